@@ -1,1 +1,14 @@
-//! .
+//! The server of jishu: GraphQL over HTTP, the rules behind it, and the command line.
+//!
+//! Dependencies point one way: `server → http → graphql → service → entity`.
+
+pub mod auth;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod database;
+pub mod graphql;
+pub mod http;
+pub mod server;
+pub mod service;
+pub mod telemetry;

@@ -51,10 +51,10 @@ pub struct Model {
     pub currency: String,
     /// What became of it.
     pub status: PurchaseStatus,
-    /// The client's key; unique for a user. A canonical UUID.
-    pub idempotency_key: Option<String>,
-    /// SHA-256 of what was asked for, in hexadecimal; set with the key.
-    pub request_hash: Option<String>,
+    /// The client's key, or one made for a request without; unique for a user. A canonical UUID.
+    pub idempotency_key: String,
+    /// SHA-256 of what was asked for, in hexadecimal.
+    pub request_hash: String,
     /// When it was bought.
     pub created_at: DateTimeUtc,
     /// When it ends; null for never.

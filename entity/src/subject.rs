@@ -32,6 +32,9 @@ pub struct Model {
     pub archived_at: Option<DateTimeUtc>,
     /// When it was created.
     pub created_at: DateTimeUtc,
+    /// The course it belongs to.
+    #[sea_orm(belongs_to, from = "course_id", to = "id")]
+    pub course: BelongsTo<super::course::Entity>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

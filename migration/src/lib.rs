@@ -1,1 +1,26 @@
-//! .
+//! The history of the schema.
+//!
+//! Every migration runs on SQLite, PostgreSQL and MariaDB/MySQL. What differs between them is in [`portable`].
+//! A migration that has been released is never edited: a change is a new file.
+
+use sea_orm_migration::prelude::async_trait;
+pub use sea_orm_migration::prelude::{MigrationTrait, MigratorTrait};
+
+mod m20261123_000001_people;
+mod m20261123_000002_catalogue;
+mod m20261123_000003_purchases;
+mod portable;
+
+/// All migrations, oldest first.
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m20261123_000001_people::Migration),
+            Box::new(m20261123_000002_catalogue::Migration),
+            Box::new(m20261123_000003_purchases::Migration),
+        ]
+    }
+}

@@ -1,0 +1,31 @@
+//! Who is asking: passwords, access tokens and refresh tokens.
+//!
+//! Nothing here knows of HTTP, GraphQL or the database.
+
+mod cache;
+mod keys;
+mod password;
+mod refresh;
+mod token;
+
+use jishu_entity::UserId;
+use jishu_entity::user::Role;
+use uuid::Uuid;
+
+pub use keys::{KeyError, KeyRing};
+pub use password::{MAX_PASSWORD_BYTES, PasswordError, Passwords};
+pub use refresh::{RefreshToken, RefreshTokenError};
+pub use token::{AccessToken, AccessTokens, LEEWAY_SECONDS, TokenError};
+
+/// Who is asking, as a verified access token says.
+///
+/// The role is the one the user had when the token was issued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Viewer {
+    /// The user.
+    pub user_id: UserId,
+    /// What they may do.
+    pub role: Role,
+    /// The sign-in that the token descends from: its family of refresh tokens.
+    pub session_id: Uuid,
+}

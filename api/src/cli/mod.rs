@@ -1,0 +1,64 @@
+//! The command line, one file a subcommand.
+
+mod migrate;
+mod serve;
+mod user;
+
+use std::error::Error;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{LogFormat, ServeConfig};
+use crate::telemetry;
+
+/// GraphQL backend for exam-prep platforms: catalogue, purchases, and numbered mock tests.
+#[derive(Debug, Parser)]
+#[command(name = "jishu", version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    /// What to do; `serve` if nothing is given.
+    #[command(subcommand)]
+    command: Option<Command>,
+
+    /// The options of `serve`.
+    #[command(flatten)]
+    serve: ServeConfig,
+
+    /// How log lines are written.
+    #[arg(long, env = "JISHU_LOG_FORMAT", value_enum, default_value_t, global = true)]
+    log_format: LogFormat,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the API.
+    Serve(Box<ServeConfig>),
+    /// Change the schema of the database, or show what is pending.
+    Migrate(migrate::MigrateArgs),
+    /// Print the GraphQL schema.
+    Schema,
+    /// Manage accounts.
+    User(user::UserArgs),
+}
+
+/// What a command ends with when it fails: shown to the person who ran it.
+type CommandResult = Result<(), Box<dyn Error + Send + Sync>>;
+
+impl Cli {
+    /// Does what was asked for.
+    ///
+    /// # Errors
+    /// With a sentence for the person at the terminal.
+    pub async fn run(self) -> CommandResult {
+        telemetry::init(self.log_format)?;
+        match self.command {
+            None => serve::run(self.serve).await,
+            Some(Command::Serve(config)) => serve::run(*config).await,
+            Some(Command::Migrate(args)) => migrate::run(args).await,
+            Some(Command::Schema) => {
+                print!("{}", crate::graphql::sdl());
+                Ok(())
+            }
+            Some(Command::User(args)) => user::run(args).await,
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! What can be configured. Every option is a flag with an environment variable beside it; `--help` lists both.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use rust_decimal::Decimal;
+
+use crate::database::DatabaseOptions;
+use crate::service::money::TaxRate;
+
+/// Where the data is.
+#[derive(Args, Clone, Debug)]
+pub struct DatabaseConfig {
+    /// The database: sqlite://, postgres:// or mysql://.
+    #[arg(long, env = "DATABASE_URL", default_value = "sqlite://jishu.db?mode=rwc", hide_env_values = true)]
+    pub database_url: String,
+
+    /// Connections to a database server, or readers of an SQLite file.
+    #[arg(long, env = "JISHU_DATABASE_CONNECTIONS", default_value_t = 16, value_name = "COUNT",
+          value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub database_connections: u32,
+}
+
+impl DatabaseConfig {
+    /// As the database module takes it.
+    #[must_use]
+    pub fn options(&self) -> DatabaseOptions {
+        let max_connections = self.database_connections;
+        DatabaseOptions { max_connections, ..DatabaseOptions::new(&self.database_url) }
+    }
+
+    /// Whether the database is a file of this process, which it may migrate by itself.
+    #[must_use]
+    pub fn is_embedded(&self) -> bool {
+        self.database_url.starts_with("sqlite:")
+    }
+}
+
+/// How the server runs.
+#[derive(Args, Clone, Debug)]
+pub struct ServeConfig {
+    /// The database.
+    #[command(flatten)]
+    pub database: DatabaseConfig,
+
+    /// The address and port to listen on.
+    #[arg(long, env = "JISHU_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
+    pub listen: SocketAddr,
+
+    /// Add a demo catalogue and a learner with a known password, and print how to use them.
+    #[arg(long, env = "JISHU_DEMO")]
+    pub demo: bool,
+
+    /// Migrate a database server at start. An embedded database is always migrated.
+    #[arg(long, env = "JISHU_MIGRATE")]
+    pub migrate: bool,
+
+    /// A PEM file with the Ed25519 keys that sign access tokens, the current one first. Without it, a key is
+    /// made and kept beside an embedded database.
+    #[arg(long, env = "JISHU_SIGNING_KEYS", value_name = "FILE")]
+    pub signing_keys: Option<PathBuf>,
+
+    /// The `iss` of access tokens.
+    #[arg(long, env = "JISHU_TOKEN_ISSUER", default_value = "jishu", value_name = "NAME")]
+    pub token_issuer: String,
+
+    /// The `aud` of access tokens.
+    #[arg(long, env = "JISHU_TOKEN_AUDIENCE", default_value = "jishu", value_name = "NAME")]
+    pub token_audience: String,
+
+    /// How long an access token works, in seconds: 60 to 3600.
+    #[arg(long, env = "JISHU_ACCESS_TOKEN_SECONDS", default_value_t = 900, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u64).range(60..=3_600))]
+    pub access_token_seconds: u64,
+
+    /// How long a refresh token works, in days: 1 to 365.
+    #[arg(long, env = "JISHU_REFRESH_TOKEN_DAYS", default_value_t = 30, value_name = "DAYS",
+          value_parser = clap::value_parser!(i64).range(1..=365))]
+    pub refresh_token_days: i64,
+
+    /// The tax that prices include, in per cent with at most two decimal places.
+    #[arg(long, env = "JISHU_TAX_PERCENT", default_value = "0", value_name = "PERCENT", value_parser = tax_rate)]
+    pub tax_percent: TaxRate,
+
+    /// How often the catalogue is read again, in milliseconds, to see what others changed.
+    #[arg(long, env = "JISHU_CATALOG_REFRESH_MS", default_value_t = 2_000, value_name = "MILLISECONDS",
+          value_parser = clap::value_parser!(u64).range(100..=3_600_000))]
+    pub catalog_refresh_ms: u64,
+
+    /// How long a stop waits for requests that are under way, in seconds.
+    #[arg(long, env = "JISHU_DRAIN_SECONDS", default_value_t = 20, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u64).range(0..=600))]
+    pub drain_seconds: u64,
+}
+
+impl ServeConfig {
+    /// How often the catalogue is read again.
+    #[must_use]
+    pub fn catalog_refresh(&self) -> Duration {
+        Duration::from_millis(self.catalog_refresh_ms)
+    }
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For machines: one JSON object a line.
+    Json,
+}
+
+fn tax_rate(text: &str) -> Result<TaxRate, String> {
+    let rate = text.parse::<Decimal>().ok().and_then(TaxRate::from_percent);
+    rate.ok_or_else(|| "give per cent from 0 to 100 with at most two decimal places, such as 18".to_owned())
+}

@@ -1,0 +1,140 @@
+//! Opening the pools.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sea_orm::{ConnectOptions, DatabaseConnection, DbErr};
+
+use super::Database;
+
+/// Called with the text of each statement after it ran.
+pub type StatementObserver = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// How to reach the database.
+#[derive(Clone)]
+pub struct DatabaseOptions {
+    /// `sqlite://`, `postgres://` or `mysql://`.
+    pub url: String,
+    /// Connections to a database server, or readers of an SQLite file.
+    pub max_connections: u32,
+    /// How long a request waits for a connection.
+    pub acquire_timeout: Duration,
+    /// Told of each statement.
+    pub observer: Option<StatementObserver>,
+}
+
+impl DatabaseOptions {
+    /// The defaults for this URL.
+    #[must_use]
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            max_connections: 16,
+            acquire_timeout: Duration::from_secs(10),
+            observer: None,
+        }
+    }
+}
+
+/// Why the database could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The URL names no database we know.
+    #[error(
+        "`{0}` is not the URL of a database: it must begin with sqlite://, postgres:// or mysql://, \
+         for instance sqlite://jishu.db?mode=rwc"
+    )]
+    UnknownScheme(String),
+    /// The database did not answer.
+    #[error("the database at {url} cannot be opened: {source}")]
+    Unreachable {
+        /// Where, without the password.
+        url: String,
+        /// What it said.
+        source: DbErr,
+    },
+}
+
+impl Database {
+    /// Opens the database and checks that it answers.
+    ///
+    /// # Errors
+    /// When the URL is of another database, or the database does not answer.
+    pub async fn connect(options: &DatabaseOptions) -> Result<Self, ConnectError> {
+        let scheme = options.url.split(':').next().unwrap_or_default();
+        let result = match scheme {
+            "sqlite" => open_sqlite(options).await,
+            "postgres" | "postgresql" | "mysql" | "mariadb" => open_server(options).await,
+            _ => return Err(ConnectError::UnknownScheme(without_password(&options.url))),
+        };
+        result.map_err(|source| ConnectError::Unreachable { url: without_password(&options.url), source })
+    }
+}
+
+async fn open_server(options: &DatabaseOptions) -> Result<Database, DbErr> {
+    let url = options.url.replacen("mariadb:", "mysql:", 1);
+    let pool = open(connect_options(&url, options.max_connections, options), options).await?;
+    Ok(Database { reader: pool.clone(), writer: pool })
+}
+
+async fn open_sqlite(options: &DatabaseOptions) -> Result<Database, DbErr> {
+    let mut writer = connect_options(&options.url, 1, options);
+    // A write waits its turn for the one connection; it may wait longer than a reader.
+    writer.acquire_timeout(options.acquire_timeout.max(Duration::from_secs(30)));
+    writer.map_sqlx_sqlite_opts(sqlite_settings);
+    let writer = open(writer, options).await?;
+
+    // A database in memory is one connection's own.
+    if options.url.contains(":memory:") || options.url.contains("mode=memory") {
+        return Ok(Database { reader: writer.clone(), writer });
+    }
+    let mut reader = connect_options(&options.url, options.max_connections, options);
+    reader.map_sqlx_sqlite_opts(|opts| sqlite_settings(opts).read_only(true).create_if_missing(false));
+    Ok(Database { reader: open(reader, options).await?, writer })
+}
+
+fn connect_options(url: &str, max_connections: u32, options: &DatabaseOptions) -> ConnectOptions {
+    let mut connect = ConnectOptions::new(url);
+    connect
+        .max_connections(max_connections)
+        .acquire_timeout(options.acquire_timeout)
+        .connect_timeout(options.acquire_timeout)
+        // A ping on every acquire is a round trip on every request; a connection that was busy a moment ago
+        // is alive.
+        .test_before_acquire_if_idle_for(Duration::from_secs(5))
+        .set_application_name("jishu")
+        .sqlx_logging_level(log::LevelFilter::Debug)
+        .sqlx_slow_statements_logging_settings(log::LevelFilter::Warn, Duration::from_secs(1))
+        .record_stmt_in_spans(false);
+    connect
+}
+
+async fn open(connect: ConnectOptions, options: &DatabaseOptions) -> Result<DatabaseConnection, DbErr> {
+    let mut connection = sea_orm::Database::connect(connect).await?;
+    if let Some(observer) = options.observer.clone() {
+        connection.set_metric_callback(move |info| observer(&info.statement.sql));
+    }
+    Ok(connection)
+}
+
+/// `synchronous=FULL`: with NORMAL a power failure can take back a purchase that was acknowledged.
+fn sqlite_settings(options: SqliteConnectOptions) -> SqliteConnectOptions {
+    options
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(Duration::from_secs(10))
+        .statement_cache_capacity(256)
+}
+
+fn without_password(url: &str) -> String {
+    match url::Url::parse(url) {
+        Ok(mut parsed) if parsed.password().is_some() => {
+            // Fails only for URLs that cannot carry a password.
+            let _ = parsed.set_password(Some("***"));
+            parsed.to_string()
+        }
+        _ => url.to_owned(),
+    }
+}

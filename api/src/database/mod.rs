@@ -1,0 +1,54 @@
+//! The connection to the database: pools, transactions that are retried whole, and what differs between the
+//! three databases.
+
+mod connect;
+mod dialect;
+mod failure;
+mod transaction;
+
+pub use connect::{ConnectError, DatabaseOptions, StatementObserver};
+pub use failure::{Failure, IsFailure};
+pub use transaction::WriteOptions;
+
+pub(crate) use dialect::{lock_user, sql};
+
+use sea_orm::{DatabaseConnection, DbBackend};
+
+/// The database as the services see it: one handle to read through, one to write through.
+///
+/// On PostgreSQL and MariaDB/MySQL both are the same pool. SQLite has one writer connection and a pool of
+/// read-only ones, so that writers queue here, in order, and not in SQLite's busy loop.
+#[derive(Clone, Debug)]
+pub struct Database {
+    reader: DatabaseConnection,
+    writer: DatabaseConnection,
+}
+
+impl Database {
+    /// For queries outside a transaction.
+    #[must_use]
+    pub fn reader(&self) -> &DatabaseConnection {
+        &self.reader
+    }
+
+    /// For migrations. Everything else that writes does so in [`Database::write`].
+    #[must_use]
+    pub fn writer(&self) -> &DatabaseConnection {
+        &self.writer
+    }
+
+    /// Which database this is.
+    #[must_use]
+    pub fn backend(&self) -> DbBackend {
+        self.writer.get_database_backend()
+    }
+
+    /// Closes all connections.
+    ///
+    /// # Errors
+    /// When a pool cannot be closed.
+    pub async fn close(self) -> Result<(), sea_orm::DbErr> {
+        self.reader.close().await?;
+        self.writer.close().await
+    }
+}

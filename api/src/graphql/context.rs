@@ -1,0 +1,40 @@
+//! What a resolver finds in its context.
+
+use async_graphql::Context;
+
+use super::Loaders;
+use super::error::{ApiError, ApiResult};
+use crate::auth::Viewer;
+use crate::service::Services;
+
+/// Names a request in logs and in the answer to a failure of ours.
+#[derive(Clone, Debug)]
+pub struct RequestId(pub String);
+
+/// Typed access to the context. Data that is missing is a fault of ours, and answered as one.
+pub(super) trait ContextExt {
+    fn services(&self) -> ApiResult<&Services>;
+    fn loaders(&self) -> ApiResult<&Loaders>;
+    /// Who is asking; none when not signed in.
+    fn viewer(&self) -> Option<Viewer>;
+    /// Who is asking, or `UNAUTHENTICATED`.
+    fn require_viewer(&self) -> ApiResult<Viewer>;
+}
+
+impl ContextExt for Context<'_> {
+    fn services(&self) -> ApiResult<&Services> {
+        self.data::<Services>().map_err(|error| ApiError::internal(error.message))
+    }
+
+    fn loaders(&self) -> ApiResult<&Loaders> {
+        self.data::<Loaders>().map_err(|error| ApiError::internal(error.message))
+    }
+
+    fn viewer(&self) -> Option<Viewer> {
+        self.data_opt::<Viewer>().copied()
+    }
+
+    fn require_viewer(&self) -> ApiResult<Viewer> {
+        self.viewer().ok_or(ApiError::Unauthenticated)
+    }
+}

@@ -1,0 +1,17 @@
+//! The GraphQL surface: resolvers translate, call one service function, and translate back.
+
+mod context;
+mod error;
+mod loaders;
+mod mutation;
+mod node;
+mod pagination;
+mod query;
+mod scalar;
+mod schema;
+mod types;
+
+pub use context::RequestId;
+pub use error::InternalError;
+pub use loaders::Loaders;
+pub use schema::{JishuSchema, build, sdl};

@@ -1,0 +1,80 @@
+//! Changing the cart.
+
+use async_graphql::{Context, ID, Object, SimpleObject};
+use jishu_entity::SubjectId;
+
+use crate::auth::Viewer;
+use crate::graphql::context::ContextExt;
+use crate::graphql::error::ApiResult;
+use crate::graphql::node::GlobalKey;
+use crate::graphql::types::{Cart, ErrorCode, UserError};
+use crate::service::cart::{self, CartError};
+
+const PATH: &[&str] = &["subjectIds"];
+
+/// The answer to a change of the cart.
+#[derive(SimpleObject)]
+pub(super) struct CartPayload {
+    /// The cart as it is now.
+    cart: Cart,
+    /// Why it was not changed.
+    user_errors: Vec<UserError>,
+}
+
+#[derive(Default)]
+pub(super) struct CartMutation;
+
+#[Object]
+impl CartMutation {
+    /// Puts subjects in the cart: all of them or, on an error, none. One that is there already stays.
+    async fn add_to_cart(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The subjects.")] subject_ids: Vec<ID>,
+    ) -> ApiResult<CartPayload> {
+        let viewer = ctx.require_viewer()?;
+        let result = match parsed(&subject_ids) {
+            Ok(ids) => cart::add(ctx.services()?, viewer.user_id, ids).await,
+            Err(error) => Err(error),
+        };
+        payload(viewer, result)
+    }
+
+    /// Takes subjects out of the cart. One that is not there is no error.
+    async fn remove_from_cart(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The subjects.")] subject_ids: Vec<ID>,
+    ) -> ApiResult<CartPayload> {
+        let viewer = ctx.require_viewer()?;
+        let result = match parsed(&subject_ids) {
+            Ok(ids) => cart::remove(ctx.services()?, viewer.user_id, ids).await,
+            Err(error) => Err(error),
+        };
+        payload(viewer, result)
+    }
+}
+
+fn parsed(ids: &[ID]) -> Result<Vec<SubjectId>, CartError> {
+    let parsed: Option<Vec<_>> = ids.iter().map(SubjectId::parse).collect();
+    parsed.ok_or_else(|| CartError::SubjectsNotFound(Vec::new()))
+}
+
+fn payload(viewer: Viewer, result: Result<(), CartError>) -> ApiResult<CartPayload> {
+    let cart = Cart(viewer.user_id);
+    let Err(error) = result else { return Ok(CartPayload { cart, user_errors: Vec::new() }) };
+    let message = error.to_string();
+    let user_error = match error {
+        CartError::OwnerNotActive => UserError::field(ErrorCode::AccountInactive, message, &[]),
+        CartError::SubjectsNotFound(ids) => {
+            UserError::subjects(ErrorCode::SubjectNotFound, message, PATH, &ids)
+        }
+        CartError::SubjectsArchived(ids) => {
+            UserError::subjects(ErrorCode::SubjectArchived, message, PATH, &ids)
+        }
+        CartError::SubjectsOwned(ids) => UserError::subjects(ErrorCode::SubjectOwned, message, PATH, &ids),
+        CartError::Full => UserError::field(ErrorCode::CartFull, message, PATH),
+        CartError::Database(error) => return Err(error.into()),
+    };
+    Ok(CartPayload { cart, user_errors: vec![user_error] })
+}

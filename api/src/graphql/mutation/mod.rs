@@ -1,0 +1,11 @@
+//! The mutation root, put together from one file a subject.
+
+mod account;
+mod cart;
+mod purchase;
+
+use async_graphql::MergedObject;
+
+/// What can be changed. The fields of one request run one after the other.
+#[derive(Default, MergedObject)]
+pub struct Mutation(account::AccountMutation, cart::CartMutation, purchase::PurchaseMutation);

@@ -1,0 +1,121 @@
+//! Global object identification: opaque ids that name a type and a row.
+//! <https://relay.dev/graphql/objectidentification.htm>
+
+use async_graphql::{ID, Interface};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jishu_entity::{CourseId, MockTestAttemptId, PurchaseId, SubjectId, UserId};
+
+use super::types::{Course, MockTestAttempt, Purchase, Subject, User};
+
+/// Something with an id that is unique in all of jishu.
+#[derive(Interface)]
+#[graphql(field(name = "id", ty = "ID", desc = "Global and opaque: good for `node` and for arguments."))]
+pub(super) enum Node {
+    User(User),
+    Course(Course),
+    Subject(Subject),
+    Purchase(Purchase),
+    MockTestAttempt(MockTestAttempt),
+}
+
+macro_rules! global_ids {
+    ($($name:ident($id:ident)),+ $(,)?) => {
+        /// What an id names.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(super) enum GlobalId { $($name($id)),+ }
+
+        impl GlobalId {
+            /// None for anything that we did not make.
+            pub(super) fn parse(id: &str) -> Option<Self> {
+                let bytes = URL_SAFE_NO_PAD.decode(id).ok()?;
+                let text = std::str::from_utf8(&bytes).ok()?;
+                let (name, row) = text.split_once(':')?;
+                let number: i64 = row.parse().ok().filter(|number| *number > 0)?;
+                // One row has one id: "01" and "+1" are not ours.
+                if number.to_string() != row {
+                    return None;
+                }
+                match name {
+                    $(stringify!($name) => Some(Self::$name($id(number))),)+
+                    _ => None,
+                }
+            }
+        }
+
+        $(impl GlobalKey for $id {
+            const TYPE: &'static str = stringify!($name);
+
+            fn row(self) -> i64 {
+                self.0
+            }
+
+            fn of(id: GlobalId) -> Option<Self> {
+                match id {
+                    GlobalId::$name(id) => Some(id),
+                    _ => None,
+                }
+            }
+        })+
+    };
+}
+
+global_ids! {
+    User(UserId),
+    Course(CourseId),
+    Subject(SubjectId),
+    Purchase(PurchaseId),
+    MockTestAttempt(MockTestAttemptId),
+}
+
+/// A row's id that can be a global one.
+pub(super) trait GlobalKey: Copy {
+    /// The name of the type.
+    const TYPE: &'static str;
+    /// The primary key.
+    fn row(self) -> i64;
+    /// The row's id, if the global one names this type.
+    fn of(id: GlobalId) -> Option<Self>;
+
+    /// The global id.
+    fn global(self) -> ID {
+        ID(URL_SAFE_NO_PAD.encode(format!("{}:{}", Self::TYPE, self.row())))
+    }
+
+    /// None for the id of another type, and for anything that we did not make.
+    fn parse(id: &ID) -> Option<Self> {
+        GlobalId::parse(id).and_then(Self::of)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_comes_back_as_what_it_was() {
+        let id = SubjectId(42).global();
+        assert_eq!(SubjectId::parse(&id), Some(SubjectId(42)));
+        assert_eq!(CourseId::parse(&id), None);
+    }
+
+    #[test]
+    fn what_we_did_not_make_names_nothing() {
+        let encoded = |text: &str| URL_SAFE_NO_PAD.encode(text);
+        for id in [
+            String::new(),
+            "1".to_owned(),
+            "Subject:1".to_owned(),
+            encoded("Subject:0"),
+            encoded("Subject:-1"),
+            encoded("Subject:01"),
+            encoded("Subject:+1"),
+            encoded("Subject:1 "),
+            encoded("Subject:9223372036854775808"),
+            encoded("Secret:1"),
+            format!("{}=", encoded("Subject:1")),
+        ] {
+            assert_eq!(GlobalId::parse(&id), None, "{id}");
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Relay connections, once for every list: opaque keyset cursors, `first` or `last` of 50 and at most 100.
+//! <https://relay.dev/graphql/connections.htm>
+
+use async_graphql::connection::{
+    Connection, ConnectionNameType, CursorType, DisableNodesField, Edge, EdgeNameType, EmptyFields,
+};
+use async_graphql::{Context, ObjectType, OutputType};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::error::{ApiError, ApiResult};
+use crate::service::page::{Page, PageRequest, Toward};
+
+/// How many items a page has when neither `first` nor `last` is given.
+pub(super) const DEFAULT_PAGE: u32 = 50;
+/// How many items a page has at most.
+pub(super) const LONGEST_PAGE: u32 = 100;
+
+/// A connection whose extra fields are `Extra`.
+pub(super) type Connected<Node, Names, Extra> =
+    Connection<Cursor, Node, Extra, EmptyFields, Names, Names, DisableNodesField>;
+
+/// Names a connection and its edge.
+pub(super) trait ListNames: Send + Sync {
+    /// The name of the node type.
+    const NODE: &'static str;
+}
+
+/// Gives `XConnection` and `XEdge` for a node type `X`.
+pub(super) struct Named<N>(std::marker::PhantomData<N>);
+
+impl<N: ListNames> ConnectionNameType for Named<N> {
+    fn type_name<T: OutputType>() -> String {
+        format!("{}Connection", N::NODE)
+    }
+}
+
+impl<N: ListNames> EdgeNameType for Named<N> {
+    fn type_name<T: OutputType>() -> String {
+        format!("{}Edge", N::NODE)
+    }
+}
+
+/// The four arguments of a connection, as a client sent them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct PageArgs {
+    pub(super) first: Option<i32>,
+    pub(super) after: Option<String>,
+    pub(super) last: Option<i32>,
+    pub(super) before: Option<String>,
+}
+
+impl PageArgs {
+    pub(super) fn new(
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Self {
+        Self { first, after, last, before }
+    }
+
+    /// Checks the arguments and reads the cursors. `list` names the list and its order: a cursor of another is
+    /// refused.
+    pub(super) fn request<K: DeserializeOwned>(
+        self,
+        ctx: &Context<'_>,
+        list: &str,
+    ) -> ApiResult<PageRequest<K>> {
+        let (limit, toward) = match (self.first, self.last) {
+            (Some(_), Some(_)) => {
+                return Err(ApiError::bad_input("Give `first` or `last`, and not both."));
+            }
+            (None, Some(last)) => (checked("last", last)?, Toward::Start),
+            (Some(first), None) => (checked("first", first)?, Toward::End),
+            (None, None) if self.before.is_some() && self.after.is_none() => (DEFAULT_PAGE, Toward::Start),
+            (None, None) => (DEFAULT_PAGE, Toward::End),
+        };
+        let read = |name: &str, cursor: Option<String>| {
+            cursor.map(|cursor| Cursor(cursor).key(name, list)).transpose()
+        };
+        let page_info = ctx.look_ahead().field("pageInfo");
+        let look_back = match toward {
+            Toward::End => page_info.field("hasPreviousPage").exists(),
+            Toward::Start => page_info.field("hasNextPage").exists(),
+        };
+        let (after, before) = (read("after", self.after)?, read("before", self.before)?);
+        Ok(PageRequest { limit, toward, after, before, look_back })
+    }
+}
+
+fn checked(name: &str, value: i32) -> ApiResult<u32> {
+    match u32::try_from(value) {
+        Ok(value @ 1..=LONGEST_PAGE) => Ok(value),
+        _ => Err(ApiError::bad_input(format!(
+            "`{name}` must be 1 to {LONGEST_PAGE}; {value} was given. Read longer lists page by page."
+        ))),
+    }
+}
+
+/// An opaque cursor: the key of a row, and the list that it is of.
+pub(super) struct Cursor(String);
+
+impl Cursor {
+    pub(super) fn of(list: &str, key: &impl Serialize) -> ApiResult<Self> {
+        let json = serde_json::to_vec(&(list, key)).map_err(|error| ApiError::internal(error.to_string()))?;
+        Ok(Self(URL_SAFE_NO_PAD.encode(json)))
+    }
+
+    fn key<K: DeserializeOwned>(&self, argument: &str, list: &str) -> ApiResult<K> {
+        let foreign = || {
+            ApiError::bad_input(format!(
+                "`{argument}` is not a cursor of this list. Take cursors from `edges.cursor` or `pageInfo`."
+            ))
+        };
+        let json = URL_SAFE_NO_PAD.decode(&self.0).map_err(|_| foreign())?;
+        let (of, key): (String, serde_json::Value) = serde_json::from_slice(&json).map_err(|_| foreign())?;
+        if of != list {
+            return Err(ApiError::bad_input(format!(
+                "`{argument}` is a cursor of another list or order. Use a cursor only with the `orderBy` it \
+                 came from."
+            )));
+        }
+        serde_json::from_value(key).map_err(|_| foreign())
+    }
+}
+
+impl CursorType for Cursor {
+    type Error = std::convert::Infallible;
+
+    fn decode_cursor(cursor: &str) -> Result<Self, Self::Error> {
+        Ok(Self(cursor.to_owned()))
+    }
+
+    fn encode_cursor(&self) -> String {
+        self.0.clone()
+    }
+}
+
+/// Whether a field of the connection that needs the rows is selected; `totalCount` alone does not.
+pub(super) fn wants_rows(ctx: &Context<'_>) -> bool {
+    let ahead = ctx.look_ahead();
+    ahead.field("edges").exists() || ahead.field("pageInfo").exists()
+}
+
+/// A page as a connection.
+pub(super) fn connect<T, K, Node, Names, Extra>(
+    list: &str,
+    page: Page<T>,
+    key: impl Fn(&T) -> K,
+    node: impl Fn(T) -> Node,
+    extra: Extra,
+) -> ApiResult<Connected<Node, Named<Names>, Extra>>
+where
+    K: Serialize,
+    Node: OutputType,
+    Names: ListNames,
+    Extra: ObjectType,
+{
+    let mut connection = Connection::with_additional_fields(page.has_previous, page.has_next, extra);
+    for row in page.rows {
+        let cursor = Cursor::of(list, &key(&row))?;
+        connection.edges.push(Edge::new(cursor, node(row)));
+    }
+    Ok(connection)
+}
+
+/// A page of a list that is in memory, sorted by a unique key.
+pub(super) fn slice<T: Clone, K: PartialOrd>(
+    rows: &[T],
+    key: impl Fn(&T) -> K,
+    request: PageRequest<K>,
+) -> Page<T> {
+    let start = request.after.map_or(0, |after| rows.partition_point(|row| key(row) <= after));
+    let end = request.before.map_or(rows.len(), |before| rows.partition_point(|row| key(row) < before));
+    let end = end.max(start);
+    let limit = request.limit as usize;
+    let (start, end) = match request.toward {
+        Toward::End => (start, end.min(start + limit)),
+        Toward::Start => (start.max(end.saturating_sub(limit)), end),
+    };
+    Page { rows: rows[start..end].to_vec(), has_previous: start > 0, has_next: end < rows.len() }
+}

@@ -1,0 +1,164 @@
+//! The query root.
+
+use std::collections::HashMap;
+
+use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
+use jishu_entity::{CourseId, MockTestAttemptId, PurchaseId, SubjectId};
+
+use super::context::ContextExt;
+use super::error::{ApiError, ApiResult};
+use super::node::{GlobalId, GlobalKey, Node};
+use super::pagination::PageArgs;
+use super::types::{
+    Course, CourseConnection, MockTestAttempt, Purchase, PurchaseQuote, PurchaseType, Subject, User,
+    UserError, course_page, selection_error,
+};
+use crate::service::purchase::{Selection, SelectionError};
+use crate::service::{card, purchase};
+
+/// The most ids that `nodes` takes.
+const MOST_NODES: usize = 100;
+
+/// What can be read.
+pub struct Query;
+
+#[Object]
+impl Query {
+    /// The object with this id; null when there is none, or none that the viewer may see.
+    async fn node(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "From an earlier answer.")] id: ID,
+    ) -> ApiResult<Option<Node>> {
+        Ok(nodes(ctx, &[id]).await?.pop().flatten())
+    }
+
+    /// The objects with these ids, in their order; null for one that does not exist or that the viewer may not
+    /// see.
+    async fn nodes(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "From earlier answers; at most 100.")] ids: Vec<ID>,
+    ) -> ApiResult<Vec<Option<Node>>> {
+        if ids.len() > MOST_NODES {
+            let given = ids.len();
+            return Err(ApiError::bad_input(format!(
+                "`ids` takes at most {MOST_NODES}; {given} were given."
+            )));
+        }
+        nodes(ctx, &ids).await
+    }
+
+    /// Who is signed in; null when nobody is.
+    async fn viewer(&self, ctx: &Context<'_>) -> Option<User> {
+        ctx.viewer().map(|viewer| User::lazy(viewer.user_id))
+    }
+
+    /// The courses that are sold, in the order they were added.
+    async fn courses(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "At most so many, from the start or from `after`: 1 to 100, 50 if not given.")]
+        first: Option<i32>,
+        #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
+        #[graphql(desc = "At most so many, from the end or from `before`: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
+        #[graphql(desc = "Only courses with this text in their name or description, in any case.")]
+        search: Option<String>,
+    ) -> ApiResult<CourseConnection> {
+        let snapshot = ctx.services()?.catalog.snapshot();
+        course_page(ctx, &snapshot, PageArgs::new(first, after, last, before), search.as_deref())
+    }
+
+    /// What a purchase would cost now; the same computation that the purchase makes. Who is signed in is not
+    /// charged for what they own.
+    async fn purchase_quote(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to buy.")] input: PurchaseSelection,
+    ) -> ApiResult<PurchaseQuotePayload> {
+        let refused = |error| {
+            let user_errors = vec![selection_error(error)?];
+            Ok(PurchaseQuotePayload { quote: None, user_errors })
+        };
+        let selection = match selection(&input.course_id, input.purchase_type, &input.subject_ids) {
+            Ok(selection) => selection,
+            Err(error) => return refused(error),
+        };
+        let buyer = ctx.viewer().map(|viewer| viewer.user_id);
+        match purchase::quote(ctx.services()?, buyer, &selection).await {
+            Ok(quote) => {
+                Ok(PurchaseQuotePayload { quote: Some(PurchaseQuote(quote)), user_errors: Vec::new() })
+            }
+            Err(error) => refused(error),
+        }
+    }
+}
+
+/// What to buy: subjects of one course, or its bundle.
+#[derive(InputObject)]
+pub(super) struct PurchaseSelection {
+    /// The course.
+    course_id: ID,
+    /// How subjects are chosen.
+    purchase_type: PurchaseType,
+    /// Exactly one for SINGLE_SUBJECT, two or more for MULTIPLE_SUBJECTS, none for FULL_BUNDLE.
+    #[graphql(default)]
+    subject_ids: Vec<ID>,
+}
+
+/// The answer to `purchaseQuote`.
+#[derive(SimpleObject)]
+pub(super) struct PurchaseQuotePayload {
+    /// What it costs; null when it cannot be bought.
+    quote: Option<PurchaseQuote>,
+    /// Why it cannot be bought.
+    user_errors: Vec<UserError>,
+}
+
+/// Global ids as a selection. An id that we did not make names nothing that exists.
+pub(super) fn selection(
+    course_id: &ID,
+    purchase_type: PurchaseType,
+    subject_ids: &[ID],
+) -> Result<Selection, SelectionError> {
+    let course_id = CourseId::parse(course_id).ok_or(SelectionError::CourseNotFound)?;
+    let parsed: Option<Vec<_>> = subject_ids.iter().map(SubjectId::parse).collect();
+    let subject_ids = parsed.ok_or_else(|| SelectionError::SubjectsNotFound(Vec::new()))?;
+    Ok(Selection { course_id, purchase_type: purchase_type.into(), subject_ids })
+}
+
+/// One statement for each type among the ids.
+async fn nodes(ctx: &Context<'_>, ids: &[ID]) -> ApiResult<Vec<Option<Node>>> {
+    let services = ctx.services()?;
+    let parsed: Vec<_> = ids.iter().map(|id| GlobalId::parse(id)).collect();
+    let (mut cards, mut purchases) = (HashMap::new(), HashMap::new());
+    if let Some(viewer) = ctx.viewer() {
+        let wanted = of_type::<MockTestAttemptId>(&parsed);
+        if !wanted.is_empty() {
+            let rows = card::by_ids(services, viewer.user_id, wanted).await?;
+            cards.extend(rows.into_iter().map(|row| (row.id, row)));
+        }
+        let wanted = of_type::<PurchaseId>(&parsed);
+        if !wanted.is_empty() {
+            let rows = purchase::by_ids(services, viewer.user_id, wanted).await?;
+            purchases.extend(rows.into_iter().map(|row| (row.id, row)));
+        }
+    }
+    let catalog = services.catalog.snapshot();
+    let viewer = ctx.viewer().map(|viewer| viewer.user_id);
+    let node = |id: Option<GlobalId>| match id? {
+        GlobalId::User(id) => (viewer == Some(id)).then(|| Node::User(User::lazy(id))),
+        GlobalId::Course(id) => catalog.course(id).cloned().map(|course| Node::Course(Course(course))),
+        GlobalId::Subject(id) => catalog.subject(id).cloned().map(|subject| Node::Subject(Subject(subject))),
+        GlobalId::Purchase(id) => purchases.get(&id).cloned().map(|row| Node::Purchase(Purchase::from(row))),
+        GlobalId::MockTestAttempt(id) => {
+            cards.get(&id).cloned().map(|row| Node::MockTestAttempt(MockTestAttempt(row)))
+        }
+    };
+    Ok(parsed.into_iter().map(node).collect())
+}
+
+fn of_type<K: GlobalKey>(ids: &[Option<GlobalId>]) -> Vec<K> {
+    ids.iter().filter_map(|id| id.and_then(K::of)).collect()
+}

@@ -1,0 +1,68 @@
+//! Custom scalars.
+
+use std::str::FromStr;
+
+use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
+use chrono::SecondsFormat;
+use rust_decimal::Decimal as Exact;
+
+/// A point in time in RFC 3339, always UTC: "2026-11-23T09:30:00.000000Z".
+pub(super) struct DateTime(pub(super) chrono::DateTime<chrono::Utc>);
+
+#[Scalar(name = "DateTime", specified_by_url = "https://scalars.graphql.org/andimarek/date-time")]
+impl ScalarType for DateTime {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        let Value::String(text) = &value else { return Err(InputValueError::expected_type(value)) };
+        chrono::DateTime::parse_from_rfc3339(text).map(|time| Self(time.to_utc())).map_err(|_| {
+            InputValueError::custom("give a point in time in RFC 3339, such as \"2026-11-23T09:30:00Z\"")
+        })
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.to_rfc3339_opts(SecondsFormat::Micros, true))
+    }
+}
+
+/// A decimal number as a string, exact: "199.00". Never a float.
+pub(super) struct Decimal(pub(super) Exact);
+
+#[Scalar(name = "Decimal")]
+impl ScalarType for Decimal {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        let Value::String(text) = &value else {
+            return Err(InputValueError::custom("give a decimal number as a string, such as \"199.00\""));
+        };
+        let plain = !text.is_empty() && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'-'));
+        let parsed = if plain { Exact::from_str(text).ok() } else { None };
+        parsed.map(Self).ok_or_else(|| {
+            InputValueError::custom("give a decimal number of at most 28 digits, such as \"199.00\"")
+        })
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.to_string())
+    }
+}
+
+/// A UUID in its canonical form: "123e4567-e89b-12d3-a456-426614174000".
+pub(super) struct Uuid(pub(super) uuid::Uuid);
+
+#[Scalar(name = "UUID", specified_by_url = "https://www.rfc-editor.org/rfc/rfc9562")]
+impl ScalarType for Uuid {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        let Value::String(text) = &value else { return Err(InputValueError::expected_type(value)) };
+        let canonical = if text.len() == 36 { uuid::Uuid::try_parse(text).ok() } else { None };
+        canonical.map(Self).ok_or_else(|| {
+            InputValueError::custom("give a UUID such as \"123e4567-e89b-12d3-a456-426614174000\"")
+        })
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.to_string())
+    }
+}
+
+/// Hundredths of a mark or of a per cent, as the database keeps them.
+pub(super) fn hundredths(value: Option<i32>) -> Option<Decimal> {
+    value.map(|value| Decimal(Exact::new(i64::from(value), 2)))
+}

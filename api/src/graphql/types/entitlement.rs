@@ -1,0 +1,35 @@
+//! Entitlements.
+
+use async_graphql::{Context, Object};
+use jishu_entity::entitlement;
+
+use super::{Purchase, Subject};
+use crate::graphql::context::ContextExt;
+use crate::graphql::error::ApiResult;
+use crate::graphql::scalar::DateTime;
+
+/// One live right of one user to one subject, whichever purchase it came from.
+pub(in crate::graphql) struct Entitlement(pub(in crate::graphql) entitlement::Model);
+
+#[Object]
+impl Entitlement {
+    /// What it is a right to.
+    async fn subject(&self, ctx: &Context<'_>) -> ApiResult<Subject> {
+        Ok(Subject(ctx.services()?.catalog.subject(self.0.subject_id).await?))
+    }
+
+    /// The purchase that gave it.
+    async fn purchase(&self) -> Purchase {
+        Purchase::lazy(self.0.user_id, self.0.purchase_id)
+    }
+
+    /// When it began.
+    async fn granted_at(&self) -> DateTime {
+        DateTime(self.0.granted_at)
+    }
+
+    /// When it ends; null for never.
+    async fn expires_at(&self) -> Option<DateTime> {
+        self.0.expires_at.map(DateTime)
+    }
+}

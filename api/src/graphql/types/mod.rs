@@ -1,0 +1,27 @@
+//! The object types, one noun a file.
+
+mod cart;
+mod course;
+mod entitlement;
+mod mock_test_attempt;
+mod money;
+mod purchase;
+mod quote;
+mod subject;
+mod user;
+mod user_error;
+
+pub(super) use cart::Cart;
+pub(super) use course::{Course, CourseConnection, course_page};
+pub(super) use entitlement::Entitlement;
+pub(super) use mock_test_attempt::{
+    CardArgs, MockTestAttempt, MockTestAttemptConnection, MockTestAttemptFilter, MockTestAttemptOrder,
+    card_page,
+};
+pub(super) use money::Money;
+pub(super) use money::money;
+pub(super) use purchase::{Purchase, PurchaseType};
+pub(super) use quote::PurchaseQuote;
+pub(super) use subject::Subject;
+pub(super) use user::User;
+pub(super) use user_error::{ErrorCode, PriceChangedError, UserError, selection_error};

@@ -1,0 +1,123 @@
+//! Putting the server together, and running it until it is told to stop.
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+
+use crate::auth::{AccessTokens, KeyError, KeyRing, PasswordError, Passwords};
+use crate::clock::Clock;
+use crate::config::ServeConfig;
+use crate::database::Database;
+use crate::graphql;
+use crate::http;
+use crate::service::Services;
+use crate::service::catalog::Catalog;
+
+/// Why the server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The signing keys cannot be used.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    /// A database server keeps no key beside itself.
+    #[error(
+        "a database server needs --signing-keys (or JISHU_SIGNING_KEYS): a PEM file that every node has, made \
+         with `openssl genpkey -algorithm ed25519 -out keys.pem`"
+    )]
+    KeysNeeded,
+    /// Passwords cannot be hashed.
+    #[error(transparent)]
+    Passwords(#[from] PasswordError),
+    /// The database failed.
+    #[error("the database failed at start: {0}")]
+    Database(#[from] sea_orm::DbErr),
+}
+
+/// Makes the services of a server.
+///
+/// # Errors
+/// See [`StartError`].
+pub async fn services(
+    config: &ServeConfig,
+    database: Database,
+    clock: Arc<dyn Clock>,
+) -> Result<Services, StartError> {
+    let keys = match (&config.signing_keys, key_file_beside(&config.database.database_url)) {
+        (Some(file), _) => KeyRing::from_pem_file(file)?,
+        (None, Some(file)) => KeyRing::load_or_create(&file)?,
+        (None, None) if config.database.is_embedded() => KeyRing::generate()?,
+        (None, None) => return Err(StartError::KeysNeeded),
+    };
+    let parallelism = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    Ok(Services {
+        catalog: Arc::new(Catalog::load(database.clone()).await?),
+        database,
+        clock,
+        passwords: Arc::new(Passwords::new(parallelism)?),
+        tokens: Arc::new(AccessTokens::new(
+            keys,
+            config.token_issuer.as_str(),
+            config.token_audience.as_str(),
+            Duration::from_secs(config.access_token_seconds),
+        )),
+        refresh_token_ttl: chrono::TimeDelta::days(config.refresh_token_days),
+        tax: config.tax_percent,
+    })
+}
+
+/// `jishu.db` has its key in `jishu.db.keys.pem`. A database in memory has none, nor has a server.
+fn key_file_beside(url: &str) -> Option<PathBuf> {
+    let path = url.strip_prefix("sqlite:")?;
+    let path = path.strip_prefix("//").unwrap_or(path);
+    let path = path.split('?').next().unwrap_or_default();
+    if path.is_empty() || path.starts_with(":memory:") || url.contains("mode=memory") {
+        return None;
+    }
+    let mut name = Path::new(path).as_os_str().to_owned();
+    name.push(".keys.pem");
+    Some(PathBuf::from(name))
+}
+
+/// Serves until `stop` completes, then finishes what is under way, for at most `drain`.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn run(
+    listener: TcpListener,
+    services: Services,
+    catalog_refresh: Duration,
+    drain: Duration,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    let catalog = Arc::clone(&services.catalog);
+    let refreshing = tokio::spawn(async move { catalog.keep_fresh(catalog_refresh).await });
+    let router = http::router(graphql::build(services.clone()), services);
+
+    let (stopping, mut stopped) = tokio::sync::watch::channel(false);
+    let serving = axum::serve(listener, router)
+        .with_graceful_shutdown(async move {
+            stop.await;
+            stopping.send_replace(true);
+        })
+        .into_future();
+    let deadline = async {
+        // An error means that serving has ended and dropped the sender.
+        if stopped.wait_for(|stopped| *stopped).await.is_ok() {
+            tokio::time::sleep(drain).await;
+        } else {
+            std::future::pending::<()>().await;
+        }
+    };
+    let result = tokio::select! {
+        result = serving => result,
+        () = deadline => {
+            tracing::warn!("requests were still under way when the time to drain was over");
+            Ok(())
+        }
+    };
+    refreshing.abort();
+    result
+}

@@ -1,0 +1,131 @@
+//! Accounts: registering, signing in, staying signed in, signing out.
+
+mod sign_in;
+mod validation;
+
+use jishu_entity::user::{Role, UserStatus};
+use jishu_entity::{UserId, audit_event, user};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr,
+    EntityTrait, QueryFilter, SqlErr,
+};
+
+pub use sign_in::{RefreshError, SignInError, SignedIn, login, logout, refresh};
+pub use validation::{InvalidField, MIN_PASSWORD_CHARS};
+
+use super::Services;
+use crate::auth::PasswordError;
+use crate::database::{IsFailure, WriteOptions};
+
+/// Who registers.
+#[derive(Clone)]
+pub struct Registration {
+    /// What to call them.
+    pub name: String,
+    /// Their address, in any case.
+    pub email: String,
+    /// As they typed it.
+    pub password: String,
+    /// What they may do.
+    pub role: Role,
+}
+
+/// Why an account was not made. Nothing was written.
+#[derive(Debug, thiserror::Error)]
+pub enum RegisterError {
+    /// What is wrong with each field.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))]
+    Invalid(Vec<InvalidField>),
+    /// The address has an account.
+    #[error("This e-mail address has an account. Sign in instead.")]
+    EmailTaken,
+    /// Too many passwords are being hashed.
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+    /// No tokens could be made.
+    #[error("{0}")]
+    Tokens(String),
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] DbErr),
+}
+
+impl IsFailure for RegisterError {
+    fn database_error(&self) -> Option<&DbErr> {
+        match self {
+            Self::Database(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// Makes an account.
+///
+/// # Errors
+/// See [`RegisterError`].
+pub async fn create(services: &Services, registration: Registration) -> Result<user::Model, RegisterError> {
+    let checked = validation::check(&registration).map_err(RegisterError::Invalid)?;
+    let password_hash = services.passwords.hash(registration.password).await?;
+    let row = user::ActiveModel {
+        id: NotSet,
+        name: Set(checked.name),
+        email: Set(checked.email),
+        password_hash: Set(password_hash),
+        role: Set(registration.role),
+        status: Set(UserStatus::Active),
+        created_at: Set(services.clock.now()),
+    };
+    let options = WriteOptions { name: "account.create", looks_before_it_writes: false };
+    services
+        .database
+        .write(options, row, |transaction, row| {
+            Box::pin(async move {
+                let user = row.clone().insert(transaction).await.map_err(|error| match error.sql_err() {
+                    Some(SqlErr::UniqueConstraintViolation(_)) => RegisterError::EmailTaken,
+                    _ => error.into(),
+                })?;
+                audit(transaction, &user, "user.registered").await?;
+                Ok(user)
+            })
+        })
+        .await
+}
+
+/// Makes an account and signs in to it.
+///
+/// # Errors
+/// See [`RegisterError`].
+pub async fn register(services: &Services, registration: Registration) -> Result<SignedIn, RegisterError> {
+    let user = create(services, registration).await?;
+    sign_in::begin(services, user).await.map_err(|error| match error {
+        SignInError::Database(error) => RegisterError::Database(error),
+        error => RegisterError::Tokens(error.to_string()),
+    })
+}
+
+/// A user by id. Has no owner: the caller checks who may see it.
+///
+/// # Errors
+/// The database's.
+pub async fn by_id(services: &Services, id: UserId) -> Result<Option<user::Model>, DbErr> {
+    user::Entity::find_by_id(id).one(services.database.reader()).await
+}
+
+/// A user by address. Has no owner: it is for signing in.
+async fn by_email(connection: &impl ConnectionTrait, email: &str) -> Result<Option<user::Model>, DbErr> {
+    user::Entity::find().filter(user::Column::Email.eq(validation::fold_email(email))).one(connection).await
+}
+
+async fn audit(connection: &impl ConnectionTrait, user: &user::Model, action: &str) -> Result<(), DbErr> {
+    audit_event::ActiveModel {
+        id: NotSet,
+        at: Set(user.created_at),
+        actor_id: Set(Some(user.id)),
+        action: Set(action.to_owned()),
+        target_type: Set("users".to_owned()),
+        target_id: Set(user.id.0),
+    }
+    .insert(connection)
+    .await?;
+    Ok(())
+}

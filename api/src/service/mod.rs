@@ -1,0 +1,41 @@
+//! The rules of jishu and its transactions. A service takes ids and values and returns values and its own error
+//! enum; it knows nothing of GraphQL or HTTP.
+
+pub mod account;
+pub mod card;
+pub mod cart;
+pub mod catalog;
+pub mod demo;
+pub mod entitlement;
+pub mod money;
+pub mod page;
+pub mod pricing;
+pub mod purchase;
+
+use std::sync::Arc;
+
+use crate::auth::{AccessTokens, Passwords};
+use crate::clock::Clock;
+use crate::database::Database;
+
+use catalog::Catalog;
+use money::TaxRate;
+
+/// What every service operation stands on; made once at start, shared by all requests.
+#[derive(Clone)]
+pub struct Services {
+    /// Where everything is kept.
+    pub database: Database,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Courses and subjects, in memory.
+    pub catalog: Arc<Catalog>,
+    /// Hashes passwords and checks them.
+    pub passwords: Arc<Passwords>,
+    /// Issues access tokens and checks them.
+    pub tokens: Arc<AccessTokens>,
+    /// How long a refresh token works.
+    pub refresh_token_ttl: chrono::Duration,
+    /// The tax that prices include.
+    pub tax: TaxRate,
+}

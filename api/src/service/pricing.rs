@@ -1,0 +1,219 @@
+//! What a selection costs. Pure: the quote that is shown and the purchase that is made compute the same.
+
+use chrono::{DateTime, Utc};
+use jishu_entity::{CourseId, SubjectId, course, subject};
+
+use super::money::TaxRate;
+
+/// What one subject costs in a selection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuoteLine {
+    /// The subject.
+    pub subject_id: SubjectId,
+    /// Its price without offers, in minor units.
+    pub list_price: i64,
+    /// What it costs in this selection, in minor units.
+    pub price: i64,
+    /// How many test cards it gives.
+    pub test_cards: i32,
+}
+
+/// What a selection costs now. Amounts are in minor units of `currency`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quote {
+    /// The course of all subjects in it.
+    pub course_id: CourseId,
+    /// ISO 4217.
+    pub currency: String,
+    /// What would be bought, by subject id.
+    pub lines: Vec<QuoteLine>,
+    /// What was asked for and is owned already, by subject id.
+    pub already_owned: Vec<SubjectId>,
+    /// The list prices together.
+    pub subtotal: i64,
+    /// What offers and the bundle take off: subtotal less total.
+    pub discount: i64,
+    /// The part of the total that is tax.
+    pub tax: i64,
+    /// What is charged.
+    pub total: i64,
+}
+
+impl Quote {
+    /// How many test cards the purchase would create.
+    #[must_use]
+    pub fn test_cards(&self) -> i64 {
+        self.lines.iter().map(|line| i64::from(line.test_cards)).sum()
+    }
+}
+
+/// What a subject costs by itself at `now`: the offer while there is one, and never more than the list price.
+#[must_use]
+pub fn price_of(subject: &subject::Model, now: DateTime<Utc>) -> i64 {
+    match subject.offer_price {
+        Some(offer) if subject.offer_ends_at.is_none_or(|end| now < end) => offer.min(subject.list_price),
+        _ => subject.list_price,
+    }
+}
+
+/// How the price of each subject is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tariff {
+    /// Each by itself.
+    Separate,
+    /// As shares of this bundle price, in minor units.
+    Bundle(i64),
+}
+
+/// Prices `wanted`, leaving out what is owned.
+///
+/// A bundle's price is shared out among all its subjects in proportion to what each costs by itself, so that a
+/// buyer who owns some of them pays the shares of the rest. A bundle never costs more than its parts.
+#[must_use]
+pub fn quote(
+    course: &course::Model,
+    wanted: &[subject::Model],
+    owned: &[SubjectId],
+    tariff: Tariff,
+    tax: TaxRate,
+    now: DateTime<Utc>,
+) -> Quote {
+    let separate: Vec<i64> = wanted.iter().map(|subject| price_of(subject, now)).collect();
+    let prices = match tariff {
+        Tariff::Separate => separate,
+        Tariff::Bundle(price) => apportion(price.min(separate.iter().sum()), &separate),
+    };
+    let (mut lines, mut already_owned) = (Vec::new(), Vec::new());
+    for (subject, price) in wanted.iter().zip(prices) {
+        if owned.contains(&subject.id) {
+            already_owned.push(subject.id);
+        } else {
+            lines.push(QuoteLine {
+                subject_id: subject.id,
+                list_price: subject.list_price,
+                price,
+                test_cards: subject.total_mock_tests,
+            });
+        }
+    }
+    let subtotal = lines.iter().map(|line| line.list_price).sum();
+    let total = lines.iter().map(|line| line.price).sum();
+    Quote {
+        course_id: course.id,
+        currency: course.currency.clone(),
+        lines,
+        already_owned,
+        subtotal,
+        discount: subtotal - total,
+        tax: tax.included_in(total),
+        total,
+    }
+}
+
+/// Shares `total` out in proportion to `weights`, exactly: each share is the difference of two rounded-down
+/// running totals, so that they sum to `total` and none is negative.
+fn apportion(total: i64, weights: &[i64]) -> Vec<i64> {
+    let sum: i128 = weights.iter().map(|weight| i128::from(*weight)).sum();
+    if sum == 0 {
+        return vec![0; weights.len()];
+    }
+    let (mut running, mut given) = (0_i128, 0_i128);
+    weights
+        .iter()
+        .map(|weight| {
+            running += i128::from(*weight);
+            let upto = i128::from(total) * running / sum;
+            let share = upto - given;
+            given = upto;
+            i64::try_from(share).unwrap_or(i64::MAX)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+
+    fn course() -> course::Model {
+        course::Model {
+            id: CourseId(1),
+            code: None,
+            name: "NEET".to_owned(),
+            description: None,
+            currency: "INR".to_owned(),
+            bundle_price: Some(100_000),
+            validity_days: None,
+            archived_at: None,
+            created_at: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    fn subject(id: i64, list_price: i64, offer_price: Option<i64>) -> subject::Model {
+        subject::Model {
+            id: SubjectId(id),
+            course_id: CourseId(1),
+            code: None,
+            name: format!("Subject {id}"),
+            list_price,
+            offer_price,
+            offer_ends_at: None,
+            total_mock_tests: 50,
+            max_attempts: 3,
+            archived_at: None,
+            created_at: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    fn quoted(wanted: &[subject::Model], owned: &[i64], tariff: Tariff) -> Quote {
+        let owned: Vec<_> = owned.iter().copied().map(SubjectId).collect();
+        quote(&course(), wanted, &owned, tariff, TaxRate::default(), DateTime::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn an_offer_counts_until_it_ends_and_never_raises_the_price() {
+        let end = DateTime::UNIX_EPOCH + TimeDelta::hours(1);
+        let mut physics = subject(1, 50_000, Some(40_000));
+        physics.offer_ends_at = Some(end);
+        assert_eq!(price_of(&physics, end - TimeDelta::microseconds(1)), 40_000);
+        assert_eq!(price_of(&physics, end), 50_000);
+        assert_eq!(price_of(&subject(1, 50_000, Some(60_000)), end), 50_000);
+    }
+
+    #[test]
+    fn owned_subjects_are_set_aside_and_not_charged() {
+        let quote =
+            quoted(&[subject(1, 50_000, None), subject(2, 30_000, Some(20_000))], &[1], Tariff::Separate);
+        assert_eq!((quote.subtotal, quote.discount, quote.total), (30_000, 10_000, 20_000));
+        assert_eq!(quote.already_owned, [SubjectId(1)]);
+        assert_eq!(quote.test_cards(), 50);
+    }
+
+    #[test]
+    fn a_bundle_costs_its_price_and_the_rest_of_it_the_remaining_shares() {
+        let subjects = [subject(1, 50_000, None), subject(2, 50_000, None), subject(3, 20_000, None)];
+        let whole = quoted(&subjects, &[], Tariff::Bundle(100_001));
+        assert_eq!(whole.total, 100_001);
+        let rest = quoted(&subjects, &[2], Tariff::Bundle(100_001));
+        assert_eq!(rest.total, 100_001 - whole.lines[1].price);
+    }
+
+    #[test]
+    fn a_bundle_never_costs_more_than_its_parts() {
+        let quote = quoted(&[subject(1, 100, None), subject(2, 200, None)], &[], Tariff::Bundle(1_000));
+        assert_eq!(quote.total, 300);
+    }
+
+    #[test]
+    fn shares_sum_to_the_total_and_none_is_negative() {
+        for total in [0, 1, 2, 999, 1_000_003] {
+            for weights in [&[1, 1, 1][..], &[0, 5, 0, 7], &[0, 0], &[i64::MAX / 4, 3, i64::MAX / 4]] {
+                let shares = apportion(total, weights);
+                let expected = if weights.iter().all(|weight| *weight == 0) { 0 } else { total };
+                assert_eq!(shares.iter().sum::<i64>(), expected);
+                assert!(shares.iter().all(|share| *share >= 0));
+            }
+        }
+    }
+}

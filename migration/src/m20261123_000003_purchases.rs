@@ -1,0 +1,193 @@
+//! Purchases, entitlements, and the test cards.
+
+use sea_orm_migration::prelude::*;
+
+use crate::portable::{exact, foreign_key, key, utc};
+
+#[derive(DeriveMigrationName)]
+pub(crate) struct Migration;
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        create_purchases(manager).await?;
+        create_entitlements(manager).await?;
+        create_mock_test_attempts(manager).await
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        for table in ["mock_test_attempts", "entitlements", "purchases"] {
+            manager.drop_table(Table::drop().table(table).take()).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn create_purchases(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    manager
+        .create_table(
+            Table::create()
+                .table("purchases")
+                .col(key("id"))
+                .col(ColumnDef::new("user_id").big_integer().not_null())
+                .col(ColumnDef::new("course_id").big_integer().not_null())
+                .col(ColumnDef::new("purchase_type").string_len(24).not_null())
+                .col(ColumnDef::new("cost").big_integer().not_null())
+                .col(exact(manager, "currency", 3).not_null())
+                .col(ColumnDef::new("status").string_len(16).not_null())
+                .col(exact(manager, "idempotency_key", 36).not_null())
+                .col(exact(manager, "request_hash", 64).not_null())
+                .col(utc(manager, "created_at").not_null())
+                .col(utc(manager, "expires_at"))
+                .check(Expr::cust("cost >= 0"))
+                .foreign_key(&mut foreign_key("fk_purchases_user", "purchases", "user_id", "users", "id"))
+                .foreign_key(&mut foreign_key(
+                    "fk_purchases_course",
+                    "purchases",
+                    "course_id",
+                    "courses",
+                    "id",
+                ))
+                .take(),
+        )
+        .await?;
+    // A client that sent no key is given one, so that a commit whose answer was lost can be looked up.
+    manager
+        .create_index(
+            Index::create()
+                .name("unique_idempotency_key_per_user")
+                .unique()
+                .table("purchases")
+                .col("user_id")
+                .col("idempotency_key")
+                .take(),
+        )
+        .await?;
+    // The page of a user's purchases, newest first.
+    manager
+        .create_index(
+            Index::create().name("idx_purchases_user").table("purchases").col("user_id").col("id").take(),
+        )
+        .await
+}
+
+async fn create_entitlements(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    manager
+        .create_table(
+            Table::create()
+                .table("entitlements")
+                .col(ColumnDef::new("purchase_id").big_integer().not_null())
+                .col(ColumnDef::new("subject_id").big_integer().not_null())
+                .col(ColumnDef::new("user_id").big_integer().not_null())
+                .col(ColumnDef::new("price_paid").big_integer().not_null())
+                .col(ColumnDef::new("test_cards").integer().not_null())
+                .col(utc(manager, "granted_at").not_null())
+                .col(utc(manager, "expires_at"))
+                .col(utc(manager, "ended_at"))
+                .col(
+                    ColumnDef::new("live")
+                        .integer()
+                        .generated(Expr::cust("CASE WHEN ended_at IS NULL THEN 1 END"), true),
+                )
+                .primary_key(Index::create().col("purchase_id").col("subject_id"))
+                .check(Expr::cust("price_paid >= 0"))
+                .check(Expr::cust("test_cards >= 1"))
+                .foreign_key(&mut foreign_key(
+                    "fk_entitlements_purchase",
+                    "entitlements",
+                    "purchase_id",
+                    "purchases",
+                    "id",
+                ))
+                .foreign_key(&mut foreign_key(
+                    "fk_entitlements_subject",
+                    "entitlements",
+                    "subject_id",
+                    "subjects",
+                    "id",
+                ))
+                .foreign_key(&mut foreign_key(
+                    "fk_entitlements_user",
+                    "entitlements",
+                    "user_id",
+                    "users",
+                    "id",
+                ))
+                .take(),
+        )
+        .await?;
+    // At most one live right of a user to a subject; ended ones have a null and stand beside it.
+    manager
+        .create_index(
+            Index::create()
+                .name("unique_live_entitlement")
+                .unique()
+                .table("entitlements")
+                .col("user_id")
+                .col("subject_id")
+                .col("live")
+                .take(),
+        )
+        .await
+}
+
+/// The row is narrow and has one foreign key, because the cards are what a purchase costs: whose they are and
+/// which subject they test is held by the entitlement that the key refers to.
+async fn create_mock_test_attempts(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    manager
+        .create_table(
+            Table::create()
+                .table("mock_test_attempts")
+                .col(key("id"))
+                .col(ColumnDef::new("purchase_id").big_integer().not_null())
+                .col(ColumnDef::new("user_id").big_integer().not_null())
+                .col(ColumnDef::new("subject_id").big_integer().not_null())
+                .col(ColumnDef::new("test_number").integer().not_null())
+                .col(ColumnDef::new("status").string_len(16).not_null())
+                .col(ColumnDef::new("max_attempts").integer().not_null())
+                .col(ColumnDef::new("attempts_used").integer().not_null().default(0))
+                .col(utc(manager, "latest_attempt_at"))
+                .col(ColumnDef::new("latest_score").integer())
+                .col(ColumnDef::new("latest_percentage").integer())
+                .col(ColumnDef::new("first_score").integer())
+                .col(ColumnDef::new("best_score").integer())
+                .check(Expr::cust("test_number >= 1"))
+                .check(Expr::cust("attempts_used BETWEEN 0 AND max_attempts"))
+                .foreign_key(
+                    ForeignKey::create()
+                        .name("fk_mock_test_attempts_entitlement")
+                        .from("mock_test_attempts", ("purchase_id", "subject_id"))
+                        .to("entitlements", ("purchase_id", "subject_id"))
+                        .on_delete(ForeignKeyAction::Restrict)
+                        .on_update(ForeignKeyAction::Restrict),
+                )
+                .take(),
+        )
+        .await?;
+    manager
+        .create_index(
+            Index::create()
+                .name("unique_test_per_purchase_subject")
+                .unique()
+                .table("mock_test_attempts")
+                .col("purchase_id")
+                .col("subject_id")
+                .col("test_number")
+                .take(),
+        )
+        .await?;
+    // The page of a user's cards in its default order. `id` tells apart the cards of a subject that was
+    // bought again after its first term.
+    manager
+        .create_index(
+            Index::create()
+                .name("idx_mock_test_attempts_page")
+                .table("mock_test_attempts")
+                .col("user_id")
+                .col("subject_id")
+                .col("test_number")
+                .col("id")
+                .take(),
+        )
+        .await
+}
