@@ -1,1 +1,35 @@
-//! .
+//! What the tests of jishu stand on: a real server over real HTTP, on a database of its own.
+
+mod app;
+mod catalogue;
+mod client;
+mod clock;
+mod databases;
+
+pub use app::TestApp;
+pub use catalogue::{CourseBuilder, TestCourse};
+pub use client::{Answer, Client};
+pub use clock::ManualClock;
+pub use databases::Backend;
+
+/// Makes a test of each function for each database: `sqlite::name`, `postgres::name` and `mariadb::name`.
+///
+/// Each function takes a [`TestApp`] that nothing else uses.
+#[macro_export]
+macro_rules! on_each_database {
+    ($($name:ident),+ $(,)?) => {
+        $crate::on_each_database!(@ sqlite, Sqlite, $($name),+);
+        $crate::on_each_database!(@ postgres, Postgres, $($name),+);
+        $crate::on_each_database!(@ mariadb, MariaDb, $($name),+);
+    };
+    (@ $module:ident, $backend:ident, $($name:ident),+) => {
+        mod $module {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    $crate::TestApp::run($crate::Backend::$backend, super::$name).await;
+                }
+            )+
+        }
+    };
+}

@@ -1,6 +1,7 @@
 //! SQL that is not the same text on all three databases.
 
-use sea_orm::sea_query::LockType;
+use chrono::{DateTime, Utc};
+use sea_orm::sea_query::{Expr, ExprTrait, LockType, SimpleExpr};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, QueryFilter, QuerySelect, Statement, Value,
 };
@@ -25,6 +26,14 @@ pub(crate) fn sql(backend: DbBackend, text: &str, values: impl IntoIterator<Item
             Statement::from_sql_and_values(backend, numbered, values)
         }
         _ => Statement::from_sql_and_values(backend, text, values),
+    }
+}
+
+/// A point in time as an expression. MariaDB and MySQL take a parameter inside a function for text.
+pub(crate) fn utc(backend: DbBackend, at: DateTime<Utc>) -> SimpleExpr {
+    match backend {
+        DbBackend::MySql => Expr::value(at).cast_as("datetime(6)"),
+        _ => Expr::value(at),
     }
 }
 

@@ -10,7 +10,7 @@ pub use connect::{ConnectError, DatabaseOptions, StatementObserver};
 pub use failure::{Failure, IsFailure};
 pub use transaction::WriteOptions;
 
-pub(crate) use dialect::{lock_user, sql};
+pub(crate) use dialect::{lock_user, sql, utc};
 
 use sea_orm::{DatabaseConnection, DbBackend};
 

@@ -4,11 +4,12 @@ use chrono::{DateTime, Utc};
 use jishu_entity::mock_test_attempt::{CardStatus, Column, Entity, Model};
 use jishu_entity::{MockTestAttemptId, PurchaseId, SubjectId, UserId, entitlement};
 use sea_orm::sea_query::{Expr, ExprTrait, Query, SimpleExpr};
-use sea_orm::{ColumnTrait, DbErr, IntoSimpleExpr, PaginatorTrait, QueryFilter, Select, Value};
+use sea_orm::{ColumnTrait, DbBackend, DbErr, IntoSimpleExpr, PaginatorTrait, QueryFilter, Select, Value};
 use serde::{Deserialize, Serialize};
 
 use super::Services;
 use super::page::{self, Keyset, Page, PageRequest};
+use crate::database::utc;
 
 /// Which cards. Every part narrows further; none widens it beyond the owner.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -81,14 +82,18 @@ impl CardOrder {
         )
     }
 
-    fn keyset(self) -> Keyset {
+    fn keyset(self, backend: DbBackend) -> Keyset {
         let id = Column::Id.into_simple_expr();
         let columns = match self.sort {
             CardSort::SubjectTestNumber => {
                 vec![Column::SubjectId.into_simple_expr(), Column::TestNumber.into_simple_expr(), id]
             }
-            CardSort::LatestAttemptAt => vec![or_else(Column::LatestAttemptAt, self.no_time()), id],
-            CardSort::LatestPercentage => vec![or_else(Column::LatestPercentage, self.no_percentage()), id],
+            CardSort::LatestAttemptAt => {
+                vec![or_else(Column::LatestAttemptAt, utc(backend, self.no_time())), id]
+            }
+            CardSort::LatestPercentage => {
+                vec![or_else(Column::LatestPercentage, Expr::value(self.no_percentage())), id]
+            }
         };
         Keyset { columns, descending: self.descending }
     }
@@ -105,8 +110,8 @@ impl CardOrder {
     }
 }
 
-fn or_else(column: Column, value: impl Into<Value>) -> SimpleExpr {
-    Expr::expr(column.into_simple_expr()).if_null(Expr::value(value.into()))
+fn or_else(column: Column, value: SimpleExpr) -> SimpleExpr {
+    Expr::expr(column.into_simple_expr()).if_null(value)
 }
 
 fn key_values(key: CardKey) -> Vec<Value> {
@@ -154,7 +159,8 @@ pub async fn page(
     request: PageRequest<CardKey>,
 ) -> Result<Page<Model>, DbErr> {
     let select = select(owner, filter);
-    page::fetch(services.database.reader(), select, &order.keyset(), request, key_values).await
+    let keyset = order.keyset(services.database.backend());
+    page::fetch(services.database.reader(), select, &keyset, request, key_values).await
 }
 
 /// How many cards a filter leaves.

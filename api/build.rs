@@ -1,0 +1,151 @@
+//! Bundles the GraphiQL page, so that `http/graphiql.rs` can embed it.
+//!
+//! `JISHU_GRAPHIQL` says how: unset, the bundle is made where npm and its registry are at hand, and else the
+//! page loads GraphiQL from a CDN; `cdn` asks for that at once; `required` makes a missing bundle an error.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a build script can only stop the build")]
+
+use std::collections::hash_map::DefaultHasher;
+use std::env;
+use std::fmt::Write as _;
+use std::fs;
+use std::hash::{Hash as _, Hasher as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, exit};
+
+const INPUTS: [&str; 4] = ["package.json", "package-lock.json", "build.mjs", "src"];
+
+/// What the fallback page serves from here, with the content types.
+const FALLBACK_ASSETS: [(&str, &str); 5] = [
+    ("app.js", "text/javascript; charset=utf-8"),
+    ("fallback.js", "text/javascript; charset=utf-8"),
+    ("queries.js", "text/javascript; charset=utf-8"),
+    ("session.js", "text/javascript; charset=utf-8"),
+    ("page.css", "text/css; charset=utf-8"),
+];
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-env-changed=JISHU_GRAPHIQL");
+    for input in INPUTS {
+        println!("cargo::rerun-if-changed=graphiql/{input}");
+    }
+
+    let work = PathBuf::from(env::var_os("OUT_DIR").unwrap()).join("graphiql");
+    copy_inputs(&work);
+
+    let table = match env::var("JISHU_GRAPHIQL").unwrap_or_default().as_str() {
+        "cdn" => fallback(&work),
+        "required" => bundle(&work).unwrap_or_else(|cause| {
+            fail(&format!("GraphiQL is not bundled, and JISHU_GRAPHIQL=required: {cause}"))
+        }),
+        "" => bundle(&work).unwrap_or_else(|cause| {
+            println!(
+                "cargo::warning=GraphiQL is not bundled, its page will load it from cdn.jsdelivr.net: {cause} \
+                 (JISHU_GRAPHIQL=cdn accepts this; `touch api/build.rs` tries again)"
+            );
+            fallback(&work)
+        }),
+        other => fail(&format!("JISHU_GRAPHIQL is {other:?}; it can be `cdn`, `required` or unset")),
+    };
+    fs::write(work.join("assets.rs"), table).unwrap();
+}
+
+fn fail(message: &str) -> ! {
+    println!("cargo::error={message}");
+    exit(1)
+}
+
+/// npm writes beside its inputs, and the source tree is not the place for that.
+fn copy_inputs(work: &Path) {
+    if work.exists() {
+        fs::remove_dir_all(work).unwrap();
+    }
+    fs::create_dir_all(work.join("src")).unwrap();
+    let source = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("graphiql");
+    for input in INPUTS {
+        let path = source.join(input);
+        if path.is_dir() {
+            for entry in fs::read_dir(&path).unwrap() {
+                let entry = entry.unwrap();
+                fs::copy(entry.path(), work.join(input).join(entry.file_name())).unwrap();
+            }
+        } else {
+            fs::copy(&path, work.join(input)).unwrap();
+        }
+    }
+}
+
+/// Runs npm and reads the manifest that `build.mjs` leaves.
+fn bundle(work: &Path) -> Result<String, String> {
+    // No package's own scripts run: esbuild's binary comes as a package of its own.
+    let install = ["ci", "--ignore-scripts", "--include=dev", "--prefer-offline", "--no-audit", "--no-fund"];
+    npm(work, &[&install[..], &["--fetch-retries=1"]].concat())?;
+    npm(work, &["run", "build"])?;
+    // 200 MB that nobody needs again.
+    fs::remove_dir_all(work.join("node_modules")).map_err(|error| error.to_string())?;
+
+    let manifest = fs::read_to_string(work.join("dist/manifest.tsv")).map_err(|error| error.to_string())?;
+    let mut page = None;
+    let mut assets = Vec::new();
+    for line in manifest.lines() {
+        let [name, content_type, sha256] =
+            line.split('\t').collect::<Vec<_>>().try_into().map_err(|_| format!("manifest line {line:?}"))?;
+        let asset = entry(name, content_type, sha256, &format!("dist/{name}.gz"));
+        if name == "index.html" {
+            page = Some(asset);
+        } else {
+            assets.push(asset);
+        }
+    }
+    Ok(render(true, &page.ok_or("the manifest lists no page")?, &assets))
+}
+
+fn npm(work: &Path, arguments: &[&str]) -> Result<(), String> {
+    let program = if cfg!(windows) { "npm.cmd" } else { "npm" };
+    let output = Command::new(program)
+        .args(arguments)
+        .current_dir(work)
+        .output()
+        .map_err(|error| format!("{program} cannot be run: {error}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    let lines: Vec<_> = complaint.lines().filter(|line| !line.starts_with("npm warn")).take(3).collect();
+    Err(format!("npm {} failed: {}", arguments[0], lines.join(" / ")))
+}
+
+/// The page that takes GraphiQL from a CDN, and the scripts that it shares with the bundled one.
+fn fallback(work: &Path) -> String {
+    let asset = |name: &str, content_type: &str| {
+        let file = format!("src/{name}");
+        let mut hasher = DefaultHasher::new();
+        fs::read(work.join(&file)).unwrap().hash(&mut hasher);
+        entry(name, content_type, &format!("{:016x}", hasher.finish()), &file)
+    };
+    let assets: Vec<_> =
+        FALLBACK_ASSETS.iter().map(|(name, content_type)| asset(name, content_type)).collect();
+    render(false, &asset("fallback.html", "text/html; charset=utf-8"), &assets)
+}
+
+fn entry(name: &str, content_type: &str, hash: &str, file: &str) -> String {
+    // Weak, because the compressed and the plain form share it.
+    let etag = format!("W/\"{hash}\"");
+    format!(
+        "Asset::new({name:?}, {content_type:?}, {etag:?}, \
+         include_bytes!(concat!(env!(\"OUT_DIR\"), \"/graphiql/{file}\")))"
+    )
+}
+
+fn render(self_hosted: bool, page: &str, assets: &[String]) -> String {
+    let mut table = String::new();
+    writeln!(table, "const SELF_HOSTED: bool = {self_hosted};").expect("a String takes any text");
+    writeln!(table, "static PAGE: Asset = {page};").expect("a String takes any text");
+    writeln!(table, "static ASSETS: [Asset; {}] = [", assets.len()).expect("a String takes any text");
+    for asset in assets {
+        writeln!(table, "    {asset},").expect("a String takes any text");
+    }
+    table.push_str("];\n");
+    table
+}

@@ -1,0 +1,20 @@
+// The page of a server that was built without the bundle: GraphiQL 3 and React 18, the last that exist as
+// plain scripts, from a CDN. fallback.html pins them by their hashes.
+
+import { start } from "./app.js";
+
+const { React, ReactDOM, GraphiQL } = window;
+
+if (React && ReactDOM && GraphiQL) {
+  start({
+    React,
+    createRoot: ReactDOM.createRoot,
+    GraphiQL,
+    createFetcher: GraphiQL.createFetcher,
+    openWith: (query) => ({ query, variables: "" }),
+  });
+} else {
+  document.getElementById("app").textContent =
+    "GraphiQL could not be loaded: this server was built without it, and its copy at cdn.jsdelivr.net is out " +
+    "of reach. The API itself is at /graphql.";
+}

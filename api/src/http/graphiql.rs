@@ -1,0 +1,218 @@
+//! GraphiQL, the page on which a person tries the API.
+//!
+//! `build.rs` bundles it, and the binary carries the bundle: the page asks nothing of any other host. Where
+//! the bundle could not be made, a small page loads GraphiQL from a CDN, by pinned hashes.
+
+use std::io::{self, Read as _};
+use std::sync::OnceLock;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::Path;
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use flate2::read::GzDecoder;
+
+include!(concat!(env!("OUT_DIR"), "/graphiql/assets.rs"));
+
+/// `unsafe-inline` for styles, because the editor places its lines and colours by them.
+const BUNDLED_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
+    worker-src 'self'; connect-src 'self'; img-src 'self' data:; font-src 'self' data:; base-uri 'none'; \
+    form-action 'none'; frame-ancestors 'none'";
+
+/// As above, with exactly the files that `fallback.html` names.
+const FALLBACK_POLICY: &str = "default-src 'none'; script-src 'self' \
+    https://cdn.jsdelivr.net/npm/react@18.3.1/umd/react.production.min.js \
+    https://cdn.jsdelivr.net/npm/react-dom@18.3.1/umd/react-dom.production.min.js \
+    https://cdn.jsdelivr.net/npm/graphiql@3.8.2/graphiql.min.js; style-src 'self' 'unsafe-inline' \
+    https://cdn.jsdelivr.net/npm/graphiql@3.8.2/graphiql.min.css; connect-src 'self'; img-src 'self' data:; \
+    font-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// A worker is bound by the policy of its own script: those of the editor need nothing from anywhere.
+const ASSET_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
+
+/// Whether the binary carries GraphiQL. If not, browsers load it from cdn.jsdelivr.net.
+pub fn is_self_hosted() -> bool {
+    SELF_HOSTED
+}
+
+/// The page at `/`, and what it loads below `/graphiql/`.
+pub(crate) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    Router::new().route("/", get(page)).route("/graphiql/{*asset}", get(asset))
+}
+
+async fn page(headers: HeaderMap) -> Response {
+    if !admits(&headers, header::ACCEPT, &["text/html", "text/*", "*/*"]).unwrap_or(true) {
+        let sentence = "This address has GraphiQL, a page for browsers. The API is at /graphql.\n";
+        return (StatusCode::NOT_ACCEPTABLE, [(header::VARY, "accept")], sentence).into_response();
+    }
+    let policy = if SELF_HOSTED { BUNDLED_POLICY } else { FALLBACK_POLICY };
+    PAGE.respond(&headers, "no-cache", policy)
+}
+
+async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
+    // A bundled file has the hash of its content in its name.
+    let caching = if SELF_HOSTED { "public, max-age=31536000, immutable" } else { "no-cache" };
+    match ASSETS.iter().find(|asset| asset.name == name) {
+        Some(asset) => asset.respond(&headers, caching, ASSET_POLICY),
+        None => (StatusCode::NOT_FOUND, "GraphiQL has no such file.\n").into_response(),
+    }
+}
+
+/// One file of the page.
+struct Asset {
+    name: &'static str,
+    content_type: &'static str,
+    etag: &'static str,
+    /// Compressed with gzip if the page is bundled, plain if not.
+    stored: &'static [u8],
+    /// The plain bytes, once somebody needed them.
+    inflated: OnceLock<Vec<u8>>,
+}
+
+impl Asset {
+    const fn new(
+        name: &'static str,
+        content_type: &'static str,
+        etag: &'static str,
+        stored: &'static [u8],
+    ) -> Self {
+        Self { name, content_type, etag, stored, inflated: OnceLock::new() }
+    }
+
+    fn respond(&'static self, request: &HeaderMap, caching: &'static str, policy: &'static str) -> Response {
+        let common = [
+            (header::ETAG, self.etag),
+            (header::CACHE_CONTROL, caching),
+            (header::VARY, "accept, accept-encoding"),
+            (header::CONTENT_SECURITY_POLICY, policy),
+            (header::REFERRER_POLICY, "no-referrer"),
+            (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        ];
+        if self.is_known_to(request) {
+            return (StatusCode::NOT_MODIFIED, common).into_response();
+        }
+
+        let content_type = [(header::CONTENT_TYPE, self.content_type)];
+        // Without the header every encoding would do, but who does not name gzip may not know it.
+        let gzip = admits(request, header::ACCEPT_ENCODING, &["gzip", "*"]).unwrap_or(false);
+        if SELF_HOSTED && gzip {
+            let encoding = [(header::CONTENT_ENCODING, "gzip")];
+            return (common, content_type, encoding, Bytes::from_static(self.stored)).into_response();
+        }
+        match self.plain() {
+            Ok(bytes) => (common, content_type, Bytes::from_static(bytes)).into_response(),
+            Err(error) => {
+                tracing::error!(asset = self.name, %error, "an embedded file cannot be decompressed");
+                StatusCode::INTERNAL_SERVER_ERROR.into_response()
+            }
+        }
+    }
+
+    fn is_known_to(&self, request: &HeaderMap) -> bool {
+        request
+            .get_all(header::IF_NONE_MATCH)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .any(|tag| tag.trim() == self.etag)
+    }
+
+    fn plain(&'static self) -> io::Result<&'static [u8]> {
+        if !SELF_HOSTED {
+            return Ok(self.stored);
+        }
+        if let Some(bytes) = self.inflated.get() {
+            return Ok(bytes);
+        }
+        let mut bytes = Vec::new();
+        GzDecoder::new(self.stored).read_to_end(&mut bytes)?;
+        Ok(self.inflated.get_or_init(|| bytes))
+    }
+}
+
+/// Whether a header such as `Accept` admits what `names` calls by ever wider names: the first of them that the
+/// header lists decides, by its `q`. `None` without such a header.
+fn admits(headers: &HeaderMap, header: HeaderName, names: &[&str]) -> Option<bool> {
+    let ranges: Vec<_> = headers
+        .get_all(header)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .filter(|range| !range.is_empty())
+        .collect();
+    if ranges.is_empty() {
+        return None;
+    }
+    let admitted = names.iter().find_map(|name| {
+        ranges.iter().find_map(|range| {
+            let mut parts = range.split(';').map(str::trim);
+            let named = parts.next().is_some_and(|range| range.eq_ignore_ascii_case(name));
+            named.then(|| !parts.any(is_zero_quality))
+        })
+    });
+    Some(admitted.unwrap_or(false))
+}
+
+fn is_zero_quality(parameter: &str) -> bool {
+    parameter
+        .split_once('=')
+        .is_some_and(|(name, value)| name.eq_ignore_ascii_case("q") && value.parse() == Ok(0.0_f32))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    fn admits_html(accept: &'static str) -> Option<bool> {
+        let headers = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static(accept))]);
+        admits(&headers, header::ACCEPT, &["text/html", "text/*", "*/*"])
+    }
+
+    #[test]
+    fn accept_is_read_as_the_standard_says() {
+        assert_eq!(admits(&HeaderMap::new(), header::ACCEPT, &["text/html"]), None);
+        assert_eq!(admits_html("text/html,application/xhtml+xml,*/*;q=0.8"), Some(true));
+        assert_eq!(admits_html("TEXT/HTML; q=0.1"), Some(true));
+        assert_eq!(admits_html("*/*"), Some(true));
+        assert_eq!(admits_html("text/plain, text/*;q=0.5"), Some(true));
+        assert_eq!(admits_html("application/json"), Some(false));
+        assert_eq!(admits_html("*/*, text/html;q=0"), Some(false));
+        assert_eq!(admits_html("application/json, */*;q=0.000"), Some(false));
+    }
+
+    #[test]
+    fn every_file_can_be_read_by_a_client_without_gzip() {
+        for asset in ASSETS.iter().chain([&PAGE]) {
+            let plain = asset.plain().unwrap();
+            assert!(std::str::from_utf8(plain).is_ok(), "{} is text", asset.name);
+        }
+    }
+
+    #[test]
+    fn the_page_names_only_files_that_exist() {
+        let page = std::str::from_utf8(PAGE.plain().unwrap()).unwrap();
+        let named: Vec<_> =
+            page.split("\"graphiql/").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        assert!(!named.is_empty());
+        for name in named {
+            assert!(ASSETS.iter().any(|asset| asset.name == name), "{name} is an asset");
+        }
+    }
+
+    #[test]
+    fn what_the_fallback_takes_from_elsewhere_is_pinned_and_in_the_policy() {
+        let page = include_str!("../../graphiql/src/fallback.html");
+        let urls: Vec<_> = page.split("https://").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        assert_eq!(urls.len(), page.matches("integrity=\"sha384-").count());
+        for url in urls {
+            assert!(FALLBACK_POLICY.contains(&format!("https://{url}")), "{url} is in the policy");
+        }
+    }
+}

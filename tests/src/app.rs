@@ -1,0 +1,224 @@
+//! A server of its own for a test.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use clap::Parser;
+use jishu_api::auth::KeyRing;
+use jishu_api::config::ServeConfig;
+use jishu_api::database::{Database, DatabaseOptions};
+use jishu_api::server;
+use jishu_api::service::Services;
+use jishu_migration::{Migrator, MigratorTrait};
+use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::{Backend, Client, ManualClock};
+
+/// A running server with its database, its clock and the log of its statements.
+pub struct TestApp {
+    /// The database it runs on.
+    pub backend: Backend,
+    /// What its resolvers call.
+    pub services: Services,
+    /// Its time.
+    pub clock: Arc<ManualClock>,
+    /// The URL of its database.
+    pub database_url: String,
+    origin: String,
+    http: reqwest::Client,
+    statements: Arc<Mutex<Vec<String>>>,
+    stop: Option<oneshot::Sender<()>>,
+    serving: Option<JoinHandle<std::io::Result<()>>>,
+    folder: TempDir,
+}
+
+#[derive(Parser)]
+struct Config {
+    #[command(flatten)]
+    serve: ServeConfig,
+}
+
+impl TestApp {
+    /// Runs a test on a fresh server and database. Does nothing where `TEST_DATABASES` leaves the database out.
+    pub async fn run(backend: Backend, test: impl AsyncFnOnce(Arc<Self>)) {
+        if !backend.is_selected() {
+            eprintln!("left out by TEST_DATABASES");
+            return;
+        }
+        let app = Arc::new(Self::start_on(backend).await);
+        test(Arc::clone(&app)).await;
+        let app = Arc::into_inner(app).expect("the test keeps nothing of the app");
+        app.stop().await;
+    }
+
+    /// A server on SQLite.
+    pub async fn start() -> Self {
+        Self::start_on(Backend::Sqlite).await
+    }
+
+    /// A server on a fresh database.
+    pub async fn start_on(backend: Backend) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let database_url = backend.create(folder.path()).await;
+        let keys = folder.path().join("keys.pem");
+        KeyRing::load_or_create(&keys).expect("a signing key");
+        let keys = keys.to_str().expect("a path in UTF-8");
+        let args = ["test", "--database-url", &database_url, "--signing-keys", keys];
+        let config = Config::parse_from(args).serve;
+
+        let statements = Arc::new(Mutex::new(Vec::new()));
+        let log = Arc::clone(&statements);
+        let observer = Arc::new(move |sql: &str| log.lock().expect("never poisoned").push(sql.to_owned()));
+        let options = DatabaseOptions { observer: Some(observer), ..config.database.options() };
+        let database = Database::connect(&options).await.expect("the database opens");
+        Migrator::up(database.writer(), None).await.expect("the migrations apply");
+
+        let clock = Arc::new(ManualClock::default());
+        let services = server::services(&config, database, Arc::clone(&clock) as Arc<_>)
+            .await
+            .expect("the services start");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let origin = format!("http://{}", listener.local_addr().expect("an address"));
+        let (stop, stopped) = oneshot::channel();
+        let serving = tokio::spawn(server::run(
+            listener,
+            services.clone(),
+            Duration::from_millis(200),
+            Duration::from_secs(5),
+            async {
+                let _ = stopped.await;
+            },
+        ));
+        Self {
+            backend,
+            services,
+            clock,
+            database_url,
+            origin,
+            http: reqwest::Client::new(),
+            statements,
+            stop: Some(stop),
+            serving: Some(serving),
+            folder,
+        }
+    }
+
+    /// Stops the server and removes its database.
+    pub async fn stop(mut self) {
+        drop(self.http);
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+        if let Some(serving) = self.serving.take() {
+            serving.await.expect("the server does not panic").expect("the server stops");
+        }
+        self.services.database.close().await.expect("the pools close");
+        self.backend.remove(&self.database_url).await;
+        self.folder.close().expect("the folder can be removed");
+    }
+
+    /// The URL of a path on this server.
+    #[must_use]
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.origin)
+    }
+
+    /// For requests that are not GraphQL.
+    #[must_use]
+    pub fn http(&self) -> &reqwest::Client {
+        &self.http
+    }
+
+    /// A client that is not signed in.
+    #[must_use]
+    pub fn anonymous(&self) -> Client {
+        Client::new(self.http.clone(), self.url("/graphql"), None)
+    }
+
+    /// A client with this access token.
+    #[must_use]
+    pub fn with_token(&self, token: &str) -> Client {
+        Client::new(self.http.clone(), self.url("/graphql"), Some(token.to_owned()))
+    }
+
+    /// A client signed in as a new learner.
+    pub async fn learner(&self, name: &str) -> Client {
+        let answer = self
+            .anonymous()
+            .run_with(
+                "mutation ($input: RegisterInput!) {
+                   register(input: $input) { tokens { accessToken } userErrors { message } }
+                 }",
+                serde_json::json!({ "input": {
+                    "name": name,
+                    "email": format!("{}@example.com", name.to_lowercase()),
+                    "password": "correct horse battery",
+                } }),
+            )
+            .await;
+        self.with_token(answer.text("/register/tokens/accessToken"))
+    }
+
+    /// A client signed in as a learner who registered before.
+    pub async fn learner_again(&self, name: &str) -> Client {
+        let answer = self
+            .anonymous()
+            .run_with(
+                "mutation ($input: LoginInput!) { login(input: $input) { tokens { accessToken } } }",
+                serde_json::json!({ "input": {
+                    "email": format!("{}@example.com", name.to_lowercase()),
+                    "password": "correct horse battery",
+                } }),
+            )
+            .await;
+        self.with_token(answer.text("/login/tokens/accessToken"))
+    }
+
+    /// The database, past all rules.
+    #[must_use]
+    pub fn connection(&self) -> &DatabaseConnection {
+        self.services.database.writer()
+    }
+
+    /// Runs a statement, past all rules.
+    pub async fn execute(&self, sql: &str) {
+        self.connection().execute_unprepared(sql).await.expect("the statement runs");
+    }
+
+    /// The one number that a query gives.
+    pub async fn number(&self, sql: &str) -> i64 {
+        let statement = Statement::from_string(self.services.database.backend(), sql);
+        let row = self.connection().query_one_raw(statement).await.expect("the query runs").expect("one row");
+        row.try_get_by_index(0)
+            .or_else(|_| row.try_get_by_index::<i32>(0).map(i64::from))
+            .expect("a whole number")
+    }
+
+    /// The statements that ran since the last call.
+    #[must_use]
+    pub fn take_statements(&self) -> Vec<String> {
+        std::mem::take(&mut *self.statements.lock().expect("never poisoned"))
+    }
+
+    /// The number of rows in each table that a purchase or a cart writes to: for asserting that nothing was
+    /// written.
+    pub async fn rows(&self) -> Vec<(&'static str, i64)> {
+        let mut rows = Vec::new();
+        for table in [
+            "users",
+            "refresh_tokens",
+            "cart_items",
+            "purchases",
+            "entitlements",
+            "mock_test_attempts",
+            "audit_events",
+        ] {
+            rows.push((table, self.number(&format!("SELECT COUNT(*) FROM {table}")).await));
+        }
+        rows
+    }
+}

@@ -1,0 +1,125 @@
+//! Courses for tests.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jishu_api::clock::Clock;
+use jishu_entity::{CourseId, SubjectId, course, subject};
+use sea_orm::ActiveModelTrait;
+use sea_orm::ActiveValue::Set;
+
+use crate::TestApp;
+
+/// A course of subjects at 100.00 each with 50 cards, unless told otherwise.
+pub struct CourseBuilder {
+    name: String,
+    bundle_price: Option<i64>,
+    validity_days: Option<i32>,
+    subjects: Vec<(String, i64, i32)>,
+}
+
+/// A course that was made, with ids as clients have them.
+#[derive(Clone, Debug)]
+pub struct TestCourse {
+    /// The global id.
+    pub id: String,
+    /// The row.
+    pub row: CourseId,
+    /// The global ids of its subjects.
+    pub subjects: Vec<String>,
+    /// The rows of its subjects.
+    pub subject_rows: Vec<SubjectId>,
+}
+
+impl TestApp {
+    /// Begins a course of one subject for each name.
+    #[must_use]
+    pub fn course(&self, subjects: &[&str]) -> CourseBuilder {
+        CourseBuilder {
+            name: "Course".to_owned(),
+            bundle_price: None,
+            validity_days: None,
+            subjects: subjects.iter().map(|name| ((*name).to_owned(), 100_00, 50)).collect(),
+        }
+    }
+
+    /// The global id of a row.
+    #[must_use]
+    pub fn global(&self, kind: &str, row: i64) -> String {
+        URL_SAFE_NO_PAD.encode(format!("{kind}:{row}"))
+    }
+}
+
+impl CourseBuilder {
+    /// Its title.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.name);
+        self
+    }
+
+    /// What it costs whole, in minor units.
+    #[must_use]
+    pub fn bundle(mut self, price: i64) -> Self {
+        self.bundle_price = Some(price);
+        self
+    }
+
+    /// For how long a purchase lasts.
+    #[must_use]
+    pub fn valid_for_days(mut self, days: i32) -> Self {
+        self.validity_days = Some(days);
+        self
+    }
+
+    /// How many cards each subject gives.
+    #[must_use]
+    pub fn cards(mut self, cards: i32) -> Self {
+        for subject in &mut self.subjects {
+            subject.2 = cards;
+        }
+        self
+    }
+
+    /// What each subject costs, in minor units.
+    #[must_use]
+    pub fn price(mut self, price: i64) -> Self {
+        for subject in &mut self.subjects {
+            subject.1 = price;
+        }
+        self
+    }
+
+    /// Writes it, and waits until the catalogue has it.
+    pub async fn create(self, app: &TestApp) -> TestCourse {
+        let now = app.clock.now();
+        let course = course::ActiveModel {
+            name: Set(self.name),
+            currency: Set("INR".to_owned()),
+            bundle_price: Set(self.bundle_price),
+            validity_days: Set(self.validity_days),
+            created_at: Set(now),
+            ..Default::default()
+        };
+        let row = course.insert(app.connection()).await.expect("a course").id;
+        let mut subject_rows = Vec::new();
+        for (name, price, cards) in self.subjects {
+            let subject = subject::ActiveModel {
+                course_id: Set(row),
+                name: Set(name),
+                list_price: Set(price),
+                total_mock_tests: Set(cards),
+                max_attempts: Set(3),
+                created_at: Set(now),
+                ..Default::default()
+            };
+            subject_rows.push(subject.insert(app.connection()).await.expect("a subject").id);
+        }
+        app.services.catalog.reload().await.expect("the catalogue can be read");
+        TestCourse {
+            id: app.global("Course", row.0),
+            row,
+            subjects: subject_rows.iter().map(|id| app.global("Subject", id.0)).collect(),
+            subject_rows,
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! A GraphQL client, as small as can be.
+
+use serde_json::{Value, json};
+
+/// Sends operations, signed in or not.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    url: String,
+    token: Option<String>,
+}
+
+impl Client {
+    pub(crate) fn new(http: reqwest::Client, url: String, token: Option<String>) -> Self {
+        Self { http, url, token }
+    }
+
+    /// The access token it sends.
+    #[must_use]
+    pub fn token(&self) -> &str {
+        self.token.as_deref().expect("a client that is signed in")
+    }
+
+    /// Sends a document and returns the answer, whatever it is.
+    pub async fn send(&self, query: &str, variables: Value) -> Answer {
+        let mut request = self.http.post(&self.url).json(&json!({ "query": query, "variables": variables }));
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        let response = request.send().await.expect("the server answers");
+        let status = response.status().as_u16();
+        let body = response.json().await.expect("the answer is JSON");
+        Answer { status, body }
+    }
+
+    /// Sends a document that must succeed.
+    pub async fn run(&self, query: &str) -> Answer {
+        self.run_with(query, Value::Null).await
+    }
+
+    /// Sends a document that must succeed, with variables.
+    pub async fn run_with(&self, query: &str, variables: Value) -> Answer {
+        let answer = self.send(query, variables).await;
+        assert!(answer.body.get("errors").is_none(), "{query}\n{:#}", answer.body);
+        answer
+    }
+
+    /// Sends a document that must fail, and returns the code and the message of its first error.
+    pub async fn fail(&self, query: &str, variables: Value) -> (String, String) {
+        let answer = self.send(query, variables).await;
+        let error = &answer.body["errors"][0];
+        let text =
+            |value: &Value| value.as_str().unwrap_or_else(|| panic!("{query}\n{:#}", answer.body)).to_owned();
+        (text(&error["extensions"]["code"]), text(&error["message"]))
+    }
+}
+
+/// An answer to an operation.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The whole body.
+    pub body: Value,
+}
+
+impl Answer {
+    /// What is at a JSON pointer below `data`.
+    #[must_use]
+    pub fn at(&self, pointer: &str) -> &Value {
+        self.body["data"].pointer(pointer).unwrap_or_else(|| panic!("no {pointer} in {:#}", self.body))
+    }
+
+    /// The text at a JSON pointer below `data`.
+    #[must_use]
+    pub fn text(&self, pointer: &str) -> &str {
+        self.at(pointer).as_str().unwrap_or_else(|| panic!("no text at {pointer} in {:#}", self.body))
+    }
+
+    /// The number at a JSON pointer below `data`.
+    #[must_use]
+    pub fn number(&self, pointer: &str) -> i64 {
+        self.at(pointer).as_i64().unwrap_or_else(|| panic!("no number at {pointer} in {:#}", self.body))
+    }
+
+    /// The items of the list at a JSON pointer below `data`.
+    #[must_use]
+    pub fn list(&self, pointer: &str) -> &[Value] {
+        self.at(pointer).as_array().unwrap_or_else(|| panic!("no list at {pointer} in {:#}", self.body))
+    }
+}

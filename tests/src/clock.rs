@@ -1,0 +1,27 @@
+//! A clock that stands still until it is moved.
+
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use jishu_api::clock::Clock;
+use std::sync::Mutex;
+
+/// Starts at the time it was made and moves only when told.
+pub struct ManualClock(Mutex<DateTime<Utc>>);
+
+impl Default for ManualClock {
+    fn default() -> Self {
+        Self(Mutex::new(Utc::now().trunc_subsecs(6)))
+    }
+}
+
+impl ManualClock {
+    /// Moves the clock forward.
+    pub fn advance(&self, by: TimeDelta) {
+        *self.0.lock().expect("no test panics while it moves the clock") += by;
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> DateTime<Utc> {
+        *self.0.lock().expect("no test panics while it moves the clock")
+    }
+}

@@ -1,0 +1,75 @@
+//! The databases that tests run on, and a fresh one on each for a test.
+
+use std::path::Path;
+
+use sea_orm::{ConnectionTrait, Database};
+use uuid::Uuid;
+
+/// A database that jishu supports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backend {
+    /// A file in a temporary folder.
+    Sqlite,
+    /// The server at `TEST_POSTGRES_URL`.
+    Postgres,
+    /// The server at `TEST_MARIADB_URL`.
+    MariaDb,
+}
+
+impl Backend {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
+            Self::MariaDb => "mariadb",
+        }
+    }
+
+    /// Whether `TEST_DATABASES` leaves it in; all are in by default.
+    #[must_use]
+    pub fn is_selected(self) -> bool {
+        match std::env::var("TEST_DATABASES") {
+            Ok(list) => list.split(',').any(|name| name.trim() == self.name()),
+            Err(_) => true,
+        }
+    }
+
+    /// A new, empty database: its URL.
+    ///
+    /// # Panics
+    /// When the server cannot be reached: a database that is not there fails the tests, it does not skip them.
+    pub async fn create(self, folder: &Path) -> String {
+        let variable = match self {
+            Self::Sqlite => return format!("sqlite://{}?mode=rwc", folder.join("jishu.db").display()),
+            Self::Postgres => "TEST_POSTGRES_URL",
+            Self::MariaDb => "TEST_MARIADB_URL",
+        };
+        let server = std::env::var(variable).unwrap_or_else(|_| {
+            panic!(
+                "{variable} is not set: run the tests with tests/run, which starts the databases, or narrow them \
+                 with TEST_DATABASES=sqlite"
+            )
+        });
+        let connection = Database::connect(&server).await.expect("the database server answers");
+        let name = format!("jishu_{}", Uuid::new_v4().simple());
+        connection.execute_unprepared(&format!("CREATE DATABASE {name}")).await.expect("a fresh database");
+        connection.close().await.expect("closing the connection");
+        let (before, _) = server.rsplit_once('/').expect("the URL of a server ends in a database");
+        format!("{before}/{name}")
+    }
+
+    /// Removes what [`Backend::create`] made; a file goes with its folder.
+    pub async fn remove(self, url: &str) {
+        let variable = match self {
+            Self::Sqlite => return,
+            Self::Postgres => "TEST_POSTGRES_URL",
+            Self::MariaDb => "TEST_MARIADB_URL",
+        };
+        let server = std::env::var(variable).expect("set when the database was made");
+        let (_, name) = url.rsplit_once('/').expect("made by `create`");
+        let connection = Database::connect(&server).await.expect("the database server answers");
+        let force = if self == Self::Postgres { " WITH (FORCE)" } else { "" };
+        connection.execute_unprepared(&format!("DROP DATABASE {name}{force}")).await.expect("dropping it");
+        connection.close().await.expect("closing the connection");
+    }
+}
