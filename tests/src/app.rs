@@ -1,5 +1,6 @@
 //! A server of its own for a test.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -125,6 +126,12 @@ impl TestApp {
     #[must_use]
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.origin)
+    }
+
+    /// The keys that its tokens are signed with.
+    #[must_use]
+    pub fn key_file(&self) -> PathBuf {
+        self.folder.path().join("keys.pem")
     }
 
     /// For requests that are not GraphQL.

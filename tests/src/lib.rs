@@ -1,5 +1,7 @@
 //! What the tests of jishu stand on: a real server over real HTTP, on a database of its own.
 
+#![expect(clippy::expect_used, reason = "a test ends where it fails")]
+
 mod app;
 mod catalogue;
 mod client;

@@ -138,8 +138,6 @@ fn verify_now(password: &str, hash: &str) -> Result<bool, PasswordError> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
-
     use super::*;
 
     fn passwords(parallelism: usize) -> Passwords {

@@ -69,8 +69,6 @@ impl fmt::Debug for RefreshToken {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
-
     use super::*;
 
     #[test]

@@ -1,6 +1,8 @@
 //! The command line, one file a subcommand.
 
+mod check;
 mod migrate;
+mod repair;
 mod serve;
 mod user;
 
@@ -34,6 +36,12 @@ enum Command {
     Serve(Box<ServeConfig>),
     /// Change the schema of the database, or show what is pending.
     Migrate(migrate::MigrateArgs),
+    /// Report on the unique keys and the cards of a database. Exits with 1 when something is not right, and
+    /// with 2 when that could not be told.
+    Check(check::CheckArgs),
+    /// Put a database of the old system right: its unique keys, and cards that were made twice. Prints its plan;
+    /// does it with --apply.
+    Repair(repair::RepairArgs),
     /// Print the GraphQL schema.
     Schema,
     /// Manage accounts.
@@ -54,6 +62,8 @@ impl Cli {
             None => serve::run(self.serve).await,
             Some(Command::Serve(config)) => serve::run(*config).await,
             Some(Command::Migrate(args)) => migrate::run(args).await,
+            Some(Command::Check(args)) => check::run(args).await,
+            Some(Command::Repair(args)) => repair::run(args).await,
             Some(Command::Schema) => {
                 print!("{}", crate::graphql::sdl());
                 Ok(())

@@ -14,14 +14,12 @@ pub(crate) fn sql(backend: DbBackend, text: &str, values: impl IntoIterator<Item
     match backend {
         DbBackend::Postgres => {
             let mut numbered = String::with_capacity(text.len() + 16);
-            let mut number = 0;
-            for part in text.split('?') {
+            for (number, part) in text.split('?').enumerate() {
                 if number > 0 {
                     numbered.push('$');
                     numbered.push_str(&number.to_string());
                 }
                 numbered.push_str(part);
-                number += 1;
             }
             Statement::from_sql_and_values(backend, numbered, values)
         }

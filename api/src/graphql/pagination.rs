@@ -1,10 +1,10 @@
 //! Relay connections, once for every list: opaque keyset cursors, `first` or `last` of 50 and at most 100.
 //! <https://relay.dev/graphql/connections.htm>
 
-use async_graphql::connection::{
-    Connection, ConnectionNameType, CursorType, DisableNodesField, Edge, EdgeNameType, EmptyFields,
-};
-use async_graphql::{Context, ObjectType, OutputType};
+use std::borrow::Cow;
+
+use async_graphql::connection::PageInfo;
+use async_graphql::{Context, ObjectType, OutputType, SimpleObject, TypeName};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
@@ -18,28 +18,43 @@ pub(super) const DEFAULT_PAGE: u32 = 50;
 /// How many items a page has at most.
 pub(super) const LONGEST_PAGE: u32 = 100;
 
-/// A connection whose extra fields are `Extra`.
-pub(super) type Connected<Node, Names, Extra> =
-    Connection<Cursor, Node, Extra, EmptyFields, Names, Names, DisableNodesField>;
-
-/// Names a connection and its edge.
-pub(super) trait ListNames: Send + Sync {
-    /// The name of the node type.
-    const NODE: &'static str;
+/// A type that lists are made of.
+pub(super) trait ListNode: OutputType {
+    /// Its name: `X` in `XConnection` and `XEdge`.
+    const NAME: &'static str;
 }
 
-/// Gives `XConnection` and `XEdge` for a node type `X`.
-pub(super) struct Named<N>(std::marker::PhantomData<N>);
+/// A page of a list, and where it stands in the list.
+#[derive(SimpleObject)]
+#[graphql(name_type)]
+pub(super) struct Connection<Node: ListNode, Total: ObjectType> {
+    /// The items of the page, each with its cursor.
+    edges: Vec<Edge<Node>>,
+    /// Where the page stands in the list.
+    page_info: PageInfo,
+    #[graphql(flatten)]
+    total: Total,
+}
 
-impl<N: ListNames> ConnectionNameType for Named<N> {
-    fn type_name<T: OutputType>() -> String {
-        format!("{}Connection", N::NODE)
+impl<Node: ListNode, Total: ObjectType> TypeName for Connection<Node, Total> {
+    fn type_name() -> Cow<'static, str> {
+        format!("{}Connection", Node::NAME).into()
     }
 }
 
-impl<N: ListNames> EdgeNameType for Named<N> {
-    fn type_name<T: OutputType>() -> String {
-        format!("{}Edge", N::NODE)
+/// An item of a list.
+#[derive(SimpleObject)]
+#[graphql(name_type)]
+pub(super) struct Edge<Node: ListNode> {
+    /// Its place in the list: good for `after` and `before`.
+    cursor: String,
+    /// The item itself.
+    node: Node,
+}
+
+impl<Node: ListNode> TypeName for Edge<Node> {
+    fn type_name() -> Cow<'static, str> {
+        format!("{}Edge", Node::NAME).into()
     }
 }
 
@@ -101,10 +116,10 @@ fn checked(name: &str, value: i32) -> ApiResult<u32> {
 }
 
 /// An opaque cursor: the key of a row, and the list that it is of.
-pub(super) struct Cursor(String);
+struct Cursor(String);
 
 impl Cursor {
-    pub(super) fn of(list: &str, key: &impl Serialize) -> ApiResult<Self> {
+    fn of(list: &str, key: &impl Serialize) -> ApiResult<Self> {
         let json = serde_json::to_vec(&(list, key)).map_err(|error| ApiError::internal(error.to_string()))?;
         Ok(Self(URL_SAFE_NO_PAD.encode(json)))
     }
@@ -127,18 +142,6 @@ impl Cursor {
     }
 }
 
-impl CursorType for Cursor {
-    type Error = std::convert::Infallible;
-
-    fn decode_cursor(cursor: &str) -> Result<Self, Self::Error> {
-        Ok(Self(cursor.to_owned()))
-    }
-
-    fn encode_cursor(&self) -> String {
-        self.0.clone()
-    }
-}
-
 /// Whether a field of the connection that needs the rows is selected; `totalCount` alone does not.
 pub(super) fn wants_rows(ctx: &Context<'_>) -> bool {
     let ahead = ctx.look_ahead();
@@ -146,25 +149,30 @@ pub(super) fn wants_rows(ctx: &Context<'_>) -> bool {
 }
 
 /// A page as a connection.
-pub(super) fn connect<T, K, Node, Names, Extra>(
+pub(super) fn connect<T, K, Node, Total>(
     list: &str,
     page: Page<T>,
     key: impl Fn(&T) -> K,
     node: impl Fn(T) -> Node,
-    extra: Extra,
-) -> ApiResult<Connected<Node, Named<Names>, Extra>>
+    total: Total,
+) -> ApiResult<Connection<Node, Total>>
 where
     K: Serialize,
-    Node: OutputType,
-    Names: ListNames,
-    Extra: ObjectType,
+    Node: ListNode,
+    Total: ObjectType,
 {
-    let mut connection = Connection::with_additional_fields(page.has_previous, page.has_next, extra);
+    let mut edges = Vec::with_capacity(page.rows.len());
     for row in page.rows {
-        let cursor = Cursor::of(list, &key(&row))?;
-        connection.edges.push(Edge::new(cursor, node(row)));
+        let Cursor(cursor) = Cursor::of(list, &key(&row))?;
+        edges.push(Edge { cursor, node: node(row) });
     }
-    Ok(connection)
+    let page_info = PageInfo {
+        has_previous_page: page.has_previous,
+        has_next_page: page.has_next,
+        start_cursor: edges.first().map(|edge| edge.cursor.clone()),
+        end_cursor: edges.last().map(|edge| edge.cursor.clone()),
+    };
+    Ok(Connection { edges, page_info, total })
 }
 
 /// A page of a list that is in memory, sorted by a unique key.

@@ -22,6 +22,7 @@ const MOST_NODES: usize = 100;
 /// What can be read.
 pub struct Query;
 
+/// What can be read.
 #[Object]
 impl Query {
     /// The object with this id; null when there is none, or none that the viewer may see.

@@ -6,9 +6,9 @@ use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value
 use chrono::SecondsFormat;
 use rust_decimal::Decimal as Exact;
 
-/// A point in time in RFC 3339, always UTC: "2026-11-23T09:30:00.000000Z".
 pub(super) struct DateTime(pub(super) chrono::DateTime<chrono::Utc>);
 
+/// A point in time in RFC 3339, always UTC: "2026-11-23T09:30:00.000000Z".
 #[Scalar(name = "DateTime", specified_by_url = "https://scalars.graphql.org/andimarek/date-time")]
 impl ScalarType for DateTime {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -23,9 +23,9 @@ impl ScalarType for DateTime {
     }
 }
 
-/// A decimal number as a string, exact: "199.00". Never a float.
 pub(super) struct Decimal(pub(super) Exact);
 
+/// A decimal number as a string, exact: "199.00". Never a float.
 #[Scalar(name = "Decimal")]
 impl ScalarType for Decimal {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -44,9 +44,9 @@ impl ScalarType for Decimal {
     }
 }
 
-/// A UUID in its canonical form: "123e4567-e89b-12d3-a456-426614174000".
 pub(super) struct Uuid(pub(super) uuid::Uuid);
 
+/// A UUID in its canonical form: "123e4567-e89b-12d3-a456-426614174000".
 #[Scalar(name = "UUID", specified_by_url = "https://www.rfc-editor.org/rfc/rfc9562")]
 impl ScalarType for Uuid {
     fn parse(value: Value) -> InputValueResult<Self> {

@@ -164,8 +164,6 @@ fn is_zero_quality(parameter: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
-
     use axum::http::HeaderValue;
 
     use super::*;

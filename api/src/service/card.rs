@@ -46,7 +46,7 @@ pub struct CardOrder {
 }
 
 /// A card's place in an order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CardKey {
     /// In [`CardSort::SubjectTestNumber`].
     Number(i64, i32, i64),

@@ -2,6 +2,16 @@
 
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test ends where it fails")]
 
+mod accounts;
+mod cart;
+mod catalogue;
+mod command_line;
 mod concurrency;
+mod http;
+mod layers;
+mod migrations;
 mod pages;
+mod privacy;
 mod purchase;
+mod quote;
+mod schema;

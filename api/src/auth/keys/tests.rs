@@ -1,5 +1,3 @@
-#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
-
 use std::process::Command;
 use std::sync::Barrier;
 use std::time::Duration;
@@ -87,7 +85,7 @@ fn reads_both_versions_of_pkcs8() {
     let v2 = load(&pem_of(v2_document.as_ref())).unwrap();
     assert_eq!(v2.jwks(), v1.jwks());
     let fresh = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap();
-    let viewer = Viewer { user_id: UserId(1), role: Role::Learner, session_id: uuid::Uuid::nil() };
+    let viewer = Viewer { user_id: UserId(1), role: Role::Learner, session_id: Uuid::nil() };
     for ring in [v1, v2, load(&pem_of(fresh.as_ref())).unwrap()] {
         let tokens = AccessTokens::new(ring, "iss", "aud", Duration::from_secs(60));
         let token = tokens.issue(viewer, Utc::now()).unwrap().token;
@@ -174,7 +172,7 @@ fn a_file_that_cannot_be_used_is_never_replaced() {
 fn a_rotated_ring_verifies_the_old_key_until_it_is_deleted() {
     let (old_pem, new_pem) = (generate_pem().unwrap(), generate_pem().unwrap());
     let tokens = |pem: &str| AccessTokens::new(load(pem).unwrap(), "iss", "aud", Duration::from_secs(60));
-    let viewer = Viewer { user_id: UserId(1), role: Role::Admin, session_id: uuid::Uuid::nil() };
+    let viewer = Viewer { user_id: UserId(1), role: Role::Admin, session_id: Uuid::nil() };
     let now = Utc::now();
 
     let announced = tokens(&format!("{old_pem}{new_pem}"));

@@ -8,9 +8,9 @@ use crate::graphql::context::ContextExt;
 use crate::graphql::error::ApiResult;
 use crate::service::cart;
 
-/// Subjects that a user has set aside to buy, kept on the server.
 pub(in crate::graphql) struct Cart(pub(in crate::graphql) UserId);
 
+/// Subjects that a user has set aside to buy, kept on the server.
 #[Object]
 impl Cart {
     /// What is in it, in the order it was put there.

@@ -8,13 +8,13 @@ use jishu_entity::CourseId;
 use super::{Money, Subject, money};
 use crate::graphql::error::ApiResult;
 use crate::graphql::node::GlobalKey;
-use crate::graphql::pagination::{Connected, ListNames, Named, PageArgs, connect, slice};
+use crate::graphql::pagination::{Connection, ListNode, PageArgs, connect, slice};
 use crate::service::catalog::{CatalogCourse, Snapshot};
 
-/// What subjects are grouped in.
 #[derive(Clone)]
 pub(in crate::graphql) struct Course(pub(in crate::graphql) Arc<CatalogCourse>);
 
+/// What subjects are grouped in.
 #[Object]
 impl Course {
     /// Global and opaque.
@@ -65,14 +65,11 @@ impl Course {
     }
 }
 
-/// Names the connection of courses.
-pub(in crate::graphql) struct CourseNames;
-
-impl ListNames for CourseNames {
-    const NODE: &'static str = "Course";
+impl ListNode for Course {
+    const NAME: &'static str = "Course";
 }
 
-pub(in crate::graphql) type CourseConnection = Connected<Course, Named<CourseNames>, CourseTotal>;
+pub(in crate::graphql) type CourseConnection = Connection<Course, CourseTotal>;
 
 pub(in crate::graphql) struct CourseTotal(usize);
 
@@ -84,13 +81,11 @@ impl CourseTotal {
     }
 }
 
-pub(in crate::graphql) struct SubjectNames;
-
-impl ListNames for SubjectNames {
-    const NODE: &'static str = "Subject";
+impl ListNode for Subject {
+    const NAME: &'static str = "Subject";
 }
 
-type SubjectConnection = Connected<Subject, Named<SubjectNames>, SubjectTotal>;
+type SubjectConnection = Connection<Subject, SubjectTotal>;
 
 pub(in crate::graphql) struct SubjectTotal(usize);
 

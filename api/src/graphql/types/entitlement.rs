@@ -8,9 +8,9 @@ use crate::graphql::context::ContextExt;
 use crate::graphql::error::ApiResult;
 use crate::graphql::scalar::DateTime;
 
-/// One live right of one user to one subject, whichever purchase it came from.
 pub(in crate::graphql) struct Entitlement(pub(in crate::graphql) entitlement::Model);
 
+/// One live right of one user to one subject, whichever purchase it came from.
 #[Object]
 impl Entitlement {
     /// What it is a right to.

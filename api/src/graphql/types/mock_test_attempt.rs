@@ -8,7 +8,7 @@ use super::{Purchase, Subject};
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiError, ApiResult};
 use crate::graphql::node::GlobalKey;
-use crate::graphql::pagination::{Connected, ListNames, Named, PageArgs, connect, wants_rows};
+use crate::graphql::pagination::{Connection, ListNode, PageArgs, connect, wants_rows};
 use crate::graphql::scalar::{DateTime, Decimal, hundredths};
 use crate::service::card::{self, CardFilter, CardOrder, CardSort};
 use crate::service::page::Page;
@@ -27,9 +27,9 @@ pub(in crate::graphql) enum MockTestAttemptStatus {
     Exhausted,
 }
 
-/// A test card: one numbered mock test that a purchase gave a user, to be sat up to `maxAttempts` times.
 pub(in crate::graphql) struct MockTestAttempt(pub(in crate::graphql) mock_test_attempt::Model);
 
+/// A test card: one numbered mock test that a purchase gave a user, to be sat up to `maxAttempts` times.
 #[Object]
 impl MockTestAttempt {
     /// Global and opaque.
@@ -151,15 +151,11 @@ pub(in crate::graphql) struct CardArgs {
     pub(in crate::graphql) order: Option<MockTestAttemptOrder>,
 }
 
-/// Names the connection of test cards.
-pub(in crate::graphql) struct CardNames;
-
-impl ListNames for CardNames {
-    const NODE: &'static str = "MockTestAttempt";
+impl ListNode for MockTestAttempt {
+    const NAME: &'static str = "MockTestAttempt";
 }
 
-pub(in crate::graphql) type MockTestAttemptConnection =
-    Connected<MockTestAttempt, Named<CardNames>, CardTotal>;
+pub(in crate::graphql) type MockTestAttemptConnection = Connection<MockTestAttempt, CardTotal>;
 
 pub(in crate::graphql) struct CardTotal {
     owner: UserId,

@@ -11,7 +11,7 @@ use super::{
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiError, ApiResult};
 use crate::graphql::node::GlobalKey;
-use crate::graphql::pagination::{Connected, ListNames, Named, PageArgs, connect, wants_rows};
+use crate::graphql::pagination::{Connection, ListNode, PageArgs, connect, wants_rows};
 use crate::graphql::scalar::DateTime;
 use crate::service::card::CardFilter;
 use crate::service::page::Page;
@@ -39,13 +39,13 @@ pub(in crate::graphql) enum PurchaseStatus {
     Refunded,
 }
 
-/// One purchase by one user: its subjects and the test cards they gave.
 pub(in crate::graphql) struct Purchase {
     owner: UserId,
     id: PurchaseId,
     row: tokio::sync::OnceCell<purchase::Model>,
 }
 
+/// One purchase by one user: its subjects and the test cards they gave.
 #[Object]
 impl Purchase {
     /// Global and opaque.
@@ -142,14 +142,11 @@ impl From<purchase::Model> for Purchase {
     }
 }
 
-/// Names the connection of purchases.
-pub(in crate::graphql) struct PurchaseNames;
-
-impl ListNames for PurchaseNames {
-    const NODE: &'static str = "Purchase";
+impl ListNode for Purchase {
+    const NAME: &'static str = "Purchase";
 }
 
-pub(in crate::graphql) type PurchaseConnection = Connected<Purchase, Named<PurchaseNames>, PurchaseTotal>;
+pub(in crate::graphql) type PurchaseConnection = Connection<Purchase, PurchaseTotal>;
 
 pub(in crate::graphql) struct PurchaseTotal(UserId);
 

@@ -7,9 +7,9 @@ use crate::graphql::context::ContextExt;
 use crate::graphql::error::ApiResult;
 use crate::service::pricing;
 
-/// What a purchase of some subjects costs at this moment.
 pub(in crate::graphql) struct PurchaseQuote(pub(in crate::graphql) pricing::Quote);
 
+/// What a purchase of some subjects costs at this moment.
 #[Object]
 impl PurchaseQuote {
     /// The course of all its subjects.
@@ -60,12 +60,12 @@ impl PurchaseQuote {
     }
 }
 
-/// One subject of a quote.
 pub(in crate::graphql) struct QuoteLine {
     line: pricing::QuoteLine,
     currency: String,
 }
 
+/// One subject of a quote.
 #[Object]
 impl QuoteLine {
     /// The subject.

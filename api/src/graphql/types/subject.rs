@@ -11,10 +11,10 @@ use crate::graphql::error::ApiResult;
 use crate::graphql::node::GlobalKey;
 use crate::service::pricing;
 
-/// What is bought: a numbered set of mock tests.
 #[derive(Clone)]
 pub(in crate::graphql) struct Subject(pub(in crate::graphql) Arc<subject::Model>);
 
+/// What is bought: a numbered set of mock tests.
 #[Object]
 impl Subject {
     /// Global and opaque.

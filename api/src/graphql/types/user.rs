@@ -29,12 +29,12 @@ pub(in crate::graphql) enum Role {
     Admin,
 }
 
-/// A person with an account. Only the person themself is ever shown one.
 pub(in crate::graphql) struct User {
     id: UserId,
     row: tokio::sync::OnceCell<user::Model>,
 }
 
+/// A person with an account. Only the person themself is ever shown one.
 #[Object]
 impl User {
     /// Global and opaque.

@@ -1,0 +1,165 @@
+//! The real binary, as an operator runs it.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+/// The binary that `cargo test` built beside these tests.
+pub(crate) fn binary() -> PathBuf {
+    let tests = std::env::current_exe().expect("the path of the tests");
+    let folder = tests.parent().and_then(Path::parent).expect("the target folder");
+    let binary = folder.join("jishu");
+    assert!(
+        binary.exists(),
+        "{} is missing: run the tests with tests/run, which builds it",
+        binary.display()
+    );
+    binary
+}
+
+fn jishu(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(binary());
+    command.current_dir(folder).args(arguments).env_remove("DATABASE_URL").env_remove("RUST_LOG");
+    command
+}
+
+fn succeed(mut command: Command) -> String {
+    let Output { status, stdout, stderr } = command.output().expect("it runs");
+    assert!(status.success(), "{}", String::from_utf8_lossy(&stderr));
+    String::from_utf8(stdout).expect("UTF-8")
+}
+
+fn fail(mut command: Command) -> String {
+    let Output { status, stderr, .. } = command.output().expect("it runs");
+    assert!(!status.success());
+    String::from_utf8(stderr).expect("UTF-8")
+}
+
+#[test]
+fn schema_is_printed_without_a_database() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(succeed(jishu(folder.path(), &["schema"])), jishu_api::graphql::sdl());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn migrations_are_applied_shown_and_taken_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| succeed(jishu(folder.path(), arguments));
+    assert!(run(&["migrate", "up"]).lines().all(|line| line.starts_with("applied")));
+    assert!(run(&["migrate", "down"]).contains("pending   m20261123_000003_purchases"));
+    assert!(run(&["migrate", "status"]).contains("applied   m20261123_000002_catalogue"));
+    assert!(run(&["migrate", "down", "--steps", "2"]).lines().all(|line| line.starts_with("pending")));
+}
+
+#[test]
+fn wrong_configuration_says_what_to_change() {
+    let folder = tempfile::tempdir().unwrap();
+    for (arguments, named) in [
+        (&["--database-url", "oracle://x"][..], "must begin with sqlite://"),
+        (&["--database-url", "sqlite://missing/folder/x.db?mode=rwc"], "cannot be opened"),
+        (&["--listen", "nowhere"], "--listen"),
+        (&["--access-token-seconds", "5"], "60..=3600"),
+        (&["--tax-percent", "101"], "from 0 to 100"),
+        (&["--signing-keys", "absent.pem"], "openssl genpkey"),
+    ] {
+        let message = fail(jishu(folder.path(), arguments));
+        assert!(message.contains(named), "{arguments:?}: {message}");
+    }
+}
+
+#[test]
+fn accounts_of_any_role_are_made() {
+    let folder = tempfile::tempdir().unwrap();
+    succeed(jishu(folder.path(), &["migrate", "up"]));
+    let create = |password: &[u8]| {
+        let arguments =
+            ["user", "create", "--email", "admin@example.com", "--name", "Admin", "--role", "admin"];
+        let mut command = jishu(folder.path(), &arguments);
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(password).unwrap();
+        child.wait_with_output().unwrap()
+    };
+    let short = create(b"short\n");
+    assert!(String::from_utf8_lossy(&short.stderr).contains("at least 8"), "{short:?}");
+    let made = create(b"correct horse battery\n");
+    assert!(String::from_utf8_lossy(&made.stdout).contains("admin@example.com"), "{made:?}");
+    let again = create(b"correct horse battery\n");
+    assert!(String::from_utf8_lossy(&again.stderr).contains("has an account"), "{again:?}");
+}
+
+/// A server that is told to stop when it goes out of scope.
+struct Serving {
+    child: std::process::Child,
+    folder: tempfile::TempDir,
+}
+
+impl Serving {
+    fn start(folder: tempfile::TempDir) -> Self {
+        let output = std::fs::File::create(folder.path().join("output")).unwrap();
+        let child = jishu(folder.path(), &["serve", "--demo", "--listen", "127.0.0.1:0"])
+            .stdout(output)
+            .spawn()
+            .unwrap();
+        Self { child, folder }
+    }
+
+    /// What `--demo` prints after a name.
+    async fn printed(&self, name: &str) -> String {
+        let started = Instant::now();
+        loop {
+            let output = std::fs::read_to_string(self.folder.path().join("output")).unwrap();
+            let ready = output.contains("A first query") && output.contains("}'");
+            if let Some(line) = output.lines().find_map(|line| line.strip_prefix(name)).filter(|_| ready) {
+                return line.trim().to_owned();
+            }
+            assert!(started.elapsed() < Duration::from_secs(30), "the server prints {name}: {output}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    fn stop(mut self) -> tempfile::TempDir {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        assert!(self.child.wait().unwrap().success(), "SIGTERM ends it in order");
+        self.folder
+    }
+}
+
+#[tokio::test]
+async fn the_demo_serves_a_first_query_and_a_purchase_and_keeps_them() {
+    let mut folder = tempfile::tempdir().unwrap();
+    let mut outcomes = Vec::new();
+    for _ in 0..2 {
+        let server = Serving::start(folder);
+        let (endpoint, token) = (server.printed("Endpoint").await, server.printed("Token").await);
+        let send = async |query: &str, variables: Value| -> Value {
+            let request = reqwest::Client::new().post(&endpoint).bearer_auth(&token);
+            let body = json!({ "query": query, "variables": variables });
+            request.json(&body).send().await.unwrap().json().await.unwrap()
+        };
+        // The query that is printed works as it is.
+        let output = std::fs::read_to_string(server.folder.path().join("output")).unwrap();
+        let (_, printed) = output.split_once("-d '").unwrap();
+        let body: Value = serde_json::from_str(printed.split('\'').next().unwrap()).unwrap();
+        let answer = send(body["query"].as_str().unwrap(), Value::Null).await;
+        assert_eq!(answer["data"]["viewer"]["name"], "Demo Learner");
+        let courses = answer["data"]["courses"]["edges"].as_array().unwrap();
+        let subjects = |course: &Value| course["node"]["subjects"]["edges"].as_array().unwrap().len();
+        assert!(courses.len() >= 3 && courses.iter().map(subjects).sum::<usize>() >= 12);
+        assert!(courses.iter().all(|course| course["node"]["bundlePrice"]["amount"].is_string()));
+        let course = &courses[0]["node"]["id"];
+        let bought = send(
+            "mutation ($course: ID!) { purchase(input: { courseId: $course, purchaseType: FULL_BUNDLE }) { outcome } }",
+            json!({ "course": course }),
+        )
+        .await;
+        outcomes.push(bought["data"]["purchase"]["outcome"].clone());
+        folder = server.stop();
+    }
+    assert_eq!(outcomes, ["CREATED", "EXISTING"]);
+}

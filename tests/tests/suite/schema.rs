@@ -1,0 +1,103 @@
+//! The schema that clients are built on.
+
+use graphql_parser::schema::{Definition, TypeDefinition, parse_schema};
+
+/// `UPDATE_SCHEMA=1` writes the file anew.
+#[test]
+fn schema_graphql_is_the_schema() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../schema.graphql");
+    let sdl = jishu_api::graphql::sdl();
+    if std::env::var_os("UPDATE_SCHEMA").is_some() {
+        std::fs::write(file, &sdl).expect("schema.graphql can be written");
+    }
+    let kept = std::fs::read_to_string(file).expect("schema.graphql is in the repository");
+    assert!(
+        kept == sdl,
+        "schema.graphql differs from the code: see what changed for clients, then run with UPDATE_SCHEMA=1"
+    );
+}
+
+#[test]
+fn every_type_field_and_argument_is_described() {
+    let sdl = jishu_api::graphql::sdl();
+    let document = parse_schema::<&str>(&sdl).expect("the schema parses");
+    let mut bare = Vec::new();
+    let mut check = |path: String, description: &Option<String>| {
+        if description.as_ref().is_none_or(|text| text.trim().is_empty()) {
+            bare.push(path);
+        }
+    };
+    let mut fields = 0;
+    for definition in &document.definitions {
+        let Definition::TypeDefinition(definition) = definition else { continue };
+        match definition {
+            TypeDefinition::Scalar(scalar) => check(scalar.name.to_owned(), &scalar.description),
+            TypeDefinition::Object(object) => {
+                check(object.name.to_owned(), &object.description);
+                for field in &object.fields {
+                    fields += 1;
+                    check(format!("{}.{}", object.name, field.name), &field.description);
+                    for argument in &field.arguments {
+                        check(
+                            format!("{}.{}({})", object.name, field.name, argument.name),
+                            &argument.description,
+                        );
+                    }
+                }
+            }
+            TypeDefinition::Interface(interface) => {
+                check(interface.name.to_owned(), &interface.description);
+                for field in &interface.fields {
+                    check(format!("{}.{}", interface.name, field.name), &field.description);
+                }
+            }
+            TypeDefinition::Union(union) => check(union.name.to_owned(), &union.description),
+            TypeDefinition::Enum(enumeration) => {
+                check(enumeration.name.to_owned(), &enumeration.description);
+                for value in &enumeration.values {
+                    check(format!("{}.{}", enumeration.name, value.name), &value.description);
+                }
+            }
+            TypeDefinition::InputObject(input) => {
+                check(input.name.to_owned(), &input.description);
+                for field in &input.fields {
+                    check(format!("{}.{}", input.name, field.name), &field.description);
+                }
+            }
+        }
+    }
+    assert!(fields > 80, "the schema was read: {fields} fields");
+    assert!(bare.is_empty(), "without a description: {bare:#?}");
+}
+
+/// The names that checks and clients outside this repository rely on.
+#[test]
+fn fixed_names_stay() {
+    let sdl = jishu_api::graphql::sdl();
+    for part in [
+        "node(\n",
+        "viewer: User\n",
+        "courses(\n",
+        "register(\n",
+        "login(\n",
+        "purchase(\n",
+        "enum PurchaseType {",
+        "SINGLE_SUBJECT",
+        "MULTIPLE_SUBJECTS",
+        "FULL_BUNDLE",
+        "enum PurchaseOutcome {",
+        "CREATED",
+        "EXISTING",
+        "type MockTestAttempt implements Node {",
+        "testNumber: Int!",
+        "remainingAttempts: Int!",
+        "input PurchaseInput {",
+        "type PurchasePayload {",
+        "testCardsCreated: Int!",
+        "type AuthPayload {",
+        "mockTestAttempts(\n",
+    ] {
+        let flat = |text: &str| text.replace("(\n", "(").replace(' ', "");
+        assert!(flat(&sdl).contains(&flat(part)), "{part:?} is gone from the schema");
+    }
+}
