@@ -58,7 +58,8 @@ pub struct ServeConfig {
     pub migrate: bool,
 
     /// A PEM file with the Ed25519 keys that sign access tokens, the current one first. Without it, a key is
-    /// made and kept beside an embedded database.
+    /// made and kept beside an embedded database, or for a database server in jishu.keys.pem in the working
+    /// folder.
     #[arg(long, env = "JISHU_SIGNING_KEYS", value_name = "FILE")]
     pub signing_keys: Option<PathBuf>,
 

@@ -16,18 +16,15 @@ use crate::http;
 use crate::service::Services;
 use crate::service::catalog::Catalog;
 
+/// Where the keys are when the database is a server and no file is named.
+const KEYS_OF_A_SERVER: &str = "jishu.keys.pem";
+
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The signing keys cannot be used.
     #[error(transparent)]
     Keys(#[from] KeyError),
-    /// A database server keeps no key beside itself.
-    #[error(
-        "a database server needs --signing-keys (or JISHU_SIGNING_KEYS): a PEM file that every node has, made \
-         with `openssl genpkey -algorithm ed25519 -out keys.pem`"
-    )]
-    KeysNeeded,
     /// Passwords cannot be hashed.
     #[error(transparent)]
     Passwords(#[from] PasswordError),
@@ -49,7 +46,13 @@ pub async fn services(
         (Some(file), _) => KeyRing::from_pem_file(file)?,
         (None, Some(file)) => KeyRing::load_or_create(&file)?,
         (None, None) if config.database.is_embedded() => KeyRing::generate()?,
-        (None, None) => return Err(StartError::KeysNeeded),
+        (None, None) => {
+            tracing::warn!(
+                file = KEYS_OF_A_SERVER,
+                "no --signing-keys: using the keys in the working folder; every node needs the same ones"
+            );
+            KeyRing::load_or_create(Path::new(KEYS_OF_A_SERVER))?
+        }
     };
     let parallelism = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     Ok(Services {

@@ -1,5 +1,7 @@
 //! The schema that clients are built on.
 
+use jishu_tests::{Backend, TestApp};
+
 use graphql_parser::schema::{Definition, TypeDefinition, parse_schema};
 
 /// `UPDATE_SCHEMA=1` writes the file anew.
@@ -68,6 +70,23 @@ fn every_type_field_and_argument_is_described() {
     }
     assert!(fields > 80, "the schema was read: {fields} fields");
     assert!(bare.is_empty(), "without a description: {bare:#?}");
+}
+
+/// What GraphiQL shows a newcomer works on this schema.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_queries_of_graphiql_are_valid() {
+    TestApp::run(Backend::Sqlite, async |app| {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../api/graphiql/src/queries.js");
+        let source = std::fs::read_to_string(file).expect("the queries");
+        let documents: Vec<_> = source.split('`').skip(1).step_by(2).collect();
+        assert!(documents.len() >= 5, "{} queries", documents.len());
+        for document in documents {
+            let answer = app.anonymous().send(document, serde_json::Value::Null).await;
+            let code = &answer.body["errors"][0]["extensions"]["code"];
+            assert!(code.is_null() || code == "UNAUTHENTICATED", "{document}\n{:#}", answer.body);
+        }
+    })
+    .await;
 }
 
 /// The names that checks and clients outside this repository rely on.
