@@ -10,7 +10,6 @@ use jishu_api::config::ServeConfig;
 use jishu_api::database::{Database, DatabaseOptions};
 use jishu_api::server;
 use jishu_api::service::Services;
-use jishu_migration::{Migrator, MigratorTrait};
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -76,7 +75,7 @@ impl TestApp {
         let observer = Arc::new(move |sql: &str| log.lock().expect("never poisoned").push(sql.to_owned()));
         let options = DatabaseOptions { observer: Some(observer), ..config.database.options() };
         let database = Database::connect(&options).await.expect("the database opens");
-        Migrator::up(database.writer(), None).await.expect("the migrations apply");
+        database.migrate_up().await.expect("the migrations apply");
 
         let clock = Arc::new(ManualClock::default());
         let services = server::services(&config, database, Arc::clone(&clock) as Arc<_>)

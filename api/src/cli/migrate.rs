@@ -1,7 +1,6 @@
 //! `jishu migrate`.
 
 use clap::{Args, Subcommand};
-use jishu_migration::{Migrator, MigratorTrait};
 
 use super::CommandResult;
 use crate::config::DatabaseConfig;
@@ -39,13 +38,13 @@ pub(super) async fn run(args: MigrateArgs) -> CommandResult {
     match args.direction {
         Direction::Up { database } => {
             let database = Database::connect(&database.options()).await?;
-            Migrator::up(database.writer(), None).await?;
+            database.migrate_up().await?;
             print_status(&database).await?;
             Ok(database.close().await?)
         }
         Direction::Down { database, steps } => {
             let database = Database::connect(&database.options()).await?;
-            Migrator::down(database.writer(), Some(steps)).await?;
+            database.migrate_down(steps).await?;
             print_status(&database).await?;
             Ok(database.close().await?)
         }
@@ -58,8 +57,9 @@ pub(super) async fn run(args: MigrateArgs) -> CommandResult {
 }
 
 async fn print_status(database: &Database) -> CommandResult {
-    for migration in Migrator::get_migration_with_status(database.writer()).await? {
-        println!("{:<9} {}", migration.status().to_string().to_lowercase(), migration.name());
+    for migration in database.migrations().await? {
+        let state = if migration.applied { "applied" } else { "pending" };
+        println!("{state} {}", migration.name);
     }
     Ok(())
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jishu_migration::{Migrator, MigratorTrait};
 use tokio::net::TcpListener;
 use tokio::signal;
 use uuid::Uuid;
@@ -22,7 +21,7 @@ const DEMO_TOKEN: Duration = Duration::from_secs(12 * 60 * 60);
 pub(super) async fn run(config: ServeConfig) -> CommandResult {
     let database = Database::connect(&config.database.options()).await?;
     if config.database.is_embedded() || config.migrate {
-        Migrator::up(database.writer(), None).await?;
+        database.migrate_up().await?;
     } else {
         refuse_pending(&database).await?;
     }
@@ -54,11 +53,15 @@ pub(super) async fn run(config: ServeConfig) -> CommandResult {
 }
 
 async fn refuse_pending(database: &Database) -> CommandResult {
-    let pending = Migrator::get_pending_migrations(database.writer()).await?;
-    if pending.is_empty() {
+    let migrations = database.migrations().await?;
+    let names: Vec<_> = migrations
+        .into_iter()
+        .filter(|migration| !migration.applied)
+        .map(|migration| migration.name)
+        .collect();
+    if names.is_empty() {
         return Ok(());
     }
-    let names: Vec<_> = pending.iter().map(|migration| migration.name().to_owned()).collect();
     Err(format!(
         "the database lacks {} migration(s): {}. Run `jishu migrate up`, or start with --migrate",
         names.len(),

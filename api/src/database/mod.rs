@@ -4,10 +4,12 @@
 mod connect;
 mod dialect;
 mod failure;
+mod migrate;
 mod transaction;
 
 pub use connect::{ConnectError, DatabaseOptions, StatementObserver};
 pub use failure::{Failure, IsFailure};
+pub use migrate::MigrationState;
 pub use transaction::WriteOptions;
 
 pub(crate) use dialect::{lock_user, sql, utc};

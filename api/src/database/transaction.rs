@@ -118,7 +118,7 @@ impl Database {
 
     /// READ COMMITTED on servers (MariaDB's default is REPEATABLE READ). On SQLite the writer lock is taken at
     /// once: a transaction that begins by reading cannot always become a writer.
-    async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
+    pub(super) async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
         let options = match self.backend() {
             DbBackend::Sqlite => TransactionOptions {
                 sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),

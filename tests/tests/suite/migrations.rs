@@ -2,18 +2,48 @@
 
 use std::sync::Arc;
 
-use jishu_migration::{Migrator, MigratorTrait};
+use jishu_api::database::{Database, DatabaseOptions};
 use jishu_tests::{TestApp, on_each_database};
 use sea_orm::{ConnectionTrait, SqlErr};
 
-on_each_database!(migrations_go_down_and_up_again, the_database_refuses_what_must_not_be);
+on_each_database!(
+    migrations_go_down_and_up_again,
+    the_status_of_an_empty_database_writes_nothing,
+    the_database_refuses_what_must_not_be,
+);
 
 async fn migrations_go_down_and_up_again(app: Arc<TestApp>) {
-    Migrator::down(app.connection(), None).await.unwrap();
+    let migrations = app.services.database.migrations().await.unwrap();
+    let all = u32::try_from(migrations.len()).unwrap();
+    app.services.database.migrate_down(all).await.unwrap();
     app.connection().execute_unprepared("SELECT 1 FROM users").await.expect_err("the tables are gone");
-    Migrator::up(app.connection(), None).await.unwrap();
+    eight_nodes_migrate_at_once(&app).await;
     assert_eq!(app.number("SELECT COUNT(*) FROM mock_test_attempts").await, 0);
-    Migrator::up(app.connection(), None).await.expect("again is no error");
+    app.services.database.migrate_up().await.expect("again is no error");
+}
+
+async fn eight_nodes_migrate_at_once(app: &TestApp) {
+    let nodes = (0..8).map(async |_| {
+        let database = Database::connect(&DatabaseOptions::new(&app.database_url)).await.unwrap();
+        database.migrate_up().await.expect("one migrates, the others wait");
+        assert!(database.migrations().await.unwrap().iter().all(|migration| migration.applied));
+        database.close().await.unwrap();
+    });
+    futures_util::future::join_all(nodes).await;
+}
+
+async fn the_status_of_an_empty_database_writes_nothing(app: Arc<TestApp>) {
+    let folder = tempfile::tempdir().unwrap();
+    let url = app.backend.create(folder.path()).await;
+    let database = Database::connect(&DatabaseOptions::new(&url)).await.unwrap();
+    assert!(database.migrations().await.unwrap().iter().all(|migration| !migration.applied));
+    database
+        .writer()
+        .execute_unprepared("SELECT 1 FROM seaql_migrations")
+        .await
+        .expect_err("no table was made");
+    database.close().await.unwrap();
+    app.backend.remove(&url).await;
 }
 
 /// With every rule of the server passed by.

@@ -1,0 +1,124 @@
+//! Migrations, safe to start from several nodes at once: one migrates, the others wait.
+
+use std::collections::HashSet;
+
+use jishu_migration::{Migrator, MigratorTrait};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, Statement, TransactionTrait};
+
+use super::{Database, sql};
+
+/// Names our lock among others of the same PostgreSQL database: "jishu" in ASCII.
+const ADVISORY_LOCK: i64 = 0x6a_69_73_68_75;
+/// Names our lock on a MariaDB/MySQL server, with the schema's name.
+const NAMED_LOCK: &str = "CONCAT('jishu.migrate.', DATABASE())";
+/// How long a node waits for another's migration there, in seconds.
+const LOCK_WAIT: u32 = 600;
+
+/// A migration and whether it is applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MigrationState {
+    /// Its name.
+    pub name: String,
+    /// Whether the database has it.
+    pub applied: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Direction {
+    Up,
+    Down(u32),
+}
+
+impl Database {
+    /// Applies all pending migrations, unless another node just did.
+    ///
+    /// # Errors
+    /// The database's. On SQLite and PostgreSQL nothing is changed then; MariaDB/MySQL commits each statement
+    /// that changes the schema by itself.
+    pub async fn migrate_up(&self) -> Result<(), DbErr> {
+        self.migrate(Direction::Up).await
+    }
+
+    /// Takes back the latest migrations.
+    ///
+    /// # Errors
+    /// As [`Database::migrate_up`].
+    pub async fn migrate_down(&self, steps: u32) -> Result<(), DbErr> {
+        self.migrate(Direction::Down(steps)).await
+    }
+
+    async fn migrate(&self, direction: Direction) -> Result<(), DbErr> {
+        match self.backend() {
+            DbBackend::MySql => self.migrate_beside_a_lock(direction).await,
+            DbBackend::Postgres => {
+                let transaction = self.writer.begin().await?;
+                let lock =
+                    sql(DbBackend::Postgres, "SELECT pg_advisory_xact_lock(?)", [ADVISORY_LOCK.into()]);
+                transaction.execute_raw(lock).await?;
+                run(direction, &transaction).await?;
+                transaction.commit().await
+            }
+            // The writer's transaction is the lock; another process waits for it as long as for any other.
+            _ => {
+                let transaction = self.begin().await?;
+                run(direction, &transaction).await?;
+                transaction.commit().await
+            }
+        }
+    }
+
+    /// Schema changes commit by themselves there, so the lock is held by another connection.
+    async fn migrate_beside_a_lock(&self, direction: Direction) -> Result<(), DbErr> {
+        let holder = self.writer.begin().await?;
+        let take =
+            Statement::from_string(DbBackend::MySql, format!("SELECT GET_LOCK({NAMED_LOCK}, {LOCK_WAIT})"));
+        let taken: Option<i32> = match holder.query_one_raw(take).await? {
+            Some(row) => row.try_get_by_index(0)?,
+            None => None,
+        };
+        if taken != Some(1) {
+            return Err(DbErr::Migration(format!("another node has been migrating for {LOCK_WAIT} s")));
+        }
+        let result = match direction {
+            Direction::Up => Migrator::up(&self.writer, None).await,
+            Direction::Down(steps) => Migrator::down(&self.writer, Some(steps)).await,
+        };
+        release(holder).await?;
+        result
+    }
+
+    /// Every migration and whether it is applied. Writes nothing.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn migrations(&self) -> Result<Vec<MigrationState>, DbErr> {
+        let table = Migrator::migration_table_name();
+        let mut applied = HashSet::new();
+        if sea_orm_migration::SchemaManager::new(&self.writer).has_table(table.to_string()).await? {
+            let select =
+                Statement::from_string(self.backend(), format!("SELECT version FROM {}", table.to_string()));
+            for row in self.reader.query_all_raw(select).await? {
+                applied.insert(row.try_get_by_index::<String>(0)?);
+            }
+        }
+        let state = |migration: Box<dyn jishu_migration::MigrationTrait>| {
+            let name = migration.name().to_owned();
+            MigrationState { applied: applied.contains(&name), name }
+        };
+        Ok(Migrator::migrations().into_iter().map(state).collect())
+    }
+}
+
+async fn run(direction: Direction, transaction: &DatabaseTransaction) -> Result<(), DbErr> {
+    match direction {
+        Direction::Up => Migrator::up(transaction, None).await,
+        Direction::Down(steps) => Migrator::down(transaction, Some(steps)).await,
+    }
+}
+
+/// The lock belongs to the connection, which goes back to the pool.
+async fn release(holder: DatabaseTransaction) -> Result<(), DbErr> {
+    let release = Statement::from_string(DbBackend::MySql, format!("SELECT RELEASE_LOCK({NAMED_LOCK})"));
+    holder.query_one_raw(release).await?;
+    holder.commit().await
+}
