@@ -7,6 +7,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod database;
+pub mod fault;
 pub mod graphql;
 pub mod http;
 pub mod server;

@@ -25,6 +25,8 @@ ids! {
     SubjectId,
     /// A row of `purchases`.
     PurchaseId,
+    /// A row of `purchase_requests`.
+    PurchaseRequestId,
     /// A row of `mock_test_attempts`: a test card.
     MockTestAttemptId,
     /// A row of `refresh_tokens`.

@@ -11,8 +11,13 @@ pub mod entitlement;
 pub mod id;
 pub mod mock_test_attempt;
 pub mod purchase;
+pub mod purchase_request;
+pub mod purchase_request_owned;
 pub mod refresh_token;
 pub mod subject;
 pub mod user;
 
-pub use id::{AuditEventId, CourseId, MockTestAttemptId, PurchaseId, RefreshTokenId, SubjectId, UserId};
+pub use id::{
+    AuditEventId, CourseId, MockTestAttemptId, PurchaseId, PurchaseRequestId, RefreshTokenId, SubjectId,
+    UserId,
+};

@@ -51,10 +51,6 @@ pub struct Model {
     pub currency: String,
     /// What became of it.
     pub status: PurchaseStatus,
-    /// The client's key, or one made for a request without; unique for a user. A canonical UUID.
-    pub idempotency_key: String,
-    /// SHA-256 of what was asked for, in hexadecimal.
-    pub request_hash: String,
     /// When it was bought.
     pub created_at: DateTimeUtc,
     /// When it ends; null for never.

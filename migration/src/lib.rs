@@ -10,6 +10,7 @@ mod m20261123_000001_people;
 mod m20261123_000002_catalogue;
 mod m20261123_000003_purchases;
 mod portable;
+pub mod repair;
 
 /// All migrations, oldest first.
 pub struct Migrator;

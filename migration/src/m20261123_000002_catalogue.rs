@@ -23,12 +23,13 @@ impl MigrationTrait for Migration {
                     .col(ColumnDef::new("validity_days").integer())
                     .col(utc(manager, "archived_at"))
                     .col(utc(manager, "created_at").not_null())
-                    .check(Expr::cust("bundle_price >= 0"))
-                    .check(Expr::cust("validity_days >= 1"))
+                    .check(Expr::cust("bundle_price BETWEEN 0 AND 1000000000000"))
+                    .check(Expr::cust("validity_days BETWEEN 1 AND 36500"))
                     .take(),
             )
             .await?;
 
+        // Prices have an upper bound so that the sum of any selection fits.
         // A subject gives at most 1000 cards: MariaDB ends a recursive query there, with only a warning.
         manager
             .create_table(
@@ -45,8 +46,8 @@ impl MigrationTrait for Migration {
                     .col(ColumnDef::new("max_attempts").integer().not_null().default(3))
                     .col(utc(manager, "archived_at"))
                     .col(utc(manager, "created_at").not_null())
-                    .check(Expr::cust("list_price >= 0"))
-                    .check(Expr::cust("offer_price >= 0"))
+                    .check(Expr::cust("list_price BETWEEN 0 AND 1000000000000"))
+                    .check(Expr::cust("offer_price BETWEEN 0 AND 1000000000000"))
                     .check(Expr::cust("total_mock_tests BETWEEN 1 AND 1000"))
                     .check(Expr::cust("max_attempts BETWEEN 1 AND 1000"))
                     .foreign_key(&mut foreign_key(

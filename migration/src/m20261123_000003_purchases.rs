@@ -12,11 +12,14 @@ impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         create_purchases(manager).await?;
         create_entitlements(manager).await?;
+        create_purchase_requests(manager).await?;
         create_mock_test_attempts(manager).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for table in ["mock_test_attempts", "entitlements", "purchases"] {
+        for table in
+            ["mock_test_attempts", "purchase_request_owned", "purchase_requests", "entitlements", "purchases"]
+        {
             manager.drop_table(Table::drop().table(table).take()).await?;
         }
         Ok(())
@@ -35,8 +38,6 @@ async fn create_purchases(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .col(ColumnDef::new("cost").big_integer().not_null())
                 .col(exact(manager, "currency", 3).not_null())
                 .col(ColumnDef::new("status").string_len(16).not_null())
-                .col(exact(manager, "idempotency_key", 36).not_null())
-                .col(exact(manager, "request_hash", 64).not_null())
                 .col(utc(manager, "created_at").not_null())
                 .col(utc(manager, "expires_at"))
                 .check(Expr::cust("cost >= 0"))
@@ -48,18 +49,6 @@ async fn create_purchases(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                     "courses",
                     "id",
                 ))
-                .take(),
-        )
-        .await?;
-    // A client that sent no key is given one, so that a commit whose answer was lost can be looked up.
-    manager
-        .create_index(
-            Index::create()
-                .name("unique_idempotency_key_per_user")
-                .unique()
-                .table("purchases")
-                .col("user_id")
-                .col("idempotency_key")
                 .take(),
         )
         .await?;
@@ -126,6 +115,67 @@ async fn create_entitlements(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .col("user_id")
                 .col("subject_id")
                 .col("live")
+                .take(),
+        )
+        .await
+}
+
+/// What was asked for under each idempotency key, and what was owned of it then: a repeated key gets the first
+/// answer exactly, however the clocks and sequences of several nodes stand and whatever has ended since.
+async fn create_purchase_requests(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    let requests = "purchase_requests";
+    manager
+        .create_table(
+            Table::create()
+                .table(requests)
+                .col(key("id"))
+                .col(ColumnDef::new("user_id").big_integer().not_null())
+                .col(exact(manager, "idempotency_key", 36).not_null())
+                .col(exact(manager, "request_hash", 64).not_null())
+                .col(ColumnDef::new("outcome").string_len(16).not_null())
+                .col(ColumnDef::new("purchase_id").big_integer().not_null())
+                .col(utc(manager, "created_at").not_null())
+                .foreign_key(&mut foreign_key("fk_requests_user", requests, "user_id", "users", "id"))
+                .foreign_key(&mut foreign_key(
+                    "fk_requests_purchase",
+                    requests,
+                    "purchase_id",
+                    "purchases",
+                    "id",
+                ))
+                .take(),
+        )
+        .await?;
+    manager
+        .create_index(
+            Index::create()
+                .name("unique_idempotency_key_per_user")
+                .unique()
+                .table(requests)
+                .col("user_id")
+                .col("idempotency_key")
+                .take(),
+        )
+        .await?;
+
+    let owned = "purchase_request_owned";
+    manager
+        .create_table(
+            Table::create()
+                .table(owned)
+                .col(ColumnDef::new("request_id").big_integer().not_null())
+                .col(ColumnDef::new("subject_id").big_integer().not_null())
+                .col(ColumnDef::new("granted_by").big_integer().not_null())
+                .primary_key(Index::create().col("request_id").col("subject_id"))
+                .foreign_key(&mut foreign_key("fk_owned_request", owned, "request_id", requests, "id"))
+                .foreign_key(
+                    ForeignKey::create()
+                        .name("fk_owned_entitlement")
+                        .from(owned, ("granted_by", "subject_id"))
+                        .to("entitlements", ("purchase_id", "subject_id"))
+                        .on_delete(ForeignKeyAction::Restrict)
+                        .on_update(ForeignKeyAction::Restrict),
+                )
                 .take(),
         )
         .await

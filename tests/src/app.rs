@@ -219,6 +219,7 @@ impl TestApp {
             "refresh_tokens",
             "cart_items",
             "purchases",
+            "purchase_requests",
             "entitlements",
             "mock_test_attempts",
             "audit_events",

@@ -7,6 +7,7 @@ mod catalogue;
 mod client;
 mod clock;
 mod databases;
+pub mod process;
 
 pub use app::TestApp;
 pub use catalogue::{CourseBuilder, TestCourse};

@@ -7,6 +7,7 @@ mod serve;
 mod user;
 
 use std::error::Error;
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -46,6 +47,17 @@ enum Command {
     Schema,
     /// Manage accounts.
     User(user::UserArgs),
+}
+
+/// Reads the command line and does what it says.
+pub async fn main() -> ExitCode {
+    match Cli::parse().run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("jishu: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// What a command ends with when it fails: shown to the person who ran it.

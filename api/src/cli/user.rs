@@ -62,6 +62,9 @@ pub(super) async fn run(args: UserArgs) -> CommandResult {
     stdin().lock().read_line(&mut password)?;
     let password = password.trim_end_matches(['\r', '\n']).to_owned();
     let database = Database::connect(&config.database.options()).await?;
+    if config.database.is_embedded() {
+        database.migrate_up().await?;
+    }
     let services = server::services(&config, database.clone(), Arc::new(SystemClock)).await?;
     let user = account::create(&services, Registration { name, email, password, role: role.into() }).await?;
     println!("made user {} <{}>", user.id, user.email);

@@ -4,9 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sea_orm::sqlx::{AssertSqlSafe, Executor};
 use sea_orm::{ConnectOptions, DatabaseConnection, DbErr};
 
 use super::Database;
+
+/// A statement that waits longer for a lock gives up, and its transaction is run again: a client that left
+/// must not hold others up.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+/// No statement of a request takes this long; migrations lift it for themselves.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Called with the text of each statement after it ran.
 pub type StatementObserver = Arc<dyn Fn(&str) + Send + Sync>;
@@ -74,8 +81,29 @@ impl Database {
 
 async fn open_server(options: &DatabaseOptions) -> Result<Database, DbErr> {
     let url = options.url.replacen("mariadb:", "mysql:", 1);
-    let pool = open(connect_options(&url, options.max_connections, options), options).await?;
-    Ok(Database { reader: pool.clone(), writer: pool })
+    // A migration on MariaDB takes two: one holds the lock.
+    let mut connect = connect_options(&url, options.max_connections.max(2), options);
+    connect
+        .statement_timeout(STATEMENT_TIMEOUT)
+        .map_sqlx_postgres_opts(|opts| {
+            opts.options([
+                ("lock_timeout", format!("{}ms", LOCK_TIMEOUT.as_millis())),
+                ("idle_in_transaction_session_timeout", format!("{}ms", STATEMENT_TIMEOUT.as_millis())),
+            ])
+        })
+        .map_sqlx_mysql_pool_opts(|pool| {
+            pool.after_connect(|connection, _| {
+                Box::pin(async move {
+                    let set = format!("SET SESSION innodb_lock_wait_timeout = {}", LOCK_TIMEOUT.as_secs());
+                    connection.execute(AssertSqlSafe(set)).await?;
+                    Ok(())
+                })
+            })
+        });
+    let pool = open(connect, options).await?;
+    let mut probe = connect_options(&url, 1, options);
+    probe.connect_lazy(true);
+    Ok(Database { reader: pool.clone(), writer: pool, probe: sea_orm::Database::connect(probe).await? })
 }
 
 async fn open_sqlite(options: &DatabaseOptions) -> Result<Database, DbErr> {
@@ -83,15 +111,20 @@ async fn open_sqlite(options: &DatabaseOptions) -> Result<Database, DbErr> {
     // A write waits its turn for the one connection; it may wait longer than a reader.
     writer.acquire_timeout(options.acquire_timeout.max(Duration::from_secs(30)));
     writer.map_sqlx_sqlite_opts(sqlite_settings);
-    let writer = open(writer, options).await?;
-
-    // A database in memory is one connection's own.
+    // A database in memory is one connection's own, and ends with it.
     if options.url.contains(":memory:") || options.url.contains("mode=memory") {
-        return Ok(Database { reader: writer.clone(), writer });
+        writer.idle_timeout(None::<Duration>).max_lifetime(None::<Duration>);
+        let writer = open(writer, options).await?;
+        return Ok(Database { reader: writer.clone(), probe: writer.clone(), writer });
     }
+    let writer = open(writer, options).await?;
     let mut reader = connect_options(&options.url, options.max_connections, options);
     reader.map_sqlx_sqlite_opts(|opts| sqlite_settings(opts).read_only(true).create_if_missing(false));
-    Ok(Database { reader: open(reader, options).await?, writer })
+    let reader = open(reader, options).await?;
+    let mut probe = connect_options(&options.url, 1, options);
+    probe.connect_lazy(true);
+    probe.map_sqlx_sqlite_opts(|opts| sqlite_settings(opts).read_only(true).create_if_missing(false));
+    Ok(Database { reader, writer, probe: sea_orm::Database::connect(probe).await? })
 }
 
 fn connect_options(url: &str, max_connections: u32, options: &DatabaseOptions) -> ConnectOptions {

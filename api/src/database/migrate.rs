@@ -54,6 +54,9 @@ impl Database {
                 let transaction = self.writer.begin().await?;
                 let lock =
                     sql(DbBackend::Postgres, "SELECT pg_advisory_xact_lock(?)", [ADVISORY_LOCK.into()]);
+                transaction
+                    .execute_unprepared("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
+                    .await?;
                 transaction.execute_raw(lock).await?;
                 run(direction, &transaction).await?;
                 transaction.commit().await
@@ -95,8 +98,7 @@ impl Database {
         let table = Migrator::migration_table_name();
         let mut applied = HashSet::new();
         if sea_orm_migration::SchemaManager::new(&self.writer).has_table(table.to_string()).await? {
-            let select =
-                Statement::from_string(self.backend(), format!("SELECT version FROM {}", table.to_string()));
+            let select = Statement::from_string(self.backend(), format!("SELECT version FROM {table}"));
             for row in self.reader.query_all_raw(select).await? {
                 applied.insert(row.try_get_by_index::<String>(0)?);
             }

@@ -24,6 +24,7 @@ use sea_orm::{DatabaseConnection, DbBackend};
 pub struct Database {
     reader: DatabaseConnection,
     writer: DatabaseConnection,
+    probe: DatabaseConnection,
 }
 
 impl Database {
@@ -39,6 +40,14 @@ impl Database {
         &self.writer
     }
 
+    /// Whether the database answers. Has a connection of its own: a busy pool is not a dead database.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn ping(&self) -> Result<(), sea_orm::DbErr> {
+        self.probe.ping().await
+    }
+
     /// Which database this is.
     #[must_use]
     pub fn backend(&self) -> DbBackend {
@@ -50,6 +59,7 @@ impl Database {
     /// # Errors
     /// When a pool cannot be closed.
     pub async fn close(self) -> Result<(), sea_orm::DbErr> {
+        self.probe.close().await?;
         self.reader.close().await?;
         self.writer.close().await
     }

@@ -97,12 +97,10 @@ impl PageArgs {
             cursor.map(|cursor| Cursor(cursor).key(name, list)).transpose()
         };
         let page_info = ctx.look_ahead().field("pageInfo");
-        let look_back = match toward {
-            Toward::End => page_info.field("hasPreviousPage").exists(),
-            Toward::Start => page_info.field("hasNextPage").exists(),
-        };
+        let look_around =
+            page_info.field("hasPreviousPage").exists() || page_info.field("hasNextPage").exists();
         let (after, before) = (read("after", self.after)?, read("before", self.before)?);
-        Ok(PageRequest { limit, toward, after, before, look_back })
+        Ok(PageRequest { limit, toward, after, before, look_around })
     }
 }
 

@@ -3,15 +3,15 @@
 use std::collections::HashMap;
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
-use jishu_entity::{CourseId, MockTestAttemptId, PurchaseId, SubjectId};
+use jishu_entity::{CourseId, MockTestAttemptId, PurchaseId};
 
 use super::context::ContextExt;
 use super::error::{ApiError, ApiResult};
 use super::node::{GlobalId, GlobalKey, Node};
 use super::pagination::PageArgs;
 use super::types::{
-    Course, CourseConnection, MockTestAttempt, Purchase, PurchaseQuote, PurchaseType, Subject, User,
-    UserError, course_page, selection_error,
+    Course, CourseConnection, ErrorCode, MockTestAttempt, Purchase, PurchaseQuote, PurchaseType, Subject,
+    User, UserError, course_page, selection_error,
 };
 use crate::service::purchase::{Selection, SelectionError};
 use crate::service::{card, purchase};
@@ -78,20 +78,17 @@ impl Query {
         ctx: &Context<'_>,
         #[graphql(desc = "What to buy.")] input: PurchaseSelection,
     ) -> ApiResult<PurchaseQuotePayload> {
-        let refused = |error| {
-            let user_errors = vec![selection_error(error)?];
-            Ok(PurchaseQuotePayload { quote: None, user_errors })
-        };
+        let refused = |error| PurchaseQuotePayload { quote: None, user_errors: vec![error] };
         let selection = match selection(&input.course_id, input.purchase_type, &input.subject_ids) {
             Ok(selection) => selection,
-            Err(error) => return refused(error),
+            Err(error) => return Ok(refused(error)),
         };
         let buyer = ctx.viewer().map(|viewer| viewer.user_id);
         match purchase::quote(ctx.services()?, buyer, &selection).await {
             Ok(quote) => {
                 Ok(PurchaseQuotePayload { quote: Some(PurchaseQuote(quote)), user_errors: Vec::new() })
             }
-            Err(error) => refused(error),
+            Err(error) => Ok(refused(selection_error(error)?)),
         }
     }
 }
@@ -118,14 +115,18 @@ pub(super) struct PurchaseQuotePayload {
 }
 
 /// Global ids as a selection. An id that we did not make names nothing that exists.
+///
+/// Why not is told of all ids that are not those of a subject, as they were given.
 pub(super) fn selection(
     course_id: &ID,
     purchase_type: PurchaseType,
     subject_ids: &[ID],
-) -> Result<Selection, SelectionError> {
-    let course_id = CourseId::parse(course_id).ok_or(SelectionError::CourseNotFound)?;
-    let parsed: Option<Vec<_>> = subject_ids.iter().map(SubjectId::parse).collect();
-    let subject_ids = parsed.ok_or_else(|| SelectionError::SubjectsNotFound(Vec::new()))?;
+) -> Result<Selection, UserError> {
+    let course_id = CourseId::parse(course_id).ok_or_else(|| {
+        let message = SelectionError::CourseNotFound.to_string();
+        UserError::field(ErrorCode::CourseNotFound, message, &["input", "courseId"])
+    })?;
+    let subject_ids = UserError::parse_subjects(subject_ids, &["input", "subjectIds"])?;
     Ok(Selection { course_id, purchase_type: purchase_type.into(), subject_ids })
 }
 

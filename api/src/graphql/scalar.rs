@@ -1,7 +1,5 @@
 //! Custom scalars.
 
-use std::str::FromStr;
-
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
 use chrono::SecondsFormat;
 use rust_decimal::Decimal as Exact;
@@ -33,7 +31,7 @@ impl ScalarType for Decimal {
             return Err(InputValueError::custom("give a decimal number as a string, such as \"199.00\""));
         };
         let plain = !text.is_empty() && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'-'));
-        let parsed = if plain { Exact::from_str(text).ok() } else { None };
+        let parsed = if plain { Exact::from_str_exact(text).ok() } else { None };
         parsed.map(Self).ok_or_else(|| {
             InputValueError::custom("give a decimal number of at most 28 digits, such as \"199.00\"")
         })

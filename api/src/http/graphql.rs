@@ -10,6 +10,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use super::nesting::{DEEPEST_NESTING, nests_too_deep};
 use super::{AppState, MAX_BODY_BYTES};
 use crate::auth::Viewer;
 use crate::graphql::{InternalError, Loaders, RequestId};
@@ -77,7 +78,19 @@ pub(super) async fn get(
             return refusal.into_response();
         }
     };
-    execute_query(&state, id, &headers, request).await
+    match check_nesting(&request) {
+        Ok(()) => execute_query(&state, id, &headers, request).await,
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+fn check_nesting(request: &Request) -> Result<(), Refusal> {
+    if nests_too_deep(&request.query) {
+        return Err(Refusal::bad_request(format!(
+            "The document nests brackets deeper than {DEEPEST_NESTING}. Ask for less depth."
+        )));
+    }
+    Ok(())
 }
 
 async fn execute_query(
@@ -109,6 +122,16 @@ async fn execute_query(
     execute(state, id, headers, request).await
 }
 
+/// Any other method.
+pub(super) async fn other() -> Response {
+    Refusal {
+        status: StatusCode::METHOD_NOT_ALLOWED,
+        code: "BAD_REQUEST",
+        message: "Use POST, or GET for queries.".to_owned(),
+    }
+    .into_response()
+}
+
 fn read_body(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<Request, Refusal> {
     let content_type =
         headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -129,6 +152,10 @@ fn read_body(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result
         },
         _ => Refusal::bad_request("The body could not be read to its end."),
     })?;
+    // Serde would take a list of the fields in their order as well.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Refusal::bad_request("The body must be one JSON object; send one operation a request."));
+    }
     let request: Request = serde_json::from_slice(&body).map_err(|error| {
         Refusal::bad_request(format!(
             "The body must be one JSON object with `query` and, where needed, `variables` and `operationName`: \
@@ -138,6 +165,7 @@ fn read_body(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result
     if request.query.trim().is_empty() {
         return Err(Refusal::bad_request("`query` is missing: put the document there."));
     }
+    check_nesting(&request)?;
     Ok(request)
 }
 

@@ -14,7 +14,7 @@ pub(super) async fn live() -> &'static str {
 
 /// The database answers too.
 pub(super) async fn ready(State(state): State<AppState>) -> Response {
-    match state.services.database.reader().ping().await {
+    match state.services.database.ping().await {
         Ok(()) => "ready\n".into_response(),
         Err(error) => {
             tracing::warn!(%error, "not ready: the database does not answer");

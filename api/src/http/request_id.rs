@@ -1,10 +1,14 @@
 //! A name for each request: the client's `x-request-id` where it is a plain one, or one made here.
 
+use std::any::Any;
+
+use axum::Json;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::graphql::RequestId;
@@ -34,4 +38,17 @@ fn is_plain(id: &str) -> bool {
 pub(super) fn span(request: &axum::http::Request<Body>) -> tracing::Span {
     let id = request.extensions().get::<RequestId>().map_or("", |RequestId(id)| id.as_str());
     tracing::info_span!("request", id, method = %request.method(), path = request.uri().path())
+}
+
+/// The answer to a request whose handler panicked. The panic itself is logged where it happened, in the
+/// request's span.
+#[expect(clippy::needless_pass_by_value, reason = "the shape that the layer calls")]
+pub(super) fn panicked(cause: Box<dyn Any + Send>) -> Response {
+    let cause = cause.downcast_ref::<String>().map(String::as_str).or_else(|| cause.downcast_ref().copied());
+    tracing::error!(cause, "a handler panicked");
+    let error = json!({
+        "message": "Something went wrong on our side. Try again; if it persists, report the x-request-id.",
+        "extensions": { "code": "INTERNAL" },
+    });
+    (StatusCode::INTERNAL_SERVER_ERROR, Json(json!({ "errors": [error] }))).into_response()
 }

@@ -1,6 +1,6 @@
 //! Test cards: reading them, page by page.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use jishu_entity::mock_test_attempt::{CardStatus, Column, Entity, Model};
 use jishu_entity::{MockTestAttemptId, PurchaseId, SubjectId, UserId, entitlement};
 use sea_orm::sea_query::{Expr, ExprTrait, Query, SimpleExpr};
@@ -107,6 +107,17 @@ impl CardOrder {
 
     fn no_percentage(self) -> i32 {
         if self.descending { i32::MIN } else { i32::MAX }
+    }
+}
+
+impl CardKey {
+    /// Whether it could have been read from the database: MariaDB's times end with the year 9999.
+    #[must_use]
+    pub fn is_possible(&self) -> bool {
+        match self {
+            Self::Time(at, _) => (1970..=9999).contains(&at.year()),
+            Self::Number(..) | Self::Percentage(..) => true,
+        }
     }
 }
 

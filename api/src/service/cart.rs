@@ -13,7 +13,7 @@ use sea_orm::{
 
 use super::Services;
 use super::pricing::Quote;
-use super::purchase::{Selection, SelectionError};
+use super::purchase::{MOST_SUBJECTS, Selection, SelectionError};
 use crate::database::{IsFailure, WriteOptions, lock_user};
 
 /// The most that a cart holds.
@@ -37,6 +37,9 @@ pub enum CartError {
     /// It would hold more than [`CART_CAPACITY`].
     #[error("A cart holds at most {CART_CAPACITY} subjects. Purchase or remove some first.")]
     Full,
+    /// The request names too many subjects.
+    #[error("Give at most {MOST_SUBJECTS} subjects at once; {0} were given.")]
+    TooMany(usize),
     /// The database failed.
     #[error(transparent)]
     Database(#[from] DbErr),
@@ -57,12 +60,21 @@ struct Change {
     now: DateTime<Utc>,
 }
 
+impl Change {
+    fn new(services: &Services, owner: UserId, subjects: Vec<SubjectId>) -> Result<Self, CartError> {
+        match subjects.len() {
+            0..=MOST_SUBJECTS => Ok(Self { owner, subjects, now: services.clock.now() }),
+            given => Err(CartError::TooMany(given)),
+        }
+    }
+}
+
 /// Puts subjects in the cart: all of them or, on an error, none. One that is there already stays as it is.
 ///
 /// # Errors
 /// See [`CartError`].
 pub async fn add(services: &Services, owner: UserId, subjects: Vec<SubjectId>) -> Result<(), CartError> {
-    let change = Change { owner, subjects, now: services.clock.now() };
+    let change = Change::new(services, owner, subjects)?;
     let options = WriteOptions { name: "cart.add", looks_before_it_writes: true };
     services
         .database
@@ -139,7 +151,7 @@ async fn subjects_in(transaction: &DatabaseTransaction, owner: UserId) -> Result
 /// # Errors
 /// See [`CartError`].
 pub async fn remove(services: &Services, owner: UserId, subjects: Vec<SubjectId>) -> Result<(), CartError> {
-    let change = Change { owner, subjects, now: services.clock.now() };
+    let change = Change::new(services, owner, subjects)?;
     let options = WriteOptions { name: "cart.remove", looks_before_it_writes: true };
     services
         .database

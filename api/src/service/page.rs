@@ -27,9 +27,8 @@ pub struct PageRequest<K> {
     pub after: Option<K>,
     /// Only rows before this key.
     pub before: Option<K>,
-    /// Whether the caller wants to know of rows on the far side of the key it came from, which costs a
-    /// statement of its own.
-    pub look_back: bool,
+    /// Whether the caller wants to know of rows on the far side of the keys, which costs a statement for each.
+    pub look_around: bool,
 }
 
 /// A page of a list, in the list's order.
@@ -110,17 +109,11 @@ where
 {
     let backend = connection.get_database_backend();
     let (after, before) = (request.after.map(key_values), request.before.map(key_values));
-    // The cursor that the page is read from, and so what may lie behind it.
-    let origin = match request.toward {
-        Toward::End => after.clone(),
-        Toward::Start => before.clone(),
-    };
-
     let mut page = select.clone();
-    if let Some(after) = after {
+    if let Some(after) = after.clone() {
         page = page.filter(keyset.beyond(backend, after, Toward::End, false));
     }
-    if let Some(before) = before {
+    if let Some(before) = before.clone() {
         page = page.filter(keyset.beyond(backend, before, Toward::Start, false));
     }
     for column in &keyset.columns {
@@ -132,23 +125,23 @@ where
     let more = rows.len() > limit;
     rows.truncate(limit);
 
-    let behind = match origin {
-        Some(origin) if request.look_back => {
-            let back = match request.toward {
-                Toward::End => Toward::Start,
-                Toward::Start => Toward::End,
-            };
-            exists(connection, select.filter(keyset.beyond(backend, origin, back, true))).await?
+    let at_or_beyond = async |key: Option<Vec<Value>>, toward| match key {
+        Some(key) if request.look_around => {
+            let beyond = select.clone().filter(keyset.beyond(backend, key, toward, true));
+            exists(connection, beyond).await
         }
-        _ => false,
+        _ => Ok(false),
     };
-    Ok(match request.toward {
-        Toward::End => Page { rows, has_previous: behind, has_next: more },
+    let (has_previous, has_next) = match request.toward {
+        Toward::End => {
+            (at_or_beyond(after, Toward::Start).await?, more || at_or_beyond(before, Toward::End).await?)
+        }
         Toward::Start => {
             rows.reverse();
-            Page { rows, has_previous: more, has_next: behind }
+            (more || at_or_beyond(after, Toward::Start).await?, at_or_beyond(before, Toward::End).await?)
         }
-    })
+    };
+    Ok(Page { rows, has_previous, has_next })
 }
 
 async fn exists<E: EntityTrait>(connection: &impl ConnectionTrait, select: Select<E>) -> Result<bool, DbErr> {

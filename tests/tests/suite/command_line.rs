@@ -1,27 +1,15 @@
 //! The real binary, as an operator runs it.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use jishu_tests::process::binary;
 use serde_json::{Value, json};
 
-/// The binary that `cargo test` built beside these tests.
-pub(crate) fn binary() -> PathBuf {
-    let tests = std::env::current_exe().expect("the path of the tests");
-    let folder = tests.parent().and_then(Path::parent).expect("the target folder");
-    let binary = folder.join("jishu");
-    assert!(
-        binary.exists(),
-        "{} is missing: run the tests with tests/run, which builds it",
-        binary.display()
-    );
-    binary
-}
-
 fn jishu(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(binary());
+    let mut command = Command::new(binary("jishu"));
     command.current_dir(folder).args(arguments).env_remove("DATABASE_URL").env_remove("RUST_LOG");
     command
 }

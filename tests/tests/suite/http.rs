@@ -51,6 +51,17 @@ async fn bodies_that_are_no_request_are_refused() {
                 "query={__typename}".to_owned(),
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
             ),
+            ("application/json", json!(["{ __typename }"]).to_string(), StatusCode::BAD_REQUEST),
+            (
+                "application/json",
+                json!({ "query": "[".repeat(100_000) }).to_string(),
+                StatusCode::BAD_REQUEST,
+            ),
+            (
+                "application/json",
+                json!({ "query": format!("{{ node(id: {}) {{ id }} }}", "[".repeat(400)) }).to_string(),
+                StatusCode::BAD_REQUEST,
+            ),
             ("application/json", " ".repeat(1024 * 1024 + 1), StatusCode::PAYLOAD_TOO_LARGE),
         ] {
             let shown = format!("{content_type} {body:.60}");
@@ -78,6 +89,10 @@ async fn get_reads_and_never_writes() {
         assert_eq!(response.headers()["allow"], "POST");
         assert_eq!(code(response).await.0, StatusCode::METHOD_NOT_ALLOWED);
         assert_eq!(app.rows().await, before);
+        let put = app.http().put(app.url("/graphql")).send().await.unwrap();
+        assert_eq!(code(put).await.0, StatusCode::METHOD_NOT_ALLOWED);
+        let deep = app.http().get(app.url("/graphql")).query(&[("query", "{a".repeat(400))]).send().await.unwrap();
+        assert_eq!(code(deep).await.0, StatusCode::BAD_REQUEST);
         let empty = app.http().get(app.url("/graphql")).send().await.unwrap();
         assert_eq!(code(empty).await.0, StatusCode::BAD_REQUEST);
     })

@@ -52,11 +52,17 @@ async fn the_database_refuses_what_must_not_be(app: Arc<TestApp>) {
     app.learner("Asha").await;
     let (user, physics) = (app.number("SELECT MAX(id) FROM users").await, course.subject_rows[0].0);
     let chemistry = course.subject_rows[1].0;
-    let purchase = |id: i64, key: &str| {
+    let purchase = |id: i64| {
         format!(
-            "INSERT INTO purchases (id, user_id, course_id, purchase_type, cost, currency, status, idempotency_key, request_hash, created_at) \
-         SELECT {id}, id, {}, 'single_subject', 0, 'INR', 'active', '{key}', '', created_at FROM users WHERE id = {user}",
+            "INSERT INTO purchases (id, user_id, course_id, purchase_type, cost, currency, status, created_at) \
+             SELECT {id}, id, {}, 'single_subject', 0, 'INR', 'active', created_at FROM users WHERE id = {user}",
             course.row
+        )
+    };
+    let request = |purchase: i64| {
+        format!(
+            "INSERT INTO purchase_requests (user_id, idempotency_key, request_hash, outcome, purchase_id, created_at) \
+             SELECT id, 'a', '', 'created', {purchase}, created_at FROM users WHERE id = {user}"
         )
     };
     let entitlement = |purchase: i64, subject: i64| {
@@ -72,8 +78,9 @@ async fn the_database_refuses_what_must_not_be(app: Arc<TestApp>) {
         )
     };
     for allowed in [
-        purchase(101, "a"),
-        purchase(102, "b"),
+        purchase(101),
+        purchase(102),
+        request(101),
         entitlement(101, physics),
         entitlement(101, chemistry),
         card(101, physics, 1),
@@ -96,7 +103,7 @@ async fn the_database_refuses_what_must_not_be(app: Arc<TestApp>) {
     };
     let is_unique = |error: Option<SqlErr>| matches!(error, Some(SqlErr::UniqueConstraintViolation(_)));
     let is_foreign = |error: Option<SqlErr>| matches!(error, Some(SqlErr::ForeignKeyConstraintViolation(_)));
-    assert!(is_unique(refused(purchase(103, "a")).await), "a key used twice");
+    assert!(is_unique(refused(request(102)).await), "a key used twice");
     assert!(is_unique(refused(card(101, physics, 1)).await), "a card twice");
     assert!(is_foreign(refused(card(102, chemistry, 1)).await), "a card without an entitlement");
     refused(card(102, physics, 0)).await;

@@ -74,6 +74,9 @@ on_each_database!(
     a_bundle_that_is_partly_owned_costs_the_remaining_shares,
     a_key_returns_the_first_answer,
     a_key_with_another_body_is_refused,
+    a_key_that_was_answered_existing_buys_nothing_later,
+    a_bundle_that_is_owned_is_existing_whatever_became_of_the_course,
+    more_subjects_than_a_course_has_are_refused,
     keys_of_two_users_do_not_meet,
     a_changed_price_buys_nothing_and_quotes_anew,
     the_same_amount_in_other_digits_is_the_same_price,
@@ -255,6 +258,56 @@ async fn a_key_with_another_body_is_refused(app: Arc<TestApp>) {
     assert_eq!(app.rows().await, before);
 }
 
+async fn a_key_that_was_answered_existing_buys_nothing_later(app: Arc<TestApp>) {
+    let course = app.course(&["Physics", "Chemistry"]).valid_for_days(1).create(&app).await;
+    let asha = app.learner("Asha").await;
+    let physics = input(&course, "SINGLE_SUBJECT", &[&course.subjects[0]]);
+    let first = buy(&asha, physics.clone()).await;
+    let keyed = with(physics.clone(), "idempotencyKey", KEY);
+    let existing = buy(&asha, keyed.clone()).await;
+    assert_eq!(outcome(&existing), ("EXISTING", 0, 50));
+    let chemistry = with(input(&course, "SINGLE_SUBJECT", &[&course.subjects[1]]), "idempotencyKey", KEY);
+    assert_eq!(refusal(&buy(&asha, chemistry).await).0, "IDEMPOTENCY_KEY_REUSED");
+    // A retry that comes late, when the term is over, gets the first answer and is not charged.
+    app.execute("UPDATE entitlements SET ended_at = granted_at").await;
+    let late = buy(&asha, keyed).await;
+    assert_eq!(late.text("/purchase/outcome"), "EXISTING");
+    assert_eq!(late.text("/purchase/purchase/id"), first.text("/purchase/purchase/id"));
+    assert_eq!(app.number("SELECT COUNT(*) FROM purchases").await, 1);
+}
+
+async fn a_bundle_that_is_owned_is_existing_whatever_became_of_the_course(app: Arc<TestApp>) {
+    let course = app.course(&["Physics", "Chemistry"]).bundle(150_00).create(&app).await;
+    let asha = app.learner("Asha").await;
+    let bundle = input(&course, "FULL_BUNDLE", &[]);
+    buy(&asha, bundle.clone()).await;
+    app.execute("UPDATE courses SET bundle_price = NULL").await;
+    assert_eq!(outcome(&buy(&asha, bundle.clone()).await), ("EXISTING", 0, 100));
+    app.execute("UPDATE subjects SET archived_at = created_at").await;
+    assert_eq!(outcome(&buy(&asha, bundle.clone()).await), ("EXISTING", 0, 100));
+    app.execute("UPDATE courses SET archived_at = created_at").await;
+    assert_eq!(outcome(&buy(&asha, bundle.clone()).await), ("EXISTING", 0, 100));
+    let binod = app.learner("Binod").await;
+    assert_eq!(refusal(&buy(&binod, bundle).await).0, "COURSE_EMPTY");
+}
+
+async fn more_subjects_than_a_course_has_are_refused(app: Arc<TestApp>) {
+    let course = app.course(&["Physics"]).create(&app).await;
+    let asha = app.learner("Asha").await;
+    let before = app.rows().await;
+    let many: Vec<String> = (1..=40_000).map(|row| app.global("Subject", row)).collect();
+    let many: Vec<&String> = many.iter().collect();
+    let refused = buy(&asha, input(&course, "MULTIPLE_SUBJECTS", &many)).await;
+    assert_eq!(refusal(&refused).0, "SUBJECT_COUNT_MISMATCH");
+    for field in ["addToCart", "removeFromCart"] {
+        let document =
+            format!("mutation ($ids: [ID!]!) {{ {field}(subjectIds: $ids) {{ userErrors {{ code }} }} }}");
+        let refused = asha.run_with(&document, json!({ "ids": many })).await;
+        assert_eq!(refused.at(&format!("/{field}/userErrors"))[0]["code"], "SUBJECT_COUNT_MISMATCH");
+    }
+    assert_eq!(app.rows().await, before);
+}
+
 async fn keys_of_two_users_do_not_meet(app: Arc<TestApp>) {
     let course = app.course(&["Physics"]).create(&app).await;
     let keyed = with(input(&course, "SINGLE_SUBJECT", &[&course.subjects[0]]), "idempotencyKey", KEY);
@@ -269,7 +322,9 @@ async fn a_changed_price_buys_nothing_and_quotes_anew(app: Arc<TestApp>) {
     let asha = app.learner("Asha").await;
     let before = app.rows().await;
     let shown = |cost: &str| with(input(&course, "SINGLE_SUBJECT", &[&course.subjects[0]]), "cost", cost);
-    for wrong in ["99.99", "100.001", "0", "-100.00", "79228162514264337593543950335"] {
+    for wrong in
+        ["99.99", "100.001", "99.9999999999999999999999999", "0", "-100.00", "79228162514264337593543950335"]
+    {
         let refused = buy(&asha, shown(wrong)).await;
         assert_eq!(
             refusal(&refused),
@@ -340,6 +395,7 @@ async fn unknown_archived_and_foreign_subjects_are_refused(app: Arc<TestApp>) {
         ] {
             let refused = buy(&asha, wanted).await;
             assert_eq!(refusal(&refused), (code.into(), "input.subjectIds".into(), "SubjectsError".into()));
+            assert_eq!(refused.at("/purchase/userErrors")[0]["subjectIds"], json!([subject]));
         }
     }
     assert_eq!(app.rows().await, before);

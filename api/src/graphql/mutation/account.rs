@@ -89,7 +89,7 @@ impl AccountMutation {
                 &["input", "email"],
             )])),
             Err(RegisterError::Password(error)) => Err(password_error(error)),
-            Err(RegisterError::Tokens(cause)) => Err(ApiError::internal(cause)),
+            Err(RegisterError::SignIn(error)) => Err(sign_in_error(error)),
             Err(RegisterError::Database(error)) => Err(error.into()),
         }
     }

@@ -1,12 +1,10 @@
 //! Changing the cart.
 
 use async_graphql::{Context, ID, Object, SimpleObject};
-use jishu_entity::SubjectId;
 
 use crate::auth::Viewer;
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::ApiResult;
-use crate::graphql::node::GlobalKey;
 use crate::graphql::types::{Cart, ErrorCode, UserError};
 use crate::service::cart::{self, CartError};
 
@@ -33,11 +31,10 @@ impl CartMutation {
         #[graphql(desc = "The subjects.")] subject_ids: Vec<ID>,
     ) -> ApiResult<CartPayload> {
         let viewer = ctx.require_viewer()?;
-        let result = match parsed(&subject_ids) {
-            Ok(ids) => cart::add(ctx.services()?, viewer.user_id, ids).await,
-            Err(error) => Err(error),
-        };
-        payload(viewer, result)
+        match UserError::parse_subjects(&subject_ids, PATH) {
+            Ok(ids) => payload(viewer, cart::add(ctx.services()?, viewer.user_id, ids).await),
+            Err(error) => Ok(CartPayload { cart: Cart(viewer.user_id), user_errors: vec![error] }),
+        }
     }
 
     /// Takes subjects out of the cart. One that is not there is no error.
@@ -47,17 +44,11 @@ impl CartMutation {
         #[graphql(desc = "The subjects.")] subject_ids: Vec<ID>,
     ) -> ApiResult<CartPayload> {
         let viewer = ctx.require_viewer()?;
-        let result = match parsed(&subject_ids) {
-            Ok(ids) => cart::remove(ctx.services()?, viewer.user_id, ids).await,
-            Err(error) => Err(error),
-        };
-        payload(viewer, result)
+        match UserError::parse_subjects(&subject_ids, PATH) {
+            Ok(ids) => payload(viewer, cart::remove(ctx.services()?, viewer.user_id, ids).await),
+            Err(error) => Ok(CartPayload { cart: Cart(viewer.user_id), user_errors: vec![error] }),
+        }
     }
-}
-
-fn parsed(ids: &[ID]) -> Result<Vec<SubjectId>, CartError> {
-    let parsed: Option<Vec<_>> = ids.iter().map(SubjectId::parse).collect();
-    parsed.ok_or_else(|| CartError::SubjectsNotFound(Vec::new()))
 }
 
 fn payload(viewer: Viewer, result: Result<(), CartError>) -> ApiResult<CartPayload> {
@@ -73,6 +64,7 @@ fn payload(viewer: Viewer, result: Result<(), CartError>) -> ApiResult<CartPaylo
             UserError::subjects(ErrorCode::SubjectArchived, message, PATH, &ids)
         }
         CartError::SubjectsOwned(ids) => UserError::subjects(ErrorCode::SubjectOwned, message, PATH, &ids),
+        CartError::TooMany(_) => UserError::field(ErrorCode::SubjectCountMismatch, message, PATH),
         CartError::Full => UserError::field(ErrorCode::CartFull, message, PATH),
         CartError::Database(error) => return Err(error.into()),
     };

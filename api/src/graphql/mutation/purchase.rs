@@ -97,7 +97,7 @@ impl PurchaseMutation {
         let services = ctx.services()?;
         let selection = match selection(&input.course_id, input.purchase_type, &input.subject_ids) {
             Ok(selection) => selection,
-            Err(error) => return Ok(refused(selection_error(error)?)),
+            Err(error) => return Ok(refused(error)),
         };
         let request = PurchaseRequest {
             selection,

@@ -10,7 +10,7 @@ use crate::graphql::error::{ApiError, ApiResult};
 use crate::graphql::node::GlobalKey;
 use crate::graphql::pagination::{Connection, ListNode, PageArgs, connect, wants_rows};
 use crate::graphql::scalar::{DateTime, Decimal, hundredths};
-use crate::service::card::{self, CardFilter, CardOrder, CardSort};
+use crate::service::card::{self, CardFilter, CardKey, CardOrder, CardSort};
 use crate::service::page::Page;
 
 /// What can be done with a test card.
@@ -184,7 +184,7 @@ pub(in crate::graphql) async fn card_page(
     });
     let list = format!("MockTestAttempt.{:?}.{}", order.sort, if order.descending { "desc" } else { "asc" });
     let request = args.page.request(ctx, &list)?;
-    let fits = |key: &Option<_>| key.as_ref().is_none_or(|key| order.has(key));
+    let fits = |key: &Option<CardKey>| key.as_ref().is_none_or(|key| order.has(key) && key.is_possible());
     if !fits(&request.after) || !fits(&request.before) {
         return Err(ApiError::bad_input(
             "A cursor of this list is damaged. Take cursors from `edges.cursor`.",
@@ -223,7 +223,13 @@ async fn narrowed(
         }
     }
     if let Some(status) = filter.status {
-        narrowed.status = Some(status.into_iter().map(CardStatus::from).collect());
+        let mut wanted: Vec<CardStatus> = Vec::new();
+        for status in status.into_iter().map(CardStatus::from) {
+            if !wanted.contains(&status) {
+                wanted.push(status);
+            }
+        }
+        narrowed.status = Some(wanted);
     }
     Ok(narrowed)
 }

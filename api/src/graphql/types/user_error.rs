@@ -105,12 +105,17 @@ pub(in crate::graphql) struct PriceChangedError {
     /// The argument it is about, from the field's arguments down.
     path: Vec<String>,
     /// What it costs now. Show it, and send its total as `cost`.
-    quote: PurchaseQuote,
+    quote: Box<PurchaseQuote>,
 }
 
 impl PriceChangedError {
     pub(in crate::graphql) fn new(message: String, quote: PurchaseQuote) -> Self {
-        Self { code: ErrorCode::PriceChanged, message, path: path(&["input", "cost"]), quote }
+        Self {
+            code: ErrorCode::PriceChanged,
+            message,
+            path: path(&["input", "cost"]),
+            quote: Box::new(quote),
+        }
     }
 }
 
@@ -130,6 +135,23 @@ impl UserError {
     }
 }
 
+impl UserError {
+    /// Ids of subjects, or an error that names those that we did not make.
+    pub(in crate::graphql) fn parse_subjects(ids: &[ID], at: &[&str]) -> Result<Vec<SubjectId>, Self> {
+        let subject_ids: Vec<ID> = ids.iter().filter(|id| SubjectId::parse(id).is_none()).cloned().collect();
+        if subject_ids.is_empty() {
+            return Ok(ids.iter().filter_map(SubjectId::parse).collect());
+        }
+        let message = SelectionError::SubjectsNotFound(Vec::new()).to_string();
+        Err(Self::Subjects(SubjectsError {
+            code: ErrorCode::SubjectNotFound,
+            message,
+            path: path(at),
+            subject_ids,
+        }))
+    }
+}
+
 fn path(at: &[&str]) -> Vec<String> {
     at.iter().map(|part| (*part).to_owned()).collect()
 }
@@ -143,6 +165,7 @@ pub(in crate::graphql) fn selection_error(error: SelectionError) -> ApiResult<Us
     let field = |code, at| UserError::field(code, message.as_str(), at);
     Ok(match error {
         SelectionError::WrongCount { .. } => field(ErrorCode::SubjectCountMismatch, SUBJECTS),
+        SelectionError::TooMany(_) => field(ErrorCode::SubjectCountMismatch, SUBJECTS),
         SelectionError::Repeated(ids) => subjects(ErrorCode::SubjectRepeated, &ids),
         SelectionError::CourseNotFound => field(ErrorCode::CourseNotFound, COURSE),
         SelectionError::CourseArchived => field(ErrorCode::CourseArchived, COURSE),

@@ -10,6 +10,7 @@ use sea_orm::{
     EntityTrait, QueryFilter, SqlErr,
 };
 
+use sign_in::NewSession;
 pub use sign_in::{RefreshError, SignInError, SignedIn, login, logout, refresh};
 pub use validation::{InvalidField, MIN_PASSWORD_CHARS};
 
@@ -43,8 +44,8 @@ pub enum RegisterError {
     #[error(transparent)]
     Password(#[from] PasswordError),
     /// No tokens could be made.
-    #[error("{0}")]
-    Tokens(String),
+    #[error(transparent)]
+    SignIn(#[from] SignInError),
     /// The database failed.
     #[error(transparent)]
     Database(#[from] DbErr),
@@ -64,6 +65,24 @@ impl IsFailure for RegisterError {
 /// # Errors
 /// See [`RegisterError`].
 pub async fn create(services: &Services, registration: Registration) -> Result<user::Model, RegisterError> {
+    insert(services, registration, None).await
+}
+
+/// Makes an account and signs in to it, or does neither.
+///
+/// # Errors
+/// See [`RegisterError`].
+pub async fn register(services: &Services, registration: Registration) -> Result<SignedIn, RegisterError> {
+    let session = NewSession::new(services)?;
+    let user = insert(services, registration, Some(session.clone())).await?;
+    Ok(session.signed_in(services, user)?)
+}
+
+async fn insert(
+    services: &Services,
+    registration: Registration,
+    session: Option<NewSession>,
+) -> Result<user::Model, RegisterError> {
     let checked = validation::check(&registration).map_err(RegisterError::Invalid)?;
     let password_hash = services.passwords.hash(registration.password).await?;
     let row = user::ActiveModel {
@@ -78,29 +97,20 @@ pub async fn create(services: &Services, registration: Registration) -> Result<u
     let options = WriteOptions { name: "account.create", looks_before_it_writes: false };
     services
         .database
-        .write(options, row, |transaction, row| {
+        .write(options, (row, session), |transaction, (row, session)| {
             Box::pin(async move {
                 let user = row.clone().insert(transaction).await.map_err(|error| match error.sql_err() {
                     Some(SqlErr::UniqueConstraintViolation(_)) => RegisterError::EmailTaken,
                     _ => error.into(),
                 })?;
                 audit(transaction, &user, "user.registered").await?;
+                if let Some(session) = session {
+                    session.insert(transaction, user.id).await?;
+                }
                 Ok(user)
             })
         })
         .await
-}
-
-/// Makes an account and signs in to it.
-///
-/// # Errors
-/// See [`RegisterError`].
-pub async fn register(services: &Services, registration: Registration) -> Result<SignedIn, RegisterError> {
-    let user = create(services, registration).await?;
-    sign_in::begin(services, user).await.map_err(|error| match error {
-        SignInError::Database(error) => RegisterError::Database(error),
-        error => RegisterError::Tokens(error.to_string()),
-    })
 }
 
 /// A user by id. Has no owner: the caller checks who may see it.
@@ -113,6 +123,10 @@ pub async fn by_id(services: &Services, id: UserId) -> Result<Option<user::Model
 
 /// A user by address. Has no owner: it is for signing in.
 async fn by_email(connection: &impl ConnectionTrait, email: &str) -> Result<Option<user::Model>, DbErr> {
+    // PostgreSQL refuses text with a NUL in it.
+    if email.contains('\0') {
+        return Ok(None);
+    }
     user::Entity::find().filter(user::Column::Email.eq(validation::fold_email(email))).one(connection).await
 }
 

@@ -93,68 +93,78 @@ pub async fn login(services: &Services, email: &str, password: String) -> Result
 }
 
 /// Begins a session of this user: a new family of refresh tokens.
-pub(super) async fn begin(services: &Services, user: user::Model) -> Result<SignedIn, SignInError> {
-    let now = services.clock.now();
-    let refresh = RefreshToken::generate()?;
-    let row =
-        Issue { user_id: user.id, family: Uuid::new_v4(), now, expires_at: now + services.refresh_token_ttl };
-    let signed_in = signed_in(services, user, &refresh, &row)?;
+async fn begin(services: &Services, user: user::Model) -> Result<SignedIn, SignInError> {
+    let session = NewSession::new(services)?;
     let options = WriteOptions { name: "session.begin", looks_before_it_writes: false };
     services
         .database
-        .write(options, (row, refresh.hash()), |transaction, (row, hash)| {
-            Box::pin(async move { row.insert(transaction, hash.clone()).await })
+        .write(options, (session.clone(), user.id), |transaction, (session, user)| {
+            Box::pin(session.insert(transaction, *user))
         })
         .await?;
-    Ok(signed_in)
-}
-
-fn signed_in(
-    services: &Services,
-    user: user::Model,
-    refresh: &RefreshToken,
-    issue: &Issue,
-) -> Result<SignedIn, SignInError> {
-    let viewer = Viewer { user_id: user.id, role: user.role, session_id: issue.family };
-    let access = services.tokens.issue(viewer, issue.now)?;
-    Ok(SignedIn { user, access, refresh: refresh.clone(), refresh_expires_at: issue.expires_at })
+    session.signed_in(services, user)
 }
 
 /// A refresh token that is about to be stored.
-struct Issue {
-    user_id: UserId,
+#[derive(Clone)]
+pub(super) struct NewSession {
+    refresh: RefreshToken,
     family: Uuid,
     now: DateTime<Utc>,
     expires_at: DateTime<Utc>,
 }
 
-impl Issue {
-    async fn insert(&self, connection: &impl ConnectionTrait, token_hash: String) -> Result<(), DbErr> {
+impl NewSession {
+    /// The first of a new family.
+    pub(super) fn new(services: &Services) -> Result<Self, SignInError> {
+        Self::of(services, Uuid::new_v4())
+    }
+
+    fn of(services: &Services, family: Uuid) -> Result<Self, SignInError> {
+        let now = services.clock.now();
+        Ok(Self {
+            refresh: RefreshToken::generate()?,
+            family,
+            now,
+            expires_at: now + services.refresh_token_ttl,
+        })
+    }
+
+    pub(super) async fn insert(
+        &self,
+        transaction: &DatabaseTransaction,
+        user_id: UserId,
+    ) -> Result<(), DbErr> {
         let row = refresh_token::ActiveModel {
             id: NotSet,
-            user_id: Set(self.user_id),
-            token_hash: Set(token_hash),
+            user_id: Set(user_id),
+            token_hash: Set(self.refresh.hash()),
             family_id: Set(self.family.to_string()),
             created_at: Set(self.now),
             expires_at: Set(self.expires_at),
             used_at: Set(None),
             revoked_at: Set(None),
         };
-        row.insert(connection).await?;
+        row.insert(transaction).await?;
         Ok(())
+    }
+
+    pub(super) fn signed_in(self, services: &Services, user: user::Model) -> Result<SignedIn, SignInError> {
+        let viewer = Viewer { user_id: user.id, role: user.role, session_id: self.family };
+        let access = services.tokens.issue(viewer, self.now)?;
+        Ok(SignedIn { user, access, refresh: self.refresh, refresh_expires_at: self.expires_at })
     }
 }
 
 struct Exchange {
     presented: String,
-    next: String,
-    now: DateTime<Utc>,
-    expires_at: DateTime<Utc>,
+    /// Its family is set when the presented token is found.
+    next: NewSession,
 }
 
 /// What became of a presented token. A refusal is a value here, because revoking the family must be committed.
 enum Exchanged {
-    Next(Box<user::Model>, Issue),
+    Next(Box<user::Model>, NewSession),
     Refused,
 }
 
@@ -164,27 +174,21 @@ enum Exchanged {
 /// See [`RefreshError`]. A token that was used before ends its family.
 pub async fn refresh(services: &Services, token: &str) -> Result<SignedIn, RefreshError> {
     let presented = RefreshToken::parse(token).map_err(|_| RefreshError::Invalid)?;
-    let next = RefreshToken::generate().map_err(SignInError::from)?;
-    let now = services.clock.now();
-    let exchange = Exchange {
-        presented: presented.hash(),
-        next: next.hash(),
-        now,
-        expires_at: now + services.refresh_token_ttl,
-    };
+    let exchange = Exchange { presented: presented.hash(), next: NewSession::of(services, Uuid::nil())? };
     let options = WriteOptions { name: "session.refresh", looks_before_it_writes: false };
     let exchanged = services
         .database
         .write(options, exchange, |transaction, exchange| Box::pin(exchange.run(transaction)))
         .await?;
     match exchanged {
-        Exchanged::Next(user, issue) => Ok(signed_in(services, *user, &next, &issue)?),
+        Exchanged::Next(user, session) => Ok(session.signed_in(services, *user)?),
         Exchanged::Refused => Err(RefreshError::Invalid),
     }
 }
 
 impl Exchange {
     async fn run(&self, transaction: &DatabaseTransaction) -> Result<Exchanged, RefreshError> {
+        let now = self.next.now;
         let Some(owner) = self.token(transaction).await?.map(|token| token.user_id) else {
             return Ok(Exchanged::Refused);
         };
@@ -193,11 +197,11 @@ impl Exchange {
         let Some(token) = self.token(transaction).await? else { return Ok(Exchanged::Refused) };
         if token.used_at.is_some() {
             let family = refresh_token::Column::FamilyId.eq(token.family_id);
-            revoke(transaction, owner, Some(family), self.now).await?;
+            revoke(transaction, owner, Some(family), now).await?;
             tracing::warn!(user = %owner, "a used refresh token was presented; its session is ended");
             return Ok(Exchanged::Refused);
         }
-        let ended = token.revoked_at.is_some() || token.expires_at <= self.now;
+        let ended = token.revoked_at.is_some() || token.expires_at <= now;
         let Ok(family) = Uuid::try_parse(&token.family_id) else { return Ok(Exchanged::Refused) };
         if ended || status != Some(UserStatus::Active) {
             return Ok(Exchanged::Refused);
@@ -206,11 +210,11 @@ impl Exchange {
             return Ok(Exchanged::Refused);
         };
         let mut used: refresh_token::ActiveModel = token.into();
-        used.used_at = Set(Some(self.now));
+        used.used_at = Set(Some(now));
         used.update(transaction).await?;
-        let issue = Issue { user_id: owner, family, now: self.now, expires_at: self.expires_at };
-        issue.insert(transaction, self.next.clone()).await?;
-        Ok(Exchanged::Next(Box::new(user), issue))
+        let next = NewSession { family, ..self.next.clone() };
+        next.insert(transaction, owner).await?;
+        Ok(Exchanged::Next(Box::new(user), next))
     }
 
     async fn token(&self, transaction: &DatabaseTransaction) -> Result<Option<refresh_token::Model>, DbErr> {
@@ -232,6 +236,8 @@ pub async fn logout(services: &Services, viewer: Viewer, everywhere: bool) -> Re
         .database
         .write(options, command, |transaction, (viewer, everywhere, now)| {
             Box::pin(async move {
+                // An exchange that is under way must not slip its new token past this.
+                lock_user(transaction, viewer.user_id).await?;
                 let family = refresh_token::Column::FamilyId.eq(viewer.session_id.to_string());
                 revoke(transaction, viewer.user_id, (!everywhere).then_some(family), *now).await
             })

@@ -14,7 +14,7 @@ const MAX_EMAIL_BYTES: usize = 254;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidField {
     /// The name is blank or too long.
-    #[error("Give a name of 1 to {MAX_NAME_CHARS} characters.")]
+    #[error("Give a name of 1 to {MAX_NAME_CHARS} characters, without control characters.")]
     Name,
     /// Not an e-mail address.
     #[error("Give an e-mail address such as name@example.com.")]
@@ -66,7 +66,8 @@ pub(super) fn fold_email(email: &str) -> String {
 fn is_address(email: &str) -> bool {
     let options =
         email_address::Options::default().with_required_tld().without_domain_literal().without_display_text();
-    email_address::EmailAddress::parse_with_options(email, options).is_ok()
+    // A quoted local part is an address that nobody has and many systems break on.
+    !email.contains(['"', '\0']) && email_address::EmailAddress::parse_with_options(email, options).is_ok()
 }
 
 #[cfg(test)]

@@ -15,13 +15,14 @@ use sea_orm::{ColumnTrait, DbErr, IntoSimpleExpr, QueryFilter, QueryOrder, Value
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-pub use selection::{Selection, SelectionError};
+pub use selection::{MOST_SUBJECTS, Selection, SelectionError};
 
 use super::Services;
 use super::money::TaxRate;
 use super::page::{self, Keyset, Page, PageRequest};
 use super::pricing::Quote;
 use crate::database::{IsFailure, WriteOptions};
+use crate::fault::{self, Fault};
 
 /// What a buyer asks for.
 #[derive(Clone, Debug)]
@@ -57,6 +58,8 @@ pub struct Receipt {
     pub subjects: Vec<OwnedSubject>,
     /// Those of them that were owned before.
     pub already_owned: Vec<SubjectId>,
+    /// Whether it was given before, to the same idempotency key.
+    pub replayed: bool,
 }
 
 /// A subject that the buyer owns once the purchase is over.
@@ -125,6 +128,8 @@ struct Command {
     request_hash: String,
     tax: TaxRate,
     now: DateTime<Utc>,
+    /// Only for [`Fault::Unlocked`]: what was read before the transaction.
+    read_before: Option<selection::Resolved>,
 }
 
 /// Buys.
@@ -137,6 +142,12 @@ pub async fn purchase(
     request: PurchaseRequest,
 ) -> Result<Receipt, PurchaseError> {
     request.selection.check_shape()?;
+    let read_before = if fault::planted(Fault::Unlocked) {
+        let (reader, now) = (services.database.reader(), services.clock.now());
+        Some(selection::resolve(reader, Some(buyer), &request.selection, services.tax, now).await?)
+    } else {
+        None
+    };
     let command = Command {
         buyer,
         key: request.idempotency_key.unwrap_or_else(Uuid::new_v4).to_string(),
@@ -144,13 +155,18 @@ pub async fn purchase(
         request,
         tax: services.tax,
         now: services.clock.now(),
+        read_before,
     };
     let options = WriteOptions { name: "purchase", looks_before_it_writes: true };
     let receipt = services
         .database
         .write(options, command, |transaction, command| Box::pin(transaction::run(transaction, command)))
         .await?;
-    if let Outcome::Created { test_cards } = receipt.outcome {
+    if fault::planted(Fault::Split) {
+        transaction::make_cards_too_late(services, &receipt).await?;
+    }
+    fault::boundary("purchase.committed");
+    if let (Outcome::Created { test_cards }, false) = (&receipt.outcome, receipt.replayed) {
         tracing::info!(user = %buyer, purchase = %receipt.purchase.id, test_cards, "purchased");
     }
     Ok(receipt)

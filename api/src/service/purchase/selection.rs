@@ -10,6 +10,9 @@ use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, Que
 use crate::service::money::TaxRate;
 use crate::service::pricing::{self, Quote, Tariff};
 
+/// The most subjects that a request may name.
+pub const MOST_SUBJECTS: usize = 500;
+
 /// Subjects of one course, chosen one by one or as its bundle.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selection {
@@ -32,6 +35,9 @@ pub enum SelectionError {
         /// How many subjects were given.
         given: usize,
     },
+    /// More subjects than any course has.
+    #[error("A purchase takes at most {MOST_SUBJECTS} subjects; {0} were given.")]
+    TooMany(usize),
     /// Subjects that were given more than once.
     #[error("A subject can be bought once: remove the repeated ids.")]
     Repeated(Vec<SubjectId>),
@@ -77,6 +83,9 @@ impl Selection {
     /// When the number of subjects does not fit the type, or one is repeated.
     pub fn check_shape(&self) -> Result<(), SelectionError> {
         let given = self.subject_ids.len();
+        if given > MOST_SUBJECTS {
+            return Err(SelectionError::TooMany(given));
+        }
         let fits = match self.purchase_type {
             PurchaseType::SingleSubject => given == 1,
             PurchaseType::MultipleSubjects => given >= 2,
@@ -122,12 +131,12 @@ pub(crate) async fn resolve(
         .one(connection)
         .await?
         .ok_or(SelectionError::CourseNotFound)?;
-    let wanted = match selection.purchase_type {
-        PurchaseType::FullBundle => subjects_on_sale(connection, course.id).await?,
+    let mut wanted = match selection.purchase_type {
+        PurchaseType::FullBundle => subjects_of(connection, course.id).await?,
         PurchaseType::SingleSubject | PurchaseType::MultipleSubjects => chosen(connection, selection).await?,
     };
 
-    let (mut owned, mut lapsed) = (Vec::new(), Vec::new());
+    let (mut owned, mut lapsed): (Vec<entitlement::Model>, Vec<_>) = (Vec::new(), Vec::new());
     if let Some(buyer) = buyer {
         let standing = entitlement::Entity::of(buyer)
             .filter(entitlement::Column::EndedAt.is_null())
@@ -140,25 +149,33 @@ pub(crate) async fn resolve(
             .partition(|entitlement| entitlement.expires_at.is_some_and(|end| end <= now));
     }
     let owned_ids: Vec<SubjectId> = owned.iter().map(|entitlement| entitlement.subject_id).collect();
+    if selection.purchase_type == PurchaseType::FullBundle {
+        // A bundle is what is sold. Where that is nothing, it is what was sold to this buyer.
+        let sold = |subject: &subject::Model| subject.archived_at.is_none();
+        let any_sold = wanted.iter().any(sold);
+        wanted.retain(|subject| if any_sold { sold(subject) } else { owned_ids.contains(&subject.id) });
+        owned.retain(|owned| wanted.iter().any(|subject| subject.id == owned.subject_id));
+        lapsed.retain(|lapsed| wanted.iter().any(|subject| subject.id == lapsed.subject_id));
+    }
     check_on_sale(&course, &wanted, &owned_ids)?;
 
-    let tariff = match selection.purchase_type {
-        PurchaseType::FullBundle => {
-            Tariff::Bundle(course.bundle_price.ok_or(SelectionError::NotSoldAsBundle)?)
-        }
-        PurchaseType::SingleSubject | PurchaseType::MultipleSubjects => Tariff::Separate,
+    let tariff = match (selection.purchase_type, course.bundle_price) {
+        (PurchaseType::SingleSubject | PurchaseType::MultipleSubjects, _) => Tariff::Separate,
+        (PurchaseType::FullBundle, Some(price)) => Tariff::Bundle(price),
+        // With nothing left to buy there is nothing to price.
+        (PurchaseType::FullBundle, None) if owned.len() == wanted.len() => Tariff::Separate,
+        (PurchaseType::FullBundle, None) => return Err(SelectionError::NotSoldAsBundle),
     };
     let quote = pricing::quote(&course, &wanted, &owned_ids, tariff, tax, now);
     Ok(Resolved { course, wanted, owned, lapsed, quote })
 }
 
-async fn subjects_on_sale(
+async fn subjects_of(
     connection: &impl ConnectionTrait,
     course: CourseId,
 ) -> Result<Vec<subject::Model>, DbErr> {
     subject::Entity::find()
         .filter(subject::Column::CourseId.eq(course))
-        .filter(subject::Column::ArchivedAt.is_null())
         .order_by_asc(subject::Column::Id)
         .all(connection)
         .await

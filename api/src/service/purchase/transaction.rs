@@ -2,21 +2,27 @@
 //!
 //! Every error propagates, so that it ends the transaction; nothing here begins or commits one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
 use jishu_entity::purchase::PurchaseStatus;
+use jishu_entity::purchase_request::RequestOutcome;
 use jishu_entity::user::UserStatus;
-use jishu_entity::{PurchaseId, SubjectId, audit_event, cart_item, entitlement, purchase};
+use jishu_entity::{
+    PurchaseId, SubjectId, audit_event, cart_item, entitlement, purchase, purchase_request,
+    purchase_request_owned,
+};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, ConnectionTrait,
-    DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QueryOrder,
+    DatabaseTransaction, DbErr, EntityTrait, QueryFilter,
 };
 
 use super::selection::{self, Resolved};
 use super::{Command, Outcome, OwnedSubject, PurchaseError, Receipt};
 use crate::database::{lock_user, sql};
+use crate::fault::{self, Fault};
+use crate::service::Services;
 use crate::service::money::Money;
 
 /// All cards of a purchase, in one statement. Recursion makes the numbers, so that the same text serves all
@@ -40,20 +46,28 @@ pub(super) async fn run(
     transaction: &DatabaseTransaction,
     command: &Command,
 ) -> Result<Receipt, PurchaseError> {
-    if lock_user(transaction, command.buyer).await? != Some(UserStatus::Active) {
+    if !fault::planted(Fault::Unlocked)
+        && lock_user(transaction, command.buyer).await? != Some(UserStatus::Active)
+    {
         return Err(PurchaseError::BuyerNotActive);
     }
-    if let Some(first) = purchase_with_key(transaction, command).await? {
-        if first.request_hash != command.request_hash {
+    fault::boundary("purchase.locked");
+    if let Some(first) = answered_before(transaction, command).await? {
+        if first.request_hash != command.request_hash && !fault::planted(Fault::KeyNotCompared) {
             return Err(PurchaseError::IdempotencyKeyReused);
         }
-        return replay(transaction, command, first).await;
+        return replay(transaction, command, &first).await;
     }
+    fault::boundary("purchase.key-checked");
 
     let (selection, now) = (&command.request.selection, command.now);
-    let resolved = selection::resolve(transaction, Some(command.buyer), selection, command.tax, now).await?;
+    let resolved = match command.read_before.clone() {
+        Some(resolved) => resolved,
+        None => selection::resolve(transaction, Some(command.buyer), selection, command.tax, now).await?,
+    };
+    fault::boundary("purchase.resolved");
     if resolved.quote.lines.is_empty() {
-        return existing(transaction, command, resolved).await;
+        return existing(transaction, command, &resolved).await;
     }
     let price = Money::new(resolved.quote.total, resolved.quote.currency.as_str());
     if command.request.cost.is_some_and(|shown| !price.is(shown)) {
@@ -62,85 +76,123 @@ pub(super) async fn run(
 
     end_lapsed(transaction, command, &resolved).await?;
     let purchase = insert_purchase(transaction, command, &resolved).await?;
+    fault::boundary("purchase.inserted");
     insert_entitlements(transaction, &purchase, &resolved).await?;
-    let test_cards = insert_cards(transaction, &purchase, &resolved).await?;
+    remember_answer(transaction, command, RequestOutcome::Created, purchase.id, &resolved).await?;
+    fault::boundary("purchase.entitled");
+    let test_cards = resolved.quote.test_cards();
+    if !fault::planted(Fault::Split) {
+        insert_cards(transaction, &purchase, &resolved).await?;
+    }
+    fault::boundary("purchase.cards-made");
     take_out_of_cart(transaction, &purchase, &resolved).await?;
+    fault::boundary("purchase.cart-cleared");
     append_audit_event(transaction, &purchase).await?;
+    fault::boundary("purchase.audited");
     Ok(receipt(Outcome::Created { test_cards }, purchase, &resolved))
 }
 
-async fn purchase_with_key(
+async fn answered_before(
     transaction: &DatabaseTransaction,
     command: &Command,
-) -> Result<Option<purchase::Model>, DbErr> {
-    purchase::Entity::of(command.buyer)
-        .filter(purchase::Column::IdempotencyKey.eq(command.key.as_str()))
+) -> Result<Option<purchase_request::Model>, DbErr> {
+    purchase_request::Entity::of(command.buyer)
+        .filter(purchase_request::Column::IdempotencyKey.eq(command.key.as_str()))
         .one(transaction)
         .await
 }
 
-/// The first answer again, from what the purchase stored: the catalogue may have changed since.
+/// The first answer again, from what was stored with it: the catalogue and the buyer's rights may have changed.
 async fn replay(
     transaction: &DatabaseTransaction,
     command: &Command,
-    purchase: purchase::Model,
+    first: &purchase_request::Model,
 ) -> Result<Receipt, PurchaseError> {
-    let asked = &command.request.selection.subject_ids;
-    let (granted, owned_before): (Vec<_>, Vec<_>) = entitlement::Entity::of(command.buyer)
-        .filter(entitlement::Column::GrantedAt.lte(purchase.created_at))
-        .order_by_asc(entitlement::Column::SubjectId)
+    let purchase = purchase_of(transaction, command, first.purchase_id).await?;
+    let owned: BTreeMap<SubjectId, PurchaseId> = purchase_request_owned::Entity::find()
+        .filter(purchase_request_owned::Column::RequestId.eq(first.id))
         .all(transaction)
         .await?
         .into_iter()
-        .filter(|entitlement| entitlement.ended_at.is_none_or(|end| end > purchase.created_at))
-        .partition(|entitlement| entitlement.purchase_id == purchase.id);
-    let owned_before: Vec<_> = if asked.is_empty() {
-        let in_course = subjects_of(transaction, &purchase).await?;
-        owned_before.into_iter().filter(|owned| in_course.contains(&owned.subject_id)).collect()
-    } else {
-        owned_before.into_iter().filter(|owned| asked.contains(&owned.subject_id)).collect()
+        .map(|owned| (owned.subject_id, owned.granted_by))
+        .collect();
+    let grantors: BTreeSet<PurchaseId> = owned.values().copied().chain([purchase.id]).collect();
+    let entitlements = entitlement::Entity::of(command.buyer)
+        .filter(entitlement::Column::PurchaseId.is_in(grantors))
+        .all(transaction)
+        .await?;
+    let created = first.outcome == RequestOutcome::Created;
+    let bought = |entitlement: &&entitlement::Model| created && entitlement.purchase_id == purchase.id;
+    let asked_for = |entitlement: &&entitlement::Model| {
+        bought(entitlement) || owned.get(&entitlement.subject_id) == Some(&entitlement.purchase_id)
     };
-
-    let test_cards = granted.iter().map(|entitlement| i64::from(entitlement.test_cards)).sum();
-    let cards: BTreeMap<SubjectId, i32> =
-        granted.iter().chain(&owned_before).map(|owned| (owned.subject_id, owned.test_cards)).collect();
+    let test_cards = entitlements.iter().filter(bought).map(|bought| i64::from(bought.test_cards)).sum();
+    let cards = entitlements.iter().filter(asked_for).map(|owned| (owned.subject_id, owned.test_cards));
     Ok(Receipt {
-        outcome: Outcome::Created { test_cards },
+        outcome: if created { Outcome::Created { test_cards } } else { Outcome::Existing },
+        subjects: owned_subjects(cards.collect()),
+        already_owned: owned.into_keys().collect(),
         purchase,
-        subjects: owned_subjects(cards),
-        already_owned: owned_before.iter().map(|owned| owned.subject_id).collect(),
+        replayed: true,
     })
 }
 
-async fn subjects_of(
+async fn purchase_of(
     transaction: &DatabaseTransaction,
-    purchase: &purchase::Model,
-) -> Result<Vec<SubjectId>, DbErr> {
-    use jishu_entity::subject;
-    use sea_orm::QuerySelect;
-
-    subject::Entity::find()
-        .select_only()
-        .column(subject::Column::Id)
-        .filter(subject::Column::CourseId.eq(purchase.course_id))
-        .into_tuple()
-        .all(transaction)
-        .await
+    command: &Command,
+    id: PurchaseId,
+) -> Result<purchase::Model, DbErr> {
+    purchase::Entity::of(command.buyer)
+        .filter(purchase::Column::Id.eq(id))
+        .one(transaction)
+        .await?
+        .ok_or_else(|| DbErr::RecordNotFound(format!("purchase {id}")))
 }
 
-/// All was owned: the purchase that gave the first of the subjects answers for it.
+/// All was owned: the purchase that gave the first of the subjects answers for it. A client's key is remembered
+/// with this answer, so that it cannot buy something else later.
 async fn existing(
     transaction: &DatabaseTransaction,
     command: &Command,
-    resolved: Resolved,
+    resolved: &Resolved,
 ) -> Result<Receipt, PurchaseError> {
     let first = resolved.owned.first().map(|entitlement| entitlement.purchase_id);
-    let purchase = purchase::Entity::of(command.buyer)
-        .filter(purchase::Column::Id.eq(first))
-        .one(transaction)
-        .await?
-        .ok_or_else(|| DbErr::RecordNotFound("the purchase of a live entitlement".to_owned()))?;
-    Ok(receipt(Outcome::Existing, purchase, &resolved))
+    let first = first.ok_or_else(|| DbErr::RecordNotFound("an entitlement to what is owned".to_owned()))?;
+    let purchase = purchase_of(transaction, command, first).await?;
+    if command.request.idempotency_key.is_some() {
+        remember_answer(transaction, command, RequestOutcome::Existing, first, resolved).await?;
+    }
+    Ok(receipt(Outcome::Existing, purchase, resolved))
+}
+
+/// Stores the answer under its key.
+async fn remember_answer(
+    transaction: &DatabaseTransaction,
+    command: &Command,
+    outcome: RequestOutcome,
+    purchase_id: PurchaseId,
+    resolved: &Resolved,
+) -> Result<(), DbErr> {
+    let request = purchase_request::ActiveModel {
+        id: NotSet,
+        user_id: Set(command.buyer),
+        idempotency_key: Set(command.key.clone()),
+        request_hash: Set(command.request_hash.clone()),
+        outcome: Set(outcome),
+        purchase_id: Set(purchase_id),
+        created_at: Set(command.now),
+    };
+    let request = request.insert(transaction).await?;
+    if resolved.owned.is_empty() {
+        return Ok(());
+    }
+    let rows = resolved.owned.iter().map(|owned| purchase_request_owned::ActiveModel {
+        request_id: Set(request.id),
+        subject_id: Set(owned.subject_id),
+        granted_by: Set(owned.purchase_id),
+    });
+    purchase_request_owned::Entity::insert_many(rows).exec_without_returning(transaction).await?;
+    Ok(())
 }
 
 fn receipt(outcome: Outcome, purchase: purchase::Model, resolved: &Resolved) -> Receipt {
@@ -151,6 +203,7 @@ fn receipt(outcome: Outcome, purchase: purchase::Model, resolved: &Resolved) -> 
         purchase,
         subjects: owned_subjects(owned.chain(bought).collect()),
         already_owned: resolved.quote.already_owned.clone(),
+        replayed: false,
     }
 }
 
@@ -192,8 +245,6 @@ async fn insert_purchase(
         cost: Set(resolved.quote.total),
         currency: Set(resolved.quote.currency.clone()),
         status: Set(PurchaseStatus::Active),
-        idempotency_key: Set(command.key.clone()),
-        request_hash: Set(command.request_hash.clone()),
         created_at: Set(command.now),
         expires_at: Set(term.and_then(|term| command.now.checked_add_signed(term))),
     };
@@ -224,19 +275,38 @@ async fn insert_cards(
     transaction: &DatabaseTransaction,
     purchase: &purchase::Model,
     resolved: &Resolved,
-) -> Result<i64, PurchaseError> {
+) -> Result<(), PurchaseError> {
     let most = resolved.quote.lines.iter().map(|line| line.test_cards).max().unwrap_or_default();
-    let statement = sql(
-        transaction.get_database_backend(),
-        INSERT_CARDS,
-        [most.into(), sea_orm::Value::from(purchase.id)],
-    );
-    let made = transaction.execute_raw(statement).await?.rows_affected();
+    if fault::planted(Fault::Miscounted) {
+        execute_insert(transaction, purchase.id, most - 1).await?;
+        return Ok(());
+    }
+    let made = execute_insert(transaction, purchase.id, most).await?;
     let expected = resolved.quote.test_cards();
     if i64::try_from(made) != Ok(expected) {
         return Err(PurchaseError::CardsMiscounted { purchase: purchase.id, made, expected });
     }
-    Ok(expected)
+    Ok(())
+}
+
+/// `most` is the greatest number of cards of a subject. Returns how many were made.
+async fn execute_insert(
+    connection: &impl ConnectionTrait,
+    purchase: PurchaseId,
+    most: i32,
+) -> Result<u64, DbErr> {
+    let values = [most.into(), sea_orm::Value::from(purchase)];
+    let statement = sql(connection.get_database_backend(), INSERT_CARDS, values);
+    Ok(connection.execute_raw(statement).await?.rows_affected())
+}
+
+/// [`Fault::Split`].
+pub(super) async fn make_cards_too_late(services: &Services, receipt: &Receipt) -> Result<(), DbErr> {
+    if matches!(receipt.outcome, Outcome::Created { .. }) && !receipt.replayed {
+        let most = receipt.subjects.iter().map(|owned| owned.test_cards).max().unwrap_or_default();
+        execute_insert(services.database.writer(), receipt.purchase.id, most).await?;
+    }
+    Ok(())
 }
 
 async fn take_out_of_cart(
@@ -257,6 +327,11 @@ async fn append_audit_event(
     purchase: &purchase::Model,
 ) -> Result<(), DbErr> {
     let PurchaseId(target_id) = purchase.id;
+    if fault::planted(Fault::Swallowed) && target_id % 8 == 0 {
+        // Fails, and nobody looks: PostgreSQL then answers COMMIT with success and stores nothing.
+        let _ = transaction.execute_unprepared("INSERT INTO audit_events (id) VALUES (NULL)").await;
+        return Ok(());
+    }
     audit_event::ActiveModel {
         id: NotSet,
         at: Set(purchase.created_at),

@@ -1,0 +1,139 @@
+//! `jishu repair`.
+
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use jishu_migration::repair::{Inspection, Outcome, Plan, Progress, RepairError, Session, plan};
+use serde_json::json;
+
+use super::CommandResult;
+use super::check::ReportFormat;
+use crate::config::DatabaseConfig;
+
+/// How many merges are told one by one.
+const TOLD: usize = 20;
+/// How often progress is told.
+const EVERY: Duration = Duration::from_secs(1);
+
+#[derive(Args, Debug)]
+pub(super) struct RepairArgs {
+    #[command(flatten)]
+    database: DatabaseConfig,
+
+    /// Do it. Without this, the plan is printed and nothing is changed.
+    #[arg(long)]
+    apply: bool,
+
+    /// How the plan or the outcome is written. Progress goes to standard error.
+    #[arg(long, value_enum, default_value_t)]
+    format: ReportFormat,
+
+    /// How long to wait for another repair of the same database to end, in seconds.
+    #[arg(long, default_value_t = 60, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u64).range(0..=86_400))]
+    wait: u64,
+}
+
+/// Ends with 0 when the plan was printed, or all of it was done.
+pub(super) async fn run(args: RepairArgs) -> CommandResult {
+    let session = Session::open(&args.database.database_url).await?;
+    let session = session.with_patience(Duration::from_secs(args.wait));
+    if !args.apply {
+        let inspection = session.inspect().await?;
+        session.close().await?;
+        return print_plan(&inspection, args.format);
+    }
+    let mut teller = Teller::default();
+    let result = session.apply(&mut |progress| teller.tell(&progress)).await;
+    // The connection is closed however it ended; what it ended with is what matters.
+    if let Err(error) = session.close().await {
+        tracing::debug!(%error, "closing the connection");
+    }
+    print_outcome(&result?, args.format)
+}
+
+fn print_plan(inspection: &Inspection, format: ReportFormat) -> CommandResult {
+    let Plan { steps, blockers } = &plan(inspection);
+    match format {
+        ReportFormat::Text => {
+            print!("{}\n{}", inspection.report(), plan(inspection));
+            if !steps.is_empty() {
+                println!("-- Nothing was changed. `jishu repair --apply` does it.");
+            }
+        }
+        ReportFormat::Json => {
+            let answer = json!({
+                "applied": false,
+                "report": inspection.report(),
+                "plan": { "steps": steps, "blockers": blockers },
+            });
+            println!("{answer:#}");
+        }
+    }
+    if blockers.is_empty() { Ok(()) } else { Err(RepairError::Blocked(blockers.clone()).into()) }
+}
+
+fn print_outcome(outcome: &Outcome, format: ReportFormat) -> CommandResult {
+    if format == ReportFormat::Json {
+        println!("{:#}", json!({ "applied": true, "outcome": outcome }));
+        return Ok(());
+    }
+    for merged in outcome.merged.iter().take(TOLD) {
+        let ids = merged.merged_ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        println!(
+            "merged into card {} (purchase {}, subject {}, number {}): {ids}",
+            merged.survivor_id, merged.purchase_id, merged.subject_id, merged.test_number
+        );
+    }
+    if outcome.merged_groups > 0 {
+        println!(
+            "{} cards of {} groups were merged; they are in mock_test_attempts_merged, whole",
+            outcome.merged_cards, outcome.merged_groups
+        );
+    }
+    if outcome.statements.is_empty() && outcome.merged_groups == 0 {
+        println!("Nothing was to be done.");
+    }
+    print!("{}", outcome.report);
+    Ok(())
+}
+
+/// Tells progress on standard error, not more than a line a second for what goes on and on.
+#[derive(Default)]
+struct Teller {
+    told: Option<Instant>,
+}
+
+impl Teller {
+    fn tell(&mut self, progress: &Progress<'_>) -> ControlFlow<()> {
+        match progress {
+            Progress::Step { number, of, step } => eprintln!("{number}/{of}  {}", step.purpose),
+            Progress::Statement(statement) => tracing::debug!(statement, "repair"),
+            Progress::NextRound { round } => {
+                eprintln!("The application was in the way. Round {round}");
+            }
+            Progress::Committing => eprintln!("Committing"),
+            _ if self.told.is_some_and(|told| told.elapsed() < EVERY) => {}
+            other => {
+                self.told = Some(Instant::now());
+                eprintln!("      {}", Self::line(other));
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn line(progress: &Progress<'_>) -> String {
+        match progress {
+            Progress::WaitingForOther => "waiting for another repair to end".to_owned(),
+            Progress::Locked { attempt } => format!("locked by others; tried {attempt} times"),
+            Progress::Merged { groups, of } => format!("{groups} of {of} groups merged"),
+            Progress::Working { elapsed, phase, percent } => {
+                let phase = phase.as_deref().unwrap_or("working");
+                let percent = percent.map(|percent| format!(", {percent:.0}%")).unwrap_or_default();
+                format!("{} s: {phase}{percent}", elapsed.as_secs())
+            }
+            _ => String::new(),
+        }
+    }
+}

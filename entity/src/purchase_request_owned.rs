@@ -1,0 +1,22 @@
+//! What a request to purchase asked for and its buyer owned already.
+
+use sea_orm::entity::prelude::*;
+
+use crate::{PurchaseId, PurchaseRequestId, SubjectId};
+
+/// A row of `purchase_request_owned`.
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "purchase_request_owned")]
+pub struct Model {
+    /// The request.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub request_id: PurchaseRequestId,
+    /// What was owned.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub subject_id: SubjectId,
+    /// The purchase that had given it.
+    pub granted_by: PurchaseId,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

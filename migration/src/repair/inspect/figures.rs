@@ -1,0 +1,219 @@
+//! What the rows say.
+
+use sea_orm_migration::sea_orm::{ConnectionTrait, DbErr};
+use serde_json::{Map, Value};
+
+use super::{Reference, TableState};
+use crate::repair::merge::Child;
+use crate::repair::sql::{Dialect, count, rows, same};
+use crate::repair::{NEW_KEY_COLUMNS, SAMPLES};
+
+/// How often something was found, and the first few cases.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Finding {
+    /// How many.
+    pub count: i64,
+    /// The first few.
+    pub samples: Vec<Value>,
+}
+
+/// The numbers of an inspection.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Rows in the table of cards.
+    pub cards: i64,
+    /// Rows in the log of merged cards.
+    pub merged: i64,
+    /// Groups of cards with the same purchase, subject and number.
+    pub duplicates: Finding,
+    /// The cards of these groups beyond the first of each.
+    pub surplus_cards: i64,
+    /// Cards that no unique key holds, for a column of it is null.
+    pub nulls: Finding,
+    /// Numberings of a purchase's subject that do not run from 1 without a gap.
+    pub gaps: Finding,
+    /// Users who have the same subject through more than one purchase. None where that is lawful.
+    pub overlaps: Option<Finding>,
+    /// Entitlements whose cards are more or fewer than they say. None where there are no entitlements.
+    pub missing: Option<Finding>,
+    /// Rows that cannot follow a merged card, for the survivor has such a row already: the table with its
+    /// key's name, and the cases.
+    pub collisions: Vec<(String, Finding)>,
+}
+
+pub(super) async fn read(connection: &impl ConnectionTrait, state: &TableState) -> Result<Figures, DbErr> {
+    let dialect = state.dialect();
+    let cards = dialect.table(&state.table);
+    let key = dialect.quote_all(NEW_KEY_COLUMNS);
+    let whole = all_not_null(dialect, None);
+    let finder = Finder { connection, dialect };
+
+    let mut figures = Figures {
+        cards: count(connection, format!("SELECT COUNT(*) FROM {cards}")).await?,
+        ..Figures::default()
+    };
+    if state.log.is_some() {
+        let log = dialect.table(&state.log_table());
+        figures.merged = count(connection, format!("SELECT COUNT(*) FROM {log}")).await?;
+    }
+    // Where the key works there are none, and looking for them is a pass over the table.
+    if state.new_key().is_none() {
+        let groups = format!(
+            "SELECT {key}, COUNT(*) AS cards FROM {cards} WHERE {whole} GROUP BY {key} HAVING COUNT(*) > 1"
+        );
+        figures.duplicates =
+            finder.find(&groups, &["purchase_id", "subject_id", "test_number", "cards"]).await?;
+    }
+    if figures.duplicates.count > 0 {
+        let surplus = dialect.integer("SUM(cards - 1)");
+        let text = format!(
+            "SELECT {surplus} FROM (SELECT COUNT(*) AS cards FROM {cards} WHERE {whole} GROUP BY {key} \
+             HAVING COUNT(*) > 1) AS found"
+        );
+        figures.surplus_cards = count(connection, text).await?;
+        figures.collisions = collisions(&finder, state).await?;
+    }
+    figures.nulls = finder
+        .find(
+            &format!("SELECT {}, {key} FROM {cards} WHERE NOT ({whole})", dialect.quote("id")),
+            &["id", "purchase_id", "subject_id", "test_number"],
+        )
+        .await?;
+    let (pair, number) = (dialect.quote_all(["purchase_id", "subject_id"]), dialect.quote("test_number"));
+    figures.gaps = finder
+        .find(
+            &format!(
+                "SELECT {pair}, COUNT(DISTINCT {number}) AS numbers, MIN({number}) AS first_number, \
+                 MAX({number}) AS last_number FROM {cards} WHERE {whole} GROUP BY {pair} \
+                 HAVING MIN({number}) <> 1 OR MAX({number}) <> COUNT(DISTINCT {number})"
+            ),
+            &["purchase_id", "subject_id", "numbers", "first_number", "last_number"],
+        )
+        .await?;
+    if state.has_entitlements {
+        figures.missing = Some(missing(&finder, state).await?);
+    } else if state.has("user_id") {
+        let (owner, purchase) = (dialect.quote_all(["user_id", "subject_id"]), dialect.quote("purchase_id"));
+        let text = format!(
+            "SELECT {owner}, COUNT(DISTINCT {purchase}) AS purchases FROM {cards} WHERE {whole} \
+             GROUP BY {owner} HAVING COUNT(DISTINCT {purchase}) > 1"
+        );
+        figures.overlaps = Some(finder.find(&text, &["user_id", "subject_id", "purchases"]).await?);
+    }
+    Ok(figures)
+}
+
+async fn missing<C: ConnectionTrait>(finder: &Finder<'_, C>, state: &TableState) -> Result<Finding, DbErr> {
+    let dialect = state.dialect();
+    let name = |column: &str| dialect.quote(column);
+    let mut entitlements = state.table.clone();
+    "entitlements".clone_into(&mut entitlements.name);
+    let text = format!(
+        "SELECT e.{purchase}, e.{subject}, e.{expected} AS expected, COUNT(t.{id}) AS cards \
+         FROM {entitlements} AS e LEFT JOIN {cards} AS t \
+         ON t.{purchase} = e.{purchase} AND t.{subject} = e.{subject} \
+         GROUP BY e.{purchase}, e.{subject}, e.{expected} HAVING COUNT(t.{id}) <> e.{expected}",
+        purchase = name("purchase_id"),
+        subject = name("subject_id"),
+        expected = name("test_cards"),
+        id = name("id"),
+        entitlements = dialect.table(&entitlements),
+        cards = dialect.table(&state.table),
+    );
+    finder.find(&text, &["purchase_id", "subject_id", "expected", "cards"]).await
+}
+
+/// A key of a child table that holds the reference admits one such row a card. Two cards that are merged may
+/// each have it. Numbered rows are renumbered; for others there is no right answer here.
+async fn collisions<C: ConnectionTrait>(
+    finder: &Finder<'_, C>,
+    state: &TableState,
+) -> Result<Vec<(String, Finding)>, DbErr> {
+    let mut found = Vec::new();
+    for (reference, column) in state.children() {
+        let numbered = Child::of(reference, column).numbering;
+        for key in &reference.table_keys {
+            let binds = key.unique && !key.partial && key.columns.iter().any(|name| same(name, column));
+            let renumbered = numbered.as_ref().is_some_and(|numbering| numbering.keys.contains(&key.name));
+            if !binds || renumbered || key.columns.iter().any(String::is_empty) {
+                continue;
+            }
+            let finding = collision(finder, state, reference, column, &key.columns).await?;
+            if finding.count > 0 {
+                found.push((format!("{} ({})", reference.table.name, key.columns.join(", ")), finding));
+            }
+        }
+    }
+    Ok(found)
+}
+
+async fn collision<C: ConnectionTrait>(
+    finder: &Finder<'_, C>,
+    state: &TableState,
+    reference: &Reference,
+    column: &str,
+    key: &[String],
+) -> Result<Finding, DbErr> {
+    let dialect = state.dialect();
+    let triple = NEW_KEY_COLUMNS.map(|name| format!("t.{}", dialect.quote(name))).join(", ");
+    let others: Vec<_> = key
+        .iter()
+        .filter(|name| !same(name, column))
+        .map(|name| format!("c.{}", dialect.quote(name)))
+        .collect();
+    let grouped = others.iter().map(|name| format!(", {name}")).collect::<String>();
+    let known = others.iter().map(|name| format!(" AND {name} IS NOT NULL")).collect::<String>();
+    let text = format!(
+        "SELECT {triple}, COUNT(*) AS found_rows FROM {child} AS c JOIN {cards} AS t \
+         ON t.{id} = c.{reference} WHERE {whole}{known} GROUP BY {triple}{grouped} HAVING COUNT(*) > 1",
+        child = dialect.table(&reference.table),
+        cards = dialect.table(&state.table),
+        id = dialect.quote("id"),
+        reference = dialect.quote(column),
+        whole = all_not_null(dialect, Some("t")),
+    );
+    finder.find(&text, &["purchase_id", "subject_id", "test_number", "found_rows"]).await
+}
+
+fn all_not_null(dialect: Dialect, alias: Option<&str>) -> String {
+    let name = |column| match alias {
+        Some(alias) => format!("{alias}.{}", dialect.quote(column)),
+        None => dialect.quote(column),
+    };
+    NEW_KEY_COLUMNS.map(|column| format!("{} IS NOT NULL", name(column))).join(" AND ")
+}
+
+struct Finder<'c, C> {
+    connection: &'c C,
+    dialect: Dialect,
+}
+
+impl<C: ConnectionTrait> Finder<'_, C> {
+    /// Counts the rows of `query` and reads the first few; `columns` are those it answers with.
+    async fn find(&self, query: &str, columns: &[&str]) -> Result<Finding, DbErr> {
+        let count = count(self.connection, format!("SELECT COUNT(*) FROM ({query}) AS found")).await?;
+        if count == 0 {
+            return Ok(Finding::default());
+        }
+        let list =
+            columns.iter().map(|column| self.dialect.text(&self.dialect.quote(column))).collect::<Vec<_>>();
+        let order = self.dialect.quote_all(columns.iter().copied());
+        let text =
+            format!("SELECT {} FROM ({query}) AS found ORDER BY {order} LIMIT {SAMPLES}", list.join(", "));
+        let mut samples = Vec::new();
+        for row in rows(self.connection, text, []).await? {
+            let mut sample = Map::new();
+            for (position, column) in columns.iter().enumerate() {
+                let value: Option<String> = row.try_get_by_index(position)?;
+                sample.insert((*column).to_owned(), value.map_or(Value::Null, json));
+            }
+            samples.push(Value::Object(sample));
+        }
+        Ok(Finding { count, samples })
+    }
+}
+
+/// A number where it is one.
+fn json(text: String) -> Value {
+    text.parse::<i64>().map_or(Value::String(text), Value::from)
+}

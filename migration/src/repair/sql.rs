@@ -1,0 +1,133 @@
+//! How the three databases write the same thing.
+
+use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement, Value};
+
+/// A table, with its schema or database where that must be said.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TableName {
+    /// PostgreSQL's schema, MySQL's database. None on SQLite.
+    pub schema: Option<String>,
+    /// The table.
+    pub name: String,
+}
+
+/// The way a database spells SQL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Dialect(pub(crate) DbBackend);
+
+impl Dialect {
+    pub(crate) fn is_mysql(self) -> bool {
+        self.0 == DbBackend::MySql
+    }
+
+    pub(crate) fn is_postgres(self) -> bool {
+        self.0 == DbBackend::Postgres
+    }
+
+    pub(crate) fn is_sqlite(self) -> bool {
+        self.0 == DbBackend::Sqlite
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self.0 {
+            DbBackend::MySql => "mysql",
+            DbBackend::Postgres => "postgres",
+            _ => "sqlite",
+        }
+    }
+
+    /// An identifier, whatever it contains.
+    pub(crate) fn quote(self, name: &str) -> String {
+        let mark = if self.is_mysql() { '`' } else { '"' };
+        let mut quoted = String::with_capacity(name.len() + 2);
+        quoted.push(mark);
+        for letter in name.chars() {
+            if letter == mark {
+                quoted.push(mark);
+            }
+            quoted.push(letter);
+        }
+        quoted.push(mark);
+        quoted
+    }
+
+    pub(crate) fn quote_all<'a>(self, names: impl IntoIterator<Item = &'a str>) -> String {
+        names.into_iter().map(|name| self.quote(name)).collect::<Vec<_>>().join(", ")
+    }
+
+    pub(crate) fn table(self, table: &TableName) -> String {
+        match &table.schema {
+            Some(schema) => format!("{}.{}", self.quote(schema), self.quote(&table.name)),
+            None => self.quote(&table.name),
+        }
+    }
+
+    /// The parameter of this number, counted from 1.
+    pub(crate) fn parameter(self, number: usize) -> String {
+        if self.is_postgres() { format!("${number}") } else { "?".to_owned() }
+    }
+
+    /// `count` parameters from this number on, with commas between.
+    pub(crate) fn parameters(self, from: usize, count: usize) -> String {
+        (from..from + count).map(|number| self.parameter(number)).collect::<Vec<_>>().join(", ")
+    }
+
+    /// As a 64-bit integer, whatever integer type the column is of.
+    pub(crate) fn integer(self, expression: &str) -> String {
+        let target = match self.0 {
+            DbBackend::MySql => "SIGNED",
+            DbBackend::Postgres => "bigint",
+            _ => "INTEGER",
+        };
+        format!("CAST({expression} AS {target})")
+    }
+
+    /// As text, whatever type the column is of.
+    pub(crate) fn text(self, expression: &str) -> String {
+        let target = if self.is_mysql() { "CHAR" } else { "text" };
+        format!("CAST({expression} AS {target})")
+    }
+}
+
+pub(crate) fn dialect(connection: &impl ConnectionTrait) -> Dialect {
+    Dialect(connection.get_database_backend())
+}
+
+/// All rows of a query.
+pub(crate) async fn rows(
+    connection: &impl ConnectionTrait,
+    text: impl Into<String>,
+    values: impl IntoIterator<Item = Value>,
+) -> Result<Vec<QueryResult>, DbErr> {
+    let statement = Statement::from_sql_and_values(connection.get_database_backend(), text, values);
+    connection.query_all_raw(statement).await
+}
+
+/// Runs a statement and tells how many rows it met.
+pub(crate) async fn execute(
+    connection: &impl ConnectionTrait,
+    text: impl Into<String>,
+    values: impl IntoIterator<Item = Value>,
+) -> Result<u64, DbErr> {
+    let statement = Statement::from_sql_and_values(connection.get_database_backend(), text, values);
+    Ok(connection.execute_raw(statement).await?.rows_affected())
+}
+
+/// The one number that a query answers with; 0 for null.
+pub(crate) async fn count(connection: &impl ConnectionTrait, text: impl Into<String>) -> Result<i64, DbErr> {
+    let answer = rows(connection, text, []).await?;
+    match answer.first() {
+        Some(row) => Ok(row.try_get_by_index::<Option<i64>>(0)?.unwrap_or(0)),
+        None => Ok(0),
+    }
+}
+
+/// Whether two identifiers name the same column.
+pub(crate) fn same(one: &str, other: &str) -> bool {
+    one.eq_ignore_ascii_case(other)
+}
+
+/// Whether these are the same columns, in any order.
+pub(crate) fn same_set(columns: &[String], wanted: &[&str]) -> bool {
+    columns.len() == wanted.len() && wanted.iter().all(|name| columns.iter().any(|column| same(column, name)))
+}

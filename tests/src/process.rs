@@ -1,0 +1,290 @@
+//! Processes that a test starts and kills: the real server, and database servers of its own.
+
+use std::fs::File;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::Backend;
+
+/// The binary of this name that was built beside the tests.
+///
+/// # Panics
+/// When it was not built.
+#[must_use]
+pub fn binary(name: &str) -> PathBuf {
+    let tests = std::env::current_exe().expect("the path of the tests");
+    let folder = tests.parent().and_then(Path::parent).expect("the target folder");
+    let binary = folder.join(name);
+    assert!(
+        binary.exists(),
+        "{} is missing: run the tests with tests/run, which builds it",
+        binary.display()
+    );
+    binary
+}
+
+/// A port on loopback that was free a moment ago.
+#[must_use]
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("its address").port()
+}
+
+fn wait_for_port(port: u16, child: &mut Child, log: &Path) {
+    let started = Instant::now();
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        if let Ok(Some(status)) = child.try_wait() {
+            panic!("ended with {status}: {}", std::fs::read_to_string(log).unwrap_or_default());
+        }
+        assert!(started.elapsed() < Duration::from_secs(60), "nothing listens on port {port}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A database server of the test's own, to be killed; or the file of an SQLite database.
+pub struct DatabaseProcess {
+    backend: Backend,
+    port: u16,
+    folder: PathBuf,
+    child: Option<Child>,
+}
+
+impl DatabaseProcess {
+    /// Makes the cluster and starts it.
+    #[must_use]
+    pub fn start(backend: Backend, folder: &Path) -> Self {
+        let folder = folder.join("database");
+        let mut process = Self { backend, port: free_port(), folder, child: None };
+        process.prepare();
+        process.restart();
+        process
+    }
+
+    /// The URL of the database in it.
+    #[must_use]
+    pub fn url(&self) -> String {
+        match self.backend {
+            Backend::Sqlite => format!("sqlite://{}?mode=rwc", self.folder.with_extension("db").display()),
+            Backend::Postgres => format!("postgres://jishu@127.0.0.1:{}/postgres", self.port),
+            Backend::MariaDb => format!("mysql://root@127.0.0.1:{}/jishu", self.port),
+        }
+    }
+
+    fn prepare(&self) {
+        if self.backend == Backend::Sqlite {
+            return;
+        }
+        std::fs::create_dir(&self.folder).expect("a folder for the database");
+        let user = self.user();
+        if is_root() {
+            run(Command::new("chown").args([user, self.folder.to_str().expect("UTF-8")]));
+            // The temporary folder is the test's own, and the server must reach into it.
+            let above = self.folder.parent().and_then(Path::to_str).expect("UTF-8");
+            run(Command::new("chmod").args(["755", above]));
+        }
+        match self.backend {
+            Backend::Sqlite => {}
+            Backend::Postgres => run(self
+                .command(postgres("initdb"))
+                .args(["-U", "jishu", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync", "-D"])
+                .arg(&self.folder)),
+            Backend::MariaDb => run(Command::new("mariadb-install-db")
+                .args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"])
+                .arg(format!("--datadir={}", self.folder.display()))
+                .arg(format!("--user={user}"))),
+        }
+    }
+
+    fn user(&self) -> &'static str {
+        if self.backend == Backend::Postgres { "postgres" } else { "mysql" }
+    }
+
+    /// A command as the user that the server must run as. `setpriv` becomes the command, so its process id is
+    /// the server's.
+    fn command(&self, program: PathBuf) -> Command {
+        if !is_root() {
+            return Command::new(program);
+        }
+        let user = self.user();
+        let mut command = Command::new("setpriv");
+        command
+            .args([format!("--reuid={user}"), format!("--regid={user}"), "--clear-groups".into()])
+            .arg(program);
+        command
+    }
+
+    /// Starts it, with what it had on its disk.
+    pub fn restart(&mut self) {
+        let port = self.port.to_string();
+        let mut command = match self.backend {
+            Backend::Sqlite => return,
+            Backend::Postgres => {
+                let mut command = self.command(postgres("postgres"));
+                command.arg("-D").arg(&self.folder).args(["-h", "127.0.0.1", "-p", &port]);
+                command.args(["-c", "unix_socket_directories=", "-c", "max_connections=200"]);
+                command
+            }
+            Backend::MariaDb => {
+                let mut command = self.command("/usr/sbin/mariadbd".into());
+                command.arg("--no-defaults").arg(format!("--datadir={}", self.folder.display()));
+                command.arg(format!("--socket={}", self.folder.join("socket").display()));
+                command.args([
+                    "--bind-address=127.0.0.1",
+                    &format!("--port={port}"),
+                    "--max-connections=200",
+                ]);
+                command.args(["--character-set-server=utf8mb4", "--skip-log-bin"]);
+                command
+            }
+        };
+        let log = self.folder.with_extension("log");
+        for attempt in 1.. {
+            let file = File::options().create(true).append(true).open(&log).expect("a log file");
+            let output = file.try_clone().expect("the same file");
+            let mut child =
+                command.stdin(Stdio::null()).stdout(output).stderr(file).spawn().expect("it starts");
+            // After a kill, the last of the old processes may still hold its memory.
+            std::thread::sleep(Duration::from_millis(100));
+            if attempt < 50 && child.try_wait().expect("a process of ours").is_some() {
+                continue;
+            }
+            wait_for_port(self.port, &mut child, &log);
+            self.child = Some(child);
+            break;
+        }
+        if self.backend == Backend::MariaDb {
+            run(Command::new("mariadb")
+                .args(["--no-defaults", "-h", "127.0.0.1", "-u", "root", "-P", &port])
+                .args(["-e", "CREATE DATABASE IF NOT EXISTS jishu"]));
+        }
+    }
+
+    /// `kill -9` of the server and all of its processes. Does nothing for a file.
+    pub fn kill(&mut self) {
+        let Some(mut child) = self.child.take() else { return };
+        let pid = child.id();
+        let children =
+            std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+        child.kill().expect("a process of ours");
+        for pid in children.split_whitespace() {
+            // Some have ended by themselves.
+            let _ = Command::new("kill").args(["-9", pid]).stderr(Stdio::null()).status();
+        }
+        child.wait().expect("a process of ours");
+    }
+}
+
+impl Drop for DatabaseProcess {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// The real server, to be killed.
+pub struct ServerProcess {
+    command: Command,
+    port: u16,
+    log: PathBuf,
+    child: Child,
+}
+
+impl ServerProcess {
+    /// Starts `jishu-faults serve` on a database, with these environment variables.
+    #[must_use]
+    pub fn start(database_url: &str, folder: &Path, variables: &[(&str, &str)]) -> Self {
+        let (port, log) = (free_port(), folder.join("server.log"));
+        let mut command = Command::new(binary("jishu-faults"));
+        command
+            .args([
+                "serve",
+                "--migrate",
+                "--access-token-seconds",
+                "3600",
+                "--listen",
+                &format!("127.0.0.1:{port}"),
+            ])
+            .args(["--database-url", database_url, "--signing-keys"])
+            .arg(folder.join("keys.pem"))
+            .env("RUST_LOG", "warn")
+            .envs(variables.iter().copied())
+            .stdin(Stdio::null());
+        let child = spawn(&mut command, &log);
+        let mut server = Self { command, port, log, child };
+        server.wait();
+        server
+    }
+
+    /// Where it answers.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}/graphql", self.port)
+    }
+
+    fn wait(&mut self) {
+        wait_for_port(self.port, &mut self.child, &self.log);
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("a process of ours");
+        self.child.wait().expect("a process of ours");
+    }
+
+    /// Starts it again where it was.
+    pub fn restart(&mut self) {
+        self.child = spawn(&mut self.command, &self.log);
+        self.wait();
+    }
+
+    /// Starts it again without this environment variable.
+    pub fn restart_without(&mut self, variable: &str) {
+        self.command.env_remove(variable);
+        self.restart();
+    }
+
+    /// Whether it ends by itself, now or in a moment.
+    pub fn ends(&mut self) -> bool {
+        let started = Instant::now();
+        while started.elapsed() < Duration::from_secs(10) {
+            if self.child.try_wait().expect("a process of ours").is_some() {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        false
+    }
+}
+
+impl Drop for ServerProcess {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn spawn(command: &mut Command, log: &Path) -> Child {
+    let file = File::options().create(true).append(true).open(log).expect("a log file");
+    let output = file.try_clone().expect("the same file");
+    command.stdout(output).stderr(file).spawn().expect("it starts")
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().expect("it runs");
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn is_root() -> bool {
+    let output = Command::new("id").arg("-u").output().expect("id");
+    output.stdout.starts_with(b"0")
+}
+
+/// A program of the newest PostgreSQL that the distribution has installed.
+fn postgres(program: &str) -> PathBuf {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").expect("PostgreSQL is installed");
+    let newest = versions
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok())
+        .max()
+        .expect("a version of PostgreSQL");
+    PathBuf::from(format!("/usr/lib/postgresql/{newest}/bin/{program}"))
+}

@@ -1,0 +1,46 @@
+//! What clients asked for and what they were told.
+
+use std::collections::BTreeSet;
+
+/// One request, by its idempotency key, through all of its retries.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) key: String,
+    pub(crate) buyer: i64,
+    pub(crate) subjects: BTreeSet<i64>,
+    /// The last answer; none while no attempt was answered.
+    pub(crate) answer: Option<Answered>,
+    /// Answers to the same request that differed from the first.
+    pub(crate) contradictions: Vec<String>,
+}
+
+/// What an acknowledged request was told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Answered {
+    pub(crate) outcome: String,
+    pub(crate) purchase: i64,
+    pub(crate) created: i64,
+    pub(crate) total: i64,
+}
+
+/// All requests of a run.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    pub(crate) entries: Vec<Entry>,
+    /// Answers that no client should ever see.
+    pub(crate) errors: Vec<String>,
+    /// Attempts that were cut off before an answer.
+    pub(crate) cut_off: usize,
+}
+
+impl Ledger {
+    pub(crate) fn acknowledged(&self) -> usize {
+        self.entries.iter().filter(|entry| entry.answer.is_some()).count()
+    }
+
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.entries.extend(other.entries);
+        self.errors.extend(other.errors);
+        self.cut_off += other.cut_off;
+    }
+}

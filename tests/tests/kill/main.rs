@@ -1,0 +1,112 @@
+//! The kill harness: the real server and the real database server are killed again and again under a storm of
+//! purchases, and afterwards everything that was acknowledged is there, once and whole.
+//!
+//! `KILL_SEED` repeats the choices of a run, `KILL_SECONDS` sets how long the storm lasts on each database (20 if
+//! not set), `KILL_BUYERS` how many buyers there are (4000), and `KILL_FAULT_SECONDS` how long each planted fault
+//! has to show itself (3). The long run: `KILL_SECONDS=400 KILL_BUYERS=40000 tests/run killed_at_random`.
+
+#![expect(clippy::expect_used, reason = "a test ends where it fails")]
+
+mod ledger;
+mod storm;
+mod world;
+
+use std::time::Duration;
+
+use jishu_api::fault::{Fault, PURCHASE_BOUNDARIES};
+use jishu_tests::Backend;
+use ledger::Ledger;
+use storm::Kills;
+use world::World;
+
+/// How long a request is retried after the last kill.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn seconds(variable: &str, default: u64) -> Duration {
+    Duration::from_secs(std::env::var(variable).map_or(default, |value| value.parse().expect("seconds")))
+}
+
+fn seed() -> u64 {
+    std::env::var("KILL_SEED").map_or_else(|_| rand::random(), |value| value.parse().expect("a number"))
+}
+
+/// One database at a time: each storm takes all the cores there are.
+static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+async fn killed_at_random(backend: Backend) {
+    if !backend.is_selected() {
+        return;
+    }
+    let _turn = ONE_AT_A_TIME.lock().await;
+    let seed = seed();
+    let mut world = World::start(backend, &[]).await;
+    let kills = Kills { server: true, database: backend != Backend::Sqlite, patience: PATIENCE };
+    let report = storm::run(&mut world, seed, seconds("KILL_SECONDS", 20), kills).await;
+    eprintln!("{backend:?}: KILL_SEED={seed}: {report}");
+    let wrong = world.wrong(&report.ledger).await;
+    assert!(wrong.is_empty(), "{backend:?}: KILL_SEED={seed}: {wrong:#?}");
+    assert!(report.server_kills > 0 && report.ledger.acknowledged() > 0, "something happened");
+}
+
+async fn aborted_at_every_boundary(backend: Backend) {
+    if !backend.is_selected() {
+        return;
+    }
+    let _turn = ONE_AT_A_TIME.lock().await;
+    let mut world = World::start(backend, &[]).await;
+    let mut ledger = Ledger::default();
+    for boundary in PURCHASE_BOUNDARIES {
+        world.server.kill();
+        world.start_server(&[("JISHU_ABORT_AT", boundary)]);
+        ledger.merge(storm::one_purchase_through_an_abort(&mut world).await);
+        let wrong = world.wrong(&ledger).await;
+        assert!(wrong.is_empty(), "{backend:?} at {boundary}: {wrong:#?}");
+    }
+    eprintln!("{backend:?}: aborted at {} boundaries", PURCHASE_BOUNDARIES.len());
+}
+
+async fn planted_faults_are_caught(backend: Backend) {
+    if !backend.is_selected() {
+        return;
+    }
+    let _turn = ONE_AT_A_TIME.lock().await;
+    for fault in Fault::ALL {
+        let seed = seed();
+        let mut world = World::start(backend, &[("JISHU_PLANT", fault.name())]).await;
+        if fault == Fault::Unlocked {
+            world.drop_the_live_key().await;
+        }
+        // What a fault has broken never converges.
+        let patience = Duration::from_secs(2);
+        let kills = Kills { server: fault == Fault::Split, database: false, patience };
+        let report = storm::run(&mut world, seed, seconds("KILL_FAULT_SECONDS", 3), kills).await;
+        let wrong = world.wrong(&report.ledger).await;
+        assert!(!wrong.is_empty(), "{backend:?}: KILL_SEED={seed}: {fault:?} was not caught: {report}");
+        eprintln!("{backend:?}: {fault:?} caught: {}", wrong[0]);
+    }
+}
+
+macro_rules! on_each_database {
+    ($($name:ident),+) => {$(
+        mod $name {
+            use super::Backend;
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn sqlite() {
+                super::$name(Backend::Sqlite).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres() {
+                super::$name(Backend::Postgres).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn mariadb() {
+                super::$name(Backend::MariaDb).await;
+            }
+        }
+    )+};
+}
+
+on_each_database!(killed_at_random, aborted_at_every_boundary, planted_faults_are_caught);

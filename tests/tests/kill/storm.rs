@@ -1,0 +1,298 @@
+//! Purchases from many clients at once, retried by key until each is answered, while things are killed.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use chrono::Utc;
+use futures_util::future::join_all;
+use jishu_api::auth::{AccessTokens, Viewer};
+use jishu_entity::UserId;
+use jishu_entity::user::Role;
+use rand::rngs::StdRng;
+use rand::{Rng, RngExt, SeedableRng};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::ledger::{Answered, Entry, Ledger};
+use crate::world::World;
+
+const CLIENTS: u64 = 12;
+
+/// What is killed.
+#[derive(Clone, Copy)]
+pub(crate) struct Kills {
+    pub(crate) server: bool,
+    pub(crate) database: bool,
+    /// How long a request is retried after the last kill.
+    pub(crate) patience: Duration,
+}
+
+pub(crate) struct Report {
+    pub(crate) ledger: Ledger,
+    pub(crate) server_kills: usize,
+    pub(crate) database_kills: usize,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { ledger, server_kills, database_kills } = self;
+        let (keys, acknowledged) = (ledger.entries.len(), ledger.acknowledged());
+        write!(f, "{keys} keys, {acknowledged} acknowledged, {} attempts cut off, ", ledger.cut_off)?;
+        write!(f, "{server_kills} kills of the server, {database_kills} of the database")
+    }
+}
+
+/// What all clients share.
+struct Shared {
+    http: reqwest::Client,
+    endpoint: String,
+    course: i64,
+    subjects: Vec<i64>,
+    buyers: Vec<i64>,
+    tokens: AccessTokens,
+    patience: Duration,
+    next_buyer: AtomicUsize,
+    stop: AtomicBool,
+}
+
+pub(crate) async fn run(world: &mut World, seed: u64, length: Duration, kills: Kills) -> Report {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let shared = Arc::new(shared(world, kills.patience));
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|_| tokio::spawn(client(Arc::clone(&shared), StdRng::seed_from_u64(rng.next_u64()))))
+        .collect();
+
+    let (mut server_kills, mut database_kills) = (0, 0);
+    let started = Instant::now();
+    while started.elapsed() < length {
+        tokio::time::sleep(Duration::from_millis(rng.random_range(100..700))).await;
+        if kills.database && rng.random_ratio(1, 6) {
+            // A killed database server takes seconds to come back; the web server lives through it.
+            let database = world.database.get_mut().expect("never poisoned");
+            tokio::task::block_in_place(|| {
+                database.kill();
+                database.restart();
+            });
+            database_kills += 1;
+        } else if kills.server {
+            let server = &mut world.server;
+            tokio::task::block_in_place(|| {
+                server.kill();
+                server.restart();
+            });
+            server_kills += 1;
+        }
+    }
+    shared.stop.store(true, Ordering::SeqCst);
+    let mut ledger = Ledger::default();
+    for client in join_all(clients).await {
+        ledger.merge(client.expect("clients do not panic"));
+    }
+    Report { ledger, server_kills, database_kills }
+}
+
+/// A purchase whose server is told to abort on the way, and its retry.
+pub(crate) async fn one_purchase_through_an_abort(world: &mut World) -> Ledger {
+    let shared = shared(world, Duration::from_secs(60));
+    let number = usize::from(rand::random::<u16>()) % shared.buyers.len();
+    let (buyer, token) = (&shared.buyers[number], &shared.token(shared.buyers[number]));
+    let wanted = Wanted { kind: "MULTIPLE_SUBJECTS", subjects: vec![shared.subjects[0], shared.subjects[2]] };
+    let key = Uuid::new_v4().to_string();
+    let first = shared.attempt(token, &wanted, Some(&key)).await;
+    assert!(matches!(first, Attempt::CutOff), "the server aborted");
+    assert!(world.server.ends());
+    world.server.restart_without("JISHU_ABORT_AT");
+    let mut entry = entry(&key, *buyer, &wanted);
+    let mut ledger = Ledger::default();
+    shared.until_answered(token, &wanted, &mut entry, &mut ledger).await;
+    ledger.entries.push(entry);
+    ledger
+}
+
+fn shared(world: &World, patience: Duration) -> Shared {
+    let http = reqwest::Client::builder().timeout(Duration::from_secs(30)).build().expect("a client");
+    Shared {
+        http,
+        endpoint: world.server.endpoint(),
+        course: world.course,
+        subjects: world.subjects.clone(),
+        buyers: world.buyers.clone(),
+        tokens: world.tokens(),
+        patience,
+        next_buyer: AtomicUsize::new(0),
+        stop: AtomicBool::new(false),
+    }
+}
+
+struct Wanted {
+    kind: &'static str,
+    subjects: Vec<i64>,
+}
+
+impl Wanted {
+    /// A, AB, BC, ABC or the bundle.
+    fn random(rng: &mut StdRng, subjects: &[i64]) -> Self {
+        let [a, b, c] = [subjects[0], subjects[1], subjects[2]];
+        let (kind, subjects) = match rng.random_range(0..5) {
+            0 => ("SINGLE_SUBJECT", vec![a]),
+            1 => ("MULTIPLE_SUBJECTS", vec![a, b]),
+            2 => ("MULTIPLE_SUBJECTS", vec![c, b]),
+            3 => ("MULTIPLE_SUBJECTS", vec![a, b, c]),
+            _ => ("FULL_BUNDLE", vec![a, b, c]),
+        };
+        Self { kind, subjects }
+    }
+}
+
+fn entry(key: &str, buyer: i64, wanted: &Wanted) -> Entry {
+    let subjects: BTreeSet<i64> = wanted.subjects.iter().copied().collect();
+    Entry { key: key.to_owned(), buyer, subjects, answer: None, contradictions: Vec::new() }
+}
+
+/// Takes one fresh buyer after the other, and sends several overlapping purchases of each at once.
+async fn client(shared: Arc<Shared>, mut rng: StdRng) -> Ledger {
+    let mut ledger = Ledger::default();
+    while !shared.stop.load(Ordering::SeqCst) {
+        let number = shared.next_buyer.fetch_add(1, Ordering::SeqCst);
+        let Some(buyer) = shared.buyers.get(number) else { break };
+        let token = &shared.token(*buyer);
+        let wanted: Vec<Wanted> =
+            (0..rng.random_range(2..6)).map(|_| Wanted::random(&mut rng, &shared.subjects)).collect();
+        let requests = wanted.iter().map(async |wanted| {
+            let mut ledger = Ledger::default();
+            let mut entry = entry(&Uuid::new_v4().to_string(), *buyer, wanted);
+            shared.until_answered(token, wanted, &mut entry, &mut ledger).await;
+            ledger.entries.push(entry);
+            ledger
+        });
+        let first = ledger.entries.len();
+        for part in join_all(requests).await {
+            ledger.merge(part);
+        }
+        let (mine, errors) = (&mut ledger.entries[first..], &mut ledger.errors);
+        for (entry, wanted) in mine.iter_mut().zip(&wanted) {
+            shared.repeat(token, wanted, entry, errors).await;
+        }
+    }
+    ledger
+}
+
+enum Attempt {
+    Answered(Answered),
+    Refused(String),
+    /// No answer, or one that says to try again.
+    CutOff,
+}
+
+const PURCHASE: &str = "mutation ($input: PurchaseInput!) { purchase(input: $input) {
+    outcome testCardsCreated purchase { id } testCards(first: 1) { totalCount } userErrors { code } } }";
+
+impl Shared {
+    fn token(&self, buyer: i64) -> String {
+        let viewer = Viewer { user_id: UserId(buyer), role: Role::Learner, session_id: Uuid::new_v4() };
+        self.tokens.issue(viewer, Utc::now()).expect("a token").token
+    }
+
+    /// Sends a request until it is answered.
+    async fn until_answered(&self, token: &str, wanted: &Wanted, entry: &mut Entry, ledger: &mut Ledger) {
+        let key = entry.key.clone();
+        let mut stopped = None;
+        loop {
+            match self.attempt(token, wanted, Some(&key)).await {
+                Attempt::Answered(answer) => {
+                    entry.answer = Some(answer);
+                    return;
+                }
+                Attempt::Refused(error) => {
+                    ledger.errors.push(format!("{key}: {error}"));
+                    return;
+                }
+                Attempt::CutOff => ledger.cut_off += 1,
+            }
+            if self.stop.load(Ordering::SeqCst) {
+                let since = *stopped.get_or_insert_with(Instant::now);
+                if since.elapsed() > self.patience {
+                    return;
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// What was answered once is answered again; and its key is refused for another body.
+    async fn repeat(&self, token: &str, wanted: &Wanted, entry: &mut Entry, errors: &mut Vec<String>) {
+        let Some(first) = entry.answer.clone() else { return };
+        match self.attempt(token, wanted, Some(&entry.key)).await {
+            Attempt::Answered(again) if first.outcome == "CREATED" && again != first => {
+                entry.contradictions.push(format!("{}: first {first:?}, then {again:?}", entry.key));
+            }
+            Attempt::Answered(again) if first.outcome == "EXISTING" && again.outcome != "EXISTING" => {
+                entry.contradictions.push(format!("{}: EXISTING was false: {again:?}", entry.key));
+            }
+            Attempt::Refused(error) => errors.push(format!("{}: repeated: {error}", entry.key)),
+            Attempt::Answered(_) | Attempt::CutOff => {}
+        }
+        if first.outcome != "CREATED" {
+            return;
+        }
+        let subject = if wanted.subjects.len() == 1 { self.subjects[1] } else { self.subjects[0] };
+        let other = Wanted { kind: "SINGLE_SUBJECT", subjects: vec![subject] };
+        match self.attempt(token, &other, Some(&entry.key)).await {
+            Attempt::Refused(error) if error.contains("IDEMPOTENCY_KEY_REUSED") => {}
+            Attempt::CutOff => {}
+            Attempt::Refused(error) => errors.push(format!("{}: another body: {error}", entry.key)),
+            Attempt::Answered(answer) => {
+                let message = format!("{}: another body was answered with {answer:?}", entry.key);
+                entry.contradictions.push(message);
+            }
+        }
+    }
+
+    async fn attempt(&self, token: &str, wanted: &Wanted, key: Option<&str>) -> Attempt {
+        let subjects: Vec<_> = if wanted.kind == "FULL_BUNDLE" {
+            Vec::new()
+        } else {
+            wanted.subjects.iter().map(|subject| World::global("Subject", *subject)).collect()
+        };
+        let input = json!({
+            "courseId": World::global("Course", self.course),
+            "purchaseType": wanted.kind,
+            "subjectIds": subjects,
+            "idempotencyKey": key,
+        });
+        let body = json!({ "query": PURCHASE, "variables": { "input": input } });
+        let Ok(response) = self.http.post(&self.endpoint).bearer_auth(token).json(&body).send().await else {
+            return Attempt::CutOff;
+        };
+        let Ok(body) = response.json::<Value>().await else { return Attempt::CutOff };
+        if let Some(error) = body["errors"].get(0) {
+            // The database was away: the client is told to try again, and does.
+            return match error["extensions"]["code"].as_str() {
+                Some("INTERNAL" | "UNAVAILABLE") => Attempt::CutOff,
+                _ => Attempt::Refused(body.to_string()),
+            };
+        }
+        let payload = &body["data"]["purchase"];
+        if payload["userErrors"].as_array().is_none_or(|errors| !errors.is_empty()) {
+            return Attempt::Refused(body.to_string());
+        }
+        let number = |value: &Value| value.as_i64().unwrap_or(-1);
+        Attempt::Answered(Answered {
+            outcome: payload["outcome"].as_str().unwrap_or_default().to_owned(),
+            purchase: row(payload["purchase"]["id"].as_str().unwrap_or_default()),
+            created: number(&payload["testCardsCreated"]),
+            total: number(&payload["testCards"]["totalCount"]),
+        })
+    }
+}
+
+/// The row that a global id names.
+fn row(id: &str) -> i64 {
+    use base64::Engine;
+    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(id).unwrap_or_default();
+    let text = String::from_utf8(bytes).unwrap_or_default();
+    text.split_once(':').and_then(|(_, row)| row.parse().ok()).unwrap_or(-1)
+}

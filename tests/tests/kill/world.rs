@@ -1,0 +1,246 @@
+//! The server under test, its database, a catalogue, and buyers; and what must be true of them afterwards.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::Utc;
+use jishu_api::auth::{AccessTokens, KeyRing};
+use jishu_entity::user::{Role, UserStatus};
+use jishu_entity::{CourseId, course, subject, user};
+use jishu_tests::Backend;
+use jishu_tests::process::{DatabaseProcess, ServerProcess};
+use sea_orm::ActiveValue::Set;
+use sea_orm::{ActiveModelTrait, ConnectionTrait, Database, DatabaseConnection, EntityTrait, Statement};
+use tempfile::TempDir;
+
+use crate::ledger::Ledger;
+
+/// How many cards each subject gives: few, so that many purchases fit into a run.
+pub(crate) const CARDS: i64 = 7;
+
+pub(crate) struct World {
+    pub(crate) server: ServerProcess,
+    pub(crate) database: Mutex<DatabaseProcess>,
+    pub(crate) course: i64,
+    pub(crate) subjects: Vec<i64>,
+    pub(crate) buyers: Vec<i64>,
+    backend: Backend,
+    url: String,
+    folder: TempDir,
+}
+
+impl World {
+    pub(crate) async fn start(backend: Backend, variables: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let database = DatabaseProcess::start(backend, folder.path());
+        KeyRing::load_or_create(&folder.path().join("keys.pem")).expect("keys");
+        let url = database.url();
+        let server = ServerProcess::start(&url, folder.path(), variables);
+        let mut world = Self {
+            server,
+            database: Mutex::new(database),
+            course: 0,
+            subjects: Vec::new(),
+            buyers: Vec::new(),
+            backend,
+            url,
+            folder,
+        };
+        world.fill().await;
+        world
+    }
+
+    pub(crate) fn start_server(&mut self, variables: &[(&str, &str)]) {
+        self.server = ServerProcess::start(&self.url, self.folder.path(), variables);
+    }
+
+    /// The database, past the server. A connection of its own each time: the database may have been killed.
+    async fn connect(&self) -> DatabaseConnection {
+        Database::connect(&self.url).await.expect("the database answers")
+    }
+
+    async fn fill(&mut self) {
+        let connection = self.connect().await;
+        let now = Utc::now();
+        let course = course::ActiveModel {
+            name: Set("Course".to_owned()),
+            currency: Set("INR".to_owned()),
+            bundle_price: Set(Some(250_00)),
+            created_at: Set(now),
+            ..Default::default()
+        };
+        let CourseId(id) = course.insert(&connection).await.expect("a course").id;
+        self.course = id;
+        for name in ["A", "B", "C"] {
+            let subject = subject::ActiveModel {
+                course_id: Set(CourseId(id)),
+                name: Set(name.to_owned()),
+                list_price: Set(100_00),
+                total_mock_tests: Set(i32::try_from(CARDS).expect("few")),
+                max_attempts: Set(3),
+                created_at: Set(now),
+                ..Default::default()
+            };
+            self.subjects.push(subject.insert(&connection).await.expect("a subject").id.0);
+        }
+        let buyers = std::env::var("KILL_BUYERS").map_or(4_000, |buyers| buyers.parse().expect("a number"));
+        for batch in (0..buyers).collect::<Vec<_>>().chunks(2_000) {
+            let rows = batch.iter().map(|number| user::ActiveModel {
+                name: Set("Buyer".to_owned()),
+                email: Set(format!("buyer{number}@example.com")),
+                password_hash: Set("none".to_owned()),
+                role: Set(Role::Learner),
+                status: Set(UserStatus::Active),
+                created_at: Set(now),
+                ..Default::default()
+            });
+            user::Entity::insert_many(rows).exec_without_returning(&connection).await.expect("buyers");
+        }
+        self.buyers = self.numbers(&connection, "SELECT id FROM users ORDER BY id").await;
+        connection.close().await.expect("closing");
+    }
+
+    /// With it the database itself refuses what the fault does.
+    pub(crate) async fn drop_the_live_key(&self) {
+        let connection = self.connect().await;
+        let statements: &[&str] = match self.backend {
+            // A foreign key leans on it there.
+            Backend::MariaDb => &[
+                "CREATE INDEX plain ON entitlements (user_id, subject_id)",
+                "ALTER TABLE entitlements DROP INDEX unique_live_entitlement",
+            ],
+            Backend::Sqlite | Backend::Postgres => &["DROP INDEX unique_live_entitlement"],
+        };
+        for statement in statements {
+            connection.execute_unprepared(statement).await.expect("the key can be dropped");
+        }
+        connection.close().await.expect("closing");
+    }
+
+    /// Signs as the server does.
+    pub(crate) fn tokens(&self) -> AccessTokens {
+        let keys = KeyRing::load_or_create(&self.folder.path().join("keys.pem")).expect("keys");
+        AccessTokens::new(keys, "jishu", "jishu", Duration::from_secs(3_600))
+    }
+
+    pub(crate) fn global(kind: &str, row: i64) -> String {
+        URL_SAFE_NO_PAD.encode(format!("{kind}:{row}"))
+    }
+
+    async fn rows(&self, connection: &DatabaseConnection, sql: &str, columns: usize) -> Vec<Vec<i64>> {
+        let statement = Statement::from_string(connection.get_database_backend(), sql);
+        let rows = connection.query_all_raw(statement).await.expect("the query runs");
+        let column = |row: &sea_orm::QueryResult, index| {
+            row.try_get_by_index::<i64>(index)
+                .or_else(|_| row.try_get_by_index::<i32>(index).map(i64::from))
+                .expect("a number")
+        };
+        rows.iter().map(|row| (0..columns).map(|index| column(row, index)).collect()).collect()
+    }
+
+    async fn numbers(&self, connection: &DatabaseConnection, sql: &str) -> Vec<i64> {
+        self.rows(connection, sql, 1).await.into_iter().map(|row| row[0]).collect()
+    }
+
+    /// Everything that is not as it must be.
+    pub(crate) async fn wrong(&self, ledger: &Ledger) -> Vec<String> {
+        let connection = self.connect().await;
+        let mut wrong = ledger.errors.clone();
+        self.check_tables(&connection, &mut wrong).await;
+        self.check_ledger(&connection, ledger, &mut wrong).await;
+        connection.close().await.expect("closing");
+        wrong
+    }
+
+    /// What must hold of the tables whatever was asked.
+    async fn check_tables(&self, connection: &DatabaseConnection, wrong: &mut Vec<String>) {
+        for (rule, violations) in [
+            (
+                "a card is there twice",
+                "SELECT purchase_id FROM mock_test_attempts GROUP BY purchase_id, subject_id, test_number HAVING COUNT(*) > 1",
+            ),
+            (
+                "a purchase without entitlements",
+                "SELECT p.id FROM purchases p LEFT JOIN entitlements e ON e.purchase_id = p.id WHERE e.purchase_id IS NULL",
+            ),
+            (
+                "a purchase that does not cost what its subjects cost",
+                "SELECT p.id FROM purchases p JOIN entitlements e ON e.purchase_id = p.id GROUP BY p.id, p.cost HAVING SUM(e.price_paid) <> p.cost",
+            ),
+            (
+                "a subject owned twice",
+                "SELECT user_id FROM entitlements WHERE ended_at IS NULL GROUP BY user_id, subject_id HAVING COUNT(*) > 1",
+            ),
+            (
+                "an entitlement without exactly its cards",
+                "SELECT e.purchase_id FROM entitlements e LEFT JOIN mock_test_attempts c ON c.purchase_id = e.purchase_id \
+                 AND c.subject_id = e.subject_id AND c.user_id = e.user_id AND c.test_number BETWEEN 1 AND e.test_cards \
+                 GROUP BY e.purchase_id, e.subject_id, e.test_cards HAVING COUNT(c.id) <> e.test_cards",
+            ),
+            (
+                "a purchase without its audit event",
+                "SELECT p.id FROM purchases p LEFT JOIN audit_events a ON a.target_type = 'purchases' AND a.target_id = p.id \
+                 GROUP BY p.id HAVING COUNT(a.id) <> 1",
+            ),
+        ] {
+            let found = self.numbers(connection, violations).await;
+            if !found.is_empty() {
+                wrong.push(format!("{rule}: {} times, first {}", found.len(), found[0]));
+            }
+        }
+    }
+
+    /// What clients were told, against what is stored.
+    async fn check_ledger(&self, connection: &DatabaseConnection, ledger: &Ledger, wrong: &mut Vec<String>) {
+        let mut owned: BTreeMap<i64, BTreeSet<i64>> = BTreeMap::new();
+        let mut given: BTreeMap<i64, i64> = BTreeMap::new();
+        for row in self.rows(connection, "SELECT user_id, subject_id, purchase_id FROM entitlements", 3).await
+        {
+            owned.entry(row[0]).or_default().insert(row[1]);
+            *given.entry(row[2]).or_default() += 1;
+        }
+        let buyers: BTreeMap<i64, i64> = self
+            .rows(connection, "SELECT id, user_id FROM purchases", 2)
+            .await
+            .into_iter()
+            .map(|row| (row[0], row[1]))
+            .collect();
+        let mut created: BTreeMap<i64, &str> = BTreeMap::new();
+        for entry in &ledger.entries {
+            wrong.extend(entry.contradictions.iter().cloned());
+            let Some(answer) = &entry.answer else {
+                wrong.push(format!("{} never converged", entry.key));
+                continue;
+            };
+            if buyers.get(&answer.purchase) != Some(&entry.buyer) {
+                wrong.push(format!("{}: {} {} is lost", entry.key, answer.outcome, answer.purchase));
+            }
+            let has = owned.get(&entry.buyer).cloned().unwrap_or_default();
+            if !entry.subjects.is_subset(&has) {
+                wrong.push(format!("{}: {} without all of its subjects", entry.key, answer.outcome));
+            }
+            let expected = i64::try_from(entry.subjects.len()).expect("few") * CARDS;
+            if answer.total != expected {
+                wrong.push(format!("{}: told of {} cards, {expected} are due", entry.key, answer.total));
+            }
+            if answer.outcome == "CREATED" {
+                let due = given.get(&answer.purchase).copied().unwrap_or_default() * CARDS;
+                if answer.created != due {
+                    wrong
+                        .push(format!("{}: told that {} were created, not {due}", entry.key, answer.created));
+                }
+                if let Some(other) = created.insert(answer.purchase, &entry.key) {
+                    wrong.push(format!("{} and {other} both created {}", entry.key, answer.purchase));
+                }
+            }
+        }
+        // Who was not told of a purchase has not got one.
+        let unknown = buyers.keys().filter(|purchase| !created.contains_key(purchase)).count();
+        if unknown > 0 {
+            wrong.push(format!("{unknown} purchases that nobody was told to have created"));
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! Cards that were made twice.
+
+use jishu_migration::repair::{Progress, RepairError, StepKind};
+use jishu_tests::Backend;
+use sea_orm::ConnectionTrait;
+
+use crate::old::{Old, Start, connect, on_each};
+
+on_each!(
+    merged_cards_stay_whole_and_their_rows_follow,
+    many_of_one_card_become_one,
+    numbers_that_contradict_the_time_are_put_right,
+    a_row_that_cannot_follow_stops_the_repair,
+    a_log_of_an_earlier_repair_is_used_again,
+    duplicates_that_come_in_between_are_merged_as_well,
+    two_repairs_at_once_are_one,
+);
+
+async fn merged_cards_stay_whole_and_their_rows_follow(backend: Backend) {
+    Old::starting(backend, Start::Duplicates, async |old| {
+        let columns = "id, purchase_id, user_id, course_id, subject_id, test_number, max_attempts, \
+                       attempts_used, status, CAST(created_at AS CHAR(19))";
+        let before = old
+            .rows(&format!("SELECT {columns} FROM mock_test_attempts WHERE id IN (2, 6, 10, 12) ORDER BY id"))
+            .await;
+        let outcome = old.repair().await;
+        let log = format!("SELECT {columns} FROM mock_test_attempts_merged ORDER BY id");
+        assert_eq!(old.rows(&log).await, before);
+        assert_eq!(
+            old.rows("SELECT id, survivor_id FROM mock_test_attempts_merged ORDER BY id").await,
+            [["2", "9"], ["6", "11"], ["10", "9"], ["12", "7"]]
+        );
+        let told: Vec<_> =
+            outcome.merged.iter().map(|merged| (merged.survivor_id, merged.merged_ids.clone())).collect();
+        assert_eq!(told, [(9, vec![10, 2]), (11, vec![6]), (7, vec![12])]);
+        // 0 + 2 + 1 of 3; 1 + 3, of which a card allows 3; 1 + 0.
+        assert_eq!(
+            old.rows(
+                "SELECT id, attempts_used, max_attempts, status FROM mock_test_attempts WHERE id IN (7, 9, \
+                 11) ORDER BY id"
+            )
+            .await,
+            [["7", "1", "3", "completed"], ["9", "3", "3", "in_progress"], ["11", "3", "3", "exhausted"]]
+        );
+        // Sittings, by time; their score is the minute they began.
+        assert_eq!(
+            old.rows(
+                "SELECT mock_test_id, attempt_number, score FROM test_attempt_sessions ORDER BY \
+                 mock_test_id, attempt_number"
+            )
+            .await,
+            [
+                ["7", "1", "2"],
+                ["8", "1", "3"],
+                ["9", "1", "30"],
+                ["9", "2", "40"],
+                ["9", "3", "50"],
+                ["11", "1", "0"],
+                ["11", "2", "1"],
+                ["11", "3", "60"],
+                ["11", "4", "61"]
+            ]
+        );
+        let moved = "SELECT mock_test_id FROM exam_category_questions WHERE question IN ('Q1', 'Q5', 'R') \
+                     ORDER BY question";
+        assert_eq!(old.rows(moved).await, [["9"], ["11"], ["7"]]);
+    })
+    .await;
+}
+
+async fn many_of_one_card_become_one(backend: Backend) {
+    Old::starting(backend, Start::Neither, async |old| {
+        for copy in 0..20 {
+            old.card(1, 1, 1, 3, copy % 2, "available").await.unwrap();
+        }
+        old.run("UPDATE mock_test_attempts SET max_attempts = 50 WHERE id = 20").await;
+        for card in 9..29 {
+            old.session(card, 1, 100 - card).await;
+        }
+        let outcome = old.repair().await;
+        assert_eq!(outcome.merged_cards, 20);
+        // The first that was sat once; ten were, and the highest allowance stays.
+        assert_eq!(
+            old.rows(
+                "SELECT id, attempts_used, max_attempts FROM mock_test_attempts WHERE purchase_id = 1 AND \
+                 test_number = 3"
+            )
+            .await,
+            [["10", "10", "50"]]
+        );
+        let numbered =
+            "SELECT attempt_number, score FROM test_attempt_sessions WHERE mock_test_id = 10 ORDER BY 1";
+        let wanted: Vec<_> = (1..=20).map(|number| [number.to_string(), (71 + number).to_string()]).collect();
+        assert_eq!(old.rows(numbered).await, wanted);
+        assert!(outcome.report.ok, "{}", outcome.report);
+    })
+    .await;
+}
+
+async fn numbers_that_contradict_the_time_are_put_right(backend: Backend) {
+    Old::starting(backend, Start::Neither, async |old| {
+        old.card(1, 1, 1, 1, 3, "available").await.unwrap();
+        for (card, number, minute) in [(9, 2, 1), (9, 3, 5), (9, 1, 9), (1, 1, 3), (1, 2, 7)] {
+            old.session(card, number, minute).await;
+        }
+        old.repair().await;
+        let numbered =
+            "SELECT attempt_number, score FROM test_attempt_sessions WHERE mock_test_id = 9 ORDER BY 1";
+        assert_eq!(old.rows(numbered).await, [["1", "1"], ["2", "3"], ["3", "5"], ["4", "7"], ["5", "9"]]);
+    })
+    .await;
+}
+
+async fn a_row_that_cannot_follow_stops_the_repair(backend: Backend) {
+    Old::starting(backend, Start::Duplicates, async |old| {
+        old.run(
+            "CREATE TABLE certificates (mock_test_id INTEGER NOT NULL UNIQUE, text VARCHAR(20), \
+             FOREIGN KEY (mock_test_id) REFERENCES mock_test_attempts (id))",
+        )
+        .await;
+        old.run("INSERT INTO certificates (mock_test_id, text) VALUES (2, 'one')").await;
+        old.run("INSERT INTO certificates (mock_test_id, text) VALUES (10, 'two')").await;
+        assert!(old.codes().await.contains(&"child_collision"));
+        let result = old.repair_until(|_| false).await;
+        assert!(matches!(result, Err(RepairError::Blocked(_))), "{result:?}");
+        assert_eq!(old.count("mock_test_attempts").await, 12);
+        old.run("DELETE FROM certificates WHERE mock_test_id = 2").await;
+        old.repair().await;
+        assert_eq!(old.rows("SELECT mock_test_id, text FROM certificates").await, [["9", "two"]]);
+    })
+    .await;
+}
+
+async fn a_log_of_an_earlier_repair_is_used_again(backend: Backend) {
+    Old::starting(backend, Start::Duplicates, async |old| {
+        old.repair().await;
+        // Restored from a backup without the key, and with a new column.
+        let table = "mock_test_attempts";
+        match backend {
+            Backend::MariaDb => {
+                old.run(&format!(
+                    "ALTER TABLE {table} ADD INDEX i (purchase_id), DROP INDEX \
+                     unique_test_per_purchase_subject"
+                ))
+                .await;
+            }
+            _ => old.run("DROP INDEX unique_test_per_purchase_subject").await,
+        }
+        old.run(&format!("ALTER TABLE {table} ADD COLUMN remark VARCHAR(20)")).await;
+        old.card(1, 1, 1, 2, 0, "available").await.unwrap();
+        old.run(&format!("UPDATE {table} SET remark = 'late' WHERE id = 13")).await;
+        let outcome = old.repair().await;
+        assert_eq!((outcome.merged_cards, outcome.report.merged_cards), (1, 5));
+        let late = "SELECT id, survivor_id FROM mock_test_attempts_merged WHERE remark = 'late'";
+        assert_eq!(old.rows(late).await, [["13", "9"]]);
+    })
+    .await;
+}
+
+async fn duplicates_that_come_in_between_are_merged_as_well(backend: Backend) {
+    if backend == Backend::Sqlite {
+        // Nobody writes while a repair holds the file.
+        return;
+    }
+    for comes_in in [3, u32::MAX] {
+        Old::starting(backend, Start::Duplicates, async |old| {
+            let (mut made, url) = (0, old.url.clone());
+            let result = old
+                .repair_until(|progress| {
+                    if let Progress::Step { step, .. } = progress
+                        && step.kind == StepKind::Keys
+                        && made < comes_in
+                    {
+                        made += 1;
+                        insert_duplicate(&url);
+                    }
+                    false
+                })
+                .await;
+            match result {
+                Ok(outcome) => {
+                    assert_eq!((outcome.merged_cards, outcome.merged_groups), (4 + 3, 3 + 3));
+                    assert_eq!(old.count("mock_test_attempts_merged").await, 7);
+                    old.run("DELETE FROM mock_test_attempts_merged WHERE id > 12").await;
+                    old.assert_right(Start::Duplicates).await;
+                }
+                Err(error) => {
+                    assert!(matches!(error, RepairError::KeepsChanging { .. }), "{error}");
+                    assert_eq!(comes_in, u32::MAX);
+                    old.repair().await;
+                    assert!(old.report().await.ok);
+                }
+            }
+        })
+        .await;
+    }
+}
+
+/// As the application does, from a thread of its own.
+fn insert_duplicate(url: &str) {
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let connection = connect(url).await;
+                let text = "INSERT INTO mock_test_attempts (purchase_id, user_id, course_id, subject_id, \
+                            test_number) VALUES (1, 1, 1, 1, 4)";
+                connection.execute_unprepared(text).await.unwrap();
+                connection.close().await.unwrap();
+            });
+        });
+    });
+}
+
+async fn two_repairs_at_once_are_one(backend: Backend) {
+    Old::starting(backend, Start::Duplicates, async |old| {
+        let (one, other) = tokio::join!(old.repair_until(|_| false), old.repair_until(|_| false));
+        let merged = one.unwrap().merged_cards + other.unwrap().merged_cards;
+        assert_eq!(merged, 4);
+        old.assert_right(Start::Duplicates).await;
+    })
+    .await;
+}

@@ -1,0 +1,203 @@
+//! The five states that the keys of an old database are in.
+
+use std::cell::Cell;
+
+use jishu_migration::repair::{KeyState, Progress, RepairError, StepKind, plan};
+use jishu_tests::Backend;
+
+use crate::old::{Old, Start, on_each};
+
+on_each!(
+    each_state_is_repaired,
+    a_repaired_database_is_left_as_it_is,
+    the_plan_changes_nothing_and_is_what_runs,
+    whatever_is_interrupted_is_finished_by_the_next_run,
+    keys_of_any_name_are_recognised,
+    a_key_that_is_referred_to_stops_the_repair,
+);
+
+async fn each_state_is_repaired(backend: Backend) {
+    for start in Start::ALL {
+        Old::starting(backend, start, async |old| {
+            let second_subject = old.card(1, 1, 2, 1, 0, "available").await;
+            match start {
+                // The bug itself.
+                Start::OldOnly | Start::OldAndNew => assert!(second_subject.is_err()),
+                _ => {
+                    second_subject.unwrap();
+                    old.run("DELETE FROM mock_test_attempts WHERE purchase_id = 1 AND subject_id = 2").await;
+                }
+            }
+            let before = old.report().await;
+            let state = match start {
+                Start::OldOnly => KeyState::OldOnly,
+                Start::OldAndNew => KeyState::OldAndNew,
+                Start::NewOnly => KeyState::NewOnly,
+                Start::Neither => KeyState::Neither,
+                Start::Duplicates => KeyState::NeitherWithDuplicates,
+            };
+            assert_eq!(before.state, state);
+            assert_eq!(before.ok, start == Start::NewOnly);
+            assert!(before.problems.iter().all(|problem| problem.repairable), "{before}");
+            let codes: Vec<_> = before.problems.iter().map(|problem| problem.code).collect();
+            let leans = "foreign_key_leans_on_old_key";
+            assert_eq!(
+                codes.contains(&leans),
+                backend == Backend::MariaDb && start == Start::OldOnly,
+                "{codes:?}"
+            );
+
+            let outcome = old.repair().await;
+            assert!(outcome.report.ok, "{}", outcome.report);
+            assert_eq!(outcome.merged_cards, if start == Start::Duplicates { 4 } else { 0 });
+            old.assert_right(start).await;
+        })
+        .await;
+    }
+}
+
+async fn a_repaired_database_is_left_as_it_is(backend: Backend) {
+    for start in Start::ALL {
+        Old::starting(backend, start, async |old| {
+            old.repair().await;
+            let structure = old.structure().await;
+            let outcome = old.repair().await;
+            assert_eq!((outcome.statements.len(), outcome.merged_groups), (0, 0), "{start:?}");
+            assert_eq!(old.structure().await, structure, "{start:?}");
+        })
+        .await;
+    }
+}
+
+async fn the_plan_changes_nothing_and_is_what_runs(backend: Backend) {
+    for start in Start::ALL {
+        Old::starting(backend, start, async |old| {
+            let structure = old.structure().await;
+            let session = old.open().await;
+            let plan = plan(&session.inspect().await.unwrap());
+            session.close().await.unwrap();
+            assert_eq!(old.structure().await, structure);
+            assert_eq!(plan.is_empty(), start == Start::NewOnly);
+
+            let mut ran = Vec::new();
+            let outcome = old
+                .repair_until(|progress| {
+                    if let Progress::Statement(statement) = progress {
+                        ran.push((*statement).to_owned());
+                    }
+                    false
+                })
+                .await
+                .unwrap();
+            let planned: Vec<_> = plan.steps.iter().flat_map(|step| step.statements.clone()).collect();
+            assert_eq!(planned, ran, "{start:?}");
+            let changes = plan.steps.iter().filter(|step| step.kind != StepKind::Merge);
+            let changes: Vec<_> = changes.flat_map(|step| step.statements.clone()).collect();
+            assert_eq!(changes, outcome.statements, "{start:?}");
+            let shown = plan.to_string();
+            assert!(planned.iter().all(|statement| shown.contains(statement)));
+        })
+        .await;
+    }
+}
+
+async fn whatever_is_interrupted_is_finished_by_the_next_run(backend: Backend) {
+    for start in Start::ALL {
+        for stop_at in 0.. {
+            let finished = Cell::new(!backend.is_selected());
+            Old::starting(backend, start, async |old| {
+                let mut seen = 0;
+                let result = old
+                    .repair_until(|_| {
+                        seen += 1;
+                        seen > stop_at
+                    })
+                    .await;
+                match result {
+                    Err(RepairError::Interrupted) => {
+                        old.repair().await;
+                    }
+                    result => {
+                        result.unwrap();
+                        finished.set(true);
+                    }
+                }
+                old.assert_right(start).await;
+            })
+            .await;
+            if finished.get() {
+                break;
+            }
+        }
+    }
+}
+
+async fn keys_of_any_name_are_recognised(backend: Backend) {
+    Old::on(backend, async |old| {
+        old.create(Start::Neither).await;
+        old.fill().await;
+        let quoted = |name: &str| match backend {
+            Backend::MariaDb => format!("`{}`", name.replace('`', "``")),
+            _ => format!("\"{}\"", name.replace('"', "\"\"")),
+        };
+        let old_name = quoted("the \"wrong\" `one`; DROP TABLE x --");
+        old.run(&format!("CREATE UNIQUE INDEX {old_name} ON mock_test_attempts (test_number, purchase_id)"))
+            .await;
+        // Not the right key: not unique, or of other columns.
+        old.run("CREATE INDEX by_card ON mock_test_attempts (purchase_id, subject_id, test_number)").await;
+        old.run("CREATE UNIQUE INDEX wider ON mock_test_attempts (purchase_id, subject_id, test_number, id)")
+            .await;
+        assert_eq!(old.codes().await, ["old_key_present", "new_key_missing"]);
+        old.repair().await;
+        old.assert_right(Start::Neither).await;
+    })
+    .await;
+
+    Old::on(backend, async |old| {
+        old.create(Start::Neither).await;
+        old.run("CREATE UNIQUE INDEX right_one ON mock_test_attempts (test_number, subject_id, purchase_id)")
+            .await;
+        let report = old.report().await;
+        assert!(report.ok, "{report}");
+        assert!(report.notes.iter().any(|note| note.contains("`right_one`")), "{report}");
+        assert!(old.repair().await.statements.is_empty());
+    })
+    .await;
+
+    // The right columns in an order that no foreign key can lean on, and the right name on the wrong key.
+    Old::on(backend, async |old| {
+        old.create(Start::Neither).await;
+        old.fill().await;
+        let table = "mock_test_attempts";
+        old.run(&format!(
+            "CREATE UNIQUE INDEX unique_test_per_purchase_subject ON {table} (purchase_id, test_number)"
+        ))
+        .await;
+        if backend == Backend::MariaDb {
+            // The index that was made with the foreign key went when this one came.
+            assert!(old.codes().await.contains(&"foreign_key_leans_on_old_key"));
+            old.run(&format!("CREATE UNIQUE INDEX r ON {table} (subject_id, purchase_id, test_number)"))
+                .await;
+        }
+        old.repair().await;
+        old.assert_right(Start::Neither).await;
+    })
+    .await;
+}
+
+async fn a_key_that_is_referred_to_stops_the_repair(backend: Backend) {
+    Old::starting(backend, Start::OldOnly, async |old| {
+        old.run(
+            "CREATE TABLE seats (purchase_id INTEGER, test_number INTEGER, \
+             FOREIGN KEY (purchase_id, test_number) REFERENCES mock_test_attempts (purchase_id, \
+             test_number))",
+        )
+        .await;
+        let structure = old.structure().await;
+        assert!(old.codes().await.contains(&"old_key_referenced"));
+        let result = old.repair_until(|_| false).await;
+        assert!(matches!(result, Err(RepairError::Blocked(_))), "{result:?}");
+        assert_eq!(old.structure().await, structure);
+    })
+    .await;
+}
