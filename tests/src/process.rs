@@ -76,10 +76,14 @@ impl DatabaseProcess {
         if self.backend == Backend::Sqlite {
             return;
         }
-        std::fs::create_dir(&self.folder).expect("a folder for the database");
         let user = self.user();
+        for folder in [self.folder.clone(), self.temporary()] {
+            std::fs::create_dir(&folder).expect("a folder for the database");
+            if is_root() {
+                run(Command::new("chown").args([user, folder.to_str().expect("UTF-8")]));
+            }
+        }
         if is_root() {
-            run(Command::new("chown").args([user, self.folder.to_str().expect("UTF-8")]));
             // The temporary folder is the test's own, and the server must reach into it.
             let above = self.folder.parent().and_then(Path::to_str).expect("UTF-8");
             run(Command::new("chmod").args(["755", above]));
@@ -95,6 +99,11 @@ impl DatabaseProcess {
                 .arg(format!("--datadir={}", self.folder.display()))
                 .arg(format!("--user={user}"))),
         }
+    }
+
+    /// Its temporary files: another MariaDB that starts clears those it finds in /tmp.
+    fn temporary(&self) -> PathBuf {
+        self.folder.with_extension("tmp")
     }
 
     fn user(&self) -> &'static str {
@@ -130,6 +139,7 @@ impl DatabaseProcess {
                 let mut command = self.command("/usr/sbin/mariadbd".into());
                 command.arg("--no-defaults").arg(format!("--datadir={}", self.folder.display()));
                 command.arg(format!("--socket={}", self.folder.join("socket").display()));
+                command.arg(format!("--tmpdir={}", self.temporary().display()));
                 command.args([
                     "--bind-address=127.0.0.1",
                     &format!("--port={port}"),

@@ -2,7 +2,7 @@
 
 use sea_orm_migration::sea_orm::{ConnAcquireErr, DbErr, RuntimeErr, sqlx};
 
-use super::{CARDS, LOG};
+use super::CARDS;
 
 /// Why a database could not be inspected or repaired.
 #[derive(Debug, thiserror::Error)]
@@ -61,9 +61,6 @@ pub enum RepairError {
     /// The connection that held the repair's lock went away.
     #[error("the connection to the database was lost; run the repair again, it goes on where it stopped")]
     ConnectionLost,
-    /// A table of the log's name is not the log.
-    #[error("the table `{LOG}` exists and is not the log of a repair: it has no column `survivor_id`")]
-    ForeignLog,
     /// The database refused.
     #[error("{0}")]
     Database(#[from] DbErr),

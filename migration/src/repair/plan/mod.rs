@@ -165,6 +165,10 @@ fn blockers(inspection: &Inspection) -> Vec<String> {
     {
         blockers.push(format!("`{CARDS}` has a column `{name}`, which the log needs for itself"));
     }
+    let is_log = |columns: &Vec<String>| columns.iter().any(|column| same(column, "survivor_id"));
+    if inspection.figures.duplicates.count > 0 && !state.log.as_ref().is_none_or(is_log) {
+        blockers.push(format!("the table `{LOG}` is not the log of a repair; rename it"));
+    }
     blockers
 }
 

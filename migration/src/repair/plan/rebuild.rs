@@ -11,7 +11,9 @@ use crate::repair::{NEW_KEY, NEW_KEY_COLUMNS, OLD_KEY_COLUMNS};
 pub(super) fn sqlite_keys(plan: &mut Plan, state: &TableState, needs_new: bool, old: &[&Key]) {
     let dialect = state.dialect();
     if old.iter().any(|key| key.constraint.is_some()) {
-        let purpose = "Make the table anew without the wrong key, which is part of its definition";
+        // With foreign keys on, DROP TABLE deletes the rows first, and theirs with them.
+        let purpose = "Make the table anew without the wrong key, which is part of its definition; with PRAGMA \
+                       foreign_keys = OFF, between BEGIN IMMEDIATE and COMMIT";
         match rebuild(state, old) {
             Some(statements) => plan.step(StepKind::Rebuild, purpose, statements),
             None => plan.blockers.push(
