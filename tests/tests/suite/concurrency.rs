@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 on_each_database!(
     sixty_four_identical_purchases_make_one,
-    sixty_four_overlapping_purchases_buy_each_subject_once
+    sixty_four_overlapping_purchases_buy_each_subject_once,
+    clients_that_hang_up_leave_whole_purchases_and_free_connections,
 );
 
 const CALLERS: usize = 64;
@@ -119,4 +120,33 @@ fn overlapping(course: &TestCourse, caller: usize) -> Value {
         _ => ("FULL_BUNDLE", vec![]),
     };
     json!({ "courseId": course.id, "purchaseType": purchase_type, "subjectIds": subjects })
+}
+
+async fn register(app: &TestApp, number: usize) -> Client {
+    app.learner(&format!("Learner{number}")).await
+}
+
+async fn clients_that_hang_up_leave_whole_purchases_and_free_connections(app: Arc<TestApp>) {
+    let course = app.course(&["A", "B", "C"]).bundle(250_00).create(&app).await;
+    let learners = join_all((0..10).map(|number| register(&app, number))).await;
+    for (number, learner) in learners.iter().enumerate() {
+        // More at once than the pool has connections, each cut off at another moment.
+        let calls = (0..32_u64).map(|caller| {
+            let input = overlapping(&course, number + usize::try_from(caller).expect("few"));
+            let cut_off = Duration::from_micros(150 * caller);
+            tokio::time::timeout(cut_off, learner.send(PURCHASE, json!({ "input": input })))
+        });
+        join_all(calls).await;
+    }
+    // Whoever asks next is served, and finds nothing half.
+    for learner in &learners {
+        let input = json!({ "courseId": course.id, "purchaseType": "FULL_BUNDLE" });
+        let answer = learner.run_with(PURCHASE, json!({ "input": input })).await;
+        assert_eq!(answer.number("/purchase/testCards/totalCount"), 150);
+    }
+    assert_eq!(app.number("SELECT COUNT(*) FROM mock_test_attempts").await, 1_500);
+    assert_eq!(app.number("SELECT COUNT(*) FROM entitlements").await, 30);
+    let empty = "SELECT COUNT(*) FROM purchases p LEFT JOIN entitlements e ON e.purchase_id = p.id \
+                 WHERE e.purchase_id IS NULL";
+    assert_eq!(app.number(empty).await, 0);
 }

@@ -25,7 +25,7 @@ fn at(seconds: i64) -> DateTime<Utc> {
 /// What a token issued `at(0)` says.
 fn good_claims() -> Value {
     json!({
-        "iss": ISSUER, "aud": AUDIENCE, "sub": "42", "jti": "b7d5", "role": "support",
+        "iss": ISSUER, "aud": AUDIENCE, "sub": "42", "jti": "b7d5", "role": "support", "sid": Uuid::nil(),
         "nbf": at(0).timestamp(), "iat": at(0).timestamp(), "exp": at(900).timestamp(),
     })
 }
@@ -204,7 +204,7 @@ fn a_critical_extension_is_refused() {
 
 #[test]
 fn each_claim_is_required() {
-    for claim in ["iss", "aud", "exp", "nbf", "iat", "sub", "jti", "role"] {
+    for claim in ["iss", "aud", "exp", "nbf", "iat", "sub", "jti", "sid", "role"] {
         let mut without = good_claims();
         without.as_object_mut().unwrap().remove(claim);
         assert_eq!(verify_claims(&without), Err(TokenError::BadClaims), "no {claim}");
@@ -221,6 +221,7 @@ fn a_claim_must_be_what_we_write() {
         ("sub", json!("forty-two")),
         ("sub", json!(42)),
         ("jti", json!("")),
+        ("sid", json!("not-a-uuid")),
         ("role", json!("root")),
         ("exp", json!("1800000900")),
         ("exp", json!(-1)),
