@@ -1,5 +1,7 @@
 //! What can be configured. Every option is a flag with an environment variable beside it; `--help` lists both.
 
+mod graphql;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,6 +11,8 @@ use rust_decimal::Decimal;
 
 use crate::database::DatabaseOptions;
 use crate::service::money::TaxRate;
+
+pub use graphql::GraphqlConfig;
 
 /// Where the data is.
 #[derive(Args, Clone, Debug)]
@@ -94,6 +98,10 @@ pub struct ServeConfig {
     #[arg(long, env = "JISHU_DRAIN_SECONDS", default_value_t = 20, value_name = "SECONDS",
           value_parser = clap::value_parser!(u64).range(0..=600))]
     pub drain_seconds: u64,
+
+    /// Documents.
+    #[command(flatten)]
+    pub graphql: GraphqlConfig,
 }
 
 impl ServeConfig {

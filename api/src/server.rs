@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::config::ServeConfig;
 use crate::database::Database;
 use crate::graphql;
+use crate::graphql::engine::EngineOptions;
 use crate::http;
 use crate::service::Services;
 use crate::service::catalog::Catalog;
@@ -91,13 +92,15 @@ fn key_file_beside(url: &str) -> Option<PathBuf> {
 pub async fn run(
     listener: TcpListener,
     services: Services,
+    engine: EngineOptions,
     catalog_refresh: Duration,
     drain: Duration,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
     let catalog = Arc::clone(&services.catalog);
     let refreshing = tokio::spawn(async move { catalog.keep_fresh(catalog_refresh).await });
-    let router = http::router(graphql::build(services.clone()), services);
+    let engine = graphql::build(services.clone(), engine).map_err(std::io::Error::other)?;
+    let router = http::router(engine, services);
 
     let (stopping, mut stopped) = tokio::sync::watch::channel(false);
     let serving = axum::serve(listener, router)

@@ -62,13 +62,18 @@ impl TestApp {
 
     /// A server on a fresh database.
     pub async fn start_on(backend: Backend) -> Self {
+        Self::start_with(backend, &[]).await
+    }
+
+    /// A server on a fresh database, with these flags of `jishu serve`.
+    pub async fn start_with(backend: Backend, flags: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let database_url = backend.create(folder.path()).await;
         let keys = folder.path().join("keys.pem");
         KeyRing::load_or_create(&keys).expect("a signing key");
         let keys = keys.to_str().expect("a path in UTF-8");
         let args = ["test", "--database-url", &database_url, "--signing-keys", keys];
-        let config = Config::parse_from(args).serve;
+        let config = Config::parse_from(args.iter().chain(flags)).serve;
 
         let statements = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&statements);
@@ -87,6 +92,7 @@ impl TestApp {
         let serving = tokio::spawn(server::run(
             listener,
             services.clone(),
+            config.graphql.engine().expect("no manifest"),
             Duration::from_millis(200),
             Duration::from_secs(5),
             async {

@@ -25,6 +25,7 @@ pub(super) async fn run(config: ServeConfig) -> CommandResult {
     } else {
         refuse_pending(&database).await?;
     }
+    let engine = config.graphql.engine()?;
     let services = server::services(&config, database.clone(), Arc::new(SystemClock)).await?;
     let listener = TcpListener::bind(config.listen)
         .await
@@ -46,7 +47,7 @@ pub(super) async fn run(config: ServeConfig) -> CommandResult {
         print_demo(&services, &format!("http://{address}")).await?;
     }
     let drain = Duration::from_secs(config.drain_seconds);
-    server::run(listener, services, config.catalog_refresh(), drain, stop_signal()).await?;
+    server::run(listener, services, engine, config.catalog_refresh(), drain, stop_signal()).await?;
     database.close().await?;
     tracing::info!("stopped");
     Ok(())

@@ -3,8 +3,10 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use async_graphql::ErrorExtensionValues;
+use async_graphql::{ErrorExtensionValues, ServerError};
 use sea_orm::DbErr;
+
+use super::context::RequestId;
 
 /// What a resolver fails with.
 ///
@@ -24,9 +26,13 @@ pub(super) enum ApiError {
 
 pub(super) type ApiResult<T> = Result<T, ApiError>;
 
+/// What a nullable field returns that can fail. On `Result<Option<T>>` the engine would null the parent; the
+/// specification nulls the field alone.
+pub(super) type Nullable<T> = Option<ApiResult<T>>;
+
 /// The cause of an `INTERNAL` error: logged where the answer leaves, never shown.
 #[derive(Clone, Debug)]
-pub struct InternalError(pub Arc<str>);
+pub(super) struct InternalError(Arc<str>);
 
 impl ApiError {
     pub(super) fn internal(cause: impl Into<String>) -> Self {
@@ -72,5 +78,18 @@ impl From<ApiError> for async_graphql::Error {
         extensions.set("code", code);
         let source = source.map(|cause| Arc::new(cause) as Arc<dyn Any + Send + Sync>);
         Self { message, source, extensions: Some(extensions) }
+    }
+}
+
+/// Gives every error of an answer a code, and logs the cause of one that is our fault.
+pub fn finish(errors: &mut [ServerError], RequestId(id): &RequestId) {
+    for error in errors {
+        if let Some(InternalError(cause)) = error.source::<InternalError>() {
+            tracing::error!(request_id = id, path = ?error.path, cause = &**cause, "a resolver failed");
+            error.extensions.get_or_insert_default().set("requestId", id.as_str());
+        } else if error.extensions.as_ref().is_none_or(|extensions| extensions.get("code").is_none()) {
+            // Ours all have one: this is the engine's, about the value of an argument.
+            error.extensions.get_or_insert_default().set("code", "BAD_USER_INPUT");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The GraphQL surface: resolvers translate, call one service function, and translate back.
 
 mod context;
+pub mod engine;
 mod error;
 mod loaders;
 mod mutation;
@@ -12,6 +13,6 @@ mod schema;
 mod types;
 
 pub use context::RequestId;
-pub use error::InternalError;
+pub use error::finish;
 pub use loaders::Loaders;
-pub use schema::{JishuSchema, build, sdl};
+pub use schema::{JishuEngine, JishuSchema, build, sdl};

@@ -6,7 +6,7 @@ use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use jishu_entity::{CourseId, MockTestAttemptId, PurchaseId};
 
 use super::context::ContextExt;
-use super::error::{ApiError, ApiResult};
+use super::error::{ApiError, ApiResult, Nullable};
 use super::node::{GlobalId, GlobalKey, Node};
 use super::pagination::PageArgs;
 use super::types::{
@@ -30,8 +30,8 @@ impl Query {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "From an earlier answer.")] id: ID,
-    ) -> ApiResult<Option<Node>> {
-        Ok(nodes(ctx, &[id]).await?.pop().flatten())
+    ) -> Nullable<Node> {
+        nodes(ctx, &[id]).await.map(|mut nodes| nodes.pop().flatten()).transpose()
     }
 
     /// The objects with these ids, in their order; null for one that does not exist or that the viewer may not

@@ -1,27 +1,34 @@
 //! The schema as a whole.
 
-use async_graphql::{EmptySubscription, SDLExportOptions, Schema};
+use std::sync::Arc;
 
+use async_graphql::{EmptySubscription, SDLExportOptions, Schema, ValidationMode};
+
+use super::engine::{Engine, EngineOptions, Scalars, SchemaError};
 use super::mutation::Mutation;
 use super::query::Query;
+use super::scalar::{DateTime, Decimal, Uuid};
 use crate::service::Services;
 
 /// The executable schema.
 pub type JishuSchema = Schema<Query, Mutation, EmptySubscription>;
 
-/// Selections may nest this deep; GraphiQL's introspection goes to 15.
-const DEEPEST: usize = 20;
-/// The most fields that an operation may select.
-const MOST_FIELDS: usize = 2_000;
+/// What prepares and runs operations on it.
+pub type JishuEngine = Engine<JishuSchema>;
 
-/// The schema over these services.
-#[must_use]
-pub fn build(services: Services) -> JishuSchema {
-    Schema::build(Query, Mutation::default(), EmptySubscription)
+/// The engine over these services.
+///
+/// # Errors
+/// When the schema is not valid.
+pub fn build(services: Services, options: EngineOptions) -> Result<Arc<JishuEngine>, SchemaError> {
+    let schema = Schema::build(Query, Mutation::default(), EmptySubscription)
         .data(services)
-        .limit_depth(DEEPEST)
-        .limit_complexity(MOST_FIELDS)
-        .finish()
+        // The engine has validated a document before the schema gets it.
+        .validation_mode(ValidationMode::Fast)
+        .finish();
+    let scalars =
+        Scalars::default().with::<DateTime>("DateTime").with::<Decimal>("Decimal").with::<Uuid>("UUID");
+    Engine::new(schema, &sdl(), EngineOptions { scalars, ..options }).map(Arc::new)
 }
 
 /// The schema in the definition language, as it is in `schema.graphql`. Needs no database.

@@ -9,10 +9,12 @@ use std::sync::OnceLock;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::Path;
-use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use flate2::read::GzDecoder;
+
+use super::accept;
 
 include!(concat!(env!("OUT_DIR"), "/graphiql/assets.rs"));
 
@@ -43,7 +45,7 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
 }
 
 async fn page(headers: HeaderMap) -> Response {
-    if !admits(&headers, header::ACCEPT, &["text/html", "text/*", "*/*"]).unwrap_or(true) {
+    if accept::best(&headers, &header::ACCEPT, &["text/html"]).is_none() {
         let sentence = "This address has GraphiQL, a page for browsers. The API is at /graphql.\n";
         return (StatusCode::NOT_ACCEPTABLE, [(header::VARY, "accept")], sentence).into_response();
     }
@@ -96,7 +98,8 @@ impl Asset {
 
         let content_type = [(header::CONTENT_TYPE, self.content_type)];
         // Without the header every encoding would do, but who does not name gzip may not know it.
-        let gzip = admits(request, header::ACCEPT_ENCODING, &["gzip", "*"]).unwrap_or(false);
+        let gzip = request.contains_key(header::ACCEPT_ENCODING)
+            && accept::best(request, &header::ACCEPT_ENCODING, &["gzip"]).is_some();
         if SELF_HOSTED && gzip {
             let encoding = [(header::CONTENT_ENCODING, "gzip")];
             return (common, content_type, encoding, Bytes::from_static(self.stored)).into_response();
@@ -132,58 +135,9 @@ impl Asset {
     }
 }
 
-/// Whether a header such as `Accept` admits what `names` calls by ever wider names: the first of them that the
-/// header lists decides, by its `q`. `None` without such a header.
-fn admits(headers: &HeaderMap, header: HeaderName, names: &[&str]) -> Option<bool> {
-    let ranges: Vec<_> = headers
-        .get_all(header)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
-        .filter(|range| !range.is_empty())
-        .collect();
-    if ranges.is_empty() {
-        return None;
-    }
-    let admitted = names.iter().find_map(|name| {
-        ranges.iter().find_map(|range| {
-            let mut parts = range.split(';').map(str::trim);
-            let named = parts.next().is_some_and(|range| range.eq_ignore_ascii_case(name));
-            named.then(|| !parts.any(is_zero_quality))
-        })
-    });
-    Some(admitted.unwrap_or(false))
-}
-
-fn is_zero_quality(parameter: &str) -> bool {
-    parameter
-        .split_once('=')
-        .is_some_and(|(name, value)| name.eq_ignore_ascii_case("q") && value.parse() == Ok(0.0_f32))
-}
-
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderValue;
-
     use super::*;
-
-    fn admits_html(accept: &'static str) -> Option<bool> {
-        let headers = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static(accept))]);
-        admits(&headers, header::ACCEPT, &["text/html", "text/*", "*/*"])
-    }
-
-    #[test]
-    fn accept_is_read_as_the_standard_says() {
-        assert_eq!(admits(&HeaderMap::new(), header::ACCEPT, &["text/html"]), None);
-        assert_eq!(admits_html("text/html,application/xhtml+xml,*/*;q=0.8"), Some(true));
-        assert_eq!(admits_html("TEXT/HTML; q=0.1"), Some(true));
-        assert_eq!(admits_html("*/*"), Some(true));
-        assert_eq!(admits_html("text/plain, text/*;q=0.5"), Some(true));
-        assert_eq!(admits_html("application/json"), Some(false));
-        assert_eq!(admits_html("*/*, text/html;q=0"), Some(false));
-        assert_eq!(admits_html("application/json, */*;q=0.000"), Some(false));
-    }
 
     #[test]
     fn every_file_can_be_read_by_a_client_without_gzip() {

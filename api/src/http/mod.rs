@@ -1,11 +1,14 @@
 //! Everything that is served over HTTP.
 
+mod accept;
 mod graphiql;
 mod graphql;
 mod health;
-mod nesting;
 mod request_id;
 
+use std::sync::Arc;
+
+use async_graphql::Data;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn;
@@ -13,7 +16,8 @@ use axum::routing::get;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::trace::TraceLayer;
 
-use crate::graphql::JishuSchema;
+use crate::auth::Viewer;
+use crate::graphql::{JishuEngine, Loaders};
 use crate::service::Services;
 
 pub use graphiql::is_self_hosted;
@@ -24,12 +28,24 @@ pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 /// What handlers share.
 #[derive(Clone)]
 struct AppState {
-    schema: JishuSchema,
+    engine: Arc<JishuEngine>,
     services: Services,
 }
 
+impl AppState {
+    /// What the resolvers of one operation find in their context.
+    fn context(&self, viewer: Option<Viewer>) -> Data {
+        let mut data = Data::default();
+        data.insert(Loaders::new(&self.services));
+        if let Some(viewer) = viewer {
+            data.insert(viewer);
+        }
+        data
+    }
+}
+
 /// All routes.
-pub fn router(schema: JishuSchema, services: Services) -> Router {
+pub fn router(engine: Arc<JishuEngine>, services: Services) -> Router {
     Router::new()
         .route("/graphql", get(graphql::get).post(graphql::post).fallback(graphql::other))
         .route("/health/live", get(health::live))
@@ -40,5 +56,5 @@ pub fn router(schema: JishuSchema, services: Services) -> Router {
         .layer(CatchPanicLayer::custom(request_id::panicked))
         .layer(TraceLayer::new_for_http().make_span_with(request_id::span))
         .layer(from_fn(request_id::assign))
-        .with_state(AppState { schema, services })
+        .with_state(AppState { engine, services })
 }

@@ -53,14 +53,9 @@ async fn bodies_that_are_no_request_are_refused() {
             ),
             ("application/json", json!(["{ __typename }"]).to_string(), StatusCode::BAD_REQUEST),
             (
-                "application/json",
-                json!({ "query": "[".repeat(100_000) }).to_string(),
-                StatusCode::BAD_REQUEST,
-            ),
-            (
-                "application/json",
-                json!({ "query": format!("{{ node(id: {}) {{ id }} }}", "[".repeat(400)) }).to_string(),
-                StatusCode::BAD_REQUEST,
+                "application/json; charset=latin1",
+                json!({ "query": "{ __typename }" }).to_string(),
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
             ),
             ("application/json", " ".repeat(1024 * 1024 + 1), StatusCode::PAYLOAD_TOO_LARGE),
         ] {

@@ -7,6 +7,7 @@ mod cart;
 mod catalogue;
 mod command_line;
 mod concurrency;
+mod documents;
 mod http;
 mod layers;
 mod migrations;

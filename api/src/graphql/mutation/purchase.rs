@@ -4,7 +4,7 @@ use async_graphql::{ComplexObject, Context, Enum, ID, InputObject, Object, Simpl
 use jishu_entity::{SubjectId, UserId};
 
 use crate::graphql::context::ContextExt;
-use crate::graphql::error::{ApiError, ApiResult};
+use crate::graphql::error::{ApiError, ApiResult, Nullable};
 use crate::graphql::pagination::PageArgs;
 use crate::graphql::query::selection;
 use crate::graphql::scalar::{Decimal, Uuid};
@@ -73,11 +73,11 @@ impl PurchasePayload {
         #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
         #[graphql(desc = "At most so many, from the end or from `before`: 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
-    ) -> ApiResult<Option<MockTestAttemptConnection>> {
-        let Some((owner, subjects)) = &self.cards else { return Ok(None) };
+    ) -> Nullable<MockTestAttemptConnection> {
+        let (owner, subjects) = self.cards.as_ref()?;
         let scope = CardFilter { subjects: Some(subjects.clone()), live_only: true, ..CardFilter::default() };
         let args = CardArgs { page: PageArgs::new(first, after, last, before), ..CardArgs::default() };
-        card_page(ctx, *owner, scope, args).await.map(Some)
+        Some(card_page(ctx, *owner, scope, args).await)
     }
 }
 

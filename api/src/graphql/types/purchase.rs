@@ -9,7 +9,7 @@ use super::{
     card_page, money,
 };
 use crate::graphql::context::ContextExt;
-use crate::graphql::error::{ApiError, ApiResult};
+use crate::graphql::error::{ApiError, ApiResult, Nullable};
 use crate::graphql::node::GlobalKey;
 use crate::graphql::pagination::{Connection, ListNode, PageArgs, connect, wants_rows};
 use crate::graphql::scalar::DateTime;
@@ -97,8 +97,8 @@ impl Purchase {
     }
 
     /// When its term is over; null for never.
-    async fn expires_at(&self, ctx: &Context<'_>) -> ApiResult<Option<DateTime>> {
-        Ok(self.row(ctx).await?.expires_at.map(DateTime))
+    async fn expires_at(&self, ctx: &Context<'_>) -> Nullable<DateTime> {
+        self.row(ctx).await.map(|row| row.expires_at.map(DateTime)).transpose()
     }
 
     /// The test cards it gave.

@@ -7,7 +7,7 @@ use jishu_entity::subject;
 
 use super::{Course, Entitlement, Money, money};
 use crate::graphql::context::ContextExt;
-use crate::graphql::error::ApiResult;
+use crate::graphql::error::{ApiResult, Nullable};
 use crate::graphql::node::GlobalKey;
 use crate::service::pricing;
 
@@ -59,15 +59,19 @@ impl Subject {
     }
 
     /// The signed-in user's right to it; null unless they own it.
-    async fn viewer_entitlement(&self, ctx: &Context<'_>) -> ApiResult<Option<Entitlement>> {
+    async fn viewer_entitlement(&self, ctx: &Context<'_>) -> Nullable<Entitlement> {
+        self.entitlement(ctx).await.transpose()
+    }
+}
+
+impl Subject {
+    async fn entitlement(&self, ctx: &Context<'_>) -> ApiResult<Option<Entitlement>> {
         let Some(viewer) = ctx.viewer() else { return Ok(None) };
         let loaders = ctx.loaders()?;
         let row = loaders.live_entitlement.load_one((viewer.user_id, self.0.id)).await?;
         Ok(row.map(Entitlement))
     }
-}
 
-impl Subject {
     async fn money(&self, ctx: &Context<'_>, minor: i64) -> ApiResult<Money> {
         let course = ctx.services()?.catalog.course(self.0.course_id).await?;
         Ok(money(minor, &course.row.currency))

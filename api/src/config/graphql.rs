@@ -1,0 +1,99 @@
+//! What documents may ask for, and which are accepted.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args};
+
+use crate::graphql::engine::{EngineOptions, Limits, ManifestError, TrustedDocuments};
+
+/// How documents are treated. The limits are far above what frontends send; a refusal names the limit and its value.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "GraphQL documents")]
+pub struct GraphqlConfig {
+    /// Whether `__schema` and `__type` are answered; GraphiQL and code generators need them.
+    #[arg(long, env = "JISHU_INTROSPECTION", default_value_t = true, action = ArgAction::Set, value_name = "BOOL")]
+    pub introspection: bool,
+
+    /// A manifest of trusted documents, as relay-compiler and graphql-codegen write it with sha256: requests name
+    /// one by `documentId`.
+    #[arg(long, env = "JISHU_TRUSTED_DOCUMENTS", value_name = "FILE")]
+    pub trusted_documents: Option<PathBuf>,
+
+    /// Accept nothing but trusted documents.
+    #[arg(long, env = "JISHU_TRUSTED_DOCUMENTS_ONLY", requires = "trusted_documents")]
+    pub trusted_documents_only: bool,
+
+    /// Whether clients may send a document once with its hash, and the hash alone afterwards, as Apollo's do.
+    #[arg(long, env = "JISHU_AUTOMATIC_PERSISTED_QUERIES", default_value_t = true, action = ArgAction::Set,
+          value_name = "BOOL")]
+    pub automatic_persisted_queries: bool,
+
+    /// The most tokens in a document.
+    #[arg(long, env = "JISHU_MAX_TOKENS", default_value_t = 10_000, value_name = "COUNT", value_parser = count())]
+    pub max_tokens: u32,
+
+    /// How deeply fields may nest.
+    #[arg(long, env = "JISHU_MAX_DEPTH", default_value_t = 20, value_name = "COUNT",
+          value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub max_depth: u32,
+
+    /// The most fields and fragments, counted wherever they are spread.
+    #[arg(long, env = "JISHU_MAX_SELECTIONS", default_value_t = 2_000, value_name = "COUNT", value_parser = count())]
+    pub max_selections: u32,
+
+    /// The most fields with an alias.
+    #[arg(long, env = "JISHU_MAX_ALIASES", default_value_t = 100, value_name = "COUNT", value_parser = count())]
+    pub max_aliases: u32,
+
+    /// The most directives.
+    #[arg(long, env = "JISHU_MAX_DIRECTIVES", default_value_t = 100, value_name = "COUNT", value_parser = count())]
+    pub max_directives: u32,
+
+    /// The most fields of a query or mutation itself.
+    #[arg(long, env = "JISHU_MAX_ROOT_FIELDS", default_value_t = 50, value_name = "COUNT", value_parser = count())]
+    pub max_root_fields: u32,
+
+    /// The most objects that an answer may have, by the lengths of the pages asked for.
+    #[arg(long, env = "JISHU_MAX_COST", default_value_t = 25_000, value_name = "COUNT", value_parser = count())]
+    pub max_cost: u32,
+
+    /// The most errors in an answer.
+    #[arg(long, env = "JISHU_MAX_ERRORS", default_value_t = 50, value_name = "COUNT", value_parser = count())]
+    pub max_errors: u32,
+}
+
+fn count() -> clap::builder::RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(1..=1_000_000)
+}
+
+impl GraphqlConfig {
+    /// As the engine takes it.
+    ///
+    /// # Errors
+    /// When the manifest of trusted documents cannot be used.
+    pub fn engine(&self) -> Result<EngineOptions, ManifestError> {
+        let trusted = match &self.trusted_documents {
+            Some(file) => TrustedDocuments::from_manifest(&std::fs::read_to_string(file)?)?,
+            None => TrustedDocuments::default(),
+        };
+        let size = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
+        let limits = Limits {
+            tokens: size(self.max_tokens),
+            depth: size(self.max_depth),
+            selections: size(self.max_selections),
+            aliases: size(self.max_aliases),
+            directives: size(self.max_directives),
+            root_fields: size(self.max_root_fields),
+            cost: u64::from(self.max_cost),
+            errors: size(self.max_errors),
+        };
+        Ok(EngineOptions {
+            limits,
+            introspection: self.introspection,
+            trusted,
+            trusted_only: self.trusted_documents_only,
+            automatic_persisted_queries: self.automatic_persisted_queries,
+            ..EngineOptions::default()
+        })
+    }
+}

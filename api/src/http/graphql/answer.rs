@@ -1,0 +1,119 @@
+//! Answering: media types and status codes.
+//! <https://graphql.github.io/graphql-over-http/draft/#sec-Response>
+
+use async_graphql::{Response as GraphqlResponse, ServerError};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::graphql::engine::Refusal;
+use crate::http::accept;
+
+const GRAPHQL: &str = "application/graphql-response+json";
+const JSON: &str = "application/json";
+
+/// As what an answer is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::http) enum Media {
+    /// `application/graphql-response+json`: the status tells whether there is data.
+    Graphql,
+    /// `application/json`, as clients of old read it: 200 whatever became of a request that could be read.
+    Json,
+}
+
+impl Media {
+    /// What the client prefers; JSON when it does not say.
+    pub(in crate::http) fn wanted(headers: &HeaderMap) -> Option<Self> {
+        match accept::best(headers, &header::ACCEPT, &[JSON, GRAPHQL])? {
+            GRAPHQL => Some(Self::Graphql),
+            _ => Some(Self::Json),
+        }
+    }
+
+    fn content_type(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Self::Graphql => "application/graphql-response+json; charset=utf-8",
+            Self::Json => "application/json; charset=utf-8",
+        })
+    }
+
+    /// The answer of an operation that ran.
+    pub(in crate::http) fn executed(self, response: &GraphqlResponse) -> Response {
+        self.send(StatusCode::OK, response)
+    }
+
+    /// The answer of one that did not.
+    pub(in crate::http) fn refused(self, refusal: &Refusal) -> Response {
+        let status = match self {
+            Self::Graphql => StatusCode::BAD_REQUEST,
+            Self::Json if refusal.malformed => StatusCode::BAD_REQUEST,
+            Self::Json => StatusCode::OK,
+        };
+        self.send(status, &Errors { errors: &refusal.errors })
+    }
+
+    /// Errors with a status of their own.
+    pub(in crate::http) fn failed(self, status: StatusCode, errors: &[ServerError]) -> Response {
+        self.send(status, &Errors { errors })
+    }
+
+    fn send(self, status: StatusCode, body: &impl Serialize) -> Response {
+        let headers = [
+            (header::CONTENT_TYPE, self.content_type()),
+            (header::VARY, HeaderValue::from_static("accept, authorization, origin")),
+        ];
+        match serde_json::to_vec(body) {
+            Ok(body) => (status, headers, body).into_response(),
+            Err(error) => {
+                tracing::error!(%error, "an answer cannot be written as JSON");
+                StatusCode::INTERNAL_SERVER_ERROR.into_response()
+            }
+        }
+    }
+}
+
+/// An answer without `data`: nothing was executed.
+#[derive(Serialize)]
+pub(in crate::http) struct Errors<'e> {
+    pub(in crate::http) errors: &'e [ServerError],
+}
+
+/// An HTTP request that is not one of GraphQL.
+#[derive(Debug)]
+pub(in crate::http) struct BadRequest {
+    pub(in crate::http) status: StatusCode,
+    pub(in crate::http) code: &'static str,
+    pub(in crate::http) message: String,
+}
+
+impl BadRequest {
+    pub(in crate::http) fn new(message: impl Into<String>) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, code: "BAD_REQUEST", message: message.into() }
+    }
+
+    pub(in crate::http) fn method(message: &str) -> Self {
+        Self { status: StatusCode::METHOD_NOT_ALLOWED, ..Self::new(message) }
+    }
+
+    /// RFC 6750, 3.
+    pub(in crate::http) fn unauthenticated(message: impl Into<String>) -> Self {
+        Self { status: StatusCode::UNAUTHORIZED, code: "UNAUTHENTICATED", message: message.into() }
+    }
+
+    pub(in crate::http) fn answer(self, media: Media) -> Response {
+        let mut error = ServerError::new(self.message, None);
+        error.extensions.get_or_insert_default().set("code", self.code);
+        let mut response = media.failed(self.status, &[error]);
+        match self.status {
+            StatusCode::UNAUTHORIZED => {
+                let challenge = HeaderValue::from_static(r#"Bearer realm="jishu", error="invalid_token""#);
+                response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+            }
+            StatusCode::METHOD_NOT_ALLOWED => {
+                response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, POST"));
+            }
+            _ => {}
+        }
+        response
+    }
+}
