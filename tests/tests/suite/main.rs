@@ -16,3 +16,4 @@ mod privacy;
 mod purchase;
 mod quote;
 mod schema;
+mod stranger;

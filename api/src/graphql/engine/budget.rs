@@ -182,10 +182,7 @@ mod tests {
         assert_eq!(refused(&format!("{{ a {{ {} }} }}", "b ".repeat(2_000))), Some("selections"));
         assert_eq!(refused(&format!("{{ a {{ {} }} }}", "x: b ".repeat(101))), Some("aliases"));
         assert_eq!(refused(&format!("{{ a {} }}", "@b ".repeat(101))), Some("directives"));
-        assert_eq!(
-            refused(&format!("{{ a {}}}", format!("{{ a {} }}", "...{ a ".repeat(3) + &"}".repeat(3)))),
-            None
-        );
+        assert_eq!(refused(&format!("{{ a {{ a {}{} }} }}", "...{ a ".repeat(3), "}".repeat(3))), None);
         assert_eq!(refused(&format!("{}{}", "{ a ".repeat(21), "}".repeat(21))), Some("depth"));
     }
 

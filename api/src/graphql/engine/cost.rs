@@ -5,6 +5,7 @@
 
 use apollo_compiler::ast::{Type, Value};
 use apollo_compiler::executable::{Argument, Field};
+use apollo_compiler::schema::ExtendedType;
 use apollo_compiler::{Node, Schema};
 use async_graphql::{Value as ConstValue, Variables};
 
@@ -120,7 +121,7 @@ impl<'s> Counter<'s> {
             self.cost.add(u64::from(!field.selection_set.is_empty()));
             return;
         }
-        let leaf = field.inner_type_def(self.schema).is_none_or(|ty| ty.is_leaf());
+        let leaf = field.inner_type_def(self.schema).is_none_or(ExtendedType::is_leaf);
         if leaf {
             return;
         }
@@ -141,7 +142,7 @@ impl<'s> Counter<'s> {
         if let Some(page) = &self.page {
             return page.clone();
         }
-        field.arguments.iter().find_map(|argument| items(argument)).unwrap_or(Times::Fixed(UNBOUNDED_LIST))
+        field.arguments.iter().find_map(items).unwrap_or(Times::Fixed(UNBOUNDED_LIST))
     }
 }
 

@@ -230,8 +230,8 @@ impl<E: Executor> Engine<E> {
     ///
     /// # Errors
     /// A [`Refusal`] that says what to change.
-    pub fn prepare(&self, call: Call) -> Result<Operation, Refusal> {
-        let document = self.document(&call)?;
+    pub fn prepare(&self, call: &Call) -> Result<Operation, Refusal> {
+        let document = self.document(call)?;
         let operation = document.operation(call.operation_name.as_deref())?;
         let variables = self.variables(&document, operation, &call.variables)?;
         let given = given(operation, &variables);

@@ -11,6 +11,7 @@ use apollo_compiler::parser::SourceSpan;
 use apollo_compiler::schema::ExtendedType;
 use apollo_compiler::{Node, Schema};
 use async_graphql::{InputType, Pos, ScalarType, Value as ConstValue, Variables};
+use async_graphql_value::Value;
 
 use super::value::literal;
 
@@ -140,7 +141,7 @@ impl Walk<'_> {
             }
             (written, Some(ExtendedType::Scalar(scalar))) => {
                 let Some(check) = self.scalars.0.get(scalar.name.as_str()) else { return };
-                let Some(constant) = literal(written, &|_| false).and_then(|value| value.into_const()) else {
+                let Some(constant) = literal(written, &|_| false).and_then(Value::into_const) else {
                     return;
                 };
                 if let Err(message) = check(constant) {

@@ -85,7 +85,7 @@ async fn answer(
         Ok(viewer) => viewer,
         Err(refusal) => return refusal.answer(media),
     };
-    let operation = match state.engine.prepare(call) {
+    let operation = match state.engine.prepare(&call) {
         Ok(operation) => operation,
         Err(refusal) => return media.refused(&refusal),
     };
