@@ -20,7 +20,7 @@ pub(crate) struct Cluster {
 
 pub(crate) struct Node {
     ports: Ports,
-    folder: PathBuf,
+    log: PathBuf,
     child: Child,
 }
 
@@ -38,7 +38,7 @@ impl Cluster {
         let mut nodes: Vec<Node> = Vec::new();
         for number in 0..size {
             let donor = nodes.first().map(|node| node.ports.group);
-            let mut node = Node::spawn(number, donor, &folder.join(format!("node{number}")));
+            let mut node = Node::spawn(number, donor, folder);
             node.until_synced().await;
             nodes.push(node);
         }
@@ -53,8 +53,8 @@ impl Cluster {
 
 impl Node {
     fn spawn(number: usize, donor: Option<u16>, folder: &Path) -> Self {
-        std::fs::create_dir(folder).expect("a folder for the node");
-        let (data, temporary) = (folder.join("data"), folder.join("tmp"));
+        let data = folder.join(format!("node{number}"));
+        let (temporary, log) = (data.with_extension("tmp"), data.with_extension("log"));
         give_folders(USER, &[&data, &temporary]);
         if donor.is_none() {
             run(Command::new("mariadb-install-db")
@@ -87,10 +87,10 @@ impl Node {
             Some(port) => command.arg(format!("--wsrep-cluster-address=gcomm://127.0.0.1:{port}")),
             None => command.args(["--wsrep-cluster-address=gcomm://", "--wsrep-new-cluster"]),
         };
-        let log = File::create(folder.join("log")).expect("a log file");
-        let output = log.try_clone().expect("the same file");
-        let child = command.stdin(Stdio::null()).stdout(output).stderr(log).spawn().expect("it starts");
-        Self { ports, folder: folder.to_owned(), child }
+        let file = File::create(&log).expect("a log file");
+        let output = file.try_clone().expect("the same file");
+        let child = command.stdin(Stdio::null()).stdout(output).stderr(file).spawn().expect("it starts");
+        Self { ports, log, child }
     }
 
     /// Waits until it has all that the cluster has.
@@ -108,7 +108,7 @@ impl Node {
             assert!(
                 ended.is_none() && started.elapsed() < Duration::from_secs(90),
                 "the node does not join: {}",
-                std::fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+                std::fs::read_to_string(&self.log).unwrap_or_default()
             );
             tokio::time::sleep(Duration::from_millis(100)).await;
         }

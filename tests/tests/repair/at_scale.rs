@@ -131,12 +131,13 @@ async fn repaired(old: &Old, start: Start, made: &Made, moments: &mut StdRng) ->
     }
     let application = Application::start(old).await;
 
-    let cards = u64::try_from(made.cards).unwrap();
+    let cards = u32::try_from(made.cards).unwrap();
     let mut killed_after = Vec::new();
     while killed_after.len() < KILLS {
-        // Within what the repair takes; it begins after some milliseconds.
-        let longest = 60 + cards / if start == Start::Duplicates { 40 } else { 300 };
-        let moment = Duration::from_millis(moments.random_range(5..longest));
+        // Within about what the longest repair takes, and mostly early: some take no longer than looking does.
+        let of_a_card = Duration::from_micros(if start == Start::Duplicates { 25 } else { 4 });
+        let longest = Duration::from_millis(60) + of_a_card * cards;
+        let moment = Duration::from_millis(5) + longest.mul_f64(moments.random::<f64>().powi(3));
         let mut repair = Repair::start(old);
         if repair.ends_within(moment).await {
             break;
@@ -152,7 +153,7 @@ async fn repaired(old: &Old, start: Start, made: &Made, moments: &mut StdRng) ->
 
     old.assert_repaired(made, stalls.purchases, stalls.cards).await;
     format!(
-        "{} merged; killed after {killed_after:?}, last run {took:.1?}; longest read {:.1?} of {}, longest \
+        "{} merged; killed after {killed_after:.0?}, last run {took:.1?}; longest read {:.1?} of {}, longest \
          purchase {:.1?} of {}",
         made.duplicates, stalls.read, stalls.reads, stalls.purchase, stalls.purchases
     )
