@@ -1,7 +1,8 @@
 //! The history of the schema.
 //!
 //! Every migration runs on SQLite, PostgreSQL and MariaDB/MySQL. What differs between them is in [`portable`].
-//! A migration that has been released is never edited: a change is a new file.
+//! A migration that has been released is never edited: a change is a new file. Its statements go through
+//! [`steps`], so that a run that was cut off can be finished.
 
 use sea_orm_migration::prelude::async_trait;
 pub use sea_orm_migration::prelude::{MigrationTrait, MigratorTrait};
@@ -11,6 +12,7 @@ mod m20261123_000002_catalogue;
 mod m20261123_000003_purchases;
 mod portable;
 pub mod repair;
+mod steps;
 
 /// All migrations, oldest first.
 pub struct Migrator;

@@ -3,6 +3,7 @@
 use sea_orm_migration::prelude::*;
 
 use crate::portable::{exact, foreign_key, key, utc};
+use crate::steps::step;
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
@@ -10,7 +11,7 @@ pub(crate) struct Migration;
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager
+        step(manager)
             .create_table(
                 Table::create()
                     .table("users")
@@ -25,7 +26,7 @@ impl MigrationTrait for Migration {
             )
             .await?;
 
-        manager
+        step(manager)
             .create_table(
                 Table::create()
                     .table("refresh_tokens")
@@ -50,13 +51,13 @@ impl MigrationTrait for Migration {
         for (name, column) in
             [("idx_refresh_tokens_user", "user_id"), ("idx_refresh_tokens_family", "family_id")]
         {
-            manager
+            step(manager)
                 .create_index(Index::create().name(name).table("refresh_tokens").col(column).take())
                 .await?;
         }
 
         // No foreign key: what was done is remembered whatever becomes of who did it.
-        manager
+        step(manager)
             .create_table(
                 Table::create()
                     .table("audit_events")
@@ -69,7 +70,7 @@ impl MigrationTrait for Migration {
                     .take(),
             )
             .await?;
-        manager
+        step(manager)
             .create_index(
                 Index::create()
                     .name("idx_audit_events_target")
@@ -83,7 +84,7 @@ impl MigrationTrait for Migration {
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         for table in ["audit_events", "refresh_tokens", "users"] {
-            manager.drop_table(Table::drop().table(table).take()).await?;
+            step(manager).drop_table(Table::drop().table(table).take()).await?;
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use sea_orm_migration::prelude::*;
 
 use crate::portable::{exact, foreign_key, key, utc};
+use crate::steps::step;
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
@@ -10,7 +11,7 @@ pub(crate) struct Migration;
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager
+        step(manager)
             .create_table(
                 Table::create()
                     .table("courses")
@@ -31,7 +32,7 @@ impl MigrationTrait for Migration {
 
         // Prices have an upper bound so that the sum of any selection fits.
         // A subject gives at most 1000 cards: MariaDB ends a recursive query there, with only a warning.
-        manager
+        step(manager)
             .create_table(
                 Table::create()
                     .table("subjects")
@@ -60,7 +61,7 @@ impl MigrationTrait for Migration {
                     .take(),
             )
             .await?;
-        manager
+        step(manager)
             .create_index(
                 Index::create()
                     .name("unique_subject_code_per_course")
@@ -72,7 +73,7 @@ impl MigrationTrait for Migration {
             )
             .await?;
 
-        manager
+        step(manager)
             .create_table(
                 Table::create()
                     .table("cart_items")
@@ -101,7 +102,7 @@ impl MigrationTrait for Migration {
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         for table in ["cart_items", "subjects", "courses"] {
-            manager.drop_table(Table::drop().table(table).take()).await?;
+            step(manager).drop_table(Table::drop().table(table).take()).await?;
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use sea_orm_migration::prelude::*;
 
 use crate::portable::{exact, foreign_key, key, utc};
+use crate::steps::step;
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
@@ -20,14 +21,14 @@ impl MigrationTrait for Migration {
         for table in
             ["mock_test_attempts", "purchase_request_owned", "purchase_requests", "entitlements", "purchases"]
         {
-            manager.drop_table(Table::drop().table(table).take()).await?;
+            step(manager).drop_table(Table::drop().table(table).take()).await?;
         }
         Ok(())
     }
 }
 
 async fn create_purchases(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
-    manager
+    step(manager)
         .create_table(
             Table::create()
                 .table("purchases")
@@ -53,7 +54,7 @@ async fn create_purchases(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         )
         .await?;
     // The page of a user's purchases, newest first.
-    manager
+    step(manager)
         .create_index(
             Index::create().name("idx_purchases_user").table("purchases").col("user_id").col("id").take(),
         )
@@ -61,7 +62,7 @@ async fn create_purchases(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
 }
 
 async fn create_entitlements(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
-    manager
+    step(manager)
         .create_table(
             Table::create()
                 .table("entitlements")
@@ -106,7 +107,7 @@ async fn create_entitlements(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         )
         .await?;
     // At most one live right of a user to a subject; ended ones have a null and stand beside it.
-    manager
+    step(manager)
         .create_index(
             Index::create()
                 .name("unique_live_entitlement")
@@ -124,7 +125,7 @@ async fn create_entitlements(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
 /// answer exactly, however the clocks and sequences of several nodes stand and whatever has ended since.
 async fn create_purchase_requests(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let requests = "purchase_requests";
-    manager
+    step(manager)
         .create_table(
             Table::create()
                 .table(requests)
@@ -146,7 +147,7 @@ async fn create_purchase_requests(manager: &SchemaManager<'_>) -> Result<(), DbE
                 .take(),
         )
         .await?;
-    manager
+    step(manager)
         .create_index(
             Index::create()
                 .name("unique_idempotency_key_per_user")
@@ -159,7 +160,7 @@ async fn create_purchase_requests(manager: &SchemaManager<'_>) -> Result<(), DbE
         .await?;
 
     let owned = "purchase_request_owned";
-    manager
+    step(manager)
         .create_table(
             Table::create()
                 .table(owned)
@@ -184,7 +185,7 @@ async fn create_purchase_requests(manager: &SchemaManager<'_>) -> Result<(), DbE
 /// The row is narrow and has one foreign key, because the cards are what a purchase costs: whose they are and
 /// which subject they test is held by the entitlement that the key refers to.
 async fn create_mock_test_attempts(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
-    manager
+    step(manager)
         .create_table(
             Table::create()
                 .table("mock_test_attempts")
@@ -214,7 +215,7 @@ async fn create_mock_test_attempts(manager: &SchemaManager<'_>) -> Result<(), Db
                 .take(),
         )
         .await?;
-    manager
+    step(manager)
         .create_index(
             Index::create()
                 .name("unique_test_per_purchase_subject")
@@ -228,7 +229,7 @@ async fn create_mock_test_attempts(manager: &SchemaManager<'_>) -> Result<(), Db
         .await?;
     // The page of a user's cards in its default order. `id` tells apart the cards of a subject that was
     // bought again after its first term.
-    manager
+    step(manager)
         .create_index(
             Index::create()
                 .name("idx_mock_test_attempts_page")

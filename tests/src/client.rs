@@ -11,7 +11,9 @@ pub struct Client {
 }
 
 impl Client {
-    pub(crate) fn new(http: reqwest::Client, url: String, token: Option<String>) -> Self {
+    /// A client of the server at this URL, signed in where it has a token.
+    #[must_use]
+    pub fn new(http: reqwest::Client, url: String, token: Option<String>) -> Self {
         Self { http, url, token }
     }
 

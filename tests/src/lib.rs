@@ -8,12 +8,14 @@ mod client;
 mod clock;
 mod databases;
 pub mod process;
+mod structure;
 
 pub use app::TestApp;
 pub use catalogue::{CourseBuilder, TestCourse};
 pub use client::{Answer, Client};
 pub use clock::ManualClock;
 pub use databases::Backend;
+pub use structure::{rows, structure};
 
 /// Makes a test of each function for each database: `sqlite::name`, `postgres::name` and `mariadb::name`.
 ///

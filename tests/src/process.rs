@@ -1,5 +1,6 @@
 //! Processes that a test starts and kills: the real server, and database servers of its own.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -77,17 +78,7 @@ impl DatabaseProcess {
             return;
         }
         let user = self.user();
-        for folder in [self.folder.clone(), self.temporary()] {
-            std::fs::create_dir(&folder).expect("a folder for the database");
-            if is_root() {
-                run(Command::new("chown").args([user, folder.to_str().expect("UTF-8")]));
-            }
-        }
-        if is_root() {
-            // The temporary folder is the test's own, and the server must reach into it.
-            let above = self.folder.parent().and_then(Path::to_str).expect("UTF-8");
-            run(Command::new("chmod").args(["755", above]));
-        }
+        give_folders(user, &[&self.folder, &self.temporary()]);
         match self.backend {
             Backend::Sqlite => {}
             Backend::Postgres => run(self
@@ -110,18 +101,8 @@ impl DatabaseProcess {
         if self.backend == Backend::Postgres { "postgres" } else { "mysql" }
     }
 
-    /// A command as the user that the server must run as. `setpriv` becomes the command, so its process id is
-    /// the server's.
     fn command(&self, program: PathBuf) -> Command {
-        if !is_root() {
-            return Command::new(program);
-        }
-        let user = self.user();
-        let mut command = Command::new("setpriv");
-        command
-            .args([format!("--reuid={user}"), format!("--regid={user}"), "--clear-groups".into()])
-            .arg(program);
-        command
+        as_user(self.user(), program)
     }
 
     /// Starts it, with what it had on its disk.
@@ -226,6 +207,15 @@ impl ServerProcess {
         server
     }
 
+    /// What it has logged.
+    ///
+    /// # Panics
+    /// When the log cannot be read.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).expect("its log")
+    }
+
     /// Where it answers.
     #[must_use]
     pub fn endpoint(&self) -> String {
@@ -279,7 +269,39 @@ fn spawn(command: &mut Command, log: &Path) -> Child {
     command.stdout(output).stderr(file).spawn().expect("it starts")
 }
 
-fn run(command: &mut Command) {
+/// A command as the user that a database server must run as, for they refuse to run as root. `setpriv` becomes
+/// the command, so its process id is the server's.
+pub fn as_user(user: &str, program: impl AsRef<OsStr>) -> Command {
+    if !is_root() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("setpriv");
+    command
+        .args([format!("--reuid={user}"), format!("--regid={user}"), "--clear-groups".into()])
+        .arg(program);
+    command
+}
+
+/// Makes folders that belong to the user that a database server runs as.
+///
+/// # Panics
+/// When they are there already, or cannot be made.
+pub fn give_folders(user: &str, folders: &[&Path]) {
+    for folder in folders {
+        std::fs::create_dir(folder).expect("a folder for the database");
+        if is_root() {
+            run(Command::new("chown").arg(user).arg(folder));
+            // The temporary folder is the test's own, and the server must reach into it.
+            run(Command::new("chmod").arg("755").arg(folder.parent().expect("a folder above")));
+        }
+    }
+}
+
+/// Runs a command to its end.
+///
+/// # Panics
+/// When it fails.
+pub fn run(command: &mut Command) {
     let output = command.output().expect("it runs");
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sea_orm::sqlx::{AssertSqlSafe, Executor};
+use sea_orm::sqlx::{self, AssertSqlSafe, Executor, MySqlConnection, Row};
 use sea_orm::{ConnectOptions, DatabaseConnection, DbErr};
 
 use super::Database;
@@ -92,18 +92,26 @@ async fn open_server(options: &DatabaseOptions) -> Result<Database, DbErr> {
             ])
         })
         .map_sqlx_mysql_pool_opts(|pool| {
-            pool.after_connect(|connection, _| {
-                Box::pin(async move {
-                    let set = format!("SET SESSION innodb_lock_wait_timeout = {}", LOCK_TIMEOUT.as_secs());
-                    connection.execute(AssertSqlSafe(set)).await?;
-                    Ok(())
-                })
-            })
+            pool.after_connect(|connection, _| Box::pin(set_up_mysql(connection)))
         });
     let pool = open(connect, options).await?;
     let mut probe = connect_options(&url, 1, options);
     probe.connect_lazy(true);
     Ok(Database { reader: pool.clone(), writer: pool, probe: sea_orm::Database::connect(probe).await? })
+}
+
+/// On a node of a Galera cluster, reads and transactions begin with all that the cluster had committed: what
+/// another node has answered holds on this one. Without it a node that is behind does not show a purchase that
+/// was acknowledged, and can refuse to repeat its answer. Nothing waits elsewhere, nor where the operator has
+/// asked for more.
+async fn set_up_mysql(connection: &mut MySqlConnection) -> Result<(), sqlx::Error> {
+    let set = format!("SET SESSION innodb_lock_wait_timeout = {}", LOCK_TIMEOUT.as_secs());
+    connection.execute(AssertSqlSafe(set)).await?;
+    let galera = connection.fetch_optional("SHOW VARIABLES LIKE 'wsrep_on'").await?;
+    if galera.is_some_and(|row| row.try_get::<String, _>(1).is_ok_and(|value| value == "ON")) {
+        connection.execute("SET SESSION wsrep_sync_wait = @@SESSION.wsrep_sync_wait | 1").await?;
+    }
+    Ok(())
 }
 
 async fn open_sqlite(options: &DatabaseOptions) -> Result<Database, DbErr> {

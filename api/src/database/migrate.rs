@@ -1,11 +1,12 @@
 //! Migrations, safe to start from several nodes at once: one migrates, the others wait.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use jishu_migration::{Migrator, MigratorTrait};
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, Statement, TransactionTrait};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, SqlErr, Statement, TransactionTrait};
 
-use super::{Database, sql};
+use super::{Database, Failure, sql};
 
 /// Names our lock among others of the same PostgreSQL database: "jishu" in ASCII.
 const ADVISORY_LOCK: i64 = 0x6a_69_73_68_75;
@@ -13,6 +14,8 @@ const ADVISORY_LOCK: i64 = 0x6a_69_73_68_75;
 const NAMED_LOCK: &str = "CONCAT('jishu.migrate.', DATABASE())";
 /// How long a node waits for another's migration there, in seconds.
 const LOCK_WAIT: u32 = 600;
+/// How often a node of a Galera cluster goes on after another was in its way.
+const ROUNDS: u32 = 20;
 
 /// A migration and whether it is applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +37,7 @@ impl Database {
     ///
     /// # Errors
     /// The database's. On SQLite and PostgreSQL nothing is changed then; MariaDB/MySQL commits each statement
-    /// that changes the schema by itself.
+    /// that changes the schema by itself, and the next run goes on from there.
     pub async fn migrate_up(&self) -> Result<(), DbErr> {
         self.migrate(Direction::Up).await
     }
@@ -83,11 +86,27 @@ impl Database {
             return Err(DbErr::Migration(format!("another node has been migrating for {LOCK_WAIT} s")));
         }
         let result = match direction {
-            Direction::Up => Migrator::up(&self.writer, None).await,
+            Direction::Up => self.migrate_up_beside_others().await,
             Direction::Down(steps) => Migrator::down(&self.writer, Some(steps)).await,
         };
         release(holder).await?;
         result
+    }
+
+    /// The lock is one server's own: on a Galera cluster a node that started on another server may be migrating
+    /// too. Each passes over what the other has done, and starts again where both did the same at once.
+    async fn migrate_up_beside_others(&self) -> Result<(), DbErr> {
+        let mut round = 1;
+        loop {
+            let Err(error) = Migrator::up(&self.writer, None).await else { return Ok(()) };
+            let recorded_by_another = matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)));
+            if round == ROUNDS || !(recorded_by_another || Failure::of(&error) == Failure::Conflict) {
+                return Err(error);
+            }
+            tracing::debug!(%error, round, "another node is migrating too");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            round += 1;
+        }
     }
 
     /// Every migration and whether it is applied. Writes nothing.

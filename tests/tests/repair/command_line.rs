@@ -1,30 +1,17 @@
 //! The real binary, as an operator runs it.
 
-use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use jishu_tests::Backend;
+use jishu_tests::process::binary;
 use serde_json::Value;
 
 use crate::old::{Old, Start, on_each};
 
 on_each!(check_and_repair_answer_by_their_exit_code_and_in_json);
 
-/// The binary that stands beside these tests.
-fn binary() -> PathBuf {
-    let tests = std::env::current_exe().expect("the path of the tests");
-    let folder = tests.parent().and_then(Path::parent).expect("the target folder");
-    let binary = folder.join("jishu");
-    assert!(
-        binary.exists(),
-        "{} is missing: run the tests with tests/run, which builds it",
-        binary.display()
-    );
-    binary
-}
-
 fn jishu(arguments: &[&str]) -> (Option<i32>, String, String) {
-    let mut command = Command::new(binary());
+    let mut command = Command::new(binary("jishu"));
     command.args(arguments).env_remove("DATABASE_URL").env_remove("RUST_LOG");
     let Output { status, stdout, stderr } = command.output().expect("it runs");
     let text = |bytes| String::from_utf8(bytes).expect("UTF-8");

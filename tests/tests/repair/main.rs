@@ -2,6 +2,8 @@
 
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test ends where it fails")]
 
+mod application;
+mod at_scale;
 mod command_line;
 mod duplicates;
 mod keys;

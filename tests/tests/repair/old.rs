@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 
 use jishu_migration::repair::{Outcome, Progress, RepairError, Report, Session};
-use jishu_tests::Backend;
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr, Statement};
+use jishu_tests::{Backend, rows, structure};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr};
 use tempfile::TempDir;
 
 /// Which keys the table of cards has.
@@ -205,22 +205,7 @@ impl Old {
 
     /// The rows that a query answers with, each value as text.
     pub(crate) async fn rows(&self, text: &str) -> Vec<Vec<String>> {
-        let statement = Statement::from_string(self.connection.get_database_backend(), text);
-        let rows =
-            self.connection.query_all_raw(statement).await.unwrap_or_else(|error| panic!("{error}: {text}"));
-        rows.iter()
-            .map(|row| {
-                (0..row.column_names().len())
-                    .map(|position| {
-                        row.try_get_by_index::<Option<String>>(position)
-                            .map(|value| value.unwrap_or_else(|| "null".to_owned()))
-                            .or_else(|_| row.try_get_by_index::<i64>(position).map(|value| value.to_string()))
-                            .or_else(|_| row.try_get_by_index::<i32>(position).map(|value| value.to_string()))
-                            .unwrap()
-                    })
-                    .collect()
-            })
-            .collect()
+        rows(&self.connection, text).await
     }
 
     pub(crate) async fn count(&self, table: &str) -> i64 {
@@ -229,40 +214,7 @@ impl Old {
 
     /// All of the structure, as the database itself tells it.
     pub(crate) async fn structure(&self) -> Vec<Vec<String>> {
-        match self.backend {
-            Backend::Sqlite => {
-                self.rows(
-                    "SELECT type, name, sql FROM sqlite_schema ORDER BY type, \
-             name",
-                )
-                .await
-            }
-            Backend::Postgres => {
-                self.rows(
-                    "SELECT 'index', indexname::text, indexdef FROM pg_indexes WHERE schemaname = 'public' \
-                     UNION ALL SELECT 'constraint', conname::text, pg_get_constraintdef(oid) FROM \
-                     pg_constraint WHERE connamespace = 'public'::regnamespace \
-                     UNION ALL SELECT 'column', table_name::text || '.' || column_name::text, \
-                     data_type::text FROM information_schema.columns WHERE table_schema = 'public' ORDER \
-                     BY 1, 2, 3",
-                )
-                .await
-            }
-            Backend::MariaDb => {
-                let mut structure = Vec::new();
-                for table in self.rows("SHOW TABLES").await {
-                    let text = format!("SHOW CREATE TABLE `{}`", table[0]);
-                    let mut made = self.rows(&text).await.remove(0);
-                    // What was counted up to is not structure.
-                    if let Some((before, after)) = made[1].split_once(" AUTO_INCREMENT=") {
-                        made[1] =
-                            format!("{before}{}", after.trim_start_matches(|c: char| c.is_ascii_digit()));
-                    }
-                    structure.push(made);
-                }
-                structure
-            }
-        }
+        structure(&self.connection).await
     }
 
     pub(crate) async fn open(&self) -> Session {

@@ -1,13 +1,16 @@
 //! The schema of the database: up, down, and what it refuses by itself.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jishu_api::database::{Database, DatabaseOptions};
-use jishu_tests::{TestApp, on_each_database};
-use sea_orm::{ConnectionTrait, SqlErr};
+use jishu_tests::{TestApp, on_each_database, structure};
+use sea_orm::{ConnectionTrait, DbErr, SqlErr};
 
 on_each_database!(
     migrations_go_down_and_up_again,
+    a_migration_that_is_cut_off_is_finished_by_the_next_run,
+    a_table_that_is_not_ours_stops_a_migration,
     the_status_of_an_empty_database_writes_nothing,
     the_database_refuses_what_must_not_be,
 );
@@ -30,6 +33,82 @@ async fn eight_nodes_migrate_at_once(app: &TestApp) {
         database.close().await.unwrap();
     });
     futures_util::future::join_all(nodes).await;
+}
+
+/// MariaDB keeps the statements that ran before the cut; the others keep none of them.
+async fn a_migration_that_is_cut_off_is_finished_by_the_next_run(app: Arc<TestApp>) {
+    let whole = structure(app.connection()).await;
+    let all = u32::try_from(app.services.database.migrations().await.unwrap().len()).unwrap();
+    for cut_after in 1.. {
+        let folder = tempfile::tempdir().unwrap();
+        let url = app.backend.create(folder.path()).await;
+
+        let up_ended = cut_off(&url, cut_after, |database| async move { database.migrate_up().await }).await;
+        let database = Database::connect(&DatabaseOptions::new(&url)).await.unwrap();
+        database.migrate_up().await.unwrap_or_else(|error| panic!("up, cut after {cut_after}: {error}"));
+        assert_eq!(structure(database.writer()).await, whole, "up, cut after {cut_after}");
+
+        let down_ended =
+            cut_off(&url, cut_after, |database| async move { database.migrate_down(all).await }).await;
+        database
+            .migrate_down(all)
+            .await
+            .unwrap_or_else(|error| panic!("down, cut after {cut_after}: {error}"));
+        database.migrate_up().await.unwrap_or_else(|error| panic!("down, cut after {cut_after}: {error}"));
+        assert_eq!(structure(database.writer()).await, whole, "down, cut after {cut_after}");
+
+        database.close().await.unwrap();
+        app.backend.remove(&url).await;
+        if up_ended && down_ended {
+            assert!(cut_after > 20, "statements were counted");
+            return;
+        }
+    }
+}
+
+/// Runs a migration until so many of its statements have changed something. Tells whether it ended before.
+async fn cut_off<M>(url: &str, cut_after: usize, migrate: impl FnOnce(Database) -> M) -> bool
+where
+    M: Future<Output = Result<(), DbErr>> + Send + 'static,
+{
+    let changes = AtomicUsize::new(0);
+    let observer = move |statement: &str| {
+        let changed = ["CREATE", "INSERT", "DROP", "DELETE"].iter().any(|verb| statement.starts_with(verb));
+        if changed && changes.fetch_add(1, Ordering::SeqCst) + 1 == cut_after {
+            std::panic::resume_unwind(Box::new("cut off"));
+        }
+    };
+    let options = DatabaseOptions { observer: Some(Arc::new(observer)), ..DatabaseOptions::new(url) };
+    let database = Database::connect(&options).await.unwrap();
+    match tokio::spawn(migrate(database.clone())).await {
+        Ok(result) => {
+            result.unwrap();
+            database.close().await.unwrap();
+            true
+        }
+        Err(error) => {
+            assert!(error.is_panic());
+            database.close().await.unwrap();
+            false
+        }
+    }
+}
+
+/// The system before us had tables of the same names.
+async fn a_table_that_is_not_ours_stops_a_migration(app: Arc<TestApp>) {
+    let folder = tempfile::tempdir().unwrap();
+    let url = app.backend.create(folder.path()).await;
+    let database = Database::connect(&DatabaseOptions::new(&url)).await.unwrap();
+    let theirs = "CREATE TABLE purchases (id INTEGER NOT NULL PRIMARY KEY, user_id INTEGER NOT NULL)";
+    database.writer().execute_unprepared(theirs).await.unwrap();
+    let before = structure(database.writer()).await;
+    database.migrate_up().await.expect_err("the name is taken");
+    let after = structure(database.writer()).await;
+    let kept = |table: &Vec<String>| after.contains(table);
+    assert!(before.iter().all(kept), "it stays as it was: {after:?}");
+    assert!(database.migrations().await.unwrap().iter().any(|migration| !migration.applied));
+    database.close().await.unwrap();
+    app.backend.remove(&url).await;
 }
 
 async fn the_status_of_an_empty_database_writes_nothing(app: Arc<TestApp>) {

@@ -1,0 +1,74 @@
+//! Steps of a migration that a later run can go over again.
+//!
+//! On SQLite and PostgreSQL a migration is one transaction. MariaDB and MySQL commit each statement that changes
+//! the schema by itself: a run that is cut off leaves some of them behind, and nodes of a Galera cluster that
+//! start at once migrate at once, since the lock between nodes is one server's own. So there a step that another
+//! run has done is passed over. What is found must be what the step would have made: a table of that name with
+//! other columns, the old system's for instance, is an error as before.
+
+use sea_orm_migration::prelude::*;
+use sea_orm_migration::sea_orm::{DbBackend, QueryResult, Statement, Value};
+
+/// A schema whose steps are passed over where they were done.
+pub(crate) struct Steps<'m, 'c>(&'m SchemaManager<'c>);
+
+/// Begins a step.
+pub(crate) fn step<'m, 'c>(manager: &'m SchemaManager<'c>) -> Steps<'m, 'c> {
+    Steps(manager)
+}
+
+impl Steps<'_, '_> {
+    /// Creates a table. One of this name that has these very columns was made by an earlier run: the server
+    /// makes a table whole or not at all.
+    pub(crate) async fn create_table(&self, statement: TableCreateStatement) -> Result<(), DbErr> {
+        let name = match statement.get_table_name() {
+            Some(TableRef::Table(TableName(_, name), _)) => name.to_string(),
+            _ => String::new(),
+        };
+        let columns: Vec<String> = statement.get_columns().iter().map(ColumnDef::get_column_name).collect();
+        let Err(error) = self.0.create_table(statement).await else { return Ok(()) };
+        if self.commits_by_itself() && self.columns(&name).await? == columns {
+            return Ok(());
+        }
+        Err(error)
+    }
+
+    /// Creates an index. Their names are unique in our schema.
+    pub(crate) async fn create_index(&self, statement: IndexCreateStatement) -> Result<(), DbErr> {
+        let name = statement.get_index_spec().get_name().unwrap_or_default().to_owned();
+        let Err(error) = self.0.create_index(statement).await else { return Ok(()) };
+        if self.commits_by_itself() && self.has_index(name).await? {
+            return Ok(());
+        }
+        Err(error)
+    }
+
+    /// Drops a table.
+    pub(crate) async fn drop_table(&self, mut statement: TableDropStatement) -> Result<(), DbErr> {
+        if self.commits_by_itself() {
+            statement.if_exists();
+        }
+        self.0.drop_table(statement).await
+    }
+
+    fn commits_by_itself(&self) -> bool {
+        self.0.get_database_backend() == DbBackend::MySql
+    }
+
+    async fn columns(&self, table: &str) -> Result<Vec<String>, DbErr> {
+        let text = "SELECT CAST(COLUMN_NAME AS CHAR) FROM information_schema.COLUMNS \
+                    WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ? ORDER BY ORDINAL_POSITION";
+        self.query(text, table.into()).await?.iter().map(|row| row.try_get_by_index(0)).collect()
+    }
+
+    async fn has_index(&self, name: String) -> Result<bool, DbErr> {
+        let text =
+            "SELECT 1 FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = DATABASE() AND INDEX_NAME = ?";
+        Ok(!self.query(text, name.into()).await?.is_empty())
+    }
+
+    async fn query(&self, text: &str, value: Value) -> Result<Vec<QueryResult>, DbErr> {
+        let statement = Statement::from_sql_and_values(DbBackend::MySql, text, [value]);
+        self.0.get_connection().query_all_raw(statement).await
+    }
+}

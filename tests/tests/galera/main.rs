@@ -1,0 +1,34 @@
+//! Three servers, each on its own node of a three-node Galera cluster, and learners who purchase through all
+//! three at once.
+//!
+//! Starts a cluster of the distribution's MariaDB, and so is left out of the test command:
+//! `TEST_DATABASES=mariadb tests/run --test galera -- --ignored --nocapture --test-threads 1`.
+//! `GALERA_ROUNDS` sets how many learners each storm has (30).
+
+#![expect(clippy::expect_used, reason = "a test ends where it fails")]
+
+mod cluster;
+mod storm;
+mod world;
+
+use world::World;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "starts a Galera cluster; the README has the command"]
+async fn purchases_through_three_nodes_converge() {
+    let world = World::start().await;
+    storm::identical(&world).await;
+    storm::overlapping(&world).await;
+    storm::keyed(&world).await;
+    world.assert_right().await;
+    world.tell_conflicts().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "starts a Galera cluster; the README has the command"]
+async fn what_one_node_acknowledged_the_others_know() {
+    let world = World::start().await;
+    storm::one_after_the_other(&world).await;
+    world.assert_right().await;
+    world.tell_conflicts().await;
+}

@@ -1,0 +1,225 @@
+//! The cluster, a server on each node, a catalogue; and what must hold of them afterwards.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::Utc;
+use jishu_api::auth::KeyRing;
+use jishu_entity::{course, subject};
+use jishu_tests::Client;
+use jishu_tests::process::ServerProcess;
+use sea_orm::ActiveValue::Set;
+use sea_orm::{ActiveModelTrait, ConnectionTrait, Database, DatabaseConnection, Statement};
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+
+use crate::cluster::{Cluster, Conflicts};
+
+pub(crate) const NODES: usize = 3;
+
+pub(crate) struct World {
+    /// Global ids.
+    pub(crate) course: String,
+    pub(crate) subjects: Vec<String>,
+    servers: Vec<ServerProcess>,
+    http: reqwest::Client,
+    cluster: Cluster,
+    _folder: TempDir,
+}
+
+impl World {
+    /// All three servers start at once, and migrate.
+    pub(crate) async fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let cluster = Cluster::start(NODES, folder.path()).await;
+        let keys = folder.path().join("keys.pem");
+        KeyRing::load_or_create(&keys).expect("keys");
+        let servers = tokio::task::block_in_place(|| {
+            std::thread::scope(|scope| {
+                let starting: Vec<_> = (0..NODES)
+                    .map(|number| {
+                        let (own, url) =
+                            (folder.path().join(format!("server{number}")), cluster.nodes[number].url());
+                        std::fs::create_dir(&own).expect("a folder for the server");
+                        std::fs::copy(&keys, own.join("keys.pem")).expect("its keys");
+                        let logged = [("RUST_LOG", "warn,jishu_api::database=debug")];
+                        scope.spawn(move || ServerProcess::start(&url, &own, &logged))
+                    })
+                    .collect();
+                starting.into_iter().map(|server| server.join().expect("it starts")).collect()
+            })
+        });
+        let mut world = Self {
+            course: String::new(),
+            subjects: Vec::new(),
+            servers,
+            http: reqwest::Client::new(),
+            cluster,
+            _folder: folder,
+        };
+        world.fill().await;
+        world
+    }
+
+    async fn fill(&mut self) {
+        let connection = self.connect(0).await;
+        let now = Utc::now();
+        let course = course::ActiveModel {
+            name: Set("Course".to_owned()),
+            currency: Set("INR".to_owned()),
+            bundle_price: Set(Some(250_00)),
+            created_at: Set(now),
+            ..Default::default()
+        };
+        let course = course.insert(&connection).await.expect("a course").id;
+        self.course = global("Course", course.0);
+        for name in ["A", "B", "C"] {
+            let subject = subject::ActiveModel {
+                course_id: Set(course),
+                name: Set(name.to_owned()),
+                list_price: Set(100_00),
+                total_mock_tests: Set(50),
+                max_attempts: Set(3),
+                created_at: Set(now),
+                ..Default::default()
+            };
+            let id = subject.insert(&connection).await.expect("a subject").id;
+            self.subjects.push(global("Subject", id.0));
+        }
+        connection.close().await.expect("closing");
+    }
+
+    /// Past the server of this node, with all that the cluster had committed.
+    async fn connect(&self, node: usize) -> DatabaseConnection {
+        let connection = self.cluster.nodes[node].connect("jishu").await.expect("the node answers");
+        connection.execute_unprepared("SET SESSION wsrep_sync_wait = 1").await.expect("a variable of Galera");
+        connection
+    }
+
+    /// A learner who registers with the server of one node, as a client of each.
+    pub(crate) async fn learner(&self, name: &str, node: usize) -> Vec<Client> {
+        let register = "mutation ($input: RegisterInput!) {
+            register(input: $input) { tokens { accessToken } userErrors { message } } }";
+        let input = json!({
+            "name": name,
+            "email": format!("{}@example.com", name.to_lowercase()),
+            "password": "correct horse battery",
+        });
+        let client =
+            |node: usize, token| Client::new(self.http.clone(), self.servers[node].endpoint(), token);
+        let answer = client(node % NODES, None).run_with(register, json!({ "input": input })).await;
+        let token = answer.text("/register/tokens/accessToken");
+        (0..NODES).map(|node| client(node, Some(token.to_owned()))).collect()
+    }
+
+    /// Inserts rows by the thousand on one node until told to stop: the others need a while to apply them, and
+    /// what is committed meanwhile stands behind them in line. Tells how often.
+    pub(crate) fn keep_the_others_behind(&self) -> (JoinHandle<usize>, Arc<AtomicBool>) {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (told, connecting) = (Arc::clone(&stop), self.cluster.nodes[0].url());
+        let bulk = tokio::spawn(async move {
+            let connection = Database::connect(connecting).await.expect("the node answers");
+            let create = "CREATE TABLE bulk (id INTEGER AUTO_INCREMENT PRIMARY KEY, text VARCHAR(100))";
+            connection.execute_unprepared(create).await.expect("a table");
+            let mut times = 0;
+            while !told.load(Ordering::SeqCst) {
+                let insert = "INSERT INTO bulk (text) SELECT REPEAT('x', 100) FROM seq_1_to_20000";
+                connection.execute_unprepared(insert).await.expect("rows");
+                times += 1;
+            }
+            connection.close().await.expect("closing");
+            times
+        });
+        (bulk, stop)
+    }
+
+    /// On each node: nothing twice, nothing half, and the same everywhere.
+    pub(crate) async fn assert_right(&self) {
+        let mut all = Vec::new();
+        for node in 0..NODES {
+            let connection = self.connect(node).await;
+            for (rule, violations) in [
+                (
+                    "a card twice",
+                    "SELECT COUNT(*) FROM (SELECT 1 FROM mock_test_attempts c JOIN entitlements e ON \
+                     e.purchase_id = c.purchase_id AND e.subject_id = c.subject_id WHERE e.ended_at IS NULL \
+                     GROUP BY c.user_id, c.subject_id, c.test_number HAVING COUNT(*) > 1) twice",
+                ),
+                (
+                    "a subject owned twice",
+                    "SELECT COUNT(*) FROM (SELECT 1 FROM entitlements WHERE ended_at IS NULL GROUP BY user_id, \
+                     subject_id HAVING COUNT(*) > 1) twice",
+                ),
+                (
+                    "an entitlement without exactly its cards",
+                    "SELECT COUNT(*) FROM entitlements e WHERE e.test_cards <> (SELECT COUNT(*) FROM \
+                     mock_test_attempts c WHERE c.purchase_id = e.purchase_id AND c.subject_id = e.subject_id \
+                     AND c.user_id = e.user_id)",
+                ),
+                (
+                    "a purchase that does not cost what its subjects cost",
+                    "SELECT COUNT(*) FROM purchases p WHERE p.cost <> COALESCE((SELECT SUM(e.price_paid) FROM \
+                     entitlements e WHERE e.purchase_id = p.id), -1)",
+                ),
+                (
+                    "a purchase without its one audit event",
+                    "SELECT COUNT(*) FROM purchases p WHERE 1 <> (SELECT COUNT(*) FROM audit_events a WHERE \
+                     a.target_type = 'purchases' AND a.target_id = p.id)",
+                ),
+            ] {
+                assert_eq!(numbers(&connection, violations).await, [0], "node {node}: {rule}");
+            }
+            let mut sums = Vec::new();
+            for (table, order) in [
+                ("purchases", "id"),
+                ("purchase_requests", "id"),
+                ("entitlements", "purchase_id, subject_id"),
+                ("mock_test_attempts", "id"),
+            ] {
+                let count = format!("SELECT COUNT(*) FROM {table}");
+                let ids = format!(
+                    "SELECT CAST(CRC32(GROUP_CONCAT({order} ORDER BY {order})) AS SIGNED) FROM {table}"
+                );
+                connection
+                    .execute_unprepared("SET SESSION group_concat_max_len = 100000000")
+                    .await
+                    .expect("a long text");
+                sums.push((numbers(&connection, &count).await, numbers(&connection, &ids).await));
+            }
+            connection.close().await.expect("closing");
+            all.push(sums);
+        }
+        assert!(all.iter().all(|sums| *sums == all[0]), "the nodes differ: {all:?}");
+        eprintln!(
+            "each node: {} purchases, {} subjects bought, {} cards",
+            all[0][0].0[0], all[0][2].0[0], all[0][3].0[0]
+        );
+    }
+
+    /// How often the nodes were in each other's way, and how often a transaction was run again for it.
+    pub(crate) async fn tell_conflicts(&self) {
+        for (number, (node, server)) in self.cluster.nodes.iter().zip(&self.servers).enumerate() {
+            let log = server.log();
+            let retries = log.lines().filter(|line| line.contains("retrying")).count();
+            let Conflicts { certification_failures, brute_force_aborts } = node.conflicts().await;
+            eprintln!(
+                "node {number}: {certification_failures} certification failures, {brute_force_aborts} brute-force \
+                 aborts, {retries} transactions run again"
+            );
+            assert!(!log.contains("ERROR"), "{log}");
+        }
+    }
+}
+
+fn global(kind: &str, row: i64) -> String {
+    URL_SAFE_NO_PAD.encode(format!("{kind}:{row}"))
+}
+
+async fn numbers(connection: &DatabaseConnection, sql: &str) -> Vec<i64> {
+    let statement = Statement::from_string(connection.get_database_backend(), sql);
+    let rows = connection.query_all_raw(statement).await.expect("the query runs");
+    rows.iter().map(|row| row.try_get_by_index::<i64>(0).expect("a number")).collect()
+}
