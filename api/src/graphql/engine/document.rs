@@ -50,8 +50,12 @@ impl Document {
             Err(error) => return Err(invalid(&error.errors, 1)),
         };
         budget::check(&document, limits)?;
-        let executable =
-            document.to_executable_validate(schema).map_err(|error| invalid(&error.errors, limits.errors))?;
+        // In two steps: where a field is unknown, what validation makes of the rest is noise.
+        let executable = document
+            .to_executable(schema)
+            .map_err(|error| invalid(&error.errors, limits.errors))?
+            .validate(schema)
+            .map_err(|error| invalid(&error.errors, limits.errors))?;
         let document = Self { executable, plans: Mutex::default() };
         for operation in document.executable.operations.iter() {
             check_max_depth(&document.executable, operation).map_err(|error| {
