@@ -15,4 +15,4 @@ mod types;
 pub use context::RequestId;
 pub use error::finish;
 pub use loaders::Loaders;
-pub use schema::{JishuEngine, JishuSchema, build, sdl};
+pub use schema::{JishuEngine, JishuSchema, build, builder, sdl};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::{EmptySubscription, SDLExportOptions, Schema, ValidationMode};
+use async_graphql::{EmptySubscription, SDLExportOptions, Schema, SchemaBuilder, ValidationMode};
 
 use super::engine::{Engine, EngineOptions, Scalars, SchemaError};
 use super::mutation::Mutation;
@@ -16,16 +16,19 @@ pub type JishuSchema = Schema<Query, Mutation, EmptySubscription>;
 /// What prepares and runs operations on it.
 pub type JishuEngine = Engine<JishuSchema>;
 
+/// The schema over these services, as async-graphql alone would serve it.
+#[must_use]
+pub fn builder(services: Services) -> SchemaBuilder<Query, Mutation, EmptySubscription> {
+    Schema::build(Query, Mutation::default(), EmptySubscription).data(services)
+}
+
 /// The engine over these services.
 ///
 /// # Errors
 /// When the schema is not valid.
 pub fn build(services: Services, options: EngineOptions) -> Result<Arc<JishuEngine>, SchemaError> {
-    let schema = Schema::build(Query, Mutation::default(), EmptySubscription)
-        .data(services)
-        // The engine has validated a document before the schema gets it.
-        .validation_mode(ValidationMode::Fast)
-        .finish();
+    // The engine has validated a document before the schema gets it.
+    let schema = builder(services).validation_mode(ValidationMode::Fast).finish();
     let scalars =
         Scalars::default().with::<DateTime>("DateTime").with::<Decimal>("Decimal").with::<Uuid>("UUID");
     Engine::new(schema, &sdl(), EngineOptions { scalars, ..options }).map(Arc::new)

@@ -17,6 +17,8 @@ mod limits;
 mod persisted;
 mod plan;
 mod scalars;
+#[cfg(test)]
+mod tests;
 mod value;
 
 use std::collections::HashMap;
@@ -200,7 +202,8 @@ impl Weighter<Arc<str>, Arc<Document>> for ByText {
 }
 
 impl<E: Executor> Engine<E> {
-    /// An engine over a schema of async-graphql, whose SDL is `sdl`.
+    /// An engine over a schema of async-graphql, whose SDL is `sdl`. The schema is to be built with
+    /// `ValidationMode::Fast`: its own rules know nothing of what was done before.
     ///
     /// # Errors
     /// When the SDL is not valid.
