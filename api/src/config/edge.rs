@@ -17,6 +17,11 @@ pub struct EdgeConfig {
           value_parser = value_parser!(u32).range(1..=1_000_000))]
     pub max_connections: u32,
 
+    /// The most connections from one address (a /64 of IPv6) at once; more are closed at once. Trusted proxies may
+    /// have any number. 0 is no limit.
+    #[arg(long, env = "JISHU_MAX_CONNECTIONS_PER_ADDRESS", default_value_t = 1_024, value_name = "COUNT")]
+    pub max_connections_per_address: u32,
+
     /// The most GraphQL requests that are answered at once; more are refused at once with status 503.
     #[arg(long, env = "JISHU_MAX_REQUESTS", default_value_t = 512, value_name = "COUNT",
           value_parser = value_parser!(u32).range(1..=100_000))]

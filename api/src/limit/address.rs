@@ -20,7 +20,8 @@ impl ClientAddress {
     }
 
     /// What limits count by: the address, or for IPv6 its /64, of which every household has at least one.
-    pub(super) fn network(self) -> IpAddr {
+    #[must_use]
+    pub fn network(self) -> IpAddr {
         match self.0 {
             IpAddr::V4(address) => address.into(),
             IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),

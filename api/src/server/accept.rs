@@ -14,10 +14,10 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
 use super::connection::{Activity, Patience, Socket, Verdict};
+use super::places::Places;
 use crate::config::EdgeConfig;
 use crate::http::{Phase, STOP_GRACE, Stop, Stopping};
 
@@ -56,7 +56,7 @@ pub(super) async fn serve(
         idle: Duration::from_secs(edge.idle_seconds),
     };
     let serving = Serving { router, http: Arc::new(protocols()), patience, stopping };
-    let places = Arc::new(Semaphore::new(edge.max_connections as usize));
+    let places = Places::new(edge);
     tokio::select! {
         () = accept_all(&listener, &places, &serving) => {}
         () = stopped => {}
@@ -65,12 +65,11 @@ pub(super) async fn serve(
     drop(listener);
     stop.tell(Phase::Stopping);
     drop(serving);
-    let gone = places.acquire_many(edge.max_connections);
-    if tokio::time::timeout(drain, gone).await.is_ok() {
+    if tokio::time::timeout(drain, places.empty()).await.is_ok() {
         return true;
     }
     stop.tell(Phase::Over);
-    let _ = tokio::time::timeout(CUT_GRACE, places.acquire_many(edge.max_connections)).await;
+    let _ = tokio::time::timeout(CUT_GRACE, places.empty()).await;
     false
 }
 
@@ -91,10 +90,15 @@ fn protocols() -> Builder<TokioExecutor> {
     builder
 }
 
-/// A connection has its place before it is accepted: those for whom there is none wait in the system's queue.
-async fn accept_all(listener: &TcpListener, places: &Arc<Semaphore>, serving: &Serving) {
-    while let Ok(place) = Arc::clone(places).acquire_owned().await {
+/// A connection has its place before it is accepted: those for whom there is none wait in the system's queue. One of
+/// a client that has too many is closed at once, so that the others get their turn.
+async fn accept_all(listener: &TcpListener, places: &Places, serving: &Serving) {
+    while let Some(permit) = places.next().await {
         let (stream, peer) = accept(listener).await;
+        let Some(place) = places.give(permit, peer.ip()) else {
+            tracing::debug!(%peer, "a client has as many connections as one may have");
+            continue;
+        };
         // Answers are written whole; waiting for more only delays them.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "a connection was gone before it was served");

@@ -15,7 +15,8 @@ use axum::http::{Response, Version};
 use http_body::{Body as _, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
+
+use super::places::Place;
 
 /// How long a connection may do nothing.
 #[derive(Clone, Copy, Debug)]
@@ -179,11 +180,11 @@ pub(super) struct Socket {
     stream: TcpStream,
     activity: Activity,
     /// Its place among the connections that the server has at once.
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Socket {
-    pub(super) fn new(stream: TcpStream, activity: Activity, place: OwnedSemaphorePermit) -> Self {
+    pub(super) fn new(stream: TcpStream, activity: Activity, place: Place) -> Self {
         Self { stream, activity, _place: place }
     }
 }

@@ -2,6 +2,7 @@
 
 mod accept;
 mod connection;
+mod places;
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};

@@ -52,7 +52,7 @@ async fn of_300_at_once_what_is_too_much_is_refused_at_once() {
         assert_eq!(refused.len(), 268);
         let last = refused.iter().max().unwrap();
         println!("268 of 300 refused within {last:?}");
-        assert!(*last < Duration::from_secs(2), "the last after {last:?}");
+        assert!(*last < Duration::from_secs(5), "the last after {last:?}");
     })
     .await;
 }
