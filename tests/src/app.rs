@@ -81,6 +81,11 @@ impl TestApp {
 
     /// A server on a fresh database, with these flags of `jishu serve`. Nothing is limited unless they say so.
     pub async fn start_with(backend: Backend, flags: &[&str]) -> Self {
+        Self::start_limited(backend, &[UNLIMITED, flags].concat()).await
+    }
+
+    /// As [`TestApp::start_with`], with the limits that the server has by default.
+    pub async fn start_limited(backend: Backend, flags: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let database_url = backend.create(folder.path()).await;
         let keys = folder.path().join("keys.pem");
@@ -88,7 +93,7 @@ impl TestApp {
         let keys = keys.to_str().expect("a path in UTF-8");
         let args = ["test", "--database-url", &database_url, "--signing-keys", keys];
         let settings = ["--catalog-refresh-ms=200", "--drain-seconds=5"];
-        let args = args.iter().chain(&settings).chain(UNLIMITED).chain(flags);
+        let args = args.iter().chain(&settings).chain(flags);
         let config = Config::parse_from(args).serve;
 
         let statements = Arc::new(Mutex::new(Vec::new()));

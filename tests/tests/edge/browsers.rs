@@ -1,6 +1,6 @@
 //! What browsers are told, and what they can be made to send.
 
-use jishu_tests::{Backend, TestApp, UNLIMITED};
+use jishu_tests::{Backend, TestApp};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
@@ -23,8 +23,8 @@ async fn preflight(app: &TestApp, origin: &str) -> Response {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pages_of_configured_origins_may_ask_and_read() {
-    let flags = [UNLIMITED, &["--cors-origins=https://App.example.com/,http://localhost:5173"]].concat();
-    TestApp::run_with(Backend::Sqlite, &flags, async |app| {
+    let flags = &["--cors-origins=https://App.example.com/,http://localhost:5173"];
+    TestApp::run_with(Backend::Sqlite, flags, async |app| {
         for origin in [APP, "http://localhost:5173"] {
             let answer = preflight(&app, origin).await;
             assert_eq!(answer.status(), 200);
@@ -120,8 +120,8 @@ async fn every_answer_has_the_headers() {
         }
     })
     .await;
-    let flags = [UNLIMITED, &["--hsts-seconds=31536000"]].concat();
-    TestApp::run_with(Backend::Sqlite, &flags, async |app| {
+    let flags = &["--hsts-seconds=31536000"];
+    TestApp::run_with(Backend::Sqlite, flags, async |app| {
         let answer = app.http().get(app.url("/health/live")).send().await.unwrap();
         assert_eq!(header(&answer, "strict-transport-security"), Some("max-age=31536000"));
     })

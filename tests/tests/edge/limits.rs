@@ -1,16 +1,11 @@
 //! Budgets: of operations, and of attempts to sign in.
 
-use jishu_tests::{Backend, Client, TestApp, UNLIMITED};
+use jishu_tests::{Backend, Client, TestApp};
 use reqwest::Response;
 use serde_json::{Value, json};
 
 const LOGIN: &str =
     "mutation ($input: LoginInput!) { login(input: $input) { user { name } userErrors { code } } }";
-
-/// Unlimited but for these.
-fn limited(more: &[&'static str]) -> Vec<&'static str> {
-    [UNLIMITED, more].concat()
-}
 
 async fn send(app: &TestApp, query: &str, variables: Value, headers: &[(&'static str, &str)]) -> Response {
     let mut request =
@@ -49,8 +44,8 @@ async fn outcome(response: Response) -> Value {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_user_has_a_budget_of_their_own() {
-    let flags = limited(&["--user-cost-per-minute=5"]);
-    TestApp::run_with(Backend::Sqlite, &flags, async |app| {
+    let flags = &["--user-cost-per-minute=5"];
+    TestApp::run_with(Backend::Sqlite, flags, async |app| {
         let (asha, ravi) = (app.learner("Asha").await, app.learner("Ravi").await);
         let ask = async |client: &Client| {
             let bearer = format!("Bearer {}", client.token());
@@ -68,8 +63,8 @@ async fn a_user_has_a_budget_of_their_own() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_address_has_a_budget_and_only_trusted_proxies_say_which_it_is() {
-    let flags = limited(&["--address-cost-per-minute=3", "--trusted-proxies=127.0.0.0/8,10.0.0.0/8"]);
-    TestApp::run_with(Backend::Sqlite, &flags, async |app| {
+    let flags = &["--address-cost-per-minute=3", "--trusted-proxies=127.0.0.0/8,10.0.0.0/8"];
+    TestApp::run_with(Backend::Sqlite, flags, async |app| {
         let from = async |chain: &str| {
             send(&app, "{ __typename }", Value::Null, &[("x-forwarded-for", chain)]).await
         };
@@ -88,8 +83,8 @@ async fn an_address_has_a_budget_and_only_trusted_proxies_say_which_it_is() {
         assert_eq!(app.http().get(app.url("/health/live")).send().await.unwrap().status(), 200);
     })
     .await;
-    let flags = limited(&["--address-cost-per-minute=3"]);
-    TestApp::run_with(Backend::Sqlite, &flags, async |app| {
+    let flags = &["--address-cost-per-minute=3"];
+    TestApp::run_with(Backend::Sqlite, flags, async |app| {
         let from = async |chain: &str| {
             send(&app, "{ __typename }", Value::Null, &[("x-forwarded-for", chain)]).await
         };
@@ -103,44 +98,43 @@ async fn an_address_has_a_budget_and_only_trusted_proxies_say_which_it_is() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_defaults_stop_a_guesser_and_nobody_else() {
-    TestApp::run_with(Backend::Sqlite, &["--trusted-proxies=127.0.0.1"], async |app| {
-        app.learner("Asha").await;
-        // A guesser tries one password on many accounts, from one address. The budget refills meanwhile.
-        let mut guesses = 0;
-        let last = loop {
-            let answer = login(&app, &format!("nobody{guesses}"), "password", "192.0.2.1").await;
-            if answer.status() != 200 {
-                break answer;
-            }
-            assert_eq!(outcome(answer).await, "INVALID_CREDENTIALS", "{guesses}");
-            guesses += 1;
-        };
-        refused(last).await;
-        assert!((60..=90).contains(&guesses), "{guesses}");
-        // Others tried many passwords on one account, from many addresses.
-        for last in 0..20 {
-            let answer = login(&app, "asha", "password", &format!("198.51.100.{last}")).await;
-            assert_eq!(outcome(answer).await, "INVALID_CREDENTIALS", "{last}");
+    let app = TestApp::start_limited(Backend::Sqlite, &["--trusted-proxies=127.0.0.1"]).await;
+    app.learner("Asha").await;
+    // A guesser tries one password on many accounts, from one address. The budget refills meanwhile.
+    let mut guesses = 0;
+    let last = loop {
+        let answer = login(&app, &format!("nobody{guesses}"), "password", "192.0.2.1").await;
+        if answer.status() != 200 {
+            break answer;
         }
-        let wait = refused(login(&app, "asha", "password", "198.51.100.200").await).await;
-        assert!((120..=180).contains(&wait), "{wait}");
-        let before = app.rows().await;
-        refused(login(&app, "ASHA", "correct horse battery", "198.51.100.201").await).await;
-        assert_eq!(app.rows().await, before);
-        // Asha registered from 127.0.0.1, and gets in from there.
+        assert_eq!(outcome(answer).await, "INVALID_CREDENTIALS", "{guesses}");
+        guesses += 1;
+    };
+    refused(last).await;
+    assert!((60..=90).contains(&guesses), "{guesses}");
+    // Others tried many passwords on one account, from many addresses.
+    for last in 0..20 {
+        let answer = login(&app, "asha", "password", &format!("198.51.100.{last}")).await;
+        assert_eq!(outcome(answer).await, "INVALID_CREDENTIALS", "{last}");
+    }
+    let wait = refused(login(&app, "asha", "password", "198.51.100.200").await).await;
+    assert!((120..=180).contains(&wait), "{wait}");
+    let before = app.rows().await;
+    refused(login(&app, "ASHA", "correct horse battery", "198.51.100.201").await).await;
+    assert_eq!(app.rows().await, before);
+    // Asha registered from 127.0.0.1, and gets in from there.
+    assert_eq!(outcome(login(&app, "asha", "correct horse battery", "").await).await, "Asha");
+    // A class behind one address signs in at nine o'clock.
+    for _ in 0..60 {
         assert_eq!(outcome(login(&app, "asha", "correct horse battery", "").await).await, "Asha");
-        // A class behind one address signs in at nine o'clock.
-        for _ in 0..60 {
-            assert_eq!(outcome(login(&app, "asha", "correct horse battery", "").await).await, "Asha");
-        }
-    })
-    .await;
+    }
+    app.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_alias_in_a_document_is_an_attempt() {
-    let flags = limited(&["--sign-in-failures-per-hour=5"]);
-    TestApp::run_with(Backend::Sqlite, &flags, async |app| {
+    let flags = &["--sign-in-failures-per-hour=5"];
+    TestApp::run_with(Backend::Sqlite, flags, async |app| {
         app.learner("Asha").await;
         app.execute("UPDATE users SET email = 'elsewhere@example.com'").await;
         let attempt = |number: usize| {
@@ -165,8 +159,8 @@ async fn each_alias_in_a_document_is_an_attempt() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn registering_and_refreshing_are_attempts_too() {
-    let flags = limited(&["--sign-ins-per-minute=20"]);
-    TestApp::run_with(Backend::Sqlite, &flags, async |app| {
+    let flags = &["--sign-ins-per-minute=20"];
+    TestApp::run_with(Backend::Sqlite, flags, async |app| {
         let registered = app
             .anonymous()
             .run(

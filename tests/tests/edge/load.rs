@@ -3,14 +3,14 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use jishu_tests::{Backend, TestApp, UNLIMITED};
+use jishu_tests::{Backend, TestApp};
 use sea_orm::TransactionTrait;
 use serde_json::Value;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_300_at_once_what_is_too_much_is_refused_at_once() {
-    let flags = [UNLIMITED, &["--max-requests=32", "--database-connections=1"]].concat();
-    TestApp::run_with(Backend::Sqlite, &flags, async |app| {
+    let flags = &["--max-requests=32", "--database-connections=1"];
+    TestApp::run_with(Backend::Sqlite, flags, async |app| {
         let learner = app.learner("Asha").await;
         // The one connection to read with is taken, so what is admitted waits.
         let taken = app.services.database.reader().begin().await.unwrap();

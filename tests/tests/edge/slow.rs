@@ -3,17 +3,13 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use jishu_tests::{Backend, TestApp, UNLIMITED};
+use jishu_tests::{Backend, TestApp};
 use tokio::net::TcpSocket;
 use tokio::task::JoinHandle;
 
 use crate::raw::{ask, connect, read_to_close, trickle};
 
 const HEAD: &str = "POST /graphql HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\n";
-
-fn flags(more: &[&'static str]) -> Vec<&'static str> {
-    [UNLIMITED, more].concat()
-}
 
 /// 20 that trickle the head of a request, 20 that trickle its body, 20 that say nothing. All are connected.
 async fn sixty_slow_ones(app: &TestApp) -> Vec<JoinHandle<(String, Duration)>> {
@@ -29,8 +25,8 @@ async fn sixty_slow_ones(app: &TestApp) -> Vec<JoinHandle<(String, Duration)>> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sixty_slow_connections_are_closed_while_others_are_served() {
-    let flags = flags(&["--head-seconds=2", "--body-seconds=2", "--max-requests=4"]);
-    TestApp::run_with(Backend::Sqlite, &flags, async |app| {
+    let flags = &["--head-seconds=2", "--body-seconds=2", "--max-requests=4"];
+    TestApp::run_with(Backend::Sqlite, flags, async |app| {
         let slow = sixty_slow_ones(&app).await;
         let mut served = 0;
         while !slow.iter().all(JoinHandle::is_finished) {
@@ -61,8 +57,8 @@ async fn sixty_slow_connections_are_closed_while_others_are_served() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_waits_for_nobody_who_has_not_asked() {
-    let flags = flags(&["--head-seconds=600", "--body-seconds=600"]);
-    let app = TestApp::start_with(Backend::Sqlite, &flags).await;
+    let flags = &["--head-seconds=600", "--body-seconds=600"];
+    let app = TestApp::start_with(Backend::Sqlite, flags).await;
     let slow = sixty_slow_ones(&app).await;
     let mut idle = connect(app.address()).await;
     // Those that came before have been read by then.
@@ -83,8 +79,8 @@ async fn a_stop_waits_for_nobody_who_has_not_asked() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_rests_longer_than_a_head_may_take() {
-    let flags = flags(&["--head-seconds=1", "--idle-seconds=3"]);
-    TestApp::run_with(Backend::Sqlite, &flags, async |app| {
+    let flags = &["--head-seconds=1", "--idle-seconds=3"];
+    TestApp::run_with(Backend::Sqlite, flags, async |app| {
         let mut stream = connect(app.address()).await;
         ask(&mut stream).await.unwrap();
         tokio::time::sleep(Duration::from_millis(1_800)).await;
@@ -99,8 +95,8 @@ async fn a_connection_rests_longer_than_a_head_may_take() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn more_connections_than_there_may_be_wait_for_a_place() {
-    let flags = flags(&["--head-seconds=1", "--max-connections=2"]);
-    TestApp::run_with(Backend::Sqlite, &flags, async |app| {
+    let flags = &["--head-seconds=1", "--max-connections=2"];
+    TestApp::run_with(Backend::Sqlite, flags, async |app| {
         let silent = [connect(app.address()).await, connect(app.address()).await];
         let started = Instant::now();
         let mut third = connect(app.address()).await;
@@ -115,8 +111,8 @@ async fn more_connections_than_there_may_be_wait_for_a_place() {
 /// 127.0.0.2 is as much this machine as 127.0.0.1, and another address.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_client_cannot_take_all_places() {
-    let flags = flags(&["--max-connections=10", "--max-connections-per-address=4"]);
-    TestApp::run_with(Backend::Sqlite, &flags, async |app| {
+    let flags = &["--max-connections=10", "--max-connections-per-address=4"];
+    TestApp::run_with(Backend::Sqlite, flags, async |app| {
         let mut mine = Vec::new();
         for _ in 0..4 {
             let mut stream = connect(app.address()).await;
@@ -142,8 +138,8 @@ async fn one_client_cannot_take_all_places() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn http2_is_served_and_closed_when_idle() {
-    let flags = flags(&["--head-seconds=1", "--idle-seconds=2"]);
-    TestApp::run_with(Backend::Sqlite, &flags, async |app| {
+    let flags = &["--head-seconds=1", "--idle-seconds=2"];
+    TestApp::run_with(Backend::Sqlite, flags, async |app| {
         let client = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
         for _ in 0..2 {
             let answer = client.get(app.url("/health/live")).send().await.unwrap();

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use jishu_tests::{Answer, Backend, Client, TestApp, UNLIMITED};
+use jishu_tests::{Answer, Backend, Client, TestApp};
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, TransactionTrait};
 use serde_json::Value;
 
 const FLAGS: &[&str] = &["--request-seconds=2", "--database-connections=3"];
 
 async fn on(backend: Backend, test: impl AsyncFnOnce(Arc<TestApp>)) {
-    TestApp::run_with(backend, &[UNLIMITED, FLAGS].concat(), test).await;
+    TestApp::run_with(backend, FLAGS, test).await;
 }
 
 /// Locks a table against everybody, on a connection of its own; closing it unlocks.
