@@ -3,6 +3,7 @@
 //! Dependencies point one way: `server → http → graphql → service → entity`.
 
 pub mod auth;
+mod bounded;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -10,6 +11,7 @@ pub mod database;
 pub mod fault;
 pub mod graphql;
 pub mod http;
+pub mod limit;
 pub mod server;
 pub mod service;
 pub mod telemetry;

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use clap::Parser;
 use jishu_api::auth::KeyRing;
@@ -17,6 +16,14 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::{Backend, Client, ManualClock};
+
+/// Tests do from one address in a second what no frontend does in an hour. What tests the limits sets its own.
+pub const UNLIMITED: &[&str] = &[
+    "--user-cost-per-minute=0",
+    "--address-cost-per-minute=0",
+    "--sign-ins-per-minute=0",
+    "--sign-in-failures-per-hour=0",
+];
 
 /// A running server with its database, its clock and the log of its statements.
 pub struct TestApp {
@@ -36,7 +43,9 @@ pub struct TestApp {
     folder: TempDir,
 }
 
+/// A flag that comes later wins.
 #[derive(Parser)]
+#[command(args_override_self = true)]
 struct Config {
     #[command(flatten)]
     serve: ServeConfig,
@@ -45,11 +54,16 @@ struct Config {
 impl TestApp {
     /// Runs a test on a fresh server and database. Does nothing where `TEST_DATABASES` leaves the database out.
     pub async fn run(backend: Backend, test: impl AsyncFnOnce(Arc<Self>)) {
+        Self::run_with(backend, &[], test).await;
+    }
+
+    /// As [`TestApp::run`], with these flags of `jishu serve`.
+    pub async fn run_with(backend: Backend, flags: &[&str], test: impl AsyncFnOnce(Arc<Self>)) {
         if !backend.is_selected() {
             eprintln!("left out by TEST_DATABASES");
             return;
         }
-        let app = Arc::new(Self::start_on(backend).await);
+        let app = Arc::new(Self::start_with(backend, flags).await);
         test(Arc::clone(&app)).await;
         let app = Arc::into_inner(app).expect("the test keeps nothing of the app");
         app.stop().await;
@@ -65,20 +79,27 @@ impl TestApp {
         Self::start_with(backend, &[]).await
     }
 
-    /// A server on a fresh database, with these flags of `jishu serve`.
+    /// A server on a fresh database, with these flags of `jishu serve`. Nothing is limited unless they say so.
     pub async fn start_with(backend: Backend, flags: &[&str]) -> Self {
+        Self::start_limited(backend, &[UNLIMITED, flags].concat()).await
+    }
+
+    /// As [`TestApp::start_with`], with the limits that the server has by default.
+    pub async fn start_limited(backend: Backend, flags: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let database_url = backend.create(folder.path()).await;
         let keys = folder.path().join("keys.pem");
         KeyRing::load_or_create(&keys).expect("a signing key");
         let keys = keys.to_str().expect("a path in UTF-8");
         let args = ["test", "--database-url", &database_url, "--signing-keys", keys];
-        let config = Config::parse_from(args.iter().chain(flags)).serve;
+        let settings = ["--catalog-refresh-ms=200", "--drain-seconds=5"];
+        let args = args.iter().chain(&settings).chain(flags);
+        let config = Config::parse_from(args).serve;
 
         let statements = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&statements);
         let observer = Arc::new(move |sql: &str| log.lock().expect("never poisoned").push(sql.to_owned()));
-        let options = DatabaseOptions { observer: Some(observer), ..config.database.options() };
+        let options = DatabaseOptions { observer: Some(observer), ..config.database_options() };
         let database = Database::connect(&options).await.expect("the database opens");
         database.migrate_up().await.expect("the migrations apply");
 
@@ -89,16 +110,14 @@ impl TestApp {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let origin = format!("http://{}", listener.local_addr().expect("an address"));
         let (stop, stopped) = oneshot::channel();
-        let serving = tokio::spawn(server::run(
-            listener,
-            services.clone(),
-            config.graphql.engine().expect("no manifest"),
-            Duration::from_millis(200),
-            Duration::from_secs(5),
-            async {
+        let of_server = services.clone();
+        let serving = tokio::spawn(async move {
+            let engine = config.graphql.engine().expect("no manifest");
+            let stop = async {
                 let _ = stopped.await;
-            },
-        ));
+            };
+            server::run(listener, of_server, engine, &config, stop).await
+        });
         Self {
             backend,
             services,
@@ -125,6 +144,12 @@ impl TestApp {
         self.services.database.close().await.expect("the pools close");
         self.backend.remove(&self.database_url).await;
         self.folder.close().expect("the folder can be removed");
+    }
+
+    /// The address and port of this server.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        self.origin.trim_start_matches("http://")
     }
 
     /// The URL of a path on this server.

@@ -10,7 +10,7 @@ mod databases;
 pub mod process;
 mod structure;
 
-pub use app::TestApp;
+pub use app::{TestApp, UNLIMITED};
 pub use catalogue::{CourseBuilder, TestCourse};
 pub use client::{Answer, Client};
 pub use clock::ManualClock;

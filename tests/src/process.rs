@@ -198,6 +198,7 @@ impl ServerProcess {
             ])
             .args(["--database-url", database_url, "--signing-keys"])
             .arg(folder.join("keys.pem"))
+            .args(crate::UNLIMITED)
             .env("RUST_LOG", "warn")
             .envs(variables.iter().copied())
             .stdin(Stdio::null());

@@ -18,8 +18,11 @@ use crate::{http, server};
 /// How long the token works that `--demo` prints.
 const DEMO_TOKEN: Duration = Duration::from_secs(12 * 60 * 60);
 
+/// How long the database's connections may take to close.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
 pub(super) async fn run(config: ServeConfig) -> CommandResult {
-    let database = Database::connect(&config.database.options()).await?;
+    let database = Database::connect(&config.database_options()).await?;
     if config.database.is_embedded() || config.migrate {
         database.migrate_up().await?;
     } else {
@@ -46,9 +49,12 @@ pub(super) async fn run(config: ServeConfig) -> CommandResult {
         }
         print_demo(&services, &format!("http://{address}")).await?;
     }
-    let drain = Duration::from_secs(config.drain_seconds);
-    server::run(listener, services, engine, config.catalog_refresh(), drain, stop_signal()).await?;
-    database.close().await?;
+    server::run(listener, services, engine, &config, stop_signal()).await?;
+    if tokio::time::timeout(CLOSE_TIMEOUT, database.close()).await.is_err() {
+        tracing::warn!(
+            "statements were still under way when the server stopped; the database rolls them back"
+        );
+    }
     tracing::info!("stopped");
     Ok(())
 }

@@ -9,11 +9,10 @@ use sea_orm::{ConnectOptions, DatabaseConnection, DbErr};
 
 use super::Database;
 
-/// A statement that waits longer for a lock gives up, and its transaction is run again: a client that left
-/// must not hold others up.
-const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
-/// No statement of a request takes this long; migrations lift it for themselves.
+/// No statement of a request takes this long, unless told otherwise; migrations lift it for themselves.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(15);
+/// Idle longer than any migration holds its connections.
+const MIGRATOR_IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Called with the text of each statement after it ran.
 pub type StatementObserver = Arc<dyn Fn(&str) + Send + Sync>;
@@ -27,6 +26,9 @@ pub struct DatabaseOptions {
     pub max_connections: u32,
     /// How long a request waits for a connection.
     pub acquire_timeout: Duration,
+    /// How long a statement may take on a database server, and how long conflicts are retried. SQLite knows no
+    /// such limit. Below the time that a request may take, so that what is given up frees its connection.
+    pub statement_timeout: Duration,
     /// Told of each statement.
     pub observer: Option<StatementObserver>,
 }
@@ -39,8 +41,21 @@ impl DatabaseOptions {
             url: url.into(),
             max_connections: 16,
             acquire_timeout: Duration::from_secs(10),
+            statement_timeout: STATEMENT_TIMEOUT,
             observer: None,
         }
+    }
+
+    /// With statements that end before a request is given up after this time, and never take longer than 15 s.
+    #[must_use]
+    pub fn within(self, request_timeout: Duration) -> Self {
+        Self { statement_timeout: STATEMENT_TIMEOUT.min(request_timeout / 2), ..self }
+    }
+
+    /// A statement that waits longer for a lock gives up, and its transaction is run again: a client that left
+    /// must not hold others up.
+    fn lock_timeout(&self) -> Duration {
+        self.statement_timeout / 3
     }
 }
 
@@ -81,32 +96,64 @@ impl Database {
 
 async fn open_server(options: &DatabaseOptions) -> Result<Database, DbErr> {
     let url = options.url.replacen("mariadb:", "mysql:", 1);
-    // A migration on MariaDB takes two: one holds the lock.
-    let mut connect = connect_options(&url, options.max_connections.max(2), options);
+    let mut connect = connect_options(&url, options.max_connections, options);
+    let (statement, lock) = (options.statement_timeout, options.lock_timeout());
     connect
-        .statement_timeout(STATEMENT_TIMEOUT)
-        .map_sqlx_postgres_opts(|opts| {
+        .statement_timeout(statement)
+        .map_sqlx_postgres_opts(move |opts| {
             opts.options([
-                ("lock_timeout", format!("{}ms", LOCK_TIMEOUT.as_millis())),
-                ("idle_in_transaction_session_timeout", format!("{}ms", STATEMENT_TIMEOUT.as_millis())),
+                ("lock_timeout", format!("{}ms", lock.as_millis())),
+                ("idle_in_transaction_session_timeout", format!("{}ms", statement.as_millis())),
             ])
         })
-        .map_sqlx_mysql_pool_opts(|pool| {
-            pool.after_connect(|connection, _| Box::pin(set_up_mysql(connection)))
+        .map_sqlx_mysql_pool_opts(move |pool| {
+            pool.after_connect(move |connection, _| {
+                Box::pin(set_up_mysql(connection, Some((statement, lock))))
+            })
         });
     let pool = open(connect, options).await?;
     let mut probe = connect_options(&url, 1, options);
     probe.connect_lazy(true);
-    Ok(Database { reader: pool.clone(), writer: pool, probe: sea_orm::Database::connect(probe).await? })
+    let migrator = if url.starts_with("mysql:") {
+        // Schema changes commit by themselves there, so that a migration cannot lift the limits for itself in a
+        // transaction. It takes two connections: one holds the lock.
+        let mut migrator = connect_options(&url, 2, options);
+        migrator.connect_lazy(true).idle_timeout(MIGRATOR_IDLE_TIMEOUT).map_sqlx_mysql_pool_opts(|pool| {
+            pool.after_connect(|connection, _| Box::pin(set_up_mysql(connection, None)))
+        });
+        open(migrator, options).await?
+    } else {
+        pool.clone()
+    };
+    let probe = sea_orm::Database::connect(probe).await?;
+    Ok(Database { reader: pool.clone(), writer: pool, probe, migrator, retry_for: statement })
+}
+
+/// Each server takes the comment that is written for it. `lock_wait_timeout` is for the locks of tables, which
+/// `innodb_lock_wait_timeout` knows nothing of.
+fn mysql_timeouts(statement: Duration, lock: Duration) -> String {
+    let lock = lock.as_secs().max(1);
+    let (seconds, milliseconds) = (statement.as_secs_f64(), statement.as_millis());
+    format!(
+        "SET SESSION innodb_lock_wait_timeout = {lock}, SESSION lock_wait_timeout = {lock} \
+         /*M!100101 , SESSION max_statement_time = {seconds:.3} */ \
+         /*!50708 , SESSION max_execution_time = {milliseconds} */"
+    )
 }
 
 /// On a node of a Galera cluster, reads and transactions begin with all that the cluster had committed: what
 /// another node has answered holds on this one. Without it a node that is behind does not show a purchase that
 /// was acknowledged, and can refuse to repeat its answer. Nothing waits elsewhere, nor where the operator has
 /// asked for more.
-async fn set_up_mysql(connection: &mut MySqlConnection) -> Result<(), sqlx::Error> {
-    let set = format!("SET SESSION innodb_lock_wait_timeout = {}", LOCK_TIMEOUT.as_secs());
-    connection.execute(AssertSqlSafe(set)).await?;
+///
+/// With these limits on the time of a statement and of waiting for a lock.
+async fn set_up_mysql(
+    connection: &mut MySqlConnection,
+    limits: Option<(Duration, Duration)>,
+) -> Result<(), sqlx::Error> {
+    if let Some((statement, lock)) = limits {
+        connection.execute(AssertSqlSafe(mysql_timeouts(statement, lock))).await?;
+    }
     let galera = connection.fetch_optional("SHOW VARIABLES LIKE 'wsrep_on'").await?;
     if galera.is_some_and(|row| row.try_get::<String, _>(1).is_ok_and(|value| value == "ON")) {
         connection.execute("SET SESSION wsrep_sync_wait = @@SESSION.wsrep_sync_wait | 1").await?;
@@ -123,7 +170,13 @@ async fn open_sqlite(options: &DatabaseOptions) -> Result<Database, DbErr> {
     if options.url.contains(":memory:") || options.url.contains("mode=memory") {
         writer.idle_timeout(None::<Duration>).max_lifetime(None::<Duration>);
         let writer = open(writer, options).await?;
-        return Ok(Database { reader: writer.clone(), probe: writer.clone(), writer });
+        return Ok(Database {
+            reader: writer.clone(),
+            probe: writer.clone(),
+            migrator: writer.clone(),
+            writer,
+            retry_for: options.statement_timeout,
+        });
     }
     let writer = open(writer, options).await?;
     let mut reader = connect_options(&options.url, options.max_connections, options);
@@ -132,7 +185,8 @@ async fn open_sqlite(options: &DatabaseOptions) -> Result<Database, DbErr> {
     let mut probe = connect_options(&options.url, 1, options);
     probe.connect_lazy(true);
     probe.map_sqlx_sqlite_opts(|opts| sqlite_settings(opts).read_only(true).create_if_missing(false));
-    Ok(Database { reader, writer, probe: sea_orm::Database::connect(probe).await? })
+    let probe = sea_orm::Database::connect(probe).await?;
+    Ok(Database { reader, migrator: writer.clone(), writer, probe, retry_for: options.statement_timeout })
 }
 
 fn connect_options(url: &str, max_connections: u32, options: &DatabaseOptions) -> ConnectOptions {

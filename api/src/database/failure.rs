@@ -70,6 +70,38 @@ impl Failure {
     }
 }
 
+/// Why a statement was not carried out, where that is nobody's fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shortage {
+    /// No connection was free in time.
+    OfConnections,
+    /// The statement took too long, or waited too long for what others are doing.
+    OfTime,
+}
+
+impl Shortage {
+    /// Whether one was the cause of an error.
+    #[must_use]
+    pub fn of(error: &DbErr) -> Option<Self> {
+        let (DbErr::Conn(RuntimeErr::SqlxError(error))
+        | DbErr::Exec(RuntimeErr::SqlxError(error))
+        | DbErr::Query(RuntimeErr::SqlxError(error))) = error
+        else {
+            let no_connection = matches!(error, DbErr::ConnectionAcquire(ConnAcquireErr::Timeout));
+            return no_connection.then_some(Self::OfConnections);
+        };
+        let error = error.as_database_error()?;
+        let timed_out = if let Some(error) = error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {
+            // 1205 lock wait timeout, 1969 max_statement_time, 3024 max_execution_time.
+            matches!(error.number(), 1205 | 1969 | 3024)
+        } else {
+            // PostgreSQL: lock_not_available, query_canceled. SQLite: BUSY.
+            matches!(error.code().as_deref(), Some("55P03" | "57014" | "5" | "773"))
+        };
+        timed_out.then_some(Self::OfTime)
+    }
+}
+
 /// An error of a service that may have come from the database.
 pub trait IsFailure: From<DbErr> {
     /// The database's error, where that is the cause.

@@ -75,7 +75,7 @@ impl Database {
 
     /// Schema changes commit by themselves there, so the lock is held by another connection.
     async fn migrate_beside_a_lock(&self, direction: Direction) -> Result<(), DbErr> {
-        let holder = self.writer.begin().await?;
+        let holder = self.migrator.begin().await?;
         let take =
             Statement::from_string(DbBackend::MySql, format!("SELECT GET_LOCK({NAMED_LOCK}, {LOCK_WAIT})"));
         let taken: Option<i32> = match holder.query_one_raw(take).await? {
@@ -87,7 +87,7 @@ impl Database {
         }
         let result = match direction {
             Direction::Up => self.migrate_up_beside_others().await,
-            Direction::Down(steps) => Migrator::down(&self.writer, Some(steps)).await,
+            Direction::Down(steps) => Migrator::down(&self.migrator, Some(steps)).await,
         };
         release(holder).await?;
         result
@@ -98,7 +98,7 @@ impl Database {
     async fn migrate_up_beside_others(&self) -> Result<(), DbErr> {
         let mut round = 1;
         loop {
-            let Err(error) = Migrator::up(&self.writer, None).await else { return Ok(()) };
+            let Err(error) = Migrator::up(&self.migrator, None).await else { return Ok(()) };
             let recorded_by_another = matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)));
             if round == ROUNDS || !(recorded_by_another || Failure::of(&error) == Failure::Conflict) {
                 return Err(error);

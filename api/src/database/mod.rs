@@ -8,11 +8,13 @@ mod migrate;
 mod transaction;
 
 pub use connect::{ConnectError, DatabaseOptions, StatementObserver};
-pub use failure::{Failure, IsFailure};
+pub use failure::{Failure, IsFailure, Shortage};
 pub use migrate::MigrationState;
 pub use transaction::WriteOptions;
 
 pub(crate) use dialect::{lock_user, sql, utc};
+
+use std::time::Duration;
 
 use sea_orm::{DatabaseConnection, DbBackend};
 
@@ -25,6 +27,9 @@ pub struct Database {
     reader: DatabaseConnection,
     writer: DatabaseConnection,
     probe: DatabaseConnection,
+    migrator: DatabaseConnection,
+    /// Conflicts are retried until this much time has passed since the first attempt.
+    retry_for: Duration,
 }
 
 impl Database {
@@ -60,6 +65,7 @@ impl Database {
     /// When a pool cannot be closed.
     pub async fn close(self) -> Result<(), sea_orm::DbErr> {
         self.probe.close().await?;
+        self.migrator.close().await?;
         self.reader.close().await?;
         self.writer.close().await
     }

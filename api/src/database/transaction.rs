@@ -22,8 +22,6 @@ pub struct WriteOptions {
     pub looks_before_it_writes: bool,
 }
 
-/// Conflicts are retried until this much time has passed since the first attempt.
-const GIVE_UP_AFTER: Duration = Duration::from_secs(15);
 const FIRST_PAUSE: Duration = Duration::from_millis(4);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
@@ -83,7 +81,7 @@ impl Database {
                 Failure::ConnectionLost => !commit_was_sent || options.looks_before_it_writes,
                 Failure::Permanent => false,
             };
-            if !again || started.elapsed() >= GIVE_UP_AFTER {
+            if !again || started.elapsed() >= self.retry_for {
                 return Err(error);
             }
             tracing::debug!(transaction = options.name, attempt, ?failure, commit_was_sent, "retrying");

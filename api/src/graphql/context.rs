@@ -5,6 +5,7 @@ use async_graphql::Context;
 use super::Loaders;
 use super::error::{ApiError, ApiResult};
 use crate::auth::Viewer;
+use crate::limit::ClientAddress;
 use crate::service::Services;
 
 /// Names a request in logs and in the answer to a failure of ours.
@@ -19,6 +20,8 @@ pub(super) trait ContextExt {
     fn viewer(&self) -> Option<Viewer>;
     /// Who is asking, or `UNAUTHENTICATED`.
     fn require_viewer(&self) -> ApiResult<Viewer>;
+    /// Where the request comes from.
+    fn client(&self) -> ApiResult<ClientAddress>;
 }
 
 impl ContextExt for Context<'_> {
@@ -36,5 +39,9 @@ impl ContextExt for Context<'_> {
 
     fn require_viewer(&self) -> ApiResult<Viewer> {
         self.viewer().ok_or(ApiError::Unauthenticated)
+    }
+
+    fn client(&self) -> ApiResult<ClientAddress> {
+        self.data::<ClientAddress>().copied().map_err(|error| ApiError::internal(error.message))
     }
 }

@@ -7,6 +7,8 @@ use async_graphql::{ErrorExtensionValues, ServerError};
 use sea_orm::DbErr;
 
 use super::context::RequestId;
+use crate::database::Shortage;
+use crate::limit::RetryAfter;
 
 /// What a resolver fails with.
 ///
@@ -20,6 +22,10 @@ pub(super) enum ApiError {
     BadUserInput(String),
     /// The server is doing as much as it can.
     Overloaded(&'static str),
+    /// The database took too long.
+    TimedOut,
+    /// The client did more of this than it may.
+    RateLimited(RetryAfter),
     /// A fault of ours.
     Internal(InternalError),
 }
@@ -44,20 +50,38 @@ impl ApiError {
     }
 }
 
+impl From<&DbErr> for ApiError {
+    fn from(error: &DbErr) -> Self {
+        let Some(shortage) = Shortage::of(error) else { return Self::internal(error.to_string()) };
+        tracing::warn!(%error, ?shortage, "the database did not keep up");
+        match shortage {
+            Shortage::OfConnections => Self::Overloaded("The server is busy. Try again in a few seconds."),
+            Shortage::OfTime => Self::TimedOut,
+        }
+    }
+}
+
 impl From<DbErr> for ApiError {
     fn from(error: DbErr) -> Self {
-        Self::internal(error.to_string())
+        Self::from(&error)
     }
 }
 
 impl From<Arc<DbErr>> for ApiError {
     fn from(error: Arc<DbErr>) -> Self {
-        Self::internal(error.to_string())
+        Self::from(&*error)
+    }
+}
+
+impl From<RetryAfter> for ApiError {
+    fn from(wait: RetryAfter) -> Self {
+        Self::RateLimited(wait)
     }
 }
 
 impl From<ApiError> for async_graphql::Error {
     fn from(error: ApiError) -> Self {
+        let mut retry_after = None;
         let (message, code, source) = match error {
             ApiError::Unauthenticated => (
                 "Sign in first: send `Authorization: Bearer` with the access token that `login` returns."
@@ -67,6 +91,16 @@ impl From<ApiError> for async_graphql::Error {
             ),
             ApiError::BadUserInput(message) => (message, "BAD_USER_INPUT", None),
             ApiError::Overloaded(message) => (message.to_owned(), "OVERLOADED", None),
+            ApiError::TimedOut => (
+                "This took too long and was given up. Try again in a few seconds, or ask for less at once."
+                    .to_owned(),
+                "TIMEOUT",
+                None,
+            ),
+            ApiError::RateLimited(wait) => {
+                retry_after = Some(wait.seconds());
+                (rate_limited(wait), "RATE_LIMITED", None)
+            }
             ApiError::Internal(cause) => (
                 "Something went wrong on our side. Try again; if it persists, report the request id."
                     .to_owned(),
@@ -76,6 +110,9 @@ impl From<ApiError> for async_graphql::Error {
         };
         let mut extensions = ErrorExtensionValues::default();
         extensions.set("code", code);
+        if let Some(seconds) = retry_after {
+            extensions.set("retryAfterSeconds", seconds);
+        }
         let source = source.map(|cause| Arc::new(cause) as Arc<dyn Any + Send + Sync>);
         Self { message, source, extensions: Some(extensions) }
     }
@@ -91,5 +128,14 @@ pub fn finish(errors: &mut [ServerError], RequestId(id): &RequestId) {
             // Ours all have one: this is the engine's, about the value of an argument.
             error.extensions.get_or_insert_default().set("code", "BAD_USER_INPUT");
         }
+    }
+}
+
+/// What a client is told that did more than it may.
+#[must_use]
+pub fn rate_limited(wait: RetryAfter) -> String {
+    match wait.seconds() {
+        1 => "Too many requests. Try again in a second.".to_owned(),
+        seconds => format!("Too many requests. Try again in {seconds} seconds."),
     }
 }

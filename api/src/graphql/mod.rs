@@ -13,6 +13,6 @@ mod schema;
 mod types;
 
 pub use context::RequestId;
-pub use error::finish;
+pub use error::{finish, rate_limited};
 pub use loaders::Loaders;
 pub use schema::{JishuEngine, JishuSchema, build, builder, sdl};

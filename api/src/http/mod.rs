@@ -1,26 +1,43 @@
 //! Everything that is served over HTTP.
 
 mod accept;
+mod admission;
+mod client_address;
 mod graphiql;
 mod graphql;
+mod headers;
 mod health;
+mod origin;
+mod refusal;
 mod request_id;
+mod stopping;
 
 use std::sync::Arc;
 
 use async_graphql::Data;
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
+use axum::{Extension, Router};
+use tower::ServiceBuilder;
+use tower::util::option_layer;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::trace::TraceLayer;
 
 use crate::auth::Viewer;
+use crate::config::EdgeConfig;
 use crate::graphql::{JishuEngine, Loaders};
+use crate::limit::ClientAddress;
 use crate::service::Services;
 
+use admission::{Admission, admit};
+use client_address::Proxies;
+use headers::SecurityHeaders;
+
 pub use graphiql::is_self_hosted;
+pub use origin::AllowedOrigins;
+pub use stopping::Stopping;
+pub(crate) use stopping::{Phase, STOP_GRACE, Stop};
 
 /// The most bytes that a request's body may have.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -34,9 +51,10 @@ struct AppState {
 
 impl AppState {
     /// What the resolvers of one operation find in their context.
-    fn context(&self, viewer: Option<Viewer>) -> Data {
+    fn context(&self, viewer: Option<Viewer>, client: ClientAddress) -> Data {
         let mut data = Data::default();
         data.insert(Loaders::new(&self.services));
+        data.insert(client);
         if let Some(viewer) = viewer {
             data.insert(viewer);
         }
@@ -44,17 +62,37 @@ impl AppState {
     }
 }
 
-/// All routes.
-pub fn router(engine: Arc<JishuEngine>, services: Services) -> Router {
+/// All routes, before what protects them.
+pub fn router(engine: Arc<JishuEngine>, services: Services, edge: &EdgeConfig, stopping: Stopping) -> Router {
+    let graphql = get(graphql::get)
+        .post(graphql::post)
+        .fallback(graphql::other)
+        .layer(from_fn_with_state(Admission::new(edge, stopping), admit))
+        .layer(from_fn(headers::not_stored));
     Router::new()
-        .route("/graphql", get(graphql::get).post(graphql::post).fallback(graphql::other))
+        .route("/graphql", graphql)
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/.well-known/jwks.json", get(health::jwks))
         .merge(graphiql::routes())
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .layer(CatchPanicLayer::custom(request_id::panicked))
-        .layer(TraceLayer::new_for_http().make_span_with(request_id::span))
-        .layer(from_fn(request_id::assign))
         .with_state(AppState { engine, services })
+}
+
+/// Routes with what every request passes on its way in, and every answer on its way out. A handler finds
+/// [`Stopping`], [`AllowedOrigins`], the client's address and the request's id among the extensions.
+pub fn protect(routes: Router, edge: &EdgeConfig, stopping: Stopping) -> Router {
+    let origins = AllowedOrigins::new(edge);
+    let cors = (!origins.is_empty()).then(|| origins.layer());
+    // The first is the outermost. Panics are caught inside everything, so that their answers are like any other.
+    let layers = ServiceBuilder::new()
+        .layer(from_fn(request_id::assign))
+        .layer(TraceLayer::new_for_http().make_span_with(request_id::span))
+        .layer(from_fn_with_state(SecurityHeaders::new(edge), headers::secure))
+        .layer(option_layer(cors))
+        .layer(from_fn_with_state(Proxies::new(edge), client_address::assign))
+        .layer(Extension(stopping))
+        .layer(Extension(origins))
+        .layer(CatchPanicLayer::custom(request_id::panicked));
+    routes.layer(layers)
 }

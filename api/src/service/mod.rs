@@ -17,6 +17,7 @@ use std::sync::Arc;
 use crate::auth::{AccessTokens, Passwords};
 use crate::clock::Clock;
 use crate::database::Database;
+use crate::limit::Limits;
 
 use catalog::Catalog;
 use money::TaxRate;
@@ -34,6 +35,8 @@ pub struct Services {
     pub passwords: Arc<Passwords>,
     /// Issues access tokens and checks them.
     pub tokens: Arc<AccessTokens>,
+    /// Who may do how much.
+    pub limits: Arc<Limits>,
     /// How long a refresh token works.
     pub refresh_token_ttl: chrono::Duration,
     /// The tax that prices include.

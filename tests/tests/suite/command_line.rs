@@ -53,6 +53,10 @@ fn wrong_configuration_says_what_to_change() {
         (&["--access-token-seconds", "5"], "60..=3600"),
         (&["--tax-percent", "101"], "from 0 to 100"),
         (&["--signing-keys", "absent.pem"], "openssl genpkey"),
+        (&["--cors-origins", "*"], "such as https://app.example.com"),
+        (&["--trusted-proxies", "10.0.0.0/8,proxy"], "10.0.0.0/8,192.0.2.7"),
+        (&["--request-seconds", "0"], "1..=600"),
+        (&["--max-requests", "0"], "1..=100000"),
     ] {
         let message = fail(jishu(folder.path(), arguments));
         assert!(message.contains(named), "{arguments:?}: {message}");
@@ -116,6 +120,31 @@ impl Serving {
         assert!(self.child.wait().unwrap().success(), "SIGTERM ends it in order");
         self.folder
     }
+}
+
+#[tokio::test]
+async fn sigterm_ends_it_soon_whoever_is_connected() {
+    let server = Serving::start(tempfile::tempdir().unwrap());
+    let endpoint = server.printed("Endpoint").await;
+    let address = endpoint.trim_start_matches("http://").trim_end_matches("/graphql").to_owned();
+    let slow: Vec<_> = (0..60)
+        .map(|number| {
+            let mut socket = std::net::TcpStream::connect(&address).unwrap();
+            let sent: &[u8] = match number % 3 {
+                0 => b"",
+                1 => b"POST /graphql HTTP/1.1\r\nhost: te",
+                _ => b"POST /graphql HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{",
+            };
+            socket.write_all(sent).unwrap();
+            socket
+        })
+        .collect();
+    assert_eq!(reqwest::get(endpoint.replace("/graphql", "/health/ready")).await.unwrap().status(), 200);
+    let started = Instant::now();
+    server.stop();
+    let took = started.elapsed();
+    assert!(took < Duration::from_secs(5), "took {took:?}");
+    drop(slow);
 }
 
 #[tokio::test]

@@ -33,6 +33,20 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "api/src/limit",
+        &[
+            "async_graphql",
+            "axum",
+            "sea_orm",
+            "crate::service",
+            "crate::graphql",
+            "crate::http",
+            "crate::server",
+            "crate::cli",
+            "crate::config",
+        ],
+    ),
+    (
         "api/src/service",
         &[
             "async_graphql",

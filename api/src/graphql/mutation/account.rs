@@ -78,7 +78,7 @@ impl AccountMutation {
     ) -> ApiResult<AuthPayload> {
         let RegisterInput { name, email, password } = input;
         let registration = Registration { name, email, password, role: Role::Learner };
-        match account::register(ctx.services()?, registration).await {
+        match account::register(ctx.services()?, ctx.client()?, registration).await {
             Ok(signed_in) => Ok(signed_in.into()),
             Err(RegisterError::Invalid(fields)) => {
                 Ok(refused(fields.into_iter().map(invalid_field).collect()))
@@ -88,6 +88,7 @@ impl AccountMutation {
                 error.to_string(),
                 &["input", "email"],
             )])),
+            Err(RegisterError::TooMany(wait)) => Err(wait.into()),
             Err(RegisterError::Password(error)) => Err(password_error(error)),
             Err(RegisterError::SignIn(error)) => Err(sign_in_error(error)),
             Err(RegisterError::Database(error)) => Err(error.into()),
@@ -100,7 +101,7 @@ impl AccountMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "Who signs in.")] input: LoginInput,
     ) -> ApiResult<AuthPayload> {
-        match account::login(ctx.services()?, &input.email, input.password).await {
+        match account::login(ctx.services()?, ctx.client()?, &input.email, input.password).await {
             Ok(signed_in) => Ok(signed_in.into()),
             Err(error @ SignInError::InvalidCredentials) => Ok(refused(vec![UserError::field(
                 ErrorCode::InvalidCredentials,
@@ -117,13 +118,14 @@ impl AccountMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "The refresh token of the last answer.", secret)] refresh_token: String,
     ) -> ApiResult<AuthPayload> {
-        match account::refresh(ctx.services()?, &refresh_token).await {
+        match account::refresh(ctx.services()?, ctx.client()?, &refresh_token).await {
             Ok(signed_in) => Ok(signed_in.into()),
             Err(error @ RefreshError::Invalid) => Ok(refused(vec![UserError::field(
                 ErrorCode::RefreshTokenInvalid,
                 error.to_string(),
                 &["refreshToken"],
             )])),
+            Err(RefreshError::TooMany(wait)) => Err(wait.into()),
             Err(RefreshError::SignIn(error)) => Err(sign_in_error(error)),
             Err(RefreshError::Database(error)) => Err(error.into()),
         }
@@ -170,6 +172,7 @@ fn invalid_field(field: InvalidField) -> UserError {
 
 fn sign_in_error(error: SignInError) -> ApiError {
     match error {
+        SignInError::TooMany(wait) => wait.into(),
         SignInError::Password(error) => password_error(error),
         SignInError::Database(error) => error.into(),
         error => ApiError::internal(error.to_string()),

@@ -12,23 +12,27 @@ use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 
-use self::answer::{BadRequest, Media};
+use self::answer::BadRequest;
+pub(super) use self::answer::Media;
 use self::request::{Parameters, read_body};
 use super::AppState;
+use super::refusal::{Refusal, tell_when_to_retry};
 use crate::auth::Viewer;
 use crate::graphql::engine::Call;
 use crate::graphql::{RequestId, finish};
+use crate::limit::ClientAddress;
 
 /// POST: queries and mutations.
 pub(super) async fn post(
     State(state): State<AppState>,
     Extension(id): Extension<RequestId>,
+    Extension(client): Extension<ClientAddress>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
     let Some(media) = Media::wanted(&headers) else { return not_acceptable() };
     match read_body(&headers, body) {
-        Ok(call) => answer(&state, &id, &headers, media, call, true).await,
+        Ok(call) => answer(&state, &id, client, &headers, media, call, true).await,
         Err(refusal) => refusal.answer(media),
     }
 }
@@ -37,6 +41,7 @@ pub(super) async fn post(
 pub(super) async fn get(
     State(state): State<AppState>,
     Extension(id): Extension<RequestId>,
+    Extension(client): Extension<ClientAddress>,
     headers: HeaderMap,
     parameters: Result<Query<Parameters>, QueryRejection>,
 ) -> Response {
@@ -49,7 +54,7 @@ pub(super) async fn get(
         )),
     };
     match call {
-        Ok(call) => answer(&state, &id, &headers, media, call, false).await,
+        Ok(call) => answer(&state, &id, client, &headers, media, call, false).await,
         Err(refusal) => refusal.answer(media),
     }
 }
@@ -70,6 +75,7 @@ fn not_acceptable() -> Response {
 async fn answer(
     state: &AppState,
     id: &RequestId,
+    client: ClientAddress,
     headers: &HeaderMap,
     media: Media,
     call: Call,
@@ -85,6 +91,12 @@ async fn answer(
         Ok(viewer) => viewer,
         Err(refusal) => return refusal.answer(media),
     };
+    let user = viewer.map(|viewer| viewer.user_id);
+    let limits = &state.services.limits;
+    // To be looked at costs 1, also where nothing is executed.
+    if let Err(wait) = limits.operation(user, client, 1) {
+        return Refusal::rate_limited(wait).answer(media);
+    }
     let operation = match state.engine.prepare(&call) {
         Ok(operation) => operation,
         Err(refusal) => return media.refused(&refusal),
@@ -98,9 +110,15 @@ async fn answer(
         }
         _ => {}
     }
-    let mut response = state.engine.execute(operation, state.context(viewer)).await;
+    let cost = u32::try_from(operation.cost()).unwrap_or(u32::MAX);
+    if let Err(wait) = limits.operation(user, client, cost.saturating_sub(1)) {
+        return Refusal::rate_limited(wait).answer(media);
+    }
+    let mut response = state.engine.execute(operation, state.context(viewer, client)).await;
     finish(&mut response.errors, id);
-    media.executed(&response)
+    let mut answer = media.executed(&response);
+    tell_when_to_retry(&response, &mut answer);
+    answer
 }
 
 /// Who asks. A token that does not verify refuses the request: answering it as a stranger's would hide from a

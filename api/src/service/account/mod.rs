@@ -17,6 +17,7 @@ pub use validation::{InvalidField, MIN_PASSWORD_CHARS};
 use super::Services;
 use crate::auth::PasswordError;
 use crate::database::{IsFailure, WriteOptions};
+use crate::limit::{ClientAddress, RetryAfter};
 
 /// Who registers.
 #[derive(Clone)]
@@ -40,6 +41,9 @@ pub enum RegisterError {
     /// The address has an account.
     #[error("This e-mail address has an account. Sign in instead.")]
     EmailTaken,
+    /// Too many attempts from this address.
+    #[error("Too many attempts. Try again in {} seconds.", .0.seconds())]
+    TooMany(RetryAfter),
     /// Too many passwords are being hashed.
     #[error(transparent)]
     Password(#[from] PasswordError),
@@ -72,9 +76,25 @@ pub async fn create(services: &Services, registration: Registration) -> Result<u
 ///
 /// # Errors
 /// See [`RegisterError`].
-pub async fn register(services: &Services, registration: Registration) -> Result<SignedIn, RegisterError> {
+pub async fn register(
+    services: &Services,
+    client: ClientAddress,
+    registration: Registration,
+) -> Result<SignedIn, RegisterError> {
+    let attempt = services.limits.sign_in.other(client).map_err(RegisterError::TooMany)?;
     let session = NewSession::new(services)?;
-    let user = insert(services, registration, Some(session.clone())).await?;
+    let user = match insert(services, registration, Some(session.clone())).await {
+        Ok(user) => user,
+        Err(error) => {
+            // Whoever tries many addresses learns which have accounts.
+            match &error {
+                RegisterError::EmailTaken => attempt.failed(),
+                _ => attempt.undecided(),
+            }
+            return Err(error);
+        }
+    };
+    attempt.succeeded(&user.email);
     Ok(session.signed_in(services, user)?)
 }
 

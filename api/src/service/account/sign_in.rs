@@ -14,10 +14,12 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::by_email;
+use super::validation::fold_email;
 use crate::auth::{
     AccessToken, MAX_PASSWORD_BYTES, PasswordError, RefreshToken, RefreshTokenError, TokenError, Viewer,
 };
 use crate::database::{IsFailure, WriteOptions, lock_user};
+use crate::limit::{ClientAddress, RetryAfter};
 use crate::service::Services;
 
 /// A user with the tokens of their session.
@@ -39,6 +41,9 @@ pub enum SignInError {
     /// Unknown address, wrong password, or a deactivated account: which one is not told.
     #[error("The e-mail address or the password is not right.")]
     InvalidCredentials,
+    /// Too many attempts from this address, or too many failures against this account.
+    #[error("Too many attempts. Try again in {} seconds.", .0.seconds())]
+    TooMany(RetryAfter),
     /// Too many passwords are being checked.
     #[error(transparent)]
     Password(#[from] PasswordError),
@@ -59,6 +64,9 @@ pub enum RefreshError {
     /// Not one of ours, expired, revoked, or used before.
     #[error("This refresh token does not work any more. Sign in again.")]
     Invalid,
+    /// Too many attempts from this address.
+    #[error("Too many attempts. Try again in {} seconds.", .0.seconds())]
+    TooMany(RetryAfter),
     /// Tokens could not be made.
     #[error(transparent)]
     SignIn(#[from] SignInError),
@@ -80,14 +88,41 @@ impl IsFailure for RefreshError {
 ///
 /// # Errors
 /// See [`SignInError`].
-pub async fn login(services: &Services, email: &str, password: String) -> Result<SignedIn, SignInError> {
+pub async fn login(
+    services: &Services,
+    client: ClientAddress,
+    email: &str,
+    password: String,
+) -> Result<SignedIn, SignInError> {
+    let attempt =
+        services.limits.sign_in.sign_in(client, &fold_email(email)).map_err(SignInError::TooMany)?;
+    match check_password(services, email, password).await {
+        Ok(user) => {
+            attempt.succeeded(&user.email);
+            begin(services, user).await
+        }
+        Err(error) => {
+            match &error {
+                SignInError::InvalidCredentials => attempt.failed(),
+                _ => attempt.undecided(),
+            }
+            Err(error)
+        }
+    }
+}
+
+async fn check_password(
+    services: &Services,
+    email: &str,
+    password: String,
+) -> Result<user::Model, SignInError> {
     let user = by_email(services.database.reader(), email).await?;
     // One too long was never set; it costs a hash all the same.
     let password = if password.len() > MAX_PASSWORD_BYTES { String::new() } else { password };
     let hash = user.as_ref().map(|user| user.password_hash.clone());
     let matches = services.passwords.verify(password, hash).await?;
     match user {
-        Some(user) if matches && user.status == UserStatus::Active => begin(services, user).await,
+        Some(user) if matches && user.status == UserStatus::Active => Ok(user),
         _ => Err(SignInError::InvalidCredentials),
     }
 }
@@ -172,7 +207,28 @@ enum Exchanged {
 ///
 /// # Errors
 /// See [`RefreshError`]. A token that was used before ends its family.
-pub async fn refresh(services: &Services, token: &str) -> Result<SignedIn, RefreshError> {
+pub async fn refresh(
+    services: &Services,
+    client: ClientAddress,
+    token: &str,
+) -> Result<SignedIn, RefreshError> {
+    let attempt = services.limits.sign_in.other(client).map_err(RefreshError::TooMany)?;
+    match exchange(services, token).await {
+        Ok(signed_in) => {
+            attempt.succeeded_free(&signed_in.user.email);
+            Ok(signed_in)
+        }
+        Err(error) => {
+            match &error {
+                RefreshError::Invalid => attempt.failed(),
+                _ => attempt.undecided(),
+            }
+            Err(error)
+        }
+    }
+}
+
+async fn exchange(services: &Services, token: &str) -> Result<SignedIn, RefreshError> {
     let presented = RefreshToken::parse(token).map_err(|_| RefreshError::Invalid)?;
     let exchange = Exchange { presented: presented.hash(), next: NewSession::of(services, Uuid::nil())? };
     let options = WriteOptions { name: "session.refresh", looks_before_it_writes: false };

@@ -1,19 +1,25 @@
 //! Putting the server together, and running it until it is told to stop.
 
+mod accept;
+mod connection;
+mod places;
+
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use tokio::net::TcpListener;
 
 use crate::auth::{AccessTokens, KeyError, KeyRing, PasswordError, Passwords};
 use crate::clock::Clock;
-use crate::config::ServeConfig;
+use crate::config::{EdgeConfig, ServeConfig};
 use crate::database::Database;
 use crate::graphql;
 use crate::graphql::engine::EngineOptions;
-use crate::http;
+use crate::http::{self, Stopping};
+use crate::limit::Limits;
 use crate::service::Services;
 use crate::service::catalog::Catalog;
 
@@ -67,6 +73,7 @@ pub async fn services(
             config.token_audience.as_str(),
             Duration::from_secs(config.access_token_seconds),
         )),
+        limits: Arc::new(Limits::new(config.edge.limits())),
         refresh_token_ttl: chrono::TimeDelta::days(config.refresh_token_days),
         tax: config.tax_percent,
     })
@@ -85,45 +92,38 @@ fn key_file_beside(url: &str) -> Option<PathBuf> {
     Some(PathBuf::from(name))
 }
 
-/// Serves until `stop` completes, then finishes what is under way, for at most `drain`.
+/// Serves until `stop` completes, then finishes what is under way, for as long as is configured.
 ///
 /// # Errors
-/// When the listener fails.
+/// When the engine does not take the schema.
 pub async fn run(
     listener: TcpListener,
     services: Services,
     engine: EngineOptions,
-    catalog_refresh: Duration,
-    drain: Duration,
-    stop: impl Future<Output = ()> + Send + 'static,
+    config: &ServeConfig,
+    stop: impl Future<Output = ()>,
 ) -> std::io::Result<()> {
     let catalog = Arc::clone(&services.catalog);
-    let refreshing = tokio::spawn(async move { catalog.keep_fresh(catalog_refresh).await });
+    let refresh = config.catalog_refresh();
     let engine = graphql::build(services.clone(), engine).map_err(std::io::Error::other)?;
-    let router = http::router(engine, services);
-
-    let (stopping, mut stopped) = tokio::sync::watch::channel(false);
-    let serving = axum::serve(listener, router)
-        .with_graceful_shutdown(async move {
-            stop.await;
-            stopping.send_replace(true);
-        })
-        .into_future();
-    let deadline = async {
-        // An error means that serving has ended and dropped the sender.
-        if stopped.wait_for(|stopped| *stopped).await.is_ok() {
-            tokio::time::sleep(drain).await;
-        } else {
-            std::future::pending::<()>().await;
-        }
-    };
-    let result = tokio::select! {
-        result = serving => result,
-        () = deadline => {
-            tracing::warn!("requests were still under way when the time to drain was over");
-            Ok(())
-        }
-    };
+    let refreshing = tokio::spawn(async move { catalog.keep_fresh(refresh).await });
+    let routes = |stopping| http::router(engine, services, &config.edge, stopping);
+    serve(listener, routes, &config.edge, config.drain(), stop).await;
     refreshing.abort();
-    result
+    Ok(())
+}
+
+/// Serves any routes, protected as the API's are.
+pub async fn serve(
+    listener: TcpListener,
+    routes: impl FnOnce(Stopping) -> Router,
+    edge: &EdgeConfig,
+    drain: Duration,
+    stop: impl Future<Output = ()>,
+) {
+    let (told, stopping) = http::Stop::new();
+    let router = http::protect(routes(stopping.clone()), edge, stopping.clone());
+    if !accept::serve(listener, router, edge, drain, (told, stopping), stop).await {
+        tracing::warn!("requests were still under way when the time to drain was over");
+    }
 }

@@ -1,5 +1,6 @@
 //! What can be configured. Every option is a flag with an environment variable beside it; `--help` lists both.
 
+mod edge;
 mod graphql;
 
 use std::net::SocketAddr;
@@ -12,6 +13,7 @@ use rust_decimal::Decimal;
 use crate::database::DatabaseOptions;
 use crate::service::money::TaxRate;
 
+pub use edge::{EdgeConfig, ForwardedHeader};
 pub use graphql::GraphqlConfig;
 
 /// Where the data is.
@@ -102,6 +104,9 @@ pub struct ServeConfig {
     /// Documents.
     #[command(flatten)]
     pub graphql: GraphqlConfig,
+    /// What protects it.
+    #[command(flatten)]
+    pub edge: EdgeConfig,
 }
 
 impl ServeConfig {
@@ -109,6 +114,18 @@ impl ServeConfig {
     #[must_use]
     pub fn catalog_refresh(&self) -> Duration {
         Duration::from_millis(self.catalog_refresh_ms)
+    }
+
+    /// How long a stop waits for requests that are under way.
+    #[must_use]
+    pub fn drain(&self) -> Duration {
+        Duration::from_secs(self.drain_seconds)
+    }
+
+    /// The database, for requests: what takes too long there ends before the request does.
+    #[must_use]
+    pub fn database_options(&self) -> DatabaseOptions {
+        self.database.options().within(self.edge.request_timeout())
     }
 }
 

@@ -1,0 +1,74 @@
+//! Refusing a request as a whole, because there is no time, no place or no budget for it.
+
+use async_graphql::{Response as GraphqlResponse, ServerError, Value};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+
+use super::graphql::Media;
+use crate::graphql::rate_limited;
+use crate::limit::RetryAfter;
+
+/// A refusal in the shape that GraphQL clients read, with the HTTP status that all others do.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+    retry_after: Option<RetryAfter>,
+    closes: bool,
+}
+
+impl Refusal {
+    pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into(), retry_after: None, closes: false }
+    }
+
+    /// The client has spent its budget: 429, `RATE_LIMITED`.
+    pub(super) fn rate_limited(wait: RetryAfter) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", rate_limited(wait)).retry_after(wait)
+    }
+
+    /// Tells the client when to try again.
+    pub(super) fn retry_after(self, wait: RetryAfter) -> Self {
+        Self { retry_after: Some(wait), ..self }
+    }
+
+    /// The rest of the request is not read.
+    pub(super) fn and_close(self) -> Self {
+        Self { closes: true, ..self }
+    }
+
+    pub(super) fn answer(self, media: Media) -> Response {
+        let mut error = ServerError::new(self.message, None);
+        let extensions = error.extensions.get_or_insert_default();
+        extensions.set("code", self.code);
+        if let Some(wait) = self.retry_after {
+            extensions.set("retryAfterSeconds", wait.seconds());
+        }
+        let mut response = media.failed(self.status, &[error]);
+        let headers = response.headers_mut();
+        if let Some(wait) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.seconds()));
+        }
+        if self.closes {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+}
+
+/// The HTTP side of an answer whose resolvers refused something for lack of a budget (`RATE_LIMITED`): when to try
+/// again, and status 429 where nothing else is in it.
+pub(super) fn tell_when_to_retry(answer: &GraphqlResponse, response: &mut Response) {
+    let waits = answer.errors.iter().filter_map(|error| {
+        match error.extensions.as_ref()?.get("retryAfterSeconds")? {
+            Value::Number(seconds) => seconds.as_u64(),
+            _ => None,
+        }
+    });
+    let Some(longest) = waits.max() else { return };
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(longest));
+    if answer.data == Value::Null {
+        *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+    }
+}

@@ -1,0 +1,194 @@
+//! Limits on guessing: passwords, accounts, refresh tokens.
+
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+use super::address::ClientAddress;
+use super::bucket::{Buckets, RetryAfter};
+use crate::bounded::BoundedMap;
+
+/// What a failed attempt takes from the budget of its address; one that succeeds takes 1.
+const COST_OF_A_FAILURE: u32 = 5;
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(60 * 60);
+/// At some 60 bytes each.
+const MOST_KNOWN: usize = 100_000;
+
+/// Stands for an e-mail address without keeping it.
+type AccountKey = [u8; 32];
+
+/// Limits on sign-in attempts, by address and by account.
+///
+/// Passwords guessed against one account from many addresses run into the limit of the account, which counts
+/// failures only. Its owner is not locked out with the guessers: an address from which the account was signed in
+/// to before has a budget of its own.
+pub struct SignInLimits {
+    addresses: Buckets<IpAddr>,
+    accounts: Buckets<(AccountKey, Option<IpAddr>)>,
+    /// From where accounts were signed in to.
+    known: Mutex<BoundedMap<(AccountKey, IpAddr), ()>>,
+}
+
+/// An attempt that may go on. Say how it ended; one that is dropped has failed.
+#[must_use]
+pub struct SignInAttempt<'a> {
+    limits: &'a SignInLimits,
+    network: IpAddr,
+    account: Option<(AccountKey, Option<IpAddr>)>,
+}
+
+impl SignInLimits {
+    /// So many attempts a minute from one address, and so many failures an hour against one account; 0 is no
+    /// limit.
+    #[must_use]
+    pub fn new(attempts_per_minute: u32, failures_per_hour: u32) -> Self {
+        Self {
+            addresses: Buckets::new(attempts_per_minute, MINUTE),
+            accounts: Buckets::new(failures_per_hour, HOUR),
+            known: Mutex::new(BoundedMap::new(MOST_KNOWN)),
+        }
+    }
+
+    /// An attempt to sign in to the account of this e-mail address, folded as it is stored.
+    ///
+    /// # Errors
+    /// When the address or the account has had too many.
+    pub fn sign_in(&self, client: ClientAddress, email: &str) -> Result<SignInAttempt<'_>, RetryAfter> {
+        let network = client.network();
+        self.addresses.take(&network, 1)?;
+        let key = account_key(email);
+        let account = (key, self.knows(key, network).then_some(network));
+        self.accounts.take(&account, 1)?;
+        Ok(SignInAttempt { limits: self, network, account: Some(account) })
+    }
+
+    /// An attempt that names no account that could be guessed at: to register, or to exchange a refresh token.
+    ///
+    /// # Errors
+    /// When the address has had too many.
+    pub fn other(&self, client: ClientAddress) -> Result<SignInAttempt<'_>, RetryAfter> {
+        let network = client.network();
+        self.addresses.take(&network, 1)?;
+        Ok(SignInAttempt { limits: self, network, account: None })
+    }
+
+    fn knows(&self, key: AccountKey, network: IpAddr) -> bool {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&(key, network)).is_some()
+    }
+}
+
+impl SignInAttempt<'_> {
+    /// Somebody proved to be the owner of this account, and is known here from now on.
+    pub fn succeeded(self, email: &str) {
+        let key = account_key(email);
+        let mut known = self.limits.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert((key, self.network), ());
+        drop(known);
+        match self.account {
+            // The guesses of others stay counted.
+            Some(stranger @ (_, None)) => self.limits.accounts.put_back(&stranger, 1),
+            Some(known) => self.limits.accounts.fill(&known),
+            None => {}
+        }
+    }
+
+    /// As [`SignInAttempt::succeeded`], for what costs little and is done often: nothing was spent.
+    pub fn succeeded_free(self, email: &str) {
+        self.limits.addresses.put_back(&self.network, 1);
+        self.succeeded(email);
+    }
+
+    /// What was sent was wrong.
+    pub fn failed(self) {
+        self.limits.addresses.take_more(&self.network, COST_OF_A_FAILURE - 1);
+    }
+
+    /// It could not be told whether it was right: a fault of ours.
+    pub fn undecided(self) {
+        self.limits.addresses.put_back(&self.network, 1);
+        if let Some(account) = self.account {
+            self.limits.accounts.put_back(&account, 1);
+        }
+    }
+}
+
+fn account_key(email: &str) -> AccountKey {
+    Sha256::digest(email.as_bytes()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWNER: &str = "asha@example.com";
+
+    fn client(last: u8) -> ClientAddress {
+        ClientAddress::new(IpAddr::from([192, 0, 2, last]))
+    }
+
+    #[test]
+    fn failures_count_fivefold_by_address() {
+        let limits = SignInLimits::new(100, 0);
+        for number in 0..20 {
+            limits.sign_in(client(1), &format!("{number}@example.com")).unwrap().failed();
+        }
+        assert!(limits.sign_in(client(1), OWNER).is_err());
+        assert!(limits.other(client(1)).is_err());
+        for _ in 0..100 {
+            limits.sign_in(client(2), OWNER).unwrap().succeeded(OWNER);
+        }
+        assert!(limits.sign_in(client(2), OWNER).is_err());
+        for _ in 0..1_000 {
+            limits.other(client(3)).unwrap().succeeded_free(OWNER);
+        }
+    }
+
+    #[test]
+    fn guesses_from_many_addresses_run_into_the_limit_of_the_account() {
+        let limits = SignInLimits::new(0, 20);
+        for last in 0..20 {
+            limits.sign_in(client(last), OWNER).unwrap().failed();
+        }
+        let wait = limits.sign_in(client(200), OWNER).err().unwrap();
+        assert!((170..=180).contains(&wait.seconds()), "one more guess each three minutes: {wait:?}");
+        limits.sign_in(client(200), "other@example.com").unwrap().failed();
+    }
+
+    #[test]
+    fn the_owner_still_gets_in_from_where_they_were_before() {
+        let limits = SignInLimits::new(0, 20);
+        limits.sign_in(client(1), OWNER).unwrap().succeeded(OWNER);
+        while let Ok(attempt) = limits.sign_in(client(2), OWNER) {
+            attempt.failed();
+        }
+        for _ in 0..3 {
+            for _ in 0..19 {
+                limits.sign_in(client(1), OWNER).unwrap().failed();
+            }
+            limits.sign_in(client(1), OWNER).unwrap().succeeded(OWNER);
+        }
+        assert!(limits.sign_in(client(2), OWNER).is_err(), "which does not let the guesser guess on");
+        // Exchanging a refresh token shows the same.
+        limits.other(client(3)).unwrap().succeeded_free(OWNER);
+        limits.sign_in(client(3), OWNER).unwrap().succeeded(OWNER);
+    }
+
+    #[test]
+    fn successes_of_strangers_do_not_count() {
+        let limits = SignInLimits::new(0, 2);
+        for last in 0..100 {
+            limits.sign_in(client(last), OWNER).unwrap().succeeded(OWNER);
+            limits.sign_in(client(last), OWNER).unwrap().undecided();
+        }
+    }
+
+    #[test]
+    fn attempts_under_way_count() {
+        let limits = SignInLimits::new(0, 3);
+        let attempts: Vec<_> = (0..10).filter_map(|last| limits.sign_in(client(last), OWNER).ok()).collect();
+        assert_eq!(attempts.len(), 3);
+    }
+}

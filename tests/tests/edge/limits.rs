@@ -1,0 +1,190 @@
+//! Budgets: of operations, and of attempts to sign in.
+
+use jishu_tests::{Backend, Client, TestApp};
+use reqwest::Response;
+use serde_json::{Value, json};
+
+const LOGIN: &str =
+    "mutation ($input: LoginInput!) { login(input: $input) { user { name } userErrors { code } } }";
+
+async fn send(app: &TestApp, query: &str, variables: Value, headers: &[(&'static str, &str)]) -> Response {
+    let mut request =
+        app.http().post(app.url("/graphql")).json(&json!({ "query": query, "variables": variables }));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request.send().await.unwrap()
+}
+
+async fn login(app: &TestApp, name: &str, password: &str, address: &str) -> Response {
+    let input = json!({ "input": { "email": format!("{name}@example.com"), "password": password } });
+    send(app, LOGIN, input, &[("x-forwarded-for", address)]).await
+}
+
+/// What a refusal says, wherever it says it.
+async fn refused(response: Response) -> u64 {
+    assert_eq!(response.status(), 429);
+    let wait: u64 = response.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+    let body: Value = response.json().await.unwrap();
+    let error = &body["errors"][0];
+    assert_eq!(error["extensions"]["code"], "RATE_LIMITED", "{body}");
+    assert_eq!(error["extensions"]["retryAfterSeconds"], wait, "{body}");
+    assert!(error["message"].as_str().unwrap().contains("Try again in"), "{body}");
+    wait
+}
+
+async fn outcome(response: Response) -> Value {
+    assert_eq!(response.status(), 200);
+    let body: Value = response.json().await.unwrap();
+    match &body["data"]["login"]["userErrors"][0]["code"] {
+        Value::Null => body["data"]["login"]["user"]["name"].clone(),
+        code => code.clone(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_user_has_a_budget_of_their_own() {
+    let flags = &["--user-cost-per-minute=5"];
+    TestApp::run_with(Backend::Sqlite, flags, async |app| {
+        let (asha, ravi) = (app.learner("Asha").await, app.learner("Ravi").await);
+        let ask = async |client: &Client| {
+            let bearer = format!("Bearer {}", client.token());
+            send(&app, "{ viewer { name } }", Value::Null, &[("authorization", bearer.as_str())]).await
+        };
+        for _ in 0..5 {
+            assert_eq!(ask(&asha).await.status(), 200);
+        }
+        assert!((1..=12).contains(&refused(ask(&asha).await).await));
+        assert_eq!(ask(&ravi).await.status(), 200);
+        assert_eq!(send(&app, "{ __typename }", Value::Null, &[]).await.status(), 200);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_has_a_budget_and_only_trusted_proxies_say_which_it_is() {
+    let flags = &["--address-cost-per-minute=3", "--trusted-proxies=127.0.0.0/8,10.0.0.0/8"];
+    TestApp::run_with(Backend::Sqlite, flags, async |app| {
+        let from = async |chain: &str| {
+            send(&app, "{ __typename }", Value::Null, &[("x-forwarded-for", chain)]).await
+        };
+        for chain in ["192.0.2.1", "198.51.100.7, 192.0.2.1", "192.0.2.1, 10.1.2.3"] {
+            assert_eq!(from(chain).await.status(), 200);
+        }
+        // Whatever the client wrote before the proxy wrote its address.
+        refused(from("203.0.113.1, 192.0.2.1").await).await;
+        assert_eq!(from("192.0.2.2").await.status(), 200);
+        // A household of IPv6 is one address.
+        for last in 1..=3 {
+            assert_eq!(from(&format!("2001:db8:1:2::{last}")).await.status(), 200);
+        }
+        refused(from("2001:db8:1:2:aaaa::9").await).await;
+        assert_eq!(from("2001:db8:1:3::1").await.status(), 200);
+        assert_eq!(app.http().get(app.url("/health/live")).send().await.unwrap().status(), 200);
+    })
+    .await;
+    let flags = &["--address-cost-per-minute=3"];
+    TestApp::run_with(Backend::Sqlite, flags, async |app| {
+        let from = async |chain: &str| {
+            send(&app, "{ __typename }", Value::Null, &[("x-forwarded-for", chain)]).await
+        };
+        for last in 1..=3 {
+            assert_eq!(from(&format!("192.0.2.{last}")).await.status(), 200);
+        }
+        refused(from("192.0.2.4").await).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_defaults_stop_a_guesser_and_nobody_else() {
+    let app = TestApp::start_limited(Backend::Sqlite, &["--trusted-proxies=127.0.0.1"]).await;
+    app.learner("Asha").await;
+    // A guesser tries one password on many accounts, from one address. The budget refills meanwhile.
+    let mut guesses = 0;
+    let last = loop {
+        let answer = login(&app, &format!("nobody{guesses}"), "password", "192.0.2.1").await;
+        if answer.status() != 200 {
+            break answer;
+        }
+        assert_eq!(outcome(answer).await, "INVALID_CREDENTIALS", "{guesses}");
+        guesses += 1;
+    };
+    refused(last).await;
+    assert!((60..=90).contains(&guesses), "{guesses}");
+    // Others tried many passwords on one account, from many addresses.
+    for last in 0..20 {
+        let answer = login(&app, "asha", "password", &format!("198.51.100.{last}")).await;
+        assert_eq!(outcome(answer).await, "INVALID_CREDENTIALS", "{last}");
+    }
+    let wait = refused(login(&app, "asha", "password", "198.51.100.200").await).await;
+    assert!((120..=180).contains(&wait), "{wait}");
+    let before = app.rows().await;
+    refused(login(&app, "ASHA", "correct horse battery", "198.51.100.201").await).await;
+    assert_eq!(app.rows().await, before);
+    // Asha registered from 127.0.0.1, and gets in from there.
+    assert_eq!(outcome(login(&app, "asha", "correct horse battery", "").await).await, "Asha");
+    // A class behind one address signs in at nine o'clock.
+    for _ in 0..60 {
+        assert_eq!(outcome(login(&app, "asha", "correct horse battery", "").await).await, "Asha");
+    }
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_alias_in_a_document_is_an_attempt() {
+    let flags = &["--sign-in-failures-per-hour=5"];
+    TestApp::run_with(Backend::Sqlite, flags, async |app| {
+        app.learner("Asha").await;
+        app.execute("UPDATE users SET email = 'elsewhere@example.com'").await;
+        let attempt = |number: usize| {
+            format!(
+                r#"a{number}: login(input: {{ email: "elsewhere@example.com", password: "guess {number}" }}) {{
+                     userErrors {{ code }} }}"#
+            )
+        };
+        let document =
+            |count: usize| format!("mutation {{ {} }}", (0..count).map(attempt).collect::<Vec<_>>().join(" "));
+        let within = send(&app, &document(4), Value::Null, &[]).await;
+        assert_eq!(within.status(), 200);
+        let body: Value = within.json().await.unwrap();
+        assert_eq!(body["data"]["a3"]["userErrors"][0]["code"], "INVALID_CREDENTIALS");
+        // One is left.
+        refused(send(&app, &document(2), Value::Null, &[]).await).await;
+        let right = json!({ "input": { "email": "elsewhere@example.com", "password": "correct horse battery" } });
+        refused(send(&app, LOGIN, right, &[]).await).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn registering_and_refreshing_are_attempts_too() {
+    let flags = &["--sign-ins-per-minute=20"];
+    TestApp::run_with(Backend::Sqlite, flags, async |app| {
+        let registered = app
+            .anonymous()
+            .run(
+                r#"mutation { register(input: { name: "Asha", email: "asha@example.com", password: "correct horse" }) {
+                     tokens { refreshToken } } }"#,
+            )
+            .await;
+        let mut token = registered.text("/register/tokens/refreshToken").to_owned();
+        const REFRESH: &str = "mutation ($token: String!) { refreshTokens(refreshToken: $token) {
+            tokens { refreshToken } userErrors { code } } }";
+        // Many tabs that stay signed in cost nothing.
+        for _ in 0..40 {
+            let answer = app.anonymous().run_with(REFRESH, json!({ "token": token })).await;
+            token = answer.text("/refreshTokens/tokens/refreshToken").to_owned();
+        }
+        for _ in 0..3 {
+            let answer = app.anonymous().run_with(REFRESH, json!({ "token": "jrt_guess" })).await;
+            assert_eq!(answer.text("/refreshTokens/userErrors/0/code"), "REFRESH_TOKEN_INVALID");
+        }
+        let taken = r#"mutation { register(input: { name: "B", email: "asha@example.com", password: "other horse" }) {
+            userErrors { code } } }"#;
+        assert_eq!(app.anonymous().run(taken).await.text("/register/userErrors/0/code"), "EMAIL_TAKEN");
+        refused(send(&app, taken, Value::Null, &[]).await).await;
+        refused(send(&app, REFRESH, json!({ "token": token }), &[]).await).await;
+    })
+    .await;
+}

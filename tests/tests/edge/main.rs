@@ -1,0 +1,11 @@
+//! What strangers can do to the server, and cannot: over real sockets.
+
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test ends where it fails")]
+
+mod browsers;
+mod limits;
+mod load;
+mod raw;
+mod routes;
+mod slow;
+mod timeouts;

@@ -1,0 +1,124 @@
+//! Routes of the tests' own, served as those of the API are: what the API never does on purpose.
+
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::routing::get;
+use clap::Parser;
+use futures_util::stream;
+use jishu_api::config::ServeConfig;
+use jishu_api::server;
+use serde_json::Value;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::raw::{connect, read_to_close};
+
+#[derive(Parser)]
+struct Config {
+    #[command(flatten)]
+    serve: ServeConfig,
+}
+
+struct Served {
+    address: String,
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<()>,
+}
+
+async fn serve(routes: Router, flags: &[&str]) -> Served {
+    let config = Config::parse_from(["test"].iter().chain(flags)).serve;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let serving = tokio::spawn(async move {
+        let stopped = async {
+            let _ = stopped.await;
+        };
+        server::serve(listener, |_| routes, &config.edge, config.drain(), stopped).await;
+    });
+    Served { address, stop, serving }
+}
+
+impl Served {
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Stops it and says how long that took.
+    async fn stop(self) -> Duration {
+        let started = Instant::now();
+        self.stop.send(()).unwrap();
+        self.serving.await.unwrap();
+        started.elapsed()
+    }
+}
+
+async fn panics() -> &'static str {
+    panic!("a test panics")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_panic_is_answered_and_the_connection_goes_on() {
+    let routes = Router::new().route("/panic", get(panics)).route("/health/live", get(async || "live\n"));
+    let server = serve(routes, &[]).await;
+    let mut stream = connect(&server.address).await;
+    stream.write_all(b"GET /panic HTTP/1.1\r\nhost: test\r\nx-request-id: abc-1\r\n\r\n").await.unwrap();
+    // Answered on the same connection, after the panic.
+    let said = crate::raw::ask(&mut stream).await.unwrap();
+    assert!(said.starts_with("HTTP/1.1 500 ") && said.contains("x-request-id: abc-1"), "{said}");
+    assert!(said.contains(r#""code":"INTERNAL""#) && said.contains("nosniff"), "{said}");
+    assert!(!said.contains("a test panics"), "the cause stays in the log");
+    assert_eq!(said.matches("HTTP/1.1 200 OK").count(), 1);
+    drop(stream);
+    let body: Value = reqwest::get(server.url("/panic")).await.unwrap().json().await.unwrap();
+    assert_eq!(body["errors"][0]["extensions"]["code"], "INTERNAL");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_under_way_is_finished_and_what_never_ends_is_cut() {
+    let slow = get(async || {
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        "done"
+    });
+    let endless = get(async || {
+        let beats = stream::unfold((), async |()| {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            Some((Ok::<_, std::io::Error>(Bytes::from_static(b"beat\n")), ()))
+        });
+        Body::from_stream(beats)
+    });
+    let routes = Router::new().route("/slow", slow).route("/endless", endless);
+    let server = serve(routes, &["--drain-seconds=3"]).await;
+    let slow = tokio::spawn(reqwest::get(server.url("/slow")));
+    let mut endless = reqwest::get(server.url("/endless")).await.unwrap();
+    endless.chunk().await.unwrap();
+    // Both are under way: the second began to answer, and the first was sent before it.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let took = server.stop().await;
+    assert!((3_000..4_500).contains(&took.as_millis()), "took {took:?}");
+    assert_eq!(slow.await.unwrap().unwrap().text().await.unwrap(), "done");
+    let rest = async {
+        while endless.chunk().await?.is_some() {}
+        reqwest::Result::Ok(())
+    };
+    assert!(rest.await.is_err(), "the answer is not taken for a whole one");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_takes_nothing_is_cut() {
+    const SIZE: usize = 64 * 1024 * 1024;
+    let routes = Router::new().route("/large", get(async || vec![b'x'; SIZE]));
+    let server = serve(routes, &["--idle-seconds=1"]).await;
+    let mut stream = connect(&server.address).await;
+    stream.write_all(b"GET /large HTTP/1.1\r\nhost: test\r\n\r\n").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    let said = read_to_close(&mut stream).await;
+    assert!(said.starts_with("HTTP/1.1 200 OK"));
+    assert!(said.len() < SIZE, "only what was in the buffers: {} bytes", said.len());
+    server.stop().await;
+}

@@ -1,0 +1,126 @@
+//! Requests that take too long give back what they hold.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use jishu_tests::{Answer, Backend, Client, TestApp};
+use sea_orm::{ConnectionTrait, Database, DatabaseConnection, TransactionTrait};
+use serde_json::Value;
+
+const FLAGS: &[&str] = &["--request-seconds=2", "--database-connections=3"];
+
+async fn on(backend: Backend, test: impl AsyncFnOnce(Arc<TestApp>)) {
+    TestApp::run_with(backend, FLAGS, test).await;
+}
+
+/// Locks a table against everybody, on a connection of its own; closing it unlocks.
+async fn lock(app: &TestApp, table: &str) -> DatabaseConnection {
+    let mut options = sea_orm::ConnectOptions::new(&app.database_url);
+    options.max_connections(1).min_connections(1);
+    let connection = Database::connect(options).await.unwrap();
+    let statements = match app.backend {
+        Backend::MariaDb => format!("LOCK TABLES {table} WRITE"),
+        _ => format!("BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"),
+    };
+    connection.execute_unprepared(&statements).await.unwrap();
+    connection
+}
+
+async fn timed(client: &Client, query: &str) -> (Answer, Duration) {
+    let started = Instant::now();
+    let answer = client.send(query, Value::Null).await;
+    (answer, started.elapsed())
+}
+
+/// Ten readers of a locked table, three connections: each gives up in time, and then others are served although
+/// the lock is still there.
+async fn what_waits_for_a_lock_frees_its_connection(app: Arc<TestApp>) {
+    let learner = app.learner("Asha").await;
+    app.course(&["Physics"]).create(&app).await;
+    let lock = lock(&app, "mock_test_attempts").await;
+    let page = "{ viewer { mockTestAttempts { edges { node { id } } } } }";
+    let answers = join_all((0..10).map(|_| timed(&learner, page))).await;
+    for (answer, took) in &answers {
+        let code = &answer.body["errors"][0]["extensions"]["code"];
+        assert!(code == "TIMEOUT" || code == "OVERLOADED", "{:#}", answer.body);
+        assert!(*took < Duration::from_millis(3_000), "took {took:?}");
+    }
+    assert!(answers.iter().any(|(answer, _)| answer.body["errors"][0]["extensions"]["code"] == "TIMEOUT"));
+    let (answer, took) = timed(&learner, "{ viewer { name } }").await;
+    assert_eq!(answer.text("/viewer/name"), "Asha");
+    // A statement that was abandoned ends within half the time that a request has.
+    assert!(took < Duration::from_millis(1_500), "took {took:?}");
+    lock.close().await.unwrap();
+    assert_eq!(learner.run(page).await.list("/viewer/mockTestAttempts/edges").len(), 0);
+}
+
+/// A purchase goes on in a task of its own, and ends there before its time is over.
+async fn a_write_that_waits_gives_up_too(app: Arc<TestApp>) {
+    let learner = app.learner("Asha").await;
+    let course = app.course(&["Physics"]).create(&app).await;
+    let lock = lock(&app, "users").await;
+    let before = Instant::now();
+    let purchase = format!(
+        r#"mutation {{ purchase(input: {{ courseId: "{}", purchaseType: SINGLE_SUBJECT, subjectIds: ["{}"] }}) {{ outcome }} }}"#,
+        course.id, course.subjects[0]
+    );
+    for (answer, took) in join_all((0..6).map(|_| timed(&learner, &purchase))).await {
+        let code = &answer.body["errors"][0]["extensions"]["code"];
+        assert!(code == "TIMEOUT" || code == "OVERLOADED", "{:#}", answer.body);
+        assert!(took < Duration::from_millis(3_000), "took {took:?}");
+    }
+    // All connections are free again: as many can be had at once.
+    let database = &app.services.database;
+    let all = join_all((0..3).map(|_| database.writer().begin())).await;
+    assert!(all.iter().all(Result::is_ok));
+    assert!(before.elapsed() < Duration::from_millis(5_000), "took {:?}", before.elapsed());
+    drop(all);
+    lock.close().await.unwrap();
+    assert_eq!(learner.run(&purchase).await.text("/purchase/outcome"), "CREATED");
+}
+
+/// No connection is free: nobody waits longer than a request may take.
+async fn a_request_without_a_connection_is_given_up(app: Arc<TestApp>) {
+    let learner = app.learner("Asha").await;
+    let reader = app.services.database.reader();
+    let taken = join_all((0..3).map(|_| reader.begin())).await;
+    let started = Instant::now();
+    let response = app
+        .http()
+        .post(app.url("/graphql"))
+        .bearer_auth(learner.token())
+        .json(&serde_json::json!({ "query": "{ viewer { name } }" }))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(response.status(), 504);
+    let body: Value = response.json().await.unwrap();
+    assert_eq!(body["errors"][0]["extensions"]["code"], "TIMEOUT");
+    assert!((1_900..3_000).contains(&started.elapsed().as_millis()), "took {:?}", started.elapsed());
+    for transaction in taken {
+        // PostgreSQL ended it meanwhile: it did nothing for longer than a statement may take.
+        let _ = transaction.unwrap().rollback().await;
+    }
+    assert_eq!(learner.run("{ viewer { name } }").await.text("/viewer/name"), "Asha");
+}
+
+macro_rules! on_servers {
+    ($($name:ident),+) => {
+        mod postgres { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() { super::on(super::Backend::Postgres, super::$name).await; })+ }
+        mod mariadb { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() { super::on(super::Backend::MariaDb, super::$name).await; })+ }
+    };
+}
+
+on_servers!(
+    what_waits_for_a_lock_frees_its_connection,
+    a_write_that_waits_gives_up_too,
+    a_request_without_a_connection_is_given_up
+);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sqlite_a_request_without_a_connection_is_given_up() {
+    on(Backend::Sqlite, a_request_without_a_connection_is_given_up).await;
+}
