@@ -15,7 +15,7 @@ enum Color {
 }
 
 /// A day like "2026-11-24".
-struct Day(String);
+pub(crate) struct Day(String);
 
 #[Scalar]
 impl ScalarType for Day {

@@ -14,15 +14,17 @@ mod pets;
 use std::sync::Arc;
 
 use async_graphql::futures_util::{Stream, stream};
-use async_graphql::{MergedObject, Request, Response, Schema, Subscription, Value};
+use async_graphql::{Data, MergedObject, Schema, Subscription, ValidationMode};
 use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
+use jishu_api::graphql::engine::{Call, Engine, EngineOptions, Scalars};
+use serde::Deserialize;
 use tokio::net::TcpListener;
 
-use self::arguments::Arguments;
+use self::arguments::{Arguments, Day};
 use self::faults::Faulty;
 use self::mutation::{Mutation, Written};
 use self::pets::Pets;
@@ -43,18 +45,24 @@ impl Events {
     }
 }
 
-type ReferenceSchema = Schema<Query, Mutation, Events>;
+type Reference = Engine<Schema<Query, Mutation, Events>>;
 
 #[tokio::main]
 async fn main() {
-    let schema = Schema::build(Query::default(), Mutation, Events).finish();
+    // As the server builds its own: see `graphql::schema`.
+    let schema =
+        Schema::build(Query::default(), Mutation, Events).validation_mode(ValidationMode::Fast).finish();
+    let sdl = schema.sdl();
+    let scalars = Scalars::default().with::<Day>("Day");
+    let engine = Engine::new(schema, &sdl, EngineOptions { scalars, ..EngineOptions::default() });
+    let engine = Arc::new(engine.expect("the schema is valid"));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     println!("http://{}", listener.local_addr().expect("an address"));
-    let app = Router::new().route("/", get(sdl).post(execute)).with_state(Arc::new(schema));
+    let app = Router::new().route("/", get(async || sdl).post(execute)).with_state(engine);
     let serving = async { axum::serve(listener, app).await };
     tokio::select! {
         served = serving => served.expect("it serves"),
-        _ = end_of_input() => {}
+        () = end_of_input() => {}
     }
 }
 
@@ -63,27 +71,29 @@ async fn end_of_input() {
     tokio::task::spawn_blocking(read).await.expect("it is not cancelled").expect("the input can be read");
 }
 
-async fn sdl(State(schema): State<Arc<ReferenceSchema>>) -> String {
-    schema.sdl()
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Request {
+    query: String,
+    #[serde(default)]
+    variables: serde_json::Map<String, serde_json::Value>,
+    operation_name: Option<String>,
 }
 
-async fn execute(
-    State(schema): State<Arc<ReferenceSchema>>,
-    Json(request): Json<Request>,
-) -> impl IntoResponse {
-    let response = schema.execute(request.data(Written::default())).await;
-    // As text, because a value of serde_json would sort the fields.
-    let body = if is_request_error(&response) {
-        serde_json::to_string(&serde_json::json!({ "errors": response.errors }))
-    } else {
-        serde_json::to_string(&response)
+async fn execute(State(engine): State<Arc<Reference>>, Json(request): Json<Request>) -> impl IntoResponse {
+    let variables = serde_json::to_value(request.variables).and_then(serde_json::from_value);
+    let call = Call {
+        query: Some(request.query),
+        operation_name: request.operation_name,
+        variables: variables.expect("JSON is JSON"),
+        ..Call::default()
     };
-    ([(header::CONTENT_TYPE, "application/json")], body.expect("a response is JSON"))
-}
-
-/// Whether nothing was executed: then there is no `data` in the answer.
-fn is_request_error(response: &Response) -> bool {
-    response.data == Value::Null
-        && !response.errors.is_empty()
-        && response.errors.iter().all(|error| error.path.is_empty())
+    let mut data = Data::default();
+    data.insert(Written::default());
+    // As text, because a value of serde_json would sort the fields.
+    let body = match engine.prepare(call) {
+        Ok(operation) => serde_json::to_string(&engine.execute(operation, data).await),
+        Err(refusal) => serde_json::to_string(&serde_json::json!({ "errors": refusal.errors })),
+    };
+    ([(header::CONTENT_TYPE, "application/json")], body.expect("an answer is JSON"))
 }
