@@ -21,6 +21,7 @@ test("documents are answered as graphql-js answers them", async (t) => {
   const explained = new Map(
     JSON.parse(await readFile(new URL("differences.json", import.meta.url))).map((entry) => [keyOf(entry), entry]),
   );
+  assert.ok([...explained.values()].every(({ reason }) => reason?.length > 5), "each difference has its reason");
   const seen = new Set();
   const repeated = [];
   let differing = 0;

@@ -3,8 +3,6 @@
 import { cases } from "../cases.mjs";
 
 export default cases(
-  "",
-  "   ",
   "# only a comment",
   "{",
   "}",

@@ -91,7 +91,7 @@ async fn execute(State(engine): State<Arc<Reference>>, Json(request): Json<Reque
     let mut data = Data::default();
     data.insert(Written::default());
     // As text, because a value of serde_json would sort the fields.
-    let body = match engine.prepare(call) {
+    let body = match engine.prepare(&call) {
         Ok(operation) => serde_json::to_string(&engine.execute(operation, data).await),
         Err(refusal) => serde_json::to_string(&serde_json::json!({ "errors": refusal.errors })),
     };
