@@ -85,6 +85,48 @@ async fn a_token_comes_by_the_address_or_by_signing_in_and_does_not_stay_in_the_
         .await;
 }
 
+#[tokio::test]
+async fn cards_bought_in_one_window_arrive_at_the_subscription_of_another() {
+    let app = TestApp::start().await;
+    let course = app.course(&["Physics"]).create(&app).await;
+    let base = app.url("/");
+    let Some(browser) = Browser::start(&base).await else { return };
+    let (_, token) = register(&app.url("/graphql")).await;
+
+    browser
+        .visit(async |page| {
+            let subscription = "subscription{mockTestAttemptChanged{testNumber,subject{name}}}";
+            page.goto(&format!("{base}#token={token}&query={subscription}")).await;
+            page.query_line("contains(., 'mockTestAttemptChanged')").await;
+            page.execute().await;
+            page.find(".graphiql-execute-button[aria-label^='Stop']").await;
+            let watching = page.client.window().await.unwrap();
+
+            let shopping = page.client.new_window(true).await.unwrap().handle;
+            page.client.switch_to_window(shopping).await.unwrap();
+            let purchase = format!(
+                "mutation{{purchase(input:{{courseId:{:?},purchaseType:SINGLE_SUBJECT,subjectIds:[{:?}]}})\
+                 {{outcome,testCardsCreated}}}}",
+                course.id, course.subjects[0]
+            );
+            page.goto(&format!("{base}#token={token}&query={purchase}")).await;
+            page.query_line("contains(., 'purchase')").await;
+            page.execute().await;
+            page.response_line("\"CREATED\"").await;
+            page.assert_no_complaints().await;
+
+            // Each card replaces the one before it.
+            page.client.switch_to_window(watching).await.unwrap();
+            page.response_line("\"Physics\"").await;
+            page.response_line("50").await;
+            page.find(".graphiql-execute-button[aria-label^='Stop']").await.click().await.unwrap();
+            page.find(".graphiql-execute-button[aria-label^='Execute']").await;
+            page.assert_nothing_left(&base).await;
+            page.assert_no_complaints().await;
+        })
+        .await;
+}
+
 const PASSWORD: &str = "correct horse battery staple";
 
 /// Makes an account over HTTP: its e-mail address, and an access token.

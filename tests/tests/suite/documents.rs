@@ -133,6 +133,55 @@ async fn what_is_beyond_a_limit_is_refused_at_once_and_says_which() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn values_that_apollo_compiler_lets_pass_are_refused() {
+    on_sqlite(&[], async |app| {
+        let quote =
+            |fields: &str| format!("purchaseQuote(input: {{ {fields} }}) {{ quote {{ testCards }} }}");
+        let input = "courseId: \"Q291cnNlOjE\", purchaseType: FULL_BUNDLE";
+        let twice = quote(&format!("{input}, purchaseType: FULL_BUNDLE"));
+        let nested = quote("courseId: $v, purchaseType: FULL_BUNDLE");
+        for (document, culprit) in [
+            (format!("{{ {twice} }}"), "purchaseType"),
+            (format!("query ($v: ID) {{ {nested} }}"), "$v"),
+            (format!("query ($v: String!) {{ {nested} }}"), "$v"),
+            (format!("query ($v: ID) {{ nodes(ids: [$v]) {{ id }} }}"), "$v"),
+            (format!("query ($v: ID) {{ ...F }} fragment F on Query {{ {nested} }}"), "$v"),
+        ] {
+            let (status, body) = post(app, &json!({ "query": document, "variables": { "v": "x" } })).await;
+            assert_eq!(status, StatusCode::OK, "{document}\n{body:#}");
+            let error = &body["errors"][0];
+            let column = document.rfind(culprit).unwrap() + 1;
+            assert_eq!(error["extensions"]["code"], "GRAPHQL_VALIDATION_FAILED", "{document}\n{body:#}");
+            assert_eq!(error["locations"], json!([{ "line": 1, "column": column }]), "{document}\n{body:#}");
+        }
+        // A default of either side makes up for null.
+        for variable in ["$v: [ID!]", "$v: [ID!] = []", "$v: [ID!]! = []"] {
+            let document = format!("query ({variable}) {{ {} }}", quote(&format!("{input}, subjectIds: $v")));
+            let (_, body) = post(app, &json!({ "query": document })).await;
+            assert!(body.get("errors").is_none(), "{document}\n{body:#}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_variable_that_does_not_fit_is_named_where_it_is_declared() {
+    on_sqlite(&[], async |app| {
+        let document = "query ($a: Int, $b: Int, $c: ID!) { courses(first: $a, last: $b) { totalCount } node(id: $c) { id } }";
+        let variables = json!({ "a": "1", "b": 2, "c": null });
+        let (_, body) = post(app, &json!({ "query": document, "variables": variables })).await;
+        let errors = body["errors"].as_array().unwrap();
+        let found: Vec<_> = errors
+            .iter()
+            .map(|it| (it["message"].as_str().unwrap()[..26].to_owned(), it["locations"][0]["column"].clone()))
+            .collect();
+        let message = |name: &str| format!("The variable `${name}` does not");
+        assert_eq!(found, [(message("a"), json!(8)), (message("c"), json!(26))], "{body:#}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn limits_can_be_set() {
     on_sqlite(&["--max-depth", "3", "--max-cost", "60"], async |app| {
         let (_, body) = post(app, &json!({ "query": "{ courses { edges { node { id } } } }" })).await;

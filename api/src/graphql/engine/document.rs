@@ -13,7 +13,7 @@ use async_graphql::{Pos, ServerError};
 use super::limits::{Exceeded, Limits};
 use super::plan::{Given, Plan};
 use super::scalars::Scalars;
-use super::{Refusal, budget};
+use super::{Refusal, budget, values};
 
 /// Brackets may nest this deep: what is beyond ends the parser before the stack does.
 const DEEPEST_NESTING: usize = 100;
@@ -62,7 +62,8 @@ impl Document {
                 Refusal::invalid(vec![document.error(error.message().to_string(), error.location())])
             })?;
         }
-        let mut misfits = scalars.check_document(schema, &document.executable);
+        let mut misfits = values::check(schema, &document.executable);
+        misfits.extend(scalars.check_document(schema, &document.executable));
         if !misfits.is_empty() {
             misfits.truncate(limits.errors);
             let errors = misfits.into_iter().map(|misfit| document.error(misfit.message, misfit.location));
@@ -110,13 +111,20 @@ fn find(plans: &[(PlanKey, Arc<Plan>)], key: &PlanKey) -> Option<Arc<Plan>> {
     plans.iter().find(|(known, _)| known == key).map(|(_, plan)| Arc::clone(plan))
 }
 
+/// At most so many errors. What applies in many places is said once, with at most so many of them.
 fn invalid(diagnostics: &DiagnosticList, most: usize) -> Refusal {
-    let errors = diagnostics.iter().take(most).map(|diagnostic| {
+    let mut errors: Vec<ServerError> = Vec::new();
+    for diagnostic in diagnostics.iter() {
         let error = diagnostic.to_json();
-        let mut converted = ServerError::new(error.message, None);
-        converted.locations =
-            error.locations.iter().map(|it| Pos { line: it.line, column: it.column }).collect();
-        converted
-    });
-    Refusal::invalid(errors.collect())
+        let places = error.locations.iter().map(|it| Pos { line: it.line, column: it.column });
+        if let Some(known) = errors.iter_mut().find(|known| known.message == error.message) {
+            let room = most.saturating_sub(known.locations.len());
+            known.locations.extend(places.take(room));
+        } else if errors.len() < most {
+            let mut converted = ServerError::new(error.message, None);
+            converted.locations = places.collect();
+            errors.push(converted);
+        }
+    }
+    Refusal::invalid(errors)
 }

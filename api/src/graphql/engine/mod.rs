@@ -4,7 +4,8 @@
 //!
 //! 1. [`persisted`]: an id becomes the text it names;
 //! 2. [`budget`]: a document is measured before anything walks what it expands to;
-//! 3. apollo-compiler validates it against the schema, and [`scalars`] the values of our own scalars;
+//! 3. apollo-compiler validates it against the schema, [`values`] what it lets pass, and [`scalars`] the values of our
+//!    own scalars;
 //! 4. variables are coerced, and [`cost`] tells how many objects the answer may have;
 //! 5. [`plan`] flattens fragments and merges repeated fields.
 //!
@@ -20,6 +21,7 @@ mod scalars;
 #[cfg(test)]
 mod tests;
 mod value;
+mod values;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -294,10 +296,8 @@ impl<E: Executor> Engine<E> {
         operation: &executable::Operation,
         values: &JsonMap,
     ) -> Result<Variables, Refusal> {
-        let coerced = coerce_variable_values(&self.schema, operation, values).map_err(|error| {
-            let message = error.message().to_string();
-            Refusal::invalid(vec![document.error(message, error.location())])
-        })?;
+        let coerced = coerce_variable_values(&self.schema, operation, values)
+            .map_err(|_| self.variables_refusal(document, operation, values))?;
         let coerced = coerced.into_inner().into_iter();
         let coerced = coerced.map(|(name, item)| (Name::new(name.as_str()), value::variable(item))).collect();
         let variables = Variables::from_value(Value::Object(coerced));
@@ -305,6 +305,31 @@ impl<E: Executor> Engine<E> {
             .check_variables(&self.schema, operation, &variables)
             .map_err(|misfit| Refusal::invalid(vec![document.error(misfit.message, misfit.location)]))?;
         Ok(variables)
+    }
+
+    /// Which variables do not fit, and where they are declared: apollo-compiler tells neither, and stops at the first.
+    fn variables_refusal(
+        &self,
+        document: &Document,
+        operation: &executable::Operation,
+        values: &JsonMap,
+    ) -> Refusal {
+        let mut errors = Vec::new();
+        for variable in &operation.variables {
+            let alone = executable::Operation {
+                operation_type: operation.operation_type,
+                name: None,
+                variables: vec![variable.clone()],
+                directives: executable::DirectiveList::new(),
+                selection_set: executable::SelectionSet::new(operation.selection_set.ty.clone()),
+            };
+            if let Err(error) = coerce_variable_values(&self.schema, &alone, values) {
+                let message = format!("The variable `${}` does not fit: {}", variable.name, error.message());
+                errors.push(document.error(message, variable.location()));
+            }
+        }
+        errors.truncate(self.limits.errors);
+        Refusal::invalid(errors)
     }
 
     /// With no more errors than a client can want to read.

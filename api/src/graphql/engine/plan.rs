@@ -158,20 +158,19 @@ impl<'p> Planner<'p> {
                     None => continue,
                 },
             };
-            if self.always_applies(&below.ty, parent) {
+            if below.ty == parent || self.schema.is_subtype(&below.ty, parent) {
+                // Every object of the type `parent` is one of the fragment's.
                 self.collect(below, parent, entries, by_key);
-            } else {
+            } else if !self.is_object(parent) {
                 entries.push(Entry::On(&below.ty, location, below));
             }
+            // Else it never applies: validation refuses that in `Dog { ... on Cat }`, and not in between an interface
+            // or a union that both are of.
         }
     }
 
-    /// Whether every object of the type `parent` is one of the type `condition`.
-    fn always_applies(&self, condition: &str, parent: &str) -> bool {
-        // Validation refuses fragments that could never apply, so that on an object all do.
-        condition == parent
-            || matches!(self.schema.types.get(parent), Some(ExtendedType::Object(_)))
-            || self.schema.is_subtype(condition, parent)
+    fn is_object(&self, name: &str) -> bool {
+        matches!(self.schema.types.get(name), Some(ExtendedType::Object(_)))
     }
 
     fn field(

@@ -1,0 +1,69 @@
+// What the frontends on Apollo Client and urql ask for. `schema/` compiles these with graphql-codegen too.
+
+const cardFields = `
+  fragment CardFields on MockTestAttempt {
+    id
+    testNumber
+    status
+    remainingAttempts
+    subject { id name }
+  }
+`;
+
+const signedIn = `
+  fragment SignedIn on AuthPayload {
+    user { id name email }
+    tokens { accessToken accessTokenExpiresAt refreshToken refreshTokenExpiresAt }
+    userErrors { code message path }
+  }
+`;
+
+export const register = `
+  mutation Register($input: RegisterInput!) { register(input: $input) { ...SignedIn } }
+  ${signedIn}
+`;
+
+export const login = `
+  mutation Login($input: LoginInput!) { login(input: $input) { ...SignedIn } }
+  ${signedIn}
+`;
+
+export const viewer = `
+  query Viewer { viewer { id name email role } }
+`;
+
+export const purchase = `
+  mutation Purchase($input: PurchaseInput!) {
+    purchase(input: $input) {
+      outcome
+      message
+      testCardsCreated
+      purchase { id cost { amount currency } }
+      userErrors {
+        __typename
+        code
+        message
+        path
+        ... on PriceChangedError { quote { total { amount currency } } }
+      }
+    }
+  }
+`;
+
+export const cards = `
+  query Cards($first: Int, $after: String, $last: Int, $before: String) {
+    viewer {
+      id
+      mockTestAttempts(first: $first, after: $after, last: $last, before: $before) {
+        edges { cursor node { ...CardFields } }
+        pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
+      }
+    }
+  }
+  ${cardFields}
+`;
+
+export const cardChanged = `
+  subscription CardChanged($subjectId: ID) { mockTestAttemptChanged(subjectId: $subjectId) { ...CardFields } }
+  ${cardFields}
+`;

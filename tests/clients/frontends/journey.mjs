@@ -1,0 +1,120 @@
+// What a learner does in a frontend, whichever client library the frontend is built on.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Session } from "../support/session.mjs";
+import { password, startServer } from "../support/server.mjs";
+import { connect, transports } from "./transports.mjs";
+
+const cardsOfASubject = Array.from({ length: 50 }, (_, index) => index + 1);
+const asha = { name: "Asha", email: "asha@example.com", password };
+
+/**
+ * Declares the tests of one client library.
+ * @param {string} library its name
+ * @param {(server, session: Session, subscriptions) => Frontend} createFrontend
+ *
+ * A frontend puts the tokens of `register` and `login` into the session, sends the session's headers with its
+ * requests, and renews an expired token. It has `register(input)`, `login(input)`, `purchase(input)` and
+ * `viewer()`, which resolve to what the field answers; `cardsForward(size)` and `cardsBackward(size)`, which load
+ * page after page and resolve to the test numbers that the client's cache then shows; `onCard(variables, listener)`,
+ * which subscribes and returns how to end that; and `close()`.
+ */
+export function journey(library, createFrontend) {
+  const open = async (t, transport = transports[0]) => {
+    const server = await startServer(t);
+    const session = new Session(server);
+    const subscriptions = connect(transport, server, session);
+    t.after(() => subscriptions.client.dispose());
+    const openAnother = async () => {
+      const frontend = await createFrontend(server, session, subscriptions.client);
+      t.after(() => frontend.close());
+      return frontend;
+    };
+    return { server, session, subscriptions, openAnother, frontend: await openAnother() };
+  };
+
+  /** What buys a subject of the demo's first course. */
+  const selection = async (server, at = 0) => {
+    const [course] = await server.courses();
+    return { courseId: course.id, purchaseType: "SINGLE_SUBJECT", subjectIds: [course.subjects[at].id] };
+  };
+
+  test(`${library} signs in, purchases once, and pages through the cards both ways`, async (t) => {
+    const { server, session, frontend, openAnother } = await open(t);
+    assert.equal(await frontend.viewer(), null);
+    assert.equal((await frontend.register(asha)).user.name, "Asha");
+    const registered = session.accessToken;
+    assert.deepEqual((await frontend.login({ email: asha.email, password })).userErrors, []);
+    assert.notEqual(session.accessToken, registered);
+    assert.equal((await frontend.viewer()).email, asha.email);
+
+    const input = await selection(server);
+    const bought = await frontend.purchase(input);
+    assert.deepEqual([bought.outcome, bought.testCardsCreated, bought.userErrors], ["CREATED", 50, []]);
+    const again = await frontend.purchase(input);
+    assert.deepEqual([again.outcome, again.testCardsCreated], ["EXISTING", 0]);
+    assert.equal(again.purchase.id, bought.purchase.id);
+
+    assert.deepEqual(await frontend.cardsForward(20), cardsOfASubject);
+    // With an empty cache.
+    assert.deepEqual(await (await openAnother()).cardsBackward(15), cardsOfASubject);
+  });
+
+  test(`${library} gets what a user did wrong as data`, async (t) => {
+    const { server, session, frontend } = await open(t);
+    const wrong = await frontend.login({ email: asha.email, password });
+    assert.deepEqual([wrong.user, wrong.tokens], [null, null]);
+    assert.equal(wrong.userErrors[0].code, "INVALID_CREDENTIALS");
+    assert.equal(session.tokens, null);
+
+    await frontend.register(asha);
+    const refused = await frontend.purchase({ ...(await selection(server)), cost: "1.00" });
+    assert.deepEqual([refused.outcome, refused.purchase], [null, null]);
+    const [error] = refused.userErrors;
+    assert.deepEqual([error.__typename, error.code], ["PriceChangedError", "PRICE_CHANGED"]);
+    assert.deepEqual([...error.path], ["input", "cost"]);
+    assert.deepEqual({ ...error.quote.total }, { ...error.quote.total, amount: "499.00", currency: "INR" });
+  });
+
+  test(`${library} renews an expired token and repeats the request`, async (t) => {
+    const { server, session, frontend } = await open(t);
+    await frontend.register(asha);
+    await session.expire();
+    const expired = await server.post({ query: "{ viewer { id } }" }, session.headers);
+    assert.equal(expired.status, 401, "the token has expired indeed");
+
+    const bought = await frontend.purchase(await selection(server));
+    assert.equal(bought.outcome, "CREATED");
+    assert.equal(session.renewals, 1);
+    assert.equal((await frontend.viewer()).email, asha.email);
+    assert.equal(session.renewals, 1);
+  });
+
+  for (const transport of transports) {
+    test(`${library} sees the cards of a purchase arrive over ${transport}`, { timeout: 30_000 }, async (t) => {
+      const { server, subscriptions, frontend } = await open(t, transport);
+      await frontend.register(asha);
+      const [course] = await server.courses();
+      const [subject, other] = course.subjects;
+      const arrived = new Map();
+      const all = new Promise((resolve, reject) => {
+        const end = frontend.onCard({ subjectId: subject.id }, (error, card) => {
+          if (error) return reject(error);
+          assert.equal(card.subject.id, subject.id, "only the subject that was asked for");
+          arrived.set(card.testNumber, card);
+          if (arrived.size === 50) resolve();
+        });
+        t.after(end);
+      });
+      // An error before anything was bought must not go unseen.
+      await Promise.race([subscriptions.subscribed(), all]);
+      await frontend.purchase(await selection(server, course.subjects.indexOf(other)));
+      await frontend.purchase(await selection(server));
+      await all;
+      assert.deepEqual([...arrived.keys()].sort((a, b) => a - b), cardsOfASubject);
+      assert.ok([...arrived.values()].every((card) => card.status === "AVAILABLE" && card.remainingAttempts === 3));
+    });
+  }
+}

@@ -1,0 +1,43 @@
+// The two ways to subscribe: a WebSocket, by `graphql-ws`, and server-sent events, by `graphql-sse`.
+
+import { createClient as createSseClient } from "graphql-sse";
+import { createClient as createSocketClient } from "graphql-ws";
+import WebSocket from "ws";
+
+export const transports = ["WebSocket", "server-sent events"];
+
+/**
+ * A client for subscriptions.
+ * @returns {{ client: { subscribe(request, sink): () => void, dispose(): void }, subscribed(): Promise<void> }}
+ *   `subscribed` waits until the server has taken the subscription on: only later changes are sure to arrive.
+ */
+export function connect(transport, server, session) {
+  return transport === "WebSocket" ? overSocket(server, session) : overEvents(server, session);
+}
+
+function overSocket(server, session) {
+  const client = createSocketClient({
+    url: server.socketUrl,
+    webSocketImpl: WebSocket,
+    connectionParams: () => session.headers,
+    retryAttempts: 0,
+  });
+  // The server takes the messages of a socket in their order, so that an answer to a later one tells.
+  const subscribed = () =>
+    new Promise((resolve, reject) => {
+      client.subscribe({ query: "{ __typename }" }, { next: () => {}, error: reject, complete: resolve });
+    });
+  return { client, subscribed };
+}
+
+function overEvents(server, session) {
+  let connected;
+  const answered = new Promise((resolve) => (connected = resolve));
+  const client = createSseClient({
+    url: server.url,
+    headers: () => session.headers,
+    retryAttempts: 0,
+    on: { connected },
+  });
+  return { client, subscribed: () => answered };
+}

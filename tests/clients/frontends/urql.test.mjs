@@ -1,0 +1,95 @@
+// A frontend on urql with its normalised cache.
+
+import { readFile } from "node:fs/promises";
+
+import { Client, fetchExchange, gql, subscriptionExchange } from "@urql/core";
+import { authExchange } from "@urql/exchange-auth";
+import { cacheExchange } from "@urql/exchange-graphcache";
+import { relayPagination } from "@urql/exchange-graphcache/extras";
+import { buildSchema, introspectionFromSchema } from "graphql";
+import { pipe, subscribe } from "wonka";
+
+import { root } from "../support/server.mjs";
+import * as documents from "./documents.mjs";
+import { journey } from "./journey.mjs";
+
+const introspection = introspectionFromSchema(buildSchema(await readFile(`${root}/schema.graphql`, "utf8")));
+
+journey("urql", (server, session, subscriptions) => {
+  const client = new Client({
+    url: server.url,
+    preferGetMethod: false,
+    exchanges: [
+      cacheExchange({
+        schema: introspection,
+        // These have no identity of their own.
+        keys: Object.fromEntries(
+          ["AuthTokens", "AuthPayload", "Money", "PurchaseQuote", "MockTestAttemptConnection", "PageInfo"]
+            .concat("MockTestAttemptEdge", "PriceChangedError", "SubjectsError", "FieldError", "PurchasePayload")
+            .map((type) => [type, () => null]),
+        ),
+        resolvers: { User: { mockTestAttempts: relayPagination() } },
+        // What a new person may see is not what was cached for the last.
+        updates: {
+          Mutation: Object.fromEntries(
+            ["register", "login"].map((field) => [field, (_result, _args, cache) => cache.invalidate("Query", "viewer")]),
+          ),
+        },
+      }),
+      authExchange(async ({ appendHeaders }) => ({
+        addAuthToOperation: (operation) => appendHeaders(operation, session.headers),
+        didAuthError: ({ response, graphQLErrors }) =>
+          response?.status === 401 || graphQLErrors.some(({ extensions }) => extensions.code === "UNAUTHENTICATED"),
+        refreshAuth: () => session.renew(),
+      })),
+      fetchExchange,
+      subscriptionExchange({
+        forwardSubscription: (request) => ({
+          subscribe: (sink) => ({ unsubscribe: subscriptions.subscribe(request, sink) }),
+        }),
+      }),
+    ],
+  });
+
+  const query = async (document, variables, context) => {
+    const { data, error } = await client.query(gql(document), variables, context).toPromise();
+    if (error) throw error;
+    return data;
+  };
+  const mutate = async (field, input) => {
+    const { data, error } = await client.mutation(gql(documents[field]), { input }).toPromise();
+    if (error) throw error;
+    return data[field];
+  };
+  const signIn = (field) => async (input) => {
+    const payload = await mutate(field, input);
+    session.tokens = payload.tokens;
+    return payload;
+  };
+
+  /** Each page is a query of its own; the cache's resolver shows all that were loaded as one list. */
+  async function pages(variables, next) {
+    let list = (await query(documents.cards, variables)).viewer.mockTestAttempts;
+    for (let more; (more = next(list.pageInfo)); ) {
+      list = (await query(documents.cards, { ...variables, ...more })).viewer.mockTestAttempts;
+    }
+    return list.edges.map(({ node }) => node.testNumber);
+  }
+
+  return {
+    register: signIn("register"),
+    login: signIn("login"),
+    purchase: (input) => mutate("purchase", input),
+    viewer: async () => (await query(documents.viewer, {}, { requestPolicy: "network-only" })).viewer,
+    cardsForward: (first) => pages({ first }, (page) => page.hasNextPage && { after: page.endCursor }),
+    cardsBackward: (last) => pages({ last }, (page) => page.hasPreviousPage && { before: page.startCursor }),
+    onCard(variables, listener) {
+      const { unsubscribe } = pipe(
+        client.subscription(gql(documents.cardChanged), variables),
+        subscribe(({ error, data }) => listener(error, data?.mockTestAttemptChanged)),
+      );
+      return unsubscribe;
+    },
+    close: () => {},
+  };
+});

@@ -1,0 +1,47 @@
+// relay-compiler, run on a copy: its artifacts do not belong into the repository.
+
+import { execFile } from "node:child_process";
+import { cp, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { promisify } from "node:util";
+
+import { root } from "./server.mjs";
+
+const require = createRequire(import.meta.url);
+
+/**
+ * Compiles the documents of a source file against schema.graphql, and fails with what the compiler says.
+ * @returns {Promise<Record<string, object>>} the artifacts by the names of their operations and fragments
+ */
+export async function compileRelay(source) {
+  const folder = await mkdtemp(join(tmpdir(), "jishu-relay-"));
+  try {
+    await mkdir(join(folder, "src"));
+    await mkdir(join(folder, "artifacts"));
+    await cp(source, join(folder, "src", basename(source)));
+    await cp(join(root, "schema.graphql"), join(folder, "schema.graphql"));
+    await writeFile(join(folder, "relay.config.json"), JSON.stringify(config));
+    // The file that npm links is a script that runs the binary for this machine.
+    const compiler = require.resolve("relay-compiler/cli.js");
+    await promisify(execFile)(process.execPath, [compiler, "relay.config.json"], { cwd: folder }).catch(
+      ({ stderr }) => Promise.reject(new Error(stderr)),
+    );
+    const files = await readdir(join(folder, "artifacts"));
+    return Object.fromEntries(
+      files.map((file) => [basename(file, ".graphql.js"), require(join(folder, "artifacts", file))]),
+    );
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+const config = {
+  src: "src",
+  schema: "schema.graphql",
+  artifactDirectory: "artifacts",
+  language: "javascript",
+  eagerEsModules: false,
+  customScalarTypes: { DateTime: "string", Decimal: "string", UUID: "string" },
+};

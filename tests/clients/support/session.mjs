@@ -1,0 +1,56 @@
+// What a frontend keeps of a sign-in, and how it renews it.
+
+import assert from "node:assert/strict";
+import { createPrivateKey, sign } from "node:crypto";
+import { readFile } from "node:fs/promises";
+
+/** The tokens of one signed-in person. */
+export class Session {
+  /** How often the tokens were exchanged. */
+  renewals = 0;
+  #renewing = null;
+
+  /** @param {import("./server.mjs").Server} server */
+  constructor(server) {
+    this.server = server;
+    this.tokens = null;
+  }
+
+  get accessToken() {
+    return this.tokens?.accessToken ?? null;
+  }
+
+  /** The header of a request, or the parameters of a connection. */
+  get headers() {
+    return this.tokens ? { authorization: `Bearer ${this.accessToken}` } : {};
+  }
+
+  /** Exchanges the refresh token. Whoever asks meanwhile gets the same exchange: a token works once. */
+  renew() {
+    this.#renewing ??= this.#exchange().finally(() => (this.#renewing = null));
+    return this.#renewing;
+  }
+
+  async #exchange() {
+    const { refreshTokens } = await this.server.data(
+      `mutation ($token: String!) {
+        refreshTokens(refreshToken: $token) { tokens { accessToken refreshToken } userErrors { message } }
+      }`,
+      { token: this.tokens.refreshToken },
+    );
+    assert.deepEqual(refreshTokens.userErrors, []);
+    this.tokens = refreshTokens.tokens;
+    this.renewals += 1;
+  }
+
+  /** Lets an hour pass for the access token: the same, signed by the server's own key, but expired. */
+  async expire() {
+    const [header, claims] = this.accessToken.split(".");
+    const { exp, nbf, iat, ...who } = JSON.parse(Buffer.from(claims, "base64url"));
+    const aged = JSON.stringify({ ...who, exp: exp - 3600, nbf: nbf - 3600, iat: iat - 3600 });
+    const signed = `${header}.${Buffer.from(aged).toString("base64url")}`;
+    const key = createPrivateKey(await readFile(this.server.keys));
+    const signature = sign(null, Buffer.from(signed), key).toString("base64url");
+    this.tokens = { ...this.tokens, accessToken: `${signed}.${signature}` };
+  }
+}

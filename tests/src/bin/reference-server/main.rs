@@ -1,0 +1,99 @@
+//! A schema with a bit of everything, for the comparison with graphql-js in `tests/clients/comparison`, which
+//! has the same resolvers in JavaScript and takes the schema from here.
+//!
+//! `POST /` takes `query`, `variables` and `operationName` as JSON and answers the response; `GET /` answers the
+//! schema. The address is printed at the start; the end of standard input ends it.
+
+#![expect(clippy::expect_used, reason = "a tool of the tests, which ends where it fails")]
+
+mod arguments;
+mod faults;
+mod mutation;
+mod pets;
+
+use std::sync::Arc;
+
+use async_graphql::futures_util::{Stream, stream};
+use async_graphql::{Data, MergedObject, Schema, Subscription, ValidationMode};
+use axum::extract::State;
+use axum::http::header;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use axum::{Json, Router};
+use jishu_api::graphql::engine::{Call, Engine, EngineOptions, Scalars};
+use serde::Deserialize;
+use tokio::net::TcpListener;
+
+use self::arguments::{Arguments, Day};
+use self::faults::Faulty;
+use self::mutation::{Mutation, Written};
+use self::pets::Pets;
+
+#[derive(MergedObject, Default)]
+struct Query(Arguments, Pets, Faulty);
+
+struct Events;
+
+#[Subscription]
+impl Events {
+    async fn count(&self, to: i32) -> impl Stream<Item = i32> {
+        stream::iter(1..=to)
+    }
+
+    async fn names(&self) -> impl Stream<Item = String> {
+        stream::iter(["Fido".to_owned(), "Tom".to_owned()])
+    }
+}
+
+type Reference = Engine<Schema<Query, Mutation, Events>>;
+
+#[tokio::main]
+async fn main() {
+    // As the server builds its own: see `graphql::schema`.
+    let schema =
+        Schema::build(Query::default(), Mutation, Events).validation_mode(ValidationMode::Fast).finish();
+    let sdl = schema.sdl();
+    let scalars = Scalars::default().with::<Day>("Day");
+    let engine = Engine::new(schema, &sdl, EngineOptions { scalars, ..EngineOptions::default() });
+    let engine = Arc::new(engine.expect("the schema is valid"));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    println!("http://{}", listener.local_addr().expect("an address"));
+    let app = Router::new().route("/", get(async || sdl).post(execute)).with_state(engine);
+    let serving = async { axum::serve(listener, app).await };
+    tokio::select! {
+        served = serving => served.expect("it serves"),
+        () = end_of_input() => {}
+    }
+}
+
+async fn end_of_input() {
+    let read = || std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+    tokio::task::spawn_blocking(read).await.expect("it is not cancelled").expect("the input can be read");
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Request {
+    query: String,
+    #[serde(default)]
+    variables: serde_json::Map<String, serde_json::Value>,
+    operation_name: Option<String>,
+}
+
+async fn execute(State(engine): State<Arc<Reference>>, Json(request): Json<Request>) -> impl IntoResponse {
+    let variables = serde_json::to_value(request.variables).and_then(serde_json::from_value);
+    let call = Call {
+        query: Some(request.query),
+        operation_name: request.operation_name,
+        variables: variables.expect("JSON is JSON"),
+        ..Call::default()
+    };
+    let mut data = Data::default();
+    data.insert(Written::default());
+    // As text, because a value of serde_json would sort the fields.
+    let body = match engine.prepare(&call) {
+        Ok(operation) => serde_json::to_string(&engine.execute(operation, data).await),
+        Err(refusal) => serde_json::to_string(&serde_json::json!({ "errors": refusal.errors })),
+    };
+    ([(header::CONTENT_TYPE, "application/json")], body.expect("an answer is JSON"))
+}
