@@ -1,0 +1,283 @@
+//! What the layers around async-graphql cost: a page of 50 cards from jishu as it is served, against the same schema
+//! behind the stock service of async-graphql-axum on `axum::serve`, with nothing in front of it.
+//!
+//! `cargo bench -p jishu-tests --bench layers` prints requests a second and the CPU time of the server process for
+//! a request, in turns, so that what else the machine does weighs on both.
+
+#![expect(clippy::expect_used, reason = "a measurement ends where it fails")]
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_graphql_axum::{GraphQLRequest, GraphQLResponse};
+use axum::Router;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::routing::post;
+use clap::Parser;
+use jishu_api::auth::{KeyRing, Viewer};
+use jishu_api::clock::SystemClock;
+use jishu_api::config::ServeConfig;
+use jishu_api::database::Database;
+use jishu_api::graphql::{self, JishuSchema, Loaders};
+use jishu_api::server;
+use jishu_api::service::purchase::{self, PurchaseRequest, Selection};
+use jishu_api::service::{Services, demo};
+use jishu_entity::purchase::PurchaseType;
+use jishu_tests::process::free_port;
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use uuid::Uuid;
+
+const CONNECTIONS: usize = 16;
+const TURNS: usize = 5;
+const TURN: Duration = Duration::from_secs(4);
+/// Tells the child process which server it is.
+const ROLE: &str = "JISHU_BENCH_SERVER";
+
+const PAGE: &str =
+    "query Cards($first: Int!) { viewer { mockTestAttempts(first: $first) { edges { cursor node {
+    id testNumber status maxAttempts attemptsUsed remainingAttempts subject { id name course { id name } } } }
+    pageInfo { hasNextPage endCursor } } } }";
+
+#[derive(Parser)]
+struct Config {
+    #[command(flatten)]
+    serve: ServeConfig,
+}
+
+fn main() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    match std::env::var(ROLE).as_deref() {
+        Ok(role) => runtime.block_on(serve(role)),
+        Err(_) => runtime.block_on(measure()),
+    }
+}
+
+fn config(folder: &Path, port: u16) -> ServeConfig {
+    let url = format!("sqlite://{}?mode=rwc", folder.join("jishu.db").display());
+    let (listen, keys) = (format!("127.0.0.1:{port}"), folder.join("keys.pem"));
+    let keys = keys.to_str().expect("UTF-8");
+    let mut args = vec!["bench", "--database-url", &url, "--listen", &listen, "--signing-keys", keys];
+    // One learner sends what thousands would.
+    args.extend(["--user-cost-per-minute", "0", "--address-cost-per-minute", "0"]);
+    Config::parse_from(args).serve
+}
+
+async fn services(config: &ServeConfig) -> Services {
+    let database = Database::connect(&config.database.options()).await.expect("the database opens");
+    server::services(config, database, Arc::new(SystemClock)).await.expect("the services start")
+}
+
+/// The child process.
+async fn serve(role: &str) {
+    let folder = std::env::var("JISHU_BENCH_FOLDER").expect("set by the parent");
+    let port = std::env::var("JISHU_BENCH_PORT").expect("set by the parent").parse().expect("a port");
+    let config = config(Path::new(&folder), port);
+    let services = services(&config).await;
+    let listener = TcpListener::bind(config.listen).await.expect("the port is free");
+    if role == "stock" {
+        let schema = graphql::builder(services.clone()).finish();
+        let router = Router::new().route("/graphql", post(stock)).with_state((schema, services));
+        axum::serve(listener, router).await.expect("it serves");
+    } else {
+        let engine = config.graphql.engine().expect("no manifest");
+        let never = std::future::pending();
+        server::run(listener, services, engine, &config, never).await.expect("it serves");
+    }
+}
+
+/// As the documentation of async-graphql-axum has it; who asks must be known to either server.
+async fn stock(
+    State((schema, services)): State<(JishuSchema, Services)>,
+    headers: HeaderMap,
+    request: GraphQLRequest,
+) -> GraphQLResponse {
+    let token = headers.get("authorization").and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    let viewer = token.and_then(|token| services.tokens.verify(token, services.clock.now()).ok());
+    let mut request = request.into_inner().data(Loaders::new(&services));
+    if let Some(viewer) = viewer {
+        request = request.data(viewer);
+    }
+    schema.execute(request).await.into()
+}
+
+async fn measure() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let token = prepare(folder.path()).await;
+    let mut servers = ["stock", "layers"].map(|role| Server::start(role, folder.path()));
+    let body = json!({ "query": PAGE, "variables": { "first": 50 } }).to_string();
+    let answers = [servers[0].request(&token, &body).await, servers[1].request(&token, &body).await];
+    assert_eq!(answers[0], answers[1], "both answer the same");
+    assert!(answers[0].contains("\"testNumber\":50"), "{}", answers[0]);
+
+    for turn in 0..=TURNS {
+        for server in &mut servers {
+            let (requests, cpu) = server.load(&token, &body).await;
+            // The first turn warms up.
+            if turn > 0 {
+                server.requests.push(requests / TURN.as_secs_f64());
+                server.cpu.push(cpu.as_secs_f64() * 1e3 / requests);
+            }
+        }
+    }
+    for server in &servers {
+        println!(
+            "{:8} {:8.0} requests/s (median of {TURNS} turns), {:.3} ms of CPU a request",
+            server.role,
+            median(&server.requests),
+            median(&server.cpu)
+        );
+    }
+    let [stock, layers] = &servers;
+    println!(
+        "layers : stock = {:.2} in throughput, {:.2} in CPU time",
+        median(&layers.requests) / median(&stock.requests),
+        median(&layers.cpu) / median(&stock.cpu)
+    );
+}
+
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted[sorted.len() / 2]
+}
+
+/// The demo's learner with a subject of 50 cards. Returns a token.
+async fn prepare(folder: &Path) -> String {
+    KeyRing::load_or_create(&folder.join("keys.pem")).expect("a key");
+    let config = config(folder, 0);
+    let database = Database::connect(&config.database.options()).await.expect("the database opens");
+    database.migrate_up().await.expect("the migrations apply");
+    database.close().await.expect("it closes");
+    let services = services(&config).await;
+    let learner = demo::seed(&services).await.expect("the demo");
+    services.catalog.reload().await.expect("the catalogue");
+    let snapshot = services.catalog.snapshot();
+    let course = snapshot.courses_on_sale().next().expect("a course");
+    let selection = Selection {
+        course_id: course.row.id,
+        purchase_type: PurchaseType::FullBundle,
+        subject_ids: Vec::new(),
+    };
+    let request = PurchaseRequest { selection, cost: None, idempotency_key: None };
+    purchase::purchase(&services, learner.id, request).await.expect("a purchase");
+    let viewer = Viewer { user_id: learner.id, role: learner.role, session_id: Uuid::new_v4() };
+    let token = services.tokens.issue(viewer, services.clock.now()).expect("a token").token;
+    services.database.close().await.expect("it closes");
+    token
+}
+
+struct Server {
+    role: &'static str,
+    port: u16,
+    child: Child,
+    requests: Vec<f64>,
+    cpu: Vec<f64>,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Server {
+    fn start(role: &'static str, folder: &Path) -> Self {
+        let port = free_port();
+        let child = Command::new(std::env::current_exe().expect("this program"))
+            .env(ROLE, role)
+            .env("JISHU_BENCH_FOLDER", folder)
+            .env("JISHU_BENCH_PORT", port.to_string())
+            .stdin(Stdio::null())
+            .spawn()
+            .expect("it starts");
+        let server = Self { role, port, child, requests: Vec::new(), cpu: Vec::new() };
+        let started = Instant::now();
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(started.elapsed() < Duration::from_secs(20), "{role} does not listen");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        server
+    }
+
+    async fn request(&self, token: &str, body: &str) -> String {
+        Connection::open(self.port, token, body).await.answer().await
+    }
+
+    /// How many requests were answered in a turn, and what they cost the server.
+    async fn load(&self, token: &str, body: &str) -> (f64, Duration) {
+        let before = self.cpu_time();
+        let until = Instant::now() + TURN;
+        let clients = (0..CONNECTIONS).map(|_| {
+            let (port, token, body) = (self.port, token.to_owned(), body.to_owned());
+            tokio::spawn(async move {
+                let mut connection = Connection::open(port, &token, &body).await;
+                let mut requests = 0.0;
+                while Instant::now() < until {
+                    connection.answer().await;
+                    requests += 1.0;
+                }
+                requests
+            })
+        });
+        let mut requests = 0.0;
+        for client in clients.collect::<Vec<_>>() {
+            requests += client.await.expect("a client does not panic");
+        }
+        (requests, self.cpu_time() - before)
+    }
+
+    /// proc(5): the 14th and 15th field of `stat`, in hundredths of a second.
+    fn cpu_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("Linux");
+        let (_, fields) = stat.rsplit_once(')').expect("a name in brackets");
+        let ticks: u64 =
+            fields.split_whitespace().skip(11).take(2).map(|it| it.parse::<u64>().expect("ticks")).sum();
+        Duration::from_millis(ticks * 10)
+    }
+}
+
+/// A connection that sends the same request again and again.
+struct Connection {
+    stream: TcpStream,
+    request: Vec<u8>,
+    received: Vec<u8>,
+}
+
+impl Connection {
+    async fn open(port: u16, token: &str, body: &str) -> Self {
+        let stream = TcpStream::connect(("127.0.0.1", port)).await.expect("it connects");
+        stream.set_nodelay(true).expect("an option of sockets");
+        let request = format!(
+            "POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\naccept: application/json\r\n\
+             authorization: Bearer {token}\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        Self { stream, request: request.into_bytes(), received: Vec::with_capacity(64 * 1024) }
+    }
+
+    async fn answer(&mut self) -> String {
+        self.stream.write_all(&self.request).await.expect("it is sent");
+        self.received.clear();
+        let mut expected = usize::MAX;
+        while self.received.len() < expected {
+            let read = self.stream.read_buf(&mut self.received).await.expect("it is received");
+            assert!(read > 0, "the server closed the connection");
+            if expected == usize::MAX
+                && let Some(end) = self.received.windows(4).position(|window| window == b"\r\n\r\n")
+            {
+                let head = String::from_utf8_lossy(&self.received[..end]).to_lowercase();
+                assert!(head.starts_with("http/1.1 200"), "{head}");
+                let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next());
+                expected = end + 4 + length.expect("a length").trim().parse::<usize>().expect("a number");
+            }
+        }
+        let start = self.received.windows(4).position(|window| window == b"\r\n\r\n").expect("a head") + 4;
+        String::from_utf8_lossy(&self.received[start..]).into_owned()
+    }
+}
