@@ -144,7 +144,7 @@ async fn values_that_apollo_compiler_lets_pass_are_refused() {
             (format!("{{ {twice} }}"), "purchaseType"),
             (format!("query ($v: ID) {{ {nested} }}"), "$v"),
             (format!("query ($v: String!) {{ {nested} }}"), "$v"),
-            (format!("query ($v: ID) {{ nodes(ids: [$v]) {{ id }} }}"), "$v"),
+            ("query ($v: ID) { nodes(ids: [$v]) { id } }".to_owned(), "$v"),
             (format!("query ($v: ID) {{ ...F }} fragment F on Query {{ {nested} }}"), "$v"),
         ] {
             let (status, body) = post(app, &json!({ "query": document, "variables": { "v": "x" } })).await;
