@@ -22,7 +22,8 @@ use axum::{Extension, Router};
 use tower::ServiceBuilder;
 use tower::util::option_layer;
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::trace::TraceLayer;
+use tower_http::trace::{DefaultOnFailure, TraceLayer};
+use tracing::Level;
 
 use crate::auth::Viewer;
 use crate::config::EdgeConfig;
@@ -87,7 +88,10 @@ pub fn protect(routes: Router, edge: &EdgeConfig, stopping: Stopping) -> Router 
     // The first is the outermost. Panics are caught inside everything, so that their answers are like any other.
     let layers = ServiceBuilder::new()
         .layer(from_fn(request_id::assign))
-        .layer(TraceLayer::new_for_http().make_span_with(request_id::span))
+        .layer(TraceLayer::new_for_http().make_span_with(request_id::span).on_failure(
+            // What is at fault is logged where it is known; a line for each refusal under load would be more load.
+            DefaultOnFailure::new().level(Level::DEBUG),
+        ))
         .layer(from_fn_with_state(SecurityHeaders::new(edge), headers::secure))
         .layer(option_layer(cors))
         .layer(from_fn_with_state(Proxies::new(edge), client_address::assign))
