@@ -38,9 +38,53 @@ pub struct TestApp {
     origin: String,
     http: reqwest::Client,
     statements: Arc<Mutex<Vec<String>>>,
-    stop: Option<oneshot::Sender<()>>,
-    serving: Option<JoinHandle<std::io::Result<()>>>,
+    node: Option<Node>,
+    config: ServeConfig,
     folder: TempDir,
+}
+
+/// A server that is running.
+pub struct Node {
+    /// What its resolvers call.
+    pub services: Services,
+    origin: String,
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<std::io::Result<()>>,
+}
+
+impl Node {
+    async fn start(services: Services, config: ServeConfig) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let origin = format!("http://{}", listener.local_addr().expect("an address"));
+        let (stop, stopped) = oneshot::channel();
+        let of_server = services.clone();
+        let serving = tokio::spawn(async move {
+            let engine = config.graphql.engine().expect("no manifest");
+            let stop = async {
+                let _ = stopped.await;
+            };
+            server::run(listener, of_server, engine, &config, stop).await
+        });
+        Self { services, origin, stop, serving }
+    }
+
+    /// The URL of a path on this server.
+    #[must_use]
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.origin)
+    }
+
+    /// Stops it, and closes its connections to the database.
+    pub async fn stop(self) {
+        let database = self.services.database.clone();
+        self.stop_serving().await;
+        database.close().await.expect("the pools close");
+    }
+
+    async fn stop_serving(self) {
+        let _ = self.stop.send(());
+        self.serving.await.expect("the server does not panic").expect("the server stops");
+    }
 }
 
 /// A flag that comes later wins.
@@ -107,40 +151,41 @@ impl TestApp {
         let services = server::services(&config, database, Arc::clone(&clock) as Arc<_>)
             .await
             .expect("the services start");
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let origin = format!("http://{}", listener.local_addr().expect("an address"));
-        let (stop, stopped) = oneshot::channel();
-        let of_server = services.clone();
-        let serving = tokio::spawn(async move {
-            let engine = config.graphql.engine().expect("no manifest");
-            let stop = async {
-                let _ = stopped.await;
-            };
-            server::run(listener, of_server, engine, &config, stop).await
-        });
+        let node = Node::start(services.clone(), config.clone()).await;
         Self {
             backend,
             services,
             clock,
             database_url,
-            origin,
+            origin: node.origin.clone(),
             http: reqwest::Client::new(),
             statements,
-            stop: Some(stop),
-            serving: Some(serving),
+            node: Some(node),
+            config,
             folder,
+        }
+    }
+
+    /// Another server on the same database, with the same keys and clock.
+    pub async fn second_node(&self) -> Node {
+        let database = Database::connect(&self.config.database_options()).await.expect("the database opens");
+        let clock = Arc::clone(&self.clock) as Arc<_>;
+        let services = server::services(&self.config, database, clock).await.expect("the services start");
+        Node::start(services, self.config.clone()).await
+    }
+
+    /// Stops the server and leaves the rest: for what its clients see.
+    pub async fn stop_serving(&mut self) {
+        if let Some(node) = self.node.take() {
+            node.stop_serving().await;
         }
     }
 
     /// Stops the server and removes its database.
     pub async fn stop(mut self) {
-        drop(self.http);
-        if let Some(stop) = self.stop.take() {
-            let _ = stop.send(());
-        }
-        if let Some(serving) = self.serving.take() {
-            serving.await.expect("the server does not panic").expect("the server stops");
-        }
+        // With the connections that it keeps.
+        self.http = reqwest::Client::new();
+        self.stop_serving().await;
         self.services.database.close().await.expect("the pools close");
         self.backend.remove(&self.database_url).await;
         self.folder.close().expect("the folder can be removed");

@@ -7,14 +7,16 @@ mod catalogue;
 mod client;
 mod clock;
 mod databases;
+mod live;
 pub mod process;
 mod structure;
 
-pub use app::{TestApp, UNLIMITED};
+pub use app::{Node, TestApp, UNLIMITED};
 pub use catalogue::{CourseBuilder, TestCourse};
 pub use client::{Answer, Client};
 pub use clock::ManualClock;
 pub use databases::Backend;
+pub use live::{EventStream, Socket};
 pub use structure::{rows, structure};
 
 /// Makes a test of each function for each database: `sqlite::name`, `postgres::name` and `mariadb::name`.

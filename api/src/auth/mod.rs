@@ -8,6 +8,7 @@ mod password;
 mod refresh;
 mod token;
 
+use chrono::{DateTime, Utc};
 use jishu_entity::UserId;
 use jishu_entity::user::Role;
 use uuid::Uuid;
@@ -28,4 +29,13 @@ pub struct Viewer {
     pub role: Role,
     /// The sign-in that the token descends from: its family of refresh tokens.
     pub session_id: Uuid,
+}
+
+/// Who is asking, and until when the token says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Who.
+    pub viewer: Viewer,
+    /// From this moment the token is refused.
+    pub expires_at: DateTime<Utc>,
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::cache::{Verified, VerifiedCache, fingerprint};
-use super::{KeyRing, Viewer, refresh};
+use super::{Identity, KeyRing, Viewer, refresh};
 
 /// How far the clock of another server of ours may run ahead: a token counts this many seconds before
 /// its `nbf`. `exp` has no leeway: a token that ends early costs a refresh, one that ends late is a hole.
@@ -191,6 +191,11 @@ impl AccessTokens {
 
     /// Who bears `token`, if it is one of ours and valid at `now`.
     pub fn verify(&self, token: &str, now: DateTime<Utc>) -> Result<Viewer, TokenError> {
+        self.identify(token, now).map(|identity| identity.viewer)
+    }
+
+    /// The same, with the moment at which it ends: for what goes on after the request.
+    pub fn identify(&self, token: &str, now: DateTime<Utc>) -> Result<Identity, TokenError> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(TokenError::TooLong);
         }
@@ -199,9 +204,9 @@ impl AccessTokens {
             return check_times(&verified, now);
         }
         let verified = self.verify_signed(token)?;
-        let viewer = check_times(&verified, now)?;
+        let identity = check_times(&verified, now)?;
         self.verified.insert(fingerprint, verified);
-        Ok(viewer)
+        Ok(identity)
     }
 
     /// The public keys with which others can verify our tokens.
@@ -245,14 +250,15 @@ fn is_access_token_type(typ: &str) -> bool {
     bare.eq_ignore_ascii_case(TYPE)
 }
 
-fn check_times(verified: &Verified, now: DateTime<Utc>) -> Result<Viewer, TokenError> {
-    let now = now.timestamp();
+fn check_times(verified: &Verified, at: DateTime<Utc>) -> Result<Identity, TokenError> {
+    let now = at.timestamp();
     if now >= verified.expires {
         Err(TokenError::Expired)
     } else if now.saturating_add(LEEWAY_SECONDS) < verified.not_before {
         Err(TokenError::NotYetValid)
     } else {
-        Ok(verified.viewer)
+        let expires_at = DateTime::from_timestamp(verified.expires, 0).unwrap_or(DateTime::<Utc>::MAX_UTC);
+        Ok(Identity { viewer: verified.viewer, expires_at })
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod edge;
 mod graphql;
+mod live;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use crate::service::money::TaxRate;
 
 pub use edge::{EdgeConfig, ForwardedHeader};
 pub use graphql::GraphqlConfig;
+pub use live::LiveConfig;
 
 /// Where the data is.
 #[derive(Args, Clone, Debug)]
@@ -107,6 +109,9 @@ pub struct ServeConfig {
     /// What protects it.
     #[command(flatten)]
     pub edge: EdgeConfig,
+    /// Subscriptions.
+    #[command(flatten)]
+    pub live: LiveConfig,
 }
 
 impl ServeConfig {

@@ -10,6 +10,7 @@ mod pagination;
 mod query;
 mod scalar;
 mod schema;
+mod subscription;
 mod types;
 
 pub use context::RequestId;

@@ -22,7 +22,6 @@ pub(super) fn best<'o>(headers: &HeaderMap, header: &HeaderName, offered: &[&'o 
 }
 
 /// Whether the header names this representation itself, not only by a wildcard.
-#[cfg_attr(not(test), expect(dead_code, reason = "for subscriptions, which follow"))]
 pub(super) fn names(headers: &HeaderMap, header: &HeaderName, offer: &str) -> bool {
     ranges(headers, header)
         .iter()

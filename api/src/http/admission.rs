@@ -33,23 +33,43 @@ const LINGER: Duration = Duration::from_secs(2);
 /// When to come back to a server that is busy.
 const SOON: RetryAfter = RetryAfter(Duration::from_secs(1));
 
+/// So many operations are executed at once, and each takes only so long: requests, and what comes over WebSockets.
+#[derive(Clone)]
+pub(super) struct Places {
+    free: Arc<Semaphore>,
+    timeout: Duration,
+}
+
+impl Places {
+    pub(super) fn new(edge: &EdgeConfig) -> Self {
+        Self { free: Arc::new(Semaphore::new(edge.max_requests as usize)), timeout: edge.request_timeout() }
+    }
+
+    /// Does this if there is a place for it, for as long as it may take.
+    pub(super) async fn take<T>(&self, work: impl Future<Output = T>) -> Result<T, Refusal> {
+        let Ok(_place) = self.free.try_acquire() else { return Err(overloaded()) };
+        timeout(self.timeout, work).await.map_err(|_elapsed| {
+            tracing::warn!(seconds = self.timeout.as_secs(), "a request took too long");
+            timed_out(self.timeout)
+        })
+    }
+}
+
 /// What all requests share.
 #[derive(Clone)]
 pub(super) struct Admission {
-    requests: Arc<Semaphore>,
+    places: Places,
     memory: Arc<Semaphore>,
     body_timeout: Duration,
-    request_timeout: Duration,
     stopping: Stopping,
 }
 
 impl Admission {
-    pub(super) fn new(edge: &EdgeConfig, stopping: Stopping) -> Self {
+    pub(super) fn new(edge: &EdgeConfig, places: Places, stopping: Stopping) -> Self {
         Self {
-            requests: Arc::new(Semaphore::new(edge.max_requests as usize)),
+            places,
             memory: Arc::new(Semaphore::new(BODY_MEMORY)),
             body_timeout: Duration::from_secs(edge.body_seconds),
-            request_timeout: edge.request_timeout(),
             stopping,
         }
     }
@@ -103,14 +123,7 @@ pub(super) async fn admit(State(admission): State<Admission>, request: Request, 
         Ok(read) => read,
         Err(refusal) => return refusal.answer(media),
     };
-    let Ok(_permit) = admission.requests.try_acquire() else { return overloaded().answer(media) };
-    match timeout(admission.request_timeout, next.run(request)).await {
-        Ok(response) => response,
-        Err(_elapsed) => {
-            tracing::warn!(seconds = admission.request_timeout.as_secs(), "a request took too long");
-            timed_out(admission.request_timeout).answer(media)
-        }
-    }
+    admission.places.take(next.run(request)).await.unwrap_or_else(|refusal| refusal.answer(media))
 }
 
 /// Only a POST has a body that somebody reads; what becomes a WebSocket must stay as it is.

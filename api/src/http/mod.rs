@@ -26,12 +26,12 @@ use tower_http::trace::{DefaultOnFailure, TraceLayer};
 use tracing::Level;
 
 use crate::auth::Viewer;
-use crate::config::EdgeConfig;
+use crate::config::{EdgeConfig, LiveConfig};
 use crate::graphql::{JishuEngine, Loaders};
 use crate::limit::ClientAddress;
 use crate::service::Services;
 
-use admission::{Admission, admit};
+use admission::{Admission, Places, admit};
 use client_address::Proxies;
 use headers::SecurityHeaders;
 
@@ -48,6 +48,8 @@ pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 struct AppState {
     engine: Arc<JishuEngine>,
     services: Services,
+    places: Places,
+    live: LiveConfig,
 }
 
 impl AppState {
@@ -64,11 +66,18 @@ impl AppState {
 }
 
 /// All routes, before what protects them.
-pub fn router(engine: Arc<JishuEngine>, services: Services, edge: &EdgeConfig, stopping: Stopping) -> Router {
+pub fn router(
+    engine: Arc<JishuEngine>,
+    services: Services,
+    edge: &EdgeConfig,
+    live: LiveConfig,
+    stopping: Stopping,
+) -> Router {
+    let places = Places::new(edge);
     let graphql = get(graphql::get)
         .post(graphql::post)
         .fallback(graphql::other)
-        .layer(from_fn_with_state(Admission::new(edge, stopping), admit))
+        .layer(from_fn_with_state(Admission::new(edge, places.clone(), stopping), admit))
         .layer(from_fn(headers::not_stored));
     Router::new()
         .route("/graphql", graphql)
@@ -77,7 +86,7 @@ pub fn router(engine: Arc<JishuEngine>, services: Services, edge: &EdgeConfig, s
         .route("/.well-known/jwks.json", get(health::jwks))
         .merge(graphiql::routes())
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .with_state(AppState { engine, services })
+        .with_state(AppState { engine, services, places, live })
 }
 
 /// Routes with what every request passes on its way in, and every answer on its way out. A handler finds

@@ -38,14 +38,19 @@ impl Refusal {
         Self { closes: true, ..self }
     }
 
-    pub(super) fn answer(self, media: Media) -> Response {
-        let mut error = ServerError::new(self.message, None);
+    /// What it is among the errors of an answer.
+    pub(super) fn error(&self) -> ServerError {
+        let mut error = ServerError::new(self.message.as_str(), None);
         let extensions = error.extensions.get_or_insert_default();
         extensions.set("code", self.code);
         if let Some(wait) = self.retry_after {
             extensions.set("retryAfterSeconds", wait.seconds());
         }
-        let mut response = media.failed(self.status, &[error]);
+        error
+    }
+
+    pub(super) fn answer(self, media: Media) -> Response {
+        let mut response = media.failed(self.status, &[self.error()]);
         let headers = response.headers_mut();
         if let Some(wait) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.seconds()));

@@ -22,6 +22,7 @@ use crate::http::{self, Stopping};
 use crate::limit::Limits;
 use crate::service::Services;
 use crate::service::catalog::Catalog;
+use crate::service::events::Events;
 
 /// Where the keys are when the database is a server and no file is named.
 const KEYS_OF_A_SERVER: &str = "jishu.keys.pem";
@@ -64,6 +65,7 @@ pub async fn services(
     let parallelism = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     Ok(Services {
         catalog: Arc::new(Catalog::load(database.clone()).await?),
+        events: Arc::new(Events::new(database.clone())),
         database,
         clock,
         passwords: Arc::new(Passwords::new(parallelism)?),
@@ -107,8 +109,11 @@ pub async fn run(
     let refresh = config.catalog_refresh();
     let engine = graphql::build(services.clone(), engine).map_err(std::io::Error::other)?;
     let refreshing = tokio::spawn(async move { catalog.keep_fresh(refresh).await });
-    let routes = |stopping| http::router(engine, services, &config.edge, stopping);
+    let events = Arc::clone(&services.events);
+    let telling = tokio::spawn(async move { events.keep_telling().await });
+    let routes = |stopping| http::router(engine, services, &config.edge, config.live, stopping);
     serve(listener, routes, &config.edge, config.drain(), stop).await;
+    telling.abort();
     refreshing.abort();
     Ok(())
 }

@@ -1,6 +1,9 @@
 //! Test cards: reading them, page by page.
 
+use std::collections::{BTreeSet, VecDeque};
+
 use chrono::{DateTime, Datelike, Utc};
+use futures_util::{Stream, stream};
 use jishu_entity::mock_test_attempt::{CardStatus, Column, Entity, Model};
 use jishu_entity::{MockTestAttemptId, PurchaseId, SubjectId, UserId, entitlement};
 use sea_orm::sea_query::{Expr, ExprTrait, Query, SimpleExpr};
@@ -8,7 +11,8 @@ use sea_orm::{ColumnTrait, DbBackend, DbErr, IntoSimpleExpr, PaginatorTrait, Que
 use serde::{Deserialize, Serialize};
 
 use super::Services;
-use super::page::{self, Keyset, Page, PageRequest};
+use super::events::Watch;
+use super::page::{self, Keyset, Page, PageRequest, Toward};
 use crate::database::utc;
 
 /// Which cards. Every part narrows further; none widens it beyond the owner.
@@ -192,4 +196,78 @@ pub async fn by_ids(
     ids: impl IntoIterator<Item = MockTestAttemptId> + Send,
 ) -> Result<Vec<Model>, DbErr> {
     Entity::of(owner).filter(Column::Id.is_in(ids)).all(services.database.reader()).await
+}
+
+/// The cards of a user, all or of one subject, each when it is created: from when this returns, until the database
+/// fails.
+///
+/// # Errors
+/// The database's.
+pub async fn changes(
+    services: &Services,
+    owner: UserId,
+    subject: Option<SubjectId>,
+) -> Result<impl Stream<Item = Result<Model, DbErr>> + Send + use<>, DbErr> {
+    let changes = Changes {
+        watch: services.events.watch(owner).await?,
+        services: services.clone(),
+        owner,
+        subject,
+        purchases: BTreeSet::new(),
+        after: None,
+        cards: VecDeque::new(),
+    };
+    Ok(stream::try_unfold(changes, async |mut changes| {
+        let card = changes.next().await?;
+        Ok(Some((card, changes)))
+    }))
+}
+
+/// How many changed cards are read at once.
+const CHANGES: u32 = 100;
+
+struct Changes {
+    watch: Watch,
+    services: Services,
+    owner: UserId,
+    subject: Option<SubjectId>,
+    /// Whose cards are still to be read.
+    purchases: BTreeSet<PurchaseId>,
+    /// The last card that was read of the first of them.
+    after: Option<CardKey>,
+    cards: VecDeque<Model>,
+}
+
+impl Changes {
+    async fn next(&mut self) -> Result<Model, DbErr> {
+        loop {
+            if let Some(card) = self.cards.pop_front() {
+                return Ok(card);
+            }
+            match self.purchases.first() {
+                Some(purchase) => self.read(*purchase).await?,
+                None => self.purchases = self.watch.purchases().await,
+            }
+        }
+    }
+
+    async fn read(&mut self, purchase: PurchaseId) -> Result<(), DbErr> {
+        let order = CardOrder::default();
+        let subjects = self.subject.map(|subject| vec![subject]);
+        let filter = CardFilter { subjects, purchase: Some(purchase), ..CardFilter::default() };
+        let request = PageRequest {
+            limit: CHANGES,
+            toward: Toward::End,
+            after: self.after,
+            before: None,
+            look_around: false,
+        };
+        let page = page(&self.services, self.owner, filter, order, request).await?;
+        self.after = page.rows.last().filter(|_| page.has_next).map(|card| order.key(card));
+        if !page.has_next {
+            self.purchases.remove(&purchase);
+        }
+        self.cards = page.rows.into();
+        Ok(())
+    }
 }

@@ -7,6 +7,7 @@ pub mod cart;
 pub mod catalog;
 pub mod demo;
 pub mod entitlement;
+pub mod events;
 pub mod money;
 pub mod page;
 pub mod pricing;
@@ -20,6 +21,7 @@ use crate::database::Database;
 use crate::limit::Limits;
 
 use catalog::Catalog;
+use events::Events;
 use money::TaxRate;
 
 /// What every service operation stands on; made once at start, shared by all requests.
@@ -31,6 +33,8 @@ pub struct Services {
     pub clock: Arc<dyn Clock>,
     /// Courses and subjects, in memory.
     pub catalog: Arc<Catalog>,
+    /// Tells who watches what has changed.
+    pub events: Arc<Events>,
     /// Hashes passwords and checks them.
     pub passwords: Arc<Passwords>,
     /// Issues access tokens and checks them.

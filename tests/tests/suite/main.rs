@@ -17,3 +17,4 @@ mod purchase;
 mod quote;
 mod schema;
 mod stranger;
+mod subscriptions;

@@ -101,6 +101,16 @@ pub struct Call {
     pub extensions: JsonMap,
 }
 
+impl Call {
+    /// Whether it says which document it is about.
+    #[must_use]
+    pub fn names_a_document(&self) -> bool {
+        self.query.as_deref().is_some_and(|query| !query.trim().is_empty())
+            || self.document_id.is_some()
+            || self.extensions.get("persistedQuery").is_some()
+    }
+}
+
 /// An operation that may be executed.
 pub struct Operation {
     kind: OperationType,

@@ -11,6 +11,7 @@ use crate::http::accept;
 
 const GRAPHQL: &str = "application/graphql-response+json";
 const JSON: &str = "application/json";
+const EVENTS: &str = "text/event-stream";
 
 /// As what an answer is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,13 +22,34 @@ pub(in crate::http) enum Media {
     Json,
 }
 
+/// What a client takes for an answer.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::http) struct Wanted {
+    /// For one answer, and for what is refused with a status.
+    pub(in crate::http) media: Media,
+    /// It takes a stream of answers.
+    pub(in crate::http) events: bool,
+    /// It takes even one answer best as a stream.
+    pub(in crate::http) events_first: bool,
+}
+
+impl Wanted {
+    /// JSON when the client does not say. None when it takes nothing that we have.
+    pub(in crate::http) fn by(headers: &HeaderMap) -> Option<Self> {
+        let best = accept::best(headers, &header::ACCEPT, &[JSON, GRAPHQL, EVENTS])?;
+        let events_first = best == EVENTS;
+        Some(Self {
+            media: if best == GRAPHQL { Media::Graphql } else { Media::Json },
+            events: events_first || accept::names(headers, &header::ACCEPT, EVENTS),
+            events_first,
+        })
+    }
+}
+
 impl Media {
-    /// What the client prefers; JSON when it does not say.
+    /// For one answer. JSON when the client does not say; none when it takes nothing that we have.
     pub(in crate::http) fn wanted(headers: &HeaderMap) -> Option<Self> {
-        match accept::best(headers, &header::ACCEPT, &[JSON, GRAPHQL])? {
-            GRAPHQL => Some(Self::Graphql),
-            _ => Some(Self::Json),
-        }
+        Wanted::by(headers).map(|wanted| wanted.media)
     }
 
     fn content_type(self) -> HeaderValue {

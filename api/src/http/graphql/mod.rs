@@ -1,51 +1,69 @@
-//! GraphQL over HTTP: one operation a request.
+//! GraphQL over HTTP: one operation a request, answered once or as a stream of events; and over WebSocket.
 //! <https://graphql.github.io/graphql-over-http/draft/>
 
+mod admitted;
 mod answer;
+mod credentials;
+mod event_stream;
 mod request;
+mod running;
+mod websocket;
 
 use async_graphql::parser::types::OperationType;
 use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, QueryRejection};
-use axum::extract::{Query, State};
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::{Query, State, WebSocketUpgrade};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 
-use self::answer::BadRequest;
+use self::admitted::{Refused, prepare};
 pub(super) use self::answer::Media;
+use self::answer::{BadRequest, Wanted};
 use self::request::{Parameters, read_body};
-use super::AppState;
-use super::refusal::{Refusal, tell_when_to_retry};
-use crate::auth::Viewer;
+use self::running::Running;
+use super::refusal::tell_when_to_retry;
+use super::{AllowedOrigins, AppState, Stopping};
 use crate::graphql::engine::Call;
 use crate::graphql::{RequestId, finish};
 use crate::limit::ClientAddress;
 
-/// POST: queries and mutations.
+/// What every request comes with.
+type Common = (Extension<RequestId>, Extension<ClientAddress>, Extension<Stopping>, HeaderMap);
+
+/// POST: queries, mutations and subscriptions.
 pub(super) async fn post(
     State(state): State<AppState>,
-    Extension(id): Extension<RequestId>,
-    Extension(client): Extension<ClientAddress>,
-    headers: HeaderMap,
+    common: Common,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    let Some(media) = Media::wanted(&headers) else { return not_acceptable() };
-    match read_body(&headers, body) {
-        Ok(call) => answer(&state, &id, client, &headers, media, call, true).await,
-        Err(refusal) => refusal.answer(media),
+    let headers = &common.3;
+    let Some(wanted) = Wanted::by(headers) else { return not_acceptable() };
+    match read_body(headers, body) {
+        Ok(call) => answer(&state, common, wanted, call, true).await,
+        Err(refusal) => refusal.answer(wanted.media),
     }
 }
 
-/// GET: queries only, so that a link or an image can change nothing.
+/// GET: queries and subscriptions only, so that a link or an image can change nothing; or a WebSocket.
 pub(super) async fn get(
     State(state): State<AppState>,
-    Extension(id): Extension<RequestId>,
-    Extension(client): Extension<ClientAddress>,
-    headers: HeaderMap,
+    common: Common,
+    Extension(origins): Extension<AllowedOrigins>,
     parameters: Result<Query<Parameters>, QueryRejection>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
-    let Some(media) = Media::wanted(&headers) else { return not_acceptable() };
+    let headers = &common.3;
+    match upgrade {
+        Ok(upgrade) => return websocket::accept(state, common, &origins, upgrade),
+        Err(rejection) if wants_websocket(headers) => {
+            return BadRequest::new(format!("This is no handshake of a WebSocket: {rejection}."))
+                .answer(Media::Json);
+        }
+        Err(_) => {}
+    }
+    let Some(wanted) = Wanted::by(headers) else { return not_acceptable() };
     let call = match parameters {
         Ok(Query(parameters)) => parameters.try_into(),
         Err(_) => Err(BadRequest::new(
@@ -54,52 +72,53 @@ pub(super) async fn get(
         )),
     };
     match call {
-        Ok(call) => answer(&state, &id, client, &headers, media, call, false).await,
-        Err(refusal) => refusal.answer(media),
+        Ok(call) => answer(&state, common, wanted, call, false).await,
+        Err(refusal) => refusal.answer(wanted.media),
     }
 }
 
 /// Any other method.
 pub(super) async fn other(headers: HeaderMap) -> Response {
     let media = Media::wanted(&headers).unwrap_or(Media::Json);
-    BadRequest::method("Use POST, or GET for queries.").answer(media)
+    BadRequest::method("Use POST, or GET for queries and subscriptions.").answer(media)
+}
+
+fn wants_websocket(headers: &HeaderMap) -> bool {
+    let upgrade = headers.get(header::UPGRADE).and_then(|upgrade| upgrade.to_str().ok());
+    upgrade.is_some_and(|upgrade| upgrade.eq_ignore_ascii_case("websocket"))
 }
 
 fn not_acceptable() -> Response {
     let refusal = BadRequest::new(
-        "Answers are `application/graphql-response+json` or `application/json`: name one in `Accept`.",
+        "Answers are `application/graphql-response+json`, `application/json` or `text/event-stream`: name one in \
+         `Accept`.",
     );
     BadRequest { status: StatusCode::NOT_ACCEPTABLE, ..refusal }.answer(Media::Json)
 }
 
 async fn answer(
     state: &AppState,
-    id: &RequestId,
-    client: ClientAddress,
-    headers: &HeaderMap,
-    media: Media,
+    (Extension(id), Extension(client), Extension(stopping), headers): Common,
+    wanted: Wanted,
     call: Call,
     may_change: bool,
 ) -> Response {
-    if call.query.as_deref().is_none_or(|query| query.trim().is_empty())
-        && call.document_id.is_none()
-        && call.extensions.get("persistedQuery").is_none()
-    {
+    let media = wanted.media;
+    if !call.names_a_document() {
         return BadRequest::new("`query` is missing: put the document there.").answer(media);
     }
-    let viewer = match viewer(state, headers) {
-        Ok(viewer) => viewer,
+    let identity = match credentials::of_request(state, &headers) {
+        Ok(identity) => identity,
         Err(refusal) => return refusal.answer(media),
     };
-    let user = viewer.map(|viewer| viewer.user_id);
-    let limits = &state.services.limits;
-    // To be looked at costs 1, also where nothing is executed.
-    if let Err(wait) = limits.operation(user, client, 1) {
-        return Refusal::rate_limited(wait).answer(media);
-    }
-    let operation = match state.engine.prepare(&call) {
+    let viewer = identity.map(|identity| identity.viewer);
+    let operation = match prepare(state, viewer, client, &call) {
         Ok(operation) => operation,
-        Err(refusal) => return media.refused(&refusal),
+        Err(Refused::Spent(refusal)) => return refusal.answer(media),
+        Err(Refused::Document(refusal)) if wanted.events_first => {
+            return event_stream::refused(&refusal.errors);
+        }
+        Err(Refused::Document(refusal)) => return media.refused(&refusal),
     };
     match operation.kind() {
         OperationType::Mutation if !may_change => {
@@ -108,33 +127,25 @@ async fn answer(
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
             return response;
         }
-        _ => {}
-    }
-    let cost = u32::try_from(operation.cost()).unwrap_or(u32::MAX);
-    if let Err(wait) = limits.operation(user, client, cost.saturating_sub(1)) {
-        return Refusal::rate_limited(wait).answer(media);
+        OperationType::Subscription if !wanted.events => {
+            return BadRequest::new(
+                "A subscription has many answers: send it with `Accept: text/event-stream`, or over a WebSocket on \
+                 this path that speaks `graphql-transport-ws`.",
+            )
+            .answer(media);
+        }
+        OperationType::Subscription => {
+            let running = Running::start(state, &id, viewer, client, operation);
+            return event_stream::subscribed(state, identity.as_ref(), stopping, running);
+        }
+        OperationType::Query | OperationType::Mutation => {}
     }
     let mut response = state.engine.execute(operation, state.context(viewer, client)).await;
-    finish(&mut response.errors, id);
+    finish(&mut response.errors, &id);
+    if wanted.events_first {
+        return event_stream::executed(&response);
+    }
     let mut answer = media.executed(&response);
     tell_when_to_retry(&response, &mut answer);
     answer
-}
-
-/// Who asks. A token that does not verify refuses the request: answering it as a stranger's would hide from a
-/// client that it has been signed out.
-fn viewer(state: &AppState, headers: &HeaderMap) -> Result<Option<Viewer>, BadRequest> {
-    let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
-    let token = value.to_str().ok().and_then(|value| {
-        let (scheme, token) = value.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-    });
-    let Some(token) = token else {
-        return Err(BadRequest::unauthenticated(
-            "Send `Authorization: Bearer` and an access token, or no such header.",
-        ));
-    };
-    let now = state.services.clock.now();
-    let verified = state.services.tokens.verify(token, now);
-    verified.map(Some).map_err(|error| BadRequest::unauthenticated(error.to_string()))
 }

@@ -166,6 +166,7 @@ pub async fn purchase(
         transaction::make_cards_too_late(services, &receipt).await?;
     }
     fault::boundary("purchase.committed");
+    services.events.appended(buyer);
     if let (Outcome::Created { test_cards }, false) = (&receipt.outcome, receipt.replayed) {
         tracing::info!(user = %buyer, purchase = %receipt.purchase.id, test_cards, "purchased");
     }

@@ -22,8 +22,8 @@ use super::selection::{self, Resolved};
 use super::{Command, Outcome, OwnedSubject, PurchaseError, Receipt};
 use crate::database::{lock_user, sql};
 use crate::fault::{self, Fault};
-use crate::service::Services;
 use crate::service::money::Money;
+use crate::service::{Services, events};
 
 /// All cards of a purchase, in one statement. Recursion makes the numbers, so that the same text serves all
 /// three databases; MariaDB ends it at 1000 rows, which is the most that a subject may have.
@@ -336,7 +336,7 @@ async fn append_audit_event(
         id: NotSet,
         at: Set(purchase.created_at),
         actor_id: Set(Some(purchase.user_id)),
-        action: Set("purchase.created".to_owned()),
+        action: Set(events::PURCHASE_CREATED.to_owned()),
         target_type: Set("purchases".to_owned()),
         target_id: Set(target_id),
     }

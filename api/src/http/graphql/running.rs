@@ -1,0 +1,152 @@
+//! An operation that is being executed, and its answers as they come.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use async_graphql::parser::types::OperationType;
+use async_graphql::{PathSegment, Response, ServerError, Value};
+use futures_util::stream::BoxStream;
+use futures_util::{Stream, StreamExt, stream};
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::SendTimeoutError;
+use tokio::task::JoinHandle;
+use tracing::Instrument;
+
+use crate::auth::Viewer;
+use crate::graphql::engine::Operation;
+use crate::graphql::{RequestId, finish};
+use crate::http::AppState;
+use crate::limit::ClientAddress;
+
+/// How many answers may wait for a client. Once there are so many, the operation waits.
+const WAITING: usize = 8;
+
+/// What becomes of an operation.
+pub(super) enum Step {
+    /// It has an answer.
+    Next(Response),
+    /// It cannot be executed, or not go on, and has ended.
+    Failed(Vec<ServerError>),
+    /// It has ended.
+    Complete,
+}
+
+/// Runs in a task of its own, so that a client that takes its time holds nothing but its answers. Ends when it is
+/// dropped.
+pub(super) struct Running {
+    is_live: bool,
+    is_over: bool,
+    id: RequestId,
+    steps: mpsc::Receiver<Step>,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    pub(super) fn start(
+        state: &AppState,
+        id: &RequestId,
+        viewer: Option<Viewer>,
+        client: ClientAddress,
+        operation: Operation,
+    ) -> Self {
+        let is_live = operation.kind() == OperationType::Subscription;
+        let data = state.context(viewer, client);
+        let answers = if is_live {
+            state.engine.subscribe(operation, data)
+        } else {
+            let state = state.clone();
+            let answer = async move {
+                let answer = state.places.take(state.engine.execute(operation, data)).await;
+                answer.unwrap_or_else(|refusal| Response::from_errors(vec![refusal.error()]))
+            };
+            stream::once(answer).boxed()
+        };
+        let (sender, steps) = mpsc::channel(WAITING);
+        let pump = Pump { is_live, id: id.clone(), stall: state.live.stall(), sender };
+        let task = tokio::spawn(pump.run(answers).in_current_span());
+        Self { is_live, is_over: false, id: id.clone(), steps, task }
+    }
+
+    /// Whether it goes on until somebody ends it.
+    pub(super) fn is_live(&self) -> bool {
+        self.is_live
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Stream for Running {
+    type Item = Step;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Step>> {
+        if self.is_over {
+            return Poll::Ready(None);
+        }
+        let step = match ready!(self.steps.poll_recv(cx)) {
+            Some(step) => Some(step),
+            // The task ended without a last word: it panicked, or its client took nothing for too long.
+            None => match ready!(Pin::new(&mut self.task).poll(cx)) {
+                Err(error) if error.is_panic() => Some(Step::Failed(vec![panicked(&self.id)])),
+                _ => None,
+            },
+        };
+        self.is_over = !matches!(step, Some(Step::Next(_)));
+        Poll::Ready(step)
+    }
+}
+
+struct Pump {
+    is_live: bool,
+    id: RequestId,
+    stall: Duration,
+    sender: mpsc::Sender<Step>,
+}
+
+impl Pump {
+    async fn run(self, mut answers: BoxStream<'static, Response>) {
+        while let Some(mut response) = answers.next().await {
+            finish(&mut response.errors, &self.id);
+            if self.is_live && has_failed(&response) {
+                self.send(Step::Failed(response.errors)).await;
+                return;
+            }
+            if !self.send(Step::Next(response)).await {
+                return;
+            }
+        }
+        self.send(Step::Complete).await;
+    }
+
+    async fn send(&self, step: Step) -> bool {
+        match self.sender.send_timeout(step, self.stall).await {
+            Ok(()) => true,
+            Err(SendTimeoutError::Closed(_)) => false,
+            Err(SendTimeoutError::Timeout(_)) => {
+                tracing::info!("an operation ended: its client takes nothing");
+                false
+            }
+        }
+    }
+}
+
+/// Whether the source of events has failed, and not what was selected of one: the error is about the field of the
+/// subscription itself.
+fn has_failed(response: &Response) -> bool {
+    let is_of_source = |error: &ServerError| matches!(error.path.as_slice(), [] | [PathSegment::Field(_)]);
+    response.data == Value::Null && response.errors.iter().any(is_of_source)
+}
+
+fn panicked(RequestId(id): &RequestId) -> ServerError {
+    tracing::error!(request_id = id, "an operation panicked");
+    let message = "Something went wrong on our side. Try again; if it persists, report the request id.";
+    let mut error = ServerError::new(message, None);
+    let extensions = error.extensions.get_or_insert_default();
+    extensions.set("code", "INTERNAL");
+    extensions.set("requestId", id.as_str());
+    error
+}

@@ -1,0 +1,214 @@
+//! Clients of subscriptions: a WebSocket and an event stream, as small as can be. Whatever is awaited comes within
+//! seconds or fails the test.
+
+use std::time::Duration;
+
+use futures_util::{SinkExt, Stream, StreamExt};
+use jishu_api::service::Services;
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::handshake::client::Request;
+use tokio_tungstenite::{WebSocketStream, client_async};
+
+use crate::{Node, TestApp};
+
+const SOON: Duration = Duration::from_secs(20);
+
+async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    timeout(SOON, future).await.unwrap_or_else(|_| panic!("{what} did not come"))
+}
+
+async fn watched_by(services: &Services, watchers: usize) {
+    soon(&format!("{watchers} watchers"), async {
+        while services.events.watchers() != watchers {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    })
+    .await;
+}
+
+impl Node {
+    /// Waits until so many subscriptions watch for changes on this node.
+    pub async fn watched_by(&self, watchers: usize) {
+        watched_by(&self.services, watchers).await;
+    }
+}
+
+impl TestApp {
+    /// Waits until so many subscriptions watch for changes.
+    pub async fn watched_by(&self, watchers: usize) {
+        watched_by(&self.services, watchers).await;
+    }
+
+    /// A WebSocket that has said nothing yet.
+    pub async fn socket(&self) -> Socket {
+        Socket::open(Socket::handshake(&self.url("/graphql"))).await.expect("a WebSocket")
+    }
+
+    /// A WebSocket that was acknowledged, for the bearer of this token.
+    pub async fn socket_of(&self, token: &str) -> Socket {
+        let mut socket = self.socket().await;
+        socket.init(json!({ "authorization": format!("Bearer {token}") })).await;
+        socket
+    }
+}
+
+/// A WebSocket that speaks graphql-transport-ws.
+pub struct Socket(WebSocketStream<TcpStream>);
+
+impl Socket {
+    /// The request that opens one, to be changed.
+    #[must_use]
+    pub fn handshake(url: &str) -> Request {
+        let mut request = url.replacen("http", "ws", 1).into_client_request().expect("a URL");
+        let protocol = "graphql-transport-ws".parse().expect("a header");
+        request.headers_mut().insert("sec-websocket-protocol", protocol);
+        request
+    }
+
+    /// Opens one; or the status with which it is refused.
+    ///
+    /// # Errors
+    /// The status and the body of the refusal.
+    pub async fn open(request: Request) -> Result<Self, (u16, String)> {
+        let address = request.uri().authority().expect("an address").to_string();
+        let stream = TcpStream::connect(address).await.expect("the server listens");
+        Self::over(stream, request).await
+    }
+
+    /// Opens one over this connection.
+    ///
+    /// # Errors
+    /// The status and the body of the refusal.
+    pub async fn over(stream: TcpStream, request: Request) -> Result<Self, (u16, String)> {
+        match soon("the handshake", client_async(request, stream)).await {
+            Ok((socket, _)) => Ok(Self(socket)),
+            Err(tokio_tungstenite::tungstenite::Error::Http(response)) => {
+                let status = response.status().as_u16();
+                let body = response.into_body().unwrap_or_default();
+                Err((status, String::from_utf8_lossy(&body).into_owned()))
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Says something.
+    pub async fn say(&mut self, message: Value) {
+        self.send(Message::text(message.to_string())).await;
+    }
+
+    /// Sends a message, whatever it is.
+    pub async fn send(&mut self, message: Message) {
+        soon("room for a message", self.0.send(message)).await.expect("the connection is open");
+    }
+
+    /// Sends a message if there is room for it, and says whether the connection was still open.
+    pub async fn try_send(&mut self, message: Message) -> bool {
+        self.0.send(message).await.is_ok()
+    }
+
+    /// Says `connection_init` and waits for the answer.
+    pub async fn init(&mut self, payload: Value) {
+        self.say(json!({ "type": "connection_init", "payload": payload })).await;
+        assert_eq!(self.hear().await, json!({ "type": "connection_ack" }));
+    }
+
+    /// Asks for an operation.
+    pub async fn subscribe(&mut self, id: &str, query: &str) {
+        self.say(json!({ "id": id, "type": "subscribe", "payload": { "query": query } })).await;
+    }
+
+    /// The next message of the protocol.
+    pub async fn hear(&mut self) -> Value {
+        loop {
+            match self.next().await {
+                Message::Text(text) => return serde_json::from_str(&text).expect("JSON"),
+                Message::Ping(_) | Message::Pong(_) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    /// The next message of whatever kind.
+    pub async fn next(&mut self) -> Message {
+        soon("a message", self.0.next()).await.expect("not the end").expect("a message")
+    }
+
+    /// What comes until the server has closed it: the code and the reason.
+    pub async fn closed(&mut self) -> (u16, String) {
+        loop {
+            if let Message::Close(frame) = self.next().await {
+                let frame = frame.expect("a reason");
+                return (frame.code.into(), frame.reason.to_string());
+            }
+        }
+    }
+
+    /// Says nothing and reads nothing until the connection is cut. Nothing is said to pings either.
+    pub async fn is_cut(self) {
+        let mut stream = self.0.into_inner();
+        let mut sink = tokio::io::sink();
+        // Being reset is an end as well.
+        let _ = soon("the end", tokio::io::copy(&mut stream, &mut sink)).await;
+    }
+
+    /// Leaves without a word.
+    pub fn hang_up(self) {
+        drop(self.0);
+    }
+}
+
+/// Server-sent events.
+pub struct EventStream {
+    chunks: std::pin::Pin<Box<dyn Stream<Item = String> + Send>>,
+    buffer: String,
+    /// How many comments came.
+    pub comments: usize,
+}
+
+impl EventStream {
+    /// Reads the body of an answer.
+    ///
+    /// # Panics
+    /// When it is no event stream.
+    #[must_use]
+    pub fn of(response: reqwest::Response) -> Self {
+        let content_type = response.headers()["content-type"].to_str().expect("ASCII").to_owned();
+        assert_eq!((response.status().as_u16(), content_type.as_str()), (200, "text/event-stream"));
+        let chunks = response
+            .bytes_stream()
+            .map(|chunk| String::from_utf8(chunk.expect("no error in the middle").to_vec()).expect("UTF-8"));
+        Self { chunks: Box::pin(chunks), buffer: String::new(), comments: 0 }
+    }
+
+    /// The next event and its data; none at the end.
+    pub async fn next(&mut self) -> Option<(String, Value)> {
+        loop {
+            while let Some((event, rest)) = self.buffer.split_once("\n\n") {
+                let (event, rest) = (event.to_owned(), rest.to_owned());
+                self.buffer = rest;
+                if event.starts_with(':') {
+                    self.comments += 1;
+                    continue;
+                }
+                let (mut name, mut data) = (None, None);
+                for line in event.lines() {
+                    match line.split_once(':').expect("a field") {
+                        ("event", value) => name = Some(value.trim().to_owned()),
+                        ("data", value) => data = Some(value.trim().to_owned()),
+                        (other, _) => panic!("{other}"),
+                    }
+                }
+                // Without data a browser would not dispatch it.
+                let data = data.expect("data");
+                let data =
+                    if data.is_empty() { Value::Null } else { serde_json::from_str(&data).expect("JSON") };
+                return Some((name.expect("a name"), data));
+            }
+            self.buffer += &soon("an event", self.chunks.next()).await?;
+        }
+    }
+}

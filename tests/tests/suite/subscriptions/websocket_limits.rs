@@ -1,0 +1,158 @@
+//! WebSockets of clients that are slow, silent or many, and of a server that stops.
+
+use jishu_tests::{Backend, Socket, TestApp};
+use serde_json::json;
+use std::time::Duration;
+use tokio::net::TcpSocket;
+use tokio::time::Instant;
+
+use sea_orm::TransactionTrait;
+
+use super::CHANGES;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_does_not_begin_is_closed() {
+    let app = TestApp::start_with(Backend::Sqlite, &["--live-init-seconds", "1"]).await;
+    let mut socket = app.socket().await;
+    assert_eq!(socket.closed().await, (4408, "Connection initialisation timeout".to_owned()));
+    let mut socket = app.socket().await;
+    socket.init(json!({})).await;
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    socket.subscribe("q", "{ __typename }").await;
+    assert_eq!(socket.hear().await["type"], "next");
+    socket.hang_up();
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_does_not_answer_pings_is_dropped() {
+    let app = TestApp::start_with(Backend::Sqlite, &["--live-ping-seconds", "1"]).await;
+    let token = app.learner("Asha").await.token().to_owned();
+    let mut silent = app.socket_of(&token).await;
+    silent.subscribe("w", CHANGES).await;
+    app.watched_by(1).await;
+    let begun = Instant::now();
+    silent.is_cut().await;
+    assert!((1..8).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+    app.watched_by(0).await;
+    // One that reads, and so answers pings, stays.
+    let mut lively = app.socket_of(&token).await;
+    for _ in 0..3 {
+        assert!(matches!(lively.next().await, tokio_tungstenite::tungstenite::Message::Ping(_)));
+    }
+    lively.hang_up();
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_operation_too_many_is_refused_alone() {
+    let app = TestApp::start_with(Backend::Sqlite, &["--live-operations", "3"]).await;
+    let token = app.learner("Asha").await.token().to_owned();
+    let mut socket = app.socket_of(&token).await;
+    for id in ["a", "b", "c", "d"] {
+        socket.subscribe(id, CHANGES).await;
+    }
+    let message = socket.hear().await;
+    assert_eq!((&message["type"], &message["id"]), (&json!("error"), &json!("d")));
+    let extensions = json!({ "code": "LIMIT_EXCEEDED", "limit": "operations", "maximum": 3 });
+    assert_eq!(message["payload"][0]["extensions"], extensions);
+    app.watched_by(3).await;
+    socket.say(json!({ "type": "complete", "id": "a" })).await;
+    socket.subscribe("d", "{ __typename }").await;
+    assert_eq!(socket.hear().await["type"], "next");
+    socket.hang_up();
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_takes_nothing_is_dropped() {
+    let app =
+        TestApp::start_with(Backend::Sqlite, &["--live-stall-seconds", "1", "--live-operations", "10000"])
+            .await;
+    let token = app.learner("Asha").await.token().to_owned();
+    let tcp = TcpSocket::new_v4().unwrap();
+    tcp.set_recv_buffer_size(4 * 1024).unwrap();
+    let address = app.url("").replace("http://", "").parse().unwrap();
+    let stream = tcp.connect(address).await.unwrap();
+    let mut socket = Socket::over(stream, Socket::handshake(&app.url("/graphql"))).await.unwrap();
+    socket.init(json!({ "authorization": format!("Bearer {token}") })).await;
+    socket.subscribe("w", CHANGES).await;
+    app.watched_by(1).await;
+    // Some 8 MB, more than the system takes for a client that reads nothing.
+    let field = "fields(includeDeprecated: true) { name description args { name description } }";
+    let query = format!("{{ __schema {{ types {{ name description {field} }} }} }}");
+    let large = app.anonymous().run(&query).await.body.to_string().len();
+    let times = 8_000_000 / large;
+    assert!(times < 10_000, "{times} answers");
+    for id in 0..times {
+        let operation = json!({ "id": id.to_string(), "type": "subscribe", "payload": { "query": query } });
+        let message = tokio_tungstenite::tungstenite::Message::text(operation.to_string());
+        let sent = tokio::time::timeout(Duration::from_millis(500), socket.try_send(message)).await;
+        if !matches!(sent, Ok(true)) {
+            break;
+        }
+    }
+    app.watched_by(0).await;
+    // Others are served meanwhile and after.
+    app.anonymous().run("{ __typename }").await;
+    socket.hang_up();
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_sends_clients_away() {
+    let mut app = TestApp::start_with(Backend::Sqlite, &[]).await;
+    let token = app.learner("Asha").await.token().to_owned();
+    let mut watching = app.socket_of(&token).await;
+    watching.subscribe("w", CHANGES).await;
+    let mut idle = app.socket().await;
+    let mut deaf = app.socket_of(&token).await;
+    deaf.subscribe("w", CHANGES).await;
+    app.watched_by(2).await;
+    let begun = Instant::now();
+    let told = tokio::spawn(async move {
+        let told = watching.closed().await;
+        (told, idle.closed().await)
+    });
+    app.stop_serving().await;
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    let (watching, idle) = told.await.unwrap();
+    assert_eq!((watching.0, idle.0), (1001, 1001), "{watching:?} {idle:?}");
+    app.watched_by(0).await;
+    deaf.hang_up();
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_lets_what_was_taken_on_finish() {
+    let mut app = TestApp::start_with(Backend::Sqlite, &[]).await;
+    let token = app.learner("Asha").await.token().to_owned();
+    let course = app.course(&["Physics"]).create(&app).await;
+    // The only connection that writes.
+    let taken = app.connection().begin().await.unwrap();
+    let mut socket = app.socket_of(&token).await;
+    socket.subscribe("w", CHANGES).await;
+    let subject = &course.subjects[0];
+    let mutation =
+        format!("mutation {{ addToCart(subjectIds: [\"{subject}\"]) {{ userErrors {{ message }} }} }}");
+    socket.subscribe("m", &mutation).await;
+    socket.say(json!({ "type": "ping" })).await;
+    assert_eq!(socket.hear().await["type"], "pong", "what came before was taken on");
+    let client = tokio::spawn(async move {
+        let answer = socket.hear().await;
+        assert_eq!((&answer["id"], &answer["type"]), (&json!("m"), &json!("next")), "{answer}");
+        assert_eq!(answer["payload"]["data"]["addToCart"]["userErrors"], json!([]));
+        assert_eq!(socket.hear().await, json!({ "id": "m", "type": "complete" }));
+        socket.closed().await
+    });
+    let free = tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert!(!client.is_finished(), "it waits for the mutation");
+        taken.rollback().await.unwrap();
+        client.await.unwrap()
+    });
+    app.stop_serving().await;
+    assert_eq!(free.await.unwrap(), (1001, "The server is stopping".to_owned()));
+    assert_eq!(app.number("SELECT COUNT(*) FROM cart_items").await, 1);
+    app.stop().await;
+}
