@@ -62,18 +62,15 @@ impl Refusal {
     }
 }
 
-/// The HTTP side of an answer whose resolvers refused something for lack of a budget (`RATE_LIMITED`): when to try
-/// again, and status 429 where nothing else is in it.
-pub(super) fn tell_when_to_retry(answer: &GraphqlResponse, response: &mut Response) {
+/// The HTTP side of an answer whose resolvers refused something for lack of a budget (`RATE_LIMITED`): in how many
+/// seconds to try again, and status 429 where nothing else is in it.
+pub(super) fn when_to_retry(answer: &GraphqlResponse) -> Option<(u64, StatusCode)> {
     let waits = answer.errors.iter().filter_map(|error| {
         match error.extensions.as_ref()?.get("retryAfterSeconds")? {
             Value::Number(seconds) => seconds.as_u64(),
             _ => None,
         }
     });
-    let Some(longest) = waits.max() else { return };
-    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(longest));
-    if answer.data == Value::Null {
-        *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
-    }
+    let alone = answer.data == Value::Null;
+    Some((waits.max()?, if alone { StatusCode::TOO_MANY_REQUESTS } else { StatusCode::OK }))
 }

@@ -2,16 +2,20 @@
 //! <https://graphql.github.io/graphql-over-http/draft/#sec-Response>
 
 use async_graphql::{Response as GraphqlResponse, ServerError};
+use async_graphql_axum::GraphQLResponse;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::graphql::engine::Refusal;
 use crate::http::accept;
+use crate::http::refusal::when_to_retry;
 
 const GRAPHQL: &str = "application/graphql-response+json";
 const JSON: &str = "application/json";
 const EVENTS: &str = "text/event-stream";
+
+const VARY: HeaderValue = HeaderValue::from_static("accept, authorization, origin");
 
 /// As what an answer is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,8 +64,17 @@ impl Media {
     }
 
     /// The answer of an operation that ran.
-    pub(in crate::http) fn executed(self, response: &GraphqlResponse) -> Response {
-        self.send(StatusCode::OK, response)
+    pub(in crate::http) fn executed(self, response: GraphqlResponse) -> Response {
+        let retry = when_to_retry(&response);
+        let mut answer = GraphQLResponse::from(response).into_response();
+        let headers = answer.headers_mut();
+        headers.insert(header::CONTENT_TYPE, self.content_type());
+        headers.insert(header::VARY, VARY);
+        if let Some((seconds, status)) = retry {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            *answer.status_mut() = status;
+        }
+        answer
     }
 
     /// The answer of one that did not.
@@ -80,10 +93,7 @@ impl Media {
     }
 
     fn send(self, status: StatusCode, body: &impl Serialize) -> Response {
-        let headers = [
-            (header::CONTENT_TYPE, self.content_type()),
-            (header::VARY, HeaderValue::from_static("accept, authorization, origin")),
-        ];
+        let headers = [(header::CONTENT_TYPE, self.content_type()), (header::VARY, VARY)];
         match serde_json::to_vec(body) {
             Ok(body) => (status, headers, body).into_response(),
             Err(error) => {

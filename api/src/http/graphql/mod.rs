@@ -23,7 +23,6 @@ pub(super) use self::answer::Media;
 use self::answer::{BadRequest, Wanted};
 use self::request::{Parameters, read_body};
 use self::running::Running;
-use super::refusal::tell_when_to_retry;
 use super::{AllowedOrigins, AppState, Stopping};
 use crate::graphql::engine::Call;
 use crate::graphql::{RequestId, finish};
@@ -145,7 +144,5 @@ async fn answer(
     if wanted.events_first {
         return event_stream::executed(&response);
     }
-    let mut answer = media.executed(&response);
-    tell_when_to_retry(&response, &mut answer);
-    answer
+    media.executed(response)
 }
