@@ -8,6 +8,7 @@ const catalogue = `# Welcome to jishu. Press ▶, or Ctrl-Enter.
 #   Register or SignIn   fills the field above
 #   Purchase             buys subjects
 #   MyTestCards          shows what you own
+#   LiveTestCards        waits for new ones
 #
 # Ctrl-Space completes. The book at the left
 # opens the documentation.
@@ -168,5 +169,21 @@ query MyTestCards {
 }
 `;
 
+const liveTestCards = `# Waits for test cards and shows each as it comes.
+# Sign in, run this, and purchase in another window
+# or on another device.
+
+subscription LiveTestCards {
+  mockTestAttemptChanged {
+    id
+    subject {
+      name
+    }
+    testNumber
+    status
+  }
+}
+`;
+
 /** The tabs of a first visit. */
-export const defaultTabs = [catalogue, register, signIn, purchase, myTestCards].map((query) => ({ query }));
+export const defaultTabs = [catalogue, register, signIn, purchase, myTestCards, liveTestCards].map((query) => ({ query }));

@@ -15,7 +15,7 @@ const source = fileURLToPath(new URL("relay/documents.js", import.meta.url));
 
 journey("Relay", async (server, session, subscriptions) => {
   compiled ??= compileRelay(source);
-  const documents = await compiled;
+  const { artifacts: documents } = await compiled;
 
   async function request({ text }, variables) {
     const send = () => server.post({ query: text, variables }, session.headers);

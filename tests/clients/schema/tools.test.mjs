@@ -22,7 +22,7 @@ import { root } from "../support/server.mjs";
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
 test("relay-compiler takes the schema and the documents of a frontend", async () => {
-  const artifacts = await compileRelay(here("../frontends/relay/documents.js"));
+  const { artifacts } = await compileRelay(here("../frontends/relay/documents.js"));
   const { metadata } = artifacts.documents_cards;
   assert.deepEqual(metadata.connection[0].path, ["mockTestAttempts"]);
   // That a user can be fetched again by id alone, relay-compiler knows from the interface Node.

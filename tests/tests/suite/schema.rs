@@ -79,8 +79,18 @@ async fn the_queries_of_graphiql_are_valid() {
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../api/graphiql/src/queries.js");
         let source = std::fs::read_to_string(file).expect("the queries");
         let documents: Vec<_> = source.split('`').skip(1).step_by(2).collect();
-        assert!(documents.len() >= 5, "{} queries", documents.len());
-        for document in documents {
+        assert!(documents.len() >= 6, "{} queries", documents.len());
+        let (subscriptions, others): (Vec<_>, Vec<_>) =
+            documents.into_iter().partition(|document| document.contains("\nsubscription "));
+        assert_eq!(subscriptions.len(), 1);
+        for document in subscriptions {
+            let request =
+                app.http().post(app.url("/graphql")).json(&serde_json::json!({ "query": document }));
+            let events = request.header("accept", "text/event-stream").send().await.expect("an answer");
+            let events = events.text().await.expect("the stream ends");
+            assert!(events.contains("UNAUTHENTICATED"), "{document}\n{events}");
+        }
+        for document in others {
             let answer = app.anonymous().send(document, serde_json::Value::Null).await;
             let code = &answer.body["errors"][0]["extensions"]["code"];
             assert!(code.is_null() || code == "UNAUTHENTICATED", "{document}\n{:#}", answer.body);
