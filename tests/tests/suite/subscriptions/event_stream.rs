@@ -4,9 +4,11 @@ use jishu_tests::{Backend, EventStream, TestApp};
 use reqwest::Response;
 use serde_json::{Value, json};
 use std::time::Duration;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpSocket;
 use tokio::time::Instant;
 
-use super::{CHANGES, short_token};
+use super::{CHANGES, buy, short_token};
 
 async fn on_sqlite(test: impl AsyncFnOnce(&TestApp)) {
     TestApp::run(Backend::Sqlite, async |app| test(&app).await).await;
@@ -134,5 +136,32 @@ async fn a_quiet_stream_is_kept_alive_and_ends_with_the_server() {
     // Without `complete`, so that the client comes again.
     assert_eq!(events.next().await, None);
     assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_takes_nothing_is_given_up() {
+    let app = TestApp::start_with(Backend::Sqlite, &["--live-stall-seconds", "1"]).await;
+    let course = app.course(&["Physics", "Chemistry", "Biology"]).cards(1_000).create(&app).await;
+    let learner = app.learner("Asha").await;
+    let tcp = TcpSocket::new_v4().unwrap();
+    tcp.set_recv_buffer_size(4 * 1024).unwrap();
+    let address = app.url("").replace("http://", "").parse().unwrap();
+    let mut stream = tcp.connect(address).await.unwrap();
+    // Some 3 kB a card, 9 MB in all: more than the system takes for a client that reads nothing.
+    let ids: String = (0..90).map(|number| format!("a{number}: id ")).collect();
+    let body =
+        json!({ "query": format!("subscription {{ mockTestAttemptChanged {{ {ids} }} }}") }).to_string();
+    let head = format!(
+        "POST /graphql HTTP/1.1\r\nhost: localhost\r\naccept: text/event-stream\r\ncontent-type: application/json\r\n\
+         authorization: Bearer {}\r\ncontent-length: {}\r\n\r\n",
+        learner.token(),
+        body.len()
+    );
+    stream.write_all((head + &body).as_bytes()).await.unwrap();
+    app.watched_by(1).await;
+    buy(&learner, &course, &[0, 1, 2]).await;
+    app.watched_by(0).await;
+    drop(stream);
     app.stop().await;
 }

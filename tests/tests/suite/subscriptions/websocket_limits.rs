@@ -156,3 +156,45 @@ async fn a_stop_lets_what_was_taken_on_finish() {
     assert_eq!(app.number("SELECT COUNT(*) FROM cart_items").await, 1);
     app.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn budgets_and_places_are_those_of_requests() {
+    let app = TestApp::start_with(Backend::Sqlite, &["--user-cost-per-minute=200", "--max-requests=1"]).await;
+    let token = app.learner("Asha").await.token().to_owned();
+    let course = app.course(&["Physics"]).create(&app).await;
+    let mut socket = app.socket_of(&token).await;
+    // The only connection that writes is taken, and so the only place.
+    let taken = app.connection().begin().await.unwrap();
+    let subject = &course.subjects[0];
+    let mutation =
+        format!("mutation {{ addToCart(subjectIds: [\"{subject}\"]) {{ userErrors {{ message }} }} }}");
+    socket.subscribe("m", &mutation).await;
+    let refused = loop {
+        socket.subscribe("q", "{ __typename }").await;
+        let answer = socket.hear().await;
+        assert_eq!(socket.hear().await, json!({ "id": "q", "type": "complete" }));
+        // The mutation may not have begun.
+        if answer["payload"]["errors"].is_array() {
+            break answer;
+        }
+    };
+    assert_eq!(refused["payload"]["errors"][0]["extensions"]["code"], "OVERLOADED", "{refused}");
+    taken.rollback().await.unwrap();
+    assert_eq!(socket.hear().await["payload"]["data"]["addToCart"]["userErrors"], json!([]));
+    socket.hear().await;
+
+    let refused = loop {
+        socket.subscribe("q", "{ viewer { name } }").await;
+        let answer = socket.hear().await;
+        if answer["type"] == "error" {
+            break answer;
+        }
+        assert_eq!(answer["payload"]["data"]["viewer"]["name"], "Asha");
+        socket.hear().await;
+    };
+    let extensions = &refused["payload"][0]["extensions"];
+    assert_eq!(extensions["code"], "RATE_LIMITED", "{refused}");
+    assert!(extensions["retryAfterSeconds"].as_u64().unwrap() >= 1, "{refused}");
+    socket.hang_up();
+    app.stop().await;
+}
