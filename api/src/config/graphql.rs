@@ -29,36 +29,36 @@ pub struct GraphqlConfig {
     pub automatic_persisted_queries: bool,
 
     /// The most tokens in a document.
-    #[arg(long, env = "JISHU_MAX_TOKENS", default_value_t = 10_000, value_name = "COUNT", value_parser = count())]
+    #[arg(long, env = "JISHU_MAX_TOKENS", default_value_t = Limits::DEFAULT.tokens, value_name = "COUNT", value_parser = count())]
     pub max_tokens: u32,
 
     /// How deeply fields may nest.
-    #[arg(long, env = "JISHU_MAX_DEPTH", default_value_t = 20, value_name = "COUNT",
+    #[arg(long, env = "JISHU_MAX_DEPTH", default_value_t = Limits::DEFAULT.depth, value_name = "COUNT",
           value_parser = clap::value_parser!(u32).range(1..=100))]
     pub max_depth: u32,
 
     /// The most fields and fragments, counted wherever they are spread.
-    #[arg(long, env = "JISHU_MAX_SELECTIONS", default_value_t = 2_000, value_name = "COUNT", value_parser = count())]
+    #[arg(long, env = "JISHU_MAX_SELECTIONS", default_value_t = Limits::DEFAULT.selections, value_name = "COUNT", value_parser = count())]
     pub max_selections: u32,
 
     /// The most fields with an alias.
-    #[arg(long, env = "JISHU_MAX_ALIASES", default_value_t = 100, value_name = "COUNT", value_parser = count())]
+    #[arg(long, env = "JISHU_MAX_ALIASES", default_value_t = Limits::DEFAULT.aliases, value_name = "COUNT", value_parser = count())]
     pub max_aliases: u32,
 
     /// The most directives.
-    #[arg(long, env = "JISHU_MAX_DIRECTIVES", default_value_t = 100, value_name = "COUNT", value_parser = count())]
+    #[arg(long, env = "JISHU_MAX_DIRECTIVES", default_value_t = Limits::DEFAULT.directives, value_name = "COUNT", value_parser = count())]
     pub max_directives: u32,
 
     /// The most fields of a query or mutation itself.
-    #[arg(long, env = "JISHU_MAX_ROOT_FIELDS", default_value_t = 50, value_name = "COUNT", value_parser = count())]
+    #[arg(long, env = "JISHU_MAX_ROOT_FIELDS", default_value_t = Limits::DEFAULT.root_fields, value_name = "COUNT", value_parser = count())]
     pub max_root_fields: u32,
 
-    /// The most objects that an answer may have, by the lengths of the pages asked for.
-    #[arg(long, env = "JISHU_MAX_COST", default_value_t = 25_000, value_name = "COUNT", value_parser = count())]
+    /// The most objects that an answer may have, by the lengths of the pages asked for; ten scalars count as one.
+    #[arg(long, env = "JISHU_MAX_COST", default_value_t = Limits::DEFAULT.cost, value_name = "COUNT", value_parser = count())]
     pub max_cost: u32,
 
     /// The most errors in an answer.
-    #[arg(long, env = "JISHU_MAX_ERRORS", default_value_t = 50, value_name = "COUNT", value_parser = count())]
+    #[arg(long, env = "JISHU_MAX_ERRORS", default_value_t = Limits::DEFAULT.errors, value_name = "COUNT", value_parser = count())]
     pub max_errors: u32,
 }
 
@@ -76,16 +76,15 @@ impl GraphqlConfig {
             Some(file) => TrustedDocuments::from_manifest(&std::fs::read_to_string(file)?)?,
             None => TrustedDocuments::default(),
         };
-        let size = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
         let limits = Limits {
-            tokens: size(self.max_tokens),
-            depth: size(self.max_depth),
-            selections: size(self.max_selections),
-            aliases: size(self.max_aliases),
-            directives: size(self.max_directives),
-            root_fields: size(self.max_root_fields),
-            cost: u64::from(self.max_cost),
-            errors: size(self.max_errors),
+            tokens: self.max_tokens,
+            depth: self.max_depth,
+            selections: self.max_selections,
+            aliases: self.max_aliases,
+            directives: self.max_directives,
+            root_fields: self.max_root_fields,
+            cost: self.max_cost,
+            errors: self.max_errors,
         };
         Ok(EngineOptions {
             limits,

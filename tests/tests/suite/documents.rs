@@ -205,6 +205,23 @@ async fn introspection_can_be_switched_off_and_is_bounded() {
         assert_eq!(body["errors"][0]["extensions"]["code"], "GRAPHQL_VALIDATION_FAILED", "{body:#}");
     })
     .await;
+    // Small fragments first hide from apollo-compiler how deep the last goes: what it would answer counts.
+    let mut bomb = "fragment A0 on __Type { name }".to_owned();
+    for step in 1..=16 {
+        let list = if step % 2 == 0 { "possibleTypes" } else { "interfaces" };
+        let _ = write!(bomb, " fragment A{step} on __Type {{ {list} {{ ...A{} }} }}", step - 1);
+    }
+    let spreads: String = (0..=16).map(|step| format!("...A{step} ")).collect();
+    let bomb =
+        format!("{{ w: __type(name: \"X\") {{ {spreads} }} __type(name: \"Node\") {{ ...A16 }} }} {bomb}");
+    on_sqlite(&[], async |app| {
+        let (status, body) = post(app, &json!({ "query": bomb })).await;
+        assert_eq!(
+            (status, &body["errors"][0]["extensions"]["limit"]),
+            (StatusCode::BAD_REQUEST, &json!("cost"))
+        );
+    })
+    .await;
     on_sqlite(&["--introspection", "false"], async |app| {
         for query in [
             "{ __schema { queryType { name } } }",
@@ -250,7 +267,7 @@ async fn a_query_goes_by_its_hash_once_its_text_was_sent() {
         assert_eq!(post(app, &with_text).await.1["data"]["__typename"], "Query");
         assert_eq!(
             post(app, &by_hash).await.1["errors"][0]["extensions"]["code"],
-            "PERSISTED_QUERY_NOT_FOUND"
+            "PERSISTED_QUERY_NOT_SUPPORTED"
         );
     })
     .await;

@@ -8,16 +8,18 @@ use std::collections::HashMap;
 use apollo_compiler::Name;
 use apollo_compiler::ast::{Definition, Document, FragmentDefinition, Selection};
 
-use super::limits::{Exceeded, Limits};
+use super::limits::{Exceeded, Limit, Limits};
 
-/// Fields and spreads may nest this deep in all, so that walking them never exhausts the stack. Only a document
-/// of fragments chained for the purpose comes here.
+/// Fields, inline fragments and spreads may nest this deep in all, so that walking them never exhausts the stack.
+/// Only a document of fragments chained for the purpose comes here.
 const DEEPEST_WALK: usize = 128;
 
 /// What a list of selections expands to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Measure {
     depth: usize,
+    /// As `depth`, with the levels of fragments.
+    height: usize,
     selections: usize,
     aliases: usize,
     directives: usize,
@@ -29,6 +31,7 @@ impl Measure {
     fn beside(self, other: Self) -> Self {
         Self {
             depth: self.depth.max(other.depth),
+            height: self.height.max(other.height),
             selections: self.selections.saturating_add(other.selections),
             aliases: self.aliases.saturating_add(other.aliases),
             directives: self.directives.saturating_add(other.directives),
@@ -58,31 +61,29 @@ pub(super) fn check(document: &Document, limits: &Limits) -> Result<(), Exceeded
         let mut measure = surveyor.measure(&operation.selection_set, 0, limits)?;
         measure.directives += operation.directives.len();
         measure.directives += operation.variables.iter().map(|it| it.directives.len()).sum::<usize>();
-        if measure.fields > limits.root_fields {
-            return Err(Exceeded::new("rootFields", limits.root_fields));
-        }
+        within(measure.fields, Limit::RootFields, limits.root_fields)?;
         total = total.beside(measure);
     }
-    within(total, limits)?;
+    check_measure(total, limits)?;
     // Those that nothing spreads are validated too.
     for fragment in fragments.values() {
-        within(surveyor.fragment(fragment, 0, limits)?, limits)?;
+        check_measure(surveyor.fragment(fragment, 0, limits)?, limits)?;
     }
     Ok(())
 }
 
-fn within(measure: Measure, limits: &Limits) -> Result<(), Exceeded> {
-    for (limit, value, maximum) in [
-        ("depth", measure.depth, limits.depth),
-        ("aliases", measure.aliases, limits.aliases),
-        ("directives", measure.directives, limits.directives),
-        ("selections", measure.selections, limits.selections),
-    ] {
-        if value > maximum {
-            return Err(Exceeded::new(limit, maximum));
-        }
+fn check_measure(measure: Measure, limits: &Limits) -> Result<(), Exceeded> {
+    within(measure.depth, Limit::Depth, limits.depth)?;
+    within(measure.aliases, Limit::Aliases, limits.aliases)?;
+    within(measure.directives, Limit::Directives, limits.directives)?;
+    within(measure.selections, Limit::Selections, limits.selections)
+}
+
+fn within(value: usize, limit: Limit, maximum: u32) -> Result<(), Exceeded> {
+    match u32::try_from(value) {
+        Ok(value) if value <= maximum => Ok(()),
+        _ => Err(Exceeded { limit, maximum }),
     }
-    Ok(())
 }
 
 struct Surveyor<'d> {
@@ -98,9 +99,7 @@ impl<'d> Surveyor<'d> {
         level: usize,
         limits: &Limits,
     ) -> Result<Measure, Exceeded> {
-        if level > DEEPEST_WALK {
-            return Err(Exceeded::new("depth", limits.depth));
-        }
+        check_walk(level, limits)?;
         let mut total = Measure::default();
         for selection in selections {
             let measure = match selection {
@@ -108,6 +107,7 @@ impl<'d> Surveyor<'d> {
                     let below = self.measure(&field.selection_set, level + 1, limits)?;
                     Measure {
                         depth: below.depth + 1,
+                        height: below.height + 1,
                         selections: below.selections.saturating_add(1),
                         aliases: below.aliases.saturating_add(usize::from(field.alias.is_some())),
                         directives: below.directives.saturating_add(field.directives.len()),
@@ -138,7 +138,9 @@ impl<'d> Surveyor<'d> {
         limits: &Limits,
     ) -> Result<Measure, Exceeded> {
         if let Some(measured) = self.measured.get(&fragment.name) {
-            return Ok(measured.unwrap_or_default());
+            let measured = measured.unwrap_or_default();
+            check_walk(level + measured.height, limits)?;
+            return Ok(measured);
         }
         self.measured.insert(&fragment.name, None);
         let measure =
@@ -148,8 +150,16 @@ impl<'d> Surveyor<'d> {
     }
 }
 
+fn check_walk(level: usize, limits: &Limits) -> Result<(), Exceeded> {
+    if level > DEEPEST_WALK {
+        return Err(Exceeded { limit: Limit::Depth, maximum: limits.depth });
+    }
+    Ok(())
+}
+
 fn spread(below: Measure, directives: usize) -> Measure {
     Measure {
+        height: below.height + 1,
         selections: below.selections.saturating_add(1),
         directives: below.directives.saturating_add(directives),
         ..below
@@ -164,7 +174,7 @@ mod tests {
 
     use super::*;
 
-    fn refused(document: &str) -> Option<&'static str> {
+    fn refused(document: &str) -> Option<Limit> {
         let document = Parser::new().recursion_limit(10_000).parse_ast(document, "test.graphql").unwrap();
         check(&document, &Limits::default()).err().map(|exceeded| exceeded.limit)
     }
@@ -178,12 +188,12 @@ mod tests {
 
     #[test]
     fn each_limit_is_named() {
-        assert_eq!(refused(&format!("{{ {} }}", "a ".repeat(51))), Some("rootFields"));
-        assert_eq!(refused(&format!("{{ a {{ {} }} }}", "b ".repeat(2_000))), Some("selections"));
-        assert_eq!(refused(&format!("{{ a {{ {} }} }}", "x: b ".repeat(101))), Some("aliases"));
-        assert_eq!(refused(&format!("{{ a {} }}", "@b ".repeat(101))), Some("directives"));
+        assert_eq!(refused(&format!("{{ {} }}", "a ".repeat(51))), Some(Limit::RootFields));
+        assert_eq!(refused(&format!("{{ a {{ {} }} }}", "b ".repeat(2_000))), Some(Limit::Selections));
+        assert_eq!(refused(&format!("{{ a {{ {} }} }}", "x: b ".repeat(101))), Some(Limit::Aliases));
+        assert_eq!(refused(&format!("{{ a {} }}", "@b ".repeat(101))), Some(Limit::Directives));
         assert_eq!(refused(&format!("{{ a {{ a {}{} }} }}", "...{ a ".repeat(3), "}".repeat(3))), None);
-        assert_eq!(refused(&format!("{}{}", "{ a ".repeat(21), "}".repeat(21))), Some("depth"));
+        assert_eq!(refused(&format!("{}{}", "{ a ".repeat(21), "}".repeat(21))), Some(Limit::Depth));
     }
 
     #[test]
@@ -199,7 +209,19 @@ mod tests {
             let _ = write!(short, " fragment F{step} on A {{ ...F{0} ...F{0} }}", step + 1);
         }
         short.push_str(" fragment F40 on A { a }");
-        assert_eq!(refused(&short), Some("selections"));
+        assert_eq!(refused(&short), Some(Limit::Selections));
+    }
+
+    /// Each chain is within the depth of a walk, and they are measured from the last to the first.
+    #[test]
+    fn chains_that_were_measured_before_still_count() {
+        let (open, close) = ("...{".repeat(90), "}".repeat(90));
+        let mut document = "{ a { ...F5 ...F4 ...F3 ...F2 ...F1 ...F0 } }".to_owned();
+        for step in 0..5 {
+            let _ = write!(document, " fragment F{step} on A {{ {open} ...F{} {close} }}", step + 1);
+        }
+        document.push_str(" fragment F5 on A { a }");
+        assert_eq!(refused(&document), Some(Limit::Depth));
     }
 
     #[test]
@@ -214,6 +236,6 @@ mod tests {
             let _ = write!(fan, " fragment F{step} on A {{ ...F{0} ...F{0} }}", step + 1);
         }
         fan.push_str(" fragment F40 on A { a }");
-        assert_eq!(refused(&fan), Some("selections"));
+        assert_eq!(refused(&fan), Some(Limit::Selections));
     }
 }

@@ -2,28 +2,56 @@
 //!
 //! A page costs its length times what is selected below, so that nested pages multiply. Bounding it was first
 //! described for GitHub's API: <https://docs.github.com/en/graphql/overview/rate-limits-and-query-limits>.
+//!
+//! Costs are reckoned in tenths of an object here: a scalar is one, and so is all that introspection answers, which
+//! comes from memory.
 
+use apollo_compiler::Node;
 use apollo_compiler::ast::{Type, Value};
 use apollo_compiler::executable::{Argument, Field};
 use apollo_compiler::schema::ExtendedType;
-use apollo_compiler::{Node, Schema};
 use async_graphql::{Value as ConstValue, Variables};
 
+use super::model::Model;
 use crate::graphql::pagination::{DEFAULT_PAGE, LONGEST_PAGE};
 
+/// An object, in the unit of costs.
+const OBJECT: u64 = 10;
+const SCALAR: u64 = 1;
 /// How long a list is taken to be that no argument bounds.
 const UNBOUNDED_LIST: u64 = 10;
 /// What a field of the mutation costs beside what it returns.
-pub(super) const MUTATION: u64 = 10;
+pub(super) const MUTATION: u64 = 10 * OBJECT;
+/// What every operation costs.
+pub(super) const OPERATION: u64 = OBJECT;
 
 /// How often what is selected below a field is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Times {
     Fixed(u64),
-    /// As a variable says that asks for a page.
-    Page(String),
+    /// The longer of what `first` and `last` ask for; the default page where neither has a value.
+    Page(Vec<Bound>),
     /// As often as a variable's list has items.
     Items(String),
+}
+
+/// What asks for the length of a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Bound {
+    Fixed(u64),
+    Variable(String),
+}
+
+impl Bound {
+    fn length(&self, variables: &Variables) -> Option<u64> {
+        match self {
+            Self::Fixed(length) => Some(*length),
+            Self::Variable(name) => match variables.get(name.as_str())? {
+                ConstValue::Number(number) => Some(page(number.as_i64())),
+                _ => None,
+            },
+        }
+    }
 }
 
 impl Times {
@@ -32,10 +60,10 @@ impl Times {
     fn count(&self, variables: &Variables) -> u64 {
         match self {
             Self::Fixed(times) => *times,
-            Self::Page(name) => match variables.get(name.as_str()) {
-                Some(ConstValue::Number(number)) => page(number.as_i64()),
-                _ => u64::from(DEFAULT_PAGE),
-            },
+            Self::Page(bounds) => {
+                let longest = bounds.iter().filter_map(|bound| bound.length(variables)).max();
+                longest.unwrap_or(u64::from(DEFAULT_PAGE))
+            }
             Self::Items(name) => match variables.get(name.as_str()) {
                 Some(ConstValue::List(items)) => length(items.len()),
                 _ => 1,
@@ -54,7 +82,7 @@ fn length(items: usize) -> u64 {
     u64::try_from(items).unwrap_or(u64::MAX)
 }
 
-/// The objects that a selection set leads to.
+/// What a selection set leads to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Cost {
     /// What does not depend on variables.
@@ -63,15 +91,19 @@ pub(super) struct Cost {
 }
 
 impl Cost {
-    /// For these variables.
-    pub(super) fn count(&self, variables: &Variables) -> u64 {
+    /// In objects, for these variables.
+    pub(super) fn objects(&self, variables: &Variables) -> u64 {
+        self.count(variables) / OBJECT
+    }
+
+    fn count(&self, variables: &Variables) -> u64 {
         self.rest.iter().fold(self.fixed, |sum, (times, below)| {
             sum.saturating_add(times.count(variables).saturating_mul(below.count(variables)))
         })
     }
 
-    pub(super) fn add(&mut self, objects: u64) {
-        self.fixed = self.fixed.saturating_add(objects);
+    pub(super) fn add(&mut self, cost: u64) {
+        self.fixed = self.fixed.saturating_add(cost);
     }
 
     fn add_below(&mut self, times: Times, below: Self) {
@@ -86,43 +118,64 @@ impl Cost {
     }
 }
 
+/// Where the fields of a selection set are.
+#[derive(Clone, Debug)]
+enum Place {
+    /// Among the data.
+    Data,
+    /// In a connection, whose lists are as long as its page.
+    Connection(Times),
+    /// In introspection.
+    Introspection {
+        /// Whether all of a kind are answered, so that the average says how long their lists are; else it may be the
+        /// one with the longest.
+        of_all: bool,
+    },
+}
+
 /// Adds up the fields of one selection set.
 pub(super) struct Counter<'s> {
-    schema: &'s Schema,
-    /// The page that the connection has whose fields these are.
-    page: Option<Times>,
+    model: &'s Model,
+    place: Place,
     cost: Cost,
 }
 
 impl<'s> Counter<'s> {
-    pub(super) fn new(schema: &'s Schema) -> Self {
-        Self { schema, page: None, cost: Cost::default() }
+    pub(super) fn new(model: &'s Model) -> Self {
+        Self { model, place: Place::Data, cost: Cost::default() }
     }
 
     /// The counter of what is below a field, for [`Counter::field`] to take back.
     pub(super) fn below(&self, field: &Field) -> Self {
-        Self { schema: self.schema, page: page_of(field), cost: Cost::default() }
+        let place = match (&self.place, field.name.as_str()) {
+            (_, "__schema" | "__type") => Place::Introspection { of_all: false },
+            (Place::Introspection { .. }, "types") => Place::Introspection { of_all: true },
+            (Place::Introspection { of_all }, "fields" | "args" | "inputFields" | "enumValues") => {
+                Place::Introspection { of_all: *of_all }
+            }
+            (Place::Introspection { .. }, _) => Place::Introspection { of_all: false },
+            _ => page_of(field).map_or(Place::Data, Place::Connection),
+        };
+        Self { model: self.model, place, cost: Cost::default() }
+    }
+
+    /// The counter of a fragment in the same selection set, for [`Counter::fragment`] to take back.
+    pub(super) fn beside(&self) -> Self {
+        Self { model: self.model, place: self.place.clone(), cost: Cost::default() }
     }
 
     /// A fragment's fields count with those of its parent.
-    pub(super) fn fragment(&mut self, below: Self) {
-        self.cost.add_below(Times::ONCE, below.cost);
-    }
-
-    /// The counter of a fragment in the same selection set.
-    pub(super) fn beside(&self) -> Self {
-        Self { schema: self.schema, page: self.page.clone(), cost: Cost::default() }
+    pub(super) fn fragment(&mut self, beside: Self) {
+        self.cost.add_below(Times::ONCE, beside.cost);
     }
 
     /// Adds a field with what is below it.
     pub(super) fn field(&mut self, field: &Field, below: Self) {
-        // Introspection answers from the schema; how far it nests is checked where it is validated.
-        if field.name.starts_with("__") {
-            self.cost.add(u64::from(!field.selection_set.is_empty()));
-            return;
-        }
-        let leaf = field.inner_type_def(self.schema).is_none_or(ExtendedType::is_leaf);
+        let leaf = field.inner_type_def(&self.model.schema).is_none_or(ExtendedType::is_leaf);
         if leaf {
+            // It takes a statement to count.
+            let counts = field.name == "totalCount";
+            self.cost.add(if counts { OBJECT } else { SCALAR });
             return;
         }
         let times = match field.ty() {
@@ -130,7 +183,7 @@ impl<'s> Counter<'s> {
             Type::List(_) | Type::NonNullList(_) => self.times_of_list(field),
         };
         let mut cost = below.cost;
-        cost.add(1);
+        cost.add(if matches!(below.place, Place::Introspection { .. }) { SCALAR } else { OBJECT });
         self.cost.add_below(times, cost);
     }
 
@@ -139,10 +192,18 @@ impl<'s> Counter<'s> {
     }
 
     fn times_of_list(&self, field: &Field) -> Times {
-        if let Some(page) = &self.page {
-            return page.clone();
+        match &self.place {
+            Place::Connection(page) => page.clone(),
+            Place::Introspection { of_all } => {
+                let size = self.model.introspected(&field.name);
+                let entries = size.map(|size| if *of_all { size.average } else { size.longest });
+                Times::Fixed(entries.unwrap_or(UNBOUNDED_LIST))
+            }
+            Place::Data => {
+                let asked_for = field.arguments.iter().find_map(items);
+                asked_for.unwrap_or(Times::Fixed(UNBOUNDED_LIST))
+            }
         }
-        field.arguments.iter().find_map(items).unwrap_or(Times::Fixed(UNBOUNDED_LIST))
     }
 }
 
@@ -152,12 +213,15 @@ fn page_of(field: &Field) -> Option<Times> {
         return None;
     }
     let bounds = ["first", "last"].iter().filter_map(|name| field.specified_argument_by_name(name));
-    let asked = bounds.into_iter().find_map(|value| match &**value {
-        Value::Int(digits) => Some(Times::Fixed(page(digits.as_str().parse().ok()))),
-        Value::Variable(name) => Some(Times::Page(name.to_string())),
+    let bounds = bounds.filter_map(|value| match &**value {
+        Value::Int(digits) => Some(Bound::Fixed(page(digits.as_str().parse().ok()))),
+        Value::Variable(name) => Some(Bound::Variable(name.to_string())),
         _ => None,
     });
-    Some(asked.unwrap_or(Times::Fixed(u64::from(DEFAULT_PAGE))))
+    let times = Times::Page(bounds.collect());
+    let is_fixed =
+        matches!(&times, Times::Page(bounds) if bounds.iter().all(|it| matches!(it, Bound::Fixed(_))));
+    Some(if is_fixed { Times::Fixed(times.count(&Variables::default())) } else { times })
 }
 
 /// A list that is asked for by a list, such as `nodes(ids:)`, is as long.

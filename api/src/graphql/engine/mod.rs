@@ -12,11 +12,15 @@
 //! Steps 2, 3 and 5 are done once for each document that is sent again: [`Document`]s are cached.
 
 mod budget;
+mod cache;
 mod cost;
 mod document;
 mod limits;
+mod model;
+mod path;
 mod persisted;
 mod plan;
+mod refusal;
 mod scalars;
 #[cfg(test)]
 mod tests;
@@ -28,28 +32,28 @@ use std::sync::Arc;
 
 use apollo_compiler::request::coerce_variable_values;
 use apollo_compiler::response::{JsonMap, JsonValue};
-use apollo_compiler::validation::Valid;
 use apollo_compiler::{Schema, executable};
-use async_graphql::parser::types::{DocumentOperations, OperationType, Selection};
-use async_graphql::{
-    Data, ErrorExtensionValues, Executor, Name, Request, Response, ServerError, Value, Variables,
-};
+use async_graphql::parser::types::{OperationType, Selection};
+use async_graphql::{Data, Executor, Name, Request, Response, ServerError, Value, Variables};
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
-use quick_cache::Weighter;
-use quick_cache::sync::Cache;
 
-use document::Document;
-use limits::Exceeded;
-use persisted::{PersistedDocuments, Reference, Unknown};
-use plan::{Given, Plan};
+use cache::{Documents, Plans};
+use document::{Document, size};
+use limits::{Exceeded, Limit};
+use model::Model;
+use persisted::{PersistedDocuments, Reference};
+use plan::{Given, NoPlan, Plan};
+use refusal::coded;
 
 pub use limits::Limits;
 pub use persisted::{ManifestError, TrustedDocuments};
+pub use refusal::Refusal;
 pub use scalars::Scalars;
 
-/// How many bytes of text the cached documents may have. What is kept of one takes some 20 times its text.
-const CACHED_BYTES: u64 = 2 * 1024 * 1024;
+/// A plan may have so many times the selections that a document may: those on an abstract type stand once for each of
+/// its objects' types.
+const TYPES_APART: u32 = 10;
 
 /// How an engine differs from the default.
 #[derive(Clone, Debug)]
@@ -105,112 +109,50 @@ impl Call {
     /// Whether it says which document it is about.
     #[must_use]
     pub fn names_a_document(&self) -> bool {
-        self.query.as_deref().is_some_and(|query| !query.trim().is_empty())
-            || self.document_id.is_some()
-            || self.extensions.get("persistedQuery").is_some()
+        self.text().is_some() || self.id().is_some() || self.extensions.get("persistedQuery").is_some()
+    }
+
+    fn text(&self) -> Option<&str> {
+        self.query.as_deref().filter(|text| !text.trim().is_empty())
+    }
+
+    fn id(&self) -> Option<&str> {
+        self.document_id.as_deref().filter(|id| !id.is_empty())
     }
 }
 
 /// An operation that may be executed.
 pub struct Operation {
-    kind: OperationType,
     cost: u64,
     request: Request,
+    plan: Arc<Plan>,
 }
 
 impl Operation {
     /// Whether it reads, changes or subscribes.
     #[must_use]
     pub fn kind(&self) -> OperationType {
-        self.kind
+        self.plan.kind
     }
 
-    /// At most how many objects its answer has, and 10 for each field of a mutation.
+    /// At most how many objects its answer has, with a tenth of one for each scalar, and 10 for each field of a
+    /// mutation.
     #[must_use]
     pub fn cost(&self) -> u64 {
         self.cost
     }
 }
 
-/// Why nothing is executed. The answer has these errors and no `data`.
-#[derive(Clone, Debug)]
-pub struct Refusal {
-    /// Each with `extensions.code`.
-    pub errors: Vec<ServerError>,
-    /// Whether the request is refused for itself, and not for what its document says: it is beyond a limit, or
-    /// names its document wrongly.
-    pub malformed: bool,
-}
-
-impl Refusal {
-    fn new(code: &str, message: impl Into<String>) -> Self {
-        Self { errors: vec![coded(code, ServerError::new(message, None))], malformed: false }
-    }
-
-    fn invalid(errors: Vec<ServerError>) -> Self {
-        let errors = errors.into_iter().map(|error| coded(INVALID, error)).collect();
-        Self { errors, malformed: false }
-    }
-}
-
-const INVALID: &str = "GRAPHQL_VALIDATION_FAILED";
-
-fn coded(code: &str, mut error: ServerError) -> ServerError {
-    error.extensions.get_or_insert_with(ErrorExtensionValues::default).set("code", code);
-    error
-}
-
-impl From<Exceeded> for Refusal {
-    fn from(exceeded: Exceeded) -> Self {
-        let mut error = coded("LIMIT_EXCEEDED", ServerError::new(exceeded.message(), None));
-        let extensions = error.extensions.get_or_insert_default();
-        extensions.set("limit", exceeded.limit);
-        extensions.set("maximum", exceeded.maximum);
-        Self { errors: vec![error], malformed: true }
-    }
-}
-
-impl From<Unknown> for Refusal {
-    fn from(unknown: Unknown) -> Self {
-        let (code, message) = match unknown {
-            Unknown::Missing => ("BAD_REQUEST", "`query` is missing: put the document there."),
-            Unknown::Mismatch => (
-                "BAD_REQUEST",
-                "The hash is not the SHA-256 of the document that came with it, in hexadecimal digits.",
-            ),
-            Unknown::Document => (
-                "PERSISTED_DOCUMENT_NOT_FOUND",
-                "No trusted document has this id. Give the server the manifest that was built with the client.",
-            ),
-            // The message and the code are those that Apollo's clients wait for.
-            Unknown::Query => ("PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound"),
-            Unknown::Untrusted => (
-                "PERSISTED_DOCUMENT_REQUIRED",
-                "Only trusted documents are accepted here: send `documentId` instead of `query`.",
-            ),
-        };
-        Self { malformed: code == "BAD_REQUEST", ..Self::new(code, message) }
-    }
-}
-
 /// Prepares and runs operations.
 pub struct Engine<E> {
     executor: E,
-    schema: Valid<Schema>,
+    model: Model,
     limits: Limits,
     introspection: bool,
     scalars: Scalars,
     persisted: PersistedDocuments,
-    documents: Cache<Arc<str>, Arc<Document>, ByText>,
-}
-
-#[derive(Clone)]
-struct ByText;
-
-impl Weighter<Arc<str>, Arc<Document>> for ByText {
-    fn weight(&self, text: &Arc<str>, _: &Arc<Document>) -> u64 {
-        u64::try_from(text.len()).unwrap_or(u64::MAX).saturating_add(100)
-    }
+    documents: Documents,
+    plans: Plans,
 }
 
 impl<E: Executor> Engine<E> {
@@ -232,12 +174,13 @@ impl<E: Executor> Engine<E> {
             .map_err(|error| SchemaError(error.errors.to_string()))?;
         Ok(Self {
             executor,
-            schema,
+            model: Model::new(schema),
             limits,
             introspection,
             scalars,
             persisted: PersistedDocuments::new(trusted, trusted_only, automatic_persisted_queries),
-            documents: Cache::with_weighter(1_000, CACHED_BYTES, ByText),
+            documents: cache::documents(),
+            plans: cache::plans(),
         })
     }
 
@@ -250,35 +193,33 @@ impl<E: Executor> Engine<E> {
         let operation = document.operation(call.operation_name.as_deref())?;
         let variables = self.variables(&document, operation, &call.variables)?;
         let given = given(operation, &variables);
-        let plan = document.plan(&self.schema, operation, &given);
+        let plan = self.plan(&document, operation, &given)?;
         if !self.introspection {
             refuse_introspection(&plan)?;
         }
-        let cost = plan.cost.count(&variables);
-        if cost > self.limits.cost {
-            return Err(Exceeded { limit: "cost", maximum: self.limits.cost }.into());
+        let cost = plan.cost.objects(&variables);
+        if cost > u64::from(self.limits.cost) {
+            return Err(Exceeded { limit: Limit::Cost, maximum: self.limits.cost }.into());
         }
         let mut request = Request::new(String::new()).variables(variables);
         request.set_parsed_query(plan.document.clone());
-        Ok(Operation { kind: plan.kind, cost, request })
+        Ok(Operation { cost, request, plan })
     }
 
     /// Runs a query or a mutation. `data` is what resolvers find in their context.
     pub async fn execute(&self, operation: Operation, data: Data) -> Response {
-        let mut request = operation.request;
+        let Operation { mut request, plan, .. } = operation;
         request.data = data;
-        self.bounded(self.executor.execute(request).await)
+        self.finished(&plan, self.executor.execute(request).await)
     }
 
     /// Runs a subscription: an answer for each event. A query or a mutation is answered once.
-    pub fn subscribe(self: &Arc<Self>, operation: Operation, data: Data) -> BoxStream<'static, Response>
-    where
-        E: Executor,
-    {
-        let mut request = operation.request;
+    pub fn subscribe(self: &Arc<Self>, operation: Operation, data: Data) -> BoxStream<'static, Response> {
+        let Operation { mut request, plan, .. } = operation;
         request.data = data;
         let engine = Arc::clone(self);
-        self.executor.execute_stream(request, None).map(move |response| engine.bounded(response)).boxed()
+        let responses = self.executor.execute_stream(request, None);
+        responses.map(move |response| engine.finished(&plan, response)).boxed()
     }
 
     fn document(&self, call: &Call) -> Result<Arc<Document>, Refusal> {
@@ -287,17 +228,40 @@ impl<E: Executor> Engine<E> {
             .get("persistedQuery")
             .and_then(|persisted| persisted.get("sha256Hash"))
             .and_then(JsonValue::as_str);
-        let text = call.query.as_deref().filter(|text| !text.trim().is_empty());
-        let reference = Reference { text, document_id: call.document_id.as_deref(), query_hash };
+        let reference = Reference { text: call.text(), document_id: call.id(), query_hash };
         let text = self.persisted.resolve(&reference)?;
         if let Some(document) = self.documents.get(&text) {
             self.persisted.remember(&reference, &text);
             return Ok(document);
         }
-        let document = Arc::new(Document::new(&text, &self.schema, &self.limits, &self.scalars)?);
+        let document = Arc::new(Document::new(&text, &self.model, &self.limits, &self.scalars)?);
         self.documents.insert(Arc::clone(&text), Arc::clone(&document));
         self.persisted.remember(&reference, &text);
         Ok(document)
+    }
+
+    fn plan(
+        &self,
+        document: &Document,
+        operation: &executable::Operation,
+        given: &HashMap<&str, Given>,
+    ) -> Result<Arc<Plan>, Refusal> {
+        let choices = operation.variables.iter().filter_map(|it| given.get(it.name.as_str()).copied());
+        let key = (document.id, operation.name.clone(), choices.collect());
+        if let Some(plan) = self.plans.get(&key) {
+            return Ok(plan);
+        }
+        let largest =
+            size(self.limits.selections.saturating_mul(TYPES_APART).saturating_add(self.limits.tokens));
+        let plan = Plan::new(&self.model, &document.executable, operation, given, largest);
+        let plan = Arc::new(plan.map_err(|reason| match reason {
+            NoPlan::TooLarge => Exceeded { limit: Limit::Selections, maximum: self.limits.selections }.into(),
+            NoPlan::NullCondition(misfit) => {
+                Refusal::invalid(vec![document.error(misfit.message, misfit.location)])
+            }
+        })?);
+        self.plans.insert(key, Arc::clone(&plan));
+        Ok(plan)
     }
 
     fn variables(
@@ -306,13 +270,14 @@ impl<E: Executor> Engine<E> {
         operation: &executable::Operation,
         values: &JsonMap,
     ) -> Result<Variables, Refusal> {
-        let coerced = coerce_variable_values(&self.schema, operation, values)
+        let values = &*value::with_whole_numbers(values);
+        let coerced = coerce_variable_values(&self.model.schema, operation, values)
             .map_err(|_| self.variables_refusal(document, operation, values))?;
         let coerced = coerced.into_inner().into_iter();
         let coerced = coerced.map(|(name, item)| (Name::new(name.as_str()), value::variable(item))).collect();
         let variables = Variables::from_value(Value::Object(coerced));
         self.scalars
-            .check_variables(&self.schema, operation, &variables)
+            .check_variables(&self.model.schema, operation, &variables)
             .map_err(|misfit| Refusal::invalid(vec![document.error(misfit.message, misfit.location)]))?;
         Ok(variables)
     }
@@ -333,22 +298,22 @@ impl<E: Executor> Engine<E> {
                 directives: executable::DirectiveList::new(),
                 selection_set: executable::SelectionSet::new(operation.selection_set.ty.clone()),
             };
-            if let Err(error) = coerce_variable_values(&self.schema, &alone, values) {
+            if let Err(error) = coerce_variable_values(&self.model.schema, &alone, values) {
                 let message = format!("The variable `${}` does not fit: {}", variable.name, error.message());
                 errors.push(document.error(message, variable.location()));
             }
         }
-        errors.truncate(self.limits.errors);
+        errors.truncate(size(self.limits.errors));
         Refusal::invalid(errors)
     }
 
-    /// With no more errors than a client can want to read.
-    fn bounded(&self, mut response: Response) -> Response {
-        let found = response.errors.len();
-        if found > self.limits.errors {
-            response.errors.truncate(self.limits.errors);
-            let more = found - self.limits.errors;
-            let error = ServerError::new(format!("{more} more errors are left out."), None);
+    /// With whole paths, and no more errors than a client can want to read.
+    fn finished(&self, plan: &Plan, mut response: Response) -> Response {
+        let (found, most) = (response.errors.len(), size(self.limits.errors));
+        response.errors.truncate(most);
+        path::complete(plan, &mut response.errors);
+        if found > most {
+            let error = ServerError::new(format!("{} more errors are left out.", found - most), None);
             response.errors.push(coded("LIMIT_EXCEEDED", error));
         }
         response
@@ -366,8 +331,7 @@ fn given<'o>(operation: &'o executable::Operation, variables: &Variables) -> Has
 }
 
 fn refuse_introspection(plan: &Plan) -> Result<(), Refusal> {
-    let DocumentOperations::Single(operation) = &plan.document.operations else { return Ok(()) };
-    for selection in &operation.node.selection_set.node.items {
+    for selection in plan.root().into_iter().flat_map(|root| &root.items) {
         if let Selection::Field(field) = &selection.node
             && matches!(field.node.name.node.as_str(), "__schema" | "__type")
         {

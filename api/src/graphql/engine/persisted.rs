@@ -83,6 +83,8 @@ pub(super) enum Unknown {
     Document,
     /// A hash that nobody sent with its text before.
     Query,
+    /// A hash where automatic persisted queries are off.
+    QueryNotSupported,
     /// A text where only trusted documents are accepted.
     Untrusted,
 }
@@ -137,11 +139,14 @@ impl PersistedDocuments {
             (_, Some(id)) if self.trusted.0.contains_key(&id) => {
                 self.trusted.0.get(&id).cloned().ok_or(Unknown::Document)
             }
-            (Some(_), _) if self.trusted_only => Err(Unknown::Untrusted),
-            (Some(text), _) => Ok(Arc::from(text)),
-            (None, Some(id)) => {
-                self.remembered.as_ref().and_then(|remembered| remembered.get(&id)).ok_or(Unknown::Query)
+            (Some(text), _) if self.trusted_only => {
+                self.trusted.0.get(&hash(text)).cloned().ok_or(Unknown::Untrusted)
             }
+            (Some(text), _) => Ok(Arc::from(text)),
+            (None, Some(id)) => match &self.remembered {
+                Some(remembered) => remembered.get(&id).ok_or(Unknown::Query),
+                None => Err(Unknown::QueryNotSupported),
+            },
             (None, None) => Err(Unknown::Missing),
         }
     }
@@ -163,7 +168,7 @@ fn hash(text: &str) -> Id {
 
 fn parse_id(id: &str) -> Option<Id> {
     let digits = id.strip_prefix("sha256:").unwrap_or(id);
-    if digits.len() != 64 || !digits.is_ascii() {
+    if digits.len() != 64 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
         return None;
     }
     let mut bytes = [0; 32];
@@ -211,6 +216,12 @@ mod tests {
             let text = Reference { text: Some("{ a }"), ..Reference::default() };
             let expected = if only { Err(Unknown::Untrusted) } else { Ok("{ a }") };
             assert_eq!(documents.resolve(&text).as_deref().map_err(|_| Unknown::Untrusted), expected);
+            // A trusted text is trusted, however it comes.
+            let text = Reference { text: Some(TEXT), ..Reference::default() };
+            assert_eq!(documents.resolve(&text).as_deref(), Ok(TEXT));
+            let unknown = "0".repeat(64);
+            let expected = if only { Unknown::QueryNotSupported } else { Unknown::Query };
+            assert_eq!(documents.resolve(&by_hash(&unknown, None)), Err(expected));
         }
     }
 
@@ -225,6 +236,7 @@ mod tests {
         assert_eq!(documents.resolve(&by_hash(HASH, None)).as_deref(), Ok(TEXT));
         assert_eq!(documents.resolve(&by_hash(HASH, Some("{ a }"))), Err(Unknown::Mismatch));
         assert_eq!(documents.resolve(&by_hash("7f", Some(TEXT))), Err(Unknown::Mismatch));
+        assert_eq!(parse_id(&HASH.replacen("0d", "+d", 1)), None);
         assert_eq!(documents.resolve(&Reference::default()), Err(Unknown::Missing));
     }
 

@@ -1,23 +1,26 @@
 //! What the engine runs: an operation with its fragments flattened and its repeated fields merged.
 //!
 //! The engine resolves a field as often as it is written: a mutation written twice, which the specification merges
-//! into one, ran twice. Its own walks expand fragments as often as they are spread. So it gets neither.
+//! into one, ran twice. Its own walks expand fragments as often as they are spread. So it gets neither. Where an
+//! object may be of several types, each that a fragment tells apart has a selection of its own.
 //! <https://spec.graphql.org/October2021/#CollectFields()>
 
-use std::collections::HashMap;
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, HashSet};
 
+use apollo_compiler::Node;
 use apollo_compiler::ast::{self, OperationType as ApolloOperationType};
 use apollo_compiler::executable::{
     DirectiveList, ExecutableDocument, Field, Operation, Selection, SelectionSet,
 };
 use apollo_compiler::parser::SourceSpan;
-use apollo_compiler::schema::ExtendedType;
-use apollo_compiler::{Node, Schema};
 use async_graphql::parser::types as engine;
 use async_graphql::parser::types::OperationType;
 use async_graphql::{Name, Pos, Positioned};
 
-use super::cost::{Cost, Counter, MUTATION};
+use super::cost::{Cost, Counter, MUTATION, OPERATION};
+use super::model::{Applies, Model};
+use super::scalars::Misfit;
 use super::value::literal;
 
 /// What a variable's value decides about the shape of a plan.
@@ -39,26 +42,54 @@ pub(super) struct Plan {
     pub(super) kind: OperationType,
     pub(super) document: engine::ExecutableDocument,
     pub(super) cost: Cost,
+    /// Fields and values.
+    pub(super) size: usize,
+    /// The places of the fields that answer lists.
+    lists: HashSet<Pos>,
+}
+
+/// Why an operation has no plan.
+pub(super) enum NoPlan {
+    /// It has more fields than it may.
+    TooLarge,
+    /// A condition is null.
+    NullCondition(Misfit),
 }
 
 impl Plan {
-    /// The plan of a validated operation. `given` has an entry for each of its variables.
+    /// The plan of a validated operation, of at most `largest` fields and values. `given` has an entry for each of
+    /// its variables.
     pub(super) fn new(
-        schema: &Schema,
+        model: &Model,
         document: &ExecutableDocument,
         operation: &Operation,
         given: &HashMap<&str, Given>,
-    ) -> Self {
+        largest: usize,
+    ) -> Result<Self, NoPlan> {
         let kind = match operation.operation_type {
             ApolloOperationType::Query => OperationType::Query,
             ApolloOperationType::Mutation => OperationType::Mutation,
             ApolloOperationType::Subscription => OperationType::Subscription,
         };
-        let planner = Planner { schema, document, given };
-        let mut counter = Counter::new(schema);
+        let planner = Planner {
+            model,
+            document,
+            given,
+            largest,
+            size: Cell::default(),
+            lists: RefCell::default(),
+            misfit: Cell::default(),
+        };
+        let mut counter = Counter::new(model);
         let selection_set = planner.selection_set(&[&operation.selection_set], &mut counter);
+        if let Some(misfit) = planner.misfit.take() {
+            return Err(NoPlan::NullCondition(misfit));
+        }
+        if planner.is_full() {
+            return Err(NoPlan::TooLarge);
+        }
         let mut cost = counter.finish();
-        cost.add(1);
+        cost.add(OPERATION);
         if kind == OperationType::Mutation {
             let fields = u64::try_from(selection_set.items.len()).unwrap_or(u64::MAX);
             cost.add(fields.saturating_mul(MUTATION));
@@ -71,106 +102,132 @@ impl Plan {
             selection_set: Positioned::new(selection_set, Pos::default()),
         };
         let operations = engine::DocumentOperations::Single(Positioned::new(definition, Pos::default()));
-        Self { kind, document: engine::ExecutableDocument { operations, fragments: HashMap::new() }, cost }
+        let document = engine::ExecutableDocument { operations, fragments: HashMap::new() };
+        Ok(Self { kind, document, cost, size: planner.size.get(), lists: planner.lists.into_inner() })
+    }
+
+    /// What it selects.
+    pub(super) fn root(&self) -> Option<&engine::SelectionSet> {
+        match &self.document.operations {
+            engine::DocumentOperations::Single(operation) => Some(&operation.node.selection_set.node),
+            engine::DocumentOperations::Multiple(_) => None,
+        }
+    }
+
+    /// Whether the field at this place answers a list.
+    pub(super) fn is_list(&self, place: Pos) -> bool {
+        self.lists.contains(&place)
     }
 }
 
 struct Planner<'p> {
-    schema: &'p Schema,
+    model: &'p Model,
     document: &'p ExecutableDocument,
     given: &'p HashMap<&'p str, Given>,
+    largest: usize,
+    size: Cell<usize>,
+    lists: RefCell<HashSet<Pos>>,
+    misfit: Cell<Option<Misfit>>,
 }
 
-/// One entry of a selection set in the making.
-enum Entry<'p> {
-    /// A field, and the selection sets of all places that select it.
-    Field(&'p Node<Field>, Vec<&'p SelectionSet>),
-    /// What applies to one type of several.
-    On(&'p str, Option<SourceSpan>, &'p SelectionSet),
+/// The fields of one selection set, in the order in which they are first selected.
+#[derive(Default)]
+struct Fields<'p> {
+    /// Each with the selection sets of all places that select it.
+    entries: Vec<(&'p Node<Field>, Vec<&'p SelectionSet>)>,
+    by_key: HashMap<&'p str, usize>,
+    /// Whether a fragment was left out that applies to some objects only.
+    narrows: bool,
 }
 
 impl<'p> Planner<'p> {
     /// Selection sets of the same type as one.
     fn selection_set(&self, sets: &[&'p SelectionSet], counter: &mut Counter<'p>) -> engine::SelectionSet {
         let Some(first) = sets.first() else { return engine::SelectionSet::default() };
-        let mut entries = Vec::new();
-        let mut by_key = HashMap::new();
-        for set in sets {
-            self.collect(set, first.ty.as_str(), &mut entries, &mut by_key);
+        let fields = self.collect_all(sets, &first.ty);
+        if !fields.narrows {
+            return self.fields(fields, counter);
         }
-        let mut items = Vec::with_capacity(entries.len());
-        for entry in entries {
-            let (selection, location) = match entry {
-                Entry::Field(field, sets) => {
-                    let mut below = counter.below(field);
-                    let planned = self.field(field, &sets, &mut below);
-                    counter.field(field, below);
-                    (engine::Selection::Field(self.at(field.location(), planned)), field.location())
-                }
-                Entry::On(ty, location, set) => {
-                    let mut beside = counter.beside();
-                    let selection_set = self.selection_set(&[set], &mut beside);
-                    counter.fragment(beside);
-                    let condition = engine::TypeCondition { on: self.at(location, Name::new(ty)) };
-                    let inline = engine::InlineFragment {
-                        type_condition: Some(self.at(location, condition)),
-                        directives: Vec::new(),
-                        selection_set: self.at(location, selection_set),
-                    };
-                    (engine::Selection::InlineFragment(self.at(location, inline)), location)
-                }
+        let mut items = Vec::new();
+        for object in self.model.possible_types(&first.ty) {
+            let mut beside = counter.beside();
+            let selection_set = self.fields(self.collect_all(sets, object), &mut beside);
+            counter.fragment(beside);
+            if selection_set.items.is_empty() {
+                continue;
+            }
+            let condition = engine::TypeCondition { on: nowhere(Name::new(object)) };
+            let inline = engine::InlineFragment {
+                type_condition: Some(nowhere(condition)),
+                directives: Vec::new(),
+                selection_set: nowhere(selection_set),
             };
-            items.push(self.at(location, selection));
+            items.push(nowhere(engine::Selection::InlineFragment(nowhere(inline))));
         }
         engine::SelectionSet { items }
     }
 
-    /// Adds what `set` selects on the type `parent`.
-    fn collect(
-        &self,
-        set: &'p SelectionSet,
-        parent: &str,
-        entries: &mut Vec<Entry<'p>>,
-        by_key: &mut HashMap<&'p str, usize>,
-    ) {
+    fn fields(&self, fields: Fields<'p>, counter: &mut Counter<'p>) -> engine::SelectionSet {
+        let mut items = Vec::with_capacity(fields.entries.len());
+        for (field, sets) in fields.entries {
+            self.size.set(self.size.get() + 1);
+            if self.is_full() {
+                break;
+            }
+            let mut below = counter.below(field);
+            let planned = self.at(field.location(), self.field(field, &sets, &mut below));
+            counter.field(field, below);
+            if field.ty().is_list() {
+                self.lists.borrow_mut().insert(planned.pos);
+            }
+            let pos = planned.pos;
+            items.push(Positioned::new(engine::Selection::Field(planned), pos));
+        }
+        engine::SelectionSet { items }
+    }
+
+    fn is_full(&self) -> bool {
+        self.size.get() > self.largest
+    }
+
+    fn collect_all(&self, sets: &[&'p SelectionSet], parent: &str) -> Fields<'p> {
+        let mut fields = Fields::default();
+        for set in sets {
+            self.collect(set, parent, &mut fields);
+        }
+        fields
+    }
+
+    /// Adds what `set` selects on objects of the type `parent`.
+    fn collect(&self, set: &'p SelectionSet, parent: &str, fields: &mut Fields<'p>) {
         for selection in &set.selections {
             if !self.is_included(selection.directives()) {
                 continue;
             }
-            let (below, location) = match selection {
+            let below = match selection {
                 Selection::Field(field) => {
-                    match by_key.get(field.response_key().as_str()) {
-                        Some(index) => {
-                            if let Some(Entry::Field(_, sets)) = entries.get_mut(*index) {
-                                sets.push(&field.selection_set);
-                            }
-                        }
-                        None => {
-                            by_key.insert(field.response_key().as_str(), entries.len());
-                            entries.push(Entry::Field(field, vec![&field.selection_set]));
-                        }
+                    let next = fields.entries.len();
+                    let index = *fields.by_key.entry(field.response_key().as_str()).or_insert(next);
+                    match fields.entries.get_mut(index) {
+                        Some((_, sets)) => sets.push(&field.selection_set),
+                        None => fields.entries.push((field, vec![&field.selection_set])),
                     }
                     continue;
                 }
-                Selection::InlineFragment(inline) => (&inline.selection_set, inline.location()),
+                Selection::InlineFragment(inline) => &inline.selection_set,
                 Selection::FragmentSpread(spread) => match spread.fragment_def(self.document) {
-                    Some(fragment) => (&fragment.selection_set, spread.location()),
+                    Some(fragment) => &fragment.selection_set,
                     None => continue,
                 },
             };
-            if below.ty == parent || self.schema.is_subtype(&below.ty, parent) {
-                // Every object of the type `parent` is one of the fragment's.
-                self.collect(below, parent, entries, by_key);
-            } else if !self.is_object(parent) {
-                entries.push(Entry::On(&below.ty, location, below));
+            match self.model.applies(&below.ty, parent) {
+                Applies::Always => self.collect(below, parent, fields),
+                Applies::Sometimes => fields.narrows = true,
+                // Validation refuses that in `Dog { ... on Cat }`, and not in between an interface or a union that
+                // both are of.
+                Applies::Never => {}
             }
-            // Else it never applies: validation refuses that in `Dog { ... on Cat }`, and not in between an interface
-            // or a union that both are of.
         }
-    }
-
-    fn is_object(&self, name: &str) -> bool {
-        matches!(self.schema.types.get(name), Some(ExtendedType::Object(_)))
     }
 
     fn field(
@@ -181,6 +238,7 @@ impl<'p> Planner<'p> {
     ) -> engine::Field {
         let arguments = field.arguments.iter().filter_map(|argument| {
             let value = literal(&argument.value, &|name| self.is_absent(name))?;
+            self.size.set(self.size.get() + parts(&argument.value));
             let location = argument.value.location();
             Some((self.at(argument.name.location(), Name::new(&argument.name)), self.at(location, value)))
         });
@@ -203,9 +261,15 @@ impl<'p> Planner<'p> {
             };
             let condition = match directive.specified_argument_by_name("if").map(|value| &**value) {
                 Some(ast::Value::Boolean(value)) => *value,
-                Some(ast::Value::Variable(name)) => {
-                    self.given.get(name.as_str()).is_some_and(|given| *given == Given::True)
-                }
+                Some(ast::Value::Variable(name)) => match self.given.get(name.as_str()) {
+                    Some(Given::True) => true,
+                    Some(Given::False) => false,
+                    _ => {
+                        let message = format!("the variable `${name}` of `@{}` is null", directive.name);
+                        self.misfit.set(Some(Misfit { message, location: directive.location() }));
+                        return true;
+                    }
+                },
                 _ => return true,
             };
             condition == included_if
@@ -235,5 +299,19 @@ impl<'p> Planner<'p> {
         let start = location.and_then(|location| location.line_column(&self.document.sources));
         let pos = start.map_or_else(Pos::default, |start| Pos { line: start.line, column: start.column });
         Positioned::new(node, pos)
+    }
+}
+
+/// For what the document does not have.
+fn nowhere<T>(node: T) -> Positioned<T> {
+    Positioned::new(node, Pos::default())
+}
+
+/// How many values a value is made of.
+fn parts(value: &ast::Value) -> usize {
+    match value {
+        ast::Value::List(items) => 1 + items.iter().map(|item| parts(item)).sum::<usize>(),
+        ast::Value::Object(fields) => 1 + fields.iter().map(|(_, value)| parts(value)).sum::<usize>(),
+        _ => 1,
     }
 }

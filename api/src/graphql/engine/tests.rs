@@ -3,7 +3,10 @@
 
 use std::sync::atomic::{AtomicI32, Ordering};
 
-use async_graphql::{EmptySubscription, InputObject, Object, Schema, SimpleObject, ValidationMode};
+use async_graphql::{
+    ComplexObject, EmptySubscription, InputObject, Interface, Object, Schema, SimpleObject, Union,
+    ValidationMode,
+};
 use serde_json::{Value as Json, json};
 
 use super::*;
@@ -31,7 +34,58 @@ struct ItemConnection {
 
 #[derive(SimpleObject)]
 struct ItemEdge {
+    cursor: i32,
     node: Node,
+}
+
+#[derive(SimpleObject)]
+#[graphql(complex)]
+struct Dog {
+    name: String,
+    #[graphql(skip)]
+    counted: AtomicI32,
+}
+
+#[ComplexObject]
+impl Dog {
+    async fn count(&self) -> i32 {
+        self.counted.fetch_add(1, Ordering::SeqCst)
+    }
+
+    async fn owner(&self) -> Owner {
+        Owner
+    }
+}
+
+struct Owner;
+
+#[Object]
+impl Owner {
+    async fn bites(&self) -> Result<i32, String> {
+        Err("it bites".to_owned())
+    }
+}
+
+#[derive(SimpleObject)]
+struct Cat {
+    name: String,
+}
+
+#[derive(Interface)]
+#[graphql(field(name = "name", ty = "&String"))]
+enum Being {
+    Dog(Dog),
+    Cat(Cat),
+}
+
+#[derive(Union)]
+enum Any {
+    Dog(Dog),
+    Cat(Cat),
+}
+
+fn dog() -> Dog {
+    Dog { name: "Rex".to_owned(), counted: AtomicI32::new(0) }
 }
 
 fn node(id: i32) -> Node {
@@ -59,11 +113,23 @@ impl Query {
 
     async fn items(&self, first: Option<i32>, last: Option<i32>) -> ItemConnection {
         let count = first.or(last).unwrap_or_default();
-        ItemConnection { edges: (0..count).map(|id| ItemEdge { node: node(id) }).collect() }
+        ItemConnection { edges: (0..count).map(|id| ItemEdge { cursor: id, node: node(id) }).collect() }
     }
 
     async fn nodes(&self, ids: Vec<i32>) -> Vec<Node> {
         ids.into_iter().map(node).collect()
+    }
+
+    async fn any(&self) -> Any {
+        Any::Dog(dog())
+    }
+
+    async fn being(&self) -> Being {
+        Being::Cat(Cat { name: "Tom".to_owned() })
+    }
+
+    async fn dogs(&self) -> Vec<Option<Any>> {
+        vec![Some(Any::Dog(dog())), Some(Any::Dog(dog()))]
     }
 
     async fn failing(&self) -> Option<Result<i32, String>> {
@@ -100,6 +166,13 @@ fn call(query: &str, variables: Json) -> Call {
     }
 }
 
+/// The answer as it is sent: with its fields in their order.
+async fn text(query: &str, variables: Json) -> String {
+    let engine = engine();
+    let operation = engine.prepare(&call(query, variables)).map_err(|refusal| refusal.errors).unwrap();
+    serde_json::to_string(&engine.execute(operation, Data::default()).await).unwrap()
+}
+
 async fn run(query: &str, variables: Json) -> Json {
     let engine = engine();
     match engine.prepare(&call(query, variables)) {
@@ -114,16 +187,14 @@ fn cost(query: &str, variables: Json) -> u64 {
 
 #[tokio::test]
 async fn repeated_fields_are_one_and_keep_the_place_of_the_first() {
-    let answer = run(
+    let answer = text(
         "query ($no: Boolean!) { node { id } argument ...F ... { node { again: id } } calls node @include(if: $no) { id } }
          fragment F on Query { node { next { id } } }",
         json!({ "no": false }),
-    )
-    .await;
+    );
     assert_eq!(
-        answer.to_string(),
-        json!({ "data": { "argument": 5, "calls": 1, "node": { "again": 1, "id": 1, "next": { "id": 2 } } } })
-            .to_string()
+        answer.await,
+        r#"{"data":{"node":{"id":1,"next":{"id":2},"again":1},"argument":5,"calls":1}}"#
     );
     let mutation =
         run("mutation { count { id } count { next { id } } other: count { id } }", json!({})).await;
@@ -154,7 +225,7 @@ async fn a_field_that_fails_is_null_and_its_siblings_stay() {
     assert_eq!(answer["data"], json!({ "failing": null, "calls": 0 }));
     assert_eq!(answer["errors"][0]["path"], json!(["failing"]));
     let many = run("{ manyFailing }", json!({})).await;
-    assert_eq!(many["errors"].as_array().unwrap().len(), Limits::default().errors + 1);
+    assert_eq!(many["errors"].as_array().unwrap().len(), size(Limits::default().errors) + 1);
     assert_eq!(many["errors"][50]["message"], "50 more errors are left out.");
 }
 
@@ -165,14 +236,118 @@ fn a_page_costs_its_length_times_what_is_below() {
     // The connection, and 3 edges with a node and its next.
     assert_eq!(cost("{ items(first: 3) { edges { node { next { id } } } } }", json!({})), 11);
     assert_eq!(cost("{ items(last: 3) { edges { node { next { id } } } } }", json!({})), 11);
-    assert_eq!(cost("{ items { edges { node { id } } } }", json!({})), 2 + 2 * 50);
+    // Ten scalars count as one object.
+    assert_eq!(cost("{ items { edges { node { id } } } }", json!({})), 2 + 2 * 50 + 50 / 10);
     let page = "query ($n: Int, $ids: [Int!]! = [1, 2]) { items(first: $n) { edges { node { id } } } nodes(ids: $ids) { id } }";
     assert_eq!(cost(page, json!({ "n": 4 })), 2 + 2 * 4 + 2);
-    assert_eq!(cost(page, json!({ "n": 100, "ids": [1, 2, 3] })), 2 + 2 * 100 + 3);
-    assert_eq!(cost(page, json!({})), 2 + 2 * 50 + 2);
+    assert_eq!(cost(page, json!({ "n": 100, "ids": [1, 2, 3] })), 2 + 2 * 100 + 3 + 103 / 10);
+    assert_eq!(cost(page, json!({})), 2 + 2 * 50 + 2 + 52 / 10);
     assert_eq!(cost("mutation { count { id } other: count { id } }", json!({})), 1 + 2 * 10 + 2);
     let fragments = "{ ...F ...F } fragment F on Query { items(first: 3) { edges { node { id } } } }";
     assert_eq!(cost(fragments, json!({})), 2 + 2 * 3);
+}
+
+#[test]
+fn the_longer_of_first_and_last_counts_and_what_has_no_value_does_not() {
+    let page = "query ($n: Int, $m: Int) { items(first: $n, last: $m) { edges { cursor } } }";
+    for (variables, length) in [
+        (json!({}), 50),
+        (json!({ "n": null, "m": 100 }), 100),
+        (json!({ "m": 100 }), 100),
+        (json!({ "n": 3, "m": null }), 3),
+        (json!({ "n": 3, "m": 7 }), 7),
+        (json!({ "n": -3 }), 0),
+        (json!({ "n": 2_000_000_000 }), 100),
+    ] {
+        assert_eq!(cost(page, variables.clone()), 2 + length + length / 10, "{variables}");
+    }
+    let literal = "query ($n: Int) { items(first: $n, last: 100) { edges { cursor } } }";
+    assert_eq!(cost(literal, json!({})), 2 + 100 + 10);
+}
+
+#[tokio::test]
+async fn a_field_of_an_abstract_type_is_resolved_once() {
+    let fan =
+        "{ any { ...F0 __typename } } fragment F0 on Any { ...F1 ...F1 } fragment F1 on Any { ...F2 ...F2 }
+               fragment F2 on Any { ... on Dog { count name } ... on Cat { name } ...F3 }
+               fragment F3 on Any { ... on Dog { count } }";
+    // In the order of the document, and counted once.
+    let answer = text(fan, json!({})).await;
+    assert_eq!(answer, r#"{"data":{"any":{"count":0,"name":"Rex","__typename":"Dog"}}}"#);
+    assert_eq!(run("{ any { ... on Cat { name } } }", json!({})).await["data"], json!({ "any": {} }));
+}
+
+#[tokio::test]
+async fn errors_below_lists_name_the_field() {
+    let answer = run("{ dogs { ... on Dog { owner { bites } } } }", json!({})).await;
+    assert_eq!(answer["data"], json!({ "dogs": [null, null] }));
+    let paths: Vec<_> = answer["errors"].as_array().unwrap().iter().map(|error| &error["path"]).collect();
+    assert_eq!(paths, [&json!(["dogs", 0, "owner", "bites"]), &json!(["dogs", 1, "owner", "bites"])]);
+}
+
+/// How many objects and scalars are in an answer.
+fn parts(answer: &Json) -> u64 {
+    match answer {
+        Json::Array(items) => items.iter().map(parts).sum(),
+        Json::Object(fields) => 1 + fields.values().map(parts).sum::<u64>(),
+        _ => 1,
+    }
+}
+
+#[tokio::test]
+async fn introspection_costs_at_least_a_tenth_of_what_it_answers() {
+    let standard = include_str!("tests/introspection.graphql").to_owned();
+    // Small fragments first hide from apollo-compiler how deep the last goes.
+    let mut fragments = "fragment A0 on __Type { name }".to_owned();
+    for step in 1..=16 {
+        let list = if step % 2 == 0 { "interfaces" } else { "possibleTypes" };
+        fragments += &format!(" fragment A{step} on __Type {{ {list} {{ ...A{} }} }}", step - 1);
+    }
+    let spreads: String = (0..=16).map(|step| format!("...A{step} ")).collect();
+    let hidden = format!(
+        "{{ w: __type(name: \"X\") {{ {spreads} }} __type(name: \"Dog\") {{ ...A16 }} }} {fragments}"
+    );
+    // No trick, and the same under several names.
+    let aliases = |field: &str, below: &str| -> String {
+        (0..4).map(|number| format!("a{number}: {field} {{ {below} }} ")).collect()
+    };
+    let wide = aliases("fields", &format!("type {{ {} }}", aliases("fields", "name args { name }")));
+    let wide = format!("{{ __schema {{ types {{ {wide} }} }} }}");
+    for document in [standard, hidden, wide] {
+        let (cost, answer) = (cost(&document, json!({})), run(&document, json!({})).await);
+        let parts = parts(&answer["data"]);
+        assert!(parts > 1 && cost * 10 >= parts, "{cost} for {parts}: {document:.200}");
+        // Well over it, and the standard query would be refused one day.
+        assert!(cost < parts * 10, "{cost} for {parts}: {document:.200}");
+    }
+}
+
+#[tokio::test]
+async fn conditions_and_numbers_are_read_as_javascript_does() {
+    let condition = "query ($a: Boolean = true) { calls @include(if: $a) }";
+    assert_eq!(run(condition, json!({})).await["data"], json!({ "calls": 0 }));
+    let refused = run(condition, json!({ "a": null })).await;
+    assert_eq!(refused["refused"], "the variable `$a` of `@include` is null");
+    let number = "query ($v: Int) { argument(value: $v) }";
+    assert_eq!(run(number, json!({ "v": 7.0 })).await["data"], json!({ "argument": 7 }));
+    assert!(run(number, json!({ "v": 7.5 })).await["refused"].is_string());
+}
+
+#[test]
+fn plans_are_kept_within_bounds() {
+    let engine = engine();
+    let spread: String = (0..33).map(|number| format!("n{number}: nodes(ids: [1, 2]) {{ ...F }} ")).collect();
+    let fragment = "fragment F on Node { id @skip(if: $a) a: id @skip(if: $b) next { id @skip(if: $c) } }";
+    for number in 0..400 {
+        let document =
+            format!("# {number}\nquery ($a: Boolean!, $b: Boolean!, $c: Boolean!) {{ {spread} }} {fragment}");
+        for bits in 0..8 {
+            let variables = json!({ "a": bits & 1 == 0, "b": bits & 2 == 0, "c": bits & 4 == 0 });
+            engine.prepare(&call(&document, variables)).map_err(|refusal| refusal.errors).unwrap();
+        }
+    }
+    assert!(engine.plans.weight() <= engine.plans.capacity(), "{}", engine.plans.weight());
+    assert!(engine.plans.len() < 400, "{} are kept", engine.plans.len());
 }
 
 #[tokio::test]

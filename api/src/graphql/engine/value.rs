@@ -1,7 +1,9 @@
 //! Values, from apollo-compiler's form into the engine's.
 
+use std::borrow::Cow;
+
 use apollo_compiler::ast;
-use apollo_compiler::response::JsonValue;
+use apollo_compiler::response::{JsonMap, JsonValue};
 use async_graphql::{Name, Number, Value as ConstValue};
 use async_graphql_value::Value;
 
@@ -47,4 +49,44 @@ pub(super) fn variable(value: JsonValue) -> ConstValue {
             fields.into_iter().map(|(name, value)| (Name::new(name.as_str()), variable(value))).collect(),
         ),
     }
+}
+
+/// JSON has one kind of number: what is written `1.0` is as whole as `1`, and JavaScript makes no difference.
+pub(super) fn with_whole_numbers(values: &JsonMap) -> Cow<'_, JsonMap> {
+    if !values.values().any(has_whole_float) {
+        return Cow::Borrowed(values);
+    }
+    let mut values = values.clone();
+    values.values_mut().for_each(make_whole);
+    Cow::Owned(values)
+}
+
+fn has_whole_float(value: &JsonValue) -> bool {
+    match value {
+        JsonValue::Number(number) => whole(number).is_some(),
+        JsonValue::Array(items) => items.iter().any(has_whole_float),
+        JsonValue::Object(fields) => fields.values().any(has_whole_float),
+        _ => false,
+    }
+}
+
+fn make_whole(value: &mut JsonValue) {
+    match value {
+        JsonValue::Number(number) => {
+            if let Some(whole) = whole(number) {
+                *number = whole;
+            }
+        }
+        JsonValue::Array(items) => items.iter_mut().for_each(make_whole),
+        JsonValue::Object(fields) => fields.values_mut().for_each(make_whole),
+        _ => {}
+    }
+}
+
+/// None for what is whole already or is no whole number that a float has exactly.
+fn whole(number: &Number) -> Option<Number> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let float =
+        number.as_f64().filter(|float| number.is_f64() && float.fract() == 0.0 && float.abs() <= EXACT)?;
+    format!("{float:.0}").parse::<i64>().ok().map(Number::from)
 }
