@@ -39,7 +39,8 @@ pub struct EdgeConfig {
     pub body_seconds: u64,
 
     /// How long a connection is kept on which nothing is asked, or whose client takes nothing of an answer, in
-    /// seconds. Longer than a balancer in front keeps its connections.
+    /// seconds; a client that takes less than 10 kB a second has as long beside the time for its bytes. Longer than
+    /// a balancer in front keeps its connections.
     #[arg(long, env = "JISHU_IDLE_SECONDS", default_value_t = 75, value_name = "SECONDS",
           value_parser = value_parser!(u64).range(1..=3_600))]
     pub idle_seconds: u64,

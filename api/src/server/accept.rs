@@ -16,8 +16,9 @@ use hyper_util::server::conn::auto::Builder;
 use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt;
 
-use super::connection::{Activity, Patience, Socket, Verdict};
+use super::connection::{Activity, Patience, Verdict};
 use super::places::Places;
+use super::socket::Socket;
 use crate::config::EdgeConfig;
 use crate::http::{Phase, STOP_GRACE, Stop, Stopping};
 
@@ -29,6 +30,8 @@ const MAX_HEAD_BYTES: u32 = 64 * 1024;
 const PING_EVERY: Duration = Duration::from_secs(30);
 /// After an error that the next try would meet again, such as no file descriptor being left.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(200);
+/// When the server stops, a client is waited for that took something of its answer within so long.
+const STOP_STALL: Duration = Duration::from_secs(3);
 /// What is cut gets so long to be gone.
 const CUT_GRACE: Duration = Duration::from_secs(1);
 
@@ -161,26 +164,30 @@ impl Serving {
                 () = tokio::time::sleep_until(look) => {}
                 () = &mut stop, if !is_stopping => {
                     is_stopping = true;
+                    is_closing = true;
                     connection.as_mut().graceful_shutdown();
                     look = look.min(tokio::time::Instant::now() + STOP_GRACE);
                     continue;
                 }
                 () = &mut over => return,
             }
-            // Dropping the connection closes it.
-            match activity.judge(patience, Instant::now()) {
-                Verdict::Slow => return,
-                Verdict::Idle if is_closing => return,
-                Verdict::Idle => {
+            let now = Instant::now();
+            let soon = tokio::time::Instant::from_std(now) + STOP_GRACE;
+            match activity.judge(patience, now) {
+                Verdict::Slow => break,
+                Verdict::Idle | Verdict::Untaken if is_closing => break,
+                Verdict::Idle | Verdict::Untaken => {
                     is_closing = true;
                     connection.as_mut().graceful_shutdown();
-                    look = tokio::time::Instant::now() + STOP_GRACE;
+                    look = soon;
                 }
-                // Nothing was taken on, and the client had its chance to finish asking.
-                Verdict::Keep(_) if is_stopping && !activity.is_busy() => return,
-                Verdict::Keep(_) if is_stopping => look = tokio::time::Instant::now() + STOP_GRACE,
+                // Nothing was taken on that its client still wants, and it had its chance to finish asking.
+                Verdict::Keep(_) if is_stopping && !activity.is_busy(STOP_STALL, now) => break,
+                Verdict::Keep(_) if is_stopping => look = soon,
                 Verdict::Keep(until) => look = until.into(),
             }
         }
+        // Dropping the connection closes it.
+        activity.cut();
     }
 }

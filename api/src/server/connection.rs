@@ -1,29 +1,29 @@
-//! One connection: its socket, what it is doing, and when it is closed for doing nothing.
+//! What a connection is doing, and when it is closed for doing nothing.
 //!
 //! hyper has one timeout that begins when it waits for a request, which would close a connection that rests
 //! between two requests as soon as one whose client sends a head by the letter. So the socket is watched here, for
-//! HTTP/1 and HTTP/2 alike.
+//! HTTP/1 and HTTP/2 alike; and each answer, of which the socket sees nothing while an HTTP/2 client lets none of it
+//! go.
 
+use std::collections::HashMap;
 use std::io;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use axum::body::Body;
-use axum::http::{Response, Version};
-use http_body::{Body as _, Frame, SizeHint};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use axum::http::Version;
 
-use super::places::Place;
+use super::answering::Answering;
+
+/// An answer may take as long as it would at this pace, and the patience beside.
+const BYTES_PER_SECOND: u64 = 10_000;
 
 /// How long a connection may do nothing.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Patience {
     /// From the first byte of a request, or from the connection being made, to the end of the head.
     pub(super) head: Duration,
-    /// Between requests, and while its client takes nothing of an answer.
+    /// Between requests, and while its client takes nothing of an answer, or less than the least pace.
     pub(super) idle: Duration,
 }
 
@@ -34,15 +34,41 @@ pub(super) struct Activity(Arc<Mutex<State>>);
 #[derive(Debug)]
 struct State {
     /// Requests whose answers are not sent yet.
-    answering: usize,
+    answers: HashMap<u64, Sending>,
+    requests: u64,
     /// Since when the head of a request is awaited or arriving.
     head_since: Option<Instant>,
     /// Since when nothing is asked.
     idle_since: Option<Instant>,
-    /// Since when the client takes nothing of what is sent.
+    /// Since when the client takes nothing of what is sent. Later by as long as what it took would have lasted at
+    /// the least pace.
     stalled_since: Option<Instant>,
     /// There, frames arrive between requests that begin none.
     is_http2: bool,
+    is_cut: bool,
+}
+
+/// How an answer leaves.
+#[derive(Debug, Default)]
+struct Sending {
+    bytes: u64,
+    /// How long the client was waited for.
+    waited: Duration,
+    /// Since when the client is waited for.
+    waiting_since: Option<Instant>,
+}
+
+impl Sending {
+    /// When its client is too slow.
+    fn until(&self, patience: Patience) -> Option<Instant> {
+        let allowed = patience.idle + at_least_pace(self.bytes);
+        self.waiting_since.map(|since| since + allowed.saturating_sub(self.waited))
+    }
+}
+
+/// How long so many bytes may take.
+fn at_least_pace(bytes: u64) -> Duration {
+    Duration::from_millis(bytes.saturating_mul(1_000) / BYTES_PER_SECOND)
 }
 
 /// What to do about a connection.
@@ -52,6 +78,8 @@ pub(super) enum Verdict {
     Keep(Instant),
     /// It rests between requests, and has done so for long.
     Idle,
+    /// One of its answers is not taken. Others may be.
+    Untaken,
     /// Its client is too slow.
     Slow,
 }
@@ -60,11 +88,13 @@ impl Activity {
     /// Of a connection that was just made.
     pub(super) fn new(now: Instant) -> Self {
         let state = State {
-            answering: 0,
+            answers: HashMap::new(),
+            requests: 0,
             head_since: Some(now),
             idle_since: None,
             stalled_since: None,
             is_http2: false,
+            is_cut: false,
         };
         Self(Arc::new(Mutex::new(state)))
     }
@@ -76,161 +106,118 @@ impl Activity {
     /// The head of a request has arrived.
     pub(super) fn request(&self, version: Version) -> Answering {
         let mut state = self.state();
-        state.answering += 1;
+        state.requests += 1;
+        let id = state.requests;
+        state.answers.insert(id, Sending::default());
         state.head_since = None;
         state.idle_since = None;
         state.is_http2 = version == Version::HTTP_2;
-        drop(state);
-        Answering(self.clone())
+        Answering::new(self.clone(), id, state.is_http2)
+    }
+
+    /// The answer to a request has been handed over, or given up.
+    pub(super) fn answered(&self, id: u64, now: Instant) {
+        let mut state = self.state();
+        state.answers.remove(&id);
+        if state.answers.is_empty() {
+            state.idle_since = Some(now);
+        }
+    }
+
+    /// Somebody comes for the next piece of an answer.
+    pub(super) fn taken(&self, id: u64, now: Instant) {
+        if let Some(sending) = self.state().answers.get_mut(&id)
+            && let Some(since) = sending.waiting_since.take()
+        {
+            sending.waited += now - since;
+        }
+    }
+
+    /// A piece of an answer was given.
+    pub(super) fn given(&self, id: u64, bytes: usize, now: Instant) {
+        if let Some(sending) = self.state().answers.get_mut(&id) {
+            sending.bytes = sending.bytes.saturating_add(bytes as u64);
+            sending.waiting_since = Some(now);
+        }
+    }
+
+    /// The client is the one who waits: for the next event of a stream.
+    pub(super) fn took_all(&self, id: u64) {
+        if let Some(sending) = self.state().answers.get_mut(&id) {
+            *sending = Sending::default();
+        }
     }
 
     pub(super) fn judge(&self, patience: Patience, now: Instant) -> Verdict {
         let state = self.state();
-        let is_over = |since: Option<Instant>, limit| since.is_some_and(|since| now >= since + limit);
-        if is_over(state.head_since, patience.head) || is_over(state.stalled_since, patience.idle) {
+        let head = state.head_since.map(|since| since + patience.head);
+        let stalled = state.stalled_since.map(|since| since + patience.idle);
+        // The last of an answer may still leave.
+        let idle = state.idle_since.filter(|_| stalled.is_none()).map(|since| since + patience.idle);
+        let untaken = state.answers.values().filter_map(|sending| sending.until(patience)).min();
+        let is_over = |limit: Option<Instant>| limit.is_some_and(|limit| now >= limit);
+        if is_over(head) || is_over(stalled) {
             return Verdict::Slow;
         }
-        if is_over(state.idle_since, patience.idle) {
+        if is_over(untaken) {
+            return Verdict::Untaken;
+        }
+        if is_over(idle) {
             return Verdict::Idle;
         }
         // What begins after this look cannot be over before the shorter limit has passed.
-        let limits = [
-            Some(now + patience.head.min(patience.idle)),
-            state.head_since.map(|since| since + patience.head),
-            state.stalled_since.map(|since| since + patience.idle),
-            state.idle_since.map(|since| since + patience.idle),
-        ];
+        let limits = [Some(now + patience.head.min(patience.idle)), head, stalled, untaken, idle];
         Verdict::Keep(limits.into_iter().flatten().min().unwrap_or(now))
     }
 
-    /// Whether something was taken on that is not finished: a request, or an answer that still leaves.
-    pub(super) fn is_busy(&self) -> bool {
+    /// Whether something was taken on that is not finished, a request or an answer that still leaves, and not
+    /// because its client has taken nothing for so long.
+    pub(super) fn is_busy(&self, stall: Duration, now: Instant) -> bool {
         let state = self.state();
-        state.answering > 0 || state.stalled_since.is_some()
+        let is_recent = |since: Option<Instant>| since.is_none_or(|since| now < since + stall);
+        match state.stalled_since {
+            Some(_) => is_recent(state.stalled_since),
+            None => state.answers.values().any(|sending| is_recent(sending.waiting_since)),
+        }
     }
 
-    fn received(&self) {
+    /// The connection is closed, whatever it is doing.
+    pub(super) fn cut(&self) {
         let mut state = self.state();
-        if state.answering == 0 && state.head_since.is_none() && !state.is_http2 {
+        state.is_cut = state.stalled_since.is_some() || !state.answers.is_empty();
+    }
+
+    /// Whether it was closed while an answer was leaving.
+    pub(super) fn is_cut(&self) -> bool {
+        self.state().is_cut
+    }
+
+    pub(super) fn received(&self) {
+        let mut state = self.state();
+        if state.answers.is_empty() && state.head_since.is_none() && !state.is_http2 {
             state.head_since = Some(Instant::now());
             state.idle_since = None;
         }
     }
 
-    fn sent(&self, blocked: bool) {
+    /// The socket was written to.
+    pub(super) fn wrote(&self, written: &Poll<io::Result<usize>>, now: Instant) {
         let mut state = self.state();
-        match (blocked, state.stalled_since) {
-            (true, None) => state.stalled_since = Some(Instant::now()),
-            (false, Some(_)) => state.stalled_since = None,
+        match (written, state.stalled_since) {
+            (Poll::Pending, None) => state.stalled_since = Some(now),
+            (Poll::Ready(Ok(bytes)), Some(since)) => {
+                state.stalled_since = Some(now.min(since + at_least_pace(*bytes as u64)));
+            }
             _ => {}
         }
     }
-}
 
-/// A request is being answered while this lives.
-pub(super) struct Answering(Activity);
-
-impl Drop for Answering {
-    fn drop(&mut self) {
-        let mut state = self.0.state();
-        state.answering -= 1;
-        if state.answering == 0 {
+    /// All that there was has been written.
+    pub(super) fn flushed(&self) {
+        let mut state = self.state();
+        if state.stalled_since.take().is_some() && state.answers.is_empty() && state.idle_since.is_some() {
             state.idle_since = Some(Instant::now());
         }
-    }
-}
-
-impl Answering {
-    /// Lives until the body of the answer has been handed over.
-    pub(super) fn until_sent(self, response: Response<Body>) -> Response<Body> {
-        if response.body().is_end_stream() {
-            return response;
-        }
-        response.map(|body| Body::new(AnsweringBody { body, _answering: self }))
-    }
-}
-
-struct AnsweringBody {
-    body: Body,
-    _answering: Answering,
-}
-
-impl http_body::Body for AnsweringBody {
-    type Data = axum::body::Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-/// The socket of a connection, also after it became a WebSocket.
-pub(super) struct Socket {
-    stream: TcpStream,
-    activity: Activity,
-    /// Its place among the connections that the server has at once.
-    _place: Place,
-}
-
-impl Socket {
-    pub(super) fn new(stream: TcpStream, activity: Activity, place: Place) -> Self {
-        Self { stream, activity, _place: place }
-    }
-}
-
-impl AsyncRead for Socket {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let poll = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        if poll.is_ready() && buffer.filled().len() > before {
-            self.activity.received();
-        }
-        poll
-    }
-}
-
-impl AsyncWrite for Socket {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let poll = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.activity.sent(poll.is_pending());
-        poll
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let poll = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
-        self.activity.sent(poll.is_pending());
-        poll
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
     }
 }
 
@@ -239,6 +226,7 @@ mod tests {
     use super::*;
 
     const PATIENCE: Patience = Patience { head: Duration::from_secs(10), idle: Duration::from_secs(75) };
+    const STALL: Duration = Duration::from_secs(3);
 
     fn after(start: Instant, seconds: u64) -> Instant {
         start + Duration::from_secs(seconds)
@@ -271,13 +259,53 @@ mod tests {
         let answering = activity.request(Version::HTTP_11);
         activity.received();
         assert!(matches!(activity.judge(PATIENCE, after(start, 1_000)), Verdict::Keep(_)));
-        assert!(activity.is_busy());
-        activity.sent(true);
+        assert!(activity.is_busy(STALL, after(start, 1_000)));
+        activity.wrote(&Poll::Pending, start);
         assert_eq!(activity.judge(PATIENCE, after(start, 76)), Verdict::Slow, "the client takes nothing");
-        activity.sent(false);
+        assert!(!activity.is_busy(STALL, after(start, 4)));
+        activity.flushed();
         assert!(matches!(activity.judge(PATIENCE, after(start, 76)), Verdict::Keep(_)));
         drop(answering);
-        assert!(!activity.is_busy());
+        assert!(!activity.is_busy(STALL, start));
+    }
+
+    #[test]
+    fn little_is_no_pace() {
+        let start = Instant::now();
+        let activity = Activity::new(start);
+        let _answering = activity.request(Version::HTTP_11);
+        activity.wrote(&Poll::Pending, start);
+        for seconds in 1..=70 {
+            activity.wrote(&Poll::Ready(Ok(1_000)), after(start, seconds));
+        }
+        assert!(matches!(activity.judge(PATIENCE, after(start, 81)), Verdict::Keep(_)), "70 kB are 7 s");
+        assert_eq!(activity.judge(PATIENCE, after(start, 82)), Verdict::Slow);
+        activity.wrote(&Poll::Ready(Ok(10_000_000)), after(start, 82));
+        assert!(matches!(activity.judge(PATIENCE, after(start, 156)), Verdict::Keep(_)));
+    }
+
+    #[test]
+    fn an_answer_has_the_patience_and_the_time_that_it_needs() {
+        let start = Instant::now();
+        let activity = Activity::new(start);
+        drop(activity.request(Version::HTTP_2));
+        let _answering = activity.request(Version::HTTP_2);
+        let id = 2;
+        // A piece of 10 kB each 3 s: each should take 1 s, so that the patience is over after 39 of them.
+        let mut now = start;
+        while matches!(activity.judge(PATIENCE, now), Verdict::Keep(_)) {
+            now = after(now, 3);
+            activity.taken(id, now);
+            activity.given(id, 10_000, now);
+        }
+        assert_eq!(now, after(start, 3 * 39));
+        assert_eq!(activity.judge(PATIENCE, now), Verdict::Untaken);
+        // A stream of events that has said everything waits for nobody.
+        activity.took_all(id);
+        assert!(matches!(activity.judge(PATIENCE, after(now, 1_000)), Verdict::Keep(_)));
+        activity.given(id, 10, now);
+        assert!(!activity.is_busy(STALL, after(now, 4)));
+        assert_eq!(activity.judge(PATIENCE, after(now, 76)), Verdict::Untaken);
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! Putting the server together, and running it until it is told to stop.
 
 mod accept;
+mod answering;
 mod connection;
 mod places;
+mod socket;
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};

@@ -9,3 +9,4 @@ mod raw;
 mod routes;
 mod slow;
 mod timeouts;
+mod untaken;

@@ -1,0 +1,87 @@
+//! Clients that ask and do not take the answer.
+
+use std::time::{Duration, Instant};
+
+use jishu_tests::{Backend, TestApp};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+
+use crate::raw::{connect, read_to_close};
+
+/// An HTTP/2 connection that asks for one answer, of which it takes so many bytes. Its head is there.
+async fn ask_over_http2(address: &str, window: u8) -> TcpStream {
+    let path = b"/graphql?query=%7B__schema%7Btypes%7Bname%7D%7D%7D";
+    let mut asked = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    // SETTINGS_INITIAL_WINDOW_SIZE.
+    asked.extend([0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, window]);
+    // HEADERS of stream 1, with END_STREAM and END_HEADERS: GET, http, a path and an authority.
+    let length = u8::try_from(path.len()).unwrap();
+    asked.extend([0, 0, length + 8, 1, 5, 0, 0, 0, 1, 0x82, 0x86, 4, length]);
+    asked.extend(path);
+    asked.extend([1, 2, b'a', b'b']);
+    let mut stream = connect(address).await;
+    stream.write_all(&asked).await.unwrap();
+    let mut said = Vec::new();
+    while !said.windows(9).any(|frame| frame[3..] == [1, 4, 0, 0, 0, 1]) {
+        assert_ne!(stream.read_buf(&mut said).await.unwrap(), 0, "the answer has a head: {said:?}");
+    }
+    stream
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn http2_clients_that_take_nothing_are_given_up() {
+    TestApp::run_with(Backend::Sqlite, &["--idle-seconds=2"], async |app| {
+        for window in [0, 1] {
+            let started = Instant::now();
+            let mut stream = ask_over_http2(app.address(), window).await;
+            read_to_close(&mut stream).await;
+            let kept = started.elapsed();
+            assert!((1_900..4_500).contains(&kept.as_millis()), "{window} was kept for {kept:?}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_does_not_wait_for_them() {
+    let app = TestApp::start_with(Backend::Sqlite, &["--idle-seconds=600", "--drain-seconds=60"]).await;
+    let _stream = ask_over_http2(app.address(), 0).await;
+    let started = Instant::now();
+    app.stop().await;
+    let stopped = started.elapsed();
+    assert!(stopped < Duration::from_secs(6), "the drain deadline is 60 s, and it took {stopped:?}");
+}
+
+/// Some 3 kB a second, of which each was progress once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn to_take_a_little_now_and_then_is_too_slow() {
+    let of_type = "type{kind name description}";
+    let field = format!(
+        "name description isDeprecated deprecationReason args{{name description defaultValue {of_type}}}{of_type}"
+    );
+    let types: String =
+        (0..5).map(|alias| format!("b{alias}:fields{{type{{...T ofType{{...T}}}}}}")).collect();
+    let fields: String = (0..9).map(|alias| format!("c{alias}:fields{{{field}}}")).collect();
+    let query = format!("{{__schema{{types{{{types}}}}}}}fragment T on __Type{{{fields}}}");
+    let body = serde_json::json!({ "query": query }).to_string();
+    TestApp::run_with(Backend::Sqlite, &["--idle-seconds=2"], async |app| {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4_096).unwrap();
+        let mut stream = socket.connect(app.address().parse().unwrap()).await.unwrap();
+        let head = "POST /graphql HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\n";
+        let request = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut taken = [0; 1_000];
+        stream.read_exact(&mut taken).await.unwrap();
+        let said = String::from_utf8_lossy(&taken).into_owned();
+        let length = said.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+        assert!(length.parse::<usize>().unwrap() > 3_000_000, "{said}");
+        let started = Instant::now();
+        while stream.read_exact(&mut taken).await.is_ok() {
+            assert!(started.elapsed() < Duration::from_secs(15), "it is cut");
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+        assert!(started.elapsed() > Duration::from_millis(1_900), "it had its time");
+    })
+    .await;
+}
