@@ -3,6 +3,7 @@
 //! In this order, so that a client who sends slowly holds nothing that others need. What streams its answer (a
 //! subscription) passes: its time ends when the answer begins.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,19 +13,16 @@ use axum::http::{Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use futures_util::StreamExt;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
 use super::MAX_BODY_BYTES;
 use super::graphql::Media;
+use super::memory::{Memory, Share};
 use super::refusal::Refusal;
 use super::stopping::{STOP_GRACE, Stopping};
 use crate::config::EdgeConfig;
-use crate::limit::RetryAfter;
-
-/// The bodies of all requests that are being read or answered have this much memory together, so that many large
-/// ones at once are refused and not a reason to run out of it.
-const BODY_MEMORY: usize = 256 * 1024 * 1024;
+use crate::limit::{ClientAddress, RetryAfter};
 
 /// Of a body that is refused, so much more is read before its connection closes.
 const LINGER_BYTES: usize = 16 * MAX_BODY_BYTES;
@@ -59,7 +57,7 @@ impl Places {
 #[derive(Clone)]
 pub(super) struct Admission {
     places: Places,
-    memory: Arc<Semaphore>,
+    memory: Memory,
     body_timeout: Duration,
     stopping: Stopping,
 }
@@ -68,52 +66,44 @@ impl Admission {
     pub(super) fn new(edge: &EdgeConfig, places: Places, stopping: Stopping) -> Self {
         Self {
             places,
-            memory: Arc::new(Semaphore::new(BODY_MEMORY)),
+            memory: Memory::new(edge),
             body_timeout: Duration::from_secs(edge.body_seconds),
             stopping,
         }
     }
 
-    /// The body, whole, and its share of the memory.
-    async fn read(&self, body: Body) -> Result<(Bytes, Option<OwnedSemaphorePermit>), Refusal> {
+    /// The body, whole, which takes its share of the memory.
+    async fn read(&self, body: Body, share: &mut Share) -> Result<Bytes, Refusal> {
         let stopped = async {
             self.stopping.begun().await;
             sleep(STOP_GRACE).await;
         };
         tokio::select! {
-            read = self.collect(body) => read,
+            read = collect(body, share) => read,
             () = sleep(self.body_timeout) => Err(too_slow(self.body_timeout)),
             () = stopped => Err(stopping()),
         }
     }
+}
 
-    async fn collect(&self, body: Body) -> Result<(Bytes, Option<OwnedSemaphorePermit>), Refusal> {
-        let mut frames = body.into_data_stream();
-        let mut first = Bytes::new();
-        let mut rest: Option<Vec<u8>> = None;
-        let mut share: Option<OwnedSemaphorePermit> = None;
-        while let Some(frame) = frames.next().await {
-            let Ok(frame) = frame else { return Err(broken_off()) };
-            let length = frame.len() + rest.as_ref().map_or(first.len(), Vec::len);
-            if length > MAX_BODY_BYTES {
-                return Err(too_large(frames));
-            }
-            // At most MAX_BODY_BYTES, so it fits.
-            let bytes = u32::try_from(frame.len()).unwrap_or(u32::MAX);
-            let more =
-                Arc::clone(&self.memory).try_acquire_many_owned(bytes).map_err(|_none_left| overloaded())?;
-            match &mut share {
-                Some(share) => share.merge(more),
-                None => share = Some(more),
-            }
-            match &mut rest {
-                Some(bytes) => bytes.extend_from_slice(&frame),
-                None if first.is_empty() => first = frame,
-                None => rest = Some([&first[..], &frame[..]].concat()),
-            }
+async fn collect(body: Body, share: &mut Share) -> Result<Bytes, Refusal> {
+    let mut frames = body.into_data_stream();
+    let mut first = Bytes::new();
+    let mut rest: Option<Vec<u8>> = None;
+    while let Some(frame) = frames.next().await {
+        let Ok(frame) = frame else { return Err(broken_off()) };
+        let length = frame.len() + rest.as_ref().map_or(first.len(), Vec::len);
+        if length > MAX_BODY_BYTES {
+            return Err(too_large(frames));
         }
-        Ok((rest.map_or(first, Bytes::from), share))
+        share.take(frame.len()).map_err(|_none_left| overloaded())?;
+        match &mut rest {
+            Some(bytes) => bytes.extend_from_slice(&frame),
+            None if first.is_empty() => first = frame,
+            None => rest = Some([&first[..], &frame[..]].concat()),
+        }
     }
+    Ok(rest.map_or(first, Bytes::from))
 }
 
 /// Admits a request, or refuses it in the shape of GraphQL.
@@ -127,10 +117,7 @@ pub(super) async fn admit(State(admission): State<Admission>, request: Request, 
 }
 
 /// Only a POST has a body that somebody reads; what becomes a WebSocket must stay as it is.
-async fn read_whole(
-    admission: &Admission,
-    request: Request,
-) -> Result<(Request, Option<OwnedSemaphorePermit>), Refusal> {
+async fn read_whole(admission: &Admission, request: Request) -> Result<(Request, Option<Share>), Refusal> {
     if request.method() != Method::POST {
         return Ok((request, None));
     }
@@ -140,8 +127,10 @@ async fn read_whole(
     if length.is_some_and(|length: u64| length > MAX_BODY_BYTES as u64) {
         return Err(too_large(body.into_data_stream()));
     }
-    let (body, share) = admission.read(body).await?;
-    Ok((Request::from_parts(parts, Body::from(body)), share))
+    let client = parts.extensions.get().copied().unwrap_or(ClientAddress::new(Ipv4Addr::UNSPECIFIED.into()));
+    let mut share = admission.memory.share(client);
+    let body = admission.read(body, &mut share).await?;
+    Ok((Request::from_parts(parts, Body::from(body)), Some(share)))
 }
 
 fn overloaded() -> Refusal {

@@ -7,6 +7,7 @@ mod graphiql;
 mod graphql;
 mod headers;
 mod health;
+mod memory;
 mod origin;
 mod refusal;
 mod request_id;

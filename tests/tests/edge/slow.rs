@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use jishu_tests::{Backend, TestApp};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpSocket;
 use tokio::task::JoinHandle;
 
@@ -151,6 +152,48 @@ async fn http2_is_served_and_closed_when_idle() {
         let ping = "\0\0\u{8}\u{6}\0\0\0\0\0abcdefgh";
         let (_, after) = trickle(app.address(), preface, ping).await.await.unwrap();
         assert!((900..2_500).contains(&after.as_millis()), "closed after {after:?}");
+    })
+    .await;
+}
+
+/// 64 MB of bodies that miss their last byte.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_client_cannot_take_all_memory_for_bodies() {
+    const BYTES: usize = 1_048_576;
+    TestApp::run_with(Backend::Sqlite, &["--body-seconds=60"], async |app| {
+        let head = format!("{HEAD}content-length: {BYTES}\r\n\r\n");
+        let body = vec![b' '; BYTES - 1];
+        let mut unfinished = Vec::new();
+        for _ in 0..64 {
+            let mut stream = connect(app.address()).await;
+            stream.write_all(head.as_bytes()).await.unwrap();
+            stream.write_all(&body).await.unwrap();
+            unfinished.push(stream);
+        }
+        let query = "{\"query\":\"{__typename}\"}";
+        let asked = format!("{HEAD}connection: close\r\ncontent-length: {}\r\n\r\n{query}", query.len());
+        let ask_from = async |from: &str| {
+            let socket = TcpSocket::new_v4().unwrap();
+            socket.bind(format!("{from}:0").parse().unwrap()).unwrap();
+            let mut stream = socket.connect(app.address().parse().unwrap()).await.unwrap();
+            stream.write_all(asked.as_bytes()).await.unwrap();
+            read_to_close(&mut stream).await
+        };
+        // 64 bytes are left, of which 60 go here, so that no query fits. The server has read what was sent by then.
+        let mut small = connect(app.address()).await;
+        small.write_all(format!("{HEAD}content-length: 100\r\n\r\n").as_bytes()).await.unwrap();
+        small.write_all(&[b' '; 60]).await.unwrap();
+        unfinished.push(small);
+        let started = Instant::now();
+        while !ask_from("127.0.0.1").await.starts_with("HTTP/1.1 503 ") {
+            assert!(started.elapsed() < Duration::from_secs(10), "it has its share");
+        }
+        let other = ask_from("127.0.0.2").await;
+        assert!(other.starts_with("HTTP/1.1 200 "), "{other}");
+        drop(unfinished);
+        while !ask_from("127.0.0.1").await.starts_with("HTTP/1.1 200 ") {
+            assert!(started.elapsed() < Duration::from_secs(20), "it is free again");
+        }
     })
     .await;
 }
