@@ -21,6 +21,8 @@ use crate::{Backend, Client, ManualClock};
 pub const UNLIMITED: &[&str] = &[
     "--user-cost-per-minute=0",
     "--address-cost-per-minute=0",
+    "--address-users-cost-per-minute=0",
+    "--registrations-per-hour=0",
     "--sign-ins-per-minute=0",
     "--sign-in-failures-per-hour=0",
 ];

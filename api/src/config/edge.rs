@@ -61,6 +61,20 @@ pub struct EdgeConfig {
     #[arg(long, env = "JISHU_ADDRESS_COST_PER_MINUTE", default_value_t = 600_000, value_name = "COST")]
     pub address_cost_per_minute: u32,
 
+    /// What the operations of all who are signed in may cost in a minute from one address (a /64 of IPv6) on this
+    /// node, of which a school or a mobile network may have many; 0 is no limit.
+    #[arg(
+        long,
+        env = "JISHU_ADDRESS_USERS_COST_PER_MINUTE",
+        default_value_t = 6_000_000,
+        value_name = "COST"
+    )]
+    pub address_users_cost_per_minute: u32,
+
+    /// Accounts that may be made from one address (a /64 of IPv6) in an hour on this node; 0 is no limit.
+    #[arg(long, env = "JISHU_REGISTRATIONS_PER_HOUR", default_value_t = 500, value_name = "COUNT")]
+    pub registrations_per_hour: u32,
+
     /// Attempts to sign in or to register from one address (a /64 of IPv6) in a minute on this node, of which one
     /// that fails counts as five; 0 is no limit.
     #[arg(long, env = "JISHU_SIGN_INS_PER_MINUTE", default_value_t = 300, value_name = "COUNT")]
@@ -106,6 +120,8 @@ impl EdgeConfig {
         LimitOptions {
             user_cost_per_minute: self.user_cost_per_minute,
             address_cost_per_minute: self.address_cost_per_minute,
+            address_users_cost_per_minute: self.address_users_cost_per_minute,
+            registrations_per_hour: self.registrations_per_hour,
             sign_ins_per_minute: self.sign_ins_per_minute,
             sign_in_failures_per_hour: self.sign_in_failures_per_hour,
         }

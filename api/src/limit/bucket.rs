@@ -84,6 +84,8 @@ impl<K: Clone + Eq + Hash, C: Clock> Buckets<K, C> {
 
     /// Puts back what was taken.
     pub(super) fn put_back(&self, key: &K, units: u32) {
+        // No more was taken.
+        let units = self.limited.as_ref().map_or(units, |limited| units.min(limited.burst.get()));
         self.adjust(key, |state, unit| Nanos::from(state.as_u64().saturating_sub(unit * u64::from(units))));
     }
 
@@ -178,6 +180,9 @@ mod tests {
         assert_eq!(buckets.take(&"a", 1_000), Err(RetryAfter(MINUTE)));
         clock.advance(MINUTE);
         assert_eq!(buckets.take(&"a", 1_000), Ok(()));
+        buckets.put_back(&"a", 1_000);
+        assert_eq!(buckets.take(&"a", 60), Ok(()));
+        assert!(buckets.take(&"a", 1).is_err());
     }
 
     #[test]

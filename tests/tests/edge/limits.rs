@@ -195,3 +195,72 @@ async fn registering_and_refreshing_are_attempts_too() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_operation_is_paid_for_too() {
+    let flags = &["--address-cost-per-minute=60", "--trusted-proxies=127.0.0.1"];
+    TestApp::run_with(Backend::Sqlite, flags, async |app| {
+        let post = async |address: &str, media: &str, token: Option<&str>, body: &'static str| {
+            let request = app.http().post(app.url("/graphql")).header("x-forwarded-for", address);
+            let request = request.header("content-type", media).body(body);
+            let request = match token {
+                Some(token) => request.bearer_auth(token),
+                None => request,
+            };
+            request.send().await.unwrap()
+        };
+        const JSON: &str = "application/json";
+        let cases = [
+            ("192.0.2.1", "text/plain", None, "{", 415),
+            ("192.0.2.2", JSON, None, "{", 400),
+            ("192.0.2.3", JSON, Some("guess"), r#"{"query":"{__typename}"}"#, 401),
+        ];
+        for (address, media, token, body, status) in cases {
+            let mut answered = 0;
+            let last = loop {
+                let answer = post(address, media, token, body).await;
+                if answer.status() != status || answered > 100 {
+                    break answer;
+                }
+                answered += 1;
+            };
+            refused(last).await;
+            // It refills meanwhile.
+            assert!((60..=70).contains(&answered), "{answered}");
+        }
+        // A stranger does not shut out who is signed in behind the same address.
+        let asha = app.learner("Asha").await;
+        let answer = post("192.0.2.3", JSON, Some(asha.token()), r#"{"query":"{viewer{name}}"}"#).await;
+        assert_eq!(answer.status(), 200);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn accounts_do_not_multiply_the_budget_of_an_address() {
+    let flags = &["--address-users-cost-per-minute=20", "--registrations-per-hour=3"];
+    TestApp::run_with(Backend::Sqlite, flags, async |app| {
+        let mut answered = 0;
+        let learners = [app.learner("Asha").await, app.learner("Ravi").await, app.learner("Mina").await];
+        for learner in &learners {
+            let bearer = format!("Bearer {}", learner.token());
+            while answered < 100 {
+                let asked = "{ viewer { name } }";
+                let answer = send(&app, asked, Value::Null, &[("authorization", bearer.as_str())]).await;
+                if answer.status() != 200 {
+                    refused(answer).await;
+                    break;
+                }
+                answered += 1;
+            }
+        }
+        assert!((3..=22).contains(&answered), "{answered}");
+        let one_more = r#"mutation { register(input: { name: "B", email: "b@example.com", password: "other horse" }) {
+            userErrors { code } } }"#;
+        let before = app.rows().await;
+        let wait = refused(send(&app, one_more, Value::Null, &[]).await).await;
+        assert!((1_100..=1_200).contains(&wait), "{wait}");
+        assert_eq!(app.rows().await, before);
+    })
+    .await;
+}

@@ -1,5 +1,8 @@
 //! Operations that may be executed: prepared, and paid for.
 
+use axum::response::Response;
+
+use super::answer::{BadRequest, Media};
 use crate::auth::Viewer;
 use crate::graphql::engine::{self, Call, Operation};
 use crate::http::AppState;
@@ -14,21 +17,48 @@ pub(super) enum Refused {
     Document(engine::Refusal),
 }
 
-/// Prepares an operation, at the cost of the user or the address that asks for it.
+/// A request that may be looked at: its address has paid for that.
+pub(super) struct Looked(());
+
+/// Looks at a request, which costs its address 1, also where it turns out to be none.
+pub(super) fn look(
+    state: &AppState,
+    client: ClientAddress,
+    has_credentials: bool,
+) -> Result<Looked, Refusal> {
+    let looked = state.services.limits.look(client, has_credentials);
+    looked.map(|()| Looked(())).map_err(Refusal::rate_limited)
+}
+
+/// Turns away who came with credentials that are none: a stranger, who pays as one.
+pub(super) fn turn_away(
+    state: &AppState,
+    client: ClientAddress,
+    refusal: BadRequest,
+    media: Media,
+) -> Response {
+    match look(state, client, false) {
+        Ok(Looked(())) => refusal.answer(media),
+        Err(spent) => spent.answer(media),
+    }
+}
+
+/// Prepares an operation, at the cost of the user and the address that ask for it.
 pub(super) fn prepare(
     state: &AppState,
+    _: Looked,
     viewer: Option<Viewer>,
     client: ClientAddress,
     call: &Call,
 ) -> Result<Operation, Refused> {
+    let limits = &state.services.limits;
+    let spent = |wait| Refused::Spent(Refusal::rate_limited(wait));
     let user = viewer.map(|viewer| viewer.user_id);
-    let charge = |cost| {
-        let charged = state.services.limits.operation(user, client, cost);
-        charged.map_err(|wait| Refused::Spent(Refusal::rate_limited(wait)))
-    };
-    // To be looked at costs 1, also where nothing is executed.
-    charge(1)?;
+    if let Some(user) = user {
+        limits.look_for(user).map_err(spent)?;
+    }
     let operation = state.engine.prepare(call).map_err(Refused::Document)?;
-    charge(u32::try_from(operation.cost()).unwrap_or(u32::MAX).saturating_sub(1))?;
+    let cost = u32::try_from(operation.cost()).unwrap_or(u32::MAX).saturating_sub(1);
+    limits.operation(user, client, cost).map_err(spent)?;
     Ok(operation)
 }

@@ -18,7 +18,7 @@ use axum::extract::{Query, State, WebSocketUpgrade};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 
-use self::admitted::{Refused, prepare};
+use self::admitted::{Looked, Refused, look, prepare, turn_away};
 pub(super) use self::answer::Media;
 use self::answer::{BadRequest, Wanted};
 use self::request::{Parameters, read_body};
@@ -38,9 +38,13 @@ pub(super) async fn post(
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
     let headers = &common.3;
+    let looked = match look(&state, common.1.0, headers.contains_key(header::AUTHORIZATION)) {
+        Ok(looked) => looked,
+        Err(refusal) => return refusal.answer(Media::wanted(headers).unwrap_or(Media::Json)),
+    };
     let Some(wanted) = Wanted::by(headers) else { return not_acceptable() };
     match read_body(headers, body) {
-        Ok(call) => answer(&state, common, wanted, call, true).await,
+        Ok(call) => answer(&state, looked, common, wanted, call, true).await,
         Err(refusal) => refusal.answer(wanted.media),
     }
 }
@@ -54,6 +58,10 @@ pub(super) async fn get(
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
     let headers = &common.3;
+    let looked = match look(&state, common.1.0, headers.contains_key(header::AUTHORIZATION)) {
+        Ok(looked) => looked,
+        Err(refusal) => return refusal.answer(Media::wanted(headers).unwrap_or(Media::Json)),
+    };
     match upgrade {
         Ok(upgrade) => return websocket::accept(state, common, &origins, upgrade),
         Err(rejection) if wants_websocket(headers) => {
@@ -71,7 +79,7 @@ pub(super) async fn get(
         )),
     };
     match call {
-        Ok(call) => answer(&state, common, wanted, call, false).await,
+        Ok(call) => answer(&state, looked, common, wanted, call, false).await,
         Err(refusal) => refusal.answer(wanted.media),
     }
 }
@@ -97,6 +105,7 @@ fn not_acceptable() -> Response {
 
 async fn answer(
     state: &AppState,
+    looked: Looked,
     (Extension(id), Extension(client), Extension(stopping), headers): Common,
     wanted: Wanted,
     call: Call,
@@ -108,10 +117,10 @@ async fn answer(
     }
     let identity = match credentials::of_request(state, &headers) {
         Ok(identity) => identity,
-        Err(refusal) => return refusal.answer(media),
+        Err(refusal) => return turn_away(state, client, refusal, media),
     };
     let viewer = identity.map(|identity| identity.viewer);
-    let operation = match prepare(state, viewer, client, &call) {
+    let operation = match prepare(state, looked, viewer, client, &call) {
         Ok(operation) => operation,
         Err(Refused::Spent(refusal)) => return refusal.answer(media),
         Err(Refused::Document(refusal)) if wanted.events_first => {

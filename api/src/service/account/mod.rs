@@ -41,7 +41,7 @@ pub enum RegisterError {
     /// The address has an account.
     #[error("This e-mail address has an account. Sign in instead.")]
     EmailTaken,
-    /// Too many attempts from this address.
+    /// Too many attempts, or accounts, from this address.
     #[error("Too many attempts. Try again in {} seconds.", .0.seconds())]
     TooMany(RetryAfter),
     /// Too many passwords are being hashed.
@@ -81,7 +81,7 @@ pub async fn register(
     client: ClientAddress,
     registration: Registration,
 ) -> Result<SignedIn, RegisterError> {
-    let attempt = services.limits.sign_in.other(client).map_err(RegisterError::TooMany)?;
+    let attempt = services.limits.sign_in.register(client).map_err(RegisterError::TooMany)?;
     let session = NewSession::new(services)?;
     let user = match insert(services, registration, Some(session.clone())).await {
         Ok(user) => user,

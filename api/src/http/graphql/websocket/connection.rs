@@ -16,7 +16,7 @@ use crate::graphql::RequestId;
 use crate::graphql::engine::Call;
 use crate::http::AppState;
 use crate::http::Stopping;
-use crate::http::graphql::admitted::{Refused, prepare};
+use crate::http::graphql::admitted::{Refused, look, prepare};
 use crate::http::graphql::credentials::{of_value, remaining};
 use crate::http::graphql::running::{Running, Step};
 use crate::limit::ClientAddress;
@@ -226,7 +226,9 @@ impl Connection {
             return self.say(&ServerMessage::Error { id: &id, payload }).await;
         }
         let viewer = self.identity.map(|identity| identity.viewer);
-        let errors = match prepare(&self.state, viewer, self.client, &call) {
+        let looked = look(&self.state, self.client, viewer.is_some()).map_err(Refused::Spent);
+        let prepared = looked.and_then(|looked| prepare(&self.state, looked, viewer, self.client, &call));
+        let errors = match prepared {
             Ok(operation) => {
                 let running = Running::start(&self.state, &self.id, viewer, self.client, operation);
                 self.operations.insert(id, running);

@@ -11,6 +11,7 @@ use axum::response::Response;
 use tracing::Instrument;
 
 use self::connection::Connection;
+use super::admitted::turn_away;
 use super::answer::{BadRequest, Media};
 use super::{Common, credentials};
 use crate::http::{AllowedOrigins, AppState};
@@ -43,7 +44,7 @@ pub(super) fn accept(
     }
     let identity = match credentials::of_request(&state, &headers) {
         Ok(identity) => identity,
-        Err(refusal) => return refusal.answer(Media::Json),
+        Err(refusal) => return turn_away(&state, client, refusal, Media::Json),
     };
     let span = tracing::Span::current();
     upgrade
