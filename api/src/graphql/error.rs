@@ -10,6 +10,9 @@ use super::context::RequestId;
 use crate::database::Shortage;
 use crate::limit::RetryAfter;
 
+/// Of a fault of ours a client is told no more.
+const INTERNAL: &str = "Something went wrong on our side. Try again; if it persists, report the request id.";
+
 /// What a resolver fails with.
 ///
 /// It has no `Display` on purpose: async-graphql turns whatever has one into an error with that text, and so
@@ -101,12 +104,7 @@ impl From<ApiError> for async_graphql::Error {
                 retry_after = Some(wait.seconds());
                 (rate_limited(wait), "RATE_LIMITED", None)
             }
-            ApiError::Internal(cause) => (
-                "Something went wrong on our side. Try again; if it persists, report the request id."
-                    .to_owned(),
-                "INTERNAL",
-                Some(cause),
-            ),
+            ApiError::Internal(cause) => (INTERNAL.to_owned(), "INTERNAL", Some(cause)),
         };
         let mut extensions = ErrorExtensionValues::default();
         extensions.set("code", code);
@@ -129,6 +127,16 @@ pub fn finish(errors: &mut [ServerError], RequestId(id): &RequestId) {
             error.extensions.get_or_insert_default().set("code", "BAD_USER_INPUT");
         }
     }
+}
+
+/// What a client is told whose operation panicked. The panic is logged where it happened.
+#[must_use]
+pub fn panicked(RequestId(id): &RequestId) -> ServerError {
+    let mut error = ServerError::new(INTERNAL, None);
+    let extensions = error.extensions.get_or_insert_default();
+    extensions.set("code", "INTERNAL");
+    extensions.set("requestId", id.as_str());
+    error
 }
 
 /// What a client is told that did more than it may.

@@ -14,6 +14,6 @@ mod subscription;
 mod types;
 
 pub use context::RequestId;
-pub use error::{finish, rate_limited};
+pub use error::{finish, panicked, rate_limited};
 pub use loaders::Loaders;
 pub use schema::{JishuEngine, JishuSchema, build, builder, sdl};

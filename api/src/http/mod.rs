@@ -22,7 +22,6 @@ use axum::routing::get;
 use axum::{Extension, Router};
 use tower::ServiceBuilder;
 use tower::util::option_layer;
-use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::trace::{DefaultOnFailure, TraceLayer};
 use tracing::Level;
 
@@ -107,6 +106,6 @@ pub fn protect(routes: Router, edge: &EdgeConfig, stopping: Stopping) -> Router 
         .layer(from_fn_with_state(Proxies::new(edge), client_address::assign))
         .layer(Extension(stopping))
         .layer(Extension(origins))
-        .layer(CatchPanicLayer::custom(request_id::panicked));
+        .layer(from_fn(request_id::catch_panic));
     routes.layer(layers)
 }

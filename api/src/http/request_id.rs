@@ -1,17 +1,17 @@
 //! A name for each request: the client's `x-request-id` where it is a plain one, or one made here.
 
-use std::any::Any;
+use std::panic::AssertUnwindSafe;
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use axum::response::Response;
+use futures_util::FutureExt;
 use uuid::Uuid;
 
-use crate::graphql::RequestId;
+use super::graphql::Media;
+use crate::graphql::{RequestId, panicked};
 
 const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -40,15 +40,19 @@ pub(super) fn span(request: &axum::http::Request<Body>) -> tracing::Span {
     tracing::info_span!("request", id, method = %request.method(), path = request.uri().path())
 }
 
-/// The answer to a request whose handler panicked. The panic itself is logged where it happened, in the
-/// request's span.
-#[expect(clippy::needless_pass_by_value, reason = "the shape that the layer calls")]
-pub(super) fn panicked(cause: Box<dyn Any + Send>) -> Response {
-    let cause = cause.downcast_ref::<String>().map(String::as_str).or_else(|| cause.downcast_ref().copied());
-    tracing::error!(cause, "a handler panicked");
-    let error = json!({
-        "message": "Something went wrong on our side. Try again; if it persists, report the x-request-id.",
-        "extensions": { "code": "INTERNAL" },
-    });
-    (StatusCode::INTERNAL_SERVER_ERROR, Json(json!({ "errors": [error] }))).into_response()
+/// Answers a request whose handler panics.
+pub(super) async fn catch_panic(request: Request, next: Next) -> Response {
+    let id = request.extensions().get::<RequestId>().cloned();
+    let media = Media::wanted(request.headers()).unwrap_or(Media::Json);
+    // Nothing that the handler may have left half done is looked at again: it shares what is safe to share.
+    match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+        Ok(response) => response,
+        Err(cause) => {
+            let cause =
+                cause.downcast_ref::<String>().map(String::as_str).or_else(|| cause.downcast_ref().copied());
+            tracing::error!(cause, "a handler panicked");
+            let id = id.unwrap_or_else(|| RequestId(String::new()));
+            media.failed(StatusCode::INTERNAL_SERVER_ERROR, &[panicked(&id)])
+        }
+    }
 }

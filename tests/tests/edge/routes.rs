@@ -74,8 +74,14 @@ async fn a_panic_is_answered_and_the_connection_goes_on() {
     assert!(!said.contains("a test panics"), "the cause stays in the log");
     assert_eq!(said.matches("HTTP/1.1 200 OK").count(), 1);
     drop(stream);
-    let body: Value = reqwest::get(server.url("/panic")).await.unwrap().json().await.unwrap();
+    let media = "application/graphql-response+json";
+    let panic = reqwest::Client::new().get(server.url("/panic")).header("accept", media);
+    let answer = panic.send().await.unwrap();
+    assert!(answer.headers()["content-type"].to_str().unwrap().starts_with(media), "{answer:?}");
+    let id = answer.headers()["x-request-id"].to_str().unwrap().to_owned();
+    let body: Value = answer.json().await.unwrap();
     assert_eq!(body["errors"][0]["extensions"]["code"], "INTERNAL");
+    assert_eq!(body["errors"][0]["extensions"]["requestId"], id);
     server.stop().await;
 }
 

@@ -15,7 +15,7 @@ use tracing::Instrument;
 
 use crate::auth::Viewer;
 use crate::graphql::engine::Operation;
-use crate::graphql::{RequestId, finish};
+use crate::graphql::{RequestId, finish, panicked};
 use crate::http::AppState;
 use crate::limit::ClientAddress;
 
@@ -91,7 +91,10 @@ impl Stream for Running {
             Some(step) => Some(step),
             // The task ended without a last word: it panicked, or its client took nothing for too long.
             None => match ready!(Pin::new(&mut self.task).poll(cx)) {
-                Err(error) if error.is_panic() => Some(Step::Failed(vec![panicked(&self.id)])),
+                Err(error) if error.is_panic() => {
+                    tracing::error!(request_id = self.id.0, "an operation panicked");
+                    Some(Step::Failed(vec![panicked(&self.id)]))
+                }
                 _ => None,
             },
         };
@@ -139,14 +142,4 @@ impl Pump {
 fn has_failed(response: &Response) -> bool {
     let is_of_source = |error: &ServerError| matches!(error.path.as_slice(), [] | [PathSegment::Field(_)]);
     response.data == Value::Null && response.errors.iter().any(is_of_source)
-}
-
-fn panicked(RequestId(id): &RequestId) -> ServerError {
-    tracing::error!(request_id = id, "an operation panicked");
-    let message = "Something went wrong on our side. Try again; if it persists, report the request id.";
-    let mut error = ServerError::new(message, None);
-    let extensions = error.extensions.get_or_insert_default();
-    extensions.set("code", "INTERNAL");
-    extensions.set("requestId", id.as_str());
-    error
 }
