@@ -26,6 +26,7 @@ use jishu_api::server;
 use jishu_api::service::purchase::{self, PurchaseRequest, Selection};
 use jishu_api::service::{Services, demo};
 use jishu_entity::purchase::PurchaseType;
+use jishu_tests::UNLIMITED;
 use jishu_tests::process::free_port;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -63,7 +64,7 @@ fn config(folder: &Path, port: u16) -> ServeConfig {
     let keys = keys.to_str().expect("UTF-8");
     let mut args = vec!["bench", "--database-url", &url, "--listen", &listen, "--signing-keys", keys];
     // One learner sends what thousands would.
-    args.extend(["--user-cost-per-minute", "0", "--address-cost-per-minute", "0"]);
+    args.extend(UNLIMITED);
     Config::parse_from(args).serve
 }
 
