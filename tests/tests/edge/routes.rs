@@ -6,7 +6,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::routing::get;
 use clap::Parser;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use jishu_api::config::ServeConfig;
 use jishu_api::server;
 use serde_json::Value;
@@ -23,13 +23,13 @@ struct Config {
     serve: ServeConfig,
 }
 
-struct Served {
-    address: String,
+pub(crate) struct Served {
+    pub(crate) address: String,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<()>,
 }
 
-async fn serve(routes: Router, flags: &[&str]) -> Served {
+pub(crate) async fn serve(routes: Router, flags: &[&str]) -> Served {
     let config = Config::parse_from(["test"].iter().chain(flags)).serve;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -49,7 +49,7 @@ impl Served {
     }
 
     /// Stops it and says how long that took.
-    async fn stop(self) -> Duration {
+    pub(crate) async fn stop(self) -> Duration {
         let started = Instant::now();
         self.stop.send(()).unwrap();
         self.serving.await.unwrap();
@@ -82,6 +82,33 @@ async fn a_panic_is_answered_and_the_connection_goes_on() {
     let body: Value = answer.json().await.unwrap();
     assert_eq!(body["errors"][0]["extensions"]["code"], "INTERNAL");
     assert_eq!(body["errors"][0]["extensions"]["requestId"], id);
+    server.stop().await;
+}
+
+/// Nobody takes a piece of it meanwhile, because there is none.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_that_has_nothing_to_say_is_left_alone() {
+    let quiet = get(async || {
+        let words = stream::unfold(0, async |said| match said {
+            0 => Some(("word", 1)),
+            1 => {
+                tokio::time::sleep(Duration::from_millis(3_500)).await;
+                Some(("last", 2))
+            }
+            _ => None,
+        });
+        Body::from_stream(words.map(Ok::<_, std::convert::Infallible>))
+    });
+    let server = serve(Router::new().route("/quiet", quiet), &["--idle-seconds=1"]).await;
+    let ask = async |client: reqwest::ClientBuilder| {
+        let answer = client.build().unwrap().get(server.url("/quiet")).send().await.unwrap();
+        answer.text().await.unwrap()
+    };
+    let (http1, http2) = tokio::join!(
+        ask(reqwest::Client::builder()),
+        ask(reqwest::Client::builder().http2_prior_knowledge())
+    );
+    assert_eq!((http1.as_str(), http2.as_str()), ("wordlast", "wordlast"));
     server.stop().await;
 }
 

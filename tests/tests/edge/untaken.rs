@@ -2,11 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use axum::Router;
+use axum::routing::get;
 use jishu_tests::{Backend, TestApp};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::raw::{connect, read_to_close};
+use crate::routes::serve;
 
 /// An HTTP/2 connection that asks for one answer, of which it takes so many bytes. Its head is there.
 async fn ask_over_http2(address: &str, window: u8) -> TcpStream {
@@ -55,33 +58,42 @@ async fn a_stop_does_not_wait_for_them() {
 /// Some 3 kB a second, of which each was progress once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn to_take_a_little_now_and_then_is_too_slow() {
-    let of_type = "type{kind name description}";
-    let field = format!(
-        "name description isDeprecated deprecationReason args{{name description defaultValue {of_type}}}{of_type}"
-    );
-    let types: String =
-        (0..5).map(|alias| format!("b{alias}:fields{{type{{...T ofType{{...T}}}}}}")).collect();
-    let fields: String = (0..9).map(|alias| format!("c{alias}:fields{{{field}}}")).collect();
-    let query = format!("{{__schema{{types{{{types}}}}}}}fragment T on __Type{{{fields}}}");
-    let body = serde_json::json!({ "query": query }).to_string();
-    TestApp::run_with(Backend::Sqlite, &["--idle-seconds=2"], async |app| {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.set_recv_buffer_size(4_096).unwrap();
-        let mut stream = socket.connect(app.address().parse().unwrap()).await.unwrap();
-        let head = "POST /graphql HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\n";
-        let request = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut taken = [0; 1_000];
+    // More than the system keeps for a socket.
+    let large = Router::new().route("/large", get(async || vec![b'x'; 16 * 1024 * 1024]));
+    let server = serve(large, &["--idle-seconds=2"]).await;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4_096).unwrap();
+    let mut stream = socket.connect(server.address.parse().unwrap()).await.unwrap();
+    stream.write_all(b"GET /large HTTP/1.1\r\nhost: test\r\n\r\n").await.unwrap();
+    let mut taken = [0; 1_000];
+    stream.read_exact(&mut taken).await.unwrap();
+    assert!(taken.starts_with(b"HTTP/1.1 200 OK"));
+    let started = Instant::now();
+    while stream.read_exact(&mut taken).await.is_ok() {
+        assert!(started.elapsed() < Duration::from_secs(15), "it is cut");
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    assert!(started.elapsed() > Duration::from_millis(1_900), "it had its time");
+    server.stop().await;
+}
+
+/// 6 MB in 64 steps over three seconds: longer than the patience, and far above the least pace.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn to_take_it_steadily_is_fast_enough() {
+    const BYTES: usize = 6 * 1024 * 1024;
+    let large = Router::new().route("/large", get(async || vec![b'x'; BYTES]));
+    let server = serve(large, &["--idle-seconds=1"]).await;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(64 * 1024).unwrap();
+    let mut stream = socket.connect(server.address.parse().unwrap()).await.unwrap();
+    let request = b"GET /large HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    let mut taken = vec![0; BYTES / 64];
+    for _ in 0..64 {
         stream.read_exact(&mut taken).await.unwrap();
-        let said = String::from_utf8_lossy(&taken).into_owned();
-        let length = said.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
-        assert!(length.parse::<usize>().unwrap() > 3_000_000, "{said}");
-        let started = Instant::now();
-        while stream.read_exact(&mut taken).await.is_ok() {
-            assert!(started.elapsed() < Duration::from_secs(15), "it is cut");
-            tokio::time::sleep(Duration::from_millis(300)).await;
-        }
-        assert!(started.elapsed() > Duration::from_millis(1_900), "it had its time");
-    })
-    .await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let head = stream.read_to_end(&mut taken).await.unwrap();
+    assert!((100..2_000).contains(&head), "as much is left as the head was long: {head}");
+    server.stop().await;
 }
