@@ -57,6 +57,10 @@ pub struct GraphqlConfig {
     #[arg(long, env = "JISHU_MAX_COST", default_value_t = Limits::DEFAULT.cost, value_name = "COUNT", value_parser = count())]
     pub max_cost: u32,
 
+    /// The same for each event of a subscription.
+    #[arg(long, env = "JISHU_MAX_EVENT_COST", default_value_t = Limits::DEFAULT.event_cost, value_name = "COUNT", value_parser = count())]
+    pub max_event_cost: u32,
+
     /// The most errors in an answer.
     #[arg(long, env = "JISHU_MAX_ERRORS", default_value_t = Limits::DEFAULT.errors, value_name = "COUNT", value_parser = count())]
     pub max_errors: u32,
@@ -84,6 +88,7 @@ impl GraphqlConfig {
             directives: self.max_directives,
             root_fields: self.max_root_fields,
             cost: self.max_cost,
+            event_cost: self.max_event_cost,
             errors: self.max_errors,
         };
         Ok(EngineOptions {

@@ -225,6 +225,9 @@ pub async fn changes(
 
 /// How many changed cards are read at once.
 const CHANGES: u32 = 100;
+/// How often they are tried to be read before their watcher is told of the failure.
+const READS: u32 = 60;
+const PAUSE: std::time::Duration = std::time::Duration::from_secs(1);
 
 struct Changes {
     watch: Watch,
@@ -245,10 +248,22 @@ impl Changes {
                 return Ok(card);
             }
             match self.purchases.first() {
-                Some(purchase) => self.read(*purchase).await?,
+                Some(purchase) => self.read_again_and_again(*purchase).await?,
                 None => self.purchases = self.watch.purchases().await,
             }
         }
+    }
+
+    /// A watcher cannot ask again for what was told once, so a database that is away is waited for.
+    async fn read_again_and_again(&mut self, purchase: PurchaseId) -> Result<(), DbErr> {
+        for _ in 1..READS {
+            match self.read(purchase).await {
+                Ok(()) => return Ok(()),
+                Err(error) => tracing::warn!(%error, "changed cards could not be read; they are told later"),
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        self.read(purchase).await
     }
 
     async fn read(&mut self, purchase: PurchaseId) -> Result<(), DbErr> {

@@ -132,13 +132,14 @@ impl Events {
         loop {
             let (events, is_all) = position.read(&self.database).await?;
             let watchers = lock(&self.watchers);
-            for event in events.iter().filter(|event| event.action == PURCHASE_CREATED) {
+            for event in &events {
                 for mailbox in event.actor_id.iter().filter_map(|actor| watchers.get(actor)).flatten() {
                     lock(&mailbox.purchases).insert(PurchaseId(event.target_id));
                     mailbox.filled.notify_one();
                 }
             }
             if is_all {
+                position.end();
                 return Ok(());
             }
         }
@@ -181,6 +182,8 @@ struct Position {
     after: AuditEventId,
     /// When a look last began at `settled`. Others begin at the newest, so that they cost what they find.
     looked_back: Instant,
+    /// Whether the look under way is such a one.
+    is_looking_back: bool,
 }
 
 impl Position {
@@ -189,6 +192,7 @@ impl Position {
         let ids: Vec<AuditEventId> = audit_event::Entity::find()
             .select_only()
             .column(audit_event::Column::Id)
+            .filter(audit_event::Column::Action.eq(PURCHASE_CREATED))
             .order_by_desc(audit_event::Column::Id)
             .limit(BATCH)
             .into_tuple()
@@ -199,17 +203,25 @@ impl Position {
         let now = Instant::now();
         let settled = AuditEventId(first);
         let read = ids.into_iter().map(|id| (id, now)).collect();
-        Ok(Self { settled, read, after: settled, looked_back: now })
+        Ok(Self { settled, read, after: settled, looked_back: now, is_looking_back: false })
     }
 
     /// Begins a look.
     fn begin(&mut self, now: Instant) {
         let newest = self.read.last_key_value().map_or(self.settled, |(newest, _)| *newest);
+        // One that failed is made again.
+        self.is_looking_back |= now.duration_since(self.looked_back) >= EVERY;
         self.after = newest;
-        if now.duration_since(self.looked_back) >= EVERY {
+        if self.is_looking_back {
             self.looked_back = now;
-            self.settle(now);
             self.after = self.settled;
+        }
+    }
+
+    /// A look has read all that there was.
+    fn end(&mut self) {
+        if std::mem::take(&mut self.is_looking_back) {
+            self.settle(self.looked_back);
         }
     }
 
@@ -217,6 +229,7 @@ impl Position {
     async fn read(&mut self, database: &Database) -> Result<(Vec<audit_event::Model>, bool), DbErr> {
         let mut events = audit_event::Entity::find()
             .filter(audit_event::Column::Id.gt(self.after))
+            .filter(audit_event::Column::Action.eq(PURCHASE_CREATED))
             .order_by_asc(audit_event::Column::Id)
             .limit(BATCH)
             .all(database.reader())
@@ -236,9 +249,10 @@ impl Position {
         Ok((events, is_all))
     }
 
-    /// Forgets what is so old that nothing appears before it.
-    fn settle(&mut self, now: Instant) {
-        let old = self.read.iter().rev().find(|(_, read)| now.duration_since(**read) >= OUT_OF_ORDER);
+    /// Forgets what was read so long before a look back began that nothing can appear before it which that look has
+    /// not found.
+    fn settle(&mut self, began: Instant) {
+        let old = self.read.iter().rev().find(|(_, read)| began.duration_since(**read) >= OUT_OF_ORDER);
         if let Some((id, _)) = old {
             self.settled = *id;
             self.read = self.read.split_off(&AuditEventId(self.settled.0 + 1));
@@ -260,16 +274,30 @@ mod tests {
             read: BTreeMap::from(read),
             after: AuditEventId(0),
             looked_back: at(9),
+            is_looking_back: false,
         };
-        let mut begin = |now| {
+        let begin = |position: &mut Position, now| {
             position.begin(now);
             (position.settled.0, position.after.0, position.read.len())
         };
-        assert_eq!(begin(at(9)), (2, 6, 4), "only what is new");
-        assert_eq!(begin(at(10)), (3, 3, 3), "3 was read 10 seconds ago");
-        assert_eq!(begin(at(10)), (3, 6, 3));
-        assert_eq!(begin(at(11)), (5, 5, 1), "4, which came late, with 5");
-        assert_eq!(begin(at(30)), (6, 6, 0));
-        assert_eq!(begin(at(31)), (6, 6, 0));
+        assert_eq!(begin(&mut position, at(9)), (2, 6, 4), "only what is new");
+        position.end();
+        assert_eq!(begin(&mut position, at(10)), (2, 2, 4), "back to what is settled");
+        assert_eq!(begin(&mut position, at(100)), (2, 2, 4), "again, since that look did not end");
+        position.looked_back = at(10);
+        position.end();
+        assert_eq!(
+            begin(&mut position, at(10)),
+            (3, 6, 3),
+            "3 was read 10 seconds before the look that ended"
+        );
+        position.end();
+        assert_eq!(begin(&mut position, at(11)), (3, 3, 3));
+        position.end();
+        assert_eq!(begin(&mut position, at(11)), (5, 6, 1), "4, which came late, with 5");
+        position.end();
+        assert_eq!(begin(&mut position, at(30)), (5, 5, 1));
+        position.end();
+        assert_eq!(begin(&mut position, at(31)), (6, 6, 0));
     }
 }

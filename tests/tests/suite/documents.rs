@@ -103,6 +103,9 @@ async fn what_is_beyond_a_limit_is_refused_at_once_and_says_which() {
         };
         let pages = "{ courses(first: 100) { edges { node { subjects(first: 100) { edges { node { course {
                        subjects { edges { node { id } } } } } } } } } } }";
+        let event =
+            "subscription { mockTestAttemptChanged { purchase { mockTestAttempts(first: 100) { edges { node {
+                       subject { course { name } } purchase { id } } } } } } }";
         for (document, limit, maximum) in [
             (fan(20), "selections", 2_000),
             (format!("{{ {} }}", "a: viewer { id } ".repeat(101)), "rootFields", 50),
@@ -115,6 +118,7 @@ async fn what_is_beyond_a_limit_is_refused_at_once_and_says_which() {
             ("[".repeat(100_000), "tokens", 10_000),
             (nested(10), "depth", 20),
             (pages.to_owned(), "cost", 25_000),
+            (event.to_owned(), "eventCost", 500),
         ] {
             let started = Instant::now();
             let (status, body) = post(app, &json!({ "query": document })).await;

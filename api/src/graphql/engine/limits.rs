@@ -24,6 +24,8 @@ pub struct Limits {
     /// Objects that the answer may have: `first` and `last` times what is selected below. Ten scalars count as one,
     /// and so do ten objects of introspection.
     pub cost: u32,
+    /// The same for each event of a subscription, which is paid for once and answered for every event.
+    pub event_cost: u32,
     /// Errors in an answer; further ones are only counted.
     pub errors: u32,
 }
@@ -38,6 +40,7 @@ impl Limits {
         directives: 100,
         root_fields: 50,
         cost: 25_000,
+        event_cost: 500,
         errors: 50,
     };
 }
@@ -67,6 +70,8 @@ pub enum Limit {
     RootFields,
     /// [`Limits::cost`].
     Cost,
+    /// [`Limits::event_cost`].
+    EventCost,
 }
 
 impl Limit {
@@ -82,6 +87,7 @@ impl Limit {
             Self::Directives => "directives",
             Self::RootFields => "rootFields",
             Self::Cost => "cost",
+            Self::EventCost => "eventCost",
         }
     }
 }
@@ -111,6 +117,11 @@ impl fmt::Display for Exceeded {
                 "objects in its answer",
                 "",
                 "Ask for shorter pages with `first` or `last`, or nest fewer lists.",
+            ),
+            Limit::EventCost => (
+                "objects in the answer to an event",
+                "",
+                "Ask for what has changed, and read the rest by a query.",
             ),
         };
         write!(f, "The document may have at most {} {what}{counted}. {advice}", self.maximum)

@@ -198,8 +198,12 @@ impl<E: Executor> Engine<E> {
             refuse_introspection(&plan)?;
         }
         let cost = plan.cost.objects(&variables);
-        if cost > u64::from(self.limits.cost) {
-            return Err(Exceeded { limit: Limit::Cost, maximum: self.limits.cost }.into());
+        let (limit, maximum) = match plan.kind {
+            OperationType::Subscription => (Limit::EventCost, self.limits.event_cost),
+            OperationType::Query | OperationType::Mutation => (Limit::Cost, self.limits.cost),
+        };
+        if cost > u64::from(maximum) {
+            return Err(Exceeded { limit, maximum }.into());
         }
         let mut request = Request::new(String::new()).variables(variables);
         request.set_parsed_query(plan.document.clone());

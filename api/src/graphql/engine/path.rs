@@ -10,45 +10,48 @@ use async_graphql::{PathSegment, Pos, Positioned, ServerError};
 
 use super::plan::Plan;
 
-/// Completes the paths that end at an item.
+/// Completes the paths that end at an item, where the rest is beyond doubt: a field that a fragment has in two places
+/// has one place in the document.
 pub(super) fn complete(plan: &Plan, errors: &mut [ServerError]) {
     for error in errors {
         let (Some(PathSegment::Index(_)), Some(place)) = (error.path.last(), error.locations.first()) else {
             continue;
         };
-        let Some(list) = plan.root().and_then(|root| field_at(root, &error.path)) else { continue };
-        let mut rest = Vec::new();
-        if leads_to(plan, &list.node.selection_set.node, *place, &mut rest) {
-            error.path.extend(rest.into_iter().map(PathSegment::Field));
+        let mut ways = Vec::new();
+        for list in plan.root().map(|root| fields_at(root, &error.path)).unwrap_or_default() {
+            find(plan, &list.node.selection_set.node, *place, &mut Vec::new(), &mut ways);
+        }
+        ways.dedup();
+        if let [way] = ways.as_slice() {
+            error.path.extend(way.iter().cloned().map(PathSegment::Field));
         }
     }
 }
 
-/// The field that a path leads to.
-fn field_at<'p>(mut set: &'p SelectionSet, path: &[PathSegment]) -> Option<&'p Positioned<Field>> {
-    let mut found = None;
+/// The fields that a path leads to: one for each type that has it.
+fn fields_at<'p>(root: &'p SelectionSet, path: &[PathSegment]) -> Vec<&'p Positioned<Field>> {
+    let (mut sets, mut found) = (vec![root], Vec::new());
     for segment in path {
         if let PathSegment::Field(key) = segment {
-            let field = fields(set).find(|field| field.node.response_key().node.as_str() == key)?;
-            set = &field.node.selection_set.node;
-            found = Some(field);
+            let below = sets.iter().flat_map(|set| fields(set));
+            found = below.filter(|field| field.node.response_key().node.as_str() == key).collect();
+            sets = found.iter().map(|field| &field.node.selection_set.node).collect();
         }
     }
     found
 }
 
-/// Whether a field at this place is below, with the keys that lead there.
-fn leads_to(plan: &Plan, set: &SelectionSet, place: Pos, keys: &mut Vec<String>) -> bool {
+/// Adds the keys that lead to each field at this place.
+fn find(plan: &Plan, set: &SelectionSet, place: Pos, keys: &mut Vec<String>, ways: &mut Vec<Vec<String>>) {
     for field in fields(set) {
         keys.push(field.node.response_key().node.to_string());
-        let is_on_the_way =
-            !plan.is_list(field.pos) && leads_to(plan, &field.node.selection_set.node, place, keys);
-        if field.pos == place || is_on_the_way {
-            return true;
+        if field.pos == place {
+            ways.push(keys.clone());
+        } else if !plan.is_list(field.pos) {
+            find(plan, &field.node.selection_set.node, place, keys, ways);
         }
         keys.pop();
     }
-    false
 }
 
 /// The fields of a selection set and of the fragments in it.

@@ -143,7 +143,7 @@ async fn answer(
             .answer(media);
         }
         OperationType::Subscription => {
-            let running = Running::start(state, &id, viewer, client, operation);
+            let running = Running::start(state, &id, viewer, client, operation, Some(state.live.stall()));
             return event_stream::subscribed(state, identity.as_ref(), stopping, running);
         }
         OperationType::Query | OperationType::Mutation => {}

@@ -9,8 +9,8 @@ use async_graphql::{PathSegment, Response, ServerError, Value};
 use futures_util::stream::BoxStream;
 use futures_util::{Stream, StreamExt, stream};
 use tokio::sync::mpsc;
-use tokio::sync::mpsc::error::SendTimeoutError;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tracing::Instrument;
 
 use crate::auth::Viewer;
@@ -19,8 +19,9 @@ use crate::graphql::{RequestId, finish, panicked};
 use crate::http::AppState;
 use crate::limit::ClientAddress;
 
-/// How many answers may wait for a client. Once there are so many, the operation waits.
-const WAITING: usize = 8;
+/// How many answers may wait for a client, beside the one that is made. Then the operation waits; that the client
+/// takes nothing at all is for its connection to tell, where others share it.
+const WAITING: usize = 1;
 
 /// What becomes of an operation.
 pub(super) enum Step {
@@ -43,12 +44,14 @@ pub(super) struct Running {
 }
 
 impl Running {
+    /// With `patience`, ends without a last word when its client takes nothing for so long.
     pub(super) fn start(
         state: &AppState,
         id: &RequestId,
         viewer: Option<Viewer>,
         client: ClientAddress,
         operation: Operation,
+        patience: Option<Duration>,
     ) -> Self {
         let is_live = operation.kind() == OperationType::Subscription;
         let data = state.context(viewer, client);
@@ -63,7 +66,7 @@ impl Running {
             stream::once(answer).boxed()
         };
         let (sender, steps) = mpsc::channel(WAITING);
-        let pump = Pump { is_live, id: id.clone(), stall: state.live.stall(), sender };
+        let pump = Pump { is_live, id: id.clone(), patience, sender };
         let task = tokio::spawn(pump.run(answers).in_current_span());
         Self { is_live, is_over: false, id: id.clone(), steps, task }
     }
@@ -89,7 +92,7 @@ impl Stream for Running {
         }
         let step = match ready!(self.steps.poll_recv(cx)) {
             Some(step) => Some(step),
-            // The task ended without a last word: it panicked, or its client took nothing for too long.
+            // The task ended without a last word: it panicked, or lost its patience.
             None => match ready!(Pin::new(&mut self.task).poll(cx)) {
                 Err(error) if error.is_panic() => {
                     tracing::error!(request_id = self.id.0, "an operation panicked");
@@ -106,7 +109,7 @@ impl Stream for Running {
 struct Pump {
     is_live: bool,
     id: RequestId,
-    stall: Duration,
+    patience: Option<Duration>,
     sender: mpsc::Sender<Step>,
 }
 
@@ -126,14 +129,13 @@ impl Pump {
     }
 
     async fn send(&self, step: Step) -> bool {
-        match self.sender.send_timeout(step, self.stall).await {
-            Ok(()) => true,
-            Err(SendTimeoutError::Closed(_)) => false,
-            Err(SendTimeoutError::Timeout(_)) => {
-                tracing::info!("an operation ended: its client takes nothing");
-                false
-            }
-        }
+        let sent = self.sender.send(step);
+        let Some(patience) = self.patience else { return sent.await.is_ok() };
+        let Ok(sent) = timeout(patience, sent).await else {
+            tracing::info!("an operation ended: its client takes nothing");
+            return false;
+        };
+        sent.is_ok()
     }
 }
 

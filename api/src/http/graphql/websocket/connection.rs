@@ -182,7 +182,12 @@ impl Connection {
         };
         match ClientMessage::read(&text).map_err(End::invalid)? {
             ClientMessage::Init(payload) => self.acknowledge(&payload).await,
-            ClientMessage::Ping(payload) => self.say(&ServerMessage::Pong { payload }).await,
+            ClientMessage::Ping(payload) => {
+                // A ping that is answered is paid for like anything else.
+                look(&self.state, self.client, self.identity.is_some())
+                    .map_err(|_spent| End::close(1013, "Too many messages: try again later"))?;
+                self.say(&ServerMessage::Pong { payload }).await
+            }
             ClientMessage::Pong => Ok(()),
             ClientMessage::Subscribe { id, call } => self.start(id, *call).await,
             ClientMessage::Complete { id } => {
@@ -220,17 +225,17 @@ impl Connection {
         if self.is_stopping {
             return Ok(());
         }
+        let viewer = self.identity.map(|identity| identity.viewer);
+        let looked = look(&self.state, self.client, viewer.is_some()).map_err(Refused::Spent);
         let most = self.state.live.operations();
-        if self.operations.len() >= most {
+        if looked.is_ok() && self.operations.len() >= most {
             let payload = &[too_many(most)];
             return self.say(&ServerMessage::Error { id: &id, payload }).await;
         }
-        let viewer = self.identity.map(|identity| identity.viewer);
-        let looked = look(&self.state, self.client, viewer.is_some()).map_err(Refused::Spent);
         let prepared = looked.and_then(|looked| prepare(&self.state, looked, viewer, self.client, &call));
         let errors = match prepared {
             Ok(operation) => {
-                let running = Running::start(&self.state, &self.id, viewer, self.client, operation);
+                let running = Running::start(&self.state, &self.id, viewer, self.client, operation, None);
                 self.operations.insert(id, running);
                 return Ok(());
             }
