@@ -29,6 +29,16 @@ ids! {
     PurchaseRequestId,
     /// A row of `mock_test_attempts`: a test card.
     MockTestAttemptId,
+    /// A row of `topics`.
+    TopicId,
+    /// A row of `questions`.
+    QuestionId,
+    /// A row of `question_versions`.
+    QuestionVersionId,
+    /// A row of `papers`.
+    PaperId,
+    /// A row of `test_sessions`: a sitting.
+    TestSessionId,
     /// A row of `refresh_tokens`.
     RefreshTokenId,
     /// A row of `audit_events`.

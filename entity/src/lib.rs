@@ -5,19 +5,31 @@
 //! times are UTC with microseconds.
 
 pub mod audit_event;
+pub mod blueprint_part;
 pub mod cart_item;
 pub mod course;
 pub mod entitlement;
+pub mod extra_time;
 pub mod id;
 pub mod mock_test_attempt;
+pub mod paper;
+pub mod paper_question;
+pub mod paper_score;
 pub mod purchase;
 pub mod purchase_request;
 pub mod purchase_request_owned;
+pub mod question;
+pub mod question_option;
+pub mod question_version;
 pub mod refresh_token;
 pub mod subject;
+pub mod test_answer;
+pub mod test_session;
+pub mod topic;
+pub mod topic_total;
 pub mod user;
 
 pub use id::{
-    AuditEventId, CourseId, MockTestAttemptId, PurchaseId, PurchaseRequestId, RefreshTokenId, SubjectId,
-    UserId,
+    AuditEventId, CourseId, MockTestAttemptId, PaperId, PurchaseId, PurchaseRequestId, QuestionId,
+    QuestionVersionId, RefreshTokenId, SubjectId, TestSessionId, TopicId, UserId,
 };

@@ -10,6 +10,8 @@ pub use sea_orm_migration::prelude::{MigrationTrait, MigratorTrait};
 mod m20261123_000001_people;
 mod m20261123_000002_catalogue;
 mod m20261123_000003_purchases;
+mod m20261125_000004_question_bank;
+mod m20261125_000005_sittings;
 mod portable;
 pub mod repair;
 mod steps;
@@ -24,6 +26,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000001_people::Migration),
             Box::new(m20261123_000002_catalogue::Migration),
             Box::new(m20261123_000003_purchases::Migration),
+            Box::new(m20261125_000004_question_bank::Migration),
+            Box::new(m20261125_000005_sittings::Migration),
         ]
     }
 }

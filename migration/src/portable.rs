@@ -58,3 +58,13 @@ where
         .on_update(ForeignKeyAction::Restrict)
         .to_owned()
 }
+
+/// Prose of people, in any script: MariaDB/MySQL would otherwise keep it in the database's default character set.
+pub(crate) fn prose<T: IntoIden>(manager: &SchemaManager<'_>, name: T) -> ColumnDef {
+    let mut column = ColumnDef::new(name);
+    match manager.get_database_backend() {
+        DbBackend::MySql => column.custom("text character set utf8mb4"),
+        _ => column.text(),
+    };
+    column
+}

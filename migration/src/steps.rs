@@ -33,6 +33,27 @@ impl Steps<'_, '_> {
         Err(error)
     }
 
+    /// Adds a column to a table. One of this name was made by an earlier run: the tables are ours by now.
+    pub(crate) async fn add_column(&self, table: &'static str, mut column: ColumnDef) -> Result<(), DbErr> {
+        let name = column.get_column_name();
+        let Err(error) = self.0.alter_table(Table::alter().table(table).add_column(&mut column).take()).await
+        else {
+            return Ok(());
+        };
+        if self.commits_by_itself() && self.columns(table).await?.contains(&name) {
+            return Ok(());
+        }
+        Err(error)
+    }
+
+    /// Drops a column.
+    pub(crate) async fn drop_column(&self, table: &'static str, column: &'static str) -> Result<(), DbErr> {
+        if self.commits_by_itself() && !self.columns(table).await?.iter().any(|name| name == column) {
+            return Ok(());
+        }
+        self.0.alter_table(Table::alter().table(table).drop_column(column).take()).await
+    }
+
     /// Creates an index. Their names are unique in our schema.
     pub(crate) async fn create_index(&self, statement: IndexCreateStatement) -> Result<(), DbErr> {
         let name = statement.get_index_spec().get_name().unwrap_or_default().to_owned();

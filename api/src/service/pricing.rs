@@ -161,6 +161,13 @@ mod tests {
             offer_ends_at: None,
             total_mock_tests: 50,
             max_attempts: 3,
+            marks_correct: 400,
+            marks_wrong: -100,
+            marks_unanswered: 0,
+            questions_per_test: 45,
+            time_limit_seconds: 3_600,
+            grading_method: subject::GradingMethod::Highest,
+            review_policy: subject::ReviewPolicy::AfterSitting,
             archived_at: None,
             created_at: DateTime::UNIX_EPOCH,
         }

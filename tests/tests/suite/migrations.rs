@@ -73,7 +73,8 @@ where
 {
     let changes = AtomicUsize::new(0);
     let observer = move |statement: &str| {
-        let changed = ["CREATE", "INSERT", "DROP", "DELETE"].iter().any(|verb| statement.starts_with(verb));
+        let changed =
+            ["CREATE", "ALTER", "INSERT", "DROP", "DELETE"].iter().any(|verb| statement.starts_with(verb));
         if changed && changes.fetch_add(1, Ordering::SeqCst) + 1 == cut_after {
             std::panic::resume_unwind(Box::new("cut off"));
         }

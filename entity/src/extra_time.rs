@@ -1,0 +1,23 @@
+//! Extra time that support granted for the sittings of a card.
+
+use sea_orm::entity::prelude::*;
+
+use crate::{MockTestAttemptId, UserId};
+
+/// A row of `extra_times`.
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "extra_times")]
+pub struct Model {
+    /// The card.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub mock_test_attempt_id: MockTestAttemptId,
+    /// How many seconds each sitting takes longer.
+    pub seconds: i32,
+    /// Who granted it.
+    pub granted_by: UserId,
+    /// When.
+    pub granted_at: DateTimeUtc,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,24 @@
+//! The questions of papers, in their versions.
+
+use sea_orm::entity::prelude::*;
+
+use crate::{PaperId, QuestionId, QuestionVersionId};
+
+/// A row of `paper_questions`. UNIQUE (paper_id, question_id).
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "paper_questions")]
+pub struct Model {
+    /// The paper.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub paper_id: PaperId,
+    /// Its place in the paper, from 1.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub slot: i32,
+    /// The question.
+    pub question_id: QuestionId,
+    /// What it said when the paper was made.
+    pub version_id: QuestionVersionId,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,21 @@
+//! Topics: what the questions of a subject are about.
+
+use sea_orm::entity::prelude::*;
+
+use crate::{SubjectId, TopicId};
+
+/// A row of `topics`. UNIQUE (subject_id, name).
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "topics")]
+pub struct Model {
+    /// Primary key.
+    #[sea_orm(primary_key)]
+    pub id: TopicId,
+    /// The subject it belongs to.
+    pub subject_id: SubjectId,
+    /// What it is called.
+    pub name: String,
+}
+
+impl ActiveModelBehavior for ActiveModel {}
