@@ -40,7 +40,7 @@ fn migrations_are_applied_shown_and_taken_back() {
     assert!(run(&["migrate", "up"]).lines().all(|line| line.starts_with("applied")));
     assert!(run(&["migrate", "down"]).contains("pending m20261125_000005_sittings"));
     assert!(run(&["migrate", "status"]).contains("applied m20261123_000002_catalogue"));
-    assert!(run(&["migrate", "down", "--steps", "2"]).lines().all(|line| line.starts_with("pending")));
+    assert!(run(&["migrate", "down", "--steps", "4"]).lines().all(|line| line.starts_with("pending")));
 }
 
 #[test]
