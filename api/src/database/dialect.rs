@@ -3,11 +3,12 @@
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, LockType, SimpleExpr};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, QueryFilter, QuerySelect, Statement, Value,
+    ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, QueryFilter, QuerySelect, Select, Statement,
+    Value,
 };
 
 use jishu_entity::user::UserStatus;
-use jishu_entity::{UserId, user};
+use jishu_entity::{SubjectId, UserId, subject, user};
 
 /// A statement written with `?` for its parameters, as this database wants it.
 pub(crate) fn sql(backend: DbBackend, text: &str, values: impl IntoIterator<Item = Value>) -> Statement {
@@ -38,18 +39,32 @@ pub(crate) fn utc(backend: DbBackend, at: DateTime<Utc>) -> SimpleExpr {
 /// Locks the row of a user until the transaction ends, so that all their writes stand in one line, and tells
 /// whether they may still act. None when there is no such user.
 ///
-/// On SQLite the transaction holds the only writer already. `NO KEY` on PostgreSQL lets rows that refer to the
-/// user be inserted meanwhile.
+/// On SQLite the transaction holds the only writer already.
 pub(crate) async fn lock_user(
     connection: &impl ConnectionTrait,
     id: UserId,
 ) -> Result<Option<UserStatus>, DbErr> {
     let select =
         user::Entity::find().select_only().column(user::Column::Status).filter(user::Column::Id.eq(id));
-    let select = match connection.get_database_backend() {
+    locked(connection.get_database_backend(), select).into_tuple().one(connection).await
+}
+
+/// Locks the row of a subject until the transaction ends, so that all changes of its bank and its papers stand in
+/// one line. Tells whether there is such a subject.
+pub(crate) async fn lock_subject(connection: &impl ConnectionTrait, id: SubjectId) -> Result<bool, DbErr> {
+    let select =
+        subject::Entity::find().select_only().column(subject::Column::Id).filter(subject::Column::Id.eq(id));
+    let found: Option<SubjectId> =
+        locked(connection.get_database_backend(), select).into_tuple().one(connection).await?;
+    Ok(found.is_some())
+}
+
+/// With a lock on the rows that it finds, which lets rows that refer to them be inserted on PostgreSQL. SQLite has
+/// one writer.
+pub(crate) fn locked<E: EntityTrait>(backend: DbBackend, select: Select<E>) -> Select<E> {
+    match backend {
         DbBackend::Postgres => select.lock(LockType::NoKeyUpdate),
         DbBackend::MySql => select.lock(LockType::Update),
         _ => select,
-    };
-    select.into_tuple().one(connection).await
+    }
 }

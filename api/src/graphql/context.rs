@@ -1,6 +1,7 @@
 //! What a resolver finds in its context.
 
 use async_graphql::Context;
+use jishu_entity::user::Role;
 
 use super::Loaders;
 use super::error::{ApiError, ApiResult};
@@ -20,6 +21,10 @@ pub(super) trait ContextExt {
     fn viewer(&self) -> Option<Viewer>;
     /// Who is asking, or `UNAUTHENTICATED`.
     fn require_viewer(&self) -> ApiResult<Viewer>;
+    /// Who is asking, if they keep the catalogue and the question bank; or `FORBIDDEN`.
+    fn require_author(&self) -> ApiResult<Viewer>;
+    /// Who is asking, if they help learners; or `FORBIDDEN`.
+    fn require_support(&self) -> ApiResult<Viewer>;
     /// Where the request comes from.
     fn client(&self) -> ApiResult<ClientAddress>;
 }
@@ -41,7 +46,23 @@ impl ContextExt for Context<'_> {
         self.viewer().ok_or(ApiError::Unauthenticated)
     }
 
+    fn require_author(&self) -> ApiResult<Viewer> {
+        let refusal =
+            "This is for authors and admins. Sign in with an account that has the role AUTHOR or ADMIN.";
+        require(self.require_viewer()?, &[Role::Author, Role::Admin], refusal)
+    }
+
+    fn require_support(&self) -> ApiResult<Viewer> {
+        let refusal =
+            "This is for support and admins. Sign in with an account that has the role SUPPORT or ADMIN.";
+        require(self.require_viewer()?, &[Role::Support, Role::Admin], refusal)
+    }
+
     fn client(&self) -> ApiResult<ClientAddress> {
         self.data::<ClientAddress>().copied().map_err(|error| ApiError::internal(error.message))
     }
+}
+
+fn require(viewer: Viewer, roles: &[Role], refusal: &'static str) -> ApiResult<Viewer> {
+    if roles.contains(&viewer.role) { Ok(viewer) } else { Err(ApiError::Forbidden(refusal)) }
 }

@@ -21,6 +21,8 @@ const INTERNAL: &str = "Something went wrong on our side. Try again; if it persi
 pub(super) enum ApiError {
     /// Nobody is signed in.
     Unauthenticated,
+    /// Who is signed in may not do this; says who may.
+    Forbidden(&'static str),
     /// An argument that no client should send; says what to change.
     BadUserInput(String),
     /// The server is doing as much as it can.
@@ -92,6 +94,7 @@ impl From<ApiError> for async_graphql::Error {
                 "UNAUTHENTICATED",
                 None,
             ),
+            ApiError::Forbidden(message) => (message.to_owned(), "FORBIDDEN", None),
             ApiError::BadUserInput(message) => (message, "BAD_USER_INPUT", None),
             ApiError::Overloaded(message) => (message.to_owned(), "OVERLOADED", None),
             ApiError::TimedOut => (
