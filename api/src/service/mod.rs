@@ -12,6 +12,7 @@ pub mod money;
 pub mod page;
 pub mod pricing;
 pub mod purchase;
+pub mod scoring;
 
 use std::sync::Arc;
 
