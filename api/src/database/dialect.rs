@@ -3,8 +3,8 @@
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, LockType, SimpleExpr};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, QueryFilter, QuerySelect, Select, Statement,
-    Value,
+    ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, IdenStatic, QueryFilter, QuerySelect,
+    Select, Statement, Value,
 };
 
 use jishu_entity::user::UserStatus;
@@ -33,6 +33,24 @@ pub(crate) fn utc(backend: DbBackend, at: DateTime<Utc>) -> SimpleExpr {
     match backend {
         DbBackend::MySql => Expr::value(at).cast_as("datetime(6)"),
         _ => Expr::value(at),
+    }
+}
+
+/// The type to cast sums to: they are numeric on PostgreSQL and decimal on MariaDB and MySQL, and what is read here is
+/// whole.
+pub(crate) fn whole_number_type(backend: DbBackend) -> &'static str {
+    match backend {
+        DbBackend::MySql => "SIGNED",
+        _ => "BIGINT",
+    }
+}
+
+/// What a row that is there already was to get in this column, in what happens on a conflict. MariaDB knows no name
+/// for the new row; `VALUES` is what both it and MySQL take.
+pub(crate) fn inserted(backend: DbBackend, column: impl IdenStatic) -> SimpleExpr {
+    match backend {
+        DbBackend::MySql => Expr::cust(format!("VALUES(`{}`)", column.as_str())),
+        _ => Expr::col(("excluded", column)),
     }
 }
 

@@ -12,7 +12,7 @@ pub use failure::{Failure, IsFailure, Shortage};
 pub use migrate::MigrationState;
 pub use transaction::WriteOptions;
 
-pub(crate) use dialect::{lock_subject, lock_user, locked, sql, utc};
+pub(crate) use dialect::{inserted, lock_subject, lock_user, locked, sql, utc, whole_number_type};
 
 use std::time::Duration;
 

@@ -11,7 +11,9 @@ pub mod events;
 pub mod money;
 pub mod page;
 pub mod pricing;
+pub mod progress;
 pub mod purchase;
+pub mod ranking;
 pub mod scoring;
 
 use std::sync::Arc;

@@ -15,6 +15,7 @@ mod pages;
 mod privacy;
 mod purchase;
 mod quote;
+mod ranking;
 mod schema;
 mod stranger;
 mod subscriptions;

@@ -1,0 +1,108 @@
+//! Where a sitting stands among all who sat the same paper.
+//!
+//! Every learner counts once, by their first scored sitting of a paper, so that practice does not crowd the others
+//! out. How many learners have each score is kept up as sittings end ([`rank`]): a percentile adds up a few hundred
+//! rows, however many have sat the paper.
+
+use std::collections::HashMap;
+
+use jishu_entity::{PaperId, TestSessionId, UserId, paper_score, test_session};
+use rust_decimal::Decimal;
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QuerySelect, Value,
+};
+
+use super::{Services, scoring};
+use crate::database::{sql, whole_number_type};
+
+/// Counts a learner among those who sat a paper, unless they are counted. Tells whether they were counted now: the
+/// sitting whose score this is then has to become the `ranked` one, in the same transaction.
+///
+/// Runs in the transaction that closes the sitting, which holds the lock on the learner's row.
+///
+/// # Errors
+/// The database's.
+pub async fn rank(
+    transaction: &impl ConnectionTrait,
+    paper: PaperId,
+    learner: UserId,
+    score: i32,
+) -> Result<bool, DbErr> {
+    let counted: Option<TestSessionId> = test_session::Entity::of(learner)
+        .select_only()
+        .column(test_session::Column::Id)
+        .filter(test_session::Column::PaperId.eq(paper))
+        .filter(test_session::Column::Ranked.eq(1))
+        .into_tuple()
+        .one(transaction)
+        .await?;
+    if counted.is_some() {
+        return Ok(false);
+    }
+    let one_more = Expr::col((paper_score::Entity, paper_score::Column::Learners)).add(1);
+    let row = paper_score::ActiveModel { paper_id: Set(paper), score: Set(score), learners: Set(1) };
+    paper_score::Entity::insert(row)
+        .on_conflict(
+            OnConflict::columns([paper_score::Column::PaperId, paper_score::Column::Score])
+                .value(paper_score::Column::Learners, one_more)
+                .to_owned(),
+        )
+        .exec_without_returning(transaction)
+        .await?;
+    Ok(true)
+}
+
+/// The percentile of a sitting, as [`scoring::percentile`] has it. A later sitting of a learner stands in for their
+/// first one: where they would stand had it been that. None while it is open.
+///
+/// # Errors
+/// The database's.
+pub async fn percentile(
+    services: &Services,
+    session: &test_session::Model,
+) -> Result<Option<Decimal>, DbErr> {
+    Ok(percentiles(services, std::slice::from_ref(session)).await?.remove(&session.id))
+}
+
+/// The percentiles of those of these sittings that are over, in one statement.
+///
+/// # Errors
+/// The database's.
+pub async fn percentiles(
+    services: &Services,
+    sessions: &[test_session::Model],
+) -> Result<HashMap<TestSessionId, Decimal>, DbErr> {
+    let over = sessions.iter().filter(|session| session.score.is_some());
+    let ids: Vec<Value> = over.map(|session| session.id.into()).collect();
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let backend = services.database.backend();
+    let whole = whole_number_type(backend);
+    let places = vec!["?"; ids.len()].join(", ");
+    let text = format!(
+        "SELECT s.id, s.score, counted.score, \
+         CAST(SUM(CASE WHEN scores.score <= s.score THEN scores.learners ELSE 0 END) AS {whole}), \
+         CAST(SUM(scores.learners) AS {whole}) \
+         FROM test_sessions s \
+         JOIN paper_scores scores ON scores.paper_id = s.paper_id \
+         LEFT JOIN test_sessions counted \
+         ON counted.paper_id = s.paper_id AND counted.user_id = s.user_id AND counted.ranked = 1 \
+         WHERE s.id IN ({places}) AND s.score IS NOT NULL \
+         GROUP BY s.id, s.score, counted.score"
+    );
+    let rows = services.database.reader().query_all_raw(sql(backend, &text, ids)).await?;
+    let mut percentiles = HashMap::with_capacity(rows.len());
+    for row in rows {
+        let (score, first): (i32, Option<i32>) = (row.try_get_by_index(1)?, row.try_get_by_index(2)?);
+        let (at_or_below, all): (i64, i64) = (row.try_get_by_index(3)?, row.try_get_by_index(4)?);
+        // The learner leaves with the first sitting, and comes back with this one.
+        let others = all - i64::from(first.is_some());
+        let others_at_or_below = at_or_below - i64::from(first.is_some_and(|first| first <= score));
+        if let Some(percentile) = scoring::percentile(others_at_or_below + 1, others + 1) {
+            percentiles.insert(row.try_get_by_index(0)?, percentile);
+        }
+    }
+    Ok(percentiles)
+}
