@@ -288,7 +288,7 @@ impl TestApp {
         std::mem::take(&mut *self.statements.lock().expect("never poisoned"))
     }
 
-    /// The number of rows in each table that a purchase or a cart writes to: for asserting that nothing was
+    /// The number of rows in each table that a purchase, a cart or a sitting writes to: for asserting that nothing was
     /// written.
     pub async fn rows(&self) -> Vec<(&'static str, i64)> {
         let mut rows = Vec::new();
@@ -300,6 +300,9 @@ impl TestApp {
             "purchase_requests",
             "entitlements",
             "mock_test_attempts",
+            "test_sessions",
+            "test_answers",
+            "extra_times",
             "audit_events",
         ] {
             rows.push((table, self.number(&format!("SELECT COUNT(*) FROM {table}")).await));

@@ -9,6 +9,7 @@ mod clock;
 mod databases;
 mod live;
 pub mod process;
+mod sittings;
 mod structure;
 
 pub use app::{Node, TestApp, UNLIMITED};
@@ -17,6 +18,7 @@ pub use client::{Answer, Client};
 pub use clock::ManualClock;
 pub use databases::Backend;
 pub use live::{EventStream, Socket};
+pub use sittings::{TIME_LIMIT, TestSitting};
 pub use structure::{rows, structure};
 
 /// Makes a test of each function for each database: `sqlite::name`, `postgres::name` and `mariadb::name`.

@@ -3,6 +3,7 @@
 mod edge;
 mod graphql;
 mod live;
+mod sittings;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ use crate::service::money::TaxRate;
 pub use edge::{EdgeConfig, ForwardedHeader};
 pub use graphql::GraphqlConfig;
 pub use live::LiveConfig;
+pub use sittings::SittingsConfig;
 
 /// Where the data is.
 #[derive(Args, Clone, Debug)]
@@ -112,6 +114,9 @@ pub struct ServeConfig {
     /// Subscriptions.
     #[command(flatten)]
     pub live: LiveConfig,
+    /// Sittings.
+    #[command(flatten)]
+    pub sittings: SittingsConfig,
 }
 
 impl ServeConfig {

@@ -4,7 +4,7 @@
 use async_graphql::{ID, Interface};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jishu_entity::{CourseId, MockTestAttemptId, PurchaseId, SubjectId, UserId};
+use jishu_entity::{CourseId, MockTestAttemptId, PurchaseId, SubjectId, TestSessionId, UserId};
 
 use super::types::{Course, MockTestAttempt, Purchase, Subject, User};
 
@@ -66,6 +66,7 @@ global_ids! {
     Subject(SubjectId),
     Purchase(PurchaseId),
     MockTestAttempt(MockTestAttemptId),
+    TestSession(TestSessionId),
 }
 
 /// A row's id that can be a global one.

@@ -157,6 +157,7 @@ async fn nodes(ctx: &Context<'_>, ids: &[ID]) -> ApiResult<Vec<Option<Node>>> {
         GlobalId::MockTestAttempt(id) => {
             cards.get(&id).cloned().map(|row| Node::MockTestAttempt(MockTestAttempt(row)))
         }
+        GlobalId::TestSession(_) => None,
     };
     Ok(parsed.into_iter().map(node).collect())
 }

@@ -80,6 +80,7 @@ pub async fn services(
         limits: Arc::new(Limits::new(config.edge.limits())),
         refresh_token_ttl: chrono::TimeDelta::days(config.refresh_token_days),
         tax: config.tax_percent,
+        sittings: config.sittings.rules(),
     })
 }
 

@@ -11,7 +11,7 @@ use sea_orm::{ColumnTrait, DbBackend, DbErr, IntoSimpleExpr, PaginatorTrait, Que
 use serde::{Deserialize, Serialize};
 
 use super::Services;
-use super::events::Watch;
+use super::events::{Change, Watch, patiently};
 use super::page::{self, Keyset, Page, PageRequest, Toward};
 use crate::database::utc;
 
@@ -198,8 +198,8 @@ pub async fn by_ids(
     Entity::of(owner).filter(Column::Id.is_in(ids)).all(services.database.reader()).await
 }
 
-/// The cards of a user, all or of one subject, each when it is created: from when this returns, until the database
-/// fails.
+/// The cards of a user, all or of one subject, each when it is created or changes: from when this returns, until the
+/// database fails.
 ///
 /// # Errors
 /// The database's.
@@ -209,11 +209,11 @@ pub async fn changes(
     subject: Option<SubjectId>,
 ) -> Result<impl Stream<Item = Result<Model, DbErr>> + Send + use<>, DbErr> {
     let changes = Changes {
-        watch: services.events.watch(owner).await?,
+        watch: services.events.watch(owner, None).await?,
         services: services.clone(),
         owner,
         subject,
-        purchases: BTreeSet::new(),
+        changed: BTreeSet::new(),
         after: None,
         cards: VecDeque::new(),
     };
@@ -225,18 +225,15 @@ pub async fn changes(
 
 /// How many changed cards are read at once.
 const CHANGES: u32 = 100;
-/// How often they are tried to be read before their watcher is told of the failure.
-const READS: u32 = 60;
-const PAUSE: std::time::Duration = std::time::Duration::from_secs(1);
 
 struct Changes {
     watch: Watch,
     services: Services,
     owner: UserId,
     subject: Option<SubjectId>,
-    /// Whose cards are still to be read.
-    purchases: BTreeSet<PurchaseId>,
-    /// The last card that was read of the first of them.
+    /// What is still to be read, purchases first.
+    changed: BTreeSet<Change>,
+    /// The last card that was read of the first purchase.
     after: Option<CardKey>,
     cards: VecDeque<Model>,
 }
@@ -247,42 +244,53 @@ impl Changes {
             if let Some(card) = self.cards.pop_front() {
                 return Ok(card);
             }
-            match self.purchases.first() {
-                Some(purchase) => self.read_again_and_again(*purchase).await?,
-                None => self.purchases = self.watch.purchases().await,
+            match self.changed.first() {
+                Some(Change::Purchase(purchase)) => self.read_purchase(*purchase).await?,
+                Some(_) => self.read_cards().await?,
+                None => self.changed = self.watch.changes().await,
             }
         }
     }
 
-    /// A watcher cannot ask again for what was told once, so a database that is away is waited for.
-    async fn read_again_and_again(&mut self, purchase: PurchaseId) -> Result<(), DbErr> {
-        for _ in 1..READS {
-            match self.read(purchase).await {
-                Ok(()) => return Ok(()),
-                Err(error) => tracing::warn!(%error, "changed cards could not be read; they are told later"),
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-        self.read(purchase).await
-    }
-
-    async fn read(&mut self, purchase: PurchaseId) -> Result<(), DbErr> {
+    /// The next page of the cards of the first purchase.
+    async fn read_purchase(&mut self, purchase: PurchaseId) -> Result<(), DbErr> {
         let order = CardOrder::default();
-        let subjects = self.subject.map(|subject| vec![subject]);
-        let filter = CardFilter { subjects, purchase: Some(purchase), ..CardFilter::default() };
-        let request = PageRequest {
-            limit: CHANGES,
-            toward: Toward::End,
-            after: self.after,
-            before: None,
-            look_around: false,
+        let read = || {
+            let subjects = self.subject.map(|subject| vec![subject]);
+            let filter = CardFilter { subjects, purchase: Some(purchase), ..CardFilter::default() };
+            let request = PageRequest {
+                limit: CHANGES,
+                toward: Toward::End,
+                after: self.after,
+                before: None,
+                look_around: false,
+            };
+            page(&self.services, self.owner, filter, order, request)
         };
-        let page = page(&self.services, self.owner, filter, order, request).await?;
+        let page = patiently(read).await?;
         self.after = page.rows.last().filter(|_| page.has_next).map(|card| order.key(card));
         if !page.has_next {
-            self.purchases.remove(&purchase);
+            self.changed.remove(&Change::Purchase(purchase));
         }
         self.cards = page.rows.into();
+        Ok(())
+    }
+
+    /// Cards that changed by themselves: no purchase is left.
+    async fn read_cards(&mut self) -> Result<(), DbErr> {
+        let most = usize::try_from(CHANGES).unwrap_or(usize::MAX);
+        let next: Vec<_> = self.changed.iter().copied().take(most).collect();
+        let ids = next.iter().filter_map(|change| match change {
+            Change::Card(id) => Some(*id),
+            Change::Purchase(_) | Change::Answers(_) => None,
+        });
+        let ids: Vec<_> = ids.collect();
+        let cards = patiently(|| by_ids(&self.services, self.owner, ids.iter().copied())).await?;
+        let asked_for = |card: &Model| self.subject.is_none_or(|subject| subject == card.subject_id);
+        self.cards = cards.into_iter().filter(asked_for).collect();
+        for change in &next {
+            self.changed.remove(change);
+        }
         Ok(())
     }
 }

@@ -8,6 +8,7 @@ pub mod catalog;
 pub mod demo;
 pub mod entitlement;
 pub mod events;
+pub mod extra_time;
 pub mod money;
 pub mod page;
 pub mod pricing;
@@ -15,8 +16,11 @@ pub mod progress;
 pub mod purchase;
 pub mod ranking;
 pub mod scoring;
+pub mod session_clock;
 
 use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::auth::{AccessTokens, Passwords};
 use crate::clock::Clock;
@@ -48,4 +52,21 @@ pub struct Services {
     pub refresh_token_ttl: chrono::Duration,
     /// The tax that prices include.
     pub tax: TaxRate,
+    /// How sittings are treated.
+    pub sittings: SittingRules,
+}
+
+/// How sittings are treated.
+#[derive(Clone, Copy, Debug)]
+pub struct SittingRules {
+    /// How long after the deadline answers are still taken.
+    pub grace: TimeDelta,
+}
+
+impl SittingRules {
+    /// Whether a sitting with this deadline takes no answers any more, and only waits to be closed.
+    #[must_use]
+    pub fn is_overdue(&self, expires_at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+        now > expires_at + self.grace
+    }
 }

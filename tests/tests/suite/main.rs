@@ -8,6 +8,7 @@ mod catalogue;
 mod command_line;
 mod concurrency;
 mod documents;
+mod extra_time;
 mod http;
 mod layers;
 mod migrations;

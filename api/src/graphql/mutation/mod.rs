@@ -2,10 +2,16 @@
 
 mod account;
 mod cart;
+mod extra_time;
 mod purchase;
 
 use async_graphql::MergedObject;
 
 /// What can be changed. The fields of one request run one after the other.
 #[derive(Default, MergedObject)]
-pub struct Mutation(account::AccountMutation, cart::CartMutation, purchase::PurchaseMutation);
+pub struct Mutation(
+    account::AccountMutation,
+    cart::CartMutation,
+    purchase::PurchaseMutation,
+    extra_time::ExtraTimeMutation,
+);

@@ -15,9 +15,11 @@ pub(in crate::graphql) struct MockTestAttemptChanged;
 
 #[Subscription]
 impl MockTestAttemptChanged {
-    /// A test card of the viewer, each time one is created: after a purchase on any device, once for each of its
-    /// cards, by subject and number. Purchases of other nodes of the server are told within a second. What
-    /// changed before the subscription is not told: subscribe first, then read `viewer.mockTestAttempts`.
+    /// A test card of the viewer, each time one is created or changes: a purchase on any device creates its cards,
+    /// told once each by subject and number; a sitting starts or ends on any device; the server closes an overdue
+    /// one; support extends it. What happens on other nodes of the server is told within a second. Changes that
+    /// follow each other closely are told as one, the card as it is then. What changed before the subscription is
+    /// not told: subscribe first, then read `viewer.mockTestAttempts`.
     async fn mock_test_attempt_changed(
         &self,
         ctx: &Context<'_>,

@@ -8,6 +8,7 @@ mod money;
 mod purchase;
 mod quote;
 mod subject;
+mod test_session;
 mod user;
 mod user_error;
 
@@ -23,5 +24,6 @@ pub(super) use money::money;
 pub(super) use purchase::{Purchase, PurchaseType};
 pub(super) use quote::PurchaseQuote;
 pub(super) use subject::Subject;
+pub(super) use test_session::TestSessionStatus;
 pub(super) use user::User;
 pub(super) use user_error::{ErrorCode, PriceChangedError, UserError, selection_error};

@@ -51,6 +51,16 @@ pub(in crate::graphql) enum ErrorCode {
     IdempotencyKeyReused,
     /// The account is gone or deactivated.
     AccountInactive,
+    /// There is no such test card.
+    MockTestAttemptNotFound,
+    /// Neither time nor attempts are given to be granted.
+    NothingToGrant,
+    /// The extra time is out of range.
+    ExtraSecondsInvalid,
+    /// The number of attempts is out of range, or less than what was used.
+    MaxAttemptsInvalid,
+    /// The time of the open sitting is over, and it waits to be scored.
+    SittingOverdue,
 }
 
 /// An outcome that a screen is designed to show. Bad documents, missing sign-in and our own faults are top-level

@@ -9,8 +9,7 @@ use jishu_entity::purchase::PurchaseStatus;
 use jishu_entity::purchase_request::RequestOutcome;
 use jishu_entity::user::UserStatus;
 use jishu_entity::{
-    PurchaseId, SubjectId, audit_event, cart_item, entitlement, purchase, purchase_request,
-    purchase_request_owned,
+    PurchaseId, SubjectId, cart_item, entitlement, purchase, purchase_request, purchase_request_owned,
 };
 use sea_orm::sea_query::Expr;
 use sea_orm::{
@@ -22,8 +21,9 @@ use super::selection::{self, Resolved};
 use super::{Command, Outcome, OwnedSubject, PurchaseError, Receipt};
 use crate::database::{lock_user, sql};
 use crate::fault::{self, Fault};
+use crate::service::Services;
+use crate::service::events::{self, Event};
 use crate::service::money::Money;
-use crate::service::{Services, events};
 
 /// All cards of a purchase, in one statement. Recursion makes the numbers, so that the same text serves all
 /// three databases; MariaDB ends it at 1000 rows, which is the most that a subject may have.
@@ -332,15 +332,11 @@ async fn append_audit_event(
         let _ = transaction.execute_unprepared("INSERT INTO audit_events (id) VALUES (NULL)").await;
         return Ok(());
     }
-    audit_event::ActiveModel {
-        id: NotSet,
-        at: Set(purchase.created_at),
-        actor_id: Set(Some(purchase.user_id)),
-        action: Set(events::PURCHASE_CREATED.to_owned()),
-        target_type: Set("purchases".to_owned()),
-        target_id: Set(target_id),
-    }
-    .insert(transaction)
-    .await?;
-    Ok(())
+    events::append(
+        transaction,
+        purchase.created_at,
+        Some(purchase.user_id),
+        Event::PurchaseCreated(purchase.id),
+    )
+    .await
 }

@@ -1,7 +1,9 @@
 //! Subscriptions: what is told to whom, and the two ways they travel.
 
+mod clock;
 mod event_stream;
 mod purchases;
+mod sittings;
 mod websocket;
 mod websocket_limits;
 

@@ -1,0 +1,79 @@
+//! Extra time and extra attempts.
+
+use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
+use jishu_entity::MockTestAttemptId;
+
+use crate::graphql::context::ContextExt;
+use crate::graphql::error::ApiResult;
+use crate::graphql::node::GlobalKey;
+use crate::graphql::types::{ErrorCode, MockTestAttempt, UserError};
+use crate::service::extra_time::{self, ExtraTimeError, Grant};
+
+/// What a test card is granted. Both values are totals, in place of what was granted before: sending the same again
+/// changes nothing. At least one is given.
+#[derive(InputObject)]
+struct GrantExtraTimeInput {
+    /// The test card, whosever it is.
+    mock_test_attempt_id: ID,
+    /// How much longer each sitting of the card takes, in seconds: 0 to 86400. Left as it is when not given.
+    extra_seconds: Option<i32>,
+    /// How often the card may be sat in all: from what was used, and at least 1, to 1000. Left as it is when not
+    /// given.
+    max_attempts: Option<i32>,
+}
+
+/// The answer to `grantExtraTime`.
+#[derive(SimpleObject)]
+struct GrantExtraTimePayload {
+    /// The card as it is now; null when nothing was granted.
+    mock_test_attempt: Option<MockTestAttempt>,
+    /// Why nothing was granted.
+    user_errors: Vec<UserError>,
+}
+
+#[derive(Default)]
+pub(super) struct ExtraTimeMutation;
+
+#[Object]
+impl ExtraTimeMutation {
+    /// Grants a learner's test card more time or more attempts; for SUPPORT and ADMIN. An open sitting gets the time
+    /// at once: its deadline becomes its start, the time limit and `extraSeconds`, unless it was later. A card
+    /// without attempts left can be sat again. The learner's devices are told by `mockTestAttemptChanged` and
+    /// `testSessionClock`.
+    async fn grant_extra_time(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "To which card, and what.")] input: GrantExtraTimeInput,
+    ) -> ApiResult<GrantExtraTimePayload> {
+        let viewer = ctx.require_support()?;
+        let grant = Grant { extra_seconds: input.extra_seconds, max_attempts: input.max_attempts };
+        let granted = match MockTestAttemptId::parse(&input.mock_test_attempt_id) {
+            Some(card) => extra_time::grant(ctx.services()?, viewer.user_id, card, grant).await,
+            None => Err(ExtraTimeError::CardNotFound),
+        };
+        match granted {
+            Ok(card) => Ok(GrantExtraTimePayload {
+                mock_test_attempt: Some(MockTestAttempt(card)),
+                user_errors: Vec::new(),
+            }),
+            Err(error) => {
+                Ok(GrantExtraTimePayload { mock_test_attempt: None, user_errors: vec![refusal(error)?] })
+            }
+        }
+    }
+}
+
+fn refusal(error: ExtraTimeError) -> ApiResult<UserError> {
+    let message = error.to_string();
+    let (code, path): (_, &[&str]) = match error {
+        ExtraTimeError::NothingGranted => (ErrorCode::NothingToGrant, &["input"]),
+        ExtraTimeError::SecondsOutOfRange => (ErrorCode::ExtraSecondsInvalid, &["input", "extraSeconds"]),
+        ExtraTimeError::AttemptsOutOfRange | ExtraTimeError::FewerThanUsed(_) => {
+            (ErrorCode::MaxAttemptsInvalid, &["input", "maxAttempts"])
+        }
+        ExtraTimeError::CardNotFound => (ErrorCode::MockTestAttemptNotFound, &["input", "mockTestAttemptId"]),
+        ExtraTimeError::SittingOverdue => (ErrorCode::SittingOverdue, &["input", "extraSeconds"]),
+        ExtraTimeError::Database(error) => return Err(error.into()),
+    };
+    Ok(UserError::field(code, message, path))
+}

@@ -1,0 +1,234 @@
+//! Extra time and extra attempts, which support grants a card.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use jishu_entity::mock_test_attempt::CardStatus;
+use jishu_entity::{MockTestAttemptId, UserId, extra_time, mock_test_attempt, paper, test_session};
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr,
+    EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
+};
+
+use super::events::{self, Event};
+use super::{Services, SittingRules};
+use crate::clock::Clock;
+use crate::database::{IsFailure, WriteOptions, lock_user, locked};
+
+/// The most seconds that each sitting of a card may take longer: a day.
+pub const MOST_SECONDS: i32 = 86_400;
+/// The most attempts that a card may have.
+pub const MOST_ATTEMPTS: i32 = 1_000;
+
+/// What is granted, in place of what was granted before: granting it again changes nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Grant {
+    /// How many seconds each sitting of the card takes longer, 0 to [`MOST_SECONDS`]; none leaves it.
+    pub extra_seconds: Option<i32>,
+    /// How often the card may be sat in all, 1 to [`MOST_ATTEMPTS`]; none leaves it.
+    pub max_attempts: Option<i32>,
+}
+
+/// Why nothing was granted. Nothing was written.
+#[derive(Debug, thiserror::Error)]
+pub enum ExtraTimeError {
+    /// The grant is empty.
+    #[error("Nothing was asked for. Give `extraSeconds`, `maxAttempts` or both.")]
+    NothingGranted,
+    /// The seconds are out of range.
+    #[error("`extraSeconds` is 0 to {MOST_SECONDS}: how much longer each sitting of the card takes, in all.")]
+    SecondsOutOfRange,
+    /// The attempts are out of range.
+    #[error("`maxAttempts` is 1 to {MOST_ATTEMPTS}: how often the card may be sat, in all.")]
+    AttemptsOutOfRange,
+    /// The card was sat more often than it could be.
+    #[error("The card was sat {0} times already. Give `maxAttempts` of at least {0}.")]
+    FewerThanUsed(i32),
+    /// There is no such card.
+    #[error("There is no such test card.")]
+    CardNotFound,
+    /// The open sitting is over but for being scored.
+    #[error(
+        "The time of the open sitting is over, and it is about to be scored. Wait a few seconds; then the time can be \
+         granted to the next sitting, with `maxAttempts` for one more if the card has none left."
+    )]
+    SittingOverdue,
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] DbErr),
+}
+
+impl IsFailure for ExtraTimeError {
+    fn database_error(&self) -> Option<&DbErr> {
+        match self {
+            Self::Database(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// What came of a grant.
+struct Granted {
+    card: mock_test_attempt::Model,
+    has_changed: bool,
+}
+
+struct Command {
+    by: UserId,
+    card: MockTestAttemptId,
+    grant: Grant,
+    rules: SittingRules,
+    clock: Arc<dyn Clock>,
+}
+
+/// Grants a card, whosever it is, more time or more attempts. An open sitting gets the time at once; its deadline is
+/// never moved earlier. Whether `by` may grant it is the caller's matter.
+///
+/// # Errors
+/// See [`ExtraTimeError`]; none of them has written anything.
+pub async fn grant(
+    services: &Services,
+    by: UserId,
+    card: MockTestAttemptId,
+    grant: Grant,
+) -> Result<mock_test_attempt::Model, ExtraTimeError> {
+    if grant == Grant::default() {
+        return Err(ExtraTimeError::NothingGranted);
+    }
+    if grant.extra_seconds.is_some_and(|seconds| !(0..=MOST_SECONDS).contains(&seconds)) {
+        return Err(ExtraTimeError::SecondsOutOfRange);
+    }
+    if grant.max_attempts.is_some_and(|attempts| !(1..=MOST_ATTEMPTS).contains(&attempts)) {
+        return Err(ExtraTimeError::AttemptsOutOfRange);
+    }
+    let command = Command { by, card, grant, rules: services.sittings, clock: Arc::clone(&services.clock) };
+    let options = WriteOptions { name: "grant extra time", looks_before_it_writes: true };
+    let Granted { card, has_changed } = services
+        .database
+        .write(options, command, |transaction, command| Box::pin(run(transaction, command)))
+        .await?;
+    if has_changed {
+        services.events.appended(card.user_id);
+        tracing::info!(user = %by, card = %card.id, ?grant, "granted");
+    }
+    Ok(card)
+}
+
+/// Locks in the order of all that sittings do: the owner, the open sitting, the card.
+async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<Granted, ExtraTimeError> {
+    let backend = transaction.get_database_backend();
+    let owner = owner(transaction, command.card).await?.ok_or(ExtraTimeError::CardNotFound)?;
+    lock_user(transaction, owner).await?.ok_or(ExtraTimeError::CardNotFound)?;
+    let open = test_session::Entity::of(owner)
+        .filter(test_session::Column::MockTestAttemptId.eq(command.card))
+        .filter(test_session::Column::OpenMarker.eq(1));
+    let open = locked(backend, open).one(transaction).await?;
+    let card = mock_test_attempt::Entity::of(owner).filter(mock_test_attempt::Column::Id.eq(command.card));
+    let card = locked(backend, card).one(transaction).await?.ok_or(ExtraTimeError::CardNotFound)?;
+    // After the locks: what waited for them took its time.
+    let now = command.clock.now();
+
+    let mut has_changed = false;
+    if let Some(seconds) = command.grant.extra_seconds {
+        has_changed |= keep_seconds(transaction, command, seconds, now).await?;
+        if let Some(open) = open {
+            has_changed |= extend(transaction, open, seconds, now, command.rules).await?;
+        }
+    }
+    let before = card.clone();
+    let card = match command.grant.max_attempts {
+        Some(attempts) => allow(transaction, card, attempts).await?,
+        None => card,
+    };
+    has_changed |= card != before;
+    if has_changed {
+        events::append(transaction, now, Some(command.by), Event::CardExtended(card.id)).await?;
+    }
+    Ok(Granted { card, has_changed })
+}
+
+/// Whose card it is; of any user.
+async fn owner(connection: &impl ConnectionTrait, card: MockTestAttemptId) -> Result<Option<UserId>, DbErr> {
+    mock_test_attempt::Entity::find_by_id(card)
+        .select_only()
+        .column(mock_test_attempt::Column::UserId)
+        .into_tuple()
+        .one(connection)
+        .await
+}
+
+/// Stores the time for the sittings to come, and says whether it is another than before.
+async fn keep_seconds(
+    connection: &impl ConnectionTrait,
+    command: &Command,
+    seconds: i32,
+    now: DateTime<Utc>,
+) -> Result<bool, DbErr> {
+    let before = extra_time::Entity::find_by_id(command.card).one(connection).await?;
+    if before.map_or(0, |before| before.seconds) == seconds {
+        return Ok(false);
+    }
+    let granted = extra_time::ActiveModel {
+        mock_test_attempt_id: Set(command.card),
+        seconds: Set(seconds),
+        granted_by: Set(command.by),
+        granted_at: Set(now),
+    };
+    let replaced =
+        [extra_time::Column::Seconds, extra_time::Column::GrantedBy, extra_time::Column::GrantedAt];
+    let replace =
+        OnConflict::column(extra_time::Column::MockTestAttemptId).update_columns(replaced).to_owned();
+    extra_time::Entity::insert(granted).on_conflict(replace).exec_without_returning(connection).await?;
+    Ok(true)
+}
+
+/// Moves the deadline of an open sitting, if that is later, and says whether it did.
+async fn extend(
+    connection: &impl ConnectionTrait,
+    open: test_session::Model,
+    seconds: i32,
+    now: DateTime<Utc>,
+    rules: SittingRules,
+) -> Result<bool, ExtraTimeError> {
+    let paper = paper::Entity::find_by_id(open.paper_id).one(connection).await?;
+    let paper = paper.ok_or_else(|| DbErr::RecordNotFound(format!("paper {}", open.paper_id)))?;
+    let takes = TimeDelta::seconds(i64::from(paper.time_limit_seconds) + i64::from(seconds));
+    let expires_at = open.started_at + takes;
+    if expires_at <= open.expires_at {
+        return Ok(false);
+    }
+    if rules.is_overdue(open.expires_at, now) {
+        return Err(ExtraTimeError::SittingOverdue);
+    }
+    let mut moved = open.into_active_model();
+    moved.expires_at = Set(expires_at);
+    moved.update(connection).await?;
+    Ok(true)
+}
+
+/// Sets how often the card may be sat, and whether it may be sat again.
+async fn allow(
+    connection: &impl ConnectionTrait,
+    card: mock_test_attempt::Model,
+    attempts: i32,
+) -> Result<mock_test_attempt::Model, ExtraTimeError> {
+    if attempts < card.attempts_used {
+        return Err(ExtraTimeError::FewerThanUsed(card.attempts_used));
+    }
+    if attempts == card.max_attempts {
+        return Ok(card);
+    }
+    let status = match card.status {
+        CardStatus::Completed | CardStatus::Exhausted if attempts > card.attempts_used => {
+            CardStatus::Completed
+        }
+        CardStatus::Completed | CardStatus::Exhausted => CardStatus::Exhausted,
+        // What becomes of it is told when its sitting ends.
+        CardStatus::InProgress | CardStatus::Available => card.status,
+    };
+    let mut allowed = card.into_active_model();
+    allowed.max_attempts = Set(attempts);
+    allowed.status = Set(status);
+    Ok(allowed.update(connection).await?)
+}
