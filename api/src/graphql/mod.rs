@@ -17,3 +17,4 @@ pub use context::RequestId;
 pub use error::{finish, panicked, rate_limited};
 pub use loaders::Loaders;
 pub use schema::{JishuEngine, JishuSchema, build, builder, sdl};
+pub use subscription::Begun;

@@ -4,6 +4,7 @@ use async_graphql::{Context, ID, Subscription};
 use futures_util::{Stream, StreamExt};
 use jishu_entity::SubjectId;
 
+use super::begun::has_begun;
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiError, ApiResult};
 use crate::graphql::node::GlobalKey;
@@ -19,7 +20,8 @@ impl MockTestAttemptChanged {
     /// told once each by subject and number; a sitting starts or ends on any device; the server closes an overdue
     /// one; support extends it. What happens on other nodes of the server is told within a second. Changes that
     /// follow each other closely are told as one, the card as it is then. What changed before the subscription is
-    /// not told: subscribe first, then read `viewer.mockTestAttempts`.
+    /// not told: subscribe first, then read `viewer.mockTestAttempts`. What is asked later over the same WebSocket,
+    /// or once the head of the event stream is there, falls into no gap.
     async fn mock_test_attempt_changed(
         &self,
         ctx: &Context<'_>,
@@ -33,6 +35,7 @@ impl MockTestAttemptChanged {
             )
         });
         let changes = card::changes(services, viewer.user_id, subject.transpose()?).await?;
+        has_begun(ctx);
         Ok(changes.map(|card| card.map(MockTestAttempt).map_err(ApiError::from)))
     }
 }

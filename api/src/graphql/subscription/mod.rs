@@ -1,9 +1,12 @@
 //! The subscription root, one file a field.
 
+mod begun;
 mod mock_test_attempt_changed;
 mod test_session_clock;
 
 use async_graphql::MergedSubscription;
+
+pub use begun::Begun;
 
 use mock_test_attempt_changed::MockTestAttemptChanged;
 use test_session_clock::TestSessionClock;

@@ -6,6 +6,7 @@ use async_graphql::{Context, ID, Object, Subscription};
 use futures_util::{Stream, StreamExt};
 use jishu_entity::TestSessionId;
 
+use super::begun::has_begun;
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiError, ApiResult};
 use crate::graphql::node::GlobalKey;
@@ -77,6 +78,7 @@ impl TestSessionClock {
             SessionClockError::NotFound => ApiError::bad_input(error.to_string()),
             SessionClockError::Database(error) => error.into(),
         })?;
+        has_begun(ctx);
         Ok(clock.map(|clock| clock.map(SessionClock).map_err(ApiError::from)))
     }
 }

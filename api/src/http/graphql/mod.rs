@@ -143,7 +143,11 @@ async fn answer(
             .answer(media);
         }
         OperationType::Subscription => {
-            let running = Running::start(state, &id, viewer, client, operation, Some(state.live.stall()));
+            let mut running = Running::start(state, &id, viewer, client, operation, Some(state.live.stall()));
+            // What is asked once the head is there is asked of a subscription that has begun.
+            if let Some(begun) = running.begun() {
+                begun.await;
+            }
             return event_stream::subscribed(state, identity.as_ref(), stopping, running);
         }
         OperationType::Query | OperationType::Mutation => {}

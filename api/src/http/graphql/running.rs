@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use async_graphql::parser::types::OperationType;
 use async_graphql::{PathSegment, Response, ServerError, Value};
+use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::{FutureExt, Stream, StreamExt, stream};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -15,13 +16,16 @@ use tracing::Instrument;
 
 use crate::auth::Viewer;
 use crate::graphql::engine::Operation;
-use crate::graphql::{RequestId, finish, panicked};
+use crate::graphql::{Begun, RequestId, finish, panicked};
 use crate::http::AppState;
 use crate::limit::ClientAddress;
 
 /// How many answers may wait for a client, beside the one that is made. Then the operation waits; that the client
 /// takes nothing at all is for its connection to tell, where others share it.
 const WAITING: usize = 1;
+
+/// How long a subscription may take to begin before others stop waiting for it.
+const BEGINNING: Duration = Duration::from_secs(2);
 
 /// What becomes of an operation.
 pub(super) enum Step {
@@ -41,6 +45,7 @@ pub(super) struct Running {
     id: RequestId,
     steps: mpsc::Receiver<Step>,
     task: JoinHandle<()>,
+    begun: Option<BoxFuture<'static, ()>>,
 }
 
 impl Running {
@@ -54,8 +59,12 @@ impl Running {
         patience: Option<Duration>,
     ) -> Self {
         let is_live = operation.kind() == OperationType::Subscription;
-        let data = state.context(viewer, client);
+        let mut data = state.context(viewer, client);
+        let mut begun = None;
         let answers = if is_live {
+            let (tells, told) = Begun::new();
+            data.insert(tells);
+            begun = Some(timeout(BEGINNING, told).map(drop).boxed());
             state.engine.subscribe(operation, data)
         } else {
             let state = state.clone();
@@ -68,7 +77,13 @@ impl Running {
         let (sender, steps) = mpsc::channel(WAITING);
         let pump = Pump { is_live, id: id.clone(), patience, sender };
         let task = tokio::spawn(pump.run(answers).in_current_span());
-        Self { is_live, is_over: false, id: id.clone(), steps, task }
+        Self { is_live, is_over: false, id: id.clone(), steps, task, begun }
+    }
+
+    /// For a subscription, once: completes when it has begun and misses nothing more; when it has failed; or when
+    /// that takes too long to be waited for.
+    pub(super) fn begun(&mut self) -> Option<BoxFuture<'static, ()>> {
+        self.begun.take()
     }
 
     /// Whether it goes on until somebody ends it.

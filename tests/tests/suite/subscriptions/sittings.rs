@@ -3,9 +3,11 @@
 use jishu_entity::mock_test_attempt::CardStatus;
 use jishu_entity::test_session::SessionStatus;
 use jishu_entity::user::Role;
-use jishu_tests::{EventStream, Socket, TestApp, on_each_database};
+use jishu_tests::{Backend, EventStream, Socket, TestApp, on_each_database};
+use sea_orm::{ConnectionTrait, TransactionTrait};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::buy;
 
@@ -14,6 +16,7 @@ const CARDS: &str = "subscription { mockTestAttemptChanged { id status maxAttemp
 on_each_database!(
     a_card_is_told_at_each_change_on_every_node,
     what_is_appended_after_a_failover_that_lost_rows_is_told,
+    nothing_falls_between_subscribing_and_what_follows,
 );
 
 async fn from_socket(socket: &mut Socket) -> Value {
@@ -101,4 +104,67 @@ async fn what_is_appended_after_a_failover_that_lost_rows_is_told(app: Arc<TestA
         }
     }
     cards.hang_up();
+}
+
+/// Over a WebSocket what is asked after the subscription is answered after it has begun; over an event stream the
+/// answer's head comes once it has.
+async fn nothing_falls_between_subscribing_and_what_follows(app: Arc<TestApp>) {
+    let asha = app.learner("Asha").await;
+    for _ in 0..3 {
+        let course = app.course(&["Physics", "Chemistry"]).cards(1).create(&app).await;
+        let mut socket = app.socket_of(asha.token()).await;
+        socket.subscribe("cards", CARDS).await;
+        let buy_first = format!(
+            "mutation {{ purchase(input: {{ courseId: \"{}\", purchaseType: SINGLE_SUBJECT, subjectIds: [\"{}\"] }}) \
+             {{ outcome }} }}",
+            course.id, course.subjects[0]
+        );
+        socket.subscribe("buy", &buy_first).await;
+        let mut told = 0;
+        // The answer, its end, and the card.
+        for _ in 0..3 {
+            let message = socket.hear().await;
+            told += usize::from(message["id"] == "cards" && message["type"] == "next");
+        }
+        assert_eq!(told, 1);
+        socket.hang_up();
+        app.watched_by(0).await;
+
+        let request = app.http().post(app.url("/graphql")).header("accept", "text/event-stream");
+        let request = request.bearer_auth(asha.token()).json(&json!({ "query": CARDS }));
+        let mut events = EventStream::of(request.send().await.unwrap());
+        buy(&asha, &course, &[1]).await;
+        let (_, answer) = events.next().await.unwrap();
+        assert_eq!(answer["data"]["mockTestAttemptChanged"]["subject"]["name"], "Chemistry");
+        drop(events);
+        app.watched_by(0).await;
+    }
+}
+
+/// PostgreSQL can hold up the reading of a table, and so the beginning of a subscription.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_follows_waits_for_the_subscription_to_begin() {
+    TestApp::run(Backend::Postgres, async |app| {
+        let asha = app.learner("Asha").await;
+        let held = app.connection().begin().await.unwrap();
+        held.execute_unprepared("LOCK TABLE audit_events IN ACCESS EXCLUSIVE MODE").await.unwrap();
+        let mut socket = app.socket_of(asha.token()).await;
+        socket.subscribe("cards", CARDS).await;
+        socket.subscribe("query", "{ __typename }").await;
+        let request = app.http().post(app.url("/graphql")).header("accept", "text/event-stream");
+        let head = request.bearer_auth(asha.token()).json(&json!({ "query": CARDS })).send();
+        let (message, head) = {
+            let (mut message, mut head) = (std::pin::pin!(socket.hear()), std::pin::pin!(head));
+            let either = futures_util::future::select(&mut message, &mut head);
+            assert!(tokio::time::timeout(Duration::from_millis(500), either).await.is_err(), "neither came");
+            assert_eq!(app.services.events.watchers(), 0);
+            held.rollback().await.unwrap();
+            (message.await, head.await)
+        };
+        assert_eq!(app.services.events.watchers(), 2);
+        assert_eq!((&message["id"], &message["type"]), (&json!("query"), &json!("next")), "{message}");
+        drop(EventStream::of(head.unwrap()));
+        socket.hang_up();
+    })
+    .await;
 }

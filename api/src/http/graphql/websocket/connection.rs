@@ -5,6 +5,7 @@ use std::pin::pin;
 use async_graphql::ServerError;
 use axum::body::Bytes;
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
+use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
 use tokio::time::{Duration, Instant, sleep_until, timeout};
 use tokio_stream::{StreamExt, StreamMap};
@@ -69,6 +70,9 @@ pub(super) struct Connection {
     /// When the token expires.
     expiry: Option<Instant>,
     operations: StreamMap<String, Running>,
+    /// A subscription begins: what the client says after it is heard once it has begun, so that what it reads or does
+    /// then falls into no gap.
+    beginning: Option<BoxFuture<'static, ()>>,
     /// A ping was sent, and nothing came since.
     is_silent: bool,
     is_stopping: bool,
@@ -91,6 +95,7 @@ impl Connection {
             is_acknowledged: false,
             expiry: None,
             operations: StreamMap::new(),
+            beginning: None,
             is_silent: false,
             is_stopping: false,
         }
@@ -138,7 +143,8 @@ impl Connection {
                 () = &mut stop, if !self.is_stopping => self.finish_what_ends(),
                 () = reach(self.expiry) => return Err(End::forbidden(TokenError::Expired.to_string())),
                 () = reach(init) => return Err(End::close(4408, "Connection initialisation timeout")),
-                message = self.socket.recv() => match message {
+                () = begun(&mut self.beginning), if self.beginning.is_some() => self.beginning = None,
+                message = self.socket.recv(), if self.beginning.is_none() => match message {
                     None => return Err(End::Gone),
                     Some(Err(_)) => return Err(End::invalid(format!(
                         "Not a WebSocket message of at most {MAX_MESSAGE_BYTES} bytes"
@@ -235,7 +241,8 @@ impl Connection {
         let prepared = looked.and_then(|looked| prepare(&self.state, looked, viewer, self.client, &call));
         let errors = match prepared {
             Ok(operation) => {
-                let running = Running::start(&self.state, &self.id, viewer, self.client, operation, None);
+                let mut running = Running::start(&self.state, &self.id, viewer, self.client, operation, None);
+                self.beginning = running.begun();
                 self.operations.insert(id, running);
                 return Ok(());
             }
@@ -274,6 +281,12 @@ impl Connection {
                 Err(End::Gone)
             }
         }
+    }
+}
+
+async fn begun(beginning: &mut Option<BoxFuture<'static, ()>>) {
+    if let Some(beginning) = beginning {
+        beginning.await;
     }
 }
 
