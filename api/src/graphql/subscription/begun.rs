@@ -12,7 +12,6 @@ pub struct Begun(Mutex<Option<oneshot::Sender<()>>>);
 
 impl Begun {
     /// To be put into the context, and what completes when the subscription has begun, or has failed.
-    #[must_use]
     pub fn new() -> (Self, impl Future<Output = ()> + Send + use<>) {
         let (sender, begun) = oneshot::channel();
         let begun = async move {
