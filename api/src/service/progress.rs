@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 
 use jishu_entity::mock_test_attempt::{self, CardStatus};
 use jishu_entity::{SubjectId, TopicId, UserId, test_session, topic_total};
-use sea_orm::sea_query::{Expr, ExprTrait, Func, OnConflict, SimpleExpr};
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, SimpleExpr};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, FromQueryResult,
-    IntoSimpleExpr, QueryFilter, QueryOrder, QuerySelect, Select, Value,
+    QueryFilter, QueryOrder, QuerySelect, Select, Value,
 };
 
 use super::Services;
@@ -139,7 +139,7 @@ pub async fn sittings(services: &Services, scope: Scope) -> Result<BTreeMap<Subj
     use test_session::Column;
 
     let backend = services.database.backend();
-    let rows: Vec<(SubjectId, i64, i64, Option<i32>, i64)> = scored(scope)
+    let rows: Vec<(SubjectId, i64, Option<i64>, Option<i32>, Option<i64>)> = scored(scope)
         .select_only()
         .column(Column::SubjectId)
         .expr(Column::Id.count())
@@ -151,6 +151,7 @@ pub async fn sittings(services: &Services, scope: Scope) -> Result<BTreeMap<Subj
         .all(services.database.reader())
         .await?;
     let sums = rows.into_iter().map(|(subject, taken, percentages, best, seconds)| {
+        let (percentages, seconds) = (percentages.unwrap_or_default(), seconds.unwrap_or_default());
         (subject, Sittings { taken, percentages, best, seconds })
     });
     Ok(sums.collect())
@@ -261,10 +262,8 @@ fn scored(scope: Scope) -> Select<test_session::Entity> {
     select
 }
 
-/// A sum of whole numbers; 0 of none.
 fn sum(backend: DbBackend, column: test_session::Column) -> SimpleExpr {
-    let sum = Func::sum(column.into_simple_expr());
-    Expr::expr(Func::coalesce([sum.into(), Expr::val(0)])).cast_as(whole_number_type(backend))
+    column.sum().cast_as(whole_number_type(backend))
 }
 
 /// Adds the topics of a sitting, each of them once, to what the learner's sittings add up to, in one statement.

@@ -13,6 +13,7 @@ mod http;
 mod layers;
 mod migrations;
 mod pages;
+mod plan;
 mod privacy;
 mod progress;
 mod purchase;

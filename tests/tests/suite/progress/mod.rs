@@ -1,5 +1,6 @@
 //! How learners are doing, against what is computed from the same sittings in another way.
 
+mod at_scale;
 mod ranking;
 mod world;
 

@@ -74,10 +74,10 @@ async fn percentiles_are_those_of_a_plain_count(app: Arc<TestApp>) {
             let others = firsts
                 .iter()
                 .filter(|((paper, learner), _)| *paper == session.paper_id && *learner != session.user_id);
-            let (mut at_or_below, mut all) = (1_u128, 1_u128);
+            let (mut at_or_below, mut all) = (1, 1);
             for (_, other) in others {
                 all += 1;
-                at_or_below += u128::from(*other <= score);
+                at_or_below += i64::from(*other <= score);
             }
             seven_places(at_or_below, all)
         });
@@ -88,7 +88,7 @@ async fn percentiles_are_those_of_a_plain_count(app: Arc<TestApp>) {
 }
 
 /// 100 times a fraction, by long division, rounded half up at the seventh place.
-fn seven_places(part: u128, whole: u128) -> String {
+pub(super) fn seven_places(part: i64, whole: i64) -> String {
     let (before, mut rest) = (100 * part / whole, 100 * part % whole);
     let mut digits = 0;
     for _ in 0..8 {
@@ -96,7 +96,7 @@ fn seven_places(part: u128, whole: u128) -> String {
         digits = digits * 10 + rest / whole;
         rest %= whole;
     }
-    let rounded = before * 10_000_000 + digits / 10 + u128::from(digits % 10 >= 5);
+    let rounded = before * 10_000_000 + digits / 10 + i64::from(digits % 10 >= 5);
     format!("{}.{:07}", rounded / 10_000_000, rounded % 10_000_000)
 }
 
