@@ -88,8 +88,8 @@ impl PageArgs {
             (Some(_), Some(_)) => {
                 return Err(ApiError::bad_input("Give `first` or `last`, and not both."));
             }
-            (None, Some(last)) => (checked("last", last)?, Toward::Start),
-            (Some(first), None) => (checked("first", first)?, Toward::End),
+            (None, Some(last)) => (page_length("last", last)?, Toward::Start),
+            (Some(first), None) => (page_length("first", first)?, Toward::End),
             (None, None) if self.before.is_some() && self.after.is_none() => (DEFAULT_PAGE, Toward::Start),
             (None, None) => (DEFAULT_PAGE, Toward::End),
         };
@@ -104,7 +104,8 @@ impl PageArgs {
     }
 }
 
-fn checked(name: &str, value: i32) -> ApiResult<u32> {
+/// Checks an argument that says how many items are asked for.
+pub(super) fn page_length(name: &str, value: i32) -> ApiResult<u32> {
     match u32::try_from(value) {
         Ok(value @ 1..=LONGEST_PAGE) => Ok(value),
         _ => Err(ApiError::bad_input(format!(

@@ -61,6 +61,13 @@ impl ScalarType for Uuid {
 }
 
 /// Hundredths of a mark or of a per cent, as the database keeps them.
-pub(super) fn hundredths(value: Option<i32>) -> Option<Decimal> {
-    value.map(|value| Decimal(Exact::new(i64::from(value), 2)))
+pub(super) fn hundredths(value: Option<impl Into<i64>>) -> Option<Decimal> {
+    value.map(Decimal::of_hundredths)
+}
+
+impl Decimal {
+    /// As [`hundredths`], of what is always there.
+    pub(super) fn of_hundredths(value: impl Into<i64>) -> Self {
+        Self(Exact::new(value.into(), 2))
+    }
 }

@@ -7,8 +7,10 @@ use jishu_api::clock::Clock;
 use jishu_entity::mock_test_attempt;
 use jishu_tests::{Answer, Backend, Client, TestApp, TestCourse, on_each_database};
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Statement};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use serde_json::{Value, json};
+
+use crate::plan::plan;
 
 on_each_database!(
     pages_concatenate_in_both_directions,
@@ -366,7 +368,13 @@ async fn the_page_is_read_from_its_index_at_any_depth(app: Arc<TestApp>) {
             .into_iter()
             .find(|sql| sql.contains("ORDER BY") && sql.contains("mock_test_attempts"))
             .expect("the statement of the page");
-        let plan = plan(&app, &select, owner, course.subject_rows[subject].0).await;
+        // user, then the key (subject, number, id), spelled out on MariaDB, then the limit.
+        let (subject, number, id) = (course.subject_rows[subject].0, 999, 1);
+        let values = match app.backend {
+            Backend::MariaDb => vec![owner, subject, subject, subject, number, subject, number, id, 51],
+            Backend::Sqlite | Backend::Postgres => vec![owner, subject, number, id, 51],
+        };
+        let plan = plan(&app, &select, &values).await;
         assert!(plan.contains("idx_mock_test_attempts_page"), "{plan}");
         assert!(!plan.contains("SCAN mock_test_attempts\n") && !plan.contains("Seq Scan"), "{plan}");
         assert!(
@@ -374,43 +382,6 @@ async fn the_page_is_read_from_its_index_at_any_depth(app: Arc<TestApp>) {
             "{plan}"
         );
     }
-}
-
-/// The plan of the page's statement, with the values it had.
-async fn plan(app: &TestApp, select: &str, owner: i64, subject: i64) -> String {
-    // user, then the key (subject, number, id), spelled out on MariaDB, then the limit.
-    let (number, id) = (999, 1_i64);
-    let values: Vec<i64> = match app.backend {
-        Backend::MariaDb => vec![owner, subject, subject, subject, number, subject, number, id, 51],
-        Backend::Sqlite | Backend::Postgres => vec![owner, subject, number, id, 51],
-    };
-    let mut sql = String::new();
-    let mut values = values.into_iter();
-    let mut characters = select.chars().peekable();
-    while let Some(character) = characters.next() {
-        if character == '?' || character == '$' {
-            while characters.peek().is_some_and(char::is_ascii_digit) {
-                characters.next();
-            }
-            sql.push_str(&values.next().expect("as many values as placeholders").to_string());
-        } else {
-            sql.push(character);
-        }
-    }
-    let explain = if app.backend == Backend::Sqlite { "EXPLAIN QUERY PLAN" } else { "EXPLAIN" };
-    let backend = app.services.database.backend();
-    let rows =
-        app.connection().query_all_raw(Statement::from_string(backend, format!("{explain} {sql}"))).await;
-    let mut plan = String::new();
-    for row in rows.expect("the plan") {
-        for column in row.column_names() {
-            if let Ok(Some(text)) = row.try_get::<Option<String>>("", &column) {
-                plan.push_str(&text);
-                plan.push('\n');
-            }
-        }
-    }
-    plan
 }
 
 async fn purchases_are_paged_newest_first(app: Arc<TestApp>) {

@@ -154,6 +154,7 @@ impl<'s> Counter<'s> {
                 Place::Introspection { of_all: *of_all }
             }
             (Place::Introspection { .. }, _) => Place::Introspection { of_all: false },
+            _ if field.ty().is_list() => Place::Data,
             _ => page_of(field).map_or(Place::Data, Place::Connection),
         };
         Self { model: self.model, place, cost: Cost::default() }
@@ -200,19 +201,20 @@ impl<'s> Counter<'s> {
                 Times::Fixed(entries.unwrap_or(UNBOUNDED_LIST))
             }
             Place::Data => {
-                let asked_for = field.arguments.iter().find_map(items);
+                let asked_for = page_of(field).or_else(|| field.arguments.iter().find_map(items));
                 asked_for.unwrap_or(Times::Fixed(UNBOUNDED_LIST))
             }
         }
     }
 }
 
-/// A field that takes `first` answers a page.
+/// A field that takes `first` or `last` answers a page: of what is below it, or of itself where it is a list.
 fn page_of(field: &Field) -> Option<Times> {
-    if !field.definition.arguments.iter().any(|argument| argument.name == "first") {
+    let is_bound = |name: &str| name == "first" || name == "last";
+    if !field.definition.arguments.iter().any(|argument| is_bound(&argument.name)) {
         return None;
     }
-    let bounds = ["first", "last"].iter().filter_map(|name| field.specified_argument_by_name(name));
+    let bounds = ["first", "last"].iter().filter_map(|name| field.argument_by_name(name).ok());
     let bounds = bounds.filter_map(|value| match &**value {
         Value::Int(digits) => Some(Bound::Fixed(page(digits.as_str().parse().ok()))),
         Value::Variable(name) => Some(Bound::Variable(name.to_string())),

@@ -116,6 +116,10 @@ impl Query {
         ItemConnection { edges: (0..count).map(|id| ItemEdge { cursor: id, node: node(id) }).collect() }
     }
 
+    async fn latest(&self, #[graphql(default = 20)] last: i32) -> Vec<Node> {
+        (0..last).map(node).collect()
+    }
+
     async fn nodes(&self, ids: Vec<i32>) -> Vec<Node> {
         ids.into_iter().map(node).collect()
     }
@@ -263,6 +267,17 @@ fn the_longer_of_first_and_last_counts_and_what_has_no_value_does_not() {
     }
     let literal = "query ($n: Int) { items(first: $n, last: 100) { edges { cursor } } }";
     assert_eq!(cost(literal, json!({})), 2 + 100 + 10);
+}
+
+#[test]
+fn a_list_that_says_how_long_it_is_costs_that_often_what_is_below() {
+    assert_eq!(cost("{ latest { id } }", json!({})), 1 + 20 + 20 / 10);
+    assert_eq!(cost("{ latest(last: 3) { next { id } } }", json!({})), 1 + 3 * 2);
+    // What is below is counted once for each of them, and not as a page of its own.
+    assert_eq!(cost("{ latest(last: 100) { id next { id } } }", json!({})), 1 + 100 * 2 + 2 * 100 / 10);
+    let asked = "query ($n: Int!) { latest(last: $n) { id } }";
+    assert_eq!(cost(asked, json!({ "n": 100 })), 1 + 100 + 100 / 10);
+    assert_eq!(cost(asked, json!({ "n": 2_000_000_000 })), 1 + 100 + 100 / 10);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ mod course;
 mod entitlement;
 mod mock_test_attempt;
 mod money;
+mod progress;
 mod purchase;
 mod quote;
 mod subject;
@@ -21,6 +22,7 @@ pub(super) use mock_test_attempt::{
 };
 pub(super) use money::Money;
 pub(super) use money::money;
+pub(super) use progress::Progress;
 pub(super) use purchase::{Purchase, PurchaseType};
 pub(super) use quote::PurchaseQuote;
 pub(super) use subject::Subject;

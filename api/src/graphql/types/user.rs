@@ -1,11 +1,12 @@
 //! People.
 
 use async_graphql::{Context, Enum, ID, Object};
-use jishu_entity::{UserId, user};
+use jishu_entity::{SubjectId, UserId, user};
 
 use super::purchase::{PurchaseConnection, purchase_page};
 use super::{
-    CardArgs, Cart, MockTestAttemptConnection, MockTestAttemptFilter, MockTestAttemptOrder, card_page,
+    CardArgs, Cart, MockTestAttemptConnection, MockTestAttemptFilter, MockTestAttemptOrder, Progress,
+    card_page,
 };
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiError, ApiResult};
@@ -14,6 +15,7 @@ use crate::graphql::pagination::PageArgs;
 use crate::graphql::scalar::DateTime;
 use crate::service::account;
 use crate::service::card::CardFilter;
+use crate::service::progress::Scope;
 
 /// What a user may do.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
@@ -95,6 +97,21 @@ impl User {
     ) -> ApiResult<MockTestAttemptConnection> {
         let args = CardArgs { page: PageArgs::new(first, after, last, before), filter, order: order_by };
         card_page(ctx, self.id, CardFilter::default(), args).await
+    }
+
+    /// How they are doing in their tests.
+    async fn progress(
+        &self,
+        #[graphql(desc = "Only in this subject; in one that they never had there is none.")]
+        subject_id: Option<ID>,
+    ) -> ApiResult<Progress> {
+        let parsed = |id: ID| {
+            SubjectId::parse(&id).ok_or_else(|| {
+                ApiError::bad_input("`subjectId` is not the id of a Subject. Take ids from answers.")
+            })
+        };
+        let subject = subject_id.map(parsed).transpose()?;
+        Ok(Progress::lazy(Scope { owner: self.id, subject }))
     }
 }
 

@@ -3,86 +3,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use chrono::TimeDelta;
 use jishu_api::clock::Clock;
 use jishu_api::service::{progress, ranking, scoring::Tally};
 use jishu_entity::test_session::SessionStatus;
-use jishu_entity::{
-    MockTestAttemptId, PaperId, SubjectId, TopicId, UserId, mock_test_attempt, paper, test_session, topic,
-    topic_total,
-};
+use jishu_entity::{PaperId, TopicId, UserId, test_session, topic_total};
 use jishu_tests::{TestApp, on_each_database};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QuerySelect, TransactionTrait,
-};
-use serde_json::json;
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, TransactionTrait};
+
+use super::world::{learner, open, paper, topic};
 
 on_each_database!(percentiles_are_those_of_a_plain_count, totals_of_topics_add_up);
-
-/// A learner with cards, without the door: what is tested here is past it.
-struct Learner {
-    id: UserId,
-    cards: Vec<MockTestAttemptId>,
-}
-
-async fn learner(app: &TestApp, number: usize, course: &jishu_tests::TestCourse) -> Learner {
-    let name = format!("Learner{number}");
-    let client = app.learner(&name).await;
-    client
-        .run_with(
-            "mutation ($input: PurchaseInput!) { purchase(input: $input) { outcome } }",
-            json!({ "input": { "courseId": course.id, "purchaseType": "FULL_BUNDLE" } }),
-        )
-        .await;
-    let id = app.number(&format!("SELECT id FROM users WHERE name = '{name}'")).await;
-    let cards = mock_test_attempt::Entity::of(UserId(id))
-        .select_only()
-        .column(mock_test_attempt::Column::Id)
-        .into_tuple()
-        .all(app.connection())
-        .await
-        .unwrap();
-    Learner { id: UserId(id), cards }
-}
-
-async fn paper(app: &TestApp, subject_id: SubjectId, test_number: i32) -> PaperId {
-    let paper = paper::ActiveModel {
-        subject_id: Set(subject_id),
-        test_number: Set(test_number),
-        seed: Set(1),
-        marks_correct: Set(400),
-        marks_wrong: Set(-100),
-        marks_unanswered: Set(0),
-        time_limit_seconds: Set(3600),
-        created_at: Set(app.clock.now()),
-        ..Default::default()
-    };
-    paper.insert(app.connection()).await.unwrap().id
-}
-
-fn sitting(
-    app: &TestApp,
-    learner: &Learner,
-    subject: SubjectId,
-    paper: PaperId,
-) -> test_session::ActiveModel {
-    let now = app.clock.now();
-    test_session::ActiveModel {
-        mock_test_attempt_id: Set(learner.cards[0]),
-        user_id: Set(learner.id),
-        subject_id: Set(subject),
-        paper_id: Set(paper),
-        attempt_number: Set(1),
-        seed: Set(1),
-        status: Set(SessionStatus::InProgress),
-        open_marker: Set(Some(1)),
-        started_at: Set(now),
-        expires_at: Set(now + TimeDelta::hours(1)),
-        ..Default::default()
-    }
-}
 
 /// Ends a sitting as the closing transaction does.
 async fn close(app: &TestApp, session: &test_session::Model, score: i32) -> test_session::Model {
@@ -105,16 +37,16 @@ async fn percentiles_are_those_of_a_plain_count(app: Arc<TestApp>) {
     let seed: u64 = rand::random();
     eprintln!("seed {seed}");
     let mut random = StdRng::seed_from_u64(seed);
-    let course = app.course(&["Physics"]).cards(1).bundle(1).create(&app).await;
+    let course = app.course(&["Physics"]).cards(1).create(&app).await;
     let subject = course.subject_rows[0];
     let papers = [paper(&app, subject, 1).await, paper(&app, subject, 2).await];
     let mut sittings: Vec<test_session::Model> = Vec::new();
     for number in 0..12 {
-        let learner = learner(&app, number, &course).await;
+        let learner = learner(&app, &format!("Learner{number}")).await;
+        learner.purchase(&course, 0).await;
+        let card = learner.cards(&app).await.swap_remove(0);
         for (attempt, paper) in (1..).zip([papers[0], papers[0], papers[1], papers[0]]) {
-            let mut open = sitting(&app, &learner, subject, paper);
-            open.attempt_number = Set(attempt);
-            let open = open.insert(app.connection()).await.unwrap();
+            let open = open(&card, paper, attempt, app.clock.now()).insert(app.connection()).await.unwrap();
             if attempt == 4 {
                 sittings.push(open);
             } else {
@@ -142,10 +74,10 @@ async fn percentiles_are_those_of_a_plain_count(app: Arc<TestApp>) {
             let others = firsts
                 .iter()
                 .filter(|((paper, learner), _)| *paper == session.paper_id && *learner != session.user_id);
-            let (mut at_or_below, mut all) = (1_u128, 1_u128);
+            let (mut at_or_below, mut all) = (1, 1);
             for (_, other) in others {
                 all += 1;
-                at_or_below += u128::from(*other <= score);
+                at_or_below += i64::from(*other <= score);
             }
             seven_places(at_or_below, all)
         });
@@ -156,7 +88,7 @@ async fn percentiles_are_those_of_a_plain_count(app: Arc<TestApp>) {
 }
 
 /// 100 times a fraction, by long division, rounded half up at the seventh place.
-fn seven_places(part: u128, whole: u128) -> String {
+pub(super) fn seven_places(part: i64, whole: i64) -> String {
     let (before, mut rest) = (100 * part / whole, 100 * part % whole);
     let mut digits = 0;
     for _ in 0..8 {
@@ -164,21 +96,16 @@ fn seven_places(part: u128, whole: u128) -> String {
         digits = digits * 10 + rest / whole;
         rest %= whole;
     }
-    let rounded = before * 10_000_000 + digits / 10 + u128::from(digits % 10 >= 5);
+    let rounded = before * 10_000_000 + digits / 10 + i64::from(digits % 10 >= 5);
     format!("{}.{:07}", rounded / 10_000_000, rounded % 10_000_000)
 }
 
 async fn totals_of_topics_add_up(app: Arc<TestApp>) {
-    let course = app.course(&["Physics"]).cards(1).bundle(1).create(&app).await;
-    let learners = [learner(&app, 1, &course).await, learner(&app, 2, &course).await];
+    let course = app.course(&["Physics"]).cards(1).create(&app).await;
+    let learners = [learner(&app, "Asha").await, learner(&app, "Binod").await];
     let mut topics: Vec<TopicId> = Vec::new();
     for name in ["Optics", "Heat", "Waves"] {
-        let topic = topic::ActiveModel {
-            subject_id: Set(course.subject_rows[0]),
-            name: Set(name.to_owned()),
-            ..Default::default()
-        };
-        topics.push(topic.insert(app.connection()).await.unwrap().id);
+        topics.push(topic(&app, course.subject_rows[0], name).await);
     }
     let tally = |score, correct, wrong, unanswered| Tally { score, max_score: 0, correct, wrong, unanswered };
     let _ = app.take_statements();

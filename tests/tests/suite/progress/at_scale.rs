@@ -1,0 +1,352 @@
+//! Progress and percentiles among many.
+//!
+//! `PROGRESS_SITTINGS` says among how many sittings they are looked at, beside the 10,000 with which each run begins.
+//! A million, with the times of both: `PROGRESS_SITTINGS=1000000 tests/run progress_at_scale -- --nocapture
+//! --test-threads 1`.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jishu_api::auth::Viewer;
+use jishu_api::clock::Clock;
+use jishu_api::service::ranking;
+use jishu_entity::user::Role;
+use jishu_entity::{PaperId, UserId, test_session};
+use jishu_tests::{Backend, Client, TestApp, TestCourse, on_each_database};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use super::PROGRESS;
+use super::world::{paper, topic};
+use crate::plan::plan;
+
+on_each_database!(progress_at_scale);
+
+/// Sittings with which each run begins.
+const FEW: i64 = 10_000;
+/// Of each learner: 40 cards, every fourth of them sat twice.
+const SITTINGS_OF_A_LEARNER: i64 = 50;
+const CARDS_OF_A_SUBJECT: i64 = 10;
+const PAPERS_OF_A_SUBJECT: i32 = 50;
+const TOPICS_OF_A_SUBJECT: i32 = 10;
+/// Learners are made in portions that no database takes too long for.
+const AT_ONCE: i64 = 2_000;
+/// Where the ids of learners begin: those of the many papers, and those who sat one.
+const LEARNERS: i64 = 1_000_000;
+const OF_ONE_PAPER: i64 = 2_000_000;
+/// How often each is timed.
+const TIMES: usize = 200;
+
+async fn progress_at_scale(app: Arc<TestApp>) {
+    let world = World::create(&app).await;
+    let asked: Option<i64> =
+        std::env::var("PROGRESS_SITTINGS").ok().map(|sittings| sittings.parse().expect("a number"));
+    let few = world.grow(0..FEW).await;
+    world.assert_plans().await;
+    world.assert_a_percentile().await;
+    let Some(many) = asked.filter(|asked| *asked > FEW) else { return };
+    let few = (few, world.times(FEW).await);
+    let many = (world.grow(FEW..many).await, world.times(many).await);
+    world.assert_plans().await;
+    world.assert_a_percentile().await;
+    let backend = app.backend;
+    for (name, time) in [
+        ("progress", (|it| it.progress) as fn(&Times) -> Duration),
+        ("percentile", |it| it.percentile),
+        ("50 percentiles", |it| it.page),
+    ] {
+        let (of_few, of_many) = (time(&few.1), time(&many.1));
+        let ratio = of_many.as_secs_f64() / of_few.as_secs_f64();
+        eprintln!(
+            "{backend:?}, {name}: {of_few:.2?} among {} sittings, {of_many:.2?} among {}, {ratio:.2} times as long",
+            few.0, many.0
+        );
+    }
+}
+
+struct World<'a> {
+    app: &'a TestApp,
+    course: TestCourse,
+    /// A subject of one card, whose paper one of six sat.
+    popular: TestCourse,
+    paper: PaperId,
+}
+
+/// Medians.
+struct Times {
+    /// All of `viewer.progress`, over HTTP.
+    progress: Duration,
+    /// Of a sitting of the paper that most have sat.
+    percentile: Duration,
+    /// Of 50 sittings of one learner.
+    page: Duration,
+}
+
+impl<'a> World<'a> {
+    async fn create(app: &'a TestApp) -> Self {
+        let course = app.course(&["Physics", "Chemistry", "Botany", "Zoology"]).create(app).await;
+        let popular = app.course(&["Aptitude"]).cards(1).create(app).await;
+        for subject in &course.subject_rows {
+            for number in 1..=PAPERS_OF_A_SUBJECT {
+                paper(app, *subject, number).await;
+            }
+            for number in 1..=TOPICS_OF_A_SUBJECT {
+                topic(app, *subject, &format!("Topic {number}")).await;
+            }
+        }
+        let paper = paper(app, popular.subject_rows[0], 1).await;
+        app.execute("CREATE TABLE numbers (n BIGINT PRIMARY KEY)").await;
+        app.execute("INSERT INTO numbers (n) VALUES (0)").await;
+        Self { app, course, popular, paper }
+    }
+
+    /// From so many sittings of the many papers to so many, and a fifth as many of the one. Returns how many there
+    /// are now.
+    async fn grow(&self, sittings: Range<i64>) -> i64 {
+        let (from, to) = (sittings.start / SITTINGS_OF_A_LEARNER, sittings.end / SITTINGS_OF_A_LEARNER);
+        self.count_to(sittings.end / 5).await;
+        for begin in portions(from..to) {
+            self.learners(LEARNERS, &begin, &self.course).await;
+            self.cards(LEARNERS, &begin, &self.course, CARDS_OF_A_SUBJECT).await;
+            self.sit(LEARNERS, &begin, 1).await;
+            self.sit(LEARNERS, &begin, 2).await;
+            self.app
+                .execute(&format!(
+                    "INSERT INTO topic_totals (user_id, topic_id, correct, wrong, unanswered, score) \
+                     SELECT {LEARNERS} + n, id, 5, 3, 2, 1700 FROM numbers CROSS JOIN topics \
+                     WHERE n >= {} AND n < {} ORDER BY n, id",
+                    begin.start, begin.end
+                ))
+                .await;
+        }
+        for begin in portions(sittings.start / 5..sittings.end / 5) {
+            self.learners(OF_ONE_PAPER, &begin, &self.popular).await;
+            self.cards(OF_ONE_PAPER, &begin, &self.popular, 1).await;
+            self.sit(OF_ONE_PAPER, &begin, 1).await;
+        }
+        self.app.execute("DELETE FROM paper_scores").await;
+        for subject in self.course.subject_rows.iter().chain(&self.popular.subject_rows) {
+            self.app
+                .execute(&format!(
+                    "INSERT INTO paper_scores (paper_id, score, learners) \
+                     SELECT paper_id, score, COUNT(*) FROM test_sessions \
+                     WHERE subject_id = {subject} AND ranked = 1 GROUP BY paper_id, score"
+                ))
+                .await;
+        }
+        let analyze = "ANALYZE TABLE test_sessions, mock_test_attempts, paper_scores, topic_totals, topics";
+        match self.app.backend {
+            Backend::MariaDb => self.app.execute(analyze).await,
+            Backend::Postgres => self.app.execute("ANALYZE").await,
+            // Nobody runs it there: the plans have to be right without.
+            Backend::Sqlite => {}
+        }
+        self.app.number("SELECT COUNT(*) FROM test_sessions").await
+    }
+
+    async fn count_to(&self, most: i64) {
+        let mut count = self.app.number("SELECT COUNT(*) FROM numbers").await;
+        while count < most.max(TOPICS_OF_A_SUBJECT.into()) {
+            self.app.execute(&format!("INSERT INTO numbers (n) SELECT n + {count} FROM numbers")).await;
+            count *= 2;
+        }
+    }
+
+    /// Learners who purchased a course.
+    async fn learners(&self, first: i64, range: &Range<i64>, course: &TestCourse) {
+        let (now, numbers) =
+            (self.at("0"), format!("FROM numbers WHERE n >= {} AND n < {}", range.start, range.end));
+        self.app
+            .execute(&format!(
+                "INSERT INTO users (id, name, email, password_hash, role, status, created_at) \
+                 SELECT {first} + n, 'Learner', {}, '-', 'learner', 'active', {now} {numbers}",
+                self.text(&format!("{first} + n"))
+            ))
+            .await;
+        self.app
+            .execute(&format!(
+                "INSERT INTO purchases (id, user_id, course_id, purchase_type, cost, currency, status, created_at) \
+                 SELECT {first} + n, {first} + n, {}, 'multiple_subjects', 0, 'INR', 'active', {now} {numbers}",
+                course.row
+            ))
+            .await;
+        for subject in &course.subject_rows {
+            self.app
+                .execute(&format!(
+                    "INSERT INTO entitlements (purchase_id, subject_id, user_id, price_paid, test_cards, granted_at) \
+                     SELECT {first} + n, {subject}, {first} + n, 0, {CARDS_OF_A_SUBJECT}, {now} {numbers}"
+                ))
+                .await;
+        }
+    }
+
+    async fn cards(&self, first: i64, range: &Range<i64>, course: &TestCourse, cards: i64) {
+        // Neighbours sit different papers.
+        let number = if cards == 1 {
+            "1".to_owned()
+        } else {
+            format!("(l.n * {cards} + c.n) % {PAPERS_OF_A_SUBJECT} + 1")
+        };
+        self.app
+            .execute(&format!(
+                "INSERT INTO mock_test_attempts \
+                 (purchase_id, user_id, subject_id, test_number, status, max_attempts, attempts_used) \
+                 SELECT {first} + l.n, {first} + l.n, s.id, {number}, 'completed', 3, 2 \
+                 FROM numbers l JOIN numbers c ON c.n < {cards} JOIN subjects s ON s.course_id = {} \
+                 WHERE l.n >= {} AND l.n < {} ORDER BY l.n, s.id, c.n",
+                course.row, range.start, range.end
+            ))
+            .await;
+    }
+
+    /// Sittings of the cards of these learners, in no order that a learner's would stand together in.
+    async fn sit(&self, first: i64, range: &Range<i64>, attempt: i64) {
+        let (mixed, ranked) = ("(c.id * 7919) % 1000003", if attempt == 1 { "1" } else { "NULL" });
+        let seconds = |offset: i64| self.at(&format!("{mixed} + {}", attempt * 1_000_003 + offset));
+        let correct = format!("(c.id * 31 + {attempt}) % 46");
+        self.app
+            .execute(&format!(
+                "INSERT INTO test_sessions (mock_test_attempt_id, user_id, subject_id, paper_id, attempt_number, seed, \
+                 status, ranked, started_at, expires_at, submitted_at, score, max_score, percentage, correct, wrong, \
+                 unanswered, time_taken_seconds) \
+                 SELECT c.id, c.user_id, c.subject_id, p.id, {attempt}, 1, 'submitted', {ranked}, {}, {}, {}, \
+                 ({correct}) * 500 - 4500, 18000, ({correct}) * 250 - 2500, {correct}, 45 - {correct}, 0, 3000 \
+                 FROM mock_test_attempts c \
+                 JOIN papers p ON p.subject_id = c.subject_id AND p.test_number = c.test_number \
+                 WHERE c.user_id >= {} AND c.user_id < {} AND c.id % 4 < {} ORDER BY {mixed}",
+                seconds(0),
+                seconds(3600),
+                seconds(3000),
+                first + range.start,
+                first + range.end,
+                if attempt == 1 { 4 } else { 1 },
+            ))
+            .await;
+    }
+
+    /// So many seconds after a moment.
+    fn at(&self, seconds: &str) -> String {
+        match self.app.backend {
+            Backend::Sqlite => {
+                format!(
+                    "strftime('%Y-%m-%dT%H:%M:%S', 1767225600 + {seconds}, 'unixepoch') || '.000000+00:00'"
+                )
+            }
+            Backend::Postgres => {
+                format!("TIMESTAMPTZ '2026-01-01 00:00:00+00' + ({seconds}) * INTERVAL '1 second'")
+            }
+            Backend::MariaDb => format!("TIMESTAMPADD(SECOND, {seconds}, '2026-01-01 00:00:00')"),
+        }
+    }
+
+    fn text(&self, number: &str) -> String {
+        let text = if self.app.backend == Backend::MariaDb { "CHAR" } else { "VARCHAR(20)" };
+        format!("CAST({number} AS {text})")
+    }
+
+    /// A client that is signed in as one of the learners of the many papers.
+    fn client(&self, learner: i64) -> Client {
+        let viewer = Viewer {
+            user_id: UserId(LEARNERS + learner),
+            role: Role::Learner,
+            session_id: uuid::Uuid::nil(),
+        };
+        let token = self.app.services.tokens.issue(viewer, self.app.clock.now()).unwrap();
+        self.app.with_token(&token.token)
+    }
+
+    async fn sittings_of(&self, learner: i64) -> Vec<test_session::Model> {
+        test_session::Entity::of(UserId(learner)).all(self.app.connection()).await.unwrap()
+    }
+
+    async fn times(&self, sittings: i64) -> Times {
+        let mut random = StdRng::seed_from_u64(1);
+        let (mut progress, mut percentile, mut page) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..TIMES {
+            let learner = random.random_range(0..sittings / SITTINGS_OF_A_LEARNER);
+            let client = self.client(learner);
+            let began = Instant::now();
+            let answer = client.run(PROGRESS).await;
+            progress.push(began.elapsed());
+            assert_eq!(answer.number("/viewer/progress/testsTaken"), SITTINGS_OF_A_LEARNER);
+
+            let of_learner = self.sittings_of(LEARNERS + learner).await;
+            let began = Instant::now();
+            let percentiles = ranking::percentiles(&self.app.services, &of_learner).await.unwrap();
+            page.push(began.elapsed());
+            assert_eq!(percentiles.len(), of_learner.len());
+
+            let popular = self.sittings_of(OF_ONE_PAPER + random.random_range(0..sittings / 5)).await;
+            let began = Instant::now();
+            let found = ranking::percentile(&self.app.services, &popular[0]).await.unwrap();
+            percentile.push(began.elapsed());
+            assert!(found.is_some());
+        }
+        Times { progress: median(progress), percentile: median(percentile), page: median(page) }
+    }
+
+    /// Every statement finds what it reads by an index, and sorts no more than what one learner has.
+    async fn assert_plans(&self) {
+        let learner = LEARNERS + 77;
+        let app = self.app;
+        let _ = app.take_statements();
+        self.client(learner - LEARNERS).run(PROGRESS).await;
+        let of_learner = self.sittings_of(learner).await;
+        ranking::percentile(&app.services, &of_learner[0]).await.unwrap();
+        let big = ["test_sessions", "mock_test_attempts", "topic_totals", "paper_scores"];
+        // What the statements call them.
+        let names =
+            ["test_sessions", "mock_test_attempts", "early", "late", "sums", "s", "counted", "scores"];
+        let statements: Vec<String> = app
+            .take_statements()
+            .into_iter()
+            .filter(|sql| big.iter().any(|table| sql.contains(table)))
+            .collect();
+        assert_eq!(statements.len(), 7, "{statements:#?}");
+        for statement in statements {
+            let of_a_sitting = statement.contains("paper_scores");
+            let values = if of_a_sitting { [of_learner[0].id.0, 20] } else { [learner, 20] };
+            let plan = plan(app, &statement, &values).await;
+            for line in plan.lines() {
+                let whole = match app.backend {
+                    Backend::Sqlite => names.iter().any(|name| line == format!("SCAN {name}")),
+                    Backend::Postgres => {
+                        big.iter().any(|table| line.contains(&format!("Seq Scan on {table}")))
+                    }
+                    // The type of a step stands behind the name of its table.
+                    Backend::MariaDb => names.iter().any(|name| {
+                        line.contains(&format!(" {name} ALL")) || line.contains(&format!(" {name} index "))
+                    }),
+                };
+                assert!(!whole, "{statement}\n{plan}");
+            }
+        }
+    }
+
+    /// Among all who sat the one paper, by counting them.
+    async fn assert_a_percentile(&self) {
+        for learner in [0, 3, 1_234] {
+            let session = self.sittings_of(OF_ONE_PAPER + learner).await.swap_remove(0);
+            let of_paper = format!("SELECT COUNT(*) FROM test_sessions WHERE paper_id = {}", self.paper);
+            let all = self.app.number(&of_paper).await;
+            let score = session.score.unwrap();
+            let at_or_below = self.app.number(&format!("{of_paper} AND score <= {score}")).await;
+            let found = ranking::percentile(&self.app.services, &session).await.unwrap().unwrap();
+            let expected = super::ranking::seven_places(at_or_below, all);
+            assert_eq!(found.to_string(), expected, "{at_or_below} of {all}");
+        }
+    }
+}
+
+fn portions(range: Range<i64>) -> impl Iterator<Item = Range<i64>> {
+    let end = range.end;
+    (range.start..end)
+        .step_by(usize::try_from(AT_ONCE).unwrap())
+        .map(move |from| from..end.min(from + AT_ONCE))
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times[times.len() / 2]
+}
