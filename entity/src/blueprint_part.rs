@@ -23,6 +23,9 @@ pub struct Model {
     pub difficulty: Option<Difficulty>,
     /// How many questions.
     pub questions: i32,
+    /// The topic.
+    #[sea_orm(belongs_to, from = "topic_id", to = "id")]
+    pub topic: BelongsTo<Option<super::topic::Entity>>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, reason = "a test ends where it fails")]
 
 mod app;
+mod bank;
 mod catalogue;
 mod client;
 mod clock;
@@ -13,6 +14,7 @@ mod sittings;
 mod structure;
 
 pub use app::{Node, TestApp, UNLIMITED};
+pub use bank::{EXPLANATION, NUMBER, SESSION, TOLERANCE, TOPICS, Tries, answer, kind};
 pub use catalogue::{CourseBuilder, TestCourse};
 pub use client::{Answer, Client};
 pub use clock::ManualClock;

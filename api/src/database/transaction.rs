@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use futures_util::future::BoxFuture;
 use rand::RngExt;
 use sea_orm::{
-    DatabaseTransaction, DbBackend, DbErr, IsolationLevel, SqliteTransactionMode, TransactionOptions,
-    TransactionTrait,
+    ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, IsolationLevel, SqliteTransactionMode, Statement,
+    TransactionOptions, TransactionTrait,
 };
 
 use super::{Database, Failure, IsFailure};
@@ -55,7 +55,42 @@ impl Database {
         match task.await {
             Ok(result) => result,
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            Err(_) => Err(DbErr::Custom("the server is shutting down".to_owned()).into()),
+            Err(_) => Err(shutting_down().into()),
+        }
+    }
+
+    /// Runs one statement that commits by itself; on a conflict or a lost connection again, so running it twice must
+    /// come to the same. Like [`Database::write`] it goes on when the caller stops waiting.
+    ///
+    /// Returns how many rows it changed, as the database counts them.
+    ///
+    /// # Errors
+    /// The database's, once retrying is over.
+    pub async fn execute(&self, name: &'static str, statement: Statement) -> Result<u64, DbErr> {
+        let database = self.clone();
+        let task = tokio::spawn(async move { database.execute_until_done(name, statement).await });
+        match task.await {
+            Ok(result) => result,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => Err(shutting_down()),
+        }
+    }
+
+    async fn execute_until_done(&self, name: &'static str, statement: Statement) -> Result<u64, DbErr> {
+        let started = Instant::now();
+        let mut attempt = 0;
+        loop {
+            let error = match self.writer.execute_raw(statement.clone()).await {
+                Ok(done) => return Ok(done.rows_affected()),
+                Err(error) => error,
+            };
+            let failure = Failure::of(&error);
+            if failure == Failure::Permanent || started.elapsed() >= self.retry_for {
+                return Err(error);
+            }
+            tracing::debug!(statement = name, attempt, ?failure, "retrying");
+            tokio::time::sleep(pause(attempt)).await;
+            attempt += 1;
         }
     }
 
@@ -129,6 +164,10 @@ impl Database {
         };
         self.writer.begin_with_options(options).await
     }
+}
+
+fn shutting_down() -> DbErr {
+    DbErr::Custom("the server is shutting down".to_owned())
 }
 
 /// Exponential, with full jitter, so that those who collided do not meet again.

@@ -6,7 +6,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_graphql::dataloader::{DataLoader, Loader};
-use jishu_entity::{PurchaseId, SubjectId, UserId, entitlement, purchase};
+use jishu_entity::{
+    MockTestAttemptId, PurchaseId, SubjectId, TestSessionId, UserId, entitlement, mock_test_attempt,
+    purchase, test_session,
+};
 use sea_orm::DbErr;
 
 use crate::service::{self, Services};
@@ -16,6 +19,10 @@ pub struct Loaders {
     pub(super) purchase: DataLoader<PurchaseLoader>,
     pub(super) entitlements: DataLoader<EntitlementsLoader>,
     pub(super) live_entitlement: DataLoader<LiveEntitlementLoader>,
+    pub(super) card: DataLoader<CardLoader>,
+    pub(super) session: DataLoader<SessionLoader>,
+    pub(super) open_session: DataLoader<OpenSessionLoader>,
+    pub(super) scores: DataLoader<ScoresLoader>,
 }
 
 impl Loaders {
@@ -26,6 +33,10 @@ impl Loaders {
             purchase: DataLoader::new(PurchaseLoader(services.clone()), tokio::spawn),
             entitlements: DataLoader::new(EntitlementsLoader(services.clone()), tokio::spawn),
             live_entitlement: DataLoader::new(LiveEntitlementLoader(services.clone()), tokio::spawn),
+            card: DataLoader::new(CardLoader(services.clone()), tokio::spawn),
+            session: DataLoader::new(SessionLoader(services.clone()), tokio::spawn),
+            open_session: DataLoader::new(OpenSessionLoader(services.clone()), tokio::spawn),
+            scores: DataLoader::new(ScoresLoader(services.clone()), tokio::spawn),
         }
     }
 }
@@ -95,6 +106,86 @@ impl Loader<(UserId, SubjectId)> for LiveEntitlementLoader {
         for (owner, subjects) in by_owner(keys) {
             let rows = service::entitlement::live(&self.0, owner, subjects).await?;
             found.extend(rows.into_iter().map(|row| ((owner, row.subject_id), row)));
+        }
+        Ok(found)
+    }
+}
+
+/// Test cards by id.
+pub(super) struct CardLoader(Services);
+
+impl Loader<(UserId, MockTestAttemptId)> for CardLoader {
+    type Value = mock_test_attempt::Model;
+    type Error = Arc<DbErr>;
+
+    async fn load(
+        &self,
+        keys: &[(UserId, MockTestAttemptId)],
+    ) -> Result<HashMap<(UserId, MockTestAttemptId), Self::Value>, Self::Error> {
+        let mut found = HashMap::with_capacity(keys.len());
+        for (owner, ids) in by_owner(keys) {
+            let rows = service::card::by_ids(&self.0, owner, ids).await?;
+            found.extend(rows.into_iter().map(|row| ((owner, row.id), row)));
+        }
+        Ok(found)
+    }
+}
+
+/// Sittings by id.
+pub(super) struct SessionLoader(Services);
+
+impl Loader<(UserId, TestSessionId)> for SessionLoader {
+    type Value = test_session::Model;
+    type Error = Arc<DbErr>;
+
+    async fn load(
+        &self,
+        keys: &[(UserId, TestSessionId)],
+    ) -> Result<HashMap<(UserId, TestSessionId), Self::Value>, Self::Error> {
+        let mut found = HashMap::with_capacity(keys.len());
+        for (owner, ids) in by_owner(keys) {
+            let rows = service::session::by_ids(&self.0, owner, ids).await?;
+            found.extend(rows.into_iter().map(|row| ((owner, row.id), row)));
+        }
+        Ok(found)
+    }
+}
+
+/// The open sittings of test cards.
+pub(super) struct OpenSessionLoader(Services);
+
+impl Loader<(UserId, MockTestAttemptId)> for OpenSessionLoader {
+    type Value = test_session::Model;
+    type Error = Arc<DbErr>;
+
+    async fn load(
+        &self,
+        keys: &[(UserId, MockTestAttemptId)],
+    ) -> Result<HashMap<(UserId, MockTestAttemptId), Self::Value>, Self::Error> {
+        let mut found = HashMap::with_capacity(keys.len());
+        for (owner, ids) in by_owner(keys) {
+            let rows = service::session::open_of_cards(&self.0, owner, ids).await?;
+            found.extend(rows.into_iter().map(|row| ((owner, row.mock_test_attempt_id), row)));
+        }
+        Ok(found)
+    }
+}
+
+/// The scores of the sittings of test cards.
+pub(super) struct ScoresLoader(Services);
+
+impl Loader<(UserId, MockTestAttemptId)> for ScoresLoader {
+    type Value = Vec<i32>;
+    type Error = Arc<DbErr>;
+
+    async fn load(
+        &self,
+        keys: &[(UserId, MockTestAttemptId)],
+    ) -> Result<HashMap<(UserId, MockTestAttemptId), Self::Value>, Self::Error> {
+        let mut found = HashMap::with_capacity(keys.len());
+        for (owner, ids) in by_owner(keys) {
+            let rows = service::session::scores_of_cards(&self.0, owner, ids).await?;
+            found.extend(rows.into_iter().map(|(card, scores)| ((owner, card), scores)));
         }
         Ok(found)
     }

@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jishu_entity::{CourseId, MockTestAttemptId, PurchaseId, SubjectId, TestSessionId, UserId};
 
-use super::types::{Course, MockTestAttempt, Purchase, Subject, User};
+use super::types::{Course, MockTestAttempt, Purchase, Subject, TestSession, User};
 
 /// Something with an id that is unique in all of jishu.
 #[derive(Interface)]
@@ -17,6 +17,7 @@ pub(super) enum Node {
     Subject(Subject),
     Purchase(Purchase),
     MockTestAttempt(MockTestAttempt),
+    TestSession(TestSession),
 }
 
 macro_rules! global_ids {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
-use jishu_entity::{CourseId, MockTestAttemptId, PurchaseId};
+use jishu_entity::{CourseId, MockTestAttemptId, PurchaseId, TestSessionId};
 
 use super::context::ContextExt;
 use super::error::{ApiError, ApiResult, Nullable};
@@ -11,10 +11,10 @@ use super::node::{GlobalId, GlobalKey, Node};
 use super::pagination::PageArgs;
 use super::types::{
     Course, CourseConnection, ErrorCode, MockTestAttempt, Purchase, PurchaseQuote, PurchaseType, Subject,
-    User, UserError, course_page, selection_error,
+    TestSession, User, UserError, course_page, selection_error,
 };
 use crate::service::purchase::{Selection, SelectionError};
-use crate::service::{card, purchase};
+use crate::service::{card, purchase, session};
 
 /// The most ids that `nodes` takes.
 const MOST_NODES: usize = 100;
@@ -134,7 +134,7 @@ pub(super) fn selection(
 async fn nodes(ctx: &Context<'_>, ids: &[ID]) -> ApiResult<Vec<Option<Node>>> {
     let services = ctx.services()?;
     let parsed: Vec<_> = ids.iter().map(|id| GlobalId::parse(id)).collect();
-    let (mut cards, mut purchases) = (HashMap::new(), HashMap::new());
+    let (mut cards, mut purchases, mut sessions) = (HashMap::new(), HashMap::new(), HashMap::new());
     if let Some(viewer) = ctx.viewer() {
         let wanted = of_type::<MockTestAttemptId>(&parsed);
         if !wanted.is_empty() {
@@ -145,6 +145,11 @@ async fn nodes(ctx: &Context<'_>, ids: &[ID]) -> ApiResult<Vec<Option<Node>>> {
         if !wanted.is_empty() {
             let rows = purchase::by_ids(services, viewer.user_id, wanted).await?;
             purchases.extend(rows.into_iter().map(|row| (row.id, row)));
+        }
+        let wanted = of_type::<TestSessionId>(&parsed);
+        if !wanted.is_empty() {
+            let rows = session::by_ids(services, viewer.user_id, wanted).await?;
+            sessions.extend(rows.into_iter().map(|row| (row.id, row)));
         }
     }
     let catalog = services.catalog.snapshot();
@@ -157,7 +162,9 @@ async fn nodes(ctx: &Context<'_>, ids: &[ID]) -> ApiResult<Vec<Option<Node>>> {
         GlobalId::MockTestAttempt(id) => {
             cards.get(&id).cloned().map(|row| Node::MockTestAttempt(MockTestAttempt(row)))
         }
-        GlobalId::TestSession(_) => None,
+        GlobalId::TestSession(id) => {
+            sessions.get(&id).cloned().map(|row| Node::TestSession(TestSession::from(row)))
+        }
     };
     Ok(parsed.into_iter().map(node).collect())
 }

@@ -25,6 +25,8 @@ use crate::limit::Limits;
 use crate::service::Services;
 use crate::service::catalog::Catalog;
 use crate::service::events::Events;
+use crate::service::paper::Papers;
+use crate::service::session::{self, Sittings};
 
 /// Where the keys are when the database is a server and no file is named.
 const KEYS_OF_A_SERVER: &str = "jishu.keys.pem";
@@ -68,6 +70,8 @@ pub async fn services(
     Ok(Services {
         catalog: Arc::new(Catalog::load(database.clone()).await?),
         events: Arc::new(Events::new(database.clone())),
+        papers: Arc::new(Papers::new(database.clone())),
+        sittings: Arc::new(Sittings::new(config.sittings.rules())),
         database,
         clock,
         passwords: Arc::new(Passwords::new(parallelism)?),
@@ -80,7 +84,6 @@ pub async fn services(
         limits: Arc::new(Limits::new(config.edge.limits())),
         refresh_token_ttl: chrono::TimeDelta::days(config.refresh_token_days),
         tax: config.tax_percent,
-        sittings: config.sittings.rules(),
     })
 }
 
@@ -114,8 +117,10 @@ pub async fn run(
     let refreshing = tokio::spawn(async move { catalog.keep_fresh(refresh).await });
     let events = Arc::clone(&services.events);
     let telling = tokio::spawn(async move { events.keep_telling().await });
+    let closing = tokio::spawn(session::keep_closing(services.clone(), config.sittings.closing_interval()));
     let routes = |stopping| http::router(engine, services, &config.edge, config.live, stopping);
     serve(listener, routes, &config.edge, config.drain(), stop).await;
+    closing.abort();
     telling.abort();
     refreshing.abort();
     Ok(())

@@ -11,8 +11,9 @@ use sea_orm::{
     EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
 };
 
+use super::Services;
 use super::events::{self, Event};
-use super::{Services, SittingRules};
+use super::session::SittingRules;
 use crate::clock::Clock;
 use crate::database::{IsFailure, WriteOptions, lock_user, locked};
 
@@ -102,7 +103,8 @@ pub async fn grant(
     if grant.max_attempts.is_some_and(|attempts| !(1..=MOST_ATTEMPTS).contains(&attempts)) {
         return Err(ExtraTimeError::AttemptsOutOfRange);
     }
-    let command = Command { by, card, grant, rules: services.sittings, clock: Arc::clone(&services.clock) };
+    let command =
+        Command { by, card, grant, rules: services.sittings.rules, clock: Arc::clone(&services.clock) };
     let options = WriteOptions { name: "grant extra time", looks_before_it_writes: true };
     let Granted { card, has_changed } = services
         .database

@@ -11,16 +11,16 @@ pub mod events;
 pub mod extra_time;
 pub mod money;
 pub mod page;
+pub mod paper;
 pub mod pricing;
 pub mod progress;
 pub mod purchase;
 pub mod ranking;
 pub mod scoring;
-pub mod session_clock;
+pub mod session;
+pub mod test_settings;
 
 use std::sync::Arc;
-
-use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::auth::{AccessTokens, Passwords};
 use crate::clock::Clock;
@@ -30,6 +30,8 @@ use crate::limit::Limits;
 use catalog::Catalog;
 use events::Events;
 use money::TaxRate;
+use paper::Papers;
+use session::Sittings;
 
 /// What every service operation stands on; made once at start, shared by all requests.
 #[derive(Clone)]
@@ -42,6 +44,10 @@ pub struct Services {
     pub catalog: Arc<Catalog>,
     /// Tells who watches what has changed.
     pub events: Arc<Events>,
+    /// The papers of tests, in memory.
+    pub papers: Arc<Papers>,
+    /// How tests are sat.
+    pub sittings: Arc<Sittings>,
     /// Hashes passwords and checks them.
     pub passwords: Arc<Passwords>,
     /// Issues access tokens and checks them.
@@ -52,21 +58,4 @@ pub struct Services {
     pub refresh_token_ttl: chrono::Duration,
     /// The tax that prices include.
     pub tax: TaxRate,
-    /// How sittings are treated.
-    pub sittings: SittingRules,
-}
-
-/// How sittings are treated.
-#[derive(Clone, Copy, Debug)]
-pub struct SittingRules {
-    /// How long after the deadline answers are still taken.
-    pub grace: TimeDelta,
-}
-
-impl SittingRules {
-    /// Whether a sitting with this deadline takes no answers any more, and only waits to be closed.
-    #[must_use]
-    pub fn is_overdue(&self, expires_at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
-        now > expires_at + self.grace
-    }
 }

@@ -154,7 +154,7 @@ async fn a_sitting_whose_time_is_over_is_not_revived(app: Arc<TestApp>) {
     let before = app.rows().await;
     let both = json!({ "extraSeconds": 86_400, "maxAttempts": 9 });
     let refused = refusal(&support, &sitting.card, both).await;
-    assert_eq!(refused, ("SITTING_OVERDUE".to_owned(), "extraSeconds".to_owned()));
+    assert_eq!(refused, ("TEST_SESSION_OVERDUE".to_owned(), "extraSeconds".to_owned()));
     assert_eq!(app.deadline(&sitting).await, deadline + TimeDelta::seconds(60));
     assert_eq!(app.rows().await, before);
     assert_eq!(app.number("SELECT seconds FROM extra_times").await, 60, "nothing of it was written");

@@ -19,5 +19,6 @@ mod progress;
 mod purchase;
 mod quote;
 mod schema;
+mod sittings;
 mod stranger;
 mod subscriptions;

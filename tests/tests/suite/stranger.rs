@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jishu_tests::{Answer, Backend, Client, TestApp};
 use serde_json::{Value, json};
 
-const INTROSPECTION: &str = "{ __schema { queryType { name } mutationType { name } types {
+pub(crate) const INTROSPECTION: &str = "{ __schema { queryType { name } mutationType { name } types {
     name kind possibleTypes { name } enumValues { name }
     fields { name type { ...T } args { name type { ...T } } } inputFields { name type { ...T } } } } }
   fragment T on __Type { name kind ofType { name kind ofType { name kind ofType { name kind } } } }";
@@ -15,7 +15,7 @@ const INTROSPECTION: &str = "{ __schema { queryType { name } mutationType { name
 const DEPTH: usize = 7;
 
 /// The limits are for strangers' documents; here the test is the stranger.
-const FLAGS: &[&str] =
+pub(crate) const FLAGS: &[&str] =
     &["--max-cost", "1000000", "--max-selections", "100000", "--max-tokens", "1000000", "--max-depth", "50"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -97,12 +97,12 @@ async fn her_rows(app: &TestApp) -> Vec<i64> {
 }
 
 /// The schema as introspection tells it.
-struct Schema {
+pub(crate) struct Schema {
     types: Vec<Value>,
 }
 
 impl Schema {
-    fn read(answer: &Answer) -> Self {
+    pub(crate) fn read(answer: &Answer) -> Self {
         Self { types: answer.list("/__schema/types").to_vec() }
     }
 
@@ -111,7 +111,7 @@ impl Schema {
     }
 
     /// An operation for each root field, each id, and once with and once without its optional arguments.
-    fn operations(&self, kind: &str, ids: &[&str]) -> Vec<String> {
+    pub(crate) fn operations(&self, kind: &str, ids: &[&str]) -> Vec<String> {
         let root = if kind == "query" { "Query" } else { "Mutation" };
         let mut documents = BTreeSet::new();
         for field in self.find(root)["fields"].as_array().unwrap() {
@@ -126,7 +126,7 @@ impl Schema {
     }
 
     /// The names of all fields that lead from a type to somewhere.
-    fn fields_below(&self, root: &str) -> BTreeSet<String> {
+    pub(crate) fn fields_below(&self, root: &str) -> BTreeSet<String> {
         let (mut names, mut open, mut known) = (BTreeSet::new(), vec![root.to_owned()], BTreeSet::new());
         while let Some(ty) = open.pop() {
             if !known.insert(ty.clone()) {

@@ -72,7 +72,7 @@ fn refusal(error: ExtraTimeError) -> ApiResult<UserError> {
             (ErrorCode::MaxAttemptsInvalid, &["input", "maxAttempts"])
         }
         ExtraTimeError::CardNotFound => (ErrorCode::MockTestAttemptNotFound, &["input", "mockTestAttemptId"]),
-        ExtraTimeError::SittingOverdue => (ErrorCode::SittingOverdue, &["input", "extraSeconds"]),
+        ExtraTimeError::SittingOverdue => (ErrorCode::TestSessionOverdue, &["input", "extraSeconds"]),
         ExtraTimeError::Database(error) => return Err(error.into()),
     };
     Ok(UserError::field(code, message, path))

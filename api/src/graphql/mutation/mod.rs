@@ -4,6 +4,8 @@ mod account;
 mod cart;
 mod extra_time;
 mod purchase;
+mod test_session;
+mod test_settings;
 
 use async_graphql::MergedObject;
 
@@ -14,4 +16,6 @@ pub struct Mutation(
     cart::CartMutation,
     purchase::PurchaseMutation,
     extra_time::ExtraTimeMutation,
+    test_session::TestSessionMutation,
+    test_settings::TestSettingsMutation,
 );

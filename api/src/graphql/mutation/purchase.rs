@@ -112,11 +112,7 @@ impl PurchaseMutation {
 }
 
 fn refused(error: UserError) -> PurchasePayload {
-    let message = match &error {
-        UserError::Field(error) => error.message.clone(),
-        UserError::Subjects(error) => error.message.clone(),
-        UserError::PriceChanged(error) => error.message.clone(),
-    };
+    let message = error.sentence().to_owned();
     PurchasePayload { message, user_errors: vec![error], ..PurchasePayload::default() }
 }
 

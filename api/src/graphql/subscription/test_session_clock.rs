@@ -12,12 +12,12 @@ use crate::graphql::error::{ApiError, ApiResult};
 use crate::graphql::node::GlobalKey;
 use crate::graphql::scalar::DateTime;
 use crate::graphql::types::TestSessionStatus;
-use crate::service::session_clock::{self, SessionClockError};
+use crate::service::session::clock::{self, SessionClockError};
 
 /// The least and the most seconds between two events without a change.
 const EVERY: std::ops::RangeInclusive<u64> = 1..=60;
 
-struct SessionClock(session_clock::SessionClock);
+struct SessionClock(clock::SessionClock);
 
 /// A sitting's time as the server has it.
 #[Object]
@@ -71,7 +71,7 @@ impl TestSessionClock {
             })?;
         let every = Duration::from_secs(seconds);
         let clock = match TestSessionId::parse(&session_id) {
-            Some(session) => session_clock::watch(ctx.services()?, viewer.user_id, session, every).await,
+            Some(session) => clock::watch(ctx.services()?, viewer.user_id, session, every).await,
             None => Err(SessionClockError::NotFound),
         };
         let clock = clock.map_err(|error| match error {

@@ -2,16 +2,18 @@
 
 use async_graphql::{Context, Enum, ID, InputObject, Object};
 use jishu_entity::mock_test_attempt::{self, CardStatus};
+use jishu_entity::subject::GradingMethod;
 use jishu_entity::{CourseId, PurchaseId, SubjectId, UserId};
 
-use super::{Purchase, Subject};
+use super::{Purchase, Subject, TestSession, TestSessionConnection, session_page};
 use crate::graphql::context::ContextExt;
-use crate::graphql::error::{ApiError, ApiResult};
+use crate::graphql::error::{ApiError, ApiResult, Nullable};
 use crate::graphql::node::GlobalKey;
 use crate::graphql::pagination::{Connection, ListNode, PageArgs, connect, wants_rows};
 use crate::graphql::scalar::{DateTime, Decimal, hundredths};
 use crate::service::card::{self, CardFilter, CardKey, CardOrder, CardSort};
 use crate::service::page::Page;
+use crate::service::scoring;
 
 /// What can be done with a test card.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
@@ -95,6 +97,54 @@ impl MockTestAttempt {
     /// The marks of the best scored sitting; null before the first.
     async fn best_score(&self) -> Option<Decimal> {
         hundredths(self.0.best_score)
+    }
+
+    /// What counts of its sittings, in marks, by the subject's `markingScheme.gradingMethod`; null before the first scored
+    /// sitting.
+    async fn grade(&self, ctx: &Context<'_>) -> Nullable<Decimal> {
+        self.graded(ctx).await.map(hundredths).transpose()
+    }
+
+    /// The sitting that is open; null where none is.
+    async fn open_session(&self, ctx: &Context<'_>) -> Nullable<TestSession> {
+        self.opened(ctx).await.transpose()
+    }
+
+    /// Its sittings, newest first.
+    async fn sessions(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "At most so many, from the start or from `after`: 1 to 100, 50 if not given.")]
+        first: Option<i32>,
+        #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
+        #[graphql(desc = "At most so many, from the end or from `before`: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
+    ) -> ApiResult<TestSessionConnection> {
+        session_page(ctx, self.0.user_id, Some(self.0.id), PageArgs::new(first, after, last, before)).await
+    }
+}
+
+impl MockTestAttempt {
+    async fn graded(&self, ctx: &Context<'_>) -> ApiResult<Option<i32>> {
+        let method = ctx.services()?.catalog.subject(self.0.subject_id).await?.grading_method;
+        Ok(match method {
+            GradingMethod::Latest => self.0.latest_score,
+            GradingMethod::Highest => self.0.best_score,
+            GradingMethod::First => self.0.first_score,
+            GradingMethod::Average if self.0.latest_score.is_none() => None,
+            GradingMethod::Average => {
+                let scores = ctx.loaders()?.scores.load_one((self.0.user_id, self.0.id)).await?;
+                scoring::grade(method, &scores.unwrap_or_default())
+            }
+        })
+    }
+
+    async fn opened(&self, ctx: &Context<'_>) -> ApiResult<Option<TestSession>> {
+        if self.0.status != CardStatus::InProgress {
+            return Ok(None);
+        }
+        let open = ctx.loaders()?.open_session.load_one((self.0.user_id, self.0.id)).await?;
+        Ok(open.map(TestSession::from))
     }
 }
 

@@ -3,11 +3,14 @@
 mod cart;
 mod course;
 mod entitlement;
+mod marking_scheme;
 mod mock_test_attempt;
 mod money;
 mod progress;
 mod purchase;
 mod quote;
+mod session_question;
+mod session_result;
 mod subject;
 mod test_session;
 mod user;
@@ -16,16 +19,20 @@ mod user_error;
 pub(super) use cart::Cart;
 pub(super) use course::{Course, CourseConnection, course_page};
 pub(super) use entitlement::Entitlement;
+pub(super) use marking_scheme::{Difficulty, GradingMethod, MarkingScheme, ReviewPolicy};
 pub(super) use mock_test_attempt::{
     CardArgs, MockTestAttempt, MockTestAttemptConnection, MockTestAttemptFilter, MockTestAttemptOrder,
     card_page,
 };
 pub(super) use money::Money;
 pub(super) use money::money;
-pub(super) use progress::Progress;
+pub(super) use progress::{Progress, TopicResult};
 pub(super) use purchase::{Purchase, PurchaseType};
 pub(super) use quote::PurchaseQuote;
+pub(super) use session_question::option_place;
 pub(super) use subject::Subject;
-pub(super) use test_session::TestSessionStatus;
+pub(super) use test_session::{TestSession, TestSessionConnection, TestSessionStatus, session_page};
 pub(super) use user::User;
-pub(super) use user_error::{ErrorCode, PriceChangedError, UserError, selection_error};
+pub(super) use user_error::{
+    AnswersError, AttemptsExhaustedError, ErrorCode, PriceChangedError, UserError, selection_error,
+};

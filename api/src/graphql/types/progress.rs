@@ -7,7 +7,7 @@ use async_graphql::{Context, Object};
 use jishu_entity::{SubjectId, test_session};
 use tokio::sync::OnceCell;
 
-use super::Subject;
+use super::{Subject, TestSession};
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiError, ApiResult, Nullable};
 use crate::graphql::pagination::page_length;
@@ -234,6 +234,11 @@ impl TrendPoint {
     /// What came out, in per cent of the most marks that could be had; negative where the marks are.
     async fn percentage(&self) -> ApiResult<Decimal> {
         self.0.percentage.map(Decimal::of_hundredths).ok_or_else(|| self.lacks("a percentage"))
+    }
+
+    /// The sitting.
+    async fn session(&self) -> TestSession {
+        TestSession::from(self.0.clone())
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_graphql::{Context, ID, Object};
 use jishu_entity::subject;
 
-use super::{Course, Entitlement, Money, money};
+use super::{Course, Entitlement, MarkingScheme, Money, money};
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiResult, Nullable};
 use crate::graphql::node::GlobalKey;
@@ -51,6 +51,11 @@ impl Subject {
     /// How often each test card may be sat.
     async fn max_attempts(&self) -> i32 {
         self.0.max_attempts
+    }
+
+    /// How its tests are marked, timed and reviewed.
+    async fn marking_scheme(&self) -> MarkingScheme {
+        MarkingScheme(Arc::clone(&self.0))
     }
 
     /// Whether it has left the catalogue: it can no longer be bought, and who owns it keeps it.

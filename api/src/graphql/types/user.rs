@@ -6,7 +6,7 @@ use jishu_entity::{SubjectId, UserId, user};
 use super::purchase::{PurchaseConnection, purchase_page};
 use super::{
     CardArgs, Cart, MockTestAttemptConnection, MockTestAttemptFilter, MockTestAttemptOrder, Progress,
-    card_page,
+    TestSessionConnection, card_page, session_page,
 };
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiError, ApiResult};
@@ -112,6 +112,19 @@ impl User {
         };
         let subject = subject_id.map(parsed).transpose()?;
         Ok(Progress::lazy(Scope { owner: self.id, subject }))
+    }
+
+    /// Their sittings of all test cards, newest first.
+    async fn test_sessions(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "At most so many, from the start or from `after`: 1 to 100, 50 if not given.")]
+        first: Option<i32>,
+        #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
+        #[graphql(desc = "At most so many, from the end or from `before`: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
+    ) -> ApiResult<TestSessionConnection> {
+        session_page(ctx, self.id, None, PageArgs::new(first, after, last, before)).await
     }
 }
 

@@ -59,8 +59,22 @@ pub(in crate::graphql) enum ErrorCode {
     ExtraSecondsInvalid,
     /// The number of attempts is out of range, or less than what was used.
     MaxAttemptsInvalid,
-    /// The time of the open sitting is over, and it waits to be scored.
-    SittingOverdue,
+    /// Every attempt of the test card is used.
+    AttemptsExhausted,
+    /// The purchase was refunded, or its term is over.
+    EntitlementEnded,
+    /// The question bank has too few questions for the test.
+    TooFewQuestions,
+    /// There is no such sitting.
+    TestSessionNotFound,
+    /// The sitting is over.
+    TestSessionClosed,
+    /// The deadline of the sitting has passed.
+    TestSessionOverdue,
+    /// An answer cannot be one of the question of its slot.
+    AnswerInvalid,
+    /// The settings of tests cannot be so.
+    TestSettingsInvalid,
 }
 
 /// An outcome that a screen is designed to show. Bad documents, missing sign-in and our own faults are top-level
@@ -79,6 +93,8 @@ pub(in crate::graphql) enum UserError {
     Field(FieldError),
     Subjects(SubjectsError),
     PriceChanged(PriceChangedError),
+    AttemptsExhausted(AttemptsExhaustedError),
+    Answers(AnswersError),
 }
 
 /// An argument that cannot be accepted.
@@ -129,6 +145,50 @@ impl PriceChangedError {
     }
 }
 
+/// Every attempt of the test card is used.
+#[derive(SimpleObject)]
+pub(in crate::graphql) struct AttemptsExhaustedError {
+    /// What went wrong, for programs.
+    code: ErrorCode,
+    /// What went wrong and what to do, for people.
+    pub(in crate::graphql) message: String,
+    /// The argument it is about, from the field's arguments down.
+    path: Vec<String>,
+    /// How often the card may be sat.
+    max_attempts: i32,
+}
+
+impl AttemptsExhaustedError {
+    pub(in crate::graphql) fn new(message: String, max_attempts: i32) -> Self {
+        let path = path(&["input", "mockTestAttemptId"]);
+        Self { code: ErrorCode::AttemptsExhausted, message, path, max_attempts }
+    }
+}
+
+/// Answers that were not saved.
+#[derive(SimpleObject)]
+pub(in crate::graphql) struct AnswersError {
+    /// What went wrong, for programs.
+    code: ErrorCode,
+    /// What went wrong and what to do, for people.
+    pub(in crate::graphql) message: String,
+    /// The argument it is about, from the field's arguments down.
+    path: Vec<String>,
+    /// The slots it is about.
+    slots: Vec<i32>,
+}
+
+impl AnswersError {
+    pub(in crate::graphql) fn new(
+        code: ErrorCode,
+        message: impl Into<String>,
+        at: &[&str],
+        slots: &[i32],
+    ) -> Self {
+        Self { code, message: message.into(), path: path(at), slots: slots.to_vec() }
+    }
+}
+
 impl UserError {
     pub(in crate::graphql) fn field(code: ErrorCode, message: impl Into<String>, at: &[&str]) -> Self {
         Self::Field(FieldError { code, message: message.into(), path: path(at) })
@@ -146,6 +206,17 @@ impl UserError {
 }
 
 impl UserError {
+    /// What went wrong and what to do, for people.
+    pub(in crate::graphql) fn sentence(&self) -> &str {
+        match self {
+            Self::Field(error) => &error.message,
+            Self::Subjects(error) => &error.message,
+            Self::PriceChanged(error) => &error.message,
+            Self::AttemptsExhausted(error) => &error.message,
+            Self::Answers(error) => &error.message,
+        }
+    }
+
     /// Ids of subjects, or an error that names those that we did not make.
     pub(in crate::graphql) fn parse_subjects(ids: &[ID], at: &[&str]) -> Result<Vec<SubjectId>, Self> {
         let subject_ids: Vec<ID> = ids.iter().filter(|id| SubjectId::parse(id).is_none()).cloned().collect();

@@ -10,8 +10,8 @@ use sea_orm::sea_query::{ExprTrait, Query, SubQueryStatement};
 use sea_orm::{ColumnTrait, DbErr, FromQueryResult, IntoSimpleExpr, QueryFilter, QuerySelect};
 use tokio::time::{Instant, timeout_at};
 
-use super::Services;
-use super::events::{Change, Watch, patiently};
+use crate::service::Services;
+use crate::service::events::{Change, Watch, patiently};
 
 /// What a sitting's clock shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

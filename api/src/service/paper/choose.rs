@@ -1,0 +1,187 @@
+//! Choosing the questions of a paper.
+
+use std::collections::HashMap;
+
+use jishu_entity::question_version::Difficulty;
+use jishu_entity::{QuestionId, QuestionVersionId, TopicId};
+use sha2::{Digest, Sha256};
+
+/// A question that may be chosen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Candidate {
+    pub(super) question_id: QuestionId,
+    pub(super) version_id: QuestionVersionId,
+    pub(super) topic_id: TopicId,
+    pub(super) difficulty: Difficulty,
+    /// How many papers of the subject have it already.
+    pub(super) uses: i64,
+}
+
+/// What a blueprint asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Part {
+    pub(super) topic_id: Option<TopicId>,
+    pub(super) difficulty: Option<Difficulty>,
+    pub(super) questions: usize,
+}
+
+impl Part {
+    fn takes(&self, candidate: &Candidate) -> bool {
+        self.topic_id.is_none_or(|topic| topic == candidate.topic_id)
+            && self.difficulty.is_none_or(|difficulty| difficulty == candidate.difficulty)
+    }
+}
+
+/// The part that cannot be filled, and how many questions it would get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Lack {
+    pub(super) part: usize,
+    pub(super) found: usize,
+}
+
+/// Chooses a question for each slot, part by part: those that fewest papers have, and among equals by the seed. The same
+/// candidates and seed give the same paper.
+///
+/// Where parts overlap, a question that another part could do without is moved there (augmenting paths, as in Kuhn's
+/// matching), so that a paper is found whenever there is one.
+pub(super) fn choose(
+    parts: &[Part],
+    mut candidates: Vec<Candidate>,
+    seed: i64,
+) -> Result<Vec<Candidate>, Lack> {
+    candidates.sort_by_cached_key(|candidate| (candidate.uses, lot(seed, candidate.question_id.0)));
+    let slots: Vec<usize> =
+        parts.iter().enumerate().flat_map(|(at, part)| std::iter::repeat_n(at, part.questions)).collect();
+    let mut matching = Matching { parts, slots: &slots, candidates: &candidates, taken: HashMap::new() };
+    for slot in 0..slots.len() {
+        if !matching.place(slot, &mut vec![false; candidates.len()]) {
+            let part = slots[slot];
+            return Err(Lack { part, found: slots[..slot].iter().filter(|other| **other == part).count() });
+        }
+    }
+    let mut chosen: Vec<(usize, usize)> =
+        matching.taken.iter().map(|(candidate, slot)| (slots[*slot], *candidate)).collect();
+    // By part, and within one in the order of the candidates: which slot of a part a question was moved to means nothing.
+    chosen.sort_unstable();
+    Ok(chosen.into_iter().map(|(_, candidate)| candidates[candidate].clone()).collect())
+}
+
+struct Matching<'c> {
+    parts: &'c [Part],
+    /// The part of each slot.
+    slots: &'c [usize],
+    candidates: &'c [Candidate],
+    /// Which slot has a candidate.
+    taken: HashMap<usize, usize>,
+}
+
+impl Matching<'_> {
+    /// Gives a slot a candidate, moving others where that is needed. At most as deep as there are slots.
+    fn place(&mut self, slot: usize, tried: &mut [bool]) -> bool {
+        let part = self.parts[self.slots[slot]];
+        let candidates = self.candidates;
+        let fitting = || candidates.iter().enumerate().filter(move |(_, candidate)| part.takes(candidate));
+        if let Some((free, _)) = fitting().find(|(at, _)| !self.taken.contains_key(at)) {
+            self.taken.insert(free, slot);
+            return true;
+        }
+        for (at, _) in fitting() {
+            if std::mem::replace(&mut tried[at], true) {
+                continue;
+            }
+            let moved = self.taken.get(&at).copied();
+            if moved.is_none_or(|other| self.place(other, tried)) {
+                self.taken.insert(at, slot);
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// A number for a question that only the seed decides, the same on every machine and in every version.
+fn lot(seed: i64, question: i64) -> [u8; 32] {
+    let mut digest = Sha256::new();
+    digest.update(seed.to_le_bytes());
+    digest.update(question.to_le_bytes());
+    digest.finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Difficulty::{Easy, Hard, Medium};
+
+    fn candidate(id: i64, topic: i64, difficulty: Difficulty, uses: i64) -> Candidate {
+        Candidate {
+            question_id: QuestionId(id),
+            version_id: QuestionVersionId(id),
+            topic_id: TopicId(topic),
+            difficulty,
+            uses,
+        }
+    }
+
+    fn part(topic: Option<i64>, difficulty: Option<Difficulty>, questions: usize) -> Part {
+        Part { topic_id: topic.map(TopicId), difficulty, questions }
+    }
+
+    fn ids(chosen: &[Candidate]) -> Vec<i64> {
+        chosen.iter().map(|candidate| candidate.question_id.0).collect()
+    }
+
+    fn bank() -> Vec<Candidate> {
+        (1..=60)
+            .map(|id| candidate(id, id % 3, [Easy, Medium, Hard][usize::try_from(id / 3 % 3).unwrap()], 0))
+            .collect()
+    }
+
+    #[test]
+    fn a_paper_is_what_its_blueprint_says_and_its_seed_decides() {
+        let parts = [part(Some(1), Some(Easy), 3), part(Some(2), None, 5), part(None, Some(Hard), 4)];
+        let chosen = choose(&parts, bank(), 7).unwrap();
+        assert_eq!(chosen.len(), 12);
+        assert!(chosen[..3].iter().all(|it| it.topic_id == TopicId(1) && it.difficulty == Easy));
+        assert!(chosen[3..8].iter().all(|it| it.topic_id == TopicId(2)));
+        assert!(chosen[8..].iter().all(|it| it.difficulty == Hard));
+        let mut distinct = ids(&chosen);
+        distinct.sort_unstable();
+        distinct.dedup();
+        assert_eq!(distinct.len(), 12);
+        let mut turned = bank();
+        turned.reverse();
+        assert_eq!(choose(&parts, turned, 7).unwrap(), chosen, "whatever order the database gives");
+        assert_ne!(choose(&parts, bank(), 8).unwrap(), chosen);
+    }
+
+    #[test]
+    fn papers_share_nothing_while_the_bank_lasts() {
+        let mut bank = bank();
+        let mut seen = Vec::new();
+        for seed in 0..6 {
+            let chosen = choose(&[part(None, None, 10)], bank.clone(), seed).unwrap();
+            for it in &mut bank {
+                it.uses += i64::from(chosen.iter().any(|other| other.question_id == it.question_id));
+            }
+            seen.extend(ids(&chosen));
+        }
+        seen.sort_unstable();
+        assert_eq!(seen, (1..=60).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn parts_that_overlap_are_filled_whenever_they_can_be() {
+        let bank = vec![candidate(1, 1, Hard, 0), candidate(2, 1, Easy, 9), candidate(3, 2, Easy, 9)];
+        let parts = [part(None, None, 1), part(Some(1), None, 1), part(None, Some(Hard), 1)];
+        assert_eq!(ids(&choose(&parts, bank, 1).unwrap()), [3, 2, 1]);
+    }
+
+    #[test]
+    fn what_is_lacking_is_told() {
+        let parts = [part(Some(1), None, 2), part(None, Some(Hard), 3)];
+        let bank = vec![candidate(1, 1, Hard, 0), candidate(2, 1, Hard, 0), candidate(3, 2, Hard, 0)];
+        assert_eq!(choose(&parts, bank, 1), Err(Lack { part: 1, found: 1 }));
+        assert_eq!(choose(&parts, Vec::new(), 1), Err(Lack { part: 0, found: 0 }));
+        assert_eq!(choose(&[], Vec::new(), 1), Ok(Vec::new()));
+    }
+}

@@ -1,0 +1,235 @@
+//! Making a paper.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use jishu_entity::question_version::Difficulty;
+use jishu_entity::{
+    PaperId, QuestionId, QuestionVersionId, SubjectId, TopicId, blueprint_part, paper, paper_question,
+    question, question_version, subject, topic,
+};
+use sea_orm::sea_query::ExprTrait;
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, ConnectionTrait,
+    DatabaseTransaction, DbErr, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect, RelationDef,
+};
+
+use super::Paper;
+use super::choose::{Candidate, Part, choose};
+use crate::database::{IsFailure, WriteOptions, lock_subject};
+use crate::service::Services;
+
+/// Why there is no paper. Nothing was written.
+#[derive(Debug, thiserror::Error)]
+pub enum PaperError {
+    /// The bank has fewer questions than the blueprint asks for.
+    #[error(
+        "This test cannot be sat yet: its subject has {found} of {wanted} questions{of}. Whoever keeps the question \
+         bank has to add some."
+    )]
+    TooFewQuestions {
+        /// How many a part of the blueprint would get.
+        found: usize,
+        /// How many it asks for.
+        wanted: usize,
+        /// Which part: " of the topic Optics", " that are hard"; or empty.
+        of: String,
+    },
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] DbErr),
+}
+
+impl IsFailure for PaperError {
+    fn database_error(&self) -> Option<&DbErr> {
+        match self {
+            Self::Database(error) => Some(error),
+            Self::TooFewQuestions { .. } => None,
+        }
+    }
+}
+
+/// The paper of a test: the one that exists, or one made now.
+///
+/// # Errors
+/// When the bank has too few questions, or the database fails.
+pub async fn of_test(
+    services: &Services,
+    subject_id: SubjectId,
+    test_number: i32,
+) -> Result<Arc<Paper>, PaperError> {
+    let id = match find(services.database.reader(), subject_id, test_number).await? {
+        Some(id) => id,
+        None => {
+            let test = Test { subject_id, test_number, seed: rand::random(), now: services.clock.now() };
+            let options = WriteOptions { name: "paper", looks_before_it_writes: true };
+            services
+                .database
+                .write(options, test, |transaction, test| Box::pin(make(transaction, test)))
+                .await?
+        }
+    };
+    Ok(services.papers.get(id).await?)
+}
+
+struct Test {
+    subject_id: SubjectId,
+    test_number: i32,
+    seed: i64,
+    now: DateTime<Utc>,
+}
+
+async fn find(
+    connection: &impl ConnectionTrait,
+    subject: SubjectId,
+    test_number: i32,
+) -> Result<Option<PaperId>, DbErr> {
+    paper::Entity::find()
+        .select_only()
+        .column(paper::Column::Id)
+        .filter(paper::Column::SubjectId.eq(subject))
+        .filter(paper::Column::TestNumber.eq(test_number))
+        .into_tuple()
+        .one(connection)
+        .await
+}
+
+/// The papers of a subject are made one after the other, so that each knows which questions the others have.
+async fn make(transaction: &DatabaseTransaction, test: &Test) -> Result<PaperId, PaperError> {
+    lock_subject(transaction, test.subject_id).await?;
+    if let Some(id) = find(transaction, test.subject_id, test.test_number).await? {
+        return Ok(id);
+    }
+    let subject = subject::Entity::find_by_id(test.subject_id)
+        .one(transaction)
+        .await?
+        .ok_or_else(|| DbErr::RecordNotFound(format!("subject {}", test.subject_id)))?;
+    let parts = parts(transaction, &subject).await?;
+    let candidates = candidates(transaction, subject.id).await?;
+    let chosen = match choose(&parts, candidates, test.seed) {
+        Ok(chosen) => chosen,
+        Err(lack) => {
+            let part = parts[lack.part];
+            return Err(PaperError::TooFewQuestions {
+                found: lack.found,
+                wanted: part.questions,
+                of: named(transaction, part).await?,
+            });
+        }
+    };
+    let paper = paper::ActiveModel {
+        id: NotSet,
+        subject_id: Set(subject.id),
+        test_number: Set(test.test_number),
+        seed: Set(test.seed),
+        marks_correct: Set(subject.marks_correct),
+        marks_wrong: Set(subject.marks_wrong),
+        marks_unanswered: Set(subject.marks_unanswered),
+        time_limit_seconds: Set(subject.time_limit_seconds),
+        created_at: Set(test.now),
+    };
+    let paper = paper.insert(transaction).await?;
+    let rows = (1..).zip(chosen).map(|(slot, candidate)| paper_question::ActiveModel {
+        paper_id: Set(paper.id),
+        slot: Set(slot),
+        question_id: Set(candidate.question_id),
+        version_id: Set(candidate.version_id),
+    });
+    paper_question::Entity::insert_many(rows).exec_without_returning(transaction).await?;
+    Ok(paper.id)
+}
+
+/// The blueprint; where there is none, one part of any questions.
+async fn parts(transaction: &DatabaseTransaction, subject: &subject::Model) -> Result<Vec<Part>, DbErr> {
+    let count = |questions| usize::try_from(questions).unwrap_or_default();
+    let parts: Vec<_> = blueprint_part::Entity::find()
+        .filter(blueprint_part::Column::SubjectId.eq(subject.id))
+        .order_by_asc(blueprint_part::Column::Position)
+        .all(transaction)
+        .await?
+        .into_iter()
+        .map(|part| Part {
+            topic_id: part.topic_id,
+            difficulty: part.difficulty,
+            questions: count(part.questions),
+        })
+        .collect();
+    if parts.is_empty() {
+        let questions = count(subject.questions_per_test);
+        return Ok(vec![Part { topic_id: None, difficulty: None, questions }]);
+    }
+    Ok(parts)
+}
+
+/// The questions of a subject in their current versions.
+async fn candidates(transaction: &DatabaseTransaction, subject: SubjectId) -> Result<Vec<Candidate>, DbErr> {
+    let uses: HashMap<QuestionId, i64> = paper_question::Entity::find()
+        .select_only()
+        .column(paper_question::Column::QuestionId)
+        .column_as(paper_question::Column::Slot.count(), "uses")
+        .join(JoinType::InnerJoin, paper_of_question())
+        .filter(paper::Column::SubjectId.eq(subject))
+        .group_by(paper_question::Column::QuestionId)
+        .into_tuple()
+        .all(transaction)
+        .await?
+        .into_iter()
+        .collect();
+    let rows: Vec<(QuestionId, QuestionVersionId, TopicId, Difficulty)> = question::Entity::find()
+        .select_only()
+        .column(question::Column::Id)
+        .column(question_version::Column::Id)
+        .column(question_version::Column::TopicId)
+        .column(question_version::Column::Difficulty)
+        .join(JoinType::InnerJoin, versions_of_question())
+        .filter(
+            question::Column::CurrentVersion.into_expr().eq(question_version::Column::Version.into_expr()),
+        )
+        .filter(question::Column::SubjectId.eq(subject))
+        .filter(question::Column::ArchivedAt.is_null())
+        .into_tuple()
+        .all(transaction)
+        .await?;
+    Ok(rows
+        .into_iter()
+        .map(|(question_id, version_id, topic_id, difficulty)| Candidate {
+            question_id,
+            version_id,
+            topic_id,
+            difficulty,
+            uses: uses.get(&question_id).copied().unwrap_or_default(),
+        })
+        .collect())
+}
+
+fn paper_of_question() -> RelationDef {
+    paper_question::Entity::belongs_to(paper::Entity)
+        .from(paper_question::Column::PaperId)
+        .to(paper::Column::Id)
+        .into()
+}
+
+fn versions_of_question() -> RelationDef {
+    let question: RelationDef = question_version::Entity::belongs_to(question::Entity)
+        .from(question_version::Column::QuestionId)
+        .to(question::Column::Id)
+        .into();
+    question.rev()
+}
+
+/// Which questions a part is about, for people.
+async fn named(transaction: &DatabaseTransaction, part: Part) -> Result<String, DbErr> {
+    let mut named = match part.difficulty {
+        None => String::new(),
+        Some(Difficulty::Easy) => " that are easy".to_owned(),
+        Some(Difficulty::Medium) => " of medium difficulty".to_owned(),
+        Some(Difficulty::Hard) => " that are hard".to_owned(),
+    };
+    if let Some(topic) = part.topic_id
+        && let Some(topic) = topic::Entity::find_by_id(topic).one(transaction).await?
+    {
+        named = format!("{named} of the topic {}", topic.name);
+    }
+    Ok(named)
+}

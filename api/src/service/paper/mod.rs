@@ -1,0 +1,198 @@
+//! Papers: the questions of the test of one number of a subject, the same for everybody.
+//!
+//! A paper is made at the first start of such a test ([`compose`]) and never changes after, so what was read of one
+//! once may be kept: its questions, their key, its marks and its time.
+
+mod choose;
+mod compose;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use jishu_entity::question_version::{Difficulty, QuestionKind, TextFormat};
+use jishu_entity::{
+    PaperId, QuestionId, QuestionVersionId, TopicId, paper, paper_question, question_option,
+    question_version, topic,
+};
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+use rust_decimal::Decimal;
+use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder};
+
+use super::scoring::{Key, Marks};
+use crate::database::Database;
+
+pub use compose::{PaperError, of_test};
+
+/// A paper with all that it asks.
+#[derive(Debug)]
+pub struct Paper {
+    /// The paper.
+    pub row: paper::Model,
+    /// Its questions: the one of slot n stands at n - 1.
+    pub questions: Vec<PaperQuestion>,
+    /// The names of their topics.
+    pub topics: BTreeMap<TopicId, String>,
+}
+
+/// A question as it was when the paper was made.
+#[derive(Debug)]
+pub struct PaperQuestion {
+    /// The question.
+    pub question_id: QuestionId,
+    /// What it is about.
+    pub topic_id: TopicId,
+    /// How hard it is.
+    pub difficulty: Difficulty,
+    /// How it is answered.
+    pub kind: QuestionKind,
+    /// How its texts are to be read.
+    pub text_format: TextFormat,
+    /// What is asked.
+    pub stem: String,
+    /// Its options, in the author's order.
+    pub options: Vec<String>,
+    /// What is correct.
+    pub key: Key,
+    /// Why.
+    pub explanation: Option<String>,
+}
+
+impl Paper {
+    /// What its answers get.
+    #[must_use]
+    pub fn marks(&self) -> Marks {
+        Marks::from(&self.row)
+    }
+
+    /// The question at a slot, and none where the paper has no such slot.
+    #[must_use]
+    pub fn question(&self, slot: i32) -> Option<&PaperQuestion> {
+        let at = usize::try_from(slot).ok()?.checked_sub(1)?;
+        self.questions.get(at)
+    }
+
+    /// Its slots and questions, in order.
+    pub fn slots(&self) -> impl Iterator<Item = (i32, &PaperQuestion)> {
+        (1..).zip(&self.questions)
+    }
+
+    fn bytes(&self) -> usize {
+        const OF_A_QUESTION: usize = 400;
+        self.questions.iter().fold(OF_A_QUESTION, |bytes, question| {
+            let options: usize = question.options.iter().map(|option| option.len() + 24).sum();
+            let explanation = question.explanation.as_ref().map_or(0, String::len);
+            bytes + OF_A_QUESTION + question.stem.len() + explanation + options
+        })
+    }
+}
+
+/// How much memory papers may take.
+const BYTES: u64 = 64 * 1024 * 1024;
+
+/// The papers that were used last.
+#[derive(Debug)]
+pub struct Papers {
+    database: Database,
+    papers: Cache<PaperId, Arc<Paper>, BySize>,
+}
+
+#[derive(Clone, Debug)]
+struct BySize;
+
+impl Weighter<PaperId, Arc<Paper>> for BySize {
+    fn weight(&self, _: &PaperId, paper: &Arc<Paper>) -> u64 {
+        u64::try_from(paper.bytes()).unwrap_or(u64::MAX)
+    }
+}
+
+impl Papers {
+    /// None is read yet.
+    #[must_use]
+    pub fn new(database: Database) -> Self {
+        Self { database, papers: Cache::with_weighter(1_000, BYTES, BySize) }
+    }
+
+    /// A paper that a row refers to.
+    ///
+    /// # Errors
+    /// When the database fails or has no such paper.
+    pub async fn get(&self, id: PaperId) -> Result<Arc<Paper>, DbErr> {
+        self.papers.get_or_insert_async(&id, async { Ok(Arc::new(load(&self.database, id).await?)) }).await
+    }
+}
+
+async fn load(database: &Database, id: PaperId) -> Result<Paper, DbErr> {
+    let reader = database.reader();
+    let row = paper::Entity::find_by_id(id)
+        .one(reader)
+        .await?
+        .ok_or_else(|| DbErr::RecordNotFound(format!("paper {id}")))?;
+    let slots: Vec<(QuestionId, QuestionVersionId)> = paper_question::Entity::find()
+        .filter(paper_question::Column::PaperId.eq(id))
+        .order_by_asc(paper_question::Column::Slot)
+        .all(reader)
+        .await?
+        .into_iter()
+        .map(|slot| (slot.question_id, slot.version_id))
+        .collect();
+    let versions: Vec<_> = slots.iter().map(|(_, version)| *version).collect();
+    let mut options: HashMap<QuestionVersionId, Vec<question_option::Model>> = HashMap::new();
+    let rows = question_option::Entity::find()
+        .filter(question_option::Column::VersionId.is_in(versions.clone()))
+        .order_by_asc(question_option::Column::VersionId)
+        .order_by_asc(question_option::Column::Position);
+    for option in rows.all(reader).await? {
+        options.entry(option.version_id).or_default().push(option);
+    }
+    let mut said: HashMap<QuestionVersionId, question_version::Model> = question_version::Entity::find()
+        .filter(question_version::Column::Id.is_in(versions))
+        .all(reader)
+        .await?
+        .into_iter()
+        .map(|version| (version.id, version))
+        .collect();
+    let mut questions = Vec::with_capacity(slots.len());
+    for (question_id, version_id) in slots {
+        let version = said.remove(&version_id).ok_or_else(|| {
+            DbErr::RecordNotFound(format!("version {version_id} of question {question_id}"))
+        })?;
+        questions.push(question(version, options.remove(&version_id).unwrap_or_default())?);
+    }
+    let topic_ids: Vec<_> = questions.iter().map(|question| question.topic_id).collect();
+    let topics = topic::Entity::find().filter(topic::Column::Id.is_in(topic_ids)).all(reader).await?;
+    let topics = topics.into_iter().map(|topic| (topic.id, topic.name)).collect();
+    Ok(Paper { row, questions, topics })
+}
+
+fn question(
+    version: question_version::Model,
+    options: Vec<question_option::Model>,
+) -> Result<PaperQuestion, DbErr> {
+    let key = match version.kind {
+        QuestionKind::SingleChoice | QuestionKind::MultipleChoice => {
+            let correct = options.iter().zip(0..).filter(|(option, _)| option.correct);
+            Key::Options(correct.fold(0, |key, (_, position)| key | 1 << position))
+        }
+        QuestionKind::Numeric => Key::Number {
+            value: number(version.id, version.numeric_value.as_deref())?,
+            tolerance: number(version.id, version.numeric_tolerance.as_deref())?,
+        },
+    };
+    Ok(PaperQuestion {
+        question_id: version.question_id,
+        topic_id: version.topic_id,
+        difficulty: version.difficulty,
+        kind: version.kind,
+        text_format: version.text_format,
+        stem: version.stem,
+        options: options.into_iter().map(|option| option.text).collect(),
+        key,
+        explanation: version.explanation,
+    })
+}
+
+fn number(version: QuestionVersionId, text: Option<&str>) -> Result<Decimal, DbErr> {
+    text.and_then(|text| text.parse().ok())
+        .ok_or_else(|| DbErr::Custom(format!("version {version} of a question has no number for its key")))
+}

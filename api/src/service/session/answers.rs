@@ -1,0 +1,242 @@
+//! Answers as learners send them, checked against the paper, and as they are stored.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use jishu_entity::question_version::QuestionKind;
+use jishu_entity::{TestSessionId, UserId, test_answer};
+use rust_decimal::Decimal;
+use sea_orm::{DbBackend, Statement, Value};
+
+use super::Sitting;
+use crate::database::sql;
+use crate::service::scoring::Response;
+
+/// The most answers that a batch may have.
+pub const MOST_ANSWERS: usize = 200;
+/// The most seconds that a question may have been shown.
+const LONGEST: i32 = 7 * 86_400;
+
+/// What a learner says of a slot: all of its state, in place of what was said before.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GivenAnswer {
+    /// The question's place in the paper, from 1.
+    pub slot: i32,
+    /// The chosen options by the places in which this sitting shows them, from 0. None where nothing is said of them.
+    pub options: Option<Vec<usize>>,
+    /// The number. None where nothing is said of one, Some(None) for no answer.
+    pub number: Option<Option<Decimal>>,
+    /// Marked for another look.
+    pub flagged: bool,
+    /// How long the question was shown so far, in seconds.
+    pub time_spent_seconds: Option<i32>,
+}
+
+/// Why an answer cannot be one. Nothing was written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AnswerError {
+    /// None or too many.
+    #[error("A batch has 1 to {MOST_ANSWERS} answers; {0} were given.")]
+    WrongCount(usize),
+    /// Batches are numbered from 1.
+    #[error("Batches are numbered from 1: `sequence` must be greater than `session.answerSequence`.")]
+    Sequence,
+    /// The paper has no such slot.
+    #[error("This paper has no slot {slot}; it has 1 to {slots}.")]
+    NoSuchSlot {
+        /// What was given.
+        slot: i32,
+        /// How many there are.
+        slots: usize,
+    },
+    /// Neither options nor a number.
+    #[error(
+        "Slot {0}: say what the answer is, in `optionIds` or `numericValue`, also where only the flag changes. An \
+         empty list or null is no answer."
+    )]
+    NothingSaid(i32),
+    /// An option of another slot or sitting, or none at all.
+    #[error("Slot {0}: take `optionIds` from the options of this slot in this sitting.")]
+    NoSuchOption(i32),
+    /// More than one option of a question that has one.
+    #[error("Slot {0} takes one option.")]
+    OneOption(i32),
+    /// Options for a question that asks for a number.
+    #[error("Slot {0} asks for a number: give `numericValue`.")]
+    NotOptions(i32),
+    /// A number for a question that has options.
+    #[error("Slot {0} has options: give `optionIds`.")]
+    NotNumber(i32),
+    /// A time that cannot be.
+    #[error("Slot {0}: `timeSpentSeconds` is 0 to {LONGEST}.")]
+    Time(i32),
+}
+
+impl AnswerError {
+    /// The slot it is about.
+    #[must_use]
+    pub fn slot(&self) -> Option<i32> {
+        match self {
+            Self::WrongCount(_) | Self::Sequence => None,
+            Self::NoSuchSlot { slot, .. }
+            | Self::NothingSaid(slot)
+            | Self::NoSuchOption(slot)
+            | Self::OneOption(slot)
+            | Self::NotOptions(slot)
+            | Self::NotNumber(slot)
+            | Self::Time(slot) => Some(*slot),
+        }
+    }
+}
+
+/// An answer as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct StoredAnswer {
+    pub(super) slot: i32,
+    pub(super) chosen: i64,
+    pub(super) number: Option<String>,
+    pub(super) flagged: bool,
+    pub(super) time_spent_seconds: Option<i32>,
+}
+
+impl StoredAnswer {
+    /// Whether a row says the same, set by this batch.
+    pub(super) fn is(&self, sequence: i32, row: &test_answer::Model) -> bool {
+        row.sequence == sequence
+            && row.slot == self.slot
+            && row.chosen == self.chosen
+            && row.numeric_value == self.number
+            && row.flagged == self.flagged
+            && row.time_spent_seconds == self.time_spent_seconds
+    }
+}
+
+/// Checks a batch and puts it in the order of slots. Where a slot is given twice, the later one counts.
+pub(super) fn checked(
+    sitting: &Sitting,
+    sequence: i32,
+    answers: Vec<GivenAnswer>,
+) -> Result<Vec<StoredAnswer>, AnswerError> {
+    if answers.is_empty() || answers.len() > MOST_ANSWERS {
+        return Err(AnswerError::WrongCount(answers.len()));
+    }
+    if sequence < 1 {
+        return Err(AnswerError::Sequence);
+    }
+    let mut stored = BTreeMap::new();
+    for answer in answers {
+        let answer = stored_answer(sitting, answer)?;
+        stored.insert(answer.slot, answer);
+    }
+    Ok(stored.into_values().collect())
+}
+
+fn stored_answer(sitting: &Sitting, answer: GivenAnswer) -> Result<StoredAnswer, AnswerError> {
+    let slot = answer.slot;
+    let slots = sitting.paper.questions.len();
+    let question = sitting.paper.question(slot).ok_or(AnswerError::NoSuchSlot { slot, slots })?;
+    if answer.options.is_none() && answer.number.is_none() {
+        return Err(AnswerError::NothingSaid(slot));
+    }
+    let options = answer.options.unwrap_or_default();
+    let number = answer.number.flatten();
+    match question.kind {
+        QuestionKind::Numeric if !options.is_empty() => return Err(AnswerError::NotOptions(slot)),
+        QuestionKind::SingleChoice | QuestionKind::MultipleChoice if number.is_some() => {
+            return Err(AnswerError::NotNumber(slot));
+        }
+        _ => {}
+    }
+    let order = sitting.shown(slot, question.options.len());
+    let mut chosen = 0;
+    for place in options {
+        let position = order.get(place).ok_or(AnswerError::NoSuchOption(slot))?;
+        chosen |= 1 << position;
+    }
+    if question.kind == QuestionKind::SingleChoice && chosen & (chosen - 1) != 0 {
+        return Err(AnswerError::OneOption(slot));
+    }
+    if answer.time_spent_seconds.is_some_and(|seconds| !(0..=LONGEST).contains(&seconds)) {
+        return Err(AnswerError::Time(slot));
+    }
+    Ok(StoredAnswer {
+        slot,
+        chosen,
+        number: number.map(|number| number.normalize().to_string()),
+        flagged: answer.flagged,
+        time_spent_seconds: answer.time_spent_seconds,
+    })
+}
+
+/// What a row answers.
+#[must_use]
+pub fn response(row: &test_answer::Model) -> Response {
+    // We wrote it, from a number.
+    let number = row.numeric_value.as_deref().and_then(|text| text.parse().ok());
+    Response { options: row.chosen, number }
+}
+
+/// Who saves what.
+pub(super) struct Write<'a> {
+    pub(super) id: TestSessionId,
+    pub(super) owner: UserId,
+    pub(super) sequence: i32,
+    /// In the order of slots, so that two batches take their rows in the same order.
+    pub(super) answers: &'a [StoredAnswer],
+    pub(super) now: DateTime<Utc>,
+    /// Sittings whose deadline is before this take nothing any more.
+    pub(super) overdue_before: DateTime<Utc>,
+}
+
+/// The statement that saves a batch: in each slot the answer of the batch with the greatest number stays, so that
+/// batches that come twice, late or in another order leave the same. It writes nothing unless the sitting is this user's
+/// and open, and holds it open until it is done.
+pub(super) fn upsert(backend: DbBackend, write: &Write<'_>) -> Statement {
+    // MariaDB and MySQL take the type of a column of a derived table from the parameter of the first call.
+    let (row, at, share, merge) = match backend {
+        DbBackend::MySql => (
+            "SELECT CAST(? AS SIGNED) AS slot, CAST(? AS SIGNED) AS chosen, CAST(? AS CHAR(40)) AS numeric_value, \
+             CAST(? AS SIGNED) AS flagged, CAST(? AS SIGNED) AS time_spent_seconds",
+            "CAST(? AS DATETIME(6))",
+            " LOCK IN SHARE MODE",
+            " ON DUPLICATE KEY UPDATE \
+             chosen = IF(VALUES(sequence) > test_answers.sequence, VALUES(chosen), test_answers.chosen), \
+             numeric_value = IF(VALUES(sequence) > test_answers.sequence, VALUES(numeric_value), \
+             test_answers.numeric_value), \
+             flagged = IF(VALUES(sequence) > test_answers.sequence, VALUES(flagged), test_answers.flagged), \
+             time_spent_seconds = IF(VALUES(sequence) > test_answers.sequence, VALUES(time_spent_seconds), \
+             test_answers.time_spent_seconds), \
+             saved_at = IF(VALUES(sequence) > test_answers.sequence, VALUES(saved_at), test_answers.saved_at), \
+             sequence = GREATEST(VALUES(sequence), test_answers.sequence)",
+        ),
+        DbBackend::Postgres => (ROW, "?", " FOR SHARE OF s", MERGE),
+        _ => (ROW, "?", "", MERGE),
+    };
+    let rows = vec![row; write.answers.len()].join(" UNION ALL ");
+    let text = format!(
+        "INSERT INTO test_answers \
+         (session_id, slot, chosen, numeric_value, flagged, time_spent_seconds, sequence, saved_at) \
+         SELECT s.id, v.slot, v.chosen, v.numeric_value, v.flagged, v.time_spent_seconds, ?, {at} \
+         FROM test_sessions s CROSS JOIN ({rows}) v \
+         WHERE s.id = ? AND s.user_id = ? AND s.open_marker = 1 AND s.expires_at >= {at}{share}{merge}"
+    );
+    let mut values: Vec<Value> = vec![write.sequence.into(), write.now.into()];
+    for answer in write.answers {
+        values.extend([
+            Value::from(answer.slot),
+            answer.chosen.into(),
+            answer.number.clone().into(),
+            answer.flagged.into(),
+            answer.time_spent_seconds.into(),
+        ]);
+    }
+    values.extend([Value::from(write.id), write.owner.into(), write.overdue_before.into()]);
+    sql(backend, &text, values)
+}
+
+const ROW: &str = "SELECT ? AS slot, ? AS chosen, ? AS numeric_value, ? AS flagged, ? AS time_spent_seconds";
+
+const MERGE: &str = " ON CONFLICT (session_id, slot) DO UPDATE SET chosen = excluded.chosen, \
+    numeric_value = excluded.numeric_value, flagged = excluded.flagged, \
+    time_spent_seconds = excluded.time_spent_seconds, sequence = excluded.sequence, saved_at = excluded.saved_at \
+    WHERE excluded.sequence > test_answers.sequence";

@@ -1,0 +1,113 @@
+//! Closing sittings whose deadline has passed, whichever node finds them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use futures_util::{StreamExt, stream};
+use jishu_entity::{TestSessionId, test_session};
+use rand::seq::SliceRandom;
+use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+
+use super::{Sitting, SittingRules, close, sitting_of};
+use crate::database::{WriteOptions, lock_user};
+use crate::service::Services;
+
+/// How many are looked up at once.
+const BATCH: usize = 200;
+/// How many are closed at once.
+const AT_ONCE: usize = 4;
+
+/// Closes overdue sittings again and again until the task is dropped.
+pub async fn keep_closing(services: Services, every: Duration) {
+    let mut ticks = tokio::time::interval(every);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = close_overdue(&services).await {
+            tracing::warn!(%error, "overdue sittings could not be looked for; they are closed later");
+        }
+    }
+}
+
+/// Closes every sitting that is overdue, each as of its deadline, and tells how many this call has closed: none that
+/// another node closes at the same time.
+///
+/// # Errors
+/// When they cannot be looked for. One that cannot be closed is left for the next time.
+pub async fn close_overdue(services: &Services) -> Result<usize, DbErr> {
+    let mut closed = 0;
+    loop {
+        let mut overdue = find(services).await?;
+        let is_all = overdue.len() < BATCH;
+        // Nodes that look at the same time begin with others.
+        overdue.shuffle(&mut rand::rng());
+        let results: Vec<_> = stream::iter(overdue)
+            .map(async |session| {
+                let id = session.id;
+                (id, close_one(services, session).await)
+            })
+            .buffer_unordered(AT_ONCE)
+            .collect()
+            .await;
+        let closed_before = closed;
+        for (id, result) in results {
+            match result {
+                Ok(was_open) => closed += usize::from(was_open),
+                Err(error) => tracing::warn!(session = %id, %error, "a sitting could not be closed"),
+            }
+        }
+        if is_all || closed == closed_before {
+            if closed > 0 {
+                tracing::info!(closed, "overdue sittings were closed");
+            }
+            return Ok(closed);
+        }
+    }
+}
+
+async fn find(services: &Services) -> Result<Vec<test_session::Model>, DbErr> {
+    let before = services.sittings.rules.overdue_before(services.clock.now());
+    test_session::Entity::find()
+        .filter(test_session::Column::OpenMarker.eq(1))
+        .filter(test_session::Column::ExpiresAt.lt(before))
+        .order_by_asc(test_session::Column::ExpiresAt)
+        .limit(BATCH as u64)
+        .all(services.database.reader())
+        .await
+}
+
+struct Command {
+    id: TestSessionId,
+    sitting: Arc<Sitting>,
+    rules: SittingRules,
+    now: DateTime<Utc>,
+}
+
+/// Says whether it was open until now.
+async fn close_one(services: &Services, session: test_session::Model) -> Result<bool, DbErr> {
+    let sitting = sitting_of(services, &session).await?;
+    let owner = sitting.owner;
+    let now = services.clock.now();
+    let command = Command { id: session.id, sitting, rules: services.sittings.rules, now };
+    let options = WriteOptions { name: "close overdue", looks_before_it_writes: true };
+    let closed = services
+        .database
+        .write(options, command, |transaction, command| Box::pin(run(transaction, command)))
+        .await?;
+    if closed {
+        services.events.appended(owner);
+    }
+    Ok(closed)
+}
+
+async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<bool, DbErr> {
+    lock_user(transaction, command.sitting.owner).await?;
+    let session = close::lock(transaction, command.id).await?;
+    // It was closed meanwhile, or has been given more time.
+    if session.open_marker.is_none() || !command.rules.is_overdue(session.expires_at, command.now) {
+        return Ok(false);
+    }
+    close::close(transaction, session, &command.sitting.paper, true, command.now).await?;
+    Ok(true)
+}

@@ -1,0 +1,117 @@
+//! Autosave.
+
+use chrono::{DateTime, Utc};
+use jishu_entity::{TestSessionId, UserId, test_answer, test_session};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, QueryFilter, QuerySelect};
+
+use super::Sitting;
+use super::answers::{AnswerError, GivenAnswer, StoredAnswer, Write, checked, upsert};
+use crate::service::Services;
+
+/// Answers that are saved together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// Its number, from 1: greater than of any batch before it. In a slot the batch with the greatest number counts.
+    pub sequence: i32,
+    /// The answers.
+    pub answers: Vec<GivenAnswer>,
+}
+
+/// What was saved.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Saved {
+    /// The slots that keep another answer than the batch gives: a batch with a greater number has set them, or another
+    /// one with the same.
+    pub superseded: Vec<i32>,
+}
+
+/// Why nothing was saved.
+#[derive(Debug, thiserror::Error)]
+pub enum SaveError {
+    /// No such sitting, or another's.
+    #[error("There is no such sitting. Take its id from `startTestSession`.")]
+    NotFound,
+    /// The batch cannot be one.
+    #[error(transparent)]
+    Answer(#[from] AnswerError),
+    /// It was submitted, or closed after its deadline.
+    #[error("This sitting is over; its result is in `session.result`.")]
+    Closed,
+    /// Its deadline has passed.
+    #[error("The time of this sitting is over; what was saved before is scored.")]
+    Overdue,
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] DbErr),
+}
+
+/// Saves a batch in an open sitting, in one statement. Sending it again changes nothing, and batches that come late or in
+/// another order leave the same.
+///
+/// # Errors
+/// See [`SaveError`]; nothing was written.
+pub async fn save(
+    services: &Services,
+    owner: UserId,
+    id: TestSessionId,
+    batch: Batch,
+) -> Result<Saved, SaveError> {
+    let sitting = super::sitting(services, owner, id).await?.ok_or(SaveError::NotFound)?;
+    let answers = checked(&sitting, batch.sequence, batch.answers)?;
+    let now = services.clock.now();
+    let overdue_before = services.sittings.rules.overdue_before(now);
+    let write = Write { id, owner, sequence: batch.sequence, answers: &answers, now, overdue_before };
+    let backend = services.database.backend();
+    let written = services.database.execute("save answers", upsert(backend, &write)).await?;
+    // MariaDB and MySQL count a row that is updated twice, and one that stays as it is once.
+    let all = u64::try_from(answers.len()).is_ok_and(|all| written == all) && backend != DbBackend::MySql;
+    let saved = if all {
+        Saved::default()
+    } else {
+        if written == 0 {
+            refuse_unless_open(services.database.reader(), id, overdue_before).await?;
+        }
+        let superseded = superseded(services.database.reader(), &sitting, batch.sequence, &answers).await?;
+        Saved { superseded }
+    };
+    if written > 0 {
+        services.events.answers_saved(owner, id);
+    }
+    Ok(saved)
+}
+
+async fn refuse_unless_open(
+    connection: &impl ConnectionTrait,
+    id: TestSessionId,
+    overdue_before: DateTime<Utc>,
+) -> Result<(), SaveError> {
+    let state: Option<(Option<i32>, DateTime<Utc>)> = test_session::Entity::find_by_id(id)
+        .select_only()
+        .column(test_session::Column::OpenMarker)
+        .column(test_session::Column::ExpiresAt)
+        .into_tuple()
+        .one(connection)
+        .await?;
+    match state {
+        None => Err(SaveError::NotFound),
+        Some((None, _)) => Err(SaveError::Closed),
+        Some((Some(_), expires_at)) if expires_at < overdue_before => Err(SaveError::Overdue),
+        Some(_) => Ok(()),
+    }
+}
+
+/// The slots of a batch where something else is stored.
+pub(super) async fn superseded(
+    connection: &impl ConnectionTrait,
+    sitting: &Sitting,
+    sequence: i32,
+    answers: &[StoredAnswer],
+) -> Result<Vec<i32>, DbErr> {
+    let rows = test_answer::Entity::find()
+        .filter(test_answer::Column::SessionId.eq(sitting.id))
+        .filter(test_answer::Column::Slot.is_in(answers.iter().map(|answer| answer.slot)))
+        .all(connection)
+        .await?;
+    let stands = |answer: &&StoredAnswer| !rows.iter().any(|row| answer.is(sequence, row));
+    Ok(answers.iter().filter(stands).map(|answer| answer.slot).collect())
+}

@@ -1,0 +1,199 @@
+//! The start of a sitting.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use jishu_entity::mock_test_attempt::{self, CardStatus};
+use jishu_entity::test_session::{self, SessionStatus};
+use jishu_entity::user::UserStatus;
+use jishu_entity::{MockTestAttemptId, UserId, entitlement, extra_time};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, DatabaseTransaction, DbErr,
+    EntityTrait, IntoActiveModel, QueryFilter,
+};
+
+use super::{SittingRules, close};
+use crate::database::{IsFailure, WriteOptions, lock_user};
+use crate::fault;
+use crate::service::events::{self, Event};
+use crate::service::paper::{self, Paper, PaperError};
+use crate::service::{Services, card};
+
+/// A sitting that is open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Started {
+    /// The sitting.
+    pub session: test_session::Model,
+    /// Whether it was open before.
+    pub resumed: bool,
+}
+
+/// Why there is no open sitting.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// No such card, or another's.
+    #[error("There is no such test card. Take its id from `viewer.mockTestAttempts`.")]
+    NotFound,
+    /// The account is gone or deactivated.
+    #[error("This account cannot sit tests.")]
+    LearnerNotActive,
+    /// The purchase was refunded, or its term is over.
+    #[error("The purchase that gave this test card has ended. Purchase the subject again to sit its tests.")]
+    EntitlementEnded,
+    /// Every attempt is used.
+    #[error("All {max_attempts} attempts of this test card are used.")]
+    Exhausted {
+        /// How many there are.
+        max_attempts: i32,
+    },
+    /// There is no paper.
+    #[error(transparent)]
+    Paper(#[from] PaperError),
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] DbErr),
+}
+
+impl IsFailure for StartError {
+    fn database_error(&self) -> Option<&DbErr> {
+        match self {
+            Self::Database(error) | Self::Paper(PaperError::Database(error)) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+struct Command {
+    learner: UserId,
+    card: MockTestAttemptId,
+    paper: Arc<Paper>,
+    seed: i64,
+    rules: SittingRules,
+    now: DateTime<Utc>,
+}
+
+/// What the transaction came to. A refusal may come after an overdue sitting was closed, which stays.
+enum Outcome {
+    Open(Started),
+    Refused(StartError),
+}
+
+/// Returns the open sitting of a card, or starts its next one, which counts as an attempt from now on. One whose deadline
+/// has passed is closed first.
+///
+/// # Errors
+/// See [`StartError`]; no sitting was started.
+pub async fn start(
+    services: &Services,
+    learner: UserId,
+    id: MockTestAttemptId,
+) -> Result<Started, StartError> {
+    let row = card::by_ids(services, learner, [id]).await?.pop().ok_or(StartError::NotFound)?;
+    // So that nobody makes papers by cards that cannot be sat; the transaction looks again.
+    if row.status == CardStatus::Exhausted {
+        return Err(StartError::Exhausted { max_attempts: row.max_attempts });
+    }
+    let paper = paper::of_test(services, row.subject_id, row.test_number).await?;
+    let command = Command {
+        learner,
+        card: id,
+        paper,
+        seed: rand::random(),
+        rules: services.sittings.rules,
+        now: services.clock.now(),
+    };
+    let options = WriteOptions { name: "start", looks_before_it_writes: true };
+    let outcome = services
+        .database
+        .write(options, command, |transaction, command| Box::pin(run(transaction, command)))
+        .await?;
+    services.events.appended(learner);
+    match outcome {
+        Outcome::Open(started) => Ok(started),
+        Outcome::Refused(error) => Err(error),
+    }
+}
+
+async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<Outcome, StartError> {
+    if lock_user(transaction, command.learner).await? != Some(UserStatus::Active) {
+        return Err(StartError::LearnerNotActive);
+    }
+    fault::boundary("start.locked");
+    if let Some(open) = open_session(transaction, command).await? {
+        if !command.rules.is_overdue(open.expires_at, command.now) {
+            return Ok(Outcome::Open(Started { session: open, resumed: true }));
+        }
+        let open = close::lock(transaction, open.id).await?;
+        close::close(transaction, open, &command.paper, true, command.now).await?;
+    }
+    let card = mock_test_attempt::Entity::of(command.learner)
+        .filter(mock_test_attempt::Column::Id.eq(command.card))
+        .one(transaction)
+        .await?
+        .ok_or(StartError::NotFound)?;
+    if card.attempts_used >= card.max_attempts {
+        return Ok(Outcome::Refused(StartError::Exhausted { max_attempts: card.max_attempts }));
+    }
+    if !is_entitled(transaction, &card, command.now).await? {
+        return Ok(Outcome::Refused(StartError::EntitlementEnded));
+    }
+    let session = insert(transaction, command, &card).await?;
+    fault::boundary("start.inserted");
+    let mut card = card.into_active_model();
+    card.attempts_used = Set(session.attempt_number);
+    card.status = Set(CardStatus::InProgress);
+    card.latest_attempt_at = Set(Some(command.now));
+    card.update(transaction).await?;
+    let event = Event::SessionStarted(command.card);
+    events::append(transaction, command.now, Some(command.learner), event).await?;
+    fault::boundary("start.counted");
+    Ok(Outcome::Open(Started { session, resumed: false }))
+}
+
+async fn open_session(
+    transaction: &DatabaseTransaction,
+    command: &Command,
+) -> Result<Option<test_session::Model>, DbErr> {
+    test_session::Entity::of(command.learner)
+        .filter(test_session::Column::MockTestAttemptId.eq(command.card))
+        .filter(test_session::Column::OpenMarker.eq(1))
+        .one(transaction)
+        .await
+}
+
+async fn is_entitled(
+    transaction: &DatabaseTransaction,
+    card: &mock_test_attempt::Model,
+    now: DateTime<Utc>,
+) -> Result<bool, DbErr> {
+    let live = entitlement::Entity::live_of(card.user_id, now)
+        .filter(entitlement::Column::PurchaseId.eq(card.purchase_id))
+        .filter(entitlement::Column::SubjectId.eq(card.subject_id))
+        .one(transaction)
+        .await?;
+    Ok(live.is_some())
+}
+
+async fn insert(
+    transaction: &DatabaseTransaction,
+    command: &Command,
+    card: &mock_test_attempt::Model,
+) -> Result<test_session::Model, DbErr> {
+    let extra = extra_time::Entity::find_by_id(card.id).one(transaction).await?;
+    let seconds = command.paper.row.time_limit_seconds + extra.map_or(0, |extra| extra.seconds);
+    let session = test_session::ActiveModel {
+        id: NotSet,
+        mock_test_attempt_id: Set(card.id),
+        user_id: Set(card.user_id),
+        subject_id: Set(card.subject_id),
+        paper_id: Set(command.paper.row.id),
+        attempt_number: Set(card.attempts_used + 1),
+        seed: Set(command.seed),
+        status: Set(SessionStatus::InProgress),
+        open_marker: Set(Some(1)),
+        started_at: Set(command.now),
+        expires_at: Set(command.now + TimeDelta::seconds(i64::from(seconds))),
+        ..Default::default()
+    };
+    session.insert(transaction).await
+}

@@ -1,0 +1,195 @@
+//! Questions for tests, whose key every test can tell from their stem.
+
+use chrono::{DateTime, Utc};
+use jishu_api::clock::Clock;
+use jishu_entity::question_version::{Difficulty, QuestionKind, TextFormat};
+use jishu_entity::{SubjectId, TopicId, question, question_option, question_version, topic};
+use sea_orm::ActiveValue::Set;
+use sea_orm::{ActiveModelTrait, EntityTrait};
+use serde_json::{Value, json};
+
+use crate::{Client, TestApp};
+
+/// The names of the topics; question n is of topic n modulo 3.
+pub const TOPICS: [&str; 3] = ["Mechanics", "Optics", "Waves"];
+
+/// What question n asks for: numbers, several options and one option take turns.
+#[must_use]
+pub fn kind(number: i64) -> QuestionKind {
+    match number % 4 {
+        0 => QuestionKind::Numeric,
+        3 => QuestionKind::MultipleChoice,
+        _ => QuestionKind::SingleChoice,
+    }
+}
+
+fn is_correct(number: i64, position: i64) -> bool {
+    match kind(number) {
+        QuestionKind::SingleChoice => position == number % 4,
+        QuestionKind::MultipleChoice => position % 2 == 0,
+        QuestionKind::Numeric => false,
+    }
+}
+
+/// What every explanation begins with: no learner reads it before a sitting is over.
+pub const EXPLANATION: &str = "Because of secret";
+
+/// What the number of every numeric key ends with, and how far an answer may be from it: found nowhere else.
+pub const NUMBER: &str = ".4142135";
+/// See [`NUMBER`].
+pub const TOLERANCE: &str = "0.2718281";
+
+impl TestApp {
+    /// Gives a subject a bank of so many questions, and tests that have all of them, for an hour at +4, -1, 0.
+    pub async fn bank(&self, subject: SubjectId, questions: i64) {
+        let now = self.clock.now();
+        let mut topics = Vec::new();
+        for name in TOPICS {
+            let row = topic::ActiveModel {
+                subject_id: Set(subject),
+                name: Set(name.to_owned()),
+                ..Default::default()
+            };
+            topics.push(row.insert(self.connection()).await.expect("a topic").id);
+        }
+        for number in 1..=questions {
+            let topic = topics[usize::try_from(number % 3).expect("0 to 2")];
+            self.question(subject, topic, number, now).await;
+        }
+        let settings = "UPDATE subjects SET questions_per_test =";
+        self.execute(&format!("{settings} {questions} WHERE id = {subject}")).await;
+        self.services.catalog.reload().await.expect("the catalogue can be read");
+    }
+
+    async fn question(&self, subject: SubjectId, topic: TopicId, number: i64, now: DateTime<Utc>) {
+        let row = question::ActiveModel {
+            subject_id: Set(subject),
+            external_id: Set(format!("q{number}")),
+            current_version: Set(1),
+            created_at: Set(now),
+            ..Default::default()
+        };
+        let id = row.insert(self.connection()).await.expect("a question").id;
+        let is_number = kind(number) == QuestionKind::Numeric;
+        let version = question_version::ActiveModel {
+            question_id: Set(id),
+            version: Set(1),
+            topic_id: Set(topic),
+            difficulty: Set(Difficulty::Medium),
+            kind: Set(kind(number)),
+            text_format: Set(TextFormat::Plain),
+            stem: Set(format!("Question {number}")),
+            explanation: Set(Some(format!("{EXPLANATION} {number}"))),
+            numeric_value: Set(is_number.then(|| format!("{number}{NUMBER}"))),
+            numeric_tolerance: Set(is_number.then(|| TOLERANCE.to_owned())),
+            content_hash: Set("0".repeat(64)),
+            created_at: Set(now),
+            ..Default::default()
+        };
+        let version = version.insert(self.connection()).await.expect("a version").id;
+        if is_number {
+            return;
+        }
+        let options = (0_i32..4).map(|position| question_option::ActiveModel {
+            version_id: Set(version),
+            position: Set(position),
+            text: Set(format!("Option {position} of {number}")),
+            correct: Set(is_correct(number, position.into())),
+        });
+        question_option::Entity::insert_many(options)
+            .exec_without_returning(self.connection())
+            .await
+            .expect("options");
+    }
+
+    /// The global ids of the first card of each subject that this learner buys.
+    pub async fn cards(&self, learner: &Client, course: &crate::TestCourse) -> Vec<String> {
+        let mut cards = Vec::new();
+        for subject in &course.subjects {
+            let answer = learner
+                .run_with(
+                    "mutation ($input: PurchaseInput!) { purchase(input: $input) {
+                       testCards(first: 1) { edges { node { id } } } userErrors { message } } }",
+                    json!({ "input": { "courseId": course.id, "purchaseType": "SINGLE_SUBJECT",
+                                       "subjectIds": [subject] } }),
+                )
+                .await;
+            cards.push(answer.text("/purchase/testCards/edges/0/node/id").to_owned());
+        }
+        cards
+    }
+}
+
+/// What is selected of a sitting wherever a test looks at it whole.
+pub const SESSION: &str = "session { id status attemptNumber startedAt expiresAt submittedAt answerSequence
+    questions { slot kind stem options { id text } answer { optionIds numericValue } flagged
+                correctOptionIds correctValue tolerance explanation marks }
+    result { score maxScore percentage correct wrong unanswered timeTakenSeconds } }
+  resumed superseded userErrors { __typename code message path ... on AnswersError { slots }
+                                  ... on AttemptsExhaustedError { maxAttempts } }";
+
+impl Client {
+    /// Starts or resumes a sitting: what the mutation answers.
+    pub async fn start_session(&self, card: &str) -> Value {
+        let document = format!(
+            "mutation ($id: ID!) {{ startTestSession(input: {{ mockTestAttemptId: $id }}) {{ {SESSION} }} }}"
+        );
+        self.run_with(&document, json!({ "id": card })).await.at("/startTestSession").clone()
+    }
+
+    /// Saves a batch: what the mutation answers.
+    pub async fn save_answers(&self, session: &str, sequence: i64, answers: Value) -> Value {
+        let document =
+            format!("mutation ($input: SaveAnswersInput!) {{ saveAnswers(input: $input) {{ {SESSION} }} }}");
+        let input = json!({ "sessionId": session, "sequence": sequence, "answers": answers });
+        self.run_with(&document, json!({ "input": input })).await.at("/saveAnswers").clone()
+    }
+
+    /// Submits: what the mutation answers.
+    pub async fn submit_session(&self, session: &str, last: Option<(i64, Value)>) -> Value {
+        let document = format!(
+            "mutation ($input: SubmitTestSessionInput!) {{ submitTestSession(input: $input) {{ {SESSION} }} }}"
+        );
+        let input = match last {
+            None => json!({ "sessionId": session }),
+            Some((sequence, answers)) => {
+                json!({ "sessionId": session, "sequence": sequence, "answers": answers })
+            }
+        };
+        self.run_with(&document, json!({ "input": input })).await.at("/submitTestSession").clone()
+    }
+}
+
+/// How a test answers a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tries {
+    /// With the key.
+    Right,
+    /// With something else.
+    Wrong,
+}
+
+/// An answer to a question of a sitting, as `AnswerInput`.
+///
+/// # Panics
+/// When it is no question of [`TestApp::bank`].
+#[must_use]
+pub fn answer(question: &Value, tries: Tries) -> Value {
+    let number: i64 =
+        question["stem"].as_str().expect("a stem").trim_start_matches("Question ").parse().expect("n");
+    let slot = &question["slot"];
+    if kind(number) == QuestionKind::Numeric {
+        let value = if tries == Tries::Right { format!("{number}.5") } else { format!("-{number}") };
+        return json!({ "slot": slot, "numericValue": value });
+    }
+    let position = |option: &Value| {
+        let text = option["text"].as_str().expect("a text");
+        text.split(' ').nth(1).and_then(|position| position.parse().ok()).expect("a position")
+    };
+    let options = question["options"].as_array().expect("options");
+    let ids = options.iter().filter(|option| is_correct(number, position(option)) == (tries == Tries::Right));
+    let ids: Vec<&Value> = ids.map(|option| &option["id"]).collect();
+    // Of one option only one is given; of several a wrong answer is all the others.
+    let most = if kind(number) == QuestionKind::SingleChoice { 1 } else { ids.len() };
+    json!({ "slot": slot, "optionIds": ids[..most] })
+}

@@ -1,0 +1,195 @@
+//! Batches of answers: whatever happens to them on their way, the same state is left.
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use jishu_tests::{Client, TestApp, Tries, answer, on_each_database};
+use rand::rngs::StdRng;
+use rand::seq::{IndexedRandom, SliceRandom};
+use rand::{Rng, RngExt, SeedableRng};
+use serde_json::{Value, json};
+
+use super::{World, accepted, id, questions, refusal};
+
+on_each_database!(
+    batches_leave_the_same_whatever_happens_to_them,
+    a_batch_is_one_statement,
+    another_tab_is_told_what_was_not_kept,
+    answers_are_taken_until_the_grace_is_over,
+    of_a_slot_that_is_given_twice_the_later_counts,
+    a_flag_is_no_answer,
+);
+
+/// An answer of a random kind to a question.
+fn random_answer(question: &Value, random: &mut impl Rng) -> Value {
+    let mut answer = match random.random_range(0..4) {
+        0 => answer(question, Tries::Right),
+        1 => answer(question, Tries::Wrong),
+        2 if question["kind"] == "NUMERIC" => json!({ "slot": question["slot"], "numericValue": "-0.125" }),
+        2 => {
+            let option = question["options"].as_array().unwrap().choose(random).unwrap();
+            json!({ "slot": question["slot"], "optionIds": [option["id"]] })
+        }
+        _ => json!({ "slot": question["slot"], "optionIds": [] }),
+    };
+    answer["flagged"] = json!(random.random_bool(0.3));
+    if random.random_bool(0.5) {
+        answer["timeSpentSeconds"] = json!(random.random_range(0..500));
+    }
+    answer
+}
+
+/// The state that batches in their order, each once, leave: by slot, the answer without the time it was saved.
+fn expected(batches: &[(i64, Value)], questions: &[Value]) -> Vec<Value> {
+    questions
+        .iter()
+        .map(|question| {
+            let last = batches.iter().rev().find_map(|(_, answers)| {
+                answers.as_array().unwrap().iter().rfind(|answer| answer["slot"] == question["slot"])
+            });
+            let said = |name: &str| last.map_or(Value::Null, |answer| answer[name].clone());
+            let mut options: Vec<Value> = said("optionIds").as_array().cloned().unwrap_or_default();
+            let shown: Vec<&Value> =
+                question["options"].as_array().unwrap().iter().map(|option| &option["id"]).collect();
+            options.sort_by_key(|id| shown.iter().position(|shown| *shown == id));
+            let number = said("numericValue");
+            let given = !options.is_empty() || !number.is_null();
+            json!({
+                "answer": if given { json!({ "optionIds": options, "numericValue": number }) } else { Value::Null },
+                "flagged": said("flagged") == json!(true),
+                "timeSpentSeconds": said("timeSpentSeconds"),
+            })
+        })
+        .collect()
+}
+
+async fn state(learner: &Client, session: &str) -> Vec<Value> {
+    let document = "query ($id: ID!) { node(id: $id) { ... on TestSession {
+        questions { answer { optionIds numericValue } flagged timeSpentSeconds } } } }";
+    let answer = learner.run_with(document, json!({ "id": session })).await;
+    answer.list("/node/questions").to_vec()
+}
+
+/// For many random sequences of batches: sent twice, late, in any order and several at once, they leave what they leave
+/// when each comes once and in its order.
+async fn batches_leave_the_same_whatever_happens_to_them(app: Arc<TestApp>) {
+    let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(rand::random);
+    eprintln!("SEED={seed}");
+    let mut random = StdRng::seed_from_u64(seed);
+    let world = World::new(&app, 6).await;
+    app.execute("UPDATE mock_test_attempts SET max_attempts = 100").await;
+    for _ in 0..12 {
+        let started = world.learner.start_session(&world.card).await;
+        accepted(&started);
+        let (session, questions) = (id(&started), questions(&started));
+        let batches: Vec<(i64, Value)> = (1..=random.random_range(2..10))
+            .map(|sequence| {
+                let answers = (0..random.random_range(1..5))
+                    .map(|_| random_answer(questions.choose(&mut random).unwrap(), &mut random));
+                (sequence, answers.collect())
+            })
+            .collect();
+        let mut sent: Vec<_> =
+            batches.iter().flat_map(|batch| vec![batch; random.random_range(1..4)]).collect();
+        sent.shuffle(&mut random);
+        let at_once = random.random_range(1..6);
+        for wave in sent.chunks(at_once) {
+            let saves = wave
+                .iter()
+                .map(|(sequence, answers)| world.learner.save_answers(&session, *sequence, answers.clone()));
+            futures_util::future::join_all(saves).await.iter().for_each(accepted);
+        }
+        assert_eq!(state(&world.learner, &session).await, expected(&batches, questions), "SEED={seed}");
+        world.learner.submit_session(&session, None).await;
+    }
+}
+
+/// On MariaDB and MySQL, which do not tell what became of which row, one more reads what is there.
+async fn a_batch_is_one_statement(app: Arc<TestApp>) {
+    let world = World::new(&app, 6).await;
+    let started = world.learner.start_session(&world.card).await;
+    let document = "mutation ($input: SaveAnswersInput!) { saveAnswers(input: $input) {
+        superseded userErrors { message } } }";
+    let save = async |sequence: i32, times: usize| {
+        let answers: Vec<_> =
+            questions(&started)[..times].iter().map(|it| answer(it, Tries::Right)).collect();
+        let input =
+            json!({ "sessionId": started["session"]["id"], "sequence": sequence, "answers": answers });
+        let _ = app.take_statements();
+        world.learner.run_with(document, json!({ "input": input })).await;
+        let ours = |statement: &String| statement.contains("test_answers");
+        app.take_statements().into_iter().filter(ours).count()
+    };
+    let is_mysql = app.services.database.backend() == sea_orm::DbBackend::MySql;
+    for (sequence, times) in [(1, 5), (2, 5), (3, 6), (4, 1)] {
+        assert_eq!(save(sequence, times).await, if is_mysql { 2 } else { 1 });
+    }
+}
+
+async fn another_tab_is_told_what_was_not_kept(app: Arc<TestApp>) {
+    let world = World::new(&app, 4).await;
+    let started = world.learner.start_session(&world.card).await;
+    let (session, questions) = (id(&started), questions(&started));
+    let save = async |sequence: i64, slot: usize, tries: Tries| {
+        let saved =
+            world.learner.save_answers(&session, sequence, json!([answer(&questions[slot], tries)])).await;
+        accepted(&saved);
+        saved
+    };
+    save(1, 0, Tries::Right).await;
+    save(3, 1, Tries::Right).await;
+    let late = save(2, 1, Tries::Wrong).await;
+    assert_eq!(late["superseded"], json!([2]), "a later batch has set it");
+    assert_eq!(late["session"]["answerSequence"], 3);
+    let other = save(3, 1, Tries::Wrong).await;
+    assert_eq!(other["superseded"], json!([2]), "another one with the same number");
+    let replayed = save(3, 1, Tries::Right).await;
+    assert_eq!(replayed["superseded"], json!([]), "its own answer stands");
+    let elsewhere = save(2, 3, Tries::Wrong).await;
+    assert_eq!(elsewhere["superseded"], json!([]), "nothing was there");
+    let again = save(4, 1, Tries::Wrong).await;
+    assert_eq!(again["superseded"], json!([]));
+    assert_eq!(again["session"]["answerSequence"], 4);
+}
+
+async fn answers_are_taken_until_the_grace_is_over(app: Arc<TestApp>) {
+    let world = World::new(&app, 4).await;
+    let started = world.learner.start_session(&world.card).await;
+    let session = id(&started);
+    app.clock.advance(TimeDelta::seconds(3_600 + 5));
+    let in_grace = world.learner.save_answers(&session, 1, super::answers(&started, 2, 0)).await;
+    accepted(&in_grace);
+    app.clock.advance(TimeDelta::microseconds(1));
+    let late = world.learner.save_answers(&session, 2, super::answers(&started, 4, 0)).await;
+    let code = refusal(&late);
+    // Whether the server has closed it by now.
+    assert!(code == "TEST_SESSION_OVERDUE" || code == "TEST_SESSION_CLOSED", "{code}");
+    assert_eq!(late["userErrors"][0]["slots"], json!([1, 2, 3, 4]));
+    assert_eq!(app.number("SELECT COUNT(*) FROM test_answers").await, 2, "and nothing of it was written");
+}
+
+async fn of_a_slot_that_is_given_twice_the_later_counts(app: Arc<TestApp>) {
+    let world = World::new(&app, 2).await;
+    let started = world.learner.start_session(&world.card).await;
+    let question = &questions(&started)[0];
+    let twice = json!([answer(question, Tries::Wrong), answer(question, Tries::Right)]);
+    accepted(&world.learner.save_answers(&id(&started), 1, twice).await);
+    let submitted = world.learner.submit_session(&id(&started), None).await;
+    let result = &submitted["session"]["result"];
+    assert_eq!(
+        (&result["correct"], &result["wrong"], &result["score"]),
+        (&json!(1), &json!(0), &json!("4.00"))
+    );
+}
+
+async fn a_flag_is_no_answer(app: Arc<TestApp>) {
+    let world = World::new(&app, 4).await;
+    let started = world.learner.start_session(&world.card).await;
+    let flagged = json!([{ "slot": 1, "optionIds": null, "flagged": true, "timeSpentSeconds": 31 }]);
+    let saved = world.learner.save_answers(&id(&started), 1, flagged).await;
+    accepted(&saved);
+    let question = &questions(&saved)[0];
+    assert_eq!((&question["answer"], &question["flagged"]), (&Value::Null, &json!(true)));
+    let submitted = world.learner.submit_session(&id(&started), None).await;
+    assert_eq!(submitted["session"]["result"]["unanswered"], 4);
+}

@@ -1,0 +1,145 @@
+//! Many at once.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use jishu_tests::{TestApp, Tries, answer, on_each_database};
+use sea_orm::{ConnectionTrait, DbBackend, SqlErr};
+use serde_json::json;
+
+use super::{World, accepted, answers, id, questions};
+
+on_each_database!(
+    sixteen_starts_at_once_open_one_sitting,
+    sixteen_submissions_at_once_score_once,
+    what_is_acknowledged_while_a_sitting_ends_is_scored,
+    learners_who_start_the_same_test_at_once_get_one_paper,
+    the_database_refuses_what_must_not_be,
+);
+
+/// 20 rounds unless `ROUNDS` says otherwise; a fourth attempt never.
+async fn sixteen_starts_at_once_open_one_sitting(app: Arc<TestApp>) {
+    let rounds = std::env::var("ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(20);
+    let course = app.course(&["Physics"]).cards(rounds).create(&app).await;
+    app.bank(course.subject_rows[0], 4).await;
+    let asha = app.learner("Asha").await;
+    app.cards(&asha, &course).await;
+    for round in 1..=rounds {
+        let card =
+            app.number(&format!("SELECT id FROM mock_test_attempts WHERE test_number = {round}")).await;
+        let card = app.global("MockTestAttempt", card);
+        for attempt in 1..=4 {
+            let started = join_all((0..16).map(|_| asha.start_session(&card))).await;
+            if attempt == 4 {
+                assert!(started.iter().all(|it| it["userErrors"][0]["code"] == "ATTEMPTS_EXHAUSTED"));
+                break;
+            }
+            started.iter().for_each(accepted);
+            let sessions: BTreeSet<String> = started.iter().map(id).collect();
+            assert_eq!(sessions.len(), 1, "round {round}: one open sitting");
+            assert_eq!(started.iter().filter(|it| it["resumed"] == false).count(), 1, "started once");
+            assert!(started.iter().all(|it| it["session"]["attemptNumber"] == attempt));
+            asha.submit_session(sessions.first().unwrap(), None).await;
+        }
+    }
+    let sittings = app.number("SELECT COUNT(*) FROM test_sessions").await;
+    assert_eq!(sittings, i64::from(rounds) * 3);
+    let most = "SELECT MAX(sittings) FROM (SELECT COUNT(*) AS sittings FROM test_sessions \
+                GROUP BY mock_test_attempt_id) counted";
+    assert_eq!(app.number(most).await, 3);
+}
+
+async fn sixteen_submissions_at_once_score_once(app: Arc<TestApp>) {
+    let world = World::new(&app, 6).await;
+    for _ in 0..3 {
+        let started = world.learner.start_session(&world.card).await;
+        let last = || Some((1, answers(&started, 3, 2)));
+        let session = id(&started);
+        let submitted = join_all((0..16).map(|_| world.learner.submit_session(&session, last()))).await;
+        submitted.iter().for_each(accepted);
+        assert!(submitted.iter().all(|it| it["session"] == submitted[0]["session"]), "{submitted:#?}");
+        assert_eq!(submitted[0]["session"]["result"]["score"], "10.00");
+    }
+    let whole = if app.services.database.backend() == DbBackend::MySql { "SIGNED" } else { "BIGINT" };
+    let counted = format!("SELECT CAST(SUM(correct + wrong) AS {whole}) FROM topic_totals");
+    assert_eq!(app.number(&counted).await, 15);
+    let learners = "SELECT learners FROM paper_scores WHERE score = 1000";
+    assert_eq!(app.number(learners).await, 1, "by their first sitting");
+}
+
+/// Batches come while the sitting is submitted: each that is acknowledged counts in the result.
+async fn what_is_acknowledged_while_a_sitting_ends_is_scored(app: Arc<TestApp>) {
+    let world = World::new(&app, 12).await;
+    app.execute("UPDATE mock_test_attempts SET max_attempts = 100").await;
+    let (mut taken, mut refused) = (0, 0);
+    for round in 0..12 {
+        let started = world.learner.start_session(&world.card).await;
+        let session = id(&started);
+        let saves = questions(&started).iter().zip(1..).map(async |(question, sequence)| {
+            let batch = json!([answer(question, Tries::Right)]);
+            world.learner.save_answers(&session, sequence, batch).await["userErrors"] == json!([])
+        });
+        let submission = async {
+            tokio::time::sleep(std::time::Duration::from_millis(round)).await;
+            world.learner.submit_session(&session, None).await
+        };
+        let (saved, submitted) = futures_util::join!(join_all(saves), submission);
+        let acknowledged = saved.iter().filter(|saved| **saved).count();
+        assert_eq!(submitted["session"]["result"]["correct"], acknowledged, "round {round}");
+        taken += acknowledged;
+        refused += saved.len() - acknowledged;
+    }
+    eprintln!("{taken} batches were taken, {refused} came too late");
+}
+
+async fn learners_who_start_the_same_test_at_once_get_one_paper(app: Arc<TestApp>) {
+    let course = app.course(&["Physics"]).cards(1).create(&app).await;
+    app.bank(course.subject_rows[0], 30).await;
+    app.execute("UPDATE subjects SET questions_per_test = 10").await;
+    let mut cards = Vec::new();
+    for name in ["Asha", "Binod", "Chitra", "Dev", "Esha", "Farid", "Gita", "Hari"] {
+        let learner = app.learner(name).await;
+        let card = app.cards(&learner, &course).await.remove(0);
+        cards.push((learner, card));
+    }
+    let started = join_all(cards.iter().map(|(learner, card)| learner.start_session(card))).await;
+    let stems = |it| questions(it).iter().map(|question| question["stem"].to_string()).collect();
+    let papers: BTreeSet<Vec<String>> = started.iter().map(stems).collect();
+    assert_eq!(papers.len(), 1);
+    assert_eq!(papers.first().unwrap().len(), 10);
+    let texts = |it: &serde_json::Value| {
+        let options = questions(it).iter().flat_map(|question| question["options"].as_array().unwrap());
+        options.map(|option| option["text"].to_string()).collect()
+    };
+    let orders: BTreeSet<Vec<String>> = started.iter().map(texts).collect();
+    assert_eq!(orders.len(), 8, "the options stand in another order for each");
+    assert_eq!(app.number("SELECT COUNT(*) FROM papers").await, 1);
+}
+
+/// With every rule of the server passed by.
+async fn the_database_refuses_what_must_not_be(app: Arc<TestApp>) {
+    let world = World::new(&app, 4).await;
+    let started = world.learner.start_session(&world.card).await;
+    let copy = |attempt: i32, marker: &str, status: &str| {
+        format!(
+            "INSERT INTO test_sessions (mock_test_attempt_id, user_id, subject_id, paper_id, attempt_number, seed, \
+             status, open_marker, started_at, expires_at) SELECT mock_test_attempt_id, user_id, subject_id, paper_id, \
+             {attempt}, 0, '{status}', {marker}, started_at, expires_at FROM test_sessions WHERE attempt_number = 1"
+        )
+    };
+    let refused = async |sql: String, unique: bool| {
+        let error = app.connection().execute_unprepared(&sql).await.expect_err(&sql);
+        let is_unique = matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)));
+        assert_eq!(is_unique, unique, "{sql}: {error}");
+    };
+    refused(copy(2, "1", "in_progress"), true).await;
+    refused(copy(1, "1", "in_progress"), true).await;
+    refused(copy(2, "NULL", "in_progress"), false).await;
+    refused(copy(2, "1", "submitted"), false).await;
+    refused(copy(2, "2", "in_progress"), false).await;
+    refused("DELETE FROM papers".to_owned(), false).await;
+    refused("UPDATE mock_test_attempts SET attempts_used = max_attempts + 1".to_owned(), false).await;
+    world.learner.submit_session(&id(&started), None).await;
+    refused("UPDATE test_sessions SET score = NULL".to_owned(), false).await;
+}

@@ -1,0 +1,172 @@
+//! Deadlines.
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use jishu_api::service::session;
+use jishu_tests::{TestApp, on_each_database};
+use sea_orm::DbBackend;
+use serde_json::{Value, json};
+
+use super::{World, accepted, answers, id, refusal};
+
+on_each_database!(
+    a_sitting_ends_at_its_deadline,
+    a_late_submission_gets_what_was_saved_in_time,
+    a_start_after_the_deadline_is_the_next_sitting,
+    overdue_sittings_are_closed_once_by_two_workers,
+);
+
+async fn state(world: &World, session: &str) -> Value {
+    let document = "query ($id: ID!) { node(id: $id) { ... on TestSession {
+        status startedAt expiresAt submittedAt result { score correct unanswered timeTakenSeconds } } } }";
+    world.learner.run_with(document, json!({ "id": session })).await.at("/node").clone()
+}
+
+/// Until the server's own worker, or this call, has closed what is overdue.
+async fn close_all(app: &TestApp) {
+    while app.number("SELECT COUNT(*) FROM test_sessions WHERE open_marker = 1").await > 0 {
+        session::close_overdue(&app.services).await.unwrap();
+    }
+}
+
+async fn a_sitting_ends_at_its_deadline(app: Arc<TestApp>) {
+    let world = World::new(&app, 4).await;
+    let started = world.learner.start_session(&world.card).await;
+    let session = id(&started);
+    world.learner.save_answers(&session, 1, answers(&started, 3, 0)).await;
+    app.clock.advance(TimeDelta::seconds(3_600 + 5));
+    assert_eq!(session::close_overdue(&app.services).await.unwrap(), 0, "answers may be on their way");
+    assert_eq!(state(&world, &session).await["status"], "IN_PROGRESS");
+    app.clock.advance(TimeDelta::days(2));
+    close_all(&app).await;
+    let after = state(&world, &session).await;
+    assert_eq!(after["status"], "AUTO_SUBMITTED");
+    assert_eq!(after["submittedAt"], after["expiresAt"], "as of its deadline");
+    assert_eq!(
+        after["result"],
+        json!({ "score": "12.00", "correct": 3, "unanswered": 1, "timeTakenSeconds": 3600 })
+    );
+    assert_eq!(world.card().await["status"], "COMPLETED");
+
+    let second = world.learner.start_session(&world.card).await;
+    app.clock.advance(TimeDelta::days(2));
+    close_all(&app).await;
+    let after = state(&world, &id(&second)).await;
+    assert_eq!((&after["status"], &after["result"]["score"]), (&json!("ABANDONED"), &json!("0.00")));
+    assert_eq!(world.card().await["attemptsUsed"], 2);
+}
+
+async fn a_late_submission_gets_what_was_saved_in_time(app: Arc<TestApp>) {
+    let world = World::new(&app, 4).await;
+    let started = world.learner.start_session(&world.card).await;
+    world.learner.save_answers(&id(&started), 1, answers(&started, 2, 0)).await;
+    app.clock.advance(TimeDelta::hours(3));
+    let submitted = world.learner.submit_session(&id(&started), Some((2, answers(&started, 4, 0)))).await;
+    let code = refusal(&submitted);
+    assert!(code == "TEST_SESSION_OVERDUE" || code == "TEST_SESSION_CLOSED", "{code}");
+    assert_eq!(submitted["userErrors"][0]["slots"], json!([1, 2, 3, 4]));
+    let session = &submitted["session"];
+    assert_eq!((&session["status"], &session["result"]["score"]), (&json!("AUTO_SUBMITTED"), &json!("8.00")));
+    assert_eq!(session["submittedAt"], session["expiresAt"]);
+    let again = world.learner.submit_session(&id(&started), None).await;
+    accepted(&again);
+    assert_eq!(again["session"], *session);
+}
+
+async fn a_start_after_the_deadline_is_the_next_sitting(app: Arc<TestApp>) {
+    let world = World::new(&app, 4).await;
+    for attempt in 1..=3 {
+        let started = world.learner.start_session(&world.card).await;
+        accepted(&started);
+        assert_eq!(started["session"]["attemptNumber"], attempt);
+        world.learner.save_answers(&id(&started), 1, answers(&started, attempt, 0)).await;
+        app.clock.advance(TimeDelta::hours(2));
+    }
+    let fourth = world.learner.start_session(&world.card).await;
+    assert_eq!(refusal(&fourth), "ATTEMPTS_EXHAUSTED");
+    let card = world.card().await;
+    assert_eq!(
+        (&card["status"], &card["latestScore"]),
+        (&json!("EXHAUSTED"), &json!("12.00")),
+        "the third was closed"
+    );
+    assert_eq!((&card["firstScore"], &card["sessions"]["totalCount"]), (&json!("4.00"), &json!(3)));
+}
+
+/// Opens sittings, each with its own number of right answers, and returns these numbers.
+async fn sit_many(app: &TestApp, sittings: usize) -> Vec<usize> {
+    const OF_A_LEARNER: usize = 50;
+    let course = app.course(&["Physics"]).cards(50).create(app).await;
+    app.bank(course.subject_rows[0], 4).await;
+    let mut starting = Vec::new();
+    for number in 0..(sittings / OF_A_LEARNER) {
+        let learner = app.learner(&format!("Learner{number}")).await;
+        app.cards(&learner, &course).await;
+        let cards = learner.run("{ viewer { mockTestAttempts(first: 50) { edges { node { id } } } } }").await;
+        for card in cards.list("/viewer/mockTestAttempts/edges") {
+            starting.push((
+                learner.clone(),
+                card["node"]["id"].as_str().unwrap().to_owned(),
+                starting.len() % 5,
+            ));
+        }
+    }
+    for some in starting.chunks(8) {
+        let each = some.iter().map(async |(learner, card, right)| {
+            let started = learner.start_session(card).await;
+            if *right > 0 {
+                accepted(&learner.save_answers(&id(&started), 1, answers(&started, *right, 0)).await);
+            }
+        });
+        futures_util::future::join_all(each).await;
+    }
+    starting.into_iter().map(|(_, _, right)| right).collect()
+}
+
+/// 200 sittings unless `OVERDUE` says otherwise, closed by two nodes at once.
+async fn overdue_sittings_are_closed_once_by_two_workers(app: Arc<TestApp>) {
+    let sittings = std::env::var("OVERDUE").ok().and_then(|sittings| sittings.parse().ok()).unwrap_or(200);
+    let right = sit_many(&app, sittings).await;
+    let all = i64::try_from(right.len()).unwrap();
+    let node = app.second_node().await;
+    app.clock.advance(TimeDelta::days(1));
+    let began = std::time::Instant::now();
+    let workers = [&app.services, &node.services].map(session::close_overdue);
+    let closed = futures_util::future::join_all(workers).await;
+    close_all(&app).await;
+    eprintln!(
+        "{sittings} overdue sittings were closed in {:?}, by the two workers {closed:?}",
+        began.elapsed()
+    );
+    assert!(closed.iter().all(|closed| *closed.as_ref().unwrap() > 0), "both had their part");
+
+    let count = async |what: &str| app.number(&format!("SELECT COUNT(*) FROM {what}")).await;
+    assert_eq!(
+        count("test_sessions WHERE submitted_at = expires_at AND time_taken_seconds = 3600").await,
+        all
+    );
+    for number in 0..=4 {
+        let status = if number == 0 { "abandoned" } else { "auto_submitted" };
+        let scored = format!("score = {} AND correct = {number} AND status = '{status}'", number * 400);
+        let due = right.iter().filter(|right| **right == number).count();
+        assert_eq!(
+            count(&format!("test_sessions WHERE {scored}")).await,
+            i64::try_from(due).unwrap(),
+            "{number}"
+        );
+    }
+    assert_eq!(count("audit_events WHERE action = 'test_session.closed'").await, all, "each once");
+    assert_eq!(
+        count("mock_test_attempts WHERE latest_score IS NOT NULL AND status = 'completed'").await,
+        all
+    );
+    let whole = if app.services.database.backend() == DbBackend::MySql { "SIGNED" } else { "BIGINT" };
+    let sum = async |what: &str, of: &str| {
+        app.number(&format!("SELECT CAST(SUM({what}) AS {whole}) FROM {of}")).await
+    };
+    assert_eq!(sum("learners", "paper_scores").await, all, "each learner once for each paper");
+    let marks = i64::try_from(right.iter().sum::<usize>()).unwrap() * 400;
+    assert_eq!(sum("score", "topic_totals").await, marks);
+    node.stop().await;
+}

@@ -1,0 +1,118 @@
+//! Bad input gets an error that says what to do, and changes nothing.
+
+use std::sync::Arc;
+
+use jishu_tests::{TestApp, on_each_database};
+use serde_json::{Value, json};
+
+use super::{World, id, questions, refusal};
+
+on_each_database!(
+    cards_that_cannot_be_sat_are_refused,
+    answers_that_cannot_be_are_refused,
+    sittings_of_others_do_not_exist,
+    a_bank_with_too_few_questions_is_told,
+);
+
+async fn cards_that_cannot_be_sat_are_refused(app: Arc<TestApp>) {
+    let world = World::new(&app, 4).await;
+    let binod = app.learner("Binod").await;
+    let before = app.rows().await;
+    for card in
+        [world.card.as_str(), "nonsense", &app.global("MockTestAttempt", 999), &app.global("Subject", 1)]
+    {
+        assert_eq!(refusal(&binod.start_session(card).await), "MOCK_TEST_ATTEMPT_NOT_FOUND", "{card}");
+    }
+    let (code, _) = app
+        .anonymous()
+        .fail("mutation { startTestSession(input: { mockTestAttemptId: \"x\" }) { resumed } }", Value::Null)
+        .await;
+    assert_eq!(code, "UNAUTHENTICATED");
+    app.execute("UPDATE entitlements SET ended_at = granted_at").await;
+    assert_eq!(refusal(&world.learner.start_session(&world.card).await), "ENTITLEMENT_ENDED");
+    app.execute("UPDATE entitlements SET ended_at = NULL").await;
+    app.execute("UPDATE users SET status = 'deactivated'").await;
+    assert_eq!(refusal(&world.learner.start_session(&world.card).await), "ACCOUNT_INACTIVE");
+    assert_eq!(app.rows().await, before);
+}
+
+async fn answers_that_cannot_be_are_refused(app: Arc<TestApp>) {
+    let world = World::new(&app, 8).await;
+    let started = world.learner.start_session(&world.card).await;
+    let session = id(&started);
+    let of = |kind: &str| questions(&started).iter().find(|question| question["kind"] == kind).unwrap();
+    let (single, multiple, numeric) = (of("SINGLE_CHOICE"), of("MULTIPLE_CHOICE"), of("NUMERIC"));
+    let option = |question: &Value, at: usize| question["options"][at]["id"].clone();
+    let answer = |question: &Value, more: Value| {
+        let mut answer = json!({ "slot": question["slot"] });
+        answer.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        answer
+    };
+    let before = app.rows().await;
+    let good = answer(single, json!({ "optionIds": [option(single, 0)] }));
+    for (bad, said) in [
+        (json!({ "slot": 0, "optionIds": [] }), "no slot 0; it has 1 to 8"),
+        (json!({ "slot": 9, "optionIds": [] }), "no slot 9"),
+        (json!({ "slot": -2_147_483_648, "optionIds": [] }), "no slot"),
+        (answer(single, json!({ "flagged": true })), "say what the answer is"),
+        (answer(single, json!({ "optionIds": [option(single, 0), option(single, 1)] })), "takes one option"),
+        (answer(single, json!({ "optionIds": [option(multiple, 0)] })), "options of this slot"),
+        (answer(single, json!({ "optionIds": ["1"] })), "options of this slot"),
+        (answer(single, json!({ "numericValue": "1" })), "give `optionIds`"),
+        (answer(numeric, json!({ "optionIds": [option(single, 0)] })), "give `numericValue`"),
+        (answer(single, json!({ "optionIds": [], "timeSpentSeconds": -1 })), "`timeSpentSeconds` is 0 to"),
+    ] {
+        let saved = world.learner.save_answers(&session, 1, json!([good, bad])).await;
+        assert_eq!(refusal(&saved), "ANSWER_INVALID", "{bad}");
+        let error = &saved["userErrors"][0];
+        assert!(error["message"].as_str().unwrap().contains(said), "{error}");
+        assert_eq!((&error["path"], &error["slots"]), (&json!(["input", "answers"]), &json!([bad["slot"]])));
+        let submitted = world.learner.submit_session(&session, Some((1, json!([bad])))).await;
+        assert_eq!(refusal(&submitted), "ANSWER_INVALID");
+        assert_eq!(submitted["session"]["status"], "IN_PROGRESS");
+    }
+    for sequence in [0, -1] {
+        let saved = world.learner.save_answers(&session, sequence, json!([good])).await;
+        assert_eq!(refusal(&saved), "ANSWER_INVALID");
+        assert_eq!(saved["userErrors"][0]["path"], json!(["input", "sequence"]));
+    }
+    for count in [0, 201] {
+        let saved = world.learner.save_answers(&session, 1, json!(vec![&good; count])).await;
+        assert!(saved["userErrors"][0]["message"].as_str().unwrap().contains("1 to 200 answers"));
+    }
+    assert_eq!(app.rows().await, before);
+    assert_eq!(app.number("SELECT COUNT(*) FROM test_answers").await, 0);
+}
+
+async fn sittings_of_others_do_not_exist(app: Arc<TestApp>) {
+    let world = World::new(&app, 4).await;
+    let started = world.learner.start_session(&world.card).await;
+    let session = id(&started);
+    let answers = super::answers(&started, 2, 0);
+    let binod = app.learner("Binod").await;
+    let before = app.rows().await;
+    for id in [session.as_str(), "nonsense", &app.global("TestSession", 99), &app.global("Subject", 1)] {
+        for payload in [
+            binod.save_answers(id, 1, answers.clone()).await,
+            binod.submit_session(id, None).await,
+            binod.submit_session(id, Some((1, answers.clone()))).await,
+        ] {
+            assert_eq!(refusal(&payload), "TEST_SESSION_NOT_FOUND", "{id}");
+            assert_eq!(payload["session"], Value::Null);
+        }
+    }
+    assert_eq!(app.rows().await, before);
+}
+
+async fn a_bank_with_too_few_questions_is_told(app: Arc<TestApp>) {
+    let world = World::new(&app, 4).await;
+    world.set(&app, "questions_per_test", "5").await;
+    let before = app.rows().await;
+    let started = world.learner.start_session(&world.card).await;
+    assert_eq!(refusal(&started), "TOO_FEW_QUESTIONS");
+    let message = started["userErrors"][0]["message"].as_str().unwrap();
+    assert!(message.contains("has 4 of 5 questions"), "{message}");
+    assert_eq!(app.rows().await, before);
+    let card = world.card().await;
+    assert_eq!((&card["status"], &card["attemptsUsed"]), (&json!("AVAILABLE"), &json!(0)));
+}
