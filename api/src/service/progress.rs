@@ -139,22 +139,38 @@ pub async fn sittings(services: &Services, scope: Scope) -> Result<BTreeMap<Subj
     use test_session::Column;
 
     let backend = services.database.backend();
-    let rows: Vec<(SubjectId, i64, Option<i64>, Option<i32>, Option<i64>)> = scored(scope)
+    let rows = scored(scope)
         .select_only()
         .column(Column::SubjectId)
-        .expr(Column::Id.count())
-        .expr(sum(backend, Column::Percentage))
-        .expr(Column::Percentage.max())
-        .expr(sum(backend, Column::TimeTakenSeconds))
+        .expr_as(Column::Id.count(), "taken")
+        .expr_as(sum(backend, Column::Percentage), "percentages")
+        .expr_as(Column::Percentage.max(), "best")
+        .expr_as(sum(backend, Column::TimeTakenSeconds), "seconds")
         .group_by(Column::SubjectId)
-        .into_tuple()
+        .into_model::<OfSubject>()
         .all(services.database.reader())
         .await?;
-    let sums = rows.into_iter().map(|(subject, taken, percentages, best, seconds)| {
-        let (percentages, seconds) = (percentages.unwrap_or_default(), seconds.unwrap_or_default());
-        (subject, Sittings { taken, percentages, best, seconds })
-    });
-    Ok(sums.collect())
+    Ok(rows.into_iter().map(|row| (row.subject_id, row.into())).collect())
+}
+
+#[derive(FromQueryResult)]
+struct OfSubject {
+    subject_id: SubjectId,
+    taken: i64,
+    percentages: Option<i64>,
+    best: Option<i32>,
+    seconds: Option<i64>,
+}
+
+impl From<OfSubject> for Sittings {
+    fn from(row: OfSubject) -> Self {
+        Self {
+            taken: row.taken,
+            percentages: row.percentages.unwrap_or_default(),
+            best: row.best,
+            seconds: row.seconds.unwrap_or_default(),
+        }
+    }
 }
 
 /// The cards that were scored at least twice.

@@ -19,7 +19,20 @@ const ours = {
     {
       exceptions: {
         suffixes: ["Payload", "Connection", "Edge", "Error"],
-        types: ["AuthTokens", "Cart", "Entitlement", "Money", "PageInfo", "PurchaseQuote", "QuoteLine"],
+        types: [
+          "AuthTokens",
+          "Cart",
+          "Entitlement",
+          "Money",
+          "PageInfo",
+          "Progress",
+          "PurchaseQuote",
+          "QuoteLine",
+          "SessionClock",
+          "SubjectProgress",
+          "TopicResult",
+          "TrendPoint",
+        ],
       },
     },
   ],

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use jishu_api::clock::Clock;
+use jishu_api::database::WriteOptions;
 use jishu_api::service::{progress, ranking, scoring::Tally};
 use jishu_entity::test_session::SessionStatus;
 use jishu_entity::{PaperId, TopicId, UserId, test_session, topic_total};
@@ -14,7 +16,11 @@ use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, Quer
 
 use super::world::{learner, open, paper, topic};
 
-on_each_database!(percentiles_are_those_of_a_plain_count, totals_of_topics_add_up);
+on_each_database!(
+    percentiles_are_those_of_a_plain_count,
+    learners_who_end_at_once_are_all_counted,
+    totals_of_topics_add_up,
+);
 
 /// Ends a sitting as the closing transaction does.
 async fn close(app: &TestApp, session: &test_session::Model, score: i32) -> test_session::Model {
@@ -98,6 +104,31 @@ pub(super) fn seven_places(part: i64, whole: i64) -> String {
     }
     let rounded = before * 10_000_000 + digits / 10 + i64::from(digits % 10 >= 5);
     format!("{}.{:07}", rounded / 10_000_000, rounded % 10_000_000)
+}
+
+async fn learners_who_end_at_once_are_all_counted(app: Arc<TestApp>) {
+    let course = app.course(&["Physics"]).cards(1).create(&app).await;
+    let paper = paper(&app, course.subject_rows[0], 1).await;
+    // Two scores of which nobody had one before, so that making a row and adding to it meet.
+    let endings = (1..=32).map(|learner| {
+        let database = app.services.database.clone();
+        let command = (paper, UserId(learner), i32::try_from(learner % 2).unwrap());
+        async move {
+            let options = WriteOptions { name: "rank", looks_before_it_writes: true };
+            database
+                .write(options, command, |transaction, (paper, learner, score)| {
+                    Box::pin(ranking::rank(transaction, *paper, *learner, *score))
+                })
+                .await
+        }
+    });
+    for counted in join_all(endings).await {
+        assert!(counted.unwrap());
+    }
+    for score in [0, 1] {
+        let learners = app.number(&format!("SELECT learners FROM paper_scores WHERE score = {score}")).await;
+        assert_eq!(learners, 16, "{score}");
+    }
 }
 
 async fn totals_of_topics_add_up(app: Arc<TestApp>) {
