@@ -72,6 +72,9 @@ pub struct Model {
     pub unanswered: Option<i32>,
     /// From its start to its end, in seconds.
     pub time_taken_seconds: Option<i32>,
+    /// How many batches were saved through a cluster of several nodes: there a save writes this row, so that the end of
+    /// the sitting on another node and a save that it has not seen refuse each other. 0 elsewhere.
+    pub saves: i32,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

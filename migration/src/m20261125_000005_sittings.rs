@@ -52,6 +52,7 @@ async fn create_sessions(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .col(ColumnDef::new("wrong").integer())
                 .col(ColumnDef::new("unanswered").integer())
                 .col(ColumnDef::new("time_taken_seconds").integer())
+                .col(ColumnDef::new("saves").integer().not_null().default(0))
                 .check(Expr::cust("attempt_number >= 1"))
                 .check(Expr::cust("open_marker = 1"))
                 .check(Expr::cust("ranked = 1"))

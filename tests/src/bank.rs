@@ -5,7 +5,7 @@ use jishu_api::clock::Clock;
 use jishu_entity::question_version::{Difficulty, QuestionKind, TextFormat};
 use jishu_entity::{SubjectId, TopicId, question, question_option, question_version, topic};
 use sea_orm::ActiveValue::Set;
-use sea_orm::{ActiveModelTrait, EntityTrait};
+use sea_orm::{ActiveModelTrait, ConnectionTrait, DatabaseConnection, EntityTrait};
 use serde_json::{Value, json};
 
 use crate::{Client, TestApp};
@@ -39,67 +39,79 @@ pub const NUMBER: &str = ".4142135";
 /// See [`NUMBER`].
 pub const TOLERANCE: &str = "0.2718281";
 
-impl TestApp {
-    /// Gives a subject a bank of so many questions, and tests that have all of them, for an hour at +4, -1, 0.
-    pub async fn bank(&self, subject: SubjectId, questions: i64) {
-        let now = self.clock.now();
-        let mut topics = Vec::new();
-        for name in TOPICS {
-            let row = topic::ActiveModel {
-                subject_id: Set(subject),
-                name: Set(name.to_owned()),
-                ..Default::default()
-            };
-            topics.push(row.insert(self.connection()).await.expect("a topic").id);
-        }
-        for number in 1..=questions {
-            let topic = topics[usize::try_from(number % 3).expect("0 to 2")];
-            self.question(subject, topic, number, now).await;
-        }
-        let settings = "UPDATE subjects SET questions_per_test =";
-        self.execute(&format!("{settings} {questions} WHERE id = {subject}")).await;
-        self.services.catalog.reload().await.expect("the catalogue can be read");
+/// Gives a subject a bank of so many questions, and tests that have all of them, for an hour at +4, -1, 0.
+///
+/// # Panics
+/// When the database fails.
+pub async fn fill_bank(
+    connection: &DatabaseConnection,
+    subject: SubjectId,
+    questions: i64,
+    now: DateTime<Utc>,
+) {
+    let mut topics = Vec::new();
+    for name in TOPICS {
+        let row =
+            topic::ActiveModel { subject_id: Set(subject), name: Set(name.to_owned()), ..Default::default() };
+        topics.push(row.insert(connection).await.expect("a topic").id);
     }
+    for number in 1..=questions {
+        let topic = topics[usize::try_from(number % 3).expect("0 to 2")];
+        add_question(connection, subject, topic, number, now).await;
+    }
+    let settings = format!("UPDATE subjects SET questions_per_test = {questions} WHERE id = {subject}");
+    connection.execute_unprepared(&settings).await.expect("the settings");
+}
 
-    async fn question(&self, subject: SubjectId, topic: TopicId, number: i64, now: DateTime<Utc>) {
-        let row = question::ActiveModel {
-            subject_id: Set(subject),
-            external_id: Set(format!("q{number}")),
-            current_version: Set(1),
-            created_at: Set(now),
-            ..Default::default()
-        };
-        let id = row.insert(self.connection()).await.expect("a question").id;
-        let is_number = kind(number) == QuestionKind::Numeric;
-        let version = question_version::ActiveModel {
-            question_id: Set(id),
-            version: Set(1),
-            topic_id: Set(topic),
-            difficulty: Set(Difficulty::Medium),
-            kind: Set(kind(number)),
-            text_format: Set(TextFormat::Plain),
-            stem: Set(format!("Question {number}")),
-            explanation: Set(Some(format!("{EXPLANATION} {number}"))),
-            numeric_value: Set(is_number.then(|| format!("{number}{NUMBER}"))),
-            numeric_tolerance: Set(is_number.then(|| TOLERANCE.to_owned())),
-            content_hash: Set("0".repeat(64)),
-            created_at: Set(now),
-            ..Default::default()
-        };
-        let version = version.insert(self.connection()).await.expect("a version").id;
-        if is_number {
-            return;
-        }
-        let options = (0_i32..4).map(|position| question_option::ActiveModel {
-            version_id: Set(version),
-            position: Set(position),
-            text: Set(format!("Option {position} of {number}")),
-            correct: Set(is_correct(number, position.into())),
-        });
-        question_option::Entity::insert_many(options)
-            .exec_without_returning(self.connection())
-            .await
-            .expect("options");
+async fn add_question(
+    connection: &DatabaseConnection,
+    subject: SubjectId,
+    topic: TopicId,
+    number: i64,
+    now: DateTime<Utc>,
+) {
+    let row = question::ActiveModel {
+        subject_id: Set(subject),
+        external_id: Set(format!("q{number}")),
+        current_version: Set(1),
+        created_at: Set(now),
+        ..Default::default()
+    };
+    let id = row.insert(connection).await.expect("a question").id;
+    let is_number = kind(number) == QuestionKind::Numeric;
+    let version = question_version::ActiveModel {
+        question_id: Set(id),
+        version: Set(1),
+        topic_id: Set(topic),
+        difficulty: Set(Difficulty::Medium),
+        kind: Set(kind(number)),
+        text_format: Set(TextFormat::Plain),
+        stem: Set(format!("Question {number}")),
+        explanation: Set(Some(format!("{EXPLANATION} {number}"))),
+        numeric_value: Set(is_number.then(|| format!("{number}{NUMBER}"))),
+        numeric_tolerance: Set(is_number.then(|| TOLERANCE.to_owned())),
+        content_hash: Set("0".repeat(64)),
+        created_at: Set(now),
+        ..Default::default()
+    };
+    let version = version.insert(connection).await.expect("a version").id;
+    if is_number {
+        return;
+    }
+    let options = (0_i32..4).map(|position| question_option::ActiveModel {
+        version_id: Set(version),
+        position: Set(position),
+        text: Set(format!("Option {position} of {number}")),
+        correct: Set(is_correct(number, position.into())),
+    });
+    question_option::Entity::insert_many(options).exec_without_returning(connection).await.expect("options");
+}
+
+impl TestApp {
+    /// [`fill_bank`], and the catalogue has it.
+    pub async fn bank(&self, subject: SubjectId, questions: i64) {
+        fill_bank(self.connection(), subject, questions, self.clock.now()).await;
+        self.services.catalog.reload().await.expect("the catalogue can be read");
     }
 
     /// The global ids of the first card of each subject that this learner buys.

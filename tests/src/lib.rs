@@ -14,7 +14,7 @@ mod sittings;
 mod structure;
 
 pub use app::{Node, TestApp, UNLIMITED};
-pub use bank::{EXPLANATION, NUMBER, SESSION, TOLERANCE, TOPICS, Tries, answer, kind};
+pub use bank::{EXPLANATION, NUMBER, SESSION, TOLERANCE, TOPICS, Tries, answer, fill_bank, kind};
 pub use catalogue::{CourseBuilder, TestCourse};
 pub use client::{Answer, Client};
 pub use clock::ManualClock;

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sea_orm::sqlx::mysql::MySqlRow;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::sqlx::{self, AssertSqlSafe, Executor, MySqlConnection, Row};
-use sea_orm::{ConnectOptions, DatabaseConnection, DbErr};
+use sea_orm::{ConnectOptions, DatabaseConnection, DbBackend, DbErr, RuntimeErr};
 
 use super::Database;
 
@@ -126,7 +127,15 @@ async fn open_server(options: &DatabaseOptions) -> Result<Database, DbErr> {
         pool.clone()
     };
     let probe = sea_orm::Database::connect(probe).await?;
-    Ok(Database { reader: pool.clone(), writer: pool, probe, migrator, retry_for: statement })
+    let is_cluster = match pool.get_database_backend() {
+        DbBackend::MySql => {
+            let pool = pool.get_mysql_connection_pool();
+            let row = pool.fetch_optional(WSREP_ON).await;
+            is_galera(row.map_err(|error| DbErr::Query(RuntimeErr::SqlxError(error.into())))?.as_ref())
+        }
+        _ => false,
+    };
+    Ok(Database { reader: pool.clone(), writer: pool, probe, migrator, is_cluster, retry_for: statement })
 }
 
 /// Each server takes the comment that is written for it. `lock_wait_timeout` is for the locks of tables, which
@@ -154,11 +163,16 @@ async fn set_up_mysql(
     if let Some((statement, lock)) = limits {
         connection.execute(AssertSqlSafe(mysql_timeouts(statement, lock))).await?;
     }
-    let galera = connection.fetch_optional("SHOW VARIABLES LIKE 'wsrep_on'").await?;
-    if galera.is_some_and(|row| row.try_get::<String, _>(1).is_ok_and(|value| value == "ON")) {
+    if is_galera(connection.fetch_optional(WSREP_ON).await?.as_ref()) {
         connection.execute("SET SESSION wsrep_sync_wait = @@SESSION.wsrep_sync_wait | 1").await?;
     }
     Ok(())
+}
+
+const WSREP_ON: &str = "SHOW VARIABLES LIKE 'wsrep_on'";
+
+fn is_galera(row: Option<&MySqlRow>) -> bool {
+    row.is_some_and(|row| row.try_get::<String, _>(1).is_ok_and(|value| value == "ON"))
 }
 
 async fn open_sqlite(options: &DatabaseOptions) -> Result<Database, DbErr> {
@@ -175,6 +189,7 @@ async fn open_sqlite(options: &DatabaseOptions) -> Result<Database, DbErr> {
             probe: writer.clone(),
             migrator: writer.clone(),
             writer,
+            is_cluster: false,
             retry_for: options.statement_timeout,
         });
     }
@@ -186,7 +201,8 @@ async fn open_sqlite(options: &DatabaseOptions) -> Result<Database, DbErr> {
     probe.connect_lazy(true);
     probe.map_sqlx_sqlite_opts(|opts| sqlite_settings(opts).read_only(true).create_if_missing(false));
     let probe = sea_orm::Database::connect(probe).await?;
-    Ok(Database { reader, migrator: writer.clone(), writer, probe, retry_for: options.statement_timeout })
+    let retry_for = options.statement_timeout;
+    Ok(Database { reader, migrator: writer.clone(), writer, probe, is_cluster: false, retry_for })
 }
 
 fn connect_options(url: &str, max_connections: u32, options: &DatabaseOptions) -> ConnectOptions {

@@ -28,6 +28,8 @@ pub struct Database {
     writer: DatabaseConnection,
     probe: DatabaseConnection,
     migrator: DatabaseConnection,
+    /// Whether it is a node of a Galera cluster, whose locks are its own.
+    is_cluster: bool,
     /// Conflicts are retried until this much time has passed since the first attempt.
     retry_for: Duration,
 }
@@ -58,6 +60,13 @@ impl Database {
     #[must_use]
     pub fn backend(&self) -> DbBackend {
         self.writer.get_database_backend()
+    }
+
+    /// Whether it is a node of a Galera cluster: locks that only read are unknown to the other nodes, and of two that
+    /// write the same row the later one is run again.
+    #[must_use]
+    pub fn is_cluster(&self) -> bool {
+        self.is_cluster
     }
 
     /// Closes all connections.

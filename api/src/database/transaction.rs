@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use futures_util::future::BoxFuture;
 use rand::RngExt;
 use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, IsolationLevel, SqliteTransactionMode, Statement,
-    TransactionOptions, TransactionTrait,
+    ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, IsolationLevel, SqlErr, SqliteTransactionMode,
+    Statement, TransactionOptions, TransactionTrait,
 };
 
 use super::{Database, Failure, IsFailure};
@@ -20,9 +20,15 @@ pub struct WriteOptions {
     /// Whether running it again after a commit whose answer was lost is right: the body itself looks at what
     /// is there. Where it is not, such a commit is reported as an error.
     pub looks_before_it_writes: bool,
+    /// Whether a unique key that refuses a row means that somebody else was first, and running it again finds what
+    /// they made. The locks of a node of a Galera cluster are its own: what another commits can appear between a look
+    /// and an insert.
+    pub another_may_be_first: bool,
 }
 
 const FIRST_PAUSE: Duration = Duration::from_millis(4);
+/// How often somebody else may have been first.
+const RACES: u32 = 20;
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
 impl Database {
@@ -114,7 +120,7 @@ impl Database {
             let again = match failure {
                 Failure::Conflict => true,
                 Failure::ConnectionLost => !commit_was_sent || options.looks_before_it_writes,
-                Failure::Permanent => false,
+                Failure::Permanent => options.another_may_be_first && attempt < RACES && is_taken(&error),
             };
             if !again || started.elapsed() >= self.retry_for {
                 return Err(error);
@@ -164,6 +170,11 @@ impl Database {
         };
         self.writer.begin_with_options(options).await
     }
+}
+
+fn is_taken(error: &impl IsFailure) -> bool {
+    let refused = error.database_error().and_then(DbErr::sql_err);
+    matches!(refused, Some(SqlErr::UniqueConstraintViolation(_)))
 }
 
 fn shutting_down() -> DbErr {

@@ -75,7 +75,8 @@ impl Change {
 /// See [`CartError`].
 pub async fn add(services: &Services, owner: UserId, subjects: Vec<SubjectId>) -> Result<(), CartError> {
     let change = Change::new(services, owner, subjects)?;
-    let options = WriteOptions { name: "cart.add", looks_before_it_writes: true };
+    let options =
+        WriteOptions { name: "cart.add", looks_before_it_writes: true, another_may_be_first: false };
     services
         .database
         .write(options, change, |transaction, change| Box::pin(insert(transaction, change)))
@@ -152,7 +153,8 @@ async fn subjects_in(transaction: &DatabaseTransaction, owner: UserId) -> Result
 /// See [`CartError`].
 pub async fn remove(services: &Services, owner: UserId, subjects: Vec<SubjectId>) -> Result<(), CartError> {
     let change = Change::new(services, owner, subjects)?;
-    let options = WriteOptions { name: "cart.remove", looks_before_it_writes: true };
+    let options =
+        WriteOptions { name: "cart.remove", looks_before_it_writes: true, another_may_be_first: false };
     services
         .database
         .write(options, change, |transaction, change| Box::pin(delete(transaction, change)))

@@ -96,7 +96,8 @@ const COURSES: &[DemoCourse] = &[
 /// # Errors
 /// When the database fails, or the learner cannot be made.
 pub async fn seed(services: &Services) -> Result<user::Model, RegisterError> {
-    let options = WriteOptions { name: "demo.seed", looks_before_it_writes: true };
+    let options =
+        WriteOptions { name: "demo.seed", looks_before_it_writes: true, another_may_be_first: false };
     services
         .database
         .write(options, services.clock.now(), |transaction, now| Box::pin(add_catalogue(transaction, *now)))

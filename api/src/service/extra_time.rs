@@ -105,7 +105,8 @@ pub async fn grant(
     }
     let command =
         Command { by, card, grant, rules: services.sittings.rules, clock: Arc::clone(&services.clock) };
-    let options = WriteOptions { name: "grant extra time", looks_before_it_writes: true };
+    let options =
+        WriteOptions { name: "grant extra time", looks_before_it_writes: true, another_may_be_first: false };
     let Granted { card, has_changed } = services
         .database
         .write(options, command, |transaction, command| Box::pin(run(transaction, command)))

@@ -138,7 +138,8 @@ pub async fn update(
 ) -> Result<(), SettingsError> {
     check(&change)?;
     let command = Command { author, subject, change, now: services.clock.now() };
-    let options = WriteOptions { name: "test settings", looks_before_it_writes: true };
+    let options =
+        WriteOptions { name: "test settings", looks_before_it_writes: true, another_may_be_first: false };
     services
         .database
         .write(options, command, |transaction, command| Box::pin(run(transaction, command)))

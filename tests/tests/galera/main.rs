@@ -8,6 +8,7 @@
 #![expect(clippy::expect_used, reason = "a test ends where it fails")]
 
 mod cluster;
+mod sittings;
 mod storm;
 mod world;
 
@@ -30,5 +31,13 @@ async fn what_one_node_acknowledged_the_others_know() {
     let world = World::start().await;
     storm::one_after_the_other(&world).await;
     world.assert_right().await;
+    world.tell_conflicts().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "starts a Galera cluster; the README has the command"]
+async fn what_one_node_acknowledged_another_scores() {
+    let world = World::start().await;
+    sittings::acknowledged(&world).await;
     world.tell_conflicts().await;
 }

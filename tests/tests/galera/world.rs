@@ -8,8 +8,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::Utc;
 use jishu_api::auth::KeyRing;
 use jishu_entity::{course, subject};
-use jishu_tests::Client;
 use jishu_tests::process::ServerProcess;
+use jishu_tests::{Client, fill_bank};
 use sea_orm::ActiveValue::Set;
 use sea_orm::{ActiveModelTrait, ConnectionTrait, Database, DatabaseConnection, Statement};
 use serde_json::json;
@@ -19,6 +19,8 @@ use tokio::task::JoinHandle;
 use crate::cluster::{Cluster, Conflicts};
 
 pub(crate) const NODES: usize = 3;
+/// How many questions a test has.
+pub(crate) const QUESTIONS: i64 = 24;
 
 pub(crate) struct World {
     /// Global ids.
@@ -87,6 +89,7 @@ impl World {
                 ..Default::default()
             };
             let id = subject.insert(&connection).await.expect("a subject").id;
+            fill_bank(&connection, id, QUESTIONS, now).await;
             self.subjects.push(global("Subject", id.0));
         }
         connection.close().await.expect("closing");

@@ -114,7 +114,8 @@ async fn insert(
         status: Set(UserStatus::Active),
         created_at: Set(services.clock.now()),
     };
-    let options = WriteOptions { name: "account.create", looks_before_it_writes: false };
+    let options =
+        WriteOptions { name: "account.create", looks_before_it_writes: false, another_may_be_first: false };
     services
         .database
         .write(options, (row, session), |transaction, (row, session)| {

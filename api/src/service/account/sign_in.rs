@@ -130,7 +130,8 @@ async fn check_password(
 /// Begins a session of this user: a new family of refresh tokens.
 async fn begin(services: &Services, user: user::Model) -> Result<SignedIn, SignInError> {
     let session = NewSession::new(services)?;
-    let options = WriteOptions { name: "session.begin", looks_before_it_writes: false };
+    let options =
+        WriteOptions { name: "session.begin", looks_before_it_writes: false, another_may_be_first: false };
     services
         .database
         .write(options, (session.clone(), user.id), |transaction, (session, user)| {
@@ -231,7 +232,8 @@ pub async fn refresh(
 async fn exchange(services: &Services, token: &str) -> Result<SignedIn, RefreshError> {
     let presented = RefreshToken::parse(token).map_err(|_| RefreshError::Invalid)?;
     let exchange = Exchange { presented: presented.hash(), next: NewSession::of(services, Uuid::nil())? };
-    let options = WriteOptions { name: "session.refresh", looks_before_it_writes: false };
+    let options =
+        WriteOptions { name: "session.refresh", looks_before_it_writes: false, another_may_be_first: false };
     let exchanged = services
         .database
         .write(options, exchange, |transaction, exchange| Box::pin(exchange.run(transaction)))
@@ -286,7 +288,8 @@ impl Exchange {
 /// # Errors
 /// The database's.
 pub async fn logout(services: &Services, viewer: Viewer, everywhere: bool) -> Result<(), DbErr> {
-    let options = WriteOptions { name: "session.end", looks_before_it_writes: true };
+    let options =
+        WriteOptions { name: "session.end", looks_before_it_writes: true, another_may_be_first: false };
     let command = (viewer, everywhere, services.clock.now());
     services
         .database

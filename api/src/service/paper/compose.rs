@@ -63,7 +63,8 @@ pub async fn of_test(
         Some(id) => id,
         None => {
             let test = Test { subject_id, test_number, seed: rand::random(), now: services.clock.now() };
-            let options = WriteOptions { name: "paper", looks_before_it_writes: true };
+            let options =
+                WriteOptions { name: "paper", looks_before_it_writes: true, another_may_be_first: true };
             services
                 .database
                 .write(options, test, |transaction, test| Box::pin(make(transaction, test)))

@@ -157,7 +157,8 @@ pub async fn purchase(
         now: services.clock.now(),
         read_before,
     };
-    let options = WriteOptions { name: "purchase", looks_before_it_writes: true };
+    let options =
+        WriteOptions { name: "purchase", looks_before_it_writes: true, another_may_be_first: false };
     let receipt = services
         .database
         .write(options, command, |transaction, command| Box::pin(transaction::run(transaction, command)))

@@ -177,12 +177,12 @@ pub fn response(row: &test_answer::Model) -> Response {
 }
 
 /// Who saves what.
-pub(super) struct Write<'a> {
+pub(super) struct Write {
     pub(super) id: TestSessionId,
     pub(super) owner: UserId,
     pub(super) sequence: i32,
     /// In the order of slots, so that two batches take their rows in the same order.
-    pub(super) answers: &'a [StoredAnswer],
+    pub(super) answers: Vec<StoredAnswer>,
     pub(super) now: DateTime<Utc>,
     /// Sittings whose deadline is before this take nothing any more.
     pub(super) overdue_before: DateTime<Utc>,
@@ -191,7 +191,7 @@ pub(super) struct Write<'a> {
 /// The statement that saves a batch: in each slot the answer of the batch with the greatest number stays, so that
 /// batches that come twice, late or in another order leave the same. It writes nothing unless the sitting is this user's
 /// and open, and holds it open until it is done.
-pub(super) fn upsert(backend: DbBackend, write: &Write<'_>) -> Statement {
+pub(super) fn upsert(backend: DbBackend, write: &Write) -> Statement {
     // MariaDB and MySQL take the type of a column of a derived table from the parameter of the first call.
     let (row, at, share, merge) = match backend {
         DbBackend::MySql => (
@@ -221,7 +221,7 @@ pub(super) fn upsert(backend: DbBackend, write: &Write<'_>) -> Statement {
          WHERE s.id = ? AND s.user_id = ? AND s.open_marker = 1 AND s.expires_at >= {at}{share}{merge}"
     );
     let mut values: Vec<Value> = vec![write.sequence.into(), write.now.into()];
-    for answer in write.answers {
+    for answer in &write.answers {
         values.extend([
             Value::from(answer.slot),
             answer.chosen.into(),

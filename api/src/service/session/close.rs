@@ -88,7 +88,7 @@ pub async fn submit(
         None => None,
     };
     let command = Command { sitting, last, rules: services.sittings.rules, now: services.clock.now() };
-    let options = WriteOptions { name: "submit", looks_before_it_writes: true };
+    let options = WriteOptions { name: "submit", looks_before_it_writes: true, another_may_be_first: true };
     let submission = services
         .database
         .write(options, command, |transaction, command| Box::pin(run(transaction, command)))
@@ -111,7 +111,7 @@ async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<Sub
                 id: sitting.id,
                 owner: sitting.owner,
                 sequence: *sequence,
-                answers,
+                answers: answers.clone(),
                 now: command.now,
                 overdue_before: command.rules.overdue_before(command.now),
             };

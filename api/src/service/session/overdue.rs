@@ -90,7 +90,8 @@ async fn close_one(services: &Services, session: test_session::Model) -> Result<
     let owner = sitting.owner;
     let now = services.clock.now();
     let command = Command { id: session.id, sitting, rules: services.sittings.rules, now };
-    let options = WriteOptions { name: "close overdue", looks_before_it_writes: true };
+    let options =
+        WriteOptions { name: "close overdue", looks_before_it_writes: true, another_may_be_first: true };
     let closed = services
         .database
         .write(options, command, |transaction, command| Box::pin(run(transaction, command)))

@@ -1,11 +1,18 @@
 //! Autosave.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use jishu_entity::{TestSessionId, UserId, test_answer, test_session};
-use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait, QueryFilter,
+    QuerySelect,
+};
 
 use super::Sitting;
 use super::answers::{AnswerError, GivenAnswer, StoredAnswer, Write, checked, upsert};
+use crate::database::WriteOptions;
 use crate::service::Services;
 
 /// Answers that are saved together.
@@ -60,9 +67,10 @@ pub async fn save(
     let answers = checked(&sitting, batch.sequence, batch.answers)?;
     let now = services.clock.now();
     let overdue_before = services.sittings.rules.overdue_before(now);
-    let write = Write { id, owner, sequence: batch.sequence, answers: &answers, now, overdue_before };
+    let write = Write { id, owner, sequence: batch.sequence, answers, now, overdue_before };
     let backend = services.database.backend();
-    let written = services.database.execute("save answers", upsert(backend, &write)).await?;
+    let (write, written) = write_batch(services, write).await?;
+    let answers = &write.answers;
     // MariaDB and MySQL count a row that is updated twice, and one that stays as it is once.
     let all = u64::try_from(answers.len()).is_ok_and(|all| written == all) && backend != DbBackend::MySql;
     let saved = if all {
@@ -71,13 +79,47 @@ pub async fn save(
         if written == 0 {
             refuse_unless_open(services.database.reader(), id, overdue_before).await?;
         }
-        let superseded = superseded(services.database.reader(), &sitting, batch.sequence, &answers).await?;
+        let superseded = superseded(services.database.reader(), &sitting, batch.sequence, answers).await?;
         Saved { superseded }
     };
     if written > 0 {
         services.events.answers_saved(owner, id);
     }
     Ok(saved)
+}
+
+/// Returns how many rows it wrote, as the database counts them.
+async fn write_batch(services: &Services, write: Write) -> Result<(Arc<Write>, u64), DbErr> {
+    let database = &services.database;
+    let write = Arc::new(write);
+    let written = if database.is_cluster() {
+        let options =
+            WriteOptions { name: "save answers", looks_before_it_writes: true, another_may_be_first: false };
+        let command = Arc::clone(&write);
+        database
+            .write(options, command, |transaction, write| Box::pin(write_on_cluster(transaction, write)))
+            .await?
+    } else {
+        database.execute("save answers", upsert(database.backend(), &write)).await?
+    };
+    Ok((write, written))
+}
+
+/// The nodes of a cluster do not know of each other's shared locks. So the sitting's row is written as well: of this and
+/// the end of the sitting on another node the later one is refused, and run again.
+async fn write_on_cluster(transaction: &DatabaseTransaction, write: &Write) -> Result<u64, DbErr> {
+    let open = test_session::Entity::update_many()
+        .col_expr(test_session::Column::Saves, Expr::col(test_session::Column::Saves).add(1))
+        .filter(test_session::Column::Id.eq(write.id))
+        .filter(test_session::Column::UserId.eq(write.owner))
+        .filter(test_session::Column::OpenMarker.eq(1))
+        .exec(transaction)
+        .await?;
+    if open.rows_affected == 0 {
+        return Ok(0);
+    }
+    let statement = upsert(transaction.get_database_backend(), write);
+    Ok(transaction.execute_raw(statement).await?.rows_affected())
 }
 
 async fn refuse_unless_open(

@@ -102,7 +102,7 @@ pub async fn start(
         rules: services.sittings.rules,
         now: services.clock.now(),
     };
-    let options = WriteOptions { name: "start", looks_before_it_writes: true };
+    let options = WriteOptions { name: "start", looks_before_it_writes: true, another_may_be_first: true };
     let outcome = services
         .database
         .write(options, command, |transaction, command| Box::pin(run(transaction, command)))

@@ -114,7 +114,8 @@ async fn learners_who_end_at_once_are_all_counted(app: Arc<TestApp>) {
         let database = app.services.database.clone();
         let command = (paper, UserId(learner), i32::try_from(learner % 2).unwrap());
         async move {
-            let options = WriteOptions { name: "rank", looks_before_it_writes: true };
+            let options =
+                WriteOptions { name: "rank", looks_before_it_writes: true, another_may_be_first: false };
             database
                 .write(options, command, |transaction, (paper, learner, score)| {
                     Box::pin(ranking::rank(transaction, *paper, *learner, *score))

@@ -1,0 +1,73 @@
+//! Sittings through all nodes: what one acknowledges counts where another ends the sitting.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use futures_util::future::{join, join_all};
+use jishu_tests::{Client, Tries, answer};
+use rand::RngExt;
+use serde_json::{Value, json};
+
+use crate::world::{NODES, World};
+
+fn rounds() -> usize {
+    std::env::var("GALERA_ROUNDS").map_or(30, |rounds| rounds.parse().expect("a number"))
+}
+
+async fn cards(world: &World, learner: &Client) -> Vec<String> {
+    let input = json!({ "courseId": world.course, "purchaseType": "SINGLE_SUBJECT", "subjectIds": [world.subjects[0]] });
+    let document = "mutation ($input: PurchaseInput!) { purchase(input: $input) {
+        testCards(first: 50) { edges { node { id } } } } }";
+    let answer = learner.run_with(document, json!({ "input": input })).await;
+    let edges = answer.list("/purchase/testCards/edges").iter();
+    edges.map(|edge| edge["node"]["id"].as_str().expect("an id").to_owned()).collect()
+}
+
+fn id(payload: &Value) -> String {
+    payload["session"]["id"].as_str().unwrap_or_else(|| panic!("{payload:#}")).to_owned()
+}
+
+/// Starts of one card on all nodes at once open one sitting; and of batches that are saved on two nodes while the third
+/// ends the sitting, those count that were acknowledged.
+pub(crate) async fn acknowledged(world: &World) {
+    let (mut taken, mut refused, mut lost) = (0, 0, Vec::new());
+    let learner = world.learner("Sitter", 0).await;
+    let cards = cards(world, &learner[0]).await;
+    for round in 0..rounds() {
+        let card = &cards[round % cards.len()];
+        let starts = (0..12).map(|call| learner[(round + call) % NODES].start_session(card));
+        let started = join_all(starts).await;
+        let sessions: BTreeSet<String> = started.iter().map(id).collect();
+        let told: Vec<_> = started
+            .iter()
+            .map(|it| (id(it), it["session"]["attemptNumber"].clone(), it["resumed"] == true))
+            .collect();
+        assert_eq!(sessions.len(), 1, "one open sitting: {told:?}");
+        let starts = told.iter().filter(|(_, _, resumed)| !resumed).count();
+        assert_eq!(starts, 1, "started once: {told:?}");
+
+        let session = sessions.first().expect("one");
+        let questions = started[0]["session"]["questions"].as_array().expect("questions");
+        let saves = questions.iter().zip(1..).map(async |(question, sequence)| {
+            tokio::time::sleep(Duration::from_millis(rand::rng().random_range(0..20))).await;
+            let client = &learner[usize::try_from(sequence % 2).expect("0 or 1")];
+            let batch = json!([answer(question, Tries::Right)]);
+            client.save_answers(session, sequence, batch).await["userErrors"] == json!([])
+        });
+        let submission = async {
+            tokio::time::sleep(Duration::from_millis(rand::rng().random_range(5..30))).await;
+            learner[2].submit_session(session, None).await
+        };
+        let (saved, submitted) = join(join_all(saves), submission).await;
+        let acknowledged = saved.iter().filter(|saved| **saved).count();
+        let counted =
+            submitted["session"]["result"]["correct"].as_u64().unwrap_or_else(|| panic!("{submitted:#}"));
+        if counted != acknowledged as u64 {
+            lost.push((round, acknowledged, counted));
+        }
+        taken += acknowledged;
+        refused += saved.len() - acknowledged;
+    }
+    eprintln!("{} sittings: {taken} batches were taken, {refused} came too late", rounds());
+    assert_eq!(lost, [], "what was acknowledged was scored (round, acknowledged, scored)");
+}
