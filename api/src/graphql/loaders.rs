@@ -10,6 +10,7 @@ use jishu_entity::{
     MockTestAttemptId, PurchaseId, SubjectId, TestSessionId, UserId, entitlement, mock_test_attempt,
     purchase, test_session,
 };
+use rust_decimal::Decimal;
 use sea_orm::DbErr;
 
 use crate::service::{self, Services};
@@ -23,6 +24,7 @@ pub struct Loaders {
     pub(super) session: DataLoader<SessionLoader>,
     pub(super) open_session: DataLoader<OpenSessionLoader>,
     pub(super) scores: DataLoader<ScoresLoader>,
+    pub(super) percentile: DataLoader<PercentileLoader>,
 }
 
 impl Loaders {
@@ -37,6 +39,7 @@ impl Loaders {
             session: DataLoader::new(SessionLoader(services.clone()), tokio::spawn),
             open_session: DataLoader::new(OpenSessionLoader(services.clone()), tokio::spawn),
             scores: DataLoader::new(ScoresLoader(services.clone()), tokio::spawn),
+            percentile: DataLoader::new(PercentileLoader(services.clone()), tokio::spawn),
         }
     }
 }
@@ -186,6 +189,26 @@ impl Loader<(UserId, MockTestAttemptId)> for ScoresLoader {
         for (owner, ids) in by_owner(keys) {
             let rows = service::session::scores_of_cards(&self.0, owner, ids).await?;
             found.extend(rows.into_iter().map(|(card, scores)| ((owner, card), scores)));
+        }
+        Ok(found)
+    }
+}
+
+/// Where sittings stand among all of their paper.
+pub(super) struct PercentileLoader(Services);
+
+impl Loader<(UserId, TestSessionId)> for PercentileLoader {
+    type Value = Decimal;
+    type Error = Arc<DbErr>;
+
+    async fn load(
+        &self,
+        keys: &[(UserId, TestSessionId)],
+    ) -> Result<HashMap<(UserId, TestSessionId), Self::Value>, Self::Error> {
+        let mut found = HashMap::with_capacity(keys.len());
+        for (owner, ids) in by_owner(keys) {
+            let percentiles = service::ranking::percentiles(&self.0, owner, ids).await?;
+            found.extend(percentiles.into_iter().map(|(id, percentile)| ((owner, id), percentile)));
         }
         Ok(found)
     }

@@ -53,34 +53,24 @@ pub async fn rank(
     Ok(true)
 }
 
-/// The percentile of a sitting, as [`scoring::percentile`] has it. A later sitting of a learner stands in for their
-/// first one: where they would stand had it been that. None while it is open.
-///
-/// # Errors
-/// The database's.
-pub async fn percentile(
-    services: &Services,
-    session: &test_session::Model,
-) -> Result<Option<Decimal>, DbErr> {
-    Ok(percentiles(services, std::slice::from_ref(session)).await?.remove(&session.id))
-}
-
-/// The percentiles of those of these sittings that are over, in one statement.
+/// The percentiles of those of these sittings that are this user's and over, as [`scoring::percentile`] has them, in
+/// one statement. A later sitting of a learner stands in for their first one: where they would stand had it been that.
 ///
 /// # Errors
 /// The database's.
 pub async fn percentiles(
     services: &Services,
-    sessions: &[test_session::Model],
+    owner: UserId,
+    sessions: impl IntoIterator<Item = TestSessionId>,
 ) -> Result<HashMap<TestSessionId, Decimal>, DbErr> {
-    let over = sessions.iter().filter(|session| session.score.is_some());
-    let ids: Vec<Value> = over.map(|session| session.id.into()).collect();
-    if ids.is_empty() {
+    let mut values: Vec<Value> = sessions.into_iter().map(Value::from).collect();
+    if values.is_empty() {
         return Ok(HashMap::new());
     }
+    let places = vec!["?"; values.len()].join(", ");
+    values.push(owner.into());
     let backend = services.database.backend();
     let whole = whole_number_type(backend);
-    let places = vec!["?"; ids.len()].join(", ");
     let text = format!(
         "SELECT s.id, s.score, counted.score, \
          CAST(SUM(CASE WHEN scores.score <= s.score THEN scores.learners ELSE 0 END) AS {whole}), \
@@ -89,10 +79,10 @@ pub async fn percentiles(
          JOIN paper_scores scores ON scores.paper_id = s.paper_id \
          LEFT JOIN test_sessions counted \
          ON counted.paper_id = s.paper_id AND counted.user_id = s.user_id AND counted.ranked = 1 \
-         WHERE s.id IN ({places}) AND s.score IS NOT NULL \
+         WHERE s.id IN ({places}) AND s.user_id = ? AND s.score IS NOT NULL \
          GROUP BY s.id, s.score, counted.score"
     );
-    let rows = services.database.reader().query_all_raw(sql(backend, &text, ids)).await?;
+    let rows = services.database.reader().query_all_raw(sql(backend, &text, values)).await?;
     let mut percentiles = HashMap::with_capacity(rows.len());
     for row in rows {
         let (score, first): (i32, Option<i32>) = (row.try_get_by_index(1)?, row.try_get_by_index(2)?);

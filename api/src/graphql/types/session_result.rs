@@ -7,7 +7,7 @@ use super::TopicResult;
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiResult, Nullable};
 use crate::graphql::scalar::Decimal;
-use crate::service::{ranking, session};
+use crate::service::session;
 
 pub(in crate::graphql) struct SessionResult {
     row: test_session::Model,
@@ -67,7 +67,8 @@ impl SessionResult {
     /// places, as the National Testing Agency reckons it. Every learner counts once, by their first sitting of the paper;
     /// a later sitting is compared with the first ones of the others. It changes as more learners sit the paper.
     async fn percentile(&self, ctx: &Context<'_>) -> Nullable<Decimal> {
-        let percentile = async { ranking::percentile(ctx.services()?, &self.row).await.map_err(Into::into) };
+        let percentile =
+            async { Ok(ctx.loaders()?.percentile.load_one((self.row.user_id, self.row.id)).await?) };
         percentile.await.map(|percentile| percentile.map(Decimal)).transpose()
     }
 

@@ -41,7 +41,7 @@ query ($subject: ID, $last: Int) {
         subject { id } totalCards available inProgress completed exhausted averagePercentage
         byTopic { topic correct wrong unanswered score accuracy }
       }
-      trend(last: $last) { at percentage }
+      trend(last: $last) { at percentage session { id } }
     }
   }
 }";
@@ -137,6 +137,8 @@ async fn sit(app: &TestApp, bank: &Bank, learner: &Learner, random: &mut StdRng)
         row.submitted_at = Set(Some(at));
         row.score = Set(Some(percentage * 2));
         row.percentage = Set(Some(percentage));
+        row.max_score = Set(Some(200_00));
+        (row.correct, row.wrong, row.unanswered) = (Set(Some(0)), Set(Some(0)), Set(Some(0)));
         row.time_taken_seconds = Set(Some(seconds));
         let test_session::Model { id, .. } = row.insert(app.connection()).await.unwrap();
         let topics = bank.random_topics(card.subject_id, random);
@@ -240,6 +242,7 @@ async fn expected(
         json!({
             "at": sitting.at.to_rfc3339_opts(SecondsFormat::Micros, true),
             "percentage": hundredths(sitting.percentage.into()),
+            "session": { "id": app.global("TestSession", sitting.id.0) },
         })
     });
     let trend: Vec<Value> = trend.collect();
@@ -379,7 +382,9 @@ async fn only_what_is_asked_for_is_read(app: Arc<TestApp>) {
     }
     asha.purchase(&bank.courses[1], 0).await;
     binod.purchase(&bank.courses[0], 0).await;
-    sit(&app, &bank, &asha, &mut StdRng::seed_from_u64(2)).await;
+    for learner in [&asha, &binod] {
+        assert!(!sit(&app, &bank, learner, &mut StdRng::seed_from_u64(2)).await.is_empty());
+    }
     let of_subjects =
         "bySubject { subject { name } totalCards averagePercentage byTopic { topic accuracy } }";
     for (fields, statements) in [
@@ -391,6 +396,7 @@ async fn only_what_is_asked_for_is_read(app: Arc<TestApp>) {
         ("bySubject { byTopic { topic score } }", 2),
         (of_subjects, 3),
         ("trend { at percentage }", 1),
+        ("trend(last: 100) { session { attemptNumber result { percentage percentile } } }", 2),
         (&format!("testsTaken improvement {of_subjects} trend(last: 100) {{ at percentage }}"), 5),
     ] {
         let document = format!("{{ viewer {{ progress {{ {fields} }} }} }}");

@@ -1,6 +1,6 @@
 //! Where a sitting stands among all who sat the same paper, against a count of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use futures_util::future::join_all;
@@ -70,12 +70,24 @@ async fn percentiles_are_those_of_a_plain_count(app: Arc<TestApp>) {
             assert_eq!(session.ranked.is_some(), session.attempt_number != 2, "{session:?}");
         }
     }
-    let _ = app.take_statements();
-    let of_all = ranking::percentiles(&app.services, &sittings).await.unwrap();
-    assert_eq!(app.take_statements().len(), 1);
+    let mut of_all = HashMap::new();
+    let learners: BTreeSet<UserId> = sittings.iter().map(|session| session.user_id).collect();
+    for learner in learners {
+        // Those of the others are not told.
+        let ids = sittings.iter().map(|session| session.id);
+        let _ = app.take_statements();
+        let told = ranking::percentiles(&app.services, learner, ids).await.unwrap();
+        let statements = app.take_statements();
+        assert_eq!(
+            statements.iter().filter(|sql| sql.contains("paper_scores")).count(),
+            1,
+            "{statements:#?}"
+        );
+        assert_eq!(told.len(), 3);
+        of_all.extend(told);
+    }
     for session in &sittings {
-        let alone = ranking::percentile(&app.services, session).await.unwrap();
-        assert_eq!(alone, of_all.get(&session.id).copied());
+        let found = of_all.get(&session.id);
         let expected = session.score.map(|score| {
             let others = firsts
                 .iter()
@@ -87,10 +99,9 @@ async fn percentiles_are_those_of_a_plain_count(app: Arc<TestApp>) {
             }
             seven_places(at_or_below, all)
         });
-        assert_eq!(alone.map(|percentile| percentile.to_string()), expected, "{session:?}");
+        assert_eq!(found.map(ToString::to_string), expected, "{session:?}");
     }
-    let none: &[test_session::Model] = &[];
-    assert!(ranking::percentiles(&app.services, none).await.unwrap().is_empty());
+    assert!(ranking::percentiles(&app.services, sittings[0].user_id, []).await.unwrap().is_empty());
 }
 
 /// 100 times a fraction, by long division, rounded half up at the seventh place.
