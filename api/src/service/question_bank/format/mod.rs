@@ -35,8 +35,9 @@ impl Format {
     #[must_use]
     pub fn detect(text: &str) -> Option<Self> {
         let text = text.trim_start_matches('\u{feff}').trim_start();
-        if text.starts_with('<') {
-            return xml::detect(text);
+        // A text of the other formats can begin with HTML.
+        if let Some(format) = text.starts_with('<').then(|| xml::detect(text)).flatten() {
+            return Some(format);
         }
         if text.lines().any(|line| aiken::key_line(line).is_some()) {
             return Some(Self::Aiken);
