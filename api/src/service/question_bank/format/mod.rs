@@ -7,6 +7,7 @@ mod markup;
 mod moodle_xml;
 mod qti;
 mod weights;
+mod xhtml;
 mod xml;
 
 #[cfg(test)]

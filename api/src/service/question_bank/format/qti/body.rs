@@ -31,8 +31,9 @@ pub(super) fn read(
     losses: &mut Vec<String>,
 ) -> Body {
     let marked = children(body, "div").find(|div| div.attribute("data-text-format").is_some());
+    let declared = marked.and_then(|div| div.attribute("data-text-format"));
     let stem = match marked {
-        Some(div) => piece(div, source),
+        Some(div) => piece(div, source, declared),
         None => stem(body, interaction, source),
     };
     let attribute = |name| marked.and_then(|div| div.attribute(name)).map(str::to_owned);
@@ -48,11 +49,11 @@ pub(super) fn read(
                 "The feedback of single answers is left out: a question has one explanation.".to_owned(),
             );
         }
-        pieces.push(piece(choice, source));
+        pieces.push(piece(choice, source, declared));
     }
     let mut feedback = children(item, "qti-modal-feedback");
     let explanation = match (feedback.next(), feedback.next()) {
-        (Some(only), None) => Some(piece(child(only, "qti-content-body").unwrap_or(only), source)),
+        (Some(only), None) => Some(piece(child(only, "qti-content-body").unwrap_or(only), source, declared)),
         (Some(_), Some(_)) => {
             losses.push(
                 "Its feedback is left out: it depends on the answer, and an explanation does not.".to_owned(),
@@ -63,7 +64,7 @@ pub(super) fn read(
     };
     let has_explanation = explanation.is_some();
     pieces.extend(explanation);
-    let text_format = match marked.and_then(|div| div.attribute("data-text-format")) {
+    let text_format = match declared {
         Some("plain") => TextFormat::Plain,
         Some("markdown") => TextFormat::Markdown,
         Some(_) => TextFormat::Html,
@@ -87,13 +88,15 @@ pub(super) fn read(
     }
 }
 
-/// An element's content: HTML as it was written where it has elements, and else its text. A paragraph around all of it
-/// is no part of it.
-fn piece(node: Node<'_, '_>, source: &str) -> Piece {
-    if node.has_attribute("data-text-format") && node.attribute("data-text-format") == Some("html") {
-        return Piece { text: inner(node, source).to_owned(), format: TextFormat::Html };
+/// An element's content, in the format that the item declares for all of them. Where it declares none, HTML as it was
+/// written where it has elements, and else its text; a paragraph around all of it is no part of it then.
+fn piece(node: Node<'_, '_>, source: &str, declared: Option<&str>) -> Piece {
+    match declared {
+        None => of_markup(node, inner(node, source)),
+        Some("plain") => Piece { text: text(node), format: TextFormat::Plain },
+        Some("markdown") => Piece { text: text(node), format: TextFormat::Markdown },
+        Some(_) => Piece { text: inner(node, source).to_owned(), format: TextFormat::Html },
     }
-    of_markup(node, inner(node, source))
 }
 
 fn of_markup(node: Node<'_, '_>, markup: &str) -> Piece {
@@ -115,7 +118,7 @@ fn of_markup(node: Node<'_, '_>, markup: &str) -> Piece {
 
 /// What stands around the interaction, and its prompt.
 fn stem(body: Node<'_, '_>, interaction: Node<'_, '_>, source: &str) -> Piece {
-    let prompt = child(interaction, "qti-prompt").map(|prompt| piece(prompt, source));
+    let prompt = child(interaction, "qti-prompt").map(|prompt| piece(prompt, source, None));
     let all = inner(body, source);
     let start = body.first_child().map_or(0, |first| first.range().start);
     let cut = interaction.range();

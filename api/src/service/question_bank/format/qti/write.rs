@@ -1,10 +1,13 @@
 //! Writes QTI 3.0 items that any system can deliver.
 
+use std::borrow::Cow;
+
 use jishu_entity::question_version::TextFormat;
 
 use super::super::super::draft::{DraftAnswer, DraftOption, DraftQuestion};
 use super::super::difficulty_name;
-use super::super::xml::{escape, is_well_formed};
+use super::super::xhtml::as_xml;
+use super::super::xml::escape;
 
 pub(in super::super) const BEGIN: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<question-bank>\n";
 pub(in super::super) const END: &str = "</question-bank>\n";
@@ -13,21 +16,30 @@ pub(in super::super) const END: &str = "</question-bank>\n";
 pub(in super::super) fn write(out: &mut String, question: &DraftQuestion) -> Vec<String> {
     let mut losses = Vec::new();
     let options = question.answer.options().iter().map(|option| option.text.as_str());
-    let mut texts =
-        [question.stem.as_str()].into_iter().chain(options).chain(question.explanation.as_deref());
+    let texts = [question.stem.as_str()].into_iter().chain(options).chain(question.explanation.as_deref());
     let (format, raw) = match question.text_format {
         TextFormat::Plain => ("plain", false),
         TextFormat::Markdown => ("markdown", false),
-        TextFormat::Html if texts.all(is_well_formed) => ("html", true),
         TextFormat::Html => {
-            losses.push(
-                "Its HTML is not also XML, and is written as plain text with its tags. Close all of its elements."
-                    .to_owned(),
-            );
-            ("plain", false)
+            let written: Option<Vec<_>> = texts.map(as_xml).collect();
+            if written.as_ref().is_some_and(|texts| texts.iter().any(|text| matches!(text, Cow::Owned(_)))) {
+                losses.push(
+                    "Its HTML is rewritten as XML that says the same, such as <br/> for <br>.".to_owned(),
+                );
+            }
+            if written.is_none() {
+                losses.push(
+                    "Its HTML is not also XML, and is written as plain text with its tags. Close all of its elements."
+                        .to_owned(),
+                );
+            }
+            if written.is_some() { ("html", true) } else { ("plain", false) }
         }
     };
-    let text = |text: &str| if raw { text.to_owned() } else { escape(text) };
+    let text = |text: &str| match as_xml(text).filter(|_| raw) {
+        Some(xml) => xml.into_owned(),
+        None => escape(text),
+    };
     let (id, topic) = (escape(&question.external_id), escape(&question.topic));
     let (base_type, cardinality) = match question.answer {
         DraftAnswer::Single(_) => ("identifier", "single"),
@@ -60,7 +72,7 @@ pub(in super::super) fn write(out: &mut String, question: &DraftQuestion) -> Vec
     if let Some(explanation) = &question.explanation {
         out.push_str(&format!(
             "  <qti-modal-feedback identifier=\"EXPLANATION\" outcome-identifier=\"FEEDBACK\" show-hide=\"show\">\
-             <qti-content-body data-text-format=\"{format}\">{}</qti-content-body></qti-modal-feedback>\n",
+             <qti-content-body>{}</qti-content-body></qti-modal-feedback>\n",
             text(explanation)
         ));
     }
