@@ -10,8 +10,8 @@ use super::error::{ApiError, ApiResult, Nullable};
 use super::node::{GlobalId, GlobalKey, Node};
 use super::pagination::PageArgs;
 use super::types::{
-    Course, CourseConnection, ErrorCode, MockTestAttempt, Purchase, PurchaseQuote, PurchaseType, QuestionExport,
-    QuestionFormat, Subject, TestSession, User, UserError, course_page, selection_error,
+    Course, CourseConnection, ErrorCode, MockTestAttempt, Purchase, PurchaseQuote, PurchaseType,
+    QuestionExport, QuestionFormat, Subject, TestSession, User, UserError, course_page, selection_error,
 };
 use crate::service::purchase::{Selection, SelectionError};
 use crate::service::{card, purchase, session};

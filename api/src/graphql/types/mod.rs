@@ -29,7 +29,7 @@ pub(super) use money::Money;
 pub(super) use money::money;
 pub(super) use progress::{Progress, TopicResult};
 pub(super) use purchase::{Purchase, PurchaseType};
-pub(super) use question_bank::{Difficulty, QuestionExport, QuestionFormat, QuestionLoss, QuestionRefusal};
+pub(super) use question_bank::{QuestionExport, QuestionFormat, QuestionLoss, QuestionRefusal};
 pub(super) use quote::PurchaseQuote;
 pub(super) use session_question::option_place;
 pub(super) use subject::Subject;

@@ -1,7 +1,7 @@
 //! The question bank, as its authors see it.
 
 use async_graphql::{Context, Enum, ID, SimpleObject};
-use jishu_entity::{QuestionId, SubjectId, question_version};
+use jishu_entity::{QuestionId, SubjectId};
 
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiError, ApiResult};
@@ -22,18 +22,6 @@ pub(in crate::graphql) enum QuestionFormat {
     /// QTI 3.0 items of choices and numbers, one or several of them in an element `question-bank`. Carries
     /// everything but HTML that is not also XML.
     Qti,
-}
-
-/// How hard a question is.
-#[derive(Clone, Copy, PartialEq, Eq, Enum)]
-#[graphql(remote = "question_version::Difficulty")]
-pub(in crate::graphql) enum Difficulty {
-    /// Most learners get it right.
-    Easy,
-    /// As hard as most of the examination.
-    Medium,
-    /// Few learners get it right.
-    Hard,
 }
 
 /// Something in a file that is no question of a bank.
