@@ -197,7 +197,7 @@ pub(super) async fn run(args: ImportArgs) -> CommandResult {
 }
 
 fn style() -> Result<ProgressStyle, indicatif::style::TemplateError> {
-    ProgressStyle::with_template("{bar:40} {pos}/{len} questions, {per_sec}, {eta} left")
+    ProgressStyle::with_template("{bar:40} {pos}/{len} questions, {eta} left")
 }
 
 fn print_text(report: &ImportReport, file: &str, dry_run: bool) {
