@@ -1,6 +1,8 @@
 //! The command line, one file a subcommand.
 
 mod check;
+mod export;
+mod import;
 mod migrate;
 mod repair;
 mod serve;
@@ -43,6 +45,10 @@ enum Command {
     /// Put a database of the old system right: its unique keys, and cards that were made twice. Prints its plan;
     /// does it with --apply.
     Repair(repair::RepairArgs),
+    /// Import what other systems have.
+    Import(import::ImportArgs),
+    /// Write what other systems read.
+    Export(export::ExportArgs),
     /// Print the GraphQL schema.
     Schema,
     /// Manage accounts.
@@ -76,6 +82,8 @@ impl Cli {
             Some(Command::Migrate(args)) => migrate::run(args).await,
             Some(Command::Check(args)) => check::run(args).await,
             Some(Command::Repair(args)) => repair::run(args).await,
+            Some(Command::Import(args)) => import::run(args).await,
+            Some(Command::Export(args)) => export::run(args).await,
             Some(Command::Schema) => {
                 print!("{}", crate::graphql::sdl());
                 Ok(())

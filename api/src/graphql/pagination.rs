@@ -115,15 +115,27 @@ pub(super) fn page_length(name: &str, value: i32) -> ApiResult<u32> {
 }
 
 /// An opaque cursor: the key of a row, and the list that it is of.
-struct Cursor(String);
+pub(super) struct Cursor(String);
+
+impl From<String> for Cursor {
+    fn from(sent: String) -> Self {
+        Self(sent)
+    }
+}
+
+impl From<Cursor> for String {
+    fn from(Cursor(text): Cursor) -> Self {
+        text
+    }
+}
 
 impl Cursor {
-    fn of(list: &str, key: &impl Serialize) -> ApiResult<Self> {
+    pub(super) fn of(list: &str, key: &impl Serialize) -> ApiResult<Self> {
         let json = serde_json::to_vec(&(list, key)).map_err(|error| ApiError::internal(error.to_string()))?;
         Ok(Self(URL_SAFE_NO_PAD.encode(json)))
     }
 
-    fn key<K: DeserializeOwned>(&self, argument: &str, list: &str) -> ApiResult<K> {
+    pub(super) fn key<K: DeserializeOwned>(&self, argument: &str, list: &str) -> ApiResult<K> {
         let foreign = || {
             ApiError::bad_input(format!(
                 "`{argument}` is not a cursor of this list. Take cursors from `edges.cursor` or `pageInfo`."

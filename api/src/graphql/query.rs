@@ -10,8 +10,8 @@ use super::error::{ApiError, ApiResult, Nullable};
 use super::node::{GlobalId, GlobalKey, Node};
 use super::pagination::PageArgs;
 use super::types::{
-    Course, CourseConnection, ErrorCode, MockTestAttempt, Purchase, PurchaseQuote, PurchaseType, Subject,
-    TestSession, User, UserError, course_page, selection_error,
+    Course, CourseConnection, ErrorCode, MockTestAttempt, Purchase, PurchaseQuote, PurchaseType,
+    QuestionExport, QuestionFormat, Subject, TestSession, User, UserError, course_page, selection_error,
 };
 use crate::service::purchase::{Selection, SelectionError};
 use crate::service::{card, purchase, session};
@@ -90,6 +90,19 @@ impl Query {
             }
             Err(error) => Ok(refused(selection_error(error)?)),
         }
+    }
+
+    /// The question bank of a subject as a document, the oldest questions first: the current versions of those that are
+    /// not archived, with their keys. Each page is a document of its own. For authors and admins.
+    async fn export_questions(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The subject.")] subject_id: ID,
+        #[graphql(desc = "What to write it in.")] format: QuestionFormat,
+        #[graphql(desc = "At most so many questions: 1 to 500, 500 if not given.")] first: Option<i32>,
+        #[graphql(desc = "Only questions after this `endCursor`.")] after: Option<String>,
+    ) -> ApiResult<QuestionExport> {
+        QuestionExport::load(ctx, &subject_id, format, first, after).await
     }
 }
 

@@ -15,6 +15,7 @@ pub mod paper;
 pub mod pricing;
 pub mod progress;
 pub mod purchase;
+pub mod question_bank;
 pub mod ranking;
 pub mod scoring;
 pub mod session;

@@ -180,3 +180,64 @@ async fn the_demo_serves_a_first_query_and_a_purchase_and_keeps_them() {
     }
     assert_eq!(outcomes, ["CREATED", "EXISTING"]);
 }
+
+#[test]
+fn questions_are_imported_and_exported() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| jishu(folder.path(), arguments).output().expect("it runs");
+    succeed(jishu(folder.path(), &["migrate", "up"]));
+    let nowhere = ["--course", "neet-ug", "--subject", "physics"];
+    std::fs::write(folder.path().join("bank.gift"), "::q1:: Is it? {=yes ~no}\n\nWrite. {}\n").unwrap();
+    let import = |more: &[&str]| run(&[&["import", "questions", "bank.gift"], &nowhere[..], more].concat());
+    let missing = import(&[]);
+    assert!(!missing.status.success());
+    assert!(String::from_utf8_lossy(&missing.stderr).contains("no course neet-ug. There are: none"));
+
+    let catalogue = "INSERT INTO courses (code, name, currency, created_at) VALUES ('neet-ug', 'NEET', 'INR', '2026-11-25T00:00:00+00:00');
+        INSERT INTO subjects (course_id, code, name, list_price, total_mock_tests, max_attempts, created_at)
+        VALUES (1, 'physics', 'Physics', 10000, 50, 3, '2026-11-25T00:00:00+00:00')";
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let url = format!("sqlite://{}/jishu.db", folder.path().display());
+    runtime.block_on(async {
+        let database = sea_orm::Database::connect(&url).await.unwrap();
+        sea_orm::ConnectionTrait::execute_unprepared(&database, catalogue).await.unwrap();
+        database.close().await.unwrap();
+    });
+
+    let dry = import(&["--dry-run", "--report", "json"]);
+    assert_eq!(dry.status.code(), Some(1));
+    let report: Value = serde_json::from_slice(&dry.stdout).unwrap();
+    assert_eq!(
+        (&report["dryRun"], &report["created"], &report["refused"][0]["line"]),
+        (&json!(true), &json!(1), &json!(3))
+    );
+    let wet = import(&[]);
+    assert_eq!(wet.status.code(), Some(1));
+    let told = String::from_utf8_lossy(&wet.stdout);
+    assert!(told.contains("bank.gift:3: refused: It is an essay"), "{told}");
+    assert!(told.contains("1 new, 0 changed, 0 unchanged, 1 refused, 0 losses"), "{told}");
+
+    let export = ["export", "questions", "--course", "1", "--subject", "1", "--format"];
+    let gift = run(&[&export[..], &["gift", "--output", "again.gift"]].concat());
+    assert!(gift.status.success() && gift.stdout.is_empty());
+    let again =
+        succeed(jishu(folder.path(), &[&["import", "questions", "again.gift"], &nowhere[..]].concat()));
+    assert!(again.contains("0 new, 0 changed, 1 unchanged, 0 refused, 0 losses"), "{again}");
+    let aiken = run(&[&export[..], &["aiken"]].concat());
+    assert_eq!(String::from_utf8_lossy(&aiken.stdout), "Is it?\nA. yes\nB. no\nANSWER: A\n\n");
+    assert!(String::from_utf8_lossy(&aiken.stderr).contains("q1: Aiken has no place for its external id"));
+
+    for (bytes, named) in [
+        (&b"Caf\xe9? {=a ~b}"[..], "not in UTF-8"),
+        (b"\xff\xfeQ\0", "UTF-16"),
+        (b"a\nb\0", "line 2"),
+        (b"no question", "1 question was refused"),
+    ] {
+        std::fs::write(folder.path().join("bank.gift"), bytes).unwrap();
+        let message = String::from_utf8_lossy(&import(&["--format", "auto"]).stderr).into_owned();
+        assert!(
+            message.contains(named) || named.starts_with("Say") && message.contains("1 question"),
+            "{message}"
+        );
+    }
+}

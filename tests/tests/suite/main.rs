@@ -17,6 +17,7 @@ mod plan;
 mod privacy;
 mod progress;
 mod purchase;
+mod question_bank;
 mod quote;
 mod schema;
 mod sittings;

@@ -4,6 +4,7 @@ mod account;
 mod cart;
 mod extra_time;
 mod purchase;
+mod question_bank;
 mod test_session;
 mod test_settings;
 
@@ -18,4 +19,5 @@ pub struct Mutation(
     extra_time::ExtraTimeMutation,
     test_session::TestSessionMutation,
     test_settings::TestSettingsMutation,
+    question_bank::QuestionBankMutation,
 );

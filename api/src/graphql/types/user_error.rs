@@ -75,6 +75,12 @@ pub(in crate::graphql) enum ErrorCode {
     AnswerInvalid,
     /// The settings of tests cannot be so.
     TestSettingsInvalid,
+    /// The text looks like none of the formats of questions.
+    QuestionFormatUnknown,
+    /// The text as a whole cannot be read in its format.
+    QuestionsUnreadable,
+    /// The topic has no name, too long a one, or one with control characters.
+    TopicInvalid,
 }
 
 /// An outcome that a screen is designed to show. Bad documents, missing sign-in and our own faults are top-level

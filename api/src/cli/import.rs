@@ -1,0 +1,239 @@
+//! `jishu import`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+use jishu_entity::question_version::Difficulty;
+use jishu_entity::{SubjectId, course, subject};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use serde_json::json;
+
+use super::CommandResult;
+use super::check::ReportFormat;
+use crate::clock::SystemClock;
+use crate::config::DatabaseConfig;
+use crate::database::Database;
+use crate::service::question_bank::{self, Defaults, Format, ImportReport, ImportRequest, Progress};
+
+#[derive(Args, Debug)]
+pub(super) struct ImportArgs {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Import a file of questions into the bank of a subject. What cannot be read is refused, line by line, and the
+    /// rest is imported; exits with 1 when something was refused.
+    Questions(Box<QuestionArgs>),
+}
+
+#[derive(Args, Debug)]
+struct QuestionArgs {
+    /// The file, in UTF-8.
+    file: PathBuf,
+
+    #[command(flatten)]
+    place: SubjectArgs,
+
+    /// What the file is written in; auto tells from its text and, where that does not tell, from its name.
+    #[arg(long, value_enum, default_value_t)]
+    format: FormatArg,
+
+    /// The topic of questions that name none.
+    #[arg(long, default_value = "General", value_name = "NAME")]
+    topic: String,
+
+    /// The difficulty of questions that name none.
+    #[arg(long, value_enum, default_value_t)]
+    difficulty: DifficultyArg,
+
+    /// Only report what would be done, and write nothing.
+    #[arg(long)]
+    dry_run: bool,
+
+    /// How the report is written. Progress goes to standard error, and only to a terminal.
+    #[arg(long, value_enum, default_value_t)]
+    report: ReportFormat,
+
+    #[command(flatten)]
+    database: DatabaseConfig,
+}
+
+/// Which subject.
+#[derive(Args, Debug)]
+pub(super) struct SubjectArgs {
+    /// The course: its code or its number.
+    #[arg(long, value_name = "CODE|ID")]
+    course: String,
+
+    /// The subject: its code in the course, or its number.
+    #[arg(long, value_name = "CODE|ID")]
+    subject: String,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum FormatArg {
+    #[default]
+    Auto,
+    Gift,
+    Aiken,
+    MoodleXml,
+    Qti,
+}
+
+impl FormatArg {
+    fn format(self) -> Option<Format> {
+        match self {
+            Self::Auto => None,
+            Self::Gift => Some(Format::Gift),
+            Self::Aiken => Some(Format::Aiken),
+            Self::MoodleXml => Some(Format::MoodleXml),
+            Self::Qti => Some(Format::Qti),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum DifficultyArg {
+    Easy,
+    #[default]
+    Medium,
+    Hard,
+}
+
+impl From<DifficultyArg> for Difficulty {
+    fn from(difficulty: DifficultyArg) -> Self {
+        match difficulty {
+            DifficultyArg::Easy => Self::Easy,
+            DifficultyArg::Medium => Self::Medium,
+            DifficultyArg::Hard => Self::Hard,
+        }
+    }
+}
+
+impl SubjectArgs {
+    /// The row of the subject. A code that looks like a number is a code first.
+    pub(super) async fn find(
+        &self,
+        database: &Database,
+    ) -> Result<SubjectId, Box<dyn std::error::Error + Send + Sync>> {
+        let courses = course::Entity::find().all(database.reader()).await?;
+        let by_code = courses.iter().find(|course| course.code.as_deref() == Some(&self.course));
+        let by_id = || courses.iter().find(|course| course.id.to_string() == self.course);
+        let course = by_code.or_else(by_id).ok_or_else(|| {
+            let known = courses.iter().map(|course| name(course.code.as_deref(), course.id.0, &course.name));
+            format!("there is no course {}. There are: {}", self.course, listed(known))
+        })?;
+        let subjects = subject::Entity::find()
+            .filter(subject::Column::CourseId.eq(course.id))
+            .all(database.reader())
+            .await?;
+        let by_code = subjects.iter().find(|subject| subject.code.as_deref() == Some(&self.subject));
+        let by_id = || subjects.iter().find(|subject| subject.id.to_string() == self.subject);
+        let subject = by_code.or_else(by_id).ok_or_else(|| {
+            let known =
+                subjects.iter().map(|subject| name(subject.code.as_deref(), subject.id.0, &subject.name));
+            format!("the course {} has no subject {}. It has: {}", course.name, self.subject, listed(known))
+        })?;
+        Ok(subject.id)
+    }
+}
+
+fn name(code: Option<&str>, id: i64, name: &str) -> String {
+    format!("{} ({name})", code.map_or_else(|| id.to_string(), str::to_owned))
+}
+
+fn listed(names: impl Iterator<Item = String>) -> String {
+    let names: Vec<String> = names.collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+/// The database, with the schema that this version needs where it is a file of this process.
+pub(super) async fn connect(
+    config: &DatabaseConfig,
+) -> Result<Database, Box<dyn std::error::Error + Send + Sync>> {
+    let database = Database::connect(&config.options()).await?;
+    if config.is_embedded() {
+        database.migrate_up().await?;
+    }
+    Ok(database)
+}
+
+/// Ends with 0 when every question of the file is in the bank.
+pub(super) async fn run(args: ImportArgs) -> CommandResult {
+    let What::Questions(args) = args.what;
+    let bytes = tokio::fs::read(&args.file)
+        .await
+        .map_err(|error| format!("{} cannot be read: {error}", args.file.display()))?;
+    let text = question_bank::decode(&bytes)?.to_owned();
+    let name = args.file.to_string_lossy();
+    let format =
+        args.format.format().or_else(|| Format::detect(&text)).or_else(|| Format::of_file_name(&name));
+    let database = connect(&args.database).await?;
+    let subject_id = args.place.find(&database).await?;
+    let defaults = Defaults { topic: args.topic.trim().to_owned(), difficulty: args.difficulty.into() };
+    let request = ImportRequest { subject_id, format, text, defaults, dry_run: args.dry_run, actor: None };
+    // Draws on standard error, and nothing where that is no terminal.
+    let bar = ProgressBar::new(0).with_style(style()?);
+    let progress = |Progress { done, of }: Progress| {
+        bar.set_length(of as u64);
+        bar.set_position(done as u64);
+    };
+    let report = question_bank::import(&database, &SystemClock, request, &progress).await;
+    bar.finish_and_clear();
+    database.close().await?;
+    let report = report?;
+    match args.report {
+        ReportFormat::Text => print_text(&report, &name, args.dry_run),
+        ReportFormat::Json => print_json(&report, args.dry_run),
+    }
+    match report.refused.len() {
+        0 => Ok(()),
+        1 => Err("1 question was refused".into()),
+        refused => Err(format!("{refused} questions were refused").into()),
+    }
+}
+
+fn style() -> Result<ProgressStyle, indicatif::style::TemplateError> {
+    ProgressStyle::with_template("{bar:40} {pos}/{len} questions, {eta} left")
+}
+
+fn print_text(report: &ImportReport, file: &str, dry_run: bool) {
+    for refusal in &report.refused {
+        let id = refusal.external_id.as_ref().map(|id| format!(" {id}:")).unwrap_or_default();
+        println!("{file}:{}: refused:{id} {}", refusal.line, refusal.reason);
+    }
+    for loss in &report.losses {
+        println!("{file}:{}: {}: {}", loss.line, loss.external_id, loss.what);
+    }
+    let would = if dry_run { "A dry run, nothing was written: " } else { "" };
+    println!(
+        "{would}{} new, {} changed, {} unchanged, {} refused, {} losses",
+        report.created,
+        report.updated,
+        report.unchanged,
+        report.refused.len(),
+        report.losses.len()
+    );
+}
+
+fn print_json(report: &ImportReport, dry_run: bool) {
+    let refused = report.refused.iter().map(|refusal| {
+        json!({ "line": refusal.line, "externalId": refusal.external_id, "reason": refusal.reason })
+    });
+    let losses = report
+        .losses
+        .iter()
+        .map(|loss| json!({ "line": loss.line, "externalId": loss.external_id, "what": loss.what }));
+    let answer = json!({
+        "dryRun": dry_run,
+        "created": report.created,
+        "updated": report.updated,
+        "unchanged": report.unchanged,
+        "refused": refused.collect::<Vec<_>>(),
+        "losses": losses.collect::<Vec<_>>(),
+    });
+    println!("{answer:#}");
+}

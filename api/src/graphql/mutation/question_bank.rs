@@ -1,0 +1,116 @@
+//! Changing the question bank.
+
+use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
+use jishu_entity::SubjectId;
+
+use crate::graphql::context::ContextExt;
+use crate::graphql::error::ApiResult;
+use crate::graphql::node::GlobalKey;
+use crate::graphql::types::{
+    Difficulty, ErrorCode, QuestionFormat, QuestionLoss, QuestionRefusal, UserError,
+};
+use crate::service::question_bank::{self, Defaults, ImportError, ImportReport, ImportRequest};
+
+/// The most losses that are told one by one.
+const MOST_LOSSES: usize = 1_000;
+
+/// A file of questions for the bank of a subject.
+#[derive(InputObject)]
+pub(super) struct ImportQuestionsInput {
+    /// The subject.
+    subject_id: ID,
+    /// The file's text.
+    text: String,
+    /// What it is written in; told from the text if not given.
+    format: Option<QuestionFormat>,
+    /// The topic of questions that name none: at most 200 characters.
+    #[graphql(default = "General")]
+    topic: String,
+    /// The difficulty of questions that name none.
+    #[graphql(default_with = "Difficulty::Medium")]
+    difficulty: Difficulty,
+    /// Only report what would be done, and write nothing.
+    #[graphql(default)]
+    dry_run: bool,
+}
+
+/// The answer to `importQuestions`.
+#[derive(Default, SimpleObject)]
+pub(super) struct ImportQuestionsPayload {
+    /// How many questions were new.
+    created_count: u32,
+    /// How many got a new version, or came back from the archive.
+    updated_count: u32,
+    /// How many were there as they are.
+    unchanged_count: u32,
+    /// What was refused and why, in the file's order. The other questions were imported.
+    refused: Vec<QuestionRefusal>,
+    /// What was left behind of questions that were imported, in the file's order: the first 1000.
+    losses: Vec<QuestionLoss>,
+    /// How many losses there are.
+    loss_count: usize,
+    /// Why nothing was imported.
+    user_errors: Vec<UserError>,
+}
+
+#[derive(Default)]
+pub(super) struct QuestionBankMutation;
+
+#[Object]
+impl QuestionBankMutation {
+    /// Imports a file of questions into the bank of a subject. A question whose id is in the bank gets a new version
+    /// where it says something else, and past results stay as they are. Importing the same file again changes nothing.
+    /// For authors and admins.
+    async fn import_questions(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The file, and where it belongs.")] input: ImportQuestionsInput,
+    ) -> ApiResult<ImportQuestionsPayload> {
+        let viewer = ctx.require_author()?;
+        let Some(subject_id) = SubjectId::parse(&input.subject_id) else {
+            return refused(ImportError::SubjectNotFound);
+        };
+        let services = ctx.services()?;
+        let request = ImportRequest {
+            subject_id,
+            format: input.format.map(Into::into),
+            text: input.text,
+            defaults: Defaults { topic: input.topic.trim().to_owned(), difficulty: input.difficulty.into() },
+            dry_run: input.dry_run,
+            actor: Some(viewer.user_id),
+        };
+        match question_bank::import(&services.database, &*services.clock, request, &|_| {}).await {
+            Ok(report) => Ok(ImportQuestionsPayload::from(report)),
+            Err(error) => refused(error),
+        }
+    }
+}
+
+impl From<ImportReport> for ImportQuestionsPayload {
+    fn from(report: ImportReport) -> Self {
+        Self {
+            created_count: report.created,
+            updated_count: report.updated,
+            unchanged_count: report.unchanged,
+            refused: report.refused.into_iter().map(QuestionRefusal::from).collect(),
+            loss_count: report.losses.len(),
+            losses: report.losses.into_iter().take(MOST_LOSSES).map(QuestionLoss::from).collect(),
+            user_errors: Vec::new(),
+        }
+    }
+}
+
+fn refused(error: ImportError) -> ApiResult<ImportQuestionsPayload> {
+    let message = error.to_string();
+    let (code, path) = match error {
+        ImportError::SubjectNotFound => (ErrorCode::SubjectNotFound, "subjectId"),
+        ImportError::UnknownFormat => (ErrorCode::QuestionFormatUnknown, "format"),
+        ImportError::Unreadable { .. } | ImportError::Empty | ImportError::TooManyRefused(_) => {
+            (ErrorCode::QuestionsUnreadable, "text")
+        }
+        ImportError::DefaultTopic(_) => (ErrorCode::TopicInvalid, "topic"),
+        ImportError::Database(error) => return Err(error.into()),
+    };
+    let user_errors = vec![UserError::field(code, message, &["input", path])];
+    Ok(ImportQuestionsPayload { user_errors, ..ImportQuestionsPayload::default() })
+}

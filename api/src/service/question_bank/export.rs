@@ -1,0 +1,218 @@
+//! Questions out of the bank, in a format of other systems.
+
+use std::collections::HashMap;
+
+use jishu_entity::question_version::QuestionKind;
+use jishu_entity::{
+    QuestionId, QuestionVersionId, SubjectId, TopicId, question, question_option, question_version, topic,
+};
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect,
+    RelationDef,
+};
+
+use super::draft::{DraftAnswer, DraftOption, DraftQuestion, number};
+use super::format::{Format, Writer};
+use super::report::Loss;
+use super::store::subject_exists;
+
+/// The most questions of one page.
+pub const LONGEST_EXPORT: u32 = 500;
+
+/// Questions as a text.
+#[derive(Clone, Debug)]
+pub struct Export {
+    /// A whole document of its format.
+    pub text: String,
+    /// How many questions were read from the bank.
+    pub questions: usize,
+    /// What the format has no place for.
+    pub losses: Vec<Loss>,
+    /// The last question.
+    pub last: Option<QuestionId>,
+    /// Whether there are more after it.
+    pub has_next: bool,
+}
+
+/// Why nothing was exported.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// There is no such subject.
+    #[error("There is no such subject.")]
+    SubjectNotFound,
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] DbErr),
+}
+
+/// A page of the bank of a subject, by id: the current versions of what is not archived. Has no owner: the caller checks
+/// who may see keys.
+///
+/// # Errors
+/// See [`ExportError`].
+pub async fn export(
+    connection: &impl ConnectionTrait,
+    subject_id: SubjectId,
+    format: Format,
+    after: Option<QuestionId>,
+    first: u32,
+) -> Result<Export, ExportError> {
+    if !subject_exists(connection, subject_id).await? {
+        return Err(ExportError::SubjectNotFound);
+    }
+    let mut writer = Writer::new(format);
+    let page =
+        write_page(connection, &mut writer, subject_id, after, Ord::min(first, LONGEST_EXPORT)).await?;
+    let (text, losses) = writer.finish();
+    Ok(Export { text, losses, questions: page.questions, last: page.last, has_next: page.has_next })
+}
+
+/// The whole bank of a subject, as one document. Has no owner.
+///
+/// # Errors
+/// See [`ExportError`].
+pub async fn export_all(
+    connection: &impl ConnectionTrait,
+    subject_id: SubjectId,
+    format: Format,
+) -> Result<Export, ExportError> {
+    if !subject_exists(connection, subject_id).await? {
+        return Err(ExportError::SubjectNotFound);
+    }
+    let mut writer = Writer::new(format);
+    let (mut questions, mut last, mut has_next) = (0, None, true);
+    while has_next {
+        let page = write_page(connection, &mut writer, subject_id, last, LONGEST_EXPORT).await?;
+        questions += page.questions;
+        last = page.last.or(last);
+        has_next = page.has_next;
+    }
+    let (text, losses) = writer.finish();
+    Ok(Export { text, losses, questions, last, has_next })
+}
+
+struct Written {
+    questions: usize,
+    last: Option<QuestionId>,
+    has_next: bool,
+}
+
+async fn write_page(
+    connection: &impl ConnectionTrait,
+    writer: &mut Writer,
+    subject_id: SubjectId,
+    after: Option<QuestionId>,
+    first: u32,
+) -> Result<Written, DbErr> {
+    // One row more than asked for tells whether there are more.
+    let mut questions: Vec<(QuestionId, String, i32)> = question::Entity::find()
+        .select_only()
+        .column(question::Column::Id)
+        .column(question::Column::ExternalId)
+        .column(question::Column::CurrentVersion)
+        .filter(question::Column::SubjectId.eq(subject_id))
+        .filter(question::Column::ArchivedAt.is_null())
+        .filter(question::Column::Id.gt(after.unwrap_or(QuestionId(0))))
+        .order_by_asc(question::Column::Id)
+        .limit(u64::from(first) + 1)
+        .into_tuple()
+        .all(connection)
+        .await?;
+    let has_next = questions.len() > first as usize;
+    questions.truncate(first as usize);
+    let last = questions.last().map(|(id, ..)| *id);
+    if questions.is_empty() {
+        return Ok(Written { questions: 0, last, has_next });
+    }
+    let versions = current_versions(connection, &questions).await?;
+    let topics = topics(connection, subject_id, &versions).await?;
+    let mut options = options(connection, &versions).await?;
+    let written = questions.len();
+    for (id, external_id, _) in questions {
+        let Some(version) = versions.get(&id) else { continue };
+        let missing = || DbErr::RecordNotFound(format!("the topic of question {id}"));
+        let topic = topics.get(&version.topic_id).cloned().ok_or_else(missing)?;
+        writer.write(&draft(external_id, topic, version, options.remove(&version.id).unwrap_or_default())?);
+    }
+    Ok(Written { questions: written, last, has_next })
+}
+
+fn draft(
+    external_id: String,
+    topic: String,
+    version: &question_version::Model,
+    options: Vec<DraftOption>,
+) -> Result<DraftQuestion, DbErr> {
+    let decimal = |text: &Option<String>| {
+        let decimal = text.as_deref().and_then(number);
+        decimal.ok_or_else(|| DbErr::Type(format!("version {} has no number for a key", version.id)))
+    };
+    let answer = match version.kind {
+        QuestionKind::SingleChoice => DraftAnswer::Single(options),
+        QuestionKind::MultipleChoice => DraftAnswer::Multiple(options),
+        QuestionKind::Numeric => DraftAnswer::Numeric {
+            value: decimal(&version.numeric_value)?,
+            tolerance: decimal(&version.numeric_tolerance)?,
+        },
+    };
+    Ok(DraftQuestion {
+        line: 0,
+        external_id,
+        topic,
+        difficulty: version.difficulty,
+        text_format: version.text_format,
+        stem: version.stem.clone(),
+        answer,
+        explanation: version.explanation.clone(),
+    })
+}
+
+async fn current_versions(
+    connection: &impl ConnectionTrait,
+    questions: &[(QuestionId, String, i32)],
+) -> Result<HashMap<QuestionId, question_version::Model>, DbErr> {
+    let of_question: RelationDef = question_version::Entity::belongs_to(question::Entity)
+        .from(question_version::Column::QuestionId)
+        .to(question::Column::Id)
+        .into();
+    let current = Expr::col((question::Entity, question::Column::CurrentVersion));
+    let versions = question_version::Entity::find()
+        .join(JoinType::InnerJoin, of_question)
+        .filter(Expr::col((question_version::Entity, question_version::Column::Version)).eq(current))
+        .filter(question_version::Column::QuestionId.is_in(questions.iter().map(|(id, ..)| *id)))
+        .all(connection)
+        .await?;
+    Ok(versions.into_iter().map(|version| (version.question_id, version)).collect())
+}
+
+async fn topics(
+    connection: &impl ConnectionTrait,
+    subject_id: SubjectId,
+    versions: &HashMap<QuestionId, question_version::Model>,
+) -> Result<HashMap<TopicId, String>, DbErr> {
+    let topics = topic::Entity::find()
+        .filter(topic::Column::SubjectId.eq(subject_id))
+        .filter(topic::Column::Id.is_in(versions.values().map(|version| version.topic_id)))
+        .all(connection)
+        .await?;
+    Ok(topics.into_iter().map(|topic| (topic.id, topic.name)).collect())
+}
+
+async fn options(
+    connection: &impl ConnectionTrait,
+    versions: &HashMap<QuestionId, question_version::Model>,
+) -> Result<HashMap<QuestionVersionId, Vec<DraftOption>>, DbErr> {
+    let rows = question_option::Entity::find()
+        .filter(question_option::Column::VersionId.is_in(versions.values().map(|version| version.id)))
+        .order_by_asc(question_option::Column::VersionId)
+        .order_by_asc(question_option::Column::Position)
+        .all(connection)
+        .await?;
+    let mut options: HashMap<QuestionVersionId, Vec<DraftOption>> = HashMap::new();
+    for row in rows {
+        let option = DraftOption { text: row.text, correct: row.correct };
+        options.entry(row.version_id).or_default().push(option);
+    }
+    Ok(options)
+}

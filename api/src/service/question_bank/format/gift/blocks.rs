@@ -1,0 +1,92 @@
+//! The blocks of a GIFT file, and what the comments before a question say of it.
+
+/// A part of a file.
+pub(super) enum Block {
+    /// What the questions below it are about.
+    Category(String),
+    /// What should be a question.
+    Question(QuestionBlock),
+}
+
+pub(super) struct QuestionBlock {
+    /// Where it begins, from 1.
+    pub(super) line: u32,
+    /// Without its comments.
+    pub(super) text: String,
+    /// Of `[id:…]` in its comments.
+    pub(super) id: Option<String>,
+    /// Of `[tag:…]` in its comments.
+    pub(super) tags: Vec<String>,
+}
+
+pub(super) struct Blocks<'a> {
+    lines: std::iter::Peekable<std::iter::Enumerate<std::str::Lines<'a>>>,
+}
+
+const CATEGORY: &str = "$CATEGORY:";
+
+impl<'a> Blocks<'a> {
+    pub(super) fn new(text: &'a str) -> Self {
+        Self { lines: text.lines().enumerate().peekable() }
+    }
+}
+
+impl Iterator for Blocks<'_> {
+    type Item = Block;
+
+    fn next(&mut self) -> Option<Block> {
+        let mut block = QuestionBlock { line: 0, text: String::new(), id: None, tags: Vec::new() };
+        while let Some((number, line)) = self.lines.peek().copied() {
+            let bare = line.trim();
+            let is_category = bare.starts_with(CATEGORY);
+            if is_category && !block.text.is_empty() {
+                break;
+            }
+            self.lines.next();
+            if is_category {
+                return Some(Block::Category(bare[CATEGORY.len()..].to_owned()));
+            } else if let Some(comment) = bare.strip_prefix("//") {
+                block.id = marked(comment, "[id:").pop().or(block.id);
+                block.tags.extend(marked(comment, "[tag:"));
+            } else if !bare.is_empty() {
+                if block.text.is_empty() {
+                    block.line = u32::try_from(number + 1).unwrap_or(u32::MAX);
+                }
+                block.text.push_str(line);
+                block.text.push('\n');
+            } else if block.text.is_empty() {
+                // A comment by itself is of no question.
+                block.id = None;
+                block.tags.clear();
+            } else {
+                break;
+            }
+        }
+        (!block.text.is_empty()).then_some(Block::Question(block))
+    }
+}
+
+/// What stands between `opening` and the next bracket that is not escaped.
+fn marked(comment: &str, opening: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut rest = comment;
+    while let Some(start) = rest.find(opening) {
+        let mut value = String::new();
+        let mut chars = rest[start + opening.len()..].char_indices();
+        let mut end = None;
+        while let Some((at, char)) = chars.next() {
+            match char {
+                ']' => {
+                    end = Some(start + opening.len() + at + 1);
+                    break;
+                }
+                '\\' => value.extend(chars.next().map(|(_, char)| char)),
+                char => value.push(char),
+            }
+        }
+        let Some(end) = end else { break };
+        found.push(value);
+        rest = &rest[end..];
+    }
+    found
+}

@@ -1,0 +1,123 @@
+//! GIFT, Moodle's text format: blocks between blank lines, `::title:: stem { answers }`, `//` comments with `[id:…]` and
+//! `[tag:…]`, `$CATEGORY:` lines. <https://docs.moodle.org/en/GIFT_format>
+
+mod answers;
+mod blocks;
+mod text;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+pub(super) use write::write;
+
+use jishu_entity::question_version::TextFormat;
+
+use super::super::draft::{DraftAnswer, Found};
+use super::markup::{self, Piece};
+use super::{Reading, category, read_identity, read_tags};
+use answers::Answers;
+use blocks::{Block, Blocks};
+use text::{escaped_split, find, formatted, unescape};
+
+/// Reads a whole text. What is no question is refused by itself.
+pub(super) fn read(text: &str) -> Reading {
+    let mut reading = Reading::default();
+    let mut topic = None;
+    for block in Blocks::new(text) {
+        match block {
+            Block::Category(path) => topic = category::topic(&path),
+            Block::Question(block) => {
+                let mut title = None;
+                let question =
+                    question(&block, &mut title).map(|found| Found { topic: topic.clone(), ..found });
+                reading.take(block.line, block.id.as_deref().or(title.as_deref()), question);
+            }
+        }
+    }
+    reading
+}
+
+fn question(block: &blocks::QuestionBlock, title: &mut Option<String>) -> Result<Found, String> {
+    let mut rest = block.text.trim();
+    if let Some(after) = rest.strip_prefix("::") {
+        let end = find(after, "::").ok_or("Its title does not end. Close it with ::.")?;
+        *title = Some(unescape(after[..end].trim()));
+        rest = &after[end + 2..];
+    }
+    let open = find(rest, "{").ok_or(
+        "It has no answers in braces, and so is a description. Add { } with the answers, or take it out.",
+    )?;
+    let close = escaped_split(rest, '}').last_end.filter(|close| *close > open);
+    let close = close
+        .ok_or("Its answers do not end. Close them with }, and escape braces in texts as \\{ and \\}.")?;
+    if !rest[close + 1..].trim().is_empty() {
+        return Err(
+            "Text follows its answers: missing-word questions are not kept. Put the answers last.".to_owned()
+        );
+    }
+
+    let mut losses = Vec::new();
+    let (stem, format) = formatted(&rest[..open], None);
+    let inside = &rest[open + 1..close];
+    let (inside, explanation) = match find(inside, "####") {
+        Some(at) => (&inside[..at], Some(&inside[at + 4..])),
+        None => (inside, None),
+    };
+    let mut pieces = vec![Piece { text: stem, format }];
+    let answers = answers::read(inside, format, &mut losses)?;
+    let options = match answers {
+        Answers::Choice { multiple, options } => {
+            let keys: Vec<bool> = options.iter().map(|(_, correct)| *correct).collect();
+            pieces.extend(options.into_iter().map(|(piece, _)| piece));
+            Some((multiple, keys))
+        }
+        Answers::Numeric { value, tolerance } => {
+            return Ok(finish(block, title, pieces, explanation, losses, |_| DraftAnswer::Numeric {
+                value,
+                tolerance,
+            }));
+        }
+    };
+    Ok(finish(block, title, pieces, explanation, losses, |pieces| {
+        let (multiple, keys) = options.unwrap_or_default();
+        answers::choice(multiple, pieces, &keys)
+    }))
+}
+
+fn finish(
+    block: &blocks::QuestionBlock,
+    title: &Option<String>,
+    mut pieces: Vec<Piece>,
+    explanation: Option<&str>,
+    mut losses: Vec<String>,
+    answer: impl FnOnce(Vec<Piece>) -> DraftAnswer,
+) -> Found {
+    let of_stem = pieces.first().map_or(TextFormat::Plain, |piece| piece.format);
+    let has_explanation = explanation.is_some();
+    if let Some(explanation) = explanation {
+        let (text, format) = formatted(explanation, Some(of_stem));
+        pieces.push(Piece { text, format });
+    }
+    let text_format = markup::unify(&mut pieces, &mut losses);
+    if let Some(file) = pieces.iter().find(|piece| piece.text.contains("@@PLUGINFILE@@")) {
+        markup::tell_of_files(&file.text, &mut losses);
+    }
+    let explanation = if has_explanation { pieces.pop().map(|piece| piece.text) } else { None };
+    let mut pieces = pieces.into_iter();
+    let stem = pieces.next().map(|piece| piece.text).unwrap_or_default();
+    let answer = answer(pieces.collect());
+    let difficulty = read_tags(block.tags.iter().map(String::as_str), &mut losses);
+    let external_id = read_identity(block.id.as_deref(), title.as_deref(), &mut losses);
+    Found {
+        line: block.line,
+        external_id,
+        topic: None,
+        difficulty,
+        text_format,
+        stem,
+        answer,
+        explanation,
+        losses,
+    }
+}

@@ -1,0 +1,137 @@
+use jishu_entity::question_version::Difficulty;
+
+use super::*;
+
+fn only(text: &str) -> Found {
+    let mut reading = read(text);
+    assert_eq!(reading.refused, [], "{text}");
+    assert_eq!(reading.questions.len(), 1, "{text}");
+    reading.questions.remove(0)
+}
+
+fn reason(text: &str) -> String {
+    let mut reading = read(text);
+    assert_eq!((reading.questions.len(), reading.refused.len()), (0, 1), "{text}");
+    reading.refused.remove(0).reason
+}
+
+fn options(found: &Found) -> Vec<(&str, bool)> {
+    found.answer.options().iter().map(|option| (option.text.as_str(), option.correct)).collect()
+}
+
+#[test]
+fn each_kind_of_question_is_read() {
+    let single = only("Who wrote the Principia? {=Newton ~Leibniz ~Euler}");
+    assert!(matches!(single.answer, DraftAnswer::Single(_)));
+    assert_eq!(single.stem.trim(), "Who wrote the Principia?");
+    assert_eq!(single.external_id, None);
+    assert!(single.losses.is_empty());
+    let text: Vec<_> = options(&single).into_iter().map(|(text, correct)| (text.trim(), correct)).collect();
+    assert_eq!(text, [("Newton", true), ("Leibniz", false), ("Euler", false)]);
+
+    let multiple = only("::m1:: Which are primes? {\n ~%50%2\n ~%50%3\n ~%-100%4\n}");
+    assert!(matches!(multiple.answer, DraftAnswer::Multiple(_)));
+    assert_eq!(options(&multiple), [("2", true), ("3", true), ("4", false)]);
+    assert_eq!(multiple.external_id.as_deref(), Some("m1"));
+    assert!(multiple.losses.is_empty());
+
+    for (word, truth) in [("T", true), ("TRUE", true), ("false", false), ("F", false)] {
+        let found = only(&format!("Water is wet. {{{word}}}"));
+        assert_eq!(options(&found), [("True", truth), ("False", !truth)]);
+    }
+}
+
+#[test]
+fn numbers_are_read() {
+    for (written, value, tolerance) in [
+        ("#5", "5", "0"),
+        ("#5:0.1", "5", "0.1"),
+        ("# -3.50 : 0", "-3.5", "0"),
+        ("#4..6", "5", "1"),
+        ("#1..2", "1.5", "0.5"),
+        ("#1.5e-3:1e-4", "0.0015", "0.0001"),
+        ("#=5:0.1", "5", "0.1"),
+    ] {
+        let DraftAnswer::Numeric { value: read, tolerance: around } =
+            only(&format!("How many? {{{written}}}")).answer
+        else {
+            panic!("{written}")
+        };
+        assert_eq!(
+            (read.normalize().to_string(), around.normalize().to_string()),
+            (value.to_owned(), tolerance.to_owned())
+        );
+    }
+    let partial = only("When? {#=1822:0 =%50%1822:2}");
+    assert!(partial.losses[0].contains("a part of the marks"));
+}
+
+#[test]
+fn what_surrounds_a_question_is_read() {
+    let text = "// a file of mine\n\n$CATEGORY: $course$/top/Optics\n\n// [id:opt\\]1] [tag:difficulty:hard] [tag:ray]\n\
+                ::A lens:: [html]<p>What is f\\=1\\:2\\{x\\}?</p> {\n  = <b>a</b> # well done\n  ~ b\n  #### Since <i>f</i>.\n}\n\n\
+                [markdown]*Next*? {=a ~b}\n";
+    let reading = read(text);
+    assert_eq!(reading.refused, []);
+    let [first, second] = &reading.questions[..] else { panic!("{reading:?}") };
+    assert_eq!((first.line, first.external_id.as_deref()), (6, Some("opt]1")));
+    assert_eq!(first.topic.as_deref(), Some("Optics"));
+    assert_eq!(first.difficulty, Some(Difficulty::Hard));
+    assert_eq!(first.text_format, TextFormat::Html);
+    assert_eq!(first.stem, "<p>What is f=1:2{x}?</p>");
+    assert_eq!(first.explanation.as_deref(), Some("Since <i>f</i>."));
+    assert_eq!(options(first), [("<b>a</b>", true), ("b", false)]);
+    let told = ["feedback of single answers", "tag \"ray\"", "title \"A lens\""];
+    assert!(
+        told.iter().all(|told| first.losses.iter().any(|loss| loss.contains(told))),
+        "{:?}",
+        first.losses
+    );
+    assert_eq!((second.line, second.text_format), (12, TextFormat::Markdown));
+    assert_eq!(second.topic.as_deref(), Some("Optics"));
+}
+
+#[test]
+fn backslashes_that_escape_nothing_stay() {
+    let found = only("Give \\(\\frac\\{1\\}\\{2\\}\\). {=\\alpha ~\\\\beta ~x\\ny}");
+    assert_eq!(found.stem.trim(), "Give \\(\\frac{1}{2}\\).");
+    let text: Vec<_> = options(&found).into_iter().map(|(text, _)| text).collect();
+    assert_eq!(text, ["\\alpha", "\\beta", "x\ny"]);
+}
+
+#[test]
+fn what_the_bank_has_no_kind_for_is_refused_with_the_reason() {
+    for (text, named) in [
+        ("Match. {=a -> 1 =b -> 2 =c -> 3}", "matching"),
+        ("Write. {}", "essay"),
+        ("Two plus two? {=four =4}", "short answer"),
+        ("Newton {=wrote ~read} the Principia.", "missing-word"),
+        ("Read this first.", "description"),
+        ("::title", "title does not end"),
+        ("Open {=a ~b", "do not end"),
+        ("Odd {x =a ~b}", "before its first answer"),
+        ("Odd {x}", "neither"),
+        ("How many? {#many}", "no number"),
+        ("How many? {#}", "no number"),
+        ("How many? {#1:2:3}", "no number"),
+        ("How many? {#99999999999999999999999999999999}", "28 digits"),
+        ("How many? {#=1 =2}", "Several"),
+        ("Weigh. {~%1.2.3%a ~b}", "weight"),
+    ] {
+        assert!(reason(text).contains(named), "{text}: {}", reason(text));
+    }
+}
+
+#[test]
+fn partial_marks_are_told() {
+    for text in ["Q {=a ~%50%b ~c}", "Q {~%50%a ~%50%b ~c}", "Q {~%70%a ~%30%b ~%-100%c}"] {
+        assert!(only(text).losses[0].contains("marks of single options"), "{text}");
+    }
+}
+
+#[test]
+fn a_refusal_names_its_line_and_spares_the_rest() {
+    let reading = read("A? {=1 ~2}\r\n\r\n// c\r\nB? {}\r\n\r\nC? {=1 ~2}\r\n");
+    assert_eq!(reading.questions.len(), 2);
+    assert_eq!(reading.refused[0].line, 4);
+}

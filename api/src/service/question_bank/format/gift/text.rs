@@ -1,0 +1,90 @@
+//! Texts of GIFT: what is escaped, and `[html]` before them.
+
+use jishu_entity::question_version::TextFormat;
+
+use super::super::markup;
+
+/// Where `pattern` first stands without a backslash before it.
+pub(super) fn find(text: &str, pattern: &str) -> Option<usize> {
+    let mut at = 0;
+    while at < text.len() {
+        let rest = &text.as_bytes()[at..];
+        if rest[0] == b'\\' {
+            at += 2;
+        } else if rest.starts_with(pattern.as_bytes()) {
+            return Some(at);
+        } else {
+            at += 1;
+        }
+    }
+    None
+}
+
+/// Where a mark stands without a backslash before it.
+pub(super) struct Marks {
+    pub(super) last_end: Option<usize>,
+}
+
+/// The last place of a mark.
+pub(super) fn escaped_split(text: &str, mark: char) -> Marks {
+    let mut last_end = None;
+    let mut escaped = false;
+    for (at, char) in text.char_indices() {
+        if escaped {
+            escaped = false;
+        } else if char == '\\' {
+            escaped = true;
+        } else if char == mark {
+            last_end = Some(at);
+        }
+    }
+    Marks { last_end }
+}
+
+/// The text as it is meant. A backslash before anything else stands for itself.
+pub(super) fn unescape(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut chars = text.chars();
+    while let Some(char) = chars.next() {
+        if char != '\\' {
+            plain.push(char);
+            continue;
+        }
+        match chars.next() {
+            Some('n') => plain.push('\n'),
+            Some(char @ ('\\' | '~' | '=' | '#' | '{' | '}' | ':')) => plain.push(char),
+            Some(char) => plain.extend(['\\', char]),
+            None => plain.push('\\'),
+        }
+    }
+    plain
+}
+
+/// The text so that it can stand anywhere, on one line.
+pub(super) fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for char in text.chars() {
+        match char {
+            '\n' => escaped.push_str("\\n"),
+            '\\' | '~' | '=' | '#' | '{' | '}' | ':' => escaped.extend(['\\', char]),
+            char => escaped.push(char),
+        }
+    }
+    escaped
+}
+
+/// The text without its escapes, and what it is written in: what it says, else that of the stem. A stem that does not
+/// say is HTML where it has an element.
+pub(super) fn formatted(text: &str, of_stem: Option<TextFormat>) -> (String, TextFormat) {
+    let text = text.trim();
+    let (text, format) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some(("html", rest)) => (rest, Some(TextFormat::Html)),
+        Some(("markdown", rest)) => (rest, Some(TextFormat::Markdown)),
+        Some(("plain", rest)) => (rest, Some(TextFormat::Plain)),
+        Some(("moodle", rest)) => (rest, None),
+        _ => (text, of_stem),
+    };
+    let text = unescape(text.trim());
+    let guessed = if markup::is_html(&text) { TextFormat::Html } else { TextFormat::Plain };
+    (text, format.unwrap_or(guessed))
+}

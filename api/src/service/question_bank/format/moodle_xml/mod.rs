@@ -1,0 +1,240 @@
+//! Moodle XML: `<quiz>` of `<question type="…">`, with a question of type `category` before those of a category.
+//! <https://docs.moodle.org/en/Moodle_XML_format>
+
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+pub(super) use write::{BEGIN, END, write};
+
+use jishu_entity::question_version::TextFormat;
+use roxmltree::Node;
+
+use super::super::draft::{DraftAnswer, DraftOption, Found, number};
+use super::markup::{self, Piece};
+use super::xml::{Xml, child, children, text};
+use super::{Reading, Unreadable, category, read_identity, read_tags, weights};
+
+const FEEDBACK: &str =
+    "The feedback of single answers is left out: a question has one explanation, its general feedback.";
+
+/// Reads a whole document. What is no question is refused by itself.
+pub(super) fn read(source: &str) -> Result<Reading, Unreadable> {
+    let xml = Xml::parse(source)?;
+    let root = xml.document.root_element();
+    if root.tag_name().name() != "quiz" {
+        let reason =
+            format!("It begins with <{}>, and Moodle XML begins with <quiz>.", root.tag_name().name());
+        return Err(Unreadable { line: xml.line(root), reason });
+    }
+    let mut reading = Reading::default();
+    let mut topic = None;
+    for node in root.children().filter(Node::is_element) {
+        let kind = node.attribute("type").unwrap_or_default();
+        if node.tag_name().name() == "question" && kind == "category" {
+            let path = child(node, "category").map(text).unwrap_or_default();
+            topic = category::topic(&path);
+            continue;
+        }
+        let line = xml.line(node);
+        let id = identity(node);
+        let question = question(node, line, kind).map(|found| Found { topic: topic.clone(), ..found });
+        reading.take(line, id.as_deref(), question);
+    }
+    Ok(reading)
+}
+
+/// What to call a question in messages.
+fn identity(node: Node<'_, '_>) -> Option<String> {
+    let id = child(node, "idnumber").or_else(|| child(node, "name")).map(text);
+    id.map(|id| id.trim().to_owned()).filter(|id| !id.is_empty())
+}
+
+fn question(node: Node<'_, '_>, line: u32, kind: &str) -> Result<Found, String> {
+    if node.tag_name().name() != "question" {
+        return Err(format!("<{}> is no question. Take it out.", node.tag_name().name()));
+    }
+    let mut losses = Vec::new();
+    let stem = child(node, "questiontext").map_or_else(|| piece("", TextFormat::Plain), formatted);
+    let mut pieces = vec![stem];
+    let build: Box<dyn FnOnce(Vec<Piece>) -> DraftAnswer> = match kind {
+        "multichoice" => {
+            let (multiple, keys) = choices(node, &mut pieces, &mut losses)?;
+            Box::new(move |pieces| choice(multiple, pieces, &keys))
+        }
+        "truefalse" => {
+            let truth = truth(node, &mut losses)?;
+            let of_stem = pieces[0].format;
+            pieces.extend(["True", "False"].map(|option| piece(option, of_stem)));
+            Box::new(move |pieces| choice(false, pieces, &[truth, !truth]))
+        }
+        "numerical" => {
+            let answer = numeric(node, &mut losses)?;
+            Box::new(move |_| answer)
+        }
+        kind => return Err(refused(kind)),
+    };
+    tell_of_the_rest(node, &mut losses);
+    let explanation =
+        child(node, "generalfeedback").map(formatted).filter(|piece| !piece.text.trim().is_empty());
+    let has_explanation = explanation.is_some();
+    pieces.extend(explanation);
+    let text_format = markup::unify(&mut pieces, &mut losses);
+    let explanation = if has_explanation { pieces.pop().map(|piece| piece.text) } else { None };
+    let mut pieces = pieces.into_iter();
+    let stem = pieces.next().map(|piece| piece.text).unwrap_or_default();
+    let tags: Vec<String> =
+        child(node, "tags").into_iter().flat_map(|tags| children(tags, "tag").map(text)).collect();
+    let difficulty = read_tags(tags.iter().map(String::as_str), &mut losses);
+    let (id, name) = (child(node, "idnumber").map(text), child(node, "name").map(text));
+    Ok(Found {
+        line,
+        external_id: read_identity(id.as_deref(), name.as_deref(), &mut losses),
+        topic: None,
+        difficulty,
+        text_format,
+        stem,
+        answer: build(pieces.collect()),
+        explanation,
+        losses,
+    })
+}
+
+fn refused(kind: &str) -> String {
+    let name = match kind {
+        "shortanswer" => "a short answer",
+        "essay" => "an essay",
+        "matching" | "match" => "a matching question",
+        "cloze" | "multianswer" => "a cloze",
+        "description" => "a description",
+        "calculated" | "calculatedsimple" | "calculatedmulti" => "a calculated question",
+        "" => return "It does not say its type. Export it again from Moodle.".to_owned(),
+        other => {
+            return format!(
+                "Questions of type \"{}\" are not kept. Make it a choice or a number.",
+                super::short(other)
+            );
+        }
+    };
+    format!("It is {name}, which is not kept. Make it a choice or a number.")
+}
+
+fn piece(text: &str, format: TextFormat) -> Piece {
+    Piece { text: text.to_owned(), format }
+}
+
+/// The text of an element such as `<questiontext format="html"><text>…`.
+fn formatted(node: Node<'_, '_>) -> Piece {
+    let text = child(node, "text").map(text).unwrap_or_default();
+    let format = match node.attribute("format") {
+        Some("html") => TextFormat::Html,
+        Some("markdown") => TextFormat::Markdown,
+        Some("plain_text") => TextFormat::Plain,
+        // Moodle's own mixture, and what does not say.
+        _ if markup::is_html(&text) => TextFormat::Html,
+        _ => TextFormat::Plain,
+    };
+    Piece { text, format }
+}
+
+fn choice(multiple: bool, pieces: Vec<Piece>, keys: &[bool]) -> DraftAnswer {
+    let options = pieces.into_iter().zip(keys);
+    let options =
+        options.map(|(piece, correct)| DraftOption { text: piece.text, correct: *correct }).collect();
+    if multiple { DraftAnswer::Multiple(options) } else { DraftAnswer::Single(options) }
+}
+
+/// Whether several are chosen, and which are correct. Adds the options to the pieces.
+fn choices(
+    node: Node<'_, '_>,
+    pieces: &mut Vec<Piece>,
+    losses: &mut Vec<String>,
+) -> Result<(bool, Vec<bool>), String> {
+    let multiple = child(node, "single").is_some_and(|single| matches!(text(single).trim(), "false" | "0"));
+    let weights = children(node, "answer").map(weight).collect::<Result<Vec<_>, _>>()?;
+    pieces.extend(children(node, "answer").map(formatted));
+    let key = if multiple { weights::multiple(&weights) } else { weights::single(&weights) };
+    losses.extend(key.loss);
+    if child(node, "shuffleanswers").is_some_and(|shuffle| matches!(text(shuffle).trim(), "false" | "0")) {
+        losses
+            .push("That its options stay in their order is left out: each sitting shuffles them.".to_owned());
+    }
+    Ok((multiple, key.correct))
+}
+
+/// The part of the marks that an answer gives, in per cent.
+fn weight(answer: Node<'_, '_>) -> Result<f64, String> {
+    let fraction = answer.attribute("fraction").unwrap_or("0");
+    let weight = fraction.trim().parse::<f64>().ok().filter(|weight| weight.is_finite());
+    weight
+        .ok_or_else(|| format!("The fraction \"{}\" is no number. Write it as 100.", super::short(fraction)))
+}
+
+fn truth(node: Node<'_, '_>, _losses: &mut Vec<String>) -> Result<bool, String> {
+    for answer in children(node, "answer") {
+        if weight(answer)? > 99.9 {
+            match formatted(answer).text.trim().to_ascii_lowercase().as_str() {
+                "true" => return Ok(true),
+                "false" => return Ok(false),
+                _ => {}
+            }
+        }
+    }
+    Err("Neither true nor false has full marks. Give one the fraction 100.".to_owned())
+}
+
+fn numeric(node: Node<'_, '_>, losses: &mut Vec<String>) -> Result<DraftAnswer, String> {
+    let mut full = Vec::new();
+    for answer in children(node, "answer") {
+        let weight = weight(answer)?;
+        if weight > 99.9 {
+            full.push(answer);
+        } else if weight.abs() > f64::EPSILON {
+            losses.push(
+                "Answers with a part of the marks are left out: a sitting marks a question whole.".to_owned(),
+            );
+        }
+    }
+    if child(node, "units").is_some_and(|units| children(units, "unit").next().is_some()) {
+        losses.push("Its units are left out: name the unit in the question.".to_owned());
+    }
+    let answer = match full.as_slice() {
+        [answer] => *answer,
+        [] => return Err("None of its numbers has full marks. Give one the fraction 100.".to_owned()),
+        _ => return Err("Several of its numbers have full marks. Give one, with a tolerance.".to_owned()),
+    };
+    let read = |text: &str| {
+        number(text)
+            .ok_or_else(|| format!("\"{}\" is no number of at most 28 digits. Give one.", super::short(text)))
+    };
+    let value = read(&child(answer, "text").map(text).unwrap_or_default())?;
+    let tolerance = child(answer, "tolerance").map(text).filter(|text| !text.trim().is_empty());
+    let tolerance = tolerance.map_or(Ok(rust_decimal::Decimal::ZERO), |text| read(&text))?;
+    Ok(DraftAnswer::Numeric { value, tolerance })
+}
+
+/// What else a question of Moodle may have.
+fn tell_of_the_rest(node: Node<'_, '_>, losses: &mut Vec<String>) {
+    let has_text = |node: Node<'_, '_>| !text(node).trim().is_empty();
+    if children(node, "answer").any(|answer| child(answer, "feedback").is_some_and(has_text)) {
+        losses.push(FEEDBACK.to_owned());
+    }
+    let combined = ["correctfeedback", "partiallycorrectfeedback", "incorrectfeedback"];
+    if combined.iter().any(|name| child(node, name).is_some_and(has_text)) {
+        losses.push("What is said of a correct, a partly correct or a wrong answer is left out.".to_owned());
+    }
+    if children(node, "hint").any(has_text) {
+        losses.push("Its hints are left out.".to_owned());
+    }
+    let grade = child(node, "defaultgrade").and_then(|grade| text(grade).trim().parse::<f64>().ok());
+    if grade.is_some_and(|grade| (grade - 1.0).abs() > f64::EPSILON) {
+        losses.push("Its own marks are left out: the subject's marking scheme applies.".to_owned());
+    }
+    if child(node, "hidden").is_some_and(|hidden| text(hidden).trim() == "1") {
+        losses.push("That it is hidden is left out: it is in the bank as the others are.".to_owned());
+    }
+    if node.descendants().any(|node| node.is_element() && node.tag_name().name() == "file") {
+        losses.push(markup::FILES.to_owned());
+    }
+}

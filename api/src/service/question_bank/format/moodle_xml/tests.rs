@@ -1,0 +1,98 @@
+use jishu_entity::question_version::Difficulty;
+
+use super::*;
+
+const FILE: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
+<quiz>
+  <question type="category">
+    <category><text>$course$/top/Mechanics</text></category>
+    <info format="html"><text></text></info>
+  </question>
+  <question type="multichoice">
+    <name><text>Free fall</text></name>
+    <questiontext format="html"><text><![CDATA[<p>How long does it fall?</p>]]></text></questiontext>
+    <generalfeedback format="html"><text><![CDATA[<p>t&sup2; = 2s/g</p>]]></text></generalfeedback>
+    <defaultgrade>2.0000000</defaultgrade>
+    <penalty>0.3333333</penalty>
+    <hidden>0</hidden>
+    <idnumber>mech-1</idnumber>
+    <single>true</single>
+    <shuffleanswers>true</shuffleanswers>
+    <answer fraction="100" format="html"><text><![CDATA[<p>1 s</p>]]></text>
+      <feedback format="html"><text>Right</text></feedback></answer>
+    <answer fraction="0" format="html"><text>a &lt; b</text><feedback format="html"><text></text></feedback></answer>
+    <tags><tag><text>difficulty:easy</text></tag><tag><text>neet</text></tag></tags>
+  </question>
+  <question type="multichoice">
+    <name><text>Vectors</text></name>
+    <questiontext format="plain_text"><text>Which are vectors?</text></questiontext>
+    <single>false</single>
+    <answer fraction="50"><text>force</text></answer>
+    <answer fraction="50"><text>velocity</text></answer>
+    <answer fraction="-100"><text>mass</text></answer>
+  </question>
+  <question type="truefalse">
+    <name><text>tf</text></name>
+    <questiontext format="html"><text>Work is a vector.</text></questiontext>
+    <answer fraction="0"><text>true</text></answer>
+    <answer fraction="100"><text>false</text></answer>
+  </question>
+  <question type="numerical">
+    <name><text>num</text></name>
+    <questiontext format="markdown"><text>*g*?</text></questiontext>
+    <answer fraction="100"><text>9.8</text><tolerance>0.05</tolerance></answer>
+    <units><unit><multiplier>1</multiplier><unit_name>m</unit_name></unit></units>
+  </question>
+  <question type="essay"><name><text>e</text></name></question>
+  <question type="ddwtos"><name><text>d</text></name></question>
+</quiz>
+"#;
+
+#[test]
+fn an_export_of_moodle_is_read() {
+    let reading = read(FILE).expect("a document");
+    let [fall, vectors, truth, number] = &reading.questions[..] else { panic!("{reading:?}") };
+    assert_eq!((fall.line, fall.external_id.as_deref()), (7, Some("mech-1")));
+    assert_eq!(fall.topic.as_deref(), Some("Mechanics"));
+    assert_eq!(fall.difficulty, Some(Difficulty::Easy));
+    assert_eq!(fall.stem, "<p>How long does it fall?</p>");
+    assert_eq!(fall.explanation.as_deref(), Some("<p>t&sup2; = 2s/g</p>"));
+    for told in ["feedback of single", "own marks", "\"neet\"", "\"Free fall\""] {
+        assert!(fall.losses.iter().any(|loss| loss.contains(told)), "{told}: {:?}", fall.losses);
+    }
+    assert_eq!(fall.losses.len(), 4);
+    assert!(matches!(&vectors.answer, DraftAnswer::Multiple(options) if options.len() == 3));
+    assert!(vectors.losses.is_empty());
+    assert_eq!(vectors.text_format, TextFormat::Plain);
+    assert_eq!(truth.answer.options()[1], DraftOption { text: "False".to_owned(), correct: true });
+    assert!(matches!(&number.answer, DraftAnswer::Numeric { value, .. } if value.to_string() == "9.8"));
+    assert!(number.losses[0].contains("units"));
+    let refused: Vec<_> =
+        reading.refused.iter().map(|refusal| (refusal.line, refusal.reason.as_str())).collect();
+    assert_eq!(refused.len(), 2);
+    assert!(refused[0].1.contains("essay") && refused[1].1.contains("ddwtos"));
+    assert_eq!(refused[0].0, 42);
+}
+
+#[test]
+fn what_is_wrong_is_refused_with_the_reason() {
+    for (inside, named) in [
+        ("<question type=\"truefalse\"/>", "Neither"),
+        (
+            "<question type=\"numerical\"><answer fraction=\"100\"><text>x</text></answer></question>",
+            "no number",
+        ),
+        ("<question type=\"numerical\"><answer fraction=\"50\"><text>1</text></answer></question>", "None"),
+        ("<question type=\"multichoice\"><answer fraction=\"NaN\"/></question>", "fraction"),
+        ("<question/>", "type"),
+        ("<other/>", "no question"),
+    ] {
+        let reading = read(&format!("<quiz>{inside}</quiz>")).expect("a document");
+        assert!(reading.refused[0].reason.contains(named), "{inside}: {:?}", reading.refused);
+    }
+    assert!(read("<rss/>").expect_err("no quiz").reason.contains("<quiz>"));
+    let file = "<quiz><question type=\"multichoice\"><questiontext format=\"html\"><text>x</text>\
+                <file name=\"a.png\" encoding=\"base64\">aaaa</file></questiontext></question></quiz>";
+    let reading = read(file).expect("a document");
+    assert!(reading.questions[0].losses[0].contains("embedded files"));
+}

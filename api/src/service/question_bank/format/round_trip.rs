@@ -1,0 +1,268 @@
+//! What is written is read again as the same, or as what the listed loss leaves of it.
+
+use jishu_entity::question_version::{Difficulty, TextFormat};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use rust_decimal::Decimal;
+
+use super::super::draft::{Defaults, DraftAnswer, DraftOption, DraftQuestion, Found, clean};
+use super::xhtml::as_xml;
+use super::{Format, Writer, read};
+
+const FORMATS: [Format; 4] = [Format::Gift, Format::Aiken, Format::MoodleXml, Format::Qti];
+
+/// Pieces that some format takes for something else.
+const PIECES: [&str; 46] = [
+    "a",
+    "word",
+    " ",
+    " ",
+    "\n",
+    "\n\n",
+    "\t",
+    "~",
+    "=",
+    "#",
+    "####",
+    "{",
+    "}",
+    ":",
+    "::",
+    "\\",
+    "\\n",
+    "\\\\",
+    "%50%",
+    "[html]",
+    "[plain]",
+    "]",
+    "[",
+    "//",
+    "// [id:x]",
+    "$CATEGORY: x",
+    "->",
+    "<",
+    ">",
+    "&",
+    "&amp;",
+    "<b>",
+    "</div>",
+    "<p>x</p>",
+    "]]>",
+    "\"",
+    "'",
+    "ANSWER: A",
+    "A. x",
+    "B) y",
+    "<br>",
+    "&nbsp;",
+    "é",
+    "日本",
+    "T",
+    "@@PLUGINFILE@@",
+];
+
+fn text(rng: &mut StdRng, most: usize) -> String {
+    loop {
+        let pieces = rng.random_range(1..=most);
+        let text: String = (0..pieces).map(|_| PIECES[rng.random_range(0..PIECES.len())]).collect();
+        let text = clean(&text);
+        if !text.is_empty() {
+            return text;
+        }
+    }
+}
+
+/// Without ends of lines.
+fn name(rng: &mut StdRng) -> String {
+    loop {
+        let name = clean(&text(rng, 8).replace(['\n', '\t'], " "));
+        if !name.is_empty() {
+            return name;
+        }
+    }
+}
+
+fn any_question(rng: &mut StdRng, number: usize) -> DraftQuestion {
+    let options = |rng: &mut StdRng| -> Vec<String> {
+        let count = rng.random_range(2..=26);
+        let mut options: Vec<String> = (0..count).map(|_| text(rng, 6)).collect();
+        options.sort();
+        options.dedup();
+        options.push(format!("option {}", options.len()));
+        options.push("last".to_owned());
+        options.truncate(26);
+        options
+    };
+    let answer = match rng.random_range(0..3) {
+        0 => {
+            let options = options(rng);
+            let key = rng.random_range(0..options.len());
+            let option = |(at, text)| DraftOption { text, correct: at == key };
+            DraftAnswer::Single(options.into_iter().enumerate().map(option).collect())
+        }
+        1 => {
+            let options = options(rng);
+            let key = rng.random_range(0..options.len());
+            let mut option = |(at, text)| DraftOption { text, correct: at == key || rng.random() };
+            DraftAnswer::Multiple(options.into_iter().enumerate().map(&mut option).collect())
+        }
+        _ => DraftAnswer::Numeric {
+            value: Decimal::new(rng.random_range(-1_000_000..1_000_000), rng.random_range(0..20)).normalize(),
+            tolerance: Decimal::new(rng.random_range(0..1_000), rng.random_range(0..20)).normalize(),
+        },
+    };
+    let difficulties = [Difficulty::Easy, Difficulty::Medium, Difficulty::Hard];
+    let formats = [TextFormat::Plain, TextFormat::Markdown, TextFormat::Html];
+    let found = Found {
+        line: 1,
+        external_id: Some(format!("{number} {}", name(rng))),
+        topic: Some(name(rng)),
+        difficulty: Some(difficulties[rng.random_range(0..3)]),
+        text_format: formats[rng.random_range(0..3)],
+        stem: text(rng, 12),
+        answer,
+        explanation: rng.random::<bool>().then(|| text(rng, 8)),
+        losses: Vec::new(),
+    };
+    DraftQuestion { line: 0, ..found.check(&defaults()).expect("a question as the bank has them") }
+}
+
+fn defaults() -> Defaults {
+    Defaults { topic: "General".to_owned(), difficulty: Difficulty::Medium }
+}
+
+/// What is left of a question that these losses are told of.
+fn what_is_left(format: Format, question: &DraftQuestion, losses: &[String]) -> Option<DraftQuestion> {
+    let mut left = question.clone();
+    let told = |part: &str| losses.iter().any(|loss| loss.contains(part));
+    if format == Format::Aiken {
+        if told("left out") {
+            return None;
+        }
+        // The id is made of what is left, when it is read.
+        left.topic = defaults().topic;
+        left.difficulty = defaults().difficulty;
+        if told("its explanation") {
+            left.explanation = None;
+        }
+        if told("its texts are") {
+            left.text_format = TextFormat::Plain;
+        }
+        if told("the ends of lines") {
+            let on_a_line = |text: &str| {
+                text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+            };
+            left.stem = on_a_line(&left.stem);
+            if let DraftAnswer::Single(options) = &mut left.answer {
+                options.iter_mut().for_each(|option| option.text = on_a_line(&option.text));
+            }
+        }
+    }
+    if told("is rewritten as XML") {
+        let rewrite = |text: &mut String| *text = as_xml(text).expect("it was written").into_owned();
+        rewrite(&mut left.stem);
+        left.explanation.iter_mut().for_each(rewrite);
+        if let DraftAnswer::Single(options) | DraftAnswer::Multiple(options) = &mut left.answer {
+            options.iter_mut().for_each(|option| rewrite(&mut option.text));
+        }
+    }
+    if told("is not also XML") {
+        left.text_format = TextFormat::Plain;
+    }
+    Some(left)
+}
+
+#[test]
+fn a_bank_comes_back_as_it_was_or_as_the_listed_loss_leaves_it() {
+    for seed in 0..1_000 {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let question = any_question(&mut rng, 7);
+        for format in FORMATS {
+            let mut writer = Writer::new(format);
+            writer.write(&question);
+            let (text, losses) = writer.finish();
+            let losses: Vec<String> = losses.into_iter().map(|loss| loss.what).collect();
+            let reading = read(format, &text).unwrap_or_else(|error| panic!("{error:?}\n{text}"));
+            assert_eq!(reading.refused, [], "{format:?} seed {seed}\n{text}");
+            let Some(left) = what_is_left(format, &question, &losses) else {
+                assert!(reading.questions.is_empty());
+                continue;
+            };
+            assert_eq!(reading.questions.len(), 1, "{format:?} seed {seed}\n{text}");
+            for found in reading.questions {
+                // Texts may speak of files; nothing else is lost.
+                let unexpected = found.losses.iter().find(|loss| !loss.contains("embedded files"));
+                assert_eq!(unexpected, None, "{format:?} seed {seed}\n{text}");
+                let mut again = found
+                    .check(&defaults())
+                    .unwrap_or_else(|error| panic!("{format:?} {seed} {error}\n{text}"));
+                again.line = 0;
+                if format == Format::Aiken {
+                    assert!(again.external_id.starts_with("auto-"));
+                    again.external_id.clone_from(&left.external_id);
+                }
+                if losses.iter().any(|loss| loss.contains("topic's name")) {
+                    again.topic.clone_from(&left.topic);
+                }
+                assert_eq!(again, left, "{format:?} seed {seed}\n{text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn questions_of_several_topics_follow_one_another() {
+    let mut rng = StdRng::seed_from_u64(1);
+    let questions: Vec<DraftQuestion> = (0..40).map(|number| any_question(&mut rng, number)).collect();
+    for format in [Format::Gift, Format::MoodleXml, Format::Qti] {
+        let mut writer = Writer::new(format);
+        questions.iter().for_each(|question| writer.write(question));
+        let (text, _) = writer.finish();
+        assert_eq!(Format::detect(&text), Some(format));
+        let reading = read(format, &text).expect("a document");
+        let ids: Vec<_> = reading.questions.iter().filter_map(|found| found.external_id.as_deref()).collect();
+        let written: Vec<_> = questions.iter().map(|question| question.external_id.as_str()).collect();
+        assert_eq!(ids, written, "{format:?}");
+    }
+}
+
+/// Texts that a stranger made: cut anywhere, and with anything in them.
+#[test]
+fn no_text_is_a_fault() {
+    let mut rng = StdRng::seed_from_u64(2);
+    let mut whole = Vec::new();
+    for format in FORMATS {
+        let mut writer = Writer::new(format);
+        for number in 0..6 {
+            writer.write(&any_question(&mut rng, number));
+        }
+        whole.push((format, writer.finish().0));
+    }
+    for _ in 0..2_000 {
+        for (format, text) in &whole {
+            let mut chars: Vec<char> = text.chars().collect();
+            chars.truncate(rng.random_range(0..=chars.len()));
+            for _ in 0..rng.random_range(0..4) {
+                if !chars.is_empty() {
+                    let at = rng.random_range(0..chars.len());
+                    chars[at] = ['{', '}', '=', '~', '#', '\\', '<', '>', '\n', ':', '%', '"', '\0']
+                        [rng.random_range(0..13)];
+                }
+            }
+            let text: String = chars.into_iter().collect();
+            let _ = Format::detect(&text);
+            if let Ok(reading) = read(*format, &text) {
+                for found in reading.questions {
+                    let _ = found.check(&defaults());
+                }
+            }
+        }
+    }
+    for format in FORMATS {
+        for line in
+            ["a", "{", "=", "~", "\\", "<a>", ":", "[", "A. x\n", "%", "<a b='", "&lt;", "// [id:x\n", "é"]
+        {
+            let _ = read(format, &line.repeat(10_000_000 / line.len() / 10));
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! Files of questions, read into the bank.
+
+use std::collections::HashMap;
+
+use jishu_entity::{SubjectId, UserId};
+use sea_orm::DbErr;
+
+use super::draft::{Defaults, DraftQuestion, InvalidQuestion, check_topic};
+use super::format::{self, Format, Reading, Unreadable};
+use super::report::{ImportReport, Loss, Refusal};
+use super::store::{self, Batch};
+use crate::clock::Clock;
+use crate::database::{Database, IsFailure, WriteOptions};
+
+/// More than so many refusals are told of none: the file is in another format.
+pub const MOST_REFUSED: usize = 1_000;
+/// How many questions are stored in one transaction.
+const BATCH: usize = 250;
+/// About how many bytes of text are stored in one transaction: a statement must fit in what MariaDB takes.
+const BATCH_BYTES: usize = 4 << 20;
+
+/// What to import.
+#[derive(Clone, Debug)]
+pub struct ImportRequest {
+    /// The subject whose bank it is for.
+    pub subject_id: SubjectId,
+    /// What the text is written in; None to tell from the text.
+    pub format: Option<Format>,
+    /// The file.
+    pub text: String,
+    /// For what the file says nothing of.
+    pub defaults: Defaults,
+    /// Only report what would be done.
+    pub dry_run: bool,
+    /// Who imports; None for the operator.
+    pub actor: Option<UserId>,
+}
+
+/// How far an import is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// How many questions are stored.
+    pub done: usize,
+    /// How many there are.
+    pub of: usize,
+}
+
+/// Why nothing was imported.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// There is no such subject.
+    #[error("There is no such subject.")]
+    SubjectNotFound,
+    /// The text looks like none of the formats.
+    #[error("This looks like none of GIFT, Aiken, Moodle XML and QTI 3.0. Say which format it is in.")]
+    UnknownFormat,
+    /// The file as a whole cannot be read.
+    #[error("The file cannot be read, from line {line}: {reason}")]
+    Unreadable {
+        /// Where, from 1.
+        line: u32,
+        /// Why, and what to do, as a sentence.
+        reason: String,
+    },
+    /// The file has no questions.
+    #[error("The file has no questions in this format. Check which format it is in.")]
+    Empty,
+    /// So much was refused that the format must be wrong.
+    #[error(
+        "More than {MOST_REFUSED} questions were refused, the first in line {}: {} Check which format the file is in.",
+        .0.line, .0.reason
+    )]
+    TooManyRefused(Refusal),
+    /// The topic for questions that name none.
+    #[error("The topic for questions that name none cannot be used. {0}")]
+    DefaultTopic(InvalidQuestion),
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] DbErr),
+}
+
+impl IsFailure for ImportError {
+    fn database_error(&self) -> Option<&DbErr> {
+        match self {
+            Self::Database(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// The text of a file, which must be in UTF-8; without the mark that some editors put at its start.
+///
+/// # Errors
+/// With the line from which it is in something else.
+pub fn decode(bytes: &[u8]) -> Result<&str, ImportError> {
+    let unreadable = |at: usize, reason: &str| {
+        let line = bytes[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+        ImportError::Unreadable { line: u32::try_from(line).unwrap_or(u32::MAX), reason: reason.to_owned() }
+    };
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        return Err(unreadable(0, "it is in UTF-16. Save it in UTF-8."));
+    }
+    if let Some(nul) = bytes.iter().position(|byte| *byte == 0) {
+        return Err(unreadable(nul, NUL));
+    }
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        unreadable(
+            error.valid_up_to(),
+            "it is not in UTF-8. Save it in UTF-8, not in Latin-1 or Windows-1252.",
+        )
+    })?;
+    Ok(text.trim_start_matches('\u{feff}'))
+}
+
+const NUL: &str = "it has a NUL byte, which no text has. Take it out.";
+
+/// Imports a file: what is refused is left out, and the rest is stored, some hundred questions at a time. Running it
+/// again, after it ended or broke off, changes nothing that is there.
+///
+/// `progress` is told after each transaction.
+///
+/// # Errors
+/// See [`ImportError`]. A failed database can leave a part stored; nothing else does.
+pub async fn import(
+    database: &Database,
+    clock: &dyn Clock,
+    request: ImportRequest,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<ImportReport, ImportError> {
+    let ImportRequest { subject_id, format, text, defaults, dry_run, actor } = request;
+    if !store::subject_exists(database.reader(), subject_id).await? {
+        return Err(ImportError::SubjectNotFound);
+    }
+    // A megabyte of text is read in some ten milliseconds, in which nothing else would run here.
+    let read = tokio::task::spawn_blocking(move || prepare(format, &text, &defaults)).await;
+    let (questions, mut report) = match read {
+        Ok(read) => read?,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(_) => return Err(DbErr::Custom("the server is shutting down".to_owned()).into()),
+    };
+    let of = questions.len();
+    let mut done = 0;
+    progress(Progress { done, of });
+    for questions in batches(questions) {
+        done += questions.len();
+        let batch = Batch { subject_id, actor, now: clock.now(), questions };
+        let counts = if dry_run {
+            store::compare(database.reader(), &batch).await?
+        } else {
+            // It looks at what is there, so that running it twice is running it once.
+            let options = WriteOptions {
+                name: "question_bank.import",
+                looks_before_it_writes: true,
+                another_may_be_first: true,
+            };
+            database
+                .write(options, batch, |transaction, batch| Box::pin(store::store(transaction, batch)))
+                .await?
+        };
+        report.created += counts.created;
+        report.updated += counts.updated;
+        report.unchanged += counts.unchanged;
+        progress(Progress { done, of });
+    }
+    Ok(report)
+}
+
+/// Reads and checks a text.
+fn prepare(
+    format: Option<Format>,
+    text: &str,
+    defaults: &Defaults,
+) -> Result<(Vec<DraftQuestion>, ImportReport), ImportError> {
+    check_topic(&defaults.topic).map_err(ImportError::DefaultTopic)?;
+    let text = decode(text.as_bytes())?;
+    let format = format.or_else(|| Format::detect(text)).ok_or(ImportError::UnknownFormat)?;
+    let Reading { questions, refused } = format::read(format, text)
+        .map_err(|Unreadable { line, reason }| ImportError::Unreadable { line, reason })?;
+    let mut report = ImportReport { refused, ..ImportReport::default() };
+    let mut seen: HashMap<String, u32> = HashMap::new();
+    let mut accepted = Vec::with_capacity(questions.len());
+    for mut found in questions {
+        let (line, named) = (found.line, found.external_id.clone());
+        let losses = std::mem::take(&mut found.losses);
+        let refuse = |reason: String| {
+            let external_id = named.map(|id| id.chars().take(128).collect());
+            Refusal { line, external_id, reason }
+        };
+        match found.check(defaults) {
+            Ok(question) => match seen.get(&question.external_id) {
+                Some(first) => {
+                    let reason = format!(
+                        "Its id is that of the question in line {first}. Give each its own, or take one out."
+                    );
+                    report.refused.push(refuse(reason));
+                }
+                None => {
+                    seen.insert(question.external_id.clone(), line);
+                    let external_id = &question.external_id;
+                    let loss = |what| Loss { line, external_id: external_id.clone(), what };
+                    report.losses.extend(losses.into_iter().map(loss));
+                    accepted.push(question);
+                }
+            },
+            Err(invalid) => report.refused.push(refuse(invalid.to_string())),
+        }
+    }
+    report.refused.sort_by_key(|refusal| refusal.line);
+    if report.refused.len() > MOST_REFUSED {
+        return Err(ImportError::TooManyRefused(report.refused.swap_remove(0)));
+    }
+    if accepted.is_empty() && report.refused.is_empty() {
+        return Err(ImportError::Empty);
+    }
+    Ok((accepted, report))
+}
+
+/// Parts that one transaction can store.
+fn batches(questions: Vec<DraftQuestion>) -> Vec<Vec<DraftQuestion>> {
+    let mut batches: Vec<Vec<DraftQuestion>> = Vec::new();
+    let mut size = 0;
+    for question in questions {
+        size += question.size();
+        match batches.last_mut() {
+            Some(batch) if batch.len() < BATCH && size <= BATCH_BYTES => batch.push(question),
+            _ => {
+                size = question.size();
+                batches.push(vec![question]);
+            }
+        }
+    }
+    batches
+}

@@ -1,0 +1,38 @@
+//! What became of a file: what was refused, and what was left behind.
+
+/// Something in a file that is no question of a bank, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Where it begins, from 1.
+    pub line: u32,
+    /// What the file calls it, where it does.
+    pub external_id: Option<String>,
+    /// Why it was refused and what to do, as a sentence.
+    pub reason: String,
+}
+
+/// Something that the other side has no place for: the question itself was carried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// Where the question begins in the file that was read, from 1; 0 where questions were written.
+    pub line: u32,
+    /// The question.
+    pub external_id: String,
+    /// What was left behind, as a sentence.
+    pub what: String,
+}
+
+/// What an import did, or with a dry run would have done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ImportReport {
+    /// How many questions were new.
+    pub created: u32,
+    /// How many got a new version, or came back from the archive.
+    pub updated: u32,
+    /// How many were there as they are.
+    pub unchanged: u32,
+    /// What was refused, in the file's order.
+    pub refused: Vec<Refusal>,
+    /// What was left behind, in the file's order.
+    pub losses: Vec<Loss>,
+}

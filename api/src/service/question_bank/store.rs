@@ -1,0 +1,287 @@
+//! Questions into tables, a statement for each table and not for each row.
+
+use std::collections::{BTreeSet, HashMap};
+
+use chrono::{DateTime, Utc};
+use jishu_entity::{
+    QuestionId, QuestionVersionId, SubjectId, TopicId, UserId, audit_event, question, question_option,
+    question_version, subject, topic,
+};
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, ConnectionTrait,
+    DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QuerySelect,
+};
+
+use super::draft::{DraftAnswer, DraftQuestion};
+use super::import::ImportError;
+use crate::database::lock_subject;
+
+/// The action of an audit event: questions of a subject were imported.
+pub const QUESTIONS_IMPORTED: &str = "questions.imported";
+
+/// Questions that are stored in one transaction.
+pub(super) struct Batch {
+    pub(super) subject_id: SubjectId,
+    pub(super) actor: Option<UserId>,
+    pub(super) now: DateTime<Utc>,
+    pub(super) questions: Vec<DraftQuestion>,
+}
+
+/// What became of a batch.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
+    pub(super) created: u32,
+    pub(super) updated: u32,
+    pub(super) unchanged: u32,
+}
+
+/// What is to be done about a batch.
+#[derive(Default)]
+struct Plan<'a> {
+    created: Vec<&'a DraftQuestion>,
+    /// With the version that each gets.
+    changed: Vec<(&'a DraftQuestion, QuestionId, i32)>,
+    /// As they were, and archived.
+    returning: Vec<QuestionId>,
+    counts: Counts,
+}
+
+/// Whether there is such a subject.
+pub(super) async fn subject_exists(connection: &impl ConnectionTrait, id: SubjectId) -> Result<bool, DbErr> {
+    let found: Option<SubjectId> = subject::Entity::find_by_id(id)
+        .select_only()
+        .column(subject::Column::Id)
+        .into_tuple()
+        .one(connection)
+        .await?;
+    Ok(found.is_some())
+}
+
+/// What storing a batch would do.
+pub(super) async fn compare(connection: &impl ConnectionTrait, batch: &Batch) -> Result<Counts, DbErr> {
+    Ok(plan(connection, batch).await?.counts)
+}
+
+/// Stores a batch. The lock on the subject's row puts all who change its bank in one line.
+pub(super) async fn store(transaction: &DatabaseTransaction, batch: &Batch) -> Result<Counts, ImportError> {
+    if !lock_subject(transaction, batch.subject_id).await? {
+        return Err(ImportError::SubjectNotFound);
+    }
+    let plan = plan(transaction, batch).await?;
+    let touched: Vec<QuestionId> = plan.changed.iter().map(|(_, id, _)| *id).collect();
+    let mut versions = plan.changed;
+    if !plan.created.is_empty() {
+        let ids = insert_questions(transaction, batch, &plan.created).await?;
+        for draft in plan.created {
+            let id = ids.get(&draft.external_id).copied();
+            let id = id.ok_or_else(|| DbErr::RecordNotFound("a question that was inserted".to_owned()))?;
+            versions.push((draft, id, 1));
+        }
+    }
+    if !versions.is_empty() {
+        insert_versions(transaction, batch, &versions).await?;
+    }
+    let back: Vec<QuestionId> = touched.iter().chain(&plan.returning).copied().collect();
+    if !touched.is_empty() {
+        question::Entity::update_many()
+            .col_expr(question::Column::CurrentVersion, Expr::col(question::Column::CurrentVersion).add(1))
+            .filter(question::Column::Id.is_in(touched))
+            .exec(transaction)
+            .await?;
+    }
+    if !back.is_empty() {
+        question::Entity::update_many()
+            .col_expr(question::Column::ArchivedAt, Expr::cust("NULL"))
+            .filter(question::Column::Id.is_in(back))
+            .filter(question::Column::ArchivedAt.is_not_null())
+            .exec(transaction)
+            .await?;
+    }
+    if plan.counts.created + plan.counts.updated > 0 {
+        append_audit_event(transaction, batch).await?;
+    }
+    Ok(plan.counts)
+}
+
+/// Compares a batch with what is there.
+async fn plan<'a>(connection: &impl ConnectionTrait, batch: &'a Batch) -> Result<Plan<'a>, DbErr> {
+    let known: HashMap<String, question::Model> = question::Entity::find()
+        .filter(question::Column::SubjectId.eq(batch.subject_id))
+        .filter(question::Column::ExternalId.is_in(batch.questions.iter().map(|draft| &draft.external_id)))
+        .all(connection)
+        .await?
+        .into_iter()
+        .map(|question| (question.external_id.clone(), question))
+        .collect();
+    let mut hashes: HashMap<(QuestionId, i32), String> = HashMap::new();
+    if !known.is_empty() {
+        let versions: Vec<(QuestionId, i32, String)> = question_version::Entity::find()
+            .select_only()
+            .column(question_version::Column::QuestionId)
+            .column(question_version::Column::Version)
+            .column(question_version::Column::ContentHash)
+            .filter(question_version::Column::QuestionId.is_in(known.values().map(|question| question.id)))
+            .into_tuple()
+            .all(connection)
+            .await?;
+        hashes.extend(versions.into_iter().map(|(question, version, hash)| ((question, version), hash)));
+    }
+    let mut plan = Plan::default();
+    for draft in &batch.questions {
+        let Some(question) = known.get(&draft.external_id) else {
+            plan.created.push(draft);
+            plan.counts.created += 1;
+            continue;
+        };
+        let hash = hashes.get(&(question.id, question.current_version));
+        if hash != Some(&draft.content_hash()) {
+            plan.changed.push((draft, question.id, question.current_version + 1));
+            plan.counts.updated += 1;
+        } else if question.archived_at.is_some() {
+            plan.returning.push(question.id);
+            plan.counts.updated += 1;
+        } else {
+            plan.counts.unchanged += 1;
+        }
+    }
+    Ok(plan)
+}
+
+/// The ids of the new questions, by their external ids.
+async fn insert_questions(
+    transaction: &DatabaseTransaction,
+    batch: &Batch,
+    drafts: &[&DraftQuestion],
+) -> Result<HashMap<String, QuestionId>, DbErr> {
+    let rows = drafts.iter().map(|draft| question::ActiveModel {
+        id: NotSet,
+        subject_id: Set(batch.subject_id),
+        external_id: Set(draft.external_id.clone()),
+        current_version: Set(1),
+        archived_at: NotSet,
+        created_at: Set(batch.now),
+    });
+    question::Entity::insert_many(rows).exec_without_returning(transaction).await?;
+    let ids: Vec<(String, QuestionId)> = question::Entity::find()
+        .select_only()
+        .column(question::Column::ExternalId)
+        .column(question::Column::Id)
+        .filter(question::Column::SubjectId.eq(batch.subject_id))
+        .filter(question::Column::ExternalId.is_in(drafts.iter().map(|draft| &draft.external_id)))
+        .into_tuple()
+        .all(transaction)
+        .await?;
+    Ok(ids.into_iter().collect())
+}
+
+/// The ids of the topics of a batch, by their names; those that are new are made.
+async fn topics(
+    transaction: &DatabaseTransaction,
+    batch: &Batch,
+    names: &BTreeSet<&str>,
+) -> Result<HashMap<String, TopicId>, DbErr> {
+    let find = || {
+        topic::Entity::find()
+            .filter(topic::Column::SubjectId.eq(batch.subject_id))
+            .filter(topic::Column::Name.is_in(names.iter().copied()))
+            .all(transaction)
+    };
+    let by_name = |topics: Vec<topic::Model>| -> HashMap<String, TopicId> {
+        topics.into_iter().map(|topic| (topic.name, topic.id)).collect()
+    };
+    let known = by_name(find().await?);
+    let new: Vec<topic::ActiveModel> = names
+        .iter()
+        .filter(|name| !known.contains_key(**name))
+        .map(|name| topic::ActiveModel {
+            id: NotSet,
+            subject_id: Set(batch.subject_id),
+            name: Set((*name).to_owned()),
+        })
+        .collect();
+    if new.is_empty() {
+        return Ok(known);
+    }
+    topic::Entity::insert_many(new).exec_without_returning(transaction).await?;
+    Ok(by_name(find().await?))
+}
+
+async fn insert_versions(
+    transaction: &DatabaseTransaction,
+    batch: &Batch,
+    versions: &[(&DraftQuestion, QuestionId, i32)],
+) -> Result<(), DbErr> {
+    let names = versions.iter().map(|(draft, ..)| draft.topic.as_str()).collect();
+    let topics = topics(transaction, batch, &names).await?;
+    let mut rows = Vec::with_capacity(versions.len());
+    for (draft, question_id, version) in versions {
+        let topic = topics.get(&draft.topic).copied();
+        let topic = topic.ok_or_else(|| DbErr::RecordNotFound("a topic that was inserted".to_owned()))?;
+        let (value, tolerance) = match &draft.answer {
+            DraftAnswer::Numeric { value, tolerance } => {
+                (Some(value.to_string()), Some(tolerance.to_string()))
+            }
+            _ => (None, None),
+        };
+        rows.push(question_version::ActiveModel {
+            id: NotSet,
+            question_id: Set(*question_id),
+            version: Set(*version),
+            topic_id: Set(topic),
+            difficulty: Set(draft.difficulty),
+            kind: Set(draft.answer.kind()),
+            text_format: Set(draft.text_format),
+            stem: Set(draft.stem.clone()),
+            explanation: Set(draft.explanation.clone()),
+            numeric_value: Set(value),
+            numeric_tolerance: Set(tolerance),
+            content_hash: Set(draft.content_hash()),
+            created_at: Set(batch.now),
+        });
+    }
+    question_version::Entity::insert_many(rows).exec_without_returning(transaction).await?;
+    let ids: Vec<(QuestionId, i32, QuestionVersionId)> = question_version::Entity::find()
+        .select_only()
+        .column(question_version::Column::QuestionId)
+        .column(question_version::Column::Version)
+        .column(question_version::Column::Id)
+        .filter(question_version::Column::QuestionId.is_in(versions.iter().map(|(_, id, _)| *id)))
+        .into_tuple()
+        .all(transaction)
+        .await?;
+    let ids: HashMap<(QuestionId, i32), QuestionVersionId> =
+        ids.into_iter().map(|(question, version, id)| ((question, version), id)).collect();
+    let mut options = Vec::new();
+    for (draft, question, version) in versions {
+        let id = ids.get(&(*question, *version)).copied();
+        let id = id.ok_or_else(|| DbErr::RecordNotFound("a version that was inserted".to_owned()))?;
+        options.extend(draft.answer.options().iter().zip(0..).map(|(option, position)| {
+            question_option::ActiveModel {
+                version_id: Set(id),
+                position: Set(position),
+                text: Set(option.text.clone()),
+                correct: Set(option.correct),
+            }
+        }));
+    }
+    if !options.is_empty() {
+        question_option::Entity::insert_many(options).exec_without_returning(transaction).await?;
+    }
+    Ok(())
+}
+
+async fn append_audit_event(transaction: &DatabaseTransaction, batch: &Batch) -> Result<(), DbErr> {
+    let SubjectId(target_id) = batch.subject_id;
+    audit_event::ActiveModel {
+        id: NotSet,
+        at: Set(batch.now),
+        actor_id: Set(batch.actor),
+        action: Set(QUESTIONS_IMPORTED.to_owned()),
+        target_type: Set("subjects".to_owned()),
+        target_id: Set(target_id),
+    }
+    .insert(transaction)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,340 @@
+//! The question bank: import and export.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use jishu_api::service::question_bank::{self, Defaults, Format, ImportReport, ImportRequest};
+use jishu_entity::SubjectId;
+use jishu_entity::question_version::Difficulty;
+use jishu_entity::user::Role;
+use jishu_tests::{Answer, Client, TestApp, on_each_database};
+use serde_json::{Value, json};
+
+on_each_database!(
+    importing_again_changes_nothing,
+    an_edit_makes_a_version_and_the_old_one_stays,
+    an_archived_question_comes_back,
+    a_bank_comes_back_from_each_format,
+    a_bank_larger_than_a_batch_is_stored_whole,
+    imports_at_once_store_each_question_once,
+    a_dry_run_tells_the_same_and_writes_nothing,
+    an_export_is_read_page_by_page,
+    only_authors_and_admins_may,
+    what_cannot_be_read_changes_nothing,
+    subjects_do_not_share_questions,
+);
+
+const IMPORT: &str = "mutation ($input: ImportQuestionsInput!) { importQuestions(input: $input) {
+    createdCount updatedCount unchangedCount refused { line externalId reason }
+    losses { line externalId what } lossCount userErrors { code message path } } }";
+const EXPORT: &str = "query ($subject: ID!, $format: QuestionFormat!, $first: Int, $after: String) {
+    exportQuestions(subjectId: $subject, format: $format, first: $first, after: $after) {
+      text questionCount losses { line externalId what } endCursor hasNextPage } }";
+
+/// One question of each kind, of two topics.
+const BANK: &str = "$CATEGORY: $course$/top/Optics
+
+// [id:opt-1] [tag:difficulty:hard]
+::opt-1::[html]<p>Which lens\\: <b>converges</b>?</p> { =convex ~concave ~plane #### It is thicker in the middle. }
+
+// [id:opt-2]
+::opt-2::Which are colours? {~%50%red ~%50%blue ~%-100%π ≈ 3}
+
+$CATEGORY: $course$/top/Waves \u{1d11e}
+
+::wav-1::[markdown]Speed of sound in *air*, in m/s? {#340:5}
+
+::wav-2::Light is a wave. {TRUE}
+";
+
+async fn import(author: &Client, subject: &str, text: &str) -> Answer {
+    import_with(author, subject, text, json!({})).await
+}
+
+async fn import_with(author: &Client, subject: &str, text: &str, more: Value) -> Answer {
+    let mut input = json!({ "subjectId": subject, "text": text });
+    for (key, value) in more.as_object().unwrap() {
+        input[key] = value.clone();
+    }
+    author.run_with(IMPORT, json!({ "input": input })).await
+}
+
+/// How many were new, changed, unchanged and refused.
+fn counts(answer: &Answer) -> [usize; 4] {
+    assert_eq!(*answer.at("/importQuestions/userErrors"), json!([]));
+    let count = |name: &str| usize::try_from(answer.number(&format!("/importQuestions/{name}"))).unwrap();
+    let refused = answer.list("/importQuestions/refused").len();
+    [count("createdCount"), count("updatedCount"), count("unchangedCount"), refused]
+}
+
+async fn export(author: &Client, subject: &str, format: &str) -> Answer {
+    author.run_with(EXPORT, json!({ "subject": subject, "format": format })).await
+}
+
+async fn text(author: &Client, subject: &str, format: &str) -> String {
+    export(author, subject, format).await.text("/exportQuestions/text").to_owned()
+}
+
+/// The rows of the tables of the bank.
+async fn rows(app: &TestApp) -> Vec<i64> {
+    let mut rows = Vec::new();
+    for table in ["topics", "questions", "question_versions", "question_options", "audit_events"] {
+        rows.push(app.number(&format!("SELECT COUNT(*) FROM {table}")).await);
+    }
+    rows
+}
+
+async fn importing_again_changes_nothing(app: Arc<TestApp>) {
+    let course = app.course(&["Physics"]).create(&app).await;
+    let author = app.staff("Meera", Role::Author).await;
+    let physics = &course.subjects[0];
+    let first = import(&author, physics, BANK).await;
+    assert_eq!(counts(&first), [4, 0, 0, 0]);
+    assert_eq!(*first.at("/importQuestions/losses"), json!([]));
+    let after = rows(&app).await;
+    assert_eq!(after[..4], [2, 4, 4, 8]);
+    assert_eq!(app.number("SELECT COUNT(*) FROM audit_events WHERE action = 'questions.imported'").await, 1);
+    assert_eq!(counts(&import(&author, physics, BANK).await), [0, 0, 4, 0]);
+    assert_eq!(rows(&app).await, after);
+    // What has no id is named by what it says.
+    let nameless = "Which is a metal?\nA. iron\nB. sulphur\nANSWER: A\n";
+    assert_eq!(counts(&import(&author, physics, nameless).await), [1, 0, 0, 0]);
+    assert_eq!(counts(&import(&author, physics, nameless).await), [0, 0, 1, 0]);
+    assert_eq!(counts(&import(&author, physics, &nameless.replace(": A", ": B")).await), [0, 1, 0, 0]);
+}
+
+async fn an_edit_makes_a_version_and_the_old_one_stays(app: Arc<TestApp>) {
+    let course = app.course(&["Physics"]).create(&app).await;
+    let author = app.staff("Meera", Role::Author).await;
+    import(&author, &course.subjects[0], BANK).await;
+    let edited = BANK.replace("#340:5", "#343:3").replace("Optics", "Rays");
+    assert_eq!(counts(&import(&author, &course.subjects[0], &edited).await), [0, 3, 1, 0]);
+    assert_eq!(app.number("SELECT COUNT(*) FROM question_versions WHERE version = 2").await, 3);
+    assert_eq!(app.number("SELECT COUNT(*) FROM question_versions WHERE numeric_value = '340'").await, 1);
+    assert_eq!(app.number("SELECT COUNT(*) FROM question_versions").await, 7);
+    assert_eq!(app.number("SELECT COUNT(*) FROM questions WHERE current_version = 2").await, 3);
+    assert_eq!(app.number("SELECT COUNT(*) FROM topics").await, 3);
+    let exported = text(&author, &course.subjects[0], "GIFT").await;
+    assert!(exported.contains("#343:3") && !exported.contains("340") && exported.contains("top/Rays"));
+}
+
+async fn an_archived_question_comes_back(app: Arc<TestApp>) {
+    let course = app.course(&["Physics"]).create(&app).await;
+    let author = app.staff("Meera", Role::Author).await;
+    import(&author, &course.subjects[0], BANK).await;
+    app.execute("UPDATE questions SET archived_at = created_at WHERE external_id IN ('opt-1', 'wav-1')")
+        .await;
+    assert_eq!(
+        export(&author, &course.subjects[0], "GIFT").await.number("/exportQuestions/questionCount"),
+        2
+    );
+    let edited = BANK.replace("#340:5", "#343:3");
+    assert_eq!(counts(&import(&author, &course.subjects[0], &edited).await), [0, 2, 2, 0]);
+    assert_eq!(app.number("SELECT COUNT(*) FROM questions WHERE archived_at IS NOT NULL").await, 0);
+    assert_eq!(app.number("SELECT COUNT(*) FROM question_versions").await, 5);
+}
+
+async fn a_bank_comes_back_from_each_format(app: Arc<TestApp>) {
+    let course = app.course(&["One", "Two", "Three", "Four"]).create(&app).await;
+    let author = app.staff("Meera", Role::Author).await;
+    let [from, rest @ ..] = &course.subjects[..] else { panic!("four subjects") };
+    import(&author, from, BANK).await;
+    for (format, to) in ["GIFT", "MOODLE_XML", "QTI"].iter().zip(rest) {
+        let exported = export(&author, from, format).await;
+        assert_eq!(*exported.at("/exportQuestions/losses"), json!([]), "{format}");
+        let document = exported.text("/exportQuestions/text");
+        let imported = import(&author, to, document).await;
+        assert_eq!(counts(&imported), [4, 0, 0, 0], "{format}\n{document}");
+        assert_eq!(*imported.at("/importQuestions/losses"), json!([]), "{format}");
+        assert_eq!(text(&author, to, "GIFT").await, text(&author, from, "GIFT").await, "{format}");
+        assert_eq!(counts(&import(&author, from, document).await), [0, 0, 4, 0], "{format}");
+    }
+    let hashes = "SELECT COUNT(DISTINCT content_hash) FROM question_versions";
+    assert_eq!(app.number(hashes).await, 4);
+
+    let aiken = export(&author, from, "AIKEN").await;
+    let losses: Vec<(&str, bool)> = aiken
+        .list("/exportQuestions/losses")
+        .iter()
+        .map(|loss| {
+            (loss["externalId"].as_str().unwrap(), loss["what"].as_str().unwrap().contains("left out"))
+        })
+        .collect();
+    assert_eq!(losses, [("opt-1", false), ("opt-2", true), ("wav-1", true), ("wav-2", false)]);
+    let document = aiken.text("/exportQuestions/text");
+    let imported =
+        import_with(&author, from, document, json!({ "topic": "Aiken", "difficulty": "EASY" })).await;
+    assert_eq!(counts(&imported), [2, 0, 0, 0]);
+    let easy = "SELECT COUNT(*) FROM question_versions JOIN topics ON topics.id = topic_id \
+                WHERE name = 'Aiken' AND difficulty = 'easy'";
+    assert_eq!(app.number(easy).await, 2);
+}
+
+fn many(questions: usize) -> String {
+    (0..questions)
+        .map(|number| format!("::q{number}:: What is {number}? {{=it ~not it ~{number}}}\n\n"))
+        .collect()
+}
+
+async fn a_bank_larger_than_a_batch_is_stored_whole(app: Arc<TestApp>) {
+    let course = app.course(&["Physics"]).create(&app).await;
+    let author = app.staff("Meera", Role::Author).await;
+    let _ = app.take_statements();
+    assert_eq!(counts(&import(&author, &course.subjects[0], &many(1_100)).await), [1_100, 0, 0, 0]);
+    let statements = app.take_statements().len();
+    assert!(statements < 100, "{statements} statements for five batches");
+    assert_eq!(rows(&app).await[1..4], [1_100, 1_100, 3_300]);
+    let again = import(&author, &course.subjects[0], &many(1_200)).await;
+    assert_eq!(counts(&again), [100, 0, 1_100, 0]);
+}
+
+async fn imports_at_once_store_each_question_once(app: Arc<TestApp>) {
+    let course = app.course(&["Physics"]).create(&app).await;
+    let author = app.staff("Meera", Role::Author).await;
+    for round in 0..5 {
+        let bank = BANK.replace("opt-", &format!("opt{round}-")).replace("wav-", &format!("wav{round}-"));
+        let answers = join_all((0..8).map(|_| import(&author, &course.subjects[0], &bank))).await;
+        let created: usize = answers.iter().map(|answer| counts(answer)[0]).sum();
+        let unchanged: usize = answers.iter().map(|answer| counts(answer)[2]).sum();
+        assert_eq!((created, unchanged), (4, 28));
+    }
+    // Each changes what the other does: the last to come has the last word, and none is lost.
+    let before = app.number("SELECT COUNT(*) FROM question_versions").await;
+    let edits = (0..8).map(|edit| BANK.replace("wav-1", "wav0-1").replace("#340:5", &format!("#{edit}:5")));
+    let edits: Vec<String> = edits.collect();
+    let answers = join_all(edits.iter().map(|edit| import(&author, &course.subjects[0], edit))).await;
+    let updated: i64 = answers.iter().map(|answer| answer.number("/importQuestions/updatedCount")).sum();
+    let created: i64 = answers.iter().map(|answer| answer.number("/importQuestions/createdCount")).sum();
+    assert_eq!((updated, created), (8, 3));
+    assert_eq!(app.number("SELECT COUNT(*) FROM question_versions").await, before + 8 + 3);
+}
+
+async fn a_dry_run_tells_the_same_and_writes_nothing(app: Arc<TestApp>) {
+    let course = app.course(&["Physics"]).create(&app).await;
+    let author = app.staff("Meera", Role::Author).await;
+    let file =
+        format!("{BANK}\nWrite about waves. {{}}\n\n::opt-1:: Twice? {{=a ~b}}\n\nMarks? {{=a#well ~b}}\n");
+    let before = rows(&app).await;
+    let dry = import_with(&author, &course.subjects[0], &file, json!({ "dryRun": true })).await;
+    assert_eq!(rows(&app).await, before);
+    let wet = import(&author, &course.subjects[0], &file).await;
+    assert_eq!(dry.body, wet.body);
+    assert_eq!(counts(&wet), [5, 0, 0, 2]);
+    let refused = wet.list("/importQuestions/refused");
+    assert_eq!((&refused[0]["line"], &refused[1]["externalId"]), (&json!(15), &json!("opt-1")));
+    assert!(refused[0]["reason"].as_str().unwrap().contains("essay"));
+    assert!(refused[1]["reason"].as_str().unwrap().contains("line 4"));
+    assert_eq!(wet.number("/importQuestions/lossCount"), 1);
+    let dry = import_with(&author, &course.subjects[0], &file, json!({ "dryRun": true })).await;
+    assert_eq!(counts(&dry), [0, 0, 5, 2]);
+}
+
+async fn an_export_is_read_page_by_page(app: Arc<TestApp>) {
+    let course = app.course(&["Physics", "Chemistry"]).create(&app).await;
+    let author = app.staff("Meera", Role::Author).await;
+    import(&author, &course.subjects[0], &many(25)).await;
+    let (mut whole, mut pages, mut after) = (String::new(), 0, Value::Null);
+    loop {
+        let variables =
+            json!({ "subject": course.subjects[0], "format": "GIFT", "first": 10, "after": after });
+        let page = author.run_with(EXPORT, variables).await;
+        whole.push_str(page.text("/exportQuestions/text"));
+        pages += 1;
+        after = page.at("/exportQuestions/endCursor").clone();
+        if *page.at("/exportQuestions/hasNextPage") == json!(false) {
+            break;
+        }
+    }
+    assert_eq!(pages, 3);
+    assert_eq!(counts(&import(&author, &course.subjects[1], &whole).await), [25, 0, 0, 0]);
+    for (variables, named) in [
+        (json!({ "first": 0 }), "1 to 500"),
+        (json!({ "first": 501 }), "1 to 500"),
+        (json!({ "after": "nonsense" }), "cursor"),
+        (json!({ "subject": course.id }), "no subject"),
+    ] {
+        let mut all = json!({ "subject": course.subjects[0], "format": "QTI" });
+        for (key, value) in variables.as_object().unwrap() {
+            all[key] = value.clone();
+        }
+        let (code, message) = author.fail(EXPORT, all).await;
+        assert!(code == "BAD_USER_INPUT" && message.contains(named), "{code} {message}");
+    }
+    let empty = text(&author, &course.subjects[1], "MOODLE_XML").await;
+    assert!(empty.ends_with("</quiz>\n"));
+}
+
+async fn only_authors_and_admins_may(app: Arc<TestApp>) {
+    let course = app.course(&["Physics"]).create(&app).await;
+    let input = json!({ "input": { "subjectId": course.subjects[0], "text": BANK } });
+    let page = json!({ "subject": course.subjects[0], "format": "GIFT" });
+    let before = rows(&app).await;
+    let (learner, support) = (app.learner("Asha").await, app.staff("Sana", Role::Support).await);
+    for client in [&learner, &support] {
+        assert_eq!(client.fail(IMPORT, input.clone()).await.0, "FORBIDDEN");
+        assert_eq!(client.fail(EXPORT, page.clone()).await.0, "FORBIDDEN");
+    }
+    assert_eq!(app.anonymous().fail(IMPORT, input.clone()).await.0, "UNAUTHENTICATED");
+    assert_eq!(app.anonymous().fail(EXPORT, page.clone()).await.0, "UNAUTHENTICATED");
+    assert_eq!(rows(&app).await[..4], before[..4]);
+    let admin = app.staff("Ila", Role::Admin).await;
+    assert_eq!(counts(&import(&admin, &course.subjects[0], BANK).await), [4, 0, 0, 0]);
+    assert_eq!(export(&admin, &course.subjects[0], "GIFT").await.number("/exportQuestions/questionCount"), 4);
+}
+
+async fn what_cannot_be_read_changes_nothing(app: Arc<TestApp>) {
+    let course = app.course(&["Physics"]).create(&app).await;
+    let author = app.staff("Meera", Role::Author).await;
+    let subject = &course.subjects[0];
+    let before = rows(&app).await;
+    let laughs = "<!DOCTYPE quiz [<!ENTITY a \"ha\"><!ENTITY b \"&a;&a;&a;\">]>\n<quiz>&b;</quiz>";
+    let none = "x\n\n".repeat(2_000);
+    for (given, more, code, named) in [
+        ("<quiz>\n<question type=\"truefalse\">", json!({}), "QUESTIONS_UNREADABLE", "well-formed"),
+        (laughs, json!({}), "QUESTIONS_UNREADABLE", "document type"),
+        ("Is it? {=a ~b}\n\nA\u{0}? {=a ~b}", json!({}), "QUESTIONS_UNREADABLE", "line 3"),
+        ("", json!({}), "QUESTION_FORMAT_UNKNOWN", "Say which format"),
+        ("Some words.", json!({}), "QUESTION_FORMAT_UNKNOWN", "Say which format"),
+        ("", json!({ "format": "GIFT" }), "QUESTIONS_UNREADABLE", "no questions"),
+        (none.as_str(), json!({ "format": "GIFT" }), "QUESTIONS_UNREADABLE", "More than 1000"),
+        (BANK, json!({ "format": "QTI" }), "QUESTIONS_UNREADABLE", "well-formed"),
+        (BANK, json!({ "topic": " " }), "TOPIC_INVALID", "1 to 200"),
+        (BANK, json!({ "subjectId": course.id }), "SUBJECT_NOT_FOUND", "no such subject"),
+        (
+            BANK,
+            json!({ "subjectId": app.global("Subject", 999_999) }),
+            "SUBJECT_NOT_FOUND",
+            "no such subject",
+        ),
+    ] {
+        let answer = import_with(&author, subject, given, more).await;
+        let error = &answer.list("/importQuestions/userErrors")[0];
+        let message = error["message"].as_str().unwrap();
+        assert!(error["code"] == code && message.contains(named), "{error}");
+    }
+    assert_eq!(rows(&app).await, before);
+    // What an editor of another system made of it is read.
+    let windows = format!("\u{feff}{}", BANK.replace('\n', "\r\n"));
+    assert_eq!(counts(&import(&author, subject, &windows).await), [4, 0, 0, 0]);
+    assert_eq!(counts(&import(&author, subject, BANK).await), [0, 0, 4, 0]);
+    let long = format!("{} {{=a ~b}}\n\nShort? {{=a ~b}}", "a".repeat(900_000));
+    let answer = import(&author, subject, &long).await;
+    assert_eq!(counts(&answer), [1, 0, 0, 1]);
+    assert!(answer.list("/importQuestions/refused")[0]["reason"].as_str().unwrap().contains("20000"));
+}
+
+async fn subjects_do_not_share_questions(app: Arc<TestApp>) {
+    let course = app.course(&["Physics", "Chemistry"]).create(&app).await;
+    let services = &app.services;
+    let import = async |subject_id: SubjectId| -> ImportReport {
+        let defaults = Defaults { topic: "General".to_owned(), difficulty: Difficulty::Medium };
+        let (format, text) = (Some(Format::Gift), BANK.to_owned());
+        let request = ImportRequest { subject_id, format, text, defaults, dry_run: false, actor: None };
+        question_bank::import(&services.database, &*services.clock, request, &|_| {}).await.unwrap()
+    };
+    for subject in &course.subject_rows {
+        assert_eq!(import(*subject).await.created, 4);
+    }
+    assert_eq!(app.number("SELECT COUNT(*) FROM questions").await, 8);
+    assert_eq!(app.number("SELECT COUNT(*) FROM topics").await, 4);
+}
