@@ -68,6 +68,7 @@ pub(crate) async fn acknowledged(world: &World) {
         taken += acknowledged;
         refused += saved.len() - acknowledged;
     }
+    world.assert_sittings_right().await;
     eprintln!("{} sittings: {taken} batches were taken, {refused} came too late", rounds());
     assert_eq!(lost, [], "what was acknowledged was scored (round, acknowledged, scored)");
 }

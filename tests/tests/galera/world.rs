@@ -202,6 +202,34 @@ impl World {
         );
     }
 
+    /// On each node: as many sittings as attempts, none of them open, and each counted.
+    pub(crate) async fn assert_sittings_right(&self) {
+        for node in 0..NODES {
+            let connection = self.connect(node).await;
+            for (rule, violations) in [
+                (
+                    "a card whose attempts are not its sittings",
+                    "SELECT COUNT(*) FROM mock_test_attempts c WHERE c.attempts_used <> (SELECT COUNT(*) FROM \
+                     test_sessions s WHERE s.mock_test_attempt_id = c.id)",
+                ),
+                ("a sitting that is open", "SELECT COUNT(*) FROM test_sessions WHERE open_marker = 1"),
+                (
+                    "a start or an end without its one event",
+                    "SELECT COUNT(*) FROM mock_test_attempts c WHERE 2 * c.attempts_used <> (SELECT COUNT(*) FROM \
+                     audit_events a WHERE a.target_type = 'mock_test_attempts' AND a.target_id = c.id)",
+                ),
+                (
+                    "marks that are not those of the topics",
+                    "SELECT COUNT(*) FROM (SELECT (SELECT COALESCE(SUM(score), 0) FROM test_sessions) <> (SELECT \
+                     COALESCE(SUM(score), 0) FROM topic_totals) AS differ) sums WHERE differ",
+                ),
+            ] {
+                assert_eq!(numbers(&connection, violations).await, [0], "node {node}: {rule}");
+            }
+            connection.close().await.expect("closing");
+        }
+    }
+
     /// How often the nodes were in each other's way, and how often a transaction was run again for it.
     pub(crate) async fn tell_conflicts(&self) {
         for (number, (node, server)) in self.cluster.nodes.iter().zip(&self.servers).enumerate() {
