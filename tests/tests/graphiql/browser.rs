@@ -147,9 +147,19 @@ impl Page {
 
     /// Opens the tab of an operation.
     pub(super) async fn open_tab(&self, kind: &str, name: &str) {
-        let tab = format!("//*[@role='tab'][normalize-space()='{name}']");
+        let tab = format!("//*[contains(@class, 'graphiql-tab-button')][normalize-space()='{name}']");
         self.wait_for(Locator::XPath(&tab)).await.click().await.unwrap();
         self.query_line(&format!("starts-with(., '{kind}') and contains(., '{name}')")).await;
+        // GraphiQL reads which operation it is a moment later, and asks for that of the tab before until then. It
+        // stores the query as it reads it.
+        let read = format!("{kind} {name}");
+        let script = "return (sessionStorage.getItem('graphiql:query') ?? '').includes(arguments[0])";
+        for _ in 0..3000 {
+            if self.client.execute(script, vec![json!(read)]).await.unwrap() == json!(true) {
+                return;
+            }
+        }
+        panic!("GraphiQL does not read {read}");
     }
 
     /// Types into the first string of the query that is empty.

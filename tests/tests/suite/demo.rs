@@ -101,7 +101,12 @@ async fn learner(app: &TestApp) -> Client {
 }
 
 async fn every_card_of_the_demo_can_be_sat(app: Arc<TestApp>) {
-    demo::seed(&app.services).await.unwrap();
+    // Two nodes that start at once on an empty database.
+    let node = app.second_node().await;
+    for seeded in join_all([&app.services, &node.services].map(demo::seed)).await {
+        seeded.unwrap();
+    }
+    node.stop().await;
     let learner = learner(&app).await;
     let courses = learner.run("{ courses { edges { node { id } } } }").await;
     for course in courses.list("/courses/edges") {
