@@ -3,12 +3,17 @@
 
 const catalogue = `# Welcome to jishu. Press ▶, or Ctrl-Enter.
 # This query needs no account. The next tabs lead
-# from here to a test card:
+# from here to the result of a test:
 #
 #   Register or SignIn   fills the field above
 #   Purchase             buys subjects
 #   MyTestCards          shows what you own
 #   LiveTestCards        waits for new ones
+#   StartTest            starts a sitting
+#   TestClock            shows its time
+#   SaveAnswers          keeps what you choose
+#   SubmitTest           ends it: the result
+#   MyProgress           how you are doing
 #
 # Ctrl-Space completes. The book at the left
 # opens the documentation.
@@ -185,5 +190,182 @@ subscription LiveTestCards {
 }
 `;
 
+const startTest = `# Starts a sitting of a test card, by its id from
+# the MyTestCards tab. Running it again returns the
+# sitting that is open: it counts once.
+#
+# The time runs, on the server's clock: compare
+# expiresAt with serverTime, not with your own.
+
+mutation StartTest {
+  startTestSession(
+    input: {
+      mockTestAttemptId: ""
+    }
+  ) {
+    resumed
+    session {
+      id
+      attemptNumber
+      serverTime
+      expiresAt
+      answerSequence
+      questions {
+        slot
+        kind
+        stem
+        options {
+          id
+          text
+        }
+      }
+    }
+    userErrors {
+      code
+      message
+    }
+  }
+}
+`;
+
+const testClock = `# The clock of a sitting, by session.id from the
+# StartTest tab: now, every ten seconds, and at each
+# change, until the sitting is over.
+
+subscription TestClock {
+  testSessionClock(sessionId: "") {
+    secondsRemaining
+    status
+    answerSequence
+    serverTime
+    expiresAt
+  }
+}
+`;
+
+const saveAnswers = `# Keeps answers, by session.id and options.id from
+# the StartTest tab. A numeric question takes
+# numericValue: "2.5" instead of optionIds.
+#
+# sequence is answerSequence and one more: 1, 2, 3…
+# Running it again with the same one changes nothing.
+
+mutation SaveAnswers {
+  saveAnswers(
+    input: {
+      sessionId: ""
+      sequence: 1
+      answers: [
+        { slot: 1, optionIds: [""] }
+        { slot: 2, optionIds: [], flagged: true }
+      ]
+    }
+  ) {
+    superseded
+    session {
+      answerSequence
+      questions {
+        slot
+        flagged
+        answer {
+          optionIds
+          numericValue
+          savedAt
+        }
+      }
+    }
+    userErrors {
+      code
+      message
+    }
+  }
+}
+`;
+
+const submitTest = `# Ends a sitting, by session.id from the StartTest
+# tab, and shows the result and the key. Running it
+# again returns the same result.
+
+mutation SubmitTest {
+  submitTestSession(
+    input: {
+      sessionId: ""
+    }
+  ) {
+    session {
+      status
+      result {
+        score
+        maxScore
+        percentage
+        percentile
+        correct
+        wrong
+        unanswered
+        timeTakenSeconds
+        byTopic {
+          topic
+          correct
+          wrong
+          unanswered
+        }
+      }
+      questions {
+        slot
+        stem
+        answer {
+          optionIds
+          numericValue
+        }
+        correctOptionIds
+        correctValue
+        marks
+        explanation
+      }
+    }
+    userErrors {
+      code
+      message
+    }
+  }
+}
+`;
+
+const myProgress = `# How you are doing, over all tests that you have
+# sat. Sign in first: without that, viewer is null.
+
+query MyProgress {
+  viewer {
+    progress {
+      testsTaken
+      averagePercentage
+      bestPercentage
+      improvement
+      bySubject {
+        subject {
+          name
+        }
+        totalCards
+        available
+        completed
+        averagePercentage
+        byTopic {
+          topic
+          correct
+          wrong
+          accuracy
+        }
+      }
+      trend(last: 10) {
+        percentage
+      }
+    }
+  }
+}
+`;
+
 /** The tabs of a first visit. */
-export const defaultTabs = [catalogue, register, signIn, purchase, myTestCards, liveTestCards].map((query) => ({ query }));
+export const defaultTabs = [
+  ...[catalogue, register, signIn, purchase, myTestCards, liveTestCards],
+  ...[startTest, testClock, saveAnswers, submitTest, myProgress],
+].map((query) => ({ query }));

@@ -84,6 +84,7 @@ async fn print_demo(services: &Services, url: &str) -> CommandResult {
     println!(
         "\njishu is ready, with a demo catalogue.\n\n\
          GraphiQL   {url}/#token={token}\n\
+         \x20          its tabs lead from the catalogue to the result of a test\n\
          Endpoint   {url}/graphql\n\
          Learner    {email}  password {password}\n\
          Token      {token}\n\n\

@@ -79,6 +79,25 @@ journey("Apollo Client", (server, session, subscriptions) => {
       });
       return () => subscription.unsubscribe();
     },
+    firstCard: async (subjectId, cached) => {
+      const options = { fetchPolicy: cached ? "cache-only" : "network-only" };
+      return (await query(documents.firstCard, { subjectId }, options)).data.viewer.mockTestAttempts.edges[0].node;
+    },
+    startTest: (input) => mutate("startTestSession", input),
+    saveAnswers: (input) => mutate("saveAnswers", input),
+    submitTest: (input) => mutate("submitTestSession", input),
+    onClock(sessionId, listener) {
+      const subscription = client.subscribe({ query: gql(documents.clock), variables: { sessionId } }).subscribe({
+        next: ({ data, error }) => listener(error, data?.testSessionClock),
+        error: listener,
+        complete: () => listener(null, null),
+      });
+      return () => subscription.unsubscribe();
+    },
+    cachedOptions: () =>
+      Object.values(client.cache.extract())
+        .filter(({ __typename }) => __typename === "Option")
+        .map(({ id, text }) => [id, text]),
     close: () => client.stop(),
   };
 });

@@ -67,3 +67,63 @@ export const cardChanged = `
   subscription CardChanged($subjectId: ID) { mockTestAttemptChanged(subjectId: $subjectId) { ...CardFields } }
   ${cardFields}
 `;
+
+const sittingFields = `
+  fragment SittingFields on TestSession {
+    id
+    status
+    attemptNumber
+    expiresAt
+    serverTime
+    answerSequence
+    mockTestAttempt { id status remainingAttempts }
+    questions { ...QuestionFields }
+    result { score maxScore percentage percentile correct wrong unanswered timeTakenSeconds byTopic { topic correct } }
+  }
+  fragment QuestionFields on SessionQuestion {
+    slot
+    kind
+    stem
+    options { id text }
+    answer { optionIds numericValue }
+    flagged
+    correctOptionIds
+    correctValue
+    explanation
+    marks
+  }
+`;
+
+export const firstCard = `
+  query FirstCard($subjectId: ID!) {
+    viewer { id mockTestAttempts(first: 1, filter: { subjectId: $subjectId }) { edges { node { ...CardFields } } } }
+  }
+  ${cardFields}
+`;
+
+export const startTestSession = `
+  mutation StartTest($input: StartTestSessionInput!) {
+    startTestSession(input: $input) { resumed session { ...SittingFields } userErrors { code message path } }
+  }
+  ${sittingFields}
+`;
+
+export const saveAnswers = `
+  mutation SaveAnswers($input: SaveAnswersInput!) {
+    saveAnswers(input: $input) { superseded session { ...SittingFields } userErrors { code message path } }
+  }
+  ${sittingFields}
+`;
+
+export const submitTestSession = `
+  mutation SubmitTest($input: SubmitTestSessionInput!) {
+    submitTestSession(input: $input) { session { ...SittingFields } userErrors { code message path } }
+  }
+  ${sittingFields}
+`;
+
+export const clock = `
+  subscription Clock($sessionId: ID!) {
+    testSessionClock(sessionId: $sessionId) { serverTime expiresAt secondsRemaining status answerSequence }
+  }
+`;

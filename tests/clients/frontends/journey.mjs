@@ -19,7 +19,9 @@ const asha = { name: "Asha", email: "asha@example.com", password };
  * requests, and renews an expired token. It has `register(input)`, `login(input)`, `purchase(input)` and
  * `viewer()`, which resolve to what the field answers; `cardsForward(size)` and `cardsBackward(size)`, which load
  * page after page and resolve to the test numbers that the client's cache then shows; `onCard(variables, listener)`,
- * which subscribes and returns how to end that; and `close()`.
+ * which subscribes and returns how to end that; and `close()`. For sitting a test it has `firstCard(subjectId, cached)`,
+ * `startTest(input)`, `saveAnswers(input)` and `submitTest(input)`; `onClock(sessionId, listener)`, whose listener is told
+ * the end by neither an error nor a clock; and, where its cache can be looked into, `cachedOptions()`.
  */
 export function journey(library, createFrontend) {
   const open = async (t, transport = transports[0]) => {
@@ -117,4 +119,90 @@ export function journey(library, createFrontend) {
       assert.ok([...arrived.values()].every((card) => card.status === "AVAILABLE" && card.remainingAttempts === 3));
     });
   }
+
+  test(`${library} sits a test from start to result`, { timeout: 60_000 }, async (t) => {
+    const { server, session, subscriptions, frontend } = await open(t);
+    await frontend.register(asha);
+    // The numeric questions of the second course too.
+    const course = (await server.courses()).find(({ name }) => name === "JEE Main");
+    const [subject] = course.subjects;
+    await frontend.purchase({ courseId: course.id, purchaseType: "SINGLE_SUBJECT", subjectIds: [subject.id] });
+    const card = await frontend.firstCard(subject.id);
+    assert.deepEqual([card.status, card.remainingAttempts], ["AVAILABLE", 3]);
+
+    const started = await frontend.startTest({ mockTestAttemptId: card.id });
+    assert.deepEqual([started.resumed, started.userErrors], [false, []]);
+    const sitting = started.session;
+    assert.equal(sitting.questions.length, 10);
+    assert.equal(Date.parse(sitting.expiresAt) - Date.parse(sitting.serverTime) > 890_000, true);
+    // Nobody asked for the card again: the client's cache has it by its id.
+    const during = await frontend.firstCard(subject.id, true);
+    assert.deepEqual([during.status, during.remainingAttempts], ["IN_PROGRESS", 2]);
+
+    // No option of a question passes for one of another, as `A` of each would.
+    const options = sitting.questions.flatMap(({ options }) => options);
+    const { session: shown } = (await server.data(
+      `mutation ($id: ID!) { startTestSession(input: { mockTestAttemptId: $id }) {
+        session { questions { slot options { id text } } } } }`,
+      { id: card.id },
+      session.accessToken,
+    )).startTestSession;
+    const plain = (list) => list.map(({ slot, options }) => [slot, options.map(({ id, text }) => [id, text])]);
+    assert.deepEqual(plain(sitting.questions), plain(shown.questions), "the cache shows what the server said");
+    assert.equal(new Set(options.map(({ id }) => id)).size, options.length);
+    if (frontend.cachedOptions) {
+      const pairs = (list) => list.map((pair) => pair.join(" ")).sort();
+      assert.deepEqual(pairs(frontend.cachedOptions()), pairs(options.map(({ id, text }) => [id, text])));
+    }
+
+    const seen = [];
+    let wake = () => {};
+    const over = new Promise((resolve, reject) => {
+      const end = frontend.onClock(sitting.id, (error, clock) => {
+        if (error) return reject(error);
+        if (clock === null) return resolve();
+        seen.push(clock);
+        wake();
+      });
+      t.after(end);
+    });
+    /** Until the clock shows that. */
+    const clockShows = async (condition) => {
+      while (!seen.some(condition)) await Promise.race([new Promise((resolve) => (wake = resolve)), over]);
+    };
+    await Promise.race([subscriptions.subscribed(), over]);
+    await clockShows(({ status, secondsRemaining }) => status === "IN_PROGRESS" && secondsRemaining > 890);
+
+    const answers = sitting.questions
+      .slice(0, 6)
+      .map(({ slot, kind, options }) =>
+        kind === "NUMERIC" ? { slot, numericValue: "2.5" } : { slot, optionIds: [options[0].id], flagged: slot === 1 },
+      );
+    const saved = await frontend.saveAnswers({ sessionId: sitting.id, sequence: 1, answers });
+    assert.deepEqual([saved.superseded, saved.userErrors, saved.session.answerSequence], [[], [], 1]);
+    for (const { slot, answer, marks, correctOptionIds, correctValue, explanation } of saved.session.questions) {
+      assert.equal(answer !== null, slot <= 6);
+      assert.deepEqual([marks, correctOptionIds, correctValue, explanation], [null, null, null, null]);
+    }
+    assert.equal(saved.session.result, null);
+    await clockShows(({ answerSequence }) => answerSequence === 1);
+
+    const { session: ended, userErrors } = await frontend.submitTest({ sessionId: sitting.id });
+    assert.deepEqual([ended.status, userErrors], ["SUBMITTED", []]);
+    const { result } = ended;
+    assert.equal(result.correct + result.wrong, 6);
+    assert.equal(result.unanswered, 4);
+    assert.deepEqual([result.maxScore, result.percentile], ["40.00", "100.0000000"]);
+    assert.equal(Number(result.score), 4 * result.correct - result.wrong);
+    const marks = ended.questions.reduce((sum, question) => sum + Number(question.marks), 0);
+    assert.equal(marks, Number(result.score));
+    for (const { kind, correctOptionIds, correctValue, explanation } of ended.questions) {
+      assert.ok(kind === "NUMERIC" ? correctValue !== null : correctOptionIds.length > 0);
+      assert.ok(explanation.length > 0);
+    }
+    await over;
+    assert.deepEqual([seen.at(-1).status, seen.at(-1).secondsRemaining], ["SUBMITTED", 0]);
+    const after = await frontend.firstCard(subject.id, true);
+    assert.deepEqual([after.status, after.remainingAttempts], ["COMPLETED", 2]);
+  });
 }

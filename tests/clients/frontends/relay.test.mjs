@@ -89,6 +89,28 @@ journey("Relay", async (server, session, subscriptions) => {
       });
       return dispose;
     },
+    firstCard: async (subjectId, cached) => {
+      const operation = createOperationDescriptor(documents.documentsFirstCardQuery, { subjectId });
+      if (!cached) {
+        // What is in use stays in the store.
+        environment.retain(operation);
+        await query(documents.documentsFirstCardQuery, { subjectId });
+      }
+      return environment.lookup(operation.fragment).data.viewer.mockTestAttempts.edges[0].node;
+    },
+    startTest: (input) => mutate(documents.documentsStartTestMutation, "startTestSession", input),
+    saveAnswers: (input) => mutate(documents.documentsSaveAnswersMutation, "saveAnswers", input),
+    submitTest: (input) => mutate(documents.documentsSubmitTestMutation, "submitTestSession", input),
+    onClock(sessionId, listener) {
+      const { dispose } = requestSubscription(environment, {
+        subscription: documents.documentsClockSubscription,
+        variables: { sessionId },
+        onNext: ({ testSessionClock }) => listener(null, testSessionClock),
+        onError: listener,
+        onCompleted: () => listener(null, null),
+      });
+      return dispose;
+    },
     close: () => {},
   };
 });

@@ -7,7 +7,7 @@ import { authExchange } from "@urql/exchange-auth";
 import { cacheExchange } from "@urql/exchange-graphcache";
 import { relayPagination } from "@urql/exchange-graphcache/extras";
 import { buildSchema, introspectionFromSchema } from "graphql";
-import { pipe, subscribe } from "wonka";
+import { onEnd, pipe, subscribe } from "wonka";
 
 import { root } from "../support/server.mjs";
 import * as documents from "./documents.mjs";
@@ -26,6 +26,7 @@ journey("urql", (server, session, subscriptions) => {
         keys: Object.fromEntries(
           ["AuthTokens", "AuthPayload", "Money", "PurchaseQuote", "MockTestAttemptConnection", "PageInfo"]
             .concat("MockTestAttemptEdge", "PriceChangedError", "SubjectsError", "FieldError", "PurchasePayload")
+            .concat("TestSessionPayload", "SessionQuestion", "Answer", "SessionResult", "TopicResult", "SessionClock")
             .map((type) => [type, () => null]),
         ),
         resolvers: { User: { mockTestAttempts: relayPagination() } },
@@ -87,6 +88,21 @@ journey("urql", (server, session, subscriptions) => {
       const { unsubscribe } = pipe(
         client.subscription(gql(documents.cardChanged), variables),
         subscribe(({ error, data }) => listener(error, data?.mockTestAttemptChanged)),
+      );
+      return unsubscribe;
+    },
+    firstCard: async (subjectId, cached) => {
+      const options = { requestPolicy: cached ? "cache-only" : "network-only" };
+      return (await query(documents.firstCard, { subjectId }, options)).viewer.mockTestAttempts.edges[0].node;
+    },
+    startTest: (input) => mutate("startTestSession", input),
+    saveAnswers: (input) => mutate("saveAnswers", input),
+    submitTest: (input) => mutate("submitTestSession", input),
+    onClock(sessionId, listener) {
+      const { unsubscribe } = pipe(
+        client.subscription(gql(documents.clock), { sessionId }),
+        onEnd(() => listener(null, null)),
+        subscribe(({ error, data }) => listener(error, data?.testSessionClock)),
       );
       return unsubscribe;
     },

@@ -6,6 +6,8 @@ import type {
   PurchaseMutation,
   PurchaseMutationVariables,
   RegisterMutation,
+  SaveAnswersMutationVariables,
+  SubmitTestMutation,
 } from "./schema.js";
 
 export const variables: PurchaseMutationVariables = {
@@ -33,6 +35,16 @@ export function expiry({ register }: RegisterMutation): string | undefined {
 export function left({ mockTestAttemptChanged: card }: CardChangedSubscription): number {
   return card.status === "EXHAUSTED" ? 0 : card.remainingAttempts;
 }
+
+/** Marks are text too, and null until they may be seen. */
+export function marks({ submitTestSession: { session } }: SubmitTestMutation): (string | null | undefined)[] {
+  return session?.questions.map((question) => question.marks) ?? [];
+}
+
+export const answers: SaveAnswersMutationVariables["input"]["answers"] = [
+  { slot: 1, optionIds: ["T3B0aW9uOjE"], flagged: true },
+  { slot: 2, numericValue: "2.5", timeSpentSeconds: 40 },
+];
 
 // @ts-expect-error: a purchase type that does not exist does not compile.
 export const unknown: PurchaseMutationVariables["input"]["purchaseType"] = "HALF_BUNDLE";

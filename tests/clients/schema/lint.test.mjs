@@ -20,9 +20,12 @@ const ours = {
       exceptions: {
         suffixes: ["Payload", "Connection", "Edge", "Error"],
         types: [
+          "Answer",
           "AuthTokens",
+          "BlueprintPart",
           "Cart",
           "Entitlement",
+          "MarkingScheme",
           "Money",
           "PageInfo",
           "Progress",
@@ -32,6 +35,8 @@ const ours = {
           "QuestionRefusal",
           "QuoteLine",
           "SessionClock",
+          "SessionQuestion",
+          "SessionResult",
           "SubjectProgress",
           "TopicResult",
           "TrendPoint",

@@ -7,6 +7,7 @@ mod cart;
 mod catalogue;
 mod command_line;
 mod concurrency;
+mod demo;
 mod documents;
 mod extra_time;
 mod http;

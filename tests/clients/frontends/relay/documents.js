@@ -82,3 +82,76 @@ graphql`
     mockTestAttemptChanged(subjectId: $subjectId) { ...documents_card @relay(mask: false) }
   }
 `;
+
+graphql`
+  fragment documents_sitting on TestSession {
+    id
+    status
+    attemptNumber
+    expiresAt
+    serverTime
+    answerSequence
+    mockTestAttempt { id status remainingAttempts }
+    questions { ...documents_question @relay(mask: false) }
+    result { score maxScore percentage percentile correct wrong unanswered timeTakenSeconds byTopic { topic correct } }
+  }
+`;
+
+graphql`
+  fragment documents_question on SessionQuestion {
+    slot
+    kind
+    stem
+    options { id text }
+    answer { optionIds numericValue }
+    flagged
+    correctOptionIds
+    correctValue
+    explanation
+    marks
+  }
+`;
+
+graphql`
+  query documentsFirstCardQuery($subjectId: ID!) {
+    viewer {
+      id
+      mockTestAttempts(first: 1, filter: { subjectId: $subjectId }) { edges { node { ...documents_card @relay(mask: false) } } }
+    }
+  }
+`;
+
+graphql`
+  mutation documentsStartTestMutation($input: StartTestSessionInput!) {
+    startTestSession(input: $input) {
+      resumed
+      session { ...documents_sitting @relay(mask: false) }
+      userErrors { code message path }
+    }
+  }
+`;
+
+graphql`
+  mutation documentsSaveAnswersMutation($input: SaveAnswersInput!) {
+    saveAnswers(input: $input) {
+      superseded
+      session { ...documents_sitting @relay(mask: false) }
+      userErrors { code message path }
+    }
+  }
+`;
+
+graphql`
+  mutation documentsSubmitTestMutation($input: SubmitTestSessionInput!) {
+    submitTestSession(input: $input) {
+      session { ...documents_sitting @relay(mask: false) }
+      userErrors { code message path }
+    }
+  }
+`;
+
+graphql`
+  subscription documentsClockSubscription($sessionId: ID!) {
+    testSessionClock(sessionId: $sessionId) { serverTime expiresAt secondsRemaining status answerSequence }
+  }
+`;

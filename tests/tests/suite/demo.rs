@@ -1,0 +1,172 @@
+//! What `--demo` adds.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use jishu_api::service::demo;
+use jishu_api::service::question_bank::{self, Defaults, Format, ImportRequest};
+use jishu_entity::SubjectId;
+use jishu_entity::question_version::Difficulty;
+use jishu_tests::{Backend, Client, TestApp, on_each_database, rows};
+use serde_json::json;
+
+on_each_database!(
+    adding_it_again_changes_nothing,
+    a_catalogue_without_questions_gets_them,
+    every_card_of_the_demo_can_be_sat,
+);
+
+/// Everything that the demo writes, in its order.
+async fn everything(app: &TestApp) -> Vec<Vec<Vec<String>>> {
+    let mut all = Vec::new();
+    for query in [
+        "SELECT id, code, name, bundle_price FROM courses ORDER BY id",
+        "SELECT id, code, name, list_price, marks_correct, marks_wrong, marks_unanswered, questions_per_test, \
+         time_limit_seconds FROM subjects ORDER BY id",
+        "SELECT id, subject_id, name FROM topics ORDER BY id",
+        "SELECT id, subject_id, external_id, current_version FROM questions ORDER BY id",
+        "SELECT id, question_id, version, stem, explanation, numeric_value FROM question_versions ORDER BY id",
+        "SELECT version_id, position, text FROM question_options ORDER BY version_id, position",
+        "SELECT id, name, email FROM users ORDER BY id",
+        "SELECT id, action FROM audit_events ORDER BY id",
+    ] {
+        all.push(rows(app.connection(), query).await);
+    }
+    all
+}
+
+async fn adding_it_again_changes_nothing(app: Arc<TestApp>) {
+    let learner = demo::seed(&app.services).await.unwrap();
+    let first = everything(&app).await;
+    assert!(first.iter().all(|table| !table.is_empty()));
+    assert_eq!(app.number("SELECT COUNT(*) FROM question_versions WHERE explanation IS NULL").await, 0);
+    assert_eq!(app.number("SELECT COUNT(*) FROM topics WHERE name = 'General'").await, 0);
+    assert_eq!(demo::seed(&app.services).await.unwrap().id, learner.id);
+    assert!(everything(&app).await == first, "the second time changed something");
+
+    // Nor does it take back what an author did.
+    app.execute("UPDATE questions SET current_version = 2 WHERE external_id = 'physics-1'").await;
+    app.execute("UPDATE subjects SET questions_per_test = 45 WHERE code = 'botany'").await;
+    let edited = everything(&app).await;
+    let node = app.second_node().await;
+    for seeded in join_all([&app.services, &node.services].map(demo::seed)).await {
+        seeded.unwrap();
+    }
+    node.stop().await;
+    assert!(everything(&app).await == edited, "what an author did was changed");
+}
+
+async fn a_catalogue_without_questions_gets_them(app: Arc<TestApp>) {
+    demo::seed(&app.services).await.unwrap();
+    let all = app.number("SELECT COUNT(*) FROM questions").await;
+    for table in ["question_options", "question_versions", "questions", "topics"] {
+        app.execute(&format!("DELETE FROM {table}")).await;
+    }
+    // As the catalogue was before it had questions; but for one subject, of which somebody has set the marks.
+    app.execute("UPDATE subjects SET questions_per_test = 45, time_limit_seconds = 3600, marks_correct = 400, marks_wrong = -100")
+        .await;
+    app.execute("UPDATE subjects SET marks_correct = 300 WHERE code = 'botany'").await;
+    // Two nodes that start at once.
+    let node = app.second_node().await;
+    for seeded in join_all([&app.services, &node.services].map(demo::seed)).await {
+        seeded.unwrap();
+    }
+    node.stop().await;
+    assert_eq!(app.number("SELECT COUNT(*) FROM questions").await, all);
+    assert_eq!(app.number("SELECT COUNT(*) FROM question_versions").await, all);
+    let settings =
+        "SELECT code, marks_correct, marks_wrong, questions_per_test, time_limit_seconds FROM subjects";
+    for [code, correct, wrong, questions, seconds] in
+        rows(app.connection(), settings).await.into_iter().map(|row| <[String; 5]>::try_from(row).unwrap())
+    {
+        let expected = match code.as_str() {
+            "botany" => ["300", "-100", "45", "3600"],
+            "general-test" | "economics" => ["500", "-100", "10", "900"],
+            "reasoning" | "quantitative-aptitude" | "general-awareness" => ["200", "-50", "10", "900"],
+            // It is in two courses.
+            "english" if correct == "200" => ["200", "-50", "10", "900"],
+            "english" => ["500", "-100", "10", "900"],
+            _ => ["400", "-100", "10", "900"],
+        };
+        assert_eq!([correct, wrong, questions, seconds], expected, "{code}");
+    }
+}
+
+/// A client signed in as the demo's learner.
+async fn learner(app: &TestApp) -> Client {
+    let login = "mutation ($input: LoginInput!) { login(input: $input) { tokens { accessToken } } }";
+    let input = json!({ "input": { "email": demo::EMAIL, "password": demo::PASSWORD } });
+    let answer = app.anonymous().run_with(login, input).await;
+    app.with_token(answer.text("/login/tokens/accessToken"))
+}
+
+async fn every_card_of_the_demo_can_be_sat(app: Arc<TestApp>) {
+    // Two nodes that start at once on an empty database.
+    let node = app.second_node().await;
+    for seeded in join_all([&app.services, &node.services].map(demo::seed)).await {
+        seeded.unwrap();
+    }
+    node.stop().await;
+    let learner = learner(&app).await;
+    let courses = learner.run("{ courses { edges { node { id } } } }").await;
+    for course in courses.list("/courses/edges") {
+        let bought = learner
+            .run_with(
+                "mutation ($id: ID!) { purchase(input: { courseId: $id, purchaseType: FULL_BUNDLE }) { outcome } }",
+                json!({ "id": course["node"]["id"] }),
+            )
+            .await;
+        assert_eq!(bought.text("/purchase/outcome"), "CREATED");
+    }
+    // A paper has what all papers of the subject have: the first and the last stand for the fifty.
+    let cards = "SELECT id FROM mock_test_attempts WHERE test_number IN (1, 50) ORDER BY id";
+    let cards = rows(app.connection(), cards).await;
+    assert_eq!(cards.len(), 28);
+    for card in cards {
+        let card = app.global("MockTestAttempt", card[0].parse().unwrap());
+        let started = learner.start_session(&card).await;
+        assert_eq!(started["userErrors"], json!([]), "{card}");
+        assert_eq!(started["session"]["questions"].as_array().unwrap().len(), 10);
+        let submitted = learner.submit_session(started["session"]["id"].as_str().unwrap(), None).await;
+        assert_eq!(submitted["session"]["result"]["unanswered"], 10);
+    }
+}
+
+/// Nothing of the demo's files is refused or left behind, and each bank has more than a test takes.
+#[tokio::test]
+async fn the_files_are_read_whole() {
+    TestApp::run(Backend::Sqlite, async |app| {
+        let course = app.course(&["Physics"]).create(&app).await;
+        let row = app.number("SELECT id FROM subjects").await;
+        assert_eq!(course.subjects.len(), 1);
+        let mut files = 0;
+        for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../api/demo")).unwrap() {
+            let path = entry.unwrap().path();
+            let text = std::fs::read_to_string(&path).unwrap();
+            let questions = u32::try_from(text.matches("// [id:").count()).unwrap();
+            let request = ImportRequest {
+                subject_id: SubjectId(row),
+                format: Some(Format::Gift),
+                text,
+                defaults: Defaults { topic: "General".to_owned(), difficulty: Difficulty::Medium },
+                dry_run: false,
+                actor: None,
+            };
+            let clock = app.services.clock.as_ref();
+            let report =
+                question_bank::import(&app.services.database, clock, request, &|_| {}).await.unwrap();
+            assert_eq!(
+                (report.created, report.refused, report.losses),
+                (questions, vec![], vec![]),
+                "{path:?}"
+            );
+            assert!(
+                questions >= 16 || path.to_string_lossy().ends_with("-jee.gift"),
+                "{path:?}: {questions}"
+            );
+            files += 1;
+        }
+        assert_eq!(files, 13);
+    })
+    .await;
+}
