@@ -129,8 +129,9 @@ async fn planted_faults_in_sittings_are_caught(backend: Backend) {
     let mut world = World::start(backend, &sittings::VARIABLES).await;
     sittings::banks(&mut world).await;
     for fault in Fault::OF_SITTINGS {
-        // SQLite's one writer leaves nobody who could close a sitting meanwhile.
-        if fault == Fault::NotHeld && backend == Backend::Sqlite {
+        // SQLite has one writer, and MariaDB locks by itself what an INSERT … SELECT reads, at the isolation that its
+        // statements have outside of transactions.
+        if fault == Fault::NotHeld && backend != Backend::Postgres {
             continue;
         }
         let seed = seed();

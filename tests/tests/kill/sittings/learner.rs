@@ -39,7 +39,7 @@ impl Shared {
     pub(super) async fn sit(&self, learner: i64, rng: &mut StdRng) -> Ledger {
         let mut ledger = Ledger::default();
         let token = self.token(learner);
-        let is_short = rng.random_ratio(1, 5);
+        let is_short = rng.random_ratio(self.in_a_hurry, 100);
         for card in self.buy(&token, if is_short { self.short } else { self.long }, &mut ledger).await {
             let attempts = rng.random_range(1..=3);
             for attempt in 1..=attempts {

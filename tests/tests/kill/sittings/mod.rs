@@ -61,6 +61,8 @@ struct Shared {
     long: i64,
     /// With two seconds for a test.
     short: i64,
+    /// How many of a hundred learners sit those.
+    in_a_hurry: u32,
     learners: Vec<i64>,
     tokens: jishu_api::auth::AccessTokens,
     patience: Duration,
@@ -102,7 +104,9 @@ pub(crate) async fn forget(world: &mut World) {
 
 pub(crate) async fn storm(world: &mut World, seed: u64, length: Duration, kills: Kills) -> Report {
     let mut rng = StdRng::seed_from_u64(seed);
-    let shared = Arc::new(shared(world, kills.patience));
+    // Deadlines take their time, and need nobody who is killed.
+    let in_a_hurry = if kills.server { 20 } else { 0 };
+    let shared = Arc::new(Shared { in_a_hurry, ..shared(world, kills.patience) });
     let clients: Vec<_> = (0..CLIENTS)
         .map(|_| tokio::spawn(client(Arc::clone(&shared), StdRng::seed_from_u64(rng.next_u64()))))
         .collect();
@@ -155,6 +159,7 @@ fn shared(world: &World, patience: Duration) -> Shared {
         course: world.course,
         long: world.subjects[0],
         short: world.subjects[1],
+        in_a_hurry: 0,
         learners: world.buyers.clone(),
         tokens: world.tokens(),
         patience,
