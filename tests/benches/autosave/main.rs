@@ -89,8 +89,8 @@ async fn measure(backend: Backend) {
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     let (mut server_cpu, mut load_cpu) = (Vec::new(), Vec::new());
     for turn in 0..=TURNS {
-        // Numbers of batches rise, so that every batch is written.
-        let base = i64::from(turn) * 10_000_000;
+        // Numbers of batches rise, so that every batch is written: above those that were saved first, too.
+        let base = i64::from(turn + 1) * 10_000_000;
         let load = server.load(&sittings, base + 1).await;
         let rate = rival.run(load.batches, base + 5_000_000).await;
         assert!(rival.wrote(base + 5_000_000).await, "the tool has written");

@@ -23,6 +23,10 @@ use world::World;
 /// How long a request is retried after the last kill.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Purchases are one request, sittings many.
+const PAUSE_OF_PURCHASES: u64 = 700;
+const PAUSE_OF_SITTINGS: u64 = 1_500;
+
 fn seconds(variable: &str, default: u64) -> Duration {
     Duration::from_secs(std::env::var(variable).map_or(default, |value| value.parse().expect("seconds")))
 }
@@ -41,7 +45,12 @@ async fn killed_at_random(backend: Backend) {
     let _turn = ONE_AT_A_TIME.lock().await;
     let seed = seed();
     let mut world = World::start(backend, &[]).await;
-    let kills = Kills { server: true, database: backend != Backend::Sqlite, patience: PATIENCE };
+    let kills = Kills {
+        server: true,
+        database: backend != Backend::Sqlite,
+        longest_pause: PAUSE_OF_PURCHASES,
+        patience: PATIENCE,
+    };
     let report = storm::run(&mut world, seed, seconds("KILL_SECONDS", 20), kills).await;
     eprintln!("{backend:?}: KILL_SEED={seed}: {report}");
     let wrong = world.wrong(&report.ledger).await;
@@ -79,7 +88,12 @@ async fn planted_faults_are_caught(backend: Backend) {
         }
         // What a fault has broken never converges.
         let patience = Duration::from_secs(2);
-        let kills = Kills { server: fault == Fault::Split, database: false, patience };
+        let kills = Kills {
+            server: fault == Fault::Split,
+            database: false,
+            longest_pause: PAUSE_OF_PURCHASES,
+            patience,
+        };
         let report = storm::run(&mut world, seed, seconds("KILL_FAULT_SECONDS", 3), kills).await;
         let wrong = world.wrong(&report.ledger).await;
         assert!(!wrong.is_empty(), "{backend:?}: KILL_SEED={seed}: {fault:?} was not caught: {report}");
@@ -95,7 +109,12 @@ async fn sittings_killed_at_random(backend: Backend) {
     let seed = seed();
     let mut world = World::start(backend, &sittings::VARIABLES).await;
     sittings::banks(&mut world).await;
-    let kills = Kills { server: true, database: backend != Backend::Sqlite, patience: PATIENCE };
+    let kills = Kills {
+        server: true,
+        database: backend != Backend::Sqlite,
+        longest_pause: PAUSE_OF_SITTINGS,
+        patience: PATIENCE,
+    };
     let report = sittings::storm(&mut world, seed, seconds("KILL_SECONDS", 6), kills).await;
     eprintln!("{backend:?}: KILL_SEED={seed}: {report}");
     let wrong = sittings::wrong(&world, &report.ledger).await;
@@ -138,7 +157,7 @@ async fn planted_faults_in_sittings_are_caught(backend: Backend) {
         let [grace, closing] = sittings::VARIABLES;
         world.start_server(&[("JISHU_PLANT", fault.name()), grace, closing]);
         let patience = Duration::from_secs(2);
-        let kills = Kills { server: false, database: false, patience };
+        let kills = Kills { server: false, database: false, longest_pause: PAUSE_OF_SITTINGS, patience };
         let report = sittings::storm(&mut world, seed, seconds("KILL_FAULT_SECONDS", 1), kills).await;
         let wrong = sittings::wrong(&world, &report.ledger).await;
         assert!(!wrong.is_empty(), "{backend:?}: KILL_SEED={seed}: {fault:?} was not caught: {report}");

@@ -26,6 +26,8 @@ pub(crate) const CLIENTS: u64 = 12;
 pub(crate) struct Kills {
     pub(crate) server: bool,
     pub(crate) database: bool,
+    /// The longest time between a restart and the next kill, in milliseconds.
+    pub(crate) longest_pause: u64,
     /// How long a request is retried after the last kill.
     pub(crate) patience: Duration,
 }
@@ -84,7 +86,7 @@ pub(crate) async fn kill_for(
     let (mut server_kills, mut database_kills) = (0, 0);
     let started = Instant::now();
     while started.elapsed() < length {
-        tokio::time::sleep(Duration::from_millis(rng.random_range(100..700))).await;
+        tokio::time::sleep(Duration::from_millis(rng.random_range(100..kills.longest_pause))).await;
         if kills.database && rng.random_ratio(1, 6) {
             // A killed database server takes seconds to come back; the web server lives through it.
             let database = world.database.get_mut().expect("never poisoned");
