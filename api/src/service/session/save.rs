@@ -77,8 +77,10 @@ pub async fn save(
     }
     let (write, written) = write_batch(services, write).await?;
     let answers = &write.answers;
-    // MariaDB and MySQL count a row that is updated twice, and one that stays as it is once.
-    let all = u64::try_from(answers.len()).is_ok_and(|all| written == all) && backend != DbBackend::MySql;
+    // MariaDB and MySQL count a row that is updated twice; one that is inserted and one that stays as it is, once, so that
+    // after these it has to be looked.
+    let each = if backend == DbBackend::MySql { 2 } else { 1 };
+    let all = u64::try_from(answers.len()).is_ok_and(|all| written == each * all);
     let saved = if all {
         Saved::default()
     } else {

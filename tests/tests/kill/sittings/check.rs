@@ -224,10 +224,10 @@ impl Stored {
                 *scores.entry((session.paper_id.0, session.score.unwrap_or_default())).or_default() += 1;
             }
         }
-        for (topic, (has, due)) in differences(&self.totals, &totals) {
+        for (topic, has, due) in differences(&self.totals, &totals) {
             wrong.push(format!("learner and topic {topic:?}: {has:?}, the sittings come to {due:?}"));
         }
-        for (score, (has, due)) in differences(&self.scores, &scores) {
+        for (score, has, due) in differences(&self.scores, &scores) {
             wrong.push(format!("paper and score {score:?}: {has:?} learners, the sittings come to {due:?}"));
         }
     }
@@ -298,10 +298,10 @@ fn rounded(score: i64, most: i64) -> i64 {
 fn differences<K: Ord + Copy, V: PartialEq + Copy>(
     has: &BTreeMap<K, V>,
     due: &BTreeMap<K, V>,
-) -> Vec<(K, (Option<V>, Option<V>))> {
+) -> Vec<(K, Option<V>, Option<V>)> {
     let keys: BTreeSet<K> = has.keys().chain(due.keys()).copied().collect();
-    let both = keys.into_iter().map(|key| (key, (has.get(&key).copied(), due.get(&key).copied())));
-    both.filter(|(_, (has, due))| has != due).collect()
+    let both = keys.into_iter().map(|key| (key, has.get(&key).copied(), due.get(&key).copied()));
+    both.filter(|(_, has, due)| has != due).collect()
 }
 
 const NODE: &str = "query ($id: ID!) { node(id: $id) { ... on TestSession { status expiresAt
