@@ -16,7 +16,18 @@ pub const PURCHASE_BOUNDARIES: [&str; 9] = [
     "purchase.committed",
 ];
 
-/// A fault that can be planted in the purchase.
+/// The boundaries between the statements of a sitting's start and its end.
+pub const SITTING_BOUNDARIES: [&str; 7] = [
+    "start.locked",
+    "start.inserted",
+    "start.counted",
+    "submit.locked",
+    "submit.saved",
+    "close.scored",
+    "close.counted",
+];
+
+/// A fault that can be planted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// The cards are made in a second transaction.
@@ -29,12 +40,26 @@ pub enum Fault {
     KeyNotCompared,
     /// One card too few is made, and nobody counts.
     Miscounted,
+    /// Answers are acknowledged before they are stored.
+    Unstored,
+    /// Answers are saved without holding their sitting open.
+    NotHeld,
+    /// A sitting that is resumed gets its whole time again.
+    DeadlineAnew,
+    /// What a sitting comes to is not added to the learner's topics.
+    NotAdded,
+    /// A sitting that is over is scored again.
+    ScoredAgain,
 }
 
 impl Fault {
-    /// All of them.
-    pub const ALL: [Self; 5] =
+    /// Those of purchases.
+    pub const OF_PURCHASES: [Self; 5] =
         [Self::Split, Self::Unlocked, Self::Swallowed, Self::KeyNotCompared, Self::Miscounted];
+
+    /// Those of sittings.
+    pub const OF_SITTINGS: [Self; 5] =
+        [Self::Unstored, Self::NotHeld, Self::DeadlineAnew, Self::NotAdded, Self::ScoredAgain];
 
     /// Its name in `JISHU_PLANT`.
     #[must_use]
@@ -45,6 +70,11 @@ impl Fault {
             Self::Swallowed => "swallowed",
             Self::KeyNotCompared => "key-not-compared",
             Self::Miscounted => "miscounted",
+            Self::Unstored => "unstored",
+            Self::NotHeld => "not-held",
+            Self::DeadlineAnew => "deadline-anew",
+            Self::NotAdded => "not-added",
+            Self::ScoredAgain => "scored-again",
         }
     }
 }

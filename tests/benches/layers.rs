@@ -27,10 +27,10 @@ use jishu_api::service::purchase::{self, PurchaseRequest, Selection};
 use jishu_api::service::{Services, demo};
 use jishu_entity::purchase::PurchaseType;
 use jishu_tests::UNLIMITED;
+use jishu_tests::load::{KeptConnection, cpu_time, graphql_post, median};
 use jishu_tests::process::free_port;
 use serde_json::json;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use uuid::Uuid;
 
 const CONNECTIONS: usize = 16;
@@ -141,12 +141,6 @@ async fn measure() {
     );
 }
 
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted[sorted.len() / 2]
-}
-
 /// The demo's learner with a subject of 50 cards. Returns a token.
 async fn prepare(folder: &Path) -> String {
     KeyRing::load_or_create(&folder.join("keys.pem")).expect("a key");
@@ -207,20 +201,22 @@ impl Server {
     }
 
     async fn request(&self, token: &str, body: &str) -> String {
-        Connection::open(self.port, token, body).await.answer().await
+        let mut connection = KeptConnection::open(self.port).await;
+        String::from_utf8_lossy(connection.send(&graphql_post(token, body)).await).into_owned()
     }
 
     /// How many requests were answered in a turn, and what they cost the server.
     async fn load(&self, token: &str, body: &str) -> (f64, Duration) {
-        let before = self.cpu_time();
+        let process = self.child.id().to_string();
+        let before = cpu_time(&process);
         let until = Instant::now() + TURN;
         let clients = (0..CONNECTIONS).map(|_| {
-            let (port, token, body) = (self.port, token.to_owned(), body.to_owned());
+            let (port, request) = (self.port, graphql_post(token, body));
             tokio::spawn(async move {
-                let mut connection = Connection::open(port, &token, &body).await;
+                let mut connection = KeptConnection::open(port).await;
                 let mut requests = 0.0;
                 while Instant::now() < until {
-                    connection.answer().await;
+                    connection.send(&request).await;
                     requests += 1.0;
                 }
                 requests
@@ -230,55 +226,6 @@ impl Server {
         for client in clients.collect::<Vec<_>>() {
             requests += client.await.expect("a client does not panic");
         }
-        (requests, self.cpu_time() - before)
-    }
-
-    /// proc(5): the 14th and 15th field of `stat`, in hundredths of a second.
-    fn cpu_time(&self) -> Duration {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("Linux");
-        let (_, fields) = stat.rsplit_once(')').expect("a name in brackets");
-        let ticks: u64 =
-            fields.split_whitespace().skip(11).take(2).map(|it| it.parse::<u64>().expect("ticks")).sum();
-        Duration::from_millis(ticks * 10)
-    }
-}
-
-/// A connection that sends the same request again and again.
-struct Connection {
-    stream: TcpStream,
-    request: Vec<u8>,
-    received: Vec<u8>,
-}
-
-impl Connection {
-    async fn open(port: u16, token: &str, body: &str) -> Self {
-        let stream = TcpStream::connect(("127.0.0.1", port)).await.expect("it connects");
-        stream.set_nodelay(true).expect("an option of sockets");
-        let request = format!(
-            "POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\naccept: application/json\r\n\
-             authorization: Bearer {token}\r\ncontent-length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        Self { stream, request: request.into_bytes(), received: Vec::with_capacity(64 * 1024) }
-    }
-
-    async fn answer(&mut self) -> String {
-        self.stream.write_all(&self.request).await.expect("it is sent");
-        self.received.clear();
-        let mut expected = usize::MAX;
-        while self.received.len() < expected {
-            let read = self.stream.read_buf(&mut self.received).await.expect("it is received");
-            assert!(read > 0, "the server closed the connection");
-            if expected == usize::MAX
-                && let Some(end) = self.received.windows(4).position(|window| window == b"\r\n\r\n")
-            {
-                let head = String::from_utf8_lossy(&self.received[..end]).to_lowercase();
-                assert!(head.starts_with("http/1.1 200"), "{head}");
-                let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next());
-                expected = end + 4 + length.expect("a length").trim().parse::<usize>().expect("a number");
-            }
-        }
-        let start = self.received.windows(4).position(|window| window == b"\r\n\r\n").expect("a head") + 4;
-        String::from_utf8_lossy(&self.received[start..]).into_owned()
+        (requests, cpu_time(&process) - before)
     }
 }

@@ -31,6 +31,23 @@ fn is_correct(number: i64, position: i64) -> bool {
     }
 }
 
+/// Whether question n is answered by these options, as bits of the author's positions, and this number; none where it is
+/// not answered. Told from how the bank is made, apart from what the server scores by.
+///
+/// # Panics
+/// When the number is none.
+#[must_use]
+pub fn judged(number: i64, chosen: i64, value: Option<&str>) -> Option<bool> {
+    if kind(number) == QuestionKind::Numeric {
+        let value: f64 = value?.parse().expect("a number");
+        let key: f64 = format!("{number}{NUMBER}").parse().expect("a number");
+        let tolerance: f64 = TOLERANCE.parse().expect("a number");
+        return Some((value - key).abs() <= tolerance);
+    }
+    let key = (0..4).filter(|position| is_correct(number, *position)).fold(0, |key, bit| key | 1 << bit);
+    (chosen != 0).then_some(chosen == key)
+}
+
 /// What every explanation begins with: no learner reads it before a sitting is over.
 pub const EXPLANATION: &str = "Because of secret";
 

@@ -45,8 +45,14 @@ impl TestApp {
     /// The global id of a row.
     #[must_use]
     pub fn global(&self, kind: &str, row: i64) -> String {
-        URL_SAFE_NO_PAD.encode(format!("{kind}:{row}"))
+        global_id(kind, row)
     }
+}
+
+/// The global id of a row.
+#[must_use]
+pub fn global_id(kind: &str, row: i64) -> String {
+    URL_SAFE_NO_PAD.encode(format!("{kind}:{row}"))
 }
 
 impl CourseBuilder {

@@ -9,13 +9,14 @@ mod client;
 mod clock;
 mod databases;
 mod live;
+pub mod load;
 pub mod process;
 mod sittings;
 mod structure;
 
 pub use app::{Node, TestApp, UNLIMITED};
-pub use bank::{EXPLANATION, NUMBER, SESSION, TOLERANCE, TOPICS, Tries, answer, fill_bank, kind};
-pub use catalogue::{CourseBuilder, TestCourse};
+pub use bank::{EXPLANATION, NUMBER, SESSION, TOLERANCE, TOPICS, Tries, answer, fill_bank, judged, kind};
+pub use catalogue::{CourseBuilder, TestCourse, global_id};
 pub use client::{Answer, Client};
 pub use clock::ManualClock;
 pub use databases::Backend;

@@ -313,7 +313,11 @@ fn is_root() -> bool {
 }
 
 /// A program of the newest PostgreSQL that the distribution has installed.
-fn postgres(program: &str) -> PathBuf {
+///
+/// # Panics
+/// When there is none.
+#[must_use]
+pub fn postgres(program: &str) -> PathBuf {
     let versions = std::fs::read_dir("/usr/lib/postgresql").expect("PostgreSQL is installed");
     let newest = versions
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok())

@@ -1,19 +1,20 @@
 //! The kill harness: the real server and the real database server are killed again and again under a storm of
-//! purchases, and afterwards everything that was acknowledged is there, once and whole.
+//! purchases, and under one of sittings, and afterwards everything that was acknowledged is there, once and whole.
 //!
 //! `KILL_SEED` repeats the choices of a run, `KILL_SECONDS` sets how long the storm lasts on each database (20 if
-//! not set), `KILL_BUYERS` how many buyers there are (4000), and `KILL_FAULT_SECONDS` how long each planted fault
-//! has to show itself (3). The long run: `KILL_SECONDS=400 KILL_BUYERS=40000 tests/run killed_at_random`.
+//! not set, 6 for sittings), `KILL_BUYERS` how many buyers there are (4000), and `KILL_FAULT_SECONDS` how long each
+//! planted fault has to show itself (3, and 1 for sittings). The long run: `KILL_SECONDS=400 KILL_BUYERS=40000 tests/run killed_at_random`.
 
 #![expect(clippy::expect_used, reason = "a test ends where it fails")]
 
 mod ledger;
+mod sittings;
 mod storm;
 mod world;
 
 use std::time::Duration;
 
-use jishu_api::fault::{Fault, PURCHASE_BOUNDARIES};
+use jishu_api::fault::{Fault, PURCHASE_BOUNDARIES, SITTING_BOUNDARIES};
 use jishu_tests::Backend;
 use ledger::Ledger;
 use storm::Kills;
@@ -21,6 +22,10 @@ use world::World;
 
 /// How long a request is retried after the last kill.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Purchases are one request, sittings many.
+const PAUSE_OF_PURCHASES: u64 = 700;
+const PAUSE_OF_SITTINGS: u64 = 1_500;
 
 fn seconds(variable: &str, default: u64) -> Duration {
     Duration::from_secs(std::env::var(variable).map_or(default, |value| value.parse().expect("seconds")))
@@ -40,7 +45,12 @@ async fn killed_at_random(backend: Backend) {
     let _turn = ONE_AT_A_TIME.lock().await;
     let seed = seed();
     let mut world = World::start(backend, &[]).await;
-    let kills = Kills { server: true, database: backend != Backend::Sqlite, patience: PATIENCE };
+    let kills = Kills {
+        server: true,
+        database: backend != Backend::Sqlite,
+        longest_pause: PAUSE_OF_PURCHASES,
+        patience: PATIENCE,
+    };
     let report = storm::run(&mut world, seed, seconds("KILL_SECONDS", 20), kills).await;
     eprintln!("{backend:?}: KILL_SEED={seed}: {report}");
     let wrong = world.wrong(&report.ledger).await;
@@ -70,7 +80,7 @@ async fn planted_faults_are_caught(backend: Backend) {
         return;
     }
     let _turn = ONE_AT_A_TIME.lock().await;
-    for fault in Fault::ALL {
+    for fault in Fault::OF_PURCHASES {
         let seed = seed();
         let mut world = World::start(backend, &[("JISHU_PLANT", fault.name())]).await;
         if fault == Fault::Unlocked {
@@ -78,11 +88,81 @@ async fn planted_faults_are_caught(backend: Backend) {
         }
         // What a fault has broken never converges.
         let patience = Duration::from_secs(2);
-        let kills = Kills { server: fault == Fault::Split, database: false, patience };
+        let kills = Kills {
+            server: fault == Fault::Split,
+            database: false,
+            longest_pause: PAUSE_OF_PURCHASES,
+            patience,
+        };
         let report = storm::run(&mut world, seed, seconds("KILL_FAULT_SECONDS", 3), kills).await;
         let wrong = world.wrong(&report.ledger).await;
         assert!(!wrong.is_empty(), "{backend:?}: KILL_SEED={seed}: {fault:?} was not caught: {report}");
         eprintln!("{backend:?}: {fault:?} caught: {}", wrong[0]);
+    }
+}
+
+async fn sittings_killed_at_random(backend: Backend) {
+    if !backend.is_selected() {
+        return;
+    }
+    let _turn = ONE_AT_A_TIME.lock().await;
+    let seed = seed();
+    let mut world = World::start(backend, &sittings::VARIABLES).await;
+    sittings::banks(&mut world).await;
+    let kills = Kills {
+        server: true,
+        database: backend != Backend::Sqlite,
+        longest_pause: PAUSE_OF_SITTINGS,
+        patience: PATIENCE,
+    };
+    let report = sittings::storm(&mut world, seed, seconds("KILL_SECONDS", 6), kills).await;
+    eprintln!("{backend:?}: KILL_SEED={seed}: {report}");
+    let wrong = sittings::wrong(&world, &report.ledger).await;
+    assert!(wrong.is_empty(), "{backend:?}: KILL_SEED={seed}: {wrong:#?}");
+    assert!(report.server_kills > 0 && report.ledger.acknowledged() > 0, "something happened");
+}
+
+async fn sittings_aborted_at_every_boundary(backend: Backend) {
+    if !backend.is_selected() {
+        return;
+    }
+    let _turn = ONE_AT_A_TIME.lock().await;
+    let mut world = World::start(backend, &sittings::VARIABLES).await;
+    sittings::banks(&mut world).await;
+    let mut ledger = sittings::Ledger::default();
+    for (boundary, learner) in SITTING_BOUNDARIES.into_iter().zip(0..) {
+        let [grace, closing] = sittings::VARIABLES;
+        world.start_server(&[("JISHU_ABORT_AT", boundary), grace, closing]);
+        ledger.merge(sittings::one_learner_through_an_abort(&mut world, learner).await);
+        let wrong = sittings::wrong(&world, &ledger).await;
+        assert!(wrong.is_empty(), "{backend:?} at {boundary}: {wrong:#?}");
+    }
+    eprintln!("{backend:?}: sittings aborted at {} boundaries", SITTING_BOUNDARIES.len());
+}
+
+async fn planted_faults_in_sittings_are_caught(backend: Backend) {
+    if !backend.is_selected() {
+        return;
+    }
+    let _turn = ONE_AT_A_TIME.lock().await;
+    let mut world = World::start(backend, &sittings::VARIABLES).await;
+    sittings::banks(&mut world).await;
+    for fault in Fault::OF_SITTINGS {
+        // SQLite has one writer, and MariaDB locks by itself what an INSERT … SELECT reads, at the isolation that its
+        // statements have outside of transactions.
+        if fault == Fault::NotHeld && backend != Backend::Postgres {
+            continue;
+        }
+        let seed = seed();
+        let [grace, closing] = sittings::VARIABLES;
+        world.start_server(&[("JISHU_PLANT", fault.name()), grace, closing]);
+        let patience = Duration::from_secs(2);
+        let kills = Kills { server: false, database: false, longest_pause: PAUSE_OF_SITTINGS, patience };
+        let report = sittings::storm(&mut world, seed, seconds("KILL_FAULT_SECONDS", 1), kills).await;
+        let wrong = sittings::wrong(&world, &report.ledger).await;
+        assert!(!wrong.is_empty(), "{backend:?}: KILL_SEED={seed}: {fault:?} was not caught: {report}");
+        eprintln!("{backend:?}: {fault:?} caught: {}", wrong[0]);
+        sittings::forget(&mut world).await;
     }
 }
 
@@ -109,4 +189,11 @@ macro_rules! on_each_database {
     )+};
 }
 
-on_each_database!(killed_at_random, aborted_at_every_boundary, planted_faults_are_caught);
+on_each_database!(
+    killed_at_random,
+    aborted_at_every_boundary,
+    planted_faults_are_caught,
+    sittings_killed_at_random,
+    sittings_aborted_at_every_boundary,
+    planted_faults_in_sittings_are_caught
+);

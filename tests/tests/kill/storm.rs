@@ -19,13 +19,15 @@ use uuid::Uuid;
 use crate::ledger::{Answered, Entry, Ledger};
 use crate::world::World;
 
-const CLIENTS: u64 = 12;
+pub(crate) const CLIENTS: u64 = 12;
 
 /// What is killed.
 #[derive(Clone, Copy)]
 pub(crate) struct Kills {
     pub(crate) server: bool,
     pub(crate) database: bool,
+    /// The longest time between a restart and the next kill, in milliseconds.
+    pub(crate) longest_pause: u64,
     /// How long a request is retried after the last kill.
     pub(crate) patience: Duration,
 }
@@ -65,10 +67,26 @@ pub(crate) async fn run(world: &mut World, seed: u64, length: Duration, kills: K
         .map(|_| tokio::spawn(client(Arc::clone(&shared), StdRng::seed_from_u64(rng.next_u64()))))
         .collect();
 
+    let (server_kills, database_kills) = kill_for(world, &mut rng, length, kills).await;
+    shared.stop.store(true, Ordering::SeqCst);
+    let mut ledger = Ledger::default();
+    for client in join_all(clients).await {
+        ledger.merge(client.expect("clients do not panic"));
+    }
+    Report { ledger, server_kills, database_kills }
+}
+
+/// Kills and restarts at random for so long; tells how often the server, and how often the database.
+pub(crate) async fn kill_for(
+    world: &mut World,
+    rng: &mut StdRng,
+    length: Duration,
+    kills: Kills,
+) -> (usize, usize) {
     let (mut server_kills, mut database_kills) = (0, 0);
     let started = Instant::now();
     while started.elapsed() < length {
-        tokio::time::sleep(Duration::from_millis(rng.random_range(100..700))).await;
+        tokio::time::sleep(Duration::from_millis(rng.random_range(100..kills.longest_pause))).await;
         if kills.database && rng.random_ratio(1, 6) {
             // A killed database server takes seconds to come back; the web server lives through it.
             let database = world.database.get_mut().expect("never poisoned");
@@ -86,12 +104,7 @@ pub(crate) async fn run(world: &mut World, seed: u64, length: Duration, kills: K
             server_kills += 1;
         }
     }
-    shared.stop.store(true, Ordering::SeqCst);
-    let mut ledger = Ledger::default();
-    for client in join_all(clients).await {
-        ledger.merge(client.expect("clients do not panic"));
-    }
-    Report { ledger, server_kills, database_kills }
+    (server_kills, database_kills)
 }
 
 /// A purchase whose server is told to abort on the way, and its retry.
@@ -290,7 +303,7 @@ impl Shared {
 }
 
 /// The row that a global id names.
-fn row(id: &str) -> i64 {
+pub(crate) fn row(id: &str) -> i64 {
     use base64::Engine;
     let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(id).unwrap_or_default();
     let text = String::from_utf8(bytes).unwrap_or_default();

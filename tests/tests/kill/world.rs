@@ -27,7 +27,7 @@ pub(crate) struct World {
     pub(crate) course: i64,
     pub(crate) subjects: Vec<i64>,
     pub(crate) buyers: Vec<i64>,
-    backend: Backend,
+    pub(crate) backend: Backend,
     url: String,
     folder: TempDir,
 }
@@ -58,7 +58,7 @@ impl World {
     }
 
     /// The database, past the server. A connection of its own each time: the database may have been killed.
-    async fn connect(&self) -> DatabaseConnection {
+    pub(crate) async fn connect(&self) -> DatabaseConnection {
         Database::connect(&self.url).await.expect("the database answers")
     }
 
@@ -130,7 +130,12 @@ impl World {
         URL_SAFE_NO_PAD.encode(format!("{kind}:{row}"))
     }
 
-    async fn rows(&self, connection: &DatabaseConnection, sql: &str, columns: usize) -> Vec<Vec<i64>> {
+    pub(crate) async fn rows(
+        &self,
+        connection: &DatabaseConnection,
+        sql: &str,
+        columns: usize,
+    ) -> Vec<Vec<i64>> {
         let statement = Statement::from_string(connection.get_database_backend(), sql);
         let rows = connection.query_all_raw(statement).await.expect("the query runs");
         let column = |row: &sea_orm::QueryResult, index| {
@@ -141,7 +146,7 @@ impl World {
         rows.iter().map(|row| (0..columns).map(|index| column(row, index)).collect()).collect()
     }
 
-    async fn numbers(&self, connection: &DatabaseConnection, sql: &str) -> Vec<i64> {
+    pub(crate) async fn numbers(&self, connection: &DatabaseConnection, sql: &str) -> Vec<i64> {
         self.rows(connection, sql, 1).await.into_iter().map(|row| row[0]).collect()
     }
 

@@ -16,7 +16,7 @@ use super::answers::{AnswerError, StoredAnswer, Write, checked, response, upsert
 use super::save::{Batch, superseded};
 use super::{Sitting, SittingRules};
 use crate::database::{IsFailure, WriteOptions, lock_user, locked};
-use crate::fault;
+use crate::fault::{self, Fault};
 use crate::service::events::{self, Event};
 use crate::service::paper::Paper;
 use crate::service::scoring::{self, Response, Score};
@@ -102,7 +102,7 @@ async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<Sub
     lock_user(transaction, sitting.owner).await?;
     let session = lock(transaction, sitting.id).await?;
     fault::boundary("submit.locked");
-    let is_over = session.open_marker.is_none();
+    let is_over = session.open_marker.is_none() && !fault::planted(Fault::ScoredAgain);
     let is_overdue = command.rules.is_overdue(session.expires_at, command.now);
     let mut answered = None;
     if let Some((sequence, answers)) = &command.last {
@@ -182,7 +182,9 @@ pub(super) async fn close(
     let closed = closed.update(transaction).await?;
     fault::boundary("close.scored");
     count_on_card(transaction, &closed, marks(total.score), total.percentage()).await?;
-    progress::add(transaction, owner, &score.topics).await?;
+    if !fault::planted(Fault::NotAdded) {
+        progress::add(transaction, owner, &score.topics).await?;
+    }
     events::append(transaction, now, None, Event::SessionClosed(card)).await?;
     fault::boundary("close.counted");
     Ok(closed)

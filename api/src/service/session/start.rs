@@ -14,7 +14,7 @@ use sea_orm::{
 
 use super::{SittingRules, close};
 use crate::database::{IsFailure, WriteOptions, lock_user};
-use crate::fault;
+use crate::fault::{self, Fault};
 use crate::service::events::{self, Event};
 use crate::service::paper::{self, Paper, PaperError};
 use crate::service::{Services, card};
@@ -119,8 +119,13 @@ async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<Out
         return Err(StartError::LearnerNotActive);
     }
     fault::boundary("start.locked");
-    if let Some(open) = open_session(transaction, command).await? {
+    if let Some(mut open) = open_session(transaction, command).await? {
         if !command.rules.is_overdue(open.expires_at, command.now) {
+            if fault::planted(Fault::DeadlineAnew) {
+                let mut anew = open.clone().into_active_model();
+                anew.expires_at = Set(command.now + (open.expires_at - open.started_at));
+                open = anew.update(transaction).await?;
+            }
             return Ok(Outcome::Open(Started { session: open, resumed: true }));
         }
         let open = close::lock(transaction, open.id).await?;

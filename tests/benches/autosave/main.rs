@@ -1,0 +1,199 @@
+//! What saving answers costs: batches of five through the real server over HTTP, against the statement that it runs,
+//! driven by the database's own tool on the same data with the same durability.
+//!
+//! `tests/run -- cargo bench -p jishu-tests --bench autosave` prints batches a second, in turns, so that what else the
+//! machine does weighs on both. `TEST_DATABASES=postgres` in front of it narrows it.
+
+#![expect(clippy::expect_used, reason = "a measurement ends where it fails")]
+
+mod rivals;
+mod sittings;
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use jishu_api::clock::SystemClock;
+use jishu_api::config::ServeConfig;
+use jishu_api::database::Database;
+use jishu_api::server;
+use jishu_tests::load::{KeptConnection, cpu_time, graphql_post, median};
+use jishu_tests::process::free_port;
+use jishu_tests::{Backend, UNLIMITED};
+use rivals::Rival;
+use sittings::Sitting;
+use tokio::net::TcpListener;
+
+/// At once, of the server and of the tools.
+const CONNECTIONS: usize = 16;
+/// How many sittings each of them saves answers of; nobody else does meanwhile, as learners do.
+const SITTINGS_EACH: usize = 13;
+const QUESTIONS: usize = 45;
+const IN_A_BATCH: usize = 5;
+const TURNS: u32 = 5;
+const TURN: Duration = Duration::from_secs(4);
+/// Set for the child process, which is the server.
+const DATABASE: &str = "JISHU_BENCH_DATABASE";
+
+#[derive(Parser)]
+struct Config {
+    #[command(flatten)]
+    serve: ServeConfig,
+}
+
+fn config(url: &str, folder: &Path, port: u16) -> ServeConfig {
+    let (listen, keys) = (format!("127.0.0.1:{port}"), folder.join("keys.pem"));
+    let keys = keys.to_str().expect("UTF-8");
+    let mut args = vec!["bench", "--database-url", url, "--listen", &listen, "--signing-keys", keys];
+    // An hour is long enough for all turns.
+    args.extend(["--access-token-seconds", "3600"]);
+    args.extend(UNLIMITED);
+    Config::parse_from(args).serve
+}
+
+fn main() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    if let Ok(url) = std::env::var(DATABASE) {
+        runtime.block_on(serve(&url));
+        return;
+    }
+    for backend in [Backend::Postgres, Backend::MariaDb, Backend::Sqlite] {
+        if backend.is_selected() {
+            runtime.block_on(measure(backend));
+        }
+    }
+}
+
+/// The child process.
+async fn serve(url: &str) {
+    let folder = std::env::var("JISHU_BENCH_FOLDER").expect("set by the parent");
+    let port = std::env::var("JISHU_BENCH_PORT").expect("set by the parent").parse().expect("a port");
+    let config = config(url, Path::new(&folder), port);
+    let database = Database::connect(&config.database.options()).await.expect("the database opens");
+    let services = server::services(&config, database, Arc::new(SystemClock)).await.expect("the services");
+    let listener = TcpListener::bind(config.listen).await.expect("the port is free");
+    let engine = config.graphql.engine().expect("no manifest");
+    server::run(listener, services, engine, &config, std::future::pending()).await.expect("it serves");
+}
+
+async fn measure(backend: Backend) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let url = backend.create(folder.path()).await;
+    let (sittings, statement) = sittings::prepare(&url, folder.path()).await;
+    let mut server = Server::start(&url, folder.path());
+    let sittings = sittings::read_all(server.port, sittings).await;
+    let rival = Rival { backend, url: &url, folder: folder.path(), statement, sittings: &sittings };
+
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let (mut server_cpu, mut load_cpu) = (Vec::new(), Vec::new());
+    for turn in 0..=TURNS {
+        // Numbers of batches rise, so that every batch is written: above those that were saved first, too.
+        let base = i64::from(turn + 1) * 10_000_000;
+        let load = server.load(&sittings, base + 1).await;
+        let rate = rival.run(load.batches, base + 5_000_000).await;
+        assert!(rival.wrote(base + 5_000_000).await, "the tool has written");
+        // The first turn warms up.
+        if turn > 0 {
+            let batches = f64::from(load.batches);
+            ours.push(batches / load.took.as_secs_f64());
+            server_cpu.push(load.server_cpu.as_secs_f64() * 1e3 / batches);
+            load_cpu.push(load.own_cpu.as_secs_f64() * 1e3 / batches);
+            theirs.push(rate);
+        }
+    }
+    println!(
+        "{backend:?}: jishu {:.0} batches/s (median of {TURNS} turns; {:.3} ms of CPU a batch in the server, {:.3} in what \
+         makes the load), {} {:.0} batches/s: {:.2}",
+        median(&ours),
+        median(&server_cpu),
+        median(&load_cpu),
+        rival.tool(),
+        median(&theirs),
+        median(&ours) / median(&theirs),
+    );
+    println!("  turns: jishu {ours:.0?}, {} {theirs:.0?}", rival.tool());
+    server.stop();
+    backend.remove(&url).await;
+}
+
+struct Load {
+    batches: u32,
+    took: Duration,
+    server_cpu: Duration,
+    own_cpu: Duration,
+}
+
+struct Server {
+    port: u16,
+    child: Child,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Server {
+    fn start(url: &str, folder: &Path) -> Self {
+        let port = free_port();
+        let child = Command::new(std::env::current_exe().expect("this program"))
+            .env(DATABASE, url)
+            .env("JISHU_BENCH_FOLDER", folder)
+            .env("JISHU_BENCH_PORT", port.to_string())
+            .stdin(Stdio::null())
+            .spawn()
+            .expect("it starts");
+        let server = Self { port, child };
+        let started = Instant::now();
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(started.elapsed() < Duration::from_secs(20), "the server does not listen");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        server
+    }
+
+    fn stop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Saves batches numbered from `first` for a turn.
+    async fn load(&self, sittings: &[Sitting], first: i64) -> Load {
+        let process = self.child.id().to_string();
+        let (server_cpu, own_cpu) = (cpu_time(&process), cpu_time("self"));
+        let started = Instant::now();
+        let clients = sittings.chunks(SITTINGS_EACH).map(|sittings| {
+            let (port, sittings) = (self.port, sittings.to_vec());
+            tokio::spawn(async move {
+                let mut connection = KeptConnection::open(port).await;
+                let (mut batches, mut number) = (0, first);
+                while started.elapsed() < TURN {
+                    let sitting: &Sitting = &sittings[rand::random_range(0..sittings.len())];
+                    let request = graphql_post(&sitting.token, &sitting.batch(number));
+                    let answer = connection.send(&request).await;
+                    assert_eq!(String::from_utf8_lossy(answer), SAVED);
+                    batches += 1;
+                    number += 1;
+                }
+                batches
+            })
+        });
+        let clients: Vec<_> = clients.collect();
+        let mut batches = 0;
+        for client in clients {
+            batches += client.await.expect("a client does not panic");
+        }
+        Load {
+            batches,
+            took: started.elapsed(),
+            server_cpu: cpu_time(&process) - server_cpu,
+            own_cpu: cpu_time("self") - own_cpu,
+        }
+    }
+}
+
+/// The answer to a batch that was saved whole.
+const SAVED: &str = r#"{"data":{"saveAnswers":{"superseded":[],"userErrors":[]}}}"#;

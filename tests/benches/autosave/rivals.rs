@@ -1,0 +1,222 @@
+//! The tools that come with the databases: pgbench with prepared statements, mariadb-slap and the sqlite3 shell with
+//! lists of them.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
+
+use chrono::{SecondsFormat, TimeDelta, Utc};
+use jishu_tests::Backend;
+use jishu_tests::process::postgres;
+use sea_orm::{ConnectionTrait, Database, Statement};
+
+use crate::sittings::Sitting;
+use crate::{CONNECTIONS, IN_A_BATCH, QUESTIONS, SITTINGS_EACH, TURN};
+
+pub(crate) struct Rival<'a> {
+    pub(crate) backend: Backend,
+    pub(crate) url: &'a str,
+    pub(crate) folder: &'a Path,
+    /// As the server runs it.
+    pub(crate) statement: String,
+    pub(crate) sittings: &'a [Sitting],
+}
+
+/// The parameters of an answer, in the statement's order, and how PostgreSQL has to be told their types: the server's
+/// driver tells them in the protocol.
+const ANSWER: [(&str, &str); 5] =
+    [("slot", "int"), ("chosen", "bigint"), ("number", "text"), ("flagged", "bool"), ("seconds", "int")];
+
+impl Rival<'_> {
+    pub(crate) fn tool(&self) -> &'static str {
+        match self.backend {
+            Backend::Postgres => "pgbench -M prepared",
+            Backend::MariaDb => "mariadb-slap",
+            Backend::Sqlite => "sqlite3",
+        }
+    }
+
+    /// Saves batches with greater numbers than `base`, for a turn or about so many, and tells how many a second.
+    pub(crate) async fn run(&self, batches: u32, base: i64) -> f64 {
+        // It takes a thread, and nothing else is to be done meanwhile.
+        tokio::task::block_in_place(|| match self.backend {
+            Backend::Postgres => self.pgbench(base),
+            Backend::MariaDb => self.slap(batches, base),
+            Backend::Sqlite => self.shell(batches, base),
+        })
+    }
+
+    /// Whether batches above this number are stored.
+    pub(crate) async fn wrote(&self, base: i64) -> bool {
+        let connection = Database::connect(self.url).await.expect("the database answers");
+        let count = format!("SELECT COUNT(*) FROM test_answers WHERE sequence > {base}");
+        let count = Statement::from_string(connection.get_database_backend(), count);
+        let row = connection.query_one_raw(count).await.expect("the query runs").expect("a count");
+        let count: i64 = row.try_get_by_index(0).expect("a number");
+        connection.close().await.expect("it closes");
+        usize::try_from(count).is_ok_and(|count| count > self.sittings.len() * IN_A_BATCH)
+    }
+
+    fn pgbench(&self, base: i64) -> f64 {
+        let (first, owner) = (self.sittings[0].row, self.sittings[0].owner);
+        for (sitting, number) in self.sittings.iter().zip(0..) {
+            assert_eq!((sitting.row, sitting.owner), (first + number, owner + number), "ids without gaps");
+        }
+        let groups = QUESTIONS / IN_A_BATCH - 1;
+        let mut script = format!(
+            "\\set place :client_id * {SITTINGS_EACH} + random(0, {})\n\\set session {first} + :place\n\
+             \\set owner {owner} + :place\n\\set sequence :sequence + 1\n\\set group random(0, {groups})\n",
+            SITTINGS_EACH - 1
+        );
+        let (now, overdue) = ("'2026-01-01T00:00:00.123456Z'::timestamptz", "CAST(:overdue AS timestamptz)");
+        let mut values = vec!["CAST(:sequence AS int)".to_owned(), now.to_owned()];
+        for place in 0..IN_A_BATCH {
+            let _ = writeln!(script, "\\set slot{place} :group * {IN_A_BATCH} + {}", place + 1);
+            // One in five is a number.
+            let last = place + 1 == IN_A_BATCH;
+            let chosen = if last { "0" } else { "1 << random(0, 3)" };
+            let _ = writeln!(script, "\\set chosen{place} {chosen}");
+            let _ = writeln!(script, "\\set number{place} random(1, 99)");
+            for (name, kind) in ANSWER {
+                values.push(match name {
+                    "number" if !last => "CAST(NULL AS text)".to_owned(),
+                    "flagged" => "false".to_owned(),
+                    "seconds" => "CAST(NULL AS int)".to_owned(),
+                    _ => format!("CAST(:{name}{place} AS {kind})"),
+                });
+            }
+        }
+        values.extend(["CAST(:session AS bigint)", "CAST(:owner AS bigint)", overdue].map(str::to_owned));
+        let mut statement = self.statement.clone();
+        // From the last, so that $1 is not found in $10.
+        for (value, number) in values.iter().zip(1..).collect::<Vec<_>>().into_iter().rev() {
+            statement = statement.replace(&format!("${number}"), value);
+        }
+        assert!(!statement.contains('$'), "{statement}");
+        let _ = writeln!(script, "{statement};");
+        let file = self.folder.join("pgbench.sql");
+        fs::write(&file, script).expect("a script");
+        let output = Command::new(postgres("pgbench"))
+            .args(["-n", "-M", "prepared", "-j", "2", "-c", &CONNECTIONS.to_string()])
+            .args(["-T", &TURN.as_secs().to_string(), "-D", &format!("sequence={base}")])
+            .args(["-D", &format!("overdue={}", Utc::now().to_rfc3339()), "-f"])
+            .arg(file)
+            .arg(self.url)
+            .output()
+            .expect("pgbench runs");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+        let tps = text.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok());
+        tps.unwrap_or_else(|| panic!("{text}"))
+    }
+
+    /// A program for each connection: one with many connections runs the same list in all of them, which then wait
+    /// for each other's rows.
+    fn slap(&self, batches: u32, base: i64) -> f64 {
+        let each = usize::try_from(batches).expect("few") / CONNECTIONS;
+        let (server, name) = self.url.rsplit_once('/').expect("a database");
+        let (_, port) = server.rsplit_once(':').expect("a port");
+        let files: Vec<PathBuf> = (self.sittings.chunks(SITTINGS_EACH).enumerate())
+            .map(|(number, sittings)| self.list(number, sittings, each, base, ";\n"))
+            .collect();
+        let started = Instant::now();
+        let programs: Vec<Child> = files
+            .iter()
+            .map(|file| {
+                Command::new("mariadb-slap")
+                    .args([
+                        "--no-defaults",
+                        "-h",
+                        "127.0.0.1",
+                        "-u",
+                        "root",
+                        "-P",
+                        port,
+                        "--silent",
+                        "--no-drop",
+                    ])
+                    .args(["--concurrency=1", "--iterations=1", "--delimiter=;", "--create-schema", name])
+                    .arg(format!("--query={}", file.display()))
+                    .stdin(Stdio::null())
+                    .stdout(Stdio::null())
+                    .spawn()
+                    .expect("mariadb-slap is installed")
+            })
+            .collect();
+        for mut program in programs {
+            assert!(program.wait().expect("it ends").success(), "mariadb-slap succeeds");
+        }
+        per_second(each * CONNECTIONS, started)
+    }
+
+    /// One connection, as SQLite has one writer.
+    fn shell(&self, batches: u32, base: i64) -> f64 {
+        let path = self.url.trim_start_matches("sqlite://").trim_end_matches("?mode=rwc");
+        let batches = usize::try_from(batches).expect("few");
+        let file = self.list(0, self.sittings, batches, base, ";\n");
+        let started = Instant::now();
+        let status = Command::new("sqlite3")
+            .args([
+                "-batch",
+                "-bail",
+                "-cmd",
+                "PRAGMA synchronous = FULL",
+                "-cmd",
+                "PRAGMA foreign_keys = ON",
+                path,
+            ])
+            .stdin(fs::File::open(file).expect("the list"))
+            .status()
+            .expect("sqlite3 is installed");
+        assert!(status.success(), "sqlite3 succeeds");
+        per_second(batches, started)
+    }
+
+    /// A file of so many batches of these sittings.
+    fn list(&self, number: usize, sittings: &[Sitting], batches: usize, base: i64, end: &str) -> PathBuf {
+        let mut list = String::new();
+        for sequence in (base + 1..).take(batches) {
+            let sitting = &sittings[rand::random_range(0..sittings.len())];
+            list.push_str(&self.filled(sitting, sequence));
+            list.push_str(end);
+        }
+        let file = self.folder.join(format!("list{number}.sql"));
+        fs::write(&file, list).expect("a list");
+        file
+    }
+
+    /// The statement with values in place of its parameters.
+    fn filled(&self, sitting: &Sitting, sequence: i64) -> String {
+        let time = |at: chrono::DateTime<Utc>| match self.backend {
+            Backend::MariaDb => format!("'{}'", at.format("%Y-%m-%d %H:%M:%S%.6f")),
+            _ => format!("'{}'", at.to_rfc3339_opts(SecondsFormat::AutoSi, false)),
+        };
+        let now = Utc::now();
+        let mut values = vec![sequence.to_string(), time(now)];
+        let first = rand::random_range(0..QUESTIONS / IN_A_BATCH) * IN_A_BATCH;
+        for place in 1..=IN_A_BATCH {
+            // One in five is a number.
+            let (chosen, number) = match place == IN_A_BATCH {
+                true => (0, format!("'{}'", rand::random_range(1..99))),
+                false => (1 << rand::random_range(0..4), "NULL".to_owned()),
+            };
+            let slot = first + place;
+            values.extend([slot.to_string(), chosen.to_string(), number, "0".to_owned(), "NULL".to_owned()]);
+        }
+        values.extend([
+            sitting.row.to_string(),
+            sitting.owner.to_string(),
+            time(now - TimeDelta::seconds(5)),
+        ]);
+        let parts = self.statement.split('?');
+        assert_eq!(parts.clone().count(), values.len() + 1, "{}", self.statement);
+        let values = values.iter().map(String::as_str).chain([""]);
+        parts.zip(values).flat_map(|(part, value)| [part, value]).collect()
+    }
+}
+
+fn per_second(batches: usize, since: Instant) -> f64 {
+    f64::from(u32::try_from(batches).expect("few")) / since.elapsed().as_secs_f64()
+}

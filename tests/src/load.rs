@@ -1,0 +1,87 @@
+//! What load is made of: connections that cost their client next to nothing, and the processor time of processes.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// A POST of a GraphQL request, as it goes over the wire.
+#[must_use]
+pub fn graphql_post(token: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!(
+        "POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\naccept: application/json\r\n\
+         authorization: Bearer {token}\r\ncontent-length: {length}\r\n\r\n{body}"
+    )
+    .into_bytes()
+}
+
+/// A connection that is kept open, for one request after the other.
+pub struct KeptConnection {
+    stream: TcpStream,
+    received: Vec<u8>,
+}
+
+impl KeptConnection {
+    /// Connects to a server on loopback.
+    ///
+    /// # Panics
+    /// When nothing listens there.
+    pub async fn open(port: u16) -> Self {
+        let stream = TcpStream::connect(("127.0.0.1", port)).await.expect("it connects");
+        stream.set_nodelay(true).expect("an option of sockets");
+        Self { stream, received: Vec::with_capacity(64 * 1024) }
+    }
+
+    /// Sends a request and returns the body of its answer.
+    ///
+    /// # Panics
+    /// When it is not answered with 200 and a length.
+    pub async fn send(&mut self, request: &[u8]) -> &[u8] {
+        self.stream.write_all(request).await.expect("it is sent");
+        self.received.clear();
+        let (mut start, mut end) = (0, usize::MAX);
+        while self.received.len() < end {
+            let read = self.stream.read_buf(&mut self.received).await.expect("it is received");
+            assert!(read > 0, "the server closed the connection");
+            if end == usize::MAX
+                && let Some(head) = self.received.windows(4).position(|window| window == b"\r\n\r\n")
+            {
+                start = head + 4;
+                end = start + length(&String::from_utf8_lossy(&self.received[..head]));
+            }
+        }
+        &self.received[start..]
+    }
+}
+
+fn length(head: &str) -> usize {
+    let head = head.to_lowercase();
+    assert!(head.starts_with("http/1.1 200"), "{head}");
+    let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next());
+    length.expect("a length").trim().parse().expect("a number")
+}
+
+/// The processor time that a process has taken so far, by its id or by `self`. Of proc(5): the 14th and 15th field of
+/// `stat`, in hundredths of a second.
+///
+/// # Panics
+/// When there is no such process.
+#[must_use]
+pub fn cpu_time(process: &str) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("Linux, and a process");
+    let (_, fields) = stat.rsplit_once(')').expect("a name in brackets");
+    let ticks = fields.split_whitespace().skip(11).take(2).map(|it| it.parse::<u64>().expect("ticks"));
+    Duration::from_millis(ticks.sum::<u64>() * 10)
+}
+
+/// The middle one.
+///
+/// # Panics
+/// When there is none.
+#[must_use]
+pub fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted[sorted.len() / 2]
+}

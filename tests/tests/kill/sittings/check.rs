@@ -1,0 +1,356 @@
+//! What must be true of sittings afterwards, whatever was killed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use futures_util::{StreamExt, stream};
+use jishu_entity::mock_test_attempt::CardStatus;
+use jishu_entity::test_session::SessionStatus;
+use jishu_entity::{
+    TestSessionId, mock_test_attempt, paper, paper_question, paper_score, question_version, test_answer,
+    test_session, topic_total,
+};
+use jishu_tests::judged;
+use sea_orm::{DatabaseConnection, EntityTrait, QueryOrder};
+use serde_json::json;
+
+use super::ledger::{Given, Ledger, Sitting};
+use super::{Shared, shared};
+use crate::storm::row;
+use crate::world::World;
+
+/// How long the server may take to close what is overdue.
+const CLOSING: Duration = Duration::from_secs(20);
+
+/// Everything that is not as it must be.
+pub(crate) async fn wrong(world: &World, ledger: &Ledger) -> Vec<String> {
+    let mut wrong = ledger.errors.clone();
+    if ledger.unanswered > 0 {
+        wrong.push(format!("{} starts never converged", ledger.unanswered));
+    }
+    let connection = world.connect().await;
+    wait_for_deadlines(world, &connection, &mut wrong).await;
+    let stored = Stored::read(&connection).await;
+    stored.check_scores(&mut wrong);
+    stored.check_cards(&mut wrong);
+    stored.check_sums(&mut wrong);
+    stored.check_ledger(ledger, &mut wrong);
+    check_events(world, &connection, &mut wrong).await;
+    connection.close().await.expect("closing");
+    check_answers(world, ledger, &stored, &mut wrong).await;
+    wrong
+}
+
+/// Until the sittings of two seconds that were left open are closed.
+async fn wait_for_deadlines(world: &World, connection: &DatabaseConnection, wrong: &mut Vec<String>) {
+    let short = world.subjects[1];
+    let open = format!("SELECT id FROM test_sessions WHERE open_marker = 1 AND subject_id = {short}");
+    let started = Instant::now();
+    loop {
+        let left = world.numbers(connection, &open).await;
+        if left.is_empty() {
+            return;
+        }
+        if started.elapsed() > CLOSING {
+            wrong.push(format!("{} sittings are overdue and open, first {}", left.len(), left[0]));
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// As many events as there were starts and ends.
+async fn check_events(world: &World, connection: &DatabaseConnection, wrong: &mut Vec<String>) {
+    for (action, condition) in [("started", "1 = 1"), ("closed", "s.open_marker IS NULL")] {
+        let differ = format!(
+            "SELECT c.id FROM mock_test_attempts c WHERE \
+             (SELECT COUNT(*) FROM test_sessions s WHERE s.mock_test_attempt_id = c.id AND {condition}) <> \
+             (SELECT COUNT(*) FROM audit_events a WHERE a.target_type = 'mock_test_attempts' \
+              AND a.target_id = c.id AND a.action = 'test_session.{action}')"
+        );
+        let cards = world.numbers(connection, &differ).await;
+        if !cards.is_empty() {
+            wrong.push(format!(
+                "{} cards with another number of events that a sitting was {action}, first {}",
+                cards.len(),
+                cards[0]
+            ));
+        }
+    }
+}
+
+/// The tables.
+struct Stored {
+    sessions: Vec<test_session::Model>,
+    answers: BTreeMap<TestSessionId, BTreeMap<i32, test_answer::Model>>,
+    cards: Vec<mock_test_attempt::Model>,
+    papers: BTreeMap<i64, paper::Model>,
+    /// Of each slot of a paper the number of its question and its topic.
+    slots: BTreeMap<i64, BTreeMap<i32, (i64, i64)>>,
+    totals: BTreeMap<(i64, i64), Sum>,
+    scores: BTreeMap<(i64, i32), i64>,
+}
+
+/// Correct, wrong, unanswered, marks.
+type Sum = (i32, i32, i32, i64);
+
+impl Stored {
+    async fn read(connection: &DatabaseConnection) -> Self {
+        let questions: BTreeMap<_, _> = question_version::Entity::find()
+            .all(connection)
+            .await
+            .expect("the query runs")
+            .into_iter()
+            .map(|version| {
+                let number = version.stem.trim_start_matches("Question ").parse().expect("of the bank");
+                (version.id.0, (number, version.topic_id.0))
+            })
+            .collect();
+        let mut slots: BTreeMap<i64, BTreeMap<i32, (i64, i64)>> = BTreeMap::new();
+        for slot in paper_question::Entity::find().all(connection).await.expect("the query runs") {
+            slots.entry(slot.paper_id.0).or_default().insert(slot.slot, questions[&slot.version_id.0]);
+        }
+        let mut answers: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
+        for answer in test_answer::Entity::find().all(connection).await.expect("the query runs") {
+            answers.entry(answer.session_id).or_default().insert(answer.slot, answer);
+        }
+        let sessions = test_session::Entity::find()
+            .order_by_asc(test_session::Column::MockTestAttemptId)
+            .order_by_asc(test_session::Column::AttemptNumber);
+        let papers = paper::Entity::find().all(connection).await.expect("the query runs");
+        let totals = topic_total::Entity::find().all(connection).await.expect("the query runs");
+        let scores = paper_score::Entity::find().all(connection).await.expect("the query runs");
+        Self {
+            sessions: sessions.all(connection).await.expect("the query runs"),
+            answers,
+            cards: mock_test_attempt::Entity::find().all(connection).await.expect("the query runs"),
+            papers: papers.into_iter().map(|paper| (paper.id.0, paper)).collect(),
+            slots,
+            totals: totals
+                .into_iter()
+                .map(|row| {
+                    let sum = (row.correct, row.wrong, row.unanswered, row.score);
+                    ((row.user_id.0, row.topic_id.0), sum)
+                })
+                .collect(),
+            scores: scores.into_iter().map(|row| ((row.paper_id.0, row.score), row.learners)).collect(),
+        }
+    }
+
+    fn closed(&self) -> impl Iterator<Item = &test_session::Model> {
+        self.sessions.iter().filter(|session| session.open_marker.is_none())
+    }
+
+    /// What the stored answers of a sitting come to, by topic.
+    fn judge(&self, session: &test_session::Model) -> BTreeMap<i64, Sum> {
+        let paper = &self.papers[&session.paper_id.0];
+        let mut topics: BTreeMap<i64, Sum> = BTreeMap::new();
+        for (slot, (number, topic)) in &self.slots[&session.paper_id.0] {
+            let answer = self.answers.get(&session.id).and_then(|answers| answers.get(slot));
+            let verdict = answer.and_then(|it| judged(*number, it.chosen, it.numeric_value.as_deref()));
+            let sum = topics.entry(*topic).or_default();
+            let (count, marks) = match verdict {
+                Some(true) => (&mut sum.0, paper.marks_correct),
+                Some(false) => (&mut sum.1, paper.marks_wrong),
+                None => (&mut sum.2, paper.marks_unanswered),
+            };
+            *count += 1;
+            sum.3 += i64::from(marks);
+        }
+        topics
+    }
+
+    /// A sitting that is over is scored from exactly what is stored.
+    fn check_scores(&self, wrong: &mut Vec<String>) {
+        for session in self.closed() {
+            let due = total(self.judge(session).values());
+            let most = i64::from(self.papers[&session.paper_id.0].marks_correct)
+                * i64::try_from(self.slots[&session.paper_id.0].len()).expect("few");
+            let told = (session.correct, session.wrong, session.unanswered, session.score.map(i64::from));
+            if told != (Some(due.0), Some(due.1), Some(due.2), Some(due.3)) {
+                wrong.push(format!("sitting {}: scored {told:?}, its answers come to {due:?}", session.id));
+            }
+            let percentage = session.percentage.map(i64::from);
+            if session.max_score.map(i64::from) != Some(most) || percentage != Some(rounded(due.3, most)) {
+                wrong.push(format!("sitting {}: {percentage:?} hundredths of a per cent", session.id));
+            }
+        }
+    }
+
+    fn check_cards(&self, wrong: &mut Vec<String>) {
+        let mut of_cards: BTreeMap<_, Vec<&test_session::Model>> = BTreeMap::new();
+        for session in &self.sessions {
+            of_cards.entry(session.mock_test_attempt_id).or_default().push(session);
+        }
+        for card in &self.cards {
+            let sessions = of_cards.get(&card.id).map(Vec::as_slice).unwrap_or_default();
+            let scores: Vec<i32> = sessions.iter().filter_map(|session| session.score).collect();
+            let open = sessions.iter().filter(|session| session.open_marker.is_some()).count();
+            let numbers: Vec<i32> = sessions.iter().map(|session| session.attempt_number).collect();
+            let used = i32::try_from(sessions.len()).expect("few");
+            let status = match used {
+                _ if open > 0 => CardStatus::InProgress,
+                0 => CardStatus::Available,
+                _ if used >= card.max_attempts => CardStatus::Exhausted,
+                _ => CardStatus::Completed,
+            };
+            let due = (used, status, scores.last(), scores.first(), scores.iter().max());
+            let (latest, first) = (card.latest_score.as_ref(), card.first_score.as_ref());
+            let has = (card.attempts_used, card.status, latest, first, card.best_score.as_ref());
+            if open > 1 || used > card.max_attempts || numbers != (1..=used).collect::<Vec<_>>() || has != due
+            {
+                wrong.push(format!("card {}: {has:?}, its sittings {numbers:?} come to {due:?}", card.id));
+            }
+        }
+    }
+
+    /// Of topics and of papers.
+    fn check_sums(&self, wrong: &mut Vec<String>) {
+        let mut totals: BTreeMap<(i64, i64), Sum> = BTreeMap::new();
+        let mut scores: BTreeMap<(i64, i32), i64> = BTreeMap::new();
+        let mut ranked = BTreeSet::new();
+        for session in self.closed() {
+            for (topic, sum) in self.judge(session) {
+                let so_far = totals.entry((session.user_id.0, topic)).or_default();
+                *so_far = total([&*so_far, &sum]);
+            }
+            // In the order of attempts, and a learner has one card of a paper.
+            let is_first = ranked.insert((session.user_id, session.paper_id));
+            if session.ranked != is_first.then_some(1) {
+                wrong.push(format!("sitting {} is ranked as {:?}", session.id, session.ranked));
+            }
+            if is_first {
+                *scores.entry((session.paper_id.0, session.score.unwrap_or_default())).or_default() += 1;
+            }
+        }
+        for (topic, has, due) in differences(&self.totals, &totals) {
+            wrong.push(format!("learner and topic {topic:?}: {has:?}, the sittings come to {due:?}"));
+        }
+        for (score, has, due) in differences(&self.scores, &scores) {
+            wrong.push(format!("paper and score {score:?}: {has:?} learners, the sittings come to {due:?}"));
+        }
+    }
+
+    /// What learners were told.
+    fn check_ledger(&self, ledger: &Ledger, wrong: &mut Vec<String>) {
+        let rows: BTreeMap<i64, &test_session::Model> =
+            self.sessions.iter().map(|session| (session.id.0, session)).collect();
+        let mut told_of = BTreeSet::new();
+        for sitting in &ledger.sittings {
+            let Some(session) = rows.get(&row(&sitting.id)) else {
+                wrong.push(format!("{} is lost", sitting.id));
+                continue;
+            };
+            told_of.insert(session.id);
+            let is = (session.user_id.0, session.mock_test_attempt_id.0, i64::from(session.attempt_number));
+            if is != (sitting.learner, sitting.card, sitting.attempt) {
+                wrong.push(format!("{} is another's, card's or attempt's: {is:?}", sitting.id));
+            }
+            let told: Option<DateTime<Utc>> = sitting.expires_at.parse().ok();
+            if told != Some(session.expires_at) {
+                let (told, is) = (&sitting.expires_at, session.expires_at);
+                wrong.push(format!("{}: the deadline was {told} and is {is}", sitting.id));
+            }
+            self.check_slots(sitting, session.id, wrong);
+            if sitting.result.is_some() && session.status == SessionStatus::InProgress {
+                wrong.push(format!("{} was submitted and is open", sitting.id));
+            }
+        }
+        // A start whose answer came after two seconds may be answered with the next sitting.
+        let untold = self.sessions.iter().filter(|session| !told_of.contains(&session.id));
+        let untold: Vec<_> =
+            untold.filter(|it| it.expires_at - it.started_at > chrono::TimeDelta::minutes(1)).collect();
+        if let Some(first) = untold.first() {
+            wrong.push(format!("{} sittings that nobody was told of, first {}", untold.len(), first.id));
+        }
+    }
+
+    /// In each slot stands an answer that was sent, of the batch that was acknowledged last or a later one.
+    fn check_slots(&self, sitting: &Sitting, id: TestSessionId, wrong: &mut Vec<String>) {
+        let none = BTreeMap::new();
+        let answers = self.answers.get(&id).unwrap_or(&none);
+        for (slot, acknowledged) in &sitting.acknowledged {
+            let stored = i32::try_from(*slot).ok().and_then(|slot| answers.get(&slot));
+            if stored.is_none_or(|stored| i64::from(stored.sequence) < *acknowledged) {
+                wrong.push(format!("{}: batch {acknowledged} is lost in slot {slot}", sitting.id));
+            }
+        }
+        for (slot, stored) in answers {
+            let given = Given { chosen: stored.chosen, number: stored.numeric_value.clone() };
+            if sitting.sent.get(&(i64::from(*slot), i64::from(stored.sequence))) != Some(&given) {
+                wrong.push(format!("{}: {given:?} stands in slot {slot} and was never sent", sitting.id));
+            }
+        }
+    }
+}
+
+fn total<'a>(sums: impl IntoIterator<Item = &'a Sum>) -> Sum {
+    sums.into_iter().fold(Sum::default(), |a, b| (a.0 + b.0, a.1 + b.1, a.2 + b.2, a.3 + b.3))
+}
+
+/// Hundredths of a per cent, half away from zero.
+fn rounded(score: i64, most: i64) -> i64 {
+    score.signum() * (score.abs() * 20_000 + most) / (2 * most)
+}
+
+/// What is not the same in both, with nothing where a row is missing.
+fn differences<K: Ord + Copy, V: PartialEq + Copy>(
+    has: &BTreeMap<K, V>,
+    due: &BTreeMap<K, V>,
+) -> Vec<(K, Option<V>, Option<V>)> {
+    let keys: BTreeSet<K> = has.keys().chain(due.keys()).copied().collect();
+    let both = keys.into_iter().map(|key| (key, has.get(&key).copied(), due.get(&key).copied()));
+    both.filter(|(_, has, due)| has != due).collect()
+}
+
+const NODE: &str = "query ($id: ID!) { node(id: $id) { ... on TestSession { status expiresAt
+    questions { slot answer { optionIds numericValue } }
+    result { score maxScore percentage correct wrong unanswered timeTakenSeconds } } } }";
+
+/// What the server says of each sitting now.
+async fn check_answers(world: &World, ledger: &Ledger, stored: &Stored, wrong: &mut Vec<String>) {
+    let shared = &shared(world, Duration::ZERO);
+    let found: Vec<Option<String>> = stream::iter(&ledger.sittings)
+        .map(|sitting| check_answer(shared, sitting, stored))
+        .buffer_unordered(8)
+        .collect()
+        .await;
+    wrong.extend(found.into_iter().flatten());
+}
+
+async fn check_answer(shared: &Shared, sitting: &Sitting, stored: &Stored) -> Option<String> {
+    let token = shared.token(sitting.learner);
+    let body = json!({ "query": NODE, "variables": { "id": sitting.id } });
+    let Some(answer) = shared.send(&token, &body).await else {
+        return Some(format!("{}: the server does not tell of it", sitting.id));
+    };
+    let node = &answer["data"]["node"];
+    if node["expiresAt"] != sitting.expires_at.as_str() {
+        return Some(format!("{}: told of another deadline than at first: {node}", sitting.id));
+    }
+    if let Some((status, result)) = &sitting.result
+        && (node["status"] != *status || node["result"] != *result)
+    {
+        return Some(format!("{}: told of another result than at first: {node}", sitting.id));
+    }
+    let answers = stored.answers.get(&TestSessionId(row(&sitting.id)));
+    for (shown, question) in node["questions"].as_array()?.iter().zip(&sitting.questions) {
+        let slot = i32::try_from(shown["slot"].as_i64()?).ok()?;
+        let given = answers.and_then(|answers| answers.get(&slot));
+        let ids = shown["answer"]["optionIds"].as_array().cloned().unwrap_or_default();
+        let chosen = question.options.iter().filter(|(_, id)| ids.contains(&json!(id)));
+        let shown = Given {
+            chosen: chosen.fold(0, |bits, (position, _)| bits | 1 << position),
+            number: shown["answer"]["numericValue"].as_str().map(str::to_owned),
+        };
+        let stands = given.map_or_else(Given::default, |row| Given {
+            chosen: row.chosen,
+            number: row.numeric_value.clone(),
+        });
+        if shown != stands {
+            return Some(format!("{}: slot {slot} shows {shown:?}, {stands:?} is stored", sitting.id));
+        }
+    }
+    None
+}

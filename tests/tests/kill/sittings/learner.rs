@@ -1,0 +1,336 @@
+//! One learner: buys, starts, saves in numbered batches, submits; each request again until it is answered.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use chrono::Utc;
+use futures_util::future::join;
+use jishu_api::auth::Viewer;
+use jishu_entity::UserId;
+use jishu_entity::question_version::QuestionKind;
+use jishu_entity::user::Role;
+use jishu_tests::{SESSION, kind};
+use rand::RngExt;
+use rand::rngs::StdRng;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::ledger::{Given, Ledger, Question, Sitting};
+use super::{QUESTIONS, Shared};
+use crate::storm::row;
+use crate::world::World;
+
+const PURCHASE: &str = "mutation ($input: PurchaseInput!) { purchase(input: $input) {
+    testCards(first: 2) { edges { node { id } } } userErrors { code } } }";
+
+/// A batch as it is sent: its number and, by slot, the answer.
+type Batch = (i64, Vec<(i64, Given)>);
+
+/// What a request came to.
+enum Told {
+    Payload(Value),
+    /// It never was answered.
+    Nothing,
+}
+
+impl Shared {
+    /// Sits some of the tests of one subject, and leaves some sittings open.
+    pub(super) async fn sit(&self, learner: i64, rng: &mut StdRng) -> Ledger {
+        let mut ledger = Ledger::default();
+        let token = self.token(learner);
+        let is_short = rng.random_ratio(self.in_a_hurry, 100);
+        for card in self.buy(&token, if is_short { self.short } else { self.long }, &mut ledger).await {
+            let attempts = rng.random_range(1..=3);
+            for attempt in 1..=attempts {
+                if self.stop.load(Ordering::SeqCst) {
+                    return ledger;
+                }
+                let Some(mut sitting) =
+                    self.start(&token, (learner, &card), is_short, attempt, &mut ledger).await
+                else {
+                    return ledger;
+                };
+                let stays_open = attempt == attempts && rng.random_ratio(1, 3);
+                self.answer(&token, &mut sitting, rng, &mut ledger).await;
+                if !stays_open {
+                    self.submit(&token, &mut sitting, rng, &mut ledger).await;
+                }
+                ledger.sittings.push(sitting);
+            }
+        }
+        ledger
+    }
+
+    /// Sits one test from its start to its result.
+    pub(super) async fn sit_and_submit(&self, learner: i64, rng: &mut StdRng) -> Ledger {
+        let mut ledger = Ledger::default();
+        let token = self.token(learner);
+        let card = self.buy(&token, self.long, &mut ledger).await.remove(0);
+        if let Some(mut sitting) = self.start(&token, (learner, &card), false, 1, &mut ledger).await {
+            self.answer(&token, &mut sitting, rng, &mut ledger).await;
+            self.submit(&token, &mut sitting, rng, &mut ledger).await;
+            ledger.sittings.push(sitting);
+        }
+        ledger
+    }
+
+    pub(super) fn token(&self, learner: i64) -> String {
+        let viewer = Viewer { user_id: UserId(learner), role: Role::Learner, session_id: Uuid::new_v4() };
+        self.tokens.issue(viewer, Utc::now()).expect("a token").token
+    }
+
+    /// The global ids of the first cards.
+    async fn buy(&self, token: &str, subject: i64, ledger: &mut Ledger) -> Vec<String> {
+        let input = json!({
+            "courseId": World::global("Course", self.course),
+            "purchaseType": "SINGLE_SUBJECT",
+            "subjectIds": [World::global("Subject", subject)],
+            "idempotencyKey": Uuid::new_v4(),
+        });
+        let told = self.until_answered(token, PURCHASE, json!({ "input": input }), "/purchase", ledger).await;
+        let Told::Payload(payload) = told else { return Vec::new() };
+        let edges = payload["testCards"]["edges"].as_array().cloned().unwrap_or_default();
+        edges.iter().filter_map(|edge| Some(edge["node"]["id"].as_str()?.to_owned())).collect()
+    }
+
+    /// From two tabs at once; with an hour to go, both are told of the same sitting.
+    async fn start(
+        &self,
+        token: &str,
+        (learner, card): (i64, &str),
+        is_short: bool,
+        attempt: i64,
+        ledger: &mut Ledger,
+    ) -> Option<Sitting> {
+        let mut second_tab = Ledger::default();
+        let (told, other) =
+            join(self.start_once(token, card, ledger), self.start_once(token, card, &mut second_tab)).await;
+        ledger.merge(second_tab);
+        let (Told::Payload(told), Told::Payload(other)) = (told, other) else {
+            ledger.unanswered += 1;
+            return None;
+        };
+        let refused = told["userErrors"][0]["code"].as_str();
+        if is_short && refused == Some("ATTEMPTS_EXHAUSTED") {
+            return None;
+        }
+        if refused.is_some() {
+            ledger.errors.push(format!("start of {card}: {told}"));
+            return None;
+        }
+        let session = &told["session"];
+        let sitting = Sitting {
+            id: session["id"].as_str().unwrap_or_default().to_owned(),
+            learner,
+            card: row(card),
+            is_short,
+            attempt: session["attemptNumber"].as_i64().unwrap_or_default(),
+            expires_at: session["expiresAt"].as_str().unwrap_or_default().to_owned(),
+            questions: session["questions"].as_array().into_iter().flatten().map(question).collect(),
+            sent: [].into(),
+            acknowledged: [].into(),
+            result: None,
+        };
+        // Two seconds may pass between a start and its repetition.
+        if !is_short {
+            same(&sitting, &other["session"], &mut ledger.errors);
+            if sitting.attempt != attempt {
+                ledger
+                    .errors
+                    .push(format!("start of {card}: attempt {} in place of {attempt}", sitting.attempt));
+            }
+        }
+        Some(sitting)
+    }
+
+    async fn start_once(&self, token: &str, card: &str, ledger: &mut Ledger) -> Told {
+        let document = format!(
+            "mutation ($id: ID!) {{ startTestSession(input: {{ mockTestAttemptId: $id }}) {{ {SESSION} }} }}"
+        );
+        self.until_answered(token, &document, json!({ "id": card }), "/startTestSession", ledger).await
+    }
+
+    /// Some batches, mostly two of them under way at once, and now and then a resumption.
+    async fn answer(&self, token: &str, sitting: &mut Sitting, rng: &mut StdRng, ledger: &mut Ledger) {
+        let mut number = 1;
+        for _ in 0..rng.random_range(1..4) {
+            let (first, second) = (batch(sitting, number, rng), batch(sitting, number + 1, rng));
+            number += 2;
+            let mut other_tab = Ledger::default();
+            let (told, also_told) = join(
+                self.save(token, sitting, &first, ledger),
+                self.save(token, sitting, &second, &mut other_tab),
+            )
+            .await;
+            ledger.merge(other_tab);
+            take(sitting, &first, &told, &mut ledger.errors);
+            take(sitting, &second, &also_told, &mut ledger.errors);
+            if !sitting.is_short && rng.random_ratio(1, 4) {
+                let card = World::global("MockTestAttempt", sitting.card);
+                if let Told::Payload(again) = self.start_once(token, &card, ledger).await {
+                    same(sitting, &again["session"], &mut ledger.errors);
+                }
+            }
+        }
+    }
+
+    /// With a last batch, twice, and with one more under way.
+    async fn submit(&self, token: &str, sitting: &mut Sitting, rng: &mut StdRng, ledger: &mut Ledger) {
+        let number = sitting.sent.keys().map(|(_, number)| *number).max().unwrap_or_default() + 1;
+        let (under_way, last) = (batch(sitting, number, rng), batch(sitting, number + 1, rng));
+        let mut other_tab = Ledger::default();
+        let (told, saved) = join(
+            self.submit_once(token, sitting, &last, ledger),
+            self.save(token, sitting, &under_way, &mut other_tab),
+        )
+        .await;
+        ledger.merge(other_tab);
+        take(sitting, &last, &told, &mut ledger.errors);
+        match &saved {
+            Told::Payload(payload) if payload["userErrors"][0]["code"] == "TEST_SESSION_CLOSED" => {}
+            saved => take(sitting, &under_way, saved, &mut ledger.errors),
+        }
+        let Told::Payload(told) = told else { return };
+        sitting.result = Some((told["session"]["status"].clone(), told["session"]["result"].clone()));
+        if let Told::Payload(again) = self.submit_once(token, sitting, &last, ledger).await
+            && again["session"] != told["session"]
+        {
+            ledger.errors.push(format!("{}: submitted again: {again}, first {told}", sitting.id));
+        }
+    }
+
+    async fn save(&self, token: &str, sitting: &Sitting, batch: &Batch, ledger: &mut Ledger) -> Told {
+        let document =
+            format!("mutation ($input: SaveAnswersInput!) {{ saveAnswers(input: $input) {{ {SAVED} }} }}");
+        self.until_answered(token, &document, input(sitting, batch), "/saveAnswers", ledger).await
+    }
+
+    async fn submit_once(&self, token: &str, sitting: &Sitting, last: &Batch, ledger: &mut Ledger) -> Told {
+        let document = format!(
+            "mutation ($input: SubmitTestSessionInput!) {{ submitTestSession(input: $input) {{ {SESSION} }} }}"
+        );
+        self.until_answered(token, &document, input(sitting, last), "/submitTestSession", ledger).await
+    }
+
+    /// Sends a request until it is answered: what is at this place in its data.
+    async fn until_answered(
+        &self,
+        token: &str,
+        document: &str,
+        variables: Value,
+        place: &str,
+        ledger: &mut Ledger,
+    ) -> Told {
+        let body = json!({ "query": document, "variables": variables });
+        let mut stopped = None;
+        loop {
+            match self.send(token, &body).await {
+                Some(answer) if answer.get("errors").is_none() => {
+                    return Told::Payload(answer["data"].pointer(place).cloned().unwrap_or_default());
+                }
+                Some(answer) => {
+                    ledger.errors.push(format!("{place}: {answer}"));
+                    return Told::Nothing;
+                }
+                None => ledger.cut_off += 1,
+            }
+            if self.stop.load(Ordering::SeqCst) {
+                let since = *stopped.get_or_insert_with(Instant::now);
+                if since.elapsed() > self.patience {
+                    ledger.errors.push(format!(
+                        "{place}: {variables} was never answered",
+                        variables = body["variables"]
+                    ));
+                    return Told::Nothing;
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// None where there is no answer, or one that says to try again.
+    pub(super) async fn send(&self, token: &str, body: &Value) -> Option<Value> {
+        let response = self.http.post(&self.endpoint).bearer_auth(token).json(body).send().await.ok()?;
+        let answer: Value = response.json().await.ok()?;
+        let is_away =
+            matches!(answer["errors"][0]["extensions"]["code"].as_str(), Some("INTERNAL" | "UNAVAILABLE"));
+        (!is_away).then_some(answer)
+    }
+}
+
+const SAVED: &str = "superseded userErrors { code }";
+
+fn question(question: &Value) -> Question {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let number =
+        text(&question["stem"]).trim_start_matches("Question ").parse().expect("a question of the bank");
+    let options = question["options"].as_array().into_iter().flatten();
+    let position = |option: &Value| {
+        text(&option["text"]).split(' ').nth(1).and_then(|it| it.parse().ok()).expect("an option of the bank")
+    };
+    Question { number, options: options.map(|option| (position(option), text(&option["id"]))).collect() }
+}
+
+/// Answers of any kind to some slots, noted as sent.
+fn batch(sitting: &mut Sitting, number: i64, rng: &mut StdRng) -> Batch {
+    let slots: BTreeSet<i64> = (0..rng.random_range(1..6)).map(|_| rng.random_range(1..=QUESTIONS)).collect();
+    let mut answers = Vec::new();
+    for slot in slots {
+        let question = &sitting.questions[usize::try_from(slot - 1).expect("from 1")];
+        let given = match kind(question.number) {
+            QuestionKind::Numeric => {
+                let near = question.number + rng.random_range(0..2);
+                Given { chosen: 0, number: rng.random_ratio(4, 5).then(|| format!("{near}.5")) }
+            }
+            QuestionKind::SingleChoice => Given { chosen: 1 << rng.random_range(0..4), number: None },
+            QuestionKind::MultipleChoice => Given { chosen: rng.random_range(0..16), number: None },
+        };
+        sitting.sent.insert((slot, number), given.clone());
+        answers.push((slot, given));
+    }
+    (number, answers)
+}
+
+fn input(sitting: &Sitting, (number, answers): &Batch) -> Value {
+    let answers = answers.iter().map(|(slot, given)| {
+        let question = &sitting.questions[usize::try_from(slot - 1).expect("from 1")];
+        if kind(question.number) == QuestionKind::Numeric {
+            return json!({ "slot": slot, "numericValue": given.number });
+        }
+        let chosen = question.options.iter().filter(|(position, _)| given.chosen & (1 << position) != 0);
+        json!({ "slot": slot, "optionIds": chosen.map(|(_, id)| id).collect::<Vec<_>>() })
+    });
+    let answers: Vec<Value> = answers.collect();
+    json!({ "input": { "sessionId": sitting.id, "sequence": number, "answers": answers } })
+}
+
+/// Notes what was acknowledged.
+fn take(sitting: &mut Sitting, (number, answers): &Batch, told: &Told, errors: &mut Vec<String>) {
+    let Told::Payload(told) = told else { return };
+    if told["userErrors"] != json!([]) {
+        let is_over = matches!(
+            told["userErrors"][0]["code"].as_str(),
+            Some("TEST_SESSION_OVERDUE" | "TEST_SESSION_CLOSED")
+        );
+        if !(sitting.is_short && is_over) {
+            errors.push(format!("{}: batch {number}: {told}", sitting.id));
+        }
+        return;
+    }
+    let superseded: Vec<i64> =
+        told["superseded"].as_array().into_iter().flatten().filter_map(Value::as_i64).collect();
+    for (slot, _) in answers.iter().filter(|(slot, _)| !superseded.contains(slot)) {
+        let stands = sitting.acknowledged.entry(*slot).or_default();
+        *stands = (*stands).max(*number);
+    }
+}
+
+/// Another answer about the same sitting.
+fn same(sitting: &Sitting, session: &Value, errors: &mut Vec<String>) {
+    let first = (json!(sitting.id), json!(sitting.attempt), json!(sitting.expires_at));
+    let again = (session["id"].clone(), session["attemptNumber"].clone(), session["expiresAt"].clone());
+    if first != again {
+        errors.push(format!("of one sitting was told {first:?}, then {again:?}"));
+    }
+}

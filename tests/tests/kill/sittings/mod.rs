@@ -1,0 +1,169 @@
+//! Sittings from many learners at once, retried until each request is answered, while things are killed.
+
+mod check;
+mod learner;
+mod ledger;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use chrono::Utc;
+use futures_util::future::join_all;
+use jishu_entity::SubjectId;
+use jishu_tests::fill_bank;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use sea_orm::ConnectionTrait;
+
+use crate::storm::{CLIENTS, Kills, kill_for};
+use crate::world::World;
+
+pub(crate) use check::wrong;
+pub(crate) use ledger::Ledger;
+
+/// So that tests of two seconds are over soon after.
+pub(crate) const VARIABLES: [(&str, &str); 2] =
+    [("JISHU_ANSWER_GRACE_SECONDS", "1"), ("JISHU_CLOSING_INTERVAL_MS", "200")];
+
+const QUESTIONS: i64 = 12;
+
+/// How long a test of the second subject takes, in seconds; one of the first takes an hour.
+const SHORT: i64 = 2;
+
+pub(crate) struct Report {
+    pub(crate) ledger: Ledger,
+    pub(crate) server_kills: usize,
+    pub(crate) database_kills: usize,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { ledger, server_kills, database_kills } = self;
+        let (sittings, acknowledged) = (ledger.sittings.len(), ledger.acknowledged());
+        write!(
+            f,
+            "{sittings} sittings, {acknowledged} answers acknowledged, {} results, ",
+            ledger.results()
+        )?;
+        write!(f, "{} attempts cut off, ", ledger.cut_off)?;
+        write!(f, "{server_kills} kills of the server, {database_kills} of the database")
+    }
+}
+
+/// What all clients share.
+struct Shared {
+    http: reqwest::Client,
+    endpoint: String,
+    course: i64,
+    /// With an hour for a test.
+    long: i64,
+    /// With two seconds for a test.
+    short: i64,
+    /// How many of a hundred learners sit those.
+    in_a_hurry: u32,
+    learners: Vec<i64>,
+    tokens: jishu_api::auth::AccessTokens,
+    patience: Duration,
+    next_learner: AtomicUsize,
+    stop: AtomicBool,
+}
+
+/// Gives two subjects a bank.
+pub(crate) async fn banks(world: &mut World) {
+    world.server.kill();
+    let connection = world.connect().await;
+    for subject in &world.subjects[..2] {
+        fill_bank(&connection, SubjectId(*subject), QUESTIONS, Utc::now()).await;
+    }
+    let short = world.subjects[1];
+    let limit = format!("UPDATE subjects SET time_limit_seconds = {SHORT} WHERE id = {short}");
+    connection.execute_unprepared(&limit).await.expect("the subject is there");
+    connection.close().await.expect("closing");
+    world.server.restart();
+}
+
+/// Removes all sittings, past all rules, and stops the server that knows of them.
+pub(crate) async fn forget(world: &mut World) {
+    world.server.kill();
+    let connection = world.connect().await;
+    for statement in [
+        "DELETE FROM audit_events WHERE action LIKE 'test_session.%'",
+        "DELETE FROM test_answers",
+        "DELETE FROM test_sessions",
+        "DELETE FROM topic_totals",
+        "DELETE FROM paper_scores",
+        "UPDATE mock_test_attempts SET status = 'available', attempts_used = 0, latest_attempt_at = NULL, \
+         latest_score = NULL, latest_percentage = NULL, first_score = NULL, best_score = NULL",
+    ] {
+        connection.execute_unprepared(statement).await.expect("the statement runs");
+    }
+    connection.close().await.expect("closing");
+}
+
+pub(crate) async fn storm(world: &mut World, seed: u64, length: Duration, kills: Kills) -> Report {
+    let mut rng = StdRng::seed_from_u64(seed);
+    // Deadlines take their time, and need nobody who is killed.
+    let in_a_hurry = if kills.server { 20 } else { 0 };
+    let shared = Arc::new(Shared { in_a_hurry, ..shared(world, kills.patience) });
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|_| tokio::spawn(client(Arc::clone(&shared), StdRng::seed_from_u64(rng.next_u64()))))
+        .collect();
+    let (server_kills, database_kills) = if kills.server {
+        kill_for(world, &mut rng, length, kills).await
+    } else {
+        tokio::time::sleep(length).await;
+        (0, 0)
+    };
+    shared.stop.store(true, Ordering::SeqCst);
+    let mut ledger = Ledger::default();
+    for client in join_all(clients).await {
+        ledger.merge(client.expect("clients do not panic"));
+    }
+    Report { ledger, server_kills, database_kills }
+}
+
+/// One learner after the other.
+async fn client(shared: Arc<Shared>, mut rng: StdRng) -> Ledger {
+    let mut ledger = Ledger::default();
+    while !shared.stop.load(Ordering::SeqCst) {
+        let number = shared.next_learner.fetch_add(1, Ordering::SeqCst);
+        let Some(learner) = shared.learners.get(number) else { break };
+        ledger.merge(shared.sit(*learner, &mut rng).await);
+    }
+    ledger
+}
+
+/// A learner whose server is told to abort on the way, and comes back.
+pub(crate) async fn one_learner_through_an_abort(world: &mut World, number: usize) -> Ledger {
+    let shared = Arc::new(shared(world, Duration::from_secs(60)));
+    let learner = shared.learners[number];
+    let sitting = tokio::spawn(async move {
+        let mut rng = StdRng::seed_from_u64(u64::try_from(number).expect("small"));
+        shared.sit_and_submit(learner, &mut rng).await
+    });
+    let server = &mut world.server;
+    tokio::task::block_in_place(|| {
+        assert!(server.ends(), "the server aborted");
+        server.restart_without("JISHU_ABORT_AT");
+    });
+    sitting.await.expect("the learner does not panic")
+}
+
+fn shared(world: &World, patience: Duration) -> Shared {
+    let http = reqwest::Client::builder().timeout(Duration::from_secs(30)).build().expect("a client");
+    Shared {
+        http,
+        endpoint: world.server.endpoint(),
+        course: world.course,
+        long: world.subjects[0],
+        short: world.subjects[1],
+        in_a_hurry: 0,
+        learners: world.buyers.clone(),
+        tokens: world.tokens(),
+        patience,
+        next_learner: AtomicUsize::new(0),
+        stop: AtomicBool::new(false),
+    }
+}
