@@ -69,9 +69,20 @@ impl IsFailure for ExtraTimeError {
     }
 }
 
+/// What a card is granted in all: no more of its learner than whoever grants has to see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Allowance {
+    /// The card.
+    pub card: mock_test_attempt::Model,
+    /// How much longer each of its sittings takes.
+    pub extra_seconds: i32,
+    /// The deadline of its open sitting.
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
 /// What came of a grant.
 struct Granted {
-    card: mock_test_attempt::Model,
+    allowance: Allowance,
     has_changed: bool,
 }
 
@@ -93,7 +104,7 @@ pub async fn grant(
     by: UserId,
     card: MockTestAttemptId,
     grant: Grant,
-) -> Result<mock_test_attempt::Model, ExtraTimeError> {
+) -> Result<Allowance, ExtraTimeError> {
     if grant == Grant::default() {
         return Err(ExtraTimeError::NothingGranted);
     }
@@ -107,15 +118,15 @@ pub async fn grant(
         Command { by, card, grant, rules: services.sittings.rules, clock: Arc::clone(&services.clock) };
     let options =
         WriteOptions { name: "grant extra time", looks_before_it_writes: true, another_may_be_first: false };
-    let Granted { card, has_changed } = services
+    let Granted { allowance, has_changed } = services
         .database
         .write(options, command, |transaction, command| Box::pin(run(transaction, command)))
         .await?;
     if has_changed {
-        services.events.appended(card.user_id);
-        tracing::info!(user = %by, card = %card.id, ?grant, "granted");
+        services.events.appended(allowance.card.user_id);
+        tracing::info!(user = %by, card = %card, ?grant, "granted");
     }
-    Ok(card)
+    Ok(allowance)
 }
 
 /// Locks in the order of all that sittings do: the owner, the open sitting, the card.
@@ -133,12 +144,21 @@ async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<Gra
     let now = command.clock.now();
 
     let mut has_changed = false;
+    let before = extra_time::Entity::find_by_id(command.card).one(transaction).await?;
+    let before = before.map_or(0, |before| before.seconds);
+    let mut expires_at = open.as_ref().map(|open| open.expires_at);
     if let Some(seconds) = command.grant.extra_seconds {
-        has_changed |= keep_seconds(transaction, command, seconds, now).await?;
+        if seconds != before {
+            keep_seconds(transaction, command, seconds, now).await?;
+            has_changed = true;
+        }
         if let Some(open) = open {
-            has_changed |= extend(transaction, open, seconds, now, command.rules).await?;
+            let deadline = extend(transaction, open, seconds, now, command.rules).await?;
+            has_changed |= expires_at != Some(deadline);
+            expires_at = Some(deadline);
         }
     }
+    let extra_seconds = command.grant.extra_seconds.unwrap_or(before);
     let before = card.clone();
     let card = match command.grant.max_attempts {
         Some(attempts) => allow(transaction, card, attempts).await?,
@@ -148,7 +168,7 @@ async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<Gra
     if has_changed {
         events::append(transaction, now, Some(command.by), Event::CardExtended(card.id)).await?;
     }
-    Ok(Granted { card, has_changed })
+    Ok(Granted { allowance: Allowance { card, extra_seconds, expires_at }, has_changed })
 }
 
 /// Whose card it is; of any user.
@@ -161,17 +181,13 @@ async fn owner(connection: &impl ConnectionTrait, card: MockTestAttemptId) -> Re
         .await
 }
 
-/// Stores the time for the sittings to come, and says whether it is another than before.
+/// Stores the time for the sittings to come.
 async fn keep_seconds(
     connection: &impl ConnectionTrait,
     command: &Command,
     seconds: i32,
     now: DateTime<Utc>,
-) -> Result<bool, DbErr> {
-    let before = extra_time::Entity::find_by_id(command.card).one(connection).await?;
-    if before.map_or(0, |before| before.seconds) == seconds {
-        return Ok(false);
-    }
+) -> Result<(), DbErr> {
     let granted = extra_time::ActiveModel {
         mock_test_attempt_id: Set(command.card),
         seconds: Set(seconds),
@@ -183,23 +199,23 @@ async fn keep_seconds(
     let replace =
         OnConflict::column(extra_time::Column::MockTestAttemptId).update_columns(replaced).to_owned();
     extra_time::Entity::insert(granted).on_conflict(replace).exec_without_returning(connection).await?;
-    Ok(true)
+    Ok(())
 }
 
-/// Moves the deadline of an open sitting, if that is later, and says whether it did.
+/// Moves the deadline of an open sitting, if that is later, and tells what it is now.
 async fn extend(
     connection: &impl ConnectionTrait,
     open: test_session::Model,
     seconds: i32,
     now: DateTime<Utc>,
     rules: SittingRules,
-) -> Result<bool, ExtraTimeError> {
+) -> Result<DateTime<Utc>, ExtraTimeError> {
     let paper = paper::Entity::find_by_id(open.paper_id).one(connection).await?;
     let paper = paper.ok_or_else(|| DbErr::RecordNotFound(format!("paper {}", open.paper_id)))?;
     let takes = TimeDelta::seconds(i64::from(paper.time_limit_seconds) + i64::from(seconds));
     let expires_at = open.started_at + takes;
     if expires_at <= open.expires_at {
-        return Ok(false);
+        return Ok(open.expires_at);
     }
     if rules.is_overdue(open.expires_at, now) {
         return Err(ExtraTimeError::SittingOverdue);
@@ -207,7 +223,7 @@ async fn extend(
     let mut moved = open.into_active_model();
     moved.expires_at = Set(expires_at);
     moved.update(connection).await?;
-    Ok(true)
+    Ok(expires_at)
 }
 
 /// Sets how often the card may be sat, and whether it may be sat again.

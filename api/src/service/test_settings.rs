@@ -64,6 +64,9 @@ pub enum SettingsError {
     /// There is no such subject.
     #[error("There is no such subject. Take its id from `course.subjects`.")]
     NotFound,
+    /// Nothing is to be changed.
+    #[error("Give something to change.")]
+    NothingChanged,
     /// Marks that cannot be.
     #[error("`{0}` is -1000.00 to 1000.00 marks, with at most two decimal places.")]
     Marks(&'static str),
@@ -102,7 +105,7 @@ impl SettingsError {
     #[must_use]
     pub fn argument(&self) -> &'static str {
         match self {
-            Self::NotFound | Self::Database(_) => "subjectId",
+            Self::NotFound | Self::NothingChanged | Self::Database(_) => "subjectId",
             Self::Marks(name) | Self::Range { name, .. } => name,
             Self::Disagreement { .. } => "questionsPerTest",
             Self::NoSuchTopic(_) => "blueprint",
@@ -136,6 +139,9 @@ pub async fn update(
     subject: SubjectId,
     change: Change,
 ) -> Result<(), SettingsError> {
+    if change == Change::default() {
+        return Err(SettingsError::NothingChanged);
+    }
     check(&change)?;
     let command = Command { author, subject, change, now: services.clock.now() };
     let options =
@@ -144,7 +150,11 @@ pub async fn update(
         .database
         .write(options, command, |transaction, command| Box::pin(run(transaction, command)))
         .await?;
-    Ok(services.catalog.reload().await?)
+    // What was stored is stored: the catalogue is read again in a moment anyway.
+    if let Err(error) = services.catalog.reload().await {
+        tracing::warn!(%error, "the catalogue could not be read again");
+    }
+    Ok(())
 }
 
 fn check(change: &Change) -> Result<(), SettingsError> {

@@ -20,7 +20,7 @@ on_each_database!(
 
 const GRANT: &str = "mutation ($input: GrantExtraTimeInput!) {
   grantExtraTime(input: $input) {
-    mockTestAttempt { id status maxAttempts remainingAttempts }
+    allowance { mockTestAttemptId status maxAttempts attemptsUsed extraSeconds expiresAt }
     userErrors { code message path }
   }
 }";
@@ -44,13 +44,13 @@ async fn send(client: &Client, card: &str, mut input: Value) -> Value {
 async fn grant(client: &Client, card: &str, input: Value) -> Value {
     let granted = send(client, card, input).await;
     assert_eq!(granted["userErrors"], json!([]), "{granted}");
-    granted["mockTestAttempt"].clone()
+    granted["allowance"].clone()
 }
 
 /// The code and the last part of the path.
 async fn refusal(client: &Client, card: &str, input: Value) -> (String, String) {
     let refused = send(client, card, input).await;
-    assert_eq!(refused["mockTestAttempt"], Value::Null, "{refused}");
+    assert_eq!(refused["allowance"], Value::Null, "{refused}");
     let error = &refused["userErrors"][0];
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     (text(&error["code"]), text(error["path"].as_array().unwrap().last().unwrap()))
@@ -68,7 +68,7 @@ async fn an_open_sitting_gets_the_time_at_once_and_never_loses_any(app: Arc<Test
     app.clock.advance(TimeDelta::minutes(10));
 
     let card = grant(&support, &sitting.card, json!({ "extraSeconds": 600 })).await;
-    assert_eq!(card["id"], sitting.card);
+    assert_eq!(card["mockTestAttemptId"], sitting.card);
     assert_eq!(app.deadline(&sitting).await, after(600), "from the start, whenever it is granted");
     // A total: more replaces it, the same changes nothing, less is for the sittings to come.
     for (seconds, deadline, events) in [(900, 900, 2), (900, 900, 2), (300, 900, 3), (0, 900, 4)] {
@@ -101,7 +101,10 @@ async fn a_grant_counts_once_however_often_it_is_sent(app: Arc<TestApp>) {
         grant(&staff[number % 2], &sitting.card, json!({ "extraSeconds": 600, "maxAttempts": 5 }))
     });
     for card in join_all(all).await {
-        assert_eq!((&card["maxAttempts"], &card["remainingAttempts"]), (&json!(5), &json!(4)));
+        assert_eq!(
+            (&card["maxAttempts"], &card["attemptsUsed"], &card["extraSeconds"]),
+            (&json!(5), &json!(1), &json!(600))
+        );
     }
     assert_eq!(app.deadline(&sitting).await, before + TimeDelta::seconds(600));
     assert_eq!(app.number("SELECT COUNT(*) FROM extra_times").await, 1);

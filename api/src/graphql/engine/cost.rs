@@ -14,6 +14,7 @@ use async_graphql::{Value as ConstValue, Variables};
 
 use super::model::Model;
 use crate::graphql::pagination::{DEFAULT_PAGE, LONGEST_PAGE};
+use crate::service::test_settings::MOST_QUESTIONS;
 
 /// An object, in the unit of costs.
 const OBJECT: u64 = 10;
@@ -202,9 +203,18 @@ impl<'s> Counter<'s> {
             }
             Place::Data => {
                 let asked_for = page_of(field).or_else(|| field.arguments.iter().find_map(items));
-                asked_for.unwrap_or(Times::Fixed(UNBOUNDED_LIST))
+                asked_for.unwrap_or_else(|| Times::Fixed(longest(&field.name)))
             }
         }
+    }
+}
+
+/// How long a list is taken to be that no argument bounds.
+fn longest(field: &str) -> u64 {
+    match field {
+        // Of a sitting, each with its texts: as many as a test may have.
+        "questions" => u64::from(MOST_QUESTIONS.unsigned_abs()),
+        _ => UNBOUNDED_LIST,
     }
 }
 

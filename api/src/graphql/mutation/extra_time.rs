@@ -6,8 +6,9 @@ use jishu_entity::MockTestAttemptId;
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::ApiResult;
 use crate::graphql::node::GlobalKey;
-use crate::graphql::types::{ErrorCode, MockTestAttempt, UserError};
-use crate::service::extra_time::{self, ExtraTimeError, Grant};
+use crate::graphql::scalar::DateTime;
+use crate::graphql::types::{ErrorCode, MockTestAttemptStatus, UserError};
+use crate::service::extra_time::{self, Allowance, ExtraTimeError, Grant};
 
 /// What a test card is granted. Both values are totals, in place of what was granted before: sending the same again
 /// changes nothing. At least one is given.
@@ -22,11 +23,41 @@ struct GrantExtraTimeInput {
     max_attempts: Option<i32>,
 }
 
+/// What a test card is granted in all. Of the learner and of their answers it shows nothing.
+#[derive(SimpleObject)]
+struct CardAllowance {
+    /// The test card.
+    mock_test_attempt_id: ID,
+    /// What can be done with it.
+    status: MockTestAttemptStatus,
+    /// How much longer each of its sittings takes, in seconds.
+    extra_seconds: i32,
+    /// How often it may be sat in all.
+    max_attempts: i32,
+    /// How often it was sat.
+    attempts_used: i32,
+    /// The deadline of the sitting that is open; null where none is.
+    expires_at: Option<DateTime>,
+}
+
+impl From<Allowance> for CardAllowance {
+    fn from(allowance: Allowance) -> Self {
+        Self {
+            mock_test_attempt_id: allowance.card.id.global(),
+            status: allowance.card.status.into(),
+            extra_seconds: allowance.extra_seconds,
+            max_attempts: allowance.card.max_attempts,
+            attempts_used: allowance.card.attempts_used,
+            expires_at: allowance.expires_at.map(DateTime),
+        }
+    }
+}
+
 /// The answer to `grantExtraTime`.
 #[derive(SimpleObject)]
 struct GrantExtraTimePayload {
-    /// The card as it is now; null when nothing was granted.
-    mock_test_attempt: Option<MockTestAttempt>,
+    /// What the card has in all now; null when nothing was granted.
+    allowance: Option<CardAllowance>,
     /// Why nothing was granted.
     user_errors: Vec<UserError>,
 }
@@ -52,13 +83,10 @@ impl ExtraTimeMutation {
             None => Err(ExtraTimeError::CardNotFound),
         };
         match granted {
-            Ok(card) => Ok(GrantExtraTimePayload {
-                mock_test_attempt: Some(MockTestAttempt(card)),
-                user_errors: Vec::new(),
-            }),
-            Err(error) => {
-                Ok(GrantExtraTimePayload { mock_test_attempt: None, user_errors: vec![refusal(error)?] })
+            Ok(allowance) => {
+                Ok(GrantExtraTimePayload { allowance: Some(allowance.into()), user_errors: Vec::new() })
             }
+            Err(error) => Ok(GrantExtraTimePayload { allowance: None, user_errors: vec![refusal(error)?] }),
         }
     }
 }

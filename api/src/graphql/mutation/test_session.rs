@@ -6,14 +6,11 @@ use jishu_entity::{MockTestAttemptId, TestSessionId};
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::ApiResult;
 use crate::graphql::node::GlobalKey;
-use crate::graphql::scalar::Decimal;
 use crate::graphql::types::{
     AnswersError, AttemptsExhaustedError, ErrorCode, TestSession, UserError, option_place,
 };
 use crate::service::paper::PaperError;
-use crate::service::session::{
-    self, AnswerError, Batch, GivenAnswer, Refused, SaveError, StartError, SubmitError,
-};
+use crate::service::session::{self, AnswerError, Batch, GivenAnswer, SaveError, StartError, SubmitError};
 
 const SESSION: &[&str] = &["input", "sessionId"];
 const ANSWERS: &[&str] = &["input", "answers"];
@@ -30,8 +27,8 @@ pub(super) struct StartTestSessionInput {
 pub(super) struct SaveAnswersInput {
     /// The sitting.
     session_id: ID,
-    /// The number of the batch, from 1, greater than that of any before it: `session.answerSequence` and one more. In
-    /// each slot the answer of the batch with the greatest number stays, whatever order batches arrive in.
+    /// The number of the batch, 1 to 1000000, greater than that of any before it: `session.answerSequence` and one
+    /// more. In each slot the answer of the batch with the greatest number stays, whatever order batches arrive in.
     sequence: i32,
     /// 1 to 200 answers. Of two for the same slot the later one counts.
     answers: Vec<AnswerInput>,
@@ -45,8 +42,8 @@ pub(super) struct AnswerInput {
     slot: i32,
     /// The chosen options, from `options.id` of this slot; empty or null for no answer.
     option_ids: MaybeUndefined<Vec<ID>>,
-    /// The number; null for no answer.
-    numeric_value: MaybeUndefined<Decimal>,
+    /// The number, as the learner typed it: "9.81", "-0.5", "6.022e23"; null for no answer.
+    numeric_value: MaybeUndefined<String>,
     /// Marked for another look.
     flagged: Option<bool>,
     /// How long the question was shown so far, in seconds.
@@ -131,7 +128,8 @@ impl TestSessionMutation {
     }
 
     /// Ends a sitting and scores what is saved. Calling it again returns the same result, also of a sitting that ended at
-    /// its deadline.
+    /// its deadline. Where another tab or device has answered a slot of the last batch since, nothing is saved and the
+    /// sitting stays open (ANSWERS_SUPERSEDED).
     async fn submit_test_session(
         &self,
         ctx: &Context<'_>,
@@ -146,23 +144,27 @@ impl TestSessionMutation {
         let last = (!answers.is_empty()).then(|| batch(id, input.sequence.unwrap_or_default(), answers));
         match session::submit(ctx.services()?, viewer.user_id, id, last).await {
             Ok(submission) => {
-                let refused = submission.refused.map(|refused| match refused {
-                    Refused::Closed => SaveError::Closed,
-                    Refused::Overdue => SaveError::Overdue,
-                });
-                let refused = refused.map(|error| save_error(error, &submission.superseded)).transpose()?;
-                Ok(TestSessionPayload {
-                    session: Some(submission.session.into()),
-                    resumed: false,
-                    superseded: submission.superseded,
-                    user_errors: refused.into_iter().collect(),
-                })
+                let mut user_errors = Vec::new();
+                if !submission.refused.is_empty() {
+                    user_errors.push(save_error(SaveError::Closed, &submission.refused)?);
+                }
+                let session = Some(submission.session.into());
+                Ok(TestSessionPayload { session, user_errors, ..TestSessionPayload::default() })
             }
             Err(SubmitError::NotFound) => Ok(refused(save_error(SaveError::NotFound, &slots)?)),
             Err(SubmitError::Answer(error)) => Ok(TestSessionPayload {
                 session: Some(TestSession::lazy(viewer.user_id, id)),
                 ..refused(save_error(SaveError::Answer(error), &slots)?)
             }),
+            Err(SubmitError::Superseded(superseded)) => {
+                let message = SubmitError::Superseded(Vec::new()).to_string();
+                let error = AnswersError::new(ErrorCode::AnswersSuperseded, message, ANSWERS, &superseded);
+                Ok(TestSessionPayload {
+                    session: Some(TestSession::lazy(viewer.user_id, id)),
+                    superseded,
+                    ..refused(UserError::Answers(error))
+                })
+            }
             Err(SubmitError::Database(error)) => Err(error.into()),
         }
     }
@@ -180,7 +182,7 @@ fn batch(session: TestSessionId, sequence: i32, answers: Vec<AnswerInput>) -> Ba
         let number = match answer.numeric_value {
             MaybeUndefined::Undefined => None,
             MaybeUndefined::Null => Some(None),
-            MaybeUndefined::Value(Decimal(number)) => Some(Some(number)),
+            MaybeUndefined::Value(text) => Some(Some(text)),
         };
         GivenAnswer {
             slot: answer.slot,

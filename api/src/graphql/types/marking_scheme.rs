@@ -31,7 +31,8 @@ pub(in crate::graphql) enum GradingMethod {
 pub(in crate::graphql) enum ReviewPolicy {
     /// As soon as the sitting is over.
     AfterSitting,
-    /// Once every attempt of the test card is used and over.
+    /// Once the learner can sit this test no more: every attempt of all their cards of it is used and over, or their right
+    /// has ended.
     AfterLastAttempt,
     /// Never.
     Never,

@@ -23,7 +23,7 @@ pub(super) use entitlement::Entitlement;
 pub(super) use marking_scheme::{Difficulty, GradingMethod, MarkingScheme, ReviewPolicy};
 pub(super) use mock_test_attempt::{
     CardArgs, MockTestAttempt, MockTestAttemptConnection, MockTestAttemptFilter, MockTestAttemptOrder,
-    card_page,
+    MockTestAttemptStatus, card_page,
 };
 pub(super) use money::Money;
 pub(super) use money::money;

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jishu_entity::question_version::{QuestionKind as StoredKind, TextFormat as StoredFormat};
 use jishu_entity::{TestSessionId, test_answer, test_session};
 
+use super::Difficulty;
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::ApiResult;
 use crate::graphql::scalar::{DateTime, Decimal};
@@ -27,6 +28,18 @@ pub(in crate::graphql) enum QuestionKind {
     Numeric,
 }
 
+/// How an answer was judged.
+#[derive(Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(remote = "scoring::Verdict")]
+pub(in crate::graphql) enum Verdict {
+    /// It is the key.
+    Correct,
+    /// It is not.
+    Wrong,
+    /// There is none.
+    Unanswered,
+}
+
 /// How texts are to be read.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "StoredFormat")]
@@ -44,6 +57,8 @@ pub(in crate::graphql) enum TextFormat {
 /// that is open.
 #[derive(SimpleObject)]
 pub(in crate::graphql) struct SessionQuestion {
+    /// Of this question in this sitting: for caches. `node` does not take it.
+    id: ID,
     /// Its place in the paper, from 1.
     slot: i32,
     /// How it is answered.
@@ -70,6 +85,12 @@ pub(in crate::graphql) struct SessionQuestion {
     explanation: Option<String>,
     /// What the answer got.
     marks: Option<Decimal>,
+    /// How the answer was judged.
+    verdict: Option<Verdict>,
+    /// What it is about.
+    topic: Option<String>,
+    /// How hard it is.
+    difficulty: Option<Difficulty>,
 }
 
 /// Something that can be chosen.
@@ -132,8 +153,9 @@ fn session_question(
         Key::Options(correct) => (Some(ids(*correct)), None, None),
         Key::Number { value, tolerance } => (None, Some(Decimal(*value)), Some(Decimal(*tolerance))),
     };
-    let given = || Decimal::of_hundredths(sitting.paper.marks().of(scoring::judge(&question.key, &response)));
+    let verdict = scoring::judge(&question.key, &response);
     SessionQuestion {
+        id: ID(URL_SAFE_NO_PAD.encode(format!("SessionQuestion:{}:{slot}", sitting.id))),
         slot,
         kind: question.kind.into(),
         text_format: question.text_format.into(),
@@ -150,7 +172,10 @@ fn session_question(
         correct_value,
         tolerance,
         explanation: question.explanation.clone().filter(|_| reviewed),
-        marks: reviewed.then(given),
+        marks: reviewed.then(|| Decimal::of_hundredths(sitting.paper.marks().of(verdict))),
+        verdict: reviewed.then(|| verdict.into()),
+        topic: sitting.paper.topics.get(&question.topic_id).cloned().filter(|_| reviewed),
+        difficulty: reviewed.then(|| question.difficulty.into()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Sittings and lists of them.
 
-use async_graphql::{Context, Enum, ID, Object};
+use async_graphql::{Context, Enum, ID, Object, SimpleObject};
 use jishu_entity::test_session::{self, SessionStatus};
 use jishu_entity::{MockTestAttemptId, TestSessionId, UserId};
 use sea_orm::Select;
@@ -12,8 +12,9 @@ use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiError, ApiResult, Nullable};
 use crate::graphql::node::GlobalKey;
 use crate::graphql::pagination::{Connection, ListNode, PageArgs, connect, wants_rows};
-use crate::graphql::scalar::DateTime;
+use crate::graphql::scalar::{DateTime, Decimal};
 use crate::service::page::Page;
+use crate::service::paper::Paper;
 use crate::service::session;
 
 /// How far a sitting is.
@@ -80,6 +81,12 @@ impl TestSession {
         Ok(DateTime(self.row(ctx).await?.expires_at))
     }
 
+    /// What its answers get and how many questions it has: fixed with the test, whatever has been changed since.
+    async fn paper(&self, ctx: &Context<'_>) -> ApiResult<SessionPaper> {
+        let id = self.row(ctx).await?.paper_id;
+        Ok(SessionPaper::from(&*ctx.services()?.papers.get(id).await?))
+    }
+
     /// When it ended: never after the deadline. Null while it is open.
     async fn submitted_at(&self, ctx: &Context<'_>) -> Nullable<DateTime> {
         self.row(ctx).await.map(|row| row.submitted_at.map(DateTime)).transpose()
@@ -105,6 +112,34 @@ impl TestSession {
     /// What it came to; null until the sitting is over.
     async fn result(&self, ctx: &Context<'_>) -> Nullable<SessionResult> {
         self.row(ctx).await.map(|row| SessionResult::of(row.clone())).transpose()
+    }
+}
+
+/// What is known of a test before its questions are read.
+#[derive(SimpleObject)]
+pub(in crate::graphql) struct SessionPaper {
+    /// How many questions it has.
+    questions: i32,
+    /// How long a sitting takes, in seconds, without extra time.
+    time_limit_seconds: i32,
+    /// Marks for a correct answer.
+    correct: Decimal,
+    /// Marks for a wrong answer; mostly negative.
+    wrong: Decimal,
+    /// Marks for no answer.
+    unanswered: Decimal,
+}
+
+impl From<&Paper> for SessionPaper {
+    fn from(paper: &Paper) -> Self {
+        let marks = paper.marks();
+        Self {
+            questions: i32::try_from(paper.questions.len()).unwrap_or(i32::MAX),
+            time_limit_seconds: paper.row.time_limit_seconds,
+            correct: Decimal::of_hundredths(marks.correct),
+            wrong: Decimal::of_hundredths(marks.wrong),
+            unanswered: Decimal::of_hundredths(marks.unanswered),
+        }
     }
 }
 

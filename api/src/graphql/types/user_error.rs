@@ -73,6 +73,8 @@ pub(in crate::graphql) enum ErrorCode {
     TestSessionOverdue,
     /// An answer cannot be one of the question of its slot.
     AnswerInvalid,
+    /// Another tab or device has answered since.
+    AnswersSuperseded,
     /// The settings of tests cannot be so.
     TestSettingsInvalid,
     /// The text looks like none of the formats of questions.

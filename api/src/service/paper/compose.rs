@@ -62,6 +62,8 @@ pub async fn of_test(
     let id = match find(services.database.reader(), subject_id, test_number).await? {
         Some(id) => id,
         None => {
+            // Whoever starts a test that has no paper yet holds nobody up where there cannot be one.
+            chosen(services.database.reader(), subject_id, 0).await?;
             let test = Test { subject_id, test_number, seed: rand::random(), now: services.clock.now() };
             let options =
                 WriteOptions { name: "paper", looks_before_it_writes: true, another_may_be_first: true };
@@ -102,23 +104,7 @@ async fn make(transaction: &DatabaseTransaction, test: &Test) -> Result<PaperId,
     if let Some(id) = find(transaction, test.subject_id, test.test_number).await? {
         return Ok(id);
     }
-    let subject = subject::Entity::find_by_id(test.subject_id)
-        .one(transaction)
-        .await?
-        .ok_or_else(|| DbErr::RecordNotFound(format!("subject {}", test.subject_id)))?;
-    let parts = parts(transaction, &subject).await?;
-    let candidates = candidates(transaction, subject.id).await?;
-    let chosen = match choose(&parts, candidates, test.seed) {
-        Ok(chosen) => chosen,
-        Err(lack) => {
-            let part = parts[lack.part];
-            return Err(PaperError::TooFewQuestions {
-                found: lack.found,
-                wanted: part.questions,
-                of: named(transaction, part).await?,
-            });
-        }
-    };
+    let (subject, chosen) = chosen(transaction, test.subject_id, test.seed).await?;
     let paper = paper::ActiveModel {
         id: NotSet,
         subject_id: Set(subject.id),
@@ -141,13 +127,35 @@ async fn make(transaction: &DatabaseTransaction, test: &Test) -> Result<PaperId,
     Ok(paper.id)
 }
 
+/// The questions of a paper that is made with this seed.
+async fn chosen(
+    connection: &impl ConnectionTrait,
+    subject: SubjectId,
+    seed: i64,
+) -> Result<(subject::Model, Vec<Candidate>), PaperError> {
+    let subject = subject::Entity::find_by_id(subject)
+        .one(connection)
+        .await?
+        .ok_or_else(|| DbErr::RecordNotFound(format!("subject {subject}")))?;
+    let parts = parts(connection, &subject).await?;
+    let candidates = candidates(connection, subject.id).await?;
+    match choose(&parts, candidates, seed) {
+        Ok(chosen) => Ok((subject, chosen)),
+        Err(lack) => {
+            let part = parts[lack.part];
+            let of = named(connection, part).await?;
+            Err(PaperError::TooFewQuestions { found: lack.found, wanted: part.questions, of })
+        }
+    }
+}
+
 /// The blueprint; where there is none, one part of any questions.
-async fn parts(transaction: &DatabaseTransaction, subject: &subject::Model) -> Result<Vec<Part>, DbErr> {
+async fn parts(connection: &impl ConnectionTrait, subject: &subject::Model) -> Result<Vec<Part>, DbErr> {
     let count = |questions| usize::try_from(questions).unwrap_or_default();
     let parts: Vec<_> = blueprint_part::Entity::find()
         .filter(blueprint_part::Column::SubjectId.eq(subject.id))
         .order_by_asc(blueprint_part::Column::Position)
-        .all(transaction)
+        .all(connection)
         .await?
         .into_iter()
         .map(|part| Part {
@@ -164,7 +172,7 @@ async fn parts(transaction: &DatabaseTransaction, subject: &subject::Model) -> R
 }
 
 /// The questions of a subject in their current versions.
-async fn candidates(transaction: &DatabaseTransaction, subject: SubjectId) -> Result<Vec<Candidate>, DbErr> {
+async fn candidates(connection: &impl ConnectionTrait, subject: SubjectId) -> Result<Vec<Candidate>, DbErr> {
     let uses: HashMap<QuestionId, i64> = paper_question::Entity::find()
         .select_only()
         .column(paper_question::Column::QuestionId)
@@ -173,7 +181,7 @@ async fn candidates(transaction: &DatabaseTransaction, subject: SubjectId) -> Re
         .filter(paper::Column::SubjectId.eq(subject))
         .group_by(paper_question::Column::QuestionId)
         .into_tuple()
-        .all(transaction)
+        .all(connection)
         .await?
         .into_iter()
         .collect();
@@ -190,7 +198,7 @@ async fn candidates(transaction: &DatabaseTransaction, subject: SubjectId) -> Re
         .filter(question::Column::SubjectId.eq(subject))
         .filter(question::Column::ArchivedAt.is_null())
         .into_tuple()
-        .all(transaction)
+        .all(connection)
         .await?;
     Ok(rows
         .into_iter()
@@ -220,7 +228,7 @@ fn versions_of_question() -> RelationDef {
 }
 
 /// Which questions a part is about, for people.
-async fn named(transaction: &DatabaseTransaction, part: Part) -> Result<String, DbErr> {
+async fn named(connection: &impl ConnectionTrait, part: Part) -> Result<String, DbErr> {
     let mut named = match part.difficulty {
         None => String::new(),
         Some(Difficulty::Easy) => " that are easy".to_owned(),
@@ -228,7 +236,7 @@ async fn named(transaction: &DatabaseTransaction, part: Part) -> Result<String, 
         Some(Difficulty::Hard) => " that are hard".to_owned(),
     };
     if let Some(topic) = part.topic_id
-        && let Some(topic) = topic::Entity::find_by_id(topic).one(transaction).await?
+        && let Some(topic) = topic::Entity::find_by_id(topic).one(connection).await?
     {
         named = format!("{named} of the topic {}", topic.name);
     }

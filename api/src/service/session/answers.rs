@@ -15,6 +15,9 @@ use crate::service::scoring::Response;
 
 /// The most answers that a batch may have.
 pub const MOST_ANSWERS: usize = 200;
+/// The greatest number of a batch: ten a second for a day. A client that numbers by its clock is told at once, and not
+/// when its numbers have come to their end.
+const LAST_SEQUENCE: i32 = 1_000_000;
 /// The most seconds that a question may have been shown.
 const LONGEST: i32 = 7 * 86_400;
 
@@ -25,8 +28,8 @@ pub struct GivenAnswer {
     pub slot: i32,
     /// The chosen options by the places in which this sitting shows them, from 0. None where nothing is said of them.
     pub options: Option<Vec<usize>>,
-    /// The number. None where nothing is said of one, Some(None) for no answer.
-    pub number: Option<Option<Decimal>>,
+    /// The number as it was typed. None where nothing is said of one, Some(None) for no answer.
+    pub number: Option<Option<String>>,
     /// Marked for another look.
     pub flagged: bool,
     /// How long the question was shown so far, in seconds.
@@ -39,8 +42,10 @@ pub enum AnswerError {
     /// None or too many.
     #[error("A batch has 1 to {MOST_ANSWERS} answers; {0} were given.")]
     WrongCount(usize),
-    /// Batches are numbered from 1.
-    #[error("Batches are numbered from 1: `sequence` must be greater than `session.answerSequence`.")]
+    /// Batches are numbered from 1, one by one.
+    #[error(
+        "Batches are numbered 1 to {LAST_SEQUENCE}: `sequence` is `session.answerSequence` and one more."
+    )]
     Sequence,
     /// The paper has no such slot.
     #[error("This paper has no slot {slot}; it has 1 to {slots}.")]
@@ -68,6 +73,9 @@ pub enum AnswerError {
     /// A number for a question that has options.
     #[error("Slot {0} has options: give `optionIds`.")]
     NotNumber(i32),
+    /// What was typed is no number.
+    #[error("Slot {0}: `numericValue` is a number of at most 28 digits, such as \"9.81\" or \"-1.5e-3\".")]
+    NotANumber(i32),
     /// A time that cannot be.
     #[error("Slot {0}: `timeSpentSeconds` is 0 to {LONGEST}.")]
     Time(i32),
@@ -85,6 +93,7 @@ impl AnswerError {
             | Self::OneOption(slot)
             | Self::NotOptions(slot)
             | Self::NotNumber(slot)
+            | Self::NotANumber(slot)
             | Self::Time(slot) => Some(*slot),
         }
     }
@@ -121,7 +130,7 @@ pub(super) fn checked(
     if answers.is_empty() || answers.len() > MOST_ANSWERS {
         return Err(AnswerError::WrongCount(answers.len()));
     }
-    if sequence < 1 {
+    if !(1..=LAST_SEQUENCE).contains(&sequence) {
         return Err(AnswerError::Sequence);
     }
     let mut stored = BTreeMap::new();
@@ -140,7 +149,10 @@ fn stored_answer(sitting: &Sitting, answer: GivenAnswer) -> Result<StoredAnswer,
         return Err(AnswerError::NothingSaid(slot));
     }
     let options = answer.options.unwrap_or_default();
-    let number = answer.number.flatten();
+    let number = match answer.number.flatten() {
+        Some(text) => Some(typed(&text).ok_or(AnswerError::NotANumber(slot))?),
+        None => None,
+    };
     match question.kind {
         QuestionKind::Numeric if !options.is_empty() => return Err(AnswerError::NotOptions(slot)),
         QuestionKind::SingleChoice | QuestionKind::MultipleChoice if number.is_some() => {
@@ -167,6 +179,14 @@ fn stored_answer(sitting: &Sitting, answer: GivenAnswer) -> Result<StoredAnswer,
         flagged: answer.flagged,
         time_spent_seconds: answer.time_spent_seconds,
     })
+}
+
+/// A number as learners type it.
+fn typed(text: &str) -> Option<Decimal> {
+    let text = text.trim();
+    let number = text.parse().or_else(|_| Decimal::from_scientific(text)).ok()?;
+    // Underscores between digits are the library's own.
+    text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'-' | b'+' | b'e' | b'E')).then_some(number)
 }
 
 /// What a row answers.

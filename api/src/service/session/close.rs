@@ -27,19 +27,8 @@ use crate::service::{Services, progress, ranking};
 pub struct Submission {
     /// The sitting, with its result.
     pub session: test_session::Model,
-    /// The slots of the last batch that keep another answer.
-    pub superseded: Vec<i32>,
-    /// Why the last batch was not saved: the sitting was over before. Its answers that were saved before all stand.
-    pub refused: Option<Refused>,
-}
-
-/// When a sitting was over before its last answers came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
-    /// It had been closed.
-    Closed,
-    /// Its deadline had passed.
-    Overdue,
+    /// The slots of the last batch that keep another answer: the sitting was over before they came.
+    pub refused: Vec<i32>,
 }
 
 /// Why a sitting was not submitted. Nothing was written.
@@ -51,6 +40,12 @@ pub enum SubmitError {
     /// The last batch cannot be one.
     #[error(transparent)]
     Answer(#[from] AnswerError),
+    /// A batch with a greater number, or another one with the same, has set slots of the last batch.
+    #[error(
+        "Another tab or device has answered some of these slots since. Nothing was saved and the sitting is open: take \
+         `session.answerSequence` and one more, and submit again."
+    )]
+    Superseded(Vec<i32>),
     /// The database failed.
     #[error(transparent)]
     Database(#[from] DbErr),
@@ -104,7 +99,7 @@ async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<Sub
     fault::boundary("submit.locked");
     let is_over = session.open_marker.is_none() && !fault::planted(Fault::ScoredAgain);
     let is_overdue = command.rules.is_overdue(session.expires_at, command.now);
-    let mut answered = None;
+    let mut refused = Vec::new();
     if let Some((sequence, answers)) = &command.last {
         if !is_over && !is_overdue {
             let write = Write {
@@ -117,22 +112,19 @@ async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<Sub
             };
             transaction.execute_raw(upsert(transaction.get_database_backend(), &write)).await?;
         }
-        answered = Some(superseded(transaction, sitting, *sequence, answers).await?);
+        // A batch that a first submission saved stands, and is not refused when it comes again.
+        refused = superseded(transaction, sitting, *sequence, answers).await?;
+        if !refused.is_empty() && !is_over && !is_overdue {
+            return Err(SubmitError::Superseded(refused));
+        }
     }
     fault::boundary("submit.saved");
-    // A batch that a first submission saved stands, and is not refused when it comes again.
-    let lost = answered.as_ref().is_some_and(|superseded| !superseded.is_empty());
-    let refused = match (is_over, is_overdue) {
-        (true, _) => lost.then_some(Refused::Closed),
-        (false, true) => lost.then_some(Refused::Overdue),
-        (false, false) => None,
-    };
     let session = if is_over {
         session
     } else {
         close(transaction, session, &sitting.paper, is_overdue, command.now).await?
     };
-    Ok(Submission { session, superseded: answered.unwrap_or_default(), refused })
+    Ok(Submission { session, refused })
 }
 
 /// The row of a sitting, locked against saves and other ends.

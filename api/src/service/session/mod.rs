@@ -18,7 +18,7 @@ mod start;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use jishu_entity::{MockTestAttemptId, TestSessionId, UserId, test_session};
+use jishu_entity::{MockTestAttemptId, PaperId, TestSessionId, UserId, test_session};
 use quick_cache::sync::Cache;
 use sea_orm::{ColumnTrait, DbErr, QueryFilter};
 
@@ -26,7 +26,7 @@ use super::Services;
 use super::paper::Paper;
 
 pub use answers::{AnswerError, GivenAnswer, MOST_ANSWERS, response};
-pub use close::{Refused, Submission, SubmitError, submit};
+pub use close::{Submission, SubmitError, submit};
 pub use overdue::{close_overdue, keep_closing};
 pub use read::{
     SessionKey, answer_sequence, answers, by_ids, count, newest, of_card, of_user, open_of_cards, score_of,
@@ -85,10 +85,19 @@ impl Sitting {
 pub struct Sittings {
     /// How they are run.
     pub rules: SittingRules,
-    known: Cache<TestSessionId, Arc<Sitting>>,
+    known: Cache<TestSessionId, Known>,
 }
 
-/// Some hundred bytes each, and a paper that it has in common with others.
+/// What is remembered of a sitting. Its paper is kept with the papers, within their bound.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    owner: UserId,
+    card: MockTestAttemptId,
+    paper: PaperId,
+    seed: i64,
+}
+
+/// Some hundred bytes each.
 const KNOWN: usize = 20_000;
 
 impl Sittings {
@@ -108,15 +117,15 @@ pub async fn sitting(
     owner: UserId,
     id: TestSessionId,
 ) -> Result<Option<Arc<Sitting>>, DbErr> {
-    if let Some(sitting) = services.sittings.known.get(&id) {
-        return Ok((sitting.owner == owner).then_some(sitting));
+    if let Some(known) = services.sittings.known.get(&id) {
+        return if known.owner == owner { with_paper(services, id, known).await.map(Some) } else { Ok(None) };
     }
     let row = test_session::Entity::of(owner)
         .filter(test_session::Column::Id.eq(id))
         .one(services.database.reader())
         .await?;
     match row {
-        Some(row) => Ok(Some(sitting_of(services, &row).await?)),
+        Some(row) => sitting_of(services, &row).await.map(Some),
         None => Ok(None),
     }
 }
@@ -126,16 +135,13 @@ pub async fn sitting(
 /// # Errors
 /// The database's.
 pub async fn sitting_of(services: &Services, row: &test_session::Model) -> Result<Arc<Sitting>, DbErr> {
-    if let Some(sitting) = services.sittings.known.get(&row.id) {
-        return Ok(sitting);
-    }
-    let sitting = Arc::new(Sitting {
-        id: row.id,
-        owner: row.user_id,
-        card: row.mock_test_attempt_id,
-        paper: services.papers.get(row.paper_id).await?,
-        seed: row.seed,
-    });
-    services.sittings.known.insert(row.id, Arc::clone(&sitting));
-    Ok(sitting)
+    let known =
+        Known { owner: row.user_id, card: row.mock_test_attempt_id, paper: row.paper_id, seed: row.seed };
+    services.sittings.known.insert(row.id, known);
+    with_paper(services, row.id, known).await
+}
+
+async fn with_paper(services: &Services, id: TestSessionId, known: Known) -> Result<Arc<Sitting>, DbErr> {
+    let paper = services.papers.get(known.paper).await?;
+    Ok(Arc::new(Sitting { id, owner: known.owner, card: known.card, paper, seed: known.seed }))
 }

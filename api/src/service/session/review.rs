@@ -2,11 +2,13 @@
 
 use std::collections::HashSet;
 
+use jishu_entity::mock_test_attempt::{self, CardStatus};
 use jishu_entity::subject::ReviewPolicy;
 use jishu_entity::test_session::{self, Column, Entity};
-use jishu_entity::{PaperId, QuestionId, mock_test_attempt};
+use jishu_entity::{PaperId, QuestionId};
 use sea_orm::{ColumnTrait, DbErr, QueryFilter, QuerySelect};
 
+use super::start::is_entitled;
 use crate::service::Services;
 
 /// Of which questions of a sitting the key, the explanation and the marks may be shown.
@@ -58,11 +60,25 @@ pub async fn review(services: &Services, session: &test_session::Model) -> Resul
     Ok(Review { is_open, hidden })
 }
 
-/// Whether no sitting of the card is left or open.
+/// Whether the learner can sit this paper no more: of all their cards of its test, from whichever purchase, none is open
+/// and none can be started.
 async fn is_used_up(services: &Services, session: &test_session::Model) -> Result<bool, DbErr> {
-    let card = mock_test_attempt::Entity::of(session.user_id)
-        .filter(mock_test_attempt::Column::Id.eq(session.mock_test_attempt_id))
-        .one(services.database.reader())
+    let (reader, now) = (services.database.reader(), services.clock.now());
+    let test_number = services.papers.get(session.paper_id).await?.row.test_number;
+    let cards = mock_test_attempt::Entity::of(session.user_id)
+        .filter(mock_test_attempt::Column::SubjectId.eq(session.subject_id))
+        .filter(mock_test_attempt::Column::TestNumber.eq(test_number))
+        .all(reader)
         .await?;
-    Ok(card.is_some_and(|card| card.status == mock_test_attempt::CardStatus::Exhausted))
+    for card in cards {
+        let may_be_sat = match card.status {
+            CardStatus::Exhausted => false,
+            CardStatus::InProgress => true,
+            CardStatus::Available | CardStatus::Completed => is_entitled(reader, &card, now).await?,
+        };
+        if may_be_sat {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }

@@ -8,11 +8,12 @@ use jishu_entity::test_session::{self, SessionStatus};
 use jishu_entity::user::UserStatus;
 use jishu_entity::{MockTestAttemptId, UserId, entitlement, extra_time};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, DatabaseTransaction, DbErr,
-    EntityTrait, IntoActiveModel, QueryFilter,
+    ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, ConnectionTrait,
+    DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel, QueryFilter,
 };
 
 use super::{SittingRules, close};
+use crate::clock::Clock;
 use crate::database::{IsFailure, WriteOptions, lock_user};
 use crate::fault::{self, Fault};
 use crate::service::events::{self, Event};
@@ -69,7 +70,7 @@ struct Command {
     paper: Arc<Paper>,
     seed: i64,
     rules: SittingRules,
-    now: DateTime<Utc>,
+    clock: Arc<dyn Clock>,
 }
 
 /// What the transaction came to. A refusal may come after an overdue sitting was closed, which stays.
@@ -93,6 +94,10 @@ pub async fn start(
     if row.status == CardStatus::Exhausted {
         return Err(StartError::Exhausted { max_attempts: row.max_attempts });
     }
+    let (reader, now) = (services.database.reader(), services.clock.now());
+    if row.status != CardStatus::InProgress && !is_entitled(reader, &row, now).await? {
+        return Err(StartError::EntitlementEnded);
+    }
     let paper = paper::of_test(services, row.subject_id, row.test_number).await?;
     let command = Command {
         learner,
@@ -100,7 +105,7 @@ pub async fn start(
         paper,
         seed: rand::random(),
         rules: services.sittings.rules,
-        now: services.clock.now(),
+        clock: Arc::clone(&services.clock),
     };
     let options = WriteOptions { name: "start", looks_before_it_writes: true, another_may_be_first: true };
     let outcome = services
@@ -119,17 +124,19 @@ async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<Out
         return Err(StartError::LearnerNotActive);
     }
     fault::boundary("start.locked");
+    // After the lock: what waited for it took its time, and not the learner's.
+    let now = command.clock.now();
     if let Some(mut open) = open_session(transaction, command).await? {
-        if !command.rules.is_overdue(open.expires_at, command.now) {
+        if !command.rules.is_overdue(open.expires_at, now) {
             if fault::planted(Fault::DeadlineAnew) {
                 let mut anew = open.clone().into_active_model();
-                anew.expires_at = Set(command.now + (open.expires_at - open.started_at));
+                anew.expires_at = Set(now + (open.expires_at - open.started_at));
                 open = anew.update(transaction).await?;
             }
             return Ok(Outcome::Open(Started { session: open, resumed: true }));
         }
         let open = close::lock(transaction, open.id).await?;
-        close::close(transaction, open, &command.paper, true, command.now).await?;
+        close::close(transaction, open, &command.paper, true, now).await?;
     }
     let card = mock_test_attempt::Entity::of(command.learner)
         .filter(mock_test_attempt::Column::Id.eq(command.card))
@@ -139,18 +146,18 @@ async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<Out
     if card.attempts_used >= card.max_attempts {
         return Ok(Outcome::Refused(StartError::Exhausted { max_attempts: card.max_attempts }));
     }
-    if !is_entitled(transaction, &card, command.now).await? {
+    if !is_entitled(transaction, &card, now).await? {
         return Ok(Outcome::Refused(StartError::EntitlementEnded));
     }
-    let session = insert(transaction, command, &card).await?;
+    let session = insert(transaction, command, &card, now).await?;
     fault::boundary("start.inserted");
     let mut card = card.into_active_model();
     card.attempts_used = Set(session.attempt_number);
     card.status = Set(CardStatus::InProgress);
-    card.latest_attempt_at = Set(Some(command.now));
+    card.latest_attempt_at = Set(Some(now));
     card.update(transaction).await?;
     let event = Event::SessionStarted(command.card);
-    events::append(transaction, command.now, Some(command.learner), event).await?;
+    events::append(transaction, now, Some(command.learner), event).await?;
     fault::boundary("start.counted");
     Ok(Outcome::Open(Started { session, resumed: false }))
 }
@@ -166,15 +173,15 @@ async fn open_session(
         .await
 }
 
-async fn is_entitled(
-    transaction: &DatabaseTransaction,
+pub(super) async fn is_entitled(
+    connection: &impl ConnectionTrait,
     card: &mock_test_attempt::Model,
     now: DateTime<Utc>,
 ) -> Result<bool, DbErr> {
     let live = entitlement::Entity::live_of(card.user_id, now)
         .filter(entitlement::Column::PurchaseId.eq(card.purchase_id))
         .filter(entitlement::Column::SubjectId.eq(card.subject_id))
-        .one(transaction)
+        .one(connection)
         .await?;
     Ok(live.is_some())
 }
@@ -183,6 +190,7 @@ async fn insert(
     transaction: &DatabaseTransaction,
     command: &Command,
     card: &mock_test_attempt::Model,
+    now: DateTime<Utc>,
 ) -> Result<test_session::Model, DbErr> {
     let extra = extra_time::Entity::find_by_id(card.id).one(transaction).await?;
     let seconds = command.paper.row.time_limit_seconds + extra.map_or(0, |extra| extra.seconds);
@@ -196,8 +204,8 @@ async fn insert(
         seed: Set(command.seed),
         status: Set(SessionStatus::InProgress),
         open_marker: Set(Some(1)),
-        started_at: Set(command.now),
-        expires_at: Set(command.now + TimeDelta::seconds(i64::from(seconds))),
+        started_at: Set(now),
+        expires_at: Set(now + TimeDelta::seconds(i64::from(seconds))),
         ..Default::default()
     };
     session.insert(transaction).await

@@ -15,7 +15,8 @@ on_each_database!(
 );
 
 /// What must be null wherever it is answered.
-const SECRET_FIELDS: [&str; 5] = ["correctOptionIds", "correctValue", "tolerance", "explanation", "marks"];
+const SECRET_FIELDS: [&str; 6] =
+    ["correctOptionIds", "correctValue", "tolerance", "explanation", "marks", "verdict"];
 /// What must be null too while no sitting is over.
 const RESULTS: [&str; 6] = ["result", "latestScore", "latestPercentage", "firstScore", "bestScore", "grade"];
 

@@ -106,7 +106,8 @@ async fn the_clock_is_told_at_once_at_each_change_and_ends_with_the_sitting(app:
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_clock_ticks_and_shows_what_other_nodes_saved() {
-    TestApp::run(Backend::Sqlite, async |app| {
+    // So long that no worker closes it.
+    TestApp::run_with(Backend::Sqlite, &["--answer-grace-seconds", "300"], async |app| {
         let (asha, sitting) = sitting(&app).await;
         let node = app.second_node().await;
         let variables = json!({ "session": sitting.id, "every": 1 });
