@@ -18,6 +18,8 @@ on_each_database!(
     answers_are_taken_until_the_grace_is_over,
     of_a_slot_that_is_given_twice_the_later_counts,
     a_flag_is_no_answer,
+    a_submission_that_would_drop_answers_ends_nothing,
+    numbers_are_taken_as_they_are_typed,
 );
 
 /// An answer of a random kind to a question.
@@ -193,4 +195,49 @@ async fn a_flag_is_no_answer(app: Arc<TestApp>) {
     assert_eq!((&question["answer"], &question["flagged"]), (&Value::Null, &json!(true)));
     let submitted = world.learner.submit_session(&id(&started), None).await;
     assert_eq!(submitted["session"]["result"]["unanswered"], 4);
+}
+
+/// Of two tabs the second submits with a batch that the first has overtaken.
+async fn a_submission_that_would_drop_answers_ends_nothing(app: Arc<TestApp>) {
+    let world = World::new(&app, 4).await;
+    let started = world.learner.start_session(&world.card).await;
+    let (session, asked) = (id(&started), questions(&started));
+    let batch = |tries| json!([answer(&asked[0], tries), answer(&asked[1], tries)]);
+    accepted(&world.learner.save_answers(&session, 5, batch(Tries::Wrong)).await);
+    let before = state(&world.learner, &session).await;
+    for _ in 0..2 {
+        let submitted = world.learner.submit_session(&session, Some((2, batch(Tries::Right)))).await;
+        assert_eq!(refusal(&submitted), "ANSWERS_SUPERSEDED");
+        assert_eq!(submitted["userErrors"][0]["slots"], json!([1, 2]));
+        let session = &submitted["session"];
+        assert_eq!((&session["status"], &session["answerSequence"]), (&json!("IN_PROGRESS"), &json!(5)));
+    }
+    assert_eq!(state(&world.learner, &session).await, before, "nothing of it was saved");
+    let submitted = world.learner.submit_session(&session, Some((6, batch(Tries::Right)))).await;
+    accepted(&submitted);
+    assert_eq!(submitted["session"]["result"]["score"], "8.00");
+    let again = world.learner.submit_session(&session, Some((6, batch(Tries::Right)))).await;
+    assert_eq!(again, submitted, "the same result");
+}
+
+async fn numbers_are_taken_as_they_are_typed(app: Arc<TestApp>) {
+    let world = World::new(&app, 4).await;
+    let started = world.learner.start_session(&world.card).await;
+    let numeric = questions(&started).iter().find(|question| question["kind"] == "NUMERIC").unwrap();
+    let slot = &numeric["slot"];
+    for (sequence, (typed, kept)) in (1..).zip([
+        ("4.5", "4.5"),
+        (" 4.50 ", "4.5"),
+        ("45e-1", "4.5"),
+        ("-0", "0"),
+        (".5", "0.5"),
+        ("+7", "7"),
+        ("1e20", "100000000000000000000"),
+    ]) {
+        let batch = json!([{ "slot": slot, "numericValue": typed }]);
+        let saved = world.learner.save_answers(&id(&started), sequence, batch).await;
+        accepted(&saved);
+        let question = questions(&saved).iter().find(|question| question["slot"] == *slot).unwrap();
+        assert_eq!(question["answer"]["numericValue"], kept, "{typed}");
+    }
 }

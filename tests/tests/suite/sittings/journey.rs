@@ -176,10 +176,15 @@ async fn lists_of_sittings_have_pages(app: Arc<TestApp>) {
     assert_eq!(rest.at("/viewer/testSessions/pageInfo/hasPreviousPage"), true);
     let node = first.text("/viewer/testSessions/edges/0/node/id");
     let document = "query ($id: ID!) { node(id: $id) { __typename id ... on TestSession {
-        subject { name } mockTestAttempt { testNumber } serverTime } } }";
+        subject { name } mockTestAttempt { testNumber } serverTime
+        paper { questions timeLimitSeconds correct wrong unanswered } } } }";
     let answer = world.learner.run_with(document, json!({ "id": node })).await;
     assert_eq!(answer.text("/node/subject/name"), "Physics");
     assert_eq!(answer.number("/node/mockTestAttempt/testNumber"), 1);
+    assert_eq!(
+        *answer.at("/node/paper"),
+        json!({ "questions": 4, "timeLimitSeconds": 3600, "correct": "4.00", "wrong": "-1.00", "unanswered": "0.00" })
+    );
     assert_eq!(*answer.at("/node/serverTime"), time(app.clock.now()));
     let stranger = app.learner("Binod").await;
     let answer = stranger.run_with(document, json!({ "id": node })).await;

@@ -151,6 +151,12 @@ async fn a_review_comes_when_the_subject_lets_it(app: Arc<TestApp>) {
     assert_eq!(reviewed(&world.learner, &id(&first)).await.len(), 0, "all are used, and one is open");
     world.learner.submit_session(&id(&second), None).await;
     assert_eq!(reviewed(&world.learner, &id(&first)).await.len(), 4);
+    // The subject is bought again, which gives another card of the same paper.
+    app.execute("UPDATE entitlements SET ended_at = granted_at").await;
+    app.cards(&world.learner, &world.course).await;
+    assert_eq!(reviewed(&world.learner, &id(&first)).await.len(), 0, "the test can be sat again");
+    app.execute("UPDATE entitlements SET ended_at = granted_at").await;
+    assert_eq!(reviewed(&world.learner, &id(&first)).await.len(), 4, "and once it cannot it is shown");
     world.set(&app, "review_policy", "'never'").await;
     assert_eq!(reviewed(&world.learner, &id(&first)).await.len(), 0);
 }

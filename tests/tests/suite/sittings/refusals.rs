@@ -30,6 +30,7 @@ async fn cards_that_cannot_be_sat_are_refused(app: Arc<TestApp>) {
     assert_eq!(code, "UNAUTHENTICATED");
     app.execute("UPDATE entitlements SET ended_at = granted_at").await;
     assert_eq!(refusal(&world.learner.start_session(&world.card).await), "ENTITLEMENT_ENDED");
+    assert_eq!(app.number("SELECT COUNT(*) FROM papers").await, 0, "nor is a paper made for it");
     app.execute("UPDATE entitlements SET ended_at = NULL").await;
     app.execute("UPDATE users SET status = 'deactivated'").await;
     assert_eq!(refusal(&world.learner.start_session(&world.card).await), "ACCOUNT_INACTIVE");
@@ -60,6 +61,11 @@ async fn answers_that_cannot_be_are_refused(app: Arc<TestApp>) {
         (answer(single, json!({ "optionIds": ["1"] })), "options of this slot"),
         (answer(single, json!({ "numericValue": "1" })), "give `optionIds`"),
         (answer(numeric, json!({ "optionIds": [option(single, 0)] })), "give `numericValue`"),
+        (answer(numeric, json!({ "numericValue": "" })), "is a number of at most 28 digits"),
+        (answer(numeric, json!({ "numericValue": "1_000" })), "is a number"),
+        (answer(numeric, json!({ "numericValue": "12x" })), "is a number"),
+        (answer(numeric, json!({ "numericValue": "1e99" })), "is a number"),
+        (answer(numeric, json!({ "numericValue": "9".repeat(40) })), "is a number"),
         (answer(single, json!({ "optionIds": [], "timeSpentSeconds": -1 })), "`timeSpentSeconds` is 0 to"),
     ] {
         let saved = world.learner.save_answers(&session, 1, json!([good, bad])).await;
@@ -71,7 +77,7 @@ async fn answers_that_cannot_be_are_refused(app: Arc<TestApp>) {
         assert_eq!(refusal(&submitted), "ANSWER_INVALID");
         assert_eq!(submitted["session"]["status"], "IN_PROGRESS");
     }
-    for sequence in [0, -1] {
+    for sequence in [0, -1, 1_000_001, i64::from(i32::MAX)] {
         let saved = world.learner.save_answers(&session, sequence, json!([good])).await;
         assert_eq!(refusal(&saved), "ANSWER_INVALID");
         assert_eq!(saved["userErrors"][0]["path"], json!(["input", "sequence"]));

@@ -48,7 +48,7 @@ async fn a_card_is_told_at_each_change_on_every_node(app: Arc<TestApp>) {
         let card = from_socket(&mut here).await;
         assert_eq!((&card["status"], &card["maxAttempts"]), (&json!(status), &json!(attempts)));
         assert_eq!(there.next().await.unwrap().1["data"]["mockTestAttemptChanged"], card);
-        card["mockTestAttemptId"].clone()
+        card["id"].clone()
     };
     let sitting = app.begin_sitting().await;
     assert_eq!(expect("IN_PROGRESS", 3).await, sitting.card);
@@ -99,7 +99,7 @@ async fn what_is_appended_after_a_failover_that_lost_rows_is_told(app: Arc<TestA
     loop {
         let card = from_socket(&mut cards).await;
         // What was told before may be told again.
-        if card["mockTestAttemptId"] == sitting.card && card["status"] == "IN_PROGRESS" {
+        if card["id"] == sitting.card && card["status"] == "IN_PROGRESS" {
             break;
         }
     }
