@@ -66,23 +66,17 @@ impl Database {
     }
 
     /// Runs one statement that commits by itself; on a conflict or a lost connection again, so running it twice must
-    /// come to the same. Like [`Database::write`] it goes on when the caller stops waiting.
+    /// come to the same. Unlike [`Database::write`] it ends with its caller.
     ///
     /// Returns how many rows it changed, as the database counts them.
     ///
     /// # Errors
     /// The database's, once retrying is over.
-    pub async fn execute(&self, name: &'static str, statement: Statement) -> Result<u64, DbErr> {
-        let database = self.clone();
-        let task = tokio::spawn(async move { database.execute_until_done(name, statement).await });
-        match task.await {
-            Ok(result) => result,
-            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            Err(_) => Err(shutting_down()),
-        }
-    }
-
-    async fn execute_until_done(&self, name: &'static str, statement: Statement) -> Result<u64, DbErr> {
+    pub(crate) async fn execute_until_done(
+        &self,
+        name: &'static str,
+        statement: Statement,
+    ) -> Result<u64, DbErr> {
         let started = Instant::now();
         let mut attempt = 0;
         loop {

@@ -90,10 +90,10 @@ async fn measure(backend: Backend) {
     let (mut server_cpu, mut load_cpu) = (Vec::new(), Vec::new());
     for turn in 0..=TURNS {
         // Numbers of batches rise, so that every batch is written: above those that were saved first, too.
-        let base = i64::from(turn + 1) * 10_000_000;
+        let base = i64::from(turn + 1) * 100_000;
         let load = server.load(&sittings, base + 1).await;
-        let rate = rival.run(load.batches, base + 5_000_000).await;
-        assert!(rival.wrote(base + 5_000_000).await, "the tool has written");
+        let rate = rival.run(load.batches, base + 50_000).await;
+        assert!(rival.wrote(base + 50_000).await, "the tool has written");
         // The first turn warms up.
         if turn > 0 {
             let batches = f64::from(load.batches);

@@ -26,8 +26,16 @@ pub(crate) struct Rival<'a> {
 
 /// The parameters of an answer, in the statement's order, and how PostgreSQL has to be told their types: the server's
 /// driver tells them in the protocol.
-const ANSWER: [(&str, &str); 5] =
-    [("slot", "int"), ("chosen", "bigint"), ("number", "text"), ("flagged", "bool"), ("seconds", "int")];
+const ANSWER: [(&str, &str); 8] = [
+    ("session", "bigint"),
+    ("owner", "bigint"),
+    ("sequence", "int"),
+    ("slot", "int"),
+    ("chosen", "bigint"),
+    ("number", "text"),
+    ("flagged", "bool"),
+    ("seconds", "int"),
+];
 
 impl Rival<'_> {
     pub(crate) fn tool(&self) -> &'static str {
@@ -71,7 +79,7 @@ impl Rival<'_> {
             SITTINGS_EACH - 1
         );
         let (now, overdue) = ("'2026-01-01T00:00:00.123456Z'::timestamptz", "CAST(:overdue AS timestamptz)");
-        let mut values = vec!["CAST(:sequence AS int)".to_owned(), now.to_owned()];
+        let mut values = vec![now.to_owned()];
         for place in 0..IN_A_BATCH {
             let _ = writeln!(script, "\\set slot{place} :group * {IN_A_BATCH} + {}", place + 1);
             // One in five is a number.
@@ -81,6 +89,7 @@ impl Rival<'_> {
             let _ = writeln!(script, "\\set number{place} random(1, 99)");
             for (name, kind) in ANSWER {
                 values.push(match name {
+                    "session" | "owner" | "sequence" => format!("CAST(:{name} AS {kind})"),
                     "number" if !last => "CAST(NULL AS text)".to_owned(),
                     "flagged" => "false".to_owned(),
                     "seconds" => "CAST(NULL AS int)".to_owned(),
@@ -88,7 +97,7 @@ impl Rival<'_> {
                 });
             }
         }
-        values.extend(["CAST(:session AS bigint)", "CAST(:owner AS bigint)", overdue].map(str::to_owned));
+        values.push(overdue.to_owned());
         let mut statement = self.statement.clone();
         // From the last, so that $1 is not found in $10.
         for (value, number) in values.iter().zip(1..).collect::<Vec<_>>().into_iter().rev() {
@@ -194,7 +203,7 @@ impl Rival<'_> {
             _ => format!("'{}'", at.to_rfc3339_opts(SecondsFormat::AutoSi, false)),
         };
         let now = Utc::now();
-        let mut values = vec![sequence.to_string(), time(now)];
+        let mut values = vec![time(now)];
         let first = rand::random_range(0..QUESTIONS / IN_A_BATCH) * IN_A_BATCH;
         for place in 1..=IN_A_BATCH {
             // One in five is a number.
@@ -203,13 +212,18 @@ impl Rival<'_> {
                 false => (1 << rand::random_range(0..4), "NULL".to_owned()),
             };
             let slot = first + place;
-            values.extend([slot.to_string(), chosen.to_string(), number, "0".to_owned(), "NULL".to_owned()]);
+            let (session, owner) = (sitting.row.to_string(), sitting.owner.to_string());
+            values.extend([
+                session,
+                owner,
+                sequence.to_string(),
+                slot.to_string(),
+                chosen.to_string(),
+                number,
+            ]);
+            values.extend(["0", "NULL"].map(str::to_owned));
         }
-        values.extend([
-            sitting.row.to_string(),
-            sitting.owner.to_string(),
-            time(now - TimeDelta::seconds(5)),
-        ]);
+        values.push(time(now - TimeDelta::seconds(5)));
         let parts = self.statement.split('?');
         assert_eq!(parts.clone().count(), values.len() + 1, "{}", self.statement);
         let values = values.iter().map(String::as_str).chain([""]);

@@ -198,6 +198,7 @@ pub fn response(row: &test_answer::Model) -> Response {
 }
 
 /// Who saves what.
+#[derive(Debug)]
 pub(super) struct Write {
     pub(super) id: TestSessionId,
     pub(super) owner: UserId,
@@ -209,14 +210,15 @@ pub(super) struct Write {
     pub(super) overdue_before: DateTime<Utc>,
 }
 
-/// The statement that saves a batch: in each slot the answer of the batch with the greatest number stays, so that
-/// batches that come twice, late or in another order leave the same. It writes nothing unless the sitting is this user's
-/// and open, and holds it open until it is done.
-pub(super) fn upsert(backend: DbBackend, write: &Write) -> Statement {
+/// The statement that saves batches of different sittings: in each slot the answer of the batch with the greatest number
+/// stays, so that batches that come twice, late or in another order leave the same. It writes nothing of a sitting that is
+/// not its user's or not open, and holds the others open until it is done.
+pub(super) fn upsert(backend: DbBackend, writes: &[&Write]) -> Statement {
     // MariaDB and MySQL take the type of a column of a derived table from the parameter of the first call.
     let (row, at, share, merge) = match backend {
         DbBackend::MySql => (
-            "SELECT CAST(? AS SIGNED) AS slot, CAST(? AS SIGNED) AS chosen, CAST(? AS CHAR(40)) AS numeric_value, \
+            "SELECT CAST(? AS SIGNED) AS session_id, CAST(? AS SIGNED) AS user_id, CAST(? AS SIGNED) AS sequence, \
+             CAST(? AS SIGNED) AS slot, CAST(? AS SIGNED) AS chosen, CAST(? AS CHAR(40)) AS numeric_value, \
              CAST(? AS SIGNED) AS flagged, CAST(? AS SIGNED) AS time_spent_seconds",
             "CAST(? AS DATETIME(6))",
             " LOCK IN SHARE MODE",
@@ -234,29 +236,56 @@ pub(super) fn upsert(backend: DbBackend, write: &Write) -> Statement {
         _ => (ROW, "?", "", MERGE),
     };
     let share = if fault::planted(Fault::NotHeld) { "" } else { share };
-    let rows = vec![row; write.answers.len()].join(" UNION ALL ");
+    let answers: usize = writes.iter().map(|write| write.answers.len()).sum();
+    // Few texts, so that each is prepared once: the rest of the rows are of no sitting.
+    let size = SIZES.into_iter().find(|size| *size >= answers).unwrap_or(answers);
+    let rows = vec![row; size].join(" UNION ALL ");
+    // SQLite takes the tables of a CROSS JOIN in this order.
     let text = format!(
         "INSERT INTO test_answers \
          (session_id, slot, chosen, numeric_value, flagged, time_spent_seconds, sequence, saved_at) \
-         SELECT s.id, v.slot, v.chosen, v.numeric_value, v.flagged, v.time_spent_seconds, ?, {at} \
-         FROM test_sessions s CROSS JOIN ({rows}) v \
-         WHERE s.id = ? AND s.user_id = ? AND s.open_marker = 1 AND s.expires_at >= {at}{share}{merge}"
+         SELECT s.id, v.slot, v.chosen, v.numeric_value, v.flagged, v.time_spent_seconds, v.sequence, {at} \
+         FROM ({rows}) v CROSS JOIN test_sessions s \
+         WHERE s.id = v.session_id AND s.user_id = v.user_id AND s.open_marker = 1 AND s.expires_at >= {at}{share}{merge}"
     );
-    let mut values: Vec<Value> = vec![write.sequence.into(), write.now.into()];
-    for answer in &write.answers {
-        values.extend([
-            Value::from(answer.slot),
-            answer.chosen.into(),
-            answer.number.clone().into(),
-            answer.flagged.into(),
-            answer.time_spent_seconds.into(),
-        ]);
+    let now = writes.iter().map(|write| write.now).max().unwrap_or_default();
+    let overdue_before = writes.iter().map(|write| write.overdue_before).min().unwrap_or_default();
+    let mut values: Vec<Value> = Vec::with_capacity(8 * size + 2);
+    values.push(now.into());
+    for write in writes {
+        for answer in &write.answers {
+            values.extend([
+                Value::from(write.id),
+                write.owner.into(),
+                write.sequence.into(),
+                answer.slot.into(),
+                answer.chosen.into(),
+                answer.number.clone().into(),
+                answer.flagged.into(),
+                answer.time_spent_seconds.into(),
+            ]);
+        }
     }
-    values.extend([Value::from(write.id), write.owner.into(), write.overdue_before.into()]);
+    let none = [
+        Value::BigInt(None),
+        Value::BigInt(None),
+        Value::Int(None),
+        Value::Int(None),
+        Value::BigInt(None),
+        Value::String(None),
+        Value::Bool(None),
+        Value::Int(None),
+    ];
+    values.extend(std::iter::repeat_n(none, size - answers.min(size)).flatten());
+    values.push(overdue_before.into());
     sql(backend, &text, values)
 }
 
-const ROW: &str = "SELECT ? AS slot, ? AS chosen, ? AS numeric_value, ? AS flagged, ? AS time_spent_seconds";
+/// How many rows a statement is made for.
+const SIZES: [usize; 9] = [1, 2, 5, 10, 20, 40, 80, 160, MOST_ANSWERS];
+
+const ROW: &str = "SELECT ? AS session_id, ? AS user_id, ? AS sequence, ? AS slot, ? AS chosen, ? AS numeric_value, \
+    ? AS flagged, ? AS time_spent_seconds";
 
 const MERGE: &str = " ON CONFLICT (session_id, slot) DO UPDATE SET chosen = excluded.chosen, \
     numeric_value = excluded.numeric_value, flagged = excluded.flagged, \

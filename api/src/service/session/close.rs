@@ -110,7 +110,7 @@ async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<Sub
                 now: command.now,
                 overdue_before: command.rules.overdue_before(command.now),
             };
-            transaction.execute_raw(upsert(transaction.get_database_backend(), &write)).await?;
+            transaction.execute_raw(upsert(transaction.get_database_backend(), &[&write])).await?;
         }
         // A batch that a first submission saved stands, and is not refused when it comes again.
         refused = superseded(transaction, sitting, *sequence, answers).await?;

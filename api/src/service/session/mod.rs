@@ -14,6 +14,7 @@ mod read;
 mod review;
 mod save;
 mod start;
+mod together;
 
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ use sea_orm::{ColumnTrait, DbErr, QueryFilter};
 
 use super::Services;
 use super::paper::Paper;
+use together::Together;
 
 pub use answers::{AnswerError, GivenAnswer, MOST_ANSWERS, response};
 pub use close::{Submission, SubmitError, submit};
@@ -86,6 +88,7 @@ pub struct Sittings {
     /// How they are run.
     pub rules: SittingRules,
     known: Cache<TestSessionId, Known>,
+    together: Arc<Together>,
 }
 
 /// What is remembered of a sitting. Its paper is kept with the papers, within their bound.
@@ -104,7 +107,7 @@ impl Sittings {
     /// None is read yet.
     #[must_use]
     pub fn new(rules: SittingRules) -> Self {
-        Self { rules, known: Cache::new(KNOWN) }
+        Self { rules, known: Cache::new(KNOWN), together: Arc::default() }
     }
 }
 

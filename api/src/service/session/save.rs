@@ -6,12 +6,12 @@ use chrono::{DateTime, Utc};
 use jishu_entity::{TestSessionId, UserId, test_answer, test_session};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait, QueryFilter,
-    QuerySelect,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QuerySelect,
 };
 
 use super::Sitting;
 use super::answers::{AnswerError, GivenAnswer, StoredAnswer, Write, checked, upsert};
+use super::together::Written;
 use crate::database::WriteOptions;
 use crate::fault::{self, Fault};
 use crate::service::Services;
@@ -53,7 +53,7 @@ pub enum SaveError {
     Database(#[from] DbErr),
 }
 
-/// Saves a batch in an open sitting, in one statement. Sending it again changes nothing, and batches that come late or in
+/// Saves a batch in an open sitting, in one statement, which batches of other sittings may share. Sending it again changes nothing, and batches that come late or in
 /// another order leave the same.
 ///
 /// # Errors
@@ -69,48 +69,46 @@ pub async fn save(
     let now = services.clock.now();
     let overdue_before = services.sittings.rules.overdue_before(now);
     let write = Write { id, owner, sequence: batch.sequence, answers, now, overdue_before };
-    let backend = services.database.backend();
     if fault::planted(Fault::Unstored) {
-        let (database, statement) = (services.database.clone(), upsert(backend, &write));
-        tokio::spawn(async move { database.execute("save answers", statement).await });
+        let (database, together) = (services.database.clone(), Arc::clone(&services.sittings.together));
+        tokio::spawn(async move { together.write(&database, Arc::new(write)).await });
         return Ok(Saved::default());
     }
-    let (write, written) = write_batch(services, write).await?;
-    let answers = &write.answers;
-    // MariaDB and MySQL count a row that is updated twice; one that is inserted and one that stays as it is, once, so that
-    // after these it has to be looked.
-    let each = if backend == DbBackend::MySql { 2 } else { 1 };
-    let all = u64::try_from(answers.len()).is_ok_and(|all| written == each * all);
-    let saved = if all {
-        Saved::default()
+    let write = Arc::new(write);
+    let written = if services.database.is_cluster() {
+        write_alone(services, Arc::clone(&write)).await?
     } else {
-        if written == 0 {
-            refuse_unless_open(services.database.reader(), id, overdue_before).await?;
-        }
-        let superseded = superseded(services.database.reader(), &sitting, batch.sequence, answers).await?;
-        Saved { superseded }
+        services.sittings.together.write(&services.database, Arc::clone(&write)).await?
     };
-    if written > 0 {
+    let reader = services.database.reader();
+    let superseded = match written {
+        Written::All => Vec::new(),
+        Written::Nothing => {
+            refuse_unless_open(reader, id, overdue_before).await?;
+            superseded(reader, &sitting, batch.sequence, &write.answers).await?
+        }
+        Written::Unknown => {
+            let superseded = superseded(reader, &sitting, batch.sequence, &write.answers).await?;
+            if superseded.len() == write.answers.len() {
+                refuse_unless_open(reader, id, overdue_before).await?;
+            }
+            superseded
+        }
+    };
+    if superseded.len() < write.answers.len() {
         services.events.answers_saved(owner, id);
     }
-    Ok(saved)
+    Ok(Saved { superseded })
 }
 
-/// Returns how many rows it wrote, as the database counts them.
-async fn write_batch(services: &Services, write: Write) -> Result<(Arc<Write>, u64), DbErr> {
-    let database = &services.database;
-    let write = Arc::new(write);
-    let written = if database.is_cluster() {
-        let options =
-            WriteOptions { name: "save answers", looks_before_it_writes: true, another_may_be_first: false };
-        let command = Arc::clone(&write);
-        database
-            .write(options, command, |transaction, write| Box::pin(write_on_cluster(transaction, write)))
-            .await?
-    } else {
-        database.execute("save answers", upsert(database.backend(), &write)).await?
-    };
-    Ok((write, written))
+async fn write_alone(services: &Services, write: Arc<Write>) -> Result<Written, DbErr> {
+    let options =
+        WriteOptions { name: "save answers", looks_before_it_writes: true, another_may_be_first: false };
+    let written = services
+        .database
+        .write(options, write, |transaction, write| Box::pin(write_on_cluster(transaction, write)))
+        .await?;
+    Ok(if written == 0 { Written::Nothing } else { Written::Unknown })
 }
 
 /// The nodes of a cluster do not know of each other's shared locks. So the sitting's row is written as well: of this and
@@ -126,7 +124,7 @@ async fn write_on_cluster(transaction: &DatabaseTransaction, write: &Write) -> R
     if open.rows_affected == 0 {
         return Ok(0);
     }
-    let statement = upsert(transaction.get_database_backend(), write);
+    let statement = upsert(transaction.get_database_backend(), &[write]);
     Ok(transaction.execute_raw(statement).await?.rows_affected())
 }
 

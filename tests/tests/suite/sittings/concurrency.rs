@@ -15,6 +15,7 @@ on_each_database!(
     sixteen_submissions_at_once_score_once,
     what_is_acknowledged_while_a_sitting_ends_is_scored,
     learners_who_start_the_same_test_at_once_get_one_paper,
+    what_is_saved_together_is_told_apart,
     the_database_refuses_what_must_not_be,
 );
 
@@ -142,4 +143,62 @@ async fn the_database_refuses_what_must_not_be(app: Arc<TestApp>) {
     refused("UPDATE mock_test_attempts SET attempts_used = max_attempts + 1".to_owned(), false).await;
     world.learner.submit_session(&id(&started), None).await;
     refused("UPDATE test_sessions SET score = NULL".to_owned(), false).await;
+}
+
+/// Of many learners who save at the same time, with replays, batches that come too late and sittings that are over among
+/// them, each gets their own answer, and all that is acknowledged is there. It takes fewer statements than batches.
+async fn what_is_saved_together_is_told_apart(app: Arc<TestApp>) {
+    let course = app.course(&["Physics"]).cards(1).create(&app).await;
+    app.bank(course.subject_rows[0], 8).await;
+    let mut sittings = Vec::new();
+    for number in 0..12 {
+        let learner = app.learner(&format!("Learner{number}")).await;
+        let card = app.cards(&learner, &course).await.remove(0);
+        let started = learner.start_session(&card).await;
+        if number % 4 == 3 {
+            learner.submit_session(&id(&started), None).await;
+        }
+        sittings.push((learner, started));
+    }
+    let document = "mutation ($input: SaveAnswersInput!) { saveAnswers(input: $input) {
+        superseded userErrors { code } } }";
+    let _ = app.take_statements();
+    let mut batches = 0;
+    for round in 0..6 {
+        let saves = sittings.iter().enumerate().flat_map(|(number, (learner, started))| {
+            // Two of each at once, of which the second comes with the lower number; in odd rounds it is a replay.
+            [10 + round * 2, 10 + round * 2 - 1].map(|sequence| async move {
+                let tries = if sequence % 2 == 0 { Tries::Right } else { Tries::Wrong };
+                let asked = &questions(started)[..if number % 2 == 0 { 5 } else { 3 }];
+                let answers: Vec<_> = asked.iter().map(|question| answer(question, tries)).collect();
+                let input = json!({ "sessionId": id(started), "sequence": sequence, "answers": answers });
+                let saved = learner.run_with(document, json!({ "input": input })).await;
+                (number, sequence, answers.len(), saved.at("/saveAnswers").clone())
+            })
+        });
+        for (number, sequence, answers, saved) in join_all(saves).await {
+            batches += 1;
+            if number % 4 == 3 {
+                assert_eq!(saved["userErrors"][0]["code"], "TEST_SESSION_CLOSED", "{number} {sequence}");
+                continue;
+            }
+            assert_eq!(saved["userErrors"], json!([]), "{number} {sequence}");
+            let superseded = saved["superseded"].as_array().unwrap().len();
+            // The lower one is overtaken or not, whole; the greater never.
+            assert!(
+                superseded == 0 || (sequence % 2 == 1 && superseded == answers),
+                "{number} {sequence} {saved}"
+            );
+        }
+    }
+    let ours = |statement: &&String| statement.starts_with("INSERT INTO test_answers");
+    let statements = app.take_statements().iter().filter(ours).count();
+    eprintln!("{batches} batches in {statements} statements");
+    assert!(statements < batches, "{statements} statements for {batches} batches");
+    for (number, (learner, started)) in sittings.iter().enumerate() {
+        let submitted = learner.submit_session(&id(started), None).await;
+        let right = if number % 4 == 3 { 0 } else { [5, 3][number % 2] };
+        let result = &submitted["session"]["result"];
+        assert_eq!((&result["correct"], &result["wrong"]), (&json!(right), &json!(0)), "{number}");
+    }
 }
