@@ -104,6 +104,10 @@ async fn open_server(options: &DatabaseOptions) -> Result<Database, DbErr> {
         .map_sqlx_postgres_opts(move |opts| {
             opts.options([
                 ("lock_timeout", format!("{}ms", lock.as_millis())),
+                // Our statements find rows by their keys, whatever the parameters: a plan is made once and kept until
+                // the statistics change. Otherwise saving many answers, which has many parameters, is planned anew
+                // each time.
+                ("plan_cache_mode", "force_generic_plan".to_owned()),
                 ("idle_in_transaction_session_timeout", format!("{}ms", statement.as_millis())),
             ])
         })

@@ -113,6 +113,8 @@ impl Rival<'_> {
             .args(["-D", &format!("overdue={}", Utc::now().to_rfc3339()), "-f"])
             .arg(file)
             .arg(self.url)
+            // As the server has it.
+            .env("PGOPTIONS", "-c plan_cache_mode=force_generic_plan")
             .output()
             .expect("pgbench runs");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
