@@ -38,6 +38,10 @@ async fn what_one_node_acknowledged_the_others_know() {
 #[ignore = "starts a Galera cluster; the README has the command"]
 async fn what_one_node_acknowledged_another_scores() {
     let world = World::start().await;
-    sittings::acknowledged(&world).await;
+    let outcome = std::panic::AssertUnwindSafe(sittings::acknowledged(&world));
+    if let Err(panic) = futures_util::FutureExt::catch_unwind(outcome).await {
+        world.tell_errors();
+        std::panic::resume_unwind(panic);
+    }
     world.tell_conflicts().await;
 }

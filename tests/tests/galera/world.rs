@@ -230,6 +230,15 @@ impl World {
         }
     }
 
+    /// What the servers had to say of failures.
+    pub(crate) fn tell_errors(&self) {
+        for (number, server) in self.servers.iter().enumerate() {
+            for line in server.log().lines().filter(|line| line.contains("ERROR")) {
+                eprintln!("node {number}: {line}");
+            }
+        }
+    }
+
     /// How often the nodes were in each other's way, and how often a transaction was run again for it.
     pub(crate) async fn tell_conflicts(&self) {
         for (number, (node, server)) in self.cluster.nodes.iter().zip(&self.servers).enumerate() {
