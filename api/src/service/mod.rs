@@ -2,6 +2,7 @@
 //! enum; it knows nothing of GraphQL or HTTP.
 
 pub mod account;
+mod audit;
 pub mod card;
 pub mod cart;
 pub mod catalog;

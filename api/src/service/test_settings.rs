@@ -5,20 +5,20 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use jishu_entity::question_version::Difficulty;
 use jishu_entity::subject::{self, GradingMethod, ReviewPolicy};
-use jishu_entity::{SubjectId, TopicId, UserId, audit_event, blueprint_part, topic};
+use jishu_entity::{SubjectId, TopicId, UserId, blueprint_part, topic};
 use rust_decimal::Decimal;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, DatabaseTransaction, DbErr,
-    EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, DatabaseTransaction, DbErr, EntityTrait,
+    IntoActiveModel, QueryFilter, QueryOrder,
 };
 
-use super::Services;
+use super::{Services, audit};
 use crate::database::{IsFailure, WriteOptions, lock_subject};
 
 /// The most questions of a test.
 pub const MOST_QUESTIONS: i32 = 200;
 /// The most parts of a blueprint.
-pub const MOST_PARTS: usize = 50;
+pub const MOST_PARTS: i32 = 50;
 /// The most marks of a question, to either side of zero, in hundredths.
 const MOST_MARKS: i32 = 1_000_00;
 /// How long a sitting may take, in seconds.
@@ -168,9 +168,9 @@ fn check(change: &Change) -> Result<(), SettingsError> {
     range("timeLimitSeconds", change.time_limit_seconds, *TIME_LIMIT.start(), *TIME_LIMIT.end())?;
     range("maxAttempts", change.max_attempts, 1, 1_000)?;
     let Some(parts) = &change.blueprint else { return Ok(()) };
-    if parts.len() > MOST_PARTS {
-        let given = i64::try_from(parts.len()).unwrap_or(i64::MAX);
-        return Err(SettingsError::Range { name: "blueprint", least: 0, most: 50, given });
+    let given = i64::try_from(parts.len()).unwrap_or(i64::MAX);
+    if given > i64::from(MOST_PARTS) {
+        return Err(SettingsError::Range { name: "blueprint", least: 0, most: MOST_PARTS, given });
     }
     for part in parts {
         range("blueprint.questions", Some(part.questions), 1, MOST_QUESTIONS)?;
@@ -233,16 +233,8 @@ async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<(),
     row.grading_method = Set(change.grading_method.unwrap_or(subject.grading_method));
     row.review_policy = Set(change.review_policy.unwrap_or(subject.review_policy));
     row.update(transaction).await?;
-    audit_event::ActiveModel {
-        id: NotSet,
-        at: Set(command.now),
-        actor_id: Set(Some(command.author)),
-        action: Set("subject.test_settings_changed".to_owned()),
-        target_type: Set("subjects".to_owned()),
-        target_id: Set(command.subject.0),
-    }
-    .insert(transaction)
-    .await?;
+    let (action, target) = ("subject.test_settings_changed", ("subjects", command.subject.0));
+    audit::append(transaction, command.now, Some(command.author), action, target).await?;
     Ok(())
 }
 

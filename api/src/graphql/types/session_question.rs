@@ -1,7 +1,5 @@
 //! The questions of a sitting, as its learner sees them.
 
-use std::sync::Arc;
-
 use async_graphql::{Context, Enum, ID, SimpleObject};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -131,7 +129,7 @@ pub(in crate::graphql) async fn questions(
 }
 
 fn session_question(
-    sitting: &Arc<Sitting>,
+    sitting: &Sitting,
     slot: i32,
     question: &PaperQuestion,
     row: Option<test_answer::Model>,

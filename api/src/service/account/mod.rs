@@ -4,7 +4,7 @@ mod sign_in;
 mod validation;
 
 use jishu_entity::user::{Role, UserStatus};
-use jishu_entity::{UserId, audit_event, user};
+use jishu_entity::{UserId, user};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr,
     EntityTrait, QueryFilter, SqlErr,
@@ -14,7 +14,7 @@ use sign_in::NewSession;
 pub use sign_in::{RefreshError, SignInError, SignedIn, login, logout, refresh};
 pub use validation::{InvalidField, MIN_PASSWORD_CHARS};
 
-use super::Services;
+use super::{Services, audit};
 use crate::auth::PasswordError;
 use crate::database::{IsFailure, WriteOptions};
 use crate::limit::{ClientAddress, RetryAfter};
@@ -152,15 +152,5 @@ async fn by_email(connection: &impl ConnectionTrait, email: &str) -> Result<Opti
 }
 
 async fn audit(connection: &impl ConnectionTrait, user: &user::Model, action: &str) -> Result<(), DbErr> {
-    audit_event::ActiveModel {
-        id: NotSet,
-        at: Set(user.created_at),
-        actor_id: Set(Some(user.id)),
-        action: Set(action.to_owned()),
-        target_type: Set("users".to_owned()),
-        target_id: Set(user.id.0),
-    }
-    .insert(connection)
-    .await?;
-    Ok(())
+    audit::append(connection, user.created_at, Some(user.id), action, ("users", user.id.0)).await
 }

@@ -4,12 +4,10 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use jishu_entity::{MockTestAttemptId, PurchaseId, UserId, audit_event, mock_test_attempt};
-use sea_orm::{
-    ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr,
-    EntityTrait, QueryFilter, QuerySelect,
-};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QuerySelect};
 
 use super::Change;
+use crate::service::audit;
 
 const PURCHASE_CREATED: &str = "purchase.created";
 const SESSION_STARTED: &str = "test_session.started";
@@ -59,17 +57,7 @@ pub async fn append(
     event: Event,
 ) -> Result<(), DbErr> {
     let (action, target_type, target_id) = event.row();
-    audit_event::ActiveModel {
-        id: NotSet,
-        at: Set(at),
-        actor_id: Set(actor),
-        action: Set(action.to_owned()),
-        target_type: Set(target_type.to_owned()),
-        target_id: Set(target_id),
-    }
-    .insert(connection)
-    .await?;
-    Ok(())
+    audit::append(connection, at, actor, action, (target_type, target_id)).await
 }
 
 /// Who is to be told what by these rows. A card's events are its owner's, whoever acted; a purchase's are the buyer's,

@@ -4,18 +4,19 @@ use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 use jishu_entity::{
-    QuestionId, QuestionVersionId, SubjectId, TopicId, UserId, audit_event, question, question_option,
-    question_version, subject, topic,
+    QuestionId, QuestionVersionId, SubjectId, TopicId, UserId, question, question_option, question_version,
+    subject, topic,
 };
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, ConnectionTrait,
-    DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QuerySelect,
+    ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr,
+    EntityTrait, QueryFilter, QuerySelect,
 };
 
 use super::draft::{DraftAnswer, DraftQuestion};
 use super::import::ImportError;
 use crate::database::lock_subject;
+use crate::service::audit;
 
 /// The action of an audit event: questions of a subject were imported.
 pub const QUESTIONS_IMPORTED: &str = "questions.imported";
@@ -273,15 +274,5 @@ async fn insert_versions(
 
 async fn append_audit_event(transaction: &DatabaseTransaction, batch: &Batch) -> Result<(), DbErr> {
     let SubjectId(target_id) = batch.subject_id;
-    audit_event::ActiveModel {
-        id: NotSet,
-        at: Set(batch.now),
-        actor_id: Set(batch.actor),
-        action: Set(QUESTIONS_IMPORTED.to_owned()),
-        target_type: Set("subjects".to_owned()),
-        target_id: Set(target_id),
-    }
-    .insert(transaction)
-    .await?;
-    Ok(())
+    audit::append(transaction, batch.now, batch.actor, QUESTIONS_IMPORTED, ("subjects", target_id)).await
 }

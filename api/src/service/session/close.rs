@@ -1,7 +1,6 @@
 //! The end of a sitting: by its learner or after its deadline, through the same function.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use jishu_entity::mock_test_attempt::{self, CardStatus};
@@ -61,7 +60,7 @@ impl IsFailure for SubmitError {
 }
 
 struct Command {
-    sitting: Arc<Sitting>,
+    sitting: Sitting,
     last: Option<(i32, Vec<StoredAnswer>)>,
     rules: SittingRules,
     now: DateTime<Utc>,

@@ -19,7 +19,7 @@ mod together;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use jishu_entity::{MockTestAttemptId, PaperId, TestSessionId, UserId, test_session};
+use jishu_entity::{PaperId, TestSessionId, UserId, test_session};
 use quick_cache::sync::Cache;
 use sea_orm::{ColumnTrait, DbErr, QueryFilter};
 
@@ -66,8 +66,6 @@ pub struct Sitting {
     pub id: TestSessionId,
     /// Who sits.
     pub owner: UserId,
-    /// The card.
-    pub card: MockTestAttemptId,
     /// What is asked.
     pub paper: Arc<Paper>,
     /// Decides the order of the options.
@@ -95,7 +93,6 @@ pub struct Sittings {
 #[derive(Clone, Copy, Debug)]
 struct Known {
     owner: UserId,
-    card: MockTestAttemptId,
     paper: PaperId,
     seed: i64,
 }
@@ -119,7 +116,7 @@ pub async fn sitting(
     services: &Services,
     owner: UserId,
     id: TestSessionId,
-) -> Result<Option<Arc<Sitting>>, DbErr> {
+) -> Result<Option<Sitting>, DbErr> {
     if let Some(known) = services.sittings.known.get(&id) {
         return if known.owner == owner { with_paper(services, id, known).await.map(Some) } else { Ok(None) };
     }
@@ -137,14 +134,13 @@ pub async fn sitting(
 ///
 /// # Errors
 /// The database's.
-pub async fn sitting_of(services: &Services, row: &test_session::Model) -> Result<Arc<Sitting>, DbErr> {
-    let known =
-        Known { owner: row.user_id, card: row.mock_test_attempt_id, paper: row.paper_id, seed: row.seed };
+pub async fn sitting_of(services: &Services, row: &test_session::Model) -> Result<Sitting, DbErr> {
+    let known = Known { owner: row.user_id, paper: row.paper_id, seed: row.seed };
     services.sittings.known.insert(row.id, known);
     with_paper(services, row.id, known).await
 }
 
-async fn with_paper(services: &Services, id: TestSessionId, known: Known) -> Result<Arc<Sitting>, DbErr> {
+async fn with_paper(services: &Services, id: TestSessionId, known: Known) -> Result<Sitting, DbErr> {
     let paper = services.papers.get(known.paper).await?;
-    Ok(Arc::new(Sitting { id, owner: known.owner, card: known.card, paper, seed: known.seed }))
+    Ok(Sitting { id, owner: known.owner, paper, seed: known.seed })
 }

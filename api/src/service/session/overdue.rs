@@ -1,6 +1,5 @@
 //! Closing sittings whose deadline has passed, whichever node finds them.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -79,7 +78,7 @@ async fn find(services: &Services) -> Result<Vec<test_session::Model>, DbErr> {
 
 struct Command {
     id: TestSessionId,
-    sitting: Arc<Sitting>,
+    sitting: Sitting,
     rules: SittingRules,
     now: DateTime<Utc>,
 }

@@ -53,8 +53,8 @@ pub enum SaveError {
     Database(#[from] DbErr),
 }
 
-/// Saves a batch in an open sitting, in one statement, which batches of other sittings may share. Sending it again changes nothing, and batches that come late or in
-/// another order leave the same.
+/// Saves a batch in an open sitting, in one statement, which batches of other sittings may share. Sending it again changes
+/// nothing, and batches that come late or in another order leave the same.
 ///
 /// # Errors
 /// See [`SaveError`]; nothing was written.
