@@ -29,7 +29,7 @@ use together::Together;
 
 pub use answers::{AnswerError, GivenAnswer, MOST_ANSWERS, response};
 pub use close::{Submission, SubmitError, submit};
-pub use overdue::{close_overdue, keep_closing};
+pub use overdue::{OverdueReport, close_overdue, keep_closing};
 pub use read::{
     SessionKey, answer_sequence, answers, by_ids, count, newest, of_card, of_user, open_of_cards, score_of,
     scores_of_cards,

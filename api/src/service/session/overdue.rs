@@ -29,13 +29,21 @@ pub async fn keep_closing(services: Services, every: Duration) {
     }
 }
 
-/// Closes every sitting that is overdue, each as of its deadline, and tells how many this call has closed: none that
-/// another node closes at the same time.
+/// What became of the overdue sittings that were found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OverdueReport {
+    /// Closed by this call.
+    pub closed: usize,
+    /// Over, or given more time, by somebody else between being found and being locked.
+    pub settled_meanwhile: usize,
+}
+
+/// Closes every sitting that is overdue, each as of its deadline; none that another node closes at the same time.
 ///
 /// # Errors
 /// When they cannot be looked for. One that cannot be closed is left for the next time.
-pub async fn close_overdue(services: &Services) -> Result<usize, DbErr> {
-    let mut closed = 0;
+pub async fn close_overdue(services: &Services) -> Result<OverdueReport, DbErr> {
+    let mut report = OverdueReport::default();
     loop {
         let mut overdue = find(services).await?;
         let is_all = overdue.len() < BATCH;
@@ -49,18 +57,19 @@ pub async fn close_overdue(services: &Services) -> Result<usize, DbErr> {
             .buffer_unordered(AT_ONCE)
             .collect()
             .await;
-        let closed_before = closed;
+        let closed_before = report.closed;
         for (id, result) in results {
             match result {
-                Ok(was_open) => closed += usize::from(was_open),
+                Ok(true) => report.closed += 1,
+                Ok(false) => report.settled_meanwhile += 1,
                 Err(error) => tracing::warn!(session = %id, %error, "a sitting could not be closed"),
             }
         }
-        if is_all || closed == closed_before {
-            if closed > 0 {
-                tracing::info!(closed, "overdue sittings were closed");
+        if is_all || report.closed == closed_before {
+            if report.closed > 0 {
+                tracing::info!(closed = report.closed, "overdue sittings were closed");
             }
-            return Ok(closed);
+            return Ok(report);
         }
     }
 }

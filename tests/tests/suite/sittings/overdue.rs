@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use jishu_api::service::session;
+use jishu_api::service::session::{self, OverdueReport};
 use jishu_tests::{TestApp, on_each_database};
 use sea_orm::DbBackend;
 use serde_json::{Value, json};
@@ -36,7 +36,8 @@ async fn a_sitting_ends_at_its_deadline(app: Arc<TestApp>) {
     let session = id(&started);
     world.learner.save_answers(&session, 1, answers(&started, 3, 0)).await;
     app.clock.advance(TimeDelta::seconds(3_600 + 5));
-    assert_eq!(session::close_overdue(&app.services).await.unwrap(), 0, "answers may be on their way");
+    let report = session::close_overdue(&app.services).await.unwrap();
+    assert_eq!(report, OverdueReport::default(), "answers may be on their way");
     assert_eq!(state(&world, &session).await["status"], "IN_PROGRESS");
     app.clock.advance(TimeDelta::days(2));
     close_all(&app).await;
@@ -133,13 +134,12 @@ async fn overdue_sittings_are_closed_once_by_two_workers(app: Arc<TestApp>) {
     app.clock.advance(TimeDelta::days(1));
     let began = std::time::Instant::now();
     let workers = [&app.services, &node.services].map(session::close_overdue);
-    let closed = futures_util::future::join_all(workers).await;
+    let reports = futures_util::future::try_join_all(workers).await.unwrap();
     close_all(&app).await;
-    eprintln!(
-        "{sittings} overdue sittings were closed in {:?}, by the two workers {closed:?}",
-        began.elapsed()
-    );
-    assert!(closed.iter().all(|closed| *closed.as_ref().unwrap() > 0), "both had their part");
+    eprintln!("{sittings} overdue sittings were closed in {:?}: {reports:?}", began.elapsed());
+    // One of them may have closed them all: SQLite gives its lock to whoever asks at the right moment.
+    let were_due = |report: &OverdueReport| report.closed + report.settled_meanwhile > 0;
+    assert!(reports.iter().all(were_due), "both wanted to close the same");
 
     let count = async |what: &str| app.number(&format!("SELECT COUNT(*) FROM {what}")).await;
     assert_eq!(
