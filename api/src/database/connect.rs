@@ -159,7 +159,8 @@ fn mysql_timeouts(statement: Duration, lock: Duration) -> String {
 /// was acknowledged, and can refuse to repeat its answer. Nothing waits elsewhere, nor where the operator has
 /// asked for more.
 ///
-/// With these limits on the time of a statement and of waiting for a lock.
+/// With these limits on the time of a statement and of waiting for a lock; only migrations have none. With them, a
+/// connection to a cluster writes in transactions that say so, and never outside.
 async fn set_up_mysql(
     connection: &mut MySqlConnection,
     limits: Option<(Duration, Duration)>,
@@ -169,6 +170,9 @@ async fn set_up_mysql(
     }
     if is_galera(connection.fetch_optional(WSREP_ON).await?.as_ref()) {
         connection.execute("SET SESSION wsrep_sync_wait = @@SESSION.wsrep_sync_wait | 1").await?;
+        if limits.is_some() {
+            connection.execute("SET SESSION TRANSACTION READ ONLY").await?;
+        }
     }
     Ok(())
 }

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use futures_util::future::BoxFuture;
 use rand::RngExt;
 use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, IsolationLevel, SqlErr, SqliteTransactionMode,
-    Statement, TransactionOptions, TransactionTrait,
+    AccessMode, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, IsolationLevel, SqlErr,
+    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 
 use super::{Database, Failure, IsFailure};
@@ -106,11 +106,11 @@ impl Database {
         let started = Instant::now();
         let mut attempt = 0;
         loop {
-            let (error, commit_was_sent) = match self.attempt(command, body).await {
+            let Failed { error, commit_was_sent, was_lost } = match self.attempt(command, body).await {
                 Ok(value) => return Ok(value),
                 Err(failed) => failed,
             };
-            let failure = error.database_error().map_or(Failure::Permanent, Failure::of);
+            let failure = if was_lost { Failure::Conflict } else { failure_of(&error) };
             let again = match failure {
                 Failure::Conflict => true,
                 Failure::ConnectionLost => !commit_was_sent || options.looks_before_it_writes,
@@ -119,34 +119,49 @@ impl Database {
             if !again || started.elapsed() >= self.retry_for {
                 return Err(error);
             }
-            tracing::debug!(transaction = options.name, attempt, ?failure, commit_was_sent, "retrying");
+            tracing::debug!(
+                transaction = options.name,
+                attempt,
+                ?failure,
+                commit_was_sent,
+                was_lost,
+                "retrying"
+            );
             tokio::time::sleep(pause(attempt)).await;
             attempt += 1;
         }
     }
 
-    /// One attempt. The error says whether COMMIT had been sent.
     async fn attempt<C, T, E>(
         &self,
         command: &C,
         body: for<'t> fn(&'t DatabaseTransaction, &'t C) -> BoxFuture<'t, Result<T, E>>,
-    ) -> Result<T, (E, bool)>
+    ) -> Result<T, Failed<E>>
     where
         E: IsFailure,
     {
-        let transaction = self.begin().await.map_err(|error| (error.into(), false))?;
-        match body(&transaction, command).await {
-            Ok(value) => match transaction.commit().await {
-                Ok(()) => Ok(value),
-                Err(error) => Err((error.into(), true)),
-            },
-            Err(error) => {
-                if let Err(rollback) = transaction.rollback().await {
-                    tracing::debug!(error = %rollback, "rollback failed; the connection is dropped");
-                }
-                Err((error, false))
+        let transaction = self.begin().await.map_err(Failed::before_commit)?;
+        let result = body(&transaction, command).await;
+        // What the body came to counts for nothing where it ran outside the transaction.
+        let is_told = matches!(&result, Err(error) if failure_of(error) != Failure::Permanent);
+        let stands = if self.is_cluster && !is_told { still_stands(&transaction).await } else { Ok(true) };
+        let error = match (result, stands) {
+            (Ok(value), Ok(true)) => {
+                let committed = transaction.commit().await;
+                return committed.map(|()| value).map_err(|error| Failed {
+                    error: error.into(),
+                    commit_was_sent: true,
+                    was_lost: false,
+                });
             }
+            (Err(error), Ok(true)) => Failed::before_commit(error),
+            (_, Ok(false)) => Failed { was_lost: true, ..Failed::before_commit(lost()) },
+            (_, Err(error)) => Failed::before_commit(error),
+        };
+        if let Err(rollback) = transaction.rollback().await {
+            tracing::debug!(error = %rollback, "rollback failed; the connection is dropped");
         }
+        Err(error)
     }
 
     /// READ COMMITTED on servers (MariaDB's default is REPEATABLE READ). On SQLite the writer lock is taken at
@@ -159,11 +174,48 @@ impl Database {
             },
             _ => TransactionOptions {
                 isolation_level: Some(IsolationLevel::ReadCommitted),
+                // Outside a transaction the connections to a cluster do not write: see `still_stands`.
+                access_mode: self.is_cluster.then_some(AccessMode::ReadWrite),
                 ..TransactionOptions::default()
             },
         };
         self.writer.begin_with_options(options).await
     }
+}
+
+/// Why an attempt came to nothing.
+struct Failed<E> {
+    error: E,
+    /// Whether COMMIT had been sent.
+    commit_was_sent: bool,
+    /// Whether the transaction had ended before its body did.
+    was_lost: bool,
+}
+
+impl<E> Failed<E> {
+    fn before_commit(error: impl Into<E>) -> Self {
+        Self { error: error.into(), commit_was_sent: false, was_lost: false }
+    }
+}
+
+/// Whether this is still the transaction that was begun.
+///
+/// A node of a Galera cluster ends a transaction that is in the way of another node's, and answers the next statement
+/// with a deadlock; but where that is the preparation of a statement, the answer is that all is well (seen on MariaDB
+/// 10.11), and what follows would be committed one by one. Connections to a cluster read only outside transactions, so
+/// that it is refused instead; and where only reads follow, this tells.
+async fn still_stands(transaction: &DatabaseTransaction) -> Result<bool, DbErr> {
+    let select = Statement::from_string(DbBackend::MySql, "SELECT CAST(@@in_transaction AS SIGNED)");
+    let row = transaction.query_one_raw(select).await?;
+    Ok(row.map(|row| row.try_get_by_index::<i64>(0)).transpose()? == Some(1))
+}
+
+fn failure_of(error: &impl IsFailure) -> Failure {
+    error.database_error().map_or(Failure::Permanent, Failure::of)
+}
+
+fn lost() -> DbErr {
+    DbErr::Custom("the cluster ended the transaction on its way, again and again".to_owned())
 }
 
 fn is_taken(error: &impl IsFailure) -> bool {

@@ -239,15 +239,17 @@ impl World {
         }
     }
 
-    /// How often the nodes were in each other's way, and how often a transaction was run again for it.
+    /// How often the nodes were in each other's way, how often a transaction was run again for it, and how many of those
+    /// had been ended without a word.
     pub(crate) async fn tell_conflicts(&self) {
         for (number, (node, server)) in self.cluster.nodes.iter().zip(&self.servers).enumerate() {
             let log = server.log();
             let retries = log.lines().filter(|line| line.contains("retrying")).count();
+            let silent = log.lines().filter(|line| line.contains("was_lost=true")).count();
             let Conflicts { certification_failures, brute_force_aborts } = node.conflicts().await;
             eprintln!(
                 "node {number}: {certification_failures} certification failures, {brute_force_aborts} brute-force \
-                 aborts, {retries} transactions run again"
+                 aborts, {retries} transactions run again, {silent} of them ended in silence"
             );
             assert!(!log.contains("ERROR"), "{log}");
         }
