@@ -24,8 +24,8 @@ pub(crate) struct Rival<'a> {
     pub(crate) sittings: &'a [Sitting],
 }
 
-/// The parameters of an answer, in the statement's order, and how PostgreSQL has to be told their types: the server's
-/// driver tells them in the protocol.
+/// What is told of an answer, in the statement's order, and how PostgreSQL has to be told the types: the server's driver
+/// tells them in the protocol.
 const ANSWER: [(&str, &str); 8] = [
     ("session", "bigint"),
     ("owner", "bigint"),
@@ -78,26 +78,28 @@ impl Rival<'_> {
              \\set owner {owner} + :place\n\\set sequence :sequence + 1\n\\set group random(0, {groups})\n",
             SITTINGS_EACH - 1
         );
-        let (now, overdue) = ("'2026-01-01T00:00:00.123456Z'::timestamptz", "CAST(:overdue AS timestamptz)");
-        let mut values = vec![now.to_owned()];
         for place in 0..IN_A_BATCH {
             let _ = writeln!(script, "\\set slot{place} :group * {IN_A_BATCH} + {}", place + 1);
             // One in five is a number.
-            let last = place + 1 == IN_A_BATCH;
-            let chosen = if last { "0" } else { "1 << random(0, 3)" };
+            let is_number = place + 1 == IN_A_BATCH;
+            let chosen = if is_number { "0" } else { "1 << random(0, 3)" };
             let _ = writeln!(script, "\\set chosen{place} {chosen}");
             let _ = writeln!(script, "\\set number{place} random(1, 99)");
-            for (name, kind) in ANSWER {
-                values.push(match name {
-                    "session" | "owner" | "sequence" => format!("CAST(:{name} AS {kind})"),
-                    "number" if !last => "CAST(NULL AS text)".to_owned(),
-                    "flagged" => "false".to_owned(),
-                    "seconds" => "CAST(NULL AS int)".to_owned(),
-                    _ => format!("CAST(:{name}{place} AS {kind})"),
-                });
-            }
         }
-        values.push(overdue.to_owned());
+        let (now, overdue) = ("'2026-01-01T00:00:00.123456Z'::timestamptz", "CAST(:overdue AS timestamptz)");
+        let mut values =
+            vec!["ARRAY[CAST(:session AS bigint)]".to_owned(), overdue.to_owned(), now.to_owned()];
+        for (name, kind) in ANSWER {
+            let value = |place| match name {
+                "session" | "owner" | "sequence" => format!("CAST(:{name} AS {kind})"),
+                "number" if place + 1 < IN_A_BATCH => "''::text".to_owned(),
+                "flagged" => "false".to_owned(),
+                "seconds" => "-1".to_owned(),
+                _ => format!("CAST(:{name}{place} AS {kind})"),
+            };
+            let column: Vec<String> = (0..IN_A_BATCH).map(value).collect();
+            values.push(format!("ARRAY[{}]", column.join(", ")));
+        }
         let mut statement = self.statement.clone();
         // From the last, so that $1 is not found in $10.
         for (value, number) in values.iter().zip(1..).collect::<Vec<_>>().into_iter().rev() {

@@ -2,15 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
 use jishu_entity::question_version::QuestionKind;
-use jishu_entity::{TestSessionId, UserId, test_answer};
+use jishu_entity::test_answer;
 use rust_decimal::Decimal;
-use sea_orm::{DbBackend, Statement, Value};
 
 use super::Sitting;
-use crate::database::sql;
-use crate::fault::{self, Fault};
 use crate::service::scoring::Response;
 
 /// The most answers that a batch may have.
@@ -196,98 +192,3 @@ pub fn response(row: &test_answer::Model) -> Response {
     let number = row.numeric_value.as_deref().and_then(|text| text.parse().ok());
     Response { options: row.chosen, number }
 }
-
-/// Who saves what.
-#[derive(Debug)]
-pub(super) struct Write {
-    pub(super) id: TestSessionId,
-    pub(super) owner: UserId,
-    pub(super) sequence: i32,
-    /// In the order of slots, so that two batches take their rows in the same order.
-    pub(super) answers: Vec<StoredAnswer>,
-    pub(super) now: DateTime<Utc>,
-    /// Sittings whose deadline is before this take nothing any more.
-    pub(super) overdue_before: DateTime<Utc>,
-}
-
-/// The statement that saves batches of different sittings: in each slot the answer of the batch with the greatest number
-/// stays, so that batches that come twice, late or in another order leave the same. It writes nothing of a sitting that is
-/// not its user's or not open, and holds the others open until it is done.
-pub(super) fn upsert(backend: DbBackend, writes: &[&Write]) -> Statement {
-    // MariaDB and MySQL take the type of a column of a derived table from the parameter of the first call.
-    let (row, at, share, merge) = match backend {
-        DbBackend::MySql => (
-            "SELECT CAST(? AS SIGNED) AS session_id, CAST(? AS SIGNED) AS user_id, CAST(? AS SIGNED) AS sequence, \
-             CAST(? AS SIGNED) AS slot, CAST(? AS SIGNED) AS chosen, CAST(? AS CHAR(40)) AS numeric_value, \
-             CAST(? AS SIGNED) AS flagged, CAST(? AS SIGNED) AS time_spent_seconds",
-            "CAST(? AS DATETIME(6))",
-            " LOCK IN SHARE MODE",
-            " ON DUPLICATE KEY UPDATE \
-             chosen = IF(VALUES(sequence) > test_answers.sequence, VALUES(chosen), test_answers.chosen), \
-             numeric_value = IF(VALUES(sequence) > test_answers.sequence, VALUES(numeric_value), \
-             test_answers.numeric_value), \
-             flagged = IF(VALUES(sequence) > test_answers.sequence, VALUES(flagged), test_answers.flagged), \
-             time_spent_seconds = IF(VALUES(sequence) > test_answers.sequence, VALUES(time_spent_seconds), \
-             test_answers.time_spent_seconds), \
-             saved_at = IF(VALUES(sequence) > test_answers.sequence, VALUES(saved_at), test_answers.saved_at), \
-             sequence = GREATEST(VALUES(sequence), test_answers.sequence)",
-        ),
-        DbBackend::Postgres => (ROW, "?", " FOR SHARE OF s", MERGE),
-        _ => (ROW, "?", "", MERGE),
-    };
-    let share = if fault::planted(Fault::NotHeld) { "" } else { share };
-    let answers: usize = writes.iter().map(|write| write.answers.len()).sum();
-    // Few texts, so that each is prepared once: the rest of the rows are of no sitting.
-    let size = SIZES.into_iter().find(|size| *size >= answers).unwrap_or(answers);
-    let rows = vec![row; size].join(" UNION ALL ");
-    // SQLite takes the tables of a CROSS JOIN in this order.
-    let text = format!(
-        "INSERT INTO test_answers \
-         (session_id, slot, chosen, numeric_value, flagged, time_spent_seconds, sequence, saved_at) \
-         SELECT s.id, v.slot, v.chosen, v.numeric_value, v.flagged, v.time_spent_seconds, v.sequence, {at} \
-         FROM ({rows}) v CROSS JOIN test_sessions s \
-         WHERE s.id = v.session_id AND s.user_id = v.user_id AND s.open_marker = 1 AND s.expires_at >= {at}{share}{merge}"
-    );
-    let now = writes.iter().map(|write| write.now).max().unwrap_or_default();
-    let overdue_before = writes.iter().map(|write| write.overdue_before).min().unwrap_or_default();
-    let mut values: Vec<Value> = Vec::with_capacity(8 * size + 2);
-    values.push(now.into());
-    for write in writes {
-        for answer in &write.answers {
-            values.extend([
-                Value::from(write.id),
-                write.owner.into(),
-                write.sequence.into(),
-                answer.slot.into(),
-                answer.chosen.into(),
-                answer.number.clone().into(),
-                answer.flagged.into(),
-                answer.time_spent_seconds.into(),
-            ]);
-        }
-    }
-    let none = [
-        Value::BigInt(None),
-        Value::BigInt(None),
-        Value::Int(None),
-        Value::Int(None),
-        Value::BigInt(None),
-        Value::String(None),
-        Value::Bool(None),
-        Value::Int(None),
-    ];
-    values.extend(std::iter::repeat_n(none, size - answers.min(size)).flatten());
-    values.push(overdue_before.into());
-    sql(backend, &text, values)
-}
-
-/// How many rows a statement is made for.
-const SIZES: [usize; 9] = [1, 2, 5, 10, 20, 40, 80, 160, MOST_ANSWERS];
-
-const ROW: &str = "SELECT ? AS session_id, ? AS user_id, ? AS sequence, ? AS slot, ? AS chosen, ? AS numeric_value, \
-    ? AS flagged, ? AS time_spent_seconds";
-
-const MERGE: &str = " ON CONFLICT (session_id, slot) DO UPDATE SET chosen = excluded.chosen, \
-    numeric_value = excluded.numeric_value, flagged = excluded.flagged, \
-    time_spent_seconds = excluded.time_spent_seconds, sequence = excluded.sequence, saved_at = excluded.saved_at \
-    WHERE excluded.sequence > test_answers.sequence";

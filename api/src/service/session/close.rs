@@ -11,8 +11,9 @@ use sea_orm::{
     EntityTrait, IntoActiveModel, QueryFilter,
 };
 
-use super::answers::{AnswerError, StoredAnswer, Write, checked, response, upsert};
+use super::answers::{AnswerError, StoredAnswer, checked, response};
 use super::save::{Batch, superseded};
+use super::upsert::{Write, upsert};
 use super::{Sitting, SittingRules};
 use crate::database::{IsFailure, WriteOptions, lock_user, locked};
 use crate::fault::{self, Fault};

@@ -15,6 +15,7 @@ mod review;
 mod save;
 mod start;
 mod together;
+mod upsert;
 
 use std::sync::Arc;
 

@@ -10,8 +10,9 @@ use sea_orm::{
 };
 
 use super::Sitting;
-use super::answers::{AnswerError, GivenAnswer, StoredAnswer, Write, checked, upsert};
+use super::answers::{AnswerError, GivenAnswer, StoredAnswer, checked};
 use super::together::Written;
+use super::upsert::{Write, upsert};
 use crate::database::WriteOptions;
 use crate::fault::{self, Fault};
 use crate::service::Services;

@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use sea_orm::{DbBackend, DbErr};
 use tokio::sync::oneshot;
 
-use super::answers::{MOST_ANSWERS, Write, upsert};
+use super::answers::MOST_ANSWERS;
+use super::upsert::{Write, upsert};
 use crate::database::Database;
 
 /// How many statements are under way at once: one that waits for a sitting that is being closed holds up its own.
