@@ -4,12 +4,46 @@ use std::sync::Arc;
 
 use async_graphql::{SDLExportOptions, Schema, SchemaBuilder, ValidationMode};
 
-use super::engine::{Engine, EngineOptions, Scalars, SchemaError};
+use super::engine::{Engine, EngineOptions, Length, Lists, Scalars, SchemaError};
 use super::mutation::Mutation;
 use super::query::Query;
 use super::scalar::{DateTime, Decimal, Uuid};
 use super::subscription::Subscription;
 use crate::service::Services;
+use crate::service::test_settings::MOST_QUESTIONS;
+
+/// What is reckoned with where a list is short as a rule.
+const FEW: Length = Length::Items(10);
+
+/// How long the lists are that are no pages.
+const LISTS: Lists = &[
+    ("AuthPayload.userErrors", FEW),
+    ("Cart.quotes", FEW),
+    ("Cart.subjects", FEW),
+    ("CartPayload.userErrors", FEW),
+    ("GrantExtraTimePayload.userErrors", FEW),
+    ("ImportQuestionsPayload.losses", FEW),
+    ("ImportQuestionsPayload.refused", FEW),
+    ("ImportQuestionsPayload.userErrors", FEW),
+    ("LogoutPayload.userErrors", FEW),
+    ("MarkingScheme.blueprint", FEW),
+    ("Progress.bySubject", FEW),
+    ("Purchase.subjects", FEW),
+    ("PurchasePayload.alreadyOwned", FEW),
+    ("PurchasePayload.userErrors", FEW),
+    ("PurchaseQuote.alreadyOwned", FEW),
+    ("PurchaseQuote.lines", FEW),
+    ("PurchaseQuotePayload.userErrors", FEW),
+    ("Query.nodes", Length::Argument("ids")),
+    ("QuestionExport.losses", FEW),
+    ("SessionQuestion.options", FEW),
+    ("SessionResult.byTopic", FEW),
+    ("SubjectProgress.byTopic", FEW),
+    // Each with its texts: as many as a test may have.
+    ("TestSession.questions", Length::Items(MOST_QUESTIONS.unsigned_abs())),
+    ("TestSessionPayload.userErrors", FEW),
+    ("UpdateTestSettingsPayload.userErrors", FEW),
+];
 
 /// The executable schema.
 pub type JishuSchema = Schema<Query, Mutation, Subscription>;
@@ -32,7 +66,7 @@ pub fn build(services: Services, options: EngineOptions) -> Result<Arc<JishuEngi
     let schema = builder(services).validation_mode(ValidationMode::Fast).finish();
     let scalars =
         Scalars::default().with::<DateTime>("DateTime").with::<Decimal>("Decimal").with::<Uuid>("UUID");
-    Engine::new(schema, &sdl(), EngineOptions { scalars, ..options }).map(Arc::new)
+    Engine::new(schema, &sdl(), EngineOptions { scalars, lists: LISTS, ..options }).map(Arc::new)
 }
 
 /// The schema in the definition language, as it is in `schema.graphql`. Needs no database.

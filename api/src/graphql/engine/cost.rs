@@ -6,21 +6,18 @@
 //! Costs are reckoned in tenths of an object here: a scalar is one, and so is all that introspection answers, which
 //! comes from memory.
 
-use apollo_compiler::Node;
 use apollo_compiler::ast::{Type, Value};
-use apollo_compiler::executable::{Argument, Field};
+use apollo_compiler::executable::Field;
 use apollo_compiler::schema::ExtendedType;
 use async_graphql::{Value as ConstValue, Variables};
 
+use super::lists::{Length, is_of_page, takes_a_page};
 use super::model::Model;
 use crate::graphql::pagination::{DEFAULT_PAGE, LONGEST_PAGE};
-use crate::service::test_settings::MOST_QUESTIONS;
 
 /// An object, in the unit of costs.
 const OBJECT: u64 = 10;
 const SCALAR: u64 = 1;
-/// How long a list is taken to be that no argument bounds.
-const UNBOUNDED_LIST: u64 = 10;
 /// What a field of the mutation costs beside what it returns.
 pub(super) const MUTATION: u64 = 10 * OBJECT;
 /// What every operation costs.
@@ -171,8 +168,8 @@ impl<'s> Counter<'s> {
         self.cost.add_below(Times::ONCE, beside.cost);
     }
 
-    /// Adds a field with what is below it.
-    pub(super) fn field(&mut self, field: &Field, below: Self) {
+    /// Adds a field of `parent` with what is below it.
+    pub(super) fn field(&mut self, parent: &str, field: &Field, below: Self) {
         let leaf = field.inner_type_def(&self.model.schema).is_none_or(ExtendedType::is_leaf);
         if leaf {
             // It takes a statement to count.
@@ -182,7 +179,7 @@ impl<'s> Counter<'s> {
         }
         let times = match field.ty() {
             Type::Named(_) | Type::NonNullNamed(_) => Times::ONCE,
-            Type::List(_) | Type::NonNullList(_) => self.times_of_list(field),
+            Type::List(_) | Type::NonNullList(_) => self.times_of_list(parent, field),
         };
         let mut cost = below.cost;
         cost.add(if matches!(below.place, Place::Introspection { .. }) { SCALAR } else { OBJECT });
@@ -193,35 +190,36 @@ impl<'s> Counter<'s> {
         self.cost
     }
 
-    fn times_of_list(&self, field: &Field) -> Times {
+    fn times_of_list(&self, parent: &str, field: &Field) -> Times {
         match &self.place {
-            Place::Connection(page) => page.clone(),
+            Place::Connection(page) if is_of_page(&field.name) => page.clone(),
             Place::Introspection { of_all } => {
                 let size = self.model.introspected(&field.name);
-                let entries = size.map(|size| if *of_all { size.average } else { size.longest });
-                Times::Fixed(entries.unwrap_or(UNBOUNDED_LIST))
+                size.map_or_else(longest, |size| {
+                    Times::Fixed(if *of_all { size.average } else { size.longest })
+                })
             }
-            Place::Data => {
-                let asked_for = page_of(field).or_else(|| field.arguments.iter().find_map(items));
-                asked_for.unwrap_or_else(|| Times::Fixed(longest(&field.name)))
+            Place::Connection(_) | Place::Data => {
+                page_of(field).unwrap_or_else(|| match self.model.lengths.of(parent, &field.name) {
+                    Some(Length::Items(items)) => Times::Fixed(items.into()),
+                    Some(Length::Argument(name)) => {
+                        field.argument_by_name(name).map_or_else(|_| longest(), |value| items(value))
+                    }
+                    None => longest(),
+                })
             }
         }
     }
 }
 
-/// How long a list is taken to be that no argument bounds.
-fn longest(field: &str) -> u64 {
-    match field {
-        // Of a sitting, each with its texts: as many as a test may have.
-        "questions" => u64::from(MOST_QUESTIONS.unsigned_abs()),
-        _ => UNBOUNDED_LIST,
-    }
+/// For what the model does not know, which is no list of a schema that it takes.
+fn longest() -> Times {
+    Times::Fixed(u64::from(LONGEST_PAGE))
 }
 
 /// A field that takes `first` or `last` answers a page: of what is below it, or of itself where it is a list.
 fn page_of(field: &Field) -> Option<Times> {
-    let is_bound = |name: &str| name == "first" || name == "last";
-    if !field.definition.arguments.iter().any(|argument| is_bound(&argument.name)) {
+    if !takes_a_page(&field.definition) {
         return None;
     }
     let bounds = ["first", "last"].iter().filter_map(|name| field.argument_by_name(name).ok());
@@ -236,11 +234,11 @@ fn page_of(field: &Field) -> Option<Times> {
     Some(if is_fixed { Times::Fixed(times.count(&Variables::default())) } else { times })
 }
 
-/// A list that is asked for by a list, such as `nodes(ids:)`, is as long.
-fn items(argument: &Node<Argument>) -> Option<Times> {
-    match &*argument.value {
-        Value::List(items) => Some(Times::Fixed(length(items.len()))),
-        Value::Variable(name) => Some(Times::Items(name.to_string())),
-        _ => None,
+/// A list that is asked for by a list, such as `nodes(ids:)`, is as long; one value stands for a list of one.
+fn items(value: &Value) -> Times {
+    match value {
+        Value::List(items) => Times::Fixed(length(items.len())),
+        Value::Variable(name) => Times::Items(name.to_string()),
+        _ => Times::ONCE,
     }
 }

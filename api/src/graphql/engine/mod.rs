@@ -16,6 +16,7 @@ mod cache;
 mod cost;
 mod document;
 mod limits;
+mod lists;
 mod model;
 mod path;
 mod persisted;
@@ -47,6 +48,7 @@ use plan::{Given, NoPlan, Plan};
 use refusal::coded;
 
 pub use limits::Limits;
+pub use lists::{Length, Lists};
 pub use persisted::{ManifestError, TrustedDocuments};
 pub use refusal::Refusal;
 pub use scalars::Scalars;
@@ -70,6 +72,8 @@ pub struct EngineOptions {
     pub automatic_persisted_queries: bool,
     /// The scalars of the schema that the specification does not know.
     pub scalars: Scalars,
+    /// The lists of the schema that `first` and `last` do not bound, all of them.
+    pub lists: Lists,
 }
 
 impl Default for EngineOptions {
@@ -81,6 +85,7 @@ impl Default for EngineOptions {
             trusted_only: false,
             automatic_persisted_queries: true,
             scalars: Scalars::default(),
+            lists: &[],
         }
     }
 }
@@ -160,7 +165,7 @@ impl<E: Executor> Engine<E> {
     /// `ValidationMode::Fast`: its own rules know nothing of what was done before.
     ///
     /// # Errors
-    /// When the SDL is not valid.
+    /// When the SDL is not valid, or has a list of objects of which nothing says how long it is.
     pub fn new(executor: E, sdl: &str, options: EngineOptions) -> Result<Self, SchemaError> {
         let EngineOptions {
             limits,
@@ -169,12 +174,13 @@ impl<E: Executor> Engine<E> {
             trusted_only,
             automatic_persisted_queries,
             scalars,
+            lists,
         } = options;
         let schema = Schema::parse_and_validate(sdl, "schema.graphql")
             .map_err(|error| SchemaError(error.errors.to_string()))?;
         Ok(Self {
             executor,
-            model: Model::new(schema),
+            model: Model::new(schema, lists).map_err(SchemaError)?,
             limits,
             introspection,
             scalars,

@@ -6,6 +6,8 @@ use apollo_compiler::schema::ExtendedType;
 use apollo_compiler::validation::Valid;
 use apollo_compiler::{Name, Schema};
 
+use super::lists::{Lengths, Lists};
+
 /// Whether a fragment applies to the objects of a type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Applies {
@@ -41,11 +43,14 @@ pub(super) struct Model {
     /// The object types that a value of a type may have.
     possible: HashMap<Name, Vec<Name>>,
     /// The lists of introspection, by the name of the field.
-    lists: HashMap<&'static str, ListSize>,
+    introspection: HashMap<&'static str, ListSize>,
+    /// All other lists of objects that are no pages.
+    pub(super) lengths: Lengths,
 }
 
 impl Model {
-    pub(super) fn new(schema: Valid<Schema>) -> Self {
+    /// What is wrong where `lists` does not tell of each list that is no page.
+    pub(super) fn new(schema: Valid<Schema>, lists: Lists) -> Result<Self, String> {
         let mut possible = HashMap::new();
         for (name, implementers) in schema.implementers_map() {
             possible.insert(name, implementers.objects.into_iter().collect());
@@ -61,8 +66,9 @@ impl Model {
                 _ => {}
             }
         }
-        let lists = list_sizes(&schema, &possible);
-        Self { schema, possible, lists }
+        let introspection = list_sizes(&schema, &possible);
+        let lengths = Lengths::new(&schema, &possible, lists)?;
+        Ok(Self { schema, possible, introspection, lengths })
     }
 
     pub(super) fn possible_types(&self, ty: &str) -> &[Name] {
@@ -86,7 +92,7 @@ impl Model {
 
     /// None for a list that introspection does not have.
     pub(super) fn introspected(&self, list: &str) -> Option<ListSize> {
-        self.lists.get(list).copied()
+        self.introspection.get(list).copied()
     }
 }
 

@@ -146,12 +146,12 @@ impl<'p> Planner<'p> {
         let Some(first) = sets.first() else { return engine::SelectionSet::default() };
         let fields = self.collect_all(sets, &first.ty);
         if !fields.narrows {
-            return self.fields(fields, counter);
+            return self.fields(&first.ty, fields, counter);
         }
         let mut items = Vec::new();
         for object in self.model.possible_types(&first.ty) {
             let mut beside = counter.beside();
-            let selection_set = self.fields(self.collect_all(sets, object), &mut beside);
+            let selection_set = self.fields(object, self.collect_all(sets, object), &mut beside);
             counter.fragment(beside);
             if selection_set.items.is_empty() {
                 continue;
@@ -167,7 +167,8 @@ impl<'p> Planner<'p> {
         engine::SelectionSet { items }
     }
 
-    fn fields(&self, fields: Fields<'p>, counter: &mut Counter<'p>) -> engine::SelectionSet {
+    /// The fields of an object of the type `parent`.
+    fn fields(&self, parent: &str, fields: Fields<'p>, counter: &mut Counter<'p>) -> engine::SelectionSet {
         let mut items = Vec::with_capacity(fields.entries.len());
         for (field, sets) in fields.entries {
             self.size.set(self.size.get() + 1);
@@ -176,7 +177,7 @@ impl<'p> Planner<'p> {
             }
             let mut below = counter.below(field);
             let planned = self.at(field.location(), self.field(field, &sets, &mut below));
-            counter.field(field, below);
+            counter.field(parent, field, below);
             if field.ty().is_list() {
                 self.lists.borrow_mut().insert(planned.pos);
             }

@@ -159,7 +159,8 @@ fn engine() -> Engine<Schema<Query, Mutation, EmptySubscription>> {
         .validation_mode(ValidationMode::Fast)
         .finish();
     let sdl = schema.sdl();
-    Engine::new(schema, &sdl, EngineOptions::default()).unwrap()
+    let lists = &[("Query.dogs", Length::Items(10)), ("Query.nodes", Length::Argument("ids"))];
+    Engine::new(schema, &sdl, EngineOptions { lists, ..EngineOptions::default() }).unwrap()
 }
 
 fn call(query: &str, variables: Json) -> Call {

@@ -20,7 +20,7 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
-use jishu_api::graphql::engine::{Call, Engine, EngineOptions, Scalars};
+use jishu_api::graphql::engine::{Call, Engine, EngineOptions, Length, Lists, Scalars};
 use serde::Deserialize;
 use tokio::net::TcpListener;
 
@@ -45,6 +45,18 @@ impl Events {
     }
 }
 
+const FEW: Length = Length::Items(10);
+
+const LISTS: Lists = &[
+    ("Dog.friends", FEW),
+    ("Faults.children", FEW),
+    ("Faults.childrenOfRequired", FEW),
+    ("Faults.childrenRequired", FEW),
+    ("Human.animals", FEW),
+    ("Human.pets", FEW),
+    ("Query.catOrDog", FEW),
+];
+
 type Reference = Engine<Schema<Query, Mutation, Events>>;
 
 #[tokio::main]
@@ -54,8 +66,9 @@ async fn main() {
         Schema::build(Query::default(), Mutation, Events).validation_mode(ValidationMode::Fast).finish();
     let sdl = schema.sdl();
     let scalars = Scalars::default().with::<Day>("Day");
-    let engine = Engine::new(schema, &sdl, EngineOptions { scalars, ..EngineOptions::default() });
-    let engine = Arc::new(engine.expect("the schema is valid"));
+    let engine =
+        Engine::new(schema, &sdl, EngineOptions { scalars, lists: LISTS, ..EngineOptions::default() });
+    let engine = Arc::new(engine.expect("the schema is valid, and its lists are told"));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     println!("http://{}", listener.local_addr().expect("an address"));
     let app = Router::new().route("/", get(async || sdl).post(execute)).with_state(engine);
