@@ -11,6 +11,7 @@ pub mod entitlement;
 pub mod events;
 pub mod extra_time;
 pub mod money;
+mod number;
 pub mod page;
 pub mod paper;
 pub mod pricing;

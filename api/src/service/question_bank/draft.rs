@@ -276,20 +276,6 @@ fn check_options(options: Vec<DraftOption>) -> Result<Vec<DraftOption>, InvalidQ
     Ok(options)
 }
 
-/// A decimal number of at most 28 digits, as `5`, `-0.25` or `1.5e-3`.
-pub(super) fn number(text: &str) -> Option<Decimal> {
-    let text = text.trim();
-    // A long run of digits is no number of ours, and need not be worked on.
-    if text.is_empty() || text.len() > 64 || !text.is_ascii() {
-        return None;
-    }
-    let text = text.strip_prefix('+').unwrap_or(text);
-    if text.contains(['e', 'E']) {
-        return Decimal::from_scientific(text).ok();
-    }
-    Decimal::from_str_exact(text).ok()
-}
-
 /// A name for a question that has none: the same question gets the same, also when its key was corrected.
 fn derived_id(stem: &str, answer: &DraftAnswer) -> String {
     let mut hash = Hash::default();

@@ -12,10 +12,11 @@ use sea_orm::{
     RelationDef,
 };
 
-use super::draft::{DraftAnswer, DraftOption, DraftQuestion, number};
+use super::draft::{DraftAnswer, DraftOption, DraftQuestion};
 use super::format::{Format, Writer};
 use super::report::Loss;
 use super::store::subject_exists;
+use crate::service::number;
 
 /// The most questions of one page.
 pub const LONGEST_EXPORT: u32 = 500;
@@ -145,7 +146,7 @@ fn draft(
     options: Vec<DraftOption>,
 ) -> Result<DraftQuestion, DbErr> {
     let decimal = |text: &Option<String>| {
-        let decimal = text.as_deref().and_then(number);
+        let decimal = text.as_deref().and_then(number::exact);
         decimal.ok_or_else(|| DbErr::Type(format!("version {} has no number for a key", version.id)))
     };
     let answer = match version.kind {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use jishu_entity::question_version::QuestionKind;
 use jishu_entity::test_answer;
-use rust_decimal::Decimal;
 
 use super::Sitting;
+use crate::service::number;
 use crate::service::scoring::Response;
 
 /// The most answers that a batch may have.
@@ -69,8 +69,10 @@ pub enum AnswerError {
     /// A number for a question that has options.
     #[error("Slot {0} has options: give `optionIds`.")]
     NotNumber(i32),
-    /// What was typed is no number.
-    #[error("Slot {0}: `numericValue` is a number of at most 28 digits, such as \"9.81\" or \"-1.5e-3\".")]
+    /// What was typed is no number, or one that cannot be kept to its last digit.
+    #[error(
+        "Slot {0}: `numericValue` is a number of at most 28 digits, written out, such as \"9.81\" or \"-1.5e-3\"."
+    )]
     NotANumber(i32),
     /// A time that cannot be.
     #[error("Slot {0}: `timeSpentSeconds` is 0 to {LONGEST}.")]
@@ -146,7 +148,7 @@ fn stored_answer(sitting: &Sitting, answer: GivenAnswer) -> Result<StoredAnswer,
     }
     let options = answer.options.unwrap_or_default();
     let number = match answer.number.flatten() {
-        Some(text) => Some(typed(&text).ok_or(AnswerError::NotANumber(slot))?),
+        Some(text) => Some(number::exact(&text).ok_or(AnswerError::NotANumber(slot))?),
         None => None,
     };
     match question.kind {
@@ -171,18 +173,10 @@ fn stored_answer(sitting: &Sitting, answer: GivenAnswer) -> Result<StoredAnswer,
     Ok(StoredAnswer {
         slot,
         chosen,
-        number: number.map(|number| number.normalize().to_string()),
+        number: number.map(|number| number.to_string()),
         flagged: answer.flagged,
         time_spent_seconds: answer.time_spent_seconds,
     })
-}
-
-/// A number as learners type it.
-fn typed(text: &str) -> Option<Decimal> {
-    let text = text.trim();
-    let number = text.parse().or_else(|_| Decimal::from_scientific(text)).ok()?;
-    // Underscores between digits are the library's own.
-    text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'-' | b'+' | b'e' | b'E')).then_some(number)
 }
 
 /// What a row answers.

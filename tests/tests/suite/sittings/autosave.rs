@@ -233,6 +233,7 @@ async fn numbers_are_taken_as_they_are_typed(app: Arc<TestApp>) {
         (".5", "0.5"),
         ("+7", "7"),
         ("1e20", "100000000000000000000"),
+        ("-3.141592653589793238462643383", "-3.141592653589793238462643383"),
     ]) {
         let batch = json!([{ "slot": slot, "numericValue": typed }]);
         let saved = world.learner.save_answers(&id(&started), sequence, batch).await;

@@ -66,6 +66,8 @@ async fn answers_that_cannot_be_are_refused(app: Arc<TestApp>) {
         (answer(numeric, json!({ "numericValue": "12x" })), "is a number"),
         (answer(numeric, json!({ "numericValue": "1e99" })), "is a number"),
         (answer(numeric, json!({ "numericValue": "9".repeat(40) })), "is a number"),
+        // Not rounded to what can be held.
+        (answer(numeric, json!({ "numericValue": format!("0.{}1", "0".repeat(28)) })), "is a number"),
         (answer(single, json!({ "optionIds": [], "timeSpentSeconds": -1 })), "`timeSpentSeconds` is 0 to"),
     ] {
         let saved = world.learner.save_answers(&session, 1, json!([good, bad])).await;

@@ -3,10 +3,11 @@
 use jishu_entity::question_version::TextFormat;
 use rust_decimal::Decimal;
 
-use super::super::super::draft::{DraftAnswer, DraftOption, number};
+use super::super::super::draft::{DraftAnswer, DraftOption};
 use super::super::markup::Piece;
 use super::super::weights;
 use super::text::{find, formatted};
+use crate::service::number;
 
 /// Answers of a kind that the bank has.
 pub(super) enum Answers {
@@ -167,7 +168,7 @@ fn read_numeric(text: &str, losses: &mut Vec<String>) -> Result<Answers, String>
 /// `5`, `5:0.1` or `4.9..5.1`.
 fn range(text: &str) -> Result<Answers, String> {
     let read = |text: &str| {
-        number(text).ok_or_else(|| {
+        number::exact(text).ok_or_else(|| {
             format!(
                 "\"{}\" is no number of at most 28 digits. Write it as 5, 5:0.1 or 4.9..5.1.",
                 super::super::short(text)

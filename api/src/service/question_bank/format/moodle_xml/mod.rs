@@ -11,10 +11,11 @@ pub(super) use write::{BEGIN, END, write};
 use jishu_entity::question_version::TextFormat;
 use roxmltree::Node;
 
-use super::super::draft::{DraftAnswer, DraftOption, Found, number};
+use super::super::draft::{DraftAnswer, DraftOption, Found};
 use super::markup::{self, Piece};
 use super::xml::{Xml, child, children, text};
 use super::{Reading, Unreadable, category, read_identity, read_tags, weights};
+use crate::service::number;
 
 const FEEDBACK: &str =
     "The feedback of single answers is left out: a question has one explanation, its general feedback.";
@@ -205,7 +206,7 @@ fn numeric(node: Node<'_, '_>, losses: &mut Vec<String>) -> Result<DraftAnswer, 
         _ => return Err("Several of its numbers have full marks. Give one, with a tolerance.".to_owned()),
     };
     let read = |text: &str| {
-        number(text)
+        number::exact(text)
             .ok_or_else(|| format!("\"{}\" is no number of at most 28 digits. Give one.", super::short(text)))
     };
     let value = read(&child(answer, "text").map(text).unwrap_or_default())?;

@@ -6,8 +6,9 @@ use jishu_entity::question_version::QuestionKind;
 use roxmltree::Node;
 use rust_decimal::Decimal;
 
-use super::super::super::draft::{DraftAnswer, number};
+use super::super::super::draft::DraftAnswer;
 use super::super::xml::{child, children, text};
+use crate::service::number;
 
 /// Whether several are chosen, and which of the options are correct.
 pub(super) fn choice(
@@ -64,7 +65,7 @@ pub(super) fn numeric(item: Node<'_, '_>, declaration: Node<'_, '_>) -> Result<D
 }
 
 fn read(text: &str) -> Result<Decimal, String> {
-    number(text).ok_or_else(|| {
+    number::exact(text).ok_or_else(|| {
         format!("\"{}\" is no number of at most 28 digits. Give one.", super::super::short(text))
     })
 }
