@@ -102,8 +102,8 @@ impl TestSessionMutation {
         }
     }
 
-    /// Autosave: keeps answers of an open sitting. Sending a batch again changes nothing. A few seconds after the deadline
-    /// nothing is taken any more.
+    /// Autosave: keeps answers of an open sitting. Sending a batch again changes nothing, and one of which something stands
+    /// is accepted again also when the sitting has ended since. A few seconds after the deadline nothing new is taken.
     async fn save_answers(
         &self,
         ctx: &Context<'_>,

@@ -12,7 +12,7 @@ use sea_orm::{
 };
 
 use super::answers::{AnswerError, StoredAnswer, checked, response};
-use super::save::{Batch, superseded};
+use super::save::{Batch, standing};
 use super::upsert::{Write, upsert};
 use super::{Sitting, SittingRules};
 use crate::database::{IsFailure, WriteOptions, lock_user, locked};
@@ -113,7 +113,7 @@ async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<Sub
             transaction.execute_raw(upsert(transaction.get_database_backend(), &[&write])).await?;
         }
         // A batch that a first submission saved stands, and is not refused when it comes again.
-        refused = superseded(transaction, sitting, *sequence, answers).await?;
+        refused = standing(transaction, sitting.id, *sequence, answers).await?.superseded;
         if !refused.is_empty() && !is_over && !is_overdue {
             return Err(SubmitError::Superseded(refused));
         }

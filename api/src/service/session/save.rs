@@ -9,7 +9,6 @@ use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QuerySelect,
 };
 
-use super::Sitting;
 use super::answers::{AnswerError, GivenAnswer, StoredAnswer, checked};
 use super::together::Written;
 use super::upsert::{Write, upsert};
@@ -55,7 +54,8 @@ pub enum SaveError {
 }
 
 /// Saves a batch in an open sitting, in one statement, which batches of other sittings may share. Sending it again changes
-/// nothing, and batches that come late or in another order leave the same.
+/// nothing and is answered as before, also where the sitting has ended since; batches that come late or in another order
+/// leave the same.
 ///
 /// # Errors
 /// See [`SaveError`]; nothing was written.
@@ -81,20 +81,9 @@ pub async fn save(
     } else {
         services.sittings.together.write(&services.database, Arc::clone(&write)).await?
     };
-    let reader = services.database.reader();
     let superseded = match written {
         Written::All => Vec::new(),
-        Written::Nothing => {
-            refuse_unless_open(reader, id, overdue_before).await?;
-            superseded(reader, &sitting, batch.sequence, &write.answers).await?
-        }
-        Written::Unknown => {
-            let superseded = superseded(reader, &sitting, batch.sequence, &write.answers).await?;
-            if superseded.len() == write.answers.len() {
-                refuse_unless_open(reader, id, overdue_before).await?;
-            }
-            superseded
-        }
+        Written::Nothing | Written::Unknown => became_of(services.database.reader(), &write).await?,
     };
     if superseded.len() < write.answers.len() {
         services.events.answers_saved(owner, id);
@@ -129,12 +118,19 @@ async fn write_on_cluster(transaction: &DatabaseTransaction, write: &Write) -> R
     Ok(transaction.execute_raw(statement).await?.rows_affected())
 }
 
-async fn refuse_unless_open(
-    connection: &impl ConnectionTrait,
-    id: TestSessionId,
-    overdue_before: DateTime<Utc>,
-) -> Result<(), SaveError> {
-    let state: Option<(Option<i32>, DateTime<Utc>)> = test_session::Entity::find_by_id(id)
+/// What became of a batch that was to be written, by what is stored: the slots in which another one stays.
+///
+/// A batch was taken where each of its slots has its answer or that of a batch which goes before it; only one that comes to an
+/// open sitting is. So a batch that was taken and of which something stands is accepted wherever it comes again: its first
+/// answer was lost, and this is the same. Where nothing of it stands, that is told of an open sitting alone; of one that is
+/// over it cannot matter any more, and the client learns of the end.
+async fn became_of(connection: &impl ConnectionTrait, write: &Write) -> Result<Vec<i32>, SaveError> {
+    let Standing { superseded, taken } =
+        standing(connection, write.id, write.sequence, &write.answers).await?;
+    if taken && superseded.len() < write.answers.len() {
+        return Ok(superseded);
+    }
+    let state: Option<(Option<i32>, DateTime<Utc>)> = test_session::Entity::find_by_id(write.id)
         .select_only()
         .column(test_session::Column::OpenMarker)
         .column(test_session::Column::ExpiresAt)
@@ -144,23 +140,36 @@ async fn refuse_unless_open(
     match state {
         None => Err(SaveError::NotFound),
         Some((None, _)) => Err(SaveError::Closed),
-        Some((Some(_), expires_at)) if expires_at < overdue_before => Err(SaveError::Overdue),
-        Some(_) => Ok(()),
+        // It was when the batch came, also where support has granted time meanwhile: nothing of it was written.
+        Some((Some(_), _)) if !taken => Err(SaveError::Overdue),
+        Some((Some(_), expires_at)) if expires_at < write.overdue_before => Err(SaveError::Overdue),
+        Some(_) => Ok(superseded),
     }
 }
 
-/// The slots of a batch where something else is stored.
-pub(super) async fn superseded(
+/// What is stored in the slots of a batch.
+pub(super) struct Standing {
+    /// The slots that do not have its answer.
+    pub(super) superseded: Vec<i32>,
+    /// Whether all of these have that of another batch with the same or a greater number, as they do once it was taken.
+    taken: bool,
+}
+
+/// Compares a batch with what is stored.
+pub(super) async fn standing(
     connection: &impl ConnectionTrait,
-    sitting: &Sitting,
+    id: TestSessionId,
     sequence: i32,
     answers: &[StoredAnswer],
-) -> Result<Vec<i32>, DbErr> {
+) -> Result<Standing, DbErr> {
     let rows = test_answer::Entity::find()
-        .filter(test_answer::Column::SessionId.eq(sitting.id))
+        .filter(test_answer::Column::SessionId.eq(id))
         .filter(test_answer::Column::Slot.is_in(answers.iter().map(|answer| answer.slot)))
         .all(connection)
         .await?;
-    let stands = |answer: &&StoredAnswer| !rows.iter().any(|row| answer.is(sequence, row));
-    Ok(answers.iter().filter(stands).map(|answer| answer.slot).collect())
+    let is_superseded = |answer: &&StoredAnswer| !rows.iter().any(|row| answer.is(sequence, row));
+    let superseded: Vec<i32> = answers.iter().filter(is_superseded).map(|answer| answer.slot).collect();
+    let taken =
+        superseded.iter().all(|slot| rows.iter().any(|row| row.slot == *slot && row.sequence >= sequence));
+    Ok(Standing { superseded, taken })
 }

@@ -7,6 +7,7 @@ mod leaks;
 mod overdue;
 mod papers;
 mod refusals;
+mod replays;
 mod settings;
 
 use jishu_entity::user::Role;
