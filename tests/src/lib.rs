@@ -11,6 +11,7 @@ mod databases;
 mod live;
 pub mod load;
 pub mod process;
+pub mod purchases;
 mod sittings;
 mod structure;
 

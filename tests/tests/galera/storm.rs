@@ -1,61 +1,19 @@
 //! Purchases of the same learners through all nodes.
 
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::future::join_all;
-use jishu_tests::Client;
+use jishu_tests::purchases::{
+    self, CALLERS, all_at_once, assert_one_bought, created, purchase, slowest, two_subjects,
+};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::world::{NODES, World};
 
-const CALLERS: usize = 64;
-
 fn rounds() -> usize {
     std::env::var("GALERA_ROUNDS").map_or(30, |rounds| rounds.parse().expect("a number"))
-}
-
-const PURCHASE: &str = "
-mutation ($input: PurchaseInput!) {
-  purchase(input: $input) {
-    outcome
-    testCardsCreated
-    purchase { id subjects { id } }
-    testCards(first: 100) { totalCount edges { node { id } } }
-    userErrors { code message }
-  }
-}";
-
-struct Call {
-    payload: Value,
-    took: Duration,
-}
-
-/// One request, which must be answered without an error of any kind.
-async fn purchase(client: Client, input: Value) -> Call {
-    let started = Instant::now();
-    let answer = client.run_with(PURCHASE, json!({ "input": input })).await;
-    let call = Call { payload: answer.at("/purchase").clone(), took: started.elapsed() };
-    assert_eq!(call.payload["userErrors"], json!([]), "{:#}", call.payload);
-    call
-}
-
-/// All at once, dealt out to the nodes.
-async fn all_at_once(learner: &[Client], inputs: Vec<Value>) -> Vec<Call> {
-    let calls = inputs
-        .into_iter()
-        .enumerate()
-        .map(|(number, input)| tokio::spawn(purchase(learner[number % NODES].clone(), input)));
-    join_all(calls).await.into_iter().map(|call| call.expect("no error reaches a client")).collect()
-}
-
-fn created(calls: &[Call]) -> i64 {
-    calls.iter().map(|call| call.payload["testCardsCreated"].as_i64().unwrap_or(-1)).sum()
-}
-
-fn slowest(calls: &[Call]) -> Duration {
-    calls.iter().map(|call| call.took).max().unwrap_or_default()
 }
 
 /// Everybody buys the same.
@@ -63,20 +21,10 @@ pub(crate) async fn identical(world: &World) {
     let mut longest = Duration::ZERO;
     for round in 0..rounds() {
         let learner = world.learner(&format!("Identical{round}"), round).await;
-        let input = json!({
-            "courseId": world.course,
-            "purchaseType": "MULTIPLE_SUBJECTS",
-            "subjectIds": &world.subjects[..2],
-            "cost": "200.00",
-        });
+        let input = two_subjects(&world.course, &world.subjects);
         let calls = all_at_once(&learner, vec![input; CALLERS]).await;
         longest = longest.max(slowest(&calls));
-        let buyers = calls.iter().filter(|call| call.payload["outcome"] == "CREATED").count();
-        assert_eq!((buyers, created(&calls)), (1, 100), "one caller bought");
-        for call in &calls {
-            assert_eq!(call.payload["purchase"], calls[0].payload["purchase"]);
-            assert_eq!(call.payload["testCards"], calls[0].payload["testCards"]);
-        }
+        assert_one_bought(&calls, 100);
     }
     eprintln!("{} rounds of {CALLERS} identical purchases, slowest call {longest:?}", rounds());
 }
@@ -148,11 +96,11 @@ pub(crate) async fn one_after_the_other(world: &World) {
                 buy(vec![b, c, a], "MULTIPLE_SUBJECTS"),
             ];
             for (step, input) in steps.into_iter().enumerate() {
-                let first = purchase(node(step), input.clone()).await;
+                let first = purchase(&node(step), input.clone()).await;
                 assert_eq!(first.payload["outcome"], "CREATED");
                 let cards = 50 * i64::try_from(step + 1).expect("few");
                 assert_eq!(owned(step + 1).await, cards, "cards that the next node tells of");
-                let again = purchase(node(step + 2), input).await;
+                let again = purchase(&node(step + 2), input).await;
                 assert_eq!(again.payload, first.payload, "a repeated key has one answer");
             }
         }
@@ -164,15 +112,7 @@ pub(crate) async fn one_after_the_other(world: &World) {
     eprintln!("{} learners went from node to node beside {bulks} bulk inserts", 4 * rounds());
 }
 
-/// A, AB, BC, ABC and the bundle, in turn.
+/// What a caller wants, in turn.
 fn selection(world: &World, caller: usize) -> Value {
-    let [a, b, c] = [&world.subjects[0], &world.subjects[1], &world.subjects[2]];
-    let (purchase_type, subjects) = match caller % 5 {
-        0 => ("SINGLE_SUBJECT", vec![a]),
-        1 => ("MULTIPLE_SUBJECTS", vec![a, b]),
-        2 => ("MULTIPLE_SUBJECTS", vec![c, b]),
-        3 => ("MULTIPLE_SUBJECTS", vec![a, b, c]),
-        _ => ("FULL_BUNDLE", vec![]),
-    };
-    json!({ "courseId": world.course, "purchaseType": purchase_type, "subjectIds": subjects })
+    purchases::overlapping(&world.course, &world.subjects, caller)
 }

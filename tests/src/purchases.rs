@@ -1,0 +1,110 @@
+//! Purchases by many callers at once.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+use crate::Client;
+
+/// How many call at once.
+pub const CALLERS: usize = 64;
+
+/// What they send, with `$input`.
+pub const PURCHASE: &str = "
+mutation ($input: PurchaseInput!) {
+  purchase(input: $input) {
+    outcome
+    testCardsCreated
+    purchase { id subjects { id } }
+    testCards(first: 100) { totalCount edges { node { id } } }
+    userErrors { code message }
+  }
+}";
+
+/// A call that was answered.
+#[derive(Debug)]
+pub struct Call {
+    /// What the mutation answers.
+    pub payload: Value,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// One call, which must be answered without an error of any kind.
+///
+/// # Panics
+/// When it is not.
+pub async fn purchase(client: &Client, input: Value) -> Call {
+    let started = Instant::now();
+    let answer = client.run_with(PURCHASE, json!({ "input": input })).await;
+    let call = Call { payload: answer.at("/purchase").clone(), took: started.elapsed() };
+    assert_eq!(call.payload["userErrors"], json!([]), "{:#}", call.payload);
+    call
+}
+
+/// The inputs all at once, dealt out to the clients.
+///
+/// # Panics
+/// When one is answered with an error.
+pub async fn all_at_once(clients: &[Client], inputs: Vec<Value>) -> Vec<Call> {
+    let calls = clients.iter().cycle().cloned().zip(inputs);
+    let calls = calls.map(|(client, input)| tokio::spawn(async move { purchase(&client, input).await }));
+    join_all(calls).await.into_iter().map(|call| call.expect("no error reaches a client")).collect()
+}
+
+/// How many cards were created in all.
+#[must_use]
+pub fn created(calls: &[Call]) -> i64 {
+    calls.iter().map(|call| call.payload["testCardsCreated"].as_i64().unwrap_or(-1)).sum()
+}
+
+/// How long the slowest took.
+#[must_use]
+pub fn slowest(calls: &[Call]) -> Duration {
+    calls.iter().map(|call| call.took).max().unwrap_or_default()
+}
+
+/// Of identical calls one bought so many cards, and all were answered with them.
+///
+/// # Panics
+/// When it is not so.
+pub fn assert_one_bought(calls: &[Call], cards: i64) {
+    let buyers = calls.iter().filter(|call| call.payload["outcome"] == "CREATED").count();
+    assert_eq!((buyers, created(calls)), (1, cards), "one caller bought");
+    for call in calls {
+        assert_eq!(call.payload["purchase"], calls[0].payload["purchase"]);
+        assert_eq!(call.payload["testCards"], calls[0].payload["testCards"]);
+    }
+}
+
+/// What a caller wants of a course with three subjects: A, AB, BC, ABC and the bundle, in turn.
+///
+/// # Panics
+/// When it has fewer.
+#[must_use]
+pub fn overlapping(course: &str, subjects: &[String], caller: usize) -> Value {
+    let [a, b, c] = [&subjects[0], &subjects[1], &subjects[2]];
+    let (purchase_type, subjects) = match caller % 5 {
+        0 => ("SINGLE_SUBJECT", vec![a]),
+        1 => ("MULTIPLE_SUBJECTS", vec![a, b]),
+        2 => ("MULTIPLE_SUBJECTS", vec![c, b]),
+        3 => ("MULTIPLE_SUBJECTS", vec![a, b, c]),
+        _ => ("FULL_BUNDLE", vec![]),
+    };
+    json!({ "courseId": course, "purchaseType": purchase_type, "subjectIds": subjects })
+}
+
+/// Two subjects of a course for 200.00.
+///
+/// # Panics
+/// When it has fewer.
+#[must_use]
+pub fn two_subjects(course: &str, subjects: &[String]) -> Value {
+    json!({
+        "courseId": course,
+        "purchaseType": "MULTIPLE_SUBJECTS",
+        "subjectIds": subjects[..2],
+        "cost": "200.00",
+    })
+}
