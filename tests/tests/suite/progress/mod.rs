@@ -1,28 +1,25 @@
 //! How learners are doing, against what is computed from the same sittings in another way.
 
 mod at_scale;
+mod expected;
 mod ranking;
+mod sat;
 mod world;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use jishu_api::clock::Clock;
-use jishu_api::service::progress;
-use jishu_api::service::scoring::Tally;
 use jishu_entity::test_session::SessionStatus;
-use jishu_entity::{
-    MockTestAttemptId, PaperId, SubjectId, TestSessionId, TopicId, mock_test_attempt, test_session,
-};
-use jishu_tests::{TestApp, TestCourse, on_each_database};
+use jishu_entity::{SubjectId, test_session};
+use jishu_tests::{TestApp, on_each_database};
+use rand::SeedableRng;
 use rand::rngs::StdRng;
-use rand::seq::SliceRandom;
-use rand::{RngExt, SeedableRng};
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, TransactionTrait};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set};
 use serde_json::{Value, json};
 
-use world::{Learner, learner, open, paper, tell_card, topic};
+use expected::expected;
+use sat::{Bank, CARDS, sit};
+use world::{learner, open, tell_card};
 
 on_each_database!(
     progress_is_what_the_sittings_add_up_to,
@@ -45,111 +42,6 @@ query ($subject: ID, $last: Int) {
     }
   }
 }";
-
-/// A scored sitting.
-struct Sitting {
-    id: TestSessionId,
-    subject: SubjectId,
-    card: MockTestAttemptId,
-    attempt: i32,
-    at: DateTime<Utc>,
-    percentage: i32,
-    seconds: i32,
-    topics: Vec<(TopicId, Tally)>,
-}
-
-/// Subjects with their papers and topics.
-struct Bank {
-    courses: Vec<TestCourse>,
-    papers: BTreeMap<(SubjectId, i32), PaperId>,
-    topics: BTreeMap<SubjectId, Vec<(TopicId, String)>>,
-}
-
-const CARDS: i32 = 8;
-
-impl Bank {
-    async fn create(app: &TestApp) -> Self {
-        let courses = vec![
-            app.course(&["Physics", "Chemistry"]).cards(CARDS).create(app).await,
-            app.course(&["History"]).cards(CARDS).create(app).await,
-        ];
-        let (mut papers, mut topics) = (BTreeMap::new(), BTreeMap::new());
-        for subject in courses.iter().flat_map(|course| &course.subject_rows) {
-            for number in 1..=CARDS {
-                papers.insert((*subject, number), paper(app, *subject, number).await);
-            }
-            for name in ["Überblick", "Basics", "Advanced"] {
-                let entry = (topic(app, *subject, name).await, name.to_owned());
-                topics.entry(*subject).or_insert_with(Vec::new).push(entry);
-            }
-        }
-        Self { courses, papers, topics }
-    }
-
-    fn random_topics(&self, subject: SubjectId, random: &mut StdRng) -> Vec<(TopicId, Tally)> {
-        let mut topics = Vec::new();
-        for (topic, _) in &self.topics[&subject] {
-            if random.random_ratio(1, 3) {
-                continue;
-            }
-            // Now and then a topic of which no question is answered.
-            let mut tally = Tally { unanswered: random.random_range(1..4), ..Tally::default() };
-            if random.random_ratio(2, 3) {
-                (tally.correct, tally.wrong) = (random.random_range(0..5), random.random_range(0..5));
-            }
-            tally.score = i64::from(400 * tally.correct - 100 * tally.wrong);
-            topics.push((*topic, tally));
-        }
-        topics
-    }
-}
-
-/// Sits a random part of the learner's cards. Ids are not in the order in which the sittings end, and some of those
-/// that end at once are of different cards.
-async fn sit(app: &TestApp, bank: &Bank, learner: &Learner, random: &mut StdRng) -> Vec<Sitting> {
-    let began = app.clock.now();
-    let mut planned: Vec<(mock_test_attempt::Model, i32, Option<i64>)> = Vec::new();
-    for card in learner.cards(app).await {
-        let (sat, is_open) = (random.random_range(0..=3), random.random_ratio(1, 4));
-        let is_open = is_open && sat < 3;
-        tell_card(app, card.id, sat, is_open).await;
-        let mut ends: Vec<i64> = (0..sat).map(|_| random.random_range(0..60)).collect();
-        ends.sort_unstable();
-        // One card's sittings end one after the other.
-        let ends = (0..).zip(ends).map(|(before, end)| Some(end + before));
-        for (attempt, end) in (1..).zip(ends.chain(is_open.then_some(None))) {
-            planned.push((card.clone(), attempt, end));
-        }
-    }
-    planned.shuffle(random);
-    let mut sittings = Vec::new();
-    for (card, attempt, end) in planned {
-        let paper = bank.papers[&(card.subject_id, card.test_number)];
-        let mut row = open(&card, paper, attempt, began);
-        let Some(minutes) = end else {
-            row.insert(app.connection()).await.unwrap();
-            continue;
-        };
-        let (percentage, seconds) = (random.random_range(-25_00..=100_00), random.random_range(1..3600));
-        let at = began + TimeDelta::minutes(minutes);
-        row.status = Set(SessionStatus::AutoSubmitted);
-        row.open_marker = Set(None);
-        row.submitted_at = Set(Some(at));
-        row.score = Set(Some(percentage * 2));
-        row.percentage = Set(Some(percentage));
-        row.max_score = Set(Some(200_00));
-        (row.correct, row.wrong, row.unanswered) = (Set(Some(0)), Set(Some(0)), Set(Some(0)));
-        row.time_taken_seconds = Set(Some(seconds));
-        let test_session::Model { id, .. } = row.insert(app.connection()).await.unwrap();
-        let topics = bank.random_topics(card.subject_id, random);
-        let transaction = app.connection().begin().await.unwrap();
-        progress::add(&transaction, learner.id, &topics).await.unwrap();
-        transaction.commit().await.unwrap();
-        let (subject, card) = (card.subject_id, card.id);
-        sittings.push(Sitting { id, subject, card, attempt, at, percentage, seconds, topics });
-    }
-    sittings
-}
 
 async fn progress_is_what_the_sittings_add_up_to(app: Arc<TestApp>) {
     let seed: u64 = rand::random();
@@ -191,103 +83,6 @@ async fn progress_is_what_the_sittings_add_up_to(app: Arc<TestApp>) {
         compared += sittings.len();
     }
     assert!(compared > 60, "{compared} sittings");
-}
-
-/// The same from the sittings in memory.
-async fn expected(
-    app: &TestApp,
-    bank: &Bank,
-    learner: &Learner,
-    sittings: &[Sitting],
-    subject: Option<SubjectId>,
-    last: usize,
-) -> Value {
-    let in_scope = |of: SubjectId| subject.is_none_or(|subject| subject == of);
-    let sittings: Vec<&Sitting> = sittings.iter().filter(|sitting| in_scope(sitting.subject)).collect();
-    let percentages = |of: &[&Sitting]| of.iter().map(|it| i64::from(it.percentage)).collect::<Vec<_>>();
-
-    let (mut first, mut latest) = (Vec::new(), Vec::new());
-    for sitting in sittings.iter().filter(|sitting| sitting.attempt == 1) {
-        let others = sittings.iter().filter(|other| other.card == sitting.card && other.attempt > 1);
-        if let Some(latest_of_card) = others.max_by_key(|other| other.attempt) {
-            first.push(i64::from(sitting.percentage));
-            latest.push(i64::from(latest_of_card.percentage));
-        }
-    }
-    let improvements: Vec<i64> = first.iter().zip(&latest).map(|(first, latest)| latest - first).collect();
-
-    let mut cards: BTreeMap<SubjectId, BTreeMap<String, i64>> = BTreeMap::new();
-    for card in learner.cards(app).await.iter().filter(|card| in_scope(card.subject_id)) {
-        *cards.entry(card.subject_id).or_default().entry(format!("{:?}", card.status)).or_default() += 1;
-    }
-    let by_subject = cards.iter().map(|(id, cards)| {
-        let of_subject: Vec<&Sitting> = sittings.iter().copied().filter(|it| it.subject == *id).collect();
-        let count = |status: &str| cards.get(status).copied().unwrap_or_default();
-        json!({
-            "subject": { "id": app.global("Subject", id.0) },
-            "totalCards": cards.values().sum::<i64>(),
-            "available": count("Available"),
-            "inProgress": count("InProgress"),
-            "completed": count("Completed"),
-            "exhausted": count("Exhausted"),
-            "averagePercentage": average(&percentages(&of_subject)),
-            "byTopic": bank.topics[id].iter().filter_map(|topic| topic_result(topic, &of_subject)).collect::<Vec<_>>(),
-        })
-    });
-    let by_subject: Vec<Value> = by_subject.collect();
-
-    let mut in_time = sittings.clone();
-    in_time.sort_by_key(|sitting| (sitting.at, sitting.id));
-    let trend = in_time.iter().skip(in_time.len().saturating_sub(last)).map(|sitting| {
-        json!({
-            "at": sitting.at.to_rfc3339_opts(SecondsFormat::Micros, true),
-            "percentage": hundredths(sitting.percentage.into()),
-            "session": { "id": app.global("TestSession", sitting.id.0) },
-        })
-    });
-    let trend: Vec<Value> = trend.collect();
-    json!({
-        "testsTaken": sittings.len(),
-        "averagePercentage": average(&percentages(&sittings)),
-        "bestPercentage": percentages(&sittings).into_iter().max().map(hundredths),
-        "firstAverage": average(&first),
-        "latestAverage": average(&latest),
-        "improvement": average(&improvements),
-        "timeSpentSeconds": sittings.iter().map(|sitting| sitting.seconds).sum::<i32>(),
-        "bySubject": by_subject,
-        "trend": trend,
-    })
-}
-
-fn topic_result((id, name): &(TopicId, String), sittings: &[&Sitting]) -> Option<Value> {
-    let of_topic = |sitting: &&Sitting| sitting.topics.iter().find(|(topic, _)| topic == id).map(|it| it.1);
-    let tallies: Vec<Tally> = sittings.iter().filter_map(of_topic).collect();
-    let sum = |part: fn(&Tally) -> i32| tallies.iter().map(part).sum::<i32>();
-    let (correct, wrong) = (sum(|tally| tally.correct), sum(|tally| tally.wrong));
-    // One hundred per cent for each correct answer and nought for each wrong one, on average.
-    let answers = [vec![100_00; usize::try_from(correct).unwrap()], vec![0; usize::try_from(wrong).unwrap()]];
-    (!tallies.is_empty()).then(|| {
-        json!({
-            "topic": name,
-            "correct": correct,
-            "wrong": wrong,
-            "unanswered": sum(|tally| tally.unanswered),
-            "score": hundredths(i64::from(400 * correct - 100 * wrong)),
-            "accuracy": average(&answers.concat()),
-        })
-    })
-}
-
-/// Rounded half away from zero.
-fn average(values: &[i64]) -> Option<String> {
-    let count = i64::try_from(values.len()).unwrap();
-    let sum: i64 = values.iter().sum();
-    (count > 0).then(|| hundredths(sum.signum() * ((2 * sum.abs() + count) / (2 * count))))
-}
-
-fn hundredths(value: i64) -> String {
-    let sign = if value < 0 { "-" } else { "" };
-    format!("{sign}{}.{:02}", value.abs() / 100, value.abs() % 100)
 }
 
 async fn without_a_sitting_there_is_nothing_to_average(app: Arc<TestApp>) {

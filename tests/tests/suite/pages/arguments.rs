@@ -1,0 +1,105 @@
+//! What narrows a list, and what makes no sense.
+
+use std::sync::Arc;
+
+use jishu_tests::{TestApp, on_each_database};
+use serde_json::json;
+
+use super::{PAGE, cursor, ids, page, purchase, with_cards};
+
+on_each_database!(
+    filters_narrow_and_combine,
+    page_arguments_that_make_no_sense_are_refused,
+    foreign_cursors_are_refused,
+);
+
+async fn filters_narrow_and_combine(app: Arc<TestApp>) {
+    let (asha, course) = with_cards(&app).await;
+    let other = app.course(&["History"]).cards(10).create(&app).await;
+    let bought = purchase(&asha, &other, 0).await;
+    app.execute(
+        "UPDATE mock_test_attempts SET status = 'completed', attempts_used = 1 WHERE test_number = 3",
+    )
+    .await;
+    let purchase = bought.text("/purchase/purchase/id");
+    for (filter, expected) in [
+        (json!({}), 85),
+        (json!({ "courseId": course.id }), 75),
+        (json!({ "courseId": other.id }), 10),
+        (json!({ "subjectId": course.subjects[2] }), 25),
+        (json!({ "purchaseId": purchase }), 10),
+        (json!({ "status": ["COMPLETED"] }), 4),
+        (json!({ "status": ["COMPLETED", "AVAILABLE"] }), 85),
+        (json!({ "status": [] }), 0),
+        (json!({ "status": ["COMPLETED"], "courseId": course.id }), 3),
+        (json!({ "courseId": other.id, "subjectId": course.subjects[0] }), 0),
+        (json!({ "purchaseId": purchase, "courseId": course.id }), 0),
+        (json!({ "courseId": app.global("Course", 999_999) }), 0),
+    ] {
+        let answer = page(&asha, json!({ "first": 100, "filter": filter })).await;
+        assert_eq!(ids(&answer).len(), expected, "{filter}");
+        assert_eq!(
+            answer.number("/viewer/mockTestAttempts/totalCount"),
+            i64::try_from(expected).unwrap(),
+            "{filter}"
+        );
+    }
+    for (field, id) in
+        [("courseId", &course.subjects[0]), ("subjectId", &course.id), ("purchaseId", &"x".to_owned())]
+    {
+        let (code, message) = asha.fail(PAGE, json!({ "filter": { field: id } })).await;
+        assert_eq!(code, "BAD_USER_INPUT");
+        assert!(message.contains(field), "{message}");
+    }
+    // A purchase has the same list.
+    let nested = asha
+        .run_with(
+            "query ($id: ID!, $other: ID!) { node(id: $id) { ... on Purchase {
+               mockTestAttempts(filter: { purchaseId: $other }) { totalCount } all: mockTestAttempts { totalCount } } } }",
+            json!({ "id": purchase, "other": app.global("Purchase", 1) }),
+        )
+        .await;
+    assert_eq!(
+        (nested.number("/node/mockTestAttempts/totalCount"), nested.number("/node/all/totalCount")),
+        (0, 10)
+    );
+}
+
+async fn page_arguments_that_make_no_sense_are_refused(app: Arc<TestApp>) {
+    let asha = app.learner("Asha").await;
+    for (arguments, named) in [
+        (json!({ "first": 1, "last": 1 }), "not both"),
+        (json!({ "first": 0 }), "`first` must be 1 to 100; 0 was given"),
+        (json!({ "first": -1 }), "`first` must be 1 to 100; -1 was given"),
+        (json!({ "first": 101 }), "`first` must be 1 to 100; 101 was given"),
+        (json!({ "last": 0 }), "`last` must be"),
+        (json!({ "last": 2_147_483_647 }), "`last` must be"),
+    ] {
+        let (code, message) = asha.fail(PAGE, arguments).await;
+        assert_eq!(code, "BAD_USER_INPUT");
+        assert!(message.contains(named), "{message}");
+    }
+}
+
+async fn foreign_cursors_are_refused(app: Arc<TestApp>) {
+    let (asha, _) = with_cards(&app).await;
+    let by_number = cursor(&page(&asha, json!({ "first": 5 })).await, "endCursor");
+    let descending = json!({ "field": "SUBJECT_TEST_NUMBER", "direction": "DESC" });
+    let by_percentage = json!({ "field": "LATEST_PERCENTAGE" });
+    let purchases = asha.run("{ viewer { purchases { pageInfo { endCursor } } } }").await;
+    let of_purchases = purchases.text("/viewer/purchases/pageInfo/endCursor");
+    for variables in [
+        json!({ "after": by_number, "orderBy": descending }),
+        json!({ "before": by_number, "orderBy": by_percentage }),
+        json!({ "after": of_purchases }),
+        json!({ "after": "" }),
+        json!({ "after": "MTIz" }),
+        json!({ "after": "not base64!" }),
+        json!({ "after": format!("{by_number}A") }),
+        json!({ "before": app.global("MockTestAttempt", 1) }),
+    ] {
+        let (code, message) = asha.fail(PAGE, variables.clone()).await;
+        assert_eq!(code, "BAD_USER_INPUT", "{variables}");
+        assert!(message.contains("cursor"), "{message}");
+    }
+}
