@@ -175,5 +175,5 @@ fn too_large(mut rest: BodyDataStream) -> Refusal {
 
 fn broken_off() -> Refusal {
     let message = "The body could not be read to its end.";
-    Refusal::new(StatusCode::BAD_REQUEST, "BAD_REQUEST", message).and_close()
+    Refusal::bad_request(message).and_close()
 }

@@ -1,7 +1,7 @@
-//! Refusing a request as a whole, because there is no time, no place or no budget for it.
+//! Refusing a request as a whole, because it is not one of GraphQL, or there is no time, no place or no budget for it.
 
 use async_graphql::{Response as GraphqlResponse, ServerError, Value};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 
 use super::graphql::Media;
@@ -15,12 +15,29 @@ pub(super) struct Refusal {
     code: &'static str,
     message: String,
     retry_after: Option<RetryAfter>,
-    closes: bool,
+    headers: Vec<(HeaderName, &'static str)>,
 }
 
 impl Refusal {
     pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), retry_after: None, closes: false }
+        Self { status, code, message: message.into(), retry_after: None, headers: Vec::new() }
+    }
+
+    /// It is not a request of GraphQL: 400, `BAD_REQUEST`.
+    pub(super) fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "BAD_REQUEST", message)
+    }
+
+    /// Nor is it with this method: 405, with those that are allowed.
+    pub(super) fn method(allowed: &'static str, message: &str) -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "BAD_REQUEST", message).with(header::ALLOW, allowed)
+    }
+
+    /// Its token does not verify: 401, `UNAUTHENTICATED`. RFC 6750, 3.
+    pub(super) fn unauthenticated(message: impl Into<String>) -> Self {
+        const CHALLENGE: &str = r#"Bearer realm="jishu", error="invalid_token""#;
+        let refusal = Self::new(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", message);
+        refusal.with(header::WWW_AUTHENTICATE, CHALLENGE)
     }
 
     /// The client has spent its budget: 429, `RATE_LIMITED`.
@@ -35,7 +52,12 @@ impl Refusal {
 
     /// The rest of the request is not read.
     pub(super) fn and_close(self) -> Self {
-        Self { closes: true, ..self }
+        self.with(header::CONNECTION, "close")
+    }
+
+    fn with(mut self, name: HeaderName, value: &'static str) -> Self {
+        self.headers.push((name, value));
+        self
     }
 
     /// What it is among the errors of an answer.
@@ -55,8 +77,8 @@ impl Refusal {
         if let Some(wait) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.seconds()));
         }
-        if self.closes {
-            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        for (name, value) in self.headers {
+            headers.insert(name, HeaderValue::from_static(value));
         }
         response
     }

@@ -2,7 +2,7 @@
 
 use axum::response::Response;
 
-use super::answer::{BadRequest, Media};
+use super::answer::Media;
 use crate::auth::Viewer;
 use crate::graphql::engine::{self, Call, Operation};
 use crate::http::AppState;
@@ -31,12 +31,7 @@ pub(super) fn look(
 }
 
 /// Turns away who came with credentials that are none: a stranger, who pays as one.
-pub(super) fn turn_away(
-    state: &AppState,
-    client: ClientAddress,
-    refusal: BadRequest,
-    media: Media,
-) -> Response {
+pub(super) fn turn_away(state: &AppState, client: ClientAddress, refusal: Refusal, media: Media) -> Response {
     match look(state, client, false) {
         Ok(Looked(())) => refusal.answer(media),
         Err(spent) => spent.answer(media),

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use crate::graphql::engine::Refusal;
+use crate::graphql::engine;
 use crate::http::accept;
 use crate::http::refusal::when_to_retry;
 
@@ -78,7 +78,7 @@ impl Media {
     }
 
     /// The answer of one that did not.
-    pub(in crate::http) fn refused(self, refusal: &Refusal) -> Response {
+    pub(in crate::http) fn refused(self, refusal: &engine::Refusal) -> Response {
         let status = match self {
             Self::Graphql => StatusCode::BAD_REQUEST,
             Self::Json if refusal.malformed => StatusCode::BAD_REQUEST,
@@ -108,44 +108,4 @@ impl Media {
 #[derive(Serialize)]
 pub(in crate::http) struct Errors<'e> {
     pub(in crate::http) errors: &'e [ServerError],
-}
-
-/// An HTTP request that is not one of GraphQL.
-#[derive(Debug)]
-pub(in crate::http) struct BadRequest {
-    pub(in crate::http) status: StatusCode,
-    pub(in crate::http) code: &'static str,
-    pub(in crate::http) message: String,
-}
-
-impl BadRequest {
-    pub(in crate::http) fn new(message: impl Into<String>) -> Self {
-        Self { status: StatusCode::BAD_REQUEST, code: "BAD_REQUEST", message: message.into() }
-    }
-
-    pub(in crate::http) fn method(message: &str) -> Self {
-        Self { status: StatusCode::METHOD_NOT_ALLOWED, ..Self::new(message) }
-    }
-
-    /// RFC 6750, 3.
-    pub(in crate::http) fn unauthenticated(message: impl Into<String>) -> Self {
-        Self { status: StatusCode::UNAUTHORIZED, code: "UNAUTHENTICATED", message: message.into() }
-    }
-
-    pub(in crate::http) fn answer(self, media: Media) -> Response {
-        let mut error = ServerError::new(self.message, None);
-        error.extensions.get_or_insert_default().set("code", self.code);
-        let mut response = media.failed(self.status, &[error]);
-        match self.status {
-            StatusCode::UNAUTHORIZED => {
-                let challenge = HeaderValue::from_static(r#"Bearer realm="jishu", error="invalid_token""#);
-                response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
-            }
-            StatusCode::METHOD_NOT_ALLOWED => {
-                response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, POST"));
-            }
-            _ => {}
-        }
-        response
-    }
 }

@@ -7,18 +7,18 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, header};
 
-use super::answer::BadRequest;
 use crate::auth::{Identity, TokenError};
 use crate::http::AppState;
+use crate::http::refusal::Refusal;
 
 /// Of a request.
-pub(super) fn of_request(state: &AppState, headers: &HeaderMap) -> Result<Option<Identity>, BadRequest> {
+pub(super) fn of_request(state: &AppState, headers: &HeaderMap) -> Result<Option<Identity>, Refusal> {
     let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
     let verified = value.to_str().ok().and_then(|value| of_value(state, value));
     match verified {
         Some(Ok(identity)) => Ok(Some(identity)),
-        Some(Err(error)) => Err(BadRequest::unauthenticated(error.to_string())),
-        None => Err(BadRequest::unauthenticated(
+        Some(Err(error)) => Err(Refusal::unauthenticated(error.to_string())),
+        None => Err(Refusal::unauthenticated(
             "Send `Authorization: Bearer` and an access token, or no such header.",
         )),
     }

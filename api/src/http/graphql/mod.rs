@@ -15,14 +15,15 @@ use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Query, State, WebSocketUpgrade};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 
 use self::admitted::{Looked, Refused, look, prepare, turn_away};
 pub(super) use self::answer::Media;
-use self::answer::{BadRequest, Wanted};
+use self::answer::Wanted;
 use self::request::{Parameters, read_body};
 use self::running::Running;
+use super::refusal::Refusal;
 use super::{AllowedOrigins, AppState, Stopping};
 use crate::graphql::engine::Call;
 use crate::graphql::{RequestId, finish};
@@ -65,7 +66,7 @@ pub(super) async fn get(
     match upgrade {
         Ok(upgrade) => return websocket::accept(state, common, &origins, upgrade),
         Err(rejection) if wants_websocket(headers) => {
-            return BadRequest::new(format!("This is no handshake of a WebSocket: {rejection}."))
+            return Refusal::bad_request(format!("This is no handshake of a WebSocket: {rejection}."))
                 .answer(Media::Json);
         }
         Err(_) => {}
@@ -73,7 +74,7 @@ pub(super) async fn get(
     let Some(wanted) = Wanted::by(headers) else { return not_acceptable() };
     let call = match parameters {
         Ok(Query(parameters)) => parameters.try_into(),
-        Err(_) => Err(BadRequest::new(
+        Err(_) => Err(Refusal::bad_request(
             "Send the document as the parameter `query`, with `variables` as JSON and `operationName` where they \
              are needed, each once; or POST a JSON body.",
         )),
@@ -87,7 +88,7 @@ pub(super) async fn get(
 /// Any other method.
 pub(super) async fn other(headers: HeaderMap) -> Response {
     let media = Media::wanted(&headers).unwrap_or(Media::Json);
-    BadRequest::method("Use POST, or GET for queries and subscriptions.").answer(media)
+    Refusal::method("GET, POST", "Use POST, or GET for queries and subscriptions.").answer(media)
 }
 
 fn wants_websocket(headers: &HeaderMap) -> bool {
@@ -96,11 +97,9 @@ fn wants_websocket(headers: &HeaderMap) -> bool {
 }
 
 fn not_acceptable() -> Response {
-    let refusal = BadRequest::new(
-        "Answers are `application/graphql-response+json`, `application/json` or `text/event-stream`: name one in \
-         `Accept`.",
-    );
-    BadRequest { status: StatusCode::NOT_ACCEPTABLE, ..refusal }.answer(Media::Json)
+    let message = "Answers are `application/graphql-response+json`, `application/json` or `text/event-stream`: name one in \
+         `Accept`.";
+    Refusal::new(StatusCode::NOT_ACCEPTABLE, "BAD_REQUEST", message).answer(Media::Json)
 }
 
 async fn answer(
@@ -113,7 +112,7 @@ async fn answer(
 ) -> Response {
     let media = wanted.media;
     if !call.names_a_document() {
-        return BadRequest::new("`query` is missing: put the document there.").answer(media);
+        return Refusal::bad_request("`query` is missing: put the document there.").answer(media);
     }
     let identity = match credentials::of_request(state, &headers) {
         Ok(identity) => identity,
@@ -130,13 +129,10 @@ async fn answer(
     };
     match operation.kind() {
         OperationType::Mutation if !may_change => {
-            let mut response =
-                BadRequest::method("GET is for queries. Send mutations with POST.").answer(media);
-            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
-            return response;
+            return Refusal::method("POST", "GET is for queries. Send mutations with POST.").answer(media);
         }
         OperationType::Subscription if !wanted.events => {
-            return BadRequest::new(
+            return Refusal::bad_request(
                 "A subscription has many answers: send it with `Accept: text/event-stream`, or over a WebSocket on \
                  this path that speaks `graphql-transport-ws`.",
             )

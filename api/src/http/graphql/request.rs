@@ -7,9 +7,9 @@ use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
 
-use super::answer::BadRequest;
 use crate::graphql::engine::Call;
 use crate::http::MAX_BODY_BYTES;
+use crate::http::refusal::Refusal;
 
 /// The JSON of a body. `null` stands for what is not given.
 #[derive(Deserialize)]
@@ -51,15 +51,15 @@ pub(in crate::http) struct Parameters {
 }
 
 impl TryFrom<Parameters> for Call {
-    type Error = BadRequest;
+    type Error = Refusal;
 
-    fn try_from(parameters: Parameters) -> Result<Self, BadRequest> {
+    fn try_from(parameters: Parameters) -> Result<Self, Refusal> {
         let map = |name: &str, json: Option<String>| match json.filter(|json| !json.is_empty()) {
             None => Ok(JsonMap::default()),
             Some(json) => serde_json::from_str::<Option<JsonMap>>(&json)
                 .map(Option::unwrap_or_default)
                 .map_err(|error| {
-                    BadRequest::new(format!("The parameter `{name}` must be a JSON object: {error}."))
+                    Refusal::bad_request(format!("The parameter `{name}` must be a JSON object: {error}."))
                 }),
         };
         Ok(Self {
@@ -73,28 +73,23 @@ impl TryFrom<Parameters> for Call {
 }
 
 /// Reads the body of a POST. Only JSON: anything else a browser would send across origins without asking.
-pub(super) fn read_body(
-    headers: &HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Call, BadRequest> {
+pub(super) fn read_body(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<Call, Refusal> {
     if !is_json(headers) {
-        return Err(BadRequest {
-            status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            ..BadRequest::new("Send the request as JSON in UTF-8, with `Content-Type: application/json`.")
-        });
+        let message = "Send the request as JSON in UTF-8, with `Content-Type: application/json`.";
+        return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "BAD_REQUEST", message));
     }
     let body = body.map_err(|rejection| match rejection.status() {
         status @ StatusCode::PAYLOAD_TOO_LARGE => {
-            BadRequest { status, ..BadRequest::new(format!("A request may have {MAX_BODY_BYTES} bytes.")) }
+            Refusal::new(status, "BAD_REQUEST", format!("A request may have {MAX_BODY_BYTES} bytes."))
         }
-        _ => BadRequest::new("The body could not be read to its end."),
+        _ => Refusal::bad_request("The body could not be read to its end."),
     })?;
     // Serde would take a list of the fields in their order as well.
     if body.trim_ascii_start().first() != Some(&b'{') {
-        return Err(BadRequest::new("The body must be one JSON object; send one operation a request."));
+        return Err(Refusal::bad_request("The body must be one JSON object; send one operation a request."));
     }
     let body: Body = serde_json::from_slice(&body).map_err(|error| {
-        BadRequest::new(format!(
+        Refusal::bad_request(format!(
             "The body must be one JSON object with `query` and, where needed, `variables` and `operationName`: \
              {error}."
         ))

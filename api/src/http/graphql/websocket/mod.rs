@@ -12,8 +12,9 @@ use tracing::Instrument;
 
 use self::connection::Connection;
 use super::admitted::turn_away;
-use super::answer::{BadRequest, Media};
+use super::answer::Media;
 use super::{Common, credentials};
+use crate::http::refusal::Refusal;
 use crate::http::{AllowedOrigins, AppState};
 
 const PROTOCOL: &str = "graphql-transport-ws";
@@ -33,14 +34,13 @@ pub(super) fn accept(
 ) -> Response {
     // Browsers open WebSockets across origins without asking the server first.
     if !origins.admit(&headers) {
-        let refusal = BadRequest::new("Pages of this origin may not connect here.");
-        return BadRequest { status: StatusCode::FORBIDDEN, code: "FORBIDDEN", ..refusal }
-            .answer(Media::Json);
+        let message = "Pages of this origin may not connect here.";
+        return Refusal::new(StatusCode::FORBIDDEN, "FORBIDDEN", message).answer(Media::Json);
     }
     let upgrade = upgrade.protocols([PROTOCOL]);
     if upgrade.selected_protocol().is_none() {
         let message = "WebSockets speak `graphql-transport-ws` here: name it in `Sec-WebSocket-Protocol`.";
-        return BadRequest::new(message).answer(Media::Json);
+        return Refusal::bad_request(message).answer(Media::Json);
     }
     let identity = match credentials::of_request(&state, &headers) {
         Ok(identity) => identity,
