@@ -83,7 +83,7 @@ pub async fn save(
     };
     let superseded = match written {
         Written::All => Vec::new(),
-        Written::Nothing | Written::Unknown => became_of(services.database.reader(), &write).await?,
+        Written::Unknown => became_of(services.database.reader(), &write).await?,
     };
     if superseded.len() < write.answers.len() {
         services.events.answers_saved(owner, id);
@@ -94,16 +94,16 @@ pub async fn save(
 async fn write_alone(services: &Services, write: Arc<Write>) -> Result<Written, DbErr> {
     let options =
         WriteOptions { name: "save answers", looks_before_it_writes: true, another_may_be_first: false };
-    let written = services
+    services
         .database
         .write(options, write, |transaction, write| Box::pin(write_on_cluster(transaction, write)))
         .await?;
-    Ok(if written == 0 { Written::Nothing } else { Written::Unknown })
+    Ok(Written::Unknown)
 }
 
 /// The nodes of a cluster do not know of each other's shared locks. So the sitting's row is written as well: of this and
 /// the end of the sitting on another node the later one is refused, and run again.
-async fn write_on_cluster(transaction: &DatabaseTransaction, write: &Write) -> Result<u64, DbErr> {
+async fn write_on_cluster(transaction: &DatabaseTransaction, write: &Write) -> Result<(), DbErr> {
     let open = test_session::Entity::update_many()
         .col_expr(test_session::Column::Saves, Expr::col(test_session::Column::Saves).add(1))
         .filter(test_session::Column::Id.eq(write.id))
@@ -111,11 +111,10 @@ async fn write_on_cluster(transaction: &DatabaseTransaction, write: &Write) -> R
         .filter(test_session::Column::OpenMarker.eq(1))
         .exec(transaction)
         .await?;
-    if open.rows_affected == 0 {
-        return Ok(0);
+    if open.rows_affected > 0 {
+        transaction.execute_raw(upsert(transaction.get_database_backend(), &[write])).await?;
     }
-    let statement = upsert(transaction.get_database_backend(), &[write]);
-    Ok(transaction.execute_raw(statement).await?.rows_affected())
+    Ok(())
 }
 
 /// What became of a batch that was to be written, by what is stored: the slots in which another one stays.

@@ -24,8 +24,6 @@ const MOST_ROWS: usize = 160;
 pub(super) enum Written {
     /// All its answers stand.
     All,
-    /// It was written alone, and nothing of it stands.
-    Nothing,
     /// It has to be looked.
     Unknown,
 }
@@ -140,9 +138,6 @@ async fn write_all(database: &Database, group: &[Batch]) -> Result<Written, DbEr
     // MariaDB and MySQL count a row that is updated twice; one that is inserted and one that stays as it is, once, so that
     // after these it has to be looked.
     let each = if backend == DbBackend::MySql { 2 } else { 1 };
-    Ok(match written {
-        written if u64::try_from(rows).is_ok_and(|rows| written == each * rows) => Written::All,
-        0 if group.len() == 1 => Written::Nothing,
-        _ => Written::Unknown,
-    })
+    let is_all = u64::try_from(rows).is_ok_and(|rows| written == each * rows);
+    Ok(if is_all { Written::All } else { Written::Unknown })
 }
