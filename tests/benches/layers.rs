@@ -29,9 +29,14 @@ use jishu_entity::purchase::PurchaseType;
 use jishu_tests::UNLIMITED;
 use jishu_tests::load::{KeptConnection, cpu_time, graphql_post, median};
 use jishu_tests::process::free_port;
+use mimalloc::MiMalloc;
 use serde_json::json;
 use tokio::net::TcpListener;
 use uuid::Uuid;
+
+/// As the binary `jishu` has it.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 const CONNECTIONS: usize = 16;
 const TURNS: usize = 5;

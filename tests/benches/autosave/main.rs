@@ -22,9 +22,14 @@ use jishu_api::server;
 use jishu_tests::load::{KeptConnection, cpu_time, graphql_post, median};
 use jishu_tests::process::free_port;
 use jishu_tests::{Backend, UNLIMITED};
+use mimalloc::MiMalloc;
 use rivals::Rival;
 use sittings::Sitting;
 use tokio::net::TcpListener;
+
+/// As the binary `jishu` has it.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// At once, of the server and of the tools.
 const CONNECTIONS: usize = 16;
