@@ -143,13 +143,16 @@ async fn open_server(options: &DatabaseOptions) -> Result<Database, DbErr> {
 }
 
 /// Each server takes the comment that is written for it. `lock_wait_timeout` is for the locks of tables, which
-/// `innodb_lock_wait_timeout` knows nothing of.
+/// `innodb_lock_wait_timeout` knows nothing of; `idle_transaction_timeout` gives the locks of a server back that hangs in a
+/// transaction, where MySQL has nothing but `wait_timeout` for.
 fn mysql_timeouts(statement: Duration, lock: Duration) -> String {
     let lock = lock.as_secs().max(1);
     let (seconds, milliseconds) = (statement.as_secs_f64(), statement.as_millis());
+    let idle = statement.as_secs().max(1);
     format!(
         "SET SESSION innodb_lock_wait_timeout = {lock}, SESSION lock_wait_timeout = {lock} \
          /*M!100101 , SESSION max_statement_time = {seconds:.3} */ \
+         /*M!100300 , SESSION idle_transaction_timeout = {idle} */ \
          /*!50708 , SESSION max_execution_time = {milliseconds} */"
     )
 }

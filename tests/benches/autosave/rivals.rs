@@ -26,9 +26,10 @@ pub(crate) struct Rival<'a> {
 
 /// What is told of an answer, in the statement's order, and how PostgreSQL has to be told the types: the server's driver
 /// tells them in the protocol.
-const ANSWER: [(&str, &str); 8] = [
+const ANSWER: [(&str, &str); 9] = [
     ("session", "bigint"),
     ("owner", "bigint"),
+    ("overdue", "timestamptz"),
     ("sequence", "int"),
     ("slot", "int"),
     ("chosen", "bigint"),
@@ -86,12 +87,11 @@ impl Rival<'_> {
             let _ = writeln!(script, "\\set chosen{place} {chosen}");
             let _ = writeln!(script, "\\set number{place} random(1, 99)");
         }
-        let (now, overdue) = ("'2026-01-01T00:00:00.123456Z'::timestamptz", "CAST(:overdue AS timestamptz)");
-        let mut values =
-            vec!["ARRAY[CAST(:session AS bigint)]".to_owned(), overdue.to_owned(), now.to_owned()];
+        let now = "'2026-01-01T00:00:00.123456Z'::timestamptz".to_owned();
+        let mut values = vec!["ARRAY[CAST(:session AS bigint)]".to_owned(), now];
         for (name, kind) in ANSWER {
             let value = |place| match name {
-                "session" | "owner" | "sequence" => format!("CAST(:{name} AS {kind})"),
+                "session" | "owner" | "overdue" | "sequence" => format!("CAST(:{name} AS {kind})"),
                 "number" if place + 1 < IN_A_BATCH => "''::text".to_owned(),
                 "flagged" => "false".to_owned(),
                 "seconds" => "-1".to_owned(),
@@ -207,6 +207,7 @@ impl Rival<'_> {
             _ => format!("'{}'", at.to_rfc3339_opts(SecondsFormat::AutoSi, false)),
         };
         let now = Utc::now();
+        let overdue_before = time(now - TimeDelta::seconds(5));
         let mut values = vec![time(now)];
         let first = rand::random_range(0..QUESTIONS / IN_A_BATCH) * IN_A_BATCH;
         for place in 1..=IN_A_BATCH {
@@ -220,6 +221,7 @@ impl Rival<'_> {
             values.extend([
                 session,
                 owner,
+                overdue_before.clone(),
                 sequence.to_string(),
                 slot.to_string(),
                 chosen.to_string(),
@@ -227,7 +229,6 @@ impl Rival<'_> {
             ]);
             values.extend(["0", "NULL"].map(str::to_owned));
         }
-        values.push(time(now - TimeDelta::seconds(5)));
         let parts = self.statement.split('?');
         assert_eq!(parts.clone().count(), values.len() + 1, "{}", self.statement);
         let values = values.iter().map(String::as_str).chain([""]);

@@ -27,6 +27,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE_OF_PURCHASES: u64 = 700;
 const PAUSE_OF_SITTINGS: u64 = 1_500;
 
+/// Some faults show where two requests meet within a moment, which on a busy machine few of a storm do.
+const STORMS_FOR_A_FAULT: usize = 15;
+
 fn seconds(variable: &str, default: u64) -> Duration {
     Duration::from_secs(std::env::var(variable).map_or(default, |value| value.parse().expect("seconds")))
 }
@@ -81,11 +84,6 @@ async fn planted_faults_are_caught(backend: Backend) {
     }
     let _turn = ONE_AT_A_TIME.lock().await;
     for fault in Fault::OF_PURCHASES {
-        let seed = seed();
-        let mut world = World::start(backend, &[("JISHU_PLANT", fault.name())]).await;
-        if fault == Fault::Unlocked {
-            world.drop_the_live_key().await;
-        }
         // What a fault has broken never converges.
         let patience = Duration::from_secs(2);
         let kills = Kills {
@@ -94,10 +92,22 @@ async fn planted_faults_are_caught(backend: Backend) {
             longest_pause: PAUSE_OF_PURCHASES,
             patience,
         };
-        let report = storm::run(&mut world, seed, seconds("KILL_FAULT_SECONDS", 3), kills).await;
-        let wrong = world.wrong(&report.ledger).await;
-        assert!(!wrong.is_empty(), "{backend:?}: KILL_SEED={seed}: {fault:?} was not caught: {report}");
-        eprintln!("{backend:?}: {fault:?} caught: {}", wrong[0]);
+        let mut caught = None;
+        for _ in 0..STORMS_FOR_A_FAULT {
+            let seed = seed();
+            let mut world = World::start(backend, &[("JISHU_PLANT", fault.name())]).await;
+            if fault == Fault::Unlocked {
+                world.drop_the_live_key().await;
+            }
+            let report = storm::run(&mut world, seed, seconds("KILL_FAULT_SECONDS", 3), kills).await;
+            caught = world.wrong(&report.ledger).await.into_iter().next();
+            if caught.is_some() {
+                break;
+            }
+            eprintln!("{backend:?}: KILL_SEED={seed}: {fault:?} went by: {report}");
+        }
+        let Some(caught) = caught else { panic!("{backend:?}: {fault:?} was not caught") };
+        eprintln!("{backend:?}: {fault:?} caught: {caught}");
     }
 }
 
@@ -153,16 +163,23 @@ async fn planted_faults_in_sittings_are_caught(backend: Backend) {
         if fault == Fault::NotHeld && backend != Backend::Postgres {
             continue;
         }
-        let seed = seed();
         let [grace, closing] = sittings::VARIABLES;
-        world.start_server(&[("JISHU_PLANT", fault.name()), grace, closing]);
         let patience = Duration::from_secs(2);
         let kills = Kills { server: false, database: false, longest_pause: PAUSE_OF_SITTINGS, patience };
-        let report = sittings::storm(&mut world, seed, seconds("KILL_FAULT_SECONDS", 1), kills).await;
-        let wrong = sittings::wrong(&world, &report.ledger).await;
-        assert!(!wrong.is_empty(), "{backend:?}: KILL_SEED={seed}: {fault:?} was not caught: {report}");
-        eprintln!("{backend:?}: {fault:?} caught: {}", wrong[0]);
-        sittings::forget(&mut world).await;
+        let mut caught = None;
+        for _ in 0..STORMS_FOR_A_FAULT {
+            let seed = seed();
+            world.start_server(&[("JISHU_PLANT", fault.name()), grace, closing]);
+            let report = sittings::storm(&mut world, seed, seconds("KILL_FAULT_SECONDS", 1), kills).await;
+            caught = sittings::wrong(&world, &report.ledger).await.into_iter().next();
+            sittings::forget(&mut world).await;
+            if caught.is_some() {
+                break;
+            }
+            eprintln!("{backend:?}: KILL_SEED={seed}: {fault:?} went by: {report}");
+        }
+        let Some(caught) = caught else { panic!("{backend:?}: {fault:?} was not caught") };
+        eprintln!("{backend:?}: {fault:?} caught: {caught}");
     }
 }
 

@@ -13,6 +13,7 @@ use sea_orm::sea_query::ExprTrait;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, ConnectionTrait,
     DatabaseTransaction, DbErr, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect, RelationDef,
+    Select,
 };
 
 use super::Paper;
@@ -63,7 +64,7 @@ pub async fn of_test(
         Some(id) => id,
         None => {
             // Whoever starts a test that has no paper yet holds nobody up where there cannot be one.
-            chosen(services.database.reader(), subject_id, 0).await?;
+            look(services.database.reader(), subject_id).await?;
             let test = Test { subject_id, test_number, seed: rand::random(), now: services.clock.now() };
             let options =
                 WriteOptions { name: "paper", looks_before_it_writes: true, another_may_be_first: true };
@@ -127,20 +128,66 @@ async fn make(transaction: &DatabaseTransaction, test: &Test) -> Result<PaperId,
     Ok(paper.id)
 }
 
+/// Looks whether the bank has enough questions, by how many there are of each topic and difficulty: those of one stand for
+/// each other, and a paper takes no more of them than it has slots.
+async fn look(connection: &impl ConnectionTrait, subject: SubjectId) -> Result<(), PaperError> {
+    let (_, parts) = blueprint(connection, subject).await?;
+    let slots: usize = parts.iter().map(|part| part.questions).sum();
+    let counts: Vec<(TopicId, Difficulty, i64)> = current(subject)
+        .column(question_version::Column::TopicId)
+        .column(question_version::Column::Difficulty)
+        .column_as(question::Column::Id.count(), "questions")
+        .group_by(question_version::Column::TopicId)
+        .group_by(question_version::Column::Difficulty)
+        .into_tuple()
+        .all(connection)
+        .await?;
+    let of_each = counts.into_iter().flat_map(|(topic_id, difficulty, questions)| {
+        let questions = usize::try_from(questions).unwrap_or_default();
+        std::iter::repeat_n((topic_id, difficulty), questions.min(slots))
+    });
+    let stand_ins = (1..).zip(of_each).map(|(number, (topic_id, difficulty))| Candidate {
+        question_id: QuestionId(number),
+        version_id: QuestionVersionId(number),
+        topic_id,
+        difficulty,
+        uses: 0,
+    });
+    fill(connection, &parts, stand_ins.collect(), 0).await.map(drop)
+}
+
 /// The questions of a paper that is made with this seed.
 async fn chosen(
     connection: &impl ConnectionTrait,
     subject: SubjectId,
     seed: i64,
 ) -> Result<(subject::Model, Vec<Candidate>), PaperError> {
+    let (subject, parts) = blueprint(connection, subject).await?;
+    let candidates = candidates(connection, subject.id).await?;
+    Ok((subject, fill(connection, &parts, candidates, seed).await?))
+}
+
+async fn blueprint(
+    connection: &impl ConnectionTrait,
+    subject: SubjectId,
+) -> Result<(subject::Model, Vec<Part>), DbErr> {
     let subject = subject::Entity::find_by_id(subject)
         .one(connection)
         .await?
         .ok_or_else(|| DbErr::RecordNotFound(format!("subject {subject}")))?;
     let parts = parts(connection, &subject).await?;
-    let candidates = candidates(connection, subject.id).await?;
-    match choose(&parts, candidates, seed) {
-        Ok(chosen) => Ok((subject, chosen)),
+    Ok((subject, parts))
+}
+
+/// Chooses, and names what there is too little of.
+async fn fill(
+    connection: &impl ConnectionTrait,
+    parts: &[Part],
+    candidates: Vec<Candidate>,
+    seed: i64,
+) -> Result<Vec<Candidate>, PaperError> {
+    match choose(parts, candidates, seed) {
+        Ok(chosen) => Ok(chosen),
         Err(lack) => {
             let part = parts[lack.part];
             let of = named(connection, part).await?;
@@ -171,7 +218,19 @@ async fn parts(connection: &impl ConnectionTrait, subject: &subject::Model) -> R
     Ok(parts)
 }
 
-/// The questions of a subject in their current versions.
+/// The questions of a subject in their current versions, without columns.
+fn current(subject: SubjectId) -> Select<question::Entity> {
+    question::Entity::find()
+        .select_only()
+        .join(JoinType::InnerJoin, versions_of_question())
+        .filter(
+            question::Column::CurrentVersion.into_expr().eq(question_version::Column::Version.into_expr()),
+        )
+        .filter(question::Column::SubjectId.eq(subject))
+        .filter(question::Column::ArchivedAt.is_null())
+}
+
+/// The questions that may be chosen.
 async fn candidates(connection: &impl ConnectionTrait, subject: SubjectId) -> Result<Vec<Candidate>, DbErr> {
     let uses: HashMap<QuestionId, i64> = paper_question::Entity::find()
         .select_only()
@@ -185,18 +244,11 @@ async fn candidates(connection: &impl ConnectionTrait, subject: SubjectId) -> Re
         .await?
         .into_iter()
         .collect();
-    let rows: Vec<(QuestionId, QuestionVersionId, TopicId, Difficulty)> = question::Entity::find()
-        .select_only()
+    let rows: Vec<(QuestionId, QuestionVersionId, TopicId, Difficulty)> = current(subject)
         .column(question::Column::Id)
         .column(question_version::Column::Id)
         .column(question_version::Column::TopicId)
         .column(question_version::Column::Difficulty)
-        .join(JoinType::InnerJoin, versions_of_question())
-        .filter(
-            question::Column::CurrentVersion.into_expr().eq(question_version::Column::Version.into_expr()),
-        )
-        .filter(question::Column::SubjectId.eq(subject))
-        .filter(question::Column::ArchivedAt.is_null())
         .into_tuple()
         .all(connection)
         .await?;

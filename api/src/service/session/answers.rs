@@ -147,7 +147,8 @@ fn stored_answer(sitting: &Sitting, answer: GivenAnswer) -> Result<StoredAnswer,
         return Err(AnswerError::NothingSaid(slot));
     }
     let options = answer.options.unwrap_or_default();
-    let number = match answer.number.flatten() {
+    // Of what was typed and taken away again nothing is left.
+    let number = match answer.number.flatten().filter(|text| !text.trim().is_empty()) {
         Some(text) => Some(number::exact(&text).ok_or(AnswerError::NotANumber(slot))?),
         None => None,
     };

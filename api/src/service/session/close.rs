@@ -13,7 +13,7 @@ use sea_orm::{
 
 use super::answers::{AnswerError, StoredAnswer, checked, response};
 use super::save::{Batch, standing};
-use super::upsert::{Write, upsert};
+use super::upsert::{WhereChanged, Write, upsert};
 use super::{Sitting, SittingRules};
 use crate::database::{IsFailure, WriteOptions, lock_user, locked};
 use crate::fault::{self, Fault};
@@ -110,7 +110,8 @@ async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<Sub
                 now: command.now,
                 overdue_before: command.rules.overdue_before(command.now),
             };
-            transaction.execute_raw(upsert(transaction.get_database_backend(), &[&write])).await?;
+            let statement = upsert(transaction.get_database_backend(), &[&write], WhereChanged::Wait);
+            transaction.execute_raw(statement).await?;
         }
         // A batch that a first submission saved stands, and is not refused when it comes again.
         refused = standing(transaction, sitting.id, *sequence, answers).await?.superseded;
@@ -150,7 +151,8 @@ pub(super) async fn close(
     let answers = answers(transaction, session.id).await?;
     let score = score(paper, &answers);
     let (total, marks) = (score.total, |marks| i32::try_from(marks).unwrap_or(i32::MAX));
-    let submitted_at = now.min(session.expires_at);
+    // Not before it began either, where the clock was set back or is another node's.
+    let submitted_at = now.min(session.expires_at).max(session.started_at);
     let status = match is_overdue {
         false => SessionStatus::Submitted,
         true if answers.values().any(Response::is_given) => SessionStatus::AutoSubmitted,

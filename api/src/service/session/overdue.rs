@@ -67,7 +67,8 @@ pub async fn close_overdue(services: &Services) -> Result<OverdueReport, DbErr> 
         }
         if is_all || report.closed == closed_before {
             if report.closed > 0 {
-                tracing::info!(closed = report.closed, "overdue sittings were closed");
+                let OverdueReport { closed, settled_meanwhile } = report;
+                tracing::info!(closed, settled_meanwhile, "overdue sittings were closed");
             }
             return Ok(report);
         }

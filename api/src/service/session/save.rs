@@ -11,7 +11,7 @@ use sea_orm::{
 
 use super::answers::{AnswerError, GivenAnswer, StoredAnswer, checked};
 use super::together::Written;
-use super::upsert::{Write, upsert};
+use super::upsert::{WhereChanged, Write, upsert};
 use crate::database::WriteOptions;
 use crate::fault::{self, Fault};
 use crate::service::Services;
@@ -76,29 +76,35 @@ pub async fn save(
         return Ok(Saved::default());
     }
     let write = Arc::new(write);
-    let written = if services.database.is_cluster() {
-        write_alone(services, Arc::clone(&write)).await?
-    } else {
-        services.sittings.together.write(&services.database, Arc::clone(&write)).await?
-    };
-    let superseded = match written {
-        Written::All => Vec::new(),
-        Written::Unknown => became_of(services.database.reader(), &write).await?,
-    };
+    let superseded = write_batch(services, &write).await?;
     if superseded.len() < write.answers.len() {
         services.events.answers_saved(owner, id);
     }
     Ok(Saved { superseded })
 }
 
-async fn write_alone(services: &Services, write: Arc<Write>) -> Result<Written, DbErr> {
-    let options =
-        WriteOptions { name: "save answers", looks_before_it_writes: true, another_may_be_first: false };
-    services
-        .database
-        .write(options, write, |transaction, write| Box::pin(write_on_cluster(transaction, write)))
-        .await?;
-    Ok(Written::Unknown)
+/// Writes a batch, and tells the slots in which another one stays.
+async fn write_batch(services: &Services, write: &Arc<Write>) -> Result<Vec<i32>, SaveError> {
+    let (database, together) = (&services.database, &services.sittings.together);
+    if database.is_cluster() {
+        let options =
+            WriteOptions { name: "save answers", looks_before_it_writes: true, another_may_be_first: false };
+        database
+            .write(options, Arc::clone(write), |transaction, write| {
+                Box::pin(write_on_cluster(transaction, write))
+            })
+            .await?;
+    } else {
+        if together.write(database, Arc::clone(write)).await? == Written::All {
+            return Ok(Vec::new());
+        }
+        if let Some(superseded) = became_of(database.reader(), write).await? {
+            return Ok(superseded);
+        }
+        together.write_after(database, write).await?;
+    }
+    // It was overdue when the batch came, where support has granted time meanwhile.
+    became_of(database.reader(), write).await?.ok_or(SaveError::Overdue)
 }
 
 /// The nodes of a cluster do not know of each other's shared locks. So the sitting's row is written as well: of this and
@@ -112,22 +118,25 @@ async fn write_on_cluster(transaction: &DatabaseTransaction, write: &Write) -> R
         .exec(transaction)
         .await?;
     if open.rows_affected > 0 {
-        transaction.execute_raw(upsert(transaction.get_database_backend(), &[write])).await?;
+        transaction
+            .execute_raw(upsert(transaction.get_database_backend(), &[write], WhereChanged::Wait))
+            .await?;
     }
     Ok(())
 }
 
-/// What became of a batch that was to be written, by what is stored: the slots in which another one stays.
+/// What became of a batch that was to be written, by what is stored: the slots in which another one stays; none where
+/// nothing was written of it though its sitting would take it now.
 ///
 /// A batch was taken where each of its slots has its answer or that of a batch which goes before it; only one that comes to an
 /// open sitting is. So a batch that was taken and of which something stands is accepted wherever it comes again: its first
 /// answer was lost, and this is the same. Where nothing of it stands, that is told of an open sitting alone; of one that is
 /// over it cannot matter any more, and the client learns of the end.
-async fn became_of(connection: &impl ConnectionTrait, write: &Write) -> Result<Vec<i32>, SaveError> {
+async fn became_of(connection: &impl ConnectionTrait, write: &Write) -> Result<Option<Vec<i32>>, SaveError> {
     let Standing { superseded, taken } =
         standing(connection, write.id, write.sequence, &write.answers).await?;
     if taken && superseded.len() < write.answers.len() {
-        return Ok(superseded);
+        return Ok(Some(superseded));
     }
     let state: Option<(Option<i32>, DateTime<Utc>)> = test_session::Entity::find_by_id(write.id)
         .select_only()
@@ -139,10 +148,8 @@ async fn became_of(connection: &impl ConnectionTrait, write: &Write) -> Result<V
     match state {
         None => Err(SaveError::NotFound),
         Some((None, _)) => Err(SaveError::Closed),
-        // It was when the batch came, also where support has granted time meanwhile: nothing of it was written.
-        Some((Some(_), _)) if !taken => Err(SaveError::Overdue),
         Some((Some(_), expires_at)) if expires_at < write.overdue_before => Err(SaveError::Overdue),
-        Some(_) => Ok(superseded),
+        Some(_) => Ok(taken.then_some(superseded)),
     }
 }
 

@@ -2,22 +2,26 @@
 //!
 //! A save that comes while others are being written waits until one of those is done, and then goes with all that came
 //! meanwhile, in one statement: the more learners save at once the less each save costs. One that comes alone is written at
-//! once.
+//! once. A statement passes over sittings that something else is changing; these are written one by one afterwards, and
+//! hold up nobody.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sea_orm::{DbBackend, DbErr};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use super::answers::MOST_ANSWERS;
-use super::upsert::{Write, upsert};
+use super::upsert::{WhereChanged, Write, upsert};
 use crate::database::Database;
 
 /// How many statements are under way at once. The fewer, the larger they are and the less each batch costs: on two cores over
-/// PostgreSQL, 1, 2, 3 and 4 came to 0.86, 0.80, 0.73 and 0.55 of what the same statement does for single batches. With one, a
-/// sitting that is being closed would hold up everyone's answers; with two, those that go with its own.
+/// PostgreSQL, 1, 2, 3 and 4 came to 0.86, 0.80, 0.73 and 0.55 of what the same statement does for single batches. With one,
+/// the server would be idle while the database works.
 const AT_ONCE: usize = 2;
+/// How many batches wait at once, each on a connection, for something else to be done with their sittings. Further ones wait
+/// for those: all of the connections would be taken where whatever holds many sittings does not come to its end.
+const WAITING_AT_ONCE: usize = 2;
 /// How many answers go together.
 const MOST_ROWS: usize = 160;
 
@@ -31,8 +35,17 @@ pub(super) enum Written {
 }
 
 /// The batches that wait.
-#[derive(Debug, Default)]
-pub(super) struct Together(Mutex<Waiting>);
+#[derive(Debug)]
+pub(super) struct Together {
+    next: Mutex<Waiting>,
+    of_changed_sittings: Semaphore,
+}
+
+impl Default for Together {
+    fn default() -> Self {
+        Self { next: Mutex::default(), of_changed_sittings: Semaphore::new(WAITING_AT_ONCE) }
+    }
+}
 
 #[derive(Debug, Default)]
 struct Waiting {
@@ -47,7 +60,8 @@ struct Batch {
 }
 
 impl Together {
-    /// Writes a batch, with others that wait. It goes on when the caller stops waiting.
+    /// Writes a batch, with others that wait; not where something else is changing its sitting. It goes on when the caller
+    /// stops waiting.
     pub(super) async fn write(
         self: &Arc<Self>,
         database: &Database,
@@ -57,7 +71,7 @@ impl Together {
         // SQLite has one writer: more would only wait for it.
         let at_once = if database.backend() == DbBackend::Sqlite { 1 } else { AT_ONCE };
         let has_writer = {
-            let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut waiting = self.next.lock().unwrap_or_else(PoisonError::into_inner);
             waiting.batches.push_back(Batch { write, done });
             let has_writer = waiting.writers >= at_once;
             waiting.writers += usize::from(!has_writer);
@@ -74,9 +88,18 @@ impl Together {
         written.await.unwrap_or_else(|_| Err(DbErr::Custom("the server is shutting down".to_owned())))
     }
 
+    /// Writes a batch alone, after whatever is changing its sitting.
+    pub(super) async fn write_after(&self, database: &Database, write: &Write) -> Result<(), DbErr> {
+        // Nobody closes it.
+        let _turn = self.of_changed_sittings.acquire().await;
+        let statement = upsert(database.backend(), &[write], WhereChanged::Wait);
+        database.execute_until_done("save answers", statement).await?;
+        Ok(())
+    }
+
     /// The next batches, each of another sitting; none where none waits, and the writer ends.
     fn take(&self) -> Option<Vec<Batch>> {
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut group, mut left): (Vec<Batch>, _) = (Vec::new(), VecDeque::new());
         let (mut rows, mut sittings) = (0, BTreeSet::new());
         while let Some(batch) = waiting.batches.pop_front() {
@@ -136,7 +159,8 @@ async fn write_all(database: &Database, group: &[Batch]) -> Result<Written, DbEr
     let writes: Vec<&Write> = group.iter().map(|batch| &*batch.write).collect();
     let rows: usize = writes.iter().map(|write| write.answers.len()).sum();
     let backend = database.backend();
-    let written = database.execute_until_done("save answers", upsert(backend, &writes)).await?;
+    let statement = upsert(backend, &writes, WhereChanged::Skip);
+    let written = database.execute_until_done("save answers", statement).await?;
     // MariaDB and MySQL count a row that is updated twice; one that is inserted and one that stays as it is, once, so that
     // after these it has to be looked.
     let each = if backend == DbBackend::MySql { 2 } else { 1 };

@@ -241,4 +241,11 @@ async fn numbers_are_taken_as_they_are_typed(app: Arc<TestApp>) {
         let question = questions(&saved).iter().find(|question| question["slot"] == *slot).unwrap();
         assert_eq!(question["answer"]["numericValue"], kept, "{typed}");
     }
+    for (sequence, cleared) in [(20, ""), (21, " ")] {
+        let batch = json!([{ "slot": slot, "numericValue": cleared }]);
+        let saved = world.learner.save_answers(&id(&started), sequence, batch).await;
+        accepted(&saved);
+        let question = questions(&saved).iter().find(|question| question["slot"] == *slot).unwrap();
+        assert_eq!(question["answer"], Value::Null, "an emptied field is no answer");
+    }
 }

@@ -2,6 +2,7 @@
 
 mod autosave;
 mod concurrency;
+mod held;
 mod journey;
 mod leaks;
 mod overdue;

@@ -61,7 +61,7 @@ async fn answers_that_cannot_be_are_refused(app: Arc<TestApp>) {
         (answer(single, json!({ "optionIds": ["1"] })), "options of this slot"),
         (answer(single, json!({ "numericValue": "1" })), "give `optionIds`"),
         (answer(numeric, json!({ "optionIds": [option(single, 0)] })), "give `numericValue`"),
-        (answer(numeric, json!({ "numericValue": "" })), "is a number of at most 28 digits"),
+        (answer(numeric, json!({ "numericValue": "-" })), "is a number of at most 28 digits"),
         (answer(numeric, json!({ "numericValue": "1_000" })), "is a number"),
         (answer(numeric, json!({ "numericValue": "12x" })), "is a number"),
         (answer(numeric, json!({ "numericValue": "1e99" })), "is a number"),
