@@ -28,7 +28,7 @@ const PAUSE_OF_PURCHASES: u64 = 700;
 const PAUSE_OF_SITTINGS: u64 = 1_500;
 
 /// Some faults show where two requests meet within a moment, which on a busy machine few of a storm do.
-const STORMS_FOR_A_FAULT: usize = 15;
+const STORMS_FOR_A_FAULT: usize = 40;
 
 fn seconds(variable: &str, default: u64) -> Duration {
     Duration::from_secs(std::env::var(variable).map_or(default, |value| value.parse().expect("seconds")))
