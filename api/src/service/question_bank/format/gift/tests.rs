@@ -123,6 +123,33 @@ fn what_the_bank_has_no_kind_for_is_refused_with_the_reason() {
 }
 
 #[test]
+fn questions_without_a_blank_line_between_them_are_not_one() {
+    for (text, named) in [
+        ("::a:: One? {=right ~wrong}\n// c\n::b:: Two is true. {T}", "blank line between questions"),
+        ("Five? {\n~%50%x\n~%50%y\n}\nSix? {~%100%u ~%-100%v}", "in line 5"),
+        ("One? {=a ~b\nTwo? {=c ~d}", "in line 2"),
+        ("One? =a ~b}\nTwo? {=c ~d}", "in line 1"),
+        ("What? {=a {x} ~b}", "\\{ and \\}"),
+        ("What? {=a x} ~b}", "in line 1"),
+    ] {
+        assert!(reason(text).contains(named), "{text}: {}", reason(text));
+    }
+    // A comment between the lines of a question counts as a line.
+    assert!(reason("One? {=a ~b}\n// c\n// d\nTwo? {=c ~d}").contains("in line 4"));
+    assert_eq!(options(&only("Which? {=\\{1\\} ~\\{2\\}}"))[0].0, "{1}");
+}
+
+#[test]
+fn comments_in_html_are_not_for_learners() {
+    let found = only("<b>Which?</b> <!-- key is TWO --> {~one =two<!-- this -->}");
+    assert_eq!((found.stem.as_str(), options(&found)[1].0), ("<b>Which?</b> ", "two"));
+    assert!(found.losses.len() == 1 && found.losses[0].contains("comments"), "{:?}", found.losses);
+    // In Moodle a text that does not say what it is is HTML.
+    assert_eq!(only("Which? <!-- key is TWO --> {~one =two}").stem, "Which? ");
+    assert_eq!(only("[plain]Which is a comment? <!-- this --> {=a ~b}").losses, [""; 0]);
+}
+
+#[test]
 fn partial_marks_are_told() {
     for text in ["Q {=a ~%50%b ~c}", "Q {~%50%a ~%50%b ~c}", "Q {~%70%a ~%30%b ~%-100%c}"] {
         assert!(only(text).losses[0].contains("marks of single options"), "{text}");
