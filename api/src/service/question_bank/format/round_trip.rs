@@ -166,7 +166,7 @@ fn what_is_left(format: Format, question: &DraftQuestion, losses: &[String]) -> 
             options.iter_mut().for_each(|option| rewrite(&mut option.text));
         }
     }
-    if told("is not also XML") {
+    if told("cannot stand in QTI") {
         left.text_format = TextFormat::Plain;
     }
     Some(left)
