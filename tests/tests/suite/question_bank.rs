@@ -21,11 +21,14 @@ on_each_database!(
     an_export_is_read_page_by_page,
     only_authors_and_admins_may,
     what_cannot_be_read_changes_nothing,
+    questions_of_the_same_name_do_not_replace_each_other,
+    many_refusals_spare_the_rest,
+    ends_of_lines_of_any_system_are_read,
     subjects_do_not_share_questions,
 );
 
 const IMPORT: &str = "mutation ($input: ImportQuestionsInput!) { importQuestions(input: $input) {
-    createdCount updatedCount unchangedCount refused { line externalId reason }
+    createdCount updatedCount unchangedCount refused { line externalId reason } refusedCount
     losses { line externalId what } lossCount userErrors { code message path } } }";
 const EXPORT: &str = "query ($subject: ID!, $format: QuestionFormat!, $first: Int, $after: String) {
     exportQuestions(subjectId: $subject, format: $format, first: $first, after: $after) {
@@ -42,9 +45,11 @@ const BANK: &str = "$CATEGORY: $course$/top/Optics
 
 $CATEGORY: $course$/top/Waves \u{1d11e}
 
-::wav-1::[markdown]Speed of sound in *air*, in m/s? {#340:5}
+// [id:wav-1]
+[markdown]Speed of sound in *air*, in m/s? {#340:5}
 
-::wav-2::Light is a wave. {TRUE}
+// [id:wav-2]
+Light is a wave. {TRUE}
 ";
 
 async fn import(author: &Client, subject: &str, text: &str) -> Answer {
@@ -63,8 +68,7 @@ async fn import_with(author: &Client, subject: &str, text: &str, more: Value) ->
 fn counts(answer: &Answer) -> [usize; 4] {
     assert_eq!(*answer.at("/importQuestions/userErrors"), json!([]));
     let count = |name: &str| usize::try_from(answer.number(&format!("/importQuestions/{name}"))).unwrap();
-    let refused = answer.list("/importQuestions/refused").len();
-    [count("createdCount"), count("updatedCount"), count("unchangedCount"), refused]
+    [count("createdCount"), count("updatedCount"), count("unchangedCount"), count("refusedCount")]
 }
 
 async fn export(author: &Client, subject: &str, format: &str) -> Answer {
@@ -135,9 +139,9 @@ async fn an_archived_question_comes_back(app: Arc<TestApp>) {
 }
 
 async fn a_bank_comes_back_from_each_format(app: Arc<TestApp>) {
-    let course = app.course(&["One", "Two", "Three", "Four"]).create(&app).await;
+    let course = app.course(&["One", "Two", "Three", "Four", "Five"]).create(&app).await;
     let author = app.staff("Meera", Role::Author).await;
-    let [from, rest @ ..] = &course.subjects[..] else { panic!("four subjects") };
+    let [from, rest @ ..] = &course.subjects[..] else { panic!("five subjects") };
     import(&author, from, BANK).await;
     for (format, to) in ["GIFT", "MOODLE_XML", "QTI"].iter().zip(rest) {
         let exported = export(&author, from, format).await;
@@ -149,8 +153,20 @@ async fn a_bank_comes_back_from_each_format(app: Arc<TestApp>) {
         assert_eq!(text(&author, to, "GIFT").await, text(&author, from, "GIFT").await, "{format}");
         assert_eq!(counts(&import(&author, from, document).await), [0, 0, 4, 0], "{format}");
     }
+    // So does HTML with many signs of equality, and with elements that QTI does not know.
+    let odd = format!(
+        "// [id:odd]\n[html]<p>{}</p><my-interaction></my-interaction> {{=yes ~no}}\n",
+        "\\=".repeat(2_000)
+    );
+    assert_eq!(counts(&import(&author, &course.subjects[4], &odd).await), [1, 0, 0, 0]);
+    for format in ["GIFT", "MOODLE_XML", "QTI"] {
+        let exported = export(&author, &course.subjects[4], format).await;
+        assert_eq!(*exported.at("/exportQuestions/losses"), json!([]), "{format}");
+        let again = import(&author, &course.subjects[4], exported.text("/exportQuestions/text")).await;
+        assert_eq!(counts(&again), [0, 0, 1, 0], "{format}");
+    }
     let hashes = "SELECT COUNT(DISTINCT content_hash) FROM question_versions";
-    assert_eq!(app.number(hashes).await, 4);
+    assert_eq!(app.number(hashes).await, 5);
 
     let aiken = export(&author, from, "AIKEN").await;
     let losses: Vec<(&str, bool)> = aiken
@@ -212,8 +228,9 @@ async fn imports_at_once_store_each_question_once(app: Arc<TestApp>) {
 async fn a_dry_run_tells_the_same_and_writes_nothing(app: Arc<TestApp>) {
     let course = app.course(&["Physics"]).create(&app).await;
     let author = app.staff("Meera", Role::Author).await;
-    let file =
-        format!("{BANK}\nWrite about waves. {{}}\n\n::opt-1:: Twice? {{=a ~b}}\n\nMarks? {{=a#well ~b}}\n");
+    let file = format!(
+        "{BANK}\nWrite about waves. {{}}\n\n// [id:opt-1]\nTwice? {{=a ~b}}\n\nMarks? {{=a#well ~b}}\n"
+    );
     let before = rows(&app).await;
     let dry = import_with(&author, &course.subjects[0], &file, json!({ "dryRun": true })).await;
     assert_eq!(rows(&app).await, before);
@@ -221,7 +238,7 @@ async fn a_dry_run_tells_the_same_and_writes_nothing(app: Arc<TestApp>) {
     assert_eq!(dry.body, wet.body);
     assert_eq!(counts(&wet), [5, 0, 0, 2]);
     let refused = wet.list("/importQuestions/refused");
-    assert_eq!((&refused[0]["line"], &refused[1]["externalId"]), (&json!(15), &json!("opt-1")));
+    assert_eq!((&refused[0]["line"], &refused[1]["externalId"]), (&json!(17), &json!("opt-1")));
     assert!(refused[0]["reason"].as_str().unwrap().contains("essay"));
     assert!(refused[1]["reason"].as_str().unwrap().contains("line 4"));
     assert_eq!(wet.number("/importQuestions/lossCount"), 1);
@@ -329,7 +346,8 @@ async fn subjects_do_not_share_questions(app: Arc<TestApp>) {
     let import = async |subject_id: SubjectId| -> ImportReport {
         let defaults = Defaults { topic: "General".to_owned(), difficulty: Difficulty::Medium };
         let (format, text) = (Some(Format::Gift), BANK.to_owned());
-        let request = ImportRequest { subject_id, format, text, defaults, dry_run: false, actor: None };
+        let (names_are_ids, dry_run, actor) = (false, false, None);
+        let request = ImportRequest { subject_id, format, text, defaults, names_are_ids, dry_run, actor };
         question_bank::import(&services.database, &*services.clock, request, &|_| {}).await.unwrap()
     };
     for subject in &course.subject_rows {
@@ -337,4 +355,77 @@ async fn subjects_do_not_share_questions(app: Arc<TestApp>) {
     }
     assert_eq!(app.number("SELECT COUNT(*) FROM questions").await, 8);
     assert_eq!(app.number("SELECT COUNT(*) FROM topics").await, 4);
+}
+
+async fn questions_of_the_same_name_do_not_replace_each_other(app: Arc<TestApp>) {
+    let course = app.course(&["Physics", "Chemistry"]).create(&app).await;
+    let author = app.staff("Meera", Role::Author).await;
+    let physics = &course.subjects[0];
+    // What Moodle calls them by itself.
+    let files = ["Where is the capital? {=here ~there}", "When does water boil? {=soon ~never}"]
+        .map(|question| format!("::Q1:: {question}\n\n::Q2:: Not: {question}\n"));
+    for file in &files {
+        let answer = import(&author, physics, file).await;
+        assert_eq!(counts(&answer), [2, 0, 0, 0]);
+        let [loss] = &answer.list("/importQuestions/losses")[..] else { panic!("{answer:?}") };
+        let what = loss["what"].as_str().unwrap();
+        assert!(loss["line"] == 1 && what.contains("\"Q1\", and that of another question, are"), "{what}");
+        assert_eq!(counts(&import(&author, physics, file).await), [0, 0, 2, 0]);
+    }
+    let xml = "<quiz><question type=\"truefalse\"><name><text>Q1</text></name><questiontext><text>Is it?</text>\
+               </questiontext><answer fraction=\"100\"><text>true</text></answer></question></quiz>";
+    assert_eq!(counts(&import(&author, physics, xml).await), [1, 0, 0, 0]);
+    assert_eq!(app.number("SELECT COUNT(*) FROM questions WHERE external_id LIKE 'auto-%'").await, 5);
+    let twice = import(&author, physics, &format!("{0}\n{0}", files[0])).await;
+    assert_eq!(counts(&twice), [0, 0, 2, 2]);
+    let reason = twice.list("/importQuestions/refused")[0]["reason"].as_str().unwrap();
+    assert!(reason.contains("asks what the question in line 1 asks"), "{reason}");
+
+    let named = json!({ "namesAreIds": true });
+    let chemistry = &course.subjects[1];
+    for (file, counted) in files.iter().zip([[2, 0, 0, 0], [0, 2, 0, 0]]) {
+        let answer = import_with(&author, chemistry, file, named.clone()).await;
+        assert_eq!(counts(&answer), counted);
+        assert_eq!(*answer.at("/importQuestions/losses"), json!([]));
+    }
+    assert_eq!(counts(&import_with(&author, chemistry, xml, named).await), [0, 1, 0, 0]);
+    assert!(text(&author, chemistry, "GIFT").await.contains("[id:Q1]"));
+}
+
+async fn many_refusals_spare_the_rest(app: Arc<TestApp>) {
+    let course = app.course(&["Physics"]).create(&app).await;
+    let author = app.staff("Meera", Role::Author).await;
+    let essays = "Write. {}\n\n".repeat(1_200);
+    // Some are refused for what they say, not for how it is written.
+    let alike = "Alike? {=a ~a}\n\n".repeat(5);
+    let file = format!("{alike}{essays}Is it? {{=a ~b}}\n\n{alike}");
+    let answer = import(&author, &course.subjects[0], &file).await;
+    assert_eq!(counts(&answer), [1, 0, 0, 1_210]);
+    let refused = answer.list("/importQuestions/refused");
+    assert_eq!(
+        (refused.len(), &refused[0]["line"], &refused[999]["line"]),
+        (1_000, &json!(1), &json!(1_999))
+    );
+    assert_eq!(app.number("SELECT COUNT(*) FROM questions").await, 1);
+}
+
+async fn ends_of_lines_of_any_system_are_read(app: Arc<TestApp>) {
+    let course = app.course(&["Physics"]).create(&app).await;
+    let author = app.staff("Meera", Role::Author).await;
+    let aiken = "Is it?\nA. yes\nB. no\nANSWER: A\n\nWhich\none?\nA. this\nB. that\nANSWER: B\n";
+    // Words of a question that look like the key of another format.
+    let gift = "$CATEGORY: Blanks\n\n// [id:b1]\nFill in:\nANSWER: ___ {=a ~b}\n\nWrite. {}\n";
+    for (text, counted) in [(aiken, [2, 0, 0, 0]), (gift, [1, 0, 0, 1])] {
+        assert_eq!(counts(&import(&author, &course.subjects[0], text).await), counted);
+        for end in ["\r\n", "\r"] {
+            let answer = import(&author, &course.subjects[0], &text.replace('\n', end)).await;
+            assert_eq!(counts(&answer), [0, 0, counted[0], counted[3]], "{text}");
+            for refused in answer.list("/importQuestions/refused") {
+                assert_eq!(refused["line"], 7);
+            }
+        }
+    }
+    let nul = import(&author, &course.subjects[0], "Is it? {=a ~b}\r\rA\u{0}? {=a ~b}").await;
+    let message = nul.list("/importQuestions/userErrors")[0]["message"].as_str().unwrap();
+    assert!(message.contains("line 3"), "{message}");
 }

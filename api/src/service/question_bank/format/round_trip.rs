@@ -116,6 +116,7 @@ fn any_question(rng: &mut StdRng, number: usize) -> DraftQuestion {
     let found = Found {
         line: 1,
         external_id: Some(format!("{number} {}", name(rng))),
+        name: None,
         topic: Some(name(rng)),
         difficulty: Some(difficulties[rng.random_range(0..3)]),
         text_format: formats[rng.random_range(0..3)],

@@ -122,10 +122,11 @@ fn finish(
     let stem = pieces.next().map(|piece| piece.text).unwrap_or_default();
     let answer = answer(pieces.collect());
     let difficulty = read_tags(block.tags.iter().map(String::as_str), &mut losses);
-    let external_id = read_identity(block.id.as_deref(), title.as_deref(), &mut losses);
+    let (external_id, name) = read_identity(block.id.as_deref(), title.as_deref());
     Found {
         line: block.line,
         external_id,
+        name,
         topic: None,
         difficulty,
         text_format,

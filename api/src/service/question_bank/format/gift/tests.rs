@@ -32,7 +32,7 @@ fn each_kind_of_question_is_read() {
     let multiple = only("::m1:: Which are primes? {\n ~%50%2\n ~%50%3\n ~%-100%4\n}");
     assert!(matches!(multiple.answer, DraftAnswer::Multiple(_)));
     assert_eq!(options(&multiple), [("2", true), ("3", true), ("4", false)]);
-    assert_eq!(multiple.external_id.as_deref(), Some("m1"));
+    assert_eq!((multiple.external_id, multiple.name.as_deref()), (None, Some("m1")));
     assert!(multiple.losses.is_empty());
 
     for (word, truth) in [("T", true), ("TRUE", true), ("false", false), ("F", false)] {
@@ -81,7 +81,8 @@ fn what_surrounds_a_question_is_read() {
     assert_eq!(first.stem, "<p>What is f=1:2{x}?</p>");
     assert_eq!(first.explanation.as_deref(), Some("Since <i>f</i>."));
     assert_eq!(options(first), [("<b>a</b>", true), ("b", false)]);
-    let told = ["feedback of single answers", "tag \"ray\"", "title \"A lens\""];
+    assert_eq!(first.name.as_deref(), Some("A lens"));
+    let told = ["feedback of single answers", "tag \"ray\""];
     assert!(
         told.iter().all(|told| first.losses.iter().any(|loss| loss.contains(told))),
         "{:?}",

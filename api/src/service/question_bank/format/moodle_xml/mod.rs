@@ -89,9 +89,11 @@ fn question(node: Node<'_, '_>, line: u32, kind: &str) -> Result<Found, String> 
         child(node, "tags").into_iter().flat_map(|tags| children(tags, "tag").map(text)).collect();
     let difficulty = read_tags(tags.iter().map(String::as_str), &mut losses);
     let (id, name) = (child(node, "idnumber").map(text), child(node, "name").map(text));
+    let (external_id, name) = read_identity(id.as_deref(), name.as_deref());
     Ok(Found {
         line,
-        external_id: read_identity(id.as_deref(), name.as_deref(), &mut losses),
+        external_id,
+        name,
         topic: None,
         difficulty,
         text_format,

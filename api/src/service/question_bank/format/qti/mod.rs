@@ -85,10 +85,11 @@ fn question(item: Node<'_, '_>, line: u32, source: &str) -> Result<Found, String
         losses.push("The marks of its mapping are left out: a sitting marks a question whole.".to_owned());
     }
     let id = marks.external_id.as_deref().or(item.attribute("identifier"));
-    let title = item.attribute("title");
+    let (external_id, name) = read_identity(id, item.attribute("title"));
     Ok(Found {
         line,
-        external_id: read_identity(id, title, &mut losses),
+        external_id,
+        name,
         topic: marks.topic,
         difficulty: marks.difficulty.as_deref().and_then(difficulty),
         text_format,
