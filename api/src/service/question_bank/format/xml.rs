@@ -11,7 +11,7 @@ use super::{Format, Unreadable};
 /// The most nodes of a document.
 const MOST_NODES: u32 = 4_000_000;
 /// The most attributes of an element. The reader compares each with all others.
-const MOST_ATTRIBUTES: usize = 1_000;
+const MOST_ATTRIBUTES: usize = 100;
 /// The most declarations of namespaces that differ. The reader copies those of all elements around one that declares
 /// another, and compares each with all others.
 const MOST_NAMESPACES: usize = 64;

@@ -119,7 +119,7 @@ fn is_interaction(name: &str) -> bool {
 
 /// What an item has besides its question: refuses what it cannot be understood without.
 fn check_parts(item: Node<'_, '_>, losses: &mut Vec<String>) -> Result<(), String> {
-    let mut has_stimulus = false;
+    let (mut has_stimulus, mut has_supports) = (false, false);
     for part in item.children().filter(Node::is_element) {
         match part.tag_name().name() {
             "qti-response-declaration"
@@ -134,11 +134,7 @@ fn check_parts(item: Node<'_, '_>, losses: &mut Vec<String>) -> Result<(), Strin
                 );
             }
             "qti-assessment-stimulus-ref" => has_stimulus = true,
-            "qti-stylesheet" | "qti-catalog-info" | "qti-companion-materials-info" => {
-                if !losses.iter().any(|loss| loss == content::SUPPORTS) {
-                    losses.push(content::SUPPORTS.to_owned());
-                }
-            }
+            "qti-stylesheet" | "qti-catalog-info" | "qti-companion-materials-info" => has_supports = true,
             name if name.starts_with("qti-") => {
                 return Err(format!(
                     "It has a <{}>, which is not understood. Take it out.",
@@ -153,6 +149,9 @@ fn check_parts(item: Node<'_, '_>, losses: &mut Vec<String>) -> Result<(), Strin
         return Err(
             "It shows a stimulus, which is in another file. Put the stimulus into its text.".to_owned()
         );
+    }
+    if has_supports {
+        losses.push(content::SUPPORTS.to_owned());
     }
     if has_stimulus {
         losses.push(
