@@ -129,8 +129,12 @@ impl<'s> Content<'s> {
                 Part::Kept => {}
                 Part::Unwrapped(before, after) => {
                     let inner = inner_range(node, self.source);
-                    changes.push((range.start..inner.start, before));
-                    changes.push((inner.end..range.end, after));
+                    if inner.is_empty() {
+                        changes.push((range, ""));
+                    } else {
+                        changes.push((range.start..inner.start, before));
+                        changes.push((inner.end..range.end, after));
+                    }
                 }
                 Part::Dropped(loss) => {
                     done = range.end;

@@ -1,4 +1,6 @@
 use jishu_entity::question_version::TextFormat;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 
 use super::*;
 
@@ -211,6 +213,59 @@ fn learners_see_nothing_that_is_for_others() {
     let found = only(&item(&declaration, &format!("{candidate}{}", choice(prompt)), ""));
     assert_eq!(found.stem, "<div><p>Read well.</p></div>\n<p>Which?</p>");
     assert!(found.losses.is_empty());
+}
+
+/// Anything that can stand in a body, with KEY where learners must not see it, and THERE where they must.
+fn any_content(rng: &mut StdRng, depth: usize, is_shown: bool) -> String {
+    let said = if is_shown { "THERE" } else { "KEY" };
+    let count = rng.random_range(0..4);
+    let mut content = String::new();
+    for _ in 0..count {
+        let (name, attributes, shows) = [
+            ("p", "", true),
+            ("qti-content-body", "", true),
+            ("qti-rubric-block", " view='candidate scorer'", true),
+            ("qti-rubric-block", " view='scorer' a='>'", false),
+            ("qti-feedback-block", "", false),
+            ("qti-feedback-inline", "", false),
+        ][rng.random_range(0..6)];
+        content.push_str(&match rng.random_range(0..8) {
+            0 => format!("<{name}{attributes}/>"),
+            1 => "<!-- KEY -->".to_owned(),
+            2 => "<?x KEY?>".to_owned(),
+            3 => format!("<![CDATA[{said} </p>]]>"),
+            4 => said.to_owned(),
+            _ if depth == 0 => said.to_owned(),
+            _ => {
+                let inner = any_content(rng, depth - 1, is_shown && shows);
+                format!("<{name}{attributes}>{inner}</{name} >")
+            }
+        });
+    }
+    content
+}
+
+#[test]
+fn no_body_shows_what_is_for_others() {
+    let mut rng = StdRng::seed_from_u64(3);
+    let declaration = key("single", "identifier", &["Y"]);
+    for _ in 0..5_000 {
+        let mut any = || any_content(&mut rng, 4, true);
+        let body = format!(
+            "{}<div>{}{}{}</div>{}",
+            any(),
+            any(),
+            choice("<qti-prompt>Which?</qti-prompt>"),
+            any(),
+            any()
+        );
+        let body = body.replace("two", &format!("two {}", any()));
+        let found = only(&item(&declaration, &body, ""));
+        let options = found.answer.options();
+        let texts = format!("{} {} {}", found.stem, options[0].text, options[1].text);
+        assert!(!texts.contains("KEY") && !texts.contains("qti-"), "{body}\n{texts}");
+        assert_eq!(texts.matches("THERE").count(), body.matches("THERE").count(), "{body}\n{texts}");
+    }
 }
 
 #[test]
