@@ -37,7 +37,8 @@ struct QuestionArgs {
     #[command(flatten)]
     place: SubjectArgs,
 
-    /// What the file is written in; auto tells from its text and, where that does not tell, from its name.
+    /// What the file is written in; auto tells from its name (.gift, .aiken, .qti) and, where that does not tell, from
+    /// its text.
     #[arg(long, value_enum, default_value_t)]
     format: FormatArg,
 
@@ -48,6 +49,11 @@ struct QuestionArgs {
     /// The difficulty of questions that name none.
     #[arg(long, value_enum, default_value_t)]
     difficulty: DifficultyArg,
+
+    /// Take the name of a question that has no id for its id. Only where no two questions, of this file and of others,
+    /// have the same name; else one replaces the other.
+    #[arg(long)]
+    names_are_ids: bool,
 
     /// Only report what would be done, and write nothing.
     #[arg(long)]
@@ -169,12 +175,12 @@ pub(super) async fn run(args: ImportArgs) -> CommandResult {
         .map_err(|error| format!("{} cannot be read: {error}", args.file.display()))?;
     let text = question_bank::decode(&bytes)?.to_owned();
     let name = args.file.to_string_lossy();
-    let format =
-        args.format.format().or_else(|| Format::detect(&text)).or_else(|| Format::of_file_name(&name));
+    let format = args.format.format().or_else(|| Format::of_file_name(&name));
     let database = connect(&args.database).await?;
     let subject_id = args.place.find(&database).await?;
     let defaults = Defaults { topic: args.topic.trim().to_owned(), difficulty: args.difficulty.into() };
-    let request = ImportRequest { subject_id, format, text, defaults, dry_run: args.dry_run, actor: None };
+    let QuestionArgs { names_are_ids, dry_run, .. } = *args;
+    let request = ImportRequest { subject_id, format, text, defaults, names_are_ids, dry_run, actor: None };
     // Draws on standard error, and nothing where that is no terminal.
     let bar = ProgressBar::new(0).with_style(style()?);
     let progress = |Progress { done, of }: Progress| {
@@ -189,7 +195,7 @@ pub(super) async fn run(args: ImportArgs) -> CommandResult {
         ReportFormat::Text => print_text(&report, &name, args.dry_run),
         ReportFormat::Json => print_json(&report, args.dry_run),
     }
-    match report.refused.len() {
+    match report.refused_count {
         0 => Ok(()),
         1 => Err("1 question was refused".into()),
         refused => Err(format!("{refused} questions were refused").into()),
@@ -205,6 +211,10 @@ fn print_text(report: &ImportReport, file: &str, dry_run: bool) {
         let id = refusal.external_id.as_ref().map(|id| format!(" {id}:")).unwrap_or_default();
         println!("{file}:{}: refused:{id} {}", refusal.line, refusal.reason);
     }
+    match report.refused_count - report.refused.len() {
+        0 => {}
+        more => println!("{file}: {more} more were refused"),
+    }
     for loss in &report.losses {
         println!("{file}:{}: {}: {}", loss.line, loss.external_id, loss.what);
     }
@@ -214,7 +224,7 @@ fn print_text(report: &ImportReport, file: &str, dry_run: bool) {
         report.created,
         report.updated,
         report.unchanged,
-        report.refused.len(),
+        report.refused_count,
         report.losses.len()
     );
 }
@@ -233,6 +243,7 @@ fn print_json(report: &ImportReport, dry_run: bool) {
         "updated": report.updated,
         "unchanged": report.unchanged,
         "refused": refused.collect::<Vec<_>>(),
+        "refusedCount": report.refused_count,
         "losses": losses.collect::<Vec<_>>(),
     });
     println!("{answer:#}");

@@ -187,7 +187,7 @@ fn questions_are_imported_and_exported() {
     let run = |arguments: &[&str]| jishu(folder.path(), arguments).output().expect("it runs");
     succeed(jishu(folder.path(), &["migrate", "up"]));
     let nowhere = ["--course", "neet-ug", "--subject", "physics"];
-    std::fs::write(folder.path().join("bank.gift"), "::q1:: Is it? {=yes ~no}\n\nWrite. {}\n").unwrap();
+    std::fs::write(folder.path().join("bank.gift"), "// [id:q1]\nIs it? {=yes ~no}\n\nWrite. {}\n").unwrap();
     let import = |more: &[&str]| run(&[&["import", "questions", "bank.gift"], &nowhere[..], more].concat());
     let missing = import(&[]);
     assert!(!missing.status.success());
@@ -209,12 +209,12 @@ fn questions_are_imported_and_exported() {
     let report: Value = serde_json::from_slice(&dry.stdout).unwrap();
     assert_eq!(
         (&report["dryRun"], &report["created"], &report["refused"][0]["line"]),
-        (&json!(true), &json!(1), &json!(3))
+        (&json!(true), &json!(1), &json!(4))
     );
     let wet = import(&[]);
     assert_eq!(wet.status.code(), Some(1));
     let told = String::from_utf8_lossy(&wet.stdout);
-    assert!(told.contains("bank.gift:3: refused: It is an essay"), "{told}");
+    assert!(told.contains("bank.gift:4: refused: It is an essay"), "{told}");
     assert!(told.contains("1 new, 0 changed, 0 unchanged, 1 refused, 0 losses"), "{told}");
 
     let export = ["export", "questions", "--course", "1", "--subject", "1", "--format"];
@@ -226,6 +226,17 @@ fn questions_are_imported_and_exported() {
     let aiken = run(&[&export[..], &["aiken"]].concat());
     assert_eq!(String::from_utf8_lossy(&aiken.stdout), "Is it?\nA. yes\nB. no\nANSWER: A\n\n");
     assert!(String::from_utf8_lossy(&aiken.stderr).contains("q1: Aiken has no place for its external id"));
+
+    // The name tells, whatever a question says. Options are for files that name their questions.
+    let named = "::q1:: Fill in.\nANSWER: A, B ___ {=yes ~no}\n";
+    std::fs::write(folder.path().join("bank.gift"), named).unwrap();
+    let told = String::from_utf8(import(&["--dry-run"]).stdout).unwrap();
+    assert!(told.contains("1 new, 0 changed, 0 unchanged, 0 refused, 1 losses"), "{told}");
+    let told = String::from_utf8(import(&["--dry-run", "--names-are-ids"]).stdout).unwrap();
+    assert!(told.contains("0 new, 1 changed, 0 unchanged, 0 refused, 0 losses"), "{told}");
+    std::fs::write(folder.path().join("bank.gift"), "Write. {}\n\n".repeat(1_003) + named).unwrap();
+    let told = String::from_utf8(import(&[]).stdout).unwrap();
+    assert!(told.contains("3 more were refused") && told.contains("1 new"), "{told}");
 
     for (bytes, named) in [
         (&b"Caf\xe9? {=a ~b}"[..], "not in UTF-8"),

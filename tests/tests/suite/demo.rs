@@ -149,6 +149,7 @@ async fn the_files_are_read_whole() {
                 format: Some(Format::Gift),
                 text,
                 defaults: Defaults { topic: "General".to_owned(), difficulty: Difficulty::Medium },
+                names_are_ids: false,
                 dry_run: false,
                 actor: None,
             };

@@ -29,6 +29,11 @@ pub(super) struct ImportQuestionsInput {
     /// The difficulty of questions that name none.
     #[graphql(default_with = "Difficulty::Medium")]
     difficulty: Difficulty,
+    /// Whether the name of a question that has no id is its id: a title in GIFT or QTI, a name in Moodle XML. Only for
+    /// files in which each question has a name of its own, which no question of another file has; else one replaces the
+    /// other. If not, such a question gets an id made of what it asks.
+    #[graphql(default)]
+    names_are_ids: bool,
     /// Only report what would be done, and write nothing.
     #[graphql(default)]
     dry_run: bool,
@@ -43,8 +48,10 @@ pub(super) struct ImportQuestionsPayload {
     updated_count: u32,
     /// How many were there as they are.
     unchanged_count: u32,
-    /// What was refused and why, in the file's order. The other questions were imported.
+    /// What was refused and why, in the file's order: the first 1000. The other questions were imported.
     refused: Vec<QuestionRefusal>,
+    /// How many were refused.
+    refused_count: usize,
     /// What was left behind of questions that were imported, in the file's order: the first 1000.
     losses: Vec<QuestionLoss>,
     /// How many losses there are.
@@ -76,6 +83,7 @@ impl QuestionBankMutation {
             format: input.format.map(Into::into),
             text: input.text,
             defaults: Defaults { topic: input.topic.trim().to_owned(), difficulty: input.difficulty.into() },
+            names_are_ids: input.names_are_ids,
             dry_run: input.dry_run,
             actor: Some(viewer.user_id),
         };
@@ -92,6 +100,7 @@ impl From<ImportReport> for ImportQuestionsPayload {
             created_count: report.created,
             updated_count: report.updated,
             unchanged_count: report.unchanged,
+            refused_count: report.refused_count,
             refused: report.refused.into_iter().map(QuestionRefusal::from).collect(),
             loss_count: report.losses.len(),
             losses: report.losses.into_iter().take(MOST_LOSSES).map(QuestionLoss::from).collect(),

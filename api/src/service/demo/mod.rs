@@ -95,6 +95,7 @@ async fn fill(services: &Services, bank: EmptyBank) -> Result<(), ImportError> {
         format: Some(Format::Gift),
         text: bank.questions.join("\n"),
         defaults: Defaults { topic: "General".to_owned(), difficulty: Difficulty::Medium },
+        names_are_ids: false,
         dry_run: false,
         actor: None,
     };

@@ -1,6 +1,7 @@
 //! A question on its way into the bank or out of it, whatever the format, and the one place that says what a question
 //! must be.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use jishu_entity::question_version::{Difficulty, QuestionKind, TextFormat};
@@ -90,6 +91,8 @@ pub struct DraftQuestion {
 pub(super) struct Found {
     pub(super) line: u32,
     pub(super) external_id: Option<String>,
+    /// What it is called, where that is not its id: others may be called the same.
+    pub(super) name: Option<String>,
     pub(super) topic: Option<String>,
     pub(super) difficulty: Option<Difficulty>,
     pub(super) text_format: TextFormat,
@@ -198,8 +201,15 @@ impl Found {
 
 /// Without blanks at the ends, and with lines ended as on Unix. MariaDB takes `"a "` and `"a"` for the same id.
 pub(super) fn clean(text: &str) -> String {
-    let text = text.trim();
-    if text.contains('\r') { text.replace("\r\n", "\n").replace('\r', "\n") } else { text.to_owned() }
+    unix_lines(text.trim()).into_owned()
+}
+
+/// With lines ended as on Unix, whether they were as on Windows or on an old Macintosh.
+pub(super) fn unix_lines(text: &str) -> Cow<'_, str> {
+    match text.contains('\r') {
+        true => Cow::Owned(text.replace("\r\n", "\n").replace('\r', "\n")),
+        false => Cow::Borrowed(text),
+    }
 }
 
 /// Whether a topic can be called so.

@@ -15,6 +15,7 @@ use sea_orm::{
 use super::draft::{DraftAnswer, DraftOption, DraftQuestion};
 use super::format::{Format, Writer};
 use super::report::Loss;
+use super::run_aside;
 use super::store::subject_exists;
 use crate::service::number;
 
@@ -62,11 +63,11 @@ pub async fn export(
     if !subject_exists(connection, subject_id).await? {
         return Err(ExportError::SubjectNotFound);
     }
-    let mut writer = Writer::new(format);
-    let page =
-        write_page(connection, &mut writer, subject_id, after, Ord::min(first, LONGEST_EXPORT)).await?;
-    let (text, losses) = writer.finish();
-    Ok(Export { text, losses, questions: page.questions, last: page.last, has_next: page.has_next })
+    let Page { drafts, last, has_next } =
+        read_page(connection, subject_id, after, Ord::min(first, LONGEST_EXPORT)).await?;
+    let questions = drafts.len();
+    let (text, losses) = run_aside(move || write(Writer::new(format), &drafts).finish()).await?;
+    Ok(Export { text, losses, questions, last, has_next })
 }
 
 /// The whole bank of a subject, as one document. Has no owner.
@@ -84,28 +85,33 @@ pub async fn export_all(
     let mut writer = Writer::new(format);
     let (mut questions, mut last, mut has_next) = (0, None, true);
     while has_next {
-        let page = write_page(connection, &mut writer, subject_id, last, LONGEST_EXPORT).await?;
-        questions += page.questions;
+        let page = read_page(connection, subject_id, last, LONGEST_EXPORT).await?;
+        questions += page.drafts.len();
         last = page.last.or(last);
         has_next = page.has_next;
+        writer = run_aside(move || write(writer, &page.drafts)).await?;
     }
     let (text, losses) = writer.finish();
     Ok(Export { text, losses, questions, last, has_next })
 }
 
-struct Written {
-    questions: usize,
+fn write(mut writer: Writer, drafts: &[DraftQuestion]) -> Writer {
+    drafts.iter().for_each(|draft| writer.write(draft));
+    writer
+}
+
+struct Page {
+    drafts: Vec<DraftQuestion>,
     last: Option<QuestionId>,
     has_next: bool,
 }
 
-async fn write_page(
+async fn read_page(
     connection: &impl ConnectionTrait,
-    writer: &mut Writer,
     subject_id: SubjectId,
     after: Option<QuestionId>,
     first: u32,
-) -> Result<Written, DbErr> {
+) -> Result<Page, DbErr> {
     // One row more than asked for tells whether there are more.
     let mut questions: Vec<(QuestionId, String, i32)> = question::Entity::find()
         .select_only()
@@ -124,19 +130,19 @@ async fn write_page(
     questions.truncate(first as usize);
     let last = questions.last().map(|(id, ..)| *id);
     if questions.is_empty() {
-        return Ok(Written { questions: 0, last, has_next });
+        return Ok(Page { drafts: Vec::new(), last, has_next });
     }
     let versions = current_versions(connection, &questions).await?;
     let topics = topics(connection, subject_id, &versions).await?;
     let mut options = options(connection, &versions).await?;
-    let written = questions.len();
+    let mut drafts = Vec::with_capacity(questions.len());
     for (id, external_id, _) in questions {
         let Some(version) = versions.get(&id) else { continue };
         let missing = || DbErr::RecordNotFound(format!("the topic of question {id}"));
         let topic = topics.get(&version.topic_id).cloned().ok_or_else(missing)?;
-        writer.write(&draft(external_id, topic, version, options.remove(&version.id).unwrap_or_default())?);
+        drafts.push(draft(external_id, topic, version, options.remove(&version.id).unwrap_or_default())?);
     }
-    Ok(Written { questions: written, last, has_next })
+    Ok(Page { drafts, last, has_next })
 }
 
 fn draft(

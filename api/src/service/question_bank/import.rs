@@ -5,15 +5,14 @@ use std::collections::HashMap;
 use jishu_entity::{SubjectId, UserId};
 use sea_orm::DbErr;
 
-use super::draft::{Defaults, DraftQuestion, InvalidQuestion, check_topic};
+use super::draft::{Defaults, DraftQuestion, Found, InvalidQuestion, MOST_ID_CHARS, check_topic, unix_lines};
 use super::format::{self, Format, Reading, Unreadable};
-use super::report::{ImportReport, Loss, Refusal};
+use super::report::{ImportReport, Loss, MOST_REFUSED, Refusal};
+use super::run_aside;
 use super::store::{self, Batch};
 use crate::clock::Clock;
 use crate::database::{Database, IsFailure, WriteOptions};
 
-/// More than so many refusals are told of none: the file is in another format.
-pub const MOST_REFUSED: usize = 1_000;
 /// How many questions are stored in one transaction.
 const BATCH: usize = 250;
 /// About how many bytes of text are stored in one transaction: a statement must fit in what MariaDB takes.
@@ -30,6 +29,8 @@ pub struct ImportRequest {
     pub text: String,
     /// For what the file says nothing of.
     pub defaults: Defaults,
+    /// Whether the name of a question that has no id is its id.
+    pub names_are_ids: bool,
     /// Only report what would be done.
     pub dry_run: bool,
     /// Who imports; None for the operator.
@@ -65,9 +66,9 @@ pub enum ImportError {
     /// The file has no questions.
     #[error("The file has no questions in this format. Check which format it is in.")]
     Empty,
-    /// So much was refused that the format must be wrong.
+    /// Nothing is a question, and so much was refused that the format must be wrong.
     #[error(
-        "More than {MOST_REFUSED} questions were refused, the first in line {}: {} Check which format the file is in.",
+        "More than {MOST_REFUSED} questions were refused, and there is no other, the first in line {}: {} Check which format the file is in.",
         .0.line, .0.reason
     )]
     TooManyRefused(Refusal),
@@ -94,7 +95,9 @@ impl IsFailure for ImportError {
 /// With the line from which it is in something else.
 pub fn decode(bytes: &[u8]) -> Result<&str, ImportError> {
     let unreadable = |at: usize, reason: &str| {
-        let line = bytes[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+        let ends = bytes[..at].iter().zip(&bytes[1..]);
+        let ends = ends.filter(|(byte, next)| **byte == b'\n' || **byte == b'\r' && **next != b'\n');
+        let line = ends.count() + 1;
         ImportError::Unreadable { line: u32::try_from(line).unwrap_or(u32::MAX), reason: reason.to_owned() }
     };
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
@@ -127,17 +130,12 @@ pub async fn import(
     request: ImportRequest,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<ImportReport, ImportError> {
-    let ImportRequest { subject_id, format, text, defaults, dry_run, actor } = request;
+    let ImportRequest { subject_id, format, text, defaults, names_are_ids, dry_run, actor } = request;
     if !store::subject_exists(database.reader(), subject_id).await? {
         return Err(ImportError::SubjectNotFound);
     }
-    // A megabyte of text is read in some ten milliseconds, in which nothing else would run here.
-    let read = tokio::task::spawn_blocking(move || prepare(format, &text, &defaults)).await;
-    let (questions, mut report) = match read {
-        Ok(read) => read?,
-        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        Err(_) => return Err(DbErr::Custom("the server is shutting down".to_owned()).into()),
-    };
+    let (questions, mut report) =
+        run_aside(move || prepare(format, &text, &defaults, names_are_ids)).await??;
     let of = questions.len();
     let mut done = 0;
     progress(Progress { done, of });
@@ -170,49 +168,104 @@ fn prepare(
     format: Option<Format>,
     text: &str,
     defaults: &Defaults,
+    names_are_ids: bool,
 ) -> Result<(Vec<DraftQuestion>, ImportReport), ImportError> {
     check_topic(&defaults.topic).map_err(ImportError::DefaultTopic)?;
-    let text = decode(text.as_bytes())?;
-    let format = format.or_else(|| Format::detect(text)).ok_or(ImportError::UnknownFormat)?;
-    let Reading { questions, refused } = format::read(format, text)
+    let text = unix_lines(decode(text.as_bytes())?);
+    let format = format.or_else(|| Format::detect(&text)).ok_or(ImportError::UnknownFormat)?;
+    let Reading { questions, refused, mut refused_count } = format::read(format, &text)
         .map_err(|Unreadable { line, reason }| ImportError::Unreadable { line, reason })?;
     let mut report = ImportReport { refused, ..ImportReport::default() };
+    let mut names = Names::default();
     let mut seen: HashMap<String, u32> = HashMap::new();
     let mut accepted = Vec::with_capacity(questions.len());
     for mut found in questions {
-        let (line, named) = (found.line, found.external_id.clone());
+        let line = found.line;
+        if names_are_ids {
+            name_as_id(&mut found);
+        }
+        let (id, name) = (found.external_id.clone(), found.name.take());
         let losses = std::mem::take(&mut found.losses);
-        let refuse = |reason: String| {
-            let external_id = named.map(|id| id.chars().take(128).collect());
-            Refusal { line, external_id, reason }
-        };
-        match found.check(defaults) {
+        let refusal = match found.check(defaults) {
             Ok(question) => match seen.get(&question.external_id) {
-                Some(first) => {
-                    let reason = format!(
-                        "Its id is that of the question in line {first}. Give each its own, or take one out."
-                    );
-                    report.refused.push(refuse(reason));
+                Some(first) if id.is_none() => {
+                    format!("It asks what the question in line {first} asks. Change one, or take it out.")
                 }
+                Some(first) => format!(
+                    "Its id is that of the question in line {first}. Give each its own, or take one out."
+                ),
                 None => {
                     seen.insert(question.external_id.clone(), line);
                     let external_id = &question.external_id;
+                    names.leave_out(name, line, external_id, &mut report.losses);
                     let loss = |what| Loss { line, external_id: external_id.clone(), what };
                     report.losses.extend(losses.into_iter().map(loss));
                     accepted.push(question);
+                    continue;
                 }
             },
-            Err(invalid) => report.refused.push(refuse(invalid.to_string())),
+            Err(invalid) => invalid.to_string(),
+        };
+        refused_count += 1;
+        let external_id = id.or(name).map(|id| id.chars().take(MOST_ID_CHARS).collect());
+        report.refused.push(Refusal { line, external_id, reason: refusal });
+    }
+    names.tell(&mut report.losses, names_are_ids);
+    report.refused_count = refused_count;
+    report.refused.sort_by_key(|refusal| refusal.line);
+    report.refused.truncate(MOST_REFUSED);
+    if accepted.is_empty() {
+        if refused_count > MOST_REFUSED {
+            return Err(ImportError::TooManyRefused(report.refused.swap_remove(0)));
+        }
+        if refused_count == 0 {
+            return Err(ImportError::Empty);
         }
     }
-    report.refused.sort_by_key(|refusal| refusal.line);
-    if report.refused.len() > MOST_REFUSED {
-        return Err(ImportError::TooManyRefused(report.refused.swap_remove(0)));
-    }
-    if accepted.is_empty() && report.refused.is_empty() {
-        return Err(ImportError::Empty);
-    }
     Ok((accepted, report))
+}
+
+/// Takes the name of a question that has no id for one, if it is as short as one.
+fn name_as_id(found: &mut Found) {
+    let fits = |name: &String| name.chars().count() <= MOST_ID_CHARS;
+    if found.external_id.is_none() && found.name.as_ref().is_some_and(fits) {
+        found.external_id = found.name.take();
+    }
+}
+
+/// The names that are left out. That is told once for a file, where the first is.
+#[derive(Default)]
+struct Names {
+    count: usize,
+    first: Option<(usize, String)>,
+}
+
+impl Names {
+    fn leave_out(&mut self, name: Option<String>, line: u32, external_id: &str, losses: &mut Vec<Loss>) {
+        let Some(name) = name else { return };
+        self.count += 1;
+        if self.first.is_none() {
+            self.first = Some((losses.len(), name));
+            losses.push(Loss { line, external_id: external_id.to_owned(), what: String::new() });
+        }
+    }
+
+    fn tell(self, losses: &mut [Loss], names_are_ids: bool) {
+        let Some((at, name)) = self.first else { return };
+        let Some(loss) = losses.get_mut(at) else { return };
+        let name = format::short(&name);
+        let others = match self.count - 1 {
+            0 => String::new(),
+            1 => ", and that of another question,".to_owned(),
+            others => format!(", and those of {others} other questions,"),
+        };
+        let advice = match names_are_ids {
+            true => "",
+            false => " Where none has an id and no two have the same name, names can be taken for ids.",
+        };
+        let are = if self.count == 1 { "is" } else { "are" };
+        loss.what = format!("The name \"{name}\"{others} {are} left out: questions have an id only.{advice}");
+    }
 }
 
 /// Parts that one transaction can store.

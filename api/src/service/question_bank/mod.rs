@@ -13,6 +13,17 @@ mod store;
 pub use draft::{Defaults, DraftAnswer, DraftOption, DraftQuestion, InvalidQuestion};
 pub use export::{Export, ExportError, LONGEST_EXPORT, export, export_all};
 pub use format::Format;
-pub use import::{ImportError, ImportRequest, MOST_REFUSED, Progress, decode, import};
-pub use report::{ImportReport, Loss, Refusal};
+pub use import::{ImportError, ImportRequest, Progress, decode, import};
+pub use report::{ImportReport, Loss, MOST_REFUSED, Refusal};
 pub use store::QUESTIONS_IMPORTED;
+
+/// Runs what takes so long that nothing else would run on this thread: a megabyte of text takes some ten milliseconds.
+async fn run_aside<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, sea_orm::DbErr> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => Ok(done),
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(_) => Err(sea_orm::DbErr::Custom("the server is shutting down".to_owned())),
+    }
+}

@@ -1,5 +1,8 @@
 //! What became of a file: what was refused, and what was left behind.
 
+/// So many refusals are told one by one, and the others counted: a file in another format is refused line by line.
+pub const MOST_REFUSED: usize = 1_000;
+
 /// Something in a file that is no question of a bank, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
@@ -31,8 +34,10 @@ pub struct ImportReport {
     pub updated: u32,
     /// How many were there as they are.
     pub unchanged: u32,
-    /// What was refused, in the file's order.
+    /// What was refused, in the file's order: the first [`MOST_REFUSED`].
     pub refused: Vec<Refusal>,
+    /// How many were refused.
+    pub refused_count: usize,
     /// What was left behind, in the file's order.
     pub losses: Vec<Loss>,
 }

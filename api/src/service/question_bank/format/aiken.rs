@@ -76,6 +76,7 @@ impl Block {
         Ok(Found {
             line: self.line,
             external_id: None,
+            name: None,
             topic: None,
             difficulty: None,
             text_format: TextFormat::Plain,
@@ -88,8 +89,15 @@ impl Block {
 }
 
 /// What follows `ANSWER:`, if this is such a line.
-pub(super) fn key_line(line: &str) -> Option<&str> {
+fn key_line(line: &str) -> Option<&str> {
     line.trim().strip_prefix(KEY).map(str::trim)
+}
+
+/// Whether this is a line with a key, which a question of GIFT can have words like.
+pub(super) fn is_key(line: &str) -> bool {
+    let mut chars = key_line(line).unwrap_or_default().chars();
+    let is_letter = chars.next().is_some_and(|char| char.is_ascii_alphabetic());
+    is_letter && chars.next().is_none_or(|char| matches!(char, ' ' | ','))
 }
 
 /// The letter and the text of an option, as `A. text` or `A) text`.

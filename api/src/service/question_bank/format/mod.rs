@@ -16,7 +16,7 @@ mod round_trip;
 use jishu_entity::question_version::Difficulty;
 
 use super::draft::{DraftQuestion, Found};
-use super::report::{Loss, Refusal};
+use super::report::{Loss, MOST_REFUSED, Refusal};
 
 /// A format of files of questions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,7 +40,7 @@ impl Format {
         if let Some(format) = text.starts_with('<').then(|| xml::detect(text)).flatten() {
             return Some(format);
         }
-        if text.lines().any(|line| aiken::key_line(line).is_some()) {
+        if text.split(['\n', '\r']).any(aiken::is_key) {
             return Some(Self::Aiken);
         }
         (text.contains('{') || text.starts_with("::") || text.starts_with("$CATEGORY:")).then_some(Self::Gift)
@@ -70,14 +70,19 @@ pub(super) struct Unreadable {
 #[derive(Debug, Default)]
 pub(super) struct Reading {
     pub(super) questions: Vec<Found>,
+    /// The first of those that were refused: a file in another format is refused line by line.
     pub(super) refused: Vec<Refusal>,
+    /// How many were refused.
+    pub(super) refused_count: usize,
 }
 
 impl Reading {
     fn take(&mut self, line: u32, external_id: Option<&str>, question: Result<Found, String>) {
         match question {
             Ok(found) => self.questions.push(found),
+            Err(_) if self.refused.len() >= MOST_REFUSED => self.refused_count += 1,
             Err(reason) => {
+                self.refused_count += 1;
                 // What is too long to be an id is too long to be told.
                 let external_id = external_id.map(|id| id.chars().take(128).collect());
                 self.refused.push(Refusal { line, external_id, reason });
@@ -171,20 +176,16 @@ fn read_tags<'a>(tags: impl IntoIterator<Item = &'a str>, losses: &mut Vec<Strin
     found
 }
 
-/// A title that is not the id is left behind.
-fn read_identity(id: Option<&str>, title: Option<&str>, losses: &mut Vec<String>) -> Option<String> {
+/// The id and the name of a question, where it has them and they differ.
+fn read_identity(id: Option<&str>, name: Option<&str>) -> (Option<String>, Option<String>) {
     let filled = |text: Option<&str>| text.map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
-    let (id, title) = (filled(id), filled(title));
-    let usable = |title: &String| title.chars().count() <= super::draft::MOST_ID_CHARS;
-    let chosen = id.or_else(|| title.clone().filter(usable));
-    if let Some(title) = title.filter(|title| Some(title) != chosen.as_ref()) {
-        losses.push(format!("The title \"{}\" is left out: questions have an id only.", short(&title)));
-    }
-    chosen
+    let (id, name) = (filled(id), filled(name));
+    let name = name.filter(|name| Some(name) != id.as_ref());
+    (id, name)
 }
 
 /// The beginning of a text, for messages.
-fn short(text: &str) -> String {
+pub(super) fn short(text: &str) -> String {
     let text = text.trim();
     match text.char_indices().nth(60) {
         Some((end, _)) => format!("{}…", &text[..end]),

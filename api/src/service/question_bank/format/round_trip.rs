@@ -116,6 +116,7 @@ fn any_question(rng: &mut StdRng, number: usize) -> DraftQuestion {
     let found = Found {
         line: 1,
         external_id: Some(format!("{number} {}", name(rng))),
+        name: None,
         topic: Some(name(rng)),
         difficulty: Some(difficulties[rng.random_range(0..3)]),
         text_format: formats[rng.random_range(0..3)],
@@ -166,7 +167,7 @@ fn what_is_left(format: Format, question: &DraftQuestion, losses: &[String]) -> 
             options.iter_mut().for_each(|option| rewrite(&mut option.text));
         }
     }
-    if told("is not also XML") {
+    if told("cannot stand in QTI") {
         left.text_format = TextFormat::Plain;
     }
     Some(left)

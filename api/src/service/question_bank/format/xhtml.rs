@@ -53,20 +53,36 @@ const NAMED: [(&str, char); 42] = [
     ("euro", '€'),
 ];
 
-/// HTML as XML that says the same: as it is where that is XML already. None where its elements are not closed.
-pub(super) fn as_xml(html: &str) -> Option<Cow<'_, str>> {
-    if is_xml(html) {
-        return Some(Cow::Borrowed(html));
+/// HTML as XML that says the same: as it is where that is XML already.
+///
+/// # Errors
+/// Why it cannot be, as a sentence that says what to do.
+pub(super) fn as_xml(html: &str) -> Result<Cow<'_, str>, &'static str> {
+    if check(html).is_ok() {
+        return Ok(Cow::Borrowed(html));
     }
     let rewritten = without_names(&closed(html));
-    is_xml(&rewritten).then_some(Cow::Owned(rewritten))
+    check(&rewritten)?;
+    Ok(Cow::Owned(rewritten))
 }
 
 /// Whether it can stand in an element of XML, and be told from what we put around it.
-fn is_xml(html: &str) -> bool {
-    let has_foreign =
-        html.contains("data-text-format") || html.contains("<!--") || html.contains("<![CDATA[");
-    !has_foreign && Xml::parse(&format!("<div>{html}</div>")).is_ok()
+fn check(html: &str) -> Result<(), &'static str> {
+    let whole = format!("<div>{html}</div>");
+    let xml =
+        Xml::parse(&whole).map_err(|_| "Close all of its elements, and write & and < as &amp; and &lt;.")?;
+    for node in xml.document.descendants() {
+        if node.is_comment() || node.is_pi() {
+            return Err("Take out its comments and processing instructions, which learners could read.");
+        }
+        if node.tag_name().name().starts_with("qti-") || node.has_attribute("data-text-format") {
+            return Err("Take out its elements and attributes of QTI.");
+        }
+    }
+    if html.contains("<![CDATA[") {
+        return Err("Take out its CDATA sections, which browsers do not show.");
+    }
+    Ok(())
 }
 
 /// With the ends that XML wants of elements such as `<br>`.
@@ -125,7 +141,18 @@ mod tests {
             ("&unknown;", None),
             ("<!-- x -->", None),
         ] {
-            assert_eq!(as_xml(html).as_deref(), xml, "{html}");
+            assert_eq!(as_xml(html).ok().as_deref(), xml, "{html}");
         }
+        for (html, named) in [
+            ("<p>a", "Close all"),
+            ("<p>a<!-- x --></p>", "comments"),
+            ("<p>a<?x?></p>", "processing"),
+            ("<p><![CDATA[a]]></p>", "CDATA"),
+            ("<qti-prompt>a</qti-prompt>", "of QTI"),
+            ("<p data-text-format=\"html\">a</p>", "of QTI"),
+        ] {
+            assert!(as_xml(html).is_err_and(|advice| advice.contains(named)), "{html}");
+        }
+        assert!(as_xml("<p>Use <my-interaction></my-interaction>, or data-text-format</p>").is_ok());
     }
 }

@@ -3,7 +3,6 @@
 use jishu_entity::question_version::TextFormat;
 use rust_decimal::Decimal;
 
-use super::super::super::draft::{DraftAnswer, DraftOption};
 use super::super::markup::Piece;
 use super::super::weights;
 use super::text::{find, formatted};
@@ -57,14 +56,6 @@ pub(super) fn read(text: &str, format: TextFormat, losses: &mut Vec<String>) -> 
         (Piece { text, format }, correct)
     });
     Ok(Answers::Choice { multiple, options: options.collect() })
-}
-
-/// A choice among these pieces.
-pub(super) fn choice(multiple: bool, pieces: Vec<Piece>, keys: &[bool]) -> DraftAnswer {
-    let options = pieces.into_iter().zip(keys);
-    let options =
-        options.map(|(piece, correct)| DraftOption { text: piece.text, correct: *correct }).collect();
-    if multiple { DraftAnswer::Multiple(options) } else { DraftAnswer::Single(options) }
 }
 
 /// Of `T`, `TRUE`, `F` or `FALSE`.

@@ -11,6 +11,8 @@ pub(super) enum Block {
 pub(super) struct QuestionBlock {
     /// Where it begins, from 1.
     pub(super) line: u32,
+    /// Where each line of its text is in the file: comments can stand between.
+    lines: Vec<u32>,
     /// Without its comments.
     pub(super) text: String,
     /// Of `[id:…]` in its comments.
@@ -25,6 +27,14 @@ pub(super) struct Blocks<'a> {
 
 const CATEGORY: &str = "$CATEGORY:";
 
+impl QuestionBlock {
+    /// The line of the file that a place in its text is in.
+    pub(super) fn line_of(&self, at: usize) -> u32 {
+        let above = self.text[..at].matches('\n').count();
+        self.lines.get(above).copied().unwrap_or(self.line)
+    }
+}
+
 impl<'a> Blocks<'a> {
     pub(super) fn new(text: &'a str) -> Self {
         Self { lines: text.lines().enumerate().peekable() }
@@ -35,7 +45,8 @@ impl Iterator for Blocks<'_> {
     type Item = Block;
 
     fn next(&mut self) -> Option<Block> {
-        let mut block = QuestionBlock { line: 0, text: String::new(), id: None, tags: Vec::new() };
+        let mut block =
+            QuestionBlock { line: 0, lines: Vec::new(), text: String::new(), id: None, tags: Vec::new() };
         while let Some((number, line)) = self.lines.peek().copied() {
             let bare = line.trim();
             let is_category = bare.starts_with(CATEGORY);
@@ -49,9 +60,8 @@ impl Iterator for Blocks<'_> {
                 block.id = marked(comment, "[id:").pop().or(block.id);
                 block.tags.extend(marked(comment, "[tag:"));
             } else if !bare.is_empty() {
-                if block.text.is_empty() {
-                    block.line = u32::try_from(number + 1).unwrap_or(u32::MAX);
-                }
+                block.lines.push(u32::try_from(number + 1).unwrap_or(u32::MAX));
+                block.line = block.lines[0];
                 block.text.push_str(line);
                 block.text.push('\n');
             } else if block.text.is_empty() {

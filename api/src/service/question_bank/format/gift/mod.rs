@@ -18,7 +18,9 @@ use super::markup::{self, Piece};
 use super::{Reading, category, read_identity, read_tags};
 use answers::Answers;
 use blocks::{Block, Blocks};
-use text::{escaped_split, find, formatted, unescape};
+use text::{find, find_brace, formatted, unescape};
+
+const ESCAPE: &str = "Close answers with }, and escape braces in texts as \\{ and \\}.";
 
 /// Reads a whole text. What is no question is refused by itself.
 pub(super) fn read(text: &str) -> Reading {
@@ -45,13 +47,27 @@ fn question(block: &blocks::QuestionBlock, title: &mut Option<String>) -> Result
         *title = Some(unescape(after[..end].trim()));
         rest = &after[end + 2..];
     }
-    let open = find(rest, "{").ok_or(
+    let line = |at: usize| block.line_of(block.text.trim_end().len() - rest.len() + at);
+    // As in Moodle, answers end with the first brace.
+    let open = find_brace(rest).ok_or(
         "It has no answers in braces, and so is a description. Add { } with the answers, or take it out.",
     )?;
-    let close = escaped_split(rest, '}').last_end.filter(|close| *close > open);
-    let close = close
-        .ok_or("Its answers do not end. Close them with }, and escape braces in texts as \\{ and \\}.")?;
-    if !rest[close + 1..].trim().is_empty() {
+    if rest[open..].starts_with('}') {
+        return Err(format!("A }} stands before its answers, in line {}. {ESCAPE}", line(open)));
+    }
+    let close =
+        open + 1 + find_brace(&rest[open + 1..]).ok_or(format!("Its answers do not end. {ESCAPE}"))?;
+    if rest[close..].starts_with('{') {
+        return Err(format!("Its answers do not end before the next {{, in line {}. {ESCAPE}", line(close)));
+    }
+    let after = &rest[close + 1..];
+    if let Some(brace) = find_brace(after) {
+        return Err(format!(
+            "After its answers another brace stands in line {}. Put a blank line between questions. {ESCAPE}",
+            line(close + 1 + brace)
+        ));
+    }
+    if !after.trim().is_empty() {
         return Err(
             "Text follows its answers: missing-word questions are not kept. Put the answers last.".to_owned()
         );
@@ -81,7 +97,7 @@ fn question(block: &blocks::QuestionBlock, title: &mut Option<String>) -> Result
     };
     Ok(finish(block, title, pieces, explanation, losses, |pieces| {
         let (multiple, keys) = options.unwrap_or_default();
-        answers::choice(multiple, pieces, &keys)
+        markup::choice(multiple, pieces, &keys)
     }))
 }
 
@@ -100,18 +116,17 @@ fn finish(
         pieces.push(Piece { text, format });
     }
     let text_format = markup::unify(&mut pieces, &mut losses);
-    if let Some(file) = pieces.iter().find(|piece| piece.text.contains("@@PLUGINFILE@@")) {
-        markup::tell_of_files(&file.text, &mut losses);
-    }
+    markup::tell_of_files(&pieces, &mut losses);
     let explanation = if has_explanation { pieces.pop().map(|piece| piece.text) } else { None };
     let mut pieces = pieces.into_iter();
     let stem = pieces.next().map(|piece| piece.text).unwrap_or_default();
     let answer = answer(pieces.collect());
     let difficulty = read_tags(block.tags.iter().map(String::as_str), &mut losses);
-    let external_id = read_identity(block.id.as_deref(), title.as_deref(), &mut losses);
+    let (external_id, name) = read_identity(block.id.as_deref(), title.as_deref());
     Found {
         line: block.line,
         external_id,
+        name,
         topic: None,
         difficulty,
         text_format,

@@ -32,7 +32,7 @@ fn each_kind_of_question_is_read() {
     let multiple = only("::m1:: Which are primes? {\n ~%50%2\n ~%50%3\n ~%-100%4\n}");
     assert!(matches!(multiple.answer, DraftAnswer::Multiple(_)));
     assert_eq!(options(&multiple), [("2", true), ("3", true), ("4", false)]);
-    assert_eq!(multiple.external_id.as_deref(), Some("m1"));
+    assert_eq!((multiple.external_id, multiple.name.as_deref()), (None, Some("m1")));
     assert!(multiple.losses.is_empty());
 
     for (word, truth) in [("T", true), ("TRUE", true), ("false", false), ("F", false)] {
@@ -81,7 +81,8 @@ fn what_surrounds_a_question_is_read() {
     assert_eq!(first.stem, "<p>What is f=1:2{x}?</p>");
     assert_eq!(first.explanation.as_deref(), Some("Since <i>f</i>."));
     assert_eq!(options(first), [("<b>a</b>", true), ("b", false)]);
-    let told = ["feedback of single answers", "tag \"ray\"", "title \"A lens\""];
+    assert_eq!(first.name.as_deref(), Some("A lens"));
+    let told = ["feedback of single answers", "tag \"ray\""];
     assert!(
         told.iter().all(|told| first.losses.iter().any(|loss| loss.contains(told))),
         "{:?}",
@@ -120,6 +121,33 @@ fn what_the_bank_has_no_kind_for_is_refused_with_the_reason() {
     ] {
         assert!(reason(text).contains(named), "{text}: {}", reason(text));
     }
+}
+
+#[test]
+fn questions_without_a_blank_line_between_them_are_not_one() {
+    for (text, named) in [
+        ("::a:: One? {=right ~wrong}\n// c\n::b:: Two is true. {T}", "blank line between questions"),
+        ("Five? {\n~%50%x\n~%50%y\n}\nSix? {~%100%u ~%-100%v}", "in line 5"),
+        ("One? {=a ~b\nTwo? {=c ~d}", "in line 2"),
+        ("One? =a ~b}\nTwo? {=c ~d}", "in line 1"),
+        ("What? {=a {x} ~b}", "\\{ and \\}"),
+        ("What? {=a x} ~b}", "in line 1"),
+    ] {
+        assert!(reason(text).contains(named), "{text}: {}", reason(text));
+    }
+    // A comment between the lines of a question counts as a line.
+    assert!(reason("One? {=a ~b}\n// c\n// d\nTwo? {=c ~d}").contains("in line 4"));
+    assert_eq!(options(&only("Which? {=\\{1\\} ~\\{2\\}}"))[0].0, "{1}");
+}
+
+#[test]
+fn comments_in_html_are_not_for_learners() {
+    let found = only("<b>Which?</b> <!-- key is TWO --> {~one =two<!-- this -->}");
+    assert_eq!((found.stem.as_str(), options(&found)[1].0), ("<b>Which?</b> ", "two"));
+    assert!(found.losses.len() == 1 && found.losses[0].contains("comments"), "{:?}", found.losses);
+    // In Moodle a text that does not say what it is is HTML.
+    assert_eq!(only("Which? <!-- key is TWO --> {~one =two}").stem, "Which? ");
+    assert_eq!(only("[plain]Which is a comment? <!-- this --> {=a ~b}").losses, [""; 0]);
 }
 
 #[test]

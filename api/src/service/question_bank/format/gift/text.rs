@@ -4,6 +4,12 @@ use jishu_entity::question_version::TextFormat;
 
 use super::super::markup;
 
+/// Where a brace first stands without a backslash before it.
+pub(super) fn find_brace(text: &str) -> Option<usize> {
+    let (open, close) = (find(text, "{"), find(text, "}"));
+    open.into_iter().chain(close).min()
+}
+
 /// Where `pattern` first stands without a backslash before it.
 pub(super) fn find(text: &str, pattern: &str) -> Option<usize> {
     let mut at = 0;
@@ -18,27 +24,6 @@ pub(super) fn find(text: &str, pattern: &str) -> Option<usize> {
         }
     }
     None
-}
-
-/// Where a mark stands without a backslash before it.
-pub(super) struct Marks {
-    pub(super) last_end: Option<usize>,
-}
-
-/// The last place of a mark.
-pub(super) fn escaped_split(text: &str, mark: char) -> Marks {
-    let mut last_end = None;
-    let mut escaped = false;
-    for (at, char) in text.char_indices() {
-        if escaped {
-            escaped = false;
-        } else if char == '\\' {
-            escaped = true;
-        } else if char == mark {
-            last_end = Some(at);
-        }
-    }
-    Marks { last_end }
 }
 
 /// The text as it is meant. A backslash before anything else stands for itself.

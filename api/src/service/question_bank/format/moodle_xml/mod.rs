@@ -11,7 +11,7 @@ pub(super) use write::{BEGIN, END, write};
 use jishu_entity::question_version::TextFormat;
 use roxmltree::Node;
 
-use super::super::draft::{DraftAnswer, DraftOption, Found};
+use super::super::draft::{DraftAnswer, Found};
 use super::markup::{self, Piece};
 use super::xml::{Xml, child, children, text};
 use super::{Reading, Unreadable, category, read_identity, read_tags, weights};
@@ -62,13 +62,13 @@ fn question(node: Node<'_, '_>, line: u32, kind: &str) -> Result<Found, String> 
     let build: Box<dyn FnOnce(Vec<Piece>) -> DraftAnswer> = match kind {
         "multichoice" => {
             let (multiple, keys) = choices(node, &mut pieces, &mut losses)?;
-            Box::new(move |pieces| choice(multiple, pieces, &keys))
+            Box::new(move |pieces| markup::choice(multiple, pieces, &keys))
         }
         "truefalse" => {
-            let truth = truth(node, &mut losses)?;
+            let truth = truth(node)?;
             let of_stem = pieces[0].format;
             pieces.extend(["True", "False"].map(|option| piece(option, of_stem)));
-            Box::new(move |pieces| choice(false, pieces, &[truth, !truth]))
+            Box::new(move |pieces| markup::choice(false, pieces, &[truth, !truth]))
         }
         "numerical" => {
             let answer = numeric(node, &mut losses)?;
@@ -89,9 +89,11 @@ fn question(node: Node<'_, '_>, line: u32, kind: &str) -> Result<Found, String> 
         child(node, "tags").into_iter().flat_map(|tags| children(tags, "tag").map(text)).collect();
     let difficulty = read_tags(tags.iter().map(String::as_str), &mut losses);
     let (id, name) = (child(node, "idnumber").map(text), child(node, "name").map(text));
+    let (external_id, name) = read_identity(id.as_deref(), name.as_deref());
     Ok(Found {
         line,
-        external_id: read_identity(id.as_deref(), name.as_deref(), &mut losses),
+        external_id,
+        name,
         topic: None,
         difficulty,
         text_format,
@@ -139,13 +141,6 @@ fn formatted(node: Node<'_, '_>) -> Piece {
     Piece { text, format }
 }
 
-fn choice(multiple: bool, pieces: Vec<Piece>, keys: &[bool]) -> DraftAnswer {
-    let options = pieces.into_iter().zip(keys);
-    let options =
-        options.map(|(piece, correct)| DraftOption { text: piece.text, correct: *correct }).collect();
-    if multiple { DraftAnswer::Multiple(options) } else { DraftAnswer::Single(options) }
-}
-
 /// Whether several are chosen, and which are correct. Adds the options to the pieces.
 fn choices(
     node: Node<'_, '_>,
@@ -172,7 +167,7 @@ fn weight(answer: Node<'_, '_>) -> Result<f64, String> {
         .ok_or_else(|| format!("The fraction \"{}\" is no number. Write it as 100.", super::short(fraction)))
 }
 
-fn truth(node: Node<'_, '_>, _losses: &mut Vec<String>) -> Result<bool, String> {
+fn truth(node: Node<'_, '_>) -> Result<bool, String> {
     for answer in children(node, "answer") {
         if weight(answer)? > 99.9 {
             match formatted(answer).text.trim().to_ascii_lowercase().as_str() {

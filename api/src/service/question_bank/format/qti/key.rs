@@ -40,7 +40,7 @@ pub(super) fn choice(
     Ok((kind == QuestionKind::MultipleChoice, keys.collect()))
 }
 
-fn correct_values<'a>(declaration: Node<'a, '_>) -> impl Iterator<Item = String> + use<'a> {
+pub(super) fn correct_values<'a>(declaration: Node<'a, '_>) -> impl Iterator<Item = String> + use<'a> {
     let correct = child(declaration, "qti-correct-response");
     let values: Vec<String> = correct
         .map(|correct| children(correct, "qti-value").map(|value| text(value).trim().to_owned()).collect())
@@ -48,8 +48,8 @@ fn correct_values<'a>(declaration: Node<'a, '_>) -> impl Iterator<Item = String>
     values.into_iter()
 }
 
-/// The number, and the tolerance of the comparison with it.
-pub(super) fn numeric(item: Node<'_, '_>, declaration: Node<'_, '_>) -> Result<DraftAnswer, String> {
+/// The number, which is correct within this tolerance.
+pub(super) fn numeric(declaration: Node<'_, '_>, tolerance: Decimal) -> Result<DraftAnswer, String> {
     if !matches!(declaration.attribute("base-type"), Some("float" | "integer")) {
         return Err(
             "Its answer is a text, which is not kept. Ask for a number: base-type=\"float\".".to_owned()
@@ -61,35 +61,11 @@ pub(super) fn numeric(item: Node<'_, '_>, declaration: Node<'_, '_>) -> Result<D
         [] => return Err("It has no correct response. Declare it in qti-correct-response.".to_owned()),
         _ => return Err("It has several correct numbers. Give one, with a tolerance.".to_owned()),
     };
-    Ok(DraftAnswer::Numeric { value, tolerance: tolerance(item)? })
+    Ok(DraftAnswer::Numeric { value, tolerance })
 }
 
-fn read(text: &str) -> Result<Decimal, String> {
+pub(super) fn read(text: &str) -> Result<Decimal, String> {
     number::exact(text).ok_or_else(|| {
         format!("\"{}\" is no number of at most 28 digits. Give one.", super::super::short(text))
     })
-}
-
-fn tolerance(item: Node<'_, '_>) -> Result<Decimal, String> {
-    let Some(processing) = child(item, "qti-response-processing") else { return Ok(Decimal::ZERO) };
-    let mut comparisons = processing.descendants().filter(|node| node.tag_name().name() == "qti-equal");
-    let Some(equal) = comparisons.next() else { return Ok(Decimal::ZERO) };
-    if comparisons.next().is_some() {
-        return Err("It compares its answer more than once. Compare it with one number.".to_owned());
-    }
-    match equal.attribute("tolerance-mode") {
-        None | Some("exact") => Ok(Decimal::ZERO),
-        Some("absolute") => {
-            let values = equal.attribute("tolerance").unwrap_or("0").split_whitespace();
-            let values = values.map(read).collect::<Result<Vec<_>, _>>()?;
-            match values.as_slice() {
-                [both] => Ok(*both),
-                [below, above] if below == above => Ok(*below),
-                _ => Err("Its tolerance differs below and above. Make both the same.".to_owned()),
-            }
-        }
-        Some(_) => {
-            Err("Its tolerance is relative. Give it as a number: tolerance-mode=\"absolute\".".to_owned())
-        }
-    }
 }

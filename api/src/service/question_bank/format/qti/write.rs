@@ -15,31 +15,9 @@ pub(in super::super) const END: &str = "</question-bank>\n";
 /// Appends a question; returns what of it cannot be written.
 pub(in super::super) fn write(out: &mut String, question: &DraftQuestion) -> Vec<String> {
     let mut losses = Vec::new();
-    let options = question.answer.options().iter().map(|option| option.text.as_str());
-    let texts = [question.stem.as_str()].into_iter().chain(options).chain(question.explanation.as_deref());
-    let (format, raw) = match question.text_format {
-        TextFormat::Plain => ("plain", false),
-        TextFormat::Markdown => ("markdown", false),
-        TextFormat::Html => {
-            let written: Option<Vec<_>> = texts.map(as_xml).collect();
-            if written.as_ref().is_some_and(|texts| texts.iter().any(|text| matches!(text, Cow::Owned(_)))) {
-                losses.push(
-                    "Its HTML is rewritten as XML that says the same, such as <br/> for <br>.".to_owned(),
-                );
-            }
-            if written.is_none() {
-                losses.push(
-                    "Its HTML is not also XML, and is written as plain text with its tags. Close all of its elements."
-                        .to_owned(),
-                );
-            }
-            if written.is_some() { ("html", true) } else { ("plain", false) }
-        }
-    };
-    let text = |text: &str| match as_xml(text).filter(|_| raw) {
-        Some(xml) => xml.into_owned(),
-        None => escape(text),
-    };
+    let (format, mut texts) = texts(question, &mut losses);
+    let stem = texts.remove(0);
+    let explanation = question.explanation.as_ref().and_then(|_| texts.pop());
     let (id, topic) = (escape(&question.external_id), escape(&question.topic));
     let (base_type, cardinality) = match question.answer {
         DraftAnswer::Single(_) => ("identifier", "single"),
@@ -63,21 +41,46 @@ pub(in super::super) fn write(out: &mut String, question: &DraftQuestion) -> Vec
     }
     out.push_str(&format!(
         "  <qti-item-body>\n    <div data-text-format=\"{format}\" data-external-id=\"{id}\" data-topic=\"{topic}\" \
-         data-difficulty=\"{difficulty}\">{}</div>\n",
-        text(&question.stem)
+         data-difficulty=\"{difficulty}\">{stem}</div>\n"
     ));
-    interaction(out, &question.answer, text);
+    interaction(out, &question.answer, &texts);
     out.push_str("  </qti-item-body>\n");
     processing(out, question);
-    if let Some(explanation) = &question.explanation {
+    if let Some(explanation) = explanation {
         out.push_str(&format!(
             "  <qti-modal-feedback identifier=\"EXPLANATION\" outcome-identifier=\"FEEDBACK\" show-hide=\"show\">\
-             <qti-content-body>{}</qti-content-body></qti-modal-feedback>\n",
-            text(explanation)
+             <qti-content-body>{explanation}</qti-content-body></qti-modal-feedback>\n"
         ));
     }
     out.push_str("</qti-assessment-item>\n");
     losses
+}
+
+/// What its texts are declared to be in, and the stem, the options and the explanation as XML.
+fn texts<'a>(question: &'a DraftQuestion, losses: &mut Vec<String>) -> (&'static str, Vec<Cow<'a, str>>) {
+    let options = question.answer.options().iter().map(|option| option.text.as_str());
+    let texts = [question.stem.as_str()].into_iter().chain(options).chain(question.explanation.as_deref());
+    let escaped = || texts.clone().map(|text| Cow::Owned(escape(text))).collect();
+    match question.text_format {
+        TextFormat::Plain => ("plain", escaped()),
+        TextFormat::Markdown => ("markdown", escaped()),
+        TextFormat::Html => match texts.clone().map(as_xml).collect::<Result<Vec<_>, _>>() {
+            Ok(written) => {
+                if written.iter().any(|text| matches!(text, Cow::Owned(_))) {
+                    losses.push(
+                        "Its HTML is rewritten as XML that says the same, such as <br/> for <br>.".to_owned(),
+                    );
+                }
+                ("html", written)
+            }
+            Err(advice) => {
+                losses.push(format!(
+                    "Its HTML cannot stand in QTI, and is written as plain text with its tags. {advice}"
+                ));
+                ("plain", escaped())
+            }
+        },
+    }
 }
 
 /// The id, where it is an identifier as the standard has them; else one made of what the question says.
@@ -100,10 +103,10 @@ fn key(answer: &DraftAnswer) -> Vec<String> {
     }
 }
 
-fn interaction(out: &mut String, answer: &DraftAnswer, text: impl Fn(&str) -> String) {
-    let (most, options) = match answer {
-        DraftAnswer::Single(options) => ("1", options),
-        DraftAnswer::Multiple(options) => ("0", options),
+fn interaction(out: &mut String, answer: &DraftAnswer, texts: &[Cow<'_, str>]) {
+    let most = match answer {
+        DraftAnswer::Single(_) => "1",
+        DraftAnswer::Multiple(_) => "0",
         DraftAnswer::Numeric { .. } => {
             out.push_str("    <p><qti-text-entry-interaction response-identifier=\"RESPONSE\"/></p>\n");
             return;
@@ -112,8 +115,7 @@ fn interaction(out: &mut String, answer: &DraftAnswer, text: impl Fn(&str) -> St
     out.push_str(&format!(
         "    <qti-choice-interaction response-identifier=\"RESPONSE\" shuffle=\"true\" max-choices=\"{most}\">\n"
     ));
-    for (option, letter) in options.iter().zip('A'..='Z') {
-        let text = text(&option.text);
+    for (text, letter) in texts.iter().zip('A'..='Z') {
         out.push_str(&format!(
             "      <qti-simple-choice identifier=\"{letter}\">{text}</qti-simple-choice>\n"
         ));

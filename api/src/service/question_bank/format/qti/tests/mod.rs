@@ -1,3 +1,6 @@
+mod content;
+mod processing;
+
 use jishu_entity::question_version::TextFormat;
 
 use super::*;
@@ -77,34 +80,24 @@ fn items_of_others_are_read() {
 }
 
 #[test]
-fn numbers_have_the_tolerance_of_their_comparison() {
-    let equal = |attributes: &str| {
-        format!(
-            "<qti-response-processing><qti-response-condition><qti-response-if><qti-equal {attributes}>\
-             <qti-variable identifier=\"RESPONSE\"/><qti-correct identifier=\"RESPONSE\"/></qti-equal></qti-response-if>\
-             </qti-response-condition></qti-response-processing>"
-        )
-    };
-    let declaration = key("single", "float", &["9.8"]);
-    for (processing, tolerance) in [
-        (String::new(), "0"),
-        (equal(""), "0"),
-        (equal("tolerance-mode=\"exact\""), "0"),
-        (equal("tolerance-mode=\"absolute\" tolerance=\"0.1 0.1\""), "0.1"),
-        (equal("tolerance-mode=\"absolute\" tolerance=\"0.2\""), "0.2"),
+fn what_an_item_cannot_be_understood_without_is_refused() {
+    let single = key("single", "identifier", &["Y"]);
+    let asked = || choice("<qti-prompt>Which?</qti-prompt>");
+    let stimulus = format!("{single}<qti-assessment-stimulus-ref identifier=\"S\" href=\"s.xml\"/>");
+    for (text, named) in [
+        (item(&format!("<qti-template-declaration identifier=\"X\"/>{single}"), &asked(), ""), "template"),
+        (item(&single, &asked(), "<qti-template-processing/>"), "template"),
+        (
+            item(&single, &format!("<p><qti-printed-variable identifier=\"X\"/></p>{}", asked()), ""),
+            "qti-printed-variable",
+        ),
+        (item(&single, &asked(), "<qti-other/>"), "qti-other"),
+        (item(&stimulus, &format!("<div data-stimulus-idref=\"S\"/>{}", asked()), ""), "stimulus"),
     ] {
-        let found = only(&item(&declaration, NUMBER, &processing));
-        let DraftAnswer::Numeric { tolerance: read, .. } = found.answer else { panic!("a number") };
-        assert_eq!(read.to_string(), tolerance);
-        assert!(found.stem.contains("How much?"), "{}", found.stem);
+        assert!(reason(&text).contains(named), "{named}: {}", reason(&text));
     }
-    for (processing, named) in [
-        (equal("tolerance-mode=\"relative\" tolerance=\"1 1\""), "relative"),
-        (equal("tolerance-mode=\"absolute\" tolerance=\"1 2\""), "differs"),
-        (equal("tolerance-mode=\"absolute\" tolerance=\"x\""), "no number"),
-    ] {
-        assert!(reason(&item(&declaration, NUMBER, &processing)).contains(named));
-    }
+    let found = only(&item(&stimulus, &asked(), ""));
+    assert!(found.losses.len() == 1 && found.losses[0].contains("stimulus"), "{:?}", found.losses);
 }
 
 #[test]

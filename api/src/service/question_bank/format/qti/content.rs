@@ -1,0 +1,183 @@
+//! What learners see of an item. Around its question an item has much that is for others: what scorers look for,
+//! feedback, comments, and with them often the key.
+
+use std::ops::Range;
+
+use roxmltree::Node;
+
+use super::super::markup::{self, COMMENTS};
+use super::super::xml::{inner_range, start_tag};
+
+/// What of the content of items is for learners, and what is told of the rest.
+pub(super) struct Content<'s> {
+    source: &'s str,
+    pub(super) losses: Vec<&'static str>,
+    /// An element that is not understood, so that nobody knows what learners should see.
+    pub(super) unknown: Option<String>,
+}
+
+/// What becomes of a node.
+enum Part {
+    Kept,
+    /// What is in it stands between these.
+    Unwrapped(&'static str, &'static str),
+    /// Left out, which is told so.
+    Dropped(&'static str),
+    Unknown,
+}
+
+const FEEDBACK: &str = "The feedback of single answers is left out: a question has one explanation.";
+const RUBRIC: &str = "Its rubric blocks that are not for candidates are left out.";
+const TEMPLATE: &str = "The blocks of a template are left out.";
+pub(super) const SUPPORTS: &str =
+    "Its style sheets, catalogs of supports and companion materials are left out: a question is text.";
+
+fn part(node: Node<'_, '_>) -> Part {
+    if node.is_comment() || node.is_pi() {
+        return Part::Dropped(COMMENTS);
+    }
+    if !node.is_element() {
+        return Part::Kept;
+    }
+    let is_for_learners = || {
+        let mut views = node.attribute("view").unwrap_or_default().split_whitespace();
+        views.any(|view| view == "candidate")
+    };
+    match node.tag_name().name() {
+        "qti-content-body" => Part::Unwrapped("", ""),
+        "qti-rubric-block" if is_for_learners() => Part::Unwrapped("<div>", "</div>"),
+        "qti-rubric-block" => Part::Dropped(RUBRIC),
+        "qti-modal-feedback" => Part::Dropped(FEEDBACK),
+        "qti-stylesheet" | "qti-catalog-info" => Part::Dropped(SUPPORTS),
+        name if name.starts_with("qti-feedback-") => Part::Dropped(FEEDBACK),
+        name if name.starts_with("qti-template-") => Part::Dropped(TEMPLATE),
+        name if name.starts_with("qti-") => Part::Unknown,
+        _ => Part::Kept,
+    }
+}
+
+/// The elements of a node that learners see.
+pub(super) fn elements<'a, 'i>(node: Node<'a, 'i>) -> impl Iterator<Item = Node<'a, 'i>> {
+    node.children().filter(|child| child.is_element() && !matches!(part(*child), Part::Dropped(_)))
+}
+
+/// All text in a node that learners see.
+pub(super) fn text(node: Node<'_, '_>) -> String {
+    shown(node).filter(Node::is_text).filter_map(|node| node.text()).collect()
+}
+
+/// What is in a node and learners see.
+pub(super) fn shown<'a, 'i>(node: Node<'a, 'i>) -> impl Iterator<Item = Node<'a, 'i>> {
+    let mut dropped = 0;
+    node.descendants().skip(1).filter(move |node| {
+        if node.range().start < dropped {
+            return false;
+        }
+        if matches!(part(*node), Part::Dropped(_)) {
+            dropped = node.range().end;
+            return false;
+        }
+        true
+    })
+}
+
+impl<'s> Content<'s> {
+    pub(super) fn new(source: &'s str) -> Self {
+        Self { source, losses: Vec::new(), unknown: None }
+    }
+
+    fn tell(&mut self, loss: &'static str) {
+        if !self.losses.contains(&loss) {
+            self.losses.push(loss);
+        }
+    }
+
+    /// What stands in a node, as HTML.
+    pub(super) fn html(&mut self, node: Node<'_, '_>) -> String {
+        let changes = self.changes(node, None);
+        self.copy(inner_range(node, self.source), &changes)
+    }
+
+    /// What stands in a node before and after another in it, as HTML.
+    pub(super) fn around(&mut self, node: Node<'_, '_>, other: Node<'_, '_>) -> [String; 2] {
+        let changes = self.changes(node, Some(other));
+        let (whole, cut) = (inner_range(node, self.source), other.range());
+        let after = changes.partition_point(|(range, _)| range.start < cut.start);
+        let (before, after) = changes.split_at(after);
+        [self.copy(whole.start..cut.start, before), self.copy(cut.end..whole.end, after)]
+    }
+
+    /// What of the source in a node is written otherwise, and how; but for what is in `except`.
+    fn changes(
+        &mut self,
+        node: Node<'_, '_>,
+        except: Option<Node<'_, '_>>,
+    ) -> Vec<(Range<usize>, &'static str)> {
+        let mut changes = Vec::new();
+        let mut done = 0;
+        for node in node.descendants().skip(1) {
+            let range = node.range();
+            if range.start < done {
+                continue;
+            }
+            if Some(node) == except {
+                done = range.end;
+                continue;
+            }
+            match part(node) {
+                Part::Kept if is_file(node) => self.tell(markup::FILES),
+                Part::Kept => {}
+                Part::Unwrapped(before, after) => {
+                    let inner = inner_range(node, self.source);
+                    if inner.is_empty() {
+                        changes.push((range, ""));
+                    } else {
+                        changes.push((range.start..inner.start, before));
+                        changes.push((inner.end..range.end, after));
+                    }
+                }
+                Part::Dropped(loss) => {
+                    done = range.end;
+                    self.tell(loss);
+                    changes.push((range, ""));
+                }
+                Part::Unknown => {
+                    self.unknown.get_or_insert_with(|| start_tag(node, self.source).to_owned());
+                }
+            }
+        }
+        // The end of an element comes after what is in it.
+        changes.sort_by_key(|(range, _)| range.start);
+        changes
+    }
+
+    fn copy(&self, range: Range<usize>, changes: &[(Range<usize>, &str)]) -> String {
+        let mut html = String::with_capacity(range.len());
+        let mut at = range.start;
+        for (changed, instead) in changes {
+            push_html(&mut html, &self.source[at..changed.start]);
+            html.push_str(instead);
+            at = changed.end;
+        }
+        push_html(&mut html, &self.source[at..range.end]);
+        html
+    }
+}
+
+/// XML as HTML, which knows no sections of unparsed text: browsers take them for comments.
+fn push_html(html: &mut String, xml: &str) {
+    let mut rest = xml;
+    while let Some((before, after)) = rest.split_once("<![CDATA[") {
+        let (text, after) = after.split_once("]]>").unwrap_or((after, ""));
+        html.push_str(before);
+        html.push_str(&markup::escape(text));
+        rest = after;
+    }
+    html.push_str(rest);
+}
+
+/// Whether an element shows a file that lies beside the item. One that is written in the item itself is kept.
+fn is_file(node: Node<'_, '_>) -> bool {
+    let source = node.attribute("src").or_else(|| node.attribute("data"));
+    source.is_some_and(|source| !["https://", "http://", "data:"].iter().any(|kept| source.starts_with(kept)))
+}

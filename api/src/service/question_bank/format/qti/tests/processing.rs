@@ -1,0 +1,134 @@
+//! How items are scored.
+
+use super::*;
+
+const OPERANDS: &str = "<qti-variable identifier=\"RESPONSE\"/><qti-correct identifier=\"RESPONSE\"/>";
+
+fn score(points: &str) -> String {
+    format!(
+        "<qti-set-outcome-value identifier=\"SCORE\"><qti-base-value base-type=\"float\">{points}</qti-base-value>\
+         </qti-set-outcome-value>"
+    )
+}
+
+/// A condition that scores where a test holds.
+fn scored(test: &str) -> String {
+    format!(
+        "<qti-response-condition><qti-response-if>{test}{}</qti-response-if></qti-response-condition>",
+        score("1")
+    )
+}
+
+#[test]
+fn processing_that_is_not_recognised_is_refused() {
+    let number = key("single", "float", &["6"]);
+    let matched = format!("<qti-match>{OPERANDS}</qti-match>");
+    let mapped = "<qti-set-outcome-value identifier=\"SCORE\"><qti-map-response identifier=\"RESPONSE\"/>\
+                  </qti-set-outcome-value>";
+    let is_null = "<qti-is-null><qti-variable identifier=\"RESPONSE\"/></qti-is-null>";
+    let feedback = "<qti-response-condition><qti-response-if><qti-gt><qti-variable identifier=\"RESPONSE\"/>\
+                    <qti-base-value base-type=\"float\">7</qti-base-value></qti-gt><qti-set-outcome-value \
+                    identifier=\"FEEDBACK\"><qti-base-value base-type=\"identifier\">HIGH</qti-base-value>\
+                    </qti-set-outcome-value></qti-response-if></qti-response-condition>";
+    let value = "<qti-variable identifier=\"RESPONSE\"/><qti-base-value base-type=\"float\">";
+    let again = format!("<qti-equal>{value}6</qti-base-value></qti-equal>");
+    let branches = |branches: &str| format!("<qti-response-condition>{branches}</qti-response-condition>");
+    for rules in [
+        scored(&matched),
+        format!("{}{}{feedback}", score("0"), scored(&matched)),
+        scored(&again),
+        mapped.to_owned(),
+        branches(&format!(
+            "<qti-response-if>{is_null}{}</qti-response-if><qti-response-else-if>{matched}{}</qti-response-else-if>\
+             <qti-response-else>{}</qti-response-else>",
+            score("0"),
+            score("2"),
+            score("0")
+        )),
+        branches(&format!(
+            "<qti-response-if>{is_null}{}</qti-response-if><qti-response-else>{mapped}</qti-response-else>",
+            score("0")
+        )),
+    ] {
+        let processing = format!("<qti-response-processing>{rules}</qti-response-processing>");
+        let found = only(&item(&number, NUMBER, &processing));
+        assert!(
+            matches!(found.answer, DraftAnswer::Numeric { tolerance, .. } if tolerance.is_zero()),
+            "{rules}"
+        );
+    }
+    for (rules, named) in [
+        (
+            scored(&format!("<qti-equal-rounded figures=\"2\">{OPERANDS}</qti-equal-rounded>")),
+            "qti-equal-rounded",
+        ),
+        (
+            scored(&format!(
+                "<qti-and><qti-gte>{value}5</qti-base-value></qti-gte><qti-lte>{value}7</qti-base-value></qti-lte></qti-and>"
+            )),
+            "qti-and",
+        ),
+        (scored(&format!("<qti-not>{matched}</qti-not>")), "qti-not"),
+        (scored(&again.replace('6', "7")), "qti-equal"),
+        (scored(&matched).repeat(2), "more than once"),
+        (feedback.to_owned(), "no SCORE"),
+        (score("1"), "not recognised"),
+        (
+            branches(&format!(
+                "<qti-response-if>{matched}{}</qti-response-if><qti-response-else>{}</qti-response-else>",
+                score("0"),
+                score("1")
+            )),
+            "not recognised",
+        ),
+    ] {
+        let processing = format!("<qti-response-processing>{rules}</qti-response-processing>");
+        let reason = reason(&item(&number, NUMBER, &processing));
+        assert!(reason.contains(named), "{named}: {reason}");
+    }
+    let template = |name: &str| {
+        let choice = choice("<qti-prompt>Which?</qti-prompt>");
+        let processing = format!("<qti-response-processing template=\"https://x.example/v3p0/{name}\"/>");
+        read(&item(&key("single", "identifier", &["Y"]), &choice, &processing)).expect("a document")
+    };
+    for known in ["match_correct", "match_correct.xml", "map_response.xml", "CC2_match.xml"] {
+        assert_eq!(template(known).refused, [], "{known}");
+    }
+    assert!(template("map_response_point.xml").refused[0].reason.contains("not recognised"));
+}
+
+#[test]
+fn numbers_have_the_tolerance_of_their_comparison() {
+    let equal = |attributes: &str| {
+        let test = format!("<qti-equal {attributes}>{OPERANDS}</qti-equal>");
+        format!("<qti-response-processing>{}</qti-response-processing>", scored(&test))
+    };
+    let declaration = key("single", "float", &["9.8"]);
+    for (processing, tolerance) in [
+        (String::new(), "0"),
+        (equal(""), "0"),
+        (equal("tolerance-mode=\"exact\""), "0"),
+        (equal("tolerance-mode=\"absolute\" tolerance=\"0.1 0.1\""), "0.1"),
+        (equal("tolerance-mode=\"absolute\" tolerance=\"0.2\""), "0.2"),
+    ] {
+        let found = only(&item(&declaration, NUMBER, &processing));
+        let DraftAnswer::Numeric { tolerance: read, .. } = found.answer else { panic!("a number") };
+        assert_eq!(read.to_string(), tolerance);
+        assert!(found.stem.contains("How much?"), "{}", found.stem);
+    }
+    for (processing, named) in [
+        (equal("tolerance-mode=\"relative\" tolerance=\"1 1\""), "relative"),
+        (equal("tolerance-mode=\"absolute\" tolerance=\"1 2\""), "differs"),
+        (equal("tolerance-mode=\"absolute\" tolerance=\"x\""), "no number"),
+        (
+            equal("tolerance-mode=\"absolute\" tolerance=\"1 1\" include-lower-bound=\"false\""),
+            "excludes its bounds",
+        ),
+        (
+            equal("tolerance-mode=\"absolute\" tolerance=\"1 1\" include-upper-bound=\"false\""),
+            "excludes its bounds",
+        ),
+    ] {
+        assert!(reason(&item(&declaration, NUMBER, &processing)).contains(named));
+    }
+}
