@@ -173,7 +173,7 @@ async fn nodes(ctx: &Context<'_>, ids: &[ID]) -> ApiResult<Vec<Option<Node>>> {
         GlobalId::Subject(id) => catalog.subject(id).cloned().map(|subject| Node::Subject(Subject(subject))),
         GlobalId::Purchase(id) => purchases.get(&id).cloned().map(|row| Node::Purchase(Purchase::from(row))),
         GlobalId::MockTestAttempt(id) => {
-            cards.get(&id).cloned().map(|row| Node::MockTestAttempt(MockTestAttempt(row)))
+            cards.get(&id).cloned().map(|row| Node::MockTestAttempt(MockTestAttempt::from(row)))
         }
         GlobalId::TestSession(id) => {
             sessions.get(&id).cloned().map(|row| Node::TestSession(TestSession::from(row)))
