@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, Enum, ID, InputObject, Object};
-use jishu_entity::mock_test_attempt::CardStatus;
+use jishu_entity::mock_test_attempt::{self, CardStatus};
 use jishu_entity::{CourseId, PurchaseId, SubjectId, UserId};
 
 use super::card_batch::CardBatch;
@@ -97,6 +97,17 @@ pub(in crate::graphql) async fn card_page(
     scope: CardFilter,
     args: CardArgs,
 ) -> ApiResult<MockTestAttemptConnection> {
+    page_of(ctx, owner, scope, args, MockTestAttempt::of).await
+}
+
+/// The same, each card shown as whatever `card` makes of it.
+pub(super) async fn page_of<Card: ListNode>(
+    ctx: &Context<'_>,
+    owner: UserId,
+    scope: CardFilter,
+    args: CardArgs,
+    card: impl Fn(mock_test_attempt::Model, &Arc<CardBatch>) -> Card,
+) -> ApiResult<Connection<Card, CardTotal>> {
     let services = ctx.services()?;
     let order = args.order.map_or_else(CardOrder::default, |order| CardOrder {
         sort: order.field.into(),
@@ -117,8 +128,7 @@ pub(in crate::graphql) async fn card_page(
         Page { rows: Vec::new(), has_previous: false, has_next: false }
     };
     let batch = Arc::new(CardBatch::of(&page.rows));
-    let card = |row| MockTestAttempt::of(row, &batch);
-    connect(&list, page, |row| order.key(row), card, CardTotal { owner, filter })
+    connect(&list, page, |row| order.key(row), |row| card(row, &batch), CardTotal { owner, filter })
 }
 
 /// `scope` and `filter` together. A course is looked up as its subjects.

@@ -5,6 +5,7 @@ mod card_page;
 mod cart;
 mod course;
 mod entitlement;
+mod learner;
 mod marking_scheme;
 mod mock_test_attempt;
 mod money;
@@ -26,6 +27,7 @@ pub(super) use card_page::{
 pub(super) use cart::Cart;
 pub(super) use course::{Course, CourseConnection, course_page};
 pub(super) use entitlement::Entitlement;
+pub(super) use learner::Learner;
 pub(super) use marking_scheme::{Difficulty, GradingMethod, MarkingScheme, ReviewPolicy};
 pub(super) use mock_test_attempt::{MockTestAttempt, MockTestAttemptStatus};
 pub(super) use money::Money;
