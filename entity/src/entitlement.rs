@@ -35,6 +35,14 @@ pub struct Model {
 
 impl ActiveModelBehavior for ActiveModel {}
 
+impl Model {
+    /// Whether it holds at `now`.
+    #[must_use]
+    pub fn is_live(&self, now: DateTimeUtc) -> bool {
+        is_live(self.ended_at, self.expires_at, now)
+    }
+}
+
 impl Entity {
     /// Every entitlement of this user, ended ones included.
     #[must_use]
@@ -45,10 +53,19 @@ impl Entity {
     /// The entitlements of this user that hold at `now`.
     #[must_use]
     pub fn live_of(owner: UserId, now: DateTimeUtc) -> Select<Self> {
-        Self::of(owner).filter(Column::EndedAt.is_null()).filter(unexpired(now))
+        Self::of(owner).filter(live(now))
     }
 }
 
-fn unexpired(now: DateTimeUtc) -> Condition {
-    Condition::any().add(Column::ExpiresAt.is_null()).add(Column::ExpiresAt.gt(now))
+/// That an entitlement holds at `now`: it was not ended, and its term is not over.
+#[must_use]
+pub fn live(now: DateTimeUtc) -> Condition {
+    let unexpired = Condition::any().add(Column::ExpiresAt.is_null()).add(Column::ExpiresAt.gt(now));
+    Condition::all().add(Column::EndedAt.is_null()).add(unexpired)
+}
+
+/// The same of an entitlement that was read.
+#[must_use]
+pub fn is_live(ended_at: Option<DateTimeUtc>, expires_at: Option<DateTimeUtc>, now: DateTimeUtc) -> bool {
+    ended_at.is_none() && expires_at.is_none_or(|end| end > now)
 }

@@ -13,6 +13,11 @@ pub struct LiveConfig {
           value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub live_operations: u32,
 
+    /// The most subscriptions that a user may have at once on this node, over WebSockets and event streams together;
+    /// 0 is no limit. Only subscribing is paid for, and not what is told afterwards: this bounds it.
+    #[arg(long, env = "JISHU_LIVE_SUBSCRIPTIONS_PER_USER", default_value_t = 100, value_name = "COUNT")]
+    pub live_subscriptions_per_user: u32,
+
     /// How long a WebSocket may wait with its `connection_init`, in seconds.
     #[arg(long, env = "JISHU_LIVE_INIT_SECONDS", default_value_t = 10, value_name = "SECONDS", value_parser = seconds())]
     pub live_init_seconds: u64,

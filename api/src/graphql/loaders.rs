@@ -13,7 +13,10 @@ use jishu_entity::{
 use rust_decimal::Decimal;
 use sea_orm::DbErr;
 
-use crate::service::{Services, card, entitlement as entitlements, purchase as purchases, ranking, session};
+use crate::service::paper::{self, Outline, Test};
+use crate::service::{
+    Services, card, entitlement as entitlements, extra_time, purchase as purchases, ranking, session,
+};
 
 /// Declares [`Loaders`] and the type of each. Keys come with their owner; a batch has one statement for each owner in
 /// it, which is one. What is read is given as pairs of a key and its value.
@@ -82,6 +85,12 @@ loaders! {
     /// The scores of the sittings of test cards.
     scores: ScoresLoader(MockTestAttemptId) -> Vec<i32> =
         |services, owner, cards| session::scores_of_cards(services, owner, cards).await?.into_iter();
+    /// The papers of tests that have one. They are nobody's.
+    paper: PaperLoader(Test) -> Outline =
+        |services, _owner, tests| paper::of_tests(services, tests).await?.into_iter();
+    /// What support granted to test cards, in seconds.
+    extra_seconds: ExtraSecondsLoader(MockTestAttemptId) -> i32 =
+        |services, owner, cards| extra_time::of_cards(services, owner, cards).await?.into_iter();
     /// Where sittings stand among all of their paper.
     percentile: PercentileLoader(TestSessionId) -> Decimal =
         |services, owner, ids| ranking::percentiles(services, owner, ids).await?.into_iter();

@@ -10,7 +10,7 @@ use super::error::{ApiError, ApiResult, Nullable};
 use super::node::{GlobalId, GlobalKey, Node};
 use super::pagination::PageArgs;
 use super::types::{
-    Course, CourseConnection, ErrorCode, MockTestAttempt, Purchase, PurchaseQuote, PurchaseType,
+    Course, CourseConnection, ErrorCode, Learner, MockTestAttempt, Purchase, PurchaseQuote, PurchaseType,
     QuestionExport, QuestionFormat, Subject, TestSession, User, UserError, course_page, selection_error,
 };
 use crate::service::purchase::{Selection, SelectionError};
@@ -90,6 +90,16 @@ impl Query {
             }
             Err(error) => Ok(refused(selection_error(error)?)),
         }
+    }
+
+    /// A learner and their test cards, such as to grant time to one; null where there is none. For SUPPORT and ADMIN.
+    /// Each look is recorded.
+    async fn learner(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Their e-mail address, in any case.")] email: String,
+    ) -> Nullable<Learner> {
+        Learner::find(ctx, &email).await
     }
 
     /// The question bank of a subject as a document, the oldest questions first: the current versions of those that are
@@ -173,7 +183,7 @@ async fn nodes(ctx: &Context<'_>, ids: &[ID]) -> ApiResult<Vec<Option<Node>>> {
         GlobalId::Subject(id) => catalog.subject(id).cloned().map(|subject| Node::Subject(Subject(subject))),
         GlobalId::Purchase(id) => purchases.get(&id).cloned().map(|row| Node::Purchase(Purchase::from(row))),
         GlobalId::MockTestAttempt(id) => {
-            cards.get(&id).cloned().map(|row| Node::MockTestAttempt(MockTestAttempt(row)))
+            cards.get(&id).cloned().map(|row| Node::MockTestAttempt(MockTestAttempt::from(row)))
         }
         GlobalId::TestSession(id) => {
             sessions.get(&id).cloned().map(|row| Node::TestSession(TestSession::from(row)))

@@ -28,7 +28,7 @@ use tracing::Level;
 use crate::auth::Viewer;
 use crate::config::{EdgeConfig, LiveConfig};
 use crate::graphql::{JishuEngine, Loaders};
-use crate::limit::ClientAddress;
+use crate::limit::{ClientAddress, Subscriptions};
 use crate::service::Services;
 
 use admission::{Admission, Places, admit};
@@ -49,6 +49,7 @@ struct AppState {
     engine: Arc<JishuEngine>,
     services: Services,
     places: Places,
+    subscriptions: Subscriptions,
     live: LiveConfig,
 }
 
@@ -74,6 +75,7 @@ pub fn router(
     stopping: Stopping,
 ) -> Router {
     let places = Places::new(edge);
+    let subscriptions = Subscriptions::new(live.live_subscriptions_per_user);
     let graphql = get(graphql::get)
         .post(graphql::post)
         .fallback(graphql::other)
@@ -86,7 +88,7 @@ pub fn router(
         .route("/.well-known/jwks.json", get(health::jwks))
         .merge(graphiql::routes())
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .with_state(AppState { engine, services, places, live })
+        .with_state(AppState { engine, services, places, subscriptions, live })
 }
 
 /// Routes with what every request passes on its way in, and every answer on its way out. A handler finds

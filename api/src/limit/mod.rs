@@ -1,10 +1,11 @@
-//! Who may do how much: budgets of operations, and of attempts to sign in.
+//! Who may do how much: budgets of operations, and of attempts to sign in; and how much at once.
 //!
 //! Each node of a deployment counts by itself: behind a balancer over three nodes, a client has up to three times
 //! the budget.
 
 mod address;
 mod bucket;
+mod places;
 mod sign_in;
 
 use std::net::IpAddr;
@@ -14,9 +15,16 @@ use jishu_entity::UserId;
 
 pub use address::ClientAddress;
 pub use bucket::RetryAfter;
+pub use places::{PlaceOfKey, PlacesPerKey};
 pub use sign_in::{SignInAttempt, SignInLimits};
 
 use bucket::Buckets;
+
+/// The subscriptions that each user may have at once.
+pub type Subscriptions = PlacesPerKey<UserId>;
+
+/// One of the subscriptions that a user may have, until it is dropped.
+pub type SubscriptionPlace = PlaceOfKey<UserId>;
 
 const MINUTE: Duration = Duration::from_secs(60);
 

@@ -6,7 +6,7 @@ use chrono::{DateTime, Datelike, Utc};
 use futures_util::{Stream, stream};
 use jishu_entity::mock_test_attempt::{CardStatus, Column, Entity, Model};
 use jishu_entity::{MockTestAttemptId, PurchaseId, SubjectId, UserId, entitlement};
-use sea_orm::sea_query::{Expr, ExprTrait, Query, SimpleExpr};
+use sea_orm::sea_query::{Condition, Expr, ExprTrait, Query, SelectStatement, SimpleExpr};
 use sea_orm::{ColumnTrait, DbBackend, DbErr, IntoSimpleExpr, PaginatorTrait, QueryFilter, Select, Value};
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,17 @@ pub struct CardFilter {
     pub status: Option<Vec<CardStatus>>,
     /// Only those whose entitlement has not been ended.
     pub live_only: bool,
+    /// Only those whose entitlement holds, or only the others.
+    pub entitled: Option<Entitled>,
+}
+
+/// Whether the entitlement that gave a card holds at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entitled {
+    /// Whether it is to hold.
+    pub holds: bool,
+    /// When.
+    pub at: DateTime<Utc>,
 }
 
 /// What cards can be ordered by.
@@ -149,17 +160,26 @@ fn select(owner: UserId, filter: CardFilter) -> Select<Entity> {
         select = select.filter(Column::Status.is_in(status));
     }
     if filter.live_only {
-        let entitlement = |column| Expr::col((entitlement::Entity, column));
-        let live = Query::select()
-            .expr(Expr::val(1))
-            .from(entitlement::Entity)
-            .and_where(entitlement(entitlement::Column::PurchaseId).eq(Column::PurchaseId.into_simple_expr()))
-            .and_where(entitlement(entitlement::Column::SubjectId).eq(Column::SubjectId.into_simple_expr()))
-            .and_where(entitlement(entitlement::Column::EndedAt).is_null())
-            .take();
-        select = select.filter(Expr::exists(live));
+        let standing = entitlement::Column::EndedAt.is_null();
+        select = select.filter(Expr::exists(entitlement_that(Condition::all().add(standing))));
+    }
+    if let Some(Entitled { holds, at }) = filter.entitled {
+        let live = Expr::exists(entitlement_that(entitlement::live(at)));
+        select = select.filter(if holds { live } else { live.not() });
     }
     select
+}
+
+/// The entitlement that gave a card, if this is so of it.
+fn entitlement_that(condition: Condition) -> SelectStatement {
+    let entitlement = |column| Expr::col((entitlement::Entity, column));
+    Query::select()
+        .expr(Expr::val(1))
+        .from(entitlement::Entity)
+        .and_where(entitlement(entitlement::Column::PurchaseId).eq(Column::PurchaseId.into_simple_expr()))
+        .and_where(entitlement(entitlement::Column::SubjectId).eq(Column::SubjectId.into_simple_expr()))
+        .cond_where(condition)
+        .take()
 }
 
 /// A page of a user's cards, in one statement.

@@ -8,7 +8,7 @@ use jishu_entity::{MockTestAttemptId, UserId, extra_time, mock_test_attempt, pap
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr,
-    EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
+    EntityTrait, IntoActiveModel, JoinType, QueryFilter, QuerySelect, RelationDef,
 };
 
 use super::Services;
@@ -92,6 +92,30 @@ struct Command {
     grant: Grant,
     rules: SittingRules,
     clock: Arc<dyn Clock>,
+}
+
+/// What was granted to these cards of this user, in seconds. Those that were granted none are left out.
+///
+/// # Errors
+/// The database's.
+pub async fn of_cards(
+    services: &Services,
+    owner: UserId,
+    cards: impl IntoIterator<Item = MockTestAttemptId> + Send,
+) -> Result<Vec<(MockTestAttemptId, i32)>, DbErr> {
+    let card: RelationDef = extra_time::Entity::belongs_to(mock_test_attempt::Entity)
+        .from(extra_time::Column::MockTestAttemptId)
+        .to(mock_test_attempt::Column::Id)
+        .into();
+    extra_time::Entity::find()
+        .select_only()
+        .columns([extra_time::Column::MockTestAttemptId, extra_time::Column::Seconds])
+        .join(JoinType::InnerJoin, card)
+        .filter(mock_test_attempt::Column::UserId.eq(owner))
+        .filter(extra_time::Column::MockTestAttemptId.is_in(cards))
+        .into_tuple()
+        .all(services.database.reader())
+        .await
 }
 
 /// Grants a card, whosever it is, more time or more attempts. An open sitting gets the time at once; its deadline is

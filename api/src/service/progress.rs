@@ -6,12 +6,13 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use jishu_entity::mock_test_attempt::{self, CardStatus};
-use jishu_entity::{SubjectId, TopicId, UserId, test_session, topic_total};
+use jishu_entity::{SubjectId, TopicId, UserId, entitlement, test_session, topic_total};
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, SimpleExpr};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, FromQueryResult,
-    QueryFilter, QueryOrder, QuerySelect, Select, Value,
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, FromQueryResult, JoinType,
+    QueryFilter, QueryOrder, QuerySelect, RelationDef, Select, Value,
 };
 
 use super::Services;
@@ -95,8 +96,10 @@ impl Repeated {
 /// How many cards there are of each status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cards {
-    /// Never sat.
+    /// Never sat, of an entitlement that holds.
     pub available: i64,
+    /// Never sat, of one that has ended: they cannot be sat any more.
+    pub lost: i64,
     /// With an open sitting.
     pub in_progress: i64,
     /// Sat, with attempts left.
@@ -109,12 +112,13 @@ impl Cards {
     /// All of them.
     #[must_use]
     pub fn total(&self) -> i64 {
-        self.available + self.in_progress + self.completed + self.exhausted
+        self.available + self.lost + self.in_progress + self.completed + self.exhausted
     }
 
-    fn of(&mut self, status: CardStatus) -> &mut i64 {
+    fn of(&mut self, status: CardStatus, is_entitled: bool) -> &mut i64 {
         match status {
-            CardStatus::Available => &mut self.available,
+            CardStatus::Available if is_entitled => &mut self.available,
+            CardStatus::Available => &mut self.lost,
             CardStatus::InProgress => &mut self.in_progress,
             CardStatus::Completed => &mut self.completed,
             CardStatus::Exhausted => &mut self.exhausted,
@@ -197,6 +201,8 @@ pub async fn repeated(services: &Services, scope: Scope) -> Result<Repeated, DbE
     Ok(found.unwrap_or_default())
 }
 
+type Moment = Option<DateTime<Utc>>;
+
 /// The cards of every subject that the learner owns or has owned, of all purchases.
 ///
 /// # Errors
@@ -208,19 +214,29 @@ pub async fn cards(services: &Services, scope: Scope) -> Result<BTreeMap<Subject
     if let Some(subject) = scope.subject {
         select = select.filter(Column::SubjectId.eq(subject));
     }
-    let rows: Vec<(SubjectId, CardStatus, i64)> = select
+    // Which of them holds now is told here, so that the statement stays the same from one moment to the next.
+    let entitlement: RelationDef = Entity::belongs_to(entitlement::Entity)
+        .from((Column::PurchaseId, Column::SubjectId))
+        .to((entitlement::Column::PurchaseId, entitlement::Column::SubjectId))
+        .into();
+    let rows: Vec<(SubjectId, CardStatus, Moment, Moment, i64)> = select
         .select_only()
-        .column(Column::SubjectId)
-        .column(Column::Status)
+        .columns([Column::SubjectId, Column::Status])
+        .columns([entitlement::Column::EndedAt, entitlement::Column::ExpiresAt])
         .expr(Column::Id.count())
+        .join(JoinType::InnerJoin, entitlement)
         .group_by(Column::SubjectId)
         .group_by(Column::Status)
+        .group_by(entitlement::Column::EndedAt)
+        .group_by(entitlement::Column::ExpiresAt)
         .into_tuple()
         .all(services.database.reader())
         .await?;
+    let now = services.clock.now();
     let mut cards: BTreeMap<SubjectId, Cards> = BTreeMap::new();
-    for (subject, status, count) in rows {
-        *cards.entry(subject).or_default().of(status) = count;
+    for (subject, status, ended_at, expires_at, count) in rows {
+        let is_entitled = entitlement::is_live(ended_at, expires_at, now);
+        *cards.entry(subject).or_default().of(status, is_entitled) += count;
     }
     Ok(cards)
 }

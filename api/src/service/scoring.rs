@@ -20,6 +20,14 @@ pub struct Marks {
     pub unanswered: i32,
 }
 
+impl Marks {
+    /// The most that a question can get.
+    #[must_use]
+    pub fn most(self) -> i64 {
+        self.correct.max(self.wrong).max(self.unanswered).into()
+    }
+}
+
 impl From<&paper::Model> for Marks {
     fn from(paper: &paper::Model) -> Self {
         Self { correct: paper.marks_correct, wrong: paper.marks_wrong, unanswered: paper.marks_unanswered }
@@ -126,7 +134,7 @@ impl Tally {
     pub fn add(&mut self, marks: Marks, verdict: Verdict) {
         self.score += i64::from(marks.of(verdict));
         // Where a wrong answer or none gets more than a correct one, that is the most.
-        self.max_score += i64::from(marks.correct.max(marks.wrong).max(marks.unanswered));
+        self.max_score += marks.most();
         match verdict {
             Verdict::Correct => self.correct += 1,
             Verdict::Wrong => self.wrong += 1,

@@ -26,6 +26,8 @@ const ours = {
           "CardAllowance",
           "Cart",
           "Entitlement",
+          "Learner",
+          "LearnerCard",
           "MarkingScheme",
           "Money",
           "PageInfo",

@@ -12,6 +12,7 @@ mod documents;
 mod extra_time;
 mod http;
 mod layers;
+mod learner;
 mod migrations;
 mod pages;
 mod plan;

@@ -1,10 +1,13 @@
 //! How a database would run a statement.
 
+use std::fmt::Display;
+
 use jishu_tests::{Backend, TestApp};
 use sea_orm::{ConnectionTrait, Statement};
 
-/// The plan of a statement that was seen, with these values in the place of its parameters: a line for each step.
-pub(crate) async fn plan(app: &TestApp, statement: &str, values: &[i64]) -> String {
+/// The plan of a statement that was seen, with these values, as SQL has them, in the place of its parameters: a line
+/// for each step.
+pub(crate) async fn plan(app: &TestApp, statement: &str, values: &[impl Display]) -> String {
     let mut sql = String::new();
     let mut values = values.iter();
     let mut characters = statement.chars().peekable();

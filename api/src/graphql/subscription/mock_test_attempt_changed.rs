@@ -36,6 +36,6 @@ impl MockTestAttemptChanged {
         });
         let changes = card::changes(services, viewer.user_id, subject.transpose()?).await?;
         has_begun(ctx);
-        Ok(changes.map(|card| card.map(MockTestAttempt).map_err(ApiError::from)))
+        Ok(changes.map(|card| card.map(MockTestAttempt::from).map_err(ApiError::from)))
     }
 }

@@ -1,8 +1,11 @@
 //! The object types, one noun a file.
 
+mod card_batch;
+mod card_page;
 mod cart;
 mod course;
 mod entitlement;
+mod learner;
 mod marking_scheme;
 mod mock_test_attempt;
 mod money;
@@ -10,6 +13,7 @@ mod progress;
 mod purchase;
 mod question_bank;
 mod quote;
+mod session_paper;
 mod session_question;
 mod session_result;
 mod subject;
@@ -17,20 +21,22 @@ mod test_session;
 mod user;
 mod user_error;
 
+pub(super) use card_page::{
+    CardArgs, MockTestAttemptConnection, MockTestAttemptFilter, MockTestAttemptOrder, card_page,
+};
 pub(super) use cart::Cart;
 pub(super) use course::{Course, CourseConnection, course_page};
 pub(super) use entitlement::Entitlement;
+pub(super) use learner::Learner;
 pub(super) use marking_scheme::{Difficulty, GradingMethod, MarkingScheme, ReviewPolicy};
-pub(super) use mock_test_attempt::{
-    CardArgs, MockTestAttempt, MockTestAttemptConnection, MockTestAttemptFilter, MockTestAttemptOrder,
-    MockTestAttemptStatus, card_page,
-};
+pub(super) use mock_test_attempt::{MockTestAttempt, MockTestAttemptStatus};
 pub(super) use money::Money;
 pub(super) use money::money;
 pub(super) use progress::{Progress, TopicResult};
 pub(super) use purchase::{Purchase, PurchaseType};
 pub(super) use question_bank::{QuestionExport, QuestionFormat, QuestionLoss, QuestionRefusal};
 pub(super) use quote::PurchaseQuote;
+pub(super) use session_paper::SessionPaper;
 pub(super) use session_question::option_place;
 pub(super) use subject::Subject;
 pub(super) use test_session::{TestSession, TestSessionConnection, TestSessionStatus, session_page};

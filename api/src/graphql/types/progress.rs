@@ -127,8 +127,8 @@ pub(in crate::graphql) struct SubjectProgress {
     parts: Arc<Parts>,
 }
 
-/// How a learner is doing in a subject. Cards are counted as `mockTestAttempts` lists them: of all purchases, those
-/// whose right has ended included.
+/// How a learner is doing in a subject. Cards are counted as `mockTestAttempts` lists them: of all purchases, and but
+/// for `available` those whose right has ended included.
 #[Object]
 impl SubjectProgress {
     /// The subject.
@@ -141,7 +141,8 @@ impl SubjectProgress {
         int(self.cards.total())
     }
 
-    /// How many of them were never sat.
+    /// How many of them were never sat and can be: of a right that holds. Cards that were never sat under a right that
+    /// has ended count in `totalCards` alone.
     async fn available(&self) -> i32 {
         int(self.cards.available)
     }
@@ -151,7 +152,7 @@ impl SubjectProgress {
         int(self.cards.in_progress)
     }
 
-    /// How many of them were sat and may be sat again.
+    /// How many of them were sat and have attempts left.
     async fn completed(&self) -> i32 {
         int(self.cards.completed)
     }

@@ -1,20 +1,20 @@
 //! Sittings and lists of them.
 
-use async_graphql::{Context, Enum, ID, Object, SimpleObject};
+use async_graphql::{Context, Enum, ID, Object};
 use jishu_entity::test_session::{self, SessionStatus};
 use jishu_entity::{MockTestAttemptId, TestSessionId, UserId};
 use sea_orm::Select;
 
 use super::session_question::{SessionQuestion, questions};
 use super::session_result::SessionResult;
-use super::{MockTestAttempt, Subject};
+use super::{MockTestAttempt, SessionPaper, Subject};
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiError, ApiResult, Nullable};
 use crate::graphql::node::GlobalKey;
 use crate::graphql::pagination::{Connection, ListNode, PageArgs, connect, wants_rows};
-use crate::graphql::scalar::{DateTime, Decimal};
+use crate::graphql::scalar::DateTime;
 use crate::service::page::Page;
-use crate::service::paper::Paper;
+use crate::service::paper::Outline;
 use crate::service::session;
 
 /// How far a sitting is.
@@ -50,7 +50,7 @@ impl TestSession {
         let card = self.row(ctx).await?.mock_test_attempt_id;
         let found = ctx.loaders()?.card.load_one((self.owner, card)).await?;
         found
-            .map(MockTestAttempt)
+            .map(MockTestAttempt::from)
             .ok_or_else(|| ApiError::internal(format!("test card {card} of a sitting is missing")))
     }
 
@@ -84,7 +84,7 @@ impl TestSession {
     /// What its answers get and how many questions it has: fixed with the test, whatever has been changed since.
     async fn paper(&self, ctx: &Context<'_>) -> ApiResult<SessionPaper> {
         let id = self.row(ctx).await?.paper_id;
-        Ok(SessionPaper::from(&*ctx.services()?.papers.get(id).await?))
+        Ok(Outline::from(&*ctx.services()?.papers.get(id).await?).into())
     }
 
     /// When it ended: never after the deadline. Null while it is open.
@@ -112,34 +112,6 @@ impl TestSession {
     /// What it came to; null until the sitting is over.
     async fn result(&self, ctx: &Context<'_>) -> Nullable<SessionResult> {
         self.row(ctx).await.map(|row| SessionResult::of(row.clone())).transpose()
-    }
-}
-
-/// What is known of a test before its questions are read.
-#[derive(SimpleObject)]
-pub(in crate::graphql) struct SessionPaper {
-    /// How many questions it has.
-    questions: i32,
-    /// How long a sitting takes, in seconds, without extra time.
-    time_limit_seconds: i32,
-    /// Marks for a correct answer.
-    correct: Decimal,
-    /// Marks for a wrong answer; mostly negative.
-    wrong: Decimal,
-    /// Marks for no answer.
-    unanswered: Decimal,
-}
-
-impl From<&Paper> for SessionPaper {
-    fn from(paper: &Paper) -> Self {
-        let marks = paper.marks();
-        Self {
-            questions: i32::try_from(paper.questions.len()).unwrap_or(i32::MAX),
-            time_limit_seconds: paper.row.time_limit_seconds,
-            correct: Decimal::of_hundredths(marks.correct),
-            wrong: Decimal::of_hundredths(marks.wrong),
-            unanswered: Decimal::of_hundredths(marks.unanswered),
-        }
     }
 }
 

@@ -18,7 +18,7 @@ use crate::auth::Viewer;
 use crate::graphql::engine::Operation;
 use crate::graphql::{Begun, RequestId, finish, panicked};
 use crate::http::AppState;
-use crate::limit::ClientAddress;
+use crate::limit::{ClientAddress, SubscriptionPlace};
 
 /// How many answers may wait for a client, beside the one that is made. Then the operation waits; that the client
 /// takes nothing at all is for its connection to tell, where others share it.
@@ -45,6 +45,8 @@ pub(super) struct Running {
     id: RequestId,
     steps: mpsc::Receiver<Step>,
     task: JoinHandle<()>,
+    /// What a subscription holds of what its user may have, until it is over or dropped.
+    place: Option<SubscriptionPlace>,
     begun: Option<BoxFuture<'static, ()>>,
 }
 
@@ -61,7 +63,12 @@ impl Running {
         let is_live = operation.kind() == OperationType::Subscription;
         let mut data = state.context(viewer, client);
         let mut begun = None;
-        let answers = if is_live {
+        // Every subscription begins here, whatever it comes over. One without a sign-in fails at once, and holds none.
+        let place = viewer.filter(|_| is_live).map(|viewer| state.subscriptions.take(viewer.user_id));
+        let answers = if let Some(None) = place {
+            let refused = too_many(state.subscriptions.most());
+            stream::once(async { refused }).boxed()
+        } else if is_live {
             let (tells, told) = Begun::new();
             data.insert(tells);
             begun = Some(timeout(BEGINNING, told).map(drop).boxed());
@@ -77,7 +84,7 @@ impl Running {
         let (sender, steps) = mpsc::channel(WAITING);
         let pump = Pump { is_live, id: id.clone(), patience, sender };
         let task = tokio::spawn(pump.run(answers).in_current_span());
-        Self { is_live, is_over: false, id: id.clone(), steps, task, begun }
+        Self { is_live, is_over: false, id: id.clone(), steps, task, place: place.flatten(), begun }
     }
 
     /// For a subscription, once: completes when it has begun and misses nothing more; when it has failed; or when
@@ -117,6 +124,10 @@ impl Stream for Running {
             },
         };
         self.is_over = !matches!(step, Some(Step::Next(_)));
+        if self.is_over {
+            // Who is told of the end may begin another at once, before this one is dropped.
+            self.place = None;
+        }
         Poll::Ready(step)
     }
 }
@@ -159,4 +170,21 @@ impl Pump {
 fn has_failed(response: &Response) -> bool {
     let is_of_source = |error: &ServerError| matches!(error.path.as_slice(), [] | [PathSegment::Field(_)]);
     response.data == Value::Null && response.errors.iter().any(is_of_source)
+}
+
+fn too_many(most: u32) -> Response {
+    let message = format!(
+        "A user may have {most} subscriptions at once, over all connections. Complete one before you begin another."
+    );
+    Response::from_errors(vec![beyond("subscriptions", most, message)])
+}
+
+/// What a client is told that has as many of something as it may have at once.
+pub(super) fn beyond(limit: &str, most: u32, message: String) -> ServerError {
+    let mut error = ServerError::new(message, None);
+    let extensions = error.extensions.get_or_insert_default();
+    extensions.set("code", "LIMIT_EXCEEDED");
+    extensions.set("limit", limit);
+    extensions.set("maximum", most);
+    error
 }

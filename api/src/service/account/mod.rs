@@ -142,8 +142,11 @@ pub async fn by_id(services: &Services, id: UserId) -> Result<Option<user::Model
     user::Entity::find_by_id(id).one(services.database.reader()).await
 }
 
-/// A user by address. Has no owner: it is for signing in.
-async fn by_email(connection: &impl ConnectionTrait, email: &str) -> Result<Option<user::Model>, DbErr> {
+/// A user by address. Has no owner: it is for signing in, and for support.
+pub(super) async fn by_email(
+    connection: &impl ConnectionTrait,
+    email: &str,
+) -> Result<Option<user::Model>, DbErr> {
     // PostgreSQL refuses text with a NUL in it.
     if email.contains('\0') {
         return Ok(None);

@@ -5,6 +5,7 @@
 
 mod choose;
 mod compose;
+mod outline;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use super::scoring::{Key, Marks};
 use crate::database::Database;
 
 pub use compose::{PaperError, of_test};
+pub use outline::{Outline, Test, of_tests};
 
 /// A paper with all that it asks.
 #[derive(Debug)]

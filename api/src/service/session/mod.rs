@@ -37,7 +37,7 @@ pub use read::{
 };
 pub use review::{Review, review};
 pub use save::{Batch, SaveError, Saved, save};
-pub use start::{StartError, Started, start};
+pub use start::{StartError, Started, can_start, start};
 
 /// How sittings are run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

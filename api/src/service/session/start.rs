@@ -119,6 +119,22 @@ pub async fn start(
     }
 }
 
+/// Whether [`start`] gives an open sitting now, by what was read of a card: the rules of the transaction below, but
+/// for the account and the paper. `right` is the entitlement that gave the card.
+#[must_use]
+pub fn can_start(
+    services: &Services,
+    card: &mock_test_attempt::Model,
+    open: Option<&test_session::Model>,
+    right: Option<&entitlement::Model>,
+) -> bool {
+    let now = services.clock.now();
+    if open.is_some_and(|open| !services.sittings.rules.is_overdue(open.expires_at, now)) {
+        return true;
+    }
+    card.attempts_used < card.max_attempts && right.is_some_and(|right| right.is_live(now))
+}
+
 async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<Outcome, StartError> {
     if lock_user(transaction, command.learner).await? != Some(UserStatus::Active) {
         return Err(StartError::LearnerNotActive);

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use chrono::SecondsFormat;
 use jishu_api::service::scoring::Tally;
-use jishu_entity::{SubjectId, TopicId};
+use jishu_entity::mock_test_attempt::CardStatus;
+use jishu_entity::{SubjectId, TopicId, entitlement};
 use jishu_tests::TestApp;
+use sea_orm::{ColumnTrait, QueryFilter};
 use serde_json::{Value, json};
 
 use super::sat::{Bank, Sitting};
@@ -34,9 +36,17 @@ pub(super) async fn expected(
     }
     let improvements: Vec<i64> = first.iter().zip(&latest).map(|(first, latest)| latest - first).collect();
 
+    let held = entitlement::Entity::of(learner.id).filter(entitlement::Column::EndedAt.is_null());
+    let held = held.all(app.connection()).await.unwrap();
     let mut cards: BTreeMap<SubjectId, BTreeMap<String, i64>> = BTreeMap::new();
     for card in learner.cards(app).await.iter().filter(|card| in_scope(card.subject_id)) {
-        *cards.entry(card.subject_id).or_default().entry(format!("{:?}", card.status)).or_default() += 1;
+        let holds =
+            held.iter().any(|it| (it.purchase_id, it.subject_id) == (card.purchase_id, card.subject_id));
+        let status = match card.status {
+            CardStatus::Available if !holds => "lost".to_owned(),
+            status => format!("{status:?}"),
+        };
+        *cards.entry(card.subject_id).or_default().entry(status).or_default() += 1;
     }
     let by_subject = cards.iter().map(|(id, cards)| {
         let of_subject: Vec<&Sitting> = sittings.iter().copied().filter(|it| it.subject == *id).collect();

@@ -1,7 +1,9 @@
 //! Sitting tests: start, autosave, submit, the deadline, and what is shown when.
 
 mod autosave;
+mod before;
 mod concurrency;
+mod entitled;
 mod held;
 mod journey;
 mod leaks;

@@ -19,7 +19,7 @@ use crate::http::AppState;
 use crate::http::Stopping;
 use crate::http::graphql::admitted::{Refused, look, prepare};
 use crate::http::graphql::credentials::{of_value, remaining};
-use crate::http::graphql::running::{Running, Step};
+use crate::http::graphql::running::{Running, Step, beyond};
 use crate::limit::ClientAddress;
 
 /// A client that is told of the end gets so long to read it and to agree.
@@ -235,7 +235,7 @@ impl Connection {
         let looked = look(&self.state, self.client, viewer.is_some()).map_err(Refused::Spent);
         let most = self.state.live.operations();
         if looked.is_ok() && self.operations.len() >= most {
-            let payload = &[too_many(most)];
+            let payload = &[too_many(self.state.live.live_operations)];
             return self.say(&ServerMessage::Error { id: &id, payload }).await;
         }
         let prepared = looked.and_then(|looked| prepare(&self.state, looked, viewer, self.client, &call));
@@ -297,13 +297,8 @@ async fn reach(moment: Option<Instant>) {
     }
 }
 
-fn too_many(most: usize) -> ServerError {
+fn too_many(most: u32) -> ServerError {
     let message =
         format!("A connection may have {most} operations at once. Complete one, or open another connection.");
-    let mut error = ServerError::new(message, None);
-    let extensions = error.extensions.get_or_insert_default();
-    extensions.set("code", "LIMIT_EXCEEDED");
-    extensions.set("limit", "operations");
-    extensions.set("maximum", most);
-    error
+    beyond("operations", most, message)
 }

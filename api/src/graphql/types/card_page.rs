@@ -1,0 +1,183 @@
+//! Lists of test cards.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, Enum, ID, InputObject, Object};
+use jishu_entity::mock_test_attempt::{self, CardStatus};
+use jishu_entity::{CourseId, PurchaseId, SubjectId, UserId};
+
+use super::card_batch::CardBatch;
+use super::{MockTestAttempt, MockTestAttemptStatus};
+use crate::graphql::context::ContextExt;
+use crate::graphql::error::{ApiError, ApiResult};
+use crate::graphql::node::GlobalKey;
+use crate::graphql::pagination::{Connection, ListNode, PageArgs, connect, wants_rows};
+use crate::service::card::{self, CardFilter, CardKey, CardOrder, CardSort, Entitled};
+use crate::service::page::Page;
+
+/// Narrows a list of test cards; parts that are given must all hold. What is not yours matches nothing.
+#[derive(Default, InputObject)]
+pub(in crate::graphql) struct MockTestAttemptFilter {
+    /// Only of this course.
+    course_id: Option<ID>,
+    /// Only of this subject.
+    subject_id: Option<ID>,
+    /// Only of this purchase.
+    purchase_id: Option<ID>,
+    /// Only with one of these statuses.
+    status: Option<Vec<MockTestAttemptStatus>>,
+    /// Only those whose entitlement holds (true), or only those of purchases that were refunded or whose term is over
+    /// (false). A subject that was bought again has cards of both.
+    entitled: Option<bool>,
+}
+
+/// What a list of test cards can be ordered by.
+#[derive(Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(remote = "CardSort")]
+pub(in crate::graphql) enum MockTestAttemptSort {
+    /// By subject, then by number.
+    SubjectTestNumber,
+    /// By the start of the latest sitting; cards never sat come last in both directions.
+    LatestAttemptAt,
+    /// By the percentage of the latest sitting; cards without one come last in both directions.
+    LatestPercentage,
+}
+
+/// A direction of order.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Enum)]
+pub(in crate::graphql) enum OrderDirection {
+    /// Smallest or earliest first.
+    #[default]
+    Asc,
+    /// Greatest or latest first.
+    Desc,
+}
+
+/// An order of a list of test cards.
+#[derive(Clone, Copy, InputObject)]
+pub(in crate::graphql) struct MockTestAttemptOrder {
+    /// By what.
+    field: MockTestAttemptSort,
+    /// Which way.
+    #[graphql(default)]
+    direction: OrderDirection,
+}
+
+/// The arguments of a list of test cards.
+#[derive(Default)]
+pub(in crate::graphql) struct CardArgs {
+    pub(in crate::graphql) page: PageArgs,
+    pub(in crate::graphql) filter: Option<MockTestAttemptFilter>,
+    pub(in crate::graphql) order: Option<MockTestAttemptOrder>,
+}
+
+impl ListNode for MockTestAttempt {
+    const NAME: &'static str = "MockTestAttempt";
+}
+
+pub(in crate::graphql) type MockTestAttemptConnection = Connection<MockTestAttempt, CardTotal>;
+
+pub(in crate::graphql) struct CardTotal {
+    owner: UserId,
+    filter: CardFilter,
+}
+
+#[Object]
+impl CardTotal {
+    /// How many there are in all; counted only when selected.
+    async fn total_count(&self, ctx: &Context<'_>) -> ApiResult<u64> {
+        Ok(card::count(ctx.services()?, self.owner, self.filter.clone()).await?)
+    }
+}
+
+/// A page of the cards of `owner`, within `scope` and the client's filter.
+pub(in crate::graphql) async fn card_page(
+    ctx: &Context<'_>,
+    owner: UserId,
+    scope: CardFilter,
+    args: CardArgs,
+) -> ApiResult<MockTestAttemptConnection> {
+    page_of(ctx, owner, scope, args, MockTestAttempt::of).await
+}
+
+/// The same, each card shown as whatever `card` makes of it.
+pub(super) async fn page_of<Card: ListNode>(
+    ctx: &Context<'_>,
+    owner: UserId,
+    scope: CardFilter,
+    args: CardArgs,
+    card: impl Fn(mock_test_attempt::Model, &Arc<CardBatch>) -> Card,
+) -> ApiResult<Connection<Card, CardTotal>> {
+    let services = ctx.services()?;
+    let order = args.order.map_or_else(CardOrder::default, |order| CardOrder {
+        sort: order.field.into(),
+        descending: order.direction == OrderDirection::Desc,
+    });
+    let list = format!("MockTestAttempt.{:?}.{}", order.sort, if order.descending { "desc" } else { "asc" });
+    let request = args.page.request(ctx, &list)?;
+    let fits = |key: &Option<CardKey>| key.as_ref().is_none_or(|key| order.has(key) && key.is_possible());
+    if !fits(&request.after) || !fits(&request.before) {
+        return Err(ApiError::bad_input(
+            "A cursor of this list is damaged. Take cursors from `edges.cursor`.",
+        ));
+    }
+    let filter = narrowed(ctx, scope, args.filter.unwrap_or_default()).await?;
+    let page = if wants_rows(ctx) {
+        card::page(services, owner, filter.clone(), order, request).await?
+    } else {
+        Page { rows: Vec::new(), has_previous: false, has_next: false }
+    };
+    let batch = Arc::new(CardBatch::of(&page.rows));
+    connect(&list, page, |row| order.key(row), |row| card(row, &batch), CardTotal { owner, filter })
+}
+
+/// `scope` and `filter` together. A course is looked up as its subjects.
+async fn narrowed(
+    ctx: &Context<'_>,
+    scope: CardFilter,
+    filter: MockTestAttemptFilter,
+) -> ApiResult<CardFilter> {
+    let mut narrowed = scope;
+    if let Some(id) = filter.course_id {
+        let subjects = match ctx.services()?.catalog.snapshot().course(parsed::<CourseId>("courseId", &id)?) {
+            Some(course) => course.subjects.iter().map(|subject| subject.id).collect(),
+            None => Vec::new(),
+        };
+        narrow_subjects(&mut narrowed, &subjects);
+    }
+    if let Some(id) = filter.subject_id {
+        narrow_subjects(&mut narrowed, &[parsed::<SubjectId>("subjectId", &id)?]);
+    }
+    if let Some(id) = filter.purchase_id {
+        let id = parsed::<PurchaseId>("purchaseId", &id)?;
+        if narrowed.purchase.replace(id).is_some_and(|scope| scope != id) {
+            narrow_subjects(&mut narrowed, &[]);
+        }
+    }
+    if let Some(status) = filter.status {
+        let mut wanted: Vec<CardStatus> = Vec::new();
+        for status in status.into_iter().map(CardStatus::from) {
+            if !wanted.contains(&status) {
+                wanted.push(status);
+            }
+        }
+        narrowed.status = Some(wanted);
+    }
+    if let Some(holds) = filter.entitled {
+        narrowed.entitled = Some(Entitled { holds, at: ctx.services()?.clock.now() });
+    }
+    Ok(narrowed)
+}
+
+fn narrow_subjects(filter: &mut CardFilter, to: &[SubjectId]) {
+    filter.subjects = Some(match filter.subjects.take() {
+        Some(subjects) => subjects.into_iter().filter(|id| to.contains(id)).collect(),
+        None => to.to_vec(),
+    });
+}
+
+fn parsed<K: GlobalKey>(name: &str, id: &ID) -> ApiResult<K> {
+    K::parse(id).ok_or_else(|| {
+        ApiError::bad_input(format!("`filter.{name}` is not the id of a {}. Take ids from answers.", K::TYPE))
+    })
+}
