@@ -310,8 +310,6 @@ impl<'a> World<'a> {
             .take_statements()
             .into_iter()
             .filter(|sql| big.iter().any(|table| sql.contains(table)))
-            // Sittings that are overdue are looked for meanwhile, the oldest first.
-            .filter(|sql| !sql.contains("ASC LIMIT"))
             .collect();
         assert_eq!(statements.len(), 7, "{statements:#?}");
         for statement in statements {
