@@ -12,12 +12,13 @@ import { root } from "../support/server.mjs";
 const git = async (...args) => (await promisify(execFile)("git", ["-C", root, ...args], { maxBuffer: 1 << 26 })).stdout;
 
 /**
- * Every version, the oldest first; the last is that of the working tree.
+ * Every version that the main line had, the oldest first; the last is that of the working tree. Branches that were merged
+ * do not follow each other.
  * @returns {Promise<{ name: string, day: string, schema: import("graphql").GraphQLSchema }[]>} `day` is when it was
  *   committed, like 2026-11-24
  */
 export async function versions() {
-  const log = await git("log", "--reverse", "--format=%h %cs", "--", "schema.graphql");
+  const log = await git("log", "--first-parent", "--reverse", "--format=%h %cs", "--", "schema.graphql");
   const found = [];
   for (const line of log.split("\n").filter(Boolean)) {
     const [name, day] = line.split(" ");
