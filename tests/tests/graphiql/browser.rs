@@ -9,6 +9,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use fantoccini::elements::Element;
+use fantoccini::key::Key;
 use fantoccini::{Client, ClientBuilder, Locator};
 use futures_util::FutureExt as _;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -165,10 +166,16 @@ impl Page {
     /// Types into the first string of the query that is empty.
     pub(super) async fn fill(&self, text: &str) {
         let empty =
-            "//*[contains(@class, 'graphiql-query-editor')]//*[@class='view-line']//span[text()='\"\"']";
-        // A click is in the middle: between the quotes.
-        self.wait_for(Locator::XPath(empty)).await.click().await.unwrap();
-        self.client.active_element().await.unwrap().send_keys(text).await.unwrap();
+            "//*[contains(@class, 'graphiql-query-editor')]//*[@class='view-line'][contains(., '\"\"')]";
+        let line = self.wait_for(Locator::XPath(empty)).await;
+        let content = line.prop("textContent").await.unwrap().unwrap();
+        let (_, behind) = content.split_once("\"\"").unwrap();
+        // A click is in the line, but between two quotes only the keyboard is sure to get.
+        let to_the_quotes = behind.chars().count() + 1;
+        let keys =
+            format!("{}{}", char::from(Key::End), String::from(char::from(Key::Left)).repeat(to_the_quotes));
+        line.click().await.unwrap();
+        self.client.active_element().await.unwrap().send_keys(&format!("{keys}{text}")).await.unwrap();
         self.query_line(&format!("contains(., '\"{text}\"')")).await;
     }
 
@@ -186,7 +193,12 @@ impl Page {
     async fn line(&self, pane: &str, condition: &str) {
         let pane = format!("//*[contains(concat(' ', @class, ' '), ' {pane} ')]");
         let line = format!("{pane}//*[@class='view-line'][{condition}]");
-        self.wait_for(Locator::XPath(&line)).await;
+        let found =
+            self.client.wait().at_most(Duration::from_secs(30)).for_element(Locator::XPath(&line)).await;
+        if let Err(error) = found {
+            let shown = self.client.find(Locator::XPath(&pane)).await.unwrap().text().await.unwrap();
+            panic!("no line with {condition}: {error}; the pane shows:\n{shown}");
+        }
     }
 
     async fn wait_for(&self, locator: Locator<'_>) -> Element {
