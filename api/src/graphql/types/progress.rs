@@ -168,7 +168,8 @@ impl SubjectProgress {
         nullable(self.parts.sittings(ctx).await, of_subject)
     }
 
-    /// The topics that questions were asked of, over all sittings that were scored.
+    /// The topics that questions were asked of, over all sittings that were scored, whatever `MarkingScheme.review`
+    /// says.
     async fn by_topic(&self, ctx: &Context<'_>) -> ApiResult<Vec<TopicResult>> {
         let topics = self.parts.topics(ctx).await?.get(&self.subject.0.id);
         let topics = topics.into_iter().flatten();

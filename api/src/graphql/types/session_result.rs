@@ -72,7 +72,8 @@ impl SessionResult {
         percentile.await.map(|percentile| percentile.map(Decimal)).transpose()
     }
 
-    /// The same by topic, in the order in which topics were added to the subject.
+    /// The same by topic, in the order in which topics were added to the subject. It is shown whatever
+    /// `MarkingScheme.review` says: of a topic with one question it tells how that was answered.
     async fn by_topic(&self, ctx: &Context<'_>) -> ApiResult<Vec<TopicResult>> {
         let services = ctx.services()?;
         let score = session::score_of(services, &self.row).await?;
