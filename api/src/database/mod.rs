@@ -13,6 +13,7 @@ pub use migrate::MigrationState;
 pub use transaction::WriteOptions;
 
 pub(crate) use dialect::{inserted, lock_subject, lock_user, locked, sql, utc, whole_number_type};
+pub(crate) use transaction::{pause, to_its_end};
 
 use std::time::Duration;
 
@@ -67,6 +68,12 @@ impl Database {
     #[must_use]
     pub fn is_cluster(&self) -> bool {
         self.is_cluster
+    }
+
+    /// For how long what is in the way of a write is waited for, in all.
+    #[must_use]
+    pub(crate) fn retry_for(&self) -> Duration {
+        self.retry_for
     }
 
     /// Closes all connections.

@@ -1,6 +1,5 @@
 //! Transactions, run again as a whole when another was in the way.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
@@ -56,13 +55,7 @@ impl Database {
         E: IsFailure + Send + 'static,
     {
         let database = self.clone();
-        let command = Arc::new(command);
-        let task = tokio::spawn(async move { database.write_until_done(options, &*command, body).await });
-        match task.await {
-            Ok(result) => result,
-            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            Err(_) => Err(shutting_down().into()),
-        }
+        to_its_end(async move { database.write_until_done(options, &command, body).await }).await
     }
 
     /// Runs one statement that commits by itself; on a conflict or a lost connection again, so running it twice must
@@ -227,8 +220,27 @@ fn shutting_down() -> DbErr {
     DbErr::Custom("the server is shutting down".to_owned())
 }
 
-/// Exponential, with full jitter, so that those who collided do not meet again.
-fn pause(attempt: u32) -> Duration {
+/// Goes on with `work` when the caller stops waiting.
+///
+/// # Errors
+/// Those of `work`.
+pub(crate) async fn to_its_end<T, E>(
+    work: impl Future<Output = Result<T, E>> + Send + 'static,
+) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<DbErr> + Send + 'static,
+{
+    match tokio::spawn(work).await {
+        Ok(result) => result,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(_) => Err(shutting_down().into()),
+    }
+}
+
+/// How long to wait before what was in the way is tried again: exponential, with full jitter, so that those who collided do
+/// not meet again.
+pub(crate) fn pause(attempt: u32) -> Duration {
     let ceiling = FIRST_PAUSE.saturating_mul(1 << attempt.min(10)).min(LONGEST_PAUSE);
     ceiling.mul_f64(rand::rng().random_range(0.1..1.0))
 }

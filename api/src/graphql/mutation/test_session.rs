@@ -4,7 +4,7 @@ use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, SimpleObje
 use jishu_entity::{MockTestAttemptId, TestSessionId};
 
 use crate::graphql::context::ContextExt;
-use crate::graphql::error::ApiResult;
+use crate::graphql::error::{ApiError, ApiResult};
 use crate::graphql::node::GlobalKey;
 use crate::graphql::types::{
     AnswersError, AttemptsExhaustedError, ErrorCode, TestSession, UserError, option_place,
@@ -230,6 +230,7 @@ fn save_error(error: SaveError, slots: &[i32]) -> ApiResult<UserError> {
         SaveError::Answer(error) => answers(ErrorCode::AnswerInvalid, error.slot().as_slice()),
         SaveError::Closed => answers(ErrorCode::TestSessionClosed, slots),
         SaveError::Overdue => answers(ErrorCode::TestSessionOverdue, slots),
+        SaveError::Held => return Err(ApiError::TimedOut),
         SaveError::Database(error) => return Err(error.into()),
     })
 }

@@ -13,7 +13,7 @@ use sea_orm::{
 
 use super::answers::{AnswerError, StoredAnswer, checked, response};
 use super::save::{Batch, standing};
-use super::upsert::{WhereChanged, Write, upsert};
+use super::upsert::{Write, upsert};
 use super::{Sitting, SittingRules};
 use crate::database::{IsFailure, WriteOptions, lock_user, locked};
 use crate::fault::{self, Fault};
@@ -110,7 +110,7 @@ async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<Sub
                 now: command.now,
                 overdue_before: command.rules.overdue_before(command.now),
             };
-            let statement = upsert(transaction.get_database_backend(), &[&write], WhereChanged::Wait);
+            let statement = upsert(transaction.get_database_backend(), &[&write]);
             transaction.execute_raw(statement).await?;
         }
         // A batch that a first submission saved stands, and is not refused when it comes again.

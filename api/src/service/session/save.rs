@@ -1,6 +1,7 @@
 //! Autosave.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use jishu_entity::{TestSessionId, UserId, test_answer, test_session};
@@ -10,9 +11,9 @@ use sea_orm::{
 };
 
 use super::answers::{AnswerError, GivenAnswer, StoredAnswer, checked};
-use super::together::Written;
-use super::upsert::{WhereChanged, Write, upsert};
-use crate::database::WriteOptions;
+use super::together::{Together, Written};
+use super::upsert::{Write, upsert};
+use crate::database::{Database, WriteOptions, pause, to_its_end};
 use crate::fault::{self, Fault};
 use crate::service::Services;
 
@@ -48,6 +49,9 @@ pub enum SaveError {
     /// Its deadline has passed.
     #[error("The time of this sitting is over; what was saved before is scored.")]
     Overdue,
+    /// Something else has been changing the sitting for too long.
+    #[error("Something else is changing this sitting. Send the answers again, under the same number.")]
+    Held,
     /// The database failed.
     #[error(transparent)]
     Database(#[from] DbErr),
@@ -75,41 +79,62 @@ pub async fn save(
         tokio::spawn(async move { together.write(&database, Arc::new(write)).await });
         return Ok(Saved::default());
     }
-    let write = Arc::new(write);
-    let superseded = write_batch(services, &write).await?;
-    if superseded.len() < write.answers.len() {
-        services.events.answers_saved(owner, id);
-    }
-    Ok(Saved { superseded })
+    let (database, sittings) = (services.database.clone(), Arc::clone(&services.sittings));
+    let events = Arc::clone(&services.events);
+    // Also when the client has left.
+    to_its_end(async move {
+        let write = Arc::new(write);
+        let superseded = match database.is_cluster() {
+            true => write_on_cluster(&database, &write).await?,
+            false => write_together(&database, &sittings.together, &write).await?,
+        };
+        if superseded.len() < write.answers.len() {
+            events.answers_saved(owner, id);
+        }
+        Ok(Saved { superseded })
+    })
+    .await
 }
 
-/// Writes a batch, and tells the slots in which another one stays.
-async fn write_batch(services: &Services, write: &Arc<Write>) -> Result<Vec<i32>, SaveError> {
-    let (database, together) = (&services.database, &services.sittings.together);
-    if database.is_cluster() {
-        let options =
-            WriteOptions { name: "save answers", looks_before_it_writes: true, another_may_be_first: false };
-        database
-            .write(options, Arc::clone(write), |transaction, write| {
-                Box::pin(write_on_cluster(transaction, write))
-            })
-            .await?;
-    } else {
+/// Writes a batch, and tells the slots in which another one stays. While something else is changing its sitting it is tried
+/// again and again: it holds no connection meanwhile, and nobody else up.
+async fn write_together(
+    database: &Database,
+    together: &Arc<Together>,
+    write: &Arc<Write>,
+) -> Result<Vec<i32>, SaveError> {
+    let (started, mut attempt) = (Instant::now(), 0);
+    loop {
         if together.write(database, Arc::clone(write)).await? == Written::All {
             return Ok(Vec::new());
         }
         if let Some(superseded) = became_of(database.reader(), write).await? {
             return Ok(superseded);
         }
-        together.write_after(database, write).await?;
+        if started.elapsed() >= database.retry_for() {
+            tracing::warn!(session = %write.id, "a sitting is being changed for so long that answers cannot be saved");
+            return Err(SaveError::Held);
+        }
+        tokio::time::sleep(pause(attempt)).await;
+        attempt += 1;
     }
-    // It was overdue when the batch came, where support has granted time meanwhile.
-    became_of(database.reader(), write).await?.ok_or(SaveError::Overdue)
 }
 
 /// The nodes of a cluster do not know of each other's shared locks. So the sitting's row is written as well: of this and
 /// the end of the sitting on another node the later one is refused, and run again.
-async fn write_on_cluster(transaction: &DatabaseTransaction, write: &Write) -> Result<(), DbErr> {
+async fn write_on_cluster(database: &Database, write: &Arc<Write>) -> Result<Vec<i32>, SaveError> {
+    let options =
+        WriteOptions { name: "save answers", looks_before_it_writes: true, another_may_be_first: false };
+    database
+        .write(options, Arc::clone(write), |transaction, write| {
+            Box::pin(write_with_sitting(transaction, write))
+        })
+        .await?;
+    // It was overdue when the batch came, where support has granted time meanwhile.
+    became_of(database.reader(), write).await?.ok_or(SaveError::Overdue)
+}
+
+async fn write_with_sitting(transaction: &DatabaseTransaction, write: &Write) -> Result<(), DbErr> {
     let open = test_session::Entity::update_many()
         .col_expr(test_session::Column::Saves, Expr::col(test_session::Column::Saves).add(1))
         .filter(test_session::Column::Id.eq(write.id))
@@ -118,9 +143,7 @@ async fn write_on_cluster(transaction: &DatabaseTransaction, write: &Write) -> R
         .exec(transaction)
         .await?;
     if open.rows_affected > 0 {
-        transaction
-            .execute_raw(upsert(transaction.get_database_backend(), &[write], WhereChanged::Wait))
-            .await?;
+        transaction.execute_raw(upsert(transaction.get_database_backend(), &[write])).await?;
     }
     Ok(())
 }

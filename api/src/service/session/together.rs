@@ -2,26 +2,22 @@
 //!
 //! A save that comes while others are being written waits until one of those is done, and then goes with all that came
 //! meanwhile, in one statement: the more learners save at once the less each save costs. One that comes alone is written at
-//! once. A statement passes over sittings that something else is changing; these are written one by one afterwards, and
-//! hold up nobody.
+//! once. A statement passes over sittings that something else is changing, so that these hold up nobody.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sea_orm::{DbBackend, DbErr};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 
 use super::answers::MOST_ANSWERS;
-use super::upsert::{WhereChanged, Write, upsert};
+use super::upsert::{Write, upsert};
 use crate::database::Database;
 
 /// How many statements are under way at once. The fewer, the larger they are and the less each batch costs: on two cores over
 /// PostgreSQL, 1, 2, 3 and 4 came to 0.86, 0.80, 0.73 and 0.55 of what the same statement does for single batches. With one,
 /// the server would be idle while the database works.
 const AT_ONCE: usize = 2;
-/// How many batches wait at once, each on a connection, for something else to be done with their sittings. Further ones wait
-/// for those: all of the connections would be taken where whatever holds many sittings does not come to its end.
-const WAITING_AT_ONCE: usize = 2;
 /// How many answers go together.
 const MOST_ROWS: usize = 160;
 
@@ -30,21 +26,14 @@ const MOST_ROWS: usize = 160;
 pub(super) enum Written {
     /// All its answers stand.
     All,
-    /// It has to be looked.
+    /// It has to be looked: it may be that another batch has set some slots, or that nothing was written.
     Unknown,
 }
 
 /// The batches that wait.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Together {
     next: Mutex<Waiting>,
-    of_changed_sittings: Semaphore,
-}
-
-impl Default for Together {
-    fn default() -> Self {
-        Self { next: Mutex::default(), of_changed_sittings: Semaphore::new(WAITING_AT_ONCE) }
-    }
 }
 
 #[derive(Debug, Default)]
@@ -86,15 +75,6 @@ impl Together {
             });
         }
         written.await.unwrap_or_else(|_| Err(DbErr::Custom("the server is shutting down".to_owned())))
-    }
-
-    /// Writes a batch alone, after whatever is changing its sitting.
-    pub(super) async fn write_after(&self, database: &Database, write: &Write) -> Result<(), DbErr> {
-        // Nobody closes it.
-        let _turn = self.of_changed_sittings.acquire().await;
-        let statement = upsert(database.backend(), &[write], WhereChanged::Wait);
-        database.execute_until_done("save answers", statement).await?;
-        Ok(())
     }
 
     /// The next batches, each of another sitting; none where none waits, and the writer ends.
@@ -159,7 +139,7 @@ async fn write_all(database: &Database, group: &[Batch]) -> Result<Written, DbEr
     let writes: Vec<&Write> = group.iter().map(|batch| &*batch.write).collect();
     let rows: usize = writes.iter().map(|write| write.answers.len()).sum();
     let backend = database.backend();
-    let statement = upsert(backend, &writes, WhereChanged::Skip);
+    let statement = upsert(backend, &writes);
     let written = database.execute_until_done("save answers", statement).await?;
     // MariaDB and MySQL count a row that is updated twice; one that is inserted and one that stays as it is, once, so that
     // after these it has to be looked.

@@ -22,22 +22,13 @@ pub(super) struct Write {
     pub(super) overdue_before: DateTime<Utc>,
 }
 
-/// What a statement does where another transaction is changing a sitting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum WhereChanged {
-    /// It writes nothing of that sitting, so that the others do not wait.
-    Skip,
-    /// It waits.
-    Wait,
-}
-
 /// The statement that saves batches of different sittings: in each slot the answer of the batch with the greatest number
 /// stays, so that batches that come twice, late or in another order leave the same. It writes nothing of a sitting that is
-/// not its user's or not open, and holds the others open until it is done.
-pub(super) fn upsert(backend: DbBackend, writes: &[&Write], where_changed: WhereChanged) -> Statement {
+/// not its user's, not open, or being changed by another transaction; the rest it holds open until it is done.
+pub(super) fn upsert(backend: DbBackend, writes: &[&Write]) -> Statement {
     match backend {
-        DbBackend::Postgres => arrays(writes, where_changed),
-        _ => rows(backend, writes, where_changed),
+        DbBackend::Postgres => arrays(writes),
+        _ => rows(backend, writes),
     }
 }
 
@@ -48,12 +39,8 @@ fn now(writes: &[&Write]) -> DateTime<Utc> {
 /// PostgreSQL takes a column of answers as one parameter, so that it prepares one text, and runs it without a node of its
 /// plan for each row. The sittings are locked once each, and found by their key: their columns are hidden from the index of
 /// deadlines, which a plan for unknown parameters would choose, reading all that are open.
-fn arrays(writes: &[&Write], where_changed: WhereChanged) -> Statement {
-    let share = match where_changed {
-        _ if fault::planted(Fault::NotHeld) => "",
-        WhereChanged::Skip => "FOR SHARE SKIP LOCKED",
-        WhereChanged::Wait => "FOR SHARE",
-    };
+fn arrays(writes: &[&Write]) -> Statement {
+    let share = if fault::planted(Fault::NotHeld) { "" } else { "FOR SHARE SKIP LOCKED" };
     let text = format!(
         "INSERT INTO test_answers \
          (session_id, slot, chosen, numeric_value, flagged, time_spent_seconds, sequence, saved_at) \
@@ -91,7 +78,7 @@ fn array(kind: ArrayType, values: impl Iterator<Item = Value>) -> Value {
     Value::Array(kind, Some(Box::new(values.collect())))
 }
 
-fn rows(backend: DbBackend, writes: &[&Write], where_changed: WhereChanged) -> Statement {
+fn rows(backend: DbBackend, writes: &[&Write]) -> Statement {
     // MariaDB and MySQL take the type of a column of a derived table from the parameter of the first call.
     let (row, at, join, share, merge) = match backend {
         DbBackend::MySql => (
@@ -101,11 +88,8 @@ fn rows(backend: DbBackend, writes: &[&Write], where_changed: WhereChanged) -> S
              CAST(? AS SIGNED) AS flagged, CAST(? AS SIGNED) AS time_spent_seconds",
             "CAST(? AS DATETIME(6))",
             "STRAIGHT_JOIN",
-            match where_changed {
-                // MariaDB passes over nothing for a shared lock in an INSERT. Servers without it wait.
-                WhereChanged::Skip => " FOR UPDATE /*M!100600 SKIP LOCKED */ /*!80001 SKIP LOCKED */",
-                WhereChanged::Wait => " LOCK IN SHARE MODE",
-            },
+            // MariaDB passes over nothing for a shared lock in an INSERT. Servers that cannot pass over it wait.
+            " FOR UPDATE /*M!100600 SKIP LOCKED */ /*!80001 SKIP LOCKED */",
             " ON DUPLICATE KEY UPDATE \
              chosen = IF(VALUES(sequence) > test_answers.sequence, VALUES(chosen), test_answers.chosen), \
              numeric_value = IF(VALUES(sequence) > test_answers.sequence, VALUES(numeric_value), \
@@ -123,7 +107,7 @@ fn rows(backend: DbBackend, writes: &[&Write], where_changed: WhereChanged) -> S
     // Few texts, so that each is prepared once: the rest of the rows are of no sitting.
     let size = SIZES.into_iter().find(|size| *size >= answers).unwrap_or(answers);
     let rows = vec![row; size].join(" UNION ALL ");
-    // In this order: what is read of the sittings, by their key, is all that is locked.
+    // In this order the sittings are found by their key, and no others are locked (of a handful, perhaps all).
     let text = format!(
         "INSERT INTO test_answers \
          (session_id, slot, chosen, numeric_value, flagged, time_spent_seconds, sequence, saved_at) \
