@@ -73,6 +73,6 @@ pub(super) async fn run(args: ExportArgs) -> CommandResult {
             .map_err(|error| format!("{} cannot be written: {error}", file.display()))?,
         None => std::io::stdout().lock().write_all(export.text.as_bytes())?,
     }
-    eprintln!("{} questions, {} losses", export.questions, export.losses.len());
+    eprintln!("questions: {}; losses: {}", export.questions, export.losses.len());
     Ok(())
 }

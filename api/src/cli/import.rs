@@ -156,11 +156,11 @@ fn listed(names: impl Iterator<Item = String>) -> String {
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
-/// The database, with the schema that this version needs where it is a file of this process.
+/// A database that is there, with the schema that this version needs where it is a file of this process.
 pub(super) async fn connect(
     config: &DatabaseConfig,
 ) -> Result<Database, Box<dyn std::error::Error + Send + Sync>> {
-    let database = Database::connect(&config.options()).await?;
+    let database = Database::connect(&config.options_of_existing()).await?;
     if config.is_embedded() {
         database.migrate_up().await?;
     }
@@ -220,7 +220,7 @@ fn print_text(report: &ImportReport, file: &str, dry_run: bool) {
     }
     let would = if dry_run { "A dry run, nothing was written: " } else { "" };
     println!(
-        "{would}{} new, {} changed, {} unchanged, {} refused, {} losses",
+        "{would}{} new, {} changed, {} unchanged, {} refused; losses: {}",
         report.created,
         report.updated,
         report.unchanged,

@@ -41,6 +41,13 @@ impl DatabaseConfig {
         DatabaseOptions { max_connections, ..DatabaseOptions::new(&self.database_url) }
     }
 
+    /// The same, for what there is nothing to do for in a database that is not there: no file is made.
+    #[must_use]
+    pub fn options_of_existing(&self) -> DatabaseOptions {
+        let options = self.options();
+        DatabaseOptions { url: options.url.replace("mode=rwc", "mode=rw"), ..options }
+    }
+
     /// Whether the database is a file of this process, which it may migrate by itself.
     #[must_use]
     pub fn is_embedded(&self) -> bool {

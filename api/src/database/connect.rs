@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sea_orm::sqlx::mysql::MySqlRow;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sea_orm::sqlx::{self, AssertSqlSafe, Executor, MySqlConnection, Row};
+use sea_orm::sqlx::{self, AssertSqlSafe, Connection, Executor, MySqlConnection, PgConnection, Row};
 use sea_orm::{ConnectOptions, DatabaseConnection, DbBackend, DbErr, RuntimeErr};
 
 use super::Database;
@@ -14,6 +14,9 @@ use super::Database;
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(15);
 /// Idle longer than any migration holds its connections.
 const MIGRATOR_IDLE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long is tried to find out why there is no connection.
+const REASON_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Called with the text of each statement after it ran.
 pub type StatementObserver = Arc<dyn Fn(&str) + Send + Sync>;
@@ -77,6 +80,12 @@ pub enum ConnectError {
         /// What it said.
         source: DbErr,
     },
+    /// No file was found or made.
+    #[error(
+        "the database at {0} cannot be opened: there is no such file, no such folder, or no permission. `jishu serve` makes \
+         a file where the URL ends with ?mode=rwc"
+    )]
+    NoFile(String),
 }
 
 impl Database {
@@ -91,8 +100,38 @@ impl Database {
             "postgres" | "postgresql" | "mysql" | "mariadb" => open_server(options).await,
             _ => return Err(ConnectError::UnknownScheme(without_password(&options.url))),
         };
-        result.map_err(|source| ConnectError::Unreachable { url: without_password(&options.url), source })
+        let source = match result {
+            Ok(database) => return Ok(database),
+            Err(source) => source,
+        };
+        let url = without_password(&options.url);
+        if is_no_file(&source) {
+            return Err(ConnectError::NoFile(url));
+        }
+        let source = reason(&options.url)
+            .await
+            .map_or(source, |error| DbErr::Conn(RuntimeErr::SqlxError(error.into())));
+        Err(ConnectError::Unreachable { url, source })
     }
+}
+
+/// `SQLITE_CANTOPEN`.
+fn is_no_file(error: &DbErr) -> bool {
+    let DbErr::Conn(RuntimeErr::SqlxError(error)) = error else { return false };
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    code.is_some_and(|code| code == "14")
+}
+
+/// A pool tries to connect until its time is over, and tells no more than that. Why, tells one connection.
+async fn reason(url: &str) -> Option<sqlx::Error> {
+    let connect = async {
+        match url.split_once(':')?.0 {
+            "postgres" | "postgresql" => PgConnection::connect(url).await.err(),
+            "mysql" | "mariadb" => MySqlConnection::connect(url).await.err(),
+            _ => None,
+        }
+    };
+    tokio::time::timeout(REASON_TIMEOUT, connect).await.ok().flatten()
 }
 
 async fn open_server(options: &DatabaseOptions) -> Result<Database, DbErr> {

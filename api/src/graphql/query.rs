@@ -92,8 +92,8 @@ impl Query {
         }
     }
 
-    /// A learner and their test cards, such as to grant time to one; null where there is none. For SUPPORT and ADMIN.
-    /// Each look is recorded.
+    /// An account and its test cards, such as to grant time to one; null where there is none. For SUPPORT and ADMIN. Each
+    /// look that finds one is recorded.
     async fn learner(
         &self,
         ctx: &Context<'_>,

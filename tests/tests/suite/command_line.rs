@@ -48,7 +48,12 @@ fn wrong_configuration_says_what_to_change() {
     let folder = tempfile::tempdir().unwrap();
     for (arguments, named) in [
         (&["--database-url", "oracle://x"][..], "must begin with sqlite://"),
-        (&["--database-url", "sqlite://missing/folder/x.db?mode=rwc"], "cannot be opened"),
+        (
+            &["--database-url", "sqlite://missing/folder/x.db?mode=rwc"],
+            "cannot be opened: there is no such file",
+        ),
+        (&["--database-url", "postgres://nobody@127.0.0.1:1/x"], "refused"),
+        (&["--database-url", "mysql://nobody@127.0.0.1:1/x"], "refused"),
         (&["--listen", "nowhere"], "--listen"),
         (&["--access-token-seconds", "5"], "60..=3600"),
         (&["--tax-percent", "101"], "from 0 to 100"),
@@ -185,10 +190,13 @@ async fn the_demo_serves_a_first_query_and_a_purchase_and_keeps_them() {
 fn questions_are_imported_and_exported() {
     let folder = tempfile::tempdir().unwrap();
     let run = |arguments: &[&str]| jishu(folder.path(), arguments).output().expect("it runs");
-    succeed(jishu(folder.path(), &["migrate", "up"]));
     let nowhere = ["--course", "neet-ug", "--subject", "physics"];
     std::fs::write(folder.path().join("bank.gift"), "// [id:q1]\nIs it? {=yes ~no}\n\nWrite. {}\n").unwrap();
     let import = |more: &[&str]| run(&[&["import", "questions", "bank.gift"], &nowhere[..], more].concat());
+    // In another folder than that of the server no second database begins.
+    assert!(String::from_utf8_lossy(&import(&[]).stderr).contains("there is no such file"));
+    assert!(!folder.path().join("jishu.db").exists());
+    succeed(jishu(folder.path(), &["migrate", "up"]));
     let missing = import(&[]);
     assert!(!missing.status.success());
     assert!(String::from_utf8_lossy(&missing.stderr).contains("no course neet-ug. There are: none"));
@@ -215,14 +223,14 @@ fn questions_are_imported_and_exported() {
     assert_eq!(wet.status.code(), Some(1));
     let told = String::from_utf8_lossy(&wet.stdout);
     assert!(told.contains("bank.gift:4: refused: It is an essay"), "{told}");
-    assert!(told.contains("1 new, 0 changed, 0 unchanged, 1 refused, 0 losses"), "{told}");
+    assert!(told.contains("1 new, 0 changed, 0 unchanged, 1 refused; losses: 0"), "{told}");
 
     let export = ["export", "questions", "--course", "1", "--subject", "1", "--format"];
     let gift = run(&[&export[..], &["gift", "--output", "again.gift"]].concat());
     assert!(gift.status.success() && gift.stdout.is_empty());
     let again =
         succeed(jishu(folder.path(), &[&["import", "questions", "again.gift"], &nowhere[..]].concat()));
-    assert!(again.contains("0 new, 0 changed, 1 unchanged, 0 refused, 0 losses"), "{again}");
+    assert!(again.contains("0 new, 0 changed, 1 unchanged, 0 refused; losses: 0"), "{again}");
     let aiken = run(&[&export[..], &["aiken"]].concat());
     assert_eq!(String::from_utf8_lossy(&aiken.stdout), "Is it?\nA. yes\nB. no\nANSWER: A\n\n");
     assert!(String::from_utf8_lossy(&aiken.stderr).contains("q1: Aiken has no place for its external id"));
@@ -231,9 +239,9 @@ fn questions_are_imported_and_exported() {
     let named = "::q1:: Fill in.\nANSWER: A, B ___ {=yes ~no}\n";
     std::fs::write(folder.path().join("bank.gift"), named).unwrap();
     let told = String::from_utf8(import(&["--dry-run"]).stdout).unwrap();
-    assert!(told.contains("1 new, 0 changed, 0 unchanged, 0 refused, 1 losses"), "{told}");
+    assert!(told.contains("1 new, 0 changed, 0 unchanged, 0 refused; losses: 1"), "{told}");
     let told = String::from_utf8(import(&["--dry-run", "--names-are-ids"]).stdout).unwrap();
-    assert!(told.contains("0 new, 1 changed, 0 unchanged, 0 refused, 0 losses"), "{told}");
+    assert!(told.contains("0 new, 1 changed, 0 unchanged, 0 refused; losses: 0"), "{told}");
     std::fs::write(folder.path().join("bank.gift"), "Write. {}\n\n".repeat(1_003) + named).unwrap();
     let told = String::from_utf8(import(&[]).stdout).unwrap();
     assert!(told.contains("3 more were refused") && told.contains("1 new"), "{told}");

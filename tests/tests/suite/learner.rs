@@ -12,7 +12,7 @@ on_each_database!(support_finds_the_card_to_grant_time_to, nobody_else_finds_a_l
 
 const LEARNER: &str = "query ($email: String!, $filter: MockTestAttemptFilter, $after: String) { learner(email: $email) {
   name email testCards(first: 2, after: $after, filter: $filter) { totalCount pageInfo { hasNextPage endCursor } edges { node {
-    mockTestAttemptId subject { id viewerEntitlement { grantedAt } } testNumber status maxAttempts attemptsUsed extraSeconds
+    mockTestAttemptId subject { id viewerEntitlement { grantedAt } } testNumber status maxAttempts attemptsUsed extraSeconds canStart
     latestAttemptAt expiresAt } } } } }";
 
 async fn looks(app: &TestApp) -> i64 {
@@ -34,7 +34,7 @@ async fn support_finds_the_card_to_grant_time_to(app: Arc<TestApp>) {
     assert_eq!(
         *found.at("/learner/testCards/edges/0/node"),
         json!({ "mockTestAttemptId": world.card, "testNumber": 1, "status": "IN_PROGRESS", "maxAttempts": 3,
-            "attemptsUsed": 1, "extraSeconds": 0, "latestAttemptAt": started["session"]["startedAt"],
+            "attemptsUsed": 1, "extraSeconds": 0, "canStart": true, "latestAttemptAt": started["session"]["startedAt"],
             "expiresAt": started["session"]["expiresAt"],
             // The right of who asks, and not of whose card it is.
             "subject": { "id": world.course.subjects[0], "viewerEntitlement": null } })

@@ -42,7 +42,7 @@ pub(super) struct AnswerInput {
     slot: i32,
     /// The chosen options, from `options.id` of this slot; empty or null for no answer.
     option_ids: MaybeUndefined<Vec<ID>>,
-    /// The number, as the learner typed it: "9.81", "-0.5", "6.022e23"; null for no answer.
+    /// The number, as the learner typed it: "9.81", "-0.5", "6.022e23"; null or an empty text for no answer.
     numeric_value: MaybeUndefined<String>,
     /// Marked for another look.
     flagged: Option<bool>,

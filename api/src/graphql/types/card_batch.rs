@@ -15,6 +15,7 @@ use tokio::sync::OnceCell;
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiError, ApiResult};
 use crate::service::paper::{Outline, Test};
+use crate::service::session;
 
 /// A part of what is known of the cards, none before it is asked for. A failure is kept: the cards share it.
 type Part<K, V> = OnceCell<ApiResult<HashMap<(UserId, K), V>>>;
@@ -53,6 +54,12 @@ impl CardBatch {
     ) -> ApiResult<Option<&test_session::Model>> {
         let open = part(&self.open, &ctx.loaders()?.open_session, &self.in_progress).await?;
         Ok(open.get(&(row.user_id, row.id)))
+    }
+
+    /// Whether a sitting of the card can begin or go on.
+    pub(super) async fn can_start(&self, ctx: &Context<'_>, row: &Model) -> ApiResult<bool> {
+        let (open, right) = (self.open(ctx, row).await?, self.right(ctx, row).await?);
+        Ok(session::can_start(ctx.services()?, row, open, right))
     }
 
     /// The paper of a card, where it is made.

@@ -18,8 +18,8 @@ use crate::service::learner;
 
 pub(in crate::graphql) struct Learner(user::Model);
 
-/// A learner, as support sees them: who they are, and which test cards they have. Of what they answered it shows
-/// nothing.
+/// A learner, as support sees them: who they are, and which test cards they have. Any account is one, that of staff too.
+/// Of what they answered it shows nothing.
 #[Object]
 impl Learner {
     /// What to call them.
@@ -100,6 +100,12 @@ impl LearnerCard {
     /// How often it was sat.
     async fn attempts_used(&self) -> i32 {
         self.0.attempts_used
+    }
+
+    /// Whether the learner can sit it now: a sitting is open, or attempts are left and the entitlement that gave the card
+    /// holds.
+    async fn can_start(&self, ctx: &Context<'_>) -> ApiResult<bool> {
+        self.1.can_start(ctx, &self.0).await
     }
 
     /// How much longer each of its sittings takes, in seconds: what was granted.

@@ -14,7 +14,7 @@ use crate::graphql::node::GlobalKey;
 use crate::graphql::pagination::PageArgs;
 use crate::graphql::scalar::{DateTime, Decimal, hundredths};
 use crate::service::paper::Outline;
-use crate::service::{scoring, session};
+use crate::service::scoring;
 
 /// What can be done with a test card.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
@@ -24,7 +24,7 @@ pub(in crate::graphql) enum MockTestAttemptStatus {
     Available,
     /// A sitting is open.
     InProgress,
-    /// Sat, and may be sat again.
+    /// Sat, and attempts are left.
     Completed,
     /// Every attempt is used.
     Exhausted,
@@ -70,7 +70,7 @@ impl MockTestAttempt {
         self.0.attempts_used
     }
 
-    /// How often it may still be sat.
+    /// How many attempts are left; `canStart` tells whether one can begin.
     async fn remaining_attempts(&self) -> i32 {
         (self.0.max_attempts - self.0.attempts_used).max(0)
     }
@@ -78,10 +78,7 @@ impl MockTestAttempt {
     /// Whether `startTestSession` gives an open sitting now: one is open, or attempts are left and the entitlement that
     /// gave the card holds. A test that nobody has sat can still lack questions.
     async fn can_start(&self, ctx: &Context<'_>) -> ApiResult<bool> {
-        let Self(card, batch) = self;
-        let open = batch.open(ctx, card).await?;
-        let right = batch.right(ctx, card).await?;
-        Ok(session::can_start(ctx.services()?, card, open, right))
+        self.1.can_start(ctx, &self.0).await
     }
 
     /// What its next sitting has, or the one that is open: fixed once anybody has sat this test, and until then by the

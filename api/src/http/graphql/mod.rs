@@ -50,7 +50,8 @@ pub(super) async fn post(
     }
 }
 
-/// GET: queries and subscriptions only, so that a link or an image can change nothing; or a WebSocket.
+/// GET: queries and subscriptions only, so that a link or an image can change nothing (what support looks
+/// up is recorded, for which it takes a token); or a WebSocket.
 pub(super) async fn get(
     State(state): State<AppState>,
     common: Common,

@@ -261,7 +261,9 @@ impl Names {
         };
         let advice = match names_are_ids {
             true => "",
-            false => " Where none has an id and no two have the same name, names can be taken for ids.",
+            false => {
+                " Where none has an id and no two have the same name, names can be taken for ids (`namesAreIds`, `--names-are-ids`)."
+            }
         };
         let are = if self.count == 1 { "is" } else { "are" };
         loss.what = format!("The name \"{name}\"{others} {are} left out: questions have an id only.{advice}");
