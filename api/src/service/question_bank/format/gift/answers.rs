@@ -22,8 +22,12 @@ struct Answer<'a> {
     feedback: Option<&'a str>,
 }
 
-/// Reads what stands between the braces, without the general feedback.
-pub(super) fn read(text: &str, format: TextFormat, losses: &mut Vec<String>) -> Result<Answers, String> {
+/// Reads what stands between the braces, without the general feedback, after a stem that declares this format.
+pub(super) fn read(
+    text: &str,
+    of_stem: Option<TextFormat>,
+    losses: &mut Vec<String>,
+) -> Result<Answers, String> {
     let text = text.trim();
     if text.is_empty() {
         return Err("It is an essay: only what has a key is kept. Give options or a number.".to_owned());
@@ -32,6 +36,7 @@ pub(super) fn read(text: &str, format: TextFormat, losses: &mut Vec<String>) -> 
         return read_numeric(numeric, losses);
     }
     if let Some(truth) = truth(text, losses) {
+        let format = of_stem.unwrap_or(TextFormat::Plain);
         let option = |text: &str, correct| (Piece { text: text.to_owned(), format }, correct);
         let options = vec![option("True", truth), option("False", !truth)];
         return Ok(Answers::Choice { multiple: false, options });
@@ -51,10 +56,7 @@ pub(super) fn read(text: &str, format: TextFormat, losses: &mut Vec<String>) -> 
     let key = if multiple { weights::multiple(&weights) } else { weights::single(&weights) };
     losses.extend(key.loss);
     tell_of_feedback(&answers, losses);
-    let options = answers.iter().zip(key.correct).map(|(answer, correct)| {
-        let (text, format) = formatted(answer.text, Some(format));
-        (Piece { text, format }, correct)
-    });
+    let options = answers.iter().map(|answer| formatted(answer.text, of_stem)).zip(key.correct);
     Ok(Answers::Choice { multiple, options: options.collect() })
 }
 

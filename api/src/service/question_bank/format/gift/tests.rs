@@ -1,4 +1,4 @@
-use jishu_entity::question_version::Difficulty;
+use jishu_entity::question_version::{Difficulty, TextFormat};
 
 use super::*;
 
@@ -148,6 +148,22 @@ fn comments_in_html_are_not_for_learners() {
     // In Moodle a text that does not say what it is is HTML.
     assert_eq!(only("Which? <!-- key is TWO --> {~one =two}").stem, "Which? ");
     assert_eq!(only("[plain]Which is a comment? <!-- this --> {=a ~b}").losses, [""; 0]);
+}
+
+#[test]
+fn what_a_stem_only_looks_like_is_not_declared_for_its_answers() {
+    let found = only("Which? {~one =two<!-- KEY --> #### So <b>it</b> is.}");
+    assert_eq!((found.text_format, options(&found)[1].0), (TextFormat::Html, "two"));
+    assert!(found.losses.len() == 1 && found.losses[0].contains("comments"), "{:?}", found.losses);
+    let found = only("Is 2 < 3\\nin water? {=H<sub>2</sub>O ~A & B}");
+    assert_eq!((found.text_format, found.stem.as_str()), (TextFormat::Html, "Is 2 &lt; 3<br/>\nin water?"));
+    assert_eq!(options(&found), [("H<sub>2</sub>O", true), ("A &amp; B", false)]);
+    let found = only("[plain]Which is bold? {=<b>a</b> ~&lt; #### <i>b</i>}");
+    assert_eq!((found.text_format, options(&found)[0].0), (TextFormat::Plain, "<b>a</b>"));
+    let found = only("Boils at? {=100&deg;C ~0 K}");
+    assert_eq!((found.text_format, options(&found)[0].0), (TextFormat::Html, "100&deg;C"));
+    let found = only("Consider:\nI. H<sub>2</sub>O\nII. NaCl {=I ~II}");
+    assert_eq!(found.stem, "Consider:<br/>\nI. H<sub>2</sub>O<br/>\nII. NaCl");
 }
 
 #[test]
