@@ -1,5 +1,13 @@
 //! Tags of HTML.
 
+const VOID: [&str; 13] =
+    ["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"];
+
+/// Whether an element has no content, and so no end.
+pub(super) fn is_void(name: &str) -> bool {
+    VOID.iter().any(|void| void.eq_ignore_ascii_case(name))
+}
+
 /// How long the tag is that HTML begins with, if it does and it ends. One that has another in it is none.
 pub(super) fn tag_length(html: &str) -> Option<usize> {
     let bytes = html.as_bytes();
