@@ -13,7 +13,7 @@ use super::{Format, Writer, read};
 const FORMATS: [Format; 4] = [Format::Gift, Format::Aiken, Format::MoodleXml, Format::Qti];
 
 /// Pieces that some format takes for something else.
-const PIECES: [&str; 53] = [
+const PIECES: [&str; 54] = [
     "a",
     "word",
     " ",
@@ -60,6 +60,7 @@ const PIECES: [&str; 53] = [
     "日本",
     "T",
     "@@PLUGINFILE@@",
+    "<img alt=\"x>5\">",
     "<!--",
     "-->",
     "<?",
@@ -174,7 +175,12 @@ fn what_is_left(format: Format, question: &DraftQuestion, losses: &[String]) -> 
         }
     }
     if told("is rewritten as XML") {
-        let rewrite = |text: &mut String| *text = as_xml(text).expect("it was written").into_owned();
+        let rewrite = |text: &mut String| {
+            let xml = as_xml(text).expect("it was written").into_owned();
+            let values = |text: &str| text.matches("alt=\"x>5\"").count();
+            assert_eq!(values(&xml), values(text), "{xml}");
+            *text = xml;
+        };
         rewrite(&mut left.stem);
         left.explanation.iter_mut().for_each(rewrite);
         if let DraftAnswer::Single(options) | DraftAnswer::Multiple(options) = &mut left.answer {

@@ -160,7 +160,7 @@ fn choices(
     let multiple = child(node, "single").is_some_and(|single| matches!(text(single).trim(), "false" | "0"));
     let weights = children(node, "answer").map(weight).collect::<Result<Vec<_>, _>>()?;
     pieces.extend(children(node, "answer").map(|answer| formatted(answer, of_stem)));
-    let key = if multiple { weights::multiple(&weights) } else { weights::single(&weights) };
+    let key = if multiple { weights::multiple(&weights)? } else { weights::single(&weights) };
     losses.extend(key.loss);
     if child(node, "shuffleanswers").is_some_and(|shuffle| matches!(text(shuffle).trim(), "false" | "0")) {
         losses
