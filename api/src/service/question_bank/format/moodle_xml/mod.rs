@@ -191,16 +191,19 @@ fn truth(node: Node<'_, '_>) -> Result<bool, String> {
 }
 
 fn numeric(node: Node<'_, '_>, losses: &mut Vec<String>) -> Result<DraftAnswer, String> {
-    let mut full = Vec::new();
+    let (mut full, mut has_partial) = (Vec::new(), false);
     for answer in children(node, "answer") {
         let weight = weight(answer)?;
         if weight > 99.9 {
             full.push(answer);
-        } else if weight.abs() > f64::EPSILON {
-            losses.push(
-                "Answers with a part of the marks are left out: a sitting marks a question whole.".to_owned(),
-            );
+        } else {
+            has_partial |= weight.abs() > f64::EPSILON;
         }
+    }
+    if has_partial {
+        losses.push(
+            "Answers with a part of the marks are left out: a sitting marks a question whole.".to_owned(),
+        );
     }
     if child(node, "units").is_some_and(|units| children(units, "unit").next().is_some()) {
         losses.push("Its units are left out: name the unit in the question.".to_owned());
