@@ -39,8 +39,9 @@ fn taken_out(text: &str, is_markdown: bool) -> String {
             }
             at += length;
         } else {
-            // In Markdown a tag over several lines may be none.
-            let tag = tag_length(rest).filter(|length| !is_markdown || !rest[..*length].contains('\n'));
+            // In Markdown a tag over several lines may be none, and so may one with signs in it.
+            let is_sure = |length: &usize| !is_markdown || !rest[1..*length].contains(['\n', '<']);
+            let tag = tag_length(rest).filter(is_sure);
             // Marks of code come in runs.
             let run = || rest.len() - rest.trim_start_matches(['`', '~']).len();
             let length = tag.unwrap_or_else(|| run().max(1));
@@ -92,7 +93,7 @@ fn markdown_parts(text: &str) -> HashMap<usize, (usize, bool)> {
             }
         } else {
             is_html = !bare.is_empty() && (is_html || begins_html(bare));
-            let indent = length - line.trim_start().len();
+            let indent = length - line.trim_start_matches(is_list_mark).len();
             if let Some(comment) = link_length(&text[at + indent..]) {
                 parts.insert(at + indent, (comment, false));
                 length = indent + comment;
@@ -110,9 +111,12 @@ fn markdown_parts(text: &str) -> HashMap<usize, (usize, bool)> {
 
 /// Whether HTML begins with a line, or in the list or the quotation that does.
 fn begins_html(bare: &str) -> bool {
-    let is_mark =
-        |char: char| matches!(char, '-' | '+' | '*' | '>' | '.' | ')' | ' ' | '\t') || char.is_ascii_digit();
-    bare.trim_start_matches(is_mark).starts_with('<')
+    bare.trim_start_matches(is_list_mark).starts_with('<')
+}
+
+/// Whether a sign can stand before the text of a list or a quotation.
+fn is_list_mark(char: char) -> bool {
+    matches!(char, '-' | '+' | '*' | '>' | '.' | ')' | ' ' | '\t') || char.is_ascii_digit()
 }
 
 /// The mark of a fence that a line opens, and how often it stands there.
@@ -185,6 +189,7 @@ mod tests {
             ("<p>x</p></ KEY> y</", "<p>x</p> y</"),
             ("<img alt=\"<!-- a\"> which?", "<img alt=\"<!-- a\"> which?"),
             ("<img alt=\"<!-- KEY --> which?", "<img alt=\" which?"),
+            ("<a =\"><!-- KEY -->\">", "<a =\">\">"),
             // The sign is text, as it was.
             ("<<!-- a -->!-- THERE -->", "&lt;!-- THERE -->"),
             ("<<!-- a --><!-- b -->b>", "&lt;b>"),
@@ -226,6 +231,9 @@ mod tests {
             ("[Comment]: <> \"KEY\nKEY\"\nb", "b"),
             ("  [//]: #\n'KEY'\nb", "  b"),
             ("[//]: #\nb", "b"),
+            ("- a\n- [//]: # (KEY)", "- a\n- "),
+            ("<b ` x=\"<!-- KEY -->\">", "<b ` x=\"\">"),
+            ("x <a b='`'> ` <!-- y --> ` <!-- KEY --> `", "x <a b='`'> ` <!-- y --> `  `"),
         ] {
             assert_eq!(without_comments(markdown, true), without, "{markdown}");
         }

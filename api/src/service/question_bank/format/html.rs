@@ -8,28 +8,60 @@ pub(super) fn is_void(name: &str) -> bool {
     VOID.iter().any(|void| void.eq_ignore_ascii_case(name))
 }
 
+/// Where in a tag a sign stands, as browsers read it.
+#[derive(Clone, Copy)]
+enum Place {
+    Element,
+    BeforeName,
+    Name,
+    AfterName,
+    BeforeValue,
+    Value,
+    Quoted(u8),
+}
+
+impl Place {
+    /// Where the sign after this one stands.
+    fn after(self, byte: u8) -> Self {
+        let is_blank = byte.is_ascii_whitespace();
+        match (self, byte) {
+            (Self::Quoted(quote), _) if byte == quote => Self::BeforeName,
+            (Self::Quoted(_), _) => self,
+            (Self::BeforeValue, b'"' | b'\'') => Self::Quoted(byte),
+            (Self::BeforeValue, _) if is_blank => self,
+            (Self::BeforeValue, _) => Self::Value,
+            (Self::Value, _) if !is_blank => self,
+            (Self::Name | Self::AfterName, b'=') => Self::BeforeValue,
+            (Self::Name | Self::AfterName, _) if is_blank => Self::AfterName,
+            (Self::Element | Self::BeforeName | Self::Name | Self::AfterName, b'/') => Self::BeforeName,
+            (Self::Element, _) if !is_blank => self,
+            (Self::Element | Self::BeforeName | Self::Value, _) if is_blank => Self::BeforeName,
+            _ => Self::Name,
+        }
+    }
+}
+
 /// How long the tag is that HTML begins with, if it does and it ends. One that has another in it is none.
 pub(super) fn tag_length(html: &str) -> Option<usize> {
-    let bytes = html.as_bytes();
-    let is_letter = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_alphabetic);
-    let starts =
-        bytes.first() == Some(&b'<') && (is_letter(1) || bytes.get(1) == Some(&b'/') && is_letter(2));
-    let (mut at, mut quote, mut is_value) = (1, None, false);
-    while starts && at < bytes.len() {
-        let byte = bytes[at];
-        match quote {
-            Some(open) if byte == open => quote = None,
-            Some(_) if byte == b'<' && (is_letter(at + 1) || bytes.get(at + 1) == Some(&b'/')) => {
+    let inside = html.strip_prefix('<')?;
+    let name = inside.strip_prefix('/').unwrap_or(inside);
+    if !name.starts_with(|char: char| char.is_ascii_alphabetic()) {
+        return None;
+    }
+    let begins_tag = |byte: u8| byte == b'/' || byte.is_ascii_alphabetic();
+    let start = html.len() - name.len();
+    let mut place = Place::Element;
+    for (at, byte) in html.bytes().enumerate().skip(start) {
+        match (place, byte) {
+            (Place::Quoted(_), b'<') if html.as_bytes().get(at + 1).is_some_and(|next| begins_tag(*next)) => {
                 return None;
             }
-            Some(_) => {}
-            None if byte == b'>' => return Some(at + 1),
-            None if byte == b'<' => return None,
-            None if is_value && matches!(byte, b'"' | b'\'') => quote = Some(byte),
-            None => {}
+            (Place::Quoted(_), _) => {}
+            (_, b'<') => return None,
+            (_, b'>') => return Some(at + 1),
+            _ => {}
         }
-        is_value = quote.is_none() && (byte == b'=' || is_value && byte.is_ascii_whitespace());
-        at += 1;
+        place = place.after(byte);
     }
     None
 }
@@ -53,6 +85,11 @@ mod tests {
             ("<img alt=\"if x>5\">y", Some(18)),
             ("<img alt = '<!-- a'/>y", Some(21)),
             ("<a b\"c>d\">", Some(7)),
+            ("<a/b = c d='>'>", Some(15)),
+            // These quotes are of names and of values without quotes.
+            ("<a =\">x\">", Some(6)),
+            ("<a b=c=\">x\">", Some(9)),
+            ("<a b='' =\">x\">", Some(11)),
             ("<a b='<c>'>", None),
             ("<a <b>", None),
             ("<a b=\"c>", None),
