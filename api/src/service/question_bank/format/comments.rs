@@ -5,12 +5,13 @@ use std::collections::HashMap;
 use super::html::tag_length;
 
 /// HTML without comments, and without what browsers take for such: `<!…>`, `<?…>` and `</ …>`. In Markdown without such
-/// links as are comments, too; code stays as it is, where it is sure to be code.
+/// links as are comments, too; code stays as it is, where it is sure to be code. Blanks before the text are not kept, which
+/// could make code of what is none.
 pub(super) fn without_comments(text: &str, is_markdown: bool) -> String {
-    let mut text = text.to_owned();
+    let mut text = text.trim_start().to_owned();
     // What is left can have other code in it than there was.
     for is_markdown in [is_markdown, is_markdown, is_markdown, false] {
-        let without = taken_out(&text, is_markdown);
+        let without = taken_out(&text, is_markdown).trim_start().to_owned();
         if without == text {
             break;
         }
@@ -226,10 +227,12 @@ mod tests {
             ("<pre>\n\n```\n<!-- KEY -->\n```", "<pre>\n\n```\n\n```"),
             ("<b title=\"\n\n<!-- KEY -->\n\n\">", "<b title=\"\n\n\n\n\">"),
             ("`<!-- x -->`` <!-- KEY --> ``", "```  ``"),
-            ("<!--\n```\n-->\n```\n```\n<!-- KEY -->\n```", "\n```\n```\n\n```"),
+            ("<!--\n```\n-->\n```\n```\n<!-- KEY -->\n```", "```\n```\n\n```"),
             ("a\n\n[//]: # (KEY)\nb", "a\n\nb"),
+            ("\n ```\n<!-- y -->\n```", "```\n<!-- y -->\n```"),
+            ("<?x?> ```\n<!-- y -->\n```", "```\n\n```"),
             ("[Comment]: <> \"KEY\nKEY\"\nb", "b"),
-            ("  [//]: #\n'KEY'\nb", "  b"),
+            ("  [//]: #\n'KEY'\nb", "b"),
             ("[//]: #\nb", "b"),
             ("- a\n- [//]: # (KEY)", "- a\n- "),
             ("<b ` x=\"<!-- KEY -->\">", "<b ` x=\"\">"),

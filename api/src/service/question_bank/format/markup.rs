@@ -187,7 +187,7 @@ fn take_comments_out(pieces: &mut [Piece], format: TextFormat, losses: &mut Vec<
         } else {
             continue;
         };
-        had_comments |= without != piece.text;
+        had_comments |= without != piece.text.trim_start();
         piece.text = without;
     }
     if had_comments {
