@@ -78,12 +78,10 @@ fn comment_length(html: &str) -> Option<usize> {
 /// or not, as CommonMark has it, is none: a fence that is indented or does not end, a span over the end of a line or
 /// beside an escaped mark, and all that may stand in HTML.
 fn markdown_parts(text: &str) -> HashMap<usize, (usize, bool)> {
-    let mut parts = HashMap::new();
     let lower = text.to_ascii_lowercase();
-    if ["<pre", "<script", "<style", "<textarea"].iter().any(|raw| lower.contains(raw)) {
-        return parts;
-    }
-    let (mut at, mut fence, mut is_html) = (0, None, false);
+    // These go on over blank lines.
+    let has_raw = ["<pre", "<script", "<style", "<textarea"].iter().any(|raw| lower.contains(raw));
+    let (mut parts, mut at, mut fence, mut is_html) = (HashMap::new(), 0, None, has_raw);
     while let Some(line) = text[at..].split_inclusive('\n').next() {
         let bare = line.trim();
         let mut length = line.len();
@@ -93,15 +91,14 @@ fn markdown_parts(text: &str) -> HashMap<usize, (usize, bool)> {
                 fence = None;
             }
         } else {
-            is_html = !bare.is_empty() && (is_html || begins_html(bare));
+            is_html = has_raw || !bare.is_empty() && (is_html || begins_html(bare));
             let indent = length - line.trim_start_matches(is_list_mark).len();
             if let Some(comment) = link_length(&text[at + indent..]) {
                 parts.insert(at + indent, (comment, false));
                 length = indent + comment;
-            } else if is_html {
-            } else if let Some(marks) = fence_marks(line) {
+            } else if let Some(marks) = fence_marks(line).filter(|_| !is_html) {
                 fence = Some((at, marks));
-            } else if !line.contains("\\`") {
+            } else if !is_html && !line.contains("\\`") {
                 add_spans(line, at, &mut parts);
             }
         }
@@ -235,6 +232,7 @@ mod tests {
             ("  [//]: #\n'KEY'\nb", "b"),
             ("[//]: #\nb", "b"),
             ("- a\n- [//]: # (KEY)", "- a\n- "),
+            ("<pre>a</pre>\n\n[//]: # (KEY)", "<pre>a</pre>\n\n"),
             ("<b ` x=\"<!-- KEY -->\">", "<b ` x=\"\">"),
             ("x <a b='`'> ` <!-- y --> ` <!-- KEY --> `", "x <a b='`'> ` <!-- y --> `  `"),
         ] {
