@@ -13,11 +13,11 @@ use crate::service::question_bank::{self, ExportError, Format, LONGEST_EXPORT};
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "Format")]
 pub(in crate::graphql) enum QuestionFormat {
-    /// GIFT, Moodle's text format. Carries everything.
+    /// GIFT, Moodle's text format. Carries everything but slashes at the ends of a topic's name.
     Gift,
     /// Aiken: single choices only, without ids, topics, difficulties and explanations.
     Aiken,
-    /// Moodle XML. Carries everything.
+    /// Moodle XML. Carries everything but slashes at the ends of a topic's name.
     MoodleXml,
     /// QTI 3.0 items of choices and numbers, one or several of them in an element `question-bank`. Carries
     /// everything but HTML that is not also XML.

@@ -17,7 +17,8 @@ pub use import::{ImportError, ImportRequest, Progress, decode, import};
 pub use report::{ImportReport, Loss, MOST_REFUSED, Refusal};
 pub use store::QUESTIONS_IMPORTED;
 
-/// Runs what takes so long that nothing else would run on this thread: a megabyte of text takes some ten milliseconds.
+/// Runs what takes so long that nothing else would run on this thread: a megabyte of text takes some ten
+/// milliseconds, and up to a second where somebody took pains.
 async fn run_aside<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, sea_orm::DbErr> {

@@ -1,6 +1,8 @@
 //! Aiken: a question, its options each on a line after a letter, and `ANSWER:` with the letter of the correct one.
 //! <https://docs.moodle.org/en/Aiken_format>
 
+use std::collections::HashSet;
+
 use jishu_entity::question_version::TextFormat;
 
 use super::super::draft::{DraftAnswer, DraftOption, DraftQuestion, Found};
@@ -20,15 +22,18 @@ pub(super) fn read(text: &str) -> Reading {
                 block.line = number;
                 block.stem.push_str(line);
             }
-        } else if let Some(key) = key_line(line) {
+        } else if let Some(key) = key_line(line, !block.options.is_empty()) {
             let ended = std::mem::take(&mut block);
             reading.take(ended.line, None, ended.question(key));
         } else if let Some((letter, option)) = option_line(line) {
             block.options.push((letter, option.to_owned()));
-        } else if !line.is_empty() && block.options.is_empty() {
+        } else if line.is_empty() {
+            block.has_gap |= block.options.is_empty();
+        } else if block.options.is_empty() {
             block.stem.push('\n');
             block.stem.push_str(line);
-        } else if !line.is_empty() {
+            block.is_apart |= block.has_gap;
+        } else {
             // A question follows whose predecessor has no key, or an option goes on over a line's end.
             let reason =
                 "After its options stands something else than ANSWER:. Write each option on one line, and \
@@ -36,7 +41,7 @@ pub(super) fn read(text: &str) -> Reading {
                     .to_owned();
             let broken = std::mem::take(&mut block);
             reading.take(broken.line, None, Err(reason));
-            block = Block { line: number, stem: line.to_owned(), options: Vec::new() };
+            block = Block { line: number, stem: line.to_owned(), ..Block::default() };
         }
     }
     if !block.stem.is_empty() {
@@ -50,11 +55,20 @@ pub(super) fn read(text: &str) -> Reading {
 struct Block {
     line: u32,
     stem: String,
+    /// A blank line follows the stem.
+    has_gap: bool,
+    /// A blank line stands in the stem: what is above it may be of no question.
+    is_apart: bool,
     options: Vec<(char, String)>,
 }
 
 impl Block {
     fn question(self, key: &str) -> Result<Found, String> {
+        if self.is_apart {
+            return Err("A blank line stands in its text. Take the line out, or what is above it: Aiken has no headings \
+                        and no explanations."
+                .to_owned());
+        }
         if !self.options.iter().map(|(letter, _)| *letter).eq(('A'..='Z').take(self.options.len())) {
             return Err(
                 "Its options are not lettered A, B, C and so on. Letter them in this order.".to_owned()
@@ -88,14 +102,18 @@ impl Block {
     }
 }
 
-/// What follows `ANSWER:`, if this is such a line.
-fn key_line(line: &str) -> Option<&str> {
-    line.trim().strip_prefix(KEY).map(str::trim)
+/// What follows `ANSWER:`, if this is such a line. In small letters it is one only after options or with a key.
+fn key_line(line: &str, follows_options: bool) -> Option<&str> {
+    let line = line.trim();
+    let (word, key) = line.split_at_checked(KEY.len())?;
+    let is_meant = word == KEY || follows_options || key.trim().len() == 1;
+    let is_key = is_meant && word.eq_ignore_ascii_case(KEY);
+    is_key.then(|| key.trim())
 }
 
 /// Whether this is a line with a key, which a question of GIFT can have words like.
 pub(super) fn is_key(line: &str) -> bool {
-    let mut chars = key_line(line).unwrap_or_default().chars();
+    let mut chars = key_line(line, false).unwrap_or_default().chars();
     let is_letter = chars.next().is_some_and(|char| char.is_ascii_alphabetic());
     is_letter && chars.next().is_none_or(|char| matches!(char, ' ' | ','))
 }
@@ -129,6 +147,13 @@ pub(super) fn write(out: &mut String, question: &DraftQuestion) -> Vec<String> {
     let on_a_line = |text: &str| {
         text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
     };
+    let texts: HashSet<String> = options.iter().map(|option| on_a_line(&option.text)).collect();
+    if texts.len() < options.len() {
+        return vec![
+            "It is left out: its options differ in the ends of lines only, which Aiken has no place for."
+                .to_owned(),
+        ];
+    }
     out.push_str(&on_a_line(&question.stem));
     out.push('\n');
     let mut key = 'A';
@@ -144,6 +169,9 @@ pub(super) fn write(out: &mut String, question: &DraftQuestion) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use jishu_entity::question_version::Difficulty;
+
+    use super::super::super::draft::Defaults;
     use super::*;
 
     fn reasons(text: &str) -> Vec<(u32, String)> {
@@ -153,7 +181,7 @@ mod tests {
     #[test]
     fn questions_are_read() {
         let text = "Which planet is nearest to the Sun?\nA. Venus\nB) Mercury\nC. Mars\nANSWER: B\n\n\n\
-                    Two lines\nof a stem?\r\nA) yes\r\nB) no\r\n\r\nANSWER: A\r\n";
+                    Two lines\nof a stem?\r\n\r\nA) yes\r\nB) no\r\n\r\nAnswer: a\r\n";
         let reading = read(text);
         assert_eq!(reading.refused, []);
         let [first, second] = &reading.questions[..] else { panic!("{reading:?}") };
@@ -167,6 +195,28 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_between_questions_is_of_none() {
+        let text = "Q?\nA. x\nB. y\nANSWER: A\nExplanation: so it is\n\nNext?\nA. x\nB. y\nANSWER: B\n\n\
+                    Last?\nAnswer: in words\nA. x\nB. y\nanswer: B\n";
+        let stems: Vec<String> = read(text).questions.into_iter().map(|found| found.stem).collect();
+        assert_eq!(stems, ["Q?", "Last?\nAnswer: in words"]);
+        let found = reasons(text);
+        assert!(found.len() == 1 && found[0].0 == 5 && found[0].1.contains("blank line"), "{found:?}");
+    }
+
+    #[test]
+    fn options_that_would_say_the_same_are_not_written() {
+        let mut found = read("Q?\nA. x y\nB. y\nANSWER: A\n").questions.remove(0);
+        let DraftAnswer::Single(options) = &mut found.answer else { panic!("{found:?}") };
+        options[1].text = "x\ny".to_owned();
+        let defaults = Defaults { topic: "T".to_owned(), difficulty: Difficulty::Easy };
+        let question = found.check(&defaults).expect("a question");
+        let mut out = String::new();
+        let told = write(&mut out, &question);
+        assert!(out.is_empty() && told.len() == 1 && told[0].contains("left out"), "{told:?}\n{out}");
+    }
+
+    #[test]
     fn what_is_not_aiken_is_refused_by_itself() {
         for (text, line, named) in [
             ("Q?\nA. x\nB. y\n", 1, "no key"),
@@ -174,6 +224,8 @@ mod tests {
             ("Q?\nA. x\nC. y\nANSWER: A\n", 1, "lettered"),
             ("Q?\nA. x\nB. y\nANSWER: A, B\n", 1, "one letter"),
             ("Q?\nA. x\nB. y\nANSWER:\n", 1, "one letter"),
+            ("Q?\nA. x\nB. y\nAnswer: B or A\n", 1, "one letter"),
+            ("\nChapter 1\n\nQ?\nA. x\nB. y\nANSWER: A\n", 2, "blank line"),
             ("Q?\nA. x\nB. y\nOther?\nA. x\nB. y\nANSWER: A", 1, "something else"),
         ] {
             let found = reasons(text);

@@ -3,6 +3,8 @@
 use jishu_entity::question_version::TextFormat;
 
 use super::super::draft::{DraftAnswer, DraftOption};
+use super::comments::without_comments;
+use super::{entities, html};
 
 /// A text and what it is written in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,20 +55,79 @@ const ELEMENTS: [&str; 38] = [
     "ul",
 ];
 
-/// Whether a text that may or may not be HTML has an element of it, or a comment.
-pub(super) fn is_html(text: &str) -> bool {
+/// Those of them that stand on lines of their own.
+const BLOCKS: [&str; 24] = [
+    "blockquote",
+    "br",
+    "dd",
+    "div",
+    "dl",
+    "dt",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "hr",
+    "li",
+    "math",
+    "ol",
+    "p",
+    "pre",
+    "table",
+    "tbody",
+    "td",
+    "th",
+    "tr",
+    "ul",
+];
+
+/// Whether a text that may or may not be HTML has an element of it, a comment, or a character by its name.
+fn is_html(text: &str) -> bool {
     let has_comment = text.split_once("<!--").is_some_and(|(_, after)| after.contains("-->"));
-    has_comment
-        || text.split('<').skip(1).any(|after| {
+    let has_element = || {
+        text.split('<').skip(1).any(|after| {
             let after = after.strip_prefix('/').unwrap_or(after);
-            let end = after.find(|char: char| !char.is_ascii_alphanumeric()).unwrap_or(after.len());
-            let closes = after[end..].starts_with(['>', '/', ' ', '\n', '\t']) && after.contains('>');
+            let name = html::name(after);
+            let closes = after[name.len()..].starts_with(['>', '/', ' ', '\n', '\t']) && after.contains('>');
             // The longest name is short: nothing long is made lower case.
-            end <= 10 && closes && ELEMENTS.contains(&after[..end].to_ascii_lowercase().as_str())
+            name.len() <= 10 && closes && ELEMENTS.contains(&name.to_ascii_lowercase().as_str())
         })
+    };
+    has_comment || has_element() || entities::any(text)
 }
 
-/// Plain text as HTML.
+/// A text that does not say what it is, as Moodle takes it: HTML where it looks like it, whose lines end where they do.
+pub(super) fn guessed(text: String) -> Piece {
+    match is_html(&text) {
+        true => Piece { text: with_breaks(&text), format: TextFormat::Html },
+        false => Piece { text, format: TextFormat::Plain },
+    }
+}
+
+/// HTML with breaks at the ends of its lines, but in tags and beside elements that stand on lines of their own.
+fn with_breaks(html: &str) -> String {
+    let mut with = String::with_capacity(html.len());
+    let (mut at, mut follows_block) = (0, false);
+    while let Some(char) = html[at..].chars().next() {
+        let rest = &html[at..];
+        let length = html::tag_length(rest).unwrap_or(char.len_utf8());
+        let is_end = char == '\n' && !follows_block && !is_block(rest.trim_start());
+        with.push_str(if is_end { "<br/>\n" } else { &rest[..length] });
+        follows_block = is_block(rest) || follows_block && char.is_whitespace();
+        at += length;
+    }
+    with
+}
+
+/// Whether HTML begins with the tag of an element that stands on lines of its own.
+fn is_block(html: &str) -> bool {
+    let name = html.strip_prefix('<').map(html::name).unwrap_or_default();
+    BLOCKS.iter().any(|block| block.eq_ignore_ascii_case(name))
+}
+
+/// Text without what would be taken for tags and characters.
 pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
@@ -79,7 +140,7 @@ pub(super) fn unify(pieces: &mut [Piece], losses: &mut Vec<String>) -> TextForma
     let format = match (plain, html, markdown) {
         (true, true, false) => {
             for piece in pieces.iter_mut().filter(|piece| piece.format == TextFormat::Plain) {
-                piece.text = escape(&piece.text);
+                piece.text = escape(&piece.text).replace('\n', "<br/>\n");
                 piece.format = TextFormat::Html;
             }
             TextFormat::Html
@@ -126,67 +187,12 @@ fn take_comments_out(pieces: &mut [Piece], format: TextFormat, losses: &mut Vec<
         } else {
             continue;
         };
-        had_comments |= without != piece.text;
+        had_comments |= without != piece.text.trim_start();
         piece.text = without;
     }
     if had_comments {
         losses.push(COMMENTS.to_owned());
     }
-}
-
-/// HTML without comments, and without what browsers take for such: `<!…>` and `<?…>`. In Markdown, code stays as it is.
-fn without_comments(text: &str, is_markdown: bool) -> String {
-    let mut without = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find(['<', '`']) {
-        without.push_str(&rest[..at]);
-        rest = &rest[at..];
-        let (kept, length) = match comment_length(rest) {
-            Some(length) => (0, length),
-            None if is_markdown && rest.starts_with('`') => {
-                let length = code_length(rest);
-                (length, length)
-            }
-            None => (1, 1),
-        };
-        without.push_str(&rest[..kept]);
-        rest = &rest[length..];
-    }
-    without.push_str(rest);
-    without
-}
-
-/// How long the comment is that HTML begins with, if it does. One that does not end takes the rest with it.
-fn comment_length(html: &str) -> Option<usize> {
-    if let Some(inside) = html.strip_prefix("<!--") {
-        // These are whole comments, too.
-        for whole in [">", "->"] {
-            if inside.starts_with(whole) {
-                return Some(4 + whole.len());
-            }
-        }
-        let mut ends = inside.match_indices('>').map(|(at, _)| at);
-        let end = ends.find(|at| inside[..*at].ends_with("--") || inside[..*at].ends_with("--!"));
-        return Some(end.map_or(html.len(), |end| 4 + end + 1));
-    }
-    let is_taken_for_one = html.starts_with("<!") || html.starts_with("<?");
-    is_taken_for_one.then(|| html.find('>').map_or(html.len(), |end| end + 1))
-}
-
-/// How long the code is that Markdown begins with, or the marks where it does not end.
-fn code_length(markdown: &str) -> usize {
-    let marks = markdown.len() - markdown.trim_start_matches('`').len();
-    let fence = &markdown[..marks];
-    let mut at = marks;
-    while let Some(start) = markdown[at..].find('`') {
-        let run = &markdown[at + start..];
-        let length = run.len() - run.trim_start_matches('`').len();
-        at += start + length;
-        if length == fence.len() {
-            return at;
-        }
-    }
-    marks
 }
 
 /// What is told of embedded files.
@@ -199,32 +205,18 @@ mod tests {
 
     #[test]
     fn html_is_told_from_what_only_looks_like_it() {
-        for html in ["a <!-- b -->", "<p>x</p>", "a<br>b", "a<br/>b", "x<SUP>2</SUP>", "<img src=\"x\">"] {
+        for html in
+            ["a <!-- b -->", "<p>x</p>", "a<br>b", "a<br/>b", "x<SUP>2</SUP>", "<img src=\"x\">", "100&deg;C"]
+        {
             assert!(is_html(html), "{html}");
         }
-        for plain in ["a < b and b > c", "a<b", "<", "<x>", "List<a", "i <3 u > me"] {
+        for plain in ["a < b and b > c", "a<b", "<", "<x>", "List<a", "i <3 u > me", "a && b; &c;"] {
             assert!(!is_html(plain), "{plain}");
         }
     }
 
     #[test]
-    fn comments_are_taken_out() {
-        for (html, without) in [
-            ("a<!-- key is TWO -->b<!---->c", "abc"),
-            ("a<!-->b<!--->c<!-- x --!>d", "abcd"),
-            ("a<!-- never ends", "a"),
-            ("a<![CDATA[x]]>b<?php x ?>c<!DOCTYPE html>d", "abcd"),
-            ("a < b && c <b>d</b> `<!-- x -->`", "a < b && c <b>d</b> ``"),
-        ] {
-            assert_eq!(without_comments(html, false), without, "{html}");
-        }
-        for (markdown, without) in [
-            ("a<!-- x -->b `<!-- y -->` c", "ab `<!-- y -->` c"),
-            ("```html\n<!-- ` -->\n``` <!-- x -->", "```html\n<!-- ` -->\n``` "),
-            ("`open <!-- x -->", "`open "),
-        ] {
-            assert_eq!(without_comments(markdown, true), without, "{markdown}");
-        }
+    fn comments_are_taken_out_of_what_is_not_plain() {
         let piece = |text: &str, format| Piece { text: text.to_owned(), format };
         let mut losses = Vec::new();
         let mut pieces = [piece("<!-- a -->", TextFormat::Plain), piece("b<!-- c -->", TextFormat::Html)];
@@ -234,6 +226,23 @@ mod tests {
         let mut pieces = [piece("<!-- a -->", TextFormat::Plain)];
         assert_eq!(unify(&mut pieces, &mut losses), TextFormat::Plain);
         assert_eq!(pieces[0].text, "<!-- a -->");
+    }
+
+    #[test]
+    fn lines_of_guessed_html_end_where_they_do() {
+        for (text, html) in [
+            (
+                "I. CO<sub>2</sub>\nII. <b>x</b>\n<i>y</i>\n\nz",
+                "I. CO<sub>2</sub><br/>\nII. <b>x</b><br/>\n<i>y</i><br/>\n<br/>\nz",
+            ),
+            ("a\n<p>b\nc</p> \n d", "a\n<p>b<br/>\nc</p> \n d"),
+            ("<ul>\n<li>a</li>\n</ul>\n", "<ul>\n<li>a</li>\n</ul>\n"),
+            ("a<br>\nb<img\nalt='x'>", "a<br>\nb<img\nalt='x'>"),
+        ] {
+            assert_eq!(guessed(text.to_owned()), Piece { text: html.to_owned(), format: TextFormat::Html });
+        }
+        let plain = "a\nb".to_owned();
+        assert_eq!(guessed(plain.clone()), Piece { text: plain, format: TextFormat::Plain });
     }
 
     #[test]

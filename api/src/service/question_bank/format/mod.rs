@@ -2,7 +2,10 @@
 
 mod aiken;
 mod category;
+mod comments;
+mod entities;
 mod gift;
+mod html;
 mod markup;
 mod moodle_xml;
 mod qti;

@@ -6,13 +6,14 @@ use rand::{RngExt, SeedableRng};
 use rust_decimal::Decimal;
 
 use super::super::draft::{Defaults, DraftAnswer, DraftOption, DraftQuestion, Found, clean};
+use super::comments::without_comments;
 use super::xhtml::as_xml;
 use super::{Format, Writer, read};
 
 const FORMATS: [Format; 4] = [Format::Gift, Format::Aiken, Format::MoodleXml, Format::Qti];
 
 /// Pieces that some format takes for something else.
-const PIECES: [&str; 46] = [
+const PIECES: [&str; 54] = [
     "a",
     "word",
     " ",
@@ -59,13 +60,26 @@ const PIECES: [&str; 46] = [
     "日本",
     "T",
     "@@PLUGINFILE@@",
+    "<img alt=\"x>5\">",
+    "<!--",
+    "-->",
+    "<?",
+    "</",
+    "`",
+    "```",
+    "\n[//]: # (x)",
 ];
 
-fn text(rng: &mut StdRng, most: usize) -> String {
+/// As the bank has it, in this format.
+fn text(rng: &mut StdRng, most: usize, format: TextFormat) -> String {
     loop {
         let pieces = rng.random_range(1..=most);
         let text: String = (0..pieces).map(|_| PIECES[rng.random_range(0..PIECES.len())]).collect();
-        let text = clean(&text);
+        let text = match format {
+            TextFormat::Plain => clean(&text),
+            TextFormat::Markdown => clean(&without_comments(&text, true)),
+            TextFormat::Html => clean(&without_comments(&text, false)),
+        };
         if !text.is_empty() {
             return text;
         }
@@ -75,7 +89,7 @@ fn text(rng: &mut StdRng, most: usize) -> String {
 /// Without ends of lines.
 fn name(rng: &mut StdRng) -> String {
     loop {
-        let name = clean(&text(rng, 8).replace(['\n', '\t'], " "));
+        let name = clean(&text(rng, 8, TextFormat::Plain).replace(['\n', '\t'], " "));
         if !name.is_empty() {
             return name;
         }
@@ -83,9 +97,11 @@ fn name(rng: &mut StdRng) -> String {
 }
 
 fn any_question(rng: &mut StdRng, number: usize) -> DraftQuestion {
+    let formats = [TextFormat::Plain, TextFormat::Markdown, TextFormat::Html];
+    let text_format = formats[rng.random_range(0..3)];
     let options = |rng: &mut StdRng| -> Vec<String> {
         let count = rng.random_range(2..=26);
-        let mut options: Vec<String> = (0..count).map(|_| text(rng, 6)).collect();
+        let mut options: Vec<String> = (0..count).map(|_| text(rng, 6, text_format)).collect();
         options.sort();
         options.dedup();
         options.push(format!("option {}", options.len()));
@@ -112,17 +128,16 @@ fn any_question(rng: &mut StdRng, number: usize) -> DraftQuestion {
         },
     };
     let difficulties = [Difficulty::Easy, Difficulty::Medium, Difficulty::Hard];
-    let formats = [TextFormat::Plain, TextFormat::Markdown, TextFormat::Html];
     let found = Found {
         line: 1,
         external_id: Some(format!("{number} {}", name(rng))),
         name: None,
         topic: Some(name(rng)),
         difficulty: Some(difficulties[rng.random_range(0..3)]),
-        text_format: formats[rng.random_range(0..3)],
-        stem: text(rng, 12),
+        text_format,
+        stem: text(rng, 12, text_format),
         answer,
-        explanation: rng.random::<bool>().then(|| text(rng, 8)),
+        explanation: rng.random::<bool>().then(|| text(rng, 8, text_format)),
         losses: Vec::new(),
     };
     DraftQuestion { line: 0, ..found.check(&defaults()).expect("a question as the bank has them") }
@@ -160,7 +175,12 @@ fn what_is_left(format: Format, question: &DraftQuestion, losses: &[String]) -> 
         }
     }
     if told("is rewritten as XML") {
-        let rewrite = |text: &mut String| *text = as_xml(text).expect("it was written").into_owned();
+        let rewrite = |text: &mut String| {
+            let xml = as_xml(text).expect("it was written").into_owned();
+            let values = |text: &str| text.matches("alt=\"x>5\"").count();
+            assert_eq!(values(&xml), values(text), "{xml}");
+            *text = xml;
+        };
         rewrite(&mut left.stem);
         left.explanation.iter_mut().for_each(rewrite);
         if let DraftAnswer::Single(options) | DraftAnswer::Multiple(options) = &mut left.answer {

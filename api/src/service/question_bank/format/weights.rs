@@ -19,9 +19,17 @@ pub(super) fn single(weights: &[f64]) -> Key {
     }
 }
 
-/// Several are chosen: those with marks are the key. Where each correct one gives the same and each wrong one takes all
+/// Several are chosen: those with marks are the key, if all of them together have full marks. Where each correct one gives the same and each wrong one takes all
 /// away, the weights say what the bank says, and nothing is lost.
-pub(super) fn multiple(weights: &[f64]) -> Key {
+pub(super) fn multiple(weights: &[f64]) -> Result<Key, String> {
+    let sum: f64 = weights.iter().filter(|weight| **weight > 0.0).sum();
+    // 16 of each of six is meant for all.
+    if sum > 0.0 && (sum - 100.0).abs() > 4.5 {
+        return Err(format!(
+            "The marks of its correct options add up to {sum:.0} per cent, so that its key is not all of them. Give each \
+             an equal part of 100, and make it a single choice where one is enough."
+        ));
+    }
     let correct: Vec<bool> = weights.iter().map(|weight| *weight > 0.0).collect();
     let count = correct.iter().filter(|correct| **correct).count();
     let all_or_nothing = |(weight, correct): (&f64, &bool)| {
@@ -31,7 +39,7 @@ pub(super) fn multiple(weights: &[f64]) -> Key {
         (weight - share).abs() < 0.01
     };
     let is_kept = weights.iter().zip(&correct).all(all_or_nothing);
-    Key { correct, loss: (!is_kept).then(|| PARTIAL.to_owned()) }
+    Ok(Key { correct, loss: (!is_kept).then(|| PARTIAL.to_owned()) })
 }
 
 /// The weight of a correct option of so many, as Moodle writes it: to five decimal places.
@@ -51,10 +59,13 @@ mod tests {
         assert_eq!(key(single(&[0.0, 100.0, 0.0])), (vec![false, true, false], false));
         assert_eq!(key(single(&[50.0, 100.0])), (vec![false, true], true));
         assert_eq!(key(single(&[-25.0, 100.0])), (vec![false, true], true));
+        let multiple = |weights: &[f64]| multiple(weights).expect("a key");
         assert_eq!(key(multiple(&[50.0, 50.0, -100.0])), (vec![true, true, false], false));
         assert_eq!(key(multiple(&[50.0, 50.0, 0.0])), (vec![true, true, false], true));
         assert_eq!(key(multiple(&[60.0, 40.0, -100.0])), (vec![true, true, false], true));
         assert_eq!(key(multiple(&[0.0, -100.0])).0, [false, false]);
+        assert_eq!(key(multiple(&[33.0, 33.0, 33.0])).0, [true; 3]);
+        assert_eq!(key(multiple(&[16.0; 6])).0, [true; 6]);
         for (correct, written) in
             [(1, "100"), (2, "50"), (3, "33.33333"), (7, "14.28571"), (8, "12.5"), (0, "100")]
         {
@@ -63,6 +74,9 @@ mod tests {
         for correct in 1..=26_usize {
             let weights = vec![share(correct).parse().expect("a number"); correct];
             assert_eq!(multiple(&weights).loss, None, "{correct}");
+        }
+        for weights in [&[100.0, 50.0, -100.0][..], &[100.0, 100.0], &[50.0, 0.0]] {
+            assert!(super::multiple(weights).is_err_and(|reason| reason.contains("add up")), "{weights:?}");
         }
     }
 }

@@ -3,55 +3,7 @@
 use std::borrow::Cow;
 
 use super::xml::Xml;
-
-/// Elements of HTML that have no end.
-const VOID: [&str; 6] = ["br", "col", "hr", "img", "input", "wbr"];
-
-/// Characters that HTML has names for and XML has not: those of questions.
-const NAMED: [(&str, char); 42] = [
-    ("nbsp", '\u{a0}'),
-    ("times", '×'),
-    ("divide", '÷'),
-    ("deg", '°'),
-    ("plusmn", '±'),
-    ("middot", '·'),
-    ("sup2", '²'),
-    ("sup3", '³'),
-    ("frac12", '½'),
-    ("frac14", '¼'),
-    ("micro", 'µ'),
-    ("minus", '−'),
-    ("ndash", '–'),
-    ("mdash", '—'),
-    ("lsquo", '‘'),
-    ("rsquo", '’'),
-    ("ldquo", '“'),
-    ("rdquo", '”'),
-    ("hellip", '…'),
-    ("prime", '′'),
-    ("le", '≤'),
-    ("ge", '≥'),
-    ("ne", '≠'),
-    ("asymp", '≈'),
-    ("infin", '∞'),
-    ("radic", '√'),
-    ("rarr", '→'),
-    ("larr", '←'),
-    ("harr", '↔'),
-    ("sum", '∑'),
-    ("int", '∫'),
-    ("alpha", 'α'),
-    ("beta", 'β'),
-    ("gamma", 'γ'),
-    ("theta", 'θ'),
-    ("lambda", 'λ'),
-    ("mu", 'μ'),
-    ("pi", 'π'),
-    ("omega", 'ω'),
-    ("Delta", 'Δ'),
-    ("Omega", 'Ω'),
-    ("euro", '€'),
-];
+use super::{entities, html};
 
 /// HTML as XML that says the same: as it is where that is XML already.
 ///
@@ -87,17 +39,21 @@ fn check(html: &str) -> Result<(), &'static str> {
 
 /// With the ends that XML wants of elements such as `<br>`.
 fn closed(html: &str) -> String {
-    let mut parts = html.split('<');
-    let mut closed = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        closed.push('<');
-        let name = part.split(|char: char| !char.is_ascii_alphanumeric()).next().unwrap_or_default();
-        let end = part.find('>').filter(|end| !part[..*end].ends_with('/'));
-        match end.filter(|_| VOID.iter().any(|void| void.eq_ignore_ascii_case(name))) {
-            Some(end) => closed.extend([&part[..end], "/", &part[end..]]),
-            None => closed.push_str(part),
+    let mut closed = String::with_capacity(html.len());
+    let mut rest = html;
+    while let Some(at) = rest.find('<') {
+        closed.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let length = html::tag_length(rest).unwrap_or(1);
+        let tag = &rest[..length];
+        let is_open = html::is_void(html::name(tag)) && !tag.starts_with("</") && !tag.ends_with("/>");
+        match tag.strip_suffix('>').filter(|_| is_open) {
+            Some(open) => closed.extend([open, "/>"]),
+            None => closed.push_str(tag),
         }
+        rest = &rest[length..];
     }
+    closed.push_str(rest);
     closed
 }
 
@@ -106,9 +62,8 @@ fn without_names(html: &str) -> String {
     let mut parts = html.split('&');
     let mut without = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        let named = part.split_once(';').and_then(|(name, rest)| {
-            NAMED.iter().find(|(known, _)| *known == name).map(|(_, char)| (*char, rest))
-        });
+        let named =
+            part.split_once(';').and_then(|(name, rest)| entities::named(name).map(|char| (char, rest)));
         match named {
             Some((char, rest)) => {
                 // As a number: a blank that is not to be broken would be cut off at an end.
@@ -135,6 +90,8 @@ mod tests {
             ("a<br>b<BR />c", Some("a<br/>b<BR />c")),
             ("<p>2&nbsp;&times; 3 &lt; 7</p>", Some("<p>2&#160;&#215; 3 &lt; 7</p>")),
             ("<img src=\"https://x.example/a.png\">", Some("<img src=\"https://x.example/a.png\"/>")),
+            ("<br><img alt=\"if x>5\" src='a'>", Some("<br/><img alt=\"if x>5\" src='a'/>")),
+            ("100&deg;C, &epsilon;<hr>", Some("100&#176;C, &#949;<hr/>")),
             ("<p>a", None),
             ("</div><div>", None),
             ("a & b", None),

@@ -109,8 +109,16 @@ fn tag_length<'a>(text: &'a str, namespaces: &mut HashSet<&'a str>) -> Result<Op
 
 /// Which of the XML formats a text is in, by its first elements.
 pub(super) fn detect(text: &str) -> Option<Format> {
-    let mut elements = text.split('<').skip(1).filter(|after| !after.starts_with(['?', '!']));
-    let root = elements.next()?;
+    let mut rest = text;
+    let root = loop {
+        rest = &rest[rest.find('<')?..];
+        let end = match rest {
+            comment if comment.starts_with("<!--") => "-->",
+            other if other[1..].starts_with(['?', '!']) => ">",
+            root => break &root[1..],
+        };
+        rest = rest.split_once(end)?.1;
+    };
     let name = root.split([' ', '\t', '\r', '\n', '>', '/']).next()?;
     let name = name.rsplit(':').next()?;
     match name {
@@ -199,6 +207,21 @@ mod tests {
         let nested = format!("{}{}", "<a>".repeat(200_000), "</a>".repeat(200_000));
         // Read or refused, and never a fault.
         let _ = Xml::parse(&nested).map(|xml| text(xml.document.root()));
+    }
+
+    #[test]
+    fn a_format_is_told_by_the_first_element() {
+        for (text, format) in [
+            ("<?xml version='1.0'?>\n<!-- by <a@b.c> -->\n<quiz>{}</quiz>", Some(Format::MoodleXml)),
+            ("<!DOCTYPE quiz>\n<quiz/>", Some(Format::MoodleXml)),
+            ("<!-- <quiz> -->\n<question-bank/>", Some(Format::Qti)),
+            ("<q:qti-assessment-item/>", Some(Format::Qti)),
+            ("<!-- <quiz>", None),
+            ("<p>What? {=a ~b}</p>", None),
+            ("<", None),
+        ] {
+            assert_eq!(detect(text), format, "{text}");
+        }
     }
 
     #[test]

@@ -22,8 +22,12 @@ struct Answer<'a> {
     feedback: Option<&'a str>,
 }
 
-/// Reads what stands between the braces, without the general feedback.
-pub(super) fn read(text: &str, format: TextFormat, losses: &mut Vec<String>) -> Result<Answers, String> {
+/// Reads what stands between the braces, without the general feedback, after a stem that declares this format.
+pub(super) fn read(
+    text: &str,
+    of_stem: Option<TextFormat>,
+    losses: &mut Vec<String>,
+) -> Result<Answers, String> {
     let text = text.trim();
     if text.is_empty() {
         return Err("It is an essay: only what has a key is kept. Give options or a number.".to_owned());
@@ -32,6 +36,7 @@ pub(super) fn read(text: &str, format: TextFormat, losses: &mut Vec<String>) -> 
         return read_numeric(numeric, losses);
     }
     if let Some(truth) = truth(text, losses) {
+        let format = of_stem.unwrap_or(TextFormat::Plain);
         let option = |text: &str, correct| (Piece { text: text.to_owned(), format }, correct);
         let options = vec![option("True", truth), option("False", !truth)];
         return Ok(Answers::Choice { multiple: false, options });
@@ -48,13 +53,10 @@ pub(super) fn read(text: &str, format: TextFormat, losses: &mut Vec<String>) -> 
     let multiple = answers.iter().all(|answer| answer.mark == b'~');
     let weight = |answer: &Answer<'_>| answer.weight.unwrap_or(if answer.mark == b'=' { 100.0 } else { 0.0 });
     let weights: Vec<f64> = answers.iter().map(weight).collect();
-    let key = if multiple { weights::multiple(&weights) } else { weights::single(&weights) };
+    let key = if multiple { weights::multiple(&weights)? } else { weights::single(&weights) };
     losses.extend(key.loss);
     tell_of_feedback(&answers, losses);
-    let options = answers.iter().zip(key.correct).map(|(answer, correct)| {
-        let (text, format) = formatted(answer.text, Some(format));
-        (Piece { text, format }, correct)
-    });
+    let options = answers.iter().map(|answer| formatted(answer.text, of_stem)).zip(key.correct);
     Ok(Answers::Choice { multiple, options: options.collect() })
 }
 
@@ -69,7 +71,7 @@ fn truth(text: &str, losses: &mut Vec<String>) -> Option<bool> {
         "F" | "FALSE" => false,
         _ => return None,
     };
-    if feedback.is_some_and(|feedback| !feedback.trim_matches(['#', ' ', '\n']).is_empty()) {
+    if feedback.is_some_and(is_said) {
         losses.push(FEEDBACK.to_owned());
     }
     Some(truth)
@@ -79,9 +81,13 @@ const FEEDBACK: &str =
     "The feedback of single answers is left out: a question has one explanation, as #### gives it.";
 
 fn tell_of_feedback(answers: &[Answer<'_>], losses: &mut Vec<String>) {
-    if answers.iter().any(|answer| answer.feedback.is_some_and(|feedback| !feedback.trim().is_empty())) {
+    if answers.iter().any(|answer| answer.feedback.is_some_and(is_said)) {
         losses.push(FEEDBACK.to_owned());
     }
+}
+
+fn is_said(feedback: &str) -> bool {
+    !feedback.trim_matches(['#', '~', ' ', '\t', '\n']).is_empty()
 }
 
 /// Answers that each begin with `=` or `~`.
@@ -129,31 +135,36 @@ fn weighted(text: &str) -> Result<(Option<f64>, &str), String> {
 }
 
 fn read_numeric(text: &str, losses: &mut Vec<String>) -> Result<Answers, String> {
-    let text = text.trim();
+    // What follows a ~ is said of all other numbers.
+    let (text, of_others) = match find(text, "~") {
+        Some(at) => (text[..at].trim(), Some(&text[at + 1..])),
+        None => (text.trim(), None),
+    };
+    let others = of_others.map(|text| Answer { mark: b'~', weight: None, text: "", feedback: Some(text) });
     if find(text, "=").is_none() {
         let (body, feedback) = match find(text, "#") {
             Some(at) => (&text[..at], Some(&text[at + 1..])),
             None => (text, None),
         };
-        if feedback.is_some_and(|feedback| !feedback.trim().is_empty()) {
-            losses.push(FEEDBACK.to_owned());
-        }
+        let only = Answer { mark: b'=', weight: None, text: body, feedback };
+        tell_of_feedback(&[only].into_iter().chain(others).collect::<Vec<_>>(), losses);
         return range(body);
     }
     let answers = split(text)?;
-    tell_of_feedback(&answers, losses);
-    let marked = answers.iter().filter(|answer| answer.mark == b'=');
-    let (full, partial): (Vec<_>, Vec<_>) = marked.partition(|answer| answer.weight.unwrap_or(100.0) > 99.9);
+    let (full, partial): (Vec<_>, Vec<_>) =
+        answers.iter().partition(|answer| answer.weight.unwrap_or(100.0) > 99.9);
     if !partial.is_empty() {
         losses.push(
             "Answers with a part of the marks are left out: a sitting marks a question whole.".to_owned(),
         );
     }
-    match full.as_slice() {
+    let value = match full.as_slice() {
         [answer] => range(answer.text),
         [] => Err("None of its numbers has full marks. Give one without a weight.".to_owned()),
         _ => Err("Several of its numbers have full marks. Give one, with a tolerance.".to_owned()),
-    }
+    };
+    tell_of_feedback(&answers.into_iter().chain(others).collect::<Vec<_>>(), losses);
+    value
 }
 
 /// `5`, `5:0.1` or `4.9..5.1`.

@@ -57,8 +57,9 @@ impl Iterator for Blocks<'_> {
             if is_category {
                 return Some(Block::Category(bare[CATEGORY.len()..].to_owned()));
             } else if let Some(comment) = bare.strip_prefix("//") {
-                block.id = marked(comment, "[id:").pop().or(block.id);
-                block.tags.extend(marked(comment, "[tag:"));
+                let (ids, tags) = marked(comment);
+                block.id = ids.into_iter().last().or(block.id);
+                block.tags.extend(tags);
             } else if !bare.is_empty() {
                 block.lines.push(u32::try_from(number + 1).unwrap_or(u32::MAX));
                 block.line = block.lines[0];
@@ -76,27 +77,34 @@ impl Iterator for Blocks<'_> {
     }
 }
 
-/// What stands between `opening` and the next bracket that is not escaped.
-fn marked(comment: &str, opening: &str) -> Vec<String> {
-    let mut found = Vec::new();
+/// The ids and the tags of a comment: what stands between `[id:` or `[tag:` and the next bracket that is not escaped.
+fn marked(comment: &str) -> (Vec<String>, Vec<String>) {
+    let (mut ids, mut tags) = (Vec::new(), Vec::new());
     let mut rest = comment;
-    while let Some(start) = rest.find(opening) {
-        let mut value = String::new();
-        let mut chars = rest[start + opening.len()..].char_indices();
-        let mut end = None;
-        while let Some((at, char)) = chars.next() {
-            match char {
-                ']' => {
-                    end = Some(start + opening.len() + at + 1);
-                    break;
-                }
-                '\\' => value.extend(chars.next().map(|(_, char)| char)),
-                char => value.push(char),
-            }
-        }
-        let Some(end) = end else { break };
+    while let Some(start) = rest.find('[') {
+        rest = &rest[start + 1..];
+        let (found, opened) = match (rest.strip_prefix("id:"), rest.strip_prefix("tag:")) {
+            (Some(opened), _) => (&mut ids, opened),
+            (_, Some(opened)) => (&mut tags, opened),
+            _ => continue,
+        };
+        let Some((value, end)) = bracketed(opened) else { break };
         found.push(value);
-        rest = &rest[end..];
+        rest = &opened[end..];
     }
-    found
+    (ids, tags)
+}
+
+/// What stands before the bracket that closes, and where that ends.
+fn bracketed(text: &str) -> Option<(String, usize)> {
+    let mut value = String::new();
+    let mut chars = text.char_indices();
+    while let Some((at, char)) = chars.next() {
+        match char {
+            ']' => return Some((value, at + 1)),
+            '\\' => value.extend(chars.next().map(|(_, char)| char)),
+            char => value.push(char),
+        }
+    }
+    None
 }

@@ -11,14 +11,12 @@ mod tests;
 
 pub(super) use write::write;
 
-use jishu_entity::question_version::TextFormat;
-
 use super::super::draft::{DraftAnswer, Found};
 use super::markup::{self, Piece};
 use super::{Reading, category, read_identity, read_tags};
 use answers::Answers;
 use blocks::{Block, Blocks};
-use text::{find, find_brace, formatted, unescape};
+use text::{declared, find, find_brace, formatted, unescape};
 
 const ESCAPE: &str = "Close answers with }, and escape braces in texts as \\{ and \\}.";
 
@@ -74,14 +72,15 @@ fn question(block: &blocks::QuestionBlock, title: &mut Option<String>) -> Result
     }
 
     let mut losses = Vec::new();
-    let (stem, format) = formatted(&rest[..open], None);
+    let (_, of_stem) = declared(&rest[..open], None);
     let inside = &rest[open + 1..close];
     let (inside, explanation) = match find(inside, "####") {
         Some(at) => (&inside[..at], Some(&inside[at + 4..])),
         None => (inside, None),
     };
-    let mut pieces = vec![Piece { text: stem, format }];
-    let answers = answers::read(inside, format, &mut losses)?;
+    let mut pieces = vec![formatted(&rest[..open], None)];
+    let explanation = explanation.map(|explanation| formatted(explanation, of_stem));
+    let answers = answers::read(inside, of_stem, &mut losses)?;
     let options = match answers {
         Answers::Choice { multiple, options } => {
             let keys: Vec<bool> = options.iter().map(|(_, correct)| *correct).collect();
@@ -105,16 +104,12 @@ fn finish(
     block: &blocks::QuestionBlock,
     title: &Option<String>,
     mut pieces: Vec<Piece>,
-    explanation: Option<&str>,
+    explanation: Option<Piece>,
     mut losses: Vec<String>,
     answer: impl FnOnce(Vec<Piece>) -> DraftAnswer,
 ) -> Found {
-    let of_stem = pieces.first().map_or(TextFormat::Plain, |piece| piece.format);
     let has_explanation = explanation.is_some();
-    if let Some(explanation) = explanation {
-        let (text, format) = formatted(explanation, Some(of_stem));
-        pieces.push(Piece { text, format });
-    }
+    pieces.extend(explanation);
     let text_format = markup::unify(&mut pieces, &mut losses);
     markup::tell_of_files(&pieces, &mut losses);
     let explanation = if has_explanation { pieces.pop().map(|piece| piece.text) } else { None };

@@ -1,4 +1,4 @@
-use jishu_entity::question_version::Difficulty;
+use jishu_entity::question_version::{Difficulty, TextFormat};
 
 use super::*;
 
@@ -62,6 +62,18 @@ fn numbers_are_read() {
             (value.to_owned(), tolerance.to_owned())
         );
     }
+    for text in
+        ["How many? {#5:0.1 ~#of others}", "How many? {#5:0.1#right ~}", "How many? {#=5:0.1#right ~#wrong}"]
+    {
+        let found = only(text);
+        assert!(matches!(found.answer, DraftAnswer::Numeric { .. }));
+        assert!(
+            found.losses.len() == 1 && found.losses[0].contains("feedback"),
+            "{text}: {:?}",
+            found.losses
+        );
+    }
+    assert_eq!(only("How many? {#5 ~#}").losses, [""; 0]);
     let partial = only("When? {#=1822:0 =%50%1822:2}");
     assert!(partial.losses[0].contains("a part of the marks"));
 }
@@ -93,6 +105,13 @@ fn what_surrounds_a_question_is_read() {
 }
 
 #[test]
+fn ids_and_tags_can_have_brackets_in_them() {
+    let found = only("// x [y] [id:a [tag:z\\]] [tag:difficulty:hard]\nWhich? {=a ~b}");
+    assert_eq!((found.external_id.as_deref(), found.difficulty), (Some("a [tag:z]"), Some(Difficulty::Hard)));
+    assert_eq!(found.losses, [""; 0]);
+}
+
+#[test]
 fn backslashes_that_escape_nothing_stay() {
     let found = only("Give \\(\\frac\\{1\\}\\{2\\}\\). {=\\alpha ~\\\\beta ~x\\ny}");
     assert_eq!(found.stem.trim(), "Give \\(\\frac{1}{2}\\).");
@@ -118,6 +137,7 @@ fn what_the_bank_has_no_kind_for_is_refused_with_the_reason() {
         ("How many? {#99999999999999999999999999999999}", "28 digits"),
         ("How many? {#=1 =2}", "Several"),
         ("Weigh. {~%1.2.3%a ~b}", "weight"),
+        ("Weigh. {~%100%a ~%50%b ~%-100%c}", "add up to 150"),
     ] {
         assert!(reason(text).contains(named), "{text}: {}", reason(text));
     }
@@ -148,6 +168,22 @@ fn comments_in_html_are_not_for_learners() {
     // In Moodle a text that does not say what it is is HTML.
     assert_eq!(only("Which? <!-- key is TWO --> {~one =two}").stem, "Which? ");
     assert_eq!(only("[plain]Which is a comment? <!-- this --> {=a ~b}").losses, [""; 0]);
+}
+
+#[test]
+fn what_a_stem_only_looks_like_is_not_declared_for_its_answers() {
+    let found = only("Which? {~one =two<!-- KEY --> #### So <b>it</b> is.}");
+    assert_eq!((found.text_format, options(&found)[1].0), (TextFormat::Html, "two"));
+    assert!(found.losses.len() == 1 && found.losses[0].contains("comments"), "{:?}", found.losses);
+    let found = only("Is 2 < 3\\nin water? {=H<sub>2</sub>O ~A & B}");
+    assert_eq!((found.text_format, found.stem.as_str()), (TextFormat::Html, "Is 2 &lt; 3<br/>\nin water?"));
+    assert_eq!(options(&found), [("H<sub>2</sub>O", true), ("A &amp; B", false)]);
+    let found = only("[plain]Which is bold? {=<b>a</b> ~&lt; #### <i>b</i>}");
+    assert_eq!((found.text_format, options(&found)[0].0), (TextFormat::Plain, "<b>a</b>"));
+    let found = only("Boils at? {=100&deg;C ~0 K}");
+    assert_eq!((found.text_format, options(&found)[0].0), (TextFormat::Html, "100&deg;C"));
+    let found = only("Consider:\nI. H<sub>2</sub>O\nII. NaCl {=I ~II}");
+    assert_eq!(found.stem, "Consider:<br/>\nI. H<sub>2</sub>O<br/>\nII. NaCl");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use jishu_entity::question_version::TextFormat;
 
-use super::super::markup;
+use super::super::markup::{self, Piece};
 
 /// Where a brace first stands without a backslash before it.
 pub(super) fn find_brace(text: &str) -> Option<usize> {
@@ -58,18 +58,25 @@ pub(super) fn escape(text: &str) -> String {
     escaped
 }
 
-/// The text without its escapes, and what it is written in: what it says, else that of the stem. A stem that does not
-/// say is HTML where it has an element.
-pub(super) fn formatted(text: &str, of_stem: Option<TextFormat>) -> (String, TextFormat) {
+/// The text without its escapes, in the format that it declares, else in that which the stem declares, else in the one
+/// that it looks like.
+pub(super) fn formatted(text: &str, of_stem: Option<TextFormat>) -> Piece {
+    let (text, format) = declared(text, of_stem);
+    let text = unescape(text.trim());
+    match format {
+        Some(format) => Piece { text, format },
+        None => markup::guessed(text),
+    }
+}
+
+/// What follows the format that a text declares, and that format.
+pub(super) fn declared(text: &str, of_stem: Option<TextFormat>) -> (&str, Option<TextFormat>) {
     let text = text.trim();
-    let (text, format) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+    match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some(("html", rest)) => (rest, Some(TextFormat::Html)),
         Some(("markdown", rest)) => (rest, Some(TextFormat::Markdown)),
         Some(("plain", rest)) => (rest, Some(TextFormat::Plain)),
         Some(("moodle", rest)) => (rest, None),
         _ => (text, of_stem),
-    };
-    let text = unescape(text.trim());
-    let guessed = if markup::is_html(&text) { TextFormat::Html } else { TextFormat::Plain };
-    (text, format.unwrap_or(guessed))
+    }
 }

@@ -48,8 +48,9 @@ pub(super) fn read(source: &str) -> Result<Reading, Unreadable> {
 
 /// What to call a question in messages.
 fn identity(node: Node<'_, '_>) -> Option<String> {
-    let id = child(node, "idnumber").or_else(|| child(node, "name")).map(text);
-    id.map(|id| id.trim().to_owned()).filter(|id| !id.is_empty())
+    let (id, name) = (child(node, "idnumber").map(text), child(node, "name").map(text));
+    let (id, name) = read_identity(id.as_deref(), name.as_deref());
+    id.or(name)
 }
 
 fn question(node: Node<'_, '_>, line: u32, kind: &str) -> Result<Found, String> {
@@ -57,17 +58,19 @@ fn question(node: Node<'_, '_>, line: u32, kind: &str) -> Result<Found, String> 
         return Err(format!("<{}> is no question. Take it out.", node.tag_name().name()));
     }
     let mut losses = Vec::new();
-    let stem = child(node, "questiontext").map_or_else(|| piece("", TextFormat::Plain), formatted);
-    let mut pieces = vec![stem];
+    // As in Moodle: HTML, and the other texts like the stem, where they do not say.
+    let stem = child(node, "questiontext");
+    let of_stem = stem.map_or(Some(TextFormat::Html), |stem| declared(stem, Some(TextFormat::Html)));
+    let mut pieces = vec![stem.map_or_else(|| piece("", TextFormat::Plain), |stem| formatted(stem, of_stem))];
     let build: Box<dyn FnOnce(Vec<Piece>) -> DraftAnswer> = match kind {
         "multichoice" => {
-            let (multiple, keys) = choices(node, &mut pieces, &mut losses)?;
+            let (multiple, keys) = choices(node, of_stem, &mut pieces, &mut losses)?;
             Box::new(move |pieces| markup::choice(multiple, pieces, &keys))
         }
         "truefalse" => {
             let truth = truth(node)?;
-            let of_stem = pieces[0].format;
-            pieces.extend(["True", "False"].map(|option| piece(option, of_stem)));
+            let format = of_stem.unwrap_or(TextFormat::Plain);
+            pieces.extend(["True", "False"].map(|option| piece(option, format)));
             Box::new(move |pieces| markup::choice(false, pieces, &[truth, !truth]))
         }
         "numerical" => {
@@ -77,8 +80,8 @@ fn question(node: Node<'_, '_>, line: u32, kind: &str) -> Result<Found, String> 
         kind => return Err(refused(kind)),
     };
     tell_of_the_rest(node, &mut losses);
-    let explanation =
-        child(node, "generalfeedback").map(formatted).filter(|piece| !piece.text.trim().is_empty());
+    let explanation = child(node, "generalfeedback").map(|feedback| formatted(feedback, of_stem));
+    let explanation = explanation.filter(|piece| !piece.text.trim().is_empty());
     let has_explanation = explanation.is_some();
     pieces.extend(explanation);
     let text_format = markup::unify(&mut pieces, &mut losses);
@@ -128,29 +131,36 @@ fn piece(text: &str, format: TextFormat) -> Piece {
 }
 
 /// The text of an element such as `<questiontext format="html"><text>…`.
-fn formatted(node: Node<'_, '_>) -> Piece {
+fn formatted(node: Node<'_, '_>, default: Option<TextFormat>) -> Piece {
     let text = child(node, "text").map(text).unwrap_or_default();
-    let format = match node.attribute("format") {
-        Some("html") => TextFormat::Html,
-        Some("markdown") => TextFormat::Markdown,
-        Some("plain_text") => TextFormat::Plain,
-        // Moodle's own mixture, and what does not say.
-        _ if markup::is_html(&text) => TextFormat::Html,
-        _ => TextFormat::Plain,
-    };
-    Piece { text, format }
+    match declared(node, default) {
+        Some(format) => Piece { text, format },
+        None => markup::guessed(text),
+    }
+}
+
+/// The format that an element declares, or the default. None is Moodle's own mixture.
+fn declared(node: Node<'_, '_>, default: Option<TextFormat>) -> Option<TextFormat> {
+    match node.attribute("format") {
+        Some("html") => Some(TextFormat::Html),
+        Some("markdown") => Some(TextFormat::Markdown),
+        Some("plain_text") => Some(TextFormat::Plain),
+        Some(_) => None,
+        None => default,
+    }
 }
 
 /// Whether several are chosen, and which are correct. Adds the options to the pieces.
 fn choices(
     node: Node<'_, '_>,
+    of_stem: Option<TextFormat>,
     pieces: &mut Vec<Piece>,
     losses: &mut Vec<String>,
 ) -> Result<(bool, Vec<bool>), String> {
     let multiple = child(node, "single").is_some_and(|single| matches!(text(single).trim(), "false" | "0"));
     let weights = children(node, "answer").map(weight).collect::<Result<Vec<_>, _>>()?;
-    pieces.extend(children(node, "answer").map(formatted));
-    let key = if multiple { weights::multiple(&weights) } else { weights::single(&weights) };
+    pieces.extend(children(node, "answer").map(|answer| formatted(answer, of_stem)));
+    let key = if multiple { weights::multiple(&weights)? } else { weights::single(&weights) };
     losses.extend(key.loss);
     if child(node, "shuffleanswers").is_some_and(|shuffle| matches!(text(shuffle).trim(), "false" | "0")) {
         losses
@@ -170,7 +180,7 @@ fn weight(answer: Node<'_, '_>) -> Result<f64, String> {
 fn truth(node: Node<'_, '_>) -> Result<bool, String> {
     for answer in children(node, "answer") {
         if weight(answer)? > 99.9 {
-            match formatted(answer).text.trim().to_ascii_lowercase().as_str() {
+            match child(answer, "text").map(text).unwrap_or_default().trim().to_ascii_lowercase().as_str() {
                 "true" => return Ok(true),
                 "false" => return Ok(false),
                 _ => {}
@@ -181,16 +191,19 @@ fn truth(node: Node<'_, '_>) -> Result<bool, String> {
 }
 
 fn numeric(node: Node<'_, '_>, losses: &mut Vec<String>) -> Result<DraftAnswer, String> {
-    let mut full = Vec::new();
+    let (mut full, mut has_partial) = (Vec::new(), false);
     for answer in children(node, "answer") {
         let weight = weight(answer)?;
         if weight > 99.9 {
             full.push(answer);
-        } else if weight.abs() > f64::EPSILON {
-            losses.push(
-                "Answers with a part of the marks are left out: a sitting marks a question whole.".to_owned(),
-            );
+        } else {
+            has_partial |= weight.abs() > f64::EPSILON;
         }
+    }
+    if has_partial {
+        losses.push(
+            "Answers with a part of the marks are left out: a sitting marks a question whole.".to_owned(),
+        );
     }
     if child(node, "units").is_some_and(|units| children(units, "unit").next().is_some()) {
         losses.push("Its units are left out: name the unit in the question.".to_owned());

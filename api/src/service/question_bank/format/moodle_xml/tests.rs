@@ -110,3 +110,47 @@ fn comments_in_html_are_not_for_learners() {
     assert_eq!((found.stem.as_str(), found.answer.options()[1].text.as_str()), ("<p>Which? </p>", "two"));
     assert!(found.losses.len() == 1 && found.losses[0].contains("comments"), "{:?}", found.losses);
 }
+
+#[test]
+fn texts_that_do_not_say_their_format_are_as_in_moodle() {
+    let question = |stem: &str, answers: &str| {
+        let file = format!(
+            "<quiz><question type=\"multichoice\"><name><text>n</text></name><idnumber></idnumber>\
+             <questiontext{stem}</text></questiontext><answer fraction=\"100\"><text>{answers}</text></answer>\
+             <generalfeedback><text>{answers}</text></generalfeedback></question></quiz>"
+        );
+        read(&file).expect("a document").questions.remove(0)
+    };
+    for (stem, answers, format, stem_read, answer) in [
+        (
+            "><text>Angle &amp;theta; &lt; &#10;1?",
+            "&amp;alpha;",
+            TextFormat::Html,
+            "Angle &theta; < \n1?",
+            "&alpha;",
+        ),
+        (" format=\"html\"><text>A?", "&amp;alpha;", TextFormat::Html, "A?", "&alpha;"),
+        (" format=\"markdown\"><text>*A*?", "*a*", TextFormat::Markdown, "*A*?", "*a*"),
+        (" format=\"plain_text\"><text>A?", "&lt;b>", TextFormat::Plain, "A?", "<b>"),
+        (
+            " format=\"moodle_auto_format\"><text>A\nB",
+            "&lt;b>a&lt;/b>",
+            TextFormat::Html,
+            "A<br/>\nB",
+            "<b>a</b>",
+        ),
+        (" format=\"moodle_auto_format\"><text>A\nB", "a", TextFormat::Plain, "A\nB", "a"),
+    ] {
+        let found = question(stem, answers);
+        assert_eq!((found.text_format, found.stem.as_str()), (format, stem_read), "{stem}");
+        assert_eq!(found.answer.options()[0].text, answer, "{stem}");
+        assert_eq!((found.explanation.as_deref(), found.losses.len()), (Some(answer), 0), "{stem}");
+    }
+}
+
+#[test]
+fn a_refusal_names_its_question() {
+    let file = "<quiz><question type=\"essay\"><name><text>Mine</text></name><idnumber></idnumber></question></quiz>";
+    let refused = read(file).expect("a document").refused.remove(0);
+    assert_eq!(refused.external_id.as_deref(), Some("Mine"));
+}

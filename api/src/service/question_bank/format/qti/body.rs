@@ -7,6 +7,13 @@ use super::super::markup::{self, Piece};
 use super::super::short;
 use super::super::xml::{child, children};
 use super::content::{Content, elements, shown, text};
+use super::processing;
+
+/// Elements that learners see without any text.
+const SHOWN: [&str; 10] =
+    ["img", "math", "svg", "object", "audio", "video", "iframe", "embed", "canvas", "picture"];
+/// Where in a text its answer belongs.
+const BLANK: &str = "_____";
 
 /// What an item says.
 pub(super) struct Body {
@@ -35,9 +42,14 @@ pub(super) fn read(
     let marked = children(body, "div").find(|div| div.attribute("data-text-format").is_some());
     let declared = marked.and_then(|div| div.attribute("data-text-format"));
     let mut content = Content::new(source);
+    content.check_interaction(interaction);
+    let around = content.around(body, interaction);
     let stem = match marked {
-        Some(div) => piece(div, &mut content, declared),
-        None => stem(body, interaction, &mut content),
+        Some(div) => {
+            check_beside(body, div, interaction)?;
+            piece(div, &mut content, declared)
+        }
+        None => stem(body, interaction, &around, &mut content),
     };
     let attribute = |name| marked.and_then(|div| div.attribute(name)).map(str::to_owned);
     let marks = Marks {
@@ -52,6 +64,9 @@ pub(super) fn read(
     let mut feedback = children(item, "qti-modal-feedback");
     let explanation = match (feedback.next(), feedback.next()) {
         (Some(only), None) => {
+            if !processing::is_for_all(item, only) {
+                losses.push("That its feedback is for some answers only is left out: as its explanation it is for all.".to_owned());
+            }
             Some(piece(child(only, "qti-content-body").unwrap_or(only), &mut content, declared))
         }
         (Some(_), Some(_)) => {
@@ -81,6 +96,38 @@ pub(super) fn read(
     })
 }
 
+/// Refuses what else an item says whose text is declared to stand in one place.
+fn check_beside(body: Node<'_, '_>, div: Node<'_, '_>, interaction: Node<'_, '_>) -> Result<(), String> {
+    let is_in = |node: &Node<'_, '_>, other: Node<'_, '_>| {
+        other.range().start <= node.range().start && node.range().start < other.range().end
+    };
+    let mut beside = shown(body).filter(|node| !is_in(node, div) && !is_in(node, interaction));
+    if beside.any(says_something) || child(interaction, "qti-prompt").is_some() {
+        return Err("It says more than what stands in its data-text-format. Put that there, too.".to_owned());
+    }
+    Ok(())
+}
+
+/// Whether learners see a node without what is in it.
+fn says_something(node: Node<'_, '_>) -> bool {
+    if node.is_text() {
+        return !is_blank(node);
+    }
+    let name = node.tag_name().name();
+    // Elements with a hyphen are anybody's own.
+    let is_own = name.contains('-') && !name.starts_with("qti-");
+    is_own || SHOWN.contains(&name)
+}
+
+fn is_blank(node: Node<'_, '_>) -> bool {
+    node.text().is_none_or(|text| text.trim().is_empty())
+}
+
+/// Text on one line: as in HTML, its blanks are those of who laid out the file.
+fn laid_out(text: &str) -> String {
+    text.split_ascii_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// An element's content, in the format that the item declares for all of them. Where it declares none, HTML as it was
 /// written where it has elements, and else its text; a paragraph around all of it is no part of it then.
 fn piece(node: Node<'_, '_>, content: &mut Content<'_>, declared: Option<&str>) -> Piece {
@@ -94,43 +141,43 @@ fn piece(node: Node<'_, '_>, content: &mut Content<'_>, declared: Option<&str>) 
 }
 
 fn of_markup(node: Node<'_, '_>, html: &str) -> Piece {
-    let is_blank =
-        |node: Node<'_, '_>| !node.is_text() || node.text().is_none_or(|text| text.trim().is_empty());
     match elements(node).collect::<Vec<_>>().as_slice() {
-        [] => Piece { text: text(node), format: TextFormat::Plain },
+        [] => Piece { text: laid_out(&text(node)), format: TextFormat::Plain },
         [only]
             if only.tag_name().name() == "p"
                 && elements(*only).next().is_none()
-                && node.children().all(is_blank) =>
+                && node.children().all(|node| !node.is_text() || is_blank(node)) =>
         {
-            Piece { text: text(*only), format: TextFormat::Plain }
+            Piece { text: laid_out(&text(*only)), format: TextFormat::Plain }
         }
         _ => Piece { text: html.trim().to_owned(), format: TextFormat::Html },
     }
 }
 
 /// What stands around the interaction, and its prompt.
-fn stem(body: Node<'_, '_>, interaction: Node<'_, '_>, content: &mut Content<'_>) -> Piece {
-    let around = content.around(body, interaction);
+fn stem(
+    body: Node<'_, '_>,
+    interaction: Node<'_, '_>,
+    around: &[String; 2],
+    content: &mut Content<'_>,
+) -> Piece {
     let prompt = child(interaction, "qti-prompt").map(|prompt| piece(prompt, content, None));
     let cut = interaction.range();
-    let is_around = |node: &Node<'_, '_>| node.range().start < cut.start || cut.end <= node.range().start;
-    let says_something = |node: Node<'_, '_>| match node.is_text() {
-        true => node.text().is_some_and(|text| !text.trim().is_empty()),
-        false => matches!(node.tag_name().name(), "img" | "math" | "svg" | "object" | "audio" | "video"),
-    };
-    let has_around = shown(body).filter(is_around).any(says_something);
+    let has_before = shown(body).filter(|node| node.range().start < cut.start).any(says_something);
+    let has_after = shown(body).filter(|node| cut.end <= node.range().start).any(says_something);
+    let is_in_text = has_after && interaction.tag_name().name() == "qti-text-entry-interaction";
     let prompt_as_html = |prompt: Piece| match prompt.format {
         TextFormat::Plain => format!("<p>{}</p>", markup::escape(&prompt.text)),
         _ => prompt.text,
     };
-    match (has_around, prompt) {
+    match (has_before || has_after, prompt) {
         (false, prompt) => prompt.unwrap_or(Piece { text: String::new(), format: TextFormat::Plain }),
         (true, None) => match simple(body, interaction) {
             Some(text) => Piece { text, format: TextFormat::Plain },
             None => {
-                let html =
-                    around.concat().replace("<p></p>", "").replace("<p/>", "").replace("<div></div>", "");
+                let blank = if is_in_text { BLANK } else { "" };
+                let html = [&around[0], blank, &around[1]].concat();
+                let html = html.replace("<p></p>", "").replace("<div></div>", "");
                 Piece { text: html.trim().to_owned(), format: TextFormat::Html }
             }
         },
@@ -149,7 +196,6 @@ fn simple(body: Node<'_, '_>, interaction: Node<'_, '_>) -> Option<String> {
     let mut others = elements(body).filter(|child| *child != interaction);
     let only = others.next()?;
     let is_paragraph = only.tag_name().name() == "p" && elements(only).next().is_none();
-    let stray =
-        |node: Node<'_, '_>| node.is_text() && node.text().is_some_and(|text| !text.trim().is_empty());
-    (is_paragraph && others.next().is_none() && !body.children().any(stray)).then(|| text(only))
+    let stray = |node: Node<'_, '_>| node.is_text() && !is_blank(node);
+    (is_paragraph && others.next().is_none() && !body.children().any(stray)).then(|| laid_out(&text(only)))
 }

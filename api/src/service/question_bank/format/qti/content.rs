@@ -1,10 +1,12 @@
 //! What learners see of an item. Around its question an item has much that is for others: what scorers look for,
 //! feedback, comments, and with them often the key.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use roxmltree::Node;
 
+use super::super::html;
 use super::super::markup::{self, COMMENTS};
 use super::super::xml::{inner_range, start_tag};
 
@@ -15,6 +17,17 @@ pub(super) struct Content<'s> {
     /// An element that is not understood, so that nobody knows what learners should see.
     pub(super) unknown: Option<String>,
 }
+
+/// A place in the source, and what is written instead.
+type Change = (Range<usize>, Cow<'static, str>);
+
+/// Those whose elements browsers know without a prefix.
+const NAMESPACES: [&str; 4] = [
+    "http://www.w3.org/1998/Math/MathML",
+    "http://www.w3.org/1999/xhtml",
+    "http://www.w3.org/2000/svg",
+    "http://www.imsglobal.org/xsd/imsqtiasi_v3p0",
+];
 
 /// What becomes of a node.
 enum Part {
@@ -92,6 +105,28 @@ impl<'s> Content<'s> {
         }
     }
 
+    /// Looks for what is neither a prompt nor a choice, and so would be left out.
+    pub(super) fn check_interaction(&mut self, interaction: Node<'_, '_>) {
+        let mut has_prompt = false;
+        for node in interaction.children() {
+            let name = node.tag_name().name();
+            match part(node) {
+                Part::Dropped(loss) => self.tell(loss),
+                _ if name == "qti-simple-choice" => {}
+                _ if name == "qti-prompt" && !has_prompt => has_prompt = true,
+                _ if node.is_text() => {
+                    let said = node.text().unwrap_or_default().trim();
+                    if !said.is_empty() {
+                        self.unknown.get_or_insert_with(|| format!("the text \"{said}\" in its interaction"));
+                    }
+                }
+                _ => {
+                    self.unknown.get_or_insert_with(|| start_tag(node, self.source).to_owned());
+                }
+            }
+        }
+    }
+
     /// What stands in a node, as HTML.
     pub(super) fn html(&mut self, node: Node<'_, '_>) -> String {
         let changes = self.changes(node, None);
@@ -108,11 +143,7 @@ impl<'s> Content<'s> {
     }
 
     /// What of the source in a node is written otherwise, and how; but for what is in `except`.
-    fn changes(
-        &mut self,
-        node: Node<'_, '_>,
-        except: Option<Node<'_, '_>>,
-    ) -> Vec<(Range<usize>, &'static str)> {
+    fn changes(&mut self, node: Node<'_, '_>, except: Option<Node<'_, '_>>) -> Vec<Change> {
         let mut changes = Vec::new();
         let mut done = 0;
         for node in node.descendants().skip(1) {
@@ -125,21 +156,27 @@ impl<'s> Content<'s> {
                 continue;
             }
             match part(node) {
-                Part::Kept if is_file(node) => self.tell(markup::FILES),
-                Part::Kept => {}
+                Part::Kept => {
+                    if is_file(node) {
+                        self.tell(markup::FILES);
+                    }
+                    if node.is_element() {
+                        self.as_html(node, &mut changes);
+                    }
+                }
                 Part::Unwrapped(before, after) => {
                     let inner = inner_range(node, self.source);
                     if inner.is_empty() {
-                        changes.push((range, ""));
+                        changes.push((range, "".into()));
                     } else {
-                        changes.push((range.start..inner.start, before));
-                        changes.push((inner.end..range.end, after));
+                        changes.push((range.start..inner.start, before.into()));
+                        changes.push((inner.end..range.end, after.into()));
                     }
                 }
                 Part::Dropped(loss) => {
                     done = range.end;
                     self.tell(loss);
-                    changes.push((range, ""));
+                    changes.push((range, "".into()));
                 }
                 Part::Unknown => {
                     self.unknown.get_or_insert_with(|| start_tag(node, self.source).to_owned());
@@ -151,7 +188,28 @@ impl<'s> Content<'s> {
         changes
     }
 
-    fn copy(&self, range: Range<usize>, changes: &[(Range<usize>, &str)]) -> String {
+    /// Changes the tags of an element that browsers take otherwise: they know no prefixes, and no elements without an
+    /// end but those of HTML.
+    fn as_html(&self, node: Node<'_, '_>, changes: &mut Vec<Change>) {
+        let (range, tag) = (node.range(), start_tag(node, self.source));
+        let is_known = node.tag_name().namespace().is_some_and(|name| NAMESPACES.contains(&name));
+        let prefix =
+            tag[1..].split([' ', '\t', '\r', '\n', '/', '>']).next().and_then(|name| name.split_once(':'));
+        let prefix = prefix.filter(|_| is_known).map_or(0, |(prefix, _)| prefix.len() + 1);
+        let without = |start: usize| (start..start + prefix, "".into());
+        if prefix > 0 {
+            changes.push(without(range.start + 1));
+        }
+        let name = &tag[1 + prefix..].split([' ', '\t', '\r', '\n', '/', '>']).next().unwrap_or_default();
+        if !tag.ends_with("/>") {
+            let end = inner_range(node, self.source).end;
+            changes.extend((prefix > 0).then(|| without(end + 2)));
+        } else if !html::is_void(name) {
+            changes.push((range.end - 2..range.end, format!("></{name}>").into()));
+        }
+    }
+
+    fn copy(&self, range: Range<usize>, changes: &[Change]) -> String {
         let mut html = String::with_capacity(range.len());
         let mut at = range.start;
         for (changed, instead) in changes {

@@ -3,7 +3,7 @@
 //!
 //! Read are `qti-choice-interaction` with a response of identifiers, single or multiple, and `qti-text-entry-interaction`
 //! with one number, whose tolerance is that of the `qti-equal` in its response processing. The only modal feedback is the
-//! explanation. Whatever else is of the standard (elements `qti-…`) is left out and told where it is known not to be for
+//! explanation, which is told where it was not for everybody. Whatever else is of the standard (elements `qti-…`) is left out and told where it is known not to be for
 //! learners, and else refused. What the standard has no place for stands in `data-` attributes, which it leaves to everybody:
 //! <https://www.imsglobal.org/spec/qti/v3p0/impl>, <https://www.imsglobal.org/sites/default/files/spec/qti/v3/info/index.html>.
 
@@ -71,6 +71,12 @@ fn question(item: Node<'_, '_>, line: u32, source: &str) -> Result<Found, String
     let mut losses = Vec::new();
     check_parts(item, &mut losses)?;
     let tolerance = processing::tolerance(item, response)?;
+    if processing::is_by_mapping(item) {
+        key::check_mapping(declaration)?;
+    }
+    if processing::has_own_marks(item) {
+        losses.push("Its own marks are left out: the subject's marking scheme applies.".to_owned());
+    }
     let Body { stem, options, explanation, text_format, marks } =
         body::read(item, body, interaction, source, &mut losses)?;
     let answer = if interaction.tag_name().name() == "qti-choice-interaction" {
@@ -119,6 +125,11 @@ fn is_interaction(name: &str) -> bool {
 
 /// What an item has besides its question: refuses what it cannot be understood without.
 fn check_parts(item: Node<'_, '_>, losses: &mut Vec<String>) -> Result<(), String> {
+    if matches!(item.attribute("adaptive"), Some("true" | "1")) {
+        return Err(
+            "It is adaptive, so that it asks again after an answer. Make it one that asks once.".to_owned()
+        );
+    }
     let (mut has_stimulus, mut has_supports) = (false, false);
     for part in item.children().filter(Node::is_element) {
         match part.tag_name().name() {

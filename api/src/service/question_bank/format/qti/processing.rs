@@ -49,6 +49,40 @@ pub(super) fn tolerance(item: Node<'_, '_>, response: &str) -> Result<Decimal, S
     }
 }
 
+/// Whether a mapping says what an answer scores.
+pub(super) fn is_by_mapping(item: Node<'_, '_>) -> bool {
+    let Some(processing) = child(item, "qti-response-processing") else { return false };
+    let template = processing.attribute("template").unwrap_or_default().to_ascii_lowercase();
+    template.contains("map_response") || processing.descendants().any(|node| name(node) == "qti-map-response")
+}
+
+/// Whether an answer scores something else than 1 or 0.
+pub(super) fn has_own_marks(item: Node<'_, '_>) -> bool {
+    let is_of = |node: &Node<'_, '_>, names: &[&str]| {
+        node.attribute("identifier").is_some_and(|id| names.iter().any(|name| name.eq_ignore_ascii_case(id)))
+    };
+    let scores =
+        child(item, "qti-response-processing").into_iter().flat_map(|processing| processing.descendants());
+    let scores = scores.filter(|node| name(*node) == "qti-set-outcome-value" && is_of(node, &["SCORE"]));
+    let values = scores.flat_map(|score| children(score, "qti-base-value"));
+    let outcomes =
+        children(item, "qti-outcome-declaration").filter(|node| is_of(node, &["SCORE", "MAXSCORE"]));
+    let defaults = outcomes.flat_map(|outcome| children(outcome, "qti-default-value"));
+    let mut marks = values.chain(defaults).filter_map(|value| text(value).trim().parse::<f64>().ok());
+    marks.any(|mark| mark != 0.0 && (mark - 1.0).abs() > f64::EPSILON)
+}
+
+/// Whether feedback is shown whatever the answer: its outcome is set outside of all conditions.
+pub(super) fn is_for_all(item: Node<'_, '_>, feedback: Node<'_, '_>) -> bool {
+    let processing = child(item, "qti-response-processing");
+    let rules = processing.into_iter().flat_map(|processing| children(processing, "qti-set-outcome-value"));
+    let mut rules =
+        rules.filter(|rule| rule.attribute("identifier") == feedback.attribute("outcome-identifier"));
+    let shows =
+        |rule: Node<'_, '_>| text(rule).trim() == feedback.attribute("identifier").unwrap_or_default();
+    rules.any(shows) && feedback.attribute("show-hide") != Some("hide")
+}
+
 fn elements<'a, 'i>(node: Node<'a, 'i>) -> impl Iterator<Item = Node<'a, 'i>> {
     node.children().filter(Node::is_element)
 }

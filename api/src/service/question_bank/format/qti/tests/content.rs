@@ -120,3 +120,87 @@ fn pictures_in_the_text_are_kept_and_those_beside_it_told() {
     let own = format!("<p>See <my-interaction></my-interaction></p>{}", choice(""));
     assert!(only(&item(&single, &own, "")).stem.contains("my-interaction"));
 }
+
+#[test]
+fn what_an_item_says_elsewhere_is_not_left_out_in_silence() {
+    let single = key("single", "identifier", &["Y"]);
+    let asked = choice("<qti-prompt>Which?</qti-prompt>");
+    let ours = format!("<div data-text-format=\"html\">Which?</div>{}", choice(""));
+    assert_eq!(only(&item(&single, &ours, "")).stem, "Which?");
+    for (body, named) in [
+        (format!("{ours}<p>Take g = 10.</p>"), "data-text-format"),
+        (format!("<p><img src=\"https://x.example/a.png\"/></p>{ours}"), "data-text-format"),
+        (
+            ours.replace("<qti-simple-choice identifier=\"X\"", "<qti-prompt>So?</qti-prompt>$0"),
+            "data-text-format",
+        ),
+        (format!("{ours}<qti-printed-variable identifier=\"X\"/>"), "qti-printed-variable"),
+        (asked.replace("</qti-prompt>", "</qti-prompt><p>Take g = 10.</p>"), "<p>"),
+        (asked.replace("</qti-prompt>", "</qti-prompt><qti-other/>"), "qti-other"),
+        (asked.replace("</qti-prompt>", "</qti-prompt>Take g = 10."), "Take g"),
+        (asked.replace("</qti-prompt>", "</qti-prompt><qti-prompt>And?</qti-prompt>"), "qti-prompt"),
+    ] {
+        let body = body.replace("$0", "<qti-simple-choice identifier=\"X\"");
+        assert!(
+            reason(&item(&single, &body, "")).contains(named),
+            "{named}: {}",
+            reason(&item(&single, &body, ""))
+        );
+    }
+    let dropped = format!("{ours}<qti-rubric-block view=\"scorer\">KEY</qti-rubric-block>");
+    assert!(only(&item(&single, &dropped, "")).losses[0].contains("rubric"));
+    for shown in ["<iframe src=\"https://x.example\"></iframe>", "<my-graph data-f=\"x\"></my-graph>"] {
+        let found = only(&item(&single, &format!("{shown}{asked}"), ""));
+        assert_eq!(found.stem, format!("{shown}\n<p>Which?</p>"));
+    }
+}
+
+#[test]
+fn an_answer_in_a_sentence_has_its_place() {
+    let entry = "<qti-text-entry-interaction response-identifier=\"RESPONSE\"/>";
+    for (body, stem) in [
+        (format!("<p>A car goes {entry} km in one hour.</p>"), "<p>A car goes _____ km in one hour.</p>"),
+        (format!("<p>How far? {entry}</p>"), "<p>How far? </p>"),
+    ] {
+        assert_eq!(only(&item(&key("single", "float", &["60"]), &body, "")).stem, stem);
+    }
+}
+
+#[test]
+fn markup_is_that_of_html() {
+    let single = key("single", "identifier", &["Y"]);
+    for (written, html) in [
+        (
+            "<m:math><m:mfrac><m:mn>1</m:mn><m:none /></m:mfrac></m:math>",
+            "<math><mfrac><mn>1</mn><none ></none></mfrac></math>",
+        ),
+        ("<x:b>a</x:b ><b/><br/>c", "<b>a</b ><b></b><br/>c"),
+        ("<object data=\"https://x.example/a.png\"/>", "<object data=\"https://x.example/a.png\"></object>"),
+        ("<other:b>a</other:b>", "<other:b>a</other:b>"),
+    ] {
+        let body = format!(
+            "<p xmlns:m=\"http://www.w3.org/1998/Math/MathML\" xmlns:x=\"http://www.w3.org/1999/xhtml\" \
+             xmlns:other=\"urn:x\">a {written}</p><p>b</p>{}",
+            choice("")
+        );
+        let found = only(&item(&single, &body, ""));
+        assert!(found.stem.contains(html), "{written}: {}", found.stem);
+    }
+}
+
+#[test]
+fn the_layout_of_a_file_is_no_part_of_its_texts() {
+    let body = format!(
+        "\n <p>\n   Which of\n   these?\n </p>\n {}",
+        choice("").replace("two", "\n  two\n  lines\n")
+    );
+    let found = only(&item(&key("single", "identifier", &["Y"]), &body, ""));
+    assert_eq!(
+        (found.stem.as_str(), found.answer.options()[1].text.as_str()),
+        ("Which of these?", "two lines")
+    );
+    let prompted = choice("<qti-prompt>Which\n  of these?</qti-prompt>");
+    assert_eq!(only(&item(&key("single", "identifier", &["Y"]), &prompted, "")).stem, "Which of these?");
+    let ours = format!("<div data-text-format=\"plain\">a\n  b</div>{}", choice(""));
+    assert_eq!(only(&item(&key("single", "identifier", &["Y"]), &ours, "")).stem, "a\n  b");
+}

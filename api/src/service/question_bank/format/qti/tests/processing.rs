@@ -132,3 +132,96 @@ fn numbers_have_the_tolerance_of_their_comparison() {
         assert!(reason(&item(&declaration, NUMBER, &processing)).contains(named));
     }
 }
+
+#[test]
+fn a_mapping_that_scores_must_say_what_the_key_says() {
+    let by_mapping = "<qti-response-processing template=\"https://x.example/map_response.xml\"/>";
+    let read_with =
+        |cardinality: &str, values: &[&str], attributes: &str, marks: &[(&str, &str)], processing: &str| {
+            let entry = |(key, mark): &(&str, &str)| {
+                format!("<qti-map-entry map-key=\"{key}\" mapped-value=\"{mark}\"/>")
+            };
+            let entries: String = marks.iter().map(entry).collect();
+            let mapping =
+                format!("<qti-mapping {attributes}>{entries}</qti-mapping></qti-response-declaration>");
+            let is_number = values[0].starts_with(|char: char| char.is_ascii_digit());
+            let base_type = if is_number { "float" } else { "identifier" };
+            let declaration =
+                key(cardinality, base_type, values).replace("</qti-response-declaration>", &mapping);
+            let asked = choice("<qti-prompt>Which?</qti-prompt>");
+            read(&item(&declaration, if is_number { NUMBER } else { &asked }, processing))
+                .expect("a document")
+        };
+    for (cardinality, values, attributes, marks) in [
+        ("single", &["Y"][..], "", &[("Y", "2"), ("X", "1")][..]),
+        ("single", &["60"], "default-value=\"-1\"", &[("60.0", "1"), ("61", "0.5")]),
+        ("multiple", &["X", "Y"], "upper-bound=\"2\"", &[("X", "1"), ("Y", "1")]),
+        ("multiple", &["Y"], "", &[("X", "-1"), ("Y", "1")]),
+    ] {
+        let reading = read_with(cardinality, values, attributes, marks, by_mapping);
+        assert_eq!(reading.refused, [], "{marks:?}");
+        assert!(reading.questions[0].losses.iter().any(|loss| loss.contains("mapping")), "{marks:?}");
+    }
+    for (cardinality, values, attributes, marks) in [
+        ("single", &["Y"][..], "", &[("X", "1"), ("Y", "0")][..]),
+        ("single", &["60"], "", &[("60", "1"), ("61", "1"), ("62", "1")]),
+        ("single", &["Y"], "upper-bound=\"1\"", &[("X", "2"), ("Y", "3")]),
+        ("single", &["Y"], "default-value=\"1\"", &[("Y", "1")]),
+        ("single", &["Y"], "", &[("Y", "0")]),
+        ("multiple", &["Y"], "", &[("X", "1"), ("Y", "1")]),
+        ("multiple", &["Y"], "default-value=\"1\"", &[("Y", "1")]),
+        ("multiple", &["X", "Y"], "upper-bound=\"1\"", &[("X", "1"), ("Y", "1")]),
+        ("single", &["Y"], "", &[("Y", "one")]),
+    ] {
+        let reading = read_with(cardinality, values, attributes, marks, by_mapping);
+        assert!(
+            reading.refused.iter().any(|refusal| refusal.reason.contains("mapping")),
+            "{marks:?} {reading:?}"
+        );
+        // Where it does not score, it says nothing.
+        assert_eq!(read_with(cardinality, values, attributes, marks, "").refused, [], "{marks:?}");
+    }
+}
+
+#[test]
+fn what_is_scored_and_shown_otherwise_is_told() {
+    let declaration = key("single", "identifier", &["Y"]);
+    let asked = choice("<qti-prompt>Which?</qti-prompt>");
+    let matched = scored(&format!("<qti-match>{OPERANDS}</qti-match>"));
+    let processing = |rules: &str| format!("<qti-response-processing>{rules}</qti-response-processing>");
+    let outcome = |name: &str, value: &str| {
+        format!(
+            "<qti-outcome-declaration identifier=\"{name}\"><qti-default-value><qti-value>{value}</qti-value>\
+             </qti-default-value></qti-outcome-declaration>"
+        )
+    };
+    let ordered = asked.replace("max-choices", "shuffle=\"false\" max-choices");
+    for (text, told) in [
+        (item(&declaration, &asked, &processing(&matched.replace(">1<", ">4<"))), "marking scheme"),
+        (item(&declaration, &asked, &processing(&format!("{}{matched}", score("-1")))), "marking scheme"),
+        (item(&format!("{declaration}{}", outcome("MAXSCORE", "4")), &asked, ""), "marking scheme"),
+        (item(&declaration, &ordered, ""), "options stay"),
+    ] {
+        let found = only(&text);
+        assert!(found.losses.len() == 1 && found.losses[0].contains(told), "{told}: {:?}", found.losses);
+    }
+    let outcomes = outcome("MAXSCORE", "1") + &outcome("SCORE", "0");
+    let plain =
+        item(&format!("{declaration}{outcomes}"), &asked, &processing(&format!("{}{matched}", score("0"))));
+    assert_eq!(only(&plain).losses, [""; 0]);
+    let adaptive = item(&declaration, &asked, "").replace("adaptive=\"false\"", "adaptive=\"true\"");
+    assert!(reason(&adaptive).contains("adaptive"));
+
+    let feedback = "<qti-modal-feedback identifier=\"F\" outcome-identifier=\"FEEDBACK\" show-hide=\"show\">\
+                    <qti-content-body>Well done!</qti-content-body></qti-modal-feedback>";
+    let set = score("F").replace("SCORE", "FEEDBACK");
+    let for_some = matched.replace("</qti-response-if>", &format!("{set}</qti-response-if>"));
+    for (rules, told) in [
+        (format!("{matched}{set}"), 0),
+        (for_some, 1),
+        (format!("{matched}{}", set.replace(">F<", ">G<")), 1),
+    ] {
+        let found = only(&item(&declaration, &asked, &format!("{}{feedback}", processing(&rules))));
+        assert_eq!((found.explanation.as_deref(), found.losses.len()), (Some("Well done!"), told), "{rules}");
+    }
+}
