@@ -13,7 +13,7 @@ pub use migrate::MigrationState;
 pub use transaction::WriteOptions;
 
 pub(crate) use dialect::{inserted, lock_subject, lock_user, locked, sql, utc, whole_number_type};
-pub(crate) use transaction::{pause, to_its_end};
+pub(crate) use transaction::{joined, pause, shutting_down, to_its_end};
 
 use std::time::Duration;
 

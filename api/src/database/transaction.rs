@@ -8,6 +8,7 @@ use sea_orm::{
     AccessMode, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, IsolationLevel, SqlErr,
     SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
+use tokio::task::JoinHandle;
 
 use super::{Database, Failure, IsFailure};
 
@@ -216,8 +217,20 @@ fn is_taken(error: &impl IsFailure) -> bool {
     matches!(refused, Some(SqlErr::UniqueConstraintViolation(_)))
 }
 
-fn shutting_down() -> DbErr {
+/// Why there is no answer of work that the end of the process has cut off.
+pub(crate) fn shutting_down() -> DbErr {
     DbErr::Custom("the server is shutting down".to_owned())
+}
+
+/// What a task of its own came to; where it panicked, so does this.
+///
+/// # Errors
+/// Where the end of the process has cut it off.
+pub(crate) async fn joined<T>(task: JoinHandle<T>) -> Result<T, DbErr> {
+    task.await.map_err(|error| match error.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        Err(_) => shutting_down(),
+    })
 }
 
 /// Goes on with `work` when the caller stops waiting.
@@ -231,11 +244,7 @@ where
     T: Send + 'static,
     E: From<DbErr> + Send + 'static,
 {
-    match tokio::spawn(work).await {
-        Ok(result) => result,
-        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        Err(_) => Err(shutting_down().into()),
-    }
+    joined(tokio::spawn(work)).await?
 }
 
 /// How long to wait before what was in the way is tried again: exponential, with full jitter, so that those who collided do

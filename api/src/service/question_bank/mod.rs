@@ -17,14 +17,12 @@ pub use import::{ImportError, ImportRequest, Progress, decode, import};
 pub use report::{ImportReport, Loss, MOST_REFUSED, Refusal};
 pub use store::QUESTIONS_IMPORTED;
 
+use crate::database::joined;
+
 /// Runs what takes so long that nothing else would run on this thread: a megabyte of text takes some ten
 /// milliseconds, and up to a second where somebody took pains.
 async fn run_aside<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, sea_orm::DbErr> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => Ok(done),
-        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        Err(_) => Err(sea_orm::DbErr::Custom("the server is shutting down".to_owned())),
-    }
+    joined(tokio::task::spawn_blocking(work)).await
 }

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::answers::MOST_ANSWERS;
 use super::upsert::{Write, upsert};
-use crate::database::Database;
+use crate::database::{Database, shutting_down};
 
 /// How many statements are under way at once. The fewer, the larger they are and the less each batch costs: on two cores over
 /// PostgreSQL, 1, 2, 3 and 4 came to 0.86, 0.80, 0.73 and 0.55 of what the same statement does for single batches. With one,
@@ -74,7 +74,7 @@ impl Together {
                 }
             });
         }
-        written.await.unwrap_or_else(|_| Err(DbErr::Custom("the server is shutting down".to_owned())))
+        written.await.unwrap_or_else(|_| Err(shutting_down()))
     }
 
     /// The next batches, each of another sitting; none where none waits, and the writer ends.

@@ -13,49 +13,11 @@ pub(super) struct Piece {
     pub(super) format: TextFormat,
 }
 
-/// The names of elements that give HTML away.
-const ELEMENTS: [&str; 38] = [
-    "a",
-    "b",
-    "blockquote",
-    "br",
-    "code",
-    "dd",
-    "div",
-    "dl",
-    "dt",
-    "em",
-    "font",
-    "h1",
-    "h2",
-    "h3",
-    "h4",
-    "h5",
-    "h6",
-    "hr",
-    "i",
-    "img",
-    "li",
-    "math",
-    "ol",
-    "p",
-    "pre",
-    "s",
-    "span",
-    "strong",
-    "sub",
-    "sup",
-    "table",
-    "tbody",
-    "td",
-    "th",
-    "tr",
-    "tt",
-    "u",
-    "ul",
-];
+/// The names of elements that give HTML away: those that stand in lines.
+const INLINE: [&str; 14] =
+    ["a", "b", "code", "em", "font", "i", "img", "s", "span", "strong", "sub", "sup", "tt", "u"];
 
-/// Those of them that stand on lines of their own.
+/// And those that stand on lines of their own.
 const BLOCKS: [&str; 24] = [
     "blockquote",
     "br",
@@ -83,6 +45,11 @@ const BLOCKS: [&str; 24] = [
     "ul",
 ];
 
+/// Whether this is the name of one of these elements.
+fn is_one_of(elements: &[&str], name: &str) -> bool {
+    elements.iter().any(|element| element.eq_ignore_ascii_case(name))
+}
+
 /// Whether a text that may or may not be HTML has an element of it, a comment, or a character by its name.
 fn is_html(text: &str) -> bool {
     let has_comment = text.split_once("<!--").is_some_and(|(_, after)| after.contains("-->"));
@@ -91,8 +58,7 @@ fn is_html(text: &str) -> bool {
             let after = after.strip_prefix('/').unwrap_or(after);
             let name = html::name(after);
             let closes = after[name.len()..].starts_with(['>', '/', ' ', '\n', '\t']) && after.contains('>');
-            // The longest name is short: nothing long is made lower case.
-            name.len() <= 10 && closes && ELEMENTS.contains(&name.to_ascii_lowercase().as_str())
+            closes && (is_one_of(&INLINE, name) || is_one_of(&BLOCKS, name))
         })
     };
     has_comment || has_element() || entities::any(text)
@@ -123,8 +89,7 @@ fn with_breaks(html: &str) -> String {
 
 /// Whether HTML begins with the tag of an element that stands on lines of its own.
 fn is_block(html: &str) -> bool {
-    let name = html.strip_prefix('<').map(html::name).unwrap_or_default();
-    BLOCKS.iter().any(|block| block.eq_ignore_ascii_case(name))
+    html.strip_prefix('<').is_some_and(|inside| is_one_of(&BLOCKS, html::name(inside)))
 }
 
 /// Text without what would be taken for tags and characters.
@@ -180,13 +145,11 @@ fn take_comments_out(pieces: &mut [Piece], format: TextFormat, losses: &mut Vec<
     let mut had_comments = false;
     for piece in pieces {
         let formats = [piece.format, format];
-        let without = if formats.contains(&TextFormat::Markdown) {
-            without_comments(&piece.text, true)
-        } else if formats.contains(&TextFormat::Html) {
-            without_comments(&piece.text, false)
-        } else {
+        let is_markdown = formats.contains(&TextFormat::Markdown);
+        if !is_markdown && !formats.contains(&TextFormat::Html) {
             continue;
-        };
+        }
+        let without = without_comments(&piece.text, is_markdown);
         had_comments |= without != piece.text.trim_start();
         piece.text = without;
     }
