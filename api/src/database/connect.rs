@@ -8,12 +8,21 @@ use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynch
 use sea_orm::sqlx::{self, AssertSqlSafe, Connection, Executor, MySqlConnection, PgConnection, Row};
 use sea_orm::{ConnectOptions, DatabaseConnection, DbBackend, DbErr, RuntimeErr};
 
-use super::Database;
+use super::probe::Probe;
+use super::queue::WriteQueue;
+use super::{Database, Reader};
 
 /// No statement of a request takes this long, unless told otherwise; migrations lift it for themselves.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(15);
+/// No statement waits longer than this for a lock.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
+/// How many of the writing connections transactions leave to saving answers.
+const CONNECTIONS_FOR_SAVING: usize = 2;
 /// Idle longer than any migration holds its connections.
 const MIGRATOR_IDLE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a write waits for the one writer of SQLite.
+const SQLITE_WRITER_WAIT: Duration = Duration::from_secs(30);
 
 /// How long is tried to find out why there is no connection.
 const REASON_TIMEOUT: Duration = Duration::from_secs(3);
@@ -26,9 +35,9 @@ pub type StatementObserver = Arc<dyn Fn(&str) + Send + Sync>;
 pub struct DatabaseOptions {
     /// `sqlite://`, `postgres://` or `mysql://`.
     pub url: String,
-    /// Connections to a database server, or readers of an SQLite file.
+    /// Connections to a database server, half of them for writing; or readers of an SQLite file.
     pub max_connections: u32,
-    /// How long a request waits for a connection.
+    /// How long a request waits for a connection, and before that for its turn to write.
     pub acquire_timeout: Duration,
     /// How long a statement may take on a database server, and how long conflicts are retried. SQLite knows no
     /// such limit. Below the time that a request may take, so that what is given up frees its connection.
@@ -56,10 +65,25 @@ impl DatabaseOptions {
         Self { statement_timeout: STATEMENT_TIMEOUT.min(request_timeout / 2), ..self }
     }
 
-    /// A statement that waits longer for a lock gives up, and its transaction is run again: a client that left
-    /// must not hold others up.
+    /// A statement that waits longer for a lock gives up, and its transaction runs again: it holds a connection that others
+    /// can use meanwhile.
     fn lock_timeout(&self) -> Duration {
-        self.statement_timeout / 3
+        LOCK_TIMEOUT.min(self.statement_timeout / 3)
+    }
+
+    /// The connections to a server that only read.
+    fn readers(&self) -> u32 {
+        (self.max_connections - self.max_connections / 2).max(1)
+    }
+
+    /// The connections to a server that write.
+    fn writers(&self) -> u32 {
+        (self.max_connections / 2).max(1)
+    }
+
+    /// How many transactions run at once. Batches of answers are saved outside transactions, and find a connection free.
+    fn transactions(&self) -> usize {
+        (self.writers() as usize).saturating_sub(CONNECTIONS_FOR_SAVING).max(1)
     }
 }
 
@@ -136,7 +160,7 @@ async fn reason(url: &str) -> Option<sqlx::Error> {
 
 async fn open_server(options: &DatabaseOptions) -> Result<Database, DbErr> {
     let url = options.url.replacen("mariadb:", "mysql:", 1);
-    let mut connect = connect_options(&url, options.max_connections, options);
+    let mut connect = connect_options(&url, options.writers(), options);
     let (statement, lock) = (options.statement_timeout, options.lock_timeout());
     connect
         .statement_timeout(statement)
@@ -155,9 +179,10 @@ async fn open_server(options: &DatabaseOptions) -> Result<Database, DbErr> {
                 Box::pin(set_up_mysql(connection, Some((statement, lock))))
             })
         });
+    let mut reader = connect.clone();
+    reader.max_connections(options.readers());
     let pool = open(connect, options).await?;
-    let mut probe = connect_options(&url, 1, options);
-    probe.connect_lazy(true);
+    let reader = Reader::new(open(reader, options).await?, options.readers(), options.acquire_timeout);
     let migrator = if url.starts_with("mysql:") {
         // Schema changes commit by themselves there, so that a migration cannot lift the limits for itself in a
         // transaction. It takes two connections: one holds the lock.
@@ -169,7 +194,7 @@ async fn open_server(options: &DatabaseOptions) -> Result<Database, DbErr> {
     } else {
         pool.clone()
     };
-    let probe = sea_orm::Database::connect(probe).await?;
+    let probe = Arc::new(Probe::new(connect_options(&url, 1, options)).await?);
     let is_cluster = match pool.get_database_backend() {
         DbBackend::MySql => {
             let pool = pool.get_mysql_connection_pool();
@@ -178,7 +203,8 @@ async fn open_server(options: &DatabaseOptions) -> Result<Database, DbErr> {
         }
         _ => false,
     };
-    Ok(Database { reader: pool.clone(), writer: pool, probe, migrator, is_cluster, retry_for: statement })
+    let queue = WriteQueue::new(options.transactions(), options.acquire_timeout);
+    Ok(Database { reader, writer: pool, queue, probe, migrator, is_cluster, retry_for: statement })
 }
 
 /// Each server takes the comment that is written for it. `lock_wait_timeout` is for the locks of tables, which
@@ -228,15 +254,17 @@ fn is_galera(row: Option<&MySqlRow>) -> bool {
 async fn open_sqlite(options: &DatabaseOptions) -> Result<Database, DbErr> {
     let mut writer = connect_options(&options.url, 1, options);
     // A write waits its turn for the one connection; it may wait longer than a reader.
-    writer.acquire_timeout(options.acquire_timeout.max(Duration::from_secs(30)));
+    let wait = options.acquire_timeout.max(SQLITE_WRITER_WAIT);
+    writer.acquire_timeout(wait);
     writer.map_sqlx_sqlite_opts(sqlite_settings);
     // A database in memory is one connection's own, and ends with it.
     if options.url.contains(":memory:") || options.url.contains("mode=memory") {
         writer.idle_timeout(None::<Duration>).max_lifetime(None::<Duration>);
         let writer = open(writer, options).await?;
         return Ok(Database {
-            reader: writer.clone(),
-            probe: writer.clone(),
+            reader: Reader::new(writer.clone(), 1, wait),
+            queue: WriteQueue::new(1, wait),
+            probe: Arc::new(Probe::of_memory(writer.clone())),
             migrator: writer.clone(),
             writer,
             is_cluster: false,
@@ -246,13 +274,13 @@ async fn open_sqlite(options: &DatabaseOptions) -> Result<Database, DbErr> {
     let writer = open(writer, options).await?;
     let mut reader = connect_options(&options.url, options.max_connections, options);
     reader.map_sqlx_sqlite_opts(|opts| sqlite_settings(opts).read_only(true).create_if_missing(false));
-    let reader = open(reader, options).await?;
+    let reader = Reader::new(open(reader, options).await?, options.max_connections, options.acquire_timeout);
     let mut probe = connect_options(&options.url, 1, options);
-    probe.connect_lazy(true);
     probe.map_sqlx_sqlite_opts(|opts| sqlite_settings(opts).read_only(true).create_if_missing(false));
-    let probe = sea_orm::Database::connect(probe).await?;
+    let probe = Arc::new(Probe::new(probe).await?);
+    let queue = WriteQueue::new(1, wait);
     let retry_for = options.statement_timeout;
-    Ok(Database { reader, migrator: writer.clone(), writer, probe, is_cluster: false, retry_for })
+    Ok(Database { reader, queue, migrator: writer.clone(), writer, probe, is_cluster: false, retry_for })
 }
 
 fn connect_options(url: &str, max_connections: u32, options: &DatabaseOptions) -> ConnectOptions {

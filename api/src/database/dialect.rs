@@ -1,7 +1,7 @@
 //! SQL that is not the same text on all three databases.
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{Expr, ExprTrait, LockType, SimpleExpr};
+use sea_orm::sea_query::{Expr, ExprTrait, LockBehavior, LockType, SimpleExpr};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, IdenStatic, QueryFilter, QuerySelect,
     Select, Statement, Value,
@@ -54,17 +54,24 @@ pub(crate) fn inserted(backend: DbBackend, column: impl IdenStatic) -> SimpleExp
     }
 }
 
-/// Locks the row of a user until the transaction ends, so that all their writes stand in one line, and tells
-/// whether they may still act. None when there is no such user.
+/// Locks the row of a user until the transaction ends, so that all their writes go one after the other. Returns whether
+/// the user may still act, or nothing when there is no such user.
 ///
-/// On SQLite the transaction holds the only writer already.
+/// It does not wait for the lock, which would hold a connection: where another server or an operator has it, the
+/// transaction fails with a conflict and runs again after a pause. Transactions of one server queue before they get here
+/// ([`super::Database::write_for`]). On SQLite the transaction holds the only writer already.
 pub(crate) async fn lock_user(
     connection: &impl ConnectionTrait,
     id: UserId,
 ) -> Result<Option<UserStatus>, DbErr> {
     let select =
         user::Entity::find().select_only().column(user::Column::Status).filter(user::Column::Id.eq(id));
-    locked(connection.get_database_backend(), select).into_tuple().one(connection).await
+    let select = match connection.get_database_backend() {
+        DbBackend::Postgres => select.lock_with_behavior(LockType::NoKeyUpdate, LockBehavior::Nowait),
+        DbBackend::MySql => select.lock_with_behavior(LockType::Update, LockBehavior::Nowait),
+        _ => select,
+    };
+    select.into_tuple().one(connection).await
 }
 
 /// Locks the row of a subject until the transaction ends, so that all changes of its bank and its papers stand in

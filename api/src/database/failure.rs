@@ -43,11 +43,11 @@ impl Failure {
     fn of_database(error: &dyn sqlx::error::DatabaseError) -> Self {
         if let Some(error) = error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {
             return match error.number() {
-                // 1213 deadlock, 1205 lock wait timeout, 1020 record changed since last read,
-                // 1047 Galera node not ready.
-                1213 | 1205 | 1020 | 1047 => Self::Conflict,
-                // 1053 server shutdown in progress, 1927 connection killed.
-                1053 | 1927 => Self::ConnectionLost,
+                // 1213 deadlock, 1205 lock wait timeout (on MariaDB NOWAIT too), 3572 NOWAIT on MySQL,
+                // 1020 record changed since last read, 1047 Galera node not ready.
+                1213 | 1205 | 3572 | 1020 | 1047 => Self::Conflict,
+                // 1053 server shutdown in progress, 1927 connection killed, 1040 too many connections.
+                1053 | 1927 | 1040 => Self::ConnectionLost,
                 _ => Self::Permanent,
             };
         }
@@ -56,8 +56,8 @@ impl Failure {
             return match code.as_ref() {
                 // serialization_failure, deadlock_detected, lock_not_available.
                 "40001" | "40P01" | "55P03" => Self::Conflict,
-                // admin_shutdown, crash_shutdown, cannot_connect_now.
-                "57P01" | "57P02" | "57P03" => Self::ConnectionLost,
+                // admin_shutdown, crash_shutdown, cannot_connect_now, too_many_connections.
+                "57P01" | "57P02" | "57P03" | "53300" => Self::ConnectionLost,
                 code if code.starts_with("08") => Self::ConnectionLost,
                 _ => Self::Permanent,
             };
@@ -70,35 +70,75 @@ impl Failure {
     }
 }
 
-/// Why a statement was not carried out, where that is nobody's fault.
+/// Why a statement was not carried out, where that is nobody's fault and may be over in seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shortage {
+pub enum Unavailable {
     /// No connection was free in time.
-    OfConnections,
-    /// The statement took too long, or waited too long for what others are doing.
-    OfTime,
+    NoConnection,
+    /// The statement took too long.
+    TooSlow,
+    /// Another transaction held a lock for too long.
+    Locked,
+    /// The database refuses connections, restarts, or has ended the connection.
+    Down,
+    /// The database is read-only, or its disk is full.
+    TakesNoWrites,
 }
 
-impl Shortage {
-    /// Whether one was the cause of an error.
+impl Unavailable {
+    /// Finds out, by its code, whether an error has such a cause.
     #[must_use]
     pub fn of(error: &DbErr) -> Option<Self> {
-        let (DbErr::Conn(RuntimeErr::SqlxError(error))
-        | DbErr::Exec(RuntimeErr::SqlxError(error))
-        | DbErr::Query(RuntimeErr::SqlxError(error))) = error
-        else {
-            let no_connection = matches!(error, DbErr::ConnectionAcquire(ConnAcquireErr::Timeout));
-            return no_connection.then_some(Self::OfConnections);
-        };
-        let error = error.as_database_error()?;
-        let timed_out = if let Some(error) = error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {
-            // 1205 lock wait timeout, 1969 max_statement_time, 3024 max_execution_time.
-            matches!(error.number(), 1205 | 1969 | 3024)
-        } else {
-            // PostgreSQL: lock_not_available, query_canceled. SQLite: BUSY.
-            matches!(error.code().as_deref(), Some("55P03" | "57014" | "5" | "773"))
-        };
-        timed_out.then_some(Self::OfTime)
+        match error {
+            DbErr::ConnectionAcquire(ConnAcquireErr::Timeout) => Some(Self::NoConnection),
+            DbErr::Conn(RuntimeErr::SqlxError(error))
+            | DbErr::Exec(RuntimeErr::SqlxError(error))
+            | DbErr::Query(RuntimeErr::SqlxError(error)) => match error.as_database_error() {
+                Some(refused) => Self::of_database(refused),
+                None => (Failure::of_sqlx(error) == Failure::ConnectionLost).then_some(Self::Down),
+            },
+            error => (Failure::of(error) == Failure::ConnectionLost).then_some(Self::Down),
+        }
+    }
+
+    fn of_database(error: &dyn sqlx::error::DatabaseError) -> Option<Self> {
+        if let Some(error) = error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {
+            return match error.number() {
+                // 1205 lock wait timeout, 3572 NOWAIT on MySQL.
+                1205 | 3572 => Some(Self::Locked),
+                // 1969 max_statement_time, 3024 max_execution_time.
+                1969 | 3024 => Some(Self::TooSlow),
+                // 1040 too many connections, 1047 Galera node not ready, 1053 shutdown, 1927 connection killed.
+                1040 | 1047 | 1053 | 1927 => Some(Self::Down),
+                // 1021 disk full, 1114 table full, 1290 and 1836 server is read-only.
+                1021 | 1114 | 1290 | 1836 => Some(Self::TakesNoWrites),
+                _ => None,
+            };
+        }
+        let code = error.code().unwrap_or_default();
+        if error.try_downcast_ref::<sqlx::postgres::PgDatabaseError>().is_some() {
+            return match code.as_ref() {
+                // lock_not_available, query_canceled.
+                "55P03" => Some(Self::Locked),
+                "57014" => Some(Self::TooSlow),
+                // admin_shutdown, crash_shutdown, cannot_connect_now, too_many_connections, out_of_memory.
+                "57P01" | "57P02" | "57P03" | "53300" | "53200" => Some(Self::Down),
+                code if code.starts_with("08") => Some(Self::Down),
+                // read_only_sql_transaction, disk_full.
+                "25006" | "53100" => Some(Self::TakesNoWrites),
+                _ => None,
+            };
+        }
+        // SQLite's extended codes have the primary one in their lowest byte.
+        match code.parse::<u32>().ok()? & 0xff {
+            // BUSY.
+            5 => Some(Self::Locked),
+            // IOERR, CANTOPEN.
+            10 | 14 => Some(Self::Down),
+            // READONLY, FULL.
+            8 | 13 => Some(Self::TakesNoWrites),
+            _ => None,
+        }
     }
 }
 

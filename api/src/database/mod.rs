@@ -5,29 +5,41 @@ mod connect;
 mod dialect;
 mod failure;
 mod migrate;
+mod probe;
+mod queue;
+mod reader;
 mod transaction;
 
 pub use connect::{ConnectError, DatabaseOptions, StatementObserver};
-pub use failure::{Failure, IsFailure, Shortage};
+pub use failure::{Failure, IsFailure, Unavailable};
 pub use migrate::MigrationState;
+pub use probe::Readiness;
+pub use reader::Reader;
 pub use transaction::WriteOptions;
 
 pub(crate) use dialect::{inserted, lock_subject, lock_user, locked, sql, utc, whole_number_type};
 pub(crate) use transaction::{joined, pause, shutting_down, to_its_end};
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend};
+use sea_orm::{DatabaseConnection, DbBackend};
+
+use probe::Probe;
+use queue::WriteQueue;
 
 /// The database as the services see it: one handle to read through, one to write through.
 ///
-/// On PostgreSQL and MariaDB/MySQL both are the same pool. SQLite has one writer connection and a pool of
-/// read-only ones, so that writers queue here, in order, and not in SQLite's busy loop.
+/// Each has a pool of its own, so that neither can take the connections of the other: on PostgreSQL and MariaDB/MySQL half
+/// of the connections. SQLite has one writer connection and a pool of read-only ones, so that writers queue here, in order,
+/// and not in SQLite's busy loop.
 #[derive(Clone, Debug)]
 pub struct Database {
-    reader: DatabaseConnection,
+    reader: Reader,
     writer: DatabaseConnection,
-    probe: DatabaseConnection,
+    /// Where transactions wait before they take a connection of `writer`.
+    queue: Arc<WriteQueue>,
+    probe: Arc<Probe>,
     migrator: DatabaseConnection,
     /// Whether it is a node of a Galera cluster, whose locks are its own.
     is_cluster: bool,
@@ -38,23 +50,19 @@ pub struct Database {
 impl Database {
     /// For queries outside a transaction.
     #[must_use]
-    pub fn reader(&self) -> &DatabaseConnection {
+    pub fn reader(&self) -> &Reader {
         &self.reader
     }
 
-    /// For migrations. Everything else that writes does so in [`Database::write`].
+    /// For migrations. Everything else that writes does so in [`Database::write`] or [`Database::write_for`].
     #[must_use]
     pub fn writer(&self) -> &DatabaseConnection {
         &self.writer
     }
 
-    /// Whether the database answers. Has a connection of its own: a busy pool is not a dead database.
-    ///
-    /// # Errors
-    /// When it does not.
-    pub async fn ping(&self) -> Result<(), sea_orm::DbErr> {
-        // Not a ping of the protocol: a Galera node that has lost its cluster answers that one.
-        self.probe.execute_unprepared("SELECT 1").await.map(drop)
+    /// Finds out whether the database answers and takes writes, within two seconds.
+    pub async fn readiness(&self) -> Readiness {
+        self.probe.look().await
     }
 
     /// Which database this is.
@@ -70,10 +78,16 @@ impl Database {
         self.is_cluster
     }
 
-    /// For how long what is in the way of a write is waited for, in all.
+    /// How long a write is retried while something is in its way.
     #[must_use]
     pub(crate) fn retry_for(&self) -> Duration {
         self.retry_for
+    }
+
+    /// The same database for work that can be done later: what is in its way is retried for this long and no longer.
+    #[must_use]
+    pub(crate) fn retrying_for(&self, retry_for: Duration) -> Self {
+        Self { retry_for, ..self.clone() }
     }
 
     /// Closes all connections.
@@ -81,9 +95,9 @@ impl Database {
     /// # Errors
     /// When a pool cannot be closed.
     pub async fn close(self) -> Result<(), sea_orm::DbErr> {
-        self.probe.close().await?;
+        self.probe.close().await;
         self.migrator.close().await?;
-        self.reader.close().await?;
+        self.reader.pool().clone().close().await?;
         self.writer.close().await
     }
 }

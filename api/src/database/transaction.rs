@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
+use jishu_entity::UserId;
 use rand::RngExt;
 use sea_orm::{
-    AccessMode, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, IsolationLevel, SqlErr,
+    AccessMode, ConnAcquireErr, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, IsolationLevel, SqlErr,
     SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 use tokio::task::JoinHandle;
@@ -32,8 +33,35 @@ const RACES: u32 = 20;
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
 impl Database {
-    /// Runs `body` in one transaction and commits it; on a conflict or a lost connection runs it again, from
-    /// the start, after a pause.
+    /// Runs a transaction that locks the row of `user`. It waits until no other transaction of this user runs on this
+    /// server; see [`Database::write`] for the rest. A caller that leaves before that starts nothing.
+    ///
+    /// # Errors
+    /// As [`Database::write`]. Where too many wait, or it waits for too long, there is no connection for it
+    /// ([`super::Unavailable::NoConnection`]).
+    pub async fn write_for<C, T, E>(
+        &self,
+        user: UserId,
+        options: WriteOptions,
+        command: C,
+        body: for<'t> fn(&'t DatabaseTransaction, &'t C) -> BoxFuture<'t, Result<T, E>>,
+    ) -> Result<T, E>
+    where
+        C: Send + Sync + 'static,
+        T: Send + 'static,
+        E: IsFailure + Send + 'static,
+    {
+        let turn = self.queue.turn(user, self.retry_for).await?;
+        let database = self.clone();
+        to_its_end(async move {
+            let _turn = turn;
+            database.write_until_done(options, &command, body).await
+        })
+        .await
+    }
+
+    /// Runs `body` in one transaction and commits it. On a conflict or a lost connection it runs again, from the start,
+    /// after a pause in which it holds no connection.
     ///
     /// The work goes on when the caller stops waiting (a client that hung up): it ends committed or rolled back
     /// whole, and its connection returns to the pool either way.
@@ -74,7 +102,9 @@ impl Database {
         let started = Instant::now();
         let mut attempt = 0;
         loop {
-            let error = match self.writer.execute_raw(statement.clone()).await {
+            let done = self.writer.execute_raw(statement.clone()).await;
+            self.probe.saw_write(done.as_ref());
+            let error = match done {
                 Ok(done) => return Ok(done.rows_affected()),
                 Err(error) => error,
             };
@@ -101,9 +131,15 @@ impl Database {
         let mut attempt = 0;
         loop {
             let Failed { error, commit_was_sent, was_lost } = match self.attempt(command, body).await {
-                Ok(value) => return Ok(value),
+                Ok(value) => {
+                    self.probe.saw_write(Ok(()));
+                    return Ok(value);
+                }
                 Err(failed) => failed,
             };
+            if let Some(error) = error.database_error() {
+                self.probe.saw_write::<()>(Err(error));
+            }
             let failure = if was_lost { Failure::Conflict } else { failure_of(&error) };
             let again = match failure {
                 Failure::Conflict => true,
@@ -134,6 +170,8 @@ impl Database {
     where
         E: IsFailure,
     {
+        // Queue first, connection second: whoever holds a connection waits for nothing but the database.
+        let _permit = self.queue.permit().await.map_err(Failed::before_commit)?;
         let transaction = self.begin().await.map_err(Failed::before_commit)?;
         let result = body(&transaction, command).await;
         // What the body came to counts for nothing where it ran outside the transaction.
@@ -208,8 +246,9 @@ fn failure_of(error: &impl IsFailure) -> Failure {
     error.database_error().map_or(Failure::Permanent, Failure::of)
 }
 
+/// The error of a transaction that the cluster has ended again and again.
 fn lost() -> DbErr {
-    DbErr::Custom("the cluster ended the transaction on its way, again and again".to_owned())
+    DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed)
 }
 
 fn is_taken(error: &impl IsFailure) -> bool {
@@ -217,9 +256,9 @@ fn is_taken(error: &impl IsFailure) -> bool {
     matches!(refused, Some(SqlErr::UniqueConstraintViolation(_)))
 }
 
-/// Why there is no answer of work that the end of the process has cut off.
+/// The error of work that the end of the process has cut off.
 pub(crate) fn shutting_down() -> DbErr {
-    DbErr::Custom("the server is shutting down".to_owned())
+    DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed)
 }
 
 /// What a task of its own came to; where it panicked, so does this.

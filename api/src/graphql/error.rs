@@ -7,7 +7,7 @@ use async_graphql::{ErrorExtensionValues, ServerError};
 use sea_orm::DbErr;
 
 use super::context::RequestId;
-use crate::database::Shortage;
+use crate::database::Unavailable;
 use crate::limit::RetryAfter;
 
 /// Of a fault of ours a client is told no more.
@@ -57,11 +57,21 @@ impl ApiError {
 
 impl From<&DbErr> for ApiError {
     fn from(error: &DbErr) -> Self {
-        let Some(shortage) = Shortage::of(error) else { return Self::internal(error.to_string()) };
-        tracing::warn!(%error, ?shortage, "the database did not keep up");
-        match shortage {
-            Shortage::OfConnections => Self::Overloaded("The server is busy. Try again in a few seconds."),
-            Shortage::OfTime => Self::TimedOut,
+        let Some(cause) = Unavailable::of(error) else { return Self::internal(error.to_string()) };
+        tracing::warn!(%error, ?cause, "the database did not carry out a statement");
+        match cause {
+            Unavailable::TooSlow => Self::TimedOut,
+            Unavailable::NoConnection => Self::Overloaded("The server is busy. Try again in a few seconds."),
+            Unavailable::Locked => Self::Overloaded(
+                "Something else is changing the same data. Nothing was changed. Try again in a few seconds.",
+            ),
+            Unavailable::Down => Self::Overloaded(
+                "The database is not available at the moment. Try again in a few seconds; look first whether a \
+                 change was made.",
+            ),
+            Unavailable::TakesNoWrites => Self::Overloaded(
+                "The database takes no changes at the moment. Nothing was changed. Try again later.",
+            ),
         }
     }
 }

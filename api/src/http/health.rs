@@ -6,21 +6,31 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::AppState;
+use crate::database::Readiness;
 
 /// The process answers.
 pub(super) async fn live() -> &'static str {
     "live\n"
 }
 
-/// The database answers too.
+/// The database answers and takes writes. Answers within two seconds, whatever the database does.
 pub(super) async fn ready(State(state): State<AppState>) -> Response {
-    match state.services.database.ping().await {
-        Ok(()) => "ready\n".into_response(),
-        Err(error) => {
-            tracing::warn!(%error, "not ready: the database does not answer");
-            (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer\n").into_response()
+    let reason = match state.services.database.readiness().await {
+        Readiness::Ready => return "ready\n".into_response(),
+        Readiness::TakesNoWrites => {
+            tracing::warn!("not ready: the database is read-only or full");
+            "the database takes no writes\n"
         }
-    }
+        Readiness::NoAnswer => {
+            tracing::warn!("not ready: the database does not answer in time");
+            "the database does not answer\n"
+        }
+        Readiness::Unreachable(error) => {
+            tracing::warn!(%error, "not ready: the database cannot be reached");
+            "the database does not answer\n"
+        }
+    };
+    (StatusCode::SERVICE_UNAVAILABLE, reason).into_response()
 }
 
 /// The public keys of our access tokens: RFC 7517.

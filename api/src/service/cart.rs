@@ -79,7 +79,7 @@ pub async fn add(services: &Services, owner: UserId, subjects: Vec<SubjectId>) -
         WriteOptions { name: "cart.add", looks_before_it_writes: true, another_may_be_first: false };
     services
         .database
-        .write(options, change, |transaction, change| Box::pin(insert(transaction, change)))
+        .write_for(owner, options, change, |transaction, change| Box::pin(insert(transaction, change)))
         .await
 }
 
@@ -157,7 +157,7 @@ pub async fn remove(services: &Services, owner: UserId, subjects: Vec<SubjectId>
         WriteOptions { name: "cart.remove", looks_before_it_writes: true, another_may_be_first: false };
     services
         .database
-        .write(options, change, |transaction, change| Box::pin(delete(transaction, change)))
+        .write_for(owner, options, change, |transaction, change| Box::pin(delete(transaction, change)))
         .await
 }
 

@@ -88,6 +88,7 @@ struct Granted {
 
 struct Command {
     by: UserId,
+    owner: UserId,
     card: MockTestAttemptId,
     grant: Grant,
     rules: SittingRules,
@@ -138,13 +139,14 @@ pub async fn grant(
     if grant.max_attempts.is_some_and(|attempts| !(1..=MOST_ATTEMPTS).contains(&attempts)) {
         return Err(ExtraTimeError::AttemptsOutOfRange);
     }
-    let command =
-        Command { by, card, grant, rules: services.sittings.rules, clock: Arc::clone(&services.clock) };
+    let owner = owner(services.database.reader(), card).await?.ok_or(ExtraTimeError::CardNotFound)?;
+    let (rules, clock) = (services.sittings.rules, Arc::clone(&services.clock));
+    let command = Command { by, owner, card, grant, rules, clock };
     let options =
         WriteOptions { name: "grant extra time", looks_before_it_writes: true, another_may_be_first: false };
     let Granted { allowance, has_changed } = services
         .database
-        .write(options, command, |transaction, command| Box::pin(run(transaction, command)))
+        .write_for(owner, options, command, |transaction, command| Box::pin(run(transaction, command)))
         .await?;
     if has_changed {
         services.events.appended(allowance.card.user_id);
@@ -156,7 +158,7 @@ pub async fn grant(
 /// Locks in the order of all that sittings do: the owner, the open sitting, the card.
 async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<Granted, ExtraTimeError> {
     let backend = transaction.get_database_backend();
-    let owner = owner(transaction, command.card).await?.ok_or(ExtraTimeError::CardNotFound)?;
+    let owner = command.owner;
     lock_user(transaction, owner).await?.ok_or(ExtraTimeError::CardNotFound)?;
     let open = test_session::Entity::of(owner)
         .filter(test_session::Column::MockTestAttemptId.eq(command.card))

@@ -13,7 +13,7 @@ async fn of_300_at_once_what_is_too_much_is_refused_at_once() {
     TestApp::run_with(Backend::Sqlite, flags, async |app| {
         let learner = app.learner("Asha").await;
         // The one connection to read with is taken, so what is admitted waits.
-        let taken = app.services.database.reader().begin().await.unwrap();
+        let taken = app.services.database.reader().pool().begin().await.unwrap();
         let started = Instant::now();
         let requests = (0..300).map(|_| {
             let request = app.http().post(app.url("/graphql")).bearer_auth(learner.token());

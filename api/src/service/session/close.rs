@@ -86,7 +86,7 @@ pub async fn submit(
     let options = WriteOptions { name: "submit", looks_before_it_writes: true, another_may_be_first: true };
     let submission = services
         .database
-        .write(options, command, |transaction, command| Box::pin(run(transaction, command)))
+        .write_for(owner, options, command, |transaction, command| Box::pin(run(transaction, command)))
         .await?;
     services.events.appended(owner);
     Ok(submission)

@@ -16,6 +16,8 @@ use crate::service::Services;
 const BATCH: usize = 200;
 /// How many are closed at once.
 const AT_ONCE: usize = 4;
+/// How long a learner's other work may be in the way. Then the others come first, and this one is closed by a later look.
+const RETRY_FOR: Duration = Duration::from_secs(1);
 
 /// Closes overdue sittings again and again until the task is dropped.
 pub async fn keep_closing(services: Services, every: Duration) {
@@ -103,7 +105,8 @@ async fn close_one(services: &Services, session: test_session::Model) -> Result<
         WriteOptions { name: "close overdue", looks_before_it_writes: true, another_may_be_first: true };
     let closed = services
         .database
-        .write(options, command, |transaction, command| Box::pin(run(transaction, command)))
+        .retrying_for(RETRY_FOR)
+        .write_for(owner, options, command, |transaction, command| Box::pin(run(transaction, command)))
         .await?;
     if closed {
         services.events.appended(owner);

@@ -110,7 +110,7 @@ pub async fn start(
     let options = WriteOptions { name: "start", looks_before_it_writes: true, another_may_be_first: true };
     let outcome = services
         .database
-        .write(options, command, |transaction, command| Box::pin(run(transaction, command)))
+        .write_for(learner, options, command, |transaction, command| Box::pin(run(transaction, command)))
         .await?;
     services.events.appended(learner);
     match outcome {

@@ -1,0 +1,129 @@
+//! Finding out whether the database answers and takes writes.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement};
+use tokio::time::timeout;
+
+use super::Unavailable;
+
+/// How long the database may take to answer. Orchestrators commonly wait two seconds, and ours is the shorter time.
+const ANSWER_TIMEOUT: Duration = Duration::from_millis(1_500);
+
+/// How long a refused write counts, where nothing shows that writes are taken again.
+const REFUSAL_COUNTS_FOR: Duration = Duration::from_secs(30);
+
+/// A write that changes nothing, on a table that is always there. A read-only server refuses it all the same.
+const WRITE_NOTHING: &str = "DELETE FROM seaql_migrations WHERE version = ''";
+
+/// Whether the server can do its work with this database.
+#[derive(Clone, Debug)]
+pub enum Readiness {
+    /// The database answers and takes writes.
+    Ready,
+    /// The database answers, but it is read-only or its disk is full.
+    TakesNoWrites,
+    /// The database did not answer in time.
+    NoAnswer,
+    /// The database could not be reached.
+    Unreachable(DbErr),
+}
+
+/// Looks at the database through a connection of its own: a busy pool is not a dead database.
+#[derive(Debug)]
+pub(super) struct Probe {
+    connection: Mutex<DatabaseConnection>,
+    /// How to connect again, where a connection is no longer answered. None for a database in memory.
+    options: Option<ConnectOptions>,
+    /// When the database last refused a write because it is read-only or full. None once it took another.
+    refused_at: Mutex<Option<Instant>>,
+}
+
+impl Probe {
+    /// Connects when it is first used.
+    pub(super) async fn new(mut options: ConnectOptions) -> Result<Self, DbErr> {
+        options.connect_lazy(true).acquire_timeout(ANSWER_TIMEOUT).connect_timeout(ANSWER_TIMEOUT);
+        let connection = sea_orm::Database::connect(options.clone()).await?;
+        Ok(Self { connection: Mutex::new(connection), options: Some(options), refused_at: Mutex::default() })
+    }
+
+    /// Looks through the one connection that a database in memory has.
+    pub(super) fn of_memory(connection: DatabaseConnection) -> Self {
+        Self { connection: Mutex::new(connection), options: None, refused_at: Mutex::default() }
+    }
+
+    /// Remembers how a write ended, so that a full disk is noticed: no statement asks for it.
+    pub(super) fn saw_write<T>(&self, result: Result<T, &DbErr>) {
+        let refused = matches!(result, Err(error) if Unavailable::of(error) == Some(Unavailable::TakesNoWrites));
+        let mut refused_at = self.refused_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if refused {
+            *refused_at = Some(Instant::now());
+        } else if result.is_ok() {
+            *refused_at = None;
+        }
+    }
+
+    pub(super) async fn look(&self) -> Readiness {
+        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Ok(answer) = timeout(ANSWER_TIMEOUT, ask(&connection)).await else {
+            self.connect_again().await;
+            return Readiness::NoAnswer;
+        };
+        let Err(error) = answer else {
+            return if self.was_refused() { Readiness::TakesNoWrites } else { Readiness::Ready };
+        };
+        match Unavailable::of(&error) {
+            Some(Unavailable::TakesNoWrites) => Readiness::TakesNoWrites,
+            Some(Unavailable::NoConnection | Unavailable::TooSlow) => Readiness::NoAnswer,
+            // It answers: the account may lack the right to delete, or somebody holds a lock.
+            Some(Unavailable::Locked) => Readiness::Ready,
+            Some(Unavailable::Down) => Readiness::Unreachable(error),
+            None if is_answer(&error) => Readiness::Ready,
+            None => Readiness::Unreachable(error),
+        }
+    }
+
+    fn was_refused(&self) -> bool {
+        let refused_at = *self.refused_at.lock().unwrap_or_else(PoisonError::into_inner);
+        refused_at.is_some_and(|at| at.elapsed() < REFUSAL_COUNTS_FOR)
+    }
+
+    /// Forgets a connection on which an answer is missing: it could be missing for ever, and the next look must not wait
+    /// for it.
+    async fn connect_again(&self) {
+        let Some(options) = self.options.clone() else { return };
+        // Nothing is sent yet: the connection is lazy.
+        if let Ok(fresh) = sea_orm::Database::connect(options).await {
+            *self.connection.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
+        }
+    }
+
+    pub(super) async fn close(&self) {
+        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Err(error) = connection.close().await {
+            tracing::debug!(%error, "the connection for health checks could not be closed");
+        }
+    }
+}
+
+async fn ask(connection: &DatabaseConnection) -> Result<(), DbErr> {
+    let text = match connection.get_database_backend() {
+        // A write would have to wait for the one writer. What cannot be written shows in the writes of others.
+        DbBackend::Sqlite => "SELECT 1",
+        // Not a ping of the protocol: a Galera node that has lost its cluster answers that one.
+        _ => WRITE_NOTHING,
+    };
+    let statement = Statement::from_string(connection.get_database_backend(), text);
+    connection.execute_raw(statement).await.map(drop)
+}
+
+/// Whether the database itself refused the statement, and so has answered.
+fn is_answer(error: &DbErr) -> bool {
+    let (DbErr::Exec(sea_orm::RuntimeErr::SqlxError(error))
+    | DbErr::Query(sea_orm::RuntimeErr::SqlxError(error))) = error
+    else {
+        return false;
+    };
+    error.as_database_error().is_some()
+}

@@ -1,0 +1,111 @@
+//! The handle that queries outside a transaction run through.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult, Statement};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use super::Failure;
+use super::queue::no_connection;
+use super::transaction::{pause, to_its_end};
+
+/// How often a query whose connection was lost is sent again. A database that restarts leaves several dead connections
+/// in the pool, and each attempt finds one of them.
+const MAX_RETRIES: u32 = 2;
+
+/// Runs queries outside a transaction, on connections that writers cannot take.
+///
+/// A query whose connection is lost is sent again on another one. On MariaDB and MySQL a query goes on to its end when the
+/// caller stops waiting: the driver cannot use a connection again on which the preparation of a statement was cut off, so
+/// that each client that hangs up at that moment would cost a connection.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    pool: DatabaseConnection,
+    /// On MariaDB and MySQL: a permit for each connection of the pool. A query goes on to its end from here on, and so its
+    /// caller must have waited for a connection before.
+    permits: Option<Permits>,
+}
+
+#[derive(Clone, Debug)]
+struct Permits {
+    semaphore: Arc<Semaphore>,
+    wait: Duration,
+}
+
+impl Permits {
+    async fn take(&self) -> Result<OwnedSemaphorePermit, DbErr> {
+        let permit = timeout(self.wait, Arc::clone(&self.semaphore).acquire_owned()).await;
+        permit.map_err(|_elapsed| no_connection())?.map_err(|_closed| no_connection())
+    }
+}
+
+/// Sends a statement on a connection of the pool.
+type Query<T> = fn(DatabaseConnection, Statement) -> BoxFuture<'static, Result<T, DbErr>>;
+
+impl Reader {
+    /// Reads through a pool of this many connections, for each of which a query waits no longer than `wait`.
+    pub(super) fn new(pool: DatabaseConnection, connections: u32, wait: Duration) -> Self {
+        let permits = (pool.get_database_backend() == DbBackend::MySql)
+            .then(|| Permits { semaphore: Arc::new(Semaphore::new(connections as usize)), wait });
+        Self { pool, permits }
+    }
+
+    /// The pool that it takes its connections from.
+    #[must_use]
+    pub fn pool(&self) -> &DatabaseConnection {
+        &self.pool
+    }
+
+    async fn run<T: Send + 'static>(&self, statement: Statement, query: Query<T>) -> Result<T, DbErr> {
+        let mut attempt = 0;
+        loop {
+            let sent = query(self.pool.clone(), statement.clone());
+            let result = match &self.permits {
+                None => sent.await,
+                Some(permits) => {
+                    let permit = permits.take().await?;
+                    to_its_end(async move {
+                        let _permit = permit;
+                        sent.await
+                    })
+                    .await
+                }
+            };
+            match result {
+                Err(error) if attempt < MAX_RETRIES && Failure::of(&error) == Failure::ConnectionLost => {
+                    tracing::debug!(%error, attempt, "a query lost its connection and is sent again");
+                    tokio::time::sleep(pause(attempt)).await;
+                    attempt += 1;
+                }
+                result => return result,
+            }
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl ConnectionTrait for Reader {
+    fn get_database_backend(&self) -> DbBackend {
+        self.pool.get_database_backend()
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        self.pool.execute_raw(statement).await
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.pool.execute_unprepared(sql).await
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        self.run(statement, |pool, statement| async move { pool.query_one_raw(statement).await }.boxed()).await
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        self.run(statement, |pool, statement| async move { pool.query_all_raw(statement).await }.boxed()).await
+    }
+}

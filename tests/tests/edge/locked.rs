@@ -1,0 +1,178 @@
+//! Rows of users that somebody has locked and forgotten: nobody else waits for them.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use jishu_entity::user::Role;
+use jishu_tests::{Backend, Client, TestApp, TestCourse, Tries, answer};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection};
+use serde_json::{Value, json};
+
+/// What is slower than this counts as slow, however fast it was undisturbed: the machine runs other tests too.
+const NOISE: Duration = Duration::from_millis(150);
+
+/// How many purchases the client of the locked row keeps sending at once.
+const RETRIES: usize = 40;
+
+const BUY: &str = "mutation ($input: PurchaseInput!) { purchase(input: $input) { outcome testCardsCreated } }";
+
+/// A console in which somebody has changed users and not committed.
+struct Console(DatabaseConnection);
+
+impl Console {
+    async fn lock(app: &TestApp, condition: &str) -> Self {
+        let mut options = ConnectOptions::new(&app.database_url);
+        options.max_connections(1).min_connections(1);
+        let connection = Database::connect(options).await.unwrap();
+        connection.execute_unprepared("BEGIN").await.unwrap();
+        let update = format!("UPDATE users SET status = 'active' {condition}");
+        connection.execute_unprepared(&update).await.unwrap();
+        Self(connection)
+    }
+
+    async fn roll_back(self) {
+        self.0.execute_unprepared("ROLLBACK").await.unwrap();
+        self.0.close().await.unwrap();
+    }
+}
+
+/// A learner who owns a subject, has an open sitting in it, and can still buy the others.
+struct Undisturbed {
+    client: Client,
+    course: TestCourse,
+    session: Value,
+    /// How many subjects and batches were used up.
+    used: usize,
+}
+
+impl Undisturbed {
+    async fn new(app: &TestApp) -> Self {
+        let names: Vec<String> = (0..12).map(|number| format!("Subject {number}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let course = app.course(&names).cards(5).create(app).await;
+        app.bank(course.subject_rows[0], 4).await;
+        let client = app.staff("Bela", Role::Learner).await;
+        let card = client.run_with(
+            "mutation ($input: PurchaseInput!) { purchase(input: $input) { testCards(first: 1) { edges { node { id } } } } }",
+            input(&course, 0),
+        );
+        let card = card.await.text("/purchase/testCards/edges/0/node/id").to_owned();
+        let session = client.start_session(&card).await["session"].clone();
+        Self { client, course, session, used: 0 }
+    }
+
+    async fn read(&self) {
+        let page = "{ viewer { mockTestAttempts(first: 5) { edges { node { id testNumber } } } } }";
+        assert_eq!(self.client.run(page).await.list("/viewer/mockTestAttempts/edges").len(), 5);
+    }
+
+    async fn save(&self) {
+        let answers = json!([answer(&self.session["questions"][0], Tries::Right)]);
+        let id = self.session["id"].as_str().unwrap();
+        let saved = self.client.save_answers(id, self.used as i64, answers).await;
+        assert_eq!((&saved["userErrors"], &saved["superseded"]), (&json!([]), &json!([])));
+    }
+
+    async fn purchase(&self) {
+        let bought = self.client.run_with(BUY, input(&self.course, self.used)).await;
+        assert_eq!(bought.text("/purchase/outcome"), "CREATED");
+    }
+
+    /// The times that a read, a save and a purchase take: each the median of three.
+    async fn times(&mut self, with_purchases: bool) -> [Duration; 3] {
+        let mut times = [const { Vec::new() }; 3];
+        for _ in 0..3 {
+            self.used += 1;
+            times[0].push(timed(self.read()).await);
+            times[1].push(timed(self.save()).await);
+            times[2].push(if with_purchases { timed(self.purchase()).await } else { Duration::ZERO });
+        }
+        times.map(|mut times| {
+            times.sort_unstable();
+            times[1]
+        })
+    }
+}
+
+fn input(course: &TestCourse, subject: usize) -> Value {
+    json!({ "input": { "courseId": course.id, "purchaseType": "SINGLE_SUBJECT",
+                       "subjectIds": [course.subjects[subject]] } })
+}
+
+async fn timed(work: impl Future<Output = ()>) -> Duration {
+    let started = Instant::now();
+    work.await;
+    started.elapsed()
+}
+
+fn assert_undisturbed(before: [Duration; 3], during: [Duration; 3]) {
+    for (what, (before, during)) in ["read", "save", "purchase"].iter().zip(before.into_iter().zip(during)) {
+        eprintln!("{what}: {before:?} undisturbed, {during:?} beside the lock");
+        assert!(during <= NOISE.max(before * 3), "a {what} took {during:?}, undisturbed {before:?}");
+    }
+}
+
+/// The answers to purchases that could not be made: "not now", and nothing else.
+fn assert_not_now(answers: &[Value]) {
+    for answer in answers {
+        assert_eq!(answer["errors"][0]["extensions"]["code"], "OVERLOADED", "{answer:#}");
+    }
+}
+
+async fn a_locked_row_holds_up_nobody_else(app: Arc<TestApp>) {
+    let mut other = Undisturbed::new(&app).await;
+    let buyer = app.staff("Asha", Role::Learner).await;
+    let before = other.times(true).await;
+    let console = Console::lock(&app, "WHERE email = 'asha@example.com'").await;
+    let storm = join_all((0..RETRIES).map(|_| {
+        let (buyer, input) = (buyer.clone(), input(&other.course, 0));
+        tokio::spawn(async move { buyer.send(BUY, input).await.body })
+    }));
+    let storm = tokio::spawn(storm);
+    let during = other.times(true).await;
+    assert_eq!(app.http().get(app.url("/health/ready")).send().await.unwrap().status(), 200);
+    let answers: Vec<Value> = storm.await.unwrap().into_iter().map(Result::unwrap).collect();
+    console.roll_back().await;
+    assert_undisturbed(before, during);
+    assert_not_now(&answers);
+    let bought = buyer.run_with(BUY, input(&other.course, 0)).await;
+    assert_eq!((bought.text("/purchase/outcome"), bought.number("/purchase/testCardsCreated")), ("CREATED", 5));
+}
+
+/// As by an UPDATE without WHERE. Nobody can buy meanwhile, but everybody can read and save.
+async fn locks_of_all_rows_hold_up_no_reads_and_no_saves(app: Arc<TestApp>) {
+    let mut other = Undisturbed::new(&app).await;
+    let mut buyers = Vec::new();
+    for number in 0..RETRIES {
+        buyers.push(app.staff(&format!("Buyer{number}"), Role::Learner).await);
+    }
+    let before = other.times(false).await;
+    let console = Console::lock(&app, "").await;
+    let storm = join_all(buyers.iter().cloned().map(|buyer| {
+        let input = input(&other.course, 0);
+        tokio::spawn(async move { buyer.send(BUY, input).await.body })
+    }));
+    let storm = tokio::spawn(storm);
+    let during = other.times(false).await;
+    let answers: Vec<Value> = storm.await.unwrap().into_iter().map(Result::unwrap).collect();
+    console.roll_back().await;
+    assert_undisturbed(before, during);
+    assert_not_now(&answers);
+    let bought = buyers[0].run_with(BUY, input(&other.course, 0)).await;
+    assert_eq!(bought.text("/purchase/outcome"), "CREATED");
+}
+
+/// A statement takes two seconds at most, so that the purchases of the test give up soon.
+const FLAGS: &[&str] = &["--request-seconds=4"];
+
+macro_rules! on_servers {
+    ($($name:ident),+) => {
+        mod postgres { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() { super::TestApp::run_with(super::Backend::Postgres, super::FLAGS, super::$name).await; })+ }
+        mod mariadb { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() { super::TestApp::run_with(super::Backend::MariaDb, super::FLAGS, super::$name).await; })+ }
+    };
+}
+
+on_servers!(a_locked_row_holds_up_nobody_else, locks_of_all_rows_hold_up_no_reads_and_no_saves);
