@@ -155,15 +155,37 @@ impl DatabaseProcess {
     /// `kill -9` of the server and all of its processes. Does nothing for a file.
     pub fn kill(&mut self) {
         let Some(mut child) = self.child.take() else { return };
-        let pid = child.id();
-        let children =
-            std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+        let children = children_of(&child);
         child.kill().expect("a process of ours");
-        for pid in children.split_whitespace() {
-            // Some have ended by themselves.
-            let _ = Command::new("kill").args(["-9", pid]).stderr(Stdio::null()).status();
-        }
+        signal("-9", &children);
         child.wait().expect("a process of ours");
+    }
+
+    /// Stops all of its processes where they are: it keeps its connections and answers none.
+    pub fn freeze(&self) {
+        let child = self.child.as_ref().expect("a server that runs");
+        signal("-STOP", &[child.id().to_string()]);
+        signal("-STOP", &children_of(child));
+    }
+
+    /// Lets its processes go on.
+    pub fn thaw(&self) {
+        let child = self.child.as_ref().expect("a server that runs");
+        signal("-CONT", &children_of(child));
+        signal("-CONT", &[child.id().to_string()]);
+    }
+}
+
+fn children_of(child: &Child) -> Vec<String> {
+    let pid = child.id();
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    children.split_whitespace().map(str::to_owned).collect()
+}
+
+/// Sends a signal to processes of ours, of which some may have ended by themselves.
+fn signal(signal: &str, pids: &[String]) {
+    for pid in pids {
+        let _ = Command::new("kill").args([signal, pid]).stderr(Stdio::null()).status();
     }
 }
 

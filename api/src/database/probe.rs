@@ -55,7 +55,8 @@ impl Probe {
 
     /// Remembers how a write ended, so that a full disk is noticed: no statement asks for it.
     pub(super) fn saw_write<T>(&self, result: Result<T, &DbErr>) {
-        let refused = matches!(result, Err(error) if Unavailable::of(error) == Some(Unavailable::TakesNoWrites));
+        let refused =
+            matches!(result, Err(error) if Unavailable::of(error) == Some(Unavailable::TakesNoWrites));
         let mut refused_at = self.refused_at.lock().unwrap_or_else(PoisonError::into_inner);
         if refused {
             *refused_at = Some(Instant::now());

@@ -15,8 +15,8 @@ use sea_orm::{ConnAcquireErr, DbErr};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-/// How many transactions of one user may wait for their turn. A client that sends more at once is out of order.
-const MAX_WAITING_PER_USER: usize = 32;
+/// How many transactions of one user may wait for their turn: half of the requests that a server answers at once by default.
+const MAX_WAITING_PER_USER: usize = 256;
 /// How many transactions, of all users, may wait for a permit to write.
 const MAX_WAITING_WRITERS: usize = 1_024;
 
@@ -74,9 +74,8 @@ impl WriteQueue {
 
     fn join(self: &Arc<Self>, user: UserId) -> Result<(Turn, Arc<Semaphore>), DbErr> {
         let mut users = self.users();
-        let queue = users
-            .entry(user)
-            .or_insert_with(|| UserQueue { turn: Arc::new(Semaphore::new(1)), members: 0 });
+        let queue =
+            users.entry(user).or_insert_with(|| UserQueue { turn: Arc::new(Semaphore::new(1)), members: 0 });
         if queue.members > MAX_WAITING_PER_USER {
             return Err(no_connection());
         }

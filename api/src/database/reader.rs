@@ -102,10 +102,12 @@ impl ConnectionTrait for Reader {
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        self.run(statement, |pool, statement| async move { pool.query_one_raw(statement).await }.boxed()).await
+        self.run(statement, |pool, statement| async move { pool.query_one_raw(statement).await }.boxed())
+            .await
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        self.run(statement, |pool, statement| async move { pool.query_all_raw(statement).await }.boxed()).await
+        self.run(statement, |pool, statement| async move { pool.query_all_raw(statement).await }.boxed())
+            .await
     }
 }

@@ -15,7 +15,8 @@ const NOISE: Duration = Duration::from_millis(150);
 /// How many purchases the client of the locked row keeps sending at once.
 const RETRIES: usize = 40;
 
-const BUY: &str = "mutation ($input: PurchaseInput!) { purchase(input: $input) { outcome testCardsCreated } }";
+const BUY: &str =
+    "mutation ($input: PurchaseInput!) { purchase(input: $input) { outcome testCardsCreated } }";
 
 /// A console in which somebody has changed users and not committed.
 struct Console(DatabaseConnection);
@@ -137,7 +138,10 @@ async fn a_locked_row_holds_up_nobody_else(app: Arc<TestApp>) {
     assert_undisturbed(before, during);
     assert_not_now(&answers);
     let bought = buyer.run_with(BUY, input(&other.course, 0)).await;
-    assert_eq!((bought.text("/purchase/outcome"), bought.number("/purchase/testCardsCreated")), ("CREATED", 5));
+    assert_eq!(
+        (bought.text("/purchase/outcome"), bought.number("/purchase/testCardsCreated")),
+        ("CREATED", 5)
+    );
 }
 
 /// As by an UPDATE without WHERE. Nobody can buy meanwhile, but everybody can read and save.

@@ -6,6 +6,7 @@ mod browsers;
 mod limits;
 mod load;
 mod locked;
+mod outage;
 mod raw;
 mod routes;
 mod slow;

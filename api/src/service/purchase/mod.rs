@@ -161,7 +161,9 @@ pub async fn purchase(
         WriteOptions { name: "purchase", looks_before_it_writes: true, another_may_be_first: false };
     let receipt = services
         .database
-        .write_for(buyer, options, command, |transaction, command| Box::pin(transaction::run(transaction, command)))
+        .write_for(buyer, options, command, |transaction, command| {
+            Box::pin(transaction::run(transaction, command))
+        })
         .await?;
     if fault::planted(Fault::Split) {
         transaction::make_cards_too_late(services, &receipt).await?;

@@ -1,0 +1,238 @@
+//! Databases that hang, restart, or take no writes; and clients that leave while one works for them.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jishu_entity::user::Role;
+use jishu_tests::process::DatabaseProcess;
+use jishu_tests::{Backend, Client, TestApp, TestCourse, UNLIMITED, rows};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection};
+use serde_json::{Value, json};
+
+const CODE: &str = "/errors/0/extensions/code";
+const BUY: &str = "mutation ($input: PurchaseInput!) { purchase(input: $input) { outcome } }";
+
+/// A server on a database server of its own, which the test may harm.
+struct World {
+    database: DatabaseProcess,
+    app: TestApp,
+    learner: Client,
+    course: TestCourse,
+}
+
+impl World {
+    async fn start(backend: Backend) -> Option<Self> {
+        if !backend.is_selected() {
+            eprintln!("left out by TEST_DATABASES");
+            return None;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let database = DatabaseProcess::start(backend, folder.path());
+        let mut url = database.url();
+        if backend == Backend::MariaDb {
+            // Not root, who may write where nobody else may.
+            let root = connect(&url).await;
+            root.execute_unprepared("CREATE USER 'app'@'127.0.0.1'").await.unwrap();
+            root.execute_unprepared("GRANT ALL ON jishu.* TO 'app'@'127.0.0.1'").await.unwrap();
+            root.close().await.unwrap();
+            url = url.replace("root@", "app@");
+        }
+        let app = TestApp::start_at(backend, url, folder, UNLIMITED).await;
+        let learner = app.staff("Asha", Role::Learner).await;
+        let course = app.course(&["Physics"]).cards(2).create(&app).await;
+        Some(Self { database, app, learner, course })
+    }
+
+    /// What an orchestrator learns: the status and the text.
+    async fn ready(&self) -> (u16, String) {
+        let response = self.app.http().get(self.app.url("/health/ready")).send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    }
+
+    async fn becomes_ready(&self) {
+        let started = Instant::now();
+        while self.ready().await.0 != 200 {
+            assert!(started.elapsed() < Duration::from_secs(30), "it stays unready");
+        }
+    }
+
+    async fn read(&self) -> Value {
+        let page = "{ viewer { name mockTestAttempts { edges { node { id } } } } }";
+        self.learner.send(page, Value::Null).await.body
+    }
+
+    async fn buy(&self) -> Value {
+        let input = json!({ "courseId": self.course.id, "purchaseType": "SINGLE_SUBJECT",
+                            "subjectIds": self.course.subjects });
+        self.learner.send(BUY, json!({ "input": input })).await.body
+    }
+}
+
+async fn connect(url: &str) -> DatabaseConnection {
+    let mut options = ConnectOptions::new(url);
+    options.max_connections(1);
+    Database::connect(options).await.unwrap()
+}
+
+/// One after the other on one database server, since starting one takes seconds.
+async fn outages(backend: Backend) {
+    let Some(mut world) = World::start(backend).await else { return };
+    a_hung_database_is_told_in_time(&world).await;
+    a_database_that_takes_no_writes_is_told(&world).await;
+    a_restart_fails_no_read_for_good(&mut world).await;
+}
+
+async fn a_hung_database_is_told_in_time(world: &World) {
+    assert_eq!(world.ready().await, (200, "ready\n".to_owned()));
+    world.database.freeze();
+    // The second look must not wait for what the first has left behind.
+    for _ in 0..2 {
+        let started = Instant::now();
+        assert_eq!(world.ready().await, (503, "the database does not answer\n".to_owned()));
+        assert!(started.elapsed() < Duration::from_secs(2), "told after {:?}", started.elapsed());
+    }
+    world.database.thaw();
+    world.becomes_ready().await;
+}
+
+async fn a_database_that_takes_no_writes_is_told(world: &World) {
+    let set = async |on: bool| {
+        let statements = match world.app.backend {
+            Backend::MariaDb => vec![format!("SET GLOBAL read_only = {on}")],
+            _ => vec![
+                format!("ALTER SYSTEM SET default_transaction_read_only = {on}"),
+                "SELECT pg_reload_conf()".to_owned(),
+            ],
+        };
+        let superuser = connect(&world.database.url()).await;
+        for statement in statements {
+            superuser.execute_unprepared(&statement).await.unwrap();
+        }
+        superuser.close().await.unwrap();
+    };
+    let before = world.app.rows().await;
+    set(true).await;
+    let started = Instant::now();
+    while world.ready().await != (503, "the database takes no writes\n".to_owned()) {
+        assert!(started.elapsed() < Duration::from_secs(10), "it is not told");
+    }
+    let refused = world.buy().await;
+    assert_eq!(refused.pointer(CODE), Some(&json!("OVERLOADED")), "{refused:#}");
+    assert_eq!(world.read().await["data"]["viewer"]["name"], "Asha");
+    assert_eq!(world.app.rows().await, before);
+    set(false).await;
+    let started = Instant::now();
+    while world.buy().await["data"]["purchase"]["outcome"] != "CREATED" {
+        assert!(started.elapsed() < Duration::from_secs(10), "nothing can be bought");
+    }
+    world.becomes_ready().await;
+}
+
+/// Killed and started again, while somebody reads.
+async fn a_restart_fails_no_read_for_good(world: &mut World) {
+    world.database.kill();
+    assert_eq!(world.ready().await.0, 503);
+    world.database.restart();
+    // Every connection of the pools is dead; each answer is data, or says "not now".
+    let started = Instant::now();
+    loop {
+        let answer = world.read().await;
+        if answer["data"]["viewer"]["mockTestAttempts"]["edges"]
+            .as_array()
+            .is_some_and(|cards| cards.len() == 2)
+        {
+            break;
+        }
+        assert_eq!(answer.pointer(CODE), Some(&json!("OVERLOADED")), "{answer:#}");
+        assert!(started.elapsed() < Duration::from_secs(30), "no read succeeds");
+    }
+    assert_eq!(world.buy().await["data"]["purchase"]["outcome"], "EXISTING");
+    world.becomes_ready().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_outages() {
+    outages(Backend::Postgres).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mariadb_outages() {
+    outages(Backend::MariaDb).await;
+}
+
+/// A file that may not grow any more stands for a full disk: SQLite gives the same error.
+async fn a_full_disk_is_told(app: Arc<TestApp>) {
+    let learner = app.staff("Asha", Role::Learner).await;
+    let course = app.course(&["Physics"]).cards(1_000).create(&app).await;
+    let input =
+        json!({ "courseId": course.id, "purchaseType": "SINGLE_SUBJECT", "subjectIds": course.subjects });
+    let buy = async || learner.send(BUY, json!({ "input": input })).await.body;
+    let ready = async || app.http().get(app.url("/health/ready")).send().await.unwrap().status();
+    let before = app.rows().await;
+    app.execute("PRAGMA max_page_count = 1").await;
+    let refused = buy().await;
+    assert_eq!(refused.pointer(CODE), Some(&json!("OVERLOADED")), "{refused:#}");
+    assert_eq!(app.rows().await, before);
+    assert_eq!(ready().await, 503);
+    assert_eq!(learner.run("{ viewer { name } }").await.text("/viewer/name"), "Asha");
+    app.execute("PRAGMA max_page_count = 1000000").await;
+    assert_eq!(buy().await["data"]["purchase"]["outcome"], "CREATED");
+    assert_eq!(ready().await, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sqlite_a_full_disk_is_told() {
+    TestApp::run(Backend::Sqlite, a_full_disk_is_told).await;
+}
+
+/// The driver of MariaDB cannot use a connection again on which it has cut off the preparation of a statement. The lock
+/// keeps the preparation from ending until the clients have left.
+async fn clients_that_leave_cost_no_connection(app: Arc<TestApp>) {
+    let learner = app.learner("Asha").await;
+    let lock = connect(&app.database_url).await;
+    lock.execute_unprepared("LOCK TABLES mock_test_attempts WRITE").await.unwrap();
+    let page = "{ viewer { mockTestAttempts { edges { node { testNumber } } } } }";
+    let requests: Vec<_> = (0..3)
+        .map(|_| {
+            let learner = learner.clone();
+            tokio::spawn(async move { learner.send(page, Value::Null).await })
+        })
+        .collect();
+    let name = app.database_url.rsplit_once('/').unwrap().1.to_owned();
+    let connections = async |condition: &str| {
+        let list = format!(
+            "SELECT id FROM information_schema.processlist WHERE db = '{name}' {condition} ORDER BY id"
+        );
+        rows(&lock, &list).await
+    };
+    let started = Instant::now();
+    let waiting = loop {
+        let waiting = connections("AND state LIKE 'Waiting for table%'").await;
+        if waiting.len() == 3 {
+            break waiting;
+        }
+        assert!(started.elapsed() < Duration::from_secs(5), "the requests do not wait for the lock");
+    };
+    for request in requests {
+        request.abort();
+        assert!(request.await.unwrap_err().is_cancelled());
+    }
+    lock.execute_unprepared("UNLOCK TABLES").await.unwrap();
+    let started = Instant::now();
+    while !connections("AND command NOT IN ('Sleep', 'Daemon')")
+        .await
+        .iter()
+        .all(|row| !waiting.contains(row))
+    {
+        assert!(started.elapsed() < Duration::from_secs(5), "the statements do not end");
+    }
+    assert_eq!(learner.run(page).await.list("/viewer/mockTestAttempts/edges").len(), 0);
+    let left = connections("").await;
+    assert!(waiting.iter().all(|row| left.contains(row)), "of {waiting:?} only {left:?} are left");
+    lock.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mariadb_clients_that_leave_cost_no_connection() {
+    TestApp::run(Backend::MariaDb, clients_that_leave_cost_no_connection).await;
+}
