@@ -13,6 +13,7 @@ use serde_json::json;
 on_each_database!(
     sixty_four_identical_purchases_make_one,
     sixty_four_overlapping_purchases_buy_each_subject_once,
+    two_servers_make_one_purchase_for_one_buyer,
     clients_that_hang_up_leave_whole_purchases_and_free_connections,
 );
 
@@ -65,6 +66,27 @@ async fn sixty_four_overlapping_purchases_buy_each_subject_once(app: Arc<TestApp
                    (SELECT SUM(e.price_paid) FROM entitlements e WHERE e.purchase_id = p.id)";
     assert_eq!(app.number(unequal).await, 0);
     eprintln!("{:?}: {CALLERS} overlapping purchases, slowest call {longest:?}", app.backend);
+}
+
+/// Each server queues the purchases of a buyer by itself. Between the two the row of the buyer decides.
+async fn two_servers_make_one_purchase_for_one_buyer(app: Arc<TestApp>) {
+    let course = app.course(&["Physics", "Chemistry"]).create(&app).await;
+    let node = app.second_node().await;
+    let mut longest = Duration::ZERO;
+    for round in 0..5 {
+        let here = app.learner(&format!("Learner{round}")).await;
+        let there = Client::new(app.http().clone(), node.url("/graphql"), Some(here.token().to_owned()));
+        let input = two_subjects(&course.id, &course.subjects);
+        let calls = all_at_once(&[here, there], vec![input; CALLERS]).await;
+        longest = longest.max(slowest(&calls));
+        assert_one_bought(&calls, 100);
+    }
+    assert_eq!(app.number("SELECT COUNT(*) FROM purchases").await, 5);
+    eprintln!(
+        "{:?}: {CALLERS} identical purchases through two servers, slowest call {longest:?}",
+        app.backend
+    );
+    node.stop().await;
 }
 
 async fn register(app: &TestApp, number: usize) -> Client {
