@@ -133,11 +133,11 @@ impl TestApp {
     /// As [`TestApp::start_with`], with the limits that the server has by default.
     pub async fn start_limited(backend: Backend, flags: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let database_url = backend.create(folder.path()).await;
+        let database_url = backend.create_migrated(folder.path()).await;
         Self::start_at(backend, database_url, folder, flags).await
     }
 
-    /// A server on the empty database at this URL, with these flags and its files in this folder.
+    /// A server on the database at this URL, which is empty or has all migrations, with these flags and its files in this folder.
     pub async fn start_at(backend: Backend, database_url: String, folder: TempDir, flags: &[&str]) -> Self {
         let keys = folder.path().join("keys.pem");
         KeyRing::load_or_create(&keys).expect("a signing key");

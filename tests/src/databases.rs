@@ -17,7 +17,7 @@ pub enum Backend {
 }
 
 impl Backend {
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Sqlite => "sqlite",
             Self::Postgres => "postgres",
@@ -39,11 +39,15 @@ impl Backend {
     /// # Panics
     /// When the server cannot be reached: a database that is not there fails the tests, it does not skip them.
     pub async fn create(self, folder: &Path) -> String {
-        let variable = match self {
-            Self::Sqlite => return format!("sqlite://{}?mode=rwc", folder.join("jishu.db").display()),
-            Self::Postgres => "TEST_POSTGRES_URL",
-            Self::MariaDb => "TEST_MARIADB_URL",
-        };
+        match self {
+            Self::Sqlite => format!("sqlite://{}?mode=rwc", folder.join("jishu.db").display()),
+            Self::Postgres | Self::MariaDb => self.create_from("").await,
+        }
+    }
+
+    /// A new database of a server, made with these options of `CREATE DATABASE`.
+    pub(crate) async fn create_from(self, options: &str) -> String {
+        let variable = self.variable();
         let server = std::env::var(variable).unwrap_or_else(|_| {
             panic!(
                 "{variable} is not set: run the tests with tests/run, which starts the databases, or narrow them \
@@ -52,20 +56,30 @@ impl Backend {
         });
         let connection = Database::connect(&server).await.expect("the database server answers");
         let name = format!("jishu_{}", Uuid::new_v4().simple());
-        connection.execute_unprepared(&format!("CREATE DATABASE {name}")).await.expect("a fresh database");
+        connection
+            .execute_unprepared(&format!("CREATE DATABASE {name}{options}"))
+            .await
+            .expect("a fresh database");
         connection.close().await.expect("closing the connection");
         let (before, _) = server.rsplit_once('/').expect("the URL of a server ends in a database");
         format!("{before}/{name}")
     }
 
-    /// Removes what [`Backend::create`] made; a file goes with its folder.
-    pub async fn remove(self, url: &str) {
-        let variable = match self {
-            Self::Sqlite => return,
+    /// The environment variable that has the URL of the server.
+    fn variable(self) -> &'static str {
+        match self {
+            Self::Sqlite => "TEST_SQLITE_URL",
             Self::Postgres => "TEST_POSTGRES_URL",
             Self::MariaDb => "TEST_MARIADB_URL",
-        };
-        let server = std::env::var(variable).expect("set when the database was made");
+        }
+    }
+
+    /// Removes what [`Backend::create`] made; a file goes with its folder.
+    pub async fn remove(self, url: &str) {
+        if self == Self::Sqlite {
+            return;
+        }
+        let server = std::env::var(self.variable()).expect("set when the database was made");
         let (_, name) = url.rsplit_once('/').expect("made by `create`");
         let connection = Database::connect(&server).await.expect("the database server answers");
         let force = if self == Self::Postgres { " WITH (FORCE)" } else { "" };

@@ -14,6 +14,7 @@ pub mod process;
 pub mod purchases;
 mod sittings;
 mod structure;
+mod template;
 
 pub use app::{Node, TestApp, UNLIMITED};
 pub use bank::{EXPLANATION, NUMBER, SESSION, TOLERANCE, TOPICS, Tries, answer, fill_bank, judged, kind};
