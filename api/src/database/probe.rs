@@ -53,15 +53,15 @@ impl Probe {
         Self { connection: Mutex::new(connection), options: None, refused_at: Mutex::default() }
     }
 
-    /// Remembers how a write ended, so that a full disk is noticed: no statement asks for it.
-    pub(super) fn saw_write<T>(&self, result: Result<T, &DbErr>) {
-        let refused =
-            matches!(result, Err(error) if Unavailable::of(error) == Some(Unavailable::TakesNoWrites));
-        let mut refused_at = self.refused_at.lock().unwrap_or_else(PoisonError::into_inner);
-        if refused {
-            *refused_at = Some(Instant::now());
-        } else if result.is_ok() {
-            *refused_at = None;
+    /// Remembers that the database took a write.
+    pub(super) fn write_was_taken(&self) {
+        *self.refused_at.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Remembers that the database refused a write, where the cause is its own: no statement asks whether a disk is full.
+    pub(super) fn write_has_failed(&self, error: &DbErr) {
+        if Unavailable::of(error) == Some(Unavailable::TakesNoWrites) {
+            *self.refused_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         }
     }
 

@@ -102,12 +102,14 @@ impl Database {
         let started = Instant::now();
         let mut attempt = 0;
         loop {
-            let done = self.writer.execute_raw(statement.clone()).await;
-            self.probe.saw_write(done.as_ref());
-            let error = match done {
-                Ok(done) => return Ok(done.rows_affected()),
+            let error = match self.writer.execute_raw(statement.clone()).await {
+                Ok(done) => {
+                    self.probe.write_was_taken();
+                    return Ok(done.rows_affected());
+                }
                 Err(error) => error,
             };
+            self.probe.write_has_failed(&error);
             let failure = Failure::of(&error);
             if failure == Failure::Permanent || started.elapsed() >= self.retry_for {
                 return Err(error);
@@ -132,13 +134,13 @@ impl Database {
         loop {
             let Failed { error, commit_was_sent, was_lost } = match self.attempt(command, body).await {
                 Ok(value) => {
-                    self.probe.saw_write(Ok(()));
+                    self.probe.write_was_taken();
                     return Ok(value);
                 }
                 Err(failed) => failed,
             };
             if let Some(error) = error.database_error() {
-                self.probe.saw_write::<()>(Err(error));
+                self.probe.write_has_failed(error);
             }
             let failure = if was_lost { Failure::Conflict } else { failure_of(&error) };
             let again = match failure {
@@ -272,18 +274,20 @@ pub(crate) async fn joined<T>(task: JoinHandle<T>) -> Result<T, DbErr> {
     })
 }
 
-/// Goes on with `work` when the caller stops waiting.
+/// Starts `work` at once, and goes on with it when the caller stops waiting.
 ///
 /// # Errors
 /// Those of `work`.
-pub(crate) async fn to_its_end<T, E>(
+// Not an `async fn`, whose future would contain `work`: the futures of callers grow so deep that they do not compile.
+pub(crate) fn to_its_end<T, E>(
     work: impl Future<Output = Result<T, E>> + Send + 'static,
-) -> Result<T, E>
+) -> impl Future<Output = Result<T, E>> + Send
 where
     T: Send + 'static,
     E: From<DbErr> + Send + 'static,
 {
-    joined(tokio::spawn(work)).await?
+    let task = tokio::spawn(work);
+    async move { joined(task).await? }
 }
 
 /// How long to wait before what was in the way is tried again: exponential, with full jitter, so that those who collided do

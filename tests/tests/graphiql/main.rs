@@ -3,6 +3,8 @@
 //! Needs Chromium and its chromedriver. Without them the test says so and passes, unless
 //! `JISHU_BROWSER_TESTS=required`. So it does for a server whose page comes from a CDN.
 
+// A walk through all tabs is one future.
+#![recursion_limit = "256"]
 #![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod browser;

@@ -1,5 +1,7 @@
 //! The tests of the server, through its own door: GraphQL over HTTP.
 
+// Some tests call services directly, and their futures are deep.
+#![recursion_limit = "256"]
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test ends where it fails")]
 
 mod accounts;
