@@ -27,7 +27,7 @@ pub struct DatabaseConfig {
     #[arg(long, env = "DATABASE_URL", default_value = "sqlite://jishu.db?mode=rwc", hide_env_values = true)]
     pub database_url: String,
 
-    /// Connections to a database server, or readers of an SQLite file.
+    /// Connections to a database server, half of them for writing; or readers of an SQLite file.
     #[arg(long, env = "JISHU_DATABASE_CONNECTIONS", default_value_t = 16, value_name = "COUNT",
           value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub database_connections: u32,
