@@ -12,6 +12,7 @@ pub mod events;
 pub mod extra_time;
 pub mod learner;
 pub mod money;
+pub mod name;
 mod number;
 pub mod page;
 pub mod paper;
