@@ -7,6 +7,7 @@ mod limits;
 mod load;
 mod raw;
 mod routes;
+mod sign_in;
 mod slow;
 mod timeouts;
 mod untaken;
