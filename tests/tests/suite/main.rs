@@ -26,5 +26,6 @@ mod quote;
 mod refresh;
 mod schema;
 mod sittings;
+mod staff;
 mod stranger;
 mod subscriptions;

@@ -5,6 +5,7 @@ mod hashes;
 mod network;
 mod refresh;
 mod sign_in;
+mod staff;
 mod validation;
 
 use jishu_entity::user::{Role, UserStatus};
@@ -19,6 +20,7 @@ pub use hashes::password_methods;
 pub use refresh::{RefreshError, Refusal, logout, refresh};
 use sign_in::NewSession;
 pub use sign_in::{SignInError, SignedIn, login};
+pub use staff::{Author, StaffError, Support};
 pub use validation::{InvalidField, MIN_PASSWORD_CHARS};
 
 use super::{Services, audit};
