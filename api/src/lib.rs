@@ -12,6 +12,7 @@ pub mod fault;
 pub mod graphql;
 pub mod http;
 pub mod limit;
+mod security;
 pub mod server;
 pub mod service;
 pub mod telemetry;

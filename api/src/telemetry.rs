@@ -1,29 +1,111 @@
 //! Logs.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write};
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
 
 use crate::config::LogFormat;
+
+/// Lines that are written whatever `RUST_LOG` says of others: operators and their programs rely on them. Naming one there
+/// changes that.
+const ALWAYS: [&str; 2] = ["jishu::security=info", "jishu::access=info"];
 
 /// Writes log lines to standard error. `RUST_LOG` chooses which; `sqlx::query=debug` adds every statement.
 ///
 /// # Errors
 /// When `RUST_LOG` cannot be read, or logging has been set up before.
 pub fn init(format: LogFormat) -> Result<(), String> {
-    let filter = match std::env::var("RUST_LOG") {
-        Ok(filter) if !filter.is_empty() => {
-            EnvFilter::try_new(filter).map_err(|error| format!("RUST_LOG cannot be read: {error}"))?
-        }
-        _ => EnvFilter::new("info,sqlx=warn,sea_orm_migration=warn"),
-    };
     let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
+        .with_env_filter(filter(&std::env::var("RUST_LOG").unwrap_or_default())?)
+        .with_writer(OneLine { is_terminal: io::stderr().is_terminal() })
+        .with_ansi(io::stderr().is_terminal());
     match format {
         LogFormat::Text => lines.try_init(),
         LogFormat::Json => lines.json().flatten_event(true).try_init(),
     }
     .map_err(|error| error.to_string())
+}
+
+fn filter(chosen: &str) -> Result<EnvFilter, String> {
+    let chosen = if chosen.is_empty() { "info,sqlx=warn,sea_orm_migration=warn" } else { chosen };
+    let unreadable = |error: &dyn std::fmt::Display| format!("RUST_LOG cannot be read: {error}");
+    let mut filter = EnvFilter::try_new(chosen).map_err(|error| unreadable(&error))?;
+    for line in ALWAYS.into_iter().filter(|line| !chosen.contains(line.trim_end_matches("=info"))) {
+        filter = filter.add_directive(line.parse().map_err(|error| unreadable(&error))?);
+    }
+    Ok(filter)
+}
+
+/// Keeps each event on one line, so that no text from outside can forge another one.
+struct OneLine {
+    /// Colours are control characters. A person at a terminal is not a program that reads lines.
+    is_terminal: bool,
+}
+
+impl<'a> MakeWriter<'a> for OneLine {
+    type Writer = Line<io::Stderr>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        Line { out: io::stderr(), is_terminal: self.is_terminal }
+    }
+}
+
+/// Writes one event, which comes in one piece.
+struct Line<W> {
+    out: W,
+    is_terminal: bool,
+}
+
+impl<W: Write> Write for Line<W> {
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let (text, end) = match event.strip_suffix(b"\n") {
+            Some(text) => (text, "\n"),
+            None => (event, ""),
+        };
+        let text = String::from_utf8_lossy(text);
+        let is_forbidden = |char: char| char.is_control() || matches!(char, '\u{2028}' | '\u{2029}');
+        if self.is_terminal || !text.contains(is_forbidden) {
+            self.out.write_all(event)?;
+        } else {
+            let mut line = String::with_capacity(event.len() + 16);
+            for char in text.chars() {
+                if is_forbidden(char) {
+                    line.extend(char.escape_default());
+                } else {
+                    line.push(char);
+                }
+            }
+            line.push_str(end);
+            self.out.write_all(line.as_bytes())?;
+        }
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_stays_on_one_line() {
+        let mut line = Line { out: Vec::new(), is_terminal: false };
+        line.write_all("a \u{e9} b\n".as_bytes()).unwrap();
+        line.write_all("cause: x\r\n2026 WARN forged\u{2028}\u{85}\u{1b}[31m\n".as_bytes()).unwrap();
+        let written = String::from_utf8(line.out).unwrap();
+        assert_eq!(written, "a \u{e9} b\ncause: x\\r\\n2026 WARN forged\\u{2028}\\u{85}\\u{1b}[31m\n");
+    }
+
+    #[test]
+    fn what_operators_rely_on_is_on_unless_it_is_named() {
+        assert!(filter("error").unwrap().to_string().contains("jishu::security=info"));
+        assert!(filter("").unwrap().to_string().contains("jishu::access=info"));
+        let named = filter("info,jishu::security=off").unwrap().to_string();
+        assert!(named.contains("jishu::security=off") && !named.contains("jishu::security=info"), "{named}");
+        assert!(filter("a=b=c").is_err());
+    }
 }

@@ -41,6 +41,8 @@ ids! {
     TestSessionId,
     /// A row of `refresh_tokens`.
     RefreshTokenId,
+    /// A row of `sign_in_networks`.
+    SignInNetworkId,
     /// A row of `audit_events`.
     AuditEventId,
 }

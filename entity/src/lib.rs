@@ -22,6 +22,7 @@ pub mod question;
 pub mod question_option;
 pub mod question_version;
 pub mod refresh_token;
+pub mod sign_in_network;
 pub mod subject;
 pub mod test_answer;
 pub mod test_session;
@@ -31,5 +32,5 @@ pub mod user;
 
 pub use id::{
     AuditEventId, CourseId, MockTestAttemptId, PaperId, PurchaseId, PurchaseRequestId, QuestionId,
-    QuestionVersionId, RefreshTokenId, SubjectId, TestSessionId, TopicId, UserId,
+    QuestionVersionId, RefreshTokenId, SignInNetworkId, SubjectId, TestSessionId, TopicId, UserId,
 };

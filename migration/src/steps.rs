@@ -64,6 +64,14 @@ impl Steps<'_, '_> {
         Err(error)
     }
 
+    /// Drops an index.
+    pub(crate) async fn drop_index(&self, name: &'static str, table: &'static str) -> Result<(), DbErr> {
+        if self.commits_by_itself() && !self.has_index(name.to_owned()).await? {
+            return Ok(());
+        }
+        self.0.drop_index(Index::drop().name(name).table(table).to_owned()).await
+    }
+
     /// Drops a table.
     pub(crate) async fn drop_table(&self, mut statement: TableDropStatement) -> Result<(), DbErr> {
         if self.commits_by_itself() {

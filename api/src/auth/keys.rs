@@ -8,12 +8,15 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use aws_lc_rs::encoding::AsBigEndian;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jsonwebtoken::jwk::{Jwk, JwkSet, PublicKeyUse, ThumbprintHash};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
 use uuid::Uuid;
+
+use super::secrets::Secrets;
 
 const LABEL: &str = "PRIVATE KEY";
 
@@ -89,6 +92,7 @@ pub struct KeyRing {
     /// The signing key's public half first.
     public: Vec<PublicKey>,
     signing_kid: String,
+    secrets: Secrets,
 }
 
 #[derive(Clone, Debug)]
@@ -133,6 +137,11 @@ impl KeyRing {
         JwkSet { keys: self.public.iter().map(|key| key.jwk.clone()).collect() }
     }
 
+    /// What is derived from the live keys. Every node that has the same keys has the same secrets.
+    pub fn secrets(&self) -> Secrets {
+        self.secrets.clone()
+    }
+
     pub(super) fn signing(&self) -> (&str, &EncodingKey) {
         (&self.signing_kid, &self.signing)
     }
@@ -146,15 +155,19 @@ impl KeyRing {
         for (index, block) in pem_blocks(pem).enumerate() {
             let position = index + 1;
             let not_ed25519 = || KeyError::NotEd25519 { path: path.to_owned(), position };
-            let (signing, public) = parse_block(block).ok_or_else(not_ed25519)?;
+            let (signing, public, secrets) = parse_block(block).ok_or_else(not_ed25519)?;
             match &mut ring {
                 None => {
-                    ring = Some(Self { signing, signing_kid: public.kid.clone(), public: vec![public] });
+                    let signing_kid = public.kid.clone();
+                    ring = Some(Self { signing, signing_kid, public: vec![public], secrets });
                 }
                 Some(ring) if ring.verifying(&public.kid).is_some() => {
                     return Err(KeyError::Repeated { path: path.to_owned(), position });
                 }
-                Some(ring) => ring.public.push(public),
+                Some(ring) => {
+                    ring.public.push(public);
+                    ring.secrets.extend(secrets);
+                }
             }
         }
         ring.ok_or_else(|| KeyError::NoKey(path.to_owned()))
@@ -174,7 +187,7 @@ fn pem_blocks(pem: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-fn parse_block(block: &str) -> Option<(EncodingKey, PublicKey)> {
+fn parse_block(block: &str) -> Option<(EncodingKey, PublicKey, Secrets)> {
     if !block.strip_prefix("-----BEGIN ")?.starts_with(&format!("{LABEL}-----")) {
         return None;
     }
@@ -187,7 +200,8 @@ fn parse_block(block: &str) -> Option<(EncodingKey, PublicKey)> {
     let kid = jwk.thumbprint(ThumbprintHash::SHA256).ok()?;
     jwk.common.public_key_use = Some(PublicKeyUse::Signature);
     jwk.common.key_id = Some(kid.clone());
-    Some((signing, PublicKey { kid, decoding, jwk }))
+    let secrets = Secrets::derive(pair.seed().ok()?.as_be_bytes().ok()?.as_ref());
+    Some((signing, PublicKey { kid, decoding, jwk }, secrets))
 }
 
 fn generate_pem() -> Result<String, KeyError> {

@@ -6,6 +6,7 @@ mod cache;
 mod keys;
 mod password;
 mod refresh;
+mod secrets;
 mod token;
 
 use chrono::{DateTime, Utc};
@@ -14,8 +15,9 @@ use jishu_entity::user::Role;
 use uuid::Uuid;
 
 pub use keys::{KeyError, KeyRing};
-pub use password::{MAX_PASSWORD_BYTES, PasswordError, Passwords};
+pub use password::{MAX_PASSWORD_BYTES, PasswordError, Passwords, Verdict, Verified};
 pub use refresh::{RefreshToken, RefreshTokenError};
+pub use secrets::Secrets;
 pub use token::{AccessToken, AccessTokens, LEEWAY_SECONDS, TokenError};
 
 /// Who is asking, as a verified access token says.

@@ -86,6 +86,27 @@ pub enum TokenError {
     Signing(#[source] jsonwebtoken::errors::Error),
 }
 
+impl TokenError {
+    /// Why the token was refused, in a word or two: for logs.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::NotYetValid => "not yet valid",
+            Self::TooLong => "too long",
+            Self::Malformed => "malformed",
+            Self::WrongType => "wrong type",
+            Self::WrongAlgorithm => "wrong algorithm",
+            Self::UnknownKey => "unknown key",
+            Self::BadSignature => "bad signature",
+            Self::WrongIssuer => "wrong issuer",
+            Self::WrongAudience => "wrong audience",
+            Self::BadClaims => "bad claims",
+            Self::Lifetime | Self::Signing(_) => "not issued",
+        }
+    }
+}
+
 /// An access token as the client gets it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AccessToken {

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum, value_parser};
 use ipnet::IpNet;
 use url::Url;
@@ -99,6 +100,11 @@ pub struct EdgeConfig {
     /// https://app.example.com,https://admin.example.com.
     #[arg(long, env = "JISHU_CORS_ORIGINS", value_delimiter = ',', value_name = "ORIGINS", value_parser = origin)]
     pub cors_origins: Vec<String>,
+
+    /// Log each request: method, path, status, duration, bytes, the client's address, and the user's id where one is
+    /// signed in. Queries in addresses, bodies and tokens are left out.
+    #[arg(long, env = "JISHU_ACCESS_LOG", value_parser = BoolishValueParser::new())]
+    pub access_log: bool,
 
     /// Tells browsers to use nothing but HTTPS with this host for so many seconds (`Strict-Transport-Security`);
     /// 0 is not telling them. Only where every address of the host has HTTPS in front.

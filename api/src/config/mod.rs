@@ -98,6 +98,12 @@ pub struct ServeConfig {
           value_parser = clap::value_parser!(i64).range(1..=365))]
     pub refresh_token_days: i64,
 
+    /// How long a refresh token that was used gives the same new one again, in seconds: 0 to 30. Two tabs that
+    /// refresh at once, and a client whose answer was lost, stay signed in. 0 ends the session instead.
+    #[arg(long, env = "JISHU_REFRESH_REUSE_SECONDS", default_value_t = 20, value_name = "SECONDS",
+          value_parser = clap::value_parser!(i64).range(0..=30))]
+    pub refresh_reuse_seconds: i64,
+
     /// The tax that prices include, in per cent with at most two decimal places.
     #[arg(long, env = "JISHU_TAX_PERCENT", default_value = "0", value_name = "PERCENT", value_parser = tax_rate)]
     pub tax_percent: TaxRate,

@@ -1,13 +1,13 @@
 //! What a resolver finds in its context.
 
 use async_graphql::Context;
-use jishu_entity::user::Role;
 
 use super::Loaders;
 use super::error::{ApiError, ApiResult};
 use crate::auth::Viewer;
 use crate::limit::ClientAddress;
 use crate::service::Services;
+use crate::service::account::{Author, StaffError, Support};
 
 /// Names a request in logs and in the answer to a failure of ours.
 #[derive(Clone, Debug)]
@@ -21,10 +21,10 @@ pub(super) trait ContextExt {
     fn viewer(&self) -> Option<Viewer>;
     /// Who is asking, or `UNAUTHENTICATED`.
     fn require_viewer(&self) -> ApiResult<Viewer>;
-    /// Who is asking, if they keep the catalogue and the question bank; or `FORBIDDEN`.
-    fn require_author(&self) -> ApiResult<Viewer>;
-    /// Who is asking, if they help learners; or `FORBIDDEN`.
-    fn require_support(&self) -> ApiResult<Viewer>;
+    /// Who is asking, if they keep the catalogue and the question bank now; or `FORBIDDEN`. Reads the database.
+    async fn require_author(&self) -> ApiResult<Author>;
+    /// Who is asking, if they help learners now; or `FORBIDDEN`. Reads the database.
+    async fn require_support(&self) -> ApiResult<Support>;
     /// Where the request comes from.
     fn client(&self) -> ApiResult<ClientAddress>;
 }
@@ -46,16 +46,18 @@ impl ContextExt for Context<'_> {
         self.viewer().ok_or(ApiError::Unauthenticated)
     }
 
-    fn require_author(&self) -> ApiResult<Viewer> {
+    async fn require_author(&self) -> ApiResult<Author> {
         let refusal =
             "This is for authors and admins. Sign in with an account that has the role AUTHOR or ADMIN.";
-        require(self.require_viewer()?, &[Role::Author, Role::Admin], refusal)
+        let verified = Author::verify(self.services()?, self.require_viewer()?).await;
+        verified.map_err(|error| forbidden(error, refusal))
     }
 
-    fn require_support(&self) -> ApiResult<Viewer> {
+    async fn require_support(&self) -> ApiResult<Support> {
         let refusal =
             "This is for support and admins. Sign in with an account that has the role SUPPORT or ADMIN.";
-        require(self.require_viewer()?, &[Role::Support, Role::Admin], refusal)
+        let verified = Support::verify(self.services()?, self.require_viewer()?).await;
+        verified.map_err(|error| forbidden(error, refusal))
     }
 
     fn client(&self) -> ApiResult<ClientAddress> {
@@ -63,6 +65,9 @@ impl ContextExt for Context<'_> {
     }
 }
 
-fn require(viewer: Viewer, roles: &[Role], refusal: &'static str) -> ApiResult<Viewer> {
-    if roles.contains(&viewer.role) { Ok(viewer) } else { Err(ApiError::Forbidden(refusal)) }
+fn forbidden(error: StaffError, refusal: &'static str) -> ApiError {
+    match error {
+        StaffError::NotStaff => ApiError::Forbidden(refusal),
+        StaffError::Database(error) => error.into(),
+    }
 }

@@ -1,6 +1,7 @@
 //! Everything that is served over HTTP.
 
 mod accept;
+mod access_log;
 mod admission;
 mod client_address;
 mod graphiql;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use async_graphql::Data;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::Response;
 use axum::routing::get;
 use axum::{Extension, Router};
 use tower::ServiceBuilder;
@@ -25,7 +27,7 @@ use tower::util::option_layer;
 use tower_http::trace::{DefaultOnFailure, TraceLayer};
 use tracing::Level;
 
-use crate::auth::Viewer;
+use crate::auth::{Identity, Viewer};
 use crate::config::{EdgeConfig, LiveConfig};
 use crate::graphql::{JishuEngine, Loaders};
 use crate::limit::{ClientAddress, Subscriptions};
@@ -51,9 +53,18 @@ struct AppState {
     places: Places,
     subscriptions: Subscriptions,
     live: LiveConfig,
+    has_access_log: bool,
 }
 
 impl AppState {
+    /// Says who a response is for, where there is an access log.
+    fn with_user(&self, mut response: Response, identity: Option<&Identity>) -> Response {
+        if let Some(identity) = identity.filter(|_| self.has_access_log) {
+            response.extensions_mut().insert(access_log::ResponseOf(identity.viewer));
+        }
+        response
+    }
+
     /// What the resolvers of one operation find in their context.
     fn context(&self, viewer: Option<Viewer>, client: ClientAddress) -> Data {
         let mut data = Data::default();
@@ -74,7 +85,7 @@ pub fn router(
     live: LiveConfig,
     stopping: Stopping,
 ) -> Router {
-    let places = Places::new(edge);
+    let (places, has_access_log) = (Places::new(edge), edge.access_log);
     let subscriptions = Subscriptions::new(live.live_subscriptions_per_user);
     let graphql = get(graphql::get)
         .post(graphql::post)
@@ -88,7 +99,7 @@ pub fn router(
         .route("/.well-known/jwks.json", get(health::jwks))
         .merge(graphiql::routes())
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .with_state(AppState { engine, services, places, subscriptions, live })
+        .with_state(AppState { engine, services, places, subscriptions, live, has_access_log })
 }
 
 /// Routes with what every request passes on its way in, and every answer on its way out. A handler finds
@@ -103,9 +114,10 @@ pub fn protect(routes: Router, edge: &EdgeConfig, stopping: Stopping) -> Router 
             // What is at fault is logged where it is known; a line for each refusal under load would be more load.
             DefaultOnFailure::new().level(Level::DEBUG),
         ))
+        .layer(from_fn_with_state(Proxies::new(edge), client_address::assign))
+        .layer(option_layer(edge.access_log.then(|| from_fn(access_log::log))))
         .layer(from_fn_with_state(SecurityHeaders::new(edge), headers::secure))
         .layer(option_layer(cors))
-        .layer(from_fn_with_state(Proxies::new(edge), client_address::assign))
         .layer(Extension(stopping))
         .layer(Extension(origins))
         .layer(from_fn(request_id::catch_panic));

@@ -6,7 +6,8 @@ use axum::response::Response;
 
 use super::graphql::Media;
 use crate::graphql::rate_limited;
-use crate::limit::RetryAfter;
+use crate::limit::{ClientAddress, RetryAfter};
+use crate::security;
 
 /// A refusal in the shape that GraphQL clients read, with the HTTP status that all others do.
 #[derive(Debug)]
@@ -41,7 +42,8 @@ impl Refusal {
     }
 
     /// The client has spent its budget: 429, `RATE_LIMITED`.
-    pub(super) fn rate_limited(wait: RetryAfter) -> Self {
+    pub(super) fn rate_limited(client: ClientAddress, wait: RetryAfter) -> Self {
+        security::too_many_requests(client, "operations", wait);
         Self::new(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", rate_limited(wait)).retry_after(wait)
     }
 

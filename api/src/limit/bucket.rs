@@ -21,7 +21,7 @@ use crate::bounded::BoundedMap;
 const MOST_KEYS: usize = 200_000;
 
 /// How long to wait before another try.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RetryAfter(pub Duration);
 
 impl RetryAfter {
@@ -74,6 +74,38 @@ impl<K: Clone + Eq + Hash, C: Clock> Buckets<K, C> {
             Ok(Err(not_until)) => Err(RetryAfter(not_until.wait_time_from(limited.limiter.clock().now()))),
             Ok(Ok(())) | Err(_) => Ok(()),
         }
+    }
+
+    /// Takes so many units in place of the 1 that [`Buckets::take`] took just now. On a refusal the 1 stays taken, and
+    /// the error says when so many will be there for the next try.
+    pub(super) fn take_instead_of_one(&self, key: &K, units: u32) -> Result<(), RetryAfter> {
+        self.put_back(key, 1);
+        self.take(key, units.max(1)).map_err(|wait| {
+            self.keep_one(key);
+            self.wait(key, units).unwrap_or(wait)
+        })
+    }
+
+    /// Undoes [`Buckets::take_instead_of_one`].
+    pub(super) fn put_back_but_one(&self, key: &K, units: u32) {
+        self.put_back(key, units.max(1));
+        self.keep_one(key);
+    }
+
+    fn keep_one(&self, key: &K) {
+        // It was there a moment ago; where others were quicker, it is a debt.
+        if self.take(key, 1).is_err() {
+            self.take_more(key, 1);
+        }
+    }
+
+    /// How long until so many units are there. None where they are there now. Takes nothing.
+    pub(super) fn wait(&self, key: &K, units: u32) -> Option<RetryAfter> {
+        let wait = self.take(key, units).err();
+        if wait.is_none() {
+            self.put_back(key, units);
+        }
+        wait
     }
 
     /// Takes so many units more, whether they are there or not, from a budget that [`Buckets::take`] took from
@@ -197,6 +229,44 @@ mod tests {
         assert_eq!(buckets.take(&"a", 1), Ok(()));
         buckets.fill(&"a");
         assert_eq!(buckets.take(&"a", 60), Ok(()));
+    }
+
+    #[test]
+    fn looking_at_a_budget_takes_nothing() {
+        let (buckets, clock) = sixty_a_minute();
+        for _ in 0..100 {
+            assert_eq!(buckets.wait(&"a", 60), None);
+        }
+        assert_eq!(buckets.take(&"a", 60), Ok(()));
+        assert_eq!(buckets.wait(&"a", 30), Some(RetryAfter(Duration::from_secs(30))));
+        clock.advance(Duration::from_secs(30));
+        assert_eq!(buckets.wait(&"a", 30), None);
+        assert_eq!(buckets.take(&"a", 30), Ok(()));
+    }
+
+    #[test]
+    fn who_was_looked_at_pays_the_rest_and_is_told_when_all_of_it_will_be_there() {
+        let (buckets, clock) = sixty_a_minute();
+        for _ in 0..2 {
+            assert_eq!(buckets.take(&"a", 1), Ok(()));
+            assert_eq!(buckets.take_instead_of_one(&"a", 30), Ok(()));
+        }
+        clock.advance(Duration::from_secs(10));
+        assert_eq!(buckets.take(&"a", 1), Ok(()));
+        let wait = buckets.take_instead_of_one(&"a", 30).unwrap_err();
+        assert_eq!(wait.seconds(), 21, "9 are left of the 30");
+        clock.advance(Duration::from_secs(21));
+        assert_eq!(buckets.take(&"a", 1), Ok(()));
+        assert_eq!(buckets.take_instead_of_one(&"a", 30), Ok(()));
+        clock.advance(MINUTE);
+        assert_eq!(buckets.take(&"a", 1), Ok(()));
+        assert_eq!(buckets.take_instead_of_one(&"a", 1_000), Ok(()), "more than a budget is a full one");
+        clock.advance(MINUTE);
+        assert_eq!(buckets.take(&"a", 1), Ok(()));
+        assert_eq!(buckets.take_instead_of_one(&"a", 30), Ok(()));
+        buckets.put_back_but_one(&"a", 30);
+        assert_eq!(buckets.take(&"a", 59), Ok(()));
+        assert!(buckets.take(&"a", 1).is_err());
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod bucket;
 mod places;
 mod sign_in;
 
+use std::hash::Hash;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use jishu_entity::UserId;
 pub use address::ClientAddress;
 pub use bucket::RetryAfter;
 pub use places::{PlaceOfKey, PlacesPerKey};
-pub use sign_in::{SignInAttempt, SignInLimits};
+pub use sign_in::{SignInAttempt, SignInLimits, TooMany};
 
 use bucket::Buckets;
 
@@ -85,11 +86,11 @@ impl Limits {
         self.users.take(&user, 1)
     }
 
-    /// Takes the cost of an operation, beside what it cost to be looked at, from the budgets of the address and of
-    /// the user. The cost is about the number of objects that the operation can return.
+    /// Takes the cost of an operation from the budgets of the address and of the user, in place of what it cost to be
+    /// looked at. The cost is about the number of objects that the operation can return.
     ///
     /// # Errors
-    /// When a budget does not hold it: nothing was taken, and it says when there will be enough.
+    /// When a budget does not hold it: only the look was taken, and it says when both budgets will hold the whole cost.
     pub fn operation(
         &self,
         user: Option<UserId>,
@@ -97,9 +98,40 @@ impl Limits {
         cost: u32,
     ) -> Result<(), RetryAfter> {
         let network = client.network();
-        let Some(user) = user else { return self.addresses.take(&network, cost) };
-        self.users.take(&user, cost)?;
-        self.addresses_of_users.take(&network, cost).inspect_err(|_wait| self.users.put_back(&user, cost))
+        let Some(user) = user else { return self.addresses.take_instead_of_one(&network, cost) };
+        let of_user = self.users.take_instead_of_one(&user, cost);
+        let of_address = self.addresses_of_users.take_instead_of_one(&network, cost);
+        match (of_user, of_address) {
+            (Ok(()), Ok(())) => Ok(()),
+            (Err(wait), Err(other)) => Err(wait.max(other)),
+            (Ok(()), Err(wait)) => {
+                self.users.put_back_but_one(&user, cost);
+                Err(self.users.wait(&user, cost).map_or(wait, |other| wait.max(other)))
+            }
+            (Err(wait), Ok(())) => {
+                self.addresses_of_users.put_back_but_one(&network, cost);
+                Err(self.addresses_of_users.wait(&network, cost).map_or(wait, |other| wait.max(other)))
+            }
+        }
+    }
+}
+
+/// Takes 1 from two budgets, or from neither and says when both will have it.
+fn take_one_of_both<A: Clone + Eq + Hash, B: Clone + Eq + Hash>(
+    (first, a): (&Buckets<A>, &A),
+    (second, b): (&Buckets<B>, &B),
+) -> Result<(), (Option<RetryAfter>, Option<RetryAfter>)> {
+    match (first.take(a, 1), second.take(b, 1)) {
+        (Ok(()), Ok(())) => Ok(()),
+        (of_first, of_second) => {
+            if of_first.is_ok() {
+                first.put_back(a, 1);
+            }
+            if of_second.is_ok() {
+                second.put_back(b, 1);
+            }
+            Err((of_first.err(), of_second.err()))
+        }
     }
 }
 
@@ -119,11 +151,21 @@ mod tests {
         });
         let client = ClientAddress::new(IpAddr::from([192, 0, 2, 1]));
         let other = ClientAddress::new(IpAddr::from([192, 0, 2, 2]));
-        assert!(limits.operation(Some(UserId(1)), client, 60).is_ok());
-        assert!(limits.operation(Some(UserId(1)), client, 1).is_err());
-        assert!(limits.operation(Some(UserId(2)), client, 50).is_ok());
-        assert!(limits.operation(Some(UserId(3)), client, 50).is_err());
-        assert!(limits.operation(Some(UserId(3)), other, 60).is_ok(), "nothing was taken from the user");
+        let look = |user, client| {
+            limits.look(client, true)?;
+            limits.look_for(UserId(user))
+        };
+        let operation = |user, client, cost| {
+            look(user, client)?;
+            limits.operation(Some(UserId(user)), client, cost)
+        };
+        assert!(operation(1, client, 60).is_ok());
+        assert!(look(1, client).is_err());
+        assert!(operation(2, client, 50).is_ok());
+        let wait = operation(3, client, 50).unwrap_err();
+        assert!((21..=22).contains(&wait.seconds()), "{wait:?}: 43 are missing of 120 a minute");
+        assert!(operation(3, other, 59).is_ok(), "only the look was taken from the user");
+        assert!(limits.look(client, false).is_ok());
         assert!(limits.operation(None, client, 60).is_ok());
         assert!(limits.look(client, false).is_err());
         assert!(limits.look(client, true).is_ok());

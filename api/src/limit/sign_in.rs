@@ -1,82 +1,154 @@
 //! Limits on guessing: passwords, accounts, refresh tokens.
 
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use sha2::{Digest, Sha256};
 
-use super::LimitOptions;
 use super::address::ClientAddress;
 use super::bucket::{Buckets, RetryAfter};
+use super::{LimitOptions, take_one_of_both};
 use crate::bounded::BoundedMap;
+use crate::security;
 
 /// What a failed attempt takes from the budget of its address; one that succeeds takes 1.
 const COST_OF_A_FAILURE: u32 = 5;
+/// The addresses of accounts that signed in there before have a budget this many times as large.
+const KNOWN_FACTOR: u32 = 10;
+/// How often a minute the database is asked whether it knows an account at an address whose budget is spent.
+const LOOK_UPS_PER_MINUTE: u32 = 10;
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 /// At some 60 bytes each.
-const MOST_KNOWN: usize = 100_000;
+const MOST_REMEMBERED: usize = 100_000;
+/// After this time a sign-in is recorded again.
+const REMEMBERED_FOR: TimeDelta = TimeDelta::days(1);
 
 /// Stands for an e-mail address without keeping it.
 type AccountKey = [u8; 32];
 
-/// Limits on sign-in attempts, by address and by account.
+/// Stands for a refresh token without keeping it.
+type TokenKey = [u8; 32];
+
+/// Limits on sign-in attempts, by address and by account, and on refresh tokens that do not work.
 ///
 /// Passwords guessed against one account from many addresses run into the limit of the account, which counts
-/// failures only. Its owner is not locked out with the guessers: an address from which the account was signed in
-/// to before has a budget of its own.
+/// failures only. An account that signed in before from an address has a lane of its own there: where the budget of the
+/// address or of the account is spent, its owner still gets in, and a wrong password is answered like a spent budget.
 pub struct SignInLimits {
     addresses: Buckets<IpAddr>,
-    accounts: Buckets<(AccountKey, Option<IpAddr>)>,
+    accounts: Buckets<AccountKey>,
+    known_addresses: Buckets<IpAddr>,
+    known_accounts: Buckets<(AccountKey, IpAddr)>,
+    look_ups: Buckets<(AccountKey, IpAddr)>,
     registrations: Buckets<IpAddr>,
-    /// From where accounts were signed in to.
-    known: Mutex<BoundedMap<(AccountKey, IpAddr), ()>>,
+    /// Counts the refresh tokens that do not work.
+    exchanges: Buckets<IpAddr>,
+    /// From where accounts signed in, as far as this node has seen it, and when that was recorded.
+    known: Mutex<BoundedMap<(AccountKey, IpAddr), DateTime<Utc>>>,
+    /// Refresh tokens that do not work, and never will again.
+    dead: Mutex<BoundedMap<TokenKey, ()>>,
+}
+
+/// Which budget is spent, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooMany {
+    /// When the next attempt is admitted.
+    pub wait: RetryAfter,
+    /// Whether the account has had too many failures. Otherwise its address has had too many attempts.
+    pub of_account: bool,
 }
 
 /// An attempt that may go on. Say how it ended; one that is dropped has failed.
 #[must_use]
 pub struct SignInAttempt<'a> {
     limits: &'a SignInLimits,
-    network: IpAddr,
-    account: Option<(AccountKey, Option<IpAddr>)>,
-    is_registration: bool,
+    client: ClientAddress,
+    paid: Paid,
     has_ended: bool,
+    has_failed: bool,
+}
+
+/// From which budgets an attempt took 1.
+#[derive(Clone, Copy)]
+enum Paid {
+    Stranger(AccountKey),
+    Known(AccountKey, TooMany),
+    Registration,
+    /// Nothing was taken of one that a node of ours made.
+    Exchange(TokenKey, bool),
 }
 
 impl SignInLimits {
     /// With full budgets for everybody.
     #[must_use]
     pub fn new(options: &LimitOptions) -> Self {
+        let of_addresses = options.sign_ins_per_minute;
+        let of_accounts = options.sign_in_failures_per_hour;
         Self {
-            addresses: Buckets::new(options.sign_ins_per_minute, MINUTE),
-            accounts: Buckets::new(options.sign_in_failures_per_hour, HOUR),
+            addresses: Buckets::new(of_addresses, MINUTE),
+            accounts: Buckets::new(of_accounts, HOUR),
+            known_addresses: Buckets::new(of_addresses.saturating_mul(KNOWN_FACTOR), MINUTE),
+            known_accounts: Buckets::new(of_accounts, HOUR),
+            look_ups: Buckets::new(LOOK_UPS_PER_MINUTE, MINUTE),
             registrations: Buckets::new(options.registrations_per_hour, HOUR),
-            known: Mutex::new(BoundedMap::new(MOST_KNOWN)),
+            exchanges: Buckets::new(of_addresses, MINUTE),
+            known: Mutex::new(BoundedMap::new(MOST_REMEMBERED)),
+            dead: Mutex::new(BoundedMap::new(MOST_REMEMBERED)),
         }
     }
 
     /// An attempt to sign in to the account of this e-mail address, folded as it is stored.
     ///
     /// # Errors
-    /// When the address or the account has had too many.
-    pub fn sign_in(&self, client: ClientAddress, email: &str) -> Result<SignInAttempt<'_>, RetryAfter> {
-        let network = client.network();
-        self.addresses.take(&network, 1)?;
+    /// When the address or the account has had too many. An account that is known there has another lane:
+    /// [`SignInLimits::sign_in_where_known`].
+    pub fn sign_in(&self, client: ClientAddress, email: &str) -> Result<SignInAttempt<'_>, TooMany> {
         let key = account_key(email);
-        let account = (key, self.knows(key, network).then_some(network));
-        self.accounts.take(&account, 1)?;
-        Ok(self.attempt(network, Some(account), false))
+        let (addresses, accounts) = ((&self.addresses, &client.network()), (&self.accounts, &key));
+        take_one_of_both(addresses, accounts).map_err(|(address, account)| TooMany {
+            wait: address.max(account).unwrap_or(RetryAfter(MINUTE)),
+            of_account: account.is_some(),
+        })?;
+        Ok(self.attempt(client, Paid::Stranger(key)))
     }
 
-    /// An attempt that names no account that could be guessed at: to exchange a refresh token.
+    /// The same attempt, which was refused, to an account that signed in from this address before.
     ///
     /// # Errors
-    /// When the address has had too many.
-    pub fn other(&self, client: ClientAddress) -> Result<SignInAttempt<'_>, RetryAfter> {
-        let network = client.network();
-        self.addresses.take(&network, 1)?;
-        Ok(self.attempt(network, None, false))
+    /// When that account has had too many failures from there: as it was refused before.
+    pub fn sign_in_where_known(
+        &self,
+        client: ClientAddress,
+        email: &str,
+        refused: TooMany,
+    ) -> Result<SignInAttempt<'_>, TooMany> {
+        let (key, network) = (account_key(email), client.network());
+        let (addresses, accounts) =
+            ((&self.known_addresses, &network), (&self.known_accounts, &(key, network)));
+        take_one_of_both(addresses, accounts).map_err(|_spent| refused)?;
+        Ok(self.attempt(client, Paid::Known(key, refused)))
+    }
+
+    /// An attempt to exchange a refresh token. One that a node of ours made is admitted whatever others send from the
+    /// same address, unless it has been refused before.
+    ///
+    /// # Errors
+    /// When too many tokens that do not work came from the address.
+    pub fn exchange(
+        &self,
+        client: ClientAddress,
+        token: &str,
+        is_ours: bool,
+    ) -> Result<SignInAttempt<'_>, RetryAfter> {
+        let key = account_key(token);
+        let is_free = is_ours && lock(&self.dead).get_mut(&key).is_none();
+        if !is_free {
+            self.exchanges.take(&client.network(), 1)?;
+        }
+        Ok(self.attempt(client, Paid::Exchange(key, is_free)))
     }
 
     /// An attempt to make an account.
@@ -85,65 +157,87 @@ impl SignInLimits {
     /// When the address has had too many, or has made too many accounts.
     pub fn register(&self, client: ClientAddress) -> Result<SignInAttempt<'_>, RetryAfter> {
         let network = client.network();
-        self.addresses.take(&network, 1)?;
-        self.registrations.take(&network, 1)?;
-        Ok(self.attempt(network, None, true))
+        take_one_of_both((&self.addresses, &network), (&self.registrations, &network))
+            .map_err(|(address, registrations)| address.max(registrations).unwrap_or(RetryAfter(MINUTE)))?;
+        Ok(self.attempt(client, Paid::Registration))
     }
 
-    fn attempt(
-        &self,
-        network: IpAddr,
-        account: Option<(AccountKey, Option<IpAddr>)>,
-        is_registration: bool,
-    ) -> SignInAttempt<'_> {
-        SignInAttempt { limits: self, network, account, is_registration, has_ended: false }
+    fn attempt(&self, client: ClientAddress, paid: Paid) -> SignInAttempt<'_> {
+        SignInAttempt { limits: self, client, paid, has_ended: false, has_failed: false }
     }
 
-    fn knows(&self, key: AccountKey, network: IpAddr) -> bool {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&(key, network)).is_some()
+    /// Whether this node knows that the account signed in from this address.
+    pub fn knows(&self, client: ClientAddress, email: &str) -> bool {
+        lock(&self.known).get_mut(&(account_key(email), client.network())).is_some()
+    }
+
+    /// Whether this node knows that this was recorded a short while ago.
+    pub fn has_recorded(&self, client: ClientAddress, email: &str, now: DateTime<Utc>) -> bool {
+        let recorded = lock(&self.known).get_mut(&(account_key(email), client.network())).copied();
+        recorded.is_some_and(|at| now - at < REMEMBERED_FOR)
+    }
+
+    /// Remembers that the account signed in from this address.
+    pub fn remember(&self, client: ClientAddress, email: &str, now: DateTime<Utc>) {
+        lock(&self.known).insert((account_key(email), client.network()), now);
+    }
+
+    /// Whether the database may be asked if it knows the account at this address.
+    pub fn may_look_up(&self, client: ClientAddress, email: &str) -> bool {
+        self.look_ups.take(&(account_key(email), client.network()), 1).is_ok()
     }
 }
 
 impl SignInAttempt<'_> {
-    /// Somebody proved to be the owner of this account, and is known here from now on.
-    pub fn succeeded(mut self, email: &str) {
+    /// Somebody proved to be the owner of the account.
+    pub fn succeeded(mut self) {
         self.has_ended = true;
-        let key = account_key(email);
-        let mut known = self.limits.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert((key, self.network), ());
-        drop(known);
-        match self.account {
+        let (limits, network) = (self.limits, self.client.network());
+        match self.paid {
             // The guesses of others stay counted.
-            Some(stranger @ (_, None)) => self.limits.accounts.put_back(&stranger, 1),
-            Some(known) => self.limits.accounts.fill(&known),
-            None => {}
+            Paid::Stranger(account) => limits.accounts.put_back(&account, 1),
+            Paid::Known(account, _) => limits.known_accounts.fill(&(account, network)),
+            Paid::Exchange(_, false) => limits.exchanges.put_back(&network, 1),
+            Paid::Exchange(_, true) | Paid::Registration => {}
         }
     }
 
-    /// As [`SignInAttempt::succeeded`], for what costs little and is done often: nothing was spent.
-    pub fn succeeded_free(self, email: &str) {
-        self.limits.addresses.put_back(&self.network, 1);
-        self.succeeded(email);
-    }
-
-    /// What was sent was wrong.
-    pub fn failed(self) {
-        self.made_no_account();
+    /// What was sent was wrong. Returns what to answer instead, where only the lane of a known account was open.
+    pub fn failed(mut self) -> Option<TooMany> {
+        self.has_failed = true;
+        match self.paid {
+            Paid::Known(_, refused) => Some(refused),
+            Paid::Exchange(token, _) => {
+                lock(&self.limits.dead).insert(token, ());
+                None
+            }
+            Paid::Registration => {
+                self.limits.registrations.put_back(&self.client.network(), 1);
+                None
+            }
+            Paid::Stranger(_) => None,
+        }
     }
 
     /// It could not be told whether it was right: a fault of ours.
     pub fn undecided(mut self) {
         self.has_ended = true;
-        self.made_no_account();
-        self.limits.addresses.put_back(&self.network, 1);
-        if let Some(account) = self.account {
-            self.limits.accounts.put_back(&account, 1);
-        }
-    }
-
-    fn made_no_account(&self) {
-        if self.is_registration {
-            self.limits.registrations.put_back(&self.network, 1);
+        let (limits, network) = (self.limits, self.client.network());
+        match self.paid {
+            Paid::Stranger(account) => {
+                limits.addresses.put_back(&network, 1);
+                limits.accounts.put_back(&account, 1);
+            }
+            Paid::Known(account, _) => {
+                limits.known_addresses.put_back(&network, 1);
+                limits.known_accounts.put_back(&(account, network), 1);
+            }
+            Paid::Registration => {
+                limits.addresses.put_back(&network, 1);
+                limits.registrations.put_back(&network, 1);
+            }
+            Paid::Exchange(_, false) => limits.exchanges.put_back(&network, 1),
+            Paid::Exchange(_, true) => {}
         }
     }
 }
@@ -152,8 +246,23 @@ impl SignInAttempt<'_> {
 /// cheap.
 impl Drop for SignInAttempt<'_> {
     fn drop(&mut self) {
-        if !self.has_ended {
-            self.limits.addresses.take_more(&self.network, COST_OF_A_FAILURE - 1);
+        if self.has_ended {
+            return;
+        }
+        let (limits, network) = (self.limits, self.client.network());
+        match self.paid {
+            Paid::Stranger(_) | Paid::Registration => {
+                limits.addresses.take_more(&network, COST_OF_A_FAILURE - 1);
+            }
+            Paid::Known(..) => limits.known_addresses.take_more(&network, COST_OF_A_FAILURE - 1),
+            Paid::Exchange(_, false) => limits.exchanges.take_more(&network, COST_OF_A_FAILURE - 1),
+            Paid::Exchange(_, true) => {
+                // Where less is there, the budget is spent in any case.
+                let _ = limits.exchanges.take(&network, COST_OF_A_FAILURE);
+            }
+        }
+        if !self.has_failed && matches!(self.paid, Paid::Stranger(_) | Paid::Known(..)) {
+            security::sign_in_failed(self.client, "abandoned", None);
         }
     }
 }
@@ -162,112 +271,9 @@ fn account_key(email: &str) -> AccountKey {
     Sha256::digest(email.as_bytes()).into()
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const OWNER: &str = "asha@example.com";
-
-    fn client(last: u8) -> ClientAddress {
-        ClientAddress::new(IpAddr::from([192, 0, 2, last]))
-    }
-
-    fn options(sign_ins_per_minute: u32, sign_in_failures_per_hour: u32) -> LimitOptions {
-        LimitOptions {
-            user_cost_per_minute: 0,
-            address_cost_per_minute: 0,
-            address_users_cost_per_minute: 0,
-            registrations_per_hour: 0,
-            sign_ins_per_minute,
-            sign_in_failures_per_hour,
-        }
-    }
-
-    fn limits(attempts_per_minute: u32, failures_per_hour: u32) -> SignInLimits {
-        SignInLimits::new(&options(attempts_per_minute, failures_per_hour))
-    }
-
-    #[test]
-    fn who_hangs_up_has_failed() {
-        let limits = limits(100, 0);
-        let attempts = (0..1_000).filter_map(|_| limits.sign_in(client(1), OWNER).ok()).map(drop);
-        assert_eq!(attempts.count(), 20);
-    }
-
-    #[test]
-    fn accounts_are_counted_by_the_hour() {
-        let limits = SignInLimits::new(&LimitOptions { registrations_per_hour: 3, ..options(0, 0) });
-        for _ in 0..3 {
-            limits.register(client(1)).unwrap().failed();
-            limits.register(client(1)).unwrap().undecided();
-            limits.register(client(1)).unwrap().succeeded(OWNER);
-        }
-        let wait = limits.register(client(1)).err().unwrap();
-        assert!((1_190..=1_200).contains(&wait.seconds()), "{wait:?}");
-        limits.other(client(1)).unwrap().failed();
-        limits.register(client(2)).unwrap().succeeded(OWNER);
-    }
-
-    #[test]
-    fn failures_count_fivefold_by_address() {
-        let limits = limits(100, 0);
-        for number in 0..20 {
-            limits.sign_in(client(1), &format!("{number}@example.com")).unwrap().failed();
-        }
-        assert!(limits.sign_in(client(1), OWNER).is_err());
-        assert!(limits.other(client(1)).is_err());
-        for _ in 0..100 {
-            limits.sign_in(client(2), OWNER).unwrap().succeeded(OWNER);
-        }
-        assert!(limits.sign_in(client(2), OWNER).is_err());
-        for _ in 0..1_000 {
-            limits.other(client(3)).unwrap().succeeded_free(OWNER);
-        }
-    }
-
-    #[test]
-    fn guesses_from_many_addresses_run_into_the_limit_of_the_account() {
-        let limits = limits(0, 20);
-        for last in 0..20 {
-            limits.sign_in(client(last), OWNER).unwrap().failed();
-        }
-        let wait = limits.sign_in(client(200), OWNER).err().unwrap();
-        assert!((170..=180).contains(&wait.seconds()), "one more guess each three minutes: {wait:?}");
-        limits.sign_in(client(200), "other@example.com").unwrap().failed();
-    }
-
-    #[test]
-    fn the_owner_still_gets_in_from_where_they_were_before() {
-        let limits = limits(0, 20);
-        limits.sign_in(client(1), OWNER).unwrap().succeeded(OWNER);
-        while let Ok(attempt) = limits.sign_in(client(2), OWNER) {
-            attempt.failed();
-        }
-        for _ in 0..3 {
-            for _ in 0..19 {
-                limits.sign_in(client(1), OWNER).unwrap().failed();
-            }
-            limits.sign_in(client(1), OWNER).unwrap().succeeded(OWNER);
-        }
-        assert!(limits.sign_in(client(2), OWNER).is_err(), "which does not let the guesser guess on");
-        // Exchanging a refresh token shows the same.
-        limits.other(client(3)).unwrap().succeeded_free(OWNER);
-        limits.sign_in(client(3), OWNER).unwrap().succeeded(OWNER);
-    }
-
-    #[test]
-    fn successes_of_strangers_do_not_count() {
-        let limits = limits(0, 2);
-        for last in 0..100 {
-            limits.sign_in(client(last), OWNER).unwrap().succeeded(OWNER);
-            limits.sign_in(client(last), OWNER).unwrap().undecided();
-        }
-    }
-
-    #[test]
-    fn attempts_under_way_count() {
-        let limits = limits(0, 3);
-        let attempts: Vec<_> = (0..10).filter_map(|last| limits.sign_in(client(last), OWNER).ok()).collect();
-        assert_eq!(attempts.len(), 3);
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

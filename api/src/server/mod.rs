@@ -22,11 +22,11 @@ use crate::graphql;
 use crate::graphql::engine::EngineOptions;
 use crate::http::{self, Stopping};
 use crate::limit::Limits;
-use crate::service::Services;
 use crate::service::catalog::Catalog;
 use crate::service::events::Events;
 use crate::service::paper::Papers;
 use crate::service::session::{self, Sittings};
+use crate::service::{Services, account};
 
 /// Where the keys are when the database is a server and no file is named.
 const KEYS_OF_A_SERVER: &str = "jishu.keys.pem";
@@ -66,7 +66,10 @@ pub async fn services(
             KeyRing::load_or_create(Path::new(KEYS_OF_A_SERVER))?
         }
     };
+    let secrets = Arc::new(keys.secrets());
     let parallelism = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let passwords = Passwords::new(parallelism)?;
+    passwords.expect(account::password_methods(&database).await?).await?;
     Ok(Services {
         catalog: Arc::new(Catalog::load(database.clone()).await?),
         events: Arc::new(Events::new(database.clone())),
@@ -74,7 +77,7 @@ pub async fn services(
         sittings: Arc::new(Sittings::new(config.sittings.rules())),
         database,
         clock,
-        passwords: Arc::new(Passwords::new(parallelism)?),
+        passwords: Arc::new(passwords),
         tokens: Arc::new(AccessTokens::new(
             keys,
             config.token_issuer.as_str(),
@@ -82,6 +85,8 @@ pub async fn services(
             Duration::from_secs(config.access_token_seconds),
         )),
         limits: Arc::new(Limits::new(config.edge.limits())),
+        secrets,
+        refresh_reuse: chrono::TimeDelta::seconds(config.refresh_reuse_seconds),
         refresh_token_ttl: chrono::TimeDelta::days(config.refresh_token_days),
         tax: config.tax_percent,
     })
@@ -118,8 +123,10 @@ pub async fn run(
     let events = Arc::clone(&services.events);
     let telling = tokio::spawn(async move { events.keep_telling().await });
     let closing = tokio::spawn(session::keep_closing(services.clone(), config.sittings.closing_interval()));
+    let cleaning = tokio::spawn(account::keep_clean(services.clone()));
     let routes = |stopping| http::router(engine, services, &config.edge, config.live, stopping);
     serve(listener, routes, &config.edge, config.drain(), stop).await;
+    cleaning.abort();
     closing.abort();
     telling.abort();
     refreshing.abort();

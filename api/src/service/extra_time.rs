@@ -12,6 +12,7 @@ use sea_orm::{
 };
 
 use super::Services;
+use super::account::Support;
 use super::events::{self, Event};
 use super::session::SittingRules;
 use crate::clock::Clock;
@@ -120,13 +121,13 @@ pub async fn of_cards(
 }
 
 /// Grants a card, whosever it is, more time or more attempts. An open sitting gets the time at once; its deadline is
-/// never moved earlier. Whether `by` may grant it is the caller's matter.
+/// never moved earlier.
 ///
 /// # Errors
 /// See [`ExtraTimeError`]; none of them has written anything.
 pub async fn grant(
     services: &Services,
-    by: UserId,
+    by: Support,
     card: MockTestAttemptId,
     grant: Grant,
 ) -> Result<Allowance, ExtraTimeError> {
@@ -139,6 +140,7 @@ pub async fn grant(
     if grant.max_attempts.is_some_and(|attempts| !(1..=MOST_ATTEMPTS).contains(&attempts)) {
         return Err(ExtraTimeError::AttemptsOutOfRange);
     }
+    let by = by.id();
     let owner = owner(services.database.reader(), card).await?.ok_or(ExtraTimeError::CardNotFound)?;
     let (rules, clock) = (services.sittings.rules, Arc::clone(&services.clock));
     let command = Command { by, owner, card, grant, rules, clock };

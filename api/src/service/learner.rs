@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use jishu_entity::{UserId, user};
 use sea_orm::{DatabaseTransaction, DbErr};
 
+use super::account::Support;
 use super::{Services, account, audit};
 use crate::database::WriteOptions;
 
@@ -13,12 +14,12 @@ struct Look {
     now: DateTime<Utc>,
 }
 
-/// The account with this address, whosever it is, and records that `by` has looked at it. Whether they may is the
-/// caller's matter.
+/// The account with this address, whosever it is, and records that `by` has looked at it.
 ///
 /// # Errors
 /// The database's.
-pub async fn find(services: &Services, by: UserId, email: &str) -> Result<Option<user::Model>, DbErr> {
+pub async fn find(services: &Services, by: Support, email: &str) -> Result<Option<user::Model>, DbErr> {
+    let by = by.id();
     let look = Look { by, email: email.to_owned(), now: services.clock.now() };
     // Should it run twice, two looks are recorded, which is no less true.
     let options =

@@ -12,6 +12,7 @@ pub mod events;
 pub mod extra_time;
 pub mod learner;
 pub mod money;
+pub mod name;
 mod number;
 pub mod page;
 pub mod paper;
@@ -26,7 +27,7 @@ pub mod test_settings;
 
 use std::sync::Arc;
 
-use crate::auth::{AccessTokens, Passwords};
+use crate::auth::{AccessTokens, Passwords, Secrets};
 use crate::clock::Clock;
 use crate::database::Database;
 use crate::limit::Limits;
@@ -58,6 +59,10 @@ pub struct Services {
     pub tokens: Arc<AccessTokens>,
     /// Who may do how much.
     pub limits: Arc<Limits>,
+    /// Codes that only the nodes of this deployment can compute.
+    pub secrets: Arc<Secrets>,
+    /// How long a used refresh token gives its successor again; zero for not at all.
+    pub refresh_reuse: chrono::Duration,
     /// How long a refresh token works.
     pub refresh_token_ttl: chrono::Duration,
     /// The tax that prices include.

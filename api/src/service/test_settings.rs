@@ -12,6 +12,7 @@ use sea_orm::{
     IntoActiveModel, QueryFilter, QueryOrder,
 };
 
+use super::account::Author;
 use super::{Services, audit};
 use crate::database::{IsFailure, WriteOptions, lock_subject};
 
@@ -135,7 +136,7 @@ struct Command {
 /// See [`SettingsError`].
 pub async fn update(
     services: &Services,
-    author: UserId,
+    author: Author,
     subject: SubjectId,
     change: Change,
 ) -> Result<(), SettingsError> {
@@ -143,7 +144,7 @@ pub async fn update(
         return Err(SettingsError::NothingChanged);
     }
     check(&change)?;
-    let command = Command { author, subject, change, now: services.clock.now() };
+    let command = Command { author: author.id(), subject, change, now: services.clock.now() };
     let options =
         WriteOptions { name: "test settings", looks_before_it_writes: true, another_may_be_first: false };
     services

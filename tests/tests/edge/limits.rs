@@ -7,7 +7,12 @@ use serde_json::{Value, json};
 const LOGIN: &str =
     "mutation ($input: LoginInput!) { login(input: $input) { user { name } userErrors { code } } }";
 
-async fn send(app: &TestApp, query: &str, variables: Value, headers: &[(&'static str, &str)]) -> Response {
+pub(crate) async fn send(
+    app: &TestApp,
+    query: &str,
+    variables: Value,
+    headers: &[(&'static str, &str)],
+) -> Response {
     let mut request =
         app.http().post(app.url("/graphql")).json(&json!({ "query": query, "variables": variables }));
     for (name, value) in headers {
@@ -16,13 +21,13 @@ async fn send(app: &TestApp, query: &str, variables: Value, headers: &[(&'static
     request.send().await.unwrap()
 }
 
-async fn login(app: &TestApp, name: &str, password: &str, address: &str) -> Response {
+pub(crate) async fn login(app: &TestApp, name: &str, password: &str, address: &str) -> Response {
     let input = json!({ "input": { "email": format!("{name}@example.com"), "password": password } });
     send(app, LOGIN, input, &[("x-forwarded-for", address)]).await
 }
 
 /// What a refusal says, wherever it says it.
-async fn refused(response: Response) -> u64 {
+pub(crate) async fn refused(response: Response) -> u64 {
     assert_eq!(response.status(), 429);
     let wait: u64 = response.headers()["retry-after"].to_str().unwrap().parse().unwrap();
     let body: Value = response.json().await.unwrap();
@@ -33,7 +38,7 @@ async fn refused(response: Response) -> u64 {
     wait
 }
 
-async fn outcome(response: Response) -> Value {
+pub(crate) async fn outcome(response: Response) -> Value {
     assert_eq!(response.status(), 200);
     let body: Value = response.json().await.unwrap();
     match &body["data"]["login"]["userErrors"][0]["code"] {
@@ -144,6 +149,7 @@ async fn each_alias_in_a_document_is_an_attempt() {
     TestApp::run_with(Backend::Sqlite, flags, async |app| {
         app.learner("Asha").await;
         app.execute("UPDATE users SET email = 'elsewhere@example.com'").await;
+        app.execute("DELETE FROM sign_in_networks").await;
         let attempt = |number: usize| {
             format!(
                 r#"a{number}: login(input: {{ email: "elsewhere@example.com", password: "guess {number}" }}) {{
@@ -183,15 +189,20 @@ async fn registering_and_refreshing_are_attempts_too() {
             let answer = app.anonymous().run_with(REFRESH, json!({ "token": token })).await;
             token = answer.text("/refreshTokens/tokens/refreshToken").to_owned();
         }
-        for _ in 0..3 {
+        for _ in 0..4 {
             let answer = app.anonymous().run_with(REFRESH, json!({ "token": "jrt_guess" })).await;
             assert_eq!(answer.text("/refreshTokens/userErrors/0/code"), "REFRESH_TOKEN_INVALID");
         }
+        refused(send(&app, REFRESH, json!({ "token": "jrt_guess" }), &[]).await).await;
         let taken = r#"mutation { register(input: { name: "B", email: "asha@example.com", password: "other horse" }) {
             userErrors { code } } }"#;
-        assert_eq!(app.anonymous().run(taken).await.text("/register/userErrors/0/code"), "EMAIL_TAKEN");
+        for _ in 0..4 {
+            assert_eq!(app.anonymous().run(taken).await.text("/register/userErrors/0/code"), "EMAIL_TAKEN");
+        }
         refused(send(&app, taken, Value::Null, &[]).await).await;
-        refused(send(&app, REFRESH, json!({ "token": token }), &[]).await).await;
+        // A token that works shares no budget with either.
+        let answer = app.anonymous().run_with(REFRESH, json!({ "token": token })).await;
+        assert_ne!(answer.text("/refreshTokens/tokens/refreshToken"), token);
     })
     .await;
 }

@@ -9,6 +9,7 @@ mod locked;
 mod outage;
 mod raw;
 mod routes;
+mod sign_in;
 mod slow;
 mod timeouts;
 mod untaken;

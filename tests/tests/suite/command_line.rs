@@ -38,9 +38,9 @@ fn migrations_are_applied_shown_and_taken_back() {
     let folder = tempfile::tempdir().unwrap();
     let run = |arguments: &[&str]| succeed(jishu(folder.path(), arguments));
     assert!(run(&["migrate", "up"]).lines().all(|line| line.starts_with("applied")));
-    assert!(run(&["migrate", "down"]).contains("pending m20261125_000005_sittings"));
+    assert!(run(&["migrate", "down"]).contains("pending m20261128_000007_sign_in"));
     assert!(run(&["migrate", "status"]).contains("applied m20261123_000002_catalogue"));
-    assert!(run(&["migrate", "down", "--steps", "4"]).lines().all(|line| line.starts_with("pending")));
+    assert!(run(&["migrate", "down", "--steps", "5"]).lines().all(|line| line.starts_with("pending")));
 }
 
 #[test]

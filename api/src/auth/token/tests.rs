@@ -192,7 +192,7 @@ fn the_type_must_be_access_token() {
         assert_eq!(answer, Err(TokenError::WrongType), "{wrong}");
     }
     assert_eq!(verify_header(|header| header.typ = None), Err(TokenError::WrongType));
-    let refresh = RefreshToken::generate().unwrap();
+    let refresh = RefreshToken::generate(&KeyRing::generate().unwrap().secrets()).unwrap();
     assert_eq!(tokens().verify(refresh.as_str(), at(1)), Err(TokenError::WrongType));
 }
 

@@ -41,7 +41,9 @@ pub(super) struct AuthTokens {
     access_token: String,
     /// When the access token stops working.
     access_token_expires_at: DateTime,
-    /// For `refreshTokens`. Single use; presenting a used one revokes the whole family.
+    /// For `refreshTokens`. It works once. For a short while after its use (20 seconds unless the server is set
+    /// otherwise) it gives the same new refresh token again, as long as that one was not used: two tabs may refresh at
+    /// once, and a lost answer may be asked for again. Presenting it later ends the session.
     refresh_token: String,
     /// When the refresh token stops working.
     refresh_token_expires_at: DateTime,
@@ -112,7 +114,9 @@ impl AccountMutation {
         }
     }
 
-    /// Exchanges a refresh token for the next pair of tokens. Send it without an `Authorization` header.
+    /// Exchanges a refresh token for the next pair of tokens. Send it without an `Authorization` header. Where the answer
+    /// is lost, send the same token again at once: it gives the same new refresh token. A used token that comes later, or
+    /// after the new one was used, ends the session.
     async fn refresh_tokens(
         &self,
         ctx: &Context<'_>,
@@ -120,13 +124,14 @@ impl AccountMutation {
     ) -> ApiResult<AuthPayload> {
         match account::refresh(ctx.services()?, ctx.client()?, &refresh_token).await {
             Ok(signed_in) => Ok(signed_in.into()),
-            Err(error @ RefreshError::Invalid) => Ok(refused(vec![UserError::field(
+            Err(error @ RefreshError::Invalid(_)) => Ok(refused(vec![UserError::field(
                 ErrorCode::RefreshTokenInvalid,
                 error.to_string(),
                 &["refreshToken"],
             )])),
             Err(RefreshError::TooMany(wait)) => Err(wait.into()),
             Err(RefreshError::SignIn(error)) => Err(sign_in_error(error)),
+            Err(RefreshError::RefreshToken(error)) => Err(ApiError::internal(error.to_string())),
             Err(RefreshError::Database(error)) => Err(error.into()),
         }
     }

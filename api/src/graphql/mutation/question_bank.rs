@@ -73,7 +73,7 @@ impl QuestionBankMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "The file, and where it belongs.")] input: ImportQuestionsInput,
     ) -> ApiResult<ImportQuestionsPayload> {
-        let viewer = ctx.require_author()?;
+        let author = ctx.require_author().await?;
         let Some(subject_id) = SubjectId::parse(&input.subject_id) else {
             return refused(ImportError::SubjectNotFound);
         };
@@ -85,7 +85,7 @@ impl QuestionBankMutation {
             defaults: Defaults { topic: input.topic.trim().to_owned(), difficulty: input.difficulty.into() },
             names_are_ids: input.names_are_ids,
             dry_run: input.dry_run,
-            actor: Some(viewer.user_id),
+            actor: Some(author),
         };
         match question_bank::import(&services.database, &*services.clock, request, &|_| {}).await {
             Ok(report) => Ok(ImportQuestionsPayload::from(report)),

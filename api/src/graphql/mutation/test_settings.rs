@@ -68,12 +68,12 @@ impl TestSettingsMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "What to change.")] input: UpdateTestSettingsInput,
     ) -> ApiResult<UpdateTestSettingsPayload> {
-        let viewer = ctx.require_author()?;
+        let author = ctx.require_author().await?;
         let services = ctx.services()?;
         let Some(subject) = SubjectId::parse(&input.subject_id) else {
             return refused(SettingsError::NotFound);
         };
-        match test_settings::update(services, viewer.user_id, subject, input.into()).await {
+        match test_settings::update(services, author, subject, input.into()).await {
             Ok(()) => Ok(UpdateTestSettingsPayload {
                 subject: Some(Subject(services.catalog.subject(subject).await?)),
                 user_errors: Vec::new(),

@@ -53,8 +53,8 @@ impl Learner {
     /// The one with this address, for whom may help them.
     pub(in crate::graphql) async fn find(ctx: &Context<'_>, email: &str) -> Nullable<Self> {
         let find = async {
-            let viewer = ctx.require_support()?;
-            Ok(learner::find(ctx.services()?, viewer.user_id, email).await?)
+            let support = ctx.require_support().await?;
+            Ok(learner::find(ctx.services()?, support, email).await?)
         };
         find.await.map(|found| found.map(Learner)).transpose()
     }

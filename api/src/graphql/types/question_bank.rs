@@ -87,7 +87,7 @@ impl QuestionExport {
         first: Option<i32>,
         after: Option<String>,
     ) -> ApiResult<Self> {
-        ctx.require_author()?;
+        let author = ctx.require_author().await?;
         let first = match first.map(u32::try_from) {
             None => LONGEST_EXPORT,
             Some(Ok(first)) if (1..=LONGEST_EXPORT).contains(&first) => first,
@@ -102,7 +102,8 @@ impl QuestionExport {
         let subject_id = SubjectId::parse(subject_id).ok_or_else(no_subject)?;
         let reader = ctx.services()?.database.reader();
         let export =
-            question_bank::export(reader, subject_id, format.into(), after.map(QuestionId), first).await;
+            question_bank::export(reader, author, subject_id, format.into(), after.map(QuestionId), first)
+                .await;
         let export = export.map_err(|error| match error {
             ExportError::SubjectNotFound => no_subject(),
             ExportError::Database(error) => error.into(),

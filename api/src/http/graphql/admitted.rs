@@ -27,7 +27,7 @@ pub(super) fn look(
     has_credentials: bool,
 ) -> Result<Looked, Refusal> {
     let looked = state.services.limits.look(client, has_credentials);
-    looked.map(|()| Looked(())).map_err(Refusal::rate_limited)
+    looked.map(|()| Looked(())).map_err(|wait| Refusal::rate_limited(client, wait))
 }
 
 /// Turns away who came with credentials that are none: a stranger, who pays as one.
@@ -47,13 +47,13 @@ pub(super) fn prepare(
     call: &Call,
 ) -> Result<Operation, Refused> {
     let limits = &state.services.limits;
-    let spent = |wait| Refused::Spent(Refusal::rate_limited(wait));
+    let spent = |wait| Refused::Spent(Refusal::rate_limited(client, wait));
     let user = viewer.map(|viewer| viewer.user_id);
     if let Some(user) = user {
         limits.look_for(user).map_err(spent)?;
     }
     let operation = state.engine.prepare(call).map_err(Refused::Document)?;
-    let cost = u32::try_from(operation.cost()).unwrap_or(u32::MAX).saturating_sub(1);
+    let cost = u32::try_from(operation.cost()).unwrap_or(u32::MAX);
     limits.operation(user, client, cost).map_err(spent)?;
     Ok(operation)
 }

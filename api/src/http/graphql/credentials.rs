@@ -10,11 +10,17 @@ use axum::http::{HeaderMap, header};
 use crate::auth::{Identity, TokenError};
 use crate::http::AppState;
 use crate::http::refusal::Refusal;
+use crate::limit::ClientAddress;
+use crate::security;
 
 /// Of a request.
-pub(super) fn of_request(state: &AppState, headers: &HeaderMap) -> Result<Option<Identity>, Refusal> {
+pub(super) fn of_request(
+    state: &AppState,
+    client: ClientAddress,
+    headers: &HeaderMap,
+) -> Result<Option<Identity>, Refusal> {
     let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
-    let verified = value.to_str().ok().and_then(|value| of_value(state, value));
+    let verified = of_value(state, client, value.to_str().unwrap_or_default());
     match verified {
         Some(Ok(identity)) => Ok(Some(identity)),
         Some(Err(error)) => Err(Refusal::unauthenticated(error.to_string())),
@@ -24,11 +30,24 @@ pub(super) fn of_request(state: &AppState, headers: &HeaderMap) -> Result<Option
     }
 }
 
-/// Of the value of an `Authorization` header. None when it is not `Bearer` and a token.
-pub(super) fn of_value(state: &AppState, value: &str) -> Option<Result<Identity, TokenError>> {
-    let (scheme, token) = value.split_once(' ')?;
-    let is_bearer = scheme.eq_ignore_ascii_case("bearer");
-    is_bearer.then(|| state.services.tokens.identify(token.trim(), state.services.clock.now()))
+/// Of the value of an `Authorization` header. None when it is not `Bearer` and a token. A refusal is logged.
+pub(super) fn of_value(
+    state: &AppState,
+    client: ClientAddress,
+    value: &str,
+) -> Option<Result<Identity, TokenError>> {
+    let token = value.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    let Some((_, token)) = token else {
+        security::access_token_refused(client, "not a bearer token");
+        return None;
+    };
+    let identified = state.services.tokens.identify(token.trim(), state.services.clock.now());
+    match &identified {
+        Ok(_) => {}
+        Err(TokenError::Expired) => security::access_token_expired(client),
+        Err(error) => security::access_token_refused(client, error.reason()),
+    }
+    Some(identified)
 }
 
 /// How long a token still works.

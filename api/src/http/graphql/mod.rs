@@ -25,6 +25,7 @@ use self::request::{Parameters, read_body};
 use self::running::Running;
 use super::refusal::Refusal;
 use super::{AllowedOrigins, AppState, Stopping};
+use crate::auth::Identity;
 use crate::graphql::engine::Call;
 use crate::graphql::{RequestId, finish};
 use crate::limit::ClientAddress;
@@ -115,11 +116,25 @@ async fn answer(
     if !call.names_a_document() {
         return Refusal::bad_request("`query` is missing: put the document there.").answer(media);
     }
-    let identity = match credentials::of_request(state, &headers) {
+    let identity = match credentials::of_request(state, client, &headers) {
         Ok(identity) => identity,
         Err(refusal) => return turn_away(state, client, refusal, media),
     };
-    let viewer = identity.map(|identity| identity.viewer);
+    let common = (Extension(id), Extension(client), Extension(stopping), headers);
+    let response = operate(state, looked, common, wanted, call, identity, may_change).await;
+    state.with_user(response, identity.as_ref())
+}
+
+async fn operate(
+    state: &AppState,
+    looked: Looked,
+    (Extension(id), Extension(client), Extension(stopping), _): Common,
+    wanted: Wanted,
+    call: Call,
+    identity: Option<Identity>,
+    may_change: bool,
+) -> Response {
+    let (media, viewer) = (wanted.media, identity.map(|identity| identity.viewer));
     let operation = match prepare(state, looked, viewer, client, &call) {
         Ok(operation) => operation,
         Err(Refused::Spent(refusal)) => return refusal.answer(media),

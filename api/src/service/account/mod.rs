@@ -1,6 +1,11 @@
 //! Accounts: registering, signing in, staying signed in, signing out.
 
+mod cleaning;
+mod hashes;
+mod network;
+mod refresh;
 mod sign_in;
+mod staff;
 mod validation;
 
 use jishu_entity::user::{Role, UserStatus};
@@ -10,14 +15,19 @@ use sea_orm::{
     EntityTrait, QueryFilter, SqlErr,
 };
 
+pub use cleaning::{erase_old, keep_clean};
+pub use hashes::password_methods;
+pub use refresh::{RefreshError, Refusal, logout, refresh};
 use sign_in::NewSession;
-pub use sign_in::{RefreshError, SignInError, SignedIn, login, logout, refresh};
+pub use sign_in::{SignInError, SignedIn, login};
+pub use staff::{Author, StaffError, Support};
 pub use validation::{InvalidField, MIN_PASSWORD_CHARS};
 
 use super::{Services, audit};
 use crate::auth::PasswordError;
 use crate::database::{IsFailure, WriteOptions};
 use crate::limit::{ClientAddress, RetryAfter};
+use crate::security;
 
 /// Who registers.
 #[derive(Clone)]
@@ -81,20 +91,26 @@ pub async fn register(
     client: ClientAddress,
     registration: Registration,
 ) -> Result<SignedIn, RegisterError> {
-    let attempt = services.limits.sign_in.register(client).map_err(RegisterError::TooMany)?;
-    let session = NewSession::new(services)?;
+    let attempt = services.limits.sign_in.register(client).map_err(|wait| {
+        security::too_many_requests(client, "registrations", wait);
+        RegisterError::TooMany(wait)
+    })?;
+    let session = NewSession::new(services, client).map_err(SignInError::from)?;
     let user = match insert(services, registration, Some(session.clone())).await {
         Ok(user) => user,
         Err(error) => {
             // Whoever tries many addresses learns which have accounts.
             match &error {
-                RegisterError::EmailTaken => attempt.failed(),
+                RegisterError::EmailTaken => {
+                    security::sign_in_failed(client, "address taken", None);
+                    attempt.failed();
+                }
                 _ => attempt.undecided(),
             }
             return Err(error);
         }
     };
-    attempt.succeeded(&user.email);
+    attempt.succeeded();
     Ok(session.signed_in(services, user)?)
 }
 

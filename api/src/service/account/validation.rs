@@ -2,6 +2,7 @@
 
 use super::Registration;
 use crate::auth::MAX_PASSWORD_BYTES;
+use crate::service::name::is_readable;
 
 /// NIST SP 800-63B, section 3.1.1.2: at least eight characters, and no rules of composition.
 pub const MIN_PASSWORD_CHARS: usize = 8;
@@ -13,8 +14,11 @@ const MAX_EMAIL_BYTES: usize = 254;
 /// What is wrong with a field, in words for the person who filled it in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidField {
-    /// The name is blank or too long.
-    #[error("Give a name of 1 to {MAX_NAME_CHARS} characters, without control characters.")]
+    /// The name is too long, cannot be seen, or changes the text around it.
+    #[error(
+        "Give a name of 1 to {MAX_NAME_CHARS} characters that can be seen, without control characters and invisible \
+         ones."
+    )]
     Name,
     /// Not an e-mail address.
     #[error("Give an e-mail address such as name@example.com.")]
@@ -39,7 +43,7 @@ pub(super) struct Checked {
 pub(super) fn check(registration: &Registration) -> Result<Checked, Vec<InvalidField>> {
     let mut invalid = Vec::new();
     let name = registration.name.trim();
-    if name.is_empty() || name.chars().count() > MAX_NAME_CHARS || name.chars().any(char::is_control) {
+    if name.chars().count() > MAX_NAME_CHARS || !is_readable(name) {
         invalid.push(InvalidField::Name);
     }
     let email = fold_email(&registration.email);
@@ -85,6 +89,14 @@ mod tests {
     fn a_plain_registration_passes() {
         assert_eq!(problems("Asha", "Asha@Example.com", "correct horse"), []);
         assert_eq!(problems("आशा", "asha+neet@mail.example.in", "पासवर्ड-लंबा"), []);
+    }
+
+    #[test]
+    fn names_are_readable() {
+        for name in ["\u{200b}", "\u{3164}", "Asha\u{202e}", "A\tB"] {
+            assert_eq!(problems(name, "asha@example.com", "correct horse"), [InvalidField::Name], "{name:?}");
+        }
+        assert_eq!(problems("علی‌رضا", "ali@example.com", "correct horse"), []);
     }
 
     #[test]

@@ -8,6 +8,8 @@ use jishu_entity::question_version::{Difficulty, QuestionKind, TextFormat};
 use rust_decimal::Decimal;
 use sha2::{Digest, Sha256};
 
+use crate::service::name::is_readable;
+
 /// The most characters of a stem or an explanation.
 pub(super) const MOST_STEM_CHARS: usize = 20_000;
 /// The most bytes of any one text: what a `TEXT` of MariaDB holds.
@@ -127,6 +129,9 @@ pub enum InvalidQuestion {
     /// More than the database holds in one place.
     #[error("One of its texts has more than {MOST_TEXT_BYTES} bytes. Shorten it.")]
     TextTooLong,
+    /// The name of the topic cannot be seen, or changes the text around it.
+    #[error("Its topic has invisible characters or controls of the writing direction. Take them out.")]
+    TopicUnreadable,
     /// A control character.
     #[error("It has a control character (U+{0:04X}). Take it out.")]
     ControlCharacter(u32),
@@ -218,7 +223,8 @@ pub(super) fn check_topic(topic: &str) -> Result<(), InvalidQuestion> {
     if !(1..=MOST_TOPIC_CHARS).contains(&length) {
         return Err(InvalidQuestion::TopicLength(length));
     }
-    check_line(topic)
+    check_line(topic)?;
+    if is_readable(topic) { Ok(()) } else { Err(InvalidQuestion::TopicUnreadable) }
 }
 
 fn check_line(text: &str) -> Result<(), InvalidQuestion> {

@@ -17,6 +17,7 @@ use super::format::{Format, Writer};
 use super::report::Loss;
 use super::run_aside;
 use super::store::subject_exists;
+use crate::service::account::Author;
 use crate::service::number;
 
 /// The most questions of one page.
@@ -48,13 +49,14 @@ pub enum ExportError {
     Database(#[from] DbErr),
 }
 
-/// A page of the bank of a subject, by id: the current versions of what is not archived. Has no owner: the caller checks
-/// who may see keys.
+/// A page of the bank of a subject, by id: the current versions of what is not archived. It has keys, so only an author
+/// can ask for it.
 ///
 /// # Errors
 /// See [`ExportError`].
 pub async fn export(
     connection: &impl ConnectionTrait,
+    _author: Author,
     subject_id: SubjectId,
     format: Format,
     after: Option<QuestionId>,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use jishu_entity::{SubjectId, UserId};
+use jishu_entity::SubjectId;
 use sea_orm::DbErr;
 
 use super::draft::{Defaults, DraftQuestion, Found, InvalidQuestion, MOST_ID_CHARS, check_topic, unix_lines};
@@ -12,6 +12,7 @@ use super::run_aside;
 use super::store::{self, Batch};
 use crate::clock::Clock;
 use crate::database::{Database, IsFailure, WriteOptions};
+use crate::service::account::Author;
 
 /// How many questions are stored in one transaction.
 const BATCH: usize = 250;
@@ -34,7 +35,7 @@ pub struct ImportRequest {
     /// Only report what would be done.
     pub dry_run: bool,
     /// Who imports; None for the operator.
-    pub actor: Option<UserId>,
+    pub actor: Option<Author>,
 }
 
 /// How far an import is.
@@ -141,7 +142,7 @@ pub async fn import(
     progress(Progress { done, of });
     for questions in batches(questions) {
         done += questions.len();
-        let batch = Batch { subject_id, actor, now: clock.now(), questions };
+        let batch = Batch { subject_id, actor: actor.map(Author::id), now: clock.now(), questions };
         let counts = if dry_run {
             store::compare(database.reader(), &batch).await?
         } else {

@@ -209,7 +209,7 @@ impl Connection {
         }
         let authorization = payload.iter().find(|(name, _)| name.eq_ignore_ascii_case("authorization"));
         if let Some((_, value)) = authorization.filter(|(_, value)| !value.is_null()) {
-            let identity = value.as_str().and_then(|value| of_value(&self.state, value));
+            let identity = value.as_str().and_then(|value| of_value(&self.state, self.client, value));
             let identity = identity.ok_or_else(|| {
                 End::forbidden("`authorization` is `Bearer` and an access token, or is left out")
             })?;

@@ -42,17 +42,19 @@ pub(super) fn accept(
         let message = "WebSockets speak `graphql-transport-ws` here: name it in `Sec-WebSocket-Protocol`.";
         return Refusal::bad_request(message).answer(Media::Json);
     }
-    let identity = match credentials::of_request(&state, &headers) {
+    let identity = match credentials::of_request(&state, client, &headers) {
         Ok(identity) => identity,
         Err(refusal) => return turn_away(&state, client, refusal, Media::Json),
     };
     let span = tracing::Span::current();
-    upgrade
+    let for_response = state.clone();
+    let response = upgrade
         .max_message_size(MAX_MESSAGE_BYTES)
         .max_frame_size(MAX_MESSAGE_BYTES)
         .read_buffer_size(READ_BYTES)
         .write_buffer_size(0)
         .on_upgrade(move |socket| {
             Connection::new(socket, state, id, client, identity).serve(stopping).instrument(span)
-        })
+        });
+    for_response.with_user(response, identity.as_ref())
 }

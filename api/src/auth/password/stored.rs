@@ -1,0 +1,246 @@
+//! Stored password hashes: ours, and those of the system that jishu replaces.
+//!
+//! Werkzeug writes `METHOD$SALT$HEX`, where the method is `pbkdf2:DIGEST:ITERATIONS` or `scrypt:N:R:P`. A method
+//! without its numbers, which only people write, is read as Werkzeug 3.1 reads it.
+
+use std::num::NonZeroU32;
+use std::time::{Duration, Instant};
+
+use argon2::password_hash::Error as HashError;
+use argon2::{ARGON2ID_IDENT, Params, PasswordHash, PasswordVerifier};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::digest;
+use aws_lc_rs::pbkdf2::{
+    self, Algorithm, PBKDF2_HMAC_SHA1, PBKDF2_HMAC_SHA256, PBKDF2_HMAC_SHA384, PBKDF2_HMAC_SHA512,
+};
+
+use super::{PARAMS, PasswordError, argon2id};
+
+/// Beyond these a stored hash is taken for an attack or a mistake: one sign-in would stall the server.
+const MAX_MEMORY_KIB: u32 = 256 * 1_024;
+const MAX_PASSES: u32 = 16;
+const MAX_LANES: u32 = 16;
+/// Twice what Werkzeug 3.1 uses.
+const MAX_ITERATIONS: u32 = 2_000_000;
+/// N times R times P: four times what Werkzeug uses.
+const MAX_SCRYPT_WORK: u64 = 4 * 32_768 * 8;
+
+const WERKZEUG_ITERATIONS: u32 = 1_000_000;
+const WERKZEUG_SCRYPT: (u32, u32, u32) = (32_768, 8, 1);
+const SCRYPT_BYTES: usize = 64;
+
+/// A stored hash that can be compared with a password.
+pub(super) struct Stored {
+    method: Method,
+    salt: Vec<u8>,
+    hash: Vec<u8>,
+    /// For Argon2id, which keeps its salt and its hash itself.
+    phc: Option<PasswordHash>,
+}
+
+/// How a stored hash was made. Hashes of one method cost the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Method {
+    Argon2id { memory_kib: u32, passes: u32, lanes: u32 },
+    Pbkdf2 { digest: Digest, iterations: u32 },
+    Scrypt { log_n: u8, r: u32, p: u32 },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Digest {
+    Sha1,
+    Sha256,
+    Sha384,
+    Sha512,
+}
+
+impl Digest {
+    fn read(name: &str) -> Option<Self> {
+        Some(match name {
+            "sha1" => Self::Sha1,
+            "sha256" => Self::Sha256,
+            "sha384" => Self::Sha384,
+            "sha512" => Self::Sha512,
+            _ => return None,
+        })
+    }
+
+    fn algorithm(self) -> Algorithm {
+        match self {
+            Self::Sha1 => PBKDF2_HMAC_SHA1,
+            Self::Sha256 => PBKDF2_HMAC_SHA256,
+            Self::Sha384 => PBKDF2_HMAC_SHA384,
+            Self::Sha512 => PBKDF2_HMAC_SHA512,
+        }
+    }
+
+    /// Werkzeug derives as many bytes as the digest has.
+    fn bytes(self) -> usize {
+        match self {
+            Self::Sha1 => digest::SHA1_OUTPUT_LEN,
+            Self::Sha256 => digest::SHA256_OUTPUT_LEN,
+            Self::Sha384 => digest::SHA384_OUTPUT_LEN,
+            Self::Sha512 => digest::SHA512_OUTPUT_LEN,
+        }
+    }
+}
+
+impl Method {
+    /// The method of the hashes that are made here.
+    pub(super) const OURS: Self =
+        Self::Argon2id { memory_kib: PARAMS.m_cost(), passes: PARAMS.t_cost(), lanes: PARAMS.p_cost() };
+
+    /// The method of Werkzeug of this name. None for one that is unknown, or costs far too much.
+    pub(super) fn of_werkzeug(name: &str) -> Option<Self> {
+        let mut parts = name.split(':');
+        let method = match (parts.next()?, parts.next(), parts.next(), parts.next()) {
+            ("pbkdf2", digest, iterations, None) => {
+                let iterations = iterations.map_or(Some(WERKZEUG_ITERATIONS), number)?;
+                Self::Pbkdf2 { digest: digest.map_or(Some(Digest::Sha256), Digest::read)?, iterations }
+            }
+            ("scrypt", None, None, None) => Self::scrypt(WERKZEUG_SCRYPT)?,
+            ("scrypt", Some(n), Some(r), Some(p)) if parts.next().is_none() => {
+                Self::scrypt((number(n)?, number(r)?, number(p)?))?
+            }
+            _ => return None,
+        };
+        method.is_bearable().then_some(method)
+    }
+
+    fn scrypt((n, r, p): (u32, u32, u32)) -> Option<Self> {
+        let log_n = u8::try_from(n.checked_ilog2()?).ok()?;
+        (n.is_power_of_two() && n > 1).then_some(Self::Scrypt { log_n, r, p })
+    }
+
+    fn is_bearable(self) -> bool {
+        match self {
+            Self::Argon2id { memory_kib, passes, lanes } => {
+                memory_kib <= MAX_MEMORY_KIB && passes <= MAX_PASSES && lanes <= MAX_LANES
+            }
+            Self::Pbkdf2 { iterations, .. } => (1..=MAX_ITERATIONS).contains(&iterations),
+            Self::Scrypt { log_n, r, p } => {
+                let work = (1_u64 << log_n).saturating_mul(u64::from(r)).saturating_mul(u64::from(p));
+                r > 0 && p > 0 && work <= MAX_SCRYPT_WORK
+            }
+        }
+    }
+
+    /// How much memory it takes to compare a password with a hash of this method.
+    pub(super) fn memory_kib(self) -> u32 {
+        match self {
+            Self::Argon2id { memory_kib, .. } => memory_kib,
+            Self::Pbkdf2 { .. } => 0,
+            // 128 bytes times N times R; it is within the bound above.
+            Self::Scrypt { log_n, r, .. } => r.saturating_mul(1 << log_n) / 8,
+        }
+    }
+
+    /// About how long it takes to compare a password with a hash of this method, measured here and now.
+    pub(super) fn measure(self) -> Duration {
+        const SOME_ITERATIONS: u32 = 10_000;
+        let (method, factor) = match self {
+            Self::Pbkdf2 { digest, iterations } if iterations > SOME_ITERATIONS => {
+                (Self::Pbkdf2 { digest, iterations: SOME_ITERATIONS }, iterations.div_ceil(SOME_ITERATIONS))
+            }
+            method => (method, 1),
+        };
+        let started = Instant::now();
+        let _ = method.derive(b"password", b"some salt of it", &mut [0; SCRYPT_BYTES]);
+        started.elapsed() * factor
+    }
+
+    fn derive(self, password: &[u8], salt: &[u8], out: &mut [u8]) -> Result<(), PasswordError> {
+        match self {
+            Self::Argon2id { memory_kib, passes, lanes } => {
+                let params = Params::new(memory_kib, passes, lanes, None);
+                let params = params.map_err(|_wrong| PasswordError::BadHash)?;
+                let argon2 = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
+                argon2.hash_password_into(password, salt, out).map_err(|_wrong| PasswordError::BadHash)
+            }
+            Self::Pbkdf2 { digest, iterations } => {
+                let iterations = NonZeroU32::new(iterations).ok_or(PasswordError::BadHash)?;
+                pbkdf2::derive(digest.algorithm(), iterations, salt, password, out);
+                Ok(())
+            }
+            Self::Scrypt { log_n, r, p } => {
+                let params = scrypt::Params::new(log_n, r, p).map_err(|_wrong| PasswordError::BadHash)?;
+                scrypt::scrypt(password, salt, &params, out).map_err(|_wrong| PasswordError::BadHash)
+            }
+        }
+    }
+}
+
+impl Stored {
+    /// Reads a stored hash.
+    ///
+    /// # Errors
+    /// When it is of another kind, is damaged, or costs far too much.
+    pub(super) fn read(text: &str) -> Result<Self, PasswordError> {
+        let read = if text.starts_with('$') { Self::argon2id(text) } else { Self::werkzeug(text) };
+        read.ok_or(PasswordError::BadHash)
+    }
+
+    fn argon2id(text: &str) -> Option<Self> {
+        let hash = PasswordHash::new(text).ok()?;
+        let params = Params::try_from(&hash).ok()?;
+        let method =
+            Method::Argon2id { memory_kib: params.m_cost(), passes: params.t_cost(), lanes: params.p_cost() };
+        let is_whole = hash.algorithm == ARGON2ID_IDENT && hash.salt.is_some() && hash.hash.is_some();
+        (is_whole && method.is_bearable()).then_some(Self {
+            method,
+            salt: Vec::new(),
+            hash: Vec::new(),
+            phc: Some(hash),
+        })
+    }
+
+    fn werkzeug(text: &str) -> Option<Self> {
+        let mut parts = text.splitn(3, '$');
+        let method = Method::of_werkzeug(parts.next()?)?;
+        let (salt, hash) = (parts.next()?, parts.next().and_then(hex)?);
+        let bytes = match method {
+            Method::Pbkdf2 { digest, .. } => digest.bytes(),
+            _ => SCRYPT_BYTES,
+        };
+        (hash.len() == bytes).then_some(Self { method, salt: salt.as_bytes().to_vec(), hash, phc: None })
+    }
+
+    pub(super) fn method(&self) -> Method {
+        self.method
+    }
+
+    /// Whether it is the hash of this password.
+    ///
+    /// # Errors
+    /// When hashing itself fails.
+    pub(super) fn matches(&self, password: &str) -> Result<bool, PasswordError> {
+        let Some(phc) = &self.phc else {
+            let mut derived = vec![0; self.hash.len()];
+            self.method.derive(password.as_bytes(), &self.salt, &mut derived)?;
+            return Ok(verify_slices_are_equal(&derived, &self.hash).is_ok());
+        };
+        // Uses the parameters of the stored hash, not ours: they may differ once ours are raised.
+        match argon2id().verify_password(password.as_bytes(), phc) {
+            Ok(()) => Ok(true),
+            Err(HashError::PasswordInvalid) => Ok(false),
+            Err(error) => Err(PasswordError::Hash(error)),
+        }
+    }
+}
+
+/// A whole number as Python writes it, without a sign.
+fn number(text: &str) -> Option<u32> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+}
+
+/// Lower-case hexadecimal, as Python writes it and compares it.
+fn hex(text: &str) -> Option<Vec<u8>> {
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    let bytes = pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect();
+    if rest.is_empty() { bytes } else { None }
+}

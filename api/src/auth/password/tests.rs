@@ -1,0 +1,222 @@
+use super::*;
+
+/// Made by Werkzeug 0.16.1, 2.0.3 and 3.1 of "correct horse battery".
+const OF_WERKZEUG: [&str; 9] = [
+    "scrypt:32768:8:1$pqemSvxh47zPwLPK$00ab3e344a6e5aeeb4a5c1f456e57d58a3dc21ed791d35cc4c049d20d02869e2299508f237dbb8118d990bf373df893c3074e51db2f2e171019f8f97649106f0",
+    "scrypt:16384:8:2$HISZgJR5BaTZCuw4$7bbdff3013c982d67db322052d68a090a077e36f2126e0f975c2e673daeeb9918bae58690820ad66fde9c69cf72d6c1120161cb68a3a39a211a6870d88c4c387",
+    "pbkdf2:sha256:1000000$MxIvswGMNkXzGH4c$f7cdb78d5aeec5236db5a65572fc1567a1237cc6305bc907bc6c8a9cef525aa0",
+    "pbkdf2:sha256:150000$yxXUienQ$8c95789a630fcfa584e2c123f3e68a56d3fec1c1315d7d069c77daac6a205795",
+    "pbkdf2:sha256:260000$6909WLCfDNfNlC6i$4814d9d19c76ed2dbc963a99ded530b92382ad6bd2809853633ab8bf743dbdb5",
+    "pbkdf2:sha256:1000$TsJBS4KUounN08uI$067c1055c5728bacb6c3099aac10687a6cd62c84ba75bc87e6a05b76782df13a",
+    "pbkdf2:sha512:1000$xHtemUVJxyNBkB4f$c4d50b36748031700ef7a7ac6853fc430a7e4c786d477c3e188ac317c8cd61c3752e4220466f437a08f6ea7607c1345ca962d271bf640ab3abe0a4d35db66bf7",
+    "pbkdf2:sha1:1000$gLuGf5SKTA55PoX6$555427c868693e21c9a35bf1d1666d98d55a9d7a",
+    "pbkdf2:sha384:1000$YZTZQws2CFH8U2f2$eccf054ed8167ced8b4d40f2c459d8b66e945cb111eea087a21b238d13979ff19a0348d4eba5d6e9f0cb4af2f60451ca",
+];
+
+fn passwords(parallelism: usize) -> Passwords {
+    Passwords::new(NonZeroUsize::new(parallelism).unwrap()).unwrap()
+}
+
+async fn verdict(passwords: &Passwords, password: &str, hash: Option<&str>) -> Verdict {
+    passwords.verify(password.into(), hash.map(str::to_owned)).await.unwrap().verdict
+}
+
+#[tokio::test]
+async fn tells_right_from_wrong() {
+    let passwords = passwords(2);
+    let hash = passwords.hash("correct horse".into()).await.unwrap();
+    assert_eq!(verdict(&passwords, "correct horse", Some(&hash)).await, Verdict::Right);
+    assert_eq!(verdict(&passwords, "battery staple", Some(&hash)).await, Verdict::Wrong);
+    assert_ne!(passwords.hash("correct horse".into()).await.unwrap(), hash, "same salt");
+}
+
+#[tokio::test]
+async fn nobody_costs_what_somebody_costs() {
+    let passwords = passwords(2);
+    let hash = passwords.hash("correct horse".into()).await.unwrap();
+    let parameters = "$argon2id$v=19$m=19456,t=2,p=1$";
+    assert!(hash.starts_with(parameters), "{hash}");
+    assert!(passwords.nobody.starts_with(parameters), "{}", passwords.nobody);
+    assert_eq!(hash.len(), passwords.nobody.len());
+    assert_eq!(verdict(&passwords, "correct horse", None).await, Verdict::Wrong);
+    assert_eq!(verdict(&passwords, "nobody's password", None).await, Verdict::Wrong);
+    assert_eq!(passwords.verify("x".into(), None).await.unwrap().pad, Duration::ZERO);
+}
+
+#[tokio::test]
+async fn honours_the_parameters_of_the_stored_hash() {
+    let cheap = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(64, 3, 2, None).unwrap());
+    let hash = cheap.hash_password(b"correct horse").unwrap().to_string();
+    assert!(hash.contains("$m=64,t=3,p=2$"), "{hash}");
+    let passwords = passwords(1);
+    assert_eq!(verdict(&passwords, "correct horse", Some(&hash)).await, Verdict::RightAndOutdated);
+    assert_eq!(verdict(&passwords, "battery staple", Some(&hash)).await, Verdict::Wrong);
+}
+
+#[tokio::test]
+async fn the_hashes_of_werkzeug_are_compared() {
+    let passwords = passwords(2);
+    for hash in OF_WERKZEUG {
+        assert_eq!(
+            verdict(&passwords, "correct horse battery", Some(hash)).await,
+            Verdict::RightAndOutdated,
+            "{hash}"
+        );
+        assert_eq!(verdict(&passwords, "correct horse", Some(hash)).await, Verdict::Wrong, "{hash}");
+    }
+    for hash in [
+        "pbkdf2:sha256:1000$QzZuTSCfDWdJk4U9$10389fd769bca46388e73a31323a2015b5723566195712a69c6c2398d22d44ba",
+        "scrypt:1024:8:1$Qdaf1yJQzfVSjXY7$f368e896860a9daba17c4dbdb215984301d5e7828d44e181ecfb78debcd481912ee9a00c7ca121401cc268b02ffc9fa3a590bacb468374d6196b876dbbddd307",
+    ] {
+        assert_eq!(verdict(&passwords, "pässwörd 😀", Some(hash)).await, Verdict::RightAndOutdated, "{hash}");
+    }
+    // Werkzeug itself never leaves the numbers out.
+    for whole in [OF_WERKZEUG[0], OF_WERKZEUG[2]] {
+        let short = whole.replace("scrypt:32768:8:1", "scrypt").replace("pbkdf2:sha256:1000000", "pbkdf2");
+        let right = verdict(&passwords, "correct horse battery", Some(&short)).await;
+        assert_eq!(right, Verdict::RightAndOutdated, "{short}");
+    }
+}
+
+#[tokio::test]
+async fn a_stored_hash_that_cannot_be_meant_is_unreadable() {
+    let passwords = passwords(1);
+    let good = passwords.hash("correct horse".into()).await.unwrap();
+    let (scrypt, pbkdf2) = (OF_WERKZEUG[0], OF_WERKZEUG[5]);
+    for bad in [
+        String::new(),
+        "correct horse".to_owned(),
+        "$2b$12$LQv3c1yqBWVHxkd0LHAkCOYz6TtxMQJqhN8/LewdBPj4J/HS.iK8i".to_owned(),
+        "$argon2id$v=19$m=19456,t=2,p=1".to_owned(),
+        good.replace("argon2id", "argon2i"),
+        good.replace("m=19456", "m=262145"),
+        good.replace("m=19456", "m=4294967295"),
+        good.replace("t=2", "t=17"),
+        good.replace("p=1", "p=17"),
+        "sha256$XI27eD22$796b7a91346452d316fb0bd6f2f33b011b5c8f2c3c6022e6fbbb7ff7b3d7f72c".to_owned(),
+        "plain$$correct horse".to_owned(),
+        pbkdf2.replace(":1000$", ":0$"),
+        pbkdf2.replace(":1000$", ":2000001$"),
+        pbkdf2.replace(":1000$", ":99999999999$"),
+        pbkdf2.replace(":1000$", ":+1000$"),
+        pbkdf2.replace(":1000$", ":1000:1$"),
+        pbkdf2.replace("sha256", "md5"),
+        pbkdf2.replace("067c", "067C"),
+        pbkdf2.replace("067c", "06 7"),
+        pbkdf2[..pbkdf2.len() - 2].to_owned(),
+        pbkdf2[..pbkdf2.len() - 1].to_owned(),
+        pbkdf2.replace('$', ""),
+        scrypt.replace("32768:8:1", "2097152:8:1"),
+        scrypt.replace("32768:8:1", "32767:8:1"),
+        scrypt.replace("32768:8:1", "1:8:1"),
+        scrypt.replace("32768:8:1", "0:8:1"),
+        scrypt.replace("32768:8:1", "32768:0:1"),
+        scrypt.replace("32768:8:1", "32768:8:0"),
+        scrypt.replace("32768:8:1", "2:4294967295:4294967295"),
+        scrypt.replace("32768:8:1", "32768:8"),
+        scrypt.replace("32768:8:1", "32768:8:1:1"),
+    ] {
+        assert_eq!(verdict(&passwords, "correct horse", Some(&bad)).await, Verdict::Unreadable, "{bad}");
+    }
+    assert_eq!(passwords.uniform().methods, [Method::OURS]);
+}
+
+#[tokio::test]
+async fn every_refusal_takes_the_same_time_while_there_are_old_hashes() {
+    let passwords = passwords(4);
+    let ours = passwords.hash("correct horse battery".into()).await.unwrap();
+    passwords
+        .expect(vec!["pbkdf2:sha256:50000".into(), "scrypt:32768:8:1".into(), "md5".into()])
+        .await
+        .unwrap();
+    let (floor, permits) = {
+        let uniform = passwords.uniform();
+        assert_eq!(uniform.methods.len(), 3);
+        (uniform.floor(), uniform.permits)
+    };
+    assert_eq!(permits, 2, "32 MiB are two of 19");
+    assert!(floor > Duration::ZERO);
+    for hash in [None, Some(ours.as_str()), Some(OF_WERKZEUG[0]), Some("$2b$12$unreadable")] {
+        let verified = passwords.verify("wrong".into(), hash.map(str::to_owned)).await.unwrap();
+        let whole = verified.work + verified.pad;
+        assert_eq!(whole.as_nanos() % floor.as_nanos(), 0, "{hash:?}: {verified:?}");
+        assert!(!whole.is_zero());
+    }
+    assert_eq!(passwords.uniform().floor(), floor);
+    // One that nobody expected raises the floor from then on.
+    let unexpected = passwords.verify("wrong".into(), Some(OF_WERKZEUG[2].to_owned())).await.unwrap();
+    let raised = passwords.uniform().floor();
+    assert!(raised > floor && (unexpected.work + unexpected.pad).as_nanos() % raised.as_nanos() == 0);
+}
+
+#[test]
+fn work_is_padded_to_a_multiple_of_the_floor() {
+    let ms = Duration::from_millis;
+    assert_eq!(pad(ms(0), ms(5)), ms(0));
+    assert_eq!(pad(ms(100), ms(30)), ms(70));
+    assert_eq!(pad(ms(100), ms(130)), ms(70));
+}
+
+#[tokio::test]
+async fn a_server_with_one_core_compares_them_too() {
+    let passwords = passwords(1);
+    passwords.expect(vec!["scrypt:32768:8:1".into()]).await.unwrap();
+    assert_eq!(
+        verdict(&passwords, "correct horse battery", Some(OF_WERKZEUG[0])).await,
+        Verdict::RightAndOutdated
+    );
+}
+
+#[tokio::test]
+async fn refuses_a_very_long_password() {
+    let passwords = passwords(1);
+    let longest = "x".repeat(MAX_PASSWORD_BYTES);
+    assert!(passwords.hash(longest.clone()).await.is_ok());
+    assert_eq!(passwords.hash(format!("{longest}x")).await, Err(PasswordError::TooLong));
+    assert_eq!(passwords.verify(format!("{longest}x"), None).await.err(), Some(PasswordError::TooLong));
+}
+
+#[tokio::test]
+async fn the_queue_is_bounded() {
+    let passwords = passwords(1);
+    let working = Arc::clone(&passwords.working).acquire_owned().await.unwrap();
+    let waiting: Vec<_> = (0..=MAX_WAITING)
+        .map(|_| {
+            let passwords = passwords.clone();
+            tokio::spawn(async move { passwords.run("x".into(), 1, |_| Ok(())).await })
+        })
+        .collect();
+    while passwords.admitted.available_permits() > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(passwords.verify("x".into(), None).await.err(), Some(PasswordError::Busy));
+    drop(working);
+    for caller in waiting {
+        assert_eq!(caller.await.unwrap(), Ok(()));
+    }
+    assert_eq!(verdict(&passwords, "x", None).await, Verdict::Wrong);
+}
+
+#[tokio::test]
+async fn a_caller_who_hangs_up_does_not_free_the_place() {
+    let passwords = passwords(1);
+    let (started, has_started) = tokio::sync::oneshot::channel();
+    let (finish, may_finish) = std::sync::mpsc::channel::<()>();
+    let caller = tokio::spawn({
+        let passwords = passwords.clone();
+        async move {
+            let work = move |_: &str| {
+                started.send(()).unwrap();
+                may_finish.recv().unwrap();
+                Ok(())
+            };
+            passwords.run("x".into(), 1, work).await
+        }
+    });
+    has_started.await.unwrap();
+    caller.abort();
+    assert!(caller.await.unwrap_err().is_cancelled());
+    assert_eq!(passwords.working.available_permits(), 0);
+    finish.send(()).unwrap();
+    assert_eq!(verdict(&passwords, "x", None).await, Verdict::Wrong);
+}

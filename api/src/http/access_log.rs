@@ -1,0 +1,102 @@
+//! The access log: one line for each request, once its response has been sent or given up.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use axum::body::{Body, Bytes};
+use axum::extract::Request;
+use axum::http::{Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::Response;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+
+use crate::auth::Viewer;
+use crate::graphql::RequestId;
+use crate::limit::ClientAddress;
+
+/// Who a response is for, among its extensions.
+#[derive(Clone, Copy)]
+pub(super) struct ResponseOf(pub(super) Viewer);
+
+/// Logs a request.
+pub(super) async fn log(request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let extensions = request.extensions();
+    let mut line = Line {
+        started,
+        method: request.method().clone(),
+        path: request.uri().path().to_owned(),
+        client: extensions.get().copied(),
+        id: extensions.get().cloned(),
+        user: None,
+        status: None,
+        bytes: 0,
+    };
+    let response = next.run(request).await;
+    line.status = Some(response.status());
+    line.user = response.extensions().get().map(|ResponseOf(viewer)| *viewer);
+    response.map(|body| Body::new(Counted { body, line }))
+}
+
+/// Logged when it is dropped: also where the client is gone before there is a response.
+struct Line {
+    started: Instant,
+    method: Method,
+    path: String,
+    client: Option<ClientAddress>,
+    id: Option<RequestId>,
+    user: Option<Viewer>,
+    status: Option<StatusCode>,
+    bytes: usize,
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        tracing::info!(
+            target: "jishu::access",
+            parent: None,
+            method = %self.method,
+            path = self.path,
+            status = self.status.map(|status| status.as_u16()),
+            milliseconds = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            bytes = self.bytes,
+            client = self.client.map(|client| tracing::field::display(client.ip())),
+            request_id = self.id.as_ref().map(|RequestId(id)| id.as_str()),
+            user = self.user.map(|viewer| viewer.user_id.0),
+            "request"
+        );
+    }
+}
+
+/// The body of a response, whose bytes are counted as they are taken.
+struct Counted {
+    body: Body,
+    line: Line,
+}
+
+impl HttpBody for Counted {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &polled
+            && let Some(data) = frame.data_ref()
+        {
+            self.line.bytes += data.len();
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,149 @@
+//! What a name may consist of, in any script: of a person, and of whatever else is shown by its name.
+
+use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
+
+const ZERO_WIDTH_NON_JOINER: char = '\u{200c}';
+const ZERO_WIDTH_JOINER: char = '\u{200d}';
+
+/// Whether people can read this as a name: something in it can be seen, and nothing in it changes how the text around it
+/// is shown.
+///
+/// Control characters, line separators, controls of the writing direction and invisible characters are refused. The
+/// joiners stay, where they follow a character that is seen: words of Persian, Malayalam and other languages have them,
+/// and so have emoji. So do variation selectors, which choose the form of a character.
+#[must_use]
+pub fn is_readable(name: &str) -> bool {
+    let mut follows_seen = false;
+    let mut is_seen = false;
+    for char in name.chars() {
+        match char {
+            ZERO_WIDTH_NON_JOINER | ZERO_WIDTH_JOINER if follows_seen => {}
+            _ if is_variation_selector(char) && follows_seen => {}
+            _ if is_refused(char) => return false,
+            _ => {
+                let category = char.general_category();
+                let is_mark = matches!(
+                    category,
+                    GeneralCategory::NonspacingMark
+                        | GeneralCategory::EnclosingMark
+                        | GeneralCategory::SpacingMark
+                );
+                follows_seen =
+                    if is_mark { follows_seen } else { category != GeneralCategory::SpaceSeparator };
+                is_seen |= follows_seen;
+            }
+        }
+    }
+    is_seen
+}
+
+fn is_variation_selector(char: char) -> bool {
+    matches!(char, '\u{180b}'..='\u{180d}' | '\u{180f}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}')
+}
+
+fn is_refused(char: char) -> bool {
+    match char.general_category() {
+        GeneralCategory::Control
+        | GeneralCategory::LineSeparator
+        | GeneralCategory::ParagraphSeparator
+        | GeneralCategory::PrivateUse
+        | GeneralCategory::Surrogate => true,
+        // The signs that stand around numbers in Arabic, Syriac and Kaithi are the only ones of these that are seen.
+        GeneralCategory::Format => !matches!(
+            char,
+            '\u{600}'
+                ..='\u{605}'
+                    | '\u{6dd}'
+                    | '\u{70f}'
+                    | '\u{890}'
+                    | '\u{891}'
+                    | '\u{8e2}'
+                    | '\u{110bd}'
+                    | '\u{110cd}'
+        ),
+        // These are letters, marks and symbols by their category, and show nothing. Others that are unassigned are
+        // letters of a newer Unicode.
+        _ => {
+            matches!(
+                char,
+                '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{2065}' | '\u{2800}' | '\u{3164}'
+                    | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}' | '\u{fffe}' | '\u{ffff}' | '\u{1d159}'
+                    | '\u{e0000}'..='\u{e0fff}'
+            ) || is_variation_selector(char)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_all_scripts_are_readable() {
+        for name in [
+            "Asha",
+            "आशा",
+            "李小龍",
+            "김철수",
+            "O’Brien-Łukasz d'Arc Jr. 3rd",
+            "Ada Lovelace",
+            "علی‌رضا",
+            "شریف‌زاده احمدی",
+            // Malayalam of before Unicode 5.1 ends words with a joiner.
+            "അനില്‍",
+            "ක්‍රිෂාන්",
+            "রহিম উদ্‌দিন",
+            "葛\u{e0100}城",
+            "Asha 👩‍💻 ❤️",
+            "e\u{301}lodie",
+            "ᠮᠣᠩᠭᠣᠯ",
+            "\u{601}1",
+            "—",
+        ] {
+            assert!(is_readable(name), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_no_name() {
+        for name in [
+            "",
+            " ",
+            "\u{a0}\u{2003}\u{3000}",
+            "\u{200b}",
+            "\u{200c}",
+            "\u{200d}\u{200d}",
+            "\u{2060}",
+            "\u{feff}",
+            "\u{ad}",
+            "\u{34f}",
+            "\u{3164}",
+            "\u{115f}\u{1160}",
+            "\u{2800}",
+            "\u{fe0f}",
+            "\u{e0100}",
+            "\u{301}",
+            " \u{301}",
+            "\u{e0041}",
+            "\u{180e}",
+            "\u{e000}",
+        ] {
+            assert!(!is_readable(name), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn what_changes_the_text_around_it_is_refused() {
+        let controls = ('\u{202a}'..='\u{202e}').chain('\u{2066}'..='\u{2069}');
+        let others =
+            ['\u{200e}', '\u{200f}', '\u{61c}', '\0', '\n', '\t', '\u{7f}', '\u{85}', '\u{2028}', '\u{2029}'];
+        let hidden = ['\u{200b}', '\u{2060}', '\u{feff}', '\u{ad}', '\u{3164}', '\u{2800}', '\u{fff9}'];
+        for char in controls.chain(others).chain(hidden) {
+            for name in [format!("Asha{char}Rao"), format!("{char}Asha"), format!("Asha{char}")] {
+                assert!(!is_readable(&name), "{name:?}");
+            }
+        }
+        assert!(!is_readable("Asha \u{200c}Rao"), "a joiner joins nothing there");
+        assert!(!is_readable("\u{200d}Asha"));
+    }
+}

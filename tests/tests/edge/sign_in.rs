@@ -1,0 +1,195 @@
+//! What one who guesses passwords costs the others: nothing.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jishu_tests::{Backend, Node, TestApp};
+use reqwest::Response;
+use serde_json::{Value, json};
+
+use crate::limits::{login, outcome, refused, send};
+
+const REGISTER: &str =
+    "mutation ($input: RegisterInput!) { register(input: $input) { tokens { refreshToken } } }";
+const REFRESH: &str = "mutation ($token: String!) { refreshTokens(refreshToken: $token) {
+    tokens { refreshToken } userErrors { code } } }";
+const LOGIN: &str =
+    "mutation ($input: LoginInput!) { login(input: $input) { user { name } userErrors { code } } }";
+const PASSWORD: &str = "correct horse battery";
+const HALL: &str = "192.0.2.1";
+
+async fn on_each_database(test: impl AsyncFn(&TestApp)) {
+    for backend in [Backend::Sqlite, Backend::Postgres, Backend::MariaDb] {
+        if backend.is_selected() {
+            let app = TestApp::start_limited(backend, &["--trusted-proxies=127.0.0.1"]).await;
+            test(&app).await;
+            app.stop().await;
+        }
+    }
+}
+
+async fn register(app: &TestApp, name: &str, address: &str) -> String {
+    let input = json!({ "name": name, "email": format!("{name}@example.com"), "password": PASSWORD });
+    let answer = send(app, REGISTER, json!({ "input": input }), &[("x-forwarded-for", address)]).await;
+    let body: Value = answer.json().await.unwrap();
+    body["data"]["register"]["tokens"]["refreshToken"].as_str().unwrap().to_owned()
+}
+
+async fn refresh(app: &TestApp, token: &str, address: &str) -> Response {
+    send(app, REFRESH, json!({ "token": token }), &[("x-forwarded-for", address)]).await
+}
+
+/// Guesses from the hall until its budget is spent. It refills meanwhile.
+async fn spend(app: &TestApp) {
+    for number in 0.. {
+        if login(app, &format!("nobody{number}"), "password", HALL).await.status() == 429 {
+            break;
+        }
+    }
+}
+
+/// As [`login`], on another node.
+async fn login_on(node: &Node, app: &TestApp, name: &str, password: &str, address: &str) -> Response {
+    let input = json!({ "input": { "email": format!("{name}@example.com"), "password": password } });
+    let request = app.http().post(node.url("/graphql")).header("x-forwarded-for", address);
+    request.json(&json!({ "query": LOGIN, "variables": input })).send().await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_seat_that_guesses_does_not_keep_the_others_of_its_hall_out() {
+    on_each_database(async |app| {
+        let mut tokens = Vec::new();
+        for seat in 0..8 {
+            tokens.push(register(app, &format!("seat{seat}"), HALL).await);
+        }
+        let node = app.second_node().await;
+        // On both nodes, for they count by themselves.
+        spend(app).await;
+        for number in 0.. {
+            if login_on(&node, app, &format!("nobody{number}"), "password", HALL).await.status() == 429 {
+                break;
+            }
+        }
+        for (seat, token) in tokens.iter().enumerate() {
+            let body: Value = refresh(app, token, HALL).await.json().await.unwrap();
+            assert!(body["data"]["refreshTokens"]["tokens"]["refreshToken"].is_string(), "{body}");
+            let name = format!("seat{seat}");
+            assert_eq!(outcome(login(app, &name, PASSWORD, HALL).await).await, json!(name));
+            // This node has never seen them.
+            assert_eq!(outcome(login_on(&node, app, &name, PASSWORD, HALL).await).await, json!(name));
+        }
+        // Nothing tells who is known here: a wrong password is answered like an account that does not exist.
+        let before = app.rows().await;
+        for name in ["seat0", "nobody", "stranger"] {
+            spend(app).await;
+            let answer = login(app, name, "wrong password", HALL).await;
+            let wait = refused(answer).await;
+            assert!((1..=2).contains(&wait), "{name}: {wait}");
+        }
+        assert_eq!(app.rows().await, before);
+        // Nobody of another address notices anything.
+        assert_eq!(outcome(login(app, "seat0", PASSWORD, "198.51.100.1").await).await, "seat0");
+        node.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_owner_is_not_locked_out_by_strangers_on_any_node() {
+    on_each_database(async |app| {
+        register(app, "asha", HALL).await;
+        // A node that has just started.
+        let node = app.second_node().await;
+        for last in 0..20 {
+            let address = format!("198.51.100.{last}");
+            assert_eq!(login(app, "asha", "password", &address).await.status(), 200);
+            assert_eq!(login_on(&node, app, "asha", "password", &address).await.status(), 200);
+        }
+        for wait in [
+            refused(login(app, "asha", PASSWORD, "203.0.113.1").await).await,
+            refused(login_on(&node, app, "asha", PASSWORD, "203.0.113.1").await).await,
+        ] {
+            assert!((120..=180).contains(&wait), "{wait}");
+        }
+        assert_eq!(outcome(login_on(&node, app, "asha", PASSWORD, HALL).await).await, "asha");
+        assert_eq!(outcome(login(app, "asha", PASSWORD, HALL).await).await, "asha");
+        // Whoever guesses where she was gets some guesses and no more.
+        let mut guesses = 0;
+        while login(app, "asha", "password", HALL).await.status() == 200 {
+            guesses += 1;
+        }
+        assert_eq!(guesses, 0, "a wrong password is answered like a locked account");
+        for _ in 0..20 {
+            refused(login(app, "asha", "password", HALL).await).await;
+        }
+        refused(login(app, "asha", PASSWORD, HALL).await).await;
+        // The address is not kept as it is.
+        let clear = format!("SELECT COUNT(*) FROM sign_in_networks WHERE network LIKE '%{HALL}%'");
+        assert_eq!(app.number(&clear).await, 0);
+        node.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_keeps_its_twenty_latest_networks() {
+    TestApp::run_with(Backend::Sqlite, &["--trusted-proxies=127.0.0.1"], async |app: Arc<TestApp>| {
+        register(&app, "asha", HALL).await;
+        for last in 0..25 {
+            app.clock.advance(chrono::TimeDelta::minutes(1));
+            let address = format!("198.51.100.{last}");
+            assert_eq!(outcome(login(&app, "asha", PASSWORD, &address).await).await, "asha");
+            // From the same place it is written once a day.
+            assert_eq!(outcome(login(&app, "asha", PASSWORD, &address).await).await, "asha");
+        }
+        assert_eq!(app.number("SELECT COUNT(*) FROM sign_in_networks").await, 20);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_next_attempt_is_admitted_when_it_was_said_to_be() {
+    TestApp::run_with(Backend::Sqlite, &["--sign-ins-per-minute=60"], async |app: Arc<TestApp>| {
+        let said = loop {
+            let answer = login(&app, "nobody", "password", "").await;
+            if answer.status() == 429 {
+                break refused(answer).await;
+            }
+        };
+        let started = Instant::now();
+        while login(&app, "nobody", "password", "").await.status() == 429 {}
+        let took = started.elapsed();
+        assert!(took <= Duration::from_secs(said) + Duration::from_millis(500), "{took:?}, said {said} s");
+        // One that fails costs five, which the next wait tells.
+        let said = refused(login(&app, "nobody", "password", "").await).await;
+        assert!((4..=5).contains(&said), "{said}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn refresh_tokens_that_do_not_work_have_a_budget_of_their_own() {
+    let flags = &["--sign-ins-per-minute=50", "--trusted-proxies=127.0.0.1"];
+    TestApp::run_with(Backend::Sqlite, flags, async |app: Arc<TestApp>| {
+        let good = register(&app, "asha", HALL).await;
+        let dead = register(&app, "ravi", HALL).await;
+        app.execute("UPDATE refresh_tokens SET revoked_at = created_at WHERE user_id = 2").await;
+        let mut answered = 0;
+        loop {
+            let answer = refresh(&app, "jrt_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", HALL).await;
+            if answer.status() == 429 {
+                refused(answer).await;
+                break;
+            }
+            answered += 1;
+        }
+        assert!((10..=11).contains(&answered), "{answered}");
+        // One of ours that was revoked is looked at once.
+        assert_eq!(refresh(&app, &dead, HALL).await.status(), 200);
+        refused(refresh(&app, &dead, HALL).await).await;
+        let body: Value = refresh(&app, &good, HALL).await.json().await.unwrap();
+        assert!(body["data"]["refreshTokens"]["tokens"]["refreshToken"].is_string(), "{body}");
+        assert_eq!(outcome(login(&app, "asha", PASSWORD, HALL).await).await, "asha");
+    })
+    .await;
+}
