@@ -109,6 +109,7 @@ impl<'t> Block<'t> {
             stem: self.texts()[..first].join("\n"),
             answer: DraftAnswer::Single(options.iter().enumerate().map(option).collect()),
             explanation: notes.explanation,
+            files: Vec::new(),
             losses: notes.losses,
         })
     }
