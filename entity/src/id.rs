@@ -35,6 +35,8 @@ ids! {
     QuestionId,
     /// A row of `question_versions`.
     QuestionVersionId,
+    /// A row of `question_corrections`.
+    QuestionCorrectionId,
     /// A row of `papers`.
     PaperId,
     /// A row of `test_sessions`: a sitting.

@@ -14,11 +14,13 @@ pub mod id;
 pub mod mock_test_attempt;
 pub mod paper;
 pub mod paper_question;
+pub mod paper_revision;
 pub mod paper_score;
 pub mod purchase;
 pub mod purchase_request;
 pub mod purchase_request_owned;
 pub mod question;
+pub mod question_correction;
 pub mod question_option;
 pub mod question_version;
 pub mod refresh_token;
@@ -31,6 +33,7 @@ pub mod topic_total;
 pub mod user;
 
 pub use id::{
-    AuditEventId, CourseId, MockTestAttemptId, PaperId, PurchaseId, PurchaseRequestId, QuestionId,
-    QuestionVersionId, RefreshTokenId, SignInNetworkId, SubjectId, TestSessionId, TopicId, UserId,
+    AuditEventId, CourseId, MockTestAttemptId, PaperId, PurchaseId, PurchaseRequestId, QuestionCorrectionId,
+    QuestionId, QuestionVersionId, RefreshTokenId, SignInNetworkId, SubjectId, TestSessionId, TopicId,
+    UserId,
 };

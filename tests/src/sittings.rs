@@ -73,6 +73,7 @@ impl TestApp {
             marks_wrong: Set(-100),
             marks_unanswered: Set(0),
             time_limit_seconds: Set(i32::try_from(TIME_LIMIT.num_seconds()).expect("an hour")),
+            revision: Set(1),
             created_at: Set(now),
         };
         let paper = paper.insert(self.connection()).await.expect("a paper");

@@ -55,6 +55,11 @@ struct QuestionArgs {
     #[arg(long)]
     names_are_ids: bool,
 
+    /// Correct keys for this reason: where a test that is fixed has another key than the file, its new sittings take the
+    /// file's. Without it fixed tests keep their keys, which is told.
+    #[arg(long, value_name = "REASON")]
+    correct_keys: Option<String>,
+
     /// Only report what would be done, and write nothing.
     #[arg(long)]
     dry_run: bool,
@@ -179,8 +184,17 @@ pub(super) async fn run(args: ImportArgs) -> CommandResult {
     let database = connect(&args.database).await?;
     let subject_id = args.place.find(&database).await?;
     let defaults = Defaults { topic: args.topic.trim().to_owned(), difficulty: args.difficulty.into() };
-    let QuestionArgs { names_are_ids, dry_run, .. } = *args;
-    let request = ImportRequest { subject_id, format, text, defaults, names_are_ids, dry_run, actor: None };
+    let QuestionArgs { names_are_ids, correct_keys, dry_run, .. } = *args;
+    let request = ImportRequest {
+        subject_id,
+        format,
+        text,
+        defaults,
+        names_are_ids,
+        correct_keys,
+        dry_run,
+        actor: None,
+    };
     // Draws on standard error, and nothing where that is no terminal.
     let bar = ProgressBar::new(0).with_style(style()?);
     let progress = |Progress { done, of }: Progress| {
@@ -218,14 +232,18 @@ fn print_text(report: &ImportReport, file: &str, dry_run: bool) {
     for loss in &report.losses {
         println!("{file}:{}: {}: {}", loss.line, loss.external_id, loss.what);
     }
+    for notice in &report.notices {
+        println!("{file}:{}: {}: {}", notice.line, notice.external_id, notice.text);
+    }
     let would = if dry_run { "A dry run, nothing was written: " } else { "" };
     println!(
-        "{would}{} new, {} changed, {} unchanged, {} refused; losses: {}",
+        "{would}{} new, {} changed, {} unchanged, {} refused; losses: {}; corrected keys: {}",
         report.created,
         report.updated,
         report.unchanged,
         report.refused_count,
-        report.losses.len()
+        report.losses.len(),
+        report.corrected
     );
 }
 
@@ -237,6 +255,10 @@ fn print_json(report: &ImportReport, dry_run: bool) {
         .losses
         .iter()
         .map(|loss| json!({ "line": loss.line, "externalId": loss.external_id, "what": loss.what }));
+    let notices = report
+        .notices
+        .iter()
+        .map(|notice| json!({ "line": notice.line, "externalId": notice.external_id, "text": notice.text }));
     let answer = json!({
         "dryRun": dry_run,
         "created": report.created,
@@ -245,6 +267,8 @@ fn print_json(report: &ImportReport, dry_run: bool) {
         "refused": refused.collect::<Vec<_>>(),
         "refusedCount": report.refused_count,
         "losses": losses.collect::<Vec<_>>(),
+        "notices": notices.collect::<Vec<_>>(),
+        "corrected": report.corrected,
     });
     println!("{answer:#}");
 }

@@ -4,6 +4,7 @@ mod check;
 mod export;
 mod import;
 mod migrate;
+mod question;
 mod repair;
 mod serve;
 mod user;
@@ -49,6 +50,8 @@ enum Command {
     Import(import::ImportArgs),
     /// Write what other systems read.
     Export(export::ExportArgs),
+    /// Correct the key of a question, archive it, or restore it.
+    Question(question::QuestionArgs),
     /// Print the GraphQL schema.
     Schema,
     /// Manage accounts.
@@ -84,6 +87,7 @@ impl Cli {
             Some(Command::Repair(args)) => repair::run(args).await,
             Some(Command::Import(args)) => import::run(args).await,
             Some(Command::Export(args)) => export::run(args).await,
+            Some(Command::Question(args)) => question::run(args).await,
             Some(Command::Schema) => {
                 print!("{}", crate::graphql::sdl());
                 Ok(())

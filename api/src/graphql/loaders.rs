@@ -7,13 +7,14 @@ use std::sync::Arc;
 
 use async_graphql::dataloader::{DataLoader, Loader};
 use jishu_entity::{
-    MockTestAttemptId, PurchaseId, SubjectId, TestSessionId, UserId, entitlement, mock_test_attempt,
-    purchase, test_session,
+    MockTestAttemptId, PurchaseId, QuestionId, SubjectId, TestSessionId, UserId, entitlement,
+    mock_test_attempt, purchase, test_session,
 };
 use rust_decimal::Decimal;
 use sea_orm::DbErr;
 
 use crate::service::paper::{self, Outline, Test};
+use crate::service::question_bank::{self, AuthoredCorrection, AuthoredVersion};
 use crate::service::{
     Services, card, entitlement as entitlements, extra_time, purchase as purchases, ranking, session,
 };
@@ -91,6 +92,12 @@ loaders! {
     /// What support granted to test cards, in seconds.
     extra_seconds: ExtraSecondsLoader(MockTestAttemptId) -> i32 =
         |services, owner, cards| extra_time::of_cards(services, owner, cards).await?.into_iter();
+    /// The versions of questions. They are nobody's: only authors may see them.
+    question_versions: QuestionVersionsLoader(QuestionId) -> Vec<AuthoredVersion> =
+        |services, _owner, ids| question_bank::versions(services.database.reader(), ids).await?.into_iter();
+    /// The corrections of questions. They are nobody's: only authors may see them.
+    question_corrections: QuestionCorrectionsLoader(QuestionId) -> Vec<AuthoredCorrection> =
+        |services, _owner, ids| question_bank::corrections(services.database.reader(), ids).await?.into_iter();
     /// Where sittings stand among all of their paper.
     percentile: PercentileLoader(TestSessionId) -> Decimal =
         |services, owner, ids| ranking::percentiles(services, owner, ids).await?.into_iter();

@@ -4,9 +4,9 @@
 use async_graphql::{ID, Interface};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jishu_entity::{CourseId, MockTestAttemptId, PurchaseId, SubjectId, TestSessionId, UserId};
+use jishu_entity::{CourseId, MockTestAttemptId, PurchaseId, QuestionId, SubjectId, TestSessionId, UserId};
 
-use super::types::{Course, MockTestAttempt, Purchase, Subject, TestSession, User};
+use super::types::{AuthoredQuestion, Course, MockTestAttempt, Purchase, Subject, TestSession, User};
 
 /// Something with an id that is unique in all of jishu.
 #[derive(Interface)]
@@ -18,6 +18,7 @@ pub(super) enum Node {
     Purchase(Purchase),
     MockTestAttempt(MockTestAttempt),
     TestSession(TestSession),
+    AuthoredQuestion(AuthoredQuestion),
 }
 
 macro_rules! global_ids {
@@ -68,6 +69,7 @@ global_ids! {
     Purchase(PurchaseId),
     MockTestAttempt(MockTestAttemptId),
     TestSession(TestSessionId),
+    AuthoredQuestion(QuestionId),
 }
 
 /// A row's id that can be a global one.

@@ -3,18 +3,21 @@
 use std::collections::HashMap;
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
-use jishu_entity::{CourseId, MockTestAttemptId, PurchaseId, TestSessionId};
+use jishu_entity::{CourseId, MockTestAttemptId, PurchaseId, QuestionId, TestSessionId};
 
 use super::context::ContextExt;
 use super::error::{ApiError, ApiResult, Nullable};
 use super::node::{GlobalId, GlobalKey, Node};
 use super::pagination::PageArgs;
 use super::types::{
-    Course, CourseConnection, ErrorCode, Learner, MockTestAttempt, Purchase, PurchaseQuote, PurchaseType,
-    QuestionExport, QuestionFormat, Subject, TestSession, User, UserError, course_page, selection_error,
+    AuthoredQuestion, AuthoredQuestionConnection, Course, CourseConnection, ErrorCode, Learner,
+    MockTestAttempt, Purchase, PurchaseQuote, PurchaseType, QuestionExport, QuestionFormat, Subject,
+    TestSession, User, UserError, course_page, question_page, selection_error,
 };
+use crate::service::account::Author;
 use crate::service::purchase::{Selection, SelectionError};
-use crate::service::{card, purchase, session};
+use crate::service::question_bank::Authored;
+use crate::service::{card, purchase, question_bank, session};
 
 /// The most ids that `nodes` takes.
 const MOST_NODES: usize = 100;
@@ -102,6 +105,29 @@ impl Query {
         Learner::find(ctx, &email).await
     }
 
+    /// The questions of a subject's bank with their keys, the oldest first. For authors and admins.
+    #[expect(clippy::too_many_arguments, reason = "the arguments of a connection, a search and a filter")]
+    async fn questions(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The subject.")] subject_id: ID,
+        #[graphql(
+            desc = "Maximum number of items, counted from the start or from `after`: 1 to 100, default 50."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Maximum number of items, counted from the end or from `before`: 1 to 100.")]
+        last: Option<i32>,
+        #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
+        #[graphql(
+            desc = "Only questions with this in their text or their external id; letters from A to Z in any case."
+        )]
+        search: Option<String>,
+        #[graphql(desc = "True for archived questions, false for the others.", default)] archived: bool,
+    ) -> ApiResult<AuthoredQuestionConnection> {
+        question_page(ctx, &subject_id, PageArgs::new(first, after, last, before), search, archived).await
+    }
+
     /// The question bank of a subject as a document, the oldest questions first: the current versions of those that are
     /// not archived, with their keys. Each page is a document of its own. For authors and admins.
     async fn export_questions(
@@ -158,6 +184,7 @@ async fn nodes(ctx: &Context<'_>, ids: &[ID]) -> ApiResult<Vec<Option<Node>>> {
     let services = ctx.services()?;
     let parsed: Vec<_> = ids.iter().map(|id| GlobalId::parse(id)).collect();
     let (mut cards, mut purchases, mut sessions) = (HashMap::new(), HashMap::new(), HashMap::new());
+    let mut questions = HashMap::new();
     if let Some(viewer) = ctx.viewer() {
         let wanted = of_type::<MockTestAttemptId>(&parsed);
         if !wanted.is_empty() {
@@ -175,6 +202,14 @@ async fn nodes(ctx: &Context<'_>, ids: &[ID]) -> ApiResult<Vec<Option<Node>>> {
             sessions.extend(rows.into_iter().map(|row| (row.id, row)));
         }
     }
+    let wanted = of_type::<QuestionId>(&parsed);
+    if !wanted.is_empty()
+        && let Some(author) = author(ctx).await?
+    {
+        let found = question_bank::by_ids(services.database.reader(), author, wanted).await?;
+        let node = |question: Authored| (question.row.id, AuthoredQuestion::new(question, author));
+        questions.extend(found.into_iter().map(node));
+    }
     let catalog = services.catalog.snapshot();
     let viewer = ctx.viewer().map(|viewer| viewer.user_id);
     let node = |id: Option<GlobalId>| match id? {
@@ -188,8 +223,18 @@ async fn nodes(ctx: &Context<'_>, ids: &[ID]) -> ApiResult<Vec<Option<Node>>> {
         GlobalId::TestSession(id) => {
             sessions.get(&id).cloned().map(|row| Node::TestSession(TestSession::from(row)))
         }
+        GlobalId::AuthoredQuestion(id) => questions.get(&id).cloned().map(Node::AuthoredQuestion),
     };
     Ok(parsed.into_iter().map(node).collect())
+}
+
+/// Who is asking, where that is an author. To everybody else a question of the bank is not there.
+async fn author(ctx: &Context<'_>) -> ApiResult<Option<Author>> {
+    match ctx.require_author().await {
+        Ok(author) => Ok(Some(author)),
+        Err(ApiError::Forbidden(_) | ApiError::Unauthenticated) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 fn of_type<K: GlobalKey>(ids: &[Option<GlobalId>]) -> Vec<K> {

@@ -18,11 +18,15 @@ const FEW: Length = Length::Items(10);
 /// How long the lists are that are no pages.
 const LISTS: Lists = &[
     ("AuthPayload.userErrors", FEW),
+    ("AuthoredQuestion.corrections", FEW),
+    ("AuthoredQuestion.versions", FEW),
     ("Cart.quotes", FEW),
     ("Cart.subjects", FEW),
     ("CartPayload.userErrors", FEW),
+    ("CorrectQuestionKeyPayload.userErrors", FEW),
     ("GrantExtraTimePayload.userErrors", FEW),
     ("ImportQuestionsPayload.losses", FEW),
+    ("ImportQuestionsPayload.notices", FEW),
     ("ImportQuestionsPayload.refused", FEW),
     ("ImportQuestionsPayload.userErrors", FEW),
     ("LogoutPayload.userErrors", FEW),
@@ -36,8 +40,10 @@ const LISTS: Lists = &[
     ("PurchaseQuotePayload.userErrors", FEW),
     ("Query.nodes", Length::Argument("ids")),
     ("QuestionExport.losses", FEW),
+    ("QuestionVersion.options", FEW),
     ("SessionQuestion.options", FEW),
     ("SessionResult.byTopic", FEW),
+    ("SetQuestionArchivedPayload.userErrors", FEW),
     ("SubjectProgress.byTopic", FEW),
     // Each with its texts: as many as a test may have.
     ("TestSession.questions", Length::Items(MOST_QUESTIONS.unsigned_abs())),

@@ -40,7 +40,7 @@ fn migrations_are_applied_shown_and_taken_back() {
     assert!(run(&["migrate", "up"]).lines().all(|line| line.starts_with("applied")));
     assert!(run(&["migrate", "down"]).contains("pending m20261128_000007_sign_in"));
     assert!(run(&["migrate", "status"]).contains("applied m20261123_000002_catalogue"));
-    assert!(run(&["migrate", "down", "--steps", "5"]).lines().all(|line| line.starts_with("pending")));
+    assert!(run(&["migrate", "down", "--steps", "6"]).lines().all(|line| line.starts_with("pending")));
 }
 
 #[test]
@@ -234,6 +234,30 @@ fn questions_are_imported_and_exported() {
     let aiken = run(&[&export[..], &["aiken"]].concat());
     assert_eq!(String::from_utf8_lossy(&aiken.stdout), "Is it?\nA. yes\nB. no\nANSWER: A\n\n");
     assert!(String::from_utf8_lossy(&aiken.stderr).contains("q1: Aiken has no place for its external id"));
+
+    let question = |action: &str, id: &str, more: &[&str]| {
+        run(&[&["question", action, "--id", id], &nowhere[..], more].concat())
+    };
+    let corrected = question("correct", "q1", &["--key", "B", "--reason", "The book says no."]);
+    assert!(String::from_utf8_lossy(&corrected.stdout).contains("corrected"), "{corrected:?}");
+    let gift = run(&[&export[..], &["gift"]].concat());
+    assert!(String::from_utf8_lossy(&gift.stdout).contains("=no"), "{gift:?}");
+    for (id, more, named) in [
+        ("q9", &["--key", "A", "--reason", "So."][..], "no question q9"),
+        ("q1", &["--key", "B", "--reason", "So."], "Nothing to do"),
+        ("q1", &["--key", "2", "--reason", "So."], "letters from A to Z"),
+        ("q1", &["--value", "-2", "--reason", "So."], "has options"),
+        ("q1", &["--key", "A", "--reason", " "], "1 to 1000"),
+        ("q1", &["--reason", "So."], "--key"),
+    ] {
+        let refused = question("correct", id, more);
+        let message = String::from_utf8_lossy(&refused.stderr);
+        assert!(!refused.status.success() && message.contains(named), "{message}");
+    }
+    for (action, told) in [("archive", "archived"), ("archive", "nothing to do"), ("restore", "restored")] {
+        let set = question(action, "q1", &[]);
+        assert_eq!(String::from_utf8_lossy(&set.stdout).trim(), told, "{set:?}");
+    }
 
     // The name tells, whatever a question says. Options are for files that name their questions.
     let named = "::q1:: Fill in.\nANSWER: A, B ___ {=yes ~no}\n";

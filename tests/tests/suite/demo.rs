@@ -150,6 +150,7 @@ async fn the_files_are_read_whole() {
                 text,
                 defaults: Defaults { topic: "General".to_owned(), difficulty: Difficulty::Medium },
                 names_are_ids: false,
+                correct_keys: None,
                 dry_run: false,
                 actor: None,
             };

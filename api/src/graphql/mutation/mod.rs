@@ -5,6 +5,7 @@ mod cart;
 mod extra_time;
 mod purchase;
 mod question_bank;
+mod question_key;
 mod test_session;
 mod test_settings;
 
@@ -20,4 +21,5 @@ pub struct Mutation(
     test_session::TestSessionMutation,
     test_settings::TestSettingsMutation,
     question_bank::QuestionBankMutation,
+    question_key::QuestionKeyMutation,
 );

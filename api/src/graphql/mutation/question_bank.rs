@@ -7,11 +7,11 @@ use crate::graphql::context::ContextExt;
 use crate::graphql::error::ApiResult;
 use crate::graphql::node::GlobalKey;
 use crate::graphql::types::{
-    Difficulty, ErrorCode, QuestionFormat, QuestionLoss, QuestionRefusal, UserError,
+    Difficulty, ErrorCode, QuestionFormat, QuestionLoss, QuestionNotice, QuestionRefusal, UserError,
 };
 use crate::service::question_bank::{self, Defaults, ImportError, ImportReport, ImportRequest};
 
-/// The most losses that are told one by one.
+/// The most losses, and the most notices, that are told one by one.
 const MOST_LOSSES: usize = 1_000;
 
 /// A file of questions for the bank of a subject.
@@ -34,6 +34,9 @@ pub(super) struct ImportQuestionsInput {
     /// other. If not, such a question gets an id made of what it asks.
     #[graphql(default)]
     names_are_ids: bool,
+    /// Why keys are corrected, in 1 to 1000 characters, to correct them as `correctQuestionKey` does: where a fixed test
+    /// has another key than the file, its new sittings take the file's. Without a reason fixed tests keep their keys.
+    correct_keys: Option<String>,
     /// Only report what would be done, and write nothing.
     #[graphql(default)]
     dry_run: bool,
@@ -44,7 +47,7 @@ pub(super) struct ImportQuestionsInput {
 pub(super) struct ImportQuestionsPayload {
     /// How many questions were new.
     created_count: u32,
-    /// How many got a new version, or came back from the archive.
+    /// How many got a new version.
     updated_count: u32,
     /// How many were there as they are.
     unchanged_count: u32,
@@ -56,6 +59,13 @@ pub(super) struct ImportQuestionsPayload {
     losses: Vec<QuestionLoss>,
     /// How many losses there are.
     loss_count: usize,
+    /// Messages about questions that were imported, in the file's order: the first 1000. They tell of fixed tests that
+    /// keep another key, and of archived questions.
+    notices: Vec<QuestionNotice>,
+    /// How many notices there are.
+    notice_count: usize,
+    /// How many questions had their key corrected, because `correctKeys` was given.
+    corrected_count: u32,
     /// Why nothing was imported.
     user_errors: Vec<UserError>,
 }
@@ -66,7 +76,8 @@ pub(super) struct QuestionBankMutation;
 #[Object]
 impl QuestionBankMutation {
     /// Imports a file of questions into the bank of a subject. A question whose id is in the bank gets a new version
-    /// where it says something else, and past results stay as they are. Importing the same file again changes nothing.
+    /// where it says something else, and past results stay as they are. A question without an id is refused where the bank
+    /// has it with another key. An archived question stays archived. Importing the same file again changes nothing.
     /// For authors and admins.
     async fn import_questions(
         &self,
@@ -84,6 +95,7 @@ impl QuestionBankMutation {
             text: input.text,
             defaults: Defaults { topic: input.topic.trim().to_owned(), difficulty: input.difficulty.into() },
             names_are_ids: input.names_are_ids,
+            correct_keys: input.correct_keys,
             dry_run: input.dry_run,
             actor: Some(author),
         };
@@ -104,6 +116,9 @@ impl From<ImportReport> for ImportQuestionsPayload {
             refused: report.refused.into_iter().map(QuestionRefusal::from).collect(),
             loss_count: report.losses.len(),
             losses: report.losses.into_iter().take(MOST_LOSSES).map(QuestionLoss::from).collect(),
+            notice_count: report.notices.len(),
+            notices: report.notices.into_iter().take(MOST_LOSSES).map(QuestionNotice::from).collect(),
+            corrected_count: report.corrected,
             user_errors: Vec::new(),
         }
     }
@@ -118,6 +133,7 @@ fn refused(error: ImportError) -> ApiResult<ImportQuestionsPayload> {
             (ErrorCode::QuestionsUnreadable, "text")
         }
         ImportError::DefaultTopic(_) => (ErrorCode::TopicInvalid, "topic"),
+        ImportError::Reason => (ErrorCode::ReasonInvalid, "correctKeys"),
         ImportError::Database(error) => return Err(error.into()),
     };
     let user_errors = vec![UserError::field(code, message, &["input", path])];

@@ -1,5 +1,6 @@
 //! The object types, one noun a file.
 
+mod authored_question;
 mod card_batch;
 mod card_page;
 mod cart;
@@ -21,6 +22,9 @@ mod test_session;
 mod user;
 mod user_error;
 
+pub(super) use authored_question::{
+    AuthoredQuestion, AuthoredQuestionConnection, authored_option, question_page,
+};
 pub(super) use card_page::{
     CardArgs, MockTestAttemptConnection, MockTestAttemptFilter, MockTestAttemptOrder, card_page,
 };
@@ -34,7 +38,9 @@ pub(super) use money::Money;
 pub(super) use money::money;
 pub(super) use progress::{Progress, TopicResult};
 pub(super) use purchase::{Purchase, PurchaseType};
-pub(super) use question_bank::{QuestionExport, QuestionFormat, QuestionLoss, QuestionRefusal};
+pub(super) use question_bank::{
+    QuestionExport, QuestionFormat, QuestionLoss, QuestionNotice, QuestionRefusal,
+};
 pub(super) use quote::PurchaseQuote;
 pub(super) use session_paper::SessionPaper;
 pub(super) use session_question::option_place;

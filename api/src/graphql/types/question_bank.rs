@@ -47,6 +47,24 @@ pub(in crate::graphql) struct QuestionLoss {
     what: String,
 }
 
+/// Something to know of a question that was imported.
+#[derive(SimpleObject)]
+pub(in crate::graphql) struct QuestionNotice {
+    /// Where the question begins in the file, from 1.
+    line: u32,
+    /// The id of the question.
+    external_id: String,
+    /// The message, for people. It ends with what to do.
+    text: String,
+}
+
+impl From<question_bank::Notice> for QuestionNotice {
+    fn from(notice: question_bank::Notice) -> Self {
+        let question_bank::Notice { line, external_id, text } = notice;
+        Self { line, external_id, text }
+    }
+}
+
 impl From<question_bank::Refusal> for QuestionRefusal {
     fn from(refusal: question_bank::Refusal) -> Self {
         let question_bank::Refusal { line, external_id, reason } = refusal;

@@ -65,7 +65,8 @@ impl SessionResult {
 
     /// How many per cent of those who sat this paper have as many marks or fewer, the learner included, with 7 decimal
     /// places, as the National Testing Agency reckons it. Every learner counts once, by their first sitting of the paper;
-    /// a later sitting is compared with the first ones of the others. It changes as more learners sit the paper.
+    /// a later sitting is compared with the first ones of the others. It changes as more learners sit the paper. Sittings before
+    /// and after the correction of a key are ranked together, each by the key that it was marked by.
     async fn percentile(&self, ctx: &Context<'_>) -> Nullable<Decimal> {
         let percentile =
             async { Ok(ctx.loaders()?.percentile.load_one((self.row.user_id, self.row.id)).await?) };
@@ -77,7 +78,7 @@ impl SessionResult {
     async fn by_topic(&self, ctx: &Context<'_>) -> ApiResult<Vec<TopicResult>> {
         let services = ctx.services()?;
         let score = session::score_of(services, &self.row).await?;
-        let paper = services.papers.get(self.row.paper_id).await?;
+        let paper = services.papers.get((&self.row).into()).await?;
         let name = |topic| paper.topics.get(topic).cloned().unwrap_or_default();
         Ok(score.topics.iter().map(|(topic, tally)| TopicResult::new(name(topic), *tally)).collect())
     }

@@ -83,7 +83,7 @@ impl TestSession {
 
     /// What its answers get and how many questions it has: fixed with the test, whatever has been changed since.
     async fn paper(&self, ctx: &Context<'_>) -> ApiResult<SessionPaper> {
-        let id = self.row(ctx).await?.paper_id;
+        let id = self.row(ctx).await?.into();
         Ok(Outline::from(&*ctx.services()?.papers.get(id).await?).into())
     }
 

@@ -81,6 +81,18 @@ pub(in crate::graphql) enum ErrorCode {
     QuestionFormatUnknown,
     /// The text as a whole cannot be read in its format.
     QuestionsUnreadable,
+    /// There is no such question.
+    QuestionNotFound,
+    /// The question and every test that asks it have this key already.
+    QuestionKeyUnchanged,
+    /// The key does not fit the question.
+    QuestionKeyInvalid,
+    /// The options are of a version of the question that is not the current one.
+    QuestionOutdated,
+    /// The explanation is too long or has control characters.
+    ExplanationInvalid,
+    /// The reason is blank or too long.
+    ReasonInvalid,
     /// The topic has no name, too long a one, or one with control characters.
     TopicInvalid,
 }

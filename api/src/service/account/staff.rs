@@ -22,7 +22,7 @@ pub enum StaffError {
 }
 
 /// Somebody who keeps the catalogue and the question bank: an author or an admin with an active account.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Author(UserId);
 
 impl Author {
@@ -42,7 +42,7 @@ impl Author {
 }
 
 /// Somebody who helps learners: support or an admin with an active account.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Support(UserId);
 
 impl Support {

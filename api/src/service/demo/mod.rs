@@ -96,6 +96,7 @@ async fn fill(services: &Services, bank: EmptyBank) -> Result<(), ImportError> {
         text: bank.questions.join("\n"),
         defaults: Defaults { topic: "General".to_owned(), difficulty: Difficulty::Medium },
         names_are_ids: false,
+        correct_keys: None,
         dry_run: false,
         actor: None,
     };

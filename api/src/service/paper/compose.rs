@@ -16,8 +16,8 @@ use sea_orm::{
     Select,
 };
 
-use super::Paper;
 use super::choose::{Candidate, Part, choose};
+use super::{Paper, PaperRevision};
 use crate::database::{IsFailure, WriteOptions, lock_subject};
 use crate::service::Services;
 
@@ -51,7 +51,7 @@ impl IsFailure for PaperError {
     }
 }
 
-/// The paper of a test: the one that exists, or one made now.
+/// The paper of a test, in its latest revision: the one that exists, or one made now.
 ///
 /// # Errors
 /// When the bank has too few questions, or the database fails.
@@ -88,19 +88,20 @@ async fn find(
     connection: &impl ConnectionTrait,
     subject: SubjectId,
     test_number: i32,
-) -> Result<Option<PaperId>, DbErr> {
-    paper::Entity::find()
+) -> Result<Option<PaperRevision>, DbErr> {
+    let found: Option<(PaperId, i32)> = paper::Entity::find()
         .select_only()
-        .column(paper::Column::Id)
+        .columns([paper::Column::Id, paper::Column::Revision])
         .filter(paper::Column::SubjectId.eq(subject))
         .filter(paper::Column::TestNumber.eq(test_number))
         .into_tuple()
         .one(connection)
-        .await
+        .await?;
+    Ok(found.map(|(paper, revision)| PaperRevision { paper, revision }))
 }
 
 /// The papers of a subject are made one after the other, so that each knows which questions the others have.
-async fn make(transaction: &DatabaseTransaction, test: &Test) -> Result<PaperId, PaperError> {
+async fn make(transaction: &DatabaseTransaction, test: &Test) -> Result<PaperRevision, PaperError> {
     lock_subject(transaction, test.subject_id).await?;
     if let Some(id) = find(transaction, test.subject_id, test.test_number).await? {
         return Ok(id);
@@ -115,6 +116,7 @@ async fn make(transaction: &DatabaseTransaction, test: &Test) -> Result<PaperId,
         marks_wrong: Set(subject.marks_wrong),
         marks_unanswered: Set(subject.marks_unanswered),
         time_limit_seconds: Set(subject.time_limit_seconds),
+        revision: Set(1),
         created_at: Set(test.now),
     };
     let paper = paper.insert(transaction).await?;
@@ -125,7 +127,7 @@ async fn make(transaction: &DatabaseTransaction, test: &Test) -> Result<PaperId,
         version_id: Set(candidate.version_id),
     });
     paper_question::Entity::insert_many(rows).exec_without_returning(transaction).await?;
-    Ok(paper.id)
+    Ok(PaperRevision { paper: paper.id, revision: paper.revision })
 }
 
 /// Looks whether the bank has enough questions, by how many there are of each topic and difficulty: those of one stand for

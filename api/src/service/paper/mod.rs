@@ -1,7 +1,8 @@
 //! Papers: the questions of the test of one number of a subject, the same for everybody.
 //!
-//! A paper is made at the first start of such a test ([`compose`]) and never changes after, so what was read of one
-//! once may be kept: its questions, their key, its marks and its time.
+//! A paper is made at the first start of such a test ([`compose`]). A corrected key makes another revision of it, which
+//! the sittings take that start from then on; each sitting keeps the revision that it started with. A revision never
+//! changes, so what was read of one once may be kept: its questions, their key, its marks and its time.
 
 mod choose;
 mod compose;
@@ -12,13 +13,13 @@ use std::sync::Arc;
 
 use jishu_entity::question_version::{Difficulty, QuestionKind, TextFormat};
 use jishu_entity::{
-    PaperId, QuestionId, QuestionVersionId, TopicId, paper, paper_question, question_option,
-    question_version, topic,
+    PaperId, QuestionId, QuestionVersionId, TopicId, paper, paper_question, paper_revision, question_option,
+    question_version, test_session, topic,
 };
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use rust_decimal::Decimal;
-use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder};
 
 use super::scoring::{Key, Marks};
 use crate::database::Database;
@@ -26,10 +27,28 @@ use crate::database::Database;
 pub use compose::{PaperError, of_test};
 pub use outline::{Outline, Test, of_tests};
 
-/// A paper with all that it asks.
+/// A revision of a paper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PaperRevision {
+    /// The paper.
+    pub paper: PaperId,
+    /// Which revision, from 1.
+    pub revision: i32,
+}
+
+impl From<&test_session::Model> for PaperRevision {
+    /// The one that a sitting has.
+    fn from(session: &test_session::Model) -> Self {
+        Self { paper: session.paper_id, revision: session.paper_revision }
+    }
+}
+
+/// A revision of a paper with all that it asks.
 #[derive(Debug)]
 pub struct Paper {
-    /// The paper.
+    /// Which revision this is.
+    pub id: PaperRevision,
+    /// The paper. Its own `revision` may have moved on since this was read.
     pub row: paper::Model,
     /// Its questions: the one of slot n stands at n - 1.
     pub questions: Vec<PaperQuestion>,
@@ -37,7 +56,7 @@ pub struct Paper {
     pub topics: BTreeMap<TopicId, String>,
 }
 
-/// A question as it was when the paper was made.
+/// A question as this revision has it.
 #[derive(Debug)]
 pub struct PaperQuestion {
     /// The question.
@@ -96,14 +115,14 @@ const BYTES: u64 = 64 * 1024 * 1024;
 #[derive(Debug)]
 pub struct Papers {
     database: Database,
-    papers: Cache<PaperId, Arc<Paper>, BySize>,
+    papers: Cache<PaperRevision, Arc<Paper>, BySize>,
 }
 
 #[derive(Clone, Debug)]
 struct BySize;
 
-impl Weighter<PaperId, Arc<Paper>> for BySize {
-    fn weight(&self, _: &PaperId, paper: &Arc<Paper>) -> u64 {
+impl Weighter<PaperRevision, Arc<Paper>> for BySize {
+    fn weight(&self, _: &PaperRevision, paper: &Arc<Paper>) -> u64 {
         u64::try_from(paper.bytes()).unwrap_or(u64::MAX)
     }
 }
@@ -115,29 +134,53 @@ impl Papers {
         Self { database, papers: Cache::with_weighter(1_000, BYTES, BySize) }
     }
 
-    /// A paper that a row refers to.
+    /// The revision of a paper that a row refers to.
     ///
     /// # Errors
     /// When the database fails or has no such paper.
-    pub async fn get(&self, id: PaperId) -> Result<Arc<Paper>, DbErr> {
-        self.papers.get_or_insert_async(&id, async { Ok(Arc::new(load(&self.database, id).await?)) }).await
+    pub async fn get(&self, id: PaperRevision) -> Result<Arc<Paper>, DbErr> {
+        let load = async { Ok(Arc::new(load(self.database.reader(), id).await?)) };
+        self.papers.get_or_insert_async(&id, load).await
+    }
+
+    /// As [`Papers::get`], for who holds a connection and must not wait for a second one.
+    pub(super) async fn get_through(
+        &self,
+        connection: &impl ConnectionTrait,
+        id: PaperRevision,
+    ) -> Result<Arc<Paper>, DbErr> {
+        match self.papers.get(&id) {
+            Some(paper) => Ok(paper),
+            None => Ok(Arc::new(load(connection, id).await?)),
+        }
     }
 }
 
-async fn load(database: &Database, id: PaperId) -> Result<Paper, DbErr> {
-    let reader = database.reader();
-    let row = paper::Entity::find_by_id(id)
+async fn load(reader: &impl ConnectionTrait, id: PaperRevision) -> Result<Paper, DbErr> {
+    let row = paper::Entity::find_by_id(id.paper)
         .one(reader)
         .await?
-        .ok_or_else(|| DbErr::RecordNotFound(format!("paper {id}")))?;
-    let slots: Vec<(QuestionId, QuestionVersionId)> = paper_question::Entity::find()
-        .filter(paper_question::Column::PaperId.eq(id))
-        .order_by_asc(paper_question::Column::Slot)
+        .filter(|row| id.revision <= row.revision)
+        .ok_or_else(|| DbErr::RecordNotFound(format!("revision {} of paper {}", id.revision, id.paper)))?;
+    let mut slots: BTreeMap<i32, (QuestionId, QuestionVersionId)> = paper_question::Entity::find()
+        .filter(paper_question::Column::PaperId.eq(id.paper))
         .all(reader)
         .await?
         .into_iter()
-        .map(|slot| (slot.question_id, slot.version_id))
+        .map(|slot| (slot.slot, (slot.question_id, slot.version_id)))
         .collect();
+    if id.revision > 1 {
+        let changes = paper_revision::Entity::find()
+            .filter(paper_revision::Column::PaperId.eq(id.paper))
+            .filter(paper_revision::Column::Revision.lte(id.revision))
+            .order_by_asc(paper_revision::Column::Revision);
+        for change in changes.all(reader).await? {
+            if let Some((_, version)) = slots.get_mut(&change.slot) {
+                *version = change.version_id;
+            }
+        }
+    }
+    let slots: Vec<(QuestionId, QuestionVersionId)> = slots.into_values().collect();
     let versions: Vec<_> = slots.iter().map(|(_, version)| *version).collect();
     let mut options: HashMap<QuestionVersionId, Vec<question_option::Model>> = HashMap::new();
     let rows = question_option::Entity::find()
@@ -164,7 +207,7 @@ async fn load(database: &Database, id: PaperId) -> Result<Paper, DbErr> {
     let topic_ids: Vec<_> = questions.iter().map(|question| question.topic_id).collect();
     let topics = topic::Entity::find().filter(topic::Column::Id.is_in(topic_ids)).all(reader).await?;
     let topics = topics.into_iter().map(|topic| (topic.id, topic.name)).collect();
-    Ok(Paper { row, questions, topics })
+    Ok(Paper { id, row, questions, topics })
 }
 
 fn question(

@@ -6,7 +6,8 @@ use std::collections::HashSet;
 
 use jishu_entity::question_version::{Difficulty, QuestionKind, TextFormat};
 use rust_decimal::Decimal;
-use sha2::{Digest, Sha256};
+
+use super::hash::Hash;
 
 use crate::service::name::is_readable;
 
@@ -74,6 +75,8 @@ pub struct DraftQuestion {
     pub line: u32,
     /// What its authors call it, or a name made of what it says.
     pub external_id: String,
+    /// Which of the two that is.
+    pub id_origin: IdOrigin,
     /// What it is about.
     pub topic: String,
     /// How hard it is.
@@ -86,6 +89,18 @@ pub struct DraftQuestion {
     pub answer: DraftAnswer,
     /// Why the key is the key.
     pub explanation: Option<String>,
+}
+
+/// Where the external id of a question comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IdOrigin {
+    /// Its authors gave it, or the bank has it.
+    Given,
+    /// It was made of what the question asks, so that another question may have the same words.
+    MadeUp {
+        /// The id that was made before embedded files counted, where they make another.
+        earlier: Option<String>,
+    },
 }
 
 /// What a file says of a question, before it is checked. What is absent has a default.
@@ -101,6 +116,8 @@ pub(super) struct Found {
     pub(super) stem: String,
     pub(super) answer: DraftAnswer,
     pub(super) explanation: Option<String>,
+    /// The embedded files that it asks about, as they stand in the file. They are not kept, and tell questions apart.
+    pub(super) files: Vec<String>,
     /// What of it cannot be kept.
     pub(super) losses: Vec<String>,
 }
@@ -182,9 +199,9 @@ impl Found {
         }
         let topic = clean(self.topic.as_ref().unwrap_or(&defaults.topic));
         check_topic(&topic)?;
-        let external_id = match self.external_id {
-            Some(id) => clean(&id),
-            None => derived_id(&stem, &answer),
+        let (external_id, id_origin) = match self.external_id {
+            Some(id) => (clean(&id), IdOrigin::Given),
+            None => made_up_id(&stem, &answer, self.files),
         };
         let length = external_id.chars().count();
         if !(1..=MOST_ID_CHARS).contains(&length) {
@@ -194,6 +211,7 @@ impl Found {
         Ok(DraftQuestion {
             line: self.line,
             external_id,
+            id_origin,
             topic,
             difficulty: self.difficulty.unwrap_or(defaults.difficulty),
             text_format: self.text_format,
@@ -292,15 +310,48 @@ fn check_options(options: Vec<DraftOption>) -> Result<Vec<DraftOption>, InvalidQ
     Ok(options)
 }
 
-/// A name for a question that has none: the same question gets the same, also when its key was corrected.
-fn derived_id(stem: &str, answer: &DraftAnswer) -> String {
-    let mut hash = Hash::default();
-    hash.add(stem);
-    answer.options().iter().for_each(|option| hash.add(&option.text));
-    format!("auto-{}", &hash.hex()[..32])
+/// An id for a question that has none, made of what it asks: its text, its options and its embedded files. The key is not
+/// part of it: the same question with another key is refused rather than stored beside the first.
+fn made_up_id(stem: &str, answer: &DraftAnswer, mut files: Vec<String>) -> (String, IdOrigin) {
+    let words = || {
+        let mut hash = Hash::default();
+        hash.add(stem);
+        answer.options().iter().for_each(|option| hash.add(&option.text));
+        hash
+    };
+    let id = |hash: Hash| format!("auto-{}", &hash.hex()[..32]);
+    files.retain(|file| !file.is_empty());
+    if files.is_empty() {
+        return (id(words()), IdOrigin::MadeUp { earlier: None });
+    }
+    let mut hash = words();
+    hash.add("files");
+    files.sort_unstable();
+    files.iter().for_each(|file| hash.add(file));
+    (id(hash), IdOrigin::MadeUp { earlier: Some(id(words())) })
 }
 
 impl DraftQuestion {
+    /// The same, if its answer and its texts may be stored.
+    pub(super) fn check(self) -> Result<Self, InvalidQuestion> {
+        let defaults = Defaults { topic: self.topic, difficulty: self.difficulty };
+        let found = Found {
+            line: self.line,
+            external_id: Some(self.external_id),
+            name: None,
+            topic: None,
+            difficulty: None,
+            text_format: self.text_format,
+            stem: self.stem,
+            answer: self.answer,
+            explanation: self.explanation,
+            files: Vec::new(),
+            losses: Vec::new(),
+        };
+        let checked = found.check(&defaults)?;
+        Ok(Self { id_origin: self.id_origin, ..checked })
+    }
+
     /// SHA-256 of all that it says besides its name, in hexadecimal.
     #[must_use]
     pub fn content_hash(&self) -> String {
@@ -339,20 +390,5 @@ impl DraftQuestion {
     pub(super) fn size(&self) -> usize {
         let options: usize = self.answer.options().iter().map(|option| option.text.len()).sum();
         self.stem.len() + self.explanation.as_ref().map_or(0, String::len) + options
-    }
-}
-
-/// Parts with their lengths before them, so that none can pass for two.
-#[derive(Default)]
-struct Hash(Sha256);
-
-impl Hash {
-    fn add(&mut self, part: &str) {
-        self.0.update((part.len() as u64).to_be_bytes());
-        self.0.update(part.as_bytes());
-    }
-
-    fn hex(self) -> String {
-        self.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }

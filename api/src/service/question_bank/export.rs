@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use jishu_entity::question_version::QuestionKind;
 use jishu_entity::{
     QuestionId, QuestionVersionId, SubjectId, TopicId, question, question_option, question_version, topic,
 };
@@ -12,13 +11,13 @@ use sea_orm::{
     RelationDef,
 };
 
-use super::draft::{DraftAnswer, DraftOption, DraftQuestion};
+use super::answer_key::answer;
+use super::draft::{DraftOption, DraftQuestion, IdOrigin};
 use super::format::{Format, Writer};
 use super::report::Loss;
 use super::run_aside;
 use super::store::subject_exists;
 use crate::service::account::Author;
-use crate::service::number;
 
 /// The most questions of one page.
 pub const LONGEST_EXPORT: u32 = 500;
@@ -134,9 +133,9 @@ async fn read_page(
     if questions.is_empty() {
         return Ok(Page { drafts: Vec::new(), last, has_next });
     }
-    let versions = current_versions(connection, &questions).await?;
+    let versions = current_versions(connection, questions.iter().map(|(id, ..)| *id)).await?;
     let topics = topics(connection, subject_id, &versions).await?;
-    let mut options = options(connection, &versions).await?;
+    let mut options = options(connection, versions.values().map(|version| version.id)).await?;
     let mut drafts = Vec::with_capacity(questions.len());
     for (id, external_id, _) in questions {
         let Some(version) = versions.get(&id) else { continue };
@@ -147,39 +146,28 @@ async fn read_page(
     Ok(Page { drafts, last, has_next })
 }
 
-fn draft(
+pub(super) fn draft(
     external_id: String,
     topic: String,
     version: &question_version::Model,
     options: Vec<DraftOption>,
 ) -> Result<DraftQuestion, DbErr> {
-    let decimal = |text: &Option<String>| {
-        let decimal = text.as_deref().and_then(number::exact);
-        decimal.ok_or_else(|| DbErr::Type(format!("version {} has no number for a key", version.id)))
-    };
-    let answer = match version.kind {
-        QuestionKind::SingleChoice => DraftAnswer::Single(options),
-        QuestionKind::MultipleChoice => DraftAnswer::Multiple(options),
-        QuestionKind::Numeric => DraftAnswer::Numeric {
-            value: decimal(&version.numeric_value)?,
-            tolerance: decimal(&version.numeric_tolerance)?,
-        },
-    };
     Ok(DraftQuestion {
         line: 0,
         external_id,
+        id_origin: IdOrigin::Given,
         topic,
         difficulty: version.difficulty,
         text_format: version.text_format,
         stem: version.stem.clone(),
-        answer,
+        answer: answer(version, options)?,
         explanation: version.explanation.clone(),
     })
 }
 
-async fn current_versions(
+pub(super) async fn current_versions(
     connection: &impl ConnectionTrait,
-    questions: &[(QuestionId, String, i32)],
+    questions: impl IntoIterator<Item = QuestionId>,
 ) -> Result<HashMap<QuestionId, question_version::Model>, DbErr> {
     let of_question: RelationDef = question_version::Entity::belongs_to(question::Entity)
         .from(question_version::Column::QuestionId)
@@ -189,13 +177,13 @@ async fn current_versions(
     let versions = question_version::Entity::find()
         .join(JoinType::InnerJoin, of_question)
         .filter(Expr::col((question_version::Entity, question_version::Column::Version)).eq(current))
-        .filter(question_version::Column::QuestionId.is_in(questions.iter().map(|(id, ..)| *id)))
+        .filter(question_version::Column::QuestionId.is_in(questions))
         .all(connection)
         .await?;
     Ok(versions.into_iter().map(|version| (version.question_id, version)).collect())
 }
 
-async fn topics(
+pub(super) async fn topics(
     connection: &impl ConnectionTrait,
     subject_id: SubjectId,
     versions: &HashMap<QuestionId, question_version::Model>,
@@ -208,12 +196,12 @@ async fn topics(
     Ok(topics.into_iter().map(|topic| (topic.id, topic.name)).collect())
 }
 
-async fn options(
+pub(super) async fn options(
     connection: &impl ConnectionTrait,
-    versions: &HashMap<QuestionId, question_version::Model>,
+    versions: impl IntoIterator<Item = QuestionVersionId>,
 ) -> Result<HashMap<QuestionVersionId, Vec<DraftOption>>, DbErr> {
     let rows = question_option::Entity::find()
-        .filter(question_option::Column::VersionId.is_in(versions.values().map(|version| version.id)))
+        .filter(question_option::Column::VersionId.is_in(versions))
         .order_by_asc(question_option::Column::VersionId)
         .order_by_asc(question_option::Column::Position)
         .all(connection)

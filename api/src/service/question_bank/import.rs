@@ -1,10 +1,12 @@
 //! Files of questions, read into the bank.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use jishu_entity::SubjectId;
 use sea_orm::DbErr;
 
+use super::answer_key::AnswerKey;
+use super::correct::{self, MOST_REASON_CHARS};
 use super::draft::{Defaults, DraftQuestion, Found, InvalidQuestion, MOST_ID_CHARS, check_topic, unix_lines};
 use super::format::{self, Format, Reading, Unreadable};
 use super::report::{ImportReport, Loss, MOST_REFUSED, Refusal};
@@ -32,6 +34,8 @@ pub struct ImportRequest {
     pub defaults: Defaults,
     /// Whether the name of a question that has no id is its id.
     pub names_are_ids: bool,
+    /// Why keys that differ from those of tests that are fixed are corrected there; None where they are not.
+    pub correct_keys: Option<String>,
     /// Only report what would be done.
     pub dry_run: bool,
     /// Who imports; None for the operator.
@@ -76,6 +80,9 @@ pub enum ImportError {
     /// The topic for questions that name none.
     #[error("The topic for questions that name none cannot be used. {0}")]
     DefaultTopic(InvalidQuestion),
+    /// No reason for correcting keys, or too long a one.
+    #[error("Say in 1 to {MOST_REASON_CHARS} characters why the keys are corrected.")]
+    Reason,
     /// The database failed.
     #[error(transparent)]
     Database(#[from] DbErr),
@@ -131,7 +138,11 @@ pub async fn import(
     request: ImportRequest,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<ImportReport, ImportError> {
-    let ImportRequest { subject_id, format, text, defaults, names_are_ids, dry_run, actor } = request;
+    let ImportRequest { subject_id, format, text, defaults, names_are_ids, correct_keys, dry_run, actor } =
+        request;
+    if correct_keys.as_deref().is_some_and(|text| correct::reason(text).is_none()) {
+        return Err(ImportError::Reason);
+    }
     if !store::subject_exists(database.reader(), subject_id).await? {
         return Err(ImportError::SubjectNotFound);
     }
@@ -140,10 +151,19 @@ pub async fn import(
     let of = questions.len();
     let mut done = 0;
     progress(Progress { done, of });
+    let mut claimed = HashSet::new();
     for questions in batches(questions) {
         done += questions.len();
-        let batch = Batch { subject_id, actor: actor.map(Author::id), now: clock.now(), questions };
-        let counts = if dry_run {
+        let (correct_keys, now) = (correct_keys.clone(), clock.now());
+        let batch = Batch {
+            subject_id,
+            actor: actor.map(Author::id),
+            now,
+            questions,
+            correct_keys,
+            claimed: claimed.clone(),
+        };
+        let outcome = if dry_run {
             store::compare(database.reader(), &batch).await?
         } else {
             // It looks at what is there, so that running it twice is running it once.
@@ -156,11 +176,17 @@ pub async fn import(
                 .write(options, batch, |transaction, batch| Box::pin(store::store(transaction, batch)))
                 .await?
         };
-        report.created += counts.created;
-        report.updated += counts.updated;
-        report.unchanged += counts.unchanged;
+        report.created += outcome.created;
+        report.updated += outcome.updated;
+        report.unchanged += outcome.unchanged;
+        report.corrected += outcome.corrected;
+        report.refused_count += outcome.refused.len();
+        report.refused.extend(outcome.refused);
+        report.notices.extend(outcome.notices);
+        claimed.extend(outcome.claimed);
         progress(Progress { done, of });
     }
+    report.sort();
     Ok(report)
 }
 
@@ -178,7 +204,7 @@ fn prepare(
         .map_err(|Unreadable { line, reason }| ImportError::Unreadable { line, reason })?;
     let mut report = ImportReport { refused, ..ImportReport::default() };
     let mut names = Names::default();
-    let mut seen: HashMap<String, u32> = HashMap::new();
+    let mut seen: HashMap<String, (u32, AnswerKey)> = HashMap::new();
     let mut accepted = Vec::with_capacity(questions.len());
     for mut found in questions {
         let line = found.line;
@@ -189,14 +215,18 @@ fn prepare(
         let losses = std::mem::take(&mut found.losses);
         let refusal = match found.check(defaults) {
             Ok(question) => match seen.get(&question.external_id) {
-                Some(first) if id.is_none() => {
+                Some((first, key)) if id.is_none() && *key != AnswerKey::from(&question.answer) => format!(
+                    "It asks what the question in line {first} asks, with another key. Take out the one that is wrong, or \
+                     give each an id."
+                ),
+                Some((first, _)) if id.is_none() => {
                     format!("It asks what the question in line {first} asks. Change one, or take it out.")
                 }
-                Some(first) => format!(
+                Some((first, _)) => format!(
                     "Its id is that of the question in line {first}. Give each its own, or take one out."
                 ),
                 None => {
-                    seen.insert(question.external_id.clone(), line);
+                    seen.insert(question.external_id.clone(), (line, AnswerKey::from(&question.answer)));
                     let external_id = &question.external_id;
                     names.leave_out(name, line, external_id, &mut report.losses);
                     let loss = |what| Loss { line, external_id: external_id.clone(), what };
@@ -213,8 +243,7 @@ fn prepare(
     }
     names.tell(&mut report.losses, names_are_ids);
     report.refused_count = refused_count;
-    report.refused.sort_by_key(|refusal| refusal.line);
-    report.refused.truncate(MOST_REFUSED);
+    report.sort();
     if accepted.is_empty() {
         if refused_count > MOST_REFUSED {
             return Err(ImportError::TooManyRefused(report.refused.swap_remove(0)));

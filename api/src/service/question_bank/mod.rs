@@ -3,18 +3,32 @@
 //! A question has an id that its authors gave it, or one made of what it says; importing it again changes nothing, or
 //! makes a new version of it where it says something else. What a format cannot carry is told, question by question.
 
+mod answer_key;
+mod archive;
+mod authored;
+mod correct;
 mod draft;
 mod export;
+mod fixed;
 mod format;
+mod hash;
 mod import;
+mod plan;
 mod report;
 mod store;
 
-pub use draft::{Defaults, DraftAnswer, DraftOption, DraftQuestion, InvalidQuestion};
+pub use archive::{ArchiveError, QUESTION_ARCHIVED, QUESTION_RESTORED, set_archived};
+pub use authored::{
+    Authored, AuthoredCorrection, AuthoredVersion, Listing, by_ids, corrections, count, find, page, versions,
+};
+pub use correct::{
+    Corrected, Correction, CorrectionError, MOST_REASON_CHARS, NewKey, QUESTION_KEY_CORRECTED, correct,
+};
+pub use draft::{Defaults, DraftAnswer, DraftOption, DraftQuestion, IdOrigin, InvalidQuestion};
 pub use export::{Export, ExportError, LONGEST_EXPORT, export, export_all};
 pub use format::Format;
 pub use import::{ImportError, ImportRequest, Progress, decode, import};
-pub use report::{ImportReport, Loss, MOST_REFUSED, Refusal};
+pub use report::{ImportReport, Loss, MOST_REFUSED, Notice, Refusal};
 pub use store::QUESTIONS_IMPORTED;
 
 use crate::database::joined;

@@ -25,12 +25,23 @@ pub struct Loss {
     pub what: String,
 }
 
+/// Something that whoever imports should know of a question that was imported.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// Where the question begins in the file, from 1.
+    pub line: u32,
+    /// The question.
+    pub external_id: String,
+    /// The message, as sentences that end with what to do.
+    pub text: String,
+}
+
 /// What an import did, or with a dry run would have done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ImportReport {
     /// How many questions were new.
     pub created: u32,
-    /// How many got a new version, or came back from the archive.
+    /// How many got a new version.
     pub updated: u32,
     /// How many were there as they are.
     pub unchanged: u32,
@@ -40,4 +51,17 @@ pub struct ImportReport {
     pub refused_count: usize,
     /// What was left behind, in the file's order.
     pub losses: Vec<Loss>,
+    /// Other messages about imported questions, in the file's order.
+    pub notices: Vec<Notice>,
+    /// How many questions had their key corrected in tests that are fixed.
+    pub corrected: u32,
+}
+
+impl ImportReport {
+    /// Puts refusals and notices into the file's order, and cuts off the refusals that are too many to tell.
+    pub(super) fn sort(&mut self) {
+        self.refused.sort_by_key(|refusal| refusal.line);
+        self.refused.truncate(MOST_REFUSED);
+        self.notices.sort_by_key(|notice| notice.line);
+    }
 }

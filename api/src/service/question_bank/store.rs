@@ -1,6 +1,6 @@
 //! Questions into tables, a statement for each table and not for each row.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use jishu_entity::{
@@ -13,8 +13,10 @@ use sea_orm::{
     EntityTrait, QueryFilter, QuerySelect,
 };
 
+use super::correct::{self, Correct, Signed};
 use super::draft::{DraftAnswer, DraftQuestion};
 use super::import::ImportError;
+use super::plan::{Outcome, plan};
 use crate::database::lock_subject;
 use crate::service::audit;
 
@@ -27,25 +29,10 @@ pub(super) struct Batch {
     pub(super) actor: Option<UserId>,
     pub(super) now: DateTime<Utc>,
     pub(super) questions: Vec<DraftQuestion>,
-}
-
-/// What became of a batch.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Counts {
-    pub(super) created: u32,
-    pub(super) updated: u32,
-    pub(super) unchanged: u32,
-}
-
-/// What is to be done about a batch.
-#[derive(Default)]
-struct Plan<'a> {
-    created: Vec<&'a DraftQuestion>,
-    /// With the version that each gets.
-    changed: Vec<(&'a DraftQuestion, QuestionId, i32)>,
-    /// As they were, and archived.
-    returning: Vec<QuestionId>,
-    counts: Counts,
+    /// Why keys that differ are corrected in tests that are fixed; none where they are not.
+    pub(super) correct_keys: Option<String>,
+    /// The questions of the bank that questions of the same file are, in other batches.
+    pub(super) claimed: HashSet<QuestionId>,
 }
 
 /// Whether there is such a subject.
@@ -60,93 +47,63 @@ pub(super) async fn subject_exists(connection: &impl ConnectionTrait, id: Subjec
 }
 
 /// What storing a batch would do.
-pub(super) async fn compare(connection: &impl ConnectionTrait, batch: &Batch) -> Result<Counts, DbErr> {
-    Ok(plan(connection, batch).await?.counts)
+pub(super) async fn compare(connection: &impl ConnectionTrait, batch: &Batch) -> Result<Outcome, DbErr> {
+    let plan = plan(connection, batch).await?;
+    let mut outcome = plan.outcome();
+    outcome.claimed.extend(plan.matched.iter().map(|it| it.question));
+    Ok(outcome)
 }
 
 /// Stores a batch. The lock on the subject's row puts all who change its bank in one line.
-pub(super) async fn store(transaction: &DatabaseTransaction, batch: &Batch) -> Result<Counts, ImportError> {
+pub(super) async fn store(transaction: &DatabaseTransaction, batch: &Batch) -> Result<Outcome, ImportError> {
     if !lock_subject(transaction, batch.subject_id).await? {
         return Err(ImportError::SubjectNotFound);
     }
     let plan = plan(transaction, batch).await?;
-    let touched: Vec<QuestionId> = plan.changed.iter().map(|(_, id, _)| *id).collect();
-    let mut versions = plan.changed;
+    let mut outcome = plan.outcome();
+    let mut versions: Vec<NewVersion<'_>> = plan
+        .matched
+        .iter()
+        .filter(|it| it.is_changed)
+        .map(|it| (it.draft, it.question, it.version + 1))
+        .collect();
+    let touched: Vec<QuestionId> = versions.iter().map(|(_, id, _)| *id).collect();
     if !plan.created.is_empty() {
         let ids = insert_questions(transaction, batch, &plan.created).await?;
-        for draft in plan.created {
+        for draft in &plan.created {
             let id = ids.get(&draft.external_id).copied();
             let id = id.ok_or_else(|| DbErr::RecordNotFound("a question that was inserted".to_owned()))?;
             versions.push((draft, id, 1));
         }
     }
-    if !versions.is_empty() {
-        insert_versions(transaction, batch, &versions).await?;
+    let inserted = insert_versions(transaction, batch.subject_id, batch.now, &versions).await?;
+    advance(transaction, touched).await?;
+    if let Some(reason) = &batch.correct_keys {
+        let signed = Signed { by: batch.actor, reason, now: batch.now };
+        let corrections = plan.matched.iter().filter(|it| it.is_corrected());
+        let corrections: Vec<Correct> = corrections.map(|it| it.correct(&inserted)).collect();
+        correct::record(transaction, signed, &corrections).await?;
     }
-    let back: Vec<QuestionId> = touched.iter().chain(&plan.returning).copied().collect();
-    if !touched.is_empty() {
-        question::Entity::update_many()
-            .col_expr(question::Column::CurrentVersion, Expr::col(question::Column::CurrentVersion).add(1))
-            .filter(question::Column::Id.is_in(touched))
-            .exec(transaction)
-            .await?;
-    }
-    if !back.is_empty() {
-        question::Entity::update_many()
-            .col_expr(question::Column::ArchivedAt, Expr::cust("NULL"))
-            .filter(question::Column::Id.is_in(back))
-            .filter(question::Column::ArchivedAt.is_not_null())
-            .exec(transaction)
-            .await?;
-    }
-    if plan.counts.created + plan.counts.updated > 0 {
+    if outcome.created + outcome.updated > 0 {
         append_audit_event(transaction, batch).await?;
     }
-    Ok(plan.counts)
+    outcome.claimed.extend(plan.matched.iter().map(|it| it.question));
+    Ok(outcome)
 }
 
-/// Compares a batch with what is there.
-async fn plan<'a>(connection: &impl ConnectionTrait, batch: &'a Batch) -> Result<Plan<'a>, DbErr> {
-    let known: HashMap<String, question::Model> = question::Entity::find()
-        .filter(question::Column::SubjectId.eq(batch.subject_id))
-        .filter(question::Column::ExternalId.is_in(batch.questions.iter().map(|draft| &draft.external_id)))
-        .all(connection)
-        .await?
-        .into_iter()
-        .map(|question| (question.external_id.clone(), question))
-        .collect();
-    let mut hashes: HashMap<(QuestionId, i32), String> = HashMap::new();
-    if !known.is_empty() {
-        let versions: Vec<(QuestionId, i32, String)> = question_version::Entity::find()
-            .select_only()
-            .column(question_version::Column::QuestionId)
-            .column(question_version::Column::Version)
-            .column(question_version::Column::ContentHash)
-            .filter(question_version::Column::QuestionId.is_in(known.values().map(|question| question.id)))
-            .into_tuple()
-            .all(connection)
+/// Makes the new version of these questions the current one.
+pub(super) async fn advance(
+    transaction: &DatabaseTransaction,
+    questions: Vec<QuestionId>,
+) -> Result<(), DbErr> {
+    if !questions.is_empty() {
+        question::Entity::update_many()
+            .col_expr(question::Column::CurrentVersion, Expr::col(question::Column::CurrentVersion).add(1))
+            .filter(question::Column::Id.is_in(questions))
+            .exec(transaction)
             .await?;
-        hashes.extend(versions.into_iter().map(|(question, version, hash)| ((question, version), hash)));
     }
-    let mut plan = Plan::default();
-    for draft in &batch.questions {
-        let Some(question) = known.get(&draft.external_id) else {
-            plan.created.push(draft);
-            plan.counts.created += 1;
-            continue;
-        };
-        let hash = hashes.get(&(question.id, question.current_version));
-        if hash != Some(&draft.content_hash()) {
-            plan.changed.push((draft, question.id, question.current_version + 1));
-            plan.counts.updated += 1;
-        } else if question.archived_at.is_some() {
-            plan.returning.push(question.id);
-            plan.counts.updated += 1;
-        } else {
-            plan.counts.unchanged += 1;
-        }
-    }
-    Ok(plan)
+    Ok(())
 }
 
 /// The ids of the new questions, by their external ids.
@@ -179,12 +136,12 @@ async fn insert_questions(
 /// The ids of the topics of a batch, by their names; those that are new are made.
 async fn topics(
     transaction: &DatabaseTransaction,
-    batch: &Batch,
+    subject_id: SubjectId,
     names: &BTreeSet<&str>,
 ) -> Result<HashMap<String, TopicId>, DbErr> {
     let find = || {
         topic::Entity::find()
-            .filter(topic::Column::SubjectId.eq(batch.subject_id))
+            .filter(topic::Column::SubjectId.eq(subject_id))
             .filter(topic::Column::Name.is_in(names.iter().copied()))
             .all(transaction)
     };
@@ -197,7 +154,7 @@ async fn topics(
         .filter(|name| !known.contains_key(**name))
         .map(|name| topic::ActiveModel {
             id: NotSet,
-            subject_id: Set(batch.subject_id),
+            subject_id: Set(subject_id),
             name: Set((*name).to_owned()),
         })
         .collect();
@@ -208,13 +165,21 @@ async fn topics(
     Ok(by_name(find().await?))
 }
 
-async fn insert_versions(
+/// A question as it is to be, which it is, and the number of its new version.
+pub(super) type NewVersion<'d> = (&'d DraftQuestion, QuestionId, i32);
+
+/// Inserts versions, and tells the row of each.
+pub(super) async fn insert_versions(
     transaction: &DatabaseTransaction,
-    batch: &Batch,
-    versions: &[(&DraftQuestion, QuestionId, i32)],
-) -> Result<(), DbErr> {
+    subject_id: SubjectId,
+    now: DateTime<Utc>,
+    versions: &[NewVersion<'_>],
+) -> Result<HashMap<QuestionId, QuestionVersionId>, DbErr> {
+    if versions.is_empty() {
+        return Ok(HashMap::new());
+    }
     let names = versions.iter().map(|(draft, ..)| draft.topic.as_str()).collect();
-    let topics = topics(transaction, batch, &names).await?;
+    let topics = topics(transaction, subject_id, &names).await?;
     let mut rows = Vec::with_capacity(versions.len());
     for (draft, question_id, version) in versions {
         let topic = topics.get(&draft.topic).copied();
@@ -238,7 +203,7 @@ async fn insert_versions(
             numeric_value: Set(value),
             numeric_tolerance: Set(tolerance),
             content_hash: Set(draft.content_hash()),
-            created_at: Set(batch.now),
+            created_at: Set(now),
         });
     }
     question_version::Entity::insert_many(rows).exec_without_returning(transaction).await?;
@@ -248,11 +213,14 @@ async fn insert_versions(
         .column(question_version::Column::Version)
         .column(question_version::Column::Id)
         .filter(question_version::Column::QuestionId.is_in(versions.iter().map(|(_, id, _)| *id)))
+        .filter(question_version::Column::Version.is_in(versions.iter().map(|(.., version)| *version)))
         .into_tuple()
         .all(transaction)
         .await?;
     let ids: HashMap<(QuestionId, i32), QuestionVersionId> =
         ids.into_iter().map(|(question, version, id)| ((question, version), id)).collect();
+    let wanted: HashSet<(QuestionId, i32)> =
+        versions.iter().map(|(_, question, version)| (*question, *version)).collect();
     let mut options = Vec::new();
     for (draft, question, version) in versions {
         let id = ids.get(&(*question, *version)).copied();
@@ -269,7 +237,11 @@ async fn insert_versions(
     if !options.is_empty() {
         question_option::Entity::insert_many(options).exec_without_returning(transaction).await?;
     }
-    Ok(())
+    Ok(ids
+        .into_iter()
+        .filter(|(it, _)| wanted.contains(it))
+        .map(|((question, _), id)| (question, id))
+        .collect())
 }
 
 async fn append_audit_event(transaction: &DatabaseTransaction, batch: &Batch) -> Result<(), DbErr> {

@@ -20,12 +20,12 @@ mod upsert;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use jishu_entity::{PaperId, TestSessionId, UserId, test_session};
+use jishu_entity::{TestSessionId, UserId, test_session};
 use quick_cache::sync::Cache;
 use sea_orm::{ColumnTrait, DbErr, QueryFilter};
 
 use super::Services;
-use super::paper::Paper;
+use super::paper::{Paper, PaperRevision};
 use together::Together;
 
 pub use answers::{AnswerError, GivenAnswer, MOST_ANSWERS, response};
@@ -67,7 +67,7 @@ pub struct Sitting {
     pub id: TestSessionId,
     /// Who sits.
     pub owner: UserId,
-    /// What is asked.
+    /// What is asked, in the revision that it started with.
     pub paper: Arc<Paper>,
     /// Decides the order of the options.
     pub seed: i64,
@@ -94,7 +94,7 @@ pub struct Sittings {
 #[derive(Clone, Copy, Debug)]
 struct Known {
     owner: UserId,
-    paper: PaperId,
+    paper: PaperRevision,
     seed: i64,
 }
 
@@ -136,7 +136,7 @@ pub async fn sitting(
 /// # Errors
 /// The database's.
 pub async fn sitting_of(services: &Services, row: &test_session::Model) -> Result<Sitting, DbErr> {
-    let known = Known { owner: row.user_id, paper: row.paper_id, seed: row.seed };
+    let known = Known { owner: row.user_id, paper: row.into(), seed: row.seed };
     services.sittings.known.insert(row.id, known);
     with_paper(services, row.id, known).await
 }

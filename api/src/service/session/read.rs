@@ -137,7 +137,7 @@ pub async fn answer_sequence(services: &Services, id: TestSessionId) -> Result<i
 /// # Errors
 /// The database's.
 pub async fn score_of(services: &Services, session: &Model) -> Result<Score, DbErr> {
-    let paper = services.papers.get(session.paper_id).await?;
+    let paper = services.papers.get(session.into()).await?;
     let answers = close::answers(services.database.reader(), session.id).await?;
     Ok(close::score(&paper, &answers))
 }

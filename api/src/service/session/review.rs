@@ -10,6 +10,7 @@ use sea_orm::{ColumnTrait, DbErr, QueryFilter, QuerySelect};
 
 use super::start::is_entitled;
 use crate::service::Services;
+use crate::service::paper::PaperRevision;
 
 /// Of which questions of a sitting the key, the explanation and the marks may be shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,16 +46,16 @@ pub async fn review(services: &Services, session: &test_session::Model) -> Resul
     if !is_open {
         return Ok(Review::default());
     }
-    let papers: Vec<PaperId> = Entity::of(session.user_id)
+    let papers: Vec<(PaperId, i32)> = Entity::of(session.user_id)
         .select_only()
-        .column(Column::PaperId)
+        .columns([Column::PaperId, Column::PaperRevision])
         .filter(Column::OpenMarker.eq(1))
         .into_tuple()
         .all(services.database.reader())
         .await?;
     let mut hidden = HashSet::new();
-    for paper in papers {
-        let paper = services.papers.get(paper).await?;
+    for (paper, revision) in papers {
+        let paper = services.papers.get(PaperRevision { paper, revision }).await?;
         hidden.extend(paper.questions.iter().map(|question| question.question_id));
     }
     Ok(Review { is_open, hidden })
@@ -64,7 +65,7 @@ pub async fn review(services: &Services, session: &test_session::Model) -> Resul
 /// and none can be started.
 async fn is_used_up(services: &Services, session: &test_session::Model) -> Result<bool, DbErr> {
     let (reader, now) = (services.database.reader(), services.clock.now());
-    let test_number = services.papers.get(session.paper_id).await?.row.test_number;
+    let test_number = services.papers.get(session.into()).await?.row.test_number;
     let cards = mock_test_attempt::Entity::of(session.user_id)
         .filter(mock_test_attempt::Column::SubjectId.eq(session.subject_id))
         .filter(mock_test_attempt::Column::TestNumber.eq(test_number))

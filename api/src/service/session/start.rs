@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::database::{IsFailure, WriteOptions, lock_user};
 use crate::fault::{self, Fault};
 use crate::service::events::{self, Event};
-use crate::service::paper::{self, Paper, PaperError};
+use crate::service::paper::{self, Paper, PaperError, Papers};
 use crate::service::{Services, card};
 
 /// A sitting that is open.
@@ -68,6 +68,7 @@ struct Command {
     learner: UserId,
     card: MockTestAttemptId,
     paper: Arc<Paper>,
+    papers: Arc<Papers>,
     seed: i64,
     rules: SittingRules,
     clock: Arc<dyn Clock>,
@@ -103,6 +104,7 @@ pub async fn start(
         learner,
         card: id,
         paper,
+        papers: Arc::clone(&services.papers),
         seed: rand::random(),
         rules: services.sittings.rules,
         clock: Arc::clone(&services.clock),
@@ -152,7 +154,9 @@ async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<Out
             return Ok(Outcome::Open(Started { session: open, resumed: true }));
         }
         let open = close::lock(transaction, open.id).await?;
-        close::close(transaction, open, &command.paper, true, now).await?;
+        // It may have started before a key was corrected.
+        let paper = command.papers.get_through(transaction, (&open).into()).await?;
+        close::close(transaction, open, &paper, true, now).await?;
     }
     let card = mock_test_attempt::Entity::of(command.learner)
         .filter(mock_test_attempt::Column::Id.eq(command.card))
@@ -215,7 +219,8 @@ async fn insert(
         mock_test_attempt_id: Set(card.id),
         user_id: Set(card.user_id),
         subject_id: Set(card.subject_id),
-        paper_id: Set(command.paper.row.id),
+        paper_id: Set(command.paper.id.paper),
+        paper_revision: Set(command.paper.id.revision),
         attempt_number: Set(card.attempts_used + 1),
         seed: Set(command.seed),
         status: Set(SessionStatus::InProgress),

@@ -43,10 +43,14 @@ impl Format {
         if let Some(format) = text.starts_with('<').then(|| xml::detect(text)).flatten() {
             return Some(format);
         }
-        if text.split(['\n', '\r']).any(aiken::is_key) {
+        if aiken::looks_like(text) {
             return Some(Self::Aiken);
         }
-        (text.contains('{') || text.starts_with("::") || text.starts_with("$CATEGORY:")).then_some(Self::Gift)
+        if text.contains('{') || text.starts_with("::") || text.starts_with("$CATEGORY:") {
+            return Some(Self::Gift);
+        }
+        // So that it is told what to write instead.
+        aiken::looks_nearly_like(text).then_some(Self::Aiken)
     }
 
     /// What files with this name are written in, if their name tells.

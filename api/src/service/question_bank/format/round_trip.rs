@@ -138,6 +138,7 @@ fn any_question(rng: &mut StdRng, number: usize) -> DraftQuestion {
         stem: text(rng, 12, text_format),
         answer,
         explanation: rng.random::<bool>().then(|| text(rng, 8, text_format)),
+        files: Vec::new(),
         losses: Vec::new(),
     };
     DraftQuestion { line: 0, ..found.check(&defaults()).expect("a question as the bank has them") }
@@ -221,6 +222,7 @@ fn a_bank_comes_back_as_it_was_or_as_the_listed_loss_leaves_it() {
                 if format == Format::Aiken {
                     assert!(again.external_id.starts_with("auto-"));
                     again.external_id.clone_from(&left.external_id);
+                    again.id_origin.clone_from(&left.id_origin);
                 }
                 if losses.iter().any(|loss| loss.contains("topic's name")) {
                     again.topic.clone_from(&left.topic);

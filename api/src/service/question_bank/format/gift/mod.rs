@@ -128,6 +128,7 @@ fn finish(
         stem,
         answer,
         explanation,
+        files: Vec::new(),
         losses,
     }
 }

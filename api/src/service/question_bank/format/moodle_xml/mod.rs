@@ -103,6 +103,7 @@ fn question(node: Node<'_, '_>, line: u32, kind: &str) -> Result<Found, String> 
         stem,
         answer: build(pieces.collect()),
         explanation,
+        files: embedded(node),
         losses,
     })
 }
@@ -221,6 +222,13 @@ fn numeric(node: Node<'_, '_>, losses: &mut Vec<String>) -> Result<DraftAnswer, 
     let tolerance = child(answer, "tolerance").map(text).filter(|text| !text.trim().is_empty());
     let tolerance = tolerance.map_or(Ok(rust_decimal::Decimal::ZERO), |text| read(&text))?;
     Ok(DraftAnswer::Numeric { value, tolerance })
+}
+
+/// The files of what is asked, in base64: of its text and its options, and the picture of an old question.
+fn embedded(node: Node<'_, '_>) -> Vec<String> {
+    let asked = children(node, "questiontext").chain(children(node, "answer"));
+    let files = asked.flat_map(|part| children(part, "file")).chain(children(node, "image_base64"));
+    files.map(|file| text(file).split_whitespace().collect()).collect()
 }
 
 /// What else a question of Moodle may have.

@@ -102,6 +102,7 @@ fn question(item: Node<'_, '_>, line: u32, source: &str) -> Result<Found, String
         stem,
         answer,
         explanation,
+        files: Vec::new(),
         losses,
     })
 }

@@ -1,0 +1,119 @@
+//! `jishu question`.
+
+use std::error::Error;
+
+use clap::{Args, Subcommand};
+use jishu_entity::QuestionId;
+use rust_decimal::Decimal;
+
+use super::CommandResult;
+use super::import::{SubjectArgs, connect};
+use crate::clock::SystemClock;
+use crate::config::DatabaseConfig;
+use crate::database::Database;
+use crate::service::question_bank::{self, Correction, NewKey};
+
+#[derive(Args, Debug)]
+pub(super) struct QuestionArgs {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Correct the key of a question. New tests and new sittings of fixed tests take the corrected version. Open and
+    /// finished sittings keep the key that they started with.
+    Correct(Box<CorrectArgs>),
+    /// Archive a question: no new test asks it, and tests that are fixed keep it.
+    Archive(Named),
+    /// Restore a question that was archived.
+    Restore(Named),
+}
+
+/// Which question.
+#[derive(Args, Debug)]
+struct Named {
+    #[command(flatten)]
+    place: SubjectArgs,
+
+    /// The question: its external id, as imports and exports have it.
+    #[arg(long, value_name = "ID")]
+    id: String,
+
+    #[command(flatten)]
+    database: DatabaseConfig,
+}
+
+#[derive(Args, Debug)]
+struct CorrectArgs {
+    #[command(flatten)]
+    named: Named,
+
+    /// The letters of all correct options, in the author's order: B, or A,C.
+    #[arg(long, value_delimiter = ',', value_name = "LETTERS", required_unless_present = "value")]
+    key: Vec<char>,
+
+    /// The number that is correct.
+    #[arg(long, conflicts_with = "key", allow_negative_numbers = true)]
+    value: Option<Decimal>,
+
+    /// How far from the number an answer is still correct; left as it is if not given.
+    #[arg(long, requires = "value")]
+    tolerance: Option<Decimal>,
+
+    /// Why the key is the key; left as it is if not given.
+    #[arg(long)]
+    explanation: Option<String>,
+
+    /// Why the key is corrected. It is recorded.
+    #[arg(long)]
+    reason: String,
+}
+
+impl Named {
+    async fn open(&self) -> Result<(Database, QuestionId), Box<dyn Error + Send + Sync>> {
+        let database = connect(&self.database).await?;
+        let subject = self.place.find(&database).await?;
+        let found = question_bank::find(database.reader(), subject, &self.id).await?;
+        let id = found
+            .ok_or_else(|| format!("the subject has no question {}. Export it to see its ids.", self.id))?;
+        Ok((database, id))
+    }
+}
+
+pub(super) async fn run(args: QuestionArgs) -> CommandResult {
+    match args.action {
+        Action::Correct(args) => correct(*args).await,
+        Action::Archive(named) => set_archived(&named, true).await,
+        Action::Restore(named) => set_archived(&named, false).await,
+    }
+}
+
+async fn correct(args: CorrectArgs) -> CommandResult {
+    let key = match args.value {
+        Some(value) => NewKey::Number { value, tolerance: args.tolerance },
+        None => {
+            let position = |letter: &char| ('A'..='Z').zip(0..).find(|(other, _)| other == letter);
+            let positions: Option<Vec<i32>> =
+                args.key.iter().map(|letter| position(letter).map(|(_, at)| at)).collect();
+            let positions = positions.ok_or("--key takes letters from A to Z, such as B or A,C")?;
+            NewKey::Options { version: None, positions }
+        }
+    };
+    let (database, question_id) = args.named.open().await?;
+    let CorrectArgs { explanation, reason, .. } = args;
+    let correction = Correction { question_id, key, explanation, reason, by: None };
+    let corrected = question_bank::correct(&database, &SystemClock, correction).await;
+    database.close().await?;
+    println!("corrected; fixed tests whose new sittings take it: {}", corrected?.tests);
+    Ok(())
+}
+
+async fn set_archived(named: &Named, archived: bool) -> CommandResult {
+    let (database, question) = named.open().await?;
+    let changed = question_bank::set_archived(&database, &SystemClock, None, question, archived).await;
+    database.close().await?;
+    let state = if archived { "archived" } else { "restored" };
+    println!("{}", if changed? { state } else { "nothing to do" });
+    Ok(())
+}

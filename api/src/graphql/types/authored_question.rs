@@ -1,0 +1,249 @@
+//! Questions of a bank, as their authors see them.
+
+use async_graphql::{Context, ID, Object, SimpleObject};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jishu_entity::{QuestionVersionId, SubjectId};
+
+use super::session_question::{QuestionKind, TextFormat};
+use super::{Difficulty, Subject};
+use crate::graphql::context::ContextExt;
+use crate::graphql::error::{ApiError, ApiResult};
+use crate::graphql::node::GlobalKey;
+use crate::graphql::pagination::{Connection, ListNode, PageArgs, connect, wants_rows};
+use crate::graphql::scalar::{DateTime, Decimal};
+use crate::service::account::Author;
+use crate::service::page::Page;
+use crate::service::question_bank::{
+    self, Authored, AuthoredCorrection, AuthoredVersion, DraftAnswer, DraftOption, Listing,
+};
+
+/// The most versions, and the most corrections, of a question that are shown.
+const MAX_HISTORY: usize = 20;
+
+#[derive(Clone)]
+pub(in crate::graphql) struct AuthoredQuestion {
+    question: Authored,
+    /// The author who asks.
+    author: Author,
+}
+
+impl AuthoredQuestion {
+    pub(in crate::graphql) fn new(question: Authored, author: Author) -> Self {
+        Self { question, author }
+    }
+}
+
+/// A question of the bank with its key. Only authors and admins find one.
+#[Object]
+impl AuthoredQuestion {
+    /// Global and opaque.
+    pub(in crate::graphql) async fn id(&self) -> ID {
+        self.question.row.id.global()
+    }
+
+    /// The id that its authors gave it, or one that was made of what it asks.
+    async fn external_id(&self) -> &str {
+        &self.question.row.external_id
+    }
+
+    /// The subject whose tests ask it.
+    async fn subject(&self, ctx: &Context<'_>) -> ApiResult<Subject> {
+        Ok(Subject(ctx.services()?.catalog.subject(self.question.row.subject_id).await?))
+    }
+
+    /// When it was archived: no new test asks it since then. Null where it is in use.
+    async fn archived_at(&self) -> Option<DateTime> {
+        self.question.row.archived_at.map(DateTime)
+    }
+
+    /// Its current version, which new tests take.
+    async fn current(&self) -> QuestionVersion {
+        QuestionVersion::from(self.question.current.clone())
+    }
+
+    /// Its newest 20 versions, the newest first.
+    async fn versions(&self, ctx: &Context<'_>) -> ApiResult<Vec<QuestionVersion>> {
+        let key = (self.author.id(), self.question.row.id);
+        let versions = ctx.loaders()?.question_versions.load_one(key).await?;
+        Ok(versions.unwrap_or_default().into_iter().take(MAX_HISTORY).map(QuestionVersion::from).collect())
+    }
+
+    /// The newest 20 corrections of its key, the newest first.
+    async fn corrections(&self, ctx: &Context<'_>) -> ApiResult<Vec<QuestionCorrection>> {
+        let key = (self.author.id(), self.question.row.id);
+        let corrections = ctx.loaders()?.question_corrections.load_one(key).await?;
+        Ok(corrections
+            .unwrap_or_default()
+            .into_iter()
+            .take(MAX_HISTORY)
+            .map(QuestionCorrection::from)
+            .collect())
+    }
+
+    /// How many fixed tests ask it: tests that somebody has started.
+    async fn fixed_tests(&self) -> usize {
+        self.question.tests
+    }
+
+    /// How many of the fixed tests mark new sittings by another key than `current` has. `correctQuestionKey` mends them.
+    async fn fixed_tests_with_other_key(&self) -> usize {
+        self.question.tests_with_other_key
+    }
+}
+
+/// One version of a question, with its key. A version never changes.
+#[derive(SimpleObject)]
+pub(in crate::graphql) struct QuestionVersion {
+    /// Its number, from 1.
+    number: i32,
+    /// When it was written.
+    created_at: DateTime,
+    /// Its topic.
+    topic: String,
+    /// How hard it is.
+    difficulty: Difficulty,
+    /// How it is answered.
+    kind: QuestionKind,
+    /// How its texts are to be read.
+    text_format: TextFormat,
+    /// The question itself.
+    stem: String,
+    /// Its options, in the author's order; empty where a number is asked for.
+    options: Vec<AuthoredOption>,
+    /// The number that is correct; null where there are options.
+    correct_value: Option<Decimal>,
+    /// How far from `correctValue` an answer is still correct, the ends included; null where there are options.
+    tolerance: Option<Decimal>,
+    /// Why the key is the key; null where nothing says so.
+    explanation: Option<String>,
+}
+
+/// An option of a question, with the key.
+#[derive(SimpleObject)]
+struct AuthoredOption {
+    /// Of this option in this version: what `correctQuestionKey` takes.
+    id: ID,
+    /// Its text.
+    text: String,
+    /// Whether it is correct.
+    correct: bool,
+}
+
+/// A correction of a key.
+#[derive(SimpleObject)]
+pub(in crate::graphql) struct QuestionCorrection {
+    /// The number of the version whose key was wrong.
+    from_version: i32,
+    /// The number of the version with the right key.
+    to_version: i32,
+    /// When it was corrected. Sittings that started later are marked by the right key.
+    corrected_at: DateTime,
+    /// The name of the person who corrected it; null for the operator, on the command line.
+    corrected_by: Option<String>,
+    /// Why it was corrected.
+    reason: String,
+}
+
+impl From<AuthoredVersion> for QuestionVersion {
+    fn from(version: AuthoredVersion) -> Self {
+        let AuthoredVersion { row, topic, answer } = version;
+        let id = row.id;
+        let option = |(position, option): (i32, &DraftOption)| AuthoredOption {
+            id: option_id(id, position),
+            text: option.text.clone(),
+            correct: option.correct,
+        };
+        let (correct_value, tolerance) = match &answer {
+            DraftAnswer::Numeric { value, tolerance } => (Some(Decimal(*value)), Some(Decimal(*tolerance))),
+            DraftAnswer::Single(_) | DraftAnswer::Multiple(_) => (None, None),
+        };
+        Self {
+            number: row.version,
+            created_at: DateTime(row.created_at),
+            topic,
+            difficulty: row.difficulty.into(),
+            kind: row.kind.into(),
+            text_format: row.text_format.into(),
+            stem: row.stem,
+            options: (0..).zip(answer.options()).map(option).collect(),
+            correct_value,
+            tolerance,
+            explanation: row.explanation,
+        }
+    }
+}
+
+impl From<AuthoredCorrection> for QuestionCorrection {
+    fn from(correction: AuthoredCorrection) -> Self {
+        Self {
+            from_version: correction.previous_version,
+            to_version: correction.version,
+            corrected_at: DateTime(correction.row.corrected_at),
+            corrected_by: correction.by,
+            reason: correction.row.reason,
+        }
+    }
+}
+
+fn option_id(version: QuestionVersionId, position: i32) -> ID {
+    ID(URL_SAFE_NO_PAD.encode(format!("AuthoredOption:{version}:{position}")))
+}
+
+/// The version and the position that an id of an option names; none for anything else.
+pub(in crate::graphql) fn authored_option(id: &ID) -> Option<(QuestionVersionId, i32)> {
+    let bytes = URL_SAFE_NO_PAD.decode(id.as_bytes()).ok()?;
+    let (version, position) =
+        std::str::from_utf8(&bytes).ok()?.strip_prefix("AuthoredOption:")?.split_once(':')?;
+    let named = (QuestionVersionId(version.parse().ok()?), position.parse().ok()?);
+    // One option has one id: "01" and "+1" are not ours.
+    (option_id(named.0, named.1) == *id).then_some(named)
+}
+
+impl ListNode for AuthoredQuestion {
+    const NAME: &'static str = "AuthoredQuestion";
+}
+
+pub(in crate::graphql) type AuthoredQuestionConnection = Connection<AuthoredQuestion, AuthoredQuestionTotal>;
+
+pub(in crate::graphql) struct AuthoredQuestionTotal {
+    listing: Listing,
+    author: Author,
+}
+
+#[Object]
+impl AuthoredQuestionTotal {
+    /// How many there are in all; counted only when selected.
+    async fn total_count(&self, ctx: &Context<'_>) -> ApiResult<u64> {
+        Ok(question_bank::count(ctx.services()?.database.reader(), self.author, &self.listing).await?)
+    }
+}
+
+const LIST: &str = "AuthoredQuestion";
+
+/// A page of the bank of a subject, for who keeps it.
+pub(in crate::graphql) async fn question_page(
+    ctx: &Context<'_>,
+    subject_id: &ID,
+    args: PageArgs,
+    search: Option<String>,
+    archived: bool,
+) -> ApiResult<AuthoredQuestionConnection> {
+    let author = ctx.require_author().await?;
+    let no_subject = || ApiError::bad_input("`subjectId` names no subject.");
+    let subject_id = SubjectId::parse(subject_id).ok_or_else(no_subject)?;
+    let services = ctx.services()?;
+    if services.catalog.snapshot().subject(subject_id).is_none() {
+        return Err(no_subject());
+    }
+    let request = args.request(ctx, LIST)?;
+    let listing = Listing { subject_id, archived, search };
+    let page = if wants_rows(ctx) {
+        question_bank::page(services.database.reader(), author, &listing, request).await?
+    } else {
+        Page { rows: Vec::new(), has_previous: false, has_next: false }
+    };
+    let key = |question: &Authored| question.row.id.0;
+    let node = |question| AuthoredQuestion::new(question, author);
+    connect(LIST, page, key, node, AuthoredQuestionTotal { listing, author })
+}

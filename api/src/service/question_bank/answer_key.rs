@@ -1,0 +1,79 @@
+//! Keys, so that those of two versions of a question can be compared.
+
+use std::collections::{BTreeSet, HashMap};
+
+use jishu_entity::question_version::QuestionKind;
+use jishu_entity::{QuestionVersionId, question_version};
+use rust_decimal::Decimal;
+use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter};
+
+use super::draft::{DraftAnswer, DraftOption};
+use super::export::options;
+use crate::service::number;
+
+/// A key: the texts of the correct options, in whatever order they stand, or a number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum AnswerKey {
+    Single(BTreeSet<String>),
+    Multiple(BTreeSet<String>),
+    Number { value: Decimal, tolerance: Decimal },
+}
+
+fn correct(options: &[DraftOption]) -> BTreeSet<String> {
+    options.iter().filter(|option| option.correct).map(|option| option.text.clone()).collect()
+}
+
+impl From<&DraftAnswer> for AnswerKey {
+    fn from(answer: &DraftAnswer) -> Self {
+        match answer {
+            DraftAnswer::Single(options) => Self::Single(correct(options)),
+            DraftAnswer::Multiple(options) => Self::Multiple(correct(options)),
+            DraftAnswer::Numeric { value, tolerance } => {
+                Self::Number { value: value.normalize(), tolerance: tolerance.normalize() }
+            }
+        }
+    }
+}
+
+/// How a version is answered, with its key.
+pub(super) fn answer(
+    version: &question_version::Model,
+    options: Vec<DraftOption>,
+) -> Result<DraftAnswer, DbErr> {
+    let decimal = |text: &Option<String>| {
+        let decimal = text.as_deref().and_then(number::exact);
+        decimal.ok_or_else(|| DbErr::Type(format!("version {} has no number for a key", version.id)))
+    };
+    Ok(match version.kind {
+        QuestionKind::SingleChoice => DraftAnswer::Single(options),
+        QuestionKind::MultipleChoice => DraftAnswer::Multiple(options),
+        QuestionKind::Numeric => DraftAnswer::Numeric {
+            value: decimal(&version.numeric_value)?,
+            tolerance: decimal(&version.numeric_tolerance)?,
+        },
+    })
+}
+
+/// A key, and why it is the key.
+pub(super) type Taught = (AnswerKey, Option<String>);
+
+/// The keys of these versions, and their explanations.
+pub(super) async fn keys(
+    connection: &impl ConnectionTrait,
+    versions: &BTreeSet<QuestionVersionId>,
+) -> Result<HashMap<QuestionVersionId, Taught>, DbErr> {
+    if versions.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let ids = || versions.iter().copied();
+    let mut options = options(connection, ids()).await?;
+    let rows = question_version::Entity::find()
+        .filter(question_version::Column::Id.is_in(ids()))
+        .all(connection)
+        .await?;
+    let key = |row: question_version::Model| {
+        let answer = answer(&row, options.remove(&row.id).unwrap_or_default())?;
+        Ok((row.id, (AnswerKey::from(&answer), row.explanation)))
+    };
+    rows.into_iter().map(key).collect()
+}

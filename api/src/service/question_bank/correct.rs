@@ -1,0 +1,272 @@
+//! Correcting the key of a question, also in the tests that are fixed.
+//!
+//! A correction makes a new version of the question with the options of the current one, and the sittings that start
+//! from then on take it, whatever version their paper had. Open and finished sittings keep what they started with.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+use jishu_entity::{QuestionId, QuestionVersionId, UserId, question, question_correction};
+use rust_decimal::Decimal;
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, DatabaseTransaction, DbErr, EntityTrait,
+};
+
+use super::answer_key::{AnswerKey, keys};
+use super::draft::{DraftAnswer, DraftOption, DraftQuestion, InvalidQuestion};
+use super::export::{current_versions, draft, options, topics};
+use super::fixed::{self, Slot};
+use super::store::{advance, insert_versions};
+use crate::clock::Clock;
+use crate::database::{Database, IsFailure, WriteOptions, lock_subject};
+use crate::service::account::Author;
+use crate::service::audit;
+
+/// The action of an audit event: the key of a question was corrected.
+pub const QUESTION_KEY_CORRECTED: &str = "question.key_corrected";
+/// The most characters of a reason.
+pub const MOST_REASON_CHARS: usize = 1_000;
+
+/// The right key of a question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NewKey {
+    /// These options and no others.
+    Options {
+        /// The version whose options they are; None for the current one.
+        version: Option<QuestionVersionId>,
+        /// Their places in the author's order, from 0.
+        positions: Vec<i32>,
+    },
+    /// A number.
+    Number {
+        /// The number.
+        value: Decimal,
+        /// How far from it an answer is still correct; None for as far as before.
+        tolerance: Option<Decimal>,
+    },
+}
+
+/// A correction, as an author makes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Correction {
+    /// The question.
+    pub question_id: QuestionId,
+    /// The right key.
+    pub key: NewKey,
+    /// Why the key is the key; None where that stays as it is.
+    pub explanation: Option<String>,
+    /// Why it is corrected.
+    pub reason: String,
+    /// The author who corrects it; None for the operator.
+    pub by: Option<Author>,
+}
+
+/// The result of a correction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Corrected {
+    /// In how many fixed tests new sittings take the corrected version.
+    pub tests: usize,
+}
+
+/// Why nothing was corrected. Nothing was written.
+#[derive(Debug, thiserror::Error)]
+pub enum CorrectionError {
+    /// There is no such question.
+    #[error("There is no such question.")]
+    NotFound,
+    /// Everything has this key already.
+    #[error("The question has this key already, and so has every test that asks it. Nothing to do.")]
+    NothingChanged,
+    /// Options of a question that is answered with a number.
+    #[error("The question is answered with a number. Give the number that is correct.")]
+    WantsNumber,
+    /// A number for a question that has options.
+    #[error("The question has options. Name those that are correct.")]
+    WantsOptions,
+    /// Options that the question does not have.
+    #[error("An option that was named is not one of the question. Read its options again.")]
+    NoSuchOption,
+    /// Options of another version.
+    #[error("The question has a newer version than the one these options are of. Read it again.")]
+    Outdated,
+    /// The key cannot be one of the question.
+    #[error("The key does not fit the question. {0}")]
+    Key(InvalidQuestion),
+    /// The explanation cannot be kept.
+    #[error("The explanation cannot be kept. {0}")]
+    Explanation(InvalidQuestion),
+    /// No reason, or too long a one.
+    #[error("Say in 1 to {MOST_REASON_CHARS} characters why the key is corrected.")]
+    Reason,
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] DbErr),
+}
+
+impl IsFailure for CorrectionError {
+    fn database_error(&self) -> Option<&DbErr> {
+        match self {
+            Self::Database(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// A reason as it is stored.
+pub(super) fn reason(text: &str) -> Option<&str> {
+    let text = text.trim();
+    let is_forbidden = |char: char| char.is_control() && !matches!(char, '\n' | '\t');
+    let is_one = (1..=MOST_REASON_CHARS).contains(&text.chars().count()) && !text.contains(is_forbidden);
+    is_one.then_some(text)
+}
+
+struct Command {
+    correction: Correction,
+    now: DateTime<Utc>,
+}
+
+/// Corrects the key of a question.
+///
+/// # Errors
+/// See [`CorrectionError`].
+pub async fn correct(
+    database: &Database,
+    clock: &dyn Clock,
+    correction: Correction,
+) -> Result<Corrected, CorrectionError> {
+    if reason(&correction.reason).is_none() {
+        return Err(CorrectionError::Reason);
+    }
+    let command = Command { correction, now: clock.now() };
+    let options =
+        WriteOptions { name: "question.correct", looks_before_it_writes: true, another_may_be_first: true };
+    database.write(options, command, |transaction, command| Box::pin(run(transaction, command))).await
+}
+
+async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<Corrected, CorrectionError> {
+    let Command { correction, now } = command;
+    let id = correction.question_id;
+    let find = || question::Entity::find_by_id(id).one(transaction);
+    let subject = find().await?.ok_or(CorrectionError::NotFound)?.subject_id;
+    lock_subject(transaction, subject).await?;
+    // Its version may have changed before the lock.
+    let row = find().await?.ok_or(CorrectionError::NotFound)?;
+    let versions = current_versions(transaction, [id]).await?;
+    let missing = || DbErr::RecordNotFound(format!("the current version of question {id}"));
+    let version = versions.get(&id).ok_or_else(missing)?;
+    let topic =
+        topics(transaction, subject, &versions).await?.remove(&version.topic_id).ok_or_else(missing)?;
+    let options = options(transaction, [version.id]).await?.remove(&version.id).unwrap_or_default();
+    let before = draft(row.external_id.clone(), topic, version, options)?;
+    let after = corrected(before.clone(), version.id, correction)?;
+    let key = AnswerKey::from(&after.answer);
+    let is_new = key != AnswerKey::from(&before.answer) || after.explanation != before.explanation;
+
+    let mut slots = fixed::slots(transaction, subject, &[id]).await?;
+    let taught = keys(transaction, &slots.iter().map(|slot| slot.version).collect::<BTreeSet<_>>()).await?;
+    slots.retain(|slot| {
+        taught.get(&slot.version).is_none_or(|(other, explanation)| {
+            *other != key || (correction.explanation.is_some() && *explanation != after.explanation)
+        })
+    });
+    let previous = match slots.first() {
+        _ if is_new => version.id,
+        Some(stale) => stale.version,
+        None => return Err(CorrectionError::NothingChanged),
+    };
+    let mut target = version.id;
+    if is_new {
+        let inserted =
+            insert_versions(transaction, subject, *now, &[(&after, id, row.current_version + 1)]).await?;
+        target = inserted.get(&id).copied().ok_or_else(missing)?;
+        advance(transaction, vec![id]).await?;
+    }
+    let tests = slots.len();
+    let signed = Signed { by: correction.by.map(Author::id), reason: &correction.reason, now: *now };
+    record(transaction, signed, &[Correct { question: id, previous, version: target, slots }]).await?;
+    Ok(Corrected { tests })
+}
+
+/// The question with the key of a correction. Its options stay where they are, so that answers can be compared.
+fn corrected(
+    mut question: DraftQuestion,
+    current: QuestionVersionId,
+    correction: &Correction,
+) -> Result<DraftQuestion, CorrectionError> {
+    match (&mut question.answer, &correction.key) {
+        (
+            DraftAnswer::Single(options) | DraftAnswer::Multiple(options),
+            NewKey::Options { version, positions },
+        ) => {
+            if version.is_some_and(|version| version != current) {
+                return Err(CorrectionError::Outdated);
+            }
+            mark(options, positions)?;
+        }
+        (DraftAnswer::Numeric { value, tolerance }, NewKey::Number { value: new, tolerance: around }) => {
+            *value = *new;
+            *tolerance = around.unwrap_or(*tolerance);
+        }
+        (DraftAnswer::Numeric { .. }, NewKey::Options { .. }) => return Err(CorrectionError::WantsNumber),
+        (_, NewKey::Number { .. }) => return Err(CorrectionError::WantsOptions),
+    }
+    if let Some(explanation) = &correction.explanation {
+        question.explanation = Some(explanation.clone());
+    }
+    question.check().map_err(|invalid| match invalid {
+        InvalidQuestion::ExplanationTooLong
+        | InvalidQuestion::TextTooLong
+        | InvalidQuestion::ControlCharacter(_) => CorrectionError::Explanation(invalid),
+        invalid => CorrectionError::Key(invalid),
+    })
+}
+
+fn mark(options: &mut [DraftOption], positions: &[i32]) -> Result<(), CorrectionError> {
+    options.iter_mut().for_each(|option| option.correct = false);
+    for position in positions {
+        let option = usize::try_from(*position).ok().and_then(|at| options.get_mut(at));
+        option.ok_or(CorrectionError::NoSuchOption)?.correct = true;
+    }
+    Ok(())
+}
+
+/// The author, the reason and the time of a correction.
+#[derive(Clone, Copy)]
+pub(super) struct Signed<'a> {
+    pub(super) by: Option<UserId>,
+    pub(super) reason: &'a str,
+    pub(super) now: DateTime<Utc>,
+}
+
+/// A key that is corrected, and the slots of fixed papers that get the version with the right one.
+pub(super) struct Correct {
+    pub(super) question: QuestionId,
+    pub(super) previous: QuestionVersionId,
+    pub(super) version: QuestionVersionId,
+    pub(super) slots: Vec<Slot>,
+}
+
+/// Records corrections, and makes the revisions of papers. The caller holds the lock on the subject.
+pub(super) async fn record(
+    transaction: &DatabaseTransaction,
+    signed: Signed<'_>,
+    corrections: &[Correct],
+) -> Result<(), DbErr> {
+    let mut changes = Vec::new();
+    for correct in corrections {
+        let row = question_correction::ActiveModel {
+            id: NotSet,
+            question_id: Set(correct.question),
+            previous_version_id: Set(correct.previous),
+            version_id: Set(correct.version),
+            corrected_by: Set(signed.by),
+            reason: Set(signed.reason.trim().to_owned()),
+            corrected_at: Set(signed.now),
+        };
+        let row = row.insert(transaction).await?;
+        changes.extend(correct.slots.iter().map(|slot| (*slot, correct.version, row.id)));
+        let target = ("questions", correct.question.0);
+        audit::append(transaction, signed.now, signed.by, QUESTION_KEY_CORRECTED, target).await?;
+    }
+    fixed::revise(transaction, &changes).await
+}

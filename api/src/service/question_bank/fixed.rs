@@ -1,0 +1,89 @@
+//! Papers that are fixed, and the versions of questions that their new sittings take.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jishu_entity::{
+    PaperId, QuestionCorrectionId, QuestionId, QuestionVersionId, SubjectId, paper, paper_revision,
+};
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QuerySelect, Value,
+};
+
+use crate::database::sql;
+
+/// A slot of a fixed paper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Slot {
+    pub(super) paper: PaperId,
+    pub(super) slot: i32,
+    pub(super) question: QuestionId,
+    /// The version that new sittings of the paper take.
+    pub(super) version: QuestionVersionId,
+}
+
+/// The slots of the papers of a subject that ask these questions.
+pub(super) async fn slots(
+    connection: &impl ConnectionTrait,
+    subject: SubjectId,
+    questions: &[QuestionId],
+) -> Result<Vec<Slot>, DbErr> {
+    if questions.is_empty() {
+        return Ok(Vec::new());
+    }
+    let places = vec!["?"; questions.len()].join(", ");
+    let text = format!(
+        "SELECT q.paper_id, q.slot, q.question_id, q.version_id, r.version_id \
+         FROM papers p \
+         JOIN paper_questions q ON q.paper_id = p.id \
+         LEFT JOIN paper_revisions r ON r.paper_id = q.paper_id AND r.slot = q.slot \
+         WHERE p.subject_id = ? AND q.question_id IN ({places}) \
+         ORDER BY q.paper_id, q.slot, r.revision"
+    );
+    let values = std::iter::once(Value::from(subject)).chain(questions.iter().copied().map(Value::from));
+    let rows = connection.query_all_raw(sql(connection.get_database_backend(), &text, values)).await?;
+    let mut slots: BTreeMap<(PaperId, i32), Slot> = BTreeMap::new();
+    for row in rows {
+        let (paper, slot) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+        let (first, later): (QuestionVersionId, Option<QuestionVersionId>) =
+            (row.try_get_by_index(3)?, row.try_get_by_index(4)?);
+        // The row of the latest revision comes last.
+        let version = later.unwrap_or(first);
+        slots.insert((paper, slot), Slot { paper, slot, question: row.try_get_by_index(2)?, version });
+    }
+    Ok(slots.into_values().collect())
+}
+
+/// A slot, the version that it gets, and the correction that gives it.
+pub(super) type Change = (Slot, QuestionVersionId, QuestionCorrectionId);
+
+/// Makes a revision of each of these papers, which sittings take that start from now on. The caller holds the lock on
+/// the subject.
+pub(super) async fn revise(connection: &impl ConnectionTrait, changes: &[Change]) -> Result<(), DbErr> {
+    let papers: BTreeSet<PaperId> = changes.iter().map(|(slot, ..)| slot.paper).collect();
+    if papers.is_empty() {
+        return Ok(());
+    }
+    let revisions: Vec<(PaperId, i32)> = paper::Entity::find()
+        .select_only()
+        .columns([paper::Column::Id, paper::Column::Revision])
+        .filter(paper::Column::Id.is_in(papers.iter().copied()))
+        .into_tuple()
+        .all(connection)
+        .await?;
+    let revisions: BTreeMap<PaperId, i32> = revisions.into_iter().collect();
+    let rows = changes.iter().map(|(slot, version, correction)| paper_revision::ActiveModel {
+        paper_id: Set(slot.paper),
+        revision: Set(revisions.get(&slot.paper).map_or(2, |revision| revision + 1)),
+        slot: Set(slot.slot),
+        version_id: Set(*version),
+        correction_id: Set(*correction),
+    });
+    paper_revision::Entity::insert_many(rows).exec_without_returning(connection).await?;
+    paper::Entity::update_many()
+        .col_expr(paper::Column::Revision, Expr::col(paper::Column::Revision).add(1))
+        .filter(paper::Column::Id.is_in(papers))
+        .exec(connection)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,47 @@
+//! Aiken: a question, its options each on a line after a letter, and `ANSWER:` with the letter of the correct one.
+//! <https://docs.moodle.org/en/Aiken_format>
+//!
+//! Two things go beyond Moodle. A question may have several lines, and lists in them that look like options. Lines
+//! below `ANSWER:` stay with the question above them. A block that can be read in two ways is refused whole.
+
+mod block;
+mod line;
+mod notes;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+pub(super) use line::{looks_like, looks_nearly_like};
+pub(super) use write::write;
+
+use super::Reading;
+use block::Block;
+use notes::Notes;
+
+/// Reads a whole text.
+pub(super) fn read(text: &str) -> Reading {
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let mut reading = Reading::default();
+    let (mut at, mut is_below_key) = (0, false);
+    while at < lines.len() {
+        if lines[at].is_empty() {
+            (at, is_below_key) = (at + 1, false);
+            continue;
+        }
+        let block = Block::find(&lines, at, is_below_key);
+        let number = u32::try_from(at + 1).unwrap_or(u32::MAX);
+        let question = if block.has_key() {
+            // The lines below the key of a refused question belong to that question, too.
+            let notes = Notes::read(&lines, block.end());
+            at = notes.end;
+            block.question(notes)
+        } else {
+            at = block.end();
+            Err(block.lacks())
+        };
+        is_below_key = block.has_key();
+        reading.take(number, None, question);
+    }
+    reading
+}

@@ -1,0 +1,239 @@
+//! The plan of an import: which questions are new, which the bank has, and the messages about them.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use jishu_entity::{QuestionId, QuestionVersionId, question, question_version};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QuerySelect};
+
+use super::answer_key::{AnswerKey, Taught, keys};
+use super::correct::Correct;
+use super::draft::{DraftQuestion, IdOrigin};
+use super::fixed::{self, Slot};
+use super::report::{Notice, Refusal};
+use super::store::Batch;
+
+/// The result of storing a batch.
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    pub(super) created: u32,
+    pub(super) updated: u32,
+    pub(super) unchanged: u32,
+    /// How many questions had their key corrected in tests that are fixed.
+    pub(super) corrected: u32,
+    pub(super) refused: Vec<Refusal>,
+    pub(super) notices: Vec<Notice>,
+    /// The questions of the bank that were found in the batch.
+    pub(super) claimed: Vec<QuestionId>,
+}
+
+/// The changes that a batch makes.
+#[derive(Default)]
+pub(super) struct Plan<'a> {
+    pub(super) created: Vec<&'a DraftQuestion>,
+    pub(super) matched: Vec<Matched<'a>>,
+    refused: Vec<Refusal>,
+    corrects_keys: bool,
+}
+
+/// A question of a file that the bank has.
+pub(super) struct Matched<'a> {
+    pub(super) draft: &'a DraftQuestion,
+    pub(super) question: QuestionId,
+    /// The number of its current version.
+    pub(super) version: i32,
+    version_id: QuestionVersionId,
+    /// It says something else than the current version.
+    pub(super) is_changed: bool,
+    /// The current version has another key.
+    has_other_key: bool,
+    is_archived: bool,
+    /// Where fixed papers ask it with another key.
+    stale: Vec<Slot>,
+}
+
+impl Matched<'_> {
+    /// Whether its key is another than the bank or a fixed paper has.
+    pub(super) fn is_corrected(&self) -> bool {
+        self.has_other_key || !self.stale.is_empty()
+    }
+
+    /// The correction of its key, with the versions that were inserted.
+    pub(super) fn correct(&self, inserted: &HashMap<QuestionId, QuestionVersionId>) -> Correct {
+        let stale = self.stale.first().map(|slot| slot.version);
+        let previous = if self.has_other_key { None } else { stale };
+        Correct {
+            question: self.question,
+            previous: previous.unwrap_or(self.version_id),
+            version: inserted.get(&self.question).copied().unwrap_or(self.version_id),
+            slots: self.stale.clone(),
+        }
+    }
+}
+
+impl Plan<'_> {
+    /// The result once the plan is carried out.
+    pub(super) fn outcome(&self) -> Outcome {
+        let count = |of: usize| u32::try_from(of).unwrap_or(u32::MAX);
+        let updated = self.matched.iter().filter(|it| it.is_changed).count();
+        let corrected = self.matched.iter().filter(|it| self.corrects_keys && it.is_corrected()).count();
+        Outcome {
+            created: count(self.created.len()),
+            updated: count(updated),
+            unchanged: count(self.matched.len() - updated),
+            corrected: count(corrected),
+            refused: self.refused.clone(),
+            notices: self.matched.iter().flat_map(|it| self.notices(it)).collect(),
+            claimed: Vec::new(),
+        }
+    }
+
+    fn notices(&self, matched: &Matched<'_>) -> Vec<Notice> {
+        let stale = if self.corrects_keys { 0 } else { matched.stale.len() };
+        let key = (stale > 0).then(|| {
+            let tests = match stale {
+                1 => "1 test that is fixed keeps".to_owned(),
+                tests => format!("{tests} tests that are fixed keep"),
+            };
+            format!(
+                "{tests} another key than the file has. Correct it for new sittings with `correctQuestionKey` or `jishu \
+                 question correct`, or import again with `correctKeys` (`--correct-keys`)."
+            )
+        });
+        let archived = matched.is_archived.then(|| {
+            "It is archived and stays so: no new test asks it. Restore it with `setQuestionArchived` or `jishu question \
+             restore`."
+                .to_owned()
+        });
+        let notice =
+            |text| Notice { line: matched.draft.line, external_id: matched.draft.external_id.clone(), text };
+        key.into_iter().chain(archived).map(notice).collect()
+    }
+}
+
+/// A question of the bank, in its current version.
+struct Current {
+    row: question::Model,
+    version_id: QuestionVersionId,
+    content_hash: String,
+}
+
+/// Compares a batch with what is there.
+pub(super) async fn plan<'a>(connection: &impl ConnectionTrait, batch: &'a Batch) -> Result<Plan<'a>, DbErr> {
+    let known = known(connection, batch).await?;
+    let mut plan = Plan { corrects_keys: batch.correct_keys.is_some(), ..Plan::default() };
+    let mut found: Vec<(&DraftQuestion, &Current)> = Vec::new();
+    let mut claimed: HashSet<QuestionId> = batch.claimed.clone();
+    let mut unknown = Vec::new();
+    for draft in &batch.questions {
+        match known.get(&draft.external_id) {
+            Some(current) => {
+                claimed.insert(current.row.id);
+                found.push((draft, current));
+            }
+            None => unknown.push(draft),
+        }
+    }
+    let earlier = |draft: &DraftQuestion| match &draft.id_origin {
+        IdOrigin::MadeUp { earlier: Some(id) } => known.get(id),
+        _ => None,
+    };
+    let mut slots: HashMap<QuestionId, Vec<Slot>> = HashMap::new();
+    let ids: Vec<QuestionId> = known.values().map(|current| current.row.id).collect();
+    for slot in fixed::slots(connection, batch.subject_id, &ids).await? {
+        slots.entry(slot.question).or_default().push(slot);
+    }
+    let changed = found.iter().filter(|(draft, current)| draft.content_hash() != current.content_hash);
+    let current = changed.map(|(_, current)| current.version_id);
+    let current = current.chain(unknown.iter().filter_map(|draft| earlier(draft)).map(|it| it.version_id));
+    let versions: BTreeSet<QuestionVersionId> =
+        current.chain(slots.values().flatten().map(|slot| slot.version)).collect();
+    let keys = keys(connection, &versions).await?;
+    // A question with embedded files may be in the bank under the id that was made without them: the one with its key.
+    for draft in unknown {
+        let key = AnswerKey::from(&draft.answer);
+        let same = |current: &&Current| {
+            has_key(&keys, current.version_id, &key) && !claimed.contains(&current.row.id)
+        };
+        match earlier(draft).filter(same) {
+            Some(current) => {
+                claimed.insert(current.row.id);
+                found.push((draft, current));
+            }
+            None => plan.created.push(draft),
+        }
+    }
+    for (draft, current) in found {
+        let key = AnswerKey::from(&draft.answer);
+        let is_changed = draft.content_hash() != current.content_hash;
+        let has_other_key = is_changed && !has_key(&keys, current.version_id, &key);
+        if has_other_key && !plan.corrects_keys && draft.id_origin != IdOrigin::Given {
+            plan.refused.push(other_key(draft));
+            continue;
+        }
+        let mut stale = slots.remove(&current.row.id).unwrap_or_default();
+        stale.retain(|slot| !has_key(&keys, slot.version, &key));
+        plan.matched.push(Matched {
+            draft,
+            question: current.row.id,
+            version: current.row.current_version,
+            version_id: current.version_id,
+            is_changed,
+            has_other_key,
+            is_archived: current.row.archived_at.is_some(),
+            stale,
+        });
+    }
+    Ok(plan)
+}
+
+fn has_key(keys: &HashMap<QuestionVersionId, Taught>, version: QuestionVersionId, key: &AnswerKey) -> bool {
+    keys.get(&version).is_some_and(|(other, _)| other == key)
+}
+
+fn other_key(draft: &DraftQuestion) -> Refusal {
+    Refusal {
+        line: draft.line,
+        external_id: None,
+        reason: "The bank has this question with another key, and neither has an id of its own. If it is the same \
+                 question, correct its key with `correctQuestionKey` or `jishu question correct`, or import with \
+                 `correctKeys` (`--correct-keys`). If it is another question, give it an id."
+            .to_owned(),
+    }
+}
+
+/// The questions of the bank that a batch names, by their external ids.
+async fn known(connection: &impl ConnectionTrait, batch: &Batch) -> Result<HashMap<String, Current>, DbErr> {
+    let earlier = batch.questions.iter().filter_map(|draft| match &draft.id_origin {
+        IdOrigin::MadeUp { earlier } => earlier.as_ref(),
+        IdOrigin::Given => None,
+    });
+    let ids = batch.questions.iter().map(|draft| &draft.external_id).chain(earlier);
+    let rows: Vec<question::Model> = question::Entity::find()
+        .filter(question::Column::SubjectId.eq(batch.subject_id))
+        .filter(question::Column::ExternalId.is_in(ids))
+        .all(connection)
+        .await?;
+    if rows.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let versions: Vec<(QuestionId, i32, QuestionVersionId, String)> = question_version::Entity::find()
+        .select_only()
+        .column(question_version::Column::QuestionId)
+        .column(question_version::Column::Version)
+        .column(question_version::Column::Id)
+        .column(question_version::Column::ContentHash)
+        .filter(question_version::Column::QuestionId.is_in(rows.iter().map(|row| row.id)))
+        .into_tuple()
+        .all(connection)
+        .await?;
+    let mut versions: HashMap<(QuestionId, i32), (QuestionVersionId, String)> =
+        versions.into_iter().map(|(question, version, id, hash)| ((question, version), (id, hash))).collect();
+    let mut known = HashMap::with_capacity(rows.len());
+    for row in rows {
+        let current = versions.remove(&(row.id, row.current_version));
+        let missing = || DbErr::RecordNotFound(format!("the current version of question {}", row.id));
+        let (version_id, content_hash) = current.ok_or_else(missing)?;
+        known.insert(row.external_id.clone(), Current { row, version_id, content_hash });
+    }
+    Ok(known)
+}

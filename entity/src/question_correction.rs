@@ -1,0 +1,29 @@
+//! Corrections of keys: who corrected which, when and why.
+
+use sea_orm::entity::prelude::*;
+
+use crate::{QuestionCorrectionId, QuestionId, QuestionVersionId, UserId};
+
+/// A row of `question_corrections`. Rows are never changed.
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "question_corrections")]
+pub struct Model {
+    /// Primary key.
+    #[sea_orm(primary_key)]
+    pub id: QuestionCorrectionId,
+    /// The question.
+    pub question_id: QuestionId,
+    /// The version whose key was wrong.
+    pub previous_version_id: QuestionVersionId,
+    /// The version with the right key.
+    pub version_id: QuestionVersionId,
+    /// Who corrected it; null for the operator, on the command line.
+    pub corrected_by: Option<UserId>,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub corrected_at: DateTimeUtc,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,117 @@
+//! Archived questions: what still asks them, and how they come back.
+
+use std::sync::Arc;
+
+use jishu_tests::{TestApp, on_each_database};
+use serde_json::{Value, json};
+
+use super::corrections::{QUESTIONS, World};
+use super::{counts, export, import, rows};
+
+on_each_database!(
+    an_archived_question_is_never_drawn_and_can_be_restored,
+    an_import_leaves_a_question_archived_and_tells,
+    questions_are_found_by_their_words,
+);
+
+pub(super) const ARCHIVE: &str =
+    "mutation ($input: SetQuestionArchivedInput!) { setQuestionArchived(input: $input) {
+    question { id archivedAt } userErrors { code path } } }";
+
+async fn set(world: &World, id: &Value, archived: bool) -> Value {
+    let input = json!({ "questionId": id, "archived": archived });
+    world.author.run_with(ARCHIVE, json!({ "input": input })).await.at("/setQuestionArchived").clone()
+}
+
+async fn an_archived_question_is_never_drawn_and_can_be_restored(app: Arc<TestApp>) {
+    let world = World::new(&app).await;
+    let learner = app.learner("Asha").await;
+    let first = app.cards(&learner, &world.course).await.remove(0);
+    learner.start_session(&first).await;
+    let question = world.question("k1").await["id"].clone();
+    let archived = set(&world, &question, true).await;
+    assert!(
+        archived["question"]["archivedAt"].is_string() && archived["userErrors"] == json!([]),
+        "{archived}"
+    );
+    let before = rows(&app).await;
+    assert_eq!(set(&world, &question, true).await, archived, "again is no error");
+    assert_eq!(rows(&app).await, before);
+
+    let second = app.number("SELECT id FROM mock_test_attempts WHERE test_number = 2").await;
+    let second = app.global("MockTestAttempt", second);
+    let refused = learner.start_session(&second).await;
+    assert_eq!(refused["userErrors"][0]["code"], "TOO_FEW_QUESTIONS");
+    let session = learner.start_session(&first).await;
+    let ended = learner.submit_session(session["session"]["id"].as_str().unwrap(), None).await;
+    assert_eq!(ended["session"]["questions"].as_array().unwrap().len(), 2, "its test keeps it");
+    let list = |archived: bool| {
+        let author = world.author.clone();
+        let variables = json!({ "subject": world.subject, "archived": archived });
+        async move {
+            let page = author.run_with(QUESTIONS, variables).await;
+            page.list("/questions/edges")
+                .iter()
+                .map(|it| it["node"]["externalId"].clone())
+                .collect::<Vec<_>>()
+        }
+    };
+    assert_eq!((list(true).await, list(false).await), (vec![json!("k1")], vec![json!("k2")]));
+    assert_eq!(
+        export(&world.author, &world.subject, "GIFT").await.number("/exportQuestions/questionCount"),
+        1
+    );
+
+    assert_eq!(set(&world, &question, false).await["question"]["archivedAt"], Value::Null);
+    assert_eq!(learner.start_session(&second).await["userErrors"], json!([]));
+    for action in ["question.archived", "question.restored"] {
+        assert_eq!(
+            app.number(&format!("SELECT COUNT(*) FROM audit_events WHERE action = '{action}'")).await,
+            1
+        );
+    }
+    let unknown = set(&world, &json!(app.global("AuthoredQuestion", 999)), true).await;
+    assert_eq!(unknown["userErrors"][0]["code"], "QUESTION_NOT_FOUND");
+}
+
+async fn an_import_leaves_a_question_archived_and_tells(app: Arc<TestApp>) {
+    let world = World::new(&app).await;
+    let question = world.question("k1").await["id"].clone();
+    set(&world, &question, true).await;
+    for (text, counted) in
+        [("How many? {#54:1 #### There are 54.}", [0, 0, 1, 0]), ("How many? {#54:2}", [0, 1, 0, 0])]
+    {
+        let answer = import(&world.author, &world.subject, &format!("// [id:k1]\n{text}\n")).await;
+        assert_eq!(counts(&answer), counted);
+        let [notice] = answer.list("/importQuestions/notices") else { panic!("{answer:?}") };
+        assert!(
+            notice["externalId"] == "k1" && notice["text"].as_str().unwrap().contains("archived"),
+            "{notice}"
+        );
+    }
+    assert_eq!(app.number("SELECT COUNT(*) FROM questions WHERE archived_at IS NOT NULL").await, 1);
+}
+
+async fn questions_are_found_by_their_words(app: Arc<TestApp>) {
+    let world = World::new(&app).await;
+    let more = "// [id:p_1]\nIs 100% all? {=yes ~no}\n\n// [id:px1]\nIst Öl flüssig! {=ja ~nein}\n";
+    import(&world.author, &world.subject, more).await;
+    for (search, found) in [
+        ("GAS", vec!["k2"]),
+        ("100%", vec!["p_1"]),
+        ("p_1", vec!["p_1"]),
+        ("Öl", vec!["px1"]),
+        ("!", vec!["px1"]),
+        ("%x", vec![]),
+    ] {
+        let page =
+            world.author.run_with(QUESTIONS, json!({ "subject": world.subject, "search": search })).await;
+        let ids: Vec<&str> = page
+            .list("/questions/edges")
+            .iter()
+            .map(|it| it["node"]["externalId"].as_str().unwrap())
+            .collect();
+        assert_eq!(ids, found, "{search}");
+        assert_eq!(page.number("/questions/totalCount"), i64::try_from(found.len()).unwrap());
+    }
+}

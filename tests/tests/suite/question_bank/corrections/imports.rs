@@ -1,0 +1,96 @@
+//! Imports whose keys differ from those of fixed tests.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use jishu_tests::{TestApp, on_each_database};
+use serde_json::json;
+
+use super::super::{counts, import, import_with, rows};
+use super::{BANK, World, session, sit, slots};
+
+on_each_database!(an_import_with_another_key_tells_of_fixed_tests, an_import_corrects_keys_for_a_reason,);
+
+fn notices(answer: &jishu_tests::Answer) -> Vec<(i64, String)> {
+    let notices = answer.list("/importQuestions/notices").iter();
+    notices.map(|it| (it["line"].as_i64().unwrap(), it["text"].as_str().unwrap().to_owned())).collect()
+}
+
+async fn an_import_with_another_key_tells_of_fixed_tests(app: Arc<TestApp>) {
+    let world = World::new(&app).await;
+    let (asha, card) = world.learner(&app, "Asha").await;
+    sit(&asha, &card, "56", "Oxygen").await;
+    let file = BANK.replace("#54:1 #### There are 54.", "#56:1 #### There are 56.");
+    let dry = import_with(&world.author, &world.subject, &file, json!({ "dryRun": true })).await;
+    let answer = import(&world.author, &world.subject, &file).await;
+    assert_eq!(dry.body, answer.body);
+    assert_eq!(counts(&answer), [0, 1, 1, 0]);
+    let told = notices(&answer);
+    assert!(
+        told.len() == 1 && told[0].0 == 2 && told[0].1.starts_with("1 test that is fixed keeps"),
+        "{told:?}"
+    );
+    assert!(told[0].1.contains("correctQuestionKey") && told[0].1.contains("--correct-keys"), "{told:?}");
+    assert_eq!(sit(&asha, &card, "56", "Oxygen").await.0, "3.00", "the test is as it was");
+    // Importing it again tells it again; an edit of a text tells nothing.
+    assert_eq!(notices(&import(&world.author, &world.subject, &file).await), told);
+    let edited = file.replace("Which gas?", "Which of these gases?");
+    assert_eq!(counts(&import(&world.author, &world.subject, &edited).await), [0, 1, 1, 0]);
+    assert_eq!(notices(&import(&world.author, &world.subject, &edited).await).len(), 1);
+    assert_eq!(world.question("k1").await["fixedTestsWithOtherKey"], 1);
+
+    // The bank has the right key already, and the tests get it.
+    let corrected = world.correct("k1", json!({ "correctValue": "56" })).await;
+    assert_eq!(
+        (&corrected["correctedTests"], &corrected["question"]["current"]["number"]),
+        (&json!(1), &json!(2))
+    );
+    let sat = sit(&asha, &card, "56", "Oxygen").await;
+    assert_eq!((sat.0.as_str(), sat.1[0].as_str()), ("8.00", "56: There are 56."));
+    assert_eq!(notices(&import(&world.author, &world.subject, &edited).await), []);
+    let stems = "SELECT COUNT(*) FROM paper_revisions";
+    assert_eq!(app.number(stems).await, 1, "an edit of a text changes no test");
+}
+
+async fn an_import_corrects_keys_for_a_reason(app: Arc<TestApp>) {
+    let world = World::new(&app).await;
+    let nameless = "Which is a metal?\nA. iron\nB. sulphur\nANSWER: B\n";
+    assert_eq!(counts(&import(&world.author, &world.subject, nameless).await), [1, 0, 0, 0]);
+    app.execute("UPDATE subjects SET questions_per_test = 3").await;
+    app.services.catalog.reload().await.unwrap();
+    let (asha, card) = world.learner(&app, "Asha").await;
+    asha.submit_session(&session(&asha.start_session(&card).await), None).await;
+    let before = rows(&app).await;
+    let right = nameless.replace(": B", ": A");
+    let refused = import(&world.author, &world.subject, &right).await;
+    assert_eq!(counts(&refused), [0, 0, 0, 1]);
+    let blank = import_with(&world.author, &world.subject, &right, json!({ "correctKeys": " " })).await;
+    assert_eq!(blank.text("/importQuestions/userErrors/0/code"), "REASON_INVALID");
+    assert_eq!(rows(&app).await, before);
+
+    let reason = json!({ "correctKeys": "Iron is the metal." });
+    for (text, corrected) in [(right.as_str(), 1), (right.as_str(), 0), (BANK, 0)] {
+        let answer = import_with(&world.author, &world.subject, text, reason.clone()).await;
+        assert_eq!(answer.number("/importQuestions/correctedCount"), corrected, "{text}");
+        assert_eq!(notices(&answer), []);
+    }
+    let both = BANK.replace("#54", "#56").replace("=Oxygen ~Neon", "~Oxygen =Neon");
+    let answer = import_with(&world.author, &world.subject, &both, reason).await;
+    assert_eq!((counts(&answer), answer.number("/importQuestions/correctedCount")), ([0, 2, 0, 0], 2));
+    let started = asha.start_session(&card).await;
+    let submitted = asha.submit_session(&session(&started), None).await;
+    let keys: BTreeSet<String> = slots(&submitted)
+        .iter()
+        .flat_map(|question| {
+            let options = question["options"].as_array().unwrap().iter();
+            let keys = question["correctOptionIds"].as_array().cloned().unwrap_or_default();
+            let texts = options.filter(move |it| keys.contains(&it["id"])).map(|it| it["text"].clone());
+            texts
+                .chain(Some(question["correctValue"].clone()))
+                .filter_map(|it| it.as_str().map(str::to_owned))
+        })
+        .collect();
+    assert_eq!(keys, ["56", "Neon", "iron"].map(str::to_owned).into());
+    assert_eq!(app.number("SELECT revision FROM papers").await, 3, "one for each import");
+    assert_eq!(app.number("SELECT COUNT(*) FROM question_corrections").await, 3);
+}

@@ -1,0 +1,138 @@
+//! Several revisions of a paper: at once, one after the other, and read again.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use jishu_entity::user::Role;
+use jishu_tests::{TestApp, on_each_database};
+use serde_json::json;
+
+use super::{CORRECT, World, answers, at, session, sit, taught};
+
+on_each_database!(
+    a_start_takes_either_version_whole,
+    a_paper_takes_corrections_one_after_the_other,
+    an_overdue_sitting_is_closed_by_the_key_it_started_with,
+    the_schema_goes_down_and_up_with_corrections_in_it,
+);
+
+/// Sittings start while a key is corrected: each has one key with its own explanation, and those that start after the
+/// correction was answered have the new one.
+async fn a_start_takes_either_version_whole(app: Arc<TestApp>) {
+    let world = World::new(&app).await;
+    let mut learners = Vec::new();
+    for number in 0..13 {
+        learners.push(world.learner(&app, &format!("Learner{number}")).await);
+    }
+    let (first, rest) = learners.split_at(1);
+    sit(&first[0].0, &first[0].1, "54", "Oxygen").await;
+    let node = app.second_node().await;
+    let question = world.question("k1").await;
+    let input = json!({ "questionId": question["id"], "correctValue": "56", "explanation": "There are 56.",
+        "reason": "Counted again." });
+    let (now, after) = rest.split_at(8);
+    let starts = now.iter().enumerate().map(|(number, (learner, card))| {
+        let client = if number % 2 == 0 { learner.clone() } else { at(&node, learner, &app) };
+        async move { client.start_session(card).await }
+    });
+    let (started, corrected) =
+        futures_util::join!(join_all(starts), world.author.run_with(CORRECT, json!({ "input": input })));
+    assert_eq!(corrected.number("/correctQuestionKey/correctedTests"), 1);
+    let mut seen = BTreeSet::new();
+    for ((learner, _), started) in now.iter().zip(&started) {
+        let submitted =
+            learner.submit_session(&session(started), Some((1, answers(started, "56", "Oxygen")))).await;
+        let score = submitted["session"]["result"]["score"].as_str().unwrap().to_owned();
+        seen.insert((taught(&submitted)[0].clone(), score));
+    }
+    let right = ("56: There are 56.".to_owned(), "8.00".to_owned());
+    let possible = BTreeSet::from([("54: There are 54.".to_owned(), "3.00".to_owned()), right.clone()]);
+    assert!(seen.is_subset(&possible), "{seen:?}");
+    for (number, (learner, card)) in after.iter().enumerate() {
+        let client = if number % 2 == 0 { learner.clone() } else { at(&node, learner, &app) };
+        let (score, taught) = sit(&client, card, "56", "Oxygen").await;
+        assert_eq!((taught[0].clone(), score), right);
+    }
+    node.stop().await;
+}
+
+async fn a_paper_takes_corrections_one_after_the_other(app: Arc<TestApp>) {
+    let world = World::new(&app).await;
+    let (asha, card) = world.learner(&app, "Asha").await;
+    app.execute("UPDATE mock_test_attempts SET max_attempts = 100").await;
+    let mut sat = vec![sit(&asha, &card, "54", "Oxygen").await];
+    for value in ["1", "2", "3"] {
+        let corrected = world.correct("k1", json!({ "correctValue": value, "explanation": value })).await;
+        assert_eq!(corrected["userErrors"], json!([]));
+        sat.push(sit(&asha, &card, value, "Oxygen").await);
+    }
+    let question = world.question("k1").await["id"].clone();
+    let at_once = (10..16).map(|value| {
+        let input =
+            json!({ "questionId": question, "correctValue": value.to_string(), "reason": "Once more." });
+        let author = world.author.clone();
+        async move { author.run_with(CORRECT, json!({ "input": input })).await }
+    });
+    for corrected in join_all(at_once).await {
+        assert_eq!(*corrected.at("/correctQuestionKey/userErrors"), json!([]));
+    }
+    assert_eq!(app.number("SELECT revision FROM papers").await, 10);
+    assert!(sat.iter().all(|(score, _)| score == "8.00"), "{sat:?}");
+    // Each sitting is reviewed by what it was marked by, also where nothing is remembered.
+    let node = app.second_node().await;
+    let document = "query ($id: ID!) { node(id: $id) { ... on MockTestAttempt { sessions { edges { node {
+        attemptNumber questions { kind correctValue explanation marks } } } } } } }";
+    let there = at(&node, &asha, &app).run_with(document, json!({ "id": card })).await;
+    for sitting in there.list("/node/sessions/edges") {
+        let attempt = usize::try_from(sitting["node"]["attemptNumber"].as_i64().unwrap()).unwrap();
+        let questions = sitting["node"]["questions"].as_array().unwrap();
+        let number = questions.iter().find(|it| it["kind"] == "NUMERIC").unwrap();
+        assert_eq!(number["correctValue"], ["54", "1", "2", "3"][attempt - 1]);
+        assert_eq!(number["marks"], "4.00");
+    }
+    node.stop().await;
+}
+
+async fn an_overdue_sitting_is_closed_by_the_key_it_started_with(app: Arc<TestApp>) {
+    let world = World::new(&app).await;
+    // Whose token works longer than the clock is moved.
+    let asha = app.staff("Asha", Role::Learner).await;
+    let card = app.cards(&asha, &world.course).await.remove(0);
+    let first = asha.start_session(&card).await;
+    asha.save_answers(&session(&first), 1, answers(&first, "54", "Oxygen")).await;
+    world.correct("k1", json!({ "correctValue": "56" })).await;
+    app.clock.advance(chrono::TimeDelta::hours(2));
+    // The start closes it where the worker has not.
+    let second = asha.start_session(&card).await;
+    assert_ne!(session(&second), session(&first));
+    let over = asha.submit_session(&session(&first), None).await;
+    assert_eq!(over["session"]["result"]["score"], "8.00", "{over:#}");
+    let submitted = asha.submit_session(&session(&second), Some((1, answers(&second, "56", "Oxygen")))).await;
+    assert_eq!(submitted["session"]["result"]["score"], "8.00");
+}
+
+/// Down, the corrections are gone, and every sitting has the paper as it was made.
+async fn the_schema_goes_down_and_up_with_corrections_in_it(app: Arc<TestApp>) {
+    let world = World::new(&app).await;
+    let (asha, card) = world.learner(&app, "Asha").await;
+    sit(&asha, &card, "54", "Oxygen").await;
+    world.correct("k1", json!({ "correctValue": "56" })).await;
+    sit(&asha, &card, "56", "Oxygen").await;
+    assert_eq!(app.number("SELECT MAX(paper_revision) FROM test_sessions").await, 2);
+    let database = &app.services.database;
+    let migrations = database.migrations().await.unwrap();
+    let first = migrations.iter().position(|it| it.name.contains("_000006_")).unwrap();
+    database.migrate_down(u32::try_from(migrations.len() - first).unwrap()).await.unwrap();
+    app.execute("SELECT 1 FROM papers").await;
+    database.migrate_up().await.unwrap();
+    assert_eq!(app.number("SELECT COUNT(*) FROM test_sessions WHERE paper_revision = 1").await, 2);
+    assert_eq!(app.number("SELECT revision FROM papers").await, 1);
+    assert_eq!(app.number("SELECT COUNT(*) FROM question_corrections").await, 0);
+    // The bank keeps the corrected version, and the test can be corrected again.
+    let second = app.second_node().await;
+    assert_eq!(world.correct("k1", json!({ "correctValue": "56" })).await["correctedTests"], 1);
+    let sat = sit(&at(&second, &asha, &app), &card, "56", "Oxygen").await;
+    assert_eq!(sat.0, "8.00");
+    second.stop().await;
+}

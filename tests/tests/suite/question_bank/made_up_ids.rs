@@ -1,0 +1,126 @@
+//! Ids that are made of what a question asks.
+
+use std::sync::Arc;
+
+use jishu_entity::user::Role;
+use jishu_tests::{TestApp, on_each_database};
+use serde_json::json;
+
+use super::{counts, import, rows};
+
+on_each_database!(
+    pictures_tell_questions_apart,
+    a_question_without_an_id_is_not_replaced_by_one_with_another_key,
+    a_question_that_was_imported_before_pictures_counted_is_known,
+);
+
+/// A question about a picture: of a number, or true where the number is 1.
+fn graph(file: &str, key: &str, kind: &str) -> String {
+    let answer = match kind {
+        "numerical" => {
+            format!("<answer fraction=\"100\"><text>{key}</text><tolerance>0.1</tolerance></answer>")
+        }
+        _ => {
+            let fraction = |is: bool| if is { 100 } else { 0 };
+            format!(
+                "<answer fraction=\"{}\"><text>true</text></answer><answer fraction=\"{}\"><text>false</text></answer>",
+                fraction(key == "1"),
+                fraction(key != "1")
+            )
+        }
+    };
+    format!(
+        "<question type=\"{kind}\"><name><text>Graph</text></name><questiontext format=\"html\"><text><![CDATA[<p>Read \
+         the slope.</p><p><img src=\"@@PLUGINFILE@@/image.png\"></p>]]></text>\n<file name=\"image.png\" path=\"/\" \
+         encoding=\"base64\">{file}</file></questiontext>\n{answer}</question>\n"
+    )
+}
+
+fn quiz(questions: &[&str]) -> String {
+    format!("<quiz>\n{}</quiz>", questions.concat())
+}
+
+async fn pictures_tell_questions_apart(app: Arc<TestApp>) {
+    let course = app.course(&["Physics", "Chemistry"]).create(&app).await;
+    let author = app.staff("Meera", Role::Author).await;
+    for kind in ["numerical", "truefalse"] {
+        let (one, two) = (graph("AAAA", "1", kind), graph("BBBB", "5", kind));
+        // In one file, and in two.
+        let [first, second] = &course.subjects[..] else { panic!("two subjects") };
+        assert_eq!(counts(&import(&author, first, &quiz(&[&one, &two])).await), [2, 0, 0, 0]);
+        assert_eq!(counts(&import(&author, second, &quiz(&[&one])).await), [1, 0, 0, 0]);
+        assert_eq!(counts(&import(&author, second, &quiz(&[&two])).await), [1, 0, 0, 0]);
+        let before = rows(&app).await;
+        for subject in [first, second] {
+            let again = quiz(&[&one.replace("AAAA", "AA\n  AA"), &two]);
+            assert_eq!(counts(&import(&author, subject, &again).await), [0, 0, 2, 0]);
+        }
+        // Another key of the same question.
+        let wrong = import(&author, first, &quiz(&[&graph("AAAA", "7", kind)])).await;
+        assert_eq!(counts(&wrong), [0, 0, 0, 1]);
+        assert_eq!(rows(&app).await, before);
+    }
+}
+
+async fn a_question_without_an_id_is_not_replaced_by_one_with_another_key(app: Arc<TestApp>) {
+    let course = app.course(&["Physics"]).create(&app).await;
+    let author = app.staff("Meera", Role::Author).await;
+    let subject = &course.subjects[0];
+    for (number, (one, other)) in [
+        ("How many? {#54:1}", "How many? {#56:1}"),
+        ("How much? {#54:1}", "How much? {#54:2}"),
+        ("Is it so? {TRUE}", "Is it so? {FALSE}"),
+        ("Which? {=a ~b ~c}", "Which? {~a =b ~c}"),
+        ("Which ones? {=a ~b ~c}", "Which ones? {~%50%a ~%50%b ~%-100%c}"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let both = import(&author, subject, &format!("{one}\n\n{other}\n")).await;
+        assert_eq!(counts(&both), [1, 0, 0, 1], "{one}");
+        let refused = &both.list("/importQuestions/refused")[0];
+        let reason = refused["reason"].as_str().unwrap();
+        assert!(
+            refused["line"] == 3 && reason.contains("line 1") && reason.contains("another key"),
+            "{refused}"
+        );
+        let before = rows(&app).await;
+        let alone = import(&author, subject, &format!("\n{other}\n")).await;
+        assert_eq!(counts(&alone), [0, 0, 0, 1], "{one}");
+        let refused = &alone.list("/importQuestions/refused")[0];
+        assert!(
+            refused["line"] == 2 && refused["reason"].as_str().unwrap().contains("correctQuestionKey"),
+            "{refused}"
+        );
+        assert_eq!(rows(&app).await, before);
+        assert_eq!(before[1], i64::try_from(number).unwrap() + 1);
+        // What else it says may change.
+        let explained = one.replace('}', " #### Because it is.}");
+        assert_eq!(counts(&import(&author, subject, &explained).await), [0, 1, 0, 0], "{one}");
+    }
+}
+
+/// The bank has it under the id that was made of its words alone.
+async fn a_question_that_was_imported_before_pictures_counted_is_known(app: Arc<TestApp>) {
+    let course = app.course(&["Physics", "Chemistry"]).create(&app).await;
+    let author = app.staff("Meera", Role::Author).await;
+    let subject = &course.subjects[0];
+    let (one, two) = (graph("AAAA", "2", "numerical"), graph("BBBB", "5", "numerical"));
+    // An empty file is none, as it was for all of them.
+    assert_eq!(counts(&import(&author, subject, &quiz(&[&graph("", "5", "numerical")])).await), [1, 0, 0, 0]);
+    let before = rows(&app).await;
+    assert_eq!(counts(&import(&author, subject, &quiz(&[&two])).await), [0, 0, 1, 0]);
+    assert_eq!(rows(&app).await, before);
+    // The one that it had replaced comes in now.
+    assert_eq!(counts(&import(&author, subject, &quiz(&[&one, &two])).await), [1, 0, 1, 0]);
+    // Of two with its key only one is it.
+    let same = [graph("CCCC", "5", "numerical"), graph("DDDD", "5", "numerical")];
+    let chemistry = &course.subjects[1];
+    assert_eq!(
+        counts(&import(&author, chemistry, &quiz(&[&graph("", "5", "numerical")])).await),
+        [1, 0, 0, 0]
+    );
+    let answer = import(&author, chemistry, &quiz(&same.each_ref().map(String::as_str))).await;
+    assert_eq!(counts(&answer), [1, 0, 1, 0]);
+    assert_eq!(*answer.at("/importQuestions/refused"), json!([]));
+}
