@@ -7,6 +7,7 @@ mod graphiql;
 mod graphql;
 mod headers;
 mod health;
+mod host;
 mod memory;
 mod origin;
 mod refusal;
@@ -104,6 +105,7 @@ pub fn protect(routes: Router, edge: &EdgeConfig, stopping: Stopping) -> Router 
             DefaultOnFailure::new().level(Level::DEBUG),
         ))
         .layer(from_fn_with_state(SecurityHeaders::new(edge), headers::secure))
+        .layer(from_fn(host::check))
         .layer(option_layer(cors))
         .layer(from_fn_with_state(Proxies::new(edge), client_address::assign))
         .layer(Extension(stopping))
