@@ -12,6 +12,7 @@ mod m20261123_000002_catalogue;
 mod m20261123_000003_purchases;
 mod m20261125_000004_question_bank;
 mod m20261125_000005_sittings;
+mod m20261128_000008_checks;
 mod portable;
 pub mod repair;
 mod steps;
@@ -28,6 +29,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000003_purchases::Migration),
             Box::new(m20261125_000004_question_bank::Migration),
             Box::new(m20261125_000005_sittings::Migration),
+            Box::new(m20261128_000008_checks::Migration),
         ]
     }
 }

@@ -5,6 +5,7 @@ mod connect;
 mod dialect;
 mod failure;
 mod migrate;
+mod readable;
 mod transaction;
 
 pub use connect::{ConnectError, DatabaseOptions, StatementObserver};
@@ -13,6 +14,7 @@ pub use migrate::MigrationState;
 pub use transaction::WriteOptions;
 
 pub(crate) use dialect::{inserted, lock_subject, lock_user, locked, sql, utc, whole_number_type};
+pub(crate) use readable::{Unreadable, readable};
 pub(crate) use transaction::{joined, pause, shutting_down, to_its_end};
 
 use std::time::Duration;

@@ -11,6 +11,7 @@ mod demo;
 mod documents;
 mod extra_time;
 mod http;
+mod integrity;
 mod layers;
 mod learner;
 mod migrations;
