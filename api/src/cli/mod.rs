@@ -1,5 +1,6 @@
 //! The command line, one file a subcommand.
 
+mod backup;
 mod check;
 mod export;
 mod import;
@@ -7,6 +8,7 @@ mod migrate;
 mod repair;
 mod serve;
 mod user;
+mod values;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -14,6 +16,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::{LogFormat, ServeConfig};
+use crate::database::{Database, DatabaseOptions};
 use crate::telemetry;
 
 /// GraphQL backend for exam-prep platforms: catalogue, purchases, and numbered mock tests.
@@ -45,6 +48,13 @@ enum Command {
     /// Put a database of the old system right: its unique keys, and cards that were made twice. Prints its plan;
     /// does it with --apply.
     Repair(repair::RepairArgs),
+    /// Copy an SQLite database into a file, with its signing keys beside it, while a server runs on it or not. The copy is
+    /// verified before it gets its name.
+    Backup(backup::BackupArgs),
+    /// Look whether a backup is whole and consistent. Exits with 1 when it is not.
+    VerifyBackup(backup::VerifyBackupArgs),
+    /// Put a backup in the place of an SQLite database on which no server runs.
+    Restore(backup::RestoreArgs),
     /// Import what other systems have.
     Import(import::ImportArgs),
     /// Write what other systems read.
@@ -69,6 +79,20 @@ pub async fn main() -> ExitCode {
 /// What a command ends with when it fails: shown to the person who ran it.
 type CommandResult = Result<(), Box<dyn Error + Send + Sync>>;
 
+/// Opens a database, does something with it, and closes it however that ended: a file of SQLite is whole then, without a log
+/// beside it.
+async fn with_database<T>(
+    options: &DatabaseOptions,
+    work: impl AsyncFnOnce(&Database) -> Result<T, Box<dyn Error + Send + Sync>>,
+) -> Result<T, Box<dyn Error + Send + Sync>> {
+    let database = Database::connect(options).await?;
+    let result = work(&database).await;
+    let closed = database.close().await;
+    let value = result?;
+    closed?;
+    Ok(value)
+}
+
 impl Cli {
     /// Does what was asked for.
     ///
@@ -82,6 +106,9 @@ impl Cli {
             Some(Command::Migrate(args)) => migrate::run(args).await,
             Some(Command::Check(args)) => check::run(args).await,
             Some(Command::Repair(args)) => repair::run(args).await,
+            Some(Command::Backup(args)) => backup::back_up(args).await,
+            Some(Command::VerifyBackup(args)) => backup::verify(args).await,
+            Some(Command::Restore(args)) => backup::restore(args).await,
             Some(Command::Import(args)) => import::run(args).await,
             Some(Command::Export(args)) => export::run(args).await,
             Some(Command::Schema) => {

@@ -10,6 +10,7 @@ mod concurrency;
 mod demo;
 mod documents;
 mod extra_time;
+mod files;
 mod http;
 mod integrity;
 mod layers;
