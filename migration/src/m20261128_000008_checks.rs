@@ -22,7 +22,7 @@ pub(crate) struct Migration;
 /// How many wrong rows of a constraint are named.
 const NAMED_ROWS: usize = 20;
 
-/// What a column may hold.
+/// A rule for the values of a column.
 enum Rule {
     /// One of these words, letter for letter.
     Words(&'static str, &'static [&'static str]),
@@ -170,7 +170,7 @@ impl Checked {
 }
 
 impl Check {
-    /// What must hold, of the columns of a row that is called so.
+    /// The condition as SQL, for the columns of a row with this prefix.
     fn condition(&self, backend: DbBackend, row: &str) -> String {
         match self.rule {
             Rule::Condition(_, text) => text.replace("{}", row),
@@ -193,7 +193,7 @@ impl Check {
         }
     }
 
-    /// What the constraint is on SQLite. As there, a null is not refused.
+    /// The triggers that stand for the constraint on SQLite. Like a CHECK, they let a null pass.
     fn triggers(&self, table: &str) -> [String; 2] {
         let (name, columns) = (self.name, self.columns().join(", "));
         let condition = self.condition(DbBackend::Sqlite, "NEW.");

@@ -12,11 +12,11 @@ use crate::database::{Access, open_file, refuse_foreign_log};
 /// A backup that was made and verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Made {
-    /// What the copy has.
+    /// The findings about the copy.
     pub verified: Verified,
     /// How large it is.
     pub bytes: u64,
-    /// Where the keys were copied to; none where there are none yet.
+    /// The file with the copied keys; `None` for a database that has no keys yet.
     pub keys: Option<PathBuf>,
 }
 
@@ -67,7 +67,7 @@ pub async fn make(database: &Path, keys: Option<&Path>, target: &Path) -> Result
     };
     if let Err(error) = pending.place() {
         if let Some(keys) = &placed {
-            // What failed is told; the keys alone are no backup.
+            // Keys alone are not a backup.
             let _ = std::fs::remove_file(keys);
         }
         return Err(error);

@@ -16,13 +16,13 @@ pub use make::{Made, make};
 pub use restore::{Allowed, Restored, restore};
 pub use verify::{Verified, verify};
 
-/// Why there is no backup, or why nothing was restored.
+/// An error that left no backup, or restored nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
     /// A file of this name would be overwritten.
     #[error("{path} exists already, and a backup overwrites nothing. Give another name, or move it away", path = .0.display())]
     Exists(PathBuf),
-    /// There is a database where one would be restored.
+    /// The place of the restored database is taken.
     #[error(
         "{path} has a database already. Run the command again with --replace: the old database is kept beside it under \
          another name", path = .0.display()
@@ -39,7 +39,7 @@ pub enum BackupError {
     Problems {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Its faults, as sentences.
         problems: Vec<String>,
     },
     /// The file cannot be opened as it lies there.
@@ -48,9 +48,9 @@ pub enum BackupError {
     /// The file system refused.
     #[error("{path}: {source}. Nothing was left under the final name", path = .path.display())]
     Io {
-        /// What was read or written.
+        /// The file that was read or written.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// The database refused.
@@ -65,7 +65,7 @@ impl BackupError {
     }
 }
 
-/// Where the keys of a backup are.
+/// The file with the keys of a backup.
 #[must_use]
 pub fn keys_of(backup: &Path) -> PathBuf {
     beside(backup, ".keys.pem")

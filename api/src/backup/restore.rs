@@ -14,15 +14,15 @@ use crate::database::{Access, Failure, FileError, beside, open_file, refuse_fore
 /// A database that was restored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Restored {
-    /// What it has.
+    /// The findings about the backup.
     pub verified: Verified,
-    /// What was in its place, under the names that it has now.
+    /// The files that were in its place, under their new names.
     pub kept: Vec<PathBuf>,
     /// The keys that were restored; none where the backup has none, or where the operator keeps them elsewhere.
     pub keys: Option<PathBuf>,
 }
 
-/// What a restore may do.
+/// Permits for a restore.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Allowed {
     /// Take the place of a database that is there.
@@ -83,7 +83,7 @@ pub async fn restore(
     Ok(Restored { verified, kept, keys: keys.map(Path::to_owned) })
 }
 
-/// Refuses a file that somebody has open, and writes its log back into it. A file that is no database is left alone.
+/// Refuses a file that somebody has open, and writes its log back into it. Leaves a file alone that is not a database.
 async fn claim(target: &Path) -> Result<(), BackupError> {
     let is_empty = fs::metadata(target).map_or(true, |metadata| metadata.len() == 0);
     match refuse_foreign_log(target) {

@@ -27,7 +27,7 @@ const GROWING: [&str; 10] = [
     "test_sessions",
 ];
 
-/// What must hold between rows, each with a query of the rows that it does not hold for.
+/// Faults between rows, each with a query that finds the rows it is about.
 const INVARIANTS: [(&str, &str); 7] = [
     (
         "entitlements have another number of cards than were bought",
@@ -66,14 +66,14 @@ const INVARIANTS: [(&str, &str); 7] = [
     ),
 ];
 
-/// What a copy has.
+/// The findings about a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verified {
-    /// What is damaged of the file, as sentences: it cannot be relied on.
+    /// Damage to the file, as sentences. A damaged file cannot be relied on.
     pub damage: Vec<String>,
-    /// What is wrong with the rows, as sentences: the database that was copied has it too.
+    /// Faults of the rows, as sentences. The database that was copied has them too.
     pub problems: Vec<String>,
-    /// What is worth knowing and not wrong.
+    /// Facts that are worth knowing and not faults.
     pub notes: Vec<String>,
     /// How many rows the tables have of which none is ever deleted.
     pub rows: Vec<(&'static str, i64)>,
@@ -146,7 +146,7 @@ async fn look_through(connection: &DatabaseConnection) -> Result<Verified, DbErr
     Ok(verified)
 }
 
-/// What is wrong with the pages of a file.
+/// Finds the damage to the pages of a file.
 pub(super) async fn damage(connection: &DatabaseConnection) -> Vec<String> {
     match texts(connection, "SELECT integrity_check FROM pragma_integrity_check").await {
         Ok(found) => {

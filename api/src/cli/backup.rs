@@ -43,7 +43,7 @@ pub(super) struct RestoreArgs {
     place: Place,
 }
 
-/// Where the database and its keys are.
+/// A database and its keys.
 #[derive(Args, Debug)]
 struct Place {
     #[command(flatten)]

@@ -42,8 +42,8 @@ enum Command {
     Serve(Box<ServeConfig>),
     /// Change the schema of the database, or show what is pending.
     Migrate(migrate::MigrateArgs),
-    /// Report on the unique keys and the cards of a database. Exits with 1 when something is not right, and
-    /// with 2 when that could not be told.
+    /// Report on the unique keys and the cards of a database, and on values that cannot be read or are not allowed. Exits
+    /// with 1 when something is not right, and with 2 when that could not be told.
     Check(check::CheckArgs),
     /// Put a database of the old system right: its unique keys, and cards that were made twice. Prints its plan;
     /// does it with --apply.

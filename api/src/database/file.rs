@@ -19,15 +19,15 @@ const ROLLBACK: u8 = 1;
 pub enum FileError {
     /// A log lies beside a file that never wrote it.
     #[error(
-        "{log} lies beside {file}, but does not belong to it: this file was copied or restored from a backup, and the log \
-         is an older database's. Opening both would overwrite the data of the file with the data of the log. Move {log} \
-         and {shm} away if the file has what you want, or put the file back that the log belongs to",
+        "{log} lies beside {file}, but does not belong to it: the file was copied or restored, and the log is an older \
+         database's. Opening both would overwrite the file with the log. If the file has the data that you want, move {log} \
+         and {shm} away. If not, put the file back that the log belongs to",
         file = .0.display(), log = beside(.0, "-wal").display(), shm = beside(.0, "-shm").display()
     )]
     ForeignLog(PathBuf),
     /// A log lies where no database is.
     #[error(
-        "{log} has data of a database, but {file} is missing or empty: opening it would delete the log. Put the file back, \
+        "{log} has data of a database, but {file} is missing or empty. Opening it would delete the log. Put the file back, \
          or move {log} away to begin anew",
         file = .0.display(), log = beside(.0, "-wal").display()
     )]

@@ -1,4 +1,4 @@
-//! What taking back migrations would lose.
+//! Finds out what taking back migrations would lose.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, DbErr, Statem
 
 use super::{Database, MigrateError};
 
-/// What is lost with the latest migrations.
+/// The data that is lost with the latest migrations.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Losses {
     /// The migrations that would be taken back, the latest first.
@@ -26,7 +26,7 @@ impl Database {
     /// databases in memory, of which the tables and columns are compared.
     ///
     /// # Errors
-    /// Where a newer version has migrated the database, and the database's.
+    /// Fails for a database that a newer version has migrated, and with the database.
     pub async fn losses(&self, steps: u32) -> Result<Losses, MigrateError> {
         self.refuse_newer().await?;
         let applied: Vec<String> = self

@@ -152,7 +152,7 @@ impl Database {
     /// Refuses a database that a newer version has migrated: what this one would write may not fit it.
     ///
     /// # Errors
-    /// Where it is newer, and the database's.
+    /// Fails for a newer database, and with the database.
     pub async fn refuse_newer(&self) -> Result<(), MigrateError> {
         let unknown = self.unknown_migrations().await?;
         if unknown.is_empty() { Ok(()) } else { Err(MigrateError::Newer(unknown)) }

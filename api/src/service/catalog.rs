@@ -50,7 +50,7 @@ pub struct Snapshot {
     /// The rows that are there and cannot be read: looking for them again would find them as they are.
     unreadable_courses: HashSet<CourseId>,
     unreadable_subjects: HashSet<SubjectId>,
-    /// What is wrong with rows that were left out.
+    /// The bad values of the rows that were left out.
     bad: BTreeSet<BadValue>,
 }
 

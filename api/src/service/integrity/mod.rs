@@ -37,7 +37,7 @@ pub struct BadValue {
     pub row: String,
     /// The column.
     pub column: String,
-    /// What it holds, where that is a word or a number of the catalogue; else what is wrong with it.
+    /// Its value, for words and numbers of the catalogue; else `unreadable`.
     pub value: String,
 }
 
@@ -55,7 +55,7 @@ impl BadValue {
     }
 }
 
-/// What keeps these rows of a table from being read, by column; asks the database only where there are any.
+/// Names the columns that keep these rows of a table from being read. Asks the database only when there are such rows.
 ///
 /// # Errors
 /// The database's.
@@ -124,7 +124,7 @@ pub async fn examine(connection: &impl ConnectionTrait) -> Result<Vec<BadValue>,
     Ok(found)
 }
 
-/// As [`examine`], where the database is one of ours: the tables of the old system have other rules.
+/// Examines a database of jishu, as [`examine`] does, and no other: the tables of the old system have other rules.
 ///
 /// # Errors
 /// The database's.
@@ -195,7 +195,7 @@ where
     Ok(found)
 }
 
-/// What may be wrong with a column: another type, which only SQLite stores, or a value that no rule allows.
+/// Lists the possible faults of a column: another type, which only SQLite stores, or a value that no rule allows.
 fn suspects<E: EntityTrait>(
     backend: DbBackend,
     table: &'static str,

@@ -1,4 +1,4 @@
-//! What the columns may hold.
+//! The values that columns may hold.
 
 use jishu_entity::mock_test_attempt::CardStatus;
 use jishu_entity::purchase::{PurchaseStatus, PurchaseType};
