@@ -3,6 +3,7 @@
 //! Dependencies point one way: `server → http → graphql → service → entity`.
 
 pub mod auth;
+pub mod backup;
 mod bounded;
 pub mod cli;
 pub mod clock;

@@ -14,6 +14,7 @@ mod m20261125_000004_question_bank;
 mod m20261125_000005_sittings;
 mod m20261128_000006_question_corrections;
 mod m20261128_000007_sign_in;
+mod m20261128_000008_checks;
 mod portable;
 pub mod repair;
 mod steps;
@@ -32,6 +33,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261125_000005_sittings::Migration),
             Box::new(m20261128_000006_question_corrections::Migration),
             Box::new(m20261128_000007_sign_in::Migration),
+            Box::new(m20261128_000008_checks::Migration),
         ]
     }
 }

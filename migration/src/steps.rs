@@ -80,6 +80,37 @@ impl Steps<'_, '_> {
         self.0.drop_table(statement).await
     }
 
+    /// Adds constraints to a table, each with its name and what must hold. Their names are unique in our schema. PostgreSQL
+    /// and MariaDB look at every row, in one go.
+    pub(crate) async fn add_checks(&self, table: &str, checks: &[(&str, String)]) -> Result<(), DbErr> {
+        let add = |(name, condition): &(&str, String)| format!("ADD CONSTRAINT {name} CHECK ({condition})");
+        let all: Vec<_> = checks.iter().map(add).collect();
+        let text = format!("ALTER TABLE {table} {}", all.join(", "));
+        let Err(error) = self.0.get_connection().execute_unprepared(&text).await else { return Ok(()) };
+        if self.commits_by_itself() && self.has_checks(checks).await? {
+            return Ok(());
+        }
+        Err(error)
+    }
+
+    /// Drops constraints.
+    pub(crate) async fn drop_checks(&self, table: &str, checks: &[(&str, String)]) -> Result<(), DbErr> {
+        if self.commits_by_itself() && !self.has_checks(checks).await? {
+            return Ok(());
+        }
+        let all: Vec<_> = checks.iter().map(|(name, _)| format!("DROP CONSTRAINT {name}")).collect();
+        let text = format!("ALTER TABLE {table} {}", all.join(", "));
+        self.0.get_connection().execute_unprepared(&text).await.map(drop)
+    }
+
+    /// The server adds and drops those of one statement together.
+    async fn has_checks(&self, checks: &[(&str, String)]) -> Result<bool, DbErr> {
+        let Some((name, _)) = checks.first() else { return Ok(true) };
+        let text = "SELECT 1 FROM information_schema.CHECK_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = DATABASE() \
+                    AND CONSTRAINT_NAME = ?";
+        Ok(!self.query(text, (*name).into()).await?.is_empty())
+    }
+
     fn commits_by_itself(&self) -> bool {
         self.0.get_database_backend() == DbBackend::MySql
     }

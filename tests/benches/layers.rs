@@ -84,7 +84,7 @@ async fn serve(role: &str) {
     let port = std::env::var("JISHU_BENCH_PORT").expect("set by the parent").parse().expect("a port");
     let config = config(Path::new(&folder), port);
     let services = services(&config).await;
-    let listener = TcpListener::bind(config.listen).await.expect("the port is free");
+    let listener = TcpListener::bind(config.listen.to_string()).await.expect("the port is free");
     if role == "stock" {
         let schema = graphql::builder(services.clone()).finish();
         let router = Router::new().route("/graphql", post(stock)).with_state((schema, services));

@@ -1,10 +1,12 @@
 //! `jishu check`.
 
+use std::error::Error;
+
 use clap::{Args, ValueEnum};
 use jishu_migration::repair::{RepairError, Report, Session};
 use serde_json::json;
 
-use super::CommandResult;
+use super::{CommandResult, values};
 use crate::config::DatabaseConfig;
 
 /// What the process ends with then. That something is not right is 1, as any failure of a command.
@@ -32,14 +34,25 @@ pub(super) enum ReportFormat {
 
 /// Ends with 0 when all is right, 1 when something is not, and 2 when that could not be told.
 pub(super) async fn run(args: CheckArgs) -> CommandResult {
-    match examine(&args.database.database_url).await {
-        Ok(report) => {
+    let examined = async {
+        let report = examine(&args.database.database_url).await?;
+        Ok::<_, Box<dyn Error + Send + Sync>>((report, values::bad_values(&args.database).await?))
+    };
+    match examined.await {
+        Ok((report, bad)) => {
             match args.format {
-                ReportFormat::Text => print!("{report}"),
-                ReportFormat::Json => println!("{}", serde_json::to_string_pretty(&report)?),
+                ReportFormat::Text => {
+                    print!("{report}");
+                    values::print(&bad);
+                }
+                ReportFormat::Json => {
+                    let mut report = serde_json::to_value(&report)?;
+                    values::add_to(&mut report, &bad);
+                    println!("{report:#}");
+                }
             }
             match report.problems.len() {
-                0 => Ok(()),
+                0 => values::outcome(&bad),
                 1 => Err("1 kind of problem was found".into()),
                 kinds => Err(format!("{kinds} kinds of problems were found").into()),
             }
@@ -56,7 +69,7 @@ pub(super) async fn run(args: CheckArgs) -> CommandResult {
 
 async fn examine(url: &str) -> Result<Report, RepairError> {
     let session = Session::open(url).await?;
-    let inspection = session.inspect().await?;
+    let inspection = session.inspect().await;
     session.close().await?;
-    Ok(inspection.report())
+    Ok(inspection?.report())
 }

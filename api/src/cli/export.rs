@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::CommandResult;
-use super::import::{SubjectArgs, connect};
+use super::import::SubjectArgs;
+use super::serve::refuse_pending;
+use super::{CommandResult, with_database};
 use crate::config::DatabaseConfig;
 use crate::service::question_bank::{self, Format};
 
@@ -61,10 +62,12 @@ impl From<FormatArg> for Format {
 
 pub(super) async fn run(args: ExportArgs) -> CommandResult {
     let What::Questions(args) = args.what;
-    let database = connect(&args.database).await?;
-    let subject = args.place.find(&database).await?;
-    let export = question_bank::export_all(database.reader(), subject, args.format.into()).await?;
-    database.close().await?;
+    let export = with_database(&args.database.options_to_look(), async |database| {
+        refuse_pending(database).await?;
+        let subject = args.place.find(database).await?;
+        Ok(question_bank::export_all(database.reader(), subject, args.format.into()).await?)
+    })
+    .await?;
     for loss in &export.losses {
         eprintln!("{}: {}", loss.external_id, loss.what);
     }

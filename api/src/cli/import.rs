@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use jishu_entity::question_version::Difficulty;
-use jishu_entity::{SubjectId, course, subject};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use jishu_entity::{CourseId, SubjectId, course, subject};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 use serde_json::json;
 
-use super::CommandResult;
 use super::check::ReportFormat;
+use super::{CommandResult, with_current_database};
 use crate::clock::SystemClock;
 use crate::config::DatabaseConfig;
 use crate::database::Database;
@@ -130,25 +130,33 @@ impl SubjectArgs {
         &self,
         database: &Database,
     ) -> Result<SubjectId, Box<dyn std::error::Error + Send + Sync>> {
-        let courses = course::Entity::find().all(database.reader()).await?;
-        let by_code = courses.iter().find(|course| course.code.as_deref() == Some(&self.course));
-        let by_id = || courses.iter().find(|course| course.id.to_string() == self.course);
-        let course = by_code.or_else(by_id).ok_or_else(|| {
-            let known = courses.iter().map(|course| name(course.code.as_deref(), course.id.0, &course.name));
-            format!("there is no course {}. There are: {}", self.course, listed(known))
-        })?;
-        let subjects = subject::Entity::find()
-            .filter(subject::Column::CourseId.eq(course.id))
+        // Not the whole rows: one that cannot be read must not keep questions from the others.
+        let courses: Vec<(CourseId, Option<String>, String)> = course::Entity::find()
+            .select_only()
+            .columns([course::Column::Id, course::Column::Code, course::Column::Name])
+            .into_tuple()
             .all(database.reader())
             .await?;
-        let by_code = subjects.iter().find(|subject| subject.code.as_deref() == Some(&self.subject));
-        let by_id = || subjects.iter().find(|subject| subject.id.to_string() == self.subject);
-        let subject = by_code.or_else(by_id).ok_or_else(|| {
-            let known =
-                subjects.iter().map(|subject| name(subject.code.as_deref(), subject.id.0, &subject.name));
-            format!("the course {} has no subject {}. It has: {}", course.name, self.subject, listed(known))
+        let by_code = courses.iter().find(|(_, code, _)| code.as_deref() == Some(&self.course));
+        let by_id = || courses.iter().find(|(id, ..)| id.to_string() == self.course);
+        let (course, _, course_name) = by_code.or_else(by_id).ok_or_else(|| {
+            let known = courses.iter().map(|(id, code, title)| name(code.as_deref(), id.0, title));
+            format!("there is no course {}. There are: {}", self.course, listed(known))
         })?;
-        Ok(subject.id)
+        let subjects: Vec<(SubjectId, Option<String>, String)> = subject::Entity::find()
+            .select_only()
+            .columns([subject::Column::Id, subject::Column::Code, subject::Column::Name])
+            .filter(subject::Column::CourseId.eq(*course))
+            .into_tuple()
+            .all(database.reader())
+            .await?;
+        let by_code = subjects.iter().find(|(_, code, _)| code.as_deref() == Some(&self.subject));
+        let by_id = || subjects.iter().find(|(id, ..)| id.to_string() == self.subject);
+        let (subject, ..) = by_code.or_else(by_id).ok_or_else(|| {
+            let known = subjects.iter().map(|(id, code, title)| name(code.as_deref(), id.0, title));
+            format!("the course {course_name} has no subject {}. It has: {}", self.subject, listed(known))
+        })?;
+        Ok(*subject)
     }
 }
 
@@ -161,17 +169,6 @@ fn listed(names: impl Iterator<Item = String>) -> String {
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
-/// A database that is there, with the schema that this version needs where it is a file of this process.
-pub(super) async fn connect(
-    config: &DatabaseConfig,
-) -> Result<Database, Box<dyn std::error::Error + Send + Sync>> {
-    let database = Database::connect(&config.options_of_existing()).await?;
-    if config.is_embedded() {
-        database.migrate_up().await?;
-    }
-    Ok(database)
-}
-
 /// Ends with 0 when every question of the file is in the bank.
 pub(super) async fn run(args: ImportArgs) -> CommandResult {
     let What::Questions(args) = args.what;
@@ -179,37 +176,40 @@ pub(super) async fn run(args: ImportArgs) -> CommandResult {
         .await
         .map_err(|error| format!("{} cannot be read: {error}", args.file.display()))?;
     let text = question_bank::decode(&bytes)?.to_owned();
-    let name = args.file.to_string_lossy();
+    let name = args.file.to_string_lossy().into_owned();
     let format = args.format.format().or_else(|| Format::of_file_name(&name));
-    let database = connect(&args.database).await?;
-    let subject_id = args.place.find(&database).await?;
-    let defaults = Defaults { topic: args.topic.trim().to_owned(), difficulty: args.difficulty.into() };
-    let QuestionArgs { names_are_ids, correct_keys, dry_run, .. } = *args;
-    let request = ImportRequest {
-        subject_id,
-        format,
-        text,
-        defaults,
-        names_are_ids,
-        correct_keys,
-        dry_run,
-        actor: None,
-    };
+    let QuestionArgs {
+        names_are_ids, correct_keys, dry_run, place, topic, difficulty, report, database, ..
+    } = *args;
+    let defaults = Defaults { topic: topic.trim().to_owned(), difficulty: difficulty.into() };
     // Draws on standard error, and nothing where that is no terminal.
     let bar = ProgressBar::new(0).with_style(style()?);
     let progress = |Progress { done, of }: Progress| {
         bar.set_length(of as u64);
         bar.set_position(done as u64);
     };
-    let report = question_bank::import(&database, &SystemClock, request, &progress).await;
+    let imported = with_current_database(&database, async |database| {
+        let subject_id = place.find(database).await?;
+        let request = ImportRequest {
+            subject_id,
+            format,
+            text,
+            defaults,
+            names_are_ids,
+            correct_keys,
+            dry_run,
+            actor: None,
+        };
+        Ok(question_bank::import(database, &SystemClock, request, &progress).await?)
+    })
+    .await;
     bar.finish_and_clear();
-    database.close().await?;
-    let report = report?;
-    match args.report {
-        ReportFormat::Text => print_text(&report, &name, args.dry_run),
-        ReportFormat::Json => print_json(&report, args.dry_run),
+    let imported = imported?;
+    match report {
+        ReportFormat::Text => print_text(&imported, &name, dry_run),
+        ReportFormat::Json => print_json(&imported, dry_run),
     }
-    match report.refused_count {
+    match imported.refused_count {
         0 => Ok(()),
         1 => Err("1 question was refused".into()),
         refused => Err(format!("{refused} questions were refused").into()),

@@ -2,9 +2,9 @@
 
 use clap::{Args, Subcommand};
 
-use super::CommandResult;
+use super::{CommandResult, with_database};
 use crate::config::DatabaseConfig;
-use crate::database::Database;
+use crate::database::{Database, Losses};
 
 #[derive(Args, Debug)]
 pub(super) struct MigrateArgs {
@@ -19,13 +19,17 @@ enum Direction {
         #[command(flatten)]
         database: DatabaseConfig,
     },
-    /// Take back migrations, the latest first. What their tables hold is lost.
+    /// Take back migrations, the latest first. What their tables and columns hold is lost: without --yes this only says
+    /// what that is, and changes nothing.
     Down {
         #[command(flatten)]
         database: DatabaseConfig,
         /// How many to take back.
         #[arg(long, default_value_t = 1, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
         steps: u32,
+        /// Do it, and lose what is named.
+        #[arg(long)]
+        yes: bool,
     },
     /// Show which migrations are applied and which are pending.
     Status {
@@ -37,29 +41,61 @@ enum Direction {
 pub(super) async fn run(args: MigrateArgs) -> CommandResult {
     match args.direction {
         Direction::Up { database } => {
-            let database = Database::connect(&database.options()).await?;
-            database.migrate_up().await?;
-            print_status(&database).await?;
-            Ok(database.close().await?)
+            with_database(&database.options(), async |database| {
+                database.migrate_up().await?;
+                print_status(database).await
+            })
+            .await
         }
-        Direction::Down { database, steps } => {
-            let database = Database::connect(&database.options()).await?;
-            database.migrate_down(steps).await?;
-            print_status(&database).await?;
-            Ok(database.close().await?)
+        Direction::Down { database, steps, yes } => {
+            let options = if yes { database.options_of_existing() } else { database.options_to_look() };
+            with_database(&options, async |database| {
+                let losses = database.losses(steps).await?;
+                print_losses(&losses);
+                if !yes {
+                    return Err(
+                        "nothing was changed. Make a backup, then run the command again with --yes".into()
+                    );
+                }
+                database.migrate_down(steps).await?;
+                print_status(database).await
+            })
+            .await
         }
         Direction::Status { database } => {
-            let database = Database::connect(&database.options()).await?;
-            print_status(&database).await?;
-            Ok(database.close().await?)
+            with_database(&database.options_to_look(), async |database| {
+                print_status(database).await?;
+                Ok(database.refuse_newer().await?)
+            })
+            .await
         }
     }
+}
+
+fn print_losses(losses: &Losses) {
+    println!("This takes back {}.", or_nothing(&losses.migrations));
+    for (table, rows) in &losses.tables {
+        println!("lost: table {table}, {rows} rows");
+    }
+    for (table, column, rows) in &losses.columns {
+        println!("lost: column {table}.{column}, with a value in {rows} rows");
+    }
+    if losses.tables.is_empty() && losses.columns.is_empty() {
+        println!("No table and no column is lost.");
+    }
+}
+
+fn or_nothing(names: &[String]) -> String {
+    if names.is_empty() { "no migration".to_owned() } else { names.join(", ") }
 }
 
 async fn print_status(database: &Database) -> CommandResult {
     for migration in database.migrations().await? {
         let state = if migration.applied { "applied" } else { "pending" };
         println!("{state} {}", migration.name);
+    }
+    for name in database.unknown_migrations().await? {
+        println!("unknown {name}");
     }
     Ok(())
 }

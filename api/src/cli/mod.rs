@@ -1,5 +1,6 @@
 //! The command line, one file a subcommand.
 
+mod backup;
 mod check;
 mod export;
 mod import;
@@ -8,13 +9,15 @@ mod question;
 mod repair;
 mod serve;
 mod user;
+mod values;
 
 use std::error::Error;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{LogFormat, ServeConfig};
+use crate::config::{DatabaseConfig, LogFormat, ServeConfig};
+use crate::database::{Database, DatabaseOptions};
 use crate::telemetry;
 
 /// GraphQL backend for exam-prep platforms: catalogue, purchases, and numbered mock tests.
@@ -40,12 +43,19 @@ enum Command {
     Serve(Box<ServeConfig>),
     /// Change the schema of the database, or show what is pending.
     Migrate(migrate::MigrateArgs),
-    /// Report on the unique keys and the cards of a database. Exits with 1 when something is not right, and
-    /// with 2 when that could not be told.
+    /// Report on the unique keys and the cards of a database, and on values that cannot be read or are not allowed. Exits
+    /// with 1 when something is not right, and with 2 when that could not be told.
     Check(check::CheckArgs),
     /// Put a database of the old system right: its unique keys, and cards that were made twice. Prints its plan;
     /// does it with --apply.
     Repair(repair::RepairArgs),
+    /// Copy an SQLite database into a file, with its signing keys beside it, while a server runs on it or not. The copy is
+    /// verified before it gets its name.
+    Backup(backup::BackupArgs),
+    /// Look whether a backup is whole and consistent. Exits with 1 when it is not.
+    VerifyBackup(backup::VerifyBackupArgs),
+    /// Put a backup in the place of an SQLite database on which no server runs.
+    Restore(backup::RestoreArgs),
     /// Import what other systems have.
     Import(import::ImportArgs),
     /// Write what other systems read.
@@ -72,6 +82,37 @@ pub async fn main() -> ExitCode {
 /// What a command ends with when it fails: shown to the person who ran it.
 type CommandResult = Result<(), Box<dyn Error + Send + Sync>>;
 
+/// Opens a database, does something with it, and closes it however that ended: a file of SQLite is whole then, without a log
+/// beside it.
+async fn with_database<T>(
+    options: &DatabaseOptions,
+    work: impl AsyncFnOnce(&Database) -> Result<T, Box<dyn Error + Send + Sync>>,
+) -> Result<T, Box<dyn Error + Send + Sync>> {
+    let database = Database::connect(options).await?;
+    let result = work(&database).await;
+    let closed = database.close().await;
+    let value = result?;
+    closed?;
+    Ok(value)
+}
+
+/// As [`with_database`], for a database that is there and has all migrations. An embedded one is migrated first.
+async fn with_current_database<T>(
+    config: &DatabaseConfig,
+    work: impl AsyncFnOnce(&Database) -> Result<T, Box<dyn Error + Send + Sync>>,
+) -> Result<T, Box<dyn Error + Send + Sync>> {
+    let is_embedded = config.is_embedded();
+    with_database(&config.options_of_existing(), async |database| {
+        if is_embedded {
+            database.migrate_up().await?;
+        } else {
+            serve::refuse_pending(database).await?;
+        }
+        work(database).await
+    })
+    .await
+}
+
 impl Cli {
     /// Does what was asked for.
     ///
@@ -85,6 +126,9 @@ impl Cli {
             Some(Command::Migrate(args)) => migrate::run(args).await,
             Some(Command::Check(args)) => check::run(args).await,
             Some(Command::Repair(args)) => repair::run(args).await,
+            Some(Command::Backup(args)) => backup::back_up(args).await,
+            Some(Command::VerifyBackup(args)) => backup::verify(args).await,
+            Some(Command::Restore(args)) => backup::restore(args).await,
             Some(Command::Import(args)) => import::run(args).await,
             Some(Command::Export(args)) => export::run(args).await,
             Some(Command::Question(args)) => question::run(args).await,

@@ -6,8 +6,8 @@ use clap::{Args, Subcommand};
 use jishu_entity::QuestionId;
 use rust_decimal::Decimal;
 
-use super::CommandResult;
-use super::import::{SubjectArgs, connect};
+use super::import::SubjectArgs;
+use super::{CommandResult, with_current_database};
 use crate::clock::SystemClock;
 use crate::config::DatabaseConfig;
 use crate::database::Database;
@@ -71,13 +71,20 @@ struct CorrectArgs {
 }
 
 impl Named {
-    async fn open(&self) -> Result<(Database, QuestionId), Box<dyn Error + Send + Sync>> {
-        let database = connect(&self.database).await?;
-        let subject = self.place.find(&database).await?;
-        let found = question_bank::find(database.reader(), subject, &self.id).await?;
-        let id = found
-            .ok_or_else(|| format!("the subject has no question {}. Export it to see its ids.", self.id))?;
-        Ok((database, id))
+    /// Opens the database, finds the question, does something with it, and closes the database.
+    async fn with_question<T>(
+        &self,
+        work: impl AsyncFnOnce(&Database, QuestionId) -> Result<T, Box<dyn Error + Send + Sync>>,
+    ) -> Result<T, Box<dyn Error + Send + Sync>> {
+        with_current_database(&self.database, async |database| {
+            let subject = self.place.find(database).await?;
+            let found = question_bank::find(database.reader(), subject, &self.id).await?;
+            let id = found.ok_or_else(|| {
+                format!("the subject has no question {}. Export it to see its ids.", self.id)
+            })?;
+            work(database, id).await
+        })
+        .await
     }
 }
 
@@ -100,20 +107,24 @@ async fn correct(args: CorrectArgs) -> CommandResult {
             NewKey::Options { version: None, positions }
         }
     };
-    let (database, question_id) = args.named.open().await?;
-    let CorrectArgs { explanation, reason, .. } = args;
-    let correction = Correction { question_id, key, explanation, reason, by: None };
-    let corrected = question_bank::correct(&database, &SystemClock, correction).await;
-    database.close().await?;
-    println!("corrected; fixed tests whose new sittings take it: {}", corrected?.tests);
+    let CorrectArgs { named, explanation, reason, .. } = args;
+    let corrected = named
+        .with_question(async |database, question_id| {
+            let correction = Correction { question_id, key, explanation, reason, by: None };
+            Ok(question_bank::correct(database, &SystemClock, correction).await?)
+        })
+        .await?;
+    println!("corrected; fixed tests whose new sittings take it: {}", corrected.tests);
     Ok(())
 }
 
 async fn set_archived(named: &Named, archived: bool) -> CommandResult {
-    let (database, question) = named.open().await?;
-    let changed = question_bank::set_archived(&database, &SystemClock, None, question, archived).await;
-    database.close().await?;
+    let changed = named
+        .with_question(async |database, question| {
+            Ok(question_bank::set_archived(database, &SystemClock, None, question, archived).await?)
+        })
+        .await?;
     let state = if archived { "archived" } else { "restored" };
-    println!("{}", if changed? { state } else { "nothing to do" });
+    println!("{}", if changed { state } else { "nothing to do" });
     Ok(())
 }

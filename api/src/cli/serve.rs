@@ -1,16 +1,20 @@
 //! `jishu serve`.
 
+use std::error::Error;
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use futures_util::FutureExt;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal;
 use uuid::Uuid;
 
 use super::CommandResult;
 use crate::auth::Viewer;
 use crate::clock::SystemClock;
-use crate::config::ServeConfig;
+use crate::config::{ListenAddress, ServeConfig};
 use crate::database::Database;
 use crate::service::{Services, demo};
 use crate::{http, server};
@@ -18,22 +22,76 @@ use crate::{http, server};
 /// How long the token works that `--demo` prints.
 const DEMO_TOKEN: Duration = Duration::from_secs(12 * 60 * 60);
 
+/// How many connections may wait to be accepted; the system may allow fewer.
+const BACKLOG: u32 = 1_024;
+
 /// How long the database's connections may take to close.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(super) async fn run(config: ServeConfig) -> CommandResult {
-    let database = Database::connect(&config.database_options()).await?;
+    // From here on a signal ends it in order, also while it starts.
+    let stop = stop_signal()?.boxed().shared();
+    // First what can fail without leaving anything behind: a port that is taken, a manifest that cannot be read.
+    let bound = bind(&config.listen).await?;
+    let engine = config.graphql.engine()?;
+    let options = config.database_options();
+    let database = tokio::select! {
+        database = Database::connect(&options) => database?,
+        () = stop.clone() => return Ok(()),
+    };
+    let started = tokio::select! {
+        started = start(&config, database.clone(), bound) => started.map(Some),
+        () = stop.clone() => Ok(None),
+    };
+    let served = match started {
+        Ok(Some((services, listener))) => {
+            server::run(listener, services, engine, &config, stop).await.map_err(Into::into)
+        }
+        Ok(None) => Ok(()),
+        Err(error) => Err(error),
+    };
+    if tokio::time::timeout(CLOSE_TIMEOUT, database.close()).await.is_err() {
+        tracing::warn!(
+            "statements were still under way when the server stopped; the database rolls them back"
+        );
+    }
+    served?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Takes the port, which nobody is answered on before the server is ready.
+async fn bind(listen: &ListenAddress) -> Result<(TcpSocket, SocketAddr), String> {
+    let bound = async {
+        let address = listen.resolve().await?;
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        #[cfg(unix)]
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        let address = socket.local_addr()?;
+        io::Result::Ok((socket, address))
+    };
+    bound.await.map_err(|error| format!("cannot listen on {listen}: {error}. Choose another --listen"))
+}
+
+/// Makes everything ready, and listens.
+async fn start(
+    config: &ServeConfig,
+    database: Database,
+    (socket, address): (TcpSocket, SocketAddr),
+) -> Result<(Services, TcpListener), Box<dyn Error + Send + Sync>> {
     if config.database.is_embedded() || config.migrate {
         database.migrate_up().await?;
     } else {
         refuse_pending(&database).await?;
     }
-    let engine = config.graphql.engine()?;
-    let services = server::services(&config, database.clone(), Arc::new(SystemClock)).await?;
-    let listener = TcpListener::bind(config.listen)
-        .await
-        .map_err(|error| format!("cannot listen on {}: {error}. Choose another --listen", config.listen))?;
-    let address = listener.local_addr()?;
+    let services = server::services(config, database, Arc::new(SystemClock)).await?;
+    if config.demo {
+        demo::refuse_other_content(&services.database).await?;
+    }
+    let listener = socket
+        .listen(BACKLOG)
+        .map_err(|error| format!("cannot listen on {address}: {error}. Choose another --listen"))?;
     if !http::is_self_hosted() {
         tracing::warn!(
             "GraphiQL is not in this build; its page loads it from cdn.jsdelivr.net. Build with npm at hand to \
@@ -49,17 +107,12 @@ pub(super) async fn run(config: ServeConfig) -> CommandResult {
         }
         print_demo(&services, &format!("http://{address}")).await?;
     }
-    server::run(listener, services, engine, &config, stop_signal()).await?;
-    if tokio::time::timeout(CLOSE_TIMEOUT, database.close()).await.is_err() {
-        tracing::warn!(
-            "statements were still under way when the server stopped; the database rolls them back"
-        );
-    }
-    tracing::info!("stopped");
-    Ok(())
+    Ok((services, listener))
 }
 
-async fn refuse_pending(database: &Database) -> CommandResult {
+/// Refuses a database whose schema is older than this version needs, or newer than it knows.
+pub(super) async fn refuse_pending(database: &Database) -> CommandResult {
+    database.refuse_newer().await?;
     let migrations = database.migrations().await?;
     let names: Vec<_> = migrations
         .into_iter()
@@ -98,27 +151,27 @@ async fn print_demo(services: &Services, url: &str) -> CommandResult {
     Ok(())
 }
 
-/// SIGTERM or Ctrl-C.
-async fn stop_signal() {
-    let interrupt = async {
+/// Completes at SIGTERM or Ctrl-C. They are caught from the call on, not only once it is waited for.
+fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
+    #[cfg(unix)]
+    let received = {
+        let mut interrupt = signal::unix::signal(signal::unix::SignalKind::interrupt())?;
+        let mut terminate = signal::unix::signal(signal::unix::SignalKind::terminate())?;
+        async move {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        }
+    };
+    #[cfg(not(unix))]
+    let received = async {
         if signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
     };
-    #[cfg(unix)]
-    let terminate = async {
-        match signal::unix::signal(signal::unix::SignalKind::terminate()) {
-            Ok(mut terminate) => {
-                terminate.recv().await;
-            }
-            Err(_) => std::future::pending().await,
-        }
-    };
-    #[cfg(not(unix))]
-    let terminate = std::future::pending::<()>();
-    tokio::select! {
-        () = interrupt => {}
-        () = terminate => {}
-    }
-    tracing::info!("stopping: finishing what is under way");
+    Ok(async {
+        received.await;
+        tracing::info!("stopping: finishing what is under way");
+    })
 }

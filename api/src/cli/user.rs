@@ -1,16 +1,16 @@
 //! `jishu user`.
 
 use std::io::{BufRead, stdin};
-use std::sync::Arc;
+use std::num::NonZeroUsize;
 
 use clap::{Args, Subcommand, ValueEnum};
 use jishu_entity::user::Role;
 
-use super::CommandResult;
-use crate::clock::SystemClock;
-use crate::config::ServeConfig;
-use crate::database::Database;
-use crate::server;
+use super::serve::refuse_pending;
+use super::{CommandResult, with_database};
+use crate::auth::Passwords;
+use crate::clock::{Clock, SystemClock};
+use crate::config::DatabaseConfig;
 use crate::service::account::{self, Registration};
 
 #[derive(Args, Debug)]
@@ -33,7 +33,7 @@ enum Action {
         #[arg(long, value_enum, default_value_t = RoleArg::Learner)]
         role: RoleArg,
         #[command(flatten)]
-        config: Box<ServeConfig>,
+        database: DatabaseConfig,
     },
 }
 
@@ -57,16 +57,22 @@ impl From<RoleArg> for Role {
 }
 
 pub(super) async fn run(args: UserArgs) -> CommandResult {
-    let Action::Create { email, name, role, config } = args.action;
+    let Action::Create { email, name, role, database } = args.action;
     let mut password = String::new();
     stdin().lock().read_line(&mut password)?;
     let password = password.trim_end_matches(['\r', '\n']).to_owned();
-    let database = Database::connect(&config.database.options()).await?;
-    if config.database.is_embedded() {
-        database.migrate_up().await?;
-    }
-    let services = server::services(&config, database.clone(), Arc::new(SystemClock)).await?;
-    let user = account::create(&services, Registration { name, email, password, role: role.into() }).await?;
-    println!("made user {} <{}>", user.id, user.email);
-    Ok(database.close().await?)
+    let registration = Registration { name, email, password, role: role.into() };
+    let is_embedded = database.is_embedded();
+    with_database(&database.options(), async |database| {
+        if is_embedded {
+            database.migrate_up().await?;
+        } else {
+            refuse_pending(database).await?;
+        }
+        let passwords = Passwords::new(NonZeroUsize::MIN)?;
+        let user = account::create_in(database, &passwords, SystemClock.now(), registration).await?;
+        println!("made user {} <{}>", user.id, user.email);
+        Ok(())
+    })
+    .await
 }

@@ -2,16 +2,21 @@
 
 use std::path::PathBuf;
 
+use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args};
 
 use crate::graphql::engine::{EngineOptions, Limits, ManifestError, TrustedDocuments};
+
+/// The words that mean yes in an environment variable.
+const YES: [&str; 6] = ["true", "t", "yes", "y", "on", "1"];
 
 /// How documents are treated. The limits are far above what frontends send; a refusal names the limit and its value.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "GraphQL documents")]
 pub struct GraphqlConfig {
     /// Whether `__schema` and `__type` are answered; GraphiQL and code generators need them.
-    #[arg(long, env = "JISHU_INTROSPECTION", default_value_t = true, action = ArgAction::Set, value_name = "BOOL")]
+    #[arg(long, env = "JISHU_INTROSPECTION", default_value_t = true, action = ArgAction::Set,
+          value_name = "BOOL", value_parser = BoolishValueParser::new())]
     pub introspection: bool,
 
     /// A manifest of trusted documents, as relay-compiler and graphql-codegen write it with sha256: requests name
@@ -20,12 +25,13 @@ pub struct GraphqlConfig {
     pub trusted_documents: Option<PathBuf>,
 
     /// Accept nothing but trusted documents.
-    #[arg(long, env = "JISHU_TRUSTED_DOCUMENTS_ONLY", requires = "trusted_documents")]
+    #[arg(long, env = "JISHU_TRUSTED_DOCUMENTS_ONLY", requires_ifs(YES.map(|yes| (yes, "trusted_documents"))),
+          value_parser = BoolishValueParser::new())]
     pub trusted_documents_only: bool,
 
     /// Whether clients may send a document once with its hash, and the hash alone afterwards, as Apollo's do.
     #[arg(long, env = "JISHU_AUTOMATIC_PERSISTED_QUERIES", default_value_t = true, action = ArgAction::Set,
-          value_name = "BOOL")]
+          value_name = "BOOL", value_parser = BoolishValueParser::new())]
     pub automatic_persisted_queries: bool,
 
     /// The most tokens in a document.

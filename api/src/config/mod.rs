@@ -2,13 +2,14 @@
 
 mod edge;
 mod graphql;
+mod listen;
 mod live;
 mod sittings;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 use rust_decimal::Decimal;
 
@@ -17,6 +18,7 @@ use crate::service::money::TaxRate;
 
 pub use edge::{EdgeConfig, ForwardedHeader};
 pub use graphql::GraphqlConfig;
+pub use listen::ListenAddress;
 pub use live::LiveConfig;
 pub use sittings::SittingsConfig;
 
@@ -48,6 +50,12 @@ impl DatabaseConfig {
         DatabaseOptions { url: options.url.replace("mode=rwc", "mode=rw"), ..options }
     }
 
+    /// The same, for a command that only reads: it changes nothing of a file, and makes none.
+    #[must_use]
+    pub fn options_to_look(&self) -> DatabaseOptions {
+        DatabaseOptions { only_looks: true, ..self.options_of_existing() }
+    }
+
     /// Whether the database is a file of this process, which it may migrate by itself.
     #[must_use]
     pub fn is_embedded(&self) -> bool {
@@ -62,16 +70,17 @@ pub struct ServeConfig {
     #[command(flatten)]
     pub database: DatabaseConfig,
 
-    /// The address and port to listen on.
+    /// The address and port to listen on. A name such as localhost:8080 stands for its first IPv4 address, or the first of
+    /// IPv6 where it has none.
     #[arg(long, env = "JISHU_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
-    pub listen: SocketAddr,
+    pub listen: ListenAddress,
 
     /// Add a demo catalogue with questions and a learner with a known password, and print how to use them.
-    #[arg(long, env = "JISHU_DEMO")]
+    #[arg(long, env = "JISHU_DEMO", value_parser = BoolishValueParser::new())]
     pub demo: bool,
 
     /// Migrate a database server at start. An embedded database is always migrated.
-    #[arg(long, env = "JISHU_MIGRATE")]
+    #[arg(long, env = "JISHU_MIGRATE", value_parser = BoolishValueParser::new())]
     pub migrate: bool,
 
     /// A PEM file with the Ed25519 keys that sign access tokens, the current one first. Without it, a key is

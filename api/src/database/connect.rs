@@ -1,5 +1,6 @@
 //! Opening the pools.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use sea_orm::{ConnectOptions, DatabaseConnection, DbBackend, DbErr, RuntimeErr};
 
 use super::probe::Probe;
 use super::queue::WriteQueue;
-use super::{Database, Reader};
+use super::{Database, FileError, Reader, create_private, refuse_foreign_log, sqlite_file};
 
 /// No statement of a request takes this long, unless told otherwise; migrations lift it for themselves.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -42,6 +43,9 @@ pub struct DatabaseOptions {
     /// How long a statement may take on a database server, and how long conflicts are retried. SQLite knows no
     /// such limit. Below the time that a request may take, so that what is given up frees its connection.
     pub statement_timeout: Duration,
+    /// Whether nothing is written: a file of SQLite keeps the journal mode that it has. The URL says whether a missing
+    /// file is made.
+    pub only_looks: bool,
     /// Told of each statement.
     pub observer: Option<StatementObserver>,
 }
@@ -55,6 +59,7 @@ impl DatabaseOptions {
             max_connections: 16,
             acquire_timeout: Duration::from_secs(10),
             statement_timeout: STATEMENT_TIMEOUT,
+            only_looks: false,
             observer: None,
         }
     }
@@ -110,6 +115,9 @@ pub enum ConnectError {
          a file where the URL ends with ?mode=rwc"
     )]
     NoFile(String),
+    /// The file must not be opened as it lies there.
+    #[error(transparent)]
+    File(#[from] FileError),
 }
 
 impl Database {
@@ -118,6 +126,9 @@ impl Database {
     /// # Errors
     /// When the URL is of another database, or the database does not answer.
     pub async fn connect(options: &DatabaseOptions) -> Result<Self, ConnectError> {
+        if let Some(file) = sqlite_file(&options.url) {
+            prepare_file(&file, options)?;
+        }
         let scheme = options.url.split(':').next().unwrap_or_default();
         let result = match scheme {
             "sqlite" => open_sqlite(options).await,
@@ -137,6 +148,18 @@ impl Database {
             .map_or(source, |error| DbErr::Conn(RuntimeErr::SqlxError(error.into())));
         Err(ConnectError::Unreachable { url, source })
     }
+}
+
+/// Makes the file that is missing, where the URL asks for it, so that nobody else can read it at any moment.
+fn prepare_file(file: &Path, options: &DatabaseOptions) -> Result<(), FileError> {
+    refuse_foreign_log(file)?;
+    if options.url.contains("mode=rwc")
+        && let Err(error) = create_private(file)
+    {
+        // SQLite fails in the same way, and is what tells of it.
+        tracing::debug!(%error, "the file of the database was not made");
+    }
+    Ok(())
 }
 
 /// `SQLITE_CANTOPEN`.
@@ -256,7 +279,9 @@ async fn open_sqlite(options: &DatabaseOptions) -> Result<Database, DbErr> {
     // A write waits its turn for the one connection; it may wait longer than a reader.
     let wait = options.acquire_timeout.max(SQLITE_WRITER_WAIT);
     writer.acquire_timeout(wait);
-    writer.map_sqlx_sqlite_opts(sqlite_settings);
+    let only_looks = options.only_looks;
+    let settings = move |opts| sqlite_settings(opts, only_looks);
+    writer.map_sqlx_sqlite_opts(settings);
     // A database in memory is one connection's own, and ends with it.
     if options.url.contains(":memory:") || options.url.contains("mode=memory") {
         writer.idle_timeout(None::<Duration>).max_lifetime(None::<Duration>);
@@ -273,10 +298,10 @@ async fn open_sqlite(options: &DatabaseOptions) -> Result<Database, DbErr> {
     }
     let writer = open(writer, options).await?;
     let mut reader = connect_options(&options.url, options.max_connections, options);
-    reader.map_sqlx_sqlite_opts(|opts| sqlite_settings(opts).read_only(true).create_if_missing(false));
+    reader.map_sqlx_sqlite_opts(move |opts| settings(opts).read_only(true).create_if_missing(false));
     let reader = Reader::new(open(reader, options).await?, options.max_connections, options.acquire_timeout);
     let mut probe = connect_options(&options.url, 1, options);
-    probe.map_sqlx_sqlite_opts(|opts| sqlite_settings(opts).read_only(true).create_if_missing(false));
+    probe.map_sqlx_sqlite_opts(move |opts| settings(opts).read_only(true).create_if_missing(false));
     let probe = Arc::new(Probe::new(probe).await?);
     let queue = WriteQueue::new(1, wait);
     let retry_for = options.statement_timeout;
@@ -308,9 +333,9 @@ async fn open(connect: ConnectOptions, options: &DatabaseOptions) -> Result<Data
 }
 
 /// `synchronous=FULL`: with NORMAL a power failure can take back a purchase that was acknowledged.
-fn sqlite_settings(options: SqliteConnectOptions) -> SqliteConnectOptions {
+fn sqlite_settings(options: SqliteConnectOptions, only_looks: bool) -> SqliteConnectOptions {
+    let options = if only_looks { options } else { options.journal_mode(SqliteJournalMode::Wal) };
     options
-        .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(Duration::from_secs(10))

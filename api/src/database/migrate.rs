@@ -4,7 +4,10 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use jishu_migration::{Migrator, MigratorTrait};
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, SqlErr, Statement, TransactionTrait};
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, SqlErr, Statement,
+    TransactionTrait,
+};
 
 use super::{Database, Failure, sql};
 
@@ -26,6 +29,20 @@ pub struct MigrationState {
     pub applied: bool,
 }
 
+/// Why the schema was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrateError {
+    /// The database has migrations that this version does not know.
+    #[error(
+        "this database was migrated by a newer jishu: the migrations {} are unknown to this one. Run the newer version, or \
+         restore a backup from before its upgrade", .0.join(", ")
+    )]
+    Newer(Vec<String>),
+    /// The database refused.
+    #[error(transparent)]
+    Database(#[from] DbErr),
+}
+
 #[derive(Clone, Copy)]
 enum Direction {
     Up,
@@ -38,16 +55,18 @@ impl Database {
     /// # Errors
     /// The database's. On SQLite and PostgreSQL nothing is changed then; MariaDB/MySQL commits each statement
     /// that changes the schema by itself, and the next run goes on from there.
-    pub async fn migrate_up(&self) -> Result<(), DbErr> {
-        self.migrate(Direction::Up).await
+    pub async fn migrate_up(&self) -> Result<(), MigrateError> {
+        self.refuse_newer().await?;
+        Ok(self.migrate(Direction::Up).await?)
     }
 
     /// Takes back the latest migrations.
     ///
     /// # Errors
     /// As [`Database::migrate_up`].
-    pub async fn migrate_down(&self, steps: u32) -> Result<(), DbErr> {
-        self.migrate(Direction::Down(steps)).await
+    pub async fn migrate_down(&self, steps: u32) -> Result<(), MigrateError> {
+        self.refuse_newer().await?;
+        Ok(self.migrate(Direction::Down(steps)).await?)
     }
 
     async fn migrate(&self, direction: Direction) -> Result<(), DbErr> {
@@ -114,20 +133,53 @@ impl Database {
     /// # Errors
     /// The database's.
     pub async fn migrations(&self) -> Result<Vec<MigrationState>, DbErr> {
-        let table = Migrator::migration_table_name();
-        let mut applied = HashSet::new();
-        if sea_orm_migration::SchemaManager::new(&self.writer).has_table(table.to_string()).await? {
-            let select = Statement::from_string(self.backend(), format!("SELECT version FROM {table}"));
-            for row in self.reader.query_all_raw(select).await? {
-                applied.insert(row.try_get_by_index::<String>(0)?);
-            }
-        }
+        let applied: HashSet<_> = applied_migrations(self.reader.pool()).await?.into_iter().collect();
         let state = |migration: Box<dyn jishu_migration::MigrationTrait>| {
             let name = migration.name().to_owned();
             MigrationState { applied: applied.contains(&name), name }
         };
         Ok(Migrator::migrations().into_iter().map(state).collect())
     }
+
+    /// The names of applied migrations that this version does not know, in order. Writes nothing.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn unknown_migrations(&self) -> Result<Vec<String>, DbErr> {
+        Ok(unknown_among(applied_migrations(self.reader.pool()).await?))
+    }
+
+    /// Refuses a database that a newer version has migrated: what this one would write may not fit it.
+    ///
+    /// # Errors
+    /// Fails for a newer database, and with the database.
+    pub async fn refuse_newer(&self) -> Result<(), MigrateError> {
+        let unknown = self.unknown_migrations().await?;
+        if unknown.is_empty() { Ok(()) } else { Err(MigrateError::Newer(unknown)) }
+    }
+}
+
+/// The names of the applied migrations; none where the database has no record of any.
+///
+/// # Errors
+/// The database's.
+pub async fn applied_migrations(connection: &DatabaseConnection) -> Result<Vec<String>, DbErr> {
+    let table = Migrator::migration_table_name().to_string();
+    if !sea_orm_migration::SchemaManager::new(connection).has_table(&table).await? {
+        return Ok(Vec::new());
+    }
+    let text = format!("SELECT version FROM {table}");
+    let select = Statement::from_string(connection.get_database_backend(), text);
+    connection.query_all_raw(select).await?.iter().map(|row| row.try_get_by_index(0)).collect()
+}
+
+/// Which of these migrations this version does not know, in order.
+#[must_use]
+pub fn unknown_among(mut applied: Vec<String>) -> Vec<String> {
+    let known = Migrator::migrations();
+    applied.retain(|name| !known.iter().any(|migration| migration.name() == name));
+    applied.sort();
+    applied
 }
 
 async fn run(direction: Direction, transaction: &DatabaseTransaction) -> Result<(), DbErr> {

@@ -4,26 +4,32 @@
 mod connect;
 mod dialect;
 mod failure;
+mod file;
+mod losses;
 mod migrate;
 mod probe;
 mod queue;
+mod readable;
 mod reader;
 mod transaction;
 
 pub use connect::{ConnectError, DatabaseOptions, StatementObserver};
 pub use failure::{Failure, IsFailure, Unavailable};
-pub use migrate::MigrationState;
+pub use file::{Access, FileError, beside, create_private, open_file, refuse_foreign_log, sqlite_file};
+pub use losses::Losses;
+pub use migrate::{MigrateError, MigrationState, applied_migrations, unknown_among};
 pub use probe::Readiness;
 pub use reader::Reader;
 pub use transaction::WriteOptions;
 
 pub(crate) use dialect::{inserted, lock_subject, lock_user, locked, sql, utc, whole_number_type};
+pub(crate) use readable::{Unreadable, readable};
 pub(crate) use transaction::{joined, pause, shutting_down, to_its_end};
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use sea_orm::{DatabaseConnection, DbBackend};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend};
 
 use probe::Probe;
 use queue::WriteQueue;
@@ -90,14 +96,29 @@ impl Database {
         Self { retry_for, ..self.clone() }
     }
 
-    /// Closes all connections.
+    /// Closes all connections. On SQLite the connection that writes is the last, and leaves one file with everything in
+    /// it: the readers cannot write the log back.
     ///
     /// # Errors
     /// When a pool cannot be closed.
     pub async fn close(self) -> Result<(), sea_orm::DbErr> {
         self.probe.close().await;
-        self.migrator.close().await?;
-        self.reader.pool().clone().close().await?;
-        self.writer.close().await
+        let closed = self.reader.pool().close_by_ref().await;
+        if self.backend() == DbBackend::Sqlite {
+            write_back(&self.writer).await;
+        } else {
+            self.migrator.close().await?;
+        }
+        self.writer.close().await?;
+        closed
+    }
+}
+
+/// Writes SQLite's log back into its file. Another process that reads keeps the log from being emptied, and loses nothing
+/// by it.
+async fn write_back(writer: &DatabaseConnection) {
+    let text = "PRAGMA busy_timeout = 1000; PRAGMA wal_checkpoint(TRUNCATE)";
+    if let Err(error) = writer.execute_unprepared(text).await {
+        tracing::debug!(%error, "the log was not written back; the next start reads it");
     }
 }

@@ -169,8 +169,7 @@ fn too_large(mut rest: BodyDataStream) -> Refusal {
             }
         }
     }));
-    let message = format!("A request may have {MAX_BODY_BYTES} bytes.");
-    Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "BAD_REQUEST", message)
+    Refusal::too_large()
 }
 
 fn broken_off() -> Refusal {

@@ -8,6 +8,7 @@ mod graphiql;
 mod graphql;
 mod headers;
 mod health;
+mod host;
 mod memory;
 mod origin;
 mod refusal;
@@ -117,6 +118,7 @@ pub fn protect(routes: Router, edge: &EdgeConfig, stopping: Stopping) -> Router 
         .layer(from_fn_with_state(Proxies::new(edge), client_address::assign))
         .layer(option_layer(edge.access_log.then(|| from_fn(access_log::log))))
         .layer(from_fn_with_state(SecurityHeaders::new(edge), headers::secure))
+        .layer(from_fn(host::check))
         .layer(option_layer(cors))
         .layer(Extension(stopping))
         .layer(Extension(origins))

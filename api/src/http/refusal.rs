@@ -4,6 +4,7 @@ use async_graphql::{Response as GraphqlResponse, ServerError, Value};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 
+use super::MAX_BODY_BYTES;
 use super::graphql::Media;
 use crate::graphql::rate_limited;
 use crate::limit::{ClientAddress, RetryAfter};
@@ -32,6 +33,15 @@ impl Refusal {
     /// Nor is it with this method: 405, with those that are allowed.
     pub(super) fn method(allowed: &'static str, message: &str) -> Self {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "BAD_REQUEST", message).with(header::ALLOW, allowed)
+    }
+
+    /// Its body has more bytes than one may have: 413, `BAD_REQUEST`. What has so many is mostly a file of questions.
+    pub(super) fn too_large() -> Self {
+        let message = format!(
+            "The body of a request may have {MAX_BODY_BYTES} bytes, and this one has more. Import a large file of \
+             questions on the server, with `jishu import questions FILE --course CODE --subject CODE`, or in parts."
+        );
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "BAD_REQUEST", message)
     }
 
     /// Its token does not verify: 401, `UNAUTHENTICATED`. RFC 6750, 3.

@@ -93,7 +93,7 @@ pub async fn services(
 }
 
 /// `jishu.db` has its key in `jishu.db.keys.pem`. A database in memory has none, nor has a server.
-fn key_file_beside(url: &str) -> Option<PathBuf> {
+pub(crate) fn key_file_beside(url: &str) -> Option<PathBuf> {
     let path = url.strip_prefix("sqlite:")?;
     let path = path.strip_prefix("//").unwrap_or(path);
     let path = path.split('?').next().unwrap_or_default();

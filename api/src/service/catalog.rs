@@ -3,8 +3,11 @@
 //! A snapshot is swapped whole. It is read again after a write of ours, when a row refers to what it does not
 //! have, and every few seconds, so that what another node or an operator's SQL changed is seen. A purchase
 //! reads the database itself: a snapshot never decides what is bought or what it costs.
+//!
+//! A row that cannot be read is left out, and one that cannot be sold by is not on sale: each is named in the log when it
+//! appears, and the rest goes on.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +16,8 @@ use jishu_entity::{CourseId, SubjectId, course, subject};
 use sea_orm::{DbErr, EntityTrait, QueryOrder};
 use tokio::sync::Mutex;
 
-use crate::database::Database;
+use super::integrity::{self, BadValue};
+use crate::database::{Database, Unreadable, readable};
 
 /// A course and its subjects, by id, archived ones included.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,12 +26,19 @@ pub struct CatalogCourse {
     pub row: course::Model,
     /// Its subjects.
     pub subjects: Vec<Arc<subject::Model>>,
+    /// Whether the row of the course holds what it cannot be sold by, such as a currency that does not exist.
+    is_withheld: bool,
+    /// The subjects whose rows do.
+    withheld: Vec<SubjectId>,
 }
 
 impl CatalogCourse {
     /// The subjects that are sold.
     pub fn subjects_on_sale(&self) -> impl Iterator<Item = &Arc<subject::Model>> {
-        self.subjects.iter().filter(|subject| subject.archived_at.is_none())
+        let sold = |subject: &&Arc<subject::Model>| {
+            subject.archived_at.is_none() && !self.withheld.contains(&subject.id)
+        };
+        self.subjects.iter().filter(sold)
     }
 }
 
@@ -36,31 +47,75 @@ impl CatalogCourse {
 pub struct Snapshot {
     courses: Vec<Arc<CatalogCourse>>,
     subjects: HashMap<SubjectId, Arc<subject::Model>>,
+    /// The rows that are there and cannot be read: looking for them again would find them as they are.
+    unreadable_courses: HashSet<CourseId>,
+    unreadable_subjects: HashSet<SubjectId>,
+    /// The bad values of the rows that were left out.
+    bad: BTreeSet<BadValue>,
 }
 
 impl Snapshot {
     async fn load(database: &Database) -> Result<Self, DbErr> {
-        let courses = course::Entity::find().order_by_asc(course::Column::Id).all(database.reader()).await?;
-        let rows = subject::Entity::find().order_by_asc(subject::Column::Id).all(database.reader()).await?;
-        let mut by_course: HashMap<CourseId, Vec<Arc<subject::Model>>> = HashMap::new();
+        let reader = database.reader();
+        let courses = course::Entity::find().order_by_asc(course::Column::Id);
+        let (courses, unreadable_courses) = readable(reader, courses).await?;
+        let rows = subject::Entity::find().order_by_asc(subject::Column::Id);
+        let (rows, unreadable_subjects) = readable(reader, rows).await?;
+        let mut bad = BTreeSet::new();
+        bad.extend(integrity::named::<course::Entity, _>(reader, &unreadable_courses).await?);
+        bad.extend(integrity::named::<subject::Entity, _>(reader, &unreadable_subjects).await?);
+
+        let mut by_course: HashMap<CourseId, (Vec<Arc<subject::Model>>, Vec<SubjectId>)> = HashMap::new();
         let mut subjects = HashMap::with_capacity(rows.len());
         for subject in rows {
             let subject = Arc::new(subject);
-            by_course.entry(subject.course_id).or_default().push(Arc::clone(&subject));
+            let (all, withheld) = by_course.entry(subject.course_id).or_default();
+            if let Some(fault) = integrity::fault_of_subject(&subject) {
+                withheld.push(subject.id);
+                bad.insert(BadValue::of("subjects", subject.id.0, fault));
+            }
+            all.push(Arc::clone(&subject));
             subjects.insert(subject.id, subject);
         }
-        let courses = courses
-            .into_iter()
-            .map(|row| {
-                Arc::new(CatalogCourse { subjects: by_course.remove(&row.id).unwrap_or_default(), row })
-            })
-            .collect();
-        Ok(Self { courses, subjects })
+        let mut course = |row: course::Model| {
+            let fault = integrity::fault_of_course(&row);
+            let is_withheld = fault.is_some();
+            bad.extend(fault.map(|fault| BadValue::of("courses", row.id.0, fault)));
+            let (subjects, withheld) = by_course.remove(&row.id).unwrap_or_default();
+            Arc::new(CatalogCourse { row, subjects, is_withheld, withheld })
+        };
+        let courses = courses.into_iter().map(&mut course).collect();
+        let ids = |rows: Vec<Unreadable>| rows.into_iter().filter_map(|row| row.key.first().copied());
+        Ok(Self {
+            courses,
+            subjects,
+            unreadable_courses: ids(unreadable_courses).map(CourseId).collect(),
+            unreadable_subjects: ids(unreadable_subjects).map(SubjectId).collect(),
+            bad,
+        })
+    }
+
+    /// Says in the log what is wrong now and was not before, and what was and is right again.
+    fn tell_of_change(&self, before: &Self) {
+        for bad in self.bad.difference(&before.bad) {
+            let BadValue { table, row, column, value } = bad;
+            tracing::error!(
+                table,
+                row,
+                column,
+                value,
+                "a row of the catalogue is left out: put its value right; `jishu check` lists all such rows"
+            );
+        }
+        for bad in before.bad.difference(&self.bad) {
+            let BadValue { table, row, column, .. } = bad;
+            tracing::info!(table, row, column, "a row of the catalogue is no longer left out for this value");
+        }
     }
 
     /// The courses that are sold, by id.
     pub fn courses_on_sale(&self) -> impl Iterator<Item = &Arc<CatalogCourse>> {
-        self.courses.iter().filter(|course| course.row.archived_at.is_none())
+        self.courses.iter().filter(|course| course.row.archived_at.is_none() && !course.is_withheld)
     }
 
     /// A course, sold or archived.
@@ -90,7 +145,9 @@ impl Catalog {
     /// # Errors
     /// The database's.
     pub async fn load(database: Database) -> Result<Self, DbErr> {
-        let snapshot = ArcSwap::from_pointee(Snapshot::load(&database).await?);
+        let snapshot = Snapshot::load(&database).await?;
+        snapshot.tell_of_change(&Snapshot::default());
+        let snapshot = ArcSwap::from_pointee(snapshot);
         Ok(Self { database, snapshot, reloading: Mutex::new(()) })
     }
 
@@ -107,7 +164,9 @@ impl Catalog {
     pub async fn reload(&self) -> Result<(), DbErr> {
         let _one_at_a_time = self.reloading.lock().await;
         let fresh = Snapshot::load(&self.database).await?;
-        if fresh != **self.snapshot.load() {
+        let before = self.snapshot.load();
+        if fresh != **before {
+            fresh.tell_of_change(&before);
             self.snapshot.store(Arc::new(fresh));
         }
         Ok(())
@@ -118,7 +177,9 @@ impl Catalog {
     /// # Errors
     /// When the database fails or has no such course.
     pub async fn course(&self, id: CourseId) -> Result<Arc<CatalogCourse>, DbErr> {
-        if self.snapshot.load().course(id).is_none() {
+        let is_newer =
+            |known: &Snapshot| known.course(id).is_none() && !known.unreadable_courses.contains(&id);
+        if is_newer(&self.snapshot.load()) {
             self.reload().await?;
         }
         let snapshot = self.snapshot.load();
@@ -130,7 +191,9 @@ impl Catalog {
     /// # Errors
     /// When the database fails or has no such subject.
     pub async fn subject(&self, id: SubjectId) -> Result<Arc<subject::Model>, DbErr> {
-        if self.snapshot.load().subject(id).is_none() {
+        let is_newer =
+            |known: &Snapshot| known.subject(id).is_none() && !known.unreadable_subjects.contains(&id);
+        if is_newer(&self.snapshot.load()) {
             self.reload().await?;
         }
         let snapshot = self.snapshot.load();

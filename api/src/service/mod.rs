@@ -10,6 +10,7 @@ pub mod demo;
 pub mod entitlement;
 pub mod events;
 pub mod extra_time;
+pub mod integrity;
 pub mod learner;
 pub mod money;
 pub mod name;

@@ -32,6 +32,12 @@ impl Money {
     }
 }
 
+/// Whether ISO 4217 has the currency.
+#[must_use]
+pub fn is_known(currency: &str) -> bool {
+    Currency::from_code(currency).is_some()
+}
+
 /// ISO 4217's exponent; 2 for a currency that it does not list or gives none (such as XAU).
 fn decimal_places(currency: &str) -> u32 {
     Currency::from_code(currency).and_then(Currency::exponent).map_or(2, u32::from)

@@ -21,6 +21,13 @@ pub struct Marks {
 }
 
 impl Marks {
+    /// Whether a correct answer earns something, and more than a wrong one and than none. Which of these two gets more is
+    /// the author's to choose.
+    #[must_use]
+    pub fn favour_right_answers(self) -> bool {
+        self.correct > 0 && self.correct > self.wrong && self.correct > self.unanswered
+    }
+
     /// The most that a question can get.
     #[must_use]
     pub fn most(self) -> i64 {

@@ -13,6 +13,7 @@ use sea_orm::{
 };
 
 use super::account::Author;
+use super::scoring::Marks;
 use super::{Services, audit};
 use crate::database::{IsFailure, WriteOptions, lock_subject};
 
@@ -71,6 +72,20 @@ pub enum SettingsError {
     /// Marks that cannot be.
     #[error("`{0}` is -1000.00 to 1000.00 marks, with at most two decimal places.")]
     Marks(&'static str),
+    /// A scheme under which a wrong answer or none earns as much as a right one.
+    #[error(
+        "A correct answer has to earn more than a wrong one, more than none, and more than 0 marks. These settings give \
+         {correct} for a correct answer, {wrong} for a wrong one and {unanswered} for none. Change `correct`, `wrong` or \
+         `unanswered`."
+    )]
+    Scheme {
+        /// Marks for a correct answer.
+        correct: Decimal,
+        /// Marks for a wrong answer.
+        wrong: Decimal,
+        /// Marks for no answer.
+        unanswered: Decimal,
+    },
     /// A number out of its range.
     #[error("`{name}` is {least} to {most}; {given} was given.")]
     Range {
@@ -107,6 +122,7 @@ impl SettingsError {
     pub fn argument(&self) -> &'static str {
         match self {
             Self::NotFound | Self::NothingChanged | Self::Database(_) => "subjectId",
+            Self::Scheme { .. } => "correct",
             Self::Marks(name) | Self::Range { name, .. } => name,
             Self::Disagreement { .. } => "questionsPerTest",
             Self::NoSuchTopic(_) => "blueprint",
@@ -203,6 +219,24 @@ fn hundredths(name: &'static str, marks: Option<Decimal>, before: i32) -> Result
         .ok_or(SettingsError::Marks(name))
 }
 
+/// The marks as they would be, checked together: each may come from the change or from before.
+fn scheme(change: &Change, before: &subject::Model) -> Result<Marks, SettingsError> {
+    let marks = Marks {
+        correct: hundredths("correct", change.correct, before.marks_correct)?,
+        wrong: hundredths("wrong", change.wrong, before.marks_wrong)?,
+        unanswered: hundredths("unanswered", change.unanswered, before.marks_unanswered)?,
+    };
+    if marks.favour_right_answers() {
+        return Ok(marks);
+    }
+    let decimal = |hundredths: i32| Decimal::new(hundredths.into(), 2);
+    Err(SettingsError::Scheme {
+        correct: decimal(marks.correct),
+        wrong: decimal(marks.wrong),
+        unanswered: decimal(marks.unanswered),
+    })
+}
+
 async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<(), SettingsError> {
     if !lock_subject(transaction, command.subject).await? {
         return Err(SettingsError::NotFound);
@@ -225,9 +259,10 @@ async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<(),
         }
     }
     let mut row = subject.clone().into_active_model();
-    row.marks_correct = Set(hundredths("correct", change.correct, subject.marks_correct)?);
-    row.marks_wrong = Set(hundredths("wrong", change.wrong, subject.marks_wrong)?);
-    row.marks_unanswered = Set(hundredths("unanswered", change.unanswered, subject.marks_unanswered)?);
+    let marks = scheme(change, &subject)?;
+    row.marks_correct = Set(marks.correct);
+    row.marks_wrong = Set(marks.wrong);
+    row.marks_unanswered = Set(marks.unanswered);
     row.questions_per_test = Set(questions);
     row.time_limit_seconds = Set(change.time_limit_seconds.unwrap_or(subject.time_limit_seconds));
     row.max_attempts = Set(change.max_attempts.unwrap_or(subject.max_attempts));

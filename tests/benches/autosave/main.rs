@@ -78,7 +78,7 @@ async fn serve(url: &str) {
     let config = config(url, Path::new(&folder), port);
     let database = Database::connect(&config.database.options()).await.expect("the database opens");
     let services = server::services(&config, database, Arc::new(SystemClock)).await.expect("the services");
-    let listener = TcpListener::bind(config.listen).await.expect("the port is free");
+    let listener = TcpListener::bind(config.listen.to_string()).await.expect("the port is free");
     let engine = config.graphql.engine().expect("no manifest");
     server::run(listener, services, engine, &config, std::future::pending()).await.expect("it serves");
 }

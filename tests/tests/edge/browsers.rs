@@ -137,6 +137,11 @@ async fn a_body_that_is_too_large_is_refused_with_an_answer() {
             assert_eq!(answer.status(), 413);
             let body: Value = answer.json().await.unwrap();
             assert_eq!(body["errors"][0]["extensions"]["code"], "BAD_REQUEST");
+            let message = body["errors"][0]["message"].as_str().unwrap();
+            assert!(
+                message.contains("`jishu import questions FILE --course CODE --subject CODE`"),
+                "{message}"
+            );
         }
     })
     .await;

@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test ends where it fails")]
 
 mod browsers;
+mod hosts;
 mod limits;
 mod load;
 mod locked;

@@ -5,22 +5,23 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use jishu_tests::UNLIMITED;
 use jishu_tests::process::binary;
 use serde_json::{Value, json};
 
-fn jishu(folder: &Path, arguments: &[&str]) -> Command {
+pub(crate) fn jishu(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(binary("jishu"));
     command.current_dir(folder).args(arguments).env_remove("DATABASE_URL").env_remove("RUST_LOG");
     command
 }
 
-fn succeed(mut command: Command) -> String {
+pub(crate) fn succeed(mut command: Command) -> String {
     let Output { status, stdout, stderr } = command.output().expect("it runs");
     assert!(status.success(), "{}", String::from_utf8_lossy(&stderr));
     String::from_utf8(stdout).expect("UTF-8")
 }
 
-fn fail(mut command: Command) -> String {
+pub(crate) fn fail(mut command: Command) -> String {
     let Output { status, stderr, .. } = command.output().expect("it runs");
     assert!(!status.success());
     String::from_utf8(stderr).expect("UTF-8")
@@ -38,9 +39,21 @@ fn migrations_are_applied_shown_and_taken_back() {
     let folder = tempfile::tempdir().unwrap();
     let run = |arguments: &[&str]| succeed(jishu(folder.path(), arguments));
     assert!(run(&["migrate", "up"]).lines().all(|line| line.starts_with("applied")));
-    assert!(run(&["migrate", "down"]).contains("pending m20261128_000007_sign_in"));
+    let status = run(&["migrate", "status"]);
+    // Without a yes it says what would be lost, and loses nothing.
+    let refused = jishu(folder.path(), &["migrate", "down", "--steps", "99"]).output().unwrap();
+    assert!(!refused.status.success());
+    let (told, why) = (String::from_utf8_lossy(&refused.stdout), String::from_utf8_lossy(&refused.stderr));
+    assert!(told.contains("lost: table mock_test_attempts, 0 rows"), "{told}");
+    assert!(told.contains("lost: table users, 0 rows") && why.contains("--yes"), "{told}{why}");
+    assert_eq!(run(&["migrate", "status"]), status);
+    let down = run(&["migrate", "down", "--steps", "2", "--yes"]);
+    assert!(down.contains("This takes back m") && down.contains("\npending m"), "{down}");
     assert!(run(&["migrate", "status"]).contains("applied m20261123_000002_catalogue"));
-    assert!(run(&["migrate", "down", "--steps", "6"]).lines().all(|line| line.starts_with("pending")));
+    let down = run(&["migrate", "down", "--steps", "99", "--yes"]);
+    assert!(
+        down.lines().filter(|line| line.contains(" m2026")).skip(1).all(|line| line.starts_with("pending"))
+    );
 }
 
 #[test]
@@ -54,7 +67,8 @@ fn wrong_configuration_says_what_to_change() {
         ),
         (&["--database-url", "postgres://nobody@127.0.0.1:1/x"], "refused"),
         (&["--database-url", "mysql://nobody@127.0.0.1:1/x"], "refused"),
-        (&["--listen", "nowhere"], "--listen"),
+        (&["--listen", "nowhere"], "localhost:8080"),
+        (&["--listen", "nowhere.invalid:80"], "cannot listen on nowhere.invalid:80"),
         (&["--access-token-seconds", "5"], "60..=3600"),
         (&["--tax-percent", "101"], "from 0 to 100"),
         (&["--signing-keys", "absent.pem"], "openssl genpkey"),
@@ -90,23 +104,26 @@ fn accounts_of_any_role_are_made() {
 }
 
 /// A server that is told to stop when it goes out of scope.
-struct Serving {
+pub(crate) struct Serving {
     child: std::process::Child,
-    folder: tempfile::TempDir,
+    pub(crate) folder: tempfile::TempDir,
 }
 
 impl Serving {
-    fn start(folder: tempfile::TempDir) -> Self {
+    pub(crate) fn start(folder: tempfile::TempDir) -> Self {
         let output = std::fs::File::create(folder.path().join("output")).unwrap();
-        let child = jishu(folder.path(), &["serve", "--demo", "--listen", "127.0.0.1:0"])
+        let log = std::fs::File::create(folder.path().join("log")).unwrap();
+        let child = jishu(folder.path(), &["serve", "--demo", "--listen", "localhost:0"])
+            .args(UNLIMITED)
             .stdout(output)
+            .stderr(log)
             .spawn()
             .unwrap();
         Self { child, folder }
     }
 
     /// What `--demo` prints after a name.
-    async fn printed(&self, name: &str) -> String {
+    pub(crate) async fn printed(&self, name: &str) -> String {
         let started = Instant::now();
         loop {
             let output = std::fs::read_to_string(self.folder.path().join("output")).unwrap();
@@ -119,7 +136,27 @@ impl Serving {
         }
     }
 
-    fn stop(mut self) -> tempfile::TempDir {
+    /// Sends a request as the demo's learner.
+    pub(crate) async fn send(&self, query: &str, variables: Value) -> Value {
+        let (endpoint, token) = (self.printed("Endpoint").await, self.printed("Token").await);
+        let request = reqwest::Client::new().post(&endpoint).bearer_auth(&token);
+        let body = json!({ "query": query, "variables": variables });
+        request.json(&body).send().await.unwrap().json().await.unwrap()
+    }
+
+    /// What it has logged.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap()
+    }
+
+    /// Ends it without a word, as a power failure does.
+    pub(crate) fn kill(mut self) -> tempfile::TempDir {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.folder
+    }
+
+    pub(crate) fn stop(mut self) -> tempfile::TempDir {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
         assert!(self.child.wait().unwrap().success(), "SIGTERM ends it in order");
@@ -158,13 +195,9 @@ async fn the_demo_serves_a_first_query_and_a_purchase_and_keeps_them() {
     let mut outcomes = Vec::new();
     for _ in 0..2 {
         let server = Serving::start(folder);
-        let (endpoint, token) = (server.printed("Endpoint").await, server.printed("Token").await);
-        let send = async |query: &str, variables: Value| -> Value {
-            let request = reqwest::Client::new().post(&endpoint).bearer_auth(&token);
-            let body = json!({ "query": query, "variables": variables });
-            request.json(&body).send().await.unwrap().json().await.unwrap()
-        };
+        let send = async |query: &str, variables: Value| server.send(query, variables).await;
         // The query that is printed works as it is.
+        server.printed("Token").await;
         let output = std::fs::read_to_string(server.folder.path().join("output")).unwrap();
         let (_, printed) = output.split_once("-d '").unwrap();
         let body: Value = serde_json::from_str(printed.split('\'').next().unwrap()).unwrap();

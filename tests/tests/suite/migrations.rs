@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use jishu_api::database::{Database, DatabaseOptions};
+use jishu_api::database::{Database, DatabaseOptions, MigrateError};
 use jishu_tests::{TestApp, on_each_database, structure};
-use sea_orm::{ConnectionTrait, DbErr, SqlErr};
+use sea_orm::{ConnectionTrait, SqlErr};
 
 on_each_database!(
     migrations_go_down_and_up_again,
@@ -69,7 +69,7 @@ async fn a_migration_that_is_cut_off_is_finished_by_the_next_run(app: Arc<TestAp
 /// Runs a migration until so many of its statements have changed something. Tells whether it ended before.
 async fn cut_off<M>(url: &str, cut_after: usize, migrate: impl FnOnce(Database) -> M) -> bool
 where
-    M: Future<Output = Result<(), DbErr>> + Send + 'static,
+    M: Future<Output = Result<(), MigrateError>> + Send + 'static,
 {
     let changes = AtomicUsize::new(0);
     let observer = move |statement: &str| {

@@ -15,7 +15,7 @@ use crate::service::test_settings::{self, BlueprintPart, Change, SettingsError};
 pub(super) struct UpdateTestSettingsInput {
     /// The subject.
     subject_id: ID,
-    /// Marks for a correct answer: -1000.00 to 1000.00.
+    /// Marks for a correct answer: at most 1000.00, more than 0, and more than for a wrong answer or none.
     correct: Option<Decimal>,
     /// Marks for a wrong answer: -1000.00 to 1000.00.
     wrong: Option<Decimal>,

@@ -8,7 +8,6 @@ use axum::http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
 
 use crate::graphql::engine::Call;
-use crate::http::MAX_BODY_BYTES;
 use crate::http::refusal::Refusal;
 
 /// The JSON of a body. `null` stands for what is not given.
@@ -79,9 +78,7 @@ pub(super) fn read_body(headers: &HeaderMap, body: Result<Bytes, BytesRejection>
         return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "BAD_REQUEST", message));
     }
     let body = body.map_err(|rejection| match rejection.status() {
-        status @ StatusCode::PAYLOAD_TOO_LARGE => {
-            Refusal::new(status, "BAD_REQUEST", format!("A request may have {MAX_BODY_BYTES} bytes."))
-        }
+        StatusCode::PAYLOAD_TOO_LARGE => Refusal::too_large(),
         _ => Refusal::bad_request("The body could not be read to its end."),
     })?;
     // Serde would take a list of the fields in their order as well.

@@ -8,6 +8,7 @@ mod sign_in;
 mod staff;
 mod validation;
 
+use chrono::{DateTime, Utc};
 use jishu_entity::user::{Role, UserStatus};
 use jishu_entity::{UserId, user};
 use sea_orm::{
@@ -24,8 +25,8 @@ pub use staff::{Author, StaffError, Support};
 pub use validation::{InvalidField, MIN_PASSWORD_CHARS};
 
 use super::{Services, audit};
-use crate::auth::PasswordError;
-use crate::database::{IsFailure, WriteOptions};
+use crate::auth::{PasswordError, Passwords};
+use crate::database::{Database, IsFailure, WriteOptions};
 use crate::limit::{ClientAddress, RetryAfter};
 use crate::security;
 
@@ -79,7 +80,20 @@ impl IsFailure for RegisterError {
 /// # Errors
 /// See [`RegisterError`].
 pub async fn create(services: &Services, registration: Registration) -> Result<user::Model, RegisterError> {
-    insert(services, registration, None).await
+    create_in(&services.database, &services.passwords, services.clock.now(), registration).await
+}
+
+/// Makes an account where no server runs.
+///
+/// # Errors
+/// See [`RegisterError`].
+pub async fn create_in(
+    database: &Database,
+    passwords: &Passwords,
+    now: DateTime<Utc>,
+    registration: Registration,
+) -> Result<user::Model, RegisterError> {
+    insert((database, passwords, now), registration, None).await
 }
 
 /// Makes an account and signs in to it, or does neither.
@@ -96,7 +110,8 @@ pub async fn register(
         RegisterError::TooMany(wait)
     })?;
     let session = NewSession::new(services, client).map_err(SignInError::from)?;
-    let user = match insert(services, registration, Some(session.clone())).await {
+    let place = (&services.database, services.passwords.as_ref(), services.clock.now());
+    let user = match insert(place, registration, Some(session.clone())).await {
         Ok(user) => user,
         Err(error) => {
             // Whoever tries many addresses learns which have accounts.
@@ -115,12 +130,12 @@ pub async fn register(
 }
 
 async fn insert(
-    services: &Services,
+    (database, passwords, now): (&Database, &Passwords, DateTime<Utc>),
     registration: Registration,
     session: Option<NewSession>,
 ) -> Result<user::Model, RegisterError> {
     let checked = validation::check(&registration).map_err(RegisterError::Invalid)?;
-    let password_hash = services.passwords.hash(registration.password).await?;
+    let password_hash = passwords.hash(registration.password).await?;
     let row = user::ActiveModel {
         id: NotSet,
         name: Set(checked.name),
@@ -128,12 +143,11 @@ async fn insert(
         password_hash: Set(password_hash),
         role: Set(registration.role),
         status: Set(UserStatus::Active),
-        created_at: Set(services.clock.now()),
+        created_at: Set(now),
     };
     let options =
         WriteOptions { name: "account.create", looks_before_it_writes: false, another_may_be_first: false };
-    services
-        .database
+    database
         .write(options, (row, session), |transaction, (row, session)| {
             Box::pin(async move {
                 let user = row.clone().insert(transaction).await.map_err(|error| match error.sql_err() {

@@ -9,13 +9,13 @@ use jishu_entity::{CourseId, SubjectId, course, question, subject, user};
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, DatabaseTransaction, DbErr,
-    EntityTrait, QueryFilter, QuerySelect,
+    EntityTrait, PaginatorTrait, QueryFilter, QuerySelect,
 };
 
 use super::Services;
 use super::account::{self, RegisterError, Registration};
 use super::question_bank::{self, Defaults, Format, ImportError, ImportRequest};
-use crate::database::WriteOptions;
+use crate::database::{Database, WriteOptions};
 use catalogue::{COURSES, DemoCourse, DemoSubject, Marks};
 
 /// The demo learner's address. Nobody can receive mail there: RFC 2606 reserves the domain.
@@ -34,6 +34,12 @@ pub enum DemoError {
     /// Its learner could not be made.
     #[error("the demo learner cannot be made. {0}")]
     Learner(#[from] RegisterError),
+    /// The database is somebody's.
+    #[error(
+        "the database has content that is not the demo's ({0}). The demo would sell its courses there, and let everybody \
+         sign in with a known password. Start without --demo, or with --database-url of a new database"
+    )]
+    OtherContent(String),
     /// Its questions could not be stored.
     #[error("the questions of the demo cannot be stored. {0}")]
     Questions(#[from] ImportError),
@@ -46,6 +52,52 @@ pub enum DemoError {
 struct EmptyBank {
     id: SubjectId,
     questions: &'static [&'static str],
+}
+
+/// Refuses a database with courses or subjects that are not the demo's, or with users where the demo never was. Who
+/// registers in the demo may stay there.
+///
+/// # Errors
+/// See [`DemoError`].
+pub async fn refuse_other_content(database: &Database) -> Result<(), DemoError> {
+    let connection = database.reader();
+    let courses: Vec<(CourseId, Option<String>, String)> = course::Entity::find()
+        .select_only()
+        .columns([course::Column::Id, course::Column::Code, course::Column::Name])
+        .into_tuple()
+        .all(connection)
+        .await?;
+    let of_demo = |code: Option<&str>, name: &str| {
+        COURSES.iter().find(|demo| code == Some(demo.code) && name == demo.name)
+    };
+    if let Some((_, _, name)) =
+        courses.iter().find(|(_, code, name)| of_demo(code.as_deref(), name).is_none())
+    {
+        return Err(DemoError::OtherContent(format!("the course {name}")));
+    }
+    let subjects: Vec<(CourseId, Option<String>, String)> = subject::Entity::find()
+        .select_only()
+        .columns([subject::Column::CourseId, subject::Column::Code, subject::Column::Name])
+        .into_tuple()
+        .all(connection)
+        .await?;
+    for (course, code, name) in subjects {
+        let demo = courses
+            .iter()
+            .find(|(id, ..)| *id == course)
+            .and_then(|(_, code, name)| of_demo(code.as_deref(), name));
+        if !demo.is_some_and(|demo| demo.subjects.iter().any(|subject| code.as_deref() == Some(subject.code)))
+        {
+            return Err(DemoError::OtherContent(format!("the subject {name}")));
+        }
+    }
+    if courses.is_empty() {
+        let users = user::Entity::find().filter(user::Column::Email.ne(EMAIL)).count(connection).await?;
+        if users > 0 {
+            return Err(DemoError::OtherContent(format!("{users} users")));
+        }
+    }
+    Ok(())
 }
 
 /// Adds what is missing of the demo: its catalogue, the questions of subjects that have none, and its learner. Returns
@@ -111,14 +163,18 @@ async fn add_catalogue(
     let mut empty = Vec::new();
     for demo in COURSES {
         let id = course_id(transaction, demo, now).await?;
-        let present: Vec<_> = subject::Entity::find()
+        // Not the whole rows: one that cannot be read must not keep the server from starting.
+        let present: Vec<Option<String>> = subject::Entity::find()
+            .select_only()
+            .column(subject::Column::Code)
             .filter(subject::Column::CourseId.eq(id))
+            .into_tuple()
             .all(transaction)
-            .await?
-            .into_iter()
-            .filter_map(|subject| subject.code)
-            .collect();
-        let missing = demo.subjects.iter().filter(|subject| !present.iter().any(|code| code == subject.code));
+            .await?;
+        let missing = demo
+            .subjects
+            .iter()
+            .filter(|subject| !present.iter().any(|code| code.as_deref() == Some(subject.code)));
         for demo in missing {
             let row = subject::ActiveModel {
                 course_id: Set(id),
@@ -201,9 +257,15 @@ async fn course_id(
     demo: &DemoCourse,
     now: DateTime<Utc>,
 ) -> Result<CourseId, DbErr> {
-    let found = course::Entity::find().filter(course::Column::Code.eq(demo.code)).one(transaction).await?;
-    if let Some(course) = found {
-        return Ok(course.id);
+    let found: Option<CourseId> = course::Entity::find()
+        .select_only()
+        .column(course::Column::Id)
+        .filter(course::Column::Code.eq(demo.code))
+        .into_tuple()
+        .one(transaction)
+        .await?;
+    if let Some(id) = found {
+        return Ok(id);
     }
     let row = course::ActiveModel {
         id: NotSet,

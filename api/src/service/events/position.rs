@@ -9,7 +9,7 @@ use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySel
 
 use super::event::{self, TOLD};
 use super::{Change, EVERY};
-use crate::database::Database;
+use crate::database::{Database, readable};
 
 /// Ids are given before their transactions commit, so that a lower one may appear after a higher. An event appears
 /// at most so long after a later one: it is the last that its transaction writes.
@@ -72,15 +72,17 @@ impl Position {
         if self.is_looking_back && self.after == self.settled {
             self.notice_loss(database).await?;
         }
-        let mut rows = audit_event::Entity::find()
+        let next = audit_event::Entity::find()
             .filter(audit_event::Column::Id.gt(self.after))
             .filter(audit_event::Column::Action.is_in(TOLD))
             .order_by_asc(audit_event::Column::Id)
-            .limit(BATCH)
-            .all(database.reader())
-            .await?;
-        let is_all = u64::try_from(rows.len()).is_ok_and(|read| read < BATCH);
-        let last = rows.last().map(|last| last.id);
+            .limit(BATCH);
+        // One that cannot be read is passed over: the others are told.
+        let (mut rows, unreadable) = readable(database.reader(), next).await?;
+        let is_all = u64::try_from(rows.len() + unreadable.len()).is_ok_and(|read| read < BATCH);
+        let passed_over =
+            unreadable.iter().filter_map(|row| row.key.first().copied().map(AuditEventId)).max();
+        let last = rows.last().map(|last| last.id).max(passed_over);
         rows.retain(|row| self.read.get(&row.id).is_none_or(|(_, at)| *at != row.at));
         let changes = event::changes(database.reader(), &rows).await?;
         // Only now: what failed until here is read again.
@@ -124,16 +126,14 @@ impl Position {
 
 /// The newest events with their times, and the id before all of them.
 async fn newest(database: &Database) -> Result<(AuditEventId, Vec<(AuditEventId, DateTime<Utc>)>), DbErr> {
-    let newest: Vec<(AuditEventId, DateTime<Utc>)> = audit_event::Entity::find()
-        .select_only()
-        .columns([audit_event::Column::Id, audit_event::Column::At])
+    let latest = audit_event::Entity::find()
         .filter(audit_event::Column::Action.is_in(TOLD))
         .order_by_desc(audit_event::Column::Id)
-        .limit(BATCH)
-        .into_tuple()
-        .all(database.reader())
-        .await?;
-    let is_all = u64::try_from(newest.len()).is_ok_and(|read| read < BATCH);
+        .limit(BATCH);
+    let (rows, unreadable) = readable(database.reader(), latest).await?;
+    let read = rows.len() + unreadable.len();
+    let newest: Vec<_> = rows.into_iter().map(|row| (row.id, row.at)).collect();
+    let is_all = u64::try_from(read).is_ok_and(|read| read < BATCH);
     let before = newest.last().filter(|_| !is_all).map_or(0, |(AuditEventId(first), _)| first - 1);
     Ok((AuditEventId(before), newest))
 }

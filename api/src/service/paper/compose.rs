@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use jishu_entity::question_version::Difficulty;
+use jishu_entity::question_version::{Difficulty, QuestionKind, TextFormat};
 use jishu_entity::{
     PaperId, QuestionId, QuestionVersionId, SubjectId, TopicId, blueprint_part, paper, paper_question,
     question, question_version, subject, topic,
@@ -12,8 +12,8 @@ use jishu_entity::{
 use sea_orm::sea_query::ExprTrait;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, ConnectionTrait,
-    DatabaseTransaction, DbErr, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect, RelationDef,
-    Select,
+    DatabaseTransaction, DbErr, EntityTrait, Iterable, JoinType, QueryFilter, QueryOrder, QuerySelect,
+    RelationDef, Select,
 };
 
 use super::choose::{Candidate, Part, choose};
@@ -230,6 +230,10 @@ fn current(subject: SubjectId) -> Select<question::Entity> {
         )
         .filter(question::Column::SubjectId.eq(subject))
         .filter(question::Column::ArchivedAt.is_null())
+        // One with a word that is not known would keep every test of the subject from starting.
+        .filter(question_version::Column::Difficulty.is_in(Difficulty::iter()))
+        .filter(question_version::Column::Kind.is_in(QuestionKind::iter()))
+        .filter(question_version::Column::TextFormat.is_in(TextFormat::iter()))
 }
 
 /// The questions that may be chosen.

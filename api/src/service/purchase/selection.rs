@@ -7,6 +7,7 @@ use jishu_entity::purchase::PurchaseType;
 use jishu_entity::{CourseId, SubjectId, UserId, course, entitlement, subject};
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder};
 
+use crate::service::integrity::{fault_of_course, fault_of_subject};
 use crate::service::money::TaxRate;
 use crate::service::pricing::{self, Quote, Tariff};
 
@@ -151,7 +152,7 @@ pub(crate) async fn resolve(
     let owned_ids: Vec<SubjectId> = owned.iter().map(|entitlement| entitlement.subject_id).collect();
     if selection.purchase_type == PurchaseType::FullBundle {
         // A bundle is what is sold. Where that is nothing, it is what was sold to this buyer.
-        let sold = |subject: &subject::Model| subject.archived_at.is_none();
+        let sold = |subject: &subject::Model| is_sold(subject);
         let any_sold = wanted.iter().any(sold);
         wanted.retain(|subject| if any_sold { sold(subject) } else { owned_ids.contains(&subject.id) });
         owned.retain(|owned| wanted.iter().any(|subject| subject.id == owned.subject_id));
@@ -215,11 +216,17 @@ fn check_on_sale(
         return Err(SelectionError::EmptyCourse);
     }
     let to_buy = |subject: &subject::Model| !owned.contains(&subject.id);
-    if course.archived_at.is_some() && wanted.iter().any(to_buy) {
+    let is_sold_course = course.archived_at.is_none() && fault_of_course(course).is_none();
+    if !is_sold_course && wanted.iter().any(to_buy) {
         return Err(SelectionError::CourseArchived);
     }
-    let archived = ids_where(wanted, |subject| subject.archived_at.is_some() && to_buy(subject));
+    let archived = ids_where(wanted, |subject| !is_sold(subject) && to_buy(subject));
     if archived.is_empty() { Ok(()) } else { Err(SelectionError::SubjectsArchived(archived)) }
+}
+
+/// Whether it can be bought: it is in the catalogue, at a price that can be.
+fn is_sold(subject: &subject::Model) -> bool {
+    subject.archived_at.is_none() && fault_of_subject(subject).is_none()
 }
 
 fn ids_where(subjects: &[subject::Model], condition: impl Fn(&subject::Model) -> bool) -> Vec<SubjectId> {

@@ -87,6 +87,8 @@ pub struct Sittings {
     /// How they are run.
     pub rules: SittingRules,
     known: Cache<TestSessionId, Known>,
+    /// Those that could not be closed, and of which the log has told.
+    told: Cache<TestSessionId, ()>,
     together: Arc<Together>,
 }
 
@@ -105,7 +107,16 @@ impl Sittings {
     /// None is read yet.
     #[must_use]
     pub fn new(rules: SittingRules) -> Self {
-        Self { rules, known: Cache::new(KNOWN), together: Arc::default() }
+        Self { rules, known: Cache::new(KNOWN), told: Cache::new(KNOWN), together: Arc::default() }
+    }
+}
+
+impl Sittings {
+    /// Whether the log is to tell of this sitting that it could not be closed: it has not yet.
+    fn tells_of(&self, id: TestSessionId) -> bool {
+        let is_new = self.told.get(&id).is_none();
+        self.told.insert(id, ());
+        is_new
     }
 }
 

@@ -9,7 +9,7 @@ use rand::seq::SliceRandom;
 use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::{Sitting, SittingRules, close, sitting_of};
-use crate::database::{WriteOptions, lock_user};
+use crate::database::{Unreadable, WriteOptions, lock_user, readable};
 use crate::service::Services;
 
 /// How many are looked up at once.
@@ -46,9 +46,16 @@ pub struct OverdueReport {
 /// When they cannot be looked for. One that cannot be closed is left for the next time.
 pub async fn close_overdue(services: &Services) -> Result<OverdueReport, DbErr> {
     let mut report = OverdueReport::default();
+    // Those that cannot be closed stay where they are: the search goes on after them.
+    let mut left = 0;
     loop {
-        let mut overdue = find(services).await?;
-        let is_all = overdue.len() < BATCH;
+        let before = (report.closed, left);
+        let (mut overdue, unreadable) = find(services, left).await?;
+        let is_all = overdue.len() + unreadable.len() < BATCH;
+        left += unreadable.len() as u64;
+        for Unreadable { key, error } in unreadable {
+            tell_once(services, key.first().copied().unwrap_or_default(), &error);
+        }
         // Nodes that look at the same time begin with others.
         overdue.shuffle(&mut rand::rng());
         let results: Vec<_> = stream::iter(overdue)
@@ -59,15 +66,17 @@ pub async fn close_overdue(services: &Services) -> Result<OverdueReport, DbErr> 
             .buffer_unordered(AT_ONCE)
             .collect()
             .await;
-        let closed_before = report.closed;
         for (id, result) in results {
             match result {
                 Ok(true) => report.closed += 1,
                 Ok(false) => report.settled_meanwhile += 1,
-                Err(error) => tracing::warn!(session = %id, %error, "a sitting could not be closed"),
+                Err(error) => {
+                    left += 1;
+                    tell_once(services, id.0, &error);
+                }
             }
         }
-        if is_all || report.closed == closed_before {
+        if is_all || (report.closed, left) == before {
             if report.closed > 0 {
                 let OverdueReport { closed, settled_meanwhile } = report;
                 tracing::info!(closed, settled_meanwhile, "overdue sittings were closed");
@@ -77,15 +86,25 @@ pub async fn close_overdue(services: &Services) -> Result<OverdueReport, DbErr> 
     }
 }
 
-async fn find(services: &Services) -> Result<Vec<test_session::Model>, DbErr> {
+async fn find(services: &Services, after: u64) -> Result<(Vec<test_session::Model>, Vec<Unreadable>), DbErr> {
     let before = services.sittings.rules.overdue_before(services.clock.now());
-    test_session::Entity::find()
+    let overdue = test_session::Entity::find()
         .filter(test_session::Column::OpenMarker.eq(1))
         .filter(test_session::Column::ExpiresAt.lt(before))
         .order_by_asc(test_session::Column::ExpiresAt)
-        .limit(BATCH as u64)
-        .all(services.database.reader())
-        .await
+        .order_by_asc(test_session::Column::Id)
+        .offset(after)
+        .limit(BATCH as u64);
+    readable(services.database.reader(), overdue).await
+}
+
+/// Says that a sitting could not be closed, once: it is tried again at every look.
+fn tell_once(services: &Services, session: i64, error: &DbErr) {
+    if services.sittings.tells_of(TestSessionId(session)) {
+        tracing::warn!(session, %error, "a sitting could not be closed; it is tried again");
+    } else {
+        tracing::debug!(session, %error, "a sitting could not be closed again");
+    }
 }
 
 struct Command {

@@ -69,6 +69,12 @@ async fn settings_that_cannot_be_are_refused(app: Arc<TestApp>) {
         (json!({ "correct": "4.001" }), "correct"),
         (json!({ "wrong": "-1000.01" }), "wrong"),
         (json!({ "unanswered": "79228162514264337593543950335" }), "unanswered"),
+        // An empty paper, or a wrong one, would earn as much as a right one.
+        (json!({ "correct": "-4", "wrong": "-5", "unanswered": "-6" }), "correct"),
+        (json!({ "correct": "0", "wrong": "-1", "unanswered": "-1" }), "correct"),
+        (json!({ "correct": "1", "unanswered": "1" }), "correct"),
+        (json!({ "wrong": "4" }), "correct"),
+        (json!({ "unanswered": "4.01" }), "correct"),
         (json!({ "questionsPerTest": 0 }), "questionsPerTest"),
         (json!({ "questionsPerTest": 201 }), "questionsPerTest"),
         (json!({ "timeLimitSeconds": 9 }), "timeLimitSeconds"),

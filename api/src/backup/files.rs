@@ -1,0 +1,89 @@
+//! Files that appear whole under their names, or not at all.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use uuid::Uuid;
+
+use super::BackupError;
+use crate::database::{beside, create_private};
+
+/// A file under a temporary name in the folder of its final one. It goes when this is dropped, unless it was placed.
+pub(super) struct Pending {
+    path: PathBuf,
+    target: PathBuf,
+}
+
+impl Pending {
+    /// Makes it empty, for its owner only.
+    pub(super) fn new(target: &Path) -> Result<Self, BackupError> {
+        let name = target.file_name().unwrap_or_default().to_string_lossy();
+        let path = folder_of(target).join(format!(".{name}.{}.tmp", Uuid::new_v4().simple()));
+        create_private(&path).map_err(BackupError::io(&path))?;
+        Ok(Self { path, target: target.to_owned() })
+    }
+
+    /// A copy of a file.
+    pub(super) fn copy(source: &Path, target: &Path) -> Result<Self, BackupError> {
+        let pending = Self::new(target)?;
+        let mut from = File::open(source).map_err(BackupError::io(source))?;
+        let copied =
+            File::options().write(true).open(&pending.path).and_then(|mut to| io::copy(&mut from, &mut to));
+        copied.map_err(BackupError::io(&pending.path))?;
+        Ok(pending)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Gives it its name, where it stays after a power failure. Nothing is overwritten.
+    pub(super) fn place(self) -> Result<(), BackupError> {
+        let synced = File::options().write(true).open(&self.path).and_then(|file| file.sync_all());
+        synced.map_err(BackupError::io(&self.path))?;
+        // A link fails where a rename replaces. Some file systems have none.
+        match fs::hard_link(&self.path, &self.target) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists || self.target.exists() => {
+                return Err(BackupError::Exists(self.target.clone()));
+            }
+            Err(_) => fs::rename(&self.path, &self.target).map_err(BackupError::io(&self.target))?,
+        }
+        sync_folder(&self.target)
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        for path in [self.path.clone(), beside(&self.path, "-journal")] {
+            // Mostly they are not there.
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// Moves a file in its folder.
+pub(super) fn rename(from: &Path, to: &Path) -> Result<(), BackupError> {
+    fs::rename(from, to).map_err(BackupError::io(from))?;
+    sync_folder(to)
+}
+
+/// The names in it must survive a power failure as well.
+fn sync_folder(file: &Path) -> Result<(), BackupError> {
+    #[cfg(unix)]
+    {
+        let folder = folder_of(file);
+        File::open(&folder).and_then(|folder| folder.sync_all()).map_err(BackupError::io(&folder))?;
+    }
+    #[cfg(not(unix))]
+    let _ = file;
+    Ok(())
+}
+
+fn folder_of(file: &Path) -> PathBuf {
+    match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}

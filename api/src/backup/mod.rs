@@ -1,0 +1,72 @@
+//! Backups of an SQLite database: one file that is whole by itself, and the signing keys beside it.
+
+mod files;
+mod make;
+mod restore;
+mod verify;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use sea_orm::DbErr;
+
+use crate::database::{FileError, beside};
+
+pub use make::{Made, make};
+pub use restore::{Allowed, Restored, restore};
+pub use verify::{Verified, verify};
+
+/// An error that left no backup, or restored nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// A file of this name would be overwritten.
+    #[error("{path} exists already, and a backup overwrites nothing. Give another name, or move it away", path = .0.display())]
+    Exists(PathBuf),
+    /// The place of the restored database is taken.
+    #[error(
+        "{path} has a database already. Run the command again with --replace: the old database is kept beside it under \
+         another name", path = .0.display()
+    )]
+    HasDatabase(PathBuf),
+    /// Somebody has the database open.
+    #[error("{path} is open in another process. Stop the server that runs on it, then restore", path = .0.display())]
+    InUse(PathBuf),
+    /// The backup would be restored onto itself.
+    #[error("{path} is the backup itself. Give the URL of another file with --database-url", path = .0.display())]
+    Itself(PathBuf),
+    /// The file lacks something, or something in it is wrong.
+    #[error("{path} cannot be relied on:\n  {problems}", path = .path.display(), problems = .problems.join("\n  "))]
+    Problems {
+        /// The file.
+        path: PathBuf,
+        /// Its faults, as sentences.
+        problems: Vec<String>,
+    },
+    /// The file cannot be opened as it lies there.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The file system refused.
+    #[error("{path}: {source}. Nothing was left under the final name", path = .path.display())]
+    Io {
+        /// The file that was read or written.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// The database refused.
+    #[error("the database cannot be read or copied: {0}. Nothing was left under the final name")]
+    Database(#[from] DbErr),
+}
+
+impl BackupError {
+    fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        |source| Self::Io { path, source }
+    }
+}
+
+/// The file with the keys of a backup.
+#[must_use]
+pub fn keys_of(backup: &Path) -> PathBuf {
+    beside(backup, ".keys.pem")
+}

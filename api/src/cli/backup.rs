@@ -1,0 +1,150 @@
+//! `jishu backup`, `jishu verify-backup` and `jishu restore`.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::CommandResult;
+use crate::backup::{self, Allowed, Verified};
+use crate::clock::{Clock, SystemClock};
+use crate::config::DatabaseConfig;
+use crate::database::sqlite_file;
+use crate::server::key_file_beside;
+
+#[derive(Args, Debug)]
+pub(super) struct BackupArgs {
+    /// The file to make. It must not exist; the signing keys go to FILE.keys.pem.
+    file: PathBuf,
+
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct VerifyBackupArgs {
+    /// The file that `jishu backup` made.
+    file: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct RestoreArgs {
+    /// The file that `jishu backup` made.
+    file: PathBuf,
+
+    /// Put it in the place of a database that is there. The old one is kept beside it, under a name with the time.
+    #[arg(long, visible_alias = "yes")]
+    replace: bool,
+
+    /// Restore it although something is wrong with its rows, which is told. A damaged file is refused all the same.
+    #[arg(long)]
+    accept_problems: bool,
+
+    #[command(flatten)]
+    place: Place,
+}
+
+/// A database and its keys.
+#[derive(Args, Debug)]
+struct Place {
+    #[command(flatten)]
+    database: DatabaseConfig,
+
+    /// The signing keys, where they are not beside the file of the database.
+    #[arg(long, env = "JISHU_SIGNING_KEYS", value_name = "FILE")]
+    signing_keys: Option<PathBuf>,
+}
+
+impl Place {
+    /// The file of the database; for a server, what to do instead.
+    fn file(&self) -> Result<PathBuf, String> {
+        let url = &self.database.database_url;
+        let instead = match url.split(':').next().unwrap_or_default() {
+            "postgres" | "postgresql" => {
+                "Run `pg_dump --format=custom --file=FILE URL` to back up, and `pg_restore --clean --if-exists \
+                 --no-owner --exit-on-error --dbname=URL FILE` to restore, with no server running"
+            }
+            "mysql" | "mariadb" => {
+                "Run `mariadb-dump --single-transaction --routines --triggers --hex-blob \
+                 --default-character-set=utf8mb4 --result-file=FILE DATABASE` to back up, and `mariadb DATABASE < FILE` \
+                 to restore, with no server running"
+            }
+            _ => {
+                return sqlite_file(url)
+                    .ok_or_else(|| "a database in memory has no file to back up".to_owned());
+            }
+        };
+        Err(format!(
+            "this command is for SQLite; a database server has its own tools. {instead}. Copy the file of --signing-keys \
+             as well: without it every signed-in user has to sign in again"
+        ))
+    }
+}
+
+pub(super) async fn back_up(args: BackupArgs) -> CommandResult {
+    let database = args.place.file()?;
+    let keys = args.place.signing_keys.or_else(|| key_file_beside(&args.place.database.database_url));
+    let made = backup::make(&database, keys.as_deref(), &args.file).await?;
+    println!("made {}, {} bytes, verified", args.file.display(), made.bytes);
+    print_found(&made.verified);
+    if !made.verified.problems.is_empty() {
+        eprintln!("the copy is whole, but something is wrong in the database itself: see the problems above");
+    }
+    match made.keys {
+        Some(keys) => println!("made {}: keep it as secret as a password", keys.display()),
+        None => println!(
+            "there are no signing keys to copy: no server has run on this database, or they are elsewhere"
+        ),
+    }
+    Ok(())
+}
+
+pub(super) async fn verify(args: VerifyBackupArgs) -> CommandResult {
+    let verified = backup::verify(&args.file).await?;
+    print_found(&verified);
+    if !backup::keys_of(&args.file).exists() {
+        println!("note: no signing keys are beside it");
+    }
+    if verified.faults().is_empty() {
+        println!("{} is good", args.file.display());
+        return Ok(());
+    }
+    Err(format!("{} is not a good backup", args.file.display()).into())
+}
+
+pub(super) async fn restore(args: RestoreArgs) -> CommandResult {
+    let database = args.place.file()?;
+    let url = &args.place.database.database_url;
+    let keys = if args.place.signing_keys.is_some() { None } else { key_file_beside(url) };
+    let allowed = Allowed { replacing: args.replace, problems: args.accept_problems };
+    let restored =
+        backup::restore(&args.file, &database, keys.as_deref(), allowed, SystemClock.now()).await?;
+    println!("restored {}", database.display());
+    print_found(&restored.verified);
+    for kept in &restored.kept {
+        println!("kept what was there as {}", kept.display());
+    }
+    match (restored.keys, args.place.signing_keys) {
+        (Some(keys), _) => println!("restored {}", keys.display()),
+        (None, Some(named)) => print_keys_elsewhere(&args.file, &named),
+        (None, None) => {
+            println!("the backup has no signing keys: everybody who was signed in has to sign in again");
+        }
+    }
+    Ok(())
+}
+
+fn print_keys_elsewhere(backup: &Path, named: &Path) {
+    let of_backup = backup::keys_of(backup);
+    println!("left {} as it is; the keys of the backup are in {}", named.display(), of_backup.display());
+}
+
+fn print_found(verified: &Verified) {
+    let rows: Vec<_> = verified.rows.iter().map(|(table, rows)| format!("{table} {rows}")).collect();
+    println!("rows: {}", rows.join(", "));
+    for note in &verified.notes {
+        println!("note: {note}");
+    }
+    for fault in verified.faults() {
+        println!("problem: {fault}");
+    }
+}

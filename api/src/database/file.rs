@@ -1,0 +1,168 @@
+//! The file of an SQLite database: where it is, who may read it, and whether a log beside it is its own.
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use sea_orm::sqlx::sqlite::SqliteConnectOptions;
+use sea_orm::{ConnectOptions, DatabaseConnection, DbErr};
+
+/// The bytes of the header that tell how the file is written: 1 is by a rollback journal, 2 is by a write-ahead log.
+const JOURNAL_BYTES: std::ops::RangeInclusive<usize> = 18..=19;
+const ROLLBACK: u8 = 1;
+
+/// Why a file must not be opened as it lies there.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// A log lies beside a file that never wrote it.
+    #[error(
+        "{log} lies beside {file}, but does not belong to it: the file was copied or restored, and the log is an older \
+         database's. Opening both would overwrite the file with the log. If the file has the data that you want, move {log} \
+         and {shm} away. If not, put the file back that the log belongs to",
+        file = .0.display(), log = beside(.0, "-wal").display(), shm = beside(.0, "-shm").display()
+    )]
+    ForeignLog(PathBuf),
+    /// A log lies where no database is.
+    #[error(
+        "{log} has data of a database, but {file} is missing or empty. Opening it would delete the log. Put the file back, \
+         or move {log} away to begin anew",
+        file = .0.display(), log = beside(.0, "-wal").display()
+    )]
+    LogAlone(PathBuf),
+    /// The file system refused.
+    #[error("{path} cannot be read: {source}", path = .0.display(), source = .1)]
+    Io(PathBuf, io::Error),
+}
+
+/// The file that a URL names; none for a database server, or for a database in memory.
+#[must_use]
+pub fn sqlite_file(url: &str) -> Option<PathBuf> {
+    if !url.starts_with("sqlite:") || url.contains(":memory:") || url.contains("mode=memory") {
+        return None;
+    }
+    let options = SqliteConnectOptions::from_str(url).ok()?;
+    Some(options.get_filename().to_owned()).filter(|file| !file.as_os_str().is_empty())
+}
+
+/// The name of a file beside this one: `jishu.db` and `-wal` give `jishu.db-wal`.
+#[must_use]
+pub fn beside(file: &Path, suffix: &str) -> PathBuf {
+    let mut name: OsString = file.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// Makes an empty file that only its owner may read, whatever the umask. SQLite gives the files that it makes beside it
+/// the same rights. A file that is there stays as it is.
+///
+/// # Errors
+/// The file system's.
+pub fn create_private(file: &Path) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(file) {
+        Ok(made) => make_private(&made),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Takes the rights that a umask took from the owner into account.
+fn make_private(file: &File) -> io::Result<()> {
+    #[cfg(unix)]
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    #[cfg(not(unix))]
+    let _ = file;
+    Ok(())
+}
+
+/// Refuses a file with a write-ahead log beside it that another file wrote. SQLite would take the log's pages for newer
+/// ones of this file.
+///
+/// # Errors
+/// See [`FileError`].
+pub fn refuse_foreign_log(file: &Path) -> Result<(), FileError> {
+    // The log first: where it has something, the header was written before.
+    let log = fs::metadata(beside(file, "-wal")).map_or(0, |metadata| metadata.len());
+    if log == 0 {
+        return Ok(());
+    }
+    match header(file) {
+        Ok(Some(header)) if header[JOURNAL_BYTES].contains(&ROLLBACK) => {
+            Err(FileError::ForeignLog(file.to_owned()))
+        }
+        Ok(Some(_)) => Ok(()),
+        Ok(None) => Err(FileError::LogAlone(file.to_owned())),
+        Err(error) => Err(FileError::Io(file.to_owned(), error)),
+    }
+}
+
+/// The first bytes of a database; none where there is no such file, or an empty one.
+fn header(file: &Path) -> io::Result<Option<[u8; 100]>> {
+    let mut header = [0; 100];
+    let read = File::open(file).and_then(|mut file| file.read_exact(&mut header));
+    match read {
+        Ok(()) => Ok(Some(header)),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof) => {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// How a file is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// To be read and written, beside others who do.
+    Shared,
+    /// To be read, as it lies there: nobody writes it.
+    Still,
+}
+
+/// Opens a file by one connection that leaves its journal mode as it is.
+///
+/// # Errors
+/// The database's.
+pub async fn open_file(file: &Path, access: Access) -> Result<DatabaseConnection, DbErr> {
+    // With a log beside it, what lies there is two files.
+    let has_log = fs::metadata(beside(file, "-wal")).is_ok_and(|log| log.len() > 0);
+    let file = file.to_owned();
+    let mut connect = ConnectOptions::new("sqlite://");
+    connect
+        .max_connections(1)
+        .idle_timeout(None::<Duration>)
+        .max_lifetime(None::<Duration>)
+        .sqlx_logging_level(log::LevelFilter::Debug)
+        .sqlx_slow_statements_logging_settings(log::LevelFilter::Debug, Duration::from_secs(1))
+        .map_sqlx_sqlite_opts(move |options| {
+            options
+                .filename(&file)
+                .read_only(access == Access::Still)
+                .immutable(access == Access::Still && !has_log)
+                .create_if_missing(false)
+                .foreign_keys(false)
+                .busy_timeout(Duration::from_secs(10))
+        });
+    sea_orm::Database::connect(connect).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_name_files_as_the_driver_reads_them() {
+        let file = |url| sqlite_file(url).map(|file| file.display().to_string());
+        assert_eq!(file("sqlite://jishu.db?mode=rwc").as_deref(), Some("jishu.db"));
+        assert_eq!(file("sqlite:///var/lib/a%20b.db").as_deref(), Some("/var/lib/a b.db"));
+        assert_eq!(file("sqlite:jishu.db").as_deref(), Some("jishu.db"));
+        for none in ["sqlite::memory:", "sqlite://x?mode=memory", "postgres://x/jishu.db", "sqlite://"] {
+            assert_eq!(file(none), None, "{none}");
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Finds out what taking back migrations would lose.
+
+use std::collections::BTreeMap;
+
+use jishu_migration::{Migrator, MigratorTrait};
+use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, DbErr, Statement};
+
+use super::{Database, MigrateError};
+
+/// The data that is lost with the latest migrations.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Losses {
+    /// The migrations that would be taken back, the latest first.
+    pub migrations: Vec<String>,
+    /// Each table, with how many rows it has.
+    pub tables: Vec<(String, i64)>,
+    /// Each column of the tables that stay, with how many of its values are not null.
+    pub columns: Vec<(String, String, i64)>,
+}
+
+/// The columns of each table.
+type Shape = BTreeMap<String, Vec<String>>;
+
+impl Database {
+    /// Finds out what taking back so many migrations would lose. Changes nothing: the migrations are tried on two empty
+    /// databases in memory, of which the tables and columns are compared.
+    ///
+    /// # Errors
+    /// Fails for a database that a newer version has migrated, and with the database.
+    pub async fn losses(&self, steps: u32) -> Result<Losses, MigrateError> {
+        self.refuse_newer().await?;
+        let applied: Vec<String> = self
+            .migrations()
+            .await?
+            .into_iter()
+            .filter(|migration| migration.applied)
+            .map(|migration| migration.name)
+            .collect();
+        let all = u32::try_from(applied.len()).unwrap_or(u32::MAX);
+        let kept = all.saturating_sub(steps);
+        let (before, after) = (shape_after(all).await?, shape_after(kept).await?);
+        let taken = applied.iter().skip(usize::try_from(kept).unwrap_or(usize::MAX)).rev().cloned();
+        let mut losses = Losses { migrations: taken.collect(), ..Losses::default() };
+        for (table, columns) in before {
+            let Some(remaining) = after.get(&table) else {
+                let rows = self.count(&table, "*").await?;
+                losses.tables.push((table, rows));
+                continue;
+            };
+            for column in columns.into_iter().filter(|column| !remaining.contains(column)) {
+                let values = self.count(&table, &column).await?;
+                losses.columns.push((table.clone(), column, values));
+            }
+        }
+        Ok(losses)
+    }
+
+    /// The names are those of our migrations.
+    async fn count(&self, table: &str, what: &str) -> Result<i64, DbErr> {
+        let text = format!("SELECT COUNT({what}) FROM {table}");
+        let row = self.reader.query_one_raw(Statement::from_string(self.backend(), text)).await?;
+        row.map_or(Ok(0), |row| row.try_get_by_index(0))
+    }
+}
+
+/// The tables after so many migrations.
+async fn shape_after(migrations: u32) -> Result<Shape, DbErr> {
+    let mut options = ConnectOptions::new("sqlite::memory:");
+    options.max_connections(1).sqlx_logging_level(log::LevelFilter::Debug);
+    let scratch = sea_orm::Database::connect(options).await?;
+    // Zero would mean all of them.
+    if migrations > 0 {
+        Migrator::up(&scratch, Some(migrations)).await?;
+    }
+    let shape = shape(&scratch).await?;
+    scratch.close().await?;
+    Ok(shape)
+}
+
+async fn shape(scratch: &DatabaseConnection) -> Result<Shape, DbErr> {
+    let text = "SELECT t.name, c.name FROM sqlite_schema t, pragma_table_xinfo(t.name) c WHERE t.type = 'table' \
+                AND t.name NOT LIKE 'sqlite~_%' ESCAPE '~' AND t.name <> ? ORDER BY 1";
+    let statement = Statement::from_sql_and_values(
+        scratch.get_database_backend(),
+        text,
+        [Migrator::migration_table_name().to_string().into()],
+    );
+    let mut shape = Shape::new();
+    for row in scratch.query_all_raw(statement).await? {
+        shape.entry(row.try_get_by_index(0)?).or_default().push(row.try_get_by_index(1)?);
+    }
+    Ok(shape)
+}

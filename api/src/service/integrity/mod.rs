@@ -1,0 +1,250 @@
+//! Looking for rows that cannot be read, or that hold what no rule allows.
+//!
+//! The database refuses such rows by itself. A console can switch that off, and a database may be older than the
+//! constraints.
+
+mod rules;
+
+use std::fmt;
+
+use jishu_entity::{
+    audit_event, blueprint_part, cart_item, course, entitlement, extra_time, mock_test_attempt, paper,
+    paper_question, paper_score, purchase, purchase_request, purchase_request_owned, question,
+    question_option, question_version, refresh_token, subject, test_answer, test_session, topic, topic_total,
+    user,
+};
+use sea_orm::{
+    ColumnTrait, ColumnType, ConnectionTrait, DbBackend, DbErr, EntityTrait, IdenStatic, Iterable,
+    PrimaryKeyToColumn, Statement,
+};
+use serde::Serialize;
+
+use crate::database::{Database, Unreadable};
+
+pub(super) use rules::{Fault, fault_of_course, fault_of_subject};
+
+/// How many rows of a table are named.
+const NAMED_ROWS: usize = 100;
+/// How much of a value is shown.
+const SHOWN_CHARS: usize = 40;
+
+/// A value that cannot be read or must not be, and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct BadValue {
+    /// The table.
+    pub table: &'static str,
+    /// The row: the columns of its primary key with their values, such as `id 7`.
+    pub row: String,
+    /// The column.
+    pub column: String,
+    /// Its value, for words and numbers of the catalogue; else `unreadable`.
+    pub value: String,
+}
+
+impl fmt::Display for BadValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { table, row, column, value } = self;
+        write!(f, "{table}, {row}: {column} is {value}")
+    }
+}
+
+impl BadValue {
+    /// One in a row of a table with a key of one number.
+    pub(super) fn of(table: &'static str, id: i64, (column, value): Fault) -> Self {
+        Self { table, row: format!("id {id}"), column: column.to_owned(), value }
+    }
+}
+
+/// Names the columns that keep these rows of a table from being read. Asks the database only when there are such rows.
+///
+/// # Errors
+/// The database's.
+pub(super) async fn named<E, C>(connection: &C, rows: &[Unreadable]) -> Result<Vec<BadValue>, DbErr>
+where
+    E: EntityTrait,
+    C: ConnectionTrait,
+{
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut found = of_table::<E, C>(connection).await?;
+    let table = E::default().table_name();
+    let keys: Vec<&str> = E::PrimaryKey::iter().map(|key| key.into_column().as_str()).collect();
+    let mut named = Vec::with_capacity(rows.len());
+    for Unreadable { key, error } in rows {
+        let row: Vec<_> = keys.iter().zip(key).map(|(name, value)| format!("{name} {value}")).collect();
+        let row = row.join(", ");
+        let before = named.len();
+        named.extend(found.extract_if(.., |bad| bad.row == row));
+        // Something that only the driver minds.
+        if named.len() == before {
+            named.push(BadValue { table, row, column: "a column".to_owned(), value: error.to_string() });
+        }
+    }
+    Ok(named)
+}
+
+/// Looks through every table that this version knows. Of tables and columns that the database does not have yet nothing is
+/// said. Reads the whole database.
+///
+/// # Errors
+/// The database's.
+pub async fn examine(connection: &impl ConnectionTrait) -> Result<Vec<BadValue>, DbErr> {
+    let mut found = Vec::new();
+    macro_rules! look_through {
+        ($($table:ident),+ $(,)?) => {
+            $(found.extend(of_table::<$table::Entity, _>(connection).await?);)+
+        };
+    }
+    look_through!(
+        audit_event,
+        blueprint_part,
+        cart_item,
+        course,
+        entitlement,
+        extra_time,
+        mock_test_attempt,
+        paper,
+        paper_question,
+        paper_score,
+        purchase,
+        purchase_request,
+        purchase_request_owned,
+        question,
+        question_option,
+        question_version,
+        refresh_token,
+        subject,
+        test_answer,
+        test_session,
+        topic,
+        topic_total,
+        user,
+    );
+    Ok(found)
+}
+
+/// Examines a database of jishu, as [`examine`] does, and no other: the tables of the old system have other rules.
+///
+/// # Errors
+/// The database's.
+pub async fn examine_ours(database: &Database) -> Result<Vec<BadValue>, DbErr> {
+    let is_ours = database.migrations().await?.iter().any(|migration| migration.applied);
+    if is_ours { examine(database.reader()).await } else { Ok(Vec::new()) }
+}
+
+/// A column and when its value is bad.
+struct Suspect {
+    column: &'static str,
+    condition: String,
+    shows_value: bool,
+}
+
+/// The bad values of one table.
+///
+/// # Errors
+/// The database's.
+pub(super) async fn of_table<E, C>(connection: &C) -> Result<Vec<BadValue>, DbErr>
+where
+    E: EntityTrait,
+    C: ConnectionTrait,
+{
+    let backend = connection.get_database_backend();
+    let table = E::default().table_name();
+    let present = columns_of(connection, table).await?;
+    let suspects: Vec<Suspect> = E::Column::iter()
+        .filter(|column| present.iter().any(|name| name == column.as_str()))
+        .flat_map(|column| suspects::<E>(backend, table, column))
+        .collect();
+    if suspects.is_empty() {
+        return Ok(Vec::new());
+    }
+    let keys: Vec<&'static str> = E::PrimaryKey::iter().map(|key| key.into_column().as_str()).collect();
+    let text_type = if backend == DbBackend::MySql { "CHAR" } else { "TEXT" };
+    let as_text = |column: &str| format!("CAST({} AS {text_type})", quoted(backend, column));
+    let mut selected: Vec<String> = keys.iter().map(|key| as_text(key)).collect();
+    for Suspect { column, condition, shows_value } in &suspects {
+        let value = if *shows_value { as_text(column) } else { "'unreadable'".to_owned() };
+        selected.push(format!("CASE WHEN {condition} THEN COALESCE({value}, 'null') END"));
+    }
+    let conditions: Vec<_> = suspects.iter().map(|suspect| format!("({})", suspect.condition)).collect();
+    let text = format!(
+        "SELECT {} FROM {} WHERE {} LIMIT {NAMED_ROWS}",
+        selected.join(", "),
+        quoted(backend, table),
+        conditions.join(" OR ")
+    );
+    let mut found = Vec::new();
+    for row in connection.query_all_raw(Statement::from_string(backend, text)).await? {
+        let text = |position: usize| row.try_get_by_index::<Option<String>>(position);
+        let mut named = Vec::with_capacity(keys.len());
+        for (position, key) in keys.iter().enumerate() {
+            named.push(format!("{key} {}", text(position)?.unwrap_or_else(|| "null".to_owned())));
+        }
+        for (suspect, position) in suspects.iter().zip(keys.len()..) {
+            let Some(value) = text(position)? else { continue };
+            let value = value.chars().take(SHOWN_CHARS).collect();
+            found.push(BadValue {
+                table,
+                row: named.join(", "),
+                column: suspect.column.to_owned(),
+                value: if suspect.shows_value { format!("'{value}'") } else { value },
+            });
+        }
+    }
+    Ok(found)
+}
+
+/// Lists the possible faults of a column: another type, which only SQLite stores, or a value that no rule allows.
+fn suspects<E: EntityTrait>(
+    backend: DbBackend,
+    table: &'static str,
+    column: E::Column,
+) -> impl Iterator<Item = Suspect> {
+    let name = column.as_str();
+    let value = quoted(backend, name);
+    let def = column.def();
+    let mistyped = (backend == DbBackend::Sqlite).then(|| mistyped(&value, def.get_column_type())).flatten();
+    let mistyped = mistyped.map(|condition| {
+        let condition = format!("{value} IS NOT NULL AND ({condition})");
+        Suspect { column: name, condition, shows_value: false }
+    });
+    let disallowed = rules::disallowed(backend, table, name, &value);
+    let disallowed = disallowed.map(|condition| Suspect { column: name, condition, shows_value: true });
+    mistyped.into_iter().chain(disallowed)
+}
+
+/// When SQLite holds what the driver cannot read as this type.
+fn mistyped(value: &str, column_type: &ColumnType) -> Option<String> {
+    match column_type {
+        ColumnType::Integer | ColumnType::BigInteger | ColumnType::Boolean => {
+            Some(format!("typeof({value}) <> 'integer'"))
+        }
+        ColumnType::String(_) | ColumnType::Text => Some(format!("typeof({value}) <> 'text'")),
+        ColumnType::TimestampWithTimeZone => {
+            Some(format!("typeof({value}) <> 'text' OR datetime({value}) IS NULL"))
+        }
+        _ => None,
+    }
+}
+
+async fn columns_of(connection: &impl ConnectionTrait, table: &str) -> Result<Vec<String>, DbErr> {
+    let backend = connection.get_database_backend();
+    let text = match backend {
+        DbBackend::MySql => {
+            "SELECT CAST(COLUMN_NAME AS CHAR) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() AND \
+             TABLE_NAME = ?"
+        }
+        DbBackend::Postgres => {
+            "SELECT CAST(column_name AS TEXT) FROM information_schema.columns WHERE table_schema = current_schema() \
+             AND table_name = $1"
+        }
+        _ => "SELECT name FROM pragma_table_info(?)",
+    };
+    let statement = Statement::from_sql_and_values(backend, text, [table.into()]);
+    connection.query_all_raw(statement).await?.iter().map(|row| row.try_get_by_index(0)).collect()
+}
+
+fn quoted(backend: DbBackend, name: &str) -> String {
+    if backend == DbBackend::MySql { format!("`{name}`") } else { format!("\"{name}\"") }
+}

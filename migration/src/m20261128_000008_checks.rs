@@ -1,0 +1,250 @@
+//! Words that a column may hold, and marks that reward what is right: refused by the database itself otherwise.
+//!
+//! PostgreSQL and MariaDB get CHECK constraints. SQLite cannot add one to a table that is there. Its documented way is to make
+//! each table anew, copy its rows and drop the old one, with foreign keys off. They cannot be switched off inside a
+//! transaction, and every table here is referred to by RESTRICT, which is not deferred: a migration would have to leave its
+//! transaction to copy nine tables, the cards and sittings among them. Triggers before each insert and update refuse the
+//! same rows under the same names, take no time, and touch no row. A later migration that makes one of these tables anew
+//! has to make its triggers anew as well.
+//!
+//! Rows that are wrong already are listed first, all of them that fit in a message, and nothing is changed then.
+
+use std::fmt::Write;
+
+use sea_orm_migration::prelude::*;
+use sea_orm_migration::sea_orm::{DbBackend, Statement};
+
+use crate::steps::step;
+
+#[derive(DeriveMigrationName)]
+pub(crate) struct Migration;
+
+/// How many wrong rows of a constraint are named.
+const NAMED_ROWS: usize = 20;
+
+/// A rule for the values of a column.
+enum Rule {
+    /// One of these words, letter for letter.
+    Words(&'static str, &'static [&'static str]),
+    /// A condition on these columns, written with `{}` before each of them.
+    Condition(&'static [&'static str], &'static str),
+}
+
+/// A constraint. Its name stays as it is for ever.
+struct Check {
+    name: &'static str,
+    rule: Rule,
+}
+
+/// A table with its constraints, and the columns that name a row of it.
+struct Checked {
+    table: &'static str,
+    key: &'static str,
+    checks: &'static [Check],
+}
+
+const fn words(name: &'static str, column: &'static str, words: &'static [&'static str]) -> Check {
+    Check { name, rule: Rule::Words(column, words) }
+}
+
+const DIFFICULTIES: &[&str] = &["easy", "medium", "hard"];
+const MARKS: &[&str] = &["marks_correct", "marks_wrong", "marks_unanswered"];
+const REWARDING: &str =
+    "{}marks_correct > 0 AND {}marks_correct > {}marks_wrong AND {}marks_correct > {}marks_unanswered";
+
+const CHECKED: &[Checked] = &[
+    Checked {
+        table: "users",
+        key: "id",
+        checks: &[
+            words("check_users_role", "role", &["learner", "author", "support", "admin"]),
+            words("check_users_status", "status", &["active", "deactivated"]),
+        ],
+    },
+    Checked {
+        table: "subjects",
+        key: "id",
+        checks: &[
+            words(
+                "check_subjects_grading_method",
+                "grading_method",
+                &["latest", "highest", "first", "average"],
+            ),
+            words(
+                "check_subjects_review_policy",
+                "review_policy",
+                &["after_sitting", "after_last_attempt", "never"],
+            ),
+            Check { name: "check_subjects_marks", rule: Rule::Condition(MARKS, REWARDING) },
+        ],
+    },
+    Checked {
+        table: "blueprint_parts",
+        key: "subject_id, position",
+        checks: &[words("check_blueprint_parts_difficulty", "difficulty", DIFFICULTIES)],
+    },
+    Checked {
+        table: "question_versions",
+        key: "id",
+        checks: &[
+            words("check_question_versions_difficulty", "difficulty", DIFFICULTIES),
+            words("check_question_versions_kind", "kind", &["single_choice", "multiple_choice", "numeric"]),
+            words("check_question_versions_text_format", "text_format", &["plain", "markdown", "html"]),
+        ],
+    },
+    Checked {
+        table: "purchases",
+        key: "id",
+        checks: &[
+            words(
+                "check_purchases_purchase_type",
+                "purchase_type",
+                &["single_subject", "multiple_subjects", "full_bundle"],
+            ),
+            words("check_purchases_status", "status", &["active", "refunded"]),
+        ],
+    },
+    Checked {
+        table: "purchase_requests",
+        key: "id",
+        checks: &[words("check_purchase_requests_outcome", "outcome", &["created", "existing"])],
+    },
+    Checked {
+        table: "mock_test_attempts",
+        key: "id",
+        checks: &[words(
+            "check_mock_test_attempts_status",
+            "status",
+            &["available", "in_progress", "completed", "exhausted"],
+        )],
+    },
+    Checked {
+        table: "test_sessions",
+        key: "id",
+        checks: &[words(
+            "check_test_sessions_status",
+            "status",
+            &["in_progress", "submitted", "auto_submitted", "abandoned"],
+        )],
+    },
+];
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        refuse_wrong_rows(manager).await?;
+        let backend = manager.get_database_backend();
+        for checked in CHECKED {
+            if backend == DbBackend::Sqlite {
+                let triggers = checked.checks.iter().flat_map(|check| check.triggers(checked.table));
+                let text = triggers.collect::<Vec<_>>().join("; ");
+                manager.get_connection().execute_unprepared(&text).await?;
+            } else {
+                step(manager).add_checks(checked.table, &checked.conditions(backend)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let backend = manager.get_database_backend();
+        for checked in CHECKED {
+            if backend == DbBackend::Sqlite {
+                let drop = |Check { name, .. }: &Check| {
+                    format!("DROP TRIGGER {name}_insert; DROP TRIGGER {name}_update")
+                };
+                let text = checked.checks.iter().map(drop).collect::<Vec<_>>().join("; ");
+                manager.get_connection().execute_unprepared(&text).await?;
+            } else {
+                step(manager).drop_checks(checked.table, &checked.conditions(backend)).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Checked {
+    fn conditions(&self, backend: DbBackend) -> Vec<(&'static str, String)> {
+        self.checks.iter().map(|check| (check.name, check.condition(backend, ""))).collect()
+    }
+}
+
+impl Check {
+    /// The condition as SQL, for the columns of a row with this prefix.
+    fn condition(&self, backend: DbBackend, row: &str) -> String {
+        match self.rule {
+            Rule::Condition(_, text) => text.replace("{}", row),
+            Rule::Words(column, words) => {
+                let listed: Vec<_> = words.iter().map(|word| format!("'{word}'")).collect();
+                // Its collation would take another case, and spaces at the end, for the same word.
+                let value = match backend {
+                    DbBackend::MySql => format!("CAST({row}{column} AS BINARY)"),
+                    _ => format!("{row}{column}"),
+                };
+                format!("{value} IN ({})", listed.join(", "))
+            }
+        }
+    }
+
+    fn columns(&self) -> &[&'static str] {
+        match &self.rule {
+            Rule::Words(column, _) => std::slice::from_ref(column),
+            Rule::Condition(columns, _) => columns,
+        }
+    }
+
+    /// The triggers that stand for the constraint on SQLite. Like a CHECK, they let a null pass.
+    fn triggers(&self, table: &str) -> [String; 2] {
+        let (name, columns) = (self.name, self.columns().join(", "));
+        let condition = self.condition(DbBackend::Sqlite, "NEW.");
+        [("insert", "INSERT".to_owned()), ("update", format!("UPDATE OF {columns}"))].map(
+            |(suffix, event)| {
+                format!(
+                    "CREATE TRIGGER {name}_{suffix} BEFORE {event} ON {table} WHEN NOT ({condition}) \
+                 BEGIN SELECT RAISE(ABORT, 'CHECK constraint failed: {name}'); END"
+                )
+            },
+        )
+    }
+}
+
+/// Names what stands in the way, so that a person can put it right.
+async fn refuse_wrong_rows(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    let backend = manager.get_database_backend();
+    let (text_type, mut found) = (if backend == DbBackend::MySql { "CHAR" } else { "TEXT" }, String::new());
+    for Checked { table, key, checks } in CHECKED {
+        for check in *checks {
+            let shown: Vec<_> = key.split(", ").chain(check.columns().iter().copied()).collect();
+            let selected: Vec<_> =
+                shown.iter().map(|column| format!("CAST({column} AS {text_type})")).collect();
+            let text = format!(
+                "SELECT {} FROM {table} WHERE NOT ({}) ORDER BY {key} LIMIT {}",
+                selected.join(", "),
+                check.condition(backend, ""),
+                NAMED_ROWS + 1
+            );
+            let rows = manager.get_connection().query_all_raw(Statement::from_string(backend, text)).await?;
+            for row in rows.iter().take(NAMED_ROWS) {
+                let mut named = Vec::with_capacity(shown.len());
+                for (position, column) in shown.iter().enumerate() {
+                    let value: Option<String> = row.try_get_by_index(position)?;
+                    named.push(format!("{column} {}", value.unwrap_or_else(|| "null".to_owned())));
+                }
+                let _ = write!(found, "\n  {table}: {}", named.join(", "));
+            }
+            if rows.len() > NAMED_ROWS {
+                let _ = write!(found, "\n  {table}: and more");
+            }
+            if !rows.is_empty() {
+                let _ = write!(found, "\n  must hold: {}", check.condition(DbBackend::Sqlite, ""));
+            }
+        }
+    }
+    if found.is_empty() {
+        return Ok(());
+    }
+    Err(DbErr::Migration(format!(
+        "some rows hold what this version does not allow, and nothing was changed. Put them right with SQL, then migrate \
+         again:{found}"
+    )))
+}
