@@ -67,9 +67,42 @@ impl Dialect {
         if self.is_postgres() { format!("${number}") } else { "?".to_owned() }
     }
 
-    /// `count` parameters from this number on, with commas between.
-    pub(crate) fn parameters(self, from: usize, count: usize) -> String {
-        (from..from + count).map(|number| self.parameter(number)).collect::<Vec<_>>().join(", ")
+    /// A text as SQL writes it.
+    pub(crate) fn literal(self, text: &str) -> String {
+        let text = if self.is_mysql() { text.replace('\\', "\\\\") } else { text.to_owned() };
+        format!("'{}'", text.replace('\'', "''"))
+    }
+
+    /// Now, to the microsecond where the database can.
+    pub(crate) fn now(self) -> &'static str {
+        if self.is_mysql() { "CURRENT_TIMESTAMP(6)" } else { "CURRENT_TIMESTAMP" }
+    }
+
+    /// Whether two values differ; nulls are equal.
+    pub(crate) fn different(self, one: &str, other: &str) -> String {
+        match self.0 {
+            DbBackend::MySql => format!("NOT ({one} <=> {other})"),
+            DbBackend::Postgres => format!("{one} IS DISTINCT FROM {other}"),
+            _ => format!("{one} IS NOT {other}"),
+        }
+    }
+
+    /// Whether a text is a logged one, letter for letter; nulls are equal.
+    pub(crate) fn exactly(self, text: &str, logged: &str) -> String {
+        match self.0 {
+            DbBackend::MySql => format!("CAST({text} AS BINARY) <=> CAST({logged} AS BINARY)"),
+            DbBackend::Postgres => format!("{text} IS NOT DISTINCT FROM {logged}"),
+            _ => format!("{text} IS {logged}"),
+        }
+    }
+
+    /// A text that can be compared with one of the repair's own tables.
+    pub(crate) fn same_kind(self, text: &str) -> String {
+        if self.is_mysql() {
+            format!("CONVERT({text} USING utf8mb4) COLLATE utf8mb4_bin")
+        } else {
+            text.to_owned()
+        }
     }
 
     /// As a 64-bit integer, whatever integer type the column is of.

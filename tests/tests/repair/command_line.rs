@@ -58,7 +58,7 @@ async fn check_and_repair_answer_by_their_exit_code_and_in_json(backend: Backend
         let (code, stdout, _) = run("check", &["--format", "json"]);
         assert_eq!((code, json(&stdout)["ok"].clone()), (Some(0), true.into()));
         let (code, stdout, _) = run("repair", &["--apply"]);
-        assert!(code == Some(0) && stdout.contains("Nothing was to be done."), "{stdout}");
+        assert!(code == Some(0) && stdout.contains("Nothing to do."), "{stdout}");
         old.assert_right(Start::OldAndNew).await;
     })
     .await;
