@@ -21,6 +21,7 @@ async fn two_cards_become_one_as_a_careful_person_would_leave_it(backend: Backen
         old.fill_two_cards().await;
         let outcome = old.repair().await;
         assert!(outcome.report.ok, "{}", outcome.report);
+        assert_eq!(outcome.report.notes, old.report().await.notes);
         assert_eq!((outcome.merged_cards, outcome.merged_groups, outcome.corrected_cards), (5, 4, 1));
 
         let generated = match backend {

@@ -29,7 +29,7 @@ impl Session {
             let plan = plan(&inspection);
             refuse_blocked(&plan)?;
             if plan.is_empty() {
-                return self.finished(done, &inspection).await;
+                return self.finished(done, inspection).await;
             }
             if round == 1 {
                 done.summary.clone_from(&plan.summary);
@@ -50,16 +50,16 @@ impl Session {
         }
         let inspection = self.inspect().await?;
         if plan(&inspection).is_empty() {
-            return self.finished(done, &inspection).await;
+            return self.finished(done, inspection).await;
         }
         Err(RepairError::KeepsChanging { rounds: ROUNDS })
     }
 
-    async fn finished(&self, done: Done, inspection: &Inspection) -> Result<Outcome, RepairError> {
-        if let Some(run) = inspection.figures.open_run {
+    async fn finished(&self, done: Done, mut inspection: Inspection) -> Result<Outcome, RepairError> {
+        if let Some(run) = inspection.figures.open_run.take() {
             runs::finish(&self.connection, &inspection.state, run).await?;
         }
-        Ok(done.outcome(inspection))
+        Ok(done.outcome(&inspection))
     }
 
     async fn run(

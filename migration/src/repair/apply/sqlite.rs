@@ -65,12 +65,12 @@ impl Session {
                 merge_all_in(transaction, &before, &mut done, watch).await?;
             }
         }
-        let after = inspect(transaction).await?;
+        let mut after = inspect(transaction).await?;
         verify(&before, &after, &done)?;
         if self.watched(orphans(transaction, &after.state), watch).await?? > orphaned {
             return Err(RepairError::Inconsistent("a foreign key would no longer hold".to_owned()));
         }
-        if let Some(run) = after.figures.open_run {
+        if let Some(run) = after.figures.open_run.take() {
             runs::finish(transaction, &after.state, run).await?;
         }
         tell(watch, Progress::Committing)?;

@@ -148,7 +148,8 @@ async fn groups(
             all_not_null(dialect, None),
             on.join(" AND "),
         );
-        groups = load(connection, state, &Which { condition: &condition, lock: false }).await?;
+        groups =
+            load(connection, state, &Which { condition: &condition, ids: Vec::new(), lock: false }).await?;
     }
     let known: BTreeSet<i64> = groups.iter().flat_map(|group| &group.cards).map(|card| card.id).collect();
     let wrong: Vec<i64> = figures.sittings.wrong_cards.difference(&known).copied().collect();
@@ -156,7 +157,9 @@ async fn groups(
         let ids = piece.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         let condition = super::groups::with_ids(state, &ids);
         // Cards without a whole key may share what is left of it; each is a group of its own.
-        for group in load(connection, state, &Which { condition: &condition, lock: false }).await? {
+        for group in
+            load(connection, state, &Which { condition: &condition, ids: Vec::new(), lock: false }).await?
+        {
             for card in group.cards {
                 let sittings =
                     group.sittings.iter().filter(|sitting| sitting.card == card.id).cloned().collect();

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use sea_orm_migration::sea_orm::{ConnectionTrait, DbErr, QueryResult};
+use sea_orm_migration::sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
 
 use super::TableState;
 use crate::repair::NEW_KEY_COLUMNS;
 use crate::repair::sql::rows;
+
+/// The ids of a batch are filled up to a multiple of this.
+const IDS_PER_STATEMENT: usize = 128;
 
 /// Purchase, subject and number of a card, as text.
 pub(crate) type Triple = (String, String, String);
@@ -90,6 +93,8 @@ impl Sitting {
 pub(crate) struct Which<'w> {
     /// Follows `FROM cards AS t`; with `WHERE` in it.
     pub(crate) condition: &'w str,
+    /// What its parameters are.
+    pub(crate) ids: Vec<i64>,
     /// Whether to lock the rows.
     pub(crate) lock: bool,
 }
@@ -100,16 +105,17 @@ pub(crate) async fn load(
     state: &TableState,
     which: &Which<'_>,
 ) -> Result<Vec<Group>, DbErr> {
+    let values = || which.ids.iter().copied().map(Value::from);
     let mut groups: BTreeMap<Triple, Group> = BTreeMap::new();
     let mut group_of: BTreeMap<i64, Triple> = BTreeMap::new();
-    for row in rows(connection, cards_text(state, which), []).await? {
+    for row in rows(connection, cards_text(state, which), values()).await? {
         let (key, card) = card(&row)?;
         group_of.insert(card.id, key.clone());
         let group = groups.entry(key.clone()).or_insert_with(|| Group { key, ..Group::default() });
         group.cards.push(card);
     }
     if let Some(text) = sittings_text(state, which) {
-        for row in rows(connection, text, []).await? {
+        for row in rows(connection, text, values()).await? {
             let sitting = sitting(&row)?;
             if let Some(group) = group_of.get(&sitting.card).and_then(|key| groups.get_mut(key)) {
                 group.sittings.push(sitting);
@@ -117,7 +123,7 @@ pub(crate) async fn load(
         }
     }
     if let Some(text) = questions_text(state, which) {
-        for row in rows(connection, text, []).await? {
+        for row in rows(connection, text, values()).await? {
             let (id, count): (i64, i64) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
             let cards = group_of.get(&id).and_then(|key| groups.get_mut(key)).map(|group| &mut group.cards);
             if let Some(card) = cards.into_iter().flatten().find(|card| card.id == id) {
@@ -135,6 +141,16 @@ pub(crate) async fn load(
 /// The condition for the cards of these ids.
 pub(crate) fn with_ids(state: &TableState, ids: &str) -> String {
     format!("WHERE t.{} IN ({ids})", state.dialect().quote("id"))
+}
+
+/// The cards of these ids, as parameters. The last id is repeated, so that few texts serve any number of ids.
+pub(crate) fn locked_ids(state: &TableState, ids: &[i64]) -> (String, Vec<i64>) {
+    let count = ids.len().next_multiple_of(IDS_PER_STATEMENT);
+    let last = ids.last().copied().unwrap_or_default();
+    let ids: Vec<i64> = ids.iter().copied().chain(std::iter::repeat(last)).take(count).collect();
+    let dialect = state.dialect();
+    let list = (1..=ids.len()).map(|number| dialect.parameter(number)).collect::<Vec<_>>().join(", ");
+    (with_ids(state, &list), ids)
 }
 
 /// The statements that load cards, as a plan shows them.

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::numbers::moves;
 use crate::repair::error::RepairError;
-use crate::repair::inspect::groups::{Which, load, with_ids};
+use crate::repair::inspect::groups::{Which, load, locked_ids};
 use crate::repair::inspect::{Group, TableState};
 use crate::repair::plan::Texts;
 use crate::repair::plan::settle::{Facts, Place, Settled, settle};
@@ -79,9 +79,10 @@ impl<C: ConnectionTrait> Batch<'_, C> {
 
     /// The groups as they are under our lock, which keeps others from writing rows that refer to the cards.
     async fn locked(&self, groups: &[Group]) -> Result<Vec<Group>, RepairError> {
-        let ids = numbers_in(groups.iter().flat_map(|group| &group.cards).map(|card| card.id));
-        let condition = with_ids(self.state, &ids);
-        let loaded = load(self.connection, self.state, &Which { condition: &condition, lock: true }).await?;
+        let ids: Vec<i64> = groups.iter().flat_map(|group| &group.cards).map(|card| card.id).collect();
+        let (condition, ids) = locked_ids(self.state, &ids);
+        let which = Which { condition: &condition, ids, lock: true };
+        let loaded = load(self.connection, self.state, &which).await?;
         let mut found = Vec::new();
         for planned in groups {
             let Some(first) = planned.cards.first() else { continue };

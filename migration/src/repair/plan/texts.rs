@@ -251,7 +251,7 @@ impl<'s> Texts<'s> {
     pub(crate) fn in_order(&self) -> Vec<String> {
         let (ids, cases) = ("…", "WHEN … THEN …");
         let condition = with_ids(self.state, ids);
-        let mut texts = texts_of(self.state, &Which { condition: &condition, lock: true });
+        let mut texts = texts_of(self.state, &Which { condition: &condition, ids: Vec::new(), lock: true });
         texts.push(self.keep_survivors(ids));
         texts.push(self.log_cards(ids, cases));
         if let Some(sittings) = self.state.sittings() {
