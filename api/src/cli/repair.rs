@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use jishu_migration::repair::{Inspection, Outcome, Plan, Progress, RepairError, Session, plan};
+use jishu_migration::repair::{Inspection, Outcome, Plan, Progress, RepairError, Session, Undone, plan};
 use serde_json::json;
 
 use super::CommandResult;
@@ -22,8 +22,17 @@ pub(super) struct RepairArgs {
     database: DatabaseConfig,
 
     /// Do it. Without this, the plan is printed and nothing is changed.
+    ///
+    /// Every value that changes is logged in the tables `mock_test_attempts_merged`, `jishu_repair_survivors` and
+    /// `jishu_repair_changes`.
     #[arg(long)]
     apply: bool,
+
+    /// Take the latest repair back: its cards, sittings, questions and keys become what they were.
+    ///
+    /// It is refused, and nothing is changed, where rows have changed since the repair.
+    #[arg(long, conflicts_with = "apply")]
+    undo: bool,
 
     /// How the plan or the outcome is written. Progress goes to standard error.
     #[arg(long, value_enum, default_value_t)]
@@ -39,6 +48,12 @@ pub(super) struct RepairArgs {
 pub(super) async fn run(args: RepairArgs) -> CommandResult {
     let session = Session::open(&args.database.database_url).await?;
     let session = session.with_patience(Duration::from_secs(args.wait));
+    if args.undo {
+        let mut teller = Teller::default();
+        let result = session.undo(&mut |progress| teller.tell(&progress)).await;
+        close(session).await;
+        return print_undone(&result?, args.format);
+    }
     if !args.apply {
         let inspection = session.inspect().await?;
         session.close().await?;
@@ -46,15 +61,40 @@ pub(super) async fn run(args: RepairArgs) -> CommandResult {
     }
     let mut teller = Teller::default();
     let result = session.apply(&mut |progress| teller.tell(&progress)).await;
-    // The connection is closed however it ended; what it ended with is what matters.
-    if let Err(error) = session.close().await {
-        tracing::debug!(%error, "closing the connection");
-    }
+    close(session).await;
     print_outcome(&result?, args.format)
 }
 
+/// Closes the connection. How the command ended matters more than an error of this.
+async fn close(session: Session) {
+    if let Err(error) = session.close().await {
+        tracing::debug!(%error, "closing the connection");
+    }
+}
+
+fn print_undone(undone: &Undone, format: ReportFormat) -> CommandResult {
+    if format == ReportFormat::Json {
+        println!("{:#}", json!({ "undone": undone }));
+        return Ok(());
+    }
+    let Undone { run, restored, runs_left, .. } = undone;
+    println!(
+        "Repair {run} was undone: {} merged cards are back, and {} other cards are as they were.",
+        restored.cards, restored.survivors
+    );
+    for (table, values) in &restored.values {
+        println!("{values} values of `{table}` are as they were.");
+    }
+    if *runs_left > 0 {
+        println!(
+            "{runs_left} earlier repairs are still logged. `jishu repair --undo` takes the next one back."
+        );
+    }
+    Ok(())
+}
+
 fn print_plan(inspection: &Inspection, format: ReportFormat) -> CommandResult {
-    let Plan { steps, blockers } = &plan(inspection);
+    let Plan { summary, steps, blockers } = &plan(inspection);
     match format {
         ReportFormat::Text => {
             print!("{}\n{}", inspection.report(), plan(inspection));
@@ -66,7 +106,7 @@ fn print_plan(inspection: &Inspection, format: ReportFormat) -> CommandResult {
             let answer = json!({
                 "applied": false,
                 "report": inspection.report(),
-                "plan": { "steps": steps, "blockers": blockers },
+                "plan": { "summary": summary, "steps": steps, "blockers": blockers },
             });
             println!("{answer:#}");
         }
@@ -78,6 +118,9 @@ fn print_outcome(outcome: &Outcome, format: ReportFormat) -> CommandResult {
     if format == ReportFormat::Json {
         println!("{:#}", json!({ "applied": true, "outcome": outcome }));
         return Ok(());
+    }
+    for sentence in &outcome.summary {
+        println!("planned: {sentence}");
     }
     for merged in outcome.merged.iter().take(TOLD) {
         let ids = merged.merged_ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
@@ -92,8 +135,11 @@ fn print_outcome(outcome: &Outcome, format: ReportFormat) -> CommandResult {
             outcome.merged_cards, outcome.merged_groups
         );
     }
-    if outcome.statements.is_empty() && outcome.merged_groups == 0 {
-        println!("Nothing was to be done.");
+    if outcome.corrected_cards > 0 {
+        println!("{} other cards were put right", outcome.corrected_cards);
+    }
+    if outcome.statements.is_empty() && outcome.merged_groups == 0 && outcome.corrected_cards == 0 {
+        println!("Nothing to do.");
     }
     print!("{}", outcome.report);
     Ok(())

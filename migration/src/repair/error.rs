@@ -29,6 +29,18 @@ pub enum RepairError {
     /// Something stands in the way that a person must decide on.
     #[error("the repair cannot go on: {}", .0.join("; "))]
     Blocked(Vec<String>),
+    /// No run of a repair is logged.
+    #[error(
+        "no repair of this database is logged, so there is nothing to undo{}",
+        if *.earlier > 0 { ". Its merged cards come from an earlier version, which logged no sittings" } else { "" }
+    )]
+    NothingToUndo {
+        /// How many cards an earlier version merged.
+        earlier: i64,
+    },
+    /// Rows are no longer as the repair left them.
+    #[error("the repair cannot be undone, and nothing was changed: {}", .0.join("; "))]
+    CannotUndo(Vec<String>),
     /// Another repair holds the lock.
     #[error(
         "another repair of this database is running, or one that was killed has not ended on the server yet"

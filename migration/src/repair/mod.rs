@@ -10,14 +10,22 @@
 //!
 //! Cards that were made twice, which is possible where neither key stands, are merged:
 //! - The survivor is the card with the most attempts used, then the one with the lowest id.
-//! - It gets the sum of the attempts used, but no more than its `max_attempts`, which becomes the highest of
-//!   the merged. So no attempt that was used is given back, and none that is left exceeds what the cards had
-//!   together.
-//! - If one of the cards was `in_progress`, so is the survivor, for the open sitting moves to it. All else of
-//!   the survivor stays.
-//! - Rows that refer to a merged card refer to the survivor. Where `attempt_number` numbers them under a
-//!   unique key, they are numbered anew from 1, by time.
-//! - The merged cards stay, whole, in `mock_test_attempts_merged`, with `survivor_id` and `merged_at`.
+//! - Sittings move to the survivor and are numbered from 1, by time. A sitting without a time stands before the
+//!   next one of its card. At most one sitting stays open, the latest. The others are closed as abandoned.
+//! - Attempts used are added up, and are at least the number of completed sittings. No sitting is lost: where
+//!   more were used than a card allows, `max_attempts` rises to what was used. So no attempt is given back either.
+//! - Status, latest and first score are those that the sittings tell. Where sittings were deleted long ago, the
+//!   card with the later or earlier date tells them.
+//! - Of several sets of questions one stays: that of the open sitting, else the one that was sat most. The
+//!   questions of the others lose their card and stay in their table, so that answers still find them.
+//! - Rows of other tables that refer to a merged card refer to the survivor.
+//! - The merged cards stay, whole, in `mock_test_attempts_merged`, the survivors as they were in
+//!   `jishu_repair_survivors`, and every value that changed in `jishu_repair_changes`.
+//!
+//! A single card is put right by the same rules where it disagrees with its sittings in a way that deleted
+//! sittings cannot explain. [`Session::undo`] takes the latest run back, from these tables alone.
+//!
+//! The modules depend one way: `sql`, `inspect`, `plan`, `report`, `merge`, `runs`, `apply`, `undo`.
 
 mod apply;
 mod error;
@@ -25,24 +33,38 @@ mod inspect;
 mod merge;
 mod plan;
 mod report;
+mod runs;
 mod session;
 mod sql;
+mod undo;
 
 pub use apply::{Outcome, Progress};
 pub use error::RepairError;
 pub use inspect::{
-    Column, Figures, Finding, ForeignKey, Inspection, Key, Reference, Source, TableState, inspect,
+    Column, Figures, Finding, ForeignKey, Inspection, Key, Reference, SittingFigures, Source, TableState,
+    inspect,
 };
 pub use merge::Merged;
 pub use plan::{Plan, Step, StepKind, plan};
 pub use report::{KeyState, Problem, Report};
 pub use session::Session;
 pub use sql::TableName;
+pub use undo::{Restored, Undone};
 
 /// The table of cards.
 pub(crate) const CARDS: &str = "mock_test_attempts";
 /// Where merged cards stay.
 pub(crate) const LOG: &str = "mock_test_attempts_merged";
+/// Each run of a repair, and what is needed to take it back.
+pub(crate) const RUNS: &str = "jishu_repair_runs";
+/// Cards that others were merged into, as they were before.
+pub(crate) const SURVIVORS: &str = "jishu_repair_survivors";
+/// What was changed in each row.
+pub(crate) const CHANGES: &str = "jishu_repair_changes";
+/// The tables of the repair besides the log of merged cards.
+pub(crate) const OWN: [&str; 3] = [RUNS, SURVIVORS, CHANGES];
+/// The status of a sitting that was closed because another one of its card is open.
+pub(crate) const CLOSED: &str = "abandoned";
 /// The name of the right key.
 pub(crate) const NEW_KEY: &str = "unique_test_per_purchase_subject";
 pub(crate) const NEW_KEY_COLUMNS: [&str; 3] = ["purchase_id", "subject_id", "test_number"];

@@ -213,6 +213,7 @@ impl Inspection {
             "purchased subjects have cards whose numbers do not run from 1 without a gap".to_owned(),
             false,
         );
+        self.sitting_problems(&mut rows);
         if let Some(finding) = &figures.overlaps {
             let message = "users have the same subject through more than one purchase".to_owned();
             rows("overlapping_purchases", finding, message, false);
@@ -222,6 +223,92 @@ impl Inspection {
             rows("missing_cards", finding, message, false);
         }
         problems
+    }
+
+    /// What sittings and questions say that nothing but a fault explains.
+    fn sitting_problems(&self, rows: &mut impl FnMut(&'static str, &Finding, String, bool)) {
+        let found = &self.figures.sittings;
+        for (code, finding, message, repairable) in [
+            (
+                "attempt_numbers",
+                &found.double_numbers,
+                "cards have two sittings with the same attempt number",
+                true,
+            ),
+            ("two_open_sittings", &found.open_twice, "cards have more than one sitting in progress", true),
+            (
+                "attempts_used",
+                &found.used_too_low,
+                "cards count fewer attempts than sittings that were completed",
+                true,
+            ),
+            ("attempts_over_limit", &found.over_limit, "cards count more attempts than they allow", true),
+            (
+                "scores",
+                &found.wrong_scores,
+                "cards name a first or latest score that differs from the sitting's own",
+                true,
+            ),
+            (
+                "question_sets",
+                &found.question_sets,
+                "cards have more than one set of questions; decide by hand which set stays",
+                false,
+            ),
+            (
+                "refers_to_merged_card",
+                &found.refers_to_merged,
+                "rows refer to a card that was merged; set their card to the `survivor_id` in the log",
+                false,
+            ),
+        ] {
+            rows(code, finding, message.to_owned(), repairable);
+        }
+    }
+
+    fn sitting_notes(&self) -> Vec<String> {
+        let found = &self.figures.sittings;
+        let mut notes = Vec::new();
+        let mut note = |count: i64, text: String| {
+            if count > 0 {
+                notes.push(text);
+            }
+        };
+        note(
+            found.number_gaps.count,
+            format!(
+                "{} cards have gaps in their attempt numbers; sittings may have been deleted",
+                found.number_gaps.count
+            ),
+        );
+        note(
+            found.used_too_high.count,
+            format!(
+                "{} cards count more attempts than they have sittings; sittings may have been deleted",
+                found.used_too_high.count
+            ),
+        );
+        note(
+            found.more_questions.count,
+            format!("{} cards have more questions than their test has", found.more_questions.count),
+        );
+        note(
+            found.orphans,
+            format!("{} sittings or questions refer to a card that does not exist", found.orphans),
+        );
+        note(
+            found.merged_without_rows,
+            format!(
+                "{} cards were merged by an earlier version, which kept no log of their sittings and questions; \
+                 that merge cannot be undone",
+                found.merged_without_rows
+            ),
+        );
+        if let Some(run) = self.figures.open_run {
+            notes
+                .push(format!("run {run} of the repair did not end; `jishu repair --apply` goes on with it"));
+        }
+        notes
     }
 
     fn notes(&self) -> Vec<String> {
@@ -242,6 +329,7 @@ impl Inspection {
         if self.figures.merged > 0 {
             notes.push(format!("{} merged cards are kept in `{LOG}`", self.figures.merged));
         }
+        notes.extend(self.sitting_notes());
         if let Some(engine) = &self.state.engine
             && !engine.eq_ignore_ascii_case("InnoDB")
         {
@@ -250,6 +338,12 @@ impl Inspection {
             ));
         }
         if !self.figures.collisions.is_empty() || self.figures.duplicates.count > 0 {
+            for child in self.state.children_with_keys().iter().filter(|child| child.key.is_none()) {
+                notes.push(format!(
+                    "`{}` has no key of one column, so that a merge of its rows cannot be undone",
+                    child.table.name
+                ));
+            }
             for (reference, column) in self.state.children() {
                 let indexed = reference.table_keys.iter().any(|key| key.leads_with(&[column.to_owned()]));
                 if !indexed {

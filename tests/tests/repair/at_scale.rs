@@ -93,6 +93,7 @@ impl Old {
         } else {
             0
         };
+        self.run(&format!("UPDATE mock_test_attempts SET attempts_used = 1 WHERE id % {SAT} = 0")).await;
         let sittings = self
             .try_run(&format!(
                 "INSERT INTO test_attempt_sessions (mock_test_id, attempt_number, score, started_at) SELECT id, 1, \
@@ -218,7 +219,8 @@ impl Old {
             ("mock_test_attempts", "user_id", "users"),
         ] {
             let orphans = format!(
-                "SELECT COUNT(*) FROM {child} c LEFT JOIN {parent} p ON p.id = c.{column} WHERE p.id IS NULL"
+                "SELECT COUNT(*) FROM {child} c LEFT JOIN {parent} p ON p.id = c.{column} WHERE c.{column} IS NOT NULL \
+                 AND p.id IS NULL"
             );
             assert_eq!(self.rows(&orphans).await[0][0], "0", "{child}.{column}");
         }

@@ -7,8 +7,9 @@ use jishu_tests::process::binary;
 use serde_json::Value;
 
 use crate::old::{Old, Start, on_each};
+use crate::two_cards::Age;
 
-on_each!(check_and_repair_answer_by_their_exit_code_and_in_json);
+on_each!(check_and_repair_answer_by_their_exit_code_and_in_json, a_repair_is_undone_from_the_command_line);
 
 fn jishu(arguments: &[&str]) -> (Option<i32>, String, String) {
     let mut command = Command::new(binary("jishu"));
@@ -18,13 +19,15 @@ fn jishu(arguments: &[&str]) -> (Option<i32>, String, String) {
     (status.code(), text(stdout), text(stderr))
 }
 
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).expect("JSON")
+}
+
 async fn check_and_repair_answer_by_their_exit_code_and_in_json(backend: Backend) {
     Old::on(backend, async |old| {
         let run = |command: &str, options: &[&str]| {
             jishu(&[&[command, "--database-url", &old.url], options].concat())
         };
-        let json = |text: &str| serde_json::from_str::<Value>(text).expect("JSON");
-
         // SQLite makes its file when the test connects.
         let (code, stdout, stderr) = run("check", &["--format", "json"]);
         assert_eq!((code, json(&stdout)["ok"].clone()), (Some(2), false.into()), "{stderr}");
@@ -58,8 +61,43 @@ async fn check_and_repair_answer_by_their_exit_code_and_in_json(backend: Backend
         let (code, stdout, _) = run("check", &["--format", "json"]);
         assert_eq!((code, json(&stdout)["ok"].clone()), (Some(0), true.into()));
         let (code, stdout, _) = run("repair", &["--apply"]);
-        assert!(code == Some(0) && stdout.contains("Nothing was to be done."), "{stdout}");
+        assert!(code == Some(0) && stdout.contains("Nothing to do."), "{stdout}");
         old.assert_right(Start::OldAndNew).await;
+    })
+    .await;
+}
+
+async fn a_repair_is_undone_from_the_command_line(backend: Backend) {
+    Old::on(backend, async |old| {
+        old.create_two_cards(Age::Young).await;
+        old.fill_two_cards().await;
+        let dump = old.dump().await;
+        let run = |options: &[&str]| jishu(&[&["repair", "--database-url", &old.url], options].concat());
+
+        let (code, stdout, _) = run(&[]);
+        let words = "-- 9 duplicate cards of 4 tests will become 4 cards.";
+        assert!(code == Some(0) && stdout.contains(words), "{stdout}");
+        let (code, _, stderr) = run(&["--undo"]);
+        assert!(code == Some(1) && stderr.contains("nothing to undo"), "{stderr}");
+        let (code, _, stderr) = run(&["--undo", "--apply"]);
+        assert!(code == Some(2) && stderr.contains("--undo"), "{stderr}");
+        assert_eq!(old.dump().await, dump);
+
+        assert_eq!(run(&["--apply"]).0, Some(0));
+        // MariaDB would set it by itself.
+        let kept = if backend == Backend::MariaDb { ", updated_at = updated_at" } else { "" };
+        old.run(&format!("UPDATE mock_test_attempts SET attempts_used = 1{kept} WHERE id = 11")).await;
+        let (code, _, stderr) = run(&["--undo"]);
+        let told = "`attempts_used` of 1 cards has changed since (11)";
+        assert!(code == Some(1) && stderr.contains(told), "{stderr}");
+        old.run(&format!("UPDATE mock_test_attempts SET attempts_used = 4{kept} WHERE id = 11")).await;
+        let (code, stdout, stderr) = run(&["--undo", "--format", "json"]);
+        assert_eq!(
+            (code, json(&stdout)["undone"]["restored"]["cards"].clone()),
+            (Some(0), 5.into()),
+            "{stderr}"
+        );
+        assert_eq!(old.dump().await, dump);
     })
     .await;
 }

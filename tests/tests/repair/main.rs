@@ -4,9 +4,12 @@
 
 mod application;
 mod at_scale;
+mod careful;
 mod command_line;
 mod duplicates;
 mod keys;
 mod old;
 mod other_states;
 mod sqlite_rebuild;
+mod two_cards;
+mod undo;

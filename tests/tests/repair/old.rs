@@ -270,7 +270,7 @@ impl Old {
         {
             let orphans = format!(
                 "SELECT COUNT(*) FROM {table} c LEFT JOIN mock_test_attempts t ON t.id = c.{column} WHERE \
-                 t.id IS NULL"
+                 c.{column} IS NOT NULL AND t.id IS NULL"
             );
             assert_eq!(self.rows(&orphans).await[0][0], "0", "{start:?}");
         }

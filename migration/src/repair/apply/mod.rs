@@ -10,8 +10,8 @@ use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend};
 use serde::Serialize;
 
 use super::error::RepairError;
-use super::inspect::Inspection;
-use super::merge::{Batch, Merged, Texts};
+use super::inspect::{Group, Inspection};
+use super::merge::{Batch, Merged};
 use super::plan::{Plan, Step};
 use super::report::Report;
 use super::session::Session;
@@ -56,7 +56,7 @@ pub enum Progress<'p> {
         /// Groups merged in this round.
         groups: usize,
         /// Of how many, as they were counted at its start.
-        of: i64,
+        of: usize,
     },
     /// All is done and about to be committed, on SQLite.
     Committing,
@@ -73,12 +73,16 @@ pub(super) type Watcher<'w> = &'w mut (dyn FnMut(Progress<'_>) -> ControlFlow<()
 /// What a repair did.
 #[derive(Clone, Debug, Serialize)]
 pub struct Outcome {
+    /// What the first plan of the run said, in words.
+    pub summary: Vec<String>,
     /// The statements that changed the structure, in order.
     pub statements: Vec<String>,
     /// How many cards were merged into others.
     pub merged_cards: u64,
     /// How many groups they were in.
     pub merged_groups: u64,
+    /// How many other cards were put right.
+    pub corrected_cards: u64,
     /// The first thousand groups. All are in the log table.
     pub merged: Vec<Merged>,
     /// What is found now.
@@ -87,6 +91,8 @@ pub struct Outcome {
 
 #[derive(Default)]
 struct Done {
+    summary: Vec<String>,
+    corrected: u64,
     statements: Vec<String>,
     cards: u64,
     groups: u64,
@@ -96,6 +102,10 @@ struct Done {
 impl Done {
     fn merged(&mut self, merged: Vec<Merged>) {
         for group in merged {
+            if group.merged_ids.is_empty() {
+                self.corrected += 1;
+                continue;
+            }
             self.groups += 1;
             self.cards += u64::try_from(group.merged_ids.len()).unwrap_or_default();
             if self.told.len() < TOLD {
@@ -106,6 +116,8 @@ impl Done {
 
     fn outcome(self, inspection: &Inspection) -> Outcome {
         Outcome {
+            summary: self.summary,
+            corrected_cards: self.corrected,
             statements: self.statements,
             merged_cards: self.cards,
             merged_groups: self.groups,
@@ -180,16 +192,17 @@ impl Session {
 
 async fn merge_in(
     connection: &impl ConnectionTrait,
-    texts: &Texts,
-    groups: &[Vec<i64>],
+    inspection: &Inspection,
+    groups: &[Group],
 ) -> Result<Vec<Merged>, RepairError> {
-    Batch { connection, texts }.merge(groups).await
+    let run = inspection.figures.run();
+    Batch { connection, state: &inspection.state, run }.merge(groups).await
 }
 
 fn refuse_blocked(plan: &Plan) -> Result<(), RepairError> {
     if plan.blockers.is_empty() { Ok(()) } else { Err(RepairError::Blocked(plan.blockers.clone())) }
 }
 
-fn tell(watch: Watcher<'_>, progress: Progress<'_>) -> Result<(), RepairError> {
+pub(super) fn tell(watch: Watcher<'_>, progress: Progress<'_>) -> Result<(), RepairError> {
     if watch(progress).is_break() { Err(RepairError::Interrupted) } else { Ok(()) }
 }

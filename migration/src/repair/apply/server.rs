@@ -9,9 +9,10 @@ use sea_orm_migration::sea_orm::{
 
 use super::{Done, Outcome, Progress, Watcher, merge_in, refuse_blocked, tell};
 use crate::repair::error::{Cause, RepairError};
-use crate::repair::inspect::Inspection;
-use crate::repair::merge::{GROUPS_PER_SCAN, GROUPS_PER_TRANSACTION, Merged, Texts, scan};
-use crate::repair::plan::{Plan, StepKind, plan};
+use crate::repair::inspect::{Group, Inspection};
+use crate::repair::merge::Merged;
+use crate::repair::plan::{GROUPS_PER_TRANSACTION, Plan, StepKind, plan};
+use crate::repair::runs;
 use crate::repair::session::Session;
 
 /// Rounds of merging and adding the key, against an application that inserts duplicates meanwhile.
@@ -28,9 +29,11 @@ impl Session {
             let plan = plan(&inspection);
             refuse_blocked(&plan)?;
             if plan.is_empty() {
-                return Ok(done.outcome(&inspection));
+                return self.finished(done, inspection).await;
             }
-            if round > 1 {
+            if round == 1 {
+                done.summary.clone_from(&plan.summary);
+            } else {
                 tell(watch, Progress::NextRound { round })?;
             }
             match self.run(&plan, &inspection, &mut done, watch).await {
@@ -47,9 +50,16 @@ impl Session {
         }
         let inspection = self.inspect().await?;
         if plan(&inspection).is_empty() {
-            return Ok(done.outcome(&inspection));
+            return self.finished(done, inspection).await;
         }
         Err(RepairError::KeepsChanging { rounds: ROUNDS })
+    }
+
+    async fn finished(&self, done: Done, mut inspection: Inspection) -> Result<Outcome, RepairError> {
+        if let Some(run) = inspection.figures.open_run.take() {
+            runs::finish(&self.connection, &inspection.state, run).await?;
+        }
+        Ok(done.outcome(&inspection))
     }
 
     async fn run(
@@ -78,7 +88,11 @@ impl Session {
     }
 
     /// One statement that changes the structure, in short waits for its lock.
-    async fn change(&self, statement: &str, watch: Watcher<'_>) -> Result<(), RepairError> {
+    pub(in crate::repair) async fn change(
+        &self,
+        statement: &str,
+        watch: Watcher<'_>,
+    ) -> Result<(), RepairError> {
         for attempt in 1..=ATTEMPTS {
             self.assert_same_connection()?;
             self.set_waits(statement, attempt).await?;
@@ -119,28 +133,25 @@ impl Session {
         done: &mut Done,
         watch: Watcher<'_>,
     ) -> Result<(), RepairError> {
-        let texts = Texts::of(&inspection.state);
         let mut merged = 0;
         self.set_waits("", 1).await?;
-        loop {
+        self.assert_same_connection()?;
+        runs::begin(&self.connection, inspection).await?;
+        let groups = &inspection.figures.groups;
+        for batch in groups.chunks(GROUPS_PER_TRANSACTION) {
             self.assert_same_connection()?;
-            let groups = self.watched(scan(&self.connection, &texts), watch).await??;
-            for batch in groups.chunks(GROUPS_PER_TRANSACTION) {
-                done.merged(self.merge_batch(&texts, batch, watch).await?);
-                merged += batch.len();
-                tell(watch, Progress::Merged { groups: merged, of: inspection.figures.duplicates.count })?;
-            }
-            if groups.len() < GROUPS_PER_SCAN {
-                return Ok(());
-            }
+            done.merged(self.merge_batch(inspection, batch, watch).await?);
+            merged += batch.len();
+            tell(watch, Progress::Merged { groups: merged, of: groups.len() })?;
         }
+        Ok(())
     }
 
     /// One transaction, run again as a whole when another was in the way.
     async fn merge_batch(
         &self,
-        texts: &Texts,
-        groups: &[Vec<i64>],
+        inspection: &Inspection,
+        groups: &[Group],
         watch: Watcher<'_>,
     ) -> Result<Vec<Merged>, RepairError> {
         let options = TransactionOptions {
@@ -151,7 +162,7 @@ impl Session {
             let transaction = self.connection.begin_with_options(options).await?;
             // Inside the transaction, so that it cannot be another connection that commits it.
             self.assert_same_connection()?;
-            let error = match merge_in(&transaction, texts, groups).await {
+            let error = match merge_in(&transaction, inspection, groups).await {
                 Ok(merged) => {
                     transaction.commit().await.map_err(lost)?;
                     return Ok(merged);

@@ -7,8 +7,8 @@ use sea_orm_migration::sea_orm::{
 use super::{Done, Outcome, Progress, Watcher, merge_in, refuse_blocked, tell};
 use crate::repair::error::{Cause, RepairError};
 use crate::repair::inspect::{Inspection, TableState, inspect};
-use crate::repair::merge::{GROUPS_PER_TRANSACTION, Texts, scan};
-use crate::repair::plan::{StepKind, plan};
+use crate::repair::plan::{GROUPS_PER_TRANSACTION, StepKind, plan};
+use crate::repair::runs;
 use crate::repair::session::Session;
 use crate::repair::sql::rows;
 
@@ -50,6 +50,7 @@ impl Session {
         if plan.is_empty() {
             return Ok(done.outcome(&before));
         }
+        done.summary.clone_from(&plan.summary);
         let orphaned = self.watched(orphans(transaction, &before.state), watch).await??;
         for (number, step) in (1..).zip(&plan.steps) {
             tell(watch, Progress::Step { number, of: plan.steps.len(), step })?;
@@ -64,10 +65,13 @@ impl Session {
                 merge_all_in(transaction, &before, &mut done, watch).await?;
             }
         }
-        let after = inspect(transaction).await?;
+        let mut after = inspect(transaction).await?;
         verify(&before, &after, &done)?;
         if self.watched(orphans(transaction, &after.state), watch).await?? > orphaned {
             return Err(RepairError::Inconsistent("a foreign key would no longer hold".to_owned()));
+        }
+        if let Some(run) = after.figures.open_run.take() {
+            runs::finish(transaction, &after.state, run).await?;
         }
         tell(watch, Progress::Committing)?;
         Ok(done.outcome(&after))
@@ -80,19 +84,15 @@ async fn merge_all_in(
     done: &mut Done,
     watch: Watcher<'_>,
 ) -> Result<(), RepairError> {
-    let texts = Texts::of(&inspection.state);
+    runs::begin(transaction, inspection).await?;
+    let groups = &inspection.figures.groups;
     let mut merged = 0;
-    loop {
-        let groups = scan(transaction, &texts).await?;
-        if groups.is_empty() {
-            return Ok(());
-        }
-        for batch in groups.chunks(GROUPS_PER_TRANSACTION) {
-            done.merged(merge_in(transaction, &texts, batch).await?);
-            merged += batch.len();
-            tell(watch, Progress::Merged { groups: merged, of: inspection.figures.duplicates.count })?;
-        }
+    for batch in groups.chunks(GROUPS_PER_TRANSACTION) {
+        done.merged(merge_in(transaction, inspection, batch).await?);
+        merged += batch.len();
+        tell(watch, Progress::Merged { groups: merged, of: groups.len() })?;
     }
+    Ok(())
 }
 
 /// Every card is in the table or in the log, and nothing is left to do.

@@ -1,12 +1,19 @@
 //! What the rows say.
 
+use std::collections::BTreeSet;
+
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbErr};
 use serde_json::{Map, Value};
 
+use super::groups::{Group, Which, load};
+use super::sittings::SittingFigures;
 use super::{Reference, TableState};
-use crate::repair::merge::Child;
-use crate::repair::sql::{Dialect, count, rows, same};
-use crate::repair::{NEW_KEY_COLUMNS, SAMPLES};
+use crate::repair::error::RepairError;
+use crate::repair::sql::{Dialect, TableName, count, rows, same};
+use crate::repair::{NEW_KEY_COLUMNS, RUNS, SAMPLES};
+
+/// How many cards that are wrong by themselves one statement loads.
+const WRONG_CARDS_PER_STATEMENT: usize = 1_000;
 
 /// How often something was found, and the first few cases.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,7 +25,7 @@ pub struct Finding {
 }
 
 /// The numbers of an inspection.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Figures {
     /// Rows in the table of cards.
     pub cards: i64,
@@ -39,9 +46,27 @@ pub struct Figures {
     /// Rows that cannot follow a merged card, for the survivor has such a row already: the table with its
     /// key's name, and the cases.
     pub collisions: Vec<(String, Finding)>,
+    /// What sittings and questions say about their cards.
+    pub sittings: SittingFigures,
+    /// The run of a repair that was begun and not ended.
+    pub open_run: Option<i64>,
+    /// The number of the next run.
+    pub(crate) next_run: i64,
+    /// The cards to put right, with what hangs on them: duplicates, and cards that are wrong by themselves.
+    pub(crate) groups: Vec<Group>,
 }
 
-pub(super) async fn read(connection: &impl ConnectionTrait, state: &TableState) -> Result<Figures, DbErr> {
+impl Figures {
+    /// The number of the run that a repair begins or goes on with.
+    pub(crate) fn run(&self) -> i64 {
+        self.open_run.unwrap_or(self.next_run)
+    }
+}
+
+pub(super) async fn read(
+    connection: &impl ConnectionTrait,
+    state: &TableState,
+) -> Result<Figures, RepairError> {
     let dialect = state.dialect();
     let cards = dialect.table(&state.table);
     let key = dialect.quote_all(NEW_KEY_COLUMNS);
@@ -73,6 +98,9 @@ pub(super) async fn read(connection: &impl ConnectionTrait, state: &TableState) 
         figures.surplus_cards = count(connection, text).await?;
         figures.collisions = collisions(&finder, state).await?;
     }
+    figures.sittings = super::sittings::read(&finder, state).await?;
+    figures.groups = groups(connection, state, &figures).await?;
+    (figures.open_run, figures.next_run) = runs(connection, state).await?;
     figures.nulls = finder
         .find(
             &format!("SELECT {}, {key} FROM {cards} WHERE NOT ({whole})", dialect.quote("id")),
@@ -103,11 +131,62 @@ pub(super) async fn read(connection: &impl ConnectionTrait, state: &TableState) 
     Ok(figures)
 }
 
+/// Duplicates, then the cards that are wrong by themselves.
+async fn groups(
+    connection: &impl ConnectionTrait,
+    state: &TableState,
+    figures: &Figures,
+) -> Result<Vec<Group>, DbErr> {
+    let dialect = state.dialect();
+    let mut groups = Vec::new();
+    if figures.duplicates.count > 0 {
+        let key = dialect.quote_all(NEW_KEY_COLUMNS);
+        let on = NEW_KEY_COLUMNS.map(|name| format!("d.{name} = t.{name}", name = dialect.quote(name)));
+        let condition = format!(
+            "JOIN (SELECT {key} FROM {} WHERE {} GROUP BY {key} HAVING COUNT(*) > 1) AS d ON {}",
+            dialect.table(&state.table),
+            all_not_null(dialect, None),
+            on.join(" AND "),
+        );
+        groups =
+            load(connection, state, &Which { condition: &condition, ids: Vec::new(), lock: false }).await?;
+    }
+    let known: BTreeSet<i64> = groups.iter().flat_map(|group| &group.cards).map(|card| card.id).collect();
+    let wrong: Vec<i64> = figures.sittings.wrong_cards.difference(&known).copied().collect();
+    for piece in wrong.chunks(WRONG_CARDS_PER_STATEMENT) {
+        let ids = piece.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let condition = super::groups::with_ids(state, &ids);
+        // Cards without a whole key may share what is left of it; each is a group of its own.
+        for group in
+            load(connection, state, &Which { condition: &condition, ids: Vec::new(), lock: false }).await?
+        {
+            for card in group.cards {
+                let sittings =
+                    group.sittings.iter().filter(|sitting| sitting.card == card.id).cloned().collect();
+                groups.push(Group { key: group.key.clone(), cards: vec![card], sittings });
+            }
+        }
+    }
+    Ok(groups)
+}
+
+/// The run that was not ended, and the number of the next.
+async fn runs(connection: &impl ConnectionTrait, state: &TableState) -> Result<(Option<i64>, i64), DbErr> {
+    if state.own(RUNS).is_none() {
+        return Ok((None, 1));
+    }
+    let dialect = state.dialect();
+    let (runs, run) = (dialect.table(&state.beside(RUNS)), dialect.integer(&dialect.quote("repair_run")));
+    let ended = dialect.quote("finished_at");
+    let open = count(connection, format!("SELECT MAX({run}) FROM {runs} WHERE {ended} IS NULL")).await?;
+    let last = count(connection, format!("SELECT MAX({run}) FROM {runs}")).await?;
+    Ok(((open > 0).then_some(open), last + 1))
+}
+
 async fn missing<C: ConnectionTrait>(finder: &Finder<'_, C>, state: &TableState) -> Result<Finding, DbErr> {
     let dialect = state.dialect();
     let name = |column: &str| dialect.quote(column);
-    let mut entitlements = state.table.clone();
-    "entitlements".clone_into(&mut entitlements.name);
+    let entitlements: TableName = state.beside("entitlements");
     let text = format!(
         "SELECT e.{purchase}, e.{subject}, e.{expected} AS expected, COUNT(t.{id}) AS cards \
          FROM {entitlements} AS e LEFT JOIN {cards} AS t \
@@ -130,11 +209,14 @@ async fn collisions<C: ConnectionTrait>(
     state: &TableState,
 ) -> Result<Vec<(String, Finding)>, DbErr> {
     let mut found = Vec::new();
+    let sittings = state.sittings();
     for (reference, column) in state.children() {
-        let numbered = Child::of(reference, column).numbering;
+        let numbered = sittings
+            .as_ref()
+            .filter(|sittings| sittings.child.table == reference.table && sittings.child.column == column);
         for key in &reference.table_keys {
             let binds = key.unique && !key.partial && key.columns.iter().any(|name| same(name, column));
-            let renumbered = numbered.as_ref().is_some_and(|numbering| numbering.keys.contains(&key.name));
+            let renumbered = numbered.is_some_and(|sittings| sittings.number_keys.contains(&key.name));
             if !binds || renumbered || key.columns.iter().any(String::is_empty) {
                 continue;
             }
@@ -183,14 +265,14 @@ fn all_not_null(dialect: Dialect, alias: Option<&str>) -> String {
     NEW_KEY_COLUMNS.map(|column| format!("{} IS NOT NULL", name(column))).join(" AND ")
 }
 
-struct Finder<'c, C> {
-    connection: &'c C,
-    dialect: Dialect,
+pub(super) struct Finder<'c, C> {
+    pub(super) connection: &'c C,
+    pub(super) dialect: Dialect,
 }
 
 impl<C: ConnectionTrait> Finder<'_, C> {
     /// Counts the rows of `query` and reads the first few; `columns` are those it answers with.
-    async fn find(&self, query: &str, columns: &[&str]) -> Result<Finding, DbErr> {
+    pub(super) async fn find(&self, query: &str, columns: &[&str]) -> Result<Finding, DbErr> {
         let count = count(self.connection, format!("SELECT COUNT(*) FROM ({query}) AS found")).await?;
         if count == 0 {
             return Ok(Finding::default());

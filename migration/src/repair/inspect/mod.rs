@@ -1,13 +1,19 @@
 //! Reading a database's own catalogue, and counting what is in the table.
 
+pub(crate) mod children;
 mod figures;
+pub(crate) mod groups;
 mod mysql;
 mod postgres;
+mod sittings;
 mod sqlite;
 
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend};
+use serde::{Deserialize, Serialize};
 
 pub use figures::{Figures, Finding};
+pub(crate) use groups::Group;
+pub use sittings::SittingFigures;
 
 use super::error::RepairError;
 use super::sql::{Dialect, TableName, dialect, same, same_set};
@@ -24,10 +30,14 @@ pub struct Column {
     pub generated: bool,
     /// Whether it holds a date, a time, or a point in time.
     pub temporal: bool,
+    /// Whether it may be null.
+    pub nullable: bool,
+    /// Whether MySQL sets it by itself when a row changes.
+    pub self_setting: bool,
 }
 
 /// An index, or the index behind a constraint.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Key {
     /// Its name.
     pub name: String,
@@ -93,7 +103,7 @@ pub struct Reference {
 }
 
 /// What SQLite keeps of a table, to make it anew.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
     /// The CREATE TABLE.
     pub table: String,
@@ -122,6 +132,8 @@ pub struct TableState {
     pub references: Vec<Reference>,
     /// The columns of the log of merged cards, if there is one.
     pub log: Option<Vec<String>>,
+    /// The other tables of the repair that are there, with their columns.
+    pub own: Vec<(String, Vec<String>)>,
     /// Names that a new index of the table of cards cannot take.
     pub taken: Vec<String>,
     /// MySQL's and MariaDB's storage engine.
@@ -140,7 +152,17 @@ impl TableState {
     /// The table of merged cards, beside the table of cards.
     #[must_use]
     pub fn log_table(&self) -> TableName {
-        TableName { schema: self.table.schema.clone(), name: LOG.to_owned() }
+        self.beside(LOG)
+    }
+
+    /// The columns of a table of the repair; None where it is not there.
+    pub(crate) fn own(&self, name: &str) -> Option<&[String]> {
+        self.own.iter().find(|(own, _)| same(own, name)).map(|(_, columns)| columns.as_slice())
+    }
+
+    /// A table beside the table of cards.
+    pub(crate) fn beside(&self, name: &str) -> TableName {
+        TableName { schema: self.table.schema.clone(), name: name.to_owned() }
     }
 
     /// The keys to remove.
@@ -158,21 +180,6 @@ impl TableState {
     #[must_use]
     pub fn has(&self, column: &str) -> bool {
         self.columns.iter().any(|have| same(&have.name, column))
-    }
-
-    /// The references to a card's id, each table and column once.
-    #[must_use]
-    pub fn children(&self) -> Vec<(&Reference, &str)> {
-        let mut children: Vec<(&Reference, &str)> = Vec::new();
-        for reference in &self.references {
-            let Some((column, _)) = reference.columns.iter().find(|(_, card)| same(card, "id")) else {
-                continue;
-            };
-            if !children.iter().any(|(known, name)| known.table == reference.table && *name == column) {
-                children.push((reference, column));
-            }
-        }
-        children
     }
 
     /// References that need one of the old keys to stay: those to exactly its columns.
@@ -234,6 +241,21 @@ pub(crate) async fn read_state(connection: &impl ConnectionTrait) -> Result<Tabl
         return Err(RepairError::Unsupported(format!("`{CARDS}`.`id` is not the primary key of its table")));
     }
     Ok(state)
+}
+
+/// A reference that the names of the columns tell, where no foreign key does.
+fn by_name(table: TableName, table_columns: Vec<Column>, table_keys: Vec<Key>) -> Option<Reference> {
+    children::refers_by_name(&table_columns).then(|| Reference {
+        table,
+        constraint: String::new(),
+        columns: vec![(children::CARD.to_owned(), "id".to_owned())],
+        table_columns,
+        table_keys,
+    })
+}
+
+fn names(columns: Vec<Column>) -> Vec<String> {
+    columns.into_iter().map(|column| column.name).collect()
 }
 
 /// Whether these are the columns of the new schema's table of that name.

@@ -2,10 +2,11 @@
 
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend, DbErr};
 
-use super::{Column, ForeignKey, Key, KeyRows, Reference, TableState, are_entitlements};
+use super::children::{QUESTIONS, SITTINGS};
+use super::{Column, ForeignKey, Key, KeyRows, Reference, TableState, are_entitlements, by_name, names};
 use crate::repair::error::RepairError;
-use crate::repair::sql::{TableName, rows, same};
-use crate::repair::{CARDS, LOG};
+use crate::repair::sql::{Dialect, TableName, rows, same};
+use crate::repair::{CARDS, LOG, OWN};
 
 pub(super) async fn read(connection: &impl ConnectionTrait) -> Result<TableState, RepairError> {
     let answer = rows(connection, "SELECT CAST(DATABASE() AS CHAR)", []).await?;
@@ -21,24 +22,41 @@ pub(super) async fn read(connection: &impl ConnectionTrait) -> Result<TableState
     let table = TableName { schema: Some(schema.clone()), name };
     let log = match find(LOG) {
         Some((name, _)) => {
-            let log = TableName { schema: Some(schema), name };
-            Some(columns(connection, &log).await?.into_iter().map(|column| column.name).collect())
+            let log = TableName { schema: Some(schema.clone()), name };
+            Some(names(columns(connection, &log).await?))
         }
         None => None,
     };
+    let mut own = Vec::new();
+    for (name, _) in OWN.iter().filter_map(|wanted| find(wanted)) {
+        let table = TableName { schema: Some(schema.clone()), name };
+        let columns = names(columns(connection, &table).await?);
+        own.push((table.name, columns));
+    }
+    let mut references = references(connection, &table).await?;
+    for (name, _) in [SITTINGS, QUESTIONS].iter().filter_map(|wanted| find(wanted)) {
+        let child = TableName { schema: Some(schema.clone()), name };
+        if references.iter().any(|reference| reference.table == child) {
+            continue;
+        }
+        let columns = columns(connection, &child).await?;
+        let keys = keys(connection, &child).await?;
+        references.extend(by_name(child, columns, keys));
+    }
     let entitlements = TableName { name: "entitlements".to_owned(), ..table.clone() };
     let has_entitlements = are_entitlements(&columns(connection, &entitlements).await?);
-    let keys = keys(connection, &table).await?;
+    let keys = in_order(connection, &table, keys(connection, &table).await?).await?;
     let foreign_keys = foreign_keys(connection, &table).await?;
     Ok(TableState {
         backend: DbBackend::MySql,
         columns: columns(connection, &table).await?,
-        references: references(connection, &table).await?,
+        references,
         taken: keys.iter().map(|key| key.name.clone()).collect(),
         has_entitlements,
         keys,
         foreign_keys,
         log,
+        own,
         table,
         engine,
         source: None,
@@ -64,7 +82,7 @@ fn place(table: &TableName) -> [sea_orm_migration::sea_orm::Value; 2] {
 
 async fn columns(connection: &impl ConnectionTrait, table: &TableName) -> Result<Vec<Column>, DbErr> {
     let text = "SELECT CAST(COLUMN_NAME AS CHAR), CAST(COLUMN_TYPE AS CHAR), CAST(CHARACTER_SET_NAME AS \
-     CHAR), CAST(COLLATION_NAME AS CHAR), CAST(EXTRA AS CHAR), CAST(DATA_TYPE AS CHAR) \
+     CHAR), CAST(COLLATION_NAME AS CHAR), CAST(EXTRA AS CHAR), CAST(DATA_TYPE AS CHAR), CAST(IS_NULLABLE AS CHAR) \
                 FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? \
                 ORDER BY ORDINAL_POSITION";
     rows(connection, text, place(table))
@@ -86,6 +104,8 @@ async fn columns(connection: &impl ConnectionTrait, table: &TableName) -> Result
                 generated: extra.contains("VIRTUAL")
                     || extra.contains("STORED")
                     || extra.contains("PERSISTENT"),
+                nullable: row.try_get_by_index::<String>(6)?.eq_ignore_ascii_case("YES"),
+                self_setting: extra.contains("ON UPDATE"),
                 temporal: ["date", "datetime", "timestamp"].iter().any(|name| same(name, &data_type)),
             })
         })
@@ -110,6 +130,20 @@ async fn keys(connection: &impl ConnectionTrait, table: &TableName) -> Result<Ve
         keys.add(key, row.try_get_by_index(2)?);
     }
     Ok(keys.0)
+}
+
+/// Keys in the order in which the table has them.
+async fn in_order(
+    connection: &impl ConnectionTrait,
+    table: &TableName,
+    mut keys: Vec<Key>,
+) -> Result<Vec<Key>, DbErr> {
+    let dialect = Dialect(DbBackend::MySql);
+    let answer = rows(connection, format!("SHOW CREATE TABLE {}", dialect.table(table)), []).await?;
+    if let Some(text) = answer.first().and_then(|row| row.try_get_by_index::<String>(1).ok()) {
+        keys.sort_by_key(|key| text.find(&format!("KEY {} (", dialect.quote(&key.name))));
+    }
+    Ok(keys)
 }
 
 async fn foreign_keys(

@@ -2,10 +2,11 @@
 
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend, DbErr};
 
-use super::{Column, ForeignKey, Key, KeyRows, Reference, TableState, are_entitlements};
+use super::children::{QUESTIONS, SITTINGS};
+use super::{Column, ForeignKey, Key, KeyRows, Reference, TableState, are_entitlements, by_name, names};
 use crate::repair::error::RepairError;
 use crate::repair::sql::{TableName, rows};
-use crate::repair::{CARDS, LOG};
+use crate::repair::{CARDS, LOG, OWN};
 
 pub(super) async fn read(connection: &impl ConnectionTrait) -> Result<TableState, RepairError> {
     let Some(schema) = current_schema(connection).await? else {
@@ -18,11 +19,26 @@ pub(super) async fn read(connection: &impl ConnectionTrait) -> Result<TableState
         return Err(RepairError::Unsupported(format!("`{CARDS}` is partitioned or not a plain table")));
     }
     let log = match relation(connection, &schema, LOG).await? {
-        Some((log, _)) => {
-            Some(columns(connection, log).await?.into_iter().map(|column| column.name).collect())
-        }
+        Some((log, _)) => Some(names(columns(connection, log).await?)),
         None => None,
     };
+    let mut own = Vec::new();
+    for name in OWN {
+        if let Some((table, _)) = relation(connection, &schema, name).await? {
+            own.push((name.to_owned(), names(columns(connection, table).await?)));
+        }
+    }
+    let mut references = references(connection, oid).await?;
+    for name in [SITTINGS, QUESTIONS] {
+        let table = TableName { schema: Some(schema.clone()), name: name.to_owned() };
+        if references.iter().any(|reference| reference.table == table) {
+            continue;
+        }
+        if let Some((child, _)) = relation(connection, &schema, name).await? {
+            let columns = columns(connection, child).await?;
+            references.extend(by_name(table, columns, keys(connection, child).await?));
+        }
+    }
     let taken = rows(
         connection,
         "SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE \
@@ -42,8 +58,9 @@ pub(super) async fn read(connection: &impl ConnectionTrait) -> Result<TableState
         columns: columns(connection, oid).await?,
         keys: keys(connection, oid).await?,
         foreign_keys: foreign_keys(connection, oid).await?,
-        references: references(connection, oid).await?,
+        references,
         log,
+        own,
         taken,
         has_entitlements,
         table: TableName { schema: Some(schema), name: CARDS.to_owned() },
@@ -72,7 +89,7 @@ async fn relation(
 
 async fn columns(connection: &impl ConnectionTrait, oid: i64) -> Result<Vec<Column>, DbErr> {
     let text = "SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), a.attgenerated::text <> '', \
-                t.typcategory::text = 'D' FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid \
+                t.typcategory::text = 'D', NOT a.attnotnull FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid \
                 WHERE a.attrelid = CAST($1 AS oid) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
     rows(connection, text, [oid.into()])
         .await?
@@ -83,6 +100,8 @@ async fn columns(connection: &impl ConnectionTrait, oid: i64) -> Result<Vec<Colu
                 definition: row.try_get_by_index(1)?,
                 generated: row.try_get_by_index(2)?,
                 temporal: row.try_get_by_index(3)?,
+                nullable: row.try_get_by_index(4)?,
+                self_setting: false,
             })
         })
         .collect()

@@ -2,13 +2,16 @@
 
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend, DbErr};
 
-use super::{Column, ForeignKey, Key, KeyRows, Reference, Source, TableState, are_entitlements};
+use super::children::{QUESTIONS, SITTINGS};
+use super::{
+    Column, ForeignKey, Key, KeyRows, Reference, Source, TableState, are_entitlements, by_name, names,
+};
 use crate::repair::error::RepairError;
 use crate::repair::sql::{TableName, rows, same};
-use crate::repair::{CARDS, LOG};
+use crate::repair::{CARDS, LOG, OWN};
 
 pub(super) async fn read(connection: &impl ConnectionTrait) -> Result<TableState, RepairError> {
-    let names: Vec<String> =
+    let taken: Vec<String> =
         strings(connection, "SELECT name FROM sqlite_schema WHERE type IN ('table', 'index', 'view')")
             .await?;
     let tables = strings(
@@ -21,12 +24,23 @@ pub(super) async fn read(connection: &impl ConnectionTrait) -> Result<TableState
         return Err(RepairError::NoTable { place: "this SQLite file".to_owned() });
     };
     let log = match tables.iter().find(|table| same(table, LOG)) {
-        Some(log) => Some(columns(connection, log).await?.into_iter().map(|column| column.name).collect()),
+        Some(log) => Some(names(columns(connection, log).await?)),
         None => None,
     };
+    let mut own = Vec::new();
+    for table in tables.iter().filter(|table| OWN.iter().any(|name| same(name, table))) {
+        own.push((table.clone(), names(columns(connection, table).await?)));
+    }
     let mut references = Vec::new();
     for table in &tables {
-        references.extend(references_of(connection, table, &name).await?);
+        let found = references_of(connection, table, &name).await?;
+        let is_old = [SITTINGS, QUESTIONS].iter().any(|old| same(old, table));
+        if found.is_empty() && is_old {
+            let columns = columns(connection, table).await?;
+            let table_name = TableName { schema: None, name: table.clone() };
+            references.extend(by_name(table_name, columns, keys(connection, table).await?));
+        }
+        references.extend(found);
     }
     let mut foreign_keys: Vec<ForeignKey> = Vec::new();
     for (id, _, column, _) in foreign_key_rows(connection, &name).await? {
@@ -42,10 +56,11 @@ pub(super) async fn read(connection: &impl ConnectionTrait) -> Result<TableState
         foreign_keys,
         references,
         log,
+        own,
         source: Some(source(connection, &name).await?),
         has_entitlements: are_entitlements(&columns(connection, "entitlements").await?),
         table: TableName { schema: None, name },
-        taken: names,
+        taken,
         engine: None,
     })
 }
@@ -56,7 +71,8 @@ async fn strings(connection: &impl ConnectionTrait, text: &str) -> Result<Vec<St
 
 async fn columns(connection: &impl ConnectionTrait, table: &str) -> Result<Vec<Column>, DbErr> {
     // hidden: 1 is a virtual table's own, 2 and 3 are generated.
-    let text = "SELECT name, type, hidden FROM pragma_table_xinfo(?) WHERE hidden <> 1 ORDER BY cid";
+    let text =
+        "SELECT name, type, hidden, \"notnull\" FROM pragma_table_xinfo(?) WHERE hidden <> 1 ORDER BY cid";
     rows(connection, text, [table.into()])
         .await?
         .iter()
@@ -68,6 +84,8 @@ async fn columns(connection: &impl ConnectionTrait, table: &str) -> Result<Vec<C
                 temporal: upper.contains("DATE") || upper.contains("TIME"),
                 definition,
                 generated: row.try_get_by_index::<i64>(2)? > 1,
+                nullable: row.try_get_by_index::<i64>(3)? == 0,
+                self_setting: false,
             })
         })
         .collect()

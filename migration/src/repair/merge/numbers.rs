@@ -1,56 +1,57 @@
-//! Numbering anew, without ever having two rows of one number.
+//! Moving numbered rows, without ever having two rows of one number on a card.
 
 use std::collections::BTreeSet;
 
-/// A numbered row of a card.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Numbered {
-    /// The card it belongs to.
-    pub(super) card: i64,
-    /// Its number.
-    pub(super) number: i64,
-}
+use crate::repair::plan::settle::Place;
 
-/// Gives the rows, which are in order of time, the numbers from 1, all of them on card `survivor`. Answers
-/// with the moves (position of the row, its new number) in an order in which each finds its number free.
-pub(super) fn moves(rows: &[Numbered], survivor: i64) -> Vec<(usize, i64)> {
-    let mut rows: Vec<_> = rows.iter().copied().zip(1_i64..).collect();
-    let mut taken: BTreeSet<i64> =
-        rows.iter().filter(|(row, _)| row.card == survivor).map(|(row, _)| row.number).collect();
+/// Brings rows from the places they have to the places they get. Answers with the moves (position of the row,
+/// its new place) in an order in which each finds its place free.
+///
+/// The rows must be all that their cards have.
+pub(crate) fn moves(rows: &[(Place, Place)]) -> Vec<(usize, Place)> {
+    let targets: BTreeSet<Place> = rows.iter().map(|(_, target)| *target).collect();
+    if targets.len() < rows.len() {
+        // No unique key holds rows that share a place in the end.
+        let moved = rows.iter().enumerate().filter(|(_, (from, target))| from != target);
+        return moved.map(|(position, (_, target))| (position, *target)).collect();
+    }
+    let mut now: Vec<Place> = rows.iter().map(|(from, _)| *from).collect();
+    let mut taken: BTreeSet<Place> = now.iter().copied().filter(|place| place.number.is_some()).collect();
     let mut moves = Vec::new();
     loop {
-        let mut waiting = None;
+        let mut waiting = Vec::new();
         let mut moved = false;
-        for (position, (row, target)) in rows.iter_mut().enumerate() {
-            let target = *target;
-            if row.card == survivor && row.number == target {
+        for (position, (_, target)) in rows.iter().enumerate() {
+            if now[position] == *target {
                 continue;
             }
-            if taken.contains(&target) {
-                // What holds the number is a row of the survivor that is yet to move.
-                if row.card == survivor {
-                    waiting = waiting.or(Some(position));
-                }
+            if target.number.is_some() && taken.contains(target) {
+                waiting.push(position);
                 continue;
             }
-            if row.card == survivor {
-                taken.remove(&row.number);
+            taken.remove(&now[position]);
+            if target.number.is_some() {
+                taken.insert(*target);
             }
-            taken.insert(target);
-            *row = Numbered { card: survivor, number: target };
-            moves.push((position, target));
+            now[position] = *target;
+            moves.push((position, *target));
             moved = true;
         }
         if moved {
             continue;
         }
-        // Nothing could move: done, or rows that wait for one another. One steps aside.
-        let Some(position) = waiting else { return moves };
+        // Nothing could move: done, or rows that wait for one another. One that is waited for steps aside.
+        let wanted: BTreeSet<Place> = waiting.iter().map(|&position| rows[position].1).collect();
+        let Some(position) = waiting.into_iter().find(|&position| wanted.contains(&now[position])) else {
+            return moves;
+        };
+        let card = now[position].card;
+        let on_card = taken.iter().filter(|place| place.card == card).filter_map(|place| place.number);
         let count = i64::try_from(rows.len()).unwrap_or(i64::MAX);
-        let aside = taken.last().copied().unwrap_or(0).max(count) + 1;
-        taken.remove(&rows[position].0.number);
+        let aside = Place { card, number: Some(on_card.max().unwrap_or(0).max(count) + 1) };
+        taken.remove(&now[position]);
         taken.insert(aside);
-        rows[position].0.number = aside;
+        now[position] = aside;
         moves.push((position, aside));
     }
 }
@@ -59,15 +60,23 @@ pub(super) fn moves(rows: &[Numbered], survivor: i64) -> Vec<(usize, i64)> {
 mod tests {
     use super::*;
 
+    fn place((card, number): (i64, i64)) -> Place {
+        Place { card, number: Some(number) }
+    }
+
+    /// Moves rows there and back again.
     fn check(rows: &[(i64, i64)]) {
-        let mut state: Vec<_> = rows.iter().map(|&(card, number)| Numbered { card, number }).collect();
-        for (position, number) in moves(&state, 1) {
-            let free = state.iter().all(|row| row.card != 1 || row.number != number);
-            assert!(free, "{number} is taken: {rows:?}");
-            state[position] = Numbered { card: 1, number };
+        let there: Vec<_> = (1..).zip(rows).map(|(number, row)| (place(*row), place((1, number)))).collect();
+        let back: Vec<_> = there.iter().map(|(from, to)| (*to, *from)).collect();
+        for way in [there, back] {
+            let mut state: Vec<_> = way.iter().map(|(from, _)| *from).collect();
+            for (position, place) in moves(&way) {
+                assert!(!state.contains(&place), "{place:?} is taken: {rows:?}");
+                state[position] = place;
+            }
+            let wanted: Vec<_> = way.iter().map(|(_, to)| *to).collect();
+            assert_eq!(state, wanted, "{rows:?}");
         }
-        let wanted: Vec<_> = (1..).take(rows.len()).map(|number| Numbered { card: 1, number }).collect();
-        assert_eq!(state, wanted, "{rows:?}");
     }
 
     #[test]
@@ -82,5 +91,22 @@ mod tests {
         check(&[(1, 2), (1, 1)]);
         check(&[(1, 2), (1, 3), (1, 1), (2, 1)]);
         check(&[(2, 5), (1, 9), (1, 2), (2, 1)]);
+        check(&[(1, 2), (1, 1), (2, 2), (2, 1)]);
+    }
+
+    #[test]
+    fn rows_that_share_a_number_already_are_told_apart() {
+        let twice = [place((1, 1)), place((1, 1)), place((1, 2)), place((1, 2))];
+        let rows: Vec<_> = (1..).zip(twice).map(|(number, from)| (from, place((1, number)))).collect();
+        let mut state = twice.to_vec();
+        for (position, place) in moves(&rows) {
+            state[position] = place;
+        }
+        assert_eq!(state, [1, 2, 3, 4].map(|number| place((1, number))));
+        let back: Vec<_> = rows.iter().map(|(from, to)| (*to, *from)).collect();
+        for (position, place) in moves(&back) {
+            state[position] = place;
+        }
+        assert_eq!(state, twice);
     }
 }

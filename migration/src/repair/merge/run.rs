@@ -1,13 +1,17 @@
 //! Merging groups of cards, a transaction a batch.
 
-use sea_orm_migration::sea_orm::{ConnectionTrait, DbErr, Value};
+use std::collections::BTreeMap;
+
+use sea_orm_migration::sea_orm::{ConnectionTrait, Value};
 use serde::Serialize;
 
-use super::PIECE;
-use super::numbers::{Numbered, moves};
-use super::texts::{ChildTexts, Texts};
+use super::numbers::moves;
 use crate::repair::error::RepairError;
-use crate::repair::sql::{execute, rows};
+use crate::repair::inspect::groups::{Which, load, locked_ids};
+use crate::repair::inspect::{Group, TableState};
+use crate::repair::plan::Texts;
+use crate::repair::plan::settle::{Facts, Place, Settled, settle};
+use crate::repair::sql::execute;
 
 /// Cards that became one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -20,179 +24,201 @@ pub struct Merged {
     pub test_number: String,
     /// The card that stays.
     pub survivor_id: i64,
-    /// The cards that are in the log now.
+    /// The cards that are in the log now. Empty for a card that was only put right.
     pub merged_ids: Vec<i64>,
     /// How often the survivor counts as sat now. Null where the table does not count.
     pub attempts_used: Option<i64>,
 }
 
-type Triple = (String, String, String);
-
-/// Finds groups of duplicates, as lists of ids with the survivor first.
-pub(crate) async fn scan(connection: &impl ConnectionTrait, texts: &Texts) -> Result<Vec<Vec<i64>>, DbErr> {
-    let mut groups: Vec<(Triple, Vec<i64>)> = Vec::new();
-    for row in rows(connection, &texts.scan, []).await? {
-        let id = row.try_get_by_index(0)?;
-        let key: Triple = (row.try_get_by_index(1)?, row.try_get_by_index(2)?, row.try_get_by_index(3)?);
-        match groups.last_mut() {
-            Some((last, ids)) if *last == key => ids.push(id),
-            _ => groups.push((key, vec![id])),
-        }
-    }
-    Ok(groups.into_iter().map(|(_, ids)| ids).collect())
-}
-
-/// A card as it is under our lock.
-struct Card {
-    id: i64,
-    key: Triple,
-    used: Option<i64>,
-    allowed: Option<i64>,
-    status: Option<String>,
-}
-
 /// What runs inside one transaction.
 pub(crate) struct Batch<'b, C> {
     pub(crate) connection: &'b C,
-    pub(crate) texts: &'b Texts,
+    pub(crate) state: &'b TableState,
+    pub(crate) run: i64,
 }
 
 impl<C: ConnectionTrait> Batch<'_, C> {
-    /// Merges these groups. What is no longer a duplicate under the lock is left alone.
-    pub(crate) async fn merge(&self, groups: &[Vec<i64>]) -> Result<Vec<Merged>, RepairError> {
-        let mut done = Vec::new();
-        for group in groups {
-            let [survivor, others @ ..] = group.as_slice() else { continue };
-            for piece in others.chunks(PIECE - 1) {
-                let mut ids = vec![*survivor];
-                ids.extend(piece);
-                done.extend(self.merge_piece(&ids).await?);
+    /// Merges these groups. What is no longer wrong under the lock is left alone.
+    pub(crate) async fn merge(&self, groups: &[Group]) -> Result<Vec<Merged>, RepairError> {
+        let facts = Facts::of(self.state);
+        let mut settled = Vec::new();
+        for group in self.locked(groups).await? {
+            if let Some(found) = settle(&group, facts).filter(|found| !found.is_nothing()) {
+                settled.push((group, found));
             }
         }
-        Ok(done)
-    }
-
-    async fn merge_piece(&self, ids: &[i64]) -> Result<Option<Merged>, RepairError> {
-        let mut cards = self.locked(ids).await?;
-        let Some(key) = cards.iter().find(|card| card.id == ids[0]).map(|card| card.key.clone()) else {
-            return Ok(None);
-        };
-        cards.retain(|card| card.key == key);
-        cards.sort_by_key(|card| (std::cmp::Reverse(card.used.unwrap_or(0)), card.id));
-        let [survivor, merged @ ..] = cards.as_slice() else { return Ok(None) };
-        if merged.is_empty() {
-            return Ok(None);
+        let all: Vec<&Settled> = settled.iter().map(|(_, found)| found).collect();
+        if all.is_empty() {
+            return Ok(Vec::new());
         }
-        let merged_ids: Vec<i64> = merged.iter().map(|card| card.id).collect();
+        let texts = Texts::of(self.state, self.run);
+        let survivors = numbers_in(all.iter().map(|found| found.survivor));
+        let merged = Merging::of(&all);
 
-        let logged = execute(self.connection, &self.texts.log, values([survivor.id], &merged_ids)).await?;
-        expect("cards written to the log", logged, merged_ids.len())?;
-        for child in &self.texts.children {
-            self.follow(child, survivor.id, &merged_ids).await?;
+        execute(self.connection, texts.keep_survivors(&survivors), []).await?;
+        if merged.count > 0 {
+            let logged = execute(self.connection, texts.log_cards(&merged.ids, &merged.cases), []).await?;
+            expect("cards written to the log", logged, merged.count)?;
         }
-        let attempts_used = self.count_attempts(survivor, merged).await?;
-        self.take_status(survivor, merged).await?;
-        let deleted = execute(self.connection, &self.texts.delete, values([], &merged_ids)).await?;
-        expect("cards taken out of the table", deleted, merged_ids.len())?;
-        let (purchase_id, subject_id, test_number) = key;
-        Ok(Some(Merged {
-            purchase_id,
-            subject_id,
-            test_number,
-            survivor_id: survivor.id,
-            merged_ids,
-            attempts_used,
-        }))
-    }
-
-    /// The lock keeps others from writing rows that refer to these cards.
-    async fn locked(&self, ids: &[i64]) -> Result<Vec<Card>, DbErr> {
-        rows(self.connection, &self.texts.lock, values([], ids))
-            .await?
-            .iter()
-            .map(|row| {
-                Ok(Card {
-                    id: row.try_get_by_index(0)?,
-                    key: (
-                        row.try_get_by_index::<Option<String>>(1)?.unwrap_or_default(),
-                        row.try_get_by_index::<Option<String>>(2)?.unwrap_or_default(),
-                        row.try_get_by_index::<Option<String>>(3)?.unwrap_or_default(),
-                    ),
-                    used: row.try_get_by_index(4)?,
-                    allowed: row.try_get_by_index(5)?,
-                    status: row.try_get_by_index(6)?,
-                })
-            })
-            .collect()
-    }
-
-    async fn follow(&self, child: &ChildTexts, survivor: i64, merged: &[i64]) -> Result<(), RepairError> {
-        if let Some((read, change)) = &child.numbered {
-            let mut ids = vec![survivor];
-            ids.extend(merged);
-            let mut numbered = Vec::new();
-            let mut identities: Vec<Vec<i64>> = Vec::new();
-            for row in rows(self.connection, read, values([], &ids)).await? {
-                numbered.push(Numbered { card: row.try_get_by_index(0)?, number: row.try_get_by_index(1)? });
-                let mut identity = vec![row.try_get_by_index(2)?];
-                if row.column_names().len() > 3 {
-                    identity.push(row.try_get_by_index(3)?);
+        self.move_sittings(&texts, &all).await?;
+        self.put_aside(&texts, &all).await?;
+        if merged.count > 0 {
+            for child in self.state.followers() {
+                for text in texts.follow(&child, &merged.ids, &merged.cases) {
+                    execute(self.connection, text, []).await?;
                 }
-                identities.push(identity);
             }
-            if numbered.iter().any(|row| row.card != survivor) {
-                for (position, number) in moves(&numbered, survivor) {
-                    let identity = &mut identities[position];
-                    let mut parameters = vec![survivor, number];
-                    parameters.extend(identity.iter());
-                    let parameters = parameters.into_iter().map(Value::from);
-                    let changed = execute(self.connection, change, parameters).await?;
-                    expect("rows numbered anew", changed, 1)?;
-                    if let [card, held] = identity.as_mut_slice() {
-                        (*card, *held) = (survivor, number);
+        }
+        self.recompute(&texts, &all).await?;
+        if merged.count > 0 {
+            let deleted = execute(self.connection, texts.delete_cards(&merged.ids), []).await?;
+            expect("cards taken out of the table", deleted, merged.count)?;
+        }
+        Ok(settled.into_iter().map(|(group, found)| told(group, found)).collect())
+    }
+
+    /// The groups as they are under our lock, which keeps others from writing rows that refer to the cards.
+    async fn locked(&self, groups: &[Group]) -> Result<Vec<Group>, RepairError> {
+        let ids: Vec<i64> = groups.iter().flat_map(|group| &group.cards).map(|card| card.id).collect();
+        let (condition, ids) = locked_ids(self.state, &ids);
+        let which = Which { condition: &condition, ids, lock: true };
+        let loaded = load(self.connection, self.state, &which).await?;
+        let mut found = Vec::new();
+        for planned in groups {
+            let Some(first) = planned.cards.first() else { continue };
+            let holds = |group: &&Group| group.cards.iter().any(|card| card.id == first.id);
+            let Some(group) = loaded.iter().find(holds) else { continue };
+            let is_planned = |id: i64| planned.cards.iter().any(|card| card.id == id);
+            found.push(Group {
+                key: group.key.clone(),
+                cards: group.cards.iter().filter(|card| is_planned(card.id)).cloned().collect(),
+                sittings: group.sittings.iter().filter(|one| is_planned(one.card)).cloned().collect(),
+            });
+        }
+        Ok(found)
+    }
+
+    async fn move_sittings(&self, texts: &Texts<'_>, all: &[&Settled]) -> Result<(), RepairError> {
+        let Some(sittings) = self.state.sittings() else { return Ok(()) };
+        let (child, key) = (&sittings.child, sittings.id.as_str());
+        let closed: Vec<i64> = all.iter().flat_map(|found| &found.closed).copied().collect();
+        if !closed.is_empty() {
+            for text in texts.close(child, key, &numbers_in(closed.iter().copied())) {
+                let changed = execute(self.connection, text, []).await?;
+                expect("open sittings closed", changed, closed.len())?;
+            }
+        }
+        let moved: Vec<&(i64, Place, Place)> = all.iter().flat_map(|found| found.moves()).collect();
+        let cards = moved.iter().filter(|(_, from, to)| from.card != to.card);
+        self.log_places(texts, &child.column, cards.map(|(id, _, to)| (*id, Some(to.card)))).await?;
+        let numbers = moved.iter().filter(|(_, from, to)| from.number != to.number);
+        self.log_places(texts, "attempt_number", numbers.map(|(id, _, to)| (*id, to.number))).await?;
+
+        let dialect = self.state.dialect();
+        let [card, number, id] = [1, 2, 3].map(|position| dialect.parameter(position));
+        let with_number = texts.place(child, key, &id, &card, Some(&number));
+        let without = texts.place(child, key, &dialect.parameter(2), &card, None);
+        for found in all {
+            let rows: Vec<_> = found.places.iter().map(|(_, from, to)| (*from, *to)).collect();
+            for (position, place) in moves(&rows) {
+                let id = found.places[position].0;
+                let changed = match place.number {
+                    Some(number) => {
+                        let values = [place.card, number, id].map(Value::from);
+                        execute(self.connection, with_number.as_str(), values).await?
                     }
-                }
+                    None => {
+                        execute(self.connection, without.as_str(), [place.card, id].map(Value::from)).await?
+                    }
+                };
+                expect("sittings moved", changed, 1)?;
             }
         }
-        execute(self.connection, &child.follow, values([survivor], merged)).await?;
         Ok(())
     }
 
-    /// The sum of what was used, at most what one card allows.
-    async fn count_attempts(&self, survivor: &Card, merged: &[Card]) -> Result<Option<i64>, RepairError> {
-        let (Some(text), Some(own)) = (&self.texts.count_attempts, survivor.used) else {
-            return Ok(survivor.used);
-        };
-        let sum = merged.iter().filter_map(|card| card.used).fold(own, i64::saturating_add);
-        let allowed = merged.iter().chain([survivor]).filter_map(|card| card.allowed).max();
-        let used = allowed.map_or(sum, |allowed| sum.min(allowed)).max(own);
-        if Some(used) != survivor.used || allowed != survivor.allowed {
-            let parameters = [used.into(), allowed.into(), survivor.id.into()];
-            let changed = execute(self.connection, text, parameters).await?;
-            expect("cards counted", changed, 1)?;
-        }
-        Ok(Some(used))
+    async fn log_places(
+        &self,
+        texts: &Texts<'_>,
+        column: &str,
+        places: impl Iterator<Item = (i64, Option<i64>)>,
+    ) -> Result<(), RepairError> {
+        let places: Vec<(i64, i64)> =
+            places.filter_map(|(id, value)| value.map(|value| (id, value))).collect();
+        let Some(sittings) = self.state.sittings().filter(|_| !places.is_empty()) else { return Ok(()) };
+        let ids = numbers_in(places.iter().map(|(id, _)| *id));
+        let text = texts.log_places(&sittings.child, &sittings.id, column, &ids, &cases(&places));
+        let logged = execute(self.connection, text, []).await?;
+        expect("sittings written to the log", logged, places.len())
     }
 
-    /// An open sitting moves to the survivor, which then is in progress.
-    async fn take_status(&self, survivor: &Card, merged: &[Card]) -> Result<(), RepairError> {
-        let open = |card: &&Card| {
-            card.status.as_deref().is_some_and(|status| status.eq_ignore_ascii_case("in_progress"))
-        };
-        if let (Some(text), Some(card)) = (&self.texts.take_status, merged.iter().find(open))
-            && !open(&survivor)
-        {
-            execute(self.connection, text, [card.id.into(), survivor.id.into()]).await?;
+    async fn put_aside(&self, texts: &Texts<'_>, all: &[&Settled]) -> Result<(), RepairError> {
+        let cards: Vec<i64> = all.iter().flat_map(|found| &found.aside).map(|(card, _)| *card).collect();
+        let Some(questions) = self.state.questions().filter(|_| !cards.is_empty()) else { return Ok(()) };
+        for text in texts.put_aside(&questions, &numbers_in(cards)) {
+            execute(self.connection, text, []).await?;
+        }
+        Ok(())
+    }
+
+    async fn recompute(&self, texts: &Texts<'_>, all: &[&Settled]) -> Result<(), RepairError> {
+        let mut changed = Vec::new();
+        for found in all {
+            if let Some(text) = texts.recompute(found) {
+                expect("cards worked out again", execute(self.connection, text, []).await?, 1)?;
+                changed.push(found.survivor);
+            }
+        }
+        if changed.is_empty() {
+            return Ok(());
+        }
+        let ids = numbers_in(changed);
+        for column in self.state.derived() {
+            execute(self.connection, texts.log_recomputed(column, &ids), []).await?;
         }
         Ok(())
     }
 }
 
-/// The parameters of a statement that takes [`PIECE`] ids: the last is repeated.
-fn values(first: impl IntoIterator<Item = i64>, ids: &[i64]) -> Vec<Value> {
-    let last = ids.last().copied().unwrap_or_default();
-    let ids = ids.iter().copied().chain(std::iter::repeat(last)).take(PIECE);
-    first.into_iter().chain(ids).map(Value::from).collect()
+/// The merged cards of a batch, and their survivors.
+struct Merging {
+    ids: String,
+    cases: String,
+    count: usize,
+}
+
+impl Merging {
+    fn of(all: &[&Settled]) -> Self {
+        let pairs: Vec<(i64, i64)> =
+            all.iter().flat_map(|found| found.merged.iter().map(|card| (*card, found.survivor))).collect();
+        Self {
+            ids: numbers_in(pairs.iter().map(|(card, _)| *card)),
+            cases: cases(&pairs),
+            count: pairs.len(),
+        }
+    }
+}
+
+fn told(group: Group, found: Settled) -> Merged {
+    let (purchase_id, subject_id, test_number) = group.key;
+    Merged {
+        purchase_id,
+        subject_id,
+        test_number,
+        survivor_id: found.survivor,
+        merged_ids: found.merged,
+        attempts_used: found.used,
+    }
+}
+
+/// Numbers with commas between.
+fn numbers_in(numbers: impl IntoIterator<Item = i64>) -> String {
+    numbers.into_iter().map(|number| number.to_string()).collect::<Vec<_>>().join(", ")
+}
+
+fn cases(pairs: &[(i64, i64)]) -> String {
+    let cases: BTreeMap<i64, i64> = pairs.iter().copied().collect();
+    cases.iter().map(|(from, to)| format!("WHEN {from} THEN {to}")).collect::<Vec<_>>().join(" ")
 }
 
 fn expect(what: &str, found: u64, wanted: usize) -> Result<(), RepairError> {

@@ -1,16 +1,27 @@
 //! From what was found to what is to be done: a pure function, with the exact statements.
 
 mod keys;
+mod log;
 mod rebuild;
+mod recompute;
+pub(crate) mod settle;
+mod texts;
+mod words;
 
 use std::fmt;
 
 use serde::Serialize;
 
 use super::inspect::{Inspection, Key, TableState};
-use super::merge::{GROUPS_PER_TRANSACTION, Texts};
 use super::sql::{Dialect, TableName, same};
-use super::{CARDS, LOG};
+use super::{CARDS, LOG, OWN};
+pub(crate) use keys::drop_key;
+pub(crate) use rebuild::rebuild_as;
+pub(crate) use texts::Texts;
+use words::Tally;
+
+/// How many groups one transaction takes.
+pub(crate) const GROUPS_PER_TRANSACTION: usize = 50;
 
 /// What a step does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -20,7 +31,7 @@ pub enum StepKind {
     Log,
     /// Makes an index for the duration of the merge.
     Helper,
-    /// Merges duplicates. Its statements run for each group.
+    /// Merges duplicates and puts cards right. Its statements run for each batch of groups.
     Merge,
     /// Removes what an interrupted build left.
     DropInvalid,
@@ -46,6 +57,8 @@ pub struct Step {
 /// What a repair does.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Plan {
+    /// What happens to how many rows, in words.
+    pub summary: Vec<String>,
     /// In order.
     pub steps: Vec<Step>,
     /// What a person must decide on before anything can be done.
@@ -66,6 +79,9 @@ impl Plan {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for sentence in &self.summary {
+            writeln!(f, "-- {sentence}")?;
+        }
         for blocker in &self.blockers {
             writeln!(f, "-- Stands in the way: {blocker}")?;
         }
@@ -75,7 +91,7 @@ impl fmt::Display for Plan {
                 writeln!(f, "{statement};")?;
             }
         }
-        if self.is_empty() { writeln!(f, "-- Nothing is to be done.") } else { Ok(()) }
+        if self.is_empty() { writeln!(f, "-- Nothing to do.") } else { Ok(()) }
     }
 }
 
@@ -87,27 +103,11 @@ pub fn plan(inspection: &Inspection) -> Plan {
     if !plan.blockers.is_empty() {
         return plan;
     }
-    if figures.duplicates.count > 0 {
-        log_steps(&mut plan, state);
-        for (table, column, name) in helpers(state) {
-            if !has_index(state, &table, &name, true) {
-                if has_index(state, &table, &name, false) {
-                    plan.step(
-                        StepKind::DropInvalid,
-                        format!("Drop what an interrupted build left on {}", table.name),
-                        vec![drop_index(state.dialect(), &table, &name)],
-                    );
-                }
-                plan.step(
-                    StepKind::Helper,
-                    format!(
-                        "Index {}.{column}, so that the merge need not read all of the table",
-                        table.name
-                    ),
-                    vec![create_helper(state.dialect(), &table, &column, &name)],
-                );
-            }
-        }
+    let tally = Tally::of(state, &figures.groups);
+    plan.summary = tally.sentences();
+    if tally.groups > 0 {
+        log::log_steps(&mut plan, state);
+        helper_steps(&mut plan, state);
         let batch = if state.dialect().is_sqlite() {
             "in the one transaction of the repair".to_owned()
         } else {
@@ -116,15 +116,15 @@ pub fn plan(inspection: &Inspection) -> Plan {
         plan.step(
             StepKind::Merge,
             format!(
-                "Merge {} groups of duplicates, {} cards too many, {batch}; for each group, as far as they \
-                 apply",
-                figures.duplicates.count, figures.surplus_cards
+                "Merge {} groups of duplicates, {} cards too many, and put right {} cards in all, {batch}; the \
+                 statements run for each batch, as far as they apply",
+                figures.duplicates.count, figures.surplus_cards, tally.groups
             ),
-            Texts::of(state).in_order(),
+            Texts::of(state, figures.run()).in_order(),
         );
     }
     keys::key_steps(&mut plan, state);
-    let made: Vec<_> = if figures.duplicates.count > 0 { helpers(state) } else { Vec::new() };
+    let made: Vec<_> = if tally.groups > 0 { helpers(state) } else { Vec::new() };
     let made = made.into_iter().map(|(table, _, name)| (table, name));
     let left: Vec<_> = leftover_helpers(state).collect();
     let mut drops: Vec<(TableName, String)> = made.chain(left).collect();
@@ -160,47 +160,43 @@ fn blockers(inspection: &Inspection) -> Vec<String> {
             finding.count
         ));
     }
-    if inspection.figures.duplicates.count > 0
-        && let Some(name) = ["survivor_id", "merged_at", "merge_id"].into_iter().find(|name| state.has(name))
+    let own_columns = ["survivor_id", "merged_at", "merge_id", "repair_run"];
+    if !inspection.figures.groups.is_empty()
+        && let Some(name) = own_columns.into_iter().find(|name| state.has(name))
     {
         blockers.push(format!("`{CARDS}` has a column `{name}`, which the log needs for itself"));
     }
     let is_log = |columns: &Vec<String>| columns.iter().any(|column| same(column, "survivor_id"));
-    if inspection.figures.duplicates.count > 0 && !state.log.as_ref().is_none_or(is_log) {
+    if !inspection.figures.groups.is_empty() && !state.log.as_ref().is_none_or(is_log) {
         blockers.push(format!("the table `{LOG}` is not the log of a repair; rename it"));
+    }
+    for table in OWN.into_iter().filter(|_| !inspection.figures.groups.is_empty()) {
+        let known = |columns: &[String]| columns.iter().any(|column| same(column, "repair_run"));
+        if !state.own(table).is_none_or(known) {
+            blockers.push(format!("the table `{table}` is not one of a repair; rename it"));
+        }
     }
     blockers
 }
 
-fn log_steps(plan: &mut Plan, state: &TableState) {
-    let dialect = state.dialect();
-    let log = dialect.table(&state.log_table());
-    let null = if dialect.is_mysql() { " NULL DEFAULT NULL" } else { "" };
-    let define = |name: &str, definition: &str| format!("{} {definition}{null}", dialect.quote(name));
-    let Some(existing) = &state.log else {
-        let (key, time) = match dialect {
-            dialect if dialect.is_mysql() => ("BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY", "DATETIME(6)"),
-            dialect if dialect.is_postgres() => {
-                ("bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "timestamptz")
-            }
-            _ => ("INTEGER PRIMARY KEY", "TEXT"),
-        };
-        let mut columns = vec![format!("{} {key}", dialect.quote("merge_id"))];
-        columns.extend(state.columns.iter().map(|column| define(&column.name, &column.definition)));
-        columns.push(format!("{} BIGINT NOT NULL", dialect.quote("survivor_id")));
-        columns.push(format!("{} {time} NOT NULL", dialect.quote("merged_at")));
-        let text = format!("CREATE TABLE {log} ({})", columns.join(", "));
-        plan.step(StepKind::Log, format!("Make `{LOG}`, where merged cards stay, whole"), vec![text]);
-        return;
-    };
-    let lacking: Vec<_> = state
-        .columns
-        .iter()
-        .filter(|column| !existing.iter().any(|have| same(have, &column.name)))
-        .map(|column| format!("ALTER TABLE {log} ADD COLUMN {}", define(&column.name, &column.definition)))
-        .collect();
-    if !lacking.is_empty() {
-        plan.step(StepKind::Log, format!("Give `{LOG}` the columns that `{CARDS}` has got since"), lacking);
+/// Indexes for the duration of the merge, where there are none.
+fn helper_steps(plan: &mut Plan, state: &TableState) {
+    for (table, column, name) in helpers(state) {
+        if has_index(state, &table, &name, true) {
+            continue;
+        }
+        if has_index(state, &table, &name, false) {
+            plan.step(
+                StepKind::DropInvalid,
+                format!("Drop what an interrupted build left on {}", table.name),
+                vec![drop_index(state.dialect(), &table, &name)],
+            );
+        }
+        plan.step(
+            StepKind::Helper,
+            format!("Index {}.{column}, so that the merge need not read all of the table", table.name),
+            vec![create_helper(state.dialect(), &table, &column, &name)],
+        );
     }
 }
 

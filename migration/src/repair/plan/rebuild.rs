@@ -3,7 +3,7 @@
 
 use super::keys::free_name;
 use super::{Plan, StepKind};
-use crate::repair::inspect::{Key, TableState};
+use crate::repair::inspect::{Key, Source, TableState};
 use crate::repair::sql::{same, same_set};
 use crate::repair::{NEW_KEY, NEW_KEY_COLUMNS, OLD_KEY_COLUMNS};
 
@@ -72,6 +72,36 @@ fn rebuild(state: &TableState, old: &[&Key]) -> Option<Vec<String>> {
         }
     }
     statements.extend(source.triggers.iter().cloned());
+    Some(statements)
+}
+
+/// Makes the table anew as it once was, from what SQLite kept of it. The present table steps aside first, so that
+/// the text of the earlier one is kept letter for letter.
+pub(crate) fn rebuild_as(state: &TableState, earlier: &Source) -> Option<Vec<String>> {
+    let now = state.source.as_ref()?;
+    let dialect = state.dialect();
+    let aside = free_name(state, &format!("{}_replaced", state.table.name), &[]);
+    let (name, aside) = (dialect.table(&state.table), dialect.quote(&aside));
+    let columns = dialect.quote_all(
+        state.columns.iter().filter(|column| !column.generated).map(|column| column.name.as_str()),
+    );
+    let mut statements = vec!["PRAGMA legacy_alter_table = ON".to_owned()];
+    statements.extend(now.indexes.iter().map(|(index, _)| format!("DROP INDEX {}", dialect.quote(index))));
+    statements.push(format!("ALTER TABLE {name} RENAME TO {aside}"));
+    statements.push("PRAGMA legacy_alter_table = OFF".to_owned());
+    statements.push(earlier.table.clone());
+    statements.push(format!("INSERT INTO {name} ({columns}) SELECT {columns} FROM {aside}"));
+    if earlier.numbered && now.numbered {
+        statements.push(format!("DELETE FROM sqlite_sequence WHERE name = {}", literal(&state.table.name)));
+        statements.push(format!(
+            "UPDATE sqlite_sequence SET name = {} WHERE name = {}",
+            literal(&state.table.name),
+            literal(aside.trim_matches('"')),
+        ));
+    }
+    statements.push(format!("DROP TABLE {aside}"));
+    statements.extend(earlier.indexes.iter().map(|(_, text)| text.clone()));
+    statements.extend(earlier.triggers.iter().cloned());
     Some(statements)
 }
 

@@ -1,0 +1,348 @@
+//! What sittings and questions say about their cards.
+//!
+//! An old database has lost sittings, and lacks values that younger ones have. What that may explain is worth
+//! a note at most; a finding is what nothing explains.
+
+use std::collections::BTreeSet;
+
+use sea_orm_migration::sea_orm::{ConnectionTrait, DbErr};
+
+use super::TableState;
+use super::children::Sittings;
+use super::figures::{Finder, Finding};
+use crate::repair::sql::{Dialect, count, rows};
+
+/// What was found about sittings and questions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SittingFigures {
+    /// Cards with two sittings of one number.
+    pub double_numbers: Finding,
+    /// Cards whose sittings' numbers have gaps.
+    pub number_gaps: Finding,
+    /// Cards with more than one open sitting.
+    pub open_twice: Finding,
+    /// Cards with more sittings that were sat to their end than attempts used.
+    pub used_too_low: Finding,
+    /// Cards with more attempts used than sittings.
+    pub used_too_high: Finding,
+    /// Cards with more attempts used than allowed.
+    pub over_limit: Finding,
+    /// Cards whose latest or first score is not that of the sitting.
+    pub wrong_scores: Finding,
+    /// Cards with at least two sets of questions, or of merged cards more than one.
+    pub question_sets: Finding,
+    /// Other cards with more questions than a test has.
+    pub more_questions: Finding,
+    /// Rows that refer to a card which is in the log of merged cards.
+    pub refers_to_merged: Finding,
+    /// Rows of sittings and questions that refer to a card which is nowhere.
+    pub orphans: i64,
+    /// Cards that were merged by a version that did not log their rows.
+    pub merged_without_rows: i64,
+    /// The cards that can be put right by working them out again.
+    pub wrong_cards: BTreeSet<i64>,
+}
+
+pub(super) async fn read<C: ConnectionTrait>(
+    finder: &Finder<'_, C>,
+    state: &TableState,
+) -> Result<SittingFigures, DbErr> {
+    let mut figures = SittingFigures::default();
+    if state.has_entitlements {
+        return Ok(figures);
+    }
+    let mut wrong = Vec::new();
+    if let Some(sittings) = state.sittings() {
+        let texts = Texts { state, dialect: state.dialect(), sittings: &sittings };
+        if let Some(text) = texts.double_numbers() {
+            figures.double_numbers = finder.find(&text, &["id", "attempt_number", "sittings"]).await?;
+            wrong.push((figures.double_numbers.count, text));
+        }
+        if let Some(text) = texts.number_gaps() {
+            figures.number_gaps = finder.find(&text, &["id", "sittings", "last_number"]).await?;
+        }
+        if let Some(text) = texts.open_twice() {
+            figures.open_twice = finder.find(&text, &["id", "open_sittings"]).await?;
+            wrong.push((figures.open_twice.count, text));
+        }
+        if let Some(text) = texts.used(true) {
+            figures.used_too_low = finder.find(&text, &["id", "attempts_used", "sittings"]).await?;
+            wrong.push((figures.used_too_low.count, text));
+        }
+        if let Some(text) = texts.used(false) {
+            figures.used_too_high = finder.find(&text, &["id", "attempts_used", "sittings"]).await?;
+        }
+        if let Some(text) = texts.wrong_scores() {
+            let columns = ["id", "which", "card_score", "sitting_score"];
+            figures.wrong_scores = finder.find(&text, &columns).await?;
+            wrong.push((figures.wrong_scores.count, text));
+        }
+        if state.has("attempts_used") && state.has("max_attempts") {
+            let text = texts.over_limit();
+            figures.over_limit = finder.find(&text, &["id", "attempts_used", "max_attempts"]).await?;
+            wrong.push((figures.over_limit.count, text));
+        }
+    }
+    for (found, text) in wrong {
+        if found > 0 {
+            let id = finder.dialect.integer(&finder.dialect.quote("id"));
+            let ids = format!("SELECT DISTINCT {id} FROM ({text}) AS found");
+            for row in rows(finder.connection, ids, []).await? {
+                figures.wrong_cards.insert(row.try_get_by_index(0)?);
+            }
+        }
+    }
+    questions(finder, state, &mut figures).await?;
+    merged(finder, state, &mut figures).await?;
+    Ok(figures)
+}
+
+async fn questions<C: ConnectionTrait>(
+    finder: &Finder<'_, C>,
+    state: &TableState,
+    figures: &mut SittingFigures,
+) -> Result<(), DbErr> {
+    let Some(questions) = state.questions().filter(|_| state.has("total_questions")) else { return Ok(()) };
+    let dialect = state.dialect();
+    let (id, total) =
+        (format!("t.{}", dialect.quote("id")), format!("t.{}", dialect.quote("total_questions")));
+    let survivors = match state.log {
+        Some(_) => format!(
+            "{id} IN (SELECT m.{} FROM {} AS m)",
+            dialect.quote("survivor_id"),
+            dialect.table(&state.log_table())
+        ),
+        None => "1 = 0".to_owned(),
+    };
+    let sets = |condition: &str| {
+        format!(
+            "SELECT {id} AS id, {total} AS total_questions, COUNT(*) AS questions FROM {cards} AS t JOIN \
+             {table} AS q ON q.{column} = {id} WHERE {total} > 0 GROUP BY {id}, {total} HAVING {condition}",
+            cards = dialect.table(&state.table),
+            table = dialect.table(&questions.table),
+            column = dialect.quote(&questions.column),
+        )
+    };
+    let two = format!("COUNT(*) >= 2 * {total} OR (COUNT(*) > {total} AND {survivors})");
+    let more = format!("COUNT(*) > {total} AND NOT ({two})");
+    let columns = ["id", "total_questions", "questions"];
+    figures.question_sets = finder.find(&sets(&two), &columns).await?;
+    figures.more_questions = finder.find(&sets(&more), &columns).await?;
+    Ok(())
+}
+
+/// What hangs on no card. Foreign keys keep that from happening where there are any.
+async fn merged<C: ConnectionTrait>(
+    finder: &Finder<'_, C>,
+    state: &TableState,
+    figures: &mut SittingFigures,
+) -> Result<(), DbErr> {
+    let dialect = state.dialect();
+    let log = state.log.as_ref();
+    if let Some(columns) = log {
+        let has_run = columns.iter().any(|column| column.eq_ignore_ascii_case("repair_run"));
+        let earlier =
+            if has_run { format!(" WHERE {} IS NULL", dialect.quote("repair_run")) } else { String::new() };
+        let text = format!("SELECT COUNT(*) FROM {}{earlier}", dialect.table(&state.log_table()));
+        figures.merged_without_rows = count(finder.connection, text).await?;
+    }
+    let mut in_log = Vec::new();
+    for (reference, column) in state.children() {
+        if !reference.constraint.is_empty() {
+            continue;
+        }
+        let (child, column) = (dialect.table(&reference.table), dialect.quote(column));
+        let cards = dialect.table(&state.table);
+        let from = format!(
+            "{child} AS c LEFT JOIN {cards} AS t ON t.{id} = c.{column} WHERE c.{column} IS NOT NULL AND t.{id} IS NULL",
+            id = dialect.quote("id"),
+        );
+        let known = match log {
+            Some(_) => format!(
+                "c.{column} IN (SELECT m.{} FROM {} AS m)",
+                dialect.quote("id"),
+                dialect.table(&state.log_table())
+            ),
+            None => "1 = 0".to_owned(),
+        };
+        let nowhere = format!("SELECT COUNT(*) FROM {from} AND NOT ({known})");
+        figures.orphans += count(finder.connection, nowhere).await?;
+        in_log.push(format!(
+            "SELECT {} AS table_name, c.{column} AS card, COUNT(*) AS found_rows FROM {from} AND {known} GROUP BY \
+             c.{column}",
+            dialect.literal(&reference.table.name)
+        ));
+    }
+    if !in_log.is_empty() {
+        let text = in_log.join(" UNION ALL ");
+        figures.refers_to_merged = finder.find(&text, &["table_name", "card", "found_rows"]).await?;
+    }
+    Ok(())
+}
+
+struct Texts<'t> {
+    state: &'t TableState,
+    dialect: Dialect,
+    sittings: &'t Sittings,
+}
+
+impl Texts<'_> {
+    fn name(&self, alias: &str, column: &str) -> String {
+        format!("{alias}.{}", self.dialect.quote(column))
+    }
+
+    fn table(&self) -> String {
+        self.dialect.table(&self.sittings.child.table)
+    }
+
+    fn cards(&self) -> String {
+        self.dialect.table(&self.state.table)
+    }
+
+    fn card(&self) -> String {
+        self.name("s", &self.sittings.child.column)
+    }
+
+    fn has_status(&self, status: &str) -> String {
+        format!("LOWER({}) = '{status}'", self.dialect.text(&self.name("s", "status")))
+    }
+
+    fn score(&self) -> Option<String> {
+        let there: Vec<_> = ["score", "correct_answers"]
+            .into_iter()
+            .filter(|name| self.sittings.has(name))
+            .map(|name| self.name("s", name))
+            .collect();
+        match there.as_slice() {
+            [] => None,
+            [one] => Some(one.clone()),
+            several => Some(format!("COALESCE({})", several.join(", "))),
+        }
+    }
+
+    /// Whether it was sat to its end, as [`super::groups::Sitting::is_completed`] tells.
+    fn completed(&self) -> String {
+        let mut signs: Vec<String> = self.score().into_iter().collect();
+        if self.sittings.has("completed_at") {
+            signs.push(self.name("s", "completed_at"));
+        }
+        let signs: Vec<_> = signs.iter().map(|sign| format!("{sign} IS NOT NULL")).collect();
+        let sign = if signs.is_empty() { "1 = 0".to_owned() } else { signs.join(" OR ") };
+        if !self.sittings.has("status") {
+            return format!("({sign})");
+        }
+        let (completed, status) = (self.has_status("completed"), self.name("s", "status"));
+        format!("({completed} OR ({status} IS NULL AND ({sign})))")
+    }
+
+    fn double_numbers(&self) -> Option<String> {
+        if !self.sittings.has("attempt_number") {
+            return None;
+        }
+        let (card, number) = (self.card(), self.name("s", "attempt_number"));
+        Some(format!(
+            "SELECT {card} AS id, {number} AS attempt_number, COUNT(*) AS sittings FROM {} AS s WHERE {card} IS \
+             NOT NULL AND {number} IS NOT NULL GROUP BY {card}, {number} HAVING COUNT(*) > 1",
+            self.table()
+        ))
+    }
+
+    fn number_gaps(&self) -> Option<String> {
+        if !self.sittings.has("attempt_number") {
+            return None;
+        }
+        let (card, number) = (self.card(), self.name("s", "attempt_number"));
+        Some(format!(
+            "SELECT {card} AS id, COUNT(DISTINCT {number}) AS sittings, MAX({number}) AS last_number FROM {} AS s \
+             WHERE {card} IS NOT NULL GROUP BY {card} HAVING MAX({number}) > COUNT(DISTINCT {number})",
+            self.table()
+        ))
+    }
+
+    fn open_twice(&self) -> Option<String> {
+        if !self.sittings.has("status") {
+            return None;
+        }
+        let card = self.card();
+        Some(format!(
+            "SELECT {card} AS id, COUNT(*) AS open_sittings FROM {} AS s WHERE {card} IS NOT NULL AND {} GROUP BY \
+             {card} HAVING COUNT(*) > 1",
+            self.table(),
+            self.has_status("in_progress")
+        ))
+    }
+
+    /// Cards with fewer attempts used than sittings that were sat to their end, or with more than sittings.
+    fn used(&self, too_low: bool) -> Option<String> {
+        if !self.state.has("attempts_used") {
+            return None;
+        }
+        let (id, used) = (self.name("t", "id"), self.name("t", "attempts_used"));
+        let select = format!(
+            "SELECT {id} AS id, {used} AS attempts_used, COUNT(s.{sitting}) AS sittings FROM {cards} AS t",
+            sitting = self.dialect.quote(&self.sittings.id),
+            cards = self.cards(),
+        );
+        let on = format!("{} AS s ON {} = {id}", self.table(), self.card());
+        let group =
+            format!("GROUP BY {id}, {used} HAVING COUNT(s.{})", self.dialect.quote(&self.sittings.id));
+        Some(if too_low {
+            format!("{select} JOIN {on} WHERE {used} IS NOT NULL AND {} {group} > {used}", self.completed())
+        } else {
+            format!("{select} LEFT JOIN {on} WHERE {used} > 0 {group} < {used}")
+        })
+    }
+
+    fn over_limit(&self) -> String {
+        let (used, allowed) = (self.name("t", "attempts_used"), self.name("t", "max_attempts"));
+        format!(
+            "SELECT {} AS id, {used} AS attempts_used, {allowed} AS max_attempts FROM {} AS t WHERE {used} > \
+             {allowed}",
+            self.name("t", "id"),
+            self.cards()
+        )
+    }
+
+    /// Only of cards all of whose sittings are there and have a time.
+    fn wrong_scores(&self) -> Option<String> {
+        let score = self.score()?;
+        let time = self.name("s", self.sittings.time.as_deref()?);
+        if !self.state.has("attempts_used") {
+            return None;
+        }
+        let (card, id) = (self.card(), self.name("s", &self.sittings.id));
+        let percentage = self.sittings.column(self.dialect, "s", "percentage");
+        let mut texts = Vec::new();
+        for (which, order, own_score, own_percentage) in [
+            ("latest", "DESC", "latest_score", Some("latest_percentage")),
+            ("first", "ASC", "first_attempt_score", None),
+        ] {
+            if !self.state.has(own_score) {
+                continue;
+            }
+            let own = self.name("t", own_score);
+            let differ = |own: &str, theirs: &str| format!("ABS({own} - {theirs}) >= 0.01");
+            let mut different = differ(&own, "l.score");
+            if let Some(own) = own_percentage.filter(|name| self.state.has(name))
+                && self.sittings.has("percentage")
+            {
+                different = format!("{different} OR {}", differ(&self.name("t", own), "l.percentage"));
+            }
+            texts.push(format!(
+                "SELECT {card_id} AS id, '{which}' AS which, {own} AS card_score, l.score AS sitting_score FROM \
+                 {cards} AS t JOIN (SELECT {card} AS card, {score} AS score, {percentage} AS percentage, \
+                 ROW_NUMBER() OVER (PARTITION BY {card} ORDER BY {time} {order}, {id} {order}) AS position FROM \
+                 {table} AS s WHERE {completed} AND {score} IS NOT NULL) AS l ON l.card = {card_id} AND \
+                 l.position = 1 JOIN (SELECT {card} AS card, COUNT(*) AS sittings, COUNT({time}) AS dated FROM \
+                 {table} AS s GROUP BY {card}) AS k ON k.card = {card_id} WHERE {used} <= k.sittings AND k.dated \
+                 = k.sittings AND ({different})",
+                card_id = self.name("t", "id"),
+                cards = self.cards(),
+                table = self.table(),
+                completed = self.completed(),
+                used = self.name("t", "attempts_used"),
+            ));
+        }
+        (!texts.is_empty()).then(|| texts.join(" UNION ALL "))
+    }
+}

@@ -1,0 +1,204 @@
+//! `jishu repair --undo`.
+
+use std::cell::Cell;
+
+use jishu_migration::repair::{Progress, RepairError, Undone};
+use jishu_tests::Backend;
+use std::ops::ControlFlow;
+
+use crate::old::{Old, Start, on_each};
+use crate::two_cards::Age;
+
+on_each!(
+    undo_restores_the_dump,
+    undo_restores_what_was_killed_and_repaired_again,
+    an_interrupted_undo_is_finished_by_the_next,
+    undo_is_refused_where_rows_have_changed,
+    undo_brings_the_old_key_back,
+);
+
+impl Old {
+    pub(crate) async fn undo(&self) -> Result<Undone, RepairError> {
+        self.undo_until(|_| false).await
+    }
+
+    async fn undo_until(
+        &self,
+        mut stop: impl FnMut(&Progress<'_>) -> bool + Send,
+    ) -> Result<Undone, RepairError> {
+        let session = self.open().await;
+        let mut watch = |progress: Progress<'_>| {
+            if stop(&progress) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let result = session.undo(&mut watch).await;
+        session.close().await.unwrap();
+        result
+    }
+
+    async fn two_cards(backend: Backend, test: impl AsyncFn(&Self)) {
+        Self::on(backend, async |old| {
+            old.create_two_cards(Age::Young).await;
+            old.fill_two_cards().await;
+            test(old).await;
+        })
+        .await;
+    }
+}
+
+async fn undo_restores_the_dump(backend: Backend) {
+    Old::two_cards(backend, async |old| {
+        let dump = old.dump().await;
+        old.repair().await;
+        assert_ne!(old.dump().await, dump);
+        let undone = old.undo().await.unwrap();
+        assert_eq!((undone.run, undone.restored.cards, undone.runs_left), (1, 5, 0));
+        assert_eq!(old.dump().await, dump);
+        assert!(matches!(old.undo().await, Err(RepairError::NothingToUndo { earlier: 0 })));
+        // And the repair does the same once more.
+        assert!(old.repair().await.report.ok);
+        old.undo().await.unwrap();
+        assert_eq!(old.dump().await, dump);
+    })
+    .await;
+    // As the other tests have it: a unique key over card and number, a check over the number.
+    Old::starting(backend, Start::Duplicates, async |old| {
+        let dump = old.dump().await;
+        old.repair().await;
+        old.undo().await.unwrap();
+        assert_eq!(old.dump().await, dump);
+    })
+    .await;
+}
+
+async fn undo_restores_what_was_killed_and_repaired_again(backend: Backend) {
+    for stop_at in 0.. {
+        let finished = Cell::new(!backend.is_selected());
+        Old::two_cards(backend, async |old| {
+            let dump = old.dump().await;
+            let mut seen = 0;
+            let result = old
+                .repair_until(|progress| {
+                    // Each statement of a merge is told at once, before any of them runs.
+                    seen += u32::from(!matches!(progress, Progress::Statement(_)));
+                    seen > stop_at
+                })
+                .await;
+            match result {
+                Err(RepairError::Interrupted) => {
+                    old.repair().await;
+                }
+                result => {
+                    result.unwrap();
+                    finished.set(true);
+                }
+            }
+            assert!(old.codes().await.is_empty());
+            let undone = old.undo().await.unwrap();
+            assert_eq!(undone.runs_left, 0);
+            assert_eq!(old.dump().await, dump, "stopped at {stop_at}");
+        })
+        .await;
+        if finished.get() {
+            break;
+        }
+    }
+}
+
+async fn an_interrupted_undo_is_finished_by_the_next(backend: Backend) {
+    for stop_at in 0.. {
+        let finished = Cell::new(!backend.is_selected());
+        Old::two_cards(backend, async |old| {
+            let dump = old.dump().await;
+            old.repair().await;
+            let mut seen = 0;
+            let result = old
+                .undo_until(|_| {
+                    seen += 1;
+                    seen > stop_at
+                })
+                .await;
+            match result {
+                Err(RepairError::Interrupted) => match old.undo().await {
+                    // All rows were back; what was left is the emptied log.
+                    Ok(_) | Err(RepairError::NothingToUndo { .. }) => {}
+                    Err(error) => panic!("{error}"),
+                },
+                result => {
+                    result.unwrap();
+                    finished.set(true);
+                }
+            }
+            assert_eq!(old.dump().await, dump, "stopped at {stop_at}");
+        })
+        .await;
+        if finished.get() {
+            break;
+        }
+    }
+}
+
+async fn undo_is_refused_where_rows_have_changed(backend: Backend) {
+    Old::two_cards(backend, async |old| {
+        old.repair().await;
+        let question = "INSERT INTO exam_category_questions (id, subject_id, question, mock_test_id) VALUES (99, 1, \
+                        'new', 11)";
+        for (change, back, told) in [
+            (
+                "UPDATE mock_test_attempts SET attempts_used = 1 WHERE id = 11",
+                "UPDATE mock_test_attempts SET attempts_used = 4 WHERE id = 11",
+                "`attempts_used` of 1 cards has changed since (11)",
+            ),
+            (
+                "UPDATE mock_test_attempts SET latest_score = 0 WHERE id = 21",
+                "UPDATE mock_test_attempts SET latest_score = 1 WHERE id = 21",
+                "`latest_score` of 1 cards has changed since (21)",
+            ),
+            (
+                "UPDATE test_attempt_sessions SET attempt_number = 9 WHERE id = 103",
+                "UPDATE test_attempt_sessions SET attempt_number = 2 WHERE id = 103",
+                "`attempt_number` of 1 rows of `test_attempt_sessions` has changed since",
+            ),
+            (
+                "UPDATE test_attempt_sessions SET status = 'completed' WHERE id = 202",
+                "UPDATE test_attempt_sessions SET status = 'abandoned' WHERE id = 202",
+                "`status` of 1 rows of `test_attempt_sessions` has changed since",
+            ),
+            (
+                "UPDATE exam_category_questions SET mock_test_id = 11 WHERE id = 3",
+                "UPDATE exam_category_questions SET mock_test_id = NULL WHERE id = 3",
+                "`mock_test_id` of 1 rows of `exam_category_questions` has changed since",
+            ),
+            (question, "DELETE FROM exam_category_questions WHERE id = 99", "1 rows of `exam_category_questions` were \
+              added to the merged cards since (99)"),
+        ] {
+            old.run(change).await;
+            let dump = old.dump().await;
+            let error = old.undo().await.unwrap_err();
+            assert!(matches!(error, RepairError::CannotUndo(_)), "{error}");
+            assert!(error.to_string().contains(told), "{error}");
+            assert_eq!(old.dump().await, dump, "{change}");
+            old.run(back).await;
+        }
+        old.undo().await.unwrap();
+    })
+    .await;
+}
+
+async fn undo_brings_the_old_key_back(backend: Backend) {
+    Old::starting(backend, Start::OldOnly, async |old| {
+        // A card that is wrong by itself, beside the wrong key.
+        old.run("UPDATE mock_test_attempts SET attempts_used = 0 WHERE id = 6").await;
+        let dump = old.dump().await;
+        let outcome = old.repair().await;
+        assert_eq!((outcome.corrected_cards, outcome.report.ok), (1, true), "{}", outcome.report);
+        old.card(1, 1, 2, 1, 0, "available").await.unwrap();
+        let error = old.undo().await.unwrap_err().to_string();
+        assert!(error.contains("the old key (purchase_id, test_number) cannot stand again"), "{error}");
+        old.run("DELETE FROM mock_test_attempts WHERE subject_id = 2 AND purchase_id = 1").await;
+        old.undo().await.unwrap();
+        assert_eq!(old.dump().await[1..], dump[1..]);
+        assert!(old.card(1, 1, 2, 1, 0, "available").await.is_err(), "the old key refuses it");
+        assert!(old.codes().await.contains(&"old_key_present"));
+    })
+    .await;
+}
