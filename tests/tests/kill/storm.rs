@@ -284,7 +284,7 @@ impl Shared {
         if let Some(error) = body["errors"].get(0) {
             // The database was away: the client is told to try again, and does.
             return match error["extensions"]["code"].as_str() {
-                Some("INTERNAL" | "UNAVAILABLE") => Attempt::CutOff,
+                Some("OVERLOADED" | "TIMEOUT") => Attempt::CutOff,
                 _ => Attempt::Refused(body.to_string()),
             };
         }

@@ -254,7 +254,7 @@ impl Shared {
         let response = self.http.post(&self.endpoint).bearer_auth(token).json(body).send().await.ok()?;
         let answer: Value = response.json().await.ok()?;
         let is_away =
-            matches!(answer["errors"][0]["extensions"]["code"].as_str(), Some("INTERNAL" | "UNAVAILABLE"));
+            matches!(answer["errors"][0]["extensions"]["code"].as_str(), Some("OVERLOADED" | "TIMEOUT"));
         (!is_away).then_some(answer)
     }
 }
