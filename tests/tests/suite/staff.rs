@@ -31,6 +31,17 @@ const FIELDS: &[(&str, &str, Role)] = &[
         r#"mutation { importQuestions(input: { subjectId: "x", text: "Q {=a ~b}" }) { userErrors { code } } }"#,
         Role::Author,
     ),
+    ("questions", r#"{ questions(subjectId: "U3ViamVjdDox") { totalCount } }"#, Role::Author),
+    (
+        "correctQuestionKey",
+        r#"mutation { correctQuestionKey(input: { questionId: "x", correctValue: "1", reason: "a slip" }) { userErrors { code } } }"#,
+        Role::Author,
+    ),
+    (
+        "setQuestionArchived",
+        r#"mutation { setQuestionArchived(input: { questionId: "x", archived: true }) { userErrors { code } } }"#,
+        Role::Author,
+    ),
     (
         "updateTestSettings",
         r#"mutation { updateTestSettings(input: { subjectId: "x", maxAttempts: 1 }) { userErrors { code } } }"#,
