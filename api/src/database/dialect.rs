@@ -66,22 +66,50 @@ pub(crate) async fn lock_user(
 ) -> Result<Option<UserStatus>, DbErr> {
     let select =
         user::Entity::find().select_only().column(user::Column::Status).filter(user::Column::Id.eq(id));
-    let select = match connection.get_database_backend() {
-        DbBackend::Postgres => select.lock_with_behavior(LockType::NoKeyUpdate, LockBehavior::Nowait),
-        DbBackend::MySql => select.lock_with_behavior(LockType::Update, LockBehavior::Nowait),
-        _ => select,
-    };
+    let select = locked_at_once(connection.get_database_backend(), select);
     select.into_tuple().one(connection).await
 }
 
-/// Locks the row of a subject until the transaction ends, so that all changes of its bank and its papers stand in
-/// one line. Tells whether there is such a subject.
+/// Locks the row of a subject until the transaction ends, so that all changes of its bank and its papers go one after the
+/// other. Returns whether there is such a subject. It does not wait for the lock, as [`lock_user`] does not.
 pub(crate) async fn lock_subject(connection: &impl ConnectionTrait, id: SubjectId) -> Result<bool, DbErr> {
     let select =
         subject::Entity::find().select_only().column(subject::Column::Id).filter(subject::Column::Id.eq(id));
-    let found: Option<SubjectId> =
-        locked(connection.get_database_backend(), select).into_tuple().one(connection).await?;
+    let select = locked_at_once(connection.get_database_backend(), select);
+    let found: Option<SubjectId> = select.into_tuple().one(connection).await?;
     Ok(found.is_some())
+}
+
+/// Locks the rows of these subjects and of their courses as the foreign keys of a purchase do. A foreign key would wait for
+/// somebody who changes such a row, and hold a connection meanwhile; this fails at once with a conflict.
+pub(crate) async fn hold_subjects(
+    connection: &impl ConnectionTrait,
+    ids: impl IntoIterator<Item = SubjectId>,
+) -> Result<(), DbErr> {
+    let backend = connection.get_database_backend();
+    let ids: Vec<Value> = ids.into_iter().map(Value::from).collect();
+    let lock = match backend {
+        DbBackend::Postgres => "FOR KEY SHARE NOWAIT",
+        // MariaDB reads the first comment, and MySQL the second.
+        DbBackend::MySql => "/*M! LOCK IN SHARE MODE NOWAIT */ /*!80001 FOR SHARE NOWAIT */",
+        // It has one writer.
+        _ => return Ok(()),
+    };
+    let parameters = vec!["?"; ids.len()].join(", ");
+    let text = format!(
+        "SELECT subjects.id FROM subjects JOIN courses ON courses.id = subjects.course_id \
+         WHERE subjects.id IN ({parameters}) ORDER BY subjects.id {lock}"
+    );
+    connection.query_all_raw(sql(backend, &text, ids)).await.map(drop)
+}
+
+/// As [`locked`], but fails at once with a conflict where somebody has the lock.
+fn locked_at_once<E: EntityTrait>(backend: DbBackend, select: Select<E>) -> Select<E> {
+    match backend {
+        DbBackend::Postgres => select.lock_with_behavior(LockType::NoKeyUpdate, LockBehavior::Nowait),
+        DbBackend::MySql => select.lock_with_behavior(LockType::Update, LockBehavior::Nowait),
+        _ => select,
+    }
 }
 
 /// With a lock on the rows that it finds, which lets rows that refer to them be inserted on PostgreSQL. SQLite has

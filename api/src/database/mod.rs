@@ -19,10 +19,13 @@ pub use file::{Access, FileError, beside, create_private, open_file, refuse_fore
 pub use losses::Losses;
 pub use migrate::{MigrateError, MigrationState, applied_migrations, unknown_among};
 pub use probe::Readiness;
+pub use queue::QueueKey;
 pub use reader::Reader;
 pub use transaction::WriteOptions;
 
-pub(crate) use dialect::{inserted, lock_subject, lock_user, locked, sql, utc, whole_number_type};
+pub(crate) use dialect::{
+    hold_subjects, inserted, lock_subject, lock_user, locked, sql, utc, whole_number_type,
+};
 pub(crate) use readable::{Unreadable, readable};
 pub(crate) use transaction::{joined, pause, shutting_down, to_its_end};
 

@@ -1,51 +1,91 @@
 //! The queues in front of the writing connections.
 //!
-//! A transaction of a user waits twice before it takes a connection: for its turn among the transactions of that user,
-//! and then for one of the permits of all writers. It never waits for either while it holds a connection. So one user
-//! whose row is locked, and who retries, keeps a single transaction busy; and writers can never take the connections that
-//! readers need.
+//! A transaction waits twice before it takes a connection: for its turn among the transactions of the same user (or
+//! subject, or e-mail address), and then for one of the permits of all writers. It never waits for either while it holds a
+//! connection. So one user whose row is locked, and who retries, keeps a single transaction busy; and writers can never
+//! take the connections that readers need. A transaction that met a lock runs again beside few others, so that many of
+//! them cannot take all permits.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::hash_map::{DefaultHasher, Entry};
+use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use jishu_entity::UserId;
+use jishu_entity::{SubjectId, UserId};
 use sea_orm::{ConnAcquireErr, DbErr};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
-/// How many transactions of one user may wait for their turn: half of the requests that a server answers at once by default.
-const MAX_WAITING_PER_USER: usize = 256;
+/// How many transactions of one user, or of another key, may wait for their turn: half of the requests that a server answers at once by default.
+const MAX_WAITING_PER_KEY: usize = 256;
 /// How many transactions, of all users, may wait for a permit to write.
 const MAX_WAITING_WRITERS: usize = 1_024;
+
+/// How many transactions that met a lock run again at once.
+const MAX_CONTENDED: usize = 2;
+
+/// What transactions have in common that must run one at a time: the row that they lock first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum QueueKey {
+    /// The row of a user.
+    User(UserId),
+    /// The row of a subject, for its bank and its papers.
+    Subject(SubjectId),
+    /// An e-mail address that is being registered, by a hash.
+    Registration(u64),
+}
+
+impl QueueKey {
+    /// For making an account with this e-mail address.
+    #[must_use]
+    pub fn registration(email: &str) -> Self {
+        let mut hasher = DefaultHasher::new();
+        email.hash(&mut hasher);
+        Self::Registration(hasher.finish())
+    }
+}
+
+impl From<UserId> for QueueKey {
+    fn from(id: UserId) -> Self {
+        Self::User(id)
+    }
+}
+
+impl From<SubjectId> for QueueKey {
+    fn from(id: SubjectId) -> Self {
+        Self::Subject(id)
+    }
+}
 
 /// The queues of one server.
 #[derive(Debug)]
 pub(super) struct WriteQueue {
-    /// One queue for each user who has a transaction under way.
-    users: Mutex<HashMap<UserId, UserQueue>>,
+    /// One queue for each key that has a transaction under way.
+    queues: Mutex<HashMap<QueueKey, KeyQueue>>,
     /// One permit for each transaction that may run at once.
     writers: Arc<Semaphore>,
     /// One permit for each transaction that may wait for one of `writers`.
     waiting_writers: Semaphore,
-    /// How long a transaction waits in either queue.
+    /// One permit for each transaction that met a lock and may run again.
+    contended: Semaphore,
+    /// How long a transaction waits in any queue.
     wait: Duration,
 }
 
 #[derive(Debug)]
-struct UserQueue {
+struct KeyQueue {
     /// Hands out one turn at a time, in the order in which they were asked for.
     turn: Arc<Semaphore>,
     /// How many transactions wait or have their turn.
     members: usize,
 }
 
-/// The turn of one transaction among those of its user. Dropping it lets the next one go on.
+/// The turn of one transaction among those of its key. Dropping it lets the next one go on.
 #[derive(Debug)]
 pub(super) struct Turn {
     queue: Arc<WriteQueue>,
-    user: UserId,
+    key: QueueKey,
     /// None until it is this transaction's turn.
     permit: Option<OwnedSemaphorePermit>,
 }
@@ -54,33 +94,34 @@ impl WriteQueue {
     /// Queues for at most `writers` transactions at once, in which a transaction waits at most for `wait`.
     pub(super) fn new(writers: usize, wait: Duration) -> Arc<Self> {
         Arc::new(Self {
-            users: Mutex::default(),
+            queues: Mutex::default(),
             writers: Arc::new(Semaphore::new(writers)),
             waiting_writers: Semaphore::new(MAX_WAITING_WRITERS),
+            contended: Semaphore::new(MAX_CONTENDED),
             wait,
         })
     }
 
-    /// Waits until no other transaction of this user runs on this server.
+    /// Waits until no other transaction of this key runs on this server.
     ///
     /// # Errors
     /// [`no_connection`] when too many wait already, or when the wait takes longer than `patience`.
-    pub(super) async fn turn(self: &Arc<Self>, user: UserId, patience: Duration) -> Result<Turn, DbErr> {
-        let (mut turn, semaphore) = self.join(user)?;
+    pub(super) async fn turn(self: &Arc<Self>, key: QueueKey, patience: Duration) -> Result<Turn, DbErr> {
+        let (mut turn, semaphore) = self.join(key)?;
         let permit = timeout(self.wait.min(patience), semaphore.acquire_owned()).await;
         turn.permit = Some(permit.map_err(|_elapsed| no_connection())?.map_err(|_closed| no_connection())?);
         Ok(turn)
     }
 
-    fn join(self: &Arc<Self>, user: UserId) -> Result<(Turn, Arc<Semaphore>), DbErr> {
-        let mut users = self.users();
+    fn join(self: &Arc<Self>, key: QueueKey) -> Result<(Turn, Arc<Semaphore>), DbErr> {
+        let mut queues = self.queues();
         let queue =
-            users.entry(user).or_insert_with(|| UserQueue { turn: Arc::new(Semaphore::new(1)), members: 0 });
-        if queue.members > MAX_WAITING_PER_USER {
+            queues.entry(key).or_insert_with(|| KeyQueue { turn: Arc::new(Semaphore::new(1)), members: 0 });
+        if queue.members > MAX_WAITING_PER_KEY {
             return Err(no_connection());
         }
         queue.members += 1;
-        Ok((Turn { queue: Arc::clone(self), user, permit: None }, Arc::clone(&queue.turn)))
+        Ok((Turn { queue: Arc::clone(self), key, permit: None }, Arc::clone(&queue.turn)))
     }
 
     /// Waits until one more transaction may take a connection.
@@ -93,17 +134,26 @@ impl WriteQueue {
         permit.map_err(|_elapsed| no_connection())?.map_err(|_closed| no_connection())
     }
 
-    fn users(&self) -> MutexGuard<'_, HashMap<UserId, UserQueue>> {
-        self.users.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Waits until one more transaction that met a lock may run again.
+    ///
+    /// # Errors
+    /// [`no_connection`] when the wait takes too long.
+    pub(super) async fn contended(&self) -> Result<SemaphorePermit<'_>, DbErr> {
+        let permit = timeout(self.wait, self.contended.acquire()).await;
+        permit.map_err(|_elapsed| no_connection())?.map_err(|_closed| no_connection())
+    }
+
+    fn queues(&self) -> MutexGuard<'_, HashMap<QueueKey, KeyQueue>> {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        let mut users = self.queue.users();
+        let mut queues = self.queue.queues();
         // Before the queue can be forgotten: whoever joins next must wait for this turn to end.
         self.permit = None;
-        if let Entry::Occupied(mut queue) = users.entry(self.user) {
+        if let Entry::Occupied(mut queue) = queues.entry(self.key) {
             queue.get_mut().members -= 1;
             if queue.get().members == 0 {
                 queue.remove();
@@ -123,66 +173,68 @@ mod tests {
 
     use super::*;
 
+    const ONE: QueueKey = QueueKey::User(UserId(1));
+    const OTHER: QueueKey = QueueKey::Subject(SubjectId(1));
     const PATIENT: Duration = Duration::from_secs(60);
 
     #[tokio::test]
     async fn transactions_of_one_user_run_one_at_a_time_and_those_of_another_beside_them() {
         let queue = WriteQueue::new(8, PATIENT);
-        let first = queue.turn(UserId(1), PATIENT).await.unwrap();
-        let mut second = Box::pin(queue.turn(UserId(1), PATIENT));
+        let first = queue.turn(ONE, PATIENT).await.unwrap();
+        let mut second = Box::pin(queue.turn(ONE, PATIENT));
         assert!(futures_util::poll!(&mut second).is_pending());
-        let other = queue.turn(UserId(2), PATIENT).await.unwrap();
+        let other = queue.turn(OTHER, PATIENT).await.unwrap();
         drop(first);
         let second = second.await.unwrap();
         drop((second, other));
-        assert!(queue.users().is_empty(), "a user without a transaction takes no memory");
+        assert!(queue.queues().is_empty(), "a user without a transaction takes no memory");
     }
 
     #[tokio::test]
     async fn a_queue_of_a_user_is_bounded_and_keeps_its_order() {
         let queue = WriteQueue::new(8, PATIENT);
-        let first = queue.turn(UserId(1), PATIENT).await.unwrap();
+        let first = queue.turn(ONE, PATIENT).await.unwrap();
         let served = Arc::new(AtomicUsize::new(0));
         let mut waiting = Vec::new();
-        for number in 0..MAX_WAITING_PER_USER {
+        for number in 0..MAX_WAITING_PER_KEY {
             let (queue, served) = (Arc::clone(&queue), Arc::clone(&served));
             let mut turn = Box::pin(async move {
-                let turn = queue.turn(UserId(1), PATIENT).await;
+                let turn = queue.turn(ONE, PATIENT).await;
                 assert_eq!(served.fetch_add(1, Ordering::SeqCst), number);
                 turn.map(drop)
             });
             assert!(futures_util::poll!(&mut turn).is_pending());
             waiting.push(turn);
         }
-        let refused = queue.turn(UserId(1), PATIENT).await;
+        let refused = queue.turn(ONE, PATIENT).await;
         assert!(matches!(refused, Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))));
         drop(first);
         for turn in waiting {
             turn.await.unwrap();
         }
-        assert!(queue.users().is_empty());
+        assert!(queue.queues().is_empty());
     }
 
     #[tokio::test]
     async fn whoever_stops_waiting_leaves_the_queue() {
         let queue = WriteQueue::new(8, PATIENT);
-        let first = queue.turn(UserId(1), PATIENT).await.unwrap();
-        let mut gone = Box::pin(queue.turn(UserId(1), PATIENT));
+        let first = queue.turn(ONE, PATIENT).await.unwrap();
+        let mut gone = Box::pin(queue.turn(ONE, PATIENT));
         assert!(futures_util::poll!(&mut gone).is_pending());
         drop(gone);
-        assert_eq!(queue.users()[&UserId(1)].members, 1);
+        assert_eq!(queue.queues()[&ONE].members, 1);
         drop(first);
-        assert!(queue.users().is_empty());
+        assert!(queue.queues().is_empty());
     }
 
     #[tokio::test]
     async fn nobody_waits_longer_than_agreed() {
         let (short, shorter) = (Duration::from_millis(40), Duration::from_millis(10));
         let queue = WriteQueue::new(1, short);
-        let _first = queue.turn(UserId(1), PATIENT).await.unwrap();
+        let _first = queue.turn(ONE, PATIENT).await.unwrap();
         let started = std::time::Instant::now();
-        assert!(queue.turn(UserId(1), shorter).await.is_err());
-        assert!(queue.turn(UserId(1), PATIENT).await.is_err());
+        assert!(queue.turn(ONE, shorter).await.is_err());
+        assert!(queue.turn(ONE, PATIENT).await.is_err());
         let permit = queue.permit().await.unwrap();
         assert!(queue.permit().await.is_err());
         assert!(started.elapsed() >= shorter + short + short);

@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
-use jishu_entity::UserId;
 use rand::RngExt;
 use sea_orm::{
     AccessMode, ConnAcquireErr, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, IsolationLevel,
@@ -11,7 +10,7 @@ use sea_orm::{
 };
 use tokio::task::JoinHandle;
 
-use super::{Database, Failure, IsFailure};
+use super::{Database, Failure, IsFailure, QueueKey};
 
 /// How a transaction is run.
 #[derive(Clone, Copy, Debug)]
@@ -33,15 +32,15 @@ const RACES: u32 = 20;
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
 impl Database {
-    /// Runs a transaction that locks the row of `user`. It waits until no other transaction of this user runs on this
-    /// server; see [`Database::write`] for the rest. A caller that leaves before that starts nothing.
+    /// Runs a transaction that first locks the row that `key` names. It waits until no other transaction of this key runs on
+    /// this server; see [`Database::write`] for the rest. A caller that leaves before that starts nothing.
     ///
     /// # Errors
     /// As [`Database::write`]. Where too many wait, or it waits for too long, there is no connection for it
     /// ([`super::Unavailable::NoConnection`]).
     pub async fn write_for<C, T, E>(
         &self,
-        user: UserId,
+        key: impl Into<QueueKey>,
         options: WriteOptions,
         command: C,
         body: for<'t> fn(&'t DatabaseTransaction, &'t C) -> BoxFuture<'t, Result<T, E>>,
@@ -51,7 +50,7 @@ impl Database {
         T: Send + 'static,
         E: IsFailure + Send + 'static,
     {
-        let turn = self.queue.turn(user, self.retry_for).await?;
+        let turn = self.queue.turn(key.into(), self.retry_for).await?;
         let database = self.clone();
         to_its_end(async move {
             let _turn = turn;
@@ -131,7 +130,13 @@ impl Database {
     {
         let started = Instant::now();
         let mut attempt = 0;
+        let mut met_a_lock = false;
         loop {
+            // Whoever meets a lock holds a connection while it waits. So it may meet it again only beside few others.
+            let contended = match met_a_lock {
+                true => Some(self.queue.contended().await?),
+                false => None,
+            };
             let Failed { error, commit_was_sent, was_lost } = match self.attempt(command, body).await {
                 Ok(value) => {
                     self.probe.write_was_taken();
@@ -143,6 +148,7 @@ impl Database {
                 self.probe.write_has_failed(error);
             }
             let failure = if was_lost { Failure::Conflict } else { failure_of(&error) };
+            met_a_lock |= failure == Failure::Conflict;
             let again = match failure {
                 Failure::Conflict => true,
                 Failure::ConnectionLost => !commit_was_sent || options.looks_before_it_writes,
@@ -159,6 +165,7 @@ impl Database {
                 was_lost,
                 "retrying"
             );
+            drop(contended);
             tokio::time::sleep(pause(attempt)).await;
             attempt += 1;
         }

@@ -165,7 +165,7 @@ pub async fn update(
         WriteOptions { name: "test settings", looks_before_it_writes: true, another_may_be_first: false };
     services
         .database
-        .write(options, command, |transaction, command| Box::pin(run(transaction, command)))
+        .write_for(subject, options, command, |transaction, command| Box::pin(run(transaction, command)))
         .await?;
     // What was stored is stored: the catalogue is read again in a moment anyway.
     if let Err(error) = services.catalog.reload().await {

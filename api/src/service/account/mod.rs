@@ -26,7 +26,7 @@ pub use validation::{InvalidField, MIN_PASSWORD_CHARS};
 
 use super::{Services, audit};
 use crate::auth::{PasswordError, Passwords};
-use crate::database::{Database, IsFailure, WriteOptions};
+use crate::database::{Database, IsFailure, QueueKey, WriteOptions};
 use crate::limit::{ClientAddress, RetryAfter};
 use crate::security;
 
@@ -147,8 +147,9 @@ async fn insert(
     };
     let options =
         WriteOptions { name: "account.create", looks_before_it_writes: false, another_may_be_first: false };
+    let key = QueueKey::registration(row.email.as_ref());
     database
-        .write(options, (row, session), |transaction, (row, session)| {
+        .write_for(key, options, (row, session), |transaction, (row, session)| {
             Box::pin(async move {
                 let user = row.clone().insert(transaction).await.map_err(|error| match error.sql_err() {
                     Some(SqlErr::UniqueConstraintViolation(_)) => RegisterError::EmailTaken,

@@ -70,7 +70,7 @@ pub async fn of_test(
                 WriteOptions { name: "paper", looks_before_it_writes: true, another_may_be_first: true };
             services
                 .database
-                .write(options, test, |transaction, test| Box::pin(make(transaction, test)))
+                .write_for(subject_id, options, test, |transaction, test| Box::pin(make(transaction, test)))
                 .await?
         }
     };

@@ -19,7 +19,7 @@ use sea_orm::{
 
 use super::selection::{self, Resolved};
 use super::{Command, Outcome, OwnedSubject, PurchaseError, Receipt};
-use crate::database::{lock_user, sql};
+use crate::database::{hold_subjects, lock_user, sql};
 use crate::fault::{self, Fault};
 use crate::service::Services;
 use crate::service::events::{self, Event};
@@ -74,6 +74,7 @@ pub(super) async fn run(
         return Err(PurchaseError::PriceChanged(Box::new(resolved.quote)));
     }
 
+    hold_subjects(transaction, resolved.quote.lines.iter().map(|line| line.subject_id)).await?;
     end_lapsed(transaction, command, &resolved).await?;
     let purchase = insert_purchase(transaction, command, &resolved).await?;
     fault::boundary("purchase.inserted");
