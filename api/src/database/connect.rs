@@ -15,8 +15,11 @@ use super::{Database, FileError, Reader, create_private, refuse_foreign_log, sql
 
 /// No statement of a request takes this long, unless told otherwise; migrations lift it for themselves.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(15);
-/// No statement waits longer than this for a lock.
+/// No query waits longer than this for a lock.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
+/// No statement of a transaction waits longer than this for a lock: meanwhile it holds a connection that others could use.
+/// MariaDB and MySQL count in seconds.
+const WRITE_LOCK_TIMEOUT: Duration = Duration::from_millis(500);
 /// How many of the writing connections transactions leave to saving answers.
 const CONNECTIONS_FOR_SAVING: usize = 2;
 /// Idle longer than any migration holds its connections.
@@ -68,12 +71,6 @@ impl DatabaseOptions {
     #[must_use]
     pub fn within(self, request_timeout: Duration) -> Self {
         Self { statement_timeout: STATEMENT_TIMEOUT.min(request_timeout / 2), ..self }
-    }
-
-    /// A statement that waits longer for a lock gives up, and its transaction runs again: it holds a connection that others
-    /// can use meanwhile.
-    fn lock_timeout(&self) -> Duration {
-        LOCK_TIMEOUT.min(self.statement_timeout / 3)
     }
 
     /// The connections to a server that only read.
@@ -181,10 +178,16 @@ async fn reason(url: &str) -> Option<sqlx::Error> {
     tokio::time::timeout(REASON_TIMEOUT, connect).await.ok().flatten()
 }
 
-async fn open_server(options: &DatabaseOptions) -> Result<Database, DbErr> {
-    let url = options.url.replacen("mariadb:", "mysql:", 1);
-    let mut connect = connect_options(&url, options.writers(), options);
-    let (statement, lock) = (options.statement_timeout, options.lock_timeout());
+/// A pool of a database server whose statements wait no longer than this for a lock.
+fn server_options(
+    url: &str,
+    connections: u32,
+    lock_timeout: Duration,
+    options: &DatabaseOptions,
+) -> ConnectOptions {
+    let mut connect = connect_options(url, connections, options);
+    let statement = options.statement_timeout;
+    let lock = lock_timeout.min(statement / 3);
     connect
         .statement_timeout(statement)
         .map_sqlx_postgres_opts(move |opts| {
@@ -202,8 +205,14 @@ async fn open_server(options: &DatabaseOptions) -> Result<Database, DbErr> {
                 Box::pin(set_up_mysql(connection, Some((statement, lock))))
             })
         });
-    let mut reader = connect.clone();
-    reader.max_connections(options.readers());
+    connect
+}
+
+async fn open_server(options: &DatabaseOptions) -> Result<Database, DbErr> {
+    let url = options.url.replacen("mariadb:", "mysql:", 1);
+    let connect = server_options(&url, options.writers(), WRITE_LOCK_TIMEOUT, options);
+    let reader = server_options(&url, options.readers(), LOCK_TIMEOUT, options);
+    let statement = options.statement_timeout;
     let pool = open(connect, options).await?;
     let reader = Reader::new(open(reader, options).await?, options.readers(), options.acquire_timeout);
     let migrator = if url.starts_with("mysql:") {

@@ -46,8 +46,9 @@ impl Failure {
                 // 1213 deadlock, 1205 lock wait timeout (on MariaDB NOWAIT too), 3572 NOWAIT on MySQL,
                 // 1020 record changed since last read, 1047 Galera node not ready.
                 1213 | 1205 | 3572 | 1020 | 1047 => Self::Conflict,
-                // 1053 server shutdown in progress, 1927 connection killed, 1040 too many connections.
-                1053 | 1927 | 1040 => Self::ConnectionLost,
+                // 1053 server shutdown in progress, 1317 query killed, 1927 connection killed, 1040 too many connections,
+                // 1203 and 1226 too many connections of this user.
+                1053 | 1317 | 1927 | 1040 | 1203 | 1226 => Self::ConnectionLost,
                 _ => Self::Permanent,
             };
         }
@@ -56,8 +57,9 @@ impl Failure {
             return match code.as_ref() {
                 // serialization_failure, deadlock_detected, lock_not_available.
                 "40001" | "40P01" | "55P03" => Self::Conflict,
-                // admin_shutdown, crash_shutdown, cannot_connect_now, too_many_connections.
-                "57P01" | "57P02" | "57P03" | "53300" => Self::ConnectionLost,
+                // admin_shutdown, crash_shutdown, cannot_connect_now, idle_session_timeout, too_many_connections,
+                // idle_in_transaction_session_timeout.
+                "57P01" | "57P02" | "57P03" | "57P05" | "53300" | "25P03" => Self::ConnectionLost,
                 code if code.starts_with("08") => Self::ConnectionLost,
                 _ => Self::Permanent,
             };
@@ -81,8 +83,10 @@ pub enum Unavailable {
     Locked,
     /// The database refuses connections, restarts, or has ended the connection.
     Down,
-    /// The database is read-only, or its disk is full.
-    TakesNoWrites,
+    /// The database is read-only.
+    ReadOnly,
+    /// The disk of the database is full.
+    DiskFull,
 }
 
 impl Unavailable {
@@ -91,41 +95,51 @@ impl Unavailable {
     pub fn of(error: &DbErr) -> Option<Self> {
         match error {
             DbErr::ConnectionAcquire(ConnAcquireErr::Timeout) => Some(Self::NoConnection),
-            DbErr::Conn(RuntimeErr::SqlxError(error))
-            | DbErr::Exec(RuntimeErr::SqlxError(error))
-            | DbErr::Query(RuntimeErr::SqlxError(error)) => match error.as_database_error() {
-                Some(refused) => Self::of_database(refused),
-                None => (Failure::of_sqlx(error) == Failure::ConnectionLost).then_some(Self::Down),
-            },
-            error => (Failure::of(error) == Failure::ConnectionLost).then_some(Self::Down),
+            DbErr::Conn(RuntimeErr::SqlxError(failed))
+            | DbErr::Exec(RuntimeErr::SqlxError(failed))
+            | DbErr::Query(RuntimeErr::SqlxError(failed)) => {
+                let code = failed.as_database_error().and_then(Self::of_database);
+                code.or_else(|| Self::of_failure(Failure::of(error)))
+            }
+            error => Self::of_failure(Failure::of(error)),
         }
     }
 
+    /// A failure that outlasts its retries.
+    fn of_failure(failure: Failure) -> Option<Self> {
+        match failure {
+            Failure::Conflict => Some(Self::Locked),
+            Failure::ConnectionLost => Some(Self::Down),
+            Failure::Permanent => None,
+        }
+    }
+
+    /// The causes that [`Failure`] does not tell apart, or calls permanent.
     fn of_database(error: &dyn sqlx::error::DatabaseError) -> Option<Self> {
         if let Some(error) = error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {
             return match error.number() {
-                // 1205 lock wait timeout, 3572 NOWAIT on MySQL.
-                1205 | 3572 => Some(Self::Locked),
                 // 1969 max_statement_time, 3024 max_execution_time.
                 1969 | 3024 => Some(Self::TooSlow),
-                // 1040 too many connections, 1047 Galera node not ready, 1053 shutdown, 1927 connection killed.
-                1040 | 1047 | 1053 | 1927 => Some(Self::Down),
-                // 1021 disk full, 1114 table full, 1290 and 1836 server is read-only.
-                1021 | 1114 | 1290 | 1836 => Some(Self::TakesNoWrites),
+                // 1047 Galera node not ready; 1026 and 1030 errors of the disk.
+                1047 | 1026 | 1030 => Some(Self::Down),
+                // 1290 and 1836 server, 1792 transaction, 1036 table is read-only.
+                1290 | 1836 | 1792 | 1036 => Some(Self::ReadOnly),
+                // 1021 disk full, 1114 table full.
+                1021 | 1114 => Some(Self::DiskFull),
                 _ => None,
             };
         }
         let code = error.code().unwrap_or_default();
         if error.try_downcast_ref::<sqlx::postgres::PgDatabaseError>().is_some() {
             return match code.as_ref() {
-                // lock_not_available, query_canceled.
-                "55P03" => Some(Self::Locked),
+                // query_canceled.
                 "57014" => Some(Self::TooSlow),
-                // admin_shutdown, crash_shutdown, cannot_connect_now, too_many_connections, out_of_memory.
-                "57P01" | "57P02" | "57P03" | "53300" | "53200" => Some(Self::Down),
-                code if code.starts_with("08") => Some(Self::Down),
-                // read_only_sql_transaction, disk_full.
-                "25006" | "53100" => Some(Self::TakesNoWrites),
+                // out_of_memory, io_error.
+                "53200" | "58030" => Some(Self::Down),
+                // read_only_sql_transaction.
+                "25006" => Some(Self::ReadOnly),
+                // disk_full.
+                "53100" => Some(Self::DiskFull),
                 _ => None,
             };
         }
@@ -135,8 +149,10 @@ impl Unavailable {
             5 => Some(Self::Locked),
             // IOERR, CANTOPEN.
             10 | 14 => Some(Self::Down),
-            // READONLY, FULL.
-            8 | 13 => Some(Self::TakesNoWrites),
+            // READONLY.
+            8 => Some(Self::ReadOnly),
+            // FULL.
+            13 => Some(Self::DiskFull),
             _ => None,
         }
     }

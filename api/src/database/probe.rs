@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement};
+use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, DbBackend, DbErr};
 use tokio::time::timeout;
 
 use super::Unavailable;
@@ -16,6 +16,9 @@ const REFUSAL_COUNTS_FOR: Duration = Duration::from_secs(30);
 
 /// A write that changes nothing, on a table that is always there. A read-only server refuses it all the same.
 const WRITE_NOTHING: &str = "DELETE FROM seaql_migrations WHERE version = ''";
+/// The same for MariaDB and MySQL, whose binary log would have each such statement that commits.
+const WRITE_NOTHING_AND_ROLL_BACK: &str =
+    "START TRANSACTION; DELETE FROM seaql_migrations WHERE version = ''; ROLLBACK";
 
 /// Whether the server can do its work with this database.
 #[derive(Clone, Debug)]
@@ -36,7 +39,8 @@ pub(super) struct Probe {
     connection: Mutex<DatabaseConnection>,
     /// How to connect again, where a connection is no longer answered. None for a database in memory.
     options: Option<ConnectOptions>,
-    /// When the database last refused a write because it is read-only or full. None once it took another.
+    is_sqlite: bool,
+    /// When the database last refused a write for a reason that a look does not find. None once it took another.
     refused_at: Mutex<Option<Instant>>,
 }
 
@@ -45,12 +49,13 @@ impl Probe {
     pub(super) async fn new(mut options: ConnectOptions) -> Result<Self, DbErr> {
         options.connect_lazy(true).acquire_timeout(ANSWER_TIMEOUT).connect_timeout(ANSWER_TIMEOUT);
         let connection = sea_orm::Database::connect(options.clone()).await?;
-        Ok(Self { connection: Mutex::new(connection), options: Some(options), refused_at: Mutex::default() })
+        Ok(Self { options: Some(options), ..Self::of_memory(connection) })
     }
 
     /// Looks through the one connection that a database in memory has.
     pub(super) fn of_memory(connection: DatabaseConnection) -> Self {
-        Self { connection: Mutex::new(connection), options: None, refused_at: Mutex::default() }
+        let is_sqlite = connection.get_database_backend() == DbBackend::Sqlite;
+        Self { connection: Mutex::new(connection), options: None, is_sqlite, refused_at: Mutex::default() }
     }
 
     /// Remembers that the database took a write.
@@ -60,7 +65,13 @@ impl Probe {
 
     /// Remembers that the database refused a write, where the cause is its own: no statement asks whether a disk is full.
     pub(super) fn write_has_failed(&self, error: &DbErr) {
-        if Unavailable::of(error) == Some(Unavailable::TakesNoWrites) {
+        let counts = match Unavailable::of(error) {
+            Some(Unavailable::DiskFull) => true,
+            // A look at a server finds out by itself.
+            Some(Unavailable::ReadOnly) => self.is_sqlite,
+            _ => false,
+        };
+        if counts {
             *self.refused_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         }
     }
@@ -75,7 +86,7 @@ impl Probe {
             return if self.was_refused() { Readiness::TakesNoWrites } else { Readiness::Ready };
         };
         match Unavailable::of(&error) {
-            Some(Unavailable::TakesNoWrites) => Readiness::TakesNoWrites,
+            Some(Unavailable::ReadOnly | Unavailable::DiskFull) => Readiness::TakesNoWrites,
             Some(Unavailable::NoConnection | Unavailable::TooSlow) => Readiness::NoAnswer,
             // It answers: the account may lack the right to delete, or somebody holds a lock.
             Some(Unavailable::Locked) => Readiness::Ready,
@@ -109,14 +120,14 @@ impl Probe {
 }
 
 async fn ask(connection: &DatabaseConnection) -> Result<(), DbErr> {
+    // Not a ping of the protocol: a Galera node that has lost its cluster answers that one.
     let text = match connection.get_database_backend() {
         // A write would have to wait for the one writer. What cannot be written shows in the writes of others.
         DbBackend::Sqlite => "SELECT 1",
-        // Not a ping of the protocol: a Galera node that has lost its cluster answers that one.
+        DbBackend::MySql => WRITE_NOTHING_AND_ROLL_BACK,
         _ => WRITE_NOTHING,
     };
-    let statement = Statement::from_string(connection.get_database_backend(), text);
-    connection.execute_raw(statement).await.map(drop)
+    connection.execute_unprepared(text).await.map(drop)
 }
 
 /// Whether the database itself refused the statement, and so has answered.

@@ -69,7 +69,7 @@ impl From<&DbErr> for ApiError {
                 "The database is not available at the moment. Try again in a few seconds; look first whether a \
                  change was made.",
             ),
-            Unavailable::TakesNoWrites => Self::Overloaded(
+            Unavailable::ReadOnly | Unavailable::DiskFull => Self::Overloaded(
                 "The database takes no changes at the moment. Nothing was changed. Try again later.",
             ),
         }
