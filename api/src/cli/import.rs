@@ -55,8 +55,8 @@ struct QuestionArgs {
     #[arg(long)]
     names_are_ids: bool,
 
-    /// Correct keys for this reason: where a test that is fixed has another key than the file, its new sittings take the
-    /// file's. Without it fixed tests keep their keys, which is told.
+    /// Correct keys, for this reason. Where a fixed test has another key than the file, its new sittings take the
+    /// key of the file. Without this flag fixed tests keep their keys, and the command says so.
     #[arg(long, value_name = "REASON")]
     correct_keys: Option<String>,
 
@@ -130,7 +130,7 @@ impl SubjectArgs {
         &self,
         database: &Database,
     ) -> Result<SubjectId, Box<dyn std::error::Error + Send + Sync>> {
-        // Not the whole rows: one that cannot be read must not keep questions from the others.
+        // Reads only these columns: an unreadable row must not keep questions from the other courses.
         let courses: Vec<(CourseId, Option<String>, String)> = course::Entity::find()
             .select_only()
             .columns([course::Column::Id, course::Column::Code, course::Column::Name])

@@ -1,9 +1,8 @@
 //! The queues in front of the writing connections.
 //!
-//! A transaction of a user waits twice before it takes a connection: for its turn among the transactions of that user,
-//! and then for one of the permits of all writers. It never waits for either while it holds a connection. So one user
-//! whose row is locked, and who retries, keeps a single transaction busy; and writers can never take the connections that
-//! readers need.
+//! A transaction of a user waits twice before it takes a connection: first for its turn among the transactions of
+//! that user, then for a permit to write. It holds no connection while it waits. So a user whose row is locked
+//! keeps only one transaction busy. And writers can never take the connections that readers need.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -15,15 +14,16 @@ use sea_orm::{ConnAcquireErr, DbErr};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-/// How many transactions of one user may wait for their turn: half of the requests that a server answers at once by default.
+/// Maximum number of transactions of one user in the queue: half of the requests that a server answers at once by
+/// default.
 const MAX_WAITING_PER_USER: usize = 256;
-/// How many transactions, of all users, may wait for a permit to write.
+/// Maximum number of transactions, of all users, that wait for a permit to write.
 const MAX_WAITING_WRITERS: usize = 1_024;
 
 /// The queues of one server.
 #[derive(Debug)]
 pub(super) struct WriteQueue {
-    /// One queue for each user who has a transaction under way.
+    /// One queue for each user who has a running transaction.
     users: Mutex<HashMap<UserId, UserQueue>>,
     /// One permit for each transaction that may run at once.
     writers: Arc<Semaphore>,
@@ -35,13 +35,13 @@ pub(super) struct WriteQueue {
 
 #[derive(Debug)]
 struct UserQueue {
-    /// Hands out one turn at a time, in the order in which they were asked for.
+    /// Gives one turn at a time, in the order of the requests.
     turn: Arc<Semaphore>,
-    /// How many transactions wait or have their turn.
+    /// Number of transactions that wait or have their turn.
     members: usize,
 }
 
-/// The turn of one transaction among those of its user. Dropping it lets the next one go on.
+/// The turn of one transaction among those of its user. Dropping it starts the next one.
 #[derive(Debug)]
 pub(super) struct Turn {
     queue: Arc<WriteQueue>,
@@ -51,7 +51,7 @@ pub(super) struct Turn {
 }
 
 impl WriteQueue {
-    /// Queues for at most `writers` transactions at once, in which a transaction waits at most for `wait`.
+    /// Makes a queue for at most `writers` transactions at once. A transaction waits at most for `wait`.
     pub(super) fn new(writers: usize, wait: Duration) -> Arc<Self> {
         Arc::new(Self {
             users: Mutex::default(),
@@ -64,7 +64,8 @@ impl WriteQueue {
     /// Waits until no other transaction of this user runs on this server.
     ///
     /// # Errors
-    /// [`no_connection`] when too many wait already, or when the wait takes longer than `patience`.
+    /// Returns [`no_connection`] if too many transactions wait already, or if the wait takes longer than
+    /// `patience`.
     pub(super) async fn turn(self: &Arc<Self>, user: UserId, patience: Duration) -> Result<Turn, DbErr> {
         let (mut turn, semaphore) = self.join(user)?;
         let permit = timeout(self.wait.min(patience), semaphore.acquire_owned()).await;
@@ -86,7 +87,7 @@ impl WriteQueue {
     /// Waits until one more transaction may take a connection.
     ///
     /// # Errors
-    /// [`no_connection`] when too many wait already, or when the wait takes too long.
+    /// Returns [`no_connection`] if too many transactions wait already, or if the wait takes too long.
     pub(super) async fn permit(&self) -> Result<OwnedSemaphorePermit, DbErr> {
         let _waiting = self.waiting_writers.try_acquire().map_err(|_full| no_connection())?;
         let permit = timeout(self.wait, Arc::clone(&self.writers).acquire_owned()).await;
@@ -101,7 +102,7 @@ impl WriteQueue {
 impl Drop for Turn {
     fn drop(&mut self) {
         let mut users = self.queue.users();
-        // Before the queue can be forgotten: whoever joins next must wait for this turn to end.
+        // Ends the turn first: a transaction that joins later must wait for it.
         self.permit = None;
         if let Entry::Occupied(mut queue) = users.entry(self.user) {
             queue.get_mut().members -= 1;
@@ -112,7 +113,7 @@ impl Drop for Turn {
     }
 }
 
-/// The error of a transaction that got no connection in time: it is the one that a pool gives.
+/// Returns the error of a transaction that got no connection in time. It is the error of a full pool.
 pub(super) fn no_connection() -> DbErr {
     DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)
 }

@@ -58,7 +58,7 @@ impl ApiError {
 impl From<&DbErr> for ApiError {
     fn from(error: &DbErr) -> Self {
         let Some(cause) = Unavailable::of(error) else { return Self::internal(error.to_string()) };
-        tracing::warn!(%error, ?cause, "the database did not carry out a statement");
+        tracing::warn!(%error, ?cause, "a database operation failed; the client was told to retry");
         match cause {
             Unavailable::TooSlow => Self::TimedOut,
             Unavailable::NoConnection => Self::Overloaded("The server is busy. Try again in a few seconds."),
@@ -66,12 +66,11 @@ impl From<&DbErr> for ApiError {
                 "Something else is changing the same data. Nothing was changed. Try again in a few seconds.",
             ),
             Unavailable::Down => Self::Overloaded(
-                "The database is not available at the moment. Try again in a few seconds; look first whether a \
-                 change was made.",
+                "The database is not available. Check whether your change was made, then try again in a few seconds.",
             ),
-            Unavailable::TakesNoWrites => Self::Overloaded(
-                "The database takes no changes at the moment. Nothing was changed. Try again later.",
-            ),
+            Unavailable::TakesNoWrites => {
+                Self::Overloaded("The database is read-only or full. Nothing was changed. Try again later.")
+            }
         }
     }
 }

@@ -134,14 +134,14 @@ async fn the_plan_says_in_words_what_happens_to_how_many_rows(backend: Backend) 
             plan.summary,
             [
                 "9 duplicate cards of 4 tests will become 4 cards.",
-                "1 other card will be worked out again from the sittings.",
+                "1 other card will be computed again from the sittings.",
                 "4 sittings will move to the card that stays.",
                 "8 sittings will get a new number, by time.",
                 "1 open sitting will be closed as abandoned, because a later sitting of the card is open.",
                 "2 question sets will be kept aside: 4 questions will stay in the table without a card.",
                 "2 cards will get a higher limit, because more attempts were used than allowed.",
                 "5 cards will take the first or latest score from the right sitting.",
-                "Each change is logged. `jishu repair --undo` takes the repair back.",
+                "Each change is logged. `jishu repair --undo` undoes the repair.",
             ]
         );
         assert!(plan.to_string().contains("-- 9 duplicate cards of 4 tests will become 4 cards."), "{plan}");

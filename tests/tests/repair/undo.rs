@@ -146,30 +146,30 @@ async fn undo_is_refused_where_rows_have_changed(backend: Backend) {
             (
                 "UPDATE mock_test_attempts SET attempts_used = 1 WHERE id = 11",
                 "UPDATE mock_test_attempts SET attempts_used = 4 WHERE id = 11",
-                "`attempts_used` of 1 cards has changed since (11)",
+                "`attempts_used` of 1 cards was changed (11)",
             ),
             (
                 "UPDATE mock_test_attempts SET latest_score = 0 WHERE id = 21",
                 "UPDATE mock_test_attempts SET latest_score = 1 WHERE id = 21",
-                "`latest_score` of 1 cards has changed since (21)",
+                "`latest_score` of 1 cards was changed (21)",
             ),
             (
                 "UPDATE test_attempt_sessions SET attempt_number = 9 WHERE id = 103",
                 "UPDATE test_attempt_sessions SET attempt_number = 2 WHERE id = 103",
-                "`attempt_number` of 1 rows of `test_attempt_sessions` has changed since",
+                "1 rows of `test_attempt_sessions` were deleted, or their `attempt_number` was changed",
             ),
             (
                 "UPDATE test_attempt_sessions SET status = 'completed' WHERE id = 202",
                 "UPDATE test_attempt_sessions SET status = 'abandoned' WHERE id = 202",
-                "`status` of 1 rows of `test_attempt_sessions` has changed since",
+                "1 rows of `test_attempt_sessions` were deleted, or their `status` was changed",
             ),
             (
                 "UPDATE exam_category_questions SET mock_test_id = 11 WHERE id = 3",
                 "UPDATE exam_category_questions SET mock_test_id = NULL WHERE id = 3",
-                "`mock_test_id` of 1 rows of `exam_category_questions` has changed since",
+                "1 rows of `exam_category_questions` were deleted, or their `mock_test_id` was changed",
             ),
             (question, "DELETE FROM exam_category_questions WHERE id = 99", "1 rows of `exam_category_questions` were \
-              added to the merged cards since (99)"),
+              added to the merged cards (99)"),
         ] {
             old.run(change).await;
             let dump = old.dump().await;
@@ -193,7 +193,7 @@ async fn undo_brings_the_old_key_back(backend: Backend) {
         assert_eq!((outcome.corrected_cards, outcome.report.ok), (1, true), "{}", outcome.report);
         old.card(1, 1, 2, 1, 0, "available").await.unwrap();
         let error = old.undo().await.unwrap_err().to_string();
-        assert!(error.contains("the old key (purchase_id, test_number) cannot stand again"), "{error}");
+        assert!(error.contains("the old key (purchase_id, test_number) cannot be added again"), "{error}");
         old.run("DELETE FROM mock_test_attempts WHERE subject_id = 2 AND purchase_id = 1").await;
         old.undo().await.unwrap();
         assert_eq!(old.dump().await[1..], dump[1..]);

@@ -47,12 +47,12 @@ pub(in crate::graphql) struct QuestionLoss {
     what: String,
 }
 
-/// Something to know of a question that was imported.
+/// A message about a question that was imported.
 #[derive(SimpleObject)]
 pub(in crate::graphql) struct QuestionNotice {
-    /// Where the question begins in the file, from 1.
+    /// The line of the file in which the question begins, from 1.
     line: u32,
-    /// The id of the question.
+    /// The external id of the question.
     external_id: String,
     /// The message, for people. It ends with what to do.
     text: String,

@@ -108,7 +108,7 @@ async fn a_backup_overwrites_nothing_and_leaves_nothing_where_it_fails() {
     let folder = server.folder.path();
     std::fs::write(folder.join("taken.db"), "mine").unwrap();
     let message = fail(jishu(folder, &["backup", "taken.db"]));
-    assert!(message.contains("taken.db exists already"), "{message}");
+    assert!(message.contains("taken.db already exists"), "{message}");
     assert_eq!(std::fs::read_to_string(folder.join("taken.db")).unwrap(), "mine");
     std::fs::remove_file(folder.join("taken.db")).unwrap();
     let before = files(folder);
@@ -160,7 +160,7 @@ async fn a_backup_is_restored_over_a_database_only_when_asked_and_nobody_has_it_
     let now = files(folder.path());
     assert!(!now.iter().any(|name| name == "jishu.db-wal" || name == "jishu.db-shm"), "{now:?}");
     let kept = now.iter().find(|name| name.starts_with("jishu.db.before-")).unwrap();
-    assert!(told.contains(&format!("kept what was there as {kept}")), "{told}");
+    assert!(told.contains(&format!("kept the old file as {kept}")), "{told}");
     assert_eq!(number(&folder.path().join(kept), "SELECT COUNT(*) FROM purchases").await, 2);
     let server = Serving::start(folder);
     server.printed("Token").await;
@@ -174,7 +174,7 @@ async fn a_backup_goes_where_a_copy_lies_beside_an_old_log() {
     let folder = server.kill();
     // What an operator does in a hurry: the copy over the file, and the log forgotten.
     std::fs::copy(folder.path().join("b.db"), folder.path().join("jishu.db")).unwrap();
-    assert!(fail(jishu(folder.path(), &["migrate", "status"])).contains("does not belong to it"));
+    assert!(fail(jishu(folder.path(), &["migrate", "status"])).contains("belongs to an older database"));
     succeed(jishu(folder.path(), &["restore", "b.db", "--yes"]));
     succeed(jishu(folder.path(), &["migrate", "status"]));
     let now = files(folder.path());
@@ -189,16 +189,16 @@ async fn what_is_wrong_with_a_backup_is_named() {
     let folder = server.stop();
     let spoilt = |number: usize| folder.path().join(format!("spoilt{number}.db"));
     for (number, (sql, named)) in [
-        ("DELETE FROM mock_test_attempts WHERE id = 7", "another number of cards than were bought (1): purchase 1"),
+        ("DELETE FROM mock_test_attempts WHERE id = 7", "entitlements whose number of cards differs from what was bought (1): purchase 1"),
         (
             "DROP TRIGGER check_subjects_grading_method_update; UPDATE subjects SET grading_method = 'best' WHERE id = 2",
             "subjects, id 2: grading_method is 'best'",
         ),
         ("UPDATE courses SET created_at = 'yesterday' WHERE id = 1", "courses, id 1: created_at is unreadable"),
-        ("PRAGMA foreign_keys = OFF; DELETE FROM users", "rows refer to rows that are not there"),
+        ("PRAGMA foreign_keys = OFF; DELETE FROM users", "rows that refer to rows that do not exist"),
         ("INSERT INTO seaql_migrations VALUES ('m20991231_000001_future', 0)", "m20991231_000001_future are unknown"),
         ("DROP TABLE seaql_migrations", "no migration of jishu"),
-        ("UPDATE mock_test_attempts SET attempts_used = 1 WHERE id = 3", "cards count other attempts than they have sittings (1): card 3"),
+        ("UPDATE mock_test_attempts SET attempts_used = 1 WHERE id = 3", "cards whose number of attempts differs from their number of sittings (1): card 3"),
     ]
     .into_iter()
     .enumerate()
@@ -211,7 +211,7 @@ async fn what_is_wrong_with_a_backup_is_named() {
         assert!(!output.status.success() && told.contains(named), "{sql}: {told}");
         let before = files(folder.path());
         let message = fail(jishu(folder.path(), &["restore", &file, "--database-url", "sqlite://new.db?mode=rwc"]));
-        assert!(message.contains("cannot be relied on"), "{message}");
+        assert!(message.contains("is not a usable backup"), "{message}");
         assert_eq!(files(folder.path()), before);
         // What is wrong with the rows keeps nobody from having a copy of them, nor from taking it back.
         let copy = jishu(folder.path(), &["backup", "copy.db", "--database-url", &format!("sqlite://{file}")]);

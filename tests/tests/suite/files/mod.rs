@@ -122,7 +122,7 @@ async fn a_log_that_is_not_the_files_own_stops_the_start() {
     for command in [&["serve", "--listen", "127.0.0.1:0"][..], &["migrate", "status"], &["backup", "b.db"]] {
         let message = fail(jishu(folder.path(), command));
         assert!(
-            message.contains("jishu.db-wal lies beside jishu.db, but does not belong to it"),
+            message.contains("jishu.db-wal is beside jishu.db but belongs to an older database"),
             "{message}"
         );
     }

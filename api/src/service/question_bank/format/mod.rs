@@ -49,7 +49,7 @@ impl Format {
         if text.contains('{') || text.starts_with("::") || text.starts_with("$CATEGORY:") {
             return Some(Self::Gift);
         }
-        // So that it is told what to write instead.
+        // Reads it as Aiken, so that the refusal says what to write instead.
         aiken::looks_nearly_like(text).then_some(Self::Aiken)
     }
 

@@ -27,7 +27,7 @@ async fn an_import_with_another_key_tells_of_fixed_tests(app: Arc<TestApp>) {
     assert_eq!(counts(&answer), [0, 1, 1, 0]);
     let told = notices(&answer);
     assert!(
-        told.len() == 1 && told[0].0 == 2 && told[0].1.starts_with("1 test that is fixed keeps"),
+        told.len() == 1 && told[0].0 == 2 && told[0].1.starts_with("1 fixed test keeps"),
         "{told:?}"
     );
     assert!(told[0].1.contains("correctQuestionKey") && told[0].1.contains("--correct-keys"), "{told:?}");

@@ -216,7 +216,7 @@ async fn a_correction_that_cannot_be_changes_nothing(app: Arc<TestApp>) {
             "QUESTION_KEY_INVALID",
             "exactly one",
         ),
-        (&k(&choice), json!({ "correctOptionIds": ["nonsense"] }), "QUESTION_KEY_INVALID", "not one of"),
+        (&k(&choice), json!({ "correctOptionIds": ["nonsense"] }), "QUESTION_KEY_INVALID", "does not belong"),
         (
             &k(&choice),
             json!({ "correctOptionIds": [option(1)], "reason": " " }),
