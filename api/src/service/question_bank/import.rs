@@ -239,7 +239,7 @@ fn prepare(
         };
         refused_count += 1;
         let external_id = id.or(name).map(|id| id.chars().take(MOST_ID_CHARS).collect());
-        report.refused.push(Refusal { line, external_id, reason: refusal });
+        report.refused.push(Refusal { line, external_id, reason: refusal, advice: None });
     }
     names.tell(&mut report.losses, names_are_ids);
     report.refused_count = refused_count;

@@ -9,7 +9,7 @@ use super::answer_key::{AnswerKey, Taught, keys};
 use super::correct::Correct;
 use super::draft::{DraftQuestion, IdOrigin};
 use super::fixed::{self, Slot};
-use super::report::{Notice, Refusal};
+use super::report::{Advice, Notice, Refusal};
 use super::store::Batch;
 
 /// The result of storing a batch.
@@ -94,19 +94,14 @@ impl Plan<'_> {
                 1 => "1 fixed test keeps".to_owned(),
                 tests => format!("{tests} fixed tests keep"),
             };
-            format!(
-                "{tests} a key that differs from the file. To use the file's key in new sittings, call \
-                 `correctQuestionKey`, run `jishu question correct`, or import again with `correctKeys` \
-                 (`--correct-keys`)."
-            )
+            (format!("{tests} a key that differs from the file."), Advice::CorrectKey)
         });
         let archived = matched.is_archived.then(|| {
-            "This question is archived and stays archived: no new test asks it. To restore it, call \
-             `setQuestionArchived` or run `jishu question restore`."
-                .to_owned()
+            let text = "This question is archived and stays archived: no new test asks it.";
+            (text.to_owned(), Advice::Restore)
         });
-        let notice =
-            |text| Notice { line: matched.draft.line, external_id: matched.draft.external_id.clone(), text };
+        let (line, external_id) = (matched.draft.line, &matched.draft.external_id);
+        let notice = |(text, advice)| Notice { line, external_id: external_id.clone(), text, advice };
         key.into_iter().chain(archived).map(notice).collect()
     }
 }
@@ -196,10 +191,8 @@ fn other_key(draft: &DraftQuestion) -> Refusal {
     Refusal {
         line: draft.line,
         external_id: None,
-        reason: "The bank has this question with another key, and neither has an id of its own. If both are the same \
-                 question, correct the key with `correctQuestionKey` or `jishu question correct`, or import with \
-                 `correctKeys` (`--correct-keys`). If it is another question, give it an id."
-            .to_owned(),
+        reason: "The bank has this question with another key, and neither has an id of its own.".to_owned(),
+        advice: Some(Advice::CorrectKeyOrGiveId),
     }
 }
 

@@ -12,6 +12,19 @@ pub struct Refusal {
     pub external_id: Option<String>,
     /// Why it was refused and what to do, as a sentence.
     pub reason: String,
+    /// The next step, if each interface names it in its own words.
+    pub advice: Option<Advice>,
+}
+
+/// The next step after a message. Each interface names it in its own words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Advice {
+    /// Correct the key, so that new sittings of fixed tests use the key of the file.
+    CorrectKey,
+    /// Correct the key if both questions are the same. If not, give the new one an id.
+    CorrectKeyOrGiveId,
+    /// Restore the archived question.
+    Restore,
 }
 
 /// Something that the other side has no place for: the question itself was carried.
@@ -32,8 +45,10 @@ pub struct Notice {
     pub line: u32,
     /// The external id of the question.
     pub external_id: String,
-    /// The message, as sentences that end with what to do.
+    /// The message, as a sentence.
     pub text: String,
+    /// The next step.
+    pub advice: Advice,
 }
 
 /// What an import did, or with a dry run would have done.

@@ -184,7 +184,8 @@ async fn a_schema_that_is_newer_is_told_of() {
         let mut command = jishu(folder.path(), command);
         command.stdin(Stdio::null());
         let message = fail(command);
-        let named = "a newer jishu has migrated this database: the migrations m20991231_000001_future are unknown";
+        let named =
+            "a newer jishu has migrated this database: the migrations m20991231_000001_future are unknown";
         assert!(message.contains(named), "{message}");
     }
     assert!(std::fs::read(&file).unwrap() == before, "nothing was changed");

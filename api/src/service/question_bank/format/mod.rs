@@ -92,7 +92,7 @@ impl Reading {
                 self.refused_count += 1;
                 // What is too long to be an id is too long to be told.
                 let external_id = external_id.map(|id| id.chars().take(128).collect());
-                self.refused.push(Refusal { line, external_id, reason });
+                self.refused.push(Refusal { line, external_id, reason, advice: None });
             }
         }
     }
