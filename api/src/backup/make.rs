@@ -35,7 +35,7 @@ pub async fn make(database: &Path, keys: Option<&Path>, target: &Path) -> Result
     refuse_foreign_log(database)?;
     let pending = Pending::new(target)?;
     let source = open_file(database, Access::Shared).await?;
-    // Checks the original: a copy is written anew, and would hide its damage.
+    // Checks the original, because a copy would hide its damage.
     let damage = damage(&source).await;
     let copied = if damage.is_empty() { copy_into(&source, &pending).await } else { Ok(Vec::new()) };
     source.close().await?;

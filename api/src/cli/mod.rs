@@ -46,8 +46,8 @@ enum Command {
     /// Report on the unique keys and the cards of a database, and on values that cannot be read or are not
     /// allowed. Exits with 1 if something is wrong, and with 2 if the check failed.
     Check(check::CheckArgs),
-    /// Put a database of the old system right: its unique keys, and cards that were made twice. Prints its plan;
-    /// does it with --apply.
+    /// Repair a database of the old system: its unique keys, and cards that were made twice. Prints its plan;
+    /// --apply carries it out, and --undo undoes the latest repair.
     Repair(repair::RepairArgs),
     /// Copy an SQLite database into a file, with its signing keys beside it. A server may run on the database. The
     /// copy is verified before it gets its name.

@@ -1,4 +1,4 @@
-//! Rows of users that somebody has locked and forgotten: nobody else waits for them.
+//! Rows of users that an operator has locked and forgotten: other users do not wait for them.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,16 +9,16 @@ use jishu_tests::{Backend, Client, TestApp, TestCourse, Tries, answer};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection};
 use serde_json::{Value, json};
 
-/// What is slower than this counts as slow, however fast it was undisturbed: the machine runs other tests too.
+/// Times above this count as slow, also if the undisturbed time is shorter: the machine runs other tests too.
 const NOISE: Duration = Duration::from_millis(150);
 
-/// How many purchases the client of the locked row keeps sending at once.
+/// Number of purchases that the client of the locked row sends at once.
 const RETRIES: usize = 40;
 
 const BUY: &str =
     "mutation ($input: PurchaseInput!) { purchase(input: $input) { outcome testCardsCreated } }";
 
-/// A console in which somebody has changed users and not committed.
+/// A console with an uncommitted change of users.
 struct Console(DatabaseConnection);
 
 impl Console {
@@ -43,7 +43,7 @@ struct Undisturbed {
     client: Client,
     course: TestCourse,
     session: Value,
-    /// How many subjects and batches were used up.
+    /// Numbers of subjects and batches that were used.
     used: usize,
 }
 
@@ -80,7 +80,7 @@ impl Undisturbed {
         assert_eq!(bought.text("/purchase/outcome"), "CREATED");
     }
 
-    /// The times that a read, a save and a purchase take: each the median of three.
+    /// Measures a read, a save and a purchase: each time is the median of three.
     async fn times(&mut self, with_purchases: bool) -> [Duration; 3] {
         let mut times = [const { Vec::new() }; 3];
         for _ in 0..3 {
@@ -114,7 +114,7 @@ fn assert_undisturbed(before: [Duration; 3], during: [Duration; 3]) {
     }
 }
 
-/// The answers to purchases that could not be made: "not now", and nothing else.
+/// Returns the responses to purchases that could not be made: all say "not now".
 fn assert_not_now(answers: &[Value]) {
     for answer in answers {
         assert_eq!(answer["errors"][0]["extensions"]["code"], "OVERLOADED", "{answer:#}");
@@ -144,7 +144,7 @@ async fn a_locked_row_holds_up_nobody_else(app: Arc<TestApp>) {
     );
 }
 
-/// As by an UPDATE without WHERE. Nobody can buy meanwhile, but everybody can read and save.
+/// Locks all users, like an UPDATE without WHERE. Nobody can buy meanwhile, but everybody can read and save.
 async fn locks_of_all_rows_hold_up_no_reads_and_no_saves(app: Arc<TestApp>) {
     let mut other = Undisturbed::new(&app).await;
     let mut buyers = Vec::new();

@@ -84,7 +84,7 @@ async fn a_repair_is_undone_from_the_command_line(backend: Backend) {
         assert_eq!(old.dump().await, dump);
 
         assert_eq!(run(&["--apply"]).0, Some(0));
-        // MariaDB would set it by itself.
+        // MariaDB would set the column by itself.
         let kept = if backend == Backend::MariaDb { ", updated_at = updated_at" } else { "" };
         old.run(&format!("UPDATE mock_test_attempts SET attempts_used = 1{kept} WHERE id = 11")).await;
         let (code, _, stderr) = run(&["--undo"]);

@@ -54,13 +54,13 @@ async fn undo_restores_the_dump(backend: Backend) {
         assert_eq!((undone.run, undone.restored.cards, undone.runs_left), (1, 5, 0));
         assert_eq!(old.dump().await, dump);
         assert!(matches!(old.undo().await, Err(RepairError::NothingToUndo { earlier: 0 })));
-        // And the repair does the same once more.
+        // The repair does the same once more.
         assert!(old.repair().await.report.ok);
         old.undo().await.unwrap();
         assert_eq!(old.dump().await, dump);
     })
     .await;
-    // As the other tests have it: a unique key over card and number, a check over the number.
+    // Uses the same keys as the other tests: a unique key over card and number, a check over the number.
     Old::starting(backend, Start::Duplicates, async |old| {
         let dump = old.dump().await;
         old.repair().await;
@@ -78,7 +78,7 @@ async fn undo_restores_what_was_killed_and_repaired_again(backend: Backend) {
             let mut seen = 0;
             let result = old
                 .repair_until(|progress| {
-                    // Each statement of a merge is told at once, before any of them runs.
+                    // The statements of a merge are all reported before any of them runs.
                     seen += u32::from(!matches!(progress, Progress::Statement(_)));
                     seen > stop_at
                 })
@@ -119,7 +119,7 @@ async fn an_interrupted_undo_is_finished_by_the_next(backend: Backend) {
                 .await;
             match result {
                 Err(RepairError::Interrupted) => match old.undo().await {
-                    // All rows were back; what was left is the emptied log.
+                    // All rows were restored; only the emptied log was left.
                     Ok(_) | Err(RepairError::NothingToUndo { .. }) => {}
                     Err(error) => panic!("{error}"),
                 },
@@ -186,7 +186,7 @@ async fn undo_is_refused_where_rows_have_changed(backend: Backend) {
 
 async fn undo_brings_the_old_key_back(backend: Backend) {
     Old::starting(backend, Start::OldOnly, async |old| {
-        // A card that is wrong by itself, beside the wrong key.
+        // A single wrong card, beside the wrong key.
         old.run("UPDATE mock_test_attempts SET attempts_used = 0 WHERE id = 6").await;
         let dump = old.dump().await;
         let outcome = old.repair().await;

@@ -40,7 +40,7 @@ fn migrations_are_applied_shown_and_taken_back() {
     let run = |arguments: &[&str]| succeed(jishu(folder.path(), arguments));
     assert!(run(&["migrate", "up"]).lines().all(|line| line.starts_with("applied")));
     let status = run(&["migrate", "status"]);
-    // Without a yes it says what would be lost, and loses nothing.
+    // Without --yes it lists what would be lost, and loses nothing.
     let refused = jishu(folder.path(), &["migrate", "down", "--steps", "99"]).output().unwrap();
     assert!(!refused.status.success());
     let (told, why) = (String::from_utf8_lossy(&refused.stdout), String::from_utf8_lossy(&refused.stderr));
@@ -144,12 +144,12 @@ impl Serving {
         request.json(&body).send().await.unwrap().json().await.unwrap()
     }
 
-    /// What it has logged.
+    /// Returns its log.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap()
     }
 
-    /// Ends it without a word, as a power failure does.
+    /// Kills it, like a power failure.
     pub(crate) fn kill(mut self) -> tempfile::TempDir {
         self.child.kill().unwrap();
         self.child.wait().unwrap();

@@ -103,7 +103,7 @@ struct Uniform {
 }
 
 impl Uniform {
-    /// Returns the time of which every refusal takes a multiple. Zero while all hashes are of our own method.
+    /// Returns the base time: every refusal takes a multiple of it. Zero while all hashes are of our own method.
     fn floor(&self) -> Duration {
         if self.methods.len() > 1 { self.slowest } else { Duration::ZERO }
     }
@@ -230,7 +230,7 @@ impl Passwords {
             .await
             .map_err(|_closed| PasswordError::Interrupted)?;
         spawn_blocking(move || {
-            // The work goes on when the caller hangs up, so the permits must end with the work.
+            // The work continues when the caller hangs up, so the permits must end with the work.
             let _permits = (admitted, working);
             work(&password)
         })

@@ -75,10 +75,10 @@ pub(super) struct QuestionBankMutation;
 
 #[Object]
 impl QuestionBankMutation {
-    /// Imports a file of questions into the bank of a subject. A question whose id is in the bank gets a new
-    /// version where it says something else, and past results stay as they are. A question without an id is
-    /// refused if the bank has the same question with another key. An archived question stays archived. Importing
-    /// the same file again changes nothing. For authors and admins.
+    /// Imports a file of questions into the bank of a subject. If the content under an id has changed, the
+    /// question gets a new version, and past results stay as they are. A question without an id is refused if the
+    /// bank has the same question with another key. An archived question stays archived. Importing the same file
+    /// again changes nothing. For authors and admins.
     async fn import_questions(
         &self,
         ctx: &Context<'_>,
