@@ -36,7 +36,7 @@ pub enum DemoError {
     Learner(#[from] RegisterError),
     /// The database has content that is not the demo's.
     #[error(
-        "the database has content that is not the demo's ({0}). The demo would sell its courses there, and let everybody \
+        "the database has content that is not the demo's ({0}). The demo would sell its courses there, and let anybody \
          sign in with a known password. Start without --demo, or with --database-url of a new database"
     )]
     OtherContent(String),

@@ -72,7 +72,7 @@ impl<C: ConnectionTrait> Batch<'_, C> {
         self.recompute(&texts, &all).await?;
         if merged.count > 0 {
             let deleted = execute(self.connection, texts.delete_cards(&merged.ids), []).await?;
-            expect("cards taken out of the table", deleted, merged.count)?;
+            expect("cards deleted from the table", deleted, merged.count)?;
         }
         Ok(settled.into_iter().map(|(group, found)| told(group, found)).collect())
     }
@@ -165,7 +165,7 @@ impl<C: ConnectionTrait> Batch<'_, C> {
         let mut changed = Vec::new();
         for found in all {
             if let Some(text) = texts.recompute(found) {
-                expect("cards worked out again", execute(self.connection, text, []).await?, 1)?;
+                expect("cards computed again", execute(self.connection, text, []).await?, 1)?;
                 changed.push(found.survivor);
             }
         }
