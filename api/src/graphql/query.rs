@@ -105,7 +105,7 @@ impl Query {
         Learner::find(ctx, &email).await
     }
 
-    /// Returns the questions of a subject's bank with their keys, the oldest first. For authors and admins.
+    /// The questions of a subject's bank with their keys, the oldest first. For authors and admins.
     #[expect(clippy::too_many_arguments, reason = "the arguments of a connection, a search and a filter")]
     async fn questions(
         &self,
