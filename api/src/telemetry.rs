@@ -7,8 +7,8 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::config::LogFormat;
 
-/// Lines that are written whatever `RUST_LOG` says of others: operators and their programs rely on them. Naming one there
-/// changes that.
+/// Targets that are logged whatever `RUST_LOG` says about others, because operators and their programs rely on
+/// them. Naming one of them in `RUST_LOG` changes its level.
 const ALWAYS: [&str; 2] = ["jishu::security=info", "jishu::access=info"];
 
 /// Writes log lines to standard error. `RUST_LOG` chooses which; `sqlx::query=debug` adds every statement.
@@ -37,9 +37,9 @@ fn filter(chosen: &str) -> Result<EnvFilter, String> {
     Ok(filter)
 }
 
-/// Keeps each event on one line, so that no text from outside can forge another one.
+/// Writes each event on one line, so that no text from outside can forge another one.
 struct OneLine {
-    /// Colours are control characters. A person at a terminal is not a program that reads lines.
+    /// Whether colours, which are control characters, are kept: a terminal shows them to a person.
     is_terminal: bool,
 }
 
@@ -51,7 +51,7 @@ impl<'a> MakeWriter<'a> for OneLine {
     }
 }
 
-/// Writes one event, which comes in one piece.
+/// Writes one event, which arrives in one piece.
 struct Line<W> {
     out: W,
     is_terminal: bool,

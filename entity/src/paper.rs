@@ -4,8 +4,8 @@ use sea_orm::entity::prelude::*;
 
 use crate::{PaperId, SubjectId};
 
-/// A row of `papers`. UNIQUE (subject_id, test_number). Made at the first start of such a test. Of its
-/// columns only `revision` ever changes.
+/// A row of `papers`. UNIQUE (subject_id, test_number). Made at the first start of such a test. Of its columns
+/// only `revision` ever changes.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "papers")]
@@ -27,7 +27,7 @@ pub struct Model {
     pub marks_unanswered: i32,
     /// How long a sitting takes.
     pub time_limit_seconds: i32,
-    /// Which revision new sittings take, from 1: each correction of a key makes another.
+    /// The revision that new sittings take, from 1. Each correction of a key makes another one.
     pub revision: i32,
     /// When it was made.
     pub created_at: DateTimeUtc,

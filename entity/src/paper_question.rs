@@ -17,7 +17,7 @@ pub struct Model {
     pub slot: i32,
     /// The question.
     pub question_id: QuestionId,
-    /// What it said when the paper was made: revision 1. Later ones are in `paper_revisions`.
+    /// The version of the question in revision 1 of the paper. Later versions are in `paper_revisions`.
     pub version_id: QuestionVersionId,
 }
 

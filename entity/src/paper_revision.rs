@@ -1,11 +1,11 @@
-//! Revisions of papers: which slots a corrected key has changed.
+//! Revisions of papers: the slots that a corrected key has changed.
 
 use sea_orm::entity::prelude::*;
 
 use crate::{PaperId, QuestionCorrectionId, QuestionVersionId};
 
-/// A row of `paper_revisions`: from this revision on the slot has this version, until a later row. The slots of
-/// revision 1 are in `paper_questions`. Rows are never changed.
+/// A row of `paper_revisions`. From this revision on the slot has this version, until a later row. The slots of
+/// revision 1 are in `paper_questions`. Rows never change.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "paper_revisions")]
@@ -13,15 +13,15 @@ pub struct Model {
     /// The paper.
     #[sea_orm(primary_key, auto_increment = false)]
     pub paper_id: PaperId,
-    /// The first revision that has it, from 2.
+    /// The first revision with this version, from 2.
     #[sea_orm(primary_key, auto_increment = false)]
     pub revision: i32,
     /// The slot.
     #[sea_orm(primary_key, auto_increment = false)]
     pub slot: i32,
-    /// What it asks: another version of the same question.
+    /// The version that the slot asks: another version of the same question.
     pub version_id: QuestionVersionId,
-    /// Why.
+    /// The correction that caused it.
     pub correction_id: QuestionCorrectionId,
 }
 

@@ -1,10 +1,10 @@
-//! Corrections of keys: who corrected which, when and why.
+//! Corrections of keys: their author, question, time and reason.
 
 use sea_orm::entity::prelude::*;
 
 use crate::{QuestionCorrectionId, QuestionId, QuestionVersionId, UserId};
 
-/// A row of `question_corrections`. Rows are never changed.
+/// A row of `question_corrections`. Rows never change.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "question_corrections")]
@@ -18,11 +18,11 @@ pub struct Model {
     pub previous_version_id: QuestionVersionId,
     /// The version with the right key.
     pub version_id: QuestionVersionId,
-    /// Who corrected it; null for the operator, on the command line.
+    /// The author who corrected it; null if an operator did so on the command line.
     pub corrected_by: Option<UserId>,
-    /// Why.
+    /// The reason.
     pub reason: String,
-    /// When.
+    /// The time of the correction.
     pub corrected_at: DateTimeUtc,
 }
 

@@ -27,10 +27,10 @@ pub struct Model {
     pub used_at: Option<DateTimeUtc>,
     /// When its family was revoked.
     pub revoked_at: Option<DateTimeUtc>,
-    /// The token that replaced it, encrypted under a key that only this token gives. It is erased when that token is used,
-    /// when the family is revoked, or soon after `successor_until`.
+    /// The token that replaced it, encrypted under a key that only this token gives. It is erased when that token
+    /// is used, when the family is revoked, or soon after `successor_until`.
     pub successor: Option<String>,
-    /// Until when presenting this token again returns its successor.
+    /// The time until which presenting this token again returns its successor.
     pub successor_until: Option<DateTimeUtc>,
 }
 

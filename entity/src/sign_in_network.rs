@@ -1,4 +1,4 @@
-//! The networks from which an account signed in, so that its owner is not locked out there by strangers.
+//! The networks from which an account signed in, so that strangers cannot lock its owner out there.
 
 use sea_orm::entity::prelude::*;
 
@@ -12,9 +12,9 @@ pub struct Model {
     /// Primary key.
     #[sea_orm(primary_key)]
     pub id: SignInNetworkId,
-    /// Whose account it is.
+    /// The account.
     pub user_id: UserId,
-    /// The network under a secret of the server, in hexadecimal: no address can be read from it.
+    /// A code of the network under a secret of the server, in hexadecimal: no address can be read from it.
     pub network: String,
     /// When the account was last seen there, to about a day.
     pub seen_at: DateTimeUtc,

@@ -42,7 +42,7 @@ pub struct Model {
     pub subject_id: SubjectId,
     /// What is asked.
     pub paper_id: PaperId,
-    /// In which revision of the paper: it decides the key, from the start of the sitting on.
+    /// The revision of the paper. It decides the key, from the start of the sitting on.
     pub paper_revision: i32,
     /// Which sitting of the card, from 1.
     pub attempt_number: i32,

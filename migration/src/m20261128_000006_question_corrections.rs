@@ -10,7 +10,7 @@ pub(crate) struct Migration;
 
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
-    /// The papers and the sittings that exist are all of revision 1.
+    /// Gives revision 1 to all existing papers and sittings.
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         step(manager).add_column("papers", revision("revision")).await?;
         step(manager).add_column("test_sessions", revision("paper_revision")).await?;
@@ -18,7 +18,7 @@ impl MigrationTrait for Migration {
         create_revisions(manager).await
     }
 
-    /// Sittings under a corrected key are then read by the key that it replaced.
+    /// Drops the revisions. Sittings under a corrected key are then read by the key that it replaced.
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         for table in ["paper_revisions", "question_corrections"] {
             step(manager).drop_table(Table::drop().table(table).take()).await?;

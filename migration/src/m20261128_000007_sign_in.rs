@@ -1,4 +1,4 @@
-//! Signing in: the successor of a refresh token for a short while, and the networks an account signed in from.
+//! Sign-in: the successor of a refresh token for a short while, and the networks from which an account signed in.
 
 use sea_orm_migration::prelude::*;
 

@@ -1,13 +1,13 @@
-//! Words that a column may hold, and marks that reward what is right: refused by the database itself otherwise.
+//! Constraints in the database: the words that a column may have, and marks that reward right answers.
 //!
-//! PostgreSQL and MariaDB get CHECK constraints. SQLite cannot add one to a table that is there. Its documented way is to make
-//! each table anew, copy its rows and drop the old one, with foreign keys off. They cannot be switched off inside a
-//! transaction, and every table here is referred to by RESTRICT, which is not deferred: a migration would have to leave its
-//! transaction to copy nine tables, the cards and sittings among them. Triggers before each insert and update refuse the
-//! same rows under the same names, take no time, and touch no row. A later migration that makes one of these tables anew
-//! has to make its triggers anew as well.
+//! PostgreSQL and MariaDB get CHECK constraints. SQLite cannot add one to an existing table. Its documented way is
+//! to make each table anew, copy its rows and drop the old one, with foreign keys off. They cannot be switched off
+//! inside a transaction. Every table here is referred to by RESTRICT, which is not deferred. So a migration would
+//! have to copy nine tables outside its transaction, the cards and sittings among them. Triggers before each
+//! insert and update refuse the same rows under the same names, take no time, and change no row. A later migration
+//! that makes one of these tables anew must make its triggers anew as well.
 //!
-//! Rows that are wrong already are listed first, all of them that fit in a message, and nothing is changed then.
+//! Rows with wrong values are listed first, as many as fit in a message, and then nothing is changed.
 
 use std::fmt::Write;
 
@@ -19,18 +19,18 @@ use crate::steps::step;
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
 
-/// How many wrong rows of a constraint are named.
+/// Maximum number of wrong rows of a constraint that are named.
 const NAMED_ROWS: usize = 20;
 
 /// A rule for the values of a column.
 enum Rule {
-    /// One of these words, letter for letter.
+    /// Exactly one of these words.
     Words(&'static str, &'static [&'static str]),
     /// A condition on these columns, written with `{}` before each of them.
     Condition(&'static [&'static str], &'static str),
 }
 
-/// A constraint. Its name stays as it is for ever.
+/// A constraint. Its name never changes.
 struct Check {
     name: &'static str,
     rule: Rule,
@@ -170,13 +170,13 @@ impl Checked {
 }
 
 impl Check {
-    /// The condition as SQL, for the columns of a row with this prefix.
+    /// Returns the condition as SQL, for the columns of a row with this prefix.
     fn condition(&self, backend: DbBackend, row: &str) -> String {
         match self.rule {
             Rule::Condition(_, text) => text.replace("{}", row),
             Rule::Words(column, words) => {
                 let listed: Vec<_> = words.iter().map(|word| format!("'{word}'")).collect();
-                // Its collation would take another case, and spaces at the end, for the same word.
+                // The collation would accept another case, and spaces at the end.
                 let value = match backend {
                     DbBackend::MySql => format!("CAST({row}{column} AS BINARY)"),
                     _ => format!("{row}{column}"),
@@ -193,7 +193,7 @@ impl Check {
         }
     }
 
-    /// The triggers that stand for the constraint on SQLite. Like a CHECK, they let a null pass.
+    /// Returns the triggers that replace the constraint on SQLite. Like a CHECK, they accept a null.
     fn triggers(&self, table: &str) -> [String; 2] {
         let (name, columns) = (self.name, self.columns().join(", "));
         let condition = self.condition(DbBackend::Sqlite, "NEW.");
@@ -208,7 +208,7 @@ impl Check {
     }
 }
 
-/// Names what stands in the way, so that a person can put it right.
+/// Names the wrong rows, so that a person can correct them.
 async fn refuse_wrong_rows(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let backend = manager.get_database_backend();
     let (text_type, mut found) = (if backend == DbBackend::MySql { "CHAR" } else { "TEXT" }, String::new());
@@ -244,7 +244,7 @@ async fn refuse_wrong_rows(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         return Ok(());
     }
     Err(DbErr::Migration(format!(
-        "some rows hold what this version does not allow, and nothing was changed. Put them right with SQL, then migrate \
-         again:{found}"
+        "some rows have values that this version does not allow, so nothing was changed. Correct them with SQL, then \
+         migrate again:{found}"
     )))
 }

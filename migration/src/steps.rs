@@ -80,8 +80,8 @@ impl Steps<'_, '_> {
         self.0.drop_table(statement).await
     }
 
-    /// Adds constraints to a table, each with its name and what must hold. Their names are unique in our schema. PostgreSQL
-    /// and MariaDB look at every row, in one go.
+    /// Adds constraints to a table, each with its name and its condition. Their names are unique in our schema.
+    /// PostgreSQL and MariaDB check every row, in one pass.
     pub(crate) async fn add_checks(&self, table: &str, checks: &[(&str, String)]) -> Result<(), DbErr> {
         let add = |(name, condition): &(&str, String)| format!("ADD CONSTRAINT {name} CHECK ({condition})");
         let all: Vec<_> = checks.iter().map(add).collect();
@@ -103,7 +103,7 @@ impl Steps<'_, '_> {
         self.0.get_connection().execute_unprepared(&text).await.map(drop)
     }
 
-    /// The server adds and drops those of one statement together.
+    /// Whether the table has these constraints. The server adds and drops those of one statement together.
     async fn has_checks(&self, checks: &[(&str, String)]) -> Result<bool, DbErr> {
         let Some((name, _)) = checks.first() else { return Ok(true) };
         let text = "SELECT 1 FROM information_schema.CHECK_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = DATABASE() \

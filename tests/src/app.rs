@@ -137,7 +137,8 @@ impl TestApp {
         Self::start_at(backend, database_url, folder, flags).await
     }
 
-    /// A server on the database at this URL, which is empty or has all migrations, with these flags and its files in this folder.
+    /// Starts a server on the database at this URL, which is empty or has all migrations, with these flags and its
+    /// files in this folder.
     pub async fn start_at(backend: Backend, database_url: String, folder: TempDir, flags: &[&str]) -> Self {
         let keys = folder.path().join("keys.pem");
         KeyRing::load_or_create(&keys).expect("a signing key");
@@ -287,8 +288,8 @@ impl TestApp {
             .expect("a whole number")
     }
 
-    /// The statements that ran since the last call; without the searches for overdue sittings and for what is erased,
-    /// which the server repeats all the time.
+    /// Returns the statements since the last call, without the searches for overdue sittings and for rows to
+    /// erase, which the server repeats all the time.
     #[must_use]
     pub fn take_statements(&self) -> Vec<String> {
         let mut statements = std::mem::take(&mut *self.statements.lock().expect("never poisoned"));

@@ -45,7 +45,7 @@ impl Backend {
         }
     }
 
-    /// A new database of a server, made with these options of `CREATE DATABASE`.
+    /// Makes a new database of a server, with these options of `CREATE DATABASE`.
     pub(crate) async fn create_from(self, options: &str) -> String {
         let variable = self.variable();
         let server = std::env::var(variable).unwrap_or_else(|_| {
@@ -74,7 +74,7 @@ impl Backend {
         }
     }
 
-    /// Removes what [`Backend::create`] made; a file goes with its folder.
+    /// Removes the database that [`Backend::create`] made. A file is deleted with its folder.
     pub async fn remove(self, url: &str) {
         if self == Self::Sqlite {
             return;

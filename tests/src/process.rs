@@ -161,14 +161,14 @@ impl DatabaseProcess {
         child.wait().expect("a process of ours");
     }
 
-    /// Stops all of its processes where they are: it keeps its connections and answers none.
+    /// Stops all of its processes: it keeps its connections and answers none.
     pub fn freeze(&self) {
         let child = self.child.as_ref().expect("a server that runs");
         signal("-STOP", &[child.id().to_string()]);
         signal("-STOP", &children_of(child));
     }
 
-    /// Lets its processes go on.
+    /// Continues its processes.
     pub fn thaw(&self) {
         let child = self.child.as_ref().expect("a server that runs");
         signal("-CONT", &children_of(child));
@@ -182,7 +182,7 @@ fn children_of(child: &Child) -> Vec<String> {
     children.split_whitespace().map(str::to_owned).collect()
 }
 
-/// Sends a signal to processes of ours, of which some may have ended by themselves.
+/// Sends a signal to its processes, some of which may have ended.
 fn signal(signal: &str, pids: &[String]) {
     for pid in pids {
         let _ = Command::new("kill").args([signal, pid]).stderr(Stdio::null()).status();

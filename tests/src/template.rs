@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 
 use crate::Backend;
 
-/// The template of each database, made when the first test asks for it.
+/// The template of each kind of database, made when the first test asks for it.
 static TEMPLATES: Mutex<Option<HashMap<&'static str, Template>>> = Mutex::const_new(None);
 
 enum Template {
@@ -24,12 +24,12 @@ enum Template {
 }
 
 impl Backend {
-    /// A new database with all migrations: its URL.
+    /// Makes a new database with all migrations, and returns its URL.
     ///
     /// # Panics
-    /// When the server cannot be reached.
+    /// Panics if the server cannot be reached.
     pub async fn create_migrated(self, folder: &Path) -> String {
-        // One after the other: PostgreSQL copies a database that nobody else copies.
+        // One copy at a time: PostgreSQL does not copy a database that is being copied.
         let mut templates = TEMPLATES.lock().await;
         let templates = templates.get_or_insert_default();
         if !templates.contains_key(self.name()) {
@@ -79,7 +79,7 @@ impl Template {
     }
 }
 
-/// What makes a copy of this database of MariaDB: its tables, and the rows that migrations insert.
+/// Returns the statements that copy this database of MariaDB: its tables, and the rows that migrations insert.
 async fn statements(connection: &DatabaseConnection) -> Vec<String> {
     let mut statements = vec!["SET foreign_key_checks = 0".to_owned()];
     for table in texts(connection, "SHOW TABLES", 0).await {

@@ -137,7 +137,8 @@ impl KeyRing {
         JwkSet { keys: self.public.iter().map(|key| key.jwk.clone()).collect() }
     }
 
-    /// What is derived from the live keys. Every node that has the same keys has the same secrets.
+    /// Returns the secrets that are derived from the live keys. All nodes with the same keys have the same
+    /// secrets.
     pub fn secrets(&self) -> Secrets {
         self.secrets.clone()
     }

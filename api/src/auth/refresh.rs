@@ -19,7 +19,7 @@ pub(super) const PREFIX: &str = "jrt_";
 
 const BYTES: usize = 32;
 
-/// So many of the bytes are random. The others are a mark by which the nodes know a token of their own without
+/// Number of the random bytes. The other bytes are a mark, by which the nodes recognise their own tokens without
 /// reading the database.
 const RANDOM_BYTES: usize = 24;
 
@@ -37,7 +37,7 @@ pub enum RefreshTokenError {
     #[error("The system's random source failed, so no refresh token could be made.")]
     Random(#[from] SysError),
     /// The cryptography library failed.
-    #[error("The cryptography library failed, so no refresh token could be kept.")]
+    #[error("The cryptography library failed, so no refresh token could be stored.")]
     Seal(#[from] Unspecified),
 }
 
@@ -46,7 +46,7 @@ pub enum RefreshTokenError {
 pub struct RefreshToken(String);
 
 impl RefreshToken {
-    /// A new one, from 192 random bits of the operating system and a mark.
+    /// Makes a new token from 192 random bits of the operating system and a mark.
     pub fn generate(secrets: &Secrets) -> Result<Self, RefreshTokenError> {
         let mut bytes = [0; BYTES];
         let (random, mark) = bytes.split_at_mut(RANDOM_BYTES);
@@ -65,24 +65,24 @@ impl RefreshToken {
         }
     }
 
-    /// Whether a node of this deployment made it. Tokens of a key that is gone, and of older versions, have no such
-    /// mark and work all the same.
+    /// Whether a node of this deployment made the token. Tokens of a deleted key or an older version work without
+    /// this mark.
     pub fn is_marked(&self, secrets: &Secrets) -> bool {
         let bytes = URL_SAFE_NO_PAD.decode(&self.0[PREFIX.len()..]).unwrap_or_default();
         let Some((random, mark)) = bytes.split_at_checked(RANDOM_BYTES) else { return false };
         secrets.codes(MARK, random).any(|code| verify_slices_are_equal(&code[..mark.len()], mark).is_ok())
     }
 
-    /// Encrypts the token that replaces this one, so that only who presents this one can read it.
+    /// Encrypts the token that replaces this one, so that only a holder of this one can read it.
     ///
-    /// The family is authenticated, so that the text cannot be moved to another one.
+    /// The family is authenticated, so that the text cannot be moved to another family.
     pub fn seal(&self, successor: &Self, family: &str) -> Result<String, RefreshTokenError> {
         let mut text = successor.0.clone().into_bytes();
         let nonce = self.key_of_successor()?.seal_in_place_append_tag(Aad::from(family), &mut text)?;
         Ok(URL_SAFE_NO_PAD.encode([&nonce.as_ref()[..], &text].concat()))
     }
 
-    /// The token that replaces this one, from what [`RefreshToken::seal`] made of it.
+    /// Decrypts the token that replaces this one from the text that [`RefreshToken::seal`] made.
     pub fn open(&self, sealed: &str, family: &str) -> Option<Self> {
         let mut bytes = URL_SAFE_NO_PAD.decode(sealed).ok()?;
         let (nonce, text) = bytes.split_at_mut_checked(NONCE_LEN)?;
@@ -91,7 +91,7 @@ impl RefreshToken {
         Self::parse(std::str::from_utf8(text).ok()?).ok()
     }
 
-    /// The database holds a hash of this token, from which this key cannot be derived.
+    /// Derives the key of the successor from the token itself. The database has only a hash of the token.
     fn key_of_successor(&self) -> Result<RandomizedNonceKey, Unspecified> {
         let mut key = [0; 32];
         let prk = Salt::new(HKDF_SHA256, b"jishu refresh token").extract(self.0.as_bytes());
@@ -101,7 +101,7 @@ impl RefreshToken {
 
     /// SHA-256 in lower-case hexadecimal: 64 characters, the key by which the database knows it.
     ///
-    /// Fast on purpose: nobody guesses 192 bits, however fast the hash.
+    /// Hashes the token. The hash is fast, because nobody can guess 192 bits.
     pub fn hash(&self) -> String {
         Sha256::digest(self.0.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
     }

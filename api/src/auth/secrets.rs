@@ -1,19 +1,19 @@
-//! Secrets that all nodes share without a setting of their own: they are derived from the signing keys.
+//! Secrets that all nodes share without a setting. They are derived from the signing keys.
 
 use std::fmt;
 
 use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
 use aws_lc_rs::hmac::{self, HMAC_SHA256, Key};
 
-/// Separates these secrets from any other use of the signing keys.
+/// Salt that separates these secrets from other uses of the signing keys.
 const SALT: &[u8] = b"jishu secrets 1";
 
 /// Keys for codes that only the nodes of this deployment can compute. There is one for each live signing key.
 #[derive(Clone)]
 pub struct Secrets {
-    /// The one of the current signing key.
+    /// The key for the current signing key.
     current: Key,
-    /// Those of the other live keys: what was coded before a rotation is still recognised.
+    /// The keys for the other live signing keys, so that codes from before a rotation are still recognised.
     others: Vec<Key>,
 }
 
@@ -21,7 +21,7 @@ impl Secrets {
     pub(super) fn derive(seed: &[u8]) -> Self {
         let prk = Salt::new(HKDF_SHA256, SALT).extract(seed);
         let current = prk.expand(&[b"codes"], HMAC_SHA256).map_or_else(
-            // Unreachable: HKDF gives far more than the 32 bytes that are asked for.
+            // Unreachable: HKDF can return far more than 32 bytes.
             |_unspecified| Key::new(HMAC_SHA256, seed),
             Key::from,
         );
@@ -33,13 +33,13 @@ impl Secrets {
         self.others.extend(other.others);
     }
 
-    /// The code of `data` under the current key. The purpose keeps codes of different kinds apart.
+    /// Computes the code of `data` under the current key. The purpose separates codes of different kinds.
     #[must_use]
     pub fn code(&self, purpose: &str, data: &[u8]) -> [u8; 32] {
         code(&self.current, purpose, data)
     }
 
-    /// The codes of `data` under all live keys, the current one first.
+    /// Computes the codes of `data` under all live keys, the current one first.
     pub fn codes(&self, purpose: &str, data: &[u8]) -> impl Iterator<Item = [u8; 32]> {
         std::iter::once(&self.current).chain(&self.others).map(move |key| code(key, purpose, data))
     }

@@ -87,7 +87,7 @@ pub enum TokenError {
 }
 
 impl TokenError {
-    /// Why the token was refused, in a word or two: for logs.
+    /// Returns the reason for the refusal in one or two words, for logs.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! Files that appear whole under their names, or not at all.
+//! Files that appear complete under their names, or not at all.
 
 use std::fs::{self, File};
 use std::io;
@@ -9,14 +9,14 @@ use uuid::Uuid;
 use super::BackupError;
 use crate::database::{beside, create_private};
 
-/// A file under a temporary name in the folder of its final one. It goes when this is dropped, unless it was placed.
+/// A file under a temporary name in the folder of its final one. It is deleted when dropped, unless it was placed.
 pub(super) struct Pending {
     path: PathBuf,
     target: PathBuf,
 }
 
 impl Pending {
-    /// Makes it empty, for its owner only.
+    /// Makes an empty file that only its owner may read.
     pub(super) fn new(target: &Path) -> Result<Self, BackupError> {
         let name = target.file_name().unwrap_or_default().to_string_lossy();
         let path = folder_of(target).join(format!(".{name}.{}.tmp", Uuid::new_v4().simple()));
@@ -24,7 +24,7 @@ impl Pending {
         Ok(Self { path, target: target.to_owned() })
     }
 
-    /// A copy of a file.
+    /// Makes a copy of a file.
     pub(super) fn copy(source: &Path, target: &Path) -> Result<Self, BackupError> {
         let pending = Self::new(target)?;
         let mut from = File::open(source).map_err(BackupError::io(source))?;
@@ -38,11 +38,11 @@ impl Pending {
         &self.path
     }
 
-    /// Gives it its name, where it stays after a power failure. Nothing is overwritten.
+    /// Gives the file its final name, which survives a power failure. Never overwrites a file.
     pub(super) fn place(self) -> Result<(), BackupError> {
         let synced = File::options().write(true).open(&self.path).and_then(|file| file.sync_all());
         synced.map_err(BackupError::io(&self.path))?;
-        // A link fails where a rename replaces. Some file systems have none.
+        // A link fails where a rename would overwrite. Some file systems have no links.
         match fs::hard_link(&self.path, &self.target) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists || self.target.exists() => {
@@ -57,19 +57,19 @@ impl Pending {
 impl Drop for Pending {
     fn drop(&mut self) {
         for path in [self.path.clone(), beside(&self.path, "-journal")] {
-            // Mostly they are not there.
+            // Usually these files do not exist.
             let _ = fs::remove_file(path);
         }
     }
 }
 
-/// Moves a file in its folder.
+/// Renames a file within its folder.
 pub(super) fn rename(from: &Path, to: &Path) -> Result<(), BackupError> {
     fs::rename(from, to).map_err(BackupError::io(from))?;
     sync_folder(to)
 }
 
-/// The names in it must survive a power failure as well.
+/// Syncs the folder of a file: its names must survive a power failure as well.
 fn sync_folder(file: &Path) -> Result<(), BackupError> {
     #[cfg(unix)]
     {

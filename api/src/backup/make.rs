@@ -1,4 +1,4 @@
-//! Making a backup, of a database that a server may be running on.
+//! Makes a backup of a database, also while a server runs on it.
 
 use std::path::{Path, PathBuf};
 
@@ -14,17 +14,17 @@ use crate::database::{Access, open_file, refuse_foreign_log};
 pub struct Made {
     /// The findings about the copy.
     pub verified: Verified,
-    /// How large it is.
+    /// The size of the copy in bytes.
     pub bytes: u64,
-    /// The file with the copied keys; `None` for a database that has no keys yet.
+    /// The file with the copied keys; `None` if the database has no keys yet.
     pub keys: Option<PathBuf>,
 }
 
-/// Copies a database as it is at one moment, after this was called. Others read and write it meanwhile. What is wrong with
-/// its rows is copied as it is, and told.
+/// Copies a database as it is at one moment after the call. Others may read and write it meanwhile. Rows with
+/// faults are copied unchanged and reported.
 ///
 /// # Errors
-/// See [`BackupError`]. Nothing has the final name then.
+/// See [`BackupError`]. After an error no file has the final name.
 pub async fn make(database: &Path, keys: Option<&Path>, target: &Path) -> Result<Made, BackupError> {
     let keys = keys.filter(|keys| keys.exists());
     for taken in [target.to_owned(), keys_of(target)] {
@@ -35,7 +35,7 @@ pub async fn make(database: &Path, keys: Option<&Path>, target: &Path) -> Result
     refuse_foreign_log(database)?;
     let pending = Pending::new(target)?;
     let source = open_file(database, Access::Shared).await?;
-    // A copy is written anew, and would hide what is damaged here.
+    // Checks the original, because a copy would hide its damage.
     let damage = damage(&source).await;
     let copied = if damage.is_empty() { copy_into(&source, &pending).await } else { Ok(Vec::new()) };
     source.close().await?;
@@ -49,15 +49,16 @@ pub async fn make(database: &Path, keys: Option<&Path>, target: &Path) -> Result
     for (table, rows) in least {
         let copied = verified.rows.iter().find(|(name, _)| *name == table).map_or(0, |(_, rows)| *rows);
         if copied < rows {
-            problems
-                .push(format!("{table} had {rows} rows when the backup began, and the copy has {copied}"));
+            problems.push(format!(
+                "{table} had {rows} rows when the backup began, but the copy has only {copied}. Run the backup again"
+            ));
         }
     }
     if !problems.is_empty() {
         return Err(BackupError::Problems { path: database.to_owned(), problems });
     }
     let bytes = std::fs::metadata(pending.path()).map_err(BackupError::io(pending.path()))?.len();
-    // The keys first: where the database has its name, the backup is whole.
+    // The keys first: once the database has its name, the backup is complete.
     let placed = match keys {
         Some(keys) => {
             Pending::copy(keys, &keys_of(target))?.place()?;
@@ -75,7 +76,7 @@ pub async fn make(database: &Path, keys: Option<&Path>, target: &Path) -> Result
     Ok(Made { verified, bytes, keys: placed })
 }
 
-/// The copy has at least the rows that are returned.
+/// Copies the database into a file, and returns how many rows the copy has at least.
 async fn copy_into(
     source: &DatabaseConnection,
     pending: &Pending,

@@ -1,4 +1,4 @@
-//! Backups of an SQLite database: one file that is whole by itself, and the signing keys beside it.
+//! Backups of an SQLite database: one complete file, and the signing keys beside it.
 
 mod files;
 mod make;
@@ -16,45 +16,46 @@ pub use make::{Made, make};
 pub use restore::{Allowed, Restored, restore};
 pub use verify::{Verified, verify};
 
-/// An error that left no backup, or restored nothing.
+/// An error after which no backup was made, or nothing was restored.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
     /// A file of this name would be overwritten.
-    #[error("{path} exists already, and a backup overwrites nothing. Give another name, or move it away", path = .0.display())]
+    #[error("{path} already exists, and a backup never overwrites a file. Give another name, or move {path} \
+             away", path = .0.display())]
     Exists(PathBuf),
-    /// The place of the restored database is taken.
+    /// A database already has the name of the restored one.
     #[error(
-        "{path} has a database already. Run the command again with --replace: the old database is kept beside it under \
+        "{path} already has a database. To replace it, add --replace: the old database is kept beside it under \
          another name", path = .0.display()
     )]
     HasDatabase(PathBuf),
-    /// Somebody has the database open.
-    #[error("{path} is open in another process. Stop the server that runs on it, then restore", path = .0.display())]
+    /// Another process has the database open.
+    #[error("{path} is open in another process. Stop the server that uses it, then restore", path = .0.display())]
     InUse(PathBuf),
     /// The backup would be restored onto itself.
     #[error("{path} is the backup itself. Give the URL of another file with --database-url", path = .0.display())]
     Itself(PathBuf),
     /// The file lacks something, or something in it is wrong.
-    #[error("{path} cannot be relied on:\n  {problems}", path = .path.display(), problems = .problems.join("\n  "))]
+    #[error("{path} is not a usable backup:\n  {problems}", path = .path.display(), problems = .problems.join("\n  "))]
     Problems {
         /// The file.
         path: PathBuf,
         /// Its faults, as sentences.
         problems: Vec<String>,
     },
-    /// The file cannot be opened as it lies there.
+    /// The file must not be opened in its present state.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The file system refused.
-    #[error("{path}: {source}. Nothing was left under the final name", path = .path.display())]
+    /// The file system returned an error.
+    #[error("{path}: {source}. No file was left under the final name", path = .path.display())]
     Io {
         /// The file that was read or written.
         path: PathBuf,
         /// The system's error.
         source: io::Error,
     },
-    /// The database refused.
-    #[error("the database cannot be read or copied: {0}. Nothing was left under the final name")]
+    /// The database returned an error.
+    #[error("the database cannot be read or copied: {0}. No file was left under the final name")]
     Database(#[from] DbErr),
 }
 
@@ -65,7 +66,7 @@ impl BackupError {
     }
 }
 
-/// The file with the keys of a backup.
+/// Returns the name of the file with the keys of a backup.
 #[must_use]
 pub fn keys_of(backup: &Path) -> PathBuf {
     beside(backup, ".keys.pem")

@@ -1,4 +1,4 @@
-//! Putting a backup in the place of a database.
+//! Restores a backup in place of a database.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,25 +16,25 @@ use crate::database::{Access, Failure, FileError, beside, open_file, refuse_fore
 pub struct Restored {
     /// The findings about the backup.
     pub verified: Verified,
-    /// The files that were in its place, under their new names.
+    /// The files that it replaced, under their new names.
     pub kept: Vec<PathBuf>,
-    /// The keys that were restored; none where the backup has none, or where the operator keeps them elsewhere.
+    /// The file of the restored keys; None if the backup has no keys, or if the operator keeps them elsewhere.
     pub keys: Option<PathBuf>,
 }
 
-/// Permits for a restore.
+/// The permissions for a restore.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Allowed {
-    /// Take the place of a database that is there.
+    /// Replace an existing database.
     pub replacing: bool,
-    /// Restore rows that something is wrong with.
+    /// Restore rows that have faults.
     pub problems: bool,
 }
 
-/// Restores a backup into a file. Whatever was there, a log of an older database too, is kept beside it under another name.
+/// Restores a backup into a file. Existing files, also a write-ahead log, are kept beside it under other names.
 ///
 /// # Errors
-/// See [`BackupError`]. What was there stays as it was then.
+/// See [`BackupError`]. After an error the existing files are as they were.
 pub async fn restore(
     backup: &Path,
     target: &Path,
@@ -83,13 +83,13 @@ pub async fn restore(
     Ok(Restored { verified, kept, keys: keys.map(Path::to_owned) })
 }
 
-/// Refuses a file that somebody has open, and writes its log back into it. Leaves a file alone that is not a database.
+/// Refuses a file that another process has open, and writes its write-ahead log back. Leaves other files alone.
 async fn claim(target: &Path) -> Result<(), BackupError> {
     let is_empty = fs::metadata(target).map_or(true, |metadata| metadata.len() == 0);
     match refuse_foreign_log(target) {
         Ok(()) if is_empty => return Ok(()),
         Ok(()) => {}
-        // The two are moved aside as they lie there.
+        // Both files are moved aside as they are.
         Err(FileError::ForeignLog(_) | FileError::LogAlone(_)) => return Ok(()),
         Err(error) => return Err(error.into()),
     }
@@ -114,15 +114,15 @@ fn is_same(one: &Path, other: &Path) -> bool {
     matches!((fs::read(one), fs::read(other)), (Ok(one), Ok(other)) if one == other)
 }
 
-/// Files that were given another name.
+/// Files that were renamed.
 struct Moved {
     suffix: String,
     files: Vec<(PathBuf, PathBuf)>,
 }
 
 impl Moved {
-    /// Moves the file beside `file` that has this at the end of its name, where there is one. The files of a database keep
-    /// the ends of their names, so that it can be opened where it is.
+    /// Renames the file beside `file` with this suffix, if there is one. The files of a database keep their
+    /// suffixes, so that it can be opened under its new name.
     fn aside(&mut self, file: &Path, end: &str) -> Result<(), BackupError> {
         let from = beside(file, end);
         if !from.exists() {
@@ -140,7 +140,8 @@ impl Moved {
     fn back(self) {
         for (from, to) in self.files.into_iter().rev() {
             if let Err(error) = rename(&to, &from) {
-                tracing::error!(%error, kept = %to.display(), "a file could not be given its name back");
+                tracing::error!(%error, kept = %to.display(), "a file could not get its old name back; rename it by \
+                                                               hand");
             }
         }
     }

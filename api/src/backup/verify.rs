@@ -1,4 +1,4 @@
-//! Looking whether a backup is good.
+//! Verifies a backup.
 
 use std::path::Path;
 
@@ -10,10 +10,10 @@ use crate::auth::KeyRing;
 use crate::database::{Access, applied_migrations, open_file, refuse_foreign_log, unknown_among};
 use crate::service::integrity;
 
-/// How many findings of a kind are told.
+/// Maximum number of cases that are reported for each kind of fault.
 const TOLD: usize = 20;
 
-/// Tables of which no row is ever deleted.
+/// Tables whose rows are never deleted.
 const GROWING: [&str; 10] = [
     "users",
     "courses",
@@ -27,40 +27,40 @@ const GROWING: [&str; 10] = [
     "test_sessions",
 ];
 
-/// Faults between rows, each with a query that finds the rows it is about.
+/// Faults between rows, each with a query that finds the rows.
 const INVARIANTS: [(&str, &str); 7] = [
     (
-        "entitlements have another number of cards than were bought",
+        "entitlements whose number of cards differs from what was bought",
         "SELECT 'purchase ' || purchase_id || ', subject ' || subject_id FROM entitlements e WHERE test_cards <> \
          (SELECT COUNT(*) FROM mock_test_attempts c WHERE c.purchase_id = e.purchase_id AND c.subject_id = e.subject_id)",
     ),
     (
-        "cards belong to another user than their entitlements",
+        "cards that belong to another user than their entitlements",
         "SELECT 'card ' || c.id FROM mock_test_attempts c JOIN entitlements e ON e.purchase_id = c.purchase_id AND \
          e.subject_id = c.subject_id WHERE e.user_id <> c.user_id",
     ),
     (
-        "purchases grant nothing",
+        "purchases that grant nothing",
         "SELECT 'purchase ' || id FROM purchases p WHERE NOT EXISTS (SELECT 1 FROM entitlements e WHERE \
          e.purchase_id = p.id)",
     ),
     (
-        "purchases cost another sum than their parts",
+        "purchases whose cost differs from the sum of their parts",
         "SELECT 'purchase ' || p.id FROM purchases p JOIN entitlements e ON e.purchase_id = p.id GROUP BY p.id, p.cost \
          HAVING SUM(e.price_paid) <> p.cost",
     ),
     (
-        "users have two live entitlements to one subject",
+        "users who have two live entitlements to one subject",
         "SELECT 'user ' || user_id || ', subject ' || subject_id FROM entitlements WHERE ended_at IS NULL GROUP BY \
          user_id, subject_id HAVING COUNT(*) > 1",
     ),
     (
-        "cards count other attempts than they have sittings",
+        "cards whose number of attempts differs from their number of sittings",
         "SELECT 'card ' || id FROM mock_test_attempts c WHERE attempts_used <> (SELECT COUNT(*) FROM test_sessions s \
          WHERE s.mock_test_attempt_id = c.id)",
     ),
     (
-        "cards are in progress without an open sitting, or have one and are not",
+        "cards whose status `in_progress` does not agree with their open sittings",
         "SELECT 'card ' || id FROM mock_test_attempts c WHERE (status = 'in_progress') <> EXISTS (SELECT 1 FROM \
          test_sessions s WHERE s.mock_test_attempt_id = c.id AND s.open_marker = 1)",
     ),
@@ -69,29 +69,29 @@ const INVARIANTS: [(&str, &str); 7] = [
 /// The findings about a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verified {
-    /// Damage to the file, as sentences. A damaged file cannot be relied on.
+    /// Damage to the file, as sentences. A damaged file cannot be restored.
     pub damage: Vec<String>,
     /// Faults of the rows, as sentences. The database that was copied has them too.
     pub problems: Vec<String>,
-    /// Facts that are worth knowing and not faults.
+    /// Other facts that are worth knowing.
     pub notes: Vec<String>,
-    /// How many rows the tables have of which none is ever deleted.
+    /// The number of rows in each table whose rows are never deleted.
     pub rows: Vec<(&'static str, i64)>,
 }
 
 impl Verified {
-    /// Everything that is wrong. A good copy has nothing.
+    /// Returns everything that is wrong. A good copy has no faults.
     #[must_use]
     pub fn faults(&self) -> Vec<String> {
         self.damage.iter().chain(&self.problems).cloned().collect()
     }
 }
 
-/// Looks through a copy: the pages of the file, its foreign keys, its migrations, its values, and what must hold between its
-/// rows. Changes nothing.
+/// Checks a copy without changing it: its pages, foreign keys, migrations and values, and the rules between its
+/// rows.
 ///
 /// # Errors
-/// When the file cannot be read at all.
+/// Fails if the file cannot be read at all.
 pub async fn verify(file: &Path) -> Result<Verified, BackupError> {
     refuse_foreign_log(file)?;
     let connection = open_file(file, Access::Still).await?;
@@ -114,13 +114,17 @@ async fn look_through(connection: &DatabaseConnection) -> Result<Verified, DbErr
     }
     verified.rows = counts(connection).await?;
     let orphans = "SELECT \"table\" || ', row ' || COALESCE(rowid, '?') || ', to ' || parent FROM pragma_foreign_key_check";
-    tell(&mut verified.problems, "rows refer to rows that are not there", &texts(connection, orphans).await?);
+    tell(
+        &mut verified.problems,
+        "rows that refer to rows that do not exist",
+        &texts(connection, orphans).await?,
+    );
 
     let applied = applied_migrations(connection).await?;
     if applied.is_empty() {
         verified
             .problems
-            .push("no migration of jishu was applied to it: it is not a database of jishu".to_owned());
+            .push("no migration of jishu was applied to this file: it is not a jishu database".to_owned());
         return Ok(verified);
     }
     let pending = Migrator::migrations()
@@ -129,14 +133,18 @@ async fn look_through(connection: &DatabaseConnection) -> Result<Verified, DbErr
         .count();
     let unknown = unknown_among(applied);
     if !unknown.is_empty() {
-        verified.problems.push(format!("a newer jishu has migrated it: {} are unknown", unknown.join(", ")));
+        verified.problems.push(format!(
+            "a newer jishu has migrated this database: the migrations {} are unknown. Verify it with that version",
+            unknown.join(", ")
+        ));
         return Ok(verified);
     }
     let bad: Vec<_> = integrity::examine(connection).await?.iter().map(ToString::to_string).collect();
-    tell(&mut verified.problems, "values cannot be read, or are not allowed", &bad);
+    tell(&mut verified.problems, "values that cannot be read or are not allowed", &bad);
     if pending > 0 {
         verified.notes.push(format!(
-            "{pending} migrations are pending: an older version made it. What must hold between rows was not looked at"
+            "{pending} migrations are pending: an older version made this backup. The rules between rows were not \
+             checked"
         ));
         return Ok(verified);
     }
@@ -153,11 +161,11 @@ pub(super) async fn damage(connection: &DatabaseConnection) -> Vec<String> {
             let found = found.into_iter().filter(|found| found != "ok").take(TOLD);
             found.map(|found| format!("the file is damaged: {found}")).collect()
         }
-        Err(error) => vec![format!("the file is damaged, or no database: {error}")],
+        Err(error) => vec![format!("the file is damaged or is not a database: {error}")],
     }
 }
 
-/// Tells what was found of one kind, and the first few cases.
+/// Reports the faults of one kind with the first few cases.
 fn tell(problems: &mut Vec<String>, what: &str, found: &[String]) {
     if found.is_empty() {
         return;
@@ -167,7 +175,7 @@ fn tell(problems: &mut Vec<String>, what: &str, found: &[String]) {
     problems.push(format!("{what} ({}): {cases}{more}", found.len()));
 }
 
-/// How many rows there are of what is never deleted, all at one moment. Of tables that are not there nothing is said.
+/// Counts the rows of each table whose rows are never deleted, at one moment. Skips tables that do not exist.
 pub(super) async fn counts(connection: &DatabaseConnection) -> Result<Vec<(&'static str, i64)>, DbErr> {
     let there = texts(connection, "SELECT name FROM sqlite_schema WHERE type = 'table'").await?;
     let tables: Vec<_> = GROWING.into_iter().filter(|table| there.iter().any(|name| name == table)).collect();

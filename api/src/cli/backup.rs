@@ -13,7 +13,7 @@ use crate::server::key_file_beside;
 
 #[derive(Args, Debug)]
 pub(super) struct BackupArgs {
-    /// The file to make. It must not exist; the signing keys go to FILE.keys.pem.
+    /// The file to make. It must not exist. The signing keys go to FILE.keys.pem.
     file: PathBuf,
 
     #[command(flatten)]
@@ -31,11 +31,11 @@ pub(super) struct RestoreArgs {
     /// The file that `jishu backup` made.
     file: PathBuf,
 
-    /// Put it in the place of a database that is there. The old one is kept beside it, under a name with the time.
+    /// Replace an existing database. The old one is kept beside it, under a name with the time.
     #[arg(long, visible_alias = "yes")]
     replace: bool,
 
-    /// Restore it although something is wrong with its rows, which is told. A damaged file is refused all the same.
+    /// Restore a backup although some rows are wrong. The command reports them. It always refuses a damaged file.
     #[arg(long)]
     accept_problems: bool,
 
@@ -49,13 +49,13 @@ struct Place {
     #[command(flatten)]
     database: DatabaseConfig,
 
-    /// The signing keys, where they are not beside the file of the database.
+    /// The signing keys, if they are not beside the file of the database.
     #[arg(long, env = "JISHU_SIGNING_KEYS", value_name = "FILE")]
     signing_keys: Option<PathBuf>,
 }
 
 impl Place {
-    /// The file of the database; for a server, what to do instead.
+    /// Returns the file of the database. For a server, the error names its own tools.
     fn file(&self) -> Result<PathBuf, String> {
         let url = &self.database.database_url;
         let instead = match url.split(':').next().unwrap_or_default() {
@@ -69,13 +69,15 @@ impl Place {
                  to restore, with no server running"
             }
             _ => {
-                return sqlite_file(url)
-                    .ok_or_else(|| "a database in memory has no file to back up".to_owned());
+                return sqlite_file(url).ok_or_else(|| {
+                    "a database in memory has no file to back up. Give the URL of a file with --database-url"
+                        .to_owned()
+                });
             }
         };
         Err(format!(
-            "this command is for SQLite; a database server has its own tools. {instead}. Copy the file of --signing-keys \
-             as well: without it every signed-in user has to sign in again"
+            "this command is only for SQLite; a database server has its own tools. {instead}. Copy the file of \
+             --signing-keys as well: without it every user must sign in again"
         ))
     }
 }
@@ -87,12 +89,12 @@ pub(super) async fn back_up(args: BackupArgs) -> CommandResult {
     println!("made {}, {} bytes, verified", args.file.display(), made.bytes);
     print_found(&made.verified);
     if !made.verified.problems.is_empty() {
-        eprintln!("the copy is whole, but something is wrong in the database itself: see the problems above");
+        eprintln!("the copy is complete, but some rows of the database are wrong: see the problems above");
     }
     match made.keys {
         Some(keys) => println!("made {}: keep it as secret as a password", keys.display()),
         None => println!(
-            "there are no signing keys to copy: no server has run on this database, or they are elsewhere"
+            "found no signing keys to copy. If a server has run on this database, give their file with --signing-keys"
         ),
     }
     Ok(())
@@ -102,13 +104,16 @@ pub(super) async fn verify(args: VerifyBackupArgs) -> CommandResult {
     let verified = backup::verify(&args.file).await?;
     print_found(&verified);
     if !backup::keys_of(&args.file).exists() {
-        println!("note: no signing keys are beside it");
+        println!(
+            "note: no signing keys are beside the backup. After a restore without them every user must sign in again"
+        );
     }
     if verified.faults().is_empty() {
         println!("{} is good", args.file.display());
         return Ok(());
     }
-    Err(format!("{} is not a good backup", args.file.display()).into())
+    Err(format!("{} is not a good backup: see the problems above. Make a new one", args.file.display())
+        .into())
 }
 
 pub(super) async fn restore(args: RestoreArgs) -> CommandResult {
@@ -121,13 +126,13 @@ pub(super) async fn restore(args: RestoreArgs) -> CommandResult {
     println!("restored {}", database.display());
     print_found(&restored.verified);
     for kept in &restored.kept {
-        println!("kept what was there as {}", kept.display());
+        println!("kept the old file as {}", kept.display());
     }
     match (restored.keys, args.place.signing_keys) {
         (Some(keys), _) => println!("restored {}", keys.display()),
         (None, Some(named)) => print_keys_elsewhere(&args.file, &named),
         (None, None) => {
-            println!("the backup has no signing keys: everybody who was signed in has to sign in again");
+            println!("the backup has no signing keys: every user must sign in again");
         }
     }
     Ok(())

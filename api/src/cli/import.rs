@@ -14,7 +14,9 @@ use super::{CommandResult, with_current_database};
 use crate::clock::SystemClock;
 use crate::config::DatabaseConfig;
 use crate::database::Database;
-use crate::service::question_bank::{self, Defaults, Format, ImportReport, ImportRequest, Progress};
+use crate::service::question_bank::{
+    self, Advice, Defaults, Format, ImportReport, ImportRequest, Notice, Progress, Refusal,
+};
 
 #[derive(Args, Debug)]
 pub(super) struct ImportArgs {
@@ -55,8 +57,8 @@ struct QuestionArgs {
     #[arg(long)]
     names_are_ids: bool,
 
-    /// Correct keys for this reason: where a test that is fixed has another key than the file, its new sittings take the
-    /// file's. Without it fixed tests keep their keys, which is told.
+    /// Correct keys, for this reason. Where a fixed test has another key than the file, its new sittings take the
+    /// key of the file. Without this flag fixed tests keep their keys, and the command says so.
     #[arg(long, value_name = "REASON")]
     correct_keys: Option<String>,
 
@@ -130,7 +132,7 @@ impl SubjectArgs {
         &self,
         database: &Database,
     ) -> Result<SubjectId, Box<dyn std::error::Error + Send + Sync>> {
-        // Not the whole rows: one that cannot be read must not keep questions from the others.
+        // Reads only these columns: an unreadable row must not keep questions from the other courses.
         let courses: Vec<(CourseId, Option<String>, String)> = course::Entity::find()
             .select_only()
             .columns([course::Column::Id, course::Column::Code, course::Column::Name])
@@ -223,7 +225,7 @@ fn style() -> Result<ProgressStyle, indicatif::style::TemplateError> {
 fn print_text(report: &ImportReport, file: &str, dry_run: bool) {
     for refusal in &report.refused {
         let id = refusal.external_id.as_ref().map(|id| format!(" {id}:")).unwrap_or_default();
-        println!("{file}:{}: refused:{id} {}", refusal.line, refusal.reason);
+        println!("{file}:{}: refused:{id} {}", refusal.line, refusal_text(refusal));
     }
     match report.refused_count - report.refused.len() {
         0 => {}
@@ -233,7 +235,7 @@ fn print_text(report: &ImportReport, file: &str, dry_run: bool) {
         println!("{file}:{}: {}: {}", loss.line, loss.external_id, loss.what);
     }
     for notice in &report.notices {
-        println!("{file}:{}: {}: {}", notice.line, notice.external_id, notice.text);
+        println!("{file}:{}: {}: {}", notice.line, notice.external_id, notice_text(notice));
     }
     let would = if dry_run { "A dry run, nothing was written: " } else { "" };
     println!(
@@ -249,7 +251,7 @@ fn print_text(report: &ImportReport, file: &str, dry_run: bool) {
 
 fn print_json(report: &ImportReport, dry_run: bool) {
     let refused = report.refused.iter().map(|refusal| {
-        json!({ "line": refusal.line, "externalId": refusal.external_id, "reason": refusal.reason })
+        json!({ "line": refusal.line, "externalId": refusal.external_id, "reason": refusal_text(refusal) })
     });
     let losses = report
         .losses
@@ -258,7 +260,7 @@ fn print_json(report: &ImportReport, dry_run: bool) {
     let notices = report
         .notices
         .iter()
-        .map(|notice| json!({ "line": notice.line, "externalId": notice.external_id, "text": notice.text }));
+        .map(|notice| json!({ "line": notice.line, "externalId": notice.external_id, "text": notice_text(notice) }));
     let answer = json!({
         "dryRun": dry_run,
         "created": report.created,
@@ -271,4 +273,27 @@ fn print_json(report: &ImportReport, dry_run: bool) {
         "corrected": report.corrected,
     });
     println!("{answer:#}");
+}
+
+fn refusal_text(refusal: &Refusal) -> String {
+    let advice = refusal.advice.map(|advice| format!(" {}", advised(advice))).unwrap_or_default();
+    format!("{}{advice}", refusal.reason)
+}
+
+fn notice_text(notice: &Notice) -> String {
+    format!("{} {}", notice.text, advised(notice.advice))
+}
+
+/// Returns the advice in terms of the command line.
+fn advised(advice: Advice) -> &'static str {
+    match advice {
+        Advice::CorrectKey => {
+            "To use the file's key in new sittings, run `jishu question correct`, or import again with --correct-keys."
+        }
+        Advice::CorrectKeyOrGiveId => {
+            "If both are the same question, correct the key with `jishu question correct`, or import with \
+             --correct-keys. If not, give this one an id."
+        }
+        Advice::Restore => "To restore it, run `jishu question restore`.",
+    }
 }

@@ -19,15 +19,15 @@ enum Direction {
         #[command(flatten)]
         database: DatabaseConfig,
     },
-    /// Take back migrations, the latest first. What their tables and columns hold is lost: without --yes this only says
-    /// what that is, and changes nothing.
+    /// Take back migrations, the latest first. The data in their tables and columns is lost. Without --yes the
+    /// command only lists what would be lost.
     Down {
         #[command(flatten)]
         database: DatabaseConfig,
         /// How many to take back.
         #[arg(long, default_value_t = 1, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
         steps: u32,
-        /// Do it, and lose what is named.
+        /// Take the migrations back, and lose the data that is listed.
         #[arg(long)]
         yes: bool,
     },
@@ -75,13 +75,13 @@ pub(super) async fn run(args: MigrateArgs) -> CommandResult {
 fn print_losses(losses: &Losses) {
     println!("This takes back {}.", or_nothing(&losses.migrations));
     for (table, rows) in &losses.tables {
-        println!("lost: table {table}, {rows} rows");
+        println!("would be lost: table {table}, {rows} rows");
     }
     for (table, column, rows) in &losses.columns {
-        println!("lost: column {table}.{column}, with a value in {rows} rows");
+        println!("would be lost: column {table}.{column}, with a value in {rows} rows");
     }
     if losses.tables.is_empty() && losses.columns.is_empty() {
-        println!("No table and no column is lost.");
+        println!("No table or column would be lost.");
     }
 }
 

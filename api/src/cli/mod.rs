@@ -43,18 +43,18 @@ enum Command {
     Serve(Box<ServeConfig>),
     /// Change the schema of the database, or show what is pending.
     Migrate(migrate::MigrateArgs),
-    /// Report on the unique keys and the cards of a database, and on values that cannot be read or are not allowed. Exits
-    /// with 1 when something is not right, and with 2 when that could not be told.
+    /// Report on the unique keys and the cards of a database, and on values that cannot be read or are not
+    /// allowed. Exits with 1 if something is wrong, and with 2 if the check failed.
     Check(check::CheckArgs),
-    /// Put a database of the old system right: its unique keys, and cards that were made twice. Prints its plan;
-    /// does it with --apply.
+    /// Repair a database of the old system: its unique keys, and cards that were made twice. Prints its plan;
+    /// --apply carries it out, and --undo undoes the latest repair.
     Repair(repair::RepairArgs),
-    /// Copy an SQLite database into a file, with its signing keys beside it, while a server runs on it or not. The copy is
-    /// verified before it gets its name.
+    /// Copy an SQLite database into a file, with its signing keys beside it. A server may run on the database. The
+    /// copy is verified before it gets its name.
     Backup(backup::BackupArgs),
-    /// Look whether a backup is whole and consistent. Exits with 1 when it is not.
+    /// Check whether a backup is complete and consistent. Exits with 1 if it is not.
     VerifyBackup(backup::VerifyBackupArgs),
-    /// Put a backup in the place of an SQLite database on which no server runs.
+    /// Restore a backup in place of an SQLite database. No server may run on the database.
     Restore(backup::RestoreArgs),
     /// Import what other systems have.
     Import(import::ImportArgs),
@@ -82,8 +82,8 @@ pub async fn main() -> ExitCode {
 /// What a command ends with when it fails: shown to the person who ran it.
 type CommandResult = Result<(), Box<dyn Error + Send + Sync>>;
 
-/// Opens a database, does something with it, and closes it however that ended: a file of SQLite is whole then, without a log
-/// beside it.
+/// Opens a database, runs the work and closes the database, also after an error. An SQLite database is then one
+/// complete file, without a write-ahead log.
 async fn with_database<T>(
     options: &DatabaseOptions,
     work: impl AsyncFnOnce(&Database) -> Result<T, Box<dyn Error + Send + Sync>>,
@@ -96,7 +96,8 @@ async fn with_database<T>(
     Ok(value)
 }
 
-/// As [`with_database`], for a database that is there and has all migrations. An embedded one is migrated first.
+/// Does the same as [`with_database`] for an existing database with all migrations. Migrates an embedded one
+/// first.
 async fn with_current_database<T>(
     config: &DatabaseConfig,
     work: impl AsyncFnOnce(&Database) -> Result<T, Box<dyn Error + Send + Sync>>,

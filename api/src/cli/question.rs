@@ -21,22 +21,22 @@ pub(super) struct QuestionArgs {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Correct the key of a question. New tests and new sittings of fixed tests take the corrected version. Open and
-    /// finished sittings keep the key that they started with.
+    /// Correct the key of a question. New tests and new sittings of fixed tests take the corrected version. Open
+    /// and finished sittings keep the key that they started with.
     Correct(Box<CorrectArgs>),
-    /// Archive a question: no new test asks it, and tests that are fixed keep it.
+    /// Archive a question: no new test asks it. Fixed tests keep it.
     Archive(Named),
-    /// Restore a question that was archived.
+    /// Restore an archived question.
     Restore(Named),
 }
 
-/// Which question.
+/// The question to change.
 #[derive(Args, Debug)]
 struct Named {
     #[command(flatten)]
     place: SubjectArgs,
 
-    /// The question: its external id, as imports and exports have it.
+    /// The external id of the question, as imports and exports have it.
     #[arg(long, value_name = "ID")]
     id: String,
 
@@ -57,21 +57,21 @@ struct CorrectArgs {
     #[arg(long, conflicts_with = "key", allow_negative_numbers = true)]
     value: Option<Decimal>,
 
-    /// How far from the number an answer is still correct; left as it is if not given.
+    /// How far from the number an answer is still correct; unchanged if not given.
     #[arg(long, requires = "value")]
     tolerance: Option<Decimal>,
 
-    /// Why the key is the key; left as it is if not given.
+    /// The explanation of the key; unchanged if not given.
     #[arg(long)]
     explanation: Option<String>,
 
-    /// Why the key is corrected. It is recorded.
+    /// The reason for the correction. It is recorded.
     #[arg(long)]
     reason: String,
 }
 
 impl Named {
-    /// Opens the database, finds the question, does something with it, and closes the database.
+    /// Opens the database, finds the question, runs the work, and closes the database.
     async fn with_question<T>(
         &self,
         work: impl AsyncFnOnce(&Database, QuestionId) -> Result<T, Box<dyn Error + Send + Sync>>,
@@ -80,7 +80,7 @@ impl Named {
             let subject = self.place.find(database).await?;
             let found = question_bank::find(database.reader(), subject, &self.id).await?;
             let id = found.ok_or_else(|| {
-                format!("the subject has no question {}. Export it to see its ids.", self.id)
+                format!("the subject has no question {}. Export its questions to see their ids", self.id)
             })?;
             work(database, id).await
         })
@@ -114,7 +114,7 @@ async fn correct(args: CorrectArgs) -> CommandResult {
             Ok(question_bank::correct(database, &SystemClock, correction).await?)
         })
         .await?;
-    println!("corrected; fixed tests whose new sittings take it: {}", corrected.tests);
+    println!("corrected; new sittings of {} fixed tests take the correction", corrected.tests);
     Ok(())
 }
 

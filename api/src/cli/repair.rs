@@ -23,14 +23,14 @@ pub(super) struct RepairArgs {
 
     /// Do it. Without this, the plan is printed and nothing is changed.
     ///
-    /// Every value that changes is logged in the tables `mock_test_attempts_merged`, `jishu_repair_survivors` and
+    /// Every changed value is logged in the tables `mock_test_attempts_merged`, `jishu_repair_survivors` and
     /// `jishu_repair_changes`.
     #[arg(long)]
     apply: bool,
 
-    /// Take the latest repair back: its cards, sittings, questions and keys become what they were.
+    /// Undo the latest repair: its cards, sittings, questions and keys become what they were.
     ///
-    /// It is refused, and nothing is changed, where rows have changed since the repair.
+    /// If rows have changed since the repair, the command refuses and changes nothing.
     #[arg(long, conflicts_with = "apply")]
     undo: bool,
 
@@ -65,7 +65,7 @@ pub(super) async fn run(args: RepairArgs) -> CommandResult {
     print_outcome(&result?, args.format)
 }
 
-/// Closes the connection. How the command ended matters more than an error of this.
+/// Closes the connection. An error of closing is only logged, because the command's own result matters more.
 async fn close(session: Session) {
     if let Err(error) = session.close().await {
         tracing::debug!(%error, "closing the connection");
@@ -79,16 +79,14 @@ fn print_undone(undone: &Undone, format: ReportFormat) -> CommandResult {
     }
     let Undone { run, restored, runs_left, .. } = undone;
     println!(
-        "Repair {run} was undone: {} merged cards are back, and {} other cards are as they were.",
+        "Repair {run} was undone: {} merged cards were restored, and {} other cards are as they were.",
         restored.cards, restored.survivors
     );
     for (table, values) in &restored.values {
-        println!("{values} values of `{table}` are as they were.");
+        println!("{values} values of `{table}` were restored.");
     }
     if *runs_left > 0 {
-        println!(
-            "{runs_left} earlier repairs are still logged. `jishu repair --undo` takes the next one back."
-        );
+        println!("{runs_left} earlier repairs are still logged. `jishu repair --undo` undoes the next one.");
     }
     Ok(())
 }
@@ -136,7 +134,7 @@ fn print_outcome(outcome: &Outcome, format: ReportFormat) -> CommandResult {
         );
     }
     if outcome.corrected_cards > 0 {
-        println!("{} other cards were put right", outcome.corrected_cards);
+        println!("{} other cards were corrected", outcome.corrected_cards);
     }
     if outcome.statements.is_empty() && outcome.merged_groups == 0 && outcome.corrected_cards == 0 {
         println!("Nothing to do.");

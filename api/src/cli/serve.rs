@@ -22,16 +22,16 @@ use crate::{http, server};
 /// How long the token works that `--demo` prints.
 const DEMO_TOKEN: Duration = Duration::from_secs(12 * 60 * 60);
 
-/// How many connections may wait to be accepted; the system may allow fewer.
+/// Number of connections that may wait to be accepted. The system may allow fewer.
 const BACKLOG: u32 = 1_024;
 
 /// How long the database's connections may take to close.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(super) async fn run(config: ServeConfig) -> CommandResult {
-    // From here on a signal ends it in order, also while it starts.
+    // From here on a signal stops the server in order, also during its start.
     let stop = stop_signal()?.boxed().shared();
-    // First what can fail without leaving anything behind: a port that is taken, a manifest that cannot be read.
+    // First the steps that can fail without leaving anything behind: the port and the manifest.
     let bound = bind(&config.listen).await?;
     let engine = config.graphql.engine()?;
     let options = config.database_options();
@@ -51,16 +51,14 @@ pub(super) async fn run(config: ServeConfig) -> CommandResult {
         Err(error) => Err(error),
     };
     if tokio::time::timeout(CLOSE_TIMEOUT, database.close()).await.is_err() {
-        tracing::warn!(
-            "statements were still under way when the server stopped; the database rolls them back"
-        );
+        tracing::warn!("statements were still running when the server stopped; the database rolls them back");
     }
     served?;
     tracing::info!("stopped");
     Ok(())
 }
 
-/// Takes the port, which nobody is answered on before the server is ready.
+/// Binds the port. The server accepts no connection before it is ready.
 async fn bind(listen: &ListenAddress) -> Result<(TcpSocket, SocketAddr), String> {
     let bound = async {
         let address = listen.resolve().await?;
@@ -74,7 +72,7 @@ async fn bind(listen: &ListenAddress) -> Result<(TcpSocket, SocketAddr), String>
     bound.await.map_err(|error| format!("cannot listen on {listen}: {error}. Choose another --listen"))
 }
 
-/// Makes everything ready, and listens.
+/// Prepares the server, and listens.
 async fn start(
     config: &ServeConfig,
     database: Database,
@@ -110,7 +108,7 @@ async fn start(
     Ok((services, listener))
 }
 
-/// Refuses a database whose schema is older than this version needs, or newer than it knows.
+/// Refuses a database whose schema is older or newer than this version needs.
 pub(super) async fn refuse_pending(database: &Database) -> CommandResult {
     database.refuse_newer().await?;
     let migrations = database.migrations().await?;
@@ -151,7 +149,7 @@ async fn print_demo(services: &Services, url: &str) -> CommandResult {
     Ok(())
 }
 
-/// Completes at SIGTERM or Ctrl-C. They are caught from the call on, not only once it is waited for.
+/// Completes at SIGTERM or Ctrl-C. The signals are caught from the call on, also before anybody waits.
 fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
     #[cfg(unix)]
     let received = {
@@ -172,6 +170,6 @@ fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
     };
     Ok(async {
         received.await;
-        tracing::info!("stopping: finishing what is under way");
+        tracing::info!("stopping: finishing the running requests");
     })
 }

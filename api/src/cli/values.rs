@@ -1,4 +1,4 @@
-//! The part of `jishu check` that looks at the values in the tables of jishu.
+//! The part of `jishu check` that examines the values in the tables of jishu.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use super::{CommandResult, with_database};
 use crate::config::DatabaseConfig;
 use crate::service::integrity::{self, BadValue};
 
-/// The values of a database that cannot be read or are not allowed. None in a database of the old system.
+/// Finds the values that cannot be read or are not allowed. A database of the old system has none.
 pub(super) async fn bad_values(
     database: &DatabaseConfig,
 ) -> Result<Vec<BadValue>, Box<dyn std::error::Error + Send + Sync>> {
@@ -17,7 +17,7 @@ pub(super) async fn bad_values(
     .await
 }
 
-/// Adds them to a report in JSON, which is right no more where there are any.
+/// Adds the values to a report in JSON, and sets its `ok` to false if there are any.
 pub(super) fn add_to(report: &mut Value, bad: &[BadValue]) {
     report["badValues"] = json!(bad);
     if !bad.is_empty() {
@@ -25,20 +25,18 @@ pub(super) fn add_to(report: &mut Value, bad: &[BadValue]) {
     }
 }
 
-/// Prints them for people.
+/// Prints the values for people.
 pub(super) fn print(bad: &[BadValue]) {
     for bad in bad {
         println!("bad value: {bad}");
     }
 }
 
-/// How many there are, where there are any.
+/// Returns an error with the number of the values, if there are any.
 pub(super) fn outcome(bad: &[BadValue]) -> CommandResult {
     match bad.len() {
         0 => Ok(()),
-        1 => Err("1 value cannot be read or is not allowed. Put it right with SQL".into()),
-        many => {
-            Err(format!("{many} values cannot be read or are not allowed. Put them right with SQL").into())
-        }
+        1 => Err("1 value cannot be read or is not allowed. Correct it with SQL".into()),
+        many => Err(format!("{many} values cannot be read or are not allowed. Correct them with SQL").into()),
     }
 }

@@ -101,8 +101,8 @@ pub struct EdgeConfig {
     #[arg(long, env = "JISHU_CORS_ORIGINS", value_delimiter = ',', value_name = "ORIGINS", value_parser = origin)]
     pub cors_origins: Vec<String>,
 
-    /// Log each request: method, path, status, duration, bytes, the client's address, and the user's id where one is
-    /// signed in. Queries in addresses, bodies and tokens are left out.
+    /// Log each request: method, path, status, duration, bytes, the client's address, and the user's id if one is
+    /// signed in. Query strings, bodies and tokens are not logged.
     #[arg(long, env = "JISHU_ACCESS_LOG", value_parser = BoolishValueParser::new())]
     pub access_log: bool,
 

@@ -7,7 +7,7 @@ use clap::{ArgAction, Args};
 
 use crate::graphql::engine::{EngineOptions, Limits, ManifestError, TrustedDocuments};
 
-/// The words that mean yes in an environment variable.
+/// Words that mean yes in an environment variable.
 const YES: [&str; 6] = ["true", "t", "yes", "y", "on", "1"];
 
 /// How documents are treated. The limits are far above what frontends send; a refusal names the limit and its value.

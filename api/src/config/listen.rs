@@ -30,10 +30,10 @@ impl fmt::Display for ListenAddress {
 }
 
 impl ListenAddress {
-    /// Looks a name up. IPv4 comes first: it is what other programs are told to connect to.
+    /// Resolves a name. Prefers IPv4, which other programs usually connect to.
     ///
     /// # Errors
-    /// When the name has no address.
+    /// Fails if the name has no address.
     pub async fn resolve(&self) -> io::Result<SocketAddr> {
         let found: Vec<SocketAddr> = tokio::net::lookup_host(self.0.as_str()).await?.collect();
         let first = found.iter().find(|address| address.is_ipv4()).or_else(|| found.first());

@@ -29,7 +29,7 @@ pub struct DatabaseConfig {
     #[arg(long, env = "DATABASE_URL", default_value = "sqlite://jishu.db?mode=rwc", hide_env_values = true)]
     pub database_url: String,
 
-    /// Connections to a database server, half of them for writing; or readers of an SQLite file.
+    /// Connections to a database server, half of them for writing; for SQLite, the number of reading connections.
     #[arg(long, env = "JISHU_DATABASE_CONNECTIONS", default_value_t = 16, value_name = "COUNT",
           value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub database_connections: u32,
@@ -50,7 +50,7 @@ impl DatabaseConfig {
         DatabaseOptions { url: options.url.replace("mode=rwc", "mode=rw"), ..options }
     }
 
-    /// The same, for a command that only reads: it changes nothing of a file, and makes none.
+    /// Returns the same options for a command that only reads: it changes no file, and makes none.
     #[must_use]
     pub fn options_to_look(&self) -> DatabaseOptions {
         DatabaseOptions { only_looks: true, ..self.options_of_existing() }
@@ -70,8 +70,8 @@ pub struct ServeConfig {
     #[command(flatten)]
     pub database: DatabaseConfig,
 
-    /// The address and port to listen on. A name such as localhost:8080 stands for its first IPv4 address, or the first of
-    /// IPv6 where it has none.
+    /// The address and port to listen on. A name such as localhost:8080 stands for its first IPv4 address, or its
+    /// first IPv6 address if it has no IPv4 address.
     #[arg(long, env = "JISHU_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
     pub listen: ListenAddress,
 
@@ -107,8 +107,8 @@ pub struct ServeConfig {
           value_parser = clap::value_parser!(i64).range(1..=365))]
     pub refresh_token_days: i64,
 
-    /// How long a refresh token that was used gives the same new one again, in seconds: 0 to 30. Two tabs that
-    /// refresh at once, and a client whose answer was lost, stay signed in. 0 ends the session instead.
+    /// How long a used refresh token returns the same new one again, in seconds: 0 to 30. Two tabs that refresh at
+    /// once, and a client that lost a response, stay signed in. 0 ends the session instead.
     #[arg(long, env = "JISHU_REFRESH_REUSE_SECONDS", default_value_t = 20, value_name = "SECONDS",
           value_parser = clap::value_parser!(i64).range(0..=30))]
     pub refresh_reuse_seconds: i64,

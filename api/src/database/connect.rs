@@ -25,7 +25,7 @@ const CONNECTIONS_FOR_SAVING: usize = 2;
 /// Idle longer than any migration holds its connections.
 const MIGRATOR_IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a write waits for the one writer of SQLite.
+/// Maximum time that a write waits for the one writer of SQLite.
 const SQLITE_WRITER_WAIT: Duration = Duration::from_secs(30);
 
 /// How long is tried to find out why there is no connection.
@@ -39,15 +39,15 @@ pub type StatementObserver = Arc<dyn Fn(&str) + Send + Sync>;
 pub struct DatabaseOptions {
     /// `sqlite://`, `postgres://` or `mysql://`.
     pub url: String,
-    /// Connections to a database server, half of them for writing; or readers of an SQLite file.
+    /// Connections to a database server, half of them for writing; for SQLite, the number of reading connections.
     pub max_connections: u32,
-    /// How long a request waits for a connection, and before that for its turn to write.
+    /// How long a request waits for a connection, and before that in the queue of writers.
     pub acquire_timeout: Duration,
     /// How long a statement may take on a database server, and how long conflicts are retried. SQLite knows no
     /// such limit. Below the time that a request may take, so that what is given up frees its connection.
     pub statement_timeout: Duration,
-    /// Whether nothing is written: a file of SQLite keeps the journal mode that it has. The URL says whether a missing
-    /// file is made.
+    /// Whether nothing is written: an SQLite file keeps its journal mode. The URL says whether a missing file is
+    /// made.
     pub only_looks: bool,
     /// Told of each statement.
     pub observer: Option<StatementObserver>,
@@ -78,12 +78,13 @@ impl DatabaseOptions {
         (self.max_connections - self.max_connections / 2).max(1)
     }
 
-    /// The connections to a server that write.
+    /// Returns the number of connections to a server that write.
     fn writers(&self) -> u32 {
         (self.max_connections / 2).max(1)
     }
 
-    /// How many transactions run at once. Batches of answers are saved outside transactions, and find a connection free.
+    /// Returns how many transactions run at once. Batches of answers are saved outside transactions, and find a
+    /// free connection.
     fn transactions(&self) -> usize {
         (self.writers() as usize).saturating_sub(CONNECTIONS_FOR_SAVING).max(1)
     }
@@ -112,7 +113,7 @@ pub enum ConnectError {
          a file where the URL ends with ?mode=rwc"
     )]
     NoFile(String),
-    /// The file must not be opened as it lies there.
+    /// The file must not be opened in its present state.
     #[error(transparent)]
     File(#[from] FileError),
 }
@@ -147,13 +148,13 @@ impl Database {
     }
 }
 
-/// Makes the file that is missing, where the URL asks for it, so that nobody else can read it at any moment.
+/// Makes a missing file if the URL asks for it. Nobody else can read the file at any moment.
 fn prepare_file(file: &Path, options: &DatabaseOptions) -> Result<(), FileError> {
     refuse_foreign_log(file)?;
     if options.url.contains("mode=rwc")
         && let Err(error) = create_private(file)
     {
-        // SQLite fails in the same way, and is what tells of it.
+        // SQLite fails in the same way, and reports the error.
         tracing::debug!(%error, "the file of the database was not made");
     }
     Ok(())

@@ -57,9 +57,9 @@ pub(crate) fn inserted(backend: DbBackend, column: impl IdenStatic) -> SimpleExp
 /// Locks the row of a user until the transaction ends, so that all their writes go one after the other. Returns whether
 /// the user may still act, or nothing when there is no such user.
 ///
-/// It does not wait for the lock, which would hold a connection: where another server or an operator has it, the
-/// transaction fails with a conflict and runs again after a pause. Transactions of one server queue before they get here
-/// ([`super::Database::write_for`]). On SQLite the transaction holds the only writer already.
+/// The lock is not waited for, because that would hold a connection. If another server or an operator has the
+/// lock, the transaction fails with a conflict and is retried after a pause. Transactions of one server queue
+/// before they get here ([`super::Database::write_for`]). On SQLite the transaction already holds the only writer.
 pub(crate) async fn lock_user(
     connection: &impl ConnectionTrait,
     id: UserId,

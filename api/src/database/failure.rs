@@ -72,7 +72,7 @@ impl Failure {
     }
 }
 
-/// Why a statement was not carried out, where that is nobody's fault and may be over in seconds.
+/// A temporary cause for which the database did not execute a statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unavailable {
     /// No connection was free in time.
@@ -81,7 +81,7 @@ pub enum Unavailable {
     TooSlow,
     /// Another transaction held a lock for too long.
     Locked,
-    /// The database refuses connections, restarts, or has ended the connection.
+    /// The database refuses connections, restarts, or closed the connection.
     Down,
     /// The database is read-only.
     ReadOnly,

@@ -1,4 +1,5 @@
-//! The file of an SQLite database: where it is, who may read it, and whether a log beside it is its own.
+//! The file of an SQLite database: its path, its permissions, and whether a write-ahead log beside it belongs to
+//! it.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -10,34 +11,34 @@ use std::time::Duration;
 use sea_orm::sqlx::sqlite::SqliteConnectOptions;
 use sea_orm::{ConnectOptions, DatabaseConnection, DbErr};
 
-/// The bytes of the header that tell how the file is written: 1 is by a rollback journal, 2 is by a write-ahead log.
+/// Position of the header's bytes that name the journal mode: 1 is a rollback journal, 2 is a write-ahead log.
 const JOURNAL_BYTES: std::ops::RangeInclusive<usize> = 18..=19;
 const ROLLBACK: u8 = 1;
 
-/// Why a file must not be opened as it lies there.
+/// An error that keeps a file from being opened.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    /// A log lies beside a file that never wrote it.
+    /// A write-ahead log is beside a file that it does not belong to.
     #[error(
-        "{log} lies beside {file}, but does not belong to it: the file was copied or restored, and the log is an older \
-         database's. Opening both would overwrite the file with the log. If the file has the data that you want, move {log} \
-         and {shm} away. If not, put the file back that the log belongs to",
+        "{log} is beside {file} but belongs to an older database: the file was copied or restored. Opening both \
+         would damage the file. If {file} has the data that you want, move {log} and {shm} away. If not, put back \
+         the file that {log} belongs to",
         file = .0.display(), log = beside(.0, "-wal").display(), shm = beside(.0, "-shm").display()
     )]
     ForeignLog(PathBuf),
-    /// A log lies where no database is.
+    /// A write-ahead log has no database beside it.
     #[error(
-        "{log} has data of a database, but {file} is missing or empty. Opening it would delete the log. Put the file back, \
-         or move {log} away to begin anew",
+        "{log} has data of a database, but {file} is missing or empty. Opening it would delete the data. Put the \
+         file back, or move {log} away to begin with an empty database",
         file = .0.display(), log = beside(.0, "-wal").display()
     )]
     LogAlone(PathBuf),
-    /// The file system refused.
-    #[error("{path} cannot be read: {source}", path = .0.display(), source = .1)]
+    /// The file system returned an error.
+    #[error("{path} cannot be read: {source}. Check the path and its permissions", path = .0.display(), source = .1)]
     Io(PathBuf, io::Error),
 }
 
-/// The file that a URL names; none for a database server, or for a database in memory.
+/// Returns the file that a URL names; None for a database server or a database in memory.
 #[must_use]
 pub fn sqlite_file(url: &str) -> Option<PathBuf> {
     if !url.starts_with("sqlite:") || url.contains(":memory:") || url.contains("mode=memory") {
@@ -47,7 +48,7 @@ pub fn sqlite_file(url: &str) -> Option<PathBuf> {
     Some(options.get_filename().to_owned()).filter(|file| !file.as_os_str().is_empty())
 }
 
-/// The name of a file beside this one: `jishu.db` and `-wal` give `jishu.db-wal`.
+/// Returns the name of a file beside this one: `jishu.db` and `-wal` give `jishu.db-wal`.
 #[must_use]
 pub fn beside(file: &Path, suffix: &str) -> PathBuf {
     let mut name: OsString = file.as_os_str().to_owned();
@@ -55,11 +56,11 @@ pub fn beside(file: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Makes an empty file that only its owner may read, whatever the umask. SQLite gives the files that it makes beside it
-/// the same rights. A file that is there stays as it is.
+/// Makes an empty file that only its owner may read, whatever the umask. SQLite gives the files beside it the same
+/// permissions. An existing file stays as it is.
 ///
 /// # Errors
-/// The file system's.
+/// Returns the error of the file system.
 pub fn create_private(file: &Path) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -72,7 +73,7 @@ pub fn create_private(file: &Path) -> io::Result<()> {
     }
 }
 
-/// Takes the rights that a umask took from the owner into account.
+/// Sets the permissions of the owner, which a umask may have removed.
 fn make_private(file: &File) -> io::Result<()> {
     #[cfg(unix)]
     file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
@@ -81,13 +82,13 @@ fn make_private(file: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// Refuses a file with a write-ahead log beside it that another file wrote. SQLite would take the log's pages for newer
-/// ones of this file.
+/// Refuses a file with the write-ahead log of another database beside it. SQLite would write the pages of that log
+/// into this file.
 ///
 /// # Errors
 /// See [`FileError`].
 pub fn refuse_foreign_log(file: &Path) -> Result<(), FileError> {
-    // The log first: where it has something, the header was written before.
+    // Reads the write-ahead log first: if it has data, the header was written before it.
     let log = fs::metadata(beside(file, "-wal")).map_or(0, |metadata| metadata.len());
     if log == 0 {
         return Ok(());
@@ -102,7 +103,7 @@ pub fn refuse_foreign_log(file: &Path) -> Result<(), FileError> {
     }
 }
 
-/// The first bytes of a database; none where there is no such file, or an empty one.
+/// Reads the first bytes of a database; None if the file is missing or empty.
 fn header(file: &Path) -> io::Result<Option<[u8; 100]>> {
     let mut header = [0; 100];
     let read = File::open(file).and_then(|mut file| file.read_exact(&mut header));
@@ -115,21 +116,21 @@ fn header(file: &Path) -> io::Result<Option<[u8; 100]>> {
     }
 }
 
-/// How a file is opened.
+/// The way in which a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// To be read and written, beside others who do.
+    /// To read and write, beside other processes.
     Shared,
-    /// To be read, as it lies there: nobody writes it.
+    /// To read only; no other process writes the file.
     Still,
 }
 
-/// Opens a file by one connection that leaves its journal mode as it is.
+/// Opens a file with one connection that keeps its journal mode.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub async fn open_file(file: &Path, access: Access) -> Result<DatabaseConnection, DbErr> {
-    // With a log beside it, what lies there is two files.
+    // With a write-ahead log the database is two files.
     let has_log = fs::metadata(beside(file, "-wal")).is_ok_and(|log| log.len() > 0);
     let file = file.to_owned();
     let mut connect = ConnectOptions::new("sqlite://");

@@ -7,14 +7,14 @@ use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, DbErr, Statem
 
 use super::{Database, MigrateError};
 
-/// The data that is lost with the latest migrations.
+/// The data that is lost when the latest migrations are taken back.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Losses {
     /// The migrations that would be taken back, the latest first.
     pub migrations: Vec<String>,
-    /// Each table, with how many rows it has.
+    /// Each table, with its number of rows.
     pub tables: Vec<(String, i64)>,
-    /// Each column of the tables that stay, with how many of its values are not null.
+    /// Each column of the remaining tables, with the number of its values that are not null.
     pub columns: Vec<(String, String, i64)>,
 }
 
@@ -22,11 +22,11 @@ pub struct Losses {
 type Shape = BTreeMap<String, Vec<String>>;
 
 impl Database {
-    /// Finds out what taking back so many migrations would lose. Changes nothing: the migrations are tried on two empty
-    /// databases in memory, of which the tables and columns are compared.
+    /// Finds out what taking back this many migrations would lose, without changing anything. Applies the
+    /// migrations to two empty databases in memory, and compares their tables and columns.
     ///
     /// # Errors
-    /// Fails for a database that a newer version has migrated, and with the database.
+    /// Returns an error if a newer version has migrated the database, or if the database fails.
     pub async fn losses(&self, steps: u32) -> Result<Losses, MigrateError> {
         self.refuse_newer().await?;
         let applied: Vec<String> = self
@@ -55,7 +55,7 @@ impl Database {
         Ok(losses)
     }
 
-    /// The names are those of our migrations.
+    /// Counts rows or values. The names come from our migrations.
     async fn count(&self, table: &str, what: &str) -> Result<i64, DbErr> {
         let text = format!("SELECT COUNT({what}) FROM {table}");
         let row = self.reader.query_one_raw(Statement::from_string(self.backend(), text)).await?;
@@ -63,7 +63,7 @@ impl Database {
     }
 }
 
-/// The tables after so many migrations.
+/// Reads the tables after this many migrations.
 async fn shape_after(migrations: u32) -> Result<Shape, DbErr> {
     let mut options = ConnectOptions::new("sqlite::memory:");
     options.max_connections(1).sqlx_logging_level(log::LevelFilter::Debug);

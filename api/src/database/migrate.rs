@@ -29,16 +29,16 @@ pub struct MigrationState {
     pub applied: bool,
 }
 
-/// Why the schema was not changed.
+/// An error that left the schema unchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum MigrateError {
     /// The database has migrations that this version does not know.
     #[error(
-        "this database was migrated by a newer jishu: the migrations {} are unknown to this one. Run the newer version, or \
-         restore a backup from before its upgrade", .0.join(", ")
+        "a newer jishu has migrated this database: the migrations {} are unknown to this version. Run the newer \
+         version, or restore a backup from before its upgrade", .0.join(", ")
     )]
     Newer(Vec<String>),
-    /// The database refused.
+    /// The database returned an error.
     #[error(transparent)]
     Database(#[from] DbErr),
 }
@@ -141,28 +141,28 @@ impl Database {
         Ok(Migrator::migrations().into_iter().map(state).collect())
     }
 
-    /// The names of applied migrations that this version does not know, in order. Writes nothing.
+    /// Finds the applied migrations that this version does not know, in order. Writes nothing.
     ///
     /// # Errors
-    /// The database's.
+    /// Returns the database's error.
     pub async fn unknown_migrations(&self) -> Result<Vec<String>, DbErr> {
         Ok(unknown_among(applied_migrations(self.reader.pool()).await?))
     }
 
-    /// Refuses a database that a newer version has migrated: what this one would write may not fit it.
+    /// Refuses a database that a newer version has migrated: this version could write unfitting rows.
     ///
     /// # Errors
-    /// Fails for a newer database, and with the database.
+    /// Returns an error if the database is newer, or if it fails.
     pub async fn refuse_newer(&self) -> Result<(), MigrateError> {
         let unknown = self.unknown_migrations().await?;
         if unknown.is_empty() { Ok(()) } else { Err(MigrateError::Newer(unknown)) }
     }
 }
 
-/// The names of the applied migrations; none where the database has no record of any.
+/// Reads the names of the applied migrations; none if the database has no record of them.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub async fn applied_migrations(connection: &DatabaseConnection) -> Result<Vec<String>, DbErr> {
     let table = Migrator::migration_table_name().to_string();
     if !sea_orm_migration::SchemaManager::new(connection).has_table(&table).await? {
@@ -173,7 +173,7 @@ pub async fn applied_migrations(connection: &DatabaseConnection) -> Result<Vec<S
     connection.query_all_raw(select).await?.iter().map(|row| row.try_get_by_index(0)).collect()
 }
 
-/// Which of these migrations this version does not know, in order.
+/// Finds the migrations that this version does not know, in order.
 #[must_use]
 pub fn unknown_among(mut applied: Vec<String>) -> Vec<String> {
     let known = Migrator::migrations();

@@ -39,14 +39,14 @@ use queue::WriteQueue;
 
 /// The database as the services see it: one handle to read through, one to write through.
 ///
-/// Each has a pool of its own, so that neither can take the connections of the other: on PostgreSQL and MariaDB/MySQL half
-/// of the connections. SQLite has one writer connection and a pool of read-only ones, so that writers queue here, in order,
-/// and not in SQLite's busy loop.
+/// Each has a pool of its own, so that neither can take the connections of the other. On PostgreSQL and
+/// MariaDB/MySQL each has half of the connections. SQLite has one writer connection and a pool of read-only ones.
+/// So writers queue here, in order, and not in SQLite's busy loop.
 #[derive(Clone, Debug)]
 pub struct Database {
     reader: Reader,
     writer: DatabaseConnection,
-    /// Where transactions wait before they take a connection of `writer`.
+    /// The queue in which transactions wait before they take a connection of `writer`.
     queue: Arc<WriteQueue>,
     probe: Arc<Probe>,
     migrator: DatabaseConnection,
@@ -63,13 +63,14 @@ impl Database {
         &self.reader
     }
 
-    /// For migrations. Everything else that writes does so in [`Database::write`] or [`Database::write_for`].
+    /// Returns the connection for migrations. Everything else writes in [`Database::write`] or
+    /// [`Database::write_for`].
     #[must_use]
     pub fn writer(&self) -> &DatabaseConnection {
         &self.writer
     }
 
-    /// Finds out whether the database answers and takes writes, within two seconds.
+    /// Checks within two seconds whether the database answers and takes writes.
     pub async fn readiness(&self) -> Readiness {
         self.probe.look().await
     }
@@ -87,20 +88,20 @@ impl Database {
         self.is_cluster
     }
 
-    /// How long a write is retried while something is in its way.
+    /// Returns how long a write is retried after a conflict.
     #[must_use]
     pub(crate) fn retry_for(&self) -> Duration {
         self.retry_for
     }
 
-    /// The same database for work that can be done later: what is in its way is retried for this long and no longer.
+    /// Returns the same database for work that can be done later: conflicts are retried for at most this long.
     #[must_use]
     pub(crate) fn retrying_for(&self, retry_for: Duration) -> Self {
         Self { retry_for, ..self.clone() }
     }
 
-    /// Closes all connections. On SQLite the connection that writes is the last, and leaves one file with everything in
-    /// it: the readers cannot write the log back.
+    /// Closes all connections. On SQLite the writer is closed last, and leaves one complete file: readers cannot
+    /// write the write-ahead log back.
     ///
     /// # Errors
     /// When a pool cannot be closed.
@@ -117,11 +118,11 @@ impl Database {
     }
 }
 
-/// Writes SQLite's log back into its file. Another process that reads keeps the log from being emptied, and loses nothing
-/// by it.
+/// Writes SQLite's write-ahead log back into its file. If another process still reads, the log is not emptied, and
+/// no data is lost.
 async fn write_back(writer: &DatabaseConnection) {
     let text = "PRAGMA busy_timeout = 1000; PRAGMA wal_checkpoint(TRUNCATE)";
     if let Err(error) = writer.execute_unprepared(text).await {
-        tracing::debug!(%error, "the log was not written back; the next start reads it");
+        tracing::debug!(%error, "the write-ahead log was not written back; the next start reads it");
     }
 }

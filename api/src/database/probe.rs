@@ -1,4 +1,4 @@
-//! Finding out whether the database answers and takes writes.
+//! Checks whether the database answers and takes writes.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,19 +8,19 @@ use tokio::time::timeout;
 
 use super::Unavailable;
 
-/// How long the database may take to answer. Orchestrators commonly wait two seconds, and ours is the shorter time.
+/// Maximum time that the database may take to answer. Orchestrators commonly wait two seconds.
 const ANSWER_TIMEOUT: Duration = Duration::from_millis(1_500);
 
-/// How long a refused write counts, where nothing shows that writes are taken again.
+/// How long the database counts as read-only after a refused write, unless another write succeeds.
 const REFUSAL_COUNTS_FOR: Duration = Duration::from_secs(30);
 
-/// A write that changes nothing, on a table that is always there. A read-only server refuses it all the same.
+/// A write that changes nothing, on a table that always exists. A read-only server still refuses it.
 const WRITE_NOTHING: &str = "DELETE FROM seaql_migrations WHERE version = ''";
 /// The same for MariaDB and MySQL, whose binary log would have each such statement that commits.
 const WRITE_NOTHING_AND_ROLL_BACK: &str =
     "START TRANSACTION; DELETE FROM seaql_migrations WHERE version = ''; ROLLBACK";
 
-/// Whether the server can do its work with this database.
+/// The result of a check whether the server can work with this database.
 #[derive(Clone, Debug)]
 pub enum Readiness {
     /// The database answers and takes writes.
@@ -33,11 +33,11 @@ pub enum Readiness {
     Unreachable(DbErr),
 }
 
-/// Looks at the database through a connection of its own: a busy pool is not a dead database.
+/// Checks the database through its own connection, because a busy pool does not mean a dead database.
 #[derive(Debug)]
 pub(super) struct Probe {
     connection: Mutex<DatabaseConnection>,
-    /// How to connect again, where a connection is no longer answered. None for a database in memory.
+    /// The options to connect again after a lost answer. None for a database in memory.
     options: Option<ConnectOptions>,
     is_sqlite: bool,
     /// When the database last refused a write for a reason that a look does not find. None once it took another.
@@ -45,25 +45,26 @@ pub(super) struct Probe {
 }
 
 impl Probe {
-    /// Connects when it is first used.
+    /// Prepares a connection, which is opened at its first use.
     pub(super) async fn new(mut options: ConnectOptions) -> Result<Self, DbErr> {
         options.connect_lazy(true).acquire_timeout(ANSWER_TIMEOUT).connect_timeout(ANSWER_TIMEOUT);
         let connection = sea_orm::Database::connect(options.clone()).await?;
         Ok(Self { options: Some(options), ..Self::of_memory(connection) })
     }
 
-    /// Looks through the one connection that a database in memory has.
+    /// Uses the one connection that a database in memory has.
     pub(super) fn of_memory(connection: DatabaseConnection) -> Self {
         let is_sqlite = connection.get_database_backend() == DbBackend::Sqlite;
         Self { connection: Mutex::new(connection), options: None, is_sqlite, refused_at: Mutex::default() }
     }
 
-    /// Remembers that the database took a write.
+    /// Records that the database took a write.
     pub(super) fn write_was_taken(&self) {
         *self.refused_at.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// Remembers that the database refused a write, where the cause is its own: no statement asks whether a disk is full.
+    /// Records that the database refused a write because it is read-only or full. No statement asks whether a disk
+    /// is full.
     pub(super) fn write_has_failed(&self, error: &DbErr) {
         let counts = match Unavailable::of(error) {
             Some(Unavailable::DiskFull) => true,
@@ -88,7 +89,8 @@ impl Probe {
         match Unavailable::of(&error) {
             Some(Unavailable::ReadOnly | Unavailable::DiskFull) => Readiness::TakesNoWrites,
             Some(Unavailable::NoConnection | Unavailable::TooSlow) => Readiness::NoAnswer,
-            // It answers: the account may lack the right to delete, or somebody holds a lock.
+            // The database answered: the account may lack the right to delete, or another transaction holds a
+            // lock.
             Some(Unavailable::Locked) => Readiness::Ready,
             Some(Unavailable::Down) => Readiness::Unreachable(error),
             None if is_answer(&error) => Readiness::Ready,
@@ -101,11 +103,11 @@ impl Probe {
         refused_at.is_some_and(|at| at.elapsed() < REFUSAL_COUNTS_FOR)
     }
 
-    /// Forgets a connection on which an answer is missing: it could be missing for ever, and the next look must not wait
-    /// for it.
+    /// Replaces a connection on which an answer is missing. The answer may never come, and the next check must not
+    /// wait for it.
     async fn connect_again(&self) {
         let Some(options) = self.options.clone() else { return };
-        // Nothing is sent yet: the connection is lazy.
+        // Sends nothing yet: the connection is lazy.
         if let Ok(fresh) = sea_orm::Database::connect(options).await {
             *self.connection.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
         }
@@ -122,7 +124,7 @@ impl Probe {
 async fn ask(connection: &DatabaseConnection) -> Result<(), DbErr> {
     // Not a ping of the protocol: a Galera node that has lost its cluster answers that one.
     let text = match connection.get_database_backend() {
-        // A write would have to wait for the one writer. What cannot be written shows in the writes of others.
+        // A write would have to wait for the one writer. Other writes show whether the database takes writes.
         DbBackend::Sqlite => "SELECT 1",
         DbBackend::MySql => WRITE_NOTHING_AND_ROLL_BACK,
         _ => WRITE_NOTHING,

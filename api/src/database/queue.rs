@@ -77,7 +77,7 @@ pub(super) struct WriteQueue {
 struct KeyQueue {
     /// Hands out one turn at a time, in the order in which they were asked for.
     turn: Arc<Semaphore>,
-    /// How many transactions wait or have their turn.
+    /// Number of transactions that wait or have their turn.
     members: usize,
 }
 
@@ -91,7 +91,7 @@ pub(super) struct Turn {
 }
 
 impl WriteQueue {
-    /// Queues for at most `writers` transactions at once, in which a transaction waits at most for `wait`.
+    /// Makes a queue for at most `writers` transactions at once. A transaction waits at most for `wait`.
     pub(super) fn new(writers: usize, wait: Duration) -> Arc<Self> {
         Arc::new(Self {
             queues: Mutex::default(),
@@ -127,7 +127,7 @@ impl WriteQueue {
     /// Waits until one more transaction may take a connection.
     ///
     /// # Errors
-    /// [`no_connection`] when too many wait already, or when the wait takes too long.
+    /// Returns [`no_connection`] if too many transactions wait already, or if the wait takes too long.
     pub(super) async fn permit(&self) -> Result<OwnedSemaphorePermit, DbErr> {
         let _waiting = self.waiting_writers.try_acquire().map_err(|_full| no_connection())?;
         let permit = timeout(self.wait, Arc::clone(&self.writers).acquire_owned()).await;
@@ -162,7 +162,7 @@ impl Drop for Turn {
     }
 }
 
-/// The error of a transaction that got no connection in time: it is the one that a pool gives.
+/// Returns the error of a transaction that got no connection in time. It is the error of a full pool.
 pub(super) fn no_connection() -> DbErr {
     DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)
 }

@@ -1,23 +1,23 @@
-//! Rows one by one, so that one that cannot be read takes no other with it.
+//! Reads rows one by one, so that an unreadable row does not affect the others.
 
 use sea_orm::{
     ConnectionTrait, DbErr, EntityTrait, FromQueryResult, IdenStatic, Iterable, PrimaryKeyToColumn,
     QueryResult, QueryTrait, Select,
 };
 
-/// A row that is there and cannot be read.
+/// A row that cannot be read.
 #[derive(Debug)]
 pub(crate) struct Unreadable {
     /// The numbers of its primary key, in order.
     pub(crate) key: Vec<i64>,
-    /// Why.
+    /// The reason.
     pub(crate) error: DbErr,
 }
 
-/// Reads what a query finds: the rows that can be read, and the others by their keys.
+/// Reads the rows of a query: the readable ones as models, the others by their keys.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub(crate) async fn readable<E>(
     connection: &impl ConnectionTrait,
     select: Select<E>,
@@ -36,7 +36,7 @@ where
     Ok((rows, unreadable))
 }
 
-/// A part of the key that cannot be read itself is left out.
+/// Reads the key of a row. Parts of the key that cannot be read are left out.
 fn key_of<E: EntityTrait>(row: &QueryResult) -> Vec<i64> {
     let number = |column: &str| {
         row.try_get::<i64>("", column).or_else(|_| row.try_get::<i32>("", column).map(i64::from)).ok()

@@ -1,4 +1,4 @@
-//! The handle that queries outside a transaction run through.
+//! The handle for queries outside a transaction.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,20 +13,20 @@ use super::Failure;
 use super::queue::no_connection;
 use super::transaction::{pause, to_its_end};
 
-/// How often a query whose connection was lost is sent again. A database that restarts leaves several dead connections
-/// in the pool, and each attempt finds one of them.
+/// Maximum number of retries after a lost connection. A database that restarts leaves several dead connections in
+/// the pool, and each attempt finds one of them.
 const MAX_RETRIES: u32 = 2;
 
 /// Runs queries outside a transaction, on connections that writers cannot take.
 ///
-/// A query whose connection is lost is sent again on another one. On MariaDB and MySQL a query goes on to its end when the
-/// caller stops waiting: the driver cannot use a connection again on which the preparation of a statement was cut off, so
-/// that each client that hangs up at that moment would cost a connection.
+/// A query whose connection is lost is retried on another one. On MariaDB and MySQL a query runs to its end even
+/// if its caller stops waiting. The driver cannot reuse a connection on which preparing a statement was
+/// interrupted, so each client that hangs up then would cost a connection.
 #[derive(Clone, Debug)]
 pub struct Reader {
     pool: DatabaseConnection,
-    /// On MariaDB and MySQL: a permit for each connection of the pool. A query goes on to its end from here on, and so its
-    /// caller must have waited for a connection before.
+    /// On MariaDB and MySQL, one permit for each connection of the pool. A query runs to its end, so its caller
+    /// must have waited for a connection before.
     permits: Option<Permits>,
 }
 
@@ -47,14 +47,14 @@ impl Permits {
 type Query<T> = fn(DatabaseConnection, Statement) -> BoxFuture<'static, Result<T, DbErr>>;
 
 impl Reader {
-    /// Reads through a pool of this many connections, for each of which a query waits no longer than `wait`.
+    /// Makes a reader over a pool of this many connections. A query waits at most `wait` for one of them.
     pub(super) fn new(pool: DatabaseConnection, connections: u32, wait: Duration) -> Self {
         let permits = (pool.get_database_backend() == DbBackend::MySql)
             .then(|| Permits { semaphore: Arc::new(Semaphore::new(connections as usize)), wait });
         Self { pool, permits }
     }
 
-    /// The pool that it takes its connections from.
+    /// Returns the pool of its connections.
     #[must_use]
     pub fn pool(&self) -> &DatabaseConnection {
         &self.pool
@@ -77,7 +77,7 @@ impl Reader {
             };
             match result {
                 Err(error) if attempt < MAX_RETRIES && Failure::of(&error) == Failure::ConnectionLost => {
-                    tracing::debug!(%error, attempt, "a query lost its connection and is sent again");
+                    tracing::debug!(%error, attempt, "a query lost its connection and is retried");
                     tokio::time::sleep(pause(attempt)).await;
                     attempt += 1;
                 }

@@ -36,8 +36,8 @@ impl Database {
     /// this server; see [`Database::write`] for the rest. A caller that leaves before that starts nothing.
     ///
     /// # Errors
-    /// As [`Database::write`]. Where too many wait, or it waits for too long, there is no connection for it
-    /// ([`super::Unavailable::NoConnection`]).
+    /// Returns the errors of [`Database::write`]. If too many transactions wait, or this one waits too long, it
+    /// gets no connection ([`super::Unavailable::NoConnection`]).
     pub async fn write_for<C, T, E>(
         &self,
         key: impl Into<QueueKey>,
@@ -59,8 +59,8 @@ impl Database {
         .await
     }
 
-    /// Runs `body` in one transaction and commits it. On a conflict or a lost connection it runs again, from the start,
-    /// after a pause in which it holds no connection.
+    /// Runs `body` in one transaction and commits it. After a conflict or a lost connection it retries from the
+    /// start. It holds no connection in the pause before that.
     ///
     /// The work goes on when the caller stops waiting (a client that hung up): it ends committed or rolled back
     /// whole, and its connection returns to the pool either way.
@@ -179,7 +179,7 @@ impl Database {
     where
         E: IsFailure,
     {
-        // Queue first, connection second: whoever holds a connection waits for nothing but the database.
+        // Queue first, connection second: a transaction with a connection waits only for the database.
         let _permit = self.queue.permit().await.map_err(Failed::before_commit)?;
         let transaction = self.begin().await.map_err(Failed::before_commit)?;
         let result = body(&transaction, command).await;
@@ -255,7 +255,7 @@ fn failure_of(error: &impl IsFailure) -> Failure {
     error.database_error().map_or(Failure::Permanent, Failure::of)
 }
 
-/// The error of a transaction that the cluster has ended again and again.
+/// Returns the error of a transaction that the cluster has ended again and again.
 fn lost() -> DbErr {
     DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed)
 }
@@ -265,7 +265,7 @@ fn is_taken(error: &impl IsFailure) -> bool {
     matches!(refused, Some(SqlErr::UniqueConstraintViolation(_)))
 }
 
-/// The error of work that the end of the process has cut off.
+/// Returns the error of work that was interrupted by the end of the process.
 pub(crate) fn shutting_down() -> DbErr {
     DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed)
 }
@@ -281,11 +281,11 @@ pub(crate) async fn joined<T>(task: JoinHandle<T>) -> Result<T, DbErr> {
     })
 }
 
-/// Starts `work` at once, and goes on with it when the caller stops waiting.
+/// Starts `work` at once, and continues it when the caller stops waiting.
 ///
 /// # Errors
 /// Those of `work`.
-// Not an `async fn`, whose future would contain `work`: the futures of callers grow so deep that they do not compile.
+// Not an `async fn`: its future would contain `work`, and the futures of callers would be too deep to compile.
 pub(crate) fn to_its_end<T, E>(
     work: impl Future<Output = Result<T, E>> + Send + 'static,
 ) -> impl Future<Output = Result<T, E>> + Send

@@ -21,9 +21,9 @@ pub(super) trait ContextExt {
     fn viewer(&self) -> Option<Viewer>;
     /// Who is asking, or `UNAUTHENTICATED`.
     fn require_viewer(&self) -> ApiResult<Viewer>;
-    /// Who is asking, if they keep the catalogue and the question bank now; or `FORBIDDEN`. Reads the database.
+    /// Returns the viewer if they are an active author or admin now, or `FORBIDDEN`. Reads the database.
     async fn require_author(&self) -> ApiResult<Author>;
-    /// Who is asking, if they help learners now; or `FORBIDDEN`. Reads the database.
+    /// Returns the viewer if they are active support staff or an admin now, or `FORBIDDEN`. Reads the database.
     async fn require_support(&self) -> ApiResult<Support>;
     /// Where the request comes from.
     fn client(&self) -> ApiResult<ClientAddress>;

@@ -58,7 +58,7 @@ impl ApiError {
 impl From<&DbErr> for ApiError {
     fn from(error: &DbErr) -> Self {
         let Some(cause) = Unavailable::of(error) else { return Self::internal(error.to_string()) };
-        tracing::warn!(%error, ?cause, "the database did not carry out a statement");
+        tracing::warn!(%error, ?cause, "a database operation failed; the client was told to retry");
         match cause {
             Unavailable::TooSlow => Self::TimedOut,
             Unavailable::NoConnection => Self::Overloaded("The server is busy. Try again in a few seconds."),
@@ -72,6 +72,9 @@ impl From<&DbErr> for ApiError {
             Unavailable::ReadOnly | Unavailable::DiskFull => Self::Overloaded(
                 "The database takes no changes at the moment. Nothing was changed. Try again later.",
             ),
+            Unavailable::TakesNoWrites => {
+                Self::Overloaded("The database is read-only or full. Nothing was changed. Try again later.")
+            }
         }
     }
 }

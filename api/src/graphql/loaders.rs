@@ -92,10 +92,10 @@ loaders! {
     /// What support granted to test cards, in seconds.
     extra_seconds: ExtraSecondsLoader(MockTestAttemptId) -> i32 =
         |services, owner, cards| extra_time::of_cards(services, owner, cards).await?.into_iter();
-    /// The versions of questions. They are nobody's: only authors may see them.
+    /// Loads the versions of questions. They have no owner: only authors may see them.
     question_versions: QuestionVersionsLoader(QuestionId) -> Vec<AuthoredVersion> =
         |services, _owner, ids| question_bank::versions(services.database.reader(), ids).await?.into_iter();
-    /// The corrections of questions. They are nobody's: only authors may see them.
+    /// Loads the corrections of questions. They have no owner: only authors may see them.
     question_corrections: QuestionCorrectionsLoader(QuestionId) -> Vec<AuthoredCorrection> =
         |services, _owner, ids| question_bank::corrections(services.database.reader(), ids).await?.into_iter();
     /// Where sittings stand among all of their paper.

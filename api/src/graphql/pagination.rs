@@ -46,7 +46,7 @@ impl<Node: ListNode, Total: ObjectType> TypeName for Connection<Node, Total> {
 #[derive(SimpleObject)]
 #[graphql(name_type)]
 pub(super) struct Edge<Node: ListNode> {
-    /// Its place in the list: good for `after` and `before`.
+    /// The position of the item, for `after` and `before`.
     cursor: String,
     /// The item itself.
     node: Node,

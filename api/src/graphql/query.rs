@@ -120,7 +120,8 @@ impl Query {
         last: Option<i32>,
         #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
         #[graphql(
-            desc = "Only questions with this in their text or their external id; letters from A to Z in any case."
+            desc = "Only questions whose text or external id contains this. The case of the letters A to Z does not \
+                    matter."
         )]
         search: Option<String>,
         #[graphql(desc = "True for archived questions, false for the others.", default)] archived: bool,
@@ -154,7 +155,7 @@ pub(super) struct PurchaseSelection {
     subject_ids: Vec<ID>,
 }
 
-/// The answer to `purchaseQuote`.
+/// The response to `purchaseQuote`.
 #[derive(SimpleObject)]
 pub(super) struct PurchaseQuotePayload {
     /// What it costs; null when it cannot be bought.
@@ -228,7 +229,7 @@ async fn nodes(ctx: &Context<'_>, ids: &[ID]) -> ApiResult<Vec<Option<Node>>> {
     Ok(parsed.into_iter().map(node).collect())
 }
 
-/// Who is asking, where that is an author. To everybody else a question of the bank is not there.
+/// Returns the viewer if they are an author. Nobody else finds a question of the bank.
 async fn author(ctx: &Context<'_>) -> ApiResult<Option<Author>> {
     match ctx.require_author().await {
         Ok(author) => Ok(Some(author)),

@@ -1,4 +1,4 @@
-//! The access log: one line for each request, once its response has been sent or given up.
+//! The access log: one line for each request, after its response was sent or abandoned.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -15,7 +15,7 @@ use crate::auth::Viewer;
 use crate::graphql::RequestId;
 use crate::limit::ClientAddress;
 
-/// Who a response is for, among its extensions.
+/// The viewer of a response, among its extensions.
 #[derive(Clone, Copy)]
 pub(super) struct ResponseOf(pub(super) Viewer);
 
@@ -39,7 +39,7 @@ pub(super) async fn log(request: Request, next: Next) -> Response {
     response.map(|body| Body::new(Counted { body, line }))
 }
 
-/// Logged when it is dropped: also where the client is gone before there is a response.
+/// A line that is logged when it is dropped, also if the client leaves before there is a response.
 struct Line {
     started: Instant,
     method: Method,
@@ -69,7 +69,7 @@ impl Drop for Line {
     }
 }
 
-/// The body of a response, whose bytes are counted as they are taken.
+/// A response body that counts the bytes that are sent.
 struct Counted {
     body: Body,
     line: Line,

@@ -13,7 +13,7 @@ pub(super) async fn live() -> &'static str {
     "live\n"
 }
 
-/// The database answers and takes writes. Answers within two seconds, whatever the database does.
+/// Checks that the database answers and takes writes. Responds within two seconds, whatever the database does.
 pub(super) async fn ready(State(state): State<AppState>) -> Response {
     let reason = match state.services.database.readiness().await {
         Readiness::Ready => return "ready\n".into_response(),

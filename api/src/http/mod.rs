@@ -58,7 +58,7 @@ struct AppState {
 }
 
 impl AppState {
-    /// Says who a response is for, where there is an access log.
+    /// Adds the viewer to a response, for the access log.
     fn with_user(&self, mut response: Response, identity: Option<&Identity>) -> Response {
         if let Some(identity) = identity.filter(|_| self.has_access_log) {
             response.extensions_mut().insert(access_log::ResponseOf(identity.viewer));

@@ -35,10 +35,10 @@ impl Refusal {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "BAD_REQUEST", message).with(header::ALLOW, allowed)
     }
 
-    /// Its body has more bytes than one may have: 413, `BAD_REQUEST`. What has so many is mostly a file of questions.
+    /// Refuses a body that is too large, with 413 and `BAD_REQUEST`. Such a body is usually a file of questions.
     pub(super) fn too_large() -> Self {
         let message = format!(
-            "The body of a request may have {MAX_BODY_BYTES} bytes, and this one has more. Import a large file of \
+            "The body of this request has more than {MAX_BODY_BYTES} bytes. Import a large file of \
              questions on the server, with `jishu import questions FILE --course CODE --subject CODE`, or in parts."
         );
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "BAD_REQUEST", message)

@@ -76,8 +76,8 @@ impl<K: Clone + Eq + Hash, C: Clock> Buckets<K, C> {
         }
     }
 
-    /// Takes so many units in place of the 1 that [`Buckets::take`] took just now. On a refusal the 1 stays taken, and
-    /// the error says when so many will be there for the next try.
+    /// Takes this many units in place of the 1 that [`Buckets::take`] took just now. On a refusal the 1 stays
+    /// taken, and the error says when all the units will be there.
     pub(super) fn take_instead_of_one(&self, key: &K, units: u32) -> Result<(), RetryAfter> {
         self.put_back(key, 1);
         self.take(key, units.max(1)).map_err(|wait| {
@@ -93,13 +93,13 @@ impl<K: Clone + Eq + Hash, C: Clock> Buckets<K, C> {
     }
 
     fn keep_one(&self, key: &K) {
-        // It was there a moment ago; where others were quicker, it is a debt.
+        // The unit was there a moment ago. If other callers were faster, it becomes a debt.
         if self.take(key, 1).is_err() {
             self.take_more(key, 1);
         }
     }
 
-    /// How long until so many units are there. None where they are there now. Takes nothing.
+    /// Returns how long it takes until this many units are there; None if they are there now. Takes nothing.
     pub(super) fn wait(&self, key: &K, units: u32) -> Option<RetryAfter> {
         let wait = self.take(key, units).err();
         if wait.is_none() {

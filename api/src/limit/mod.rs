@@ -86,11 +86,12 @@ impl Limits {
         self.users.take(&user, 1)
     }
 
-    /// Takes the cost of an operation from the budgets of the address and of the user, in place of what it cost to be
-    /// looked at. The cost is about the number of objects that the operation can return.
+    /// Takes the cost of an operation from the budgets of the address and of the user. The cost replaces the 1
+    /// that was taken when the request arrived. It is about the number of objects that the operation can return.
     ///
     /// # Errors
-    /// When a budget does not hold it: only the look was taken, and it says when both budgets will hold the whole cost.
+    /// Fails if a budget is too small. Then only the 1 stays taken, and the error says when both budgets will have
+    /// the whole cost.
     pub fn operation(
         &self,
         user: Option<UserId>,
@@ -116,7 +117,7 @@ impl Limits {
     }
 }
 
-/// Takes 1 from two budgets, or from neither and says when both will have it.
+/// Takes 1 from both budgets. If that fails, takes nothing and returns when both will have it.
 fn take_one_of_both<A: Clone + Eq + Hash, B: Clone + Eq + Hash>(
     (first, a): (&Buckets<A>, &A),
     (second, b): (&Buckets<B>, &B),

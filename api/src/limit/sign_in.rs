@@ -15,28 +15,29 @@ use crate::security;
 
 /// What a failed attempt takes from the budget of its address; one that succeeds takes 1.
 const COST_OF_A_FAILURE: u32 = 5;
-/// The addresses of accounts that signed in there before have a budget this many times as large.
+/// Factor for the budget of addresses from which the account signed in before.
 const KNOWN_FACTOR: u32 = 10;
-/// How often a minute the database is asked whether it knows an account at an address whose budget is spent.
+/// Number of times a minute that the database is asked whether it knows an account at an address without a budget.
 const LOOK_UPS_PER_MINUTE: u32 = 10;
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 /// At some 60 bytes each.
 const MOST_REMEMBERED: usize = 100_000;
-/// After this time a sign-in is recorded again.
+/// Time after which a sign-in is recorded again.
 const REMEMBERED_FOR: TimeDelta = TimeDelta::days(1);
 
 /// Stands for an e-mail address without keeping it.
 type AccountKey = [u8; 32];
 
-/// Stands for a refresh token without keeping it.
+/// A hash that identifies a refresh token without storing it.
 type TokenKey = [u8; 32];
 
 /// Limits on sign-in attempts, by address and by account, and on refresh tokens that do not work.
 ///
-/// Passwords guessed against one account from many addresses run into the limit of the account, which counts
-/// failures only. An account that signed in before from an address has a lane of its own there: where the budget of the
-/// address or of the account is spent, its owner still gets in, and a wrong password is answered like a spent budget.
+/// Guesses of one account's password from many addresses reach the limit of the account, which counts only
+/// failures. An account that signed in before from an address has a budget of its own there. If the budget of the
+/// address or of the account is spent, its owner can still sign in. A wrong password then gets the same response
+/// as a spent budget.
 pub struct SignInLimits {
     addresses: Buckets<IpAddr>,
     accounts: Buckets<AccountKey>,
@@ -46,18 +47,18 @@ pub struct SignInLimits {
     registrations: Buckets<IpAddr>,
     /// Counts the refresh tokens that do not work.
     exchanges: Buckets<IpAddr>,
-    /// From where accounts signed in, as far as this node has seen it, and when that was recorded.
+    /// The addresses from which accounts signed in on this node, and when that was recorded.
     known: Mutex<BoundedMap<(AccountKey, IpAddr), DateTime<Utc>>>,
-    /// Refresh tokens that do not work, and never will again.
+    /// Refresh tokens that will never work again.
     dead: Mutex<BoundedMap<TokenKey, ()>>,
 }
 
-/// Which budget is spent, and for how long.
+/// The spent budget, and the time until it has units again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooMany {
     /// When the next attempt is admitted.
     pub wait: RetryAfter,
-    /// Whether the account has had too many failures. Otherwise its address has had too many attempts.
+    /// Whether the account has too many failures. Otherwise its address has too many attempts.
     pub of_account: bool,
 }
 
@@ -71,13 +72,13 @@ pub struct SignInAttempt<'a> {
     has_failed: bool,
 }
 
-/// From which budgets an attempt took 1.
+/// The budgets from which an attempt took 1.
 #[derive(Clone, Copy)]
 enum Paid {
     Stranger(AccountKey),
     Known(AccountKey, TooMany),
     Registration,
-    /// Nothing was taken of one that a node of ours made.
+    /// A refresh token. True if a node of ours made it: then nothing was taken.
     Exchange(TokenKey, bool),
 }
 
@@ -103,8 +104,8 @@ impl SignInLimits {
     /// An attempt to sign in to the account of this e-mail address, folded as it is stored.
     ///
     /// # Errors
-    /// When the address or the account has had too many. An account that is known there has another lane:
-    /// [`SignInLimits::sign_in_where_known`].
+    /// Fails if the address or the account has too many attempts. An account that is known there has another
+    /// budget: [`SignInLimits::sign_in_where_known`].
     pub fn sign_in(&self, client: ClientAddress, email: &str) -> Result<SignInAttempt<'_>, TooMany> {
         let key = account_key(email);
         let (addresses, accounts) = ((&self.addresses, &client.network()), (&self.accounts, &key));
@@ -115,10 +116,10 @@ impl SignInLimits {
         Ok(self.attempt(client, Paid::Stranger(key)))
     }
 
-    /// The same attempt, which was refused, to an account that signed in from this address before.
+    /// Admits a refused attempt if the account signed in from this address before.
     ///
     /// # Errors
-    /// When that account has had too many failures from there: as it was refused before.
+    /// Returns the first refusal again if that account has too many failures from there.
     pub fn sign_in_where_known(
         &self,
         client: ClientAddress,
@@ -132,11 +133,11 @@ impl SignInLimits {
         Ok(self.attempt(client, Paid::Known(key, refused)))
     }
 
-    /// An attempt to exchange a refresh token. One that a node of ours made is admitted whatever others send from the
-    /// same address, unless it has been refused before.
+    /// Admits an attempt to exchange a refresh token. A token that a node of ours made is admitted whatever others
+    /// send from the same address, unless it was refused before.
     ///
     /// # Errors
-    /// When too many tokens that do not work came from the address.
+    /// Fails if too many tokens that do not work came from the address.
     pub fn exchange(
         &self,
         client: ClientAddress,
@@ -177,7 +178,7 @@ impl SignInLimits {
         recorded.is_some_and(|at| now - at < REMEMBERED_FOR)
     }
 
-    /// Remembers that the account signed in from this address.
+    /// Records on this node that the account signed in from this address.
     pub fn remember(&self, client: ClientAddress, email: &str, now: DateTime<Utc>) {
         lock(&self.known).insert((account_key(email), client.network()), now);
     }
@@ -189,7 +190,7 @@ impl SignInLimits {
 }
 
 impl SignInAttempt<'_> {
-    /// Somebody proved to be the owner of the account.
+    /// Ends the attempt with success: the client proved to own the account.
     pub fn succeeded(mut self) {
         self.has_ended = true;
         let (limits, network) = (self.limits, self.client.network());
@@ -202,7 +203,8 @@ impl SignInAttempt<'_> {
         }
     }
 
-    /// What was sent was wrong. Returns what to answer instead, where only the lane of a known account was open.
+    /// Ends the attempt with a failure. Returns the refusal to send if only the budget of a known account was
+    /// open.
     pub fn failed(mut self) -> Option<TooMany> {
         self.has_failed = true;
         match self.paid {
@@ -257,7 +259,7 @@ impl Drop for SignInAttempt<'_> {
             Paid::Known(..) => limits.known_addresses.take_more(&network, COST_OF_A_FAILURE - 1),
             Paid::Exchange(_, false) => limits.exchanges.take_more(&network, COST_OF_A_FAILURE - 1),
             Paid::Exchange(_, true) => {
-                // Where less is there, the budget is spent in any case.
+                // If fewer units are left, the budget is spent in any case.
                 let _ = limits.exchanges.take(&network, COST_OF_A_FAILURE);
             }
         }

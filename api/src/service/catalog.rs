@@ -4,8 +4,8 @@
 //! have, and every few seconds, so that what another node or an operator's SQL changed is seen. A purchase
 //! reads the database itself: a snapshot never decides what is bought or what it costs.
 //!
-//! A row that cannot be read is left out, and one that cannot be sold by is not on sale: each is named in the log when it
-//! appears, and the rest goes on.
+//! A row that cannot be read is left out, and a row with a wrong value is not on sale. Each is named in the log
+//! when it appears, and the other rows are not affected.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -26,9 +26,9 @@ pub struct CatalogCourse {
     pub row: course::Model,
     /// Its subjects.
     pub subjects: Vec<Arc<subject::Model>>,
-    /// Whether the row of the course holds what it cannot be sold by, such as a currency that does not exist.
+    /// Whether the row of the course has a value that prevents its sale, such as a currency that does not exist.
     is_withheld: bool,
-    /// The subjects whose rows do.
+    /// The subjects whose rows have such a value.
     withheld: Vec<SubjectId>,
 }
 
@@ -47,7 +47,7 @@ impl CatalogCourse {
 pub struct Snapshot {
     courses: Vec<Arc<CatalogCourse>>,
     subjects: HashMap<SubjectId, Arc<subject::Model>>,
-    /// The rows that are there and cannot be read: looking for them again would find them as they are.
+    /// The rows that cannot be read. Another search would not find them readable.
     unreadable_courses: HashSet<CourseId>,
     unreadable_subjects: HashSet<SubjectId>,
     /// The bad values of the rows that were left out.
@@ -95,7 +95,7 @@ impl Snapshot {
         })
     }
 
-    /// Says in the log what is wrong now and was not before, and what was and is right again.
+    /// Logs which values are wrong now and were not before, and which are right again.
     fn tell_of_change(&self, before: &Self) {
         for bad in self.bad.difference(&before.bad) {
             let BadValue { table, row, column, value } = bad;
@@ -104,7 +104,7 @@ impl Snapshot {
                 row,
                 column,
                 value,
-                "a row of the catalogue is left out: put its value right; `jishu check` lists all such rows"
+                "a row of the catalogue is left out. Correct its value; `jishu check` lists all such rows"
             );
         }
         for bad in before.bad.difference(&self.bad) {

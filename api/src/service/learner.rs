@@ -14,7 +14,7 @@ struct Look {
     now: DateTime<Utc>,
 }
 
-/// The account with this address, whosever it is, and records that `by` has looked at it.
+/// Finds the account with this address, whoever owns it, and records that `by` has looked at it.
 ///
 /// # Errors
 /// The database's.

@@ -60,9 +60,9 @@ pub struct Services {
     pub tokens: Arc<AccessTokens>,
     /// Who may do how much.
     pub limits: Arc<Limits>,
-    /// Codes that only the nodes of this deployment can compute.
+    /// Computes codes that only the nodes of this deployment can compute.
     pub secrets: Arc<Secrets>,
-    /// How long a used refresh token gives its successor again; zero for not at all.
+    /// How long a used refresh token returns its successor again; zero disables it.
     pub refresh_reuse: chrono::Duration,
     /// How long a refresh token works.
     pub refresh_token_ttl: chrono::Duration,

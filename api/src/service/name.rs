@@ -1,16 +1,16 @@
-//! What a name may consist of, in any script: of a person, and of whatever else is shown by its name.
+//! Rules for names in any script: of people, and of everything else that is shown by its name.
 
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
 const ZERO_WIDTH_NON_JOINER: char = '\u{200c}';
 const ZERO_WIDTH_JOINER: char = '\u{200d}';
 
-/// Whether people can read this as a name: something in it can be seen, and nothing in it changes how the text around it
-/// is shown.
+/// Whether people can read this as a name: some of it is visible, and none of it changes how the text around it is
+/// shown.
 ///
-/// Control characters, line separators, controls of the writing direction and invisible characters are refused. The
-/// joiners stay, where they follow a character that is seen: words of Persian, Malayalam and other languages have them,
-/// and so have emoji. So do variation selectors, which choose the form of a character.
+/// Control characters, line separators, controls of the writing direction and invisible characters are refused.
+/// Joiners are allowed after a visible character: words of Persian, Malayalam and other languages have them, and
+/// so have emoji. So are variation selectors, which choose the form of a character.
 #[must_use]
 pub fn is_readable(name: &str) -> bool {
     let mut follows_seen = false;
@@ -48,7 +48,7 @@ fn is_refused(char: char) -> bool {
         | GeneralCategory::ParagraphSeparator
         | GeneralCategory::PrivateUse
         | GeneralCategory::Surrogate => true,
-        // The signs that stand around numbers in Arabic, Syriac and Kaithi are the only ones of these that are seen.
+        // Of these characters only the signs around numbers in Arabic, Syriac and Kaithi are visible.
         GeneralCategory::Format => !matches!(
             char,
             '\u{600}'
@@ -61,7 +61,7 @@ fn is_refused(char: char) -> bool {
                     | '\u{110bd}'
                     | '\u{110cd}'
         ),
-        // These are letters, marks and symbols by their category, and show nothing. Others that are unassigned are
+        // These are letters, marks and symbols by their category, but are invisible. Unassigned characters may be
         // letters of a newer Unicode.
         _ => {
             matches!(
@@ -89,7 +89,7 @@ mod tests {
             "Ada Lovelace",
             "علی‌رضا",
             "شریف‌زاده احمدی",
-            // Malayalam of before Unicode 5.1 ends words with a joiner.
+            // Malayalam from before Unicode 5.1 ends words with a joiner.
             "അനില്‍",
             "ක්‍රිෂාන්",
             "রহিম উদ্‌দিন",

@@ -21,8 +21,8 @@ pub struct Marks {
 }
 
 impl Marks {
-    /// Whether a correct answer earns something, and more than a wrong one and than none. Which of these two gets more is
-    /// the author's to choose.
+    /// Whether a correct answer earns more than zero, more than a wrong answer and more than no answer. The author
+    /// chooses which of the last two earns more.
     #[must_use]
     pub fn favour_right_answers(self) -> bool {
         self.correct > 0 && self.correct > self.wrong && self.correct > self.unanswered

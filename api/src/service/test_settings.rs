@@ -72,11 +72,10 @@ pub enum SettingsError {
     /// Marks that cannot be.
     #[error("`{0}` is -1000.00 to 1000.00 marks, with at most two decimal places.")]
     Marks(&'static str),
-    /// A scheme under which a wrong answer or none earns as much as a right one.
+    /// A wrong answer or no answer would earn as much as a right one.
     #[error(
-        "A correct answer has to earn more than a wrong one, more than none, and more than 0 marks. These settings give \
-         {correct} for a correct answer, {wrong} for a wrong one and {unanswered} for none. Change `correct`, `wrong` or \
-         `unanswered`."
+        "A correct answer must earn more than 0 marks, more than a wrong answer and more than no answer. These \
+         settings give {correct} for a correct answer, {wrong} for a wrong answer and {unanswered} for no answer."
     )]
     Scheme {
         /// Marks for a correct answer.
@@ -219,7 +218,7 @@ fn hundredths(name: &'static str, marks: Option<Decimal>, before: i32) -> Result
         .ok_or(SettingsError::Marks(name))
 }
 
-/// The marks as they would be, checked together: each may come from the change or from before.
+/// Checks the new marks together: each may come from the change or from the subject.
 fn scheme(change: &Change, before: &subject::Model) -> Result<Marks, SettingsError> {
     let marks = Marks {
         correct: hundredths("correct", change.correct, before.marks_correct)?,

@@ -38,8 +38,9 @@ pub enum RepairError {
         /// How many cards an earlier version merged.
         earlier: i64,
     },
-    /// Rows are no longer as the repair left them.
-    #[error("the repair cannot be undone, and nothing was changed: {}", .0.join("; "))]
+    /// Rows have changed since the repair.
+    #[error("nothing was changed, because the repair cannot be undone: {}. Restore these rows by hand, or restore a \
+             backup", .0.join("; "))]
     CannotUndo(Vec<String>),
     /// Another repair holds the lock.
     #[error(

@@ -10,20 +10,21 @@
 //!
 //! Cards that were made twice, which is possible where neither key stands, are merged:
 //! - The survivor is the card with the most attempts used, then the one with the lowest id.
-//! - Sittings move to the survivor and are numbered from 1, by time. A sitting without a time stands before the
+//! - Sittings move to the survivor and are numbered from 1, by time. A sitting without a time comes before the
 //!   next one of its card. At most one sitting stays open, the latest. The others are closed as abandoned.
-//! - Attempts used are added up, and are at least the number of completed sittings. No sitting is lost: where
-//!   more were used than a card allows, `max_attempts` rises to what was used. So no attempt is given back either.
-//! - Status, latest and first score are those that the sittings tell. Where sittings were deleted long ago, the
-//!   card with the later or earlier date tells them.
-//! - Of several sets of questions one stays: that of the open sitting, else the one that was sat most. The
+//! - Attempts used are added up, and are at least the number of completed sittings. No sitting is lost: if more
+//!   attempts were used than a card allows, `max_attempts` rises to that number. So no attempt is given back
+//!   either.
+//! - Status, latest and first score are taken from the sittings. If sittings were deleted long ago, they are taken
+//!   from the card with the later or earlier date.
+//! - Of several sets of questions one stays: that of the open sitting, or else the one that was sat most. The
 //!   questions of the others lose their card and stay in their table, so that answers still find them.
 //! - Rows of other tables that refer to a merged card refer to the survivor.
-//! - The merged cards stay, whole, in `mock_test_attempts_merged`, the survivors as they were in
-//!   `jishu_repair_survivors`, and every value that changed in `jishu_repair_changes`.
+//! - The merged cards are stored completely in `mock_test_attempts_merged`, and the survivors as they were in
+//!   `jishu_repair_survivors`. Every changed value is in `jishu_repair_changes`.
 //!
-//! A single card is put right by the same rules where it disagrees with its sittings in a way that deleted
-//! sittings cannot explain. [`Session::undo`] takes the latest run back, from these tables alone.
+//! A single card is corrected by the same rules if deleted sittings cannot explain why it disagrees with its
+//! sittings. [`Session::undo`] undoes the latest run, from these tables alone.
 //!
 //! The modules depend one way: `sql`, `inspect`, `plan`, `report`, `merge`, `runs`, `apply`, `undo`.
 
@@ -55,15 +56,15 @@ pub use undo::{Restored, Undone};
 pub(crate) const CARDS: &str = "mock_test_attempts";
 /// Where merged cards stay.
 pub(crate) const LOG: &str = "mock_test_attempts_merged";
-/// Each run of a repair, and what is needed to take it back.
+/// Table of the runs of a repair, and of the data that is needed to undo each.
 pub(crate) const RUNS: &str = "jishu_repair_runs";
-/// Cards that others were merged into, as they were before.
+/// Table of cards that others were merged into, as they were before.
 pub(crate) const SURVIVORS: &str = "jishu_repair_survivors";
-/// What was changed in each row.
+/// Table of the changed values of each row.
 pub(crate) const CHANGES: &str = "jishu_repair_changes";
-/// The tables of the repair besides the log of merged cards.
+/// Tables of the repair, except the log of merged cards.
 pub(crate) const OWN: [&str; 3] = [RUNS, SURVIVORS, CHANGES];
-/// The status of a sitting that was closed because another one of its card is open.
+/// Status of a sitting that was closed because another one of its card is open.
 pub(crate) const CLOSED: &str = "abandoned";
 /// The name of the right key.
 pub(crate) const NEW_KEY: &str = "unique_test_per_purchase_subject";

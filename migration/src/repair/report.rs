@@ -225,7 +225,7 @@ impl Inspection {
         problems
     }
 
-    /// What sittings and questions say that nothing but a fault explains.
+    /// Reports differences between cards and their sittings and questions that only a fault explains.
     fn sitting_problems(&self, rows: &mut impl FnMut(&'static str, &Finding, String, bool)) {
         let found = &self.figures.sittings;
         for (code, finding, message, repairable) in [
@@ -239,14 +239,14 @@ impl Inspection {
             (
                 "attempts_used",
                 &found.used_too_low,
-                "cards count fewer attempts than sittings that were completed",
+                "cards count fewer attempts than they have completed sittings",
                 true,
             ),
             ("attempts_over_limit", &found.over_limit, "cards count more attempts than they allow", true),
             (
                 "scores",
                 &found.wrong_scores,
-                "cards name a first or latest score that differs from the sitting's own",
+                "cards have a first or latest score that differs from that of the sitting",
                 true,
             ),
             (
@@ -305,8 +305,7 @@ impl Inspection {
             ),
         );
         if let Some(run) = self.figures.open_run {
-            notes
-                .push(format!("run {run} of the repair did not end; `jishu repair --apply` goes on with it"));
+            notes.push(format!("run {run} of the repair did not end; `jishu repair --apply` continues it"));
         }
         notes
     }
@@ -340,7 +339,7 @@ impl Inspection {
         if !self.figures.collisions.is_empty() || self.figures.duplicates.count > 0 {
             for child in self.state.children_with_keys().iter().filter(|child| child.key.is_none()) {
                 notes.push(format!(
-                    "`{}` has no key of one column, so that a merge of its rows cannot be undone",
+                    "`{}` has no single-column key, so a merge of its rows cannot be undone",
                     child.table.name
                 ));
             }

@@ -1,4 +1,4 @@
-//! The runs of a repair: what each must know to be taken back.
+//! The runs of a repair, with the data that is needed to undo them.
 
 use std::collections::BTreeMap;
 
@@ -15,13 +15,13 @@ use super::sql::{count, execute, rows};
 pub(crate) struct Before {
     /// The keys of the table of cards.
     pub(crate) keys: Vec<Key>,
-    /// The table of cards, on SQLite.
+    /// The definition of the table of cards, on SQLite.
     pub(crate) source: Option<Source>,
-    /// The highest id of each table whose rows hang on cards.
+    /// The highest id of each table whose rows refer to cards.
     pub(crate) last_ids: BTreeMap<String, i64>,
 }
 
-/// Writes down that a run begins, if this one has not begun already.
+/// Records that a run begins, if it has not begun already.
 pub(crate) async fn begin(
     connection: &impl ConnectionTrait,
     inspection: &Inspection,
@@ -52,7 +52,7 @@ pub(crate) async fn begin(
     Ok(())
 }
 
-/// Writes down that a run has ended.
+/// Records that a run has ended.
 pub(crate) async fn finish(
     connection: &impl ConnectionTrait,
     state: &TableState,
@@ -65,7 +65,7 @@ pub(crate) async fn finish(
     Ok(())
 }
 
-/// The latest run, with the database as it was before.
+/// Returns the latest run, with the database as it was before.
 pub(crate) async fn latest(
     connection: &impl ConnectionTrait,
     state: &TableState,

@@ -67,13 +67,13 @@ impl Dialect {
         if self.is_postgres() { format!("${number}") } else { "?".to_owned() }
     }
 
-    /// A text as SQL writes it.
+    /// Returns a text as an SQL literal.
     pub(crate) fn literal(self, text: &str) -> String {
         let text = if self.is_mysql() { text.replace('\\', "\\\\") } else { text.to_owned() };
         format!("'{}'", text.replace('\'', "''"))
     }
 
-    /// Now, to the microsecond where the database can.
+    /// Returns the SQL for the present time, to the microsecond if the database can.
     pub(crate) fn now(self) -> &'static str {
         if self.is_mysql() { "CURRENT_TIMESTAMP(6)" } else { "CURRENT_TIMESTAMP" }
     }
@@ -87,7 +87,7 @@ impl Dialect {
         }
     }
 
-    /// Whether a text is a logged one, letter for letter; nulls are equal.
+    /// Whether a text is exactly a logged one; nulls are equal.
     pub(crate) fn exactly(self, text: &str, logged: &str) -> String {
         match self.0 {
             DbBackend::MySql => format!("CAST({text} AS BINARY) <=> CAST({logged} AS BINARY)"),
@@ -96,7 +96,7 @@ impl Dialect {
         }
     }
 
-    /// A text that can be compared with one of the repair's own tables.
+    /// Returns a text that can be compared with one of the repair's own tables.
     pub(crate) fn same_kind(self, text: &str) -> String {
         if self.is_mysql() {
             format!("CONVERT({text} USING utf8mb4) COLLATE utf8mb4_bin")
@@ -138,8 +138,9 @@ pub(crate) async fn rows(
 
 /// Runs a statement and tells how many rows it met.
 ///
-/// One without values is not prepared. A repair runs many whose texts differ, and each would push another one out
-/// of the cache of prepared statements, which costs MariaDB 40 ms: nothing answers to the closing of a statement.
+/// A statement without values is not prepared. A repair runs many with different texts, and each would evict
+/// another one from the cache of prepared statements. That costs MariaDB 40 ms, because the server does not
+/// respond to closing a statement.
 pub(crate) async fn execute(
     connection: &impl ConnectionTrait,
     text: impl Into<String>,

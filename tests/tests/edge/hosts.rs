@@ -1,4 +1,4 @@
-//! Which host a request is for.
+//! Checks the host that a request names.
 
 use jishu_tests::{Backend, TestApp};
 use tokio::io::AsyncWriteExt;

@@ -12,13 +12,13 @@ use serde_json::{Value, json};
 /// What is faster than this is never slow: the machine runs other tests too. Beside a lock it was 5 to 10 seconds once.
 const NOISE: Duration = Duration::from_secs(1);
 
-/// How many purchases the client of the locked row keeps sending at once.
+/// Number of purchases that the client of the locked row sends at once.
 const RETRIES: usize = 40;
 
 const BUY: &str =
     "mutation ($input: PurchaseInput!) { purchase(input: $input) { outcome testCardsCreated } }";
 
-/// A console in which somebody has changed users and not committed.
+/// A console with an uncommitted change of users.
 struct Console(DatabaseConnection);
 
 impl Console {
@@ -47,7 +47,7 @@ struct Undisturbed {
     client: Client,
     course: TestCourse,
     session: Value,
-    /// How many subjects and batches were used up.
+    /// Numbers of subjects and batches that were used.
     used: usize,
 }
 
@@ -84,7 +84,7 @@ impl Undisturbed {
         assert_eq!(bought.text("/purchase/outcome"), "CREATED");
     }
 
-    /// The times that a read, a save and a purchase take: each the median of three.
+    /// Measures a read, a save and a purchase: each time is the median of three.
     async fn times(&mut self, with_purchases: bool) -> [Duration; 3] {
         let mut times = [const { Vec::new() }; 3];
         for _ in 0..3 {
@@ -150,7 +150,7 @@ async fn a_locked_row_holds_up_nobody_else(app: Arc<TestApp>) {
     );
 }
 
-/// As by an UPDATE without WHERE. Nobody can buy meanwhile, but everybody can read and save.
+/// Locks all users, like an UPDATE without WHERE. Nobody can buy meanwhile, but everybody can read and save.
 async fn locks_of_all_rows_hold_up_no_reads_and_no_saves(app: Arc<TestApp>) {
     let mut other = Undisturbed::new(&app).await;
     let mut buyers = Vec::new();

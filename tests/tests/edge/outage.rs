@@ -1,4 +1,4 @@
-//! Databases that hang, restart, or take no writes; and clients that leave while one works for them.
+//! Databases that hang, restart or take no writes, and clients that leave while the database works for them.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -30,7 +30,7 @@ impl World {
         let database = DatabaseProcess::start(backend, folder.path());
         let mut url = database.url();
         if backend == Backend::MariaDb {
-            // Not root, who may write where nobody else may.
+            // Runs as another user, because root may write everywhere.
             let root = connect(&url).await;
             root.execute_unprepared("CREATE USER 'app'@'127.0.0.1'").await.unwrap();
             root.execute_unprepared("GRANT ALL ON jishu.* TO 'app'@'127.0.0.1'").await.unwrap();
@@ -43,7 +43,7 @@ impl World {
         Some(Self { database, app, learner, course })
     }
 
-    /// What an orchestrator learns: the status and the text.
+    /// Returns the status and the text that an orchestrator reads.
     async fn ready(&self) -> (u16, String) {
         let response = self.app.http().get(self.app.url("/health/ready")).send().await.unwrap();
         (response.status().as_u16(), response.text().await.unwrap())
@@ -74,7 +74,7 @@ async fn connect(url: &str) -> DatabaseConnection {
     Database::connect(options).await.unwrap()
 }
 
-/// One after the other on one database server, since starting one takes seconds.
+/// Runs the cases one by one on one database server, because starting one takes seconds.
 async fn outages(backend: Backend) {
     let Some(mut world) = World::start(backend).await else { return };
     a_hung_database_is_told_in_time(&world).await;
@@ -85,11 +85,11 @@ async fn outages(backend: Backend) {
 async fn a_hung_database_is_told_in_time(world: &World) {
     assert_eq!(world.ready().await, (200, "ready\n".to_owned()));
     world.database.freeze();
-    // The second look must not wait for what the first has left behind.
+    // The second check must not wait for the first one's connection.
     for _ in 0..2 {
         let started = Instant::now();
         assert_eq!(world.ready().await, (503, "the database does not answer\n".to_owned()));
-        assert!(started.elapsed() < Duration::from_secs(2), "told after {:?}", started.elapsed());
+        assert!(started.elapsed() < Duration::from_secs(2), "answered after {:?}", started.elapsed());
     }
     world.database.thaw();
     world.becomes_ready().await;
@@ -114,7 +114,7 @@ async fn a_database_that_takes_no_writes_is_told(world: &World) {
     set(true).await;
     let started = Instant::now();
     while world.ready().await != (503, "the database takes no writes\n".to_owned()) {
-        assert!(started.elapsed() < Duration::from_secs(10), "it is not told");
+        assert!(started.elapsed() < Duration::from_secs(10), "it is not reported");
     }
     let refused = world.buy().await;
     assert_eq!(refused.pointer(CODE), Some(&json!("OVERLOADED")), "{refused:#}");
@@ -128,12 +128,12 @@ async fn a_database_that_takes_no_writes_is_told(world: &World) {
     world.becomes_ready().await;
 }
 
-/// Killed and started again, while somebody reads.
+/// Kills the server and starts it again while a client reads.
 async fn a_restart_fails_no_read_for_good(world: &mut World) {
     world.database.kill();
     assert_eq!(world.ready().await.0, 503);
     world.database.restart();
-    // Every connection of the pools is dead; each answer is data, or says "not now".
+    // Every connection of the pools is dead. Each response is data or says "not now".
     let started = Instant::now();
     loop {
         let answer = world.read().await;
@@ -160,7 +160,7 @@ async fn mariadb_outages() {
     outages(Backend::MariaDb).await;
 }
 
-/// A file that may not grow any more stands for a full disk: SQLite gives the same error.
+/// Limits the size of the file in place of a full disk: SQLite returns the same error.
 async fn a_full_disk_is_told(app: Arc<TestApp>) {
     let learner = app.staff("Asha", Role::Learner).await;
     let course = app.course(&["Physics"]).cards(1_000).create(&app).await;
@@ -185,8 +185,8 @@ async fn sqlite_a_full_disk_is_told() {
     TestApp::run(Backend::Sqlite, a_full_disk_is_told).await;
 }
 
-/// The driver of MariaDB cannot use a connection again on which it has cut off the preparation of a statement. The lock
-/// keeps the preparation from ending until the clients have left.
+/// Checks clients that leave while a statement is prepared: MariaDB's driver cannot reuse such a connection. The
+/// lock keeps the preparation from ending until the clients have left.
 async fn clients_that_leave_cost_no_connection(app: Arc<TestApp>) {
     let learner = app.learner("Asha").await;
     let lock = connect(&app.database_url).await;

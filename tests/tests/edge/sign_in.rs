@@ -1,4 +1,4 @@
-//! What one who guesses passwords costs the others: nothing.
+//! A client that guesses passwords does not affect other clients.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -39,7 +39,7 @@ async fn refresh(app: &TestApp, token: &str, address: &str) -> Response {
     send(app, REFRESH, json!({ "token": token }), &[("x-forwarded-for", address)]).await
 }
 
-/// Guesses from the hall until its budget is spent. It refills meanwhile.
+/// Guesses from the hall until its budget is spent. The budget refills meanwhile.
 async fn spend(app: &TestApp) {
     for number in 0.. {
         if login(app, &format!("nobody{number}"), "password", HALL).await.status() == 429 {
@@ -48,7 +48,7 @@ async fn spend(app: &TestApp) {
     }
 }
 
-/// As [`login`], on another node.
+/// Does the same as [`login`], on another node.
 async fn login_on(node: &Node, app: &TestApp, name: &str, password: &str, address: &str) -> Response {
     let input = json!({ "input": { "email": format!("{name}@example.com"), "password": password } });
     let request = app.http().post(node.url("/graphql")).header("x-forwarded-for", address);
@@ -63,7 +63,7 @@ async fn one_seat_that_guesses_does_not_keep_the_others_of_its_hall_out() {
             tokens.push(register(app, &format!("seat{seat}"), HALL).await);
         }
         let node = app.second_node().await;
-        // On both nodes, for they count by themselves.
+        // Guesses on both nodes, because each has its own budgets.
         spend(app).await;
         for number in 0.. {
             if login_on(&node, app, &format!("nobody{number}"), "password", HALL).await.status() == 429 {
@@ -78,7 +78,7 @@ async fn one_seat_that_guesses_does_not_keep_the_others_of_its_hall_out() {
             // This node has never seen them.
             assert_eq!(outcome(login_on(&node, app, &name, PASSWORD, HALL).await).await, json!(name));
         }
-        // Nothing tells who is known here: a wrong password is answered like an account that does not exist.
+        // A response does not show who is known here: a wrong password and an unknown account get the same one.
         let before = app.rows().await;
         for name in ["seat0", "nobody", "stranger"] {
             spend(app).await;
@@ -87,7 +87,7 @@ async fn one_seat_that_guesses_does_not_keep_the_others_of_its_hall_out() {
             assert!((1..=2).contains(&wait), "{name}: {wait}");
         }
         assert_eq!(app.rows().await, before);
-        // Nobody of another address notices anything.
+        // Clients of other addresses are not affected.
         assert_eq!(outcome(login(app, "seat0", PASSWORD, "198.51.100.1").await).await, "seat0");
         node.stop().await;
     })
@@ -98,7 +98,7 @@ async fn one_seat_that_guesses_does_not_keep_the_others_of_its_hall_out() {
 async fn an_owner_is_not_locked_out_by_strangers_on_any_node() {
     on_each_database(async |app| {
         register(app, "asha", HALL).await;
-        // A node that has just started.
+        // Starts another node.
         let node = app.second_node().await;
         for last in 0..20 {
             let address = format!("198.51.100.{last}");
@@ -113,7 +113,7 @@ async fn an_owner_is_not_locked_out_by_strangers_on_any_node() {
         }
         assert_eq!(outcome(login_on(&node, app, "asha", PASSWORD, HALL).await).await, "asha");
         assert_eq!(outcome(login(app, "asha", PASSWORD, HALL).await).await, "asha");
-        // Whoever guesses where she was gets some guesses and no more.
+        // A client that guesses where she was gets some guesses and no more.
         let mut guesses = 0;
         while login(app, "asha", "password", HALL).await.status() == 200 {
             guesses += 1;
@@ -123,7 +123,7 @@ async fn an_owner_is_not_locked_out_by_strangers_on_any_node() {
             refused(login(app, "asha", "password", HALL).await).await;
         }
         refused(login(app, "asha", PASSWORD, HALL).await).await;
-        // The address is not kept as it is.
+        // The address itself is not stored.
         let clear = format!("SELECT COUNT(*) FROM sign_in_networks WHERE network LIKE '%{HALL}%'");
         assert_eq!(app.number(&clear).await, 0);
         node.stop().await;
@@ -139,7 +139,7 @@ async fn an_account_keeps_its_twenty_latest_networks() {
             app.clock.advance(chrono::TimeDelta::minutes(1));
             let address = format!("198.51.100.{last}");
             assert_eq!(outcome(login(&app, "asha", PASSWORD, &address).await).await, "asha");
-            // From the same place it is written once a day.
+            // From the same network it is written once a day.
             assert_eq!(outcome(login(&app, "asha", PASSWORD, &address).await).await, "asha");
         }
         assert_eq!(app.number("SELECT COUNT(*) FROM sign_in_networks").await, 20);
@@ -160,7 +160,7 @@ async fn the_next_attempt_is_admitted_when_it_was_said_to_be() {
         while login(&app, "nobody", "password", "").await.status() == 429 {}
         let took = started.elapsed();
         assert!(took <= Duration::from_secs(said) + Duration::from_millis(500), "{took:?}, said {said} s");
-        // One that fails costs five, which the next wait tells.
+        // A failed attempt costs five, which the next wait shows.
         let said = refused(login(&app, "nobody", "password", "").await).await;
         assert!((4..=5).contains(&said), "{said}");
     })
@@ -184,7 +184,7 @@ async fn refresh_tokens_that_do_not_work_have_a_budget_of_their_own() {
             answered += 1;
         }
         assert!((10..=11).contains(&answered), "{answered}");
-        // One of ours that was revoked is looked at once.
+        // A revoked token of ours is read once.
         assert_eq!(refresh(&app, &dead, HALL).await.status(), 200);
         refused(refresh(&app, &dead, HALL).await).await;
         let body: Value = refresh(&app, &good, HALL).await.json().await.unwrap();

@@ -1,4 +1,4 @@
-//! What a careful person would have left of two cards of a test.
+//! Two cards of a test are merged as a careful person would merge them.
 
 use jishu_migration::repair::plan;
 use jishu_tests::Backend;
@@ -134,14 +134,14 @@ async fn the_plan_says_in_words_what_happens_to_how_many_rows(backend: Backend) 
             plan.summary,
             [
                 "9 duplicate cards of 4 tests will become 4 cards.",
-                "1 other card will be worked out again from the sittings.",
+                "1 other card will be computed again from the sittings.",
                 "4 sittings will move to the card that stays.",
                 "8 sittings will get a new number, by time.",
                 "1 open sitting will be closed as abandoned, because a later sitting of the card is open.",
                 "2 question sets will be kept aside: 4 questions will stay in the table without a card.",
                 "2 cards will get a higher limit, because more attempts were used than allowed.",
                 "5 cards will take the first or latest score from the right sitting.",
-                "Each change is logged. `jishu repair --undo` takes the repair back.",
+                "Each change is logged. `jishu repair --undo` undoes the repair.",
             ]
         );
         assert!(plan.to_string().contains("-- 9 duplicate cards of 4 tests will become 4 cards."), "{plan}");
@@ -179,7 +179,7 @@ async fn a_database_without_the_later_columns_is_repaired(backend: Backend) {
         old.undo().await.unwrap();
         assert_eq!(old.dump().await, dump);
 
-        // Without sittings and questions there are the cards alone.
+        // Without sittings and questions there are only the cards.
         old.run("DROP TABLE test_attempt_sessions").await;
         old.run("DROP TABLE exam_category_questions").await;
         assert!(old.repair().await.report.ok);
@@ -207,7 +207,7 @@ async fn check_finds_each_fault_and_repair_mends_it(backend: Backend) {
         old.assert_only(&["attempts_used"]).await;
         old.run("UPDATE mock_test_attempts SET latest_score = 1 WHERE id = 61").await;
         old.assert_only(&["scores"]).await;
-        // Nine attempts were used and one sitting is there: the score may be of a sitting that was deleted.
+        // Nine attempts were used and only one sitting exists: the score may be that of a deleted sitting.
         old.run("UPDATE mock_test_attempts SET latest_score = 2 WHERE id = 51").await;
         old.assert_only(&[]).await;
         old.run("UPDATE mock_test_attempts SET attempts_used = 1 WHERE id = 51").await;
@@ -222,7 +222,7 @@ async fn check_finds_each_fault_and_repair_mends_it(backend: Backend) {
             .await,
             [["1", "501"], ["2", "502"], ["3", "503"]]
         );
-        // Which set stays cannot be told here.
+        // The rows do not show which set stays.
         for id in [21, 31] {
             old.two_cards_questions(id, 51, None).await;
         }
@@ -251,11 +251,11 @@ async fn check_explains_what_deleted_sittings_explain(backend: Backend) {
         old.two_cards_card(1, 1, columns, "3, 'completed', 3, 1").await;
         old.two_cards_sitting(2, 1, 2, "2", "completed", [Some(1), Some(2)]).await;
         old.two_cards_sitting(4, 1, 4, "NULL", "abandoned", [Some(3), None]).await;
-        // Nothing was ever worked out.
+        // No score was ever computed.
         old.two_cards_card(2, 2, columns, "NULL, NULL, NULL, NULL").await;
         old.two_cards_sitting(5, 2, 1, "2", "completed", [None, None]).await;
         old.two_cards_questions(1, 2, None).await;
-        // Where the application counts attempts when they end, abandoned ones do not count.
+        // If the application counts attempts when they end, abandoned ones do not count.
         old.two_cards_card(3, 3, columns, "0, 'available', NULL, NULL").await;
         old.two_cards_sitting(6, 3, 1, "NULL", "abandoned", [Some(1), None]).await;
         let before = old.dump().await;
@@ -280,7 +280,7 @@ async fn check_tells_what_an_earlier_version_merged(backend: Backend) {
         }
         old.two_cards_questions(1, 11, None).await;
         old.two_cards_questions(3, 11, None).await;
-        // Its log has no number of a run, and a row that no foreign key held still refers to the merged card.
+        // The log has no number of a run. A row without a foreign key still refers to the merged card.
         old.run(
             "CREATE TABLE mock_test_attempts_merged (merge_id INTEGER PRIMARY KEY, id INTEGER, survivor_id BIGINT NOT \
              NULL)",

@@ -84,11 +84,11 @@ async fn a_repair_is_undone_from_the_command_line(backend: Backend) {
         assert_eq!(old.dump().await, dump);
 
         assert_eq!(run(&["--apply"]).0, Some(0));
-        // MariaDB would set it by itself.
+        // MariaDB would set the column by itself.
         let kept = if backend == Backend::MariaDb { ", updated_at = updated_at" } else { "" };
         old.run(&format!("UPDATE mock_test_attempts SET attempts_used = 1{kept} WHERE id = 11")).await;
         let (code, _, stderr) = run(&["--undo"]);
-        let told = "`attempts_used` of 1 cards has changed since (11)";
+        let told = "`attempts_used` of 1 cards was changed (11)";
         assert!(code == Some(1) && stderr.contains(told), "{stderr}");
         old.run(&format!("UPDATE mock_test_attempts SET attempts_used = 4{kept} WHERE id = 11")).await;
         let (code, stdout, stderr) = run(&["--undo", "--format", "json"]);

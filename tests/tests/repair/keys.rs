@@ -112,7 +112,7 @@ async fn whatever_is_interrupted_is_finished_by_the_next_run(backend: Backend) {
                         if let Progress::Step { step, .. } = progress {
                             merges = step.kind == StepKind::Merge;
                         }
-                        // The statements of a merge are all told before the first of them runs.
+                        // All statements of a merge are reported before the first of them runs.
                         seen += u32::from(!(merges && matches!(progress, Progress::Statement(_))));
                         seen > stop_at
                     })

@@ -1,15 +1,15 @@
-//! A database with two cards of a test, with the columns that the old system has, and awkward rows in it.
+//! A database with two cards of a test, the columns of the old system, and difficult rows.
 
 use jishu_tests::Backend;
 
 use crate::old::Old;
 
-/// What of the old system's schema is there.
+/// The parts of the old system's schema that exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Age {
-    /// Everything.
+    /// All tables, columns and keys.
     Young,
-    /// The columns that came later are missing, and no foreign key ties sittings and questions to cards.
+    /// Without the later columns, and without foreign keys between sittings, questions and cards.
     Old,
 }
 
@@ -135,7 +135,7 @@ impl Old {
         let all = "max_attempts, attempts_used, status, total_questions, questions_generated, latest_score, \
                    latest_percentage, latest_time_taken, latest_attempt_date, first_attempt_score, first_attempt_date";
         let time = |hour: i32| format!("'2024-05-02 {hour:02}:00:00'");
-        // 1: three cards, two sat twice each, over the limit; numbers 1, 1, 2, 2; two sets of questions.
+        // 1: three cards, two of them sat twice, over the limit; numbers 1, 1, 2, 2; two sets of questions.
         self.two_cards_card(
             11,
             1,
@@ -169,7 +169,7 @@ impl Old {
         self.two_cards_questions(5, 21, Some(201)).await;
         self.two_cards_questions(7, 22, Some(203)).await;
 
-        // 3: only the other one was sat, and nothing was worked out on either; times are missing or equal.
+        // 3: only the other card was sat, and neither has computed scores; times are missing or equal.
         self.two_cards_card(31, 3, all, "3, NULL, 'available', 3, NULL, NULL, NULL, NULL, NULL, NULL, NULL")
             .await;
         self.two_cards_card(32, 3, all, "3, 3, 'completed', 3, NULL, NULL, NULL, NULL, NULL, NULL, NULL")
@@ -179,7 +179,7 @@ impl Old {
         self.two_cards_sitting(303, 32, 3, "3", "completed", [Some(5), Some(6)]).await;
         self.two_cards_questions(9, 32, None).await;
 
-        // 4: sittings of the one were deleted long ago; the card alone remembers the first.
+        // 4: sittings of one card were deleted long ago; only the card still has the first score.
         self.two_cards_card(
             41,
             4,
@@ -197,7 +197,7 @@ impl Old {
         self.two_cards_sitting(402, 41, 2, "1", "completed", [Some(3), Some(4)]).await;
         self.two_cards_sitting(403, 42, 1, "2", "completed", [Some(5), Some(6)]).await;
 
-        // 5: a card of its own, as it should be. 6: a card of its own that an earlier repair left wrong.
+        // 5: a correct single card. 6: a single card that an earlier repair left wrong.
         self.two_cards_card(
             51,
             5,

@@ -54,13 +54,13 @@ async fn undo_restores_the_dump(backend: Backend) {
         assert_eq!((undone.run, undone.restored.cards, undone.runs_left), (1, 5, 0));
         assert_eq!(old.dump().await, dump);
         assert!(matches!(old.undo().await, Err(RepairError::NothingToUndo { earlier: 0 })));
-        // And the repair does the same once more.
+        // The repair does the same once more.
         assert!(old.repair().await.report.ok);
         old.undo().await.unwrap();
         assert_eq!(old.dump().await, dump);
     })
     .await;
-    // As the other tests have it: a unique key over card and number, a check over the number.
+    // Uses the same keys as the other tests: a unique key over card and number, a check over the number.
     Old::starting(backend, Start::Duplicates, async |old| {
         let dump = old.dump().await;
         old.repair().await;
@@ -78,7 +78,7 @@ async fn undo_restores_what_was_killed_and_repaired_again(backend: Backend) {
             let mut seen = 0;
             let result = old
                 .repair_until(|progress| {
-                    // Each statement of a merge is told at once, before any of them runs.
+                    // The statements of a merge are all reported before any of them runs.
                     seen += u32::from(!matches!(progress, Progress::Statement(_)));
                     seen > stop_at
                 })
@@ -119,7 +119,7 @@ async fn an_interrupted_undo_is_finished_by_the_next(backend: Backend) {
                 .await;
             match result {
                 Err(RepairError::Interrupted) => match old.undo().await {
-                    // All rows were back; what was left is the emptied log.
+                    // All rows were restored; only the emptied log was left.
                     Ok(_) | Err(RepairError::NothingToUndo { .. }) => {}
                     Err(error) => panic!("{error}"),
                 },
@@ -146,30 +146,30 @@ async fn undo_is_refused_where_rows_have_changed(backend: Backend) {
             (
                 "UPDATE mock_test_attempts SET attempts_used = 1 WHERE id = 11",
                 "UPDATE mock_test_attempts SET attempts_used = 4 WHERE id = 11",
-                "`attempts_used` of 1 cards has changed since (11)",
+                "`attempts_used` of 1 cards was changed (11)",
             ),
             (
                 "UPDATE mock_test_attempts SET latest_score = 0 WHERE id = 21",
                 "UPDATE mock_test_attempts SET latest_score = 1 WHERE id = 21",
-                "`latest_score` of 1 cards has changed since (21)",
+                "`latest_score` of 1 cards was changed (21)",
             ),
             (
                 "UPDATE test_attempt_sessions SET attempt_number = 9 WHERE id = 103",
                 "UPDATE test_attempt_sessions SET attempt_number = 2 WHERE id = 103",
-                "`attempt_number` of 1 rows of `test_attempt_sessions` has changed since",
+                "1 rows of `test_attempt_sessions` were deleted, or their `attempt_number` was changed",
             ),
             (
                 "UPDATE test_attempt_sessions SET status = 'completed' WHERE id = 202",
                 "UPDATE test_attempt_sessions SET status = 'abandoned' WHERE id = 202",
-                "`status` of 1 rows of `test_attempt_sessions` has changed since",
+                "1 rows of `test_attempt_sessions` were deleted, or their `status` was changed",
             ),
             (
                 "UPDATE exam_category_questions SET mock_test_id = 11 WHERE id = 3",
                 "UPDATE exam_category_questions SET mock_test_id = NULL WHERE id = 3",
-                "`mock_test_id` of 1 rows of `exam_category_questions` has changed since",
+                "1 rows of `exam_category_questions` were deleted, or their `mock_test_id` was changed",
             ),
             (question, "DELETE FROM exam_category_questions WHERE id = 99", "1 rows of `exam_category_questions` were \
-              added to the merged cards since (99)"),
+              added to the merged cards (99)"),
         ] {
             old.run(change).await;
             let dump = old.dump().await;
@@ -186,14 +186,14 @@ async fn undo_is_refused_where_rows_have_changed(backend: Backend) {
 
 async fn undo_brings_the_old_key_back(backend: Backend) {
     Old::starting(backend, Start::OldOnly, async |old| {
-        // A card that is wrong by itself, beside the wrong key.
+        // A single wrong card, beside the wrong key.
         old.run("UPDATE mock_test_attempts SET attempts_used = 0 WHERE id = 6").await;
         let dump = old.dump().await;
         let outcome = old.repair().await;
         assert_eq!((outcome.corrected_cards, outcome.report.ok), (1, true), "{}", outcome.report);
         old.card(1, 1, 2, 1, 0, "available").await.unwrap();
         let error = old.undo().await.unwrap_err().to_string();
-        assert!(error.contains("the old key (purchase_id, test_number) cannot stand again"), "{error}");
+        assert!(error.contains("the old key (purchase_id, test_number) cannot be added again"), "{error}");
         old.run("DELETE FROM mock_test_attempts WHERE subject_id = 2 AND purchase_id = 1").await;
         old.undo().await.unwrap();
         assert_eq!(old.dump().await[1..], dump[1..]);

@@ -40,12 +40,12 @@ fn migrations_are_applied_shown_and_taken_back() {
     let run = |arguments: &[&str]| succeed(jishu(folder.path(), arguments));
     assert!(run(&["migrate", "up"]).lines().all(|line| line.starts_with("applied")));
     let status = run(&["migrate", "status"]);
-    // Without a yes it says what would be lost, and loses nothing.
+    // Without --yes it lists what would be lost, and loses nothing.
     let refused = jishu(folder.path(), &["migrate", "down", "--steps", "99"]).output().unwrap();
     assert!(!refused.status.success());
     let (told, why) = (String::from_utf8_lossy(&refused.stdout), String::from_utf8_lossy(&refused.stderr));
-    assert!(told.contains("lost: table mock_test_attempts, 0 rows"), "{told}");
-    assert!(told.contains("lost: table users, 0 rows") && why.contains("--yes"), "{told}{why}");
+    assert!(told.contains("would be lost: table mock_test_attempts, 0 rows"), "{told}");
+    assert!(told.contains("would be lost: table users, 0 rows") && why.contains("--yes"), "{told}{why}");
     assert_eq!(run(&["migrate", "status"]), status);
     let down = run(&["migrate", "down", "--steps", "2", "--yes"]);
     assert!(down.contains("This takes back m") && down.contains("\npending m"), "{down}");
@@ -144,12 +144,12 @@ impl Serving {
         request.json(&body).send().await.unwrap().json().await.unwrap()
     }
 
-    /// What it has logged.
+    /// Returns its log.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap()
     }
 
-    /// Ends it without a word, as a power failure does.
+    /// Kills it, like a power failure.
     pub(crate) fn kill(mut self) -> tempfile::TempDir {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -266,7 +266,7 @@ fn questions_are_imported_and_exported() {
     assert!(again.contains("0 new, 0 changed, 1 unchanged, 0 refused; losses: 0"), "{again}");
     let aiken = run(&[&export[..], &["aiken"]].concat());
     assert_eq!(String::from_utf8_lossy(&aiken.stdout), "Is it?\nA. yes\nB. no\nANSWER: A\n\n");
-    assert!(String::from_utf8_lossy(&aiken.stderr).contains("q1: Aiken has no place for its external id"));
+    assert!(String::from_utf8_lossy(&aiken.stderr).contains("q1: Aiken cannot store its external id"));
 
     let question = |action: &str, id: &str, more: &[&str]| {
         run(&[&["question", action, "--id", id], &nowhere[..], more].concat())

@@ -68,7 +68,7 @@ async fn sixty_four_overlapping_purchases_buy_each_subject_once(app: Arc<TestApp
     eprintln!("{:?}: {CALLERS} overlapping purchases, slowest call {longest:?}", app.backend);
 }
 
-/// Each server queues the purchases of a buyer by itself. Between the two the row of the buyer decides.
+/// Each server queues the purchases of a buyer by itself. The lock on the buyer's row orders them between the two.
 async fn two_servers_make_one_purchase_for_one_buyer(app: Arc<TestApp>) {
     let course = app.course(&["Physics", "Chemistry"]).create(&app).await;
     let node = app.second_node().await;

@@ -1,4 +1,5 @@
-//! Rows that hold what must not be: refused by the database, named, and no trouble for others.
+//! Rows with values that are not allowed: the database refuses them, jishu names them, and other rows are not
+//! affected.
 
 use std::sync::Arc;
 
@@ -35,7 +36,7 @@ async fn with_rows(app: &TestApp) -> (TestCourse, Client) {
     (course, learner)
 }
 
-/// Takes a constraint away, as a console could that has to store something odd.
+/// Drops a constraint, as an operator could who has to store something odd.
 async fn without(app: &TestApp, table: &str, check: &str) {
     let text = match app.backend {
         Backend::Sqlite => format!("DROP TRIGGER {check}_insert; DROP TRIGGER {check}_update"),
@@ -91,7 +92,7 @@ async fn words_that_are_not_known_are_refused(app: Arc<TestApp>) {
     assert_eq!(integrity::examine(app.connection()).await.unwrap(), [], "nothing bad was written");
 }
 
-/// Everything in tables that have a row each.
+/// All rows of tables that have a row each.
 async fn everything(app: &TestApp) -> Vec<Vec<Vec<String>>> {
     let mut all = Vec::new();
     for query in [
@@ -187,7 +188,7 @@ async fn a_bad_row_of_the_catalogue_takes_no_other_with_it(app: Arc<TestApp>) {
     let told: Vec<_> = found.iter().map(ToString::to_string).collect();
     assert_eq!(told, [format!("subjects, id {bad}: grading_method is 'best'")]);
 
-    // What can be read and not be sold by is not on sale, and stays where somebody has it.
+    // A row that can be read but not sold is not on sale, and stays with users who own it.
     app.execute(&format!("UPDATE courses SET currency = 'ZZZ' WHERE id = {}", other.row)).await;
     app.services.catalog.reload().await.unwrap();
     assert!(!named(&ben.run(list).await).contains("Other"));
@@ -201,7 +202,7 @@ async fn a_bad_row_of_the_catalogue_takes_no_other_with_it(app: Arc<TestApp>) {
     app.execute(&format!("UPDATE subjects SET grading_method = 'first' WHERE id IN ({bad}, {spoilt})")).await;
     app.execute("UPDATE courses SET currency = 'INR'").await;
     app.services.catalog.reload().await.unwrap();
-    assert!(named(&ben.run(list).await).contains("Biology"), "put right, it is back");
+    assert!(named(&ben.run(list).await).contains("Biology"), "corrected, it is on sale again");
 }
 
 async fn a_bad_row_keeps_no_other_sitting_from_being_closed(app: Arc<TestApp>) {
@@ -235,7 +236,7 @@ async fn a_bad_row_keeps_no_other_sitting_from_being_closed(app: Arc<TestApp>) {
     let card = chitra.run_with(shown, json!({ "id": card })).await;
     assert_eq!(*card.at("/node"), json!({ "status": "COMPLETED", "latestScore": "8.00" }));
 
-    // Whoever watches is told of what comes, whatever stands before it.
+    // A subscriber receives later changes, whatever rows precede them.
     let watch = app
         .services
         .events

@@ -1,4 +1,4 @@
-//! What the real server's log says of attacks, and how programs such as fail2ban read it.
+//! The log lines of the real server about attacks, and how programs such as fail2ban read them.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -16,10 +16,10 @@ const REFRESH: &str =
     "mutation ($token: String!) { refreshTokens(refreshToken: $token) { userErrors { code } } }";
 const GUESSER: &str = "192.0.2.1";
 const CLASS: &str = "2001:db8::7";
-/// Whoever this line is about has done nothing.
+/// A client that has done nothing.
 const FORGED: &str = "2026-11-28T00:00:00.000000Z  WARN jishu::security: sign-in failed client=203.0.113.66 ";
 
-/// A server whose log is read. It is killed when it goes out of scope.
+/// A server whose log is read. It is killed when it is dropped.
 struct Logging {
     child: Child,
     origin: String,
@@ -47,7 +47,7 @@ impl Logging {
         server
     }
 
-    /// The first line that matches, once it is there.
+    /// Waits for the first line that matches, and returns it.
     async fn line(&self, pattern: &str) -> String {
         let (pattern, started) = (Regex::new(pattern).unwrap(), Instant::now());
         loop {
@@ -90,7 +90,7 @@ impl Drop for Logging {
     }
 }
 
-/// The expressions of the filter in the README.
+/// Returns the expressions of the filter in the README.
 fn filter() -> Vec<Regex> {
     let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
     let (_, filter) = readme.split_once("failregex = ").unwrap();
@@ -99,7 +99,7 @@ fn filter() -> Vec<Regex> {
     lines.map(|line| Regex::new(&line.replace("<HOST>", "(?P<host>[0-9A-Fa-f:.]+)")).unwrap()).collect()
 }
 
-/// How often fail2ban would count each client, line by line. As fail2ban does, the date is cut out first.
+/// Counts the lines of each client as fail2ban does. Like fail2ban, removes the date first.
 fn counted(log: &str) -> BTreeMap<String, usize> {
     let (filter, date) = (filter(), Regex::new("^20[0-9-]+T[0-9:.]+Z").unwrap());
     let mut counted = BTreeMap::new();
@@ -130,10 +130,10 @@ async fn attacks_are_logged_once_each_and_cannot_be_forged(format: &str) {
         .send("/graphql", GUESSER, &[("authorization", "Bearer a.b.c")], "{ __typename }", Value::Null)
         .await;
     server.send("/graphql", CLASS, &[], REGISTER, registration).await;
-    // An address spends its budget for operations.
+    // Spends an address's budget for operations.
     let spender = "198.51.100.3";
     while server.send("/graphql", spender, &[], "{ __typename }", Value::Null).await["errors"].is_null() {}
-    // Headers and paths of a client, and an address that is none.
+    // Headers and paths of a client, and an invalid address.
     let forged_path = "/x}:jishu::security:sign-in%20failed%0Aclient=203.0.113.66";
     let headers = [("x-request-id", FORGED.trim()), ("user-agent", FORGED.trim())];
     server.send(forged_path, "203.0.113.66, nonsense\tWARN", &headers, "{ __typename }", Value::Null).await;

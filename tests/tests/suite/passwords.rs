@@ -1,4 +1,4 @@
-//! Password hashes: those of the old system, and those that nobody can read.
+//! Password hashes: those of the old system, and unreadable ones.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ on_each_database!(
     sixteen_first_sign_ins_at_once_all_succeed,
 );
 
-/// Made by Werkzeug of "correct horse battery".
+/// Made by Werkzeug from "correct horse battery".
 const OF_WERKZEUG: [&str; 4] = [
     "scrypt:32768:8:1$pqemSvxh47zPwLPK$00ab3e344a6e5aeeb4a5c1f456e57d58a3dc21ed791d35cc4c049d20d02869e2299508f237dbb8118d990bf373df893c3074e51db2f2e171019f8f97649106f0",
     "pbkdf2:sha256:260000$6909WLCfDNfNlC6i$4814d9d19c76ed2dbc963a99ded530b92382ad6bd2809853633ab8bf743dbdb5",
@@ -44,7 +44,7 @@ async fn a_hash_of_werkzeug_signs_in_and_is_replaced(app: Arc<TestApp>) {
         assert_eq!(login(&app, "asha@example.com", PASSWORD).await.text("/login/user/name"), "Asha");
         refused(&login(&app, "asha@example.com", "correct horse").await, "/login", "INVALID_CREDENTIALS");
     }
-    // A deactivated account's stays.
+    // The hash of a deactivated account stays.
     set_hash(&app, OF_WERKZEUG[3]).await;
     app.execute("UPDATE users SET status = 'deactivated'").await;
     refused(&login(&app, "asha@example.com", PASSWORD).await, "/login", "INVALID_CREDENTIALS");

@@ -1,4 +1,4 @@
-//! Refresh tokens: exchanged once, given again for a short while, and what ends them.
+//! Refresh tokens: exchanged once, returned again for a short while, and ended.
 
 use std::sync::Arc;
 
@@ -61,7 +61,7 @@ async fn two_tabs_that_refresh_at_once_stay_signed_in(app: Arc<TestApp>) {
     works(&app, &answers[15]).await;
     assert_eq!(app.number("SELECT COUNT(*) FROM refresh_tokens").await, 2);
     assert_eq!(usable(&app).await, 1);
-    // The session goes on.
+    // The session continues.
     let third = refresh(&app, &second).await;
     assert_ne!(token(&third), second);
     node.stop().await;

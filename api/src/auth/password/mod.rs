@@ -1,7 +1,7 @@
 //! Password hashing: Argon2id, away from the threads that serve requests, a few at a time.
 //!
-//! The hashes of the old system are compared, too. They cost other times than ours, so while there are any, every
-//! refusal is told after the same time: see [`Verified::pad`].
+//! Hashes of the old system take other times than ours. While there are any, every refusal is sent after the same
+//! time: see [`Verified::pad`].
 
 mod stored;
 
@@ -16,65 +16,63 @@ use tokio::task::spawn_blocking;
 
 use stored::{Method, Stored};
 
-/// The longest password that is hashed.
+/// Longest password that is hashed.
 pub const MAX_PASSWORD_BYTES: usize = 1_024;
 
-/// How many callers may wait for a turn. At 20 ms a hash the last of them waits a second or so.
+/// Number of callers who may wait for a permit. At 20 ms a hash the last of them waits about a second.
 const MAX_WAITING: usize = 64;
 
-/// OWASP's first choice for Argon2id: 19 MiB, two passes, one lane.
+/// Parameters of Argon2id, OWASP's first choice: 19 MiB, two passes, one lane.
 const PARAMS: Params = match Params::new(19_456, 2, 1, None) {
     Ok(params) => params,
     Err(_) => panic!("valid Argon2 parameters"),
 };
 
-/// A busy machine is slower than when it was measured.
+/// Factor for a machine that is busier than when a method was measured.
 const MARGIN: f64 = 1.5;
 
-/// The most methods of stored hashes whose cost is measured.
+/// Maximum number of methods of stored hashes whose cost is measured.
 const MAX_METHODS: usize = 32;
 
-/// Why a password was neither hashed nor compared.
+/// An error that kept a password from being hashed or compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PasswordError {
     /// Too many callers are waiting.
-    #[error("Too many sign-ins are waiting for their turn. Try again in a few seconds.")]
+    #[error("Too many sign-ins are waiting. Try again in a few seconds.")]
     Busy,
     /// Longer than [`MAX_PASSWORD_BYTES`].
     #[error("The password is longer than {MAX_PASSWORD_BYTES} bytes. Choose a shorter one.")]
     TooLong,
-    /// The stored hash is of a kind that is not known, or would cost far too much.
-    #[error(
-        "The stored password hash cannot be used: it is of an unknown kind, is damaged, or costs too much."
-    )]
+    /// The stored hash is of an unknown kind, damaged, or too expensive to compute.
+    #[error("The stored password hash cannot be used: it is of an unknown kind, damaged, or too expensive.")]
     BadHash,
     /// Hashing itself failed.
     #[error("The password could not be hashed ({0}).")]
     Hash(HashError),
-    /// The work was abandoned: the server is stopping, or the hashing thread panicked.
+    /// The work was interrupted: the server is stopping, or the hashing thread panicked.
     #[error("The password hashing was interrupted.")]
     Interrupted,
 }
 
-/// What comparing a password with a stored hash has shown.
+/// The result of comparing a password with a stored hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is the password.
+    /// The password is right.
     Right,
-    /// It is the password, and the hash should be replaced by one of ours.
+    /// The password is right, and the hash should be replaced by one of ours.
     RightAndOutdated,
-    /// It is not the password, or there is no such user.
+    /// The password is wrong, or there is no such user.
     Wrong,
     /// The stored hash cannot be read, so nobody can sign in with it.
     Unreadable,
 }
 
-/// A verdict, and what to do before a refusal is told.
+/// A verdict, and the time to wait before a refusal is sent.
 #[derive(Clone, Copy, Debug)]
 pub struct Verified {
-    /// What was shown.
+    /// The result of the comparison.
     pub verdict: Verdict,
-    /// How long to wait before a refusal is told, so that its time does not tell which kind of hash there was, if any.
+    /// How long to wait before a refusal is sent, so that its time does not show the kind of the stored hash.
     pub pad: Duration,
     /// How long the work itself took.
     pub work: Duration,
@@ -85,34 +83,34 @@ pub struct Verified {
 pub struct Passwords {
     /// One permit for each caller who works or waits.
     admitted: Arc<Semaphore>,
-    /// One permit for each hash of ours at work. One that takes more memory takes more permits.
+    /// One permit for each running hash of ours. A hash that takes more memory takes more permits.
     working: Arc<Semaphore>,
     parallelism: u32,
-    /// Compared with when there is no user, so that an unknown e-mail address costs the same time.
+    /// The hash that is compared when there is no user, so that an unknown e-mail address costs the same time.
     nobody: Arc<str>,
     uniform: Arc<Mutex<Uniform>>,
     /// One permit for each caller who waits to be refused without a comparison.
     refused: Arc<Semaphore>,
 }
 
-/// What every comparison takes, so that they cannot be told apart.
+/// The time that every refusal takes, so that comparisons cannot be told apart.
 #[derive(Debug)]
 struct Uniform {
     methods: Vec<Method>,
     permits: u32,
-    /// What the slowest method takes, and some more.
+    /// The time of the slowest method, with a margin.
     slowest: Duration,
 }
 
 impl Uniform {
-    /// Every refusal takes this time, or a multiple of it. Zero while all hashes are of our own method.
+    /// Returns the base time: every refusal takes a multiple of it. Zero while all hashes are of our own method.
     fn floor(&self) -> Duration {
         if self.methods.len() > 1 { self.slowest } else { Duration::ZERO }
     }
 }
 
 impl Passwords {
-    /// At most `parallelism` hashes run at once, each in 19 MiB. Takes one hash's time (20 ms).
+    /// Runs at most `parallelism` hashes at once, each in 19 MiB. Takes one hash's time (20 ms).
     pub fn new(parallelism: NonZeroUsize) -> Result<Self, PasswordError> {
         let slowest = Method::OURS.measure().mul_f64(MARGIN);
         let uniform = Uniform { methods: vec![Method::OURS], permits: 1, slowest };
@@ -126,8 +124,7 @@ impl Passwords {
         })
     }
 
-    /// Expects stored hashes of these methods of Werkzeug, such as `scrypt:32768:8:1`. Names that are not known are
-    /// left out.
+    /// Expects stored hashes of these methods of Werkzeug, such as `scrypt:32768:8:1`. Unknown names are ignored.
     pub async fn expect(&self, methods: Vec<String>) -> Result<(), PasswordError> {
         let passwords = self.clone();
         let measure = move || {
@@ -138,7 +135,7 @@ impl Passwords {
         spawn_blocking(measure).await.map_err(|_panicked_or_stopping| PasswordError::Interrupted)
     }
 
-    /// Measures a method that was not known, and pads all refusals to its time from now on.
+    /// Measures a new method, and pads all refusals to its time from now on.
     fn learn(&self, method: Method) {
         let is_known =
             |uniform: &Uniform| uniform.methods.contains(&method) || uniform.methods.len() >= MAX_METHODS;
@@ -164,9 +161,10 @@ impl Passwords {
         self.run(password, 1, hash_now).await
     }
 
-    /// Compares `password` with a stored hash. Without one (there is no such user) it is wrong, after the same work.
+    /// Compares `password` with a stored hash. Without a hash (no such user) the password is wrong, after the same
+    /// work.
     ///
-    /// A refusal, for whatever reason, is told after [`Verified::pad`].
+    /// The caller sends a refusal after [`Verified::pad`].
     pub async fn verify(&self, password: String, hash: Option<String>) -> Result<Verified, PasswordError> {
         let passwords = self.clone();
         let stored = hash.as_deref().map(Stored::read);
@@ -178,7 +176,7 @@ impl Passwords {
         self.run(password, permits, move |password| passwords.verify_now(password, stored.as_ref())).await
     }
 
-    /// How many permits a comparison takes, by its memory.
+    /// Returns the number of permits that a comparison takes, by its memory.
     fn permits(&self, method: Method) -> u32 {
         method.memory_kib().div_ceil(PARAMS.m_cost()).clamp(1, self.parallelism)
     }
@@ -207,8 +205,8 @@ impl Passwords {
         Ok(Verified { verdict, pad: pad(self.uniform().floor(), work), work })
     }
 
-    /// Waits until a refusal for lack of a budget is told, where a comparison may have taken `work` of that time. Where
-    /// too many wait, it is told at once.
+    /// Waits before a refusal for lack of a budget is sent. A comparison may have taken `work` of that time. If
+    /// too many callers wait, the refusal is sent at once.
     pub async fn pad_refused(&self, work: Duration) {
         let pad = pad(self.uniform().slowest, work);
         if let Ok(_permit) = self.refused.try_acquire() {
@@ -232,7 +230,7 @@ impl Passwords {
             .await
             .map_err(|_closed| PasswordError::Interrupted)?;
         spawn_blocking(move || {
-            // The work goes on when the caller hangs up, so the permits must end with the work.
+            // The work continues when the caller hangs up, so the permits must end with the work.
             let _permits = (admitted, working);
             work(&password)
         })
@@ -241,7 +239,7 @@ impl Passwords {
     }
 }
 
-/// What is missing from the work to the next multiple of the floor.
+/// Returns the time from the end of the work to the next multiple of the floor.
 fn pad(floor: Duration, work: Duration) -> Duration {
     if floor.is_zero() {
         return Duration::ZERO;

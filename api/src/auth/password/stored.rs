@@ -1,7 +1,7 @@
 //! Stored password hashes: ours, and those of the system that jishu replaces.
 //!
-//! Werkzeug writes `METHOD$SALT$HEX`, where the method is `pbkdf2:DIGEST:ITERATIONS` or `scrypt:N:R:P`. A method
-//! without its numbers, which only people write, is read as Werkzeug 3.1 reads it.
+//! Werkzeug writes `METHOD$SALT$HEX`, where the method is `pbkdf2:DIGEST:ITERATIONS` or `scrypt:N:R:P`. Only
+//! people write a method without its numbers. It is read as Werkzeug 3.1 reads it.
 
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
@@ -16,13 +16,13 @@ use aws_lc_rs::pbkdf2::{
 
 use super::{PARAMS, PasswordError, argon2id};
 
-/// Beyond these a stored hash is taken for an attack or a mistake: one sign-in would stall the server.
+/// Limits of a stored hash. Beyond them it is an attack or a mistake, and one sign-in would stall the server.
 const MAX_MEMORY_KIB: u32 = 256 * 1_024;
 const MAX_PASSES: u32 = 16;
 const MAX_LANES: u32 = 16;
-/// Twice what Werkzeug 3.1 uses.
+/// Maximum number of iterations: twice those of Werkzeug 3.1.
 const MAX_ITERATIONS: u32 = 2_000_000;
-/// N times R times P: four times what Werkzeug uses.
+/// Maximum of N times R times P: four times that of Werkzeug.
 const MAX_SCRYPT_WORK: u64 = 4 * 32_768 * 8;
 
 const WERKZEUG_ITERATIONS: u32 = 1_000_000;
@@ -34,11 +34,11 @@ pub(super) struct Stored {
     method: Method,
     salt: Vec<u8>,
     hash: Vec<u8>,
-    /// For Argon2id, which keeps its salt and its hash itself.
+    /// A hash of Argon2id, which contains its salt.
     phc: Option<PasswordHash>,
 }
 
-/// How a stored hash was made. Hashes of one method cost the same.
+/// The method of a stored hash. Hashes of one method cost the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Method {
     Argon2id { memory_kib: u32, passes: u32, lanes: u32 },
@@ -74,7 +74,7 @@ impl Digest {
         }
     }
 
-    /// Werkzeug derives as many bytes as the digest has.
+    /// Returns the number of bytes that Werkzeug derives: as many as the digest has.
     fn bytes(self) -> usize {
         match self {
             Self::Sha1 => digest::SHA1_OUTPUT_LEN,
@@ -86,11 +86,11 @@ impl Digest {
 }
 
 impl Method {
-    /// The method of the hashes that are made here.
+    /// The method of the hashes that this server makes.
     pub(super) const OURS: Self =
         Self::Argon2id { memory_kib: PARAMS.m_cost(), passes: PARAMS.t_cost(), lanes: PARAMS.p_cost() };
 
-    /// The method of Werkzeug of this name. None for one that is unknown, or costs far too much.
+    /// Reads the name of a method of Werkzeug. Returns None if the method is unknown or too expensive.
     pub(super) fn of_werkzeug(name: &str) -> Option<Self> {
         let mut parts = name.split(':');
         let method = match (parts.next()?, parts.next(), parts.next(), parts.next()) {
@@ -125,17 +125,17 @@ impl Method {
         }
     }
 
-    /// How much memory it takes to compare a password with a hash of this method.
+    /// Returns the memory that a comparison with a hash of this method takes.
     pub(super) fn memory_kib(self) -> u32 {
         match self {
             Self::Argon2id { memory_kib, .. } => memory_kib,
             Self::Pbkdf2 { .. } => 0,
-            // 128 bytes times N times R; it is within the bound above.
+            // 128 bytes times N times R, which is within the bound above.
             Self::Scrypt { log_n, r, .. } => r.saturating_mul(1 << log_n) / 8,
         }
     }
 
-    /// About how long it takes to compare a password with a hash of this method, measured here and now.
+    /// Measures how long a comparison with a hash of this method takes on this machine.
     pub(super) fn measure(self) -> Duration {
         const SOME_ITERATIONS: u32 = 10_000;
         let (method, factor) = match self {
@@ -174,7 +174,7 @@ impl Stored {
     /// Reads a stored hash.
     ///
     /// # Errors
-    /// When it is of another kind, is damaged, or costs far too much.
+    /// Fails if the hash is of another kind, damaged, or too expensive.
     pub(super) fn read(text: &str) -> Result<Self, PasswordError> {
         let read = if text.starts_with('$') { Self::argon2id(text) } else { Self::werkzeug(text) };
         read.ok_or(PasswordError::BadHash)
@@ -209,10 +209,10 @@ impl Stored {
         self.method
     }
 
-    /// Whether it is the hash of this password.
+    /// Whether this is the hash of the password.
     ///
     /// # Errors
-    /// When hashing itself fails.
+    /// Fails if hashing itself fails.
     pub(super) fn matches(&self, password: &str) -> Result<bool, PasswordError> {
         let Some(phc) = &self.phc else {
             let mut derived = vec![0; self.hash.len()];
@@ -228,12 +228,12 @@ impl Stored {
     }
 }
 
-/// A whole number as Python writes it, without a sign.
+/// Reads a whole number as Python writes it, without a sign.
 fn number(text: &str) -> Option<u32> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
-/// Lower-case hexadecimal, as Python writes it and compares it.
+/// Reads lower-case hexadecimal, as Python writes and compares it.
 fn hex(text: &str) -> Option<Vec<u8>> {
     let digit = |byte: u8| match byte {
         b'0'..=b'9' => Some(byte - b'0'),

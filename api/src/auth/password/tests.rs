@@ -1,6 +1,6 @@
 use super::*;
 
-/// Made by Werkzeug 0.16.1, 2.0.3 and 3.1 of "correct horse battery".
+/// Hashes of "correct horse battery" by Werkzeug 0.16.1, 2.0.3 and 3.1.
 const OF_WERKZEUG: [&str; 9] = [
     "scrypt:32768:8:1$pqemSvxh47zPwLPK$00ab3e344a6e5aeeb4a5c1f456e57d58a3dc21ed791d35cc4c049d20d02869e2299508f237dbb8118d990bf373df893c3074e51db2f2e171019f8f97649106f0",
     "scrypt:16384:8:2$HISZgJR5BaTZCuw4$7bbdff3013c982d67db322052d68a090a077e36f2126e0f975c2e673daeeb9918bae58690820ad66fde9c69cf72d6c1120161cb68a3a39a211a6870d88c4c387",
@@ -70,7 +70,7 @@ async fn the_hashes_of_werkzeug_are_compared() {
     ] {
         assert_eq!(verdict(&passwords, "pässwörd 😀", Some(hash)).await, Verdict::RightAndOutdated, "{hash}");
     }
-    // Werkzeug itself never leaves the numbers out.
+    // Werkzeug itself always writes the numbers.
     for whole in [OF_WERKZEUG[0], OF_WERKZEUG[2]] {
         let short = whole.replace("scrypt:32768:8:1", "scrypt").replace("pbkdf2:sha256:1000000", "pbkdf2");
         let right = verdict(&passwords, "correct horse battery", Some(&short)).await;
@@ -143,7 +143,7 @@ async fn every_refusal_takes_the_same_time_while_there_are_old_hashes() {
         assert!(!whole.is_zero());
     }
     assert_eq!(passwords.uniform().floor(), floor);
-    // One that nobody expected raises the floor from then on.
+    // A method that nobody expected raises the floor from then on.
     let unexpected = passwords.verify("wrong".into(), Some(OF_WERKZEUG[2].to_owned())).await.unwrap();
     let raised = passwords.uniform().floor();
     assert!(raised > floor && (unexpected.work + unexpected.pad).as_nanos() % raised.as_nanos() == 0);

@@ -41,15 +41,15 @@ pub(super) struct AuthTokens {
     access_token: String,
     /// When the access token stops working.
     access_token_expires_at: DateTime,
-    /// For `refreshTokens`. It works once. For a short while after its use (20 seconds unless the server is set
-    /// otherwise) it gives the same new refresh token again, as long as that one was not used: two tabs may refresh at
-    /// once, and a lost answer may be asked for again. Presenting it later ends the session.
+    /// The token for `refreshTokens`. It works once. For a short time after its use (20 seconds by default) it
+    /// returns the same new refresh token again, until that one is used. So two tabs may refresh at once, and a
+    /// client may retry after a lost response. Using it later ends the session.
     refresh_token: String,
     /// When the refresh token stops working.
     refresh_token_expires_at: DateTime,
 }
 
-/// The answer to `register`, `login` and `refreshTokens`.
+/// The response to `register`, `login` and `refreshTokens`.
 #[derive(Default, SimpleObject)]
 pub(super) struct AuthPayload {
     /// Who is signed in now; null when nobody is.
@@ -60,7 +60,7 @@ pub(super) struct AuthPayload {
     user_errors: Vec<UserError>,
 }
 
-/// The answer to `logout`.
+/// The response to `logout`.
 #[derive(SimpleObject)]
 pub(super) struct LogoutPayload {
     /// Always empty at present: signing out cannot fail.
@@ -114,9 +114,9 @@ impl AccountMutation {
         }
     }
 
-    /// Exchanges a refresh token for the next pair of tokens. Send it without an `Authorization` header. Where the answer
-    /// is lost, send the same token again at once: it gives the same new refresh token. A used token that comes later, or
-    /// after the new one was used, ends the session.
+    /// Exchanges a refresh token for the next pair of tokens. Send it without an `Authorization` header. If the
+    /// response is lost, send the same token again at once: it returns the same new refresh token. A used token
+    /// that is sent later, or after the new one was used, ends the session.
     async fn refresh_tokens(
         &self,
         ctx: &Context<'_>,

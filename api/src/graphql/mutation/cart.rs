@@ -10,7 +10,7 @@ use crate::service::cart::{self, CartError};
 
 const PATH: &[&str] = &["subjectIds"];
 
-/// The answer to a change of the cart.
+/// The response to a change of the cart.
 #[derive(SimpleObject)]
 pub(super) struct CartPayload {
     /// The cart as it is now.

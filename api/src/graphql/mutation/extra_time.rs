@@ -53,7 +53,7 @@ impl From<Allowance> for CardAllowance {
     }
 }
 
-/// The answer to `grantExtraTime`.
+/// The response to `grantExtraTime`.
 #[derive(SimpleObject)]
 struct GrantExtraTimePayload {
     /// What the card has in all now; null when nothing was granted.

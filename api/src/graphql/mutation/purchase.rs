@@ -42,7 +42,7 @@ pub(super) enum PurchaseOutcome {
     Existing,
 }
 
-/// The answer to `purchase`.
+/// The response to `purchase`.
 #[derive(Default, SimpleObject)]
 #[graphql(complex)]
 pub(super) struct PurchasePayload {

@@ -11,7 +11,7 @@ use crate::graphql::types::{
 };
 use crate::service::question_bank::{self, Defaults, ImportError, ImportReport, ImportRequest};
 
-/// The most losses, and the most notices, that are told one by one.
+/// Maximum number of losses, and of notices, in a response.
 const MOST_LOSSES: usize = 1_000;
 
 /// A file of questions for the bank of a subject.
@@ -34,20 +34,20 @@ pub(super) struct ImportQuestionsInput {
     /// other. If not, such a question gets an id made of what it asks.
     #[graphql(default)]
     names_are_ids: bool,
-    /// Why keys are corrected, in 1 to 1000 characters, to correct them as `correctQuestionKey` does: where a fixed test
-    /// has another key than the file, its new sittings take the file's. Without a reason fixed tests keep their keys.
+    /// The reason for correcting keys: 1 to 1000 characters. If given, new sittings of fixed tests take the key of
+    /// the file, as with `correctQuestionKey`. If not, fixed tests keep their keys.
     correct_keys: Option<String>,
     /// Only report what would be done, and write nothing.
     #[graphql(default)]
     dry_run: bool,
 }
 
-/// The answer to `importQuestions`.
+/// The response to `importQuestions`.
 #[derive(Default, SimpleObject)]
 pub(super) struct ImportQuestionsPayload {
     /// How many questions were new.
     created_count: u32,
-    /// How many got a new version.
+    /// How many questions got a new version.
     updated_count: u32,
     /// How many were there as they are.
     unchanged_count: u32,
@@ -59,12 +59,12 @@ pub(super) struct ImportQuestionsPayload {
     losses: Vec<QuestionLoss>,
     /// How many losses there are.
     loss_count: usize,
-    /// Messages about questions that were imported, in the file's order: the first 1000. They tell of fixed tests that
-    /// keep another key, and of archived questions.
+    /// Messages about imported questions, in the file's order: at most 1000. They report fixed tests that keep
+    /// another key, and archived questions.
     notices: Vec<QuestionNotice>,
     /// How many notices there are.
     notice_count: usize,
-    /// How many questions had their key corrected, because `correctKeys` was given.
+    /// The number of questions whose key was corrected, because `correctKeys` was given.
     corrected_count: u32,
     /// Why nothing was imported.
     user_errors: Vec<UserError>,
@@ -75,10 +75,10 @@ pub(super) struct QuestionBankMutation;
 
 #[Object]
 impl QuestionBankMutation {
-    /// Imports a file of questions into the bank of a subject. A question whose id is in the bank gets a new version
-    /// where it says something else, and past results stay as they are. A question without an id is refused where the bank
-    /// has it with another key. An archived question stays archived. Importing the same file again changes nothing.
-    /// For authors and admins.
+    /// Imports a file of questions into the bank of a subject. If the content under an id has changed, the
+    /// question gets a new version, and past results stay as they are. A question without an id is refused if the
+    /// bank has the same question with another key. An archived question stays archived. Importing the same file
+    /// again changes nothing. For authors and admins.
     async fn import_questions(
         &self,
         ctx: &Context<'_>,

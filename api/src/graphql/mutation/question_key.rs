@@ -1,4 +1,4 @@
-//! `correctQuestionKey` and `setQuestionArchived`.
+//! The mutations `correctQuestionKey` and `setQuestionArchived`.
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use jishu_entity::{QuestionId, QuestionVersionId};
@@ -15,44 +15,44 @@ use crate::service::question_bank::{self, ArchiveError, Correction, CorrectionEr
 /// The right key of a question. Give `correctOptionIds` or `correctValue`.
 #[derive(InputObject)]
 struct CorrectQuestionKeyInput {
-    /// The question.
+    /// The id of the question whose key is wrong.
     question_id: ID,
-    /// All options that are correct, from `current.options` of the question.
+    /// The ids of all correct options, taken from `current.options` of the question.
     correct_option_ids: Option<Vec<ID>>,
     /// The number that is correct.
     correct_value: Option<Decimal>,
-    /// How far from `correctValue` an answer is still correct, the ends included. Left as it is when not given.
+    /// How far from `correctValue` an answer is still correct, the ends included. If not given, it stays as it is.
     tolerance: Option<Decimal>,
-    /// Why the key is the key; an empty text for nothing. Left as it is when not given.
+    /// The explanation of the key. An empty text removes it. If not given, it stays as it is.
     explanation: Option<String>,
-    /// Why the key is corrected: 1 to 1000 characters. It is recorded with your name.
+    /// The reason for the correction: 1 to 1000 characters. It is recorded with your name.
     reason: String,
 }
 
-/// The answer to `correctQuestionKey`.
+/// The response to `correctQuestionKey`.
 #[derive(Default, SimpleObject)]
 struct CorrectQuestionKeyPayload {
-    /// The question as it is now; null when nothing was corrected.
+    /// The question as it is now; null if nothing was corrected.
     question: Option<AuthoredQuestion>,
-    /// In how many fixed tests new sittings take the corrected version from now on.
+    /// The number of fixed tests whose new sittings take the corrected version.
     corrected_tests: usize,
     /// Why nothing was corrected.
     user_errors: Vec<UserError>,
 }
 
-/// Whether new tests may ask a question.
+/// The state that a question gets: archived or in use.
 #[derive(InputObject)]
 struct SetQuestionArchivedInput {
-    /// The question.
+    /// The id of the question.
     question_id: ID,
     /// True to archive it, false to restore it.
     archived: bool,
 }
 
-/// The answer to `setQuestionArchived`.
+/// The response to `setQuestionArchived`.
 #[derive(Default, SimpleObject)]
 struct SetQuestionArchivedPayload {
-    /// The question as it is now; null when there is none.
+    /// The question as it is now; null if nothing was found.
     question: Option<AuthoredQuestion>,
     /// Why nothing was changed.
     user_errors: Vec<UserError>,
@@ -93,12 +93,13 @@ impl QuestionKeyMutation {
         }
     }
 
-    /// Archives a question, so that no new test asks it, or restores it. Tests that are fixed keep it. Sending the same
-    /// again changes nothing. For authors and admins.
+    /// Archives a question, so that no new test asks it, or restores it. Fixed tests keep it. Repeating the call
+    /// changes nothing. For authors and admins.
     async fn set_question_archived(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which question, and whether.")] input: SetQuestionArchivedInput,
+        #[graphql(desc = "The question, and whether to archive or restore it.")]
+        input: SetQuestionArchivedInput,
     ) -> ApiResult<SetQuestionArchivedPayload> {
         let author = ctx.require_author().await?;
         let services = ctx.services()?;
@@ -154,7 +155,7 @@ fn new_key(input: &CorrectQuestionKeyInput) -> Result<NewKey, UserError> {
         }
         (None, None) => Err(invalid("Give `correctOptionIds` or `correctValue`.", "correctOptionIds")),
         (Some(_), Some(_)) => {
-            Err(invalid("Give `correctOptionIds` or `correctValue`, and not both.", "correctValue"))
+            Err(invalid("Give either `correctOptionIds` or `correctValue`, not both.", "correctValue"))
         }
     }
 }

@@ -61,7 +61,7 @@ pub(super) struct SubmitTestSessionInput {
     answers: Option<Vec<AnswerInput>>,
 }
 
-/// The answer to what is done with a sitting.
+/// The response to what is done with a sitting.
 #[derive(Default, SimpleObject)]
 pub(super) struct TestSessionPayload {
     /// The sitting; null where there is none.

@@ -47,7 +47,7 @@ pub(super) struct BlueprintPartInput {
     questions: i32,
 }
 
-/// The answer to `updateTestSettings`.
+/// The response to `updateTestSettings`.
 #[derive(SimpleObject)]
 pub(super) struct UpdateTestSettingsPayload {
     /// The subject as it is now; null when it was not changed.
@@ -106,7 +106,10 @@ impl From<UpdateTestSettingsInput> for Change {
 }
 
 fn refused(error: SettingsError) -> ApiResult<UpdateTestSettingsPayload> {
-    let message = error.to_string();
+    let mut message = error.to_string();
+    if matches!(error, SettingsError::Scheme { .. }) {
+        message.push_str(" Change `correct`, `wrong` or `unanswered`.");
+    }
     let path = ["input", error.argument()];
     let code = match error {
         SettingsError::NotFound => ErrorCode::SubjectNotFound,

@@ -18,13 +18,13 @@ use crate::service::question_bank::{
     self, Authored, AuthoredCorrection, AuthoredVersion, DraftAnswer, DraftOption, Listing,
 };
 
-/// The most versions, and the most corrections, of a question that are shown.
+/// Maximum number of versions, and of corrections, of a question in a response.
 const MAX_HISTORY: usize = 20;
 
 #[derive(Clone)]
 pub(in crate::graphql) struct AuthoredQuestion {
     question: Authored,
-    /// The author who asks.
+    /// The author who reads it.
     author: Author,
 }
 
@@ -42,7 +42,7 @@ impl AuthoredQuestion {
         self.question.row.id.global()
     }
 
-    /// The id that its authors gave it, or one that was made of what it asks.
+    /// The id that its authors gave it, or one derived from its content.
     async fn external_id(&self) -> &str {
         &self.question.row.external_id
     }
@@ -52,7 +52,7 @@ impl AuthoredQuestion {
         Ok(Subject(ctx.services()?.catalog.subject(self.question.row.subject_id).await?))
     }
 
-    /// When it was archived: no new test asks it since then. Null where it is in use.
+    /// When it was archived. New tests do not ask an archived question. Null if it is in use.
     async fn archived_at(&self) -> Option<DateTime> {
         self.question.row.archived_at.map(DateTime)
     }
@@ -62,14 +62,14 @@ impl AuthoredQuestion {
         QuestionVersion::from(self.question.current.clone())
     }
 
-    /// Its newest 20 versions, the newest first.
+    /// Its latest 20 versions, the newest first.
     async fn versions(&self, ctx: &Context<'_>) -> ApiResult<Vec<QuestionVersion>> {
         let key = (self.author.id(), self.question.row.id);
         let versions = ctx.loaders()?.question_versions.load_one(key).await?;
         Ok(versions.unwrap_or_default().into_iter().take(MAX_HISTORY).map(QuestionVersion::from).collect())
     }
 
-    /// The newest 20 corrections of its key, the newest first.
+    /// The latest 20 corrections of its key, the newest first.
     async fn corrections(&self, ctx: &Context<'_>) -> ApiResult<Vec<QuestionCorrection>> {
         let key = (self.author.id(), self.question.row.id);
         let corrections = ctx.loaders()?.question_corrections.load_one(key).await?;
@@ -81,12 +81,13 @@ impl AuthoredQuestion {
             .collect())
     }
 
-    /// How many fixed tests ask it: tests that somebody has started.
+    /// The number of fixed tests that ask this question. A test is fixed once somebody has started it.
     async fn fixed_tests(&self) -> usize {
         self.question.tests
     }
 
-    /// How many of the fixed tests mark new sittings by another key than `current` has. `correctQuestionKey` mends them.
+    /// The number of fixed tests whose new sittings use another key than `current`. Use `correctQuestionKey` to
+    /// correct them.
     async fn fixed_tests_with_other_key(&self) -> usize {
         self.question.tests_with_other_key
     }
@@ -97,7 +98,7 @@ impl AuthoredQuestion {
 pub(in crate::graphql) struct QuestionVersion {
     /// Its number, from 1.
     number: i32,
-    /// When it was written.
+    /// When this version was created.
     created_at: DateTime,
     /// Its topic.
     topic: String,
@@ -105,24 +106,24 @@ pub(in crate::graphql) struct QuestionVersion {
     difficulty: Difficulty,
     /// How it is answered.
     kind: QuestionKind,
-    /// How its texts are to be read.
+    /// How to read its texts: plain, Markdown or HTML.
     text_format: TextFormat,
-    /// The question itself.
+    /// The text of the question.
     stem: String,
-    /// Its options, in the author's order; empty where a number is asked for.
+    /// Its options, in the author's order; empty if the answer is a number.
     options: Vec<AuthoredOption>,
-    /// The number that is correct; null where there are options.
+    /// The number that is correct; null if it has options.
     correct_value: Option<Decimal>,
-    /// How far from `correctValue` an answer is still correct, the ends included; null where there are options.
+    /// How far from `correctValue` an answer is still correct, the ends included; null if it has options.
     tolerance: Option<Decimal>,
-    /// Why the key is the key; null where nothing says so.
+    /// The explanation of the key; null if there is none.
     explanation: Option<String>,
 }
 
 /// An option of a question, with the key.
 #[derive(SimpleObject)]
 struct AuthoredOption {
-    /// Of this option in this version: what `correctQuestionKey` takes.
+    /// The id of this option in this version. Pass it to `correctQuestionKey`.
     id: ID,
     /// Its text.
     text: String,
@@ -139,9 +140,9 @@ pub(in crate::graphql) struct QuestionCorrection {
     to_version: i32,
     /// When it was corrected. Sittings that started later are marked by the right key.
     corrected_at: DateTime,
-    /// The name of the person who corrected it; null for the operator, on the command line.
+    /// The name of the person who corrected it; null if an operator did so on the command line.
     corrected_by: Option<String>,
-    /// Why it was corrected.
+    /// The reason for the correction.
     reason: String,
 }
 
@@ -190,13 +191,13 @@ fn option_id(version: QuestionVersionId, position: i32) -> ID {
     ID(URL_SAFE_NO_PAD.encode(format!("AuthoredOption:{version}:{position}")))
 }
 
-/// The version and the position that an id of an option names; none for anything else.
+/// Reads the version and the position that an id of an option names; None for other ids.
 pub(in crate::graphql) fn authored_option(id: &ID) -> Option<(QuestionVersionId, i32)> {
     let bytes = URL_SAFE_NO_PAD.decode(id.as_bytes()).ok()?;
     let (version, position) =
         std::str::from_utf8(&bytes).ok()?.strip_prefix("AuthoredOption:")?.split_once(':')?;
     let named = (QuestionVersionId(version.parse().ok()?), position.parse().ok()?);
-    // One option has one id: "01" and "+1" are not ours.
+    // Rejects "01" and "+1": an option has only one id.
     (option_id(named.0, named.1) == *id).then_some(named)
 }
 
@@ -213,7 +214,7 @@ pub(in crate::graphql) struct AuthoredQuestionTotal {
 
 #[Object]
 impl AuthoredQuestionTotal {
-    /// How many there are in all; counted only when selected.
+    /// The total number of items; counted only when selected.
     async fn total_count(&self, ctx: &Context<'_>) -> ApiResult<u64> {
         Ok(question_bank::count(ctx.services()?.database.reader(), self.author, &self.listing).await?)
     }
@@ -221,7 +222,7 @@ impl AuthoredQuestionTotal {
 
 const LIST: &str = "AuthoredQuestion";
 
-/// A page of the bank of a subject, for who keeps it.
+/// Reads a page of the bank of a subject, for an author.
 pub(in crate::graphql) async fn question_page(
     ctx: &Context<'_>,
     subject_id: &ID,
@@ -230,7 +231,8 @@ pub(in crate::graphql) async fn question_page(
     archived: bool,
 ) -> ApiResult<AuthoredQuestionConnection> {
     let author = ctx.require_author().await?;
-    let no_subject = || ApiError::bad_input("`subjectId` names no subject.");
+    let no_subject =
+        || ApiError::bad_input("There is no such subject. Take `subjectId` from `course.subjects`.");
     let subject_id = SubjectId::parse(subject_id).ok_or_else(no_subject)?;
     let services = ctx.services()?;
     if services.catalog.snapshot().subject(subject_id).is_none() {

@@ -7,7 +7,7 @@ use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiError, ApiResult};
 use crate::graphql::node::GlobalKey;
 use crate::graphql::pagination::Cursor;
-use crate::service::question_bank::{self, ExportError, Format, LONGEST_EXPORT};
+use crate::service::question_bank::{self, Advice, ExportError, Format, LONGEST_EXPORT};
 
 /// A format of files of questions.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
@@ -47,12 +47,12 @@ pub(in crate::graphql) struct QuestionLoss {
     what: String,
 }
 
-/// Something to know of a question that was imported.
+/// A message about a question that was imported.
 #[derive(SimpleObject)]
 pub(in crate::graphql) struct QuestionNotice {
-    /// Where the question begins in the file, from 1.
+    /// The line of the file in which the question begins, from 1.
     line: u32,
-    /// The id of the question.
+    /// The external id of the question.
     external_id: String,
     /// The message, for people. It ends with what to do.
     text: String,
@@ -60,15 +60,32 @@ pub(in crate::graphql) struct QuestionNotice {
 
 impl From<question_bank::Notice> for QuestionNotice {
     fn from(notice: question_bank::Notice) -> Self {
-        let question_bank::Notice { line, external_id, text } = notice;
-        Self { line, external_id, text }
+        let question_bank::Notice { line, external_id, text, advice } = notice;
+        Self { line, external_id, text: format!("{text} {}", advised(advice)) }
     }
 }
 
 impl From<question_bank::Refusal> for QuestionRefusal {
     fn from(refusal: question_bank::Refusal) -> Self {
-        let question_bank::Refusal { line, external_id, reason } = refusal;
+        let question_bank::Refusal { line, external_id, mut reason, advice } = refusal;
+        if let Some(advice) = advice {
+            reason = format!("{reason} {}", advised(advice));
+        }
         Self { line, external_id, reason }
+    }
+}
+
+/// Returns the advice in terms of the API.
+fn advised(advice: Advice) -> &'static str {
+    match advice {
+        Advice::CorrectKey => {
+            "To use the file's key in new sittings, call `correctQuestionKey`, or import again with `correctKeys`."
+        }
+        Advice::CorrectKeyOrGiveId => {
+            "If both are the same question, correct the key with `correctQuestionKey`, or import with `correctKeys`. If \
+             not, give this one an id."
+        }
+        Advice::Restore => "To restore it, call `setQuestionArchived`.",
     }
 }
 

@@ -63,10 +63,11 @@ impl SessionResult {
         self.outcome.time_taken_seconds
     }
 
-    /// How many per cent of those who sat this paper have as many marks or fewer, the learner included, with 7 decimal
-    /// places, as the National Testing Agency reckons it. Every learner counts once, by their first sitting of the paper;
-    /// a later sitting is compared with the first ones of the others. It changes as more learners sit the paper. Sittings before
-    /// and after the correction of a key are ranked together, each by the key that it was marked by.
+    /// The percentage of those who sat this paper who have as many marks or fewer, this learner included. It has 7
+    /// decimal places, and is computed as the National Testing Agency does. Every learner counts once, by their
+    /// first sitting of the paper. A later sitting is compared with the first ones of the others. It changes as
+    /// more learners sit the paper. Sittings from before and after a key correction are ranked together. Each
+    /// keeps the marks that it got.
     async fn percentile(&self, ctx: &Context<'_>) -> Nullable<Decimal> {
         let percentile =
             async { Ok(ctx.loaders()?.percentile.load_one((self.row.user_id, self.row.id)).await?) };

@@ -83,11 +83,11 @@ pub(in crate::graphql) enum ErrorCode {
     QuestionsUnreadable,
     /// There is no such question.
     QuestionNotFound,
-    /// The question and every test that asks it have this key already.
+    /// The question, and every test that asks it, already has this key.
     QuestionKeyUnchanged,
     /// The key does not fit the question.
     QuestionKeyInvalid,
-    /// The options are of a version of the question that is not the current one.
+    /// The options belong to an older version of the question.
     QuestionOutdated,
     /// The explanation is too long or has control characters.
     ExplanationInvalid,

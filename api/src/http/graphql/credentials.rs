@@ -30,7 +30,7 @@ pub(super) fn of_request(
     }
 }
 
-/// Of the value of an `Authorization` header. None when it is not `Bearer` and a token. A refusal is logged.
+/// Reads the value of an `Authorization` header. Returns None if it is not `Bearer` and a token. Logs a refusal.
 pub(super) fn of_value(
     state: &AppState,
     client: ClientAddress,

@@ -21,7 +21,7 @@ fn limits(attempts_per_minute: u32, failures_per_hour: u32) -> SignInLimits {
     SignInLimits::new(&options(attempts_per_minute, failures_per_hour))
 }
 
-/// Fails in the stranger's lane until it is closed.
+/// Fails without the budget of a known account until that is refused.
 fn spend(limits: &SignInLimits, client: ClientAddress, email: &str) -> TooMany {
     loop {
         match limits.sign_in(client, email) {
@@ -78,7 +78,7 @@ fn refresh_tokens_share_no_budget_with_passwords_and_good_ones_none_at_all() {
     for number in 0..1_000 {
         limits.exchange(client(1), &format!("jrt_{number} of ours"), true).unwrap().succeeded();
     }
-    // One of ours that does not work is known after the first time, and pays from then on.
+    // A refused token of ours is remembered after the first time, and costs units from then on.
     limits.exchange(client(1), "jrt_revoked", true).unwrap().failed();
     assert!(limits.exchange(client(1), "jrt_revoked", true).is_err());
     for number in 0..20 {
@@ -115,7 +115,7 @@ fn the_owner_still_gets_in_from_where_they_were_before() {
     while let Ok(attempt) = limits.sign_in_where_known(client(1), OWNER, spent) {
         attempt.failed();
     }
-    // Another account that is known there.
+    // Signs in to another account that is known there.
     limits.sign_in_where_known(client(1), "ravi@example.com", spent).unwrap().succeeded();
 }
 

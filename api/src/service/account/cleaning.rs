@@ -1,4 +1,4 @@
-//! Erasing what is kept for a while only: the successors of refresh tokens, and networks of sign-ins.
+//! Erases what is stored only for a while: the successors of refresh tokens, and the networks of sign-ins.
 
 use std::time::Duration;
 
@@ -9,21 +9,21 @@ use super::{hashes, network, refresh};
 use crate::database::WriteOptions;
 use crate::service::Services;
 
-/// Between two looks for what has to be erased.
+/// Interval between two searches for rows to erase.
 const INTERVAL: Duration = Duration::from_secs(30);
-/// How many looks there are between two searches for hashes of the old system, which read all users.
+/// Number of these searches between two searches for hashes of the old system, which read all users.
 const LOOKS_PER_SEARCH: u32 = 20;
-/// How many rows are erased in one transaction.
+/// Maximum number of rows that one transaction erases.
 const BATCH: usize = 1_000;
 
-/// Erases again and again until the task is dropped.
+/// Erases old rows again and again until the task is dropped.
 pub async fn keep_clean(services: Services) {
     let mut ticks = tokio::time::interval(INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     for look in 0_u32.. {
         ticks.tick().await;
         if let Err(error) = erase_old(&services).await {
-            tracing::warn!(%error, "old successors of refresh tokens could not be erased; they are erased later");
+            tracing::warn!(%error, "old successors of refresh tokens could not be erased; the server will retry");
         }
         if look % LOOKS_PER_SEARCH == LOOKS_PER_SEARCH - 1
             && let Ok(methods) = hashes::password_methods(&services.database).await
@@ -33,11 +33,11 @@ pub async fn keep_clean(services: Services) {
     }
 }
 
-/// Erases the successors whose window is over, and the networks where accounts were not seen for a long time. Tells how
-/// many rows there were.
+/// Erases the successors whose window is over, and networks where the account was not seen for a long time.
+/// Returns the number of rows.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub async fn erase_old(services: &Services) -> Result<usize, DbErr> {
     let options =
         WriteOptions { name: "erase old", looks_before_it_writes: true, another_may_be_first: false };

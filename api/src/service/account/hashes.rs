@@ -1,4 +1,4 @@
-//! Password hashes of the old system: which kinds there are, and their replacement.
+//! Password hashes of the old system: finds their kinds, and replaces them.
 
 use jishu_entity::user;
 use sea_orm::sea_query::Expr;
@@ -9,13 +9,13 @@ use sea_orm::{
 use crate::database::Database;
 use crate::service::Services;
 
-/// How many kinds of hashes are told at most.
+/// Maximum number of kinds of hashes that are returned.
 const MAX_METHODS: u32 = 32;
 
-/// The methods of the stored hashes that are not ours, such as `pbkdf2:sha256:600000`.
+/// Returns the methods of the stored hashes that are not ours, such as `pbkdf2:sha256:600000`.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub async fn password_methods(database: &Database) -> Result<Vec<String>, DbErr> {
     let backend = database.backend();
     let end = match backend {
@@ -32,14 +32,16 @@ pub async fn password_methods(database: &Database) -> Result<Vec<String>, DbErr>
     names.map(|name| Ok(name?.trim_end_matches('$').to_owned())).collect()
 }
 
-/// The hash that replaces an old one. None where it could not be made now: the next sign-in tries again.
+/// Makes the hash that replaces an old one. Returns None after an error: the next sign-in retries.
 pub(super) async fn replacement(services: &Services, user: &user::Model, password: String) -> Option<String> {
     let made = services.passwords.hash(password).await;
-    made.inspect_err(|error| tracing::info!(user = %user.id, %error, "an old password hash stays for now"))
-        .ok()
+    made.inspect_err(|error| {
+        tracing::info!(user = %user.id, %error, "an old password hash was not replaced; the next sign-in retries")
+    })
+    .ok()
 }
 
-/// Replaces the hash that the password was compared with. Another one that was stored meanwhile stays.
+/// Replaces the hash that the password was compared with. If another hash was stored meanwhile, that one stays.
 pub(super) async fn replace(
     transaction: &DatabaseTransaction,
     user: &user::Model,

@@ -83,7 +83,7 @@ pub async fn create(services: &Services, registration: Registration) -> Result<u
     create_in(&services.database, &services.passwords, services.clock.now(), registration).await
 }
 
-/// Makes an account where no server runs.
+/// Makes an account without a running server.
 ///
 /// # Errors
 /// See [`RegisterError`].

@@ -1,4 +1,4 @@
-//! From which networks accounts signed in, so that their owners get in there whatever strangers do.
+//! The networks from which accounts signed in. Their owners can sign in from there whatever strangers do.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use jishu_entity::{SignInNetworkId, UserId, sign_in_network, user};
@@ -12,20 +12,20 @@ use crate::auth::Secrets;
 use crate::limit::ClientAddress;
 use crate::service::Services;
 
-/// How many networks of one account are kept: those where it was seen last.
+/// Maximum number of networks that are stored for one account: the latest ones.
 const MAX_NETWORKS_PER_USER: u64 = 20;
-/// A network where an account was not seen for this time is forgotten.
+/// Time after which a network is forgotten if the account was not seen there.
 pub(super) const KEPT_FOR: TimeDelta = TimeDelta::days(90);
-/// When an account was seen at a network is written at most this often.
+/// Minimum time between two writes of when an account was seen at a network.
 const SEEN_PRECISION: TimeDelta = TimeDelta::days(1);
 
 const PURPOSE: &str = "network of a sign-in";
 
-/// Where and when a session begins or goes on.
+/// The network and the time at which a session begins or continues.
 #[derive(Clone)]
 pub(super) struct Seen {
     client: ClientAddress,
-    /// The network as the database knows it, under each live key; the current one first.
+    /// The codes of the network in the database, under each live key, the current one first.
     networks: Vec<String>,
     now: DateTime<Utc>,
     /// Whether this node recorded it a short while ago.
@@ -37,7 +37,7 @@ impl Seen {
         Self { client, networks: networks(&services.secrets, client), now, is_recorded: false }
     }
 
-    /// Leaves [`Seen::record`] nothing to do where this node recorded the same a short while ago.
+    /// Marks it as recorded if this node recorded the same a short while ago. Then [`Seen::record`] does nothing.
     pub(super) fn unless_recorded(mut self, services: &Services, email: &str) -> Self {
         self.is_recorded = services.limits.sign_in.has_recorded(self.client, email, self.now);
         self
@@ -88,7 +88,7 @@ impl Seen {
         Ok(())
     }
 
-    /// Remembers it on this node, once the transaction is committed.
+    /// Remembers it on this node, after the transaction is committed.
     pub(super) fn remember(&self, services: &Services, email: &str) {
         if !self.is_recorded {
             services.limits.sign_in.remember(self.client, email, self.now);
@@ -96,10 +96,10 @@ impl Seen {
     }
 }
 
-/// Whether the account of this address, folded as it is stored, signed in from this network before. One statement,
-/// whether or not there is such an account.
+/// Whether the account of this address, folded as it is stored, signed in from this network before. Runs one
+/// statement, whether or not the account exists.
 pub(super) async fn is_known(services: &Services, client: ClientAddress, email: &str) -> Result<bool, DbErr> {
-    // PostgreSQL refuses text with a NUL in it.
+    // PostgreSQL refuses text with a NUL.
     if email.contains('\0') {
         return Ok(false);
     }

@@ -1,9 +1,9 @@
-//! Refresh tokens: exchanging them, and ending them.
+//! Exchanges and ends refresh tokens.
 //!
-//! A refresh token works once; each exchange gives the next of its family. Two tabs of one browser may exchange the
-//! same token at once, and an answer may be lost on its way. So for a short while a used token gives its successor
-//! again, as long as that one was not used. Presenting a used token later means that two parties hold it, so the whole
-//! family ends (RFC 9700, section 4.14.2).
+//! A refresh token works once; each exchange gives the next of its family. Two tabs of one browser may exchange
+//! the same token at once, and a response may be lost. So for a short while a used token returns its successor
+//! again, until that one is used. A used token that is presented later means that two parties hold it, so the
+//! whole family ends (RFC 9700, section 4.14.2).
 
 use chrono::{DateTime, TimeDelta, Utc};
 use jishu_entity::user::UserStatus;
@@ -22,11 +22,11 @@ use crate::limit::{ClientAddress, RetryAfter};
 use crate::security;
 use crate::service::Services;
 
-/// Why a refresh token was not exchanged.
+/// An error after which a refresh token was not exchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum RefreshError {
-    /// It does not work.
-    #[error("This refresh token does not work any more. Sign in again.")]
+    /// The refresh token does not work.
+    #[error("This refresh token no longer works. Sign in again.")]
     Invalid(Refusal),
     /// Too many refresh tokens that do not work came from this address.
     #[error("Too many attempts. Try again in {} seconds.", .0.seconds())]
@@ -51,12 +51,12 @@ impl IsFailure for RefreshError {
     }
 }
 
-/// Why a refresh token does not work: for the log, and not for who sent it.
+/// The reason why a refresh token does not work: for the log, and not for the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// In a word or two.
+    /// The reason in one or two words.
     pub reason: &'static str,
-    /// The owner, where the token is one of ours.
+    /// The owner, if the token is one of ours.
     pub owner: Option<UserId>,
 }
 
@@ -95,7 +95,7 @@ async fn exchange(
     client: ClientAddress,
     presented: RefreshToken,
 ) -> Result<SignedIn, RefreshError> {
-    // Before the transaction, so that what the owner does can be queued before it takes a connection.
+    // Reads the owner before the transaction, so that their writes can queue before they take a connection.
     let Some((owner, email)) = owner(services, &presented).await? else {
         return Err(RefreshError::Invalid(Refusal { reason: "unknown", owner: None }));
     };
@@ -104,7 +104,7 @@ async fn exchange(
     let exchange = Exchange { owner, presented, reuse, next };
     let options = WriteOptions {
         name: "session.refresh",
-        // An exchange that was committed gives the same successor again.
+        // An exchange that was committed returns the same successor again.
         looks_before_it_writes: reuse > TimeDelta::zero(),
         another_may_be_first: true,
     };
@@ -142,11 +142,11 @@ struct Exchange {
     presented: RefreshToken,
     /// How long the successor is returned again.
     reuse: TimeDelta,
-    /// Its family is set when the presented token is found.
+    /// The next session. Its family is set when the presented token is found.
     next: NewSession,
 }
 
-/// What became of a presented token. A refusal is a value here, because revoking the family must be committed.
+/// The outcome for a presented token. A refusal is a value here, because revoking the family must be committed.
 enum Exchanged {
     Next(Box<user::Model>, NewSession),
     Refused(&'static str),
@@ -155,7 +155,7 @@ enum Exchanged {
 impl Exchange {
     async fn run(&self, transaction: &DatabaseTransaction) -> Result<Exchanged, RefreshError> {
         let now = self.next.now;
-        // Two exchanges of one token stand in line here, so it is read behind the lock.
+        // Reads the token behind the lock: two exchanges of one token run one after the other.
         let status = lock_user(transaction, self.owner).await?;
         let Some(token) = by_token(transaction, &self.presented).await? else {
             return Ok(Exchanged::Refused("unknown"));
@@ -197,7 +197,7 @@ impl Exchange {
         token: refresh_token::Model,
         family: Uuid,
     ) -> Result<NewSession, RefreshError> {
-        // Whoever holds the token before this one has no use for it any more.
+        // The holder of the token before this one has received its successor, so that one is erased.
         without_successor()
             .filter(refresh_token::Column::FamilyId.eq(token.family_id.as_str()))
             .filter(refresh_token::Column::Successor.is_not_null())
@@ -216,8 +216,8 @@ impl Exchange {
         Ok(next)
     }
 
-    /// The session as it goes on with the token that replaced this one, as long as that one is neither used nor
-    /// revoked and the window is open.
+    /// Returns the session with the token that replaced this one. Returns None if that token was used or revoked,
+    /// or if the window is over.
     async fn successor(
         &self,
         transaction: &DatabaseTransaction,
@@ -255,10 +255,11 @@ async fn by_token(
         .await
 }
 
-/// Ends the viewer's session, or all of their sessions. Access tokens already issued work until they expire.
+/// Ends the viewer's session, or all of their sessions. Access tokens that were issued before work until they
+/// expire.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub async fn logout(services: &Services, viewer: Viewer, everywhere: bool) -> Result<(), DbErr> {
     let options =
         WriteOptions { name: "session.end", looks_before_it_writes: true, another_may_be_first: false };
@@ -267,7 +268,7 @@ pub async fn logout(services: &Services, viewer: Viewer, everywhere: bool) -> Re
         .database
         .write_for(viewer.user_id, options, command, |transaction, (viewer, everywhere, now)| {
             Box::pin(async move {
-                // An exchange that is under way must not slip its new token past this.
+                // Locks the user: a running exchange must not add its new token after this.
                 lock_user(transaction, viewer.user_id).await?;
                 let family = refresh_token::Column::FamilyId.eq(viewer.session_id.to_string());
                 revoke(transaction, viewer.user_id, (!everywhere).then_some(family), *now).await
@@ -293,14 +294,14 @@ async fn revoke(
     Ok(())
 }
 
-/// An update that erases successors.
+/// Builds an update that erases successors.
 pub(super) fn without_successor() -> UpdateMany<refresh_token::Entity> {
     refresh_token::Entity::update_many()
         .col_expr(refresh_token::Column::Successor, Expr::value(None::<String>))
         .col_expr(refresh_token::Column::SuccessorUntil, Expr::value(None::<DateTime<Utc>>))
 }
 
-/// The tokens whose window is over and whose successor is still stored, at most so many.
+/// Finds the tokens whose window is over and whose successor is still stored, at most this many.
 pub(super) async fn with_old_successor(
     services: &Services,
     limit: u64,

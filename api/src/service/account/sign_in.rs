@@ -1,4 +1,4 @@
-//! Signing in, and the tokens of a session.
+//! Signs in, and makes the tokens of a session.
 
 use std::time::Duration;
 
@@ -83,7 +83,7 @@ pub async fn login(
                 tokio::time::sleep(verified.pad).await;
                 return Err(SignInError::InvalidCredentials);
             };
-            // As it is answered where the account is not known.
+            // The same response as for an account that is not known there.
             services.passwords.pad_refused(verified.work).await;
             return Err(SignInError::TooMany(spent.wait));
         }
@@ -93,8 +93,8 @@ pub async fn login(
     begin(services, client, user, rehash).await
 }
 
-/// Admits an attempt, or refuses it where a budget is spent. An account that signed in from there before is still
-/// admitted.
+/// Admits an attempt, or refuses it if a budget is spent. Still admits an account that signed in from there
+/// before.
 async fn admit<'s>(
     services: &'s Services,
     client: ClientAddress,
@@ -110,7 +110,7 @@ async fn admit<'s>(
     if is_known && let Ok(attempt) = limits.sign_in_where_known(client, email, spent) {
         return Ok(attempt);
     }
-    // As long as the check of a password, so that the time does not tell which accounts are known here.
+    // Takes as long as the check of a password, so that the time does not show which accounts are known here.
     services.passwords.pad_refused(Duration::ZERO).await;
     if spent.of_account {
         security::account_locked(client, spent.wait);
@@ -137,7 +137,8 @@ async fn check_password(services: &Services, email: &str, password: &str) -> Res
     let id = Some(user.id);
     match verified.verdict {
         Verdict::Unreadable => {
-            let message = "a stored password hash cannot be read, so its user cannot sign in";
+            let message = "a stored password hash cannot be read, so the user cannot sign in. Replace the hash of \
+                           this user";
             tracing::warn!(user = %user.id, "{message}");
             wrong("unreadable hash", id)
         }
@@ -156,7 +157,7 @@ async fn begin(
     rehash: Option<String>,
 ) -> Result<SignedIn, SignInError> {
     let session = NewSession::new(services, client)?.seen_as(services, &user.email);
-    // Two sign-ins from a new network at once: the second finds what the first has recorded.
+    // Two sign-ins from a new network at once: the second finds the record of the first.
     let options =
         WriteOptions { name: "session.begin", looks_before_it_writes: false, another_may_be_first: true };
     let command = (session.clone(), user.clone(), rehash);
@@ -205,12 +206,12 @@ impl NewSession {
         })
     }
 
-    /// Leaves out what this node recorded of the account a short while ago.
+    /// Skips recording the network if this node recorded it a short while ago.
     pub(super) fn seen_as(self, services: &Services, email: &str) -> Self {
         Self { seen: self.seen.unless_recorded(services, email), ..self }
     }
 
-    /// Stores the hash of the token, and where it was issued to.
+    /// Stores the hash of the token, and the network that it was issued to.
     pub(super) async fn insert(
         &self,
         transaction: &DatabaseTransaction,
@@ -232,7 +233,7 @@ impl NewSession {
         self.seen.record(transaction, user_id).await
     }
 
-    /// Issues the access token, once the session is stored.
+    /// Issues the access token, after the session is stored.
     pub(super) fn signed_in(self, services: &Services, user: user::Model) -> Result<SignedIn, SignInError> {
         self.seen.remember(services, &user.email);
         let viewer = Viewer { user_id: user.id, role: user.role, session_id: self.family };

@@ -1,7 +1,7 @@
-//! Who is staff, as the database says at this moment.
+//! The members of staff, as the database has them at this moment.
 //!
-//! What staff may do takes an [`Author`] or a [`Support`], and only this module makes them. So it cannot be forgotten to
-//! read the role and the status, and nobody keeps powers that an older token names.
+//! Operations of staff take an [`Author`] or a [`Support`], and only this module makes them. So no operation can
+//! forget to read the role and the status, and an older token gives nobody powers that they lost.
 
 use jishu_entity::user::{Role, UserStatus};
 use jishu_entity::{UserId, user};
@@ -10,18 +10,18 @@ use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QuerySelect};
 use crate::auth::Viewer;
 use crate::service::Services;
 
-/// Why somebody may not do what staff do.
+/// An error that keeps somebody from an operation of staff.
 #[derive(Debug, thiserror::Error)]
 pub enum StaffError {
     /// They do not have the role, or their account is deactivated.
-    #[error("This account does not have the role for that.")]
+    #[error("This account does not have the role for this.")]
     NotStaff,
     /// The database failed.
     #[error(transparent)]
     Database(#[from] DbErr),
 }
 
-/// Somebody who keeps the catalogue and the question bank: an author or an admin with an active account.
+/// A keeper of the catalogue and the question bank: an author or an admin with an active account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Author(UserId);
 
@@ -34,14 +34,14 @@ impl Author {
         verify(services, viewer, &[Role::Author, Role::Admin]).await.map(Self)
     }
 
-    /// Who it is.
+    /// Returns the account.
     #[must_use]
     pub fn id(self) -> UserId {
         self.0
     }
 }
 
-/// Somebody who helps learners: support or an admin with an active account.
+/// A helper of learners: support staff or an admin with an active account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Support(UserId);
 
@@ -54,7 +54,7 @@ impl Support {
         verify(services, viewer, &[Role::Support, Role::Admin]).await.map(Self)
     }
 
-    /// Who it is.
+    /// Returns the account.
     #[must_use]
     pub fn id(self) -> UserId {
         self.0

@@ -14,10 +14,9 @@ const MAX_EMAIL_BYTES: usize = 254;
 /// What is wrong with a field, in words for the person who filled it in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidField {
-    /// The name is too long, cannot be seen, or changes the text around it.
+    /// The name is too long, is invisible, or changes the text around it.
     #[error(
-        "Give a name of 1 to {MAX_NAME_CHARS} characters that can be seen, without control characters and invisible \
-         ones."
+        "Give a name of 1 to {MAX_NAME_CHARS} visible characters, without control characters or invisible characters."
     )]
     Name,
     /// Not an e-mail address.

@@ -34,9 +34,9 @@ pub enum DemoError {
     /// Its learner could not be made.
     #[error("the demo learner cannot be made. {0}")]
     Learner(#[from] RegisterError),
-    /// The database is somebody's.
+    /// The database has content that is not the demo's.
     #[error(
-        "the database has content that is not the demo's ({0}). The demo would sell its courses there, and let everybody \
+        "the database has content that is not the demo's ({0}). The demo would sell its courses there, and let anybody \
          sign in with a known password. Start without --demo, or with --database-url of a new database"
     )]
     OtherContent(String),
@@ -54,8 +54,8 @@ struct EmptyBank {
     questions: &'static [&'static str],
 }
 
-/// Refuses a database with courses or subjects that are not the demo's, or with users where the demo never was. Who
-/// registers in the demo may stay there.
+/// Refuses a database with courses or subjects that are not the demo's, or with users but without the demo. Users
+/// who register in the demo may stay there.
 ///
 /// # Errors
 /// See [`DemoError`].
@@ -163,7 +163,7 @@ async fn add_catalogue(
     let mut empty = Vec::new();
     for demo in COURSES {
         let id = course_id(transaction, demo, now).await?;
-        // Not the whole rows: one that cannot be read must not keep the server from starting.
+        // Reads only these columns: an unreadable row must not keep the server from starting.
         let present: Vec<Option<String>> = subject::Entity::find()
             .select_only()
             .column(subject::Column::Code)

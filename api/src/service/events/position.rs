@@ -77,7 +77,7 @@ impl Position {
             .filter(audit_event::Column::Action.is_in(TOLD))
             .order_by_asc(audit_event::Column::Id)
             .limit(BATCH);
-        // One that cannot be read is passed over: the others are told.
+        // Skips a row that cannot be read, and reports the others.
         let (mut rows, unreadable) = readable(database.reader(), next).await?;
         let is_all = u64::try_from(rows.len() + unreadable.len()).is_ok_and(|read| read < BATCH);
         let passed_over =

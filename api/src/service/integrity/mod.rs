@@ -1,7 +1,7 @@
-//! Looking for rows that cannot be read, or that hold what no rule allows.
+//! Finds rows that cannot be read, or that have values that are not allowed.
 //!
-//! The database refuses such rows by itself. A console can switch that off, and a database may be older than the
-//! constraints.
+//! The database refuses such rows by itself. But a console can switch that off, and a database may be older than
+//! the constraints.
 
 mod rules;
 
@@ -23,12 +23,12 @@ use crate::database::{Database, Unreadable};
 
 pub(super) use rules::{Fault, fault_of_course, fault_of_subject};
 
-/// How many rows of a table are named.
+/// Maximum number of rows of a table that are named.
 const NAMED_ROWS: usize = 100;
-/// How much of a value is shown.
+/// Maximum number of characters of a value that are shown.
 const SHOWN_CHARS: usize = 40;
 
-/// A value that cannot be read or must not be, and where it stands.
+/// A value that cannot be read or is not allowed, with its table, row and column.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct BadValue {
     /// The table.
@@ -37,7 +37,7 @@ pub struct BadValue {
     pub row: String,
     /// The column.
     pub column: String,
-    /// Its value, for words and numbers of the catalogue; else `unreadable`.
+    /// The value, if the column has words or numbers of the catalogue; otherwise `unreadable`.
     pub value: String,
 }
 
@@ -49,16 +49,16 @@ impl fmt::Display for BadValue {
 }
 
 impl BadValue {
-    /// One in a row of a table with a key of one number.
+    /// Makes one for a row of a table whose key is one number.
     pub(super) fn of(table: &'static str, id: i64, (column, value): Fault) -> Self {
         Self { table, row: format!("id {id}"), column: column.to_owned(), value }
     }
 }
 
-/// Names the columns that keep these rows of a table from being read. Asks the database only when there are such rows.
+/// Finds the columns that make these rows of a table unreadable. Queries the database only if there are such rows.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub(super) async fn named<E, C>(connection: &C, rows: &[Unreadable]) -> Result<Vec<BadValue>, DbErr>
 where
     E: EntityTrait,
@@ -76,7 +76,7 @@ where
         let row = row.join(", ");
         let before = named.len();
         named.extend(found.extract_if(.., |bad| bad.row == row));
-        // Something that only the driver minds.
+        // Only the driver cannot read the value.
         if named.len() == before {
             named.push(BadValue { table, row, column: "a column".to_owned(), value: error.to_string() });
         }
@@ -84,11 +84,11 @@ where
     Ok(named)
 }
 
-/// Looks through every table that this version knows. Of tables and columns that the database does not have yet nothing is
-/// said. Reads the whole database.
+/// Examines every table that this version knows. Skips tables and columns that the database does not have yet.
+/// Reads the whole database.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub async fn examine(connection: &impl ConnectionTrait) -> Result<Vec<BadValue>, DbErr> {
     let mut found = Vec::new();
     macro_rules! look_through {
@@ -127,23 +127,23 @@ pub async fn examine(connection: &impl ConnectionTrait) -> Result<Vec<BadValue>,
 /// Examines a database of jishu, as [`examine`] does, and no other: the tables of the old system have other rules.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub async fn examine_ours(database: &Database) -> Result<Vec<BadValue>, DbErr> {
     let is_ours = database.migrations().await?.iter().any(|migration| migration.applied);
     if is_ours { examine(database.reader()).await } else { Ok(Vec::new()) }
 }
 
-/// A column and when its value is bad.
+/// A column, and the condition under which its value is bad.
 struct Suspect {
     column: &'static str,
     condition: String,
     shows_value: bool,
 }
 
-/// The bad values of one table.
+/// Finds the bad values of one table.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub(super) async fn of_table<E, C>(connection: &C) -> Result<Vec<BadValue>, DbErr>
 where
     E: EntityTrait,
@@ -195,7 +195,7 @@ where
     Ok(found)
 }
 
-/// Lists the possible faults of a column: another type, which only SQLite stores, or a value that no rule allows.
+/// Lists the possible faults of a column: another type, which only SQLite stores, or a value that is not allowed.
 fn suspects<E: EntityTrait>(
     backend: DbBackend,
     table: &'static str,
@@ -214,7 +214,7 @@ fn suspects<E: EntityTrait>(
     mistyped.into_iter().chain(disallowed)
 }
 
-/// When SQLite holds what the driver cannot read as this type.
+/// Returns the condition under which SQLite stores a value that the driver cannot read as this type.
 fn mistyped(value: &str, column_type: &ColumnType) -> Option<String> {
     match column_type {
         ColumnType::Integer | ColumnType::BigInteger | ColumnType::Boolean => {

@@ -1,4 +1,4 @@
-//! The values that columns may hold.
+//! The values that columns may have.
 
 use jishu_entity::mock_test_attempt::CardStatus;
 use jishu_entity::purchase::{PurchaseStatus, PurchaseType};
@@ -12,12 +12,12 @@ use sea_orm::{ActiveEnum, DbBackend};
 
 use crate::service::money;
 
-/// The words of an enum, as they are stored.
+/// Returns the words of an enum, as they are stored.
 fn words<E: ActiveEnum<Value = String>>() -> Option<Vec<String>> {
     Some(E::values())
 }
 
-/// The words that a column may hold; none where it does not hold one of a few.
+/// Returns the words that a column may have; None if it is not a column of words.
 fn words_of(table: &str, column: &str) -> Option<Vec<String>> {
     match (table, column) {
         ("users", "role") => words::<Role>(),
@@ -36,11 +36,11 @@ fn words_of(table: &str, column: &str) -> Option<Vec<String>> {
     }
 }
 
-/// When a value is not allowed, as a condition in SQL; none where any is. A null is allowed by all of them.
+/// Returns the SQL condition under which a value is not allowed; None if all values are. A null is always allowed.
 pub(super) fn disallowed(backend: DbBackend, table: &str, column: &str, value: &str) -> Option<String> {
     if let Some(words) = words_of(table, column) {
         let listed: Vec<_> = words.iter().map(|word| format!("'{word}'")).collect();
-        // Its collation would take another case, and spaces at the end, for the same word.
+        // The collation would accept another case, and spaces at the end.
         let exact =
             if backend == DbBackend::MySql { format!("CAST({value} AS BINARY)") } else { value.to_owned() };
         return Some(format!("{exact} NOT IN ({})", listed.join(", ")));
@@ -64,14 +64,14 @@ pub(super) fn disallowed(backend: DbBackend, table: &str, column: &str, value: &
     }
 }
 
-/// The most that anything costs, so that the sum of any selection fits.
+/// Maximum price, so that the sum of any selection fits.
 const MOST_MINOR_UNITS: i64 = 1_000_000_000_000;
 const MOST_DAYS: i32 = 36_500;
 
-/// A column of a row of the catalogue with a value that cannot be sold by, and that value.
+/// A column of a row of the catalogue whose value prevents its sale, and that value.
 pub(crate) type Fault = (&'static str, String);
 
-/// Why a course that can be read must not be sold.
+/// Finds the value for which a readable course must not be sold.
 pub(crate) fn fault_of_course(course: &course::Model) -> Option<Fault> {
     let course::Model { currency, bundle_price, validity_days, .. } = course;
     if !money::is_known(currency) {
@@ -85,7 +85,7 @@ pub(crate) fn fault_of_course(course: &course::Model) -> Option<Fault> {
         .map(|days| ("validity_days", days.to_string()))
 }
 
-/// Why a subject that can be read must not be sold.
+/// Finds the value for which a readable subject must not be sold.
 pub(crate) fn fault_of_subject(subject: &subject::Model) -> Option<Fault> {
     let price = |price: &i64| !(0..=MOST_MINOR_UNITS).contains(price);
     let faults = [

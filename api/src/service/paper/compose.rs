@@ -51,7 +51,7 @@ impl IsFailure for PaperError {
     }
 }
 
-/// The paper of a test, in its latest revision: the one that exists, or one made now.
+/// Returns the paper of a test, in its latest revision. Makes the paper if there is none.
 ///
 /// # Errors
 /// When the bank has too few questions, or the database fails.
@@ -230,7 +230,7 @@ fn current(subject: SubjectId) -> Select<question::Entity> {
         )
         .filter(question::Column::SubjectId.eq(subject))
         .filter(question::Column::ArchivedAt.is_null())
-        // One with a word that is not known would keep every test of the subject from starting.
+        // A question with an unknown word would keep every test of the subject from starting.
         .filter(question_version::Column::Difficulty.is_in(Difficulty::iter()))
         .filter(question_version::Column::Kind.is_in(QuestionKind::iter()))
         .filter(question_version::Column::TextFormat.is_in(TextFormat::iter()))

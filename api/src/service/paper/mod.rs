@@ -1,8 +1,8 @@
 //! Papers: the questions of the test of one number of a subject, the same for everybody.
 //!
-//! A paper is made at the first start of such a test ([`compose`]). A corrected key makes another revision of it, which
-//! the sittings take that start from then on; each sitting keeps the revision that it started with. A revision never
-//! changes, so what was read of one once may be kept: its questions, their key, its marks and its time.
+//! A paper is made at the first start of such a test ([`compose`]). A corrected key makes another revision of it,
+//! which later sittings take. Each sitting keeps the revision that it started with. A revision never changes, so
+//! it may be cached: its questions, their key, its marks and its time.
 
 mod choose;
 mod compose;
@@ -32,23 +32,23 @@ pub use outline::{Outline, Test, of_tests};
 pub struct PaperRevision {
     /// The paper.
     pub paper: PaperId,
-    /// Which revision, from 1.
+    /// The number of the revision, from 1.
     pub revision: i32,
 }
 
 impl From<&test_session::Model> for PaperRevision {
-    /// The one that a sitting has.
+    /// Returns the revision that a sitting has.
     fn from(session: &test_session::Model) -> Self {
         Self { paper: session.paper_id, revision: session.paper_revision }
     }
 }
 
-/// A revision of a paper with all that it asks.
+/// A revision of a paper with its questions.
 #[derive(Debug)]
 pub struct Paper {
-    /// Which revision this is.
+    /// The revision.
     pub id: PaperRevision,
-    /// The paper. Its own `revision` may have moved on since this was read.
+    /// The row of the paper. Its own `revision` may have increased since this was read.
     pub row: paper::Model,
     /// Its questions: the one of slot n stands at n - 1.
     pub questions: Vec<PaperQuestion>,
@@ -56,7 +56,7 @@ pub struct Paper {
     pub topics: BTreeMap<TopicId, String>,
 }
 
-/// A question as this revision has it.
+/// A question in this revision.
 #[derive(Debug)]
 pub struct PaperQuestion {
     /// The question.
@@ -134,7 +134,7 @@ impl Papers {
         Self { database, papers: Cache::with_weighter(1_000, BYTES, BySize) }
     }
 
-    /// The revision of a paper that a row refers to.
+    /// Returns the revision of a paper that a row refers to.
     ///
     /// # Errors
     /// When the database fails or has no such paper.
@@ -143,7 +143,7 @@ impl Papers {
         self.papers.get_or_insert_async(&id, load).await
     }
 
-    /// As [`Papers::get`], for who holds a connection and must not wait for a second one.
+    /// Does the same as [`Papers::get`], for a caller that holds a connection and must not wait for a second one.
     pub(super) async fn get_through(
         &self,
         connection: &impl ConnectionTrait,

@@ -224,7 +224,7 @@ fn check_on_sale(
     if archived.is_empty() { Ok(()) } else { Err(SelectionError::SubjectsArchived(archived)) }
 }
 
-/// Whether it can be bought: it is in the catalogue, at a price that can be.
+/// Whether the subject can be bought: it is in the catalogue, at an allowed price.
 fn is_sold(subject: &subject::Model) -> bool {
     subject.archived_at.is_none() && fault_of_subject(subject).is_none()
 }

@@ -1,4 +1,4 @@
-//! Keys, so that those of two versions of a question can be compared.
+//! Keys that can be compared between two versions of a question.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -11,7 +11,7 @@ use super::draft::{DraftAnswer, DraftOption};
 use super::export::options;
 use crate::service::number;
 
-/// A key: the texts of the correct options, in whatever order they stand, or a number.
+/// A key: the texts of the correct options, in any order, or a number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum AnswerKey {
     Single(BTreeSet<String>),
@@ -35,7 +35,7 @@ impl From<&DraftAnswer> for AnswerKey {
     }
 }
 
-/// How a version is answered, with its key.
+/// Returns how a version is answered, with its key.
 pub(super) fn answer(
     version: &question_version::Model,
     options: Vec<DraftOption>,
@@ -54,10 +54,10 @@ pub(super) fn answer(
     })
 }
 
-/// A key, and why it is the key.
+/// A key and its explanation.
 pub(super) type Taught = (AnswerKey, Option<String>);
 
-/// The keys of these versions, and their explanations.
+/// Loads the keys of these versions, and their explanations.
 pub(super) async fn keys(
     connection: &impl ConnectionTrait,
     versions: &BTreeSet<QuestionVersionId>,

@@ -1,4 +1,4 @@
-//! Taking a question out of new tests, and putting it back.
+//! Archives and restores questions.
 
 use chrono::{DateTime, Utc};
 use jishu_entity::{QuestionId, question};
@@ -9,12 +9,12 @@ use crate::database::{Database, IsFailure, WriteOptions, lock_subject};
 use crate::service::account::Author;
 use crate::service::audit;
 
-/// The action of an audit event: a question was archived.
+/// Action of the audit event for an archived question.
 pub const QUESTION_ARCHIVED: &str = "question.archived";
-/// The action of an audit event: a question was restored.
+/// Action of the audit event for a restored question.
 pub const QUESTION_RESTORED: &str = "question.restored";
 
-/// Why nothing was changed.
+/// An error after which nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
     /// There is no such question.
@@ -41,8 +41,8 @@ struct Command {
     now: DateTime<Utc>,
 }
 
-/// Archives a question, so that no new test asks it, or restores it. Tests that are fixed keep it. Tells whether that
-/// changed something. `by` is None for the operator.
+/// Archives a question, so that no new test asks it, or restores it. Fixed tests keep it. Returns whether that
+/// changed anything. `by` is None for the operator.
 ///
 /// # Errors
 /// See [`ArchiveError`].

@@ -1,5 +1,5 @@
-//! The questions of a bank as their authors see them, with keys, versions and corrections. They have
-//! keys, so only an author can ask for them.
+//! The questions of a bank as their authors see them, with keys, versions and corrections. Only an author can ask
+//! for them.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -38,24 +38,24 @@ pub struct Authored {
     pub row: question::Model,
     /// The version that new tests take.
     pub current: AuthoredVersion,
-    /// How many fixed tests ask it.
+    /// The number of fixed tests that ask it.
     pub tests: usize,
-    /// How many of these have another key than the current version.
+    /// The number of these tests with another key than the current version.
     pub tests_with_other_key: usize,
 }
 
-/// Which questions are listed.
+/// The conditions of a list of questions.
 #[derive(Clone, Debug)]
 pub struct Listing {
-    /// Of this subject.
+    /// The subject.
     pub subject_id: SubjectId,
-    /// Those that are archived, or those that are not.
+    /// Whether archived questions are listed, or the others.
     pub archived: bool,
-    /// Only those with this in their text or their external id.
+    /// A text that the question or its external id contains.
     pub search: Option<String>,
 }
 
-/// The questions of a list.
+/// Selects the questions of a list.
 fn listed(listing: &Listing) -> Select<question::Entity> {
     let archived = question::Column::ArchivedAt;
     let mut select = question::Entity::find()
@@ -87,10 +87,10 @@ fn escaped(text: &str) -> String {
     text.replace('!', "!!").replace('%', "!%").replace('_', "!_")
 }
 
-/// A page of a list, the oldest questions first.
+/// Reads a page of a list, the oldest questions first.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub async fn page(
     connection: &impl ConnectionTrait,
     _author: Author,
@@ -104,10 +104,10 @@ pub async fn page(
     Ok(Page { rows, has_previous: found.has_previous, has_next: found.has_next })
 }
 
-/// How many questions a list has.
+/// Counts the questions of a list.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub async fn count(
     connection: &impl ConnectionTrait,
     _author: Author,
@@ -116,10 +116,10 @@ pub async fn count(
     listed(listing).count(connection).await
 }
 
-/// The questions with these ids.
+/// Reads the questions with these ids.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub async fn by_ids(
     connection: &impl ConnectionTrait,
     _author: Author,
@@ -129,10 +129,10 @@ pub async fn by_ids(
     read(connection, rows).await
 }
 
-/// The question that is called so in a subject.
+/// Finds the question with this external id in a subject.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub async fn find(
     connection: &impl ConnectionTrait,
     subject: SubjectId,
@@ -177,7 +177,7 @@ async fn read(connection: &impl ConnectionTrait, rows: Vec<question::Model>) -> 
     rows.into_iter().map(authored).collect()
 }
 
-/// Versions with their topics and options.
+/// Loads the topics and the options of versions.
 async fn told(
     connection: &impl ConnectionTrait,
     rows: Vec<question_version::Model>,
@@ -199,10 +199,10 @@ async fn told(
     rows.into_iter().map(told).collect()
 }
 
-/// The versions of these questions, the newest first.
+/// Reads the versions of these questions, the newest first.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub async fn versions(
     connection: &impl ConnectionTrait,
     questions: impl IntoIterator<Item = QuestionId>,
@@ -232,10 +232,10 @@ pub struct AuthoredCorrection {
     pub by: Option<String>,
 }
 
-/// The corrections of these questions, the newest first.
+/// Reads the corrections of these questions, the newest first.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub async fn corrections(
     connection: &impl ConnectionTrait,
     questions: impl IntoIterator<Item = QuestionId>,

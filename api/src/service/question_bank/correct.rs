@@ -1,7 +1,7 @@
-//! Correcting the key of a question, also in the tests that are fixed.
+//! Corrects the key of a question, also in fixed tests.
 //!
-//! A correction makes a new version of the question with the options of the current one, and the sittings that start
-//! from then on take it, whatever version their paper had. Open and finished sittings keep what they started with.
+//! A correction makes a new version of the question with the options of the current one. Sittings that start later
+//! take it, whatever version their paper had. Open and finished sittings keep the version that they started with.
 
 use std::collections::BTreeSet;
 
@@ -22,26 +22,26 @@ use crate::database::{Database, IsFailure, WriteOptions, lock_subject};
 use crate::service::account::Author;
 use crate::service::audit;
 
-/// The action of an audit event: the key of a question was corrected.
+/// Action of the audit event for a corrected key.
 pub const QUESTION_KEY_CORRECTED: &str = "question.key_corrected";
-/// The most characters of a reason.
+/// Maximum number of characters of a reason.
 pub const MOST_REASON_CHARS: usize = 1_000;
 
 /// The right key of a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NewKey {
-    /// These options and no others.
+    /// Exactly these options.
     Options {
-        /// The version whose options they are; None for the current one.
+        /// The version that these options belong to; None for the current one.
         version: Option<QuestionVersionId>,
-        /// Their places in the author's order, from 0.
+        /// Their positions in the author's order, from 0.
         positions: Vec<i32>,
     },
     /// A number.
     Number {
         /// The number.
         value: Decimal,
-        /// How far from it an answer is still correct; None for as far as before.
+        /// How far from it an answer is still correct; None keeps the present tolerance.
         tolerance: Option<Decimal>,
     },
 }
@@ -53,9 +53,9 @@ pub struct Correction {
     pub question_id: QuestionId,
     /// The right key.
     pub key: NewKey,
-    /// Why the key is the key; None where that stays as it is.
+    /// The explanation of the key; None keeps the present one.
     pub explanation: Option<String>,
-    /// Why it is corrected.
+    /// The reason for the correction.
     pub reason: String,
     /// The author who corrects it; None for the operator.
     pub by: Option<Author>,
@@ -64,39 +64,39 @@ pub struct Correction {
 /// The result of a correction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Corrected {
-    /// In how many fixed tests new sittings take the corrected version.
+    /// The number of fixed tests whose new sittings take the corrected version.
     pub tests: usize,
 }
 
-/// Why nothing was corrected. Nothing was written.
+/// An error after which nothing was corrected and nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub enum CorrectionError {
     /// There is no such question.
     #[error("There is no such question.")]
     NotFound,
-    /// Everything has this key already.
-    #[error("The question has this key already, and so has every test that asks it. Nothing to do.")]
+    /// The question, and every fixed test that asks it, already has this key.
+    #[error("The question, and every test that asks it, already has this key. Nothing to do.")]
     NothingChanged,
-    /// Options of a question that is answered with a number.
+    /// Options were given for a question that is answered with a number.
     #[error("The question is answered with a number. Give the number that is correct.")]
     WantsNumber,
-    /// A number for a question that has options.
-    #[error("The question has options. Name those that are correct.")]
+    /// A number was given for a question with options.
+    #[error("The question has options. Name the correct ones.")]
     WantsOptions,
-    /// Options that the question does not have.
-    #[error("An option that was named is not one of the question. Read its options again.")]
+    /// An option does not belong to the question.
+    #[error("One of the options does not belong to the question. Read its options again.")]
     NoSuchOption,
-    /// Options of another version.
-    #[error("The question has a newer version than the one these options are of. Read it again.")]
+    /// The options belong to an older version.
+    #[error("These options belong to an older version of the question. Read the question again.")]
     Outdated,
-    /// The key cannot be one of the question.
+    /// The key does not fit the question.
     #[error("The key does not fit the question. {0}")]
     Key(InvalidQuestion),
-    /// The explanation cannot be kept.
-    #[error("The explanation cannot be kept. {0}")]
+    /// The explanation cannot be stored.
+    #[error("The explanation cannot be stored. {0}")]
     Explanation(InvalidQuestion),
-    /// No reason, or too long a one.
-    #[error("Say in 1 to {MOST_REASON_CHARS} characters why the key is corrected.")]
+    /// The reason is missing or too long.
+    #[error("Give a reason for the correction in 1 to {MOST_REASON_CHARS} characters.")]
     Reason,
     /// The database failed.
     #[error(transparent)]
@@ -112,7 +112,7 @@ impl IsFailure for CorrectionError {
     }
 }
 
-/// A reason as it is stored.
+/// Returns a reason as it is stored.
 pub(super) fn reason(text: &str) -> Option<&str> {
     let text = text.trim();
     let is_forbidden = |char: char| char.is_control() && !matches!(char, '\n' | '\t');
@@ -149,7 +149,7 @@ async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<Cor
     let find = || question::Entity::find_by_id(id).one(transaction);
     let subject = find().await?.ok_or(CorrectionError::NotFound)?.subject_id;
     lock_subject(transaction, subject).await?;
-    // Its version may have changed before the lock.
+    // Reads the version under the lock: it may have changed before.
     let row = find().await?.ok_or(CorrectionError::NotFound)?;
     let versions = current_versions(transaction, [id]).await?;
     let missing = || DbErr::RecordNotFound(format!("the current version of question {id}"));
@@ -187,7 +187,7 @@ async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<Cor
     Ok(Corrected { tests })
 }
 
-/// The question with the key of a correction. Its options stay where they are, so that answers can be compared.
+/// Makes the question with the corrected key. Its options keep their positions, so that answers can be compared.
 fn corrected(
     mut question: DraftQuestion,
     current: QuestionVersionId,
@@ -238,7 +238,7 @@ pub(super) struct Signed<'a> {
     pub(super) now: DateTime<Utc>,
 }
 
-/// A key that is corrected, and the slots of fixed papers that get the version with the right one.
+/// A corrected key, and the slots of fixed papers that get the version with the right key.
 pub(super) struct Correct {
     pub(super) question: QuestionId,
     pub(super) previous: QuestionVersionId,

@@ -75,7 +75,7 @@ pub struct DraftQuestion {
     pub line: u32,
     /// What its authors call it, or a name made of what it says.
     pub external_id: String,
-    /// Which of the two that is.
+    /// The origin of its external id.
     pub id_origin: IdOrigin,
     /// What it is about.
     pub topic: String,
@@ -91,14 +91,14 @@ pub struct DraftQuestion {
     pub explanation: Option<String>,
 }
 
-/// Where the external id of a question comes from.
+/// The origin of the external id of a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IdOrigin {
     /// Its authors gave it, or the bank has it.
     Given,
-    /// It was made of what the question asks, so that another question may have the same words.
+    /// It was derived from the content of the question, so that another question may have the same words.
     MadeUp {
-        /// The id that was made before embedded files counted, where they make another.
+        /// The id that was derived before embedded files counted, if it differs.
         earlier: Option<String>,
     },
 }
@@ -116,7 +116,8 @@ pub(super) struct Found {
     pub(super) stem: String,
     pub(super) answer: DraftAnswer,
     pub(super) explanation: Option<String>,
-    /// The embedded files that it asks about, as they stand in the file. They are not kept, and tell questions apart.
+    /// The embedded files that it asks about, as they are in the file. They are not stored, but distinguish
+    /// questions.
     pub(super) files: Vec<String>,
     /// What of it cannot be kept.
     pub(super) losses: Vec<String>,
@@ -146,8 +147,8 @@ pub enum InvalidQuestion {
     /// More than the database holds in one place.
     #[error("One of its texts has more than {MOST_TEXT_BYTES} bytes. Shorten it.")]
     TextTooLong,
-    /// The name of the topic cannot be seen, or changes the text around it.
-    #[error("Its topic has invisible characters or controls of the writing direction. Take them out.")]
+    /// The name of the topic is invisible, or changes the text around it.
+    #[error("Its topic has invisible characters or controls of the writing direction. Remove them.")]
     TopicUnreadable,
     /// A control character.
     #[error("It has a control character (U+{0:04X}). Take it out.")]
@@ -310,8 +311,8 @@ fn check_options(options: Vec<DraftOption>) -> Result<Vec<DraftOption>, InvalidQ
     Ok(options)
 }
 
-/// An id for a question that has none, made of what it asks: its text, its options and its embedded files. The key is not
-/// part of it: the same question with another key is refused rather than stored beside the first.
+/// Derives an id for a question that has none from its text, its options and its embedded files. The key is not
+/// part of it: the same question with another key is refused instead of stored beside the first.
 fn made_up_id(stem: &str, answer: &DraftAnswer, mut files: Vec<String>) -> (String, IdOrigin) {
     let words = || {
         let mut hash = Hash::default();
@@ -332,7 +333,7 @@ fn made_up_id(stem: &str, answer: &DraftAnswer, mut files: Vec<String>) -> (Stri
 }
 
 impl DraftQuestion {
-    /// The same, if its answer and its texts may be stored.
+    /// Checks that its answer and its texts may be stored, and returns the question.
     pub(super) fn check(self) -> Result<Self, InvalidQuestion> {
         let defaults = Defaults { topic: self.topic, difficulty: self.difficulty };
         let found = Found {

@@ -48,8 +48,8 @@ pub enum ExportError {
     Database(#[from] DbErr),
 }
 
-/// A page of the bank of a subject, by id: the current versions of what is not archived. It has keys, so only an author
-/// can ask for it.
+/// Reads a page of the bank of a subject, by id: the current versions of questions that are not archived. It has
+/// keys, so only an author can ask for it.
 ///
 /// # Errors
 /// See [`ExportError`].

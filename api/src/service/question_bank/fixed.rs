@@ -1,4 +1,4 @@
-//! Papers that are fixed, and the versions of questions that their new sittings take.
+//! Fixed papers, and the versions of questions that their new sittings take.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +22,7 @@ pub(super) struct Slot {
     pub(super) version: QuestionVersionId,
 }
 
-/// The slots of the papers of a subject that ask these questions.
+/// Finds the slots of the papers of a subject that ask these questions.
 pub(super) async fn slots(
     connection: &impl ConnectionTrait,
     subject: SubjectId,
@@ -54,11 +54,10 @@ pub(super) async fn slots(
     Ok(slots.into_values().collect())
 }
 
-/// A slot, the version that it gets, and the correction that gives it.
+/// A slot, its new version, and the correction that made it.
 pub(super) type Change = (Slot, QuestionVersionId, QuestionCorrectionId);
 
-/// Makes a revision of each of these papers, which sittings take that start from now on. The caller holds the lock on
-/// the subject.
+/// Makes a revision of each of these papers, which later sittings take. The caller holds the lock on the subject.
 pub(super) async fn revise(connection: &impl ConnectionTrait, changes: &[Change]) -> Result<(), DbErr> {
     let papers: BTreeSet<PaperId> = changes.iter().map(|(slot, ..)| slot.paper).collect();
     if papers.is_empty() {

@@ -1,8 +1,8 @@
-//! Hashes of what questions say.
+//! Hashes of the content of questions.
 
 use sha2::{Digest, Sha256};
 
-/// Parts with their lengths before them, so that none can pass for two.
+/// A hash of several parts. Each is preceded by its length, so that no part can be mistaken for two.
 #[derive(Default)]
 pub(super) struct Hash(Sha256);
 

@@ -34,7 +34,7 @@ pub struct ImportRequest {
     pub defaults: Defaults,
     /// Whether the name of a question that has no id is its id.
     pub names_are_ids: bool,
-    /// Why keys that differ from those of tests that are fixed are corrected there; None where they are not.
+    /// The reason for correcting keys in fixed tests; None leaves those keys as they are.
     pub correct_keys: Option<String>,
     /// Only report what would be done.
     pub dry_run: bool,
@@ -80,8 +80,8 @@ pub enum ImportError {
     /// The topic for questions that name none.
     #[error("The topic for questions that name none cannot be used. {0}")]
     DefaultTopic(InvalidQuestion),
-    /// No reason for correcting keys, or too long a one.
-    #[error("Say in 1 to {MOST_REASON_CHARS} characters why the keys are corrected.")]
+    /// The reason for correcting keys is missing or too long.
+    #[error("Give a reason for correcting the keys in 1 to {MOST_REASON_CHARS} characters.")]
     Reason,
     /// The database failed.
     #[error(transparent)]
@@ -216,8 +216,8 @@ fn prepare(
         let refusal = match found.check(defaults) {
             Ok(question) => match seen.get(&question.external_id) {
                 Some((first, key)) if id.is_none() && *key != AnswerKey::from(&question.answer) => format!(
-                    "It asks what the question in line {first} asks, with another key. Take out the one that is wrong, or \
-                     give each an id."
+                    "This question asks the same as the one in line {first}, with another key. Remove the wrong one, \
+                     or give each an id."
                 ),
                 Some((first, _)) if id.is_none() => {
                     format!("It asks what the question in line {first} asks. Change one, or take it out.")
@@ -239,7 +239,7 @@ fn prepare(
         };
         refused_count += 1;
         let external_id = id.or(name).map(|id| id.chars().take(MOST_ID_CHARS).collect());
-        report.refused.push(Refusal { line, external_id, reason: refusal });
+        report.refused.push(Refusal { line, external_id, reason: refusal, advice: None });
     }
     names.tell(&mut report.losses, names_are_ids);
     report.refused_count = refused_count;

@@ -28,7 +28,7 @@ pub use draft::{Defaults, DraftAnswer, DraftOption, DraftQuestion, IdOrigin, Inv
 pub use export::{Export, ExportError, LONGEST_EXPORT, export, export_all};
 pub use format::Format;
 pub use import::{ImportError, ImportRequest, Progress, decode, import};
-pub use report::{ImportReport, Loss, MOST_REFUSED, Notice, Refusal};
+pub use report::{Advice, ImportReport, Loss, MOST_REFUSED, Notice, Refusal};
 pub use store::QUESTIONS_IMPORTED;
 
 use crate::database::joined;

@@ -9,7 +9,7 @@ use super::answer_key::{AnswerKey, Taught, keys};
 use super::correct::Correct;
 use super::draft::{DraftQuestion, IdOrigin};
 use super::fixed::{self, Slot};
-use super::report::{Notice, Refusal};
+use super::report::{Advice, Notice, Refusal};
 use super::store::Batch;
 
 /// The result of storing a batch.
@@ -18,7 +18,7 @@ pub(super) struct Outcome {
     pub(super) created: u32,
     pub(super) updated: u32,
     pub(super) unchanged: u32,
-    /// How many questions had their key corrected in tests that are fixed.
+    /// The number of questions whose key was corrected in fixed tests.
     pub(super) corrected: u32,
     pub(super) refused: Vec<Refusal>,
     pub(super) notices: Vec<Notice>,
@@ -42,22 +42,22 @@ pub(super) struct Matched<'a> {
     /// The number of its current version.
     pub(super) version: i32,
     version_id: QuestionVersionId,
-    /// It says something else than the current version.
+    /// Whether its content differs from the current version.
     pub(super) is_changed: bool,
-    /// The current version has another key.
+    /// Whether the current version has another key.
     has_other_key: bool,
     is_archived: bool,
-    /// Where fixed papers ask it with another key.
+    /// The slots of fixed papers that ask it with another key.
     stale: Vec<Slot>,
 }
 
 impl Matched<'_> {
-    /// Whether its key is another than the bank or a fixed paper has.
+    /// Whether its key differs from that of the bank or a fixed paper.
     pub(super) fn is_corrected(&self) -> bool {
         self.has_other_key || !self.stale.is_empty()
     }
 
-    /// The correction of its key, with the versions that were inserted.
+    /// Returns the correction of its key, with the versions that were inserted.
     pub(super) fn correct(&self, inserted: &HashMap<QuestionId, QuestionVersionId>) -> Correct {
         let stale = self.stale.first().map(|slot| slot.version);
         let previous = if self.has_other_key { None } else { stale };
@@ -71,7 +71,7 @@ impl Matched<'_> {
 }
 
 impl Plan<'_> {
-    /// The result once the plan is carried out.
+    /// Returns the result after the plan was carried out.
     pub(super) fn outcome(&self) -> Outcome {
         let count = |of: usize| u32::try_from(of).unwrap_or(u32::MAX);
         let updated = self.matched.iter().filter(|it| it.is_changed).count();
@@ -91,21 +91,17 @@ impl Plan<'_> {
         let stale = if self.corrects_keys { 0 } else { matched.stale.len() };
         let key = (stale > 0).then(|| {
             let tests = match stale {
-                1 => "1 test that is fixed keeps".to_owned(),
-                tests => format!("{tests} tests that are fixed keep"),
+                1 => "1 fixed test keeps".to_owned(),
+                tests => format!("{tests} fixed tests keep"),
             };
-            format!(
-                "{tests} another key than the file has. Correct it for new sittings with `correctQuestionKey` or `jishu \
-                 question correct`, or import again with `correctKeys` (`--correct-keys`)."
-            )
+            (format!("{tests} a key that differs from the file."), Advice::CorrectKey)
         });
         let archived = matched.is_archived.then(|| {
-            "It is archived and stays so: no new test asks it. Restore it with `setQuestionArchived` or `jishu question \
-             restore`."
-                .to_owned()
+            let text = "This question is archived and stays archived: no new test asks it.";
+            (text.to_owned(), Advice::Restore)
         });
-        let notice =
-            |text| Notice { line: matched.draft.line, external_id: matched.draft.external_id.clone(), text };
+        let (line, external_id) = (matched.draft.line, &matched.draft.external_id);
+        let notice = |(text, advice)| Notice { line, external_id: external_id.clone(), text, advice };
         key.into_iter().chain(archived).map(notice).collect()
     }
 }
@@ -117,7 +113,7 @@ struct Current {
     content_hash: String,
 }
 
-/// Compares a batch with what is there.
+/// Compares a batch with the bank.
 pub(super) async fn plan<'a>(connection: &impl ConnectionTrait, batch: &'a Batch) -> Result<Plan<'a>, DbErr> {
     let known = known(connection, batch).await?;
     let mut plan = Plan { corrects_keys: batch.correct_keys.is_some(), ..Plan::default() };
@@ -148,7 +144,8 @@ pub(super) async fn plan<'a>(connection: &impl ConnectionTrait, batch: &'a Batch
     let versions: BTreeSet<QuestionVersionId> =
         current.chain(slots.values().flatten().map(|slot| slot.version)).collect();
     let keys = keys(connection, &versions).await?;
-    // A question with embedded files may be in the bank under the id that was made without them: the one with its key.
+    // The bank may have a question with embedded files under the id that was derived without them. It is the one
+    // with the same key.
     for draft in unknown {
         let key = AnswerKey::from(&draft.answer);
         let same = |current: &&Current| {
@@ -194,14 +191,12 @@ fn other_key(draft: &DraftQuestion) -> Refusal {
     Refusal {
         line: draft.line,
         external_id: None,
-        reason: "The bank has this question with another key, and neither has an id of its own. If it is the same \
-                 question, correct its key with `correctQuestionKey` or `jishu question correct`, or import with \
-                 `correctKeys` (`--correct-keys`). If it is another question, give it an id."
-            .to_owned(),
+        reason: "The bank has this question with another key, and neither has an id of its own.".to_owned(),
+        advice: Some(Advice::CorrectKeyOrGiveId),
     }
 }
 
-/// The questions of the bank that a batch names, by their external ids.
+/// Finds the questions of the bank that a batch names by their external ids.
 async fn known(connection: &impl ConnectionTrait, batch: &Batch) -> Result<HashMap<String, Current>, DbErr> {
     let earlier = batch.questions.iter().filter_map(|draft| match &draft.id_origin {
         IdOrigin::MadeUp { earlier } => earlier.as_ref(),

@@ -12,6 +12,19 @@ pub struct Refusal {
     pub external_id: Option<String>,
     /// Why it was refused and what to do, as a sentence.
     pub reason: String,
+    /// The next step, if each interface names it in its own words.
+    pub advice: Option<Advice>,
+}
+
+/// The next step after a message. Each interface names it in its own words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Advice {
+    /// Correct the key, so that new sittings of fixed tests use the key of the file.
+    CorrectKey,
+    /// Correct the key if both questions are the same. If not, give the new one an id.
+    CorrectKeyOrGiveId,
+    /// Restore the archived question.
+    Restore,
 }
 
 /// Something that the other side has no place for: the question itself was carried.
@@ -25,15 +38,17 @@ pub struct Loss {
     pub what: String,
 }
 
-/// Something that whoever imports should know of a question that was imported.
+/// A message to the author about an imported question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
-    /// Where the question begins in the file, from 1.
+    /// The line of the file in which the question begins, from 1.
     pub line: u32,
-    /// The question.
+    /// The external id of the question.
     pub external_id: String,
-    /// The message, as sentences that end with what to do.
+    /// The message, as a sentence.
     pub text: String,
+    /// The next step.
+    pub advice: Advice,
 }
 
 /// What an import did, or with a dry run would have done.
@@ -53,12 +68,12 @@ pub struct ImportReport {
     pub losses: Vec<Loss>,
     /// Other messages about imported questions, in the file's order.
     pub notices: Vec<Notice>,
-    /// How many questions had their key corrected in tests that are fixed.
+    /// The number of questions whose key was corrected in fixed tests.
     pub corrected: u32,
 }
 
 impl ImportReport {
-    /// Puts refusals and notices into the file's order, and cuts off the refusals that are too many to tell.
+    /// Sorts refusals and notices by their lines, and cuts off the refusals beyond the maximum.
     pub(super) fn sort(&mut self) {
         self.refused.sort_by_key(|refusal| refusal.line);
         self.refused.truncate(MOST_REFUSED);

@@ -29,9 +29,9 @@ pub(super) struct Batch {
     pub(super) actor: Option<UserId>,
     pub(super) now: DateTime<Utc>,
     pub(super) questions: Vec<DraftQuestion>,
-    /// Why keys that differ are corrected in tests that are fixed; none where they are not.
+    /// The reason for correcting keys in fixed tests; None leaves those keys as they are.
     pub(super) correct_keys: Option<String>,
-    /// The questions of the bank that questions of the same file are, in other batches.
+    /// The questions of the bank that other batches of the same file have matched.
     pub(super) claimed: HashSet<QuestionId>,
 }
 
@@ -165,10 +165,10 @@ async fn topics(
     Ok(by_name(find().await?))
 }
 
-/// A question as it is to be, which it is, and the number of its new version.
+/// The new content of a question, its id, and the number of its new version.
 pub(super) type NewVersion<'d> = (&'d DraftQuestion, QuestionId, i32);
 
-/// Inserts versions, and tells the row of each.
+/// Inserts versions, and returns the row of each.
 pub(super) async fn insert_versions(
     transaction: &DatabaseTransaction,
     subject_id: SubjectId,

@@ -67,7 +67,7 @@ pub struct Sitting {
     pub id: TestSessionId,
     /// Who sits.
     pub owner: UserId,
-    /// What is asked, in the revision that it started with.
+    /// The revision of the paper that it started with.
     pub paper: Arc<Paper>,
     /// Decides the order of the options.
     pub seed: i64,
@@ -87,7 +87,7 @@ pub struct Sittings {
     /// How they are run.
     pub rules: SittingRules,
     known: Cache<TestSessionId, Known>,
-    /// Those that could not be closed, and of which the log has told.
+    /// Sittings that could not be closed and were logged.
     told: Cache<TestSessionId, ()>,
     together: Arc<Together>,
 }
@@ -112,7 +112,7 @@ impl Sittings {
 }
 
 impl Sittings {
-    /// Whether the log is to tell of this sitting that it could not be closed: it has not yet.
+    /// Whether to log that this sitting could not be closed: true only once for each sitting.
     fn tells_of(&self, id: TestSessionId) -> bool {
         let is_new = self.told.get(&id).is_none();
         self.told.insert(id, ());

@@ -16,7 +16,8 @@ use crate::service::Services;
 const BATCH: usize = 200;
 /// How many are closed at once.
 const AT_ONCE: usize = 4;
-/// How long a learner's other work may be in the way. Then the others come first, and this one is closed by a later look.
+/// How long closing a sitting is retried while other work of its learner conflicts. Then the others come first,
+/// and a later search closes this one.
 const RETRY_FOR: Duration = Duration::from_secs(1);
 
 /// Closes overdue sittings again and again until the task is dropped.
@@ -46,7 +47,7 @@ pub struct OverdueReport {
 /// When they cannot be looked for. One that cannot be closed is left for the next time.
 pub async fn close_overdue(services: &Services) -> Result<OverdueReport, DbErr> {
     let mut report = OverdueReport::default();
-    // Those that cannot be closed stay where they are: the search goes on after them.
+    // Sittings that cannot be closed stay in the table: the search continues after them.
     let mut left = 0;
     loop {
         let before = (report.closed, left);
@@ -98,12 +99,12 @@ async fn find(services: &Services, after: u64) -> Result<(Vec<test_session::Mode
     readable(services.database.reader(), overdue).await
 }
 
-/// Says that a sitting could not be closed, once: it is tried again at every look.
+/// Logs once that a sitting could not be closed. Every later search retries it.
 fn tell_once(services: &Services, session: i64, error: &DbErr) {
     if services.sittings.tells_of(TestSessionId(session)) {
-        tracing::warn!(session, %error, "a sitting could not be closed; it is tried again");
+        tracing::warn!(session, %error, "a sitting could not be closed; the server will retry");
     } else {
-        tracing::debug!(session, %error, "a sitting could not be closed again");
+        tracing::debug!(session, %error, "a sitting still could not be closed");
     }
 }
 

@@ -154,7 +154,7 @@ async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<Out
             return Ok(Outcome::Open(Started { session: open, resumed: true }));
         }
         let open = close::lock(transaction, open.id).await?;
-        // It may have started before a key was corrected.
+        // The sitting may have started before a key was corrected.
         let paper = command.papers.get_through(transaction, (&open).into()).await?;
         close::close(transaction, open, &paper, true, now).await?;
     }

@@ -73,7 +73,7 @@ pub(super) type Watcher<'w> = &'w mut (dyn FnMut(Progress<'_>) -> ControlFlow<()
 /// What a repair did.
 #[derive(Clone, Debug, Serialize)]
 pub struct Outcome {
-    /// What the first plan of the run said, in words.
+    /// The sentences of the first plan of the run.
     pub summary: Vec<String>,
     /// The statements that changed the structure, in order.
     pub statements: Vec<String>,
@@ -81,7 +81,7 @@ pub struct Outcome {
     pub merged_cards: u64,
     /// How many groups they were in.
     pub merged_groups: u64,
-    /// How many other cards were put right.
+    /// How many other cards were corrected.
     pub corrected_cards: u64,
     /// The first thousand groups. All are in the log table.
     pub merged: Vec<Merged>,

@@ -1,16 +1,16 @@
-//! Which tables hang on the cards, and which of them are the old system's sittings and questions.
+//! Finds the tables that refer to the cards, and which of them are the old system's sittings and questions.
 
 use super::{Column, Key, Reference, TableState};
 use crate::repair::sql::{Dialect, TableName, same};
 
-/// The old system's sittings.
+/// Table of the old system's sittings.
 pub(crate) const SITTINGS: &str = "test_attempt_sessions";
-/// The old system's questions; a question may be made for one card.
+/// Table of the old system's questions; a question may be made for one card.
 pub(crate) const QUESTIONS: &str = "exam_category_questions";
-/// The column of both that names the card.
+/// Column of both tables that refers to the card.
 pub(crate) const CARD: &str = "mock_test_id";
 
-/// Columns that say when a sitting was, the best first.
+/// Columns that may have the time of a sitting, the best first.
 const TIMES: [&str; 8] = [
     "started_at",
     "start_time",
@@ -22,7 +22,7 @@ const TIMES: [&str; 8] = [
     "updated_at",
 ];
 
-/// The columns of a card that can be worked out from its sittings and questions.
+/// Columns of a card that can be computed from its sittings and questions.
 pub(crate) const DERIVED: [&str; 11] = [
     "attempts_used",
     "max_attempts",
@@ -37,14 +37,14 @@ pub(crate) const DERIVED: [&str; 11] = [
     "first_attempt_date",
 ];
 
-/// A table whose rows follow the survivor of a merge.
+/// A table whose rows move to the survivor of a merge.
 #[derive(Clone, Debug)]
 pub(crate) struct Child {
     /// The table.
     pub(crate) table: TableName,
     /// Its column that refers to the card.
     pub(crate) column: String,
-    /// The column that tells a row from all others. None where no single column does.
+    /// The column that identifies a row. None if no single column does.
     pub(crate) key: Option<ChildKey>,
     /// Columns that MySQL sets by itself when a row changes.
     pub(crate) self_setting: Vec<String>,
@@ -52,27 +52,27 @@ pub(crate) struct Child {
     pub(crate) nullable: bool,
 }
 
-/// The column that tells a child's row from all others.
+/// The column that identifies a row of a child table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ChildKey {
     /// Its name.
     pub(crate) column: String,
-    /// Whether it holds whole numbers.
+    /// Whether it has whole numbers.
     pub(crate) is_integer: bool,
 }
 
-/// The table of sittings, and which of its columns are there.
+/// The table of sittings, and which of the optional columns it has.
 #[derive(Clone, Debug)]
 pub(crate) struct Sittings {
     /// The table, the reference and the key.
     pub(crate) child: Child,
     /// The name of the key.
     pub(crate) id: String,
-    /// The time of a sitting.
+    /// The column with the time of a sitting.
     pub(crate) time: Option<String>,
     /// The names of all columns.
     columns: Vec<String>,
-    /// The unique keys that hold the reference and the number.
+    /// The unique keys with the reference and the number.
     pub(crate) number_keys: Vec<String>,
 }
 
@@ -81,7 +81,7 @@ impl Sittings {
         self.columns.iter().any(|have| same(have, name))
     }
 
-    /// The column, or a null in its place.
+    /// Returns the column, or a null if it does not exist.
     pub(crate) fn column(&self, dialect: Dialect, alias: &str, name: &str) -> String {
         if self.has(name) { format!("{alias}.{}", dialect.quote(name)) } else { "NULL".to_owned() }
     }
@@ -117,7 +117,7 @@ impl Child {
         }
     }
 
-    /// `, column = column` for each column that MySQL would set by itself.
+    /// Returns `, column = column` for each column that MySQL would set by itself.
     pub(crate) fn keep_self_setting(&self, dialect: Dialect) -> String {
         keep(dialect, &self.self_setting)
     }
@@ -132,7 +132,7 @@ pub(crate) fn self_setting(columns: &[Column]) -> Vec<String> {
 }
 
 impl TableState {
-    /// The references to a card's id, each table and column once.
+    /// Returns the references to a card's id, each table and column once.
     #[must_use]
     pub fn children(&self) -> Vec<(&Reference, &str)> {
         let mut children: Vec<(&Reference, &str)> = Vec::new();
@@ -147,7 +147,7 @@ impl TableState {
         children
     }
 
-    /// The table of sittings of the old system; in its absence, a table whose rows are numbered attempts.
+    /// Finds the old system's table of sittings, or a table whose rows are numbered attempts.
     pub(crate) fn sittings(&self) -> Option<Sittings> {
         if self.has_entitlements {
             return None;
@@ -180,7 +180,7 @@ impl TableState {
         })
     }
 
-    /// The table of questions of the old system.
+    /// Finds the old system's table of questions.
     pub(crate) fn questions(&self) -> Option<Child> {
         if self.has_entitlements {
             return None;
@@ -190,7 +190,7 @@ impl TableState {
         Some(Child::of(self.dialect(), reference, column))
     }
 
-    /// The tables that follow a merged card by their reference alone: all but the sittings.
+    /// Returns the tables that follow a merged card only by their reference: all but the sittings.
     pub(crate) fn followers(&self) -> Vec<Child> {
         let sittings = self.sittings().map(|sittings| (sittings.child.table, sittings.child.column));
         self.children()
@@ -202,7 +202,7 @@ impl TableState {
             .collect()
     }
 
-    /// All tables that hang on cards.
+    /// Returns all tables that refer to cards.
     pub(crate) fn children_with_keys(&self) -> Vec<Child> {
         self.children()
             .into_iter()
@@ -210,7 +210,7 @@ impl TableState {
             .collect()
     }
 
-    /// The type of a child's column.
+    /// Returns the type of a child's column.
     pub(crate) fn definition_of(&self, child: &Child, column: &str) -> &str {
         self.references
             .iter()
@@ -220,7 +220,7 @@ impl TableState {
             .map_or("bigint", |have| &have.definition)
     }
 
-    /// How the log of changes calls a table.
+    /// Returns the name of a table in the log of changes.
     pub(crate) fn label(&self, table: &TableName) -> String {
         match &table.schema {
             Some(schema) if table.schema != self.table.schema => format!("{schema}.{}", table.name),
@@ -228,12 +228,12 @@ impl TableState {
         }
     }
 
-    /// The columns of a card that are there and can be worked out.
+    /// Returns the existing columns of a card that can be computed.
     pub(crate) fn derived(&self) -> Vec<&'static str> {
         DERIVED.into_iter().filter(|name| self.has(name)).collect()
     }
 
-    /// A column of the table of cards, or a null in its place.
+    /// Returns a column of the table of cards, or a null if it does not exist.
     pub(crate) fn card_column(&self, alias: &str, name: &str) -> String {
         if self.has(name) { format!("{alias}.{}", self.dialect().quote(name)) } else { "NULL".to_owned() }
     }
@@ -243,7 +243,7 @@ impl TableState {
     }
 }
 
-/// Whether a table that no foreign key ties to the cards is tied by its columns' names.
+/// Whether a table without a foreign key to the cards refers to them by its columns' names.
 pub(super) fn refers_by_name(columns: &[Column]) -> bool {
     ["id", CARD].iter().all(|wanted| columns.iter().any(|column| same(&column.name, wanted)))
 }

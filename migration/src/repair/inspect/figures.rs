@@ -12,7 +12,7 @@ use crate::repair::error::RepairError;
 use crate::repair::sql::{Dialect, TableName, count, rows, same};
 use crate::repair::{NEW_KEY_COLUMNS, RUNS, SAMPLES};
 
-/// How many cards that are wrong by themselves one statement loads.
+/// Number of single wrong cards that one statement loads.
 const WRONG_CARDS_PER_STATEMENT: usize = 1_000;
 
 /// How often something was found, and the first few cases.
@@ -46,18 +46,18 @@ pub struct Figures {
     /// Rows that cannot follow a merged card, for the survivor has such a row already: the table with its
     /// key's name, and the cases.
     pub collisions: Vec<(String, Finding)>,
-    /// What sittings and questions say about their cards.
+    /// The findings about sittings and questions.
     pub sittings: SittingFigures,
-    /// The run of a repair that was begun and not ended.
+    /// The run of a repair that has begun and not ended.
     pub open_run: Option<i64>,
     /// The number of the next run.
     pub(crate) next_run: i64,
-    /// The cards to put right, with what hangs on them: duplicates, and cards that are wrong by themselves.
+    /// The cards to repair, with their rows: duplicates, and single wrong cards.
     pub(crate) groups: Vec<Group>,
 }
 
 impl Figures {
-    /// The number of the run that a repair begins or goes on with.
+    /// Returns the number of the run that a repair begins or continues.
     pub(crate) fn run(&self) -> i64 {
         self.open_run.unwrap_or(self.next_run)
     }
@@ -131,7 +131,7 @@ pub(super) async fn read(
     Ok(figures)
 }
 
-/// Duplicates, then the cards that are wrong by themselves.
+/// Loads duplicates, then the single wrong cards.
 async fn groups(
     connection: &impl ConnectionTrait,
     state: &TableState,
@@ -156,7 +156,7 @@ async fn groups(
     for piece in wrong.chunks(WRONG_CARDS_PER_STATEMENT) {
         let ids = piece.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         let condition = super::groups::with_ids(state, &ids);
-        // Cards without a whole key may share what is left of it; each is a group of its own.
+        // Cards without a complete key may share the rest of it; each is a group of its own.
         for group in
             load(connection, state, &Which { condition: &condition, ids: Vec::new(), lock: false }).await?
         {
@@ -170,7 +170,7 @@ async fn groups(
     Ok(groups)
 }
 
-/// The run that was not ended, and the number of the next.
+/// Reads the run that has not ended, and the number of the next one.
 async fn runs(connection: &impl ConnectionTrait, state: &TableState) -> Result<(Option<i64>, i64), DbErr> {
     if state.own(RUNS).is_none() {
         return Ok((None, 1));

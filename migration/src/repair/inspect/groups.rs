@@ -1,4 +1,4 @@
-//! The cards that are to be put right, with what hangs on them, as plain values.
+//! The cards that a repair corrects, with their rows, as plain values.
 
 use std::collections::BTreeMap;
 
@@ -8,13 +8,13 @@ use super::TableState;
 use crate::repair::NEW_KEY_COLUMNS;
 use crate::repair::sql::rows;
 
-/// The ids of a batch are filled up to a multiple of this.
+/// The number of ids in a statement is rounded up to a multiple of this.
 const IDS_PER_STATEMENT: usize = 128;
 
 /// Purchase, subject and number of a card, as text.
 pub(crate) type Triple = (String, String, String);
 
-/// Cards of one purchase, subject and number, with what hangs on them. One card alone is a group as well.
+/// Cards of one purchase, subject and number, with their rows. A single card is a group as well.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Group {
     pub(crate) key: Triple,
@@ -30,7 +30,7 @@ impl Group {
     }
 }
 
-/// A card. A value that is null or cannot be read as its kind is None.
+/// A card. A value is None if it is null or cannot be read.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Card {
     pub(crate) id: i64,
@@ -45,7 +45,7 @@ pub(crate) struct Card {
     pub(crate) questions: i64,
 }
 
-/// What a card says of one of its sittings.
+/// A card's values about one of its sittings.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Derived {
     pub(crate) score: Option<f64>,
@@ -61,7 +61,7 @@ pub(crate) struct Sitting {
     pub(crate) card: i64,
     pub(crate) number: Option<i64>,
     pub(crate) status: Option<String>,
-    /// When it was, by the best column that there is.
+    /// The time of the sitting, from the best column that exists.
     pub(crate) time: Option<String>,
     pub(crate) started: Option<String>,
     pub(crate) completed: Option<String>,
@@ -80,7 +80,7 @@ impl Sitting {
         self.score.is_some() && self.is_completed()
     }
 
-    /// Whether it was sat to its end. Where no status tells, a score or an end does.
+    /// Whether it was completed. Without a status, a score or an end shows that.
     pub(crate) fn is_completed(&self) -> bool {
         match &self.status {
             Some(status) => status.eq_ignore_ascii_case("completed"),
@@ -89,17 +89,17 @@ impl Sitting {
     }
 }
 
-/// Which cards to load: `t` is the table of cards.
+/// The cards to load: `t` is the table of cards.
 pub(crate) struct Which<'w> {
-    /// Follows `FROM cards AS t`; with `WHERE` in it.
+    /// The SQL that follows `FROM cards AS t`, including `WHERE`.
     pub(crate) condition: &'w str,
-    /// What its parameters are.
+    /// The values of its parameters.
     pub(crate) ids: Vec<i64>,
     /// Whether to lock the rows.
     pub(crate) lock: bool,
 }
 
-/// Loads cards with what hangs on them, grouped by their key.
+/// Loads cards with their rows, grouped by their key.
 pub(crate) async fn load(
     connection: &impl ConnectionTrait,
     state: &TableState,
@@ -138,12 +138,12 @@ pub(crate) async fn load(
     Ok(groups)
 }
 
-/// The condition for the cards of these ids.
+/// Returns the condition for the cards with these ids.
 pub(crate) fn with_ids(state: &TableState, ids: &str) -> String {
     format!("WHERE t.{} IN ({ids})", state.dialect().quote("id"))
 }
 
-/// The cards of these ids, as parameters. The last id is repeated, so that few texts serve any number of ids.
+/// Returns the ids of cards as parameters. Repeats the last id, so that a few statements serve any number of ids.
 pub(crate) fn locked_ids(state: &TableState, ids: &[i64]) -> (String, Vec<i64>) {
     let count = ids.len().next_multiple_of(IDS_PER_STATEMENT);
     let last = ids.last().copied().unwrap_or_default();
@@ -153,7 +153,7 @@ pub(crate) fn locked_ids(state: &TableState, ids: &[i64]) -> (String, Vec<i64>) 
     (with_ids(state, &list), ids)
 }
 
-/// The statements that load cards, as a plan shows them.
+/// Returns the statements that load cards, as a plan shows them.
 pub(crate) fn texts_of(state: &TableState, which: &Which<'_>) -> Vec<String> {
     let optional = [sittings_text(state, which), questions_text(state, which)];
     std::iter::once(cards_text(state, which)).chain(optional.into_iter().flatten()).collect()
@@ -221,7 +221,7 @@ fn lock(state: &TableState, which: &Which<'_>, alias: &str) -> String {
     match state.dialect() {
         _ if !which.lock => String::new(),
         dialect if dialect.is_sqlite() => String::new(),
-        // MariaDB has no OF; it locks the cards once more.
+        // MariaDB has no OF, so it locks the cards once more.
         dialect if dialect.is_mysql() => " FOR UPDATE".to_owned(),
         _ => format!(" FOR UPDATE OF {alias}"),
     }
@@ -273,10 +273,10 @@ fn integer(text: Option<String>) -> Option<i64> {
     text.and_then(|text| text.trim().parse().ok())
 }
 
-/// A time in a form whose order as text is the order in time: without zeros at the end of the second.
+/// Returns a time whose order as text is its order in time: without zeros at the end of the seconds.
 pub(crate) fn time(text: Option<String>) -> Option<String> {
     let text = text?.replace('T', " ");
-    // MySQL's zero date stands for no date.
+    // MySQL's zero date means no date.
     if text.is_empty() || text.starts_with("0000-") {
         return None;
     }

@@ -132,7 +132,7 @@ pub struct TableState {
     pub references: Vec<Reference>,
     /// The columns of the log of merged cards, if there is one.
     pub log: Option<Vec<String>>,
-    /// The other tables of the repair that are there, with their columns.
+    /// The other tables of the repair that exist, with their columns.
     pub own: Vec<(String, Vec<String>)>,
     /// Names that a new index of the table of cards cannot take.
     pub taken: Vec<String>,
@@ -155,12 +155,12 @@ impl TableState {
         self.beside(LOG)
     }
 
-    /// The columns of a table of the repair; None where it is not there.
+    /// Returns the columns of a table of the repair; None if it does not exist.
     pub(crate) fn own(&self, name: &str) -> Option<&[String]> {
         self.own.iter().find(|(own, _)| same(own, name)).map(|(_, columns)| columns.as_slice())
     }
 
-    /// A table beside the table of cards.
+    /// Returns a table in the schema of the cards.
     pub(crate) fn beside(&self, name: &str) -> TableName {
         TableName { schema: self.table.schema.clone(), name: name.to_owned() }
     }
@@ -243,7 +243,7 @@ pub(crate) async fn read_state(connection: &impl ConnectionTrait) -> Result<Tabl
     Ok(state)
 }
 
-/// A reference that the names of the columns tell, where no foreign key does.
+/// Makes a reference from the names of the columns, if there is no foreign key.
 fn by_name(table: TableName, table_columns: Vec<Column>, table_keys: Vec<Key>) -> Option<Reference> {
     children::refers_by_name(&table_columns).then(|| Reference {
         table,

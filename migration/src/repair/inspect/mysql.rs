@@ -132,7 +132,7 @@ async fn keys(connection: &impl ConnectionTrait, table: &TableName) -> Result<Ve
     Ok(keys.0)
 }
 
-/// Keys in the order in which the table has them.
+/// Sorts keys into the order that the table has.
 async fn in_order(
     connection: &impl ConnectionTrait,
     table: &TableName,

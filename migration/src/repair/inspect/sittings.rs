@@ -1,7 +1,7 @@
-//! What sittings and questions say about their cards.
+//! Checks the cards against their sittings and questions.
 //!
-//! An old database has lost sittings, and lacks values that younger ones have. What that may explain is worth
-//! a note at most; a finding is what nothing explains.
+//! An old database has lost sittings, and lacks values that younger ones have. A difference that such losses may
+//! explain is only a note. A difference that nothing explains is a finding.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use super::children::Sittings;
 use super::figures::{Finder, Finding};
 use crate::repair::sql::{Dialect, count, rows};
 
-/// What was found about sittings and questions.
+/// The findings about sittings and questions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SittingFigures {
     /// Cards with two sittings of one number.
@@ -21,25 +21,25 @@ pub struct SittingFigures {
     pub number_gaps: Finding,
     /// Cards with more than one open sitting.
     pub open_twice: Finding,
-    /// Cards with more sittings that were sat to their end than attempts used.
+    /// Cards with more completed sittings than attempts used.
     pub used_too_low: Finding,
     /// Cards with more attempts used than sittings.
     pub used_too_high: Finding,
     /// Cards with more attempts used than allowed.
     pub over_limit: Finding,
-    /// Cards whose latest or first score is not that of the sitting.
+    /// Cards whose latest or first score differs from that of the sitting.
     pub wrong_scores: Finding,
-    /// Cards with at least two sets of questions, or of merged cards more than one.
+    /// Cards with at least two sets of questions, or, if others were merged into them, with more than one.
     pub question_sets: Finding,
     /// Other cards with more questions than a test has.
     pub more_questions: Finding,
-    /// Rows that refer to a card which is in the log of merged cards.
+    /// Rows that refer to a card in the log of merged cards.
     pub refers_to_merged: Finding,
-    /// Rows of sittings and questions that refer to a card which is nowhere.
+    /// Rows of sittings and questions that refer to a card that does not exist and is not in the log.
     pub orphans: i64,
     /// Cards that were merged by a version that did not log their rows.
     pub merged_without_rows: i64,
-    /// The cards that can be put right by working them out again.
+    /// The cards that a repair can correct by computing them again.
     pub wrong_cards: BTreeSet<i64>,
 }
 
@@ -131,7 +131,7 @@ async fn questions<C: ConnectionTrait>(
     Ok(())
 }
 
-/// What hangs on no card. Foreign keys keep that from happening where there are any.
+/// Finds rows that refer to no card. Foreign keys prevent them, if there are any.
 async fn merged<C: ConnectionTrait>(
     finder: &Finder<'_, C>,
     state: &TableState,
@@ -220,7 +220,7 @@ impl Texts<'_> {
         }
     }
 
-    /// Whether it was sat to its end, as [`super::groups::Sitting::is_completed`] tells.
+    /// Returns the condition of a completed sitting, the same as [`super::groups::Sitting::is_completed`].
     fn completed(&self) -> String {
         let mut signs: Vec<String> = self.score().into_iter().collect();
         if self.sittings.has("completed_at") {
@@ -272,7 +272,7 @@ impl Texts<'_> {
         ))
     }
 
-    /// Cards with fewer attempts used than sittings that were sat to their end, or with more than sittings.
+    /// Selects cards with fewer attempts used than completed sittings, or with more than sittings.
     fn used(&self, too_low: bool) -> Option<String> {
         if !self.state.has("attempts_used") {
             return None;
@@ -303,7 +303,7 @@ impl Texts<'_> {
         )
     }
 
-    /// Only of cards all of whose sittings are there and have a time.
+    /// Selects cards with wrong scores, if all their sittings exist and have a time.
     fn wrong_scores(&self) -> Option<String> {
         let score = self.score()?;
         let time = self.name("s", self.sittings.time.as_deref()?);

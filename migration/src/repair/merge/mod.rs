@@ -1,4 +1,4 @@
-//! Merging cards that were made twice, and putting cards right.
+//! Merges cards that were made twice, and corrects cards.
 
 pub(super) mod numbers;
 mod run;

@@ -1,17 +1,17 @@
-//! Moving numbered rows, without ever having two rows of one number on a card.
+//! Moves numbered rows, without ever having two rows of one number on a card.
 
 use std::collections::BTreeSet;
 
 use crate::repair::plan::settle::Place;
 
-/// Brings rows from the places they have to the places they get. Answers with the moves (position of the row,
-/// its new place) in an order in which each finds its place free.
+/// Orders the moves of rows from their present positions to their new ones. Returns each move (index of the row,
+/// its new position) in an order in which each new position is free.
 ///
 /// The rows must be all that their cards have.
 pub(crate) fn moves(rows: &[(Place, Place)]) -> Vec<(usize, Place)> {
     let targets: BTreeSet<Place> = rows.iter().map(|(_, target)| *target).collect();
     if targets.len() < rows.len() {
-        // No unique key holds rows that share a place in the end.
+        // No unique key covers rows that share a position in the end.
         let moved = rows.iter().enumerate().filter(|(_, (from, target))| from != target);
         return moved.map(|(position, (_, target))| (position, *target)).collect();
     }
@@ -40,7 +40,7 @@ pub(crate) fn moves(rows: &[(Place, Place)]) -> Vec<(usize, Place)> {
         if moved {
             continue;
         }
-        // Nothing could move: done, or rows that wait for one another. One that is waited for steps aside.
+        // No row could move: all are done, or rows wait for one another. One of those is moved out of the way.
         let wanted: BTreeSet<Place> = waiting.iter().map(|&position| rows[position].1).collect();
         let Some(position) = waiting.into_iter().find(|&position| wanted.contains(&now[position])) else {
             return moves;
@@ -64,7 +64,7 @@ mod tests {
         Place { card, number: Some(number) }
     }
 
-    /// Moves rows there and back again.
+    /// Moves rows to their new positions and back again.
     fn check(rows: &[(i64, i64)]) {
         let there: Vec<_> = (1..).zip(rows).map(|(number, row)| (place(*row), place((1, number)))).collect();
         let back: Vec<_> = there.iter().map(|(from, to)| (*to, *from)).collect();

@@ -24,7 +24,7 @@ pub struct Merged {
     pub test_number: String,
     /// The card that stays.
     pub survivor_id: i64,
-    /// The cards that are in the log now. Empty for a card that was only put right.
+    /// The cards that are in the log now. Empty for a card that was only corrected.
     pub merged_ids: Vec<i64>,
     /// How often the survivor counts as sat now. Null where the table does not count.
     pub attempts_used: Option<i64>,
@@ -38,7 +38,7 @@ pub(crate) struct Batch<'b, C> {
 }
 
 impl<C: ConnectionTrait> Batch<'_, C> {
-    /// Merges these groups. What is no longer wrong under the lock is left alone.
+    /// Merges these groups. Skips groups that are no longer wrong under the lock.
     pub(crate) async fn merge(&self, groups: &[Group]) -> Result<Vec<Merged>, RepairError> {
         let facts = Facts::of(self.state);
         let mut settled = Vec::new();
@@ -72,12 +72,12 @@ impl<C: ConnectionTrait> Batch<'_, C> {
         self.recompute(&texts, &all).await?;
         if merged.count > 0 {
             let deleted = execute(self.connection, texts.delete_cards(&merged.ids), []).await?;
-            expect("cards taken out of the table", deleted, merged.count)?;
+            expect("cards deleted from the table", deleted, merged.count)?;
         }
         Ok(settled.into_iter().map(|(group, found)| told(group, found)).collect())
     }
 
-    /// The groups as they are under our lock, which keeps others from writing rows that refer to the cards.
+    /// Loads the groups under a lock, which keeps other transactions from writing rows that refer to the cards.
     async fn locked(&self, groups: &[Group]) -> Result<Vec<Group>, RepairError> {
         let ids: Vec<i64> = groups.iter().flat_map(|group| &group.cards).map(|card| card.id).collect();
         let (condition, ids) = locked_ids(self.state, &ids);
@@ -165,7 +165,7 @@ impl<C: ConnectionTrait> Batch<'_, C> {
         let mut changed = Vec::new();
         for found in all {
             if let Some(text) = texts.recompute(found) {
-                expect("cards worked out again", execute(self.connection, text, []).await?, 1)?;
+                expect("cards computed again", execute(self.connection, text, []).await?, 1)?;
                 changed.push(found.survivor);
             }
         }
@@ -211,7 +211,7 @@ fn told(group: Group, found: Settled) -> Merged {
     }
 }
 
-/// Numbers with commas between.
+/// Joins numbers with commas.
 fn numbers_in(numbers: impl IntoIterator<Item = i64>) -> String {
     numbers.into_iter().map(|number| number.to_string()).collect::<Vec<_>>().join(", ")
 }

@@ -82,7 +82,7 @@ fn postgres_keys(plan: &mut Plan, state: &TableState, needs_new: bool, old: &[&K
     }
 }
 
-/// Drops a key, with the constraint that it belongs to.
+/// Returns the statement that drops a key, with the constraint that it belongs to.
 pub(crate) fn drop_key(state: &TableState, key: &Key) -> String {
     let dialect = state.dialect();
     match &key.constraint {

@@ -1,4 +1,4 @@
-//! The steps that make the tables in which a repair keeps what it changes.
+//! The steps that make the tables of a repair, in which it logs its changes.
 
 use super::{Plan, StepKind};
 use crate::repair::inspect::TableState;
@@ -29,7 +29,7 @@ pub(super) fn log_steps(plan: &mut Plan, state: &TableState) {
         )];
         plan.step(
             StepKind::Log,
-            format!("Make `{CHANGES}`, which says what was changed in each row"),
+            format!("Make `{CHANGES}`, which has the changed values of each row"),
             statements,
         );
         let index =
@@ -68,7 +68,7 @@ fn log_of_cards(plan: &mut Plan, state: &TableState) {
         columns.push(format!("{} {time} NOT NULL", dialect.quote("merged_at")));
         columns.push(define(state, "repair_run", "BIGINT"));
         let text = format!("CREATE TABLE {log} ({})", columns.join(", "));
-        plan.step(StepKind::Log, format!("Make `{LOG}`, where merged cards stay, whole"), vec![text]);
+        plan.step(StepKind::Log, format!("Make `{LOG}`, which keeps the merged cards"), vec![text]);
         return;
     };
     let mut lacking = lacking(state, LOG, existing);
@@ -76,7 +76,7 @@ fn log_of_cards(plan: &mut Plan, state: &TableState) {
         lacking.push(format!("ALTER TABLE {log} ADD COLUMN {}", define(state, "repair_run", "BIGINT")));
     }
     if !lacking.is_empty() {
-        plan.step(StepKind::Log, format!("Give `{LOG}` the columns that it lacks"), lacking);
+        plan.step(StepKind::Log, format!("Add the missing columns to `{LOG}`"), lacking);
     }
 }
 
@@ -86,11 +86,7 @@ fn survivors(plan: &mut Plan, state: &TableState) {
     if let Some(existing) = state.own(SURVIVORS) {
         let lacking = lacking(state, SURVIVORS, existing);
         if !lacking.is_empty() {
-            plan.step(
-                StepKind::Log,
-                format!("Give `{SURVIVORS}` the columns that `{CARDS}` has got since"),
-                lacking,
-            );
+            plan.step(StepKind::Log, format!("Add the new columns of `{CARDS}` to `{SURVIVORS}`"), lacking);
         }
         return;
     }
@@ -108,7 +104,7 @@ fn survivors(plan: &mut Plan, state: &TableState) {
     plan.step(StepKind::Log, purpose, vec![text]);
 }
 
-/// Statements that add the columns of the cards which this table does not have.
+/// Returns statements that add the missing columns of the cards to this table.
 fn lacking(state: &TableState, table: &str, existing: &[String]) -> Vec<String> {
     let table = state.dialect().table(&state.beside(table));
     state

@@ -20,7 +20,7 @@ pub(crate) use rebuild::rebuild_as;
 pub(crate) use texts::Texts;
 use words::Tally;
 
-/// How many groups one transaction takes.
+/// Number of groups in one transaction.
 pub(crate) const GROUPS_PER_TRANSACTION: usize = 50;
 
 /// What a step does.
@@ -31,7 +31,7 @@ pub enum StepKind {
     Log,
     /// Makes an index for the duration of the merge.
     Helper,
-    /// Merges duplicates and puts cards right. Its statements run for each batch of groups.
+    /// Merges duplicates and corrects cards. Its statements run for each batch of groups.
     Merge,
     /// Removes what an interrupted build left.
     DropInvalid,
@@ -57,7 +57,7 @@ pub struct Step {
 /// What a repair does.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Plan {
-    /// What happens to how many rows, in words.
+    /// The changes with their numbers of rows, as sentences.
     pub summary: Vec<String>,
     /// In order.
     pub steps: Vec<Step>,
@@ -116,8 +116,8 @@ pub fn plan(inspection: &Inspection) -> Plan {
         plan.step(
             StepKind::Merge,
             format!(
-                "Merge {} groups of duplicates, {} cards too many, and put right {} cards in all, {batch}; the \
-                 statements run for each batch, as far as they apply",
+                "Merge {} groups of duplicates ({} surplus cards) and correct {} cards in all, {batch}; the \
+                 statements below run for each batch",
                 figures.duplicates.count, figures.surplus_cards, tally.groups
             ),
             Texts::of(state, figures.run()).in_order(),
@@ -173,13 +173,13 @@ fn blockers(inspection: &Inspection) -> Vec<String> {
     for table in OWN.into_iter().filter(|_| !inspection.figures.groups.is_empty()) {
         let known = |columns: &[String]| columns.iter().any(|column| same(column, "repair_run"));
         if !state.own(table).is_none_or(known) {
-            blockers.push(format!("the table `{table}` is not one of a repair; rename it"));
+            blockers.push(format!("the table `{table}` was not made by a repair. Rename it"));
         }
     }
     blockers
 }
 
-/// Indexes for the duration of the merge, where there are none.
+/// Adds indexes for the duration of the merge, where there are none.
 fn helper_steps(plan: &mut Plan, state: &TableState) {
     for (table, column, name) in helpers(state) {
         if has_index(state, &table, &name, true) {
@@ -188,13 +188,13 @@ fn helper_steps(plan: &mut Plan, state: &TableState) {
         if has_index(state, &table, &name, false) {
             plan.step(
                 StepKind::DropInvalid,
-                format!("Drop what an interrupted build left on {}", table.name),
+                format!("Drop the incomplete index on {}", table.name),
                 vec![drop_index(state.dialect(), &table, &name)],
             );
         }
         plan.step(
             StepKind::Helper,
-            format!("Index {}.{column}, so that the merge need not read all of the table", table.name),
+            format!("Index {}.{column}, so that the merge need not read the whole table", table.name),
             vec![create_helper(state.dialect(), &table, &column, &name)],
         );
     }

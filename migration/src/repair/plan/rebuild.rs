@@ -75,8 +75,8 @@ fn rebuild(state: &TableState, old: &[&Key]) -> Option<Vec<String>> {
     Some(statements)
 }
 
-/// Makes the table anew as it once was, from what SQLite kept of it. The present table steps aside first, so that
-/// the text of the earlier one is kept letter for letter.
+/// Makes the table again as it was before, from the text that SQLite stored. The present table is renamed first,
+/// so that the earlier text is kept exactly.
 pub(crate) fn rebuild_as(state: &TableState, earlier: &Source) -> Option<Vec<String>> {
     let now = state.source.as_ref()?;
     let dialect = state.dialect();

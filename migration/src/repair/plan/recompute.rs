@@ -1,11 +1,11 @@
-//! The statement that writes what a card says of its sittings and questions.
+//! The statement that sets a card's values about its sittings and questions.
 
 use super::settle::{Settled, Source};
 use super::texts::Texts;
 use crate::repair::inspect::children::{keep, self_setting};
 
 impl Texts<'_> {
-    /// Writes what a survivor says of its sittings. None where nothing changes.
+    /// Returns the statement that sets a survivor's values about its sittings. None if nothing changes.
     pub(crate) fn recompute(&self, settled: &Settled) -> Option<String> {
         if !settled.recomputes() {
             return None;
@@ -68,7 +68,7 @@ impl Texts<'_> {
         ))
     }
 
-    /// The value of another card, of the same table. The inner query keeps MySQL from refusing that.
+    /// Returns the value of another card of the same table. Without the inner query MySQL would refuse it.
     fn of_card(&self, card: i64, column: &str) -> String {
         let column = self.dialect().quote(column);
         format!(

@@ -1,24 +1,24 @@
-//! How the cards of one test become one card, and what that card says afterwards: a pure function.
+//! Computes how the cards of one test become one card, and the values of that card: a pure function.
 
 use std::collections::BTreeMap;
 
 use crate::repair::inspect::TableState;
 use crate::repair::inspect::groups::{Card, Derived, Group, Sitting};
 
-/// Which of the optional columns and tables are there.
+/// The optional columns and tables that exist.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Facts {
     pub(crate) used: bool,
     pub(crate) allowed: bool,
     pub(crate) status: bool,
     pub(crate) generated: bool,
-    /// Sittings say whether they are open.
+    /// Whether sittings show that they are open.
     pub(crate) open_is_told: bool,
-    /// Sittings have numbers.
+    /// Whether sittings have numbers.
     pub(crate) numbers: bool,
-    /// The table of questions is there.
+    /// Whether the table of questions exists.
     pub(crate) questions: bool,
-    /// A question may be without a card.
+    /// Whether a question may be without a card.
     pub(crate) aside: bool,
 }
 
@@ -40,43 +40,43 @@ impl Facts {
     }
 }
 
-/// Where the survivor takes what it says of its first or its latest sitting.
+/// The source of the survivor's values about its first or its latest sitting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// From a sitting; its date is the start or the end of the sitting.
+    /// A sitting; the date is its start or its end.
     Sitting { id: i64, starts: bool },
-    /// From a merged card.
+    /// A merged card.
     Card(i64),
 }
 
-/// A sitting's place: its card and its number.
+/// A sitting's position: its card and its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
     pub(crate) card: i64,
     pub(crate) number: Option<i64>,
 }
 
-/// What becomes of a group.
+/// The outcome for a group.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Settled {
     pub(crate) survivor: i64,
     pub(crate) merged: Vec<i64>,
-    /// Sittings with the place they have and the place they get, by time.
+    /// Sittings with their present and their new position, by time.
     pub(crate) places: Vec<(i64, Place, Place)>,
-    /// Sittings that were open beside another.
+    /// Sittings that were open beside another one.
     pub(crate) closed: Vec<i64>,
-    /// Cards whose questions are kept aside, and how many they are.
+    /// Cards whose questions are kept aside, with the number of questions.
     pub(crate) aside: Vec<(i64, i64)>,
     /// The merged card whose paper stays.
     pub(crate) paper: Option<i64>,
-    /// The paper is there, and the card does not say so.
+    /// Whether the paper exists although the card does not say so.
     pub(crate) mark_generated: bool,
     pub(crate) used: Option<i64>,
     pub(crate) allowed: Option<i64>,
     pub(crate) status: Option<String>,
-    /// Whether these three differ from what the survivor has.
+    /// Whether these three differ from the survivor's values.
     pub(crate) recount: bool,
-    /// Whether the survivor's limit was raised to what was used.
+    /// Whether the survivor's limit was raised to the number of attempts used.
     pub(crate) raised: bool,
     pub(crate) latest: Option<Source>,
     pub(crate) first: Option<Source>,
@@ -100,13 +100,13 @@ impl Settled {
             || self.first.is_some()
     }
 
-    /// The sittings that change their place.
+    /// Returns the sittings whose position changes.
     pub(crate) fn moves(&self) -> impl Iterator<Item = &(i64, Place, Place)> {
         self.places.iter().filter(|(_, from, to)| from != to)
     }
 }
 
-/// Settles a group whose survivor stands first. None for a group without cards.
+/// Settles a group whose first card is the survivor. Returns None for a group without cards.
 pub(crate) fn settle(group: &Group, facts: Facts) -> Option<Settled> {
     let [survivor, others @ ..] = group.cards.as_slice() else { return None };
     let ordered = by_time(&group.sittings);
@@ -126,7 +126,7 @@ pub(crate) fn settle(group: &Group, facts: Facts) -> Option<Settled> {
     Some(settled)
 }
 
-/// Sittings in order of time, ids break ties. One without a time takes that of the next one of its card.
+/// Sorts sittings by time, then by id. A sitting without a time takes that of the next one of its card.
 fn by_time(sittings: &[Sitting]) -> Vec<&Sitting> {
     let mut of_cards: BTreeMap<i64, Vec<&Sitting>> = BTreeMap::new();
     for sitting in sittings {
@@ -149,8 +149,8 @@ fn own_time(sitting: &Sitting) -> Option<&str> {
     sitting.time.as_deref().or(sitting.completed.as_deref())
 }
 
-/// All sittings on the survivor, numbered from 1. Those of a card alone keep numbers that are all different:
-/// a gap may be a sitting that was deleted.
+/// Puts all sittings on the survivor, numbered from 1. A single card keeps its numbers if they are all different:
+/// a gap may be a deleted sitting.
 fn places(ordered: &[&Sitting], survivor: i64, merges: bool, facts: Facts) -> Vec<(i64, Place, Place)> {
     let mut numbers: Vec<_> = ordered.iter().map(|sitting| sitting.number).collect();
     numbers.sort_unstable();
@@ -167,7 +167,7 @@ fn places(ordered: &[&Sitting], survivor: i64, merges: bool, facts: Facts) -> Ve
         .collect()
 }
 
-/// Of several sets of questions the one stays that the learner is at, or has sat most.
+/// Chooses the set of questions that stays: the one that the learner is sitting, or has sat most.
 fn papers(settled: &mut Settled, group: &Group, survivor: &Card, stays_open: Option<&Sitting>, facts: Facts) {
     let weight = |card: &&Card| {
         let own = || group.sittings_of(card.id);
@@ -202,7 +202,7 @@ fn papers(settled: &mut Settled, group: &Group, survivor: &Card, stays_open: Opt
     }
 }
 
-/// Attempts used, attempts allowed and the status.
+/// Computes attempts used, attempts allowed and the status.
 fn counts(settled: &mut Settled, group: &Group, survivor: &Card, stays_open: Option<&Sitting>, facts: Facts) {
     let known = group.cards.iter().any(|card| card.used.is_some()) || !group.sittings.is_empty();
     settled.used = (facts.used && known).then(|| {
@@ -212,7 +212,7 @@ fn counts(settled: &mut Settled, group: &Group, survivor: &Card, stays_open: Opt
         };
         group.cards.iter().map(used).fold(0, i64::saturating_add)
     });
-    // Some applications count a sitting when it begins, some when it ends.
+    // Some applications count a sitting when it begins, others when it ends.
     let counts_later = stays_open
         .and_then(|open| group.cards.iter().find(|card| card.id == open.card))
         .is_some_and(|card| {
@@ -280,7 +280,7 @@ impl End {
         }
     }
 
-    /// Whether the one date is nearer to this end than the other.
+    /// Whether the first date is nearer to this end than the second.
     fn prefers(self, one: &str, other: &str) -> bool {
         match self {
             Self::First => one < other,
@@ -288,7 +288,7 @@ impl End {
         }
     }
 
-    /// Whether the card says of this sitting what the sitting says itself.
+    /// Whether the card has the same values as this sitting.
     fn agrees(self, card: &Card, sitting: &Sitting) -> bool {
         let derived = self.of(card);
         let is = |one: Option<f64>, other: Option<f64>| match (one, other) {
@@ -304,12 +304,12 @@ impl End {
     }
 }
 
-/// Where the survivor learns of its first or latest sitting. None where it says the right thing already.
+/// Finds the source of the values about the first or latest sitting. None if the survivor already has them.
 fn source(group: &Group, survivor: &Card, ordered: &[&Sitting], end: End) -> Option<Source> {
     let scored = || ordered.iter().copied().filter(|sitting| sitting.is_scored());
     let used = group.cards.iter().filter_map(|card| card.used).fold(0, i64::saturating_add);
     let deleted = used > i64::try_from(group.sittings.len()).unwrap_or(i64::MAX);
-    // Of sittings that were deleted only the cards can tell.
+    // Only the cards have the values of deleted sittings.
     let mut told: Option<&Card> = None;
     for card in &group.cards {
         let better = match (told.and_then(|told| end.of(told).date.as_deref()), end.of(card).date.as_deref())
@@ -343,7 +343,7 @@ fn source(group: &Group, survivor: &Card, ordered: &[&Sitting], end: End) -> Opt
     }
 }
 
-/// Whether the cards' dates are those on which sittings began; else they ended then.
+/// Whether the cards' dates are those on which sittings began. Otherwise the sittings ended then.
 fn dates_are_starts(group: &Group, ordered: &[&Sitting], end: End) -> bool {
     group.cards.iter().any(|card| {
         let own = ordered.iter().copied().filter(|sitting| sitting.card == card.id && sitting.is_scored());

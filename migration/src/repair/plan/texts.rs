@@ -1,4 +1,4 @@
-//! The statements of a merge, made from what the catalogue says. Numbers stand in the text.
+//! The statements of a merge, made from the inspected schema. Numbers are part of the text.
 
 use crate::repair::inspect::TableState;
 use crate::repair::inspect::children::{Child, DERIVED};
@@ -6,23 +6,23 @@ use crate::repair::inspect::groups::{Which, texts_of, with_ids};
 use crate::repair::sql::Dialect;
 use crate::repair::{CHANGES, CLOSED, SURVIVORS};
 
-/// Why a row was changed, as the log of changes says it.
+/// Reasons in the log of changes.
 pub(crate) mod reason {
     pub(crate) const MERGED: &str = "its card was merged";
     pub(crate) const ASIDE: &str = "a second set of questions, kept aside";
     pub(crate) const CLOSED: &str = "open beside another sitting of its card";
     pub(crate) const SITTING: &str = "numbered by time among the sittings of its card";
-    pub(crate) const RECOMPUTED: &str = "worked out again";
+    pub(crate) const RECOMPUTED: &str = "computed again";
 }
 
-/// Writes the statements of one run of a repair.
+/// Makes the statements of one run of a repair.
 #[derive(Clone, Debug)]
 pub(crate) struct Texts<'s> {
     pub(super) state: &'s TableState,
     run: i64,
 }
 
-/// What a row of the log of changes says, as SQL expressions.
+/// A row of the log of changes, as SQL expressions.
 struct Change<'c> {
     table: String,
     row: String,
@@ -49,7 +49,7 @@ impl<'s> Texts<'s> {
         self.dialect().quote("id")
     }
 
-    /// Keeps survivors as they are before their first change.
+    /// Copies survivors as they are before their first change.
     pub(crate) fn keep_survivors(&self, ids: &str) -> String {
         let (dialect, run) = (self.dialect(), self.run);
         let columns = dialect.quote_all(self.state.columns.iter().map(|column| column.name.as_str()));
@@ -64,7 +64,7 @@ impl<'s> Texts<'s> {
         )
     }
 
-    /// Writes merged cards to their log, whole. `cases` pairs them with their survivors.
+    /// Copies merged cards completely to their log. `cases` pairs them with their survivors.
     pub(crate) fn log_cards(&self, ids: &str, cases: &str) -> String {
         let dialect = self.dialect();
         let columns = dialect.quote_all(self.state.columns.iter().map(|column| column.name.as_str()));
@@ -104,7 +104,7 @@ impl<'s> Texts<'s> {
         ]
     }
 
-    /// Logs questions of cards and takes them away from the cards.
+    /// Logs questions of cards, and detaches them from the cards.
     pub(crate) fn put_aside(&self, child: &Child, ids: &str) -> [String; 2] {
         let dialect = self.dialect();
         let column = dialect.quote(&child.column);
@@ -145,8 +145,8 @@ impl<'s> Texts<'s> {
         ]
     }
 
-    /// Logs sittings that change their place, by the rows as they still are. Each has a card and a number that
-    /// are new, as `WHEN id THEN value`.
+    /// Logs sittings whose position changes, while the rows are unchanged. The new cards and numbers are given as
+    /// `WHEN id THEN value`.
     pub(crate) fn log_places(
         &self,
         child: &Child,
@@ -167,7 +167,7 @@ impl<'s> Texts<'s> {
         self.insert_change(&change, &format!("{} WHERE {key} IN ({ids})", dialect.table(&child.table)))
     }
 
-    /// Gives a sitting its place.
+    /// Sets the position of a sitting.
     pub(crate) fn place(
         &self,
         child: &Child,
@@ -189,7 +189,7 @@ impl<'s> Texts<'s> {
         )
     }
 
-    /// Logs a derived column of survivors where it is no longer what it was.
+    /// Logs a derived column of the survivors for which it changed.
     pub(crate) fn log_recomputed(&self, column: &str, ids: &str) -> String {
         let dialect = self.dialect();
         let name = dialect.quote(column);
@@ -247,7 +247,7 @@ impl<'s> Texts<'s> {
         )
     }
 
-    /// All that run for a batch, in order, as a plan shows them.
+    /// Returns all statements of a batch in order, as a plan shows them.
     pub(crate) fn in_order(&self) -> Vec<String> {
         let (ids, cases) = ("…", "WHEN … THEN …");
         let condition = with_ids(self.state, ids);
@@ -284,7 +284,7 @@ impl<'s> Texts<'s> {
     }
 }
 
-/// The key of a child's row as text; null where no single column tells rows apart.
+/// Returns the key of a child's row as text; null if no single column identifies a row.
 fn row_key(dialect: Dialect, child: &Child) -> String {
     match &child.key {
         Some(key) => dialect.text(&dialect.quote(&key.column)),

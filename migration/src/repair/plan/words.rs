@@ -1,9 +1,9 @@
-//! What a merge does to how many rows, in words.
+//! Sentences that say how many rows a merge changes.
 
 use super::settle::{Facts, Settled, settle};
 use crate::repair::inspect::{Group, TableState};
 
-/// How many rows of which kind a merge changes.
+/// The numbers of rows of each kind that a merge changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Tally {
     /// Groups that change in any way.
@@ -70,10 +70,13 @@ impl Tally {
         );
         say(
             self.single,
-            format!("{} will be worked out again from the sittings.", some(self.single, "other card")),
+            format!("{} will be computed again from the sittings.", some(self.single, "other card")),
         );
         say(self.moved, format!("{} will move to the card that stays.", some(self.moved, "sitting")));
-        say(self.renumbered, format!("{} will get a new number, by time.", some(self.renumbered, "sitting")));
+        say(
+            self.renumbered,
+            format!("{} will get a new number, in order of time.", some(self.renumbered, "sitting")),
+        );
         say(
             self.closed,
             format!(
@@ -105,7 +108,7 @@ impl Tally {
             ),
         );
         if !sentences.is_empty() {
-            sentences.push("Each change is logged. `jishu repair --undo` takes the repair back.".to_owned());
+            sentences.push("Each change is logged. `jishu repair --undo` undoes the repair.".to_owned());
         }
         sentences
     }

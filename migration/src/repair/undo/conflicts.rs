@@ -1,4 +1,4 @@
-//! What has changed since a repair, so that it cannot be taken back.
+//! Finds changes since a repair that keep it from being undone.
 
 use sea_orm_migration::sea_orm::ConnectionTrait;
 
@@ -9,7 +9,7 @@ use crate::repair::runs::Before;
 use crate::repair::sql::{count, rows, same};
 use crate::repair::{CHANGES, SAMPLES, SURVIVORS};
 
-/// Says what stands in the way, a sentence for each kind.
+/// Finds what keeps the repair from being undone, as a sentence for each kind.
 pub(super) async fn find(
     connection: &impl ConnectionTrait,
     state: &TableState,
@@ -36,7 +36,7 @@ pub(super) async fn find(
     Ok(found)
 }
 
-/// Ties the row `c` of a child to the change `g` of one of its columns.
+/// Returns the condition that joins the row `c` of a child with the change `g` of one of its columns.
 pub(super) fn of_row(state: &TableState, child: &Child, column: &str, run: i64) -> String {
     let dialect = state.dialect();
     let key = match &child.key {
@@ -88,7 +88,7 @@ impl<C: ConnectionTrait> Finder<'_, C> {
         let key = format!("m.{id}");
         let taken = format!("{log} AS m JOIN {cards} AS t ON t.{id} = m.{id} WHERE m.repair_run = {run}");
         if let Some((_, names)) = self.rows(&key, &taken).await? {
-            found.push(format!("cards with the ids {names} exist again"));
+            found.push(format!("after the repair, cards with the ids {names} were made again"));
         }
         let key = format!("b.{id}");
         let merged_later = format!("b.{id} IN (SELECT m.{id} FROM {log} AS m WHERE m.repair_run = {run})");
@@ -97,7 +97,7 @@ impl<C: ConnectionTrait> Finder<'_, C> {
              NULL AND NOT ({merged_later})"
         );
         if let Some((number, names)) = self.rows(&key, &gone).await? {
-            found.push(format!("{number} cards were deleted since ({names})"));
+            found.push(format!("after the repair, {number} cards were deleted ({names})"));
         }
         for column in state.derived() {
             let name = dialect.quote(column);
@@ -118,7 +118,7 @@ impl<C: ConnectionTrait> Finder<'_, C> {
                 dialect.different(&format!("b.{name}"), &format!("t.{name}")),
             );
             if let Some((number, names)) = self.rows(&key, &changed).await? {
-                found.push(format!("`{column}` of {number} cards has changed since ({names})"));
+                found.push(format!("after the repair, `{column}` of {number} cards was changed ({names})"));
             }
         }
         Ok(())
@@ -140,7 +140,10 @@ impl<C: ConnectionTrait> Finder<'_, C> {
                 count(self.connection, format!("SELECT COUNT(*) FROM {changes} AS g WHERE {of_column}"))
                     .await?;
             if moved > 0 {
-                found.push(format!("{moved} rows of `{label}` were moved, and no key tells them apart"));
+                found.push(format!(
+                    "the repair moved {moved} rows of `{label}`, and the table has no single-column \
+                     key to find them by"
+                ));
             }
             return Ok(());
         };
@@ -158,7 +161,7 @@ impl<C: ConnectionTrait> Finder<'_, C> {
         );
         if let Some((number, names)) = self.rows("g.row_key", &from).await? {
             found.push(format!(
-                "`{column}` of {number} rows of `{label}` has changed since, or they are gone ({names})"
+                "after the repair, {number} rows of `{label}` were deleted, or their `{column}` was changed ({names})"
             ));
         }
         Ok(())
@@ -184,12 +187,14 @@ impl<C: ConnectionTrait> Finder<'_, C> {
             self.run,
         );
         if let Some((number, names)) = self.rows(&key, &from).await? {
-            found.push(format!("{number} rows of `{label}` were added to the merged cards since ({names})"));
+            found.push(format!(
+                "after the repair, {number} rows of `{label}` were added to the merged cards ({names})"
+            ));
         }
         Ok(())
     }
 
-    /// The old key cannot stand beside cards of a purchase's second subject.
+    /// Checks that the old key can be added again: it does not allow cards of a purchase's second subject.
     async fn old_key(&self, before: &Before, found: &mut Vec<String>) -> Result<(), RepairError> {
         let is_there = |columns: &[String]| {
             self.state.old_keys().any(|key| {
@@ -211,7 +216,7 @@ impl<C: ConnectionTrait> Finder<'_, C> {
         let double = count(self.connection, text).await?;
         if double > 0 {
             found.push(format!(
-                "the old key (purchase_id, test_number) cannot stand again: {double} tests have cards of several \
+                "the old key (purchase_id, test_number) cannot be added again: {double} tests have cards of several \
                  subjects"
             ));
         }

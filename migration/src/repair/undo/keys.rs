@@ -1,4 +1,4 @@
-//! The keys as they were before a repair.
+//! Restores the keys as they were before a repair.
 
 use crate::repair::CARDS;
 use crate::repair::error::RepairError;
@@ -7,7 +7,7 @@ use crate::repair::plan::{drop_key, rebuild_as};
 use crate::repair::runs::Before;
 use crate::repair::sql::{Dialect, same};
 
-/// The statements that bring back the keys that stood before, and drop those that the repair made.
+/// Returns the statements that restore the earlier keys, and drop those that the repair made.
 pub(super) fn statements(state: &TableState, before: &Before) -> Result<Vec<String>, RepairError> {
     let is_in = |key: &Key, keys: &[Key]| {
         keys.iter().any(|have| have.name == key.name && have.columns == key.columns)
@@ -39,8 +39,7 @@ pub(super) fn statements(state: &TableState, before: &Before) -> Result<Vec<Stri
     Ok(statements)
 }
 
-/// Adds the keys that are gone, and moves those after them behind them, so that the table has them in the order
-/// that it had.
+/// Adds the missing keys, and moves later keys behind them, so that the table has its earlier order.
 fn in_order(state: &TableState, before: &Before, gone: &[&Key]) -> Vec<String> {
     let dialect = state.dialect();
     let first = before.keys.iter().position(|key| gone.contains(&key)).unwrap_or(before.keys.len());

@@ -1,4 +1,4 @@
-//! Taking a run of a repair back: its rows, then its log.
+//! Undoes a run of a repair: its rows, then its log.
 
 mod conflicts;
 mod keys;
@@ -19,10 +19,10 @@ use super::{CHANGES, RUNS, SURVIVORS};
 
 pub use restore::Restored;
 
-/// What an undo did.
+/// The result of an undo.
 #[derive(Clone, Debug, Serialize)]
 pub struct Undone {
-    /// The run that was taken back.
+    /// The run that was undone.
     pub run: i64,
     /// The rows.
     pub restored: Restored,
@@ -33,10 +33,10 @@ pub struct Undone {
 }
 
 impl Session {
-    /// Takes the latest run of a repair back. Refuses where rows are no longer as the repair left them.
+    /// Undoes the latest run of a repair. Refuses if rows have changed since the repair.
     ///
     /// # Errors
-    /// When no run is logged, rows have changed since, the table stays locked, or the database refuses.
+    /// Fails if no run is logged, rows have changed since, the table stays locked, or the database fails.
     pub async fn undo(&self, watch: Watcher<'_>) -> Result<Undone, RepairError> {
         if self.connection.get_database_backend() == DbBackend::Sqlite {
             return self.undo_in_one_transaction(watch).await;
@@ -44,7 +44,7 @@ impl Session {
         self.lock(watch).await?;
         let result = self.undo_in_steps(watch).await;
         if let Err(error) = self.unlock().await {
-            tracing::debug!(%error, "the lock was not given back");
+            tracing::debug!(%error, "the lock was not released");
         }
         result
     }
@@ -74,13 +74,13 @@ impl Session {
         }
     }
 
-    /// The keys first, for the right one does not let duplicates back in. A run that was cut off after them is
-    /// taken up again by the next undo, and by the next repair.
+    /// Restores the keys first, because the right key refuses duplicates. A run that was interrupted after that is
+    /// continued by the next undo, and by the next repair.
     async fn undo_in_steps(&self, watch: Watcher<'_>) -> Result<Undone, RepairError> {
         let state = read_state(&self.connection).await?;
         let (run, before) = match logged(&self.connection, &state).await {
             Err(error @ RepairError::NothingToUndo { .. }) => {
-                // An undo that was cut off may have left its emptied tables.
+                // An interrupted undo may have left its emptied tables.
                 for statement in drop_empty(&self.connection, &state).await? {
                     tell(watch, Progress::Statement(&statement))?;
                     self.change(&statement, watch).await?;
@@ -170,7 +170,7 @@ async fn runs_left(connection: &impl ConnectionTrait, state: &TableState) -> Res
     Ok(count(connection, format!("SELECT COUNT(*) FROM {runs}")).await?)
 }
 
-/// Drops the tables of the repair that hold nothing any more.
+/// Drops the tables of the repair that are empty now.
 async fn drop_empty(
     connection: &impl ConnectionTrait,
     state: &TableState,

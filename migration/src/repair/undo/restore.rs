@@ -1,4 +1,4 @@
-//! Bringing rows back as a run of a repair found them.
+//! Restores rows as a run of a repair found them.
 
 use std::collections::BTreeMap;
 
@@ -15,18 +15,18 @@ use crate::repair::runs::Before;
 use crate::repair::sql::{execute, rows as select, same};
 use crate::repair::{CHANGES, RUNS, SURVIVORS};
 
-/// How many rows an undo brought back.
+/// The numbers of rows that an undo restored.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Restored {
     /// Merged cards that are in their table again.
     pub cards: u64,
-    /// Cards that stayed, and are as they were.
+    /// Cards that stayed and were restored.
     pub survivors: u64,
     /// Values of other rows, by their table.
     pub values: BTreeMap<String, u64>,
 }
 
-/// Brings everything back, inside the transaction of the caller.
+/// Restores all rows, inside the transaction of the caller.
 pub(super) async fn rows(
     connection: &impl ConnectionTrait,
     state: &TableState,
@@ -105,7 +105,7 @@ fn cards_back(state: &TableState, run: i64) -> String {
     )
 }
 
-/// Sets a column of a child to the first of its logged values.
+/// Sets a column of a child to its first logged value.
 fn values_back(state: &TableState, child: &Child, column: &str, run: i64) -> String {
     let dialect = state.dialect();
     let (table, name) = (dialect.table(&child.table), dialect.quote(column));
@@ -208,7 +208,7 @@ async fn sittings_back(
     Ok(u64::try_from(changed).unwrap_or(u64::MAX))
 }
 
-/// Sets what survivors say of their sittings to what they said.
+/// Restores the survivors' values about their sittings.
 async fn survivors_back(
     connection: &impl ConnectionTrait,
     state: &TableState,

@@ -19,7 +19,7 @@ fn row(id: &Value) -> i64 {
     String::from_utf8(text).unwrap().rsplit_once(':').unwrap().1.parse().unwrap()
 }
 
-/// Learners register and buy all courses until the task is dropped. The purchases that were acknowledged are noted.
+/// Registers learners who buy all courses until the task is dropped. Records the purchases that were acknowledged.
 async fn storm(endpoint: String, acknowledged: Arc<Mutex<Vec<i64>>>, buyer: usize) {
     let http = reqwest::Client::new();
     let send = async |token: Option<&str>, query: &str, variables: Value| -> Value {
@@ -92,7 +92,7 @@ async fn a_backup_under_a_storm_of_purchases_lacks_nothing_and_is_restored_elsew
     assert_eq!(number(&file, &there).await, i64::try_from(before.len()).unwrap(), "none is missing");
     let cards = "SELECT COUNT(*) = (SELECT SUM(test_cards) FROM entitlements) FROM mock_test_attempts";
     assert_eq!(number(&file, cards).await, 1);
-    // Who was signed in still is.
+    // A user who was signed in still is.
     let server = Serving::start(elsewhere);
     let endpoint = server.printed("Endpoint").await;
     let request = reqwest::Client::new().post(&endpoint).bearer_auth(&token);
@@ -108,11 +108,11 @@ async fn a_backup_overwrites_nothing_and_leaves_nothing_where_it_fails() {
     let folder = server.folder.path();
     std::fs::write(folder.join("taken.db"), "mine").unwrap();
     let message = fail(jishu(folder, &["backup", "taken.db"]));
-    assert!(message.contains("taken.db exists already"), "{message}");
+    assert!(message.contains("taken.db already exists"), "{message}");
     assert_eq!(std::fs::read_to_string(folder.join("taken.db")).unwrap(), "mine");
     std::fs::remove_file(folder.join("taken.db")).unwrap();
     let before = files(folder);
-    // As when the disk is full: no file may grow beyond some hundred kilobytes.
+    // Limits the size of files in place of a full disk.
     let mut command = Command::new("sh");
     command
         .current_dir(folder)
@@ -120,12 +120,12 @@ async fn a_backup_overwrites_nothing_and_leaves_nothing_where_it_fails() {
         .args(["-c", "trap '' XFSZ; ulimit -f 200; exec \"$0\" backup b.db"])
         .arg(binary("jishu"));
     let message = fail(command);
-    assert!(message.contains("Nothing was left under the final name"), "{message}");
+    assert!(message.contains("No file was left under the final name"), "{message}");
     assert_eq!(files(folder), before);
     let message = fail(jishu(folder, &["backup", "absent/b.db"]));
     assert!(message.contains("absent"), "{message}");
     let message = fail(jishu(folder, &["backup", "b.db", "--database-url", "sqlite://absent.db?mode=rwc"]));
-    assert!(message.contains("Nothing was left"), "{message}");
+    assert!(message.contains("No file was left"), "{message}");
     for (url, tool) in
         [("postgres://u:secret@h/d", "pg_dump"), ("mysql://h/d", "mariadb-dump --single-transaction")]
     {
@@ -150,7 +150,7 @@ async fn a_backup_is_restored_over_a_database_only_when_asked_and_nobody_has_it_
     let folder = server.stop();
     let file = folder.path().join("jishu.db");
     assert_eq!(number(&file, "SELECT COUNT(*) FROM purchases").await, 2);
-    // Another database's log, and other keys.
+    // The write-ahead log of another database, and other keys.
     std::fs::write(folder.path().join("jishu.db-shm"), "old").unwrap();
     std::fs::write(folder.path().join("jishu.db.keys.pem"), "old").unwrap();
     let told = succeed(run(&["restore", "b.db", "--replace"]));
@@ -160,7 +160,7 @@ async fn a_backup_is_restored_over_a_database_only_when_asked_and_nobody_has_it_
     let now = files(folder.path());
     assert!(!now.iter().any(|name| name == "jishu.db-wal" || name == "jishu.db-shm"), "{now:?}");
     let kept = now.iter().find(|name| name.starts_with("jishu.db.before-")).unwrap();
-    assert!(told.contains(&format!("kept what was there as {kept}")), "{told}");
+    assert!(told.contains(&format!("kept the old file as {kept}")), "{told}");
     assert_eq!(number(&folder.path().join(kept), "SELECT COUNT(*) FROM purchases").await, 2);
     let server = Serving::start(folder);
     server.printed("Token").await;
@@ -172,9 +172,9 @@ async fn a_backup_goes_where_a_copy_lies_beside_an_old_log() {
     let server = with_purchase().await;
     succeed(jishu(server.folder.path(), &["backup", "b.db"]));
     let folder = server.kill();
-    // What an operator does in a hurry: the copy over the file, and the log forgotten.
+    // A mistake of an operator: copies the backup over the file, and forgets the write-ahead log.
     std::fs::copy(folder.path().join("b.db"), folder.path().join("jishu.db")).unwrap();
-    assert!(fail(jishu(folder.path(), &["migrate", "status"])).contains("does not belong to it"));
+    assert!(fail(jishu(folder.path(), &["migrate", "status"])).contains("belongs to an older database"));
     succeed(jishu(folder.path(), &["restore", "b.db", "--yes"]));
     succeed(jishu(folder.path(), &["migrate", "status"]));
     let now = files(folder.path());
@@ -189,16 +189,16 @@ async fn what_is_wrong_with_a_backup_is_named() {
     let folder = server.stop();
     let spoilt = |number: usize| folder.path().join(format!("spoilt{number}.db"));
     for (number, (sql, named)) in [
-        ("DELETE FROM mock_test_attempts WHERE id = 7", "another number of cards than were bought (1): purchase 1"),
+        ("DELETE FROM mock_test_attempts WHERE id = 7", "entitlements whose number of cards differs from what was bought (1): purchase 1"),
         (
             "DROP TRIGGER check_subjects_grading_method_update; UPDATE subjects SET grading_method = 'best' WHERE id = 2",
             "subjects, id 2: grading_method is 'best'",
         ),
         ("UPDATE courses SET created_at = 'yesterday' WHERE id = 1", "courses, id 1: created_at is unreadable"),
-        ("PRAGMA foreign_keys = OFF; DELETE FROM users", "rows refer to rows that are not there"),
+        ("PRAGMA foreign_keys = OFF; DELETE FROM users", "rows that refer to rows that do not exist"),
         ("INSERT INTO seaql_migrations VALUES ('m20991231_000001_future', 0)", "m20991231_000001_future are unknown"),
         ("DROP TABLE seaql_migrations", "no migration of jishu"),
-        ("UPDATE mock_test_attempts SET attempts_used = 1 WHERE id = 3", "cards count other attempts than they have sittings (1): card 3"),
+        ("UPDATE mock_test_attempts SET attempts_used = 1 WHERE id = 3", "cards whose number of attempts differs from their number of sittings (1): card 3"),
     ]
     .into_iter()
     .enumerate()
@@ -211,9 +211,9 @@ async fn what_is_wrong_with_a_backup_is_named() {
         assert!(!output.status.success() && told.contains(named), "{sql}: {told}");
         let before = files(folder.path());
         let message = fail(jishu(folder.path(), &["restore", &file, "--database-url", "sqlite://new.db?mode=rwc"]));
-        assert!(message.contains("cannot be relied on"), "{message}");
+        assert!(message.contains("is not a usable backup"), "{message}");
         assert_eq!(files(folder.path()), before);
-        // What is wrong with the rows keeps nobody from having a copy of them, nor from taking it back.
+        // A database with wrong rows can still be backed up and restored.
         let copy = jishu(folder.path(), &["backup", "copy.db", "--database-url", &format!("sqlite://{file}")]);
         assert!(succeed(copy).contains(named), "{sql}");
         let back = ["restore", "copy.db", "--accept-problems", "--database-url", "sqlite://new.db?mode=rwc"];

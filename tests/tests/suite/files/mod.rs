@@ -19,7 +19,7 @@ pub(crate) const BUY: &str =
 /// The first course of the demo.
 pub(crate) const FIRST_COURSE: &str = "Q291cnNlOjE";
 
-/// The names of the files in a folder that begin like a database's, in order.
+/// Returns the names of the files in a folder that begin like a database's, in order.
 pub(crate) fn files(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
     let mut names: Vec<_> = entries.map(|name| name.to_string_lossy().into_owned()).collect();
@@ -86,7 +86,7 @@ async fn commands_leave_one_file_for_its_owner_only() {
         let metadata = std::fs::metadata(folder.path().join("jishu.db")).unwrap();
         assert_eq!(metadata.permissions().mode() & 0o777, 0o600, "{umask}");
     }
-    // What somebody has opened to others stays so.
+    // Permissions that an operator gave to others stay.
     let file = folder.path().join("jishu.db");
     std::fs::set_permissions(&file, PermissionsExt::from_mode(0o640)).unwrap();
     let failed =
@@ -105,13 +105,13 @@ async fn a_log_that_is_not_the_files_own_stops_the_start() {
     let (file, log) = (folder.path().join("jishu.db"), folder.path().join("jishu.db-wal"));
     assert!(std::fs::metadata(&log).unwrap().len() > 0);
     let stale = std::fs::read(&log).unwrap();
-    // After a kill they belong together, and the next start reads both.
+    // After a kill both files belong together, and the next start reads both.
     let server = Serving::start(folder);
     let again = server.send(BUY, json!({ "course": FIRST_COURSE })).await;
     assert_eq!(again["data"]["purchase"]["outcome"], "EXISTING");
     let folder = server.stop();
 
-    // A copy in the place of the file, beside a log that was left there.
+    // Copies a database over the file, beside an old write-ahead log.
     let copy = folder.path().join("copy.db");
     let database = open(&file).await;
     database.execute_unprepared(&format!("VACUUM INTO '{}'", copy.display())).await.unwrap();
@@ -122,7 +122,7 @@ async fn a_log_that_is_not_the_files_own_stops_the_start() {
     for command in [&["serve", "--listen", "127.0.0.1:0"][..], &["migrate", "status"], &["backup", "b.db"]] {
         let message = fail(jishu(folder.path(), command));
         assert!(
-            message.contains("jishu.db-wal lies beside jishu.db, but does not belong to it"),
+            message.contains("jishu.db-wal is beside jishu.db but belongs to an older database"),
             "{message}"
         );
     }

@@ -1,4 +1,4 @@
-//! What commands take, refuse and leave behind.
+//! Options of commands, and the files that commands leave.
 
 use std::process::Stdio;
 
@@ -24,7 +24,7 @@ fn what_only_looks_makes_nothing() {
         fail(jishu(folder.path(), command));
         assert_eq!(files(folder.path()), Vec::<String>::new(), "{command:?}");
     }
-    // Nor does it turn an empty file into a database.
+    // It does not turn an empty file into a database either.
     std::fs::write(folder.path().join("jishu.db"), "").unwrap();
     assert!(succeed(jishu(folder.path(), &["migrate", "status"])).contains("pending m2026"));
     fail(jishu(
@@ -71,7 +71,7 @@ async fn the_demo_is_not_added_to_what_is_not_the_demos() {
     assert!(message.contains("the course Our own"), "{message}");
     assert_eq!(super::number(&file, "SELECT (SELECT COUNT(*) FROM users) + COUNT(*) FROM courses").await, 1);
     execute(&file, "DELETE FROM courses").await;
-    // Who registers in the demo does not keep it from starting again; a subject of one's own does.
+    // A user who registered in the demo does not keep it from starting again; a subject of somebody else does.
     let server = Serving::start(folder);
     let input = serde_json::json!({ "name": "Asha", "email": "asha@example.org", "password": "correct horse battery" });
     let register = "mutation ($input: RegisterInput!) { register(input: $input) { userErrors { code } } }";
@@ -90,7 +90,7 @@ async fn the_demo_is_not_added_to_what_is_not_the_demos() {
     assert!(message.contains("the subject Own"), "{message}");
 }
 
-/// All of them, as `--help` lists them.
+/// All switches, as `--help` lists them.
 #[test]
 fn switches_take_the_usual_words_from_the_environment() {
     let folder = tempfile::tempdir().unwrap();
@@ -106,7 +106,7 @@ fn switches_take_the_usual_words_from_the_environment() {
     for switch in switches {
         assert!(help.contains(switch), "{switch}");
         for word in ["1", "true", "yes", "on", "TRUE", "0", "false", "no", "off"] {
-            // The URL is refused after the options were understood.
+            // The URL is refused after the options were read.
             let mut command = jishu(
                 folder.path(),
                 &[
@@ -184,13 +184,15 @@ async fn a_schema_that_is_newer_is_told_of() {
         let mut command = jishu(folder.path(), command);
         command.stdin(Stdio::null());
         let message = fail(command);
-        let named = "migrated by a newer jishu: the migrations m20991231_000001_future are unknown";
+        let named =
+            "a newer jishu has migrated this database: the migrations m20991231_000001_future are unknown";
         assert!(message.contains(named), "{message}");
     }
     assert!(std::fs::read(&file).unwrap() == before, "nothing was changed");
 }
 
-/// A bad word that came past the constraint: the server starts, serves the rest, and names the row; so does `check`.
+/// Stores a bad word despite the constraint: the server starts, serves the rest, and names the row; so does
+/// `check`.
 #[tokio::test]
 async fn a_row_that_cannot_be_read_is_named_at_the_start_and_by_check() {
     let server = Serving::start(tempfile::tempdir().unwrap());

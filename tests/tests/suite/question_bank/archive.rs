@@ -1,4 +1,4 @@
-//! Archived questions: what still asks them, and how they come back.
+//! Archived questions: the tests that still ask them, and how they are restored.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Ids that are made of what a question asks.
+//! Ids that are derived from the content of questions.
 
 use std::sync::Arc;
 
@@ -94,26 +94,26 @@ async fn a_question_without_an_id_is_not_replaced_by_one_with_another_key(app: A
         );
         assert_eq!(rows(&app).await, before);
         assert_eq!(before[1], i64::try_from(number).unwrap() + 1);
-        // What else it says may change.
+        // Its other content may change.
         let explained = one.replace('}', " #### Because it is.}");
         assert_eq!(counts(&import(&author, subject, &explained).await), [0, 1, 0, 0], "{one}");
     }
 }
 
-/// The bank has it under the id that was made of its words alone.
+/// The bank has the question under the id that was derived from its words alone.
 async fn a_question_that_was_imported_before_pictures_counted_is_known(app: Arc<TestApp>) {
     let course = app.course(&["Physics", "Chemistry"]).create(&app).await;
     let author = app.staff("Meera", Role::Author).await;
     let subject = &course.subjects[0];
     let (one, two) = (graph("AAAA", "2", "numerical"), graph("BBBB", "5", "numerical"));
-    // An empty file is none, as it was for all of them.
+    // An empty file does not count, as before.
     assert_eq!(counts(&import(&author, subject, &quiz(&[&graph("", "5", "numerical")])).await), [1, 0, 0, 0]);
     let before = rows(&app).await;
     assert_eq!(counts(&import(&author, subject, &quiz(&[&two])).await), [0, 0, 1, 0]);
     assert_eq!(rows(&app).await, before);
-    // The one that it had replaced comes in now.
+    // The question that it had replaced is imported now.
     assert_eq!(counts(&import(&author, subject, &quiz(&[&one, &two])).await), [1, 0, 1, 0]);
-    // Of two with its key only one is it.
+    // Only one of two questions with the same key matches.
     let same = [graph("CCCC", "5", "numerical"), graph("DDDD", "5", "numerical")];
     let chemistry = &course.subjects[1];
     assert_eq!(

@@ -49,7 +49,7 @@ impl Format {
         if text.contains('{') || text.starts_with("::") || text.starts_with("$CATEGORY:") {
             return Some(Self::Gift);
         }
-        // So that it is told what to write instead.
+        // Reads it as Aiken, so that the refusal says what to write instead.
         aiken::looks_nearly_like(text).then_some(Self::Aiken)
     }
 
@@ -92,7 +92,7 @@ impl Reading {
                 self.refused_count += 1;
                 // What is too long to be an id is too long to be told.
                 let external_id = external_id.map(|id| id.chars().take(128).collect());
-                self.refused.push(Refusal { line, external_id, reason });
+                self.refused.push(Refusal { line, external_id, reason, advice: None });
             }
         }
     }

@@ -162,10 +162,10 @@ fn what_is_left(format: Format, question: &DraftQuestion, losses: &[String]) -> 
         if told("its explanation") {
             left.explanation = None;
         }
-        if told("its texts are") {
+        if told("its text format") {
             left.text_format = TextFormat::Plain;
         }
-        if told("the ends of lines") {
+        if told("the line breaks") {
             let on_a_line = |text: &str| {
                 text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
             };

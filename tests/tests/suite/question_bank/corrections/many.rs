@@ -17,8 +17,8 @@ on_each_database!(
     the_schema_goes_down_and_up_with_corrections_in_it,
 );
 
-/// Sittings start while a key is corrected: each has one key with its own explanation, and those that start after the
-/// correction was answered have the new one.
+/// Sittings start while a key is corrected. Each has one key with its own explanation. Those that start after the
+/// response to the correction have the new key.
 async fn a_start_takes_either_version_whole(app: Arc<TestApp>) {
     let world = World::new(&app).await;
     let mut learners = Vec::new();
@@ -79,7 +79,7 @@ async fn a_paper_takes_corrections_one_after_the_other(app: Arc<TestApp>) {
     }
     assert_eq!(app.number("SELECT revision FROM papers").await, 10);
     assert!(sat.iter().all(|(score, _)| score == "8.00"), "{sat:?}");
-    // Each sitting is reviewed by what it was marked by, also where nothing is remembered.
+    // Each sitting is reviewed by the key that it was marked by, also on a node without caches.
     let node = app.second_node().await;
     let document = "query ($id: ID!) { node(id: $id) { ... on MockTestAttempt { sessions { edges { node {
         attemptNumber questions { kind correctValue explanation marks } } } } } } }";
@@ -96,14 +96,14 @@ async fn a_paper_takes_corrections_one_after_the_other(app: Arc<TestApp>) {
 
 async fn an_overdue_sitting_is_closed_by_the_key_it_started_with(app: Arc<TestApp>) {
     let world = World::new(&app).await;
-    // Whose token works longer than the clock is moved.
+    // A token that is valid for longer than the clock is moved.
     let asha = app.staff("Asha", Role::Learner).await;
     let card = app.cards(&asha, &world.course).await.remove(0);
     let first = asha.start_session(&card).await;
     asha.save_answers(&session(&first), 1, answers(&first, "54", "Oxygen")).await;
     world.correct("k1", json!({ "correctValue": "56" })).await;
     app.clock.advance(chrono::TimeDelta::hours(2));
-    // The start closes it where the worker has not.
+    // The start closes the sitting if the worker has not.
     let second = asha.start_session(&card).await;
     assert_ne!(session(&second), session(&first));
     let over = asha.submit_session(&session(&first), None).await;
@@ -112,7 +112,7 @@ async fn an_overdue_sitting_is_closed_by_the_key_it_started_with(app: Arc<TestAp
     assert_eq!(submitted["session"]["result"]["score"], "8.00");
 }
 
-/// Down, the corrections are gone, and every sitting has the paper as it was made.
+/// Migrates down: the corrections are gone, and every sitting has the paper as it was made.
 async fn the_schema_goes_down_and_up_with_corrections_in_it(app: Arc<TestApp>) {
     let world = World::new(&app).await;
     let (asha, card) = world.learner(&app, "Asha").await;

@@ -1,4 +1,4 @@
-//! Corrected keys: who takes them, who keeps the old ones, and what is told.
+//! Corrected keys: the sittings that take them, the sittings that keep the old ones, and the messages.
 
 mod imports;
 mod many;
@@ -30,7 +30,7 @@ pub(super) const QUESTIONS: &str = "query ($subject: ID!, $search: String, $arch
 /// Two questions, of a number and of options.
 const BANK: &str = "// [id:k1]\nHow many? {#54:1 #### There are 54.}\n\n// [id:k2]\nWhich gas? {=Oxygen ~Neon ~Argon #### It burns.}\n";
 
-/// A subject whose tests ask both questions of its bank, and who sits them.
+/// A subject whose tests ask both questions of its bank, and its author.
 pub(super) struct World {
     pub(super) course: TestCourse,
     pub(super) subject: String,
@@ -93,7 +93,7 @@ fn answers(started: &Value, number: &str, option: &str) -> Value {
     slots(started).iter().map(answer).collect()
 }
 
-/// What a review teaches of the number and of the options: each key with its explanation.
+/// The keys in a review, with their explanations: of the number and of the options.
 fn taught(payload: &Value) -> [String; 2] {
     let of = |numeric: bool| {
         let question = slots(payload).iter().find(|it| (it["kind"] == "NUMERIC") == numeric).unwrap();
@@ -109,7 +109,7 @@ fn taught(payload: &Value) -> [String; 2] {
     [of(true), of(false)]
 }
 
-/// Starts, answers and submits: the score, and what the review teaches.
+/// Starts, answers and submits a sitting. Returns the score and the keys in the review.
 async fn sit(learner: &Client, card: &str, number: &str, option: &str) -> (String, [String; 2]) {
     let started = learner.start_session(card).await;
     let last = Some((1, answers(&started, number, option)));
@@ -149,7 +149,7 @@ async fn a_corrected_key_reaches_new_sittings_of_a_fixed_test(app: Arc<TestApp>)
     assert_eq!(sit(&asha_there, &card, "56.5", "Neon").await, ("8.00".to_owned(), new.clone()));
     let (binod, of_binod) = world.learner(&app, "Binod").await;
     assert_eq!(sit(&binod, &of_binod, "54", "Oxygen").await, ("-2.00".to_owned(), new.clone()));
-    // What is open and what is over keeps what it had.
+    // Open and finished sittings keep the version that they had.
     let resumed = chitra.start_session(&of_chitra).await;
     assert_eq!((&resumed["resumed"], slots(&resumed)), (&json!(true), slots(&open)));
     let ended = at(&node, &chitra, &app)
@@ -216,7 +216,7 @@ async fn a_correction_that_cannot_be_changes_nothing(app: Arc<TestApp>) {
             "QUESTION_KEY_INVALID",
             "exactly one",
         ),
-        (&k(&choice), json!({ "correctOptionIds": ["nonsense"] }), "QUESTION_KEY_INVALID", "not one of"),
+        (&k(&choice), json!({ "correctOptionIds": ["nonsense"] }), "QUESTION_KEY_INVALID", "does not belong"),
         (
             &k(&choice),
             json!({ "correctOptionIds": [option(1)], "reason": " " }),
@@ -250,7 +250,7 @@ async fn a_correction_that_cannot_be_changes_nothing(app: Arc<TestApp>) {
     }
     assert_eq!((rows(&app).await, app.number("SELECT COUNT(*) FROM question_corrections").await), before);
     assert_eq!(app.number("SELECT revision FROM papers").await, 1);
-    // Somebody else has imported another version since the options were read.
+    // Another author has imported another version since the options were read.
     let edited = BANK.replace("~Argon", "~Xenon");
     import(&world.author, &world.subject, &edited).await;
     let stale = world.correct("k2", json!({ "correctOptionIds": [option(1)] })).await;

@@ -1,4 +1,4 @@
-//! The lines of one question, and what they are.
+//! The lines of one question, and their kinds.
 
 use jishu_entity::question_version::TextFormat;
 
@@ -7,16 +7,16 @@ use super::super::short;
 use super::line::{self, Label};
 use super::notes::{self, Notes};
 
-/// Lines that belong together: up to `ANSWER:`, or up to a blank line where none comes.
+/// Lines that belong together: up to `ANSWER:`, or up to a blank line if there is no key.
 pub(super) struct Block<'t> {
     lines: &'t [&'t str],
-    /// The lines that are not blank, by their places, without the key. There is at least one.
+    /// The indexes of the lines that are not blank, without the key. There is at least one.
     filled: Vec<usize>,
-    /// The place of `ANSWER:`.
+    /// The index of the `ANSWER:` line.
     key: Option<usize>,
-    /// A blank line parts text that belongs together.
+    /// Whether a blank line divides text that belongs together.
     is_apart: bool,
-    /// It begins in the line below another question.
+    /// Whether it begins in the line below another question.
     is_below_key: bool,
 }
 
@@ -46,46 +46,50 @@ impl<'t> Block<'t> {
         block
     }
 
-    /// Whether it ends with `ANSWER:`.
+    /// Whether the block ends with `ANSWER:`.
     pub(super) fn has_key(&self) -> bool {
         self.key.is_some()
     }
 
-    /// The place of the line after it.
+    /// Returns the index of the line after the block.
     pub(super) fn end(&self) -> usize {
         self.key.or(self.filled.last().copied()).map_or(0, |at| at + 1)
     }
 
-    /// Why a block without a key is refused.
+    /// Returns the reason why a block without a key is refused.
     pub(super) fn lacks(&self) -> String {
         let first = self.text(0);
         if notes::is_note(first) {
-            return "It stands by itself, so it belongs to no question. Write it right below the ANSWER: of its question."
+            return "This line belongs to no question. Write it directly below the ANSWER: of its question."
                 .to_owned();
         }
         let has_options = self.filled[1..].iter().any(|at| line::option(self.lines[*at]).is_some());
         match (self.looks_like_option(), self.looks_like_key()) {
             (None, None) if !has_options => {
-                "It has no options and no key, so it is not a question. Take it out, or give it both."
+                "This text has no options and no key, so it is not a question. Remove it, or add both."
                     .to_owned()
             }
             (option, key) => {
                 let lacks =
-                    "It has no key. End it with ANSWER: and the letter of the correct option.".to_owned();
+                    "The question has no key. End it with ANSWER: and the letter of the correct option."
+                        .to_owned();
                 let reasons: Vec<String> = option.into_iter().chain(Some(key.unwrap_or(lacks))).collect();
                 reasons.join(" ")
             }
         }
     }
 
-    /// The question, with what stands below its key.
+    /// Reads the question, with the lines below its key.
     pub(super) fn question(&self, notes: Notes) -> Result<Found, String> {
         if self.is_apart {
-            return Err("A blank line stands in its text. Take the line out, or what is above it.".to_owned());
+            return Err(
+                "The question has a blank line in its text. Remove the blank line, or the text above it."
+                    .to_owned(),
+            );
         }
         if let Some(second) = notes.second_key {
             return Err(format!(
-                "Line {} has a second ANSWER:. Keep one: Aiken has single choices only.",
+                "Line {} has a second ANSWER:. Keep one: Aiken has only single choices.",
                 second + 1
             ));
         }
@@ -126,7 +130,7 @@ impl<'t> Block<'t> {
         self.filled.len() > 1 && line::option(self.text(self.filled.len() - 1)).is_some()
     }
 
-    /// How many lines at its end are options from A on. Its first line is always text.
+    /// Counts the lines at its end that are options from A on. Its first line is always text.
     fn run_at_end(&self) -> usize {
         let mut at = self.filled.len();
         let last = if self.ends_in_option() { line::letter(self.text(at - 1)) } else { None };
@@ -140,7 +144,7 @@ impl<'t> Block<'t> {
         self.filled.len() - at
     }
 
-    /// Where its options begin among its lines.
+    /// Returns the index of its first option among its lines.
     fn first_option(&self) -> Result<usize, String> {
         let run = self.run_at_end();
         if run > 0 {
@@ -153,40 +157,41 @@ impl<'t> Block<'t> {
             return Err(like);
         }
         match options.as_slice() {
-            [] => {
-                Err("It has no options. Write each on a line of its own, such as \"A. Oxygen\".".to_owned())
-            }
+            [] => Err("The question has no options. Write each on a line of its own, such as \"A. Oxygen\"."
+                .to_owned()),
             [.., last] if last + 1 < self.filled.len() => {
                 Err(something_else(number(last + 1), self.text(last + 1)))
             }
             [0, ..] if line::letter(self.text(0)) == Some('A') => {
-                Err("It has no text. Write the question on the line above its options.".to_owned())
+                Err("The question has no text. Write the text on the line above its options.".to_owned())
             }
             [.., last] => Err(format!(
-                "Its options are not lettered A, B, C and so on, up to line {}. Letter them in this order.",
+                "The options up to line {} are not lettered A, B, C and so on. Letter them in this order.",
                 number(*last)
             )),
         }
     }
 
-    /// Looks whether what stands above the options is one text. Another list from A on may be of another question, whose
-    /// key is missing; it is a list of this one where a second list goes with it.
+    /// Checks that the text above the options is one text. Another list from A on may belong to another question,
+    /// whose key is missing. It belongs to this question if a second list goes with it.
     fn check_text(&self, first: usize) -> Result<(), String> {
         if self.is_below_key && first > 1 {
             return Err(format!(
-                "It begins right below ANSWER:, so \"{}\" may be of the question above. Leave a blank line between them.",
+                "This question begins directly below ANSWER:, so \"{}\" may belong to the question above. Leave a \
+                 blank line between the two.",
                 short(self.text(0))
             ));
         }
         if first > 1 && (notes::is_note(self.text(0)) || line::key(self.text(0), false).is_some()) {
             return Err(format!(
-                "It begins with \"{}\", which may be of another question. Write that line below its own ANSWER:.",
+                "This question begins with \"{}\", which may belong to another question. Move that line below the \
+                 ANSWER: of the question it belongs to.",
                 short(self.text(0))
             ));
         }
         let is_gap = |at: usize| self.filled[at] > self.filled[at - 1] + 1;
         if (1..first).any(is_gap) {
-            return Err("A blank line stands in its text. Take the line out.".to_owned());
+            return Err("The question has a blank line in its text. Remove it.".to_owned());
         }
         let mut at = 1;
         while at < first {
@@ -215,7 +220,7 @@ impl<'t> Block<'t> {
         let found = self.filled[1..].iter().find_map(|at| {
             line::like_option(self.lines[*at]).map(|advice| (at + 1, self.lines[*at], advice))
         });
-        // Small letters can be of a list beside proper options.
+        // Small letters may be a list beside proper options.
         let has_options = self.run_at_end() > 0;
         found.filter(|_| !has_options).map(|(number, text, advice)| {
             format!("Line {number}, \"{}\", only looks like an option. {advice}.", short(text))
@@ -229,21 +234,21 @@ impl<'t> Block<'t> {
     }
 }
 
-/// The letter of the option that follows this many.
+/// Returns the letter of the option that follows this many options.
 fn letter_after(options: usize) -> Option<char> {
     ('A'..='Z').nth(options)
 }
 
 fn something_else(line: usize, text: &str) -> String {
     format!(
-        "After its options stands something else than ANSWER:, in line {line}: \"{}\". Write each option on one line, and \
-         ANSWER: with the letter of the correct one after the last.",
+        "Line {line}, \"{}\", follows the options but is not ANSWER:. Write each option on one line, then ANSWER: \
+         with the letter of the correct option.",
         short(text)
     )
 }
 
-/// Whether lines below a list from A on are a second list of the same question: I, II below A, B as in lists that
-/// are matched, or R below A as in an assertion and its reason.
+/// Whether lines below a list from A on are a second list of the same question. Examples are I, II below A, B in
+/// lists that are matched, or R below A in an assertion and its reason.
 fn is_second_list(first: usize, below: &[&str]) -> bool {
     let labels: Vec<Option<Label>> = below.iter().map(|text| Label::of(text)).collect();
     let begins = |pair: &[Option<Label>]| matches!(pair, [Some(one), Some(two)] if one.begins() && one.goes_on_with(*two));
@@ -254,8 +259,8 @@ fn is_second_list(first: usize, below: &[&str]) -> bool {
     labels.windows(2).any(begins) || labels.iter().any(is_reason)
 }
 
-/// Whether text above a blank line goes on below it. Headings and explanations do not; an unfinished sentence and lists
-/// do, and a question without them would not be one.
+/// Whether text above a blank line continues below it. Headings and explanations do not. An unfinished sentence
+/// and lists do, because a question without them would be incomplete.
 fn leads_on(above: &[&str], run: usize, below: &[&str]) -> bool {
     let [first, .., last] = above else {
         return above.first().is_some_and(|line| line_leads_on(line, below));
@@ -265,7 +270,7 @@ fn leads_on(above: &[&str], run: usize, below: &[&str]) -> bool {
     }
     let text = &above[..above.len() - run];
     if run > 1 {
-        // A question of its own, without its key; or a list that a question below speaks of.
+        // This is a question of its own without its key, or a list that belongs to the question below.
         return !text.iter().any(|line| line.contains(['?', '？']));
     }
     let has_list = above[1..].iter().any(|line| Label::of(line).is_some());
@@ -302,11 +307,11 @@ fn line_leads_on(last: &str, below: &[&str]) -> bool {
         || (asks(last) && !below.into_iter().any(|text| asks(text)))
 }
 
-/// The place of the correct option, by what stands after `ANSWER:`: its letter, and perhaps its text.
+/// Finds the index of the correct option by the text after `ANSWER:`: its letter, and perhaps its text.
 fn correct(key: &str, options: &[&str]) -> Result<usize, String> {
     let not_one = || {
         format!(
-            "Its key, \"{}\", is not one letter. Aiken has single choices only: write ANSWER: B.",
+            "The key, \"{}\", is not one letter. Aiken has only single choices: write ANSWER: B.",
             short(key)
         )
     };
@@ -319,7 +324,9 @@ fn correct(key: &str, options: &[&str]) -> Result<usize, String> {
         return Err(not_one());
     }
     let at = ('A'..='Z').position(|other| other == letter).filter(|at| *at < options.len());
-    let at = at.ok_or_else(|| format!("Its key is {letter}, and it has no such option."))?;
+    let at = at.ok_or_else(|| {
+        format!("The key is {letter}, but the question has no such option. Correct the letter after ANSWER:.")
+    })?;
     if text.is_empty() || says_the_same(text, options[at]) {
         return Ok(at);
     }
@@ -329,9 +336,11 @@ fn correct(key: &str, options: &[&str]) -> Result<usize, String> {
         .map(|(option, letter)| (letter, option))
         .find(|(_, option)| says_the_same(text, option))
     {
-        return Err(format!("Its key is {letter}, with the text of option {other}. Write the letter alone."));
+        return Err(format!(
+            "The key is {letter}, but the text after it is that of option {other}. Write only the letter."
+        ));
     }
-    // As Moodle, which takes the first letter and leaves the rest; but for what may be a second letter.
+    // Like Moodle, takes the first letter and ignores the rest, unless the rest may be a second letter.
     let names_another =
         text.split(|char: char| !char.is_alphanumeric()).any(|word| word.len() == 1 && word != "a");
     let is_joined = ["and ", "or ", "&", ",", "/", "+"].iter().any(|join| text.starts_with(join));

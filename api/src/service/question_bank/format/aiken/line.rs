@@ -5,7 +5,7 @@ use std::str::Chars;
 
 const KEY: &str = "ANSWER:";
 
-/// The letter and the text of an option, as `A. text`, `A) text` or, as Moodle reads it, `A)text`.
+/// Reads the letter and the text of an option: `A. text`, `A) text` or, like Moodle, `A)text`.
 pub(super) fn option(line: &str) -> Option<(char, &str)> {
     let mut chars = line.chars();
     let letter = chars.next().filter(char::is_ascii_uppercase)?;
@@ -13,20 +13,21 @@ pub(super) fn option(line: &str) -> Option<(char, &str)> {
     Some((letter, chars.as_str().trim()))
 }
 
-/// The letter of an option.
+/// Reads the letter of an option.
 pub(super) fn letter(line: &str) -> Option<char> {
     option(line).map(|(letter, _)| letter)
 }
 
-/// Returns the text after `ANSWER:`, if this is such a line. In small letters it is one only below an option or with one letter.
+/// Returns the text after `ANSWER:`, if this is such a line. In small letters it is one only below an option or
+/// with one letter.
 pub(super) fn key(line: &str, is_below_option: bool) -> Option<&str> {
     let (word, key) = line.trim().split_at_checked(KEY.len())?;
     let is_meant = word == KEY || is_below_option || key.trim().len() == 1;
     (is_meant && word.eq_ignore_ascii_case(KEY)).then(|| key.trim())
 }
 
-/// Whether a text has a line with a key, or a line that was meant as one. A question of GIFT can have words like a key,
-/// and has braces.
+/// Whether a text has a line with a key, or a line that was meant as one. Words like a key in a question of GIFT
+/// do not count: such a question has braces.
 pub(in super::super) fn looks_like(text: &str) -> bool {
     let mut is_below_option = false;
     let mut lines = text.split(['\n', '\r']).map(str::trim).filter(|line| !line.is_empty());
@@ -52,11 +53,11 @@ pub(super) fn like_key(line: &str) -> bool {
     is_word && key.chars().count() == 1 && key.chars().all(char::is_alphabetic)
 }
 
-/// Says how to write a line that only looks like an option.
+/// Returns how to write a line that only looks like an option.
 pub(super) fn like_option(line: &str) -> Option<&'static str> {
     const CAPITAL: &str = "Write its letter as a capital, such as A)";
     const BARE: &str = "Write A) and not (A)";
-    const MARK: &str = "Write A. or A) with a full stop or a parenthesis of ASCII";
+    const MARK: &str = "Write A. or A) with an ASCII full stop or parenthesis";
     if option(line).is_some() {
         return None;
     }
@@ -76,7 +77,7 @@ pub(super) fn like_option(line: &str) -> Option<&'static str> {
         .then_some(MARK)
 }
 
-/// How the lines of a list inside a question are labelled.
+/// The label of a line in a list inside a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Label {
     /// `I.`, `II.`
@@ -85,7 +86,7 @@ pub(super) enum Label {
     SmallRoman(usize),
     /// `1.`, `2.`
     Number(usize),
-    /// `P.`, `Q.`, `R.`: a capital that is no Roman number.
+    /// `P.`, `Q.`, `R.`: a capital that is not a Roman number.
     Capital(char),
     /// `a.`, `b.`
     Small(char),
@@ -95,7 +96,7 @@ const ROMAN: [&str; 15] =
     ["I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII", "XIII", "XIV", "XV"];
 
 impl Label {
-    /// The label of a line, as `I. text`, `I) text`, `I: text` or `(I) text`.
+    /// Reads the label of a line: `I. text`, `I) text`, `I: text` or `(I) text`.
     pub(super) fn of(line: &str) -> Option<Self> {
         let mut chars = line.chars().peekable();
         let is_bracketed = chars.next_if(|char| matches!(char, '(' | '[')).is_some();
@@ -128,7 +129,7 @@ impl Label {
         }
     }
 
-    /// Whether this is the first of a list.
+    /// Whether this is the first label of a list.
     pub(super) fn begins(self) -> bool {
         match self {
             Self::Roman(number) | Self::SmallRoman(number) | Self::Number(number) => number == 1,
@@ -150,7 +151,7 @@ impl Label {
         }
     }
 
-    /// Whether it is a number, which a question has as often as a line of a list.
+    /// Whether it is a number, which may begin a question as well as a line of a list.
     pub(super) fn is_number(self) -> bool {
         matches!(self, Self::Number(_))
     }

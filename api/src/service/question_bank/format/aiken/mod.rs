@@ -1,8 +1,9 @@
-//! Aiken: a question, its options each on a line after a letter, and `ANSWER:` with the letter of the correct one.
+//! Aiken: a question, its options each on a line after a letter, and `ANSWER:` with the letter of the correct
+//! option.
 //! <https://docs.moodle.org/en/Aiken_format>
 //!
-//! Two things go beyond Moodle. A question may have several lines, and lists in them that look like options. Lines
-//! below `ANSWER:` stay with the question above them. A block that can be read in two ways is refused whole.
+//! Two rules go beyond Moodle. A question may have several lines, and lists in them that look like options. Lines
+//! below `ANSWER:` belong to the question above them. A block that can be read in two ways is refused as a whole.
 
 mod block;
 mod line;

@@ -1,11 +1,11 @@
-//! Lines below `ANSWER:`: an explanation, a difficulty, a topic, and others that a question has no place for.
+//! Lines below `ANSWER:`: an explanation, a difficulty, a topic, and lines that a question cannot store.
 
 use jishu_entity::question_version::Difficulty;
 
 use super::super::{difficulty, short};
 use super::line;
 
-/// The lines below `ANSWER:`, up to a blank line or the next question: they say something of the question above.
+/// The lines below `ANSWER:`, up to a blank line or the next question, which describe the question above.
 #[derive(Debug, Default)]
 pub(super) struct Notes {
     pub(super) explanation: Option<String>,
@@ -13,9 +13,9 @@ pub(super) struct Notes {
     pub(super) difficulty: Option<Difficulty>,
     /// Sentences that say which lines are left out.
     pub(super) losses: Vec<String>,
-    /// The line of a second `ANSWER:`, from 0.
+    /// The index of the line with a second `ANSWER:`.
     pub(super) second_key: Option<usize>,
-    /// The first line that is not of the question.
+    /// The index of the first line that does not belong to the question.
     pub(super) end: usize,
 }
 
@@ -27,7 +27,7 @@ enum Kind {
     Other,
 }
 
-/// The words that can stand before a colon below `ANSWER:`.
+/// Words that may precede a colon below `ANSWER:`.
 const LABELS: [(&str, Kind); 22] = [
     ("explanation", Kind::Explanation),
     ("feedback", Kind::Explanation),
@@ -53,20 +53,20 @@ const LABELS: [(&str, Kind); 22] = [
     ("comment", Kind::Other),
 ];
 
-/// The kind and the text of a labelled line, such as `Explanation: so it is`.
+/// Reads the kind and the text of a labelled line, such as `Explanation: so it is`.
 fn labelled(line: &str) -> Option<(Kind, &str)> {
     let (word, text) = line.split_once([':', '：'])?;
     let word = word.trim().to_ascii_lowercase();
     LABELS.iter().find(|(label, _)| *label == word).map(|(_, kind)| (*kind, text.trim()))
 }
 
-/// Whether this line says something of a question and is of none itself.
+/// Whether this line describes a question and is not part of one.
 pub(super) fn is_note(line: &str) -> bool {
     labelled(line).is_some()
 }
 
 impl Notes {
-    /// Reads what stands from this line on, which is the one below `ANSWER:`.
+    /// Reads the lines from this one on, which is the line below `ANSWER:`.
     pub(super) fn read(lines: &[&str], start: usize) -> Self {
         let (end, has_question) = extent(lines, start);
         let mut notes = Self::default();
@@ -75,7 +75,7 @@ impl Notes {
         while at < end {
             match (labelled(lines[at]), texts.last_mut()) {
                 (Some((kind, text)), _) => texts.push((Some(kind), vec![text])),
-                // Where another question follows, a note is one line, or one below its label.
+                // If another question follows, a note is one line, or one line below its label.
                 (None, Some((Some(_), text))) if has_question && text == &[""] => text.push(lines[at]),
                 (None, _) if has_question => break,
                 (None, Some((_, text))) => text.push(lines[at]),
@@ -109,19 +109,18 @@ impl Notes {
             }
             Some(Kind::Difficulty) if difficulty(text).is_some() => self.difficulty = difficulty(text),
             None => self.losses.push(format!(
-                "\"{}\" below ANSWER: is left out. Write Explanation: before what explains the key.",
+                "\"{}\" below ANSWER: is left out. If it explains the key, write Explanation: before it.",
                 short(text)
             )),
-            Some(_) => self.losses.push(format!(
-                "\"{}\" below ANSWER: is left out: a question has no place for it.",
-                short(text)
-            )),
+            Some(_) => self
+                .losses
+                .push(format!("\"{}\" below ANSWER: is left out: a question cannot store it.", short(text))),
         }
     }
 }
 
-/// The end of the lines from here on, which is a blank line or the key of another question, and whether another question
-/// begins in them.
+/// Finds the end of the lines from here on, which is a blank line or the key of another question. Also returns
+/// whether another question begins in them.
 fn extent(lines: &[&str], start: usize) -> (usize, bool) {
     let is_option = |at: usize| at > start && line::option(lines[at]).is_some();
     for at in start..lines.len() {
@@ -135,7 +134,7 @@ fn extent(lines: &[&str], start: usize) -> (usize, bool) {
     (lines.len(), false)
 }
 
-/// Whether a question begins in lines that end at a blank one, and goes on below it.
+/// Whether a question begins in lines that end at a blank one, and continues below it.
 fn begins_question(lines: &[&str], start: usize, end: usize) -> bool {
     if end == start {
         return false;
@@ -144,7 +143,7 @@ fn begins_question(lines: &[&str], start: usize, end: usize) -> bool {
     if end - 1 > start && line::option(lines[end - 1]).is_some() {
         return line::key(lines[next], true).is_some();
     }
-    // The text of a question in one line, and its options below a blank line.
+    // The text of a question is in one line, and its options are below a blank line.
     let letters = [next, next + 1].map(|at| lines.get(at).and_then(|text| line::letter(text)));
     end == start + 1 && !is_note(lines[start]) && letters == [Some('A'), Some('B')]
 }

@@ -24,7 +24,7 @@ fn questions(text: &str) -> Vec<String> {
     reading.questions.iter().map(shown).collect()
 }
 
-/// Asserts that one block is refused, in this line and with this in its reason, and what else is read.
+/// Asserts that one block is refused, in this line and with this text in its reason, and that the others are read.
 fn expect_refusal(text: &str, line: u32, named: &str, others: &[&str]) {
     for text in [text.to_owned(), text.trim_end().to_owned(), text.replace('\n', "\r\n")] {
         let found = reasons(&text);
@@ -112,11 +112,11 @@ fn what_is_below_a_key_is_of_the_question_above() {
     assert_eq!(third.explanation.as_deref(), Some("it is.\nIn all of them:\nA. plants, and\nB. animals."));
     assert!(third.losses.len() == 1 && third.losses[0].contains("\"2\""), "{:?}", third.losses);
     assert_eq!((last.explanation.as_deref(), last.losses.len()), (None, 0));
-    // Its label stands on a line of its own.
+    // The label is on a line of its own.
     let text = "Q?\nA. x\nB. y\nANSWER: A\nExplanation:\nso it is\nNext?\nA. x\nB. y\nANSWER: B\n";
     assert_eq!(questions(text), ["Q? [x] y", "Next? x [y]"]);
     assert_eq!(read(text).questions[0].explanation.as_deref(), Some("so it is"));
-    // Without a label it is left out, and told.
+    // Without a label a line is left out and reported.
     let text = "Q?\nA. x\nB. y\nANSWER: A\nBecause it is.\nAnd so on.\n\nNext?\nA. x\nB. y\nANSWER: B\nDifficulty: 5";
     assert_eq!(questions(text), ["Q? [x] y", "Next? x [y]"]);
     let losses: Vec<String> = read(text).questions.into_iter().flat_map(|found| found.losses).collect();
@@ -179,17 +179,17 @@ fn nothing_of_a_refused_question_is_read() {
         ("Q?\nA. x\nB. y\nANSWER: both", "one letter"),
         ("Q?\nA. x\nB. y\nANSWER:", "one letter"),
         ("Q?\nA. x\nB. y\nAnswer: B or A", "one letter"),
-        ("Q?\nA. x\nB. y\nANSWER: A) y", "text of option B"),
+        ("Q?\nA. x\nB. y\nANSWER: A) y", "that of option B"),
         ("Q?\nA. x\nB. y\nANSWER: A\nANSWER: B", "second ANSWER"),
         ("Q?\nA. x\nB. y\nANSWER: C\nExplanation: so it is\nand so on", "no such option"),
         ("Explanation: so it is.\nQ?\nA. x\nB. y\nANSWER: A", "another question"),
         ("ANSWER: B\nQ?\nA. x\nB. y\nANSWER: A", "another question"),
-        ("Q?\nA. x\nB. y\nOther?\nA. x\nB. y\nANSWER: A", "in line 4: \"Other?\""),
-        ("1. Q?\nA. x\nB. y\n2. Other?\nA. x\nB. y\nANSWER: A", "something else"),
-        ("Q?\nA. x\nOther?\nA. x\nB. y\nANSWER: A", "something else"),
-        ("Q?\nA. x\nB. y\nA. z\nB. w\nANSWER: A", "something else"),
+        ("Q?\nA. x\nB. y\nOther?\nA. x\nB. y\nANSWER: A", "Line 4, \"Other?\""),
+        ("1. Q?\nA. x\nB. y\n2. Other?\nA. x\nB. y\nANSWER: A", "is not ANSWER:"),
+        ("Q?\nA. x\nOther?\nA. x\nB. y\nANSWER: A", "is not ANSWER:"),
+        ("Q?\nA. x\nB. y\nA. z\nB. w\nANSWER: A", "is not ANSWER:"),
         ("Q?\nA. long\nand longer\nB. y\nANSWER: A", "lettered"),
-        ("Q?\nA. x\nB. y\nand longer\nANSWER: A", "in line 4: \"and longer\""),
+        ("Q?\nA. x\nB. y\nand longer\nANSWER: A", "Line 4, \"and longer\""),
         (
             "Consider:\n\nI. it bends.\n\nII. it is slow.\n\nWhich is true?\nA. x\nB. y\nANSWER: A",
             "blank line",
@@ -203,7 +203,7 @@ fn nothing_of_a_refused_question_is_read() {
     ] {
         expect_refusal(&format!("{text}{after}"), 1, named, &read);
     }
-    // A question of its own, without its key.
+    // This is a question of its own without its key.
     expect_refusal("Q?\nA. x\nB. y\n\nAfter?\nA. x\nB. y\nANSWER: B", 1, "no key", &read);
 }
 

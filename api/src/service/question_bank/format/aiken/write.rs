@@ -1,6 +1,6 @@
-//! Writing Aiken.
+//! Writes Aiken.
 //!
-//! An explanation is not written, although it would be read here again: Moodle takes a line below `ANSWER:` for the
+//! Explanations are not written, although this module would read them: Moodle reads a line below `ANSWER:` as the
 //! beginning of another question.
 
 use std::collections::HashSet;
@@ -9,10 +9,10 @@ use jishu_entity::question_version::TextFormat;
 
 use super::super::super::draft::{DraftAnswer, DraftQuestion};
 
-/// Appends a question; returns what of it cannot be written.
+/// Appends a question, and returns which parts of it cannot be written.
 pub(in super::super) fn write(out: &mut String, question: &DraftQuestion) -> Vec<String> {
     let DraftAnswer::Single(options) = &question.answer else {
-        return vec!["It is left out: Aiken has single choices only.".to_owned()];
+        return vec!["This question is left out: Aiken has only single choices.".to_owned()];
     };
     let mut lost = vec!["its external id", "its topic", "its difficulty"];
     if question.explanation.is_some() {
@@ -20,11 +20,11 @@ pub(in super::super) fn write(out: &mut String, question: &DraftQuestion) -> Vec
     }
     match question.text_format {
         TextFormat::Plain => {}
-        TextFormat::Markdown => lost.push("that its texts are Markdown"),
-        TextFormat::Html => lost.push("that its texts are HTML"),
+        TextFormat::Markdown => lost.push("its text format (Markdown)"),
+        TextFormat::Html => lost.push("its text format (HTML)"),
     }
     if question.stem.contains('\n') || options.iter().any(|option| option.text.contains('\n')) {
-        lost.push("the ends of lines in its texts");
+        lost.push("the line breaks in its texts");
     }
     let on_a_line = |text: &str| {
         text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
@@ -32,7 +32,7 @@ pub(in super::super) fn write(out: &mut String, question: &DraftQuestion) -> Vec
     let texts: HashSet<String> = options.iter().map(|option| on_a_line(&option.text)).collect();
     if texts.len() < options.len() {
         return vec![
-            "It is left out: its options differ in the ends of lines only, which Aiken has no place for."
+            "This question is left out: its options differ only in line breaks, which Aiken cannot store."
                 .to_owned(),
         ];
     }
@@ -46,5 +46,5 @@ pub(in super::super) fn write(out: &mut String, question: &DraftQuestion) -> Vec
         }
     }
     out.push_str(&format!("ANSWER: {key}\n\n"));
-    vec![format!("Aiken has no place for {}.", lost.join(", "))]
+    vec![format!("Aiken cannot store {}.", lost.join(", "))]
 }

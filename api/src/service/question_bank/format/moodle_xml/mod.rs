@@ -224,7 +224,7 @@ fn numeric(node: Node<'_, '_>, losses: &mut Vec<String>) -> Result<DraftAnswer, 
     Ok(DraftAnswer::Numeric { value, tolerance })
 }
 
-/// The files of what is asked, in base64: of its text and its options, and the picture of an old question.
+/// Returns the embedded files in base64: those of its text and its options, and the picture of an old question.
 fn embedded(node: Node<'_, '_>) -> Vec<String> {
     let asked = children(node, "questiontext").chain(children(node, "answer"));
     let files = asked.flat_map(|part| children(part, "file")).chain(children(node, "image_base64"));
