@@ -16,7 +16,7 @@ const MAX_METHODS: u32 = 32;
 ///
 /// # Errors
 /// The database's.
-pub async fn password_methods(database: &Database) -> Result<Vec<String>, DbErr> {
+pub(super) async fn password_methods(database: &Database) -> Result<Vec<String>, DbErr> {
     let backend = database.backend();
     let end = match backend {
         DbBackend::Postgres => "strpos(password_hash, '$')",
