@@ -69,7 +69,6 @@ pub async fn services(
     let secrets = Arc::new(keys.secrets());
     let parallelism = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let passwords = Passwords::new(parallelism)?;
-    passwords.expect(account::password_methods(&database).await?).await?;
     Ok(Services {
         catalog: Arc::new(Catalog::load(database.clone()).await?),
         events: Arc::new(Events::new(database.clone())),

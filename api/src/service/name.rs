@@ -8,9 +8,9 @@ const ZERO_WIDTH_JOINER: char = '\u{200d}';
 /// Whether people can read this as a name: some of it is visible, and none of it changes how the text around it is
 /// shown.
 ///
-/// Control characters, line separators, controls of the writing direction and invisible characters are refused.
-/// Joiners are allowed after a visible character: words of Persian, Malayalam and other languages have them, and
-/// so have emoji. So are variation selectors, which choose the form of a character.
+/// Control characters, line separators, controls of the writing direction, invisible and unassigned characters are
+/// refused. The joiners stay, where they follow a character that is seen: words of Persian, Malayalam and other languages have them,
+/// and so have emoji. So do variation selectors, which choose the form of a character.
 #[must_use]
 pub fn is_readable(name: &str) -> bool {
     let mut follows_seen = false;
@@ -47,8 +47,10 @@ fn is_refused(char: char) -> bool {
         | GeneralCategory::LineSeparator
         | GeneralCategory::ParagraphSeparator
         | GeneralCategory::PrivateUse
-        | GeneralCategory::Surrogate => true,
-        // Of these characters only the signs around numbers in Arabic, Syriac and Kaithi are visible.
+        | GeneralCategory::Surrogate
+        // Noncharacters have this category, too.
+        | GeneralCategory::Unassigned => true,
+        // The signs that stand around numbers in Arabic, Syriac and Kaithi are the only ones of these that are seen.
         GeneralCategory::Format => !matches!(
             char,
             '\u{600}'
@@ -61,14 +63,20 @@ fn is_refused(char: char) -> bool {
                     | '\u{110bd}'
                     | '\u{110cd}'
         ),
-        // These are letters, marks and symbols by their category, but are invisible. Unassigned characters may be
-        // letters of a newer Unicode.
+        // These are letters, marks and symbols by their category, and show nothing.
         _ => {
             matches!(
                 char,
-                '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{2065}' | '\u{2800}' | '\u{3164}'
-                    | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}' | '\u{fffe}' | '\u{ffff}' | '\u{1d159}'
-                    | '\u{e0000}'..='\u{e0fff}'
+                '\u{34f}'
+                    | '\u{115f}'
+                    | '\u{1160}'
+                    | '\u{17b4}'
+                    | '\u{17b5}'
+                    | '\u{2800}'
+                    | '\u{3164}'
+                    | '\u{ffa0}'
+                    | '\u{fffc}'
+                    | '\u{1d159}'
             ) || is_variation_selector(char)
         }
     }
@@ -140,6 +148,16 @@ mod tests {
         let hidden = ['\u{200b}', '\u{2060}', '\u{feff}', '\u{ad}', '\u{3164}', '\u{2800}', '\u{fff9}'];
         for char in controls.chain(others).chain(hidden) {
             for name in [format!("Asha{char}Rao"), format!("{char}Asha"), format!("Asha{char}")] {
+                assert!(!is_readable(&name), "{name:?}");
+            }
+        }
+        let noncharacters = ('\u{fdd0}'..='\u{fdef}')
+            .chain(('\u{fffe}'..=char::MAX).filter(|char| u32::from(*char) & 0xfffe == 0xfffe));
+        let noncharacters: Vec<char> = noncharacters.collect();
+        assert_eq!(noncharacters.len(), 66);
+        // Two that are unassigned, and the placeholder of an object.
+        for char in noncharacters.into_iter().chain(['\u{378}', '\u{2065}', '\u{fffc}']) {
+            for name in [char.to_string(), format!("Asha{char}Rao")] {
                 assert!(!is_readable(&name), "{name:?}");
             }
         }

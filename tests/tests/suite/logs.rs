@@ -96,12 +96,13 @@ fn filter() -> Vec<Regex> {
     let (_, filter) = readme.split_once("failregex = ").unwrap();
     let (filter, _) = filter.split_once("```").unwrap();
     let lines = filter.lines().map(str::trim).filter(|line| !line.is_empty());
-    lines.map(|line| Regex::new(&line.replace("<HOST>", "(?P<host>[0-9A-Fa-f:.]+)")).unwrap()).collect()
+    let anchored = lines.inspect(|line| assert!(line.starts_with('^'), "{line}"));
+    anchored.map(|line| Regex::new(&line.replace("<HOST>", "(?P<host>[0-9A-Fa-f:.]+)")).unwrap()).collect()
 }
 
 /// Counts the lines of each client as fail2ban does. Like fail2ban, removes the date first.
 fn counted(log: &str) -> BTreeMap<String, usize> {
-    let (filter, date) = (filter(), Regex::new("^20[0-9-]+T[0-9:.]+Z").unwrap());
+    let (filter, date) = (filter(), Regex::new(r#"^(?:\{"timestamp":")?20[0-9-]+T[0-9:.]+Z"#).unwrap());
     let mut counted = BTreeMap::new();
     for line in log.lines() {
         let line = date.replace(line, "");

@@ -14,7 +14,7 @@ use argon2::{Algorithm, Argon2, Params, PasswordHash, PasswordHasher, Version};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
-use stored::{Method, Stored};
+use stored::{MAX_COMPARISON, Method, Stored};
 
 /// Longest password that is hashed.
 pub const MAX_PASSWORD_BYTES: usize = 1_024;
@@ -78,6 +78,18 @@ pub struct Verified {
     pub work: Duration,
 }
 
+impl Verified {
+    /// How long the permits of the comparison stay taken after it.
+    ///
+    /// Those who wait for permits must not see how much work was done with them, so a refusal keeps them for its pad.
+    fn hold(&self) -> Duration {
+        match self.verdict {
+            Verdict::Wrong | Verdict::Unreadable => self.pad,
+            Verdict::Right | Verdict::RightAndOutdated => Duration::ZERO,
+        }
+    }
+}
+
 /// Hashes passwords and compares them with stored hashes.
 #[derive(Clone, Debug)]
 pub struct Passwords {
@@ -93,27 +105,58 @@ pub struct Passwords {
     refused: Arc<Semaphore>,
 }
 
-/// The time that every refusal takes, so that comparisons cannot be told apart.
+/// The methods of stored hashes, and so what every comparison takes, so that they cannot be told apart.
 #[derive(Debug)]
 struct Uniform {
-    methods: Vec<Method>,
+    known: Vec<Known>,
+}
+
+/// A method of stored hashes that was measured.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    method: Method,
+    /// How long one comparison takes.
+    takes: Duration,
     permits: u32,
-    /// The time of the slowest method, with a margin.
-    slowest: Duration,
+}
+
+impl Known {
+    fn is_bearable(&self) -> bool {
+        self.takes <= MAX_COMPARISON
+    }
 }
 
 impl Uniform {
-    /// Returns the base time: every refusal takes a multiple of it. Zero while all hashes are of our own method.
+    fn of(&self, method: Method) -> Option<Known> {
+        self.known.iter().find(|known| known.method == method).copied()
+    }
+
+    fn bearable(&self) -> impl Iterator<Item = &Known> {
+        self.known.iter().filter(|known| known.is_bearable())
+    }
+
+    /// What the slowest method takes, and some more.
+    fn slowest(&self) -> Duration {
+        let slowest = self.bearable().map(|known| known.takes).max().unwrap_or_default();
+        slowest.mul_f64(MARGIN).min(MAX_COMPARISON)
+    }
+
+    /// Every refusal takes this time, or a multiple of it. Zero while all hashes are of our own method.
     fn floor(&self) -> Duration {
-        if self.methods.len() > 1 { self.slowest } else { Duration::ZERO }
+        let has_others = self.bearable().any(|known| known.method != Method::OURS);
+        if has_others { self.slowest() } else { Duration::ZERO }
+    }
+
+    fn permits(&self) -> u32 {
+        self.bearable().map(|known| known.permits).max().unwrap_or(1)
     }
 }
 
 impl Passwords {
     /// Runs at most `parallelism` hashes at once, each in 19 MiB. Takes one hash's time (20 ms).
     pub fn new(parallelism: NonZeroUsize) -> Result<Self, PasswordError> {
-        let slowest = Method::OURS.measure().mul_f64(MARGIN);
-        let uniform = Uniform { methods: vec![Method::OURS], permits: 1, slowest };
+        let ours = Known { method: Method::OURS, takes: Method::OURS.measure(), permits: 1 };
+        let uniform = Uniform { known: vec![ours] };
         Ok(Self {
             admitted: Arc::new(Semaphore::new(parallelism.get().saturating_add(MAX_WAITING))),
             working: Arc::new(Semaphore::new(parallelism.get())),
@@ -124,32 +167,47 @@ impl Passwords {
         })
     }
 
-    /// Expects stored hashes of these methods of Werkzeug, such as `scrypt:32768:8:1`. Unknown names are ignored.
+    /// Expects stored hashes of these methods of Werkzeug, such as `scrypt:32768:8:1`, and no longer of others. Names
+    /// that are not known are left out. Measures what is new, and again what was too slow.
     pub async fn expect(&self, methods: Vec<String>) -> Result<(), PasswordError> {
         let passwords = self.clone();
         let measure = move || {
-            for method in methods.iter().filter_map(|name| Method::of_werkzeug(name)) {
+            let methods: Vec<_> = methods.iter().filter_map(|name| Method::of_werkzeug(name)).collect();
+            passwords.uniform().known.retain(|known| match known.method {
+                // Learned from a hash that was compared: `methods` are Werkzeug's.
+                Method::Argon2id { .. } => true,
+                method => known.is_bearable() && methods.contains(&method),
+            });
+            for method in methods {
                 passwords.learn(method);
             }
         };
         spawn_blocking(measure).await.map_err(|_panicked_or_stopping| PasswordError::Interrupted)
     }
 
-    /// Measures a new method, and pads all refusals to its time from now on.
-    fn learn(&self, method: Method) {
-        let is_known =
-            |uniform: &Uniform| uniform.methods.contains(&method) || uniform.methods.len() >= MAX_METHODS;
-        if is_known(&self.uniform()) {
-            return;
+    /// Measures a method that was not known, and pads all refusals to its time from now on. False where it takes too
+    /// long to be used.
+    fn learn(&self, method: Method) -> bool {
+        let known = |uniform: &Uniform| match uniform.of(method) {
+            Some(known) => Some(known.is_bearable()),
+            None => (uniform.known.len() > MAX_METHODS).then_some(true),
+        };
+        if let Some(is_bearable) = known(&self.uniform()) {
+            return is_bearable;
         }
-        let measured = method.measure().mul_f64(MARGIN);
+        let measured = Known { method, takes: method.measure(), permits: self.permits(method) };
         let mut uniform = self.uniform();
-        if is_known(&uniform) {
-            return;
+        if let Some(is_bearable) = known(&uniform) {
+            return is_bearable;
         }
-        uniform.methods.push(method);
-        uniform.slowest = uniform.slowest.max(measured);
-        uniform.permits = uniform.permits.max(self.permits(method));
+        uniform.known.push(measured);
+        drop(uniform);
+        if !measured.is_bearable() {
+            let message = "users with stored password hashes of this method cannot sign in: one comparison takes too \
+                           long here. Give them hashes that cost less, or run the server on a faster machine";
+            tracing::warn!(?method, takes = ?measured.takes, most = ?MAX_COMPARISON, "{message}");
+        }
+        measured.is_bearable()
     }
 
     fn uniform(&self) -> MutexGuard<'_, Uniform> {
@@ -158,13 +216,17 @@ impl Passwords {
 
     /// Hashes a password into a PHC string (`$argon2id$…`, about 97 characters) with a salt of its own.
     pub async fn hash(&self, password: String) -> Result<String, PasswordError> {
-        self.run(password, 1, hash_now).await
+        self.run(password, 1, |password| Ok((hash_now(password)?, Duration::ZERO))).await
     }
 
     /// Compares `password` with a stored hash. Without a hash (no such user) the password is wrong, after the same
     /// work.
     ///
-    /// The caller sends a refusal after [`Verified::pad`].
+    /// A refusal, for whatever reason, is told after [`Verified::pad`]. While there are old hashes, a wrong password
+    /// keeps its permits for that time, too, so that guesses at once tell no more than one after another. It costs
+    /// throughput: a server then refuses no more passwords than it has permits for, in the time of the slowest method,
+    /// and right passwords wait in the same queue. The budgets for sign-ins bound how much of it one address takes;
+    /// beyond the queue there is [`PasswordError::Busy`].
     pub async fn verify(&self, password: String, hash: Option<String>) -> Result<Verified, PasswordError> {
         let passwords = self.clone();
         let stored = hash.as_deref().map(Stored::read);
@@ -172,8 +234,12 @@ impl Passwords {
             Some(Ok(stored)) => self.permits(stored.method()),
             _ => 1,
         };
-        let permits = permits.max(self.uniform().permits);
-        self.run(password, permits, move |password| passwords.verify_now(password, stored.as_ref())).await
+        let permits = permits.max(self.uniform().permits());
+        let compare = move |password: &str| {
+            let verified = passwords.verify_now(password, stored.as_ref())?;
+            Ok((verified, verified.hold()))
+        };
+        self.run(password, permits, compare).await
     }
 
     /// Returns the number of permits that a comparison takes, by its memory.
@@ -186,19 +252,20 @@ impl Passwords {
         password: &str,
         stored: Option<&Result<Stored, PasswordError>>,
     ) -> Result<Verified, PasswordError> {
-        if let Some(Ok(stored)) = stored {
-            self.learn(stored.method());
-        }
+        let usable = match stored {
+            Some(Ok(stored)) if self.learn(stored.method()) => Some(stored),
+            _ => None,
+        };
         let started = Instant::now();
-        let verdict = match stored {
-            Some(Ok(stored)) => match (stored.matches(password)?, stored.method() == Method::OURS) {
-                (true, true) => Verdict::Right,
-                (true, false) => Verdict::RightAndOutdated,
-                (false, _) => Verdict::Wrong,
-            },
-            nothing => {
+        // One whose version or length the library does not take shows only when it is compared.
+        let shown = usable.and_then(|usable| Some((usable.matches(password).ok()?, usable.method())));
+        let verdict = match shown {
+            Some((true, Method::OURS)) => Verdict::Right,
+            Some((true, _)) => Verdict::RightAndOutdated,
+            Some((false, _)) => Verdict::Wrong,
+            None => {
                 Stored::read(&self.nobody)?.matches(password)?;
-                if nothing.is_some() { Verdict::Unreadable } else { Verdict::Wrong }
+                if stored.is_some() { Verdict::Unreadable } else { Verdict::Wrong }
             }
         };
         let work = started.elapsed();
@@ -208,17 +275,18 @@ impl Passwords {
     /// Waits before a refusal for lack of a budget is sent. A comparison may have taken `work` of that time. If
     /// too many callers wait, the refusal is sent at once.
     pub async fn pad_refused(&self, work: Duration) {
-        let pad = pad(self.uniform().slowest, work);
+        let pad = pad(self.uniform().slowest(), work);
         if let Ok(_permit) = self.refused.try_acquire() {
             tokio::time::sleep(pad).await;
         }
     }
 
+    /// Does the work when there are permits for it, and keeps them after it for the time that it says.
     async fn run<T: Send + 'static>(
         &self,
         password: String,
         permits: u32,
-        work: impl FnOnce(&str) -> Result<T, PasswordError> + Send + 'static,
+        work: impl FnOnce(&str) -> Result<(T, Duration), PasswordError> + Send + 'static,
     ) -> Result<T, PasswordError> {
         if password.len() > MAX_PASSWORD_BYTES {
             return Err(PasswordError::TooLong);
@@ -230,9 +298,16 @@ impl Passwords {
             .await
             .map_err(|_closed| PasswordError::Interrupted)?;
         spawn_blocking(move || {
-            // The work continues when the caller hangs up, so the permits must end with the work.
-            let _permits = (admitted, working);
-            work(&password)
+            // The work goes on when the caller hangs up, so the permits belong to the work, not to the caller.
+            let permits = (admitted, working);
+            let (done, hold) = work(&password)?;
+            if !hold.is_zero() {
+                tokio::spawn(async move {
+                    tokio::time::sleep(hold).await;
+                    drop(permits);
+                });
+            }
+            Ok(done)
         })
         .await
         .map_err(|_panicked_or_stopping| PasswordError::Interrupted)?

@@ -17,6 +17,16 @@ fn passwords(parallelism: usize) -> Passwords {
     Passwords::new(NonZeroUsize::new(parallelism).unwrap()).unwrap()
 }
 
+fn methods(passwords: &Passwords) -> Vec<Method> {
+    passwords.uniform().known.iter().map(|known| known.method).collect()
+}
+
+/// Another method, as if a comparison took so long.
+fn learned(passwords: &Passwords, method: Method, takes: Duration) {
+    let permits = passwords.permits(method);
+    passwords.uniform().known.push(Known { method, takes, permits });
+}
+
 async fn verdict(passwords: &Passwords, password: &str, hash: Option<&str>) -> Verdict {
     passwords.verify(password.into(), hash.map(str::to_owned)).await.unwrap().verdict
 }
@@ -115,15 +125,25 @@ async fn a_stored_hash_that_cannot_be_meant_is_unreadable() {
         scrypt.replace("32768:8:1", "2:4294967295:4294967295"),
         scrypt.replace("32768:8:1", "32768:8"),
         scrypt.replace("32768:8:1", "32768:8:1:1"),
+        // Within the product of what is allowed; each takes half a minute and more.
+        scrypt.replace("32768:8:1", "2:524288:1"),
+        scrypt.replace("32768:8:1", "2:1:524288"),
+        scrypt.replace("32768:8:1", "2:33:1"),
+        scrypt.replace("32768:8:1", "2:1:17"),
+        scrypt.replace("32768:8:1", "262144:1:1"),
+        scrypt.replace("32768:8:1", "65536:1:1"),
+        // Argon2 itself refuses these only when it compares.
+        good.replace("v=19", "v=99"),
+        "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA".to_owned(),
     ] {
         assert_eq!(verdict(&passwords, "correct horse", Some(&bad)).await, Verdict::Unreadable, "{bad}");
     }
-    assert_eq!(passwords.uniform().methods, [Method::OURS]);
+    assert_eq!(methods(&passwords), [Method::OURS]);
 }
 
 #[tokio::test]
 async fn every_refusal_takes_the_same_time_while_there_are_old_hashes() {
-    let passwords = passwords(4);
+    let passwords = passwords(16);
     let ours = passwords.hash("correct horse battery".into()).await.unwrap();
     passwords
         .expect(vec!["pbkdf2:sha256:50000".into(), "scrypt:32768:8:1".into(), "md5".into()])
@@ -131,8 +151,8 @@ async fn every_refusal_takes_the_same_time_while_there_are_old_hashes() {
         .unwrap();
     let (floor, permits) = {
         let uniform = passwords.uniform();
-        assert_eq!(uniform.methods.len(), 3);
-        (uniform.floor(), uniform.permits)
+        assert_eq!(uniform.known.len(), 3);
+        (uniform.floor(), uniform.permits())
     };
     assert_eq!(permits, 2, "32 MiB are two of 19");
     assert!(floor > Duration::ZERO);
@@ -143,10 +163,76 @@ async fn every_refusal_takes_the_same_time_while_there_are_old_hashes() {
         assert!(!whole.is_zero());
     }
     assert_eq!(passwords.uniform().floor(), floor);
-    // A method that nobody expected raises the floor from then on.
-    let unexpected = passwords.verify("wrong".into(), Some(OF_WERKZEUG[2].to_owned())).await.unwrap();
+    // One that nobody expected counts from then on.
+    let pbkdf2 = OF_WERKZEUG[3].to_owned();
+    let unexpected = passwords.verify("wrong".into(), Some(pbkdf2)).await.unwrap();
     let raised = passwords.uniform().floor();
-    assert!(raised > floor && (unexpected.work + unexpected.pad).as_nanos() % raised.as_nanos() == 0);
+    assert_eq!(passwords.uniform().known.len(), 4);
+    assert!(raised >= floor && (unexpected.work + unexpected.pad).as_nanos() % raised.as_nanos() == 0);
+}
+
+#[tokio::test]
+async fn a_method_that_is_too_slow_is_unreadable_and_no_refusal_waits_for_it() {
+    let passwords = passwords(4);
+    let scrypt = Method::of_werkzeug("scrypt:32768:8:1").unwrap();
+    learned(&passwords, scrypt, MAX_COMPARISON + Duration::from_millis(1));
+    for password in ["correct horse battery", "wrong"] {
+        assert_eq!(verdict(&passwords, password, Some(OF_WERKZEUG[0])).await, Verdict::Unreadable);
+    }
+    {
+        let uniform = passwords.uniform();
+        assert_eq!((uniform.floor(), uniform.permits()), (Duration::ZERO, 1));
+    }
+    let pbkdf2 = Method::of_werkzeug("pbkdf2:sha256:1000").unwrap();
+    learned(&passwords, pbkdf2, MAX_COMPARISON);
+    assert_eq!(passwords.uniform().floor(), MAX_COMPARISON, "the margin does not lead beyond");
+    // It is measured again where rows have it, and what no row has is forgotten.
+    passwords.expect(vec!["scrypt:32768:8:1".into()]).await.unwrap();
+    assert_eq!(methods(&passwords), [Method::OURS, scrypt]);
+    assert_eq!(
+        verdict(&passwords, "correct horse battery", Some(OF_WERKZEUG[0])).await,
+        Verdict::RightAndOutdated
+    );
+    passwords.expect(Vec::new()).await.unwrap();
+    assert_eq!(methods(&passwords), [Method::OURS]);
+    assert_eq!(passwords.uniform().floor(), Duration::ZERO);
+}
+
+#[tokio::test]
+async fn a_refusal_keeps_its_permits_until_its_pad_is_over() {
+    let passwords = passwords(16);
+    let ours = passwords.hash("correct horse battery".into()).await.unwrap();
+    let scrypt = Method::of_werkzeug("scrypt:32768:8:1").unwrap();
+    learned(&passwords, scrypt, MAX_COMPARISON);
+    let hashes = [None, Some(ours.as_str()), Some(OF_WERKZEUG[0]), Some("$2b$12$unreadable")];
+    for (hash, free) in hashes.into_iter().zip([14, 12, 10, 8]) {
+        let verified = passwords.verify("wrong".into(), hash.map(str::to_owned)).await.unwrap();
+        assert_eq!(verified.hold(), verified.pad, "{hash:?}");
+        assert_eq!(passwords.working.available_permits(), free, "{hash:?}");
+    }
+    // Who knows the password keeps nobody waiting.
+    let right = passwords.verify("correct horse battery".into(), Some(ours)).await.unwrap();
+    assert_eq!(right.hold(), Duration::ZERO);
+    assert_eq!(passwords.working.available_permits(), 8);
+}
+
+#[tokio::test]
+async fn a_caller_who_hangs_up_does_not_end_the_pad() {
+    let passwords = passwords(2);
+    let hour = Duration::from_secs(3_600);
+    // A short pad ends.
+    passwords.run("x".into(), 2, |_| Ok(((), Duration::from_millis(1)))).await.unwrap();
+    passwords.run("x".into(), 2, move |_| Ok(((), hour))).await.unwrap();
+    assert_eq!(passwords.working.available_permits(), 0);
+    let waiting = tokio::spawn({
+        let passwords = passwords.clone();
+        async move { passwords.verify("x".into(), None).await.map(|verified| verified.verdict) }
+    });
+    while passwords.admitted.available_permits() > MAX_WAITING {
+        tokio::task::yield_now().await;
+    }
+    assert!(!waiting.is_finished());
+    waiting.abort();
 }
 
 #[test]
@@ -183,7 +269,7 @@ async fn the_queue_is_bounded() {
     let waiting: Vec<_> = (0..=MAX_WAITING)
         .map(|_| {
             let passwords = passwords.clone();
-            tokio::spawn(async move { passwords.run("x".into(), 1, |_| Ok(())).await })
+            tokio::spawn(async move { passwords.run("x".into(), 1, |_| Ok(((), Duration::ZERO))).await })
         })
         .collect();
     while passwords.admitted.available_permits() > 0 {
@@ -208,7 +294,7 @@ async fn a_caller_who_hangs_up_does_not_free_the_place() {
             let work = move |_: &str| {
                 started.send(()).unwrap();
                 may_finish.recv().unwrap();
-                Ok(())
+                Ok(((), Duration::ZERO))
             };
             passwords.run("x".into(), 1, work).await
         }

@@ -25,7 +25,8 @@ pub async fn keep_clean(services: Services) {
         if let Err(error) = erase_old(&services).await {
             tracing::warn!(%error, "old successors of refresh tokens could not be erased; the server will retry");
         }
-        if look % LOOKS_PER_SEARCH == LOOKS_PER_SEARCH - 1
+        // The first at once: the server listens already, as one slow method must not keep it from that.
+        if look % LOOKS_PER_SEARCH == 0
             && let Ok(methods) = hashes::password_methods(&services.database).await
         {
             let _ = services.passwords.expect(methods).await;

@@ -15,8 +15,8 @@ const MAX_METHODS: u32 = 32;
 /// Returns the methods of the stored hashes that are not ours, such as `pbkdf2:sha256:600000`.
 ///
 /// # Errors
-/// Returns the database's error.
-pub async fn password_methods(database: &Database) -> Result<Vec<String>, DbErr> {
+/// The database's.
+pub(super) async fn password_methods(database: &Database) -> Result<Vec<String>, DbErr> {
     let backend = database.backend();
     let end = match backend {
         DbBackend::Postgres => "strpos(password_hash, '$')",

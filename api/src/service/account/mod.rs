@@ -17,7 +17,6 @@ use sea_orm::{
 };
 
 pub use cleaning::{erase_old, keep_clean};
-pub use hashes::password_methods;
 pub use refresh::{RefreshError, Refusal, logout, refresh};
 use sign_in::NewSession;
 pub use sign_in::{SignInError, SignedIn, login};
