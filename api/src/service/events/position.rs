@@ -78,7 +78,7 @@ impl Position {
             .order_by_asc(audit_event::Column::Id)
             .limit(BATCH);
         // One that cannot be read is passed over: the others are told.
-        let (mut rows, unreadable) = readable(database.reader(), next).await?;
+        let (mut rows, unreadable) = readable(&database.reader().as_stored(), next).await?;
         let is_all = u64::try_from(rows.len() + unreadable.len()).is_ok_and(|read| read < BATCH);
         let passed_over =
             unreadable.iter().filter_map(|row| row.key.first().copied().map(AuditEventId)).max();
@@ -130,7 +130,7 @@ async fn newest(database: &Database) -> Result<(AuditEventId, Vec<(AuditEventId,
         .filter(audit_event::Column::Action.is_in(TOLD))
         .order_by_desc(audit_event::Column::Id)
         .limit(BATCH);
-    let (rows, unreadable) = readable(database.reader(), latest).await?;
+    let (rows, unreadable) = readable(&database.reader().as_stored(), latest).await?;
     let read = rows.len() + unreadable.len();
     let newest: Vec<_> = rows.into_iter().map(|row| (row.id, row.at)).collect();
     let is_all = u64::try_from(read).is_ok_and(|read| read < BATCH);
