@@ -22,6 +22,12 @@ pub enum BackupError {
     /// A file of this name would be overwritten.
     #[error("{path} exists already, and a backup overwrites nothing. Give another name, or move it away", path = .0.display())]
     Exists(PathBuf),
+    /// There is no backup of this name.
+    #[error("there is no file {path}. Give the name of a file that `jishu backup` made", path = .0.display())]
+    NoFile(PathBuf),
+    /// A folder or a device has this name.
+    #[error("{path} is a folder or a device, not a file. Give the name of a file", path = .0.display())]
+    NotAFile(PathBuf),
     /// The place of the restored database is taken.
     #[error(
         "{path} has a database already. Run the command again with --replace: the old database is kept beside it under \
