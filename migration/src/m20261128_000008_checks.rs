@@ -7,7 +7,12 @@
 //! insert and update refuse the same rows under the same names, take no time, and change no row. A later migration
 //! that makes one of these tables anew must make its triggers anew as well.
 //!
-//! Rows with wrong values are listed first, as many as fit in a message, and then nothing is changed.
+//! PostgreSQL reads each table once under a lock that stops reads and writes. MariaDB copies each table once, whatever is asked
+//! for: 10.11 has neither INPLACE nor INSTANT for ADD CHECK, not even with `check_constraint_checks` off. While a table is
+//! copied, it can be read; writes wait. All constraints of a table are added by one statement, so that it is copied once.
+//! Taking them back is INSTANT.
+//!
+//! Rows that are wrong already are listed first, all of them that fit in a message, and nothing is changed then.
 
 use std::fmt::Write;
 
@@ -28,6 +33,9 @@ enum Rule {
     Words(&'static str, &'static [&'static str]),
     /// A condition on these columns, written with `{}` before each of them.
     Condition(&'static [&'static str], &'static str),
+    /// Times that exist, from year 1 to year 9999. On PostgreSQL alone, which stores `infinity` and years that no client
+    /// can read. The other databases have no such times.
+    Times(&'static [&'static str]),
 }
 
 /// A constraint. Its name never changes.
@@ -47,6 +55,10 @@ const fn words(name: &'static str, column: &'static str, words: &'static [&'stat
     Check { name, rule: Rule::Words(column, words) }
 }
 
+const fn times(name: &'static str, columns: &'static [&'static str]) -> Check {
+    Check { name, rule: Rule::Times(columns) }
+}
+
 const DIFFICULTIES: &[&str] = &["easy", "medium", "hard"];
 const MARKS: &[&str] = &["marks_correct", "marks_wrong", "marks_unanswered"];
 const REWARDING: &str =
@@ -59,6 +71,7 @@ const CHECKED: &[Checked] = &[
         checks: &[
             words("check_users_role", "role", &["learner", "author", "support", "admin"]),
             words("check_users_status", "status", &["active", "deactivated"]),
+            times("check_users_times", &["created_at"]),
         ],
     },
     Checked {
@@ -76,6 +89,7 @@ const CHECKED: &[Checked] = &[
                 &["after_sitting", "after_last_attempt", "never"],
             ),
             Check { name: "check_subjects_marks", rule: Rule::Condition(MARKS, REWARDING) },
+            times("check_subjects_times", &["offer_ends_at", "archived_at", "created_at"]),
         ],
     },
     Checked {
@@ -90,6 +104,7 @@ const CHECKED: &[Checked] = &[
             words("check_question_versions_difficulty", "difficulty", DIFFICULTIES),
             words("check_question_versions_kind", "kind", &["single_choice", "multiple_choice", "numeric"]),
             words("check_question_versions_text_format", "text_format", &["plain", "markdown", "html"]),
+            times("check_question_versions_times", &["created_at"]),
         ],
     },
     Checked {
@@ -102,30 +117,90 @@ const CHECKED: &[Checked] = &[
                 &["single_subject", "multiple_subjects", "full_bundle"],
             ),
             words("check_purchases_status", "status", &["active", "refunded"]),
+            times("check_purchases_times", &["created_at", "expires_at"]),
         ],
     },
     Checked {
         table: "purchase_requests",
         key: "id",
-        checks: &[words("check_purchase_requests_outcome", "outcome", &["created", "existing"])],
+        checks: &[
+            words("check_purchase_requests_outcome", "outcome", &["created", "existing"]),
+            times("check_purchase_requests_times", &["created_at"]),
+        ],
     },
     Checked {
         table: "mock_test_attempts",
         key: "id",
-        checks: &[words(
-            "check_mock_test_attempts_status",
-            "status",
-            &["available", "in_progress", "completed", "exhausted"],
-        )],
+        checks: &[
+            words(
+                "check_mock_test_attempts_status",
+                "status",
+                &["available", "in_progress", "completed", "exhausted"],
+            ),
+            times("check_mock_test_attempts_times", &["latest_attempt_at"]),
+        ],
     },
     Checked {
         table: "test_sessions",
         key: "id",
-        checks: &[words(
-            "check_test_sessions_status",
-            "status",
-            &["in_progress", "submitted", "auto_submitted", "abandoned"],
+        checks: &[
+            words(
+                "check_test_sessions_status",
+                "status",
+                &["in_progress", "submitted", "auto_submitted", "abandoned"],
+            ),
+            times("check_test_sessions_times", &["started_at", "expires_at", "submitted_at"]),
+        ],
+    },
+    Checked {
+        table: "courses",
+        key: "id",
+        checks: &[times("check_courses_times", &["archived_at", "created_at"])],
+    },
+    Checked {
+        table: "entitlements",
+        key: "purchase_id, subject_id",
+        checks: &[times("check_entitlements_times", &["granted_at", "expires_at", "ended_at"])],
+    },
+    Checked {
+        table: "questions",
+        key: "id",
+        checks: &[times("check_questions_times", &["archived_at", "created_at"])],
+    },
+    Checked { table: "papers", key: "id", checks: &[times("check_papers_times", &["created_at"])] },
+    Checked {
+        table: "test_answers",
+        key: "session_id, slot",
+        checks: &[times("check_test_answers_times", &["saved_at"])],
+    },
+    Checked {
+        table: "extra_times",
+        key: "mock_test_attempt_id",
+        checks: &[times("check_extra_times_times", &["granted_at"])],
+    },
+    Checked { table: "audit_events", key: "id", checks: &[times("check_audit_events_times", &["at"])] },
+    Checked {
+        table: "refresh_tokens",
+        key: "id",
+        checks: &[times(
+            "check_refresh_tokens_times",
+            &["created_at", "expires_at", "used_at", "revoked_at", "successor_until"],
         )],
+    },
+    Checked {
+        table: "cart_items",
+        key: "user_id, subject_id",
+        checks: &[times("check_cart_items_times", &["added_at"])],
+    },
+    Checked {
+        table: "question_corrections",
+        key: "id",
+        checks: &[times("check_question_corrections_times", &["corrected_at"])],
+    },
+    Checked {
+        table: "sign_in_networks",
+        key: "id",
+        checks: &[times("check_sign_in_networks_times", &["seen_at"])],
     },
 ];
 
@@ -135,8 +210,12 @@ impl MigrationTrait for Migration {
         refuse_wrong_rows(manager).await?;
         let backend = manager.get_database_backend();
         for checked in CHECKED {
+            if checked.of(backend).next().is_none() {
+                continue;
+            }
             if backend == DbBackend::Sqlite {
-                let triggers = checked.checks.iter().flat_map(|check| check.triggers(checked.table));
+                let checks = checked.of(backend);
+                let triggers = checks.flat_map(|check| check.triggers(checked.table));
                 let text = triggers.collect::<Vec<_>>().join("; ");
                 manager.get_connection().execute_unprepared(&text).await?;
             } else {
@@ -149,11 +228,14 @@ impl MigrationTrait for Migration {
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let backend = manager.get_database_backend();
         for checked in CHECKED {
+            if checked.of(backend).next().is_none() {
+                continue;
+            }
             if backend == DbBackend::Sqlite {
                 let drop = |Check { name, .. }: &Check| {
                     format!("DROP TRIGGER {name}_insert; DROP TRIGGER {name}_update")
                 };
-                let text = checked.checks.iter().map(drop).collect::<Vec<_>>().join("; ");
+                let text = checked.of(backend).map(drop).collect::<Vec<_>>().join("; ");
                 manager.get_connection().execute_unprepared(&text).await?;
             } else {
                 step(manager).drop_checks(checked.table, &checked.conditions(backend)).await?;
@@ -165,7 +247,14 @@ impl MigrationTrait for Migration {
 
 impl Checked {
     fn conditions(&self, backend: DbBackend) -> Vec<(&'static str, String)> {
-        self.checks.iter().map(|check| (check.name, check.condition(backend, ""))).collect()
+        self.of(backend).map(|check| (check.name, check.condition(backend, ""))).collect()
+    }
+
+    /// The constraints of this database.
+    fn of(&self, backend: DbBackend) -> impl Iterator<Item = &'static Check> {
+        let is_meant =
+            move |check: &&Check| backend == DbBackend::Postgres || !matches!(check.rule, Rule::Times(_));
+        self.checks.iter().filter(is_meant)
     }
 }
 
@@ -183,13 +272,21 @@ impl Check {
                 };
                 format!("{value} IN ({})", listed.join(", "))
             }
+            Rule::Times(columns) => {
+                let exists = |column: &&str| {
+                    format!(
+                        "{row}{column} >= '0001-01-01 00:00:00+00' AND {row}{column} < '10000-01-01 00:00:00+00'"
+                    )
+                };
+                columns.iter().map(exists).collect::<Vec<_>>().join(" AND ")
+            }
         }
     }
 
     fn columns(&self) -> &[&'static str] {
         match &self.rule {
             Rule::Words(column, _) => std::slice::from_ref(column),
-            Rule::Condition(columns, _) => columns,
+            Rule::Condition(columns, _) | Rule::Times(columns) => columns,
         }
     }
 
@@ -212,8 +309,9 @@ impl Check {
 async fn refuse_wrong_rows(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let backend = manager.get_database_backend();
     let (text_type, mut found) = (if backend == DbBackend::MySql { "CHAR" } else { "TEXT" }, String::new());
-    for Checked { table, key, checks } in CHECKED {
-        for check in *checks {
+    for checked in CHECKED {
+        let Checked { table, key, .. } = checked;
+        for check in checked.of(backend) {
             let shown: Vec<_> = key.split(", ").chain(check.columns().iter().copied()).collect();
             let selected: Vec<_> =
                 shown.iter().map(|column| format!("CAST({column} AS {text_type})")).collect();

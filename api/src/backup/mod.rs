@@ -23,7 +23,13 @@ pub enum BackupError {
     #[error("{path} already exists, and a backup never overwrites a file. Give another name, or move {path} \
              away", path = .0.display())]
     Exists(PathBuf),
-    /// A database already has the name of the restored one.
+    /// There is no backup of this name.
+    #[error("there is no file {path}. Give the name of a file that `jishu backup` made", path = .0.display())]
+    NoFile(PathBuf),
+    /// A folder or a device has this name.
+    #[error("{path} is a folder or a device, not a file. Give the name of a file", path = .0.display())]
+    NotAFile(PathBuf),
+    /// The place of the restored database is taken.
     #[error(
         "{path} already has a database. To replace it, add --replace: the old database is kept beside it under \
          another name", path = .0.display()

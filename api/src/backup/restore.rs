@@ -9,7 +9,7 @@ use sea_orm::{ConnectionTrait, DbErr, Statement};
 use super::files::{Pending, rename};
 use super::verify::{Verified, verify};
 use super::{BackupError, keys_of};
-use crate::database::{Access, Failure, FileError, beside, open_file, refuse_foreign_log};
+use crate::database::{Access, Failure, FileError, beside, open_file, real_file, refuse_foreign_log};
 
 /// A database that was restored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +42,9 @@ pub async fn restore(
     allowed: Allowed,
     now: DateTime<Utc>,
 ) -> Result<Restored, BackupError> {
+    // What is replaced are the files that links lead to; the links stay.
+    let (target, keys) = (&real_file(target), keys.map(real_file));
+    let keys = keys.as_deref();
     if let (Ok(one), Ok(other)) = (backup.canonicalize(), target.canonicalize())
         && one == other
     {
@@ -51,6 +54,11 @@ pub async fn restore(
     let problems = if allowed.problems { verified.damage.clone() } else { verified.faults() };
     if !problems.is_empty() {
         return Err(BackupError::Problems { path: backup.to_owned(), problems });
+    }
+    for taken in [Some(target.as_path()), keys].into_iter().flatten() {
+        if fs::metadata(taken).is_ok_and(|metadata| !metadata.is_file()) {
+            return Err(BackupError::NotAFile(taken.to_owned()));
+        }
     }
     let is_there = |file: PathBuf| fs::metadata(file).is_ok_and(|metadata| metadata.len() > 0);
     if !allowed.replacing && (is_there(target.to_owned()) || is_there(beside(target, "-wal"))) {

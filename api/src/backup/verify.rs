@@ -93,6 +93,13 @@ impl Verified {
 /// # Errors
 /// Fails if the file cannot be read at all.
 pub async fn verify(file: &Path) -> Result<Verified, BackupError> {
+    match std::fs::metadata(file) {
+        Ok(metadata) if !metadata.is_file() => return Err(BackupError::NotAFile(file.to_owned())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(BackupError::NoFile(file.to_owned()));
+        }
+        _ => {}
+    }
     refuse_foreign_log(file)?;
     let connection = open_file(file, Access::Still).await?;
     let verified = look_through(&connection).await;

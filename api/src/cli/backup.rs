@@ -121,6 +121,7 @@ pub(super) async fn restore(args: RestoreArgs) -> CommandResult {
     let url = &args.place.database.database_url;
     let keys = if args.place.signing_keys.is_some() { None } else { key_file_beside(url) };
     let allowed = Allowed { replacing: args.replace, problems: args.accept_problems };
+    let keys_in_place = keys.clone().or_else(|| args.place.signing_keys.clone()).filter(|keys| keys.exists());
     let restored =
         backup::restore(&args.file, &database, keys.as_deref(), allowed, SystemClock.now()).await?;
     println!("restored {}", database.display());
@@ -130,10 +131,18 @@ pub(super) async fn restore(args: RestoreArgs) -> CommandResult {
     }
     match (restored.keys, args.place.signing_keys) {
         (Some(keys), _) => println!("restored {}", keys.display()),
-        (None, Some(named)) => print_keys_elsewhere(&args.file, &named),
-        (None, None) => {
-            println!("the backup has no signing keys: every user must sign in again");
+        (None, Some(named)) if backup::keys_of(&args.file).exists() => {
+            print_keys_elsewhere(&args.file, &named);
         }
+        (None, _) => match keys_in_place {
+            Some(kept) => println!(
+                "the backup has no signing keys: {} stays as it is. Whoever signed in with these keys stays signed in",
+                kept.display()
+            ),
+            None => {
+                println!("the backup has no signing keys: everybody who was signed in has to sign in again");
+            }
+        },
     }
     Ok(())
 }

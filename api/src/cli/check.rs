@@ -44,6 +44,9 @@ pub(super) async fn run(args: CheckArgs) -> CommandResult {
                 ReportFormat::Text => {
                     print!("{report}");
                     values::print(&bad);
+                    if report.ok && bad.is_empty() {
+                        println!("All is right.");
+                    }
                 }
                 ReportFormat::Json => {
                     let mut report = serde_json::to_value(&report)?;

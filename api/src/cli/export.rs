@@ -1,6 +1,5 @@
 //! `jishu export`.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -74,7 +73,7 @@ pub(super) async fn run(args: ExportArgs) -> CommandResult {
     match &args.output {
         Some(file) => std::fs::write(file, &export.text)
             .map_err(|error| format!("{} cannot be written: {error}", file.display()))?,
-        None => std::io::stdout().lock().write_all(export.text.as_bytes())?,
+        None => print!("{}", export.text),
     }
     eprintln!("questions: {}; losses: {}", export.questions, export.losses.len());
     Ok(())

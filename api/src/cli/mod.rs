@@ -1,5 +1,20 @@
 //! The command line, one file a subcommand.
 
+/// Prints as the macro of the standard library does. Where the reader of a pipe has gone, as in `jishu check | head`, the
+/// rest is dropped and the command goes on to its end. Any other failure ends the process with a message.
+macro_rules! print {
+    ($($argument:tt)*) => {
+        $crate::cli::print_text(::std::format_args!($($argument)*))
+    };
+}
+
+/// Prints a line, as [`print!`] does.
+macro_rules! println {
+    ($($argument:tt)*) => {
+        $crate::cli::print_text(::std::format_args!("{}\n", ::std::format_args!($($argument)*)))
+    };
+}
+
 mod backup;
 mod check;
 mod export;
@@ -12,6 +27,8 @@ mod user;
 mod values;
 
 use std::error::Error;
+use std::fmt::Arguments;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -76,6 +93,16 @@ pub async fn main() -> ExitCode {
             eprintln!("jishu: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+fn print_text(text: Arguments<'_>) {
+    let printed = io::stdout().write_fmt(text);
+    if let Err(error) = printed
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        eprintln!("jishu: the output cannot be written: {error}");
+        std::process::exit(1);
     }
 }
 

@@ -4,7 +4,9 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use jishu_migration::repair::{Inspection, Outcome, Plan, Progress, RepairError, Session, Undone, plan};
+use jishu_migration::repair::{
+    Inspection, Outcome, Plan, Progress, RepairError, Report, Session, Undone, plan,
+};
 use serde_json::json;
 
 use super::CommandResult;
@@ -95,7 +97,9 @@ fn print_plan(inspection: &Inspection, format: ReportFormat) -> CommandResult {
     let Plan { summary, steps, blockers } = &plan(inspection);
     match format {
         ReportFormat::Text => {
-            print!("{}\n{}", inspection.report(), plan(inspection));
+            print!("{}", inspection.report());
+            print_all_right(&inspection.report());
+            print!("\n{}", plan(inspection));
             if !steps.is_empty() {
                 println!("-- Nothing was changed. `jishu repair --apply` does it.");
             }
@@ -140,7 +144,14 @@ fn print_outcome(outcome: &Outcome, format: ReportFormat) -> CommandResult {
         println!("Nothing to do.");
     }
     print!("{}", outcome.report);
+    print_all_right(&outcome.report);
     Ok(())
+}
+
+fn print_all_right(report: &Report) {
+    if report.ok {
+        println!("All is right.");
+    }
 }
 
 /// Tells progress on standard error, not more than a line a second for what goes on and on.

@@ -78,15 +78,21 @@ async fn start(
     database: Database,
     (socket, address): (TcpSocket, SocketAddr),
 ) -> Result<(Services, TcpListener), Box<dyn Error + Send + Sync>> {
+    // The demo is refused before anything is written, where the tables that it looks at are there.
+    database.refuse_newer().await?;
+    let has_catalogue = database.migrations().await?.iter().filter(|state| state.applied).count() >= 2;
+    if config.demo && has_catalogue {
+        demo::refuse_other_content(&database).await?;
+    }
     if config.database.is_embedded() || config.migrate {
         database.migrate_up().await?;
     } else {
         refuse_pending(&database).await?;
     }
-    let services = server::services(config, database, Arc::new(SystemClock)).await?;
-    if config.demo {
-        demo::refuse_other_content(&services.database).await?;
+    if config.demo && !has_catalogue {
+        demo::refuse_other_content(&database).await?;
     }
+    let services = server::services(config, database, Arc::new(SystemClock)).await?;
     let listener = socket
         .listen(BACKLOG)
         .map_err(|error| format!("cannot listen on {address}: {error}. Choose another --listen"))?;
@@ -111,6 +117,7 @@ async fn start(
 /// Refuses a database whose schema is older or newer than this version needs.
 pub(super) async fn refuse_pending(database: &Database) -> CommandResult {
     database.refuse_newer().await?;
+    database.refuse_old_system().await?;
     let migrations = database.migrations().await?;
     let names: Vec<_> = migrations
         .into_iter()

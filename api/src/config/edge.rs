@@ -3,11 +3,11 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum, value_parser};
 use ipnet::IpNet;
 use url::Url;
 
+use super::switch;
 use crate::limit::LimitOptions;
 
 /// Time limits, limits on what runs at once, budgets, proxies and origins.
@@ -101,9 +101,9 @@ pub struct EdgeConfig {
     #[arg(long, env = "JISHU_CORS_ORIGINS", value_delimiter = ',', value_name = "ORIGINS", value_parser = origin)]
     pub cors_origins: Vec<String>,
 
-    /// Log each request: method, path, status, duration, bytes, the client's address, and the user's id if one is
-    /// signed in. Query strings, bodies and tokens are not logged.
-    #[arg(long, env = "JISHU_ACCESS_LOG", value_parser = BoolishValueParser::new())]
+    /// Log each request: method, path, status, duration, bytes, the client's address, and the user's id where one is
+    /// signed in. Queries in addresses, bodies and tokens are left out.
+    #[arg(long, env = "JISHU_ACCESS_LOG", value_parser = switch(false))]
     pub access_log: bool,
 
     /// Tells browsers to use nothing but HTTPS with this host for so many seconds (`Strict-Transport-Security`);

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args};
 
+use super::switch;
 use crate::graphql::engine::{EngineOptions, Limits, ManifestError, TrustedDocuments};
 
 /// Words that mean yes in an environment variable.
@@ -16,7 +16,7 @@ const YES: [&str; 6] = ["true", "t", "yes", "y", "on", "1"];
 pub struct GraphqlConfig {
     /// Whether `__schema` and `__type` are answered; GraphiQL and code generators need them.
     #[arg(long, env = "JISHU_INTROSPECTION", default_value_t = true, action = ArgAction::Set,
-          value_name = "BOOL", value_parser = BoolishValueParser::new())]
+          value_name = "BOOL", value_parser = switch(true))]
     pub introspection: bool,
 
     /// A manifest of trusted documents, as relay-compiler and graphql-codegen write it with sha256: requests name
@@ -26,12 +26,12 @@ pub struct GraphqlConfig {
 
     /// Accept nothing but trusted documents.
     #[arg(long, env = "JISHU_TRUSTED_DOCUMENTS_ONLY", requires_ifs(YES.map(|yes| (yes, "trusted_documents"))),
-          value_parser = BoolishValueParser::new())]
+          value_parser = switch(false))]
     pub trusted_documents_only: bool,
 
     /// Whether clients may send a document once with its hash, and the hash alone afterwards, as Apollo's do.
     #[arg(long, env = "JISHU_AUTOMATIC_PERSISTED_QUERIES", default_value_t = true, action = ArgAction::Set,
-          value_name = "BOOL", value_parser = BoolishValueParser::new())]
+          value_name = "BOOL", value_parser = switch(true))]
     pub automatic_persisted_queries: bool,
 
     /// The most tokens in a document.

@@ -6,10 +6,11 @@ mod listen;
 mod live;
 mod sittings;
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::BoolishValueParser;
+use clap::builder::{BoolishValueParser, PossibleValue, TypedValueParser};
 use clap::{Args, ValueEnum};
 use rust_decimal::Decimal;
 
@@ -63,6 +64,37 @@ impl DatabaseConfig {
     }
 }
 
+/// Reads a switch. An empty value counts as not given: compose files set variables so.
+pub(super) fn switch(default: bool) -> impl TypedValueParser<Value = bool> {
+    Switch(default)
+}
+
+#[derive(Clone)]
+struct Switch(bool);
+
+impl TypedValueParser for Switch {
+    type Value = bool;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<bool, clap::Error> {
+        if value.is_empty() {
+            return Ok(self.0);
+        }
+        BoolishValueParser::new().parse_ref(command, argument, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        BoolishValueParser::new().possible_values().map(|values| {
+            let values: Vec<_> = values.collect();
+            Box::new(values.into_iter()) as Box<dyn Iterator<Item = PossibleValue>>
+        })
+    }
+}
+
 /// How the server runs.
 #[derive(Args, Clone, Debug)]
 pub struct ServeConfig {
@@ -76,11 +108,11 @@ pub struct ServeConfig {
     pub listen: ListenAddress,
 
     /// Add a demo catalogue with questions and a learner with a known password, and print how to use them.
-    #[arg(long, env = "JISHU_DEMO", value_parser = BoolishValueParser::new())]
+    #[arg(long, env = "JISHU_DEMO", value_parser = switch(false))]
     pub demo: bool,
 
     /// Migrate a database server at start. An embedded database is always migrated.
-    #[arg(long, env = "JISHU_MIGRATE", value_parser = BoolishValueParser::new())]
+    #[arg(long, env = "JISHU_MIGRATE", value_parser = switch(false))]
     pub migrate: bool,
 
     /// A PEM file with the Ed25519 keys that sign access tokens, the current one first. Without it, a key is

@@ -11,7 +11,7 @@ use sea_orm::{ConnectOptions, DatabaseConnection, DbBackend, DbErr, RuntimeErr};
 
 use super::probe::Probe;
 use super::queue::WriteQueue;
-use super::{Database, FileError, Reader, create_private, refuse_foreign_log, sqlite_file};
+use super::{Database, FileError, Reader, create_private, real_file, refuse_foreign_log, sqlite_file};
 
 /// No statement of a request takes this long, unless told otherwise; migrations lift it for themselves.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -152,7 +152,7 @@ impl Database {
 fn prepare_file(file: &Path, options: &DatabaseOptions) -> Result<(), FileError> {
     refuse_foreign_log(file)?;
     if options.url.contains("mode=rwc")
-        && let Err(error) = create_private(file)
+        && let Err(error) = create_private(&real_file(file))
     {
         // SQLite fails in the same way, and reports the error.
         tracing::debug!(%error, "the file of the database was not made");

@@ -15,7 +15,10 @@ use sea_orm::{ConnectOptions, DatabaseConnection, DbErr};
 const JOURNAL_BYTES: std::ops::RangeInclusive<usize> = 18..=19;
 const ROLLBACK: u8 = 1;
 
-/// An error that keeps a file from being opened.
+/// The number of symbolic links in a row that are followed.
+const MAX_LINKS: usize = 40;
+
+/// Why a file must not be opened as it lies there.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// A write-ahead log is beside a file that it does not belong to.
@@ -56,8 +59,20 @@ pub fn beside(file: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Makes an empty file that only its owner may read, whatever the umask. SQLite gives the files beside it the same
-/// permissions. An existing file stays as it is.
+/// Follows symbolic links to the file that a name stands for. SQLite keeps its log beside that file, not beside the link. A
+/// link to a file that does not exist is followed too.
+#[must_use]
+pub fn real_file(file: &Path) -> PathBuf {
+    let mut real = file.to_owned();
+    for _ in 0..MAX_LINKS {
+        let Ok(to) = fs::read_link(&real) else { break };
+        real = real.parent().map_or_else(|| to.clone(), |folder| folder.join(&to));
+    }
+    real
+}
+
+/// Makes an empty file that only its owner may read, whatever the umask. SQLite gives the files that it makes beside it
+/// the same rights. A file that is there stays as it is.
 ///
 /// # Errors
 /// Returns the error of the file system.
@@ -88,7 +103,8 @@ fn make_private(file: &File) -> io::Result<()> {
 /// # Errors
 /// See [`FileError`].
 pub fn refuse_foreign_log(file: &Path) -> Result<(), FileError> {
-    // Reads the write-ahead log first: if it has data, the header was written before it.
+    let file = &real_file(file);
+    // The log first: where it has something, the header was written before.
     let log = fs::metadata(beside(file, "-wal")).map_or(0, |metadata| metadata.len());
     if log == 0 {
         return Ok(());
@@ -130,9 +146,9 @@ pub enum Access {
 /// # Errors
 /// Returns the database's error.
 pub async fn open_file(file: &Path, access: Access) -> Result<DatabaseConnection, DbErr> {
-    // With a write-ahead log the database is two files.
-    let has_log = fs::metadata(beside(file, "-wal")).is_ok_and(|log| log.len() > 0);
-    let file = file.to_owned();
+    let file = real_file(file);
+    // With a log beside it, what lies there is two files.
+    let has_log = fs::metadata(beside(&file, "-wal")).is_ok_and(|log| log.len() > 0);
     let mut connect = ConnectOptions::new("sqlite://");
     connect
         .max_connections(1)

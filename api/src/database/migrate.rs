@@ -38,7 +38,14 @@ pub enum MigrateError {
          version, or restore a backup from before its upgrade", .0.join(", ")
     )]
     Newer(Vec<String>),
-    /// The database returned an error.
+    /// The database has tables that no migration of ours made.
+    #[error(
+        "this database has the table `{table}`, and no migration of jishu was applied to it: it is a database of the old \
+         system, or of another program. Give jishu a new database with --database-url. `jishu check` and `jishu repair` work \
+         on the old one", table = .0
+    )]
+    OldSystem(&'static str),
+    /// The database refused.
     #[error(transparent)]
     Database(#[from] DbErr),
 }
@@ -57,6 +64,7 @@ impl Database {
     /// that changes the schema by itself, and the next run goes on from there.
     pub async fn migrate_up(&self) -> Result<(), MigrateError> {
         self.refuse_newer().await?;
+        self.refuse_old_system().await?;
         Ok(self.migrate(Direction::Up).await?)
     }
 
@@ -157,9 +165,34 @@ impl Database {
         let unknown = self.unknown_migrations().await?;
         if unknown.is_empty() { Ok(()) } else { Err(MigrateError::Newer(unknown)) }
     }
+
+    /// Refuses a database with tables of jishu's names that jishu did not make.
+    ///
+    /// # Errors
+    /// Fails for such a database, and with the database.
+    pub async fn refuse_old_system(&self) -> Result<(), MigrateError> {
+        if !applied_migrations(self.reader.pool()).await?.is_empty() {
+            return Ok(());
+        }
+        let schema = sea_orm_migration::SchemaManager::new(self.reader.pool());
+        for table in SHARED_TABLES {
+            // A first migration that was cut off leaves this one on MariaDB, without a record.
+            if table == "users" && self.backend() == DbBackend::MySql {
+                continue;
+            }
+            // Another node may have migrated since.
+            if schema.has_table(table).await? && applied_migrations(self.reader.pool()).await?.is_empty() {
+                return Err(MigrateError::OldSystem(table));
+            }
+        }
+        Ok(())
+    }
 }
 
-/// Reads the names of the applied migrations; none if the database has no record of them.
+/// Tables that both the old system and jishu have.
+const SHARED_TABLES: [&str; 5] = ["mock_test_attempts", "purchases", "subjects", "courses", "users"];
+
+/// The names of the applied migrations; none where the database has no record of any.
 ///
 /// # Errors
 /// Returns the database's error.

@@ -15,7 +15,9 @@ mod transaction;
 
 pub use connect::{ConnectError, DatabaseOptions, StatementObserver};
 pub use failure::{Failure, IsFailure, Unavailable};
-pub use file::{Access, FileError, beside, create_private, open_file, refuse_foreign_log, sqlite_file};
+pub use file::{
+    Access, FileError, beside, create_private, open_file, real_file, refuse_foreign_log, sqlite_file,
+};
 pub use losses::Losses;
 pub use migrate::{MigrateError, MigrationState, applied_migrations, unknown_among};
 pub use probe::Readiness;
@@ -23,10 +25,8 @@ pub use queue::QueueKey;
 pub use reader::Reader;
 pub use transaction::WriteOptions;
 
-pub(crate) use dialect::{
-    hold_subjects, inserted, lock_subject, lock_user, locked, sql, utc, whole_number_type,
-};
-pub(crate) use readable::{Unreadable, readable};
+pub(crate) use dialect::{inserted, lock_subject, lock_user, locked, sql, utc, whole_number_type};
+pub(crate) use readable::{Unreadable, readable, sorted_out};
 pub(crate) use transaction::{joined, pause, shutting_down, to_its_end};
 
 use std::sync::Arc;

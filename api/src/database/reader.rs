@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use super::Failure;
 use super::queue::no_connection;
+use super::readable::time_out_of_range;
 use super::transaction::{pause, to_its_end};
 
 /// Maximum number of retries after a lost connection. A database that restarts leaves several dead connections in
@@ -28,6 +29,8 @@ pub struct Reader {
     /// On MariaDB and MySQL, one permit for each connection of the pool. A query runs to its end, so its caller
     /// must have waited for a connection before.
     permits: Option<Permits>,
+    /// Whether rows are passed on whose times the driver panics on.
+    as_stored: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -51,13 +54,28 @@ impl Reader {
     pub(super) fn new(pool: DatabaseConnection, connections: u32, wait: Duration) -> Self {
         let permits = (pool.get_database_backend() == DbBackend::MySql)
             .then(|| Permits { semaphore: Arc::new(Semaphore::new(connections as usize)), wait });
-        Self { pool, permits }
+        Self { pool, permits, as_stored: false }
     }
 
     /// Returns the pool of its connections.
     #[must_use]
     pub fn pool(&self) -> &DatabaseConnection {
         &self.pool
+    }
+
+    /// The same reader, which also passes on rows with times that cannot be read. Otherwise a query that finds such a row
+    /// fails: the driver would panic on it.
+    #[must_use]
+    pub fn as_stored(&self) -> Self {
+        Self { as_stored: true, ..self.clone() }
+    }
+
+    /// Fails where the driver would panic.
+    fn check<'r>(&self, rows: impl IntoIterator<Item = &'r QueryResult>) -> Result<(), DbErr> {
+        if self.as_stored || self.get_database_backend() != DbBackend::Postgres {
+            return Ok(());
+        }
+        rows.into_iter().find_map(|row| time_out_of_range(row, None)).map_or(Ok(()), Err)
     }
 
     async fn run<T: Send + 'static>(&self, statement: Statement, query: Query<T>) -> Result<T, DbErr> {
@@ -102,12 +120,18 @@ impl ConnectionTrait for Reader {
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        self.run(statement, |pool, statement| async move { pool.query_one_raw(statement).await }.boxed())
-            .await
+        let row = self
+            .run(statement, |pool, statement| async move { pool.query_one_raw(statement).await }.boxed())
+            .await?;
+        self.check(&row)?;
+        Ok(row)
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        self.run(statement, |pool, statement| async move { pool.query_all_raw(statement).await }.boxed())
-            .await
+        let rows = self
+            .run(statement, |pool, statement| async move { pool.query_all_raw(statement).await }.boxed())
+            .await?;
+        self.check(&rows)?;
+        Ok(rows)
     }
 }

@@ -5,6 +5,7 @@ mod answering;
 mod connection;
 mod places;
 mod socket;
+mod tasks;
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -27,6 +28,7 @@ use crate::service::events::Events;
 use crate::service::paper::Papers;
 use crate::service::session::{self, Sittings};
 use crate::service::{Services, account};
+use tasks::Tasks;
 
 /// Where the keys are when the database is a server and no file is named.
 const KEYS_OF_A_SERVER: &str = "jishu.keys.pem";
@@ -118,17 +120,22 @@ pub async fn run(
     let catalog = Arc::clone(&services.catalog);
     let refresh = config.catalog_refresh();
     let engine = graphql::build(services.clone(), engine).map_err(std::io::Error::other)?;
-    let refreshing = tokio::spawn(async move { catalog.keep_fresh(refresh).await });
+    let mut tasks = Tasks::default();
+    tasks.start("catalogue refresh", move || {
+        let catalog = Arc::clone(&catalog);
+        async move { catalog.keep_fresh(refresh).await }
+    });
     let events = Arc::clone(&services.events);
-    let telling = tokio::spawn(async move { events.keep_telling().await });
-    let closing = tokio::spawn(session::keep_closing(services.clone(), config.sittings.closing_interval()));
-    let cleaning = tokio::spawn(account::keep_clean(services.clone()));
+    tasks.start("events", move || {
+        let events = Arc::clone(&events);
+        async move { events.keep_telling().await }
+    });
+    let (of_closing, every) = (services.clone(), config.sittings.closing_interval());
+    tasks.start("closing", move || session::keep_closing(of_closing.clone(), every));
+    let of_cleaning = services.clone();
+    tasks.start("cleaning", move || account::keep_clean(of_cleaning.clone()));
     let routes = |stopping| http::router(engine, services, &config.edge, config.live, stopping);
     serve(listener, routes, &config.edge, config.drain(), stop).await;
-    cleaning.abort();
-    closing.abort();
-    telling.abort();
-    refreshing.abort();
     Ok(())
 }
 

@@ -4,8 +4,8 @@
 //! have, and every few seconds, so that what another node or an operator's SQL changed is seen. A purchase
 //! reads the database itself: a snapshot never decides what is bought or what it costs.
 //!
-//! A row that cannot be read is left out, and a row with a wrong value is not on sale. Each is named in the log
-//! when it appears, and the other rows are not affected.
+//! A row that cannot be read, or cannot be sold by, is not on sale. Each is named in the log when it appears, and the rest
+//! goes on. Owners see the columns that can be read, and defaults for the others.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use sea_orm::{DbErr, EntityTrait, QueryOrder};
 use tokio::sync::Mutex;
 
 use super::integrity::{self, BadValue};
+use super::salvage;
 use crate::database::{Database, Unreadable, readable};
 
 /// A course and its subjects, by id, archived ones included.
@@ -56,21 +57,30 @@ pub struct Snapshot {
 
 impl Snapshot {
     async fn load(database: &Database) -> Result<Self, DbErr> {
-        let reader = database.reader();
+        let reader = &database.reader().as_stored();
         let courses = course::Entity::find().order_by_asc(course::Column::Id);
-        let (courses, unreadable_courses) = readable(reader, courses).await?;
+        let (mut courses, unreadable_courses) = readable(reader, courses).await?;
         let rows = subject::Entity::find().order_by_asc(subject::Column::Id);
-        let (rows, unreadable_subjects) = readable(reader, rows).await?;
+        let (mut rows, unreadable_subjects) = readable(reader, rows).await?;
         let mut bad = BTreeSet::new();
         bad.extend(integrity::named::<course::Entity, _>(reader, &unreadable_courses).await?);
         bad.extend(integrity::named::<subject::Entity, _>(reader, &unreadable_subjects).await?);
+        // Owners see stand-ins of rows that cannot be read.
+        courses.extend(unreadable_courses.iter().filter_map(salvage::course));
+        courses.sort_by_key(|course| course.id);
+        rows.extend(unreadable_subjects.iter().filter_map(salvage::subject));
+        rows.sort_by_key(|subject| subject.id);
+        let unreadable_courses: HashSet<_> = ids(&unreadable_courses).map(CourseId).collect();
+        let unreadable_subjects: HashSet<_> = ids(&unreadable_subjects).map(SubjectId).collect();
 
         let mut by_course: HashMap<CourseId, (Vec<Arc<subject::Model>>, Vec<SubjectId>)> = HashMap::new();
         let mut subjects = HashMap::with_capacity(rows.len());
         for subject in rows {
             let subject = Arc::new(subject);
             let (all, withheld) = by_course.entry(subject.course_id).or_default();
-            if let Some(fault) = integrity::fault_of_subject(&subject) {
+            if unreadable_subjects.contains(&subject.id) {
+                withheld.push(subject.id);
+            } else if let Some(fault) = integrity::fault_of_subject(&subject) {
                 withheld.push(subject.id);
                 bad.insert(BadValue::of("subjects", subject.id.0, fault));
             }
@@ -78,21 +88,20 @@ impl Snapshot {
             subjects.insert(subject.id, subject);
         }
         let mut course = |row: course::Model| {
-            let fault = integrity::fault_of_course(&row);
-            let is_withheld = fault.is_some();
+            let is_unreadable = unreadable_courses.contains(&row.id);
+            let fault = integrity::fault_of_course(&row).filter(|_| !is_unreadable);
+            let is_withheld = is_unreadable || fault.is_some();
             bad.extend(fault.map(|fault| BadValue::of("courses", row.id.0, fault)));
             let (subjects, withheld) = by_course.remove(&row.id).unwrap_or_default();
             Arc::new(CatalogCourse { row, subjects, is_withheld, withheld })
         };
         let courses = courses.into_iter().map(&mut course).collect();
-        let ids = |rows: Vec<Unreadable>| rows.into_iter().filter_map(|row| row.key.first().copied());
-        Ok(Self {
-            courses,
-            subjects,
-            unreadable_courses: ids(unreadable_courses).map(CourseId).collect(),
-            unreadable_subjects: ids(unreadable_subjects).map(SubjectId).collect(),
-            bad,
-        })
+        // Subjects that are left have no course.
+        for subject in by_course.into_values().flat_map(|(subjects, _)| subjects) {
+            let fault = integrity::fault_of_orphan(&subject);
+            bad.insert(BadValue::of("subjects", subject.id.0, fault));
+        }
+        Ok(Self { courses, subjects, unreadable_courses, unreadable_subjects, bad })
     }
 
     /// Logs which values are wrong now and were not before, and which are right again.
@@ -104,7 +113,8 @@ impl Snapshot {
                 row,
                 column,
                 value,
-                "a row of the catalogue is left out. Correct its value; `jishu check` lists all such rows"
+                "a row of the catalogue is left out of what is sold, and its owners see defaults for what cannot be read. Put its \
+                 value right. `jishu check` lists all such rows"
             );
         }
         for bad in before.bad.difference(&self.bad) {
@@ -129,6 +139,11 @@ impl Snapshot {
     pub fn subject(&self, id: SubjectId) -> Option<&Arc<subject::Model>> {
         self.subjects.get(&id)
     }
+}
+
+/// The keys of rows that cannot be read.
+fn ids(rows: &[Unreadable]) -> impl Iterator<Item = i64> {
+    rows.iter().filter_map(|row| row.key.first().copied())
 }
 
 /// The current snapshot, and how to renew it.

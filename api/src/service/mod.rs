@@ -22,6 +22,7 @@ pub mod progress;
 pub mod purchase;
 pub mod question_bank;
 pub mod ranking;
+mod salvage;
 pub mod scoring;
 pub mod session;
 pub mod test_settings;

@@ -17,6 +17,7 @@ on_each_database!(
     words_that_are_not_known_are_refused,
     a_migration_names_the_rows_in_its_way_and_changes_nothing,
     a_bad_row_of_the_catalogue_takes_no_other_with_it,
+    a_value_that_cannot_be_read_fails_its_field_alone,
     a_bad_row_keeps_no_other_sitting_from_being_closed,
     a_question_with_a_bad_word_is_not_drawn,
 );
@@ -184,6 +185,17 @@ async fn a_bad_row_of_the_catalogue_takes_no_other_with_it(app: Arc<TestApp>) {
         json!({ "courseId": other.id, "purchaseType": "SINGLE_SUBJECT", "subjectIds": [other.subjects[1]] });
     assert_eq!(ben.run_with(buy, json!({ "input": input })).await.text("/purchase/outcome"), "CREATED");
 
+    // An owner of the bad subject sees it and the healthy ones beside it, also from a node that starts now.
+    let owned = "{ viewer { mockTestAttempts(first: 100) { edges { node { subject { name archived } } } }
+        purchases(first: 5) { edges { node { course { name } subjects { name } } } } } }";
+    let shown = asha.run(owned).await.at("/viewer").to_string();
+    assert!(["Biology", "Botany", "Other"].iter().all(|name| shown.contains(name)), "{shown}");
+    app.execute("UPDATE courses SET currency = 'QQQ' WHERE name = 'Good'").await;
+    let found = integrity::examine(app.connection()).await.unwrap();
+    let told: Vec<_> = found.iter().map(ToString::to_string).collect();
+    assert!(told.contains(&format!("courses, id {}: currency is 'QQQ'", good.row)), "{told:?}");
+    app.execute("UPDATE courses SET currency = 'INR' WHERE name = 'Good'").await;
+
     let found = integrity::examine(app.connection()).await.unwrap();
     let told: Vec<_> = found.iter().map(ToString::to_string).collect();
     assert_eq!(told, [format!("subjects, id {bad}: grading_method is 'best'")]);
@@ -203,6 +215,70 @@ async fn a_bad_row_of_the_catalogue_takes_no_other_with_it(app: Arc<TestApp>) {
     app.execute("UPDATE courses SET currency = 'INR'").await;
     app.services.catalog.reload().await.unwrap();
     assert!(named(&ben.run(list).await).contains("Biology"), "corrected, it is on sale again");
+}
+
+/// PostgreSQL stores `infinity`, on which the driver panics; MariaDB dates without a day; SQLite text that is not UTF-8.
+async fn a_value_that_cannot_be_read_fails_its_field_alone(app: Arc<TestApp>) {
+    let (course, asha) = with_rows(&app).await;
+    app.course(&["Biology"]).named("Other").create(&app).await;
+    let ben = app.staff("Ben", Role::Learner).await;
+    let card = app.cards(&ben, &course).await.remove(0);
+    accepted(&ben.start_session(&card).await);
+    let bad = course.row;
+    let spoil: &[&str] = match app.backend {
+        Backend::Postgres => {
+            let late = "UPDATE courses SET created_at = 'infinity'";
+            let refused = app.connection().execute_unprepared(late).await.expect_err("a check").to_string();
+            assert!(refused.contains("check_courses_times"), "{refused}");
+            for table in ["courses", "test_sessions", "entitlements"] {
+                app.execute(&format!("ALTER TABLE {table} DROP CONSTRAINT check_{table}_times")).await;
+            }
+            &[
+                "UPDATE courses SET created_at = 'infinity' WHERE id = (SELECT MIN(id) FROM courses)",
+                "UPDATE test_sessions SET expires_at = '-infinity' WHERE id = (SELECT MIN(id) FROM test_sessions)",
+                "UPDATE entitlements SET expires_at = 'infinity' WHERE purchase_id = (SELECT MIN(id) FROM purchases)",
+            ]
+        }
+        Backend::MariaDb => &[
+            "SET STATEMENT sql_mode = '' FOR UPDATE courses SET created_at = '0000-00-00' ORDER BY id LIMIT 1",
+            "SET STATEMENT sql_mode = '' FOR UPDATE entitlements SET expires_at = '2024-00-00' ORDER BY purchase_id LIMIT 1",
+        ],
+        Backend::Sqlite => &[
+            "UPDATE courses SET name = CAST(x'ff' AS TEXT) WHERE id = (SELECT MIN(id) FROM courses)",
+            "UPDATE entitlements SET expires_at = 'soon' WHERE purchase_id = (SELECT MIN(id) FROM purchases)",
+        ],
+    };
+    for sql in spoil {
+        app.execute(sql).await;
+    }
+    // The catalogue goes on, and so does a node that starts now.
+    app.services.catalog.reload().await.unwrap();
+    let node = app.second_node().await;
+    assert_eq!(node.services.catalog.snapshot().courses_on_sale().count(), 1);
+    node.stop().await;
+    let list = app.anonymous().run("{ courses { edges { node { name } } } }").await;
+    assert_eq!(*list.at("/courses/edges"), json!([{ "node": { "name": "Other" } }]));
+    let names =
+        "{ viewer { mockTestAttempts(first: 1) { edges { node { subject { name course { name } } } } } } }";
+    let shown = ben.run(names).await;
+    assert_eq!(shown.text("/viewer/mockTestAttempts/edges/0/node/subject/name"), "Physics");
+    // A field fails, not the whole request.
+    let bought =
+        "{ courses { totalCount } viewer { mockTestAttempts(first: 1) { edges { node { canStart } } } } }";
+    let answer = asha.send(bought, serde_json::Value::Null).await;
+    assert_eq!((answer.status, &answer.body["errors"][0]["extensions"]["code"]), (200, &json!("INTERNAL")));
+    // Others' sittings are closed.
+    app.clock.advance(TimeDelta::days(1));
+    let left = i64::from(app.backend == Backend::Postgres);
+    while app.number("SELECT COUNT(*) FROM test_sessions WHERE open_marker = 1").await > left {
+        session::close_overdue(&app.services).await.unwrap();
+    }
+
+    let found = integrity::examine(&app.services.database.reader().as_stored()).await.unwrap();
+    let told: Vec<_> = found.iter().map(ToString::to_string).collect();
+    assert_eq!(told.len(), spoil.len(), "{told:?}");
+    assert!(told.iter().any(|told| told.starts_with(&format!("courses, id {bad}: "))), "{told:?}");
+    assert!(told.iter().any(|told| told.starts_with("entitlements, ")), "{told:?}");
 }
 
 async fn a_bad_row_keeps_no_other_sitting_from_being_closed(app: Arc<TestApp>) {

@@ -40,6 +40,12 @@ pub enum DemoError {
          sign in with a known password. Start without --demo, or with --database-url of a new database"
     )]
     OtherContent(String),
+    /// Nobody can tell whether the database is the demo's.
+    #[error(
+        "a course or a subject of the database could not be read, and it may not be the demo's: {0}. Run `jishu check`, or \
+         start without --demo"
+    )]
+    Unreadable(#[source] DbErr),
     /// Its questions could not be stored.
     #[error("the questions of the demo cannot be stored. {0}")]
     Questions(#[from] ImportError),
@@ -66,7 +72,8 @@ pub async fn refuse_other_content(database: &Database) -> Result<(), DemoError> 
         .columns([course::Column::Id, course::Column::Code, course::Column::Name])
         .into_tuple()
         .all(connection)
-        .await?;
+        .await
+        .map_err(DemoError::Unreadable)?;
     let of_demo = |code: Option<&str>, name: &str| {
         COURSES.iter().find(|demo| code == Some(demo.code) && name == demo.name)
     };
@@ -80,7 +87,8 @@ pub async fn refuse_other_content(database: &Database) -> Result<(), DemoError> 
         .columns([subject::Column::CourseId, subject::Column::Code, subject::Column::Name])
         .into_tuple()
         .all(connection)
-        .await?;
+        .await
+        .map_err(DemoError::Unreadable)?;
     for (course, code, name) in subjects {
         let demo = courses
             .iter()

@@ -77,8 +77,8 @@ impl Position {
             .filter(audit_event::Column::Action.is_in(TOLD))
             .order_by_asc(audit_event::Column::Id)
             .limit(BATCH);
-        // Skips a row that cannot be read, and reports the others.
-        let (mut rows, unreadable) = readable(database.reader(), next).await?;
+        // One that cannot be read is passed over: the others are told.
+        let (mut rows, unreadable) = readable(&database.reader().as_stored(), next).await?;
         let is_all = u64::try_from(rows.len() + unreadable.len()).is_ok_and(|read| read < BATCH);
         let passed_over =
             unreadable.iter().filter_map(|row| row.key.first().copied().map(AuditEventId)).max();
@@ -130,7 +130,7 @@ async fn newest(database: &Database) -> Result<(AuditEventId, Vec<(AuditEventId,
         .filter(audit_event::Column::Action.is_in(TOLD))
         .order_by_desc(audit_event::Column::Id)
         .limit(BATCH);
-    let (rows, unreadable) = readable(database.reader(), latest).await?;
+    let (rows, unreadable) = readable(&database.reader().as_stored(), latest).await?;
     let read = rows.len() + unreadable.len();
     let newest: Vec<_> = rows.into_iter().map(|row| (row.id, row.at)).collect();
     let is_all = u64::try_from(read).is_ok_and(|read| read < BATCH);

@@ -4,14 +4,15 @@
 //! the constraints.
 
 mod rules;
+mod unread;
 
 use std::fmt;
 
 use jishu_entity::{
     audit_event, blueprint_part, cart_item, course, entitlement, extra_time, mock_test_attempt, paper,
-    paper_question, paper_score, purchase, purchase_request, purchase_request_owned, question,
-    question_option, question_version, refresh_token, subject, test_answer, test_session, topic, topic_total,
-    user,
+    paper_question, paper_revision, paper_score, purchase, purchase_request, purchase_request_owned,
+    question, question_correction, question_option, question_version, refresh_token, sign_in_network,
+    subject, test_answer, test_session, topic, topic_total, user,
 };
 use sea_orm::{
     ColumnTrait, ColumnType, ConnectionTrait, DbBackend, DbErr, EntityTrait, IdenStatic, Iterable,
@@ -21,7 +22,7 @@ use serde::Serialize;
 
 use crate::database::{Database, Unreadable};
 
-pub(super) use rules::{Fault, fault_of_course, fault_of_subject};
+pub(super) use rules::{Fault, fault_of_course, fault_of_orphan, fault_of_subject};
 
 /// Maximum number of rows of a table that are named.
 const NAMED_ROWS: usize = 100;
@@ -71,7 +72,7 @@ where
     let table = E::default().table_name();
     let keys: Vec<&str> = E::PrimaryKey::iter().map(|key| key.into_column().as_str()).collect();
     let mut named = Vec::with_capacity(rows.len());
-    for Unreadable { key, error } in rows {
+    for Unreadable { key, error, .. } in rows {
         let row: Vec<_> = keys.iter().zip(key).map(|(name, value)| format!("{name} {value}")).collect();
         let row = row.join(", ");
         let before = named.len();
@@ -94,6 +95,7 @@ pub async fn examine(connection: &impl ConnectionTrait) -> Result<Vec<BadValue>,
     macro_rules! look_through {
         ($($table:ident),+ $(,)?) => {
             $(found.extend(of_table::<$table::Entity, _>(connection).await?);)+
+            $(found.extend(unread::of_table::<$table::Entity, _>(connection, &found).await?);)+
         };
     }
     look_through!(
@@ -106,14 +108,17 @@ pub async fn examine(connection: &impl ConnectionTrait) -> Result<Vec<BadValue>,
         mock_test_attempt,
         paper,
         paper_question,
+        paper_revision,
         paper_score,
         purchase,
         purchase_request,
         purchase_request_owned,
         question,
+        question_correction,
         question_option,
         question_version,
         refresh_token,
+        sign_in_network,
         subject,
         test_answer,
         test_session,
@@ -121,6 +126,7 @@ pub async fn examine(connection: &impl ConnectionTrait) -> Result<Vec<BadValue>,
         topic_total,
         user,
     );
+    found.extend(unread::of_catalogue(connection, &found).await?);
     Ok(found)
 }
 
@@ -130,7 +136,7 @@ pub async fn examine(connection: &impl ConnectionTrait) -> Result<Vec<BadValue>,
 /// Returns the database's error.
 pub async fn examine_ours(database: &Database) -> Result<Vec<BadValue>, DbErr> {
     let is_ours = database.migrations().await?.iter().any(|migration| migration.applied);
-    if is_ours { examine(database.reader()).await } else { Ok(Vec::new()) }
+    if is_ours { examine(&database.reader().as_stored()).await } else { Ok(Vec::new()) }
 }
 
 /// A column, and the condition under which its value is bad.
@@ -182,7 +188,9 @@ where
             named.push(format!("{key} {}", text(position)?.unwrap_or_else(|| "null".to_owned())));
         }
         for (suspect, position) in suspects.iter().zip(keys.len()..) {
-            let Some(value) = text(position)? else { continue };
+            // Text that is not UTF-8 is found as well, and cannot be shown.
+            let value = text(position).unwrap_or_else(|_| Some("unreadable".to_owned()));
+            let Some(value) = value else { continue };
             let value = value.chars().take(SHOWN_CHARS).collect();
             found.push(BadValue {
                 table,
@@ -211,7 +219,9 @@ fn suspects<E: EntityTrait>(
     });
     let disallowed = rules::disallowed(backend, table, name, &value);
     let disallowed = disallowed.map(|condition| Suspect { column: name, condition, shows_value: true });
-    mistyped.into_iter().chain(disallowed)
+    let no_time = no_time(backend, &value, def.get_column_type());
+    let no_time = no_time.map(|condition| Suspect { column: name, condition, shows_value: true });
+    mistyped.into_iter().chain(disallowed).chain(no_time)
 }
 
 /// Returns the condition under which SQLite stores a value that the driver cannot read as this type.
@@ -224,6 +234,20 @@ fn mistyped(value: &str, column_type: &ColumnType) -> Option<String> {
         ColumnType::TimestampWithTimeZone => {
             Some(format!("typeof({value}) <> 'text' OR datetime({value}) IS NULL"))
         }
+        _ => None,
+    }
+}
+
+/// When a server holds a time that the driver cannot read: `infinity`, or a date with a month or a day of zero.
+fn no_time(backend: DbBackend, value: &str, column_type: &ColumnType) -> Option<String> {
+    if !matches!(column_type, ColumnType::TimestampWithTimeZone) {
+        return None;
+    }
+    match backend {
+        DbBackend::Postgres => {
+            Some(format!("NOT ({value} >= '0001-01-01 00:00:00+00' AND {value} < '10000-01-01 00:00:00+00')"))
+        }
+        DbBackend::MySql => Some(format!("YEAR({value}) = 0 OR MONTH({value}) = 0 OR DAY({value}) = 0")),
         _ => None,
     }
 }

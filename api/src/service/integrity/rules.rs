@@ -107,3 +107,8 @@ pub(crate) fn fault_of_subject(subject: &subject::Model) -> Option<Fault> {
         .find(|(_, _, is_fault)| *is_fault)
         .map(|(column, value, _)| (column, value.to_string()))
 }
+
+/// Why a subject whose course does not exist must not be sold.
+pub(crate) fn fault_of_orphan(subject: &subject::Model) -> Fault {
+    ("course_id", format!("{}, and there is no such course", subject.course_id))
+}

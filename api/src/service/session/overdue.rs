@@ -54,7 +54,7 @@ pub async fn close_overdue(services: &Services) -> Result<OverdueReport, DbErr> 
         let (mut overdue, unreadable) = find(services, left).await?;
         let is_all = overdue.len() + unreadable.len() < BATCH;
         left += unreadable.len() as u64;
-        for Unreadable { key, error } in unreadable {
+        for Unreadable { key, error, .. } in unreadable {
             tell_once(services, key.first().copied().unwrap_or_default(), &error);
         }
         // Nodes that look at the same time begin with others.
@@ -96,7 +96,7 @@ async fn find(services: &Services, after: u64) -> Result<(Vec<test_session::Mode
         .order_by_asc(test_session::Column::Id)
         .offset(after)
         .limit(BATCH as u64);
-    readable(services.database.reader(), overdue).await
+    readable(&services.database.reader().as_stored(), overdue).await
 }
 
 /// Logs once that a sitting could not be closed. Every later search retries it.

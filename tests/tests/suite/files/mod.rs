@@ -2,6 +2,7 @@
 
 mod backup;
 mod options;
+mod places;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;

@@ -1,0 +1,96 @@
+//! Faults that no condition in SQL finds: the rows are read as the server reads them.
+
+use std::collections::HashSet;
+
+use jishu_entity::{course, subject};
+use sea_orm::sea_query::Expr;
+use sea_orm::{
+    ConnectionTrait, DbBackend, DbErr, EntityTrait, IdenStatic, Iterable, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait,
+};
+
+use super::{BadValue, NAMED_ROWS, columns_of, fault_of_course, fault_of_orphan, fault_of_subject, named};
+use crate::database::{readable, sorted_out};
+
+/// How many rows are read at once.
+const BATCH: u64 = 1_000;
+
+/// Reads every row of a table on SQLite, which stores text that is not UTF-8 and has no function that finds it. Returns the
+/// faults that were not found before. Other databases refuse such text.
+///
+/// # Errors
+/// The database's.
+pub(super) async fn of_table<E, C>(connection: &C, before: &[BadValue]) -> Result<Vec<BadValue>, DbErr>
+where
+    E: EntityTrait,
+    C: ConnectionTrait,
+{
+    let mut found = Vec::new();
+    if connection.get_database_backend() != DbBackend::Sqlite || !has_all_columns::<E>(connection).await? {
+        return Ok(found);
+    }
+    let (mut after, mut is_all) = (i64::MIN, false);
+    while !is_all && found.len() < NAMED_ROWS {
+        let select = E::find()
+            .expr_as(Expr::cust("rowid"), "row_number")
+            .filter(Expr::cust_with_values("rowid > ?", [after]))
+            .order_by_asc(Expr::cust("rowid"))
+            .limit(BATCH);
+        let rows = connection.query_all_raw(select.build(DbBackend::Sqlite)).await?;
+        is_all = (rows.len() as u64) < BATCH;
+        if let Some(last) = rows.last() {
+            after = last.try_get("", "row_number")?;
+        }
+        let (_, unreadable) = sorted_out::<E>(rows);
+        found.extend(named::<E, C>(connection, &unreadable).await?);
+    }
+    found.retain(|bad| !before.contains(bad));
+    Ok(found)
+}
+
+/// Looks at the courses and subjects as the catalogue does. Returns the faults that were not found before.
+///
+/// # Errors
+/// The database's.
+pub(super) async fn of_catalogue(
+    connection: &impl ConnectionTrait,
+    before: &[BadValue],
+) -> Result<Vec<BadValue>, DbErr> {
+    let has_all = has_all_columns::<course::Entity>(connection).await?
+        && has_all_columns::<subject::Entity>(connection).await?;
+    if !has_all {
+        return Ok(Vec::new());
+    }
+    let (courses, unreadable_courses) = readable(connection, course::Entity::find()).await?;
+    let (subjects, unreadable_subjects) = readable(connection, subject::Entity::find()).await?;
+    let mut found = named::<course::Entity, _>(connection, &unreadable_courses).await?;
+    found.extend(named::<subject::Entity, _>(connection, &unreadable_subjects).await?);
+    let known: HashSet<i64> = courses
+        .iter()
+        .map(|course| course.id.0)
+        .chain(unreadable_courses.iter().filter_map(|row| row.key.first().copied()))
+        .collect();
+    let of_course = |course: &course::Model| {
+        fault_of_course(course).map(|fault| BadValue::of("courses", course.id.0, fault))
+    };
+    found.extend(courses.iter().filter_map(of_course));
+    for subject in &subjects {
+        let orphan = (!known.contains(&subject.course_id.0)).then(|| fault_of_orphan(subject));
+        let faults = fault_of_subject(subject).into_iter().chain(orphan);
+        found.extend(faults.map(|fault| BadValue::of("subjects", subject.id.0, fault)));
+    }
+    // The search in SQL may have shown the same value in another way.
+    let is_new = |bad: &BadValue| {
+        !before
+            .iter()
+            .any(|other| (other.table, &other.row, &other.column) == (bad.table, &bad.row, &bad.column))
+    };
+    found.retain(is_new);
+    Ok(found)
+}
+
+/// A table may be missing, or older than this version.
+async fn has_all_columns<E: EntityTrait>(connection: &impl ConnectionTrait) -> Result<bool, DbErr> {
+    let present = columns_of(connection, E::default().table_name()).await?;
+    Ok(E::Column::iter().all(|column| present.iter().any(|name| name == column.as_str())))
+}

@@ -1,0 +1,125 @@
+//! Files that are links, folders, or not what a command takes them for.
+
+use std::os::unix::fs::symlink;
+use std::process::Stdio;
+
+use super::{execute, files, number, open};
+use crate::command_line::{fail, jishu, succeed};
+
+/// SQLite keeps a log beside the file that a link leads to.
+#[tokio::test]
+async fn a_link_stands_for_its_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let (real, link) = (folder.path().join("real"), folder.path().join("jishu.db"));
+    std::fs::create_dir(&real).unwrap();
+    symlink("real/data.db", &link).unwrap();
+    succeed(jishu(folder.path(), &["migrate", "up"]));
+    assert_eq!(files(&real), ["data.db"]);
+    succeed(jishu(folder.path(), &["backup", "b.db"]));
+
+    execute(&link, "CREATE TABLE before_restore (id INTEGER)").await;
+    succeed(jishu(folder.path(), &["restore", "b.db", "--replace"]));
+    assert!(link.is_symlink());
+    assert_eq!(number(&link, "SELECT COUNT(*) FROM sqlite_schema WHERE name = 'before_restore'").await, 0);
+    assert_eq!(files(&real).len(), 2, "the old file is kept beside the new one");
+
+    // A log that another file wrote.
+    let database = open(&link).await;
+    let copy = real.join("copy.db");
+    sea_orm::ConnectionTrait::execute_unprepared(&database, &format!("VACUUM INTO '{}'", copy.display()))
+        .await
+        .unwrap();
+    sea_orm::ConnectionTrait::execute_unprepared(&database, "PRAGMA journal_mode = DELETE").await.unwrap();
+    database.close().await.unwrap();
+    std::fs::rename(&copy, real.join("data.db")).unwrap();
+    std::fs::write(real.join("data.db-wal"), "a log").unwrap();
+    let message = fail(jishu(folder.path(), &["serve", "--listen", "127.0.0.1:0"]));
+    assert!(message.contains("real/data.db-wal lies beside"), "{message}");
+}
+
+#[tokio::test]
+async fn what_is_no_backup_or_no_file_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("place")).unwrap();
+    for (file, told) in [("nowhere", "there is no file nowhere"), ("place", "place is a folder")] {
+        let message = fail(jishu(folder.path(), &["verify-backup", file]));
+        assert!(message.contains(told) && !message.contains("final name"), "{message}");
+    }
+    succeed(jishu(folder.path(), &["migrate", "up"]));
+    succeed(jishu(folder.path(), &["backup", "b.db"]));
+    let onto = ["restore", "b.db", "--replace", "--database-url", "sqlite://place"];
+    let message = fail(jishu(folder.path(), &onto));
+    assert!(message.contains("place is a folder"), "{message}");
+    assert_eq!(files(folder.path()), ["b.db", "jishu.db", "place"]);
+    // Keys that are there stay in use.
+    std::fs::write(folder.path().join("jishu.db.keys.pem"), "keys").unwrap();
+    let told = succeed(jishu(folder.path(), &["restore", "b.db", "--replace"]));
+    assert!(told.contains("jishu.db.keys.pem stays as it is") && !told.contains("has to sign in"), "{told}");
+}
+
+#[tokio::test]
+async fn a_start_that_is_refused_writes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("jishu.db");
+    // The old system's.
+    succeed(jishu(folder.path(), &["migrate", "up"]));
+    execute(&file, "DROP TABLE seaql_migrations").await;
+    let before = std::fs::read(&file).unwrap();
+    for command in [&["serve", "--listen", "127.0.0.1:0"][..], &["migrate", "up"]] {
+        let message = fail(jishu(folder.path(), command));
+        assert!(message.contains("database of the old system"), "{message}");
+    }
+    assert_eq!(number(&file, "SELECT COUNT(*) FROM sqlite_schema WHERE name = 'seaql_migrations'").await, 0);
+    assert_eq!(std::fs::read(&file).unwrap().len(), before.len());
+
+    // Somebody's database from before the last migration.
+    std::fs::remove_file(&file).unwrap();
+    succeed(jishu(folder.path(), &["migrate", "up"]));
+    succeed(jishu(folder.path(), &["migrate", "down", "--yes"]));
+    execute(
+        &file,
+        "INSERT INTO courses (name, currency, created_at) VALUES ('Own', 'INR', '2026-11-25T00:00:00+00:00')",
+    )
+    .await;
+    let message = fail(jishu(folder.path(), &["serve", "--demo", "--listen", "127.0.0.1:0"]));
+    assert!(message.contains("the course Own"), "{message}");
+    assert!(succeed(jishu(folder.path(), &["migrate", "status"])).contains("pending"));
+    assert_eq!(files(folder.path()), ["jishu.db"]);
+    execute(&file, "UPDATE courses SET name = CAST(x'ff' AS TEXT)").await;
+    let message = fail(jishu(folder.path(), &["serve", "--demo", "--listen", "127.0.0.1:0"]));
+    assert!(message.contains("Run `jishu check`, or start without --demo"), "{message}");
+}
+
+/// As `jishu check | head -1` does.
+#[test]
+fn a_reader_that_leaves_does_not_stop_a_command() {
+    let folder = tempfile::tempdir().unwrap();
+    succeed(jishu(folder.path(), &["migrate", "up"]));
+    for arguments in [&["check"][..], &["migrate", "down", "--yes"], &["schema"]] {
+        let mut command = jishu(folder.path(), arguments);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{arguments:?}: {output:?}");
+    }
+    assert!(succeed(jishu(folder.path(), &["migrate", "status"])).contains("pending"), "the work was done");
+}
+
+#[tokio::test]
+async fn a_switch_that_is_empty_is_not_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command =
+        jishu(folder.path(), &["serve", "--database-url", "oracle://x", "--listen", "127.0.0.1:0"]);
+    for switch in [
+        "JISHU_MIGRATE",
+        "JISHU_DEMO",
+        "JISHU_INTROSPECTION",
+        "JISHU_TRUSTED_DOCUMENTS_ONLY",
+        "JISHU_AUTOMATIC_PERSISTED_QUERIES",
+        "JISHU_ACCESS_LOG",
+    ] {
+        command.env(switch, "");
+    }
+    let message = fail(command);
+    assert!(message.contains("must begin with sqlite://"), "{message}");
+}
