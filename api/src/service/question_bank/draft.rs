@@ -116,10 +116,21 @@ pub(super) struct Found {
     pub(super) stem: String,
     pub(super) answer: DraftAnswer,
     pub(super) explanation: Option<String>,
-    /// The embedded files that it asks about, as they stand in the file. They are not kept, and tell questions apart.
-    pub(super) files: Vec<String>,
+    /// The embedded files that it asks about. They are not kept, and tell questions apart.
+    pub(super) files: Vec<EmbeddedFile>,
     /// What of it cannot be kept.
     pub(super) losses: Vec<String>,
+}
+
+/// An embedded file of a question. The order is that of the parts.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct EmbeddedFile {
+    /// The part that shows it: 0 for the stem, then the options from 1.
+    pub(super) part: usize,
+    /// The name by which the part refers to it.
+    pub(super) name: String,
+    /// The content as it stands in the file, without blanks.
+    pub(super) content: String,
 }
 
 /// What a question is given that its file says nothing of.
@@ -312,7 +323,7 @@ fn check_options(options: Vec<DraftOption>) -> Result<Vec<DraftOption>, InvalidQ
 
 /// An id for a question that has none, made of what it asks: its text, its options and its embedded files. The key is not
 /// part of it: the same question with another key is refused rather than stored beside the first.
-fn made_up_id(stem: &str, answer: &DraftAnswer, mut files: Vec<String>) -> (String, IdOrigin) {
+fn made_up_id(stem: &str, answer: &DraftAnswer, mut files: Vec<EmbeddedFile>) -> (String, IdOrigin) {
     let words = || {
         let mut hash = Hash::default();
         hash.add(stem);
@@ -320,14 +331,16 @@ fn made_up_id(stem: &str, answer: &DraftAnswer, mut files: Vec<String>) -> (Stri
         hash
     };
     let id = |hash: Hash| format!("auto-{}", &hash.hex()[..32]);
-    files.retain(|file| !file.is_empty());
+    files.retain(|file| !file.content.is_empty());
     if files.is_empty() {
         return (id(words()), IdOrigin::MadeUp { earlier: None });
     }
     let mut hash = words();
     hash.add("files");
     files.sort_unstable();
-    files.iter().for_each(|file| hash.add(file));
+    for file in &files {
+        [&file.part.to_string(), &file.name, &file.content].into_iter().for_each(|part| hash.add(part));
+    }
     (id(hash), IdOrigin::MadeUp { earlier: Some(id(words())) })
 }
 

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use jishu_entity::{QuestionId, QuestionVersionId, question, question_version};
-use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QuerySelect};
+use jishu_entity::{QuestionId, QuestionVersionId, question, question_correction, question_version};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::answer_key::{AnswerKey, Taught, keys};
 use super::correct::Correct;
 use super::draft::{DraftQuestion, IdOrigin};
 use super::fixed::{self, Slot};
+use super::format::short;
 use super::report::{Notice, Refusal};
 use super::store::Batch;
 
@@ -47,6 +48,8 @@ pub(super) struct Matched<'a> {
     /// The current version has another key.
     has_other_key: bool,
     is_archived: bool,
+    /// It is in the bank under an id that was made before embedded files counted. It gets the id of the draft.
+    pub(super) has_earlier_id: bool,
     /// Where fixed papers ask it with another key.
     stale: Vec<Slot>,
 }
@@ -162,10 +165,20 @@ pub(super) async fn plan<'a>(connection: &impl ConnectionTrait, batch: &'a Batch
             None => plan.created.push(draft),
         }
     }
+    let has_other_key = |draft: &DraftQuestion, current: &Current| {
+        draft.content_hash() != current.content_hash
+            && !has_key(&keys, current.version_id, &AnswerKey::from(&draft.answer))
+    };
+    let others = found.iter().filter(|(draft, current)| !plan.corrects_keys && has_other_key(draft, current));
+    let corrections = corrections(connection, others.map(|(_, current)| current.row.id).collect()).await?;
     for (draft, current) in found {
         let key = AnswerKey::from(&draft.answer);
         let is_changed = draft.content_hash() != current.content_hash;
-        let has_other_key = is_changed && !has_key(&keys, current.version_id, &key);
+        let has_other_key = has_other_key(draft, current);
+        if has_other_key && let Some(correction) = corrections.get(&current.row.id) {
+            plan.refused.push(was_corrected(draft, correction));
+            continue;
+        }
         if has_other_key && !plan.corrects_keys && draft.id_origin != IdOrigin::Given {
             plan.refused.push(other_key(draft));
             continue;
@@ -180,6 +193,7 @@ pub(super) async fn plan<'a>(connection: &impl ConnectionTrait, batch: &'a Batch
             is_changed,
             has_other_key,
             is_archived: current.row.archived_at.is_some(),
+            has_earlier_id: draft.external_id != current.row.external_id,
             stale,
         });
     }
@@ -199,6 +213,37 @@ fn other_key(draft: &DraftQuestion) -> Refusal {
                  `correctKeys` (`--correct-keys`). If it is another question, give it an id."
             .to_owned(),
     }
+}
+
+/// Refuses an old key of a question, so that an old file does not undo a correction.
+fn was_corrected(draft: &DraftQuestion, correction: &question_correction::Model) -> Refusal {
+    let external_id = (draft.id_origin == IdOrigin::Given).then(|| draft.external_id.clone());
+    Refusal {
+        line: draft.line,
+        external_id,
+        reason: format!(
+            "Its key was corrected on {}, and the file has another key. The reason was: \"{}\" Take the corrected key \
+             into the file. If the key of the file is right, import with `correctKeys` (`--correct-keys`).",
+            correction.corrected_at.format("%Y-%m-%d"),
+            short(&correction.reason),
+        ),
+    }
+}
+
+/// Reads the last correction of each of these questions.
+async fn corrections(
+    connection: &impl ConnectionTrait,
+    questions: Vec<QuestionId>,
+) -> Result<HashMap<QuestionId, question_correction::Model>, DbErr> {
+    if questions.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows = question_correction::Entity::find()
+        .filter(question_correction::Column::QuestionId.is_in(questions))
+        .order_by_asc(question_correction::Column::Id)
+        .all(connection)
+        .await?;
+    Ok(rows.into_iter().map(|row| (row.question_id, row)).collect())
 }
 
 /// The questions of the bank that a batch names, by their external ids.

@@ -10,6 +10,7 @@ use super::{counts, import, rows};
 
 on_each_database!(
     pictures_tell_questions_apart,
+    pictures_belong_to_their_options,
     a_question_without_an_id_is_not_replaced_by_one_with_another_key,
     a_question_that_was_imported_before_pictures_counted_is_known,
 );
@@ -123,4 +124,36 @@ async fn a_question_that_was_imported_before_pictures_counted_is_known(app: Arc<
     let answer = import(&author, chemistry, &quiz(&same.each_ref().map(String::as_str))).await;
     assert_eq!(counts(&answer), [1, 0, 1, 0]);
     assert_eq!(*answer.at("/importQuestions/refused"), json!([]));
+    // It has the id of its picture now, so that others of the same words come in beside it.
+    let third = quiz(&[&graph("EEEE", "5", "numerical")]);
+    assert_eq!(counts(&import(&author, chemistry, &third).await), [1, 0, 0, 0]);
+    assert_eq!(
+        counts(&import(&author, chemistry, &quiz(&same.each_ref().map(String::as_str))).await),
+        [0, 0, 2, 0]
+    );
+    // Another key of the one that was there first is another key of it.
+    let wrong = import(&author, chemistry, &quiz(&[&graph("CCCC", "6", "numerical")])).await;
+    assert_eq!(counts(&wrong), [0, 0, 0, 1]);
+}
+
+async fn pictures_belong_to_their_options(app: Arc<TestApp>) {
+    let course = app.course(&["Physics"]).create(&app).await;
+    let author = app.staff("Meera", Role::Author).await;
+    let option = |name: &str, file: &str, fraction: &str| {
+        format!(
+            "<answer fraction=\"{fraction}\" format=\"html\"><text>{name}</text>\
+             <file name=\"a.png\" encoding=\"base64\">{file}</file></answer>"
+        )
+    };
+    let pick = |one: &str, two: &str| {
+        let options = [option("A", one, "100"), option("B", two, "0")].concat();
+        quiz(&[&format!(
+            "<question type=\"multichoice\"><questiontext format=\"html\"><text>Pick.</text></questiontext>\
+             <single>true</single>{options}</question>"
+        )])
+    };
+    let subject = &course.subjects[0];
+    assert_eq!(counts(&import(&author, subject, &pick("AAAA", "BBBB")).await), [1, 0, 0, 0]);
+    assert_eq!(counts(&import(&author, subject, &pick("BBBB", "AAAA")).await), [1, 0, 0, 0]);
+    assert_eq!(counts(&import(&author, subject, &pick("AAAA", "BBBB")).await), [0, 0, 1, 0]);
 }

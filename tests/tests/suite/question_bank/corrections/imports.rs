@@ -48,6 +48,25 @@ async fn an_import_with_another_key_tells_of_fixed_tests(app: Arc<TestApp>) {
     let sat = sit(&asha, &card, "56", "Oxygen").await;
     assert_eq!((sat.0.as_str(), sat.1[0].as_str()), ("8.00", "56: There are 56."));
     assert_eq!(notices(&import(&world.author, &world.subject, &edited).await), []);
+    // An old file does not undo the correction, and says why; other edits go on.
+    let before = rows(&app).await;
+    let undone = import(&world.author, &world.subject, BANK).await;
+    assert_eq!(counts(&undone), [0, 1, 0, 1]);
+    let refused = &undone.list("/importQuestions/refused")[0];
+    let reason = refused["reason"].as_str().unwrap();
+    assert!(
+        refused["externalId"] == "k1"
+            && reason.starts_with("Its key was corrected on ")
+            && reason.contains("\"The book says so.\"")
+            && reason.contains("--correct-keys"),
+        "{refused}"
+    );
+    assert_eq!(notices(&undone), []);
+    assert_eq!(world.question("k1").await["current"]["correctValue"], "56");
+    assert_ne!(rows(&app).await, before, "the other question was edited");
+    let back = json!({ "dryRun": true, "correctKeys": "It was right." });
+    let back = import_with(&world.author, &world.subject, BANK, back).await;
+    assert_eq!(back.number("/importQuestions/correctedCount"), 1);
     let stems = "SELECT COUNT(*) FROM paper_revisions";
     assert_eq!(app.number(stems).await, 1, "an edit of a text changes no test");
 }
