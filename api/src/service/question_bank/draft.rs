@@ -8,8 +8,9 @@ use jishu_entity::question_version::{Difficulty, QuestionKind, TextFormat};
 use rust_decimal::Decimal;
 
 use super::hash::Hash;
+use super::made_up::{EmbeddedFile, is_made_up, made_up_id};
 
-use crate::service::name::is_readable;
+use crate::service::name::{has_visible, is_readable};
 
 /// The most characters of a stem or an explanation.
 pub(super) const MOST_STEM_CHARS: usize = 20_000;
@@ -122,17 +123,6 @@ pub(super) struct Found {
     pub(super) losses: Vec<String>,
 }
 
-/// An embedded file of a question. The order is that of the parts.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct EmbeddedFile {
-    /// The part that shows it: 0 for the stem, then the options from 1.
-    pub(super) part: usize,
-    /// The name by which the part refers to it.
-    pub(super) name: String,
-    /// The content as it stands in the file, without blanks.
-    pub(super) content: String,
-}
-
 /// What a question is given that its file says nothing of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Defaults {
@@ -160,6 +150,9 @@ pub enum InvalidQuestion {
     /// The name of the topic cannot be seen, or changes the text around it.
     #[error("Its topic has invisible characters or controls of the writing direction. Take them out.")]
     TopicUnreadable,
+    /// The external id cannot be seen, or changes the text around it.
+    #[error("Its external id has invisible characters or controls of the writing direction. Take them out.")]
+    IdUnreadable,
     /// A control character.
     #[error("It has a control character (U+{0:04X}). Take it out.")]
     ControlCharacter(u32),
@@ -193,7 +186,7 @@ impl Found {
     /// As it would be stored.
     pub(super) fn check(self, defaults: &Defaults) -> Result<DraftQuestion, InvalidQuestion> {
         let stem = clean(&self.stem);
-        if stem.is_empty() {
+        if !has_visible(&stem) {
             return Err(InvalidQuestion::StemBlank);
         }
         if stem.chars().count() > MOST_STEM_CHARS {
@@ -211,6 +204,8 @@ impl Found {
         let topic = clean(self.topic.as_ref().unwrap_or(&defaults.topic));
         check_topic(&topic)?;
         let (external_id, id_origin) = match self.external_id {
+            // An export has ids that were made up.
+            Some(id) if is_made_up(&id) => (clean(&id), IdOrigin::MadeUp { earlier: None }),
             Some(id) => (clean(&id), IdOrigin::Given),
             None => made_up_id(&stem, &answer, self.files),
         };
@@ -219,6 +214,9 @@ impl Found {
             return Err(InvalidQuestion::IdLength(length));
         }
         check_line(&external_id)?;
+        if !is_readable(&external_id) {
+            return Err(InvalidQuestion::IdUnreadable);
+        }
         Ok(DraftQuestion {
             line: self.line,
             external_id,
@@ -310,7 +308,7 @@ fn check_options(options: Vec<DraftOption>) -> Result<Vec<DraftOption>, InvalidQ
     let options: Vec<_> = options.into_iter().map(clean).collect();
     let mut seen = HashSet::new();
     for (option, letter) in options.iter().zip('A'..) {
-        if option.text.is_empty() {
+        if !has_visible(&option.text) {
             return Err(InvalidQuestion::OptionBlank(letter));
         }
         if !seen.insert(option.text.as_str()) {
@@ -321,36 +319,14 @@ fn check_options(options: Vec<DraftOption>) -> Result<Vec<DraftOption>, InvalidQ
     Ok(options)
 }
 
-/// An id for a question that has none, made of what it asks: its text, its options and its embedded files. The key is not
-/// part of it: the same question with another key is refused rather than stored beside the first.
-fn made_up_id(stem: &str, answer: &DraftAnswer, mut files: Vec<EmbeddedFile>) -> (String, IdOrigin) {
-    let words = || {
-        let mut hash = Hash::default();
-        hash.add(stem);
-        answer.options().iter().for_each(|option| hash.add(&option.text));
-        hash
-    };
-    let id = |hash: Hash| format!("auto-{}", &hash.hex()[..32]);
-    files.retain(|file| !file.content.is_empty());
-    if files.is_empty() {
-        return (id(words()), IdOrigin::MadeUp { earlier: None });
-    }
-    let mut hash = words();
-    hash.add("files");
-    files.sort_unstable();
-    for file in &files {
-        [&file.part.to_string(), &file.name, &file.content].into_iter().for_each(|part| hash.add(part));
-    }
-    (id(hash), IdOrigin::MadeUp { earlier: Some(id(words())) })
-}
-
 impl DraftQuestion {
     /// The same, if its answer and its texts may be stored.
     pub(super) fn check(self) -> Result<Self, InvalidQuestion> {
         let defaults = Defaults { topic: self.topic, difficulty: self.difficulty };
         let found = Found {
             line: self.line,
-            external_id: Some(self.external_id),
+            // Its own is in the bank, and stays.
+            external_id: Some("id".to_owned()),
             name: None,
             topic: None,
             difficulty: None,
@@ -362,7 +338,7 @@ impl DraftQuestion {
             losses: Vec::new(),
         };
         let checked = found.check(&defaults)?;
-        Ok(Self { id_origin: self.id_origin, ..checked })
+        Ok(Self { id_origin: self.id_origin, external_id: self.external_id, ..checked })
     }
 
     /// SHA-256 of all that it says besides its name, in hexadecimal.

@@ -184,7 +184,12 @@ pub(super) async fn plan<'a>(connection: &impl ConnectionTrait, batch: &'a Batch
             continue;
         }
         let mut stale = slots.remove(&current.row.id).unwrap_or_default();
-        stale.retain(|slot| !has_key(&keys, slot.version, &key));
+        stale.retain(|slot| {
+            // Corrections also bring the explanation of the key.
+            let explains = |(_, explanation): &Taught| *explanation == draft.explanation;
+            !has_key(&keys, slot.version, &key)
+                || (plan.corrects_keys && !keys.get(&slot.version).is_some_and(explains))
+        });
         plan.matched.push(Matched {
             draft,
             question: current.row.id,
@@ -201,7 +206,7 @@ pub(super) async fn plan<'a>(connection: &impl ConnectionTrait, batch: &'a Batch
 }
 
 fn has_key(keys: &HashMap<QuestionVersionId, Taught>, version: QuestionVersionId, key: &AnswerKey) -> bool {
-    keys.get(&version).is_some_and(|(other, _)| other == key)
+    keys.get(&version).is_some_and(|(other, _)| other.agrees_with(key))
 }
 
 fn other_key(draft: &DraftQuestion) -> Refusal {

@@ -9,7 +9,11 @@ use serde_json::json;
 use super::super::{counts, import, import_with, rows};
 use super::{BANK, World, session, sit, slots};
 
-on_each_database!(an_import_with_another_key_tells_of_fixed_tests, an_import_corrects_keys_for_a_reason,);
+on_each_database!(
+    an_import_with_another_key_tells_of_fixed_tests,
+    an_import_corrects_keys_for_a_reason,
+    an_edit_of_options_is_no_other_key,
+);
 
 fn notices(answer: &jishu_tests::Answer) -> Vec<(i64, String)> {
     let notices = answer.list("/importQuestions/notices").iter();
@@ -112,4 +116,26 @@ async fn an_import_corrects_keys_for_a_reason(app: Arc<TestApp>) {
     assert_eq!(keys, ["56", "Neon", "iron"].map(str::to_owned).into());
     assert_eq!(app.number("SELECT revision FROM papers").await, 3, "one for each import");
     assert_eq!(app.number("SELECT COUNT(*) FROM question_corrections").await, 3);
+}
+
+async fn an_edit_of_options_is_no_other_key(app: Arc<TestApp>) {
+    let world = World::new(&app).await;
+    let (asha, card) = world.learner(&app, "Asha").await;
+    sit(&asha, &card, "54", "Oxygen").await;
+    let reason = json!({ "correctKeys": "The book says so." });
+    let edited = BANK.replace("=Oxygen", "=Dioxygen");
+    let answer = import_with(&world.author, &world.subject, &edited, reason.clone()).await;
+    assert_eq!((counts(&answer), answer.number("/importQuestions/correctedCount")), ([0, 1, 1, 0], 0));
+    assert_eq!(world.question("k2").await["fixedTestsWithOtherKey"], 0);
+    // An option that was wrong before is another key, at whatever place it stands.
+    let other = BANK.replace("{=Oxygen ~Neon", "{=Neon ~Oxigen");
+    let answer = import_with(&world.author, &world.subject, &other, reason.clone()).await;
+    assert_eq!(answer.number("/importQuestions/correctedCount"), 1);
+    // With a correction the explanation reaches the tests, too.
+    let explained = other.replace("It burns.", "It glows.");
+    let answer = import_with(&world.author, &world.subject, &explained, reason.clone()).await;
+    assert_eq!(answer.number("/importQuestions/correctedCount"), 1);
+    assert_eq!(sit(&asha, &card, "54", "Neon").await.1[1], "Neon: It glows.");
+    let again = import_with(&world.author, &world.subject, &explained, reason).await;
+    assert_eq!((counts(&again), again.number("/importQuestions/correctedCount")), ([0, 0, 2, 0], 0));
 }

@@ -11,7 +11,8 @@ pub(super) use write::{BEGIN, END, write};
 use jishu_entity::question_version::TextFormat;
 use roxmltree::Node;
 
-use super::super::draft::{DraftAnswer, EmbeddedFile, Found};
+use super::super::draft::{DraftAnswer, Found};
+use super::super::made_up::EmbeddedFile;
 use super::markup::{self, Piece};
 use super::xml::{Xml, child, children, text};
 use super::{Reading, Unreadable, category, read_identity, read_tags, weights};
