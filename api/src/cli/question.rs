@@ -80,7 +80,11 @@ impl Named {
             let subject = self.place.find(database).await?;
             let found = question_bank::find(database.reader(), subject, &self.id).await?;
             let id = found.ok_or_else(|| {
-                format!("the subject has no question {}. Export its questions to see their ids", self.id)
+                format!(
+                    "the subject has no question {}. Export the subject to see the ids of its questions. Exports leave \
+                     archived questions out: the query `questions(archived: true)` lists them.",
+                    self.id
+                )
             })?;
             work(database, id).await
         })

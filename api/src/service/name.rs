@@ -37,6 +37,17 @@ pub fn is_readable(name: &str) -> bool {
     is_seen
 }
 
+/// Whether something in a text can be seen.
+#[must_use]
+pub fn has_visible(text: &str) -> bool {
+    text.chars().any(|char| {
+        let category = char.general_category();
+        !char.is_whitespace()
+            && !matches!(category, GeneralCategory::NonspacingMark | GeneralCategory::EnclosingMark)
+            && (category == GeneralCategory::PrivateUse || !is_refused(char))
+    })
+}
+
 fn is_variation_selector(char: char) -> bool {
     matches!(char, '\u{180b}'..='\u{180d}' | '\u{180f}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}')
 }
@@ -137,7 +148,9 @@ mod tests {
             "\u{e000}",
         ] {
             assert!(!is_readable(name), "{name:?}");
+            assert!(!has_visible(name) || name == "\u{e000}", "{name:?}");
         }
+        assert!(has_visible("\u{202b}هل؟\u{202c}\n") && has_visible("?"));
     }
 
     #[test]

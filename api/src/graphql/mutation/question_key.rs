@@ -10,7 +10,9 @@ use crate::graphql::scalar::Decimal;
 use crate::graphql::types::{AuthoredQuestion, ErrorCode, UserError, authored_option};
 use crate::service::Services;
 use crate::service::account::Author;
-use crate::service::question_bank::{self, ArchiveError, Correction, CorrectionError, NewKey};
+use crate::service::question_bank::{
+    self, ArchiveError, Correction, CorrectionError, InvalidQuestion, NewKey,
+};
 
 /// The right key of a question. Give `correctOptionIds` or `correctValue`.
 #[derive(InputObject)]
@@ -171,6 +173,9 @@ fn not_corrected(error: CorrectionError) -> ApiResult<CorrectQuestionKeyPayload>
     let error = match error {
         CorrectionError::NotFound => not_found(),
         CorrectionError::NothingChanged => field(ErrorCode::QuestionKeyUnchanged, "questionId"),
+        CorrectionError::Key(InvalidQuestion::ToleranceNegative) => {
+            field(ErrorCode::QuestionKeyInvalid, "tolerance")
+        }
         CorrectionError::WantsNumber | CorrectionError::NoSuchOption | CorrectionError::Key(_) => {
             field(ErrorCode::QuestionKeyInvalid, "correctOptionIds")
         }

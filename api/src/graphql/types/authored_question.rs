@@ -18,9 +18,6 @@ use crate::service::question_bank::{
     self, Authored, AuthoredCorrection, AuthoredVersion, DraftAnswer, DraftOption, Listing,
 };
 
-/// Maximum number of versions, and of corrections, of a question in a response.
-const MAX_HISTORY: usize = 20;
-
 #[derive(Clone)]
 pub(in crate::graphql) struct AuthoredQuestion {
     question: Authored,
@@ -66,19 +63,14 @@ impl AuthoredQuestion {
     async fn versions(&self, ctx: &Context<'_>) -> ApiResult<Vec<QuestionVersion>> {
         let key = (self.author.id(), self.question.row.id);
         let versions = ctx.loaders()?.question_versions.load_one(key).await?;
-        Ok(versions.unwrap_or_default().into_iter().take(MAX_HISTORY).map(QuestionVersion::from).collect())
+        Ok(versions.unwrap_or_default().into_iter().map(QuestionVersion::from).collect())
     }
 
     /// The latest 20 corrections of its key, the newest first.
     async fn corrections(&self, ctx: &Context<'_>) -> ApiResult<Vec<QuestionCorrection>> {
         let key = (self.author.id(), self.question.row.id);
         let corrections = ctx.loaders()?.question_corrections.load_one(key).await?;
-        Ok(corrections
-            .unwrap_or_default()
-            .into_iter()
-            .take(MAX_HISTORY)
-            .map(QuestionCorrection::from)
-            .collect())
+        Ok(corrections.unwrap_or_default().into_iter().map(QuestionCorrection::from).collect())
     }
 
     /// The number of fixed tests that ask this question. A test is fixed once somebody has started it.

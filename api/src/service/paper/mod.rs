@@ -19,7 +19,7 @@ use jishu_entity::{
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use rust_decimal::Decimal;
-use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::scoring::{Key, Marks};
 use crate::database::Database;
@@ -152,6 +152,27 @@ impl Papers {
         match self.papers.get(&id) {
             Some(paper) => Ok(paper),
             None => Ok(Arc::new(load(connection, id).await?)),
+        }
+    }
+
+    /// Returns the latest revision of a paper that was read before: `paper` itself, if no key was corrected since.
+    pub(super) async fn newest_through(
+        &self,
+        connection: &impl ConnectionTrait,
+        paper: &Arc<Paper>,
+    ) -> Result<Arc<Paper>, DbErr> {
+        let id = paper.id.paper;
+        let revision: Option<i32> = paper::Entity::find_by_id(id)
+            .select_only()
+            .column(paper::Column::Revision)
+            .into_tuple()
+            .one(connection)
+            .await?;
+        match revision {
+            Some(revision) if revision > paper.id.revision => {
+                self.get_through(connection, PaperRevision { paper: id, revision }).await
+            }
+            _ => Ok(Arc::clone(paper)),
         }
     }
 }

@@ -11,23 +11,51 @@ use super::draft::{DraftAnswer, DraftOption};
 use super::export::options;
 use crate::service::number;
 
-/// A key: the texts of the correct options, in any order, or a number.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A key: the correct options among all of them, or a number.
+#[derive(Clone, Debug)]
 pub(super) enum AnswerKey {
-    Single(BTreeSet<String>),
-    Multiple(BTreeSet<String>),
+    Single(Vec<DraftOption>),
+    Multiple(Vec<DraftOption>),
     Number { value: Decimal, tolerance: Decimal },
 }
 
-fn correct(options: &[DraftOption]) -> BTreeSet<String> {
-    options.iter().filter(|option| option.correct).map(|option| option.text.clone()).collect()
+impl AnswerKey {
+    /// Whether both have the same correct answer. The order of the options does not matter. Where texts of options were
+    /// edited, the key is the same if the correct ones stand at the same places.
+    pub(super) fn agrees_with(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Single(one), Self::Single(other)) | (Self::Multiple(one), Self::Multiple(other)) => {
+                agree(one, other)
+            }
+            (
+                Self::Number { value, tolerance },
+                Self::Number { value: other, tolerance: other_tolerance },
+            ) => value == other && tolerance == other_tolerance,
+            _ => false,
+        }
+    }
+}
+
+fn texts(options: &[DraftOption], correct: bool) -> BTreeSet<&str> {
+    options.iter().filter(|option| option.correct == correct).map(|option| option.text.as_str()).collect()
+}
+
+fn agree(one: &[DraftOption], other: &[DraftOption]) -> bool {
+    if texts(one, true) == texts(other, true) {
+        return true;
+    }
+    let places = |options: &[DraftOption]| options.iter().map(|option| option.correct).collect::<Vec<_>>();
+    // An option that is correct in one and wrong in the other was not edited.
+    places(one) == places(other)
+        && texts(one, true).is_disjoint(&texts(other, false))
+        && texts(one, false).is_disjoint(&texts(other, true))
 }
 
 impl From<&DraftAnswer> for AnswerKey {
     fn from(answer: &DraftAnswer) -> Self {
         match answer {
-            DraftAnswer::Single(options) => Self::Single(correct(options)),
-            DraftAnswer::Multiple(options) => Self::Multiple(correct(options)),
+            DraftAnswer::Single(options) => Self::Single(options.clone()),
+            DraftAnswer::Multiple(options) => Self::Multiple(options.clone()),
             DraftAnswer::Numeric { value, tolerance } => {
                 Self::Number { value: value.normalize(), tolerance: tolerance.normalize() }
             }

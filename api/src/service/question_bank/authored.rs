@@ -17,8 +17,12 @@ use super::answer_key::{AnswerKey, answer, keys};
 use super::draft::{DraftAnswer, DraftOption};
 use super::export::{current_versions, options};
 use super::fixed;
+use crate::database::sql;
 use crate::service::account::Author;
 use crate::service::page::{self, Keyset, Page, PageRequest};
+
+/// The most versions, and the most corrections, of a question that are read.
+const MAX_HISTORY: usize = 20;
 
 /// One version of a question, with its key.
 #[derive(Clone, Debug)]
@@ -170,7 +174,7 @@ async fn read(connection: &impl ConnectionTrait, rows: Vec<question::Model>) -> 
         let current = current.remove(&row.id).ok_or_else(missing)?;
         let key = AnswerKey::from(&current.answer);
         let of_question = || slots.iter().filter(|slot| slot.question == row.id);
-        let has_other = |version| keys.get(&version).is_some_and(|(other, _)| *other != key);
+        let has_other = |version| keys.get(&version).is_some_and(|(other, _)| !other.agrees_with(&key));
         let tests_with_other_key = of_question().filter(|slot| has_other(slot.version)).count();
         Ok(Authored { tests: of_question().count(), row, current, tests_with_other_key })
     };
@@ -199,7 +203,7 @@ async fn told(
     rows.into_iter().map(told).collect()
 }
 
-/// Reads the versions of these questions, the newest first.
+/// The newest versions of these questions, at most [`MAX_HISTORY`] of each, the newest first.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -208,7 +212,7 @@ pub async fn versions(
     questions: impl IntoIterator<Item = QuestionId>,
 ) -> Result<HashMap<QuestionId, Vec<AuthoredVersion>>, DbErr> {
     let rows = question_version::Entity::find()
-        .filter(question_version::Column::QuestionId.is_in(questions))
+        .filter(question_version::Column::Id.is_in(newest(connection, "question_versions", questions).await?))
         .order_by_desc(question_version::Column::Version)
         .all(connection)
         .await?;
@@ -217,6 +221,25 @@ pub async fn versions(
         versions.entry(version.row.question_id).or_default().push(version);
     }
     Ok(versions)
+}
+
+/// The ids of the newest rows of a table of versions or corrections, at most [`MAX_HISTORY`] of each question.
+async fn newest(
+    connection: &impl ConnectionTrait,
+    table: &str,
+    questions: impl IntoIterator<Item = QuestionId>,
+) -> Result<Vec<i64>, DbErr> {
+    let questions: Vec<Value> = questions.into_iter().map(Value::from).collect();
+    if questions.is_empty() {
+        return Ok(Vec::new());
+    }
+    let places = vec!["?"; questions.len()].join(", ");
+    let text = format!(
+        "SELECT newest.id FROM (SELECT id, ROW_NUMBER() OVER (PARTITION BY question_id ORDER BY id DESC) AS place \
+         FROM {table} WHERE question_id IN ({places})) newest WHERE newest.place <= {MAX_HISTORY}"
+    );
+    let rows = connection.query_all_raw(sql(connection.get_database_backend(), &text, questions)).await?;
+    rows.iter().map(|row| row.try_get_by_index(0)).collect()
 }
 
 /// A correction of a key.
@@ -232,7 +255,7 @@ pub struct AuthoredCorrection {
     pub by: Option<String>,
 }
 
-/// Reads the corrections of these questions, the newest first.
+/// The newest corrections of these questions, at most [`MAX_HISTORY`] of each, the newest first.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -241,7 +264,10 @@ pub async fn corrections(
     questions: impl IntoIterator<Item = QuestionId>,
 ) -> Result<HashMap<QuestionId, Vec<AuthoredCorrection>>, DbErr> {
     let rows = question_correction::Entity::find()
-        .filter(question_correction::Column::QuestionId.is_in(questions))
+        .filter(
+            question_correction::Column::Id
+                .is_in(newest(connection, "question_corrections", questions).await?),
+        )
         .order_by_desc(question_correction::Column::Id)
         .all(connection)
         .await?;

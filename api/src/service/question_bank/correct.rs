@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
-use jishu_entity::{QuestionId, QuestionVersionId, UserId, question, question_correction};
+use jishu_entity::{QuestionId, QuestionVersionId, UserId, question, question_correction, question_version};
 use rust_decimal::Decimal;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, DatabaseTransaction, DbErr, EntityTrait,
@@ -21,6 +21,7 @@ use crate::clock::Clock;
 use crate::database::{Database, IsFailure, WriteOptions, lock_subject};
 use crate::service::account::Author;
 use crate::service::audit;
+use crate::service::name::has_visible;
 
 /// Action of the audit event for a corrected key.
 pub const QUESTION_KEY_CORRECTED: &str = "question.key_corrected";
@@ -116,7 +117,8 @@ impl IsFailure for CorrectionError {
 pub(super) fn reason(text: &str) -> Option<&str> {
     let text = text.trim();
     let is_forbidden = |char: char| char.is_control() && !matches!(char, '\n' | '\t');
-    let is_one = (1..=MOST_REASON_CHARS).contains(&text.chars().count()) && !text.contains(is_forbidden);
+    let is_one =
+        has_visible(text) && text.chars().count() <= MOST_REASON_CHARS && !text.contains(is_forbidden);
     is_one.then_some(text)
 }
 
@@ -158,15 +160,26 @@ async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<Cor
         topics(transaction, subject, &versions).await?.remove(&version.topic_id).ok_or_else(missing)?;
     let options = options(transaction, [version.id]).await?.remove(&version.id).unwrap_or_default();
     let before = draft(row.external_id.clone(), topic, version, options)?;
-    let after = corrected(before.clone(), version.id, correction)?;
+    if let NewKey::Options { version: Some(named), .. } = &correction.key
+        && *named != version.id
+    {
+        let named = question_version::Entity::find_by_id(*named).one(transaction).await?;
+        return Err(match named {
+            Some(named) if named.question_id == id => CorrectionError::Outdated,
+            _ => CorrectionError::NoSuchOption,
+        });
+    }
+    let after = corrected(before.clone(), correction)?;
     let key = AnswerKey::from(&after.answer);
-    let is_new = key != AnswerKey::from(&before.answer) || after.explanation != before.explanation;
+    let is_new =
+        !key.agrees_with(&AnswerKey::from(&before.answer)) || after.explanation != before.explanation;
 
     let mut slots = fixed::slots(transaction, subject, &[id]).await?;
     let taught = keys(transaction, &slots.iter().map(|slot| slot.version).collect::<BTreeSet<_>>()).await?;
     slots.retain(|slot| {
         taught.get(&slot.version).is_none_or(|(other, explanation)| {
-            *other != key || (correction.explanation.is_some() && *explanation != after.explanation)
+            !other.agrees_with(&key)
+                || (correction.explanation.is_some() && *explanation != after.explanation)
         })
     });
     let previous = match slots.first() {
@@ -187,20 +200,13 @@ async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<Cor
     Ok(Corrected { tests })
 }
 
-/// Makes the question with the corrected key. Its options keep their positions, so that answers can be compared.
-fn corrected(
-    mut question: DraftQuestion,
-    current: QuestionVersionId,
-    correction: &Correction,
-) -> Result<DraftQuestion, CorrectionError> {
+/// The question with the key of a correction. Its options stay where they are, so that answers can be compared.
+fn corrected(mut question: DraftQuestion, correction: &Correction) -> Result<DraftQuestion, CorrectionError> {
     match (&mut question.answer, &correction.key) {
         (
             DraftAnswer::Single(options) | DraftAnswer::Multiple(options),
-            NewKey::Options { version, positions },
+            NewKey::Options { positions, .. },
         ) => {
-            if version.is_some_and(|version| version != current) {
-                return Err(CorrectionError::Outdated);
-            }
             mark(options, positions)?;
         }
         (DraftAnswer::Numeric { value, tolerance }, NewKey::Number { value: new, tolerance: around }) => {

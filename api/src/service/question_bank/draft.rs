@@ -8,8 +8,9 @@ use jishu_entity::question_version::{Difficulty, QuestionKind, TextFormat};
 use rust_decimal::Decimal;
 
 use super::hash::Hash;
+use super::made_up::{EmbeddedFile, is_made_up, made_up_id};
 
-use crate::service::name::is_readable;
+use crate::service::name::{has_visible, is_readable};
 
 /// The most characters of a stem or an explanation.
 pub(super) const MOST_STEM_CHARS: usize = 20_000;
@@ -116,9 +117,8 @@ pub(super) struct Found {
     pub(super) stem: String,
     pub(super) answer: DraftAnswer,
     pub(super) explanation: Option<String>,
-    /// The embedded files that it asks about, as they are in the file. They are not stored, but distinguish
-    /// questions.
-    pub(super) files: Vec<String>,
+    /// The embedded files that it asks about. They are not kept, and tell questions apart.
+    pub(super) files: Vec<EmbeddedFile>,
     /// What of it cannot be kept.
     pub(super) losses: Vec<String>,
 }
@@ -150,6 +150,9 @@ pub enum InvalidQuestion {
     /// The name of the topic is invisible, or changes the text around it.
     #[error("Its topic has invisible characters or controls of the writing direction. Remove them.")]
     TopicUnreadable,
+    /// The external id cannot be seen, or changes the text around it.
+    #[error("Its external id has invisible characters or controls of the writing direction. Take them out.")]
+    IdUnreadable,
     /// A control character.
     #[error("It has a control character (U+{0:04X}). Take it out.")]
     ControlCharacter(u32),
@@ -183,7 +186,7 @@ impl Found {
     /// As it would be stored.
     pub(super) fn check(self, defaults: &Defaults) -> Result<DraftQuestion, InvalidQuestion> {
         let stem = clean(&self.stem);
-        if stem.is_empty() {
+        if !has_visible(&stem) {
             return Err(InvalidQuestion::StemBlank);
         }
         if stem.chars().count() > MOST_STEM_CHARS {
@@ -201,6 +204,8 @@ impl Found {
         let topic = clean(self.topic.as_ref().unwrap_or(&defaults.topic));
         check_topic(&topic)?;
         let (external_id, id_origin) = match self.external_id {
+            // An export has ids that were made up.
+            Some(id) if is_made_up(&id) => (clean(&id), IdOrigin::MadeUp { earlier: None }),
             Some(id) => (clean(&id), IdOrigin::Given),
             None => made_up_id(&stem, &answer, self.files),
         };
@@ -209,6 +214,9 @@ impl Found {
             return Err(InvalidQuestion::IdLength(length));
         }
         check_line(&external_id)?;
+        if !is_readable(&external_id) {
+            return Err(InvalidQuestion::IdUnreadable);
+        }
         Ok(DraftQuestion {
             line: self.line,
             external_id,
@@ -300,7 +308,7 @@ fn check_options(options: Vec<DraftOption>) -> Result<Vec<DraftOption>, InvalidQ
     let options: Vec<_> = options.into_iter().map(clean).collect();
     let mut seen = HashSet::new();
     for (option, letter) in options.iter().zip('A'..) {
-        if option.text.is_empty() {
+        if !has_visible(&option.text) {
             return Err(InvalidQuestion::OptionBlank(letter));
         }
         if !seen.insert(option.text.as_str()) {
@@ -311,34 +319,14 @@ fn check_options(options: Vec<DraftOption>) -> Result<Vec<DraftOption>, InvalidQ
     Ok(options)
 }
 
-/// Derives an id for a question that has none from its text, its options and its embedded files. The key is not
-/// part of it: the same question with another key is refused instead of stored beside the first.
-fn made_up_id(stem: &str, answer: &DraftAnswer, mut files: Vec<String>) -> (String, IdOrigin) {
-    let words = || {
-        let mut hash = Hash::default();
-        hash.add(stem);
-        answer.options().iter().for_each(|option| hash.add(&option.text));
-        hash
-    };
-    let id = |hash: Hash| format!("auto-{}", &hash.hex()[..32]);
-    files.retain(|file| !file.is_empty());
-    if files.is_empty() {
-        return (id(words()), IdOrigin::MadeUp { earlier: None });
-    }
-    let mut hash = words();
-    hash.add("files");
-    files.sort_unstable();
-    files.iter().for_each(|file| hash.add(file));
-    (id(hash), IdOrigin::MadeUp { earlier: Some(id(words())) })
-}
-
 impl DraftQuestion {
     /// Checks that its answer and its texts may be stored, and returns the question.
     pub(super) fn check(self) -> Result<Self, InvalidQuestion> {
         let defaults = Defaults { topic: self.topic, difficulty: self.difficulty };
         let found = Found {
             line: self.line,
-            external_id: Some(self.external_id),
+            // Its own is in the bank, and stays.
+            external_id: Some("id".to_owned()),
             name: None,
             topic: None,
             difficulty: None,
@@ -350,7 +338,7 @@ impl DraftQuestion {
             losses: Vec::new(),
         };
         let checked = found.check(&defaults)?;
-        Ok(Self { id_origin: self.id_origin, ..checked })
+        Ok(Self { id_origin: self.id_origin, external_id: self.external_id, ..checked })
     }
 
     /// SHA-256 of all that it says besides its name, in hexadecimal.

@@ -146,7 +146,7 @@ pub async fn import(
     if !store::subject_exists(database.reader(), subject_id).await? {
         return Err(ImportError::SubjectNotFound);
     }
-    let (questions, mut report) =
+    let (questions, mut report, names_line) =
         run_aside(move || prepare(format, &text, &defaults, names_are_ids)).await??;
     let of = questions.len();
     let mut done = 0;
@@ -181,6 +181,9 @@ pub async fn import(
         report.unchanged += outcome.unchanged;
         report.corrected += outcome.corrected;
         report.refused_count += outcome.refused.len();
+        // What a refused question would have lost is of no use. The loss of names is told of all questions.
+        let lines: HashSet<u32> = outcome.refused.iter().map(|refusal| refusal.line).collect();
+        report.losses.retain(|loss| Some(loss.line) == names_line || !lines.contains(&loss.line));
         report.refused.extend(outcome.refused);
         report.notices.extend(outcome.notices);
         claimed.extend(outcome.claimed);
@@ -190,15 +193,17 @@ pub async fn import(
     Ok(report)
 }
 
-/// Reads and checks a text.
+/// Reads and checks a text. Also returns the line at which the loss of names is told.
 fn prepare(
     format: Option<Format>,
     text: &str,
     defaults: &Defaults,
     names_are_ids: bool,
-) -> Result<(Vec<DraftQuestion>, ImportReport), ImportError> {
+) -> Result<(Vec<DraftQuestion>, ImportReport, Option<u32>), ImportError> {
     check_topic(&defaults.topic).map_err(ImportError::DefaultTopic)?;
-    let text = unix_lines(decode(text.as_bytes())?);
+    // Files that were put together have the mark of an editor within them, too.
+    let text = decode(text.as_bytes())?.replace('\u{feff}', "");
+    let text = unix_lines(&text);
     let format = format.or_else(|| Format::detect(&text)).ok_or(ImportError::UnknownFormat)?;
     let Reading { questions, refused, mut refused_count } = format::read(format, &text)
         .map_err(|Unreadable { line, reason }| ImportError::Unreadable { line, reason })?;
@@ -215,10 +220,14 @@ fn prepare(
         let losses = std::mem::take(&mut found.losses);
         let refusal = match found.check(defaults) {
             Ok(question) => match seen.get(&question.external_id) {
-                Some((first, key)) if id.is_none() && *key != AnswerKey::from(&question.answer) => format!(
-                    "This question asks the same as the one in line {first}, with another key. Remove the wrong one, \
-                     or give each an id."
-                ),
+                Some((first, key))
+                    if id.is_none() && !key.agrees_with(&AnswerKey::from(&question.answer)) =>
+                {
+                    format!(
+                        "It asks what the question in line {first} asks, with another key. Take out the one that is wrong, or \
+                     give each an id."
+                    )
+                }
                 Some((first, _)) if id.is_none() => {
                     format!("It asks what the question in line {first} asks. Change one, or take it out.")
                 }
@@ -241,6 +250,7 @@ fn prepare(
         let external_id = id.or(name).map(|id| id.chars().take(MOST_ID_CHARS).collect());
         report.refused.push(Refusal { line, external_id, reason: refusal, advice: None });
     }
+    let names_line = names.first.as_ref().and_then(|(at, _)| report.losses.get(*at)).map(|loss| loss.line);
     names.tell(&mut report.losses, names_are_ids);
     report.refused_count = refused_count;
     report.sort();
@@ -252,7 +262,7 @@ fn prepare(
             return Err(ImportError::Empty);
         }
     }
-    Ok((accepted, report))
+    Ok((accepted, report, names_line))
 }
 
 /// Takes the name of a question that has no id for one, if it is as short as one.

@@ -13,6 +13,7 @@ mod fixed;
 mod format;
 mod hash;
 mod import;
+mod made_up;
 mod plan;
 mod report;
 mod store;

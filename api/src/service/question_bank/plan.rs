@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use jishu_entity::{QuestionId, QuestionVersionId, question, question_version};
-use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QuerySelect};
+use jishu_entity::{QuestionId, QuestionVersionId, question, question_correction, question_version};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::answer_key::{AnswerKey, Taught, keys};
 use super::correct::Correct;
 use super::draft::{DraftQuestion, IdOrigin};
 use super::fixed::{self, Slot};
-use super::report::{Advice, Notice, Refusal};
+use super::format::short;
+use super::report::{Notice, Refusal};
 use super::store::Batch;
 
 /// The result of storing a batch.
@@ -47,7 +48,9 @@ pub(super) struct Matched<'a> {
     /// Whether the current version has another key.
     has_other_key: bool,
     is_archived: bool,
-    /// The slots of fixed papers that ask it with another key.
+    /// It is in the bank under an id that was made before embedded files counted. It gets the id of the draft.
+    pub(super) has_earlier_id: bool,
+    /// Where fixed papers ask it with another key.
     stale: Vec<Slot>,
 }
 
@@ -159,16 +162,31 @@ pub(super) async fn plan<'a>(connection: &impl ConnectionTrait, batch: &'a Batch
             None => plan.created.push(draft),
         }
     }
+    let has_other_key = |draft: &DraftQuestion, current: &Current| {
+        draft.content_hash() != current.content_hash
+            && !has_key(&keys, current.version_id, &AnswerKey::from(&draft.answer))
+    };
+    let others = found.iter().filter(|(draft, current)| !plan.corrects_keys && has_other_key(draft, current));
+    let corrections = corrections(connection, others.map(|(_, current)| current.row.id).collect()).await?;
     for (draft, current) in found {
         let key = AnswerKey::from(&draft.answer);
         let is_changed = draft.content_hash() != current.content_hash;
-        let has_other_key = is_changed && !has_key(&keys, current.version_id, &key);
+        let has_other_key = has_other_key(draft, current);
+        if has_other_key && let Some(correction) = corrections.get(&current.row.id) {
+            plan.refused.push(was_corrected(draft, correction));
+            continue;
+        }
         if has_other_key && !plan.corrects_keys && draft.id_origin != IdOrigin::Given {
             plan.refused.push(other_key(draft));
             continue;
         }
         let mut stale = slots.remove(&current.row.id).unwrap_or_default();
-        stale.retain(|slot| !has_key(&keys, slot.version, &key));
+        stale.retain(|slot| {
+            // Corrections also bring the explanation of the key.
+            let explains = |(_, explanation): &Taught| *explanation == draft.explanation;
+            !has_key(&keys, slot.version, &key)
+                || (plan.corrects_keys && !keys.get(&slot.version).is_some_and(explains))
+        });
         plan.matched.push(Matched {
             draft,
             question: current.row.id,
@@ -177,6 +195,7 @@ pub(super) async fn plan<'a>(connection: &impl ConnectionTrait, batch: &'a Batch
             is_changed,
             has_other_key,
             is_archived: current.row.archived_at.is_some(),
+            has_earlier_id: draft.external_id != current.row.external_id,
             stale,
         });
     }
@@ -184,7 +203,7 @@ pub(super) async fn plan<'a>(connection: &impl ConnectionTrait, batch: &'a Batch
 }
 
 fn has_key(keys: &HashMap<QuestionVersionId, Taught>, version: QuestionVersionId, key: &AnswerKey) -> bool {
-    keys.get(&version).is_some_and(|(other, _)| other == key)
+    keys.get(&version).is_some_and(|(other, _)| other.agrees_with(key))
 }
 
 fn other_key(draft: &DraftQuestion) -> Refusal {
@@ -196,7 +215,38 @@ fn other_key(draft: &DraftQuestion) -> Refusal {
     }
 }
 
-/// Finds the questions of the bank that a batch names by their external ids.
+/// Refuses an old key of a question, so that an old file does not undo a correction.
+fn was_corrected(draft: &DraftQuestion, correction: &question_correction::Model) -> Refusal {
+    let external_id = (draft.id_origin == IdOrigin::Given).then(|| draft.external_id.clone());
+    Refusal {
+        line: draft.line,
+        external_id,
+        reason: format!(
+            "Its key was corrected on {}, and the file has another key. The reason was: \"{}\" Take the corrected key \
+             into the file. If the key of the file is right, import with `correctKeys` (`--correct-keys`).",
+            correction.corrected_at.format("%Y-%m-%d"),
+            short(&correction.reason),
+        ),
+    }
+}
+
+/// Reads the last correction of each of these questions.
+async fn corrections(
+    connection: &impl ConnectionTrait,
+    questions: Vec<QuestionId>,
+) -> Result<HashMap<QuestionId, question_correction::Model>, DbErr> {
+    if questions.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows = question_correction::Entity::find()
+        .filter(question_correction::Column::QuestionId.is_in(questions))
+        .order_by_asc(question_correction::Column::Id)
+        .all(connection)
+        .await?;
+    Ok(rows.into_iter().map(|row| (row.question_id, row)).collect())
+}
+
+/// The questions of the bank that a batch names, by their external ids.
 async fn known(connection: &impl ConnectionTrait, batch: &Batch) -> Result<HashMap<String, Current>, DbErr> {
     let earlier = batch.questions.iter().filter_map(|draft| match &draft.id_origin {
         IdOrigin::MadeUp { earlier } => earlier.as_ref(),

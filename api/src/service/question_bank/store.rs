@@ -67,6 +67,14 @@ pub(super) async fn store(transaction: &DatabaseTransaction, batch: &Batch) -> R
         .filter(|it| it.is_changed)
         .map(|it| (it.draft, it.question, it.version + 1))
         .collect();
+    // It is found by its new id from now on, so no other question is taken for it.
+    for matched in plan.matched.iter().filter(|it| it.has_earlier_id) {
+        question::Entity::update_many()
+            .col_expr(question::Column::ExternalId, Expr::value(matched.draft.external_id.as_str()))
+            .filter(question::Column::Id.eq(matched.question))
+            .exec(transaction)
+            .await?;
+    }
     let touched: Vec<QuestionId> = versions.iter().map(|(_, id, _)| *id).collect();
     if !plan.created.is_empty() {
         let ids = insert_questions(transaction, batch, &plan.created).await?;

@@ -169,7 +169,9 @@ async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<Out
     if !is_entitled(transaction, &card, now).await? {
         return Ok(Outcome::Refused(StartError::EntitlementEnded));
     }
-    let session = insert(transaction, command, &card, now).await?;
+    // A key may have been corrected while this waited for the lock.
+    let paper = command.papers.newest_through(transaction, &command.paper).await?;
+    let session = insert(transaction, command, &paper, &card, now).await?;
     fault::boundary("start.inserted");
     let mut card = card.into_active_model();
     card.attempts_used = Set(session.attempt_number);
@@ -209,18 +211,19 @@ pub(super) async fn is_entitled(
 async fn insert(
     transaction: &DatabaseTransaction,
     command: &Command,
+    paper: &Paper,
     card: &mock_test_attempt::Model,
     now: DateTime<Utc>,
 ) -> Result<test_session::Model, DbErr> {
     let extra = extra_time::Entity::find_by_id(card.id).one(transaction).await?;
-    let seconds = command.paper.row.time_limit_seconds + extra.map_or(0, |extra| extra.seconds);
+    let seconds = paper.row.time_limit_seconds + extra.map_or(0, |extra| extra.seconds);
     let session = test_session::ActiveModel {
         id: NotSet,
         mock_test_attempt_id: Set(card.id),
         user_id: Set(card.user_id),
         subject_id: Set(card.subject_id),
-        paper_id: Set(command.paper.id.paper),
-        paper_revision: Set(command.paper.id.revision),
+        paper_id: Set(paper.id.paper),
+        paper_revision: Set(paper.id.revision),
         attempt_number: Set(card.attempts_used + 1),
         seed: Set(command.seed),
         status: Set(SessionStatus::InProgress),

@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use jishu_entity::user::Role;
 use jishu_tests::{TestApp, on_each_database};
+use sea_orm::{ConnectionTrait, Statement};
 use serde_json::json;
 
 use super::{counts, import, rows};
 
 on_each_database!(
     pictures_tell_questions_apart,
+    pictures_belong_to_their_options,
+    an_exported_id_that_was_made_up_counts_as_made_up,
     a_question_without_an_id_is_not_replaced_by_one_with_another_key,
     a_question_that_was_imported_before_pictures_counted_is_known,
 );
@@ -123,4 +126,64 @@ async fn a_question_that_was_imported_before_pictures_counted_is_known(app: Arc<
     let answer = import(&author, chemistry, &quiz(&same.each_ref().map(String::as_str))).await;
     assert_eq!(counts(&answer), [1, 0, 1, 0]);
     assert_eq!(*answer.at("/importQuestions/refused"), json!([]));
+    // It has the id of its picture now, so that others of the same words come in beside it.
+    let third = quiz(&[&graph("EEEE", "5", "numerical")]);
+    assert_eq!(counts(&import(&author, chemistry, &third).await), [1, 0, 0, 0]);
+    assert_eq!(
+        counts(&import(&author, chemistry, &quiz(&same.each_ref().map(String::as_str))).await),
+        [0, 0, 2, 0]
+    );
+    // Another key of the one that was there first is another key of it.
+    let wrong = import(&author, chemistry, &quiz(&[&graph("CCCC", "6", "numerical")])).await;
+    assert_eq!(counts(&wrong), [0, 0, 0, 1]);
+}
+
+async fn pictures_belong_to_their_options(app: Arc<TestApp>) {
+    let course = app.course(&["Physics"]).create(&app).await;
+    let author = app.staff("Meera", Role::Author).await;
+    let option = |name: &str, file: &str, fraction: &str| {
+        format!(
+            "<answer fraction=\"{fraction}\" format=\"html\"><text>{name}</text>\
+             <file name=\"a.png\" encoding=\"base64\">{file}</file></answer>"
+        )
+    };
+    let pick = |one: &str, two: &str| {
+        let options = [option("A", one, "100"), option("B", two, "0")].concat();
+        quiz(&[&format!(
+            "<question type=\"multichoice\"><questiontext format=\"html\"><text>Pick.</text></questiontext>\
+             <single>true</single>{options}</question>"
+        )])
+    };
+    let subject = &course.subjects[0];
+    assert_eq!(counts(&import(&author, subject, &pick("AAAA", "BBBB")).await), [1, 0, 0, 0]);
+    assert_eq!(counts(&import(&author, subject, &pick("BBBB", "AAAA")).await), [1, 0, 0, 0]);
+    assert_eq!(counts(&import(&author, subject, &pick("AAAA", "BBBB")).await), [0, 0, 1, 0]);
+}
+
+async fn an_exported_id_that_was_made_up_counts_as_made_up(app: Arc<TestApp>) {
+    let course = app.course(&["Physics"]).create(&app).await;
+    let author = app.staff("Meera", Role::Author).await;
+    let subject = &course.subjects[0];
+    // The mark of an editor within the file is not of a text, and what cannot be seen is no text and no id.
+    let text =
+        "One? {=a ~b}\n\n\u{feff}Two? {=a ~b}\n\n\u{200b} {=c ~d}\n\n// [id:\u{202e}x]\nThree? {=a ~b}\n";
+    let answer = import(&author, subject, text).await;
+    assert_eq!(counts(&answer), [2, 0, 0, 2]);
+    assert_eq!(app.number("SELECT COUNT(*) FROM question_versions WHERE stem = 'Two?'").await, 1);
+    let id = "SELECT COUNT(*) FROM questions WHERE external_id LIKE 'auto-%'";
+    assert_eq!(app.number(id).await, 2);
+    let exported = format!("// [id:{}]\nOne? {{~a =b}}\n", external_id(&app, "One?").await);
+    let again = import(&author, subject, &exported).await;
+    assert_eq!(counts(&again), [0, 0, 0, 1], "its key is another");
+    assert_eq!(*again.at("/importQuestions/losses"), json!([]));
+}
+
+/// The external id of the question with this stem.
+async fn external_id(app: &TestApp, stem: &str) -> String {
+    let sql = format!(
+        "SELECT q.external_id FROM questions q JOIN question_versions v ON v.question_id = q.id WHERE v.stem = '{stem}'"
+    );
+    let row =
+        app.connection().query_one_raw(Statement::from_string(app.connection().get_database_backend(), sql));
+    row.await.unwrap().unwrap().try_get_by_index(0).unwrap()
 }

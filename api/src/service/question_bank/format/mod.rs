@@ -193,9 +193,10 @@ fn read_identity(id: Option<&str>, name: Option<&str>) -> (Option<String>, Optio
 
 /// The beginning of a text, for messages.
 pub(super) fn short(text: &str) -> String {
-    let text = text.trim();
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let text = lines.join(" ");
     match text.char_indices().nth(60) {
         Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
+        None => text,
     }
 }

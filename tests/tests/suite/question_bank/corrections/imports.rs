@@ -9,7 +9,11 @@ use serde_json::json;
 use super::super::{counts, import, import_with, rows};
 use super::{BANK, World, session, sit, slots};
 
-on_each_database!(an_import_with_another_key_tells_of_fixed_tests, an_import_corrects_keys_for_a_reason,);
+on_each_database!(
+    an_import_with_another_key_tells_of_fixed_tests,
+    an_import_corrects_keys_for_a_reason,
+    an_edit_of_options_is_no_other_key,
+);
 
 fn notices(answer: &jishu_tests::Answer) -> Vec<(i64, String)> {
     let notices = answer.list("/importQuestions/notices").iter();
@@ -45,6 +49,25 @@ async fn an_import_with_another_key_tells_of_fixed_tests(app: Arc<TestApp>) {
     let sat = sit(&asha, &card, "56", "Oxygen").await;
     assert_eq!((sat.0.as_str(), sat.1[0].as_str()), ("8.00", "56: There are 56."));
     assert_eq!(notices(&import(&world.author, &world.subject, &edited).await), []);
+    // An old file does not undo the correction, and says why; other edits go on.
+    let before = rows(&app).await;
+    let undone = import(&world.author, &world.subject, BANK).await;
+    assert_eq!(counts(&undone), [0, 1, 0, 1]);
+    let refused = &undone.list("/importQuestions/refused")[0];
+    let reason = refused["reason"].as_str().unwrap();
+    assert!(
+        refused["externalId"] == "k1"
+            && reason.starts_with("Its key was corrected on ")
+            && reason.contains("\"The book says so.\"")
+            && reason.contains("--correct-keys"),
+        "{refused}"
+    );
+    assert_eq!(notices(&undone), []);
+    assert_eq!(world.question("k1").await["current"]["correctValue"], "56");
+    assert_ne!(rows(&app).await, before, "the other question was edited");
+    let back = json!({ "dryRun": true, "correctKeys": "It was right." });
+    let back = import_with(&world.author, &world.subject, BANK, back).await;
+    assert_eq!(back.number("/importQuestions/correctedCount"), 1);
     let stems = "SELECT COUNT(*) FROM paper_revisions";
     assert_eq!(app.number(stems).await, 1, "an edit of a text changes no test");
 }
@@ -90,4 +113,26 @@ async fn an_import_corrects_keys_for_a_reason(app: Arc<TestApp>) {
     assert_eq!(keys, ["56", "Neon", "iron"].map(str::to_owned).into());
     assert_eq!(app.number("SELECT revision FROM papers").await, 3, "one for each import");
     assert_eq!(app.number("SELECT COUNT(*) FROM question_corrections").await, 3);
+}
+
+async fn an_edit_of_options_is_no_other_key(app: Arc<TestApp>) {
+    let world = World::new(&app).await;
+    let (asha, card) = world.learner(&app, "Asha").await;
+    sit(&asha, &card, "54", "Oxygen").await;
+    let reason = json!({ "correctKeys": "The book says so." });
+    let edited = BANK.replace("=Oxygen", "=Dioxygen");
+    let answer = import_with(&world.author, &world.subject, &edited, reason.clone()).await;
+    assert_eq!((counts(&answer), answer.number("/importQuestions/correctedCount")), ([0, 1, 1, 0], 0));
+    assert_eq!(world.question("k2").await["fixedTestsWithOtherKey"], 0);
+    // An option that was wrong before is another key, at whatever place it stands.
+    let other = BANK.replace("{=Oxygen ~Neon", "{=Neon ~Oxigen");
+    let answer = import_with(&world.author, &world.subject, &other, reason.clone()).await;
+    assert_eq!(answer.number("/importQuestions/correctedCount"), 1);
+    // With a correction the explanation reaches the tests, too.
+    let explained = other.replace("It burns.", "It glows.");
+    let answer = import_with(&world.author, &world.subject, &explained, reason.clone()).await;
+    assert_eq!(answer.number("/importQuestions/correctedCount"), 1);
+    assert_eq!(sit(&asha, &card, "54", "Neon").await.1[1], "Neon: It glows.");
+    let again = import_with(&world.author, &world.subject, &explained, reason).await;
+    assert_eq!((counts(&again), again.number("/importQuestions/correctedCount")), ([0, 0, 2, 0], 0));
 }

@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use jishu_entity::user::Role;
-use jishu_tests::{TestApp, on_each_database};
+use jishu_tests::{Backend, TestApp, on_each_database};
+use sea_orm::{ConnectionTrait, TransactionTrait};
 use serde_json::json;
 
 use super::{CORRECT, World, answers, at, session, sit, taught};
 
 on_each_database!(
     a_start_takes_either_version_whole,
+    a_start_that_waited_takes_the_key_that_was_corrected_meanwhile,
     a_paper_takes_corrections_one_after_the_other,
     an_overdue_sitting_is_closed_by_the_key_it_started_with,
     the_schema_goes_down_and_up_with_corrections_in_it,
@@ -55,6 +57,43 @@ async fn a_start_takes_either_version_whole(app: Arc<TestApp>) {
         assert_eq!((taught[0].clone(), score), right);
     }
     node.stop().await;
+}
+
+/// SQLite has one writer, so that nothing is corrected while it holds a start up.
+async fn a_start_that_waited_takes_the_key_that_was_corrected_meanwhile(app: Arc<TestApp>) {
+    let waiting = match app.backend {
+        Backend::Sqlite => return,
+        Backend::Postgres => {
+            "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        }
+        Backend::MariaDb => {
+            "SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID() \
+             AND info LIKE '%users%FOR UPDATE%'"
+        }
+    };
+    let world = World::new(&app).await;
+    let (binod, of_binod) = world.learner(&app, "Binod").await;
+    sit(&binod, &of_binod, "54", "Oxygen").await;
+    let (asha, card) = world.learner(&app, "Asha").await;
+    let holds = app.connection().begin().await.unwrap();
+    let hold = "SELECT id FROM users WHERE email = 'asha@example.com' FOR UPDATE";
+    holds.execute_unprepared(hold).await.unwrap();
+    let started = tokio::spawn({
+        let (asha, card) = (asha.clone(), card.clone());
+        async move { asha.start_session(&card).await }
+    });
+    while app.number(waiting).await == 0 {
+        tokio::task::yield_now().await;
+    }
+    let corrected =
+        world.correct("k1", json!({ "correctValue": "56", "explanation": "There are 56." })).await;
+    assert_eq!(corrected["correctedTests"], 1, "{corrected:#}");
+    holds.rollback().await.unwrap();
+    let started = started.await.unwrap();
+    let submitted =
+        asha.submit_session(&session(&started), Some((1, answers(&started, "56", "Oxygen")))).await;
+    assert_eq!(taught(&submitted)[0], "56: There are 56.");
+    assert_eq!(submitted["session"]["result"]["score"], "8.00");
 }
 
 async fn a_paper_takes_corrections_one_after_the_other(app: Arc<TestApp>) {

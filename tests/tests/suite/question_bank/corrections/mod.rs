@@ -186,6 +186,9 @@ async fn a_correction_that_cannot_be_changes_nothing(app: Arc<TestApp>) {
     asha.start_session(&card).await;
     let (number, choice) = (world.question("k1").await, world.question("k2").await);
     let option = |at: usize| choice["current"]["options"][at]["id"].clone();
+    let mine = "Another? {=a ~b}";
+    assert_eq!(counts(&import(&world.author, &world.subject, mine).await), [1, 0, 0, 0]);
+    let other = world.question("auto-").await["current"]["options"][0]["id"].clone();
     let before = (rows(&app).await, app.number("SELECT COUNT(*) FROM question_corrections").await);
     let long = "a".repeat(1_001);
     for (id, key, code, named) in [
@@ -216,10 +219,11 @@ async fn a_correction_that_cannot_be_changes_nothing(app: Arc<TestApp>) {
             "QUESTION_KEY_INVALID",
             "exactly one",
         ),
-        (&k(&choice), json!({ "correctOptionIds": ["nonsense"] }), "QUESTION_KEY_INVALID", "does not belong"),
+        (&k(&choice), json!({ "correctOptionIds": [other] }), "QUESTION_KEY_INVALID", "not one of"),
+        (&k(&choice), json!({ "correctOptionIds": ["nonsense"] }), "QUESTION_KEY_INVALID", "not one of"),
         (
             &k(&choice),
-            json!({ "correctOptionIds": [option(1)], "reason": " " }),
+            json!({ "correctOptionIds": [option(1)], "reason": " \u{200b}" }),
             "REASON_INVALID",
             "1 to 1000",
         ),
@@ -246,6 +250,9 @@ async fn a_correction_that_cannot_be_changes_nothing(app: Arc<TestApp>) {
             error["code"] == code && error["message"].as_str().unwrap().contains(named),
             "{input} {error}"
         );
+        let field =
+            if key.get("tolerance").is_some() && code == "QUESTION_KEY_INVALID" { "tolerance" } else { "" };
+        assert!(error["path"][1].as_str().unwrap().contains(field), "{input} {error}");
         assert_eq!(*answer.at("/correctQuestionKey/question"), Value::Null);
     }
     assert_eq!((rows(&app).await, app.number("SELECT COUNT(*) FROM question_corrections").await), before);

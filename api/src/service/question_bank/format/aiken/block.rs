@@ -4,6 +4,8 @@ use jishu_entity::question_version::TextFormat;
 
 use super::super::super::draft::{DraftAnswer, DraftOption, Found};
 use super::super::short;
+use super::key::correct;
+use super::lead::{asks, is_heading, is_list_header, is_part, leads_on};
 use super::line::{self, Label};
 use super::notes::{self, Notes};
 
@@ -12,31 +14,42 @@ pub(super) struct Block<'t> {
     lines: &'t [&'t str],
     /// The indexes of the lines that are not blank, without the key. There is at least one.
     filled: Vec<usize>,
-    /// The index of the `ANSWER:` line.
+    /// The place of `ANSWER:`, or of a line that looks like it.
     key: Option<usize>,
     /// Whether a blank line divides text that belongs together.
     is_apart: bool,
-    /// Whether it begins in the line below another question.
-    is_below_key: bool,
+    /// What stands in the line above it.
+    above: Above,
+}
+
+/// What stands in the line above a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Above {
+    /// A blank line, or nothing.
+    Blank,
+    /// The key of another question, or what belongs to it.
+    Question,
+    /// A key without options above it, so that this block may be the rest of the same question.
+    Unsplit,
 }
 
 impl<'t> Block<'t> {
     /// Finds the block that begins in this line.
-    pub(super) fn find(lines: &'t [&'t str], start: usize, is_below_key: bool) -> Self {
-        let mut block = Self { lines, filled: vec![start], key: None, is_apart: false, is_below_key };
+    pub(super) fn find(lines: &'t [&'t str], start: usize, above: Above) -> Self {
+        let mut block = Self { lines, filled: vec![start], key: None, is_apart: false, above };
         for at in start + 1..lines.len() {
             let text = lines[at];
             if text.is_empty() {
                 continue;
             }
             let run = block.run_at_end();
-            if line::key(text, run > 0 || block.ends_in_option()).is_some() {
+            if line::key(text, run > 0).is_some() || (line::like_key(text) && block.has_options()) {
                 block.key = Some(at);
                 break;
             }
-            if lines[at - 1].is_empty() && !block.is_apart && line::letter(text) != letter_after(run) {
+            if lines[at - 1].is_empty() && !block.is_apart && !block.goes_on_with_option(at, run) {
                 let below: Vec<&str> = lines[at..].iter().copied().take_while(|it| !it.is_empty()).collect();
-                if !leads_on(&block.texts(), run, &below) {
+                if block.ends_in_notes() || !leads_on(&block.texts(), run, &below) {
                     break;
                 }
                 block.is_apart = true;
@@ -46,7 +59,41 @@ impl<'t> Block<'t> {
         block
     }
 
-    /// Whether the block ends with `ANSWER:`.
+    /// Whether the next option stands in this line. A stem can begin with A, too: `A. Assertion: …`.
+    fn goes_on_with_option(&self, at: usize, run: usize) -> bool {
+        let letter = |at: &usize| line::letter(self.lines[*at]);
+        if letter(&at) != letter_after(run) {
+            return false;
+        }
+        let next = (at + 1..self.lines.len()).find(|at| !self.lines[*at].is_empty());
+        run > 0
+            || next
+                .is_none_or(|next| letter(&next) == Some('B') || line::key(self.lines[next], true).is_some())
+    }
+
+    /// Whether lines below its first are options, or look like options.
+    fn has_options(&self) -> bool {
+        let mut lines = self.filled[1..].iter().map(|at| self.lines[*at]);
+        lines.any(|line| line::option(line).is_some() || line::like_option(line).is_some())
+    }
+
+    /// Whether its key stands below no option A, so that the lines below the key may be of the same question.
+    pub(super) fn is_unsplit(&self) -> bool {
+        self.run_at_end() == 0 && !self.has_options_from_a()
+    }
+
+    /// Whether notes stand below its options. They belong to a question, whose key is missing.
+    fn ends_in_notes(&self) -> bool {
+        let note = (1..self.filled.len()).find(|at| notes::is_note(self.text(*at)));
+        note.is_some_and(|note| line::option(self.text(note - 1)).is_some())
+    }
+
+    fn has_options_from_a(&self) -> bool {
+        self.filled[1..].iter().any(|at| line::letter(self.lines[*at]) == Some('A'))
+            || self.looks_like_option().is_some()
+    }
+
+    /// Whether it ends with `ANSWER:`.
     pub(super) fn has_key(&self) -> bool {
         self.key.is_some()
     }
@@ -64,16 +111,15 @@ impl<'t> Block<'t> {
                 .to_owned();
         }
         let has_options = self.filled[1..].iter().any(|at| line::option(self.lines[*at]).is_some());
-        match (self.looks_like_option(), self.looks_like_key()) {
-            (None, None) if !has_options => {
-                "This text has no options and no key, so it is not a question. Remove it, or add both."
+        match self.looks_like_option() {
+            None if !has_options => {
+                "It has no options and no key, so it is not a question. Take it out, or give it both."
                     .to_owned()
             }
-            (option, key) => {
+            option => {
                 let lacks =
-                    "The question has no key. End it with ANSWER: and the letter of the correct option."
-                        .to_owned();
-                let reasons: Vec<String> = option.into_iter().chain(Some(key.unwrap_or(lacks))).collect();
+                    "It has no key. End it with ANSWER: and the letter of the correct option.".to_owned();
+                let reasons: Vec<String> = option.into_iter().chain(Some(lacks)).collect();
                 reasons.join(" ")
             }
         }
@@ -81,6 +127,10 @@ impl<'t> Block<'t> {
 
     /// Reads the question, with the lines below its key.
     pub(super) fn question(&self, notes: Notes) -> Result<Found, String> {
+        if let Some(key) = self.looks_like_key() {
+            let reasons: Vec<String> = self.looks_like_option().into_iter().chain(Some(key)).collect();
+            return Err(reasons.join(" "));
+        }
         if self.is_apart {
             return Err(
                 "The question has a blank line in its text. Remove the blank line, or the text above it."
@@ -95,6 +145,7 @@ impl<'t> Block<'t> {
         }
         let first = self.first_option()?;
         self.check_text(first)?;
+        self.check_options(first)?;
         let options: Vec<&str> = (first..self.filled.len())
             .filter_map(|at| line::option(self.text(at)))
             .map(|(_, text)| text)
@@ -156,9 +207,24 @@ impl<'t> Block<'t> {
         if let Some(like) = self.looks_like_option() {
             return Err(like);
         }
+        let inside = options.iter().find_map(|at| next_inside(self.text(*at)).map(|next| (*at, next)));
+        if let Some((at, next)) = inside.filter(|(at, _)| *at > 0) {
+            return Err(several_in(number(at), self.text(at), next));
+        }
+        let first = options.iter().find(|at| **at > 0 && line::letter(self.text(**at)) == Some('A'));
+        let stray = first.and_then(|first| (*first..self.filled.len()).find(|at| !options.contains(at)));
         match options.as_slice() {
-            [] => Err("The question has no options. Write each on a line of its own, such as \"A. Oxygen\"."
-                .to_owned()),
+            [.., last] if stray.is_some_and(|stray| stray < *last) => {
+                let stray = stray.unwrap_or_default();
+                Err(format!(
+                    "Line {}, \"{}\", stands between its options and is no option. Write each option on one line.",
+                    number(stray),
+                    short(self.text(stray))
+                ))
+            }
+            [] => {
+                Err("It has no options. Write each on a line of its own, such as \"A. Oxygen\".".to_owned())
+            }
             [.., last] if last + 1 < self.filled.len() => {
                 Err(something_else(number(last + 1), self.text(last + 1)))
             }
@@ -175,7 +241,12 @@ impl<'t> Block<'t> {
     /// Checks that the text above the options is one text. Another list from A on may belong to another question,
     /// whose key is missing. It belongs to this question if a second list goes with it.
     fn check_text(&self, first: usize) -> Result<(), String> {
-        if self.is_below_key && first > 1 {
+        if self.above == Above::Unsplit {
+            return Err("It begins right below a key that stands below no options, so it may be the end of the text above. \
+                        Take that line out, or leave a blank line below it."
+                .to_owned());
+        }
+        if self.above == Above::Question && first > 1 {
             return Err(format!(
                 "This question begins directly below ANSWER:, so \"{}\" may belong to the question above. Leave a \
                  blank line between the two.",
@@ -193,6 +264,21 @@ impl<'t> Block<'t> {
         if (1..first).any(is_gap) {
             return Err("The question has a blank line in its text. Remove it.".to_owned());
         }
+        let stem = self.text(0);
+        if self.filled[first] > self.filled[first - 1] + 1
+            && (notes::is_note(stem) || (first == 1 && is_heading(stem)))
+        {
+            return Err(format!(
+                "It has no text: \"{}\" above the blank line looks like a heading or a note. Write the question on the \
+                 line above its options.",
+                short(stem)
+            ));
+        }
+        let has_no_text = line::letter(stem) == Some('A') && line::letter(self.text(1)) == Some('B');
+        let stray = (1..first).find(|at| has_no_text || notes::is_explanation(self.text(*at)));
+        if let Some(at) = stray {
+            return Err(something_else(self.filled[at] + 1, self.text(at)));
+        }
         let mut at = 1;
         while at < first {
             if line::letter(self.text(at)) != Some('A') {
@@ -205,7 +291,15 @@ impl<'t> Block<'t> {
             }
             let next = (at..first).find(|at| line::letter(self.text(*at)) == Some('A')).unwrap_or(first);
             let between: Vec<&str> = (at..next).map(|at| self.text(at)).collect();
-            if !is_second_list(at - begin, &between) {
+            // A text with a question, with statements or with a list of its own has options below it, and no list.
+            let is_text = |at: usize| {
+                let text = self.text(at);
+                asks(text) || (is_part(text) && !is_list_header(text)) || line::letter(text) == Some('A')
+            };
+            let is_other = at - begin > 1 && (0..begin).any(is_text);
+            let is_list = is_second_list(at - begin, &between)
+                || (next == first && (0..begin).any(|at| is_list_intro(self.text(at))) && chooses(&between));
+            if is_other || !is_list {
                 let (line, text) = match between.first() {
                     Some(text) => (self.filled[at] + 1, *text),
                     None => (self.filled[next] + 1, self.text(next)),
@@ -214,6 +308,18 @@ impl<'t> Block<'t> {
             }
         }
         Ok(())
+    }
+
+    /// Looks whether an option has the next one in its line.
+    fn check_options(&self, first: usize) -> Result<(), String> {
+        let last = self.filled.len() - 1;
+        match next_inside(self.text(last)) {
+            Some(next) => Err(several_in(self.filled[last] + 1, self.text(last), next)),
+            None if first == last => {
+                Err("It has one option. Give 2 to 26, each on a line of its own.".to_owned())
+            }
+            None => Ok(()),
+        }
     }
 
     fn looks_like_option(&self) -> Option<String> {
@@ -228,8 +334,8 @@ impl<'t> Block<'t> {
     }
 
     fn looks_like_key(&self) -> Option<String> {
-        let at = self.filled[1..].iter().find(|at| line::like_key(self.lines[**at]))?;
-        let text = short(self.lines[*at]);
+        let at = self.key.filter(|at| line::key(self.lines[*at], true).is_none())?;
+        let text = short(self.lines[at]);
         Some(format!("Line {}, \"{text}\", only looks like a key. Write it as ANSWER: B.", at + 1))
     }
 }
@@ -239,10 +345,43 @@ fn letter_after(options: usize) -> Option<char> {
     ('A'..='Z').nth(options)
 }
 
+/// The letter of the next option, if it stands inside the line of an option: `A. x  B. y`.
+fn next_inside(line: &str) -> Option<char> {
+    let (letter, text) = line::option(line)?;
+    let next = letter_after(usize::try_from(u32::from(letter) - u32::from('A')).ok()? + 1)?;
+    let mut words = text.split_whitespace().skip(1);
+    words
+        .any(|word| {
+            word.strip_prefix(next)
+                .is_some_and(|rest| rest.starts_with(['.', ')']) && !rest[1..].ends_with('.'))
+        })
+        .then_some(next)
+}
+
+fn several_in(line: usize, text: &str, next: char) -> String {
+    format!(
+        "Line {line}, \"{}\", has option {next} inside another option. Write each option on a line of its own.",
+        short(text)
+    )
+}
+
+/// Whether a line says that a list follows: `Consider the following statements:`.
+fn is_list_intro(line: &str) -> bool {
+    let line = line.to_lowercase();
+    line.ends_with([':', '：']) && !asks(&line) && (line.contains("statement") || line.contains("following"))
+}
+
+/// Whether lines between a list and options say that the options follow.
+fn chooses(between: &[&str]) -> bool {
+    let [line] = between else { return false };
+    let line = line.to_lowercase();
+    ["given below", "options below", "code below", "codes below"].iter().any(|phrase| line.contains(phrase))
+}
+
 fn something_else(line: usize, text: &str) -> String {
     format!(
-        "Line {line}, \"{}\", follows the options but is not ANSWER:. Write each option on one line, then ANSWER: \
-         with the letter of the correct option.",
+        "After its options stands something else than ANSWER:, in line {line}: \"{}\". Write each option on one line, and \
+         ANSWER: with the letter of the correct one after the last. Letter a list in the text I, II or P, Q.",
         short(text)
     )
 }
@@ -250,6 +389,10 @@ fn something_else(line: usize, text: &str) -> String {
 /// Whether lines below a list from A on are a second list of the same question. Examples are I, II below A, B in
 /// lists that are matched, or R below A in an assertion and its reason.
 fn is_second_list(first: usize, below: &[&str]) -> bool {
+    let below = match below {
+        [header, rest @ ..] if is_list_header(header) => rest,
+        below => below,
+    };
     let labels: Vec<Option<Label>> = below.iter().map(|text| Label::of(text)).collect();
     let begins = |pair: &[Option<Label>]| matches!(pair, [Some(one), Some(two)] if one.begins() && one.goes_on_with(*two));
     if first > 1 {
@@ -257,97 +400,4 @@ fn is_second_list(first: usize, below: &[&str]) -> bool {
     }
     let is_reason = |label: &Option<Label>| matches!(label, Some(Label::Capital('R') | Label::Roman(_)));
     labels.windows(2).any(begins) || labels.iter().any(is_reason)
-}
-
-/// Whether text above a blank line continues below it. Headings and explanations do not. An unfinished sentence
-/// and lists do, because a question without them would be incomplete.
-fn leads_on(above: &[&str], run: usize, below: &[&str]) -> bool {
-    let [first, .., last] = above else {
-        return above.first().is_some_and(|line| line_leads_on(line, below));
-    };
-    if notes::is_note(first) {
-        return false;
-    }
-    let text = &above[..above.len() - run];
-    if run > 1 {
-        // This is a question of its own without its key, or a list that belongs to the question below.
-        return !text.iter().any(|line| line.contains(['?', '？']));
-    }
-    let has_list = above[1..].iter().any(|line| Label::of(line).is_some());
-    has_list || first_label_is_of_list(first) || line_leads_on(last, below)
-}
-
-fn first_label_is_of_list(line: &str) -> bool {
-    let is_heading = !line.ends_with(['.', ';', ',', ':']);
-    Label::of(line).is_some_and(|label| !label.is_number()) && !is_heading
-}
-
-fn line_leads_on(last: &str, below: &[&str]) -> bool {
-    if notes::is_note(last) {
-        return false;
-    }
-    let is_heading = last.split_whitespace().count() <= 2;
-    if last.ends_with([',', ';'])
-        || (last.ends_with([':', '：']) && !is_heading)
-        || first_label_is_of_list(last)
-    {
-        return true;
-    }
-    let Some(first) = below.first() else { return false };
-    let labels: Vec<Label> = below.iter().map_while(|text| Label::of(text)).collect();
-    let is_list = match labels.as_slice() {
-        [one, two, ..] if one.goes_on_with(*two) => true,
-        [one, ..] => !one.is_number(),
-        [] => false,
-    };
-    let below = below.iter().take_while(|text| line::letter(text) != Some('A'));
-    let asks = |text: &str| text.contains(['?', '？']);
-    is_list
-        || first.starts_with(char::is_lowercase)
-        || (asks(last) && !below.into_iter().any(|text| asks(text)))
-}
-
-/// Finds the index of the correct option by the text after `ANSWER:`: its letter, and perhaps its text.
-fn correct(key: &str, options: &[&str]) -> Result<usize, String> {
-    let not_one = || {
-        format!(
-            "The key, \"{}\", is not one letter. Aiken has only single choices: write ANSWER: B.",
-            short(key)
-        )
-    };
-    let mut chars = key.chars();
-    let letter = chars.next().filter(char::is_ascii_alphabetic).ok_or_else(not_one)?.to_ascii_uppercase();
-    let rest = chars.as_str();
-    let marked = rest.strip_prefix(['.', ')']);
-    let text = marked.unwrap_or(rest).trim();
-    if marked.is_none() && !rest.is_empty() && !rest.starts_with(' ') {
-        return Err(not_one());
-    }
-    let at = ('A'..='Z').position(|other| other == letter).filter(|at| *at < options.len());
-    let at = at.ok_or_else(|| {
-        format!("The key is {letter}, but the question has no such option. Correct the letter after ANSWER:.")
-    })?;
-    if text.is_empty() || says_the_same(text, options[at]) {
-        return Ok(at);
-    }
-    if let Some((other, _)) = options
-        .iter()
-        .zip('A'..)
-        .map(|(option, letter)| (letter, option))
-        .find(|(_, option)| says_the_same(text, option))
-    {
-        return Err(format!(
-            "The key is {letter}, but the text after it is that of option {other}. Write only the letter."
-        ));
-    }
-    // Like Moodle, takes the first letter and ignores the rest, unless the rest may be a second letter.
-    let names_another =
-        text.split(|char: char| !char.is_alphanumeric()).any(|word| word.len() == 1 && word != "a");
-    let is_joined = ["and ", "or ", "&", ",", "/", "+"].iter().any(|join| text.starts_with(join));
-    if marked.is_none() || is_joined || names_another { Err(not_one()) } else { Ok(at) }
-}
-
-fn says_the_same(one: &str, other: &str) -> bool {
-    let words = |text: &str| text.to_lowercase().split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-    words(one.trim_end_matches('.')) == words(other.trim_end_matches('.'))
 }

@@ -44,13 +44,35 @@ pub(in super::super) fn looks_nearly_like(text: &str) -> bool {
     text.split(['\n', '\r']).any(|line| like_key(line.trim()))
 }
 
-/// Whether this was meant as a key, with a colon of another script or another word before it.
+/// Whether this was meant as a key, with another mark or another word: `Ans. (b)`, `ANSWER B`, `**ANSWER: B**`.
 pub(super) fn like_key(line: &str) -> bool {
-    const WORDS: [&str; 7] = ["answer", "ans", "correct answer", "right answer", "key", "答案", "正确答案"];
-    let Some((word, key)) = line.split_once([':', '：', '=']) else { return false };
-    let key = key.trim().trim_matches(['(', ')', '.', '[', ']']);
-    let is_word = WORDS.contains(&word.trim().to_lowercase().as_str());
-    is_word && key.chars().count() == 1 && key.chars().all(char::is_alphabetic)
+    const WORDS: [&str; 14] = [
+        "correct answer",
+        "right answer",
+        "correct option",
+        "right option",
+        "answer key",
+        "answer",
+        "ans",
+        "key",
+        "正确答案",
+        "答案",
+        "सही उत्तर",
+        "उत्तर",
+        "जवाब",
+        "विकल्प",
+    ];
+    let line = line
+        .trim_matches(|char: char| char.is_whitespace() || matches!(char, '*' | '_' | '#' | '`'))
+        .to_lowercase();
+    let Some(rest) = WORDS.iter().find_map(|word| line.strip_prefix(word)) else { return false };
+    let key = rest.trim_start_matches([':', '：', '=', '-', '–', '—', '.', ' ', '\u{a0}', '\t', '*', '_']);
+    if key.len() == rest.len() {
+        return false;
+    }
+    let mut words = key.split(|char: char| !char.is_alphanumeric()).filter(|word| !word.is_empty());
+    words.next().is_some_and(|word| word.chars().count() == 1)
+        && words.all(|word| word.chars().count() == 1 || word == "and")
 }
 
 /// Returns how to write a line that only looks like an option.

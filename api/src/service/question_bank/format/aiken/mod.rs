@@ -6,6 +6,8 @@
 //! below `ANSWER:` belong to the question above them. A block that can be read in two ways is refused as a whole.
 
 mod block;
+mod key;
+mod lead;
 mod line;
 mod notes;
 mod write;
@@ -17,31 +19,36 @@ pub(super) use line::{looks_like, looks_nearly_like};
 pub(super) use write::write;
 
 use super::Reading;
-use block::Block;
+use block::{Above, Block};
 use notes::Notes;
 
 /// Reads a whole text.
 pub(super) fn read(text: &str) -> Reading {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let is_glued = notes::is_glued(&lines);
     let mut reading = Reading::default();
-    let (mut at, mut is_below_key) = (0, false);
+    let (mut at, mut above) = (0, Above::Blank);
     while at < lines.len() {
         if lines[at].is_empty() {
-            (at, is_below_key) = (at + 1, false);
+            (at, above) = (at + 1, Above::Blank);
             continue;
         }
-        let block = Block::find(&lines, at, is_below_key);
+        let block = Block::find(&lines, at, above);
         let number = u32::try_from(at + 1).unwrap_or(u32::MAX);
         let question = if block.has_key() {
             // The lines below the key of a refused question belong to that question, too.
-            let notes = Notes::read(&lines, block.end());
+            let notes = Notes::read(&lines, block.end(), is_glued);
             at = notes.end;
             block.question(notes)
         } else {
             at = block.end();
             Err(block.lacks())
         };
-        is_below_key = block.has_key();
+        above = match block.has_key() {
+            true if block.is_unsplit() => Above::Unsplit,
+            true => Above::Question,
+            false => Above::Blank,
+        };
         reading.take(number, None, question);
     }
     reading

@@ -3,7 +3,8 @@
 use jishu_entity::question_version::Difficulty;
 
 use super::super::{difficulty, short};
-use super::line;
+use super::lead::{is_part, is_unfinished};
+use super::line::{self, Label};
 
 /// The lines below `ANSWER:`, up to a blank line or the next question, which describe the question above.
 #[derive(Debug, Default)]
@@ -65,18 +66,25 @@ pub(super) fn is_note(line: &str) -> bool {
     labelled(line).is_some()
 }
 
+/// Whether this line begins an explanation.
+pub(super) fn is_explanation(line: &str) -> bool {
+    matches!(labelled(line), Some((Kind::Explanation, _)))
+}
+
 impl Notes {
-    /// Reads the lines from this one on, which is the line below `ANSWER:`.
-    pub(super) fn read(lines: &[&str], start: usize) -> Self {
-        let (end, has_question) = extent(lines, start);
+    /// Reads what stands from this line on, which is the one below `ANSWER:`. Where the text is glued, a line without a
+    /// label may begin another question.
+    pub(super) fn read(lines: &[&str], start: usize, is_glued: bool) -> Self {
+        let (end, has_question) = extent(lines, start, is_glued);
         let mut notes = Self::default();
         let mut texts: Vec<(Option<Kind>, Vec<&str>)> = Vec::new();
         let mut at = start;
+        let text_start = end - unlabelled(&lines[start..end]).len();
         while at < end {
             match (labelled(lines[at]), texts.last_mut()) {
                 (Some((kind, text)), _) => texts.push((Some(kind), vec![text])),
-                // If another question follows, a note is one line, or one line below its label.
-                (None, Some((Some(_), text))) if has_question && text == &[""] => text.push(lines[at]),
+                // Where another question follows, a note ends before the text of that question.
+                (None, Some((Some(_), text))) if has_question && at < text_start => text.push(lines[at]),
                 (None, _) if has_question => break,
                 (None, Some((_, text))) => text.push(lines[at]),
                 (None, None) => texts.push((None, vec![lines[at]])),
@@ -119,31 +127,69 @@ impl Notes {
     }
 }
 
-/// Finds the end of the lines from here on, which is a blank line or the key of another question. Also returns
-/// whether another question begins in them.
-fn extent(lines: &[&str], start: usize) -> (usize, bool) {
-    let is_option = |at: usize| at > start && line::option(lines[at]).is_some();
+/// The end of the lines from here on, which is a blank line or the key of another question, and whether another question
+/// begins in them.
+fn extent(lines: &[&str], start: usize, is_glued: bool) -> (usize, bool) {
+    let mut run = 0;
     for at in start..lines.len() {
         if lines[at].is_empty() {
-            return (at, begins_question(lines, start, at));
+            return (at, begins_question(lines, start, at, is_glued));
         }
-        if line::key(lines[at], at > start && is_option(at - 1)).is_some() {
+        let is_next = at > start && line::letter(lines[at]) == ('A'..='Z').nth(run);
+        let is_first = at > start && line::letter(lines[at]) == Some('A');
+        if line::key(lines[at], run > 0).is_some() {
             return (at + 1, true);
         }
+        run = if is_next { run + 1 } else { usize::from(is_first) };
     }
-    (lines.len(), false)
+    (lines.len(), begins_question(lines, start, lines.len(), is_glued))
 }
 
-/// Whether a question begins in lines that end at a blank one, and continues below it.
-fn begins_question(lines: &[&str], start: usize, end: usize) -> bool {
-    if end == start {
+/// Whether a question begins in lines that end at a blank one: it has options, or it goes on below the blank line.
+fn begins_question(lines: &[&str], start: usize, end: usize, is_glued: bool) -> bool {
+    let text = unlabelled(&lines[start..end]);
+    if text.is_empty() {
         return false;
     }
-    let Some(next) = (end..lines.len()).find(|at| !lines[*at].is_empty()) else { return false };
-    if end - 1 > start && line::option(lines[end - 1]).is_some() {
-        return line::key(lines[next], true).is_some();
+    let letters = |at: usize| [at, at + 1].map(|at| text.get(at).and_then(|text| line::letter(text)));
+    if (1..text.len()).any(|at| letters(at) == [Some('A'), Some('B')]) {
+        return true;
     }
-    // The text of a question is in one line, and its options are below a blank line.
+    let Some(next) = (end..lines.len()).find(|at| !lines[*at].is_empty()) else { return false };
+    if text.len() > 1 && line::option(lines[end - 1]).is_some() && line::key(lines[next], true).is_some() {
+        return true;
+    }
+    let below: Vec<&str> = lines[next..].iter().copied().take_while(|line| !line.is_empty()).collect();
+    // The text of a question in one line, and its options below a blank line.
     let letters = [next, next + 1].map(|at| lines.get(at).and_then(|text| line::letter(text)));
-    end == start + 1 && !is_note(lines[start]) && letters == [Some('A'), Some('B')]
+    is_glued || (text.len() == 1 && letters == [Some('A'), Some('B')]) || is_unfinished(text, &below)
+}
+
+/// Whether questions of a text follow one another without blank lines: two keys stand in one paragraph.
+pub(super) fn is_glued(lines: &[&str]) -> bool {
+    let mut paragraphs = lines.split(|line| line.is_empty());
+    paragraphs.any(|lines| {
+        let keys = lines
+            .windows(2)
+            .filter(|pair| line::option(pair[0]).is_some() && line::key(pair[1], true).is_some());
+        keys.count() > 1
+    })
+}
+
+/// The lines from the first that goes with no label. A list right below a label goes with it.
+fn unlabelled<'a, 't>(lines: &'a [&'t str]) -> &'a [&'t str] {
+    let mut at = 0;
+    while at < lines.len() {
+        let Some((_, text)) = labelled(lines[at]) else { return &lines[at..] };
+        at += 1;
+        let announces = text.is_empty() || text.ends_with([':', '：']);
+        let is_sentence = text.ends_with(['.', '।', '。']);
+        let goes_with_label =
+            |line: &&&str| (Label::of(line).is_some() && !is_sentence) || (is_part(line) && announces);
+        if text.is_empty() && at < lines.len() && labelled(lines[at]).is_none() {
+            at += 1;
+        }
+        at += lines[at..].iter().take_while(goes_with_label).count();
+    }
+    &[]
 }

@@ -94,7 +94,7 @@ fn what_is_below_a_key_is_of_the_question_above() {
     let text = "Which gas do plants take in?\nA. Oxygen\nB. Carbon dioxide\nANSWER: B\n\
                 Explanation: plants take carbon dioxide in.\nWhich gas do plants give off?\nA. Oxygen\n\
                 B. Carbon dioxide\nANSWER: A\nDifficulty: easy\nTopic: cells\nWhere is DNA kept?\nA. Nucleus\nB. Wall\n\
-                ANSWER: A\nFeedback: it is.\nIn all of them:\nA. plants, and\nB. animals.\nMarks: 2\n\n\
+                ANSWER: A\nFeedback: In all of them:\nA. plants, and\nB. animals.\nMarks: 2\n\n\
                 Last?\nA. x\nB. y\nANSWER: A";
     let reading = read(text);
     assert_eq!(
@@ -109,7 +109,7 @@ fn what_is_below_a_key_is_of_the_question_above() {
     let [first, second, third, last] = &reading.questions[..] else { panic!("{reading:?}") };
     assert_eq!(first.explanation.as_deref(), Some("plants take carbon dioxide in."));
     assert_eq!((second.difficulty, second.topic.as_deref()), (Some(Difficulty::Easy), Some("cells")));
-    assert_eq!(third.explanation.as_deref(), Some("it is.\nIn all of them:\nA. plants, and\nB. animals."));
+    assert_eq!(third.explanation.as_deref(), Some("In all of them:\nA. plants, and\nB. animals."));
     assert!(third.losses.len() == 1 && third.losses[0].contains("\"2\""), "{:?}", third.losses);
     assert_eq!((last.explanation.as_deref(), last.losses.len()), (None, 0));
     // The label is on a line of its own.
@@ -184,12 +184,12 @@ fn nothing_of_a_refused_question_is_read() {
         ("Q?\nA. x\nB. y\nANSWER: C\nExplanation: so it is\nand so on", "no such option"),
         ("Explanation: so it is.\nQ?\nA. x\nB. y\nANSWER: A", "another question"),
         ("ANSWER: B\nQ?\nA. x\nB. y\nANSWER: A", "another question"),
-        ("Q?\nA. x\nB. y\nOther?\nA. x\nB. y\nANSWER: A", "Line 4, \"Other?\""),
-        ("1. Q?\nA. x\nB. y\n2. Other?\nA. x\nB. y\nANSWER: A", "is not ANSWER:"),
-        ("Q?\nA. x\nOther?\nA. x\nB. y\nANSWER: A", "is not ANSWER:"),
-        ("Q?\nA. x\nB. y\nA. z\nB. w\nANSWER: A", "is not ANSWER:"),
-        ("Q?\nA. long\nand longer\nB. y\nANSWER: A", "lettered"),
-        ("Q?\nA. x\nB. y\nand longer\nANSWER: A", "Line 4, \"and longer\""),
+        ("Q?\nA. x\nB. y\nOther?\nA. x\nB. y\nANSWER: A", "in line 4: \"Other?\""),
+        ("1. Q?\nA. x\nB. y\n2. Other?\nA. x\nB. y\nANSWER: A", "something else"),
+        ("Q?\nA. x\nOther?\nA. x\nB. y\nANSWER: A", "something else"),
+        ("Q?\nA. x\nB. y\nA. z\nB. w\nANSWER: A", "something else"),
+        ("Q?\nA. long\nand longer\nB. y\nANSWER: A", "Line 3, \"and longer\", stands between"),
+        ("Q?\nA. x\nB. y\nand longer\nANSWER: A", "in line 4: \"and longer\""),
         (
             "Consider:\n\nI. it bends.\n\nII. it is slow.\n\nWhich is true?\nA. x\nB. y\nANSWER: A",
             "blank line",
@@ -205,6 +205,128 @@ fn nothing_of_a_refused_question_is_read() {
     }
     // This is a question of its own without its key.
     expect_refusal("Q?\nA. x\nB. y\n\nAfter?\nA. x\nB. y\nANSWER: B", 1, "no key", &read);
+}
+
+#[test]
+fn a_question_with_a_blank_line_in_it_is_refused_whole() {
+    let options = "A. x\nB. y\nANSWER: A\n\nAfter?\nA. x\nB. y\nANSWER: B\n";
+    for text in [
+        "Assertion: metals conduct.\nReason: they have free electrons.\n\nChoose the correct option.",
+        "Assertion (A): metals conduct.\n\nReason (R): they have free electrons.\n",
+        "Statement I: it bends.\nStatement II: it slows.\n\nIn the light of the above statements, choose.",
+        "Statement-1: it bends.\nStatement-2: it slows.\n\nChoose one.",
+        "S1: it bends.\nS2: it slows.\n\nChoose one.",
+        "List-I:\nNewton\nList-II:\nforce\n\nThe correct match is",
+        "- it bends.\n- it slows.\n\nWhich is correct?",
+        "Of light\n• it bends.\n• it slows.\n\nWhich is correct?",
+        "Given: m = 2 kg\nv = 3 m/s\n\nFind the momentum.",
+        "Passage: plants breathe.\n\n1. What is it about?",
+        "12. A train of 100 m moves at 20 m/s.\n\nHow long does it take?",
+        "What does it return?\nSELECT 1\n\nUNION SELECT 2",
+        "Light bends in glass.\nIt is slow.\n\nWhich of the above is true?",
+        "Match the following\n\nP. volt\nQ. ohm",
+    ] {
+        expect_refusal(&format!("{text}\n{options}"), 1, "blank line", &["After? x [y]"]);
+        // Right below another question.
+        let below = format!("Q?\nA. x\nB. y\nANSWER: A\nExplanation: so.\n{text}\n{options}");
+        expect_refusal(&below, 6, "line", &["Q? [x] y", "After? x [y]"]);
+        assert_eq!(read(&below).questions[0].explanation.as_deref(), Some("so."), "{below}");
+        assert_eq!(read(&below).questions[0].losses, [""; 0], "{below}");
+    }
+}
+
+#[test]
+fn a_question_without_a_proper_key_takes_nothing_of_others_with_it() {
+    let keys = [
+        "Ans: B",
+        "Ans. B",
+        "Ans. (b)",
+        "Correct Answer: B",
+        "Key: B",
+        "Answer - B",
+        "ANSWER B",
+        "ANSWER : B",
+        "**ANSWER: B**",
+        "उत्तर: B",
+        "",
+    ];
+    for key in keys {
+        let named = if key.is_empty() { "no key" } else { "only looks like a key" };
+        let text =
+            format!("The capital of France is\nA. Paris\nB. Rome\n{key}\n\nAfter?\nA. x\nB. y\nANSWER: B");
+        expect_refusal(&text, 1, named, &["After? x [y]"]);
+        let text = format!("Q?\nA. x\nB. y\nANSWER: A\n{text}");
+        expect_refusal(&text, 5, named, &["Q? [x] y", "After? x [y]"]);
+        let text = text.replace("\n\n", "\nExplanation: so.\n\n");
+        expect_refusal(&text, 5, named, &["Q? [x] y", "After? x [y]"]);
+        assert_eq!(read(&text).questions[0].explanation, None, "{text}");
+    }
+}
+
+#[test]
+fn a_heading_is_no_text_of_a_question() {
+    let after = "\n\nAfter?\nA. x\nB. y\nANSWER: B";
+    for above in ["Explanation: x is right.", "Chapter 2", "Section B"] {
+        expect_refusal(&format!("{above}\n\nA. p\nB. q\nANSWER: B{after}"), 1, "no text", &["After? x [y]"]);
+    }
+    for stem in ["Name it:", "Air is ____", "It is a gas.", "Which?"] {
+        assert_eq!(questions(&format!("{stem}\n\nA. p\nB. q\nANSWER: B")), [format!("{stem} p [q]")]);
+    }
+    let text = "Section B\n\nA. Assertion: so.\nR. Reason: since.\nChoose.\nA. Both\nB. Neither\nANSWER: A";
+    expect_refusal(
+        text,
+        1,
+        "no options",
+        &["A. Assertion: so. / R. Reason: since. / Choose. [Both] Neither"],
+    );
+}
+
+#[test]
+fn two_questions_are_not_read_as_one() {
+    for (text, named) in [
+        (
+            "Q1?\nA. x\nB. y\nI. Light bends.\nII. Light slows.\nWhich are true?\nA. I\nB. II\nANSWER: B",
+            "in line 4",
+        ),
+        (
+            "Q1?\nA. x\nB. y\n1. Light bends.\n2. Light slows.\nWhich are true?\nA. 1\nB. 2\nANSWER: B",
+            "in line 4",
+        ),
+        ("Q1?\nA. x\nB. y\nP. Light bends.\nQ. Light slows.\nA. P\nB. Q\nANSWER: B", "in line 4"),
+        ("Which?\nA. a  B. b\nC. c  D. d\nANSWER: B", "Line 2, \"A. a  B. b\", has option B inside"),
+        ("Which?\nA. a\nB. b\tC. c\tD. d\nANSWER: B", "has option C inside"),
+        ("Which?\nA. a B. b C. c\nANSWER: A", "has option B inside"),
+    ] {
+        expect_refusal(text, 1, named, &[]);
+    }
+    assert_eq!(
+        questions(
+            "Match and complete.\nP. volt\nQ. ohm\nAnswer: choose below.\nWhich is right?\nA. P-1\nB. P-2\nANSWER: A"
+        ),
+        ["Match and complete. / P. volt / Q. ohm / Answer: choose below. / Which is right? [P-1] P-2"]
+    );
+    let text = "Match.\nP. volt\nQ. ohm\nANSWER: choose below.\nWhich is right?\nA. P-1\nB. P-2\nANSWER: A";
+    assert!(read(text).questions.is_empty(), "{:?}", read(text));
+}
+
+#[test]
+fn lists_with_headers_and_statements_are_of_the_question() {
+    for (text, read) in [
+        (
+            "Match.\nList I\nA. Newton\nB. Pascal\nList II\n1. pressure\n2. force\nA. A-2, B-1\nB. A-1, B-2\nANSWER: A",
+            "Match. / List I / A. Newton / B. Pascal / List II / 1. pressure / 2. force [A-2, B-1] A-1, B-2",
+        ),
+        (
+            "Match.\nColumn I\nA. Newton\nB. Pascal\nColumn II\n(i) pressure\n(ii) force\nChoose:\nA. A-ii\nB. A-i\nANSWER: A",
+            "Match. / Column I / A. Newton / B. Pascal / Column II / (i) pressure / (ii) force / Choose: [A-ii] A-i",
+        ),
+        (
+            "Consider the statements:\nA. one\nB. two\nC. three\nChoose from the options given below:\nA. A and B\nB. B and C\nANSWER: A",
+            "Consider the statements: / A. one / B. two / C. three / Choose from the options given below: [A and B] B and C",
+        ),
+    ] {
+        assert_eq!(questions(text), [read]);
+    }
 }
 
 #[test]

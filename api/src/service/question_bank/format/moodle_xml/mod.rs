@@ -12,6 +12,7 @@ use jishu_entity::question_version::TextFormat;
 use roxmltree::Node;
 
 use super::super::draft::{DraftAnswer, Found};
+use super::super::made_up::EmbeddedFile;
 use super::markup::{self, Piece};
 use super::xml::{Xml, child, children, text};
 use super::{Reading, Unreadable, category, read_identity, read_tags, weights};
@@ -224,11 +225,18 @@ fn numeric(node: Node<'_, '_>, losses: &mut Vec<String>) -> Result<DraftAnswer, 
     Ok(DraftAnswer::Numeric { value, tolerance })
 }
 
-/// Returns the embedded files in base64: those of its text and its options, and the picture of an old question.
-fn embedded(node: Node<'_, '_>) -> Vec<String> {
-    let asked = children(node, "questiontext").chain(children(node, "answer"));
-    let files = asked.flat_map(|part| children(part, "file")).chain(children(node, "image_base64"));
-    files.map(|file| text(file).split_whitespace().collect()).collect()
+/// The files of what is asked, in base64: of its text and its options, and the picture of an old question.
+fn embedded(node: Node<'_, '_>) -> Vec<EmbeddedFile> {
+    let stem = children(node, "questiontext").map(|stem| (0, stem));
+    let files = stem.chain((1..).zip(children(node, "answer")));
+    let files = files.flat_map(|(part, node)| children(node, "file").map(move |file| (part, file)));
+    let files = files.chain(children(node, "image_base64").map(|file| (0, file)));
+    let file = |(part, file): (usize, Node<'_, '_>)| EmbeddedFile {
+        part,
+        name: file.attribute("name").unwrap_or_default().to_owned(),
+        content: text(file).split_whitespace().collect(),
+    };
+    files.map(file).collect()
 }
 
 /// What else a question of Moodle may have.
