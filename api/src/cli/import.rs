@@ -294,6 +294,7 @@ fn advised(advice: Advice) -> &'static str {
             "If both are the same question, correct the key with `jishu question correct`, or import with \
              --correct-keys. If not, give this one an id."
         }
+        Advice::CorrectKeyBack => "If the key of the file is right, import it with `--correct-keys`.",
         Advice::Restore => "To restore it, run `jishu question restore`.",
     }
 }

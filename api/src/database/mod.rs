@@ -25,7 +25,9 @@ pub use queue::QueueKey;
 pub use reader::Reader;
 pub use transaction::WriteOptions;
 
-pub(crate) use dialect::{inserted, lock_subject, lock_user, locked, sql, utc, whole_number_type};
+pub(crate) use dialect::{
+    hold_subjects, inserted, lock_subject, lock_user, locked, sql, utc, whole_number_type,
+};
 pub(crate) use readable::{Unreadable, readable, sorted_out};
 pub(crate) use transaction::{joined, pause, shutting_down, to_its_end};
 

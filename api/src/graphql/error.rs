@@ -66,13 +66,9 @@ impl From<&DbErr> for ApiError {
                 "Something else is changing the same data. Nothing was changed. Try again in a few seconds.",
             ),
             Unavailable::Down => Self::Overloaded(
-                "The database is not available at the moment. Try again in a few seconds; look first whether a \
-                 change was made.",
+                "The database is not available. Check whether your change was made, then try again in a few seconds.",
             ),
-            Unavailable::ReadOnly | Unavailable::DiskFull => Self::Overloaded(
-                "The database takes no changes at the moment. Nothing was changed. Try again later.",
-            ),
-            Unavailable::TakesNoWrites => {
+            Unavailable::ReadOnly | Unavailable::DiskFull => {
                 Self::Overloaded("The database is read-only or full. Nothing was changed. Try again later.")
             }
         }

@@ -85,6 +85,7 @@ fn advised(advice: Advice) -> &'static str {
             "If both are the same question, correct the key with `correctQuestionKey`, or import with `correctKeys`. If \
              not, give this one an id."
         }
+        Advice::CorrectKeyBack => "If the key of the file is right, import it with `correctKeys`.",
         Advice::Restore => "To restore it, call `setQuestionArchived`.",
     }
 }

@@ -10,7 +10,7 @@ use super::correct::Correct;
 use super::draft::{DraftQuestion, IdOrigin};
 use super::fixed::{self, Slot};
 use super::format::short;
-use super::report::{Notice, Refusal};
+use super::report::{Advice, Notice, Refusal};
 use super::store::Batch;
 
 /// The result of storing a batch.
@@ -223,10 +223,11 @@ fn was_corrected(draft: &DraftQuestion, correction: &question_correction::Model)
         external_id,
         reason: format!(
             "Its key was corrected on {}, and the file has another key. The reason was: \"{}\" Take the corrected key \
-             into the file. If the key of the file is right, import with `correctKeys` (`--correct-keys`).",
+             into the file.",
             correction.corrected_at.format("%Y-%m-%d"),
             short(&correction.reason),
         ),
+        advice: Some(Advice::CorrectKeyBack),
     }
 }
 

@@ -23,6 +23,8 @@ pub enum Advice {
     CorrectKey,
     /// Correct the key if both questions are the same. If not, give the new one an id.
     CorrectKeyOrGiveId,
+    /// If the key of the file is right after all, import the file with a reason for correcting keys.
+    CorrectKeyBack,
     /// Restore the archived question.
     Restore,
 }
