@@ -15,12 +15,17 @@
 //! - Attempts used are added up, and are at least the number of completed sittings. No sitting is lost: where
 //!   more were used than a card allows, `max_attempts` rises to what was used. So no attempt is given back either.
 //! - Status, latest and first score are those that the sittings tell. Where sittings were deleted long ago, the
-//!   card with the later or earlier date tells them.
+//!   card with the later or earlier date tells them. The latest sitting is the one that ended last.
+//! - A disabled card that nobody sat does not disable its survivor: it may have been disabled because it was
+//!   surplus, and the learner keeps the test.
 //! - Of several sets of questions one stays: that of the open sitting, else the one that was sat most. The
-//!   questions of the others lose their card and stay in their table, so that answers still find them.
+//!   questions of the others lose their card and stay in their table, so that answers still find them. Where a
+//!   question cannot be without a card, all sets stay on the survivor and `jishu check` names it.
 //! - Rows of other tables that refer to a merged card refer to the survivor.
 //! - The merged cards stay, whole, in `mock_test_attempts_merged`, the survivors as they were in
 //!   `jishu_repair_survivors`, and every value that changed in `jishu_repair_changes`.
+//!
+//! Cards that belong to several users or courses are never merged. They stop the repair.
 //!
 //! A single card is put right by the same rules where it disagrees with its sittings in a way that deleted
 //! sittings cannot explain. [`Session::undo`] takes the latest run back, from these tables alone.
@@ -41,8 +46,8 @@ mod undo;
 pub use apply::{Outcome, Progress};
 pub use error::RepairError;
 pub use inspect::{
-    Column, Figures, Finding, ForeignKey, Inspection, Key, Reference, SittingFigures, Source, TableState,
-    inspect,
+    Column, Figures, Finding, ForeignKey, Inspection, Key, Reference, SittingFigures, Source, Spelling,
+    TableState, inspect,
 };
 pub use merge::Merged;
 pub use plan::{Plan, Step, StepKind, plan};
@@ -63,6 +68,8 @@ pub(crate) const SURVIVORS: &str = "jishu_repair_survivors";
 pub(crate) const CHANGES: &str = "jishu_repair_changes";
 /// The tables of the repair besides the log of merged cards.
 pub(crate) const OWN: [&str; 3] = [RUNS, SURVIVORS, CHANGES];
+/// Why questions moved that stand beside another set of their card now, as the log of changes says it.
+pub(crate) const TOGETHER: &str = "its card was merged, and has several sets of questions";
 /// The status of a sitting that was closed because another one of its card is open.
 pub(crate) const CLOSED: &str = "abandoned";
 /// The name of the right key.
