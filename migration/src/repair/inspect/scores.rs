@@ -75,8 +75,8 @@ impl Texts<'_> {
             texts.push(format!(
                 "SELECT {card_id} AS id, '{which}' AS which, {own} AS card_score, l.score AS sitting_score, {card_date} \
                  AS card_date, l.moment AS sitting_date FROM {cards} AS t JOIN (SELECT {card} AS card, {score} AS \
-                 score, {percentage} AS percentage, {taken} AS taken, {began} AS began, {ended} AS ended, {moment} AS \
-                 moment, ROW_NUMBER() OVER (PARTITION BY {card} ORDER BY {ends}{order} {direction}, {id} {direction}) \
+                 score, {percentage} AS percentage, {taken} AS taken, {began} AS began, {ended} AS ended, COALESCE({end}, \
+                 {moment}) AS moment, ROW_NUMBER() OVER (PARTITION BY {card} ORDER BY {ends}{order} {direction}, {id} {direction}) \
                  AS position FROM {table} AS s WHERE {scored}) AS l ON l.card = {card_id} AND l.position = 1 JOIN \
                  (SELECT {card} AS card, COUNT(*) AS sittings, COUNT({time}) AS dated, COUNT(CASE WHEN {scored} THEN \
                  1 END) AS scored, COUNT(CASE WHEN {scored} THEN {completed_at} END) AS ended FROM {table} AS s GROUP \
@@ -90,6 +90,7 @@ impl Texts<'_> {
                 began = self.day_of_sitting(self.sittings.time.as_deref().unwrap_or_default()),
                 ended = self.day_of_sitting("completed_at"),
                 moment = self.dialect.text(&time),
+                end = self.dialect.text(&completed_at),
                 order = self.dialect.moment(&time),
                 cards = self.cards(),
                 table = self.table(),
