@@ -12,19 +12,23 @@
 //! - The survivor is the card with the most attempts used, then the one with the lowest id.
 //! - Sittings move to the survivor and are numbered from 1, by time. A sitting without a time comes before the
 //!   next one of its card. At most one sitting stays open, the latest. The others are closed as abandoned.
-//! - Attempts used are added up, and are at least the number of completed sittings. No sitting is lost: if more
-//!   attempts were used than a card allows, `max_attempts` rises to that number. So no attempt is given back
-//!   either.
-//! - Status, latest and first score are taken from the sittings. If sittings were deleted long ago, they are taken
-//!   from the card with the later or earlier date.
-//! - Of several sets of questions one stays: that of the open sitting, or else the one that was sat most. The
-//!   questions of the others lose their card and stay in their table, so that answers still find them.
+//! - Attempts used are added up, and are at least the number of completed sittings. No sitting is lost: where
+//!   more were used than a card allows, `max_attempts` rises to what was used. So no attempt is given back either.
+//! - Status, latest and first score are those that the sittings tell. Where sittings were deleted long ago, the
+//!   card with the later or earlier date tells them. The latest sitting is the one that ended last.
+//! - A disabled card that nobody sat does not disable its survivor: it may have been disabled because it was
+//!   surplus, and the learner keeps the test.
+//! - Of several sets of questions one stays: that of the open sitting, else the one that was sat most. The
+//!   questions of the others lose their card and stay in their table, so that answers still find them. Where a
+//!   question cannot be without a card, all sets stay on the survivor and `jishu check` names it.
 //! - Rows of other tables that refer to a merged card refer to the survivor.
 //! - The merged cards are stored completely in `mock_test_attempts_merged`, and the survivors as they were in
 //!   `jishu_repair_survivors`. Every changed value is in `jishu_repair_changes`.
 //!
-//! A single card is corrected by the same rules if deleted sittings cannot explain why it disagrees with its
-//! sittings. [`Session::undo`] undoes the latest run, from these tables alone.
+//! Cards that belong to several users or courses are never merged. They stop the repair.
+//!
+//! A single card is put right by the same rules where it disagrees with its sittings in a way that deleted
+//! sittings cannot explain. [`Session::undo`] takes the latest run back, from these tables alone.
 //!
 //! The modules depend one way: `sql`, `inspect`, `plan`, `report`, `merge`, `runs`, `apply`, `undo`.
 
@@ -42,8 +46,8 @@ mod undo;
 pub use apply::{Outcome, Progress};
 pub use error::RepairError;
 pub use inspect::{
-    Column, Figures, Finding, ForeignKey, Inspection, Key, Reference, SittingFigures, Source, TableState,
-    inspect,
+    Column, Figures, Finding, ForeignKey, Inspection, Key, Reference, SittingFigures, Source, Spelling,
+    TableState, inspect,
 };
 pub use merge::Merged;
 pub use plan::{Plan, Step, StepKind, plan};
@@ -64,7 +68,9 @@ pub(crate) const SURVIVORS: &str = "jishu_repair_survivors";
 pub(crate) const CHANGES: &str = "jishu_repair_changes";
 /// Tables of the repair, except the log of merged cards.
 pub(crate) const OWN: [&str; 3] = [RUNS, SURVIVORS, CHANGES];
-/// Status of a sitting that was closed because another one of its card is open.
+/// Why questions moved that stand beside another set of their card now, as the log of changes says it.
+pub(crate) const TOGETHER: &str = "its card was merged, and has several sets of questions";
+/// The status of a sitting that was closed because another one of its card is open.
 pub(crate) const CLOSED: &str = "abandoned";
 /// The name of the right key.
 pub(crate) const NEW_KEY: &str = "unique_test_per_purchase_subject";

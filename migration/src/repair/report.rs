@@ -192,7 +192,15 @@ impl Inspection {
             format!(
                 "groups of cards have the same purchase, subject and number; {surplus} cards are too many"
             ),
-            figures.collisions.is_empty(),
+            figures.collisions.is_empty() && figures.owners.count == 0,
+        );
+        rows(
+            "cards_of_several_owners",
+            &figures.owners,
+            "cards with the same purchase, subject and number belong to several users or courses; decide by \
+             hand which card stays"
+                .to_owned(),
+            false,
         );
         for (key, finding) in &figures.collisions {
             let message = format!(
@@ -246,8 +254,20 @@ impl Inspection {
             (
                 "scores",
                 &found.wrong_scores,
-                "cards have a first or latest score that differs from that of the sitting",
+                "cards name a first or latest score, time taken or date that differs from the sitting's own",
                 true,
+            ),
+            (
+                "status",
+                &found.wrong_status,
+                "cards are available although a sitting is open, or in progress although none is open",
+                true,
+            ),
+            (
+                "sitting_of_other_user",
+                &found.other_users,
+                "sittings belong to another user than their card; decide by hand which user sat the test",
+                false,
             ),
             (
                 "question_sets",

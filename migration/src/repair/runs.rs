@@ -31,6 +31,11 @@ pub(crate) async fn begin(
         return Ok(());
     }
     let dialect = state.dialect();
+    let runs = dialect.table(&state.beside(RUNS));
+    let begun = format!("SELECT COUNT(*) FROM {runs} WHERE repair_run = {}", figures.run());
+    if count(connection, begun).await? > 0 {
+        return Ok(());
+    }
     let mut before = Before { keys: state.keys.clone(), source: state.source.clone(), ..Before::default() };
     for child in state.children_with_keys() {
         let Some(key) = child.key.as_ref().filter(|key| key.is_integer) else { continue };
@@ -40,8 +45,7 @@ pub(crate) async fn begin(
         before.last_ids.insert(state.label(&child.table), last);
     }
     let text = format!(
-        "INSERT INTO {} (repair_run, started_at, state_before) VALUES ({}, {}, {})",
-        dialect.table(&state.beside(RUNS)),
+        "INSERT INTO {runs} (repair_run, started_at, state_before) VALUES ({}, {}, {})",
         figures.run(),
         dialect.now(),
         dialect.parameter(1),

@@ -73,7 +73,26 @@ impl Dialect {
         format!("'{}'", text.replace('\'', "''"))
     }
 
-    /// Returns the SQL for the present time, to the microsecond if the database can.
+    /// A time in a form that orders in time. SQLite's are texts, written with `T` or a space, with a fraction
+    /// or without one.
+    pub(crate) fn moment(self, time: &str) -> String {
+        if !self.is_sqlite() {
+            return time.to_owned();
+        }
+        let text = format!("REPLACE({time}, 'T', ' ')");
+        format!("CASE WHEN {time} LIKE '%.%' THEN RTRIM(RTRIM({text}, '0'), '.') ELSE {text} END")
+    }
+
+    /// The day of a time. Days can be compared, and a number of days be added.
+    pub(crate) fn day(self, time: &str) -> String {
+        match self.0 {
+            DbBackend::MySql => format!("TO_DAYS({time})"),
+            DbBackend::Postgres => format!("CAST({time} AS date)"),
+            _ => format!("CAST(julianday(substr({time}, 1, 10)) AS INTEGER)"),
+        }
+    }
+
+    /// Now, to the microsecond where the database can.
     pub(crate) fn now(self) -> &'static str {
         if self.is_mysql() { "CURRENT_TIMESTAMP(6)" } else { "CURRENT_TIMESTAMP" }
     }

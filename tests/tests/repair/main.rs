@@ -7,6 +7,7 @@ mod at_scale;
 mod careful;
 mod command_line;
 mod duplicates;
+mod judgement;
 mod keys;
 mod old;
 mod other_states;

@@ -71,6 +71,11 @@ impl Session {
     ) -> Result<(), RepairError> {
         for (number, step) in (1..).zip(&plan.steps) {
             tell(watch, Progress::Step { number, of: plan.steps.len(), step })?;
+            if Plan::is_logged(step) {
+                self.set_waits("", 1).await?;
+                self.assert_same_connection()?;
+                runs::begin(&self.connection, inspection).await?;
+            }
             if step.kind == StepKind::Merge {
                 for statement in &step.statements {
                     tell(watch, Progress::Statement(statement))?;
@@ -134,9 +139,6 @@ impl Session {
         watch: Watcher<'_>,
     ) -> Result<(), RepairError> {
         let mut merged = 0;
-        self.set_waits("", 1).await?;
-        self.assert_same_connection()?;
-        runs::begin(&self.connection, inspection).await?;
         let groups = &inspection.figures.groups;
         for batch in groups.chunks(GROUPS_PER_TRANSACTION) {
             self.assert_same_connection()?;

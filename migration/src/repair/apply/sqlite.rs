@@ -7,7 +7,7 @@ use sea_orm_migration::sea_orm::{
 use super::{Done, Outcome, Progress, Watcher, merge_in, refuse_blocked, tell};
 use crate::repair::error::{Cause, RepairError};
 use crate::repair::inspect::{Inspection, TableState, inspect};
-use crate::repair::plan::{GROUPS_PER_TRANSACTION, StepKind, plan};
+use crate::repair::plan::{GROUPS_PER_TRANSACTION, Plan, StepKind, plan};
 use crate::repair::runs;
 use crate::repair::session::Session;
 use crate::repair::sql::rows;
@@ -54,6 +54,9 @@ impl Session {
         let orphaned = self.watched(orphans(transaction, &before.state), watch).await??;
         for (number, step) in (1..).zip(&plan.steps) {
             tell(watch, Progress::Step { number, of: plan.steps.len(), step })?;
+            if Plan::is_logged(step) {
+                runs::begin(transaction, &before).await?;
+            }
             for statement in &step.statements {
                 tell(watch, Progress::Statement(statement))?;
                 if step.kind != StepKind::Merge {
@@ -84,7 +87,6 @@ async fn merge_all_in(
     done: &mut Done,
     watch: Watcher<'_>,
 ) -> Result<(), RepairError> {
-    runs::begin(transaction, inspection).await?;
     let groups = &inspection.figures.groups;
     let mut merged = 0;
     for batch in groups.chunks(GROUPS_PER_TRANSACTION) {

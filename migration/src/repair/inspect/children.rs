@@ -70,15 +70,19 @@ pub(crate) struct Sittings {
     pub(crate) id: String,
     /// The column with the time of a sitting.
     pub(crate) time: Option<String>,
-    /// The names of all columns.
-    columns: Vec<String>,
-    /// The unique keys with the reference and the number.
+    /// All columns.
+    columns: Vec<Column>,
+    /// The unique keys that hold the reference and the number.
     pub(crate) number_keys: Vec<String>,
 }
 
 impl Sittings {
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.columns.iter().any(|have| same(have, name))
+        self.find(name).is_some()
+    }
+
+    pub(super) fn find(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|have| same(&have.name, name))
     }
 
     /// Returns the column, or a null if it does not exist.
@@ -174,7 +178,7 @@ impl TableState {
         Some(Sittings {
             id: key.column,
             time: time.map(|column| column.name.clone()),
-            columns: reference.table_columns.iter().map(|column| column.name.clone()).collect(),
+            columns: reference.table_columns.clone(),
             number_keys,
             child,
         })

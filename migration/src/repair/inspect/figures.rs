@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbErr};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::groups::{Group, Which, load};
 use super::sittings::SittingFigures;
@@ -33,6 +33,8 @@ pub struct Figures {
     pub merged: i64,
     /// Groups of cards with the same purchase, subject and number.
     pub duplicates: Finding,
+    /// Of these groups, those whose cards belong to several users or courses.
+    pub owners: Finding,
     /// The cards of these groups beyond the first of each.
     pub surplus_cards: i64,
     /// Cards that no unique key holds, for a column of it is null.
@@ -100,6 +102,7 @@ pub(super) async fn read(
     }
     figures.sittings = super::sittings::read(&finder, state).await?;
     figures.groups = groups(connection, state, &figures).await?;
+    figures.owners = owners(&figures.groups);
     (figures.open_run, figures.next_run) = runs(connection, state).await?;
     figures.nulls = finder
         .find(
@@ -131,7 +134,27 @@ pub(super) async fn read(
     Ok(figures)
 }
 
-/// Loads duplicates, then the single wrong cards.
+/// The groups whose cards belong to several users or courses.
+fn owners(groups: &[Group]) -> Finding {
+    let found = || groups.iter().filter_map(|group| group.several().map(|several| (group, several)));
+    let sample = |(group, several): (&Group, &str)| {
+        let (purchase, subject, test) = group.key.clone();
+        let cards: Vec<i64> = group.cards.iter().map(|card| card.id).collect();
+        json!({
+            "purchase_id": as_json(purchase),
+            "subject_id": as_json(subject),
+            "test_number": as_json(test),
+            "cards": cards,
+            "several": several,
+        })
+    };
+    Finding {
+        count: i64::try_from(found().count()).unwrap_or(i64::MAX),
+        samples: found().take(SAMPLES).map(sample).collect(),
+    }
+}
+
+/// Duplicates, then the cards that are wrong by themselves.
 async fn groups(
     connection: &impl ConnectionTrait,
     state: &TableState,
@@ -287,7 +310,7 @@ impl<C: ConnectionTrait> Finder<'_, C> {
             let mut sample = Map::new();
             for (position, column) in columns.iter().enumerate() {
                 let value: Option<String> = row.try_get_by_index(position)?;
-                sample.insert((*column).to_owned(), value.map_or(Value::Null, json));
+                sample.insert((*column).to_owned(), value.map_or(Value::Null, as_json));
             }
             samples.push(Value::Object(sample));
         }
@@ -296,6 +319,6 @@ impl<C: ConnectionTrait> Finder<'_, C> {
 }
 
 /// A number where it is one.
-fn json(text: String) -> Value {
+fn as_json(text: String) -> Value {
     text.parse::<i64>().map_or(Value::String(text), Value::from)
 }

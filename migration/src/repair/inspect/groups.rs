@@ -1,6 +1,6 @@
 //! The cards that a repair corrects, with their rows, as plain values.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
 
@@ -28,12 +28,25 @@ impl Group {
     pub(crate) fn sittings_of(&self, card: i64) -> impl Iterator<Item = &Sitting> {
         self.sittings.iter().filter(move |sitting| sitting.card == card)
     }
+
+    /// What the cards belong to several of: `users` or `courses`. No rule says which of such cards stays.
+    pub(crate) fn several(&self) -> Option<&'static str> {
+        let differ = |own: fn(&Card) -> Option<&String>| {
+            self.cards.iter().filter_map(own).collect::<BTreeSet<_>>().len() > 1
+        };
+        if differ(|card| card.user.as_ref()) {
+            return Some("users");
+        }
+        differ(|card| card.course.as_ref()).then_some("courses")
+    }
 }
 
 /// A card. A value is None if it is null or cannot be read.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Card {
     pub(crate) id: i64,
+    pub(crate) user: Option<String>,
+    pub(crate) course: Option<String>,
     pub(crate) used: Option<i64>,
     pub(crate) allowed: Option<i64>,
     pub(crate) status: Option<String>,
@@ -165,6 +178,7 @@ fn cards_text(state: &TableState, which: &Which<'_>) -> String {
     let mut columns = vec![dialect.integer(&format!("t.{}", dialect.quote("id")))];
     columns.extend(NEW_KEY_COLUMNS.map(text));
     columns.extend(super::children::DERIVED.map(text));
+    columns.extend(["user_id", "course_id"].map(text));
     format!(
         "SELECT {} FROM {} AS t {}{}",
         columns.join(", "),
@@ -245,6 +259,8 @@ fn card(row: &QueryResult) -> Result<(Triple, Card), DbErr> {
         },
         first: Derived { score: number(text(13)?), date: time(text(14)?), ..Derived::default() },
         questions: 0,
+        user: text(15)?,
+        course: text(16)?,
     };
     Ok((key, card))
 }

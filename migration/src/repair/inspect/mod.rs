@@ -5,7 +5,9 @@ mod figures;
 pub(crate) mod groups;
 mod mysql;
 mod postgres;
+mod scores;
 mod sittings;
+mod spelling;
 mod sqlite;
 
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend};
@@ -14,10 +16,11 @@ use serde::{Deserialize, Serialize};
 pub use figures::{Figures, Finding};
 pub(crate) use groups::Group;
 pub use sittings::SittingFigures;
+pub use spelling::Spelling;
 
 use super::error::RepairError;
 use super::sql::{Dialect, TableName, dialect, same, same_set};
-use super::{CARDS, LOG, NEW_KEY_COLUMNS, OLD_KEY_COLUMNS};
+use super::{CARDS, CHANGES, CLOSED, LOG, NEW_KEY_COLUMNS, OLD_KEY_COLUMNS, SURVIVORS};
 
 /// A column, as the catalogue describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,11 +143,23 @@ pub struct TableState {
     pub engine: Option<String>,
     /// On SQLite.
     pub source: Option<Source>,
+    /// How the status of cards and the status of sittings spell their words.
+    pub spelling: [Spelling; 2],
     /// Whether the new schema's table of entitlements is there.
     pub has_entitlements: bool,
 }
 
 impl TableState {
+    /// A card's status as the table of cards spells it. None where its type does not admit the word.
+    pub(crate) fn card_status(&self, word: &str) -> Option<String> {
+        self.spelling[0].of(word)
+    }
+
+    /// The status of a sitting that is closed because another one is open, as their table spells it.
+    pub(crate) fn closed(&self) -> Option<String> {
+        self.spelling[1].of(CLOSED)
+    }
+
     pub(crate) fn dialect(&self) -> Dialect {
         Dialect(self.backend)
     }
@@ -160,7 +175,12 @@ impl TableState {
         self.own.iter().find(|(own, _)| same(own, name)).map(|(_, columns)| columns.as_slice())
     }
 
-    /// Returns a table in the schema of the cards.
+    /// Whether the tables are there in which a repair logs what it changes in rows.
+    pub(crate) fn logs_rows(&self) -> bool {
+        self.log.is_some() && self.own(SURVIVORS).is_some() && self.own(CHANGES).is_some()
+    }
+
+    /// A table beside the table of cards.
     pub(crate) fn beside(&self, name: &str) -> TableName {
         TableName { schema: self.table.schema.clone(), name: name.to_owned() }
     }
@@ -219,7 +239,8 @@ pub struct Inspection {
 /// # Errors
 /// When the table of cards is not there, or the database refuses.
 pub async fn inspect(connection: &impl ConnectionTrait) -> Result<Inspection, RepairError> {
-    let state = read_state(connection).await?;
+    let mut state = read_state(connection).await?;
+    state.spelling = spelling::read(connection, &state).await?;
     let figures = figures::read(connection, &state).await?;
     Ok(Inspection { state, figures })
 }

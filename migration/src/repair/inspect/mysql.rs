@@ -56,6 +56,7 @@ pub(super) async fn read(connection: &impl ConnectionTrait) -> Result<TableState
         keys,
         foreign_keys,
         log,
+        spelling: Default::default(),
         own,
         table,
         engine,

@@ -60,6 +60,7 @@ pub(super) async fn read(connection: &impl ConnectionTrait) -> Result<TableState
         foreign_keys: foreign_keys(connection, oid).await?,
         references,
         log,
+        spelling: Default::default(),
         own,
         taken,
         has_entitlements,

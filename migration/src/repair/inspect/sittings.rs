@@ -8,9 +8,11 @@ use std::collections::BTreeSet;
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbErr};
 
 use super::TableState;
-use super::children::Sittings;
+use super::children::Child;
 use super::figures::{Finder, Finding};
-use crate::repair::sql::{Dialect, count, rows};
+use super::scores::Texts;
+use crate::repair::sql::{count, rows};
+use crate::repair::{CHANGES, TOGETHER};
 
 /// The findings about sittings and questions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,9 +29,13 @@ pub struct SittingFigures {
     pub used_too_high: Finding,
     /// Cards with more attempts used than allowed.
     pub over_limit: Finding,
-    /// Cards whose latest or first score differs from that of the sitting.
+    /// Cards whose first or latest score, time taken or date is not that of the sitting.
     pub wrong_scores: Finding,
-    /// Cards with at least two sets of questions, or, if others were merged into them, with more than one.
+    /// Cards that are available although a sitting is open, or in progress although none is open.
+    pub wrong_status: Finding,
+    /// Sittings of another user than their card's.
+    pub other_users: Finding,
+    /// Cards with at least two sets of questions, or of merged cards more than one.
     pub question_sets: Finding,
     /// Other cards with more questions than a test has.
     pub more_questions: Finding,
@@ -73,9 +79,17 @@ pub(super) async fn read<C: ConnectionTrait>(
             figures.used_too_high = finder.find(&text, &["id", "attempts_used", "sittings"]).await?;
         }
         if let Some(text) = texts.wrong_scores() {
-            let columns = ["id", "which", "card_score", "sitting_score"];
+            let columns = ["id", "which", "card_score", "sitting_score", "card_date", "sitting_date"];
             figures.wrong_scores = finder.find(&text, &columns).await?;
             wrong.push((figures.wrong_scores.count, text));
+        }
+        if let Some(text) = texts.wrong_status() {
+            figures.wrong_status = finder.find(&text, &["id", "status", "open_sittings"]).await?;
+            wrong.push((figures.wrong_status.count, text));
+        }
+        if let Some(text) = texts.other_users() {
+            let columns = ["sitting", "sitting_user", "card", "card_user"];
+            figures.other_users = finder.find(&text, &columns).await?;
         }
         if state.has("attempts_used") && state.has("max_attempts") {
             let text = texts.over_limit();
@@ -102,10 +116,11 @@ async fn questions<C: ConnectionTrait>(
     state: &TableState,
     figures: &mut SittingFigures,
 ) -> Result<(), DbErr> {
-    let Some(questions) = state.questions().filter(|_| state.has("total_questions")) else { return Ok(()) };
+    let Some(questions) = state.questions() else { return Ok(()) };
     let dialect = state.dialect();
-    let (id, total) =
-        (format!("t.{}", dialect.quote("id")), format!("t.{}", dialect.quote("total_questions")));
+    let id = format!("t.{}", dialect.quote("id"));
+    let has_total = state.has("total_questions");
+    let total = state.card_column("t", "total_questions");
     let survivors = match state.log {
         Some(_) => format!(
             "{id} IN (SELECT m.{} FROM {} AS m)",
@@ -117,21 +132,48 @@ async fn questions<C: ConnectionTrait>(
     let sets = |condition: &str| {
         format!(
             "SELECT {id} AS id, {total} AS total_questions, COUNT(*) AS questions FROM {cards} AS t JOIN \
-             {table} AS q ON q.{column} = {id} WHERE {total} > 0 GROUP BY {id}, {total} HAVING {condition}",
+             {table} AS q ON q.{column} = {id} GROUP BY {id}{} HAVING {condition}",
+            if has_total { format!(", {total}") } else { String::new() },
             cards = dialect.table(&state.table),
             table = dialect.table(&questions.table),
             column = dialect.quote(&questions.column),
         )
     };
-    let two = format!("COUNT(*) >= 2 * {total} OR (COUNT(*) > {total} AND {survivors})");
-    let more = format!("COUNT(*) > {total} AND NOT ({two})");
+    let two = format!("{total} > 0 AND (COUNT(*) >= 2 * {total} OR (COUNT(*) > {total} AND {survivors}))");
+    let together = together(state, &questions).unwrap_or_else(|| "-1".to_owned());
     let columns = ["id", "total_questions", "questions"];
+    if has_total {
+        let more = format!("COUNT(*) > {total} AND {total} > 0 AND NOT ({two}) AND {id} NOT IN ({together})");
+        figures.more_questions = finder.find(&sets(&more), &columns).await?;
+    }
+    let two =
+        if has_total { format!("({two}) OR {id} IN ({together})") } else { format!("{id} IN ({together})") };
     figures.question_sets = finder.find(&sets(&two), &columns).await?;
-    figures.more_questions = finder.find(&sets(&more), &columns).await?;
     Ok(())
 }
 
-/// Finds rows that refer to no card. Foreign keys prevent them, if there are any.
+/// The cards that several sets of questions came to when cards were merged, and still have.
+fn together(state: &TableState, questions: &Child) -> Option<String> {
+    let dialect = state.dialect();
+    let key = questions.key.as_ref().filter(|key| key.is_integer)?;
+    state.own(CHANGES).filter(|_| !questions.nullable)?;
+    let (table, column) = (dialect.table(&questions.table), dialect.quote(&questions.column));
+    let all = format!("SELECT COUNT(*) FROM {table} AS o WHERE o.{column} = g.card");
+    Some(format!(
+        "SELECT g.card FROM (SELECT {row} AS question, {card} AS card, old_value FROM {changes} WHERE table_name = \
+         {label} AND column_name = {name} AND reason = {reason}) AS g JOIN {table} AS q ON q.{key} = g.question AND \
+         q.{column} = g.card GROUP BY g.card HAVING COUNT(DISTINCT g.old_value) > 1 OR COUNT(*) < ({all})",
+        row = dialect.integer("row_key"),
+        card = dialect.integer("new_value"),
+        changes = dialect.table(&state.beside(CHANGES)),
+        label = dialect.literal(&state.label(&questions.table)),
+        name = dialect.literal(&questions.column),
+        reason = dialect.literal(TOGETHER),
+        key = dialect.quote(&key.column),
+    ))
+}
+
+/// What hangs on no card. Foreign keys keep that from happening where there are any.
 async fn merged<C: ConnectionTrait>(
     finder: &Finder<'_, C>,
     state: &TableState,
@@ -180,34 +222,28 @@ async fn merged<C: ConnectionTrait>(
     Ok(())
 }
 
-struct Texts<'t> {
-    state: &'t TableState,
-    dialect: Dialect,
-    sittings: &'t Sittings,
-}
-
 impl Texts<'_> {
-    fn name(&self, alias: &str, column: &str) -> String {
+    pub(super) fn name(&self, alias: &str, column: &str) -> String {
         format!("{alias}.{}", self.dialect.quote(column))
     }
 
-    fn table(&self) -> String {
+    pub(super) fn table(&self) -> String {
         self.dialect.table(&self.sittings.child.table)
     }
 
-    fn cards(&self) -> String {
+    pub(super) fn cards(&self) -> String {
         self.dialect.table(&self.state.table)
     }
 
-    fn card(&self) -> String {
+    pub(super) fn card(&self) -> String {
         self.name("s", &self.sittings.child.column)
     }
 
-    fn has_status(&self, status: &str) -> String {
+    pub(super) fn has_status(&self, status: &str) -> String {
         format!("LOWER({}) = '{status}'", self.dialect.text(&self.name("s", "status")))
     }
 
-    fn score(&self) -> Option<String> {
+    pub(super) fn score(&self) -> Option<String> {
         let there: Vec<_> = ["score", "correct_answers"]
             .into_iter()
             .filter(|name| self.sittings.has(name))
@@ -220,8 +256,8 @@ impl Texts<'_> {
         }
     }
 
-    /// Returns the condition of a completed sitting, the same as [`super::groups::Sitting::is_completed`].
-    fn completed(&self) -> String {
+    /// Whether it was sat to its end, as [`super::groups::Sitting::is_completed`] tells.
+    pub(super) fn completed(&self) -> String {
         let mut signs: Vec<String> = self.score().into_iter().collect();
         if self.sittings.has("completed_at") {
             signs.push(self.name("s", "completed_at"));
@@ -301,48 +337,5 @@ impl Texts<'_> {
             self.name("t", "id"),
             self.cards()
         )
-    }
-
-    /// Selects cards with wrong scores, if all their sittings exist and have a time.
-    fn wrong_scores(&self) -> Option<String> {
-        let score = self.score()?;
-        let time = self.name("s", self.sittings.time.as_deref()?);
-        if !self.state.has("attempts_used") {
-            return None;
-        }
-        let (card, id) = (self.card(), self.name("s", &self.sittings.id));
-        let percentage = self.sittings.column(self.dialect, "s", "percentage");
-        let mut texts = Vec::new();
-        for (which, order, own_score, own_percentage) in [
-            ("latest", "DESC", "latest_score", Some("latest_percentage")),
-            ("first", "ASC", "first_attempt_score", None),
-        ] {
-            if !self.state.has(own_score) {
-                continue;
-            }
-            let own = self.name("t", own_score);
-            let differ = |own: &str, theirs: &str| format!("ABS({own} - {theirs}) >= 0.01");
-            let mut different = differ(&own, "l.score");
-            if let Some(own) = own_percentage.filter(|name| self.state.has(name))
-                && self.sittings.has("percentage")
-            {
-                different = format!("{different} OR {}", differ(&self.name("t", own), "l.percentage"));
-            }
-            texts.push(format!(
-                "SELECT {card_id} AS id, '{which}' AS which, {own} AS card_score, l.score AS sitting_score FROM \
-                 {cards} AS t JOIN (SELECT {card} AS card, {score} AS score, {percentage} AS percentage, \
-                 ROW_NUMBER() OVER (PARTITION BY {card} ORDER BY {time} {order}, {id} {order}) AS position FROM \
-                 {table} AS s WHERE {completed} AND {score} IS NOT NULL) AS l ON l.card = {card_id} AND \
-                 l.position = 1 JOIN (SELECT {card} AS card, COUNT(*) AS sittings, COUNT({time}) AS dated FROM \
-                 {table} AS s GROUP BY {card}) AS k ON k.card = {card_id} WHERE {used} <= k.sittings AND k.dated \
-                 = k.sittings AND ({different})",
-                card_id = self.name("t", "id"),
-                cards = self.cards(),
-                table = self.table(),
-                completed = self.completed(),
-                used = self.name("t", "attempts_used"),
-            ));
-        }
-        (!texts.is_empty()).then(|| texts.join(" UNION ALL "))
     }
 }

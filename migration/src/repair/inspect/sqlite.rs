@@ -56,6 +56,7 @@ pub(super) async fn read(connection: &impl ConnectionTrait) -> Result<TableState
         foreign_keys,
         references,
         log,
+        spelling: Default::default(),
         own,
         source: Some(source(connection, &name).await?),
         has_entitlements: are_entitlements(&columns(connection, "entitlements").await?),

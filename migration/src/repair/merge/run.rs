@@ -6,11 +6,12 @@ use sea_orm_migration::sea_orm::{ConnectionTrait, Value};
 use serde::Serialize;
 
 use super::numbers::moves;
+use crate::repair::TOGETHER;
 use crate::repair::error::RepairError;
 use crate::repair::inspect::groups::{Which, load, locked_ids};
 use crate::repair::inspect::{Group, TableState};
-use crate::repair::plan::Texts;
 use crate::repair::plan::settle::{Facts, Place, Settled, settle};
+use crate::repair::plan::{Texts, reason};
 use crate::repair::sql::execute;
 
 /// Cards that became one.
@@ -63,8 +64,9 @@ impl<C: ConnectionTrait> Batch<'_, C> {
         self.move_sittings(&texts, &all).await?;
         self.put_aside(&texts, &all).await?;
         if merged.count > 0 {
+            self.put_together(&texts, &all, &merged).await?;
             for child in self.state.followers() {
-                for text in texts.follow(&child, &merged.ids, &merged.cases) {
+                for text in texts.follow(&child, &merged.ids, &merged.cases, reason::MERGED) {
                     execute(self.connection, text, []).await?;
                 }
             }
@@ -156,6 +158,21 @@ impl<C: ConnectionTrait> Batch<'_, C> {
         let cards: Vec<i64> = all.iter().flat_map(|found| &found.aside).map(|(card, _)| *card).collect();
         let Some(questions) = self.state.questions().filter(|_| !cards.is_empty()) else { return Ok(()) };
         for text in texts.put_aside(&questions, &numbers_in(cards)) {
+            execute(self.connection, text, []).await?;
+        }
+        Ok(())
+    }
+
+    /// Moves the sets of questions that come to stand beside others. The log tells them from other questions.
+    async fn put_together(
+        &self,
+        texts: &Texts<'_>,
+        all: &[&Settled],
+        merged: &Merging,
+    ) -> Result<(), RepairError> {
+        let cards: Vec<i64> = all.iter().flat_map(|found| &found.together).copied().collect();
+        let Some(questions) = self.state.questions().filter(|_| !cards.is_empty()) else { return Ok(()) };
+        for text in texts.follow(&questions, &numbers_in(cards), &merged.cases, TOGETHER) {
             execute(self.connection, text, []).await?;
         }
         Ok(())

@@ -5,13 +5,20 @@ use crate::repair::inspect::{Key, TableState};
 use crate::repair::sql::same;
 use crate::repair::{CARDS, NEW_KEY, NEW_KEY_COLUMNS};
 
+/// Whether the keys are not as they should be.
+pub(super) fn are_wrong(state: &TableState) -> bool {
+    state.new_key().is_none()
+        || state.old_keys().next().is_some()
+        || state.keys.iter().any(|key| key.is_new() && !key.valid)
+}
+
 pub(super) fn key_steps(plan: &mut Plan, state: &TableState) {
+    if !are_wrong(state) {
+        return;
+    }
     let dialect = state.dialect();
     let needs_new = state.new_key().is_none();
     let old: Vec<&Key> = state.old_keys().collect();
-    if !needs_new && old.is_empty() && !state.keys.iter().any(|key| key.is_new() && !key.valid) {
-        return;
-    }
     if dialect.is_mysql() {
         mysql_keys(plan, state, needs_new, &old);
     } else if dialect.is_postgres() {

@@ -2,24 +2,35 @@
 
 use super::{Plan, StepKind};
 use crate::repair::inspect::TableState;
-use crate::repair::sql::same;
+use crate::repair::sql::{Dialect, same};
 use crate::repair::{CARDS, CHANGES, LOG, RUNS, SURVIVORS};
 
+/// The tables in which a merge keeps what it changes.
 pub(super) fn log_steps(plan: &mut Plan, state: &TableState) {
     log_of_cards(plan, state);
     survivors(plan, state);
-    let dialect = state.dialect();
-    let (serial, time, long) = match dialect {
+    changes(plan, state);
+    run_steps(plan, state);
+}
+
+/// The types of a serial number, a time and a long text, the options of a table, and a column's null.
+fn types(dialect: Dialect) -> [&'static str; 5] {
+    match dialect {
         dialect if dialect.is_mysql() => {
-            ("BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY", "DATETIME(6)", "LONGTEXT")
+            let options = " CHARACTER SET utf8mb4 COLLATE utf8mb4_bin";
+            let serial = "BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY";
+            [serial, "DATETIME(6)", "LONGTEXT", options, " NULL DEFAULT NULL"]
         }
         dialect if dialect.is_postgres() => {
-            ("bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "timestamptz", "text")
+            ["bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "timestamptz", "text", "", ""]
         }
-        _ => ("INTEGER PRIMARY KEY", "TEXT", "TEXT"),
-    };
-    let options = if dialect.is_mysql() { " CHARACTER SET utf8mb4 COLLATE utf8mb4_bin" } else { "" };
-    let null = if dialect.is_mysql() { " NULL DEFAULT NULL" } else { "" };
+        _ => ["INTEGER PRIMARY KEY", "TEXT", "TEXT", "", ""],
+    }
+}
+
+fn changes(plan: &mut Plan, state: &TableState) {
+    let dialect = state.dialect();
+    let [serial, time, long, options, null] = types(dialect);
     if state.own(CHANGES).is_none() {
         let changes = dialect.table(&state.beside(CHANGES));
         let statements = vec![format!(
@@ -36,6 +47,12 @@ pub(super) fn log_steps(plan: &mut Plan, state: &TableState) {
             format!("CREATE INDEX {CHANGES}_row ON {changes} (repair_run, table_name, column_name, row_key)");
         plan.step(StepKind::Log, format!("Make the index of `{CHANGES}`"), vec![index]);
     }
+}
+
+/// The table of runs alone, which a repair of keys needs.
+pub(super) fn run_steps(plan: &mut Plan, state: &TableState) {
+    let dialect = state.dialect();
+    let [_, time, long, options, null] = types(dialect);
     if state.own(RUNS).is_none() {
         let runs = dialect.table(&state.beside(RUNS));
         let text = format!(

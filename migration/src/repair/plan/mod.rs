@@ -1,5 +1,6 @@
 //! From what was found to what is to be done: a pure function, with the exact statements.
 
+mod ends;
 mod keys;
 mod log;
 mod rebuild;
@@ -14,10 +15,10 @@ use serde::Serialize;
 
 use super::inspect::{Inspection, Key, TableState};
 use super::sql::{Dialect, TableName, same};
-use super::{CARDS, LOG, OWN};
+use super::{CARDS, CLOSED, LOG, OWN, RUNS, SAMPLES};
 pub(crate) use keys::drop_key;
 pub(crate) use rebuild::rebuild_as;
-pub(crate) use texts::Texts;
+pub(crate) use texts::{Texts, reason};
 use words::Tally;
 
 /// Number of groups in one transaction.
@@ -72,6 +73,12 @@ impl Plan {
         self.steps.is_empty() && self.blockers.is_empty()
     }
 
+    /// Whether the run must be logged before this step, so that it can be taken back.
+    pub(crate) fn is_logged(step: &Step) -> bool {
+        use StepKind::{DropInvalid, Keys, Merge, Rebuild};
+        matches!(step.kind, DropInvalid | Keys | Merge | Rebuild)
+    }
+
     fn step(&mut self, kind: StepKind, purpose: impl Into<String>, statements: Vec<String>) {
         self.steps.push(Step { kind, purpose: purpose.into(), statements });
     }
@@ -104,6 +111,12 @@ pub fn plan(inspection: &Inspection) -> Plan {
         return plan;
     }
     let tally = Tally::of(state, &figures.groups);
+    if tally.closed > 0 && state.closed().is_none() {
+        plan.blockers.push(format!(
+            "the type of the sittings' status has no word `{CLOSED}` for a sitting that must be closed; add the word"
+        ));
+        return plan;
+    }
     plan.summary = tally.sentences();
     if tally.groups > 0 {
         log::log_steps(&mut plan, state);
@@ -122,6 +135,9 @@ pub fn plan(inspection: &Inspection) -> Plan {
             ),
             Texts::of(state, figures.run()).in_order(),
         );
+    }
+    if tally.groups == 0 && keys::are_wrong(state) {
+        log::run_steps(&mut plan, state);
     }
     keys::key_steps(&mut plan, state);
     let made: Vec<_> = if tally.groups > 0 { helpers(state) } else { Vec::new() };
@@ -160,6 +176,19 @@ fn blockers(inspection: &Inspection) -> Vec<String> {
             finding.count
         ));
     }
+    for group in &inspection.figures.groups {
+        let Some(several) = group.several() else { continue };
+        let (purchase, subject, test) = &group.key;
+        blockers.push(format!(
+            "the cards of purchase {purchase}, subject {subject}, test {test} belong to several {several}; decide by \
+             hand which card stays"
+        ));
+        if blockers.len() >= SAMPLES {
+            let others = inspection.figures.owners.count;
+            blockers.push(format!("in all, {others} tests have cards of several users or courses"));
+            break;
+        }
+    }
     let own_columns = ["survivor_id", "merged_at", "merge_id", "repair_run"];
     if !inspection.figures.groups.is_empty()
         && let Some(name) = own_columns.into_iter().find(|name| state.has(name))
@@ -170,7 +199,9 @@ fn blockers(inspection: &Inspection) -> Vec<String> {
     if !inspection.figures.groups.is_empty() && !state.log.as_ref().is_none_or(is_log) {
         blockers.push(format!("the table `{LOG}` is not the log of a repair; rename it"));
     }
-    for table in OWN.into_iter().filter(|_| !inspection.figures.groups.is_empty()) {
+    let needed =
+        |table: &&str| !inspection.figures.groups.is_empty() || (**table == *RUNS && keys::are_wrong(state));
+    for table in OWN.into_iter().filter(|table| needed(table)) {
         let known = |columns: &[String]| columns.iter().any(|column| same(column, "repair_run"));
         if !state.own(table).is_none_or(known) {
             blockers.push(format!("the table `{table}` was not made by a repair. Rename it"));

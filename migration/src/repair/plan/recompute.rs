@@ -79,9 +79,9 @@ impl Texts<'_> {
     }
 
     fn of_source(&self, source: Source, column: &str, of_sitting: &str) -> String {
-        let (id, starts) = match source {
+        let (id, starts, total) = match source {
             Source::Card(card) => return self.of_card(card, column),
-            Source::Sitting { id, starts } => (id, starts),
+            Source::Sitting { id, starts, total } => (id, starts, total),
         };
         let Some(sittings) = self.state.sittings() else { return "NULL".to_owned() };
         let dialect = self.dialect();
@@ -104,10 +104,13 @@ impl Texts<'_> {
         let score = coalesce(&["score", "correct_answers"]);
         match of_sitting {
             "score" => read(&score),
-            "percentage" if self.state.has("total_questions") => {
-                let total = dialect.quote("total_questions");
-                let worked_out = format!("100.0 * {} / NULLIF({total}, 0)", read(&score));
-                format!("COALESCE({}, {worked_out})", read(&name("percentage")))
+            // The card's own total may be of another paper than the one that was sat.
+            "percentage" => {
+                let told = read(&name("percentage"));
+                match total {
+                    Some(total) => format!("COALESCE({told}, 100.0 * {} / {total})", read(&score)),
+                    None => told,
+                }
             }
             "" => {
                 let time = sittings.time.as_deref().unwrap_or_default();

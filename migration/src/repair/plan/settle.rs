@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use super::ends::{End, source};
 use crate::repair::inspect::TableState;
-use crate::repair::inspect::groups::{Card, Derived, Group, Sitting};
+use crate::repair::inspect::groups::{Card, Group, Sitting};
 
-/// The optional columns and tables that exist.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Facts {
+/// Which of the optional columns and tables are there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Facts<'s> {
+    state: &'s TableState,
     pub(crate) used: bool,
     pub(crate) allowed: bool,
     pub(crate) status: bool,
@@ -22,12 +24,13 @@ pub(crate) struct Facts {
     pub(crate) aside: bool,
 }
 
-impl Facts {
-    pub(crate) fn of(state: &TableState) -> Self {
+impl<'s> Facts<'s> {
+    pub(crate) fn of(state: &'s TableState) -> Self {
         let sittings = state.sittings();
         let questions = state.questions();
         let sitting_has = |name: &str| sittings.as_ref().is_some_and(|sittings| sittings.has(name));
         Self {
+            state,
             used: state.has("attempts_used"),
             allowed: state.has("max_attempts"),
             status: state.has("status"),
@@ -43,9 +46,9 @@ impl Facts {
 /// The source of the survivor's values about its first or its latest sitting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// A sitting; the date is its start or its end.
-    Sitting { id: i64, starts: bool },
-    /// A merged card.
+    /// From a sitting; its date is the start or the end of the sitting. Its paper has `total` questions.
+    Sitting { id: i64, starts: bool, total: Option<i64> },
+    /// From a merged card.
     Card(i64),
 }
 
@@ -67,6 +70,8 @@ pub(crate) struct Settled {
     pub(crate) closed: Vec<i64>,
     /// Cards whose questions are kept aside, with the number of questions.
     pub(crate) aside: Vec<(i64, i64)>,
+    /// Merged cards whose questions come to stand beside another set, for a question cannot be without a card.
+    pub(crate) together: Vec<i64>,
     /// The merged card whose paper stays.
     pub(crate) paper: Option<i64>,
     /// Whether the paper exists although the card does not say so.
@@ -106,8 +111,8 @@ impl Settled {
     }
 }
 
-/// Settles a group whose first card is the survivor. Returns None for a group without cards.
-pub(crate) fn settle(group: &Group, facts: Facts) -> Option<Settled> {
+/// Settles a group whose survivor stands first. None for a group without cards.
+pub(crate) fn settle(group: &Group, facts: Facts<'_>) -> Option<Settled> {
     let [survivor, others @ ..] = group.cards.as_slice() else { return None };
     let ordered = by_time(&group.sittings);
     let open: Vec<&Sitting> = ordered.iter().copied().filter(|sitting| sitting.is_open()).collect();
@@ -145,13 +150,13 @@ fn by_time(sittings: &[Sitting]) -> Vec<&Sitting> {
     ordered.into_iter().map(|(_, sitting)| sitting).collect()
 }
 
-fn own_time(sitting: &Sitting) -> Option<&str> {
+pub(super) fn own_time(sitting: &Sitting) -> Option<&str> {
     sitting.time.as_deref().or(sitting.completed.as_deref())
 }
 
-/// Puts all sittings on the survivor, numbered from 1. A single card keeps its numbers if they are all different:
-/// a gap may be a deleted sitting.
-fn places(ordered: &[&Sitting], survivor: i64, merges: bool, facts: Facts) -> Vec<(i64, Place, Place)> {
+/// All sittings on the survivor, numbered from 1. Those of a card alone keep numbers that are all different:
+/// a gap may be a sitting that was deleted.
+fn places(ordered: &[&Sitting], survivor: i64, merges: bool, facts: Facts<'_>) -> Vec<(i64, Place, Place)> {
     let mut numbers: Vec<_> = ordered.iter().map(|sitting| sitting.number).collect();
     numbers.sort_unstable();
     let wrong =
@@ -167,8 +172,14 @@ fn places(ordered: &[&Sitting], survivor: i64, merges: bool, facts: Facts) -> Ve
         .collect()
 }
 
-/// Chooses the set of questions that stays: the one that the learner is sitting, or has sat most.
-fn papers(settled: &mut Settled, group: &Group, survivor: &Card, stays_open: Option<&Sitting>, facts: Facts) {
+/// Of several sets of questions the one stays that the learner is at, or has sat most.
+fn papers(
+    settled: &mut Settled,
+    group: &Group,
+    survivor: &Card,
+    stays_open: Option<&Sitting>,
+    facts: Facts<'_>,
+) {
     let weight = |card: &&Card| {
         let own = || group.sittings_of(card.id);
         let is_open = stays_open.is_some_and(|sitting| sitting.card == card.id);
@@ -192,6 +203,10 @@ fn papers(settled: &mut Settled, group: &Group, survivor: &Card, stays_open: Opt
                 .map(|card| (card.id, card.questions))
                 .collect();
         }
+        let sets = group.cards.iter().filter(|card| card.questions > 0).map(|card| card.id);
+        if !facts.aside && sets.clone().count() > 1 {
+            settled.together = sets.filter(|card| *card != survivor.id).collect();
+        }
         settled.paper = (kept.id != survivor.id).then_some(kept.id);
         settled.mark_generated = facts.generated && !kept.generated;
     } else if !facts.questions && facts.generated && !survivor.generated {
@@ -202,8 +217,14 @@ fn papers(settled: &mut Settled, group: &Group, survivor: &Card, stays_open: Opt
     }
 }
 
-/// Computes attempts used, attempts allowed and the status.
-fn counts(settled: &mut Settled, group: &Group, survivor: &Card, stays_open: Option<&Sitting>, facts: Facts) {
+/// Attempts used, attempts allowed and the status.
+fn counts(
+    settled: &mut Settled,
+    group: &Group,
+    survivor: &Card,
+    stays_open: Option<&Sitting>,
+    facts: Facts<'_>,
+) {
     let known = group.cards.iter().any(|card| card.used.is_some()) || !group.sittings.is_empty();
     settled.used = (facts.used && known).then(|| {
         let used = |card: &Card| {
@@ -236,120 +257,46 @@ fn counts(settled: &mut Settled, group: &Group, survivor: &Card, stays_open: Opt
     settled.allowed = settled.allowed.or(survivor.allowed);
 }
 
-fn status(group: &Group, survivor: &Card, stays_open: bool, exhausted: bool, facts: Facts) -> Option<String> {
+fn status(
+    group: &Group,
+    survivor: &Card,
+    stays_open: bool,
+    exhausted: bool,
+    facts: Facts<'_>,
+) -> Option<String> {
     let is = |card: &Card, wanted: &str| {
         card.status.as_deref().is_some_and(|status| status.eq_ignore_ascii_case(wanted))
     };
-    let any = |wanted: &str| group.cards.iter().any(|card| is(card, wanted));
-    let word = |text: &str| Some(text.to_owned());
-    let told = facts.open_is_told && !group.sittings.is_empty();
+    let is_used = |card: &Card| card.used.unwrap_or(0) > 0 || group.sittings_of(card.id).next().is_some();
+    // A card that nobody sat may have been disabled because it is the surplus one. The learner keeps the test
+    // that the other card gives.
+    let counts = |card: &&Card| is_used(card) || !is(card, "disabled");
+    let any = |wanted: &str| group.cards.iter().filter(counts).any(|card| is(card, wanted));
+    let speaks =
+        if counts(&survivor) { survivor } else { group.cards.iter().find(counts).unwrap_or(survivor) };
+    // A status that is right stays as it is spelled.
+    let word = |text: &str| {
+        if is(survivor, text) { survivor.status.clone() } else { facts.state.card_status(text) }
+            .or_else(|| survivor.status.clone())
+    };
+    // Without a sitting nobody knows, unless nobody sat the test.
+    let told = facts.open_is_told && (!group.sittings.is_empty() || !group.cards.iter().any(is_used));
     if stays_open || (any("in_progress") && !told) {
         return word("in_progress");
+    }
+    // Some applications call a card available until its attempts are used up.
+    if group.cards.len() == 1 && is(survivor, "available") {
+        return survivor.status.clone();
     }
     if exhausted && any("disabled") {
         return word("disabled");
     }
-    if is(survivor, "in_progress") || is(survivor, "available") {
+    if is(speaks, "in_progress") || is(speaks, "available") {
         let sat = any("completed") || (told && group.sittings.iter().any(Sitting::is_completed));
-        if sat || (exhausted && is(survivor, "in_progress")) {
+        if sat || (exhausted && is(speaks, "in_progress")) {
             return word("completed");
         }
         return word("available");
     }
-    survivor.status.clone()
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum End {
-    First,
-    Latest,
-}
-
-impl End {
-    fn of(self, card: &Card) -> &Derived {
-        match self {
-            Self::First => &card.first,
-            Self::Latest => &card.latest,
-        }
-    }
-
-    fn sitting<'s>(self, mut ordered: impl DoubleEndedIterator<Item = &'s Sitting>) -> Option<&'s Sitting> {
-        match self {
-            Self::First => ordered.next(),
-            Self::Latest => ordered.next_back(),
-        }
-    }
-
-    /// Whether the first date is nearer to this end than the second.
-    fn prefers(self, one: &str, other: &str) -> bool {
-        match self {
-            Self::First => one < other,
-            Self::Latest => one > other,
-        }
-    }
-
-    /// Whether the card has the same values as this sitting.
-    fn agrees(self, card: &Card, sitting: &Sitting) -> bool {
-        let derived = self.of(card);
-        let is = |one: Option<f64>, other: Option<f64>| match (one, other) {
-            (Some(one), Some(other)) => (one - other).abs() < 0.01,
-            (None, None) => true,
-            (Some(_), None) => true,
-            (None, Some(_)) => false,
-        };
-        let dated = derived.date.is_some() || own_time(sitting).is_none();
-        let rest = self == Self::First
-            || (is(derived.percentage, sitting.percentage) && is(derived.time_taken, sitting.time_taken));
-        derived.score.is_some() && is(derived.score, sitting.score) && dated && rest
-    }
-}
-
-/// Finds the source of the values about the first or latest sitting. None if the survivor already has them.
-fn source(group: &Group, survivor: &Card, ordered: &[&Sitting], end: End) -> Option<Source> {
-    let scored = || ordered.iter().copied().filter(|sitting| sitting.is_scored());
-    let used = group.cards.iter().filter_map(|card| card.used).fold(0, i64::saturating_add);
-    let deleted = used > i64::try_from(group.sittings.len()).unwrap_or(i64::MAX);
-    // Only the cards have the values of deleted sittings.
-    let mut told: Option<&Card> = None;
-    for card in &group.cards {
-        let better = match (told.and_then(|told| end.of(told).date.as_deref()), end.of(card).date.as_deref())
-        {
-            (Some(known), Some(date)) => end.prefers(date, known),
-            (None, Some(_)) => true,
-            (None, None) => {
-                told.is_none_or(|told| end.of(told).score.is_none()) && end.of(card).score.is_some()
-            }
-            (Some(_), None) => false,
-        };
-        if better {
-            told = Some(card);
-        }
-    }
-    let from_card = |card: &Card| (card.id != survivor.id).then_some(Source::Card(card.id));
-    let Some(sitting) = end.sitting(scored()) else { return told.and_then(from_card) };
-    if deleted && let Some((card, date)) = told.and_then(|card| Some((card, end.of(card).date.as_deref()?))) {
-        let known = match end {
-            End::First => sitting.started.as_deref().or(own_time(sitting)),
-            End::Latest => sitting.completed.as_deref().max(own_time(sitting)),
-        };
-        if known.is_none_or(|known| end.prefers(date, known)) {
-            return from_card(card);
-        }
-    }
-    let own = group.cards.iter().find(|card| card.id == sitting.card);
-    match own {
-        Some(card) if end.agrees(card, sitting) => from_card(card),
-        _ => Some(Source::Sitting { id: sitting.id, starts: dates_are_starts(group, ordered, end) }),
-    }
-}
-
-/// Whether the cards' dates are those on which sittings began. Otherwise the sittings ended then.
-fn dates_are_starts(group: &Group, ordered: &[&Sitting], end: End) -> bool {
-    group.cards.iter().any(|card| {
-        let own = ordered.iter().copied().filter(|sitting| sitting.card == card.id && sitting.is_scored());
-        end.sitting(own).is_some_and(|sitting| {
-            let date = end.of(card).date.as_deref();
-            date.is_some() && date == sitting.started.as_deref() && date != sitting.completed.as_deref()
-        })
-    })
+    speaks.status.clone()
 }

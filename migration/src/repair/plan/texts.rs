@@ -85,14 +85,14 @@ impl<'s> Texts<'s> {
     }
 
     /// Logs and moves the rows of a table that follow their cards.
-    pub(crate) fn follow(&self, child: &Child, ids: &str, cases: &str) -> [String; 2] {
+    pub(crate) fn follow(&self, child: &Child, ids: &str, cases: &str, reason: &str) -> [String; 2] {
         let dialect = self.dialect();
         let column = dialect.quote(&child.column);
         let change = Change {
             row: row_key(dialect, child),
             old: dialect.text(&column),
             new: dialect.text(&format!("(CASE {column} {cases} END)")),
-            ..self.change(child, reason::MERGED)
+            ..self.change(child, reason)
         };
         let table = dialect.table(&child.table);
         [
@@ -128,18 +128,20 @@ impl<'s> Texts<'s> {
     pub(crate) fn close(&self, child: &Child, key: &str, ids: &str) -> [String; 2] {
         let dialect = self.dialect();
         let (key, status) = (dialect.quote(key), dialect.quote("status"));
+        let closed = self.state.closed().unwrap_or_else(|| CLOSED.to_owned());
         let change = Change {
             row: dialect.text(&key),
             column: "status",
             old: dialect.text(&status),
-            new: format!("'{CLOSED}'"),
+            new: dialect.literal(&closed),
             ..self.change(child, reason::CLOSED)
         };
         let table = dialect.table(&child.table);
         [
             self.insert_change(&change, &format!("{table} WHERE {key} IN ({ids})")),
             format!(
-                "UPDATE {table} SET {status} = '{CLOSED}'{} WHERE {key} IN ({ids})",
+                "UPDATE {table} SET {status} = {}{} WHERE {key} IN ({ids})",
+                dialect.literal(&closed),
                 child.keep_self_setting(dialect)
             ),
         ]
@@ -270,7 +272,7 @@ impl<'s> Texts<'s> {
             texts.extend(self.put_aside(&questions, ids));
         }
         for child in self.state.followers() {
-            texts.extend(self.follow(&child, ids, cases));
+            texts.extend(self.follow(&child, ids, cases, reason::MERGED));
         }
         let derived: Vec<_> = DERIVED.into_iter().filter(|name| self.state.has(name)).collect();
         if !derived.is_empty() {

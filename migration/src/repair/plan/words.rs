@@ -13,9 +13,10 @@ pub(super) struct Tally {
     single: usize,
     moved: usize,
     renumbered: usize,
-    closed: usize,
+    pub(super) closed: usize,
     sets: usize,
     questions: i64,
+    together: usize,
     raised: usize,
     scores: usize,
 }
@@ -48,6 +49,7 @@ impl Tally {
         self.closed += settled.closed.len();
         self.sets += settled.aside.len();
         self.questions += settled.aside.iter().map(|(_, questions)| questions).sum::<i64>();
+        self.together += settled.together.len();
         self.raised += usize::from(settled.raised);
         self.scores += usize::from(settled.latest.is_some() || settled.first.is_some());
     }
@@ -91,6 +93,14 @@ impl Tally {
                 "{} will be kept aside: {} will stay in the table without a card.",
                 some(self.sets, "question set"),
                 some(questions, "question")
+            ),
+        );
+        say(
+            self.together,
+            format!(
+                "{} will stand beside another one on its card, because a question cannot be without a card. \
+                 `jishu check` names these cards. Decide by hand which set stays.",
+                some(self.together, "question set")
             ),
         );
         say(

@@ -18,6 +18,11 @@ pub(super) async fn find(
 ) -> Result<Vec<String>, RepairError> {
     let finder = Finder { connection, state, run };
     let mut found = Vec::new();
+    if !state.logs_rows() {
+        // Runs that changed keys alone.
+        finder.old_key(before, &mut found).await?;
+        return Ok(found);
+    }
     finder.cards(&mut found).await?;
     let sittings = state.sittings();
     for child in state.children_with_keys() {

@@ -34,12 +34,17 @@ pub(super) async fn rows(
     before: &Before,
 ) -> Result<Restored, RepairError> {
     let dialect = state.dialect();
-    if !dialect.is_sqlite() {
+    if !dialect.is_sqlite() && state.logs_rows() {
         lock_cards(connection, state, run).await?;
     }
     let found = conflicts::find(connection, state, run, before).await?;
     if !found.is_empty() {
         return Err(RepairError::CannotUndo(found));
+    }
+    let runs = format!("DELETE FROM {} WHERE repair_run = {run}", dialect.table(&state.beside(RUNS)));
+    if !state.logs_rows() {
+        execute(connection, runs, []).await?;
+        return Ok(Restored::default());
     }
     let mut restored =
         Restored { cards: execute(connection, cards_back(state, run), []).await?, ..Restored::default() };
@@ -63,10 +68,11 @@ pub(super) async fn rows(
         }
     }
     restored.survivors = survivors_back(connection, state, run).await?;
-    for table in [state.log_table(), state.beside(SURVIVORS), state.beside(CHANGES), state.beside(RUNS)] {
+    for table in [state.log_table(), state.beside(SURVIVORS), state.beside(CHANGES)] {
         let text = format!("DELETE FROM {} WHERE repair_run = {run}", dialect.table(&table));
         execute(connection, text, []).await?;
     }
+    execute(connection, runs, []).await?;
     Ok(restored)
 }
 
