@@ -36,7 +36,7 @@ pub(super) async fn password_methods(database: &Database) -> Result<Vec<String>,
 pub(super) async fn replacement(services: &Services, user: &user::Model, password: String) -> Option<String> {
     let made = services.passwords.hash(password).await;
     made.inspect_err(|error| {
-        tracing::info!(user = %user.id, %error, "an old password hash was not replaced; the next sign-in retries")
+        tracing::info!(user = %user.id, %error, "an old password hash was not replaced; the next sign-in retries");
     })
     .ok()
 }
