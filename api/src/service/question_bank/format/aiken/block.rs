@@ -6,7 +6,8 @@ use super::super::super::draft::{DraftAnswer, DraftOption, Found};
 use super::super::short;
 use super::key::correct;
 use super::lead::{asks, is_heading, is_list_header, is_part, leads_on};
-use super::line::{self, Label};
+use super::line;
+use super::lists::{chooses, is_list_intro, is_second_list};
 use super::notes::{self, Notes};
 
 /// Lines that belong together: up to `ANSWER:`, or up to a blank line if there is no key.
@@ -365,39 +366,10 @@ fn several_in(line: usize, text: &str, next: char) -> String {
     )
 }
 
-/// Whether a line says that a list follows: `Consider the following statements:`.
-fn is_list_intro(line: &str) -> bool {
-    let line = line.to_lowercase();
-    line.ends_with([':', '：']) && !asks(&line) && (line.contains("statement") || line.contains("following"))
-}
-
-/// Whether lines between a list and options say that the options follow.
-fn chooses(between: &[&str]) -> bool {
-    let [line] = between else { return false };
-    let line = line.to_lowercase();
-    ["given below", "options below", "code below", "codes below"].iter().any(|phrase| line.contains(phrase))
-}
-
 fn something_else(line: usize, text: &str) -> String {
     format!(
         "After its options stands something else than ANSWER:, in line {line}: \"{}\". Write each option on one line, and \
          ANSWER: with the letter of the correct one after the last. Letter a list in the text I, II or P, Q.",
         short(text)
     )
-}
-
-/// Whether lines below a list from A on are a second list of the same question. Examples are I, II below A, B in
-/// lists that are matched, or R below A in an assertion and its reason.
-fn is_second_list(first: usize, below: &[&str]) -> bool {
-    let below = match below {
-        [header, rest @ ..] if is_list_header(header) => rest,
-        below => below,
-    };
-    let labels: Vec<Option<Label>> = below.iter().map(|text| Label::of(text)).collect();
-    let begins = |pair: &[Option<Label>]| matches!(pair, [Some(one), Some(two)] if one.begins() && one.goes_on_with(*two));
-    if first > 1 {
-        return labels.windows(2).next().is_some_and(begins);
-    }
-    let is_reason = |label: &Option<Label>| matches!(label, Some(Label::Capital('R') | Label::Roman(_)));
-    labels.windows(2).any(begins) || labels.iter().any(is_reason)
 }

@@ -19,7 +19,9 @@ pub(super) fn correct(key: &str, options: &[&str]) -> Result<usize, String> {
         return Err(not_one());
     }
     let at = ('A'..='Z').position(|other| other == letter).filter(|at| *at < options.len());
-    let at = at.ok_or_else(|| format!("Its key is {letter}, and it has no such option."))?;
+    let at = at.ok_or_else(|| {
+        format!("The key is {letter}, but the question has no such option. Correct the letter after ANSWER:.")
+    })?;
     if text.is_empty() || says_the_same(text, options[at]) {
         return Ok(at);
     }
@@ -29,7 +31,9 @@ pub(super) fn correct(key: &str, options: &[&str]) -> Result<usize, String> {
         .map(|(option, letter)| (letter, option))
         .find(|(_, option)| says_the_same(text, option))
     {
-        return Err(format!("Its key is {letter}, with the text of option {other}. Write the letter alone."));
+        return Err(format!(
+            "The key is {letter}, but the text after it is that of option {other}. Write only the letter."
+        ));
     }
     // As Moodle, which takes the first letter and leaves the rest; but for what may be a second letter.
     let names_another =

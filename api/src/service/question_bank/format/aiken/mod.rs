@@ -9,6 +9,7 @@ mod block;
 mod key;
 mod lead;
 mod line;
+mod lists;
 mod notes;
 mod write;
 
