@@ -136,7 +136,7 @@ async fn the_plan_says_in_words_what_happens_to_how_many_rows(backend: Backend) 
                 "9 duplicate cards of 4 tests will become 4 cards.",
                 "1 other card will be computed again from the sittings.",
                 "4 sittings will move to the card that stays.",
-                "8 sittings will get a new number, by time.",
+                "8 sittings will get a new number, in order of time.",
                 "1 open sitting will be closed as abandoned, because a later sitting of the card is open.",
                 "2 question sets will be kept aside: 4 questions will stay in the table without a card.",
                 "2 cards will get a higher limit, because more attempts were used than allowed.",

@@ -293,7 +293,7 @@ fn questions_are_imported_and_exported() {
     }
 
     // The name tells, whatever a question says. Options are for files that name their questions.
-    let named = "::q1:: Fill in.\nANSWER: A, B ___ {=yes ~no}\n";
+    let named = "::q1:: Fill in.\nANSWER: A, B ___ {~yes =no}\n";
     std::fs::write(folder.path().join("bank.gift"), named).unwrap();
     let told = String::from_utf8(import(&["--dry-run"]).stdout).unwrap();
     assert!(told.contains("1 new, 0 changed, 0 unchanged, 0 refused; losses: 1"), "{told}");

@@ -34,7 +34,7 @@ async fn a_link_stands_for_its_file() {
     std::fs::rename(&copy, real.join("data.db")).unwrap();
     std::fs::write(real.join("data.db-wal"), "a log").unwrap();
     let message = fail(jishu(folder.path(), &["serve", "--listen", "127.0.0.1:0"]));
-    assert!(message.contains("real/data.db-wal lies beside"), "{message}");
+    assert!(message.contains("real/data.db-wal is beside"), "{message}");
 }
 
 #[tokio::test]

@@ -59,7 +59,7 @@ async fn an_import_with_another_key_tells_of_fixed_tests(app: Arc<TestApp>) {
         refused["externalId"] == "k1"
             && reason.starts_with("Its key was corrected on ")
             && reason.contains("\"The book says so.\"")
-            && reason.contains("--correct-keys"),
+            && reason.contains("`correctKeys`"),
         "{refused}"
     );
     assert_eq!(notices(&undone), []);

@@ -219,8 +219,8 @@ async fn a_correction_that_cannot_be_changes_nothing(app: Arc<TestApp>) {
             "QUESTION_KEY_INVALID",
             "exactly one",
         ),
-        (&k(&choice), json!({ "correctOptionIds": [other] }), "QUESTION_KEY_INVALID", "not one of"),
-        (&k(&choice), json!({ "correctOptionIds": ["nonsense"] }), "QUESTION_KEY_INVALID", "not one of"),
+        (&k(&choice), json!({ "correctOptionIds": [other] }), "QUESTION_KEY_INVALID", "belong"),
+        (&k(&choice), json!({ "correctOptionIds": ["nonsense"] }), "QUESTION_KEY_INVALID", "belong"),
         (
             &k(&choice),
             json!({ "correctOptionIds": [option(1)], "reason": " \u{200b}" }),
