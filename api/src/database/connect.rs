@@ -15,12 +15,12 @@ use super::{Database, FileError, Reader, create_private, real_file, refuse_forei
 
 /// No statement of a request takes this long, unless told otherwise; migrations lift it for themselves.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(15);
-/// No query waits longer than this for a lock.
+/// Maximum time that a query outside a transaction waits for a lock.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
-/// No statement of a transaction waits longer than this for a lock: meanwhile it holds a connection that others could use.
-/// MariaDB and MySQL count in seconds.
+/// Maximum time that a statement of a transaction waits for a lock, because it holds a connection meanwhile. MariaDB and
+/// MySQL count in whole seconds.
 const WRITE_LOCK_TIMEOUT: Duration = Duration::from_millis(500);
-/// How many of the writing connections transactions leave to saving answers.
+/// Number of writing connections that transactions leave free for saving answers.
 const CONNECTIONS_FOR_SAVING: usize = 2;
 /// Idle longer than any migration holds its connections.
 const MIGRATOR_IDLE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -73,7 +73,7 @@ impl DatabaseOptions {
         Self { statement_timeout: STATEMENT_TIMEOUT.min(request_timeout / 2), ..self }
     }
 
-    /// The connections to a server that only read.
+    /// Returns the number of connections to a server that only read.
     fn readers(&self) -> u32 {
         (self.max_connections - self.max_connections / 2).max(1)
     }
@@ -179,7 +179,7 @@ async fn reason(url: &str) -> Option<sqlx::Error> {
     tokio::time::timeout(REASON_TIMEOUT, connect).await.ok().flatten()
 }
 
-/// A pool of a database server whose statements wait no longer than this for a lock.
+/// Returns the options of a pool whose statements wait no longer than `lock_timeout` for a lock.
 fn server_options(
     url: &str,
     connections: u32,

@@ -16,7 +16,7 @@ const REFUSAL_COUNTS_FOR: Duration = Duration::from_secs(30);
 
 /// A write that changes nothing, on a table that always exists. A read-only server still refuses it.
 const WRITE_NOTHING: &str = "DELETE FROM seaql_migrations WHERE version = ''";
-/// The same for MariaDB and MySQL, whose binary log would have each such statement that commits.
+/// The same for MariaDB and MySQL: rolled back, so that their binary log does not record each check.
 const WRITE_NOTHING_AND_ROLL_BACK: &str =
     "START TRANSACTION; DELETE FROM seaql_migrations WHERE version = ''; ROLLBACK";
 
@@ -40,7 +40,8 @@ pub(super) struct Probe {
     /// The options to connect again after a lost answer. None for a database in memory.
     options: Option<ConnectOptions>,
     is_sqlite: bool,
-    /// When the database last refused a write for a reason that a look does not find. None once it took another.
+    /// When the database last refused a write for a reason that a check does not find. None after a later successful
+    /// write.
     refused_at: Mutex<Option<Instant>>,
 }
 
@@ -68,7 +69,7 @@ impl Probe {
     pub(super) fn write_has_failed(&self, error: &DbErr) {
         let counts = match Unavailable::of(error) {
             Some(Unavailable::DiskFull) => true,
-            // A look at a server finds out by itself.
+            // The check of a server is a write itself.
             Some(Unavailable::ReadOnly) => self.is_sqlite,
             _ => false,
         };

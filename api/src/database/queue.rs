@@ -17,15 +17,16 @@ use sea_orm::{ConnAcquireErr, DbErr};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
-/// How many transactions of one user, or of another key, may wait for their turn: half of the requests that a server answers at once by default.
+/// Maximum number of transactions of one user, or of another key, in its queue: half of the requests that a server
+/// answers at once by default.
 const MAX_WAITING_PER_KEY: usize = 256;
-/// How many transactions, of all users, may wait for a permit to write.
+/// Maximum number of transactions, of all users, that wait for a permit to write.
 const MAX_WAITING_WRITERS: usize = 1_024;
 
-/// How many transactions that met a lock run again at once.
+/// Maximum number of transactions that are retried at once after they met a lock.
 const MAX_CONTENDED: usize = 2;
 
-/// What transactions have in common that must run one at a time: the row that they lock first.
+/// The row that a transaction locks first. Transactions with the same key run one at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum QueueKey {
     /// The row of a user.
@@ -37,7 +38,7 @@ pub enum QueueKey {
 }
 
 impl QueueKey {
-    /// For making an account with this e-mail address.
+    /// Returns the key for registering this e-mail address.
     #[must_use]
     pub fn registration(email: &str) -> Self {
         let mut hasher = DefaultHasher::new();
@@ -61,7 +62,7 @@ impl From<SubjectId> for QueueKey {
 /// The queues of one server.
 #[derive(Debug)]
 pub(super) struct WriteQueue {
-    /// One queue for each key that has a transaction under way.
+    /// One queue for each key that has a running transaction.
     queues: Mutex<HashMap<QueueKey, KeyQueue>>,
     /// One permit for each transaction that may run at once.
     writers: Arc<Semaphore>,
@@ -75,13 +76,13 @@ pub(super) struct WriteQueue {
 
 #[derive(Debug)]
 struct KeyQueue {
-    /// Hands out one turn at a time, in the order in which they were asked for.
+    /// Gives one turn at a time, in the order of the requests.
     turn: Arc<Semaphore>,
     /// Number of transactions that wait or have their turn.
     members: usize,
 }
 
-/// The turn of one transaction among those of its key. Dropping it lets the next one go on.
+/// The turn of one transaction among those of its key. Dropping it starts the next one.
 #[derive(Debug)]
 pub(super) struct Turn {
     queue: Arc<WriteQueue>,
@@ -105,7 +106,7 @@ impl WriteQueue {
     /// Waits until no other transaction of this key runs on this server.
     ///
     /// # Errors
-    /// [`no_connection`] when too many wait already, or when the wait takes longer than `patience`.
+    /// Returns [`no_connection`] if too many transactions wait already, or if the wait takes longer than `patience`.
     pub(super) async fn turn(self: &Arc<Self>, key: QueueKey, patience: Duration) -> Result<Turn, DbErr> {
         let (mut turn, semaphore) = self.join(key)?;
         let permit = timeout(self.wait.min(patience), semaphore.acquire_owned()).await;
@@ -134,10 +135,10 @@ impl WriteQueue {
         permit.map_err(|_elapsed| no_connection())?.map_err(|_closed| no_connection())
     }
 
-    /// Waits until one more transaction that met a lock may run again.
+    /// Waits until one more transaction that met a lock may be retried.
     ///
     /// # Errors
-    /// [`no_connection`] when the wait takes too long.
+    /// Returns [`no_connection`] if the wait takes too long.
     pub(super) async fn contended(&self) -> Result<SemaphorePermit<'_>, DbErr> {
         let permit = timeout(self.wait, self.contended.acquire()).await;
         permit.map_err(|_elapsed| no_connection())?.map_err(|_closed| no_connection())
@@ -151,7 +152,7 @@ impl WriteQueue {
 impl Drop for Turn {
     fn drop(&mut self) {
         let mut queues = self.queue.queues();
-        // Before the queue can be forgotten: whoever joins next must wait for this turn to end.
+        // Ends the turn first: a transaction that joins later must wait for it.
         self.permit = None;
         if let Entry::Occupied(mut queue) = queues.entry(self.key) {
             queue.get_mut().members -= 1;

@@ -132,7 +132,7 @@ impl Database {
         let mut attempt = 0;
         let mut met_a_lock = false;
         loop {
-            // Whoever meets a lock holds a connection while it waits. So it may meet it again only beside few others.
+            // A transaction that meets a lock holds a connection while it waits. So only a few of them are retried at once.
             let contended = match met_a_lock {
                 true => Some(self.queue.contended().await?),
                 false => None,
