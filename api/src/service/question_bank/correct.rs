@@ -162,6 +162,7 @@ async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<Cor
     let before = draft(row.external_id.clone(), topic, version, options)?;
     if let NewKey::Options { version: Some(named), .. } = &correction.key
         && *named != version.id
+        && !before.answer.options().is_empty()
     {
         let named = question_version::Entity::find_by_id(*named).one(transaction).await?;
         return Err(match named {
