@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use chrono::{DateTime, TimeDelta};
-use sea_orm::sqlx::postgres::{PgRow, PgValueFormat};
+use sea_orm::sqlx::postgres::{PgColumn, PgRow, PgValueFormat};
 use sea_orm::sqlx::{Column, Row, TypeInfo, ValueRef};
 use sea_orm::{
     ConnectionTrait, DbErr, EntityTrait, FromQueryResult, IdenStatic, Iterable, PrimaryKeyToColumn,
@@ -28,7 +28,8 @@ impl Unreadable {
     /// Reads one column of the row. Returns `None` where that column cannot be read either.
     pub(crate) fn column<T: TryGetable>(&self, column: impl IdenStatic) -> Option<T> {
         let name = column.as_str();
-        if time_out_of_range(&self.row, Some(name)).is_some() {
+        let columns = time_columns(&self.row, Some(name));
+        if time_out_of_range(&self.row, &columns).is_some() {
             return None;
         }
         guarded(|| self.row.try_get("", name)).ok()
@@ -54,8 +55,9 @@ where
 /// Separates the rows of a table that can be read from the others.
 pub(crate) fn sorted_out<E: EntityTrait>(found: Vec<QueryResult>) -> (Vec<E::Model>, Vec<Unreadable>) {
     let (mut rows, mut unreadable) = (Vec::with_capacity(found.len()), Vec::new());
+    let times = found.first().map(|row| time_columns(row, None)).unwrap_or_default();
     for row in found {
-        let model = match time_out_of_range(&row, None) {
+        let model = match time_out_of_range(&row, &times) {
             Some(error) => Err(error),
             None => guarded(|| E::Model::from_query_result(&row, "")),
         };
@@ -77,16 +79,23 @@ fn guarded<T>(read: impl FnOnce() -> Result<T, DbErr>) -> Result<T, DbErr> {
     })
 }
 
+/// Returns the positions of the columns with times, or of the one with this name. All rows of a result have the same
+/// columns. Empty on other databases than PostgreSQL.
+pub(super) fn time_columns(row: &QueryResult, only: Option<&str>) -> Vec<usize> {
+    let is_time = |column: &&PgColumn| {
+        only.is_none_or(|name| name == column.name())
+            && matches!(column.type_info().name(), "TIMESTAMPTZ" | "TIMESTAMP")
+    };
+    let columns = row.try_as_pg_row().map(Row::columns).unwrap_or_default();
+    columns.iter().filter(is_time).map(Column::ordinal).collect()
+}
+
 /// Finds a time that the driver would panic on: `infinity`, or a year that `chrono` does not know. PostgreSQL alone stores
 /// such times.
-pub(super) fn time_out_of_range(row: &QueryResult, only: Option<&str>) -> Option<DbErr> {
+pub(super) fn time_out_of_range(row: &QueryResult, columns: &[usize]) -> Option<DbErr> {
     let row: &PgRow = row.try_as_pg_row()?;
-    for column in row.columns() {
-        let is_meant = only.is_none_or(|name| name == column.name());
-        if !is_meant || !matches!(column.type_info().name(), "TIMESTAMPTZ" | "TIMESTAMP") {
-            continue;
-        }
-        let Ok(value) = row.try_get_raw(column.ordinal()) else { continue };
+    for column in columns {
+        let Ok(value) = row.try_get_raw(*column) else { continue };
         if value.is_null() || value.format() != PgValueFormat::Binary {
             continue;
         }
@@ -95,7 +104,7 @@ pub(super) fn time_out_of_range(row: &QueryResult, only: Option<&str>) -> Option
         let since_2000 = TimeDelta::microseconds(i64::from_be_bytes(bytes));
         let epoch = DateTime::from_timestamp_micros(POSTGRES_EPOCH)?;
         if epoch.checked_add_signed(since_2000).is_none() {
-            let name = column.name();
+            let name = row.column(*column).name();
             return Some(DbErr::Type(format!("the time in column {name} is infinite or out of range")));
         }
     }

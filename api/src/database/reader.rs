@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::Failure;
 use super::queue::no_connection;
-use super::readable::time_out_of_range;
+use super::readable::{time_columns, time_out_of_range};
 use super::transaction::{pause, to_its_end};
 
 /// Maximum number of retries after a lost connection. A database that restarts leaves several dead connections in
@@ -70,12 +70,13 @@ impl Reader {
         Self { as_stored: true, ..self.clone() }
     }
 
-    /// Fails where the driver would panic.
-    fn check<'r>(&self, rows: impl IntoIterator<Item = &'r QueryResult>) -> Result<(), DbErr> {
+    /// Fails where the driver would panic. All rows are of one result.
+    fn check(&self, rows: &[QueryResult]) -> Result<(), DbErr> {
         if self.as_stored || self.get_database_backend() != DbBackend::Postgres {
             return Ok(());
         }
-        rows.into_iter().find_map(|row| time_out_of_range(row, None)).map_or(Ok(()), Err)
+        let times = rows.first().map(|row| time_columns(row, None)).unwrap_or_default();
+        rows.iter().find_map(|row| time_out_of_range(row, &times)).map_or(Ok(()), Err)
     }
 
     async fn run<T: Send + 'static>(&self, statement: Statement, query: Query<T>) -> Result<T, DbErr> {
@@ -123,7 +124,7 @@ impl ConnectionTrait for Reader {
         let row = self
             .run(statement, |pool, statement| async move { pool.query_one_raw(statement).await }.boxed())
             .await?;
-        self.check(&row)?;
+        self.check(row.as_slice())?;
         Ok(row)
     }
 

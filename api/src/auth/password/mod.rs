@@ -135,7 +135,7 @@ impl Uniform {
         self.known.iter().filter(|known| known.is_bearable())
     }
 
-    /// What the slowest method takes, and some more.
+    /// Returns the time of the slowest method, with a margin.
     fn slowest(&self) -> Duration {
         let slowest = self.bearable().map(|known| known.takes).max().unwrap_or_default();
         slowest.mul_f64(MARGIN).min(MAX_COMPARISON)

@@ -210,7 +210,7 @@ async fn a_refusal_keeps_its_permits_until_its_pad_is_over() {
         assert_eq!(verified.hold(), verified.pad, "{hash:?}");
         assert_eq!(passwords.working.available_permits(), free, "{hash:?}");
     }
-    // Who knows the password keeps nobody waiting.
+    // A right password frees its permits at once.
     let right = passwords.verify("correct horse battery".into(), Some(ours)).await.unwrap();
     assert_eq!(right.hold(), Duration::ZERO);
     assert_eq!(passwords.working.available_permits(), 8);
