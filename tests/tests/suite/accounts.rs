@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use jishu_api::auth::Viewer;
 use jishu_entity::UserId;
 use jishu_entity::user::Role;
+use jishu_service::auth::Viewer;
 use jishu_tests::{Answer, TestApp, on_each_database};
 use serde_json::{Value, json};
 
@@ -159,7 +159,7 @@ async fn signing_out_ends_the_session_or_all_of_them(app: Arc<TestApp>) {
 
 async fn a_viewer_without_an_account_is_signed_out(app: Arc<TestApp>) {
     let nobody = Viewer { user_id: UserId(999_999), role: Role::Learner, session_id: uuid::Uuid::new_v4() };
-    let now = jishu_api::clock::Clock::now(&*app.clock);
+    let now = jishu_service::clock::Clock::now(&*app.clock);
     let client = app.with_token(&app.services.tokens.issue(nobody, now).unwrap().token);
     let (code, _) = client.fail("{ viewer { name } }", Value::Null).await;
     assert_eq!(code, "UNAUTHENTICATED");

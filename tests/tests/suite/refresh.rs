@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use futures_util::future::join_all;
-use jishu_api::service::account::erase_old;
+use jishu_service::account::erase_old;
 use jishu_tests::{Answer, Backend, Client, TestApp, on_each_database};
 use serde_json::{Value, json};
 
