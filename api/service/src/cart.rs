@@ -13,15 +13,16 @@ use sea_orm::{
 
 use super::Services;
 use super::pricing::Quote;
-use super::purchase::{MOST_SUBJECTS, Selection, SelectionError};
-use crate::database::{IsFailure, WriteOptions, lock_user};
+use super::purchase::{MOST_SUBJECTS, Selection};
+use crate::database::{WritePolicy, lock_user};
+use crate::error::{Error, Fault, Refusal};
 
 /// The most that a cart holds.
 pub const CART_CAPACITY: u64 = 500;
 
 /// Why a cart was not changed. Nothing was written.
 #[derive(Debug, thiserror::Error)]
-pub enum CartError {
+pub enum CartRefusal {
     /// The account is gone or deactivated.
     #[error("This account has no cart.")]
     OwnerNotActive,
@@ -40,19 +41,9 @@ pub enum CartError {
     /// The request names too many subjects.
     #[error("Give at most {MOST_SUBJECTS} subjects at once; {0} were given.")]
     TooMany(usize),
-    /// The database failed.
-    #[error(transparent)]
-    Database(#[from] DbErr),
 }
 
-impl IsFailure for CartError {
-    fn database_error(&self) -> Option<&DbErr> {
-        match self {
-            Self::Database(error) => Some(error),
-            _ => None,
-        }
-    }
-}
+impl Refusal for CartRefusal {}
 
 struct Change {
     owner: UserId,
@@ -61,10 +52,10 @@ struct Change {
 }
 
 impl Change {
-    fn new(services: &Services, owner: UserId, subjects: Vec<SubjectId>) -> Result<Self, CartError> {
+    fn new(services: &Services, owner: UserId, subjects: Vec<SubjectId>) -> Result<Self, Error<CartRefusal>> {
         match subjects.len() {
             0..=MOST_SUBJECTS => Ok(Self { owner, subjects, now: services.clock.now() }),
-            given => Err(CartError::TooMany(given)),
+            given => Err(CartRefusal::TooMany(given).into()),
         }
     }
 }
@@ -72,20 +63,23 @@ impl Change {
 /// Puts subjects in the cart: all of them or, on an error, none. One that is there already stays as it is.
 ///
 /// # Errors
-/// See [`CartError`].
-pub async fn add(services: &Services, owner: UserId, subjects: Vec<SubjectId>) -> Result<(), CartError> {
+/// See [`CartRefusal`].
+pub async fn add(
+    services: &Services,
+    owner: UserId,
+    subjects: Vec<SubjectId>,
+) -> Result<(), Error<CartRefusal>> {
     let change = Change::new(services, owner, subjects)?;
-    let options =
-        WriteOptions { name: "cart.add", looks_before_it_writes: true, another_may_be_first: false };
+    let options = WritePolicy::idempotent("cart.add");
     services
         .database
         .write_for(owner, options, change, |transaction, change| Box::pin(insert(transaction, change)))
         .await
 }
 
-async fn insert(transaction: &DatabaseTransaction, change: &Change) -> Result<(), CartError> {
+async fn insert(transaction: &DatabaseTransaction, change: &Change) -> Result<(), Error<CartRefusal>> {
     if lock_user(transaction, change.owner).await? != Some(UserStatus::Active) {
-        return Err(CartError::OwnerNotActive);
+        return Err(CartRefusal::OwnerNotActive.into());
     }
     check_can_be_bought(transaction, change).await?;
     let present = subjects_in(transaction, change.owner).await?;
@@ -96,7 +90,7 @@ async fn insert(transaction: &DatabaseTransaction, change: &Change) -> Result<()
         return Ok(());
     }
     if (present.len() + missing.len()) as u64 > CART_CAPACITY {
-        return Err(CartError::Full);
+        return Err(CartRefusal::Full.into());
     }
     let rows = missing.into_iter().map(|subject_id| cart_item::ActiveModel {
         user_id: Set(change.owner),
@@ -107,7 +101,10 @@ async fn insert(transaction: &DatabaseTransaction, change: &Change) -> Result<()
     Ok(())
 }
 
-async fn check_can_be_bought(transaction: &DatabaseTransaction, change: &Change) -> Result<(), CartError> {
+async fn check_can_be_bought(
+    transaction: &DatabaseTransaction,
+    change: &Change,
+) -> Result<(), Error<CartRefusal>> {
     let found: BTreeMap<SubjectId, bool> = subject::Entity::find()
         .find_also_related(course::Entity)
         .filter(subject::Column::Id.is_in(change.subjects.iter().copied()))
@@ -122,11 +119,11 @@ async fn check_can_be_bought(transaction: &DatabaseTransaction, change: &Change)
         .collect();
     let missing: Vec<_> = change.subjects.iter().copied().filter(|id| !found.contains_key(id)).collect();
     if !missing.is_empty() {
-        return Err(CartError::SubjectsNotFound(missing));
+        return Err(CartRefusal::SubjectsNotFound(missing).into());
     }
     let archived: Vec<_> = found.iter().filter(|(_, archived)| **archived).map(|(id, _)| *id).collect();
     if !archived.is_empty() {
-        return Err(CartError::SubjectsArchived(archived));
+        return Err(CartRefusal::SubjectsArchived(archived).into());
     }
     let owned: Vec<SubjectId> = entitlement::Entity::live_of(change.owner, change.now)
         .filter(entitlement::Column::SubjectId.is_in(change.subjects.iter().copied()))
@@ -135,7 +132,7 @@ async fn check_can_be_bought(transaction: &DatabaseTransaction, change: &Change)
         .into_tuple()
         .all(transaction)
         .await?;
-    if owned.is_empty() { Ok(()) } else { Err(CartError::SubjectsOwned(owned)) }
+    if owned.is_empty() { Ok(()) } else { Err(CartRefusal::SubjectsOwned(owned).into()) }
 }
 
 async fn subjects_in(transaction: &DatabaseTransaction, owner: UserId) -> Result<Vec<SubjectId>, DbErr> {
@@ -150,20 +147,23 @@ async fn subjects_in(transaction: &DatabaseTransaction, owner: UserId) -> Result
 /// Takes subjects out of the cart. One that is not there is no error.
 ///
 /// # Errors
-/// See [`CartError`].
-pub async fn remove(services: &Services, owner: UserId, subjects: Vec<SubjectId>) -> Result<(), CartError> {
+/// See [`CartRefusal`].
+pub async fn remove(
+    services: &Services,
+    owner: UserId,
+    subjects: Vec<SubjectId>,
+) -> Result<(), Error<CartRefusal>> {
     let change = Change::new(services, owner, subjects)?;
-    let options =
-        WriteOptions { name: "cart.remove", looks_before_it_writes: true, another_may_be_first: false };
+    let options = WritePolicy::idempotent("cart.remove");
     services
         .database
         .write_for(owner, options, change, |transaction, change| Box::pin(delete(transaction, change)))
         .await
 }
 
-async fn delete(transaction: &DatabaseTransaction, change: &Change) -> Result<(), CartError> {
+async fn delete(transaction: &DatabaseTransaction, change: &Change) -> Result<(), Error<CartRefusal>> {
     if lock_user(transaction, change.owner).await? != Some(UserStatus::Active) {
-        return Err(CartError::OwnerNotActive);
+        return Err(CartRefusal::OwnerNotActive.into());
     }
     cart_item::Entity::delete_many()
         .filter(cart_item::Column::UserId.eq(change.owner))
@@ -201,7 +201,7 @@ pub async fn count(services: &Services, owner: UserId) -> Result<u64, DbErr> {
 ///
 /// # Errors
 /// The database's.
-pub async fn quotes(services: &Services, owner: UserId) -> Result<Vec<Quote>, DbErr> {
+pub async fn quotes(services: &Services, owner: UserId) -> Result<Vec<Quote>, Fault> {
     let snapshot = services.catalog.snapshot();
     let mut by_course: BTreeMap<_, Vec<SubjectId>> = BTreeMap::new();
     for id in subjects(services, owner).await? {
@@ -220,9 +220,9 @@ pub async fn quotes(services: &Services, owner: UserId) -> Result<Vec<Quote>, Db
         let selection = Selection { course_id, purchase_type, subject_ids };
         match super::purchase::quote(services, Some(owner), &selection).await {
             Ok(quote) => quotes.push(quote),
-            Err(SelectionError::Database(error)) => return Err(error),
             // It left the catalogue a moment ago.
-            Err(_) => {}
+            Err(Error::Refused(_)) => {}
+            Err(Error::Failed(fault)) => return Err(fault),
         }
     }
     Ok(quotes)

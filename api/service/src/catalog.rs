@@ -19,6 +19,7 @@ use tokio::sync::Mutex;
 use super::integrity::{self, BadValue};
 use super::salvage;
 use crate::database::{Database, Unreadable, readable};
+use crate::error::Fault;
 
 /// A course and its subjects, by id, archived ones included.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -191,28 +192,28 @@ impl Catalog {
     ///
     /// # Errors
     /// When the database fails or has no such course.
-    pub async fn course(&self, id: CourseId) -> Result<Arc<CatalogCourse>, DbErr> {
+    pub async fn course(&self, id: CourseId) -> Result<Arc<CatalogCourse>, Fault> {
         let is_newer =
             |known: &Snapshot| known.course(id).is_none() && !known.unreadable_courses.contains(&id);
         if is_newer(&self.snapshot.load()) {
             self.reload().await?;
         }
         let snapshot = self.snapshot.load();
-        snapshot.course(id).cloned().ok_or_else(|| DbErr::RecordNotFound(format!("course {id}")))
+        snapshot.course(id).cloned().ok_or_else(|| Fault::missing(format_args!("course {id}")))
     }
 
     /// A subject that a row refers to, reading the catalogue again if it is newer than the snapshot.
     ///
     /// # Errors
     /// When the database fails or has no such subject.
-    pub async fn subject(&self, id: SubjectId) -> Result<Arc<subject::Model>, DbErr> {
+    pub async fn subject(&self, id: SubjectId) -> Result<Arc<subject::Model>, Fault> {
         let is_newer =
             |known: &Snapshot| known.subject(id).is_none() && !known.unreadable_subjects.contains(&id);
         if is_newer(&self.snapshot.load()) {
             self.reload().await?;
         }
         let snapshot = self.snapshot.load();
-        snapshot.subject(id).cloned().ok_or_else(|| DbErr::RecordNotFound(format!("subject {id}")))
+        snapshot.subject(id).cloned().ok_or_else(|| Fault::missing(format_args!("subject {id}")))
     }
 
     /// Reads the catalogue again and again until the task is dropped.

@@ -16,7 +16,8 @@ use super::account::Support;
 use super::events::{self, Event};
 use super::session::SittingRules;
 use crate::clock::Clock;
-use crate::database::{IsFailure, WriteOptions, lock_user, locked};
+use crate::database::{WritePolicy, lock_user, locked};
+use crate::error::{Error, Fault, Refusal};
 
 /// The most seconds that each sitting of a card may take longer: a day.
 pub const MOST_SECONDS: i32 = 86_400;
@@ -34,7 +35,7 @@ pub struct Grant {
 
 /// Why nothing was granted. Nothing was written.
 #[derive(Debug, thiserror::Error)]
-pub enum ExtraTimeError {
+pub enum ExtraTimeRefusal {
     /// The grant is empty.
     #[error("Nothing was asked for. Give `extraSeconds`, `maxAttempts` or both.")]
     NothingGranted,
@@ -56,19 +57,9 @@ pub enum ExtraTimeError {
          granted to the next sitting, with `maxAttempts` for one more if the card has none left."
     )]
     SittingOverdue,
-    /// The database failed.
-    #[error(transparent)]
-    Database(#[from] DbErr),
 }
 
-impl IsFailure for ExtraTimeError {
-    fn database_error(&self) -> Option<&DbErr> {
-        match self {
-            Self::Database(error) => Some(error),
-            _ => None,
-        }
-    }
-}
+impl Refusal for ExtraTimeRefusal {}
 
 /// What a card is granted in all: no more of its learner than whoever grants has to see.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,28 +115,27 @@ pub async fn of_cards(
 /// never moved earlier.
 ///
 /// # Errors
-/// See [`ExtraTimeError`]; none of them has written anything.
+/// See [`ExtraTimeRefusal`]; none of them has written anything.
 pub async fn grant(
     services: &Services,
     by: Support,
     card: MockTestAttemptId,
     grant: Grant,
-) -> Result<Allowance, ExtraTimeError> {
+) -> Result<Allowance, Error<ExtraTimeRefusal>> {
     if grant == Grant::default() {
-        return Err(ExtraTimeError::NothingGranted);
+        return Err(ExtraTimeRefusal::NothingGranted.into());
     }
     if grant.extra_seconds.is_some_and(|seconds| !(0..=MOST_SECONDS).contains(&seconds)) {
-        return Err(ExtraTimeError::SecondsOutOfRange);
+        return Err(ExtraTimeRefusal::SecondsOutOfRange.into());
     }
     if grant.max_attempts.is_some_and(|attempts| !(1..=MOST_ATTEMPTS).contains(&attempts)) {
-        return Err(ExtraTimeError::AttemptsOutOfRange);
+        return Err(ExtraTimeRefusal::AttemptsOutOfRange.into());
     }
     let by = by.id();
-    let owner = owner(services.database.reader(), card).await?.ok_or(ExtraTimeError::CardNotFound)?;
+    let owner = owner(services.database.reader(), card).await?.ok_or(ExtraTimeRefusal::CardNotFound)?;
     let (rules, clock) = (services.sittings.rules, Arc::clone(&services.clock));
     let command = Command { by, owner, card, grant, rules, clock };
-    let options =
-        WriteOptions { name: "grant extra time", looks_before_it_writes: true, another_may_be_first: false };
+    let options = WritePolicy::idempotent("grant extra time");
     let Granted { allowance, has_changed } = services
         .database
         .write_for(owner, options, command, |transaction, command| Box::pin(run(transaction, command)))
@@ -158,16 +148,19 @@ pub async fn grant(
 }
 
 /// Locks in the order of all that sittings do: the owner, the open sitting, the card.
-async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<Granted, ExtraTimeError> {
+async fn run(
+    transaction: &DatabaseTransaction,
+    command: &Command,
+) -> Result<Granted, Error<ExtraTimeRefusal>> {
     let backend = transaction.get_database_backend();
     let owner = command.owner;
-    lock_user(transaction, owner).await?.ok_or(ExtraTimeError::CardNotFound)?;
+    lock_user(transaction, owner).await?.ok_or(ExtraTimeRefusal::CardNotFound)?;
     let open = test_session::Entity::of(owner)
         .filter(test_session::Column::MockTestAttemptId.eq(command.card))
         .filter(test_session::Column::OpenMarker.eq(1));
     let open = locked(backend, open).one(transaction).await?;
     let card = mock_test_attempt::Entity::of(owner).filter(mock_test_attempt::Column::Id.eq(command.card));
-    let card = locked(backend, card).one(transaction).await?.ok_or(ExtraTimeError::CardNotFound)?;
+    let card = locked(backend, card).one(transaction).await?.ok_or(ExtraTimeRefusal::CardNotFound)?;
     // After the locks: what waited for them took its time.
     let now = command.clock.now();
 
@@ -237,16 +230,16 @@ async fn extend(
     seconds: i32,
     now: DateTime<Utc>,
     rules: SittingRules,
-) -> Result<DateTime<Utc>, ExtraTimeError> {
+) -> Result<DateTime<Utc>, Error<ExtraTimeRefusal>> {
     let paper = paper::Entity::find_by_id(open.paper_id).one(connection).await?;
-    let paper = paper.ok_or_else(|| DbErr::RecordNotFound(format!("paper {}", open.paper_id)))?;
+    let paper = paper.ok_or_else(|| Fault::missing(format_args!("paper {}", open.paper_id)))?;
     let takes = TimeDelta::seconds(i64::from(paper.time_limit_seconds) + i64::from(seconds));
     let expires_at = open.started_at + takes;
     if expires_at <= open.expires_at {
         return Ok(open.expires_at);
     }
     if rules.is_overdue(open.expires_at, now) {
-        return Err(ExtraTimeError::SittingOverdue);
+        return Err(ExtraTimeRefusal::SittingOverdue.into());
     }
     let mut moved = open.into_active_model();
     moved.expires_at = Set(expires_at);
@@ -259,9 +252,9 @@ async fn allow(
     connection: &impl ConnectionTrait,
     card: mock_test_attempt::Model,
     attempts: i32,
-) -> Result<mock_test_attempt::Model, ExtraTimeError> {
+) -> Result<mock_test_attempt::Model, Error<ExtraTimeRefusal>> {
     if attempts < card.attempts_used {
-        return Err(ExtraTimeError::FewerThanUsed(card.attempts_used));
+        return Err(ExtraTimeRefusal::FewerThanUsed(card.attempts_used).into());
     }
     if attempts == card.max_attempts {
         return Ok(card);

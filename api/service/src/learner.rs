@@ -1,12 +1,15 @@
 //! Finding a learner, for who helps them.
 
+use std::convert::Infallible;
+
 use chrono::{DateTime, Utc};
 use jishu_entity::{UserId, user};
-use sea_orm::{DatabaseTransaction, DbErr};
+use sea_orm::DatabaseTransaction;
 
 use super::account::Support;
 use super::{Services, account, audit};
-use crate::database::WriteOptions;
+use crate::database::WritePolicy;
+use crate::error::{Error, Fault};
 
 struct Look {
     by: UserId,
@@ -18,12 +21,11 @@ struct Look {
 ///
 /// # Errors
 /// The database's.
-pub async fn find(services: &Services, by: Support, email: &str) -> Result<Option<user::Model>, DbErr> {
+pub async fn find(services: &Services, by: Support, email: &str) -> Result<Option<user::Model>, Fault> {
     let by = by.id();
     let look = Look { by, email: email.to_owned(), now: services.clock.now() };
     // Should it run twice, two looks are recorded, which is no less true.
-    let options =
-        WriteOptions { name: "find a learner", looks_before_it_writes: true, another_may_be_first: false };
+    let options = WritePolicy::idempotent("find a learner");
     let found =
         services.database.write(options, look, |transaction, look| Box::pin(run(transaction, look))).await?;
     if let Some(found) = &found {
@@ -32,7 +34,10 @@ pub async fn find(services: &Services, by: Support, email: &str) -> Result<Optio
     Ok(found)
 }
 
-async fn run(transaction: &DatabaseTransaction, look: &Look) -> Result<Option<user::Model>, DbErr> {
+async fn run(
+    transaction: &DatabaseTransaction,
+    look: &Look,
+) -> Result<Option<user::Model>, Error<Infallible>> {
     let found = account::by_email(transaction, &look.email).await?;
     if let Some(user) = &found {
         let target = ("users", user.id.0);

@@ -15,6 +15,7 @@ pub mod clock;
 pub mod database;
 pub mod demo;
 pub mod entitlement;
+mod error;
 pub mod events;
 pub mod extra_time;
 pub mod fault;
@@ -36,6 +37,8 @@ pub mod scoring;
 pub mod security;
 pub mod session;
 pub mod test_settings;
+
+pub use error::{Error, Fault, Refusal};
 
 use std::sync::Arc;
 

@@ -15,7 +15,8 @@ use sea_orm::{
 use super::account::Author;
 use super::scoring::Marks;
 use super::{Services, audit};
-use crate::database::{IsFailure, WriteOptions, lock_subject};
+use crate::database::{WritePolicy, lock_subject};
+use crate::error::{Error, Refusal};
 
 /// The most questions of a test.
 pub const MOST_QUESTIONS: i32 = 200;
@@ -62,7 +63,7 @@ pub struct Change {
 
 /// Why nothing was changed.
 #[derive(Debug, thiserror::Error)]
-pub enum SettingsError {
+pub enum SettingsRefusal {
     /// There is no such subject.
     #[error("There is no such subject. Take its id from `course.subjects`.")]
     NotFound,
@@ -110,17 +111,14 @@ pub enum SettingsError {
     /// The subject has no such topic.
     #[error("The subject has no topic `{0}`. Topics come with the questions that are imported.")]
     NoSuchTopic(String),
-    /// The database failed.
-    #[error(transparent)]
-    Database(#[from] DbErr),
 }
 
-impl SettingsError {
+impl SettingsRefusal {
     /// The argument it is about.
     #[must_use]
     pub fn argument(&self) -> &'static str {
         match self {
-            Self::NotFound | Self::NothingChanged | Self::Database(_) => "subjectId",
+            Self::NotFound | Self::NothingChanged => "subjectId",
             Self::Scheme { .. } => "correct",
             Self::Marks(name) | Self::Range { name, .. } => name,
             Self::Disagreement { .. } => "questionsPerTest",
@@ -129,14 +127,7 @@ impl SettingsError {
     }
 }
 
-impl IsFailure for SettingsError {
-    fn database_error(&self) -> Option<&DbErr> {
-        match self {
-            Self::Database(error) => Some(error),
-            _ => None,
-        }
-    }
-}
+impl Refusal for SettingsRefusal {}
 
 struct Command {
     author: UserId,
@@ -148,20 +139,19 @@ struct Command {
 /// Changes how the tests of a subject are. Papers that were made stay as they are.
 ///
 /// # Errors
-/// See [`SettingsError`].
+/// See [`SettingsRefusal`].
 pub async fn update(
     services: &Services,
     author: Author,
     subject: SubjectId,
     change: Change,
-) -> Result<(), SettingsError> {
+) -> Result<(), Error<SettingsRefusal>> {
     if change == Change::default() {
-        return Err(SettingsError::NothingChanged);
+        return Err(SettingsRefusal::NothingChanged.into());
     }
     check(&change)?;
     let command = Command { author: author.id(), subject, change, now: services.clock.now() };
-    let options =
-        WriteOptions { name: "test settings", looks_before_it_writes: true, another_may_be_first: false };
+    let options = WritePolicy::idempotent("test settings");
     services
         .database
         .write_for(subject, options, command, |transaction, command| Box::pin(run(transaction, command)))
@@ -173,10 +163,10 @@ pub async fn update(
     Ok(())
 }
 
-fn check(change: &Change) -> Result<(), SettingsError> {
+fn check(change: &Change) -> Result<(), SettingsRefusal> {
     let range = |name, value: Option<i32>, least, most| match value {
         Some(given) if !(least..=most).contains(&given) => {
-            Err(SettingsError::Range { name, least, most, given: given.into() })
+            Err(SettingsRefusal::Range { name, least, most, given: given.into() })
         }
         _ => Ok(()),
     };
@@ -186,7 +176,7 @@ fn check(change: &Change) -> Result<(), SettingsError> {
     let Some(parts) = &change.blueprint else { return Ok(()) };
     let given = i64::try_from(parts.len()).unwrap_or(i64::MAX);
     if given > i64::from(MOST_PARTS) {
-        return Err(SettingsError::Range { name: "blueprint", least: 0, most: MOST_PARTS, given });
+        return Err(SettingsRefusal::Range { name: "blueprint", least: 0, most: MOST_PARTS, given });
     }
     for part in parts {
         range("blueprint.questions", Some(part.questions), 1, MOST_QUESTIONS)?;
@@ -194,11 +184,11 @@ fn check(change: &Change) -> Result<(), SettingsError> {
     let questions = questions_of(parts);
     if questions > i64::from(MOST_QUESTIONS) {
         let (name, least) = ("blueprint", 1);
-        return Err(SettingsError::Range { name, least, most: MOST_QUESTIONS, given: questions });
+        return Err(SettingsRefusal::Range { name, least, most: MOST_QUESTIONS, given: questions });
     }
     match change.questions_per_test {
         Some(given) if !parts.is_empty() && i64::from(given) != questions => {
-            Err(SettingsError::Disagreement { parts: questions, given })
+            Err(SettingsRefusal::Disagreement { parts: questions, given })
         }
         _ => Ok(()),
     }
@@ -208,18 +198,18 @@ fn questions_of(parts: &[BlueprintPart]) -> i64 {
     parts.iter().map(|part| i64::from(part.questions)).sum()
 }
 
-fn hundredths(name: &'static str, marks: Option<Decimal>, before: i32) -> Result<i32, SettingsError> {
+fn hundredths(name: &'static str, marks: Option<Decimal>, before: i32) -> Result<i32, SettingsRefusal> {
     let Some(marks) = marks else { return Ok(before) };
     let hundredths =
         marks.checked_mul(Decimal::ONE_HUNDRED).filter(|hundredths| hundredths.fract().is_zero());
     hundredths
         .and_then(|hundredths| i32::try_from(hundredths).ok())
         .filter(|hundredths| (-MOST_MARKS..=MOST_MARKS).contains(hundredths))
-        .ok_or(SettingsError::Marks(name))
+        .ok_or(SettingsRefusal::Marks(name))
 }
 
 /// Checks the new marks together: each may come from the change or from the subject.
-fn scheme(change: &Change, before: &subject::Model) -> Result<Marks, SettingsError> {
+fn scheme(change: &Change, before: &subject::Model) -> Result<Marks, SettingsRefusal> {
     let marks = Marks {
         correct: hundredths("correct", change.correct, before.marks_correct)?,
         wrong: hundredths("wrong", change.wrong, before.marks_wrong)?,
@@ -229,21 +219,21 @@ fn scheme(change: &Change, before: &subject::Model) -> Result<Marks, SettingsErr
         return Ok(marks);
     }
     let decimal = |hundredths: i32| Decimal::new(hundredths.into(), 2);
-    Err(SettingsError::Scheme {
+    Err(SettingsRefusal::Scheme {
         correct: decimal(marks.correct),
         wrong: decimal(marks.wrong),
         unanswered: decimal(marks.unanswered),
     })
 }
 
-async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<(), SettingsError> {
+async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<(), Error<SettingsRefusal>> {
     if !lock_subject(transaction, command.subject).await? {
-        return Err(SettingsError::NotFound);
+        return Err(SettingsRefusal::NotFound.into());
     }
     let subject = subject::Entity::find_by_id(command.subject)
         .one(transaction)
         .await?
-        .ok_or(SettingsError::NotFound)?;
+        .ok_or(SettingsRefusal::NotFound)?;
     let change = &command.change;
     let mut questions = change.questions_per_test.unwrap_or(subject.questions_per_test);
     if let Some(parts) = &change.blueprint {
@@ -254,7 +244,7 @@ async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<(),
     } else if let Some(given) = change.questions_per_test {
         let parts = i64::from(blueprint_questions(transaction, subject.id).await?);
         if parts != 0 && parts != i64::from(given) {
-            return Err(SettingsError::Disagreement { parts, given });
+            return Err(SettingsRefusal::Disagreement { parts, given }.into());
         }
     }
     let mut row = subject.clone().into_active_model();
@@ -277,7 +267,7 @@ async fn replace_blueprint(
     transaction: &DatabaseTransaction,
     subject: SubjectId,
     parts: &[BlueprintPart],
-) -> Result<(), SettingsError> {
+) -> Result<(), Error<SettingsRefusal>> {
     let topics: HashMap<String, TopicId> = topic::Entity::find()
         .filter(topic::Column::SubjectId.eq(subject))
         .all(transaction)
@@ -291,7 +281,7 @@ async fn replace_blueprint(
             None => None,
             Some(name) => match topics.get(name) {
                 Some(id) => Some(*id),
-                None => return Err(SettingsError::NoSuchTopic(name.clone())),
+                None => return Err(SettingsRefusal::NoSuchTopic(name.clone()).into()),
             },
         };
         rows.push(blueprint_part::ActiveModel {

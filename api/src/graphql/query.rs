@@ -15,7 +15,7 @@ use super::types::{
     TestSession, User, UserError, course_page, question_page, selection_error,
 };
 use jishu_service::account::Author;
-use jishu_service::purchase::{Selection, SelectionError};
+use jishu_service::purchase::{Selection, SelectionRefusal};
 use jishu_service::question_bank::Authored;
 use jishu_service::{card, purchase, question_bank, session};
 
@@ -173,7 +173,7 @@ pub(super) fn selection(
     subject_ids: &[ID],
 ) -> Result<Selection, UserError> {
     let course_id = CourseId::parse(course_id).ok_or_else(|| {
-        let message = SelectionError::CourseNotFound.to_string();
+        let message = SelectionRefusal::CourseNotFound.to_string();
         UserError::field(ErrorCode::CourseNotFound, message, &["input", "courseId"])
     })?;
     let subject_ids = UserError::parse_subjects(subject_ids, &["input", "subjectIds"])?;

@@ -35,7 +35,7 @@ const KEYS_OF_A_SERVER: &str = "jishu.keys.pem";
 
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
-pub enum StartError {
+pub enum StartRefusal {
     /// The signing keys cannot be used.
     #[error(transparent)]
     Keys(#[from] KeyError),
@@ -50,12 +50,12 @@ pub enum StartError {
 /// Makes the services of a server.
 ///
 /// # Errors
-/// See [`StartError`].
+/// See [`StartRefusal`].
 pub async fn services(
     config: &ServeConfig,
     database: Database,
     clock: Arc<dyn Clock>,
-) -> Result<Services, StartError> {
+) -> Result<Services, StartRefusal> {
     let keys = match (&config.signing_keys, key_file_beside(&config.database.database_url)) {
         (Some(file), _) => KeyRing::from_pem_file(file)?,
         (None, Some(file)) => KeyRing::load_or_create(&file)?,

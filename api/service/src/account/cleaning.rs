@@ -1,5 +1,6 @@
 //! Erases what is stored only for a while: the successors of refresh tokens, and the networks of sign-ins.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use jishu_entity::{RefreshTokenId, SignInNetworkId, refresh_token, sign_in_network};
@@ -7,7 +8,8 @@ use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QuerySelect};
 
 use super::{hashes, network, refresh};
 use crate::Services;
-use crate::database::WriteOptions;
+use crate::database::WritePolicy;
+use crate::error::{Error, Fault};
 
 /// Interval between two searches for rows to erase.
 const INTERVAL: Duration = Duration::from_secs(30);
@@ -39,9 +41,8 @@ pub async fn keep_clean(services: Services) {
 ///
 /// # Errors
 /// Returns the database's error.
-pub async fn erase_old(services: &Services) -> Result<usize, DbErr> {
-    let options =
-        WriteOptions { name: "erase old", looks_before_it_writes: true, another_may_be_first: false };
+pub async fn erase_old(services: &Services) -> Result<usize, Fault> {
+    let options = WritePolicy::idempotent("erase old");
     let mut erased = 0;
     loop {
         let tokens = refresh::with_old_successor(services, BATCH as u64).await?;
@@ -62,7 +63,7 @@ pub async fn erase_old(services: &Services) -> Result<usize, DbErr> {
                         let networks = erase.networks.iter().copied();
                         let delete = sign_in_network::Entity::delete_many();
                         delete.filter(sign_in_network::Column::Id.is_in(networks)).exec(transaction).await?;
-                        Ok::<_, DbErr>(())
+                        Ok::<_, Error<Infallible>>(())
                     })
                 })
                 .await?;

@@ -17,15 +17,16 @@ use sea_orm::{
 };
 
 pub use cleaning::{erase_old, keep_clean};
-pub use refresh::{RefreshError, Refusal, logout, refresh};
+pub use refresh::{InvalidToken, RefreshRefusal, logout, refresh};
 use sign_in::NewSession;
-pub use sign_in::{SignInError, SignedIn, login};
-pub use staff::{Author, StaffError, Support};
+pub use sign_in::{SignInRefusal, SignedIn, login};
+pub use staff::{Author, NotStaff, Support};
 pub use validation::{InvalidField, MIN_PASSWORD_CHARS};
 
 use super::{Services, audit};
-use crate::auth::{PasswordError, Passwords};
-use crate::database::{Database, IsFailure, QueueKey, WriteOptions};
+use crate::auth::Passwords;
+use crate::database::{Database, QueueKey, WritePolicy};
+use crate::error::{Error, Fault, Refusal};
 use crate::limit::{ClientAddress, RetryAfter};
 use crate::security;
 
@@ -44,7 +45,7 @@ pub struct Registration {
 
 /// Why an account was not made. Nothing was written.
 #[derive(Debug, thiserror::Error)]
-pub enum RegisterError {
+pub enum RegisterRefusal {
     /// What is wrong with each field.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))]
     Invalid(Vec<InvalidField>),
@@ -54,68 +55,55 @@ pub enum RegisterError {
     /// Too many attempts, or accounts, from this address.
     #[error("Too many attempts. Try again in {} seconds.", .0.seconds())]
     TooMany(RetryAfter),
-    /// Too many passwords are being hashed.
-    #[error(transparent)]
-    Password(#[from] PasswordError),
-    /// No tokens could be made.
-    #[error(transparent)]
-    SignIn(#[from] SignInError),
-    /// The database failed.
-    #[error(transparent)]
-    Database(#[from] DbErr),
 }
 
-impl IsFailure for RegisterError {
-    fn database_error(&self) -> Option<&DbErr> {
-        match self {
-            Self::Database(error) => Some(error),
-            _ => None,
-        }
-    }
-}
+impl Refusal for RegisterRefusal {}
 
 /// Makes an account.
 ///
 /// # Errors
-/// See [`RegisterError`].
-pub async fn create(services: &Services, registration: Registration) -> Result<user::Model, RegisterError> {
+/// See [`RegisterRefusal`].
+pub async fn create(
+    services: &Services,
+    registration: Registration,
+) -> Result<user::Model, Error<RegisterRefusal>> {
     create_in(&services.database, &services.passwords, services.clock.now(), registration).await
 }
 
 /// Makes an account without a running server.
 ///
 /// # Errors
-/// See [`RegisterError`].
+/// See [`RegisterRefusal`].
 pub async fn create_in(
     database: &Database,
     passwords: &Passwords,
     now: DateTime<Utc>,
     registration: Registration,
-) -> Result<user::Model, RegisterError> {
+) -> Result<user::Model, Error<RegisterRefusal>> {
     insert((database, passwords, now), registration, None).await
 }
 
 /// Makes an account and signs in to it, or does neither.
 ///
 /// # Errors
-/// See [`RegisterError`].
+/// See [`RegisterRefusal`].
 pub async fn register(
     services: &Services,
     client: ClientAddress,
     registration: Registration,
-) -> Result<SignedIn, RegisterError> {
+) -> Result<SignedIn, Error<RegisterRefusal>> {
     let attempt = services.limits.sign_in.register(client).map_err(|wait| {
         security::too_many_requests(client, "registrations", wait);
-        RegisterError::TooMany(wait)
+        RegisterRefusal::TooMany(wait)
     })?;
-    let session = NewSession::new(services, client).map_err(SignInError::from)?;
+    let session = NewSession::new(services, client).map_err(Fault::from)?;
     let place = (&services.database, services.passwords.as_ref(), services.clock.now());
     let user = match insert(place, registration, Some(session.clone())).await {
         Ok(user) => user,
         Err(error) => {
             // Whoever tries many addresses learns which have accounts.
             match &error {
-                RegisterError::EmailTaken => {
+                Error::Refused(RegisterRefusal::EmailTaken) => {
                     security::sign_in_failed(client, "address taken", None);
                     attempt.failed();
                 }
@@ -132,8 +120,8 @@ async fn insert(
     (database, passwords, now): (&Database, &Passwords, DateTime<Utc>),
     registration: Registration,
     session: Option<NewSession>,
-) -> Result<user::Model, RegisterError> {
-    let checked = validation::check(&registration).map_err(RegisterError::Invalid)?;
+) -> Result<user::Model, Error<RegisterRefusal>> {
+    let checked = validation::check(&registration).map_err(RegisterRefusal::Invalid)?;
     let password_hash = passwords.hash(registration.password).await?;
     let row = user::ActiveModel {
         id: NotSet,
@@ -144,15 +132,14 @@ async fn insert(
         status: Set(UserStatus::Active),
         created_at: Set(now),
     };
-    let options =
-        WriteOptions { name: "account.create", looks_before_it_writes: false, another_may_be_first: false };
+    let options = WritePolicy::not_idempotent("account.create");
     let key = QueueKey::registration(row.email.as_ref());
     database
         .write_for(key, options, (row, session), |transaction, (row, session)| {
             Box::pin(async move {
                 let user = row.clone().insert(transaction).await.map_err(|error| match error.sql_err() {
-                    Some(SqlErr::UniqueConstraintViolation(_)) => RegisterError::EmailTaken,
-                    _ => error.into(),
+                    Some(SqlErr::UniqueConstraintViolation(_)) => RegisterRefusal::EmailTaken.into(),
+                    _ => Error::from(error),
                 })?;
                 audit(transaction, &user, "user.registered").await?;
                 if let Some(session) = session {

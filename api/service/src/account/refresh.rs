@@ -5,6 +5,8 @@
 //! again, until that one is used. A used token that is presented later means that two parties hold it, so the
 //! whole family ends (RFC 9700, section 4.14.2).
 
+use std::convert::Infallible;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use jishu_entity::user::UserStatus;
 use jishu_entity::{RefreshTokenId, UserId, refresh_token, user};
@@ -15,45 +17,30 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::sign_in::{NewSession, SignInError, SignedIn};
+use super::sign_in::{NewSession, SignedIn};
 use crate::Services;
-use crate::auth::{RefreshToken, RefreshTokenError, Viewer};
-use crate::database::{IsFailure, WriteOptions, lock_user};
+use crate::auth::{RefreshToken, Viewer};
+use crate::database::{WritePolicy, lock_user};
+use crate::error::{Error, Fault, Refusal};
 use crate::limit::{ClientAddress, RetryAfter};
 use crate::security;
 
-/// An error after which a refresh token was not exchanged.
+/// A reason not to exchange a refresh token.
 #[derive(Debug, thiserror::Error)]
-pub enum RefreshError {
+pub enum RefreshRefusal {
     /// The refresh token does not work.
     #[error("This refresh token no longer works. Sign in again.")]
-    Invalid(Refusal),
+    Invalid(InvalidToken),
     /// Too many refresh tokens that do not work came from this address.
     #[error("Too many attempts. Try again in {} seconds.", .0.seconds())]
     TooMany(RetryAfter),
-    /// Tokens could not be made.
-    #[error(transparent)]
-    SignIn(#[from] SignInError),
-    /// The refresh token could not be made.
-    #[error(transparent)]
-    RefreshToken(#[from] RefreshTokenError),
-    /// The database failed.
-    #[error(transparent)]
-    Database(#[from] DbErr),
 }
 
-impl IsFailure for RefreshError {
-    fn database_error(&self) -> Option<&DbErr> {
-        match self {
-            Self::Database(error) => Some(error),
-            _ => None,
-        }
-    }
-}
+impl Refusal for RefreshRefusal {}
 
 /// The reason why a refresh token does not work: for the log, and not for the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct InvalidToken {
     /// The reason in one or two words.
     pub reason: &'static str,
     /// The owner, if the token is one of ours.
@@ -63,25 +50,25 @@ pub struct Refusal {
 /// Exchanges a refresh token for the next pair.
 ///
 /// # Errors
-/// See [`RefreshError`]. A token that was used before ends its family, unless it gives its successor again.
+/// See [`RefreshRefusal`]. A token that was used before ends its family, unless it gives its successor again.
 pub async fn refresh(
     services: &Services,
     client: ClientAddress,
     token: &str,
-) -> Result<SignedIn, RefreshError> {
+) -> Result<SignedIn, Error<RefreshRefusal>> {
     let presented = RefreshToken::parse(token).ok();
     let is_ours = presented.as_ref().is_some_and(|token| token.is_marked(&services.secrets));
     let attempt = services.limits.sign_in.exchange(client, token, is_ours).map_err(|wait| {
         security::too_many_requests(client, "refresh tokens", wait);
-        RefreshError::TooMany(wait)
+        RefreshRefusal::TooMany(wait)
     })?;
     let exchanged = match presented {
         Some(presented) => exchange(services, client, presented).await,
-        None => Err(RefreshError::Invalid(Refusal { reason: "malformed", owner: None })),
+        None => Err(RefreshRefusal::Invalid(InvalidToken { reason: "malformed", owner: None }).into()),
     };
     match &exchanged {
         Ok(_) => attempt.succeeded(),
-        Err(RefreshError::Invalid(Refusal { reason, owner })) => {
+        Err(Error::Refused(RefreshRefusal::Invalid(InvalidToken { reason, owner }))) => {
             security::refresh_token_refused(client, reason, *owner);
             attempt.failed();
         }
@@ -94,27 +81,29 @@ async fn exchange(
     services: &Services,
     client: ClientAddress,
     presented: RefreshToken,
-) -> Result<SignedIn, RefreshError> {
+) -> Result<SignedIn, Error<RefreshRefusal>> {
     // Reads the owner before the transaction, so that their writes can queue before they take a connection.
     let Some((owner, email)) = owner(services, &presented).await? else {
-        return Err(RefreshError::Invalid(Refusal { reason: "unknown", owner: None }));
+        return Err(RefreshRefusal::Invalid(InvalidToken { reason: "unknown", owner: None }).into());
     };
-    let next = NewSession::of(services, client, Uuid::nil())?.seen_as(services, &email);
+    let next = NewSession::of(services, client, Uuid::nil()).map_err(Fault::from)?.seen_as(services, &email);
     let reuse = services.refresh_reuse;
     let exchange = Exchange { owner, presented, reuse, next };
-    let options = WriteOptions {
-        name: "session.refresh",
+    let policy = match reuse > TimeDelta::zero() {
         // An exchange that was committed returns the same successor again.
-        looks_before_it_writes: reuse > TimeDelta::zero(),
-        another_may_be_first: true,
+        true => WritePolicy::idempotent("session.refresh"),
+        false => WritePolicy::not_idempotent("session.refresh"),
     };
+    let policy = policy.retry_taken_keys();
     let exchanged = services
         .database
-        .write_for(owner, options, exchange, |transaction, exchange| Box::pin(exchange.run(transaction)))
+        .write_for(owner, policy, exchange, |transaction, exchange| Box::pin(exchange.run(transaction)))
         .await?;
     match exchanged {
         Exchanged::Next(user, session) => Ok(session.signed_in(services, *user)?),
-        Exchanged::Refused(reason) => Err(RefreshError::Invalid(Refusal { reason, owner: Some(owner) })),
+        Exchanged::Refused(reason) => {
+            Err(RefreshRefusal::Invalid(InvalidToken { reason, owner: Some(owner) }).into())
+        }
     }
 }
 
@@ -153,7 +142,7 @@ enum Exchanged {
 }
 
 impl Exchange {
-    async fn run(&self, transaction: &DatabaseTransaction) -> Result<Exchanged, RefreshError> {
+    async fn run(&self, transaction: &DatabaseTransaction) -> Result<Exchanged, Error<RefreshRefusal>> {
         let now = self.next.now;
         // Reads the token behind the lock: two exchanges of one token run one after the other.
         let status = lock_user(transaction, self.owner).await?;
@@ -196,7 +185,7 @@ impl Exchange {
         transaction: &DatabaseTransaction,
         token: refresh_token::Model,
         family: Uuid,
-    ) -> Result<NewSession, RefreshError> {
+    ) -> Result<NewSession, Error<RefreshRefusal>> {
         // The holder of the token before this one has received its successor, so that one is erased.
         without_successor()
             .filter(refresh_token::Column::FamilyId.eq(token.family_id.as_str()))
@@ -208,7 +197,8 @@ impl Exchange {
         let mut used: refresh_token::ActiveModel = token.clone().into();
         used.used_at = Set(Some(now));
         if self.reuse > TimeDelta::zero() {
-            used.successor = Set(Some(self.presented.seal(&next.refresh, &token.family_id)?));
+            used.successor =
+                Set(Some(self.presented.seal(&next.refresh, &token.family_id).map_err(Fault::from)?));
             used.successor_until = Set(Some(now + self.reuse));
         }
         used.update(transaction).await?;
@@ -260,9 +250,8 @@ async fn by_token(
 ///
 /// # Errors
 /// Returns the database's error.
-pub async fn logout(services: &Services, viewer: Viewer, everywhere: bool) -> Result<(), DbErr> {
-    let options =
-        WriteOptions { name: "session.end", looks_before_it_writes: true, another_may_be_first: false };
+pub async fn logout(services: &Services, viewer: Viewer, everywhere: bool) -> Result<(), Fault> {
+    let options = WritePolicy::idempotent("session.end");
     let command = (viewer, everywhere, services.clock.now());
     services
         .database
@@ -271,10 +260,12 @@ pub async fn logout(services: &Services, viewer: Viewer, everywhere: bool) -> Re
                 // Locks the user: a running exchange must not add its new token after this.
                 lock_user(transaction, viewer.user_id).await?;
                 let family = refresh_token::Column::FamilyId.eq(viewer.session_id.to_string());
-                revoke(transaction, viewer.user_id, (!everywhere).then_some(family), *now).await
+                revoke(transaction, viewer.user_id, (!everywhere).then_some(family), *now).await?;
+                Ok(())
             })
         })
         .await
+        .map_err(|error: Error<Infallible>| error.into())
 }
 
 async fn revoke(

@@ -13,10 +13,10 @@ use super::validation::fold_email;
 use super::{by_email, hashes};
 use crate::Services;
 use crate::auth::{
-    AccessToken, MAX_PASSWORD_BYTES, PasswordError, RefreshToken, RefreshTokenError, TokenError, Verdict,
-    Verified, Viewer,
+    AccessToken, MAX_PASSWORD_BYTES, RefreshToken, RefreshTokenError, Verdict, Verified, Viewer,
 };
-use crate::database::WriteOptions;
+use crate::database::WritePolicy;
+use crate::error::{Error, Fault, Refusal};
 use crate::limit::{ClientAddress, RetryAfter, SignInAttempt};
 use crate::security;
 
@@ -33,39 +33,29 @@ pub struct SignedIn {
     pub refresh_expires_at: DateTime<Utc>,
 }
 
-/// Why nobody was signed in.
+/// A reason not to sign somebody in.
 #[derive(Debug, thiserror::Error)]
-pub enum SignInError {
+pub enum SignInRefusal {
     /// Unknown address, wrong password, or a deactivated account: which one is not told.
     #[error("The e-mail address or the password is not right.")]
     InvalidCredentials,
     /// Too many attempts from this address, or too many failures against this account.
     #[error("Too many attempts. Try again in {} seconds.", .0.seconds())]
     TooMany(RetryAfter),
-    /// Too many passwords are being checked.
-    #[error(transparent)]
-    Password(#[from] PasswordError),
-    /// The access token could not be made.
-    #[error(transparent)]
-    AccessToken(#[from] TokenError),
-    /// The refresh token could not be made.
-    #[error(transparent)]
-    RefreshToken(#[from] RefreshTokenError),
-    /// The database failed.
-    #[error(transparent)]
-    Database(#[from] DbErr),
 }
+
+impl Refusal for SignInRefusal {}
 
 /// Signs in. An unknown address takes as long as a wrong password.
 ///
 /// # Errors
-/// See [`SignInError`].
+/// See [`SignInRefusal`].
 pub async fn login(
     services: &Services,
     client: ClientAddress,
     email: &str,
     password: String,
-) -> Result<SignedIn, SignInError> {
+) -> Result<SignedIn, Error<SignInRefusal>> {
     let folded = fold_email(email);
     let attempt = admit(services, client, &folded).await?;
     let checked = match check_password(services, email, &password).await {
@@ -81,11 +71,11 @@ pub async fn login(
             security::sign_in_failed(client, reason, user);
             let Some(spent) = attempt.failed() else {
                 tokio::time::sleep(verified.pad).await;
-                return Err(SignInError::InvalidCredentials);
+                return Err(SignInRefusal::InvalidCredentials.into());
             };
             // The same response as for an account that is not known there.
             services.passwords.pad_refused(verified.work).await;
-            return Err(SignInError::TooMany(spent.wait));
+            return Err(SignInRefusal::TooMany(spent.wait).into());
         }
     };
     attempt.succeeded();
@@ -99,7 +89,7 @@ async fn admit<'s>(
     services: &'s Services,
     client: ClientAddress,
     email: &str,
-) -> Result<SignInAttempt<'s>, SignInError> {
+) -> Result<SignInAttempt<'s>, Error<SignInRefusal>> {
     let limits = &services.limits.sign_in;
     let spent = match limits.sign_in(client, email) {
         Ok(attempt) => return Ok(attempt),
@@ -117,7 +107,7 @@ async fn admit<'s>(
     } else {
         security::too_many_requests(client, "sign-ins", spent.wait);
     }
-    Err(SignInError::TooMany(spent.wait))
+    Err(SignInRefusal::TooMany(spent.wait).into())
 }
 
 enum Checked {
@@ -125,7 +115,11 @@ enum Checked {
     Wrong { reason: &'static str, user: Option<UserId>, verified: Verified },
 }
 
-async fn check_password(services: &Services, email: &str, password: &str) -> Result<Checked, SignInError> {
+async fn check_password(
+    services: &Services,
+    email: &str,
+    password: &str,
+) -> Result<Checked, Error<SignInRefusal>> {
     let user = by_email(services.database.reader(), email).await?;
     // One too long was never set; it costs a hash all the same.
     let is_too_long = password.len() > MAX_PASSWORD_BYTES;
@@ -155,11 +149,10 @@ async fn begin(
     client: ClientAddress,
     user: user::Model,
     rehash: Option<String>,
-) -> Result<SignedIn, SignInError> {
-    let session = NewSession::new(services, client)?.seen_as(services, &user.email);
+) -> Result<SignedIn, Error<SignInRefusal>> {
+    let session = NewSession::new(services, client).map_err(Fault::from)?.seen_as(services, &user.email);
     // Two sign-ins from a new network at once: the second finds the record of the first.
-    let options =
-        WriteOptions { name: "session.begin", looks_before_it_writes: false, another_may_be_first: true };
+    let options = WritePolicy::not_idempotent("session.begin").retry_taken_keys();
     let command = (session.clone(), user.clone(), rehash);
     services
         .database
@@ -168,11 +161,12 @@ async fn begin(
                 if let Some(hash) = rehash {
                     hashes::replace(transaction, user, hash).await?;
                 }
-                session.insert(transaction, user.id).await
+                session.insert(transaction, user.id).await?;
+                Ok(())
             })
         })
         .await?;
-    session.signed_in(services, user)
+    Ok(session.signed_in(services, user)?)
 }
 
 /// A refresh token that is about to be stored.
@@ -234,7 +228,7 @@ impl NewSession {
     }
 
     /// Issues the access token, after the session is stored.
-    pub(super) fn signed_in(self, services: &Services, user: user::Model) -> Result<SignedIn, SignInError> {
+    pub(super) fn signed_in(self, services: &Services, user: user::Model) -> Result<SignedIn, Fault> {
         self.seen.remember(services, &user.email);
         let viewer = Viewer { user_id: user.id, role: user.role, session_id: self.family };
         let access = services.tokens.issue(viewer, self.now)?;

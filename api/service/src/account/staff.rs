@@ -5,21 +5,18 @@
 
 use jishu_entity::user::{Role, UserStatus};
 use jishu_entity::{UserId, user};
-use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 
 use crate::Services;
 use crate::auth::Viewer;
+use crate::error::{Error, Refusal};
 
-/// An error that keeps somebody from an operation of staff.
+/// The account does not have the role for an operation of staff, or is deactivated.
 #[derive(Debug, thiserror::Error)]
-pub enum StaffError {
-    /// They do not have the role, or their account is deactivated.
-    #[error("This account does not have the role for this.")]
-    NotStaff,
-    /// The database failed.
-    #[error(transparent)]
-    Database(#[from] DbErr),
-}
+#[error("This account does not have the role for this.")]
+pub struct NotStaff;
+
+impl Refusal for NotStaff {}
 
 /// A keeper of the catalogue and the question bank: an author or an admin with an active account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,8 +26,8 @@ impl Author {
     /// Reads the role and the status of the viewer.
     ///
     /// # Errors
-    /// See [`StaffError`].
-    pub async fn verify(services: &Services, viewer: Viewer) -> Result<Self, StaffError> {
+    /// See [`NotStaff`].
+    pub async fn verify(services: &Services, viewer: Viewer) -> Result<Self, Error<NotStaff>> {
         verify(services, viewer, &[Role::Author, Role::Admin]).await.map(Self)
     }
 
@@ -49,8 +46,8 @@ impl Support {
     /// Reads the role and the status of the viewer.
     ///
     /// # Errors
-    /// See [`StaffError`].
-    pub async fn verify(services: &Services, viewer: Viewer) -> Result<Self, StaffError> {
+    /// See [`NotStaff`].
+    pub async fn verify(services: &Services, viewer: Viewer) -> Result<Self, Error<NotStaff>> {
         verify(services, viewer, &[Role::Support, Role::Admin]).await.map(Self)
     }
 
@@ -61,7 +58,7 @@ impl Support {
     }
 }
 
-async fn verify(services: &Services, viewer: Viewer, roles: &[Role]) -> Result<UserId, StaffError> {
+async fn verify(services: &Services, viewer: Viewer, roles: &[Role]) -> Result<UserId, Error<NotStaff>> {
     let found: Option<(Role, UserStatus)> = user::Entity::find()
         .select_only()
         .columns([user::Column::Role, user::Column::Status])
@@ -71,6 +68,6 @@ async fn verify(services: &Services, viewer: Viewer, roles: &[Role]) -> Result<U
         .await?;
     match found {
         Some((role, UserStatus::Active)) if roles.contains(&role) => Ok(viewer.user_id),
-        _ => Err(StaffError::NotStaff),
+        _ => Err(NotStaff.into()),
     }
 }

@@ -157,15 +157,3 @@ impl Unavailable {
         }
     }
 }
-
-/// An error of a service that may have come from the database.
-pub trait IsFailure: From<DbErr> {
-    /// The database's error, where that is the cause.
-    fn database_error(&self) -> Option<&DbErr>;
-}
-
-impl IsFailure for DbErr {
-    fn database_error(&self) -> Option<&DbErr> {
-        Some(self)
-    }
-}

@@ -14,7 +14,7 @@ mod reader;
 mod transaction;
 
 pub use connect::{ConnectError, DatabaseOptions, StatementObserver};
-pub use failure::{Failure, IsFailure, Unavailable};
+pub use failure::{Failure, Unavailable};
 pub use file::{
     Access, FileError, beside, create_private, open_file, real_file, refuse_foreign_log, sqlite_file,
 };
@@ -23,7 +23,7 @@ pub use migrate::{MigrateError, MigrationState, applied_migrations, unknown_amon
 pub use probe::Readiness;
 pub use queue::QueueKey;
 pub use reader::Reader;
-pub use transaction::WriteOptions;
+pub use transaction::WritePolicy;
 
 pub(crate) use dialect::{
     hold_subjects, inserted, lock_subject, lock_user, locked, sql, utc, whole_number_type,

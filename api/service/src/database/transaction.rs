@@ -10,26 +10,48 @@ use sea_orm::{
 };
 use tokio::task::JoinHandle;
 
-use super::{Database, Failure, IsFailure, QueueKey};
+use super::{Database, Failure, QueueKey};
+use crate::error::Error;
 
-/// How a transaction is run.
+/// The name of a transaction, and the failures after which it is run again.
 #[derive(Clone, Copy, Debug)]
-pub struct WriteOptions {
-    /// Named in logs.
-    pub name: &'static str,
-    /// Whether running it again after a commit whose answer was lost is right: the body itself looks at what
-    /// is there. Where it is not, such a commit is reported as an error.
-    pub looks_before_it_writes: bool,
-    /// Whether a unique key that refuses a row means that somebody else was first, and running it again finds what
-    /// they made. The locks of a node of a Galera cluster are its own: what another commits can appear between a look
-    /// and an insert.
-    pub another_may_be_first: bool,
+pub struct WritePolicy {
+    /// The name in log lines.
+    name: &'static str,
+    /// Whether to run it again if the connection was lost during COMMIT, so that it may have been committed.
+    retries_lost_commit: bool,
+    /// Whether to run it again if a unique key refused a row.
+    retries_taken_keys: bool,
 }
 
+impl WritePolicy {
+    /// A transaction that reads what an earlier run has stored before it writes. Running it twice has the effect of
+    /// running it once, so it is run again even if its COMMIT may have succeeded.
+    #[must_use]
+    pub const fn idempotent(name: &'static str) -> Self {
+        Self { name, retries_lost_commit: true, retries_taken_keys: false }
+    }
+
+    /// A transaction whose second run would fail or write twice. If its COMMIT may have succeeded, it is not run
+    /// again, and the caller gets the error.
+    #[must_use]
+    pub const fn not_idempotent(name: &'static str) -> Self {
+        Self { name, retries_lost_commit: false, retries_taken_keys: false }
+    }
+
+    /// Also runs it again after a unique key refused a row: the next run finds the row of the other transaction. A
+    /// lock does not prevent this on a Galera cluster, because each node has locks of its own.
+    #[must_use]
+    pub const fn retry_taken_keys(self) -> Self {
+        Self { retries_taken_keys: true, ..self }
+    }
+}
+
+/// The longest pause before the first retry. It doubles with each retry.
 const FIRST_PAUSE: Duration = Duration::from_millis(4);
-/// How often somebody else may have been first.
-const RACES: u32 = 20;
-const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+/// Maximum number of runs that end with a taken key.
+const MAX_TAKEN_KEYS: u32 = 20;
+const MAX_PAUSE: Duration = Duration::from_millis(250);
 
 impl Database {
     /// Runs a transaction that first locks the row that `key` names. It waits until no other transaction of this key runs on
@@ -38,23 +60,23 @@ impl Database {
     /// # Errors
     /// Returns the errors of [`Database::write`]. If too many transactions wait, or this one waits too long, it
     /// gets no connection ([`super::Unavailable::NoConnection`]).
-    pub async fn write_for<C, T, E>(
+    pub async fn write_for<C, T, R>(
         &self,
         key: impl Into<QueueKey>,
-        options: WriteOptions,
+        policy: WritePolicy,
         command: C,
-        body: for<'t> fn(&'t DatabaseTransaction, &'t C) -> BoxFuture<'t, Result<T, E>>,
-    ) -> Result<T, E>
+        body: for<'t> fn(&'t DatabaseTransaction, &'t C) -> BoxFuture<'t, Result<T, Error<R>>>,
+    ) -> Result<T, Error<R>>
     where
         C: Send + Sync + 'static,
         T: Send + 'static,
-        E: IsFailure + Send + 'static,
+        R: Send + 'static,
     {
         let turn = self.queue.turn(key.into(), self.retry_for).await?;
         let database = self.clone();
         to_its_end(async move {
             let _turn = turn;
-            database.write_until_done(options, &command, body).await
+            database.write_until_done(policy, &command, body).await
         })
         .await
     }
@@ -71,19 +93,19 @@ impl Database {
     ///
     /// # Errors
     /// What `body` returns, or the database's error once retrying is over.
-    pub async fn write<C, T, E>(
+    pub async fn write<C, T, R>(
         &self,
-        options: WriteOptions,
+        policy: WritePolicy,
         command: C,
-        body: for<'t> fn(&'t DatabaseTransaction, &'t C) -> BoxFuture<'t, Result<T, E>>,
-    ) -> Result<T, E>
+        body: for<'t> fn(&'t DatabaseTransaction, &'t C) -> BoxFuture<'t, Result<T, Error<R>>>,
+    ) -> Result<T, Error<R>>
     where
         C: Send + Sync + 'static,
         T: Send + 'static,
-        E: IsFailure + Send + 'static,
+        R: Send + 'static,
     {
         let database = self.clone();
-        to_its_end(async move { database.write_until_done(options, &command, body).await }).await
+        to_its_end(async move { database.write_until_done(policy, &command, body).await }).await
     }
 
     /// Runs one statement that commits by itself; on a conflict or a lost connection again, so running it twice must
@@ -119,15 +141,12 @@ impl Database {
         }
     }
 
-    async fn write_until_done<C, T, E>(
+    async fn write_until_done<C, T, R>(
         &self,
-        options: WriteOptions,
+        policy: WritePolicy,
         command: &C,
-        body: for<'t> fn(&'t DatabaseTransaction, &'t C) -> BoxFuture<'t, Result<T, E>>,
-    ) -> Result<T, E>
-    where
-        E: IsFailure,
-    {
+        body: for<'t> fn(&'t DatabaseTransaction, &'t C) -> BoxFuture<'t, Result<T, Error<R>>>,
+    ) -> Result<T, Error<R>> {
         let started = Instant::now();
         let mut attempt = 0;
         let mut met_a_lock = false;
@@ -151,14 +170,16 @@ impl Database {
             met_a_lock |= failure == Failure::Conflict;
             let again = match failure {
                 Failure::Conflict => true,
-                Failure::ConnectionLost => !commit_was_sent || options.looks_before_it_writes,
-                Failure::Permanent => options.another_may_be_first && attempt < RACES && is_taken(&error),
+                Failure::ConnectionLost => !commit_was_sent || policy.retries_lost_commit,
+                Failure::Permanent => {
+                    policy.retries_taken_keys && attempt < MAX_TAKEN_KEYS && is_taken(&error)
+                }
             };
             if !again || started.elapsed() >= self.retry_for {
                 return Err(error);
             }
             tracing::debug!(
-                transaction = options.name,
+                transaction = policy.name,
                 attempt,
                 ?failure,
                 commit_was_sent,
@@ -171,14 +192,11 @@ impl Database {
         }
     }
 
-    async fn attempt<C, T, E>(
+    async fn attempt<C, T, R>(
         &self,
         command: &C,
-        body: for<'t> fn(&'t DatabaseTransaction, &'t C) -> BoxFuture<'t, Result<T, E>>,
-    ) -> Result<T, Failed<E>>
-    where
-        E: IsFailure,
-    {
+        body: for<'t> fn(&'t DatabaseTransaction, &'t C) -> BoxFuture<'t, Result<T, Error<R>>>,
+    ) -> Result<T, Failed<R>> {
         // Queue first, connection second: a transaction with a connection waits only for the database.
         let _permit = self.queue.permit().await.map_err(Failed::before_commit)?;
         let transaction = self.begin().await.map_err(Failed::before_commit)?;
@@ -224,17 +242,17 @@ impl Database {
     }
 }
 
-/// Why an attempt came to nothing.
-struct Failed<E> {
-    error: E,
+/// An attempt that was not committed, or whose COMMIT failed.
+struct Failed<R> {
+    error: Error<R>,
     /// Whether COMMIT had been sent.
     commit_was_sent: bool,
     /// Whether the transaction had ended before its body did.
     was_lost: bool,
 }
 
-impl<E> Failed<E> {
-    fn before_commit(error: impl Into<E>) -> Self {
+impl<R> Failed<R> {
+    fn before_commit(error: impl Into<Error<R>>) -> Self {
         Self { error: error.into(), commit_was_sent: false, was_lost: false }
     }
 }
@@ -251,7 +269,7 @@ async fn still_stands(transaction: &DatabaseTransaction) -> Result<bool, DbErr> 
     Ok(row.map(|row| row.try_get_by_index::<i64>(0)).transpose()? == Some(1))
 }
 
-fn failure_of(error: &impl IsFailure) -> Failure {
+fn failure_of<R>(error: &Error<R>) -> Failure {
     error.database_error().map_or(Failure::Permanent, Failure::of)
 }
 
@@ -260,7 +278,7 @@ fn lost() -> DbErr {
     DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed)
 }
 
-fn is_taken(error: &impl IsFailure) -> bool {
+fn is_taken<R>(error: &Error<R>) -> bool {
     let refused = error.database_error().and_then(DbErr::sql_err);
     matches!(refused, Some(SqlErr::UniqueConstraintViolation(_)))
 }
@@ -300,6 +318,6 @@ where
 /// How long to wait before what was in the way is tried again: exponential, with full jitter, so that those who collided do
 /// not meet again.
 pub(crate) fn pause(attempt: u32) -> Duration {
-    let ceiling = FIRST_PAUSE.saturating_mul(1 << attempt.min(10)).min(LONGEST_PAUSE);
+    let ceiling = FIRST_PAUSE.saturating_mul(1 << attempt.min(10)).min(MAX_PAUSE);
     ceiling.mul_f64(rand::rng().random_range(0.1..1.0))
 }

@@ -13,9 +13,10 @@ use sea_orm::{
 };
 
 use super::Services;
-use super::account::{self, RegisterError, Registration};
-use super::question_bank::{self, Defaults, Format, ImportError, ImportRequest};
-use crate::database::{Database, WriteOptions};
+use super::account::{self, RegisterRefusal, Registration};
+use super::question_bank::{self, Defaults, Format, ImportRefusal, ImportRequest};
+use crate::database::{Database, WritePolicy};
+use crate::error::{Error, Fault, Refusal};
 use catalogue::{COURSES, DemoCourse, DemoSubject, Marks};
 
 /// The demo learner's address. Nobody can receive mail there: RFC 2606 reserves the domain.
@@ -30,10 +31,10 @@ const TIME_LIMIT_SECONDS: i32 = 15 * 60;
 
 /// Why the demo is not there, or only in part. Adding it again goes on where it ended.
 #[derive(Debug, thiserror::Error)]
-pub enum DemoError {
+pub enum DemoRefusal {
     /// Its learner could not be made.
     #[error("the demo learner cannot be made. {0}")]
-    Learner(#[from] RegisterError),
+    Learner(#[source] RegisterRefusal),
     /// The database has content that is not the demo's.
     #[error(
         "the database has content that is not the demo's ({0}). The demo would sell its courses there, and let anybody \
@@ -48,11 +49,10 @@ pub enum DemoError {
     Unreadable(#[source] DbErr),
     /// Its questions could not be stored.
     #[error("the questions of the demo cannot be stored. {0}")]
-    Questions(#[from] ImportError),
-    /// The database failed.
-    #[error(transparent)]
-    Database(#[from] DbErr),
+    Questions(#[source] ImportRefusal),
 }
+
+impl Refusal for DemoRefusal {}
 
 /// A subject of the demo that has no question yet.
 struct EmptyBank {
@@ -64,8 +64,8 @@ struct EmptyBank {
 /// who register in the demo may stay there.
 ///
 /// # Errors
-/// See [`DemoError`].
-pub async fn refuse_other_content(database: &Database) -> Result<(), DemoError> {
+/// See [`DemoRefusal`].
+pub async fn refuse_other_content(database: &Database) -> Result<(), Error<DemoRefusal>> {
     let connection = database.reader();
     let courses: Vec<(CourseId, Option<String>, String)> = course::Entity::find()
         .select_only()
@@ -73,14 +73,14 @@ pub async fn refuse_other_content(database: &Database) -> Result<(), DemoError> 
         .into_tuple()
         .all(connection)
         .await
-        .map_err(DemoError::Unreadable)?;
+        .map_err(DemoRefusal::Unreadable)?;
     let of_demo = |code: Option<&str>, name: &str| {
         COURSES.iter().find(|demo| code == Some(demo.code) && name == demo.name)
     };
     if let Some((_, _, name)) =
         courses.iter().find(|(_, code, name)| of_demo(code.as_deref(), name).is_none())
     {
-        return Err(DemoError::OtherContent(format!("the course {name}")));
+        return Err(DemoRefusal::OtherContent(format!("the course {name}")).into());
     }
     let subjects: Vec<(CourseId, Option<String>, String)> = subject::Entity::find()
         .select_only()
@@ -88,7 +88,7 @@ pub async fn refuse_other_content(database: &Database) -> Result<(), DemoError> 
         .into_tuple()
         .all(connection)
         .await
-        .map_err(DemoError::Unreadable)?;
+        .map_err(DemoRefusal::Unreadable)?;
     for (course, code, name) in subjects {
         let demo = courses
             .iter()
@@ -96,13 +96,13 @@ pub async fn refuse_other_content(database: &Database) -> Result<(), DemoError> 
             .and_then(|(_, code, name)| of_demo(code.as_deref(), name));
         if !demo.is_some_and(|demo| demo.subjects.iter().any(|subject| code.as_deref() == Some(subject.code)))
         {
-            return Err(DemoError::OtherContent(format!("the subject {name}")));
+            return Err(DemoRefusal::OtherContent(format!("the subject {name}")).into());
         }
     }
     if courses.is_empty() {
         let users = user::Entity::find().filter(user::Column::Email.ne(EMAIL)).count(connection).await?;
         if users > 0 {
-            return Err(DemoError::OtherContent(format!("{users} users")));
+            return Err(DemoRefusal::OtherContent(format!("{users} users")).into());
         }
     }
     Ok(())
@@ -112,16 +112,15 @@ pub async fn refuse_other_content(database: &Database) -> Result<(), DemoError> 
 /// the learner.
 ///
 /// # Errors
-/// See [`DemoError`].
-pub async fn seed(services: &Services) -> Result<user::Model, DemoError> {
-    let options =
-        WriteOptions { name: "demo.seed", looks_before_it_writes: true, another_may_be_first: true };
+/// See [`DemoRefusal`].
+pub async fn seed(services: &Services) -> Result<user::Model, Error<DemoRefusal>> {
+    let options = WritePolicy::idempotent("demo.seed").retry_taken_keys();
     let empty = services
         .database
         .write(options, services.clock.now(), |transaction, now| Box::pin(add_catalogue(transaction, *now)))
         .await?;
     for bank in empty {
-        fill(services, bank).await?;
+        fill(services, bank).await.map_err(|error| error.map(DemoRefusal::Questions))?;
     }
     services.catalog.reload().await?;
 
@@ -136,10 +135,10 @@ pub async fn seed(services: &Services) -> Result<user::Model, DemoError> {
     }
     match account::create(services, learner).await {
         // Another node was first.
-        Err(RegisterError::EmailTaken) => learner_in(services)
-            .await?
-            .ok_or_else(|| DbErr::RecordNotFound("the demo learner".to_owned()).into()),
-        made => Ok(made?),
+        Err(Error::Refused(RegisterRefusal::EmailTaken)) => {
+            learner_in(services).await?.ok_or_else(|| Fault::missing("the demo learner").into())
+        }
+        made => made.map_err(|error| error.map(DemoRefusal::Learner)),
     }
 }
 
@@ -149,7 +148,7 @@ async fn learner_in(services: &Services) -> Result<Option<user::Model>, DbErr> {
 
 /// In one transaction, since the import stores so few questions in one: a bank is filled or empty. Of two nodes at once
 /// the second finds each question as it is.
-async fn fill(services: &Services, bank: EmptyBank) -> Result<(), ImportError> {
+async fn fill(services: &Services, bank: EmptyBank) -> Result<(), Error<ImportRefusal>> {
     let request = ImportRequest {
         subject_id: bank.id,
         format: Some(Format::Gift),
@@ -167,7 +166,7 @@ async fn fill(services: &Services, bank: EmptyBank) -> Result<(), ImportError> {
 async fn add_catalogue(
     transaction: &DatabaseTransaction,
     now: DateTime<Utc>,
-) -> Result<Vec<EmptyBank>, DbErr> {
+) -> Result<Vec<EmptyBank>, Error<DemoRefusal>> {
     let mut empty = Vec::new();
     for demo in COURSES {
         let id = course_id(transaction, demo, now).await?;

@@ -19,11 +19,12 @@ use sea_orm::{
 use super::choose::{Candidate, Part, choose};
 use super::{Paper, PaperRevision};
 use crate::Services;
-use crate::database::{IsFailure, WriteOptions, lock_subject};
+use crate::database::{WritePolicy, lock_subject};
+use crate::error::{Error, Fault, Refusal};
 
 /// Why there is no paper. Nothing was written.
 #[derive(Debug, thiserror::Error)]
-pub enum PaperError {
+pub enum PaperRefusal {
     /// The bank has fewer questions than the blueprint asks for.
     #[error(
         "This test cannot be sat yet: its subject has {found} of {wanted} questions{of}. Whoever keeps the question \
@@ -37,19 +38,9 @@ pub enum PaperError {
         /// Which part: " of the topic Optics", " that are hard"; or empty.
         of: String,
     },
-    /// The database failed.
-    #[error(transparent)]
-    Database(#[from] DbErr),
 }
 
-impl IsFailure for PaperError {
-    fn database_error(&self) -> Option<&DbErr> {
-        match self {
-            Self::Database(error) => Some(error),
-            Self::TooFewQuestions { .. } => None,
-        }
-    }
-}
+impl Refusal for PaperRefusal {}
 
 /// Returns the paper of a test, in its latest revision. Makes the paper if there is none.
 ///
@@ -59,15 +50,14 @@ pub async fn of_test(
     services: &Services,
     subject_id: SubjectId,
     test_number: i32,
-) -> Result<Arc<Paper>, PaperError> {
+) -> Result<Arc<Paper>, Error<PaperRefusal>> {
     let id = match find(services.database.reader(), subject_id, test_number).await? {
         Some(id) => id,
         None => {
             // Whoever starts a test that has no paper yet holds nobody up where there cannot be one.
             look(services.database.reader(), subject_id).await?;
             let test = Test { subject_id, test_number, seed: rand::random(), now: services.clock.now() };
-            let options =
-                WriteOptions { name: "paper", looks_before_it_writes: true, another_may_be_first: true };
+            let options = WritePolicy::idempotent("paper").retry_taken_keys();
             services
                 .database
                 .write_for(subject_id, options, test, |transaction, test| Box::pin(make(transaction, test)))
@@ -101,7 +91,7 @@ async fn find(
 }
 
 /// The papers of a subject are made one after the other, so that each knows which questions the others have.
-async fn make(transaction: &DatabaseTransaction, test: &Test) -> Result<PaperRevision, PaperError> {
+async fn make(transaction: &DatabaseTransaction, test: &Test) -> Result<PaperRevision, Error<PaperRefusal>> {
     lock_subject(transaction, test.subject_id).await?;
     if let Some(id) = find(transaction, test.subject_id, test.test_number).await? {
         return Ok(id);
@@ -132,7 +122,7 @@ async fn make(transaction: &DatabaseTransaction, test: &Test) -> Result<PaperRev
 
 /// Looks whether the bank has enough questions, by how many there are of each topic and difficulty: those of one stand for
 /// each other, and a paper takes no more of them than it has slots.
-async fn look(connection: &impl ConnectionTrait, subject: SubjectId) -> Result<(), PaperError> {
+async fn look(connection: &impl ConnectionTrait, subject: SubjectId) -> Result<(), Error<PaperRefusal>> {
     let (_, parts) = blueprint(connection, subject).await?;
     let slots: usize = parts.iter().map(|part| part.questions).sum();
     let counts: Vec<(TopicId, Difficulty, i64)> = current(subject)
@@ -163,7 +153,7 @@ async fn chosen(
     connection: &impl ConnectionTrait,
     subject: SubjectId,
     seed: i64,
-) -> Result<(subject::Model, Vec<Candidate>), PaperError> {
+) -> Result<(subject::Model, Vec<Candidate>), Error<PaperRefusal>> {
     let (subject, parts) = blueprint(connection, subject).await?;
     let candidates = candidates(connection, subject.id).await?;
     Ok((subject, fill(connection, &parts, candidates, seed).await?))
@@ -172,11 +162,11 @@ async fn chosen(
 async fn blueprint(
     connection: &impl ConnectionTrait,
     subject: SubjectId,
-) -> Result<(subject::Model, Vec<Part>), DbErr> {
+) -> Result<(subject::Model, Vec<Part>), Fault> {
     let subject = subject::Entity::find_by_id(subject)
         .one(connection)
         .await?
-        .ok_or_else(|| DbErr::RecordNotFound(format!("subject {subject}")))?;
+        .ok_or_else(|| Fault::missing(format_args!("subject {subject}")))?;
     let parts = parts(connection, &subject).await?;
     Ok((subject, parts))
 }
@@ -187,13 +177,13 @@ async fn fill(
     parts: &[Part],
     candidates: Vec<Candidate>,
     seed: i64,
-) -> Result<Vec<Candidate>, PaperError> {
+) -> Result<Vec<Candidate>, Error<PaperRefusal>> {
     match choose(parts, candidates, seed) {
         Ok(chosen) => Ok(chosen),
         Err(lack) => {
             let part = parts[lack.part];
             let of = named(connection, part).await?;
-            Err(PaperError::TooFewQuestions { found: lack.found, wanted: part.questions, of })
+            Err(PaperRefusal::TooFewQuestions { found: lack.found, wanted: part.questions, of }.into())
         }
     }
 }

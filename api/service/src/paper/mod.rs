@@ -19,12 +19,13 @@ use jishu_entity::{
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use rust_decimal::Decimal;
-use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::scoring::{Key, Marks};
 use crate::database::Database;
+use crate::error::Fault;
 
-pub use compose::{PaperError, of_test};
+pub use compose::{PaperRefusal, of_test};
 pub use outline::{Outline, Test, of_tests};
 
 /// A revision of a paper.
@@ -138,7 +139,7 @@ impl Papers {
     ///
     /// # Errors
     /// When the database fails or has no such paper.
-    pub async fn get(&self, id: PaperRevision) -> Result<Arc<Paper>, DbErr> {
+    pub async fn get(&self, id: PaperRevision) -> Result<Arc<Paper>, Fault> {
         let load = async { Ok(Arc::new(load(self.database.reader(), id).await?)) };
         self.papers.get_or_insert_async(&id, load).await
     }
@@ -148,7 +149,7 @@ impl Papers {
         &self,
         connection: &impl ConnectionTrait,
         id: PaperRevision,
-    ) -> Result<Arc<Paper>, DbErr> {
+    ) -> Result<Arc<Paper>, Fault> {
         match self.papers.get(&id) {
             Some(paper) => Ok(paper),
             None => Ok(Arc::new(load(connection, id).await?)),
@@ -160,7 +161,7 @@ impl Papers {
         &self,
         connection: &impl ConnectionTrait,
         paper: &Arc<Paper>,
-    ) -> Result<Arc<Paper>, DbErr> {
+    ) -> Result<Arc<Paper>, Fault> {
         let id = paper.id.paper;
         let revision: Option<i32> = paper::Entity::find_by_id(id)
             .select_only()
@@ -177,12 +178,12 @@ impl Papers {
     }
 }
 
-async fn load(reader: &impl ConnectionTrait, id: PaperRevision) -> Result<Paper, DbErr> {
+async fn load(reader: &impl ConnectionTrait, id: PaperRevision) -> Result<Paper, Fault> {
     let row = paper::Entity::find_by_id(id.paper)
         .one(reader)
         .await?
         .filter(|row| id.revision <= row.revision)
-        .ok_or_else(|| DbErr::RecordNotFound(format!("revision {} of paper {}", id.revision, id.paper)))?;
+        .ok_or_else(|| Fault::missing(format_args!("revision {} of paper {}", id.revision, id.paper)))?;
     let mut slots: BTreeMap<i32, (QuestionId, QuestionVersionId)> = paper_question::Entity::find()
         .filter(paper_question::Column::PaperId.eq(id.paper))
         .all(reader)
@@ -220,9 +221,9 @@ async fn load(reader: &impl ConnectionTrait, id: PaperRevision) -> Result<Paper,
         .collect();
     let mut questions = Vec::with_capacity(slots.len());
     for (question_id, version_id) in slots {
-        let version = said.remove(&version_id).ok_or_else(|| {
-            DbErr::RecordNotFound(format!("version {version_id} of question {question_id}"))
-        })?;
+        let version = said
+            .remove(&version_id)
+            .ok_or_else(|| Fault::missing(format_args!("version {version_id} of question {question_id}")))?;
         questions.push(question(version, options.remove(&version_id).unwrap_or_default())?);
     }
     let topic_ids: Vec<_> = questions.iter().map(|question| question.topic_id).collect();
@@ -234,7 +235,7 @@ async fn load(reader: &impl ConnectionTrait, id: PaperRevision) -> Result<Paper,
 fn question(
     version: question_version::Model,
     options: Vec<question_option::Model>,
-) -> Result<PaperQuestion, DbErr> {
+) -> Result<PaperQuestion, Fault> {
     let key = match version.kind {
         QuestionKind::SingleChoice | QuestionKind::MultipleChoice => {
             let correct = options.iter().zip(0..).filter(|(option, _)| option.correct);
@@ -258,7 +259,8 @@ fn question(
     })
 }
 
-fn number(version: QuestionVersionId, text: Option<&str>) -> Result<Decimal, DbErr> {
-    text.and_then(|text| text.parse().ok())
-        .ok_or_else(|| DbErr::Custom(format!("version {version} of a question has no number for its key")))
+fn number(version: QuestionVersionId, text: Option<&str>) -> Result<Decimal, Fault> {
+    text.and_then(|text| text.parse().ok()).ok_or_else(|| {
+        Fault::Inconsistent(format!("version {version} of a question has no number for its key"))
+    })
 }

@@ -4,24 +4,26 @@
 //! user stand in one line. The database holds the promise by itself as well: a second live entitlement, a
 //! second use of an idempotency key and a second card of the same number are each refused by a unique index.
 
+mod request_hash;
 mod selection;
 mod transaction;
 
 use chrono::{DateTime, Utc};
-use jishu_entity::purchase::PurchaseType;
+
 use jishu_entity::{PurchaseId, SubjectId, UserId, entitlement, purchase};
 use rust_decimal::Decimal;
 use sea_orm::{ColumnTrait, DbErr, IntoSimpleExpr, QueryFilter, QueryOrder, Value};
-use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-pub use selection::{MOST_SUBJECTS, Selection, SelectionError};
+use request_hash::RequestHash;
+pub use selection::{MOST_SUBJECTS, Selection, SelectionRefusal};
 
 use super::Services;
 use super::money::TaxRate;
 use super::page::{self, Keyset, Page, PageRequest};
 use super::pricing::Quote;
-use crate::database::{IsFailure, WriteOptions};
+use crate::database::WritePolicy;
+use crate::error::{Error, Refusal};
 use crate::fault::{self, Fault};
 
 /// What a buyer asks for.
@@ -71,53 +73,24 @@ pub struct OwnedSubject {
     pub test_cards: i32,
 }
 
-/// Why a purchase was refused. Nothing was written.
+/// A reason to refuse a purchase.
 #[derive(Debug, thiserror::Error)]
-pub enum PurchaseError {
+pub enum PurchaseRefusal {
     /// The account is gone or deactivated.
     #[error("This account cannot purchase.")]
     BuyerNotActive,
     /// The selection cannot be bought.
     #[error(transparent)]
-    Selection(SelectionError),
+    Selection(#[from] SelectionRefusal),
     /// The price is not what the buyer was shown.
     #[error("The price has changed. Show the new quote and ask again.")]
     PriceChanged(Box<Quote>),
     /// The key names another request.
     #[error("This idempotency key was used for another purchase. Make a new key for a new purchase.")]
     IdempotencyKeyReused,
-    /// The database made another number of cards than the subjects have: a fault of ours.
-    #[error("purchase {purchase} made {made} test cards where {expected} were due")]
-    CardsMiscounted {
-        /// The purchase that was rolled back.
-        purchase: PurchaseId,
-        /// What the database reported.
-        made: u64,
-        /// What the subjects have.
-        expected: i64,
-    },
-    /// The database failed.
-    #[error(transparent)]
-    Database(#[from] DbErr),
 }
 
-impl From<SelectionError> for PurchaseError {
-    fn from(error: SelectionError) -> Self {
-        match error {
-            SelectionError::Database(error) => Self::Database(error),
-            error => Self::Selection(error),
-        }
-    }
-}
-
-impl IsFailure for PurchaseError {
-    fn database_error(&self) -> Option<&DbErr> {
-        match self {
-            Self::Database(error) => Some(error),
-            _ => None,
-        }
-    }
-}
+impl Refusal for PurchaseRefusal {}
 
 /// One purchase on its way through [`transaction::run`].
 struct Command {
@@ -125,7 +98,7 @@ struct Command {
     request: PurchaseRequest,
     /// The client's key, or one made here: by it a retry finds what a commit whose answer was lost has stored.
     key: String,
-    request_hash: String,
+    request_hash: RequestHash,
     tax: TaxRate,
     now: DateTime<Utc>,
     /// Only for [`Fault::Unlocked`]: what was read before the transaction.
@@ -135,30 +108,33 @@ struct Command {
 /// Buys.
 ///
 /// # Errors
-/// See [`PurchaseError`]; none of them has written anything.
+/// See [`PurchaseRefusal`]; none of them has written anything.
 pub async fn purchase(
     services: &Services,
     buyer: UserId,
     request: PurchaseRequest,
-) -> Result<Receipt, PurchaseError> {
-    request.selection.check_shape()?;
+) -> Result<Receipt, Error<PurchaseRefusal>> {
+    request.selection.check_shape().map_err(PurchaseRefusal::from)?;
     let read_before = if fault::planted(Fault::Unlocked) {
         let (reader, now) = (services.database.reader(), services.clock.now());
-        Some(selection::resolve(reader, Some(buyer), &request.selection, services.tax, now).await?)
+        Some(
+            selection::resolve(reader, Some(buyer), &request.selection, services.tax, now)
+                .await
+                .map_err(|error| error.map(PurchaseRefusal::from))?,
+        )
     } else {
         None
     };
     let command = Command {
         buyer,
         key: request.idempotency_key.unwrap_or_else(Uuid::new_v4).to_string(),
-        request_hash: request_hash(&request),
+        request_hash: RequestHash::of(&request),
         request,
         tax: services.tax,
         now: services.clock.now(),
         read_before,
     };
-    let options =
-        WriteOptions { name: "purchase", looks_before_it_writes: true, another_may_be_first: false };
+    let options = WritePolicy::idempotent("purchase");
     let receipt = services
         .database
         .write_for(buyer, options, command, |transaction, command| {
@@ -184,29 +160,9 @@ pub async fn quote(
     services: &Services,
     buyer: Option<UserId>,
     selection: &Selection,
-) -> Result<Quote, SelectionError> {
+) -> Result<Quote, Error<SelectionRefusal>> {
     let (reader, now) = (services.database.reader(), services.clock.now());
     Ok(selection::resolve(reader, buyer, selection, services.tax, now).await?.quote)
-}
-
-/// A digest of everything in a request but its key.
-fn request_hash(request: &PurchaseRequest) -> String {
-    use std::fmt::Write;
-
-    let selection = &request.selection;
-    let mut ids: Vec<i64> = selection.subject_ids.iter().map(|id| id.0).collect();
-    ids.sort_unstable();
-    let kind = match selection.purchase_type {
-        PurchaseType::SingleSubject => "single_subject",
-        PurchaseType::MultipleSubjects => "multiple_subjects",
-        PurchaseType::FullBundle => "full_bundle",
-    };
-    let cost = request.cost.map(|cost| cost.normalize().to_string());
-    let text = format!("{kind}|{}|{ids:?}|{cost:?}", selection.course_id);
-    Sha256::digest(text.as_bytes()).iter().fold(String::with_capacity(64), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
 }
 
 /// A purchase's place in the list of a user's purchases.

@@ -7,6 +7,7 @@ use jishu_entity::purchase::PurchaseType;
 use jishu_entity::{CourseId, SubjectId, UserId, course, entitlement, subject};
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder};
 
+use crate::error::{Error, Refusal};
 use crate::integrity::{fault_of_course, fault_of_subject};
 use crate::money::TaxRate;
 use crate::pricing::{self, Quote, Tariff};
@@ -25,9 +26,9 @@ pub struct Selection {
     pub subject_ids: Vec<SubjectId>,
 }
 
-/// Why a selection cannot be bought.
+/// A reason not to sell a selection.
 #[derive(Debug, thiserror::Error)]
-pub enum SelectionError {
+pub enum SelectionRefusal {
     /// The number of subjects does not fit the purchase type.
     #[error("{}", wrong_count(*.purchase_type, *.given))]
     WrongCount {
@@ -63,10 +64,9 @@ pub enum SelectionError {
     /// Subjects of another course.
     #[error("A purchase is of one course: a subject of the selection belongs to another.")]
     SubjectsOfAnotherCourse(Vec<SubjectId>),
-    /// The database failed.
-    #[error(transparent)]
-    Database(#[from] DbErr),
 }
+
+impl Refusal for SelectionRefusal {}
 
 fn wrong_count(purchase_type: PurchaseType, given: usize) -> String {
     let (name, wanted) = match purchase_type {
@@ -82,10 +82,10 @@ impl Selection {
     ///
     /// # Errors
     /// When the number of subjects does not fit the type, or one is repeated.
-    pub fn check_shape(&self) -> Result<(), SelectionError> {
+    pub fn check_shape(&self) -> Result<(), SelectionRefusal> {
         let given = self.subject_ids.len();
         if given > MOST_SUBJECTS {
-            return Err(SelectionError::TooMany(given));
+            return Err(SelectionRefusal::TooMany(given));
         }
         let fits = match self.purchase_type {
             PurchaseType::SingleSubject => given == 1,
@@ -95,10 +95,10 @@ impl Selection {
         let mut seen = BTreeSet::new();
         let repeated: BTreeSet<_> = self.subject_ids.iter().copied().filter(|id| !seen.insert(*id)).collect();
         if !repeated.is_empty() {
-            return Err(SelectionError::Repeated(repeated.into_iter().collect()));
+            return Err(SelectionRefusal::Repeated(repeated.into_iter().collect()));
         }
         if !fits {
-            return Err(SelectionError::WrongCount { purchase_type: self.purchase_type, given });
+            return Err(SelectionRefusal::WrongCount { purchase_type: self.purchase_type, given });
         }
         Ok(())
     }
@@ -126,12 +126,12 @@ pub(crate) async fn resolve(
     selection: &Selection,
     tax: TaxRate,
     now: DateTime<Utc>,
-) -> Result<Resolved, SelectionError> {
+) -> Result<Resolved, Error<SelectionRefusal>> {
     selection.check_shape()?;
     let course = course::Entity::find_by_id(selection.course_id)
         .one(connection)
         .await?
-        .ok_or(SelectionError::CourseNotFound)?;
+        .ok_or(SelectionRefusal::CourseNotFound)?;
     let mut wanted = match selection.purchase_type {
         PurchaseType::FullBundle => subjects_of(connection, course.id).await?,
         PurchaseType::SingleSubject | PurchaseType::MultipleSubjects => chosen(connection, selection).await?,
@@ -165,7 +165,7 @@ pub(crate) async fn resolve(
         (PurchaseType::FullBundle, Some(price)) => Tariff::Bundle(price),
         // With nothing left to buy there is nothing to price.
         (PurchaseType::FullBundle, None) if owned.len() == wanted.len() => Tariff::Separate,
-        (PurchaseType::FullBundle, None) => return Err(SelectionError::NotSoldAsBundle),
+        (PurchaseType::FullBundle, None) => return Err(SelectionRefusal::NotSoldAsBundle.into()),
     };
     let quote = pricing::quote(&course, &wanted, &owned_ids, tariff, tax, now);
     Ok(Resolved { course, wanted, owned, lapsed, quote })
@@ -185,7 +185,7 @@ async fn subjects_of(
 async fn chosen(
     connection: &impl ConnectionTrait,
     selection: &Selection,
-) -> Result<Vec<subject::Model>, SelectionError> {
+) -> Result<Vec<subject::Model>, Error<SelectionRefusal>> {
     let found = subject::Entity::find()
         .filter(subject::Column::Id.is_in(selection.subject_ids.iter().copied()))
         .order_by_asc(subject::Column::Id)
@@ -198,11 +198,11 @@ async fn chosen(
         .filter(|id| found.binary_search_by_key(id, |subject| subject.id).is_err())
         .collect();
     if !missing.is_empty() {
-        return Err(SelectionError::SubjectsNotFound(missing));
+        return Err(SelectionRefusal::SubjectsNotFound(missing).into());
     }
     let foreign = ids_where(&found, |subject| subject.course_id != selection.course_id);
     if !foreign.is_empty() {
-        return Err(SelectionError::SubjectsOfAnotherCourse(foreign));
+        return Err(SelectionRefusal::SubjectsOfAnotherCourse(foreign).into());
     }
     Ok(found)
 }
@@ -211,17 +211,17 @@ fn check_on_sale(
     course: &course::Model,
     wanted: &[subject::Model],
     owned: &[SubjectId],
-) -> Result<(), SelectionError> {
+) -> Result<(), SelectionRefusal> {
     if wanted.is_empty() {
-        return Err(SelectionError::EmptyCourse);
+        return Err(SelectionRefusal::EmptyCourse);
     }
     let to_buy = |subject: &subject::Model| !owned.contains(&subject.id);
     let is_sold_course = course.archived_at.is_none() && fault_of_course(course).is_none();
     if !is_sold_course && wanted.iter().any(to_buy) {
-        return Err(SelectionError::CourseArchived);
+        return Err(SelectionRefusal::CourseArchived);
     }
     let archived = ids_where(wanted, |subject| !is_sold(subject) && to_buy(subject));
-    if archived.is_empty() { Ok(()) } else { Err(SelectionError::SubjectsArchived(archived)) }
+    if archived.is_empty() { Ok(()) } else { Err(SelectionRefusal::SubjectsArchived(archived)) }
 }
 
 /// Whether the subject can be bought: it is in the catalogue, at an allowed price.

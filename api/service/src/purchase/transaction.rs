@@ -18,9 +18,10 @@ use sea_orm::{
 };
 
 use super::selection::{self, Resolved};
-use super::{Command, Outcome, OwnedSubject, PurchaseError, Receipt};
+use super::{Command, Outcome, OwnedSubject, PurchaseRefusal, Receipt};
 use crate::Services;
 use crate::database::{hold_subjects, lock_user, sql};
+use crate::error::{self, Error};
 use crate::events::{self, Event};
 use crate::fault::{self, Fault};
 use crate::money::Money;
@@ -45,16 +46,16 @@ ORDER BY e.subject_id, numbers.test_number";
 pub(super) async fn run(
     transaction: &DatabaseTransaction,
     command: &Command,
-) -> Result<Receipt, PurchaseError> {
+) -> Result<Receipt, Error<PurchaseRefusal>> {
     if !fault::planted(Fault::Unlocked)
         && lock_user(transaction, command.buyer).await? != Some(UserStatus::Active)
     {
-        return Err(PurchaseError::BuyerNotActive);
+        return Err(PurchaseRefusal::BuyerNotActive.into());
     }
     fault::boundary("purchase.locked");
     if let Some(first) = answered_before(transaction, command).await? {
-        if first.request_hash != command.request_hash && !fault::planted(Fault::KeyNotCompared) {
-            return Err(PurchaseError::IdempotencyKeyReused);
+        if !command.request_hash.is(&first.request_hash) && !fault::planted(Fault::KeyNotCompared) {
+            return Err(PurchaseRefusal::IdempotencyKeyReused.into());
         }
         return replay(transaction, command, &first).await;
     }
@@ -63,7 +64,9 @@ pub(super) async fn run(
     let (selection, now) = (&command.request.selection, command.now);
     let resolved = match command.read_before.clone() {
         Some(resolved) => resolved,
-        None => selection::resolve(transaction, Some(command.buyer), selection, command.tax, now).await?,
+        None => selection::resolve(transaction, Some(command.buyer), selection, command.tax, now)
+            .await
+            .map_err(|error| error.map(PurchaseRefusal::from))?,
     };
     fault::boundary("purchase.resolved");
     if resolved.quote.lines.is_empty() {
@@ -71,7 +74,7 @@ pub(super) async fn run(
     }
     let price = Money::new(resolved.quote.total, resolved.quote.currency.as_str());
     if command.request.cost.is_some_and(|shown| !price.is(shown)) {
-        return Err(PurchaseError::PriceChanged(Box::new(resolved.quote)));
+        return Err(PurchaseRefusal::PriceChanged(Box::new(resolved.quote)).into());
     }
 
     hold_subjects(transaction, resolved.quote.lines.iter().map(|line| line.subject_id)).await?;
@@ -108,7 +111,7 @@ async fn replay(
     transaction: &DatabaseTransaction,
     command: &Command,
     first: &purchase_request::Model,
-) -> Result<Receipt, PurchaseError> {
+) -> Result<Receipt, Error<PurchaseRefusal>> {
     let purchase = purchase_of(transaction, command, first.purchase_id).await?;
     let owned: BTreeMap<SubjectId, PurchaseId> = purchase_request_owned::Entity::find()
         .filter(purchase_request_owned::Column::RequestId.eq(first.id))
@@ -142,12 +145,12 @@ async fn purchase_of(
     transaction: &DatabaseTransaction,
     command: &Command,
     id: PurchaseId,
-) -> Result<purchase::Model, DbErr> {
+) -> Result<purchase::Model, error::Fault> {
     purchase::Entity::of(command.buyer)
         .filter(purchase::Column::Id.eq(id))
         .one(transaction)
         .await?
-        .ok_or_else(|| DbErr::RecordNotFound(format!("purchase {id}")))
+        .ok_or_else(|| error::Fault::missing(format_args!("purchase {id}")))
 }
 
 /// All was owned: the purchase that gave the first of the subjects answers for it. A client's key is remembered
@@ -156,9 +159,9 @@ async fn existing(
     transaction: &DatabaseTransaction,
     command: &Command,
     resolved: &Resolved,
-) -> Result<Receipt, PurchaseError> {
+) -> Result<Receipt, Error<PurchaseRefusal>> {
     let first = resolved.owned.first().map(|entitlement| entitlement.purchase_id);
-    let first = first.ok_or_else(|| DbErr::RecordNotFound("an entitlement to what is owned".to_owned()))?;
+    let first = first.ok_or_else(|| error::Fault::missing("the entitlement to an owned subject"))?;
     let purchase = purchase_of(transaction, command, first).await?;
     if command.request.idempotency_key.is_some() {
         remember_answer(transaction, command, RequestOutcome::Existing, first, resolved).await?;
@@ -178,7 +181,7 @@ async fn remember_answer(
         id: NotSet,
         user_id: Set(command.buyer),
         idempotency_key: Set(command.key.clone()),
-        request_hash: Set(command.request_hash.clone()),
+        request_hash: Set(command.request_hash.as_str().to_owned()),
         outcome: Set(outcome),
         purchase_id: Set(purchase_id),
         created_at: Set(command.now),
@@ -276,7 +279,7 @@ async fn insert_cards(
     transaction: &DatabaseTransaction,
     purchase: &purchase::Model,
     resolved: &Resolved,
-) -> Result<(), PurchaseError> {
+) -> Result<(), Error<PurchaseRefusal>> {
     let most = resolved.quote.lines.iter().map(|line| line.test_cards).max().unwrap_or_default();
     if fault::planted(Fault::Miscounted) {
         execute_insert(transaction, purchase.id, most - 1).await?;
@@ -285,7 +288,9 @@ async fn insert_cards(
     let made = execute_insert(transaction, purchase.id, most).await?;
     let expected = resolved.quote.test_cards();
     if i64::try_from(made) != Ok(expected) {
-        return Err(PurchaseError::CardsMiscounted { purchase: purchase.id, made, expected });
+        let id = purchase.id;
+        let cause = format!("purchase {id} made {made} test cards instead of {expected}");
+        return Err(error::Fault::Inconsistent(cause).into());
     }
     Ok(())
 }

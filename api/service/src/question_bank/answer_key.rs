@@ -5,10 +5,11 @@ use std::collections::{BTreeSet, HashMap};
 use jishu_entity::question_version::QuestionKind;
 use jishu_entity::{QuestionVersionId, question_version};
 use rust_decimal::Decimal;
-use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 
 use super::draft::{DraftAnswer, DraftOption};
 use super::export::options;
+use crate::error::Fault;
 use crate::number;
 
 /// A key: the correct options among all of them, or a number.
@@ -67,10 +68,10 @@ impl From<&DraftAnswer> for AnswerKey {
 pub(super) fn answer(
     version: &question_version::Model,
     options: Vec<DraftOption>,
-) -> Result<DraftAnswer, DbErr> {
+) -> Result<DraftAnswer, Fault> {
     let decimal = |text: &Option<String>| {
         let decimal = text.as_deref().and_then(number::exact);
-        decimal.ok_or_else(|| DbErr::Type(format!("version {} has no number for a key", version.id)))
+        decimal.ok_or_else(|| Fault::Inconsistent(format!("version {} has no number for a key", version.id)))
     };
     Ok(match version.kind {
         QuestionKind::SingleChoice => DraftAnswer::Single(options),
@@ -89,7 +90,7 @@ pub(super) type Taught = (AnswerKey, Option<String>);
 pub(super) async fn keys(
     connection: &impl ConnectionTrait,
     versions: &BTreeSet<QuestionVersionId>,
-) -> Result<HashMap<QuestionVersionId, Taught>, DbErr> {
+) -> Result<HashMap<QuestionVersionId, Taught>, Fault> {
     if versions.is_empty() {
         return Ok(HashMap::new());
     }

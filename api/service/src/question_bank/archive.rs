@@ -2,12 +2,13 @@
 
 use chrono::{DateTime, Utc};
 use jishu_entity::{QuestionId, question};
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, DatabaseTransaction, EntityTrait, IntoActiveModel};
 
 use crate::account::Author;
 use crate::audit;
 use crate::clock::Clock;
-use crate::database::{Database, IsFailure, WriteOptions, lock_subject};
+use crate::database::{Database, WritePolicy, lock_subject};
+use crate::error::{Error, Refusal};
 
 /// Action of the audit event for an archived question.
 pub const QUESTION_ARCHIVED: &str = "question.archived";
@@ -16,23 +17,13 @@ pub const QUESTION_RESTORED: &str = "question.restored";
 
 /// An error after which nothing was changed.
 #[derive(Debug, thiserror::Error)]
-pub enum ArchiveError {
+pub enum ArchiveRefusal {
     /// There is no such question.
     #[error("There is no such question.")]
     NotFound,
-    /// The database failed.
-    #[error(transparent)]
-    Database(#[from] DbErr),
 }
 
-impl IsFailure for ArchiveError {
-    fn database_error(&self) -> Option<&DbErr> {
-        match self {
-            Self::Database(error) => Some(error),
-            Self::NotFound => None,
-        }
-    }
-}
+impl Refusal for ArchiveRefusal {}
 
 struct Command {
     by: Option<Author>,
@@ -45,25 +36,24 @@ struct Command {
 /// changed anything. `by` is None for the operator.
 ///
 /// # Errors
-/// See [`ArchiveError`].
+/// See [`ArchiveRefusal`].
 pub async fn set_archived(
     database: &Database,
     clock: &dyn Clock,
     by: Option<Author>,
     question: QuestionId,
     archived: bool,
-) -> Result<bool, ArchiveError> {
+) -> Result<bool, Error<ArchiveRefusal>> {
     let command = Command { by, question, archived, now: clock.now() };
-    let options =
-        WriteOptions { name: "question.archive", looks_before_it_writes: true, another_may_be_first: true };
+    let options = WritePolicy::idempotent("question.archive").retry_taken_keys();
     database.write(options, command, |transaction, command| Box::pin(run(transaction, command))).await
 }
 
-async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<bool, ArchiveError> {
+async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<bool, Error<ArchiveRefusal>> {
     let find = || question::Entity::find_by_id(command.question).one(transaction);
-    let subject = find().await?.ok_or(ArchiveError::NotFound)?.subject_id;
+    let subject = find().await?.ok_or(ArchiveRefusal::NotFound)?.subject_id;
     lock_subject(transaction, subject).await?;
-    let row = find().await?.ok_or(ArchiveError::NotFound)?;
+    let row = find().await?.ok_or(ArchiveRefusal::NotFound)?;
     if row.archived_at.is_some() == command.archived {
         return Ok(false);
     }

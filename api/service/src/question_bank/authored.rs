@@ -19,6 +19,7 @@ use super::export::{current_versions, options};
 use super::fixed;
 use crate::account::Author;
 use crate::database::sql;
+use crate::error::Fault;
 use crate::page::{self, Keyset, Page, PageRequest};
 
 /// The most versions, and the most corrections, of a question that are read.
@@ -100,7 +101,7 @@ pub async fn page(
     _author: Author,
     listing: &Listing,
     request: PageRequest<i64>,
-) -> Result<Page<Authored>, DbErr> {
+) -> Result<Page<Authored>, Fault> {
     let keyset = Keyset { columns: vec![question::Column::Id.into_simple_expr()], descending: false };
     let found =
         page::fetch(connection, listed(listing), &keyset, request, |id| vec![Value::from(id)]).await?;
@@ -128,7 +129,7 @@ pub async fn by_ids(
     connection: &impl ConnectionTrait,
     _author: Author,
     ids: impl IntoIterator<Item = QuestionId>,
-) -> Result<Vec<Authored>, DbErr> {
+) -> Result<Vec<Authored>, Fault> {
     let rows = question::Entity::find().filter(question::Column::Id.is_in(ids)).all(connection).await?;
     read(connection, rows).await
 }
@@ -152,7 +153,7 @@ pub async fn find(
         .await
 }
 
-async fn read(connection: &impl ConnectionTrait, rows: Vec<question::Model>) -> Result<Vec<Authored>, DbErr> {
+async fn read(connection: &impl ConnectionTrait, rows: Vec<question::Model>) -> Result<Vec<Authored>, Fault> {
     if rows.is_empty() {
         return Ok(Vec::new());
     }
@@ -170,7 +171,7 @@ async fn read(connection: &impl ConnectionTrait, rows: Vec<question::Model>) -> 
     }
     let keys = keys(connection, &slots.iter().map(|slot| slot.version).collect()).await?;
     let authored = |row: question::Model| {
-        let missing = || DbErr::RecordNotFound(format!("the current version of question {}", row.id));
+        let missing = || Fault::missing(format_args!("the current version of question {}", row.id));
         let current = current.remove(&row.id).ok_or_else(missing)?;
         let key = AnswerKey::from(&current.answer);
         let of_question = || slots.iter().filter(|slot| slot.question == row.id);
@@ -185,7 +186,7 @@ async fn read(connection: &impl ConnectionTrait, rows: Vec<question::Model>) -> 
 async fn told(
     connection: &impl ConnectionTrait,
     rows: Vec<question_version::Model>,
-) -> Result<Vec<AuthoredVersion>, DbErr> {
+) -> Result<Vec<AuthoredVersion>, Fault> {
     let topics: HashMap<TopicId, String> = topic::Entity::find()
         .filter(topic::Column::Id.is_in(rows.iter().map(|row| row.topic_id)))
         .all(connection)
@@ -210,7 +211,7 @@ async fn told(
 pub async fn versions(
     connection: &impl ConnectionTrait,
     questions: impl IntoIterator<Item = QuestionId>,
-) -> Result<HashMap<QuestionId, Vec<AuthoredVersion>>, DbErr> {
+) -> Result<HashMap<QuestionId, Vec<AuthoredVersion>>, Fault> {
     let rows = question_version::Entity::find()
         .filter(question_version::Column::Id.is_in(newest(connection, "question_versions", questions).await?))
         .order_by_desc(question_version::Column::Version)

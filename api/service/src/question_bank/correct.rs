@@ -20,7 +20,8 @@ use super::store::{advance, insert_versions};
 use crate::account::Author;
 use crate::audit;
 use crate::clock::Clock;
-use crate::database::{Database, IsFailure, WriteOptions, lock_subject};
+use crate::database::{Database, WritePolicy, lock_subject};
+use crate::error::{Error, Fault, Refusal};
 use crate::name::has_visible;
 
 /// Action of the audit event for a corrected key.
@@ -71,7 +72,7 @@ pub struct Corrected {
 
 /// An error after which nothing was corrected and nothing was written.
 #[derive(Debug, thiserror::Error)]
-pub enum CorrectionError {
+pub enum CorrectionRefusal {
     /// There is no such question.
     #[error("There is no such question.")]
     NotFound,
@@ -99,19 +100,9 @@ pub enum CorrectionError {
     /// The reason is missing or too long.
     #[error("Give a reason for the correction in 1 to {MOST_REASON_CHARS} characters.")]
     Reason,
-    /// The database failed.
-    #[error(transparent)]
-    Database(#[from] DbErr),
 }
 
-impl IsFailure for CorrectionError {
-    fn database_error(&self) -> Option<&DbErr> {
-        match self {
-            Self::Database(error) => Some(error),
-            _ => None,
-        }
-    }
-}
+impl Refusal for CorrectionRefusal {}
 
 /// Returns a reason as it is stored.
 pub(super) fn reason(text: &str) -> Option<&str> {
@@ -130,31 +121,33 @@ struct Command {
 /// Corrects the key of a question.
 ///
 /// # Errors
-/// See [`CorrectionError`].
+/// See [`CorrectionRefusal`].
 pub async fn correct(
     database: &Database,
     clock: &dyn Clock,
     correction: Correction,
-) -> Result<Corrected, CorrectionError> {
+) -> Result<Corrected, Error<CorrectionRefusal>> {
     if reason(&correction.reason).is_none() {
-        return Err(CorrectionError::Reason);
+        return Err(CorrectionRefusal::Reason.into());
     }
     let command = Command { correction, now: clock.now() };
-    let options =
-        WriteOptions { name: "question.correct", looks_before_it_writes: true, another_may_be_first: true };
+    let options = WritePolicy::idempotent("question.correct").retry_taken_keys();
     database.write(options, command, |transaction, command| Box::pin(run(transaction, command))).await
 }
 
-async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<Corrected, CorrectionError> {
+async fn run(
+    transaction: &DatabaseTransaction,
+    command: &Command,
+) -> Result<Corrected, Error<CorrectionRefusal>> {
     let Command { correction, now } = command;
     let id = correction.question_id;
     let find = || question::Entity::find_by_id(id).one(transaction);
-    let subject = find().await?.ok_or(CorrectionError::NotFound)?.subject_id;
+    let subject = find().await?.ok_or(CorrectionRefusal::NotFound)?.subject_id;
     lock_subject(transaction, subject).await?;
     // Reads the version under the lock: it may have changed before.
-    let row = find().await?.ok_or(CorrectionError::NotFound)?;
+    let row = find().await?.ok_or(CorrectionRefusal::NotFound)?;
     let versions = current_versions(transaction, [id]).await?;
-    let missing = || DbErr::RecordNotFound(format!("the current version of question {id}"));
+    let missing = || Fault::missing(format_args!("the current version of question {id}"));
     let version = versions.get(&id).ok_or_else(missing)?;
     let topic =
         topics(transaction, subject, &versions).await?.remove(&version.topic_id).ok_or_else(missing)?;
@@ -166,9 +159,10 @@ async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<Cor
     {
         let named = question_version::Entity::find_by_id(*named).one(transaction).await?;
         return Err(match named {
-            Some(named) if named.question_id == id => CorrectionError::Outdated,
-            _ => CorrectionError::NoSuchOption,
-        });
+            Some(named) if named.question_id == id => CorrectionRefusal::Outdated,
+            _ => CorrectionRefusal::NoSuchOption,
+        }
+        .into());
     }
     let after = corrected(before.clone(), correction)?;
     let key = AnswerKey::from(&after.answer);
@@ -186,7 +180,7 @@ async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<Cor
     let previous = match slots.first() {
         _ if is_new => version.id,
         Some(stale) => stale.version,
-        None => return Err(CorrectionError::NothingChanged),
+        None => return Err(CorrectionRefusal::NothingChanged.into()),
     };
     let mut target = version.id;
     if is_new {
@@ -202,7 +196,10 @@ async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<Cor
 }
 
 /// The question with the key of a correction. Its options stay where they are, so that answers can be compared.
-fn corrected(mut question: DraftQuestion, correction: &Correction) -> Result<DraftQuestion, CorrectionError> {
+fn corrected(
+    mut question: DraftQuestion,
+    correction: &Correction,
+) -> Result<DraftQuestion, CorrectionRefusal> {
     match (&mut question.answer, &correction.key) {
         (
             DraftAnswer::Single(options) | DraftAnswer::Multiple(options),
@@ -214,8 +211,10 @@ fn corrected(mut question: DraftQuestion, correction: &Correction) -> Result<Dra
             *value = *new;
             *tolerance = around.unwrap_or(*tolerance);
         }
-        (DraftAnswer::Numeric { .. }, NewKey::Options { .. }) => return Err(CorrectionError::WantsNumber),
-        (_, NewKey::Number { .. }) => return Err(CorrectionError::WantsOptions),
+        (DraftAnswer::Numeric { .. }, NewKey::Options { .. }) => {
+            return Err(CorrectionRefusal::WantsNumber);
+        }
+        (_, NewKey::Number { .. }) => return Err(CorrectionRefusal::WantsOptions),
     }
     if let Some(explanation) = &correction.explanation {
         question.explanation = Some(explanation.clone());
@@ -223,16 +222,16 @@ fn corrected(mut question: DraftQuestion, correction: &Correction) -> Result<Dra
     question.check().map_err(|invalid| match invalid {
         InvalidQuestion::ExplanationTooLong
         | InvalidQuestion::TextTooLong
-        | InvalidQuestion::ControlCharacter(_) => CorrectionError::Explanation(invalid),
-        invalid => CorrectionError::Key(invalid),
+        | InvalidQuestion::ControlCharacter(_) => CorrectionRefusal::Explanation(invalid),
+        invalid => CorrectionRefusal::Key(invalid),
     })
 }
 
-fn mark(options: &mut [DraftOption], positions: &[i32]) -> Result<(), CorrectionError> {
+fn mark(options: &mut [DraftOption], positions: &[i32]) -> Result<(), CorrectionRefusal> {
     options.iter_mut().for_each(|option| option.correct = false);
     for position in positions {
         let option = usize::try_from(*position).ok().and_then(|at| options.get_mut(at));
-        option.ok_or(CorrectionError::NoSuchOption)?.correct = true;
+        option.ok_or(CorrectionRefusal::NoSuchOption)?.correct = true;
     }
     Ok(())
 }

@@ -18,6 +18,7 @@ use super::report::Loss;
 use super::run_aside;
 use super::store::subject_exists;
 use crate::account::Author;
+use crate::error::{Error, Fault, Refusal};
 
 /// The most questions of one page.
 pub const LONGEST_EXPORT: u32 = 500;
@@ -39,20 +40,19 @@ pub struct Export {
 
 /// Why nothing was exported.
 #[derive(Debug, thiserror::Error)]
-pub enum ExportError {
+pub enum ExportRefusal {
     /// There is no such subject.
     #[error("There is no such subject.")]
     SubjectNotFound,
-    /// The database failed.
-    #[error(transparent)]
-    Database(#[from] DbErr),
 }
+
+impl Refusal for ExportRefusal {}
 
 /// Reads a page of the bank of a subject, by id: the current versions of questions that are not archived. It has
 /// keys, so only an author can ask for it.
 ///
 /// # Errors
-/// See [`ExportError`].
+/// See [`ExportRefusal`].
 pub async fn export(
     connection: &impl ConnectionTrait,
     _author: Author,
@@ -60,9 +60,9 @@ pub async fn export(
     format: Format,
     after: Option<QuestionId>,
     first: u32,
-) -> Result<Export, ExportError> {
+) -> Result<Export, Error<ExportRefusal>> {
     if !subject_exists(connection, subject_id).await? {
-        return Err(ExportError::SubjectNotFound);
+        return Err(ExportRefusal::SubjectNotFound.into());
     }
     let Page { drafts, last, has_next } =
         read_page(connection, subject_id, after, Ord::min(first, LONGEST_EXPORT)).await?;
@@ -74,14 +74,14 @@ pub async fn export(
 /// The whole bank of a subject, as one document. Has no owner.
 ///
 /// # Errors
-/// See [`ExportError`].
+/// See [`ExportRefusal`].
 pub async fn export_all(
     connection: &impl ConnectionTrait,
     subject_id: SubjectId,
     format: Format,
-) -> Result<Export, ExportError> {
+) -> Result<Export, Error<ExportRefusal>> {
     if !subject_exists(connection, subject_id).await? {
-        return Err(ExportError::SubjectNotFound);
+        return Err(ExportRefusal::SubjectNotFound.into());
     }
     let mut writer = Writer::new(format);
     let (mut questions, mut last, mut has_next) = (0, None, true);
@@ -112,7 +112,7 @@ async fn read_page(
     subject_id: SubjectId,
     after: Option<QuestionId>,
     first: u32,
-) -> Result<Page, DbErr> {
+) -> Result<Page, Fault> {
     // One row more than asked for tells whether there are more.
     let mut questions: Vec<(QuestionId, String, i32)> = question::Entity::find()
         .select_only()
@@ -139,7 +139,7 @@ async fn read_page(
     let mut drafts = Vec::with_capacity(questions.len());
     for (id, external_id, _) in questions {
         let Some(version) = versions.get(&id) else { continue };
-        let missing = || DbErr::RecordNotFound(format!("the topic of question {id}"));
+        let missing = || Fault::missing(format_args!("the topic of question {id}"));
         let topic = topics.get(&version.topic_id).cloned().ok_or_else(missing)?;
         drafts.push(draft(external_id, topic, version, options.remove(&version.id).unwrap_or_default())?);
     }
@@ -151,7 +151,7 @@ pub(super) fn draft(
     topic: String,
     version: &question_version::Model,
     options: Vec<DraftOption>,
-) -> Result<DraftQuestion, DbErr> {
+) -> Result<DraftQuestion, Fault> {
     Ok(DraftQuestion {
         line: 0,
         external_id,

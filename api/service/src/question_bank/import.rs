@@ -3,18 +3,18 @@
 use std::collections::{HashMap, HashSet};
 
 use jishu_entity::SubjectId;
-use sea_orm::DbErr;
 
 use super::answer_key::AnswerKey;
 use super::correct::{self, MOST_REASON_CHARS};
 use super::draft::{Defaults, DraftQuestion, Found, InvalidQuestion, MOST_ID_CHARS, check_topic, unix_lines};
 use super::format::{self, Format, Reading, Unreadable};
-use super::report::{ImportReport, Loss, MOST_REFUSED, Refusal};
+use super::report::{ImportReport, Loss, MOST_REFUSED, RefusedQuestion};
 use super::run_aside;
 use super::store::{self, Batch};
 use crate::account::Author;
 use crate::clock::Clock;
-use crate::database::{Database, IsFailure, WriteOptions};
+use crate::database::{Database, WritePolicy};
+use crate::error::Error;
 
 /// How many questions are stored in one transaction.
 const BATCH: usize = 250;
@@ -53,7 +53,7 @@ pub struct Progress {
 
 /// Why nothing was imported.
 #[derive(Debug, thiserror::Error)]
-pub enum ImportError {
+pub enum ImportRefusal {
     /// There is no such subject.
     #[error("There is no such subject.")]
     SubjectNotFound,
@@ -76,37 +76,27 @@ pub enum ImportError {
         "More than {MOST_REFUSED} questions were refused, and there is no other, the first in line {}: {} Check which format the file is in.",
         .0.line, .0.reason
     )]
-    TooManyRefused(Refusal),
+    TooManyRefused(RefusedQuestion),
     /// The topic for questions that name none.
     #[error("The topic for questions that name none cannot be used. {0}")]
     DefaultTopic(InvalidQuestion),
     /// The reason for correcting keys is missing or too long.
     #[error("Give a reason for correcting the keys in 1 to {MOST_REASON_CHARS} characters.")]
     Reason,
-    /// The database failed.
-    #[error(transparent)]
-    Database(#[from] DbErr),
 }
 
-impl IsFailure for ImportError {
-    fn database_error(&self) -> Option<&DbErr> {
-        match self {
-            Self::Database(error) => Some(error),
-            _ => None,
-        }
-    }
-}
+impl crate::error::Refusal for ImportRefusal {}
 
 /// The text of a file, which must be in UTF-8; without the mark that some editors put at its start.
 ///
 /// # Errors
 /// With the line from which it is in something else.
-pub fn decode(bytes: &[u8]) -> Result<&str, ImportError> {
+pub fn decode(bytes: &[u8]) -> Result<&str, ImportRefusal> {
     let unreadable = |at: usize, reason: &str| {
         let ends = bytes[..at].iter().zip(&bytes[1..]);
         let ends = ends.filter(|(byte, next)| **byte == b'\n' || **byte == b'\r' && **next != b'\n');
         let line = ends.count() + 1;
-        ImportError::Unreadable { line: u32::try_from(line).unwrap_or(u32::MAX), reason: reason.to_owned() }
+        ImportRefusal::Unreadable { line: u32::try_from(line).unwrap_or(u32::MAX), reason: reason.to_owned() }
     };
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
         return Err(unreadable(0, "it is in UTF-16. Save it in UTF-8."));
@@ -131,20 +121,20 @@ const NUL: &str = "it has a NUL byte, which no text has. Take it out.";
 /// `progress` is told after each transaction.
 ///
 /// # Errors
-/// See [`ImportError`]. A failed database can leave a part stored; nothing else does.
+/// See [`ImportRefusal`]. A failed database can leave a part stored; nothing else does.
 pub async fn import(
     database: &Database,
     clock: &dyn Clock,
     request: ImportRequest,
     progress: &(dyn Fn(Progress) + Sync),
-) -> Result<ImportReport, ImportError> {
+) -> Result<ImportReport, Error<ImportRefusal>> {
     let ImportRequest { subject_id, format, text, defaults, names_are_ids, correct_keys, dry_run, actor } =
         request;
     if correct_keys.as_deref().is_some_and(|text| correct::reason(text).is_none()) {
-        return Err(ImportError::Reason);
+        return Err(ImportRefusal::Reason.into());
     }
     if !store::subject_exists(database.reader(), subject_id).await? {
-        return Err(ImportError::SubjectNotFound);
+        return Err(ImportRefusal::SubjectNotFound.into());
     }
     let (questions, mut report, names_line) =
         run_aside(move || prepare(format, &text, &defaults, names_are_ids)).await??;
@@ -167,11 +157,7 @@ pub async fn import(
             store::compare(database.reader(), &batch).await?
         } else {
             // It looks at what is there, so that running it twice is running it once.
-            let options = WriteOptions {
-                name: "question_bank.import",
-                looks_before_it_writes: true,
-                another_may_be_first: true,
-            };
+            let options = WritePolicy::idempotent("question_bank.import").retry_taken_keys();
             database
                 .write(options, batch, |transaction, batch| Box::pin(store::store(transaction, batch)))
                 .await?
@@ -199,14 +185,14 @@ fn prepare(
     text: &str,
     defaults: &Defaults,
     names_are_ids: bool,
-) -> Result<(Vec<DraftQuestion>, ImportReport, Option<u32>), ImportError> {
-    check_topic(&defaults.topic).map_err(ImportError::DefaultTopic)?;
+) -> Result<(Vec<DraftQuestion>, ImportReport, Option<u32>), Error<ImportRefusal>> {
+    check_topic(&defaults.topic).map_err(ImportRefusal::DefaultTopic)?;
     // Files that were put together have the mark of an editor within them, too.
     let text = decode(text.as_bytes())?.replace('\u{feff}', "");
     let text = unix_lines(&text);
-    let format = format.or_else(|| Format::detect(&text)).ok_or(ImportError::UnknownFormat)?;
+    let format = format.or_else(|| Format::detect(&text)).ok_or(ImportRefusal::UnknownFormat)?;
     let Reading { questions, refused, mut refused_count } = format::read(format, &text)
-        .map_err(|Unreadable { line, reason }| ImportError::Unreadable { line, reason })?;
+        .map_err(|Unreadable { line, reason }| ImportRefusal::Unreadable { line, reason })?;
     let mut report = ImportReport { refused, ..ImportReport::default() };
     let mut names = Names::default();
     let mut seen: HashMap<String, (u32, AnswerKey)> = HashMap::new();
@@ -248,7 +234,7 @@ fn prepare(
         };
         refused_count += 1;
         let external_id = id.or(name).map(|id| id.chars().take(MOST_ID_CHARS).collect());
-        report.refused.push(Refusal { line, external_id, reason: refusal, advice: None });
+        report.refused.push(RefusedQuestion { line, external_id, reason: refusal, advice: None });
     }
     let names_line = names.first.as_ref().and_then(|(at, _)| report.losses.get(*at)).map(|loss| loss.line);
     names.tell(&mut report.losses, names_are_ids);
@@ -256,10 +242,10 @@ fn prepare(
     report.sort();
     if accepted.is_empty() {
         if refused_count > MOST_REFUSED {
-            return Err(ImportError::TooManyRefused(report.refused.swap_remove(0)));
+            return Err(ImportRefusal::TooManyRefused(report.refused.swap_remove(0)).into());
         }
         if refused_count == 0 {
-            return Err(ImportError::Empty);
+            return Err(ImportRefusal::Empty.into());
         }
     }
     Ok((accepted, report, names_line))

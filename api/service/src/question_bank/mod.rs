@@ -18,18 +18,18 @@ mod plan;
 mod report;
 mod store;
 
-pub use archive::{ArchiveError, QUESTION_ARCHIVED, QUESTION_RESTORED, set_archived};
+pub use archive::{ArchiveRefusal, QUESTION_ARCHIVED, QUESTION_RESTORED, set_archived};
 pub use authored::{
     Authored, AuthoredCorrection, AuthoredVersion, Listing, by_ids, corrections, count, find, page, versions,
 };
 pub use correct::{
-    Corrected, Correction, CorrectionError, MOST_REASON_CHARS, NewKey, QUESTION_KEY_CORRECTED, correct,
+    Corrected, Correction, CorrectionRefusal, MOST_REASON_CHARS, NewKey, QUESTION_KEY_CORRECTED, correct,
 };
 pub use draft::{Defaults, DraftAnswer, DraftOption, DraftQuestion, IdOrigin, InvalidQuestion};
-pub use export::{Export, ExportError, LONGEST_EXPORT, export, export_all};
+pub use export::{Export, ExportRefusal, LONGEST_EXPORT, export, export_all};
 pub use format::Format;
-pub use import::{ImportError, ImportRequest, Progress, decode, import};
-pub use report::{Advice, ImportReport, Loss, MOST_REFUSED, Notice, Refusal};
+pub use import::{ImportRefusal, ImportRequest, Progress, decode, import};
+pub use report::{Advice, ImportReport, Loss, MOST_REFUSED, Notice, RefusedQuestion};
 pub use store::QUESTIONS_IMPORTED;
 
 use crate::database::joined;

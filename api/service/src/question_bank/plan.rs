@@ -10,8 +10,9 @@ use super::correct::Correct;
 use super::draft::{DraftQuestion, IdOrigin};
 use super::fixed::{self, Slot};
 use super::format::short;
-use super::report::{Advice, Notice, Refusal};
+use super::report::{Advice, Notice, RefusedQuestion};
 use super::store::Batch;
+use crate::error::Fault;
 
 /// The result of storing a batch.
 #[derive(Debug, Default)]
@@ -21,7 +22,7 @@ pub(super) struct Outcome {
     pub(super) unchanged: u32,
     /// The number of questions whose key was corrected in fixed tests.
     pub(super) corrected: u32,
-    pub(super) refused: Vec<Refusal>,
+    pub(super) refused: Vec<RefusedQuestion>,
     pub(super) notices: Vec<Notice>,
     /// The questions of the bank that were found in the batch.
     pub(super) claimed: Vec<QuestionId>,
@@ -32,7 +33,7 @@ pub(super) struct Outcome {
 pub(super) struct Plan<'a> {
     pub(super) created: Vec<&'a DraftQuestion>,
     pub(super) matched: Vec<Matched<'a>>,
-    refused: Vec<Refusal>,
+    refused: Vec<RefusedQuestion>,
     corrects_keys: bool,
 }
 
@@ -117,7 +118,7 @@ struct Current {
 }
 
 /// Compares a batch with the bank.
-pub(super) async fn plan<'a>(connection: &impl ConnectionTrait, batch: &'a Batch) -> Result<Plan<'a>, DbErr> {
+pub(super) async fn plan<'a>(connection: &impl ConnectionTrait, batch: &'a Batch) -> Result<Plan<'a>, Fault> {
     let known = known(connection, batch).await?;
     let mut plan = Plan { corrects_keys: batch.correct_keys.is_some(), ..Plan::default() };
     let mut found: Vec<(&DraftQuestion, &Current)> = Vec::new();
@@ -206,8 +207,8 @@ fn has_key(keys: &HashMap<QuestionVersionId, Taught>, version: QuestionVersionId
     keys.get(&version).is_some_and(|(other, _)| other.agrees_with(key))
 }
 
-fn other_key(draft: &DraftQuestion) -> Refusal {
-    Refusal {
+fn other_key(draft: &DraftQuestion) -> RefusedQuestion {
+    RefusedQuestion {
         line: draft.line,
         external_id: None,
         reason: "The bank has this question with another key, and neither has an id of its own.".to_owned(),
@@ -216,9 +217,9 @@ fn other_key(draft: &DraftQuestion) -> Refusal {
 }
 
 /// Refuses an old key of a question, so that an old file does not undo a correction.
-fn was_corrected(draft: &DraftQuestion, correction: &question_correction::Model) -> Refusal {
+fn was_corrected(draft: &DraftQuestion, correction: &question_correction::Model) -> RefusedQuestion {
     let external_id = (draft.id_origin == IdOrigin::Given).then(|| draft.external_id.clone());
-    Refusal {
+    RefusedQuestion {
         line: draft.line,
         external_id,
         reason: format!(
@@ -248,7 +249,7 @@ async fn corrections(
 }
 
 /// The questions of the bank that a batch names, by their external ids.
-async fn known(connection: &impl ConnectionTrait, batch: &Batch) -> Result<HashMap<String, Current>, DbErr> {
+async fn known(connection: &impl ConnectionTrait, batch: &Batch) -> Result<HashMap<String, Current>, Fault> {
     let earlier = batch.questions.iter().filter_map(|draft| match &draft.id_origin {
         IdOrigin::MadeUp { earlier } => earlier.as_ref(),
         IdOrigin::Given => None,
@@ -277,7 +278,7 @@ async fn known(connection: &impl ConnectionTrait, batch: &Batch) -> Result<HashM
     let mut known = HashMap::with_capacity(rows.len());
     for row in rows {
         let current = versions.remove(&(row.id, row.current_version));
-        let missing = || DbErr::RecordNotFound(format!("the current version of question {}", row.id));
+        let missing = || Fault::missing(format_args!("the current version of question {}", row.id));
         let (version_id, content_hash) = current.ok_or_else(missing)?;
         known.insert(row.external_id.clone(), Current { row, version_id, content_hash });
     }

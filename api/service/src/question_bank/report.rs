@@ -5,7 +5,7 @@ pub const MOST_REFUSED: usize = 1_000;
 
 /// Something in a file that is no question of a bank, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct RefusedQuestion {
     /// Where it begins, from 1.
     pub line: u32,
     /// What the file calls it, where it does.
@@ -63,7 +63,7 @@ pub struct ImportReport {
     /// How many were there as they are.
     pub unchanged: u32,
     /// What was refused, in the file's order: the first [`MOST_REFUSED`].
-    pub refused: Vec<Refusal>,
+    pub refused: Vec<RefusedQuestion>,
     /// How many were refused.
     pub refused_count: usize,
     /// What was left behind, in the file's order.

@@ -15,10 +15,11 @@ use sea_orm::{
 
 use super::correct::{self, Correct, Signed};
 use super::draft::{DraftAnswer, DraftQuestion};
-use super::import::ImportError;
+use super::import::ImportRefusal;
 use super::plan::{Outcome, plan};
 use crate::audit;
 use crate::database::lock_subject;
+use crate::error::{Error, Fault};
 
 /// The action of an audit event: questions of a subject were imported.
 pub const QUESTIONS_IMPORTED: &str = "questions.imported";
@@ -47,7 +48,7 @@ pub(super) async fn subject_exists(connection: &impl ConnectionTrait, id: Subjec
 }
 
 /// What storing a batch would do.
-pub(super) async fn compare(connection: &impl ConnectionTrait, batch: &Batch) -> Result<Outcome, DbErr> {
+pub(super) async fn compare(connection: &impl ConnectionTrait, batch: &Batch) -> Result<Outcome, Fault> {
     let plan = plan(connection, batch).await?;
     let mut outcome = plan.outcome();
     outcome.claimed.extend(plan.matched.iter().map(|it| it.question));
@@ -55,9 +56,12 @@ pub(super) async fn compare(connection: &impl ConnectionTrait, batch: &Batch) ->
 }
 
 /// Stores a batch. The lock on the subject's row puts all who change its bank in one line.
-pub(super) async fn store(transaction: &DatabaseTransaction, batch: &Batch) -> Result<Outcome, ImportError> {
+pub(super) async fn store(
+    transaction: &DatabaseTransaction,
+    batch: &Batch,
+) -> Result<Outcome, Error<ImportRefusal>> {
     if !lock_subject(transaction, batch.subject_id).await? {
-        return Err(ImportError::SubjectNotFound);
+        return Err(ImportRefusal::SubjectNotFound.into());
     }
     let plan = plan(transaction, batch).await?;
     let mut outcome = plan.outcome();
@@ -80,7 +84,7 @@ pub(super) async fn store(transaction: &DatabaseTransaction, batch: &Batch) -> R
         let ids = insert_questions(transaction, batch, &plan.created).await?;
         for draft in &plan.created {
             let id = ids.get(&draft.external_id).copied();
-            let id = id.ok_or_else(|| DbErr::RecordNotFound("a question that was inserted".to_owned()))?;
+            let id = id.ok_or_else(|| Fault::missing("a question that was inserted"))?;
             versions.push((draft, id, 1));
         }
     }
@@ -119,7 +123,7 @@ async fn insert_questions(
     transaction: &DatabaseTransaction,
     batch: &Batch,
     drafts: &[&DraftQuestion],
-) -> Result<HashMap<String, QuestionId>, DbErr> {
+) -> Result<HashMap<String, QuestionId>, Fault> {
     let rows = drafts.iter().map(|draft| question::ActiveModel {
         id: NotSet,
         subject_id: Set(batch.subject_id),
@@ -146,7 +150,7 @@ async fn topics(
     transaction: &DatabaseTransaction,
     subject_id: SubjectId,
     names: &BTreeSet<&str>,
-) -> Result<HashMap<String, TopicId>, DbErr> {
+) -> Result<HashMap<String, TopicId>, Fault> {
     let find = || {
         topic::Entity::find()
             .filter(topic::Column::SubjectId.eq(subject_id))
@@ -182,7 +186,7 @@ pub(super) async fn insert_versions(
     subject_id: SubjectId,
     now: DateTime<Utc>,
     versions: &[NewVersion<'_>],
-) -> Result<HashMap<QuestionId, QuestionVersionId>, DbErr> {
+) -> Result<HashMap<QuestionId, QuestionVersionId>, Fault> {
     if versions.is_empty() {
         return Ok(HashMap::new());
     }
@@ -191,7 +195,7 @@ pub(super) async fn insert_versions(
     let mut rows = Vec::with_capacity(versions.len());
     for (draft, question_id, version) in versions {
         let topic = topics.get(&draft.topic).copied();
-        let topic = topic.ok_or_else(|| DbErr::RecordNotFound("a topic that was inserted".to_owned()))?;
+        let topic = topic.ok_or_else(|| Fault::missing("a topic that was inserted"))?;
         let (value, tolerance) = match &draft.answer {
             DraftAnswer::Numeric { value, tolerance } => {
                 (Some(value.to_string()), Some(tolerance.to_string()))
@@ -232,7 +236,7 @@ pub(super) async fn insert_versions(
     let mut options = Vec::new();
     for (draft, question, version) in versions {
         let id = ids.get(&(*question, *version)).copied();
-        let id = id.ok_or_else(|| DbErr::RecordNotFound("a version that was inserted".to_owned()))?;
+        let id = id.ok_or_else(|| Fault::missing("a version that was inserted"))?;
         options.extend(draft.answer.options().iter().zip(0..).map(|(option, position)| {
             question_option::ActiveModel {
                 version_id: Set(id),

@@ -6,6 +6,7 @@ use jishu_entity::question_version::QuestionKind;
 use jishu_entity::test_answer;
 
 use super::Sitting;
+use crate::error::Refusal;
 use crate::number;
 use crate::scoring::Response;
 
@@ -34,7 +35,7 @@ pub struct GivenAnswer {
 
 /// Why an answer cannot be one. Nothing was written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AnswerError {
+pub enum AnswerRefusal {
     /// None or too many.
     #[error("A batch has 1 to {MOST_ANSWERS} answers; {0} were given.")]
     WrongCount(usize),
@@ -79,7 +80,9 @@ pub enum AnswerError {
     Time(i32),
 }
 
-impl AnswerError {
+impl Refusal for AnswerRefusal {}
+
+impl AnswerRefusal {
     /// The slot it is about.
     #[must_use]
     pub fn slot(&self) -> Option<i32> {
@@ -124,12 +127,12 @@ pub(super) fn checked(
     sitting: &Sitting,
     sequence: i32,
     answers: Vec<GivenAnswer>,
-) -> Result<Vec<StoredAnswer>, AnswerError> {
+) -> Result<Vec<StoredAnswer>, AnswerRefusal> {
     if answers.is_empty() || answers.len() > MOST_ANSWERS {
-        return Err(AnswerError::WrongCount(answers.len()));
+        return Err(AnswerRefusal::WrongCount(answers.len()));
     }
     if !(1..=LAST_SEQUENCE).contains(&sequence) {
-        return Err(AnswerError::Sequence);
+        return Err(AnswerRefusal::Sequence);
     }
     let mut stored = BTreeMap::new();
     for answer in answers {
@@ -139,37 +142,37 @@ pub(super) fn checked(
     Ok(stored.into_values().collect())
 }
 
-fn stored_answer(sitting: &Sitting, answer: GivenAnswer) -> Result<StoredAnswer, AnswerError> {
+fn stored_answer(sitting: &Sitting, answer: GivenAnswer) -> Result<StoredAnswer, AnswerRefusal> {
     let slot = answer.slot;
     let slots = sitting.paper.questions.len();
-    let question = sitting.paper.question(slot).ok_or(AnswerError::NoSuchSlot { slot, slots })?;
+    let question = sitting.paper.question(slot).ok_or(AnswerRefusal::NoSuchSlot { slot, slots })?;
     if answer.options.is_none() && answer.number.is_none() {
-        return Err(AnswerError::NothingSaid(slot));
+        return Err(AnswerRefusal::NothingSaid(slot));
     }
     let options = answer.options.unwrap_or_default();
     // Of what was typed and taken away again nothing is left.
     let number = match answer.number.flatten().filter(|text| !text.trim().is_empty()) {
-        Some(text) => Some(number::exact(&text).ok_or(AnswerError::NotANumber(slot))?),
+        Some(text) => Some(number::exact(&text).ok_or(AnswerRefusal::NotANumber(slot))?),
         None => None,
     };
     match question.kind {
-        QuestionKind::Numeric if !options.is_empty() => return Err(AnswerError::NotOptions(slot)),
+        QuestionKind::Numeric if !options.is_empty() => return Err(AnswerRefusal::NotOptions(slot)),
         QuestionKind::SingleChoice | QuestionKind::MultipleChoice if number.is_some() => {
-            return Err(AnswerError::NotNumber(slot));
+            return Err(AnswerRefusal::NotNumber(slot));
         }
         _ => {}
     }
     let order = sitting.shown(slot, question.options.len());
     let mut chosen = 0;
     for place in options {
-        let position = order.get(place).ok_or(AnswerError::NoSuchOption(slot))?;
+        let position = order.get(place).ok_or(AnswerRefusal::NoSuchOption(slot))?;
         chosen |= 1 << position;
     }
     if question.kind == QuestionKind::SingleChoice && chosen & (chosen - 1) != 0 {
-        return Err(AnswerError::OneOption(slot));
+        return Err(AnswerRefusal::OneOption(slot));
     }
     if answer.time_spent_seconds.is_some_and(|seconds| !(0..=LONGEST).contains(&seconds)) {
-        return Err(AnswerError::Time(slot));
+        return Err(AnswerRefusal::Time(slot));
     }
     Ok(StoredAnswer {
         slot,

@@ -11,6 +11,7 @@ use sea_orm::{ColumnTrait, DbErr, FromQueryResult, IntoSimpleExpr, QueryFilter, 
 use tokio::time::{Instant, timeout_at};
 
 use crate::Services;
+use crate::error::{Error, Fault, Refusal};
 use crate::events::{Change, Watch, patiently};
 
 /// What a sitting's clock shows.
@@ -44,14 +45,13 @@ impl SessionClock {
 
 /// Why a clock is not shown.
 #[derive(Debug, thiserror::Error)]
-pub enum SessionClockError {
+pub enum SessionClockRefusal {
     /// There is no such sitting of this user.
     #[error("There is no such sitting.")]
     NotFound,
-    /// The database failed.
-    #[error(transparent)]
-    Database(#[from] DbErr),
 }
+
+impl Refusal for SessionClockRefusal {}
 
 /// The clock of a user's sitting: at once, at each change and `every` so often, until the sitting is over.
 ///
@@ -62,10 +62,10 @@ pub async fn watch(
     owner: UserId,
     session: TestSessionId,
     every: Duration,
-) -> Result<impl Stream<Item = Result<SessionClock, DbErr>> + Send + use<>, SessionClockError> {
+) -> Result<impl Stream<Item = Result<SessionClock, Fault>> + Send + use<>, Error<SessionClockRefusal>> {
     // Before it is read, so that nothing falls between.
     let watch = services.events.watch(owner, Some(session)).await?;
-    let row = read(services, owner, session).await?.ok_or(SessionClockError::NotFound)?;
+    let row = read(services, owner, session).await?.ok_or(SessionClockRefusal::NotFound)?;
     let watching = Watching {
         card: row.mock_test_attempt_id,
         first: Some(row),
@@ -98,7 +98,7 @@ struct Watching {
 
 impl Watching {
     /// None after the clock that tells of the end.
-    async fn next(&mut self) -> Result<Option<SessionClock>, DbErr> {
+    async fn next(&mut self) -> Result<Option<SessionClock>, Fault> {
         if self.is_over {
             return Ok(None);
         }
@@ -107,7 +107,7 @@ impl Watching {
             None => {
                 self.changed_or_due().await;
                 let row = patiently(|| read(&self.services, self.owner, self.session)).await?;
-                row.ok_or_else(|| DbErr::RecordNotFound(format!("sitting {}", self.session)))?
+                row.ok_or_else(|| Fault::missing(format_args!("sitting {}", self.session)))?
             }
         };
         let clock = SessionClock {

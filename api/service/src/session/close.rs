@@ -11,11 +11,12 @@ use sea_orm::{
     EntityTrait, IntoActiveModel, QueryFilter,
 };
 
-use super::answers::{AnswerError, StoredAnswer, checked, response};
+use super::answers::{AnswerRefusal, StoredAnswer, checked, response};
 use super::save::{Batch, standing};
 use super::upsert::{Write, upsert};
 use super::{Sitting, SittingRules};
-use crate::database::{IsFailure, WriteOptions, lock_user, locked};
+use crate::database::{WritePolicy, lock_user, locked};
+use crate::error::{self, Error, Refusal};
 use crate::events::{self, Event};
 use crate::fault::{self, Fault};
 use crate::paper::Paper;
@@ -33,32 +34,22 @@ pub struct Submission {
 
 /// Why a sitting was not submitted. Nothing was written.
 #[derive(Debug, thiserror::Error)]
-pub enum SubmitError {
+pub enum SubmitRefusal {
     /// No such sitting, or another's.
     #[error("There is no such sitting. Take its id from `startTestSession`.")]
     NotFound,
     /// The last batch cannot be one.
     #[error(transparent)]
-    Answer(#[from] AnswerError),
+    Answer(#[from] AnswerRefusal),
     /// A batch with a greater number, or another one with the same, has set slots of the last batch.
     #[error(
         "Another tab or device has answered some of these slots since. Nothing was saved and the sitting is open: take \
          `session.answerSequence` and one more, and submit again."
     )]
     Superseded(Vec<i32>),
-    /// The database failed.
-    #[error(transparent)]
-    Database(#[from] DbErr),
 }
 
-impl IsFailure for SubmitError {
-    fn database_error(&self) -> Option<&DbErr> {
-        match self {
-            Self::Database(error) => Some(error),
-            _ => None,
-        }
-    }
-}
+impl Refusal for SubmitRefusal {}
 
 struct Command {
     sitting: Sitting,
@@ -70,20 +61,23 @@ struct Command {
 /// Saves a last batch and closes the sitting, scoring what is saved. Of one that is over the result is given again.
 ///
 /// # Errors
-/// See [`SubmitError`].
+/// See [`SubmitRefusal`].
 pub async fn submit(
     services: &Services,
     owner: UserId,
     id: TestSessionId,
     last: Option<Batch>,
-) -> Result<Submission, SubmitError> {
-    let sitting = super::sitting(services, owner, id).await?.ok_or(SubmitError::NotFound)?;
+) -> Result<Submission, Error<SubmitRefusal>> {
+    let sitting = super::sitting(services, owner, id).await?.ok_or(SubmitRefusal::NotFound)?;
     let last = match last {
-        Some(batch) => Some((batch.sequence, checked(&sitting, batch.sequence, batch.answers)?)),
+        Some(batch) => Some((
+            batch.sequence,
+            checked(&sitting, batch.sequence, batch.answers).map_err(SubmitRefusal::from)?,
+        )),
         None => None,
     };
     let command = Command { sitting, last, rules: services.sittings.rules, now: services.clock.now() };
-    let options = WriteOptions { name: "submit", looks_before_it_writes: true, another_may_be_first: true };
+    let options = WritePolicy::idempotent("submit").retry_taken_keys();
     let submission = services
         .database
         .write_for(owner, options, command, |transaction, command| Box::pin(run(transaction, command)))
@@ -92,7 +86,10 @@ pub async fn submit(
     Ok(submission)
 }
 
-async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<Submission, SubmitError> {
+async fn run(
+    transaction: &DatabaseTransaction,
+    command: &Command,
+) -> Result<Submission, Error<SubmitRefusal>> {
     let sitting = &command.sitting;
     lock_user(transaction, sitting.owner).await?;
     let session = lock(transaction, sitting.id).await?;
@@ -116,7 +113,7 @@ async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<Sub
         // A batch that a first submission saved stands, and is not refused when it comes again.
         refused = standing(transaction, sitting.id, *sequence, answers).await?.superseded;
         if !refused.is_empty() && !is_over && !is_overdue {
-            return Err(SubmitError::Superseded(refused));
+            return Err(SubmitRefusal::Superseded(refused).into());
         }
     }
     fault::boundary("submit.saved");
@@ -132,12 +129,12 @@ async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<Sub
 pub(super) async fn lock(
     transaction: &DatabaseTransaction,
     id: TestSessionId,
-) -> Result<test_session::Model, DbErr> {
+) -> Result<test_session::Model, error::Fault> {
     let select = test_session::Entity::find_by_id(id);
     locked(transaction.get_database_backend(), select)
         .one(transaction)
         .await?
-        .ok_or_else(|| DbErr::RecordNotFound(format!("test session {id}")))
+        .ok_or_else(|| error::Fault::missing(format_args!("sitting {id}")))
 }
 
 /// Closes an open sitting whose learner and whose row are locked: as of its deadline where that has passed.
@@ -147,7 +144,7 @@ pub(super) async fn close(
     paper: &Paper,
     is_overdue: bool,
     now: DateTime<Utc>,
-) -> Result<test_session::Model, DbErr> {
+) -> Result<test_session::Model, error::Fault> {
     let answers = answers(transaction, session.id).await?;
     let score = score(paper, &answers);
     let (total, marks) = (score.total, |marks| i32::try_from(marks).unwrap_or(i32::MAX));
@@ -205,12 +202,12 @@ async fn count_on_card(
     session: &test_session::Model,
     score: i32,
     percentage: i32,
-) -> Result<(), DbErr> {
+) -> Result<(), error::Fault> {
     let card = mock_test_attempt::Entity::of(session.user_id)
         .filter(mock_test_attempt::Column::Id.eq(session.mock_test_attempt_id))
         .one(transaction)
         .await?
-        .ok_or_else(|| DbErr::RecordNotFound(format!("test card {}", session.mock_test_attempt_id)))?;
+        .ok_or_else(|| error::Fault::missing(format_args!("test card {}", session.mock_test_attempt_id)))?;
     let is_used_up = card.attempts_used >= card.max_attempts;
     let first_score = card.first_score.unwrap_or(score);
     let best_score = card.best_score.map_or(score, |best| best.max(score));

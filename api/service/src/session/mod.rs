@@ -22,22 +22,23 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use jishu_entity::{TestSessionId, UserId, test_session};
 use quick_cache::sync::Cache;
-use sea_orm::{ColumnTrait, DbErr, QueryFilter};
+use sea_orm::{ColumnTrait, QueryFilter};
 
 use super::Services;
 use super::paper::{Paper, PaperRevision};
+use crate::error::Fault;
 use together::Together;
 
-pub use answers::{AnswerError, GivenAnswer, MOST_ANSWERS, response};
-pub use close::{Submission, SubmitError, submit};
+pub use answers::{AnswerRefusal, GivenAnswer, MOST_ANSWERS, response};
+pub use close::{Submission, SubmitRefusal, submit};
 pub use overdue::{OverdueReport, close_overdue, keep_closing};
 pub use read::{
     SessionKey, answer_sequence, answers, by_ids, count, newest, of_card, of_user, open_of_cards, score_of,
     scores_of_cards,
 };
 pub use review::{Review, review};
-pub use save::{Batch, SaveError, Saved, save};
-pub use start::{StartError, Started, can_start, start};
+pub use save::{Batch, SaveRefusal, Saved, save};
+pub use start::{StartRefusal, Started, can_start, start};
 
 /// How sittings are run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,7 +129,7 @@ pub async fn sitting(
     services: &Services,
     owner: UserId,
     id: TestSessionId,
-) -> Result<Option<Sitting>, DbErr> {
+) -> Result<Option<Sitting>, Fault> {
     if let Some(known) = services.sittings.known.get(&id) {
         return if known.owner == owner { with_paper(services, id, known).await.map(Some) } else { Ok(None) };
     }
@@ -146,13 +147,13 @@ pub async fn sitting(
 ///
 /// # Errors
 /// The database's.
-pub async fn sitting_of(services: &Services, row: &test_session::Model) -> Result<Sitting, DbErr> {
+pub async fn sitting_of(services: &Services, row: &test_session::Model) -> Result<Sitting, Fault> {
     let known = Known { owner: row.user_id, paper: row.into(), seed: row.seed };
     services.sittings.known.insert(row.id, known);
     with_paper(services, row.id, known).await
 }
 
-async fn with_paper(services: &Services, id: TestSessionId, known: Known) -> Result<Sitting, DbErr> {
+async fn with_paper(services: &Services, id: TestSessionId, known: Known) -> Result<Sitting, Fault> {
     let paper = services.papers.get(known.paper).await?;
     Ok(Sitting { id, owner: known.owner, paper, seed: known.seed })
 }

@@ -1,5 +1,6 @@
 //! Closing sittings whose deadline has passed, whichever node finds them.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -10,7 +11,8 @@ use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter,
 
 use super::{Sitting, SittingRules, close, sitting_of};
 use crate::Services;
-use crate::database::{Unreadable, WriteOptions, lock_user, readable};
+use crate::database::{Unreadable, WritePolicy, lock_user, readable};
+use crate::error::{Error, Fault};
 
 /// How many are looked up at once.
 const BATCH: usize = 200;
@@ -45,7 +47,7 @@ pub struct OverdueReport {
 ///
 /// # Errors
 /// When they cannot be looked for. One that cannot be closed is left for the next time.
-pub async fn close_overdue(services: &Services) -> Result<OverdueReport, DbErr> {
+pub async fn close_overdue(services: &Services) -> Result<OverdueReport, Fault> {
     let mut report = OverdueReport::default();
     // Sittings that cannot be closed stay in the table: the search continues after them.
     let mut left = 0;
@@ -55,7 +57,7 @@ pub async fn close_overdue(services: &Services) -> Result<OverdueReport, DbErr> 
         let is_all = overdue.len() + unreadable.len() < BATCH;
         left += unreadable.len() as u64;
         for Unreadable { key, error, .. } in unreadable {
-            tell_once(services, key.first().copied().unwrap_or_default(), &error);
+            tell_once(services, key.first().copied().unwrap_or_default(), &error.into());
         }
         // Nodes that look at the same time begin with others.
         overdue.shuffle(&mut rand::rng());
@@ -100,7 +102,7 @@ async fn find(services: &Services, after: u64) -> Result<(Vec<test_session::Mode
 }
 
 /// Logs once that a sitting could not be closed. Every later search retries it.
-fn tell_once(services: &Services, session: i64, error: &DbErr) {
+fn tell_once(services: &Services, session: i64, error: &Fault) {
     if services.sittings.tells_of(TestSessionId(session)) {
         tracing::warn!(session, %error, "a sitting could not be closed; the server will retry");
     } else {
@@ -116,13 +118,12 @@ struct Command {
 }
 
 /// Says whether it was open until now.
-async fn close_one(services: &Services, session: test_session::Model) -> Result<bool, DbErr> {
+async fn close_one(services: &Services, session: test_session::Model) -> Result<bool, Fault> {
     let sitting = sitting_of(services, &session).await?;
     let owner = sitting.owner;
     let now = services.clock.now();
     let command = Command { id: session.id, sitting, rules: services.sittings.rules, now };
-    let options =
-        WriteOptions { name: "close overdue", looks_before_it_writes: true, another_may_be_first: true };
+    let options = WritePolicy::idempotent("close overdue").retry_taken_keys();
     let closed = services
         .database
         .retrying_for(RETRY_FOR)
@@ -134,7 +135,7 @@ async fn close_one(services: &Services, session: test_session::Model) -> Result<
     Ok(closed)
 }
 
-async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<bool, DbErr> {
+async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<bool, Error<Infallible>> {
     lock_user(transaction, command.sitting.owner).await?;
     let session = close::lock(transaction, command.id).await?;
     // It was closed meanwhile, or has been given more time.

@@ -10,6 +10,7 @@ use sea_orm::{
 
 use super::close;
 use crate::Services;
+use crate::error::Fault;
 use crate::page::{self, Keyset, Page, PageRequest};
 use crate::scoring::Score;
 
@@ -136,7 +137,7 @@ pub async fn answer_sequence(services: &Services, id: TestSessionId) -> Result<i
 ///
 /// # Errors
 /// The database's.
-pub async fn score_of(services: &Services, session: &Model) -> Result<Score, DbErr> {
+pub async fn score_of(services: &Services, session: &Model) -> Result<Score, Fault> {
     let paper = services.papers.get(session.into()).await?;
     let answers = close::answers(services.database.reader(), session.id).await?;
     Ok(close::score(&paper, &answers))

@@ -6,10 +6,11 @@ use jishu_entity::mock_test_attempt::{self, CardStatus};
 use jishu_entity::subject::ReviewPolicy;
 use jishu_entity::test_session::{self, Column, Entity};
 use jishu_entity::{PaperId, QuestionId};
-use sea_orm::{ColumnTrait, DbErr, QueryFilter, QuerySelect};
+use sea_orm::{ColumnTrait, QueryFilter, QuerySelect};
 
 use super::start::is_entitled;
 use crate::Services;
+use crate::error::Fault;
 use crate::paper::PaperRevision;
 
 /// Of which questions of a sitting the key, the explanation and the marks may be shown.
@@ -33,7 +34,7 @@ impl Review {
 ///
 /// # Errors
 /// The database's.
-pub async fn review(services: &Services, session: &test_session::Model) -> Result<Review, DbErr> {
+pub async fn review(services: &Services, session: &test_session::Model) -> Result<Review, Fault> {
     if session.open_marker.is_some() {
         return Ok(Review::default());
     }
@@ -63,7 +64,7 @@ pub async fn review(services: &Services, session: &test_session::Model) -> Resul
 
 /// Whether the learner can sit this paper no more: of all their cards of its test, from whichever purchase, none is open
 /// and none can be started.
-async fn is_used_up(services: &Services, session: &test_session::Model) -> Result<bool, DbErr> {
+async fn is_used_up(services: &Services, session: &test_session::Model) -> Result<bool, Fault> {
     let (reader, now) = (services.database.reader(), services.clock.now());
     let test_number = services.papers.get(session.into()).await?.row.test_number;
     let cards = mock_test_attempt::Entity::of(session.user_id)

@@ -10,11 +10,12 @@ use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QuerySelect,
 };
 
-use super::answers::{AnswerError, GivenAnswer, StoredAnswer, checked};
+use super::answers::{AnswerRefusal, GivenAnswer, StoredAnswer, checked};
 use super::together::{Together, Written};
 use super::upsert::{Write, upsert};
 use crate::Services;
-use crate::database::{Database, WriteOptions, pause, to_its_end};
+use crate::database::{Database, WritePolicy, pause, to_its_end};
+use crate::error::{self, Error, Refusal};
 use crate::fault::{self, Fault};
 
 /// Answers that are saved together.
@@ -36,41 +37,37 @@ pub struct Saved {
 
 /// Why nothing was saved.
 #[derive(Debug, thiserror::Error)]
-pub enum SaveError {
+pub enum SaveRefusal {
     /// No such sitting, or another's.
     #[error("There is no such sitting. Take its id from `startTestSession`.")]
     NotFound,
     /// The batch cannot be one.
     #[error(transparent)]
-    Answer(#[from] AnswerError),
+    Answer(#[from] AnswerRefusal),
     /// It was submitted, or closed after its deadline.
     #[error("This sitting is over; its result is in `session.result`.")]
     Closed,
     /// Its deadline has passed.
     #[error("The time of this sitting is over; what was saved before is scored.")]
     Overdue,
-    /// Something else has been changing the sitting for too long.
-    #[error("Something else is changing this sitting. Send the answers again, under the same number.")]
-    Held,
-    /// The database failed.
-    #[error(transparent)]
-    Database(#[from] DbErr),
 }
+
+impl Refusal for SaveRefusal {}
 
 /// Saves a batch in an open sitting, in one statement, which batches of other sittings may share. Sending it again changes
 /// nothing and is answered as before, also where the sitting has ended since; batches that come late or in another order
 /// leave the same.
 ///
 /// # Errors
-/// See [`SaveError`]; nothing was written.
+/// See [`SaveRefusal`]; nothing was written.
 pub async fn save(
     services: &Services,
     owner: UserId,
     id: TestSessionId,
     batch: Batch,
-) -> Result<Saved, SaveError> {
-    let sitting = super::sitting(services, owner, id).await?.ok_or(SaveError::NotFound)?;
-    let answers = checked(&sitting, batch.sequence, batch.answers)?;
+) -> Result<Saved, Error<SaveRefusal>> {
+    let sitting = super::sitting(services, owner, id).await?.ok_or(SaveRefusal::NotFound)?;
+    let answers = checked(&sitting, batch.sequence, batch.answers).map_err(SaveRefusal::from)?;
     let now = services.clock.now();
     let overdue_before = services.sittings.rules.overdue_before(now);
     let write = Write { id, owner, sequence: batch.sequence, answers, now, overdue_before };
@@ -102,7 +99,7 @@ async fn write_together(
     database: &Database,
     together: &Arc<Together>,
     write: &Arc<Write>,
-) -> Result<Vec<i32>, SaveError> {
+) -> Result<Vec<i32>, Error<SaveRefusal>> {
     let (started, mut attempt) = (Instant::now(), 0);
     loop {
         if together.write(database, Arc::clone(write)).await? == Written::All {
@@ -113,7 +110,7 @@ async fn write_together(
         }
         if started.elapsed() >= database.retry_for() {
             tracing::warn!(session = %write.id, "a sitting is being changed for so long that answers cannot be saved");
-            return Err(SaveError::Held);
+            return Err(error::Fault::Held.into());
         }
         tokio::time::sleep(pause(attempt)).await;
         attempt += 1;
@@ -122,19 +119,21 @@ async fn write_together(
 
 /// The nodes of a cluster do not know of each other's shared locks. So the sitting's row is written as well: of this and
 /// the end of the sitting on another node the later one is refused, and run again.
-async fn write_on_cluster(database: &Database, write: &Arc<Write>) -> Result<Vec<i32>, SaveError> {
-    let options =
-        WriteOptions { name: "save answers", looks_before_it_writes: true, another_may_be_first: false };
+async fn write_on_cluster(database: &Database, write: &Arc<Write>) -> Result<Vec<i32>, Error<SaveRefusal>> {
+    let options = WritePolicy::idempotent("save answers");
     database
         .write(options, Arc::clone(write), |transaction, write| {
             Box::pin(write_with_sitting(transaction, write))
         })
         .await?;
     // It was overdue when the batch came, where support has granted time meanwhile.
-    became_of(database.reader(), write).await?.ok_or(SaveError::Overdue)
+    became_of(database.reader(), write).await?.ok_or_else(|| SaveRefusal::Overdue.into())
 }
 
-async fn write_with_sitting(transaction: &DatabaseTransaction, write: &Write) -> Result<(), DbErr> {
+async fn write_with_sitting(
+    transaction: &DatabaseTransaction,
+    write: &Write,
+) -> Result<(), Error<SaveRefusal>> {
     let open = test_session::Entity::update_many()
         .col_expr(test_session::Column::Saves, Expr::col(test_session::Column::Saves).add(1))
         .filter(test_session::Column::Id.eq(write.id))
@@ -155,7 +154,10 @@ async fn write_with_sitting(transaction: &DatabaseTransaction, write: &Write) ->
 /// open sitting is. So a batch that was taken and of which something stands is accepted wherever it comes again: its first
 /// answer was lost, and this is the same. Where nothing of it stands, that is told of an open sitting alone; of one that is
 /// over it cannot matter any more, and the client learns of the end.
-async fn became_of(connection: &impl ConnectionTrait, write: &Write) -> Result<Option<Vec<i32>>, SaveError> {
+async fn became_of(
+    connection: &impl ConnectionTrait,
+    write: &Write,
+) -> Result<Option<Vec<i32>>, Error<SaveRefusal>> {
     let Standing { superseded, taken } =
         standing(connection, write.id, write.sequence, &write.answers).await?;
     if taken && superseded.len() < write.answers.len() {
@@ -169,9 +171,9 @@ async fn became_of(connection: &impl ConnectionTrait, write: &Write) -> Result<O
         .one(connection)
         .await?;
     match state {
-        None => Err(SaveError::NotFound),
-        Some((None, _)) => Err(SaveError::Closed),
-        Some((Some(_), expires_at)) if expires_at < write.overdue_before => Err(SaveError::Overdue),
+        None => Err(SaveRefusal::NotFound.into()),
+        Some((None, _)) => Err(SaveRefusal::Closed.into()),
+        Some((Some(_), expires_at)) if expires_at < write.overdue_before => Err(SaveRefusal::Overdue.into()),
         Some(_) => Ok(taken.then_some(superseded)),
     }
 }

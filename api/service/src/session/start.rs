@@ -14,10 +14,11 @@ use sea_orm::{
 
 use super::{SittingRules, close};
 use crate::clock::Clock;
-use crate::database::{IsFailure, WriteOptions, lock_user};
+use crate::database::{WritePolicy, lock_user};
+use crate::error::{Error, Refusal};
 use crate::events::{self, Event};
 use crate::fault::{self, Fault};
-use crate::paper::{self, Paper, PaperError, Papers};
+use crate::paper::{self, Paper, PaperRefusal, Papers};
 use crate::{Services, card};
 
 /// A sitting that is open.
@@ -31,7 +32,7 @@ pub struct Started {
 
 /// Why there is no open sitting.
 #[derive(Debug, thiserror::Error)]
-pub enum StartError {
+pub enum StartRefusal {
     /// No such card, or another's.
     #[error("There is no such test card. Take its id from `viewer.mockTestAttempts`.")]
     NotFound,
@@ -49,20 +50,10 @@ pub enum StartError {
     },
     /// There is no paper.
     #[error(transparent)]
-    Paper(#[from] PaperError),
-    /// The database failed.
-    #[error(transparent)]
-    Database(#[from] DbErr),
+    Paper(#[from] PaperRefusal),
 }
 
-impl IsFailure for StartError {
-    fn database_error(&self) -> Option<&DbErr> {
-        match self {
-            Self::Database(error) | Self::Paper(PaperError::Database(error)) => Some(error),
-            _ => None,
-        }
-    }
-}
+impl Refusal for StartRefusal {}
 
 struct Command {
     learner: UserId,
@@ -77,29 +68,30 @@ struct Command {
 /// What the transaction came to. A refusal may come after an overdue sitting was closed, which stays.
 enum Outcome {
     Open(Started),
-    Refused(StartError),
+    Refused(StartRefusal),
 }
 
 /// Returns the open sitting of a card, or starts its next one, which counts as an attempt from now on. One whose deadline
 /// has passed is closed first.
 ///
 /// # Errors
-/// See [`StartError`]; no sitting was started.
+/// See [`StartRefusal`]; no sitting was started.
 pub async fn start(
     services: &Services,
     learner: UserId,
     id: MockTestAttemptId,
-) -> Result<Started, StartError> {
-    let row = card::by_ids(services, learner, [id]).await?.pop().ok_or(StartError::NotFound)?;
+) -> Result<Started, Error<StartRefusal>> {
+    let row = card::by_ids(services, learner, [id]).await?.pop().ok_or(StartRefusal::NotFound)?;
     // So that nobody makes papers by cards that cannot be sat; the transaction looks again.
     if row.status == CardStatus::Exhausted {
-        return Err(StartError::Exhausted { max_attempts: row.max_attempts });
+        return Err(StartRefusal::Exhausted { max_attempts: row.max_attempts }.into());
     }
     let (reader, now) = (services.database.reader(), services.clock.now());
     if row.status != CardStatus::InProgress && !is_entitled(reader, &row, now).await? {
-        return Err(StartError::EntitlementEnded);
+        return Err(StartRefusal::EntitlementEnded.into());
     }
-    let paper = paper::of_test(services, row.subject_id, row.test_number).await?;
+    let paper = paper::of_test(services, row.subject_id, row.test_number).await;
+    let paper = paper.map_err(|error| error.map(StartRefusal::from))?;
     let command = Command {
         learner,
         card: id,
@@ -109,7 +101,7 @@ pub async fn start(
         rules: services.sittings.rules,
         clock: Arc::clone(&services.clock),
     };
-    let options = WriteOptions { name: "start", looks_before_it_writes: true, another_may_be_first: true };
+    let options = WritePolicy::idempotent("start").retry_taken_keys();
     let outcome = services
         .database
         .write_for(learner, options, command, |transaction, command| Box::pin(run(transaction, command)))
@@ -117,7 +109,7 @@ pub async fn start(
     services.events.appended(learner);
     match outcome {
         Outcome::Open(started) => Ok(started),
-        Outcome::Refused(error) => Err(error),
+        Outcome::Refused(refusal) => Err(refusal.into()),
     }
 }
 
@@ -137,9 +129,9 @@ pub fn can_start(
     card.attempts_used < card.max_attempts && right.is_some_and(|right| right.is_live(now))
 }
 
-async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<Outcome, StartError> {
+async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<Outcome, Error<StartRefusal>> {
     if lock_user(transaction, command.learner).await? != Some(UserStatus::Active) {
-        return Err(StartError::LearnerNotActive);
+        return Err(StartRefusal::LearnerNotActive.into());
     }
     fault::boundary("start.locked");
     // After the lock: what waited for it took its time, and not the learner's.
@@ -162,12 +154,12 @@ async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<Out
         .filter(mock_test_attempt::Column::Id.eq(command.card))
         .one(transaction)
         .await?
-        .ok_or(StartError::NotFound)?;
+        .ok_or(StartRefusal::NotFound)?;
     if card.attempts_used >= card.max_attempts {
-        return Ok(Outcome::Refused(StartError::Exhausted { max_attempts: card.max_attempts }));
+        return Ok(Outcome::Refused(StartRefusal::Exhausted { max_attempts: card.max_attempts }));
     }
     if !is_entitled(transaction, &card, now).await? {
-        return Ok(Outcome::Refused(StartError::EntitlementEnded));
+        return Ok(Outcome::Refused(StartRefusal::EntitlementEnded));
     }
     // A key may have been corrected while this waited for the lock.
     let paper = command.papers.newest_through(transaction, &command.paper).await?;

@@ -8,7 +8,7 @@ use crate::graphql::error::{ApiError, ApiResult};
 use crate::graphql::scalar::DateTime;
 use crate::graphql::types::{ErrorCode, User, UserError};
 use jishu_service::account::{
-    self, InvalidField, RefreshError, RegisterError, Registration, SignInError, SignedIn,
+    self, InvalidField, RefreshRefusal, RegisterRefusal, Registration, SignInRefusal, SignedIn,
 };
 use jishu_service::auth::PasswordError;
 
@@ -82,18 +82,18 @@ impl AccountMutation {
         let registration = Registration { name, email, password, role: Role::Learner };
         match account::register(ctx.services()?, ctx.client()?, registration).await {
             Ok(signed_in) => Ok(signed_in.into()),
-            Err(RegisterError::Invalid(fields)) => {
+            Err(RegisterRefusal::Invalid(fields)) => {
                 Ok(refused(fields.into_iter().map(invalid_field).collect()))
             }
-            Err(error @ RegisterError::EmailTaken) => Ok(refused(vec![UserError::field(
+            Err(error @ RegisterRefusal::EmailTaken) => Ok(refused(vec![UserError::field(
                 ErrorCode::EmailTaken,
                 error.to_string(),
                 &["input", "email"],
             )])),
-            Err(RegisterError::TooMany(wait)) => Err(wait.into()),
-            Err(RegisterError::Password(error)) => Err(password_error(error)),
-            Err(RegisterError::SignIn(error)) => Err(sign_in_error(error)),
-            Err(RegisterError::Database(error)) => Err(error.into()),
+            Err(RegisterRefusal::TooMany(wait)) => Err(wait.into()),
+            Err(RegisterRefusal::Password(error)) => Err(password_error(error)),
+            Err(RegisterRefusal::SignIn(error)) => Err(sign_in_error(error)),
+            Err(RegisterRefusal::Database(error)) => Err(error.into()),
         }
     }
 
@@ -105,7 +105,7 @@ impl AccountMutation {
     ) -> ApiResult<AuthPayload> {
         match account::login(ctx.services()?, ctx.client()?, &input.email, input.password).await {
             Ok(signed_in) => Ok(signed_in.into()),
-            Err(error @ SignInError::InvalidCredentials) => Ok(refused(vec![UserError::field(
+            Err(error @ SignInRefusal::InvalidCredentials) => Ok(refused(vec![UserError::field(
                 ErrorCode::InvalidCredentials,
                 error.to_string(),
                 &["input"],
@@ -124,15 +124,15 @@ impl AccountMutation {
     ) -> ApiResult<AuthPayload> {
         match account::refresh(ctx.services()?, ctx.client()?, &refresh_token).await {
             Ok(signed_in) => Ok(signed_in.into()),
-            Err(error @ RefreshError::Invalid(_)) => Ok(refused(vec![UserError::field(
+            Err(error @ RefreshRefusal::Invalid(_)) => Ok(refused(vec![UserError::field(
                 ErrorCode::RefreshTokenInvalid,
                 error.to_string(),
                 &["refreshToken"],
             )])),
-            Err(RefreshError::TooMany(wait)) => Err(wait.into()),
-            Err(RefreshError::SignIn(error)) => Err(sign_in_error(error)),
-            Err(RefreshError::RefreshToken(error)) => Err(ApiError::internal(error.to_string())),
-            Err(RefreshError::Database(error)) => Err(error.into()),
+            Err(RefreshRefusal::TooMany(wait)) => Err(wait.into()),
+            Err(RefreshRefusal::SignIn(error)) => Err(sign_in_error(error)),
+            Err(RefreshRefusal::RefreshToken(error)) => Err(ApiError::internal(error.to_string())),
+            Err(RefreshRefusal::Database(error)) => Err(error.into()),
         }
     }
 
@@ -175,11 +175,11 @@ fn invalid_field(field: InvalidField) -> UserError {
     UserError::field(code, field.to_string(), &["input", name])
 }
 
-fn sign_in_error(error: SignInError) -> ApiError {
+fn sign_in_error(error: SignInRefusal) -> ApiError {
     match error {
-        SignInError::TooMany(wait) => wait.into(),
-        SignInError::Password(error) => password_error(error),
-        SignInError::Database(error) => error.into(),
+        SignInRefusal::TooMany(wait) => wait.into(),
+        SignInRefusal::Password(error) => password_error(error),
+        SignInRefusal::Database(error) => error.into(),
         error => ApiError::internal(error.to_string()),
     }
 }

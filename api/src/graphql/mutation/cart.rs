@@ -6,7 +6,7 @@ use crate::graphql::context::ContextExt;
 use crate::graphql::error::ApiResult;
 use crate::graphql::types::{Cart, ErrorCode, UserError};
 use jishu_service::auth::Viewer;
-use jishu_service::cart::{self, CartError};
+use jishu_service::cart::{self, CartRefusal};
 
 const PATH: &[&str] = &["subjectIds"];
 
@@ -51,22 +51,22 @@ impl CartMutation {
     }
 }
 
-fn payload(viewer: Viewer, result: Result<(), CartError>) -> ApiResult<CartPayload> {
+fn payload(viewer: Viewer, result: Result<(), CartRefusal>) -> ApiResult<CartPayload> {
     let cart = Cart(viewer.user_id);
     let Err(error) = result else { return Ok(CartPayload { cart, user_errors: Vec::new() }) };
     let message = error.to_string();
     let user_error = match error {
-        CartError::OwnerNotActive => UserError::field(ErrorCode::AccountInactive, message, &[]),
-        CartError::SubjectsNotFound(ids) => {
+        CartRefusal::OwnerNotActive => UserError::field(ErrorCode::AccountInactive, message, &[]),
+        CartRefusal::SubjectsNotFound(ids) => {
             UserError::subjects(ErrorCode::SubjectNotFound, message, PATH, &ids)
         }
-        CartError::SubjectsArchived(ids) => {
+        CartRefusal::SubjectsArchived(ids) => {
             UserError::subjects(ErrorCode::SubjectArchived, message, PATH, &ids)
         }
-        CartError::SubjectsOwned(ids) => UserError::subjects(ErrorCode::SubjectOwned, message, PATH, &ids),
-        CartError::TooMany(_) => UserError::field(ErrorCode::SubjectCountMismatch, message, PATH),
-        CartError::Full => UserError::field(ErrorCode::CartFull, message, PATH),
-        CartError::Database(error) => return Err(error.into()),
+        CartRefusal::SubjectsOwned(ids) => UserError::subjects(ErrorCode::SubjectOwned, message, PATH, &ids),
+        CartRefusal::TooMany(_) => UserError::field(ErrorCode::SubjectCountMismatch, message, PATH),
+        CartRefusal::Full => UserError::field(ErrorCode::CartFull, message, PATH),
+        CartRefusal::Database(error) => return Err(error.into()),
     };
     Ok(CartPayload { cart, user_errors: vec![user_error] })
 }

@@ -8,7 +8,7 @@ use crate::graphql::error::ApiResult;
 use crate::graphql::node::GlobalKey;
 use crate::graphql::scalar::DateTime;
 use crate::graphql::types::{ErrorCode, MockTestAttemptStatus, UserError};
-use jishu_service::extra_time::{self, Allowance, ExtraTimeError, Grant};
+use jishu_service::extra_time::{self, Allowance, ExtraTimeRefusal, Grant};
 
 /// What a test card is granted. Both values are totals, in place of what was granted before: sending the same again
 /// changes nothing. At least one is given.
@@ -80,7 +80,7 @@ impl ExtraTimeMutation {
         let grant = Grant { extra_seconds: input.extra_seconds, max_attempts: input.max_attempts };
         let granted = match MockTestAttemptId::parse(&input.mock_test_attempt_id) {
             Some(card) => extra_time::grant(ctx.services()?, support, card, grant).await,
-            None => Err(ExtraTimeError::CardNotFound),
+            None => Err(ExtraTimeRefusal::CardNotFound),
         };
         match granted {
             Ok(allowance) => {
@@ -91,17 +91,19 @@ impl ExtraTimeMutation {
     }
 }
 
-fn refusal(error: ExtraTimeError) -> ApiResult<UserError> {
+fn refusal(error: ExtraTimeRefusal) -> ApiResult<UserError> {
     let message = error.to_string();
     let (code, path): (_, &[&str]) = match error {
-        ExtraTimeError::NothingGranted => (ErrorCode::NothingToGrant, &["input"]),
-        ExtraTimeError::SecondsOutOfRange => (ErrorCode::ExtraSecondsInvalid, &["input", "extraSeconds"]),
-        ExtraTimeError::AttemptsOutOfRange | ExtraTimeError::FewerThanUsed(_) => {
+        ExtraTimeRefusal::NothingGranted => (ErrorCode::NothingToGrant, &["input"]),
+        ExtraTimeRefusal::SecondsOutOfRange => (ErrorCode::ExtraSecondsInvalid, &["input", "extraSeconds"]),
+        ExtraTimeRefusal::AttemptsOutOfRange | ExtraTimeRefusal::FewerThanUsed(_) => {
             (ErrorCode::MaxAttemptsInvalid, &["input", "maxAttempts"])
         }
-        ExtraTimeError::CardNotFound => (ErrorCode::MockTestAttemptNotFound, &["input", "mockTestAttemptId"]),
-        ExtraTimeError::SittingOverdue => (ErrorCode::TestSessionOverdue, &["input", "extraSeconds"]),
-        ExtraTimeError::Database(error) => return Err(error.into()),
+        ExtraTimeRefusal::CardNotFound => {
+            (ErrorCode::MockTestAttemptNotFound, &["input", "mockTestAttemptId"])
+        }
+        ExtraTimeRefusal::SittingOverdue => (ErrorCode::TestSessionOverdue, &["input", "extraSeconds"]),
+        ExtraTimeRefusal::Database(error) => return Err(error.into()),
     };
     Ok(UserError::field(code, message, path))
 }

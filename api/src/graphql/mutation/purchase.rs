@@ -14,7 +14,7 @@ use crate::graphql::types::{
 };
 use jishu_service::Services;
 use jishu_service::card::CardFilter;
-use jishu_service::purchase::{self, Outcome, OwnedSubject, PurchaseError, PurchaseRequest, Receipt};
+use jishu_service::purchase::{self, Outcome, OwnedSubject, PurchaseRefusal, PurchaseRequest, Receipt};
 
 /// What to buy, and what the buyer was shown.
 #[derive(InputObject)]
@@ -116,19 +116,19 @@ fn refused(error: UserError) -> PurchasePayload {
     PurchasePayload { message, user_errors: vec![error], ..PurchasePayload::default() }
 }
 
-fn user_error(error: PurchaseError) -> ApiResult<UserError> {
+fn user_error(error: PurchaseRefusal) -> ApiResult<UserError> {
     let message = error.to_string();
     Ok(match error {
-        PurchaseError::BuyerNotActive => UserError::field(ErrorCode::AccountInactive, message, &[]),
-        PurchaseError::Selection(error) => selection_error(error)?,
-        PurchaseError::PriceChanged(quote) => {
+        PurchaseRefusal::BuyerNotActive => UserError::field(ErrorCode::AccountInactive, message, &[]),
+        PurchaseRefusal::Selection(error) => selection_error(error)?,
+        PurchaseRefusal::PriceChanged(quote) => {
             UserError::PriceChanged(PriceChangedError::new(message, PurchaseQuote(*quote)))
         }
-        PurchaseError::IdempotencyKeyReused => {
+        PurchaseRefusal::IdempotencyKeyReused => {
             UserError::field(ErrorCode::IdempotencyKeyReused, message, &["input", "idempotencyKey"])
         }
-        PurchaseError::CardsMiscounted { .. } => return Err(ApiError::internal(message)),
-        PurchaseError::Database(error) => return Err(error.into()),
+        PurchaseRefusal::CardsMiscounted { .. } => return Err(ApiError::internal(message)),
+        PurchaseRefusal::Database(error) => return Err(error.into()),
     })
 }
 

@@ -9,7 +9,7 @@ use crate::graphql::node::GlobalKey;
 use crate::graphql::types::{
     Difficulty, ErrorCode, QuestionFormat, QuestionLoss, QuestionNotice, QuestionRefusal, UserError,
 };
-use jishu_service::question_bank::{self, Defaults, ImportError, ImportReport, ImportRequest};
+use jishu_service::question_bank::{self, Defaults, ImportRefusal, ImportReport, ImportRequest};
 
 /// Maximum number of losses, and of notices, in a response.
 const MOST_LOSSES: usize = 1_000;
@@ -86,7 +86,7 @@ impl QuestionBankMutation {
     ) -> ApiResult<ImportQuestionsPayload> {
         let author = ctx.require_author().await?;
         let Some(subject_id) = SubjectId::parse(&input.subject_id) else {
-            return refused(ImportError::SubjectNotFound);
+            return refused(ImportRefusal::SubjectNotFound);
         };
         let services = ctx.services()?;
         let request = ImportRequest {
@@ -124,17 +124,17 @@ impl From<ImportReport> for ImportQuestionsPayload {
     }
 }
 
-fn refused(error: ImportError) -> ApiResult<ImportQuestionsPayload> {
+fn refused(error: ImportRefusal) -> ApiResult<ImportQuestionsPayload> {
     let message = error.to_string();
     let (code, path) = match error {
-        ImportError::SubjectNotFound => (ErrorCode::SubjectNotFound, "subjectId"),
-        ImportError::UnknownFormat => (ErrorCode::QuestionFormatUnknown, "format"),
-        ImportError::Unreadable { .. } | ImportError::Empty | ImportError::TooManyRefused(_) => {
+        ImportRefusal::SubjectNotFound => (ErrorCode::SubjectNotFound, "subjectId"),
+        ImportRefusal::UnknownFormat => (ErrorCode::QuestionFormatUnknown, "format"),
+        ImportRefusal::Unreadable { .. } | ImportRefusal::Empty | ImportRefusal::TooManyRefused(_) => {
             (ErrorCode::QuestionsUnreadable, "text")
         }
-        ImportError::DefaultTopic(_) => (ErrorCode::TopicInvalid, "topic"),
-        ImportError::Reason => (ErrorCode::ReasonInvalid, "correctKeys"),
-        ImportError::Database(error) => return Err(error.into()),
+        ImportRefusal::DefaultTopic(_) => (ErrorCode::TopicInvalid, "topic"),
+        ImportRefusal::Reason => (ErrorCode::ReasonInvalid, "correctKeys"),
+        ImportRefusal::Database(error) => return Err(error.into()),
     };
     let user_errors = vec![UserError::field(code, message, &["input", path])];
     Ok(ImportQuestionsPayload { user_errors, ..ImportQuestionsPayload::default() })

@@ -11,7 +11,7 @@ use crate::graphql::types::{AuthoredQuestion, ErrorCode, UserError, authored_opt
 use jishu_service::Services;
 use jishu_service::account::Author;
 use jishu_service::question_bank::{
-    self, ArchiveError, Correction, CorrectionError, InvalidQuestion, NewKey,
+    self, ArchiveRefusal, Correction, CorrectionRefusal, InvalidQuestion, NewKey,
 };
 
 /// The right key of a question. Give `correctOptionIds` or `correctValue`.
@@ -75,7 +75,7 @@ impl QuestionKeyMutation {
         let author = ctx.require_author().await?;
         let services = ctx.services()?;
         let Some(question_id) = QuestionId::parse(&input.question_id) else {
-            return not_corrected(CorrectionError::NotFound);
+            return not_corrected(CorrectionRefusal::NotFound);
         };
         let key = match new_key(&input) {
             Ok(key) => key,
@@ -112,17 +112,17 @@ impl QuestionKeyMutation {
                     .await
                     .map(|_| id)
             }
-            None => Err(ArchiveError::NotFound),
+            None => Err(ArchiveRefusal::NotFound),
         };
         match set {
             Ok(id) => Ok(SetQuestionArchivedPayload {
                 question: question(services, author, id).await?,
                 user_errors: Vec::new(),
             }),
-            Err(ArchiveError::NotFound) => {
+            Err(ArchiveRefusal::NotFound) => {
                 Ok(SetQuestionArchivedPayload { question: None, user_errors: vec![not_found()] })
             }
-            Err(ArchiveError::Database(error)) => Err(error.into()),
+            Err(ArchiveRefusal::Database(error)) => Err(error.into()),
         }
     }
 }
@@ -142,7 +142,7 @@ fn new_key(input: &CorrectQuestionKeyInput) -> Result<NewKey, UserError> {
     match (&input.correct_option_ids, &input.correct_value) {
         (Some(ids), None) => {
             let named: Option<Vec<(QuestionVersionId, i32)>> = ids.iter().map(authored_option).collect();
-            let no_such = CorrectionError::NoSuchOption.to_string();
+            let no_such = CorrectionRefusal::NoSuchOption.to_string();
             let named = named.ok_or_else(|| invalid(&no_such, "correctOptionIds"))?;
             let version = named.first().map(|(version, _)| *version);
             if named.iter().any(|(other, _)| Some(*other) != version) {
@@ -167,23 +167,23 @@ fn not_found() -> UserError {
     UserError::field(ErrorCode::QuestionNotFound, message, &["input", "questionId"])
 }
 
-fn not_corrected(error: CorrectionError) -> ApiResult<CorrectQuestionKeyPayload> {
+fn not_corrected(error: CorrectionRefusal) -> ApiResult<CorrectQuestionKeyPayload> {
     let message = error.to_string();
     let field = |code, at: &str| UserError::field(code, message.as_str(), &["input", at]);
     let error = match error {
-        CorrectionError::NotFound => not_found(),
-        CorrectionError::NothingChanged => field(ErrorCode::QuestionKeyUnchanged, "questionId"),
-        CorrectionError::Key(InvalidQuestion::ToleranceNegative) => {
+        CorrectionRefusal::NotFound => not_found(),
+        CorrectionRefusal::NothingChanged => field(ErrorCode::QuestionKeyUnchanged, "questionId"),
+        CorrectionRefusal::Key(InvalidQuestion::ToleranceNegative) => {
             field(ErrorCode::QuestionKeyInvalid, "tolerance")
         }
-        CorrectionError::WantsNumber | CorrectionError::NoSuchOption | CorrectionError::Key(_) => {
+        CorrectionRefusal::WantsNumber | CorrectionRefusal::NoSuchOption | CorrectionRefusal::Key(_) => {
             field(ErrorCode::QuestionKeyInvalid, "correctOptionIds")
         }
-        CorrectionError::WantsOptions => field(ErrorCode::QuestionKeyInvalid, "correctValue"),
-        CorrectionError::Outdated => field(ErrorCode::QuestionOutdated, "correctOptionIds"),
-        CorrectionError::Explanation(_) => field(ErrorCode::ExplanationInvalid, "explanation"),
-        CorrectionError::Reason => field(ErrorCode::ReasonInvalid, "reason"),
-        CorrectionError::Database(error) => return Err(error.into()),
+        CorrectionRefusal::WantsOptions => field(ErrorCode::QuestionKeyInvalid, "correctValue"),
+        CorrectionRefusal::Outdated => field(ErrorCode::QuestionOutdated, "correctOptionIds"),
+        CorrectionRefusal::Explanation(_) => field(ErrorCode::ExplanationInvalid, "explanation"),
+        CorrectionRefusal::Reason => field(ErrorCode::ReasonInvalid, "reason"),
+        CorrectionRefusal::Database(error) => return Err(error.into()),
     };
     Ok(CorrectQuestionKeyPayload { user_errors: vec![error], ..Default::default() })
 }

@@ -9,8 +9,10 @@ use crate::graphql::node::GlobalKey;
 use crate::graphql::types::{
     AnswersError, AttemptsExhaustedError, ErrorCode, TestSession, UserError, option_place,
 };
-use jishu_service::paper::PaperError;
-use jishu_service::session::{self, AnswerError, Batch, GivenAnswer, SaveError, StartError, SubmitError};
+use jishu_service::paper::PaperRefusal;
+use jishu_service::session::{
+    self, AnswerError, Batch, GivenAnswer, SaveRefusal, StartRefusal, SubmitRefusal,
+};
 
 const SESSION: &[&str] = &["input", "sessionId"];
 const ANSWERS: &[&str] = &["input", "answers"];
@@ -90,7 +92,7 @@ impl TestSessionMutation {
     ) -> ApiResult<TestSessionPayload> {
         let viewer = ctx.require_viewer()?;
         let Some(card) = MockTestAttemptId::parse(&input.mock_test_attempt_id) else {
-            return Ok(refused(start_error(StartError::NotFound)?));
+            return Ok(refused(start_error(StartRefusal::NotFound)?));
         };
         match session::start(ctx.services()?, viewer.user_id, card).await {
             Ok(started) => Ok(TestSessionPayload {
@@ -111,7 +113,7 @@ impl TestSessionMutation {
     ) -> ApiResult<TestSessionPayload> {
         let viewer = ctx.require_viewer()?;
         let Some(id) = TestSessionId::parse(&input.session_id) else {
-            return Ok(refused(save_error(SaveError::NotFound, &[])?));
+            return Ok(refused(save_error(SaveRefusal::NotFound, &[])?));
         };
         let slots: Vec<i32> = input.answers.iter().map(|answer| answer.slot).collect();
         let batch = batch(id, input.sequence, input.answers);
@@ -122,7 +124,7 @@ impl TestSessionMutation {
                 superseded: saved.superseded,
                 ..TestSessionPayload::default()
             }),
-            Err(SaveError::NotFound) => Ok(refused(save_error(SaveError::NotFound, &[])?)),
+            Err(SaveRefusal::NotFound) => Ok(refused(save_error(SaveRefusal::NotFound, &[])?)),
             Err(error) => Ok(TestSessionPayload { session, ..refused(save_error(error, &slots)?) }),
         }
     }
@@ -137,7 +139,7 @@ impl TestSessionMutation {
     ) -> ApiResult<TestSessionPayload> {
         let viewer = ctx.require_viewer()?;
         let Some(id) = TestSessionId::parse(&input.session_id) else {
-            return Ok(refused(save_error(SaveError::NotFound, &[])?));
+            return Ok(refused(save_error(SaveRefusal::NotFound, &[])?));
         };
         let answers = input.answers.unwrap_or_default();
         let slots: Vec<i32> = answers.iter().map(|answer| answer.slot).collect();
@@ -146,18 +148,18 @@ impl TestSessionMutation {
             Ok(submission) => {
                 let mut user_errors = Vec::new();
                 if !submission.refused.is_empty() {
-                    user_errors.push(save_error(SaveError::Closed, &submission.refused)?);
+                    user_errors.push(save_error(SaveRefusal::Closed, &submission.refused)?);
                 }
                 let session = Some(submission.session.into());
                 Ok(TestSessionPayload { session, user_errors, ..TestSessionPayload::default() })
             }
-            Err(SubmitError::NotFound) => Ok(refused(save_error(SaveError::NotFound, &slots)?)),
-            Err(SubmitError::Answer(error)) => Ok(TestSessionPayload {
+            Err(SubmitRefusal::NotFound) => Ok(refused(save_error(SaveRefusal::NotFound, &slots)?)),
+            Err(SubmitRefusal::Answer(error)) => Ok(TestSessionPayload {
                 session: Some(TestSession::lazy(viewer.user_id, id)),
-                ..refused(save_error(SaveError::Answer(error), &slots)?)
+                ..refused(save_error(SaveRefusal::Answer(error), &slots)?)
             }),
-            Err(SubmitError::Superseded(superseded)) => {
-                let message = SubmitError::Superseded(Vec::new()).to_string();
+            Err(SubmitRefusal::Superseded(superseded)) => {
+                let message = SubmitRefusal::Superseded(Vec::new()).to_string();
                 let error = AnswersError::new(ErrorCode::AnswersSuperseded, message, ANSWERS, &superseded);
                 Ok(TestSessionPayload {
                     session: Some(TestSession::lazy(viewer.user_id, id)),
@@ -165,7 +167,7 @@ impl TestSessionMutation {
                     ..refused(UserError::Answers(error))
                 })
             }
-            Err(SubmitError::Database(error)) => Err(error.into()),
+            Err(SubmitRefusal::Database(error)) => Err(error.into()),
         }
     }
 }
@@ -199,38 +201,38 @@ fn refused(error: UserError) -> TestSessionPayload {
     TestSessionPayload { user_errors: vec![error], ..TestSessionPayload::default() }
 }
 
-fn start_error(error: StartError) -> ApiResult<UserError> {
+fn start_error(error: StartRefusal) -> ApiResult<UserError> {
     const CARD: &[&str] = &["input", "mockTestAttemptId"];
     let message = error.to_string();
     Ok(match error {
-        StartError::NotFound => UserError::field(ErrorCode::MockTestAttemptNotFound, message, CARD),
-        StartError::LearnerNotActive => UserError::field(ErrorCode::AccountInactive, message, &[]),
-        StartError::EntitlementEnded => UserError::field(ErrorCode::EntitlementEnded, message, CARD),
-        StartError::Exhausted { max_attempts } => {
+        StartRefusal::NotFound => UserError::field(ErrorCode::MockTestAttemptNotFound, message, CARD),
+        StartRefusal::LearnerNotActive => UserError::field(ErrorCode::AccountInactive, message, &[]),
+        StartRefusal::EntitlementEnded => UserError::field(ErrorCode::EntitlementEnded, message, CARD),
+        StartRefusal::Exhausted { max_attempts } => {
             UserError::AttemptsExhausted(AttemptsExhaustedError::new(message, max_attempts))
         }
-        StartError::Paper(PaperError::TooFewQuestions { .. }) => {
+        StartRefusal::Paper(PaperRefusal::TooFewQuestions { .. }) => {
             UserError::field(ErrorCode::TooFewQuestions, message, CARD)
         }
-        StartError::Paper(PaperError::Database(error)) | StartError::Database(error) => {
+        StartRefusal::Paper(PaperRefusal::Database(error)) | StartRefusal::Database(error) => {
             return Err(error.into());
         }
     })
 }
 
-fn save_error(error: SaveError, slots: &[i32]) -> ApiResult<UserError> {
+fn save_error(error: SaveRefusal, slots: &[i32]) -> ApiResult<UserError> {
     let message = error.to_string();
     let answers =
         |code, slots: &[i32]| UserError::Answers(AnswersError::new(code, message.as_str(), ANSWERS, slots));
     Ok(match error {
-        SaveError::NotFound => UserError::field(ErrorCode::TestSessionNotFound, message, SESSION),
-        SaveError::Answer(AnswerError::Sequence) => {
+        SaveRefusal::NotFound => UserError::field(ErrorCode::TestSessionNotFound, message, SESSION),
+        SaveRefusal::Answer(AnswerError::Sequence) => {
             UserError::field(ErrorCode::AnswerInvalid, message, &["input", "sequence"])
         }
-        SaveError::Answer(error) => answers(ErrorCode::AnswerInvalid, error.slot().as_slice()),
-        SaveError::Closed => answers(ErrorCode::TestSessionClosed, slots),
-        SaveError::Overdue => answers(ErrorCode::TestSessionOverdue, slots),
-        SaveError::Held => return Err(ApiError::TimedOut),
-        SaveError::Database(error) => return Err(error.into()),
+        SaveRefusal::Answer(error) => answers(ErrorCode::AnswerInvalid, error.slot().as_slice()),
+        SaveRefusal::Closed => answers(ErrorCode::TestSessionClosed, slots),
+        SaveRefusal::Overdue => answers(ErrorCode::TestSessionOverdue, slots),
+        SaveRefusal::Held => return Err(ApiError::TimedOut),
+        SaveRefusal::Database(error) => return Err(error.into()),
     })
 }

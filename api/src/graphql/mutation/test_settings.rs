@@ -8,7 +8,7 @@ use crate::graphql::error::ApiResult;
 use crate::graphql::node::GlobalKey;
 use crate::graphql::scalar::Decimal;
 use crate::graphql::types::{Difficulty, ErrorCode, GradingMethod, ReviewPolicy, Subject, UserError};
-use jishu_service::test_settings::{self, BlueprintPart, Change, SettingsError};
+use jishu_service::test_settings::{self, BlueprintPart, Change, SettingsRefusal};
 
 /// How the tests of a subject are to be; what is not given stays.
 #[derive(InputObject)]
@@ -71,7 +71,7 @@ impl TestSettingsMutation {
         let author = ctx.require_author().await?;
         let services = ctx.services()?;
         let Some(subject) = SubjectId::parse(&input.subject_id) else {
-            return refused(SettingsError::NotFound);
+            return refused(SettingsRefusal::NotFound);
         };
         match test_settings::update(services, author, subject, input.into()).await {
             Ok(()) => Ok(UpdateTestSettingsPayload {
@@ -105,15 +105,15 @@ impl From<UpdateTestSettingsInput> for Change {
     }
 }
 
-fn refused(error: SettingsError) -> ApiResult<UpdateTestSettingsPayload> {
+fn refused(error: SettingsRefusal) -> ApiResult<UpdateTestSettingsPayload> {
     let mut message = error.to_string();
-    if matches!(error, SettingsError::Scheme { .. }) {
+    if matches!(error, SettingsRefusal::Scheme { .. }) {
         message.push_str(" Change `correct`, `wrong` or `unanswered`.");
     }
     let path = ["input", error.argument()];
     let code = match error {
-        SettingsError::NotFound => ErrorCode::SubjectNotFound,
-        SettingsError::Database(error) => return Err(error.into()),
+        SettingsRefusal::NotFound => ErrorCode::SubjectNotFound,
+        SettingsRefusal::Database(error) => return Err(error.into()),
         _ => ErrorCode::TestSettingsInvalid,
     };
     Ok(UpdateTestSettingsPayload { subject: None, user_errors: vec![UserError::field(code, message, &path)] })

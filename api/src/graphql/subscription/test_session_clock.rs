@@ -12,7 +12,7 @@ use crate::graphql::error::{ApiError, ApiResult};
 use crate::graphql::node::GlobalKey;
 use crate::graphql::scalar::DateTime;
 use crate::graphql::types::TestSessionStatus;
-use jishu_service::session::clock::{self, SessionClockError};
+use jishu_service::session::clock::{self, SessionClockRefusal};
 
 /// The least and the most seconds between two events without a change.
 const EVERY: std::ops::RangeInclusive<u64> = 1..=60;
@@ -72,11 +72,11 @@ impl TestSessionClock {
         let every = Duration::from_secs(seconds);
         let clock = match TestSessionId::parse(&session_id) {
             Some(session) => clock::watch(ctx.services()?, viewer.user_id, session, every).await,
-            None => Err(SessionClockError::NotFound),
+            None => Err(SessionClockRefusal::NotFound),
         };
         let clock = clock.map_err(|error| match error {
-            SessionClockError::NotFound => ApiError::bad_input(error.to_string()),
-            SessionClockError::Database(error) => error.into(),
+            SessionClockRefusal::NotFound => ApiError::bad_input(error.to_string()),
+            SessionClockRefusal::Database(error) => error.into(),
         })?;
         has_begun(ctx);
         Ok(clock.map(|clock| clock.map(SessionClock).map_err(ApiError::from)))

@@ -7,7 +7,7 @@ use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiError, ApiResult};
 use crate::graphql::node::GlobalKey;
 use crate::graphql::pagination::Cursor;
-use jishu_service::question_bank::{self, Advice, ExportError, Format, LONGEST_EXPORT};
+use jishu_service::question_bank::{self, Advice, ExportRefusal, Format, LONGEST_EXPORT};
 
 /// A format of files of questions.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
@@ -65,9 +65,9 @@ impl From<question_bank::Notice> for QuestionNotice {
     }
 }
 
-impl From<question_bank::Refusal> for QuestionRefusal {
-    fn from(refusal: question_bank::Refusal) -> Self {
-        let question_bank::Refusal { line, external_id, mut reason, advice } = refusal;
+impl From<question_bank::RefusedQuestion> for QuestionRefusal {
+    fn from(refusal: question_bank::RefusedQuestion) -> Self {
+        let question_bank::RefusedQuestion { line, external_id, mut reason, advice } = refusal;
         if let Some(advice) = advice {
             reason = format!("{reason} {}", advised(advice));
         }
@@ -141,8 +141,8 @@ impl QuestionExport {
             question_bank::export(reader, author, subject_id, format.into(), after.map(QuestionId), first)
                 .await;
         let export = export.map_err(|error| match error {
-            ExportError::SubjectNotFound => no_subject(),
-            ExportError::Database(error) => error.into(),
+            ExportRefusal::SubjectNotFound => no_subject(),
+            ExportRefusal::Database(error) => error.into(),
         })?;
         let end_cursor = export.last.map(|QuestionId(id)| Cursor::of(LIST, &id)).transpose()?;
         Ok(Self {

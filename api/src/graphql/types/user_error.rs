@@ -6,7 +6,7 @@ use jishu_entity::SubjectId;
 use super::PurchaseQuote;
 use crate::graphql::error::{ApiError, ApiResult};
 use crate::graphql::node::GlobalKey;
-use jishu_service::purchase::SelectionError;
+use jishu_service::purchase::SelectionRefusal;
 
 /// What went wrong, for programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
@@ -243,7 +243,7 @@ impl UserError {
         if subject_ids.is_empty() {
             return Ok(ids.iter().filter_map(SubjectId::parse).collect());
         }
-        let message = SelectionError::SubjectsNotFound(Vec::new()).to_string();
+        let message = SelectionRefusal::SubjectsNotFound(Vec::new()).to_string();
         Err(Self::Subjects(SubjectsError {
             code: ErrorCode::SubjectNotFound,
             message,
@@ -258,23 +258,23 @@ fn path(at: &[&str]) -> Vec<String> {
 }
 
 /// Why a selection cannot be bought, as a user error; a failed database is a top-level one.
-pub(in crate::graphql) fn selection_error(error: SelectionError) -> ApiResult<UserError> {
+pub(in crate::graphql) fn selection_error(error: SelectionRefusal) -> ApiResult<UserError> {
     const COURSE: &[&str] = &["input", "courseId"];
     const SUBJECTS: &[&str] = &["input", "subjectIds"];
     let message = error.to_string();
     let subjects = |code, ids: &[SubjectId]| UserError::subjects(code, message.as_str(), SUBJECTS, ids);
     let field = |code, at| UserError::field(code, message.as_str(), at);
     Ok(match error {
-        SelectionError::WrongCount { .. } => field(ErrorCode::SubjectCountMismatch, SUBJECTS),
-        SelectionError::TooMany(_) => field(ErrorCode::SubjectCountMismatch, SUBJECTS),
-        SelectionError::Repeated(ids) => subjects(ErrorCode::SubjectRepeated, &ids),
-        SelectionError::CourseNotFound => field(ErrorCode::CourseNotFound, COURSE),
-        SelectionError::CourseArchived => field(ErrorCode::CourseArchived, COURSE),
-        SelectionError::NotSoldAsBundle => field(ErrorCode::NotSoldAsBundle, &["input", "purchaseType"]),
-        SelectionError::EmptyCourse => field(ErrorCode::CourseEmpty, COURSE),
-        SelectionError::SubjectsNotFound(ids) => subjects(ErrorCode::SubjectNotFound, &ids),
-        SelectionError::SubjectsArchived(ids) => subjects(ErrorCode::SubjectArchived, &ids),
-        SelectionError::SubjectsOfAnotherCourse(ids) => subjects(ErrorCode::SubjectNotInCourse, &ids),
-        SelectionError::Database(error) => return Err(ApiError::from(error)),
+        SelectionRefusal::WrongCount { .. } => field(ErrorCode::SubjectCountMismatch, SUBJECTS),
+        SelectionRefusal::TooMany(_) => field(ErrorCode::SubjectCountMismatch, SUBJECTS),
+        SelectionRefusal::Repeated(ids) => subjects(ErrorCode::SubjectRepeated, &ids),
+        SelectionRefusal::CourseNotFound => field(ErrorCode::CourseNotFound, COURSE),
+        SelectionRefusal::CourseArchived => field(ErrorCode::CourseArchived, COURSE),
+        SelectionRefusal::NotSoldAsBundle => field(ErrorCode::NotSoldAsBundle, &["input", "purchaseType"]),
+        SelectionRefusal::EmptyCourse => field(ErrorCode::CourseEmpty, COURSE),
+        SelectionRefusal::SubjectsNotFound(ids) => subjects(ErrorCode::SubjectNotFound, &ids),
+        SelectionRefusal::SubjectsArchived(ids) => subjects(ErrorCode::SubjectArchived, &ids),
+        SelectionRefusal::SubjectsOfAnotherCourse(ids) => subjects(ErrorCode::SubjectNotInCourse, &ids),
+        SelectionRefusal::Database(error) => return Err(ApiError::from(error)),
     })
 }

@@ -19,7 +19,7 @@ mod round_trip;
 use jishu_entity::question_version::Difficulty;
 
 use super::draft::{DraftQuestion, Found};
-use super::report::{Loss, MOST_REFUSED, Refusal};
+use super::report::{Loss, MOST_REFUSED, RefusedQuestion};
 
 /// A format of files of questions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -78,7 +78,7 @@ pub(super) struct Unreadable {
 pub(super) struct Reading {
     pub(super) questions: Vec<Found>,
     /// The first of those that were refused: a file in another format is refused line by line.
-    pub(super) refused: Vec<Refusal>,
+    pub(super) refused: Vec<RefusedQuestion>,
     /// How many were refused.
     pub(super) refused_count: usize,
 }
@@ -92,7 +92,7 @@ impl Reading {
                 self.refused_count += 1;
                 // What is too long to be an id is too long to be told.
                 let external_id = external_id.map(|id| id.chars().take(128).collect());
-                self.refused.push(Refusal { line, external_id, reason, advice: None });
+                self.refused.push(RefusedQuestion { line, external_id, reason, advice: None });
             }
         }
     }

@@ -1,0 +1,141 @@
+//! How an operation fails to do what it was asked: it is refused, or it fails.
+
+use std::convert::Infallible;
+use std::fmt;
+
+use sea_orm::DbErr;
+
+use crate::auth::{PasswordError, RefreshTokenError, TokenError};
+
+/// The two ways in which an operation does not succeed.
+#[derive(Debug)]
+pub enum Error<R> {
+    /// The rules do not allow it, and nothing was written. The caller can read why, and change the request.
+    Refused(R),
+    /// The request may be right, but it could not be carried out. If the connection was lost during COMMIT, it may
+    /// have been.
+    Failed(Fault),
+}
+
+/// A reason to refuse an operation: a variant of the enum that belongs to the operation.
+///
+/// Only types with this trait convert into [`Error::Refused`], so `?` works on them and on database errors alike.
+pub trait Refusal: std::error::Error {}
+
+/// Marks an operation that no rule refuses.
+impl Refusal for Infallible {}
+
+/// A failure that no caller can mend by another request.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// A statement failed. [`crate::database::Unavailable::of`] tells the temporary causes.
+    #[error(transparent)]
+    Database(#[from] DbErr),
+    /// Too many passwords are being hashed at this moment.
+    #[error("too many passwords are being hashed")]
+    Busy,
+    /// Another transaction held the rows for too long.
+    #[error("the rows were held by another transaction for too long")]
+    Held,
+    /// Stored rows contradict each other, or a library failed where it never should. The text is for the log.
+    #[error("{0}")]
+    Inconsistent(String),
+}
+
+impl Fault {
+    /// Returns the fault of a row that must exist and does not. `row` names it, such as "purchase 7".
+    pub(crate) fn missing(row: impl fmt::Display) -> Self {
+        Self::Inconsistent(format!("a row is missing: {row}"))
+    }
+
+    /// Returns the database's error, if a statement of the caller's own caused the fault.
+    pub(crate) fn database_error(&self) -> Option<&DbErr> {
+        match self {
+            Self::Database(error) => Some(error),
+            Self::Busy | Self::Held | Self::Inconsistent(_) => None,
+        }
+    }
+}
+
+impl From<PasswordError> for Fault {
+    fn from(error: PasswordError) -> Self {
+        match error {
+            PasswordError::Busy => Self::Busy,
+            error => Self::Inconsistent(error.to_string()),
+        }
+    }
+}
+
+impl From<TokenError> for Fault {
+    fn from(error: TokenError) -> Self {
+        Self::Inconsistent(error.to_string())
+    }
+}
+
+impl From<RefreshTokenError> for Fault {
+    fn from(error: RefreshTokenError) -> Self {
+        Self::Inconsistent(error.to_string())
+    }
+}
+
+impl<R> Error<R> {
+    /// Returns the database's error, if that is the cause.
+    pub(crate) fn database_error(&self) -> Option<&DbErr> {
+        match self {
+            Self::Refused(_) => None,
+            Self::Failed(fault) => fault.database_error(),
+        }
+    }
+
+    /// Turns the refusal of an inner operation into one of an outer operation.
+    pub fn map<S>(self, map: impl FnOnce(R) -> S) -> Error<S> {
+        match self {
+            Self::Refused(refusal) => Error::Refused(map(refusal)),
+            Self::Failed(fault) => Error::Failed(fault),
+        }
+    }
+}
+
+impl<R: Refusal> From<R> for Error<R> {
+    fn from(refusal: R) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl<R> From<Fault> for Error<R> {
+    fn from(fault: Fault) -> Self {
+        Self::Failed(fault)
+    }
+}
+
+impl<R> From<DbErr> for Error<R> {
+    fn from(error: DbErr) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl<R> From<PasswordError> for Error<R> {
+    fn from(error: PasswordError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<Error<Infallible>> for Fault {
+    fn from(error: Error<Infallible>) -> Self {
+        match error {
+            Error::Refused(never) => match never {},
+            Error::Failed(fault) => fault,
+        }
+    }
+}
+
+impl<R: fmt::Display> fmt::Display for Error<R> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(refusal) => refusal.fmt(formatter),
+            Self::Failed(fault) => fault.fmt(formatter),
+        }
+    }
+}
+
+impl<R: std::error::Error> std::error::Error for Error<R> {}

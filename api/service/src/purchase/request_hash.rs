@@ -1,0 +1,134 @@
+//! The digest of a purchase request, by which a repeated idempotency key is told from a reused one.
+
+use std::fmt::Write;
+
+use jishu_entity::purchase::PurchaseType;
+use sha2::{Digest, Sha256};
+
+use super::PurchaseRequest;
+
+/// Marks a digest of the current encoding, and changes with it.
+const VERSION: &str = "2:";
+/// Number of hexadecimal digits behind [`VERSION`]: 248 bits of SHA-256, so that the column of 64 characters holds
+/// both.
+const DIGITS: usize = 62;
+
+/// The digest of everything in a request but its idempotency key.
+#[derive(Clone, Debug)]
+pub(super) struct RequestHash {
+    current: String,
+    /// The digest that servers stored before digests had a version.
+    unversioned: String,
+}
+
+impl RequestHash {
+    pub(super) fn of(request: &PurchaseRequest) -> Self {
+        let mut current = hex(&encode(request));
+        current.truncate(DIGITS);
+        Self { current: format!("{VERSION}{current}"), unversioned: hex(&encode_unversioned(request)) }
+    }
+
+    /// The text to store.
+    pub(super) fn as_str(&self) -> &str {
+        &self.current
+    }
+
+    /// Tells whether a stored digest is of the same request.
+    pub(super) fn is(&self, stored: &str) -> bool {
+        match stored.starts_with(VERSION) {
+            true => stored == self.current,
+            false => stored == self.unversioned,
+        }
+    }
+}
+
+/// Encodes a request as lines of `name=value`. The order of the subjects and trailing zeros of the cost do not count.
+fn encode(request: &PurchaseRequest) -> String {
+    let selection = &request.selection;
+    let ids: Vec<String> = sorted_ids(request).iter().map(i64::to_string).collect();
+    let cost = request.cost.map_or_else(String::new, |cost| cost.normalize().to_string());
+    format!(
+        "type={}\ncourse={}\nsubjects={}\ncost={cost}\n",
+        type_name(selection.purchase_type),
+        selection.course_id,
+        ids.join(","),
+    )
+}
+
+/// The encoding of digests without a version. It must never change, because stored digests are compared with it.
+fn encode_unversioned(request: &PurchaseRequest) -> String {
+    let selection = &request.selection;
+    let ids: Vec<String> = sorted_ids(request).iter().map(i64::to_string).collect();
+    let cost = match request.cost {
+        Some(cost) => format!("Some(\"{}\")", cost.normalize()),
+        None => "None".to_owned(),
+    };
+    format!("{}|{}|[{}]|{cost}", type_name(selection.purchase_type), selection.course_id, ids.join(", "))
+}
+
+fn sorted_ids(request: &PurchaseRequest) -> Vec<i64> {
+    let mut ids: Vec<i64> = request.selection.subject_ids.iter().map(|id| id.0).collect();
+    ids.sort_unstable();
+    ids
+}
+
+fn type_name(purchase_type: PurchaseType) -> &'static str {
+    match purchase_type {
+        PurchaseType::SingleSubject => "single_subject",
+        PurchaseType::MultipleSubjects => "multiple_subjects",
+        PurchaseType::FullBundle => "full_bundle",
+    }
+}
+
+fn hex(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().fold(String::with_capacity(64), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use jishu_entity::{CourseId, SubjectId};
+    use rust_decimal::Decimal;
+
+    use super::super::Selection;
+    use super::*;
+
+    fn request(subjects: &[i64], cost: Option<Decimal>) -> PurchaseRequest {
+        PurchaseRequest {
+            selection: Selection {
+                course_id: CourseId(7),
+                purchase_type: PurchaseType::MultipleSubjects,
+                subject_ids: subjects.iter().copied().map(SubjectId).collect(),
+            },
+            cost,
+            idempotency_key: None,
+        }
+    }
+
+    #[test]
+    fn the_order_of_subjects_and_trailing_zeros_do_not_count() {
+        let hash = RequestHash::of(&request(&[3, 1], Some(Decimal::new(99_800, 2))));
+        assert!(hash.is(RequestHash::of(&request(&[1, 3], Some(Decimal::new(998, 0)))).as_str()));
+        assert!(!hash.is(RequestHash::of(&request(&[1, 4], Some(Decimal::new(998, 0)))).as_str()));
+        assert!(!hash.is(RequestHash::of(&request(&[1, 3], None)).as_str()));
+    }
+
+    #[test]
+    fn it_fits_the_column_and_names_its_version() {
+        let hash = RequestHash::of(&request(&[1, 3], None));
+        assert_eq!(hash.as_str().len(), 64);
+        assert!(hash.as_str().starts_with(VERSION));
+    }
+
+    /// The digests of servers before version 2, computed with `sha256sum`.
+    #[test]
+    fn a_digest_without_a_version_is_still_recognised() {
+        let with_cost = RequestHash::of(&request(&[3, 1], Some(Decimal::new(99_800, 2))));
+        assert!(with_cost.is("c36fef4b366a140dd1bd7fb403b4a3ae54fe3110721b57beeec797806c939078"));
+        let without_cost = RequestHash::of(&request(&[3, 1], None));
+        assert!(without_cost.is("eab44c9c455be6ca98f0c8637efe5c7e706613c5e753fd748bd18999343b30d1"));
+        assert!(!without_cost.is("c36fef4b366a140dd1bd7fb403b4a3ae54fe3110721b57beeec797806c939078"));
+    }
+}
