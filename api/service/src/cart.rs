@@ -27,13 +27,13 @@ pub enum CartRefusal {
     #[error("This account has no cart.")]
     OwnerNotActive,
     /// There are no such subjects.
-    #[error("There is no such subject. Take its id from `course.subjects`.")]
+    #[error("There is no such subject.")]
     SubjectsNotFound(Vec<SubjectId>),
     /// Subjects that have left the catalogue.
     #[error("This subject is no longer sold.")]
     SubjectsArchived(Vec<SubjectId>),
     /// Subjects that the owner has bought.
-    #[error("You already own this subject; its test cards are in `viewer.mockTestAttempts`.")]
+    #[error("You already own this subject.")]
     SubjectsOwned(Vec<SubjectId>),
     /// It would hold more than [`CART_CAPACITY`].
     #[error("A cart holds at most {CART_CAPACITY} subjects. Purchase or remove some first.")]

@@ -37,16 +37,16 @@ pub struct Grant {
 #[derive(Debug, thiserror::Error)]
 pub enum ExtraTimeRefusal {
     /// The grant is empty.
-    #[error("Nothing was asked for. Give `extraSeconds`, `maxAttempts` or both.")]
+    #[error("Give extra time, a number of attempts, or both.")]
     NothingGranted,
     /// The seconds are out of range.
-    #[error("`extraSeconds` is 0 to {MOST_SECONDS}: how much longer each sitting of the card takes, in all.")]
+    #[error("The extra time of a card must be 0 to {MOST_SECONDS} seconds in all.")]
     SecondsOutOfRange,
     /// The attempts are out of range.
-    #[error("`maxAttempts` is 1 to {MOST_ATTEMPTS}: how often the card may be sat, in all.")]
+    #[error("The attempts of a card must be 1 to {MOST_ATTEMPTS} in all.")]
     AttemptsOutOfRange,
     /// The card was sat more often than it could be.
-    #[error("The card was sat {0} times already. Give `maxAttempts` of at least {0}.")]
+    #[error("The card was sat {0} times already. Allow at least {0} attempts.")]
     FewerThanUsed(i32),
     /// There is no such card.
     #[error("There is no such test card.")]
@@ -54,7 +54,7 @@ pub enum ExtraTimeRefusal {
     /// The open sitting is over but for being scored.
     #[error(
         "The time of the open sitting is over, and it is about to be scored. Wait a few seconds; then the time can be \
-         granted to the next sitting, with `maxAttempts` for one more if the card has none left."
+         granted to the next sitting, with one more attempt if the card has none left."
     )]
     SittingOverdue,
 }

@@ -61,18 +61,18 @@ pub struct Change {
     pub blueprint: Option<Vec<BlueprintPart>>,
 }
 
-/// Why nothing was changed.
+/// A reason not to change the settings.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsRefusal {
     /// There is no such subject.
-    #[error("There is no such subject. Take its id from `course.subjects`.")]
+    #[error("There is no such subject.")]
     NotFound,
     /// Nothing is to be changed.
     #[error("Give something to change.")]
     NothingChanged,
-    /// Marks that cannot be.
-    #[error("`{0}` is -1000.00 to 1000.00 marks, with at most two decimal places.")]
-    Marks(&'static str),
+    /// Marks out of their range, or with more than two decimal places.
+    #[error("The setting {0} must be -1000.00 to 1000.00 marks, with at most two decimal places.")]
+    Marks(Setting),
     /// A wrong answer or no answer would earn as much as a right one.
     #[error(
         "A correct answer must earn more than 0 marks, more than a wrong answer and more than no answer. These \
@@ -87,10 +87,10 @@ pub enum SettingsRefusal {
         unanswered: Decimal,
     },
     /// A number out of its range.
-    #[error("`{name}` is {least} to {most}; {given} was given.")]
+    #[error("The setting {setting} must be {least} to {most}; {given} was given.")]
     Range {
-        /// The argument.
-        name: &'static str,
+        /// The setting.
+        setting: Setting,
         /// The least it may be.
         least: i32,
         /// The most it may be.
@@ -100,30 +100,53 @@ pub enum SettingsRefusal {
     },
     /// Both say how many questions a test has.
     #[error(
-        "The parts of `blueprint` have {parts} questions together, and `questionsPerTest` says {given}. Leave one out."
+        "The parts of the blueprint have {parts} questions together, and the number of questions of a test says {given}. \
+         Leave one out."
     )]
     Disagreement {
-        /// Of the parts.
+        /// The sum of the parts.
         parts: i64,
-        /// Of `questionsPerTest`.
+        /// The number of questions of a test.
         given: i32,
     },
     /// The subject has no such topic.
-    #[error("The subject has no topic `{0}`. Topics come with the questions that are imported.")]
+    #[error("The subject has no topic \"{0}\". Topics come with the questions that are imported.")]
     NoSuchTopic(String),
 }
 
-impl SettingsRefusal {
-    /// The argument it is about.
-    #[must_use]
-    pub fn argument(&self) -> &'static str {
-        match self {
-            Self::NotFound | Self::NothingChanged => "subjectId",
-            Self::Scheme { .. } => "correct",
-            Self::Marks(name) | Self::Range { name, .. } => name,
-            Self::Disagreement { .. } => "questionsPerTest",
-            Self::NoSuchTopic(_) => "blueprint",
-        }
+/// A setting of the tests of a subject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Setting {
+    /// Marks for a correct answer.
+    Correct,
+    /// Marks for a wrong answer.
+    Wrong,
+    /// Marks for no answer.
+    Unanswered,
+    /// The number of questions of a test.
+    QuestionsPerTest,
+    /// The duration of a sitting, in seconds.
+    TimeLimit,
+    /// The number of sittings of a card.
+    MaxAttempts,
+    /// The number of parts of the blueprint, or the sum of their questions.
+    Blueprint,
+    /// The number of questions of one part of the blueprint.
+    BlueprintQuestions,
+}
+
+impl std::fmt::Display for Setting {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Correct => "marks for a correct answer",
+            Self::Wrong => "marks for a wrong answer",
+            Self::Unanswered => "marks for no answer",
+            Self::QuestionsPerTest => "questions of a test",
+            Self::TimeLimit => "time limit in seconds",
+            Self::MaxAttempts => "attempts of a card",
+            Self::Blueprint => "blueprint",
+            Self::BlueprintQuestions => "questions of a part of the blueprint",
+        })
     }
 }
 
@@ -164,27 +187,27 @@ pub async fn update(
 }
 
 fn check(change: &Change) -> Result<(), SettingsRefusal> {
-    let range = |name, value: Option<i32>, least, most| match value {
+    let range = |setting, value: Option<i32>, least, most| match value {
         Some(given) if !(least..=most).contains(&given) => {
-            Err(SettingsRefusal::Range { name, least, most, given: given.into() })
+            Err(SettingsRefusal::Range { setting, least, most, given: given.into() })
         }
         _ => Ok(()),
     };
-    range("questionsPerTest", change.questions_per_test, 1, MOST_QUESTIONS)?;
-    range("timeLimitSeconds", change.time_limit_seconds, *TIME_LIMIT.start(), *TIME_LIMIT.end())?;
-    range("maxAttempts", change.max_attempts, 1, 1_000)?;
+    range(Setting::QuestionsPerTest, change.questions_per_test, 1, MOST_QUESTIONS)?;
+    range(Setting::TimeLimit, change.time_limit_seconds, *TIME_LIMIT.start(), *TIME_LIMIT.end())?;
+    range(Setting::MaxAttempts, change.max_attempts, 1, 1_000)?;
     let Some(parts) = &change.blueprint else { return Ok(()) };
     let given = i64::try_from(parts.len()).unwrap_or(i64::MAX);
     if given > i64::from(MOST_PARTS) {
-        return Err(SettingsRefusal::Range { name: "blueprint", least: 0, most: MOST_PARTS, given });
+        return Err(SettingsRefusal::Range { setting: Setting::Blueprint, least: 0, most: MOST_PARTS, given });
     }
     for part in parts {
-        range("blueprint.questions", Some(part.questions), 1, MOST_QUESTIONS)?;
+        range(Setting::BlueprintQuestions, Some(part.questions), 1, MOST_QUESTIONS)?;
     }
     let questions = questions_of(parts);
     if questions > i64::from(MOST_QUESTIONS) {
-        let (name, least) = ("blueprint", 1);
-        return Err(SettingsRefusal::Range { name, least, most: MOST_QUESTIONS, given: questions });
+        let (setting, least) = (Setting::Blueprint, 1);
+        return Err(SettingsRefusal::Range { setting, least, most: MOST_QUESTIONS, given: questions });
     }
     match change.questions_per_test {
         Some(given) if !parts.is_empty() && i64::from(given) != questions => {
@@ -198,22 +221,22 @@ fn questions_of(parts: &[BlueprintPart]) -> i64 {
     parts.iter().map(|part| i64::from(part.questions)).sum()
 }
 
-fn hundredths(name: &'static str, marks: Option<Decimal>, before: i32) -> Result<i32, SettingsRefusal> {
+fn hundredths(setting: Setting, marks: Option<Decimal>, before: i32) -> Result<i32, SettingsRefusal> {
     let Some(marks) = marks else { return Ok(before) };
     let hundredths =
         marks.checked_mul(Decimal::ONE_HUNDRED).filter(|hundredths| hundredths.fract().is_zero());
     hundredths
         .and_then(|hundredths| i32::try_from(hundredths).ok())
         .filter(|hundredths| (-MOST_MARKS..=MOST_MARKS).contains(hundredths))
-        .ok_or(SettingsRefusal::Marks(name))
+        .ok_or(SettingsRefusal::Marks(setting))
 }
 
 /// Checks the new marks together: each may come from the change or from the subject.
 fn scheme(change: &Change, before: &subject::Model) -> Result<Marks, SettingsRefusal> {
     let marks = Marks {
-        correct: hundredths("correct", change.correct, before.marks_correct)?,
-        wrong: hundredths("wrong", change.wrong, before.marks_wrong)?,
-        unanswered: hundredths("unanswered", change.unanswered, before.marks_unanswered)?,
+        correct: hundredths(Setting::Correct, change.correct, before.marks_correct)?,
+        wrong: hundredths(Setting::Wrong, change.wrong, before.marks_wrong)?,
+        unanswered: hundredths(Setting::Unanswered, change.unanswered, before.marks_unanswered)?,
     };
     if marks.favour_right_answers() {
         return Ok(marks);

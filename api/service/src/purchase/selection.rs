@@ -44,7 +44,7 @@ pub enum SelectionRefusal {
     #[error("A subject can be bought once: remove the repeated ids.")]
     Repeated(Vec<SubjectId>),
     /// There is no such course.
-    #[error("There is no such course. Take its id from `courses`.")]
+    #[error("There is no such course.")]
     CourseNotFound,
     /// The course has left the catalogue.
     #[error("This course is no longer sold.")]
@@ -56,7 +56,7 @@ pub enum SelectionRefusal {
     #[error("This course has no subjects on sale.")]
     EmptyCourse,
     /// There are no such subjects.
-    #[error("There is no such subject. Take its id from `course.subjects`.")]
+    #[error("There is no such subject.")]
     SubjectsNotFound(Vec<SubjectId>),
     /// Subjects that have left the catalogue.
     #[error("A subject of the selection is no longer sold; remove it.")]

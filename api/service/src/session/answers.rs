@@ -16,7 +16,7 @@ pub const MOST_ANSWERS: usize = 200;
 /// when its numbers have come to their end.
 const LAST_SEQUENCE: i32 = 1_000_000;
 /// The most seconds that a question may have been shown.
-const LONGEST: i32 = 7 * 86_400;
+pub const MAX_TIME_SPENT_SECONDS: i32 = 7 * 86_400;
 
 /// What a learner says of a slot: all of its state, in place of what was said before.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub enum AnswerRefusal {
     WrongCount(usize),
     /// Batches are numbered from 1, one by one.
     #[error(
-        "Batches are numbered 1 to {LAST_SEQUENCE}: `sequence` is `session.answerSequence` and one more."
+        "A batch has a number from 1 to {LAST_SEQUENCE}, greater than the number of the last batch."
     )]
     Sequence,
     /// The paper has no such slot.
@@ -54,29 +54,29 @@ pub enum AnswerRefusal {
     },
     /// Neither options nor a number.
     #[error(
-        "Slot {0}: say what the answer is, in `optionIds` or `numericValue`, also where only the flag changes. An \
-         empty list or null is no answer."
+        "Slot {0}: give the chosen options or the number, even if only the flag changes. No option and no number mean \
+         no answer."
     )]
     NothingSaid(i32),
     /// An option of another slot or sitting, or none at all.
-    #[error("Slot {0}: take `optionIds` from the options of this slot in this sitting.")]
+    #[error("Slot {0} has no such option in this sitting.")]
     NoSuchOption(i32),
     /// More than one option of a question that has one.
     #[error("Slot {0} takes one option.")]
     OneOption(i32),
     /// Options for a question that asks for a number.
-    #[error("Slot {0} asks for a number: give `numericValue`.")]
+    #[error("Slot {0} asks for a number.")]
     NotOptions(i32),
     /// A number for a question that has options.
-    #[error("Slot {0} has options: give `optionIds`.")]
+    #[error("Slot {0} has options to choose from.")]
     NotNumber(i32),
     /// What was typed is no number, or one that cannot be kept to its last digit.
     #[error(
-        "Slot {0}: `numericValue` is a number of at most 28 digits, written out, such as \"9.81\" or \"-1.5e-3\"."
+        "Slot {0}: a numeric answer is a number of at most 28 digits, written out, such as \"9.81\" or \"-1.5e-3\"."
     )]
     NotANumber(i32),
     /// A time that cannot be.
-    #[error("Slot {0}: `timeSpentSeconds` is 0 to {LONGEST}.")]
+    #[error("Slot {0}: the time spent must be 0 to {MAX_TIME_SPENT_SECONDS} seconds.")]
     Time(i32),
 }
 
@@ -171,7 +171,7 @@ fn stored_answer(sitting: &Sitting, answer: GivenAnswer) -> Result<StoredAnswer,
     if question.kind == QuestionKind::SingleChoice && chosen & (chosen - 1) != 0 {
         return Err(AnswerRefusal::OneOption(slot));
     }
-    if answer.time_spent_seconds.is_some_and(|seconds| !(0..=LONGEST).contains(&seconds)) {
+    if answer.time_spent_seconds.is_some_and(|seconds| !(0..=MAX_TIME_SPENT_SECONDS).contains(&seconds)) {
         return Err(AnswerRefusal::Time(slot));
     }
     Ok(StoredAnswer {

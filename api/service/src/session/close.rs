@@ -36,15 +36,14 @@ pub struct Submission {
 #[derive(Debug, thiserror::Error)]
 pub enum SubmitRefusal {
     /// No such sitting, or another's.
-    #[error("There is no such sitting. Take its id from `startTestSession`.")]
+    #[error("There is no such sitting.")]
     NotFound,
     /// The last batch cannot be one.
     #[error(transparent)]
     Answer(#[from] AnswerRefusal),
     /// A batch with a greater number, or another one with the same, has set slots of the last batch.
     #[error(
-        "Another tab or device has answered some of these slots since. Nothing was saved and the sitting is open: take \
-         `session.answerSequence` and one more, and submit again."
+        "Another tab or device has answered some of these slots since. Nothing was saved, and the sitting is still open."
     )]
     Superseded(Vec<i32>),
 }

@@ -35,17 +35,17 @@ pub struct Saved {
     pub superseded: Vec<i32>,
 }
 
-/// Why nothing was saved.
+/// A reason not to save a batch.
 #[derive(Debug, thiserror::Error)]
 pub enum SaveRefusal {
     /// No such sitting, or another's.
-    #[error("There is no such sitting. Take its id from `startTestSession`.")]
+    #[error("There is no such sitting.")]
     NotFound,
     /// The batch cannot be one.
     #[error(transparent)]
     Answer(#[from] AnswerRefusal),
     /// It was submitted, or closed after its deadline.
-    #[error("This sitting is over; its result is in `session.result`.")]
+    #[error("This sitting is over.")]
     Closed,
     /// Its deadline has passed.
     #[error("The time of this sitting is over; what was saved before is scored.")]

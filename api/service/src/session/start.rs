@@ -30,11 +30,11 @@ pub struct Started {
     pub resumed: bool,
 }
 
-/// Why there is no open sitting.
+/// A reason not to start a sitting.
 #[derive(Debug, thiserror::Error)]
 pub enum StartRefusal {
     /// No such card, or another's.
-    #[error("There is no such test card. Take its id from `viewer.mockTestAttempts`.")]
+    #[error("There is no such test card.")]
     NotFound,
     /// The account is gone or deactivated.
     #[error("This account cannot sit tests.")]
