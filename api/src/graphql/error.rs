@@ -1,4 +1,4 @@
-//! Top-level errors: bad documents, missing sign-in and faults of ours. Expected outcomes are `userErrors`.
+//! Top-level errors: invalid arguments, missing sign-in and internal errors. Expected outcomes are `userErrors`.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -10,38 +10,38 @@ use super::context::RequestId;
 use crate::database::Unavailable;
 use crate::limit::RetryAfter;
 
-/// Of a fault of ours a client is told no more.
+/// The message of every internal error. The cause goes to the log only.
 const INTERNAL: &str = "Something went wrong on our side. Try again; if it persists, report the request id.";
 
-/// What a resolver fails with.
+/// An error of a resolver.
 ///
-/// It has no `Display` on purpose: async-graphql turns whatever has one into an error with that text, and so
-/// would show a client the cause.
+/// It does not implement `Display` on purpose. async-graphql converts any type with `Display` into an error with
+/// that text, and so would show the cause to the client.
 #[derive(Clone, Debug)]
 pub(super) enum ApiError {
-    /// Nobody is signed in.
+    /// The viewer is not signed in.
     Unauthenticated,
-    /// Who is signed in may not do this; says who may.
+    /// The viewer lacks the role for this. The message says which role it takes.
     Forbidden(&'static str),
-    /// An argument that no client should send; says what to change.
+    /// An argument that no correct client sends. The message says what to change.
     BadUserInput(String),
-    /// The server is doing as much as it can.
+    /// The server is at its limit, or the database is not available.
     Overloaded(&'static str),
     /// The database took too long.
     TimedOut,
-    /// The client did more of this than it may.
+    /// The client exceeded a rate limit.
     RateLimited(RetryAfter),
-    /// A fault of ours.
+    /// A fault of the server.
     Internal(InternalError),
 }
 
 pub(super) type ApiResult<T> = Result<T, ApiError>;
 
-/// What a nullable field returns that can fail. On `Result<Option<T>>` the engine would null the parent; the
-/// specification nulls the field alone.
+/// The result of a nullable field that can fail. With `Result<Option<T>>`, async-graphql would null the parent on
+/// an error. The GraphQL specification nulls only the field.
 pub(super) type Nullable<T> = Option<ApiResult<T>>;
 
-/// The cause of an `INTERNAL` error: logged where the answer leaves, never shown.
+/// The cause of an internal error. It is logged with the response and never shown to the client.
 #[derive(Clone, Debug)]
 pub(super) struct InternalError(Arc<str>);
 
@@ -128,20 +128,20 @@ impl From<ApiError> for async_graphql::Error {
     }
 }
 
-/// Gives every error of an answer a code, and logs the cause of one that is our fault.
+/// Gives every error of a response a code, and logs the cause of an internal error.
 pub fn finish(errors: &mut [ServerError], RequestId(id): &RequestId) {
     for error in errors {
         if let Some(InternalError(cause)) = error.source::<InternalError>() {
             tracing::error!(request_id = id, path = ?error.path, cause = &**cause, "a resolver failed");
             error.extensions.get_or_insert_default().set("requestId", id.as_str());
         } else if error.extensions.as_ref().is_none_or(|extensions| extensions.get("code").is_none()) {
-            // Ours all have one: this is the engine's, about the value of an argument.
+            // Only errors of async-graphql lack a code. They concern the value of an argument.
             error.extensions.get_or_insert_default().set("code", "BAD_USER_INPUT");
         }
     }
 }
 
-/// What a client is told whose operation panicked. The panic is logged where it happened.
+/// Makes the error for an operation that panicked. The panic is logged where it happened.
 #[must_use]
 pub fn panicked(RequestId(id): &RequestId) -> ServerError {
     let mut error = ServerError::new(INTERNAL, None);
@@ -151,7 +151,7 @@ pub fn panicked(RequestId(id): &RequestId) -> ServerError {
     error
 }
 
-/// What a client is told that did more than it may.
+/// Makes the message for a client that exceeded a rate limit.
 #[must_use]
 pub fn rate_limited(wait: RetryAfter) -> String {
     match wait.seconds() {

@@ -1,4 +1,4 @@
-//! The GraphQL surface: resolvers translate, call one service function, and translate back.
+//! The GraphQL API. A resolver translates the input, calls one service function, and translates the result.
 
 mod context;
 pub mod engine;

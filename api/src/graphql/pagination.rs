@@ -1,4 +1,4 @@
-//! Relay connections, once for every list: opaque keyset cursors, `first` or `last` of 50 and at most 100.
+//! Relay connections: opaque keyset cursors, and pages of 50 items by default and at most 100.
 //! <https://relay.dev/graphql/connections.htm>
 
 use std::borrow::Cow;
@@ -13,24 +13,24 @@ use serde::de::DeserializeOwned;
 use super::error::{ApiError, ApiResult};
 use crate::service::page::{Page, PageRequest, Toward};
 
-/// How many items a page has when neither `first` nor `last` is given.
+/// The number of items on a page if a client gives neither `first` nor `last`.
 pub(super) const DEFAULT_PAGE: u32 = 50;
-/// How many items a page has at most.
+/// The maximum number of items on a page.
 pub(super) const LONGEST_PAGE: u32 = 100;
 
-/// A type that lists are made of.
+/// A type that can be the item of a list.
 pub(super) trait ListNode: OutputType {
-    /// Its name: `X` in `XConnection` and `XEdge`.
+    /// The name of the type: `X` in `XConnection` and `XEdge`.
     const NAME: &'static str;
 }
 
-/// A page of a list, and where it stands in the list.
+/// A page of a list.
 #[derive(SimpleObject)]
 #[graphql(name_type)]
 pub(super) struct Connection<Node: ListNode, Total: ObjectType> {
     /// The items of the page, each with its cursor.
     edges: Vec<Edge<Node>>,
-    /// Where the page stands in the list.
+    /// The position of the page in the list.
     page_info: PageInfo,
     #[graphql(flatten)]
     total: Total,
@@ -42,13 +42,13 @@ impl<Node: ListNode, Total: ObjectType> TypeName for Connection<Node, Total> {
     }
 }
 
-/// An item of a list.
+/// An item of a list, with its cursor.
 #[derive(SimpleObject)]
 #[graphql(name_type)]
 pub(super) struct Edge<Node: ListNode> {
-    /// The position of the item, for `after` and `before`.
+    /// The position of the item in the list, for `after` and `before`.
     cursor: String,
-    /// The item itself.
+    /// The item.
     node: Node,
 }
 
@@ -58,7 +58,7 @@ impl<Node: ListNode> TypeName for Edge<Node> {
     }
 }
 
-/// The four arguments of a connection, as a client sent them.
+/// The four arguments of a connection, as the client sent them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct PageArgs {
     pub(super) first: Option<i32>,
@@ -77,8 +77,8 @@ impl PageArgs {
         Self { first, after, last, before }
     }
 
-    /// Checks the arguments and reads the cursors. `list` names the list and its order: a cursor of another is
-    /// refused.
+    /// Checks the arguments and parses the cursors. `list` names the list and its order. A cursor of another list
+    /// or order is refused.
     pub(super) fn request<K: DeserializeOwned>(
         self,
         ctx: &Context<'_>,
@@ -104,7 +104,7 @@ impl PageArgs {
     }
 }
 
-/// Checks an argument that says how many items are asked for.
+/// Checks an argument that gives a number of items.
 pub(super) fn page_length(name: &str, value: i32) -> ApiResult<u32> {
     match u32::try_from(value) {
         Ok(value @ 1..=LONGEST_PAGE) => Ok(value),
@@ -114,7 +114,7 @@ pub(super) fn page_length(name: &str, value: i32) -> ApiResult<u32> {
     }
 }
 
-/// An opaque cursor: the key of a row, and the list that it is of.
+/// An opaque cursor: the name of a list, and the key of a row in it.
 pub(super) struct Cursor(String);
 
 impl From<String> for Cursor {
@@ -153,13 +153,13 @@ impl Cursor {
     }
 }
 
-/// Whether a field of the connection that needs the rows is selected; `totalCount` alone does not.
+/// Tells whether the client selected a field that needs the rows. `totalCount` does not.
 pub(super) fn wants_rows(ctx: &Context<'_>) -> bool {
     let ahead = ctx.look_ahead();
     ahead.field("edges").exists() || ahead.field("pageInfo").exists()
 }
 
-/// A page as a connection.
+/// Turns a page into a connection.
 pub(super) fn connect<T, K, Node, Total>(
     list: &str,
     page: Page<T>,
@@ -186,7 +186,7 @@ where
     Ok(Connection { edges, page_info, total })
 }
 
-/// A page of a list that is in memory, sorted by a unique key.
+/// Cuts a page out of a list in memory that is sorted by a unique key.
 pub(super) fn slice<T: Clone, K: PartialOrd>(
     rows: &[T],
     key: impl Fn(&T) -> K,

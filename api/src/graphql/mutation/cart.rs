@@ -1,4 +1,4 @@
-//! Changing the cart.
+//! The mutations of the cart.
 
 use async_graphql::{Context, ID, Object, SimpleObject};
 
@@ -13,9 +13,9 @@ const PATH: &[&str] = &["subjectIds"];
 /// The response to a change of the cart.
 #[derive(SimpleObject)]
 pub(super) struct CartPayload {
-    /// The cart as it is now.
+    /// The cart after the request.
     cart: Cart,
-    /// Why it was not changed.
+    /// The reasons why the cart was not changed. Empty on success.
     user_errors: Vec<UserError>,
 }
 
@@ -24,11 +24,12 @@ pub(super) struct CartMutation;
 
 #[Object]
 impl CartMutation {
-    /// Puts subjects in the cart: all of them or, on an error, none. One that is there already stays.
+    /// Adds subjects to the cart. On an error it adds none of them. A subject that is already in the cart stays
+    /// there.
     async fn add_to_cart(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The subjects.")] subject_ids: Vec<ID>,
+        #[graphql(desc = "The ids of the subjects: at most 500.")] subject_ids: Vec<ID>,
     ) -> ApiResult<CartPayload> {
         let viewer = ctx.require_viewer()?;
         match UserError::parse_subjects(&subject_ids, PATH) {
@@ -37,11 +38,11 @@ impl CartMutation {
         }
     }
 
-    /// Takes subjects out of the cart. One that is not there is no error.
+    /// Removes subjects from the cart. It ignores a subject that is not in the cart.
     async fn remove_from_cart(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The subjects.")] subject_ids: Vec<ID>,
+        #[graphql(desc = "The ids of the subjects: at most 500.")] subject_ids: Vec<ID>,
     ) -> ApiResult<CartPayload> {
         let viewer = ctx.require_viewer()?;
         match UserError::parse_subjects(&subject_ids, PATH) {

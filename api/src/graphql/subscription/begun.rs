@@ -1,32 +1,32 @@
-//! When a subscription has begun.
+//! Signals that a subscription has started to receive events.
 
 use std::sync::{Mutex, PoisonError};
 
 use async_graphql::Context;
 use tokio::sync::oneshot;
 
-/// Lets who executes a subscription know when it has begun: from then on it misses nothing. Before, its source is only
-/// being opened.
+/// Tells the transport that a subscription has started: from then on, it misses no event. Until then, its event
+/// source is only being opened.
 #[derive(Debug)]
 pub struct Begun(Mutex<Option<oneshot::Sender<()>>>);
 
 impl Begun {
-    /// To be put into the context, and what completes when the subscription has begun, or has failed.
+    /// Returns the signal for the context, and a future that completes when the subscription has started or failed.
     pub fn new() -> (Self, impl Future<Output = ()> + Send + use<>) {
         let (sender, begun) = oneshot::channel();
         let begun = async move {
-            // The sender is dropped with the context of a subscription that failed.
+            // If the subscription fails, its context is dropped, and the sender with it.
             let _ = begun.await;
         };
         (Self(Mutex::new(Some(sender))), begun)
     }
 }
 
-/// The source is open.
+/// Tells the transport that the event source is open.
 pub(super) fn has_begun(ctx: &Context<'_>) {
     let Some(Begun(sender)) = ctx.data_opt::<Begun>() else { return };
     if let Some(sender) = sender.lock().unwrap_or_else(PoisonError::into_inner).take() {
-        // Nobody may be waiting.
+        // The transport may have stopped waiting.
         let _ = sender.send(());
     }
 }

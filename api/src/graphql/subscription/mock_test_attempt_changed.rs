@@ -1,4 +1,4 @@
-//! `mockTestAttemptChanged`.
+//! The subscription `mockTestAttemptChanged`.
 
 use async_graphql::{Context, ID, Subscription};
 use futures_util::{Stream, StreamExt};
@@ -16,12 +16,11 @@ pub(in crate::graphql) struct MockTestAttemptChanged;
 
 #[Subscription]
 impl MockTestAttemptChanged {
-    /// A test card of the viewer, each time one is created or changes: a purchase on any device creates its cards,
-    /// told once each by subject and number; a sitting starts or ends on any device; the server closes an overdue
-    /// one; support extends it. What happens on other nodes of the server is told within a second. Changes that
-    /// follow each other closely are told as one, the card as it is then. What changed before the subscription is
-    /// not told: subscribe first, then read `viewer.mockTestAttempts`. What is asked later over the same WebSocket,
-    /// or once the head of the event stream is there, falls into no gap.
+    /// The viewer's test cards, each time one is created or changed, by any device, by the server or by support. A
+    /// purchase reports each new card once, in the order of subject and test number. Changes on other nodes of the
+    /// server arrive within a second. Changes that follow each other closely arrive as one event with the latest
+    /// state. To miss nothing, subscribe first, then read `viewer.mockTestAttempts`. Send that query over the same
+    /// WebSocket, or after the response headers of the event stream arrived.
     async fn mock_test_attempt_changed(
         &self,
         ctx: &Context<'_>,

@@ -1,4 +1,4 @@
-//! The subscription root, one file a field.
+//! The subscription root, with one file for each field.
 
 mod begun;
 mod mock_test_attempt_changed;
@@ -11,7 +11,7 @@ pub use begun::Begun;
 use mock_test_attempt_changed::MockTestAttemptChanged;
 use test_session_clock::TestSessionClock;
 
-/// What can be watched, over WebSocket (graphql-transport-ws) or server-sent events (graphql-sse, distinct
-/// connections) on the same path.
+/// The subscriptions. They use the same path as queries, over WebSocket (graphql-transport-ws) or server-sent
+/// events (graphql-sse, distinct connections mode).
 #[derive(Default, MergedSubscription)]
 pub struct Subscription(MockTestAttemptChanged, TestSessionClock);

@@ -1,4 +1,4 @@
-//! `testSessionClock`.
+//! The subscription `testSessionClock`.
 
 use std::time::Duration;
 
@@ -14,35 +14,36 @@ use crate::graphql::scalar::DateTime;
 use crate::graphql::types::TestSessionStatus;
 use crate::service::session::clock::{self, SessionClockError};
 
-/// The least and the most seconds between two events without a change.
+/// The allowed range of `every`: the seconds between two events if nothing changes.
 const EVERY: std::ops::RangeInclusive<u64> = 1..=60;
 
 struct SessionClock(clock::SessionClock);
 
-/// A sitting's time as the server has it.
+/// The clock of a sitting, by the server's time.
 #[Object]
 impl SessionClock {
-    /// The server's time when this was read. The difference to the device's own is what its clock is wrong by.
+    /// The server's time at which the other fields were read. Subtract the device's time from it to get the error
+    /// of the device's clock.
     async fn server_time(&self) -> DateTime {
         DateTime(self.0.now)
     }
 
-    /// The deadline. It moves only when support grants extra time, and only later.
+    /// The deadline. It moves only if support grants extra time, and only to a later time.
     async fn expires_at(&self) -> DateTime {
         DateTime(self.0.expires_at)
     }
 
-    /// Seconds until the deadline, rounded up; 0 once it has passed or the sitting is over.
+    /// The time until the deadline, in seconds, rounded up. 0 after the deadline or the end of the sitting.
     async fn seconds_remaining(&self) -> i32 {
         i32::try_from(self.0.seconds_remaining()).unwrap_or(i32::MAX)
     }
 
-    /// How far the sitting is.
+    /// The status of the sitting.
     async fn status(&self) -> TestSessionStatus {
         self.0.status.into()
     }
 
-    /// The greatest `sequence` among the saved answers, from any device; 0 before the first.
+    /// The greatest `sequence` among the saved answers from all devices. 0 if no answer is saved.
     async fn answer_sequence(&self) -> i32 {
         self.0.answer_sequence
     }
@@ -53,15 +54,16 @@ pub(in crate::graphql) struct TestSessionClock;
 
 #[Subscription]
 impl TestSessionClock {
-    /// The clock of a sitting of the viewer: at once, at every change (extra time, the end, answers saved), and
-    /// when nothing changed for `every` seconds. Answers that another node of the server saved show with the next
-    /// event; all else that happens there is told within a second. Completes after the event that tells that the
-    /// sitting is over.
+    /// The clock of a sitting of the viewer. Sends an event at once, at every change (extra time, the end, saved
+    /// answers), and after `every` seconds without a change. Answers saved on another node of the server appear
+    /// with the next event; its other changes arrive within a second. Completes after the event that reports the
+    /// end of the sitting.
     async fn test_session_clock(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The sitting.")] session_id: ID,
-        #[graphql(desc = "At most so many seconds between two events: 1 to 60.", default = 10)] every: i32,
+        #[graphql(desc = "The id of the sitting.")] session_id: ID,
+        #[graphql(desc = "The maximum time between two events, in seconds: 1 to 60.", default = 10)]
+        every: i32,
     ) -> Result<impl Stream<Item = ApiResult<SessionClock>>, ApiError> {
         let viewer = ctx.require_viewer()?;
         let seconds =

@@ -1,7 +1,7 @@
-//! What is read for all cards of a page as soon as it is asked of one.
+//! Data for all test cards of a page, read when a field first needs it.
 //!
-//! A loader collects what is asked within a moment of its own, which a long page outlasts. Here a page asks it for all
-//! of its cards at once, so that each part is one statement however long the page is.
+//! A loader collects the keys that arrive within a short time, and a long page takes longer than that. Here the
+//! page asks for all of its cards at once, so that each kind of data takes one statement for a page of any length.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -17,14 +17,14 @@ use crate::graphql::error::{ApiError, ApiResult};
 use crate::service::paper::{Outline, Test};
 use crate::service::session;
 
-/// A part of what is known of the cards, none before it is asked for. A failure is kept: the cards share it.
+/// One kind of data about the cards, empty until a field needs it. An error is kept too, since the cards share it.
 type Part<K, V> = OnceCell<ApiResult<HashMap<(UserId, K), V>>>;
 
-/// The cards of a page, or one that was read alone.
+/// The cards of a page, or one card that was read alone.
 #[derive(Default)]
 pub(super) struct CardBatch {
     cards: Vec<(UserId, MockTestAttemptId)>,
-    /// Those that are being sat.
+    /// The cards with an open sitting.
     in_progress: Vec<(UserId, MockTestAttemptId)>,
     tests: Vec<(UserId, Test)>,
     purchases: Vec<(UserId, PurchaseId)>,
@@ -46,7 +46,7 @@ impl CardBatch {
         }
     }
 
-    /// The open sitting of a card.
+    /// Returns the open sitting of a card.
     pub(super) async fn open(
         &self,
         ctx: &Context<'_>,
@@ -56,25 +56,25 @@ impl CardBatch {
         Ok(open.get(&(row.user_id, row.id)))
     }
 
-    /// Whether a sitting of the card can begin or go on.
+    /// Tells whether the learner can start or continue a sitting of a card.
     pub(super) async fn can_start(&self, ctx: &Context<'_>, row: &Model) -> ApiResult<bool> {
         let (open, right) = (self.open(ctx, row).await?, self.right(ctx, row).await?);
         Ok(session::can_start(ctx.services()?, row, open, right))
     }
 
-    /// The paper of a card, where it is made.
+    /// Returns the paper of a card, if it has been made.
     pub(super) async fn paper(&self, ctx: &Context<'_>, row: &Model) -> ApiResult<Option<Outline>> {
         let papers = part(&self.papers, &ctx.loaders()?.paper, &self.tests).await?;
         Ok(papers.get(&(row.user_id, test(row))).copied())
     }
 
-    /// What support granted to a card.
+    /// Returns the extra time of a card, in seconds.
     pub(super) async fn extra_seconds(&self, ctx: &Context<'_>, row: &Model) -> ApiResult<i32> {
         let granted = part(&self.extra_seconds, &ctx.loaders()?.extra_seconds, &self.cards).await?;
         Ok(granted.get(&(row.user_id, row.id)).copied().unwrap_or_default())
     }
 
-    /// The entitlement that gave a card.
+    /// Returns the entitlement that gave a card.
     pub(super) async fn right(
         &self,
         ctx: &Context<'_>,

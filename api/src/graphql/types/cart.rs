@@ -10,10 +10,10 @@ use crate::service::cart;
 
 pub(in crate::graphql) struct Cart(pub(in crate::graphql) UserId);
 
-/// Subjects that a user has set aside to buy, kept on the server.
+/// The subjects that a user plans to buy. The server stores the cart, so that it follows the user to other devices.
 #[Object]
 impl Cart {
-    /// What is in it, in the order it was put there.
+    /// The subjects in the cart, in the order in which they were added.
     async fn subjects(&self, ctx: &Context<'_>) -> ApiResult<Vec<Subject>> {
         let services = ctx.services()?;
         let mut subjects = Vec::new();
@@ -23,12 +23,13 @@ impl Cart {
         Ok(subjects)
     }
 
-    /// How many subjects are in it.
+    /// The number of subjects in the cart.
     async fn total_count(&self, ctx: &Context<'_>) -> ApiResult<u64> {
         Ok(cart::count(ctx.services()?, self.0).await?)
     }
 
-    /// What it costs at this moment: a quote for each course in it, since a purchase is of one course.
+    /// The price of the cart now, as one quote for each course, since a purchase covers one course. Subjects that
+    /// are no longer sold are left out.
     async fn quotes(&self, ctx: &Context<'_>) -> ApiResult<Vec<PurchaseQuote>> {
         let quotes = cart::quotes(ctx.services()?, self.0).await?;
         Ok(quotes.into_iter().map(PurchaseQuote).collect())

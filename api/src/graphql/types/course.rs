@@ -14,48 +14,51 @@ use crate::service::catalog::{CatalogCourse, Snapshot};
 #[derive(Clone)]
 pub(in crate::graphql) struct Course(pub(in crate::graphql) Arc<CatalogCourse>);
 
-/// What subjects are grouped in.
+/// A group of subjects that prepare for the same examination.
 #[Object]
 impl Course {
-    /// Global and opaque.
+    /// The global id of the course. It is opaque: do not parse it.
     pub(in crate::graphql) async fn id(&self) -> ID {
         self.0.row.id.global()
     }
 
-    /// Its title.
+    /// The name of the course.
     async fn name(&self) -> &str {
         &self.0.row.name
     }
 
-    /// What it prepares for.
+    /// A description for buyers. Null if the course has none.
     async fn description(&self) -> Option<&str> {
         self.0.row.description.as_deref()
     }
 
-    /// What the whole course costs as a bundle; null where it is not sold as one. Who owns some of it pays the
-    /// shares of the rest.
+    /// The price of the whole course as a bundle. Null if the course is not sold as a bundle. Buyers who own some
+    /// of its subjects pay only the shares of the others.
     async fn bundle_price(&self) -> Option<Money> {
         self.0.row.bundle_price.map(|minor| money(minor, &self.0.row.currency))
     }
 
-    /// For how many days a purchase gives access; null for ever.
+    /// The number of days for which a purchase gives access. Null if access never ends.
     async fn validity_days(&self) -> Option<i32> {
         self.0.row.validity_days
     }
 
-    /// Whether it has left the catalogue: it can no longer be bought, and who owns some of it keeps it.
+    /// Whether the course has left the catalogue. Nobody can buy it any more, and its owners keep what they bought.
     async fn archived(&self) -> bool {
         self.0.row.archived_at.is_some()
     }
 
-    /// Its subjects that are sold, in the order they were added.
+    /// The subjects of the course that are sold, in the order in which they were added.
     async fn subjects(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "At most so many, from the start or from `after`: 1 to 100, 50 if not given.")]
+        #[graphql(
+            desc = "The maximum number of items, counted from the start or from `after`: 1 to 100, default 50."
+        )]
         first: Option<i32>,
         #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
-        #[graphql(desc = "At most so many, from the end or from `before`: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "The maximum number of items, counted from the end or from `before`: 1 to 100.")]
+        last: Option<i32>,
         #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
     ) -> ApiResult<SubjectConnection> {
         let request = PageArgs::new(first, after, last, before).request(ctx, "Subject")?;
@@ -75,7 +78,7 @@ pub(in crate::graphql) struct CourseTotal(usize);
 
 #[Object]
 impl CourseTotal {
-    /// How many there are in all.
+    /// The total number of items.
     async fn total_count(&self) -> usize {
         self.0
     }
@@ -91,13 +94,13 @@ pub(in crate::graphql) struct SubjectTotal(usize);
 
 #[Object]
 impl SubjectTotal {
-    /// How many there are in all.
+    /// The total number of items.
     async fn total_count(&self) -> usize {
         self.0
     }
 }
 
-/// The courses that are sold and whose name or description has `search` in it, in any case.
+/// Lists the courses that are sold and whose name or description contains `search`, ignoring case.
 pub(in crate::graphql) fn course_page(
     ctx: &Context<'_>,
     snapshot: &Snapshot,

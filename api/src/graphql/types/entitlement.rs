@@ -10,25 +10,25 @@ use crate::graphql::scalar::DateTime;
 
 pub(in crate::graphql) struct Entitlement(pub(in crate::graphql) entitlement::Model);
 
-/// One live right of one user to one subject, whichever purchase it came from.
+/// The right of a user to the tests of a subject.
 #[Object]
 impl Entitlement {
-    /// What it is a right to.
+    /// The subject.
     async fn subject(&self, ctx: &Context<'_>) -> ApiResult<Subject> {
         Ok(Subject(ctx.services()?.catalog.subject(self.0.subject_id).await?))
     }
 
-    /// The purchase that gave it.
+    /// The purchase that gave this entitlement.
     async fn purchase(&self) -> Purchase {
         Purchase::lazy(self.0.user_id, self.0.purchase_id)
     }
 
-    /// When it began.
+    /// The time at which the entitlement began.
     async fn granted_at(&self) -> DateTime {
         DateTime(self.0.granted_at)
     }
 
-    /// When it ends; null for never.
+    /// The time at which the entitlement ends. Null if it never ends.
     async fn expires_at(&self) -> Option<DateTime> {
         self.0.expires_at.map(DateTime)
     }

@@ -16,73 +16,74 @@ use crate::graphql::scalar::{DateTime, Decimal, hundredths};
 use crate::service::paper::Outline;
 use crate::service::scoring;
 
-/// What can be done with a test card.
+/// The status of a test card.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "CardStatus")]
 pub(in crate::graphql) enum MockTestAttemptStatus {
-    /// Never sat.
+    /// The card has never been sat.
     Available,
     /// A sitting is open.
     InProgress,
-    /// Sat, and attempts are left.
+    /// The card has been sat, and attempts are left.
     Completed,
-    /// Every attempt is used.
+    /// All attempts are used.
     Exhausted,
 }
 
 pub(in crate::graphql) struct MockTestAttempt(mock_test_attempt::Model, Arc<CardBatch>);
 
-/// A test card: one numbered mock test that a purchase gave a user, to be sat up to `maxAttempts` times.
+/// A test card: one numbered mock test that a purchase gave to a user. The user can sit it up to `maxAttempts`
+/// times.
 #[Object]
 impl MockTestAttempt {
-    /// Global and opaque.
+    /// The global id of the test card. It is opaque: do not parse it.
     pub(in crate::graphql) async fn id(&self) -> ID {
         self.0.id.global()
     }
 
-    /// The purchase that gave it.
+    /// The purchase that gave the test card.
     async fn purchase(&self) -> Purchase {
         Purchase::lazy(self.0.user_id, self.0.purchase_id)
     }
 
-    /// The subject it tests.
+    /// The subject of the test.
     async fn subject(&self, ctx: &Context<'_>) -> ApiResult<Subject> {
         Ok(Subject(ctx.services()?.catalog.subject(self.0.subject_id).await?))
     }
 
-    /// Its number in the subject, from 1.
+    /// The number of the test in its subject, counted from 1.
     async fn test_number(&self) -> i32 {
         self.0.test_number
     }
 
-    /// What can be done with it.
+    /// The status of the test card.
     async fn status(&self) -> MockTestAttemptStatus {
         self.0.status.into()
     }
 
-    /// How often it may be sat.
+    /// The total number of attempts that the test card allows.
     async fn max_attempts(&self) -> i32 {
         self.0.max_attempts
     }
 
-    /// How often it was sat; a sitting counts from its start.
+    /// The number of attempts used. An attempt counts from the start of its sitting.
     async fn attempts_used(&self) -> i32 {
         self.0.attempts_used
     }
 
-    /// How many attempts are left; `canStart` tells whether one can begin.
+    /// The number of attempts left. Use `canStart` to find out whether a sitting can begin now.
     async fn remaining_attempts(&self) -> i32 {
         (self.0.max_attempts - self.0.attempts_used).max(0)
     }
 
-    /// Whether `startTestSession` gives an open sitting now: one is open, or attempts are left and the entitlement that
-    /// gave the card holds. A test that nobody has sat can still lack questions.
+    /// Whether `startTestSession` returns an open sitting now. It needs an open sitting, or an attempt left and a
+    /// valid entitlement. If nobody has started this test yet, the start can still fail for lack of questions.
     async fn can_start(&self, ctx: &Context<'_>) -> ApiResult<bool> {
         self.1.can_start(ctx, &self.0).await
     }
 
-    /// What its next sitting has, or the one that is open: fixed once anybody has sat this test, and until then by the
-    /// subject's settings as they are now.
+    /// The paper of the open sitting, or of the next one. Before anybody starts this test, it follows the current
+    /// settings of the subject; then it is fixed.
     async fn paper(&self, ctx: &Context<'_>) -> ApiResult<SessionPaper> {
         Ok(match self.1.paper(ctx, &self.0).await? {
             Some(made) => made.into(),
@@ -90,56 +91,59 @@ impl MockTestAttempt {
         })
     }
 
-    /// How much longer than `paper.timeLimitSeconds` each sitting takes, in seconds: what support granted; mostly 0.
+    /// The time that support added to `paper.timeLimitSeconds` for each sitting, in seconds. Usually 0.
     async fn extra_time_seconds(&self, ctx: &Context<'_>) -> ApiResult<i32> {
         self.1.extra_seconds(ctx, &self.0).await
     }
 
-    /// When the latest sitting began; null before the first.
+    /// The start of the latest sitting. Null if there was none.
     async fn latest_attempt_at(&self) -> Option<DateTime> {
         self.0.latest_attempt_at.map(DateTime)
     }
 
-    /// The marks of the latest scored sitting; null before the first.
+    /// The marks of the latest scored sitting. Null if there is none.
     async fn latest_score(&self) -> Option<Decimal> {
         hundredths(self.0.latest_score)
     }
 
-    /// The latest score in per cent of the most that could be had; null before the first.
+    /// The marks of the latest scored sitting as a percentage of the maximum. Null if there is none.
     async fn latest_percentage(&self) -> Option<Decimal> {
         hundredths(self.0.latest_percentage)
     }
 
-    /// The marks of the first scored sitting; null before it.
+    /// The marks of the first scored sitting. Null if there is none.
     async fn first_score(&self) -> Option<Decimal> {
         hundredths(self.0.first_score)
     }
 
-    /// The marks of the best scored sitting; null before the first.
+    /// The marks of the best scored sitting. Null if there is none.
     async fn best_score(&self) -> Option<Decimal> {
         hundredths(self.0.best_score)
     }
 
-    /// What counts of its sittings, in marks, by the subject's `markingScheme.gradingMethod`; null before the first scored
-    /// sitting.
+    /// The marks that count for this card, by the subject's `markingScheme.gradingMethod`. Null if no sitting is
+    /// scored.
     async fn grade(&self, ctx: &Context<'_>) -> Nullable<Decimal> {
         self.graded(ctx).await.map(hundredths).transpose()
     }
 
-    /// The sitting that is open; null where none is.
+    /// The open sitting. Null if no sitting is open.
     async fn open_session(&self, ctx: &Context<'_>) -> Nullable<TestSession> {
         let open = self.1.open(ctx, &self.0).await;
         open.map(|open| open.cloned().map(TestSession::from)).transpose()
     }
 
-    /// Its sittings, newest first.
+    /// The sittings of the card, newest first.
     async fn sessions(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "At most so many, from the start or from `after`: 1 to 100, 50 if not given.")]
+        #[graphql(
+            desc = "The maximum number of items, counted from the start or from `after`: 1 to 100, default 50."
+        )]
         first: Option<i32>,
         #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
-        #[graphql(desc = "At most so many, from the end or from `before`: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "The maximum number of items, counted from the end or from `before`: 1 to 100.")]
+        last: Option<i32>,
         #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
     ) -> ApiResult<TestSessionConnection> {
         session_page(ctx, self.0.user_id, Some(self.0.id), PageArgs::new(first, after, last, before)).await
@@ -147,7 +151,7 @@ impl MockTestAttempt {
 }
 
 impl MockTestAttempt {
-    /// One of a page, whose cards are a batch.
+    /// Makes a card of a page. `batch` holds the cards of the page.
     pub(super) fn of(row: mock_test_attempt::Model, batch: &Arc<CardBatch>) -> Self {
         Self(row, Arc::clone(batch))
     }
@@ -167,7 +171,7 @@ impl MockTestAttempt {
     }
 }
 
-/// One that was read alone.
+/// Makes a card that was read alone.
 impl From<mock_test_attempt::Model> for MockTestAttempt {
     fn from(row: mock_test_attempt::Model) -> Self {
         let batch = CardBatch::of(std::slice::from_ref(&row));

@@ -1,4 +1,4 @@
-//! The object types, one noun a file.
+//! The object types, one file for each noun.
 
 mod authored_question;
 mod card_batch;

@@ -14,56 +14,56 @@ use crate::service::pricing;
 #[derive(Clone)]
 pub(in crate::graphql) struct Subject(pub(in crate::graphql) Arc<subject::Model>);
 
-/// What is bought: a numbered set of mock tests.
+/// A subject of a course. Its purchase gives a numbered set of mock tests.
 #[Object]
 impl Subject {
-    /// Global and opaque.
+    /// The global id of the subject. It is opaque: do not parse it.
     pub(in crate::graphql) async fn id(&self) -> ID {
         self.0.id.global()
     }
 
-    /// The course it belongs to.
+    /// The course of the subject.
     async fn course(&self, ctx: &Context<'_>) -> ApiResult<Course> {
         Ok(Course(ctx.services()?.catalog.course(self.0.course_id).await?))
     }
 
-    /// Its title.
+    /// The name of the subject.
     async fn name(&self) -> &str {
         &self.0.name
     }
 
-    /// What it costs by itself when there is no offer.
+    /// The price of the subject alone, without an offer.
     async fn list_price(&self, ctx: &Context<'_>) -> ApiResult<Money> {
         self.money(ctx, self.0.list_price).await
     }
 
-    /// What it costs by itself now: the offer where there is one.
+    /// The price of the subject alone now, with the current offer if there is one.
     async fn price(&self, ctx: &Context<'_>) -> ApiResult<Money> {
         let now = ctx.services()?.clock.now();
         self.money(ctx, pricing::price_of(&self.0, now)).await
     }
 
-    /// How many test cards a purchase creates; 50 unless set otherwise.
+    /// The number of test cards that a purchase creates. The default is 50.
     async fn total_mock_tests(&self) -> i32 {
         self.0.total_mock_tests
     }
 
-    /// How often each test card may be sat.
+    /// The number of attempts of a test card that is bought now.
     async fn max_attempts(&self) -> i32 {
         self.0.max_attempts
     }
 
-    /// How its tests are marked, timed and reviewed.
+    /// The settings for marking, timing and reviewing the tests.
     async fn marking_scheme(&self) -> MarkingScheme {
         MarkingScheme(Arc::clone(&self.0))
     }
 
-    /// Whether it has left the catalogue: it can no longer be bought, and who owns it keeps it.
+    /// Whether the subject has left the catalogue. Nobody can buy it any more, and its owners keep it.
     async fn archived(&self) -> bool {
         self.0.archived_at.is_some()
     }
 
-    /// The signed-in user's right to it; null unless they own it.
+    /// The viewer's entitlement to the subject. Null if the viewer is not signed in or does not own it.
     async fn viewer_entitlement(&self, ctx: &Context<'_>) -> Nullable<Entitlement> {
         self.entitlement(ctx).await.transpose()
     }
