@@ -114,7 +114,7 @@ impl From<ApiError> for async_graphql::Error {
             ),
             ApiError::RateLimited(wait) => {
                 retry_after = Some(wait.seconds());
-                (rate_limited(wait), "RATE_LIMITED", None)
+                (rate_limit_message(wait), "RATE_LIMITED", None)
             }
             ApiError::Internal(cause) => (INTERNAL.to_owned(), "INTERNAL", Some(cause)),
         };
@@ -129,7 +129,7 @@ impl From<ApiError> for async_graphql::Error {
 }
 
 /// Gives every error of a response a code, and logs the cause of an internal error.
-pub fn finish(errors: &mut [ServerError], RequestId(id): &RequestId) {
+pub fn finish_errors(errors: &mut [ServerError], RequestId(id): &RequestId) {
     for error in errors {
         if let Some(InternalError(cause)) = error.source::<InternalError>() {
             tracing::error!(request_id = id, path = ?error.path, cause = &**cause, "a resolver failed");
@@ -143,7 +143,7 @@ pub fn finish(errors: &mut [ServerError], RequestId(id): &RequestId) {
 
 /// Makes the error for an operation that panicked. The panic is logged where it happened.
 #[must_use]
-pub fn panicked(RequestId(id): &RequestId) -> ServerError {
+pub fn panic_error(RequestId(id): &RequestId) -> ServerError {
     let mut error = ServerError::new(INTERNAL, None);
     let extensions = error.extensions.get_or_insert_default();
     extensions.set("code", "INTERNAL");
@@ -153,7 +153,7 @@ pub fn panicked(RequestId(id): &RequestId) -> ServerError {
 
 /// Makes the message for a client that exceeded a rate limit.
 #[must_use]
-pub fn rate_limited(wait: RetryAfter) -> String {
+pub fn rate_limit_message(wait: RetryAfter) -> String {
     match wait.seconds() {
         1 => "Too many requests. Try again in a second.".to_owned(),
         seconds => format!("Too many requests. Try again in {seconds} seconds."),

@@ -36,13 +36,15 @@ macro_rules! loaders {
             #[must_use]
             pub fn new(services: &Services) -> Self {
                 let services = Arc::new(services.clone());
-                Self { $($field: DataLoader::new($loader(Arc::clone(&services)), tokio::spawn),)+ }
+                Self { $($field: DataLoader::new($loader { services: Arc::clone(&services) }, tokio::spawn),)+ }
             }
         }
 
         $(
             $(#[$doc])*
-            pub(super) struct $loader(Arc<Services>);
+            pub(super) struct $loader {
+                services: Arc<Services>,
+            }
 
             impl Loader<(UserId, $key)> for $loader {
                 type Value = $value;
@@ -52,7 +54,7 @@ macro_rules! loaders {
                     &self,
                     keys: &[(UserId, $key)],
                 ) -> Result<HashMap<(UserId, $key), $value>, Self::Error> {
-                    let $services = &*self.0;
+                    let $services = &*self.services;
                     let mut found = HashMap::with_capacity(keys.len());
                     for ($owner, $keys) in by_owner(keys) {
                         found.extend($read.map(|(key, value)| (($owner, key), value)));

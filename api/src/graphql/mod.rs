@@ -14,7 +14,7 @@ mod subscription;
 mod types;
 
 pub use context::RequestId;
-pub use error::{finish, panicked, rate_limited};
+pub use error::{finish_errors, panic_error, rate_limit_message};
 pub use loaders::Loaders;
 pub use schema::{JishuEngine, JishuSchema, build, builder, sdl};
-pub use subscription::Begun;
+pub use subscription::StartSignal;

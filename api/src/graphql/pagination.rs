@@ -14,9 +14,9 @@ use super::error::{ApiError, ApiResult};
 use crate::service::page::{Page, PageRequest, Toward};
 
 /// The number of items on a page if a client gives neither `first` nor `last`.
-pub(super) const DEFAULT_PAGE: u32 = 50;
+pub(super) const DEFAULT_PAGE_SIZE: u32 = 50;
 /// The maximum number of items on a page.
-pub(super) const LONGEST_PAGE: u32 = 100;
+pub(super) const MAX_PAGE_SIZE: u32 = 100;
 
 /// A type that can be the item of a list.
 pub(super) trait ListNode: OutputType {
@@ -88,10 +88,12 @@ impl PageArgs {
             (Some(_), Some(_)) => {
                 return Err(ApiError::bad_input("Give `first` or `last`, and not both."));
             }
-            (None, Some(last)) => (page_length("last", last)?, Toward::Start),
-            (Some(first), None) => (page_length("first", first)?, Toward::End),
-            (None, None) if self.before.is_some() && self.after.is_none() => (DEFAULT_PAGE, Toward::Start),
-            (None, None) => (DEFAULT_PAGE, Toward::End),
+            (None, Some(last)) => (page_size("last", last)?, Toward::Start),
+            (Some(first), None) => (page_size("first", first)?, Toward::End),
+            (None, None) if self.before.is_some() && self.after.is_none() => {
+                (DEFAULT_PAGE_SIZE, Toward::Start)
+            }
+            (None, None) => (DEFAULT_PAGE_SIZE, Toward::End),
         };
         let read = |name: &str, cursor: Option<String>| {
             cursor.map(|cursor| Cursor(cursor).key(name, list)).transpose()
@@ -105,11 +107,11 @@ impl PageArgs {
 }
 
 /// Checks an argument that gives a number of items.
-pub(super) fn page_length(name: &str, value: i32) -> ApiResult<u32> {
+pub(super) fn page_size(name: &str, value: i32) -> ApiResult<u32> {
     match u32::try_from(value) {
-        Ok(value @ 1..=LONGEST_PAGE) => Ok(value),
+        Ok(value @ 1..=MAX_PAGE_SIZE) => Ok(value),
         _ => Err(ApiError::bad_input(format!(
-            "`{name}` must be 1 to {LONGEST_PAGE}; {value} was given. Read longer lists page by page."
+            "`{name}` must be 1 to {MAX_PAGE_SIZE}; {value} was given. Read longer lists page by page."
         ))),
     }
 }

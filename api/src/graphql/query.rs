@@ -20,7 +20,7 @@ use crate::service::question_bank::Authored;
 use crate::service::{card, purchase, question_bank, session};
 
 /// The maximum number of ids that `nodes` accepts.
-const MOST_NODES: usize = 100;
+const MAX_NODES: usize = 100;
 
 /// The query root.
 pub struct Query;
@@ -44,11 +44,9 @@ impl Query {
         ctx: &Context<'_>,
         #[graphql(desc = "The ids, from earlier responses: at most 100.")] ids: Vec<ID>,
     ) -> ApiResult<Vec<Option<Node>>> {
-        if ids.len() > MOST_NODES {
+        if ids.len() > MAX_NODES {
             let given = ids.len();
-            return Err(ApiError::bad_input(format!(
-                "`ids` takes at most {MOST_NODES}; {given} were given."
-            )));
+            return Err(ApiError::bad_input(format!("`ids` takes at most {MAX_NODES}; {given} were given.")));
         }
         nodes(ctx, &ids).await
     }
@@ -91,9 +89,7 @@ impl Query {
         };
         let buyer = ctx.viewer().map(|viewer| viewer.user_id);
         match purchase::quote(ctx.services()?, buyer, &selection).await {
-            Ok(quote) => {
-                Ok(PurchaseQuotePayload { quote: Some(PurchaseQuote(quote)), user_errors: Vec::new() })
-            }
+            Ok(quote) => Ok(PurchaseQuotePayload { quote: Some(quote.into()), user_errors: Vec::new() }),
             Err(error) => Ok(refused(selection_error(error)?)),
         }
     }
@@ -219,8 +215,10 @@ async fn nodes(ctx: &Context<'_>, ids: &[ID]) -> ApiResult<Vec<Option<Node>>> {
     let viewer = ctx.viewer().map(|viewer| viewer.user_id);
     let node = |id: Option<GlobalId>| match id? {
         GlobalId::User(id) => (viewer == Some(id)).then(|| Node::User(User::lazy(id))),
-        GlobalId::Course(id) => catalog.course(id).cloned().map(|course| Node::Course(Course(course))),
-        GlobalId::Subject(id) => catalog.subject(id).cloned().map(|subject| Node::Subject(Subject(subject))),
+        GlobalId::Course(id) => catalog.course(id).cloned().map(|course| Node::Course(Course::new(course))),
+        GlobalId::Subject(id) => {
+            catalog.subject(id).cloned().map(|subject| Node::Subject(Subject::new(subject)))
+        }
         GlobalId::Purchase(id) => purchases.get(&id).cloned().map(|row| Node::Purchase(Purchase::from(row))),
         GlobalId::MockTestAttempt(id) => {
             cards.get(&id).cloned().map(|row| Node::MockTestAttempt(MockTestAttempt::from(row)))

@@ -34,7 +34,7 @@ impl CartMutation {
         let viewer = ctx.require_viewer()?;
         match UserError::parse_subjects(&subject_ids, PATH) {
             Ok(ids) => payload(viewer, cart::add(ctx.services()?, viewer.user_id, ids).await),
-            Err(error) => Ok(CartPayload { cart: Cart(viewer.user_id), user_errors: vec![error] }),
+            Err(error) => Ok(CartPayload { cart: Cart::of(viewer.user_id), user_errors: vec![error] }),
         }
     }
 
@@ -47,13 +47,13 @@ impl CartMutation {
         let viewer = ctx.require_viewer()?;
         match UserError::parse_subjects(&subject_ids, PATH) {
             Ok(ids) => payload(viewer, cart::remove(ctx.services()?, viewer.user_id, ids).await),
-            Err(error) => Ok(CartPayload { cart: Cart(viewer.user_id), user_errors: vec![error] }),
+            Err(error) => Ok(CartPayload { cart: Cart::of(viewer.user_id), user_errors: vec![error] }),
         }
     }
 }
 
 fn payload(viewer: Viewer, result: Result<(), CartError>) -> ApiResult<CartPayload> {
-    let cart = Cart(viewer.user_id);
+    let cart = Cart::of(viewer.user_id);
     let Err(error) = result else { return Ok(CartPayload { cart, user_errors: Vec::new() }) };
     let message = error.to_string();
     let user_error = match error {

@@ -129,7 +129,7 @@ fn user_error(error: PurchaseError) -> ApiResult<UserError> {
         PurchaseError::BuyerNotActive => UserError::field(ErrorCode::AccountInactive, message, &[]),
         PurchaseError::Selection(error) => selection_error(error)?,
         PurchaseError::PriceChanged(quote) => {
-            UserError::PriceChanged(PriceChangedError::new(message, PurchaseQuote(*quote)))
+            UserError::PriceChanged(PriceChangedError::new(message, PurchaseQuote::from(*quote)))
         }
         PurchaseError::IdempotencyKeyReused => {
             UserError::field(ErrorCode::IdempotencyKeyReused, message, &["input", "idempotencyKey"])
@@ -143,7 +143,7 @@ async fn payload(services: &Services, receipt: Receipt) -> ApiResult<PurchasePay
     let message = message(services, &receipt).await?;
     let mut already_owned = Vec::with_capacity(receipt.already_owned.len());
     for id in &receipt.already_owned {
-        already_owned.push(Subject(services.catalog.subject(*id).await?));
+        already_owned.push(Subject::new(services.catalog.subject(*id).await?));
     }
     let (outcome, test_cards_created) = match receipt.outcome {
         Outcome::Created { test_cards } => (PurchaseOutcome::Created, test_cards),

@@ -77,7 +77,7 @@ impl TestSettingsMutation {
         };
         match test_settings::update(services, author, subject, input.into()).await {
             Ok(()) => Ok(UpdateTestSettingsPayload {
-                subject: Some(Subject(services.catalog.subject(subject).await?)),
+                subject: Some(Subject::new(services.catalog.subject(subject).await?)),
                 user_errors: Vec::new(),
             }),
             Err(error) => refused(error),

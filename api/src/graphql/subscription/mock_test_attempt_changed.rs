@@ -4,7 +4,7 @@ use async_graphql::{Context, ID, Subscription};
 use futures_util::{Stream, StreamExt};
 use jishu_entity::SubjectId;
 
-use super::begun::has_begun;
+use super::start_signal::signal_start;
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiError, ApiResult};
 use crate::graphql::node::GlobalKey;
@@ -34,7 +34,7 @@ impl MockTestAttemptChanged {
             )
         });
         let changes = card::changes(services, viewer.user_id, subject.transpose()?).await?;
-        has_begun(ctx);
+        signal_start(ctx);
         Ok(changes.map(|card| card.map(MockTestAttempt::from).map_err(ApiError::from)))
     }
 }

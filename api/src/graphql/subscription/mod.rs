@@ -1,12 +1,12 @@
 //! The subscription root, with one file for each field.
 
-mod begun;
 mod mock_test_attempt_changed;
+mod start_signal;
 mod test_session_clock;
 
 use async_graphql::MergedSubscription;
 
-pub use begun::Begun;
+pub use start_signal::StartSignal;
 
 use mock_test_attempt_changed::MockTestAttemptChanged;
 use test_session_clock::TestSessionClock;

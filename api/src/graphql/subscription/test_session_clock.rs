@@ -6,7 +6,7 @@ use async_graphql::{Context, ID, Object, Subscription};
 use futures_util::{Stream, StreamExt};
 use jishu_entity::TestSessionId;
 
-use super::begun::has_begun;
+use super::start_signal::signal_start;
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiError, ApiResult};
 use crate::graphql::node::GlobalKey;
@@ -15,9 +15,11 @@ use crate::graphql::types::TestSessionStatus;
 use crate::service::session::clock::{self, SessionClockError};
 
 /// The allowed range of `every`: the seconds between two events if nothing changes.
-const EVERY: std::ops::RangeInclusive<u64> = 1..=60;
+const INTERVAL_SECONDS: std::ops::RangeInclusive<u64> = 1..=60;
 
-struct SessionClock(clock::SessionClock);
+struct SessionClock {
+    clock: clock::SessionClock,
+}
 
 /// The clock of a sitting, by the server's time.
 #[Object]
@@ -25,27 +27,27 @@ impl SessionClock {
     /// The server's time at which the other fields were read. Subtract the device's time from it to get the error
     /// of the device's clock.
     async fn server_time(&self) -> DateTime {
-        DateTime(self.0.now)
+        DateTime(self.clock.now)
     }
 
     /// The deadline. It moves only if support grants extra time, and only to a later time.
     async fn expires_at(&self) -> DateTime {
-        DateTime(self.0.expires_at)
+        DateTime(self.clock.expires_at)
     }
 
     /// The time until the deadline, in seconds, rounded up. 0 after the deadline or the end of the sitting.
     async fn seconds_remaining(&self) -> i32 {
-        i32::try_from(self.0.seconds_remaining()).unwrap_or(i32::MAX)
+        i32::try_from(self.clock.seconds_remaining()).unwrap_or(i32::MAX)
     }
 
     /// The status of the sitting.
     async fn status(&self) -> TestSessionStatus {
-        self.0.status.into()
+        self.clock.status.into()
     }
 
     /// The greatest `sequence` among the saved answers from all devices. 0 if no answer is saved.
     async fn answer_sequence(&self) -> i32 {
-        self.0.answer_sequence
+        self.clock.answer_sequence
     }
 }
 
@@ -66,9 +68,11 @@ impl TestSessionClock {
         every: i32,
     ) -> Result<impl Stream<Item = ApiResult<SessionClock>>, ApiError> {
         let viewer = ctx.require_viewer()?;
-        let seconds =
-            u64::try_from(every).ok().filter(|seconds| EVERY.contains(seconds)).ok_or_else(|| {
-                let (least, most) = (EVERY.start(), EVERY.end());
+        let seconds = u64::try_from(every)
+            .ok()
+            .filter(|seconds| INTERVAL_SECONDS.contains(seconds))
+            .ok_or_else(|| {
+                let (least, most) = (INTERVAL_SECONDS.start(), INTERVAL_SECONDS.end());
                 ApiError::bad_input(format!("`every` is {least} to {most} seconds; {every} was given."))
             })?;
         let every = Duration::from_secs(seconds);
@@ -80,7 +84,7 @@ impl TestSessionClock {
             SessionClockError::NotFound => ApiError::bad_input(error.to_string()),
             SessionClockError::Database(error) => error.into(),
         })?;
-        has_begun(ctx);
-        Ok(clock.map(|clock| clock.map(SessionClock).map_err(ApiError::from)))
+        signal_start(ctx);
+        Ok(clock.map(|clock| clock.map(|clock| SessionClock { clock }).map_err(ApiError::from)))
     }
 }

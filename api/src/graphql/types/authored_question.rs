@@ -46,7 +46,7 @@ impl AuthoredQuestion {
 
     /// The subject to whose question bank the question belongs.
     async fn subject(&self, ctx: &Context<'_>) -> ApiResult<Subject> {
-        Ok(Subject(ctx.services()?.catalog.subject(self.question.row.subject_id).await?))
+        Subject::load(ctx, self.question.row.subject_id).await
     }
 
     /// The time at which the question was archived. New tests do not ask archived questions. Null if it is not

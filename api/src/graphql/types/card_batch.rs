@@ -15,7 +15,6 @@ use tokio::sync::OnceCell;
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiError, ApiResult};
 use crate::service::paper::{Outline, Test};
-use crate::service::session;
 
 /// One kind of data about the cards, empty until a field needs it. An error is kept too, since the cards share it.
 type Part<K, V> = OnceCell<ApiResult<HashMap<(UserId, K), V>>>;
@@ -28,10 +27,10 @@ pub(super) struct CardBatch {
     in_progress: Vec<(UserId, MockTestAttemptId)>,
     tests: Vec<(UserId, Test)>,
     purchases: Vec<(UserId, PurchaseId)>,
-    open: Part<MockTestAttemptId, test_session::Model>,
+    open_sessions: Part<MockTestAttemptId, test_session::Model>,
     papers: Part<Test, Outline>,
     extra_seconds: Part<MockTestAttemptId, i32>,
-    rights: Part<PurchaseId, Vec<entitlement::Model>>,
+    entitlements: Part<PurchaseId, Vec<entitlement::Model>>,
 }
 
 impl CardBatch {
@@ -47,19 +46,13 @@ impl CardBatch {
     }
 
     /// Returns the open sitting of a card.
-    pub(super) async fn open(
+    pub(super) async fn open_session(
         &self,
         ctx: &Context<'_>,
         row: &Model,
     ) -> ApiResult<Option<&test_session::Model>> {
-        let open = part(&self.open, &ctx.loaders()?.open_session, &self.in_progress).await?;
+        let open = part(&self.open_sessions, &ctx.loaders()?.open_session, &self.in_progress).await?;
         Ok(open.get(&(row.user_id, row.id)))
-    }
-
-    /// Tells whether the learner can start or continue a sitting of a card.
-    pub(super) async fn can_start(&self, ctx: &Context<'_>, row: &Model) -> ApiResult<bool> {
-        let (open, right) = (self.open(ctx, row).await?, self.right(ctx, row).await?);
-        Ok(session::can_start(ctx.services()?, row, open, right))
     }
 
     /// Returns the paper of a card, if it has been made.
@@ -75,14 +68,14 @@ impl CardBatch {
     }
 
     /// Returns the entitlement that gave a card.
-    pub(super) async fn right(
+    pub(super) async fn entitlement(
         &self,
         ctx: &Context<'_>,
         row: &Model,
     ) -> ApiResult<Option<&entitlement::Model>> {
-        let rights = part(&self.rights, &ctx.loaders()?.entitlements, &self.purchases).await?;
-        let of_purchase = rights.get(&(row.user_id, row.purchase_id)).into_iter().flatten();
-        Ok(of_purchase.into_iter().find(|right| right.subject_id == row.subject_id))
+        let entitlements = part(&self.entitlements, &ctx.loaders()?.entitlements, &self.purchases).await?;
+        let of_purchase = entitlements.get(&(row.user_id, row.purchase_id)).into_iter().flatten();
+        Ok(of_purchase.into_iter().find(|entitlement| entitlement.subject_id == row.subject_id))
     }
 }
 

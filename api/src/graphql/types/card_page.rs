@@ -98,17 +98,17 @@ pub(in crate::graphql) async fn card_page(
     scope: CardFilter,
     args: CardArgs,
 ) -> ApiResult<MockTestAttemptConnection> {
-    page_of(ctx, owner, scope, args, MockTestAttempt::of).await
+    page_of(ctx, owner, scope, args, MockTestAttempt::of_page).await
 }
 
 /// Like [`card_page`], but turns each row into an item with `node`.
-pub(super) async fn page_of<Card: ListNode>(
+pub(super) async fn page_of<Node: ListNode>(
     ctx: &Context<'_>,
     owner: UserId,
     scope: CardFilter,
     args: CardArgs,
-    card: impl Fn(mock_test_attempt::Model, &Arc<CardBatch>) -> Card,
-) -> ApiResult<Connection<Card, CardTotal>> {
+    node: impl Fn(mock_test_attempt::Model, &Arc<CardBatch>) -> Node,
+) -> ApiResult<Connection<Node, CardTotal>> {
     let services = ctx.services()?;
     let order = args.order.map_or_else(CardOrder::default, |order| CardOrder {
         sort: order.field.into(),
@@ -129,7 +129,7 @@ pub(super) async fn page_of<Card: ListNode>(
         Page { rows: Vec::new(), has_previous: false, has_next: false }
     };
     let batch = Arc::new(CardBatch::of(&page.rows));
-    connect(&list, page, |row| order.key(row), |row| card(row, &batch), CardTotal { owner, filter })
+    connect(&list, page, |row| order.key(row), |row| node(row, &batch), CardTotal { owner, filter })
 }
 
 /// Narrows `scope` by the client's filter. A course becomes the list of its subjects.

@@ -6,46 +6,49 @@ use async_graphql::{Context, ID, Object};
 use jishu_entity::CourseId;
 
 use super::{Money, Subject, money};
+use crate::graphql::context::ContextExt;
 use crate::graphql::error::ApiResult;
 use crate::graphql::node::GlobalKey;
 use crate::graphql::pagination::{Connection, ListNode, PageArgs, connect, slice};
 use crate::service::catalog::{CatalogCourse, Snapshot};
 
 #[derive(Clone)]
-pub(in crate::graphql) struct Course(pub(in crate::graphql) Arc<CatalogCourse>);
+pub(in crate::graphql) struct Course {
+    course: Arc<CatalogCourse>,
+}
 
 /// A group of subjects that prepare for the same examination.
 #[Object]
 impl Course {
     /// The global id of the course. It is opaque: do not parse it.
     pub(in crate::graphql) async fn id(&self) -> ID {
-        self.0.row.id.global()
+        self.course.row.id.global()
     }
 
     /// The name of the course.
     async fn name(&self) -> &str {
-        &self.0.row.name
+        &self.course.row.name
     }
 
     /// A description for buyers. Null if the course has none.
     async fn description(&self) -> Option<&str> {
-        self.0.row.description.as_deref()
+        self.course.row.description.as_deref()
     }
 
     /// The price of the whole course as a bundle. Null if the course is not sold as a bundle. Buyers who own some
     /// of its subjects pay only the shares of the others.
     async fn bundle_price(&self) -> Option<Money> {
-        self.0.row.bundle_price.map(|minor| money(minor, &self.0.row.currency))
+        self.course.row.bundle_price.map(|minor| money(minor, &self.course.row.currency))
     }
 
     /// The number of days for which a purchase gives access. Null if access never ends.
     async fn validity_days(&self) -> Option<i32> {
-        self.0.row.validity_days
+        self.course.row.validity_days
     }
 
     /// Whether the course has left the catalogue. Nobody can buy it any more, and its owners keep what they bought.
     async fn archived(&self) -> bool {
-        self.0.row.archived_at.is_some()
+        self.course.row.archived_at.is_some()
     }
 
     /// The subjects of the course that are sold, in the order in which they were added.
@@ -62,9 +65,20 @@ impl Course {
         #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
     ) -> ApiResult<SubjectConnection> {
         let request = PageArgs::new(first, after, last, before).request(ctx, "Subject")?;
-        let rows: Vec<_> = self.0.subjects_on_sale().cloned().collect();
-        let total = SubjectTotal(rows.len());
-        connect("Subject", slice(&rows, |row| row.id.0, request), |row| row.id.0, Subject, total)
+        let rows: Vec<_> = self.course.subjects_on_sale().cloned().collect();
+        let total = ListLength { items: rows.len() };
+        connect("Subject", slice(&rows, |row| row.id.0, request), |row| row.id.0, Subject::new, total)
+    }
+}
+
+impl Course {
+    pub(in crate::graphql) fn new(course: Arc<CatalogCourse>) -> Self {
+        Self { course }
+    }
+
+    /// Reads a course from the catalogue. It must exist.
+    pub(in crate::graphql) async fn load(ctx: &Context<'_>, id: CourseId) -> ApiResult<Self> {
+        Ok(Self::new(ctx.services()?.catalog.course(id).await?))
     }
 }
 
@@ -72,15 +86,18 @@ impl ListNode for Course {
     const NAME: &'static str = "Course";
 }
 
-pub(in crate::graphql) type CourseConnection = Connection<Course, CourseTotal>;
+pub(in crate::graphql) type CourseConnection = Connection<Course, ListLength>;
 
-pub(in crate::graphql) struct CourseTotal(usize);
+/// The length of a list in memory.
+pub(in crate::graphql) struct ListLength {
+    items: usize,
+}
 
 #[Object]
-impl CourseTotal {
+impl ListLength {
     /// The total number of items.
     async fn total_count(&self) -> usize {
-        self.0
+        self.items
     }
 }
 
@@ -88,17 +105,7 @@ impl ListNode for Subject {
     const NAME: &'static str = "Subject";
 }
 
-type SubjectConnection = Connection<Subject, SubjectTotal>;
-
-pub(in crate::graphql) struct SubjectTotal(usize);
-
-#[Object]
-impl SubjectTotal {
-    /// The total number of items.
-    async fn total_count(&self) -> usize {
-        self.0
-    }
-}
+type SubjectConnection = Connection<Subject, ListLength>;
 
 /// Lists the courses that are sold and whose name or description contains `search`, ignoring case.
 pub(in crate::graphql) fn course_page(
@@ -115,10 +122,10 @@ pub(in crate::graphql) fn course_page(
         .filter(|course| found(&course.row.name) || course.row.description.as_deref().is_some_and(found))
         .cloned()
         .collect();
-    let total = CourseTotal(rows.len());
+    let total = ListLength { items: rows.len() };
     let key = |row: &Arc<CatalogCourse>| {
         let CourseId(id) = row.row.id;
         id
     };
-    connect("Course", slice(&rows, key, request), key, Course, total)
+    connect("Course", slice(&rows, key, request), key, Course::new, total)
 }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use async_graphql::{Context, ID, Object};
 use jishu_entity::{mock_test_attempt, user};
 
+use super::card::Card;
 use super::card_batch::CardBatch;
 use super::card_page::{CardTotal, page_of};
-use super::{CardArgs, MockTestAttemptFilter, MockTestAttemptStatus, Subject};
+use super::{CardArgs, MockTestAttemptFilter};
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiResult, Nullable};
 use crate::graphql::node::GlobalKey;
@@ -16,7 +17,9 @@ use crate::graphql::scalar::DateTime;
 use crate::service::card::CardFilter;
 use crate::service::learner;
 
-pub(in crate::graphql) struct Learner(user::Model);
+pub(in crate::graphql) struct Learner {
+    row: user::Model,
+}
 
 /// An account and its test cards, as support sees them. It can be any account, including one of staff. It never
 /// shows answers or results.
@@ -24,12 +27,12 @@ pub(in crate::graphql) struct Learner(user::Model);
 impl Learner {
     /// The name of the person.
     async fn name(&self) -> &str {
-        &self.0.name
+        &self.row.name
     }
 
     /// The e-mail address of the account, in lower case.
     async fn email(&self) -> &str {
-        &self.0.email
+        &self.row.email
     }
 
     /// The test cards from all purchases, by subject and test number.
@@ -49,7 +52,7 @@ impl Learner {
         // The order is fixed: a cursor contains the sort key of its card, and a sort by percentage would reveal a
         // result.
         let args = CardArgs { page: PageArgs::new(first, after, last, before), filter, order: None };
-        page_of(ctx, self.0.id, CardFilter::default(), args, LearnerCard::of).await
+        page_of(ctx, self.row.id, CardFilter::default(), args, LearnerCard::of_page).await
     }
 }
 
@@ -60,12 +63,14 @@ impl Learner {
             let support = ctx.require_support().await?;
             Ok(learner::find(ctx.services()?, support, email).await?)
         };
-        find.await.map(|found| found.map(Learner)).transpose()
+        find.await.map(|found| found.map(|row| Self { row })).transpose()
     }
 }
 
 /// A test card as support sees it. Unlike `MockTestAttempt`, it leads to no sittings and no answers.
-pub(in crate::graphql) struct LearnerCard(mock_test_attempt::Model, Arc<CardBatch>);
+pub(in crate::graphql) struct LearnerCard {
+    card: Card,
+}
 
 pub(in crate::graphql) type LearnerCardConnection = Connection<LearnerCard, CardTotal>;
 
@@ -78,59 +83,40 @@ impl ListNode for LearnerCard {
 impl LearnerCard {
     /// The id of the test card, for `grantExtraTime`.
     async fn mock_test_attempt_id(&self) -> ID {
-        self.0.id.global()
+        self.card.row.id.global()
     }
 
-    /// The subject of the test.
-    async fn subject(&self, ctx: &Context<'_>) -> ApiResult<Subject> {
-        Ok(Subject(ctx.services()?.catalog.subject(self.0.subject_id).await?))
-    }
-
-    /// The number of the test in its subject, counted from 1.
-    async fn test_number(&self) -> i32 {
-        self.0.test_number
-    }
-
-    /// The status of the test card.
-    async fn status(&self) -> MockTestAttemptStatus {
-        self.0.status.into()
-    }
-
-    /// The total number of attempts that the test card allows.
-    async fn max_attempts(&self) -> i32 {
-        self.0.max_attempts
-    }
-
-    /// The number of attempts used. An attempt counts from the start of its sitting.
-    async fn attempts_used(&self) -> i32 {
-        self.0.attempts_used
+    #[graphql(flatten)]
+    async fn card(&self) -> &Card {
+        &self.card
     }
 
     /// Whether the learner can start or continue a sitting now. It needs an open sitting, or an attempt left and a
     /// valid entitlement.
     async fn can_start(&self, ctx: &Context<'_>) -> ApiResult<bool> {
-        self.1.can_start(ctx, &self.0).await
+        self.card.can_start(ctx).await
     }
 
     /// The extra time that support granted for each sitting, in seconds. 0 if none was granted.
     async fn extra_seconds(&self, ctx: &Context<'_>) -> ApiResult<i32> {
-        self.1.extra_seconds(ctx, &self.0).await
+        self.card.extra_seconds(ctx).await
     }
 
     /// The start of the latest sitting. Null if there was none.
     async fn latest_attempt_at(&self) -> Option<DateTime> {
-        self.0.latest_attempt_at.map(DateTime)
+        self.card.latest_attempt_at()
     }
 
     /// The deadline of the open sitting. Null if no sitting is open.
     async fn expires_at(&self, ctx: &Context<'_>) -> Nullable<DateTime> {
-        let open = self.1.open(ctx, &self.0).await;
+        let open = self.card.open_session(ctx).await;
         open.map(|open| open.map(|open| DateTime(open.expires_at))).transpose()
     }
 }
 
 impl LearnerCard {
-    fn of(row: mock_test_attempt::Model, batch: &Arc<CardBatch>) -> Self {
-        Self(row, Arc::clone(batch))
+    /// Makes a card of a page. `batch` holds the cards of the page.
+    fn of_page(row: mock_test_attempt::Model, batch: &Arc<CardBatch>) -> Self {
+        Self { card: Card::of_page(row, batch) }
     }
 }

@@ -50,7 +50,9 @@ pub(in crate::graphql) enum Difficulty {
     Hard,
 }
 
-pub(in crate::graphql) struct MarkingScheme(pub(in crate::graphql) Arc<subject::Model>);
+pub(in crate::graphql) struct MarkingScheme {
+    subject: Arc<subject::Model>,
+}
 
 /// The settings for marking, timing and reviewing the tests of a subject. A test that somebody has started keeps
 /// the marks and the time that it had then.
@@ -58,48 +60,54 @@ pub(in crate::graphql) struct MarkingScheme(pub(in crate::graphql) Arc<subject::
 impl MarkingScheme {
     /// The marks for a correct answer.
     async fn correct(&self) -> Decimal {
-        Decimal::of_hundredths(self.0.marks_correct)
+        Decimal::of_hundredths(self.subject.marks_correct)
     }
 
     /// The marks for a wrong answer. Usually negative.
     async fn wrong(&self) -> Decimal {
-        Decimal::of_hundredths(self.0.marks_wrong)
+        Decimal::of_hundredths(self.subject.marks_wrong)
     }
 
     /// The marks for an unanswered question.
     async fn unanswered(&self) -> Decimal {
-        Decimal::of_hundredths(self.0.marks_unanswered)
+        Decimal::of_hundredths(self.subject.marks_unanswered)
     }
 
     /// The number of questions in a test.
     async fn questions_per_test(&self) -> i32 {
-        self.0.questions_per_test
+        self.subject.questions_per_test
     }
 
     /// The time limit of a sitting, in seconds, without extra time.
     async fn time_limit_seconds(&self) -> i32 {
-        self.0.time_limit_seconds
+        self.subject.time_limit_seconds
     }
 
     /// The number of attempts of a test card that is bought now.
     async fn max_attempts(&self) -> i32 {
-        self.0.max_attempts
+        self.subject.max_attempts
     }
 
     /// The rule that makes one grade from the sittings of a test card.
     async fn grading_method(&self) -> GradingMethod {
-        self.0.grading_method.into()
+        self.subject.grading_method.into()
     }
 
     /// The time from which a learner can see the key, the explanations and the marks of each question.
     async fn review(&self) -> ReviewPolicy {
-        self.0.review_policy.into()
+        self.subject.review_policy.into()
     }
 
     /// The parts of a test, in the order of its questions. Empty if a test takes any questions of the subject.
     async fn blueprint(&self, ctx: &Context<'_>) -> ApiResult<Vec<BlueprintPart>> {
-        let parts = test_settings::blueprint(ctx.services()?, self.0.id).await?;
+        let parts = test_settings::blueprint(ctx.services()?, self.subject.id).await?;
         Ok(parts.into_iter().map(BlueprintPart::from).collect())
+    }
+}
+
+impl MarkingScheme {
+    pub(super) fn of(subject: Arc<subject::Model>) -> Self {
+        Self { subject }
     }
 }
 

@@ -10,12 +10,14 @@ use tokio::sync::OnceCell;
 use super::{Subject, TestSession};
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiError, ApiResult, Nullable};
-use crate::graphql::pagination::page_length;
+use crate::graphql::pagination::page_size;
 use crate::graphql::scalar::{DateTime, Decimal, hundredths};
 use crate::service::progress::{self, Cards, Repeated, Scope, Sittings, TopicSum};
 use crate::service::scoring::{self, Tally};
 
-pub(in crate::graphql) struct Progress(Arc<Parts>);
+pub(in crate::graphql) struct Progress {
+    parts: Arc<Parts>,
+}
 
 /// The progress of a learner, over all scored sittings. Open sittings do not count. Sittings still count after the
 /// entitlement to their subject has ended.
@@ -23,51 +25,51 @@ pub(in crate::graphql) struct Progress(Arc<Parts>);
 impl Progress {
     /// The number of scored sittings.
     async fn tests_taken(&self, ctx: &Context<'_>) -> ApiResult<i32> {
-        Ok(int(self.0.all_sittings(ctx).await?.taken))
+        Ok(int(self.parts.all_sittings(ctx).await?.taken))
     }
 
     /// The average percentage of the scored sittings. Null if there is none.
     async fn average_percentage(&self, ctx: &Context<'_>) -> Nullable<Decimal> {
-        nullable(self.0.all_sittings(ctx).await, |all| all.average())
+        nullable(self.parts.all_sittings(ctx).await, |all| all.average())
     }
 
     /// The best percentage of a scored sitting. Null if there is none.
     async fn best_percentage(&self, ctx: &Context<'_>) -> Nullable<Decimal> {
-        nullable(self.0.all_sittings(ctx).await, |all| all.best)
+        nullable(self.parts.all_sittings(ctx).await, |all| all.best)
     }
 
     /// The average percentage of the first sittings of the cards that were scored at least twice. Null if there is
     /// no such card.
     async fn first_average(&self, ctx: &Context<'_>) -> Nullable<Decimal> {
-        nullable(self.0.repeated(ctx).await, Repeated::first_average)
+        nullable(self.parts.repeated(ctx).await, Repeated::first_average)
     }
 
     /// The average percentage of the latest sittings of the cards that were scored at least twice. Null if there is
     /// no such card.
     async fn latest_average(&self, ctx: &Context<'_>) -> Nullable<Decimal> {
-        nullable(self.0.repeated(ctx).await, Repeated::latest_average)
+        nullable(self.parts.repeated(ctx).await, Repeated::latest_average)
     }
 
     /// The rise from `firstAverage` to `latestAverage`, in percentage points. Both use the same cards, so that the
     /// comparison is fair. It is rounded separately and can differ by 0.01 from their difference. Null if no card
     /// was scored at least twice.
     async fn improvement(&self, ctx: &Context<'_>) -> Nullable<Decimal> {
-        nullable(self.0.repeated(ctx).await, Repeated::improvement)
+        nullable(self.parts.repeated(ctx).await, Repeated::improvement)
     }
 
     /// The total time of the scored sittings, in seconds.
     async fn time_spent_seconds(&self, ctx: &Context<'_>) -> ApiResult<i32> {
-        Ok(int(self.0.all_sittings(ctx).await?.seconds))
+        Ok(int(self.parts.all_sittings(ctx).await?.seconds))
     }
 
     /// The progress in each subject that the learner owns or has owned.
     async fn by_subject(&self, ctx: &Context<'_>) -> ApiResult<Vec<SubjectProgress>> {
         let services = ctx.services()?;
-        let cards = progress::cards(services, self.0.scope).await?;
+        let cards = progress::cards(services, self.parts.scope).await?;
         let mut subjects = Vec::with_capacity(cards.len());
         for (id, cards) in cards {
-            let subject = Subject(services.catalog.subject(id).await?);
-            subjects.push(SubjectProgress { subject, cards, parts: Arc::clone(&self.0) });
+            let subject = Subject::load(ctx, id).await?;
+            subjects.push(SubjectProgress { subject, cards, parts: Arc::clone(&self.parts) });
         }
         Ok(subjects)
     }
@@ -78,9 +80,9 @@ impl Progress {
         ctx: &Context<'_>,
         #[graphql(desc = "The maximum number of sittings: 1 to 100.", default = 20)] last: i32,
     ) -> ApiResult<Vec<TrendPoint>> {
-        let last = page_length("last", last)?;
-        let sittings = progress::trend(ctx.services()?, self.0.scope, last).await?;
-        Ok(sittings.into_iter().map(TrendPoint).collect())
+        let last = page_size("last", last)?;
+        let sittings = progress::trend(ctx.services()?, self.parts.scope, last).await?;
+        Ok(sittings.into_iter().map(|session| TrendPoint { session }).collect())
     }
 }
 
@@ -88,7 +90,7 @@ impl Progress {
     /// Makes a `Progress` that reads each part when a field first needs it.
     pub(in crate::graphql) fn lazy(scope: Scope) -> Self {
         let (sittings, repeated, topics) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
-        Self(Arc::new(Parts { scope, sittings, repeated, topics }))
+        Self { parts: Arc::new(Parts { scope, sittings, repeated, topics }) }
     }
 }
 
@@ -163,13 +165,13 @@ impl SubjectProgress {
 
     /// The average percentage of the scored sittings. Null if there is none.
     async fn average_percentage(&self, ctx: &Context<'_>) -> Nullable<Decimal> {
-        let of_subject = |all: &BTreeMap<_, Sittings>| all.get(&self.subject.0.id)?.average();
+        let of_subject = |all: &BTreeMap<_, Sittings>| all.get(&self.subject.row_id())?.average();
         nullable(self.parts.sittings(ctx).await, of_subject)
     }
 
     /// The results by topic, over all scored sittings. `MarkingScheme.review` does not hide them.
     async fn by_topic(&self, ctx: &Context<'_>) -> ApiResult<Vec<TopicResult>> {
-        let topics = self.parts.topics(ctx).await?.get(&self.subject.0.id);
+        let topics = self.parts.topics(ctx).await?.get(&self.subject.row_id());
         let topics = topics.into_iter().flatten();
         Ok(topics.map(|topic| TopicResult::new(topic.name.clone(), topic.tally)).collect())
     }
@@ -221,30 +223,32 @@ impl TopicResult {
     }
 }
 
-pub(in crate::graphql) struct TrendPoint(test_session::Model);
+pub(in crate::graphql) struct TrendPoint {
+    session: test_session::Model,
+}
 
 /// A point of a chart: the result of a scored sitting.
 #[Object]
 impl TrendPoint {
     /// The time at which the sitting ended.
     async fn at(&self) -> ApiResult<DateTime> {
-        self.0.submitted_at.map(DateTime).ok_or_else(|| self.lacks("an end"))
+        self.session.submitted_at.map(DateTime).ok_or_else(|| self.lacks("an end"))
     }
 
     /// The marks as a percentage of the maximum. Negative if the marks are negative.
     async fn percentage(&self) -> ApiResult<Decimal> {
-        self.0.percentage.map(Decimal::of_hundredths).ok_or_else(|| self.lacks("a percentage"))
+        self.session.percentage.map(Decimal::of_hundredths).ok_or_else(|| self.lacks("a percentage"))
     }
 
     /// The sitting.
     async fn session(&self) -> TestSession {
-        TestSession::from(self.0.clone())
+        TestSession::from(self.session.clone())
     }
 }
 
 impl TrendPoint {
     fn lacks(&self, what: &str) -> ApiError {
-        ApiError::internal(format!("the scored sitting {} lacks {what}", self.0.id))
+        ApiError::internal(format!("the scored sitting {} lacks {what}", self.session.id))
     }
 }
 

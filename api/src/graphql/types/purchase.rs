@@ -71,18 +71,13 @@ impl Purchase {
 
     /// The course of the subjects.
     async fn course(&self, ctx: &Context<'_>) -> ApiResult<Course> {
-        Ok(Course(ctx.services()?.catalog.course(self.row(ctx).await?.course_id).await?))
+        Course::load(ctx, self.row(ctx).await?.course_id).await
     }
 
     /// The subjects that were bought. Subjects that the user already owned are not included.
     async fn subjects(&self, ctx: &Context<'_>) -> ApiResult<Vec<Subject>> {
         let bought = ctx.loaders()?.entitlements.load_one((self.owner, self.id)).await?.unwrap_or_default();
-        let catalog = &ctx.services()?.catalog;
-        let mut subjects = Vec::with_capacity(bought.len());
-        for entitlement in bought {
-            subjects.push(Subject(catalog.subject(entitlement.subject_id).await?));
-        }
-        Ok(subjects)
+        Subject::load_all(ctx, bought.into_iter().map(|entitlement| entitlement.subject_id)).await
     }
 
     /// The amount that was charged.
@@ -153,13 +148,15 @@ impl ListNode for Purchase {
 
 pub(in crate::graphql) type PurchaseConnection = Connection<Purchase, PurchaseTotal>;
 
-pub(in crate::graphql) struct PurchaseTotal(UserId);
+pub(in crate::graphql) struct PurchaseTotal {
+    owner: UserId,
+}
 
 #[Object]
 impl PurchaseTotal {
     /// The total number of items. Counted only when selected.
     async fn total_count(&self, ctx: &Context<'_>) -> ApiResult<u64> {
-        Ok(crate::service::purchase::count(ctx.services()?, self.0).await?)
+        Ok(crate::service::purchase::count(ctx.services()?, self.owner).await?)
     }
 }
 
@@ -175,5 +172,5 @@ pub(in crate::graphql) async fn purchase_page(
     } else {
         Page { rows: Vec::new(), has_previous: false, has_next: false }
     };
-    connect("Purchase", page, |row| row.id.0, Purchase::from, PurchaseTotal(owner))
+    connect("Purchase", page, |row| row.id.0, Purchase::from, PurchaseTotal { owner })
 }

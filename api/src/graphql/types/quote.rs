@@ -3,60 +3,64 @@
 use async_graphql::{Context, Object};
 
 use super::{Course, Money, Subject, money};
-use crate::graphql::context::ContextExt;
 use crate::graphql::error::ApiResult;
 use crate::service::pricing;
 
-pub(in crate::graphql) struct PurchaseQuote(pub(in crate::graphql) pricing::Quote);
+pub(in crate::graphql) struct PurchaseQuote {
+    quote: pricing::Quote,
+}
 
 /// The price of a purchase now.
 #[Object]
 impl PurchaseQuote {
     /// The course of the subjects.
     async fn course(&self, ctx: &Context<'_>) -> ApiResult<Course> {
-        Ok(Course(ctx.services()?.catalog.course(self.0.course_id).await?))
+        Course::load(ctx, self.quote.course_id).await
     }
 
     /// The subjects that the purchase would buy. Empty if the user owns all of them.
     async fn lines(&self) -> Vec<QuoteLine> {
-        let line =
-            |line: &pricing::QuoteLine| QuoteLine { line: line.clone(), currency: self.0.currency.clone() };
-        self.0.lines.iter().map(line).collect()
+        let line = |line: &pricing::QuoteLine| QuoteLine {
+            line: line.clone(),
+            currency: self.quote.currency.clone(),
+        };
+        self.quote.lines.iter().map(line).collect()
     }
 
     /// The requested subjects that the user already owns. They are not charged again.
     async fn already_owned(&self, ctx: &Context<'_>) -> ApiResult<Vec<Subject>> {
-        let catalog = &ctx.services()?.catalog;
-        let mut subjects = Vec::with_capacity(self.0.already_owned.len());
-        for id in &self.0.already_owned {
-            subjects.push(Subject(catalog.subject(*id).await?));
-        }
-        Ok(subjects)
+        Subject::load_all(ctx, self.quote.already_owned.iter().copied()).await
     }
 
     /// The sum of the list prices of the lines.
     async fn subtotal(&self) -> Money {
-        money(self.0.subtotal, &self.0.currency)
+        money(self.quote.subtotal, &self.quote.currency)
     }
 
     /// The reduction by offers and by the bundle.
     async fn discount(&self) -> Money {
-        money(self.0.discount, &self.0.currency)
+        money(self.quote.discount, &self.quote.currency)
     }
 
     /// The tax that is included in the total.
     async fn tax(&self) -> Money {
-        money(self.0.tax, &self.0.currency)
+        money(self.quote.tax, &self.quote.currency)
     }
 
     /// The amount that the purchase would charge. Send it as `cost` with the purchase.
     async fn total(&self) -> Money {
-        money(self.0.total, &self.0.currency)
+        money(self.quote.total, &self.quote.currency)
     }
 
     /// The number of test cards that the purchase would create.
     async fn test_cards(&self) -> i64 {
-        self.0.test_cards()
+        self.quote.test_cards()
+    }
+}
+
+impl From<pricing::Quote> for PurchaseQuote {
+    fn from(quote: pricing::Quote) -> Self {
+        Self { quote }
     }
 }
 
@@ -70,7 +74,7 @@ pub(in crate::graphql) struct QuoteLine {
 impl QuoteLine {
     /// The subject.
     async fn subject(&self, ctx: &Context<'_>) -> ApiResult<Subject> {
-        Ok(Subject(ctx.services()?.catalog.subject(self.line.subject_id).await?))
+        Subject::load(ctx, self.line.subject_id).await
     }
 
     /// The price without offers.

@@ -11,11 +11,11 @@ use crate::service::session;
 
 pub(in crate::graphql) struct SessionResult {
     row: test_session::Model,
-    outcome: Outcome,
+    totals: Totals,
 }
 
 #[derive(Clone, Copy)]
-struct Outcome {
+struct Totals {
     score: i32,
     max_score: i32,
     percentage: i32,
@@ -30,37 +30,37 @@ struct Outcome {
 impl SessionResult {
     /// The marks. They can be negative.
     async fn score(&self) -> Decimal {
-        Decimal::of_hundredths(self.outcome.score)
+        Decimal::of_hundredths(self.totals.score)
     }
 
     /// The highest possible marks.
     async fn max_score(&self) -> Decimal {
-        Decimal::of_hundredths(self.outcome.max_score)
+        Decimal::of_hundredths(self.totals.max_score)
     }
 
     /// The marks as a percentage of the maximum, with 2 decimal places. Negative if the marks are negative.
     async fn percentage(&self) -> Decimal {
-        Decimal::of_hundredths(self.outcome.percentage)
+        Decimal::of_hundredths(self.totals.percentage)
     }
 
     /// The number of correct answers.
     async fn correct(&self) -> i32 {
-        self.outcome.correct
+        self.totals.correct
     }
 
     /// The number of wrong answers.
     async fn wrong(&self) -> i32 {
-        self.outcome.wrong
+        self.totals.wrong
     }
 
     /// The number of unanswered questions.
     async fn unanswered(&self) -> i32 {
-        self.outcome.unanswered
+        self.totals.unanswered
     }
 
     /// The time from the start to the end of the sitting, in seconds.
     async fn time_taken_seconds(&self) -> i32 {
-        self.outcome.time_taken_seconds
+        self.totals.time_taken_seconds
     }
 
     /// The percentage of learners who sat this paper and got the same marks or fewer. It includes this learner, has
@@ -88,7 +88,7 @@ impl SessionResult {
 impl SessionResult {
     /// Returns `None` while the sitting is open.
     pub(in crate::graphql) fn of(row: test_session::Model) -> Option<Self> {
-        let outcome = Outcome {
+        let totals = Totals {
             score: row.score?,
             max_score: row.max_score?,
             percentage: row.percentage?,
@@ -97,6 +97,6 @@ impl SessionResult {
             unanswered: row.unanswered?,
             time_taken_seconds: row.time_taken_seconds?,
         };
-        Some(Self { row, outcome })
+        Some(Self { row, totals })
     }
 }

@@ -56,8 +56,7 @@ impl TestSession {
 
     /// The subject of the test.
     async fn subject(&self, ctx: &Context<'_>) -> ApiResult<Subject> {
-        let id = self.row(ctx).await?.subject_id;
-        Ok(Subject(ctx.services()?.catalog.subject(id).await?))
+        Subject::load(ctx, self.row(ctx).await?.subject_id).await
     }
 
     /// The number of this sitting among those of its card, counted from 1.
@@ -144,13 +143,15 @@ impl ListNode for TestSession {
 
 pub(in crate::graphql) type TestSessionConnection = Connection<TestSession, SessionTotal>;
 
-pub(in crate::graphql) struct SessionTotal(Select<test_session::Entity>);
+pub(in crate::graphql) struct SessionTotal {
+    sessions: Select<test_session::Entity>,
+}
 
 #[Object]
 impl SessionTotal {
     /// The total number of items. Counted only when selected.
     async fn total_count(&self, ctx: &Context<'_>) -> ApiResult<u64> {
-        Ok(session::count(ctx.services()?, self.0.clone()).await?)
+        Ok(session::count(ctx.services()?, self.sessions.clone()).await?)
     }
 }
 
@@ -172,5 +173,5 @@ pub(in crate::graphql) async fn session_page(
     } else {
         Page { rows: Vec::new(), has_previous: false, has_next: false }
     };
-    connect("TestSession", page, |row| row.id.0, TestSession::from, SessionTotal(sessions))
+    connect("TestSession", page, |row| row.id.0, TestSession::from, SessionTotal { sessions })
 }

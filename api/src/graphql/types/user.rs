@@ -66,7 +66,7 @@ impl User {
 
     /// The cart.
     async fn cart(&self) -> Cart {
-        Cart(self.id)
+        Cart::of(self.id)
     }
 
     /// The purchases of the user, newest first.
