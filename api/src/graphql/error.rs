@@ -11,7 +11,8 @@ use crate::database::Unavailable;
 use crate::limit::RetryAfter;
 
 /// The message of every internal error. The cause goes to the log only.
-const INTERNAL: &str = "Something went wrong on our side. Try again; if it persists, report the request id.";
+const INTERNAL: &str =
+    "Something went wrong on our side. Try again. If it happens again, report the request id.";
 
 /// An error of a resolver.
 ///
@@ -63,7 +64,7 @@ impl From<&DbErr> for ApiError {
             Unavailable::TooSlow => Self::TimedOut,
             Unavailable::NoConnection => Self::Overloaded("The server is busy. Try again in a few seconds."),
             Unavailable::Locked => Self::Overloaded(
-                "Something else is changing the same data. Nothing was changed. Try again in a few seconds.",
+                "Another request is changing the same data. Nothing was changed. Try again in a few seconds.",
             ),
             Unavailable::Down => Self::Overloaded(
                 "The database is not available. Check whether your change was made, then try again in a few seconds.",
@@ -107,7 +108,7 @@ impl From<ApiError> for async_graphql::Error {
             ApiError::BadUserInput(message) => (message, "BAD_USER_INPUT", None),
             ApiError::Overloaded(message) => (message.to_owned(), "OVERLOADED", None),
             ApiError::TimedOut => (
-                "This took too long and was given up. Try again in a few seconds, or ask for less at once."
+                "The request took too long and was stopped. Try again in a few seconds, or request less at once."
                     .to_owned(),
                 "TIMEOUT",
                 None,

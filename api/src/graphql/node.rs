@@ -102,14 +102,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_comes_back_as_what_it_was() {
+    fn a_global_id_is_parsed_back_to_the_row_of_its_type_only() {
         let id = SubjectId(42).global();
         assert_eq!(SubjectId::parse(&id), Some(SubjectId(42)));
         assert_eq!(CourseId::parse(&id), None);
     }
 
     #[test]
-    fn what_we_did_not_make_names_nothing() {
+    fn texts_that_are_not_global_ids_are_not_parsed() {
         let encoded = |text: &str| URL_SAFE_NO_PAD.encode(text);
         for id in [
             String::new(),

@@ -3,7 +3,6 @@
 
 use std::borrow::Cow;
 
-use async_graphql::connection::PageInfo;
 use async_graphql::{Context, ObjectType, OutputType, SimpleObject, TypeName};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -40,6 +39,19 @@ impl<Node: ListNode, Total: ObjectType> TypeName for Connection<Node, Total> {
     fn type_name() -> Cow<'static, str> {
         format!("{}Connection", Node::NAME).into()
     }
+}
+
+/// The position of a page in its list, for reading the page before or after it.
+#[derive(SimpleObject)]
+pub(super) struct PageInfo {
+    /// Whether there are items before this page.
+    has_previous_page: bool,
+    /// Whether there are items after this page.
+    has_next_page: bool,
+    /// The cursor of the first item, to read backwards with `before`. Null if the page is empty.
+    start_cursor: Option<String>,
+    /// The cursor of the last item, to read forwards with `after`. Null if the page is empty.
+    end_cursor: Option<String>,
 }
 
 /// An item of a list, with its cursor.
@@ -86,7 +98,7 @@ impl PageArgs {
     ) -> ApiResult<PageRequest<K>> {
         let (limit, toward) = match (self.first, self.last) {
             (Some(_), Some(_)) => {
-                return Err(ApiError::bad_input("Give `first` or `last`, and not both."));
+                return Err(ApiError::bad_input("Give either `first` or `last`, not both."));
             }
             (None, Some(last)) => (page_size("last", last)?, Toward::Start),
             (Some(first), None) => (page_size("first", first)?, Toward::End),

@@ -46,7 +46,9 @@ impl Query {
     ) -> ApiResult<Vec<Option<Node>>> {
         if ids.len() > MAX_NODES {
             let given = ids.len();
-            return Err(ApiError::bad_input(format!("`ids` takes at most {MAX_NODES}; {given} were given.")));
+            return Err(ApiError::bad_input(format!(
+                "`ids` takes at most {MAX_NODES}; {given} were given. Send several requests."
+            )));
         }
         nodes(ctx, &ids).await
     }
@@ -187,23 +189,23 @@ async fn nodes(ctx: &Context<'_>, ids: &[ID]) -> ApiResult<Vec<Option<Node>>> {
     let (mut cards, mut purchases, mut sessions) = (HashMap::new(), HashMap::new(), HashMap::new());
     let mut questions = HashMap::new();
     if let Some(viewer) = ctx.viewer() {
-        let wanted = of_type::<MockTestAttemptId>(&parsed);
+        let wanted = ids_of_type::<MockTestAttemptId>(&parsed);
         if !wanted.is_empty() {
             let rows = card::by_ids(services, viewer.user_id, wanted).await?;
             cards.extend(rows.into_iter().map(|row| (row.id, row)));
         }
-        let wanted = of_type::<PurchaseId>(&parsed);
+        let wanted = ids_of_type::<PurchaseId>(&parsed);
         if !wanted.is_empty() {
             let rows = purchase::by_ids(services, viewer.user_id, wanted).await?;
             purchases.extend(rows.into_iter().map(|row| (row.id, row)));
         }
-        let wanted = of_type::<TestSessionId>(&parsed);
+        let wanted = ids_of_type::<TestSessionId>(&parsed);
         if !wanted.is_empty() {
             let rows = session::by_ids(services, viewer.user_id, wanted).await?;
             sessions.extend(rows.into_iter().map(|row| (row.id, row)));
         }
     }
-    let wanted = of_type::<QuestionId>(&parsed);
+    let wanted = ids_of_type::<QuestionId>(&parsed);
     if !wanted.is_empty()
         && let Some(author) = author(ctx).await?
     {
@@ -240,6 +242,6 @@ async fn author(ctx: &Context<'_>) -> ApiResult<Option<Author>> {
     }
 }
 
-fn of_type<K: GlobalKey>(ids: &[Option<GlobalId>]) -> Vec<K> {
+fn ids_of_type<K: GlobalKey>(ids: &[Option<GlobalId>]) -> Vec<K> {
     ids.iter().filter_map(|id| id.and_then(K::of)).collect()
 }

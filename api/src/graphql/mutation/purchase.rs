@@ -57,7 +57,7 @@ pub(super) struct PurchasePayload {
     test_cards_created: i64,
     /// The requested subjects that the user already owned. They were not charged again.
     already_owned: Vec<Subject>,
-    /// A message for people: "You already own Physics; its 50 test cards are below."
+    /// A message for people, such as "You already own Physics; its 50 test cards are below".
     message: String,
     /// The reasons why the purchase was refused. If there are any, nothing was written. Empty on success.
     user_errors: Vec<UserError>,
@@ -93,8 +93,8 @@ pub(super) struct PurchaseMutation;
 
 #[Object]
 impl PurchaseMutation {
-    /// Creates a purchase and its test cards, or returns the existing ones. However often and however concurrently
-    /// it is called, it creates them once.
+    /// Creates a purchase and its test cards, or returns the existing ones. Repeated and concurrent requests create
+    /// them only once.
     async fn purchase(
         &self,
         ctx: &Context<'_>,

@@ -73,7 +73,7 @@ pub(super) struct TestSessionPayload {
     /// the same number, has set them. If that batch came from another tab or device, read `session.answerSequence`,
     /// add 1, and send the answers again.
     superseded: Vec<i32>,
-    /// The reasons why the request was refused. Empty on success.
+    /// The reasons why the request or some of its answers were refused. Empty on success.
     user_errors: Vec<UserError>,
 }
 
@@ -82,8 +82,8 @@ pub(super) struct TestSessionMutation;
 
 #[Object]
 impl TestSessionMutation {
-    /// Starts a sitting of a test card, or returns the open one. However often and however concurrently it is
-    /// called, a card has at most one open sitting. The sitting counts as an attempt from its start.
+    /// Starts a sitting of a test card, or returns the open one. Repeated and concurrent requests never open a
+    /// second sitting of the card. The sitting counts as an attempt from its start.
     async fn start_test_session(
         &self,
         ctx: &Context<'_>,
@@ -130,8 +130,9 @@ impl TestSessionMutation {
     }
 
     /// Submits a sitting and scores the saved answers. If the sitting is already over, returns the same result
-    /// again. If another tab or device has set a slot of the last batch in the meantime, saves nothing, leaves the
-    /// sitting open and returns ANSWERS_SUPERSEDED.
+    /// again, and reports answers that were not saved with TEST_SESSION_CLOSED. If another tab or device has set a
+    /// slot of the last batch in the meantime, saves nothing, leaves the sitting open and returns
+    /// ANSWERS_SUPERSEDED.
     async fn submit_test_session(
         &self,
         ctx: &Context<'_>,

@@ -73,7 +73,7 @@ impl TestSessionClock {
             .filter(|seconds| INTERVAL_SECONDS.contains(seconds))
             .ok_or_else(|| {
                 let (least, most) = (INTERVAL_SECONDS.start(), INTERVAL_SECONDS.end());
-                ApiError::bad_input(format!("`every` is {least} to {most} seconds; {every} was given."))
+                ApiError::bad_input(format!("`every` must be {least} to {most} seconds; {every} was given."))
             })?;
         let every = Duration::from_secs(seconds);
         let clock = match TestSessionId::parse(&session_id) {

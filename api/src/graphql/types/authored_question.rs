@@ -214,7 +214,7 @@ impl AuthoredQuestionTotal {
     }
 }
 
-const LIST: &str = "AuthoredQuestion";
+const LIST_NAME: &str = "AuthoredQuestion";
 
 /// Reads a page of the question bank of a subject, for an author.
 pub(in crate::graphql) async fn question_page(
@@ -232,7 +232,7 @@ pub(in crate::graphql) async fn question_page(
     if services.catalog.snapshot().subject(subject_id).is_none() {
         return Err(no_subject());
     }
-    let request = args.request(ctx, LIST)?;
+    let request = args.request(ctx, LIST_NAME)?;
     let listing = Listing { subject_id, archived, search };
     let page = if wants_rows(ctx) {
         question_bank::page(services.database.reader(), author, &listing, request).await?
@@ -241,5 +241,5 @@ pub(in crate::graphql) async fn question_page(
     };
     let key = |question: &Authored| question.row.id.0;
     let node = |question| AuthoredQuestion::new(question, author);
-    connect(LIST, page, key, node, AuthoredQuestionTotal { listing, author })
+    connect(LIST_NAME, page, key, node, AuthoredQuestionTotal { listing, author })
 }

@@ -17,7 +17,7 @@ use crate::graphql::error::{ApiError, ApiResult};
 use crate::service::paper::{Outline, Test};
 
 /// One kind of data about the cards, empty until a field needs it. An error is kept too, since the cards share it.
-type Part<K, V> = OnceCell<ApiResult<HashMap<(UserId, K), V>>>;
+type CardData<K, V> = OnceCell<ApiResult<HashMap<(UserId, K), V>>>;
 
 /// The cards of a page, or one card that was read alone.
 #[derive(Default)]
@@ -27,10 +27,10 @@ pub(super) struct CardBatch {
     in_progress: Vec<(UserId, MockTestAttemptId)>,
     tests: Vec<(UserId, Test)>,
     purchases: Vec<(UserId, PurchaseId)>,
-    open_sessions: Part<MockTestAttemptId, test_session::Model>,
-    papers: Part<Test, Outline>,
-    extra_seconds: Part<MockTestAttemptId, i32>,
-    entitlements: Part<PurchaseId, Vec<entitlement::Model>>,
+    open_sessions: CardData<MockTestAttemptId, test_session::Model>,
+    papers: CardData<Test, Outline>,
+    extra_seconds: CardData<MockTestAttemptId, i32>,
+    entitlements: CardData<PurchaseId, Vec<entitlement::Model>>,
 }
 
 impl CardBatch {
@@ -39,7 +39,7 @@ impl CardBatch {
         Self {
             cards: rows.iter().map(|row| (row.user_id, row.id)).collect(),
             in_progress: sat.map(|row| (row.user_id, row.id)).collect(),
-            tests: rows.iter().map(|row| (row.user_id, test(row))).collect(),
+            tests: rows.iter().map(|row| (row.user_id, test_of(row))).collect(),
             purchases: rows.iter().map(|row| (row.user_id, row.purchase_id)).collect(),
             ..Self::default()
         }
@@ -51,19 +51,19 @@ impl CardBatch {
         ctx: &Context<'_>,
         row: &Model,
     ) -> ApiResult<Option<&test_session::Model>> {
-        let open = part(&self.open_sessions, &ctx.loaders()?.open_session, &self.in_progress).await?;
+        let open = load_once(&self.open_sessions, &ctx.loaders()?.open_session, &self.in_progress).await?;
         Ok(open.get(&(row.user_id, row.id)))
     }
 
     /// Returns the paper of a card, if it has been made.
     pub(super) async fn paper(&self, ctx: &Context<'_>, row: &Model) -> ApiResult<Option<Outline>> {
-        let papers = part(&self.papers, &ctx.loaders()?.paper, &self.tests).await?;
-        Ok(papers.get(&(row.user_id, test(row))).copied())
+        let papers = load_once(&self.papers, &ctx.loaders()?.paper, &self.tests).await?;
+        Ok(papers.get(&(row.user_id, test_of(row))).copied())
     }
 
     /// Returns the extra time of a card, in seconds.
     pub(super) async fn extra_seconds(&self, ctx: &Context<'_>, row: &Model) -> ApiResult<i32> {
-        let granted = part(&self.extra_seconds, &ctx.loaders()?.extra_seconds, &self.cards).await?;
+        let granted = load_once(&self.extra_seconds, &ctx.loaders()?.extra_seconds, &self.cards).await?;
         Ok(granted.get(&(row.user_id, row.id)).copied().unwrap_or_default())
     }
 
@@ -73,18 +73,19 @@ impl CardBatch {
         ctx: &Context<'_>,
         row: &Model,
     ) -> ApiResult<Option<&entitlement::Model>> {
-        let entitlements = part(&self.entitlements, &ctx.loaders()?.entitlements, &self.purchases).await?;
+        let entitlements =
+            load_once(&self.entitlements, &ctx.loaders()?.entitlements, &self.purchases).await?;
         let of_purchase = entitlements.get(&(row.user_id, row.purchase_id)).into_iter().flatten();
         Ok(of_purchase.into_iter().find(|entitlement| entitlement.subject_id == row.subject_id))
     }
 }
 
-fn test(row: &Model) -> (SubjectId, i32) {
+fn test_of(row: &Model) -> (SubjectId, i32) {
     (row.subject_id, row.test_number)
 }
 
-async fn part<'p, K, L>(
-    part: &'p Part<K, L::Value>,
+async fn load_once<'p, K, L>(
+    data: &'p CardData<K, L::Value>,
     loader: &DataLoader<L>,
     keys: &[(UserId, K)],
 ) -> ApiResult<&'p HashMap<(UserId, K), L::Value>>
@@ -94,5 +95,5 @@ where
     ApiError: From<L::Error>,
 {
     let read = async || Ok(loader.load_many(keys.iter().copied()).await?);
-    part.get_or_init(read).await.as_ref().map_err(Clone::clone)
+    data.get_or_init(read).await.as_ref().map_err(Clone::clone)
 }

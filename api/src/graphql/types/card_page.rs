@@ -98,11 +98,11 @@ pub(in crate::graphql) async fn card_page(
     scope: CardFilter,
     args: CardArgs,
 ) -> ApiResult<MockTestAttemptConnection> {
-    page_of(ctx, owner, scope, args, MockTestAttempt::of_page).await
+    page_of_cards(ctx, owner, scope, args, MockTestAttempt::of_page).await
 }
 
 /// Like [`card_page`], but turns each row into an item with `node`.
-pub(super) async fn page_of<Node: ListNode>(
+pub(super) async fn page_of_cards<Node: ListNode>(
     ctx: &Context<'_>,
     owner: UserId,
     scope: CardFilter,
@@ -122,7 +122,7 @@ pub(super) async fn page_of<Node: ListNode>(
             "A cursor of this list is damaged. Take cursors from `edges.cursor`.",
         ));
     }
-    let filter = narrowed(ctx, scope, args.filter.unwrap_or_default()).await?;
+    let filter = narrow(ctx, scope, args.filter.unwrap_or_default()).await?;
     let page = if wants_rows(ctx) {
         card::page(services, owner, filter.clone(), order, request).await?
     } else {
@@ -133,24 +133,25 @@ pub(super) async fn page_of<Node: ListNode>(
 }
 
 /// Narrows `scope` by the client's filter. A course becomes the list of its subjects.
-async fn narrowed(
+async fn narrow(
     ctx: &Context<'_>,
     scope: CardFilter,
     filter: MockTestAttemptFilter,
 ) -> ApiResult<CardFilter> {
     let mut narrowed = scope;
     if let Some(id) = filter.course_id {
-        let subjects = match ctx.services()?.catalog.snapshot().course(parsed::<CourseId>("courseId", &id)?) {
+        let subjects = match ctx.services()?.catalog.snapshot().course(parse_id::<CourseId>("courseId", &id)?)
+        {
             Some(course) => course.subjects.iter().map(|subject| subject.id).collect(),
             None => Vec::new(),
         };
         narrow_subjects(&mut narrowed, &subjects);
     }
     if let Some(id) = filter.subject_id {
-        narrow_subjects(&mut narrowed, &[parsed::<SubjectId>("subjectId", &id)?]);
+        narrow_subjects(&mut narrowed, &[parse_id::<SubjectId>("subjectId", &id)?]);
     }
     if let Some(id) = filter.purchase_id {
-        let id = parsed::<PurchaseId>("purchaseId", &id)?;
+        let id = parse_id::<PurchaseId>("purchaseId", &id)?;
         if narrowed.purchase.replace(id).is_some_and(|scope| scope != id) {
             narrow_subjects(&mut narrowed, &[]);
         }
@@ -177,8 +178,11 @@ fn narrow_subjects(filter: &mut CardFilter, to: &[SubjectId]) {
     });
 }
 
-fn parsed<K: GlobalKey>(name: &str, id: &ID) -> ApiResult<K> {
+fn parse_id<K: GlobalKey>(name: &str, id: &ID) -> ApiResult<K> {
     K::parse(id).ok_or_else(|| {
-        ApiError::bad_input(format!("`filter.{name}` is not the id of a {}. Take ids from answers.", K::TYPE))
+        ApiError::bad_input(format!(
+            "`filter.{name}` is not the id of a {}. Take ids from responses.",
+            K::TYPE
+        ))
     })
 }

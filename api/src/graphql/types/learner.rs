@@ -7,7 +7,7 @@ use jishu_entity::{mock_test_attempt, user};
 
 use super::card::Card;
 use super::card_batch::CardBatch;
-use super::card_page::{CardTotal, page_of};
+use super::card_page::{CardTotal, page_of_cards};
 use super::{CardArgs, MockTestAttemptFilter};
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiResult, Nullable};
@@ -52,7 +52,7 @@ impl Learner {
         // The order is fixed: a cursor contains the sort key of its card, and a sort by percentage would reveal a
         // result.
         let args = CardArgs { page: PageArgs::new(first, after, last, before), filter, order: None };
-        page_of(ctx, self.row.id, CardFilter::default(), args, LearnerCard::of_page).await
+        page_of_cards(ctx, self.row.id, CardFilter::default(), args, LearnerCard::of_page).await
     }
 }
 

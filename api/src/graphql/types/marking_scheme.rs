@@ -44,7 +44,7 @@ pub(in crate::graphql) enum ReviewPolicy {
 pub(in crate::graphql) enum Difficulty {
     /// Most learners answer it correctly.
     Easy,
-    /// It is about as hard as most of the examination.
+    /// The question is about as hard as most questions of the examination.
     Medium,
     /// Few learners answer it correctly.
     Hard,

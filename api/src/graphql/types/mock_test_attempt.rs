@@ -65,7 +65,7 @@ impl MockTestAttempt {
         self.card.can_start(ctx).await
     }
 
-    /// The paper of the open sitting, or of the next one. Before anybody starts this test, it follows the current
+    /// The outline of the test for the open or the next sitting. Before anybody starts this test, it follows the current
     /// settings of the subject; then it is fixed.
     async fn paper(&self, ctx: &Context<'_>) -> ApiResult<SessionPaper> {
         Ok(match self.card.paper(ctx).await? {
@@ -107,7 +107,7 @@ impl MockTestAttempt {
     /// The marks that count for this card, by the subject's `markingScheme.gradingMethod`. Null if no sitting is
     /// scored.
     async fn grade(&self, ctx: &Context<'_>) -> Nullable<Decimal> {
-        self.graded(ctx).await.map(hundredths).transpose()
+        self.grade_in_hundredths(ctx).await.map(hundredths).transpose()
     }
 
     /// The open sitting. Null if no sitting is open.
@@ -145,7 +145,7 @@ impl MockTestAttempt {
         Self { card: Card::of_page(row, batch) }
     }
 
-    async fn graded(&self, ctx: &Context<'_>) -> ApiResult<Option<i32>> {
+    async fn grade_in_hundredths(&self, ctx: &Context<'_>) -> ApiResult<Option<i32>> {
         let method = ctx.services()?.catalog.subject(self.card.row.subject_id).await?.grading_method;
         Ok(match method {
             GradingMethod::Latest => self.card.row.latest_score,

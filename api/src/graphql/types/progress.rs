@@ -16,7 +16,7 @@ use crate::service::progress::{self, Cards, Repeated, Scope, Sittings, TopicSum}
 use crate::service::scoring::{self, Tally};
 
 pub(in crate::graphql) struct Progress {
-    parts: Arc<Parts>,
+    data: Arc<ProgressData>,
 }
 
 /// The progress of a learner, over all scored sittings. Open sittings do not count. Sittings still count after the
@@ -25,51 +25,51 @@ pub(in crate::graphql) struct Progress {
 impl Progress {
     /// The number of scored sittings.
     async fn tests_taken(&self, ctx: &Context<'_>) -> ApiResult<i32> {
-        Ok(int(self.parts.all_sittings(ctx).await?.taken))
+        Ok(to_int(self.data.all_sittings(ctx).await?.taken))
     }
 
     /// The average percentage of the scored sittings. Null if there is none.
     async fn average_percentage(&self, ctx: &Context<'_>) -> Nullable<Decimal> {
-        nullable(self.parts.all_sittings(ctx).await, |all| all.average())
+        nullable(self.data.all_sittings(ctx).await, |all| all.average())
     }
 
     /// The best percentage of a scored sitting. Null if there is none.
     async fn best_percentage(&self, ctx: &Context<'_>) -> Nullable<Decimal> {
-        nullable(self.parts.all_sittings(ctx).await, |all| all.best)
+        nullable(self.data.all_sittings(ctx).await, |all| all.best)
     }
 
     /// The average percentage of the first sittings of the cards that were scored at least twice. Null if there is
     /// no such card.
     async fn first_average(&self, ctx: &Context<'_>) -> Nullable<Decimal> {
-        nullable(self.parts.repeated(ctx).await, Repeated::first_average)
+        nullable(self.data.repeated(ctx).await, Repeated::first_average)
     }
 
     /// The average percentage of the latest sittings of the cards that were scored at least twice. Null if there is
     /// no such card.
     async fn latest_average(&self, ctx: &Context<'_>) -> Nullable<Decimal> {
-        nullable(self.parts.repeated(ctx).await, Repeated::latest_average)
+        nullable(self.data.repeated(ctx).await, Repeated::latest_average)
     }
 
     /// The rise from `firstAverage` to `latestAverage`, in percentage points. Both use the same cards, so that the
     /// comparison is fair. It is rounded separately and can differ by 0.01 from their difference. Null if no card
     /// was scored at least twice.
     async fn improvement(&self, ctx: &Context<'_>) -> Nullable<Decimal> {
-        nullable(self.parts.repeated(ctx).await, Repeated::improvement)
+        nullable(self.data.repeated(ctx).await, Repeated::improvement)
     }
 
     /// The total time of the scored sittings, in seconds.
     async fn time_spent_seconds(&self, ctx: &Context<'_>) -> ApiResult<i32> {
-        Ok(int(self.parts.all_sittings(ctx).await?.seconds))
+        Ok(to_int(self.data.all_sittings(ctx).await?.seconds))
     }
 
     /// The progress in each subject that the learner owns or has owned.
     async fn by_subject(&self, ctx: &Context<'_>) -> ApiResult<Vec<SubjectProgress>> {
         let services = ctx.services()?;
-        let cards = progress::cards(services, self.parts.scope).await?;
+        let cards = progress::cards(services, self.data.scope).await?;
         let mut subjects = Vec::with_capacity(cards.len());
         for (id, cards) in cards {
             let subject = Subject::load(ctx, id).await?;
-            subjects.push(SubjectProgress { subject, cards, parts: Arc::clone(&self.parts) });
+            subjects.push(SubjectProgress { subject, cards, data: Arc::clone(&self.data) });
         }
         Ok(subjects)
     }
@@ -81,7 +81,7 @@ impl Progress {
         #[graphql(desc = "The maximum number of sittings: 1 to 100.", default = 20)] last: i32,
     ) -> ApiResult<Vec<TrendPoint>> {
         let last = page_size("last", last)?;
-        let sittings = progress::trend(ctx.services()?, self.parts.scope, last).await?;
+        let sittings = progress::trend(ctx.services()?, self.data.scope, last).await?;
         Ok(sittings.into_iter().map(|session| TrendPoint { session }).collect())
     }
 }
@@ -90,19 +90,19 @@ impl Progress {
     /// Makes a `Progress` that reads each part when a field first needs it.
     pub(in crate::graphql) fn lazy(scope: Scope) -> Self {
         let (sittings, repeated, topics) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
-        Self { parts: Arc::new(Parts { scope, sittings, repeated, topics }) }
+        Self { data: Arc::new(ProgressData { scope, sittings, repeated, topics }) }
     }
 }
 
 /// Data that several fields share. Each part is read once, for all subjects, when a field first needs it.
-struct Parts {
+struct ProgressData {
     scope: Scope,
     sittings: OnceCell<BTreeMap<SubjectId, Sittings>>,
     repeated: OnceCell<Repeated>,
     topics: OnceCell<BTreeMap<SubjectId, Vec<TopicSum>>>,
 }
 
-impl Parts {
+impl ProgressData {
     async fn sittings(&self, ctx: &Context<'_>) -> ApiResult<&BTreeMap<SubjectId, Sittings>> {
         let services = ctx.services()?;
         Ok(self.sittings.get_or_try_init(|| progress::sittings(services, self.scope)).await?)
@@ -126,7 +126,7 @@ impl Parts {
 pub(in crate::graphql) struct SubjectProgress {
     subject: Subject,
     cards: Cards,
-    parts: Arc<Parts>,
+    data: Arc<ProgressData>,
 }
 
 /// The progress of a learner in a subject. The counts of cards cover all purchases.
@@ -139,39 +139,39 @@ impl SubjectProgress {
 
     /// The total number of test cards.
     async fn total_cards(&self) -> i32 {
-        int(self.cards.total())
+        to_int(self.cards.total())
     }
 
     /// The number of cards that were never sat and have a valid entitlement. Cards that were never sat and whose
     /// entitlement has ended count only in `totalCards`.
     async fn available(&self) -> i32 {
-        int(self.cards.available)
+        to_int(self.cards.available)
     }
 
     /// The number of cards with an open sitting.
     async fn in_progress(&self) -> i32 {
-        int(self.cards.in_progress)
+        to_int(self.cards.in_progress)
     }
 
     /// The number of cards that were sat and have attempts left.
     async fn completed(&self) -> i32 {
-        int(self.cards.completed)
+        to_int(self.cards.completed)
     }
 
     /// The number of cards without attempts left.
     async fn exhausted(&self) -> i32 {
-        int(self.cards.exhausted)
+        to_int(self.cards.exhausted)
     }
 
     /// The average percentage of the scored sittings. Null if there is none.
     async fn average_percentage(&self, ctx: &Context<'_>) -> Nullable<Decimal> {
         let of_subject = |all: &BTreeMap<_, Sittings>| all.get(&self.subject.row_id())?.average();
-        nullable(self.parts.sittings(ctx).await, of_subject)
+        nullable(self.data.sittings(ctx).await, of_subject)
     }
 
     /// The results by topic, over all scored sittings. `MarkingScheme.review` does not hide them.
     async fn by_topic(&self, ctx: &Context<'_>) -> ApiResult<Vec<TopicResult>> {
-        let topics = self.parts.topics(ctx).await?.get(&self.subject.row_id());
+        let topics = self.data.topics(ctx).await?.get(&self.subject.row_id());
         let topics = topics.into_iter().flatten();
         Ok(topics.map(|topic| TopicResult::new(topic.name.clone(), topic.tally)).collect())
     }
@@ -258,6 +258,6 @@ fn nullable<T, N: Into<i64>>(part: ApiResult<T>, read: impl FnOnce(T) -> Option<
 }
 
 /// Converts a count or seconds to GraphQL's Int. Its maximum is 68 years in seconds, which no learner reaches.
-fn int(value: i64) -> i32 {
+fn to_int(value: i64) -> i32 {
     i32::try_from(value).unwrap_or(i32::MAX)
 }

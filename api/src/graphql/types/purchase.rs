@@ -33,7 +33,7 @@ pub(in crate::graphql) enum PurchaseType {
 pub(in crate::graphql) enum PurchaseStatus {
     /// The purchase gives access.
     Active,
-    /// The access has ended.
+    /// The purchase no longer gives access, because its term has ended.
     Expired,
     /// The purchase was refunded.
     Refunded,

@@ -19,8 +19,8 @@ pub(in crate::graphql) enum QuestionFormat {
     Aiken,
     /// Moodle XML. It keeps everything except slashes at the start or end of a topic's name.
     MoodleXml,
-    /// QTI 3.0: choice items and numeric items, several of them inside a `question-bank` element. It keeps
-    /// everything except HTML that is not well-formed XML.
+    /// QTI 3.0: choice items and numeric items. A file holds one item, or several inside a `question-bank` element.
+    /// It keeps everything except HTML that is not well-formed XML.
     Qti,
 }
 
@@ -35,7 +35,7 @@ pub(in crate::graphql) struct QuestionRefusal {
     reason: String,
 }
 
-/// Part of a question that the bank or the file format cannot store. The rest of the question was stored, unless
+/// Part of a question that the bank or the file format cannot store. The rest of the question was kept, unless
 /// `what` says otherwise.
 #[derive(SimpleObject)]
 pub(in crate::graphql) struct QuestionLoss {
@@ -61,7 +61,7 @@ pub(in crate::graphql) struct QuestionNotice {
 impl From<question_bank::Notice> for QuestionNotice {
     fn from(notice: question_bank::Notice) -> Self {
         let question_bank::Notice { line, external_id, text, advice } = notice;
-        Self { line, external_id, text: format!("{text} {}", advised(advice)) }
+        Self { line, external_id, text: format!("{text} {}", advice_text(advice)) }
     }
 }
 
@@ -69,14 +69,14 @@ impl From<question_bank::Refusal> for QuestionRefusal {
     fn from(refusal: question_bank::Refusal) -> Self {
         let question_bank::Refusal { line, external_id, mut reason, advice } = refusal;
         if let Some(advice) = advice {
-            reason = format!("{reason} {}", advised(advice));
+            reason = format!("{reason} {}", advice_text(advice));
         }
         Self { line, external_id, reason }
     }
 }
 
 /// Returns the advice in terms of the API.
-fn advised(advice: Advice) -> &'static str {
+fn advice_text(advice: Advice) -> &'static str {
     match advice {
         Advice::CorrectKey => {
             "To use the file's key in new sittings, call `correctQuestionKey`, or import again with `correctKeys`."
@@ -112,7 +112,7 @@ pub(in crate::graphql) struct QuestionExport {
     has_next_page: bool,
 }
 
-const LIST: &str = "export";
+const LIST_NAME: &str = "export";
 
 impl QuestionExport {
     /// Checks the arguments and reads a page.
@@ -133,8 +133,9 @@ impl QuestionExport {
                 return Err(ApiError::bad_input(message));
             }
         };
-        let after = after.map(|after| Cursor::from(after).key::<i64>("after", LIST)).transpose()?;
-        let no_subject = || ApiError::bad_input("`subjectId` names no subject.");
+        let after = after.map(|after| Cursor::from(after).key::<i64>("after", LIST_NAME)).transpose()?;
+        let no_subject =
+            || ApiError::bad_input("There is no such subject. Take `subjectId` from `course.subjects`.");
         let subject_id = SubjectId::parse(subject_id).ok_or_else(no_subject)?;
         let reader = ctx.services()?.database.reader();
         let export =
@@ -144,7 +145,7 @@ impl QuestionExport {
             ExportError::SubjectNotFound => no_subject(),
             ExportError::Database(error) => error.into(),
         })?;
-        let end_cursor = export.last.map(|QuestionId(id)| Cursor::of(LIST, &id)).transpose()?;
+        let end_cursor = export.last.map(|QuestionId(id)| Cursor::of(LIST_NAME, &id)).transpose()?;
         Ok(Self {
             text: export.text,
             question_count: export.questions,

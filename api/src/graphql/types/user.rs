@@ -117,7 +117,7 @@ impl User {
     ) -> ApiResult<Progress> {
         let parsed = |id: ID| {
             SubjectId::parse(&id).ok_or_else(|| {
-                ApiError::bad_input("`subjectId` is not the id of a Subject. Take ids from answers.")
+                ApiError::bad_input("`subjectId` is not the id of a Subject. Take ids from responses.")
             })
         };
         let subject = subject_id.map(parsed).transpose()?;

@@ -78,7 +78,7 @@ pub(in crate::graphql) enum ErrorCode {
     AnswersSuperseded,
     /// The test settings are invalid.
     TestSettingsInvalid,
-    /// The format of the file was not recognized. Set `format`.
+    /// The format of the file was not recognised. Set `format`.
     QuestionFormatUnknown,
     /// The whole file is unreadable in its format.
     QuestionsUnreadable,
