@@ -1,4 +1,4 @@
-//! Registering, signing in and signing out.
+//! The mutations for registering, signing in and signing out.
 
 use async_graphql::{Context, InputObject, Object, SimpleObject};
 use jishu_entity::user::Role;
@@ -15,21 +15,21 @@ use jishu_service::auth::PasswordError;
 /// A new account.
 #[derive(InputObject)]
 pub(super) struct RegisterInput {
-    /// What to call the person: 1 to 200 characters.
+    /// The name of the person: 1 to 200 characters.
     name: String,
-    /// Their e-mail address; case does not matter.
+    /// The e-mail address of the person. Case does not matter.
     email: String,
-    /// At least 8 characters.
+    /// The password: at least 8 characters.
     #[graphql(secret)]
     password: String,
 }
 
-/// Who signs in.
+/// The credentials of an account.
 #[derive(InputObject)]
 pub(super) struct LoginInput {
-    /// The e-mail address of the account; case does not matter.
+    /// The e-mail address of the account. Case does not matter.
     email: String,
-    /// The account's password.
+    /// The password of the account.
     #[graphql(secret)]
     password: String,
 }
@@ -37,33 +37,33 @@ pub(super) struct LoginInput {
 /// The tokens of a session.
 #[derive(SimpleObject)]
 pub(super) struct AuthTokens {
-    /// A JWT for the header `Authorization: Bearer`.
+    /// The access token, a JWT. Send it in the header `Authorization: Bearer`.
     access_token: String,
-    /// When the access token stops working.
+    /// The time at which the access token expires.
     access_token_expires_at: DateTime,
     /// The token for `refreshTokens`. It works once. For a short time after its use (20 seconds by default) it
     /// returns the same new refresh token again, until that one is used. So two tabs may refresh at once, and a
     /// client may retry after a lost response. Using it later ends the session.
     refresh_token: String,
-    /// When the refresh token stops working.
+    /// The time at which the refresh token expires.
     refresh_token_expires_at: DateTime,
 }
 
 /// The response to `register`, `login` and `refreshTokens`.
 #[derive(Default, SimpleObject)]
 pub(super) struct AuthPayload {
-    /// Who is signed in now; null when nobody is.
+    /// The user who is signed in now. Null if the request was refused.
     user: Option<User>,
-    /// The tokens of the session; null when nobody is signed in.
+    /// The tokens of the session. Null if the request was refused.
     tokens: Option<AuthTokens>,
-    /// Why nobody is signed in.
+    /// The reasons why the request was refused. Empty on success.
     user_errors: Vec<UserError>,
 }
 
 /// The response to `logout`.
 #[derive(SimpleObject)]
 pub(super) struct LogoutPayload {
-    /// Always empty at present: signing out cannot fail.
+    /// Always empty at present, since a sign-out is never refused.
     user_errors: Vec<UserError>,
 }
 
@@ -72,7 +72,7 @@ pub(super) struct AccountMutation;
 
 #[Object]
 impl AccountMutation {
-    /// Makes an account and signs in to it.
+    /// Creates an account and signs in to it.
     async fn register(
         &self,
         ctx: &Context<'_>,
@@ -97,11 +97,11 @@ impl AccountMutation {
         }
     }
 
-    /// Signs in. An unknown e-mail address and a wrong password are answered alike.
+    /// Signs in. An unknown e-mail address and a wrong password give the same error.
     async fn login(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Who signs in.")] input: LoginInput,
+        #[graphql(desc = "The credentials.")] input: LoginInput,
     ) -> ApiResult<AuthPayload> {
         match account::login(ctx.services()?, ctx.client()?, &input.email, input.password).await {
             Ok(signed_in) => Ok(signed_in.into()),
@@ -114,13 +114,13 @@ impl AccountMutation {
         }
     }
 
-    /// Exchanges a refresh token for the next pair of tokens. Send it without an `Authorization` header. If the
-    /// response is lost, send the same token again at once: it returns the same new refresh token. A used token
-    /// that is sent later, or after the new one was used, ends the session.
+    /// Exchanges a refresh token for a new pair of tokens. Send it without an `Authorization` header. If the
+    /// response is lost, send the same token again at once: it returns the same new refresh token. Sending a used
+    /// token later, or after the new one was used, ends the session.
     async fn refresh_tokens(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The refresh token of the last answer.", secret)] refresh_token: String,
+        #[graphql(desc = "The refresh token from the latest response.", secret)] refresh_token: String,
     ) -> ApiResult<AuthPayload> {
         match account::refresh(ctx.services()?, ctx.client()?, &refresh_token).await {
             Ok(signed_in) => Ok(signed_in.into()),
@@ -136,11 +136,11 @@ impl AccountMutation {
         }
     }
 
-    /// Ends the session: its refresh token stops working at once, its access token when it expires.
+    /// Ends the session. Its refresh token stops working at once; its access token works until it expires.
     async fn logout(
         &self,
         ctx: &Context<'_>,
-        #[graphql(default, desc = "Also end the sessions on every other device.")] everywhere: bool,
+        #[graphql(default, desc = "Whether to end the sessions on all other devices too.")] everywhere: bool,
     ) -> ApiResult<LogoutPayload> {
         let viewer = ctx.require_viewer()?;
         account::logout(ctx.services()?, viewer, everywhere).await?;

@@ -1,4 +1,4 @@
-//! Changing the cart.
+//! The mutations of the cart.
 
 use async_graphql::{Context, ID, Object, SimpleObject};
 
@@ -13,9 +13,9 @@ const PATH: &[&str] = &["subjectIds"];
 /// The response to a change of the cart.
 #[derive(SimpleObject)]
 pub(super) struct CartPayload {
-    /// The cart as it is now.
+    /// The cart after the request.
     cart: Cart,
-    /// Why it was not changed.
+    /// The reasons why the cart was not changed. Empty on success.
     user_errors: Vec<UserError>,
 }
 
@@ -24,35 +24,36 @@ pub(super) struct CartMutation;
 
 #[Object]
 impl CartMutation {
-    /// Puts subjects in the cart: all of them or, on an error, none. One that is there already stays.
+    /// Adds subjects to the cart. On an error it adds none of them. A subject that is already in the cart stays
+    /// there.
     async fn add_to_cart(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The subjects.")] subject_ids: Vec<ID>,
+        #[graphql(desc = "The ids of the subjects: at most 500.")] subject_ids: Vec<ID>,
     ) -> ApiResult<CartPayload> {
         let viewer = ctx.require_viewer()?;
         match UserError::parse_subjects(&subject_ids, PATH) {
             Ok(ids) => payload(viewer, cart::add(ctx.services()?, viewer.user_id, ids).await),
-            Err(error) => Ok(CartPayload { cart: Cart(viewer.user_id), user_errors: vec![error] }),
+            Err(error) => Ok(CartPayload { cart: Cart::of(viewer.user_id), user_errors: vec![error] }),
         }
     }
 
-    /// Takes subjects out of the cart. One that is not there is no error.
+    /// Removes subjects from the cart. It ignores a subject that is not in the cart.
     async fn remove_from_cart(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The subjects.")] subject_ids: Vec<ID>,
+        #[graphql(desc = "The ids of the subjects: at most 500.")] subject_ids: Vec<ID>,
     ) -> ApiResult<CartPayload> {
         let viewer = ctx.require_viewer()?;
         match UserError::parse_subjects(&subject_ids, PATH) {
             Ok(ids) => payload(viewer, cart::remove(ctx.services()?, viewer.user_id, ids).await),
-            Err(error) => Ok(CartPayload { cart: Cart(viewer.user_id), user_errors: vec![error] }),
+            Err(error) => Ok(CartPayload { cart: Cart::of(viewer.user_id), user_errors: vec![error] }),
         }
     }
 }
 
 fn payload(viewer: Viewer, result: Result<(), CartError>) -> ApiResult<CartPayload> {
-    let cart = Cart(viewer.user_id);
+    let cart = Cart::of(viewer.user_id);
     let Err(error) = result else { return Ok(CartPayload { cart, user_errors: Vec::new() }) };
     let message = error.to_string();
     let user_error = match error {

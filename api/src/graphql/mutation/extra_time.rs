@@ -1,4 +1,4 @@
-//! Extra time and extra attempts.
+//! The mutation `grantExtraTime`.
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use jishu_entity::MockTestAttemptId;
@@ -10,33 +10,33 @@ use crate::graphql::scalar::DateTime;
 use crate::graphql::types::{ErrorCode, MockTestAttemptStatus, UserError};
 use jishu_service::extra_time::{self, Allowance, ExtraTimeError, Grant};
 
-/// What a test card is granted. Both values are totals, in place of what was granted before: sending the same again
-/// changes nothing. At least one is given.
+/// A grant for a test card. Both values are totals that replace the earlier ones, so that repeating the request
+/// changes nothing. Give at least one.
 #[derive(InputObject)]
 struct GrantExtraTimeInput {
-    /// The test card, whosever it is.
+    /// The id of the test card. It can belong to any user.
     mock_test_attempt_id: ID,
-    /// How much longer each sitting of the card takes, in seconds: 0 to 86400. Left as it is when not given.
+    /// The time added to each sitting of the card, in seconds: 0 to 86400. If not given, it stays the same.
     extra_seconds: Option<i32>,
-    /// How often the card may be sat in all: from what was used, and at least 1, to 1000. Left as it is when not
-    /// given.
+    /// The total number of attempts that the card allows: at least 1 and the number of attempts used, at most 1000.
+    /// If not given, it stays the same.
     max_attempts: Option<i32>,
 }
 
-/// What a test card is granted in all. Of the learner and of their answers it shows nothing.
+/// The time and the attempts of a test card after a grant. It shows nothing about the learner or their answers.
 #[derive(SimpleObject)]
 struct CardAllowance {
-    /// The test card.
+    /// The id of the test card.
     mock_test_attempt_id: ID,
-    /// What can be done with it.
+    /// The status of the test card.
     status: MockTestAttemptStatus,
-    /// How much longer each of its sittings takes, in seconds.
+    /// The time added to each sitting of the card, in seconds.
     extra_seconds: i32,
-    /// How often it may be sat in all.
+    /// The total number of attempts that the card allows.
     max_attempts: i32,
-    /// How often it was sat.
+    /// The number of attempts used. An attempt counts from the start of its sitting.
     attempts_used: i32,
-    /// The deadline of the sitting that is open; null where none is.
+    /// The deadline of the open sitting. Null if no sitting is open.
     expires_at: Option<DateTime>,
 }
 
@@ -56,9 +56,9 @@ impl From<Allowance> for CardAllowance {
 /// The response to `grantExtraTime`.
 #[derive(SimpleObject)]
 struct GrantExtraTimePayload {
-    /// What the card has in all now; null when nothing was granted.
+    /// The time and the attempts of the card now. Null if nothing was granted.
     allowance: Option<CardAllowance>,
-    /// Why nothing was granted.
+    /// The reasons why nothing was granted. Empty on success.
     user_errors: Vec<UserError>,
 }
 
@@ -67,14 +67,14 @@ pub(super) struct ExtraTimeMutation;
 
 #[Object]
 impl ExtraTimeMutation {
-    /// Grants a learner's test card more time or more attempts; for SUPPORT and ADMIN. An open sitting gets the time
-    /// at once: its deadline becomes its start, the time limit and `extraSeconds`, unless it was later. A card
-    /// without attempts left can be sat again. The learner's devices are told by `mockTestAttemptChanged` and
-    /// `testSessionClock`.
+    /// Grants more time or more attempts to a test card of any learner. Only for SUPPORT and ADMIN. The deadline of
+    /// an open sitting becomes its start plus the time limit plus `extraSeconds`, unless it was already later. A
+    /// card whose attempts were all used can be sat again. `mockTestAttemptChanged` and `testSessionClock` report
+    /// the change to the learner's devices.
     async fn grant_extra_time(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "To which card, and what.")] input: GrantExtraTimeInput,
+        #[graphql(desc = "The test card and the grant.")] input: GrantExtraTimeInput,
     ) -> ApiResult<GrantExtraTimePayload> {
         let support = ctx.require_support().await?;
         let grant = Grant { extra_seconds: input.extra_seconds, max_attempts: input.max_attempts };

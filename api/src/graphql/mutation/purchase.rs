@@ -1,4 +1,4 @@
-//! The purchase.
+//! The mutation `purchase`.
 
 use async_graphql::{ComplexObject, Context, Enum, ID, InputObject, Object, SimpleObject};
 use jishu_entity::{SubjectId, UserId};
@@ -16,29 +16,31 @@ use jishu_service::Services;
 use jishu_service::card::CardFilter;
 use jishu_service::purchase::{self, Outcome, OwnedSubject, PurchaseError, PurchaseRequest, Receipt};
 
-/// What to buy, and what the buyer was shown.
+/// The choice of a buyer, and the price that the buyer saw.
 #[derive(InputObject)]
 pub(super) struct PurchaseInput {
-    /// The course.
+    /// The id of the course.
     course_id: ID,
-    /// How subjects are chosen.
+    /// The way in which the subjects are chosen.
     purchase_type: PurchaseType,
-    /// Exactly one for SINGLE_SUBJECT, two or more for MULTIPLE_SUBJECTS, none for FULL_BUNDLE.
+    /// The ids of the subjects: one for SINGLE_SUBJECT, two or more for MULTIPLE_SUBJECTS, and an empty list for
+    /// FULL_BUNDLE. At most 500.
     #[graphql(default)]
     subject_ids: Vec<ID>,
-    /// What the buyer was shown. The server computes the price; where this differs, nothing is bought and
-    /// PriceChangedError carries the new quote.
+    /// The total that the buyer saw. The server always computes the price itself. If the two differ, nothing is
+    /// bought, and `PriceChangedError` contains the new quote.
     cost: Option<Decimal>,
-    /// A repeated key returns the first answer; with another body it is refused.
+    /// A key that the client makes for each purchase. Repeating the request with the same key returns the first
+    /// result. Using the key for a different purchase is an error.
     idempotency_key: Option<Uuid>,
 }
 
-/// What a purchase came to. Both are successes.
+/// The outcome of a purchase. Both values are successes.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 pub(super) enum PurchaseOutcome {
-    /// It was made, with its test cards.
+    /// The purchase was made, with its test cards.
     Created,
-    /// Everything asked for was owned already; nothing was charged.
+    /// The user already owned all requested subjects. Nothing was charged.
     Existing,
 }
 
@@ -46,17 +48,18 @@ pub(super) enum PurchaseOutcome {
 #[derive(Default, SimpleObject)]
 #[graphql(complex)]
 pub(super) struct PurchasePayload {
-    /// Whether something was bought; null when it was refused.
+    /// The outcome. Null if the purchase was refused.
     outcome: Option<PurchaseOutcome>,
-    /// The purchase; for EXISTING the one that gave the first of the subjects; null when it was refused.
+    /// The purchase. For EXISTING, the purchase that gave the first of the subjects. Null if the purchase was
+    /// refused.
     purchase: Option<Purchase>,
-    /// How many test cards it created.
+    /// The number of test cards that the purchase created.
     test_cards_created: i64,
-    /// What was asked for and was owned before; it was not charged again.
+    /// The requested subjects that the user already owned. They were not charged again.
     already_owned: Vec<Subject>,
-    /// For people: "You already own Physics; its 50 test cards are below."
+    /// A message for people, such as "You already own Physics; its 50 test cards are below".
     message: String,
-    /// Why it was refused; nothing was written then.
+    /// The reasons why the purchase was refused. If there are any, nothing was written. Empty on success.
     user_errors: Vec<UserError>,
     #[graphql(skip)]
     cards: Option<(UserId, Vec<SubjectId>)>,
@@ -64,14 +67,18 @@ pub(super) struct PurchasePayload {
 
 #[ComplexObject]
 impl PurchasePayload {
-    /// Every test card of the subjects asked for, new and old; null when the purchase was refused.
+    /// All test cards of the requested subjects, both new ones and those owned before. Null if the purchase was
+    /// refused.
     async fn test_cards(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "At most so many, from the start or from `after`: 1 to 100, 50 if not given.")]
+        #[graphql(
+            desc = "The maximum number of items, counted from the start or from `after`: 1 to 100, default 50."
+        )]
         first: Option<i32>,
         #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
-        #[graphql(desc = "At most so many, from the end or from `before`: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "The maximum number of items, counted from the end or from `before`: 1 to 100.")]
+        last: Option<i32>,
         #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
     ) -> Nullable<MockTestAttemptConnection> {
         let (owner, subjects) = self.cards.as_ref()?;
@@ -86,12 +93,12 @@ pub(super) struct PurchaseMutation;
 
 #[Object]
 impl PurchaseMutation {
-    /// Creates the purchase and its test cards, or returns the ones that exist: exactly once, however often and
-    /// however concurrently it is called.
+    /// Creates a purchase and its test cards, or returns the existing ones. Repeated and concurrent requests create
+    /// them only once.
     async fn purchase(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "What to buy.")] input: PurchaseInput,
+        #[graphql(desc = "The subjects to buy.")] input: PurchaseInput,
     ) -> ApiResult<PurchasePayload> {
         let viewer = ctx.require_viewer()?;
         let services = ctx.services()?;
@@ -122,7 +129,7 @@ fn user_error(error: PurchaseError) -> ApiResult<UserError> {
         PurchaseError::BuyerNotActive => UserError::field(ErrorCode::AccountInactive, message, &[]),
         PurchaseError::Selection(error) => selection_error(error)?,
         PurchaseError::PriceChanged(quote) => {
-            UserError::PriceChanged(PriceChangedError::new(message, PurchaseQuote(*quote)))
+            UserError::PriceChanged(PriceChangedError::new(message, PurchaseQuote::from(*quote)))
         }
         PurchaseError::IdempotencyKeyReused => {
             UserError::field(ErrorCode::IdempotencyKeyReused, message, &["input", "idempotencyKey"])
@@ -136,7 +143,7 @@ async fn payload(services: &Services, receipt: Receipt) -> ApiResult<PurchasePay
     let message = message(services, &receipt).await?;
     let mut already_owned = Vec::with_capacity(receipt.already_owned.len());
     for id in &receipt.already_owned {
-        already_owned.push(Subject(services.catalog.subject(*id).await?));
+        already_owned.push(Subject::new(services.catalog.subject(*id).await?));
     }
     let (outcome, test_cards_created) = match receipt.outcome {
         Outcome::Created { test_cards } => (PurchaseOutcome::Created, test_cards),
@@ -154,7 +161,7 @@ async fn payload(services: &Services, receipt: Receipt) -> ApiResult<PurchasePay
     })
 }
 
-/// One sentence for what was bought and one for what was owned.
+/// Makes one sentence for the subjects that were bought and one for those owned before.
 async fn message(services: &Services, receipt: &Receipt) -> ApiResult<String> {
     let owned_before = |owned: &&OwnedSubject| receipt.already_owned.contains(&owned.subject_id);
     let (owned, bought): (Vec<_>, Vec<_>) = receipt.subjects.iter().partition(owned_before);
@@ -179,7 +186,7 @@ fn test_cards(subjects: &[&OwnedSubject]) -> String {
     }
 }
 
-/// "Physics", "Physics and Chemistry", "Physics, Chemistry and 198 more".
+/// Lists names: "Physics", "Physics and Chemistry", "Physics, Chemistry and 198 more".
 async fn names(services: &Services, subjects: &[&OwnedSubject]) -> ApiResult<String> {
     const NAMED: usize = 3;
     let shown = if subjects.len() > NAMED { NAMED - 1 } else { subjects.len() };

@@ -1,4 +1,4 @@
-//! Changing the question bank.
+//! The mutation `importQuestions`.
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use jishu_entity::SubjectId;
@@ -11,33 +11,33 @@ use crate::graphql::types::{
 };
 use jishu_service::question_bank::{self, Defaults, ImportError, ImportReport, ImportRequest};
 
-/// Maximum number of losses, and of notices, in a response.
+/// The maximum number of losses, and of notices, in a response.
 const MOST_LOSSES: usize = 1_000;
 
-/// A file of questions for the bank of a subject.
+/// A file of questions for the question bank of a subject.
 #[derive(InputObject)]
 pub(super) struct ImportQuestionsInput {
-    /// The subject.
+    /// The id of the subject.
     subject_id: ID,
-    /// The file's text.
+    /// The text of the file.
     text: String,
-    /// What it is written in; told from the text if not given.
+    /// The format of the file. If not given, it is detected from the text.
     format: Option<QuestionFormat>,
-    /// The topic of questions that name none: at most 200 characters.
+    /// The topic of questions for which the file names none: at most 200 characters.
     #[graphql(default = "General")]
     topic: String,
-    /// The difficulty of questions that name none.
+    /// The difficulty of questions for which the file gives none.
     #[graphql(default_with = "Difficulty::Medium")]
     difficulty: Difficulty,
-    /// Whether the name of a question that has no id is its id: a title in GIFT or QTI, a name in Moodle XML. Only for
-    /// files in which each question has a name of its own, which no question of another file has; else one replaces the
-    /// other. If not, such a question gets an id made of what it asks.
+    /// Whether to use the name of a question as its id if it has no id. The name is a title in GIFT or QTI, and a
+    /// name in Moodle XML. Use this only if no two questions of the subject share a name; otherwise one replaces
+    /// the other. If false, such a question gets an id derived from its content.
     #[graphql(default)]
     names_are_ids: bool,
-    /// The reason for correcting keys: 1 to 1000 characters. If given, new sittings of fixed tests take the key of
-    /// the file, as with `correctQuestionKey`. If not, fixed tests keep their keys.
+    /// The reason for correcting keys: 1 to 1000 characters. If given, new sittings of fixed tests use the keys of
+    /// the file, as with `correctQuestionKey`. If not given, fixed tests keep their keys.
     correct_keys: Option<String>,
-    /// Only report what would be done, and write nothing.
+    /// Whether to only report the changes and write nothing.
     #[graphql(default)]
     dry_run: bool,
 }
@@ -45,28 +45,29 @@ pub(super) struct ImportQuestionsInput {
 /// The response to `importQuestions`.
 #[derive(Default, SimpleObject)]
 pub(super) struct ImportQuestionsPayload {
-    /// How many questions were new.
+    /// The number of new questions.
     created_count: u32,
-    /// How many questions got a new version.
+    /// The number of questions that got a new version.
     updated_count: u32,
-    /// How many were there as they are.
+    /// The number of questions that were already in the bank and did not change.
     unchanged_count: u32,
-    /// What was refused and why, in the file's order: the first 1000. The other questions were imported.
+    /// The refused questions and the reasons, in the order of the file: at most 1000. The other questions were
+    /// imported.
     refused: Vec<QuestionRefusal>,
-    /// How many were refused.
+    /// The number of refused questions.
     refused_count: usize,
-    /// What was left behind of questions that were imported, in the file's order: the first 1000.
+    /// The parts of imported questions that were left out, in the order of the file: at most 1000.
     losses: Vec<QuestionLoss>,
-    /// How many losses there are.
+    /// The number of losses.
     loss_count: usize,
-    /// Messages about imported questions, in the file's order: at most 1000. They report fixed tests that keep
-    /// another key, and archived questions.
+    /// Notices about imported questions, in the order of the file: at most 1000. They report fixed tests that keep
+    /// a different key, and archived questions.
     notices: Vec<QuestionNotice>,
-    /// How many notices there are.
+    /// The number of notices.
     notice_count: usize,
-    /// The number of questions whose key was corrected, because `correctKeys` was given.
+    /// The number of questions whose key was corrected because `correctKeys` was given.
     corrected_count: u32,
-    /// Why nothing was imported.
+    /// The reasons why nothing was imported. Empty on success.
     user_errors: Vec<UserError>,
 }
 
@@ -75,14 +76,14 @@ pub(super) struct QuestionBankMutation;
 
 #[Object]
 impl QuestionBankMutation {
-    /// Imports a file of questions into the bank of a subject. If the content under an id has changed, the
-    /// question gets a new version, and past results stay as they are. A question without an id is refused if the
-    /// bank has the same question with another key. An archived question stays archived. Importing the same file
-    /// again changes nothing. For authors and admins.
+    /// Imports a file of questions into the question bank of a subject. If the content under an id has changed, the
+    /// question gets a new version, and past results stay the same. A question without an id is refused if the bank
+    /// has the same question with a different key. An archived question stays archived. Importing the same file
+    /// again changes nothing. Only for AUTHOR and ADMIN.
     async fn import_questions(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The file, and where it belongs.")] input: ImportQuestionsInput,
+        #[graphql(desc = "The file and its subject.")] input: ImportQuestionsInput,
     ) -> ApiResult<ImportQuestionsPayload> {
         let author = ctx.require_author().await?;
         let Some(subject_id) = SubjectId::parse(&input.subject_id) else {

@@ -14,18 +14,19 @@ use jishu_service::question_bank::{
     self, ArchiveError, Correction, CorrectionError, InvalidQuestion, NewKey,
 };
 
-/// The right key of a question. Give `correctOptionIds` or `correctValue`.
+/// The right key of a question. Give either `correctOptionIds` or `correctValue`.
 #[derive(InputObject)]
 struct CorrectQuestionKeyInput {
-    /// The id of the question whose key is wrong.
+    /// The id of the question with the wrong key.
     question_id: ID,
-    /// The ids of all correct options, taken from `current.options` of the question.
+    /// The ids of all correct options. Take them from `current.options` of the question.
     correct_option_ids: Option<Vec<ID>>,
-    /// The number that is correct.
+    /// The correct number.
     correct_value: Option<Decimal>,
-    /// How far from `correctValue` an answer is still correct, the ends included. If not given, it stays as it is.
+    /// The largest difference from `correctValue` at which an answer is still correct. If not given, it stays the
+    /// same.
     tolerance: Option<Decimal>,
-    /// The explanation of the key. An empty text removes it. If not given, it stays as it is.
+    /// The explanation of the key. An empty text removes it. If not given, it stays the same.
     explanation: Option<String>,
     /// The reason for the correction: 1 to 1000 characters. It is recorded with your name.
     reason: String,
@@ -34,29 +35,29 @@ struct CorrectQuestionKeyInput {
 /// The response to `correctQuestionKey`.
 #[derive(Default, SimpleObject)]
 struct CorrectQuestionKeyPayload {
-    /// The question as it is now; null if nothing was corrected.
+    /// The question after the correction. Null if nothing was corrected.
     question: Option<AuthoredQuestion>,
-    /// The number of fixed tests whose new sittings take the corrected version.
+    /// The number of fixed tests whose new sittings use the corrected version.
     corrected_tests: usize,
-    /// Why nothing was corrected.
+    /// The reasons why nothing was corrected. Empty on success.
     user_errors: Vec<UserError>,
 }
 
-/// The state that a question gets: archived or in use.
+/// A request to archive or restore a question.
 #[derive(InputObject)]
 struct SetQuestionArchivedInput {
     /// The id of the question.
     question_id: ID,
-    /// True to archive it, false to restore it.
+    /// True to archive the question, false to restore it.
     archived: bool,
 }
 
 /// The response to `setQuestionArchived`.
 #[derive(Default, SimpleObject)]
 struct SetQuestionArchivedPayload {
-    /// The question as it is now; null if nothing was found.
+    /// The question after the request. Null if there is no such question.
     question: Option<AuthoredQuestion>,
-    /// Why nothing was changed.
+    /// The reasons why nothing was changed. Empty on success.
     user_errors: Vec<UserError>,
 }
 
@@ -65,8 +66,8 @@ pub(super) struct QuestionKeyMutation;
 
 #[Object]
 impl QuestionKeyMutation {
-    /// Corrects the key of a question. New tests and new sittings of fixed tests take the corrected version. Open and
-    /// finished sittings keep the key that they started with. For authors and admins.
+    /// Corrects the key of a question. New tests and new sittings of fixed tests use the corrected version. Open
+    /// and finished sittings keep the key that they started with. Only for AUTHOR and ADMIN.
     async fn correct_question_key(
         &self,
         ctx: &Context<'_>,
@@ -95,8 +96,8 @@ impl QuestionKeyMutation {
         }
     }
 
-    /// Archives a question, so that no new test asks it, or restores it. Fixed tests keep it. Repeating the call
-    /// changes nothing. For authors and admins.
+    /// Archives a question, so that no new test asks it, or restores it. Fixed tests keep it. Repeating the request
+    /// changes nothing. Only for AUTHOR and ADMIN.
     async fn set_question_archived(
         &self,
         ctx: &Context<'_>,

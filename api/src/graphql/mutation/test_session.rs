@@ -1,4 +1,4 @@
-//! Sitting a test: start, autosave, submit.
+//! The mutations of a sitting: start, save answers, submit.
 
 use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, SimpleObject};
 use jishu_entity::{MockTestAttemptId, TestSessionId};
@@ -15,64 +15,65 @@ use jishu_service::session::{self, AnswerError, Batch, GivenAnswer, SaveError, S
 const SESSION: &[&str] = &["input", "sessionId"];
 const ANSWERS: &[&str] = &["input", "answers"];
 
-/// Which test to sit.
+/// The test card to sit.
 #[derive(InputObject)]
 pub(super) struct StartTestSessionInput {
-    /// The test card.
+    /// The id of the test card.
     mock_test_attempt_id: ID,
 }
 
 /// A batch of answers.
 #[derive(InputObject)]
 pub(super) struct SaveAnswersInput {
-    /// The sitting.
+    /// The id of the sitting.
     session_id: ID,
-    /// The number of the batch, 1 to 1000000, greater than that of any before it: `session.answerSequence` and one
-    /// more. In each slot the answer of the batch with the greatest number stays, whatever order batches arrive in.
+    /// The number of the batch: 1 to 1000000. Use `session.answerSequence` plus 1, so that it is greater than that
+    /// of every earlier batch. In each slot, the answer of the batch with the greatest number stays, in whatever
+    /// order the batches arrive.
     sequence: i32,
-    /// 1 to 200 answers. Of two for the same slot the later one counts.
+    /// The answers: 1 to 200. If two are for the same slot, the later one counts.
     answers: Vec<AnswerInput>,
 }
 
-/// The whole state of a slot, in place of what was said of it before. One of `optionIds` and `numericValue` must be there,
-/// also where only the flag changes.
+/// The whole state of a slot, which replaces the earlier one. Give `optionIds` or `numericValue`, even if only the
+/// flag changes.
 #[derive(InputObject)]
 pub(super) struct AnswerInput {
-    /// The question's place in the paper, from 1.
+    /// The number of the question in the paper, counted from 1.
     slot: i32,
-    /// The chosen options, from `options.id` of this slot; empty or null for no answer.
+    /// The chosen options, from `options.id` of this slot. Empty or null removes the answer.
     option_ids: MaybeUndefined<Vec<ID>>,
-    /// The number, as the learner typed it: "9.81", "-0.5", "6.022e23"; null or an empty text for no answer.
+    /// The number as the learner typed it: "9.81", "-0.5", "6.022e23". Null or an empty text removes the answer.
     numeric_value: MaybeUndefined<String>,
-    /// Marked for another look.
+    /// Whether the learner has marked the question to look at it again. If not given, it is false.
     flagged: Option<bool>,
-    /// How long the question was shown so far, in seconds.
+    /// The time for which the question was shown so far, in seconds: 0 to 604800.
     time_spent_seconds: Option<i32>,
 }
 
-/// Which sitting to end, and the answers that were not saved yet.
+/// The sitting to submit, with the answers that are not saved yet.
 #[derive(InputObject)]
 pub(super) struct SubmitTestSessionInput {
-    /// The sitting.
+    /// The id of the sitting.
     session_id: ID,
-    /// The number of the last batch; needed with `answers`.
+    /// The number of the last batch. Required with `answers`.
     sequence: Option<i32>,
-    /// The last batch, saved before the sitting is scored.
+    /// The last batch of answers. It is saved before the sitting is scored.
     answers: Option<Vec<AnswerInput>>,
 }
 
-/// The response to what is done with a sitting.
+/// The response to `startTestSession`, `saveAnswers` and `submitTestSession`.
 #[derive(Default, SimpleObject)]
 pub(super) struct TestSessionPayload {
-    /// The sitting; null where there is none.
+    /// The sitting. Null if there is no such sitting, or if none could be started.
     session: Option<TestSession>,
-    /// Whether `startTestSession` returned a sitting that was open before.
+    /// Whether `startTestSession` returned a sitting that was already open.
     resumed: bool,
-    /// The slots that keep another answer than this batch gives, because a batch with a greater number, or another one
-    /// with the same, has set them. Where it was not this client that sent that batch, but another tab or device, take
-    /// `session.answerSequence` and one more, and send the batch again.
+    /// The slots that keep a different answer from this batch. A batch with a greater number, or another batch with
+    /// the same number, has set them. If that batch came from another tab or device, read `session.answerSequence`,
+    /// add 1, and send the answers again.
     superseded: Vec<i32>,
-    /// Why it was refused.
+    /// The reasons why the request or some of its answers were refused. Empty on success.
     user_errors: Vec<UserError>,
 }
 
@@ -81,12 +82,12 @@ pub(super) struct TestSessionMutation;
 
 #[Object]
 impl TestSessionMutation {
-    /// Starts a sitting at a test card, or returns the one that is open: however often and however concurrently it is
-    /// called, one sitting is open. It counts as an attempt from its start.
+    /// Starts a sitting of a test card, or returns the open one. Repeated and concurrent requests never open a
+    /// second sitting of the card. The sitting counts as an attempt from its start.
     async fn start_test_session(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which test.")] input: StartTestSessionInput,
+        #[graphql(desc = "The test card to sit.")] input: StartTestSessionInput,
     ) -> ApiResult<TestSessionPayload> {
         let viewer = ctx.require_viewer()?;
         let Some(card) = MockTestAttemptId::parse(&input.mock_test_attempt_id) else {
@@ -102,12 +103,13 @@ impl TestSessionMutation {
         }
     }
 
-    /// Autosave: keeps answers of an open sitting. Sending a batch again changes nothing, and one of which something stands
-    /// is accepted again also when the sitting has ended since. A few seconds after the deadline nothing new is taken.
+    /// Saves answers of an open sitting. Repeating a batch changes nothing. A repeated batch also succeeds after
+    /// the end of the sitting, if any of its answers is still stored. New answers are accepted until a few seconds
+    /// after the deadline.
     async fn save_answers(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The answers.")] input: SaveAnswersInput,
+        #[graphql(desc = "The batch of answers.")] input: SaveAnswersInput,
     ) -> ApiResult<TestSessionPayload> {
         let viewer = ctx.require_viewer()?;
         let Some(id) = TestSessionId::parse(&input.session_id) else {
@@ -127,13 +129,14 @@ impl TestSessionMutation {
         }
     }
 
-    /// Ends a sitting and scores what is saved. Calling it again returns the same result, also of a sitting that ended at
-    /// its deadline. Where another tab or device has answered a slot of the last batch since, nothing is saved and the
-    /// sitting stays open (ANSWERS_SUPERSEDED).
+    /// Submits a sitting and scores the saved answers. If the sitting is already over, returns the same result
+    /// again, and reports answers that were not saved with TEST_SESSION_CLOSED. If another tab or device has set a
+    /// slot of the last batch in the meantime, saves nothing, leaves the sitting open and returns
+    /// ANSWERS_SUPERSEDED.
     async fn submit_test_session(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The sitting.")] input: SubmitTestSessionInput,
+        #[graphql(desc = "The sitting to submit.")] input: SubmitTestSessionInput,
     ) -> ApiResult<TestSessionPayload> {
         let viewer = ctx.require_viewer()?;
         let Some(id) = TestSessionId::parse(&input.session_id) else {
@@ -172,7 +175,7 @@ impl TestSessionMutation {
 
 fn batch(session: TestSessionId, sequence: i32, answers: Vec<AnswerInput>) -> Batch {
     let given = |answer: AnswerInput| {
-        // An id that is not of this slot becomes a place that no question has.
+        // An id that is not of this slot becomes a position that no question has.
         let place = |id: &ID| option_place(session, answer.slot, id).unwrap_or(usize::MAX);
         let options = match &answer.option_ids {
             MaybeUndefined::Undefined => None,

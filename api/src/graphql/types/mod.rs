@@ -1,6 +1,7 @@
-//! The object types, one noun a file.
+//! The object types, one file for each noun.
 
 mod authored_question;
+mod card;
 mod card_batch;
 mod card_page;
 mod cart;
