@@ -199,7 +199,12 @@ fn check(change: &Change) -> Result<(), SettingsRefusal> {
     let Some(parts) = &change.blueprint else { return Ok(()) };
     let given = i64::try_from(parts.len()).unwrap_or(i64::MAX);
     if given > i64::from(MOST_PARTS) {
-        return Err(SettingsRefusal::Range { setting: Setting::Blueprint, least: 0, most: MOST_PARTS, given });
+        return Err(SettingsRefusal::Range {
+            setting: Setting::Blueprint,
+            least: 0,
+            most: MOST_PARTS,
+            given,
+        });
     }
     for part in parts {
         range(Setting::BlueprintQuestions, Some(part.questions), 1, MOST_QUESTIONS)?;

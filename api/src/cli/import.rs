@@ -15,7 +15,7 @@ use crate::config::DatabaseConfig;
 use jishu_service::clock::SystemClock;
 use jishu_service::database::Database;
 use jishu_service::question_bank::{
-    self, Advice, Defaults, Format, ImportReport, ImportRequest, Notice, Progress, Refusal,
+    self, Advice, Defaults, Format, ImportReport, ImportRequest, Notice, Progress, RefusedQuestion,
 };
 
 #[derive(Args, Debug)]
@@ -275,7 +275,7 @@ fn print_json(report: &ImportReport, dry_run: bool) {
     println!("{answer:#}");
 }
 
-fn refusal_text(refusal: &Refusal) -> String {
+fn refusal_text(refusal: &RefusedQuestion) -> String {
     let advice = refusal.advice.map(|advice| format!(" {}", advised(advice))).unwrap_or_default();
     format!("{}{advice}", refusal.reason)
 }

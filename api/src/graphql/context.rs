@@ -1,31 +1,33 @@
-//! What a resolver finds in its context.
+//! Typed access to the data that a resolver finds in its context.
 
 use async_graphql::Context;
 
 use super::Loaders;
 use super::error::{ApiError, ApiResult};
+use jishu_service::Error;
 use jishu_service::Services;
-use jishu_service::account::{Author, StaffError, Support};
+use jishu_service::account::{Author, NotStaff, Support};
 use jishu_service::auth::Viewer;
 use jishu_service::limit::ClientAddress;
 
-/// Names a request in logs and in the answer to a failure of ours.
+/// The id of a request, for the log and for the response to an internal error.
 #[derive(Clone, Debug)]
 pub struct RequestId(pub String);
 
-/// Typed access to the context. Data that is missing is a fault of ours, and answered as one.
+/// Typed access to the context. Missing data is an internal error.
 pub(super) trait ContextExt {
     fn services(&self) -> ApiResult<&Services>;
     fn loaders(&self) -> ApiResult<&Loaders>;
-    /// Who is asking; none when not signed in.
+    /// Returns the signed-in user, or `None`.
     fn viewer(&self) -> Option<Viewer>;
-    /// Who is asking, or `UNAUTHENTICATED`.
+    /// Returns the signed-in user, or the error `UNAUTHENTICATED`.
     fn require_viewer(&self) -> ApiResult<Viewer>;
-    /// Returns the viewer if they are an active author or admin now, or `FORBIDDEN`. Reads the database.
+    /// Returns the viewer if they are an active author or admin now, or the error `FORBIDDEN`. Reads the database.
     async fn require_author(&self) -> ApiResult<Author>;
-    /// Returns the viewer if they are active support staff or an admin now, or `FORBIDDEN`. Reads the database.
+    /// Returns the viewer if they are active support staff or an admin now, or the error `FORBIDDEN`. Reads the
+    /// database.
     async fn require_support(&self) -> ApiResult<Support>;
-    /// Where the request comes from.
+    /// Returns the network address of the client.
     fn client(&self) -> ApiResult<ClientAddress>;
 }
 
@@ -65,9 +67,9 @@ impl ContextExt for Context<'_> {
     }
 }
 
-fn forbidden(error: StaffError, refusal: &'static str) -> ApiError {
+fn forbidden(error: Error<NotStaff>, refusal: &'static str) -> ApiError {
     match error {
-        StaffError::NotStaff => ApiError::Forbidden(refusal),
-        StaffError::Database(error) => error.into(),
+        Error::Refused(NotStaff) => ApiError::Forbidden(refusal),
+        Error::Failed(fault) => fault.into(),
     }
 }

@@ -1,4 +1,4 @@
-//! Top-level errors: bad documents, missing sign-in and faults of ours. Expected outcomes are `userErrors`.
+//! Top-level errors: invalid arguments, missing sign-in and internal errors. Expected outcomes are `userErrors`.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -7,41 +7,43 @@ use async_graphql::{ErrorExtensionValues, ServerError};
 use sea_orm::DbErr;
 
 use super::context::RequestId;
+use jishu_service::Fault;
 use jishu_service::database::Unavailable;
 use jishu_service::limit::RetryAfter;
 
-/// Of a fault of ours a client is told no more.
-const INTERNAL: &str = "Something went wrong on our side. Try again; if it persists, report the request id.";
+/// The message of every internal error. The cause goes to the log only.
+const INTERNAL: &str =
+    "Something went wrong on our side. Try again. If it happens again, report the request id.";
 
-/// What a resolver fails with.
+/// An error of a resolver.
 ///
-/// It has no `Display` on purpose: async-graphql turns whatever has one into an error with that text, and so
-/// would show a client the cause.
+/// It does not implement `Display` on purpose. async-graphql converts any type with `Display` into an error with
+/// that text, and so would show the cause to the client.
 #[derive(Clone, Debug)]
 pub(super) enum ApiError {
-    /// Nobody is signed in.
+    /// The viewer is not signed in.
     Unauthenticated,
-    /// Who is signed in may not do this; says who may.
+    /// The viewer lacks the role for this. The message says which role it takes.
     Forbidden(&'static str),
-    /// An argument that no client should send; says what to change.
+    /// An argument that no correct client sends. The message says what to change.
     BadUserInput(String),
-    /// The server is doing as much as it can.
+    /// The server is at its limit, or the database is not available.
     Overloaded(&'static str),
     /// The database took too long.
     TimedOut,
-    /// The client did more of this than it may.
+    /// The client exceeded a rate limit.
     RateLimited(RetryAfter),
-    /// A fault of ours.
+    /// A fault of the server.
     Internal(InternalError),
 }
 
 pub(super) type ApiResult<T> = Result<T, ApiError>;
 
-/// What a nullable field returns that can fail. On `Result<Option<T>>` the engine would null the parent; the
-/// specification nulls the field alone.
+/// The result of a nullable field that can fail. With `Result<Option<T>>`, async-graphql would null the parent on
+/// an error. The GraphQL specification nulls only the field.
 pub(super) type Nullable<T> = Option<ApiResult<T>>;
 
-/// The cause of an `INTERNAL` error: logged where the answer leaves, never shown.
+/// The cause of an internal error. It is logged with the response and never shown to the client.
 #[derive(Clone, Debug)]
 pub(super) struct InternalError(Arc<str>);
 
@@ -63,7 +65,7 @@ impl From<&DbErr> for ApiError {
             Unavailable::TooSlow => Self::TimedOut,
             Unavailable::NoConnection => Self::Overloaded("The server is busy. Try again in a few seconds."),
             Unavailable::Locked => Self::Overloaded(
-                "Something else is changing the same data. Nothing was changed. Try again in a few seconds.",
+                "Another request is changing the same data. Nothing was changed. Try again in a few seconds.",
             ),
             Unavailable::Down => Self::Overloaded(
                 "The database is not available. Check whether your change was made, then try again in a few seconds.",
@@ -72,6 +74,38 @@ impl From<&DbErr> for ApiError {
                 Self::Overloaded("The database is read-only or full. Nothing was changed. Try again later.")
             }
         }
+    }
+}
+
+impl From<Fault> for ApiError {
+    fn from(fault: Fault) -> Self {
+        Self::from(&fault)
+    }
+}
+
+impl From<&Fault> for ApiError {
+    fn from(fault: &Fault) -> Self {
+        match fault {
+            Fault::Database(error) => error.into(),
+            Fault::Busy => Self::Overloaded("Many people are signing in. Try again in a few seconds."),
+            Fault::Held => Self::TimedOut,
+            Fault::Inconsistent(cause) => Self::internal(cause.as_str()),
+        }
+    }
+}
+
+impl From<Arc<Fault>> for ApiError {
+    fn from(fault: Arc<Fault>) -> Self {
+        Self::from(&*fault)
+    }
+}
+
+/// Separates a refusal, which the payload of a mutation shows, from a fault, which fails the field.
+pub(super) fn refused_or<T, R>(result: Result<T, jishu_service::Error<R>>) -> ApiResult<Result<T, R>> {
+    match result {
+        Ok(value) => Ok(Ok(value)),
+        Err(jishu_service::Error::Refused(refusal)) => Ok(Err(refusal)),
+        Err(jishu_service::Error::Failed(fault)) => Err(fault.into()),
     }
 }
 
@@ -107,14 +141,14 @@ impl From<ApiError> for async_graphql::Error {
             ApiError::BadUserInput(message) => (message, "BAD_USER_INPUT", None),
             ApiError::Overloaded(message) => (message.to_owned(), "OVERLOADED", None),
             ApiError::TimedOut => (
-                "This took too long and was given up. Try again in a few seconds, or ask for less at once."
+                "The request took too long and was stopped. Try again in a few seconds, or request less at once."
                     .to_owned(),
                 "TIMEOUT",
                 None,
             ),
             ApiError::RateLimited(wait) => {
                 retry_after = Some(wait.seconds());
-                (rate_limited(wait), "RATE_LIMITED", None)
+                (rate_limit_message(wait), "RATE_LIMITED", None)
             }
             ApiError::Internal(cause) => (INTERNAL.to_owned(), "INTERNAL", Some(cause)),
         };
@@ -128,22 +162,22 @@ impl From<ApiError> for async_graphql::Error {
     }
 }
 
-/// Gives every error of an answer a code, and logs the cause of one that is our fault.
-pub fn finish(errors: &mut [ServerError], RequestId(id): &RequestId) {
+/// Gives every error of a response a code, and logs the cause of an internal error.
+pub fn finish_errors(errors: &mut [ServerError], RequestId(id): &RequestId) {
     for error in errors {
         if let Some(InternalError(cause)) = error.source::<InternalError>() {
             tracing::error!(request_id = id, path = ?error.path, cause = &**cause, "a resolver failed");
             error.extensions.get_or_insert_default().set("requestId", id.as_str());
         } else if error.extensions.as_ref().is_none_or(|extensions| extensions.get("code").is_none()) {
-            // Ours all have one: this is the engine's, about the value of an argument.
+            // Only errors of async-graphql lack a code. They concern the value of an argument.
             error.extensions.get_or_insert_default().set("code", "BAD_USER_INPUT");
         }
     }
 }
 
-/// What a client is told whose operation panicked. The panic is logged where it happened.
+/// Makes the error for an operation that panicked. The panic is logged where it happened.
 #[must_use]
-pub fn panicked(RequestId(id): &RequestId) -> ServerError {
+pub fn panic_error(RequestId(id): &RequestId) -> ServerError {
     let mut error = ServerError::new(INTERNAL, None);
     let extensions = error.extensions.get_or_insert_default();
     extensions.set("code", "INTERNAL");
@@ -151,9 +185,9 @@ pub fn panicked(RequestId(id): &RequestId) -> ServerError {
     error
 }
 
-/// What a client is told that did more than it may.
+/// Makes the message for a client that exceeded a rate limit.
 #[must_use]
-pub fn rate_limited(wait: RetryAfter) -> String {
+pub fn rate_limit_message(wait: RetryAfter) -> String {
     match wait.seconds() {
         1 => "Too many requests. Try again in a second.".to_owned(),
         seconds => format!("Too many requests. Try again in {seconds} seconds."),

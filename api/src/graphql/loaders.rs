@@ -1,6 +1,6 @@
-//! Batches: what each item of a list needs, in one statement for the whole list.
+//! Data loaders: each reads what the items of a list need in one statement.
 //!
-//! Made anew for each request and without a cache, so that a mutation's selection sees what it wrote.
+//! They are made for each request and cache nothing, so that the fields of a mutation's payload see what it wrote.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,53 +11,57 @@ use jishu_entity::{
     mock_test_attempt, purchase, test_session,
 };
 use rust_decimal::Decimal;
-use sea_orm::DbErr;
 
 use jishu_service::paper::{self, Outline, Test};
 use jishu_service::question_bank::{self, AuthoredCorrection, AuthoredVersion};
 use jishu_service::{
-    Services, card, entitlement as entitlements, extra_time, purchase as purchases, ranking, session,
+    Fault, Services, card, entitlement as entitlements, extra_time, purchase as purchases, ranking, session,
 };
 
-/// Declares [`Loaders`] and the type of each. Keys come with their owner; a batch has one statement for each owner in
-/// it, which is one. What is read is given as pairs of a key and its value.
+/// Declares [`Loaders`] and the type of each loader. A key includes its owner. A batch takes one statement for each
+/// owner, and usually there is one. The read expression yields pairs of a key and its value.
 macro_rules! loaders {
     ($(
         $(#[$doc:meta])*
         $field:ident: $loader:ident($key:ty) -> $value:ty = |$services:ident, $owner:ident, $keys:ident| $read:expr;
     )+) => {
-        /// The loaders of one request.
+        /// The data loaders of one request.
         pub struct Loaders {
             $($(#[$doc])* pub(super) $field: DataLoader<$loader>,)+
         }
 
         impl Loaders {
-            /// For one request.
+            /// Makes the loaders for one request.
             #[must_use]
             pub fn new(services: &Services) -> Self {
                 let services = Arc::new(services.clone());
-                Self { $($field: DataLoader::new($loader(Arc::clone(&services)), tokio::spawn),)+ }
+                Self { $($field: DataLoader::new($loader { services: Arc::clone(&services) }, tokio::spawn),)+ }
             }
         }
 
         $(
             $(#[$doc])*
-            pub(super) struct $loader(Arc<Services>);
+            pub(super) struct $loader {
+                services: Arc<Services>,
+            }
 
             impl Loader<(UserId, $key)> for $loader {
                 type Value = $value;
-                type Error = Arc<DbErr>;
+                type Error = Arc<Fault>;
 
                 async fn load(
                     &self,
                     keys: &[(UserId, $key)],
                 ) -> Result<HashMap<(UserId, $key), $value>, Self::Error> {
-                    let $services = &*self.0;
-                    let mut found = HashMap::with_capacity(keys.len());
-                    for ($owner, $keys) in by_owner(keys) {
-                        found.extend($read.map(|(key, value)| (($owner, key), value)));
-                    }
-                    Ok(found)
+                    let $services = &*self.services;
+                    let load = async {
+                        let mut found = HashMap::with_capacity(keys.len());
+                        for ($owner, $keys) in by_owner(keys) {
+                            found.extend($read.map(|(key, value)| (($owner, key), value)));
+                        }
+                        Ok::<_, Fault>(found)
+                    };
+                    load.await.map_err(Arc::new)
                 }
             }
         )+
@@ -65,31 +69,31 @@ macro_rules! loaders {
 }
 
 loaders! {
-    /// Purchases by id.
+    /// Loads purchases by id.
     purchase: PurchaseLoader(PurchaseId) -> purchase::Model =
         |services, owner, ids| keyed(purchases::by_ids(services, owner, ids).await?, |row| row.id);
-    /// What purchases gave.
+    /// Loads the entitlements that purchases gave.
     entitlements: EntitlementsLoader(PurchaseId) -> Vec<entitlement::Model> =
         |services, owner, ids| grouped(purchases::entitlements(services, owner, ids).await?, |row| row.purchase_id);
-    /// Live entitlements by subject.
+    /// Loads valid entitlements by subject.
     live_entitlement: LiveEntitlementLoader(SubjectId) -> entitlement::Model =
         |services, owner, subjects| keyed(entitlements::live(services, owner, subjects).await?, |row| row.subject_id);
-    /// Test cards by id.
+    /// Loads test cards by id.
     card: CardLoader(MockTestAttemptId) -> mock_test_attempt::Model =
         |services, owner, ids| keyed(card::by_ids(services, owner, ids).await?, |row| row.id);
-    /// Sittings by id.
+    /// Loads sittings by id.
     session: SessionLoader(TestSessionId) -> test_session::Model =
         |services, owner, ids| keyed(session::by_ids(services, owner, ids).await?, |row| row.id);
-    /// The open sittings of test cards.
+    /// Loads the open sittings of test cards.
     open_session: OpenSessionLoader(MockTestAttemptId) -> test_session::Model = |services, owner, cards|
         keyed(session::open_of_cards(services, owner, cards).await?, |row| row.mock_test_attempt_id);
-    /// The scores of the sittings of test cards.
+    /// Loads the scores of the sittings of test cards.
     scores: ScoresLoader(MockTestAttemptId) -> Vec<i32> =
         |services, owner, cards| session::scores_of_cards(services, owner, cards).await?.into_iter();
-    /// The papers of tests that have one. They are nobody's.
+    /// Loads the outlines of papers that have been made. Papers have no owner.
     paper: PaperLoader(Test) -> Outline =
         |services, _owner, tests| paper::of_tests(services, tests).await?.into_iter();
-    /// What support granted to test cards, in seconds.
+    /// Loads the extra time of test cards, in seconds.
     extra_seconds: ExtraSecondsLoader(MockTestAttemptId) -> i32 =
         |services, owner, cards| extra_time::of_cards(services, owner, cards).await?.into_iter();
     /// Loads the versions of questions. They have no owner: only authors may see them.
@@ -98,7 +102,7 @@ loaders! {
     /// Loads the corrections of questions. They have no owner: only authors may see them.
     question_corrections: QuestionCorrectionsLoader(QuestionId) -> Vec<AuthoredCorrection> =
         |services, _owner, ids| question_bank::corrections(services.database.reader(), ids).await?.into_iter();
-    /// Where sittings stand among all of their paper.
+    /// Loads the percentiles of sittings.
     percentile: PercentileLoader(TestSessionId) -> Decimal =
         |services, owner, ids| ranking::percentiles(services, owner, ids).await?.into_iter();
 }

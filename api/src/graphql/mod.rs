@@ -1,4 +1,4 @@
-//! The GraphQL surface: resolvers translate, call one service function, and translate back.
+//! The GraphQL API. A resolver translates the input, calls one service function, and translates the result.
 
 mod context;
 pub mod engine;
@@ -14,7 +14,7 @@ mod subscription;
 mod types;
 
 pub use context::RequestId;
-pub use error::{finish, panicked, rate_limited};
+pub use error::{finish_errors, panic_error, rate_limit_message};
 pub use loaders::Loaders;
 pub use schema::{JishuEngine, JishuSchema, build, builder, sdl};
-pub use subscription::Begun;
+pub use subscription::StartSignal;

@@ -1,4 +1,4 @@
-//! Global object identification: opaque ids that name a type and a row.
+//! Global object identification: opaque ids that contain a type and the id of a row.
 //! <https://relay.dev/graphql/objectidentification.htm>
 
 use async_graphql::{ID, Interface};
@@ -8,9 +8,13 @@ use jishu_entity::{CourseId, MockTestAttemptId, PurchaseId, QuestionId, SubjectI
 
 use super::types::{AuthoredQuestion, Course, MockTestAttempt, Purchase, Subject, TestSession, User};
 
-/// Something with an id that is unique in all of jishu.
+/// An object with an id that is unique among all objects.
 #[derive(Interface)]
-#[graphql(field(name = "id", ty = "ID", desc = "Global and opaque: good for `node` and for arguments."))]
+#[graphql(field(
+    name = "id",
+    ty = "ID",
+    desc = "The global id, for `node` and for arguments. It is opaque: do not parse it."
+))]
 pub(super) enum Node {
     User(User),
     Course(Course),
@@ -23,18 +27,18 @@ pub(super) enum Node {
 
 macro_rules! global_ids {
     ($($name:ident($id:ident)),+ $(,)?) => {
-        /// What an id names.
+        /// A parsed global id: the type and the id of the row.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(super) enum GlobalId { $($name($id)),+ }
 
         impl GlobalId {
-            /// None for anything that we did not make.
+            /// Parses a global id. Returns `None` for any text that this server did not make.
             pub(super) fn parse(id: &str) -> Option<Self> {
                 let bytes = URL_SAFE_NO_PAD.decode(id).ok()?;
                 let text = std::str::from_utf8(&bytes).ok()?;
                 let (name, row) = text.split_once(':')?;
                 let number: i64 = row.parse().ok().filter(|number| *number > 0)?;
-                // One row has one id: "01" and "+1" are not ours.
+                // Rejects "01" and "+1", so that a row has only one id.
                 if number.to_string() != row {
                     return None;
                 }
@@ -72,21 +76,22 @@ global_ids! {
     AuthoredQuestion(QuestionId),
 }
 
-/// A row's id that can be a global one.
+/// The id of a row that has a global id.
 pub(super) trait GlobalKey: Copy {
-    /// The name of the type.
+    /// The name of the GraphQL type.
     const TYPE: &'static str;
-    /// The primary key.
+    /// Returns the primary key.
     fn row(self) -> i64;
-    /// The row's id, if the global one names this type.
+    /// Returns the id of the row if the global id has this type.
     fn of(id: GlobalId) -> Option<Self>;
 
-    /// The global id.
+    /// Makes the global id.
     fn global(self) -> ID {
         ID(URL_SAFE_NO_PAD.encode(format!("{}:{}", Self::TYPE, self.row())))
     }
 
-    /// None for the id of another type, and for anything that we did not make.
+    /// Parses a global id of this type. Returns `None` for ids of other types and for any text that this server did
+    /// not make.
     fn parse(id: &ID) -> Option<Self> {
         GlobalId::parse(id).and_then(Self::of)
     }
@@ -97,14 +102,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_comes_back_as_what_it_was() {
+    fn a_global_id_is_parsed_back_to_the_row_of_its_type_only() {
         let id = SubjectId(42).global();
         assert_eq!(SubjectId::parse(&id), Some(SubjectId(42)));
         assert_eq!(CourseId::parse(&id), None);
     }
 
     #[test]
-    fn what_we_did_not_make_names_nothing() {
+    fn texts_that_are_not_global_ids_are_not_parsed() {
         let encoded = |text: &str| URL_SAFE_NO_PAD.encode(text);
         for id in [
             String::new(),

@@ -1,9 +1,8 @@
-//! Relay connections, once for every list: opaque keyset cursors, `first` or `last` of 50 and at most 100.
+//! Relay connections: opaque keyset cursors, and pages of 50 items by default and at most 100.
 //! <https://relay.dev/graphql/connections.htm>
 
 use std::borrow::Cow;
 
-use async_graphql::connection::PageInfo;
 use async_graphql::{Context, ObjectType, OutputType, SimpleObject, TypeName};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -13,24 +12,24 @@ use serde::de::DeserializeOwned;
 use super::error::{ApiError, ApiResult};
 use jishu_service::page::{Page, PageRequest, Toward};
 
-/// How many items a page has when neither `first` nor `last` is given.
-pub(super) const DEFAULT_PAGE: u32 = 50;
-/// How many items a page has at most.
-pub(super) const LONGEST_PAGE: u32 = 100;
+/// The number of items on a page if a client gives neither `first` nor `last`.
+pub(super) const DEFAULT_PAGE_SIZE: u32 = 50;
+/// The maximum number of items on a page.
+pub(super) const MAX_PAGE_SIZE: u32 = 100;
 
-/// A type that lists are made of.
+/// A type that can be the item of a list.
 pub(super) trait ListNode: OutputType {
-    /// Its name: `X` in `XConnection` and `XEdge`.
+    /// The name of the type: `X` in `XConnection` and `XEdge`.
     const NAME: &'static str;
 }
 
-/// A page of a list, and where it stands in the list.
+/// A page of a list.
 #[derive(SimpleObject)]
 #[graphql(name_type)]
 pub(super) struct Connection<Node: ListNode, Total: ObjectType> {
     /// The items of the page, each with its cursor.
     edges: Vec<Edge<Node>>,
-    /// Where the page stands in the list.
+    /// The position of the page in the list.
     page_info: PageInfo,
     #[graphql(flatten)]
     total: Total,
@@ -42,13 +41,26 @@ impl<Node: ListNode, Total: ObjectType> TypeName for Connection<Node, Total> {
     }
 }
 
-/// An item of a list.
+/// The position of a page in its list, for reading the page before or after it.
+#[derive(SimpleObject)]
+pub(super) struct PageInfo {
+    /// Whether there are items before this page.
+    has_previous_page: bool,
+    /// Whether there are items after this page.
+    has_next_page: bool,
+    /// The cursor of the first item, to read backwards with `before`. Null if the page is empty.
+    start_cursor: Option<String>,
+    /// The cursor of the last item, to read forwards with `after`. Null if the page is empty.
+    end_cursor: Option<String>,
+}
+
+/// An item of a list, with its cursor.
 #[derive(SimpleObject)]
 #[graphql(name_type)]
 pub(super) struct Edge<Node: ListNode> {
-    /// The position of the item, for `after` and `before`.
+    /// The position of the item in the list, for `after` and `before`.
     cursor: String,
-    /// The item itself.
+    /// The item.
     node: Node,
 }
 
@@ -58,7 +70,7 @@ impl<Node: ListNode> TypeName for Edge<Node> {
     }
 }
 
-/// The four arguments of a connection, as a client sent them.
+/// The four arguments of a connection, as the client sent them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct PageArgs {
     pub(super) first: Option<i32>,
@@ -77,8 +89,8 @@ impl PageArgs {
         Self { first, after, last, before }
     }
 
-    /// Checks the arguments and reads the cursors. `list` names the list and its order: a cursor of another is
-    /// refused.
+    /// Checks the arguments and parses the cursors. `list` names the list and its order. A cursor of another list
+    /// or order is refused.
     pub(super) fn request<K: DeserializeOwned>(
         self,
         ctx: &Context<'_>,
@@ -86,12 +98,14 @@ impl PageArgs {
     ) -> ApiResult<PageRequest<K>> {
         let (limit, toward) = match (self.first, self.last) {
             (Some(_), Some(_)) => {
-                return Err(ApiError::bad_input("Give `first` or `last`, and not both."));
+                return Err(ApiError::bad_input("Give either `first` or `last`, not both."));
             }
-            (None, Some(last)) => (page_length("last", last)?, Toward::Start),
-            (Some(first), None) => (page_length("first", first)?, Toward::End),
-            (None, None) if self.before.is_some() && self.after.is_none() => (DEFAULT_PAGE, Toward::Start),
-            (None, None) => (DEFAULT_PAGE, Toward::End),
+            (None, Some(last)) => (page_size("last", last)?, Toward::Start),
+            (Some(first), None) => (page_size("first", first)?, Toward::End),
+            (None, None) if self.before.is_some() && self.after.is_none() => {
+                (DEFAULT_PAGE_SIZE, Toward::Start)
+            }
+            (None, None) => (DEFAULT_PAGE_SIZE, Toward::End),
         };
         let read = |name: &str, cursor: Option<String>| {
             cursor.map(|cursor| Cursor(cursor).key(name, list)).transpose()
@@ -104,17 +118,17 @@ impl PageArgs {
     }
 }
 
-/// Checks an argument that says how many items are asked for.
-pub(super) fn page_length(name: &str, value: i32) -> ApiResult<u32> {
+/// Checks an argument that gives a number of items.
+pub(super) fn page_size(name: &str, value: i32) -> ApiResult<u32> {
     match u32::try_from(value) {
-        Ok(value @ 1..=LONGEST_PAGE) => Ok(value),
+        Ok(value @ 1..=MAX_PAGE_SIZE) => Ok(value),
         _ => Err(ApiError::bad_input(format!(
-            "`{name}` must be 1 to {LONGEST_PAGE}; {value} was given. Read longer lists page by page."
+            "`{name}` must be 1 to {MAX_PAGE_SIZE}; {value} was given. Read longer lists page by page."
         ))),
     }
 }
 
-/// An opaque cursor: the key of a row, and the list that it is of.
+/// An opaque cursor: the name of a list, and the key of a row in it.
 pub(super) struct Cursor(String);
 
 impl From<String> for Cursor {
@@ -153,13 +167,13 @@ impl Cursor {
     }
 }
 
-/// Whether a field of the connection that needs the rows is selected; `totalCount` alone does not.
+/// Tells whether the client selected a field that needs the rows. `totalCount` does not.
 pub(super) fn wants_rows(ctx: &Context<'_>) -> bool {
     let ahead = ctx.look_ahead();
     ahead.field("edges").exists() || ahead.field("pageInfo").exists()
 }
 
-/// A page as a connection.
+/// Turns a page into a connection.
 pub(super) fn connect<T, K, Node, Total>(
     list: &str,
     page: Page<T>,
@@ -186,7 +200,7 @@ where
     Ok(Connection { edges, page_info, total })
 }
 
-/// A page of a list that is in memory, sorted by a unique key.
+/// Cuts a page out of a list in memory that is sorted by a unique key.
 pub(super) fn slice<T: Clone, K: PartialOrd>(
     rows: &[T],
     key: impl Fn(&T) -> K,

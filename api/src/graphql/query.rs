@@ -2,125 +2,125 @@
 
 use std::collections::HashMap;
 
-use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
+use async_graphql::{Context, ID, InputObject, Object};
 use jishu_entity::{CourseId, MockTestAttemptId, PurchaseId, QuestionId, TestSessionId};
 
 use super::context::ContextExt;
-use super::error::{ApiError, ApiResult, Nullable};
+use super::error::{ApiError, ApiResult, Nullable, refused_or};
 use super::node::{GlobalId, GlobalKey, Node};
 use super::pagination::PageArgs;
 use super::types::{
     AuthoredQuestion, AuthoredQuestionConnection, Course, CourseConnection, ErrorCode, Learner,
     MockTestAttempt, Purchase, PurchaseQuote, PurchaseType, QuestionExport, QuestionFormat, Subject,
-    TestSession, User, UserError, course_page, question_page, selection_error,
+    TestSession, User, UserError, course_page, question_page, user_errors,
 };
 use jishu_service::account::Author;
 use jishu_service::purchase::{Selection, SelectionRefusal};
 use jishu_service::question_bank::Authored;
 use jishu_service::{card, purchase, question_bank, session};
 
-/// The most ids that `nodes` takes.
-const MOST_NODES: usize = 100;
+/// The maximum number of ids that `nodes` accepts.
+const MAX_NODES: usize = 100;
 
-/// What can be read.
+/// The query root.
 pub struct Query;
 
-/// What can be read.
+/// The queries. They read data and change nothing, except that `learner` records its use.
 #[Object]
 impl Query {
-    /// The object with this id; null when there is none, or none that the viewer may see.
+    /// The object with this id. Null if there is none, or if the viewer may not see it.
     async fn node(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "From an earlier answer.")] id: ID,
+        #[graphql(desc = "The id, from an earlier response.")] id: ID,
     ) -> Nullable<Node> {
         nodes(ctx, &[id]).await.map(|mut nodes| nodes.pop().flatten()).transpose()
     }
 
-    /// The objects with these ids, in their order; null for one that does not exist or that the viewer may not
-    /// see.
+    /// The objects with these ids, in the same order. An item is null if there is no such object, or if the viewer
+    /// may not see it.
     async fn nodes(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "From earlier answers; at most 100.")] ids: Vec<ID>,
+        #[graphql(desc = "The ids, from earlier responses: at most 100.")] ids: Vec<ID>,
     ) -> ApiResult<Vec<Option<Node>>> {
-        if ids.len() > MOST_NODES {
+        if ids.len() > MAX_NODES {
             let given = ids.len();
             return Err(ApiError::bad_input(format!(
-                "`ids` takes at most {MOST_NODES}; {given} were given."
+                "`ids` takes at most {MAX_NODES}; {given} were given. Send several requests."
             )));
         }
         nodes(ctx, &ids).await
     }
 
-    /// Who is signed in; null when nobody is.
+    /// The signed-in user. Null if nobody is signed in.
     async fn viewer(&self, ctx: &Context<'_>) -> Option<User> {
         ctx.viewer().map(|viewer| User::lazy(viewer.user_id))
     }
 
-    /// The courses that are sold, in the order they were added.
+    /// The courses that are sold, in the order in which they were added.
     async fn courses(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "At most so many, from the start or from `after`: 1 to 100, 50 if not given.")]
+        #[graphql(
+            desc = "The maximum number of items, counted from the start or from `after`: 1 to 100, default 50."
+        )]
         first: Option<i32>,
         #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
-        #[graphql(desc = "At most so many, from the end or from `before`: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "The maximum number of items, counted from the end or from `before`: 1 to 100.")]
+        last: Option<i32>,
         #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
-        #[graphql(desc = "Only courses with this text in their name or description, in any case.")]
+        #[graphql(desc = "Only courses whose name or description contains this text. Case does not matter.")]
         search: Option<String>,
     ) -> ApiResult<CourseConnection> {
         let snapshot = ctx.services()?.catalog.snapshot();
         course_page(ctx, &snapshot, PageArgs::new(first, after, last, before), search.as_deref())
     }
 
-    /// What a purchase would cost now; the same computation that the purchase makes. Who is signed in is not
-    /// charged for what they own.
+    /// The price of a purchase now, computed in the same way as by `purchase`. Signed-in users are not charged for
+    /// subjects that they own.
     async fn purchase_quote(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "What to buy.")] input: PurchaseSelection,
+        #[graphql(desc = "The subjects to buy.")] input: PurchaseSelection,
     ) -> ApiResult<PurchaseQuotePayload> {
-        let refused = |error| PurchaseQuotePayload { quote: None, user_errors: vec![error] };
-        let selection = match selection(&input.course_id, input.purchase_type, &input.subject_ids) {
-            Ok(selection) => selection,
-            Err(error) => return Ok(refused(error)),
-        };
-        let buyer = ctx.viewer().map(|viewer| viewer.user_id);
-        match purchase::quote(ctx.services()?, buyer, &selection).await {
-            Ok(quote) => {
-                Ok(PurchaseQuotePayload { quote: Some(PurchaseQuote(quote)), user_errors: Vec::new() })
+        let outcome = match selection(&input.course_id, input.purchase_type, &input.subject_ids) {
+            Ok(selection) => {
+                let buyer = ctx.viewer().map(|viewer| viewer.user_id);
+                let quote = purchase::quote(ctx.services()?, buyer, &selection).await;
+                refused_or(quote)?.map(PurchaseQuote::from).map_err(UserError::from)
             }
-            Err(error) => Ok(refused(selection_error(error)?)),
-        }
+            Err(error) => Err(error),
+        };
+        Ok(PurchaseQuotePayload { outcome })
     }
 
-    /// An account and its test cards, such as to grant time to one; null where there is none. For SUPPORT and ADMIN. Each
-    /// look that finds one is recorded.
+    /// The account with this e-mail address, and its test cards. Null if there is none. Only for SUPPORT and ADMIN.
+    /// Each successful lookup is recorded.
     async fn learner(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Their e-mail address, in any case.")] email: String,
+        #[graphql(desc = "The e-mail address of the account. Case does not matter.")] email: String,
     ) -> Nullable<Learner> {
         Learner::find(ctx, &email).await
     }
 
-    /// The questions of a subject's bank with their keys, the oldest first. For authors and admins.
+    /// The questions of a subject's question bank with their keys, oldest first. Only for AUTHOR and ADMIN.
     #[expect(clippy::too_many_arguments, reason = "the arguments of a connection, a search and a filter")]
     async fn questions(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The subject.")] subject_id: ID,
+        #[graphql(desc = "The id of the subject.")] subject_id: ID,
         #[graphql(
-            desc = "Maximum number of items, counted from the start or from `after`: 1 to 100, default 50."
+            desc = "The maximum number of items, counted from the start or from `after`: 1 to 100, default 50."
         )]
         first: Option<i32>,
         #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
-        #[graphql(desc = "Maximum number of items, counted from the end or from `before`: 1 to 100.")]
+        #[graphql(desc = "The maximum number of items, counted from the end or from `before`: 1 to 100.")]
         last: Option<i32>,
         #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
         #[graphql(
-            desc = "Only questions whose text or external id contains this. The case of the letters A to Z does not \
+            desc = "Only questions whose text or external id contains this text. The case of the letters A to Z does not \
                     matter."
         )]
         search: Option<String>,
@@ -129,44 +129,55 @@ impl Query {
         question_page(ctx, &subject_id, PageArgs::new(first, after, last, before), search, archived).await
     }
 
-    /// The question bank of a subject as a document, the oldest questions first: the current versions of those that are
-    /// not archived, with their keys. Each page is a document of its own. For authors and admins.
+    /// The question bank of a subject as a document, with keys, oldest questions first. It contains the current
+    /// versions of the questions that are not archived. Each page is a complete document. Only for AUTHOR and
+    /// ADMIN.
     async fn export_questions(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The subject.")] subject_id: ID,
-        #[graphql(desc = "What to write it in.")] format: QuestionFormat,
-        #[graphql(desc = "At most so many questions: 1 to 500, 500 if not given.")] first: Option<i32>,
-        #[graphql(desc = "Only questions after this `endCursor`.")] after: Option<String>,
+        #[graphql(desc = "The id of the subject.")] subject_id: ID,
+        #[graphql(desc = "The format of the document.")] format: QuestionFormat,
+        #[graphql(desc = "The maximum number of questions: 1 to 500, default 500.")] first: Option<i32>,
+        #[graphql(desc = "Only questions after this cursor, from `endCursor` of the previous page.")]
+        after: Option<String>,
     ) -> ApiResult<QuestionExport> {
         QuestionExport::load(ctx, &subject_id, format, first, after).await
     }
 }
 
-/// What to buy: subjects of one course, or its bundle.
+/// The choice of a buyer: subjects of one course, or its bundle.
 #[derive(InputObject)]
 pub(super) struct PurchaseSelection {
-    /// The course.
+    /// The id of the course.
     course_id: ID,
-    /// How subjects are chosen.
+    /// The way in which the subjects are chosen.
     purchase_type: PurchaseType,
-    /// Exactly one for SINGLE_SUBJECT, two or more for MULTIPLE_SUBJECTS, none for FULL_BUNDLE.
+    /// The ids of the subjects: one for SINGLE_SUBJECT, two or more for MULTIPLE_SUBJECTS, and an empty list for
+    /// FULL_BUNDLE. At most 500.
     #[graphql(default)]
     subject_ids: Vec<ID>,
 }
 
-/// The response to `purchaseQuote`.
-#[derive(SimpleObject)]
+/// The response to `purchaseQuote`: a quote, or the reason to refuse.
 pub(super) struct PurchaseQuotePayload {
-    /// What it costs; null when it cannot be bought.
-    quote: Option<PurchaseQuote>,
-    /// Why it cannot be bought.
-    user_errors: Vec<UserError>,
+    outcome: Result<PurchaseQuote, UserError>,
 }
 
-/// Global ids as a selection. An id that we did not make names nothing that exists.
-///
-/// Why not is told of all ids that are not those of a subject, as they were given.
+/// The response to `purchaseQuote`.
+#[Object]
+impl PurchaseQuotePayload {
+    /// The price. Null if the selection cannot be bought.
+    async fn quote(&self) -> Option<&PurchaseQuote> {
+        self.outcome.as_ref().ok()
+    }
+
+    /// The reasons why the selection cannot be bought. Empty on success.
+    async fn user_errors(&self) -> Vec<&UserError> {
+        user_errors(&self.outcome)
+    }
+}
+
+/// Turns global ids into a selection. If some subject ids are not ids of subjects, the error lists them.
 pub(super) fn selection(
     course_id: &ID,
     purchase_type: PurchaseType,
@@ -180,30 +191,30 @@ pub(super) fn selection(
     Ok(Selection { course_id, purchase_type: purchase_type.into(), subject_ids })
 }
 
-/// One statement for each type among the ids.
+/// Reads the objects with these ids, with one statement for each type.
 async fn nodes(ctx: &Context<'_>, ids: &[ID]) -> ApiResult<Vec<Option<Node>>> {
     let services = ctx.services()?;
     let parsed: Vec<_> = ids.iter().map(|id| GlobalId::parse(id)).collect();
     let (mut cards, mut purchases, mut sessions) = (HashMap::new(), HashMap::new(), HashMap::new());
     let mut questions = HashMap::new();
     if let Some(viewer) = ctx.viewer() {
-        let wanted = of_type::<MockTestAttemptId>(&parsed);
+        let wanted = ids_of_type::<MockTestAttemptId>(&parsed);
         if !wanted.is_empty() {
             let rows = card::by_ids(services, viewer.user_id, wanted).await?;
             cards.extend(rows.into_iter().map(|row| (row.id, row)));
         }
-        let wanted = of_type::<PurchaseId>(&parsed);
+        let wanted = ids_of_type::<PurchaseId>(&parsed);
         if !wanted.is_empty() {
             let rows = purchase::by_ids(services, viewer.user_id, wanted).await?;
             purchases.extend(rows.into_iter().map(|row| (row.id, row)));
         }
-        let wanted = of_type::<TestSessionId>(&parsed);
+        let wanted = ids_of_type::<TestSessionId>(&parsed);
         if !wanted.is_empty() {
             let rows = session::by_ids(services, viewer.user_id, wanted).await?;
             sessions.extend(rows.into_iter().map(|row| (row.id, row)));
         }
     }
-    let wanted = of_type::<QuestionId>(&parsed);
+    let wanted = ids_of_type::<QuestionId>(&parsed);
     if !wanted.is_empty()
         && let Some(author) = author(ctx).await?
     {
@@ -215,8 +226,10 @@ async fn nodes(ctx: &Context<'_>, ids: &[ID]) -> ApiResult<Vec<Option<Node>>> {
     let viewer = ctx.viewer().map(|viewer| viewer.user_id);
     let node = |id: Option<GlobalId>| match id? {
         GlobalId::User(id) => (viewer == Some(id)).then(|| Node::User(User::lazy(id))),
-        GlobalId::Course(id) => catalog.course(id).cloned().map(|course| Node::Course(Course(course))),
-        GlobalId::Subject(id) => catalog.subject(id).cloned().map(|subject| Node::Subject(Subject(subject))),
+        GlobalId::Course(id) => catalog.course(id).cloned().map(|course| Node::Course(Course::new(course))),
+        GlobalId::Subject(id) => {
+            catalog.subject(id).cloned().map(|subject| Node::Subject(Subject::new(subject)))
+        }
         GlobalId::Purchase(id) => purchases.get(&id).cloned().map(|row| Node::Purchase(Purchase::from(row))),
         GlobalId::MockTestAttempt(id) => {
             cards.get(&id).cloned().map(|row| Node::MockTestAttempt(MockTestAttempt::from(row)))
@@ -229,7 +242,7 @@ async fn nodes(ctx: &Context<'_>, ids: &[ID]) -> ApiResult<Vec<Option<Node>>> {
     Ok(parsed.into_iter().map(node).collect())
 }
 
-/// Returns the viewer if they are an author. Nobody else finds a question of the bank.
+/// Returns the viewer if they are an author, or `None`. Only authors can read questions of the question bank.
 async fn author(ctx: &Context<'_>) -> ApiResult<Option<Author>> {
     match ctx.require_author().await {
         Ok(author) => Ok(Some(author)),
@@ -238,6 +251,6 @@ async fn author(ctx: &Context<'_>) -> ApiResult<Option<Author>> {
     }
 }
 
-fn of_type<K: GlobalKey>(ids: &[Option<GlobalId>]) -> Vec<K> {
+fn ids_of_type<K: GlobalKey>(ids: &[Option<GlobalId>]) -> Vec<K> {
     ids.iter().filter_map(|id| id.and_then(K::of)).collect()
 }

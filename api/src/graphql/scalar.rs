@@ -1,4 +1,4 @@
-//! Custom scalars.
+//! The custom scalars.
 
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
 use chrono::SecondsFormat;
@@ -6,7 +6,7 @@ use rust_decimal::Decimal as Exact;
 
 pub(super) struct DateTime(pub(super) chrono::DateTime<chrono::Utc>);
 
-/// A point in time in RFC 3339, always UTC: "2026-11-23T09:30:00.000000Z".
+/// A point in time in RFC 3339, always in UTC: "2026-11-23T09:30:00.000000Z".
 #[Scalar(name = "DateTime", specified_by_url = "https://scalars.graphql.org/andimarek/date-time")]
 impl ScalarType for DateTime {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -23,7 +23,7 @@ impl ScalarType for DateTime {
 
 pub(super) struct Decimal(pub(super) Exact);
 
-/// A decimal number as a string, exact: "199.00". Never a float.
+/// An exact decimal number, as a string and never as a float: "199.00".
 #[Scalar(name = "Decimal")]
 impl ScalarType for Decimal {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -60,13 +60,13 @@ impl ScalarType for Uuid {
     }
 }
 
-/// Hundredths of a mark or of a per cent, as the database keeps them.
+/// Converts hundredths of a mark or of a percentage, as the database stores them.
 pub(super) fn hundredths(value: Option<impl Into<i64>>) -> Option<Decimal> {
     value.map(Decimal::of_hundredths)
 }
 
 impl Decimal {
-    /// As [`hundredths`], of what is always there.
+    /// Converts hundredths, like [`hundredths`], if the value is always present.
     pub(super) fn of_hundredths(value: impl Into<i64>) -> Self {
         Self(Exact::new(value.into(), 2))
     }

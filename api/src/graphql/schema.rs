@@ -1,4 +1,4 @@
-//! The schema as a whole.
+//! The executable schema and its SDL.
 
 use std::sync::Arc;
 
@@ -12,70 +12,70 @@ use super::subscription::Subscription;
 use jishu_service::Services;
 use jishu_service::test_settings::MOST_QUESTIONS;
 
-/// What is reckoned with where a list is short as a rule.
-const FEW: Length = Length::Items(10);
+/// The assumed length of a short list, for the cost of a document.
+const SHORT_LIST: Length = Length::Items(10);
 
-/// How long the lists are that are no pages.
+/// The assumed lengths of the lists that are not connections, for the cost of a document.
 const LISTS: Lists = &[
-    ("AuthPayload.userErrors", FEW),
-    ("AuthoredQuestion.corrections", FEW),
-    ("AuthoredQuestion.versions", FEW),
-    ("Cart.quotes", FEW),
-    ("Cart.subjects", FEW),
-    ("CartPayload.userErrors", FEW),
-    ("CorrectQuestionKeyPayload.userErrors", FEW),
-    ("GrantExtraTimePayload.userErrors", FEW),
-    ("ImportQuestionsPayload.losses", FEW),
-    ("ImportQuestionsPayload.notices", FEW),
-    ("ImportQuestionsPayload.refused", FEW),
-    ("ImportQuestionsPayload.userErrors", FEW),
-    ("LogoutPayload.userErrors", FEW),
-    ("MarkingScheme.blueprint", FEW),
-    ("Progress.bySubject", FEW),
-    ("Purchase.subjects", FEW),
-    ("PurchasePayload.alreadyOwned", FEW),
-    ("PurchasePayload.userErrors", FEW),
-    ("PurchaseQuote.alreadyOwned", FEW),
-    ("PurchaseQuote.lines", FEW),
-    ("PurchaseQuotePayload.userErrors", FEW),
+    ("AuthPayload.userErrors", SHORT_LIST),
+    ("AuthoredQuestion.corrections", SHORT_LIST),
+    ("AuthoredQuestion.versions", SHORT_LIST),
+    ("Cart.quotes", SHORT_LIST),
+    ("Cart.subjects", SHORT_LIST),
+    ("CartPayload.userErrors", SHORT_LIST),
+    ("CorrectQuestionKeyPayload.userErrors", SHORT_LIST),
+    ("GrantExtraTimePayload.userErrors", SHORT_LIST),
+    ("ImportQuestionsPayload.losses", SHORT_LIST),
+    ("ImportQuestionsPayload.notices", SHORT_LIST),
+    ("ImportQuestionsPayload.refused", SHORT_LIST),
+    ("ImportQuestionsPayload.userErrors", SHORT_LIST),
+    ("LogoutPayload.userErrors", SHORT_LIST),
+    ("MarkingScheme.blueprint", SHORT_LIST),
+    ("Progress.bySubject", SHORT_LIST),
+    ("Purchase.subjects", SHORT_LIST),
+    ("PurchasePayload.alreadyOwned", SHORT_LIST),
+    ("PurchasePayload.userErrors", SHORT_LIST),
+    ("PurchaseQuote.alreadyOwned", SHORT_LIST),
+    ("PurchaseQuote.lines", SHORT_LIST),
+    ("PurchaseQuotePayload.userErrors", SHORT_LIST),
     ("Query.nodes", Length::Argument("ids")),
-    ("QuestionExport.losses", FEW),
-    ("QuestionVersion.options", FEW),
-    ("SessionQuestion.options", FEW),
-    ("SessionResult.byTopic", FEW),
-    ("SetQuestionArchivedPayload.userErrors", FEW),
-    ("SubjectProgress.byTopic", FEW),
-    // Each with its texts: as many as a test may have.
+    ("QuestionExport.losses", SHORT_LIST),
+    ("QuestionVersion.options", SHORT_LIST),
+    ("SessionQuestion.options", SHORT_LIST),
+    ("SessionResult.byTopic", SHORT_LIST),
+    ("SetQuestionArchivedPayload.userErrors", SHORT_LIST),
+    ("SubjectProgress.byTopic", SHORT_LIST),
+    // The maximum number of questions in a test, since each comes with its texts.
     ("TestSession.questions", Length::Items(MOST_QUESTIONS.unsigned_abs())),
-    ("TestSessionPayload.userErrors", FEW),
-    ("UpdateTestSettingsPayload.userErrors", FEW),
+    ("TestSessionPayload.userErrors", SHORT_LIST),
+    ("UpdateTestSettingsPayload.userErrors", SHORT_LIST),
 ];
 
 /// The executable schema.
 pub type JishuSchema = Schema<Query, Mutation, Subscription>;
 
-/// What prepares and runs operations on it.
+/// The engine that checks and runs operations on the schema.
 pub type JishuEngine = Engine<JishuSchema>;
 
-/// The schema over these services, as async-graphql alone would serve it.
+/// Makes the schema over these services, without the engine.
 #[must_use]
 pub fn builder(services: Services) -> SchemaBuilder<Query, Mutation, Subscription> {
     Schema::build(Query, Mutation::default(), Subscription::default()).data(services)
 }
 
-/// The engine over these services.
+/// Makes the engine over these services.
 ///
 /// # Errors
-/// When the schema is not valid.
+/// Returns an error if the schema is not valid.
 pub fn build(services: Services, options: EngineOptions) -> Result<Arc<JishuEngine>, SchemaError> {
-    // The engine has validated a document before the schema gets it.
+    // The engine validates a document before it reaches the schema.
     let schema = builder(services).validation_mode(ValidationMode::Fast).finish();
     let scalars =
         Scalars::default().with::<DateTime>("DateTime").with::<Decimal>("Decimal").with::<Uuid>("UUID");
     Engine::new(schema, &sdl(), EngineOptions { scalars, lists: LISTS, ..options }).map(Arc::new)
 }
 
-/// The schema in the definition language, as it is in `schema.graphql`. Needs no database.
+/// Prints the schema in the definition language, as in `schema.graphql`. Needs no database.
 #[must_use]
 pub fn sdl() -> String {
     let options = SDLExportOptions::new().sorted_enum_items().sorted_arguments().include_specified_by();

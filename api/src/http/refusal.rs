@@ -6,7 +6,7 @@ use axum::response::Response;
 
 use super::MAX_BODY_BYTES;
 use super::graphql::Media;
-use crate::graphql::rate_limited;
+use crate::graphql::rate_limit_message;
 use jishu_service::limit::{ClientAddress, RetryAfter};
 use jishu_service::security;
 
@@ -54,7 +54,7 @@ impl Refusal {
     /// The client has spent its budget: 429, `RATE_LIMITED`.
     pub(super) fn rate_limited(client: ClientAddress, wait: RetryAfter) -> Self {
         security::too_many_requests(client, "operations", wait);
-        Self::new(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", rate_limited(wait)).retry_after(wait)
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", rate_limit_message(wait)).retry_after(wait)
     }
 
     /// Tells the client when to try again.

@@ -11,7 +11,7 @@ use futures_util::FutureExt;
 use uuid::Uuid;
 
 use super::graphql::Media;
-use crate::graphql::{RequestId, panicked};
+use crate::graphql::{RequestId, panic_error};
 
 const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -52,7 +52,7 @@ pub(super) async fn catch_panic(request: Request, next: Next) -> Response {
                 cause.downcast_ref::<String>().map(String::as_str).or_else(|| cause.downcast_ref().copied());
             tracing::error!(cause, "a handler panicked");
             let id = id.unwrap_or_else(|| RequestId(String::new()));
-            media.failed(StatusCode::INTERNAL_SERVER_ERROR, &[panicked(&id)])
+            media.failed(StatusCode::INTERNAL_SERVER_ERROR, &[panic_error(&id)])
         }
     }
 }

@@ -1,19 +1,23 @@
-// The schema, as graphql-eslint's rules for schemas read it.
+// Rules for the schema: its structure, by graphql-eslint, and the language of its descriptions.
 
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { test } from "node:test";
 
 import graphqlPlugin from "@graphql-eslint/eslint-plugin";
 import { ESLint } from "eslint";
+import { Kind, parse } from "graphql";
 
 import { root } from "../support/server.mjs";
+import { described, faults, sentences } from "../support/descriptions.mjs";
 
 const { rules: recommended } = graphqlPlugin.configs["flat/schema-recommended"];
 const { rules: relay } = graphqlPlugin.configs["flat/schema-relay"];
 
-/** Where we differ from the recommended settings, and why. */
+/** Our settings beside the recommended ones, and the reasons. */
 const ours = {
-  // What is reached by an id has one. The others are parts of what has one, or of one answer.
+  // These types have no id: they are parts of an object that has one, or of one response.
   "@graphql-eslint/strict-id-in-types": [
     "error",
     {
@@ -50,18 +54,18 @@ const ours = {
       },
     },
   ],
-  // Short lists that come whole, such as the subjects of a purchase, are lists and not connections.
+  // Short lists that are always complete, such as the subjects of a purchase, are not connections.
   "@graphql-eslint/relay-edge-types": ["error", { listTypeCanWrapOnlyEdgeType: false }],
-  // Beyond the recommended ones.
+  // Rules beyond the recommended ones.
   "@graphql-eslint/no-scalar-result-type-on-mutation": "error",
   "@graphql-eslint/require-nullable-fields-with-oneof": "error",
 };
 
-/** What a rule that has no exceptions must let pass, and why. */
+/** Messages to ignore, of rules that have no option for exceptions, and the reasons. */
 const excepted = new Set([
-  // The name that the system before jishu gave it, which frontends know.
+  // Frontends know this name from the system before jishu.
   'Field "purchaseType" starts with the name of the parent type "Purchase"',
-  // `LearnerCard`: support is shown a card, and `node` gives it to its learner alone.
+  // `LearnerCard` is for support, and `node` returns a test card only to its learner.
   "Edge type's field `node` must implement `Node` interface.",
 ]);
 
@@ -87,4 +91,38 @@ test("schema.graphql follows the rules for schemas and for Relay", async () => {
       .map(({ ruleId, line, message }) => `schema.graphql:${line} ${ruleId}: ${message}`),
     [],
   );
+});
+
+test("every description of the schema is plain English", async () => {
+  const document = parse(await readFile(join(root, "schema.graphql"), "utf8"));
+  const found = described(document);
+  assert.ok(found.length > 400, `the schema has ${found.length} descriptions`);
+  assert.deepEqual(
+    found.flatMap(({ path, text, node }) => faults(text, node).map((fault) => `${path}: ${fault}: ${text}`)),
+    [],
+  );
+});
+
+test("the rules for descriptions find what they are for", () => {
+  const field = (name, type) => ({
+    kind: Kind.FIELD_DEFINITION,
+    name: { value: name },
+    type: { kind: type.endsWith("!") ? Kind.NON_NULL_TYPE : Kind.NAMED_TYPE },
+  });
+  const plain = field("name", "String!");
+  const found = (text, node = plain) => faults(text, node).join(", ");
+  assert.equal(found("The name of the course."), "");
+  assert.equal(found("the name of the course."), "does not begin with an uppercase letter");
+  assert.equal(found("The name of the course"), "does not end with a full stop");
+  assert.equal(found("The name. What it is called."), 'a sentence begins with "What"');
+  assert.equal(found("Whose course it is."), 'a sentence begins with "Whose"');
+  assert.equal(found("At most so many items."), 'contains "so many"');
+  assert.equal(found("The sitting, if there is none."), "");
+  assert.equal(found("An id that is none."), 'contains "is none"');
+  assert.equal(found("An id that is no id of a course."), 'contains "is no id"');
+  assert.equal(found(`The name${" of it".repeat(15)}.`), "a sentence has 32 words");
+  assert.equal(found("The name.", field("name", "String")), "does not say when it is null");
+  assert.equal(found("The name. Null if there is none.", field("name", "String")), "");
+  assert.equal(found("The time limit.", field("timeLimitSeconds", "Int!")), "does not name the unit, seconds");
+  assert.deepEqual(sentences('An amount: "199.00". Never a float.'), ['An amount: "199.00".', "Never a float."]);
 });

@@ -91,7 +91,7 @@ async fn nodes_keep_their_order_and_leave_gaps(app: Arc<TestApp>) {
         asha.fail("query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", json!({ "ids": many })).await;
     assert_eq!(
         (code.as_str(), message.as_str()),
-        ("BAD_USER_INPUT", "`ids` takes at most 100; 101 were given.")
+        ("BAD_USER_INPUT", "`ids` takes at most 100; 101 were given. Send several requests.")
     );
 }
 

@@ -16,7 +16,7 @@ pub const MOST_ANSWERS: usize = 200;
 /// when its numbers have come to their end.
 const LAST_SEQUENCE: i32 = 1_000_000;
 /// The most seconds that a question may have been shown.
-pub const MAX_TIME_SPENT_SECONDS: i32 = 7 * 86_400;
+const MAX_TIME_SPENT_SECONDS: i32 = 7 * 86_400;
 
 /// What a learner says of a slot: all of its state, in place of what was said before.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,9 +40,7 @@ pub enum AnswerRefusal {
     #[error("A batch has 1 to {MOST_ANSWERS} answers; {0} were given.")]
     WrongCount(usize),
     /// Batches are numbered from 1, one by one.
-    #[error(
-        "A batch has a number from 1 to {LAST_SEQUENCE}, greater than the number of the last batch."
-    )]
+    #[error("A batch has a number from 1 to {LAST_SEQUENCE}, greater than the number of the last batch.")]
     Sequence,
     /// The paper has no such slot.
     #[error("This paper has no slot {slot}; it has 1 to {slots}.")]

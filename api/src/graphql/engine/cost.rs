@@ -13,7 +13,7 @@ use async_graphql::{Value as ConstValue, Variables};
 
 use super::lists::{Length, is_of_page, takes_a_page};
 use super::model::Model;
-use crate::graphql::pagination::{DEFAULT_PAGE, LONGEST_PAGE};
+use crate::graphql::pagination::{DEFAULT_PAGE_SIZE as DEFAULT_PAGE, MAX_PAGE_SIZE as LONGEST_PAGE};
 
 /// An object, in the unit of costs.
 const OBJECT: u64 = 10;

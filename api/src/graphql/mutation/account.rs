@@ -1,35 +1,34 @@
-//! Registering, signing in and signing out.
+//! The mutations for registering, signing in and signing out.
 
 use async_graphql::{Context, InputObject, Object, SimpleObject};
 use jishu_entity::user::Role;
 
 use crate::graphql::context::ContextExt;
-use crate::graphql::error::{ApiError, ApiResult};
+use crate::graphql::error::{ApiResult, refused_or};
 use crate::graphql::scalar::DateTime;
 use crate::graphql::types::{ErrorCode, User, UserError};
 use jishu_service::account::{
     self, InvalidField, RefreshRefusal, RegisterRefusal, Registration, SignInRefusal, SignedIn,
 };
-use jishu_service::auth::PasswordError;
 
 /// A new account.
 #[derive(InputObject)]
 pub(super) struct RegisterInput {
-    /// What to call the person: 1 to 200 characters.
+    /// The name of the person: 1 to 200 characters.
     name: String,
-    /// Their e-mail address; case does not matter.
+    /// The e-mail address of the person. Case does not matter.
     email: String,
-    /// At least 8 characters.
+    /// The password: at least 8 characters.
     #[graphql(secret)]
     password: String,
 }
 
-/// Who signs in.
+/// The credentials of an account.
 #[derive(InputObject)]
 pub(super) struct LoginInput {
-    /// The e-mail address of the account; case does not matter.
+    /// The e-mail address of the account. Case does not matter.
     email: String,
-    /// The account's password.
+    /// The password of the account.
     #[graphql(secret)]
     password: String,
 }
@@ -37,33 +36,51 @@ pub(super) struct LoginInput {
 /// The tokens of a session.
 #[derive(SimpleObject)]
 pub(super) struct AuthTokens {
-    /// A JWT for the header `Authorization: Bearer`.
+    /// The access token, a JWT. Send it in the header `Authorization: Bearer`.
     access_token: String,
-    /// When the access token stops working.
+    /// The time at which the access token expires.
     access_token_expires_at: DateTime,
     /// The token for `refreshTokens`. It works once. For a short time after its use (20 seconds by default) it
     /// returns the same new refresh token again, until that one is used. So two tabs may refresh at once, and a
     /// client may retry after a lost response. Using it later ends the session.
     refresh_token: String,
-    /// When the refresh token stops working.
+    /// The time at which the refresh token expires.
     refresh_token_expires_at: DateTime,
 }
 
-/// The response to `register`, `login` and `refreshTokens`.
-#[derive(Default, SimpleObject)]
+/// The response to `register`, `login` and `refreshTokens`: a session, or the reasons to refuse.
 pub(super) struct AuthPayload {
-    /// Who is signed in now; null when nobody is.
-    user: Option<User>,
-    /// The tokens of the session; null when nobody is signed in.
-    tokens: Option<AuthTokens>,
-    /// Why nobody is signed in.
-    user_errors: Vec<UserError>,
+    outcome: Result<SignedIn, Vec<UserError>>,
+}
+
+/// The response to `register`, `login` and `refreshTokens`.
+#[Object]
+impl AuthPayload {
+    /// The user who is signed in now. Null if the request was refused.
+    async fn user(&self) -> Option<User> {
+        self.outcome.as_ref().ok().map(|signed_in| signed_in.user.clone().into())
+    }
+
+    /// The tokens of the session. Null if the request was refused.
+    async fn tokens(&self) -> Option<AuthTokens> {
+        self.outcome.as_ref().ok().map(|signed_in| AuthTokens {
+            access_token: signed_in.access.token.clone(),
+            access_token_expires_at: DateTime(signed_in.access.expires_at),
+            refresh_token: signed_in.refresh.as_str().to_owned(),
+            refresh_token_expires_at: DateTime(signed_in.refresh_expires_at),
+        })
+    }
+
+    /// The reasons why the request was refused. Empty on success.
+    async fn user_errors(&self) -> &[UserError] {
+        self.outcome.as_ref().err().map_or(&[], Vec::as_slice)
+    }
 }
 
 /// The response to `logout`.
 #[derive(SimpleObject)]
 pub(super) struct LogoutPayload {
-    /// Always empty at present: signing out cannot fail.
+    /// Always empty at present, since a sign-out is never refused.
     user_errors: Vec<UserError>,
 }
 
@@ -72,7 +89,7 @@ pub(super) struct AccountMutation;
 
 #[Object]
 impl AccountMutation {
-    /// Makes an account and signs in to it.
+    /// Creates an account and signs in to it.
     async fn register(
         &self,
         ctx: &Context<'_>,
@@ -80,88 +97,66 @@ impl AccountMutation {
     ) -> ApiResult<AuthPayload> {
         let RegisterInput { name, email, password } = input;
         let registration = Registration { name, email, password, role: Role::Learner };
-        match account::register(ctx.services()?, ctx.client()?, registration).await {
-            Ok(signed_in) => Ok(signed_in.into()),
-            Err(RegisterRefusal::Invalid(fields)) => {
-                Ok(refused(fields.into_iter().map(invalid_field).collect()))
+        let outcome = match refused_or(account::register(ctx.services()?, ctx.client()?, registration).await)?
+        {
+            Ok(signed_in) => Ok(signed_in),
+            Err(RegisterRefusal::Invalid(fields)) => Err(fields.into_iter().map(invalid_field).collect()),
+            Err(refusal @ RegisterRefusal::EmailTaken) => {
+                Err(vec![UserError::field(ErrorCode::EmailTaken, refusal.to_string(), &["input", "email"])])
             }
-            Err(error @ RegisterRefusal::EmailTaken) => Ok(refused(vec![UserError::field(
-                ErrorCode::EmailTaken,
-                error.to_string(),
-                &["input", "email"],
-            )])),
-            Err(RegisterRefusal::TooMany(wait)) => Err(wait.into()),
-            Err(RegisterRefusal::Password(error)) => Err(password_error(error)),
-            Err(RegisterRefusal::SignIn(error)) => Err(sign_in_error(error)),
-            Err(RegisterRefusal::Database(error)) => Err(error.into()),
-        }
+            Err(RegisterRefusal::TooMany(wait)) => return Err(wait.into()),
+        };
+        Ok(AuthPayload { outcome })
     }
 
-    /// Signs in. An unknown e-mail address and a wrong password are answered alike.
+    /// Signs in. An unknown e-mail address and a wrong password give the same error.
     async fn login(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Who signs in.")] input: LoginInput,
+        #[graphql(desc = "The credentials.")] input: LoginInput,
     ) -> ApiResult<AuthPayload> {
-        match account::login(ctx.services()?, ctx.client()?, &input.email, input.password).await {
-            Ok(signed_in) => Ok(signed_in.into()),
-            Err(error @ SignInRefusal::InvalidCredentials) => Ok(refused(vec![UserError::field(
-                ErrorCode::InvalidCredentials,
-                error.to_string(),
-                &["input"],
-            )])),
-            Err(error) => Err(sign_in_error(error)),
-        }
+        let signed_in = account::login(ctx.services()?, ctx.client()?, &input.email, input.password).await;
+        let outcome = match refused_or(signed_in)? {
+            Ok(signed_in) => Ok(signed_in),
+            Err(refusal @ SignInRefusal::InvalidCredentials) => {
+                Err(vec![UserError::field(ErrorCode::InvalidCredentials, refusal.to_string(), &["input"])])
+            }
+            Err(SignInRefusal::TooMany(wait)) => return Err(wait.into()),
+        };
+        Ok(AuthPayload { outcome })
     }
 
-    /// Exchanges a refresh token for the next pair of tokens. Send it without an `Authorization` header. If the
-    /// response is lost, send the same token again at once: it returns the same new refresh token. A used token
-    /// that is sent later, or after the new one was used, ends the session.
+    /// Exchanges a refresh token for a new pair of tokens. Send it without an `Authorization` header. If the
+    /// response is lost, send the same token again at once: it returns the same new refresh token. Sending a used
+    /// token later, or after the new one was used, ends the session.
     async fn refresh_tokens(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The refresh token of the last answer.", secret)] refresh_token: String,
+        #[graphql(desc = "The refresh token from the latest response.", secret)] refresh_token: String,
     ) -> ApiResult<AuthPayload> {
-        match account::refresh(ctx.services()?, ctx.client()?, &refresh_token).await {
-            Ok(signed_in) => Ok(signed_in.into()),
-            Err(error @ RefreshRefusal::Invalid(_)) => Ok(refused(vec![UserError::field(
+        let signed_in = account::refresh(ctx.services()?, ctx.client()?, &refresh_token).await;
+        let outcome = match refused_or(signed_in)? {
+            Ok(signed_in) => Ok(signed_in),
+            Err(refusal @ RefreshRefusal::Invalid(_)) => Err(vec![UserError::field(
                 ErrorCode::RefreshTokenInvalid,
-                error.to_string(),
+                refusal.to_string(),
                 &["refreshToken"],
-            )])),
-            Err(RefreshRefusal::TooMany(wait)) => Err(wait.into()),
-            Err(RefreshRefusal::SignIn(error)) => Err(sign_in_error(error)),
-            Err(RefreshRefusal::RefreshToken(error)) => Err(ApiError::internal(error.to_string())),
-            Err(RefreshRefusal::Database(error)) => Err(error.into()),
-        }
+            )]),
+            Err(RefreshRefusal::TooMany(wait)) => return Err(wait.into()),
+        };
+        Ok(AuthPayload { outcome })
     }
 
-    /// Ends the session: its refresh token stops working at once, its access token when it expires.
+    /// Ends the session. Its refresh token stops working at once; its access token works until it expires.
     async fn logout(
         &self,
         ctx: &Context<'_>,
-        #[graphql(default, desc = "Also end the sessions on every other device.")] everywhere: bool,
+        #[graphql(default, desc = "Whether to end the sessions on all other devices too.")] everywhere: bool,
     ) -> ApiResult<LogoutPayload> {
         let viewer = ctx.require_viewer()?;
         account::logout(ctx.services()?, viewer, everywhere).await?;
         Ok(LogoutPayload { user_errors: Vec::new() })
     }
-}
-
-impl From<SignedIn> for AuthPayload {
-    fn from(signed_in: SignedIn) -> Self {
-        let tokens = AuthTokens {
-            access_token: signed_in.access.token,
-            access_token_expires_at: DateTime(signed_in.access.expires_at),
-            refresh_token: signed_in.refresh.as_str().to_owned(),
-            refresh_token_expires_at: DateTime(signed_in.refresh_expires_at),
-        };
-        Self { user: Some(signed_in.user.into()), tokens: Some(tokens), user_errors: Vec::new() }
-    }
-}
-
-fn refused(user_errors: Vec<UserError>) -> AuthPayload {
-    AuthPayload { user_errors, ..AuthPayload::default() }
 }
 
 fn invalid_field(field: InvalidField) -> UserError {
@@ -173,22 +168,4 @@ fn invalid_field(field: InvalidField) -> UserError {
         }
     };
     UserError::field(code, field.to_string(), &["input", name])
-}
-
-fn sign_in_error(error: SignInRefusal) -> ApiError {
-    match error {
-        SignInRefusal::TooMany(wait) => wait.into(),
-        SignInRefusal::Password(error) => password_error(error),
-        SignInRefusal::Database(error) => error.into(),
-        error => ApiError::internal(error.to_string()),
-    }
-}
-
-fn password_error(error: PasswordError) -> ApiError {
-    match error {
-        PasswordError::Busy => {
-            ApiError::Overloaded("Many people are signing in. Try again in a few seconds.")
-        }
-        error => ApiError::internal(error.to_string()),
-    }
 }

@@ -1,22 +1,33 @@
-//! Changing the cart.
+//! The mutations of the cart.
 
-use async_graphql::{Context, ID, Object, SimpleObject};
+use async_graphql::{Context, ID, Object};
+use jishu_entity::UserId;
 
 use crate::graphql::context::ContextExt;
-use crate::graphql::error::ApiResult;
-use crate::graphql::types::{Cart, ErrorCode, UserError};
-use jishu_service::auth::Viewer;
+use crate::graphql::error::{ApiResult, refused_or};
+use crate::graphql::types::{Cart, ErrorCode, NO_SUCH_SUBJECT, UserError, user_errors};
 use jishu_service::cart::{self, CartRefusal};
 
 const PATH: &[&str] = &["subjectIds"];
 
-/// The response to a change of the cart.
-#[derive(SimpleObject)]
+/// The response to a change of the cart: done, or the reason to refuse.
 pub(super) struct CartPayload {
-    /// The cart as it is now.
-    cart: Cart,
-    /// Why it was not changed.
-    user_errors: Vec<UserError>,
+    owner: UserId,
+    outcome: Result<(), UserError>,
+}
+
+/// The response to a change of the cart.
+#[Object]
+impl CartPayload {
+    /// The cart after the request.
+    async fn cart(&self) -> Cart {
+        Cart::of(self.owner)
+    }
+
+    /// The reasons why the cart was not changed. Empty on success.
+    async fn user_errors(&self) -> Vec<&UserError> {
+        user_errors(&self.outcome)
+    }
 }
 
 #[derive(Default)]
@@ -24,49 +35,56 @@ pub(super) struct CartMutation;
 
 #[Object]
 impl CartMutation {
-    /// Puts subjects in the cart: all of them or, on an error, none. One that is there already stays.
+    /// Adds subjects to the cart. On an error it adds none of them. A subject that is already in the cart stays
+    /// there.
     async fn add_to_cart(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The subjects.")] subject_ids: Vec<ID>,
+        #[graphql(desc = "The ids of the subjects: at most 500.")] subject_ids: Vec<ID>,
     ) -> ApiResult<CartPayload> {
         let viewer = ctx.require_viewer()?;
-        match UserError::parse_subjects(&subject_ids, PATH) {
-            Ok(ids) => payload(viewer, cart::add(ctx.services()?, viewer.user_id, ids).await),
-            Err(error) => Ok(CartPayload { cart: Cart(viewer.user_id), user_errors: vec![error] }),
-        }
+        let owner = viewer.user_id;
+        let outcome = match UserError::parse_subjects(&subject_ids, PATH) {
+            Ok(ids) => refused_or(cart::add(ctx.services()?, owner, ids).await)?.map_err(UserError::from),
+            Err(error) => Err(error),
+        };
+        Ok(CartPayload { owner, outcome })
     }
 
-    /// Takes subjects out of the cart. One that is not there is no error.
+    /// Removes subjects from the cart. It ignores a subject that is not in the cart.
     async fn remove_from_cart(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The subjects.")] subject_ids: Vec<ID>,
+        #[graphql(desc = "The ids of the subjects: at most 500.")] subject_ids: Vec<ID>,
     ) -> ApiResult<CartPayload> {
         let viewer = ctx.require_viewer()?;
-        match UserError::parse_subjects(&subject_ids, PATH) {
-            Ok(ids) => payload(viewer, cart::remove(ctx.services()?, viewer.user_id, ids).await),
-            Err(error) => Ok(CartPayload { cart: Cart(viewer.user_id), user_errors: vec![error] }),
-        }
+        let owner = viewer.user_id;
+        let outcome = match UserError::parse_subjects(&subject_ids, PATH) {
+            Ok(ids) => refused_or(cart::remove(ctx.services()?, owner, ids).await)?.map_err(UserError::from),
+            Err(error) => Err(error),
+        };
+        Ok(CartPayload { owner, outcome })
     }
 }
 
-fn payload(viewer: Viewer, result: Result<(), CartRefusal>) -> ApiResult<CartPayload> {
-    let cart = Cart(viewer.user_id);
-    let Err(error) = result else { return Ok(CartPayload { cart, user_errors: Vec::new() }) };
-    let message = error.to_string();
-    let user_error = match error {
-        CartRefusal::OwnerNotActive => UserError::field(ErrorCode::AccountInactive, message, &[]),
-        CartRefusal::SubjectsNotFound(ids) => {
-            UserError::subjects(ErrorCode::SubjectNotFound, message, PATH, &ids)
+impl From<CartRefusal> for UserError {
+    fn from(refusal: CartRefusal) -> Self {
+        let message = refusal.to_string();
+        match refusal {
+            CartRefusal::OwnerNotActive => Self::field(ErrorCode::AccountInactive, message, &[]),
+            CartRefusal::SubjectsNotFound(ids) => {
+                Self::subjects(ErrorCode::SubjectNotFound, NO_SUCH_SUBJECT, PATH, &ids)
+            }
+            CartRefusal::SubjectsArchived(ids) => {
+                Self::subjects(ErrorCode::SubjectArchived, message, PATH, &ids)
+            }
+            CartRefusal::SubjectsOwned(ids) => {
+                let message =
+                    "You already own this subject; its test cards are in `viewer.mockTestAttempts`.";
+                Self::subjects(ErrorCode::SubjectOwned, message, PATH, &ids)
+            }
+            CartRefusal::TooMany(_) => Self::field(ErrorCode::SubjectCountMismatch, message, PATH),
+            CartRefusal::Full => Self::field(ErrorCode::CartFull, message, PATH),
         }
-        CartRefusal::SubjectsArchived(ids) => {
-            UserError::subjects(ErrorCode::SubjectArchived, message, PATH, &ids)
-        }
-        CartRefusal::SubjectsOwned(ids) => UserError::subjects(ErrorCode::SubjectOwned, message, PATH, &ids),
-        CartRefusal::TooMany(_) => UserError::field(ErrorCode::SubjectCountMismatch, message, PATH),
-        CartRefusal::Full => UserError::field(ErrorCode::CartFull, message, PATH),
-        CartRefusal::Database(error) => return Err(error.into()),
-    };
-    Ok(CartPayload { cart, user_errors: vec![user_error] })
+    }
 }

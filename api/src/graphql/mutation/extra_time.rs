@@ -1,42 +1,42 @@
-//! Extra time and extra attempts.
+//! The mutation `grantExtraTime`.
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use jishu_entity::MockTestAttemptId;
 
 use crate::graphql::context::ContextExt;
-use crate::graphql::error::ApiResult;
+use crate::graphql::error::{ApiResult, refused_or};
 use crate::graphql::node::GlobalKey;
 use crate::graphql::scalar::DateTime;
-use crate::graphql::types::{ErrorCode, MockTestAttemptStatus, UserError};
+use crate::graphql::types::{ErrorCode, MockTestAttemptStatus, UserError, user_errors};
 use jishu_service::extra_time::{self, Allowance, ExtraTimeRefusal, Grant};
 
-/// What a test card is granted. Both values are totals, in place of what was granted before: sending the same again
-/// changes nothing. At least one is given.
+/// A grant for a test card. Both values are totals that replace the earlier ones, so that repeating the request
+/// changes nothing. Give at least one.
 #[derive(InputObject)]
 struct GrantExtraTimeInput {
-    /// The test card, whosever it is.
+    /// The id of the test card. It can belong to any user.
     mock_test_attempt_id: ID,
-    /// How much longer each sitting of the card takes, in seconds: 0 to 86400. Left as it is when not given.
+    /// The time added to each sitting of the card, in seconds: 0 to 86400. If not given, it stays the same.
     extra_seconds: Option<i32>,
-    /// How often the card may be sat in all: from what was used, and at least 1, to 1000. Left as it is when not
-    /// given.
+    /// The total number of attempts that the card allows: at least 1 and the number of attempts used, at most 1000.
+    /// If not given, it stays the same.
     max_attempts: Option<i32>,
 }
 
-/// What a test card is granted in all. Of the learner and of their answers it shows nothing.
+/// The time and the attempts of a test card after a grant. It shows nothing about the learner or their answers.
 #[derive(SimpleObject)]
 struct CardAllowance {
-    /// The test card.
+    /// The id of the test card.
     mock_test_attempt_id: ID,
-    /// What can be done with it.
+    /// The status of the test card.
     status: MockTestAttemptStatus,
-    /// How much longer each of its sittings takes, in seconds.
+    /// The time added to each sitting of the card, in seconds.
     extra_seconds: i32,
-    /// How often it may be sat in all.
+    /// The total number of attempts that the card allows.
     max_attempts: i32,
-    /// How often it was sat.
+    /// The number of attempts used. An attempt counts from the start of its sitting.
     attempts_used: i32,
-    /// The deadline of the sitting that is open; null where none is.
+    /// The deadline of the open sitting. Null if no sitting is open.
     expires_at: Option<DateTime>,
 }
 
@@ -53,13 +53,23 @@ impl From<Allowance> for CardAllowance {
     }
 }
 
-/// The response to `grantExtraTime`.
-#[derive(SimpleObject)]
+/// The response to `grantExtraTime`: an allowance, or the reason to refuse.
 struct GrantExtraTimePayload {
-    /// What the card has in all now; null when nothing was granted.
-    allowance: Option<CardAllowance>,
-    /// Why nothing was granted.
-    user_errors: Vec<UserError>,
+    outcome: Result<Allowance, UserError>,
+}
+
+/// The response to `grantExtraTime`.
+#[Object]
+impl GrantExtraTimePayload {
+    /// The time and the attempts of the card now. Null if nothing was granted.
+    async fn allowance(&self) -> Option<CardAllowance> {
+        self.outcome.as_ref().ok().map(|allowance| allowance.clone().into())
+    }
+
+    /// The reasons why nothing was granted. Empty on success.
+    async fn user_errors(&self) -> Vec<&UserError> {
+        user_errors(&self.outcome)
+    }
 }
 
 #[derive(Default)]
@@ -67,43 +77,51 @@ pub(super) struct ExtraTimeMutation;
 
 #[Object]
 impl ExtraTimeMutation {
-    /// Grants a learner's test card more time or more attempts; for SUPPORT and ADMIN. An open sitting gets the time
-    /// at once: its deadline becomes its start, the time limit and `extraSeconds`, unless it was later. A card
-    /// without attempts left can be sat again. The learner's devices are told by `mockTestAttemptChanged` and
-    /// `testSessionClock`.
+    /// Grants more time or more attempts to a test card of any learner. Only for SUPPORT and ADMIN. The deadline of
+    /// an open sitting becomes its start plus the time limit plus `extraSeconds`, unless it was already later. A
+    /// card whose attempts were all used can be sat again. `mockTestAttemptChanged` and `testSessionClock` report
+    /// the change to the learner's devices.
     async fn grant_extra_time(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "To which card, and what.")] input: GrantExtraTimeInput,
+        #[graphql(desc = "The test card and the grant.")] input: GrantExtraTimeInput,
     ) -> ApiResult<GrantExtraTimePayload> {
         let support = ctx.require_support().await?;
         let grant = Grant { extra_seconds: input.extra_seconds, max_attempts: input.max_attempts };
-        let granted = match MockTestAttemptId::parse(&input.mock_test_attempt_id) {
-            Some(card) => extra_time::grant(ctx.services()?, support, card, grant).await,
+        let outcome = match MockTestAttemptId::parse(&input.mock_test_attempt_id) {
+            Some(card) => refused_or(extra_time::grant(ctx.services()?, support, card, grant).await)?,
             None => Err(ExtraTimeRefusal::CardNotFound),
         };
-        match granted {
-            Ok(allowance) => {
-                Ok(GrantExtraTimePayload { allowance: Some(allowance.into()), user_errors: Vec::new() })
-            }
-            Err(error) => Ok(GrantExtraTimePayload { allowance: None, user_errors: vec![refusal(error)?] }),
-        }
+        Ok(GrantExtraTimePayload { outcome: outcome.map_err(UserError::from) })
     }
 }
 
-fn refusal(error: ExtraTimeRefusal) -> ApiResult<UserError> {
-    let message = error.to_string();
-    let (code, path): (_, &[&str]) = match error {
-        ExtraTimeRefusal::NothingGranted => (ErrorCode::NothingToGrant, &["input"]),
-        ExtraTimeRefusal::SecondsOutOfRange => (ErrorCode::ExtraSecondsInvalid, &["input", "extraSeconds"]),
-        ExtraTimeRefusal::AttemptsOutOfRange | ExtraTimeRefusal::FewerThanUsed(_) => {
-            (ErrorCode::MaxAttemptsInvalid, &["input", "maxAttempts"])
-        }
-        ExtraTimeRefusal::CardNotFound => {
-            (ErrorCode::MockTestAttemptNotFound, &["input", "mockTestAttemptId"])
-        }
-        ExtraTimeRefusal::SittingOverdue => (ErrorCode::TestSessionOverdue, &["input", "extraSeconds"]),
-        ExtraTimeRefusal::Database(error) => return Err(error.into()),
-    };
-    Ok(UserError::field(code, message, path))
+impl From<ExtraTimeRefusal> for UserError {
+    fn from(refusal: ExtraTimeRefusal) -> Self {
+        let message = match refusal {
+            ExtraTimeRefusal::NothingGranted => "Give `extraSeconds`, `maxAttempts` or both.".to_owned(),
+            ExtraTimeRefusal::SecondsOutOfRange => {
+                format!("{refusal} Give `extraSeconds` in this range.")
+            }
+            ExtraTimeRefusal::AttemptsOutOfRange => format!("{refusal} Give `maxAttempts` in this range."),
+            ExtraTimeRefusal::FewerThanUsed(used) => {
+                format!("The card was sat {used} times already. Give `maxAttempts` of at least {used}.")
+            }
+            ExtraTimeRefusal::CardNotFound | ExtraTimeRefusal::SittingOverdue => refusal.to_string(),
+        };
+        let (code, path): (_, &[&str]) = match refusal {
+            ExtraTimeRefusal::NothingGranted => (ErrorCode::NothingToGrant, &["input"]),
+            ExtraTimeRefusal::SecondsOutOfRange => {
+                (ErrorCode::ExtraSecondsInvalid, &["input", "extraSeconds"])
+            }
+            ExtraTimeRefusal::AttemptsOutOfRange | ExtraTimeRefusal::FewerThanUsed(_) => {
+                (ErrorCode::MaxAttemptsInvalid, &["input", "maxAttempts"])
+            }
+            ExtraTimeRefusal::CardNotFound => {
+                (ErrorCode::MockTestAttemptNotFound, &["input", "mockTestAttemptId"])
+            }
+            ExtraTimeRefusal::SittingOverdue => (ErrorCode::TestSessionOverdue, &["input", "extraSeconds"]),
+        };
+        Self::field(code, message, path)
+    }
 }

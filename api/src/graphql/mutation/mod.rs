@@ -1,4 +1,4 @@
-//! The mutation root, put together from one file a subject.
+//! The mutation root, with one file for each topic.
 
 mod account;
 mod cart;
@@ -11,7 +11,7 @@ mod test_settings;
 
 use async_graphql::MergedObject;
 
-/// What can be changed. The fields of one request run one after the other.
+/// The mutations. The fields of one request run one after another.
 #[derive(Default, MergedObject)]
 pub struct Mutation(
     account::AccountMutation,

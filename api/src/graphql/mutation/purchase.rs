@@ -1,83 +1,124 @@
-//! The purchase.
+//! The mutation `purchase`.
 
-use async_graphql::{ComplexObject, Context, Enum, ID, InputObject, Object, SimpleObject};
-use jishu_entity::{SubjectId, UserId};
+use async_graphql::{Context, Enum, ID, InputObject, Object};
 
 use crate::graphql::context::ContextExt;
-use crate::graphql::error::{ApiError, ApiResult, Nullable};
+use crate::graphql::error::{ApiResult, Nullable, refused_or};
 use crate::graphql::pagination::PageArgs;
 use crate::graphql::query::selection;
 use crate::graphql::scalar::{Decimal, Uuid};
 use crate::graphql::types::{
     CardArgs, ErrorCode, MockTestAttemptConnection, PriceChangedError, Purchase, PurchaseQuote, PurchaseType,
-    Subject, UserError, card_page, selection_error,
+    Subject, UserError, card_page, user_errors,
 };
 use jishu_service::Services;
 use jishu_service::card::CardFilter;
 use jishu_service::purchase::{self, Outcome, OwnedSubject, PurchaseRefusal, PurchaseRequest, Receipt};
 
-/// What to buy, and what the buyer was shown.
+/// The choice of a buyer, and the price that the buyer saw.
 #[derive(InputObject)]
 pub(super) struct PurchaseInput {
-    /// The course.
+    /// The id of the course.
     course_id: ID,
-    /// How subjects are chosen.
+    /// The way in which the subjects are chosen.
     purchase_type: PurchaseType,
-    /// Exactly one for SINGLE_SUBJECT, two or more for MULTIPLE_SUBJECTS, none for FULL_BUNDLE.
+    /// The ids of the subjects: one for SINGLE_SUBJECT, two or more for MULTIPLE_SUBJECTS, and an empty list for
+    /// FULL_BUNDLE. At most 500.
     #[graphql(default)]
     subject_ids: Vec<ID>,
-    /// What the buyer was shown. The server computes the price; where this differs, nothing is bought and
-    /// PriceChangedError carries the new quote.
+    /// The total that the buyer saw. The server always computes the price itself. If the two differ, nothing is
+    /// bought, and `PriceChangedError` contains the new quote.
     cost: Option<Decimal>,
-    /// A repeated key returns the first answer; with another body it is refused.
+    /// A key that the client makes for each purchase. Repeating the request with the same key returns the first
+    /// result. Using the key for a different purchase is an error.
     idempotency_key: Option<Uuid>,
 }
 
-/// What a purchase came to. Both are successes.
+/// The outcome of a purchase. Both values are successes.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 pub(super) enum PurchaseOutcome {
-    /// It was made, with its test cards.
+    /// The purchase was made, with its test cards.
     Created,
-    /// Everything asked for was owned already; nothing was charged.
+    /// The user already owned all requested subjects. Nothing was charged.
     Existing,
 }
 
-/// The response to `purchase`.
-#[derive(Default, SimpleObject)]
-#[graphql(complex)]
+/// The response to `purchase`: a receipt, or the reason to refuse.
 pub(super) struct PurchasePayload {
-    /// Whether something was bought; null when it was refused.
-    outcome: Option<PurchaseOutcome>,
-    /// The purchase; for EXISTING the one that gave the first of the subjects; null when it was refused.
-    purchase: Option<Purchase>,
-    /// How many test cards it created.
-    test_cards_created: i64,
-    /// What was asked for and was owned before; it was not charged again.
-    already_owned: Vec<Subject>,
-    /// For people: "You already own Physics; its 50 test cards are below."
-    message: String,
-    /// Why it was refused; nothing was written then.
-    user_errors: Vec<UserError>,
-    #[graphql(skip)]
-    cards: Option<(UserId, Vec<SubjectId>)>,
+    outcome: Result<ShownReceipt, UserError>,
 }
 
-#[ComplexObject]
+/// A receipt as the payload shows it.
+struct ShownReceipt {
+    receipt: Receipt,
+    already_owned: Vec<Subject>,
+    message: String,
+}
+
+/// The response to `purchase`.
+#[Object]
 impl PurchasePayload {
-    /// Every test card of the subjects asked for, new and old; null when the purchase was refused.
+    /// The outcome. Null if the purchase was refused.
+    async fn outcome(&self) -> Option<PurchaseOutcome> {
+        self.outcome.as_ref().ok().map(|shown| match shown.receipt.outcome {
+            Outcome::Created { .. } => PurchaseOutcome::Created,
+            Outcome::Existing => PurchaseOutcome::Existing,
+        })
+    }
+
+    /// The purchase. For EXISTING, the purchase that gave the first of the subjects. Null if the purchase was
+    /// refused.
+    async fn purchase(&self) -> Option<Purchase> {
+        self.outcome.as_ref().ok().map(|shown| shown.receipt.purchase.clone().into())
+    }
+
+    /// The number of test cards that the purchase created.
+    async fn test_cards_created(&self) -> i64 {
+        match &self.outcome {
+            Ok(ShownReceipt {
+                receipt: Receipt { outcome: Outcome::Created { test_cards }, .. }, ..
+            }) => *test_cards,
+            _ => 0,
+        }
+    }
+
+    /// The requested subjects that the user already owned. They were not charged again.
+    async fn already_owned(&self) -> &[Subject] {
+        self.outcome.as_ref().map_or(&[], |shown| &shown.already_owned)
+    }
+
+    /// A message for people, such as "You already own Physics; its 50 test cards are below".
+    async fn message(&self) -> &str {
+        match &self.outcome {
+            Ok(shown) => &shown.message,
+            Err(error) => error.sentence(),
+        }
+    }
+
+    /// The reasons why the purchase was refused. If there are any, nothing was written. Empty on success.
+    async fn user_errors(&self) -> Vec<&UserError> {
+        user_errors(&self.outcome)
+    }
+
+    /// All test cards of the requested subjects, both new ones and those owned before. Null if the purchase was
+    /// refused.
     async fn test_cards(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "At most so many, from the start or from `after`: 1 to 100, 50 if not given.")]
+        #[graphql(
+            desc = "The maximum number of items, counted from the start or from `after`: 1 to 100, default 50."
+        )]
         first: Option<i32>,
         #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
-        #[graphql(desc = "At most so many, from the end or from `before`: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "The maximum number of items, counted from the end or from `before`: 1 to 100.")]
+        last: Option<i32>,
         #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
     ) -> Nullable<MockTestAttemptConnection> {
-        let (owner, subjects) = self.cards.as_ref()?;
-        let scope = CardFilter { subjects: Some(subjects.clone()), live_only: true, ..CardFilter::default() };
+        let ShownReceipt { receipt, .. } = self.outcome.as_ref().ok()?;
+        let subjects = receipt.subjects.iter().map(|owned| owned.subject_id).collect();
+        let scope = CardFilter { subjects: Some(subjects), live_only: true, ..CardFilter::default() };
         let args = CardArgs { page: PageArgs::new(first, after, last, before), ..CardArgs::default() };
-        Some(card_page(ctx, *owner, scope, args).await)
+        Some(card_page(ctx, receipt.purchase.user_id, scope, args).await)
     }
 }
 
@@ -86,75 +127,61 @@ pub(super) struct PurchaseMutation;
 
 #[Object]
 impl PurchaseMutation {
-    /// Creates the purchase and its test cards, or returns the ones that exist: exactly once, however often and
-    /// however concurrently it is called.
+    /// Creates a purchase and its test cards, or returns the existing ones. Repeated and concurrent requests create
+    /// them only once.
     async fn purchase(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "What to buy.")] input: PurchaseInput,
+        #[graphql(desc = "The subjects to buy.")] input: PurchaseInput,
     ) -> ApiResult<PurchasePayload> {
         let viewer = ctx.require_viewer()?;
         let services = ctx.services()?;
-        let selection = match selection(&input.course_id, input.purchase_type, &input.subject_ids) {
-            Ok(selection) => selection,
-            Err(error) => return Ok(refused(error)),
+        let outcome = match selection(&input.course_id, input.purchase_type, &input.subject_ids) {
+            Ok(selection) => {
+                let request = PurchaseRequest {
+                    selection,
+                    cost: input.cost.map(|Decimal(cost)| cost),
+                    idempotency_key: input.idempotency_key.map(|Uuid(key)| key),
+                };
+                refused_or(purchase::purchase(services, viewer.user_id, request).await)?
+                    .map_err(UserError::from)
+            }
+            Err(error) => Err(error),
         };
-        let request = PurchaseRequest {
-            selection,
-            cost: input.cost.map(|Decimal(cost)| cost),
-            idempotency_key: input.idempotency_key.map(|Uuid(key)| key),
+        let outcome = match outcome {
+            Ok(receipt) => Ok(shown(services, receipt).await?),
+            Err(error) => Err(error),
         };
-        match purchase::purchase(services, viewer.user_id, request).await {
-            Ok(receipt) => payload(services, receipt).await,
-            Err(error) => Ok(refused(user_error(error)?)),
+        Ok(PurchasePayload { outcome })
+    }
+}
+
+impl From<PurchaseRefusal> for UserError {
+    fn from(refusal: PurchaseRefusal) -> Self {
+        let message = refusal.to_string();
+        match refusal {
+            PurchaseRefusal::BuyerNotActive => Self::field(ErrorCode::AccountInactive, message, &[]),
+            PurchaseRefusal::Selection(refusal) => refusal.into(),
+            PurchaseRefusal::PriceChanged(quote) => {
+                Self::PriceChanged(PriceChangedError::new(message, PurchaseQuote::from(*quote)))
+            }
+            PurchaseRefusal::IdempotencyKeyReused => {
+                Self::field(ErrorCode::IdempotencyKeyReused, message, &["input", "idempotencyKey"])
+            }
         }
     }
 }
 
-fn refused(error: UserError) -> PurchasePayload {
-    let message = error.sentence().to_owned();
-    PurchasePayload { message, user_errors: vec![error], ..PurchasePayload::default() }
-}
-
-fn user_error(error: PurchaseRefusal) -> ApiResult<UserError> {
-    let message = error.to_string();
-    Ok(match error {
-        PurchaseRefusal::BuyerNotActive => UserError::field(ErrorCode::AccountInactive, message, &[]),
-        PurchaseRefusal::Selection(error) => selection_error(error)?,
-        PurchaseRefusal::PriceChanged(quote) => {
-            UserError::PriceChanged(PriceChangedError::new(message, PurchaseQuote(*quote)))
-        }
-        PurchaseRefusal::IdempotencyKeyReused => {
-            UserError::field(ErrorCode::IdempotencyKeyReused, message, &["input", "idempotencyKey"])
-        }
-        PurchaseRefusal::CardsMiscounted { .. } => return Err(ApiError::internal(message)),
-        PurchaseRefusal::Database(error) => return Err(error.into()),
-    })
-}
-
-async fn payload(services: &Services, receipt: Receipt) -> ApiResult<PurchasePayload> {
+async fn shown(services: &Services, receipt: Receipt) -> ApiResult<ShownReceipt> {
     let message = message(services, &receipt).await?;
     let mut already_owned = Vec::with_capacity(receipt.already_owned.len());
     for id in &receipt.already_owned {
-        already_owned.push(Subject(services.catalog.subject(*id).await?));
+        already_owned.push(Subject::new(services.catalog.subject(*id).await?));
     }
-    let (outcome, test_cards_created) = match receipt.outcome {
-        Outcome::Created { test_cards } => (PurchaseOutcome::Created, test_cards),
-        Outcome::Existing => (PurchaseOutcome::Existing, 0),
-    };
-    let subjects = receipt.subjects.iter().map(|owned| owned.subject_id).collect();
-    Ok(PurchasePayload {
-        outcome: Some(outcome),
-        test_cards_created,
-        already_owned,
-        message,
-        user_errors: Vec::new(),
-        cards: Some((receipt.purchase.user_id, subjects)),
-        purchase: Some(receipt.purchase.into()),
-    })
+    Ok(ShownReceipt { receipt, already_owned, message })
 }
 
-/// One sentence for what was bought and one for what was owned.
+/// Makes one sentence for the subjects that were bought and one for those owned before.
 async fn message(services: &Services, receipt: &Receipt) -> ApiResult<String> {
     let owned_before = |owned: &&OwnedSubject| receipt.already_owned.contains(&owned.subject_id);
     let (owned, bought): (Vec<_>, Vec<_>) = receipt.subjects.iter().partition(owned_before);
@@ -179,7 +206,7 @@ fn test_cards(subjects: &[&OwnedSubject]) -> String {
     }
 }
 
-/// "Physics", "Physics and Chemistry", "Physics, Chemistry and 198 more".
+/// Lists names: "Physics", "Physics and Chemistry", "Physics, Chemistry and 198 more".
 async fn names(services: &Services, subjects: &[&OwnedSubject]) -> ApiResult<String> {
     const NAMED: usize = 3;
     let shown = if subjects.len() > NAMED { NAMED - 1 } else { subjects.len() };

@@ -1,73 +1,127 @@
-//! Changing the question bank.
+//! The mutation `importQuestions`.
 
-use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
+use async_graphql::{Context, ID, InputObject, Object};
 use jishu_entity::SubjectId;
 
 use crate::graphql::context::ContextExt;
-use crate::graphql::error::ApiResult;
+use crate::graphql::error::{ApiResult, refused_or};
 use crate::graphql::node::GlobalKey;
 use crate::graphql::types::{
     Difficulty, ErrorCode, QuestionFormat, QuestionLoss, QuestionNotice, QuestionRefusal, UserError,
+    user_errors,
 };
 use jishu_service::question_bank::{self, Defaults, ImportRefusal, ImportReport, ImportRequest};
 
-/// Maximum number of losses, and of notices, in a response.
-const MOST_LOSSES: usize = 1_000;
+/// The maximum number of losses, and of notices, in a response.
+const MAX_LISTED: usize = 1_000;
 
-/// A file of questions for the bank of a subject.
+/// A file of questions for the question bank of a subject.
 #[derive(InputObject)]
 pub(super) struct ImportQuestionsInput {
-    /// The subject.
+    /// The id of the subject.
     subject_id: ID,
-    /// The file's text.
+    /// The text of the file.
     text: String,
-    /// What it is written in; told from the text if not given.
+    /// The format of the file. If not given, it is detected from the text.
     format: Option<QuestionFormat>,
-    /// The topic of questions that name none: at most 200 characters.
+    /// The topic of questions for which the file names none: at most 200 characters.
     #[graphql(default = "General")]
     topic: String,
-    /// The difficulty of questions that name none.
+    /// The difficulty of questions for which the file gives none.
     #[graphql(default_with = "Difficulty::Medium")]
     difficulty: Difficulty,
-    /// Whether the name of a question that has no id is its id: a title in GIFT or QTI, a name in Moodle XML. Only for
-    /// files in which each question has a name of its own, which no question of another file has; else one replaces the
-    /// other. If not, such a question gets an id made of what it asks.
+    /// Whether to use the name of a question as its id if it has no id. The name is a title in GIFT or QTI, and a
+    /// name in Moodle XML. Use this only if no two questions of the subject share a name; otherwise one replaces
+    /// the other. If false, such a question gets an id derived from its content.
     #[graphql(default)]
     names_are_ids: bool,
-    /// The reason for correcting keys: 1 to 1000 characters. If given, new sittings of fixed tests take the key of
-    /// the file, as with `correctQuestionKey`. If not, fixed tests keep their keys.
+    /// The reason for correcting keys: 1 to 1000 characters. If given, new sittings of fixed tests use the keys of
+    /// the file, as with `correctQuestionKey`. If not given, fixed tests keep their keys.
     correct_keys: Option<String>,
-    /// Only report what would be done, and write nothing.
+    /// Whether to only report the changes and write nothing.
     #[graphql(default)]
     dry_run: bool,
 }
 
-/// The response to `importQuestions`.
-#[derive(Default, SimpleObject)]
+/// The response to `importQuestions`: a report, or the reason to refuse the whole file.
 pub(super) struct ImportQuestionsPayload {
-    /// How many questions were new.
-    created_count: u32,
-    /// How many questions got a new version.
-    updated_count: u32,
-    /// How many were there as they are.
-    unchanged_count: u32,
-    /// What was refused and why, in the file's order: the first 1000. The other questions were imported.
-    refused: Vec<QuestionRefusal>,
-    /// How many were refused.
-    refused_count: usize,
-    /// What was left behind of questions that were imported, in the file's order: the first 1000.
-    losses: Vec<QuestionLoss>,
-    /// How many losses there are.
-    loss_count: usize,
-    /// Messages about imported questions, in the file's order: at most 1000. They report fixed tests that keep
-    /// another key, and archived questions.
-    notices: Vec<QuestionNotice>,
-    /// How many notices there are.
-    notice_count: usize,
-    /// The number of questions whose key was corrected, because `correctKeys` was given.
-    corrected_count: u32,
-    /// Why nothing was imported.
-    user_errors: Vec<UserError>,
+    outcome: Result<ImportReport, UserError>,
+}
+
+/// The response to `importQuestions`.
+#[Object]
+impl ImportQuestionsPayload {
+    /// The number of new questions.
+    async fn created_count(&self) -> u32 {
+        self.count(|report| report.created)
+    }
+
+    /// The number of questions that got a new version.
+    async fn updated_count(&self) -> u32 {
+        self.count(|report| report.updated)
+    }
+
+    /// The number of questions that were already in the bank and did not change.
+    async fn unchanged_count(&self) -> u32 {
+        self.count(|report| report.unchanged)
+    }
+
+    /// The refused questions and the reasons, in the order of the file: at most 1000. The other questions were
+    /// imported.
+    async fn refused(&self) -> Vec<QuestionRefusal> {
+        self.list(|report| &report.refused)
+    }
+
+    /// The number of refused questions.
+    async fn refused_count(&self) -> usize {
+        self.count(|report| report.refused_count)
+    }
+
+    /// The parts of imported questions that were left out, in the order of the file: at most 1000.
+    async fn losses(&self) -> Vec<QuestionLoss> {
+        self.list(|report| &report.losses)
+    }
+
+    /// The number of losses.
+    async fn loss_count(&self) -> usize {
+        self.count(|report| report.losses.len())
+    }
+
+    /// Notices about imported questions, in the order of the file: at most 1000. They report fixed tests that keep
+    /// a different key, and archived questions.
+    async fn notices(&self) -> Vec<QuestionNotice> {
+        self.list(|report| &report.notices)
+    }
+
+    /// The number of notices.
+    async fn notice_count(&self) -> usize {
+        self.count(|report| report.notices.len())
+    }
+
+    /// The number of questions whose key was corrected because `correctKeys` was given.
+    async fn corrected_count(&self) -> u32 {
+        self.count(|report| report.corrected)
+    }
+
+    /// The reasons why nothing was imported. Empty on success.
+    async fn user_errors(&self) -> Vec<&UserError> {
+        user_errors(&self.outcome)
+    }
+}
+
+impl ImportQuestionsPayload {
+    fn count<N: Default>(&self, count: impl FnOnce(&ImportReport) -> N) -> N {
+        self.outcome.as_ref().map(count).unwrap_or_default()
+    }
+
+    /// Returns the first items of a list of the report.
+    fn list<Item: Clone, Shown: From<Item>>(
+        &self,
+        list: impl FnOnce(&ImportReport) -> &Vec<Item>,
+    ) -> Vec<Shown> {
+        let items = self.outcome.as_ref().map_or(&[][..], |report| list(report));
+        items.iter().take(MAX_LISTED).cloned().map(Shown::from).collect()
+    }
 }
 
 #[derive(Default)]
@@ -75,18 +129,18 @@ pub(super) struct QuestionBankMutation;
 
 #[Object]
 impl QuestionBankMutation {
-    /// Imports a file of questions into the bank of a subject. If the content under an id has changed, the
-    /// question gets a new version, and past results stay as they are. A question without an id is refused if the
-    /// bank has the same question with another key. An archived question stays archived. Importing the same file
-    /// again changes nothing. For authors and admins.
+    /// Imports a file of questions into the question bank of a subject. If the content under an id has changed, the
+    /// question gets a new version, and past results stay the same. A question without an id is refused if the bank
+    /// has the same question with a different key. An archived question stays archived. Importing the same file
+    /// again changes nothing. Only for AUTHOR and ADMIN.
     async fn import_questions(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The file, and where it belongs.")] input: ImportQuestionsInput,
+        #[graphql(desc = "The file and its subject.")] input: ImportQuestionsInput,
     ) -> ApiResult<ImportQuestionsPayload> {
         let author = ctx.require_author().await?;
         let Some(subject_id) = SubjectId::parse(&input.subject_id) else {
-            return refused(ImportRefusal::SubjectNotFound);
+            return Ok(ImportQuestionsPayload { outcome: Err(ImportRefusal::SubjectNotFound.into()) });
         };
         let services = ctx.services()?;
         let request = ImportRequest {
@@ -99,43 +153,22 @@ impl QuestionBankMutation {
             dry_run: input.dry_run,
             actor: Some(author),
         };
-        match question_bank::import(&services.database, &*services.clock, request, &|_| {}).await {
-            Ok(report) => Ok(ImportQuestionsPayload::from(report)),
-            Err(error) => refused(error),
-        }
+        let imported = question_bank::import(&services.database, &*services.clock, request, &|_| {}).await;
+        Ok(ImportQuestionsPayload { outcome: refused_or(imported)?.map_err(UserError::from) })
     }
 }
 
-impl From<ImportReport> for ImportQuestionsPayload {
-    fn from(report: ImportReport) -> Self {
-        Self {
-            created_count: report.created,
-            updated_count: report.updated,
-            unchanged_count: report.unchanged,
-            refused_count: report.refused_count,
-            refused: report.refused.into_iter().map(QuestionRefusal::from).collect(),
-            loss_count: report.losses.len(),
-            losses: report.losses.into_iter().take(MOST_LOSSES).map(QuestionLoss::from).collect(),
-            notice_count: report.notices.len(),
-            notices: report.notices.into_iter().take(MOST_LOSSES).map(QuestionNotice::from).collect(),
-            corrected_count: report.corrected,
-            user_errors: Vec::new(),
-        }
+impl From<ImportRefusal> for UserError {
+    fn from(refusal: ImportRefusal) -> Self {
+        let (code, path) = match &refusal {
+            ImportRefusal::SubjectNotFound => (ErrorCode::SubjectNotFound, "subjectId"),
+            ImportRefusal::UnknownFormat => (ErrorCode::QuestionFormatUnknown, "format"),
+            ImportRefusal::Unreadable { .. } | ImportRefusal::Empty | ImportRefusal::TooManyRefused(_) => {
+                (ErrorCode::QuestionsUnreadable, "text")
+            }
+            ImportRefusal::DefaultTopic(_) => (ErrorCode::TopicInvalid, "topic"),
+            ImportRefusal::Reason => (ErrorCode::ReasonInvalid, "correctKeys"),
+        };
+        Self::field(code, refusal.to_string(), &["input", path])
     }
-}
-
-fn refused(error: ImportRefusal) -> ApiResult<ImportQuestionsPayload> {
-    let message = error.to_string();
-    let (code, path) = match error {
-        ImportRefusal::SubjectNotFound => (ErrorCode::SubjectNotFound, "subjectId"),
-        ImportRefusal::UnknownFormat => (ErrorCode::QuestionFormatUnknown, "format"),
-        ImportRefusal::Unreadable { .. } | ImportRefusal::Empty | ImportRefusal::TooManyRefused(_) => {
-            (ErrorCode::QuestionsUnreadable, "text")
-        }
-        ImportRefusal::DefaultTopic(_) => (ErrorCode::TopicInvalid, "topic"),
-        ImportRefusal::Reason => (ErrorCode::ReasonInvalid, "correctKeys"),
-        ImportRefusal::Database(error) => return Err(error.into()),
-    };
-    let user_errors = vec![UserError::field(code, message, &["input", path])];
-    Ok(ImportQuestionsPayload { user_errors, ..ImportQuestionsPayload::default() })
 }

@@ -1,63 +1,93 @@
 //! The mutations `correctQuestionKey` and `setQuestionArchived`.
 
-use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
+use async_graphql::{Context, ID, InputObject, Object};
 use jishu_entity::{QuestionId, QuestionVersionId};
 
 use crate::graphql::context::ContextExt;
-use crate::graphql::error::ApiResult;
+use crate::graphql::error::{ApiResult, refused_or};
 use crate::graphql::node::GlobalKey;
 use crate::graphql::scalar::Decimal;
-use crate::graphql::types::{AuthoredQuestion, ErrorCode, UserError, authored_option};
+use crate::graphql::types::{AuthoredQuestion, ErrorCode, UserError, authored_option, user_errors};
 use jishu_service::Services;
 use jishu_service::account::Author;
 use jishu_service::question_bank::{
     self, ArchiveRefusal, Correction, CorrectionRefusal, InvalidQuestion, NewKey,
 };
 
-/// The right key of a question. Give `correctOptionIds` or `correctValue`.
+/// The right key of a question. Give either `correctOptionIds` or `correctValue`.
 #[derive(InputObject)]
 struct CorrectQuestionKeyInput {
-    /// The id of the question whose key is wrong.
+    /// The id of the question with the wrong key.
     question_id: ID,
-    /// The ids of all correct options, taken from `current.options` of the question.
+    /// The ids of all correct options. Take them from `current.options` of the question.
     correct_option_ids: Option<Vec<ID>>,
-    /// The number that is correct.
+    /// The correct number.
     correct_value: Option<Decimal>,
-    /// How far from `correctValue` an answer is still correct, the ends included. If not given, it stays as it is.
+    /// The largest difference from `correctValue` at which an answer is still correct. If not given, it stays the
+    /// same.
     tolerance: Option<Decimal>,
-    /// The explanation of the key. An empty text removes it. If not given, it stays as it is.
+    /// The explanation of the key. An empty text removes it. If not given, it stays the same.
     explanation: Option<String>,
     /// The reason for the correction: 1 to 1000 characters. It is recorded with your name.
     reason: String,
 }
 
-/// The response to `correctQuestionKey`.
-#[derive(Default, SimpleObject)]
+/// The response to `correctQuestionKey`: the correction, or the reason to refuse.
 struct CorrectQuestionKeyPayload {
-    /// The question as it is now; null if nothing was corrected.
-    question: Option<AuthoredQuestion>,
-    /// The number of fixed tests whose new sittings take the corrected version.
-    corrected_tests: usize,
-    /// Why nothing was corrected.
-    user_errors: Vec<UserError>,
+    outcome: Result<CorrectedQuestion, UserError>,
 }
 
-/// The state that a question gets: archived or in use.
+/// A question whose key was corrected.
+struct CorrectedQuestion {
+    question: Option<AuthoredQuestion>,
+    tests: usize,
+}
+
+/// The response to `correctQuestionKey`.
+#[Object]
+impl CorrectQuestionKeyPayload {
+    /// The question after the correction. Null if nothing was corrected.
+    async fn question(&self) -> Option<&AuthoredQuestion> {
+        self.outcome.as_ref().ok()?.question.as_ref()
+    }
+
+    /// The number of fixed tests whose new sittings use the corrected version.
+    async fn corrected_tests(&self) -> usize {
+        self.outcome.as_ref().map_or(0, |corrected| corrected.tests)
+    }
+
+    /// The reasons why nothing was corrected. Empty on success.
+    async fn user_errors(&self) -> Vec<&UserError> {
+        user_errors(&self.outcome)
+    }
+}
+
+/// A request to archive or restore a question.
 #[derive(InputObject)]
 struct SetQuestionArchivedInput {
     /// The id of the question.
     question_id: ID,
-    /// True to archive it, false to restore it.
+    /// True to archive the question, false to restore it.
     archived: bool,
 }
 
-/// The response to `setQuestionArchived`.
-#[derive(Default, SimpleObject)]
+/// The response to `setQuestionArchived`: the question, or the reason to refuse.
 struct SetQuestionArchivedPayload {
-    /// The question as it is now; null if nothing was found.
-    question: Option<AuthoredQuestion>,
-    /// Why nothing was changed.
-    user_errors: Vec<UserError>,
+    outcome: Result<Option<AuthoredQuestion>, UserError>,
+}
+
+/// The response to `setQuestionArchived`.
+#[Object]
+impl SetQuestionArchivedPayload {
+    /// The question after the request. Null if there is no such question.
+    async fn question(&self) -> Option<&AuthoredQuestion> {
+        self.outcome.as_ref().ok()?.as_ref()
+    }
+
+    /// The reasons why nothing was changed. Empty on success.
+    async fn user_errors(&self) -> Vec<&UserError> {
+        user_errors(&self.outcome)
+    }
 }
 
 #[derive(Default)]
@@ -65,8 +95,8 @@ pub(super) struct QuestionKeyMutation;
 
 #[Object]
 impl QuestionKeyMutation {
-    /// Corrects the key of a question. New tests and new sittings of fixed tests take the corrected version. Open and
-    /// finished sittings keep the key that they started with. For authors and admins.
+    /// Corrects the key of a question. New tests and new sittings of fixed tests use the corrected version. Open
+    /// and finished sittings keep the key that they started with. Only for AUTHOR and ADMIN.
     async fn correct_question_key(
         &self,
         ctx: &Context<'_>,
@@ -74,29 +104,30 @@ impl QuestionKeyMutation {
     ) -> ApiResult<CorrectQuestionKeyPayload> {
         let author = ctx.require_author().await?;
         let services = ctx.services()?;
-        let Some(question_id) = QuestionId::parse(&input.question_id) else {
-            return not_corrected(CorrectionRefusal::NotFound);
-        };
-        let key = match new_key(&input) {
-            Ok(key) => key,
-            Err(error) => {
-                return Ok(CorrectQuestionKeyPayload { user_errors: vec![error], ..Default::default() });
+        let corrected = match (QuestionId::parse(&input.question_id), new_key(&input)) {
+            (None, _) => Err(not_found()),
+            (Some(_), Err(error)) => Err(error),
+            (Some(question_id), Ok(key)) => {
+                let (explanation, reason, by) = (input.explanation, input.reason, Some(author));
+                let correction = Correction { question_id, key, explanation, reason, by };
+                let corrected =
+                    question_bank::correct(&services.database, &*services.clock, correction).await;
+                refused_or(corrected)?
+                    .map(|corrected| (question_id, corrected.tests))
+                    .map_err(|refusal| correction_error(&refusal))
             }
         };
-        let (explanation, reason, by) = (input.explanation, input.reason, Some(author));
-        let correction = Correction { question_id, key, explanation, reason, by };
-        match question_bank::correct(&services.database, &*services.clock, correction).await {
-            Ok(corrected) => Ok(CorrectQuestionKeyPayload {
-                question: question(services, author, question_id).await?,
-                corrected_tests: corrected.tests,
-                user_errors: Vec::new(),
-            }),
-            Err(error) => not_corrected(error),
-        }
+        let outcome = match corrected {
+            Ok((id, tests)) => {
+                Ok(CorrectedQuestion { question: question(services, author, id).await?, tests })
+            }
+            Err(error) => Err(error),
+        };
+        Ok(CorrectQuestionKeyPayload { outcome })
     }
 
-    /// Archives a question, so that no new test asks it, or restores it. Fixed tests keep it. Repeating the call
-    /// changes nothing. For authors and admins.
+    /// Archives a question, so that no new test asks it, or restores it. Fixed tests keep it. Repeating the request
+    /// changes nothing. Only for AUTHOR and ADMIN.
     async fn set_question_archived(
         &self,
         ctx: &Context<'_>,
@@ -105,25 +136,20 @@ impl QuestionKeyMutation {
     ) -> ApiResult<SetQuestionArchivedPayload> {
         let author = ctx.require_author().await?;
         let services = ctx.services()?;
-        let set = match QuestionId::parse(&input.question_id) {
+        let archived = match QuestionId::parse(&input.question_id) {
             Some(id) => {
                 let by = Some(author);
-                question_bank::set_archived(&services.database, &*services.clock, by, id, input.archived)
-                    .await
-                    .map(|_| id)
+                let (database, clock) = (&services.database, &*services.clock);
+                let set = question_bank::set_archived(database, clock, by, id, input.archived).await;
+                refused_or(set)?.map(|_| id)
             }
             None => Err(ArchiveRefusal::NotFound),
         };
-        match set {
-            Ok(id) => Ok(SetQuestionArchivedPayload {
-                question: question(services, author, id).await?,
-                user_errors: Vec::new(),
-            }),
-            Err(ArchiveRefusal::NotFound) => {
-                Ok(SetQuestionArchivedPayload { question: None, user_errors: vec![not_found()] })
-            }
-            Err(ArchiveRefusal::Database(error)) => Err(error.into()),
-        }
+        let outcome = match archived {
+            Ok(id) => Ok(question(services, author, id).await?),
+            Err(ArchiveRefusal::NotFound) => Err(not_found()),
+        };
+        Ok(SetQuestionArchivedPayload { outcome })
     }
 }
 
@@ -167,10 +193,10 @@ fn not_found() -> UserError {
     UserError::field(ErrorCode::QuestionNotFound, message, &["input", "questionId"])
 }
 
-fn not_corrected(error: CorrectionRefusal) -> ApiResult<CorrectQuestionKeyPayload> {
-    let message = error.to_string();
+fn correction_error(refusal: &CorrectionRefusal) -> UserError {
+    let message = refusal.to_string();
     let field = |code, at: &str| UserError::field(code, message.as_str(), &["input", at]);
-    let error = match error {
+    match refusal {
         CorrectionRefusal::NotFound => not_found(),
         CorrectionRefusal::NothingChanged => field(ErrorCode::QuestionKeyUnchanged, "questionId"),
         CorrectionRefusal::Key(InvalidQuestion::ToleranceNegative) => {
@@ -183,7 +209,5 @@ fn not_corrected(error: CorrectionRefusal) -> ApiResult<CorrectQuestionKeyPayloa
         CorrectionRefusal::Outdated => field(ErrorCode::QuestionOutdated, "correctOptionIds"),
         CorrectionRefusal::Explanation(_) => field(ErrorCode::ExplanationInvalid, "explanation"),
         CorrectionRefusal::Reason => field(ErrorCode::ReasonInvalid, "reason"),
-        CorrectionRefusal::Database(error) => return Err(error.into()),
-    };
-    Ok(CorrectQuestionKeyPayload { user_errors: vec![error], ..Default::default() })
+    }
 }

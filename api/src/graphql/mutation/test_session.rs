@@ -1,81 +1,136 @@
-//! Sitting a test: start, autosave, submit.
+//! The mutations of a sitting: start, save answers, submit.
 
-use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, SimpleObject};
-use jishu_entity::{MockTestAttemptId, TestSessionId};
+use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object};
+use jishu_entity::{MockTestAttemptId, TestSessionId, UserId};
 
 use crate::graphql::context::ContextExt;
-use crate::graphql::error::{ApiError, ApiResult};
+use crate::graphql::error::{ApiResult, refused_or};
 use crate::graphql::node::GlobalKey;
 use crate::graphql::types::{
     AnswersError, AttemptsExhaustedError, ErrorCode, TestSession, UserError, option_place,
 };
 use jishu_service::paper::PaperRefusal;
 use jishu_service::session::{
-    self, AnswerError, Batch, GivenAnswer, SaveRefusal, StartRefusal, SubmitRefusal,
+    self, AnswerRefusal, Batch, GivenAnswer, SaveRefusal, StartRefusal, Started, Submission, SubmitRefusal,
 };
 
 const SESSION: &[&str] = &["input", "sessionId"];
 const ANSWERS: &[&str] = &["input", "answers"];
 
-/// Which test to sit.
+/// The test card to sit.
 #[derive(InputObject)]
 pub(super) struct StartTestSessionInput {
-    /// The test card.
+    /// The id of the test card.
     mock_test_attempt_id: ID,
 }
 
 /// A batch of answers.
 #[derive(InputObject)]
 pub(super) struct SaveAnswersInput {
-    /// The sitting.
+    /// The id of the sitting.
     session_id: ID,
-    /// The number of the batch, 1 to 1000000, greater than that of any before it: `session.answerSequence` and one
-    /// more. In each slot the answer of the batch with the greatest number stays, whatever order batches arrive in.
+    /// The number of the batch: 1 to 1000000. Use `session.answerSequence` plus 1, so that it is greater than that
+    /// of every earlier batch. In each slot, the answer of the batch with the greatest number stays, in whatever
+    /// order the batches arrive.
     sequence: i32,
-    /// 1 to 200 answers. Of two for the same slot the later one counts.
+    /// The answers: 1 to 200. If two are for the same slot, the later one counts.
     answers: Vec<AnswerInput>,
 }
 
-/// The whole state of a slot, in place of what was said of it before. One of `optionIds` and `numericValue` must be there,
-/// also where only the flag changes.
+/// The whole state of a slot, which replaces the earlier one. Give `optionIds` or `numericValue`, even if only the
+/// flag changes.
 #[derive(InputObject)]
 pub(super) struct AnswerInput {
-    /// The question's place in the paper, from 1.
+    /// The number of the question in the paper, counted from 1.
     slot: i32,
-    /// The chosen options, from `options.id` of this slot; empty or null for no answer.
+    /// The chosen options, from `options.id` of this slot. Empty or null removes the answer.
     option_ids: MaybeUndefined<Vec<ID>>,
-    /// The number, as the learner typed it: "9.81", "-0.5", "6.022e23"; null or an empty text for no answer.
+    /// The number as the learner typed it: "9.81", "-0.5", "6.022e23". Null or an empty text removes the answer.
     numeric_value: MaybeUndefined<String>,
-    /// Marked for another look.
+    /// Whether the learner has marked the question to look at it again. If not given, it is false.
     flagged: Option<bool>,
-    /// How long the question was shown so far, in seconds.
+    /// The time for which the question was shown so far, in seconds: 0 to 604800.
     time_spent_seconds: Option<i32>,
 }
 
-/// Which sitting to end, and the answers that were not saved yet.
+/// The sitting to submit, with the answers that are not saved yet.
 #[derive(InputObject)]
 pub(super) struct SubmitTestSessionInput {
-    /// The sitting.
+    /// The id of the sitting.
     session_id: ID,
-    /// The number of the last batch; needed with `answers`.
+    /// The number of the last batch. Required with `answers`.
     sequence: Option<i32>,
-    /// The last batch, saved before the sitting is scored.
+    /// The last batch of answers. It is saved before the sitting is scored.
     answers: Option<Vec<AnswerInput>>,
 }
 
-/// The response to what is done with a sitting.
-#[derive(Default, SimpleObject)]
-pub(super) struct TestSessionPayload {
-    /// The sitting; null where there is none.
-    session: Option<TestSession>,
-    /// Whether `startTestSession` returned a sitting that was open before.
-    resumed: bool,
-    /// The slots that keep another answer than this batch gives, because a batch with a greater number, or another one
-    /// with the same, has set them. Where it was not this client that sent that batch, but another tab or device, take
-    /// `session.answerSequence` and one more, and send the batch again.
-    superseded: Vec<i32>,
-    /// Why it was refused.
-    user_errors: Vec<UserError>,
+/// The response to `startTestSession`, `saveAnswers` and `submitTestSession`.
+pub(super) enum TestSessionPayload {
+    /// A sitting is open.
+    Started(Started),
+    /// A batch was saved, at least in part.
+    Saved { sitting: SittingRef, superseded: Vec<i32> },
+    /// The sitting is over. `error` is there if it ended before its last batch arrived.
+    Submitted { submission: Submission, error: Option<UserError> },
+    /// The request was refused. `sitting` is there if the viewer has it.
+    Refused { sitting: Option<SittingRef>, superseded: Vec<i32>, error: UserError },
+}
+
+/// A sitting of the viewer that is read only if the response selects it.
+#[derive(Clone, Copy)]
+pub(super) struct SittingRef {
+    owner: UserId,
+    id: TestSessionId,
+}
+
+impl From<SittingRef> for TestSession {
+    fn from(sitting: SittingRef) -> Self {
+        Self::lazy(sitting.owner, sitting.id)
+    }
+}
+
+/// The response to `startTestSession`, `saveAnswers` and `submitTestSession`.
+#[Object]
+impl TestSessionPayload {
+    /// The sitting. Null if there is no such sitting, or if none could be started.
+    async fn session(&self) -> Option<TestSession> {
+        match self {
+            Self::Started(started) => Some(started.session.clone().into()),
+            Self::Saved { sitting, .. } => Some((*sitting).into()),
+            Self::Submitted { submission, .. } => Some(submission.session.clone().into()),
+            Self::Refused { sitting, .. } => sitting.map(TestSession::from),
+        }
+    }
+
+    /// Whether `startTestSession` returned a sitting that was already open.
+    async fn resumed(&self) -> bool {
+        matches!(self, Self::Started(Started { resumed: true, .. }))
+    }
+
+    /// The slots that keep a different answer from this batch. A batch with a greater number, or another batch with
+    /// the same number, has set them. If that batch came from another tab or device, read `session.answerSequence`,
+    /// add 1, and send the answers again.
+    async fn superseded(&self) -> &[i32] {
+        match self {
+            Self::Saved { superseded, .. } | Self::Refused { superseded, .. } => superseded,
+            Self::Started(_) | Self::Submitted { .. } => &[],
+        }
+    }
+
+    /// The reasons why the request or some of its answers were refused. Empty on success.
+    async fn user_errors(&self) -> Vec<&UserError> {
+        match self {
+            Self::Submitted { error, .. } => error.iter().collect(),
+            Self::Refused { error, .. } => vec![error],
+            Self::Started(_) | Self::Saved { .. } => Vec::new(),
+        }
+    }
+}
+
+impl TestSessionPayload {
+    fn refused(sitting: Option<SittingRef>, error: UserError) -> Self {
+        Self::Refused { sitting, superseded: Vec::new(), error }
+    }
 }
 
 #[derive(Default)]
@@ -83,98 +138,92 @@ pub(super) struct TestSessionMutation;
 
 #[Object]
 impl TestSessionMutation {
-    /// Starts a sitting at a test card, or returns the one that is open: however often and however concurrently it is
-    /// called, one sitting is open. It counts as an attempt from its start.
+    /// Starts a sitting of a test card, or returns the open one. Repeated and concurrent requests never open a
+    /// second sitting of the card. The sitting counts as an attempt from its start.
     async fn start_test_session(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which test.")] input: StartTestSessionInput,
+        #[graphql(desc = "The test card to sit.")] input: StartTestSessionInput,
     ) -> ApiResult<TestSessionPayload> {
         let viewer = ctx.require_viewer()?;
-        let Some(card) = MockTestAttemptId::parse(&input.mock_test_attempt_id) else {
-            return Ok(refused(start_error(StartRefusal::NotFound)?));
+        let started = match MockTestAttemptId::parse(&input.mock_test_attempt_id) {
+            Some(card) => refused_or(session::start(ctx.services()?, viewer.user_id, card).await)?,
+            None => Err(StartRefusal::NotFound),
         };
-        match session::start(ctx.services()?, viewer.user_id, card).await {
-            Ok(started) => Ok(TestSessionPayload {
-                session: Some(started.session.into()),
-                resumed: started.resumed,
-                ..TestSessionPayload::default()
-            }),
-            Err(error) => Ok(refused(start_error(error)?)),
-        }
+        Ok(match started {
+            Ok(started) => TestSessionPayload::Started(started),
+            Err(refusal) => TestSessionPayload::refused(None, refusal.into()),
+        })
     }
 
-    /// Autosave: keeps answers of an open sitting. Sending a batch again changes nothing, and one of which something stands
-    /// is accepted again also when the sitting has ended since. A few seconds after the deadline nothing new is taken.
+    /// Saves answers of an open sitting. Repeating a batch changes nothing. A repeated batch also succeeds after
+    /// the end of the sitting, if any of its answers is still stored. New answers are accepted until a few seconds
+    /// after the deadline.
     async fn save_answers(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The answers.")] input: SaveAnswersInput,
+        #[graphql(desc = "The batch of answers.")] input: SaveAnswersInput,
     ) -> ApiResult<TestSessionPayload> {
         let viewer = ctx.require_viewer()?;
         let Some(id) = TestSessionId::parse(&input.session_id) else {
-            return Ok(refused(save_error(SaveRefusal::NotFound, &[])?));
+            return Ok(TestSessionPayload::refused(None, save_error(&SaveRefusal::NotFound, &[])));
         };
         let slots: Vec<i32> = input.answers.iter().map(|answer| answer.slot).collect();
         let batch = batch(id, input.sequence, input.answers);
-        let session = Some(TestSession::lazy(viewer.user_id, id));
-        match session::save(ctx.services()?, viewer.user_id, id, batch).await {
-            Ok(saved) => Ok(TestSessionPayload {
-                session,
-                superseded: saved.superseded,
-                ..TestSessionPayload::default()
-            }),
-            Err(SaveRefusal::NotFound) => Ok(refused(save_error(SaveRefusal::NotFound, &[])?)),
-            Err(error) => Ok(TestSessionPayload { session, ..refused(save_error(error, &slots)?) }),
-        }
+        let sitting = SittingRef { owner: viewer.user_id, id };
+        Ok(match refused_or(session::save(ctx.services()?, viewer.user_id, id, batch).await)? {
+            Ok(saved) => TestSessionPayload::Saved { sitting, superseded: saved.superseded },
+            Err(refusal) => {
+                let sitting = (!matches!(refusal, SaveRefusal::NotFound)).then_some(sitting);
+                TestSessionPayload::refused(sitting, save_error(&refusal, &slots))
+            }
+        })
     }
 
-    /// Ends a sitting and scores what is saved. Calling it again returns the same result, also of a sitting that ended at
-    /// its deadline. Where another tab or device has answered a slot of the last batch since, nothing is saved and the
-    /// sitting stays open (ANSWERS_SUPERSEDED).
+    /// Submits a sitting and scores the saved answers. If the sitting is already over, returns the same result
+    /// again, and reports answers that were not saved with TEST_SESSION_CLOSED. If another tab or device has set a
+    /// slot of the last batch in the meantime, saves nothing, leaves the sitting open and returns
+    /// ANSWERS_SUPERSEDED.
     async fn submit_test_session(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The sitting.")] input: SubmitTestSessionInput,
+        #[graphql(desc = "The sitting to submit.")] input: SubmitTestSessionInput,
     ) -> ApiResult<TestSessionPayload> {
         let viewer = ctx.require_viewer()?;
         let Some(id) = TestSessionId::parse(&input.session_id) else {
-            return Ok(refused(save_error(SaveRefusal::NotFound, &[])?));
+            return Ok(TestSessionPayload::refused(None, save_error(&SaveRefusal::NotFound, &[])));
         };
         let answers = input.answers.unwrap_or_default();
         let slots: Vec<i32> = answers.iter().map(|answer| answer.slot).collect();
         let last = (!answers.is_empty()).then(|| batch(id, input.sequence.unwrap_or_default(), answers));
-        match session::submit(ctx.services()?, viewer.user_id, id, last).await {
+        let sitting = Some(SittingRef { owner: viewer.user_id, id });
+        Ok(match refused_or(session::submit(ctx.services()?, viewer.user_id, id, last).await)? {
             Ok(submission) => {
-                let mut user_errors = Vec::new();
-                if !submission.refused.is_empty() {
-                    user_errors.push(save_error(SaveRefusal::Closed, &submission.refused)?);
-                }
-                let session = Some(submission.session.into());
-                Ok(TestSessionPayload { session, user_errors, ..TestSessionPayload::default() })
+                let is_late = !submission.refused.is_empty();
+                let error = is_late.then(|| save_error(&SaveRefusal::Closed, &submission.refused));
+                TestSessionPayload::Submitted { submission, error }
             }
-            Err(SubmitRefusal::NotFound) => Ok(refused(save_error(SaveRefusal::NotFound, &slots)?)),
-            Err(SubmitRefusal::Answer(error)) => Ok(TestSessionPayload {
-                session: Some(TestSession::lazy(viewer.user_id, id)),
-                ..refused(save_error(SaveRefusal::Answer(error), &slots)?)
-            }),
+            Err(SubmitRefusal::NotFound) => {
+                TestSessionPayload::refused(None, save_error(&SaveRefusal::NotFound, &slots))
+            }
+            Err(SubmitRefusal::Answer(refusal)) => {
+                TestSessionPayload::refused(sitting, save_error(&SaveRefusal::Answer(refusal), &slots))
+            }
             Err(SubmitRefusal::Superseded(superseded)) => {
-                let message = SubmitRefusal::Superseded(Vec::new()).to_string();
+                let message = format!(
+                    "{} Read `session.answerSequence`, add 1, and submit again.",
+                    SubmitRefusal::Superseded(Vec::new())
+                );
                 let error = AnswersError::new(ErrorCode::AnswersSuperseded, message, ANSWERS, &superseded);
-                Ok(TestSessionPayload {
-                    session: Some(TestSession::lazy(viewer.user_id, id)),
-                    superseded,
-                    ..refused(UserError::Answers(error))
-                })
+                TestSessionPayload::Refused { sitting, superseded, error: UserError::Answers(error) }
             }
-            Err(SubmitRefusal::Database(error)) => Err(error.into()),
-        }
+        })
     }
 }
 
 fn batch(session: TestSessionId, sequence: i32, answers: Vec<AnswerInput>) -> Batch {
     let given = |answer: AnswerInput| {
-        // An id that is not of this slot becomes a place that no question has.
+        // An id that is not of this slot becomes a position that no question has.
         let place = |id: &ID| option_place(session, answer.slot, id).unwrap_or(usize::MAX);
         let options = match &answer.option_ids {
             MaybeUndefined::Undefined => None,
@@ -197,42 +246,65 @@ fn batch(session: TestSessionId, sequence: i32, answers: Vec<AnswerInput>) -> Ba
     Batch { sequence, answers: answers.into_iter().map(given).collect() }
 }
 
-fn refused(error: UserError) -> TestSessionPayload {
-    TestSessionPayload { user_errors: vec![error], ..TestSessionPayload::default() }
+impl From<StartRefusal> for UserError {
+    fn from(refusal: StartRefusal) -> Self {
+        const CARD: &[&str] = &["input", "mockTestAttemptId"];
+        let message = refusal.to_string();
+        match refusal {
+            StartRefusal::NotFound => {
+                let message = format!("{message} Take its id from `viewer.mockTestAttempts`.");
+                Self::field(ErrorCode::MockTestAttemptNotFound, message, CARD)
+            }
+            StartRefusal::LearnerNotActive => Self::field(ErrorCode::AccountInactive, message, &[]),
+            StartRefusal::EntitlementEnded => Self::field(ErrorCode::EntitlementEnded, message, CARD),
+            StartRefusal::Exhausted { max_attempts } => {
+                Self::AttemptsExhausted(AttemptsExhaustedError::new(message, max_attempts))
+            }
+            StartRefusal::Paper(PaperRefusal::TooFewQuestions { .. }) => {
+                Self::field(ErrorCode::TooFewQuestions, message, CARD)
+            }
+        }
+    }
 }
 
-fn start_error(error: StartRefusal) -> ApiResult<UserError> {
-    const CARD: &[&str] = &["input", "mockTestAttemptId"];
-    let message = error.to_string();
-    Ok(match error {
-        StartRefusal::NotFound => UserError::field(ErrorCode::MockTestAttemptNotFound, message, CARD),
-        StartRefusal::LearnerNotActive => UserError::field(ErrorCode::AccountInactive, message, &[]),
-        StartRefusal::EntitlementEnded => UserError::field(ErrorCode::EntitlementEnded, message, CARD),
-        StartRefusal::Exhausted { max_attempts } => {
-            UserError::AttemptsExhausted(AttemptsExhaustedError::new(message, max_attempts))
+/// Describes a batch that was not saved. `slots` are the slots of the batch.
+fn save_error(refusal: &SaveRefusal, slots: &[i32]) -> UserError {
+    let answers = |code, message: String, slots: &[i32]| {
+        UserError::Answers(AnswersError::new(code, message, ANSWERS, slots))
+    };
+    match refusal {
+        SaveRefusal::NotFound => {
+            let message = format!("{refusal} Take its id from `startTestSession`.");
+            UserError::field(ErrorCode::TestSessionNotFound, message, SESSION)
         }
-        StartRefusal::Paper(PaperRefusal::TooFewQuestions { .. }) => {
-            UserError::field(ErrorCode::TooFewQuestions, message, CARD)
-        }
-        StartRefusal::Paper(PaperRefusal::Database(error)) | StartRefusal::Database(error) => {
-            return Err(error.into());
-        }
-    })
-}
-
-fn save_error(error: SaveRefusal, slots: &[i32]) -> ApiResult<UserError> {
-    let message = error.to_string();
-    let answers =
-        |code, slots: &[i32]| UserError::Answers(AnswersError::new(code, message.as_str(), ANSWERS, slots));
-    Ok(match error {
-        SaveRefusal::NotFound => UserError::field(ErrorCode::TestSessionNotFound, message, SESSION),
-        SaveRefusal::Answer(AnswerError::Sequence) => {
+        SaveRefusal::Answer(AnswerRefusal::Sequence) => {
+            let message = format!("{refusal} Send `sequence` as `session.answerSequence` plus 1.");
             UserError::field(ErrorCode::AnswerInvalid, message, &["input", "sequence"])
         }
-        SaveRefusal::Answer(error) => answers(ErrorCode::AnswerInvalid, error.slot().as_slice()),
-        SaveRefusal::Closed => answers(ErrorCode::TestSessionClosed, slots),
-        SaveRefusal::Overdue => answers(ErrorCode::TestSessionOverdue, slots),
-        SaveRefusal::Held => return Err(ApiError::TimedOut),
-        SaveRefusal::Database(error) => return Err(error.into()),
-    })
+        SaveRefusal::Answer(answer) => {
+            answers(ErrorCode::AnswerInvalid, answer_message(answer), answer.slot().as_slice())
+        }
+        SaveRefusal::Closed => {
+            let message = "This sitting is over. Read its result in `session.result`.".to_owned();
+            answers(ErrorCode::TestSessionClosed, message, slots)
+        }
+        SaveRefusal::Overdue => answers(ErrorCode::TestSessionOverdue, refusal.to_string(), slots),
+    }
+}
+
+/// Adds the name of the argument that the client has to change.
+fn answer_message(refusal: &AnswerRefusal) -> String {
+    let advice = match refusal {
+        AnswerRefusal::NothingSaid(_) => "Use `optionIds` or `numericValue`.",
+        AnswerRefusal::NoSuchOption(_) => "Take `optionIds` from the options of this slot.",
+        AnswerRefusal::NotOptions(_) => "Give `numericValue`.",
+        AnswerRefusal::NotNumber(_) => "Give `optionIds`.",
+        AnswerRefusal::NotANumber(_) => "Correct `numericValue`.",
+        AnswerRefusal::Time(_) => "Correct `timeSpentSeconds`.",
+        AnswerRefusal::WrongCount(_)
+        | AnswerRefusal::Sequence
+        | AnswerRefusal::NoSuchSlot { .. }
+        | AnswerRefusal::OneOption(_) => return refusal.to_string(),
+    };
+    format!("{refusal} {advice}")
 }

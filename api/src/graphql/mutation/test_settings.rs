@@ -1,59 +1,73 @@
-//! `updateTestSettings`.
+//! The mutation `updateTestSettings`.
 
-use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
+use async_graphql::{Context, ID, InputObject, Object};
 use jishu_entity::SubjectId;
 
 use crate::graphql::context::ContextExt;
-use crate::graphql::error::ApiResult;
+use crate::graphql::error::{ApiResult, refused_or};
 use crate::graphql::node::GlobalKey;
 use crate::graphql::scalar::Decimal;
-use crate::graphql::types::{Difficulty, ErrorCode, GradingMethod, ReviewPolicy, Subject, UserError};
-use jishu_service::test_settings::{self, BlueprintPart, Change, SettingsRefusal};
+use crate::graphql::types::{
+    Difficulty, ErrorCode, GradingMethod, NO_SUCH_SUBJECT, ReviewPolicy, Subject, UserError, user_errors,
+};
+use jishu_service::test_settings::{self, BlueprintPart, Change, Setting, SettingsRefusal};
 
-/// How the tests of a subject are to be; what is not given stays.
+/// New settings for the tests of a subject. Fields that are not given stay the same.
 #[derive(InputObject)]
 pub(super) struct UpdateTestSettingsInput {
-    /// The subject.
+    /// The id of the subject.
     subject_id: ID,
-    /// Marks for a correct answer: at most 1000.00, more than 0, and more than for a wrong answer or none.
+    /// The marks for a correct answer: more than 0, more than for a wrong answer and for an unanswered question,
+    /// and at most 1000.00.
     correct: Option<Decimal>,
-    /// Marks for a wrong answer: -1000.00 to 1000.00.
+    /// The marks for a wrong answer: -1000.00 to 1000.00.
     wrong: Option<Decimal>,
-    /// Marks for no answer: -1000.00 to 1000.00.
+    /// The marks for an unanswered question: -1000.00 to 1000.00.
     unanswered: Option<Decimal>,
-    /// How many questions a test has: 1 to 200. With a blueprint, the sum of its parts.
+    /// The number of questions in a test: 1 to 200. With a blueprint, it must equal the sum of the parts.
     questions_per_test: Option<i32>,
-    /// How long a sitting takes, in seconds: 10 to 86400.
+    /// The time limit of a sitting, in seconds: 10 to 86400.
     time_limit_seconds: Option<i32>,
-    /// How often a test card may be sat: 1 to 1000. Cards that were bought before keep what they have.
+    /// The number of attempts of a test card: 1 to 1000. Cards that were bought before keep their number.
     max_attempts: Option<i32>,
-    /// Which sitting of a test card counts; for all cards, at once.
+    /// The rule that makes one grade from the sittings of a test card. It applies to all cards at once.
     grading_method: Option<GradingMethod>,
-    /// When the key, the explanations and the marks of single questions are shown; for all sittings, at once.
+    /// The time from which a learner can see the key, the explanations and the marks of each question. It applies
+    /// to all sittings at once.
     review: Option<ReviewPolicy>,
-    /// What a test is made of, in the order of its questions, in at most 50 parts; an empty list for any questions of the
-    /// subject.
+    /// The parts of a test, in the order of its questions: at most 50. With an empty list, a test takes any
+    /// questions of the subject.
     blueprint: Option<Vec<BlueprintPartInput>>,
 }
 
-/// A part of a test.
+/// A part of a test: a number of questions of a topic and a difficulty.
 #[derive(InputObject)]
 pub(super) struct BlueprintPartInput {
-    /// Only questions of the topic of this name.
+    /// The name of the topic of the questions. If not given, they can have any topic.
     topic: Option<String>,
-    /// Only questions of this difficulty.
+    /// The difficulty of the questions. If not given, they can have any difficulty.
     difficulty: Option<Difficulty>,
-    /// How many questions.
+    /// The number of questions in this part: 1 to 200.
     questions: i32,
 }
 
-/// The response to `updateTestSettings`.
-#[derive(SimpleObject)]
+/// The response to `updateTestSettings`: the subject, or the reason to refuse.
 pub(super) struct UpdateTestSettingsPayload {
-    /// The subject as it is now; null when it was not changed.
-    subject: Option<Subject>,
-    /// Why it was not changed.
-    user_errors: Vec<UserError>,
+    outcome: Result<Subject, UserError>,
+}
+
+/// The response to `updateTestSettings`.
+#[Object]
+impl UpdateTestSettingsPayload {
+    /// The subject with the new settings. Null if nothing was changed.
+    async fn subject(&self) -> Option<&Subject> {
+        self.outcome.as_ref().ok()
+    }
+
+    /// The reasons why nothing was changed. Empty on success.
+    async fn user_errors(&self) -> Vec<&UserError> {
+        user_errors(&self.outcome)
+    }
 }
 
 #[derive(Default)]
@@ -61,25 +75,27 @@ pub(super) struct TestSettingsMutation;
 
 #[Object]
 impl TestSettingsMutation {
-    /// Changes how the tests of a subject are put together, timed, marked and reviewed. For the roles AUTHOR and ADMIN.
-    /// The questions, the marks and the time of a test that somebody has sat stay as they are.
+    /// Changes how the tests of a subject are composed, timed, marked and reviewed. A test that somebody has
+    /// started keeps its questions, marks and time. Only for AUTHOR and ADMIN.
     async fn update_test_settings(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "What to change.")] input: UpdateTestSettingsInput,
+        #[graphql(desc = "The subject and its new settings.")] input: UpdateTestSettingsInput,
     ) -> ApiResult<UpdateTestSettingsPayload> {
         let author = ctx.require_author().await?;
         let services = ctx.services()?;
-        let Some(subject) = SubjectId::parse(&input.subject_id) else {
-            return refused(SettingsRefusal::NotFound);
+        let updated = match SubjectId::parse(&input.subject_id) {
+            Some(subject) => {
+                refused_or(test_settings::update(services, author, subject, input.into()).await)?
+                    .map(|()| subject)
+            }
+            None => Err(SettingsRefusal::NotFound),
         };
-        match test_settings::update(services, author, subject, input.into()).await {
-            Ok(()) => Ok(UpdateTestSettingsPayload {
-                subject: Some(Subject(services.catalog.subject(subject).await?)),
-                user_errors: Vec::new(),
-            }),
-            Err(error) => refused(error),
-        }
+        let outcome = match updated {
+            Ok(subject) => Ok(Subject::new(services.catalog.subject(subject).await?)),
+            Err(refusal) => Err(refusal.into()),
+        };
+        Ok(UpdateTestSettingsPayload { outcome })
     }
 }
 
@@ -105,16 +121,51 @@ impl From<UpdateTestSettingsInput> for Change {
     }
 }
 
-fn refused(error: SettingsRefusal) -> ApiResult<UpdateTestSettingsPayload> {
-    let mut message = error.to_string();
-    if matches!(error, SettingsRefusal::Scheme { .. }) {
-        message.push_str(" Change `correct`, `wrong` or `unanswered`.");
+impl From<SettingsRefusal> for UserError {
+    fn from(refusal: SettingsRefusal) -> Self {
+        let (code, argument_name) = match &refusal {
+            SettingsRefusal::NotFound => (ErrorCode::SubjectNotFound, "subjectId"),
+            SettingsRefusal::NothingChanged => (ErrorCode::TestSettingsInvalid, "subjectId"),
+            SettingsRefusal::Scheme { .. } => (ErrorCode::TestSettingsInvalid, "correct"),
+            SettingsRefusal::Marks(setting) | SettingsRefusal::Range { setting, .. } => {
+                (ErrorCode::TestSettingsInvalid, argument(*setting))
+            }
+            SettingsRefusal::Disagreement { .. } => (ErrorCode::TestSettingsInvalid, "questionsPerTest"),
+            SettingsRefusal::NoSuchTopic(_) => (ErrorCode::TestSettingsInvalid, "blueprint"),
+        };
+        let message = match &refusal {
+            SettingsRefusal::NotFound => NO_SUCH_SUBJECT.to_owned(),
+            SettingsRefusal::Scheme { .. } => {
+                format!("{refusal} Change `correct`, `wrong` or `unanswered`.")
+            }
+            SettingsRefusal::Marks(setting) => {
+                let name = argument(*setting);
+                format!("`{name}` must be -1000.00 to 1000.00 marks, with at most two decimal places.")
+            }
+            SettingsRefusal::Range { setting, least, most, given } => {
+                let name = argument(*setting);
+                format!("`{name}` must be {least} to {most}; {given} was given.")
+            }
+            SettingsRefusal::Disagreement { parts, given } => format!(
+                "The parts of `blueprint` have {parts} questions together, and `questionsPerTest` says {given}. Leave one \
+                 out."
+            ),
+            SettingsRefusal::NothingChanged | SettingsRefusal::NoSuchTopic(_) => refusal.to_string(),
+        };
+        Self::field(code, message, &["input", argument_name])
     }
-    let path = ["input", error.argument()];
-    let code = match error {
-        SettingsRefusal::NotFound => ErrorCode::SubjectNotFound,
-        SettingsRefusal::Database(error) => return Err(error.into()),
-        _ => ErrorCode::TestSettingsInvalid,
-    };
-    Ok(UpdateTestSettingsPayload { subject: None, user_errors: vec![UserError::field(code, message, &path)] })
+}
+
+/// Returns the name of the argument that sets a setting.
+fn argument(setting: Setting) -> &'static str {
+    match setting {
+        Setting::Correct => "correct",
+        Setting::Wrong => "wrong",
+        Setting::Unanswered => "unanswered",
+        Setting::QuestionsPerTest => "questionsPerTest",
+        Setting::TimeLimit => "timeLimitSeconds",
+        Setting::MaxAttempts => "maxAttempts",
+        Setting::Blueprint => "blueprint",
+        Setting::BlueprintQuestions => "blueprint.questions",
+    }
 }

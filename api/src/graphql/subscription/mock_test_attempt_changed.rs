@@ -1,10 +1,10 @@
-//! `mockTestAttemptChanged`.
+//! The subscription `mockTestAttemptChanged`.
 
 use async_graphql::{Context, ID, Subscription};
 use futures_util::{Stream, StreamExt};
 use jishu_entity::SubjectId;
 
-use super::begun::has_begun;
+use super::start_signal::signal_start;
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiError, ApiResult};
 use crate::graphql::node::GlobalKey;
@@ -16,12 +16,11 @@ pub(in crate::graphql) struct MockTestAttemptChanged;
 
 #[Subscription]
 impl MockTestAttemptChanged {
-    /// A test card of the viewer, each time one is created or changes: a purchase on any device creates its cards,
-    /// told once each by subject and number; a sitting starts or ends on any device; the server closes an overdue
-    /// one; support extends it. What happens on other nodes of the server is told within a second. Changes that
-    /// follow each other closely are told as one, the card as it is then. What changed before the subscription is
-    /// not told: subscribe first, then read `viewer.mockTestAttempts`. What is asked later over the same WebSocket,
-    /// or once the head of the event stream is there, falls into no gap.
+    /// The viewer's test cards, each time one is created or changed, by any device, by the server or by support. A
+    /// purchase reports each new card once, in the order of subject and test number. Changes on other nodes of the
+    /// server arrive within a second. Changes that follow each other closely arrive as one event with the latest
+    /// state. To miss nothing, subscribe first, then read `viewer.mockTestAttempts`. Send that query over the same
+    /// WebSocket, or after the response headers of the event stream arrived.
     async fn mock_test_attempt_changed(
         &self,
         ctx: &Context<'_>,
@@ -35,7 +34,7 @@ impl MockTestAttemptChanged {
             )
         });
         let changes = card::changes(services, viewer.user_id, subject.transpose()?).await?;
-        has_begun(ctx);
+        signal_start(ctx);
         Ok(changes.map(|card| card.map(MockTestAttempt::from).map_err(ApiError::from)))
     }
 }

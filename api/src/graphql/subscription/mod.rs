@@ -1,17 +1,17 @@
-//! The subscription root, one file a field.
+//! The subscription root, with one file for each field.
 
-mod begun;
 mod mock_test_attempt_changed;
+mod start_signal;
 mod test_session_clock;
 
 use async_graphql::MergedSubscription;
 
-pub use begun::Begun;
+pub use start_signal::StartSignal;
 
 use mock_test_attempt_changed::MockTestAttemptChanged;
 use test_session_clock::TestSessionClock;
 
-/// What can be watched, over WebSocket (graphql-transport-ws) or server-sent events (graphql-sse, distinct
-/// connections) on the same path.
+/// The subscriptions. They use the same path as queries, over WebSocket (graphql-transport-ws) or server-sent
+/// events (graphql-sse, distinct connections mode).
 #[derive(Default, MergedSubscription)]
 pub struct Subscription(MockTestAttemptChanged, TestSessionClock);

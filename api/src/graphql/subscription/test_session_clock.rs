@@ -1,4 +1,4 @@
-//! `testSessionClock`.
+//! The subscription `testSessionClock`.
 
 use std::time::Duration;
 
@@ -6,45 +6,48 @@ use async_graphql::{Context, ID, Object, Subscription};
 use futures_util::{Stream, StreamExt};
 use jishu_entity::TestSessionId;
 
-use super::begun::has_begun;
+use super::start_signal::signal_start;
 use crate::graphql::context::ContextExt;
-use crate::graphql::error::{ApiError, ApiResult};
+use crate::graphql::error::{ApiError, ApiResult, refused_or};
 use crate::graphql::node::GlobalKey;
 use crate::graphql::scalar::DateTime;
 use crate::graphql::types::TestSessionStatus;
 use jishu_service::session::clock::{self, SessionClockRefusal};
 
-/// The least and the most seconds between two events without a change.
-const EVERY: std::ops::RangeInclusive<u64> = 1..=60;
+/// The allowed range of `every`: the seconds between two events if nothing changes.
+const INTERVAL_SECONDS: std::ops::RangeInclusive<u64> = 1..=60;
 
-struct SessionClock(clock::SessionClock);
+struct SessionClock {
+    clock: clock::SessionClock,
+}
 
-/// A sitting's time as the server has it.
+/// The clock of a sitting, by the server's time.
 #[Object]
 impl SessionClock {
-    /// The server's time when this was read. The difference to the device's own is what its clock is wrong by.
+    /// The server's time at which the other fields were read. Subtract the device's time from it to get the error
+    /// of the device's clock.
     async fn server_time(&self) -> DateTime {
-        DateTime(self.0.now)
+        DateTime(self.clock.now)
     }
 
-    /// The deadline. It moves only when support grants extra time, and only later.
+    /// The deadline. It moves only if support grants extra time, and only to a later time.
     async fn expires_at(&self) -> DateTime {
-        DateTime(self.0.expires_at)
+        DateTime(self.clock.expires_at)
     }
 
-    /// Seconds until the deadline, rounded up; 0 once it has passed or the sitting is over.
+    /// The time until the deadline, in seconds, rounded up. 0 after the deadline or the end of the sitting.
     async fn seconds_remaining(&self) -> i32 {
-        i32::try_from(self.0.seconds_remaining()).unwrap_or(i32::MAX)
+        i32::try_from(self.clock.seconds_remaining()).unwrap_or(i32::MAX)
     }
 
-    /// How far the sitting is.
+    /// The status of the sitting.
     async fn status(&self) -> TestSessionStatus {
-        self.0.status.into()
+        self.clock.status.into()
     }
 
-    /// The greatest `sequence` among the saved answers, from any device; 0 before the first.
+    /// The greatest `sequence` among the saved answers from all devices. 0 if no answer is saved.
     async fn answer_sequence(&self) -> i32 {
-        self.0.answer_sequence
+        self.clock.answer_sequence
     }
 }
 
@@ -53,32 +56,32 @@ pub(in crate::graphql) struct TestSessionClock;
 
 #[Subscription]
 impl TestSessionClock {
-    /// The clock of a sitting of the viewer: at once, at every change (extra time, the end, answers saved), and
-    /// when nothing changed for `every` seconds. Answers that another node of the server saved show with the next
-    /// event; all else that happens there is told within a second. Completes after the event that tells that the
-    /// sitting is over.
+    /// The clock of a sitting of the viewer. Sends an event at once, at every change (extra time, the end, saved
+    /// answers), and after `every` seconds without a change. Answers saved on another node of the server appear
+    /// with the next event; its other changes arrive within a second. Completes after the event that reports the
+    /// end of the sitting.
     async fn test_session_clock(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The sitting.")] session_id: ID,
-        #[graphql(desc = "At most so many seconds between two events: 1 to 60.", default = 10)] every: i32,
+        #[graphql(desc = "The id of the sitting.")] session_id: ID,
+        #[graphql(desc = "The maximum time between two events, in seconds: 1 to 60.", default = 10)]
+        every: i32,
     ) -> Result<impl Stream<Item = ApiResult<SessionClock>>, ApiError> {
         let viewer = ctx.require_viewer()?;
-        let seconds =
-            u64::try_from(every).ok().filter(|seconds| EVERY.contains(seconds)).ok_or_else(|| {
-                let (least, most) = (EVERY.start(), EVERY.end());
-                ApiError::bad_input(format!("`every` is {least} to {most} seconds; {every} was given."))
+        let seconds = u64::try_from(every)
+            .ok()
+            .filter(|seconds| INTERVAL_SECONDS.contains(seconds))
+            .ok_or_else(|| {
+                let (least, most) = (INTERVAL_SECONDS.start(), INTERVAL_SECONDS.end());
+                ApiError::bad_input(format!("`every` must be {least} to {most} seconds; {every} was given."))
             })?;
         let every = Duration::from_secs(seconds);
         let clock = match TestSessionId::parse(&session_id) {
             Some(session) => clock::watch(ctx.services()?, viewer.user_id, session, every).await,
-            None => Err(SessionClockRefusal::NotFound),
+            None => Err(SessionClockRefusal::NotFound.into()),
         };
-        let clock = clock.map_err(|error| match error {
-            SessionClockRefusal::NotFound => ApiError::bad_input(error.to_string()),
-            SessionClockRefusal::Database(error) => error.into(),
-        })?;
-        has_begun(ctx);
-        Ok(clock.map(|clock| clock.map(SessionClock).map_err(ApiError::from)))
+        let clock = refused_or(clock)?.map_err(|refusal| ApiError::bad_input(refusal.to_string()))?;
+        signal_start(ctx);
+        Ok(clock.map(|clock| clock.map(|clock| SessionClock { clock }).map_err(ApiError::from)))
     }
 }

@@ -1,4 +1,4 @@
-//! Questions of a bank, as their authors see them.
+//! Questions of a question bank, as authors see them.
 
 use async_graphql::{Context, ID, Object, SimpleObject};
 use base64::Engine;
@@ -21,7 +21,7 @@ use jishu_service::question_bank::{
 #[derive(Clone)]
 pub(in crate::graphql) struct AuthoredQuestion {
     question: Authored,
-    /// The author who reads it.
+    /// The author who reads the question.
     author: Author,
 }
 
@@ -31,54 +31,55 @@ impl AuthoredQuestion {
     }
 }
 
-/// A question of the bank with its key. Only authors and admins find one.
+/// A question in the question bank, with its key. Only authors and admins can read it.
 #[Object]
 impl AuthoredQuestion {
-    /// Global and opaque.
+    /// The global id of the question. It is opaque: do not parse it.
     pub(in crate::graphql) async fn id(&self) -> ID {
         self.question.row.id.global()
     }
 
-    /// The id that its authors gave it, or one derived from its content.
+    /// The id that the authors gave the question, or one derived from its content.
     async fn external_id(&self) -> &str {
         &self.question.row.external_id
     }
 
-    /// The subject whose tests ask it.
+    /// The subject to whose question bank the question belongs.
     async fn subject(&self, ctx: &Context<'_>) -> ApiResult<Subject> {
-        Ok(Subject(ctx.services()?.catalog.subject(self.question.row.subject_id).await?))
+        Subject::load(ctx, self.question.row.subject_id).await
     }
 
-    /// When it was archived. New tests do not ask an archived question. Null if it is in use.
+    /// The time at which the question was archived. New tests do not ask archived questions. Null if it is not
+    /// archived.
     async fn archived_at(&self) -> Option<DateTime> {
         self.question.row.archived_at.map(DateTime)
     }
 
-    /// Its current version, which new tests take.
+    /// The current version. New tests use it.
     async fn current(&self) -> QuestionVersion {
         QuestionVersion::from(self.question.current.clone())
     }
 
-    /// Its latest 20 versions, the newest first.
+    /// The latest 20 versions, newest first.
     async fn versions(&self, ctx: &Context<'_>) -> ApiResult<Vec<QuestionVersion>> {
         let key = (self.author.id(), self.question.row.id);
         let versions = ctx.loaders()?.question_versions.load_one(key).await?;
         Ok(versions.unwrap_or_default().into_iter().map(QuestionVersion::from).collect())
     }
 
-    /// The latest 20 corrections of its key, the newest first.
+    /// The latest 20 corrections of the key, newest first.
     async fn corrections(&self, ctx: &Context<'_>) -> ApiResult<Vec<QuestionCorrection>> {
         let key = (self.author.id(), self.question.row.id);
         let corrections = ctx.loaders()?.question_corrections.load_one(key).await?;
         Ok(corrections.unwrap_or_default().into_iter().map(QuestionCorrection::from).collect())
     }
 
-    /// The number of fixed tests that ask this question. A test is fixed once somebody has started it.
+    /// The number of fixed tests that ask this question. A test becomes fixed when a learner first starts it.
     async fn fixed_tests(&self) -> usize {
         self.question.tests
     }
 
-    /// The number of fixed tests whose new sittings use another key than `current`. Use `correctQuestionKey` to
+    /// The number of fixed tests whose new sittings use a different key than `current`. Use `correctQuestionKey` to
     /// correct them.
     async fn fixed_tests_with_other_key(&self) -> usize {
         self.question.tests_with_other_key
@@ -88,51 +89,52 @@ impl AuthoredQuestion {
 /// One version of a question, with its key. A version never changes.
 #[derive(SimpleObject)]
 pub(in crate::graphql) struct QuestionVersion {
-    /// Its number, from 1.
+    /// The number of the version, counted from 1.
     number: i32,
-    /// When this version was created.
+    /// The time at which this version was created.
     created_at: DateTime,
-    /// Its topic.
+    /// The name of the topic.
     topic: String,
-    /// How hard it is.
+    /// The difficulty.
     difficulty: Difficulty,
-    /// How it is answered.
+    /// The kind of answer that the question takes.
     kind: QuestionKind,
-    /// How to read its texts: plain, Markdown or HTML.
+    /// The format of the texts: plain, Markdown or HTML.
     text_format: TextFormat,
     /// The text of the question.
     stem: String,
-    /// Its options, in the author's order; empty if the answer is a number.
+    /// The options, in the author's order. Empty for a numeric question.
     options: Vec<AuthoredOption>,
-    /// The number that is correct; null if it has options.
+    /// The correct number. Null for a question with options.
     correct_value: Option<Decimal>,
-    /// How far from `correctValue` an answer is still correct, the ends included; null if it has options.
+    /// The largest difference from `correctValue` at which an answer is still correct. Null for a question with
+    /// options.
     tolerance: Option<Decimal>,
-    /// The explanation of the key; null if there is none.
+    /// The explanation of the key. Null if the author wrote none.
     explanation: Option<String>,
 }
 
-/// An option of a question, with the key.
+/// An option of a question in the question bank. It shows whether the option is correct.
 #[derive(SimpleObject)]
 struct AuthoredOption {
-    /// The id of this option in this version. Pass it to `correctQuestionKey`.
+    /// The id of this option in this version, for `correctQuestionKey`.
     id: ID,
-    /// Its text.
+    /// The text of the option.
     text: String,
-    /// Whether it is correct.
+    /// Whether the option is correct.
     correct: bool,
 }
 
 /// A correction of a key.
 #[derive(SimpleObject)]
 pub(in crate::graphql) struct QuestionCorrection {
-    /// The number of the version whose key was wrong.
+    /// The number of the version with the wrong key.
     from_version: i32,
     /// The number of the version with the right key.
     to_version: i32,
-    /// When it was corrected. Sittings that started later are marked by the right key.
+    /// The time of the correction. Sittings that start later are marked with the right key.
     corrected_at: DateTime,
-    /// The name of the person who corrected it; null if an operator did so on the command line.
+    /// The name of the person who made the correction. Null if an operator made it on the command line.
     corrected_by: Option<String>,
     /// The reason for the correction.
     reason: String,
@@ -183,13 +185,13 @@ fn option_id(version: QuestionVersionId, position: i32) -> ID {
     ID(URL_SAFE_NO_PAD.encode(format!("AuthoredOption:{version}:{position}")))
 }
 
-/// Reads the version and the position that an id of an option names; None for other ids.
+/// Reads the version and the position from the id of an option. Returns `None` for other ids.
 pub(in crate::graphql) fn authored_option(id: &ID) -> Option<(QuestionVersionId, i32)> {
     let bytes = URL_SAFE_NO_PAD.decode(id.as_bytes()).ok()?;
     let (version, position) =
         std::str::from_utf8(&bytes).ok()?.strip_prefix("AuthoredOption:")?.split_once(':')?;
     let named = (QuestionVersionId(version.parse().ok()?), position.parse().ok()?);
-    // Rejects "01" and "+1": an option has only one id.
+    // Rejects "01" and "+1", so that an option has only one id.
     (option_id(named.0, named.1) == *id).then_some(named)
 }
 
@@ -206,15 +208,15 @@ pub(in crate::graphql) struct AuthoredQuestionTotal {
 
 #[Object]
 impl AuthoredQuestionTotal {
-    /// The total number of items; counted only when selected.
+    /// The total number of items. Counted only when selected.
     async fn total_count(&self, ctx: &Context<'_>) -> ApiResult<u64> {
         Ok(question_bank::count(ctx.services()?.database.reader(), self.author, &self.listing).await?)
     }
 }
 
-const LIST: &str = "AuthoredQuestion";
+const LIST_NAME: &str = "AuthoredQuestion";
 
-/// Reads a page of the bank of a subject, for an author.
+/// Reads a page of the question bank of a subject, for an author.
 pub(in crate::graphql) async fn question_page(
     ctx: &Context<'_>,
     subject_id: &ID,
@@ -230,7 +232,7 @@ pub(in crate::graphql) async fn question_page(
     if services.catalog.snapshot().subject(subject_id).is_none() {
         return Err(no_subject());
     }
-    let request = args.request(ctx, LIST)?;
+    let request = args.request(ctx, LIST_NAME)?;
     let listing = Listing { subject_id, archived, search };
     let page = if wants_rows(ctx) {
         question_bank::page(services.database.reader(), author, &listing, request).await?
@@ -239,5 +241,5 @@ pub(in crate::graphql) async fn question_page(
     };
     let key = |question: &Authored| question.row.id.0;
     let node = |question| AuthoredQuestion::new(question, author);
-    connect(LIST, page, key, node, AuthoredQuestionTotal { listing, author })
+    connect(LIST_NAME, page, key, node, AuthoredQuestionTotal { listing, author })
 }

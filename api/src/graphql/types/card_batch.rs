@@ -1,7 +1,7 @@
-//! What is read for all cards of a page as soon as it is asked of one.
+//! Data for all test cards of a page, read when a field first needs it.
 //!
-//! A loader collects what is asked within a moment of its own, which a long page outlasts. Here a page asks it for all
-//! of its cards at once, so that each part is one statement however long the page is.
+//! A loader collects the keys that arrive within a short time, and a long page takes longer than that. Here the
+//! page asks for all of its cards at once, so that each kind of data takes one statement for a page of any length.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -15,23 +15,22 @@ use tokio::sync::OnceCell;
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiError, ApiResult};
 use jishu_service::paper::{Outline, Test};
-use jishu_service::session;
 
-/// A part of what is known of the cards, none before it is asked for. A failure is kept: the cards share it.
-type Part<K, V> = OnceCell<ApiResult<HashMap<(UserId, K), V>>>;
+/// One kind of data about the cards, empty until a field needs it. An error is kept too, since the cards share it.
+type CardData<K, V> = OnceCell<ApiResult<HashMap<(UserId, K), V>>>;
 
-/// The cards of a page, or one that was read alone.
+/// The cards of a page, or one card that was read alone.
 #[derive(Default)]
 pub(super) struct CardBatch {
     cards: Vec<(UserId, MockTestAttemptId)>,
-    /// Those that are being sat.
+    /// The cards with an open sitting.
     in_progress: Vec<(UserId, MockTestAttemptId)>,
     tests: Vec<(UserId, Test)>,
     purchases: Vec<(UserId, PurchaseId)>,
-    open: Part<MockTestAttemptId, test_session::Model>,
-    papers: Part<Test, Outline>,
-    extra_seconds: Part<MockTestAttemptId, i32>,
-    rights: Part<PurchaseId, Vec<entitlement::Model>>,
+    open_sessions: CardData<MockTestAttemptId, test_session::Model>,
+    papers: CardData<Test, Outline>,
+    extra_seconds: CardData<MockTestAttemptId, i32>,
+    entitlements: CardData<PurchaseId, Vec<entitlement::Model>>,
 }
 
 impl CardBatch {
@@ -40,58 +39,53 @@ impl CardBatch {
         Self {
             cards: rows.iter().map(|row| (row.user_id, row.id)).collect(),
             in_progress: sat.map(|row| (row.user_id, row.id)).collect(),
-            tests: rows.iter().map(|row| (row.user_id, test(row))).collect(),
+            tests: rows.iter().map(|row| (row.user_id, test_of(row))).collect(),
             purchases: rows.iter().map(|row| (row.user_id, row.purchase_id)).collect(),
             ..Self::default()
         }
     }
 
-    /// The open sitting of a card.
-    pub(super) async fn open(
+    /// Returns the open sitting of a card.
+    pub(super) async fn open_session(
         &self,
         ctx: &Context<'_>,
         row: &Model,
     ) -> ApiResult<Option<&test_session::Model>> {
-        let open = part(&self.open, &ctx.loaders()?.open_session, &self.in_progress).await?;
+        let open = load_once(&self.open_sessions, &ctx.loaders()?.open_session, &self.in_progress).await?;
         Ok(open.get(&(row.user_id, row.id)))
     }
 
-    /// Whether a sitting of the card can begin or go on.
-    pub(super) async fn can_start(&self, ctx: &Context<'_>, row: &Model) -> ApiResult<bool> {
-        let (open, right) = (self.open(ctx, row).await?, self.right(ctx, row).await?);
-        Ok(session::can_start(ctx.services()?, row, open, right))
-    }
-
-    /// The paper of a card, where it is made.
+    /// Returns the paper of a card, if it has been made.
     pub(super) async fn paper(&self, ctx: &Context<'_>, row: &Model) -> ApiResult<Option<Outline>> {
-        let papers = part(&self.papers, &ctx.loaders()?.paper, &self.tests).await?;
-        Ok(papers.get(&(row.user_id, test(row))).copied())
+        let papers = load_once(&self.papers, &ctx.loaders()?.paper, &self.tests).await?;
+        Ok(papers.get(&(row.user_id, test_of(row))).copied())
     }
 
-    /// What support granted to a card.
+    /// Returns the extra time of a card, in seconds.
     pub(super) async fn extra_seconds(&self, ctx: &Context<'_>, row: &Model) -> ApiResult<i32> {
-        let granted = part(&self.extra_seconds, &ctx.loaders()?.extra_seconds, &self.cards).await?;
+        let granted = load_once(&self.extra_seconds, &ctx.loaders()?.extra_seconds, &self.cards).await?;
         Ok(granted.get(&(row.user_id, row.id)).copied().unwrap_or_default())
     }
 
-    /// The entitlement that gave a card.
-    pub(super) async fn right(
+    /// Returns the entitlement that gave a card.
+    pub(super) async fn entitlement(
         &self,
         ctx: &Context<'_>,
         row: &Model,
     ) -> ApiResult<Option<&entitlement::Model>> {
-        let rights = part(&self.rights, &ctx.loaders()?.entitlements, &self.purchases).await?;
-        let of_purchase = rights.get(&(row.user_id, row.purchase_id)).into_iter().flatten();
-        Ok(of_purchase.into_iter().find(|right| right.subject_id == row.subject_id))
+        let entitlements =
+            load_once(&self.entitlements, &ctx.loaders()?.entitlements, &self.purchases).await?;
+        let of_purchase = entitlements.get(&(row.user_id, row.purchase_id)).into_iter().flatten();
+        Ok(of_purchase.into_iter().find(|entitlement| entitlement.subject_id == row.subject_id))
     }
 }
 
-fn test(row: &Model) -> (SubjectId, i32) {
+fn test_of(row: &Model) -> (SubjectId, i32) {
     (row.subject_id, row.test_number)
 }
 
-async fn part<'p, K, L>(
-    part: &'p Part<K, L::Value>,
+async fn load_once<'p, K, L>(
+    data: &'p CardData<K, L::Value>,
     loader: &DataLoader<L>,
     keys: &[(UserId, K)],
 ) -> ApiResult<&'p HashMap<(UserId, K), L::Value>>
@@ -101,5 +95,5 @@ where
     ApiError: From<L::Error>,
 {
     let read = async || Ok(loader.load_many(keys.iter().copied()).await?);
-    part.get_or_init(read).await.as_ref().map_err(Clone::clone)
+    data.get_or_init(read).await.as_ref().map_err(Clone::clone)
 }

@@ -15,35 +15,36 @@ use crate::graphql::pagination::{Connection, ListNode, PageArgs, connect, wants_
 use jishu_service::card::{self, CardFilter, CardKey, CardOrder, CardSort, Entitled};
 use jishu_service::page::Page;
 
-/// Narrows a list of test cards; parts that are given must all hold. What is not yours matches nothing.
+/// A filter for a list of test cards. A card must match every field that is given. Ids of other users' objects
+/// match no card.
 #[derive(Default, InputObject)]
 pub(in crate::graphql) struct MockTestAttemptFilter {
-    /// Only of this course.
+    /// Only cards of this course.
     course_id: Option<ID>,
-    /// Only of this subject.
+    /// Only cards of this subject.
     subject_id: Option<ID>,
-    /// Only of this purchase.
+    /// Only cards of this purchase.
     purchase_id: Option<ID>,
-    /// Only with one of these statuses.
+    /// Only cards with one of these statuses.
     status: Option<Vec<MockTestAttemptStatus>>,
-    /// Only those whose entitlement holds (true), or only those of purchases that were refunded or whose term is over
-    /// (false). A subject that was bought again has cards of both.
+    /// True for cards whose entitlement is valid; false for cards of refunded or expired purchases. A subject that
+    /// was bought again can have both.
     entitled: Option<bool>,
 }
 
-/// What a list of test cards can be ordered by.
+/// The sort keys for a list of test cards.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "CardSort")]
 pub(in crate::graphql) enum MockTestAttemptSort {
-    /// By subject, then by number.
+    /// By subject, then by test number.
     SubjectTestNumber,
-    /// By the start of the latest sitting; cards never sat come last in both directions.
+    /// By the start of the latest sitting. Cards without a sitting come last in both directions.
     LatestAttemptAt,
-    /// By the percentage of the latest sitting; cards without one come last in both directions.
+    /// By the percentage of the latest scored sitting. Cards without one come last in both directions.
     LatestPercentage,
 }
 
-/// A direction of order.
+/// The direction of a sort.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Enum)]
 pub(in crate::graphql) enum OrderDirection {
     /// Smallest or earliest first.
@@ -53,12 +54,12 @@ pub(in crate::graphql) enum OrderDirection {
     Desc,
 }
 
-/// An order of a list of test cards.
+/// The order of a list of test cards.
 #[derive(Clone, Copy, InputObject)]
 pub(in crate::graphql) struct MockTestAttemptOrder {
-    /// By what.
+    /// The sort key.
     field: MockTestAttemptSort,
-    /// Which way.
+    /// The direction of the sort.
     #[graphql(default)]
     direction: OrderDirection,
 }
@@ -84,30 +85,30 @@ pub(in crate::graphql) struct CardTotal {
 
 #[Object]
 impl CardTotal {
-    /// How many there are in all; counted only when selected.
+    /// The total number of items. Counted only when selected.
     async fn total_count(&self, ctx: &Context<'_>) -> ApiResult<u64> {
         Ok(card::count(ctx.services()?, self.owner, self.filter.clone()).await?)
     }
 }
 
-/// A page of the cards of `owner`, within `scope` and the client's filter.
+/// Reads a page of the cards of `owner`, within `scope` and the client's filter.
 pub(in crate::graphql) async fn card_page(
     ctx: &Context<'_>,
     owner: UserId,
     scope: CardFilter,
     args: CardArgs,
 ) -> ApiResult<MockTestAttemptConnection> {
-    page_of(ctx, owner, scope, args, MockTestAttempt::of).await
+    page_of_cards(ctx, owner, scope, args, MockTestAttempt::of_page).await
 }
 
-/// The same, each card shown as whatever `card` makes of it.
-pub(super) async fn page_of<Card: ListNode>(
+/// Like [`card_page`], but turns each row into an item with `node`.
+pub(super) async fn page_of_cards<Node: ListNode>(
     ctx: &Context<'_>,
     owner: UserId,
     scope: CardFilter,
     args: CardArgs,
-    card: impl Fn(mock_test_attempt::Model, &Arc<CardBatch>) -> Card,
-) -> ApiResult<Connection<Card, CardTotal>> {
+    node: impl Fn(mock_test_attempt::Model, &Arc<CardBatch>) -> Node,
+) -> ApiResult<Connection<Node, CardTotal>> {
     let services = ctx.services()?;
     let order = args.order.map_or_else(CardOrder::default, |order| CardOrder {
         sort: order.field.into(),
@@ -121,35 +122,36 @@ pub(super) async fn page_of<Card: ListNode>(
             "A cursor of this list is damaged. Take cursors from `edges.cursor`.",
         ));
     }
-    let filter = narrowed(ctx, scope, args.filter.unwrap_or_default()).await?;
+    let filter = narrow(ctx, scope, args.filter.unwrap_or_default()).await?;
     let page = if wants_rows(ctx) {
         card::page(services, owner, filter.clone(), order, request).await?
     } else {
         Page { rows: Vec::new(), has_previous: false, has_next: false }
     };
     let batch = Arc::new(CardBatch::of(&page.rows));
-    connect(&list, page, |row| order.key(row), |row| card(row, &batch), CardTotal { owner, filter })
+    connect(&list, page, |row| order.key(row), |row| node(row, &batch), CardTotal { owner, filter })
 }
 
-/// `scope` and `filter` together. A course is looked up as its subjects.
-async fn narrowed(
+/// Narrows `scope` by the client's filter. A course becomes the list of its subjects.
+async fn narrow(
     ctx: &Context<'_>,
     scope: CardFilter,
     filter: MockTestAttemptFilter,
 ) -> ApiResult<CardFilter> {
     let mut narrowed = scope;
     if let Some(id) = filter.course_id {
-        let subjects = match ctx.services()?.catalog.snapshot().course(parsed::<CourseId>("courseId", &id)?) {
+        let subjects = match ctx.services()?.catalog.snapshot().course(parse_id::<CourseId>("courseId", &id)?)
+        {
             Some(course) => course.subjects.iter().map(|subject| subject.id).collect(),
             None => Vec::new(),
         };
         narrow_subjects(&mut narrowed, &subjects);
     }
     if let Some(id) = filter.subject_id {
-        narrow_subjects(&mut narrowed, &[parsed::<SubjectId>("subjectId", &id)?]);
+        narrow_subjects(&mut narrowed, &[parse_id::<SubjectId>("subjectId", &id)?]);
     }
     if let Some(id) = filter.purchase_id {
-        let id = parsed::<PurchaseId>("purchaseId", &id)?;
+        let id = parse_id::<PurchaseId>("purchaseId", &id)?;
         if narrowed.purchase.replace(id).is_some_and(|scope| scope != id) {
             narrow_subjects(&mut narrowed, &[]);
         }
@@ -176,8 +178,11 @@ fn narrow_subjects(filter: &mut CardFilter, to: &[SubjectId]) {
     });
 }
 
-fn parsed<K: GlobalKey>(name: &str, id: &ID) -> ApiResult<K> {
+fn parse_id<K: GlobalKey>(name: &str, id: &ID) -> ApiResult<K> {
     K::parse(id).ok_or_else(|| {
-        ApiError::bad_input(format!("`filter.{name}` is not the id of a {}. Take ids from answers.", K::TYPE))
+        ApiError::bad_input(format!(
+            "`filter.{name}` is not the id of a {}. Take ids from responses.",
+            K::TYPE
+        ))
     })
 }

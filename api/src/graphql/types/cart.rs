@@ -8,29 +8,34 @@ use crate::graphql::context::ContextExt;
 use crate::graphql::error::ApiResult;
 use jishu_service::cart;
 
-pub(in crate::graphql) struct Cart(pub(in crate::graphql) UserId);
+pub(in crate::graphql) struct Cart {
+    owner: UserId,
+}
 
-/// Subjects that a user has set aside to buy, kept on the server.
+/// The subjects that a user plans to buy. The server stores the cart, so that it follows the user to other devices.
 #[Object]
 impl Cart {
-    /// What is in it, in the order it was put there.
+    /// The subjects in the cart, in the order in which they were added.
     async fn subjects(&self, ctx: &Context<'_>) -> ApiResult<Vec<Subject>> {
-        let services = ctx.services()?;
-        let mut subjects = Vec::new();
-        for id in cart::subjects(services, self.0).await? {
-            subjects.push(Subject(services.catalog.subject(id).await?));
-        }
-        Ok(subjects)
+        Subject::load_all(ctx, cart::subjects(ctx.services()?, self.owner).await?).await
     }
 
-    /// How many subjects are in it.
+    /// The number of subjects in the cart.
     async fn total_count(&self, ctx: &Context<'_>) -> ApiResult<u64> {
-        Ok(cart::count(ctx.services()?, self.0).await?)
+        Ok(cart::count(ctx.services()?, self.owner).await?)
     }
 
-    /// What it costs at this moment: a quote for each course in it, since a purchase is of one course.
+    /// The price of the cart now, as one quote for each course, since a purchase covers one course. Subjects that
+    /// are no longer sold are left out.
     async fn quotes(&self, ctx: &Context<'_>) -> ApiResult<Vec<PurchaseQuote>> {
-        let quotes = cart::quotes(ctx.services()?, self.0).await?;
-        Ok(quotes.into_iter().map(PurchaseQuote).collect())
+        let quotes = cart::quotes(ctx.services()?, self.owner).await?;
+        Ok(quotes.into_iter().map(PurchaseQuote::from).collect())
+    }
+}
+
+impl Cart {
+    /// Makes the cart of a user. Its fields read the database.
+    pub(in crate::graphql) fn of(owner: UserId) -> Self {
+        Self { owner }
     }
 }

@@ -6,62 +6,79 @@ use async_graphql::{Context, ID, Object};
 use jishu_entity::CourseId;
 
 use super::{Money, Subject, money};
+use crate::graphql::context::ContextExt;
 use crate::graphql::error::ApiResult;
 use crate::graphql::node::GlobalKey;
 use crate::graphql::pagination::{Connection, ListNode, PageArgs, connect, slice};
 use jishu_service::catalog::{CatalogCourse, Snapshot};
 
 #[derive(Clone)]
-pub(in crate::graphql) struct Course(pub(in crate::graphql) Arc<CatalogCourse>);
+pub(in crate::graphql) struct Course {
+    course: Arc<CatalogCourse>,
+}
 
-/// What subjects are grouped in.
+/// A group of subjects that prepare for the same examination.
 #[Object]
 impl Course {
-    /// Global and opaque.
+    /// The global id of the course. It is opaque: do not parse it.
     pub(in crate::graphql) async fn id(&self) -> ID {
-        self.0.row.id.global()
+        self.course.row.id.global()
     }
 
-    /// Its title.
+    /// The name of the course.
     async fn name(&self) -> &str {
-        &self.0.row.name
+        &self.course.row.name
     }
 
-    /// What it prepares for.
+    /// A description for buyers. Null if the course has none.
     async fn description(&self) -> Option<&str> {
-        self.0.row.description.as_deref()
+        self.course.row.description.as_deref()
     }
 
-    /// What the whole course costs as a bundle; null where it is not sold as one. Who owns some of it pays the
-    /// shares of the rest.
+    /// The price of the whole course as a bundle. Null if the course is not sold as a bundle. Buyers who own some
+    /// of its subjects pay only the shares of the others.
     async fn bundle_price(&self) -> Option<Money> {
-        self.0.row.bundle_price.map(|minor| money(minor, &self.0.row.currency))
+        self.course.row.bundle_price.map(|minor| money(minor, &self.course.row.currency))
     }
 
-    /// For how many days a purchase gives access; null for ever.
+    /// The number of days for which a purchase gives access. Null if access never ends.
     async fn validity_days(&self) -> Option<i32> {
-        self.0.row.validity_days
+        self.course.row.validity_days
     }
 
-    /// Whether it has left the catalogue: it can no longer be bought, and who owns some of it keeps it.
+    /// Whether the course has left the catalogue. Nobody can buy it any more, and its owners keep what they bought.
     async fn archived(&self) -> bool {
-        self.0.row.archived_at.is_some()
+        self.course.row.archived_at.is_some()
     }
 
-    /// Its subjects that are sold, in the order they were added.
+    /// The subjects of the course that are sold, in the order in which they were added.
     async fn subjects(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "At most so many, from the start or from `after`: 1 to 100, 50 if not given.")]
+        #[graphql(
+            desc = "The maximum number of items, counted from the start or from `after`: 1 to 100, default 50."
+        )]
         first: Option<i32>,
         #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
-        #[graphql(desc = "At most so many, from the end or from `before`: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "The maximum number of items, counted from the end or from `before`: 1 to 100.")]
+        last: Option<i32>,
         #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
     ) -> ApiResult<SubjectConnection> {
         let request = PageArgs::new(first, after, last, before).request(ctx, "Subject")?;
-        let rows: Vec<_> = self.0.subjects_on_sale().cloned().collect();
-        let total = SubjectTotal(rows.len());
-        connect("Subject", slice(&rows, |row| row.id.0, request), |row| row.id.0, Subject, total)
+        let rows: Vec<_> = self.course.subjects_on_sale().cloned().collect();
+        let total = ListLength { items: rows.len() };
+        connect("Subject", slice(&rows, |row| row.id.0, request), |row| row.id.0, Subject::new, total)
+    }
+}
+
+impl Course {
+    pub(in crate::graphql) fn new(course: Arc<CatalogCourse>) -> Self {
+        Self { course }
+    }
+
+    /// Reads a course from the catalogue. It must exist.
+    pub(in crate::graphql) async fn load(ctx: &Context<'_>, id: CourseId) -> ApiResult<Self> {
+        Ok(Self::new(ctx.services()?.catalog.course(id).await?))
     }
 }
 
@@ -69,15 +86,18 @@ impl ListNode for Course {
     const NAME: &'static str = "Course";
 }
 
-pub(in crate::graphql) type CourseConnection = Connection<Course, CourseTotal>;
+pub(in crate::graphql) type CourseConnection = Connection<Course, ListLength>;
 
-pub(in crate::graphql) struct CourseTotal(usize);
+/// The length of a list in memory.
+pub(in crate::graphql) struct ListLength {
+    items: usize,
+}
 
 #[Object]
-impl CourseTotal {
-    /// How many there are in all.
+impl ListLength {
+    /// The total number of items.
     async fn total_count(&self) -> usize {
-        self.0
+        self.items
     }
 }
 
@@ -85,19 +105,9 @@ impl ListNode for Subject {
     const NAME: &'static str = "Subject";
 }
 
-type SubjectConnection = Connection<Subject, SubjectTotal>;
+type SubjectConnection = Connection<Subject, ListLength>;
 
-pub(in crate::graphql) struct SubjectTotal(usize);
-
-#[Object]
-impl SubjectTotal {
-    /// How many there are in all.
-    async fn total_count(&self) -> usize {
-        self.0
-    }
-}
-
-/// The courses that are sold and whose name or description has `search` in it, in any case.
+/// Lists the courses that are sold and whose name or description contains `search`, ignoring case.
 pub(in crate::graphql) fn course_page(
     ctx: &Context<'_>,
     snapshot: &Snapshot,
@@ -112,10 +122,10 @@ pub(in crate::graphql) fn course_page(
         .filter(|course| found(&course.row.name) || course.row.description.as_deref().is_some_and(found))
         .cloned()
         .collect();
-    let total = CourseTotal(rows.len());
+    let total = ListLength { items: rows.len() };
     let key = |row: &Arc<CatalogCourse>| {
         let CourseId(id) = row.row.id;
         id
     };
-    connect("Course", slice(&rows, key, request), key, Course, total)
+    connect("Course", slice(&rows, key, request), key, Course::new, total)
 }

@@ -4,32 +4,39 @@ use async_graphql::{Context, Object};
 use jishu_entity::entitlement;
 
 use super::{Purchase, Subject};
-use crate::graphql::context::ContextExt;
 use crate::graphql::error::ApiResult;
 use crate::graphql::scalar::DateTime;
 
-pub(in crate::graphql) struct Entitlement(pub(in crate::graphql) entitlement::Model);
+pub(in crate::graphql) struct Entitlement {
+    row: entitlement::Model,
+}
 
-/// One live right of one user to one subject, whichever purchase it came from.
+/// The right of a user to the tests of a subject.
 #[Object]
 impl Entitlement {
-    /// What it is a right to.
+    /// The subject.
     async fn subject(&self, ctx: &Context<'_>) -> ApiResult<Subject> {
-        Ok(Subject(ctx.services()?.catalog.subject(self.0.subject_id).await?))
+        Subject::load(ctx, self.row.subject_id).await
     }
 
-    /// The purchase that gave it.
+    /// The purchase that gave this entitlement.
     async fn purchase(&self) -> Purchase {
-        Purchase::lazy(self.0.user_id, self.0.purchase_id)
+        Purchase::lazy(self.row.user_id, self.row.purchase_id)
     }
 
-    /// When it began.
+    /// The time at which the entitlement began.
     async fn granted_at(&self) -> DateTime {
-        DateTime(self.0.granted_at)
+        DateTime(self.row.granted_at)
     }
 
-    /// When it ends; null for never.
+    /// The time at which the entitlement ends. Null if it never ends.
     async fn expires_at(&self) -> Option<DateTime> {
-        self.0.expires_at.map(DateTime)
+        self.row.expires_at.map(DateTime)
+    }
+}
+
+impl From<entitlement::Model> for Entitlement {
+    fn from(row: entitlement::Model) -> Self {
+        Self { row }
     }
 }

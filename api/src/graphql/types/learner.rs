@@ -5,9 +5,10 @@ use std::sync::Arc;
 use async_graphql::{Context, ID, Object};
 use jishu_entity::{mock_test_attempt, user};
 
+use super::card::Card;
 use super::card_batch::CardBatch;
-use super::card_page::{CardTotal, page_of};
-use super::{CardArgs, MockTestAttemptFilter, MockTestAttemptStatus, Subject};
+use super::card_page::{CardTotal, page_of_cards};
+use super::{CardArgs, MockTestAttemptFilter};
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiResult, Nullable};
 use crate::graphql::node::GlobalKey;
@@ -16,52 +17,60 @@ use crate::graphql::scalar::DateTime;
 use jishu_service::card::CardFilter;
 use jishu_service::learner;
 
-pub(in crate::graphql) struct Learner(user::Model);
+pub(in crate::graphql) struct Learner {
+    row: user::Model,
+}
 
-/// A learner, as support sees them: who they are, and which test cards they have. Any account is one, that of staff too.
-/// Of what they answered it shows nothing.
+/// An account and its test cards, as support sees them. It can be any account, including one of staff. It never
+/// shows answers or results.
 #[Object]
 impl Learner {
-    /// What to call them.
+    /// The name of the person.
     async fn name(&self) -> &str {
-        &self.0.name
+        &self.row.name
     }
 
-    /// Their address, in lower case.
+    /// The e-mail address of the account, in lower case.
     async fn email(&self) -> &str {
-        &self.0.email
+        &self.row.email
     }
 
-    /// Their test cards, of all purchases, by subject and number.
+    /// The test cards from all purchases, by subject and test number.
     async fn test_cards(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "At most so many, from the start or from `after`: 1 to 100, 50 if not given.")]
+        #[graphql(
+            desc = "The maximum number of items, counted from the start or from `after`: 1 to 100, default 50."
+        )]
         first: Option<i32>,
         #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
-        #[graphql(desc = "At most so many, from the end or from `before`: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "The maximum number of items, counted from the end or from `before`: 1 to 100.")]
+        last: Option<i32>,
         #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
-        #[graphql(desc = "Only those that match.")] filter: Option<MockTestAttemptFilter>,
+        #[graphql(desc = "Only cards that match this filter.")] filter: Option<MockTestAttemptFilter>,
     ) -> ApiResult<LearnerCardConnection> {
-        // In no other order: a cursor tells what its card was placed by, and that may be a result.
+        // The order is fixed: a cursor contains the sort key of its card, and a sort by percentage would reveal a
+        // result.
         let args = CardArgs { page: PageArgs::new(first, after, last, before), filter, order: None };
-        page_of(ctx, self.0.id, CardFilter::default(), args, LearnerCard::of).await
+        page_of_cards(ctx, self.row.id, CardFilter::default(), args, LearnerCard::of_page).await
     }
 }
 
 impl Learner {
-    /// The one with this address, for whom may help them.
+    /// Finds the account with this e-mail address. Refuses viewers who are not support staff.
     pub(in crate::graphql) async fn find(ctx: &Context<'_>, email: &str) -> Nullable<Self> {
         let find = async {
             let support = ctx.require_support().await?;
             Ok(learner::find(ctx.services()?, support, email).await?)
         };
-        find.await.map(|found| found.map(Learner)).transpose()
+        find.await.map(|found| found.map(|row| Self { row })).transpose()
     }
 }
 
-/// Not a `MockTestAttempt`, from which its sittings and their answers can be reached.
-pub(in crate::graphql) struct LearnerCard(mock_test_attempt::Model, Arc<CardBatch>);
+/// A test card as support sees it. Unlike `MockTestAttempt`, it leads to no sittings and no answers.
+pub(in crate::graphql) struct LearnerCard {
+    card: Card,
+}
 
 pub(in crate::graphql) type LearnerCardConnection = Connection<LearnerCard, CardTotal>;
 
@@ -72,61 +81,42 @@ impl ListNode for LearnerCard {
 /// A test card of a learner, as support sees it.
 #[Object]
 impl LearnerCard {
-    /// The test card: what `grantExtraTime` takes.
+    /// The id of the test card, for `grantExtraTime`.
     async fn mock_test_attempt_id(&self) -> ID {
-        self.0.id.global()
+        self.card.row.id.global()
     }
 
-    /// The subject it tests.
-    async fn subject(&self, ctx: &Context<'_>) -> ApiResult<Subject> {
-        Ok(Subject(ctx.services()?.catalog.subject(self.0.subject_id).await?))
+    #[graphql(flatten)]
+    async fn card(&self) -> &Card {
+        &self.card
     }
 
-    /// Its number in the subject, from 1.
-    async fn test_number(&self) -> i32 {
-        self.0.test_number
-    }
-
-    /// What can be done with it.
-    async fn status(&self) -> MockTestAttemptStatus {
-        self.0.status.into()
-    }
-
-    /// How often it may be sat in all.
-    async fn max_attempts(&self) -> i32 {
-        self.0.max_attempts
-    }
-
-    /// How often it was sat.
-    async fn attempts_used(&self) -> i32 {
-        self.0.attempts_used
-    }
-
-    /// Whether the learner can sit it now: a sitting is open, or attempts are left and the entitlement that gave the card
-    /// holds.
+    /// Whether the learner can start or continue a sitting now. It needs an open sitting, or an attempt left and a
+    /// valid entitlement.
     async fn can_start(&self, ctx: &Context<'_>) -> ApiResult<bool> {
-        self.1.can_start(ctx, &self.0).await
+        self.card.can_start(ctx).await
     }
 
-    /// How much longer each of its sittings takes, in seconds: what was granted.
+    /// The extra time that support granted for each sitting, in seconds. 0 if none was granted.
     async fn extra_seconds(&self, ctx: &Context<'_>) -> ApiResult<i32> {
-        self.1.extra_seconds(ctx, &self.0).await
+        self.card.extra_seconds(ctx).await
     }
 
-    /// When the latest sitting began; null before the first.
+    /// The start of the latest sitting. Null if there was none.
     async fn latest_attempt_at(&self) -> Option<DateTime> {
-        self.0.latest_attempt_at.map(DateTime)
+        self.card.latest_attempt_at()
     }
 
-    /// The deadline of the sitting that is open; null where none is.
+    /// The deadline of the open sitting. Null if no sitting is open.
     async fn expires_at(&self, ctx: &Context<'_>) -> Nullable<DateTime> {
-        let open = self.1.open(ctx, &self.0).await;
+        let open = self.card.open_session(ctx).await;
         open.map(|open| open.map(|open| DateTime(open.expires_at))).transpose()
     }
 }
 
 impl LearnerCard {
-    fn of(row: mock_test_attempt::Model, batch: &Arc<CardBatch>) -> Self {
-        Self(row, Arc::clone(batch))
+    /// Makes a card of a page. `batch` holds the cards of the page.
+    fn of_page(row: mock_test_attempt::Model, batch: &Arc<CardBatch>) -> Self {
+        Self { card: Card::of_page(row, batch) }
     }
 }

@@ -1,4 +1,4 @@
-//! How the tests of a subject are put together, timed, marked and reviewed.
+//! The settings for composing, timing, marking and reviewing the tests of a subject.
 
 use std::sync::Arc;
 
@@ -11,106 +11,114 @@ use crate::graphql::error::ApiResult;
 use crate::graphql::scalar::Decimal;
 use jishu_service::test_settings;
 
-/// Which sitting of a test card counts.
+/// The rule that makes one grade from the sittings of a test card.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "StoredMethod")]
 pub(in crate::graphql) enum GradingMethod {
-    /// The latest.
+    /// The marks of the latest sitting.
     Latest,
-    /// The one with the most marks.
+    /// The marks of the best sitting.
     Highest,
-    /// The first.
+    /// The marks of the first sitting.
     First,
-    /// The average of all.
+    /// The average of the marks of all sittings.
     Average,
 }
 
-/// When the key, the explanations and the marks of single questions are shown.
+/// The time from which a learner can see the key, the explanations and the marks of each question.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "StoredPolicy")]
 pub(in crate::graphql) enum ReviewPolicy {
     /// As soon as the sitting is over.
     AfterSitting,
-    /// Once the learner can sit this test no more: every attempt of all their cards of it is used and over, or their right
-    /// has ended.
+    /// When the learner can no longer sit this test: all attempts on their cards for it are used and over, or their
+    /// entitlement has ended.
     AfterLastAttempt,
-    /// Never.
+    /// The review never opens.
     Never,
 }
 
-/// How hard a question is.
+/// The difficulty of a question.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "StoredDifficulty")]
 pub(in crate::graphql) enum Difficulty {
-    /// Most learners get it right.
+    /// Most learners answer it correctly.
     Easy,
-    /// As hard as most of the examination.
+    /// The question is about as hard as most questions of the examination.
     Medium,
-    /// Few learners get it right.
+    /// Few learners answer it correctly.
     Hard,
 }
 
-pub(in crate::graphql) struct MarkingScheme(pub(in crate::graphql) Arc<subject::Model>);
+pub(in crate::graphql) struct MarkingScheme {
+    subject: Arc<subject::Model>,
+}
 
-/// How the tests of a subject are marked, timed and reviewed. Tests that somebody has sat before a change keep the marks
-/// and the time that they had.
+/// The settings for marking, timing and reviewing the tests of a subject. A test that somebody has started keeps
+/// the marks and the time that it had then.
 #[Object]
 impl MarkingScheme {
-    /// Marks for a correct answer.
+    /// The marks for a correct answer.
     async fn correct(&self) -> Decimal {
-        Decimal::of_hundredths(self.0.marks_correct)
+        Decimal::of_hundredths(self.subject.marks_correct)
     }
 
-    /// Marks for a wrong answer; mostly negative.
+    /// The marks for a wrong answer. Usually negative.
     async fn wrong(&self) -> Decimal {
-        Decimal::of_hundredths(self.0.marks_wrong)
+        Decimal::of_hundredths(self.subject.marks_wrong)
     }
 
-    /// Marks for no answer.
+    /// The marks for an unanswered question.
     async fn unanswered(&self) -> Decimal {
-        Decimal::of_hundredths(self.0.marks_unanswered)
+        Decimal::of_hundredths(self.subject.marks_unanswered)
     }
 
-    /// How many questions a test has.
+    /// The number of questions in a test.
     async fn questions_per_test(&self) -> i32 {
-        self.0.questions_per_test
+        self.subject.questions_per_test
     }
 
-    /// How long a sitting takes, in seconds.
+    /// The time limit of a sitting, in seconds, without extra time.
     async fn time_limit_seconds(&self) -> i32 {
-        self.0.time_limit_seconds
+        self.subject.time_limit_seconds
     }
 
-    /// How often a test card may be sat that is bought now.
+    /// The number of attempts of a test card that is bought now.
     async fn max_attempts(&self) -> i32 {
-        self.0.max_attempts
+        self.subject.max_attempts
     }
 
-    /// Which sitting of a test card counts.
+    /// The rule that makes one grade from the sittings of a test card.
     async fn grading_method(&self) -> GradingMethod {
-        self.0.grading_method.into()
+        self.subject.grading_method.into()
     }
 
-    /// When the key, the explanations and the marks of single questions are shown.
+    /// The time from which a learner can see the key, the explanations and the marks of each question.
     async fn review(&self) -> ReviewPolicy {
-        self.0.review_policy.into()
+        self.subject.review_policy.into()
     }
 
-    /// What a test is made of, in the order of its questions; empty where it has any questions of the subject.
+    /// The parts of a test, in the order of its questions. Empty if a test takes any questions of the subject.
     async fn blueprint(&self, ctx: &Context<'_>) -> ApiResult<Vec<BlueprintPart>> {
-        let parts = test_settings::blueprint(ctx.services()?, self.0.id).await?;
+        let parts = test_settings::blueprint(ctx.services()?, self.subject.id).await?;
         Ok(parts.into_iter().map(BlueprintPart::from).collect())
     }
 }
 
-/// A part of a test.
+impl MarkingScheme {
+    pub(super) fn of(subject: Arc<subject::Model>) -> Self {
+        Self { subject }
+    }
+}
+
+/// A part of a test: a number of questions of a topic and a difficulty.
 #[derive(SimpleObject)]
 pub(in crate::graphql) struct BlueprintPart {
-    /// Only questions of this topic; null for any.
+    /// The topic of the questions. Null for any topic.
     topic: Option<String>,
-    /// Only questions of this difficulty; null for any.
+    /// The difficulty of the questions. Null for any difficulty.
     difficulty: Option<Difficulty>,
-    /// How many questions.
+    /// The number of questions in this part.
     questions: i32,
 }
 

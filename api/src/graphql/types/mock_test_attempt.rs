@@ -6,8 +6,9 @@ use async_graphql::{Context, Enum, ID, Object};
 use jishu_entity::mock_test_attempt::{self, CardStatus};
 use jishu_entity::subject::GradingMethod;
 
+use super::card::Card;
 use super::card_batch::CardBatch;
-use super::{Purchase, SessionPaper, Subject, TestSession, TestSessionConnection, session_page};
+use super::{Purchase, SessionPaper, TestSession, TestSessionConnection, session_page};
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiResult, Nullable};
 use crate::graphql::node::GlobalKey;
@@ -16,161 +17,153 @@ use crate::graphql::scalar::{DateTime, Decimal, hundredths};
 use jishu_service::paper::Outline;
 use jishu_service::scoring;
 
-/// What can be done with a test card.
+/// The status of a test card.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "CardStatus")]
 pub(in crate::graphql) enum MockTestAttemptStatus {
-    /// Never sat.
+    /// The card has never been sat.
     Available,
     /// A sitting is open.
     InProgress,
-    /// Sat, and attempts are left.
+    /// The card has been sat, and attempts are left.
     Completed,
-    /// Every attempt is used.
+    /// All attempts are used.
     Exhausted,
 }
 
-pub(in crate::graphql) struct MockTestAttempt(mock_test_attempt::Model, Arc<CardBatch>);
+pub(in crate::graphql) struct MockTestAttempt {
+    card: Card,
+}
 
-/// A test card: one numbered mock test that a purchase gave a user, to be sat up to `maxAttempts` times.
+/// A test card: one numbered mock test that a purchase gave to a user. The user can sit it up to `maxAttempts`
+/// times.
 #[Object]
 impl MockTestAttempt {
-    /// Global and opaque.
+    /// The global id of the test card. It is opaque: do not parse it.
     pub(in crate::graphql) async fn id(&self) -> ID {
-        self.0.id.global()
+        self.card.row.id.global()
     }
 
-    /// The purchase that gave it.
+    /// The purchase that gave the test card.
     async fn purchase(&self) -> Purchase {
-        Purchase::lazy(self.0.user_id, self.0.purchase_id)
+        Purchase::lazy(self.card.row.user_id, self.card.row.purchase_id)
     }
 
-    /// The subject it tests.
-    async fn subject(&self, ctx: &Context<'_>) -> ApiResult<Subject> {
-        Ok(Subject(ctx.services()?.catalog.subject(self.0.subject_id).await?))
+    #[graphql(flatten)]
+    async fn card(&self) -> &Card {
+        &self.card
     }
 
-    /// Its number in the subject, from 1.
-    async fn test_number(&self) -> i32 {
-        self.0.test_number
-    }
-
-    /// What can be done with it.
-    async fn status(&self) -> MockTestAttemptStatus {
-        self.0.status.into()
-    }
-
-    /// How often it may be sat.
-    async fn max_attempts(&self) -> i32 {
-        self.0.max_attempts
-    }
-
-    /// How often it was sat; a sitting counts from its start.
-    async fn attempts_used(&self) -> i32 {
-        self.0.attempts_used
-    }
-
-    /// How many attempts are left; `canStart` tells whether one can begin.
+    /// The number of attempts left. Use `canStart` to find out whether a sitting can begin now.
     async fn remaining_attempts(&self) -> i32 {
-        (self.0.max_attempts - self.0.attempts_used).max(0)
+        (self.card.row.max_attempts - self.card.row.attempts_used).max(0)
     }
 
-    /// Whether `startTestSession` gives an open sitting now: one is open, or attempts are left and the entitlement that
-    /// gave the card holds. A test that nobody has sat can still lack questions.
+    /// Whether `startTestSession` returns an open sitting now. It needs an open sitting, or an attempt left and a
+    /// valid entitlement. If nobody has started this test yet, the start can still fail for lack of questions.
     async fn can_start(&self, ctx: &Context<'_>) -> ApiResult<bool> {
-        self.1.can_start(ctx, &self.0).await
+        self.card.can_start(ctx).await
     }
 
-    /// What its next sitting has, or the one that is open: fixed once anybody has sat this test, and until then by the
-    /// subject's settings as they are now.
+    /// The outline of the test for the open or the next sitting. Before anybody starts this test, it follows the current
+    /// settings of the subject; then it is fixed.
     async fn paper(&self, ctx: &Context<'_>) -> ApiResult<SessionPaper> {
-        Ok(match self.1.paper(ctx, &self.0).await? {
+        Ok(match self.card.paper(ctx).await? {
             Some(made) => made.into(),
-            None => Outline::from(&*ctx.services()?.catalog.subject(self.0.subject_id).await?).into(),
+            None => Outline::from(&*ctx.services()?.catalog.subject(self.card.row.subject_id).await?).into(),
         })
     }
 
-    /// How much longer than `paper.timeLimitSeconds` each sitting takes, in seconds: what support granted; mostly 0.
+    /// The time that support added to `paper.timeLimitSeconds` for each sitting, in seconds. Usually 0.
     async fn extra_time_seconds(&self, ctx: &Context<'_>) -> ApiResult<i32> {
-        self.1.extra_seconds(ctx, &self.0).await
+        self.card.extra_seconds(ctx).await
     }
 
-    /// When the latest sitting began; null before the first.
+    /// The start of the latest sitting. Null if there was none.
     async fn latest_attempt_at(&self) -> Option<DateTime> {
-        self.0.latest_attempt_at.map(DateTime)
+        self.card.latest_attempt_at()
     }
 
-    /// The marks of the latest scored sitting; null before the first.
+    /// The marks of the latest scored sitting. Null if there is none.
     async fn latest_score(&self) -> Option<Decimal> {
-        hundredths(self.0.latest_score)
+        hundredths(self.card.row.latest_score)
     }
 
-    /// The latest score in per cent of the most that could be had; null before the first.
+    /// The marks of the latest scored sitting as a percentage of the maximum. Null if there is none.
     async fn latest_percentage(&self) -> Option<Decimal> {
-        hundredths(self.0.latest_percentage)
+        hundredths(self.card.row.latest_percentage)
     }
 
-    /// The marks of the first scored sitting; null before it.
+    /// The marks of the first scored sitting. Null if there is none.
     async fn first_score(&self) -> Option<Decimal> {
-        hundredths(self.0.first_score)
+        hundredths(self.card.row.first_score)
     }
 
-    /// The marks of the best scored sitting; null before the first.
+    /// The marks of the best scored sitting. Null if there is none.
     async fn best_score(&self) -> Option<Decimal> {
-        hundredths(self.0.best_score)
+        hundredths(self.card.row.best_score)
     }
 
-    /// What counts of its sittings, in marks, by the subject's `markingScheme.gradingMethod`; null before the first scored
-    /// sitting.
+    /// The marks that count for this card, by the subject's `markingScheme.gradingMethod`. Null if no sitting is
+    /// scored.
     async fn grade(&self, ctx: &Context<'_>) -> Nullable<Decimal> {
-        self.graded(ctx).await.map(hundredths).transpose()
+        self.grade_in_hundredths(ctx).await.map(hundredths).transpose()
     }
 
-    /// The sitting that is open; null where none is.
+    /// The open sitting. Null if no sitting is open.
     async fn open_session(&self, ctx: &Context<'_>) -> Nullable<TestSession> {
-        let open = self.1.open(ctx, &self.0).await;
+        let open = self.card.open_session(ctx).await;
         open.map(|open| open.cloned().map(TestSession::from)).transpose()
     }
 
-    /// Its sittings, newest first.
+    /// The sittings of the card, newest first.
     async fn sessions(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "At most so many, from the start or from `after`: 1 to 100, 50 if not given.")]
+        #[graphql(
+            desc = "The maximum number of items, counted from the start or from `after`: 1 to 100, default 50."
+        )]
         first: Option<i32>,
         #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
-        #[graphql(desc = "At most so many, from the end or from `before`: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "The maximum number of items, counted from the end or from `before`: 1 to 100.")]
+        last: Option<i32>,
         #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
     ) -> ApiResult<TestSessionConnection> {
-        session_page(ctx, self.0.user_id, Some(self.0.id), PageArgs::new(first, after, last, before)).await
+        session_page(
+            ctx,
+            self.card.row.user_id,
+            Some(self.card.row.id),
+            PageArgs::new(first, after, last, before),
+        )
+        .await
     }
 }
 
 impl MockTestAttempt {
-    /// One of a page, whose cards are a batch.
-    pub(super) fn of(row: mock_test_attempt::Model, batch: &Arc<CardBatch>) -> Self {
-        Self(row, Arc::clone(batch))
+    /// Makes a card of a page. `batch` holds the cards of the page.
+    pub(super) fn of_page(row: mock_test_attempt::Model, batch: &Arc<CardBatch>) -> Self {
+        Self { card: Card::of_page(row, batch) }
     }
 
-    async fn graded(&self, ctx: &Context<'_>) -> ApiResult<Option<i32>> {
-        let method = ctx.services()?.catalog.subject(self.0.subject_id).await?.grading_method;
+    async fn grade_in_hundredths(&self, ctx: &Context<'_>) -> ApiResult<Option<i32>> {
+        let method = ctx.services()?.catalog.subject(self.card.row.subject_id).await?.grading_method;
         Ok(match method {
-            GradingMethod::Latest => self.0.latest_score,
-            GradingMethod::Highest => self.0.best_score,
-            GradingMethod::First => self.0.first_score,
-            GradingMethod::Average if self.0.latest_score.is_none() => None,
+            GradingMethod::Latest => self.card.row.latest_score,
+            GradingMethod::Highest => self.card.row.best_score,
+            GradingMethod::First => self.card.row.first_score,
+            GradingMethod::Average if self.card.row.latest_score.is_none() => None,
             GradingMethod::Average => {
-                let scores = ctx.loaders()?.scores.load_one((self.0.user_id, self.0.id)).await?;
+                let scores =
+                    ctx.loaders()?.scores.load_one((self.card.row.user_id, self.card.row.id)).await?;
                 scoring::grade(method, &scores.unwrap_or_default())
             }
         })
     }
 }
 
-/// One that was read alone.
+/// Makes a card that was read alone.
 impl From<mock_test_attempt::Model> for MockTestAttempt {
     fn from(row: mock_test_attempt::Model) -> Self {
-        let batch = CardBatch::of(std::slice::from_ref(&row));
-        Self(row, Arc::new(batch))
+        Self { card: Card::alone(row) }
     }
 }

@@ -1,6 +1,7 @@
-//! The object types, one noun a file.
+//! The object types, one file for each noun.
 
 mod authored_question;
+mod card;
 mod card_batch;
 mod card_page;
 mod cart;
@@ -48,5 +49,6 @@ pub(super) use subject::Subject;
 pub(super) use test_session::{TestSession, TestSessionConnection, TestSessionStatus, session_page};
 pub(super) use user::User;
 pub(super) use user_error::{
-    AnswersError, AttemptsExhaustedError, ErrorCode, PriceChangedError, UserError, selection_error,
+    AnswersError, AttemptsExhaustedError, ErrorCode, NO_SUCH_SUBJECT, PriceChangedError, UserError,
+    user_errors,
 };

@@ -1,4 +1,4 @@
-//! Money on the wire.
+//! Amounts of money in the API.
 
 use async_graphql::SimpleObject;
 
@@ -8,13 +8,13 @@ use jishu_service::money;
 /// An amount of money.
 #[derive(SimpleObject)]
 pub(in crate::graphql) struct Money {
-    /// In major units, with the decimal places of the currency: "199.00".
+    /// The amount in major units, with the decimal places of the currency: "199.00".
     amount: Decimal,
-    /// ISO 4217: "INR".
+    /// The currency as an ISO 4217 code: "INR".
     currency: String,
 }
 
-/// An amount in minor units, as the wire has it.
+/// Converts an amount in minor units.
 pub(in crate::graphql) fn money(minor: i64, currency: &str) -> Money {
     let money = money::Money::new(minor, currency);
     Money { amount: Decimal(money.amount()), currency: money.currency }

@@ -1,4 +1,4 @@
-//! How a learner is doing.
+//! The progress of a learner.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,97 +10,99 @@ use tokio::sync::OnceCell;
 use super::{Subject, TestSession};
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiError, ApiResult, Nullable};
-use crate::graphql::pagination::page_length;
+use crate::graphql::pagination::page_size;
 use crate::graphql::scalar::{DateTime, Decimal, hundredths};
 use jishu_service::progress::{self, Cards, Repeated, Scope, Sittings, TopicSum};
 use jishu_service::scoring::{self, Tally};
 
-pub(in crate::graphql) struct Progress(Arc<Parts>);
+pub(in crate::graphql) struct Progress {
+    data: Arc<ProgressData>,
+}
 
-/// How a learner is doing, over all their sittings that were scored; open ones do not count. What was sat counts for
-/// good, also when the right to the subject has ended.
+/// The progress of a learner, over all scored sittings. Open sittings do not count. Sittings still count after the
+/// entitlement to their subject has ended.
 #[Object]
 impl Progress {
-    /// How many sittings were scored.
+    /// The number of scored sittings.
     async fn tests_taken(&self, ctx: &Context<'_>) -> ApiResult<i32> {
-        Ok(int(self.0.all_sittings(ctx).await?.taken))
+        Ok(to_int(self.data.all_sittings(ctx).await?.taken))
     }
 
-    /// The average percentage of the sittings; null without one.
+    /// The average percentage of the scored sittings. Null if there is none.
     async fn average_percentage(&self, ctx: &Context<'_>) -> Nullable<Decimal> {
-        nullable(self.0.all_sittings(ctx).await, |all| all.average())
+        nullable(self.data.all_sittings(ctx).await, |all| all.average())
     }
 
-    /// The best percentage of a sitting; null without one.
+    /// The best percentage of a scored sitting. Null if there is none.
     async fn best_percentage(&self, ctx: &Context<'_>) -> Nullable<Decimal> {
-        nullable(self.0.all_sittings(ctx).await, |all| all.best)
+        nullable(self.data.all_sittings(ctx).await, |all| all.best)
     }
 
-    /// The average percentage of the first sittings, of the test cards that were scored at least twice; null without
-    /// such a card.
+    /// The average percentage of the first sittings of the cards that were scored at least twice. Null if there is
+    /// no such card.
     async fn first_average(&self, ctx: &Context<'_>) -> Nullable<Decimal> {
-        nullable(self.0.repeated(ctx).await, Repeated::first_average)
+        nullable(self.data.repeated(ctx).await, Repeated::first_average)
     }
 
-    /// The average percentage of the latest sittings, of the test cards that were scored at least twice; null without
-    /// such a card.
+    /// The average percentage of the latest sittings of the cards that were scored at least twice. Null if there is
+    /// no such card.
     async fn latest_average(&self, ctx: &Context<'_>) -> Nullable<Decimal> {
-        nullable(self.0.repeated(ctx).await, Repeated::latest_average)
+        nullable(self.data.repeated(ctx).await, Repeated::latest_average)
     }
 
-    /// By how many percentage points `latestAverage` is above `firstAverage`: of the same test cards, so that the
-    /// comparison is fair. Rounded by itself, so that it can differ by 0.01 from the difference of the two. Null
-    /// without a card that was scored at least twice.
+    /// The rise from `firstAverage` to `latestAverage`, in percentage points. Both use the same cards, so that the
+    /// comparison is fair. It is rounded separately and can differ by 0.01 from their difference. Null if no card
+    /// was scored at least twice.
     async fn improvement(&self, ctx: &Context<'_>) -> Nullable<Decimal> {
-        nullable(self.0.repeated(ctx).await, Repeated::improvement)
+        nullable(self.data.repeated(ctx).await, Repeated::improvement)
     }
 
-    /// How long the sittings took in all, in seconds.
+    /// The total time of the scored sittings, in seconds.
     async fn time_spent_seconds(&self, ctx: &Context<'_>) -> ApiResult<i32> {
-        Ok(int(self.0.all_sittings(ctx).await?.seconds))
+        Ok(to_int(self.data.all_sittings(ctx).await?.seconds))
     }
 
-    /// Each subject that the learner owns or has owned.
+    /// The progress in each subject that the learner owns or has owned.
     async fn by_subject(&self, ctx: &Context<'_>) -> ApiResult<Vec<SubjectProgress>> {
         let services = ctx.services()?;
-        let cards = progress::cards(services, self.0.scope).await?;
+        let cards = progress::cards(services, self.data.scope).await?;
         let mut subjects = Vec::with_capacity(cards.len());
         for (id, cards) in cards {
-            let subject = Subject(services.catalog.subject(id).await?);
-            subjects.push(SubjectProgress { subject, cards, parts: Arc::clone(&self.0) });
+            let subject = Subject::load(ctx, id).await?;
+            subjects.push(SubjectProgress { subject, cards, data: Arc::clone(&self.data) });
         }
         Ok(subjects)
     }
 
-    /// The latest sittings that were scored, in the order in which they ended.
+    /// The latest scored sittings, in the order in which they ended.
     async fn trend(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "At most so many: 1 to 100.", default = 20)] last: i32,
+        #[graphql(desc = "The maximum number of sittings: 1 to 100.", default = 20)] last: i32,
     ) -> ApiResult<Vec<TrendPoint>> {
-        let last = page_length("last", last)?;
-        let sittings = progress::trend(ctx.services()?, self.0.scope, last).await?;
-        Ok(sittings.into_iter().map(TrendPoint).collect())
+        let last = page_size("last", last)?;
+        let sittings = progress::trend(ctx.services()?, self.data.scope, last).await?;
+        Ok(sittings.into_iter().map(|session| TrendPoint { session }).collect())
     }
 }
 
 impl Progress {
-    /// Of which nothing is read before it is asked for.
+    /// Makes a `Progress` that reads each part when a field first needs it.
     pub(in crate::graphql) fn lazy(scope: Scope) -> Self {
         let (sittings, repeated, topics) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
-        Self(Arc::new(Parts { scope, sittings, repeated, topics }))
+        Self { data: Arc::new(ProgressData { scope, sittings, repeated, topics }) }
     }
 }
 
-/// What several fields are read from: each part with its first field, once for all subjects.
-struct Parts {
+/// Data that several fields share. Each part is read once, for all subjects, when a field first needs it.
+struct ProgressData {
     scope: Scope,
     sittings: OnceCell<BTreeMap<SubjectId, Sittings>>,
     repeated: OnceCell<Repeated>,
     topics: OnceCell<BTreeMap<SubjectId, Vec<TopicSum>>>,
 }
 
-impl Parts {
+impl ProgressData {
     async fn sittings(&self, ctx: &Context<'_>) -> ApiResult<&BTreeMap<SubjectId, Sittings>> {
         let services = ctx.services()?;
         Ok(self.sittings.get_or_try_init(|| progress::sittings(services, self.scope)).await?)
@@ -124,11 +126,10 @@ impl Parts {
 pub(in crate::graphql) struct SubjectProgress {
     subject: Subject,
     cards: Cards,
-    parts: Arc<Parts>,
+    data: Arc<ProgressData>,
 }
 
-/// How a learner is doing in a subject. Cards are counted as `mockTestAttempts` lists them: of all purchases, and but
-/// for `available` those whose right has ended included.
+/// The progress of a learner in a subject. The counts of cards cover all purchases.
 #[Object]
 impl SubjectProgress {
     /// The subject.
@@ -136,42 +137,41 @@ impl SubjectProgress {
         &self.subject
     }
 
-    /// How many test cards there are.
+    /// The total number of test cards.
     async fn total_cards(&self) -> i32 {
-        int(self.cards.total())
+        to_int(self.cards.total())
     }
 
-    /// How many of them were never sat and can be: of a right that holds. Cards that were never sat under a right that
-    /// has ended count in `totalCards` alone.
+    /// The number of cards that were never sat and have a valid entitlement. Cards that were never sat and whose
+    /// entitlement has ended count only in `totalCards`.
     async fn available(&self) -> i32 {
-        int(self.cards.available)
+        to_int(self.cards.available)
     }
 
-    /// How many of them have an open sitting.
+    /// The number of cards with an open sitting.
     async fn in_progress(&self) -> i32 {
-        int(self.cards.in_progress)
+        to_int(self.cards.in_progress)
     }
 
-    /// How many of them were sat and have attempts left.
+    /// The number of cards that were sat and have attempts left.
     async fn completed(&self) -> i32 {
-        int(self.cards.completed)
+        to_int(self.cards.completed)
     }
 
-    /// How many of them have no attempt left.
+    /// The number of cards without attempts left.
     async fn exhausted(&self) -> i32 {
-        int(self.cards.exhausted)
+        to_int(self.cards.exhausted)
     }
 
-    /// The average percentage of the sittings that were scored; null without one.
+    /// The average percentage of the scored sittings. Null if there is none.
     async fn average_percentage(&self, ctx: &Context<'_>) -> Nullable<Decimal> {
-        let of_subject = |all: &BTreeMap<_, Sittings>| all.get(&self.subject.0.id)?.average();
-        nullable(self.parts.sittings(ctx).await, of_subject)
+        let of_subject = |all: &BTreeMap<_, Sittings>| all.get(&self.subject.row_id())?.average();
+        nullable(self.data.sittings(ctx).await, of_subject)
     }
 
-    /// The topics that questions were asked of, over all sittings that were scored, whatever `MarkingScheme.review`
-    /// says.
+    /// The results by topic, over all scored sittings. `MarkingScheme.review` does not hide them.
     async fn by_topic(&self, ctx: &Context<'_>) -> ApiResult<Vec<TopicResult>> {
-        let topics = self.parts.topics(ctx).await?.get(&self.subject.0.id);
+        let topics = self.data.topics(ctx).await?.get(&self.subject.row_id());
         let topics = topics.into_iter().flatten();
         Ok(topics.map(|topic| TopicResult::new(topic.name.clone(), topic.tally)).collect())
     }
@@ -182,35 +182,35 @@ pub(in crate::graphql) struct TopicResult {
     tally: Tally,
 }
 
-/// How the questions of a topic were answered.
+/// The results of the questions of one topic.
 #[Object]
 impl TopicResult {
-    /// What the topic is called.
+    /// The name of the topic.
     async fn topic(&self) -> &str {
         &self.topic
     }
 
-    /// How many questions were answered correctly.
+    /// The number of correct answers.
     async fn correct(&self) -> i32 {
         self.tally.correct
     }
 
-    /// How many were answered wrongly.
+    /// The number of wrong answers.
     async fn wrong(&self) -> i32 {
         self.tally.wrong
     }
 
-    /// How many were not answered.
+    /// The number of unanswered questions.
     async fn unanswered(&self) -> i32 {
         self.tally.unanswered
     }
 
-    /// The marks; below nought where wrong answers cost more than correct ones gave.
+    /// The marks. Negative if wrong answers cost more than correct ones earned.
     async fn score(&self) -> Decimal {
         Decimal::of_hundredths(self.tally.score)
     }
 
-    /// The correct ones in per cent of those that were answered; null where none was.
+    /// The correct answers as a percentage of the answered questions. Null if none was answered.
     async fn accuracy(&self) -> Option<Decimal> {
         let (correct, answered) = (self.tally.correct, self.tally.correct + self.tally.wrong);
         hundredths((answered > 0).then(|| scoring::percentage(correct.into(), answered.into())))
@@ -223,39 +223,41 @@ impl TopicResult {
     }
 }
 
-pub(in crate::graphql) struct TrendPoint(test_session::Model);
+pub(in crate::graphql) struct TrendPoint {
+    session: test_session::Model,
+}
 
-/// A sitting that was scored, as a point in time.
+/// A point of a chart: the result of a scored sitting.
 #[Object]
 impl TrendPoint {
-    /// When it ended.
+    /// The time at which the sitting ended.
     async fn at(&self) -> ApiResult<DateTime> {
-        self.0.submitted_at.map(DateTime).ok_or_else(|| self.lacks("an end"))
+        self.session.submitted_at.map(DateTime).ok_or_else(|| self.lacks("an end"))
     }
 
-    /// What came out, in per cent of the most marks that could be had; negative where the marks are.
+    /// The marks as a percentage of the maximum. Negative if the marks are negative.
     async fn percentage(&self) -> ApiResult<Decimal> {
-        self.0.percentage.map(Decimal::of_hundredths).ok_or_else(|| self.lacks("a percentage"))
+        self.session.percentage.map(Decimal::of_hundredths).ok_or_else(|| self.lacks("a percentage"))
     }
 
     /// The sitting.
     async fn session(&self) -> TestSession {
-        TestSession::from(self.0.clone())
+        TestSession::from(self.session.clone())
     }
 }
 
 impl TrendPoint {
     fn lacks(&self, what: &str) -> ApiError {
-        ApiError::internal(format!("the scored sitting {} lacks {what}", self.0.id))
+        ApiError::internal(format!("the scored sitting {} lacks {what}", self.session.id))
     }
 }
 
-/// A field that is null where there is nothing to average, and alone where it could not be read.
+/// Returns null if there is nothing to average. A failed read becomes an error of this field alone.
 fn nullable<T, N: Into<i64>>(part: ApiResult<T>, read: impl FnOnce(T) -> Option<N>) -> Nullable<Decimal> {
     part.map(|part| hundredths(read(part))).transpose()
 }
 
-/// No learner comes near the ends of GraphQL's Int: as seconds they are 68 years.
-fn int(value: i64) -> i32 {
+/// Converts a count or seconds to GraphQL's Int. Its maximum is 68 years in seconds, which no learner reaches.
+fn to_int(value: i64) -> i32 {
     i32::try_from(value).unwrap_or(i32::MAX)
 }

@@ -1,4 +1,4 @@
-//! Purchases and the list of them.
+//! Purchases and lists of them.
 
 use async_graphql::{Context, Enum, ID, Object};
 use jishu_entity::purchase::{self, PurchaseStatus as StoredStatus};
@@ -16,7 +16,7 @@ use crate::graphql::scalar::DateTime;
 use jishu_service::card::CardFilter;
 use jishu_service::page::Page;
 
-/// How subjects are chosen.
+/// The way in which the subjects of a purchase are chosen.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "purchase::PurchaseType")]
 pub(in crate::graphql) enum PurchaseType {
@@ -24,18 +24,18 @@ pub(in crate::graphql) enum PurchaseType {
     SingleSubject,
     /// Two or more subjects of one course.
     MultipleSubjects,
-    /// Every subject of the course that is sold, at the bundle's price.
+    /// All subjects of the course that are sold, at the price of the bundle.
     FullBundle,
 }
 
-/// What became of a purchase.
+/// The status of a purchase.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 pub(in crate::graphql) enum PurchaseStatus {
-    /// It gives access.
+    /// The purchase gives access.
     Active,
-    /// Its term is over.
+    /// The purchase no longer gives access, because its term has ended.
     Expired,
-    /// It was paid back.
+    /// The purchase was refunded.
     Refunded,
 }
 
@@ -45,20 +45,20 @@ pub(in crate::graphql) struct Purchase {
     row: tokio::sync::OnceCell<purchase::Model>,
 }
 
-/// One purchase by one user: its subjects and the test cards they gave.
+/// A purchase of a user, with its subjects and the test cards that they gave.
 #[Object]
 impl Purchase {
-    /// Global and opaque.
+    /// The global id of the purchase. It is opaque: do not parse it.
     pub(in crate::graphql) async fn id(&self) -> ID {
         self.id.global()
     }
 
-    /// How its subjects were chosen.
+    /// The way in which the subjects were chosen.
     async fn purchase_type(&self, ctx: &Context<'_>) -> ApiResult<PurchaseType> {
         Ok(self.row(ctx).await?.purchase_type.into())
     }
 
-    /// What became of it.
+    /// The status of the purchase.
     async fn status(&self, ctx: &Context<'_>) -> ApiResult<PurchaseStatus> {
         let row = self.row(ctx).await?;
         let now = ctx.services()?.clock.now();
@@ -69,50 +69,50 @@ impl Purchase {
         })
     }
 
-    /// The course that its subjects belong to.
+    /// The course of the subjects.
     async fn course(&self, ctx: &Context<'_>) -> ApiResult<Course> {
-        Ok(Course(ctx.services()?.catalog.course(self.row(ctx).await?.course_id).await?))
+        Course::load(ctx, self.row(ctx).await?.course_id).await
     }
 
-    /// What it bought; subjects that were owned before are not among them.
+    /// The subjects that were bought. Subjects that the user already owned are not included.
     async fn subjects(&self, ctx: &Context<'_>) -> ApiResult<Vec<Subject>> {
         let bought = ctx.loaders()?.entitlements.load_one((self.owner, self.id)).await?.unwrap_or_default();
-        let catalog = &ctx.services()?.catalog;
-        let mut subjects = Vec::with_capacity(bought.len());
-        for entitlement in bought {
-            subjects.push(Subject(catalog.subject(entitlement.subject_id).await?));
-        }
-        Ok(subjects)
+        Subject::load_all(ctx, bought.into_iter().map(|entitlement| entitlement.subject_id)).await
     }
 
-    /// What was paid.
+    /// The amount that was charged.
     async fn cost(&self, ctx: &Context<'_>) -> ApiResult<Money> {
         let row = self.row(ctx).await?;
         Ok(money(row.cost, &row.currency))
     }
 
-    /// When it was made.
+    /// The time of the purchase.
     async fn created_at(&self, ctx: &Context<'_>) -> ApiResult<DateTime> {
         Ok(DateTime(self.row(ctx).await?.created_at))
     }
 
-    /// When its term is over; null for never.
+    /// The time at which the access ends. Null if it never ends.
     async fn expires_at(&self, ctx: &Context<'_>) -> Nullable<DateTime> {
         self.row(ctx).await.map(|row| row.expires_at.map(DateTime)).transpose()
     }
 
-    /// The test cards it gave.
+    /// The test cards that the purchase gave.
     #[expect(clippy::too_many_arguments, reason = "the arguments of a connection, a filter and an order")]
     async fn mock_test_attempts(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "At most so many, from the start or from `after`: 1 to 100, 50 if not given.")]
+        #[graphql(
+            desc = "The maximum number of items, counted from the start or from `after`: 1 to 100, default 50."
+        )]
         first: Option<i32>,
         #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
-        #[graphql(desc = "At most so many, from the end or from `before`: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "The maximum number of items, counted from the end or from `before`: 1 to 100.")]
+        last: Option<i32>,
         #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
-        #[graphql(desc = "Only those that match.")] filter: Option<MockTestAttemptFilter>,
-        #[graphql(desc = "By subject and number if not given.")] order_by: Option<MockTestAttemptOrder>,
+        #[graphql(desc = "Only cards that match this filter.")] filter: Option<MockTestAttemptFilter>,
+        #[graphql(desc = "The order. The default is by subject and test number.")] order_by: Option<
+            MockTestAttemptOrder,
+        >,
     ) -> ApiResult<MockTestAttemptConnection> {
         let args = CardArgs { page: PageArgs::new(first, after, last, before), filter, order: order_by };
         let scope = CardFilter { purchase: Some(self.id), ..CardFilter::default() };
@@ -121,7 +121,7 @@ impl Purchase {
 }
 
 impl Purchase {
-    /// A purchase that is read only when more than its id is asked for.
+    /// Makes a purchase that reads its row when a field other than the id needs it.
     pub(in crate::graphql) fn lazy(owner: UserId, id: PurchaseId) -> Self {
         Self { owner, id, row: tokio::sync::OnceCell::new() }
     }
@@ -148,17 +148,19 @@ impl ListNode for Purchase {
 
 pub(in crate::graphql) type PurchaseConnection = Connection<Purchase, PurchaseTotal>;
 
-pub(in crate::graphql) struct PurchaseTotal(UserId);
+pub(in crate::graphql) struct PurchaseTotal {
+    owner: UserId,
+}
 
 #[Object]
 impl PurchaseTotal {
-    /// How many there are in all; counted only when selected.
+    /// The total number of items. Counted only when selected.
     async fn total_count(&self, ctx: &Context<'_>) -> ApiResult<u64> {
-        Ok(jishu_service::purchase::count(ctx.services()?, self.0).await?)
+        Ok(jishu_service::purchase::count(ctx.services()?, self.owner).await?)
     }
 }
 
-/// A page of the purchases of `owner`, newest first.
+/// Reads a page of the purchases of `owner`, newest first.
 pub(in crate::graphql) async fn purchase_page(
     ctx: &Context<'_>,
     owner: UserId,
@@ -170,5 +172,5 @@ pub(in crate::graphql) async fn purchase_page(
     } else {
         Page { rows: Vec::new(), has_previous: false, has_next: false }
     };
-    connect("Purchase", page, |row| row.id.0, Purchase::from, PurchaseTotal(owner))
+    connect("Purchase", page, |row| row.id.0, Purchase::from, PurchaseTotal { owner })
 }

@@ -1,67 +1,67 @@
-//! The question bank, as its authors see it.
+//! The question bank: export, and reports about files of questions.
 
 use async_graphql::{Context, Enum, ID, SimpleObject};
 use jishu_entity::{QuestionId, SubjectId};
 
 use crate::graphql::context::ContextExt;
-use crate::graphql::error::{ApiError, ApiResult};
+use crate::graphql::error::{ApiError, ApiResult, refused_or};
 use crate::graphql::node::GlobalKey;
 use crate::graphql::pagination::Cursor;
 use jishu_service::question_bank::{self, Advice, ExportRefusal, Format, LONGEST_EXPORT};
 
-/// A format of files of questions.
+/// A file format for questions.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "Format")]
 pub(in crate::graphql) enum QuestionFormat {
-    /// GIFT, Moodle's text format. Carries everything but slashes at the ends of a topic's name.
+    /// GIFT, the text format of Moodle. It keeps everything except slashes at the start or end of a topic's name.
     Gift,
-    /// Aiken: single choices only, without ids, topics, difficulties and explanations.
+    /// Aiken, a text format for single-choice questions. It has no ids, topics, difficulties or explanations.
     Aiken,
-    /// Moodle XML. Carries everything but slashes at the ends of a topic's name.
+    /// Moodle XML. It keeps everything except slashes at the start or end of a topic's name.
     MoodleXml,
-    /// QTI 3.0 items of choices and numbers, one or several of them in an element `question-bank`. Carries
-    /// everything but HTML that is not also XML.
+    /// QTI 3.0: choice items and numeric items. A file holds one item, or several inside a `question-bank` element.
+    /// It keeps everything except HTML that is not well-formed XML.
     Qti,
 }
 
-/// Something in a file that is no question of a bank.
+/// A part of a file that was refused, because it is not a question that the bank can store.
 #[derive(SimpleObject)]
 pub(in crate::graphql) struct QuestionRefusal {
-    /// Where it begins, from 1.
+    /// The line at which it begins, counted from 1.
     line: u32,
-    /// What the file calls it; null where it does not.
+    /// The id or the name of the question in the file. Null if the file gives none.
     external_id: Option<String>,
-    /// Why it was refused and what to do, for people.
+    /// An explanation for people: why it was refused, and what to do.
     reason: String,
 }
 
-/// Something of a question that the other side has no place for. The question itself was carried, unless this says
-/// otherwise.
+/// Part of a question that the bank or the file format cannot store. The rest of the question was kept, unless
+/// `what` says otherwise.
 #[derive(SimpleObject)]
 pub(in crate::graphql) struct QuestionLoss {
-    /// Where the question begins in the file that was read, from 1; null for one that was written.
+    /// The line at which the question begins in the imported file, counted from 1. Null in an export.
     line: Option<u32>,
-    /// What its authors call the question.
+    /// The external id of the question.
     external_id: String,
-    /// What was left behind, for people.
+    /// An explanation for people: what was left out.
     what: String,
 }
 
-/// A message about a question that was imported.
+/// A notice about an imported question.
 #[derive(SimpleObject)]
 pub(in crate::graphql) struct QuestionNotice {
-    /// The line of the file in which the question begins, from 1.
+    /// The line at which the question begins in the file, counted from 1.
     line: u32,
     /// The external id of the question.
     external_id: String,
-    /// The message, for people. It ends with what to do.
+    /// An explanation for people: what was noticed, and what to do.
     text: String,
 }
 
 impl From<question_bank::Notice> for QuestionNotice {
     fn from(notice: question_bank::Notice) -> Self {
         let question_bank::Notice { line, external_id, text, advice } = notice;
-        Self { line, external_id, text: format!("{text} {}", advised(advice)) }
+        Self { line, external_id, text: format!("{text} {}", advice_text(advice)) }
     }
 }
 
@@ -69,14 +69,14 @@ impl From<question_bank::RefusedQuestion> for QuestionRefusal {
     fn from(refusal: question_bank::RefusedQuestion) -> Self {
         let question_bank::RefusedQuestion { line, external_id, mut reason, advice } = refusal;
         if let Some(advice) = advice {
-            reason = format!("{reason} {}", advised(advice));
+            reason = format!("{reason} {}", advice_text(advice));
         }
         Self { line, external_id, reason }
     }
 }
 
 /// Returns the advice in terms of the API.
-fn advised(advice: Advice) -> &'static str {
+fn advice_text(advice: Advice) -> &'static str {
     match advice {
         Advice::CorrectKey => {
             "To use the file's key in new sittings, call `correctQuestionKey`, or import again with `correctKeys`."
@@ -97,22 +97,22 @@ impl From<question_bank::Loss> for QuestionLoss {
     }
 }
 
-/// A page of a question bank, as a text.
+/// A page of a question bank, as a document.
 #[derive(SimpleObject)]
 pub(in crate::graphql) struct QuestionExport {
-    /// A whole document of the format.
+    /// A complete document in the chosen format.
     text: String,
-    /// How many questions the page has; of these, some may be left out of the text, as `losses` says.
+    /// The number of questions on the page, including those that `losses` reports as left out of the document.
     question_count: usize,
-    /// What the format has no place for.
+    /// The parts of questions that the format cannot store.
     losses: Vec<QuestionLoss>,
-    /// The place of the last question, for `after`; null where the page is empty.
+    /// The position of the last question, for `after`. Null if the page is empty.
     end_cursor: Option<String>,
-    /// Whether there are more questions after it.
+    /// Whether more questions follow.
     has_next_page: bool,
 }
 
-const LIST: &str = "export";
+const LIST_NAME: &str = "export";
 
 impl QuestionExport {
     /// Checks the arguments and reads a page.
@@ -133,18 +133,16 @@ impl QuestionExport {
                 return Err(ApiError::bad_input(message));
             }
         };
-        let after = after.map(|after| Cursor::from(after).key::<i64>("after", LIST)).transpose()?;
-        let no_subject = || ApiError::bad_input("`subjectId` names no subject.");
+        let after = after.map(|after| Cursor::from(after).key::<i64>("after", LIST_NAME)).transpose()?;
+        let no_subject =
+            || ApiError::bad_input("There is no such subject. Take `subjectId` from `course.subjects`.");
         let subject_id = SubjectId::parse(subject_id).ok_or_else(no_subject)?;
         let reader = ctx.services()?.database.reader();
         let export =
             question_bank::export(reader, author, subject_id, format.into(), after.map(QuestionId), first)
                 .await;
-        let export = export.map_err(|error| match error {
-            ExportRefusal::SubjectNotFound => no_subject(),
-            ExportRefusal::Database(error) => error.into(),
-        })?;
-        let end_cursor = export.last.map(|QuestionId(id)| Cursor::of(LIST, &id)).transpose()?;
+        let export = refused_or(export)?.map_err(|ExportRefusal::SubjectNotFound| no_subject())?;
+        let end_cursor = export.last.map(|QuestionId(id)| Cursor::of(LIST_NAME, &id)).transpose()?;
         Ok(Self {
             text: export.text,
             question_count: export.questions,

@@ -1,62 +1,66 @@
-//! What a purchase would cost.
+//! Quotes: the price of a purchase before it is made.
 
 use async_graphql::{Context, Object};
 
 use super::{Course, Money, Subject, money};
-use crate::graphql::context::ContextExt;
 use crate::graphql::error::ApiResult;
 use jishu_service::pricing;
 
-pub(in crate::graphql) struct PurchaseQuote(pub(in crate::graphql) pricing::Quote);
+pub(in crate::graphql) struct PurchaseQuote {
+    quote: pricing::Quote,
+}
 
-/// What a purchase of some subjects costs at this moment.
+/// The price of a purchase now.
 #[Object]
 impl PurchaseQuote {
-    /// The course of all its subjects.
+    /// The course of the subjects.
     async fn course(&self, ctx: &Context<'_>) -> ApiResult<Course> {
-        Ok(Course(ctx.services()?.catalog.course(self.0.course_id).await?))
+        Course::load(ctx, self.quote.course_id).await
     }
 
-    /// What would be bought; empty when everything is owned.
+    /// The subjects that the purchase would buy. Empty if the user owns all of them.
     async fn lines(&self) -> Vec<QuoteLine> {
-        let line =
-            |line: &pricing::QuoteLine| QuoteLine { line: line.clone(), currency: self.0.currency.clone() };
-        self.0.lines.iter().map(line).collect()
+        let line = |line: &pricing::QuoteLine| QuoteLine {
+            line: line.clone(),
+            currency: self.quote.currency.clone(),
+        };
+        self.quote.lines.iter().map(line).collect()
     }
 
-    /// What was asked for and is owned already; it is not charged again.
+    /// The requested subjects that the user already owns. They are not charged again.
     async fn already_owned(&self, ctx: &Context<'_>) -> ApiResult<Vec<Subject>> {
-        let catalog = &ctx.services()?.catalog;
-        let mut subjects = Vec::with_capacity(self.0.already_owned.len());
-        for id in &self.0.already_owned {
-            subjects.push(Subject(catalog.subject(*id).await?));
-        }
-        Ok(subjects)
+        Subject::load_all(ctx, self.quote.already_owned.iter().copied()).await
     }
 
-    /// The list prices of the lines together.
+    /// The sum of the list prices of the lines.
     async fn subtotal(&self) -> Money {
-        money(self.0.subtotal, &self.0.currency)
+        money(self.quote.subtotal, &self.quote.currency)
     }
 
-    /// What offers and the bundle take off.
+    /// The reduction by offers and by the bundle.
     async fn discount(&self) -> Money {
-        money(self.0.discount, &self.0.currency)
+        money(self.quote.discount, &self.quote.currency)
     }
 
-    /// The part of the total that is tax; prices include it.
+    /// The tax that is included in the total.
     async fn tax(&self) -> Money {
-        money(self.0.tax, &self.0.currency)
+        money(self.quote.tax, &self.quote.currency)
     }
 
-    /// What would be charged: the `cost` to send with the purchase.
+    /// The amount that the purchase would charge. Send it as `cost` with the purchase.
     async fn total(&self) -> Money {
-        money(self.0.total, &self.0.currency)
+        money(self.quote.total, &self.quote.currency)
     }
 
-    /// How many test cards the purchase would create.
+    /// The number of test cards that the purchase would create.
     async fn test_cards(&self) -> i64 {
-        self.0.test_cards()
+        self.quote.test_cards()
+    }
+}
+
+impl From<pricing::Quote> for PurchaseQuote {
+    fn from(quote: pricing::Quote) -> Self {
+        Self { quote }
     }
 }
 
@@ -65,25 +69,25 @@ pub(in crate::graphql) struct QuoteLine {
     currency: String,
 }
 
-/// One subject of a quote.
+/// A subject in a quote.
 #[Object]
 impl QuoteLine {
     /// The subject.
     async fn subject(&self, ctx: &Context<'_>) -> ApiResult<Subject> {
-        Ok(Subject(ctx.services()?.catalog.subject(self.line.subject_id).await?))
+        Subject::load(ctx, self.line.subject_id).await
     }
 
-    /// Its price without offers.
+    /// The price without offers.
     async fn list_price(&self) -> Money {
         money(self.line.list_price, &self.currency)
     }
 
-    /// What it costs in this purchase; in a bundle, its share of the bundle's price.
+    /// The price in this purchase. In a bundle, it is the subject's share of the bundle price.
     async fn price(&self) -> Money {
         money(self.line.price, &self.currency)
     }
 
-    /// How many test cards it gives.
+    /// The number of test cards that the subject gives.
     async fn test_cards(&self) -> i32 {
         self.line.test_cards
     }

@@ -1,26 +1,27 @@
-//! What a test is, before its questions are read.
+//! The outline of a test, known before its questions are read.
 
 use async_graphql::SimpleObject;
 
 use crate::graphql::scalar::Decimal;
 use jishu_service::paper::Outline;
 
-/// What is known of a test before its questions are read.
+/// The outline of a test, known before its questions are read.
 #[derive(SimpleObject)]
 pub(in crate::graphql) struct SessionPaper {
-    /// How many questions it has.
+    /// The number of questions.
     questions: i32,
-    /// How long a sitting takes, in seconds, without extra time.
+    /// The time limit of a sitting, in seconds, without extra time.
     time_limit_seconds: i32,
-    /// Marks for a correct answer.
+    /// The marks for a correct answer.
     correct: Decimal,
-    /// Marks for a wrong answer; mostly negative.
+    /// The marks for a wrong answer. Usually negative.
     wrong: Decimal,
-    /// Marks for no answer.
+    /// The marks for an unanswered question.
     unanswered: Decimal,
-    /// The most marks that can be had.
+    /// The highest possible marks.
     max_score: Decimal,
-    /// Whether the test is made, which it is when anybody first starts it: then none of this changes any more.
+    /// Whether the test is fixed. It becomes fixed when a learner first starts it. From then on, the values in this
+    /// object do not change.
     fixed: bool,
 }
 

@@ -14,105 +14,108 @@ use jishu_service::paper::PaperQuestion;
 use jishu_service::scoring::{self, Key};
 use jishu_service::session::{self, Review, Sitting};
 
-/// How a question is answered.
+/// The kind of answer that a question takes.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "StoredKind")]
 pub(in crate::graphql) enum QuestionKind {
-    /// With one of its options.
+    /// One option.
     SingleChoice,
-    /// With every correct option and no other.
+    /// One or more options. The answer is correct if it has all correct options and no others.
     MultipleChoice,
-    /// With a number.
+    /// A number.
     Numeric,
 }
 
-/// How an answer was judged.
+/// The result of marking an answer.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "scoring::Verdict")]
 pub(in crate::graphql) enum Verdict {
-    /// It is the key.
+    /// The answer matches the key.
     Correct,
-    /// It is not.
+    /// The answer does not match the key.
     Wrong,
-    /// There is none.
+    /// There is no answer.
     Unanswered,
 }
 
-/// How texts are to be read.
+/// The format of the texts of a question.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "StoredFormat")]
 pub(in crate::graphql) enum TextFormat {
-    /// As they stand.
+    /// Plain text. Show it unchanged.
     Plain,
-    /// Markdown (CommonMark).
+    /// Markdown, as CommonMark defines it.
     Markdown,
-    /// HTML as authors wrote it: sanitise it before you show it.
+    /// HTML as the authors wrote it. Sanitise it before you show it.
     Html,
 }
 
-/// A question of a sitting. What would give its key away is null until the sitting is over and the subject's
-/// `markingScheme.review` lets it be shown, and for as long as the question stands in another sitting of the learner
-/// that is open.
+/// A question of a sitting. `correctOptionIds`, `correctValue`, `tolerance`, `explanation`, `marks`, `verdict`,
+/// `topic` and `difficulty` are null until the review opens. The review opens when the sitting is over and
+/// `markingScheme.review` allows it. It stays closed while another open sitting of the learner asks the same
+/// question.
 #[derive(SimpleObject)]
 pub(in crate::graphql) struct SessionQuestion {
-    /// Of this question in this sitting: for caches. `node` does not take it.
+    /// The id of this question in this sitting, for client caches. `node` does not accept it.
     id: ID,
-    /// Its place in the paper, from 1.
+    /// The number of the question in the paper, counted from 1.
     slot: i32,
-    /// How it is answered.
+    /// The kind of answer that the question takes.
     kind: QuestionKind,
-    /// How its texts are to be read.
+    /// The format of the texts.
     text_format: TextFormat,
-    /// What is asked.
+    /// The text of the question.
     stem: String,
-    /// What can be chosen, in an order of this sitting's own; empty where a number is asked for.
+    /// The options, in an order that belongs to this sitting. Empty for a numeric question.
     options: Vec<Choice>,
-    /// What was answered; null where nothing is.
+    /// The saved answer. Null if there is none.
     answer: Option<Answer>,
-    /// Marked for another look.
+    /// Whether the learner has marked the question to look at it again.
     flagged: bool,
-    /// How long it was shown, in seconds, as the client says; null where it said nothing.
+    /// The time for which the question was shown, in seconds, as the client reported it. Null if the client
+    /// reported none.
     time_spent_seconds: Option<i32>,
-    /// The options that are correct; null where a number is asked for.
+    /// The ids of the correct options. Null for a numeric question, and until the review opens.
     correct_option_ids: Option<Vec<ID>>,
-    /// The number that is correct; null where there are options.
+    /// The correct number. Null for a question with options, and until the review opens.
     correct_value: Option<Decimal>,
-    /// How far from `correctValue` an answer is still correct, the ends included; null where there are options.
+    /// The largest difference from `correctValue` at which an answer is still correct. Null for a question with
+    /// options, and until the review opens.
     tolerance: Option<Decimal>,
-    /// Why the key is the key; null where the bank has no explanation.
+    /// The explanation of the key. Null if the author wrote none, and until the review opens.
     explanation: Option<String>,
-    /// What the answer got.
+    /// The marks for the answer. Null until the review opens.
     marks: Option<Decimal>,
-    /// How the answer was judged.
+    /// The result of marking the answer. Null until the review opens.
     verdict: Option<Verdict>,
-    /// What it is about.
+    /// The name of the topic. Null until the review opens.
     topic: Option<String>,
-    /// How hard it is.
+    /// The difficulty. Null until the review opens.
     difficulty: Option<Difficulty>,
 }
 
-/// Something that can be chosen.
+/// An option of a question.
 #[derive(SimpleObject)]
 #[graphql(name = "Option")]
 pub(in crate::graphql) struct Choice {
-    /// Of this option in this sitting: good for `optionIds`.
+    /// The id of this option in this sitting, for `optionIds`.
     id: ID,
-    /// What it says.
+    /// The text of the option.
     text: String,
 }
 
-/// What a learner has answered.
+/// The answer of a learner to a question.
 #[derive(SimpleObject)]
 pub(in crate::graphql) struct Answer {
-    /// The chosen options; empty where a number is asked for.
+    /// The ids of the chosen options. Empty for a numeric question.
     option_ids: Vec<ID>,
-    /// The number; null where there are options.
+    /// The number. Null for a question with options.
     numeric_value: Option<Decimal>,
-    /// When it was saved.
+    /// The time at which the answer was saved.
     saved_at: DateTime,
 }
 
-/// The questions of a sitting. Its answers are read in one statement, its paper mostly from memory.
+/// Reads the questions of a sitting. The answers take one statement; the paper usually comes from memory.
 pub(in crate::graphql) async fn questions(
     ctx: &Context<'_>,
     row: &test_session::Model,
@@ -177,17 +180,18 @@ fn session_question(
     }
 }
 
-/// Names an option by its sitting, its slot and its place there: unique among all, as clients that keep objects by their
-/// ids need it, and nothing of the author's order can be told from it.
+/// Makes the id of an option from the sitting, the slot and the shown position. Client caches need an id that is
+/// unique among all objects. The id reveals nothing of the author's order.
 fn option_id(session: TestSessionId, slot: i32, place: usize) -> ID {
     ID(URL_SAFE_NO_PAD.encode(format!("Option:{session}:{slot}:{place}")))
 }
 
-/// The place of an option of this sitting and slot; none for anything else.
+/// Reads the shown position from the id of an option. Returns `None` for an id of another sitting or slot, and for
+/// other ids.
 pub(in crate::graphql) fn option_place(session: TestSessionId, slot: i32, id: &ID) -> Option<usize> {
     let bytes = URL_SAFE_NO_PAD.decode(id.as_bytes()).ok()?;
     let text = std::str::from_utf8(&bytes).ok()?;
     let place = text.strip_prefix(&format!("Option:{session}:{slot}:"))?.parse().ok()?;
-    // One option has one id: "01" and "+1" are not ours.
+    // Rejects "01" and "+1", so that an option has only one id.
     (option_id(session, slot, place) == *id).then_some(place)
 }

@@ -1,4 +1,4 @@
-//! What sittings came to.
+//! The results of sittings.
 
 use async_graphql::{Context, Object};
 use jishu_entity::test_session;
@@ -11,11 +11,11 @@ use jishu_service::session;
 
 pub(in crate::graphql) struct SessionResult {
     row: test_session::Model,
-    outcome: Outcome,
+    totals: Totals,
 }
 
 #[derive(Clone, Copy)]
-struct Outcome {
+struct Totals {
     score: i32,
     max_score: i32,
     percentage: i32,
@@ -25,57 +25,57 @@ struct Outcome {
     time_taken_seconds: i32,
 }
 
-/// What a sitting came to.
+/// The result of a sitting.
 #[Object]
 impl SessionResult {
-    /// The marks; they can be negative.
+    /// The marks. They can be negative.
     async fn score(&self) -> Decimal {
-        Decimal::of_hundredths(self.outcome.score)
+        Decimal::of_hundredths(self.totals.score)
     }
 
-    /// The most marks that could be had.
+    /// The highest possible marks.
     async fn max_score(&self) -> Decimal {
-        Decimal::of_hundredths(self.outcome.max_score)
+        Decimal::of_hundredths(self.totals.max_score)
     }
 
-    /// The score in per cent of the most, with 2 decimal places; negative where the score is.
+    /// The marks as a percentage of the maximum, with 2 decimal places. Negative if the marks are negative.
     async fn percentage(&self) -> Decimal {
-        Decimal::of_hundredths(self.outcome.percentage)
+        Decimal::of_hundredths(self.totals.percentage)
     }
 
-    /// How many questions were answered correctly.
+    /// The number of correct answers.
     async fn correct(&self) -> i32 {
-        self.outcome.correct
+        self.totals.correct
     }
 
-    /// How many were answered wrongly.
+    /// The number of wrong answers.
     async fn wrong(&self) -> i32 {
-        self.outcome.wrong
+        self.totals.wrong
     }
 
-    /// How many were not answered.
+    /// The number of unanswered questions.
     async fn unanswered(&self) -> i32 {
-        self.outcome.unanswered
+        self.totals.unanswered
     }
 
-    /// From the start to the end, in seconds.
+    /// The time from the start to the end of the sitting, in seconds.
     async fn time_taken_seconds(&self) -> i32 {
-        self.outcome.time_taken_seconds
+        self.totals.time_taken_seconds
     }
 
-    /// The percentage of those who sat this paper who have as many marks or fewer, this learner included. It has 7
-    /// decimal places, and is computed as the National Testing Agency does. Every learner counts once, by their
-    /// first sitting of the paper. A later sitting is compared with the first ones of the others. It changes as
-    /// more learners sit the paper. Sittings from before and after a key correction are ranked together. Each
-    /// keeps the marks that it got.
+    /// The percentage of learners who sat this paper and got the same marks or fewer. It includes this learner, has
+    /// 7 decimal places and follows the method of the National Testing Agency. Each learner counts once, with their
+    /// first sitting of the paper. A later sitting is compared with the first sittings of the others. The value
+    /// changes as more learners sit the paper. Sittings before and after a key correction are ranked together, with
+    /// the marks that they got. Null if no sitting of the paper is ranked.
     async fn percentile(&self, ctx: &Context<'_>) -> Nullable<Decimal> {
         let percentile =
             async { Ok(ctx.loaders()?.percentile.load_one((self.row.user_id, self.row.id)).await?) };
         percentile.await.map(|percentile| percentile.map(Decimal)).transpose()
     }
 
-    /// The same by topic, in the order in which topics were added to the subject. It is shown whatever
-    /// `MarkingScheme.review` says: of a topic with one question it tells how that was answered.
+    /// The results by topic, in the order in which the topics were added to the subject. `MarkingScheme.review`
+    /// does not hide them. For a topic with one question, this shows how that question was answered.
     async fn by_topic(&self, ctx: &Context<'_>) -> ApiResult<Vec<TopicResult>> {
         let services = ctx.services()?;
         let score = session::score_of(services, &self.row).await?;
@@ -86,9 +86,9 @@ impl SessionResult {
 }
 
 impl SessionResult {
-    /// None while the sitting is open.
+    /// Returns `None` while the sitting is open.
     pub(in crate::graphql) fn of(row: test_session::Model) -> Option<Self> {
-        let outcome = Outcome {
+        let totals = Totals {
             score: row.score?,
             max_score: row.max_score?,
             percentage: row.percentage?,
@@ -97,6 +97,6 @@ impl SessionResult {
             unanswered: row.unanswered?,
             time_taken_seconds: row.time_taken_seconds?,
         };
-        Some(Self { row, outcome })
+        Some(Self { row, totals })
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object};
-use jishu_entity::subject;
+use jishu_entity::{SubjectId, subject};
 
 use super::{Course, Entitlement, MarkingScheme, Money, money};
 use crate::graphql::context::ContextExt;
@@ -12,73 +12,101 @@ use crate::graphql::node::GlobalKey;
 use jishu_service::pricing;
 
 #[derive(Clone)]
-pub(in crate::graphql) struct Subject(pub(in crate::graphql) Arc<subject::Model>);
+pub(in crate::graphql) struct Subject {
+    row: Arc<subject::Model>,
+}
 
-/// What is bought: a numbered set of mock tests.
+/// A subject of a course. Its purchase gives a numbered set of mock tests.
 #[Object]
 impl Subject {
-    /// Global and opaque.
+    /// The global id of the subject. It is opaque: do not parse it.
     pub(in crate::graphql) async fn id(&self) -> ID {
-        self.0.id.global()
+        self.row.id.global()
     }
 
-    /// The course it belongs to.
+    /// The course of the subject.
     async fn course(&self, ctx: &Context<'_>) -> ApiResult<Course> {
-        Ok(Course(ctx.services()?.catalog.course(self.0.course_id).await?))
+        Course::load(ctx, self.row.course_id).await
     }
 
-    /// Its title.
+    /// The name of the subject.
     async fn name(&self) -> &str {
-        &self.0.name
+        &self.row.name
     }
 
-    /// What it costs by itself when there is no offer.
+    /// The price of the subject alone, without an offer.
     async fn list_price(&self, ctx: &Context<'_>) -> ApiResult<Money> {
-        self.money(ctx, self.0.list_price).await
+        self.money(ctx, self.row.list_price).await
     }
 
-    /// What it costs by itself now: the offer where there is one.
+    /// The price of the subject alone now, with the current offer if there is one.
     async fn price(&self, ctx: &Context<'_>) -> ApiResult<Money> {
         let now = ctx.services()?.clock.now();
-        self.money(ctx, pricing::price_of(&self.0, now)).await
+        self.money(ctx, pricing::price_of(&self.row, now)).await
     }
 
-    /// How many test cards a purchase creates; 50 unless set otherwise.
+    /// The number of test cards that a purchase creates. The default is 50.
     async fn total_mock_tests(&self) -> i32 {
-        self.0.total_mock_tests
+        self.row.total_mock_tests
     }
 
-    /// How often each test card may be sat.
+    /// The number of attempts of a test card that is bought now.
     async fn max_attempts(&self) -> i32 {
-        self.0.max_attempts
+        self.row.max_attempts
     }
 
-    /// How its tests are marked, timed and reviewed.
+    /// The settings for marking, timing and reviewing the tests.
     async fn marking_scheme(&self) -> MarkingScheme {
-        MarkingScheme(Arc::clone(&self.0))
+        MarkingScheme::of(Arc::clone(&self.row))
     }
 
-    /// Whether it has left the catalogue: it can no longer be bought, and who owns it keeps it.
+    /// Whether the subject has left the catalogue. Nobody can buy it any more, and its owners keep it.
     async fn archived(&self) -> bool {
-        self.0.archived_at.is_some()
+        self.row.archived_at.is_some()
     }
 
-    /// The signed-in user's right to it; null unless they own it.
+    /// The viewer's entitlement to the subject. Null if the viewer is not signed in or does not own it.
     async fn viewer_entitlement(&self, ctx: &Context<'_>) -> Nullable<Entitlement> {
         self.entitlement(ctx).await.transpose()
     }
 }
 
 impl Subject {
+    pub(in crate::graphql) fn new(row: Arc<subject::Model>) -> Self {
+        Self { row }
+    }
+
+    /// Reads a subject from the catalogue. It must exist.
+    pub(in crate::graphql) async fn load(ctx: &Context<'_>, id: SubjectId) -> ApiResult<Self> {
+        Ok(Self::new(ctx.services()?.catalog.subject(id).await?))
+    }
+
+    /// Reads subjects from the catalogue. They must exist.
+    pub(in crate::graphql) async fn load_all(
+        ctx: &Context<'_>,
+        ids: impl IntoIterator<Item = SubjectId>,
+    ) -> ApiResult<Vec<Self>> {
+        let mut subjects = Vec::new();
+        for id in ids {
+            subjects.push(Self::load(ctx, id).await?);
+        }
+        Ok(subjects)
+    }
+
+    /// Returns the id of the row.
+    pub(super) fn row_id(&self) -> SubjectId {
+        self.row.id
+    }
+
     async fn entitlement(&self, ctx: &Context<'_>) -> ApiResult<Option<Entitlement>> {
         let Some(viewer) = ctx.viewer() else { return Ok(None) };
         let loaders = ctx.loaders()?;
-        let row = loaders.live_entitlement.load_one((viewer.user_id, self.0.id)).await?;
-        Ok(row.map(Entitlement))
+        let row = loaders.live_entitlement.load_one((viewer.user_id, self.row.id)).await?;
+        Ok(row.map(Entitlement::from))
     }
 
     async fn money(&self, ctx: &Context<'_>, minor: i64) -> ApiResult<Money> {
-        let course = ctx.services()?.catalog.course(self.0.course_id).await?;
+        let course = ctx.services()?.catalog.course(self.row.course_id).await?;
         Ok(money(minor, &course.row.currency))
     }
 }

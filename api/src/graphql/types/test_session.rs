@@ -17,17 +17,17 @@ use jishu_service::page::Page;
 use jishu_service::paper::Outline;
 use jishu_service::session;
 
-/// How far a sitting is.
+/// The status of a sitting.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "SessionStatus")]
 pub(in crate::graphql) enum TestSessionStatus {
-    /// Answers are saved until the deadline.
+    /// The sitting is open. Answers can be saved until the deadline.
     InProgress,
-    /// The learner ended it.
+    /// The learner submitted the sitting.
     Submitted,
-    /// Its deadline passed, and what was saved was scored.
+    /// The deadline passed, and the saved answers were scored.
     AutoSubmitted,
-    /// Its deadline passed, and nothing had been answered. Scored like the others.
+    /// The deadline passed without any answer. The sitting was scored like the others.
     Abandoned,
 }
 
@@ -37,10 +37,10 @@ pub(in crate::graphql) struct TestSession {
     row: tokio::sync::OnceCell<test_session::Model>,
 }
 
-/// One sitting of one learner at a test card, against the server's clock.
+/// A sitting of a test card by its learner, timed by the server's clock.
 #[Object]
 impl TestSession {
-    /// Global and opaque.
+    /// The global id of the sitting. It is opaque: do not parse it.
     pub(in crate::graphql) async fn id(&self) -> ID {
         self.id.global()
     }
@@ -54,69 +54,69 @@ impl TestSession {
             .ok_or_else(|| ApiError::internal(format!("test card {card} of a sitting is missing")))
     }
 
-    /// The subject it tests.
+    /// The subject of the test.
     async fn subject(&self, ctx: &Context<'_>) -> ApiResult<Subject> {
-        let id = self.row(ctx).await?.subject_id;
-        Ok(Subject(ctx.services()?.catalog.subject(id).await?))
+        Subject::load(ctx, self.row(ctx).await?.subject_id).await
     }
 
-    /// Which sitting of the card it is, from 1.
+    /// The number of this sitting among those of its card, counted from 1.
     async fn attempt_number(&self, ctx: &Context<'_>) -> ApiResult<i32> {
         Ok(self.row(ctx).await?.attempt_number)
     }
 
-    /// How far it is.
+    /// The status of the sitting.
     async fn status(&self, ctx: &Context<'_>) -> ApiResult<TestSessionStatus> {
         Ok(self.row(ctx).await?.status.into())
     }
 
-    /// When it began.
+    /// The time at which the sitting began.
     async fn started_at(&self, ctx: &Context<'_>) -> ApiResult<DateTime> {
         Ok(DateTime(self.row(ctx).await?.started_at))
     }
 
-    /// Its deadline. Set by the server at the start and moved by nobody but support, who may grant more time. The
-    /// server's clock alone decides: compare with `serverTime`, not with the device's.
+    /// The deadline. The server sets it at the start. Only support can move it, by granting extra time. Compare it
+    /// with `serverTime`, not with the clock of the device.
     async fn expires_at(&self, ctx: &Context<'_>) -> ApiResult<DateTime> {
         Ok(DateTime(self.row(ctx).await?.expires_at))
     }
 
-    /// What its answers get and how many questions it has: fixed with the test, whatever has been changed since.
+    /// The outline of the test: its questions, time and marks. It was fixed when the test was first started.
     async fn paper(&self, ctx: &Context<'_>) -> ApiResult<SessionPaper> {
         let id = self.row(ctx).await?.into();
         Ok(Outline::from(&*ctx.services()?.papers.get(id).await?).into())
     }
 
-    /// When it ended: never after the deadline. Null while it is open.
+    /// The time at which the sitting ended, at the latest its deadline. Null while the sitting is open.
     async fn submitted_at(&self, ctx: &Context<'_>) -> Nullable<DateTime> {
         self.row(ctx).await.map(|row| row.submitted_at.map(DateTime)).transpose()
     }
 
-    /// The time by the server's clock, now.
+    /// The current time of the server's clock.
     async fn server_time(&self, ctx: &Context<'_>) -> ApiResult<DateTime> {
         Ok(DateTime(ctx.services()?.clock.now()))
     }
 
-    /// The number of the latest batch that set an answer; 0 before the first. The next batch is one more.
+    /// The number of the latest batch with a saved answer. 0 if no answer is saved. Use the next number for the
+    /// next batch.
     async fn answer_sequence(&self, ctx: &Context<'_>) -> ApiResult<i32> {
-        // So that nothing is told of a sitting that is another's.
+        // Checks the owner first, so that nothing of another user's sitting is shown.
         let id = self.row(ctx).await?.id;
         Ok(session::answer_sequence(ctx.services()?, id).await?)
     }
 
-    /// What is asked, in the order of the paper, with what was answered.
+    /// The questions in the order of the paper, with the saved answers.
     async fn questions(&self, ctx: &Context<'_>) -> ApiResult<Vec<SessionQuestion>> {
         questions(ctx, self.row(ctx).await?).await
     }
 
-    /// What it came to; null until the sitting is over.
+    /// The result. Null until the sitting is over.
     async fn result(&self, ctx: &Context<'_>) -> Nullable<SessionResult> {
         self.row(ctx).await.map(|row| SessionResult::of(row.clone())).transpose()
     }
 }
 
 impl TestSession {
-    /// A sitting that is read only when more than its id is asked for.
+    /// Makes a sitting that reads its row when a field other than the id needs it.
     pub(in crate::graphql) fn lazy(owner: UserId, id: TestSessionId) -> Self {
         Self { owner, id, row: tokio::sync::OnceCell::new() }
     }
@@ -143,17 +143,19 @@ impl ListNode for TestSession {
 
 pub(in crate::graphql) type TestSessionConnection = Connection<TestSession, SessionTotal>;
 
-pub(in crate::graphql) struct SessionTotal(Select<test_session::Entity>);
+pub(in crate::graphql) struct SessionTotal {
+    sessions: Select<test_session::Entity>,
+}
 
 #[Object]
 impl SessionTotal {
-    /// How many there are in all; counted only when selected.
+    /// The total number of items. Counted only when selected.
     async fn total_count(&self, ctx: &Context<'_>) -> ApiResult<u64> {
-        Ok(session::count(ctx.services()?, self.0.clone()).await?)
+        Ok(session::count(ctx.services()?, self.sessions.clone()).await?)
     }
 }
 
-/// A page of the sittings of `owner`, or of one of their cards, newest first.
+/// Reads a page of the sittings of `owner`, or of one of their cards, newest first.
 pub(in crate::graphql) async fn session_page(
     ctx: &Context<'_>,
     owner: UserId,
@@ -171,5 +173,5 @@ pub(in crate::graphql) async fn session_page(
     } else {
         Page { rows: Vec::new(), has_previous: false, has_next: false }
     };
-    connect("TestSession", page, |row| row.id.0, TestSession::from, SessionTotal(sessions))
+    connect("TestSession", page, |row| row.id.0, TestSession::from, SessionTotal { sessions })
 }

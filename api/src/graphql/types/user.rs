@@ -1,4 +1,4 @@
-//! People.
+//! Accounts.
 
 use async_graphql::{Context, Enum, ID, Object};
 use jishu_entity::{SubjectId, UserId, user};
@@ -17,17 +17,17 @@ use jishu_service::account;
 use jishu_service::card::CardFilter;
 use jishu_service::progress::Scope;
 
-/// What a user may do.
+/// The role of a user: what the user may do.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "user::Role")]
 pub(in crate::graphql) enum Role {
     /// Buys subjects and sits tests.
     Learner,
-    /// Keeps the catalogue and the question bank.
+    /// Manages the question bank and the test settings.
     Author,
-    /// Refunds purchases and grants extra time.
+    /// Looks up learners and grants extra time.
     Support,
-    /// Everything.
+    /// May do everything.
     Admin,
 }
 
@@ -36,92 +36,105 @@ pub(in crate::graphql) struct User {
     row: tokio::sync::OnceCell<user::Model>,
 }
 
-/// A person with an account. Only the person themself is ever shown one.
+/// An account. Users can read only their own.
 #[Object]
 impl User {
-    /// Global and opaque.
+    /// The global id of the user. It is opaque: do not parse it.
     pub(in crate::graphql) async fn id(&self) -> ID {
         self.id.global()
     }
 
-    /// What to call them.
+    /// The name of the user.
     async fn name(&self, ctx: &Context<'_>) -> ApiResult<&str> {
         Ok(&self.row(ctx).await?.name)
     }
 
-    /// Their address, in lower case.
+    /// The e-mail address, in lower case.
     async fn email(&self, ctx: &Context<'_>) -> ApiResult<&str> {
         Ok(&self.row(ctx).await?.email)
     }
 
-    /// What they may do.
+    /// The role, which says what the user may do.
     async fn role(&self, ctx: &Context<'_>) -> ApiResult<Role> {
         Ok(self.row(ctx).await?.role.into())
     }
 
-    /// When they registered.
+    /// The time of the registration.
     async fn created_at(&self, ctx: &Context<'_>) -> ApiResult<DateTime> {
         Ok(DateTime(self.row(ctx).await?.created_at))
     }
 
-    /// What they have set aside to buy.
+    /// The cart.
     async fn cart(&self) -> Cart {
-        Cart(self.id)
+        Cart::of(self.id)
     }
 
-    /// Their purchases, newest first.
+    /// The purchases of the user, newest first.
     async fn purchases(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "At most so many, from the start or from `after`: 1 to 100, 50 if not given.")]
+        #[graphql(
+            desc = "The maximum number of items, counted from the start or from `after`: 1 to 100, default 50."
+        )]
         first: Option<i32>,
         #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
-        #[graphql(desc = "At most so many, from the end or from `before`: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "The maximum number of items, counted from the end or from `before`: 1 to 100.")]
+        last: Option<i32>,
         #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
     ) -> ApiResult<PurchaseConnection> {
         purchase_page(ctx, self.id, PageArgs::new(first, after, last, before)).await
     }
 
-    /// Their test cards, of all purchases.
+    /// The test cards of the user, from all purchases.
     #[expect(clippy::too_many_arguments, reason = "the arguments of a connection, a filter and an order")]
     async fn mock_test_attempts(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "At most so many, from the start or from `after`: 1 to 100, 50 if not given.")]
+        #[graphql(
+            desc = "The maximum number of items, counted from the start or from `after`: 1 to 100, default 50."
+        )]
         first: Option<i32>,
         #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
-        #[graphql(desc = "At most so many, from the end or from `before`: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "The maximum number of items, counted from the end or from `before`: 1 to 100.")]
+        last: Option<i32>,
         #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
-        #[graphql(desc = "Only those that match.")] filter: Option<MockTestAttemptFilter>,
-        #[graphql(desc = "By subject and number if not given.")] order_by: Option<MockTestAttemptOrder>,
+        #[graphql(desc = "Only cards that match this filter.")] filter: Option<MockTestAttemptFilter>,
+        #[graphql(desc = "The order. The default is by subject and test number.")] order_by: Option<
+            MockTestAttemptOrder,
+        >,
     ) -> ApiResult<MockTestAttemptConnection> {
         let args = CardArgs { page: PageArgs::new(first, after, last, before), filter, order: order_by };
         card_page(ctx, self.id, CardFilter::default(), args).await
     }
 
-    /// How they are doing in their tests.
+    /// The progress of the user in their tests.
     async fn progress(
         &self,
-        #[graphql(desc = "Only in this subject; in one that they never had there is none.")]
+        #[graphql(
+            desc = "Only the progress in this subject. It is empty if the user never owned the subject."
+        )]
         subject_id: Option<ID>,
     ) -> ApiResult<Progress> {
         let parsed = |id: ID| {
             SubjectId::parse(&id).ok_or_else(|| {
-                ApiError::bad_input("`subjectId` is not the id of a Subject. Take ids from answers.")
+                ApiError::bad_input("`subjectId` is not the id of a Subject. Take ids from responses.")
             })
         };
         let subject = subject_id.map(parsed).transpose()?;
         Ok(Progress::lazy(Scope { owner: self.id, subject }))
     }
 
-    /// Their sittings of all test cards, newest first.
+    /// The sittings of all test cards, newest first.
     async fn test_sessions(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "At most so many, from the start or from `after`: 1 to 100, 50 if not given.")]
+        #[graphql(
+            desc = "The maximum number of items, counted from the start or from `after`: 1 to 100, default 50."
+        )]
         first: Option<i32>,
         #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
-        #[graphql(desc = "At most so many, from the end or from `before`: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "The maximum number of items, counted from the end or from `before`: 1 to 100.")]
+        last: Option<i32>,
         #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
     ) -> ApiResult<TestSessionConnection> {
         session_page(ctx, self.id, None, PageArgs::new(first, after, last, before)).await
@@ -129,7 +142,7 @@ impl User {
 }
 
 impl User {
-    /// A user who is read only when more than their id is asked for.
+    /// Makes a user that reads its row when a field other than the id needs it.
     pub(in crate::graphql) fn lazy(id: UserId) -> Self {
         Self { id, row: tokio::sync::OnceCell::new() }
     }
@@ -137,7 +150,7 @@ impl User {
     async fn row(&self, ctx: &Context<'_>) -> ApiResult<&user::Model> {
         self.row
             .get_or_try_init(|| async {
-                // A token can outlive its account.
+                // An access token can outlive its account.
                 account::by_id(ctx.services()?, self.id).await?.ok_or(ApiError::Unauthenticated)
             })
             .await

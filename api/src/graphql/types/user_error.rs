@@ -1,33 +1,36 @@
-//! Expected outcomes: what a screen is designed to show.
+//! Expected outcomes: the errors that a screen is designed to show.
 
 use async_graphql::{Enum, ID, Interface, SimpleObject};
 use jishu_entity::SubjectId;
 
 use super::PurchaseQuote;
-use crate::graphql::error::{ApiError, ApiResult};
 use crate::graphql::node::GlobalKey;
 use jishu_service::purchase::SelectionRefusal;
 
-/// What went wrong, for programs.
+/// The message about ids that name no subject.
+pub(in crate::graphql) const NO_SUCH_SUBJECT: &str =
+    "There is no such subject. Take its id from `course.subjects`.";
+
+/// The kind of an expected error, for programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 pub(in crate::graphql) enum ErrorCode {
-    /// The name is blank, too long, or has control characters.
+    /// The name is blank, too long, or contains control characters.
     NameInvalid,
-    /// Not an e-mail address.
+    /// The e-mail address is not well-formed.
     EmailInvalid,
-    /// The e-mail address has an account.
+    /// An account with this e-mail address exists. Sign in, or register with another address.
     EmailTaken,
-    /// The password is too short, too long, or is the e-mail address.
+    /// The password is too short or too long, or it is the e-mail address.
     PasswordInvalid,
-    /// The e-mail address or the password is not right; which one is not told.
+    /// The e-mail address or the password is wrong. For safety, the error does not say which.
     InvalidCredentials,
-    /// The refresh token is unknown, expired, revoked, or was used before.
+    /// The refresh token is unknown, expired, revoked or already used. Sign in again.
     RefreshTokenInvalid,
     /// There is no such course.
     CourseNotFound,
     /// The course is no longer sold.
     CourseArchived,
-    /// The course has no bundle price.
+    /// The course has no bundle price. Buy its subjects one by one.
     NotSoldAsBundle,
     /// The course has no subject that is sold.
     CourseEmpty,
@@ -35,78 +38,83 @@ pub(in crate::graphql) enum ErrorCode {
     SubjectNotFound,
     /// The subject is no longer sold.
     SubjectArchived,
-    /// The subject belongs to another course.
+    /// The subject belongs to another course. A purchase covers one course.
     SubjectNotInCourse,
-    /// The number of subjects does not fit the purchase type.
+    /// The number of subjects does not fit the purchase type, or it exceeds the maximum.
     SubjectCountMismatch,
-    /// A subject is given twice.
+    /// A subject is listed more than once.
     SubjectRepeated,
-    /// The subject is owned already.
+    /// The user already owns the subject.
     SubjectOwned,
-    /// The cart is full.
+    /// The cart is full. Buy or remove some subjects first.
     CartFull,
-    /// The price is not what the buyer was shown.
+    /// The price differs from the `cost` in the request. Show the new quote to the buyer.
     PriceChanged,
-    /// The idempotency key was used for another purchase.
+    /// The idempotency key was used for a different purchase. Make a new key for each purchase.
     IdempotencyKeyReused,
-    /// The account is gone or deactivated.
+    /// The account was deleted or deactivated.
     AccountInactive,
-    /// There is no such test card.
+    /// There is no such test card, or it belongs to another user.
     MockTestAttemptNotFound,
-    /// Neither time nor attempts are given to be granted.
+    /// The grant is empty. Give `extraSeconds`, `maxAttempts` or both.
     NothingToGrant,
     /// The extra time is out of range.
     ExtraSecondsInvalid,
-    /// The number of attempts is out of range, or less than what was used.
+    /// The number of attempts is out of range, or lower than the number of attempts used.
     MaxAttemptsInvalid,
-    /// Every attempt of the test card is used.
+    /// All attempts of the test card are used.
     AttemptsExhausted,
-    /// The purchase was refunded, or its term is over.
+    /// The purchase that gave the test card was refunded or has expired. Buy the subject again.
     EntitlementEnded,
-    /// The question bank has too few questions for the test.
+    /// The question bank has too few questions to make the test. An author must add questions.
     TooFewQuestions,
-    /// There is no such sitting.
+    /// There is no such sitting, or it belongs to another user.
     TestSessionNotFound,
-    /// The sitting is over.
+    /// The sitting is over. Read `session.result`.
     TestSessionClosed,
     /// The deadline of the sitting has passed.
     TestSessionOverdue,
-    /// An answer cannot be one of the question of its slot.
+    /// The answer does not fit the question in its slot, or the number of the batch is invalid.
     AnswerInvalid,
-    /// Another tab or device has answered since.
+    /// Another tab or device has changed some of these answers. Read `session.answerSequence`, add 1, and submit
+    /// again.
     AnswersSuperseded,
-    /// The settings of tests cannot be so.
+    /// The test settings are invalid.
     TestSettingsInvalid,
-    /// The text looks like none of the formats of questions.
+    /// The format of the file was not recognised. Set `format`.
     QuestionFormatUnknown,
-    /// The text as a whole cannot be read in its format.
+    /// The whole file is unreadable in its format.
     QuestionsUnreadable,
     /// There is no such question.
     QuestionNotFound,
-    /// The question, and every test that asks it, already has this key.
+    /// The question already has this key, and so has every test that asks it.
     QuestionKeyUnchanged,
     /// The key does not fit the question.
     QuestionKeyInvalid,
-    /// The options belong to an older version of the question.
+    /// The options belong to an older version of the question. Read the question again.
     QuestionOutdated,
-    /// The explanation is too long or has control characters.
+    /// The explanation is too long or contains control characters.
     ExplanationInvalid,
     /// The reason is blank or too long.
     ReasonInvalid,
-    /// The topic has no name, too long a one, or one with control characters.
+    /// The topic is blank or too long, or it contains control characters.
     TopicInvalid,
 }
 
-/// An outcome that a screen is designed to show. Bad documents, missing sign-in and our own faults are top-level
-/// errors.
+/// An expected error, which a screen is designed to show. Invalid documents, missing sign-in and server faults are
+/// top-level errors instead.
 #[derive(Interface)]
 #[graphql(
-    field(name = "code", ty = "&ErrorCode", desc = "What went wrong, for programs."),
-    field(name = "message", ty = "&String", desc = "What went wrong and what to do, for people."),
+    field(name = "code", ty = "&ErrorCode", desc = "The kind of error, for programs."),
+    field(
+        name = "message",
+        ty = "&String",
+        desc = "An explanation for people: what happened, and what to do."
+    ),
     field(
         name = "path",
         ty = "&Vec<String>",
-        desc = "The argument it is about, from the field's arguments down."
+        desc = "The path of the argument that caused the error, such as `[\"input\", \"email\"]`. Empty if no argument caused it."
     )
 )]
 pub(in crate::graphql) enum UserError {
@@ -117,40 +125,41 @@ pub(in crate::graphql) enum UserError {
     Answers(AnswersError),
 }
 
-/// An argument that cannot be accepted.
+/// An argument that was refused.
 #[derive(SimpleObject)]
 pub(in crate::graphql) struct FieldError {
-    /// What went wrong, for programs.
+    /// The kind of error, for programs.
     pub(in crate::graphql) code: ErrorCode,
-    /// What went wrong and what to do, for people.
+    /// An explanation for people: what happened, and what to do.
     pub(in crate::graphql) message: String,
-    /// The argument it is about, from the field's arguments down.
+    /// The path of the argument that caused the error, such as `["input", "email"]`. Empty if no argument caused
+    /// it.
     pub(in crate::graphql) path: Vec<String>,
 }
 
-/// Subjects that cannot be accepted.
+/// Subjects that were refused.
 #[derive(SimpleObject)]
 pub(in crate::graphql) struct SubjectsError {
-    /// What went wrong, for programs.
+    /// The kind of error, for programs.
     pub(in crate::graphql) code: ErrorCode,
-    /// What went wrong and what to do, for people.
+    /// An explanation for people: what happened, and what to do.
     pub(in crate::graphql) message: String,
-    /// The argument it is about, from the field's arguments down.
+    /// The path of the argument that caused the error, such as `["input", "subjectIds"]`.
     pub(in crate::graphql) path: Vec<String>,
-    /// The ids it is about, as they were given.
+    /// The ids of the refused subjects, as the client sent them.
     pub(in crate::graphql) subject_ids: Vec<ID>,
 }
 
-/// The price is not what the buyer was shown; nothing was bought.
+/// The price differs from the `cost` in the request. Nothing was bought.
 #[derive(SimpleObject)]
 pub(in crate::graphql) struct PriceChangedError {
-    /// What went wrong, for programs.
+    /// The kind of error, for programs.
     code: ErrorCode,
-    /// What went wrong and what to do, for people.
+    /// An explanation for people: what happened, and what to do.
     pub(in crate::graphql) message: String,
-    /// The argument it is about, from the field's arguments down.
+    /// The path of the argument that caused the error.
     path: Vec<String>,
-    /// What it costs now. Show it, and send its total as `cost`.
+    /// The price now. Show it to the buyer, then send its `total` as `cost`.
     quote: Box<PurchaseQuote>,
 }
 
@@ -165,16 +174,16 @@ impl PriceChangedError {
     }
 }
 
-/// Every attempt of the test card is used.
+/// All attempts of the test card are used.
 #[derive(SimpleObject)]
 pub(in crate::graphql) struct AttemptsExhaustedError {
-    /// What went wrong, for programs.
+    /// The kind of error, for programs.
     code: ErrorCode,
-    /// What went wrong and what to do, for people.
+    /// An explanation for people: what happened, and what to do.
     pub(in crate::graphql) message: String,
-    /// The argument it is about, from the field's arguments down.
+    /// The path of the argument that caused the error.
     path: Vec<String>,
-    /// How often the card may be sat.
+    /// The total number of attempts that the test card allows.
     max_attempts: i32,
 }
 
@@ -188,13 +197,13 @@ impl AttemptsExhaustedError {
 /// Answers that were not saved.
 #[derive(SimpleObject)]
 pub(in crate::graphql) struct AnswersError {
-    /// What went wrong, for programs.
+    /// The kind of error, for programs.
     code: ErrorCode,
-    /// What went wrong and what to do, for people.
+    /// An explanation for people: what happened, and what to do.
     pub(in crate::graphql) message: String,
-    /// The argument it is about, from the field's arguments down.
+    /// The path of the argument that caused the error.
     path: Vec<String>,
-    /// The slots it is about.
+    /// The slots of the answers that were not saved. Empty if the error does not concern single slots.
     slots: Vec<i32>,
 }
 
@@ -226,7 +235,7 @@ impl UserError {
 }
 
 impl UserError {
-    /// What went wrong and what to do, for people.
+    /// Returns the message for people.
     pub(in crate::graphql) fn sentence(&self) -> &str {
         match self {
             Self::Field(error) => &error.message,
@@ -237,13 +246,13 @@ impl UserError {
         }
     }
 
-    /// Ids of subjects, or an error that names those that we did not make.
+    /// Parses ids of subjects. If some are not ids of subjects, returns an error that lists them.
     pub(in crate::graphql) fn parse_subjects(ids: &[ID], at: &[&str]) -> Result<Vec<SubjectId>, Self> {
         let subject_ids: Vec<ID> = ids.iter().filter(|id| SubjectId::parse(id).is_none()).cloned().collect();
         if subject_ids.is_empty() {
             return Ok(ids.iter().filter_map(SubjectId::parse).collect());
         }
-        let message = SelectionRefusal::SubjectsNotFound(Vec::new()).to_string();
+        let message = NO_SUCH_SUBJECT.to_owned();
         Err(Self::Subjects(SubjectsError {
             code: ErrorCode::SubjectNotFound,
             message,
@@ -253,28 +262,40 @@ impl UserError {
     }
 }
 
+/// The value of `userErrors` in a payload.
+pub(in crate::graphql) fn user_errors<T>(outcome: &Result<T, UserError>) -> Vec<&UserError> {
+    outcome.as_ref().err().into_iter().collect()
+}
+
 fn path(at: &[&str]) -> Vec<String> {
     at.iter().map(|part| (*part).to_owned()).collect()
 }
 
-/// Why a selection cannot be bought, as a user error; a failed database is a top-level one.
-pub(in crate::graphql) fn selection_error(error: SelectionRefusal) -> ApiResult<UserError> {
-    const COURSE: &[&str] = &["input", "courseId"];
-    const SUBJECTS: &[&str] = &["input", "subjectIds"];
-    let message = error.to_string();
-    let subjects = |code, ids: &[SubjectId]| UserError::subjects(code, message.as_str(), SUBJECTS, ids);
-    let field = |code, at| UserError::field(code, message.as_str(), at);
-    Ok(match error {
-        SelectionRefusal::WrongCount { .. } => field(ErrorCode::SubjectCountMismatch, SUBJECTS),
-        SelectionRefusal::TooMany(_) => field(ErrorCode::SubjectCountMismatch, SUBJECTS),
-        SelectionRefusal::Repeated(ids) => subjects(ErrorCode::SubjectRepeated, &ids),
-        SelectionRefusal::CourseNotFound => field(ErrorCode::CourseNotFound, COURSE),
-        SelectionRefusal::CourseArchived => field(ErrorCode::CourseArchived, COURSE),
-        SelectionRefusal::NotSoldAsBundle => field(ErrorCode::NotSoldAsBundle, &["input", "purchaseType"]),
-        SelectionRefusal::EmptyCourse => field(ErrorCode::CourseEmpty, COURSE),
-        SelectionRefusal::SubjectsNotFound(ids) => subjects(ErrorCode::SubjectNotFound, &ids),
-        SelectionRefusal::SubjectsArchived(ids) => subjects(ErrorCode::SubjectArchived, &ids),
-        SelectionRefusal::SubjectsOfAnotherCourse(ids) => subjects(ErrorCode::SubjectNotInCourse, &ids),
-        SelectionRefusal::Database(error) => return Err(ApiError::from(error)),
-    })
+impl From<SelectionRefusal> for UserError {
+    fn from(refusal: SelectionRefusal) -> Self {
+        const COURSE: &[&str] = &["input", "courseId"];
+        const SUBJECTS: &[&str] = &["input", "subjectIds"];
+        let message = match &refusal {
+            SelectionRefusal::CourseNotFound => format!("{refusal} Take its id from `courses`."),
+            SelectionRefusal::SubjectsNotFound(_) => NO_SUCH_SUBJECT.to_owned(),
+            refusal => refusal.to_string(),
+        };
+        let subjects = |code, ids: &[SubjectId]| Self::subjects(code, message.as_str(), SUBJECTS, ids);
+        let field = |code, at| Self::field(code, message.as_str(), at);
+        match refusal {
+            SelectionRefusal::WrongCount { .. } | SelectionRefusal::TooMany(_) => {
+                field(ErrorCode::SubjectCountMismatch, SUBJECTS)
+            }
+            SelectionRefusal::Repeated(ids) => subjects(ErrorCode::SubjectRepeated, &ids),
+            SelectionRefusal::CourseNotFound => field(ErrorCode::CourseNotFound, COURSE),
+            SelectionRefusal::CourseArchived => field(ErrorCode::CourseArchived, COURSE),
+            SelectionRefusal::NotSoldAsBundle => {
+                field(ErrorCode::NotSoldAsBundle, &["input", "purchaseType"])
+            }
+            SelectionRefusal::EmptyCourse => field(ErrorCode::CourseEmpty, COURSE),
+            SelectionRefusal::SubjectsNotFound(ids) => subjects(ErrorCode::SubjectNotFound, &ids),
+            SelectionRefusal::SubjectsArchived(ids) => subjects(ErrorCode::SubjectArchived, &ids),
+            SelectionRefusal::SubjectsOfAnotherCourse(ids) => subjects(ErrorCode::SubjectNotInCourse, &ids),
+        }
+    }
 }

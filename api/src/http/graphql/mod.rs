@@ -26,7 +26,7 @@ use self::running::Running;
 use super::refusal::Refusal;
 use super::{AllowedOrigins, AppState, Stopping};
 use crate::graphql::engine::Call;
-use crate::graphql::{RequestId, finish};
+use crate::graphql::{RequestId, finish_errors};
 use jishu_service::auth::Identity;
 use jishu_service::limit::ClientAddress;
 
@@ -165,7 +165,7 @@ async fn operate(
         OperationType::Query | OperationType::Mutation => {}
     }
     let mut response = state.engine.execute(operation, state.context(viewer, client)).await;
-    finish(&mut response.errors, &id);
+    finish_errors(&mut response.errors, &id);
     if wanted.events_first {
         return event_stream::executed(&response);
     }

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use tracing::Instrument;
 
 use crate::graphql::engine::Operation;
-use crate::graphql::{Begun, RequestId, finish, panicked};
+use crate::graphql::{RequestId, StartSignal, finish_errors, panic_error};
 use crate::http::AppState;
 use jishu_service::auth::Viewer;
 use jishu_service::limit::{ClientAddress, SubscriptionPlace};
@@ -69,7 +69,7 @@ impl Running {
             let refused = too_many(state.subscriptions.most());
             stream::once(async { refused }).boxed()
         } else if is_live {
-            let (tells, told) = Begun::new();
+            let (tells, told) = StartSignal::new();
             data.insert(tells);
             begun = Some(timeout(BEGINNING, told).map(drop).boxed());
             state.engine.subscribe(operation, data)
@@ -118,7 +118,7 @@ impl Stream for Running {
             None => match ready!(Pin::new(&mut self.task).poll(cx)) {
                 Err(error) if error.is_panic() => {
                     tracing::error!(request_id = self.id.0, "an operation panicked");
-                    Some(Step::Failed(vec![panicked(&self.id)]))
+                    Some(Step::Failed(vec![panic_error(&self.id)]))
                 }
                 _ => None,
             },
@@ -142,7 +142,7 @@ struct Pump {
 impl Pump {
     async fn run(self, mut answers: BoxStream<'static, Response>) {
         while let Some(mut response) = answers.next().await {
-            finish(&mut response.errors, &self.id);
+            finish_errors(&mut response.errors, &self.id);
             if self.is_live && has_failed(&response) {
                 self.send(Step::Failed(response.errors)).await;
                 return;
