@@ -70,10 +70,10 @@ pub async fn add(
     subjects: Vec<SubjectId>,
 ) -> Result<(), Error<CartRefusal>> {
     let change = Change::new(services, owner, subjects)?;
-    let options = WritePolicy::idempotent("cart.add");
+    let policy = WritePolicy::idempotent("cart.add");
     services
         .database
-        .write_for(owner, options, change, |transaction, change| Box::pin(insert(transaction, change)))
+        .write_for(owner, policy, change, |transaction, change| Box::pin(insert(transaction, change)))
         .await
 }
 
@@ -154,10 +154,10 @@ pub async fn remove(
     subjects: Vec<SubjectId>,
 ) -> Result<(), Error<CartRefusal>> {
     let change = Change::new(services, owner, subjects)?;
-    let options = WritePolicy::idempotent("cart.remove");
+    let policy = WritePolicy::idempotent("cart.remove");
     services
         .database
-        .write_for(owner, options, change, |transaction, change| Box::pin(delete(transaction, change)))
+        .write_for(owner, policy, change, |transaction, change| Box::pin(delete(transaction, change)))
         .await
 }
 

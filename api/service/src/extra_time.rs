@@ -135,10 +135,10 @@ pub async fn grant(
     let owner = owner(services.database.reader(), card).await?.ok_or(ExtraTimeRefusal::CardNotFound)?;
     let (rules, clock) = (services.sittings.rules, Arc::clone(&services.clock));
     let command = Command { by, owner, card, grant, rules, clock };
-    let options = WritePolicy::idempotent("grant extra time");
+    let policy = WritePolicy::idempotent("grant extra time");
     let Granted { allowance, has_changed } = services
         .database
-        .write_for(owner, options, command, |transaction, command| Box::pin(run(transaction, command)))
+        .write_for(owner, policy, command, |transaction, command| Box::pin(run(transaction, command)))
         .await?;
     if has_changed {
         services.events.appended(allowance.card.user_id);

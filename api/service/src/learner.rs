@@ -25,9 +25,9 @@ pub async fn find(services: &Services, by: Support, email: &str) -> Result<Optio
     let by = by.id();
     let look = Look { by, email: email.to_owned(), now: services.clock.now() };
     // Should it run twice, two looks are recorded, which is no less true.
-    let options = WritePolicy::idempotent("find a learner");
+    let policy = WritePolicy::idempotent("find a learner");
     let found =
-        services.database.write(options, look, |transaction, look| Box::pin(run(transaction, look))).await?;
+        services.database.write(policy, look, |transaction, look| Box::pin(run(transaction, look))).await?;
     if let Some(found) = &found {
         tracing::info!(user = %by, learner = %found.id, "looked up");
     }

@@ -174,10 +174,10 @@ pub async fn update(
     }
     check(&change)?;
     let command = Command { author: author.id(), subject, change, now: services.clock.now() };
-    let options = WritePolicy::idempotent("test settings");
+    let policy = WritePolicy::idempotent("test settings");
     services
         .database
-        .write_for(subject, options, command, |transaction, command| Box::pin(run(transaction, command)))
+        .write_for(subject, policy, command, |transaction, command| Box::pin(run(transaction, command)))
         .await?;
     // What was stored is stored: the catalogue is read again in a moment anyway.
     if let Err(error) = services.catalog.reload().await {

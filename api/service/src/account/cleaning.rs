@@ -42,7 +42,7 @@ pub async fn keep_clean(services: Services) {
 /// # Errors
 /// Returns the database's error.
 pub async fn erase_old(services: &Services) -> Result<usize, Fault> {
-    let options = WritePolicy::idempotent("erase old");
+    let policy = WritePolicy::idempotent("erase old");
     let mut erased = 0;
     loop {
         let tokens = refresh::with_old_successor(services, BATCH as u64).await?;
@@ -53,7 +53,7 @@ pub async fn erase_old(services: &Services) -> Result<usize, Fault> {
             let erase = Erase { tokens, networks };
             services
                 .database
-                .write(options, erase, |transaction, erase| {
+                .write(policy, erase, |transaction, erase| {
                     Box::pin(async move {
                         let tokens = erase.tokens.iter().copied();
                         refresh::without_successor()

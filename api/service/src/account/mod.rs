@@ -132,10 +132,10 @@ async fn insert(
         status: Set(UserStatus::Active),
         created_at: Set(now),
     };
-    let options = WritePolicy::not_idempotent("account.create");
+    let policy = WritePolicy::not_idempotent("account.create");
     let key = QueueKey::registration(row.email.as_ref());
     database
-        .write_for(key, options, (row, session), |transaction, (row, session)| {
+        .write_for(key, policy, (row, session), |transaction, (row, session)| {
             Box::pin(async move {
                 let user = row.clone().insert(transaction).await.map_err(|error| match error.sql_err() {
                     Some(SqlErr::UniqueConstraintViolation(_)) => RegisterRefusal::EmailTaken.into(),

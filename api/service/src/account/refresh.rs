@@ -251,11 +251,11 @@ async fn by_token(
 /// # Errors
 /// Returns the database's error.
 pub async fn logout(services: &Services, viewer: Viewer, everywhere: bool) -> Result<(), Fault> {
-    let options = WritePolicy::idempotent("session.end");
+    let policy = WritePolicy::idempotent("session.end");
     let command = (viewer, everywhere, services.clock.now());
     services
         .database
-        .write_for(viewer.user_id, options, command, |transaction, (viewer, everywhere, now)| {
+        .write_for(viewer.user_id, policy, command, |transaction, (viewer, everywhere, now)| {
             Box::pin(async move {
                 // Locks the user: a running exchange must not add its new token after this.
                 lock_user(transaction, viewer.user_id).await?;

@@ -152,11 +152,11 @@ async fn begin(
 ) -> Result<SignedIn, Error<SignInRefusal>> {
     let session = NewSession::new(services, client).map_err(Fault::from)?.seen_as(services, &user.email);
     // Two sign-ins from a new network at once: the second finds the record of the first.
-    let options = WritePolicy::not_idempotent("session.begin").retry_taken_keys();
+    let policy = WritePolicy::not_idempotent("session.begin").retry_taken_keys();
     let command = (session.clone(), user.clone(), rehash);
     services
         .database
-        .write_for(user.id, options, command, |transaction, (session, user, rehash)| {
+        .write_for(user.id, policy, command, |transaction, (session, user, rehash)| {
             Box::pin(async move {
                 if let Some(hash) = rehash {
                     hashes::replace(transaction, user, hash).await?;

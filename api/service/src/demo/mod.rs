@@ -114,10 +114,10 @@ pub async fn refuse_other_content(database: &Database) -> Result<(), Error<DemoR
 /// # Errors
 /// See [`DemoRefusal`].
 pub async fn seed(services: &Services) -> Result<user::Model, Error<DemoRefusal>> {
-    let options = WritePolicy::idempotent("demo.seed").retry_taken_keys();
+    let policy = WritePolicy::idempotent("demo.seed").retry_taken_keys();
     let empty = services
         .database
-        .write(options, services.clock.now(), |transaction, now| Box::pin(add_catalogue(transaction, *now)))
+        .write(policy, services.clock.now(), |transaction, now| Box::pin(add_catalogue(transaction, *now)))
         .await?;
     for bank in empty {
         fill(services, bank).await.map_err(|error| error.map(DemoRefusal::Questions))?;

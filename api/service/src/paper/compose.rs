@@ -57,10 +57,10 @@ pub async fn of_test(
             // Whoever starts a test that has no paper yet holds nobody up where there cannot be one.
             look(services.database.reader(), subject_id).await?;
             let test = Test { subject_id, test_number, seed: rand::random(), now: services.clock.now() };
-            let options = WritePolicy::idempotent("paper").retry_taken_keys();
+            let policy = WritePolicy::idempotent("paper").retry_taken_keys();
             services
                 .database
-                .write_for(subject_id, options, test, |transaction, test| Box::pin(make(transaction, test)))
+                .write_for(subject_id, policy, test, |transaction, test| Box::pin(make(transaction, test)))
                 .await?
         }
     };

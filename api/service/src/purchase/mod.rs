@@ -134,10 +134,10 @@ pub async fn purchase(
         now: services.clock.now(),
         read_before,
     };
-    let options = WritePolicy::idempotent("purchase");
+    let policy = WritePolicy::idempotent("purchase");
     let receipt = services
         .database
-        .write_for(buyer, options, command, |transaction, command| {
+        .write_for(buyer, policy, command, |transaction, command| {
             Box::pin(transaction::run(transaction, command))
         })
         .await?;

@@ -45,8 +45,8 @@ pub async fn set_archived(
     archived: bool,
 ) -> Result<bool, Error<ArchiveRefusal>> {
     let command = Command { by, question, archived, now: clock.now() };
-    let options = WritePolicy::idempotent("question.archive").retry_taken_keys();
-    database.write(options, command, |transaction, command| Box::pin(run(transaction, command))).await
+    let policy = WritePolicy::idempotent("question.archive").retry_taken_keys();
+    database.write(policy, command, |transaction, command| Box::pin(run(transaction, command))).await
 }
 
 async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<bool, Error<ArchiveRefusal>> {

@@ -131,8 +131,8 @@ pub async fn correct(
         return Err(CorrectionRefusal::Reason.into());
     }
     let command = Command { correction, now: clock.now() };
-    let options = WritePolicy::idempotent("question.correct").retry_taken_keys();
-    database.write(options, command, |transaction, command| Box::pin(run(transaction, command))).await
+    let policy = WritePolicy::idempotent("question.correct").retry_taken_keys();
+    database.write(policy, command, |transaction, command| Box::pin(run(transaction, command))).await
 }
 
 async fn run(

@@ -157,9 +157,9 @@ pub async fn import(
             store::compare(database.reader(), &batch).await?
         } else {
             // It looks at what is there, so that running it twice is running it once.
-            let options = WritePolicy::idempotent("question_bank.import").retry_taken_keys();
+            let policy = WritePolicy::idempotent("question_bank.import").retry_taken_keys();
             database
-                .write(options, batch, |transaction, batch| Box::pin(store::store(transaction, batch)))
+                .write(policy, batch, |transaction, batch| Box::pin(store::store(transaction, batch)))
                 .await?
         };
         report.created += outcome.created;

@@ -76,10 +76,10 @@ pub async fn submit(
         None => None,
     };
     let command = Command { sitting, last, rules: services.sittings.rules, now: services.clock.now() };
-    let options = WritePolicy::idempotent("submit").retry_taken_keys();
+    let policy = WritePolicy::idempotent("submit").retry_taken_keys();
     let submission = services
         .database
-        .write_for(owner, options, command, |transaction, command| Box::pin(run(transaction, command)))
+        .write_for(owner, policy, command, |transaction, command| Box::pin(run(transaction, command)))
         .await?;
     services.events.appended(owner);
     Ok(submission)

@@ -123,11 +123,11 @@ async fn close_one(services: &Services, session: test_session::Model) -> Result<
     let owner = sitting.owner;
     let now = services.clock.now();
     let command = Command { id: session.id, sitting, rules: services.sittings.rules, now };
-    let options = WritePolicy::idempotent("close overdue").retry_taken_keys();
+    let policy = WritePolicy::idempotent("close overdue").retry_taken_keys();
     let closed = services
         .database
         .retrying_for(RETRY_FOR)
-        .write_for(owner, options, command, |transaction, command| Box::pin(run(transaction, command)))
+        .write_for(owner, policy, command, |transaction, command| Box::pin(run(transaction, command)))
         .await?;
     if closed {
         services.events.appended(owner);

@@ -120,9 +120,9 @@ async fn write_together(
 /// The nodes of a cluster do not know of each other's shared locks. So the sitting's row is written as well: of this and
 /// the end of the sitting on another node the later one is refused, and run again.
 async fn write_on_cluster(database: &Database, write: &Arc<Write>) -> Result<Vec<i32>, Error<SaveRefusal>> {
-    let options = WritePolicy::idempotent("save answers");
+    let policy = WritePolicy::idempotent("save answers");
     database
-        .write(options, Arc::clone(write), |transaction, write| {
+        .write(policy, Arc::clone(write), |transaction, write| {
             Box::pin(write_with_sitting(transaction, write))
         })
         .await?;

@@ -101,10 +101,10 @@ pub async fn start(
         rules: services.sittings.rules,
         clock: Arc::clone(&services.clock),
     };
-    let options = WritePolicy::idempotent("start").retry_taken_keys();
+    let policy = WritePolicy::idempotent("start").retry_taken_keys();
     let outcome = services
         .database
-        .write_for(learner, options, command, |transaction, command| Box::pin(run(transaction, command)))
+        .write_for(learner, policy, command, |transaction, command| Box::pin(run(transaction, command)))
         .await?;
     services.events.appended(learner);
     match outcome {

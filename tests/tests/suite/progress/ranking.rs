@@ -1,14 +1,15 @@
 //! Where a sitting stands among all who sat the same paper, against a count of its own.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
 use jishu_entity::test_session::SessionStatus;
 use jishu_entity::{PaperId, TopicId, UserId, test_session, topic_total};
 use jishu_service::clock::Clock;
-use jishu_service::database::WriteOptions;
-use jishu_service::{progress, ranking, scoring::Tally};
+use jishu_service::database::WritePolicy;
+use jishu_service::{Error, progress, ranking, scoring::Tally};
 use jishu_tests::{TestApp, on_each_database};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -125,11 +126,13 @@ async fn learners_who_end_at_once_are_all_counted(app: Arc<TestApp>) {
         let database = app.services.database.clone();
         let command = (paper, UserId(learner), i32::try_from(learner % 2).unwrap());
         async move {
-            let options =
-                WriteOptions { name: "rank", looks_before_it_writes: true, another_may_be_first: false };
+            let policy = WritePolicy::idempotent("rank");
             database
-                .write(options, command, |transaction, (paper, learner, score)| {
-                    Box::pin(ranking::rank(transaction, *paper, *learner, *score))
+                .write(policy, command, |transaction, (paper, learner, score)| {
+                    Box::pin(async move {
+                        let counted = ranking::rank(transaction, *paper, *learner, *score).await?;
+                        Ok::<_, Error<Infallible>>(counted)
+                    })
                 })
                 .await
         }
