@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::ledger::{Given, Ledger, Question, Sitting};
+use super::review::contradicts;
 use super::{QUESTIONS, Shared};
 use crate::storm::row;
 use crate::world::World;
@@ -194,7 +195,7 @@ impl Shared {
         let Told::Payload(told) = told else { return };
         sitting.result = Some((told["session"]["status"].clone(), told["session"]["result"].clone()));
         if let Told::Payload(again) = self.submit_once(token, sitting, &last, ledger).await
-            && again["session"] != told["session"]
+            && contradicts(&told["session"], &again["session"])
         {
             ledger.errors.push(format!("{}: submitted again: {again}, first {told}", sitting.id));
         }

@@ -3,6 +3,7 @@
 mod check;
 mod learner;
 mod ledger;
+mod review;
 
 use std::fmt;
 use std::sync::Arc;
