@@ -301,6 +301,12 @@ impl TestApp {
         statements
     }
 
+    /// Counts the statements of some kind since [`TestApp::take_statements`]. Their text comes without quotes.
+    pub(crate) fn count_statements(&self, is_one: impl Fn(&str) -> bool) -> usize {
+        let statements = self.statements.lock().expect("never poisoned");
+        statements.iter().filter(|sql| is_one(&sql.replace(['"', '`'], ""))).count()
+    }
+
     /// The number of rows in each table that a purchase, a cart or a sitting writes to: for asserting that nothing was
     /// written.
     pub async fn rows(&self) -> Vec<(&'static str, i64)> {

@@ -15,6 +15,7 @@ pub mod purchases;
 mod sittings;
 mod structure;
 mod template;
+mod wait;
 
 pub use app::{Node, TestApp, UNLIMITED};
 pub use bank::{EXPLANATION, NUMBER, SESSION, TOLERANCE, TOPICS, Tries, answer, fill_bank, judged, kind};
@@ -25,6 +26,7 @@ pub use databases::Backend;
 pub use live::{EventStream, Socket};
 pub use sittings::{TIME_LIMIT, TestSitting};
 pub use structure::{rows, structure};
+pub use wait::{wait_for, wait_until};
 
 /// Makes a test of each function for each database: `sqlite::name`, `postgres::name` and `mariadb::name`.
 ///

@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use jishu_tests::{TestApp, Tries, answer, on_each_database};
 use sea_orm::{ConnectionTrait, DbBackend, SqlErr};
 use serde_json::json;
+use tokio::sync::Semaphore;
 
 use super::{World, accepted, answers, id, questions};
 
@@ -77,12 +78,16 @@ async fn what_is_acknowledged_while_a_sitting_ends_is_scored(app: Arc<TestApp>) 
     for round in 0..12 {
         let started = world.learner.start_session(&world.card).await;
         let session = id(&started);
+        let answered = Semaphore::new(0);
         let saves = questions(&started).iter().zip(1..).map(async |(question, sequence)| {
             let batch = json!([answer(question, Tries::Right)]);
-            world.learner.save_answers(&session, sequence, batch).await["userErrors"] == json!([])
+            let saved = world.learner.save_answers(&session, sequence, batch).await;
+            answered.add_permits(1);
+            saved["userErrors"] == json!([])
         });
+        // One save later in each round.
         let submission = async {
-            tokio::time::sleep(std::time::Duration::from_millis(round)).await;
+            let _permits = answered.acquire_many(round).await.unwrap();
             world.learner.submit_session(&session, None).await
         };
         let (saved, submitted) = futures_util::join!(join_all(saves), submission);

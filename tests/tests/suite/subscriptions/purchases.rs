@@ -147,7 +147,7 @@ async fn what_is_committed_out_of_order_is_told(app: Arc<TestApp>) {
     }
     // It is told once, though it is read again and again.
     let course = app.course(&["History"]).cards(1).create(&app).await;
-    tokio::time::sleep(std::time::Duration::from_millis(1_200)).await;
+    app.wait_for_statements(6, "FROM audit_events").await;
     for learner in [&asha, &ben] {
         buy(learner, &course, &[0]).await;
     }
