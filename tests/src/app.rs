@@ -235,39 +235,6 @@ impl TestApp {
         Client::new(self.http.clone(), self.url("/graphql"), Some(token.to_owned()))
     }
 
-    /// A client signed in as a new learner.
-    pub async fn learner(&self, name: &str) -> Client {
-        let answer = self
-            .anonymous()
-            .run_with(
-                "mutation ($input: RegisterInput!) {
-                   register(input: $input) { tokens { accessToken } userErrors { message } }
-                 }",
-                serde_json::json!({ "input": {
-                    "name": name,
-                    "email": format!("{}@example.com", name.to_lowercase()),
-                    "password": "correct horse battery",
-                } }),
-            )
-            .await;
-        self.with_token(answer.text("/register/tokens/accessToken"))
-    }
-
-    /// A client signed in as a learner who registered before.
-    pub async fn learner_again(&self, name: &str) -> Client {
-        let answer = self
-            .anonymous()
-            .run_with(
-                "mutation ($input: LoginInput!) { login(input: $input) { tokens { accessToken } } }",
-                serde_json::json!({ "input": {
-                    "email": format!("{}@example.com", name.to_lowercase()),
-                    "password": "correct horse battery",
-                } }),
-            )
-            .await;
-        self.with_token(answer.text("/login/tokens/accessToken"))
-    }
-
     /// The database, past all rules.
     #[must_use]
     pub fn connection(&self) -> &DatabaseConnection {

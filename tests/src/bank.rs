@@ -8,7 +8,7 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::{ActiveModelTrait, ConnectionTrait, DatabaseConnection, EntityTrait};
 use serde_json::{Value, json};
 
-use crate::{Client, TestApp};
+use crate::{Client, PurchaseInput, TestApp};
 
 /// The names of the topics; question n is of topic n modulo 3.
 pub const TOPICS: [&str; 3] = ["Mechanics", "Optics", "Waves"];
@@ -135,15 +135,9 @@ impl TestApp {
     pub async fn cards(&self, learner: &Client, course: &crate::TestCourse) -> Vec<String> {
         let mut cards = Vec::new();
         for subject in &course.subjects {
-            let answer = learner
-                .run_with(
-                    "mutation ($input: PurchaseInput!) { purchase(input: $input) {
-                       testCards(first: 1) { edges { node { id } } } userErrors { message } } }",
-                    json!({ "input": { "courseId": course.id, "purchaseType": "SINGLE_SUBJECT",
-                                       "subjectIds": [subject] } }),
-                )
-                .await;
-            cards.push(answer.text("/purchase/testCards/edges/0/node/id").to_owned());
+            let input = PurchaseInput::new(&course.id, "SINGLE_SUBJECT", &[subject]);
+            let bought = learner.buy(input).await;
+            cards.push(bought.cards().edges[0].node.id.clone());
         }
         cards
     }

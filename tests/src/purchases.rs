@@ -5,22 +5,10 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::Client;
+use crate::{Client, PURCHASE};
 
 /// How many call at once.
 pub const CALLERS: usize = 64;
-
-/// What they send, with `$input`.
-pub const PURCHASE: &str = "
-mutation ($input: PurchaseInput!) {
-  purchase(input: $input) {
-    outcome
-    testCardsCreated
-    purchase { id subjects { id } }
-    testCards(first: 100) { totalCount edges { node { id } } }
-    userErrors { code message }
-  }
-}";
 
 /// A call that was answered.
 #[derive(Debug)]

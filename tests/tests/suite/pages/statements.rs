@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jishu_tests::{Backend, TestApp, on_each_database};
 use serde_json::{Value, json};
 
-use super::{cursor, page, purchase, with_cards};
+use super::World;
 use crate::plan::plan;
 
 on_each_database!(
@@ -15,8 +15,9 @@ on_each_database!(
 );
 
 async fn the_number_of_statements_does_not_grow_with_the_page(app: Arc<TestApp>) {
-    let (asha, _) = with_cards(&app).await;
-    let start = cursor(&page(&asha, json!({ "first": 2 })).await, "endCursor");
+    let asha = World::new(&app).await.asha;
+    let page = asha.cards_page().first(2).await;
+    let start = page.end();
     // The page, what lies around it, and purchases; with what the next sittings have, entitlements, extra times and papers
     // too, one statement each.
     for (of_next, most) in
@@ -56,7 +57,7 @@ async fn the_page_is_read_from_its_index_at_any_depth(app: Arc<TestApp>) {
     for learner in ["Binod", "Chitra", "Devi", "Asha"] {
         let client = app.learner(learner).await;
         for subject in 0..5 {
-            purchase(&client, &course, subject).await;
+            client.buy(course.subject(subject)).await;
         }
     }
     let analyze = "ANALYZE TABLE mock_test_attempts, entitlements";
@@ -104,7 +105,7 @@ async fn the_page_is_read_from_its_index_at_any_depth(app: Arc<TestApp>) {
 }
 
 async fn total_count_is_counted_only_when_selected(app: Arc<TestApp>) {
-    let (asha, _) = with_cards(&app).await;
+    let asha = World::new(&app).await.asha;
     let counts = |app: &TestApp| app.take_statements().iter().filter(|sql| sql.contains("COUNT(")).count();
     let _ = app.take_statements();
     asha.run("{ viewer { mockTestAttempts { edges { node { id } } } } }").await;

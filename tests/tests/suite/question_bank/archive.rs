@@ -6,7 +6,7 @@ use jishu_tests::{TestApp, on_each_database};
 use serde_json::{Value, json};
 
 use super::corrections::{QUESTIONS, World};
-use super::{counts, export, import, rows};
+use super::rows;
 
 on_each_database!(
     an_archived_question_is_never_drawn_and_can_be_restored,
@@ -58,7 +58,7 @@ async fn an_archived_question_is_never_drawn_and_can_be_restored(app: Arc<TestAp
     };
     assert_eq!((list(true).await, list(false).await), (vec![json!("k1")], vec![json!("k2")]));
     assert_eq!(
-        export(&world.author, &world.subject, "GIFT").await.number("/exportQuestions/questionCount"),
+        world.author.export(&world.subject, "GIFT").await.question_count,
         1
     );
 
@@ -81,9 +81,9 @@ async fn an_import_leaves_a_question_archived_and_tells(app: Arc<TestApp>) {
     for (text, counted) in
         [("How many? {#54:1 #### There are 54.}", [0, 0, 1, 0]), ("How many? {#54:2}", [0, 1, 0, 0])]
     {
-        let answer = import(&world.author, &world.subject, &format!("// [id:k1]\n{text}\n")).await;
-        assert_eq!(counts(&answer), counted);
-        let [notice] = answer.list("/importQuestions/notices") else { panic!("{answer:?}") };
+        let answer = world.author.import(&world.subject, &format!("// [id:k1]\n{text}\n")).await;
+        assert_eq!(answer.counts(), counted);
+        let [notice] = &answer.notices[..] else { panic!("{answer:?}") };
         assert!(
             notice["externalId"] == "k1" && notice["text"].as_str().unwrap().contains("archived"),
             "{notice}"
@@ -95,7 +95,7 @@ async fn an_import_leaves_a_question_archived_and_tells(app: Arc<TestApp>) {
 async fn questions_are_found_by_their_words(app: Arc<TestApp>) {
     let world = World::new(&app).await;
     let more = "// [id:p_1]\nIs 100% all? {=yes ~no}\n\n// [id:px1]\nIst Öl flüssig! {=ja ~nein}\n";
-    import(&world.author, &world.subject, more).await;
+    world.author.import(&world.subject, more).await;
     for (search, found) in [
         ("GAS", vec!["k2"]),
         ("100%", vec!["p_1"]),

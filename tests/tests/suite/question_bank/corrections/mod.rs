@@ -9,7 +9,7 @@ use jishu_entity::user::Role;
 use jishu_tests::{Client, Node, TestApp, TestCourse, on_each_database};
 use serde_json::{Value, json};
 
-use super::{counts, import, rows};
+use super::rows;
 
 on_each_database!(
     a_corrected_key_reaches_new_sittings_of_a_fixed_test,
@@ -42,7 +42,7 @@ impl World {
         let course = app.course(&["Physics"]).cards(3).create(app).await;
         let subject = course.subjects[0].clone();
         let author = app.staff("Meera", Role::Author).await;
-        assert_eq!(counts(&import(&author, &subject, BANK).await), [2, 0, 0, 0]);
+        assert_eq!(author.import(&subject, BANK).await.counts(), [2, 0, 0, 0]);
         app.execute("UPDATE subjects SET questions_per_test = 2").await;
         app.services.catalog.reload().await.unwrap();
         Self { course, subject, author }
@@ -187,7 +187,7 @@ async fn a_correction_that_cannot_be_changes_nothing(app: Arc<TestApp>) {
     let (number, choice) = (world.question("k1").await, world.question("k2").await);
     let option = |at: usize| choice["current"]["options"][at]["id"].clone();
     let mine = "Another? {=a ~b}";
-    assert_eq!(counts(&import(&world.author, &world.subject, mine).await), [1, 0, 0, 0]);
+    assert_eq!(world.author.import(&world.subject, mine).await.counts(), [1, 0, 0, 0]);
     let other = world.question("auto-").await["current"]["options"][0]["id"].clone();
     let before = (rows(&app).await, app.number("SELECT COUNT(*) FROM question_corrections").await);
     let long = "a".repeat(1_001);
@@ -259,7 +259,7 @@ async fn a_correction_that_cannot_be_changes_nothing(app: Arc<TestApp>) {
     assert_eq!(app.number("SELECT revision FROM papers").await, 1);
     // Another author has imported another version since the options were read.
     let edited = BANK.replace("~Argon", "~Xenon");
-    import(&world.author, &world.subject, &edited).await;
+    world.author.import(&world.subject, &edited).await;
     let stale = world.correct("k2", json!({ "correctOptionIds": [option(1)] })).await;
     assert_eq!(stale["userErrors"][0]["code"], "QUESTION_OUTDATED");
 }
