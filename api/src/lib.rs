@@ -2,18 +2,9 @@
 //!
 //! Dependencies point one way: `server → http → graphql → service → entity`.
 
-pub mod auth;
-pub mod backup;
-mod bounded;
 pub mod cli;
-pub mod clock;
 pub mod config;
-pub mod database;
-pub mod fault;
 pub mod graphql;
 pub mod http;
-pub mod limit;
-mod security;
 pub mod server;
-pub mod service;
 pub mod telemetry;

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use clap::Parser;
-use jishu_api::auth::KeyRing;
 use jishu_api::config::ServeConfig;
-use jishu_api::database::{Database, DatabaseOptions};
 use jishu_api::server;
-use jishu_api::service::Services;
+use jishu_service::Services;
+use jishu_service::auth::KeyRing;
+use jishu_service::database::{Database, DatabaseOptions};
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use tempfile::TempDir;
 use tokio::net::TcpListener;

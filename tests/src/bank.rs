@@ -1,9 +1,9 @@
 //! Questions for tests, whose key every test can tell from their stem.
 
 use chrono::{DateTime, Utc};
-use jishu_api::clock::Clock;
 use jishu_entity::question_version::{Difficulty, QuestionKind, TextFormat};
 use jishu_entity::{SubjectId, TopicId, question, question_option, question_version, topic};
+use jishu_service::clock::Clock;
 use sea_orm::ActiveValue::Set;
 use sea_orm::{ActiveModelTrait, ConnectionTrait, DatabaseConnection, EntityTrait};
 use serde_json::{Value, json};

@@ -2,8 +2,8 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jishu_api::clock::Clock;
 use jishu_entity::{CourseId, SubjectId, course, subject};
+use jishu_service::clock::Clock;
 use sea_orm::ActiveModelTrait;
 use sea_orm::ActiveValue::Set;
 

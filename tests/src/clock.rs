@@ -1,7 +1,7 @@
 //! A clock that stands still until it is moved.
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
-use jishu_api::clock::Clock;
+use jishu_service::clock::Clock;
 use std::sync::Mutex;
 
 /// Starts at the time it was made and moves only when told.

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use futures_util::{SinkExt, Stream, StreamExt};
-use jishu_api::service::Services;
+use jishu_service::Services;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::time::timeout;

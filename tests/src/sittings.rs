@@ -1,14 +1,14 @@
 //! Sittings for tests, written past all rules.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use jishu_api::clock::Clock;
-use jishu_api::service::events::{self, Event};
 use jishu_entity::mock_test_attempt::CardStatus;
 use jishu_entity::test_session::SessionStatus;
 use jishu_entity::user::Role;
 use jishu_entity::{
     MockTestAttemptId, TestSessionId, UserId, mock_test_attempt, paper, test_answer, test_session, user,
 };
+use jishu_service::clock::Clock;
+use jishu_service::events::{self, Event};
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
@@ -48,7 +48,7 @@ impl TestApp {
             created_at: Set(self.clock.now()),
         };
         let row = row.insert(self.connection()).await.expect("a user");
-        let viewer = jishu_api::auth::Viewer { user_id: row.id, role, session_id: Uuid::new_v4() };
+        let viewer = jishu_service::auth::Viewer { user_id: row.id, role, session_id: Uuid::new_v4() };
         // Longer than any test moves the clock.
         let days = std::time::Duration::from_secs(10 * 86_400);
         let token = self.services.tokens.issue_for(viewer, self.clock.now(), days).expect("a token");

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use jishu_api::database::{Database, DatabaseOptions};
+use jishu_service::database::{Database, DatabaseOptions};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 use tokio::sync::Mutex;
 

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::CommandResult;
-use crate::backup::{self, Allowed, Verified};
-use crate::clock::{Clock, SystemClock};
 use crate::config::DatabaseConfig;
-use crate::database::sqlite_file;
 use crate::server::key_file_beside;
+use jishu_service::backup::{self, Allowed, Verified};
+use jishu_service::clock::{Clock, SystemClock};
+use jishu_service::database::sqlite_file;
 
 #[derive(Args, Debug)]
 pub(super) struct BackupArgs {

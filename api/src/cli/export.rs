@@ -8,7 +8,7 @@ use super::import::SubjectArgs;
 use super::serve::refuse_pending;
 use super::{CommandResult, with_database};
 use crate::config::DatabaseConfig;
-use crate::service::question_bank::{self, Format};
+use jishu_service::question_bank::{self, Format};
 
 #[derive(Args, Debug)]
 pub(super) struct ExportArgs {

@@ -11,10 +11,10 @@ use serde_json::json;
 
 use super::check::ReportFormat;
 use super::{CommandResult, with_current_database};
-use crate::clock::SystemClock;
 use crate::config::DatabaseConfig;
-use crate::database::Database;
-use crate::service::question_bank::{
+use jishu_service::clock::SystemClock;
+use jishu_service::database::Database;
+use jishu_service::question_bank::{
     self, Advice, Defaults, Format, ImportReport, ImportRequest, Notice, Progress, Refusal,
 };
 

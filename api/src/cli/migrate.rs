@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 
 use super::{CommandResult, with_database};
 use crate::config::DatabaseConfig;
-use crate::database::{Database, Losses};
+use jishu_service::database::{Database, Losses};
 
 #[derive(Args, Debug)]
 pub(super) struct MigrateArgs {

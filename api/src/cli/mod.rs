@@ -34,8 +34,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::{DatabaseConfig, LogFormat, ServeConfig};
-use crate::database::{Database, DatabaseOptions};
 use crate::telemetry;
+use jishu_service::database::{Database, DatabaseOptions};
 
 /// GraphQL backend for exam-prep platforms: catalogue, purchases, and numbered mock tests.
 #[derive(Debug, Parser)]

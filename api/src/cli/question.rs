@@ -8,10 +8,10 @@ use rust_decimal::Decimal;
 
 use super::import::SubjectArgs;
 use super::{CommandResult, with_current_database};
-use crate::clock::SystemClock;
 use crate::config::DatabaseConfig;
-use crate::database::Database;
-use crate::service::question_bank::{self, Correction, NewKey};
+use jishu_service::clock::SystemClock;
+use jishu_service::database::Database;
+use jishu_service::question_bank::{self, Correction, NewKey};
 
 #[derive(Args, Debug)]
 pub(super) struct QuestionArgs {

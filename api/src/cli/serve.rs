@@ -12,12 +12,12 @@ use tokio::signal;
 use uuid::Uuid;
 
 use super::CommandResult;
-use crate::auth::Viewer;
-use crate::clock::SystemClock;
 use crate::config::{ListenAddress, ServeConfig};
-use crate::database::Database;
-use crate::service::{Services, demo};
 use crate::{http, server};
+use jishu_service::auth::Viewer;
+use jishu_service::clock::SystemClock;
+use jishu_service::database::Database;
+use jishu_service::{Services, demo};
 
 /// How long the token works that `--demo` prints.
 const DEMO_TOKEN: Duration = Duration::from_secs(12 * 60 * 60);

@@ -8,10 +8,10 @@ use jishu_entity::user::Role;
 
 use super::serve::refuse_pending;
 use super::{CommandResult, with_database};
-use crate::auth::Passwords;
-use crate::clock::{Clock, SystemClock};
 use crate::config::DatabaseConfig;
-use crate::service::account::{self, Registration};
+use jishu_service::account::{self, Registration};
+use jishu_service::auth::Passwords;
+use jishu_service::clock::{Clock, SystemClock};
 
 #[derive(Args, Debug)]
 pub(super) struct UserArgs {

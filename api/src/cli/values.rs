@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{CommandResult, with_database};
 use crate::config::DatabaseConfig;
-use crate::service::integrity::{self, BadValue};
+use jishu_service::integrity::{self, BadValue};
 
 /// Finds the values that cannot be read or are not allowed. A database of the old system has none.
 pub(super) async fn bad_values(

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use url::Url;
 
 use super::switch;
-use crate::limit::LimitOptions;
+use jishu_service::limit::LimitOptions;
 
 /// Time limits, limits on what runs at once, budgets, proxies and origins.
 #[derive(Args, Clone, Debug)]

@@ -14,8 +14,8 @@ use clap::builder::{BoolishValueParser, PossibleValue, TypedValueParser};
 use clap::{Args, ValueEnum};
 use rust_decimal::Decimal;
 
-use crate::database::DatabaseOptions;
-use crate::service::money::TaxRate;
+use jishu_service::database::DatabaseOptions;
+use jishu_service::money::TaxRate;
 
 pub use edge::{EdgeConfig, ForwardedHeader};
 pub use graphql::GraphqlConfig;

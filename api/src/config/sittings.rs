@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::service::session::SittingRules;
+use jishu_service::session::SittingRules;
 
 /// How sittings are treated.
 #[derive(Args, Clone, Copy, Debug)]

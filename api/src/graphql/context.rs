@@ -4,10 +4,10 @@ use async_graphql::Context;
 
 use super::Loaders;
 use super::error::{ApiError, ApiResult};
-use crate::auth::Viewer;
-use crate::limit::ClientAddress;
-use crate::service::Services;
-use crate::service::account::{Author, StaffError, Support};
+use jishu_service::Services;
+use jishu_service::account::{Author, StaffError, Support};
+use jishu_service::auth::Viewer;
+use jishu_service::limit::ClientAddress;
 
 /// Names a request in logs and in the answer to a failure of ours.
 #[derive(Clone, Debug)]

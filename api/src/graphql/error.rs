@@ -7,8 +7,8 @@ use async_graphql::{ErrorExtensionValues, ServerError};
 use sea_orm::DbErr;
 
 use super::context::RequestId;
-use crate::database::Unavailable;
-use crate::limit::RetryAfter;
+use jishu_service::database::Unavailable;
+use jishu_service::limit::RetryAfter;
 
 /// Of a fault of ours a client is told no more.
 const INTERNAL: &str = "Something went wrong on our side. Try again; if it persists, report the request id.";

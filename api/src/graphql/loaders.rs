@@ -13,9 +13,9 @@ use jishu_entity::{
 use rust_decimal::Decimal;
 use sea_orm::DbErr;
 
-use crate::service::paper::{self, Outline, Test};
-use crate::service::question_bank::{self, AuthoredCorrection, AuthoredVersion};
-use crate::service::{
+use jishu_service::paper::{self, Outline, Test};
+use jishu_service::question_bank::{self, AuthoredCorrection, AuthoredVersion};
+use jishu_service::{
     Services, card, entitlement as entitlements, extra_time, purchase as purchases, ranking, session,
 };
 

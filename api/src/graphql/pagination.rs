@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::error::{ApiError, ApiResult};
-use crate::service::page::{Page, PageRequest, Toward};
+use jishu_service::page::{Page, PageRequest, Toward};
 
 /// How many items a page has when neither `first` nor `last` is given.
 pub(super) const DEFAULT_PAGE: u32 = 50;

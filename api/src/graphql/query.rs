@@ -14,10 +14,10 @@ use super::types::{
     MockTestAttempt, Purchase, PurchaseQuote, PurchaseType, QuestionExport, QuestionFormat, Subject,
     TestSession, User, UserError, course_page, question_page, selection_error,
 };
-use crate::service::account::Author;
-use crate::service::purchase::{Selection, SelectionError};
-use crate::service::question_bank::Authored;
-use crate::service::{card, purchase, question_bank, session};
+use jishu_service::account::Author;
+use jishu_service::purchase::{Selection, SelectionError};
+use jishu_service::question_bank::Authored;
+use jishu_service::{card, purchase, question_bank, session};
 
 /// The most ids that `nodes` takes.
 const MOST_NODES: usize = 100;

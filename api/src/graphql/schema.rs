@@ -9,8 +9,8 @@ use super::mutation::Mutation;
 use super::query::Query;
 use super::scalar::{DateTime, Decimal, Uuid};
 use super::subscription::Subscription;
-use crate::service::Services;
-use crate::service::test_settings::MOST_QUESTIONS;
+use jishu_service::Services;
+use jishu_service::test_settings::MOST_QUESTIONS;
 
 /// What is reckoned with where a list is short as a rule.
 const FEW: Length = Length::Items(10);

@@ -11,9 +11,9 @@ use axum::middleware::Next;
 use axum::response::Response;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
-use crate::auth::Viewer;
 use crate::graphql::RequestId;
-use crate::limit::ClientAddress;
+use jishu_service::auth::Viewer;
+use jishu_service::limit::ClientAddress;
 
 /// The viewer of a response, among its extensions.
 #[derive(Clone, Copy)]

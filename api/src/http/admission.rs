@@ -22,7 +22,7 @@ use super::memory::{Memory, Share};
 use super::refusal::Refusal;
 use super::stopping::{STOP_GRACE, Stopping};
 use crate::config::EdgeConfig;
-use crate::limit::{ClientAddress, RetryAfter};
+use jishu_service::limit::{ClientAddress, RetryAfter};
 
 /// Of a body that is refused, so much more is read before its connection closes.
 const LINGER_BYTES: usize = 16 * MAX_BODY_BYTES;

@@ -10,7 +10,7 @@ use axum::response::Response;
 use ipnet::IpNet;
 
 use crate::config::{EdgeConfig, ForwardedHeader};
-use crate::limit::ClientAddress;
+use jishu_service::limit::ClientAddress;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 

@@ -6,7 +6,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::AppState;
-use crate::database::Readiness;
+use jishu_service::database::Readiness;
 
 /// The process answers.
 pub(super) async fn live() -> &'static str {

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::EdgeConfig;
-use crate::limit::ClientAddress;
+use jishu_service::limit::ClientAddress;
 
 /// The bodies of all requests that are being read or answered have this much together, so that many large ones at
 /// once are refused and not a reason to run out of it.

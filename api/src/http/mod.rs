@@ -28,11 +28,11 @@ use tower::util::option_layer;
 use tower_http::trace::{DefaultOnFailure, TraceLayer};
 use tracing::Level;
 
-use crate::auth::{Identity, Viewer};
 use crate::config::{EdgeConfig, LiveConfig};
 use crate::graphql::{JishuEngine, Loaders};
-use crate::limit::{ClientAddress, Subscriptions};
-use crate::service::Services;
+use jishu_service::Services;
+use jishu_service::auth::{Identity, Viewer};
+use jishu_service::limit::{ClientAddress, Subscriptions};
 
 use admission::{Admission, Places, admit};
 use client_address::Proxies;

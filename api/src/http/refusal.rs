@@ -7,8 +7,8 @@ use axum::response::Response;
 use super::MAX_BODY_BYTES;
 use super::graphql::Media;
 use crate::graphql::rate_limited;
-use crate::limit::{ClientAddress, RetryAfter};
-use crate::security;
+use jishu_service::limit::{ClientAddress, RetryAfter};
+use jishu_service::security;
 
 /// A refusal in the shape that GraphQL clients read, with the HTTP status that all others do.
 #[derive(Debug)]

@@ -15,19 +15,19 @@ use std::time::Duration;
 use axum::Router;
 use tokio::net::TcpListener;
 
-use crate::auth::{AccessTokens, KeyError, KeyRing, PasswordError, Passwords};
-use crate::clock::Clock;
 use crate::config::{EdgeConfig, ServeConfig};
-use crate::database::Database;
 use crate::graphql;
 use crate::graphql::engine::EngineOptions;
 use crate::http::{self, Stopping};
-use crate::limit::Limits;
-use crate::service::catalog::Catalog;
-use crate::service::events::Events;
-use crate::service::paper::Papers;
-use crate::service::session::{self, Sittings};
-use crate::service::{Services, account};
+use jishu_service::auth::{AccessTokens, KeyError, KeyRing, PasswordError, Passwords};
+use jishu_service::catalog::Catalog;
+use jishu_service::clock::Clock;
+use jishu_service::database::Database;
+use jishu_service::events::Events;
+use jishu_service::limit::Limits;
+use jishu_service::paper::Papers;
+use jishu_service::session::{self, Sittings};
+use jishu_service::{Services, account};
 use tasks::Tasks;
 
 /// Where the keys are when the database is a server and no file is named.

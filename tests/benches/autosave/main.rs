@@ -15,10 +15,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use jishu_api::clock::SystemClock;
 use jishu_api::config::ServeConfig;
-use jishu_api::database::Database;
 use jishu_api::server;
+use jishu_service::clock::SystemClock;
+use jishu_service::database::Database;
 use jishu_tests::load::{KeptConnection, cpu_time, graphql_post, median};
 use jishu_tests::process::free_port;
 use jishu_tests::{Backend, UNLIMITED};

@@ -3,16 +3,16 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use jishu_api::auth::{KeyRing, Viewer};
-use jishu_api::clock::SystemClock;
-use jishu_api::database::{Database, DatabaseOptions};
 use jishu_api::server;
-use jishu_api::service::Services;
-use jishu_api::service::purchase::{self, PurchaseRequest, Selection};
-use jishu_api::service::session::{self, Batch, GivenAnswer};
 use jishu_entity::purchase::PurchaseType;
 use jishu_entity::user::{Role, UserStatus};
 use jishu_entity::{course, mock_test_attempt, subject, user};
+use jishu_service::Services;
+use jishu_service::auth::{KeyRing, Viewer};
+use jishu_service::clock::SystemClock;
+use jishu_service::database::{Database, DatabaseOptions};
+use jishu_service::purchase::{self, PurchaseRequest, Selection};
+use jishu_service::session::{self, Batch, GivenAnswer};
 use jishu_tests::{Client, Tries, answer, fill_bank, global_id};
 use sea_orm::ActiveModelTrait;
 use sea_orm::ActiveValue::Set;

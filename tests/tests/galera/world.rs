@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::Utc;
-use jishu_api::auth::KeyRing;
 use jishu_entity::{course, subject};
+use jishu_service::auth::KeyRing;
 use jishu_tests::process::ServerProcess;
 use jishu_tests::{Client, fill_bank};
 use sea_orm::ActiveValue::Set;
@@ -47,7 +47,7 @@ impl World {
                             (folder.path().join(format!("server{number}")), cluster.nodes[number].url());
                         std::fs::create_dir(&own).expect("a folder for the server");
                         std::fs::copy(&keys, own.join("keys.pem")).expect("its keys");
-                        let logged = [("RUST_LOG", "warn,jishu_api::database=debug")];
+                        let logged = [("RUST_LOG", "warn,jishu_service::database=debug")];
                         scope.spawn(move || ServerProcess::start(&url, &own, &logged))
                     })
                     .collect();

@@ -1,6 +1,6 @@
 //! A test of the demo, sat with the tabs that a newcomer finds.
 
-use jishu_api::service::demo;
+use jishu_service::demo;
 use jishu_tests::TestApp;
 
 use super::browser::Browser;

@@ -14,7 +14,7 @@ mod world;
 
 use std::time::Duration;
 
-use jishu_api::fault::{Fault, PURCHASE_BOUNDARIES, SITTING_BOUNDARIES};
+use jishu_service::fault::{Fault, PURCHASE_BOUNDARIES, SITTING_BOUNDARIES};
 use jishu_tests::Backend;
 use ledger::Ledger;
 use storm::Kills;

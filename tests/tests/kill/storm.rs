@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use futures_util::future::join_all;
-use jishu_api::auth::{AccessTokens, Viewer};
 use jishu_entity::UserId;
 use jishu_entity::user::Role;
+use jishu_service::auth::{AccessTokens, Viewer};
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
 use serde_json::{Value, json};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use jishu_api::database::Failure;
+use jishu_service::database::Failure;
 use jishu_tests::{Backend, rows};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, TransactionTrait};
 use tokio::task::JoinHandle;

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use insta::assert_json_snapshot;
-use jishu_api::auth::Viewer;
 use jishu_entity::UserId;
 use jishu_entity::user::Role;
+use jishu_service::auth::Viewer;
 use jishu_tests::{Registration, TestApp, User, on_each_database};
 use serde_json::Value;
 
@@ -95,7 +95,10 @@ async fn signing_in_takes_the_right_password(app: Arc<TestApp>) {
         assert_eq!(app.anonymous().login("asha@example.com", wrong).await.refusal(), "INVALID_CREDENTIALS");
     }
     app.execute("UPDATE users SET status = 'deactivated'").await;
-    assert_eq!(app.anonymous().login("asha@example.com", "correct horse").await.refusal(), "INVALID_CREDENTIALS");
+    assert_eq!(
+        app.anonymous().login("asha@example.com", "correct horse").await.refusal(),
+        "INVALID_CREDENTIALS"
+    );
     assert_eq!(app.rows().await, before);
 }
 
@@ -124,7 +127,7 @@ async fn signing_out_ends_the_session_or_all_of_them(app: Arc<TestApp>) {
 
 async fn a_viewer_without_an_account_is_signed_out(app: Arc<TestApp>) {
     let nobody = Viewer { user_id: UserId(999_999), role: Role::Learner, session_id: uuid::Uuid::new_v4() };
-    let now = jishu_api::clock::Clock::now(&*app.clock);
+    let now = jishu_service::clock::Clock::now(&*app.clock);
     let client = app.with_token(&app.services.tokens.issue(nobody, now).unwrap().token);
     let (code, _) = client.fail("{ viewer { name } }", Value::Null).await;
     assert_eq!(code, "UNAUTHENTICATED");

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use jishu_api::service::demo;
-use jishu_api::service::question_bank::{self, Defaults, Format, ImportRequest};
 use jishu_entity::SubjectId;
 use jishu_entity::question_version::Difficulty;
+use jishu_service::demo;
+use jishu_service::question_bank::{self, Defaults, Format, ImportRequest};
 use jishu_tests::{Backend, Client, TestApp, on_each_database, rows};
 use serde_json::json;
 
@@ -140,7 +140,7 @@ async fn the_files_are_read_whole() {
         let row = app.number("SELECT id FROM subjects").await;
         assert_eq!(course.subjects.len(), 1);
         let mut files = 0;
-        for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../api/demo")).unwrap() {
+        for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../api/service/demo")).unwrap() {
             let path = entry.unwrap().path();
             let text = std::fs::read_to_string(&path).unwrap();
             let questions = u32::try_from(text.matches("// [id:").count()).unwrap();

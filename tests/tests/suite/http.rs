@@ -1,10 +1,10 @@
 //! The door itself: methods, bodies, tokens, health.
 
 use chrono::TimeDelta;
-use jishu_api::auth::{AccessTokens, KeyRing, Viewer};
-use jishu_api::clock::Clock;
 use jishu_entity::UserId;
 use jishu_entity::user::Role;
+use jishu_service::auth::{AccessTokens, KeyRing, Viewer};
+use jishu_service::clock::Clock;
 use jishu_tests::{Backend, TestApp};
 use reqwest::StatusCode;
 use serde_json::{Value, json};

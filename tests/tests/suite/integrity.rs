@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use jishu_api::service::integrity;
-use jishu_api::service::session;
 use jishu_entity::user::Role;
+use jishu_service::integrity;
+use jishu_service::session;
 use jishu_tests::{Backend, Client, TestApp, TestCourse, on_each_database, rows, structure};
 use sea_orm::ConnectionTrait;
 use serde_json::json;

@@ -35,13 +35,19 @@ async fn a_hash_of_werkzeug_signs_in_and_is_replaced(app: Arc<TestApp>) {
         set_hash(&app, hash).await;
         let before = app.rows().await;
         for wrong in ["correct horse", "", &"x".repeat(2_000)] {
-            assert_eq!(app.anonymous().login("asha@example.com", wrong).await.refusal(), "INVALID_CREDENTIALS");
+            assert_eq!(
+                app.anonymous().login("asha@example.com", wrong).await.refusal(),
+                "INVALID_CREDENTIALS"
+            );
         }
         assert_eq!((app.rows().await, with_hash(&app, hash).await), (before, 1), "{hash}");
         assert_eq!(app.anonymous().login("asha@example.com", PASSWORD).await.user().name, "Asha");
         assert_eq!(with_hash(&app, "$argon2id$v=19$m=19456,t=2,p=1$%").await, 1, "{hash}");
         assert_eq!(app.anonymous().login("asha@example.com", PASSWORD).await.user().name, "Asha");
-        assert_eq!(app.anonymous().login("asha@example.com", "correct horse").await.refusal(), "INVALID_CREDENTIALS");
+        assert_eq!(
+            app.anonymous().login("asha@example.com", "correct horse").await.refusal(),
+            "INVALID_CREDENTIALS"
+        );
     }
     // The hash of a deactivated account stays.
     set_hash(&app, OF_WERKZEUG[3]).await;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use futures_util::future::join_all;
-use jishu_api::service::account::erase_old;
+use jishu_service::account::erase_old;
 use jishu_tests::{Backend, Client, Registration, SignedIn, TestApp, on_each_database};
 use serde_json::json;
 
@@ -43,8 +43,7 @@ async fn two_tabs_that_refresh_at_once_stay_signed_in(app: Arc<TestApp>) {
     let first = registered(&app).await;
     let node = app.second_node().await;
     let tabs = [app.anonymous(), Client::new(app.http().clone(), node.url("/graphql"), None)];
-    let answers =
-        join_all((0..16).map(|tab| tabs[tab % 2].refresh(&first))).await;
+    let answers = join_all((0..16).map(|tab| tabs[tab % 2].refresh(&first))).await;
     let second = answers[0].refresh_token();
     for answer in &answers {
         assert_eq!(answer.refresh_token(), second, "all get the same successor");

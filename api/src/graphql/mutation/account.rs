@@ -3,14 +3,14 @@
 use async_graphql::{Context, InputObject, Object, SimpleObject};
 use jishu_entity::user::Role;
 
-use crate::auth::PasswordError;
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiError, ApiResult};
 use crate::graphql::scalar::DateTime;
 use crate::graphql::types::{ErrorCode, User, UserError};
-use crate::service::account::{
+use jishu_service::account::{
     self, InvalidField, RefreshError, RegisterError, Registration, SignInError, SignedIn,
 };
+use jishu_service::auth::PasswordError;
 
 /// A new account.
 #[derive(InputObject)]

@@ -2,11 +2,11 @@
 
 use async_graphql::{Context, ID, Object, SimpleObject};
 
-use crate::auth::Viewer;
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::ApiResult;
 use crate::graphql::types::{Cart, ErrorCode, UserError};
-use crate::service::cart::{self, CartError};
+use jishu_service::auth::Viewer;
+use jishu_service::cart::{self, CartError};
 
 const PATH: &[&str] = &["subjectIds"];
 

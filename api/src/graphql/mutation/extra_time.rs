@@ -8,7 +8,7 @@ use crate::graphql::error::ApiResult;
 use crate::graphql::node::GlobalKey;
 use crate::graphql::scalar::DateTime;
 use crate::graphql::types::{ErrorCode, MockTestAttemptStatus, UserError};
-use crate::service::extra_time::{self, Allowance, ExtraTimeError, Grant};
+use jishu_service::extra_time::{self, Allowance, ExtraTimeError, Grant};
 
 /// What a test card is granted. Both values are totals, in place of what was granted before: sending the same again
 /// changes nothing. At least one is given.

@@ -12,9 +12,9 @@ use crate::graphql::types::{
     CardArgs, ErrorCode, MockTestAttemptConnection, PriceChangedError, Purchase, PurchaseQuote, PurchaseType,
     Subject, UserError, card_page, selection_error,
 };
-use crate::service::Services;
-use crate::service::card::CardFilter;
-use crate::service::purchase::{self, Outcome, OwnedSubject, PurchaseError, PurchaseRequest, Receipt};
+use jishu_service::Services;
+use jishu_service::card::CardFilter;
+use jishu_service::purchase::{self, Outcome, OwnedSubject, PurchaseError, PurchaseRequest, Receipt};
 
 /// What to buy, and what the buyer was shown.
 #[derive(InputObject)]

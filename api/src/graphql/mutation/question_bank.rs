@@ -9,7 +9,7 @@ use crate::graphql::node::GlobalKey;
 use crate::graphql::types::{
     Difficulty, ErrorCode, QuestionFormat, QuestionLoss, QuestionNotice, QuestionRefusal, UserError,
 };
-use crate::service::question_bank::{self, Defaults, ImportError, ImportReport, ImportRequest};
+use jishu_service::question_bank::{self, Defaults, ImportError, ImportReport, ImportRequest};
 
 /// Maximum number of losses, and of notices, in a response.
 const MOST_LOSSES: usize = 1_000;

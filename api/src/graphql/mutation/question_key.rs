@@ -8,9 +8,9 @@ use crate::graphql::error::ApiResult;
 use crate::graphql::node::GlobalKey;
 use crate::graphql::scalar::Decimal;
 use crate::graphql::types::{AuthoredQuestion, ErrorCode, UserError, authored_option};
-use crate::service::Services;
-use crate::service::account::Author;
-use crate::service::question_bank::{
+use jishu_service::Services;
+use jishu_service::account::Author;
+use jishu_service::question_bank::{
     self, ArchiveError, Correction, CorrectionError, InvalidQuestion, NewKey,
 };
 

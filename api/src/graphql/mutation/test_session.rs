@@ -9,8 +9,8 @@ use crate::graphql::node::GlobalKey;
 use crate::graphql::types::{
     AnswersError, AttemptsExhaustedError, ErrorCode, TestSession, UserError, option_place,
 };
-use crate::service::paper::PaperError;
-use crate::service::session::{self, AnswerError, Batch, GivenAnswer, SaveError, StartError, SubmitError};
+use jishu_service::paper::PaperError;
+use jishu_service::session::{self, AnswerError, Batch, GivenAnswer, SaveError, StartError, SubmitError};
 
 const SESSION: &[&str] = &["input", "sessionId"];
 const ANSWERS: &[&str] = &["input", "answers"];

@@ -8,7 +8,7 @@ use crate::graphql::error::ApiResult;
 use crate::graphql::node::GlobalKey;
 use crate::graphql::scalar::Decimal;
 use crate::graphql::types::{Difficulty, ErrorCode, GradingMethod, ReviewPolicy, Subject, UserError};
-use crate::service::test_settings::{self, BlueprintPart, Change, SettingsError};
+use jishu_service::test_settings::{self, BlueprintPart, Change, SettingsError};
 
 /// How the tests of a subject are to be; what is not given stays.
 #[derive(InputObject)]

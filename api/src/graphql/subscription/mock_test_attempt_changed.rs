@@ -9,7 +9,7 @@ use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiError, ApiResult};
 use crate::graphql::node::GlobalKey;
 use crate::graphql::types::MockTestAttempt;
-use crate::service::card;
+use jishu_service::card;
 
 #[derive(Default)]
 pub(in crate::graphql) struct MockTestAttemptChanged;

@@ -12,7 +12,7 @@ use crate::graphql::error::{ApiError, ApiResult};
 use crate::graphql::node::GlobalKey;
 use crate::graphql::scalar::DateTime;
 use crate::graphql::types::TestSessionStatus;
-use crate::service::session::clock::{self, SessionClockError};
+use jishu_service::session::clock::{self, SessionClockError};
 
 /// The least and the most seconds between two events without a change.
 const EVERY: std::ops::RangeInclusive<u64> = 1..=60;

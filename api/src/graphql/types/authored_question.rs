@@ -12,9 +12,9 @@ use crate::graphql::error::{ApiError, ApiResult};
 use crate::graphql::node::GlobalKey;
 use crate::graphql::pagination::{Connection, ListNode, PageArgs, connect, wants_rows};
 use crate::graphql::scalar::{DateTime, Decimal};
-use crate::service::account::Author;
-use crate::service::page::Page;
-use crate::service::question_bank::{
+use jishu_service::account::Author;
+use jishu_service::page::Page;
+use jishu_service::question_bank::{
     self, Authored, AuthoredCorrection, AuthoredVersion, DraftAnswer, DraftOption, Listing,
 };
 

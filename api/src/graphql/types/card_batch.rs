@@ -14,8 +14,8 @@ use tokio::sync::OnceCell;
 
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiError, ApiResult};
-use crate::service::paper::{Outline, Test};
-use crate::service::session;
+use jishu_service::paper::{Outline, Test};
+use jishu_service::session;
 
 /// A part of what is known of the cards, none before it is asked for. A failure is kept: the cards share it.
 type Part<K, V> = OnceCell<ApiResult<HashMap<(UserId, K), V>>>;

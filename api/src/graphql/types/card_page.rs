@@ -12,8 +12,8 @@ use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiError, ApiResult};
 use crate::graphql::node::GlobalKey;
 use crate::graphql::pagination::{Connection, ListNode, PageArgs, connect, wants_rows};
-use crate::service::card::{self, CardFilter, CardKey, CardOrder, CardSort, Entitled};
-use crate::service::page::Page;
+use jishu_service::card::{self, CardFilter, CardKey, CardOrder, CardSort, Entitled};
+use jishu_service::page::Page;
 
 /// Narrows a list of test cards; parts that are given must all hold. What is not yours matches nothing.
 #[derive(Default, InputObject)]

@@ -6,7 +6,7 @@ use jishu_entity::UserId;
 use super::{PurchaseQuote, Subject};
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::ApiResult;
-use crate::service::cart;
+use jishu_service::cart;
 
 pub(in crate::graphql) struct Cart(pub(in crate::graphql) UserId);
 

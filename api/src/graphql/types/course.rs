@@ -9,7 +9,7 @@ use super::{Money, Subject, money};
 use crate::graphql::error::ApiResult;
 use crate::graphql::node::GlobalKey;
 use crate::graphql::pagination::{Connection, ListNode, PageArgs, connect, slice};
-use crate::service::catalog::{CatalogCourse, Snapshot};
+use jishu_service::catalog::{CatalogCourse, Snapshot};
 
 #[derive(Clone)]
 pub(in crate::graphql) struct Course(pub(in crate::graphql) Arc<CatalogCourse>);

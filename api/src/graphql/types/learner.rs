@@ -13,8 +13,8 @@ use crate::graphql::error::{ApiResult, Nullable};
 use crate::graphql::node::GlobalKey;
 use crate::graphql::pagination::{Connection, ListNode, PageArgs};
 use crate::graphql::scalar::DateTime;
-use crate::service::card::CardFilter;
-use crate::service::learner;
+use jishu_service::card::CardFilter;
+use jishu_service::learner;
 
 pub(in crate::graphql) struct Learner(user::Model);
 

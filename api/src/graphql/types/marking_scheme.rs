@@ -9,7 +9,7 @@ use jishu_entity::subject::{self, GradingMethod as StoredMethod, ReviewPolicy as
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::ApiResult;
 use crate::graphql::scalar::Decimal;
-use crate::service::test_settings;
+use jishu_service::test_settings;
 
 /// Which sitting of a test card counts.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]

@@ -13,8 +13,8 @@ use crate::graphql::error::{ApiResult, Nullable};
 use crate::graphql::node::GlobalKey;
 use crate::graphql::pagination::PageArgs;
 use crate::graphql::scalar::{DateTime, Decimal, hundredths};
-use crate::service::paper::Outline;
-use crate::service::scoring;
+use jishu_service::paper::Outline;
+use jishu_service::scoring;
 
 /// What can be done with a test card.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]

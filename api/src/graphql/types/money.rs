@@ -3,7 +3,7 @@
 use async_graphql::SimpleObject;
 
 use crate::graphql::scalar::Decimal;
-use crate::service::money;
+use jishu_service::money;
 
 /// An amount of money.
 #[derive(SimpleObject)]

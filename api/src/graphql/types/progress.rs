@@ -12,8 +12,8 @@ use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiError, ApiResult, Nullable};
 use crate::graphql::pagination::page_length;
 use crate::graphql::scalar::{DateTime, Decimal, hundredths};
-use crate::service::progress::{self, Cards, Repeated, Scope, Sittings, TopicSum};
-use crate::service::scoring::{self, Tally};
+use jishu_service::progress::{self, Cards, Repeated, Scope, Sittings, TopicSum};
+use jishu_service::scoring::{self, Tally};
 
 pub(in crate::graphql) struct Progress(Arc<Parts>);
 

@@ -13,8 +13,8 @@ use crate::graphql::error::{ApiError, ApiResult, Nullable};
 use crate::graphql::node::GlobalKey;
 use crate::graphql::pagination::{Connection, ListNode, PageArgs, connect, wants_rows};
 use crate::graphql::scalar::DateTime;
-use crate::service::card::CardFilter;
-use crate::service::page::Page;
+use jishu_service::card::CardFilter;
+use jishu_service::page::Page;
 
 /// How subjects are chosen.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
@@ -154,7 +154,7 @@ pub(in crate::graphql) struct PurchaseTotal(UserId);
 impl PurchaseTotal {
     /// How many there are in all; counted only when selected.
     async fn total_count(&self, ctx: &Context<'_>) -> ApiResult<u64> {
-        Ok(crate::service::purchase::count(ctx.services()?, self.0).await?)
+        Ok(jishu_service::purchase::count(ctx.services()?, self.0).await?)
     }
 }
 
@@ -166,7 +166,7 @@ pub(in crate::graphql) async fn purchase_page(
 ) -> ApiResult<PurchaseConnection> {
     let request = args.request(ctx, "Purchase")?;
     let page = if wants_rows(ctx) {
-        crate::service::purchase::page(ctx.services()?, owner, request).await?
+        jishu_service::purchase::page(ctx.services()?, owner, request).await?
     } else {
         Page { rows: Vec::new(), has_previous: false, has_next: false }
     };

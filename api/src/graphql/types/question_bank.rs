@@ -7,7 +7,7 @@ use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiError, ApiResult};
 use crate::graphql::node::GlobalKey;
 use crate::graphql::pagination::Cursor;
-use crate::service::question_bank::{self, Advice, ExportError, Format, LONGEST_EXPORT};
+use jishu_service::question_bank::{self, Advice, ExportError, Format, LONGEST_EXPORT};
 
 /// A format of files of questions.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]

@@ -5,7 +5,7 @@ use async_graphql::{Context, Object};
 use super::{Course, Money, Subject, money};
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::ApiResult;
-use crate::service::pricing;
+use jishu_service::pricing;
 
 pub(in crate::graphql) struct PurchaseQuote(pub(in crate::graphql) pricing::Quote);
 

@@ -3,7 +3,7 @@
 use async_graphql::SimpleObject;
 
 use crate::graphql::scalar::Decimal;
-use crate::service::paper::Outline;
+use jishu_service::paper::Outline;
 
 /// What is known of a test before its questions are read.
 #[derive(SimpleObject)]

@@ -10,9 +10,9 @@ use super::Difficulty;
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::ApiResult;
 use crate::graphql::scalar::{DateTime, Decimal};
-use crate::service::paper::PaperQuestion;
-use crate::service::scoring::{self, Key};
-use crate::service::session::{self, Review, Sitting};
+use jishu_service::paper::PaperQuestion;
+use jishu_service::scoring::{self, Key};
+use jishu_service::session::{self, Review, Sitting};
 
 /// How a question is answered.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]

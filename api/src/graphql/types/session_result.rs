@@ -7,7 +7,7 @@ use super::TopicResult;
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiResult, Nullable};
 use crate::graphql::scalar::Decimal;
-use crate::service::session;
+use jishu_service::session;
 
 pub(in crate::graphql) struct SessionResult {
     row: test_session::Model,

@@ -9,7 +9,7 @@ use super::{Course, Entitlement, MarkingScheme, Money, money};
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiResult, Nullable};
 use crate::graphql::node::GlobalKey;
-use crate::service::pricing;
+use jishu_service::pricing;
 
 #[derive(Clone)]
 pub(in crate::graphql) struct Subject(pub(in crate::graphql) Arc<subject::Model>);

@@ -13,9 +13,9 @@ use crate::graphql::error::{ApiError, ApiResult, Nullable};
 use crate::graphql::node::GlobalKey;
 use crate::graphql::pagination::{Connection, ListNode, PageArgs, connect, wants_rows};
 use crate::graphql::scalar::DateTime;
-use crate::service::page::Page;
-use crate::service::paper::Outline;
-use crate::service::session;
+use jishu_service::page::Page;
+use jishu_service::paper::Outline;
+use jishu_service::session;
 
 /// How far a sitting is.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]

@@ -13,9 +13,9 @@ use crate::graphql::error::{ApiError, ApiResult};
 use crate::graphql::node::GlobalKey;
 use crate::graphql::pagination::PageArgs;
 use crate::graphql::scalar::DateTime;
-use crate::service::account;
-use crate::service::card::CardFilter;
-use crate::service::progress::Scope;
+use jishu_service::account;
+use jishu_service::card::CardFilter;
+use jishu_service::progress::Scope;
 
 /// What a user may do.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]

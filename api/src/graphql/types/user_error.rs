@@ -6,7 +6,7 @@ use jishu_entity::SubjectId;
 use super::PurchaseQuote;
 use crate::graphql::error::{ApiError, ApiResult};
 use crate::graphql::node::GlobalKey;
-use crate::service::purchase::SelectionError;
+use jishu_service::purchase::SelectionError;
 
 /// What went wrong, for programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]

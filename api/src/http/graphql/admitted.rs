@@ -3,11 +3,11 @@
 use axum::response::Response;
 
 use super::answer::Media;
-use crate::auth::Viewer;
 use crate::graphql::engine::{self, Call, Operation};
 use crate::http::AppState;
 use crate::http::refusal::Refusal;
-use crate::limit::ClientAddress;
+use jishu_service::auth::Viewer;
+use jishu_service::limit::ClientAddress;
 
 /// Why an operation is not executed.
 pub(super) enum Refused {

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, header};
 
-use crate::auth::{Identity, TokenError};
 use crate::http::AppState;
 use crate::http::refusal::Refusal;
-use crate::limit::ClientAddress;
-use crate::security;
+use jishu_service::auth::{Identity, TokenError};
+use jishu_service::limit::ClientAddress;
+use jishu_service::security;
 
 /// Of a request.
 pub(super) fn of_request(

@@ -16,9 +16,9 @@ use serde::Serialize;
 use super::answer::Errors;
 use super::credentials::remaining;
 use super::running::{Running, Step};
-use crate::auth::{Identity, TokenError};
 use crate::http::AppState;
 use crate::http::stopping::Stopping;
+use jishu_service::auth::{Identity, TokenError};
 
 /// Its data is empty and stands there all the same. Without it browsers would not dispatch the event, and some clients
 /// take whatever else is there for an answer: the library's own events can do neither.

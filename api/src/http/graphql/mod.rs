@@ -25,10 +25,10 @@ use self::request::{Parameters, read_body};
 use self::running::Running;
 use super::refusal::Refusal;
 use super::{AllowedOrigins, AppState, Stopping};
-use crate::auth::Identity;
 use crate::graphql::engine::Call;
 use crate::graphql::{RequestId, finish};
-use crate::limit::ClientAddress;
+use jishu_service::auth::Identity;
+use jishu_service::limit::ClientAddress;
 
 /// What every request comes with.
 type Common = (Extension<RequestId>, Extension<ClientAddress>, Extension<Stopping>, HeaderMap);

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use futures_util::future::join;
-use jishu_api::auth::Viewer;
 use jishu_entity::UserId;
 use jishu_entity::question_version::QuestionKind;
 use jishu_entity::user::Role;
+use jishu_service::auth::Viewer;
 use jishu_tests::{SESSION, kind};
 use rand::RngExt;
 use rand::rngs::StdRng;

@@ -65,7 +65,7 @@ struct Shared {
     /// How many of a hundred learners sit those.
     in_a_hurry: u32,
     learners: Vec<i64>,
-    tokens: jishu_api::auth::AccessTokens,
+    tokens: jishu_service::auth::AccessTokens,
     patience: Duration,
     next_learner: AtomicUsize,
     stop: AtomicBool,

@@ -7,7 +7,11 @@ mod statements;
 use jishu_tests::{CardsRequest, Client, TestApp, TestCourse};
 
 /// Reads the whole list of cards forward, `size` cards at a time. `ask` may narrow or order the list.
-async fn forward(client: &Client, size: i64, ask: impl Fn(CardsRequest<'_>) -> CardsRequest<'_>) -> Vec<String> {
+async fn forward(
+    client: &Client,
+    size: i64,
+    ask: impl Fn(CardsRequest<'_>) -> CardsRequest<'_>,
+) -> Vec<String> {
     let mut page = ask(client.cards_page()).first(size).await;
     let mut all = page.ids();
     while page.page_info.has_next_page {
@@ -18,7 +22,11 @@ async fn forward(client: &Client, size: i64, ask: impl Fn(CardsRequest<'_>) -> C
 }
 
 /// Reads the whole list of cards backward, `size` cards at a time, and returns it in the order of the list.
-async fn backward(client: &Client, size: i64, ask: impl Fn(CardsRequest<'_>) -> CardsRequest<'_>) -> Vec<String> {
+async fn backward(
+    client: &Client,
+    size: i64,
+    ask: impl Fn(CardsRequest<'_>) -> CardsRequest<'_>,
+) -> Vec<String> {
     let mut page = ask(client.cards_page()).last(size).await;
     let mut all = page.ids();
     while page.page_info.has_previous_page {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use jishu_api::clock::Clock;
 use jishu_entity::mock_test_attempt;
+use jishu_service::clock::Clock;
 use jishu_tests::{Named, Page, TestApp, on_each_database};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};

@@ -9,11 +9,11 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jishu_api::auth::Viewer;
-use jishu_api::clock::Clock;
-use jishu_api::service::ranking;
 use jishu_entity::user::Role;
 use jishu_entity::{PaperId, TestSessionId, UserId, test_session};
+use jishu_service::auth::Viewer;
+use jishu_service::clock::Clock;
+use jishu_service::ranking;
 use jishu_tests::{Backend, Client, TestApp, TestCourse, on_each_database};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use chrono::SecondsFormat;
-use jishu_api::service::scoring::Tally;
 use jishu_entity::mock_test_attempt::CardStatus;
 use jishu_entity::{SubjectId, TopicId, entitlement};
+use jishu_service::scoring::Tally;
 use jishu_tests::TestApp;
 use sea_orm::{ColumnTrait, QueryFilter};
 use serde_json::{Value, json};

@@ -8,9 +8,9 @@ mod world;
 
 use std::sync::Arc;
 
-use jishu_api::clock::Clock;
 use jishu_entity::test_session::SessionStatus;
 use jishu_entity::{SubjectId, test_session};
+use jishu_service::clock::Clock;
 use jishu_tests::{TestApp, on_each_database};
 use rand::SeedableRng;
 use rand::rngs::StdRng;

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use jishu_api::clock::Clock;
-use jishu_api::database::WriteOptions;
-use jishu_api::service::{progress, ranking, scoring::Tally};
 use jishu_entity::test_session::SessionStatus;
 use jishu_entity::{PaperId, TopicId, UserId, test_session, topic_total};
+use jishu_service::clock::Clock;
+use jishu_service::database::WriteOptions;
+use jishu_service::{progress, ranking, scoring::Tally};
 use jishu_tests::{TestApp, on_each_database};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};

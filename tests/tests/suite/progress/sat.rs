@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use jishu_api::clock::Clock;
-use jishu_api::service::progress;
-use jishu_api::service::scoring::Tally;
 use jishu_entity::test_session::SessionStatus;
 use jishu_entity::{
     MockTestAttemptId, PaperId, SubjectId, TestSessionId, TopicId, mock_test_attempt, test_session,
 };
+use jishu_service::clock::Clock;
+use jishu_service::progress;
+use jishu_service::scoring::Tally;
 use jishu_tests::{TestApp, TestCourse};
 use rand::RngExt;
 use rand::rngs::StdRng;

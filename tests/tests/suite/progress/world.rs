@@ -1,11 +1,11 @@
 //! Learners with cards, and sittings past all rules.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use jishu_api::clock::Clock;
 use jishu_entity::test_session::SessionStatus;
 use jishu_entity::{
     MockTestAttemptId, PaperId, SubjectId, TopicId, UserId, mock_test_attempt, paper, test_session, topic,
 };
+use jishu_service::clock::Clock;
 use jishu_tests::{Client, TestApp, TestCourse};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, QueryOrder};
 use serde_json::json;

@@ -77,7 +77,7 @@ async fn an_ended_term_can_be_bought_again(app: Arc<TestApp>) {
         let viewer = app
             .services
             .tokens
-            .verify(asha.token(), jishu_api::clock::Clock::now(&jishu_api::clock::SystemClock));
+            .verify(asha.token(), jishu_service::clock::Clock::now(&jishu_service::clock::SystemClock));
         let token = app.services.tokens.issue(viewer.unwrap(), app.services.clock.now()).unwrap().token;
         app.with_token(&token)
     };

@@ -57,10 +57,7 @@ async fn an_archived_question_is_never_drawn_and_can_be_restored(app: Arc<TestAp
         }
     };
     assert_eq!((list(true).await, list(false).await), (vec![json!("k1")], vec![json!("k2")]));
-    assert_eq!(
-        world.author.export(&world.subject, "GIFT").await.question_count,
-        1
-    );
+    assert_eq!(world.author.export(&world.subject, "GIFT").await.question_count, 1);
 
     assert_eq!(set(&world, &question, false).await["question"]["archivedAt"], Value::Null);
     assert_eq!(learner.start_session(&second).await["userErrors"], json!([]));

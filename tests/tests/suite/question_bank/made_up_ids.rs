@@ -119,10 +119,7 @@ async fn a_question_that_was_imported_before_pictures_counted_is_known(app: Arc<
     // Only one of two questions with the same key matches.
     let same = [graph("CCCC", "5", "numerical"), graph("DDDD", "5", "numerical")];
     let chemistry = &course.subjects[1];
-    assert_eq!(
-        author.import(chemistry, &quiz(&[&graph("", "5", "numerical")])).await.counts(),
-        [1, 0, 0, 0]
-    );
+    assert_eq!(author.import(chemistry, &quiz(&[&graph("", "5", "numerical")])).await.counts(), [1, 0, 0, 0]);
     let answer = author.import(chemistry, &quiz(&same.each_ref().map(String::as_str))).await;
     assert_eq!(answer.counts(), [1, 0, 1, 0]);
     assert_eq!(answer.refused, []);

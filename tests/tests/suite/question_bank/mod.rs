@@ -8,10 +8,10 @@ mod made_up_ids;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use jishu_api::service::question_bank::{self, Defaults, Format, ImportReport, ImportRequest};
 use jishu_entity::SubjectId;
 use jishu_entity::question_version::Difficulty;
 use jishu_entity::user::Role;
+use jishu_service::question_bank::{self, Defaults, Format, ImportReport, ImportRequest};
 use jishu_tests::{Answer, Client, TestApp, on_each_database};
 use serde_json::{Value, json};
 

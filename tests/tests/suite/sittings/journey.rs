@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use jishu_api::clock::Clock;
+use jishu_service::clock::Clock;
 use jishu_tests::EXPLANATION;
 use jishu_tests::{NUMBER, TOLERANCE, TestApp, on_each_database};
 use serde_json::{Value, json};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use jishu_api::service::session::{self, OverdueReport};
+use jishu_service::session::{self, OverdueReport};
 use jishu_tests::{TestApp, on_each_database};
 use sea_orm::DbBackend;
 use serde_json::{Value, json};

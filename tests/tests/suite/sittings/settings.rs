@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use jishu_api::service::account::{self, Registration};
 use jishu_entity::user::Role;
+use jishu_service::account::{self, Registration};
 use jishu_tests::{Client, TestApp, on_each_database};
 use serde_json::{Value, json};
 

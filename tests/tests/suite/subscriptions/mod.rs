@@ -8,10 +8,10 @@ mod sittings;
 mod websocket;
 mod websocket_limits;
 
-use jishu_api::auth::Viewer;
-use jishu_api::clock::Clock;
 use jishu_entity::UserId;
 use jishu_entity::user::Role;
+use jishu_service::auth::Viewer;
+use jishu_service::clock::Clock;
 use jishu_tests::{Client, TestApp, TestCourse};
 use serde_json::json;
 use std::time::Duration;

@@ -12,7 +12,6 @@ use tokio_stream::{StreamExt, StreamMap};
 
 use super::MAX_MESSAGE_BYTES;
 use super::message::{ClientMessage, ServerMessage};
-use crate::auth::{Identity, TokenError};
 use crate::graphql::RequestId;
 use crate::graphql::engine::Call;
 use crate::http::AppState;
@@ -20,7 +19,8 @@ use crate::http::Stopping;
 use crate::http::graphql::admitted::{Refused, look, prepare};
 use crate::http::graphql::credentials::{of_value, remaining};
 use crate::http::graphql::running::{Running, Step, beyond};
-use crate::limit::ClientAddress;
+use jishu_service::auth::{Identity, TokenError};
+use jishu_service::limit::ClientAddress;
 
 /// A client that is told of the end gets so long to read it and to agree.
 const FAREWELL: Duration = Duration::from_secs(2);

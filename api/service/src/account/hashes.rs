@@ -1,0 +1,59 @@
+//! Password hashes of the old system: finds their kinds, and replaces them.
+
+use jishu_entity::user;
+use sea_orm::sea_query::Expr;
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait, QueryFilter, Statement,
+};
+
+use crate::Services;
+use crate::database::Database;
+
+/// Maximum number of kinds of hashes that are returned.
+const MAX_METHODS: u32 = 32;
+
+/// Returns the methods of the stored hashes that are not ours, such as `pbkdf2:sha256:600000`.
+///
+/// # Errors
+/// The database's.
+pub(super) async fn password_methods(database: &Database) -> Result<Vec<String>, DbErr> {
+    let backend = database.backend();
+    let end = match backend {
+        DbBackend::Postgres => "strpos(password_hash, '$')",
+        DbBackend::MySql => "locate('$', password_hash)",
+        _ => "instr(password_hash, '$')",
+    };
+    let text = format!(
+        "SELECT DISTINCT substr(password_hash, 1, {end}) FROM users \
+         WHERE password_hash LIKE 'pbkdf2%$%' OR password_hash LIKE 'scrypt%$%' LIMIT {MAX_METHODS}"
+    );
+    let rows = database.reader().query_all_raw(Statement::from_string(backend, text)).await?;
+    let names = rows.iter().map(|row| row.try_get_by_index::<String>(0));
+    names.map(|name| Ok(name?.trim_end_matches('$').to_owned())).collect()
+}
+
+/// Makes the hash that replaces an old one. Returns None after an error: the next sign-in retries.
+pub(super) async fn replacement(services: &Services, user: &user::Model, password: String) -> Option<String> {
+    let made = services.passwords.hash(password).await;
+    made.inspect_err(|error| {
+        tracing::info!(user = %user.id, %error, "an old password hash was not replaced; the next sign-in retries");
+    })
+    .ok()
+}
+
+/// Replaces the hash that the password was compared with. If another hash was stored meanwhile, that one stays.
+pub(super) async fn replace(
+    transaction: &DatabaseTransaction,
+    user: &user::Model,
+    hash: &str,
+) -> Result<(), DbErr> {
+    let update = user::Entity::update_many()
+        .col_expr(user::Column::PasswordHash, Expr::value(hash))
+        .filter(user::Column::Id.eq(user.id))
+        .filter(user::Column::PasswordHash.eq(user.password_hash.as_str()));
+    let replaced = update.exec(transaction).await?.rows_affected;
+    if replaced > 0 {
+        tracing::info!(user = %user.id, "an old password hash was replaced");
+    }
+    Ok(())
+}

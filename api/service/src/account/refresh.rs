@@ -1,0 +1,317 @@
+//! Exchanges and ends refresh tokens.
+//!
+//! A refresh token works once; each exchange gives the next of its family. Two tabs of one browser may exchange
+//! the same token at once, and a response may be lost. So for a short while a used token returns its successor
+//! again, until that one is used. A used token that is presented later means that two parties hold it, so the
+//! whole family ends (RFC 9700, section 4.14.2).
+
+use chrono::{DateTime, TimeDelta, Utc};
+use jishu_entity::user::UserStatus;
+use jishu_entity::{RefreshTokenId, UserId, refresh_token, user};
+use sea_orm::sea_query::{Expr, JoinType};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr,
+    EntityTrait, QueryFilter, QuerySelect, RelationDef, UpdateMany,
+};
+use uuid::Uuid;
+
+use super::sign_in::{NewSession, SignInError, SignedIn};
+use crate::Services;
+use crate::auth::{RefreshToken, RefreshTokenError, Viewer};
+use crate::database::{IsFailure, WriteOptions, lock_user};
+use crate::limit::{ClientAddress, RetryAfter};
+use crate::security;
+
+/// An error after which a refresh token was not exchanged.
+#[derive(Debug, thiserror::Error)]
+pub enum RefreshError {
+    /// The refresh token does not work.
+    #[error("This refresh token no longer works. Sign in again.")]
+    Invalid(Refusal),
+    /// Too many refresh tokens that do not work came from this address.
+    #[error("Too many attempts. Try again in {} seconds.", .0.seconds())]
+    TooMany(RetryAfter),
+    /// Tokens could not be made.
+    #[error(transparent)]
+    SignIn(#[from] SignInError),
+    /// The refresh token could not be made.
+    #[error(transparent)]
+    RefreshToken(#[from] RefreshTokenError),
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] DbErr),
+}
+
+impl IsFailure for RefreshError {
+    fn database_error(&self) -> Option<&DbErr> {
+        match self {
+            Self::Database(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// The reason why a refresh token does not work: for the log, and not for the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The reason in one or two words.
+    pub reason: &'static str,
+    /// The owner, if the token is one of ours.
+    pub owner: Option<UserId>,
+}
+
+/// Exchanges a refresh token for the next pair.
+///
+/// # Errors
+/// See [`RefreshError`]. A token that was used before ends its family, unless it gives its successor again.
+pub async fn refresh(
+    services: &Services,
+    client: ClientAddress,
+    token: &str,
+) -> Result<SignedIn, RefreshError> {
+    let presented = RefreshToken::parse(token).ok();
+    let is_ours = presented.as_ref().is_some_and(|token| token.is_marked(&services.secrets));
+    let attempt = services.limits.sign_in.exchange(client, token, is_ours).map_err(|wait| {
+        security::too_many_requests(client, "refresh tokens", wait);
+        RefreshError::TooMany(wait)
+    })?;
+    let exchanged = match presented {
+        Some(presented) => exchange(services, client, presented).await,
+        None => Err(RefreshError::Invalid(Refusal { reason: "malformed", owner: None })),
+    };
+    match &exchanged {
+        Ok(_) => attempt.succeeded(),
+        Err(RefreshError::Invalid(Refusal { reason, owner })) => {
+            security::refresh_token_refused(client, reason, *owner);
+            attempt.failed();
+        }
+        Err(_) => attempt.undecided(),
+    }
+    exchanged
+}
+
+async fn exchange(
+    services: &Services,
+    client: ClientAddress,
+    presented: RefreshToken,
+) -> Result<SignedIn, RefreshError> {
+    // Reads the owner before the transaction, so that their writes can queue before they take a connection.
+    let Some((owner, email)) = owner(services, &presented).await? else {
+        return Err(RefreshError::Invalid(Refusal { reason: "unknown", owner: None }));
+    };
+    let next = NewSession::of(services, client, Uuid::nil())?.seen_as(services, &email);
+    let reuse = services.refresh_reuse;
+    let exchange = Exchange { owner, presented, reuse, next };
+    let options = WriteOptions {
+        name: "session.refresh",
+        // An exchange that was committed returns the same successor again.
+        looks_before_it_writes: reuse > TimeDelta::zero(),
+        another_may_be_first: true,
+    };
+    let exchanged = services
+        .database
+        .write_for(owner, options, exchange, |transaction, exchange| Box::pin(exchange.run(transaction)))
+        .await?;
+    match exchanged {
+        Exchanged::Next(user, session) => Ok(session.signed_in(services, *user)?),
+        Exchanged::Refused(reason) => Err(RefreshError::Invalid(Refusal { reason, owner: Some(owner) })),
+    }
+}
+
+async fn owner(services: &Services, presented: &RefreshToken) -> Result<Option<(UserId, String)>, DbErr> {
+    refresh_token::Entity::find()
+        .select_only()
+        .column(refresh_token::Column::UserId)
+        .column(user::Column::Email)
+        .join(JoinType::InnerJoin, of_user())
+        .filter(refresh_token::Column::TokenHash.eq(presented.hash()))
+        .into_tuple()
+        .one(services.database.reader())
+        .await
+}
+
+fn of_user() -> RelationDef {
+    refresh_token::Entity::belongs_to(user::Entity)
+        .from(refresh_token::Column::UserId)
+        .to(user::Column::Id)
+        .into()
+}
+
+struct Exchange {
+    owner: UserId,
+    presented: RefreshToken,
+    /// How long the successor is returned again.
+    reuse: TimeDelta,
+    /// The next session. Its family is set when the presented token is found.
+    next: NewSession,
+}
+
+/// The outcome for a presented token. A refusal is a value here, because revoking the family must be committed.
+enum Exchanged {
+    Next(Box<user::Model>, NewSession),
+    Refused(&'static str),
+}
+
+impl Exchange {
+    async fn run(&self, transaction: &DatabaseTransaction) -> Result<Exchanged, RefreshError> {
+        let now = self.next.now;
+        // Reads the token behind the lock: two exchanges of one token run one after the other.
+        let status = lock_user(transaction, self.owner).await?;
+        let Some(token) = by_token(transaction, &self.presented).await? else {
+            return Ok(Exchanged::Refused("unknown"));
+        };
+        let Ok(family) = Uuid::try_parse(&token.family_id) else { return Ok(Exchanged::Refused("damaged")) };
+        let is_active = status == Some(UserStatus::Active);
+        let next = if token.used_at.is_none() {
+            if let Some(reason) = self.refusal(&token, is_active) {
+                return Ok(Exchanged::Refused(reason));
+            }
+            self.replace(transaction, token, family).await?
+        } else if let Some(again) = self.successor(transaction, &token, family).await?.filter(|_| is_active) {
+            again
+        } else {
+            let of_family = refresh_token::Column::FamilyId.eq(token.family_id);
+            revoke(transaction, self.owner, Some(of_family), now).await?;
+            return Ok(Exchanged::Refused("reused"));
+        };
+        match user::Entity::find_by_id(self.owner).one(transaction).await? {
+            Some(user) => Ok(Exchanged::Next(Box::new(user), next)),
+            None => Ok(Exchanged::Refused("unknown")),
+        }
+    }
+
+    fn refusal(&self, token: &refresh_token::Model, is_active: bool) -> Option<&'static str> {
+        if token.revoked_at.is_some() {
+            Some("revoked")
+        } else if token.expires_at <= self.next.now {
+            Some("expired")
+        } else {
+            (!is_active).then_some("deactivated")
+        }
+    }
+
+    /// Marks the token as used, and stores the next of its family.
+    async fn replace(
+        &self,
+        transaction: &DatabaseTransaction,
+        token: refresh_token::Model,
+        family: Uuid,
+    ) -> Result<NewSession, RefreshError> {
+        // The holder of the token before this one has received its successor, so that one is erased.
+        without_successor()
+            .filter(refresh_token::Column::FamilyId.eq(token.family_id.as_str()))
+            .filter(refresh_token::Column::Successor.is_not_null())
+            .exec(transaction)
+            .await?;
+        let next = NewSession { family, ..self.next.clone() };
+        let now = self.next.now;
+        let mut used: refresh_token::ActiveModel = token.clone().into();
+        used.used_at = Set(Some(now));
+        if self.reuse > TimeDelta::zero() {
+            used.successor = Set(Some(self.presented.seal(&next.refresh, &token.family_id)?));
+            used.successor_until = Set(Some(now + self.reuse));
+        }
+        used.update(transaction).await?;
+        next.insert(transaction, self.owner).await?;
+        Ok(next)
+    }
+
+    /// Returns the session with the token that replaced this one. Returns None if that token was used or revoked,
+    /// or if the window is over.
+    async fn successor(
+        &self,
+        transaction: &DatabaseTransaction,
+        token: &refresh_token::Model,
+        family: Uuid,
+    ) -> Result<Option<NewSession>, DbErr> {
+        let now = self.next.now;
+        if token.successor_until.is_none_or(|until| until <= now) || token.revoked_at.is_some() {
+            return Ok(None);
+        }
+        let sealed = token.successor.as_deref();
+        let Some(successor) = sealed.and_then(|sealed| self.presented.open(sealed, &token.family_id)) else {
+            return Ok(None);
+        };
+        let row = by_token(transaction, &successor).await?;
+        let usable =
+            row.filter(|row| row.used_at.is_none() && row.revoked_at.is_none() && row.expires_at > now);
+        let again = |row: refresh_token::Model| NewSession {
+            refresh: successor,
+            family,
+            expires_at: row.expires_at,
+            ..self.next.clone()
+        };
+        Ok(usable.map(again))
+    }
+}
+
+async fn by_token(
+    transaction: &DatabaseTransaction,
+    token: &RefreshToken,
+) -> Result<Option<refresh_token::Model>, DbErr> {
+    refresh_token::Entity::find()
+        .filter(refresh_token::Column::TokenHash.eq(token.hash()))
+        .one(transaction)
+        .await
+}
+
+/// Ends the viewer's session, or all of their sessions. Access tokens that were issued before work until they
+/// expire.
+///
+/// # Errors
+/// Returns the database's error.
+pub async fn logout(services: &Services, viewer: Viewer, everywhere: bool) -> Result<(), DbErr> {
+    let options =
+        WriteOptions { name: "session.end", looks_before_it_writes: true, another_may_be_first: false };
+    let command = (viewer, everywhere, services.clock.now());
+    services
+        .database
+        .write_for(viewer.user_id, options, command, |transaction, (viewer, everywhere, now)| {
+            Box::pin(async move {
+                // Locks the user: a running exchange must not add its new token after this.
+                lock_user(transaction, viewer.user_id).await?;
+                let family = refresh_token::Column::FamilyId.eq(viewer.session_id.to_string());
+                revoke(transaction, viewer.user_id, (!everywhere).then_some(family), *now).await
+            })
+        })
+        .await
+}
+
+async fn revoke(
+    connection: &impl ConnectionTrait,
+    owner: UserId,
+    family: Option<Expr>,
+    now: DateTime<Utc>,
+) -> Result<(), DbErr> {
+    let mut update = without_successor()
+        .col_expr(refresh_token::Column::RevokedAt, Expr::value(now))
+        .filter(refresh_token::Column::UserId.eq(owner))
+        .filter(refresh_token::Column::RevokedAt.is_null());
+    if let Some(family) = family {
+        update = update.filter(family);
+    }
+    update.exec(connection).await?;
+    Ok(())
+}
+
+/// Builds an update that erases successors.
+pub(super) fn without_successor() -> UpdateMany<refresh_token::Entity> {
+    refresh_token::Entity::update_many()
+        .col_expr(refresh_token::Column::Successor, Expr::value(None::<String>))
+        .col_expr(refresh_token::Column::SuccessorUntil, Expr::value(None::<DateTime<Utc>>))
+}
+
+/// Finds the tokens whose window is over and whose successor is still stored, at most this many.
+pub(super) async fn with_old_successor(
+    services: &Services,
+    limit: u64,
+) -> Result<Vec<RefreshTokenId>, DbErr> {
+    refresh_token::Entity::find()
+        .select_only()
+        .column(refresh_token::Column::Id)
+        .filter(refresh_token::Column::SuccessorUntil.lte(services.clock.now()))
+        .limit(limit)
+        .into_tuple()
+        .all(services.database.reader())
+        .await
+}

@@ -1,0 +1,130 @@
+//! What an account's fields must be.
+
+use super::Registration;
+use crate::auth::MAX_PASSWORD_BYTES;
+use crate::name::is_readable;
+
+/// NIST SP 800-63B, section 3.1.1.2: at least eight characters, and no rules of composition.
+pub const MIN_PASSWORD_CHARS: usize = 8;
+
+const MAX_NAME_CHARS: usize = 200;
+/// RFC 5321, section 4.5.3.1.3, less the two brackets of a path.
+const MAX_EMAIL_BYTES: usize = 254;
+
+/// What is wrong with a field, in words for the person who filled it in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidField {
+    /// The name is too long, is invisible, or changes the text around it.
+    #[error(
+        "Give a name of 1 to {MAX_NAME_CHARS} visible characters, without control characters or invisible characters."
+    )]
+    Name,
+    /// Not an e-mail address.
+    #[error("Give an e-mail address such as name@example.com.")]
+    Email,
+    /// Too short.
+    #[error("Choose a password of at least {MIN_PASSWORD_CHARS} characters.")]
+    PasswordTooShort,
+    /// Too long.
+    #[error("Choose a password of at most {MAX_PASSWORD_BYTES} bytes.")]
+    PasswordTooLong,
+    /// The address is the password.
+    #[error("Choose a password that is not your e-mail address.")]
+    PasswordIsEmail,
+}
+
+/// Fields fit to be stored.
+pub(super) struct Checked {
+    pub(super) name: String,
+    pub(super) email: String,
+}
+
+pub(super) fn check(registration: &Registration) -> Result<Checked, Vec<InvalidField>> {
+    let mut invalid = Vec::new();
+    let name = registration.name.trim();
+    if name.chars().count() > MAX_NAME_CHARS || !is_readable(name) {
+        invalid.push(InvalidField::Name);
+    }
+    let email = fold_email(&registration.email);
+    if email.len() > MAX_EMAIL_BYTES || !is_address(&email) {
+        invalid.push(InvalidField::Email);
+    }
+    let password = &registration.password;
+    if password.chars().count() < MIN_PASSWORD_CHARS {
+        invalid.push(InvalidField::PasswordTooShort);
+    } else if password.len() > MAX_PASSWORD_BYTES {
+        invalid.push(InvalidField::PasswordTooLong);
+    } else if fold_email(password) == email {
+        invalid.push(InvalidField::PasswordIsEmail);
+    }
+    if invalid.is_empty() { Ok(Checked { name: name.to_owned(), email }) } else { Err(invalid) }
+}
+
+/// An address as it is stored and looked up.
+pub(super) fn fold_email(email: &str) -> String {
+    email.trim().to_lowercase()
+}
+
+/// A bare address at a domain of two labels or more: no display name, no quotes, no address literal.
+fn is_address(email: &str) -> bool {
+    let options =
+        email_address::Options::default().with_required_tld().without_domain_literal().without_display_text();
+    // A quoted local part is an address that nobody has and many systems break on.
+    !email.contains(['"', '\0']) && email_address::EmailAddress::parse_with_options(email, options).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use jishu_entity::user::Role;
+
+    use super::*;
+
+    fn problems(name: &str, email: &str, password: &str) -> Vec<InvalidField> {
+        let (name, email, password) = (name.to_owned(), email.to_owned(), password.to_owned());
+        check(&Registration { name, email, password, role: Role::Learner }).err().unwrap_or_default()
+    }
+
+    #[test]
+    fn a_plain_registration_passes() {
+        assert_eq!(problems("Asha", "Asha@Example.com", "correct horse"), []);
+        assert_eq!(problems("आशा", "asha+neet@mail.example.in", "पासवर्ड-लंबा"), []);
+    }
+
+    #[test]
+    fn names_are_readable() {
+        for name in ["\u{200b}", "\u{3164}", "Asha\u{202e}", "A\tB"] {
+            assert_eq!(problems(name, "asha@example.com", "correct horse"), [InvalidField::Name], "{name:?}");
+        }
+        assert_eq!(problems("علی‌رضا", "ali@example.com", "correct horse"), []);
+    }
+
+    #[test]
+    fn every_problem_is_told_at_once() {
+        assert_eq!(
+            problems("  ", "nobody", "short"),
+            [InvalidField::Name, InvalidField::Email, InvalidField::PasswordTooShort]
+        );
+    }
+
+    #[test]
+    fn addresses_that_are_not_bare_addresses_are_refused() {
+        for email in
+            ["", "@example.com", "a@", "a b@example.com", "A <a@example.com>", "a@[127.0.0.1]", "a@host"]
+        {
+            assert_eq!(problems("Asha", email, "correct horse"), [InvalidField::Email], "{email}");
+        }
+        let long = format!("{}@example.com", "a".repeat(250));
+        assert_eq!(problems("Asha", &long, "correct horse"), [InvalidField::Email]);
+    }
+
+    #[test]
+    fn passwords_have_a_length_and_are_not_the_address() {
+        assert_eq!(problems("Asha", "asha@example.com", "Asha@example.com"), [InvalidField::PasswordIsEmail]);
+        assert_eq!(problems("Asha", "asha@example.com", &"x".repeat(1_025)), [InvalidField::PasswordTooLong]);
+    }
+
+    #[test]
+    fn addresses_are_folded() {
+        assert_eq!(fold_email("  Asha@EXAMPLE.com "), "asha@example.com");
+    }
+}

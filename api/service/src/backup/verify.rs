@@ -1,0 +1,203 @@
+//! Verifies a backup.
+
+use std::path::Path;
+
+use jishu_migration::{Migrator, MigratorTrait};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, Statement};
+
+use super::{BackupError, keys_of};
+use crate::auth::KeyRing;
+use crate::database::{Access, applied_migrations, open_file, refuse_foreign_log, unknown_among};
+use crate::integrity;
+
+/// Maximum number of cases that are reported for each kind of fault.
+const TOLD: usize = 20;
+
+/// Tables whose rows are never deleted.
+const GROWING: [&str; 10] = [
+    "users",
+    "courses",
+    "subjects",
+    "purchases",
+    "entitlements",
+    "mock_test_attempts",
+    "questions",
+    "question_versions",
+    "papers",
+    "test_sessions",
+];
+
+/// Faults between rows, each with a query that finds the rows.
+const INVARIANTS: [(&str, &str); 7] = [
+    (
+        "entitlements whose number of cards differs from what was bought",
+        "SELECT 'purchase ' || purchase_id || ', subject ' || subject_id FROM entitlements e WHERE test_cards <> \
+         (SELECT COUNT(*) FROM mock_test_attempts c WHERE c.purchase_id = e.purchase_id AND c.subject_id = e.subject_id)",
+    ),
+    (
+        "cards that belong to another user than their entitlements",
+        "SELECT 'card ' || c.id FROM mock_test_attempts c JOIN entitlements e ON e.purchase_id = c.purchase_id AND \
+         e.subject_id = c.subject_id WHERE e.user_id <> c.user_id",
+    ),
+    (
+        "purchases that grant nothing",
+        "SELECT 'purchase ' || id FROM purchases p WHERE NOT EXISTS (SELECT 1 FROM entitlements e WHERE \
+         e.purchase_id = p.id)",
+    ),
+    (
+        "purchases whose cost differs from the sum of their parts",
+        "SELECT 'purchase ' || p.id FROM purchases p JOIN entitlements e ON e.purchase_id = p.id GROUP BY p.id, p.cost \
+         HAVING SUM(e.price_paid) <> p.cost",
+    ),
+    (
+        "users who have two live entitlements to one subject",
+        "SELECT 'user ' || user_id || ', subject ' || subject_id FROM entitlements WHERE ended_at IS NULL GROUP BY \
+         user_id, subject_id HAVING COUNT(*) > 1",
+    ),
+    (
+        "cards whose number of attempts differs from their number of sittings",
+        "SELECT 'card ' || id FROM mock_test_attempts c WHERE attempts_used <> (SELECT COUNT(*) FROM test_sessions s \
+         WHERE s.mock_test_attempt_id = c.id)",
+    ),
+    (
+        "cards whose status `in_progress` does not agree with their open sittings",
+        "SELECT 'card ' || id FROM mock_test_attempts c WHERE (status = 'in_progress') <> EXISTS (SELECT 1 FROM \
+         test_sessions s WHERE s.mock_test_attempt_id = c.id AND s.open_marker = 1)",
+    ),
+];
+
+/// The findings about a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// Damage to the file, as sentences. A damaged file cannot be restored.
+    pub damage: Vec<String>,
+    /// Faults of the rows, as sentences. The database that was copied has them too.
+    pub problems: Vec<String>,
+    /// Other facts that are worth knowing.
+    pub notes: Vec<String>,
+    /// The number of rows in each table whose rows are never deleted.
+    pub rows: Vec<(&'static str, i64)>,
+}
+
+impl Verified {
+    /// Returns everything that is wrong. A good copy has no faults.
+    #[must_use]
+    pub fn faults(&self) -> Vec<String> {
+        self.damage.iter().chain(&self.problems).cloned().collect()
+    }
+}
+
+/// Checks a copy without changing it: its pages, foreign keys, migrations and values, and the rules between its
+/// rows.
+///
+/// # Errors
+/// Fails if the file cannot be read at all.
+pub async fn verify(file: &Path) -> Result<Verified, BackupError> {
+    match std::fs::metadata(file) {
+        Ok(metadata) if !metadata.is_file() => return Err(BackupError::NotAFile(file.to_owned())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(BackupError::NoFile(file.to_owned()));
+        }
+        _ => {}
+    }
+    refuse_foreign_log(file)?;
+    let connection = open_file(file, Access::Still).await?;
+    let verified = look_through(&connection).await;
+    connection.close().await?;
+    let mut verified = verified?;
+    let keys = keys_of(file);
+    if keys.exists()
+        && let Err(error) = KeyRing::from_pem_file(&keys)
+    {
+        verified.problems.push(error.to_string());
+    }
+    Ok(verified)
+}
+
+async fn look_through(connection: &DatabaseConnection) -> Result<Verified, DbErr> {
+    let mut verified = Verified { damage: damage(connection).await, ..Verified::default() };
+    if !verified.damage.is_empty() {
+        return Ok(verified);
+    }
+    verified.rows = counts(connection).await?;
+    let orphans = "SELECT \"table\" || ', row ' || COALESCE(rowid, '?') || ', to ' || parent FROM pragma_foreign_key_check";
+    tell(
+        &mut verified.problems,
+        "rows that refer to rows that do not exist",
+        &texts(connection, orphans).await?,
+    );
+
+    let applied = applied_migrations(connection).await?;
+    if applied.is_empty() {
+        verified
+            .problems
+            .push("no migration of jishu was applied to this file: it is not a jishu database".to_owned());
+        return Ok(verified);
+    }
+    let pending = Migrator::migrations()
+        .iter()
+        .filter(|known| !applied.iter().any(|name| name == known.name()))
+        .count();
+    let unknown = unknown_among(applied);
+    if !unknown.is_empty() {
+        verified.problems.push(format!(
+            "a newer jishu has migrated this database: the migrations {} are unknown. Verify it with that version",
+            unknown.join(", ")
+        ));
+        return Ok(verified);
+    }
+    let bad: Vec<_> = integrity::examine(connection).await?.iter().map(ToString::to_string).collect();
+    tell(&mut verified.problems, "values that cannot be read or are not allowed", &bad);
+    if pending > 0 {
+        verified.notes.push(format!(
+            "{pending} migrations are pending: an older version made this backup. The rules between rows were not \
+             checked"
+        ));
+        return Ok(verified);
+    }
+    for (what, query) in INVARIANTS {
+        tell(&mut verified.problems, what, &texts(connection, query).await?);
+    }
+    Ok(verified)
+}
+
+/// Finds the damage to the pages of a file.
+pub(super) async fn damage(connection: &DatabaseConnection) -> Vec<String> {
+    match texts(connection, "SELECT integrity_check FROM pragma_integrity_check").await {
+        Ok(found) => {
+            let found = found.into_iter().filter(|found| found != "ok").take(TOLD);
+            found.map(|found| format!("the file is damaged: {found}")).collect()
+        }
+        Err(error) => vec![format!("the file is damaged or is not a database: {error}")],
+    }
+}
+
+/// Reports the faults of one kind with the first few cases.
+fn tell(problems: &mut Vec<String>, what: &str, found: &[String]) {
+    if found.is_empty() {
+        return;
+    }
+    let more = if found.len() > TOLD { "; and more" } else { "" };
+    let cases = found.iter().take(TOLD).map(String::as_str).collect::<Vec<_>>().join("; ");
+    problems.push(format!("{what} ({}): {cases}{more}", found.len()));
+}
+
+/// Counts the rows of each table whose rows are never deleted, at one moment. Skips tables that do not exist.
+pub(super) async fn counts(connection: &DatabaseConnection) -> Result<Vec<(&'static str, i64)>, DbErr> {
+    let there = texts(connection, "SELECT name FROM sqlite_schema WHERE type = 'table'").await?;
+    let tables: Vec<_> = GROWING.into_iter().filter(|table| there.iter().any(|name| name == table)).collect();
+    let each: Vec<_> =
+        tables.iter().map(|table| format!("SELECT '{table}', COUNT(*) FROM {table}")).collect();
+    if each.is_empty() {
+        return Ok(Vec::new());
+    }
+    let text = each.join(" UNION ALL ");
+    let rows =
+        connection.query_all_raw(Statement::from_string(connection.get_database_backend(), text)).await?;
+    tables.into_iter().zip(rows).map(|(table, row)| Ok((table, row.try_get_by_index(1)?))).collect()
+}
+
+async fn texts(connection: &DatabaseConnection, query: &str) -> Result<Vec<String>, DbErr> {
+    let statement = Statement::from_string(connection.get_database_backend(), query);
+    connection.query_all_raw(statement).await?.iter().map(|row| row.try_get_by_index(0)).collect()
+}

@@ -1,0 +1,343 @@
+//! The one transaction of a purchase.
+//!
+//! Every error propagates, so that it ends the transaction; nothing here begins or commits one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::TimeDelta;
+use jishu_entity::purchase::PurchaseStatus;
+use jishu_entity::purchase_request::RequestOutcome;
+use jishu_entity::user::UserStatus;
+use jishu_entity::{
+    PurchaseId, SubjectId, cart_item, entitlement, purchase, purchase_request, purchase_request_owned,
+};
+use sea_orm::sea_query::Expr;
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, ConnectionTrait,
+    DatabaseTransaction, DbErr, EntityTrait, QueryFilter,
+};
+
+use super::selection::{self, Resolved};
+use super::{Command, Outcome, OwnedSubject, PurchaseError, Receipt};
+use crate::Services;
+use crate::database::{hold_subjects, lock_user, sql};
+use crate::events::{self, Event};
+use crate::fault::{self, Fault};
+use crate::money::Money;
+
+/// All cards of a purchase, in one statement. Recursion makes the numbers, so that the same text serves all
+/// three databases; MariaDB ends it at 1000 rows, which is the most that a subject may have.
+///
+/// There is no ON CONFLICT: within a new purchase a conflict is a bug, and must abort it.
+const INSERT_CARDS: &str = "\
+INSERT INTO mock_test_attempts \
+(purchase_id, user_id, subject_id, test_number, status, max_attempts, attempts_used) \
+WITH RECURSIVE numbers (test_number) AS (\
+SELECT 1 UNION ALL SELECT test_number + 1 FROM numbers WHERE test_number < ?) \
+SELECT e.purchase_id, e.user_id, e.subject_id, numbers.test_number, 'available', s.max_attempts, 0 \
+FROM entitlements e \
+JOIN subjects s ON s.id = e.subject_id \
+JOIN numbers ON numbers.test_number <= e.test_cards \
+WHERE e.purchase_id = ? \
+ORDER BY e.subject_id, numbers.test_number";
+
+/// Steps 1 to 7 of the purchase: lock, replay, resolve, set the owned aside, price, insert, count.
+pub(super) async fn run(
+    transaction: &DatabaseTransaction,
+    command: &Command,
+) -> Result<Receipt, PurchaseError> {
+    if !fault::planted(Fault::Unlocked)
+        && lock_user(transaction, command.buyer).await? != Some(UserStatus::Active)
+    {
+        return Err(PurchaseError::BuyerNotActive);
+    }
+    fault::boundary("purchase.locked");
+    if let Some(first) = answered_before(transaction, command).await? {
+        if first.request_hash != command.request_hash && !fault::planted(Fault::KeyNotCompared) {
+            return Err(PurchaseError::IdempotencyKeyReused);
+        }
+        return replay(transaction, command, &first).await;
+    }
+    fault::boundary("purchase.key-checked");
+
+    let (selection, now) = (&command.request.selection, command.now);
+    let resolved = match command.read_before.clone() {
+        Some(resolved) => resolved,
+        None => selection::resolve(transaction, Some(command.buyer), selection, command.tax, now).await?,
+    };
+    fault::boundary("purchase.resolved");
+    if resolved.quote.lines.is_empty() {
+        return existing(transaction, command, &resolved).await;
+    }
+    let price = Money::new(resolved.quote.total, resolved.quote.currency.as_str());
+    if command.request.cost.is_some_and(|shown| !price.is(shown)) {
+        return Err(PurchaseError::PriceChanged(Box::new(resolved.quote)));
+    }
+
+    hold_subjects(transaction, resolved.quote.lines.iter().map(|line| line.subject_id)).await?;
+    end_lapsed(transaction, command, &resolved).await?;
+    let purchase = insert_purchase(transaction, command, &resolved).await?;
+    fault::boundary("purchase.inserted");
+    insert_entitlements(transaction, &purchase, &resolved).await?;
+    remember_answer(transaction, command, RequestOutcome::Created, purchase.id, &resolved).await?;
+    fault::boundary("purchase.entitled");
+    let test_cards = resolved.quote.test_cards();
+    if !fault::planted(Fault::Split) {
+        insert_cards(transaction, &purchase, &resolved).await?;
+    }
+    fault::boundary("purchase.cards-made");
+    take_out_of_cart(transaction, &purchase, &resolved).await?;
+    fault::boundary("purchase.cart-cleared");
+    append_audit_event(transaction, &purchase).await?;
+    fault::boundary("purchase.audited");
+    Ok(receipt(Outcome::Created { test_cards }, purchase, &resolved))
+}
+
+async fn answered_before(
+    transaction: &DatabaseTransaction,
+    command: &Command,
+) -> Result<Option<purchase_request::Model>, DbErr> {
+    purchase_request::Entity::of(command.buyer)
+        .filter(purchase_request::Column::IdempotencyKey.eq(command.key.as_str()))
+        .one(transaction)
+        .await
+}
+
+/// The first answer again, from what was stored with it: the catalogue and the buyer's rights may have changed.
+async fn replay(
+    transaction: &DatabaseTransaction,
+    command: &Command,
+    first: &purchase_request::Model,
+) -> Result<Receipt, PurchaseError> {
+    let purchase = purchase_of(transaction, command, first.purchase_id).await?;
+    let owned: BTreeMap<SubjectId, PurchaseId> = purchase_request_owned::Entity::find()
+        .filter(purchase_request_owned::Column::RequestId.eq(first.id))
+        .all(transaction)
+        .await?
+        .into_iter()
+        .map(|owned| (owned.subject_id, owned.granted_by))
+        .collect();
+    let grantors: BTreeSet<PurchaseId> = owned.values().copied().chain([purchase.id]).collect();
+    let entitlements = entitlement::Entity::of(command.buyer)
+        .filter(entitlement::Column::PurchaseId.is_in(grantors))
+        .all(transaction)
+        .await?;
+    let created = first.outcome == RequestOutcome::Created;
+    let bought = |entitlement: &&entitlement::Model| created && entitlement.purchase_id == purchase.id;
+    let asked_for = |entitlement: &&entitlement::Model| {
+        bought(entitlement) || owned.get(&entitlement.subject_id) == Some(&entitlement.purchase_id)
+    };
+    let test_cards = entitlements.iter().filter(bought).map(|bought| i64::from(bought.test_cards)).sum();
+    let cards = entitlements.iter().filter(asked_for).map(|owned| (owned.subject_id, owned.test_cards));
+    Ok(Receipt {
+        outcome: if created { Outcome::Created { test_cards } } else { Outcome::Existing },
+        subjects: owned_subjects(cards.collect()),
+        already_owned: owned.into_keys().collect(),
+        purchase,
+        replayed: true,
+    })
+}
+
+async fn purchase_of(
+    transaction: &DatabaseTransaction,
+    command: &Command,
+    id: PurchaseId,
+) -> Result<purchase::Model, DbErr> {
+    purchase::Entity::of(command.buyer)
+        .filter(purchase::Column::Id.eq(id))
+        .one(transaction)
+        .await?
+        .ok_or_else(|| DbErr::RecordNotFound(format!("purchase {id}")))
+}
+
+/// All was owned: the purchase that gave the first of the subjects answers for it. A client's key is remembered
+/// with this answer, so that it cannot buy something else later.
+async fn existing(
+    transaction: &DatabaseTransaction,
+    command: &Command,
+    resolved: &Resolved,
+) -> Result<Receipt, PurchaseError> {
+    let first = resolved.owned.first().map(|entitlement| entitlement.purchase_id);
+    let first = first.ok_or_else(|| DbErr::RecordNotFound("an entitlement to what is owned".to_owned()))?;
+    let purchase = purchase_of(transaction, command, first).await?;
+    if command.request.idempotency_key.is_some() {
+        remember_answer(transaction, command, RequestOutcome::Existing, first, resolved).await?;
+    }
+    Ok(receipt(Outcome::Existing, purchase, resolved))
+}
+
+/// Stores the answer under its key.
+async fn remember_answer(
+    transaction: &DatabaseTransaction,
+    command: &Command,
+    outcome: RequestOutcome,
+    purchase_id: PurchaseId,
+    resolved: &Resolved,
+) -> Result<(), DbErr> {
+    let request = purchase_request::ActiveModel {
+        id: NotSet,
+        user_id: Set(command.buyer),
+        idempotency_key: Set(command.key.clone()),
+        request_hash: Set(command.request_hash.clone()),
+        outcome: Set(outcome),
+        purchase_id: Set(purchase_id),
+        created_at: Set(command.now),
+    };
+    let request = request.insert(transaction).await?;
+    if resolved.owned.is_empty() {
+        return Ok(());
+    }
+    let rows = resolved.owned.iter().map(|owned| purchase_request_owned::ActiveModel {
+        request_id: Set(request.id),
+        subject_id: Set(owned.subject_id),
+        granted_by: Set(owned.purchase_id),
+    });
+    purchase_request_owned::Entity::insert_many(rows).exec_without_returning(transaction).await?;
+    Ok(())
+}
+
+fn receipt(outcome: Outcome, purchase: purchase::Model, resolved: &Resolved) -> Receipt {
+    let owned = resolved.owned.iter().map(|owned| (owned.subject_id, owned.test_cards));
+    let bought = resolved.quote.lines.iter().map(|line| (line.subject_id, line.test_cards));
+    Receipt {
+        outcome,
+        purchase,
+        subjects: owned_subjects(owned.chain(bought).collect()),
+        already_owned: resolved.quote.already_owned.clone(),
+        replayed: false,
+    }
+}
+
+fn owned_subjects(cards: BTreeMap<SubjectId, i32>) -> Vec<OwnedSubject> {
+    cards.into_iter().map(|(subject_id, test_cards)| OwnedSubject { subject_id, test_cards }).collect()
+}
+
+/// Ends the entitlements that the new ones take the place of, as of the end of their term.
+async fn end_lapsed(
+    transaction: &DatabaseTransaction,
+    command: &Command,
+    resolved: &Resolved,
+) -> Result<(), DbErr> {
+    if resolved.lapsed.is_empty() {
+        return Ok(());
+    }
+    entitlement::Entity::update_many()
+        .col_expr(entitlement::Column::EndedAt, Expr::col(entitlement::Column::ExpiresAt))
+        .filter(entitlement::Column::UserId.eq(command.buyer))
+        .filter(entitlement::Column::EndedAt.is_null())
+        .filter(entitlement::Column::ExpiresAt.lte(command.now))
+        .filter(entitlement::Column::SubjectId.is_in(resolved.lapsed.iter().map(|lapsed| lapsed.subject_id)))
+        .exec(transaction)
+        .await?;
+    Ok(())
+}
+
+async fn insert_purchase(
+    transaction: &DatabaseTransaction,
+    command: &Command,
+    resolved: &Resolved,
+) -> Result<purchase::Model, DbErr> {
+    let term = resolved.course.validity_days.map(|days| TimeDelta::days(i64::from(days)));
+    let purchase = purchase::ActiveModel {
+        id: NotSet,
+        user_id: Set(command.buyer),
+        course_id: Set(resolved.course.id),
+        purchase_type: Set(command.request.selection.purchase_type),
+        cost: Set(resolved.quote.total),
+        currency: Set(resolved.quote.currency.clone()),
+        status: Set(PurchaseStatus::Active),
+        created_at: Set(command.now),
+        expires_at: Set(term.and_then(|term| command.now.checked_add_signed(term))),
+    };
+    purchase.insert(transaction).await
+}
+
+async fn insert_entitlements(
+    transaction: &DatabaseTransaction,
+    purchase: &purchase::Model,
+    resolved: &Resolved,
+) -> Result<(), DbErr> {
+    let rows = resolved.quote.lines.iter().map(|line| entitlement::ActiveModel {
+        purchase_id: Set(purchase.id),
+        subject_id: Set(line.subject_id),
+        user_id: Set(purchase.user_id),
+        price_paid: Set(line.price),
+        test_cards: Set(line.test_cards),
+        granted_at: Set(purchase.created_at),
+        expires_at: Set(purchase.expires_at),
+        ended_at: NotSet,
+    });
+    entitlement::Entity::insert_many(rows).exec_without_returning(transaction).await?;
+    Ok(())
+}
+
+/// Makes the cards and checks their number; a difference aborts the purchase.
+async fn insert_cards(
+    transaction: &DatabaseTransaction,
+    purchase: &purchase::Model,
+    resolved: &Resolved,
+) -> Result<(), PurchaseError> {
+    let most = resolved.quote.lines.iter().map(|line| line.test_cards).max().unwrap_or_default();
+    if fault::planted(Fault::Miscounted) {
+        execute_insert(transaction, purchase.id, most - 1).await?;
+        return Ok(());
+    }
+    let made = execute_insert(transaction, purchase.id, most).await?;
+    let expected = resolved.quote.test_cards();
+    if i64::try_from(made) != Ok(expected) {
+        return Err(PurchaseError::CardsMiscounted { purchase: purchase.id, made, expected });
+    }
+    Ok(())
+}
+
+/// `most` is the greatest number of cards of a subject. Returns how many were made.
+async fn execute_insert(
+    connection: &impl ConnectionTrait,
+    purchase: PurchaseId,
+    most: i32,
+) -> Result<u64, DbErr> {
+    let values = [most.into(), sea_orm::Value::from(purchase)];
+    let statement = sql(connection.get_database_backend(), INSERT_CARDS, values);
+    Ok(connection.execute_raw(statement).await?.rows_affected())
+}
+
+/// [`Fault::Split`].
+pub(super) async fn make_cards_too_late(services: &Services, receipt: &Receipt) -> Result<(), DbErr> {
+    if matches!(receipt.outcome, Outcome::Created { .. }) && !receipt.replayed {
+        let most = receipt.subjects.iter().map(|owned| owned.test_cards).max().unwrap_or_default();
+        execute_insert(services.database.writer(), receipt.purchase.id, most).await?;
+    }
+    Ok(())
+}
+
+async fn take_out_of_cart(
+    transaction: &DatabaseTransaction,
+    purchase: &purchase::Model,
+    resolved: &Resolved,
+) -> Result<(), DbErr> {
+    cart_item::Entity::delete_many()
+        .filter(cart_item::Column::UserId.eq(purchase.user_id))
+        .filter(cart_item::Column::SubjectId.is_in(resolved.wanted.iter().map(|subject| subject.id)))
+        .exec(transaction)
+        .await?;
+    Ok(())
+}
+
+async fn append_audit_event(
+    transaction: &DatabaseTransaction,
+    purchase: &purchase::Model,
+) -> Result<(), DbErr> {
+    let PurchaseId(target_id) = purchase.id;
+    if fault::planted(Fault::Swallowed) && target_id % 8 == 0 {
+        // Fails, and nobody looks: PostgreSQL then answers COMMIT with success and stores nothing.
+        let _ = transaction.execute_unprepared("INSERT INTO audit_events (id) VALUES (NULL)").await;
+        return Ok(());
+    }
+    events::append(
+        transaction,
+        purchase.created_at,
+        Some(purchase.user_id),
+        Event::PurchaseCreated(purchase.id),
+    )
+    .await
+}

@@ -1,0 +1,107 @@
+//! Keys that can be compared between two versions of a question.
+
+use std::collections::{BTreeSet, HashMap};
+
+use jishu_entity::question_version::QuestionKind;
+use jishu_entity::{QuestionVersionId, question_version};
+use rust_decimal::Decimal;
+use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter};
+
+use super::draft::{DraftAnswer, DraftOption};
+use super::export::options;
+use crate::number;
+
+/// A key: the correct options among all of them, or a number.
+#[derive(Clone, Debug)]
+pub(super) enum AnswerKey {
+    Single(Vec<DraftOption>),
+    Multiple(Vec<DraftOption>),
+    Number { value: Decimal, tolerance: Decimal },
+}
+
+impl AnswerKey {
+    /// Whether both have the same correct answer. The order of the options does not matter. Where texts of options were
+    /// edited, the key is the same if the correct ones stand at the same places.
+    pub(super) fn agrees_with(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Single(one), Self::Single(other)) | (Self::Multiple(one), Self::Multiple(other)) => {
+                agree(one, other)
+            }
+            (
+                Self::Number { value, tolerance },
+                Self::Number { value: other, tolerance: other_tolerance },
+            ) => value == other && tolerance == other_tolerance,
+            _ => false,
+        }
+    }
+}
+
+fn texts(options: &[DraftOption], correct: bool) -> BTreeSet<&str> {
+    options.iter().filter(|option| option.correct == correct).map(|option| option.text.as_str()).collect()
+}
+
+fn agree(one: &[DraftOption], other: &[DraftOption]) -> bool {
+    if texts(one, true) == texts(other, true) {
+        return true;
+    }
+    let places = |options: &[DraftOption]| options.iter().map(|option| option.correct).collect::<Vec<_>>();
+    // An option that is correct in one and wrong in the other was not edited.
+    places(one) == places(other)
+        && texts(one, true).is_disjoint(&texts(other, false))
+        && texts(one, false).is_disjoint(&texts(other, true))
+}
+
+impl From<&DraftAnswer> for AnswerKey {
+    fn from(answer: &DraftAnswer) -> Self {
+        match answer {
+            DraftAnswer::Single(options) => Self::Single(options.clone()),
+            DraftAnswer::Multiple(options) => Self::Multiple(options.clone()),
+            DraftAnswer::Numeric { value, tolerance } => {
+                Self::Number { value: value.normalize(), tolerance: tolerance.normalize() }
+            }
+        }
+    }
+}
+
+/// Returns how a version is answered, with its key.
+pub(super) fn answer(
+    version: &question_version::Model,
+    options: Vec<DraftOption>,
+) -> Result<DraftAnswer, DbErr> {
+    let decimal = |text: &Option<String>| {
+        let decimal = text.as_deref().and_then(number::exact);
+        decimal.ok_or_else(|| DbErr::Type(format!("version {} has no number for a key", version.id)))
+    };
+    Ok(match version.kind {
+        QuestionKind::SingleChoice => DraftAnswer::Single(options),
+        QuestionKind::MultipleChoice => DraftAnswer::Multiple(options),
+        QuestionKind::Numeric => DraftAnswer::Numeric {
+            value: decimal(&version.numeric_value)?,
+            tolerance: decimal(&version.numeric_tolerance)?,
+        },
+    })
+}
+
+/// A key and its explanation.
+pub(super) type Taught = (AnswerKey, Option<String>);
+
+/// Loads the keys of these versions, and their explanations.
+pub(super) async fn keys(
+    connection: &impl ConnectionTrait,
+    versions: &BTreeSet<QuestionVersionId>,
+) -> Result<HashMap<QuestionVersionId, Taught>, DbErr> {
+    if versions.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let ids = || versions.iter().copied();
+    let mut options = options(connection, ids()).await?;
+    let rows = question_version::Entity::find()
+        .filter(question_version::Column::Id.is_in(ids()))
+        .all(connection)
+        .await?;
+    let key = |row: question_version::Model| {
+        let answer = answer(&row, options.remove(&row.id).unwrap_or_default())?;
+        Ok((row.id, (AnswerKey::from(&answer), row.explanation)))
+    };
+    rows.into_iter().map(key).collect()
+}

@@ -1,0 +1,303 @@
+//! The questions of a bank as their authors see them, with keys, versions and corrections. Only an author can ask
+//! for them.
+
+use std::collections::{BTreeSet, HashMap};
+
+use jishu_entity::{
+    QuestionId, QuestionVersionId, SubjectId, TopicId, UserId, question, question_correction,
+    question_version, topic, user,
+};
+use sea_orm::sea_query::{Expr, ExprTrait, Func, LikeExpr};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, IntoSimpleExpr, JoinType, PaginatorTrait,
+    QueryFilter, QueryOrder, QuerySelect, RelationDef, Select, Value,
+};
+
+use super::answer_key::{AnswerKey, answer, keys};
+use super::draft::{DraftAnswer, DraftOption};
+use super::export::{current_versions, options};
+use super::fixed;
+use crate::account::Author;
+use crate::database::sql;
+use crate::page::{self, Keyset, Page, PageRequest};
+
+/// The most versions, and the most corrections, of a question that are read.
+const MAX_HISTORY: usize = 20;
+
+/// One version of a question, with its key.
+#[derive(Clone, Debug)]
+pub struct AuthoredVersion {
+    /// The version.
+    pub row: question_version::Model,
+    /// The name of its topic.
+    pub topic: String,
+    /// How it is answered, with the key.
+    pub answer: DraftAnswer,
+}
+
+/// A question with its current version.
+#[derive(Clone, Debug)]
+pub struct Authored {
+    /// The question.
+    pub row: question::Model,
+    /// The version that new tests take.
+    pub current: AuthoredVersion,
+    /// The number of fixed tests that ask it.
+    pub tests: usize,
+    /// The number of these tests with another key than the current version.
+    pub tests_with_other_key: usize,
+}
+
+/// The conditions of a list of questions.
+#[derive(Clone, Debug)]
+pub struct Listing {
+    /// The subject.
+    pub subject_id: SubjectId,
+    /// Whether archived questions are listed, or the others.
+    pub archived: bool,
+    /// A text that the question or its external id contains.
+    pub search: Option<String>,
+}
+
+/// Selects the questions of a list.
+fn listed(listing: &Listing) -> Select<question::Entity> {
+    let archived = question::Column::ArchivedAt;
+    let mut select = question::Entity::find()
+        .filter(question::Column::SubjectId.eq(listing.subject_id))
+        .filter(if listing.archived { archived.is_not_null() } else { archived.is_null() });
+    let search = listing.search.as_deref().map(str::trim).filter(|search| !search.is_empty());
+    if let Some(search) = search {
+        let version: RelationDef = question_version::Entity::belongs_to(question::Entity)
+            .from(question_version::Column::QuestionId)
+            .to(question::Column::Id)
+            .into();
+        let current =
+            question::Column::CurrentVersion.into_expr().eq(question_version::Column::Version.into_expr());
+        let has = |column: Expr| {
+            let like = |text: &str| LikeExpr::new(format!("%{}%", escaped(text))).escape('!');
+            Condition::any()
+                .add(column.clone().like(like(search)))
+                .add(Expr::expr(Func::lower(column)).like(like(&search.to_lowercase())))
+        };
+        let found = Condition::any()
+            .add(has(question_version::Column::Stem.into_expr()))
+            .add(has(question::Column::ExternalId.into_expr()));
+        select = select.join(JoinType::InnerJoin, version.rev()).filter(current).filter(found);
+    }
+    select
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('!', "!!").replace('%', "!%").replace('_', "!_")
+}
+
+/// Reads a page of a list, the oldest questions first.
+///
+/// # Errors
+/// Returns the database's error.
+pub async fn page(
+    connection: &impl ConnectionTrait,
+    _author: Author,
+    listing: &Listing,
+    request: PageRequest<i64>,
+) -> Result<Page<Authored>, DbErr> {
+    let keyset = Keyset { columns: vec![question::Column::Id.into_simple_expr()], descending: false };
+    let found =
+        page::fetch(connection, listed(listing), &keyset, request, |id| vec![Value::from(id)]).await?;
+    let rows = read(connection, found.rows).await?;
+    Ok(Page { rows, has_previous: found.has_previous, has_next: found.has_next })
+}
+
+/// Counts the questions of a list.
+///
+/// # Errors
+/// Returns the database's error.
+pub async fn count(
+    connection: &impl ConnectionTrait,
+    _author: Author,
+    listing: &Listing,
+) -> Result<u64, DbErr> {
+    listed(listing).count(connection).await
+}
+
+/// Reads the questions with these ids.
+///
+/// # Errors
+/// Returns the database's error.
+pub async fn by_ids(
+    connection: &impl ConnectionTrait,
+    _author: Author,
+    ids: impl IntoIterator<Item = QuestionId>,
+) -> Result<Vec<Authored>, DbErr> {
+    let rows = question::Entity::find().filter(question::Column::Id.is_in(ids)).all(connection).await?;
+    read(connection, rows).await
+}
+
+/// Finds the question with this external id in a subject.
+///
+/// # Errors
+/// Returns the database's error.
+pub async fn find(
+    connection: &impl ConnectionTrait,
+    subject: SubjectId,
+    external_id: &str,
+) -> Result<Option<QuestionId>, DbErr> {
+    question::Entity::find()
+        .select_only()
+        .column(question::Column::Id)
+        .filter(question::Column::SubjectId.eq(subject))
+        .filter(question::Column::ExternalId.eq(external_id))
+        .into_tuple()
+        .one(connection)
+        .await
+}
+
+async fn read(connection: &impl ConnectionTrait, rows: Vec<question::Model>) -> Result<Vec<Authored>, DbErr> {
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let current = current_versions(connection, rows.iter().map(|row| row.id)).await?;
+    let mut current: HashMap<QuestionId, AuthoredVersion> = told(connection, current.into_values().collect())
+        .await?
+        .into_iter()
+        .map(|version| (version.row.question_id, version))
+        .collect();
+    let mut slots = Vec::new();
+    for subject in rows.iter().map(|row| row.subject_id).collect::<BTreeSet<_>>() {
+        let of_subject = rows.iter().filter(|row| row.subject_id == subject);
+        let ids: Vec<QuestionId> = of_subject.map(|row| row.id).collect();
+        slots.extend(fixed::slots(connection, subject, &ids).await?);
+    }
+    let keys = keys(connection, &slots.iter().map(|slot| slot.version).collect()).await?;
+    let authored = |row: question::Model| {
+        let missing = || DbErr::RecordNotFound(format!("the current version of question {}", row.id));
+        let current = current.remove(&row.id).ok_or_else(missing)?;
+        let key = AnswerKey::from(&current.answer);
+        let of_question = || slots.iter().filter(|slot| slot.question == row.id);
+        let has_other = |version| keys.get(&version).is_some_and(|(other, _)| !other.agrees_with(&key));
+        let tests_with_other_key = of_question().filter(|slot| has_other(slot.version)).count();
+        Ok(Authored { tests: of_question().count(), row, current, tests_with_other_key })
+    };
+    rows.into_iter().map(authored).collect()
+}
+
+/// Loads the topics and the options of versions.
+async fn told(
+    connection: &impl ConnectionTrait,
+    rows: Vec<question_version::Model>,
+) -> Result<Vec<AuthoredVersion>, DbErr> {
+    let topics: HashMap<TopicId, String> = topic::Entity::find()
+        .filter(topic::Column::Id.is_in(rows.iter().map(|row| row.topic_id)))
+        .all(connection)
+        .await?
+        .into_iter()
+        .map(|topic| (topic.id, topic.name))
+        .collect();
+    let mut options: HashMap<QuestionVersionId, Vec<DraftOption>> =
+        options(connection, rows.iter().map(|row| row.id)).await?;
+    let told = |row: question_version::Model| {
+        let topic = topics.get(&row.topic_id).cloned().unwrap_or_default();
+        let answer = answer(&row, options.remove(&row.id).unwrap_or_default())?;
+        Ok(AuthoredVersion { row, topic, answer })
+    };
+    rows.into_iter().map(told).collect()
+}
+
+/// The newest versions of these questions, at most [`MAX_HISTORY`] of each, the newest first.
+///
+/// # Errors
+/// Returns the database's error.
+pub async fn versions(
+    connection: &impl ConnectionTrait,
+    questions: impl IntoIterator<Item = QuestionId>,
+) -> Result<HashMap<QuestionId, Vec<AuthoredVersion>>, DbErr> {
+    let rows = question_version::Entity::find()
+        .filter(question_version::Column::Id.is_in(newest(connection, "question_versions", questions).await?))
+        .order_by_desc(question_version::Column::Version)
+        .all(connection)
+        .await?;
+    let mut versions: HashMap<QuestionId, Vec<AuthoredVersion>> = HashMap::new();
+    for version in told(connection, rows).await? {
+        versions.entry(version.row.question_id).or_default().push(version);
+    }
+    Ok(versions)
+}
+
+/// The ids of the newest rows of a table of versions or corrections, at most [`MAX_HISTORY`] of each question.
+async fn newest(
+    connection: &impl ConnectionTrait,
+    table: &str,
+    questions: impl IntoIterator<Item = QuestionId>,
+) -> Result<Vec<i64>, DbErr> {
+    let questions: Vec<Value> = questions.into_iter().map(Value::from).collect();
+    if questions.is_empty() {
+        return Ok(Vec::new());
+    }
+    let places = vec!["?"; questions.len()].join(", ");
+    let text = format!(
+        "SELECT newest.id FROM (SELECT id, ROW_NUMBER() OVER (PARTITION BY question_id ORDER BY id DESC) AS place \
+         FROM {table} WHERE question_id IN ({places})) newest WHERE newest.place <= {MAX_HISTORY}"
+    );
+    let rows = connection.query_all_raw(sql(connection.get_database_backend(), &text, questions)).await?;
+    rows.iter().map(|row| row.try_get_by_index(0)).collect()
+}
+
+/// A correction of a key.
+#[derive(Clone, Debug)]
+pub struct AuthoredCorrection {
+    /// The correction.
+    pub row: question_correction::Model,
+    /// The number of the version whose key was wrong.
+    pub previous_version: i32,
+    /// The number of the version with the right key.
+    pub version: i32,
+    /// The name of the author who corrected it; None for the operator.
+    pub by: Option<String>,
+}
+
+/// The newest corrections of these questions, at most [`MAX_HISTORY`] of each, the newest first.
+///
+/// # Errors
+/// Returns the database's error.
+pub async fn corrections(
+    connection: &impl ConnectionTrait,
+    questions: impl IntoIterator<Item = QuestionId>,
+) -> Result<HashMap<QuestionId, Vec<AuthoredCorrection>>, DbErr> {
+    let rows = question_correction::Entity::find()
+        .filter(
+            question_correction::Column::Id
+                .is_in(newest(connection, "question_corrections", questions).await?),
+        )
+        .order_by_desc(question_correction::Column::Id)
+        .all(connection)
+        .await?;
+    let ids = rows.iter().flat_map(|row| [row.previous_version_id, row.version_id]);
+    let numbers: Vec<(QuestionVersionId, i32)> = question_version::Entity::find()
+        .select_only()
+        .columns([question_version::Column::Id, question_version::Column::Version])
+        .filter(question_version::Column::Id.is_in(ids))
+        .into_tuple()
+        .all(connection)
+        .await?;
+    let names: Vec<(UserId, String)> = user::Entity::find()
+        .select_only()
+        .columns([user::Column::Id, user::Column::Name])
+        .filter(user::Column::Id.is_in(rows.iter().filter_map(|row| row.corrected_by)))
+        .into_tuple()
+        .all(connection)
+        .await?;
+    let numbers: HashMap<_, _> = numbers.into_iter().collect();
+    let names: HashMap<_, _> = names.into_iter().collect();
+    let number = |id: &QuestionVersionId| numbers.get(id).copied().unwrap_or_default();
+    let mut corrections: HashMap<QuestionId, Vec<AuthoredCorrection>> = HashMap::new();
+    for row in rows {
+        let correction = AuthoredCorrection {
+            previous_version: number(&row.previous_version_id),
+            version: number(&row.version_id),
+            by: row.corrected_by.and_then(|by| names.get(&by).cloned()),
+            row,
+        };
+        corrections.entry(correction.row.question_id).or_default().push(correction);
+    }
+    Ok(corrections)
+}

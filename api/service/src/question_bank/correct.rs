@@ -1,0 +1,279 @@
+//! Corrects the key of a question, also in fixed tests.
+//!
+//! A correction makes a new version of the question with the options of the current one. Sittings that start later
+//! take it, whatever version their paper had. Open and finished sittings keep the version that they started with.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+use jishu_entity::{QuestionId, QuestionVersionId, UserId, question, question_correction, question_version};
+use rust_decimal::Decimal;
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, DatabaseTransaction, DbErr, EntityTrait,
+};
+
+use super::answer_key::{AnswerKey, keys};
+use super::draft::{DraftAnswer, DraftOption, DraftQuestion, InvalidQuestion};
+use super::export::{current_versions, draft, options, topics};
+use super::fixed::{self, Slot};
+use super::store::{advance, insert_versions};
+use crate::account::Author;
+use crate::audit;
+use crate::clock::Clock;
+use crate::database::{Database, IsFailure, WriteOptions, lock_subject};
+use crate::name::has_visible;
+
+/// Action of the audit event for a corrected key.
+pub const QUESTION_KEY_CORRECTED: &str = "question.key_corrected";
+/// Maximum number of characters of a reason.
+pub const MOST_REASON_CHARS: usize = 1_000;
+
+/// The right key of a question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NewKey {
+    /// Exactly these options.
+    Options {
+        /// The version that these options belong to; None for the current one.
+        version: Option<QuestionVersionId>,
+        /// Their positions in the author's order, from 0.
+        positions: Vec<i32>,
+    },
+    /// A number.
+    Number {
+        /// The number.
+        value: Decimal,
+        /// How far from it an answer is still correct; None keeps the present tolerance.
+        tolerance: Option<Decimal>,
+    },
+}
+
+/// A correction, as an author makes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Correction {
+    /// The question.
+    pub question_id: QuestionId,
+    /// The right key.
+    pub key: NewKey,
+    /// The explanation of the key; None keeps the present one.
+    pub explanation: Option<String>,
+    /// The reason for the correction.
+    pub reason: String,
+    /// The author who corrects it; None for the operator.
+    pub by: Option<Author>,
+}
+
+/// The result of a correction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Corrected {
+    /// The number of fixed tests whose new sittings take the corrected version.
+    pub tests: usize,
+}
+
+/// An error after which nothing was corrected and nothing was written.
+#[derive(Debug, thiserror::Error)]
+pub enum CorrectionError {
+    /// There is no such question.
+    #[error("There is no such question.")]
+    NotFound,
+    /// The question, and every fixed test that asks it, already has this key.
+    #[error("The question, and every test that asks it, already has this key. Nothing to do.")]
+    NothingChanged,
+    /// Options were given for a question that is answered with a number.
+    #[error("The question is answered with a number. Give the number that is correct.")]
+    WantsNumber,
+    /// A number was given for a question with options.
+    #[error("The question has options. Name the correct ones.")]
+    WantsOptions,
+    /// An option does not belong to the question.
+    #[error("One of the options does not belong to the question. Read its options again.")]
+    NoSuchOption,
+    /// The options belong to an older version.
+    #[error("These options belong to an older version of the question. Read the question again.")]
+    Outdated,
+    /// The key does not fit the question.
+    #[error("The key does not fit the question. {0}")]
+    Key(InvalidQuestion),
+    /// The explanation cannot be stored.
+    #[error("The explanation cannot be stored. {0}")]
+    Explanation(InvalidQuestion),
+    /// The reason is missing or too long.
+    #[error("Give a reason for the correction in 1 to {MOST_REASON_CHARS} characters.")]
+    Reason,
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] DbErr),
+}
+
+impl IsFailure for CorrectionError {
+    fn database_error(&self) -> Option<&DbErr> {
+        match self {
+            Self::Database(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// Returns a reason as it is stored.
+pub(super) fn reason(text: &str) -> Option<&str> {
+    let text = text.trim();
+    let is_forbidden = |char: char| char.is_control() && !matches!(char, '\n' | '\t');
+    let is_one =
+        has_visible(text) && text.chars().count() <= MOST_REASON_CHARS && !text.contains(is_forbidden);
+    is_one.then_some(text)
+}
+
+struct Command {
+    correction: Correction,
+    now: DateTime<Utc>,
+}
+
+/// Corrects the key of a question.
+///
+/// # Errors
+/// See [`CorrectionError`].
+pub async fn correct(
+    database: &Database,
+    clock: &dyn Clock,
+    correction: Correction,
+) -> Result<Corrected, CorrectionError> {
+    if reason(&correction.reason).is_none() {
+        return Err(CorrectionError::Reason);
+    }
+    let command = Command { correction, now: clock.now() };
+    let options =
+        WriteOptions { name: "question.correct", looks_before_it_writes: true, another_may_be_first: true };
+    database.write(options, command, |transaction, command| Box::pin(run(transaction, command))).await
+}
+
+async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<Corrected, CorrectionError> {
+    let Command { correction, now } = command;
+    let id = correction.question_id;
+    let find = || question::Entity::find_by_id(id).one(transaction);
+    let subject = find().await?.ok_or(CorrectionError::NotFound)?.subject_id;
+    lock_subject(transaction, subject).await?;
+    // Reads the version under the lock: it may have changed before.
+    let row = find().await?.ok_or(CorrectionError::NotFound)?;
+    let versions = current_versions(transaction, [id]).await?;
+    let missing = || DbErr::RecordNotFound(format!("the current version of question {id}"));
+    let version = versions.get(&id).ok_or_else(missing)?;
+    let topic =
+        topics(transaction, subject, &versions).await?.remove(&version.topic_id).ok_or_else(missing)?;
+    let options = options(transaction, [version.id]).await?.remove(&version.id).unwrap_or_default();
+    let before = draft(row.external_id.clone(), topic, version, options)?;
+    if let NewKey::Options { version: Some(named), .. } = &correction.key
+        && *named != version.id
+        && !before.answer.options().is_empty()
+    {
+        let named = question_version::Entity::find_by_id(*named).one(transaction).await?;
+        return Err(match named {
+            Some(named) if named.question_id == id => CorrectionError::Outdated,
+            _ => CorrectionError::NoSuchOption,
+        });
+    }
+    let after = corrected(before.clone(), correction)?;
+    let key = AnswerKey::from(&after.answer);
+    let is_new =
+        !key.agrees_with(&AnswerKey::from(&before.answer)) || after.explanation != before.explanation;
+
+    let mut slots = fixed::slots(transaction, subject, &[id]).await?;
+    let taught = keys(transaction, &slots.iter().map(|slot| slot.version).collect::<BTreeSet<_>>()).await?;
+    slots.retain(|slot| {
+        taught.get(&slot.version).is_none_or(|(other, explanation)| {
+            !other.agrees_with(&key)
+                || (correction.explanation.is_some() && *explanation != after.explanation)
+        })
+    });
+    let previous = match slots.first() {
+        _ if is_new => version.id,
+        Some(stale) => stale.version,
+        None => return Err(CorrectionError::NothingChanged),
+    };
+    let mut target = version.id;
+    if is_new {
+        let inserted =
+            insert_versions(transaction, subject, *now, &[(&after, id, row.current_version + 1)]).await?;
+        target = inserted.get(&id).copied().ok_or_else(missing)?;
+        advance(transaction, vec![id]).await?;
+    }
+    let tests = slots.len();
+    let signed = Signed { by: correction.by.map(Author::id), reason: &correction.reason, now: *now };
+    record(transaction, signed, &[Correct { question: id, previous, version: target, slots }]).await?;
+    Ok(Corrected { tests })
+}
+
+/// The question with the key of a correction. Its options stay where they are, so that answers can be compared.
+fn corrected(mut question: DraftQuestion, correction: &Correction) -> Result<DraftQuestion, CorrectionError> {
+    match (&mut question.answer, &correction.key) {
+        (
+            DraftAnswer::Single(options) | DraftAnswer::Multiple(options),
+            NewKey::Options { positions, .. },
+        ) => {
+            mark(options, positions)?;
+        }
+        (DraftAnswer::Numeric { value, tolerance }, NewKey::Number { value: new, tolerance: around }) => {
+            *value = *new;
+            *tolerance = around.unwrap_or(*tolerance);
+        }
+        (DraftAnswer::Numeric { .. }, NewKey::Options { .. }) => return Err(CorrectionError::WantsNumber),
+        (_, NewKey::Number { .. }) => return Err(CorrectionError::WantsOptions),
+    }
+    if let Some(explanation) = &correction.explanation {
+        question.explanation = Some(explanation.clone());
+    }
+    question.check().map_err(|invalid| match invalid {
+        InvalidQuestion::ExplanationTooLong
+        | InvalidQuestion::TextTooLong
+        | InvalidQuestion::ControlCharacter(_) => CorrectionError::Explanation(invalid),
+        invalid => CorrectionError::Key(invalid),
+    })
+}
+
+fn mark(options: &mut [DraftOption], positions: &[i32]) -> Result<(), CorrectionError> {
+    options.iter_mut().for_each(|option| option.correct = false);
+    for position in positions {
+        let option = usize::try_from(*position).ok().and_then(|at| options.get_mut(at));
+        option.ok_or(CorrectionError::NoSuchOption)?.correct = true;
+    }
+    Ok(())
+}
+
+/// The author, the reason and the time of a correction.
+#[derive(Clone, Copy)]
+pub(super) struct Signed<'a> {
+    pub(super) by: Option<UserId>,
+    pub(super) reason: &'a str,
+    pub(super) now: DateTime<Utc>,
+}
+
+/// A corrected key, and the slots of fixed papers that get the version with the right key.
+pub(super) struct Correct {
+    pub(super) question: QuestionId,
+    pub(super) previous: QuestionVersionId,
+    pub(super) version: QuestionVersionId,
+    pub(super) slots: Vec<Slot>,
+}
+
+/// Records corrections, and makes the revisions of papers. The caller holds the lock on the subject.
+pub(super) async fn record(
+    transaction: &DatabaseTransaction,
+    signed: Signed<'_>,
+    corrections: &[Correct],
+) -> Result<(), DbErr> {
+    let mut changes = Vec::new();
+    for correct in corrections {
+        let row = question_correction::ActiveModel {
+            id: NotSet,
+            question_id: Set(correct.question),
+            previous_version_id: Set(correct.previous),
+            version_id: Set(correct.version),
+            corrected_by: Set(signed.by),
+            reason: Set(signed.reason.trim().to_owned()),
+            corrected_at: Set(signed.now),
+        };
+        let row = row.insert(transaction).await?;
+        changes.extend(correct.slots.iter().map(|slot| (*slot, correct.version, row.id)));
+        let target = ("questions", correct.question.0);
+        audit::append(transaction, signed.now, signed.by, QUESTION_KEY_CORRECTED, target).await?;
+    }
+    fixed::revise(transaction, &changes).await
+}

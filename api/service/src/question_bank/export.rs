@@ -1,0 +1,215 @@
+//! Questions out of the bank, in a format of other systems.
+
+use std::collections::HashMap;
+
+use jishu_entity::{
+    QuestionId, QuestionVersionId, SubjectId, TopicId, question, question_option, question_version, topic,
+};
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect,
+    RelationDef,
+};
+
+use super::answer_key::answer;
+use super::draft::{DraftOption, DraftQuestion, IdOrigin};
+use super::format::{Format, Writer};
+use super::report::Loss;
+use super::run_aside;
+use super::store::subject_exists;
+use crate::account::Author;
+
+/// The most questions of one page.
+pub const LONGEST_EXPORT: u32 = 500;
+
+/// Questions as a text.
+#[derive(Clone, Debug)]
+pub struct Export {
+    /// A whole document of its format.
+    pub text: String,
+    /// How many questions were read from the bank.
+    pub questions: usize,
+    /// What the format has no place for.
+    pub losses: Vec<Loss>,
+    /// The last question.
+    pub last: Option<QuestionId>,
+    /// Whether there are more after it.
+    pub has_next: bool,
+}
+
+/// Why nothing was exported.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// There is no such subject.
+    #[error("There is no such subject.")]
+    SubjectNotFound,
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] DbErr),
+}
+
+/// Reads a page of the bank of a subject, by id: the current versions of questions that are not archived. It has
+/// keys, so only an author can ask for it.
+///
+/// # Errors
+/// See [`ExportError`].
+pub async fn export(
+    connection: &impl ConnectionTrait,
+    _author: Author,
+    subject_id: SubjectId,
+    format: Format,
+    after: Option<QuestionId>,
+    first: u32,
+) -> Result<Export, ExportError> {
+    if !subject_exists(connection, subject_id).await? {
+        return Err(ExportError::SubjectNotFound);
+    }
+    let Page { drafts, last, has_next } =
+        read_page(connection, subject_id, after, Ord::min(first, LONGEST_EXPORT)).await?;
+    let questions = drafts.len();
+    let (text, losses) = run_aside(move || write(Writer::new(format), &drafts).finish()).await?;
+    Ok(Export { text, losses, questions, last, has_next })
+}
+
+/// The whole bank of a subject, as one document. Has no owner.
+///
+/// # Errors
+/// See [`ExportError`].
+pub async fn export_all(
+    connection: &impl ConnectionTrait,
+    subject_id: SubjectId,
+    format: Format,
+) -> Result<Export, ExportError> {
+    if !subject_exists(connection, subject_id).await? {
+        return Err(ExportError::SubjectNotFound);
+    }
+    let mut writer = Writer::new(format);
+    let (mut questions, mut last, mut has_next) = (0, None, true);
+    while has_next {
+        let page = read_page(connection, subject_id, last, LONGEST_EXPORT).await?;
+        questions += page.drafts.len();
+        last = page.last.or(last);
+        has_next = page.has_next;
+        writer = run_aside(move || write(writer, &page.drafts)).await?;
+    }
+    let (text, losses) = writer.finish();
+    Ok(Export { text, losses, questions, last, has_next })
+}
+
+fn write(mut writer: Writer, drafts: &[DraftQuestion]) -> Writer {
+    drafts.iter().for_each(|draft| writer.write(draft));
+    writer
+}
+
+struct Page {
+    drafts: Vec<DraftQuestion>,
+    last: Option<QuestionId>,
+    has_next: bool,
+}
+
+async fn read_page(
+    connection: &impl ConnectionTrait,
+    subject_id: SubjectId,
+    after: Option<QuestionId>,
+    first: u32,
+) -> Result<Page, DbErr> {
+    // One row more than asked for tells whether there are more.
+    let mut questions: Vec<(QuestionId, String, i32)> = question::Entity::find()
+        .select_only()
+        .column(question::Column::Id)
+        .column(question::Column::ExternalId)
+        .column(question::Column::CurrentVersion)
+        .filter(question::Column::SubjectId.eq(subject_id))
+        .filter(question::Column::ArchivedAt.is_null())
+        .filter(question::Column::Id.gt(after.unwrap_or(QuestionId(0))))
+        .order_by_asc(question::Column::Id)
+        .limit(u64::from(first) + 1)
+        .into_tuple()
+        .all(connection)
+        .await?;
+    let has_next = questions.len() > first as usize;
+    questions.truncate(first as usize);
+    let last = questions.last().map(|(id, ..)| *id);
+    if questions.is_empty() {
+        return Ok(Page { drafts: Vec::new(), last, has_next });
+    }
+    let versions = current_versions(connection, questions.iter().map(|(id, ..)| *id)).await?;
+    let topics = topics(connection, subject_id, &versions).await?;
+    let mut options = options(connection, versions.values().map(|version| version.id)).await?;
+    let mut drafts = Vec::with_capacity(questions.len());
+    for (id, external_id, _) in questions {
+        let Some(version) = versions.get(&id) else { continue };
+        let missing = || DbErr::RecordNotFound(format!("the topic of question {id}"));
+        let topic = topics.get(&version.topic_id).cloned().ok_or_else(missing)?;
+        drafts.push(draft(external_id, topic, version, options.remove(&version.id).unwrap_or_default())?);
+    }
+    Ok(Page { drafts, last, has_next })
+}
+
+pub(super) fn draft(
+    external_id: String,
+    topic: String,
+    version: &question_version::Model,
+    options: Vec<DraftOption>,
+) -> Result<DraftQuestion, DbErr> {
+    Ok(DraftQuestion {
+        line: 0,
+        external_id,
+        id_origin: IdOrigin::Given,
+        topic,
+        difficulty: version.difficulty,
+        text_format: version.text_format,
+        stem: version.stem.clone(),
+        answer: answer(version, options)?,
+        explanation: version.explanation.clone(),
+    })
+}
+
+pub(super) async fn current_versions(
+    connection: &impl ConnectionTrait,
+    questions: impl IntoIterator<Item = QuestionId>,
+) -> Result<HashMap<QuestionId, question_version::Model>, DbErr> {
+    let of_question: RelationDef = question_version::Entity::belongs_to(question::Entity)
+        .from(question_version::Column::QuestionId)
+        .to(question::Column::Id)
+        .into();
+    let current = Expr::col((question::Entity, question::Column::CurrentVersion));
+    let versions = question_version::Entity::find()
+        .join(JoinType::InnerJoin, of_question)
+        .filter(Expr::col((question_version::Entity, question_version::Column::Version)).eq(current))
+        .filter(question_version::Column::QuestionId.is_in(questions))
+        .all(connection)
+        .await?;
+    Ok(versions.into_iter().map(|version| (version.question_id, version)).collect())
+}
+
+pub(super) async fn topics(
+    connection: &impl ConnectionTrait,
+    subject_id: SubjectId,
+    versions: &HashMap<QuestionId, question_version::Model>,
+) -> Result<HashMap<TopicId, String>, DbErr> {
+    let topics = topic::Entity::find()
+        .filter(topic::Column::SubjectId.eq(subject_id))
+        .filter(topic::Column::Id.is_in(versions.values().map(|version| version.topic_id)))
+        .all(connection)
+        .await?;
+    Ok(topics.into_iter().map(|topic| (topic.id, topic.name)).collect())
+}
+
+pub(super) async fn options(
+    connection: &impl ConnectionTrait,
+    versions: impl IntoIterator<Item = QuestionVersionId>,
+) -> Result<HashMap<QuestionVersionId, Vec<DraftOption>>, DbErr> {
+    let rows = question_option::Entity::find()
+        .filter(question_option::Column::VersionId.is_in(versions))
+        .order_by_asc(question_option::Column::VersionId)
+        .order_by_asc(question_option::Column::Position)
+        .all(connection)
+        .await?;
+    let mut options: HashMap<QuestionVersionId, Vec<DraftOption>> = HashMap::new();
+    for row in rows {
+        let option = DraftOption { text: row.text, correct: row.correct };
+        options.entry(row.version_id).or_default().push(option);
+    }
+    Ok(options)
+}

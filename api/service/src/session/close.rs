@@ -1,0 +1,225 @@
+//! The end of a sitting: by its learner or after its deadline, through the same function.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use jishu_entity::mock_test_attempt::{self, CardStatus};
+use jishu_entity::test_session::{self, SessionStatus};
+use jishu_entity::{TestSessionId, UserId, test_answer};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr,
+    EntityTrait, IntoActiveModel, QueryFilter,
+};
+
+use super::answers::{AnswerError, StoredAnswer, checked, response};
+use super::save::{Batch, standing};
+use super::upsert::{Write, upsert};
+use super::{Sitting, SittingRules};
+use crate::database::{IsFailure, WriteOptions, lock_user, locked};
+use crate::events::{self, Event};
+use crate::fault::{self, Fault};
+use crate::paper::Paper;
+use crate::scoring::{self, Response, Score};
+use crate::{Services, progress, ranking};
+
+/// What a submission came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Submission {
+    /// The sitting, with its result.
+    pub session: test_session::Model,
+    /// The slots of the last batch that keep another answer: the sitting was over before they came.
+    pub refused: Vec<i32>,
+}
+
+/// Why a sitting was not submitted. Nothing was written.
+#[derive(Debug, thiserror::Error)]
+pub enum SubmitError {
+    /// No such sitting, or another's.
+    #[error("There is no such sitting. Take its id from `startTestSession`.")]
+    NotFound,
+    /// The last batch cannot be one.
+    #[error(transparent)]
+    Answer(#[from] AnswerError),
+    /// A batch with a greater number, or another one with the same, has set slots of the last batch.
+    #[error(
+        "Another tab or device has answered some of these slots since. Nothing was saved and the sitting is open: take \
+         `session.answerSequence` and one more, and submit again."
+    )]
+    Superseded(Vec<i32>),
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] DbErr),
+}
+
+impl IsFailure for SubmitError {
+    fn database_error(&self) -> Option<&DbErr> {
+        match self {
+            Self::Database(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+struct Command {
+    sitting: Sitting,
+    last: Option<(i32, Vec<StoredAnswer>)>,
+    rules: SittingRules,
+    now: DateTime<Utc>,
+}
+
+/// Saves a last batch and closes the sitting, scoring what is saved. Of one that is over the result is given again.
+///
+/// # Errors
+/// See [`SubmitError`].
+pub async fn submit(
+    services: &Services,
+    owner: UserId,
+    id: TestSessionId,
+    last: Option<Batch>,
+) -> Result<Submission, SubmitError> {
+    let sitting = super::sitting(services, owner, id).await?.ok_or(SubmitError::NotFound)?;
+    let last = match last {
+        Some(batch) => Some((batch.sequence, checked(&sitting, batch.sequence, batch.answers)?)),
+        None => None,
+    };
+    let command = Command { sitting, last, rules: services.sittings.rules, now: services.clock.now() };
+    let options = WriteOptions { name: "submit", looks_before_it_writes: true, another_may_be_first: true };
+    let submission = services
+        .database
+        .write_for(owner, options, command, |transaction, command| Box::pin(run(transaction, command)))
+        .await?;
+    services.events.appended(owner);
+    Ok(submission)
+}
+
+async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<Submission, SubmitError> {
+    let sitting = &command.sitting;
+    lock_user(transaction, sitting.owner).await?;
+    let session = lock(transaction, sitting.id).await?;
+    fault::boundary("submit.locked");
+    let is_over = session.open_marker.is_none() && !fault::planted(Fault::ScoredAgain);
+    let is_overdue = command.rules.is_overdue(session.expires_at, command.now);
+    let mut refused = Vec::new();
+    if let Some((sequence, answers)) = &command.last {
+        if !is_over && !is_overdue {
+            let write = Write {
+                id: sitting.id,
+                owner: sitting.owner,
+                sequence: *sequence,
+                answers: answers.clone(),
+                now: command.now,
+                overdue_before: command.rules.overdue_before(command.now),
+            };
+            let statement = upsert(transaction.get_database_backend(), &[&write]);
+            transaction.execute_raw(statement).await?;
+        }
+        // A batch that a first submission saved stands, and is not refused when it comes again.
+        refused = standing(transaction, sitting.id, *sequence, answers).await?.superseded;
+        if !refused.is_empty() && !is_over && !is_overdue {
+            return Err(SubmitError::Superseded(refused));
+        }
+    }
+    fault::boundary("submit.saved");
+    let session = if is_over {
+        session
+    } else {
+        close(transaction, session, &sitting.paper, is_overdue, command.now).await?
+    };
+    Ok(Submission { session, refused })
+}
+
+/// The row of a sitting, locked against saves and other ends.
+pub(super) async fn lock(
+    transaction: &DatabaseTransaction,
+    id: TestSessionId,
+) -> Result<test_session::Model, DbErr> {
+    let select = test_session::Entity::find_by_id(id);
+    locked(transaction.get_database_backend(), select)
+        .one(transaction)
+        .await?
+        .ok_or_else(|| DbErr::RecordNotFound(format!("test session {id}")))
+}
+
+/// Closes an open sitting whose learner and whose row are locked: as of its deadline where that has passed.
+pub(super) async fn close(
+    transaction: &DatabaseTransaction,
+    session: test_session::Model,
+    paper: &Paper,
+    is_overdue: bool,
+    now: DateTime<Utc>,
+) -> Result<test_session::Model, DbErr> {
+    let answers = answers(transaction, session.id).await?;
+    let score = score(paper, &answers);
+    let (total, marks) = (score.total, |marks| i32::try_from(marks).unwrap_or(i32::MAX));
+    // Not before it began either, where the clock was set back or is another node's.
+    let submitted_at = now.min(session.expires_at).max(session.started_at);
+    let status = match is_overdue {
+        false => SessionStatus::Submitted,
+        true if answers.values().any(Response::is_given) => SessionStatus::AutoSubmitted,
+        true => SessionStatus::Abandoned,
+    };
+    let (owner, card) = (session.user_id, session.mock_test_attempt_id);
+    let ranked = ranking::rank(transaction, session.paper_id, owner, marks(total.score)).await?;
+    let time_taken = submitted_at - session.started_at;
+    let mut closed = session.into_active_model();
+    closed.status = Set(status);
+    closed.open_marker = Set(None);
+    closed.ranked = Set(ranked.then_some(1));
+    closed.submitted_at = Set(Some(submitted_at));
+    closed.score = Set(Some(marks(total.score)));
+    closed.max_score = Set(Some(marks(total.max_score)));
+    closed.percentage = Set(Some(total.percentage()));
+    closed.correct = Set(Some(total.correct));
+    closed.wrong = Set(Some(total.wrong));
+    closed.unanswered = Set(Some(total.unanswered));
+    closed.time_taken_seconds = Set(Some(i32::try_from(time_taken.num_seconds()).unwrap_or(i32::MAX)));
+    let closed = closed.update(transaction).await?;
+    fault::boundary("close.scored");
+    count_on_card(transaction, &closed, marks(total.score), total.percentage()).await?;
+    if !fault::planted(Fault::NotAdded) {
+        progress::add(transaction, owner, &score.topics).await?;
+    }
+    events::append(transaction, now, None, Event::SessionClosed(card)).await?;
+    fault::boundary("close.counted");
+    Ok(closed)
+}
+
+/// What is saved, by slot.
+pub(super) async fn answers(
+    connection: &impl ConnectionTrait,
+    id: TestSessionId,
+) -> Result<HashMap<i32, Response>, DbErr> {
+    let rows = test_answer::Entity::find().filter(test_answer::Column::SessionId.eq(id)).all(connection);
+    Ok(rows.await?.iter().map(|row| (row.slot, response(row))).collect())
+}
+
+/// The marks of these answers.
+pub(super) fn score(paper: &Paper, answers: &HashMap<i32, Response>) -> Score {
+    let response = |slot| answers.get(&slot).copied().unwrap_or_default();
+    let questions = paper.slots().map(|(slot, question)| (question.topic_id, &question.key, response(slot)));
+    scoring::score(paper.marks(), questions)
+}
+
+async fn count_on_card(
+    transaction: &DatabaseTransaction,
+    session: &test_session::Model,
+    score: i32,
+    percentage: i32,
+) -> Result<(), DbErr> {
+    let card = mock_test_attempt::Entity::of(session.user_id)
+        .filter(mock_test_attempt::Column::Id.eq(session.mock_test_attempt_id))
+        .one(transaction)
+        .await?
+        .ok_or_else(|| DbErr::RecordNotFound(format!("test card {}", session.mock_test_attempt_id)))?;
+    let is_used_up = card.attempts_used >= card.max_attempts;
+    let first_score = card.first_score.unwrap_or(score);
+    let best_score = card.best_score.map_or(score, |best| best.max(score));
+    let mut card = card.into_active_model();
+    card.status = Set(if is_used_up { CardStatus::Exhausted } else { CardStatus::Completed });
+    card.latest_score = Set(Some(score));
+    card.latest_percentage = Set(Some(percentage));
+    card.first_score = Set(Some(first_score));
+    card.best_score = Set(Some(best_score));
+    card.update(transaction).await?;
+    Ok(())
+}

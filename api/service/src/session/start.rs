@@ -1,0 +1,236 @@
+//! The start of a sitting.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use jishu_entity::mock_test_attempt::{self, CardStatus};
+use jishu_entity::test_session::{self, SessionStatus};
+use jishu_entity::user::UserStatus;
+use jishu_entity::{MockTestAttemptId, UserId, entitlement, extra_time};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, ConnectionTrait,
+    DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel, QueryFilter,
+};
+
+use super::{SittingRules, close};
+use crate::clock::Clock;
+use crate::database::{IsFailure, WriteOptions, lock_user};
+use crate::events::{self, Event};
+use crate::fault::{self, Fault};
+use crate::paper::{self, Paper, PaperError, Papers};
+use crate::{Services, card};
+
+/// A sitting that is open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Started {
+    /// The sitting.
+    pub session: test_session::Model,
+    /// Whether it was open before.
+    pub resumed: bool,
+}
+
+/// Why there is no open sitting.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// No such card, or another's.
+    #[error("There is no such test card. Take its id from `viewer.mockTestAttempts`.")]
+    NotFound,
+    /// The account is gone or deactivated.
+    #[error("This account cannot sit tests.")]
+    LearnerNotActive,
+    /// The purchase was refunded, or its term is over.
+    #[error("The purchase that gave this test card has ended. Purchase the subject again to sit its tests.")]
+    EntitlementEnded,
+    /// Every attempt is used.
+    #[error("All {max_attempts} attempts of this test card are used.")]
+    Exhausted {
+        /// How many there are.
+        max_attempts: i32,
+    },
+    /// There is no paper.
+    #[error(transparent)]
+    Paper(#[from] PaperError),
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] DbErr),
+}
+
+impl IsFailure for StartError {
+    fn database_error(&self) -> Option<&DbErr> {
+        match self {
+            Self::Database(error) | Self::Paper(PaperError::Database(error)) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+struct Command {
+    learner: UserId,
+    card: MockTestAttemptId,
+    paper: Arc<Paper>,
+    papers: Arc<Papers>,
+    seed: i64,
+    rules: SittingRules,
+    clock: Arc<dyn Clock>,
+}
+
+/// What the transaction came to. A refusal may come after an overdue sitting was closed, which stays.
+enum Outcome {
+    Open(Started),
+    Refused(StartError),
+}
+
+/// Returns the open sitting of a card, or starts its next one, which counts as an attempt from now on. One whose deadline
+/// has passed is closed first.
+///
+/// # Errors
+/// See [`StartError`]; no sitting was started.
+pub async fn start(
+    services: &Services,
+    learner: UserId,
+    id: MockTestAttemptId,
+) -> Result<Started, StartError> {
+    let row = card::by_ids(services, learner, [id]).await?.pop().ok_or(StartError::NotFound)?;
+    // So that nobody makes papers by cards that cannot be sat; the transaction looks again.
+    if row.status == CardStatus::Exhausted {
+        return Err(StartError::Exhausted { max_attempts: row.max_attempts });
+    }
+    let (reader, now) = (services.database.reader(), services.clock.now());
+    if row.status != CardStatus::InProgress && !is_entitled(reader, &row, now).await? {
+        return Err(StartError::EntitlementEnded);
+    }
+    let paper = paper::of_test(services, row.subject_id, row.test_number).await?;
+    let command = Command {
+        learner,
+        card: id,
+        paper,
+        papers: Arc::clone(&services.papers),
+        seed: rand::random(),
+        rules: services.sittings.rules,
+        clock: Arc::clone(&services.clock),
+    };
+    let options = WriteOptions { name: "start", looks_before_it_writes: true, another_may_be_first: true };
+    let outcome = services
+        .database
+        .write_for(learner, options, command, |transaction, command| Box::pin(run(transaction, command)))
+        .await?;
+    services.events.appended(learner);
+    match outcome {
+        Outcome::Open(started) => Ok(started),
+        Outcome::Refused(error) => Err(error),
+    }
+}
+
+/// Whether [`start`] gives an open sitting now, by what was read of a card: the rules of the transaction below, but
+/// for the account and the paper. `right` is the entitlement that gave the card.
+#[must_use]
+pub fn can_start(
+    services: &Services,
+    card: &mock_test_attempt::Model,
+    open: Option<&test_session::Model>,
+    right: Option<&entitlement::Model>,
+) -> bool {
+    let now = services.clock.now();
+    if open.is_some_and(|open| !services.sittings.rules.is_overdue(open.expires_at, now)) {
+        return true;
+    }
+    card.attempts_used < card.max_attempts && right.is_some_and(|right| right.is_live(now))
+}
+
+async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<Outcome, StartError> {
+    if lock_user(transaction, command.learner).await? != Some(UserStatus::Active) {
+        return Err(StartError::LearnerNotActive);
+    }
+    fault::boundary("start.locked");
+    // After the lock: what waited for it took its time, and not the learner's.
+    let now = command.clock.now();
+    if let Some(mut open) = open_session(transaction, command).await? {
+        if !command.rules.is_overdue(open.expires_at, now) {
+            if fault::planted(Fault::DeadlineAnew) {
+                let mut anew = open.clone().into_active_model();
+                anew.expires_at = Set(now + (open.expires_at - open.started_at));
+                open = anew.update(transaction).await?;
+            }
+            return Ok(Outcome::Open(Started { session: open, resumed: true }));
+        }
+        let open = close::lock(transaction, open.id).await?;
+        // The sitting may have started before a key was corrected.
+        let paper = command.papers.get_through(transaction, (&open).into()).await?;
+        close::close(transaction, open, &paper, true, now).await?;
+    }
+    let card = mock_test_attempt::Entity::of(command.learner)
+        .filter(mock_test_attempt::Column::Id.eq(command.card))
+        .one(transaction)
+        .await?
+        .ok_or(StartError::NotFound)?;
+    if card.attempts_used >= card.max_attempts {
+        return Ok(Outcome::Refused(StartError::Exhausted { max_attempts: card.max_attempts }));
+    }
+    if !is_entitled(transaction, &card, now).await? {
+        return Ok(Outcome::Refused(StartError::EntitlementEnded));
+    }
+    // A key may have been corrected while this waited for the lock.
+    let paper = command.papers.newest_through(transaction, &command.paper).await?;
+    let session = insert(transaction, command, &paper, &card, now).await?;
+    fault::boundary("start.inserted");
+    let mut card = card.into_active_model();
+    card.attempts_used = Set(session.attempt_number);
+    card.status = Set(CardStatus::InProgress);
+    card.latest_attempt_at = Set(Some(now));
+    card.update(transaction).await?;
+    let event = Event::SessionStarted(command.card);
+    events::append(transaction, now, Some(command.learner), event).await?;
+    fault::boundary("start.counted");
+    Ok(Outcome::Open(Started { session, resumed: false }))
+}
+
+async fn open_session(
+    transaction: &DatabaseTransaction,
+    command: &Command,
+) -> Result<Option<test_session::Model>, DbErr> {
+    test_session::Entity::of(command.learner)
+        .filter(test_session::Column::MockTestAttemptId.eq(command.card))
+        .filter(test_session::Column::OpenMarker.eq(1))
+        .one(transaction)
+        .await
+}
+
+pub(super) async fn is_entitled(
+    connection: &impl ConnectionTrait,
+    card: &mock_test_attempt::Model,
+    now: DateTime<Utc>,
+) -> Result<bool, DbErr> {
+    let live = entitlement::Entity::live_of(card.user_id, now)
+        .filter(entitlement::Column::PurchaseId.eq(card.purchase_id))
+        .filter(entitlement::Column::SubjectId.eq(card.subject_id))
+        .one(connection)
+        .await?;
+    Ok(live.is_some())
+}
+
+async fn insert(
+    transaction: &DatabaseTransaction,
+    command: &Command,
+    paper: &Paper,
+    card: &mock_test_attempt::Model,
+    now: DateTime<Utc>,
+) -> Result<test_session::Model, DbErr> {
+    let extra = extra_time::Entity::find_by_id(card.id).one(transaction).await?;
+    let seconds = paper.row.time_limit_seconds + extra.map_or(0, |extra| extra.seconds);
+    let session = test_session::ActiveModel {
+        id: NotSet,
+        mock_test_attempt_id: Set(card.id),
+        user_id: Set(card.user_id),
+        subject_id: Set(card.subject_id),
+        paper_id: Set(paper.id.paper),
+        paper_revision: Set(paper.id.revision),
+        attempt_number: Set(card.attempts_used + 1),
+        seed: Set(command.seed),
+        status: Set(SessionStatus::InProgress),
+        open_marker: Set(Some(1)),
+        started_at: Set(now),
+        expires_at: Set(now + TimeDelta::seconds(i64::from(seconds))),
+        ..Default::default()
+    };
+    session.insert(transaction).await
+}
