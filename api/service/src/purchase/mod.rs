@@ -22,7 +22,7 @@ use super::money::TaxRate;
 use super::page::{self, Keyset, Page, PageRequest};
 use super::pricing::Quote;
 use crate::database::{IsFailure, WriteOptions};
-use crate::fault::{self, Fault};
+use crate::fault;
 
 /// What a buyer asks for.
 #[derive(Clone, Debug)]
@@ -128,8 +128,6 @@ struct Command {
     request_hash: String,
     tax: TaxRate,
     now: DateTime<Utc>,
-    /// Only for [`Fault::Unlocked`]: what was read before the transaction.
-    read_before: Option<selection::Resolved>,
 }
 
 /// Buys.
@@ -142,12 +140,6 @@ pub async fn purchase(
     request: PurchaseRequest,
 ) -> Result<Receipt, PurchaseError> {
     request.selection.check_shape()?;
-    let read_before = if fault::planted(Fault::Unlocked) {
-        let (reader, now) = (services.database.reader(), services.clock.now());
-        Some(selection::resolve(reader, Some(buyer), &request.selection, services.tax, now).await?)
-    } else {
-        None
-    };
     let command = Command {
         buyer,
         key: request.idempotency_key.unwrap_or_else(Uuid::new_v4).to_string(),
@@ -155,7 +147,6 @@ pub async fn purchase(
         request,
         tax: services.tax,
         now: services.clock.now(),
-        read_before,
     };
     let options =
         WriteOptions { name: "purchase", looks_before_it_writes: true, another_may_be_first: false };
@@ -165,9 +156,6 @@ pub async fn purchase(
             Box::pin(transaction::run(transaction, command))
         })
         .await?;
-    if fault::planted(Fault::Split) {
-        transaction::make_cards_too_late(services, &receipt).await?;
-    }
     fault::boundary("purchase.committed");
     services.events.appended(buyer);
     if let (Outcome::Created { test_cards }, false) = (&receipt.outcome, receipt.replayed) {

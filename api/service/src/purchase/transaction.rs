@@ -19,10 +19,9 @@ use sea_orm::{
 
 use super::selection::{self, Resolved};
 use super::{Command, Outcome, OwnedSubject, PurchaseError, Receipt};
-use crate::Services;
 use crate::database::{hold_subjects, lock_user, sql};
 use crate::events::{self, Event};
-use crate::fault::{self, Fault};
+use crate::fault;
 use crate::money::Money;
 
 /// All cards of a purchase, in one statement. Recursion makes the numbers, so that the same text serves all
@@ -46,14 +45,12 @@ pub(super) async fn run(
     transaction: &DatabaseTransaction,
     command: &Command,
 ) -> Result<Receipt, PurchaseError> {
-    if !fault::planted(Fault::Unlocked)
-        && lock_user(transaction, command.buyer).await? != Some(UserStatus::Active)
-    {
+    if lock_user(transaction, command.buyer).await? != Some(UserStatus::Active) {
         return Err(PurchaseError::BuyerNotActive);
     }
     fault::boundary("purchase.locked");
     if let Some(first) = answered_before(transaction, command).await? {
-        if first.request_hash != command.request_hash && !fault::planted(Fault::KeyNotCompared) {
+        if first.request_hash != command.request_hash {
             return Err(PurchaseError::IdempotencyKeyReused);
         }
         return replay(transaction, command, &first).await;
@@ -61,10 +58,7 @@ pub(super) async fn run(
     fault::boundary("purchase.key-checked");
 
     let (selection, now) = (&command.request.selection, command.now);
-    let resolved = match command.read_before.clone() {
-        Some(resolved) => resolved,
-        None => selection::resolve(transaction, Some(command.buyer), selection, command.tax, now).await?,
-    };
+    let resolved = selection::resolve(transaction, Some(command.buyer), selection, command.tax, now).await?;
     fault::boundary("purchase.resolved");
     if resolved.quote.lines.is_empty() {
         return existing(transaction, command, &resolved).await;
@@ -82,9 +76,7 @@ pub(super) async fn run(
     remember_answer(transaction, command, RequestOutcome::Created, purchase.id, &resolved).await?;
     fault::boundary("purchase.entitled");
     let test_cards = resolved.quote.test_cards();
-    if !fault::planted(Fault::Split) {
-        insert_cards(transaction, &purchase, &resolved).await?;
-    }
+    insert_cards(transaction, &purchase, &resolved).await?;
     fault::boundary("purchase.cards-made");
     take_out_of_cart(transaction, &purchase, &resolved).await?;
     fault::boundary("purchase.cart-cleared");
@@ -278,34 +270,12 @@ async fn insert_cards(
     resolved: &Resolved,
 ) -> Result<(), PurchaseError> {
     let most = resolved.quote.lines.iter().map(|line| line.test_cards).max().unwrap_or_default();
-    if fault::planted(Fault::Miscounted) {
-        execute_insert(transaction, purchase.id, most - 1).await?;
-        return Ok(());
-    }
-    let made = execute_insert(transaction, purchase.id, most).await?;
+    let values = [most.into(), sea_orm::Value::from(purchase.id)];
+    let statement = sql(transaction.get_database_backend(), INSERT_CARDS, values);
+    let made = transaction.execute_raw(statement).await?.rows_affected();
     let expected = resolved.quote.test_cards();
     if i64::try_from(made) != Ok(expected) {
         return Err(PurchaseError::CardsMiscounted { purchase: purchase.id, made, expected });
-    }
-    Ok(())
-}
-
-/// `most` is the greatest number of cards of a subject. Returns how many were made.
-async fn execute_insert(
-    connection: &impl ConnectionTrait,
-    purchase: PurchaseId,
-    most: i32,
-) -> Result<u64, DbErr> {
-    let values = [most.into(), sea_orm::Value::from(purchase)];
-    let statement = sql(connection.get_database_backend(), INSERT_CARDS, values);
-    Ok(connection.execute_raw(statement).await?.rows_affected())
-}
-
-/// [`Fault::Split`].
-pub(super) async fn make_cards_too_late(services: &Services, receipt: &Receipt) -> Result<(), DbErr> {
-    if matches!(receipt.outcome, Outcome::Created { .. }) && !receipt.replayed {
-        let most = receipt.subjects.iter().map(|owned| owned.test_cards).max().unwrap_or_default();
-        execute_insert(services.database.writer(), receipt.purchase.id, most).await?;
     }
     Ok(())
 }
@@ -327,12 +297,6 @@ async fn append_audit_event(
     transaction: &DatabaseTransaction,
     purchase: &purchase::Model,
 ) -> Result<(), DbErr> {
-    let PurchaseId(target_id) = purchase.id;
-    if fault::planted(Fault::Swallowed) && target_id % 8 == 0 {
-        // Fails, and nobody looks: PostgreSQL then answers COMMIT with success and stores nothing.
-        let _ = transaction.execute_unprepared("INSERT INTO audit_events (id) VALUES (NULL)").await;
-        return Ok(());
-    }
     events::append(
         transaction,
         purchase.created_at,

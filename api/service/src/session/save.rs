@@ -15,7 +15,6 @@ use super::together::{Together, Written};
 use super::upsert::{Write, upsert};
 use crate::Services;
 use crate::database::{Database, WriteOptions, pause, to_its_end};
-use crate::fault::{self, Fault};
 
 /// Answers that are saved together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,11 +73,6 @@ pub async fn save(
     let now = services.clock.now();
     let overdue_before = services.sittings.rules.overdue_before(now);
     let write = Write { id, owner, sequence: batch.sequence, answers, now, overdue_before };
-    if fault::planted(Fault::Unstored) {
-        let (database, together) = (services.database.clone(), Arc::clone(&services.sittings.together));
-        tokio::spawn(async move { together.write(&database, Arc::new(write)).await });
-        return Ok(Saved::default());
-    }
     let (database, sittings) = (services.database.clone(), Arc::clone(&services.sittings));
     let events = Arc::clone(&services.events);
     // Also when the client has left.

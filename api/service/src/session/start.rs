@@ -16,7 +16,7 @@ use super::{SittingRules, close};
 use crate::clock::Clock;
 use crate::database::{IsFailure, WriteOptions, lock_user};
 use crate::events::{self, Event};
-use crate::fault::{self, Fault};
+use crate::fault;
 use crate::paper::{self, Paper, PaperError, Papers};
 use crate::{Services, card};
 
@@ -144,13 +144,8 @@ async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<Out
     fault::boundary("start.locked");
     // After the lock: what waited for it took its time, and not the learner's.
     let now = command.clock.now();
-    if let Some(mut open) = open_session(transaction, command).await? {
+    if let Some(open) = open_session(transaction, command).await? {
         if !command.rules.is_overdue(open.expires_at, now) {
-            if fault::planted(Fault::DeadlineAnew) {
-                let mut anew = open.clone().into_active_model();
-                anew.expires_at = Set(now + (open.expires_at - open.started_at));
-                open = anew.update(transaction).await?;
-            }
             return Ok(Outcome::Open(Started { session: open, resumed: true }));
         }
         let open = close::lock(transaction, open.id).await?;
