@@ -14,14 +14,14 @@ pub use pages::{Card, CardsRequest, Edge, MOCK_TEST_ATTEMPTS, Page, PageInfo};
 pub use purchase::{Amount, Named, PURCHASE, Purchase, PurchaseInput, Purchased, Shown};
 pub use question_bank::{EXPORT, Export, ExportRequest, IMPORT, ImportRequest, Imported, Remark};
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::{Answer, Client};
 
 /// An item of `userErrors`.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct UserError {
     /// The code.
     pub code: String,

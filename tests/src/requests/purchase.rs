@@ -150,7 +150,7 @@ impl Client {
 }
 
 impl Purchased {
-    fn have<'a, T>(&'a self, value: &'a Option<T>) -> &'a T {
+    fn have<'a, T>(&self, value: &'a Option<T>) -> &'a T {
         value.as_ref().unwrap_or_else(|| panic!("nothing was bought: {self:#?}"))
     }
 
@@ -161,7 +161,7 @@ impl Purchased {
     #[must_use]
     pub fn outcome(&self) -> (&str, i64, i64) {
         assert_eq!(self.user_errors, [], "{self:#?}");
-        (self.have(&self.outcome), *self.have(&self.test_cards_created), self.cards().total())
+        (self.have(&self.outcome).as_str(), *self.have(&self.test_cards_created), self.cards().total())
     }
 
     /// The sentence for the learner.
@@ -170,7 +170,7 @@ impl Purchased {
     /// Panics if the purchase was refused.
     #[must_use]
     pub fn message(&self) -> &str {
-        self.have(&self.message)
+        self.have(&self.message).as_str()
     }
 
     /// The purchase.

@@ -79,7 +79,8 @@ async fn an_address_has_one_account_in_any_case(app: Arc<TestApp>) {
 }
 
 async fn sixteen_registrations_of_one_address_make_one_account(app: Arc<TestApp>) {
-    let answers = futures_util::future::join_all((0..16).map(|_| app.anonymous().register(&asha()))).await;
+    let answers =
+        futures_util::future::join_all((0..16).map(async |_| app.anonymous().register(&asha()).await)).await;
     let (refused, made): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.is_refused());
     assert_eq!(made.len(), 1);
     assert!(refused.iter().all(|answer| answer.refusal() == "EMAIL_TAKEN"), "{refused:#?}");

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use jishu_tests::purchases::{
-    CALLERS, PURCHASE, all_at_once, assert_one_bought, created, overlapping, slowest, two_subjects,
+    CALLERS, all_at_once, assert_one_bought, created, overlapping, slowest, two_subjects,
 };
-use jishu_tests::{Client, TestApp, on_each_database};
+use jishu_tests::{Client, PURCHASE, TestApp, on_each_database};
 use serde_json::json;
 
 on_each_database!(

@@ -66,12 +66,11 @@ async fn the_page_is_read_from_its_index_at_any_depth(app: Arc<TestApp>) {
     let asha = app.learner_again("Asha").await;
     for (subject, is_end) in [(0, false), (4, true)] {
         let filter = json!({ "subjectId": course.subjects[subject] });
-        let deep = page(&asha, json!({ "last": 2, "filter": filter })).await;
-        let after = cursor(&deep, "startCursor");
+        let deep = asha.cards_page().last(2).filter(filter).await;
         for entitled in [None, Some(true), Some(false)] {
             let _ = app.take_statements();
             let filter = entitled.map(|entitled| json!({ "entitled": entitled }));
-            page(&asha, json!({ "first": 50, "after": after, "filter": filter })).await;
+            asha.cards_page().first(50).after(deep.start()).filter(json!(filter)).await;
             let select = app
                 .take_statements()
                 .into_iter()

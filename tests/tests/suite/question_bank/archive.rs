@@ -81,10 +81,8 @@ async fn an_import_leaves_a_question_archived_and_tells(app: Arc<TestApp>) {
         let answer = world.author.import(&world.subject, &format!("// [id:k1]\n{text}\n")).await;
         assert_eq!(answer.counts(), counted);
         let [notice] = &answer.notices[..] else { panic!("{answer:?}") };
-        assert!(
-            notice["externalId"] == "k1" && notice["text"].as_str().unwrap().contains("archived"),
-            "{notice}"
-        );
+        assert_eq!(notice.external_id.as_deref(), Some("k1"));
+        assert!(notice.text.contains("archived"), "{notice:?}");
     }
     assert_eq!(app.number("SELECT COUNT(*) FROM questions WHERE archived_at IS NOT NULL").await, 1);
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use jishu_entity::user::Role;
 use jishu_tests::{TestApp, on_each_database};
 use serde_json::json;
 
@@ -16,8 +15,7 @@ on_each_database!(
 );
 
 async fn what_cannot_be_read_changes_nothing(app: Arc<TestApp>) {
-    let course = app.course(&["Physics"]).create(&app).await;
-    let author = app.staff("Meera", Role::Author).await;
+    let World { course, author } = World::new(&app, &["Physics"]).await;
     let subject = &course.subjects[0];
     let before = rows(&app).await;
     let laughs = "<!DOCTYPE quiz [<!ENTITY a \"ha\"><!ENTITY b \"&a;&a;&a;\">]>\n<quiz>&b;</quiz>";
@@ -41,9 +39,8 @@ async fn what_cannot_be_read_changes_nothing(app: Arc<TestApp>) {
         ),
     ] {
         let answer = author.import(subject, given).with(&more).await;
-        let error = &answer.list("/importQuestions/userErrors")[0];
-        let message = error["message"].as_str().unwrap();
-        assert!(error["code"] == code && message.contains(named), "{error}");
+        let error = answer.refusal();
+        assert!(error.code == code && error.message.contains(named), "{error:?}");
     }
     assert_eq!(rows(&app).await, before);
     // What an editor of another system made of it is read.
@@ -57,8 +54,7 @@ async fn what_cannot_be_read_changes_nothing(app: Arc<TestApp>) {
 }
 
 async fn questions_of_the_same_name_do_not_replace_each_other(app: Arc<TestApp>) {
-    let course = app.course(&["Physics", "Chemistry"]).create(&app).await;
-    let author = app.staff("Meera", Role::Author).await;
+    let World { course, author } = World::new(&app, &["Physics", "Chemistry"]).await;
     let physics = &course.subjects[0];
     // What Moodle calls them by itself.
     let files = ["Where is the capital? {=here ~there}", "When does water boil? {=soon ~never}"]
@@ -67,8 +63,8 @@ async fn questions_of_the_same_name_do_not_replace_each_other(app: Arc<TestApp>)
         let answer = author.import(physics, file).await;
         assert_eq!(answer.counts(), [2, 0, 0, 0]);
         let [loss] = &answer.losses[..] else { panic!("{answer:?}") };
-        let what = loss["what"].as_str().unwrap();
-        assert!(loss["line"] == 1 && what.contains("\"Q1\", and that of another question, are"), "{what}");
+        assert_eq!(loss.line, Some(1));
+        assert!(loss.text.contains("\"Q1\", and that of another question, are"), "{loss:?}");
         assert_eq!(author.import(physics, file).await.counts(), [0, 0, 2, 0]);
     }
     let xml = "<quiz><question type=\"truefalse\"><name><text>Q1</text></name><questiontext><text>Is it?</text>\
@@ -77,7 +73,7 @@ async fn questions_of_the_same_name_do_not_replace_each_other(app: Arc<TestApp>)
     assert_eq!(app.number("SELECT COUNT(*) FROM questions WHERE external_id LIKE 'auto-%'").await, 5);
     let twice = author.import(physics, &format!("{0}\n{0}", files[0])).await;
     assert_eq!(twice.counts(), [0, 0, 2, 2]);
-    let reason = twice.refused[0].text;
+    let reason = &twice.refused[0].text;
     assert!(reason.contains("asks what the question in line 1 asks"), "{reason}");
 
     let named = json!({ "namesAreIds": true });
@@ -92,25 +88,20 @@ async fn questions_of_the_same_name_do_not_replace_each_other(app: Arc<TestApp>)
 }
 
 async fn many_refusals_spare_the_rest(app: Arc<TestApp>) {
-    let course = app.course(&["Physics"]).create(&app).await;
-    let author = app.staff("Meera", Role::Author).await;
+    let World { course, author } = World::new(&app, &["Physics"]).await;
     let essays = "Write. {}\n\n".repeat(1_200);
     // Some are refused for what they say, not for how it is written.
     let alike = "Alike? {=a ~a}\n\n".repeat(5);
     let file = format!("{alike}{essays}Is it? {{=a ~b}}\n\n{alike}");
     let answer = author.import(&course.subjects[0], &file).await;
     assert_eq!(answer.counts(), [1, 0, 0, 1_210]);
-    let refused = answer.refused;
-    assert_eq!(
-        (refused.len(), &refused[0]["line"], &refused[999]["line"]),
-        (1_000, &json!(1), &json!(1_999))
-    );
+    let refused = &answer.refused;
+    assert_eq!((refused.len(), refused[0].line, refused[999].line), (1_000, Some(1), Some(1_999)));
     assert_eq!(app.number("SELECT COUNT(*) FROM questions").await, 1);
 }
 
 async fn ends_of_lines_of_any_system_are_read(app: Arc<TestApp>) {
-    let course = app.course(&["Physics"]).create(&app).await;
-    let author = app.staff("Meera", Role::Author).await;
+    let World { course, author } = World::new(&app, &["Physics"]).await;
     let aiken = "Is it?\nA. yes\nB. no\nANSWER: A\n\nWhich\none?\nA. this\nB. that\nANSWER: B\n";
     // Words of a question that look like the key of another format.
     let gift = "$CATEGORY: Blanks\n\n// [id:b1]\nFill in:\nANSWER: ___ {=a ~b}\n\nWrite. {}\n";
@@ -120,11 +111,11 @@ async fn ends_of_lines_of_any_system_are_read(app: Arc<TestApp>) {
             let answer = author.import(&course.subjects[0], &text.replace('\n', end)).await;
             assert_eq!(answer.counts(), [0, 0, counted[0], counted[3]], "{text}");
             for refused in answer.refused {
-                assert_eq!(refused["line"], 7);
+                assert_eq!(refused.line, Some(7));
             }
         }
     }
     let nul = author.import(&course.subjects[0], "Is it? {=a ~b}\r\rA\u{0}? {=a ~b}").await;
-    let message = nul.list("/importQuestions/userErrors")[0]["message"].as_str().unwrap();
+    let message = &nul.refusal().message;
     assert!(message.contains("line 3"), "{message}");
 }

@@ -44,8 +44,7 @@ fn quiz(questions: &[&str]) -> String {
 }
 
 async fn pictures_tell_questions_apart(app: Arc<TestApp>) {
-    let course = app.course(&["Physics", "Chemistry"]).create(&app).await;
-    let author = app.staff("Meera", Role::Author).await;
+    let World { course, author } = World::new(&app, &["Physics", "Chemistry"]).await;
     for kind in ["numerical", "truefalse"] {
         let (one, two) = (graph("AAAA", "1", kind), graph("BBBB", "5", kind));
         // In one file, and in two.
@@ -66,8 +65,7 @@ async fn pictures_tell_questions_apart(app: Arc<TestApp>) {
 }
 
 async fn a_question_without_an_id_is_not_replaced_by_one_with_another_key(app: Arc<TestApp>) {
-    let course = app.course(&["Physics"]).create(&app).await;
-    let author = app.staff("Meera", Role::Author).await;
+    let World { course, author } = World::new(&app, &["Physics"]).await;
     let subject = &course.subjects[0];
     for (number, (one, other)) in [
         ("How many? {#54:1}", "How many? {#56:1}"),
@@ -82,19 +80,14 @@ async fn a_question_without_an_id_is_not_replaced_by_one_with_another_key(app: A
         let both = author.import(subject, &format!("{one}\n\n{other}\n")).await;
         assert_eq!(both.counts(), [1, 0, 0, 1], "{one}");
         let refused = &both.refused[0];
-        let reason = refused["reason"].as_str().unwrap();
-        assert!(
-            refused["line"] == 3 && reason.contains("line 1") && reason.contains("another key"),
-            "{refused}"
-        );
+        assert_eq!(refused.line, Some(3));
+        assert!(refused.text.contains("line 1") && refused.text.contains("another key"), "{refused:?}");
         let before = rows(&app).await;
         let alone = author.import(subject, &format!("\n{other}\n")).await;
         assert_eq!(alone.counts(), [0, 0, 0, 1], "{one}");
         let refused = &alone.refused[0];
-        assert!(
-            refused["line"] == 2 && refused["reason"].as_str().unwrap().contains("correctQuestionKey"),
-            "{refused}"
-        );
+        assert_eq!(refused.line, Some(2));
+        assert!(refused.text.contains("correctQuestionKey"), "{refused:?}");
         assert_eq!(rows(&app).await, before);
         assert_eq!(before[1], i64::try_from(number).unwrap() + 1);
         // Its other content may change.
@@ -105,8 +98,7 @@ async fn a_question_without_an_id_is_not_replaced_by_one_with_another_key(app: A
 
 /// The bank has the question under the id that was derived from its words alone.
 async fn a_question_that_was_imported_before_pictures_counted_is_known(app: Arc<TestApp>) {
-    let course = app.course(&["Physics", "Chemistry"]).create(&app).await;
-    let author = app.staff("Meera", Role::Author).await;
+    let World { course, author } = World::new(&app, &["Physics", "Chemistry"]).await;
     let subject = &course.subjects[0];
     let (one, two) = (graph("AAAA", "2", "numerical"), graph("BBBB", "5", "numerical"));
     // An empty file does not count, as before.
@@ -136,8 +128,7 @@ async fn a_question_that_was_imported_before_pictures_counted_is_known(app: Arc<
 }
 
 async fn pictures_belong_to_their_options(app: Arc<TestApp>) {
-    let course = app.course(&["Physics"]).create(&app).await;
-    let author = app.staff("Meera", Role::Author).await;
+    let World { course, author } = World::new(&app, &["Physics"]).await;
     let option = |name: &str, file: &str, fraction: &str| {
         format!(
             "<answer fraction=\"{fraction}\" format=\"html\"><text>{name}</text>\
@@ -158,8 +149,7 @@ async fn pictures_belong_to_their_options(app: Arc<TestApp>) {
 }
 
 async fn an_exported_id_that_was_made_up_counts_as_made_up(app: Arc<TestApp>) {
-    let course = app.course(&["Physics"]).create(&app).await;
-    let author = app.staff("Meera", Role::Author).await;
+    let World { course, author } = World::new(&app, &["Physics"]).await;
     let subject = &course.subjects[0];
     // The mark of an editor within the file is not of a text, and what cannot be seen is no text and no id.
     let text =

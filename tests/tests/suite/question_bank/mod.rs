@@ -12,8 +12,8 @@ use jishu_entity::SubjectId;
 use jishu_entity::question_version::Difficulty;
 use jishu_entity::user::Role;
 use jishu_service::question_bank::{self, Defaults, Format, ImportReport, ImportRequest};
-use jishu_tests::{Answer, Client, TestApp, on_each_database};
-use serde_json::{Value, json};
+use jishu_tests::{Client, EXPORT, IMPORT, TestApp, TestCourse, on_each_database};
+use serde_json::json;
 
 on_each_database!(
     importing_again_changes_nothing,
@@ -45,6 +45,19 @@ $CATEGORY: $course$/top/Waves \u{1d11e}
 Light is a wave. {TRUE}
 ";
 
+/// An author, and a course with these subjects.
+struct World {
+    course: TestCourse,
+    author: Client,
+}
+
+impl World {
+    async fn new(app: &TestApp, subjects: &[&str]) -> Self {
+        let course = app.course(subjects).create(app).await;
+        Self { course, author: app.staff("Meera", Role::Author).await }
+    }
+}
+
 /// The rows of the tables of the bank.
 async fn rows(app: &TestApp) -> Vec<i64> {
     let mut rows = Vec::new();
@@ -55,8 +68,7 @@ async fn rows(app: &TestApp) -> Vec<i64> {
 }
 
 async fn importing_again_changes_nothing(app: Arc<TestApp>) {
-    let course = app.course(&["Physics"]).create(&app).await;
-    let author = app.staff("Meera", Role::Author).await;
+    let World { course, author } = World::new(&app, &["Physics"]).await;
     let physics = &course.subjects[0];
     let first = author.import(physics, BANK).await;
     assert_eq!(first.counts(), [4, 0, 0, 0]);
@@ -74,8 +86,7 @@ async fn importing_again_changes_nothing(app: Arc<TestApp>) {
 }
 
 async fn an_edit_makes_a_version_and_the_old_one_stays(app: Arc<TestApp>) {
-    let course = app.course(&["Physics"]).create(&app).await;
-    let author = app.staff("Meera", Role::Author).await;
+    let World { course, author } = World::new(&app, &["Physics"]).await;
     author.import(&course.subjects[0], BANK).await;
     let edited = BANK.replace("#340:5", "#343:3").replace("Optics", "Rays");
     assert_eq!(author.import(&course.subjects[0], &edited).await.counts(), [0, 3, 1, 0]);
@@ -96,7 +107,7 @@ async fn a_bank_comes_back_from_each_format(app: Arc<TestApp>) {
     for (format, to) in ["GIFT", "MOODLE_XML", "QTI"].iter().zip(rest) {
         let exported = author.export(from, format).await;
         assert_eq!(exported.losses, [], "{format}");
-        let document = exported.text;
+        let document = &exported.text;
         let imported = author.import(to, document).await;
         assert_eq!(imported.counts(), [4, 0, 0, 0], "{format}\n{document}");
         assert_eq!(imported.losses, [], "{format}");
@@ -112,7 +123,7 @@ async fn a_bank_comes_back_from_each_format(app: Arc<TestApp>) {
     for format in ["GIFT", "MOODLE_XML", "QTI"] {
         let exported = author.export(&course.subjects[4], format).await;
         assert_eq!(exported.losses, [], "{format}");
-        let again = author.import(&course.subjects[4], exported.text).await;
+        let again = author.import(&course.subjects[4], &exported.text).await;
         assert_eq!(again.counts(), [0, 0, 1, 0], "{format}");
     }
     let hashes = "SELECT COUNT(DISTINCT content_hash) FROM question_versions";
@@ -120,14 +131,12 @@ async fn a_bank_comes_back_from_each_format(app: Arc<TestApp>) {
 
     let aiken = author.export(from, "AIKEN").await;
     let losses: Vec<(&str, bool)> = aiken
-        .list("/exportQuestions/losses")
+        .losses
         .iter()
-        .map(|loss| {
-            (loss["externalId"].as_str().unwrap(), loss["what"].as_str().unwrap().contains("left out"))
-        })
+        .map(|loss| (loss.external_id.as_deref().unwrap(), loss.text.contains("left out")))
         .collect();
     assert_eq!(losses, [("opt-1", false), ("opt-2", true), ("wav-1", true), ("wav-2", false)]);
-    let document = aiken.text;
+    let document = &aiken.text;
     let imported =
         author.import(from, document).with(&json!({ "topic": "Aiken", "difficulty": "EASY" })).await;
     assert_eq!(imported.counts(), [2, 0, 0, 0]);
@@ -143,8 +152,7 @@ fn many(questions: usize) -> String {
 }
 
 async fn a_bank_larger_than_a_batch_is_stored_whole(app: Arc<TestApp>) {
-    let course = app.course(&["Physics"]).create(&app).await;
-    let author = app.staff("Meera", Role::Author).await;
+    let World { course, author } = World::new(&app, &["Physics"]).await;
     let _ = app.take_statements();
     assert_eq!(author.import(&course.subjects[0], &many(1_100)).await.counts(), [1_100, 0, 0, 0]);
     let statements = app.take_statements().len();
@@ -155,11 +163,10 @@ async fn a_bank_larger_than_a_batch_is_stored_whole(app: Arc<TestApp>) {
 }
 
 async fn imports_at_once_store_each_question_once(app: Arc<TestApp>) {
-    let course = app.course(&["Physics"]).create(&app).await;
-    let author = app.staff("Meera", Role::Author).await;
+    let World { course, author } = World::new(&app, &["Physics"]).await;
     for round in 0..5 {
         let bank = BANK.replace("opt-", &format!("opt{round}-")).replace("wav-", &format!("wav{round}-"));
-        let answers = join_all((0..8).map(|_| author.import(&course.subjects[0], &bank))).await;
+        let answers = join_all((0..8).map(async |_| author.import(&course.subjects[0], &bank).await)).await;
         let created: usize = answers.iter().map(|answer| answer.counts()[0]).sum();
         let unchanged: usize = answers.iter().map(|answer| answer.counts()[2]).sum();
         assert_eq!((created, unchanged), (4, 28));
@@ -168,16 +175,16 @@ async fn imports_at_once_store_each_question_once(app: Arc<TestApp>) {
     let before = app.number("SELECT COUNT(*) FROM question_versions").await;
     let edits = (0..8).map(|edit| BANK.replace("wav-1", "wav0-1").replace("#340:5", &format!("#{edit}:5")));
     let edits: Vec<String> = edits.collect();
-    let answers = join_all(edits.iter().map(|edit| author.import(&course.subjects[0], edit))).await;
-    let updated: i64 = answers.iter().map(|answer| answer.number("/importQuestions/updatedCount")).sum();
-    let created: i64 = answers.iter().map(|answer| answer.number("/importQuestions/createdCount")).sum();
+    let answers =
+        join_all(edits.iter().map(async |edit| author.import(&course.subjects[0], edit).await)).await;
+    let updated: usize = answers.iter().map(|answer| answer.counts()[1]).sum();
+    let created: usize = answers.iter().map(|answer| answer.counts()[0]).sum();
     assert_eq!((updated, created), (8, 3));
     assert_eq!(app.number("SELECT COUNT(*) FROM question_versions").await, before + 8 + 3);
 }
 
 async fn a_dry_run_tells_the_same_and_writes_nothing(app: Arc<TestApp>) {
-    let course = app.course(&["Physics"]).create(&app).await;
-    let author = app.staff("Meera", Role::Author).await;
+    let World { course, author } = World::new(&app, &["Physics"]).await;
     let file = format!(
         "{BANK}\nWrite about waves. {{}}\n\n// [id:opt-1]\nTwice? {{=a ~b}}\n\nMarks? {{=a#well ~b}}\n"
     );
@@ -185,30 +192,26 @@ async fn a_dry_run_tells_the_same_and_writes_nothing(app: Arc<TestApp>) {
     let dry = author.import(&course.subjects[0], &file).with(&json!({ "dryRun": true })).await;
     assert_eq!(rows(&app).await, before);
     let wet = author.import(&course.subjects[0], &file).await;
-    assert_eq!(dry.body, wet.body);
+    assert_eq!(dry, wet);
     assert_eq!(wet.counts(), [5, 0, 0, 2]);
-    let refused = wet.refused;
-    assert_eq!((&refused[0]["line"], &refused[1]["externalId"]), (&json!(17), &json!("opt-1")));
-    assert!(refused[0]["reason"].as_str().unwrap().contains("essay"));
-    assert!(refused[1]["reason"].as_str().unwrap().contains("line 4"));
+    let [essay, twice] = &wet.refused[..] else { panic!("{wet:#?}") };
+    assert_eq!((essay.line, twice.external_id.as_deref()), (Some(17), Some("opt-1")));
+    assert!(essay.text.contains("essay") && twice.text.contains("line 4"), "{wet:#?}");
     assert_eq!(wet.loss_count, 1);
     let dry = author.import(&course.subjects[0], &file).with(&json!({ "dryRun": true })).await;
     assert_eq!(dry.counts(), [0, 0, 5, 2]);
 }
 
 async fn an_export_is_read_page_by_page(app: Arc<TestApp>) {
-    let course = app.course(&["Physics", "Chemistry"]).create(&app).await;
-    let author = app.staff("Meera", Role::Author).await;
+    let World { course, author } = World::new(&app, &["Physics", "Chemistry"]).await;
     author.import(&course.subjects[0], &many(25)).await;
-    let (mut whole, mut pages, mut after) = (String::new(), 0, Value::Null);
+    let (mut whole, mut pages, mut after) = (String::new(), 0, None);
     loop {
-        let variables =
-            json!({ "subject": course.subjects[0], "format": "GIFT", "first": 10, "after": after });
-        let page = author.run_with(EXPORT, variables).await;
-        whole.push_str(page.text);
+        let page = author.export(&course.subjects[0], "GIFT").first(10).after(after.as_deref()).await;
+        whole.push_str(&page.text);
         pages += 1;
-        after = page.at("/exportQuestions/endCursor").clone();
-        if *page.at("/exportQuestions/hasNextPage") == json!(false) {
+        after = page.end_cursor;
+        if !page.has_next_page {
             break;
         }
     }

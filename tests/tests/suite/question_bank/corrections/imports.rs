@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use jishu_tests::{TestApp, on_each_database};
+use jishu_tests::{Imported, TestApp, on_each_database};
 use serde_json::json;
 
 use super::super::rows;
@@ -15,9 +15,8 @@ on_each_database!(
     an_edit_of_options_is_no_other_key,
 );
 
-fn notices(answer: &jishu_tests::Answer) -> Vec<(i64, String)> {
-    let notices = answer.notices.iter();
-    notices.map(|it| (it["line"].as_i64().unwrap(), it["text"].as_str().unwrap().to_owned())).collect()
+fn notices(imported: &Imported) -> Vec<(i64, &str)> {
+    imported.notices.iter().map(|notice| (notice.line.unwrap(), notice.text.as_str())).collect()
 }
 
 async fn an_import_with_another_key_tells_of_fixed_tests(app: Arc<TestApp>) {
@@ -27,7 +26,7 @@ async fn an_import_with_another_key_tells_of_fixed_tests(app: Arc<TestApp>) {
     let file = BANK.replace("#54:1 #### There are 54.", "#56:1 #### There are 56.");
     let dry = world.author.import(&world.subject, &file).with(&json!({ "dryRun": true })).await;
     let answer = world.author.import(&world.subject, &file).await;
-    assert_eq!(dry.body, answer.body);
+    assert_eq!(dry, answer);
     assert_eq!(answer.counts(), [0, 1, 1, 0]);
     let told = notices(&answer);
     assert!(told.len() == 1 && told[0].0 == 2 && told[0].1.starts_with("1 fixed test keeps"), "{told:?}");
@@ -54,13 +53,13 @@ async fn an_import_with_another_key_tells_of_fixed_tests(app: Arc<TestApp>) {
     let undone = world.author.import(&world.subject, BANK).await;
     assert_eq!(undone.counts(), [0, 1, 0, 1]);
     let refused = &undone.refused[0];
-    let reason = refused["reason"].as_str().unwrap();
+    let reason = &refused.text;
+    assert_eq!(refused.external_id.as_deref(), Some("k1"));
     assert!(
-        refused["externalId"] == "k1"
-            && reason.starts_with("Its key was corrected on ")
+        reason.starts_with("Its key was corrected on ")
             && reason.contains("\"The book says so.\"")
             && reason.contains("`correctKeys`"),
-        "{refused}"
+        "{refused:?}"
     );
     assert_eq!(notices(&undone), []);
     assert_eq!(world.question("k1").await["current"]["correctValue"], "56");
@@ -90,7 +89,7 @@ async fn an_import_corrects_keys_for_a_reason(app: Arc<TestApp>) {
 
     let reason = json!({ "correctKeys": "Iron is the metal." });
     for (text, corrected) in [(right.as_str(), 1), (right.as_str(), 0), (BANK, 0)] {
-        let answer = world.author.import(&world.subject, text).with(&reason.clone()).await;
+        let answer = world.author.import(&world.subject, text).with(&reason).await;
         assert_eq!(answer.corrected_count, corrected, "{text}");
         assert_eq!(notices(&answer), []);
     }
@@ -121,16 +120,16 @@ async fn an_edit_of_options_is_no_other_key(app: Arc<TestApp>) {
     sit(&asha, &card, "54", "Oxygen").await;
     let reason = json!({ "correctKeys": "The book says so." });
     let edited = BANK.replace("=Oxygen", "=Dioxygen");
-    let answer = world.author.import(&world.subject, &edited).with(&reason.clone()).await;
+    let answer = world.author.import(&world.subject, &edited).with(&reason).await;
     assert_eq!((answer.counts(), answer.corrected_count), ([0, 1, 1, 0], 0));
     assert_eq!(world.question("k2").await["fixedTestsWithOtherKey"], 0);
     // An option that was wrong before is another key, at whatever place it stands.
     let other = BANK.replace("{=Oxygen ~Neon", "{=Neon ~Oxigen");
-    let answer = world.author.import(&world.subject, &other).with(&reason.clone()).await;
+    let answer = world.author.import(&world.subject, &other).with(&reason).await;
     assert_eq!(answer.corrected_count, 1);
     // With a correction the explanation reaches the tests, too.
     let explained = other.replace("It burns.", "It glows.");
-    let answer = world.author.import(&world.subject, &explained).with(&reason.clone()).await;
+    let answer = world.author.import(&world.subject, &explained).with(&reason).await;
     assert_eq!(answer.corrected_count, 1);
     assert_eq!(sit(&asha, &card, "54", "Neon").await.1[1], "Neon: It glows.");
     let again = world.author.import(&world.subject, &explained).with(&reason).await;
