@@ -31,7 +31,7 @@ pub const UNLIMITED: &[&str] = &[
 pub struct TestApp {
     /// The database it runs on.
     pub backend: Backend,
-    /// What its resolvers call.
+    /// The services that its resolvers call.
     pub services: Services,
     /// Its time.
     pub clock: Arc<ManualClock>,
@@ -47,7 +47,7 @@ pub struct TestApp {
 
 /// A server that is running.
 pub struct Node {
-    /// What its resolvers call.
+    /// The services that its resolvers call.
     pub services: Services,
     origin: String,
     stop: oneshot::Sender<()>,

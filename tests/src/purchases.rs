@@ -13,7 +13,7 @@ pub const CALLERS: usize = 64;
 /// A call that was answered.
 #[derive(Debug)]
 pub struct Call {
-    /// What the mutation answers.
+    /// The payload of the mutation.
     pub payload: Value,
     /// How long it took.
     pub took: Duration,
@@ -53,7 +53,7 @@ pub fn slowest(calls: &[Call]) -> Duration {
     calls.iter().map(|call| call.took).max().unwrap_or_default()
 }
 
-/// Of identical calls one bought so many cards, and all were answered with them.
+/// Asserts that one of identical calls bought `cards` cards, and that all calls got them in the response.
 ///
 /// # Panics
 /// When it is not so.
@@ -66,7 +66,7 @@ pub fn assert_one_bought(calls: &[Call], cards: i64) {
     }
 }
 
-/// What a caller wants of a course with three subjects: A, AB, BC, ABC and the bundle, in turn.
+/// The purchase that a caller asks for, of a course with three subjects: A, AB, BC, ABC and the bundle, in turn.
 ///
 /// # Panics
 /// When it has fewer.

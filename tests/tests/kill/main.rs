@@ -86,7 +86,7 @@ async fn planted_faults_are_caught(backend: Backend) {
     }
     let _turn = ONE_AT_A_TIME.lock().await;
     for fault in Fault::OF_PURCHASES {
-        // What a fault has broken never converges.
+        // A request that a fault has broken never gets a response.
         let patience = Duration::from_secs(2);
         let kills = Kills {
             server: fault == Fault::Split,

@@ -9,7 +9,7 @@ on_each_database!(
     courses_are_listed_with_their_subjects,
     courses_are_searched_and_paged,
     a_change_by_sql_is_seen_soon,
-    what_a_row_refers_to_is_found_at_once,
+    a_new_row_of_the_catalogue_is_found_at_once,
     offers_show_in_the_price,
 );
 
@@ -45,7 +45,7 @@ async fn courses_are_listed_with_their_subjects(app: Arc<TestApp>) {
             } }],
         })
     );
-    // Who owns what is archived still finds it.
+    // An owner still finds an archived subject.
     let node = app
         .anonymous()
         .run_with(
@@ -100,7 +100,7 @@ async fn a_change_by_sql_is_seen_soon(app: Arc<TestApp>) {
     .await;
 }
 
-async fn what_a_row_refers_to_is_found_at_once(app: Arc<TestApp>) {
+async fn a_new_row_of_the_catalogue_is_found_at_once(app: Arc<TestApp>) {
     // Another node, or SQL, made a course that this node has not read yet.
     let known = app.course(&["Physics"]).create(&app).await;
     let asha = app.learner("Asha").await;

@@ -122,7 +122,7 @@ impl Serving {
         Self { child, folder }
     }
 
-    /// What `--demo` prints after a name.
+    /// The text that `--demo` prints after a name.
     pub(crate) async fn printed(&self, name: &str) -> String {
         wait_for(&format!("{name} in the output of the server"), async || {
             let output = std::fs::read_to_string(self.folder.path().join("output")).unwrap();

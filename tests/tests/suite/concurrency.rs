@@ -61,7 +61,7 @@ async fn sixty_four_overlapping_purchases_buy_each_subject_once(app: Arc<TestApp
     let rounds = i64::try_from(rounds()).expect("few");
     assert_eq!(app.number("SELECT COUNT(*) FROM mock_test_attempts").await, 150 * rounds);
     assert_eq!(app.number("SELECT COUNT(*) FROM entitlements").await, 3 * rounds);
-    // What each purchase cost is what its subjects cost.
+    // Each purchase costs the sum of its subjects.
     let unequal = "SELECT COUNT(*) FROM purchases p WHERE p.cost <> \
                    (SELECT SUM(e.price_paid) FROM entitlements e WHERE e.purchase_id = p.id)";
     assert_eq!(app.number(unequal).await, 0);

@@ -18,7 +18,7 @@ on_each_database!(
     signing_out_ends_the_window_too,
     a_deactivated_user_gets_no_successor,
     a_refresh_token_ends,
-    what_is_stored_gives_no_token_and_is_erased,
+    stored_successors_reveal_no_token_and_are_erased,
 );
 
 const INVALID: &str = "REFRESH_TOKEN_INVALID";
@@ -129,7 +129,7 @@ async fn a_refresh_token_ends(app: Arc<TestApp>) {
     assert_eq!(app.anonymous().refresh(&first).await.refusal(), INVALID);
 }
 
-async fn what_is_stored_gives_no_token_and_is_erased(app: Arc<TestApp>) {
+async fn stored_successors_reveal_no_token_and_are_erased(app: Arc<TestApp>) {
     let first = registered(&app).await;
     let second = app.anonymous().refresh(&first).await.refresh_token().to_owned();
     let readable = format!("SELECT COUNT(*) FROM refresh_tokens WHERE successor LIKE '%{}%'", &second[4..]);
@@ -152,7 +152,7 @@ async fn without_a_window_a_used_token_ends_the_session_at_once() {
         assert_eq!(stored(&app).await, 0);
         assert_eq!(app.anonymous().refresh(&first).await.refusal(), INVALID);
         assert_eq!(app.anonymous().refresh(&second).await.refusal(), INVALID);
-        let answers = join_all((0..8).map(|_| app.anonymous().refresh(&second))).await;
+        let answers = join_all((0..8).map(async |_| app.anonymous().refresh(&second).await)).await;
         assert!(answers.iter().all(|answer| answer.refusal() == INVALID));
     })
     .await;

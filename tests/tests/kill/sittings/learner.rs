@@ -28,7 +28,7 @@ const PURCHASE: &str = "mutation ($input: PurchaseInput!) { purchase(input: $inp
 /// A batch as it is sent: its number and, by slot, the answer.
 type Batch = (i64, Vec<(i64, Given)>);
 
-/// What a request came to.
+/// The result of a request.
 enum Told {
     Payload(Value),
     /// It never was answered.

@@ -53,7 +53,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// What all clients share.
+/// State that all clients share.
 struct Shared {
     http: reqwest::Client,
     endpoint: String,

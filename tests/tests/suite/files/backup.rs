@@ -179,7 +179,7 @@ async fn a_backup_goes_where_a_copy_lies_beside_an_old_log() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_backup_is_named() {
+async fn a_defect_of_a_backup_is_named() {
     let server = with_purchase().await;
     succeed(jishu(server.folder.path(), &["backup", "good.db"]));
     let folder = server.stop();

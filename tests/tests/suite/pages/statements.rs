@@ -1,4 +1,4 @@
-//! What a page costs.
+//! The cost of a page: its statements and their plans.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What a purchase creates.
+//! The rows that a purchase creates.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What files of questions say: ids and names, ends of lines, and much that is no question.
+//! Files of questions: ids and names, ends of lines, and texts that are not questions.
 
 use std::sync::Arc;
 
@@ -8,13 +8,13 @@ use serde_json::json;
 use super::{BANK, World, rows};
 
 on_each_database!(
-    what_cannot_be_read_changes_nothing,
+    an_unreadable_file_changes_nothing,
     questions_of_the_same_name_do_not_replace_each_other,
     many_refusals_spare_the_rest,
     ends_of_lines_of_any_system_are_read,
 );
 
-async fn what_cannot_be_read_changes_nothing(app: Arc<TestApp>) {
+async fn an_unreadable_file_changes_nothing(app: Arc<TestApp>) {
     let World { course, author } = World::new(&app, &["Physics"]).await;
     let subject = &course.subjects[0];
     let before = rows(&app).await;
@@ -43,7 +43,7 @@ async fn what_cannot_be_read_changes_nothing(app: Arc<TestApp>) {
         assert!(error.code == code && error.message.contains(named), "{error:?}");
     }
     assert_eq!(rows(&app).await, before);
-    // What an editor of another system made of it is read.
+    // A file with the byte order mark and the line ends of Windows is read.
     let windows = format!("\u{feff}{}", BANK.replace('\n', "\r\n"));
     assert_eq!(author.import(subject, &windows).await.counts(), [4, 0, 0, 0]);
     assert_eq!(author.import(subject, BANK).await.counts(), [0, 0, 4, 0]);
@@ -56,7 +56,7 @@ async fn what_cannot_be_read_changes_nothing(app: Arc<TestApp>) {
 async fn questions_of_the_same_name_do_not_replace_each_other(app: Arc<TestApp>) {
     let World { course, author } = World::new(&app, &["Physics", "Chemistry"]).await;
     let physics = &course.subjects[0];
-    // What Moodle calls them by itself.
+    // Moodle gives these names by default.
     let files = ["Where is the capital? {=here ~there}", "When does water boil? {=soon ~never}"]
         .map(|question| format!("::Q1:: {question}\n\n::Q2:: Not: {question}\n"));
     for file in &files {

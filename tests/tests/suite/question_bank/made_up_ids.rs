@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use jishu_entity::user::Role;
 use jishu_tests::{TestApp, on_each_database};
 use sea_orm::{ConnectionTrait, Statement};
-use serde_json::json;
 
-use super::rows;
+use super::{World, rows};
 
 on_each_database!(
     pictures_tell_questions_apart,

@@ -78,7 +78,7 @@ async fn importing_again_changes_nothing(app: Arc<TestApp>) {
     assert_eq!(app.number("SELECT COUNT(*) FROM audit_events WHERE action = 'questions.imported'").await, 1);
     assert_eq!(author.import(physics, BANK).await.counts(), [0, 0, 4, 0]);
     assert_eq!(rows(&app).await, after);
-    // What has no id is named by what it says.
+    // A question without an id gets one that is made from its text.
     let nameless = "Which is a metal?\nA. iron\nB. sulphur\nANSWER: A\n";
     assert_eq!(author.import(physics, nameless).await.counts(), [1, 0, 0, 0]);
     assert_eq!(author.import(physics, nameless).await.counts(), [0, 0, 1, 0]);

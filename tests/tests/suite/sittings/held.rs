@@ -6,9 +6,9 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use futures_util::future::{self, Either, join_all};
 use jishu_entity::user::Role;
-use jishu_tests::{Backend, Client, TestApp, on_each_database, wait_until};
+use jishu_tests::{Backend, Client, SittingPayload, TestApp, on_each_database, wait_until};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, TransactionTrait};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{accepted, answers, id};
 
@@ -23,7 +23,7 @@ on_each_database!(
 const ATTEMPT: &str = "INSERT INTO test_answers";
 
 /// Starts a sitting for each of `count` learners. Their rows have the ids from 1.
-async fn sittings(app: &TestApp, count: usize) -> Vec<(Client, Value)> {
+async fn sittings(app: &TestApp, count: usize) -> Vec<(Client, SittingPayload)> {
     let course = app.course(&["Physics"]).cards(1).create(app).await;
     app.bank(course.subject_rows[0], 4).await;
     let mut sittings = Vec::new();
@@ -37,11 +37,15 @@ async fn sittings(app: &TestApp, count: usize) -> Vec<(Client, Value)> {
 }
 
 /// Saves two right answers.
-async fn save(sitting: &(Client, Value), sequence: i64) -> Value {
+async fn save(sitting: &(Client, SittingPayload), sequence: i64) -> SittingPayload {
     save_some(sitting, sequence, 2).await
 }
 
-async fn save_some((learner, started): &(Client, Value), sequence: i64, right: usize) -> Value {
+async fn save_some(
+    (learner, started): &(Client, SittingPayload),
+    sequence: i64,
+    right: usize,
+) -> SittingPayload {
     learner.save_answers(&id(started), sequence, answers(started, right, 0)).await
 }
 

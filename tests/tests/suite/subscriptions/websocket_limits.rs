@@ -11,7 +11,7 @@ use sea_orm::TransactionTrait;
 use super::CHANGES;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_does_not_begin_is_closed() {
+async fn a_connection_without_init_is_closed() {
     let app = TestApp::start_with(Backend::Sqlite, &["--live-init-seconds", "1"]).await;
     let mut socket = app.socket().await;
     socket.init(json!({})).await;
@@ -25,7 +25,7 @@ async fn who_does_not_begin_is_closed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_does_not_answer_pings_is_dropped() {
+async fn a_client_that_answers_no_pings_is_dropped() {
     let app = TestApp::start_with(Backend::Sqlite, &["--live-ping-seconds", "1"]).await;
     let token = app.learner("Asha").await.token().to_owned();
     let mut silent = app.socket_of(&token).await;
@@ -65,7 +65,7 @@ async fn one_operation_too_many_is_refused_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_takes_nothing_is_dropped() {
+async fn a_client_that_reads_nothing_is_dropped() {
     let app =
         TestApp::start_with(Backend::Sqlite, &["--live-stall-seconds", "1", "--live-operations", "10000"])
             .await;

@@ -101,12 +101,9 @@ async fn an_import_corrects_keys_for_a_reason(app: Arc<TestApp>) {
     let keys: BTreeSet<String> = slots(&submitted)
         .iter()
         .flat_map(|question| {
-            let options = question["options"].as_array().unwrap().iter();
-            let keys = question["correctOptionIds"].as_array().cloned().unwrap_or_default();
-            let texts = options.filter(move |it| keys.contains(&it["id"])).map(|it| it["text"].clone());
-            texts
-                .chain(Some(question["correctValue"].clone()))
-                .filter_map(|it| it.as_str().map(str::to_owned))
+            let keys = question.correct_option_ids.as_deref().unwrap_or_default();
+            let options = question.options.iter().filter(|option| keys.contains(&option.id));
+            options.map(|option| option.text.clone()).chain(question.correct_value.clone())
         })
         .collect();
     assert_eq!(keys, ["56", "Neon", "iron"].map(str::to_owned).into());
