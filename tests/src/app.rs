@@ -31,7 +31,7 @@ pub const UNLIMITED: &[&str] = &[
 pub struct TestApp {
     /// The database it runs on.
     pub backend: Backend,
-    /// What its resolvers call.
+    /// The services that its resolvers call.
     pub services: Services,
     /// Its time.
     pub clock: Arc<ManualClock>,
@@ -47,7 +47,7 @@ pub struct TestApp {
 
 /// A server that is running.
 pub struct Node {
-    /// What its resolvers call.
+    /// The services that its resolvers call.
     pub services: Services,
     origin: String,
     stop: oneshot::Sender<()>,
@@ -235,39 +235,6 @@ impl TestApp {
         Client::new(self.http.clone(), self.url("/graphql"), Some(token.to_owned()))
     }
 
-    /// A client signed in as a new learner.
-    pub async fn learner(&self, name: &str) -> Client {
-        let answer = self
-            .anonymous()
-            .run_with(
-                "mutation ($input: RegisterInput!) {
-                   register(input: $input) { tokens { accessToken } userErrors { message } }
-                 }",
-                serde_json::json!({ "input": {
-                    "name": name,
-                    "email": format!("{}@example.com", name.to_lowercase()),
-                    "password": "correct horse battery",
-                } }),
-            )
-            .await;
-        self.with_token(answer.text("/register/tokens/accessToken"))
-    }
-
-    /// A client signed in as a learner who registered before.
-    pub async fn learner_again(&self, name: &str) -> Client {
-        let answer = self
-            .anonymous()
-            .run_with(
-                "mutation ($input: LoginInput!) { login(input: $input) { tokens { accessToken } } }",
-                serde_json::json!({ "input": {
-                    "email": format!("{}@example.com", name.to_lowercase()),
-                    "password": "correct horse battery",
-                } }),
-            )
-            .await;
-        self.with_token(answer.text("/login/tokens/accessToken"))
-    }
-
     /// The database, past all rules.
     #[must_use]
     pub fn connection(&self) -> &DatabaseConnection {
@@ -299,6 +266,12 @@ impl TestApp {
             !of_tasks.iter().any(|part| sql.contains(part))
         });
         statements
+    }
+
+    /// Counts the statements of some kind since [`TestApp::take_statements`]. Their text comes without quotes.
+    pub(crate) fn count_statements(&self, is_one: impl Fn(&str) -> bool) -> usize {
+        let statements = self.statements.lock().expect("never poisoned");
+        statements.iter().filter(|sql| is_one(&sql.replace(['"', '`'], ""))).count()
     }
 
     /// The number of rows in each table that a purchase, a cart or a sitting writes to: for asserting that nothing was

@@ -6,14 +6,13 @@ use jishu_entity::{SubjectId, TopicId, question, question_option, question_versi
 use jishu_service::clock::Clock;
 use sea_orm::ActiveValue::Set;
 use sea_orm::{ActiveModelTrait, ConnectionTrait, DatabaseConnection, EntityTrait};
-use serde_json::{Value, json};
 
-use crate::{Client, TestApp};
+use crate::{Client, PurchaseInput, TestApp};
 
 /// The names of the topics; question n is of topic n modulo 3.
 pub const TOPICS: [&str; 3] = ["Mechanics", "Optics", "Waves"];
 
-/// What question n asks for: numbers, several options and one option take turns.
+/// The kind of question n. The three kinds take turns.
 #[must_use]
 pub fn kind(number: i64) -> QuestionKind {
     match number % 4 {
@@ -23,7 +22,7 @@ pub fn kind(number: i64) -> QuestionKind {
     }
 }
 
-fn is_correct(number: i64, position: i64) -> bool {
+pub(crate) fn is_correct(number: i64, position: i64) -> bool {
     match kind(number) {
         QuestionKind::SingleChoice => position == number % 4,
         QuestionKind::MultipleChoice => position % 2 == 0,
@@ -48,12 +47,12 @@ pub fn judged(number: i64, chosen: i64, value: Option<&str>) -> Option<bool> {
     (chosen != 0).then_some(chosen == key)
 }
 
-/// What every explanation begins with: no learner reads it before a sitting is over.
+/// The beginning of every explanation. No learner may read it before a sitting is over.
 pub const EXPLANATION: &str = "Because of secret";
 
-/// What the number of every numeric key ends with, and how far an answer may be from it: found nowhere else.
+/// The end of every numeric key. It occurs nowhere else, so a response with it shows a key.
 pub const NUMBER: &str = ".4142135";
-/// See [`NUMBER`].
+/// The tolerance of every numeric key. It occurs nowhere else either.
 pub const TOLERANCE: &str = "0.2718281";
 
 /// Gives a subject a bank of so many questions, and tests that have all of them, for an hour at +4, -1, 0.
@@ -135,90 +134,10 @@ impl TestApp {
     pub async fn cards(&self, learner: &Client, course: &crate::TestCourse) -> Vec<String> {
         let mut cards = Vec::new();
         for subject in &course.subjects {
-            let answer = learner
-                .run_with(
-                    "mutation ($input: PurchaseInput!) { purchase(input: $input) {
-                       testCards(first: 1) { edges { node { id } } } userErrors { message } } }",
-                    json!({ "input": { "courseId": course.id, "purchaseType": "SINGLE_SUBJECT",
-                                       "subjectIds": [subject] } }),
-                )
-                .await;
-            cards.push(answer.text("/purchase/testCards/edges/0/node/id").to_owned());
+            let input = PurchaseInput::new(&course.id, "SINGLE_SUBJECT", &[subject]);
+            let bought = learner.buy(input).await;
+            cards.push(bought.cards().edges[0].node.id.clone());
         }
         cards
     }
-}
-
-/// What is selected of a sitting wherever a test looks at it whole.
-pub const SESSION: &str = "session { id status attemptNumber startedAt expiresAt submittedAt answerSequence
-    questions { slot kind stem options { id text } answer { optionIds numericValue } flagged
-                correctOptionIds correctValue tolerance explanation marks }
-    result { score maxScore percentage correct wrong unanswered timeTakenSeconds } }
-  resumed superseded userErrors { __typename code message path ... on AnswersError { slots }
-                                  ... on AttemptsExhaustedError { maxAttempts } }";
-
-impl Client {
-    /// Starts or resumes a sitting: what the mutation answers.
-    pub async fn start_session(&self, card: &str) -> Value {
-        let document = format!(
-            "mutation ($id: ID!) {{ startTestSession(input: {{ mockTestAttemptId: $id }}) {{ {SESSION} }} }}"
-        );
-        self.run_with(&document, json!({ "id": card })).await.at("/startTestSession").clone()
-    }
-
-    /// Saves a batch: what the mutation answers.
-    pub async fn save_answers(&self, session: &str, sequence: i64, answers: Value) -> Value {
-        let document =
-            format!("mutation ($input: SaveAnswersInput!) {{ saveAnswers(input: $input) {{ {SESSION} }} }}");
-        let input = json!({ "sessionId": session, "sequence": sequence, "answers": answers });
-        self.run_with(&document, json!({ "input": input })).await.at("/saveAnswers").clone()
-    }
-
-    /// Submits: what the mutation answers.
-    pub async fn submit_session(&self, session: &str, last: Option<(i64, Value)>) -> Value {
-        let document = format!(
-            "mutation ($input: SubmitTestSessionInput!) {{ submitTestSession(input: $input) {{ {SESSION} }} }}"
-        );
-        let input = match last {
-            None => json!({ "sessionId": session }),
-            Some((sequence, answers)) => {
-                json!({ "sessionId": session, "sequence": sequence, "answers": answers })
-            }
-        };
-        self.run_with(&document, json!({ "input": input })).await.at("/submitTestSession").clone()
-    }
-}
-
-/// How a test answers a question.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tries {
-    /// With the key.
-    Right,
-    /// With something else.
-    Wrong,
-}
-
-/// An answer to a question of a sitting, as `AnswerInput`.
-///
-/// # Panics
-/// When it is no question of [`TestApp::bank`].
-#[must_use]
-pub fn answer(question: &Value, tries: Tries) -> Value {
-    let number: i64 =
-        question["stem"].as_str().expect("a stem").trim_start_matches("Question ").parse().expect("n");
-    let slot = &question["slot"];
-    if kind(number) == QuestionKind::Numeric {
-        let value = if tries == Tries::Right { format!("{number}.5") } else { format!("-{number}") };
-        return json!({ "slot": slot, "numericValue": value });
-    }
-    let position = |option: &Value| {
-        let text = option["text"].as_str().expect("a text");
-        text.split(' ').nth(1).and_then(|position| position.parse().ok()).expect("a position")
-    };
-    let options = question["options"].as_array().expect("options");
-    let ids = options.iter().filter(|option| is_correct(number, position(option)) == (tries == Tries::Right));
-    let ids: Vec<&Value> = ids.map(|option| &option["id"]).collect();
-    // Of one option only one is given; of several a wrong answer is all the others.
-    let most = if kind(number) == QuestionKind::SingleChoice { 1 } else { ids.len() };
-    json!({ "slot": slot, "optionIds": ids[..most] })
 }

@@ -63,7 +63,7 @@ impl CourseBuilder {
         self
     }
 
-    /// What it costs whole, in minor units.
+    /// Sets the price of the whole course, in minor units.
     #[must_use]
     pub fn bundle(mut self, price: i64) -> Self {
         self.bundle_price = Some(price);
@@ -86,7 +86,7 @@ impl CourseBuilder {
         self
     }
 
-    /// What each subject costs, in minor units.
+    /// Sets the price of each subject, in minor units.
     #[must_use]
     pub fn price(mut self, price: i64) -> Self {
         for subject in &mut self.subjects {

@@ -67,7 +67,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// What is at a JSON pointer below `data`.
+    /// The value at a JSON pointer below `data`.
     #[must_use]
     pub fn at(&self, pointer: &str) -> &Value {
         self.body["data"].pointer(pointer).unwrap_or_else(|| panic!("no {pointer} in {:#}", self.body))

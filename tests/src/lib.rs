@@ -1,4 +1,4 @@
-//! What the tests of jishu stand on: a real server over real HTTP, on a database of its own.
+//! Helpers of the tests: a real server over real HTTP, on a database of its own, and the requests that tests send.
 
 #![expect(clippy::expect_used, reason = "a test ends where it fails")]
 
@@ -12,19 +12,23 @@ mod live;
 pub mod load;
 pub mod process;
 pub mod purchases;
+mod requests;
 mod sittings;
 mod structure;
 mod template;
+mod wait;
 
 pub use app::{Node, TestApp, UNLIMITED};
-pub use bank::{EXPLANATION, NUMBER, SESSION, TOLERANCE, TOPICS, Tries, answer, fill_bank, judged, kind};
+pub use bank::{EXPLANATION, NUMBER, TOLERANCE, TOPICS, fill_bank, judged, kind};
 pub use catalogue::{CourseBuilder, TestCourse, global_id};
 pub use client::{Answer, Client};
 pub use clock::ManualClock;
 pub use databases::Backend;
 pub use live::{EventStream, Socket};
+pub use requests::*;
 pub use sittings::{TIME_LIMIT, TestSitting};
 pub use structure::{rows, structure};
+pub use wait::{wait_for, wait_until};
 
 /// Makes a test of each function for each database: `sqlite::name`, `postgres::name` and `mariadb::name`.
 ///

@@ -137,7 +137,7 @@ impl Socket {
         soon("a message", self.0.next()).await.expect("not the end").expect("a message")
     }
 
-    /// What comes until the server has closed it: the code and the reason.
+    /// Reads until the server closes the connection, and returns the code and the reason.
     pub async fn closed(&mut self) -> (u16, String) {
         loop {
             if let Message::Close(frame) = self.next().await {

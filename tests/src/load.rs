@@ -1,4 +1,4 @@
-//! What load is made of: connections that cost their client next to nothing, and the processor time of processes.
+//! Load: connections that cost their client almost nothing, and the processor time of processes.
 
 use std::time::Duration;
 

@@ -230,7 +230,7 @@ impl ServerProcess {
         server
     }
 
-    /// What it has logged.
+    /// Its log.
     ///
     /// # Panics
     /// When the log cannot be read.
@@ -239,7 +239,7 @@ impl ServerProcess {
         std::fs::read_to_string(&self.log).expect("its log")
     }
 
-    /// Where it answers.
+    /// The URL of its GraphQL endpoint.
     #[must_use]
     pub fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}/graphql", self.port)

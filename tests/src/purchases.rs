@@ -5,27 +5,15 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::Client;
+use crate::{Client, PURCHASE};
 
 /// How many call at once.
 pub const CALLERS: usize = 64;
 
-/// What they send, with `$input`.
-pub const PURCHASE: &str = "
-mutation ($input: PurchaseInput!) {
-  purchase(input: $input) {
-    outcome
-    testCardsCreated
-    purchase { id subjects { id } }
-    testCards(first: 100) { totalCount edges { node { id } } }
-    userErrors { code message }
-  }
-}";
-
 /// A call that was answered.
 #[derive(Debug)]
 pub struct Call {
-    /// What the mutation answers.
+    /// The payload of the mutation.
     pub payload: Value,
     /// How long it took.
     pub took: Duration,
@@ -65,7 +53,7 @@ pub fn slowest(calls: &[Call]) -> Duration {
     calls.iter().map(|call| call.took).max().unwrap_or_default()
 }
 
-/// Of identical calls one bought so many cards, and all were answered with them.
+/// Asserts that one of identical calls bought `cards` cards, and that all calls got them in the response.
 ///
 /// # Panics
 /// When it is not so.
@@ -78,7 +66,7 @@ pub fn assert_one_bought(calls: &[Call], cards: i64) {
     }
 }
 
-/// What a caller wants of a course with three subjects: A, AB, BC, ABC and the bundle, in turn.
+/// The purchase that a caller asks for, of a course with three subjects: A, AB, BC, ABC and the bundle, in turn.
 ///
 /// # Panics
 /// When it has fewer.

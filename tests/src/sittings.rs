@@ -30,7 +30,7 @@ pub struct TestSitting {
     pub card: String,
     /// The row of its card.
     pub card_row: MockTestAttemptId,
-    /// Whose it is.
+    /// Its owner.
     pub owner: UserId,
 }
 

@@ -1,4 +1,4 @@
-//! What a database holds, as text to compare.
+//! The structure and the rows of a database as text, for comparisons.
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 
@@ -40,7 +40,7 @@ pub async fn structure(connection: &DatabaseConnection) -> Vec<Vec<String>> {
             let mut structure = Vec::new();
             for table in rows(connection, "SHOW TABLES").await {
                 let mut made = rows(connection, &format!("SHOW CREATE TABLE `{}`", table[0])).await.remove(0);
-                // What was counted up to is not structure.
+                // The next value of a counter is not structure.
                 if let Some((before, after)) = made[1].split_once(" AUTO_INCREMENT=") {
                     made[1] = format!("{before}{}", after.trim_start_matches(|c: char| c.is_ascii_digit()));
                 }

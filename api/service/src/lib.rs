@@ -18,7 +18,7 @@ pub mod entitlement;
 mod error;
 pub mod events;
 pub mod extra_time;
-pub mod fault;
+pub mod failpoint;
 pub mod integrity;
 pub mod learner;
 pub mod limit;

@@ -1,4 +1,4 @@
-//! The server with places where the kill harness makes things go wrong.
+//! The server of the kill harness, which can be ended at the boundaries of `jishu_service::fault`.
 
 use std::process::ExitCode;
 

@@ -16,7 +16,6 @@ use jishu_service::session::{self, Batch, GivenAnswer};
 use jishu_tests::{Client, Tries, answer, fill_bank, global_id};
 use sea_orm::ActiveModelTrait;
 use sea_orm::ActiveValue::Set;
-use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{CONNECTIONS, IN_A_BATCH, QUESTIONS, SITTINGS_EACH, config};
@@ -149,8 +148,8 @@ pub(crate) async fn read_all(port: u16, sittings: Vec<Sitting>) -> Vec<Sitting> 
         let url = format!("http://127.0.0.1:{port}/graphql");
         let client = Client::new(http.clone(), url, Some(sitting.token.clone()));
         let started = client.start_session(&sitting.card).await;
-        assert_eq!((&started["session"]["id"], &started["resumed"]), (&json!(sitting.id), &json!(true)));
-        let questions: &Vec<Value> = started["session"]["questions"].as_array().expect("questions");
+        assert_eq!((started.id(), started.resumed), (sitting.id.as_str(), true));
+        let questions = started.questions();
         let both = |question| [Tries::Right, Tries::Wrong].map(|tries| answer(question, tries).to_string());
         read.push(Sitting { answers: questions.iter().map(both).collect(), ..sitting });
     }

@@ -1,4 +1,4 @@
-//! What browsers are told, and what they can be made to send.
+//! Cross-origin rules: the headers for browsers, and the requests that a hostile page can send.
 
 use jishu_tests::{Backend, TestApp};
 use reqwest::{Method, Response};
@@ -66,7 +66,7 @@ async fn without_configured_origins_no_other_page_may() {
     .await;
 }
 
-/// What a page of another origin can send without asking: forms, images, links.
+/// Requests that a page of another origin can send without a preflight: forms, images, links.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_that_needs_no_preflight_changes_anything() {
     TestApp::run(Backend::Sqlite, async |app| {

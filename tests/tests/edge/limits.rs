@@ -26,7 +26,7 @@ pub(crate) async fn login(app: &TestApp, name: &str, password: &str, address: &s
     send(app, LOGIN, input, &[("x-forwarded-for", address)]).await
 }
 
-/// What a refusal says, wherever it says it.
+/// Asserts that a request was over a limit, and returns the seconds to wait.
 pub(crate) async fn refused(response: Response) -> u64 {
     assert_eq!(response.status(), 429);
     let wait: u64 = response.headers()["retry-after"].to_str().unwrap().parse().unwrap();
@@ -208,7 +208,7 @@ async fn registering_and_refreshing_are_attempts_too() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_no_operation_is_paid_for_too() {
+async fn a_request_without_an_operation_costs_too() {
     let flags = &["--address-cost-per-minute=60", "--trusted-proxies=127.0.0.1"];
     TestApp::run_with(Backend::Sqlite, flags, async |app| {
         let post = async |address: &str, media: &str, token: Option<&str>, body: &'static str| {

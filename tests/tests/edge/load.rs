@@ -8,7 +8,7 @@ use sea_orm::TransactionTrait;
 use serde_json::Value;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_300_at_once_what_is_too_much_is_refused_at_once() {
+async fn of_300_requests_at_once_the_excess_is_refused_at_once() {
     let flags = &["--max-requests=32", "--database-connections=1"];
     TestApp::run_with(Backend::Sqlite, flags, async |app| {
         let learner = app.learner("Asha").await;

@@ -1,4 +1,4 @@
-//! What strangers can do to the server, and cannot: over real sockets.
+//! Attacks and faults over real sockets: what a stranger can do to the server, and what not.
 
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test ends where it fails")]
 

@@ -32,7 +32,7 @@ pub(crate) async fn trickle(address: &str, fast: &str, slow: &'static str) -> Jo
     })
 }
 
-/// What the server says until it closes. A reset is a close too.
+/// Reads until the server closes the connection. A reset counts as a close.
 pub(crate) async fn read_to_close(reader: &mut (impl AsyncReadExt + Unpin)) -> String {
     let mut said = Vec::new();
     let mut buffer = [0; 4_096];

@@ -113,7 +113,7 @@ async fn a_stream_that_has_nothing_to_say_is_left_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_under_way_is_finished_and_what_never_ends_is_cut() {
+async fn a_stop_finishes_requests_and_cuts_those_that_never_end() {
     let slow = get(async || {
         tokio::time::sleep(Duration::from_millis(1_500)).await;
         "done"

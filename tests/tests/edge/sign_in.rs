@@ -56,7 +56,7 @@ async fn login_on(node: &Node, app: &TestApp, name: &str, password: &str, addres
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_seat_that_guesses_does_not_keep_the_others_of_its_hall_out() {
+async fn a_guesser_does_not_lock_out_others_at_the_same_address() {
     on_each_database(async |app| {
         let mut tokens = Vec::new();
         for seat in 0..8 {

@@ -111,7 +111,7 @@ async fn more_connections_than_there_may_be_wait_for_a_place() {
 
 /// 127.0.0.2 is as much this machine as 127.0.0.1, and another address.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_client_cannot_take_all_places() {
+async fn one_client_cannot_take_all_permits() {
     let flags = &["--max-connections=10", "--max-connections-per-address=4"];
     TestApp::run_with(Backend::Sqlite, flags, async |app| {
         let mut mine = Vec::new();

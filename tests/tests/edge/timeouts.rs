@@ -35,7 +35,7 @@ async fn timed(client: &Client, query: &str) -> (Answer, Duration) {
 
 /// Ten readers of a locked table, two connections for reading: each gives up in time, and then others are served although
 /// the lock is still there.
-async fn what_waits_for_a_lock_frees_its_connection(app: Arc<TestApp>) {
+async fn a_request_that_waits_for_a_lock_frees_its_connection(app: Arc<TestApp>) {
     let learner = app.learner("Asha").await;
     app.course(&["Physics"]).create(&app).await;
     let lock = lock(&app, "mock_test_attempts").await;
@@ -113,7 +113,7 @@ macro_rules! on_servers {
 }
 
 on_servers!(
-    what_waits_for_a_lock_frees_its_connection,
+    a_request_that_waits_for_a_lock_frees_its_connection,
     a_write_that_waits_gives_up_too,
     a_request_without_a_connection_is_given_up
 );

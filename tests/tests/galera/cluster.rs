@@ -24,7 +24,7 @@ pub(crate) struct Node {
     child: Child,
 }
 
-/// What was counted on a node since it started.
+/// The counters of a node since its start.
 pub(crate) struct Conflicts {
     /// Transactions of this node that failed at COMMIT, for another node's had come before.
     pub(crate) certification_failures: i64,
@@ -71,7 +71,7 @@ impl Node {
             .arg(format!("--tmpdir={}", temporary.display()))
             .arg(format!("--socket={}", temporary.join("socket").display()))
             .arg(format!("--port={}", ports.client))
-            // What Galera asks for.
+            // Galera requires these settings.
             .args(["--binlog-format=ROW", "--innodb-autoinc-lock-mode=2", "--default-storage-engine=InnoDB"])
             .args(["--wsrep-on=ON", "--wsrep-cluster-name=jishu", "--wsrep-slave-threads=4"])
             .args(["--wsrep-node-address=127.0.0.1", "--wsrep-sst-method=rsync"])
@@ -158,11 +158,11 @@ async fn status(connection: &DatabaseConnection, name: &str) -> Result<String, D
 /// The ports of a node.
 struct Ports {
     client: u16,
-    /// What the nodes tell one another.
+    /// The port at which the nodes talk to one another.
     group: u16,
-    /// For a node that missed some of it.
+    /// The port for a node that missed some writes.
     missed: u16,
-    /// For a node that joins, and copies all.
+    /// The port for a node that joins and copies everything.
     copy: u16,
 }
 

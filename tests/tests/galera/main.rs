@@ -27,7 +27,7 @@ async fn purchases_through_three_nodes_converge() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "starts a Galera cluster; the README has the command"]
-async fn what_one_node_acknowledged_the_others_know() {
+async fn an_acknowledged_purchase_is_known_to_all_nodes() {
     let world = World::start().await;
     storm::one_after_the_other(&world).await;
     world.assert_right().await;
@@ -36,7 +36,7 @@ async fn what_one_node_acknowledged_the_others_know() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "starts a Galera cluster; the README has the command"]
-async fn what_one_node_acknowledged_another_scores() {
+async fn an_acknowledged_answer_is_scored_by_another_node() {
     let world = World::start().await;
     let outcome = std::panic::AssertUnwindSafe(sittings::acknowledged(&world));
     if let Err(panic) = futures_util::FutureExt::catch_unwind(outcome).await {

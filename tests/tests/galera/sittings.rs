@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::future::{join, join_all};
-use jishu_tests::{Client, Tries, answer};
+use jishu_tests::{Client, SittingPayload, Tries, answer};
 use rand::RngExt;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::world::{NODES, World};
 
@@ -23,8 +23,8 @@ async fn cards(world: &World, learner: &Client) -> Vec<String> {
     edges.map(|edge| edge["node"]["id"].as_str().expect("an id").to_owned()).collect()
 }
 
-fn id(payload: &Value) -> String {
-    payload["session"]["id"].as_str().unwrap_or_else(|| panic!("{payload:#}")).to_owned()
+fn id(payload: &SittingPayload) -> String {
+    payload.id().to_owned()
 }
 
 /// Starts of one card on all nodes at once open one sitting; and of batches that are saved on two nodes while the third
@@ -38,21 +38,19 @@ pub(crate) async fn acknowledged(world: &World) {
         let starts = (0..12).map(|call| learner[(round + call) % NODES].start_session(card));
         let started = join_all(starts).await;
         let sessions: BTreeSet<String> = started.iter().map(id).collect();
-        let told: Vec<_> = started
-            .iter()
-            .map(|it| (id(it), it["session"]["attemptNumber"].clone(), it["resumed"] == true))
-            .collect();
+        let told: Vec<_> =
+            started.iter().map(|it| (id(it), it.session().attempt_number, it.resumed)).collect();
         assert_eq!(sessions.len(), 1, "one open sitting: {told:?}");
         let starts = told.iter().filter(|(_, _, resumed)| !resumed).count();
         assert_eq!(starts, 1, "started once: {told:?}");
 
         let session = sessions.first().expect("one");
-        let questions = started[0]["session"]["questions"].as_array().expect("questions");
+        let questions = started[0].questions();
         let saves = questions.iter().zip(1..).map(async |(question, sequence)| {
             tokio::time::sleep(Duration::from_millis(rand::rng().random_range(0..20))).await;
             let client = &learner[usize::try_from(sequence % 2).expect("0 or 1")];
             let batch = json!([answer(question, Tries::Right)]);
-            client.save_answers(session, sequence, batch).await["userErrors"] == json!([])
+            client.save_answers(session, sequence, batch).await.user_errors.is_empty()
         });
         let submission = async {
             tokio::time::sleep(Duration::from_millis(rand::rng().random_range(5..30))).await;
@@ -60,9 +58,8 @@ pub(crate) async fn acknowledged(world: &World) {
         };
         let (saved, submitted) = join(join_all(saves), submission).await;
         let acknowledged = saved.iter().filter(|saved| **saved).count();
-        let counted =
-            submitted["session"]["result"]["correct"].as_u64().unwrap_or_else(|| panic!("{submitted:#}"));
-        if counted != acknowledged as u64 {
+        let counted = submitted.result().correct;
+        if counted != acknowledged as i64 {
             lost.push((round, acknowledged, counted));
         }
         taken += acknowledged;

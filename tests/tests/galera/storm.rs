@@ -112,7 +112,7 @@ pub(crate) async fn one_after_the_other(world: &World) {
     eprintln!("{} learners went from node to node beside {bulks} bulk inserts", 4 * rounds());
 }
 
-/// What a caller wants, in turn.
+/// The purchase that a caller asks for; callers take turns.
 fn selection(world: &World, caller: usize) -> Value {
     purchases::overlapping(&world.course, &world.subjects, caller)
 }

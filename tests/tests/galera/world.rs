@@ -230,7 +230,7 @@ impl World {
         }
     }
 
-    /// What the servers had to say of failures.
+    /// Prints the errors in the logs of the servers.
     pub(crate) fn tell_errors(&self) {
         for (number, server) in self.servers.iter().enumerate() {
             for line in server.log().lines().filter(|line| line.contains("ERROR")) {

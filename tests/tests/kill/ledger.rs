@@ -1,4 +1,4 @@
-//! What clients asked for and what they were told.
+//! A record of the requests of clients and of the responses they got.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ pub(crate) struct Entry {
     pub(crate) contradictions: Vec<String>,
 }
 
-/// What an acknowledged request was told.
+/// The response of an acknowledged request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Answered {
     pub(crate) outcome: String,

@@ -7,6 +7,7 @@
 
 #![expect(clippy::expect_used, reason = "a test ends where it fails")]
 
+mod fault;
 mod ledger;
 mod sittings;
 mod storm;
@@ -14,7 +15,8 @@ mod world;
 
 use std::time::Duration;
 
-use jishu_service::fault::{Fault, PURCHASE_BOUNDARIES, SITTING_BOUNDARIES};
+use fault::Fault;
+use jishu_service::failpoint::{PURCHASE_BOUNDARIES, SITTING_BOUNDARIES};
 use jishu_tests::Backend;
 use ledger::Ledger;
 use storm::Kills;
@@ -29,30 +31,6 @@ const PAUSE_OF_SITTINGS: u64 = 1_500;
 
 /// Some faults show where two requests meet within a moment, which on a busy machine few of a storm do.
 const STORMS_FOR_A_FAULT: usize = 40;
-
-/// Whether something that is wrong is what this fault breaks: anything else, in one of so many storms, shows nothing of it.
-fn shows(fault: Fault, wrong: &str) -> bool {
-    let broken: &[&str] = match fault {
-        Fault::Split | Fault::Miscounted => &["without exactly its cards"],
-        Fault::Unlocked => &["owned twice"],
-        // PostgreSQL undoes all of it, the others keep what came before.
-        Fault::Swallowed => &["without its audit event", "is lost", ": first Answered"],
-        Fault::KeyNotCompared => &["another body was answered"],
-        Fault::Unstored => &["is lost in slot"],
-        // An answer that came after the end is shown and not scored.
-        Fault::NotHeld => {
-            &["is lost in slot", "its answers come to", "submitted again", "another result than at first"]
-        }
-        Fault::DeadlineAnew => {
-            &["of one sitting was told", "the deadline was", "another deadline than at first"]
-        }
-        Fault::NotAdded => &["learner and topic"],
-        Fault::ScoredAgain => {
-            &["submitted again", "another result than at first", "events that a sitting was"]
-        }
-    };
-    broken.iter().any(|sign| wrong.contains(sign))
-}
 
 fn seconds(variable: &str, default: u64) -> Duration {
     Duration::from_secs(std::env::var(variable).map_or(default, |value| value.parse().expect("seconds")))
@@ -108,7 +86,7 @@ async fn planted_faults_are_caught(backend: Backend) {
     }
     let _turn = ONE_AT_A_TIME.lock().await;
     for fault in Fault::OF_PURCHASES {
-        // What a fault has broken never converges.
+        // A request that a fault has broken never gets a response.
         let patience = Duration::from_secs(2);
         let kills = Kills {
             server: fault == Fault::Split,
@@ -124,7 +102,7 @@ async fn planted_faults_are_caught(backend: Backend) {
                 world.drop_the_live_key().await;
             }
             let report = storm::run(&mut world, seed, seconds("KILL_FAULT_SECONDS", 3), kills).await;
-            caught = world.wrong(&report.ledger).await.into_iter().find(|wrong| shows(fault, wrong));
+            caught = world.wrong(&report.ledger).await.into_iter().find(|wrong| fault.shows_in(wrong));
             if caught.is_some() {
                 break;
             }
@@ -196,7 +174,7 @@ async fn planted_faults_in_sittings_are_caught(backend: Backend) {
             world.start_server(&[("JISHU_PLANT", fault.name()), grace, closing]);
             let report = sittings::storm(&mut world, seed, seconds("KILL_FAULT_SECONDS", 1), kills).await;
             caught =
-                sittings::wrong(&world, &report.ledger).await.into_iter().find(|wrong| shows(fault, wrong));
+                sittings::wrong(&world, &report.ledger).await.into_iter().find(|wrong| fault.shows_in(wrong));
             sittings::forget(&mut world).await;
             if caught.is_some() {
                 break;

@@ -21,7 +21,7 @@ use crate::world::World;
 
 pub(crate) const CLIENTS: u64 = 12;
 
-/// What is killed.
+/// The processes that a storm kills.
 #[derive(Clone, Copy)]
 pub(crate) struct Kills {
     pub(crate) server: bool,
@@ -47,7 +47,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// What all clients share.
+/// State that all clients share.
 struct Shared {
     http: reqwest::Client,
     endpoint: String,
@@ -235,7 +235,7 @@ impl Shared {
         }
     }
 
-    /// What was answered once is answered again; and its key is refused for another body.
+    /// Repeats an acknowledged request: the response is the same, and another body under its key is refused.
     async fn repeat(&self, token: &str, wanted: &Wanted, entry: &mut Entry, errors: &mut Vec<String>) {
         let Some(first) = entry.answer.clone() else { return };
         match self.attempt(token, wanted, Some(&entry.key)).await {

@@ -160,7 +160,7 @@ impl World {
         wrong
     }
 
-    /// What must hold of the tables whatever was asked.
+    /// Checks that hold for the tables after any requests.
     async fn check_tables(&self, connection: &DatabaseConnection, wrong: &mut Vec<String>) {
         for (rule, violations) in [
             (
@@ -198,7 +198,7 @@ impl World {
         }
     }
 
-    /// What clients were told, against what is stored.
+    /// Compares the responses that clients got with the stored rows.
     async fn check_ledger(&self, connection: &DatabaseConnection, ledger: &Ledger, wrong: &mut Vec<String>) {
         let mut owned: BTreeMap<i64, BTreeSet<i64>> = BTreeMap::new();
         let mut given: BTreeMap<i64, i64> = BTreeMap::new();
@@ -242,7 +242,7 @@ impl World {
                 }
             }
         }
-        // Who was not told of a purchase has not got one.
+        // A buyer without an acknowledged purchase has none.
         let unknown = buyers.keys().filter(|purchase| !created.contains_key(purchase)).count();
         if unknown > 0 {
             wrong.push(format!("{unknown} purchases that nobody was told to have created"));

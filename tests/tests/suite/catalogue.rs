@@ -1,16 +1,15 @@
 //! Courses and subjects.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use jishu_tests::{TestApp, on_each_database};
+use jishu_tests::{TestApp, on_each_database, wait_until};
 use serde_json::{Value, json};
 
 on_each_database!(
     courses_are_listed_with_their_subjects,
     courses_are_searched_and_paged,
     a_change_by_sql_is_seen_soon,
-    what_a_row_refers_to_is_found_at_once,
+    a_new_row_of_the_catalogue_is_found_at_once,
     offers_show_in_the_price,
 );
 
@@ -46,7 +45,7 @@ async fn courses_are_listed_with_their_subjects(app: Arc<TestApp>) {
             } }],
         })
     );
-    // Who owns what is archived still finds it.
+    // An owner still finds an archived subject.
     let node = app
         .anonymous()
         .run_with(
@@ -94,17 +93,14 @@ async fn courses_are_searched_and_paged(app: Arc<TestApp>) {
 async fn a_change_by_sql_is_seen_soon(app: Arc<TestApp>) {
     app.course(&["Physics"]).named("Before").create(&app).await;
     app.execute("UPDATE courses SET name = 'After'").await;
-    let seen = async || loop {
+    wait_until("the new name", async || {
         let answer = app.anonymous().run("{ courses { edges { node { name } } } }").await;
-        if answer.text("/courses/edges/0/node/name") == "After" {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    };
-    tokio::time::timeout(Duration::from_secs(10), seen()).await.expect("the catalogue is read again");
+        answer.text("/courses/edges/0/node/name") == "After"
+    })
+    .await;
 }
 
-async fn what_a_row_refers_to_is_found_at_once(app: Arc<TestApp>) {
+async fn a_new_row_of_the_catalogue_is_found_at_once(app: Arc<TestApp>) {
     // Another node, or SQL, made a course that this node has not read yet.
     let known = app.course(&["Physics"]).create(&app).await;
     let asha = app.learner("Asha").await;

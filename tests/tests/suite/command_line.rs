@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use jishu_tests::UNLIMITED;
 use jishu_tests::process::binary;
+use jishu_tests::{UNLIMITED, wait_for};
 use serde_json::{Value, json};
 
 pub(crate) fn jishu(folder: &Path, arguments: &[&str]) -> Command {
@@ -122,18 +122,15 @@ impl Serving {
         Self { child, folder }
     }
 
-    /// What `--demo` prints after a name.
+    /// The text that `--demo` prints after a name.
     pub(crate) async fn printed(&self, name: &str) -> String {
-        let started = Instant::now();
-        loop {
+        wait_for(&format!("{name} in the output of the server"), async || {
             let output = std::fs::read_to_string(self.folder.path().join("output")).unwrap();
-            let ready = output.contains("A first query") && output.contains("}'");
-            if let Some(line) = output.lines().find_map(|line| line.strip_prefix(name)).filter(|_| ready) {
-                return line.trim().to_owned();
-            }
-            assert!(started.elapsed() < Duration::from_secs(30), "the server prints {name}: {output}");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+            let is_ready = output.contains("A first query") && output.contains("}'");
+            let line = output.lines().find_map(|line| line.strip_prefix(name)).filter(|_| is_ready)?;
+            Some(line.trim().to_owned())
+        })
+        .await
     }
 
     /// Sends a request as the demo's learner.

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use jishu_tests::purchases::{
-    CALLERS, PURCHASE, all_at_once, assert_one_bought, created, overlapping, slowest, two_subjects,
+    CALLERS, all_at_once, assert_one_bought, created, overlapping, slowest, two_subjects,
 };
-use jishu_tests::{Client, TestApp, on_each_database};
+use jishu_tests::{Client, PURCHASE, TestApp, on_each_database};
 use serde_json::json;
 
 on_each_database!(
@@ -61,7 +61,7 @@ async fn sixty_four_overlapping_purchases_buy_each_subject_once(app: Arc<TestApp
     let rounds = i64::try_from(rounds()).expect("few");
     assert_eq!(app.number("SELECT COUNT(*) FROM mock_test_attempts").await, 150 * rounds);
     assert_eq!(app.number("SELECT COUNT(*) FROM entitlements").await, 3 * rounds);
-    // What each purchase cost is what its subjects cost.
+    // Each purchase costs the sum of its subjects.
     let unequal = "SELECT COUNT(*) FROM purchases p WHERE p.cost <> \
                    (SELECT SUM(e.price_paid) FROM entitlements e WHERE e.purchase_id = p.id)";
     assert_eq!(app.number(unequal).await, 0);

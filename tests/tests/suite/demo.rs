@@ -1,4 +1,4 @@
-//! What `--demo` adds.
+//! The data that `--demo` adds.
 
 use std::sync::Arc;
 
@@ -125,10 +125,10 @@ async fn every_card_of_the_demo_can_be_sat(app: Arc<TestApp>) {
     for card in cards {
         let card = app.global("MockTestAttempt", card[0].parse().unwrap());
         let started = learner.start_session(&card).await;
-        assert_eq!(started["userErrors"], json!([]), "{card}");
-        assert_eq!(started["session"]["questions"].as_array().unwrap().len(), 10);
-        let submitted = learner.submit_session(started["session"]["id"].as_str().unwrap(), None).await;
-        assert_eq!(submitted["session"]["result"]["unanswered"], 10);
+        assert_eq!(started.user_errors, [], "{card}");
+        assert_eq!(started.questions().len(), 10);
+        let submitted = learner.submit_session(started.id(), None).await;
+        assert_eq!(submitted.result().unanswered, 10);
     }
 }
 

@@ -92,7 +92,7 @@ fn fan(steps: usize) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_beyond_a_limit_is_refused_at_once_and_says_which() {
+async fn a_document_beyond_a_limit_is_refused_and_the_limit_is_named() {
     on_sqlite(&[], async |app| {
         let nested = |times: usize| {
             format!(

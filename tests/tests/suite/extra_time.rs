@@ -15,7 +15,7 @@ on_each_database!(
     a_grant_counts_once_however_often_it_is_sent,
     a_card_without_attempts_can_be_sat_again,
     a_sitting_whose_time_is_over_is_not_revived,
-    what_cannot_be_granted_is_refused_and_writes_nothing,
+    an_invalid_grant_is_refused_and_writes_nothing,
 );
 
 const GRANT: &str = "mutation ($input: GrantExtraTimeInput!) {
@@ -161,14 +161,14 @@ async fn a_sitting_whose_time_is_over_is_not_revived(app: Arc<TestApp>) {
     assert_eq!(app.rows().await, before);
     assert_eq!(app.number("SELECT seconds FROM extra_times").await, 60, "nothing of it was written");
     assert_eq!(app.number("SELECT MAX(max_attempts) FROM mock_test_attempts").await, 3);
-    // What does not move its deadline is granted: the same again, and attempts.
+    // A grant that does not move the deadline is allowed: the same time again, and attempts.
     grant(&support, &sitting.card, json!({ "extraSeconds": 60, "maxAttempts": 4 })).await;
     app.end_sitting(&sitting, SessionStatus::AutoSubmitted, CardStatus::Completed).await;
     grant(&support, &sitting.card, json!({ "extraSeconds": 120 })).await;
     assert_eq!(app.deadline(&sitting).await, deadline + TimeDelta::seconds(60), "what is over stays");
 }
 
-async fn what_cannot_be_granted_is_refused_and_writes_nothing(app: Arc<TestApp>) {
+async fn an_invalid_grant_is_refused_and_writes_nothing(app: Arc<TestApp>) {
     let (asha, sitting) = sitting(&app).await;
     app.execute("UPDATE mock_test_attempts SET attempts_used = 2 WHERE status = 'in_progress'").await;
     let support = app.staff("Sam", Role::Support).await;

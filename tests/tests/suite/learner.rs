@@ -1,4 +1,4 @@
-//! What support finds of a learner.
+//! Learners as support sees them.
 
 use std::sync::Arc;
 
@@ -34,8 +34,8 @@ async fn support_finds_the_card_to_grant_time_to(app: Arc<TestApp>) {
     assert_eq!(
         *found.at("/learner/testCards/edges/0/node"),
         json!({ "mockTestAttemptId": world.card, "testNumber": 1, "status": "IN_PROGRESS", "maxAttempts": 3,
-            "attemptsUsed": 1, "extraSeconds": 0, "canStart": true, "latestAttemptAt": started["session"]["startedAt"],
-            "expiresAt": started["session"]["expiresAt"],
+            "attemptsUsed": 1, "extraSeconds": 0, "canStart": true, "latestAttemptAt": started.session().started_at,
+            "expiresAt": started.session().expires_at,
             // The right of who asks, and not of whose card it is.
             "subject": { "id": world.course.subjects[0], "viewerEntitlement": null } })
     );

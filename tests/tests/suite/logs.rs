@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Child, Command};
-use std::time::{Duration, Instant};
 
 use jishu_tests::process::{binary, free_port};
+use jishu_tests::wait_for;
 use regex::Regex;
 use serde_json::{Value, json};
 
@@ -49,15 +49,11 @@ impl Logging {
 
     /// Waits for the first line that matches, and returns it.
     async fn line(&self, pattern: &str) -> String {
-        let (pattern, started) = (Regex::new(pattern).unwrap(), Instant::now());
-        loop {
-            let text = self.text();
-            if let Some(line) = text.lines().find(|line| pattern.is_match(line)) {
-                return line.to_owned();
-            }
-            assert!(started.elapsed() < Duration::from_secs(30), "{pattern}: {text}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let regex = Regex::new(pattern).unwrap();
+        wait_for(&format!("{pattern} in the log"), async || {
+            self.text().lines().find(|line| regex.is_match(line)).map(str::to_owned)
+        })
+        .await
     }
 
     fn text(&self) -> String {

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use jishu_tests::{Client, TestApp, on_each_database};
-use serde_json::json;
 
-use crate::accounts::{LOGIN, asha, login, refused, register};
+use crate::accounts::asha;
 
 on_each_database!(
     a_hash_of_werkzeug_signs_in_and_is_replaced,
@@ -31,28 +30,34 @@ async fn with_hash(app: &TestApp, hash: &str) -> i64 {
 }
 
 async fn a_hash_of_werkzeug_signs_in_and_is_replaced(app: Arc<TestApp>) {
-    register(&app, asha()).await;
+    app.anonymous().register(&asha()).await;
     for hash in OF_WERKZEUG {
         set_hash(&app, hash).await;
         let before = app.rows().await;
         for wrong in ["correct horse", "", &"x".repeat(2_000)] {
-            refused(&login(&app, "asha@example.com", wrong).await, "/login", "INVALID_CREDENTIALS");
+            assert_eq!(
+                app.anonymous().login("asha@example.com", wrong).await.refusal(),
+                "INVALID_CREDENTIALS"
+            );
         }
         assert_eq!((app.rows().await, with_hash(&app, hash).await), (before, 1), "{hash}");
-        assert_eq!(login(&app, "asha@example.com", PASSWORD).await.text("/login/user/name"), "Asha");
+        assert_eq!(app.anonymous().login("asha@example.com", PASSWORD).await.user().name, "Asha");
         assert_eq!(with_hash(&app, "$argon2id$v=19$m=19456,t=2,p=1$%").await, 1, "{hash}");
-        assert_eq!(login(&app, "asha@example.com", PASSWORD).await.text("/login/user/name"), "Asha");
-        refused(&login(&app, "asha@example.com", "correct horse").await, "/login", "INVALID_CREDENTIALS");
+        assert_eq!(app.anonymous().login("asha@example.com", PASSWORD).await.user().name, "Asha");
+        assert_eq!(
+            app.anonymous().login("asha@example.com", "correct horse").await.refusal(),
+            "INVALID_CREDENTIALS"
+        );
     }
     // The hash of a deactivated account stays.
     set_hash(&app, OF_WERKZEUG[3]).await;
     app.execute("UPDATE users SET status = 'deactivated'").await;
-    refused(&login(&app, "asha@example.com", PASSWORD).await, "/login", "INVALID_CREDENTIALS");
+    assert_eq!(app.anonymous().login("asha@example.com", PASSWORD).await.refusal(), "INVALID_CREDENTIALS");
     assert_eq!(with_hash(&app, OF_WERKZEUG[3]).await, 1);
 }
 
 async fn a_hash_that_nobody_can_read_is_a_wrong_password(app: Arc<TestApp>) {
-    register(&app, asha()).await;
+    app.anonymous().register(&asha()).await;
     for hash in [
         "",
         "none",
@@ -65,29 +70,28 @@ async fn a_hash_that_nobody_can_read_is_a_wrong_password(app: Arc<TestApp>) {
     ] {
         set_hash(&app, hash).await;
         let before = app.rows().await;
-        let answer = login(&app, "asha@example.com", PASSWORD).await;
-        refused(&answer, "/login", "INVALID_CREDENTIALS");
-        let unknown = login(&app, "nobody@example.com", PASSWORD).await;
-        assert_eq!(answer.body, unknown.body, "{hash}");
+        let answer = app.anonymous().login("asha@example.com", PASSWORD).await;
+        assert_eq!(answer.refusal(), "INVALID_CREDENTIALS");
+        let unknown = app.anonymous().login("nobody@example.com", PASSWORD).await;
+        assert_eq!(answer, unknown, "{hash}");
         assert_eq!((app.rows().await, with_hash(&app, hash).await), (before, 1));
     }
     set_hash(&app, "").await;
-    refused(&login(&app, "asha@example.com", "").await, "/login", "INVALID_CREDENTIALS");
+    assert_eq!(app.anonymous().login("asha@example.com", "").await.refusal(), "INVALID_CREDENTIALS");
 }
 
 async fn sixteen_first_sign_ins_at_once_all_succeed(app: Arc<TestApp>) {
-    register(&app, asha()).await;
+    app.anonymous().register(&asha()).await;
     app.execute("DELETE FROM sign_in_networks").await;
     set_hash(&app, OF_WERKZEUG[3]).await;
     // A node that has not seen her.
     let node = app.second_node().await;
     let client = Client::new(app.http().clone(), node.url("/graphql"), None);
-    let input = json!({ "input": { "email": "asha@example.com", "password": PASSWORD } });
-    let answers =
-        futures_util::future::join_all((0..16).map(|_| client.run_with(LOGIN, input.clone()))).await;
+    let sign_ins = (0..16).map(|_| client.login("asha@example.com", PASSWORD));
+    let answers = futures_util::future::join_all(sign_ins).await;
     node.stop().await;
     for answer in answers {
-        assert_eq!(*answer.at("/login/userErrors"), json!([]));
+        assert!(!answer.is_refused(), "{answer:?}");
     }
     assert_eq!(with_hash(&app, "$argon2id$%").await, 1);
     assert_eq!(app.number("SELECT COUNT(*) FROM sign_in_networks").await, 1);

@@ -1,4 +1,4 @@
-//! What is not yours is not there.
+//! Objects of other users are not found.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What a purchase would cost: what is quoted is what is charged.
+//! Quotes: the price that is quoted is the price that is charged.
 
 use std::sync::Arc;
 

@@ -72,7 +72,7 @@ fn every_type_field_and_argument_is_described() {
     assert!(bare.is_empty(), "without a description: {bare:#?}");
 }
 
-/// What GraphiQL shows a newcomer works on this schema.
+/// The queries that GraphiQL shows at first are valid for this schema.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_queries_of_graphiql_are_valid() {
     TestApp::run(Backend::Sqlite, async |app| {

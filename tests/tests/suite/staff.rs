@@ -9,8 +9,8 @@ use jishu_tests::{Client, TestApp, on_each_database};
 use serde_json::Value;
 
 on_each_database!(
-    who_is_demoted_or_deactivated_may_nothing_at_the_next_request,
-    who_is_promoted_may_at_the_next_request
+    a_demotion_or_deactivation_takes_effect_at_the_next_request,
+    a_promotion_takes_effect_at_the_next_request
 );
 
 /// Each field for staff, with a document that asks for it, and the roles that may besides admins.
@@ -55,7 +55,7 @@ async fn is_forbidden(client: &Client, document: &str) -> bool {
     answer.body["errors"][0]["extensions"]["code"] == "FORBIDDEN"
 }
 
-async fn who_is_demoted_or_deactivated_may_nothing_at_the_next_request(app: Arc<TestApp>) {
+async fn a_demotion_or_deactivation_takes_effect_at_the_next_request(app: Arc<TestApp>) {
     app.course(&["Physics"]).create(&app).await;
     for (role, name) in [(Role::Author, "author"), (Role::Support, "support"), (Role::Admin, "admin")] {
         let staff = app.staff(name, role).await;
@@ -77,7 +77,7 @@ async fn who_is_demoted_or_deactivated_may_nothing_at_the_next_request(app: Arc<
     }
 }
 
-async fn who_is_promoted_may_at_the_next_request(app: Arc<TestApp>) {
+async fn a_promotion_takes_effect_at_the_next_request(app: Arc<TestApp>) {
     app.course(&["Physics"]).create(&app).await;
     let asha = app.learner("Asha").await;
     for (field, document, _) in FIELDS {

@@ -24,7 +24,7 @@ use super::page::{self, Keyset, Page, PageRequest};
 use super::pricing::Quote;
 use crate::database::WritePolicy;
 use crate::error::{Error, Refusal};
-use crate::fault::{self, Fault};
+use crate::failpoint;
 
 /// What a buyer asks for.
 #[derive(Clone, Debug)]
@@ -101,8 +101,6 @@ struct Command {
     request_hash: RequestHash,
     tax: TaxRate,
     now: DateTime<Utc>,
-    /// Only for [`Fault::Unlocked`]: what was read before the transaction.
-    read_before: Option<selection::Resolved>,
 }
 
 /// Buys.
@@ -115,16 +113,6 @@ pub async fn purchase(
     request: PurchaseRequest,
 ) -> Result<Receipt, Error<PurchaseRefusal>> {
     request.selection.check_shape().map_err(PurchaseRefusal::from)?;
-    let read_before = if fault::planted(Fault::Unlocked) {
-        let (reader, now) = (services.database.reader(), services.clock.now());
-        Some(
-            selection::resolve(reader, Some(buyer), &request.selection, services.tax, now)
-                .await
-                .map_err(|error| error.map(PurchaseRefusal::from))?,
-        )
-    } else {
-        None
-    };
     let command = Command {
         buyer,
         key: request.idempotency_key.unwrap_or_else(Uuid::new_v4).to_string(),
@@ -132,7 +120,6 @@ pub async fn purchase(
         request,
         tax: services.tax,
         now: services.clock.now(),
-        read_before,
     };
     let policy = WritePolicy::idempotent("purchase");
     let receipt = services
@@ -141,10 +128,7 @@ pub async fn purchase(
             Box::pin(transaction::run(transaction, command))
         })
         .await?;
-    if fault::planted(Fault::Split) {
-        transaction::make_cards_too_late(services, &receipt).await?;
-    }
-    fault::boundary("purchase.committed");
+    failpoint::boundary("purchase.committed");
     services.events.appended(buyer);
     if let (Outcome::Created { test_cards }, false) = (&receipt.outcome, receipt.replayed) {
         tracing::info!(user = %buyer, purchase = %receipt.purchase.id, test_cards, "purchased");

@@ -19,11 +19,10 @@ use sea_orm::{
 
 use super::selection::{self, Resolved};
 use super::{Command, Outcome, OwnedSubject, PurchaseRefusal, Receipt};
-use crate::Services;
 use crate::database::{hold_subjects, lock_user, sql};
-use crate::error::{self, Error};
+use crate::error::{Error, Fault};
 use crate::events::{self, Event};
-use crate::fault::{self, Fault};
+use crate::failpoint;
 use crate::money::Money;
 
 /// All cards of a purchase, in one statement. Recursion makes the numbers, so that the same text serves all
@@ -47,28 +46,23 @@ pub(super) async fn run(
     transaction: &DatabaseTransaction,
     command: &Command,
 ) -> Result<Receipt, Error<PurchaseRefusal>> {
-    if !fault::planted(Fault::Unlocked)
-        && lock_user(transaction, command.buyer).await? != Some(UserStatus::Active)
-    {
+    if lock_user(transaction, command.buyer).await? != Some(UserStatus::Active) {
         return Err(PurchaseRefusal::BuyerNotActive.into());
     }
-    fault::boundary("purchase.locked");
+    failpoint::boundary("purchase.locked");
     if let Some(first) = answered_before(transaction, command).await? {
-        if !command.request_hash.is(&first.request_hash) && !fault::planted(Fault::KeyNotCompared) {
+        if !command.request_hash.is(&first.request_hash) {
             return Err(PurchaseRefusal::IdempotencyKeyReused.into());
         }
         return replay(transaction, command, &first).await;
     }
-    fault::boundary("purchase.key-checked");
+    failpoint::boundary("purchase.key-checked");
 
     let (selection, now) = (&command.request.selection, command.now);
-    let resolved = match command.read_before.clone() {
-        Some(resolved) => resolved,
-        None => selection::resolve(transaction, Some(command.buyer), selection, command.tax, now)
-            .await
-            .map_err(|error| error.map(PurchaseRefusal::from))?,
-    };
-    fault::boundary("purchase.resolved");
+    let resolved = selection::resolve(transaction, Some(command.buyer), selection, command.tax, now)
+        .await
+        .map_err(|error| error.map(PurchaseRefusal::from))?;
+    failpoint::boundary("purchase.resolved");
     if resolved.quote.lines.is_empty() {
         return existing(transaction, command, &resolved).await;
     }
@@ -80,19 +74,17 @@ pub(super) async fn run(
     hold_subjects(transaction, resolved.quote.lines.iter().map(|line| line.subject_id)).await?;
     end_lapsed(transaction, command, &resolved).await?;
     let purchase = insert_purchase(transaction, command, &resolved).await?;
-    fault::boundary("purchase.inserted");
+    failpoint::boundary("purchase.inserted");
     insert_entitlements(transaction, &purchase, &resolved).await?;
     remember_answer(transaction, command, RequestOutcome::Created, purchase.id, &resolved).await?;
-    fault::boundary("purchase.entitled");
+    failpoint::boundary("purchase.entitled");
     let test_cards = resolved.quote.test_cards();
-    if !fault::planted(Fault::Split) {
-        insert_cards(transaction, &purchase, &resolved).await?;
-    }
-    fault::boundary("purchase.cards-made");
+    insert_cards(transaction, &purchase, &resolved).await?;
+    failpoint::boundary("purchase.cards-made");
     take_out_of_cart(transaction, &purchase, &resolved).await?;
-    fault::boundary("purchase.cart-cleared");
+    failpoint::boundary("purchase.cart-cleared");
     append_audit_event(transaction, &purchase).await?;
-    fault::boundary("purchase.audited");
+    failpoint::boundary("purchase.audited");
     Ok(receipt(Outcome::Created { test_cards }, purchase, &resolved))
 }
 
@@ -145,12 +137,12 @@ async fn purchase_of(
     transaction: &DatabaseTransaction,
     command: &Command,
     id: PurchaseId,
-) -> Result<purchase::Model, error::Fault> {
+) -> Result<purchase::Model, Fault> {
     purchase::Entity::of(command.buyer)
         .filter(purchase::Column::Id.eq(id))
         .one(transaction)
         .await?
-        .ok_or_else(|| error::Fault::missing(format_args!("purchase {id}")))
+        .ok_or_else(|| Fault::missing(format_args!("purchase {id}")))
 }
 
 /// All was owned: the purchase that gave the first of the subjects answers for it. A client's key is remembered
@@ -161,7 +153,7 @@ async fn existing(
     resolved: &Resolved,
 ) -> Result<Receipt, Error<PurchaseRefusal>> {
     let first = resolved.owned.first().map(|entitlement| entitlement.purchase_id);
-    let first = first.ok_or_else(|| error::Fault::missing("the entitlement to an owned subject"))?;
+    let first = first.ok_or_else(|| Fault::missing("the entitlement to an owned subject"))?;
     let purchase = purchase_of(transaction, command, first).await?;
     if command.request.idempotency_key.is_some() {
         remember_answer(transaction, command, RequestOutcome::Existing, first, resolved).await?;
@@ -281,36 +273,14 @@ async fn insert_cards(
     resolved: &Resolved,
 ) -> Result<(), Error<PurchaseRefusal>> {
     let most = resolved.quote.lines.iter().map(|line| line.test_cards).max().unwrap_or_default();
-    if fault::planted(Fault::Miscounted) {
-        execute_insert(transaction, purchase.id, most - 1).await?;
-        return Ok(());
-    }
-    let made = execute_insert(transaction, purchase.id, most).await?;
+    let values = [most.into(), sea_orm::Value::from(purchase.id)];
+    let statement = sql(transaction.get_database_backend(), INSERT_CARDS, values);
+    let made = transaction.execute_raw(statement).await?.rows_affected();
     let expected = resolved.quote.test_cards();
     if i64::try_from(made) != Ok(expected) {
         let id = purchase.id;
         let cause = format!("purchase {id} made {made} test cards instead of {expected}");
-        return Err(error::Fault::Inconsistent(cause).into());
-    }
-    Ok(())
-}
-
-/// `most` is the greatest number of cards of a subject. Returns how many were made.
-async fn execute_insert(
-    connection: &impl ConnectionTrait,
-    purchase: PurchaseId,
-    most: i32,
-) -> Result<u64, DbErr> {
-    let values = [most.into(), sea_orm::Value::from(purchase)];
-    let statement = sql(connection.get_database_backend(), INSERT_CARDS, values);
-    Ok(connection.execute_raw(statement).await?.rows_affected())
-}
-
-/// [`Fault::Split`].
-pub(super) async fn make_cards_too_late(services: &Services, receipt: &Receipt) -> Result<(), DbErr> {
-    if matches!(receipt.outcome, Outcome::Created { .. }) && !receipt.replayed {
-        let most = receipt.subjects.iter().map(|owned| owned.test_cards).max().unwrap_or_default();
-        execute_insert(services.database.writer(), receipt.purchase.id, most).await?;
+        return Err(Fault::Inconsistent(cause).into());
     }
     Ok(())
 }
@@ -332,12 +302,6 @@ async fn append_audit_event(
     transaction: &DatabaseTransaction,
     purchase: &purchase::Model,
 ) -> Result<(), DbErr> {
-    let PurchaseId(target_id) = purchase.id;
-    if fault::planted(Fault::Swallowed) && target_id % 8 == 0 {
-        // Fails, and nobody looks: PostgreSQL then answers COMMIT with success and stores nothing.
-        let _ = transaction.execute_unprepared("INSERT INTO audit_events (id) VALUES (NULL)").await;
-        return Ok(());
-    }
     events::append(
         transaction,
         purchase.created_at,

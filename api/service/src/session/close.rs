@@ -16,9 +16,9 @@ use super::save::{Batch, standing};
 use super::upsert::{Write, upsert};
 use super::{Sitting, SittingRules};
 use crate::database::{WritePolicy, lock_user, locked};
-use crate::error::{self, Error, Refusal};
+use crate::error::{Error, Fault, Refusal};
 use crate::events::{self, Event};
-use crate::fault::{self, Fault};
+use crate::failpoint;
 use crate::paper::Paper;
 use crate::scoring::{self, Response, Score};
 use crate::{Services, progress, ranking};
@@ -92,8 +92,8 @@ async fn run(
     let sitting = &command.sitting;
     lock_user(transaction, sitting.owner).await?;
     let session = lock(transaction, sitting.id).await?;
-    fault::boundary("submit.locked");
-    let is_over = session.open_marker.is_none() && !fault::planted(Fault::ScoredAgain);
+    failpoint::boundary("submit.locked");
+    let is_over = session.open_marker.is_none();
     let is_overdue = command.rules.is_overdue(session.expires_at, command.now);
     let mut refused = Vec::new();
     if let Some((sequence, answers)) = &command.last {
@@ -115,7 +115,7 @@ async fn run(
             return Err(SubmitRefusal::Superseded(refused).into());
         }
     }
-    fault::boundary("submit.saved");
+    failpoint::boundary("submit.saved");
     let session = if is_over {
         session
     } else {
@@ -128,12 +128,12 @@ async fn run(
 pub(super) async fn lock(
     transaction: &DatabaseTransaction,
     id: TestSessionId,
-) -> Result<test_session::Model, error::Fault> {
+) -> Result<test_session::Model, Fault> {
     let select = test_session::Entity::find_by_id(id);
     locked(transaction.get_database_backend(), select)
         .one(transaction)
         .await?
-        .ok_or_else(|| error::Fault::missing(format_args!("sitting {id}")))
+        .ok_or_else(|| Fault::missing(format_args!("sitting {id}")))
 }
 
 /// Closes an open sitting whose learner and whose row are locked: as of its deadline where that has passed.
@@ -143,7 +143,7 @@ pub(super) async fn close(
     paper: &Paper,
     is_overdue: bool,
     now: DateTime<Utc>,
-) -> Result<test_session::Model, error::Fault> {
+) -> Result<test_session::Model, Fault> {
     let answers = answers(transaction, session.id).await?;
     let score = score(paper, &answers);
     let (total, marks) = (score.total, |marks| i32::try_from(marks).unwrap_or(i32::MAX));
@@ -170,13 +170,11 @@ pub(super) async fn close(
     closed.unanswered = Set(Some(total.unanswered));
     closed.time_taken_seconds = Set(Some(i32::try_from(time_taken.num_seconds()).unwrap_or(i32::MAX)));
     let closed = closed.update(transaction).await?;
-    fault::boundary("close.scored");
+    failpoint::boundary("close.scored");
     count_on_card(transaction, &closed, marks(total.score), total.percentage()).await?;
-    if !fault::planted(Fault::NotAdded) {
-        progress::add(transaction, owner, &score.topics).await?;
-    }
+    progress::add(transaction, owner, &score.topics).await?;
     events::append(transaction, now, None, Event::SessionClosed(card)).await?;
-    fault::boundary("close.counted");
+    failpoint::boundary("close.counted");
     Ok(closed)
 }
 
@@ -201,12 +199,12 @@ async fn count_on_card(
     session: &test_session::Model,
     score: i32,
     percentage: i32,
-) -> Result<(), error::Fault> {
+) -> Result<(), Fault> {
     let card = mock_test_attempt::Entity::of(session.user_id)
         .filter(mock_test_attempt::Column::Id.eq(session.mock_test_attempt_id))
         .one(transaction)
         .await?
-        .ok_or_else(|| error::Fault::missing(format_args!("test card {}", session.mock_test_attempt_id)))?;
+        .ok_or_else(|| Fault::missing(format_args!("test card {}", session.mock_test_attempt_id)))?;
     let is_used_up = card.attempts_used >= card.max_attempts;
     let first_score = card.first_score.unwrap_or(score);
     let best_score = card.best_score.map_or(score, |best| best.max(score));

@@ -15,8 +15,7 @@ use super::together::{Together, Written};
 use super::upsert::{Write, upsert};
 use crate::Services;
 use crate::database::{Database, WritePolicy, pause, to_its_end};
-use crate::error::{self, Error, Refusal};
-use crate::fault::{self, Fault};
+use crate::error::{Error, Fault, Refusal};
 
 /// Answers that are saved together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,11 +70,6 @@ pub async fn save(
     let now = services.clock.now();
     let overdue_before = services.sittings.rules.overdue_before(now);
     let write = Write { id, owner, sequence: batch.sequence, answers, now, overdue_before };
-    if fault::planted(Fault::Unstored) {
-        let (database, together) = (services.database.clone(), Arc::clone(&services.sittings.together));
-        tokio::spawn(async move { together.write(&database, Arc::new(write)).await });
-        return Ok(Saved::default());
-    }
     let (database, sittings) = (services.database.clone(), Arc::clone(&services.sittings));
     let events = Arc::clone(&services.events);
     // Also when the client has left.
@@ -110,7 +104,7 @@ async fn write_together(
         }
         if started.elapsed() >= database.retry_for() {
             tracing::warn!(session = %write.id, "a sitting is being changed for so long that answers cannot be saved");
-            return Err(error::Fault::Held.into());
+            return Err(Fault::Held.into());
         }
         tokio::time::sleep(pause(attempt)).await;
         attempt += 1;

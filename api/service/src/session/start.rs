@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::database::{WritePolicy, lock_user};
 use crate::error::{Error, Refusal};
 use crate::events::{self, Event};
-use crate::fault::{self, Fault};
+use crate::failpoint;
 use crate::paper::{self, Paper, PaperRefusal, Papers};
 use crate::{Services, card};
 
@@ -133,16 +133,11 @@ async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<Out
     if lock_user(transaction, command.learner).await? != Some(UserStatus::Active) {
         return Err(StartRefusal::LearnerNotActive.into());
     }
-    fault::boundary("start.locked");
+    failpoint::boundary("start.locked");
     // After the lock: what waited for it took its time, and not the learner's.
     let now = command.clock.now();
-    if let Some(mut open) = open_session(transaction, command).await? {
+    if let Some(open) = open_session(transaction, command).await? {
         if !command.rules.is_overdue(open.expires_at, now) {
-            if fault::planted(Fault::DeadlineAnew) {
-                let mut anew = open.clone().into_active_model();
-                anew.expires_at = Set(now + (open.expires_at - open.started_at));
-                open = anew.update(transaction).await?;
-            }
             return Ok(Outcome::Open(Started { session: open, resumed: true }));
         }
         let open = close::lock(transaction, open.id).await?;
@@ -164,7 +159,7 @@ async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<Out
     // A key may have been corrected while this waited for the lock.
     let paper = command.papers.newest_through(transaction, &command.paper).await?;
     let session = insert(transaction, command, &paper, &card, now).await?;
-    fault::boundary("start.inserted");
+    failpoint::boundary("start.inserted");
     let mut card = card.into_active_model();
     card.attempts_used = Set(session.attempt_number);
     card.status = Set(CardStatus::InProgress);
@@ -172,7 +167,7 @@ async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<Out
     card.update(transaction).await?;
     let event = Event::SessionStarted(command.card);
     events::append(transaction, now, Some(command.learner), event).await?;
-    fault::boundary("start.counted");
+    failpoint::boundary("start.counted");
     Ok(Outcome::Open(Started { session, resumed: false }))
 }
 

@@ -7,7 +7,6 @@ use sea_orm::{DbBackend, Statement, Value};
 
 use super::answers::{MOST_ANSWERS, StoredAnswer};
 use crate::database::sql;
-use crate::fault::{self, Fault};
 
 /// Who saves what.
 #[derive(Debug)]
@@ -40,12 +39,11 @@ fn now(writes: &[&Write]) -> DateTime<Utc> {
 /// plan for each row. The sittings are locked once each, and found by their key: their columns are hidden from the index of
 /// deadlines, which a plan for unknown parameters would choose, reading all that are open.
 fn arrays(writes: &[&Write]) -> Statement {
-    let share = if fault::planted(Fault::NotHeld) { "" } else { "FOR SHARE SKIP LOCKED" };
     let text = format!(
         "INSERT INTO test_answers \
          (session_id, slot, chosen, numeric_value, flagged, time_spent_seconds, sequence, saved_at) \
          WITH open AS MATERIALIZED (SELECT id, user_id, expires_at FROM test_sessions \
-         WHERE id = ANY(?) AND open_marker + 0 = 1 {share}) \
+         WHERE id = ANY(?) AND open_marker + 0 = 1 FOR SHARE SKIP LOCKED) \
          SELECT open.id, v.slot, v.chosen, NULLIF(v.numeric_value, ''), v.flagged, NULLIF(v.time_spent_seconds, -1), \
          v.sequence, ? \
          FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?) AS v (session_id, user_id, overdue_before, sequence, slot, chosen, \
@@ -102,7 +100,6 @@ fn rows(backend: DbBackend, writes: &[&Write]) -> Statement {
         ),
         _ => (ROW, "?", "CROSS JOIN", "", MERGE),
     };
-    let share = if fault::planted(Fault::NotHeld) { "" } else { share };
     let answers: usize = writes.iter().map(|write| write.answers.len()).sum();
     // Few texts, so that each is prepared once: the rest of the rows are of no sitting.
     let size = SIZES.into_iter().find(|size| *size >= answers).unwrap_or(answers);

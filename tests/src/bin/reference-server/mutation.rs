@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_graphql::{Context, Error, Object, Result};
 
-/// What has run in this request, in order.
+/// The resolvers that have run in this request, in order.
 #[derive(Default)]
 pub(crate) struct Written(Mutex<Vec<String>>);
 

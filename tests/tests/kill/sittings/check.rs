@@ -1,4 +1,4 @@
-//! What must be true of sittings afterwards, whatever was killed.
+//! Checks of all sittings after a storm. They hold whatever was killed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -86,7 +86,7 @@ struct Stored {
     answers: BTreeMap<TestSessionId, BTreeMap<i32, test_answer::Model>>,
     cards: Vec<mock_test_attempt::Model>,
     papers: BTreeMap<i64, paper::Model>,
-    /// Of each slot of a paper the number of its question and its topic.
+    /// The number and the topic of the question in each slot of a paper.
     slots: BTreeMap<i64, BTreeMap<i32, (i64, i64)>>,
     totals: BTreeMap<(i64, i64), Sum>,
     scores: BTreeMap<(i64, i32), i64>,
@@ -142,7 +142,7 @@ impl Stored {
         self.sessions.iter().filter(|session| session.open_marker.is_none())
     }
 
-    /// What the stored answers of a sitting come to, by topic.
+    /// Scores the stored answers of a sitting, by topic.
     fn judge(&self, session: &test_session::Model) -> BTreeMap<i64, Sum> {
         let paper = &self.papers[&session.paper_id.0];
         let mut topics: BTreeMap<i64, Sum> = BTreeMap::new();
@@ -205,7 +205,7 @@ impl Stored {
         }
     }
 
-    /// Of topics and of papers.
+    /// Checks the sums of topics and of papers.
     fn check_sums(&self, wrong: &mut Vec<String>) {
         let mut totals: BTreeMap<(i64, i64), Sum> = BTreeMap::new();
         let mut scores: BTreeMap<(i64, i32), i64> = BTreeMap::new();
@@ -232,7 +232,7 @@ impl Stored {
         }
     }
 
-    /// What learners were told.
+    /// Compares the stored rows with the responses that learners got.
     fn check_ledger(&self, ledger: &Ledger, wrong: &mut Vec<String>) {
         let rows: BTreeMap<i64, &test_session::Model> =
             self.sessions.iter().map(|session| (session.id.0, session)).collect();
@@ -294,7 +294,7 @@ fn rounded(score: i64, most: i64) -> i64 {
     score.signum() * (score.abs() * 20_000 + most) / (2 * most)
 }
 
-/// What is not the same in both, with nothing where a row is missing.
+/// The keys whose values differ. A missing row is `None`.
 fn differences<K: Ord + Copy, V: PartialEq + Copy>(
     has: &BTreeMap<K, V>,
     due: &BTreeMap<K, V>,
@@ -308,7 +308,7 @@ const NODE: &str = "query ($id: ID!) { node(id: $id) { ... on TestSession { stat
     questions { slot answer { optionIds numericValue } }
     result { score maxScore percentage correct wrong unanswered timeTakenSeconds } } } }";
 
-/// What the server says of each sitting now.
+/// Reads each sitting from the server and compares it with the stored rows.
 async fn check_answers(world: &World, ledger: &Ledger, stored: &Stored, wrong: &mut Vec<String>) {
     let shared = &shared(world, Duration::ZERO);
     let found: Vec<Option<String>> = stream::iter(&ledger.sittings)

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::ledger::{Given, Ledger, Question, Sitting};
+use super::review::contradicts;
 use super::{QUESTIONS, Shared};
 use crate::storm::row;
 use crate::world::World;
@@ -27,7 +28,7 @@ const PURCHASE: &str = "mutation ($input: PurchaseInput!) { purchase(input: $inp
 /// A batch as it is sent: its number and, by slot, the answer.
 type Batch = (i64, Vec<(i64, Given)>);
 
-/// What a request came to.
+/// The result of a request.
 enum Told {
     Payload(Value),
     /// It never was answered.
@@ -194,7 +195,7 @@ impl Shared {
         let Told::Payload(told) = told else { return };
         sitting.result = Some((told["session"]["status"].clone(), told["session"]["result"].clone()));
         if let Told::Payload(again) = self.submit_once(token, sitting, &last, ledger).await
-            && again["session"] != told["session"]
+            && contradicts(&told["session"], &again["session"])
         {
             ledger.errors.push(format!("{}: submitted again: {again}, first {told}", sitting.id));
         }

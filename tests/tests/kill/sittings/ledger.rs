@@ -1,4 +1,4 @@
-//! What learners have sent of their sittings and what they were told.
+//! A record of what learners sent and of the responses they got.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ pub(crate) struct Sitting {
     pub(crate) questions: Vec<Question>,
     /// All answers that were sent, by slot and number of the batch.
     pub(crate) sent: BTreeMap<(i64, i64), Given>,
-    /// Of each slot the greatest batch that was acknowledged.
+    /// The greatest batch that was acknowledged, by slot.
     pub(crate) acknowledged: BTreeMap<i64, i64>,
     /// The status and the result that a submission was told.
     pub(crate) result: Option<(Value, Value)>,

@@ -3,6 +3,7 @@
 mod check;
 mod learner;
 mod ledger;
+mod review;
 
 use std::fmt;
 use std::sync::Arc;
@@ -52,7 +53,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// What all clients share.
+/// State that all clients share.
 struct Shared {
     http: reqwest::Client,
     endpoint: String,

@@ -3,11 +3,11 @@
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jishu_tests::process::binary;
+use jishu_tests::wait_until;
 use serde_json::{Value, json};
 
 use super::{BUY, FIRST_COURSE, execute, files, number, with_purchase};
@@ -50,20 +50,16 @@ async fn a_backup_under_a_storm_of_purchases_lacks_nothing_and_is_restored_elsew
     let acknowledged = Arc::new(Mutex::new(Vec::new()));
     let buyers: Vec<_> =
         (0..6).map(|buyer| tokio::spawn(storm(endpoint.clone(), Arc::clone(&acknowledged), buyer))).collect();
-    let wait_for = async |purchases: usize| {
-        let started = Instant::now();
-        while acknowledged.lock().unwrap().len() < purchases {
-            assert!(started.elapsed() < Duration::from_secs(60), "purchases are made");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+    let wait_for_purchases = async |purchases: usize| {
+        wait_until("purchases", async || acknowledged.lock().unwrap().len() >= purchases).await;
     };
-    wait_for(30).await;
+    wait_for_purchases(30).await;
     let before = acknowledged.lock().unwrap().clone();
     let place = server.folder.path().to_owned();
     let made =
         tokio::task::spawn_blocking(move || succeed(jishu(&place, &["backup", "b.db"]))).await.unwrap();
     let during = acknowledged.lock().unwrap().len();
-    wait_for(during + 6).await;
+    wait_for_purchases(during + 6).await;
     for buyer in buyers {
         buyer.abort();
     }
@@ -183,7 +179,7 @@ async fn a_backup_goes_where_a_copy_lies_beside_an_old_log() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_backup_is_named() {
+async fn a_defect_of_a_backup_is_named() {
     let server = with_purchase().await;
     succeed(jishu(server.folder.path(), &["backup", "good.db"]));
     let folder = server.stop();

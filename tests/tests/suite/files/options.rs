@@ -8,7 +8,7 @@ use super::{execute, files};
 use crate::command_line::{Serving, fail, jishu, succeed};
 
 #[test]
-fn what_only_looks_makes_nothing() {
+fn commands_that_only_read_create_nothing() {
     let folder = tempfile::tempdir().unwrap();
     for command in [
         &["migrate", "status"][..],

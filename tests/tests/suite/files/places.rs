@@ -38,7 +38,7 @@ async fn a_link_stands_for_its_file() {
 }
 
 #[tokio::test]
-async fn what_is_no_backup_or_no_file_is_named() {
+async fn a_path_that_is_not_a_backup_or_not_a_file_is_named() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("place")).unwrap();
     for (file, told) in [("nowhere", "there is no file nowhere"), ("place", "place is a folder")] {

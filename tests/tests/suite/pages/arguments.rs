@@ -1,27 +1,27 @@
-//! What narrows a list, and what makes no sense.
+//! Filters, and arguments that are refused.
 
 use std::sync::Arc;
 
-use jishu_tests::{TestApp, on_each_database};
+use jishu_tests::{MOCK_TEST_ATTEMPTS, TestApp, on_each_database};
 use serde_json::json;
 
-use super::{PAGE, cursor, ids, page, purchase, with_cards};
+use super::World;
 
 on_each_database!(
     filters_narrow_and_combine,
-    page_arguments_that_make_no_sense_are_refused,
-    foreign_cursors_are_refused,
+    invalid_page_arguments_are_refused,
+    cursors_of_other_lists_are_refused,
 );
 
 async fn filters_narrow_and_combine(app: Arc<TestApp>) {
-    let (asha, course) = with_cards(&app).await;
+    let World { course, asha } = World::new(&app).await;
     let other = app.course(&["History"]).cards(10).create(&app).await;
-    let bought = purchase(&asha, &other, 0).await;
+    let bought = asha.buy(other.subject(0)).await;
     app.execute(
         "UPDATE mock_test_attempts SET status = 'completed', attempts_used = 1 WHERE test_number = 3",
     )
     .await;
-    let purchase = bought.text("/purchase/purchase/id");
+    let purchase = &bought.purchase().id;
     for (filter, expected) in [
         (json!({}), 85),
         (json!({ "courseId": course.id }), 75),
@@ -36,18 +36,14 @@ async fn filters_narrow_and_combine(app: Arc<TestApp>) {
         (json!({ "purchaseId": purchase, "courseId": course.id }), 0),
         (json!({ "courseId": app.global("Course", 999_999) }), 0),
     ] {
-        let answer = page(&asha, json!({ "first": 100, "filter": filter })).await;
-        assert_eq!(ids(&answer).len(), expected, "{filter}");
-        assert_eq!(
-            answer.number("/viewer/mockTestAttempts/totalCount"),
-            i64::try_from(expected).unwrap(),
-            "{filter}"
-        );
+        let page = asha.cards_page().first(100).filter(filter.clone()).await;
+        assert_eq!(page.ids().len(), expected, "{filter}");
+        assert_eq!(page.total(), i64::try_from(expected).unwrap(), "{filter}");
     }
     for (field, id) in
         [("courseId", &course.subjects[0]), ("subjectId", &course.id), ("purchaseId", &"x".to_owned())]
     {
-        let (code, message) = asha.fail(PAGE, json!({ "filter": { field: id } })).await;
+        let (code, message) = asha.fail(MOCK_TEST_ATTEMPTS, json!({ "filter": { field: id } })).await;
         assert_eq!(code, "BAD_USER_INPUT");
         assert!(message.contains(field), "{message}");
     }
@@ -65,7 +61,7 @@ async fn filters_narrow_and_combine(app: Arc<TestApp>) {
     );
 }
 
-async fn page_arguments_that_make_no_sense_are_refused(app: Arc<TestApp>) {
+async fn invalid_page_arguments_are_refused(app: Arc<TestApp>) {
     let asha = app.learner("Asha").await;
     for (arguments, named) in [
         (json!({ "first": 1, "last": 1 }), "not both"),
@@ -75,15 +71,16 @@ async fn page_arguments_that_make_no_sense_are_refused(app: Arc<TestApp>) {
         (json!({ "last": 0 }), "`last` must be"),
         (json!({ "last": 2_147_483_647 }), "`last` must be"),
     ] {
-        let (code, message) = asha.fail(PAGE, arguments).await;
+        let (code, message) = asha.fail(MOCK_TEST_ATTEMPTS, arguments).await;
         assert_eq!(code, "BAD_USER_INPUT");
         assert!(message.contains(named), "{message}");
     }
 }
 
-async fn foreign_cursors_are_refused(app: Arc<TestApp>) {
-    let (asha, _) = with_cards(&app).await;
-    let by_number = cursor(&page(&asha, json!({ "first": 5 })).await, "endCursor");
+async fn cursors_of_other_lists_are_refused(app: Arc<TestApp>) {
+    let asha = World::new(&app).await.asha;
+    let page = asha.cards_page().first(5).await;
+    let by_number = page.end();
     let descending = json!({ "field": "SUBJECT_TEST_NUMBER", "direction": "DESC" });
     let by_percentage = json!({ "field": "LATEST_PERCENTAGE" });
     let purchases = asha.run("{ viewer { purchases { pageInfo { endCursor } } } }").await;
@@ -98,7 +95,7 @@ async fn foreign_cursors_are_refused(app: Arc<TestApp>) {
         json!({ "after": format!("{by_number}A") }),
         json!({ "before": app.global("MockTestAttempt", 1) }),
     ] {
-        let (code, message) = asha.fail(PAGE, variables.clone()).await;
+        let (code, message) = asha.fail(MOCK_TEST_ATTEMPTS, variables.clone()).await;
         assert_eq!(code, "BAD_USER_INPUT", "{variables}");
         assert!(message.contains("cursor"), "{message}");
     }

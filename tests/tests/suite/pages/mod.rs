@@ -4,88 +4,53 @@ mod arguments;
 mod order;
 mod statements;
 
-use jishu_tests::{Answer, Client, TestApp, TestCourse};
-use serde_json::{Value, json};
+use jishu_tests::{CardsRequest, Client, TestApp, TestCourse};
 
-const PAGE: &str = "
-query ($first: Int, $after: String, $last: Int, $before: String, $filter: MockTestAttemptFilter, $orderBy: MockTestAttemptOrder) {
-  viewer {
-    mockTestAttempts(first: $first, after: $after, last: $last, before: $before, filter: $filter, orderBy: $orderBy) {
-      edges { cursor node { id testNumber subject { name } latestPercentage latestAttemptAt } }
-      pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
-      totalCount
+/// Reads the whole list of cards forward, `size` cards at a time. `ask` may narrow or order the list.
+async fn forward(
+    client: &Client,
+    size: i64,
+    ask: impl Fn(CardsRequest<'_>) -> CardsRequest<'_>,
+) -> Vec<String> {
+    let mut page = ask(client.cards_page()).first(size).await;
+    let mut all = page.ids();
+    while page.page_info.has_next_page {
+        page = ask(client.cards_page()).first(size).after(page.end()).await;
+        all.extend(page.ids());
     }
-  }
-}";
-
-async fn page(client: &Client, variables: Value) -> Answer {
-    client.run_with(PAGE, variables).await
+    all
 }
 
-fn ids(answer: &Answer) -> Vec<String> {
-    let edges = answer.list("/viewer/mockTestAttempts/edges");
-    edges.iter().map(|edge| edge["node"]["id"].as_str().unwrap().to_owned()).collect()
+/// Reads the whole list of cards backward, `size` cards at a time, and returns it in the order of the list.
+async fn backward(
+    client: &Client,
+    size: i64,
+    ask: impl Fn(CardsRequest<'_>) -> CardsRequest<'_>,
+) -> Vec<String> {
+    let mut page = ask(client.cards_page()).last(size).await;
+    let mut all = page.ids();
+    while page.page_info.has_previous_page {
+        page = ask(client.cards_page()).last(size).before(page.start()).await;
+        all.splice(0..0, page.ids());
+    }
+    all
 }
 
-fn flag(answer: &Answer, name: &str) -> bool {
-    answer.at("/viewer/mockTestAttempts/pageInfo")[name].as_bool().unwrap()
+/// A learner with three subjects of 25 cards each, bought last to first.
+struct World {
+    course: TestCourse,
+    asha: Client,
 }
 
-fn cursor(answer: &Answer, name: &str) -> String {
-    answer.at("/viewer/mockTestAttempts/pageInfo")[name].as_str().unwrap().to_owned()
-}
-
-/// Everything, forward in pages of `size`.
-async fn forward(client: &Client, size: i32, arguments: &Value) -> Vec<String> {
-    let (mut all, mut after) = (Vec::new(), Value::Null);
-    loop {
-        let mut variables = arguments.clone();
-        variables["first"] = size.into();
-        variables["after"] = after;
-        let answer = page(client, variables).await;
-        all.extend(ids(&answer));
-        if !flag(&answer, "hasNextPage") {
-            return all;
+impl World {
+    async fn new(app: &TestApp) -> Self {
+        let course = app.course(&["Physics", "Chemistry", "Biology"]).cards(25).create(app).await;
+        let asha = app.learner("Asha").await;
+        for subject in [2, 0, 1] {
+            asha.buy(course.subject(subject)).await;
         }
-        after = cursor(&answer, "endCursor").into();
+        // The rows of another learner's cards follow.
+        app.learner("Binod").await.buy(course.subject(0)).await;
+        Self { course, asha }
     }
-}
-
-/// Everything, backward in pages of `size`, in the list's order.
-async fn backward(client: &Client, size: i32, arguments: &Value) -> Vec<String> {
-    let (mut all, mut before) = (Vec::new(), Value::Null);
-    loop {
-        let mut variables = arguments.clone();
-        variables["last"] = size.into();
-        variables["before"] = before;
-        let answer = page(client, variables).await;
-        all.splice(0..0, ids(&answer));
-        if !flag(&answer, "hasPreviousPage") {
-            return all;
-        }
-        before = cursor(&answer, "startCursor").into();
-    }
-}
-
-async fn purchase(client: &Client, course: &TestCourse, subject: usize) -> Answer {
-    client
-        .run_with(
-            "mutation ($input: PurchaseInput!) { purchase(input: $input) { outcome purchase { id } } }",
-            json!({ "input": {
-                "courseId": course.id, "purchaseType": "SINGLE_SUBJECT", "subjectIds": [course.subjects[subject]],
-            } }),
-        )
-        .await
-}
-
-/// A learner with three subjects of 25 cards, bought last to first.
-async fn with_cards(app: &TestApp) -> (Client, TestCourse) {
-    let course = app.course(&["Physics", "Chemistry", "Biology"]).cards(25).create(app).await;
-    let asha = app.learner("Asha").await;
-    for subject in [2, 0, 1] {
-        purchase(&asha, &course, subject).await;
-    }
-    // Somebody else's cards between hers.
-    purchase(&app.learner("Binod").await, &course, 0).await;
-    (asha, course)
 }

@@ -1,11 +1,11 @@
-//! What a page costs.
+//! The cost of a page: its statements and their plans.
 
 use std::sync::Arc;
 
 use jishu_tests::{Backend, TestApp, on_each_database};
 use serde_json::{Value, json};
 
-use super::{cursor, page, purchase, with_cards};
+use super::World;
 use crate::plan::plan;
 
 on_each_database!(
@@ -15,8 +15,9 @@ on_each_database!(
 );
 
 async fn the_number_of_statements_does_not_grow_with_the_page(app: Arc<TestApp>) {
-    let (asha, _) = with_cards(&app).await;
-    let start = cursor(&page(&asha, json!({ "first": 2 })).await, "endCursor");
+    let asha = World::new(&app).await.asha;
+    let page = asha.cards_page().first(2).await;
+    let start = page.end();
     // The page, what lies around it, and purchases; with what the next sittings have, entitlements, extra times and papers
     // too, one statement each.
     for (of_next, most) in
@@ -56,7 +57,7 @@ async fn the_page_is_read_from_its_index_at_any_depth(app: Arc<TestApp>) {
     for learner in ["Binod", "Chitra", "Devi", "Asha"] {
         let client = app.learner(learner).await;
         for subject in 0..5 {
-            purchase(&client, &course, subject).await;
+            client.buy(course.subject(subject)).await;
         }
     }
     let analyze = "ANALYZE TABLE mock_test_attempts, entitlements";
@@ -65,12 +66,11 @@ async fn the_page_is_read_from_its_index_at_any_depth(app: Arc<TestApp>) {
     let asha = app.learner_again("Asha").await;
     for (subject, is_end) in [(0, false), (4, true)] {
         let filter = json!({ "subjectId": course.subjects[subject] });
-        let deep = page(&asha, json!({ "last": 2, "filter": filter })).await;
-        let after = cursor(&deep, "startCursor");
+        let deep = asha.cards_page().last(2).filter(filter).await;
         for entitled in [None, Some(true), Some(false)] {
             let _ = app.take_statements();
             let filter = entitled.map(|entitled| json!({ "entitled": entitled }));
-            page(&asha, json!({ "first": 50, "after": after, "filter": filter })).await;
+            asha.cards_page().first(50).after(deep.start()).filter(json!(filter)).await;
             let select = app
                 .take_statements()
                 .into_iter()
@@ -104,7 +104,7 @@ async fn the_page_is_read_from_its_index_at_any_depth(app: Arc<TestApp>) {
 }
 
 async fn total_count_is_counted_only_when_selected(app: Arc<TestApp>) {
-    let (asha, _) = with_cards(&app).await;
+    let asha = World::new(&app).await.asha;
     let counts = |app: &TestApp| app.take_statements().iter().filter(|sql| sql.contains("COUNT(")).count();
     let _ = app.take_statements();
     asha.run("{ viewer { mockTestAttempts { edges { node { id } } } } }").await;

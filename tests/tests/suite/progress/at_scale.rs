@@ -26,14 +26,14 @@ on_each_database!(progress_at_scale);
 
 /// Sittings with which each run begins.
 const FEW: i64 = 10_000;
-/// Of each learner: 40 cards, every fourth of them sat twice.
+/// A learner has 40 cards, and every fourth of them was sat twice.
 const SITTINGS_OF_A_LEARNER: i64 = 50;
 const CARDS_OF_A_SUBJECT: i64 = 10;
 const PAPERS_OF_A_SUBJECT: i32 = 50;
 const TOPICS_OF_A_SUBJECT: i32 = 10;
 /// Learners are made in portions that no database takes too long for.
 const AT_ONCE: i64 = 2_000;
-/// Where the ids of learners begin: those of the many papers, and those who sat one.
+/// The first ids of learners: of those who sat many papers, and of those who sat one paper.
 const LEARNERS: i64 = 1_000_000;
 const OF_ONE_PAPER: i64 = 2_000_000;
 /// How often each is timed.
@@ -78,9 +78,9 @@ struct World<'a> {
 struct Times {
     /// All of `viewer.progress`, over HTTP.
     progress: Duration,
-    /// Of a sitting of the paper that most have sat.
+    /// The time for one sitting of the paper that most learners have sat.
     percentile: Duration,
-    /// Of 50 sittings of one learner.
+    /// The time for 50 sittings of one learner.
     page: Duration,
 }
 
@@ -261,7 +261,7 @@ impl<'a> World<'a> {
         test_session::Entity::of(UserId(learner)).all(self.app.connection()).await.unwrap()
     }
 
-    /// Of sittings of one learner.
+    /// Reads the percentiles of sittings, which all belong to one learner.
     async fn percentiles(&self, sittings: &[test_session::Model]) -> HashMap<TestSessionId, String> {
         let ids = sittings.iter().map(|sitting| sitting.id);
         let found = ranking::percentiles(&self.app.services, sittings[0].user_id, ids).await.unwrap();
@@ -303,7 +303,7 @@ impl<'a> World<'a> {
         let of_learner = self.sittings_of(learner).await;
         self.percentiles(&of_learner[..1]).await;
         let big = ["test_sessions", "mock_test_attempts", "topic_totals", "paper_scores"];
-        // What the statements call them.
+        // The names that the statements use.
         let names =
             ["test_sessions", "mock_test_attempts", "early", "late", "sums", "s", "counted", "scores"];
         let statements: Vec<String> = app

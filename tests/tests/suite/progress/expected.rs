@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::sat::{Bank, Sitting};
 use super::world::Learner;
 
-/// What `PROGRESS` answers of these sittings.
+/// The response to `PROGRESS` for these sittings.
 pub(super) async fn expected(
     app: &TestApp,
     bank: &Bank,

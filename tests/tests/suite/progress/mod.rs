@@ -195,7 +195,7 @@ async fn only_what_is_asked_for_is_read(app: Arc<TestApp>) {
         (&format!("testsTaken improvement {of_subjects} trend(last: 100) {{ at percentage }}"), 5),
     ] {
         let document = format!("{{ viewer {{ progress {{ {fields} }} }} }}");
-        // Of three subjects, and of one.
+        // Three subjects, and one.
         for learner in [&asha, &binod] {
             let _ = app.take_statements();
             learner.client.run(&document).await;

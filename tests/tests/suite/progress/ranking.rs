@@ -1,4 +1,4 @@
-//! Where a sitting stands among all who sat the same paper, against a count of its own.
+//! The rank of a sitting among all learners of its paper, compared with a count that the test makes.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::convert::Infallible;

@@ -95,7 +95,7 @@ pub(super) fn open(
     }
 }
 
-/// What a card says of its sittings.
+/// The fields of a card that come from its sittings.
 pub(super) async fn tell_card(app: &TestApp, MockTestAttemptId(id): MockTestAttemptId, sat: i32, open: bool) {
     let used = sat + i32::from(open);
     let status = match (open, sat) {

@@ -1,11 +1,11 @@
-//! What a purchase creates.
+//! The rows that a purchase creates.
 
 use std::sync::Arc;
 
-use jishu_tests::{Backend, TestApp, on_each_database};
+use jishu_tests::{Backend, PURCHASE, TestApp, on_each_database};
 use serde_json::json;
 
-use super::{COST_IS_SUM_OF_PRICES, PURCHASE, buy, input, no_card_is_doubled, outcome};
+use super::World;
 
 on_each_database!(
     a_single_subject_gives_its_cards_once,
@@ -13,102 +13,78 @@ on_each_database!(
     a_bundle_is_one_purchase_at_its_price,
     a_bundle_of_200_subjects_is_one_statement_for_10_000_cards,
     subjects_have_1_50_and_1000_cards,
-    what_was_bought_leaves_the_cart,
+    subjects_that_were_bought_leave_the_cart,
 );
 
 async fn a_single_subject_gives_its_cards_once(app: Arc<TestApp>) {
     let course = app.course(&["Physics", "Chemistry"]).named("NEET").create(&app).await;
     let asha = app.learner("Asha").await;
-    let wanted = input(&course, "SINGLE_SUBJECT", &[&course.subjects[0]]);
 
-    let first = buy(&asha, wanted.clone()).await;
-    assert_eq!(outcome(&first), ("CREATED", 50, 50));
-    assert_eq!(first.text("/purchase/message"), "You bought Physics; 50 test cards are ready.");
-    assert_eq!(
-        *first.at("/purchase/purchase"),
-        json!({
-            "id": first.text("/purchase/purchase/id"),
-            "purchaseType": "SINGLE_SUBJECT",
-            "status": "ACTIVE",
-            "cost": { "amount": "100.00", "currency": "INR" },
-            "subjects": [{ "name": "Physics" }],
-            "course": { "name": "NEET" },
-        })
-    );
-    let numbers: Vec<_> = first
-        .list("/purchase/testCards/edges")
-        .iter()
-        .map(|edge| edge["node"]["testNumber"].as_i64())
-        .collect();
-    assert_eq!(numbers, (1..=50).map(Some).collect::<Vec<_>>());
+    let first = asha.buy(course.subject(0)).await;
+    assert_eq!(first.outcome(), ("CREATED", 50, 50));
+    assert_eq!(first.message(), "You bought Physics; 50 test cards are ready.");
+    let bought = first.purchase();
+    assert_eq!((bought.purchase_type.as_str(), bought.status.as_str()), ("SINGLE_SUBJECT", "ACTIVE"));
+    assert_eq!((first.cost(), bought.cost.currency.as_str()), ("100.00", "INR"));
+    assert_eq!((bought.subjects[0].name.as_str(), bought.course.name.as_str()), ("Physics", "NEET"));
+    let numbers: Vec<i64> = first.cards().nodes().map(|card| card.test_number).collect();
+    assert_eq!(numbers, (1..=50).collect::<Vec<_>>());
 
-    let again = buy(&asha, wanted).await;
-    assert_eq!(outcome(&again), ("EXISTING", 0, 50));
-    assert_eq!(again.text("/purchase/message"), "You already own Physics; its 50 test cards are below.");
-    assert_eq!(again.at("/purchase/purchase"), first.at("/purchase/purchase"));
-    assert_eq!(again.at("/purchase/testCards"), first.at("/purchase/testCards"));
+    let again = asha.buy(course.subject(0)).await;
+    assert_eq!(again.outcome(), ("EXISTING", 0, 50));
+    assert_eq!(again.message(), "You already own Physics; its 50 test cards are below.");
+    assert_eq!(again.purchase(), first.purchase());
+    assert_eq!(again.cards(), first.cards());
     assert_eq!(app.number("SELECT COUNT(*) FROM purchases").await, 1);
     assert_eq!(app.number("SELECT COUNT(*) FROM mock_test_attempts").await, 50);
 }
 
 async fn several_subjects_number_their_cards_from_one(app: Arc<TestApp>) {
-    let course = app.course(&["Physics", "Chemistry"]).create(&app).await;
-    let asha = app.learner("Asha").await;
-    let [physics, chemistry] = [&course.subjects[0], &course.subjects[1]];
-    let bought = buy(&asha, input(&course, "MULTIPLE_SUBJECTS", &[chemistry, physics])).await;
-    assert_eq!(outcome(&bought), ("CREATED", 100, 100));
-    assert_eq!(bought.text("/purchase/purchase/cost/amount"), "200.00");
-    // (p,1,1) beside (p,2,1): the row that the old key refused.
+    let world = World::new(&app, &["Physics", "Chemistry"]).await;
+    let bought = world.asha.buy(world.course.several(&[1, 0])).await;
+    assert_eq!(bought.outcome(), ("CREATED", 100, 100));
+    assert_eq!(bought.cost(), "200.00");
+    // An old database refused the first card of the second subject.
     let ones = "SELECT COUNT(*) FROM mock_test_attempts WHERE test_number = 1";
     assert_eq!(app.number(ones).await, 2);
-    no_card_is_doubled(&app).await;
+    world.no_card_is_doubled().await;
 }
 
 async fn a_bundle_is_one_purchase_at_its_price(app: Arc<TestApp>) {
-    let course = app.course(&["Physics", "Chemistry", "Biology"]).bundle(250_01).create(&app).await;
-    let asha = app.learner("Asha").await;
-    let bought = buy(&asha, input(&course, "FULL_BUNDLE", &[])).await;
-    assert_eq!(outcome(&bought), ("CREATED", 150, 150));
-    assert_eq!(bought.text("/purchase/purchase/cost/amount"), "250.01");
-    assert_eq!(bought.text("/purchase/purchase/purchaseType"), "FULL_BUNDLE");
-    assert_eq!(
-        bought.text("/purchase/message"),
-        "You bought Physics, Chemistry and Biology; 150 test cards are ready."
-    );
-    assert_eq!(app.number(COST_IS_SUM_OF_PRICES).await, 1);
+    let world = World::with_bundle(&app, &["Physics", "Chemistry", "Biology"], 250_01).await;
+    let bought = world.asha.buy(world.course.whole()).await;
+    assert_eq!(bought.outcome(), ("CREATED", 150, 150));
+    assert_eq!(bought.cost(), "250.01");
+    assert_eq!(bought.purchase().purchase_type, "FULL_BUNDLE");
+    assert_eq!(bought.message(), "You bought Physics, Chemistry and Biology; 150 test cards are ready.");
+    world.one_purchase_costs_the_sum_of_its_prices().await;
 }
 
 async fn a_bundle_of_200_subjects_is_one_statement_for_10_000_cards(app: Arc<TestApp>) {
     let names: Vec<String> = (1..=200).map(|number| format!("Subject {number}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let course = app.course(&names).bundle(9_999_00).create(&app).await;
-    let asha = app.learner("Asha").await;
+    let world = World::with_bundle(&app, &names, 9_999_00).await;
     let _ = app.take_statements();
-    let bought = buy(&asha, input(&course, "FULL_BUNDLE", &[])).await;
-    assert_eq!(outcome(&bought), ("CREATED", 10_000, 10_000));
-    assert_eq!(
-        bought.text("/purchase/message"),
-        "You bought Subject 1, Subject 2 and 198 more; 10000 test cards are ready."
-    );
+    let bought = world.asha.buy(world.course.whole()).await;
+    assert_eq!(bought.outcome(), ("CREATED", 10_000, 10_000));
+    assert_eq!(bought.message(), "You bought Subject 1, Subject 2 and 198 more; 10000 test cards are ready.");
     let statements = app.take_statements();
     let inserts = statements.iter().filter(|sql| sql.contains("INSERT INTO mock_test_attempts")).count();
     assert_eq!(inserts, 1, "{statements:#?}");
-    assert_eq!(bought.text("/purchase/purchase/cost/amount"), "9999.00");
-    assert_eq!(app.number(COST_IS_SUM_OF_PRICES).await, 1);
-    no_card_is_doubled(&app).await;
+    assert_eq!(bought.cost(), "9999.00");
+    world.one_purchase_costs_the_sum_of_its_prices().await;
+    world.no_card_is_doubled().await;
 }
 
 async fn subjects_have_1_50_and_1000_cards(app: Arc<TestApp>) {
     let asha = app.learner("Asha").await;
     for cards in [1, 50, 1_000] {
         let course = app.course(&["Physics"]).cards(cards).create(&app).await;
-        let bought = buy(&asha, input(&course, "SINGLE_SUBJECT", &[&course.subjects[0]])).await;
+        let bought = asha.buy(course.subject(0)).await;
         let cards = i64::from(cards);
-        assert_eq!(outcome(&bought), ("CREATED", cards, cards));
-        let last = format!(
-            "SELECT MAX(test_number) FROM mock_test_attempts WHERE subject_id = {}",
-            course.subject_rows[0]
-        );
+        assert_eq!(bought.outcome(), ("CREATED", cards, cards));
+        let subject = course.subject_rows[0];
+        let last = format!("SELECT MAX(test_number) FROM mock_test_attempts WHERE subject_id = {subject}");
         assert_eq!(app.number(&last).await, cards);
     }
     let too_many = app.services.database.writer();
@@ -117,21 +93,14 @@ async fn subjects_have_1_50_and_1000_cards(app: Arc<TestApp>) {
     refused.await.expect_err("the database refuses more than MariaDB's recursion gives");
 }
 
-async fn what_was_bought_leaves_the_cart(app: Arc<TestApp>) {
-    let course = app.course(&["Physics", "Chemistry", "Biology"]).create(&app).await;
-    let asha = app.learner("Asha").await;
-    asha.run_with(
-        "mutation ($ids: [ID!]!) { addToCart(subjectIds: $ids) { userErrors { code } } }",
-        json!({ "ids": course.subjects }),
-    )
-    .await;
-    buy(&asha, input(&course, "MULTIPLE_SUBJECTS", &[&course.subjects[0], &course.subjects[2]])).await;
-    let cart = asha.run("{ viewer { cart { subjects { name } } } }").await;
-    assert_eq!(*cart.at("/viewer/cart/subjects"), json!([{ "name": "Chemistry" }]));
+async fn subjects_that_were_bought_leave_the_cart(app: Arc<TestApp>) {
+    let world = World::new(&app, &["Physics", "Chemistry", "Biology"]).await;
+    world.asha.add_to_cart(&world.course.subjects.iter().collect::<Vec<_>>()).await;
+    world.asha.buy(world.course.several(&[0, 2])).await;
+    assert_eq!(world.asha.cart().await.names(), ["Chemistry"]);
 }
 
-/// A check that no client can provoke: a trigger swallows a card behind the statement's back. MariaDB has no
-/// trigger that can.
+/// No client can provoke this check, so a trigger drops a card of the statement. A trigger of MariaDB cannot.
 mod miscounted {
     use super::*;
 
@@ -163,11 +132,10 @@ mod miscounted {
     }
 
     async fn a_miscount_takes_the_purchase_back(app: Arc<TestApp>) {
-        let course = app.course(&["Physics"]).create(&app).await;
-        let asha = app.learner("Asha").await;
+        let world = World::new(&app, &["Physics"]).await;
         let before = app.rows().await;
-        let wanted = input(&course, "SINGLE_SUBJECT", &[&course.subjects[0]]);
-        let answer = asha.send(PURCHASE, json!({ "input": wanted })).await;
+        let wanted = world.course.subject(0);
+        let answer = world.asha.send(PURCHASE, json!({ "input": wanted.json() })).await;
         let error = &answer.body["errors"][0];
         assert_eq!(error["extensions"]["code"], "INTERNAL", "{:#}", answer.body);
         assert!(error["extensions"]["requestId"].is_string());

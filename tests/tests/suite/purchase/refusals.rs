@@ -1,11 +1,11 @@
-//! What cannot be bought.
+//! Purchases that are refused.
 
 use std::sync::Arc;
 
-use jishu_tests::{TestApp, on_each_database};
+use jishu_tests::{PurchaseInput, TestApp, on_each_database};
 use serde_json::json;
 
-use super::{buy, input, refusal};
+use super::World;
 
 on_each_database!(
     more_subjects_than_a_course_has_are_refused,
@@ -16,13 +16,12 @@ on_each_database!(
 );
 
 async fn more_subjects_than_a_course_has_are_refused(app: Arc<TestApp>) {
-    let course = app.course(&["Physics"]).create(&app).await;
-    let asha = app.learner("Asha").await;
+    let World { course, asha, .. } = World::new(&app, &["Physics"]).await;
     let before = app.rows().await;
     let many: Vec<String> = (1..=40_000).map(|row| app.global("Subject", row)).collect();
     let many: Vec<&String> = many.iter().collect();
-    let refused = buy(&asha, input(&course, "MULTIPLE_SUBJECTS", &many)).await;
-    assert_eq!(refusal(&refused).0, "SUBJECT_COUNT_MISMATCH");
+    let refused = asha.buy(PurchaseInput::new(&course.id, "MULTIPLE_SUBJECTS", &many)).await;
+    assert_eq!(refused.refusal().code, "SUBJECT_COUNT_MISMATCH");
     for field in ["addToCart", "removeFromCart"] {
         let document =
             format!("mutation ($ids: [ID!]!) {{ {field}(subjectIds: $ids) {{ userErrors {{ code }} }} }}");
@@ -33,8 +32,7 @@ async fn more_subjects_than_a_course_has_are_refused(app: Arc<TestApp>) {
 }
 
 async fn the_wrong_number_of_subjects_is_refused(app: Arc<TestApp>) {
-    let course = app.course(&["Physics", "Chemistry"]).bundle(150_00).create(&app).await;
-    let asha = app.learner("Asha").await;
+    let World { course, asha, .. } = World::with_bundle(&app, &["Physics", "Chemistry"], 150_00).await;
     let before = app.rows().await;
     let [physics, chemistry] = [&course.subjects[0], &course.subjects[1]];
     for (purchase_type, subjects) in [
@@ -44,14 +42,14 @@ async fn the_wrong_number_of_subjects_is_refused(app: Arc<TestApp>) {
         ("MULTIPLE_SUBJECTS", &[physics]),
         ("FULL_BUNDLE", &[physics]),
     ] {
-        let refused = buy(&asha, input(&course, purchase_type, subjects)).await;
-        let expected = ("SUBJECT_COUNT_MISMATCH".into(), "input.subjectIds".into(), "FieldError".into());
-        assert_eq!(refusal(&refused), expected);
+        let refused = asha.buy(PurchaseInput::new(&course.id, purchase_type, subjects)).await;
+        let expected = ("SUBJECT_COUNT_MISMATCH", "input.subjectIds".to_owned(), "FieldError");
+        assert_eq!(refused.refused_as(), expected);
     }
     for subjects in [&[physics, physics][..], &[physics, chemistry, physics]] {
-        let refused = buy(&asha, input(&course, "MULTIPLE_SUBJECTS", subjects)).await;
-        assert_eq!(refusal(&refused).0, "SUBJECT_REPEATED");
-        assert_eq!(refused.at("/purchase/userErrors")[0]["subjectIds"], json!([physics]));
+        let refused = asha.buy(PurchaseInput::new(&course.id, "MULTIPLE_SUBJECTS", subjects)).await;
+        assert_eq!(refused.refusal().code, "SUBJECT_REPEATED");
+        assert_eq!(refused.refusal().more["subjectIds"], json!([physics]));
     }
     assert_eq!(app.rows().await, before);
 }
@@ -72,12 +70,12 @@ async fn unknown_archived_and_foreign_subjects_are_refused(app: Arc<TestApp>) {
         (&course.subjects[1], "SUBJECT_ARCHIVED"),
     ] {
         for wanted in [
-            input(&course, "SINGLE_SUBJECT", &[subject]),
-            input(&course, "MULTIPLE_SUBJECTS", &[&course.subjects[0], subject]),
+            PurchaseInput::new(&course.id, "SINGLE_SUBJECT", &[subject]),
+            PurchaseInput::new(&course.id, "MULTIPLE_SUBJECTS", &[&course.subjects[0], subject]),
         ] {
-            let refused = buy(&asha, wanted).await;
-            assert_eq!(refusal(&refused), (code.into(), "input.subjectIds".into(), "SubjectsError".into()));
-            assert_eq!(refused.at("/purchase/userErrors")[0]["subjectIds"], json!([subject]));
+            let refused = asha.buy(wanted).await;
+            assert_eq!(refused.refused_as(), (code, "input.subjectIds".to_owned(), "SubjectsError"));
+            assert_eq!(refused.refusal().more["subjectIds"], json!([subject]));
         }
     }
     assert_eq!(app.rows().await, before);
@@ -90,7 +88,7 @@ async fn courses_that_cannot_be_bought_are_refused(app: Arc<TestApp>) {
     app.execute(&format!("UPDATE courses SET archived_at = created_at WHERE id = {}", archived.row)).await;
     let asha = app.learner("Asha").await;
     let before = app.rows().await;
-    let bundle = |id: &str| json!({ "courseId": id, "purchaseType": "FULL_BUNDLE" });
+    let bundle = |id: &str| PurchaseInput::new(id, "FULL_BUNDLE", &[]);
     for (wanted, code, path) in [
         (bundle(&no_bundle.id), "NOT_SOLD_AS_BUNDLE", "input.purchaseType"),
         (bundle(&empty.id), "COURSE_EMPTY", "input.courseId"),
@@ -99,17 +97,16 @@ async fn courses_that_cannot_be_bought_are_refused(app: Arc<TestApp>) {
         (bundle("nonsense"), "COURSE_NOT_FOUND", "input.courseId"),
         (bundle(&no_bundle.subjects[0]), "COURSE_NOT_FOUND", "input.courseId"),
     ] {
-        assert_eq!(refusal(&buy(&asha, wanted).await), (code.into(), path.into(), "FieldError".into()));
+        assert_eq!(asha.buy(wanted).await.refused_as(), (code, path.to_owned(), "FieldError"));
     }
     assert_eq!(app.rows().await, before);
 }
 
 async fn a_deactivated_account_buys_nothing(app: Arc<TestApp>) {
-    let course = app.course(&["Physics"]).create(&app).await;
-    let asha = app.learner("Asha").await;
+    let World { course, asha, .. } = World::new(&app, &["Physics"]).await;
     app.execute("UPDATE users SET status = 'deactivated'").await;
     let before = app.rows().await;
-    let refused = buy(&asha, input(&course, "SINGLE_SUBJECT", &[&course.subjects[0]])).await;
-    assert_eq!(refusal(&refused).0, "ACCOUNT_INACTIVE");
+    let refused = asha.buy(course.subject(0)).await;
+    assert_eq!(refused.refusal().code, "ACCOUNT_INACTIVE");
     assert_eq!(app.rows().await, before);
 }

@@ -6,7 +6,7 @@ use jishu_tests::{TestApp, on_each_database};
 use serde_json::{Value, json};
 
 use super::corrections::{QUESTIONS, World};
-use super::{counts, export, import, rows};
+use super::rows;
 
 on_each_database!(
     an_archived_question_is_never_drawn_and_can_be_restored,
@@ -41,10 +41,10 @@ async fn an_archived_question_is_never_drawn_and_can_be_restored(app: Arc<TestAp
     let second = app.number("SELECT id FROM mock_test_attempts WHERE test_number = 2").await;
     let second = app.global("MockTestAttempt", second);
     let refused = learner.start_session(&second).await;
-    assert_eq!(refused["userErrors"][0]["code"], "TOO_FEW_QUESTIONS");
+    assert_eq!(refused.error().code, "TOO_FEW_QUESTIONS");
     let session = learner.start_session(&first).await;
-    let ended = learner.submit_session(session["session"]["id"].as_str().unwrap(), None).await;
-    assert_eq!(ended["session"]["questions"].as_array().unwrap().len(), 2, "its test keeps it");
+    let ended = learner.submit_session(session.id(), None).await;
+    assert_eq!(ended.questions().len(), 2, "its test keeps it");
     let list = |archived: bool| {
         let author = world.author.clone();
         let variables = json!({ "subject": world.subject, "archived": archived });
@@ -57,13 +57,10 @@ async fn an_archived_question_is_never_drawn_and_can_be_restored(app: Arc<TestAp
         }
     };
     assert_eq!((list(true).await, list(false).await), (vec![json!("k1")], vec![json!("k2")]));
-    assert_eq!(
-        export(&world.author, &world.subject, "GIFT").await.number("/exportQuestions/questionCount"),
-        1
-    );
+    assert_eq!(world.author.export(&world.subject, "GIFT").await.question_count, 1);
 
     assert_eq!(set(&world, &question, false).await["question"]["archivedAt"], Value::Null);
-    assert_eq!(learner.start_session(&second).await["userErrors"], json!([]));
+    assert_eq!(learner.start_session(&second).await.user_errors, []);
     for action in ["question.archived", "question.restored"] {
         assert_eq!(
             app.number(&format!("SELECT COUNT(*) FROM audit_events WHERE action = '{action}'")).await,
@@ -81,13 +78,11 @@ async fn an_import_leaves_a_question_archived_and_tells(app: Arc<TestApp>) {
     for (text, counted) in
         [("How many? {#54:1 #### There are 54.}", [0, 0, 1, 0]), ("How many? {#54:2}", [0, 1, 0, 0])]
     {
-        let answer = import(&world.author, &world.subject, &format!("// [id:k1]\n{text}\n")).await;
-        assert_eq!(counts(&answer), counted);
-        let [notice] = answer.list("/importQuestions/notices") else { panic!("{answer:?}") };
-        assert!(
-            notice["externalId"] == "k1" && notice["text"].as_str().unwrap().contains("archived"),
-            "{notice}"
-        );
+        let answer = world.author.import(&world.subject, &format!("// [id:k1]\n{text}\n")).await;
+        assert_eq!(answer.counts(), counted);
+        let [notice] = &answer.notices[..] else { panic!("{answer:?}") };
+        assert_eq!(notice.external_id.as_deref(), Some("k1"));
+        assert!(notice.text.contains("archived"), "{notice:?}");
     }
     assert_eq!(app.number("SELECT COUNT(*) FROM questions WHERE archived_at IS NOT NULL").await, 1);
 }
@@ -95,7 +90,7 @@ async fn an_import_leaves_a_question_archived_and_tells(app: Arc<TestApp>) {
 async fn questions_are_found_by_their_words(app: Arc<TestApp>) {
     let world = World::new(&app).await;
     let more = "// [id:p_1]\nIs 100% all? {=yes ~no}\n\n// [id:px1]\nIst Öl flüssig! {=ja ~nein}\n";
-    import(&world.author, &world.subject, more).await;
+    world.author.import(&world.subject, more).await;
     for (search, found) in [
         ("GAS", vec!["k2"]),
         ("100%", vec!["p_1"]),

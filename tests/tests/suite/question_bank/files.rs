@@ -1,23 +1,21 @@
-//! What files of questions say: ids and names, ends of lines, and much that is no question.
+//! Files of questions: ids and names, ends of lines, and texts that are not questions.
 
 use std::sync::Arc;
 
-use jishu_entity::user::Role;
 use jishu_tests::{TestApp, on_each_database};
 use serde_json::json;
 
-use super::{BANK, counts, import, import_with, rows, text};
+use super::{BANK, World, rows};
 
 on_each_database!(
-    what_cannot_be_read_changes_nothing,
+    an_unreadable_file_changes_nothing,
     questions_of_the_same_name_do_not_replace_each_other,
     many_refusals_spare_the_rest,
     ends_of_lines_of_any_system_are_read,
 );
 
-async fn what_cannot_be_read_changes_nothing(app: Arc<TestApp>) {
-    let course = app.course(&["Physics"]).create(&app).await;
-    let author = app.staff("Meera", Role::Author).await;
+async fn an_unreadable_file_changes_nothing(app: Arc<TestApp>) {
+    let World { course, author } = World::new(&app, &["Physics"]).await;
     let subject = &course.subjects[0];
     let before = rows(&app).await;
     let laughs = "<!DOCTYPE quiz [<!ENTITY a \"ha\"><!ENTITY b \"&a;&a;&a;\">]>\n<quiz>&b;</quiz>";
@@ -40,91 +38,84 @@ async fn what_cannot_be_read_changes_nothing(app: Arc<TestApp>) {
             "no such subject",
         ),
     ] {
-        let answer = import_with(&author, subject, given, more).await;
-        let error = &answer.list("/importQuestions/userErrors")[0];
-        let message = error["message"].as_str().unwrap();
-        assert!(error["code"] == code && message.contains(named), "{error}");
+        let answer = author.import(subject, given).with(&more).await;
+        let error = answer.refusal();
+        assert!(error.code == code && error.message.contains(named), "{error:?}");
     }
     assert_eq!(rows(&app).await, before);
-    // What an editor of another system made of it is read.
+    // A file with the byte order mark and the line ends of Windows is read.
     let windows = format!("\u{feff}{}", BANK.replace('\n', "\r\n"));
-    assert_eq!(counts(&import(&author, subject, &windows).await), [4, 0, 0, 0]);
-    assert_eq!(counts(&import(&author, subject, BANK).await), [0, 0, 4, 0]);
+    assert_eq!(author.import(subject, &windows).await.counts(), [4, 0, 0, 0]);
+    assert_eq!(author.import(subject, BANK).await.counts(), [0, 0, 4, 0]);
     let long = format!("{} {{=a ~b}}\n\nShort? {{=a ~b}}", "a".repeat(900_000));
-    let answer = import(&author, subject, &long).await;
-    assert_eq!(counts(&answer), [1, 0, 0, 1]);
-    assert!(answer.list("/importQuestions/refused")[0]["reason"].as_str().unwrap().contains("20000"));
+    let answer = author.import(subject, &long).await;
+    assert_eq!(answer.counts(), [1, 0, 0, 1]);
+    assert!(answer.refused[0].text.contains("20000"));
 }
 
 async fn questions_of_the_same_name_do_not_replace_each_other(app: Arc<TestApp>) {
-    let course = app.course(&["Physics", "Chemistry"]).create(&app).await;
-    let author = app.staff("Meera", Role::Author).await;
+    let World { course, author } = World::new(&app, &["Physics", "Chemistry"]).await;
     let physics = &course.subjects[0];
-    // What Moodle calls them by itself.
+    // Moodle gives these names by default.
     let files = ["Where is the capital? {=here ~there}", "When does water boil? {=soon ~never}"]
         .map(|question| format!("::Q1:: {question}\n\n::Q2:: Not: {question}\n"));
     for file in &files {
-        let answer = import(&author, physics, file).await;
-        assert_eq!(counts(&answer), [2, 0, 0, 0]);
-        let [loss] = answer.list("/importQuestions/losses") else { panic!("{answer:?}") };
-        let what = loss["what"].as_str().unwrap();
-        assert!(loss["line"] == 1 && what.contains("\"Q1\", and that of another question, are"), "{what}");
-        assert_eq!(counts(&import(&author, physics, file).await), [0, 0, 2, 0]);
+        let answer = author.import(physics, file).await;
+        assert_eq!(answer.counts(), [2, 0, 0, 0]);
+        let [loss] = &answer.losses[..] else { panic!("{answer:?}") };
+        assert_eq!(loss.line, Some(1));
+        assert!(loss.text.contains("\"Q1\", and that of another question, are"), "{loss:?}");
+        assert_eq!(author.import(physics, file).await.counts(), [0, 0, 2, 0]);
     }
     let xml = "<quiz><question type=\"truefalse\"><name><text>Q1</text></name><questiontext><text>Is it?</text>\
                </questiontext><answer fraction=\"100\"><text>true</text></answer></question></quiz>";
-    assert_eq!(counts(&import(&author, physics, xml).await), [1, 0, 0, 0]);
+    assert_eq!(author.import(physics, xml).await.counts(), [1, 0, 0, 0]);
     assert_eq!(app.number("SELECT COUNT(*) FROM questions WHERE external_id LIKE 'auto-%'").await, 5);
-    let twice = import(&author, physics, &format!("{0}\n{0}", files[0])).await;
-    assert_eq!(counts(&twice), [0, 0, 2, 2]);
-    let reason = twice.list("/importQuestions/refused")[0]["reason"].as_str().unwrap();
+    let twice = author.import(physics, &format!("{0}\n{0}", files[0])).await;
+    assert_eq!(twice.counts(), [0, 0, 2, 2]);
+    let reason = &twice.refused[0].text;
     assert!(reason.contains("asks what the question in line 1 asks"), "{reason}");
 
     let named = json!({ "namesAreIds": true });
     let chemistry = &course.subjects[1];
     for (file, counted) in files.iter().zip([[2, 0, 0, 0], [0, 2, 0, 0]]) {
-        let answer = import_with(&author, chemistry, file, named.clone()).await;
-        assert_eq!(counts(&answer), counted);
-        assert_eq!(*answer.at("/importQuestions/losses"), json!([]));
+        let answer = author.import(chemistry, file).with(&named.clone()).await;
+        assert_eq!(answer.counts(), counted);
+        assert_eq!(answer.losses, []);
     }
-    assert_eq!(counts(&import_with(&author, chemistry, xml, named).await), [0, 1, 0, 0]);
-    assert!(text(&author, chemistry, "GIFT").await.contains("[id:Q1]"));
+    assert_eq!(author.import(chemistry, xml).with(&named).await.counts(), [0, 1, 0, 0]);
+    assert!(author.export(chemistry, "GIFT").await.text.contains("[id:Q1]"));
 }
 
 async fn many_refusals_spare_the_rest(app: Arc<TestApp>) {
-    let course = app.course(&["Physics"]).create(&app).await;
-    let author = app.staff("Meera", Role::Author).await;
+    let World { course, author } = World::new(&app, &["Physics"]).await;
     let essays = "Write. {}\n\n".repeat(1_200);
     // Some are refused for what they say, not for how it is written.
     let alike = "Alike? {=a ~a}\n\n".repeat(5);
     let file = format!("{alike}{essays}Is it? {{=a ~b}}\n\n{alike}");
-    let answer = import(&author, &course.subjects[0], &file).await;
-    assert_eq!(counts(&answer), [1, 0, 0, 1_210]);
-    let refused = answer.list("/importQuestions/refused");
-    assert_eq!(
-        (refused.len(), &refused[0]["line"], &refused[999]["line"]),
-        (1_000, &json!(1), &json!(1_999))
-    );
+    let answer = author.import(&course.subjects[0], &file).await;
+    assert_eq!(answer.counts(), [1, 0, 0, 1_210]);
+    let refused = &answer.refused;
+    assert_eq!((refused.len(), refused[0].line, refused[999].line), (1_000, Some(1), Some(1_999)));
     assert_eq!(app.number("SELECT COUNT(*) FROM questions").await, 1);
 }
 
 async fn ends_of_lines_of_any_system_are_read(app: Arc<TestApp>) {
-    let course = app.course(&["Physics"]).create(&app).await;
-    let author = app.staff("Meera", Role::Author).await;
+    let World { course, author } = World::new(&app, &["Physics"]).await;
     let aiken = "Is it?\nA. yes\nB. no\nANSWER: A\n\nWhich\none?\nA. this\nB. that\nANSWER: B\n";
     // Words of a question that look like the key of another format.
     let gift = "$CATEGORY: Blanks\n\n// [id:b1]\nFill in:\nANSWER: ___ {=a ~b}\n\nWrite. {}\n";
     for (text, counted) in [(aiken, [2, 0, 0, 0]), (gift, [1, 0, 0, 1])] {
-        assert_eq!(counts(&import(&author, &course.subjects[0], text).await), counted);
+        assert_eq!(author.import(&course.subjects[0], text).await.counts(), counted);
         for end in ["\r\n", "\r"] {
-            let answer = import(&author, &course.subjects[0], &text.replace('\n', end)).await;
-            assert_eq!(counts(&answer), [0, 0, counted[0], counted[3]], "{text}");
-            for refused in answer.list("/importQuestions/refused") {
-                assert_eq!(refused["line"], 7);
+            let answer = author.import(&course.subjects[0], &text.replace('\n', end)).await;
+            assert_eq!(answer.counts(), [0, 0, counted[0], counted[3]], "{text}");
+            for refused in answer.refused {
+                assert_eq!(refused.line, Some(7));
             }
         }
     }
-    let nul = import(&author, &course.subjects[0], "Is it? {=a ~b}\r\rA\u{0}? {=a ~b}").await;
-    let message = nul.list("/importQuestions/userErrors")[0]["message"].as_str().unwrap();
+    let nul = author.import(&course.subjects[0], "Is it? {=a ~b}\r\rA\u{0}? {=a ~b}").await;
+    let message = &nul.refusal().message;
     assert!(message.contains("line 3"), "{message}");
 }

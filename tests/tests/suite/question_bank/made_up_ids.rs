@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use jishu_entity::user::Role;
 use jishu_tests::{TestApp, on_each_database};
 use sea_orm::{ConnectionTrait, Statement};
-use serde_json::json;
 
-use super::{counts, import, rows};
+use super::{World, rows};
 
 on_each_database!(
     pictures_tell_questions_apart,
@@ -44,30 +42,28 @@ fn quiz(questions: &[&str]) -> String {
 }
 
 async fn pictures_tell_questions_apart(app: Arc<TestApp>) {
-    let course = app.course(&["Physics", "Chemistry"]).create(&app).await;
-    let author = app.staff("Meera", Role::Author).await;
+    let World { course, author } = World::new(&app, &["Physics", "Chemistry"]).await;
     for kind in ["numerical", "truefalse"] {
         let (one, two) = (graph("AAAA", "1", kind), graph("BBBB", "5", kind));
         // In one file, and in two.
         let [first, second] = &course.subjects[..] else { panic!("two subjects") };
-        assert_eq!(counts(&import(&author, first, &quiz(&[&one, &two])).await), [2, 0, 0, 0]);
-        assert_eq!(counts(&import(&author, second, &quiz(&[&one])).await), [1, 0, 0, 0]);
-        assert_eq!(counts(&import(&author, second, &quiz(&[&two])).await), [1, 0, 0, 0]);
+        assert_eq!(author.import(first, &quiz(&[&one, &two])).await.counts(), [2, 0, 0, 0]);
+        assert_eq!(author.import(second, &quiz(&[&one])).await.counts(), [1, 0, 0, 0]);
+        assert_eq!(author.import(second, &quiz(&[&two])).await.counts(), [1, 0, 0, 0]);
         let before = rows(&app).await;
         for subject in [first, second] {
             let again = quiz(&[&one.replace("AAAA", "AA\n  AA"), &two]);
-            assert_eq!(counts(&import(&author, subject, &again).await), [0, 0, 2, 0]);
+            assert_eq!(author.import(subject, &again).await.counts(), [0, 0, 2, 0]);
         }
         // Another key of the same question.
-        let wrong = import(&author, first, &quiz(&[&graph("AAAA", "7", kind)])).await;
-        assert_eq!(counts(&wrong), [0, 0, 0, 1]);
+        let wrong = author.import(first, &quiz(&[&graph("AAAA", "7", kind)])).await;
+        assert_eq!(wrong.counts(), [0, 0, 0, 1]);
         assert_eq!(rows(&app).await, before);
     }
 }
 
 async fn a_question_without_an_id_is_not_replaced_by_one_with_another_key(app: Arc<TestApp>) {
-    let course = app.course(&["Physics"]).create(&app).await;
-    let author = app.staff("Meera", Role::Author).await;
+    let World { course, author } = World::new(&app, &["Physics"]).await;
     let subject = &course.subjects[0];
     for (number, (one, other)) in [
         ("How many? {#54:1}", "How many? {#56:1}"),
@@ -79,68 +75,58 @@ async fn a_question_without_an_id_is_not_replaced_by_one_with_another_key(app: A
     .into_iter()
     .enumerate()
     {
-        let both = import(&author, subject, &format!("{one}\n\n{other}\n")).await;
-        assert_eq!(counts(&both), [1, 0, 0, 1], "{one}");
-        let refused = &both.list("/importQuestions/refused")[0];
-        let reason = refused["reason"].as_str().unwrap();
-        assert!(
-            refused["line"] == 3 && reason.contains("line 1") && reason.contains("another key"),
-            "{refused}"
-        );
+        let both = author.import(subject, &format!("{one}\n\n{other}\n")).await;
+        assert_eq!(both.counts(), [1, 0, 0, 1], "{one}");
+        let refused = &both.refused[0];
+        assert_eq!(refused.line, Some(3));
+        assert!(refused.text.contains("line 1") && refused.text.contains("another key"), "{refused:?}");
         let before = rows(&app).await;
-        let alone = import(&author, subject, &format!("\n{other}\n")).await;
-        assert_eq!(counts(&alone), [0, 0, 0, 1], "{one}");
-        let refused = &alone.list("/importQuestions/refused")[0];
-        assert!(
-            refused["line"] == 2 && refused["reason"].as_str().unwrap().contains("correctQuestionKey"),
-            "{refused}"
-        );
+        let alone = author.import(subject, &format!("\n{other}\n")).await;
+        assert_eq!(alone.counts(), [0, 0, 0, 1], "{one}");
+        let refused = &alone.refused[0];
+        assert_eq!(refused.line, Some(2));
+        assert!(refused.text.contains("correctQuestionKey"), "{refused:?}");
         assert_eq!(rows(&app).await, before);
         assert_eq!(before[1], i64::try_from(number).unwrap() + 1);
         // Its other content may change.
         let explained = one.replace('}', " #### Because it is.}");
-        assert_eq!(counts(&import(&author, subject, &explained).await), [0, 1, 0, 0], "{one}");
+        assert_eq!(author.import(subject, &explained).await.counts(), [0, 1, 0, 0], "{one}");
     }
 }
 
 /// The bank has the question under the id that was derived from its words alone.
 async fn a_question_that_was_imported_before_pictures_counted_is_known(app: Arc<TestApp>) {
-    let course = app.course(&["Physics", "Chemistry"]).create(&app).await;
-    let author = app.staff("Meera", Role::Author).await;
+    let World { course, author } = World::new(&app, &["Physics", "Chemistry"]).await;
     let subject = &course.subjects[0];
     let (one, two) = (graph("AAAA", "2", "numerical"), graph("BBBB", "5", "numerical"));
     // An empty file does not count, as before.
-    assert_eq!(counts(&import(&author, subject, &quiz(&[&graph("", "5", "numerical")])).await), [1, 0, 0, 0]);
+    assert_eq!(author.import(subject, &quiz(&[&graph("", "5", "numerical")])).await.counts(), [1, 0, 0, 0]);
     let before = rows(&app).await;
-    assert_eq!(counts(&import(&author, subject, &quiz(&[&two])).await), [0, 0, 1, 0]);
+    assert_eq!(author.import(subject, &quiz(&[&two])).await.counts(), [0, 0, 1, 0]);
     assert_eq!(rows(&app).await, before);
     // The question that it had replaced is imported now.
-    assert_eq!(counts(&import(&author, subject, &quiz(&[&one, &two])).await), [1, 0, 1, 0]);
+    assert_eq!(author.import(subject, &quiz(&[&one, &two])).await.counts(), [1, 0, 1, 0]);
     // Only one of two questions with the same key matches.
     let same = [graph("CCCC", "5", "numerical"), graph("DDDD", "5", "numerical")];
     let chemistry = &course.subjects[1];
-    assert_eq!(
-        counts(&import(&author, chemistry, &quiz(&[&graph("", "5", "numerical")])).await),
-        [1, 0, 0, 0]
-    );
-    let answer = import(&author, chemistry, &quiz(&same.each_ref().map(String::as_str))).await;
-    assert_eq!(counts(&answer), [1, 0, 1, 0]);
-    assert_eq!(*answer.at("/importQuestions/refused"), json!([]));
+    assert_eq!(author.import(chemistry, &quiz(&[&graph("", "5", "numerical")])).await.counts(), [1, 0, 0, 0]);
+    let answer = author.import(chemistry, &quiz(&same.each_ref().map(String::as_str))).await;
+    assert_eq!(answer.counts(), [1, 0, 1, 0]);
+    assert_eq!(answer.refused, []);
     // It has the id of its picture now, so that others of the same words come in beside it.
     let third = quiz(&[&graph("EEEE", "5", "numerical")]);
-    assert_eq!(counts(&import(&author, chemistry, &third).await), [1, 0, 0, 0]);
+    assert_eq!(author.import(chemistry, &third).await.counts(), [1, 0, 0, 0]);
     assert_eq!(
-        counts(&import(&author, chemistry, &quiz(&same.each_ref().map(String::as_str))).await),
+        author.import(chemistry, &quiz(&same.each_ref().map(String::as_str))).await.counts(),
         [0, 0, 2, 0]
     );
     // Another key of the one that was there first is another key of it.
-    let wrong = import(&author, chemistry, &quiz(&[&graph("CCCC", "6", "numerical")])).await;
-    assert_eq!(counts(&wrong), [0, 0, 0, 1]);
+    let wrong = author.import(chemistry, &quiz(&[&graph("CCCC", "6", "numerical")])).await;
+    assert_eq!(wrong.counts(), [0, 0, 0, 1]);
 }
 
 async fn pictures_belong_to_their_options(app: Arc<TestApp>) {
-    let course = app.course(&["Physics"]).create(&app).await;
-    let author = app.staff("Meera", Role::Author).await;
+    let World { course, author } = World::new(&app, &["Physics"]).await;
     let option = |name: &str, file: &str, fraction: &str| {
         format!(
             "<answer fraction=\"{fraction}\" format=\"html\"><text>{name}</text>\
@@ -155,27 +141,26 @@ async fn pictures_belong_to_their_options(app: Arc<TestApp>) {
         )])
     };
     let subject = &course.subjects[0];
-    assert_eq!(counts(&import(&author, subject, &pick("AAAA", "BBBB")).await), [1, 0, 0, 0]);
-    assert_eq!(counts(&import(&author, subject, &pick("BBBB", "AAAA")).await), [1, 0, 0, 0]);
-    assert_eq!(counts(&import(&author, subject, &pick("AAAA", "BBBB")).await), [0, 0, 1, 0]);
+    assert_eq!(author.import(subject, &pick("AAAA", "BBBB")).await.counts(), [1, 0, 0, 0]);
+    assert_eq!(author.import(subject, &pick("BBBB", "AAAA")).await.counts(), [1, 0, 0, 0]);
+    assert_eq!(author.import(subject, &pick("AAAA", "BBBB")).await.counts(), [0, 0, 1, 0]);
 }
 
 async fn an_exported_id_that_was_made_up_counts_as_made_up(app: Arc<TestApp>) {
-    let course = app.course(&["Physics"]).create(&app).await;
-    let author = app.staff("Meera", Role::Author).await;
+    let World { course, author } = World::new(&app, &["Physics"]).await;
     let subject = &course.subjects[0];
     // The mark of an editor within the file is not of a text, and what cannot be seen is no text and no id.
     let text =
         "One? {=a ~b}\n\n\u{feff}Two? {=a ~b}\n\n\u{200b} {=c ~d}\n\n// [id:\u{202e}x]\nThree? {=a ~b}\n";
-    let answer = import(&author, subject, text).await;
-    assert_eq!(counts(&answer), [2, 0, 0, 2]);
+    let answer = author.import(subject, text).await;
+    assert_eq!(answer.counts(), [2, 0, 0, 2]);
     assert_eq!(app.number("SELECT COUNT(*) FROM question_versions WHERE stem = 'Two?'").await, 1);
     let id = "SELECT COUNT(*) FROM questions WHERE external_id LIKE 'auto-%'";
     assert_eq!(app.number(id).await, 2);
     let exported = format!("// [id:{}]\nOne? {{~a =b}}\n", external_id(&app, "One?").await);
-    let again = import(&author, subject, &exported).await;
-    assert_eq!(counts(&again), [0, 0, 0, 1], "its key is another");
-    assert_eq!(*again.at("/importQuestions/losses"), json!([]));
+    let again = author.import(subject, &exported).await;
+    assert_eq!(again.counts(), [0, 0, 0, 1], "its key is another");
+    assert_eq!(again.losses, []);
 }
 
 /// The external id of the question with this stem.

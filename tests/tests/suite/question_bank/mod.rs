@@ -12,8 +12,8 @@ use jishu_entity::SubjectId;
 use jishu_entity::question_version::Difficulty;
 use jishu_entity::user::Role;
 use jishu_service::question_bank::{self, Defaults, Format, ImportReport, ImportRequest};
-use jishu_tests::{Answer, Client, TestApp, on_each_database};
-use serde_json::{Value, json};
+use jishu_tests::{Client, EXPORT, IMPORT, TestApp, TestCourse, on_each_database};
+use serde_json::json;
 
 on_each_database!(
     importing_again_changes_nothing,
@@ -26,14 +26,6 @@ on_each_database!(
     only_authors_and_admins_may,
     subjects_do_not_share_questions,
 );
-
-const IMPORT: &str = "mutation ($input: ImportQuestionsInput!) { importQuestions(input: $input) {
-    createdCount updatedCount unchangedCount refused { line externalId reason } refusedCount
-    losses { line externalId what } lossCount notices { line externalId text } noticeCount correctedCount
-    userErrors { code message path } } }";
-const EXPORT: &str = "query ($subject: ID!, $format: QuestionFormat!, $first: Int, $after: String) {
-    exportQuestions(subjectId: $subject, format: $format, first: $first, after: $after) {
-      text questionCount losses { line externalId what } endCursor hasNextPage } }";
 
 /// One question of each kind, of two topics.
 const BANK: &str = "$CATEGORY: $course$/top/Optics
@@ -53,31 +45,17 @@ $CATEGORY: $course$/top/Waves \u{1d11e}
 Light is a wave. {TRUE}
 ";
 
-async fn import(author: &Client, subject: &str, text: &str) -> Answer {
-    import_with(author, subject, text, json!({})).await
+/// An author, and a course with these subjects.
+struct World {
+    course: TestCourse,
+    author: Client,
 }
 
-async fn import_with(author: &Client, subject: &str, text: &str, more: Value) -> Answer {
-    let mut input = json!({ "subjectId": subject, "text": text });
-    for (key, value) in more.as_object().unwrap() {
-        input[key] = value.clone();
+impl World {
+    async fn new(app: &TestApp, subjects: &[&str]) -> Self {
+        let course = app.course(subjects).create(app).await;
+        Self { course, author: app.staff("Meera", Role::Author).await }
     }
-    author.run_with(IMPORT, json!({ "input": input })).await
-}
-
-/// How many were new, changed, unchanged and refused.
-fn counts(answer: &Answer) -> [usize; 4] {
-    assert_eq!(*answer.at("/importQuestions/userErrors"), json!([]));
-    let count = |name: &str| usize::try_from(answer.number(&format!("/importQuestions/{name}"))).unwrap();
-    [count("createdCount"), count("updatedCount"), count("unchangedCount"), count("refusedCount")]
-}
-
-async fn export(author: &Client, subject: &str, format: &str) -> Answer {
-    author.run_with(EXPORT, json!({ "subject": subject, "format": format })).await
-}
-
-async fn text(author: &Client, subject: &str, format: &str) -> String {
-    export(author, subject, format).await.text("/exportQuestions/text").to_owned()
 }
 
 /// The rows of the tables of the bank.
@@ -90,36 +68,34 @@ async fn rows(app: &TestApp) -> Vec<i64> {
 }
 
 async fn importing_again_changes_nothing(app: Arc<TestApp>) {
-    let course = app.course(&["Physics"]).create(&app).await;
-    let author = app.staff("Meera", Role::Author).await;
+    let World { course, author } = World::new(&app, &["Physics"]).await;
     let physics = &course.subjects[0];
-    let first = import(&author, physics, BANK).await;
-    assert_eq!(counts(&first), [4, 0, 0, 0]);
-    assert_eq!(*first.at("/importQuestions/losses"), json!([]));
+    let first = author.import(physics, BANK).await;
+    assert_eq!(first.counts(), [4, 0, 0, 0]);
+    assert_eq!(first.losses, []);
     let after = rows(&app).await;
     assert_eq!(after[..4], [2, 4, 4, 8]);
     assert_eq!(app.number("SELECT COUNT(*) FROM audit_events WHERE action = 'questions.imported'").await, 1);
-    assert_eq!(counts(&import(&author, physics, BANK).await), [0, 0, 4, 0]);
+    assert_eq!(author.import(physics, BANK).await.counts(), [0, 0, 4, 0]);
     assert_eq!(rows(&app).await, after);
-    // What has no id is named by what it says.
+    // A question without an id gets one that is made from its text.
     let nameless = "Which is a metal?\nA. iron\nB. sulphur\nANSWER: A\n";
-    assert_eq!(counts(&import(&author, physics, nameless).await), [1, 0, 0, 0]);
-    assert_eq!(counts(&import(&author, physics, nameless).await), [0, 0, 1, 0]);
-    assert_eq!(counts(&import(&author, physics, &nameless.replace(": A", ": B")).await), [0, 0, 0, 1]);
+    assert_eq!(author.import(physics, nameless).await.counts(), [1, 0, 0, 0]);
+    assert_eq!(author.import(physics, nameless).await.counts(), [0, 0, 1, 0]);
+    assert_eq!(author.import(physics, &nameless.replace(": A", ": B")).await.counts(), [0, 0, 0, 1]);
 }
 
 async fn an_edit_makes_a_version_and_the_old_one_stays(app: Arc<TestApp>) {
-    let course = app.course(&["Physics"]).create(&app).await;
-    let author = app.staff("Meera", Role::Author).await;
-    import(&author, &course.subjects[0], BANK).await;
+    let World { course, author } = World::new(&app, &["Physics"]).await;
+    author.import(&course.subjects[0], BANK).await;
     let edited = BANK.replace("#340:5", "#343:3").replace("Optics", "Rays");
-    assert_eq!(counts(&import(&author, &course.subjects[0], &edited).await), [0, 3, 1, 0]);
+    assert_eq!(author.import(&course.subjects[0], &edited).await.counts(), [0, 3, 1, 0]);
     assert_eq!(app.number("SELECT COUNT(*) FROM question_versions WHERE version = 2").await, 3);
     assert_eq!(app.number("SELECT COUNT(*) FROM question_versions WHERE numeric_value = '340'").await, 1);
     assert_eq!(app.number("SELECT COUNT(*) FROM question_versions").await, 7);
     assert_eq!(app.number("SELECT COUNT(*) FROM questions WHERE current_version = 2").await, 3);
     assert_eq!(app.number("SELECT COUNT(*) FROM topics").await, 3);
-    let exported = text(&author, &course.subjects[0], "GIFT").await;
+    let exported = author.export(&course.subjects[0], "GIFT").await.text;
     assert!(exported.contains("#343:3") && !exported.contains("340") && exported.contains("top/Rays"));
 }
 
@@ -127,45 +103,43 @@ async fn a_bank_comes_back_from_each_format(app: Arc<TestApp>) {
     let course = app.course(&["One", "Two", "Three", "Four", "Five"]).create(&app).await;
     let author = app.staff("Meera", Role::Author).await;
     let [from, rest @ ..] = &course.subjects[..] else { panic!("five subjects") };
-    import(&author, from, BANK).await;
+    author.import(from, BANK).await;
     for (format, to) in ["GIFT", "MOODLE_XML", "QTI"].iter().zip(rest) {
-        let exported = export(&author, from, format).await;
-        assert_eq!(*exported.at("/exportQuestions/losses"), json!([]), "{format}");
-        let document = exported.text("/exportQuestions/text");
-        let imported = import(&author, to, document).await;
-        assert_eq!(counts(&imported), [4, 0, 0, 0], "{format}\n{document}");
-        assert_eq!(*imported.at("/importQuestions/losses"), json!([]), "{format}");
-        assert_eq!(text(&author, to, "GIFT").await, text(&author, from, "GIFT").await, "{format}");
-        assert_eq!(counts(&import(&author, from, document).await), [0, 0, 4, 0], "{format}");
+        let exported = author.export(from, format).await;
+        assert_eq!(exported.losses, [], "{format}");
+        let document = &exported.text;
+        let imported = author.import(to, document).await;
+        assert_eq!(imported.counts(), [4, 0, 0, 0], "{format}\n{document}");
+        assert_eq!(imported.losses, [], "{format}");
+        assert_eq!(author.export(to, "GIFT").await.text, author.export(from, "GIFT").await.text, "{format}");
+        assert_eq!(author.import(from, document).await.counts(), [0, 0, 4, 0], "{format}");
     }
     // So does HTML with many signs of equality, and with elements that QTI does not know.
     let odd = format!(
         "// [id:odd]\n[html]<p>{}</p><my-interaction></my-interaction> {{=yes ~no}}\n",
         "\\=".repeat(2_000)
     );
-    assert_eq!(counts(&import(&author, &course.subjects[4], &odd).await), [1, 0, 0, 0]);
+    assert_eq!(author.import(&course.subjects[4], &odd).await.counts(), [1, 0, 0, 0]);
     for format in ["GIFT", "MOODLE_XML", "QTI"] {
-        let exported = export(&author, &course.subjects[4], format).await;
-        assert_eq!(*exported.at("/exportQuestions/losses"), json!([]), "{format}");
-        let again = import(&author, &course.subjects[4], exported.text("/exportQuestions/text")).await;
-        assert_eq!(counts(&again), [0, 0, 1, 0], "{format}");
+        let exported = author.export(&course.subjects[4], format).await;
+        assert_eq!(exported.losses, [], "{format}");
+        let again = author.import(&course.subjects[4], &exported.text).await;
+        assert_eq!(again.counts(), [0, 0, 1, 0], "{format}");
     }
     let hashes = "SELECT COUNT(DISTINCT content_hash) FROM question_versions";
     assert_eq!(app.number(hashes).await, 5);
 
-    let aiken = export(&author, from, "AIKEN").await;
+    let aiken = author.export(from, "AIKEN").await;
     let losses: Vec<(&str, bool)> = aiken
-        .list("/exportQuestions/losses")
+        .losses
         .iter()
-        .map(|loss| {
-            (loss["externalId"].as_str().unwrap(), loss["what"].as_str().unwrap().contains("left out"))
-        })
+        .map(|loss| (loss.external_id.as_deref().unwrap(), loss.text.contains("left out")))
         .collect();
     assert_eq!(losses, [("opt-1", false), ("opt-2", true), ("wav-1", true), ("wav-2", false)]);
-    let document = aiken.text("/exportQuestions/text");
+    let document = &aiken.text;
     let imported =
-        import_with(&author, from, document, json!({ "topic": "Aiken", "difficulty": "EASY" })).await;
-    assert_eq!(counts(&imported), [2, 0, 0, 0]);
+        author.import(from, document).with(&json!({ "topic": "Aiken", "difficulty": "EASY" })).await;
+    assert_eq!(imported.counts(), [2, 0, 0, 0]);
     let easy = "SELECT COUNT(*) FROM question_versions JOIN topics ON topics.id = topic_id \
                 WHERE name = 'Aiken' AND difficulty = 'easy'";
     assert_eq!(app.number(easy).await, 2);
@@ -178,77 +152,71 @@ fn many(questions: usize) -> String {
 }
 
 async fn a_bank_larger_than_a_batch_is_stored_whole(app: Arc<TestApp>) {
-    let course = app.course(&["Physics"]).create(&app).await;
-    let author = app.staff("Meera", Role::Author).await;
+    let World { course, author } = World::new(&app, &["Physics"]).await;
     let _ = app.take_statements();
-    assert_eq!(counts(&import(&author, &course.subjects[0], &many(1_100)).await), [1_100, 0, 0, 0]);
+    assert_eq!(author.import(&course.subjects[0], &many(1_100)).await.counts(), [1_100, 0, 0, 0]);
     let statements = app.take_statements().len();
     assert!(statements < 100, "{statements} statements for five batches");
     assert_eq!(rows(&app).await[1..4], [1_100, 1_100, 3_300]);
-    let again = import(&author, &course.subjects[0], &many(1_200)).await;
-    assert_eq!(counts(&again), [100, 0, 1_100, 0]);
+    let again = author.import(&course.subjects[0], &many(1_200)).await;
+    assert_eq!(again.counts(), [100, 0, 1_100, 0]);
 }
 
 async fn imports_at_once_store_each_question_once(app: Arc<TestApp>) {
-    let course = app.course(&["Physics"]).create(&app).await;
-    let author = app.staff("Meera", Role::Author).await;
+    let World { course, author } = World::new(&app, &["Physics"]).await;
     for round in 0..5 {
         let bank = BANK.replace("opt-", &format!("opt{round}-")).replace("wav-", &format!("wav{round}-"));
-        let answers = join_all((0..8).map(|_| import(&author, &course.subjects[0], &bank))).await;
-        let created: usize = answers.iter().map(|answer| counts(answer)[0]).sum();
-        let unchanged: usize = answers.iter().map(|answer| counts(answer)[2]).sum();
+        let answers = join_all((0..8).map(async |_| author.import(&course.subjects[0], &bank).await)).await;
+        let created: usize = answers.iter().map(|answer| answer.counts()[0]).sum();
+        let unchanged: usize = answers.iter().map(|answer| answer.counts()[2]).sum();
         assert_eq!((created, unchanged), (4, 28));
     }
     // Each changes what the other does: the last to come has the last word, and none is lost.
     let before = app.number("SELECT COUNT(*) FROM question_versions").await;
     let edits = (0..8).map(|edit| BANK.replace("wav-1", "wav0-1").replace("#340:5", &format!("#{edit}:5")));
     let edits: Vec<String> = edits.collect();
-    let answers = join_all(edits.iter().map(|edit| import(&author, &course.subjects[0], edit))).await;
-    let updated: i64 = answers.iter().map(|answer| answer.number("/importQuestions/updatedCount")).sum();
-    let created: i64 = answers.iter().map(|answer| answer.number("/importQuestions/createdCount")).sum();
+    let answers =
+        join_all(edits.iter().map(async |edit| author.import(&course.subjects[0], edit).await)).await;
+    let updated: usize = answers.iter().map(|answer| answer.counts()[1]).sum();
+    let created: usize = answers.iter().map(|answer| answer.counts()[0]).sum();
     assert_eq!((updated, created), (8, 3));
     assert_eq!(app.number("SELECT COUNT(*) FROM question_versions").await, before + 8 + 3);
 }
 
 async fn a_dry_run_tells_the_same_and_writes_nothing(app: Arc<TestApp>) {
-    let course = app.course(&["Physics"]).create(&app).await;
-    let author = app.staff("Meera", Role::Author).await;
+    let World { course, author } = World::new(&app, &["Physics"]).await;
     let file = format!(
         "{BANK}\nWrite about waves. {{}}\n\n// [id:opt-1]\nTwice? {{=a ~b}}\n\nMarks? {{=a#well ~b}}\n"
     );
     let before = rows(&app).await;
-    let dry = import_with(&author, &course.subjects[0], &file, json!({ "dryRun": true })).await;
+    let dry = author.import(&course.subjects[0], &file).with(&json!({ "dryRun": true })).await;
     assert_eq!(rows(&app).await, before);
-    let wet = import(&author, &course.subjects[0], &file).await;
-    assert_eq!(dry.body, wet.body);
-    assert_eq!(counts(&wet), [5, 0, 0, 2]);
-    let refused = wet.list("/importQuestions/refused");
-    assert_eq!((&refused[0]["line"], &refused[1]["externalId"]), (&json!(17), &json!("opt-1")));
-    assert!(refused[0]["reason"].as_str().unwrap().contains("essay"));
-    assert!(refused[1]["reason"].as_str().unwrap().contains("line 4"));
-    assert_eq!(wet.number("/importQuestions/lossCount"), 1);
-    let dry = import_with(&author, &course.subjects[0], &file, json!({ "dryRun": true })).await;
-    assert_eq!(counts(&dry), [0, 0, 5, 2]);
+    let wet = author.import(&course.subjects[0], &file).await;
+    assert_eq!(dry, wet);
+    assert_eq!(wet.counts(), [5, 0, 0, 2]);
+    let [essay, twice] = &wet.refused[..] else { panic!("{wet:#?}") };
+    assert_eq!((essay.line, twice.external_id.as_deref()), (Some(17), Some("opt-1")));
+    assert!(essay.text.contains("essay") && twice.text.contains("line 4"), "{wet:#?}");
+    assert_eq!(wet.loss_count, 1);
+    let dry = author.import(&course.subjects[0], &file).with(&json!({ "dryRun": true })).await;
+    assert_eq!(dry.counts(), [0, 0, 5, 2]);
 }
 
 async fn an_export_is_read_page_by_page(app: Arc<TestApp>) {
-    let course = app.course(&["Physics", "Chemistry"]).create(&app).await;
-    let author = app.staff("Meera", Role::Author).await;
-    import(&author, &course.subjects[0], &many(25)).await;
-    let (mut whole, mut pages, mut after) = (String::new(), 0, Value::Null);
+    let World { course, author } = World::new(&app, &["Physics", "Chemistry"]).await;
+    author.import(&course.subjects[0], &many(25)).await;
+    let (mut whole, mut pages, mut after) = (String::new(), 0, None);
     loop {
-        let variables =
-            json!({ "subject": course.subjects[0], "format": "GIFT", "first": 10, "after": after });
-        let page = author.run_with(EXPORT, variables).await;
-        whole.push_str(page.text("/exportQuestions/text"));
+        let page = author.export(&course.subjects[0], "GIFT").first(10).after(after.as_deref()).await;
+        whole.push_str(&page.text);
         pages += 1;
-        after = page.at("/exportQuestions/endCursor").clone();
-        if *page.at("/exportQuestions/hasNextPage") == json!(false) {
+        after = page.end_cursor;
+        if !page.has_next_page {
             break;
         }
     }
     assert_eq!(pages, 3);
-    assert_eq!(counts(&import(&author, &course.subjects[1], &whole).await), [25, 0, 0, 0]);
+    assert_eq!(author.import(&course.subjects[1], &whole).await.counts(), [25, 0, 0, 0]);
     for (variables, named) in [
         (json!({ "first": 0 }), "1 to 500"),
         (json!({ "first": 501 }), "1 to 500"),
@@ -262,7 +230,7 @@ async fn an_export_is_read_page_by_page(app: Arc<TestApp>) {
         let (code, message) = author.fail(EXPORT, all).await;
         assert!(code == "BAD_USER_INPUT" && message.contains(named), "{code} {message}");
     }
-    let empty = text(&author, &course.subjects[1], "MOODLE_XML").await;
+    let empty = author.export(&course.subjects[1], "MOODLE_XML").await.text;
     assert!(empty.ends_with("</quiz>\n"));
 }
 
@@ -280,8 +248,8 @@ async fn only_authors_and_admins_may(app: Arc<TestApp>) {
     assert_eq!(app.anonymous().fail(EXPORT, page.clone()).await.0, "UNAUTHENTICATED");
     assert_eq!(rows(&app).await[..4], before[..4]);
     let admin = app.staff("Ila", Role::Admin).await;
-    assert_eq!(counts(&import(&admin, &course.subjects[0], BANK).await), [4, 0, 0, 0]);
-    assert_eq!(export(&admin, &course.subjects[0], "GIFT").await.number("/exportQuestions/questionCount"), 4);
+    assert_eq!(admin.import(&course.subjects[0], BANK).await.counts(), [4, 0, 0, 0]);
+    assert_eq!(admin.export(&course.subjects[0], "GIFT").await.question_count, 4);
 }
 
 async fn subjects_do_not_share_questions(app: Arc<TestApp>) {

@@ -3,36 +3,36 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use jishu_tests::{Client, TestApp, Tries, answer, on_each_database};
+use jishu_tests::{Client, Question, TestApp, Tries, answer, on_each_database};
 use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{Rng, RngExt, SeedableRng};
 use serde_json::{Value, json};
 
-use super::{World, accepted, id, questions, refusal};
+use super::{NO_SLOTS, World, accepted, id, questions, refusal};
 
 on_each_database!(
     batches_leave_the_same_whatever_happens_to_them,
     a_batch_is_one_statement,
     another_tab_is_told_what_was_not_kept,
     answers_are_taken_until_the_grace_is_over,
-    of_a_slot_that_is_given_twice_the_later_counts,
+    the_later_of_two_answers_to_a_slot_counts,
     a_flag_is_no_answer,
     a_submission_that_would_drop_answers_ends_nothing,
     numbers_are_taken_as_they_are_typed,
 );
 
 /// An answer of a random kind to a question.
-fn random_answer(question: &Value, random: &mut impl Rng) -> Value {
+fn random_answer(question: &Question, random: &mut impl Rng) -> Value {
     let mut answer = match random.random_range(0..4) {
         0 => answer(question, Tries::Right),
         1 => answer(question, Tries::Wrong),
-        2 if question["kind"] == "NUMERIC" => json!({ "slot": question["slot"], "numericValue": "-0.125" }),
+        2 if question.kind == "NUMERIC" => json!({ "slot": question.slot, "numericValue": "-0.125" }),
         2 => {
-            let option = question["options"].as_array().unwrap().choose(random).unwrap();
-            json!({ "slot": question["slot"], "optionIds": [option["id"]] })
+            let option = question.options.choose(random).unwrap();
+            json!({ "slot": question.slot, "optionIds": [option.id] })
         }
-        _ => json!({ "slot": question["slot"], "optionIds": [] }),
+        _ => json!({ "slot": question.slot, "optionIds": [] }),
     };
     answer["flagged"] = json!(random.random_bool(0.3));
     if random.random_bool(0.5) {
@@ -42,18 +42,16 @@ fn random_answer(question: &Value, random: &mut impl Rng) -> Value {
 }
 
 /// The state that batches in their order, each once, leave: by slot, the answer without the time it was saved.
-fn expected(batches: &[(i64, Value)], questions: &[Value]) -> Vec<Value> {
+fn expected(batches: &[(i64, Value)], questions: &[Question]) -> Vec<Value> {
     questions
         .iter()
         .map(|question| {
             let last = batches.iter().rev().find_map(|(_, answers)| {
-                answers.as_array().unwrap().iter().rfind(|answer| answer["slot"] == question["slot"])
+                answers.as_array().unwrap().iter().rfind(|answer| answer["slot"] == question.slot)
             });
             let said = |name: &str| last.map_or(Value::Null, |answer| answer[name].clone());
             let mut options: Vec<Value> = said("optionIds").as_array().cloned().unwrap_or_default();
-            let shown: Vec<&Value> =
-                question["options"].as_array().unwrap().iter().map(|option| &option["id"]).collect();
-            options.sort_by_key(|id| shown.iter().position(|shown| *shown == id));
+            options.sort_by_key(|id| question.options.iter().position(|option| id == option.id.as_str()));
             let number = said("numericValue");
             let given = !options.is_empty() || !number.is_null();
             json!({
@@ -116,8 +114,7 @@ async fn a_batch_is_one_statement(app: Arc<TestApp>) {
     let save = async |sequence: i32, times: usize| {
         let answers: Vec<_> =
             questions(&started)[..times].iter().map(|it| answer(it, Tries::Right)).collect();
-        let input =
-            json!({ "sessionId": started["session"]["id"], "sequence": sequence, "answers": answers });
+        let input = json!({ "sessionId": started.id(), "sequence": sequence, "answers": answers });
         let _ = app.take_statements();
         world.learner.run_with(document, json!({ "input": input })).await;
         let ours = |statement: &String| statement.contains("test_answers");
@@ -142,17 +139,17 @@ async fn another_tab_is_told_what_was_not_kept(app: Arc<TestApp>) {
     save(1, 0, Tries::Right).await;
     save(3, 1, Tries::Right).await;
     let late = save(2, 1, Tries::Wrong).await;
-    assert_eq!(late["superseded"], json!([2]), "a later batch has set it");
-    assert_eq!(late["session"]["answerSequence"], 3);
+    assert_eq!(late.superseded, [2], "a later batch has set it");
+    assert_eq!(late.session().answer_sequence, 3);
     let other = save(3, 1, Tries::Wrong).await;
-    assert_eq!(other["superseded"], json!([2]), "another one with the same number");
+    assert_eq!(other.superseded, [2], "another one with the same number");
     let replayed = save(3, 1, Tries::Right).await;
-    assert_eq!(replayed["superseded"], json!([]), "its own answer stands");
+    assert_eq!(replayed.superseded, NO_SLOTS, "its own answer stands");
     let elsewhere = save(2, 3, Tries::Wrong).await;
-    assert_eq!(elsewhere["superseded"], json!([]), "nothing was there");
+    assert_eq!(elsewhere.superseded, NO_SLOTS, "nothing was there");
     let again = save(4, 1, Tries::Wrong).await;
-    assert_eq!(again["superseded"], json!([]));
-    assert_eq!(again["session"]["answerSequence"], 4);
+    assert_eq!(again.superseded, NO_SLOTS);
+    assert_eq!(again.session().answer_sequence, 4);
 }
 
 async fn answers_are_taken_until_the_grace_is_over(app: Arc<TestApp>) {
@@ -167,22 +164,19 @@ async fn answers_are_taken_until_the_grace_is_over(app: Arc<TestApp>) {
     let code = refusal(&late);
     // Whether the server has closed it by now.
     assert!(code == "TEST_SESSION_OVERDUE" || code == "TEST_SESSION_CLOSED", "{code}");
-    assert_eq!(late["userErrors"][0]["slots"], json!([1, 2, 3, 4]));
+    assert_eq!(late.error().more["slots"], json!([1, 2, 3, 4]));
     assert_eq!(app.number("SELECT COUNT(*) FROM test_answers").await, 2, "and nothing of it was written");
 }
 
-async fn of_a_slot_that_is_given_twice_the_later_counts(app: Arc<TestApp>) {
+async fn the_later_of_two_answers_to_a_slot_counts(app: Arc<TestApp>) {
     let world = World::new(&app, 2).await;
     let started = world.learner.start_session(&world.card).await;
     let question = &questions(&started)[0];
     let twice = json!([answer(question, Tries::Wrong), answer(question, Tries::Right)]);
     accepted(&world.learner.save_answers(&id(&started), 1, twice).await);
     let submitted = world.learner.submit_session(&id(&started), None).await;
-    let result = &submitted["session"]["result"];
-    assert_eq!(
-        (&result["correct"], &result["wrong"], &result["score"]),
-        (&json!(1), &json!(0), &json!("4.00"))
-    );
+    let result = submitted.result();
+    assert_eq!((result.correct, result.wrong, result.score.as_str()), (1, 0, "4.00"));
 }
 
 async fn a_flag_is_no_answer(app: Arc<TestApp>) {
@@ -192,12 +186,12 @@ async fn a_flag_is_no_answer(app: Arc<TestApp>) {
     let saved = world.learner.save_answers(&id(&started), 1, flagged).await;
     accepted(&saved);
     let question = &questions(&saved)[0];
-    assert_eq!((&question["answer"], &question["flagged"]), (&Value::Null, &json!(true)));
+    assert_eq!((&question.answer, question.flagged), (&None, true));
     let submitted = world.learner.submit_session(&id(&started), None).await;
-    assert_eq!(submitted["session"]["result"]["unanswered"], 4);
+    assert_eq!(submitted.result().unanswered, 4);
 }
 
-/// Of two tabs the second submits with a batch that the first has overtaken.
+/// A second tab submits with a batch that the first tab has overtaken.
 async fn a_submission_that_would_drop_answers_ends_nothing(app: Arc<TestApp>) {
     let world = World::new(&app, 4).await;
     let started = world.learner.start_session(&world.card).await;
@@ -208,14 +202,14 @@ async fn a_submission_that_would_drop_answers_ends_nothing(app: Arc<TestApp>) {
     for _ in 0..2 {
         let submitted = world.learner.submit_session(&session, Some((2, batch(Tries::Right)))).await;
         assert_eq!(refusal(&submitted), "ANSWERS_SUPERSEDED");
-        assert_eq!(submitted["userErrors"][0]["slots"], json!([1, 2]));
-        let session = &submitted["session"];
-        assert_eq!((&session["status"], &session["answerSequence"]), (&json!("IN_PROGRESS"), &json!(5)));
+        assert_eq!(submitted.error().more["slots"], json!([1, 2]));
+        let session = submitted.session();
+        assert_eq!((session.status.as_str(), session.answer_sequence), ("IN_PROGRESS", 5));
     }
     assert_eq!(state(&world.learner, &session).await, before, "nothing of it was saved");
     let submitted = world.learner.submit_session(&session, Some((6, batch(Tries::Right)))).await;
     accepted(&submitted);
-    assert_eq!(submitted["session"]["result"]["score"], "8.00");
+    assert_eq!(submitted.result().score, "8.00");
     let again = world.learner.submit_session(&session, Some((6, batch(Tries::Right)))).await;
     assert_eq!(again, submitted, "the same result");
 }
@@ -223,8 +217,8 @@ async fn a_submission_that_would_drop_answers_ends_nothing(app: Arc<TestApp>) {
 async fn numbers_are_taken_as_they_are_typed(app: Arc<TestApp>) {
     let world = World::new(&app, 4).await;
     let started = world.learner.start_session(&world.card).await;
-    let numeric = questions(&started).iter().find(|question| question["kind"] == "NUMERIC").unwrap();
-    let slot = &numeric["slot"];
+    let numeric = questions(&started).iter().find(|question| question.kind == "NUMERIC").unwrap();
+    let slot = numeric.slot;
     for (sequence, (typed, kept)) in (1..).zip([
         ("4.5", "4.5"),
         (" 4.50 ", "4.5"),
@@ -238,14 +232,15 @@ async fn numbers_are_taken_as_they_are_typed(app: Arc<TestApp>) {
         let batch = json!([{ "slot": slot, "numericValue": typed }]);
         let saved = world.learner.save_answers(&id(&started), sequence, batch).await;
         accepted(&saved);
-        let question = questions(&saved).iter().find(|question| question["slot"] == *slot).unwrap();
-        assert_eq!(question["answer"]["numericValue"], kept, "{typed}");
+        let question = questions(&saved).iter().find(|question| question.slot == slot).unwrap();
+        let number = question.answer.as_ref().and_then(|answer| answer.numeric_value.as_deref());
+        assert_eq!(number, Some(kept), "{typed}");
     }
     for (sequence, cleared) in [(20, ""), (21, " ")] {
         let batch = json!([{ "slot": slot, "numericValue": cleared }]);
         let saved = world.learner.save_answers(&id(&started), sequence, batch).await;
         accepted(&saved);
-        let question = questions(&saved).iter().find(|question| question["slot"] == *slot).unwrap();
-        assert_eq!(question["answer"], Value::Null, "an emptied field is no answer");
+        let question = questions(&saved).iter().find(|question| question.slot == slot).unwrap();
+        assert_eq!(question.answer, None, "an emptied field is no answer");
     }
 }

@@ -1,4 +1,4 @@
-//! What a card shows before a start is what is sat then.
+//! A card shows the paper of its next sitting.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ on_each_database!(a_card_shows_what_its_next_sitting_has);
 
 const PAPER: &str = "paper { questions timeLimitSeconds correct wrong unanswered maxScore fixed }";
 
-/// What the first cards of a learner show, by number.
+/// The papers that the first cards of a learner show, by number.
 async fn shown(learner: &Client) -> Vec<Value> {
     let document = format!(
         "{{ viewer {{ mockTestAttempts(first: 2) {{ edges {{ node {{ extraTimeSeconds {PAPER} }} }} }} }} }}"
@@ -48,7 +48,7 @@ async fn a_card_shows_what_its_next_sitting_has(app: Arc<TestApp>) {
     let (made, unmade) = (card(5, 600, "4.00", "20.00", true, 0), card(7, 1200, "3.00", "21.00", false, 0));
     assert_eq!(shown(&world.learner).await, [made, unmade.clone()]);
 
-    // What support grants a card is shown of this card, and of no other.
+    // Extra time shows on the card that support granted it to, and on no other.
     let support = app.staff("Sam", Role::Support).await;
     let grant =
         "mutation ($card: ID!) { grantExtraTime(input: { mockTestAttemptId: $card, extraSeconds: 120 }) {
@@ -61,8 +61,9 @@ async fn a_card_shows_what_its_next_sitting_has(app: Arc<TestApp>) {
     let started = world.learner.start_session(&world.card).await;
     accepted(&started);
     assert_eq!(questions(&started).len(), 5);
-    let at = |field: &str| DateTime::parse_from_rfc3339(started["session"][field].as_str().unwrap()).unwrap();
-    assert_eq!(at("expiresAt") - at("startedAt"), TimeDelta::seconds(600 + 120));
+    let time = |text: &str| DateTime::parse_from_rfc3339(text).unwrap();
+    let session = started.session();
+    assert_eq!(time(&session.expires_at) - time(&session.started_at), TimeDelta::seconds(600 + 120));
     let document = format!("query ($id: ID!) {{ node(id: $id) {{ ... on TestSession {{ {PAPER} }} }} }}");
     let sat = world.learner.run_with(&document, json!({ "id": id(&started) })).await;
     assert_eq!(*sat.at("/node/paper"), granted["paper"]);

@@ -4,18 +4,19 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use jishu_tests::{TestApp, Tries, answer, on_each_database};
+use jishu_tests::{SittingPayload, TestApp, Tries, UserError, answer, on_each_database, only_error};
 use sea_orm::{ConnectionTrait, DbBackend, SqlErr};
 use serde_json::json;
+use tokio::sync::Semaphore;
 
 use super::{World, accepted, answers, id, questions};
 
 on_each_database!(
     sixteen_starts_at_once_open_one_sitting,
     sixteen_submissions_at_once_score_once,
-    what_is_acknowledged_while_a_sitting_ends_is_scored,
+    answers_acknowledged_while_a_sitting_ends_are_scored,
     learners_who_start_the_same_test_at_once_get_one_paper,
-    what_is_saved_together_is_told_apart,
+    batches_saved_together_get_their_own_answers,
     the_database_refuses_what_must_not_be,
 );
 
@@ -33,14 +34,14 @@ async fn sixteen_starts_at_once_open_one_sitting(app: Arc<TestApp>) {
         for attempt in 1..=4 {
             let started = join_all((0..16).map(|_| asha.start_session(&card))).await;
             if attempt == 4 {
-                assert!(started.iter().all(|it| it["userErrors"][0]["code"] == "ATTEMPTS_EXHAUSTED"));
+                assert!(started.iter().all(|it| it.error().code == "ATTEMPTS_EXHAUSTED"));
                 break;
             }
             started.iter().for_each(accepted);
             let sessions: BTreeSet<String> = started.iter().map(id).collect();
             assert_eq!(sessions.len(), 1, "round {round}: one open sitting");
-            assert_eq!(started.iter().filter(|it| it["resumed"] == false).count(), 1, "started once");
-            assert!(started.iter().all(|it| it["session"]["attemptNumber"] == attempt));
+            assert_eq!(started.iter().filter(|it| !it.resumed).count(), 1, "started once");
+            assert!(started.iter().all(|it| it.session().attempt_number == attempt));
             asha.submit_session(sessions.first().unwrap(), None).await;
         }
     }
@@ -59,8 +60,8 @@ async fn sixteen_submissions_at_once_score_once(app: Arc<TestApp>) {
         let session = id(&started);
         let submitted = join_all((0..16).map(|_| world.learner.submit_session(&session, last()))).await;
         submitted.iter().for_each(accepted);
-        assert!(submitted.iter().all(|it| it["session"] == submitted[0]["session"]), "{submitted:#?}");
-        assert_eq!(submitted[0]["session"]["result"]["score"], "10.00");
+        assert!(submitted.iter().all(|it| it.session == submitted[0].session), "{submitted:#?}");
+        assert_eq!(submitted[0].result().score, "10.00");
     }
     let whole = if app.services.database.backend() == DbBackend::MySql { "SIGNED" } else { "BIGINT" };
     let counted = format!("SELECT CAST(SUM(correct + wrong) AS {whole}) FROM topic_totals");
@@ -70,24 +71,28 @@ async fn sixteen_submissions_at_once_score_once(app: Arc<TestApp>) {
 }
 
 /// Batches come while the sitting is submitted: each that is acknowledged counts in the result.
-async fn what_is_acknowledged_while_a_sitting_ends_is_scored(app: Arc<TestApp>) {
+async fn answers_acknowledged_while_a_sitting_ends_are_scored(app: Arc<TestApp>) {
     let world = World::new(&app, 12).await;
     app.execute("UPDATE mock_test_attempts SET max_attempts = 100").await;
     let (mut taken, mut refused) = (0, 0);
     for round in 0..12 {
         let started = world.learner.start_session(&world.card).await;
         let session = id(&started);
+        let answered = Semaphore::new(0);
         let saves = questions(&started).iter().zip(1..).map(async |(question, sequence)| {
             let batch = json!([answer(question, Tries::Right)]);
-            world.learner.save_answers(&session, sequence, batch).await["userErrors"] == json!([])
+            let saved = world.learner.save_answers(&session, sequence, batch).await;
+            answered.add_permits(1);
+            saved.user_errors.is_empty()
         });
+        // One save later in each round.
         let submission = async {
-            tokio::time::sleep(std::time::Duration::from_millis(round)).await;
+            let _permits = answered.acquire_many(round).await.unwrap();
             world.learner.submit_session(&session, None).await
         };
         let (saved, submitted) = futures_util::join!(join_all(saves), submission);
         let acknowledged = saved.iter().filter(|saved| **saved).count();
-        assert_eq!(submitted["session"]["result"]["correct"], acknowledged, "round {round}");
+        assert_eq!(submitted.result().correct, i64::try_from(acknowledged).unwrap(), "round {round}");
         taken += acknowledged;
         refused += saved.len() - acknowledged;
     }
@@ -105,13 +110,13 @@ async fn learners_who_start_the_same_test_at_once_get_one_paper(app: Arc<TestApp
         cards.push((learner, card));
     }
     let started = join_all(cards.iter().map(|(learner, card)| learner.start_session(card))).await;
-    let stems = |it| questions(it).iter().map(|question| question["stem"].to_string()).collect();
+    let stems = |it| questions(it).iter().map(|question| question.stem.clone()).collect();
     let papers: BTreeSet<Vec<String>> = started.iter().map(stems).collect();
     assert_eq!(papers.len(), 1);
     assert_eq!(papers.first().unwrap().len(), 10);
-    let texts = |it: &serde_json::Value| {
-        let options = questions(it).iter().flat_map(|question| question["options"].as_array().unwrap());
-        options.map(|option| option["text"].to_string()).collect()
+    let texts = |it: &SittingPayload| {
+        let options = questions(it).iter().flat_map(|question| &question.options);
+        options.map(|option| option.text.clone()).collect()
     };
     let orders: BTreeSet<Vec<String>> = started.iter().map(texts).collect();
     assert_eq!(orders.len(), 8, "the options stand in another order for each");
@@ -145,9 +150,17 @@ async fn the_database_refuses_what_must_not_be(app: Arc<TestApp>) {
     refused("UPDATE test_sessions SET score = NULL".to_owned(), false).await;
 }
 
+/// The payload of `saveAnswers` without the sitting.
+#[derive(Debug, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Saved {
+    superseded: Vec<i64>,
+    user_errors: Vec<UserError>,
+}
+
 /// Of many learners who save at the same time, with replays, batches that come too late and sittings that are over among
 /// them, each gets their own answer, and all that is acknowledged is there. It takes fewer statements than batches.
-async fn what_is_saved_together_is_told_apart(app: Arc<TestApp>) {
+async fn batches_saved_together_get_their_own_answers(app: Arc<TestApp>) {
     let course = app.course(&["Physics"]).cards(1).create(&app).await;
     app.bank(course.subject_rows[0], 8).await;
     let mut sittings = Vec::new();
@@ -173,21 +186,21 @@ async fn what_is_saved_together_is_told_apart(app: Arc<TestApp>) {
                 let answers: Vec<_> = asked.iter().map(|question| answer(question, tries)).collect();
                 let input = json!({ "sessionId": id(started), "sequence": sequence, "answers": answers });
                 let saved = learner.run_with(document, json!({ "input": input })).await;
-                (number, sequence, answers.len(), saved.at("/saveAnswers").clone())
+                (number, sequence, answers.len(), saved.read::<Saved>("/saveAnswers"))
             })
         });
         for (number, sequence, answers, saved) in join_all(saves).await {
             batches += 1;
             if number % 4 == 3 {
-                assert_eq!(saved["userErrors"][0]["code"], "TEST_SESSION_CLOSED", "{number} {sequence}");
+                assert_eq!(only_error(&saved.user_errors).code, "TEST_SESSION_CLOSED", "{number} {sequence}");
                 continue;
             }
-            assert_eq!(saved["userErrors"], json!([]), "{number} {sequence}");
-            let superseded = saved["superseded"].as_array().unwrap().len();
+            assert_eq!(saved.user_errors, [], "{number} {sequence}");
+            let superseded = saved.superseded.len();
             // The lower one is overtaken or not, whole; the greater never.
             assert!(
                 superseded == 0 || (sequence % 2 == 1 && superseded == answers),
-                "{number} {sequence} {saved}"
+                "{number} {sequence} {saved:?}"
             );
         }
     }
@@ -198,7 +211,7 @@ async fn what_is_saved_together_is_told_apart(app: Arc<TestApp>) {
     for (number, (learner, started)) in sittings.iter().enumerate() {
         let submitted = learner.submit_session(&id(started), None).await;
         let right = if number % 4 == 3 { 0 } else { [5, 3][number % 2] };
-        let result = &submitted["session"]["result"];
-        assert_eq!((&result["correct"], &result["wrong"]), (&json!(right), &json!(0)), "{number}");
+        let result = submitted.result();
+        assert_eq!((result.correct, result.wrong), (right, 0), "{number}");
     }
 }

@@ -35,7 +35,7 @@ async fn can_start(learner: &Client, filter: Value) -> Vec<bool> {
     cards(learner, filter).await.iter().map(|card| card["canStart"].as_bool().unwrap()).collect()
 }
 
-/// What the learner's progress says of the subject: all cards, and those that were never sat and can be.
+/// The learner's progress in the subject: the number of cards, and of those that were never sat and can be started.
 async fn counted(learner: &Client) -> (i64, i64) {
     let answer = learner.run("{ viewer { progress { bySubject { totalCards available } } } }").await;
     let of = |field: &str| answer.number(&format!("/viewer/progress/bySubject/0/{field}"));
@@ -45,7 +45,7 @@ async fn counted(learner: &Client) -> (i64, i64) {
 async fn a_card_tells_whether_it_can_be_started(app: Arc<TestApp>) {
     let course = app.course(&["Physics"]).valid_for_days(3).cards(4).create(&app).await;
     app.bank(course.subject_rows[0], 6).await;
-    // Whose token works longer than two terms.
+    // The token of this learner works longer than two terms.
     let asha = app.staff("Asha", Role::Learner).await;
     app.cards(&asha, &course).await;
     assert_eq!(can_start(&asha, json!({ "entitled": true })).await, [true; 4]);
@@ -86,7 +86,7 @@ async fn a_card_tells_whether_it_can_be_started(app: Arc<TestApp>) {
     // And each tells what a start comes to.
     for (card, can_start) in cards(&asha, Value::Null).await.iter().zip(both) {
         let started = asha.start_session(card["id"].as_str().unwrap()).await;
-        assert_eq!(started["userErrors"] == json!([]), can_start, "{card}\n{started}");
+        assert_eq!(started.user_errors.is_empty(), can_start, "{card}\n{started:#?}");
         if !can_start {
             let exhausted = card["status"] == "EXHAUSTED";
             let expected = if exhausted { "ATTEMPTS_EXHAUSTED" } else { "ENTITLEMENT_ENDED" };
@@ -94,7 +94,7 @@ async fn a_card_tells_whether_it_can_be_started(app: Arc<TestApp>) {
         }
     }
 
-    // What was open is over with its time, whether it was closed by then or not.
+    // A sitting is over after its deadline, closed or not.
     app.clock.advance(TimeDelta::hours(5));
     assert!(!can_start(&asha, Value::Null).await[3]);
     assert_eq!(refusal(&asha.start_session(&card(3)).await), "ENTITLEMENT_ENDED");

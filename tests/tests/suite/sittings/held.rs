@@ -1,30 +1,29 @@
-//! Saves while something else holds sittings or answers.
+//! Saves while something else holds sittings or answers. SQLite has one writer, so nothing can be held there.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
-use std::time::Duration;
 
 use chrono::TimeDelta;
 use futures_util::future::{self, Either, join_all};
 use jishu_entity::user::Role;
-use jishu_tests::{Backend, Client, TestApp, on_each_database};
+use jishu_tests::{Backend, Client, SittingPayload, TestApp, on_each_database, wait_until};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, TransactionTrait};
-use serde_json::Value;
+use serde_json::json;
 
-use super::{accepted, answers, id, refusal};
+use super::{accepted, answers, id};
 
 on_each_database!(
     held_sittings_hold_up_no_others,
-    one_that_is_held_for_a_moment_waits_for_no_other,
-    what_a_client_sends_before_it_leaves_is_saved,
-    a_late_batch_gains_nothing_by_those_it_goes_with,
+    a_sitting_that_is_held_for_a_moment_waits_for_no_other,
+    a_save_is_finished_when_its_client_leaves,
+    a_late_batch_gains_nothing_from_the_batches_it_waits_with,
 );
 
-/// Until a request has come to wait in the server: where it has not, the test shows less, and passes.
-const WAIT: Duration = Duration::from_millis(150);
+/// The statement with which the server tries to save batches.
+const ATTEMPT: &str = "INSERT INTO test_answers";
 
-/// Sittings of as many learners, with ids from 1.
-async fn sittings(app: &TestApp, count: usize) -> Vec<(Client, Value)> {
+/// Starts a sitting for each of `count` learners. Their rows have the ids from 1.
+async fn sittings(app: &TestApp, count: usize) -> Vec<(Client, SittingPayload)> {
     let course = app.course(&["Physics"]).cards(1).create(app).await;
     app.bank(course.subject_rows[0], 4).await;
     let mut sittings = Vec::new();
@@ -37,11 +36,20 @@ async fn sittings(app: &TestApp, count: usize) -> Vec<(Client, Value)> {
     sittings
 }
 
-async fn save((learner, started): &(Client, Value), sequence: i64) -> Value {
-    learner.save_answers(&id(started), sequence, answers(started, 2, 0)).await
+/// Saves two right answers.
+async fn save(sitting: &(Client, SittingPayload), sequence: i64) -> SittingPayload {
+    save_some(sitting, sequence, 2).await
 }
 
-/// As where a node hangs while it closes the first of them.
+async fn save_some(
+    (learner, started): &(Client, SittingPayload),
+    sequence: i64,
+    right: usize,
+) -> SittingPayload {
+    learner.save_answers(&id(started), sequence, answers(started, right, 0)).await
+}
+
+/// Locks the rows of sittings, as a node does that hangs while it closes them.
 async fn hold(app: &TestApp, ids: RangeInclusive<usize>) -> DatabaseTransaction {
     let holds = app.connection().begin().await.unwrap();
     for id in ids {
@@ -51,15 +59,15 @@ async fn hold(app: &TestApp, ids: RangeInclusive<usize>) -> DatabaseTransaction 
     holds
 }
 
-/// More than there are connections to the database; of the others, each has two tabs. SQLite has one writer.
+/// More sittings are held than there are connections to the database. Each learner of the others saves in two tabs.
 async fn held_sittings_hold_up_no_others(app: Arc<TestApp>) {
     if app.backend == Backend::Sqlite {
         return;
     }
     let sittings = sittings(&app, 23).await;
-    let (of_held, others) = sittings.split_at(20);
+    let (held, others) = sittings.split_at(20);
     let holds = hold(&app, 1..=20).await;
-    let held = join_all(of_held.iter().map(|sitting| save(sitting, 1)));
+    let held = join_all(held.iter().map(|sitting| save(sitting, 1)));
     let others = async {
         for sequence in [1, 3, 5, 7, 9] {
             let tabs =
@@ -68,14 +76,14 @@ async fn held_sittings_hold_up_no_others(app: Arc<TestApp>) {
         }
     };
     let Either::Right(((), held)) = future::select(Box::pin(held), Box::pin(others)).await else {
-        panic!("those of held sittings cannot be saved");
+        panic!("answers were saved in sittings that are held");
     };
     holds.rollback().await.unwrap();
     held.await.iter().for_each(accepted);
     assert_eq!(app.number("SELECT COUNT(*) FROM test_answers").await, 46);
 }
 
-async fn one_that_is_held_for_a_moment_waits_for_no_other(app: Arc<TestApp>) {
+async fn a_sitting_that_is_held_for_a_moment_waits_for_no_other(app: Arc<TestApp>) {
     if app.backend == Backend::Sqlite {
         return;
     }
@@ -83,42 +91,49 @@ async fn one_that_is_held_for_a_moment_waits_for_no_other(app: Arc<TestApp>) {
     let (holds, for_a_moment) = (hold(&app, 1..=4).await, hold(&app, 5..=5).await);
     let held = join_all(sittings[..4].iter().map(|sitting| save(sitting, 1)));
     let moment = async {
-        tokio::time::sleep(WAIT).await;
+        app.wait_for_statements(4, ATTEMPT).await;
         let release = async {
-            tokio::time::sleep(WAIT).await;
+            // After an attempt that saved nothing, the server reads the slots of a batch: here alone there are three.
+            let is_of_the_fifth = |sql: &str| {
+                let slots =
+                    sql.split_once("test_answers.slot IN (").and_then(|(_, rest)| rest.split_once(')'));
+                slots.is_some_and(|(slots, _)| slots.split(',').count() == 3)
+            };
+            app.wait_for_statements_that(1, "an attempt to save in the fifth sitting", is_of_the_fifth).await;
             for_a_moment.rollback().await.unwrap();
         };
-        accepted(&future::join(save(&sittings[4], 1), release).await.0);
+        accepted(&future::join(save_some(&sittings[4], 1, 3), release).await.0);
     };
     let Either::Right(((), held)) = future::select(Box::pin(held), Box::pin(moment)).await else {
-        panic!("those of held sittings cannot be saved");
+        panic!("answers were saved in sittings that are held");
     };
     holds.rollback().await.unwrap();
     held.await.iter().for_each(accepted);
 }
 
-/// As where a tab is closed with its last answers on their way.
-async fn what_a_client_sends_before_it_leaves_is_saved(app: Arc<TestApp>) {
+/// A learner closes the tab while its last answers are on their way.
+async fn a_save_is_finished_when_its_client_leaves(app: Arc<TestApp>) {
     if app.backend == Backend::Sqlite {
         return;
     }
     let sittings = sittings(&app, 1).await;
     let holds = hold(&app, 1..=1).await;
-    let left = tokio::time::timeout(WAIT, save(&sittings[0], 1)).await;
-    left.expect_err("its sitting is held");
-    tokio::time::sleep(WAIT).await;
-    holds.rollback().await.unwrap();
-    for _ in 0..200 {
-        if app.number("SELECT COUNT(*) FROM test_answers").await == 2 {
-            return;
-        }
-        tokio::time::sleep(WAIT / 3).await;
+    match future::select(Box::pin(save(&sittings[0], 1)), Box::pin(app.wait_for_statements(1, ATTEMPT))).await
+    {
+        Either::Left(_) => panic!("answers were saved in a sitting that is held"),
+        // The request is dropped here, and its connection with it.
+        Either::Right(_) => {}
     }
-    panic!("the answers are not saved");
+    app.wait_for_statements(3, ATTEMPT).await;
+    holds.rollback().await.unwrap();
+    wait_until("the answers of the client that left", async || {
+        app.number("SELECT COUNT(*) FROM test_answers").await == 2
+    })
+    .await;
 }
 
-/// One that came in time waits for the database, and one that comes too late waits with it.
-async fn a_late_batch_gains_nothing_by_those_it_goes_with(app: Arc<TestApp>) {
+/// Two batches that came in time wait for locks in the database. A third and a late one wait in the server.
+async fn a_late_batch_gains_nothing_from_the_batches_it_waits_with(app: Arc<TestApp>) {
     if app.backend == Backend::Sqlite {
         return;
     }
@@ -131,16 +146,26 @@ async fn a_late_batch_gains_nothing_by_those_it_goes_with(app: Arc<TestApp>) {
     app.clock.advance(TimeDelta::seconds(3_600 + 5));
     let in_time = join_all(sittings[..3].iter().map(|sitting| save(sitting, 2)));
     let late = async {
-        tokio::time::sleep(WAIT).await;
+        app.wait_for_lock_waits(2).await;
         app.clock.advance(TimeDelta::microseconds(1));
-        save(&sittings[3], 1).await
+        let (learner, started) = &sittings[3];
+        let mut socket = app.socket_of(learner.token()).await;
+        let document =
+            "mutation ($input: SaveAnswersInput!) { saveAnswers(input: $input) { userErrors { code } } }";
+        let input = json!({ "sessionId": id(started), "sequence": 1, "answers": answers(started, 2, 0) });
+        let payload = json!({ "query": document, "variables": { "input": input } });
+        socket.say(json!({ "id": "late", "type": "subscribe", "payload": payload })).await;
+        // A pong shows that the server has taken on what came before.
+        socket.say(json!({ "type": "ping" })).await;
+        let mut heard = socket.hear().await;
+        if heard["type"] == "pong" {
+            holds.rollback().await.unwrap();
+            heard = socket.hear().await;
+        }
+        socket.hang_up();
+        heard["payload"]["data"]["saveAnswers"]["userErrors"][0]["code"].clone()
     };
-    let release = async {
-        tokio::time::sleep(2 * WAIT).await;
-        holds.rollback().await.unwrap();
-    };
-    let (_, late, ()) = future::join3(in_time, late, release).await;
-    let code = refusal(&late);
+    let (_, code) = future::join(in_time, late).await;
     assert!(code == "TEST_SESSION_OVERDUE" || code == "TEST_SESSION_CLOSED", "{code}");
     assert_eq!(app.number("SELECT COUNT(*) FROM test_answers WHERE session_id = 4").await, 0);
 }

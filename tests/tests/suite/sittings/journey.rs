@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
+use insta::assert_debug_snapshot;
 use jishu_service::clock::Clock;
-use jishu_tests::EXPLANATION;
-use jishu_tests::{NUMBER, TOLERANCE, TestApp, on_each_database};
+use jishu_tests::{EXPLANATION, NUMBER, SittingPayload, TOLERANCE, TestApp, on_each_database};
 use serde_json::{Value, json};
 
 use super::{World, accepted, answers, id, questions, refusal};
@@ -23,46 +23,44 @@ async fn a_test_is_sat_from_start_to_result(app: Arc<TestApp>) {
     let asha = &world.learner;
     let started = asha.start_session(&world.card).await;
     accepted(&started);
-    let session = &started["session"];
-    assert_eq!((&session["status"], &session["attemptNumber"]), (&json!("IN_PROGRESS"), &json!(1)));
-    assert_eq!((&started["resumed"], &session["answerSequence"]), (&json!(false), &json!(0)));
-    assert_eq!(session["startedAt"], time(app.clock.now()));
-    assert_eq!(session["expiresAt"], time(app.clock.now() + TimeDelta::hours(1)));
-    assert_eq!((&session["submittedAt"], &session["result"]), (&Value::Null, &Value::Null));
+    let session = started.session();
+    assert_eq!((session.status.as_str(), session.attempt_number), ("IN_PROGRESS", 1));
+    assert_eq!((started.resumed, session.answer_sequence), (false, 0));
+    assert_eq!(session.started_at, time(app.clock.now()));
+    assert_eq!(session.expires_at, time(app.clock.now() + TimeDelta::hours(1)));
+    assert_eq!((&session.submitted_at, &session.result), (&None, &None));
     assert_eq!(questions(&started).len(), 8);
 
     let resumed = asha.start_session(&world.card).await;
-    assert_eq!(resumed["resumed"], true);
-    assert_eq!(resumed["session"], *session, "and it is the same, its options in the same order");
+    assert!(resumed.resumed);
+    assert_eq!(resumed.session(), session, "and it is the same, its options in the same order");
     assert_eq!(world.card().await["status"], "IN_PROGRESS");
-    assert_eq!(world.card().await["openSession"]["id"], session["id"]);
+    assert_eq!(world.card().await["openSession"]["id"], session.id);
 
     app.clock.advance(TimeDelta::minutes(10));
     let saved = asha.save_answers(&id(&started), 1, answers(&started, 5, 2)).await;
     accepted(&saved);
-    assert_eq!((&saved["superseded"], &saved["session"]["answerSequence"]), (&json!([]), &json!(1)));
-    assert!(!questions(&saved)[6]["answer"].is_null() && questions(&saved)[7]["answer"].is_null());
+    assert_eq!((saved.superseded.len(), saved.session().answer_sequence), (0, 1));
+    assert!(questions(&saved)[6].answer.is_some() && questions(&saved)[7].answer.is_none());
 
     app.clock.advance(TimeDelta::minutes(5));
     let submitted = asha.submit_session(&id(&started), None).await;
     accepted(&submitted);
-    let session = &submitted["session"];
-    assert_eq!((&session["status"], &session["submittedAt"]), (&json!("SUBMITTED"), &time(app.clock.now())));
-    assert_eq!(
-        session["result"],
-        json!({ "score": "18.00", "maxScore": "32.00", "percentage": "56.25", "correct": 5, "wrong": 2,
-                "unanswered": 1, "timeTakenSeconds": 900 })
-    );
-    let marks: Vec<_> = questions(&submitted).iter().map(|question| &question["marks"]).collect();
-    assert_eq!(json!(marks), json!(["4.00", "4.00", "4.00", "4.00", "4.00", "-1.00", "-1.00", "0.00"]));
+    let session = submitted.session();
+    assert_eq!((session.status.as_str(), &session.submitted_at), ("SUBMITTED", &Some(time(app.clock.now()))));
+    assert_debug_snapshot!(submitted.result(), @"");
+    let marks: Vec<_> =
+        questions(&submitted).iter().map(|question| question.marks.as_deref().unwrap()).collect();
+    assert_eq!(marks, ["4.00", "4.00", "4.00", "4.00", "4.00", "-1.00", "-1.00", "0.00"]);
     for question in questions(&submitted) {
-        let number = question["stem"].as_str().unwrap().trim_start_matches("Question ");
-        assert_eq!(question["explanation"], format!("{EXPLANATION} {number}"));
-        if question["kind"] == "NUMERIC" {
-            assert_eq!(question["correctValue"], format!("{number}{NUMBER}"));
-            assert_eq!(question["tolerance"], TOLERANCE);
-        } else if question["slot"].as_i64() <= Some(5) {
-            assert_eq!(question["correctOptionIds"], question["answer"]["optionIds"], "it was right");
+        let number = question.stem.trim_start_matches("Question ");
+        assert_eq!(question.explanation, Some(format!("{EXPLANATION} {number}")));
+        if question.kind == "NUMERIC" {
+            assert_eq!(question.correct_value, Some(format!("{number}{NUMBER}")));
+            assert_eq!(question.tolerance.as_deref(), Some(TOLERANCE));
+        } else if question.slot <= 5 {
+            let given = question.answer.as_ref().map(|answer| &answer.option_ids);
+            assert_eq!(question.correct_option_ids.as_ref(), given, "it was right");
         }
     }
 
@@ -70,7 +68,7 @@ async fn a_test_is_sat_from_start_to_result(app: Arc<TestApp>) {
     assert_eq!(again, submitted, "the same result, however often it is asked for");
     let late = asha.save_answers(&id(&started), 2, answers(&started, 8, 0)).await;
     assert_eq!(refusal(&late), "TEST_SESSION_CLOSED");
-    assert_eq!(late["session"], *session);
+    assert_eq!(late.session(), session);
     let card = world.card().await;
     assert_eq!(
         card,
@@ -81,12 +79,12 @@ async fn a_test_is_sat_from_start_to_result(app: Arc<TestApp>) {
     );
 }
 
-fn time(at: chrono::DateTime<chrono::Utc>) -> Value {
-    json!(at.to_rfc3339_opts(chrono::SecondsFormat::Micros, true))
+fn time(at: chrono::DateTime<chrono::Utc>) -> String {
+    at.to_rfc3339_opts(chrono::SecondsFormat::Micros, true)
 }
 
-/// Sits a test with so many right answers, the rest left out.
-async fn sit(world: &World, right: usize) -> Value {
+/// Sits a test with `right` right answers, and leaves the rest out.
+async fn sit(world: &World, right: usize) -> SittingPayload {
     let started = world.learner.start_session(&world.card).await;
     accepted(&started);
     let submitted = world.learner.submit_session(&id(&started), Some((1, answers(&started, right, 0)))).await;
@@ -97,10 +95,10 @@ async fn sit(world: &World, right: usize) -> Value {
 async fn three_sittings_and_no_fourth(app: Arc<TestApp>) {
     let world = World::new(&app, 4).await;
     let mut stems = Vec::new();
-    for attempt in 1..=3 {
-        let submitted = sit(&world, attempt).await;
-        assert_eq!(submitted["session"]["attemptNumber"], attempt);
-        stems.push(questions(&submitted).iter().map(|question| question["stem"].clone()).collect::<Vec<_>>());
+    for (attempt, right) in (1..).zip(1..=3) {
+        let submitted = sit(&world, right).await;
+        assert_eq!(submitted.session().attempt_number, attempt);
+        stems.push(questions(&submitted).iter().map(|question| question.stem.clone()).collect::<Vec<_>>());
     }
     assert!(stems.iter().all(|paper| *paper == stems[0]), "the paper stays the same");
     let card = world.card().await;
@@ -109,8 +107,8 @@ async fn three_sittings_and_no_fourth(app: Arc<TestApp>) {
     let before = app.rows().await;
     let fourth = world.learner.start_session(&world.card).await;
     assert_eq!(refusal(&fourth), "ATTEMPTS_EXHAUSTED");
-    assert_eq!(fourth["userErrors"][0]["maxAttempts"], 3);
-    assert_eq!(fourth["session"], Value::Null);
+    assert_eq!(fourth.error().more["maxAttempts"], 3);
+    assert_eq!(fourth.session, None);
     assert_eq!(app.rows().await, before);
 }
 

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use jishu_tests::{Backend, Client, EXPLANATION, NUMBER, TOLERANCE, TestApp, on_each_database};
+use jishu_tests::{
+    Backend, Client, EXPLANATION, NUMBER, SittingPayload, TOLERANCE, TestApp, on_each_database,
+};
 use serde_json::{Value, json};
 
 use super::{World, accepted, answers, id, questions};
@@ -14,10 +16,10 @@ on_each_database!(
     a_review_comes_when_the_subject_lets_it,
 );
 
-/// What must be null wherever it is answered.
+/// Fields that must be null in every response.
 const SECRET_FIELDS: [&str; 6] =
     ["correctOptionIds", "correctValue", "tolerance", "explanation", "marks", "verdict"];
-/// What must be null too while no sitting is over.
+/// Fields that must also be null while no sitting is over.
 const RESULTS: [&str; 6] = ["result", "latestScore", "latestPercentage", "firstScore", "bestScore", "grade"];
 
 /// The fields of these names that have a value, anywhere in an answer. Fields below an interface come as `Type_field`.
@@ -124,8 +126,8 @@ async fn a_review_waits_for_every_open_sitting_with_the_question(app: Arc<TestAp
             app.global("MockTestAttempt", app.number(&sql).await)
         }
     };
-    let stems = |payload: &Value| -> BTreeSet<String> {
-        questions(payload).iter().map(|question| question["stem"].as_str().unwrap().to_owned()).collect()
+    let stems = |payload: &SittingPayload| -> BTreeSet<String> {
+        questions(payload).iter().map(|question| question.stem.clone()).collect()
     };
     let first = world.learner.start_session(&card(1).await).await;
     world.learner.submit_session(&id(&first), None).await;
@@ -145,7 +147,7 @@ async fn a_review_comes_when_the_subject_lets_it(app: Arc<TestApp>) {
     app.execute("UPDATE mock_test_attempts SET max_attempts = 2").await;
     let first = world.learner.start_session(&world.card).await;
     let submitted = world.learner.submit_session(&id(&first), Some((1, answers(&first, 4, 0)))).await;
-    assert_eq!(submitted["session"]["result"]["score"], "16.00", "the result comes all the same");
+    assert_eq!(submitted.result().score, "16.00", "the result comes all the same");
     assert_eq!(reviewed(&world.learner, &id(&first)).await.len(), 0);
     let second = world.learner.start_session(&world.card).await;
     assert_eq!(reviewed(&world.learner, &id(&first)).await.len(), 0, "all are used, and one is open");

@@ -14,10 +14,10 @@ mod replays;
 mod settings;
 
 use jishu_entity::user::Role;
-use jishu_tests::{Client, TestApp, TestCourse, Tries, answer};
+use jishu_tests::{Client, Question, SittingPayload, TestApp, TestCourse, Tries, answer};
 use serde_json::{Value, json};
 
-/// A learner with a card of a subject whose tests have so many questions.
+/// A learner with a card of a subject. Its tests have the number of questions that is given.
 pub(crate) struct World {
     pub(crate) course: TestCourse,
     pub(crate) learner: Client,
@@ -28,7 +28,7 @@ impl World {
     pub(crate) async fn new(app: &TestApp, questions: i64) -> Self {
         let course = app.course(&["Physics"]).cards(3).create(app).await;
         app.bank(course.subject_rows[0], questions).await;
-        // Whose token works longer than any test moves the clock.
+        // The token of this learner works longer than any test moves the clock.
         let learner = app.staff("Asha", Role::Learner).await;
         let card = app.cards(&learner, &course).await.remove(0);
         Self { course, learner, card }
@@ -41,7 +41,7 @@ impl World {
         app.services.catalog.reload().await.unwrap();
     }
 
-    /// What the card shows of itself.
+    /// Reads the card.
     pub(crate) async fn card(&self) -> Value {
         let document = "query ($id: ID!) { node(id: $id) { ... on MockTestAttempt { status attemptsUsed remainingAttempts
             latestScore latestPercentage firstScore bestScore grade openSession { id attemptNumber }
@@ -50,27 +50,29 @@ impl World {
     }
 }
 
-pub(crate) fn id(payload: &Value) -> String {
-    payload["session"]["id"].as_str().unwrap_or_else(|| panic!("{payload:#}")).to_owned()
+pub(crate) fn id(payload: &SittingPayload) -> String {
+    payload.id().to_owned()
 }
 
-pub(crate) fn questions(payload: &Value) -> &[Value] {
-    payload["session"]["questions"].as_array().unwrap_or_else(|| panic!("{payload:#}"))
+pub(crate) fn questions(payload: &SittingPayload) -> &[Question] {
+    payload.questions()
 }
 
-/// Answers to the first questions, the first so many of them right.
-pub(crate) fn answers(payload: &Value, right: usize, wrong: usize) -> Value {
+/// Answers the first questions: `right` of them with the key, then `wrong` of them with something else.
+pub(crate) fn answers(payload: &SittingPayload, right: usize, wrong: usize) -> Value {
     let tries = std::iter::repeat_n(Tries::Right, right).chain(std::iter::repeat_n(Tries::Wrong, wrong));
     questions(payload).iter().zip(tries).map(|(question, tries)| answer(question, tries)).collect()
 }
 
 /// The code of the one user error.
-pub(crate) fn refusal(payload: &Value) -> &str {
-    let errors = payload["userErrors"].as_array().unwrap();
-    assert_eq!(errors.len(), 1, "{payload:#}");
-    errors[0]["code"].as_str().unwrap()
+pub(crate) fn refusal(payload: &SittingPayload) -> &str {
+    &payload.error().code
 }
 
-pub(crate) fn accepted(payload: &Value) {
-    assert_eq!(payload["userErrors"], json!([]), "{payload:#}");
+/// Asserts that a request was not refused.
+pub(crate) fn accepted(payload: &SittingPayload) {
+    assert_eq!(payload.user_errors, [], "{payload:#?}");
 }
+
+/// The slots in which a batch changed nothing: none.
+const NO_SLOTS: [i64; 0] = [];

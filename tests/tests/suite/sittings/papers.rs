@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use jishu_tests::{TestApp, on_each_database};
-use serde_json::{Value, json};
+use jishu_tests::{SittingPayload, TestApp, on_each_database};
+use serde_json::json;
 
 use super::{World, accepted, answers, id, questions};
 
@@ -15,11 +15,11 @@ on_each_database!(
     archived_questions_are_left_out,
 );
 
-fn stems(payload: &Value) -> Vec<String> {
-    questions(payload).iter().map(|question| question["stem"].as_str().unwrap().to_owned()).collect()
+fn stems(payload: &SittingPayload) -> Vec<String> {
+    questions(payload).iter().map(|question| question.stem.clone()).collect()
 }
 
-async fn start(app: &TestApp, world: &World, test_number: i32) -> Value {
+async fn start(app: &TestApp, world: &World, test_number: i32) -> SittingPayload {
     let card =
         app.number(&format!("SELECT id FROM mock_test_attempts WHERE test_number = {test_number}")).await;
     let started = world.learner.start_session(&app.global("MockTestAttempt", card)).await;
@@ -82,7 +82,7 @@ async fn an_edit_changes_neither_a_paper_nor_a_past_result(app: Arc<TestApp>) {
     let second = world.learner.start_session(&world.card).await;
     assert_eq!(stems(&second), stems(&started), "the test stays what it was");
     let second = world.learner.submit_session(&id(&second), Some((1, answers(&second, 4, 0)))).await;
-    assert_eq!(second["session"]["result"], first["session"]["result"], "and its marks");
+    assert_eq!(second.result(), first.result(), "and its marks");
     let document =
         "query ($id: ID!) { node(id: $id) { ... on TestSession { result { score byTopic { topic correct } }
         questions { stem explanation marks } } } }";

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use jishu_tests::{TestApp, on_each_database};
+use jishu_tests::{Question, TestApp, on_each_database};
 use serde_json::{Value, json};
 
 use super::{World, id, questions, refusal};
@@ -41,11 +41,11 @@ async fn answers_that_cannot_be_are_refused(app: Arc<TestApp>) {
     let world = World::new(&app, 8).await;
     let started = world.learner.start_session(&world.card).await;
     let session = id(&started);
-    let of = |kind: &str| questions(&started).iter().find(|question| question["kind"] == kind).unwrap();
+    let of = |kind: &str| questions(&started).iter().find(|question| question.kind == kind).unwrap();
     let (single, multiple, numeric) = (of("SINGLE_CHOICE"), of("MULTIPLE_CHOICE"), of("NUMERIC"));
-    let option = |question: &Value, at: usize| question["options"][at]["id"].clone();
-    let answer = |question: &Value, more: Value| {
-        let mut answer = json!({ "slot": question["slot"] });
+    let option = |question: &Question, at: usize| question.options[at].id.clone();
+    let answer = |question: &Question, more: Value| {
+        let mut answer = json!({ "slot": question.slot });
         answer.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         answer
     };
@@ -72,21 +72,24 @@ async fn answers_that_cannot_be_are_refused(app: Arc<TestApp>) {
     ] {
         let saved = world.learner.save_answers(&session, 1, json!([good, bad])).await;
         assert_eq!(refusal(&saved), "ANSWER_INVALID", "{bad}");
-        let error = &saved["userErrors"][0];
-        assert!(error["message"].as_str().unwrap().contains(said), "{error}");
-        assert_eq!((&error["path"], &error["slots"]), (&json!(["input", "answers"]), &json!([bad["slot"]])));
+        let error = saved.error();
+        assert!(error.message.contains(said), "{error:?}");
+        assert_eq!(
+            (error.path.join("."), &error.more["slots"]),
+            ("input.answers".to_owned(), &json!([bad["slot"]]))
+        );
         let submitted = world.learner.submit_session(&session, Some((1, json!([bad])))).await;
         assert_eq!(refusal(&submitted), "ANSWER_INVALID");
-        assert_eq!(submitted["session"]["status"], "IN_PROGRESS");
+        assert_eq!(submitted.session().status, "IN_PROGRESS");
     }
     for sequence in [0, -1, 1_000_001, i64::from(i32::MAX)] {
         let saved = world.learner.save_answers(&session, sequence, json!([good])).await;
         assert_eq!(refusal(&saved), "ANSWER_INVALID");
-        assert_eq!(saved["userErrors"][0]["path"], json!(["input", "sequence"]));
+        assert_eq!(saved.error().path, ["input", "sequence"]);
     }
     for count in [0, 201] {
         let saved = world.learner.save_answers(&session, 1, json!(vec![&good; count])).await;
-        assert!(saved["userErrors"][0]["message"].as_str().unwrap().contains("1 to 200 answers"));
+        assert!(saved.error().message.contains("1 to 200 answers"));
     }
     assert_eq!(app.rows().await, before);
     assert_eq!(app.number("SELECT COUNT(*) FROM test_answers").await, 0);
@@ -106,7 +109,7 @@ async fn sittings_of_others_do_not_exist(app: Arc<TestApp>) {
             binod.submit_session(id, Some((1, answers.clone()))).await,
         ] {
             assert_eq!(refusal(&payload), "TEST_SESSION_NOT_FOUND", "{id}");
-            assert_eq!(payload["session"], Value::Null);
+            assert_eq!(payload.session, None);
         }
     }
     assert_eq!(app.rows().await, before);
@@ -118,7 +121,7 @@ async fn a_bank_with_too_few_questions_is_told(app: Arc<TestApp>) {
     let before = app.rows().await;
     let started = world.learner.start_session(&world.card).await;
     assert_eq!(refusal(&started), "TOO_FEW_QUESTIONS");
-    let message = started["userErrors"][0]["message"].as_str().unwrap();
+    let message = &started.error().message;
     assert!(message.contains("has 4 of 5 questions"), "{message}");
     assert_eq!(app.rows().await, before);
     let card = world.card().await;

@@ -6,11 +6,11 @@ use chrono::TimeDelta;
 use futures_util::future::join_all;
 use jishu_entity::test_answer;
 use jishu_entity::user::Role;
-use jishu_tests::{Client, TestApp, Tries, answer, on_each_database};
+use jishu_tests::{Client, SittingPayload, TestApp, Tries, answer, on_each_database};
 use sea_orm::{EntityTrait, QueryOrder};
 use serde_json::{Value, json};
 
-use super::{accepted, id, questions, refusal};
+use super::{NO_SLOTS, accepted, id, questions, refusal};
 
 on_each_database!(
     a_batch_that_comes_again_after_the_end_is_answered_as_before,
@@ -20,12 +20,12 @@ on_each_database!(
 /// A sitting of five questions, of which the last has no answer.
 struct Sat {
     learner: Client,
-    started: Value,
+    started: SittingPayload,
 }
 
 type Batch = (i64, Value);
 
-/// What a batch is answered again: the slots in which another stays, or none where the sitting is over and takes it no more.
+/// The response to a repeated batch: the slots that keep another answer. `None` if the sitting is over and refuses it.
 type Answer = Option<Vec<i64>>;
 
 impl Sat {
@@ -43,7 +43,7 @@ impl Sat {
         (sequence, answers.iter().map(|(slot, tries)| answer(&asked[slot - 1], *tries)).collect())
     }
 
-    /// What the learner did.
+    /// The batches that the learner saved.
     fn saved(&self) -> Vec<Batch> {
         use Tries::{Right, Wrong};
         vec![
@@ -55,7 +55,7 @@ impl Sat {
         ]
     }
 
-    /// What comes after the end, each with its answer.
+    /// The batches that come after the end, each with its response.
     fn replays(&self) -> Vec<(Batch, Answer)> {
         use Tries::{Right, Wrong};
         let answers = [Some(vec![2]), Some(vec![]), Some(vec![]), None, Some(vec![])];
@@ -72,14 +72,14 @@ impl Sat {
 
     async fn answer_to(&self, (sequence, answers): Batch) -> Answer {
         let saved = self.learner.save_answers(&id(&self.started), sequence, answers.clone()).await;
-        if saved["userErrors"] == json!([]) {
-            return Some(saved["superseded"].as_array().unwrap().iter().filter_map(Value::as_i64).collect());
+        if saved.user_errors.is_empty() {
+            return Some(saved.superseded);
         }
         let code = refusal(&saved);
         assert!(code == "TEST_SESSION_CLOSED" || code == "TEST_SESSION_OVERDUE", "{code}");
         let slots: Vec<&Value> = answers.as_array().unwrap().iter().map(|answer| &answer["slot"]).collect();
-        assert_eq!(saved["userErrors"][0]["slots"], json!(slots));
-        assert_eq!(saved["superseded"], json!([]));
+        assert_eq!(saved.error().more["slots"], json!(slots));
+        assert_eq!(saved.superseded, NO_SLOTS);
         None
     }
 }

@@ -48,8 +48,8 @@ async fn authors_set_how_tests_are(app: Arc<TestApp>) {
     assert_eq!(questions(&started).len(), 5);
     let last = Some((1, super::answers(&started, 1, 1)));
     let submitted = world.learner.submit_session(&id(&started), last).await;
-    assert_eq!(submitted["session"]["result"]["score"], "2.25");
-    assert!(questions(&submitted).iter().all(|question| question["marks"].is_null()), "never");
+    assert_eq!(submitted.result().score, "2.25");
+    assert!(questions(&submitted).iter().all(|question| question.marks.is_none()), "never");
 
     let input = json!({ "subjectId": subject, "blueprint": [], "questionsPerTest": 7 });
     let answer = author.run_with(UPDATE, json!({ "input": input })).await;

@@ -95,7 +95,7 @@ async fn the_clock_is_told_at_once_at_each_change_and_ends_with_the_sitting(app:
     app.watched_by(0).await;
     node.watched_by(0).await;
 
-    // Of one that is over there is one event.
+    // A sitting that is over sends one event.
     let asha = app.learner_again("Asha").await;
     let mut again = over_events(&app, &app.url("/graphql"), &asha, json!({ "session": sitting.id })).await;
     shows(&from_events(&mut again).await, 0, "AUTO_SUBMITTED", 4);

@@ -140,7 +140,7 @@ async fn a_quiet_stream_is_kept_alive_and_ends_with_the_server() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_takes_nothing_is_given_up() {
+async fn a_stream_that_is_not_read_is_given_up() {
     let app = TestApp::start_with(Backend::Sqlite, &["--live-stall-seconds", "1"]).await;
     let course = app.course(&["Physics", "Chemistry", "Biology"]).cards(1_000).create(&app).await;
     let learner = app.learner("Asha").await;

@@ -61,7 +61,7 @@ async fn a_user_has_so_many_subscriptions_over_all_connections() {
         app.watched_by(3).await;
         has_no_more(&app, &asha, &mut other).await;
 
-        // What ends by itself is none of them, nor is what others have.
+        // Subscriptions that have ended do not count, and neither do those of others.
         other.subscribe("query", "{ __typename }").await;
         assert_eq!(other.hear().await["type"], "next");
         assert_eq!(other.hear().await["type"], "complete");

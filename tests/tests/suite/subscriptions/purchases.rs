@@ -1,4 +1,4 @@
-//! What is told: each card once, to its owner, wherever it was bought.
+//! Subscriptions to new cards: each card is sent once, to its owner, wherever it was bought.
 
 use jishu_tests::{Client, EventStream, Socket, TestApp, on_each_database};
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ on_each_database!(
     all_cards_of_a_purchase_come_once_over_both_transports,
     purchases_on_another_node_are_told,
     only_the_subject_that_is_asked_for,
-    what_is_committed_out_of_order_is_told,
+    an_event_that_is_committed_out_of_order_is_sent,
 );
 
 async fn event_stream(app: &TestApp, url: &str, learner: &Client, subject: Option<&str>) -> EventStream {
@@ -46,7 +46,7 @@ async fn from_stream(events: &mut EventStream) -> Value {
 async fn all_cards_of_a_purchase_come_once_over_both_transports(app: Arc<TestApp>) {
     let course = app.course(&["Physics", "Chemistry", "Biology"]).create(&app).await;
     let (asha, ben) = (app.learner("Asha").await, app.learner("Ben").await);
-    // What was bought before is not told.
+    // Cards that were bought before are not sent.
     buy(&asha, &course, &[2]).await;
     let mut events = event_stream(&app, &app.url("/graphql"), &asha, None).await;
     let mut cards = socket(&app, &asha).await;
@@ -124,7 +124,7 @@ async fn only_the_subject_that_is_asked_for(app: Arc<TestApp>) {
 }
 
 /// Its event has a lower id than others that were read before it was there.
-async fn what_is_committed_out_of_order_is_told(app: Arc<TestApp>) {
+async fn an_event_that_is_committed_out_of_order_is_sent(app: Arc<TestApp>) {
     let course = app.course(&["Physics"]).cards(2).create(&app).await;
     let (asha, ben) = (app.learner("Asha").await, app.learner("Ben").await);
     buy(&asha, &course, &[0]).await;
@@ -147,7 +147,7 @@ async fn what_is_committed_out_of_order_is_told(app: Arc<TestApp>) {
     }
     // It is told once, though it is read again and again.
     let course = app.course(&["History"]).cards(1).create(&app).await;
-    tokio::time::sleep(std::time::Duration::from_millis(1_200)).await;
+    app.wait_for_statements(6, "FROM audit_events").await;
     for learner in [&asha, &ben] {
         buy(learner, &course, &[0]).await;
     }

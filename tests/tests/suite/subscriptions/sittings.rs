@@ -1,4 +1,4 @@
-//! What is told of a card after it was bought: its sittings and what support grants it.
+//! Subscriptions to changes of a card: its sittings, and the extra time that support grants.
 
 use jishu_entity::mock_test_attempt::CardStatus;
 use jishu_entity::test_session::SessionStatus;
@@ -15,7 +15,7 @@ const CARDS: &str = "subscription { mockTestAttemptChanged { id status maxAttemp
 
 on_each_database!(
     a_card_is_told_at_each_change_on_every_node,
-    what_is_appended_after_a_failover_that_lost_rows_is_told,
+    events_after_a_failover_that_lost_rows_are_sent,
     nothing_falls_between_subscribing_and_what_follows,
 );
 
@@ -75,7 +75,7 @@ async fn a_card_is_told_at_each_change_on_every_node(app: Arc<TestApp>) {
 }
 
 /// The ids begin again from where the new primary had them, and are given to other events.
-async fn what_is_appended_after_a_failover_that_lost_rows_is_told(app: Arc<TestApp>) {
+async fn events_after_a_failover_that_lost_rows_are_sent(app: Arc<TestApp>) {
     let course = app.course(&["Physics", "Chemistry"]).cards(1).create(&app).await;
     let (asha, ben) = (app.learner("Asha").await, app.learner("Ben").await);
     for learner in [&asha, &ben] {
@@ -98,7 +98,7 @@ async fn what_is_appended_after_a_failover_that_lost_rows_is_told(app: Arc<TestA
     app.execute(&changed).await;
     loop {
         let card = from_socket(&mut cards).await;
-        // What was told before may be told again.
+        // An event that was sent before may be sent again.
         if card["id"] == sitting.card && card["status"] == "IN_PROGRESS" {
             break;
         }
@@ -143,7 +143,7 @@ async fn nothing_falls_between_subscribing_and_what_follows(app: Arc<TestApp>) {
 
 /// PostgreSQL can hold up the reading of a table, and so the beginning of a subscription.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_follows_waits_for_the_subscription_to_begin() {
+async fn a_subscription_begins_before_what_follows_it_runs() {
     TestApp::run(Backend::Postgres, async |app| {
         let asha = app.learner("Asha").await;
         let held = app.connection().begin().await.unwrap();

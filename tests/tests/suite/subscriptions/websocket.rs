@@ -75,7 +75,7 @@ async fn refusals_are_errors_of_the_operation_alone() {
         socket.subscribe("a", "{ __typename }").await;
         assert_eq!(socket.hear().await["payload"]["data"]["__typename"], "Query");
         assert_eq!(socket.hear().await["type"], "complete");
-        // What a resolver finds wrong is part of the answer.
+        // An error of a resolver is part of the response.
         socket.subscribe("a", "{ nodes(ids: []) { id } viewer { name } }").await;
         assert_eq!(socket.hear().await["payload"]["data"], json!({ "nodes": [], "viewer": null }));
         socket.hang_up();
@@ -101,7 +101,7 @@ async fn pings_are_answered_before_and_after_the_acknowledgement() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_asks_is_told_by_the_payload_or_the_header() {
+async fn the_payload_or_the_header_signs_in() {
     on_sqlite(async |app| {
         let learner = app.learner("Asha").await;
         let bearer = format!("Bearer {}", learner.token());

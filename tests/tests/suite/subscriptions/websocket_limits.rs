@@ -11,13 +11,13 @@ use sea_orm::TransactionTrait;
 use super::CHANGES;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_does_not_begin_is_closed() {
+async fn a_connection_without_init_is_closed() {
     let app = TestApp::start_with(Backend::Sqlite, &["--live-init-seconds", "1"]).await;
     let mut socket = app.socket().await;
-    assert_eq!(socket.closed().await, (4408, "Connection initialisation timeout".to_owned()));
-    let mut socket = app.socket().await;
     socket.init(json!({})).await;
-    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    // Its time to begin passes later than that of the first.
+    let mut silent = app.socket().await;
+    assert_eq!(silent.closed().await, (4408, "Connection initialisation timeout".to_owned()));
     socket.subscribe("q", "{ __typename }").await;
     assert_eq!(socket.hear().await["type"], "next");
     socket.hang_up();
@@ -25,7 +25,7 @@ async fn who_does_not_begin_is_closed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_does_not_answer_pings_is_dropped() {
+async fn a_client_that_answers_no_pings_is_dropped() {
     let app = TestApp::start_with(Backend::Sqlite, &["--live-ping-seconds", "1"]).await;
     let token = app.learner("Asha").await.token().to_owned();
     let mut silent = app.socket_of(&token).await;
@@ -65,7 +65,7 @@ async fn one_operation_too_many_is_refused_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_takes_nothing_is_dropped() {
+async fn a_client_that_reads_nothing_is_dropped() {
     let app =
         TestApp::start_with(Backend::Sqlite, &["--live-stall-seconds", "1", "--live-operations", "10000"])
             .await;
@@ -138,6 +138,7 @@ async fn a_stop_lets_what_was_taken_on_finish() {
     socket.subscribe("m", &mutation).await;
     socket.say(json!({ "type": "ping" })).await;
     assert_eq!(socket.hear().await["type"], "pong", "what came before was taken on");
+    let mut idle = app.socket_of(&token).await;
     let client = tokio::spawn(async move {
         let answer = socket.hear().await;
         assert_eq!((&answer["id"], &answer["type"]), (&json!("m"), &json!("next")), "{answer}");
@@ -146,7 +147,7 @@ async fn a_stop_lets_what_was_taken_on_finish() {
         socket.closed().await
     });
     let free = tokio::spawn(async move {
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert_eq!(idle.closed().await.0, 1001, "the stop has begun");
         assert!(!client.is_finished(), "it waits for the mutation");
         taken.rollback().await.unwrap();
         client.await.unwrap()

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use jishu_tests::{TestApp, on_each_database};
+use jishu_tests::{Imported, TestApp, on_each_database};
 use serde_json::json;
 
-use super::super::{counts, import, import_with, rows};
+use super::super::rows;
 use super::{BANK, World, session, sit, slots};
 
 on_each_database!(
@@ -15,9 +15,8 @@ on_each_database!(
     an_edit_of_options_is_no_other_key,
 );
 
-fn notices(answer: &jishu_tests::Answer) -> Vec<(i64, String)> {
-    let notices = answer.list("/importQuestions/notices").iter();
-    notices.map(|it| (it["line"].as_i64().unwrap(), it["text"].as_str().unwrap().to_owned())).collect()
+fn notices(imported: &Imported) -> Vec<(i64, &str)> {
+    imported.notices.iter().map(|notice| (notice.line.unwrap(), notice.text.as_str())).collect()
 }
 
 async fn an_import_with_another_key_tells_of_fixed_tests(app: Arc<TestApp>) {
@@ -25,19 +24,19 @@ async fn an_import_with_another_key_tells_of_fixed_tests(app: Arc<TestApp>) {
     let (asha, card) = world.learner(&app, "Asha").await;
     sit(&asha, &card, "56", "Oxygen").await;
     let file = BANK.replace("#54:1 #### There are 54.", "#56:1 #### There are 56.");
-    let dry = import_with(&world.author, &world.subject, &file, json!({ "dryRun": true })).await;
-    let answer = import(&world.author, &world.subject, &file).await;
-    assert_eq!(dry.body, answer.body);
-    assert_eq!(counts(&answer), [0, 1, 1, 0]);
+    let dry = world.author.import(&world.subject, &file).with(&json!({ "dryRun": true })).await;
+    let answer = world.author.import(&world.subject, &file).await;
+    assert_eq!(dry, answer);
+    assert_eq!(answer.counts(), [0, 1, 1, 0]);
     let told = notices(&answer);
     assert!(told.len() == 1 && told[0].0 == 2 && told[0].1.starts_with("1 fixed test keeps"), "{told:?}");
     assert!(told[0].1.contains("correctQuestionKey") && told[0].1.contains("`correctKeys`"), "{told:?}");
     assert_eq!(sit(&asha, &card, "56", "Oxygen").await.0, "3.00", "the test is as it was");
     // Importing it again reports it again; an edit of a text reports nothing.
-    assert_eq!(notices(&import(&world.author, &world.subject, &file).await), told);
+    assert_eq!(notices(&world.author.import(&world.subject, &file).await), told);
     let edited = file.replace("Which gas?", "Which of these gases?");
-    assert_eq!(counts(&import(&world.author, &world.subject, &edited).await), [0, 1, 1, 0]);
-    assert_eq!(notices(&import(&world.author, &world.subject, &edited).await).len(), 1);
+    assert_eq!(world.author.import(&world.subject, &edited).await.counts(), [0, 1, 1, 0]);
+    assert_eq!(notices(&world.author.import(&world.subject, &edited).await).len(), 1);
     assert_eq!(world.question("k1").await["fixedTestsWithOtherKey"], 1);
 
     // The bank has the right key already, and the tests get it.
@@ -48,26 +47,26 @@ async fn an_import_with_another_key_tells_of_fixed_tests(app: Arc<TestApp>) {
     );
     let sat = sit(&asha, &card, "56", "Oxygen").await;
     assert_eq!((sat.0.as_str(), sat.1[0].as_str()), ("8.00", "56: There are 56."));
-    assert_eq!(notices(&import(&world.author, &world.subject, &edited).await), []);
+    assert_eq!(notices(&world.author.import(&world.subject, &edited).await), []);
     // An old file does not undo the correction, and says why; other edits go on.
     let before = rows(&app).await;
-    let undone = import(&world.author, &world.subject, BANK).await;
-    assert_eq!(counts(&undone), [0, 1, 0, 1]);
-    let refused = &undone.list("/importQuestions/refused")[0];
-    let reason = refused["reason"].as_str().unwrap();
+    let undone = world.author.import(&world.subject, BANK).await;
+    assert_eq!(undone.counts(), [0, 1, 0, 1]);
+    let refused = &undone.refused[0];
+    let reason = &refused.text;
+    assert_eq!(refused.external_id.as_deref(), Some("k1"));
     assert!(
-        refused["externalId"] == "k1"
-            && reason.starts_with("Its key was corrected on ")
+        reason.starts_with("Its key was corrected on ")
             && reason.contains("\"The book says so.\"")
             && reason.contains("`correctKeys`"),
-        "{refused}"
+        "{refused:?}"
     );
     assert_eq!(notices(&undone), []);
     assert_eq!(world.question("k1").await["current"]["correctValue"], "56");
     assert_ne!(rows(&app).await, before, "the other question was edited");
     let back = json!({ "dryRun": true, "correctKeys": "It was right." });
-    let back = import_with(&world.author, &world.subject, BANK, back).await;
-    assert_eq!(back.number("/importQuestions/correctedCount"), 1);
+    let back = world.author.import(&world.subject, BANK).with(&back).await;
+    assert_eq!(back.corrected_count, 1);
     let stems = "SELECT COUNT(*) FROM paper_revisions";
     assert_eq!(app.number(stems).await, 1, "an edit of a text changes no test");
 }
@@ -75,39 +74,36 @@ async fn an_import_with_another_key_tells_of_fixed_tests(app: Arc<TestApp>) {
 async fn an_import_corrects_keys_for_a_reason(app: Arc<TestApp>) {
     let world = World::new(&app).await;
     let nameless = "Which is a metal?\nA. iron\nB. sulphur\nANSWER: B\n";
-    assert_eq!(counts(&import(&world.author, &world.subject, nameless).await), [1, 0, 0, 0]);
+    assert_eq!(world.author.import(&world.subject, nameless).await.counts(), [1, 0, 0, 0]);
     app.execute("UPDATE subjects SET questions_per_test = 3").await;
     app.services.catalog.reload().await.unwrap();
     let (asha, card) = world.learner(&app, "Asha").await;
     asha.submit_session(&session(&asha.start_session(&card).await), None).await;
     let before = rows(&app).await;
     let right = nameless.replace(": B", ": A");
-    let refused = import(&world.author, &world.subject, &right).await;
-    assert_eq!(counts(&refused), [0, 0, 0, 1]);
-    let blank = import_with(&world.author, &world.subject, &right, json!({ "correctKeys": " " })).await;
-    assert_eq!(blank.text("/importQuestions/userErrors/0/code"), "REASON_INVALID");
+    let refused = world.author.import(&world.subject, &right).await;
+    assert_eq!(refused.counts(), [0, 0, 0, 1]);
+    let blank = world.author.import(&world.subject, &right).with(&json!({ "correctKeys": " " })).await;
+    assert_eq!(blank.refusal().code, "REASON_INVALID");
     assert_eq!(rows(&app).await, before);
 
     let reason = json!({ "correctKeys": "Iron is the metal." });
     for (text, corrected) in [(right.as_str(), 1), (right.as_str(), 0), (BANK, 0)] {
-        let answer = import_with(&world.author, &world.subject, text, reason.clone()).await;
-        assert_eq!(answer.number("/importQuestions/correctedCount"), corrected, "{text}");
+        let answer = world.author.import(&world.subject, text).with(&reason).await;
+        assert_eq!(answer.corrected_count, corrected, "{text}");
         assert_eq!(notices(&answer), []);
     }
     let both = BANK.replace("#54", "#56").replace("=Oxygen ~Neon", "~Oxygen =Neon");
-    let answer = import_with(&world.author, &world.subject, &both, reason).await;
-    assert_eq!((counts(&answer), answer.number("/importQuestions/correctedCount")), ([0, 2, 0, 0], 2));
+    let answer = world.author.import(&world.subject, &both).with(&reason).await;
+    assert_eq!((answer.counts(), answer.corrected_count), ([0, 2, 0, 0], 2));
     let started = asha.start_session(&card).await;
     let submitted = asha.submit_session(&session(&started), None).await;
     let keys: BTreeSet<String> = slots(&submitted)
         .iter()
         .flat_map(|question| {
-            let options = question["options"].as_array().unwrap().iter();
-            let keys = question["correctOptionIds"].as_array().cloned().unwrap_or_default();
-            let texts = options.filter(move |it| keys.contains(&it["id"])).map(|it| it["text"].clone());
-            texts
-                .chain(Some(question["correctValue"].clone()))
-                .filter_map(|it| it.as_str().map(str::to_owned))
+            let keys = question.correct_option_ids.as_deref().unwrap_or_default();
+            let options = question.options.iter().filter(|option| keys.contains(&option.id));
+            options.map(|option| option.text.clone()).chain(question.correct_value.clone())
         })
         .collect();
     assert_eq!(keys, ["56", "Neon", "iron"].map(str::to_owned).into());
@@ -121,18 +117,18 @@ async fn an_edit_of_options_is_no_other_key(app: Arc<TestApp>) {
     sit(&asha, &card, "54", "Oxygen").await;
     let reason = json!({ "correctKeys": "The book says so." });
     let edited = BANK.replace("=Oxygen", "=Dioxygen");
-    let answer = import_with(&world.author, &world.subject, &edited, reason.clone()).await;
-    assert_eq!((counts(&answer), answer.number("/importQuestions/correctedCount")), ([0, 1, 1, 0], 0));
+    let answer = world.author.import(&world.subject, &edited).with(&reason).await;
+    assert_eq!((answer.counts(), answer.corrected_count), ([0, 1, 1, 0], 0));
     assert_eq!(world.question("k2").await["fixedTestsWithOtherKey"], 0);
     // An option that was wrong before is another key, at whatever place it stands.
     let other = BANK.replace("{=Oxygen ~Neon", "{=Neon ~Oxigen");
-    let answer = import_with(&world.author, &world.subject, &other, reason.clone()).await;
-    assert_eq!(answer.number("/importQuestions/correctedCount"), 1);
+    let answer = world.author.import(&world.subject, &other).with(&reason).await;
+    assert_eq!(answer.corrected_count, 1);
     // With a correction the explanation reaches the tests, too.
     let explained = other.replace("It burns.", "It glows.");
-    let answer = import_with(&world.author, &world.subject, &explained, reason.clone()).await;
-    assert_eq!(answer.number("/importQuestions/correctedCount"), 1);
+    let answer = world.author.import(&world.subject, &explained).with(&reason).await;
+    assert_eq!(answer.corrected_count, 1);
     assert_eq!(sit(&asha, &card, "54", "Neon").await.1[1], "Neon: It glows.");
-    let again = import_with(&world.author, &world.subject, &explained, reason).await;
-    assert_eq!((counts(&again), again.number("/importQuestions/correctedCount")), ([0, 0, 2, 0], 0));
+    let again = world.author.import(&world.subject, &explained).with(&reason).await;
+    assert_eq!((again.counts(), again.corrected_count), ([0, 0, 2, 0], 0));
 }

@@ -46,7 +46,7 @@ async fn a_start_takes_either_version_whole(app: Arc<TestApp>) {
     for ((learner, _), started) in now.iter().zip(&started) {
         let submitted =
             learner.submit_session(&session(started), Some((1, answers(started, "56", "Oxygen")))).await;
-        let score = submitted["session"]["result"]["score"].as_str().unwrap().to_owned();
+        let score = submitted.result().score.clone();
         seen.insert((taught(&submitted)[0].clone(), score));
     }
     let right = ("56: There are 56.".to_owned(), "8.00".to_owned());
@@ -91,7 +91,7 @@ async fn a_start_that_waited_takes_the_key_that_was_corrected_meanwhile(app: Arc
     let submitted =
         asha.submit_session(&session(&started), Some((1, answers(&started, "56", "Oxygen")))).await;
     assert_eq!(taught(&submitted)[0], "56: There are 56.");
-    assert_eq!(submitted["session"]["result"]["score"], "8.00");
+    assert_eq!(submitted.result().score, "8.00");
 }
 
 async fn a_paper_takes_corrections_one_after_the_other(app: Arc<TestApp>) {
@@ -144,9 +144,9 @@ async fn an_overdue_sitting_is_closed_by_the_key_it_started_with(app: Arc<TestAp
     let second = asha.start_session(&card).await;
     assert_ne!(session(&second), session(&first));
     let over = asha.submit_session(&session(&first), None).await;
-    assert_eq!(over["session"]["result"]["score"], "8.00", "{over:#}");
+    assert_eq!(over.result().score, "8.00", "{over:#?}");
     let submitted = asha.submit_session(&session(&second), Some((1, answers(&second, "56", "Oxygen")))).await;
-    assert_eq!(submitted["session"]["result"]["score"], "8.00");
+    assert_eq!(submitted.result().score, "8.00");
 }
 
 /// Migrates down: the corrections are gone, and every sitting has the paper as it was made.

@@ -6,10 +6,10 @@ mod many;
 use std::sync::Arc;
 
 use jishu_entity::user::Role;
-use jishu_tests::{Client, Node, TestApp, TestCourse, on_each_database};
+use jishu_tests::{Client, Node, Question, SittingPayload, TestApp, TestCourse, on_each_database};
 use serde_json::{Value, json};
 
-use super::{counts, import, rows};
+use super::rows;
 
 on_each_database!(
     a_corrected_key_reaches_new_sittings_of_a_fixed_test,
@@ -42,7 +42,7 @@ impl World {
         let course = app.course(&["Physics"]).cards(3).create(app).await;
         let subject = course.subjects[0].clone();
         let author = app.staff("Meera", Role::Author).await;
-        assert_eq!(counts(&import(&author, &subject, BANK).await), [2, 0, 0, 0]);
+        assert_eq!(author.import(&subject, BANK).await.counts(), [2, 0, 0, 0]);
         app.execute("UPDATE subjects SET questions_per_test = 2").await;
         app.services.catalog.reload().await.unwrap();
         Self { course, subject, author }
@@ -71,40 +71,37 @@ impl World {
     }
 }
 
-fn session(started: &Value) -> String {
-    assert_eq!(started["userErrors"], json!([]), "{started:#}");
-    started["session"]["id"].as_str().unwrap().to_owned()
+fn session(started: &SittingPayload) -> String {
+    assert_eq!(started.user_errors, [], "{started:#?}");
+    started.id().to_owned()
 }
 
-fn slots(payload: &Value) -> &[Value] {
-    payload["session"]["questions"].as_array().unwrap()
+fn slots(payload: &SittingPayload) -> &[Question] {
+    payload.questions()
 }
 
 /// An answer to each question: the number, and the option of this text.
-fn answers(started: &Value, number: &str, option: &str) -> Value {
-    let answer = |question: &Value| match question["kind"].as_str().unwrap() {
-        "NUMERIC" => json!({ "slot": question["slot"], "numericValue": number }),
+fn answers(started: &SittingPayload, number: &str, option: &str) -> Value {
+    let answer = |question: &Question| match question.kind.as_str() {
+        "NUMERIC" => json!({ "slot": question.slot, "numericValue": number }),
         _ => {
-            let options = question["options"].as_array().unwrap();
-            let chosen = options.iter().find(|it| it["text"] == option).unwrap();
-            json!({ "slot": question["slot"], "optionIds": [chosen["id"]] })
+            let chosen = question.options.iter().find(|it| it.text == option).unwrap();
+            json!({ "slot": question.slot, "optionIds": [chosen.id] })
         }
     };
     slots(started).iter().map(answer).collect()
 }
 
 /// The keys in a review, with their explanations: of the number and of the options.
-fn taught(payload: &Value) -> [String; 2] {
+fn taught(payload: &SittingPayload) -> [String; 2] {
     let of = |numeric: bool| {
-        let question = slots(payload).iter().find(|it| (it["kind"] == "NUMERIC") == numeric).unwrap();
-        let options = question["options"].as_array().unwrap().iter();
-        let keys = question["correctOptionIds"].as_array().cloned().unwrap_or_default();
-        let texts = options
-            .filter(|option| keys.contains(&option["id"]))
-            .map(|option| option["text"].as_str().unwrap());
-        let key = question["correctValue"].as_str().map(str::to_owned);
+        let question = slots(payload).iter().find(|it| (it.kind == "NUMERIC") == numeric).unwrap();
+        let keys = question.correct_option_ids.as_deref().unwrap_or_default();
+        let options = question.options.iter().filter(|option| keys.contains(&option.id));
+        let texts = options.map(|option| option.text.as_str());
+        let key = question.correct_value.clone();
         let key = key.unwrap_or_else(|| texts.collect::<Vec<_>>().join("+"));
-        format!("{key}: {}", question["explanation"].as_str().unwrap_or("-"))
+        format!("{key}: {}", question.explanation.as_deref().unwrap_or("-"))
     };
     [of(true), of(false)]
 }
@@ -114,7 +111,7 @@ async fn sit(learner: &Client, card: &str, number: &str, option: &str) -> (Strin
     let started = learner.start_session(card).await;
     let last = Some((1, answers(&started, number, option)));
     let submitted = learner.submit_session(&session(&started), last).await;
-    (submitted["session"]["result"]["score"].as_str().unwrap().to_owned(), taught(&submitted))
+    (submitted.result().score.clone(), taught(&submitted))
 }
 
 fn at(node: &Node, client: &Client, app: &TestApp) -> Client {
@@ -129,10 +126,7 @@ async fn a_corrected_key_reaches_new_sittings_of_a_fixed_test(app: Arc<TestApp>)
     let old = ["54: There are 54.".to_owned(), "Oxygen: It burns.".to_owned()];
     let first = asha.start_session(&card).await;
     let submitted = asha.submit_session(&session(&first), Some((1, answers(&first, "56", "Neon")))).await;
-    assert_eq!(
-        (submitted["session"]["result"]["score"].as_str(), taught(&submitted)),
-        (Some("-2.00"), old.clone())
-    );
+    assert_eq!((submitted.result().score.as_str(), taught(&submitted)), ("-2.00", old.clone()));
     let (chitra, of_chitra) = world.learner(&app, "Chitra").await;
     let open = chitra.start_session(&of_chitra).await;
 
@@ -151,13 +145,13 @@ async fn a_corrected_key_reaches_new_sittings_of_a_fixed_test(app: Arc<TestApp>)
     assert_eq!(sit(&binod, &of_binod, "54", "Oxygen").await, ("-2.00".to_owned(), new.clone()));
     // Open and finished sittings keep the version that they had.
     let resumed = chitra.start_session(&of_chitra).await;
-    assert_eq!((&resumed["resumed"], slots(&resumed)), (&json!(true), slots(&open)));
+    assert_eq!((resumed.resumed, slots(&resumed)), (true, slots(&open)));
     let ended = at(&node, &chitra, &app)
         .submit_session(&session(&open), Some((1, answers(&open, "54", "Oxygen"))))
         .await;
-    assert_eq!((ended["session"]["result"]["score"].as_str(), taught(&ended)), (Some("8.00"), old.clone()));
+    assert_eq!((ended.result().score.as_str(), taught(&ended)), ("8.00", old.clone()));
     let again = asha_there.submit_session(&session(&first), None).await;
-    assert_eq!(again["session"], submitted["session"]);
+    assert_eq!(again.session, submitted.session);
 
     let shown = world.author.run_with(
         "query ($id: ID!) { node(id: $id) { ... on AuthoredQuestion { fixedTests fixedTestsWithOtherKey
@@ -187,7 +181,7 @@ async fn a_correction_that_cannot_be_changes_nothing(app: Arc<TestApp>) {
     let (number, choice) = (world.question("k1").await, world.question("k2").await);
     let option = |at: usize| choice["current"]["options"][at]["id"].clone();
     let mine = "Another? {=a ~b}";
-    assert_eq!(counts(&import(&world.author, &world.subject, mine).await), [1, 0, 0, 0]);
+    assert_eq!(world.author.import(&world.subject, mine).await.counts(), [1, 0, 0, 0]);
     let other = world.question("auto-").await["current"]["options"][0]["id"].clone();
     let before = (rows(&app).await, app.number("SELECT COUNT(*) FROM question_corrections").await);
     let long = "a".repeat(1_001);
@@ -259,7 +253,7 @@ async fn a_correction_that_cannot_be_changes_nothing(app: Arc<TestApp>) {
     assert_eq!(app.number("SELECT revision FROM papers").await, 1);
     // Another author has imported another version since the options were read.
     let edited = BANK.replace("~Argon", "~Xenon");
-    import(&world.author, &world.subject, &edited).await;
+    world.author.import(&world.subject, &edited).await;
     let stale = world.correct("k2", json!({ "correctOptionIds": [option(1)] })).await;
     assert_eq!(stale["userErrors"][0]["code"], "QUESTION_OUTDATED");
 }

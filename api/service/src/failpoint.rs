@@ -1,0 +1,40 @@
+//! Boundaries between the statements of a transaction, at which the kill harness ends the process.
+//!
+//! `JISHU_ABORT_AT=NAME` ends the process at a boundary, as `kill -9` would. Without the feature `failpoints`, the
+//! boundaries compile to nothing.
+
+/// The boundaries between the statements of a purchase, in order.
+pub const PURCHASE_BOUNDARIES: [&str; 9] = [
+    "purchase.locked",
+    "purchase.key-checked",
+    "purchase.resolved",
+    "purchase.inserted",
+    "purchase.entitled",
+    "purchase.cards-made",
+    "purchase.cart-cleared",
+    "purchase.audited",
+    "purchase.committed",
+];
+
+/// The boundaries between the statements that start and end a sitting, in order.
+pub const SITTING_BOUNDARIES: [&str; 7] = [
+    "start.locked",
+    "start.inserted",
+    "start.counted",
+    "submit.locked",
+    "submit.saved",
+    "close.scored",
+    "close.counted",
+];
+
+/// Ends the process if `JISHU_ABORT_AT` names this boundary.
+#[cfg(feature = "failpoints")]
+pub(crate) fn boundary(name: &str) {
+    if std::env::var("JISHU_ABORT_AT").is_ok_and(|at| at == name) {
+        std::process::abort();
+    }
+}
+
+/// Does nothing.
+#[cfg(not(feature = "failpoints"))]
+pub(crate) const fn boundary(_: &str) {}

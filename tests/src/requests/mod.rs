@@ -1,0 +1,69 @@
+//! Requests that many tests send. Each has a builder for its input and a typed answer.
+//!
+//! A test that looks at something unusual sends a document of its own with [`Client::run_with`].
+
+mod accounts;
+mod cart;
+mod pages;
+mod purchase;
+mod question_bank;
+mod sittings;
+
+pub use accounts::{LOGIN, REFRESH, REGISTER, Registration, SignedIn, Tokens, User};
+pub use cart::{ADD_TO_CART, Cart, CartChange, REMOVE_FROM_CART};
+pub use pages::{Card, CardsRequest, Edge, MOCK_TEST_ATTEMPTS, Page, PageInfo};
+pub use purchase::{Amount, Named, PURCHASE, Purchase, PurchaseInput, Purchased, Shown};
+pub use question_bank::{EXPORT, Export, ExportRequest, IMPORT, ImportRequest, Imported, Remark};
+pub use sittings::{
+    Choice, GivenAnswer, Question, SESSION, Session, SessionResult, SittingPayload, Tries, answer,
+};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::{Answer, Client};
+
+/// An item of `userErrors`.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct UserError {
+    /// The code.
+    pub code: String,
+    /// The sentence for people.
+    #[serde(default)]
+    pub message: String,
+    /// The input that is wrong, from the outside in. It is empty if the request did not select it.
+    #[serde(default)]
+    pub path: Vec<String>,
+    /// The other fields that the request selects, by their names.
+    #[serde(flatten)]
+    pub more: Map<String, Value>,
+}
+
+/// The one error of a request that was refused.
+///
+/// # Panics
+/// Panics if there is no error, or more than one.
+#[must_use]
+pub fn only_error(errors: &[UserError]) -> &UserError {
+    let [error] = errors else { panic!("one error was expected: {errors:#?}") };
+    error
+}
+
+impl Answer {
+    /// Reads the value at a JSON pointer below `data` into a type.
+    ///
+    /// # Panics
+    /// Panics if the value does not fit the type.
+    #[must_use]
+    pub fn read<T: DeserializeOwned>(&self, pointer: &str) -> T {
+        T::deserialize(self.at(pointer)).unwrap_or_else(|error| panic!("{error}: {:#}", self.body))
+    }
+}
+
+impl Client {
+    /// Sends a mutation whose variable is `$input`, and reads its payload.
+    async fn mutate<T: DeserializeOwned>(&self, document: &str, field: &str, input: &Value) -> T {
+        self.run_with(document, json!({ "input": input })).await.read(&format!("/{field}"))
+    }
+}

@@ -1,0 +1,66 @@
+//! Waiting for a state that a test can observe, in place of a pause of some length.
+
+use std::time::Duration;
+
+use sea_orm::DbBackend;
+use tokio::time::{Instant, sleep};
+
+use crate::TestApp;
+
+/// How long a state may take to come before the test fails: long, because the machine may be busy.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// The pause between two looks.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
+
+/// Looks again and again until there is a value, and returns it.
+///
+/// # Panics
+/// Panics with `what` if there is no value after a minute.
+pub async fn wait_for<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(value) = look().await {
+            return value;
+        }
+        assert!(started.elapsed() < LONGEST_WAIT, "waited {LONGEST_WAIT:?} in vain for {what}");
+        sleep(POLL_INTERVAL).await;
+    }
+}
+
+/// Checks again and again until a condition holds.
+///
+/// # Panics
+/// Panics with `what` if the condition does not hold after a minute.
+pub async fn wait_until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    wait_for(what, async || holds().await.then_some(())).await;
+}
+
+impl TestApp {
+    /// Waits until the server has run `count` more statements whose text contains `part`.
+    pub async fn wait_for_statements(&self, count: usize, part: &str) {
+        let what = format!("{count} more statements with {part:?}");
+        self.wait_for_statements_that(count, &what, |sql| sql.contains(part)).await;
+    }
+
+    /// Waits until the server has run `count` more statements of some kind. Their text comes without quotes.
+    pub async fn wait_for_statements_that(&self, count: usize, what: &str, is_one: impl Fn(&str) -> bool) {
+        let already = self.count_statements(&is_one);
+        wait_until(what, async || self.count_statements(&is_one) >= already + count).await;
+    }
+
+    /// Waits until `count` statements on this database wait for a lock. SQLite does not tell.
+    pub async fn wait_for_lock_waits(&self, count: i64) {
+        let query = match self.services.database.backend() {
+            DbBackend::MySql => {
+                "SELECT COUNT(*) FROM information_schema.innodb_trx t \
+                 JOIN information_schema.processlist p ON p.id = t.trx_mysql_thread_id \
+                 WHERE t.trx_state = 'LOCK WAIT' AND p.db = DATABASE()"
+            }
+            _ => {
+                "SELECT COUNT(*) FROM pg_stat_activity \
+                 WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            }
+        };
+        wait_until("statements that wait for a lock", async || self.number(query).await >= count).await;
+    }
+}

@@ -1,0 +1,79 @@
+//! The bugs that the harness must catch. Each is a patch in `tests/faults`, and `JISHU_PLANT` switches it on.
+
+/// A bug, by the name of its patch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    Split,
+    Unlocked,
+    Swallowed,
+    KeyNotCompared,
+    Miscounted,
+    Unstored,
+    NotHeld,
+    DeadlineAnew,
+    NotAdded,
+    ScoredAgain,
+}
+
+impl Fault {
+    pub(crate) const OF_PURCHASES: [Self; 5] =
+        [Self::Split, Self::Unlocked, Self::Swallowed, Self::KeyNotCompared, Self::Miscounted];
+
+    pub(crate) const OF_SITTINGS: [Self; 5] =
+        [Self::Unstored, Self::NotHeld, Self::DeadlineAnew, Self::NotAdded, Self::ScoredAgain];
+
+    /// The name of its patch, and its value in `JISHU_PLANT`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Split => "split",
+            Self::Unlocked => "unlocked",
+            Self::Swallowed => "swallowed",
+            Self::KeyNotCompared => "key-not-compared",
+            Self::Miscounted => "miscounted",
+            Self::Unstored => "unstored",
+            Self::NotHeld => "not-held",
+            Self::DeadlineAnew => "deadline-anew",
+            Self::NotAdded => "not-added",
+            Self::ScoredAgain => "scored-again",
+        }
+    }
+
+    /// Whether a violation shows this bug. Others may occur in one of many storms, and they show nothing of it.
+    pub(crate) fn shows_in(self, violation: &str) -> bool {
+        let signs: &[&str] = match self {
+            Self::Split | Self::Miscounted => &["without exactly its cards"],
+            Self::Unlocked => &["owned twice"],
+            // PostgreSQL undoes the whole purchase, the others keep the statements before the last one.
+            Self::Swallowed => &["without its audit event", "is lost", ": first Answered"],
+            Self::KeyNotCompared => &["another body was answered"],
+            Self::Unstored => &["is lost in slot"],
+            // An answer that came after the end is shown and not scored.
+            Self::NotHeld => {
+                &["is lost in slot", "its answers come to", "submitted again", "another result than at first"]
+            }
+            Self::DeadlineAnew => {
+                &["of one sitting was told", "the deadline was", "another deadline than at first"]
+            }
+            Self::NotAdded => &["learner and topic"],
+            Self::ScoredAgain => {
+                &["submitted again", "another result than at first", "events that a sitting was"]
+            }
+        };
+        signs.iter().any(|sign| violation.contains(sign))
+    }
+}
+
+#[test]
+fn each_fault_is_a_patch() {
+    let folder =
+        std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/faults")).expect("the folder of patches");
+    let files =
+        folder.map(|entry| entry.expect("a file").file_name().into_string().expect("a name in UTF-8"));
+    let mut patches: Vec<String> =
+        files.filter_map(|file| file.strip_suffix(".patch").map(str::to_owned)).collect();
+    patches.sort();
+    let faults = Fault::OF_PURCHASES.into_iter().chain(Fault::OF_SITTINGS);
+    let mut names: Vec<&str> = faults.map(Fault::name).collect();
+    names.sort_unstable();
+    assert_eq!(patches, names);
+}

@@ -1,0 +1,70 @@
+//! Compares what two submissions of one sitting showed.
+
+use serde_json::Value;
+
+/// The fields of a question that show its key.
+const KEY_FIELDS: [&str; 5] = ["correctOptionIds", "correctValue", "tolerance", "explanation", "marks"];
+
+/// Whether a repeated submission contradicts the first one. All that it shows must be equal, with one exception.
+///
+/// The server withholds the key of a question while the learner has another open sitting with that question. That sitting
+/// may end between the two submissions, so a key that was withheld at first may be shown later.
+pub(super) fn contradicts(first: &Value, again: &Value) -> bool {
+    let (questions, asked_again) = (questions(first), questions(again));
+    without_keys(first) != without_keys(again)
+        || questions.iter().zip(asked_again).any(|(first, again)| {
+            let (first, again) = (key(first), key(again));
+            first != again && !first.iter().all(Value::is_null)
+        })
+}
+
+fn questions(session: &Value) -> &[Value] {
+    session["questions"].as_array().map_or(&[], Vec::as_slice)
+}
+
+fn key(question: &Value) -> [Value; 5] {
+    KEY_FIELDS.map(|field| question[field].clone())
+}
+
+fn without_keys(session: &Value) -> Value {
+    let mut session = session.clone();
+    for question in session["questions"].as_array_mut().into_iter().flatten() {
+        for field in KEY_FIELDS {
+            question.as_object_mut().and_then(|question| question.remove(field));
+        }
+    }
+    session
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::contradicts;
+
+    fn session(score: &str, correct_value: Value, marks: Value) -> Value {
+        let question = json!({ "slot": 1, "correctOptionIds": null, "correctValue": correct_value, "tolerance": null,
+                               "explanation": null, "marks": marks });
+        json!({ "id": "sitting", "questions": [question], "result": { "score": score } })
+    }
+
+    #[test]
+    fn a_key_may_be_withheld_at_first() {
+        let (withheld, shown) =
+            (session("4.00", json!(null), json!(null)), session("4.00", json!("1.5"), json!("4.00")));
+        assert!(!contradicts(&withheld, &withheld));
+        assert!(!contradicts(&shown, &shown));
+        assert!(!contradicts(&withheld, &shown));
+        assert!(contradicts(&shown, &withheld), "nothing that was shown is withheld again");
+    }
+
+    #[test]
+    fn all_else_must_be_equal() {
+        let first = session("4.00", json!(null), json!(null));
+        assert!(contradicts(&first, &session("3.00", json!(null), json!(null))), "another score");
+        assert!(contradicts(&first, &Value::Null), "no sitting");
+        let shown = session("4.00", json!("1.5"), json!("4.00"));
+        assert!(contradicts(&shown, &session("4.00", json!("2.5"), json!("4.00"))), "another key");
+        assert!(contradicts(&shown, &session("4.00", json!("1.5"), json!("-1.00"))), "other marks");
+    }
+}
