@@ -221,7 +221,7 @@ async fn an_export_is_read_page_by_page(app: Arc<TestApp>) {
         (json!({ "first": 0 }), "1 to 500"),
         (json!({ "first": 501 }), "1 to 500"),
         (json!({ "after": "nonsense" }), "cursor"),
-        (json!({ "subject": course.id }), "no subject"),
+        (json!({ "subject": course.id }), "no such subject"),
     ] {
         let mut all = json!({ "subject": course.subjects[0], "format": "QTI" });
         for (key, value) in variables.as_object().unwrap() {
