@@ -43,7 +43,7 @@ pub(super) async fn post(
     respond(&state, context, call).await
 }
 
-/// Handles a GET request: a query, a subscription, or the handshake of a WebSocket. It runs no mutation, so a link or
+/// Handles a GET request: a query, a subscription, or the handshake of a WebSocket. It refuses mutations, so a link or
 /// an image on a page cannot change data. Some reads by support are recorded, but those need a token, which a link
 /// cannot send.
 pub(super) async fn get(
