@@ -43,19 +43,26 @@ use crate::telemetry;
 pub struct Cli {
     /// The subcommand. Without one, `serve` runs.
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Option<CliCommand>,
 
     /// The options of `serve`.
     #[command(flatten)]
     serve: ServeConfig,
 
     /// The format of log lines.
-    #[arg(long, env = "JISHU_LOG_FORMAT", value_enum, default_value_t, global = true)]
+    #[arg(
+        long,
+        env = "JISHU_LOG_FORMAT",
+        value_enum,
+        default_value_t,
+        global = true,
+        help_heading = "Logging"
+    )]
     log_format: LogFormat,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum CliCommand {
     /// Serve the API.
     Serve(Box<ServeConfig>),
     /// Change the schema of the database, or list its migrations.
@@ -150,21 +157,21 @@ impl Cli {
         telemetry::init(self.log_format)?;
         match self.command {
             None => serve::run(self.serve).await,
-            Some(Command::Serve(config)) => serve::run(*config).await,
-            Some(Command::Migrate(args)) => migrate::run(args).await,
-            Some(Command::Check(args)) => check::run(args).await,
-            Some(Command::Repair(args)) => repair::run(args).await,
-            Some(Command::Backup(args)) => backup::back_up(args).await,
-            Some(Command::VerifyBackup(args)) => backup::verify(args).await,
-            Some(Command::Restore(args)) => backup::restore(args).await,
-            Some(Command::Import(args)) => import::run(args).await,
-            Some(Command::Export(args)) => export::run(args).await,
-            Some(Command::Question(args)) => question::run(args).await,
-            Some(Command::Schema) => {
+            Some(CliCommand::Serve(config)) => serve::run(*config).await,
+            Some(CliCommand::Migrate(args)) => migrate::run(args).await,
+            Some(CliCommand::Check(args)) => check::run(args).await,
+            Some(CliCommand::Repair(args)) => repair::run(args).await,
+            Some(CliCommand::Backup(args)) => backup::back_up(args).await,
+            Some(CliCommand::VerifyBackup(args)) => backup::verify(args).await,
+            Some(CliCommand::Restore(args)) => backup::restore(args).await,
+            Some(CliCommand::Import(args)) => import::run(args).await,
+            Some(CliCommand::Export(args)) => export::run(args).await,
+            Some(CliCommand::Question(args)) => question::run(args).await,
+            Some(CliCommand::Schema) => {
                 print!("{}", crate::graphql::sdl());
                 Ok(())
             }
-            Some(Command::User(args)) => user::run(args).await,
+            Some(CliCommand::User(args)) => user::run(args).await,
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::limit::LimitOptions;
 
 /// Timeouts, limits on concurrency, budgets, trusted proxies and allowed origins.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Limits and network")]
 pub struct EdgeConfig {
     /// Maximum number of open connections. Further connections wait in the system's queue until one closes.
     #[arg(long, env = "JISHU_MAX_CONNECTIONS", default_value_t = 4_096, value_name = "COUNT",

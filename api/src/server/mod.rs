@@ -36,7 +36,7 @@ const DEFAULT_KEY_FILE: &str = "jishu.keys.pem";
 
 /// The reason why the server did not start.
 #[derive(Debug, thiserror::Error)]
-pub enum StartError {
+pub enum ServerStartError {
     /// The signing keys could not be loaded or created.
     #[error(transparent)]
     Keys(#[from] KeyError),
@@ -51,12 +51,12 @@ pub enum StartError {
 /// Builds the services of a server.
 ///
 /// # Errors
-/// Fails if a service cannot be built: see [`StartError`].
+/// Fails if a service cannot be built: see [`ServerStartError`].
 pub async fn services(
     config: &ServeConfig,
     database: Database,
     clock: Arc<dyn Clock>,
-) -> Result<Services, StartError> {
+) -> Result<Services, ServerStartError> {
     let keys = match (&config.signing_keys, key_file_beside(&config.database.database_url)) {
         (Some(file), _) => KeyRing::from_pem_file(file)?,
         (None, Some(file)) => KeyRing::load_or_create(&file)?,
