@@ -10,11 +10,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::config::EdgeConfig;
 use crate::limit::ClientAddress;
 
-/// The memory for the bodies of all unfinished requests. Further large requests are refused, so that the server does
-/// not run out of memory.
+/// The maximum memory for the bodies of all unfinished requests. Further large requests are refused, so that the
+/// server does not run out of memory.
 const MAX_TOTAL_BYTES: usize = 256 * 1024 * 1024;
 
-/// The memory for the bodies of one client, so that a client that sends slowly cannot lock out all others.
+/// The maximum memory for the bodies of one client, so that a client that sends slowly cannot lock out all others.
 const MAX_CLIENT_BYTES: usize = MAX_TOTAL_BYTES / 4;
 
 /// Tracks the memory that request bodies use.

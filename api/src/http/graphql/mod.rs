@@ -54,7 +54,7 @@ pub(super) async fn get(
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
     match upgrade {
-        Ok(upgrade) => return websocket::accept(state, context, &origins, upgrade),
+        Ok(upgrade) => return websocket::accept(&state, context, &origins, upgrade),
         Err(rejection) if wants_websocket(&context.headers) => {
             let message = format!(
                 "This is not a valid WebSocket handshake: {rejection}. Correct it, or leave out the `Upgrade` header."

@@ -28,7 +28,7 @@ const READ_BUFFER_BYTES: usize = 8 * 1024;
 
 /// Upgrades the connection of a request to a WebSocket.
 pub(super) fn accept(
-    state: AppState,
+    state: &AppState,
     context: RequestContext,
     origins: &AllowedOrigins,
     upgrade: WebSocketUpgrade,
@@ -46,9 +46,9 @@ pub(super) fn accept(
                        `graphql-transport-ws` in `Sec-WebSocket-Protocol`.";
         return RequestRefusal::bad_request(message).into_response(MediaType::Json);
     }
-    let identity = match credentials::authenticate(&state, context.client, &context.headers) {
+    let identity = match credentials::authenticate(state, context.client, &context.headers) {
         Ok(identity) => identity,
-        Err(refusal) => return reject_credentials(&state, context.client, refusal, MediaType::Json),
+        Err(refusal) => return reject_credentials(state, context.client, refusal, MediaType::Json),
     };
     let span = tracing::Span::current();
     let connection_state = state.clone();
