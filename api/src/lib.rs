@@ -1,6 +1,6 @@
-//! The server of jishu: GraphQL over HTTP, the rules behind it, and the command line.
+//! The server of jishu: GraphQL over HTTP, the business rules, and the command line.
 //!
-//! Dependencies point one way: `server → http → graphql → service → entity`.
+//! Dependencies point one way: `server → http → graphql → service → entity`. `cli` and `config` put the parts together.
 
 pub mod cli;
 pub mod config;

@@ -4,8 +4,7 @@ use std::process::ExitCode;
 
 use mimalloc::MiMalloc;
 
-/// Answering a request allocates and frees many small things; glibc's allocator took a fifth of the time that saving answers
-/// takes.
+/// A request allocates many small objects. glibc's allocator used a fifth of the time of saving answers.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 

@@ -1,4 +1,4 @@
-//! Logs.
+//! Sets up logging.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -7,18 +7,19 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::config::LogFormat;
 
-/// Targets that are logged whatever `RUST_LOG` says about others, because operators and their programs rely on
-/// them. Naming one of them in `RUST_LOG` changes its level.
-const ALWAYS: [&str; 2] = ["jishu::security=info", "jishu::access=info"];
+/// Targets that are logged at this level unless `RUST_LOG` names them, because operators and their programs rely on
+/// them.
+const DEFAULT_DIRECTIVES: [&str; 2] = ["jishu::security=info", "jishu::access=info"];
 
-/// Writes log lines to standard error. `RUST_LOG` chooses which; `sqlx::query=debug` adds every statement.
+/// Starts writing log lines to standard error. `RUST_LOG` selects the lines. `sqlx::query=debug` in it adds every
+/// database statement.
 ///
 /// # Errors
-/// When `RUST_LOG` cannot be read, or logging has been set up before.
+/// Fails if `RUST_LOG` cannot be read, or if logging is already set up.
 pub fn init(format: LogFormat) -> Result<(), String> {
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter(&std::env::var("RUST_LOG").unwrap_or_default())?)
-        .with_writer(OneLine { is_terminal: io::stderr().is_terminal() })
+        .with_writer(SingleLineWriter { is_terminal: io::stderr().is_terminal() })
         .with_ansi(io::stderr().is_terminal());
     match format {
         LogFormat::Text => lines.try_init(),
@@ -29,35 +30,38 @@ pub fn init(format: LogFormat) -> Result<(), String> {
 
 fn filter(chosen: &str) -> Result<EnvFilter, String> {
     let chosen = if chosen.is_empty() { "info,sqlx=warn,sea_orm_migration=warn" } else { chosen };
-    let unreadable = |error: &dyn std::fmt::Display| format!("RUST_LOG cannot be read: {error}");
+    let unreadable = |error: &dyn std::fmt::Display| {
+        format!("RUST_LOG cannot be read: {error}. Give levels and targets, such as info,sqlx=warn")
+    };
     let mut filter = EnvFilter::try_new(chosen).map_err(|error| unreadable(&error))?;
-    for line in ALWAYS.into_iter().filter(|line| !chosen.contains(line.trim_end_matches("=info"))) {
+    for line in DEFAULT_DIRECTIVES.into_iter().filter(|line| !chosen.contains(line.trim_end_matches("=info")))
+    {
         filter = filter.add_directive(line.parse().map_err(|error| unreadable(&error))?);
     }
     Ok(filter)
 }
 
-/// Writes each event on one line, so that no text from outside can forge another one.
-struct OneLine {
-    /// Whether colours, which are control characters, are kept: a terminal shows them to a person.
+/// Writes each event on one line, so that text from a client cannot forge a line.
+struct SingleLineWriter {
+    /// Whether standard error is a terminal. A terminal gets colours, which are control characters.
     is_terminal: bool,
 }
 
-impl<'a> MakeWriter<'a> for OneLine {
-    type Writer = Line<io::Stderr>;
+impl<'a> MakeWriter<'a> for SingleLineWriter {
+    type Writer = EventWriter<io::Stderr>;
 
     fn make_writer(&'a self) -> Self::Writer {
-        Line { out: io::stderr(), is_terminal: self.is_terminal }
+        EventWriter { out: io::stderr(), is_terminal: self.is_terminal }
     }
 }
 
-/// Writes one event, which arrives in one piece.
-struct Line<W> {
+/// Writes one event. tracing passes the whole event in one call.
+struct EventWriter<W> {
     out: W,
     is_terminal: bool,
 }
 
-impl<W: Write> Write for Line<W> {
+impl<W: Write> Write for EventWriter<W> {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
         let (text, end) = match event.strip_suffix(b"\n") {
             Some(text) => (text, "\n"),
@@ -93,7 +97,7 @@ mod tests {
 
     #[test]
     fn an_event_stays_on_one_line() {
-        let mut line = Line { out: Vec::new(), is_terminal: false };
+        let mut line = EventWriter { out: Vec::new(), is_terminal: false };
         line.write_all("a \u{e9} b\n".as_bytes()).unwrap();
         line.write_all("cause: x\r\n2026 WARN forged\u{2028}\u{85}\u{1b}[31m\n".as_bytes()).unwrap();
         let written = String::from_utf8(line.out).unwrap();
@@ -101,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn what_operators_rely_on_is_on_unless_it_is_named() {
+    fn the_default_targets_are_logged_unless_they_are_named() {
         assert!(filter("error").unwrap().to_string().contains("jishu::security=info"));
         assert!(filter("").unwrap().to_string().contains("jishu::access=info"));
         let named = filter("info,jishu::security=off").unwrap().to_string();

@@ -13,11 +13,11 @@ use jishu_service::database::sqlite_file;
 
 #[derive(Args, Debug)]
 pub(super) struct BackupArgs {
-    /// The file to make. It must not exist. The signing keys go to FILE.keys.pem.
+    /// The file to create. It must not exist. The signing keys are copied to FILE.keys.pem.
     file: PathBuf,
 
     #[command(flatten)]
-    place: Place,
+    database: DatabaseFiles,
 }
 
 #[derive(Args, Debug)]
@@ -35,29 +35,29 @@ pub(super) struct RestoreArgs {
     #[arg(long, visible_alias = "yes")]
     replace: bool,
 
-    /// Restore a backup although some rows are wrong. The command reports them. It always refuses a damaged file.
+    /// Restore a backup even if some rows are wrong. The command reports them. It always refuses a damaged file.
     #[arg(long)]
     accept_problems: bool,
 
     #[command(flatten)]
-    place: Place,
+    database: DatabaseFiles,
 }
 
-/// A database and its keys.
+/// The files of a database and of its signing keys.
 #[derive(Args, Debug)]
-struct Place {
+struct DatabaseFiles {
     #[command(flatten)]
-    database: DatabaseConfig,
+    config: DatabaseConfig,
 
-    /// The signing keys, if they are not beside the file of the database.
+    /// The file with the signing keys, if it is not beside the file of the database.
     #[arg(long, env = "JISHU_SIGNING_KEYS", value_name = "FILE")]
     signing_keys: Option<PathBuf>,
 }
 
-impl Place {
+impl DatabaseFiles {
     /// Returns the file of the database. For a server, the error names its own tools.
     fn file(&self) -> Result<PathBuf, String> {
-        let url = &self.database.database_url;
+        let url = &self.config.database_url;
         let instead = match url.split(':').next().unwrap_or_default() {
             "postgres" | "postgresql" => {
                 "Run `pg_dump --format=custom --file=FILE URL` to back up, and `pg_restore --clean --if-exists \
@@ -83,11 +83,11 @@ impl Place {
 }
 
 pub(super) async fn back_up(args: BackupArgs) -> CommandResult {
-    let database = args.place.file()?;
-    let keys = args.place.signing_keys.or_else(|| key_file_beside(&args.place.database.database_url));
+    let database = args.database.file()?;
+    let keys = args.database.signing_keys.or_else(|| key_file_beside(&args.database.config.database_url));
     let made = backup::make(&database, keys.as_deref(), &args.file).await?;
     println!("made {}, {} bytes, verified", args.file.display(), made.bytes);
-    print_found(&made.verified);
+    print_findings(&made.verified);
     if !made.verified.problems.is_empty() {
         eprintln!("the copy is complete, but some rows of the database are wrong: see the problems above");
     }
@@ -102,7 +102,7 @@ pub(super) async fn back_up(args: BackupArgs) -> CommandResult {
 
 pub(super) async fn verify(args: VerifyBackupArgs) -> CommandResult {
     let verified = backup::verify(&args.file).await?;
-    print_found(&verified);
+    print_findings(&verified);
     if !backup::keys_of(&args.file).exists() {
         println!(
             "note: no signing keys are beside the backup. After a restore without them every user must sign in again"
@@ -117,30 +117,31 @@ pub(super) async fn verify(args: VerifyBackupArgs) -> CommandResult {
 }
 
 pub(super) async fn restore(args: RestoreArgs) -> CommandResult {
-    let database = args.place.file()?;
-    let url = &args.place.database.database_url;
-    let keys = if args.place.signing_keys.is_some() { None } else { key_file_beside(url) };
+    let database = args.database.file()?;
+    let url = &args.database.config.database_url;
+    let keys = if args.database.signing_keys.is_some() { None } else { key_file_beside(url) };
     let allowed = Allowed { replacing: args.replace, problems: args.accept_problems };
-    let keys_in_place = keys.clone().or_else(|| args.place.signing_keys.clone()).filter(|keys| keys.exists());
+    let keys_in_place =
+        keys.clone().or_else(|| args.database.signing_keys.clone()).filter(|keys| keys.exists());
     let restored =
         backup::restore(&args.file, &database, keys.as_deref(), allowed, SystemClock.now()).await?;
     println!("restored {}", database.display());
-    print_found(&restored.verified);
+    print_findings(&restored.verified);
     for kept in &restored.kept {
         println!("kept the old file as {}", kept.display());
     }
-    match (restored.keys, args.place.signing_keys) {
+    match (restored.keys, args.database.signing_keys) {
         (Some(keys), _) => println!("restored {}", keys.display()),
         (None, Some(named)) if backup::keys_of(&args.file).exists() => {
             print_keys_elsewhere(&args.file, &named);
         }
         (None, _) => match keys_in_place {
             Some(kept) => println!(
-                "the backup has no signing keys: {} stays as it is. Whoever signed in with these keys stays signed in",
+                "the backup has no signing keys: {} stays as it is. Users who signed in with these keys stay signed in",
                 kept.display()
             ),
             None => {
-                println!("the backup has no signing keys: everybody who was signed in has to sign in again");
+                println!("the backup has no signing keys: everyone must sign in again");
             }
         },
     }
@@ -152,7 +153,7 @@ fn print_keys_elsewhere(backup: &Path, named: &Path) {
     println!("left {} as it is; the keys of the backup are in {}", named.display(), of_backup.display());
 }
 
-fn print_found(verified: &Verified) {
+fn print_findings(verified: &Verified) {
     let rows: Vec<_> = verified.rows.iter().map(|(table, rows)| format!("{table} {rows}")).collect();
     println!("rows: {}", rows.join(", "));
     for note in &verified.notes {

@@ -13,26 +13,26 @@ use jishu_service::question_bank::{self, Format};
 #[derive(Args, Debug)]
 pub(super) struct ExportArgs {
     #[command(subcommand)]
-    what: What,
+    command: ExportCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
-    /// Write the question bank of a subject: the current versions of what is not archived. What the format cannot carry
-    /// is told on standard error.
-    Questions(QuestionArgs),
+enum ExportCommand {
+    /// Export the question bank of a subject: the current version of each question that is not archived. Reports on
+    /// standard error everything that the format cannot store.
+    Questions(ExportQuestionsArgs),
 }
 
 #[derive(Args, Debug)]
-struct QuestionArgs {
+struct ExportQuestionsArgs {
     #[command(flatten)]
-    place: SubjectArgs,
+    subject: SubjectArgs,
 
-    /// What to write it in.
+    /// The format of the export.
     #[arg(long, value_enum)]
-    format: FormatArg,
+    format: ExportFormat,
 
-    /// The file to write; standard output if not given.
+    /// The file to write. Without it, the export goes to standard output.
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 
@@ -41,29 +41,29 @@ struct QuestionArgs {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum FormatArg {
+enum ExportFormat {
     Gift,
     Aiken,
     MoodleXml,
     Qti,
 }
 
-impl From<FormatArg> for Format {
-    fn from(format: FormatArg) -> Self {
+impl From<ExportFormat> for Format {
+    fn from(format: ExportFormat) -> Self {
         match format {
-            FormatArg::Gift => Self::Gift,
-            FormatArg::Aiken => Self::Aiken,
-            FormatArg::MoodleXml => Self::MoodleXml,
-            FormatArg::Qti => Self::Qti,
+            ExportFormat::Gift => Self::Gift,
+            ExportFormat::Aiken => Self::Aiken,
+            ExportFormat::MoodleXml => Self::MoodleXml,
+            ExportFormat::Qti => Self::Qti,
         }
     }
 }
 
 pub(super) async fn run(args: ExportArgs) -> CommandResult {
-    let What::Questions(args) = args.what;
+    let ExportCommand::Questions(args) = args.command;
     let export = with_database(&args.database.options_to_look(), async |database| {
         refuse_pending(database).await?;
-        let subject = args.place.find(database).await?;
+        let subject = args.subject.find(database).await?;
         Ok(question_bank::export_all(database.reader(), subject, args.format.into()).await?)
     })
     .await?;
@@ -72,7 +72,7 @@ pub(super) async fn run(args: ExportArgs) -> CommandResult {
     }
     match &args.output {
         Some(file) => std::fs::write(file, &export.text)
-            .map_err(|error| format!("{} cannot be written: {error}", file.display()))?,
+            .map_err(|error| format!("cannot write {}: {error}", file.display()))?,
         None => print!("{}", export.text),
     }
     eprintln!("questions: {}; losses: {}", export.questions, export.losses.len());

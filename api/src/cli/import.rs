@@ -21,52 +21,51 @@ use jishu_service::question_bank::{
 #[derive(Args, Debug)]
 pub(super) struct ImportArgs {
     #[command(subcommand)]
-    what: What,
+    command: ImportCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
-    /// Import a file of questions into the bank of a subject. What cannot be read is refused, line by line, and the
-    /// rest is imported; exits with 1 when something was refused.
-    Questions(Box<QuestionArgs>),
+enum ImportCommand {
+    /// Import a file of questions into the bank of a subject. A question that cannot be read is refused with its line,
+    /// and the others are imported. Exits with 1 if a question was refused.
+    Questions(Box<ImportQuestionsArgs>),
 }
 
 #[derive(Args, Debug)]
-struct QuestionArgs {
-    /// The file, in UTF-8.
+struct ImportQuestionsArgs {
+    /// The file to import, in UTF-8.
     file: PathBuf,
 
     #[command(flatten)]
-    place: SubjectArgs,
+    subject: SubjectArgs,
 
-    /// What the file is written in; auto tells from its name (.gift, .aiken, .qti) and, where that does not tell, from
-    /// its text.
+    /// The format of the file. auto recognizes it by the file name (.gift, .aiken, .qti), or else by the text.
     #[arg(long, value_enum, default_value_t)]
-    format: FormatArg,
+    format: ImportFormat,
 
-    /// The topic of questions that name none.
+    /// The topic of questions without a topic.
     #[arg(long, default_value = "General", value_name = "NAME")]
     topic: String,
 
-    /// The difficulty of questions that name none.
+    /// The difficulty of questions without a difficulty.
     #[arg(long, value_enum, default_value_t)]
     difficulty: DifficultyArg,
 
-    /// Take the name of a question that has no id for its id. Only where no two questions, of this file and of others,
-    /// have the same name; else one replaces the other.
+    /// Use the name of a question as its id if it has no id. The names must be unique over all imported files:
+    /// otherwise one question replaces another.
     #[arg(long)]
     names_are_ids: bool,
 
-    /// Correct keys, for this reason. Where a fixed test has another key than the file, its new sittings take the
-    /// key of the file. Without this flag fixed tests keep their keys, and the command says so.
+    /// Correct the keys of fixed tests, and record this reason. If a fixed test has another key than the file, its new
+    /// sittings use the key of the file. Without this flag, fixed tests keep their keys, and the command reports it.
     #[arg(long, value_name = "REASON")]
     correct_keys: Option<String>,
 
-    /// Only report what would be done, and write nothing.
+    /// Report what the import would do, but write nothing.
     #[arg(long)]
     dry_run: bool,
 
-    /// How the report is written. Progress goes to standard error, and only to a terminal.
+    /// The format of the report. Progress is shown on standard error if that is a terminal.
     #[arg(long, value_enum, default_value_t)]
     report: ReportFormat,
 
@@ -74,20 +73,20 @@ struct QuestionArgs {
     database: DatabaseConfig,
 }
 
-/// Which subject.
+/// The subject of a command.
 #[derive(Args, Debug)]
 pub(super) struct SubjectArgs {
-    /// The course: its code or its number.
+    /// The code or the numeric id of the course.
     #[arg(long, value_name = "CODE|ID")]
     course: String,
 
-    /// The subject: its code in the course, or its number.
+    /// The code or the numeric id of the subject.
     #[arg(long, value_name = "CODE|ID")]
     subject: String,
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
-enum FormatArg {
+enum ImportFormat {
     #[default]
     Auto,
     Gift,
@@ -96,7 +95,7 @@ enum FormatArg {
     Qti,
 }
 
-impl FormatArg {
+impl ImportFormat {
     fn format(self) -> Option<Format> {
         match self {
             Self::Auto => None,
@@ -127,7 +126,7 @@ impl From<DifficultyArg> for Difficulty {
 }
 
 impl SubjectArgs {
-    /// The row of the subject. A code that looks like a number is a code first.
+    /// Finds the subject in the database. A number is first looked up as a code, then as an id.
     pub(super) async fn find(
         &self,
         database: &Database,
@@ -171,27 +170,35 @@ fn listed(names: impl Iterator<Item = String>) -> String {
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
-/// Ends with 0 when every question of the file is in the bank.
+/// Imports a file. Returns an error if a question was refused.
 pub(super) async fn run(args: ImportArgs) -> CommandResult {
-    let What::Questions(args) = args.what;
+    let ImportCommand::Questions(args) = args.command;
     let bytes = tokio::fs::read(&args.file)
         .await
-        .map_err(|error| format!("{} cannot be read: {error}", args.file.display()))?;
+        .map_err(|error| format!("cannot read {}: {error}", args.file.display()))?;
     let text = question_bank::decode(&bytes)?.to_owned();
     let name = args.file.to_string_lossy().into_owned();
     let format = args.format.format().or_else(|| Format::of_file_name(&name));
-    let QuestionArgs {
-        names_are_ids, correct_keys, dry_run, place, topic, difficulty, report, database, ..
+    let ImportQuestionsArgs {
+        names_are_ids,
+        correct_keys,
+        dry_run,
+        subject,
+        topic,
+        difficulty,
+        report,
+        database,
+        ..
     } = *args;
     let defaults = Defaults { topic: topic.trim().to_owned(), difficulty: difficulty.into() };
-    // Draws on standard error, and nothing where that is no terminal.
+    // The bar is drawn on standard error. It is hidden if that is not a terminal.
     let bar = ProgressBar::new(0).with_style(style()?);
     let progress = |Progress { done, of }: Progress| {
         bar.set_length(of as u64);
         bar.set_position(done as u64);
     };
     let imported = with_current_database(&database, async |database| {
-        let subject_id = place.find(database).await?;
+        let subject_id = subject.find(database).await?;
         let request = ImportRequest {
             subject_id,
             format,
@@ -237,9 +244,9 @@ fn print_text(report: &ImportReport, file: &str, dry_run: bool) {
     for notice in &report.notices {
         println!("{file}:{}: {}: {}", notice.line, notice.external_id, notice_text(notice));
     }
-    let would = if dry_run { "A dry run, nothing was written: " } else { "" };
+    let prefix = if dry_run { "Dry run, nothing was written: " } else { "" };
     println!(
-        "{would}{} new, {} changed, {} unchanged, {} refused; losses: {}; corrected keys: {}",
+        "{prefix}{} new, {} changed, {} unchanged, {} refused; losses: {}; corrected keys: {}",
         report.created,
         report.updated,
         report.unchanged,
@@ -261,7 +268,7 @@ fn print_json(report: &ImportReport, dry_run: bool) {
         .notices
         .iter()
         .map(|notice| json!({ "line": notice.line, "externalId": notice.external_id, "text": notice_text(notice) }));
-    let answer = json!({
+    let output = json!({
         "dryRun": dry_run,
         "created": report.created,
         "updated": report.updated,
@@ -272,20 +279,20 @@ fn print_json(report: &ImportReport, dry_run: bool) {
         "notices": notices.collect::<Vec<_>>(),
         "corrected": report.corrected,
     });
-    println!("{answer:#}");
+    println!("{output:#}");
 }
 
-fn refusal_text(refusal: &RefusedQuestion) -> String {
-    let advice = refusal.advice.map(|advice| format!(" {}", advised(advice))).unwrap_or_default();
+fn refusal_text(refusal: &Refusal) -> String {
+    let advice = refusal.advice.map(|advice| format!(" {}", advice_text(advice))).unwrap_or_default();
     format!("{}{advice}", refusal.reason)
 }
 
 fn notice_text(notice: &Notice) -> String {
-    format!("{} {}", notice.text, advised(notice.advice))
+    format!("{} {}", notice.text, advice_text(notice.advice))
 }
 
-/// Returns the advice in terms of the command line.
-fn advised(advice: Advice) -> &'static str {
+/// Returns the advice in the words of the command line.
+fn advice_text(advice: Advice) -> &'static str {
     match advice {
         Advice::CorrectKey => {
             "To use the file's key in new sittings, run `jishu question correct`, or import again with --correct-keys."

@@ -9,25 +9,25 @@ use jishu_service::database::{Database, Losses};
 #[derive(Args, Debug)]
 pub(super) struct MigrateArgs {
     #[command(subcommand)]
-    direction: Direction,
+    command: MigrateCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Direction {
+enum MigrateCommand {
     /// Apply all pending migrations.
     Up {
         #[command(flatten)]
         database: DatabaseConfig,
     },
-    /// Take back migrations, the latest first. The data in their tables and columns is lost. Without --yes the
-    /// command only lists what would be lost.
+    /// Revert migrations, the latest first. The data in their tables and columns is lost. Without --yes, the command
+    /// only lists what would be lost.
     Down {
         #[command(flatten)]
         database: DatabaseConfig,
-        /// How many to take back.
+        /// Number of migrations to revert.
         #[arg(long, default_value_t = 1, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
         steps: u32,
-        /// Take the migrations back, and lose the data that is listed.
+        /// Revert the migrations, and lose the data that is listed without this flag.
         #[arg(long)]
         yes: bool,
     },
@@ -39,15 +39,15 @@ enum Direction {
 }
 
 pub(super) async fn run(args: MigrateArgs) -> CommandResult {
-    match args.direction {
-        Direction::Up { database } => {
+    match args.command {
+        MigrateCommand::Up { database } => {
             with_database(&database.options(), async |database| {
                 database.migrate_up().await?;
                 print_status(database).await
             })
             .await
         }
-        Direction::Down { database, steps, yes } => {
+        MigrateCommand::Down { database, steps, yes } => {
             let options = if yes { database.options_of_existing() } else { database.options_to_look() };
             with_database(&options, async |database| {
                 let losses = database.losses(steps).await?;
@@ -62,7 +62,7 @@ pub(super) async fn run(args: MigrateArgs) -> CommandResult {
             })
             .await
         }
-        Direction::Status { database } => {
+        MigrateCommand::Status { database } => {
             with_database(&database.options_to_look(), async |database| {
                 print_status(database).await?;
                 Ok(database.refuse_newer().await?)
@@ -73,7 +73,7 @@ pub(super) async fn run(args: MigrateArgs) -> CommandResult {
 }
 
 fn print_losses(losses: &Losses) {
-    println!("This takes back {}.", or_nothing(&losses.migrations));
+    println!("This reverts {}.", list_or_none(&losses.migrations));
     for (table, rows) in &losses.tables {
         println!("would be lost: table {table}, {rows} rows");
     }
@@ -85,7 +85,7 @@ fn print_losses(losses: &Losses) {
     }
 }
 
-fn or_nothing(names: &[String]) -> String {
+fn list_or_none(names: &[String]) -> String {
     if names.is_empty() { "no migration".to_owned() } else { names.join(", ") }
 }
 

@@ -1,7 +1,7 @@
-//! The command line, one file a subcommand.
+//! The command line. Each subcommand has a file.
 
-/// Prints as the macro of the standard library does. Where the reader of a pipe has gone, as in `jishu check | head`, the
-/// rest is dropped and the command goes on to its end. Any other failure ends the process with a message.
+/// Prints like the macro of the standard library. If the reader of a pipe has gone, as in `jishu check | head`, it
+/// drops the output and the command continues. Any other failure ends the process with a message.
 macro_rules! print {
     ($($argument:tt)*) => {
         $crate::cli::print_text(::std::format_args!($($argument)*))
@@ -41,24 +41,31 @@ use jishu_service::database::{Database, DatabaseOptions};
 #[derive(Debug, Parser)]
 #[command(name = "jishu", version, args_conflicts_with_subcommands = true)]
 pub struct Cli {
-    /// What to do; `serve` if nothing is given.
+    /// The subcommand. Without one, `serve` runs.
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Option<CliCommand>,
 
     /// The options of `serve`.
     #[command(flatten)]
     serve: ServeConfig,
 
-    /// How log lines are written.
-    #[arg(long, env = "JISHU_LOG_FORMAT", value_enum, default_value_t, global = true)]
+    /// The format of log lines.
+    #[arg(
+        long,
+        env = "JISHU_LOG_FORMAT",
+        value_enum,
+        default_value_t,
+        global = true,
+        help_heading = "Logging"
+    )]
     log_format: LogFormat,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum CliCommand {
     /// Serve the API.
     Serve(Box<ServeConfig>),
-    /// Change the schema of the database, or show what is pending.
+    /// Change the schema of the database, or list its migrations.
     Migrate(migrate::MigrateArgs),
     /// Report on the unique keys and the cards of a database, and on values that cannot be read or are not
     /// allowed. Exits with 1 if something is wrong, and with 2 if the check failed.
@@ -73,9 +80,9 @@ enum Command {
     VerifyBackup(backup::VerifyBackupArgs),
     /// Restore a backup in place of an SQLite database. No server may run on the database.
     Restore(backup::RestoreArgs),
-    /// Import what other systems have.
+    /// Import data from other systems.
     Import(import::ImportArgs),
-    /// Write what other systems read.
+    /// Export data for other systems.
     Export(export::ExportArgs),
     /// Correct the key of a question, archive it, or restore it.
     Question(question::QuestionArgs),
@@ -85,7 +92,7 @@ enum Command {
     User(user::UserArgs),
 }
 
-/// Reads the command line and does what it says.
+/// Reads the command line and runs its command.
 pub async fn main() -> ExitCode {
     match Cli::parse().run().await {
         Ok(()) => ExitCode::SUCCESS,
@@ -106,10 +113,10 @@ fn print_text(text: Arguments<'_>) {
     }
 }
 
-/// What a command ends with when it fails: shown to the person who ran it.
+/// The result of a command. The error is shown to the person who ran it.
 type CommandResult = Result<(), Box<dyn Error + Send + Sync>>;
 
-/// Opens a database, runs the work and closes the database, also after an error. An SQLite database is then one
+/// Opens a database, runs the work, and closes the database even after an error. Closing an SQLite database leaves one
 /// complete file, without a write-ahead log.
 async fn with_database<T>(
     options: &DatabaseOptions,
@@ -142,29 +149,29 @@ async fn with_current_database<T>(
 }
 
 impl Cli {
-    /// Does what was asked for.
+    /// Runs the command.
     ///
     /// # Errors
-    /// With a sentence for the person at the terminal.
+    /// Returns a sentence for the person who ran the command.
     pub async fn run(self) -> CommandResult {
         telemetry::init(self.log_format)?;
         match self.command {
             None => serve::run(self.serve).await,
-            Some(Command::Serve(config)) => serve::run(*config).await,
-            Some(Command::Migrate(args)) => migrate::run(args).await,
-            Some(Command::Check(args)) => check::run(args).await,
-            Some(Command::Repair(args)) => repair::run(args).await,
-            Some(Command::Backup(args)) => backup::back_up(args).await,
-            Some(Command::VerifyBackup(args)) => backup::verify(args).await,
-            Some(Command::Restore(args)) => backup::restore(args).await,
-            Some(Command::Import(args)) => import::run(args).await,
-            Some(Command::Export(args)) => export::run(args).await,
-            Some(Command::Question(args)) => question::run(args).await,
-            Some(Command::Schema) => {
+            Some(CliCommand::Serve(config)) => serve::run(*config).await,
+            Some(CliCommand::Migrate(args)) => migrate::run(args).await,
+            Some(CliCommand::Check(args)) => check::run(args).await,
+            Some(CliCommand::Repair(args)) => repair::run(args).await,
+            Some(CliCommand::Backup(args)) => backup::back_up(args).await,
+            Some(CliCommand::VerifyBackup(args)) => backup::verify(args).await,
+            Some(CliCommand::Restore(args)) => backup::restore(args).await,
+            Some(CliCommand::Import(args)) => import::run(args).await,
+            Some(CliCommand::Export(args)) => export::run(args).await,
+            Some(CliCommand::Question(args)) => question::run(args).await,
+            Some(CliCommand::Schema) => {
                 print!("{}", crate::graphql::sdl());
                 Ok(())
             }
-            Some(Command::User(args)) => user::run(args).await,
+            Some(CliCommand::User(args)) => user::run(args).await,
         }
     }
 }

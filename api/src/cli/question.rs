@@ -16,27 +16,27 @@ use jishu_service::question_bank::{self, Correction, NewKey};
 #[derive(Args, Debug)]
 pub(super) struct QuestionArgs {
     #[command(subcommand)]
-    action: Action,
+    command: QuestionCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Action {
-    /// Correct the key of a question. New tests and new sittings of fixed tests take the corrected version. Open
-    /// and finished sittings keep the key that they started with.
-    Correct(Box<CorrectArgs>),
-    /// Archive a question: no new test asks it. Fixed tests keep it.
-    Archive(Named),
+enum QuestionCommand {
+    /// Correct the key of a question. New tests and new sittings of fixed tests use the corrected version. Open and
+    /// finished sittings keep the key that they started with.
+    Correct(Box<CorrectQuestionArgs>),
+    /// Archive a question. New tests leave it out. Fixed tests keep it.
+    Archive(QuestionSelector),
     /// Restore an archived question.
-    Restore(Named),
+    Restore(QuestionSelector),
 }
 
 /// The question to change.
 #[derive(Args, Debug)]
-struct Named {
+struct QuestionSelector {
     #[command(flatten)]
-    place: SubjectArgs,
+    subject: SubjectArgs,
 
-    /// The external id of the question, as imports and exports have it.
+    /// The external id of the question, which imports and exports use.
     #[arg(long, value_name = "ID")]
     id: String,
 
@@ -45,23 +45,23 @@ struct Named {
 }
 
 #[derive(Args, Debug)]
-struct CorrectArgs {
+struct CorrectQuestionArgs {
     #[command(flatten)]
-    named: Named,
+    question: QuestionSelector,
 
-    /// The letters of all correct options, in the author's order: B, or A,C.
+    /// The letters of all correct options, in the order of the author, such as B or A,C.
     #[arg(long, value_delimiter = ',', value_name = "LETTERS", required_unless_present = "value")]
     key: Vec<char>,
 
-    /// The number that is correct.
+    /// The correct number.
     #[arg(long, conflicts_with = "key", allow_negative_numbers = true)]
     value: Option<Decimal>,
 
-    /// How far from the number an answer is still correct; unchanged if not given.
+    /// The largest distance from the number at which an answer is still correct. Unchanged if not given.
     #[arg(long, requires = "value")]
     tolerance: Option<Decimal>,
 
-    /// The explanation of the key; unchanged if not given.
+    /// The explanation of the key. Unchanged if not given.
     #[arg(long)]
     explanation: Option<String>,
 
@@ -70,14 +70,14 @@ struct CorrectArgs {
     reason: String,
 }
 
-impl Named {
+impl QuestionSelector {
     /// Opens the database, finds the question, runs the work, and closes the database.
     async fn with_question<T>(
         &self,
         work: impl AsyncFnOnce(&Database, QuestionId) -> Result<T, Box<dyn Error + Send + Sync>>,
     ) -> Result<T, Box<dyn Error + Send + Sync>> {
         with_current_database(&self.database, async |database| {
-            let subject = self.place.find(database).await?;
+            let subject = self.subject.find(database).await?;
             let found = question_bank::find(database.reader(), subject, &self.id).await?;
             let id = found.ok_or_else(|| {
                 format!(
@@ -93,39 +93,39 @@ impl Named {
 }
 
 pub(super) async fn run(args: QuestionArgs) -> CommandResult {
-    match args.action {
-        Action::Correct(args) => correct(*args).await,
-        Action::Archive(named) => set_archived(&named, true).await,
-        Action::Restore(named) => set_archived(&named, false).await,
+    match args.command {
+        QuestionCommand::Correct(args) => correct(*args).await,
+        QuestionCommand::Archive(question) => set_archived(&question, true).await,
+        QuestionCommand::Restore(question) => set_archived(&question, false).await,
     }
 }
 
-async fn correct(args: CorrectArgs) -> CommandResult {
+async fn correct(args: CorrectQuestionArgs) -> CommandResult {
     let key = match args.value {
         Some(value) => NewKey::Number { value, tolerance: args.tolerance },
         None => {
             let position = |letter: &char| ('A'..='Z').zip(0..).find(|(other, _)| other == letter);
             let positions: Option<Vec<i32>> =
-                args.key.iter().map(|letter| position(letter).map(|(_, at)| at)).collect();
+                args.key.iter().map(|letter| position(letter).map(|(_, index)| index)).collect();
             let positions = positions.ok_or("--key takes letters from A to Z, such as B or A,C")?;
             NewKey::Options { version: None, positions }
         }
     };
-    let CorrectArgs { named, explanation, reason, .. } = args;
-    let corrected = named
+    let CorrectQuestionArgs { question, explanation, reason, .. } = args;
+    let corrected = question
         .with_question(async |database, question_id| {
             let correction = Correction { question_id, key, explanation, reason, by: None };
             Ok(question_bank::correct(database, &SystemClock, correction).await?)
         })
         .await?;
-    println!("corrected; new sittings of {} fixed tests take the correction", corrected.tests);
+    println!("corrected the key; new sittings of {} fixed tests use the correction", corrected.tests);
     Ok(())
 }
 
-async fn set_archived(named: &Named, archived: bool) -> CommandResult {
-    let changed = named
-        .with_question(async |database, question| {
-            Ok(question_bank::set_archived(database, &SystemClock, None, question, archived).await?)
+async fn set_archived(question: &QuestionSelector, archived: bool) -> CommandResult {
+    let changed = question
+        .with_question(async |database, question_id| {
+            Ok(question_bank::set_archived(database, &SystemClock, None, question_id, archived).await?)
         })
         .await?;
     let state = if archived { "archived" } else { "restored" };

@@ -19,19 +19,19 @@ use jishu_service::clock::SystemClock;
 use jishu_service::database::Database;
 use jishu_service::{Services, demo};
 
-/// How long the token works that `--demo` prints.
-const DEMO_TOKEN: Duration = Duration::from_secs(12 * 60 * 60);
+/// How long the token that `--demo` prints is valid.
+const DEMO_TOKEN_TTL: Duration = Duration::from_secs(12 * 60 * 60);
 
-/// Number of connections that may wait to be accepted. The system may allow fewer.
-const BACKLOG: u32 = 1_024;
+/// The maximum number of connections that wait to be accepted. The system may allow fewer.
+const LISTEN_BACKLOG: u32 = 1_024;
 
-/// How long the database's connections may take to close.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the connections to the database may take to close.
+const DATABASE_CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(super) async fn run(config: ServeConfig) -> CommandResult {
-    // From here on a signal stops the server in order, also during its start.
+    // From now on, a signal stops the server in an orderly way, even while it starts.
     let stop = stop_signal()?.boxed().shared();
-    // First the steps that can fail without leaving anything behind: the port and the manifest.
+    // The port and the manifest come first, because their failure leaves nothing behind.
     let bound = bind(&config.listen).await?;
     let engine = config.graphql.engine()?;
     let options = config.database_options();
@@ -50,15 +50,18 @@ pub(super) async fn run(config: ServeConfig) -> CommandResult {
         Ok(None) => Ok(()),
         Err(error) => Err(error),
     };
-    if tokio::time::timeout(CLOSE_TIMEOUT, database.close()).await.is_err() {
-        tracing::warn!("statements were still running when the server stopped; the database rolls them back");
+    if tokio::time::timeout(DATABASE_CLOSE_TIMEOUT, database.close()).await.is_err() {
+        tracing::warn!(
+            seconds = DATABASE_CLOSE_TIMEOUT.as_secs(),
+            "the database connections did not close in time; the database rolls back the running statements"
+        );
     }
     served?;
-    tracing::info!("stopped");
+    tracing::info!("the server has stopped");
     Ok(())
 }
 
-/// Binds the port. The server accepts no connection before it is ready.
+/// Binds the port, but does not listen yet: the server accepts connections only when it is ready.
 async fn bind(listen: &ListenAddress) -> Result<(TcpSocket, SocketAddr), String> {
     let bound = async {
         let address = listen.resolve().await?;
@@ -72,13 +75,13 @@ async fn bind(listen: &ListenAddress) -> Result<(TcpSocket, SocketAddr), String>
     bound.await.map_err(|error| format!("cannot listen on {listen}: {error}. Choose another --listen"))
 }
 
-/// Prepares the server, and listens.
+/// Builds the services and starts to listen.
 async fn start(
     config: &ServeConfig,
     database: Database,
     (socket, address): (TcpSocket, SocketAddr),
 ) -> Result<(Services, TcpListener), Box<dyn Error + Send + Sync>> {
-    // The demo is refused before anything is written, where the tables that it looks at are there.
+    // If the catalogue's tables exist, the demo can be refused before anything is written.
     database.refuse_newer().await?;
     let has_catalogue = database.migrations().await?.iter().filter(|state| state.applied).count() >= 2;
     if config.demo && has_catalogue {
@@ -94,19 +97,21 @@ async fn start(
     }
     let services = server::services(config, database, Arc::new(SystemClock)).await?;
     let listener = socket
-        .listen(BACKLOG)
+        .listen(LISTEN_BACKLOG)
         .map_err(|error| format!("cannot listen on {address}: {error}. Choose another --listen"))?;
     if !http::is_self_hosted() {
         tracing::warn!(
-            "GraphiQL is not in this build; its page loads it from cdn.jsdelivr.net. Build with npm at hand to \
-             embed it"
+            "this build does not embed GraphiQL, so its page loads it from cdn.jsdelivr.net; install npm and build \
+             again to embed it"
         );
     }
-    tracing::info!(%address, "serving");
+    tracing::info!(%address, "the server is listening");
     if config.demo {
         if !address.ip().is_loopback() {
             tracing::warn!(
-                "the demo learner's password is known to everybody, and this address is not loopback"
+                %address,
+                "the demo learner has a public password, and other machines can reach this address; use --demo only \
+                 on a loopback address"
             );
         }
         print_demo(&services, &format!("http://{address}")).await?;
@@ -128,8 +133,8 @@ pub(super) async fn refuse_pending(database: &Database) -> CommandResult {
         return Ok(());
     }
     Err(format!(
-        "the database lacks {} migration(s): {}. Run `jishu migrate up`, or start with --migrate",
-        names.len(),
+        "the schema of the database is not up to date. Pending migrations: {}. Run `jishu migrate up`, or start the \
+         server with --migrate",
         names.join(", ")
     )
     .into())
@@ -138,11 +143,11 @@ pub(super) async fn refuse_pending(database: &Database) -> CommandResult {
 async fn print_demo(services: &Services, url: &str) -> CommandResult {
     let learner = demo::seed(services).await?;
     let viewer = Viewer { user_id: learner.id, role: learner.role, session_id: Uuid::new_v4() };
-    let token = services.tokens.issue_for(viewer, services.clock.now(), DEMO_TOKEN)?.token;
+    let token = services.tokens.issue_for(viewer, services.clock.now(), DEMO_TOKEN_TTL)?.token;
     println!(
         "\njishu is ready, with a demo catalogue.\n\n\
          GraphiQL   {url}/#token={token}\n\
-         \x20          its tabs lead from the catalogue to the result of a test\n\
+         \x20          its tabs go from the catalogue to the result of a test\n\
          Endpoint   {url}/graphql\n\
          Learner    {email}  password {password}\n\
          Token      {token}\n\n\
@@ -156,7 +161,8 @@ async fn print_demo(services: &Services, url: &str) -> CommandResult {
     Ok(())
 }
 
-/// Completes at SIGTERM or Ctrl-C. The signals are caught from the call on, also before anybody waits.
+/// Returns a future that completes at SIGTERM or Ctrl-C. The signals are caught from this call on, even before the
+/// future is polled.
 fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
     #[cfg(unix)]
     let received = {
@@ -177,6 +183,6 @@ fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
     };
     Ok(async {
         received.await;
-        tracing::info!("stopping: finishing the running requests");
+        tracing::info!("the server is stopping and finishes the running requests");
     })
 }

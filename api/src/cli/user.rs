@@ -16,20 +16,20 @@ use jishu_service::clock::{Clock, SystemClock};
 #[derive(Args, Debug)]
 pub(super) struct UserArgs {
     #[command(subcommand)]
-    action: Action,
+    command: UserCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Action {
-    /// Make an account with any role. The password is read from the first line of standard input.
+enum UserCommand {
+    /// Create an account with any role. The password is read from the first line of standard input.
     Create {
         /// The e-mail address.
         #[arg(long)]
         email: String,
-        /// What to call the person.
+        /// The name of the user.
         #[arg(long)]
         name: String,
-        /// What they may do.
+        /// The role, which decides what the user may do.
         #[arg(long, value_enum, default_value_t = RoleArg::Learner)]
         role: RoleArg,
         #[command(flatten)]
@@ -57,7 +57,7 @@ impl From<RoleArg> for Role {
 }
 
 pub(super) async fn run(args: UserArgs) -> CommandResult {
-    let Action::Create { email, name, role, database } = args.action;
+    let UserCommand::Create { email, name, role, database } = args.command;
     let mut password = String::new();
     stdin().lock().read_line(&mut password)?;
     let password = password.trim_end_matches(['\r', '\n']).to_owned();
@@ -71,7 +71,7 @@ pub(super) async fn run(args: UserArgs) -> CommandResult {
         }
         let passwords = Passwords::new(NonZeroUsize::MIN)?;
         let user = account::create_in(database, &passwords, SystemClock.now(), registration).await?;
-        println!("made user {} <{}>", user.id, user.email);
+        println!("created user {} <{}>", user.id, user.email);
         Ok(())
     })
     .await

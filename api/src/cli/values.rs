@@ -6,7 +6,8 @@ use super::{CommandResult, with_database};
 use crate::config::DatabaseConfig;
 use jishu_service::integrity::{self, BadValue};
 
-/// Finds the values that cannot be read or are not allowed. A database of the old system has none.
+/// Finds the values that cannot be read or are not allowed. Returns nothing for a database of the old system, which
+/// does not have these tables.
 pub(super) async fn bad_values(
     database: &DatabaseConfig,
 ) -> Result<Vec<BadValue>, Box<dyn std::error::Error + Send + Sync>> {

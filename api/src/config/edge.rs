@@ -1,4 +1,4 @@
-//! What protects the server from strangers, and from too much at once.
+//! Configures the limits that protect the server from attackers and from overload.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -10,60 +10,60 @@ use url::Url;
 use super::switch;
 use jishu_service::limit::LimitOptions;
 
-/// Time limits, limits on what runs at once, budgets, proxies and origins.
+/// Timeouts, limits on concurrency, budgets, trusted proxies and allowed origins.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Limits and network")]
 pub struct EdgeConfig {
-    /// The most connections at once; more wait in the system's queue until one closes.
+    /// Maximum number of open connections. Further connections wait in the system's queue until one closes.
     #[arg(long, env = "JISHU_MAX_CONNECTIONS", default_value_t = 4_096, value_name = "COUNT",
           value_parser = value_parser!(u32).range(1..=1_000_000))]
     pub max_connections: u32,
 
-    /// The most connections from one address (a /64 of IPv6) at once; more are closed at once. Trusted proxies may
-    /// have any number. 0 is no limit.
+    /// Maximum number of open connections from one address (a /64 network of IPv6). Further connections are closed.
+    /// Trusted proxies have no limit. 0 means no limit.
     #[arg(long, env = "JISHU_MAX_CONNECTIONS_PER_ADDRESS", default_value_t = 1_024, value_name = "COUNT")]
     pub max_connections_per_address: u32,
 
-    /// The most GraphQL requests that are answered at once; more are refused at once with status 503.
+    /// Maximum number of GraphQL requests that run at once. Further requests are refused with status 503.
     #[arg(long, env = "JISHU_MAX_REQUESTS", default_value_t = 512, value_name = "COUNT",
           value_parser = value_parser!(u32).range(1..=100_000))]
     pub max_requests: u32,
 
-    /// How long a connection may take to send the head of a request, in seconds. It is closed then.
+    /// Seconds that a client has to send the head of a request. Then its connection is closed.
     #[arg(long, env = "JISHU_HEAD_SECONDS", default_value_t = 10, value_name = "SECONDS",
           value_parser = value_parser!(u64).range(1..=600))]
     pub head_seconds: u64,
 
-    /// How long a client may take to send the body of a GraphQL request, in seconds; then the answer is status
-    /// 408.
+    /// Seconds that a client has to send the body of a GraphQL request. Then the request is refused with status 408.
     #[arg(long, env = "JISHU_BODY_SECONDS", default_value_t = 15, value_name = "SECONDS",
           value_parser = value_parser!(u64).range(1..=600))]
     pub body_seconds: u64,
 
-    /// How long a connection is kept on which nothing is asked, or whose client takes nothing of an answer, in
-    /// seconds; a client that takes less than 10 kB a second has as long beside the time for its bytes. Longer than
-    /// a balancer in front keeps its connections.
+    /// Seconds after which an idle connection is closed, and a connection whose client receives nothing of a response.
+    /// A client that receives less than 10 kB a second has this time in addition to the time for its bytes at that
+    /// rate. Choose a longer time than the load balancer in front of the server keeps idle connections.
     #[arg(long, env = "JISHU_IDLE_SECONDS", default_value_t = 75, value_name = "SECONDS",
           value_parser = value_parser!(u64).range(1..=3_600))]
     pub idle_seconds: u64,
 
-    /// How long a GraphQL request may take once its body is there, in seconds; then the answer is status 504.
-    /// A statement of the database may take half of it, and at most 15 seconds. Does not bound subscriptions.
+    /// Seconds that a GraphQL request may take after its body has arrived. Then it fails with status 504. A database
+    /// statement may take half of this time, and at most 15 seconds. Subscriptions have no such limit.
     #[arg(long, env = "JISHU_REQUEST_SECONDS", default_value_t = 30, value_name = "SECONDS",
           value_parser = value_parser!(u64).range(1..=600))]
     pub request_seconds: u64,
 
-    /// What the operations of one user may cost in a minute on this node; 0 is no limit. An operation costs
-    /// about the number of objects that it can return.
+    /// Maximum cost of the operations of one user per minute on this node. The cost of an operation is about the number
+    /// of objects that it can return. 0 means no limit.
     #[arg(long, env = "JISHU_USER_COST_PER_MINUTE", default_value_t = 60_000, value_name = "COST")]
     pub user_cost_per_minute: u32,
 
-    /// What operations without a sign-in may cost in a minute from one address (a /64 of IPv6) on this node; 0 is
+    /// Maximum cost of anonymous operations from one address (a /64 network of IPv6) per minute on this node. 0 means
     /// no limit.
     #[arg(long, env = "JISHU_ADDRESS_COST_PER_MINUTE", default_value_t = 600_000, value_name = "COST")]
     pub address_cost_per_minute: u32,
 
-    /// What the operations of all who are signed in may cost in a minute from one address (a /64 of IPv6) on this
-    /// node, of which a school or a mobile network may have many; 0 is no limit.
+    /// Maximum cost of the operations of all signed-in users from one address (a /64 network of IPv6) per minute on
+    /// this node. A school or a mobile network may have many users behind one address. 0 means no limit.
     #[arg(
         long,
         env = "JISHU_ADDRESS_USERS_COST_PER_MINUTE",
@@ -72,55 +72,56 @@ pub struct EdgeConfig {
     )]
     pub address_users_cost_per_minute: u32,
 
-    /// Accounts that may be made from one address (a /64 of IPv6) in an hour on this node; 0 is no limit.
+    /// Maximum number of accounts created from one address (a /64 network of IPv6) per hour on this node. 0 means no
+    /// limit.
     #[arg(long, env = "JISHU_REGISTRATIONS_PER_HOUR", default_value_t = 500, value_name = "COUNT")]
     pub registrations_per_hour: u32,
 
-    /// Attempts to sign in or to register from one address (a /64 of IPv6) in a minute on this node, of which one
-    /// that fails counts as five; 0 is no limit.
+    /// Maximum number of attempts to sign in or to register from one address (a /64 network of IPv6) per minute on this
+    /// node. A failed attempt counts as five. 0 means no limit.
     #[arg(long, env = "JISHU_SIGN_INS_PER_MINUTE", default_value_t = 300, value_name = "COUNT")]
     pub sign_ins_per_minute: u32,
 
-    /// Failed attempts to sign in to one account in an hour on this node, from anywhere; addresses from which the
-    /// account was signed in to have a count of their own. 0 is no limit.
+    /// Maximum number of failed attempts to sign in to one account per hour on this node, from all addresses together.
+    /// An address that has signed in to the account before has a count of its own. 0 means no limit.
     #[arg(long, env = "JISHU_SIGN_IN_FAILURES_PER_HOUR", default_value_t = 20, value_name = "COUNT")]
     pub sign_in_failures_per_hour: u32,
 
-    /// The networks of proxies whose word on the client's address counts, such as 10.0.0.0/8,fd00::/8. None
-    /// without it: then a client is the other end of its connection.
+    /// The networks of proxies that are trusted to name the address of the client, such as 10.0.0.0/8,fd00::/8. Without
+    /// this, the address of a client is that of its connection.
     #[arg(long, env = "JISHU_TRUSTED_PROXIES", value_delimiter = ',', value_name = "NETWORKS",
           value_parser = network)]
     pub trusted_proxies: Vec<IpNet>,
 
-    /// The header in which trusted proxies name the client. They must overwrite or extend what clients send in it.
+    /// The header in which trusted proxies name the client. They must overwrite or extend the value that clients send.
     #[arg(long, env = "JISHU_FORWARDED_HEADER", value_enum, default_value_t, value_name = "HEADER")]
     pub forwarded_header: ForwardedHeader,
 
-    /// The origins of pages, other than ours, that may use the API from a browser, such as
+    /// The other origins whose pages may use the API from a browser, such as
     /// https://app.example.com,https://admin.example.com.
     #[arg(long, env = "JISHU_CORS_ORIGINS", value_delimiter = ',', value_name = "ORIGINS", value_parser = origin)]
     pub cors_origins: Vec<String>,
 
-    /// Log each request: method, path, status, duration, bytes, the client's address, and the user's id where one is
-    /// signed in. Queries in addresses, bodies and tokens are left out.
+    /// Log each request: method, path, status, duration, bytes, address of the client, and id of the signed-in user.
+    /// Query strings, bodies and tokens are not logged.
     #[arg(long, env = "JISHU_ACCESS_LOG", value_parser = switch(false))]
     pub access_log: bool,
 
-    /// Tells browsers to use nothing but HTTPS with this host for so many seconds (`Strict-Transport-Security`);
-    /// 0 is not telling them. Only where every address of the host has HTTPS in front.
+    /// Seconds for which browsers must use only HTTPS with this host (`Strict-Transport-Security`). 0 does not send the
+    /// header. Set it only if every URL of the host is served over HTTPS.
     #[arg(long, env = "JISHU_HSTS_SECONDS", default_value_t = 0, value_name = "SECONDS",
           value_parser = value_parser!(u64).range(0..=63_072_000))]
     pub hsts_seconds: u64,
 }
 
 impl EdgeConfig {
-    /// How long a GraphQL request may take.
+    /// Returns how long a GraphQL request may take.
     #[must_use]
     pub fn request_timeout(&self) -> Duration {
         Duration::from_secs(self.request_seconds)
     }
 
-    /// As the limits take it.
+    /// Returns the options for the limits of clients.
     #[must_use]
     pub fn limits(&self) -> LimitOptions {
         LimitOptions {
@@ -134,17 +135,17 @@ impl EdgeConfig {
     }
 }
 
-/// Where proxies write the address of the client.
+/// The header in which proxies name the address of the client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum ForwardedHeader {
-    /// What nearly all of them use.
+    /// `X-Forwarded-For`, which nearly all proxies use.
     #[default]
     XForwardedFor,
-    /// RFC 7239.
+    /// `Forwarded`, the standard header (RFC 7239).
     Forwarded,
 }
 
-/// A network, or one address.
+/// Reads a network, or one address.
 fn network(text: &str) -> Result<IpNet, String> {
     let text = text.trim();
     text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map_err(|_| {
@@ -152,19 +153,19 @@ fn network(text: &str) -> Result<IpNet, String> {
     })
 }
 
-/// An origin, in the form in which browsers send it.
+/// Reads an origin, and returns it in the form in which browsers send it.
 fn origin(text: &str) -> Result<String, String> {
-    let say = "give origins separated by commas, such as https://app.example.com: scheme and host, a port where \
-               there is one, no path and no *";
-    let url = Url::parse(text.trim()).map_err(|_| say.to_owned())?;
-    let bare = matches!(url.scheme(), "http" | "https")
+    let advice = "give origins separated by commas, such as https://app.example.com. An origin has a scheme, a \
+                  host and optionally a port, but no path and no *";
+    let url = Url::parse(text.trim()).map_err(|_| advice.to_owned())?;
+    let is_origin = matches!(url.scheme(), "http" | "https")
         && matches!(url.path(), "" | "/")
         && url.query().is_none()
         && url.fragment().is_none()
         && url.username().is_empty()
         && url.password().is_none()
         && !url.host_str().unwrap_or_default().contains('*');
-    if bare { Ok(url.origin().ascii_serialization()) } else { Err(say.to_owned()) }
+    if is_origin { Ok(url.origin().ascii_serialization()) } else { Err(advice.to_owned()) }
 }
 
 #[cfg(test)]
@@ -191,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn networks_are_networks_or_addresses() {
+    fn networks_and_addresses_are_read() {
         assert_eq!(network("10.0.0.0/8").unwrap().to_string(), "10.0.0.0/8");
         assert_eq!(network(" 192.0.2.7").unwrap().to_string(), "192.0.2.7/32");
         assert_eq!(network("::1").unwrap().to_string(), "::1/128");

@@ -1,4 +1,4 @@
-//! What documents may ask for, and which are accepted.
+//! Configures the limits of GraphQL documents, and which documents are accepted.
 
 use std::path::PathBuf;
 
@@ -7,67 +7,69 @@ use clap::{ArgAction, Args};
 use super::switch;
 use crate::graphql::engine::{EngineOptions, Limits, ManifestError, TrustedDocuments};
 
-/// Words that mean yes in an environment variable.
-const YES: [&str; 6] = ["true", "t", "yes", "y", "on", "1"];
+/// The values of an environment variable that turn a switch on.
+const TRUE_VALUES: [&str; 6] = ["true", "t", "yes", "y", "on", "1"];
 
-/// How documents are treated. The limits are far above what frontends send; a refusal names the limit and its value.
+/// The rules for GraphQL documents. The limits are far above the needs of frontends. A refusal names the limit and its
+/// value.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "GraphQL documents")]
 pub struct GraphqlConfig {
-    /// Whether `__schema` and `__type` are answered; GraphiQL and code generators need them.
+    /// Allow queries of the schema itself (`__schema` and `__type`). GraphiQL and code generators need them.
     #[arg(long, env = "JISHU_INTROSPECTION", default_value_t = true, action = ArgAction::Set,
           value_name = "BOOL", value_parser = switch(true))]
     pub introspection: bool,
 
-    /// A manifest of trusted documents, as relay-compiler and graphql-codegen write it with sha256: requests name
-    /// one by `documentId`.
+    /// The manifest of trusted documents that relay-compiler or graphql-codegen writes with sha256. Requests name a
+    /// document by `documentId`.
     #[arg(long, env = "JISHU_TRUSTED_DOCUMENTS", value_name = "FILE")]
     pub trusted_documents: Option<PathBuf>,
 
-    /// Accept nothing but trusted documents.
-    #[arg(long, env = "JISHU_TRUSTED_DOCUMENTS_ONLY", requires_ifs(YES.map(|yes| (yes, "trusted_documents"))),
-          value_parser = switch(false))]
+    /// Accept only trusted documents.
+    #[arg(long, env = "JISHU_TRUSTED_DOCUMENTS_ONLY",
+          requires_ifs(TRUE_VALUES.map(|value| (value, "trusted_documents"))), value_parser = switch(false))]
     pub trusted_documents_only: bool,
 
-    /// Whether clients may send a document once with its hash, and the hash alone afterwards, as Apollo's do.
+    /// Allow clients to send a document once with its hash, and then only the hash, as Apollo clients do.
     #[arg(long, env = "JISHU_AUTOMATIC_PERSISTED_QUERIES", default_value_t = true, action = ArgAction::Set,
           value_name = "BOOL", value_parser = switch(true))]
     pub automatic_persisted_queries: bool,
 
-    /// The most tokens in a document.
+    /// Maximum number of tokens in a document.
     #[arg(long, env = "JISHU_MAX_TOKENS", default_value_t = Limits::DEFAULT.tokens, value_name = "COUNT", value_parser = count())]
     pub max_tokens: u32,
 
-    /// How deeply fields may nest.
+    /// Maximum depth of nested fields.
     #[arg(long, env = "JISHU_MAX_DEPTH", default_value_t = Limits::DEFAULT.depth, value_name = "COUNT",
           value_parser = clap::value_parser!(u32).range(1..=100))]
     pub max_depth: u32,
 
-    /// The most fields and fragments, counted wherever they are spread.
+    /// Maximum number of fields and fragments. A fragment counts each time that it is used.
     #[arg(long, env = "JISHU_MAX_SELECTIONS", default_value_t = Limits::DEFAULT.selections, value_name = "COUNT", value_parser = count())]
     pub max_selections: u32,
 
-    /// The most fields with an alias.
+    /// Maximum number of fields with an alias.
     #[arg(long, env = "JISHU_MAX_ALIASES", default_value_t = Limits::DEFAULT.aliases, value_name = "COUNT", value_parser = count())]
     pub max_aliases: u32,
 
-    /// The most directives.
+    /// Maximum number of directives.
     #[arg(long, env = "JISHU_MAX_DIRECTIVES", default_value_t = Limits::DEFAULT.directives, value_name = "COUNT", value_parser = count())]
     pub max_directives: u32,
 
-    /// The most fields of a query or mutation itself.
+    /// Maximum number of root fields of a query or mutation.
     #[arg(long, env = "JISHU_MAX_ROOT_FIELDS", default_value_t = Limits::DEFAULT.root_fields, value_name = "COUNT", value_parser = count())]
     pub max_root_fields: u32,
 
-    /// The most objects that an answer may have, by the lengths of the pages asked for; ten scalars count as one.
+    /// Maximum cost of an operation: the number of objects that its response can have, by the requested page sizes. Ten
+    /// scalars count as one object.
     #[arg(long, env = "JISHU_MAX_COST", default_value_t = Limits::DEFAULT.cost, value_name = "COUNT", value_parser = count())]
     pub max_cost: u32,
 
-    /// The same for each event of a subscription.
+    /// Maximum cost of each event of a subscription.
     #[arg(long, env = "JISHU_MAX_EVENT_COST", default_value_t = Limits::DEFAULT.event_cost, value_name = "COUNT", value_parser = count())]
     pub max_event_cost: u32,
 
-    /// The most errors in an answer.
+    /// Maximum number of errors in a response.
     #[arg(long, env = "JISHU_MAX_ERRORS", default_value_t = Limits::DEFAULT.errors, value_name = "COUNT", value_parser = count())]
     pub max_errors: u32,
 }
@@ -77,10 +79,10 @@ fn count() -> clap::builder::RangedI64ValueParser<u32> {
 }
 
 impl GraphqlConfig {
-    /// As the engine takes it.
+    /// Returns the options for the GraphQL engine.
     ///
     /// # Errors
-    /// When the manifest of trusted documents cannot be used.
+    /// Fails if the manifest of trusted documents cannot be read.
     pub fn engine(&self) -> Result<EngineOptions, ManifestError> {
         let trusted = match &self.trusted_documents {
             Some(file) => TrustedDocuments::from_manifest(&std::fs::read_to_string(file)?)?,

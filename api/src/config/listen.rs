@@ -7,7 +7,9 @@ use std::str::FromStr;
 
 /// An address or a name, with a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ListenAddress(String);
+pub struct ListenAddress {
+    address: String,
+}
 
 impl FromStr for ListenAddress {
     type Err = &'static str;
@@ -17,7 +19,7 @@ impl FromStr for ListenAddress {
             !host.is_empty() && !host.contains([':', '/', ' ']) && port.parse::<u16>().is_ok()
         };
         if text.parse::<SocketAddr>().is_ok() || text.rsplit_once(':').is_some_and(is_name) {
-            return Ok(Self(text.to_owned()));
+            return Ok(Self { address: text.to_owned() });
         }
         Err("give an address or a name with a port, such as 127.0.0.1:8080, [::1]:8080 or localhost:8080")
     }
@@ -25,7 +27,7 @@ impl FromStr for ListenAddress {
 
 impl fmt::Display for ListenAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.address)
     }
 }
 
@@ -35,7 +37,7 @@ impl ListenAddress {
     /// # Errors
     /// Fails if the name has no address.
     pub async fn resolve(&self) -> io::Result<SocketAddr> {
-        let found: Vec<SocketAddr> = tokio::net::lookup_host(self.0.as_str()).await?.collect();
+        let found: Vec<SocketAddr> = tokio::net::lookup_host(self.address.as_str()).await?.collect();
         let first = found.iter().find(|address| address.is_ipv4()).or_else(|| found.first());
         first.copied().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address"))
     }

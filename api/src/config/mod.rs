@@ -1,4 +1,4 @@
-//! What can be configured. Every option is a flag with an environment variable beside it; `--help` lists both.
+//! The configuration. Each option has a flag and an environment variable. `--help` lists both.
 
 mod edge;
 mod graphql;
@@ -23,54 +23,57 @@ pub use listen::ListenAddress;
 pub use live::LiveConfig;
 pub use sittings::SittingsConfig;
 
-/// Where the data is.
+/// The database to use.
 #[derive(Args, Clone, Debug)]
 pub struct DatabaseConfig {
-    /// The database: sqlite://, postgres:// or mysql://.
+    /// The URL of the database: sqlite://, postgres:// or mysql://.
     #[arg(long, env = "DATABASE_URL", default_value = "sqlite://jishu.db?mode=rwc", hide_env_values = true)]
     pub database_url: String,
 
-    /// Connections to a database server, half of them for writing; for SQLite, the number of reading connections.
+    /// Number of connections to a database server, half of them for writing. For SQLite, number of connections for
+    /// reading.
     #[arg(long, env = "JISHU_DATABASE_CONNECTIONS", default_value_t = 16, value_name = "COUNT",
           value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub database_connections: u32,
 }
 
 impl DatabaseConfig {
-    /// As the database module takes it.
+    /// Returns the options to connect with.
     #[must_use]
     pub fn options(&self) -> DatabaseOptions {
         let max_connections = self.database_connections;
         DatabaseOptions { max_connections, ..DatabaseOptions::new(&self.database_url) }
     }
 
-    /// The same, for what there is nothing to do for in a database that is not there: no file is made.
+    /// Returns the same options for a command that needs an existing database: it creates no file.
     #[must_use]
     pub fn options_of_existing(&self) -> DatabaseOptions {
         let options = self.options();
         DatabaseOptions { url: options.url.replace("mode=rwc", "mode=rw"), ..options }
     }
 
-    /// Returns the same options for a command that only reads: it changes no file, and makes none.
+    /// Returns the same options for a command that only reads: it changes no file, and creates none.
     #[must_use]
     pub fn options_to_look(&self) -> DatabaseOptions {
         DatabaseOptions { only_looks: true, ..self.options_of_existing() }
     }
 
-    /// Whether the database is a file of this process, which it may migrate by itself.
+    /// Returns whether the database is embedded (SQLite). The server migrates an embedded database without being asked.
     #[must_use]
     pub fn is_embedded(&self) -> bool {
         self.database_url.starts_with("sqlite:")
     }
 }
 
-/// Reads a switch. An empty value counts as not given: compose files set variables so.
+/// Reads a switch. An empty value counts as not given, because compose files set variables to empty values.
 pub(super) fn switch(default: bool) -> impl TypedValueParser<Value = bool> {
-    Switch(default)
+    Switch { default }
 }
 
 #[derive(Clone)]
-struct Switch(bool);
+struct Switch {
+    default: bool,
+}
 
 impl TypedValueParser for Switch {
     type Value = bool;
@@ -82,7 +85,7 @@ impl TypedValueParser for Switch {
         value: &OsStr,
     ) -> Result<bool, clap::Error> {
         if value.is_empty() {
-            return Ok(self.0);
+            return Ok(self.default);
         }
         BoolishValueParser::new().parse_ref(command, argument, value)
     }
@@ -95,7 +98,7 @@ impl TypedValueParser for Switch {
     }
 }
 
-/// How the server runs.
+/// The options of `jishu serve`.
 #[derive(Args, Clone, Debug)]
 pub struct ServeConfig {
     /// The database.
@@ -115,54 +118,54 @@ pub struct ServeConfig {
     #[arg(long, env = "JISHU_MIGRATE", value_parser = switch(false))]
     pub migrate: bool,
 
-    /// A PEM file with the Ed25519 keys that sign access tokens, the current one first. Without it, a key is
-    /// made and kept beside an embedded database, or for a database server in jishu.keys.pem in the working
+    /// A PEM file with the Ed25519 keys that sign access tokens, the current one first. Without it, a key is created
+    /// and kept beside an embedded database. For a database server it is kept in jishu.keys.pem in the working
     /// folder.
     #[arg(long, env = "JISHU_SIGNING_KEYS", value_name = "FILE")]
     pub signing_keys: Option<PathBuf>,
 
-    /// The `iss` of access tokens.
+    /// The issuer of access tokens (`iss`).
     #[arg(long, env = "JISHU_TOKEN_ISSUER", default_value = "jishu", value_name = "NAME")]
     pub token_issuer: String,
 
-    /// The `aud` of access tokens.
+    /// The audience of access tokens (`aud`).
     #[arg(long, env = "JISHU_TOKEN_AUDIENCE", default_value = "jishu", value_name = "NAME")]
     pub token_audience: String,
 
-    /// How long an access token works, in seconds: 60 to 3600.
+    /// Seconds that an access token is valid: 60 to 3600.
     #[arg(long, env = "JISHU_ACCESS_TOKEN_SECONDS", default_value_t = 900, value_name = "SECONDS",
           value_parser = clap::value_parser!(u64).range(60..=3_600))]
     pub access_token_seconds: u64,
 
-    /// How long a refresh token works, in days: 1 to 365.
+    /// Days that a refresh token is valid: 1 to 365.
     #[arg(long, env = "JISHU_REFRESH_TOKEN_DAYS", default_value_t = 30, value_name = "DAYS",
           value_parser = clap::value_parser!(i64).range(1..=365))]
     pub refresh_token_days: i64,
 
-    /// How long a used refresh token returns the same new one again, in seconds: 0 to 30. Two tabs that refresh at
-    /// once, and a client that lost a response, stay signed in. 0 ends the session instead.
+    /// Seconds in which a used refresh token returns the same new token again: 0 to 30. This keeps two browser tabs
+    /// that refresh at once signed in, and a client that lost a response. With 0, a second use ends the session.
     #[arg(long, env = "JISHU_REFRESH_REUSE_SECONDS", default_value_t = 20, value_name = "SECONDS",
           value_parser = clap::value_parser!(i64).range(0..=30))]
     pub refresh_reuse_seconds: i64,
 
-    /// The tax that prices include, in per cent with at most two decimal places.
+    /// The tax that prices include, in percent, with at most two decimal places.
     #[arg(long, env = "JISHU_TAX_PERCENT", default_value = "0", value_name = "PERCENT", value_parser = tax_rate)]
     pub tax_percent: TaxRate,
 
-    /// How often the catalogue is read again, in milliseconds, to see what others changed.
+    /// Milliseconds between reads of the catalogue, which show the changes of other nodes and programs.
     #[arg(long, env = "JISHU_CATALOG_REFRESH_MS", default_value_t = 2_000, value_name = "MILLISECONDS",
           value_parser = clap::value_parser!(u64).range(100..=3_600_000))]
     pub catalog_refresh_ms: u64,
 
-    /// How long a stop waits for requests that are under way, in seconds.
+    /// Seconds that the server waits for running requests when it stops.
     #[arg(long, env = "JISHU_DRAIN_SECONDS", default_value_t = 20, value_name = "SECONDS",
           value_parser = clap::value_parser!(u64).range(0..=600))]
     pub drain_seconds: u64,
 
-    /// Documents.
+    /// GraphQL documents.
     #[command(flatten)]
     pub graphql: GraphqlConfig,
-    /// What protects it.
+    /// Limits and proxies.
     #[command(flatten)]
     pub edge: EdgeConfig,
     /// Subscriptions.
@@ -174,36 +177,38 @@ pub struct ServeConfig {
 }
 
 impl ServeConfig {
-    /// How often the catalogue is read again.
+    /// Returns the interval between reads of the catalogue.
     #[must_use]
     pub fn catalog_refresh(&self) -> Duration {
         Duration::from_millis(self.catalog_refresh_ms)
     }
 
-    /// How long a stop waits for requests that are under way.
+    /// Returns how long the server waits for running requests when it stops.
     #[must_use]
     pub fn drain(&self) -> Duration {
         Duration::from_secs(self.drain_seconds)
     }
 
-    /// The database, for requests: what takes too long there ends before the request does.
+    /// Returns the database options for requests. A slow statement ends before its request does.
     #[must_use]
     pub fn database_options(&self) -> DatabaseOptions {
         self.database.options().within(self.edge.request_timeout())
     }
 }
 
-/// How log lines are written.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// For people.
+    /// Text for people.
     #[default]
     Text,
-    /// For machines: one JSON object a line.
+    /// JSON for programs, one object per line.
     Json,
 }
 
 fn tax_rate(text: &str) -> Result<TaxRate, String> {
     let rate = text.parse::<Decimal>().ok().and_then(TaxRate::from_percent);
-    rate.ok_or_else(|| "give per cent from 0 to 100 with at most two decimal places, such as 18".to_owned())
+    rate.ok_or_else(|| {
+        "give a percentage from 0 to 100 with at most two decimal places, such as 18".to_owned()
+    })
 }

@@ -1,4 +1,4 @@
-//! The access log: one line for each request, after its response was sent or abandoned.
+//! The access log: one line for each request, written after its response was sent or abandoned.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -15,15 +15,17 @@ use crate::graphql::RequestId;
 use jishu_service::auth::Viewer;
 use jishu_service::limit::ClientAddress;
 
-/// The viewer of a response, among its extensions.
+/// The user to whom a response belongs. It is among the extensions of the response.
 #[derive(Clone, Copy)]
-pub(super) struct ResponseOf(pub(super) Viewer);
+pub(super) struct ResponseViewer {
+    pub(super) viewer: Viewer,
+}
 
-/// Logs a request.
+/// Logs a request when its response has been sent or dropped.
 pub(super) async fn log(request: Request, next: Next) -> Response {
     let started = Instant::now();
     let extensions = request.extensions();
-    let mut line = Line {
+    let mut line = AccessLogLine {
         started,
         method: request.method().clone(),
         path: request.uri().path().to_owned(),
@@ -35,12 +37,12 @@ pub(super) async fn log(request: Request, next: Next) -> Response {
     };
     let response = next.run(request).await;
     line.status = Some(response.status());
-    line.user = response.extensions().get().map(|ResponseOf(viewer)| *viewer);
-    response.map(|body| Body::new(Counted { body, line }))
+    line.user = response.extensions().get().map(|ResponseViewer { viewer }| *viewer);
+    response.map(|body| Body::new(CountedBody { body, line }))
 }
 
-/// A line that is logged when it is dropped, also if the client leaves before there is a response.
-struct Line {
+/// A line of the access log. It is written when this is dropped, even if the client leaves before the response.
+struct AccessLogLine {
     started: Instant,
     method: Method,
     path: String,
@@ -51,7 +53,7 @@ struct Line {
     bytes: usize,
 }
 
-impl Drop for Line {
+impl Drop for AccessLogLine {
     fn drop(&mut self) {
         tracing::info!(
             target: "jishu::access",
@@ -69,13 +71,13 @@ impl Drop for Line {
     }
 }
 
-/// A response body that counts the bytes that are sent.
-struct Counted {
+/// A response body that counts its bytes as they are sent.
+struct CountedBody {
     body: Body,
-    line: Line,
+    line: AccessLogLine,
 }
 
-impl HttpBody for Counted {
+impl HttpBody for CountedBody {
     type Data = Bytes;
     type Error = axum::Error;
 

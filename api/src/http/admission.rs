@@ -1,7 +1,7 @@
-//! The gate before GraphQL: a request is read whole, then waits for nobody, and takes only so long.
+//! Admits requests to GraphQL: reads the whole body, takes a permit, and limits the time.
 //!
-//! In this order, so that a client who sends slowly holds nothing that others need. What streams its answer (a
-//! subscription) passes: its time ends when the answer begins.
+//! The order matters. The body comes first, so that a client that sends slowly holds no permit. A request that finds no
+//! permit is refused at once. The time limit ends when a response starts, so a subscription can stream for longer.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -17,86 +17,86 @@ use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
 use super::MAX_BODY_BYTES;
-use super::graphql::Media;
-use super::memory::{Memory, Share};
-use super::refusal::Refusal;
-use super::stopping::{STOP_GRACE, Stopping};
+use super::body_memory::{BodyMemory, BodyReservation};
+use super::graphql::MediaType;
+use super::refusal::RequestRefusal;
+use super::shutdown::{REQUEST_GRACE, ShutdownSignal};
 use crate::config::EdgeConfig;
 use jishu_service::limit::{ClientAddress, RetryAfter};
 
-/// Of a body that is refused, so much more is read before its connection closes.
-const LINGER_BYTES: usize = 16 * MAX_BODY_BYTES;
-const LINGER: Duration = Duration::from_secs(2);
+/// How much of a refused body is read and dropped before its connection closes.
+const MAX_DISCARDED_BYTES: usize = 16 * MAX_BODY_BYTES;
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// When to come back to a server that is busy.
-const SOON: RetryAfter = RetryAfter(Duration::from_secs(1));
+/// When a client should retry if the server is busy or stopping.
+const BUSY_RETRY_AFTER: RetryAfter = RetryAfter(Duration::from_secs(1));
 
-/// So many operations are executed at once, and each takes only so long: requests, and what comes over WebSockets.
+/// Limits how many operations run at once, and for how long. HTTP requests and WebSocket messages share the limit.
 #[derive(Clone)]
-pub(super) struct Places {
+pub(super) struct OperationPermits {
     free: Arc<Semaphore>,
     timeout: Duration,
 }
 
-impl Places {
+impl OperationPermits {
     pub(super) fn new(edge: &EdgeConfig) -> Self {
         Self { free: Arc::new(Semaphore::new(edge.max_requests as usize)), timeout: edge.request_timeout() }
     }
 
-    /// Does this if there is a place for it, for as long as it may take.
-    pub(super) async fn take<T>(&self, work: impl Future<Output = T>) -> Result<T, Refusal> {
-        let Ok(_place) = self.free.try_acquire() else { return Err(overloaded()) };
-        timeout(self.timeout, work).await.map_err(|_elapsed| {
-            tracing::warn!(seconds = self.timeout.as_secs(), "a request took too long");
+    /// Runs an operation with a permit. Refuses it if no permit is free, or if it takes too long.
+    pub(super) async fn run<T>(&self, operation: impl Future<Output = T>) -> Result<T, RequestRefusal> {
+        let Ok(_permit) = self.free.try_acquire() else { return Err(overloaded()) };
+        timeout(self.timeout, operation).await.map_err(|_elapsed| {
+            tracing::warn!(seconds = self.timeout.as_secs(), "a request exceeded the time limit");
             timed_out(self.timeout)
         })
     }
 }
 
-/// What all requests share.
+/// The state of the admission, shared by all requests.
 #[derive(Clone)]
 pub(super) struct Admission {
-    places: Places,
-    memory: Memory,
+    permits: OperationPermits,
+    memory: BodyMemory,
     body_timeout: Duration,
-    stopping: Stopping,
+    shutdown: ShutdownSignal,
 }
 
 impl Admission {
-    pub(super) fn new(edge: &EdgeConfig, places: Places, stopping: Stopping) -> Self {
+    pub(super) fn new(edge: &EdgeConfig, permits: OperationPermits, shutdown: ShutdownSignal) -> Self {
         Self {
-            places,
-            memory: Memory::new(edge),
+            permits,
+            memory: BodyMemory::new(edge),
             body_timeout: Duration::from_secs(edge.body_seconds),
-            stopping,
+            shutdown,
         }
     }
 
-    /// The body, whole, which takes its share of the memory.
-    async fn read(&self, body: Body, share: &mut Share) -> Result<Bytes, Refusal> {
-        let stopped = async {
-            self.stopping.begun().await;
-            sleep(STOP_GRACE).await;
+    /// Reads a whole body into memory that it reserves.
+    async fn read(&self, body: Body, reservation: &mut BodyReservation) -> Result<Bytes, RequestRefusal> {
+        let shutdown = async {
+            self.shutdown.draining().await;
+            sleep(REQUEST_GRACE).await;
         };
         tokio::select! {
-            read = collect(body, share) => read,
-            () = sleep(self.body_timeout) => Err(too_slow(self.body_timeout)),
-            () = stopped => Err(stopping()),
+            read = collect(body, reservation) => read,
+            () = sleep(self.body_timeout) => Err(body_too_slow(self.body_timeout)),
+            () = shutdown => Err(stopping()),
         }
     }
 }
 
-async fn collect(body: Body, share: &mut Share) -> Result<Bytes, Refusal> {
+async fn collect(body: Body, reservation: &mut BodyReservation) -> Result<Bytes, RequestRefusal> {
     let mut frames = body.into_data_stream();
     let mut first = Bytes::new();
     let mut rest: Option<Vec<u8>> = None;
     while let Some(frame) = frames.next().await {
-        let Ok(frame) = frame else { return Err(broken_off()) };
+        let Ok(frame) = frame else { return Err(RequestRefusal::incomplete_body().and_close()) };
         let length = frame.len() + rest.as_ref().map_or(first.len(), Vec::len);
         if length > MAX_BODY_BYTES {
             return Err(too_large(frames));
         }
-        share.take(frame.len()).map_err(|_none_left| overloaded())?;
+        reservation.add(frame.len()).map_err(|_exhausted| overloaded())?;
         match &mut rest {
             Some(bytes) => bytes.extend_from_slice(&frame),
             None if first.is_empty() => first = frame,
@@ -106,18 +106,23 @@ async fn collect(body: Body, share: &mut Share) -> Result<Bytes, Refusal> {
     Ok(rest.map_or(first, Bytes::from))
 }
 
-/// Admits a request, or refuses it in the shape of GraphQL.
+/// Admits a request, or refuses it with a GraphQL error.
 pub(super) async fn admit(State(admission): State<Admission>, request: Request, next: Next) -> Response {
-    let media = Media::wanted(request.headers()).unwrap_or(Media::Json);
-    let (request, _share) = match read_whole(&admission, request).await {
+    let media_type = MediaType::for_refusal(request.headers());
+    let (request, _reservation) = match read_whole(&admission, request).await {
         Ok(read) => read,
-        Err(refusal) => return refusal.answer(media),
+        Err(refusal) => return refusal.into_response(media_type),
     };
-    admission.places.take(next.run(request)).await.unwrap_or_else(|refusal| refusal.answer(media))
+    let response = admission.permits.run(next.run(request)).await;
+    response.unwrap_or_else(|refusal| refusal.into_response(media_type))
 }
 
-/// Only a POST has a body that somebody reads; what becomes a WebSocket must stay as it is.
-async fn read_whole(admission: &Admission, request: Request) -> Result<(Request, Option<Share>), Refusal> {
+/// Replaces the body of a POST request by one that has arrived completely. Other methods have no body that is read. A
+/// request that becomes a WebSocket must not be changed.
+async fn read_whole(
+    admission: &Admission,
+    request: Request,
+) -> Result<(Request, Option<BodyReservation>), RequestRefusal> {
     if request.method() != Method::POST {
         return Ok((request, None));
     }
@@ -128,51 +133,52 @@ async fn read_whole(admission: &Admission, request: Request) -> Result<(Request,
         return Err(too_large(body.into_data_stream()));
     }
     let client = parts.extensions.get().copied().unwrap_or(ClientAddress::new(Ipv4Addr::UNSPECIFIED.into()));
-    let mut share = admission.memory.share(client);
-    let body = admission.read(body, &mut share).await?;
-    Ok((Request::from_parts(parts, Body::from(body)), Some(share)))
+    let mut reservation = admission.memory.reservation(client);
+    let body = admission.read(body, &mut reservation).await?;
+    Ok((Request::from_parts(parts, Body::from(body)), Some(reservation)))
 }
 
-fn overloaded() -> Refusal {
-    let message = "The server is doing as much as it can. Try again in a few seconds.";
-    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "OVERLOADED", message).retry_after(SOON)
+fn overloaded() -> RequestRefusal {
+    let message = "The server is busy. Nothing was changed. Try again in a few seconds.";
+    RequestRefusal::new(StatusCode::SERVICE_UNAVAILABLE, "OVERLOADED", message).retry_after(BUSY_RETRY_AFTER)
 }
 
-fn stopping() -> Refusal {
-    let message = "The server is stopping. Send the request again.";
-    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "OVERLOADED", message).retry_after(SOON).and_close()
+fn stopping() -> RequestRefusal {
+    let message = "The server is stopping, so it did not read this request. Send the request again.";
+    let refusal = RequestRefusal::new(StatusCode::SERVICE_UNAVAILABLE, "OVERLOADED", message);
+    refusal.retry_after(BUSY_RETRY_AFTER).and_close()
 }
 
-fn timed_out(limit: Duration) -> Refusal {
+fn timed_out(limit: Duration) -> RequestRefusal {
     let message = format!(
-        "The request took longer than {} seconds and was given up. A change that it asked for may have been made \
-         all the same: look, or send it again with the same idempotency key. Ask for less at once.",
+        "The request took longer than {} seconds, so the server gave it up. A mutation may have made its change \
+         all the same: read the data, or send the mutation again with the same idempotency key. For a query, ask \
+         for less at once.",
         limit.as_secs()
     );
-    Refusal::new(StatusCode::GATEWAY_TIMEOUT, "TIMEOUT", message)
+    RequestRefusal::new(StatusCode::GATEWAY_TIMEOUT, "TIMEOUT", message)
 }
 
-fn too_slow(limit: Duration) -> Refusal {
-    let message = format!("The body did not arrive within {} seconds. Send it faster.", limit.as_secs());
-    Refusal::new(StatusCode::REQUEST_TIMEOUT, "TIMEOUT", message).and_close()
+fn body_too_slow(limit: Duration) -> RequestRefusal {
+    let message = format!(
+        "The body of the request did not arrive within {} seconds. Check the connection, then send the request \
+         again.",
+        limit.as_secs()
+    );
+    RequestRefusal::new(StatusCode::REQUEST_TIMEOUT, "TIMEOUT", message).and_close()
 }
 
-/// A client that still sends when its connection closes may never see the answer, so the rest is read for a while
-/// and thrown away.
-fn too_large(mut rest: BodyDataStream) -> Refusal {
-    tokio::spawn(timeout(LINGER, async move {
-        let mut left = LINGER_BYTES;
+/// Refuses a body that is too large. Reads and drops the rest of it for a while: a client that is still sending when
+/// its connection closes may never see the response.
+fn too_large(mut rest: BodyDataStream) -> RequestRefusal {
+    tokio::spawn(timeout(DISCARD_TIMEOUT, async move {
+        let mut remaining = MAX_DISCARDED_BYTES;
         while let Some(Ok(frame)) = rest.next().await {
-            match left.checked_sub(frame.len()) {
-                Some(less) => left = less,
+            match remaining.checked_sub(frame.len()) {
+                Some(less) => remaining = less,
                 None => break,
             }
         }
     }));
-    Refusal::too_large()
-}
-
-fn broken_off() -> Refusal {
-    let message = "The body could not be read to its end.";
-    Refusal::bad_request(message).and_close()
+    RequestRefusal::body_too_large()
 }

@@ -1,4 +1,4 @@
-//! Where a request comes from, also behind proxies.
+//! Finds the address of the client, also behind proxies.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -14,20 +14,20 @@ use jishu_service::limit::ClientAddress;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// Whose word counts, and where it stands.
+/// The proxies that are trusted to name the client, and the header in which they name it.
 #[derive(Clone)]
-pub(super) struct Proxies {
+pub(super) struct TrustedProxies {
     trusted: Arc<[IpNet]>,
     header: ForwardedHeader,
 }
 
-impl Proxies {
+impl TrustedProxies {
     pub(super) fn new(edge: &EdgeConfig) -> Self {
         Self { trusted: edge.trusted_proxies.as_slice().into(), header: edge.forwarded_header }
     }
 
-    /// From the connection backwards, as far as each hop can be trusted: the first address that is no proxy of
-    /// ours. What stands further left anybody may have written.
+    /// Returns the address of the client. It goes through the addresses from the connection back to the client, and
+    /// stops at the first that is not a trusted proxy. Anyone may have written the addresses before that one.
     fn client(&self, peer: IpAddr, headers: &HeaderMap) -> ClientAddress {
         let mut client = peer.to_canonical();
         if !self.trusts(client) {
@@ -40,7 +40,7 @@ impl Proxies {
         let lines: Vec<_> = headers.get_all(name).iter().collect();
         let hops = lines.into_iter().rev().flat_map(|line| line.to_str().unwrap_or_default().rsplit(','));
         for hop in hops {
-            // What cannot be read hides who was before.
+            // If an address cannot be read, the ones before it cannot be trusted.
             let Some(address) = read(hop.trim()) else { break };
             client = address.to_canonical();
             if !self.trusts(client) {
@@ -55,8 +55,12 @@ impl Proxies {
     }
 }
 
-/// Puts the [`ClientAddress`] among the extensions of the request.
-pub(super) async fn assign(State(proxies): State<Proxies>, mut request: Request, next: Next) -> Response {
+/// Adds the [`ClientAddress`] to the extensions of the request.
+pub(super) async fn assign(
+    State(proxies): State<TrustedProxies>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
     let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip());
     let client = proxies.client(peer, request.headers());
@@ -64,13 +68,13 @@ pub(super) async fn assign(State(proxies): State<Proxies>, mut request: Request,
     next.run(request).await
 }
 
-/// An address, with a port or without; one of IPv6 may stand in brackets.
+/// Reads an address with or without a port. An IPv6 address may be in brackets.
 fn address(text: &str) -> Option<IpAddr> {
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
     bare.parse().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()))
 }
 
-/// The `for` of an element of `Forwarded`.
+/// Reads the `for` parameter of an element of the `Forwarded` header.
 fn forwarded_for(element: &str) -> Option<IpAddr> {
     element.split(';').find_map(|pair| {
         let (name, value) = pair.trim().split_once('=')?;
@@ -86,7 +90,7 @@ mod tests {
 
     fn client(header: ForwardedHeader, peer: &str, lines: &[&'static str]) -> String {
         let trusted = ["10.0.0.0/8", "fd00::/8"].map(|network| network.parse().unwrap());
-        let proxies = Proxies { trusted: trusted.into(), header };
+        let proxies = TrustedProxies { trusted: trusted.into(), header };
         let name = match header {
             ForwardedHeader::XForwardedFor => X_FORWARDED_FOR,
             ForwardedHeader::Forwarded => header::FORWARDED,
@@ -103,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn only_proxies_of_ours_are_believed() {
+    fn only_trusted_proxies_are_believed() {
         assert_eq!(x_forwarded_for("192.0.2.1", &["203.0.113.9"]), "192.0.2.1");
         assert_eq!(x_forwarded_for("10.0.0.1", &["203.0.113.9"]), "203.0.113.9");
         assert_eq!(x_forwarded_for("::ffff:10.0.0.1", &["203.0.113.9"]), "203.0.113.9");
@@ -112,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rightmost_address_that_is_no_proxy_counts() {
+    fn the_rightmost_address_that_is_not_a_proxy_is_the_client() {
         assert_eq!(x_forwarded_for("10.0.0.1", &["198.51.100.1, 203.0.113.9"]), "203.0.113.9");
         assert_eq!(x_forwarded_for("10.0.0.1", &["198.51.100.1, 203.0.113.9, 10.0.0.2"]), "203.0.113.9");
         assert_eq!(x_forwarded_for("10.0.0.1", &["198.51.100.1", "203.0.113.9,10.0.0.2"]), "203.0.113.9");
@@ -123,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn the_standard_header_is_read_where_it_is_configured() {
+    fn the_forwarded_header_is_read_if_configured() {
         let forwarded = |lines| client(ForwardedHeader::Forwarded, "10.0.0.1", lines);
         assert_eq!(forwarded(&["for=203.0.113.9;proto=https"]), "203.0.113.9");
         assert_eq!(forwarded(&[r#"for=198.51.100.1, By=10.0.0.1; For="[2001:db8::1]:47""#]), "2001:db8::1");

@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use flate2::read::GzDecoder;
 
-use super::accept;
+use super::negotiation;
 
 include!(concat!(env!("OUT_DIR"), "/graphiql/assets.rs"));
 
@@ -45,7 +45,7 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
 }
 
 async fn page(headers: HeaderMap) -> Response {
-    if accept::best(&headers, &header::ACCEPT, &["text/html"]).is_none() {
+    if negotiation::best(&headers, &header::ACCEPT, &["text/html"]).is_none() {
         let sentence = "This address has GraphiQL, a page for browsers. The API is at /graphql.\n";
         return (StatusCode::NOT_ACCEPTABLE, [(header::VARY, "accept")], sentence).into_response();
     }
@@ -99,7 +99,7 @@ impl Asset {
         let content_type = [(header::CONTENT_TYPE, self.content_type)];
         // Without the header every encoding would do, but who does not name gzip may not know it.
         let gzip = request.contains_key(header::ACCEPT_ENCODING)
-            && accept::best(request, &header::ACCEPT_ENCODING, &["gzip"]).is_some();
+            && negotiation::best(request, &header::ACCEPT_ENCODING, &["gzip"]).is_some();
         if SELF_HOSTED && gzip {
             let encoding = [(header::CONTENT_ENCODING, "gzip")];
             return (common, content_type, encoding, Bytes::from_static(self.stored)).into_response();

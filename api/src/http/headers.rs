@@ -1,4 +1,4 @@
-//! Headers that every answer has, unless a handler said otherwise.
+//! Headers that every response gets, unless its handler has set them.
 
 use std::sync::Arc;
 
@@ -9,14 +9,16 @@ use axum::response::Response;
 
 use crate::config::EdgeConfig;
 
-/// What browsers are told.
+/// The headers that tell browsers how to treat responses.
 #[derive(Clone)]
-pub(super) struct SecurityHeaders(Arc<[(HeaderName, HeaderValue)]>);
+pub(super) struct SecurityHeaders {
+    headers: Arc<[(HeaderName, HeaderValue)]>,
+}
 
 impl SecurityHeaders {
     pub(super) fn new(edge: &EdgeConfig) -> Self {
-        // Answers are data: nothing in them is to be run, framed, or taken for another type. Who may read them
-        // across origins is said by CORS.
+        // Responses are data. Browsers must not run them, show them in a frame, or guess another type. CORS decides
+        // which other origins may read them.
         let mut headers = vec![
             (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
             (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
@@ -35,21 +37,25 @@ impl SecurityHeaders {
         {
             headers.push((header::STRICT_TRANSPORT_SECURITY, value));
         }
-        Self(headers.into())
+        Self { headers: headers.into() }
     }
 }
 
-/// On every answer.
-pub(super) async fn secure(State(headers): State<SecurityHeaders>, request: Request, next: Next) -> Response {
+/// Adds the security headers to a response.
+pub(super) async fn secure(
+    State(security): State<SecurityHeaders>,
+    request: Request,
+    next: Next,
+) -> Response {
     let mut response = next.run(request).await;
-    for (name, value) in headers.0.iter() {
+    for (name, value) in security.headers.iter() {
         response.headers_mut().entry(name).or_insert_with(|| value.clone());
     }
     response
 }
 
-/// On the answers of GraphQL: they are one user's, and no cache may keep them.
-pub(super) async fn not_stored(request: Request, next: Next) -> Response {
+/// Forbids caches to store a response. GraphQL responses belong to one user.
+pub(super) async fn forbid_caching(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response

@@ -1,4 +1,4 @@
-//! Pages of other origins: which may use the API from a browser.
+//! Decides which origins may use the API from a browser.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,46 +8,51 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::config::EdgeConfig;
 
-/// How long a browser may remember that it may ask.
-const PREFLIGHT_AGE: Duration = Duration::from_secs(60 * 60);
+/// How long a browser may cache the response to a preflight request.
+const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(60 * 60);
 
-/// The origins that are configured.
+/// The configured origins whose pages may use the API.
 #[derive(Clone, Debug)]
-pub struct AllowedOrigins(Arc<[HeaderValue]>);
+pub struct AllowedOrigins {
+    origins: Arc<[HeaderValue]>,
+}
 
 impl AllowedOrigins {
     pub(super) fn new(edge: &EdgeConfig) -> Self {
-        Self(edge.cors_origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()).collect())
+        let origins = edge.cors_origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok());
+        Self { origins: origins.collect() }
     }
 
-    /// Whether a request may come from where it says: it names no origin (it is from no browser), ours, or one
-    /// that is configured. For WebSockets, which browsers open across origins without asking.
+    /// Returns whether the origin of a request may connect: the server's own origin, a configured one, or none (a
+    /// client that is not a browser). WebSockets need this check, because browsers open them across origins without a
+    /// preflight.
     #[must_use]
     pub fn admit(&self, headers: &HeaderMap) -> bool {
         let Some(origin) = headers.get(header::ORIGIN) else { return true };
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-        let ours = origin.to_str().ok().and_then(authority).zip(host);
-        self.0.contains(origin) || ours.is_some_and(|(authority, host)| authority.eq_ignore_ascii_case(host))
+        let authority_and_host = origin.to_str().ok().and_then(authority).zip(host);
+        let is_own = authority_and_host.is_some_and(|(authority, host)| authority.eq_ignore_ascii_case(host));
+        is_own || self.origins.contains(origin)
     }
 
-    /// Answers preflights, and lets pages of these origins read answers. No credentials: tokens are sent by the
-    /// page itself, and cookies mean nothing here.
-    pub(super) fn layer(&self) -> CorsLayer {
+    /// Returns the layer that responds to preflight requests and lets pages of these origins read responses. It does
+    /// not allow credentials: pages send tokens themselves, and the server uses no cookies.
+    pub(super) fn cors_layer(&self) -> CorsLayer {
         let request_id = HeaderName::from_static("x-request-id");
         CorsLayer::new()
-            .allow_origin(AllowOrigin::list(self.0.iter().cloned()))
+            .allow_origin(AllowOrigin::list(self.origins.iter().cloned()))
             .allow_methods([Method::GET, Method::POST])
             .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, request_id.clone()])
             .expose_headers([header::RETRY_AFTER, header::WWW_AUTHENTICATE, request_id])
-            .max_age(PREFLIGHT_AGE)
+            .max_age(PREFLIGHT_MAX_AGE)
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.origins.is_empty()
     }
 }
 
-/// Host and port of an origin, as `Host` has them.
+/// Returns the host and port of an origin, in the form of the `Host` header.
 fn authority(origin: &str) -> Option<String> {
     let uri: Uri = origin.parse().ok()?;
     uri.scheme()?;
@@ -59,8 +64,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ours_none_and_the_configured_are_admitted() {
-        let origins = AllowedOrigins([HeaderValue::from_static("https://app.example.com")].into());
+    fn only_the_own_origin_a_configured_one_or_none_is_admitted() {
+        let origins =
+            AllowedOrigins { origins: [HeaderValue::from_static("https://app.example.com")].into() };
         let admit = |origin: Option<&'static str>| {
             let mut headers = HeaderMap::new();
             headers.insert(header::HOST, HeaderValue::from_static("api.example.com:8080"));

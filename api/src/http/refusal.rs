@@ -1,18 +1,18 @@
-//! Refusing a request as a whole, because it is not one of GraphQL, or there is no time, no place or no budget for it.
+//! Refuses a whole request: it is not a GraphQL request, or the server has no time, permit or budget for it.
 
 use async_graphql::{Response as GraphqlResponse, ServerError, Value};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 
 use super::MAX_BODY_BYTES;
-use super::graphql::Media;
-use crate::graphql::rate_limit_message;
+use super::graphql::MediaType;
+use crate::graphql::rate_limited;
 use jishu_service::limit::{ClientAddress, RetryAfter};
 use jishu_service::security;
 
-/// A refusal in the shape that GraphQL clients read, with the HTTP status that all others do.
+/// A GraphQL error with an HTTP status. GraphQL clients read the error, and other clients read the status.
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub(super) struct RequestRefusal {
     status: StatusCode,
     code: &'static str,
     message: String,
@@ -20,23 +20,23 @@ pub(super) struct Refusal {
     headers: Vec<(HeaderName, &'static str)>,
 }
 
-impl Refusal {
+impl RequestRefusal {
     pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
         Self { status, code, message: message.into(), retry_after: None, headers: Vec::new() }
     }
 
-    /// It is not a request of GraphQL: 400, `BAD_REQUEST`.
+    /// Refuses a request that is not a GraphQL request, with 400 and `BAD_REQUEST`.
     pub(super) fn bad_request(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "BAD_REQUEST", message)
     }
 
-    /// Nor is it with this method: 405, with those that are allowed.
-    pub(super) fn method(allowed: &'static str, message: &str) -> Self {
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, "BAD_REQUEST", message).with(header::ALLOW, allowed)
+    /// Refuses a method, with 405 and `BAD_REQUEST`. Names the allowed methods in `Allow`.
+    pub(super) fn method_not_allowed(allowed: &'static str, message: &str) -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "BAD_REQUEST", message).with_header(header::ALLOW, allowed)
     }
 
     /// Refuses a body that is too large, with 413 and `BAD_REQUEST`. Such a body is usually a file of questions.
-    pub(super) fn too_large() -> Self {
+    pub(super) fn body_too_large() -> Self {
         let message = format!(
             "The body of this request has more than {MAX_BODY_BYTES} bytes. Import a large file of \
              questions on the server, with `jishu import questions FILE --course CODE --subject CODE`, or in parts."
@@ -44,35 +44,40 @@ impl Refusal {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "BAD_REQUEST", message)
     }
 
-    /// Its token does not verify: 401, `UNAUTHENTICATED`. RFC 6750, 3.
+    /// Refuses a body that ended too early, with 400 and `BAD_REQUEST`.
+    pub(super) fn incomplete_body() -> Self {
+        Self::bad_request("The body of the request ended before it was complete. Send the request again.")
+    }
+
+    /// Refuses a token that does not verify, with 401 and `UNAUTHENTICATED` (RFC 6750, section 3).
     pub(super) fn unauthenticated(message: impl Into<String>) -> Self {
         const CHALLENGE: &str = r#"Bearer realm="jishu", error="invalid_token""#;
         let refusal = Self::new(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", message);
-        refusal.with(header::WWW_AUTHENTICATE, CHALLENGE)
+        refusal.with_header(header::WWW_AUTHENTICATE, CHALLENGE)
     }
 
-    /// The client has spent its budget: 429, `RATE_LIMITED`.
+    /// Refuses a client that has used up its budget, with 429 and `RATE_LIMITED`.
     pub(super) fn rate_limited(client: ClientAddress, wait: RetryAfter) -> Self {
         security::too_many_requests(client, "operations", wait);
         Self::new(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", rate_limit_message(wait)).retry_after(wait)
     }
 
-    /// Tells the client when to try again.
+    /// Tells the client when to retry.
     pub(super) fn retry_after(self, wait: RetryAfter) -> Self {
         Self { retry_after: Some(wait), ..self }
     }
 
-    /// The rest of the request is not read.
+    /// Closes the connection after the response, because the rest of the request is not read.
     pub(super) fn and_close(self) -> Self {
-        self.with(header::CONNECTION, "close")
+        self.with_header(header::CONNECTION, "close")
     }
 
-    fn with(mut self, name: HeaderName, value: &'static str) -> Self {
+    fn with_header(mut self, name: HeaderName, value: &'static str) -> Self {
         self.headers.push((name, value));
         self
     }
 
-    /// What it is among the errors of an answer.
+    /// Returns the refusal as an error of a GraphQL response.
     pub(super) fn error(&self) -> ServerError {
         let mut error = ServerError::new(self.message.as_str(), None);
         let extensions = error.extensions.get_or_insert_default();
@@ -83,8 +88,9 @@ impl Refusal {
         error
     }
 
-    pub(super) fn answer(self, media: Media) -> Response {
-        let mut response = media.failed(self.status, &[self.error()]);
+    /// Returns the refusal as an HTTP response.
+    pub(super) fn into_response(self, media_type: MediaType) -> Response {
+        let mut response = media_type.error_response(self.status, &[self.error()]);
         let headers = response.headers_mut();
         if let Some(wait) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.seconds()));
@@ -96,15 +102,15 @@ impl Refusal {
     }
 }
 
-/// The HTTP side of an answer whose resolvers refused something for lack of a budget (`RATE_LIMITED`): in how many
-/// seconds to try again, and status 429 where nothing else is in it.
-pub(super) fn when_to_retry(answer: &GraphqlResponse) -> Option<(u64, StatusCode)> {
-    let waits = answer.errors.iter().filter_map(|error| {
+/// Returns when to retry an operation of which a resolver was refused for lack of a budget (`RATE_LIMITED`), in
+/// seconds. Also returns the HTTP status: 429 if the response has no data.
+pub(super) fn retry_after_of(response: &GraphqlResponse) -> Option<(u64, StatusCode)> {
+    let waits = response.errors.iter().filter_map(|error| {
         match error.extensions.as_ref()?.get("retryAfterSeconds")? {
             Value::Number(seconds) => seconds.as_u64(),
             _ => None,
         }
     });
-    let alone = answer.data == Value::Null;
-    Some((waits.max()?, if alone { StatusCode::TOO_MANY_REQUESTS } else { StatusCode::OK }))
+    let has_data = response.data != Value::Null;
+    Some((waits.max()?, if has_data { StatusCode::OK } else { StatusCode::TOO_MANY_REQUESTS }))
 }

@@ -1,320 +1,129 @@
-//! What a connection is doing, and when it is closed for doing nothing.
-//!
-//! hyper has one timeout that begins when it waits for a request, which would close a connection that rests
-//! between two requests as soon as one whose client sends a head by the letter. So the socket is watched here, for
-//! HTTP/1 and HTTP/2 alike; and each answer, of which the socket sees nothing while an HTTP/2 client lets none of it
-//! go.
+//! Serves one connection, and closes it when it exceeds a timeout or the server stops.
 
-use std::collections::HashMap;
-use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::http::Version;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use tower::ServiceExt;
 
-use super::answering::Answering;
+use super::activity::{Activity, ActivityStatus, ConnectionTimeouts};
+use super::socket::Socket;
+use crate::config::EdgeConfig;
+use crate::http::{REQUEST_GRACE, ShutdownSignal};
 
-/// An answer may take as long as it would at this pace, and the patience beside.
-const BYTES_PER_SECOND: u64 = 10_000;
+/// The maximum number of concurrent requests on an HTTP/2 connection. Browsers open one connection.
+const MAX_HTTP2_STREAMS: u32 = 100;
 
-/// How long a connection may do nothing.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Patience {
-    /// From the first byte of a request, or from the connection being made, to the end of the head.
-    pub(super) head: Duration,
-    /// Between requests, and while its client takes nothing of an answer, or less than the least pace.
-    pub(super) idle: Duration,
+/// The maximum size of the head of a request.
+const MAX_HEAD_BYTES: u32 = 64 * 1024;
+
+/// The interval of HTTP/2 pings, which find connections whose client is gone.
+const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(30);
+
+/// During shutdown, the server waits for a client only if it received something within this time.
+const SHUTDOWN_STALL_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Serves the connections of one server.
+#[derive(Clone)]
+pub(super) struct ConnectionService {
+    router: Router,
+    protocols: Arc<Builder<TokioExecutor>>,
+    timeouts: ConnectionTimeouts,
+    shutdown: ShutdownSignal,
 }
 
-/// What a connection is doing.
-#[derive(Clone, Debug)]
-pub(super) struct Activity(Arc<Mutex<State>>);
-
-#[derive(Debug)]
-struct State {
-    /// Requests whose answers are not sent yet.
-    answers: HashMap<u64, Sending>,
-    requests: u64,
-    /// Since when the head of a request is awaited or arriving.
-    head_since: Option<Instant>,
-    /// Since when nothing is asked.
-    idle_since: Option<Instant>,
-    /// Since when the client takes nothing of what is sent. Later by as long as what it took would have lasted at
-    /// the least pace.
-    stalled_since: Option<Instant>,
-    /// There, frames arrive between requests that begin none.
-    is_http2: bool,
-    is_cut: bool,
-}
-
-/// How an answer leaves.
-#[derive(Debug, Default)]
-struct Sending {
-    bytes: u64,
-    /// How long the client was waited for.
-    waited: Duration,
-    /// Since when the client is waited for.
-    waiting_since: Option<Instant>,
-}
-
-impl Sending {
-    /// When its client is too slow.
-    fn until(&self, patience: Patience) -> Option<Instant> {
-        let allowed = patience.idle + at_least_pace(self.bytes);
-        self.waiting_since.map(|since| since + allowed.saturating_sub(self.waited))
-    }
-}
-
-/// How long so many bytes may take.
-fn at_least_pace(bytes: u64) -> Duration {
-    Duration::from_millis(bytes.saturating_mul(1_000) / BYTES_PER_SECOND)
-}
-
-/// What to do about a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// Look again then.
-    Keep(Instant),
-    /// It rests between requests, and has done so for long.
-    Idle,
-    /// One of its answers is not taken. Others may be.
-    Untaken,
-    /// Its client is too slow.
-    Slow,
-}
-
-impl Activity {
-    /// Of a connection that was just made.
-    pub(super) fn new(now: Instant) -> Self {
-        let state = State {
-            answers: HashMap::new(),
-            requests: 0,
-            head_since: Some(now),
-            idle_since: None,
-            stalled_since: None,
-            is_http2: false,
-            is_cut: false,
+impl ConnectionService {
+    pub(super) fn new(router: Router, edge: &EdgeConfig, shutdown: ShutdownSignal) -> Self {
+        let timeouts = ConnectionTimeouts {
+            head: Duration::from_secs(edge.head_seconds),
+            idle: Duration::from_secs(edge.idle_seconds),
         };
-        Self(Arc::new(Mutex::new(state)))
+        Self { router, protocols: Arc::new(protocols()), timeouts, shutdown }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The head of a request has arrived.
-    pub(super) fn request(&self, version: Version) -> Answering {
-        let mut state = self.state();
-        state.requests += 1;
-        let id = state.requests;
-        state.answers.insert(id, Sending::default());
-        state.head_since = None;
-        state.idle_since = None;
-        state.is_http2 = version == Version::HTTP_2;
-        Answering::new(self.clone(), id, state.is_http2)
-    }
-
-    /// The answer to a request has been handed over, or given up.
-    pub(super) fn answered(&self, id: u64, now: Instant) {
-        let mut state = self.state();
-        state.answers.remove(&id);
-        if state.answers.is_empty() {
-            state.idle_since = Some(now);
-        }
-    }
-
-    /// Somebody comes for the next piece of an answer.
-    pub(super) fn taken(&self, id: u64, now: Instant) {
-        if let Some(sending) = self.state().answers.get_mut(&id)
-            && let Some(since) = sending.waiting_since.take()
-        {
-            sending.waited += now - since;
-        }
-    }
-
-    /// A piece of an answer was given.
-    pub(super) fn given(&self, id: u64, bytes: usize, now: Instant) {
-        if let Some(sending) = self.state().answers.get_mut(&id) {
-            sending.bytes = sending.bytes.saturating_add(bytes as u64);
-            sending.waiting_since = Some(now);
-        }
-    }
-
-    /// The client is the one who waits: for the next event of a stream.
-    pub(super) fn took_all(&self, id: u64) {
-        if let Some(sending) = self.state().answers.get_mut(&id) {
-            *sending = Sending::default();
-        }
-    }
-
-    pub(super) fn judge(&self, patience: Patience, now: Instant) -> Verdict {
-        let state = self.state();
-        let head = state.head_since.map(|since| since + patience.head);
-        let stalled = state.stalled_since.map(|since| since + patience.idle);
-        // The last of an answer may still leave.
-        let idle = state.idle_since.filter(|_| stalled.is_none()).map(|since| since + patience.idle);
-        let untaken = state.answers.values().filter_map(|sending| sending.until(patience)).min();
-        let is_over = |limit: Option<Instant>| limit.is_some_and(|limit| now >= limit);
-        if is_over(head) || is_over(stalled) {
-            return Verdict::Slow;
-        }
-        if is_over(untaken) {
-            return Verdict::Untaken;
-        }
-        if is_over(idle) {
-            return Verdict::Idle;
-        }
-        // What begins after this look cannot be over before the shorter limit has passed.
-        let limits = [Some(now + patience.head.min(patience.idle)), head, stalled, untaken, idle];
-        Verdict::Keep(limits.into_iter().flatten().min().unwrap_or(now))
-    }
-
-    /// Whether something was taken on that is not finished, a request or an answer that still leaves, and not
-    /// because its client has taken nothing for so long.
-    pub(super) fn is_busy(&self, stall: Duration, now: Instant) -> bool {
-        let state = self.state();
-        let is_recent = |since: Option<Instant>| since.is_none_or(|since| now < since + stall);
-        match state.stalled_since {
-            Some(_) => is_recent(state.stalled_since),
-            None => state.answers.values().any(|sending| is_recent(sending.waiting_since)),
-        }
-    }
-
-    /// The connection is closed, whatever it is doing.
-    pub(super) fn cut(&self) {
-        let mut state = self.state();
-        state.is_cut = state.stalled_since.is_some() || !state.answers.is_empty();
-    }
-
-    /// Whether it was closed while an answer was leaving.
-    pub(super) fn is_cut(&self) -> bool {
-        self.state().is_cut
-    }
-
-    pub(super) fn received(&self) {
-        let mut state = self.state();
-        if state.answers.is_empty() && state.head_since.is_none() && !state.is_http2 {
-            state.head_since = Some(Instant::now());
-            state.idle_since = None;
-        }
-    }
-
-    /// The socket was written to.
-    pub(super) fn wrote(&self, written: &Poll<io::Result<usize>>, now: Instant) {
-        let mut state = self.state();
-        match (written, state.stalled_since) {
-            (Poll::Pending, None) => state.stalled_since = Some(now),
-            (Poll::Ready(Ok(bytes)), Some(since)) => {
-                state.stalled_since = Some(now.min(since + at_least_pace(*bytes as u64)));
+    /// Serves a connection until it closes.
+    pub(super) async fn serve(self, socket: Socket, peer: SocketAddr, activity: Activity) {
+        let Self { router, protocols, timeouts, shutdown } = self;
+        let activity_of_requests = activity.clone();
+        let service = service_fn(move |request: hyper::Request<Incoming>| {
+            let in_flight = activity_of_requests.request_started(request.version());
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(ConnectInfo(peer));
+            let response = router.clone().oneshot(request);
+            async move { Ok::<_, Infallible>(in_flight.until_sent(response.await?)) }
+        });
+        let mut connection = pin!(protocols.serve_connection_with_upgrades(TokioIo::new(socket), service));
+        let mut draining = pin!(shutdown.draining());
+        let mut aborting = pin!(shutdown.aborting());
+        // Whether hyper was told to close the connection after the running requests.
+        let mut is_closing = false;
+        let mut is_draining = false;
+        let mut next_check = tokio::time::Instant::now() + timeouts.head.min(timeouts.idle);
+        loop {
+            tokio::select! {
+                result = connection.as_mut() => {
+                    if let Err(error) = result {
+                        tracing::debug!(error, "a connection ended with an error");
+                    }
+                    return;
+                }
+                () = tokio::time::sleep_until(next_check) => {}
+                () = &mut draining, if !is_draining => {
+                    is_draining = true;
+                    is_closing = true;
+                    connection.as_mut().graceful_shutdown();
+                    next_check = next_check.min(tokio::time::Instant::now() + REQUEST_GRACE);
+                    continue;
+                }
+                () = &mut aborting => return,
             }
-            _ => {}
+            let now = Instant::now();
+            let after_grace = tokio::time::Instant::from_std(now) + REQUEST_GRACE;
+            match activity.check(timeouts, now) {
+                ActivityStatus::ClientTooSlow => break,
+                ActivityStatus::Idle | ActivityStatus::ResponseStalled if is_closing => break,
+                ActivityStatus::Idle | ActivityStatus::ResponseStalled => {
+                    is_closing = true;
+                    connection.as_mut().graceful_shutdown();
+                    next_check = after_grace;
+                }
+                // The client had time to finish sending its request, and it does not wait for a response.
+                ActivityStatus::Healthy { .. }
+                    if is_draining && !activity.is_busy(SHUTDOWN_STALL_TIMEOUT, now) =>
+                {
+                    break;
+                }
+                ActivityStatus::Healthy { .. } if is_draining => next_check = after_grace,
+                ActivityStatus::Healthy { check_again } => next_check = check_again.into(),
+            }
         }
-    }
-
-    /// All that there was has been written.
-    pub(super) fn flushed(&self) {
-        let mut state = self.state();
-        if state.stalled_since.take().is_some() && state.answers.is_empty() && state.idle_since.is_some() {
-            state.idle_since = Some(Instant::now());
-        }
+        // Dropping the connection after this closes it.
+        activity.abort();
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PATIENCE: Patience = Patience { head: Duration::from_secs(10), idle: Duration::from_secs(75) };
-    const STALL: Duration = Duration::from_secs(3);
-
-    fn after(start: Instant, seconds: u64) -> Instant {
-        start + Duration::from_secs(seconds)
-    }
-
-    #[test]
-    fn a_connection_that_asks_nothing_is_slow() {
-        let start = Instant::now();
-        let activity = Activity::new(start);
-        assert_eq!(activity.judge(PATIENCE, after(start, 4)), Verdict::Keep(after(start, 10)));
-        activity.received();
-        assert_eq!(activity.judge(PATIENCE, after(start, 10)), Verdict::Slow);
-    }
-
-    #[test]
-    fn one_that_rests_between_requests_is_idle_after_longer() {
-        let start = Instant::now();
-        let activity = Activity::new(start);
-        drop(activity.request(Version::HTTP_11));
-        assert!(matches!(activity.judge(PATIENCE, after(start, 74)), Verdict::Keep(_)));
-        assert_eq!(activity.judge(PATIENCE, after(start, 76)), Verdict::Idle);
-        activity.received();
-        assert_eq!(activity.judge(PATIENCE, after(start, 11)), Verdict::Slow, "the next head began");
-    }
-
-    #[test]
-    fn what_is_being_answered_is_left_alone() {
-        let start = Instant::now();
-        let activity = Activity::new(start);
-        let answering = activity.request(Version::HTTP_11);
-        activity.received();
-        assert!(matches!(activity.judge(PATIENCE, after(start, 1_000)), Verdict::Keep(_)));
-        assert!(activity.is_busy(STALL, after(start, 1_000)));
-        activity.wrote(&Poll::Pending, start);
-        assert_eq!(activity.judge(PATIENCE, after(start, 76)), Verdict::Slow, "the client takes nothing");
-        assert!(!activity.is_busy(STALL, after(start, 4)));
-        activity.flushed();
-        assert!(matches!(activity.judge(PATIENCE, after(start, 76)), Verdict::Keep(_)));
-        drop(answering);
-        assert!(!activity.is_busy(STALL, start));
-    }
-
-    #[test]
-    fn little_is_no_pace() {
-        let start = Instant::now();
-        let activity = Activity::new(start);
-        let _answering = activity.request(Version::HTTP_11);
-        activity.wrote(&Poll::Pending, start);
-        for seconds in 1..=70 {
-            activity.wrote(&Poll::Ready(Ok(1_000)), after(start, seconds));
-        }
-        assert!(matches!(activity.judge(PATIENCE, after(start, 81)), Verdict::Keep(_)), "70 kB are 7 s");
-        assert_eq!(activity.judge(PATIENCE, after(start, 82)), Verdict::Slow);
-        activity.wrote(&Poll::Ready(Ok(10_000_000)), after(start, 82));
-        assert!(matches!(activity.judge(PATIENCE, after(start, 156)), Verdict::Keep(_)));
-    }
-
-    #[test]
-    fn an_answer_has_the_patience_and_the_time_that_it_needs() {
-        let start = Instant::now();
-        let activity = Activity::new(start);
-        drop(activity.request(Version::HTTP_2));
-        let _answering = activity.request(Version::HTTP_2);
-        let id = 2;
-        // A piece of 10 kB each 3 s: each should take 1 s, so that the patience is over after 39 of them.
-        let mut now = start;
-        while matches!(activity.judge(PATIENCE, now), Verdict::Keep(_)) {
-            now = after(now, 3);
-            activity.taken(id, now);
-            activity.given(id, 10_000, now);
-        }
-        assert_eq!(now, after(start, 3 * 39));
-        assert_eq!(activity.judge(PATIENCE, now), Verdict::Untaken);
-        // A stream of events that has said everything waits for nobody.
-        activity.took_all(id);
-        assert!(matches!(activity.judge(PATIENCE, after(now, 1_000)), Verdict::Keep(_)));
-        activity.given(id, 10, now);
-        assert!(!activity.is_busy(STALL, after(now, 4)));
-        assert_eq!(activity.judge(PATIENCE, after(now, 76)), Verdict::Untaken);
-    }
-
-    #[test]
-    fn frames_between_requests_are_no_head() {
-        let start = Instant::now();
-        let activity = Activity::new(start);
-        drop(activity.request(Version::HTTP_2));
-        activity.received();
-        assert!(matches!(activity.judge(PATIENCE, after(start, 20)), Verdict::Keep(_)));
-        assert_eq!(activity.judge(PATIENCE, after(start, 76)), Verdict::Idle);
-    }
+fn protocols() -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        // `Activity` has a timeout of its own for the head of a request.
+        .header_read_timeout(None)
+        .max_buf_size(MAX_HEAD_BYTES as usize);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(HTTP2_PING_INTERVAL)
+        .max_concurrent_streams(MAX_HTTP2_STREAMS)
+        .max_header_list_size(MAX_HEAD_BYTES);
+    builder
 }

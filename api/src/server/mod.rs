@@ -1,11 +1,12 @@
-//! Putting the server together, and running it until it is told to stop.
+//! Builds the server and runs it until it is told to stop.
 
 mod accept;
-mod answering;
+mod activity;
+mod background_tasks;
 mod connection;
-mod places;
+mod permits;
+mod response_body;
 mod socket;
-mod tasks;
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -18,54 +19,55 @@ use tokio::net::TcpListener;
 use crate::config::{EdgeConfig, ServeConfig};
 use crate::graphql;
 use crate::graphql::engine::EngineOptions;
-use crate::http::{self, Stopping};
-use jishu_service::auth::{AccessTokens, KeyError, KeyRing, PasswordError, Passwords};
-use jishu_service::catalog::Catalog;
-use jishu_service::clock::Clock;
-use jishu_service::database::Database;
-use jishu_service::events::Events;
+use crate::http::{self, ShutdownSignal};
 use jishu_service::limit::Limits;
+use jishu_service::catalog::Catalog;
+use jishu_service::events::Events;
 use jishu_service::paper::Papers;
 use jishu_service::session::{self, Sittings};
 use jishu_service::{Services, account};
+use background_tasks::BackgroundTasks;
+use jishu_service::auth::{AccessTokens, KeyError, KeyRing, PasswordError, Passwords};
+use jishu_service::clock::Clock;
+use jishu_service::database::Database;
 use tasks::Tasks;
 
-/// Where the keys are when the database is a server and no file is named.
-const KEYS_OF_A_SERVER: &str = "jishu.keys.pem";
+/// The file with the signing keys if the database is a server and `--signing-keys` is not given.
+const DEFAULT_KEY_FILE: &str = "jishu.keys.pem";
 
-/// Why the server did not start.
+/// The reason why the server did not start.
 #[derive(Debug, thiserror::Error)]
-pub enum StartRefusal {
-    /// The signing keys cannot be used.
+pub enum ServerStartError {
+    /// The signing keys could not be loaded or created.
     #[error(transparent)]
     Keys(#[from] KeyError),
-    /// Passwords cannot be hashed.
+    /// Password hashing could not be set up.
     #[error(transparent)]
     Passwords(#[from] PasswordError),
-    /// The database failed.
-    #[error("the database failed at start: {0}")]
+    /// A database operation failed.
+    #[error("a database operation failed at start: {0}")]
     Database(#[from] sea_orm::DbErr),
 }
 
-/// Makes the services of a server.
+/// Builds the services of a server.
 ///
 /// # Errors
-/// See [`StartRefusal`].
+/// Fails if a service cannot be built: see [`ServerStartError`].
 pub async fn services(
     config: &ServeConfig,
     database: Database,
     clock: Arc<dyn Clock>,
-) -> Result<Services, StartRefusal> {
+) -> Result<Services, ServerStartError> {
     let keys = match (&config.signing_keys, key_file_beside(&config.database.database_url)) {
         (Some(file), _) => KeyRing::from_pem_file(file)?,
         (None, Some(file)) => KeyRing::load_or_create(&file)?,
         (None, None) if config.database.is_embedded() => KeyRing::generate()?,
         (None, None) => {
             tracing::warn!(
-                file = KEYS_OF_A_SERVER,
-                "no --signing-keys: using the keys in the working folder; every node needs the same ones"
+                file = DEFAULT_KEY_FILE,
+                "without --signing-keys, the keys in the working folder are used; every node needs the same keys"
             );
-            KeyRing::load_or_create(Path::new(KEYS_OF_A_SERVER))?
+            KeyRing::load_or_create(Path::new(DEFAULT_KEY_FILE))?
         }
     };
     let secrets = Arc::new(keys.secrets());
@@ -93,7 +95,8 @@ pub async fn services(
     })
 }
 
-/// `jishu.db` has its key in `jishu.db.keys.pem`. A database in memory has none, nor has a server.
+/// Returns the file of signing keys that belongs to an SQLite file: `jishu.db.keys.pem` for `jishu.db`. Returns None
+/// for a database in memory and for a database server.
 pub(crate) fn key_file_beside(url: &str) -> Option<PathBuf> {
     let path = url.strip_prefix("sqlite:")?;
     let path = path.strip_prefix("//").unwrap_or(path);
@@ -106,10 +109,10 @@ pub(crate) fn key_file_beside(url: &str) -> Option<PathBuf> {
     Some(PathBuf::from(name))
 }
 
-/// Serves until `stop` completes, then finishes what is under way, for as long as is configured.
+/// Serves the API until `stop` completes. Then lets running requests finish, for at most the configured drain time.
 ///
 /// # Errors
-/// When the engine does not take the schema.
+/// Fails if the engine rejects the schema.
 pub async fn run(
     listener: TcpListener,
     services: Services,
@@ -120,7 +123,7 @@ pub async fn run(
     let catalog = Arc::clone(&services.catalog);
     let refresh = config.catalog_refresh();
     let engine = graphql::build(services.clone(), engine).map_err(std::io::Error::other)?;
-    let mut tasks = Tasks::default();
+    let mut tasks = BackgroundTasks::default();
     tasks.start("catalogue refresh", move || {
         let catalog = Arc::clone(&catalog);
         async move { catalog.keep_fresh(refresh).await }
@@ -130,26 +133,29 @@ pub async fn run(
         let events = Arc::clone(&events);
         async move { events.keep_telling().await }
     });
-    let (of_closing, every) = (services.clone(), config.sittings.closing_interval());
-    tasks.start("closing", move || session::keep_closing(of_closing.clone(), every));
-    let of_cleaning = services.clone();
-    tasks.start("cleaning", move || account::keep_clean(of_cleaning.clone()));
-    let routes = |stopping| http::router(engine, services, &config.edge, config.live, stopping);
+    let (closing_services, interval) = (services.clone(), config.sittings.closing_interval());
+    tasks.start("closing", move || session::keep_closing(closing_services.clone(), interval));
+    let cleaning_services = services.clone();
+    tasks.start("cleaning", move || account::keep_clean(cleaning_services.clone()));
+    let routes = |shutdown| http::router(engine, services, &config.edge, config.live, shutdown);
     serve(listener, routes, &config.edge, config.drain(), stop).await;
     Ok(())
 }
 
-/// Serves any routes, protected as the API's are.
+/// Serves any routes with the same limits and headers as the API, until `stop` completes.
 pub async fn serve(
     listener: TcpListener,
-    routes: impl FnOnce(Stopping) -> Router,
+    routes: impl FnOnce(ShutdownSignal) -> Router,
     edge: &EdgeConfig,
     drain: Duration,
     stop: impl Future<Output = ()>,
 ) {
-    let (told, stopping) = http::Stop::new();
-    let router = http::protect(routes(stopping.clone()), edge, stopping.clone());
-    if !accept::serve(listener, router, edge, drain, (told, stopping), stop).await {
-        tracing::warn!("requests were still under way when the time to drain was over");
+    let (trigger, shutdown) = http::shutdown_channel();
+    let router = http::protect(routes(shutdown.clone()), edge, shutdown.clone());
+    if !accept::serve(listener, router, edge, drain, (trigger, shutdown), stop).await {
+        tracing::warn!(
+            seconds = drain.as_secs(),
+            "the drain time is over, and the requests that still ran were aborted"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! The socket of a connection, which tells what comes and goes.
+//! The socket of a connection. It reports each read and write to the connection's [`Activity`].
 
 use std::io;
 use std::pin::Pin;
@@ -8,30 +8,30 @@ use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::connection::Activity;
-use super::places::Place;
+use super::activity::Activity;
+use super::permits::ConnectionPermit;
 
-/// The socket of a connection, also after it became a WebSocket.
+/// The socket of a connection, including one that became a WebSocket.
 pub(super) struct Socket {
     stream: TcpStream,
     activity: Activity,
-    /// Its place among the connections that the server has at once.
-    _place: Place,
+    /// Held until the socket is dropped.
+    _permit: ConnectionPermit,
 }
 
 impl Socket {
-    pub(super) fn new(stream: TcpStream, activity: Activity, place: Place) -> Self {
-        Self { stream, activity, _place: place }
+    pub(super) fn new(stream: TcpStream, activity: Activity, permit: ConnectionPermit) -> Self {
+        Self { stream, activity, _permit: permit }
     }
 }
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        // Else the system would go on sending what it holds, for as long as the client likes.
-        if self.activity.is_cut()
+        // Without this the system would keep the unsent bytes for as long as the client wants.
+        if self.activity.is_aborted()
             && let Err(error) = self.stream.set_zero_linger()
         {
-            tracing::debug!(%error, "a connection that is cut was gone before");
+            tracing::debug!(%error, "cannot reset a connection, because it is already closed");
         }
     }
 }
@@ -45,7 +45,7 @@ impl AsyncRead for Socket {
         let before = buffer.filled().len();
         let poll = Pin::new(&mut self.stream).poll_read(cx, buffer);
         if poll.is_ready() && buffer.filled().len() > before {
-            self.activity.received();
+            self.activity.bytes_received();
         }
         poll
     }
@@ -54,13 +54,13 @@ impl AsyncRead for Socket {
 impl AsyncWrite for Socket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let poll = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.activity.wrote(&poll, Instant::now());
+        self.activity.socket_write(&poll, Instant::now());
         poll
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // hyper comes here once it has written all that it holds.
-        self.activity.flushed();
+        // hyper flushes only after it has written everything that it buffered.
+        self.activity.socket_flushed();
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
@@ -74,7 +74,7 @@ impl AsyncWrite for Socket {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let poll = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
-        self.activity.wrote(&poll, Instant::now());
+        self.activity.socket_write(&poll, Instant::now());
         poll
     }
 

@@ -88,7 +88,7 @@ async fn a_hung_database_is_told_in_time(world: &World) {
     // The second check must not wait for the first one's connection.
     for _ in 0..2 {
         let started = Instant::now();
-        assert_eq!(world.ready().await, (503, "the database does not answer\n".to_owned()));
+        assert_eq!(world.ready().await, (503, "the database does not respond\n".to_owned()));
         assert!(started.elapsed() < Duration::from_secs(2), "answered after {:?}", started.elapsed());
     }
     world.database.thaw();
@@ -113,7 +113,7 @@ async fn a_database_that_takes_no_writes_is_told(world: &World) {
     let before = world.app.rows().await;
     set(true).await;
     let started = Instant::now();
-    while world.ready().await != (503, "the database takes no writes\n".to_owned()) {
+    while world.ready().await != (503, "the database accepts no writes\n".to_owned()) {
         assert!(started.elapsed() < Duration::from_secs(10), "it is not reported");
     }
     let refused = world.buy().await;

@@ -48,7 +48,7 @@ fn migrations_are_applied_shown_and_taken_back() {
     assert!(told.contains("would be lost: table users, 0 rows") && why.contains("--yes"), "{told}{why}");
     assert_eq!(run(&["migrate", "status"]), status);
     let down = run(&["migrate", "down", "--steps", "2", "--yes"]);
-    assert!(down.contains("This takes back m") && down.contains("\npending m"), "{down}");
+    assert!(down.contains("This reverts m") && down.contains("\npending m"), "{down}");
     assert!(run(&["migrate", "status"]).contains("applied m20261123_000002_catalogue"));
     let down = run(&["migrate", "down", "--steps", "99", "--yes"]);
     assert!(

@@ -1,37 +1,37 @@
-//! Who asks.
+//! Authenticates requests by their access tokens.
 //!
-//! A token that does not verify refuses the request: answering it as a stranger's would hide from a client that it
-//! has been signed out.
+//! A token that does not verify refuses the whole request. An anonymous response would hide from a client that it is no
+//! longer signed in.
 
 use std::time::Duration;
 
 use axum::http::{HeaderMap, header};
 
 use crate::http::AppState;
-use crate::http::refusal::Refusal;
-use jishu_service::auth::{Identity, TokenError};
+use crate::http::refusal::RequestRefusal;
 use jishu_service::limit::ClientAddress;
 use jishu_service::security;
+use jishu_service::auth::{Identity, TokenError};
 
-/// Of a request.
-pub(super) fn of_request(
+/// Verifies the `Authorization` header of a request. Returns None without the header.
+pub(super) fn authenticate(
     state: &AppState,
     client: ClientAddress,
     headers: &HeaderMap,
-) -> Result<Option<Identity>, Refusal> {
+) -> Result<Option<Identity>, RequestRefusal> {
     let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
-    let verified = of_value(state, client, value.to_str().unwrap_or_default());
-    match verified {
+    match verify_authorization(state, client, value.to_str().unwrap_or_default()) {
         Some(Ok(identity)) => Ok(Some(identity)),
-        Some(Err(error)) => Err(Refusal::unauthenticated(error.to_string())),
-        None => Err(Refusal::unauthenticated(
-            "Send `Authorization: Bearer` and an access token, or no such header.",
+        Some(Err(error)) => Err(RequestRefusal::unauthenticated(error.to_string())),
+        None => Err(RequestRefusal::unauthenticated(
+            "The `Authorization` header is not `Bearer` and an access token. Correct it, or leave it out.",
         )),
     }
 }
 
-/// Reads the value of an `Authorization` header. Returns None if it is not `Bearer` and a token. Logs a refusal.
-pub(super) fn of_value(
+/// Verifies the value of an `Authorization` header, and logs a refusal. Returns None if the value is not `Bearer` and a
+/// token.
+pub(super) fn verify_authorization(
     state: &AppState,
     client: ClientAddress,
     value: &str,
@@ -50,7 +50,7 @@ pub(super) fn of_value(
     Some(identified)
 }
 
-/// How long a token still works.
-pub(super) fn remaining(state: &AppState, identity: &Identity) -> Duration {
+/// Returns how long the token of an identity is still valid.
+pub(super) fn time_to_expiry(state: &AppState, identity: &Identity) -> Duration {
     (identity.expires_at - state.services.clock.now()).to_std().unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Server-sent events: graphql-sse in its distinct connections mode.
+//! GraphQL over server-sent events: graphql-sse in its distinct connections mode.
 //! <https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md>
 
 use std::collections::VecDeque;
@@ -13,65 +13,69 @@ use axum::response::{IntoResponse, Response};
 use futures_util::{Stream, StreamExt, stream};
 use serde::Serialize;
 
-use super::answer::Errors;
-use super::credentials::remaining;
-use super::running::{Running, Step};
-use crate::http::AppState;
-use crate::http::stopping::Stopping;
+use super::credentials::time_to_expiry;
+use super::execution::{Execution, ExecutionEvent};
+use super::response::ErrorResponse;
 use jishu_service::auth::{Identity, TokenError};
+use crate::http::{AppState, ShutdownSignal};
+use super::answer::Errors;
+use super::running::{Running, Step};
+use crate::http::stopping::Stopping;
 
-/// Its data is empty and stands there all the same. Without it browsers would not dispatch the event, and some clients
-/// take whatever else is there for an answer: the library's own events can do neither.
+/// The last event. It needs a `data` line although the data is empty: browsers drop an event without one, and some
+/// clients take any other data for a response. axum's own event type can write neither form.
 const COMPLETE: Bytes = Bytes::from_static(b"event: complete\ndata:\n\n");
 
-/// A comment, so that nobody on the way takes a quiet connection for a dead one.
+/// A comment that shows proxies that a quiet connection is alive.
 const KEEP_ALIVE: Bytes = Bytes::from_static(b":\n\n");
 
-/// What a connection still has to say.
-struct Connection {
-    running: Running,
-    /// The token has expired.
+/// The events of one subscription.
+struct EventStream {
+    execution: Execution,
+    /// Completes when the token expires.
     expiry: Pin<Box<dyn Future<Output = ()> + Send>>,
-    /// The server stops.
-    stop: Pin<Box<dyn Future<Output = ()> + Send>>,
-    /// After so long without an event there is a comment.
-    quiet: Duration,
+    /// Completes when the server starts to shut down.
+    shutdown: Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// The time without an event after which a comment is sent.
+    keep_alive_interval: Duration,
     queue: VecDeque<Bytes>,
-    is_over: bool,
+    has_ended: bool,
 }
 
-/// The answers of a subscription, until it ends, the client leaves, its token expires, or the server stops.
+/// Returns a stream with the responses of a subscription. It ends with the subscription, when the client leaves, when
+/// the token expires, or when the server stops.
 pub(super) fn subscribed(
     state: &AppState,
     identity: Option<&Identity>,
-    stopping: Stopping,
-    running: Running,
+    shutdown: ShutdownSignal,
+    execution: Execution,
 ) -> Response {
-    let left = identity.map(|identity| remaining(state, identity));
-    let connection = Connection {
-        running,
+    let time_to_expiry = identity.map(|identity| time_to_expiry(state, identity));
+    let events = EventStream {
+        execution,
         expiry: Box::pin(async move {
-            match left {
-                Some(left) => tokio::time::sleep(left).await,
+            match time_to_expiry {
+                Some(time) => tokio::time::sleep(time).await,
                 None => std::future::pending().await,
             }
         }),
-        stop: Box::pin(async move { stopping.begun().await }),
-        quiet: state.live.ping(),
+        shutdown: Box::pin(async move { shutdown.draining().await }),
+        keep_alive_interval: state.live.ping(),
         queue: VecDeque::new(),
-        is_over: false,
+        has_ended: false,
     };
-    respond(stream::unfold(connection, Connection::next))
+    respond(stream::unfold(events, EventStream::next))
 }
 
-/// The one answer of a query or a mutation.
-pub(super) fn executed(answer: &GraphqlResponse) -> Response {
-    respond(stream::iter(next(answer).into_iter().chain([COMPLETE])))
+/// Returns a stream with the one response of a query or a mutation.
+pub(super) fn executed(response: &GraphqlResponse) -> Response {
+    respond(stream::iter(next_event(response).into_iter().chain([COMPLETE])))
 }
 
-/// The answer to an operation that is not executed. Not a status: the browser's `EventSource` would hide it.
+/// Returns a stream with the errors of an operation that is not executed. The status is 200, because the
+/// `EventSource` of browsers hides the errors with any other status.
 pub(super) fn refused(errors: &[ServerError]) -> Response {
-    respond(stream::iter(errors_event(errors).into_iter().chain([COMPLETE])))
+    respond(stream::iter(error_event(errors).into_iter().chain([COMPLETE])))
 }
 
 fn respond(events: impl Stream<Item = Bytes> + Send + 'static) -> Response {
@@ -79,27 +83,27 @@ fn respond(events: impl Stream<Item = Bytes> + Send + 'static) -> Response {
         (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
         (header::VARY, HeaderValue::from_static("accept, authorization, origin")),
-        // Else nginx would collect events before it passes them on.
+        // Without this, nginx collects events before it passes them on.
         (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
     ];
     (headers, Body::from_stream(events.map(Ok::<_, Infallible>))).into_response()
 }
 
-impl Connection {
+impl EventStream {
     async fn next(mut self) -> Option<(Bytes, Self)> {
-        while self.queue.is_empty() && !self.is_over {
+        while self.queue.is_empty() && !self.has_ended {
             tokio::select! {
                 biased;
-                // Without `complete`: the client is to come again, and finds another node.
-                () = &mut self.stop => self.is_over = true,
-                () = &mut self.expiry => self.end(&[expired()]),
-                step = self.running.next() => match step {
-                    Some(Step::Next(response)) => self.queue.extend(next(&response)),
-                    Some(Step::Failed(errors)) => self.end(&errors),
-                    Some(Step::Complete) => self.end(&[]),
-                    None => self.is_over = true,
+                // The stream ends without `complete`, so that the client connects again and reaches another node.
+                () = &mut self.shutdown => self.has_ended = true,
+                () = &mut self.expiry => self.end(&[token_expired()]),
+                event = self.execution.next() => match event {
+                    Some(ExecutionEvent::Next(response)) => self.queue.extend(next_event(&response)),
+                    Some(ExecutionEvent::Failed(errors)) => self.end(&errors),
+                    Some(ExecutionEvent::Complete) => self.end(&[]),
+                    None => self.has_ended = true,
                 },
-                () = tokio::time::sleep(self.quiet) => self.queue.push_back(KEEP_ALIVE),
+                () = tokio::time::sleep(self.keep_alive_interval) => self.queue.push_back(KEEP_ALIVE),
             }
         }
         self.queue.pop_front().map(|event| (event, self))
@@ -107,29 +111,29 @@ impl Connection {
 
     fn end(&mut self, errors: &[ServerError]) {
         if !errors.is_empty() {
-            self.queue.extend(errors_event(errors));
+            self.queue.extend(error_event(errors));
         }
         self.queue.push_back(COMPLETE);
-        self.is_over = true;
+        self.has_ended = true;
     }
 }
 
-/// JSON has no line breaks of its own.
-fn next(answer: &impl Serialize) -> Option<Bytes> {
+/// Writes a `next` event. Its data fits on one line, because JSON is written without line breaks.
+fn next_event(response: &impl Serialize) -> Option<Bytes> {
     let mut event = b"event: next\ndata: ".to_vec();
-    if let Err(error) = serde_json::to_writer(&mut event, answer) {
-        tracing::error!(%error, "an answer cannot be written as JSON");
+    if let Err(error) = serde_json::to_writer(&mut event, response) {
+        tracing::error!(%error, "cannot write a response as JSON");
         return None;
     }
     event.extend_from_slice(b"\n\n");
     Some(event.into())
 }
 
-fn errors_event(errors: &[ServerError]) -> Option<Bytes> {
-    next(&Errors { errors })
+fn error_event(errors: &[ServerError]) -> Option<Bytes> {
+    next_event(&ErrorResponse { errors })
 }
 
-fn expired() -> ServerError {
+fn token_expired() -> ServerError {
     let mut error = ServerError::new(TokenError::Expired.to_string(), None);
     error.extensions.get_or_insert_default().set("code", "UNAUTHENTICATED");
     error

@@ -1,12 +1,14 @@
-//! GraphQL over HTTP: one operation a request, answered once or as a stream of events; and over WebSocket.
+//! GraphQL over HTTP: each request has one operation, and gets a single response or a stream of events. GraphQL over
+//! WebSocket is served on the same path.
 //! <https://graphql.github.io/graphql-over-http/draft/>
 
-mod admitted;
-mod answer;
+mod budgets;
 mod credentials;
 mod event_stream;
+mod execution;
 mod request;
-mod running;
+mod request_context;
+mod response;
 mod websocket;
 
 use async_graphql::parser::types::OperationType;
@@ -15,82 +17,67 @@ use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Query, State, WebSocketUpgrade};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::Response;
 
-use self::admitted::{Looked, Refused, look, prepare, turn_away};
-pub(super) use self::answer::Media;
-use self::answer::Wanted;
-use self::request::{Parameters, read_body};
-use self::running::Running;
-use super::refusal::Refusal;
-use super::{AllowedOrigins, AppState, Stopping};
-use crate::graphql::engine::Call;
-use crate::graphql::{RequestId, finish_errors};
+use self::budgets::{OperationRefusal, prepare_operation, reject_credentials};
+use self::execution::Execution;
+use self::request::{QueryParameters, read_body};
+pub(super) use self::request_context::Caller;
+use self::request_context::RequestContext;
+pub(super) use self::response::MediaType;
+use self::response::ResponseFormat;
+use super::refusal::RequestRefusal;
+use super::{AllowedOrigins, AppState};
 use jishu_service::auth::Identity;
-use jishu_service::limit::ClientAddress;
+use crate::graphql::engine::Call;
+use crate::graphql::finish;
 
-/// What every request comes with.
-type Common = (Extension<RequestId>, Extension<ClientAddress>, Extension<Stopping>, HeaderMap);
-
-/// POST: queries, mutations and subscriptions.
+/// Handles a POST request: a query, a mutation or a subscription.
 pub(super) async fn post(
     State(state): State<AppState>,
-    common: Common,
+    context: RequestContext,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    let headers = &common.3;
-    let looked = match look(&state, common.1.0, headers.contains_key(header::AUTHORIZATION)) {
-        Ok(looked) => looked,
-        Err(refusal) => return refusal.answer(Media::wanted(headers).unwrap_or(Media::Json)),
-    };
-    let Some(wanted) = Wanted::by(headers) else { return not_acceptable() };
-    match read_body(headers, body) {
-        Ok(call) => answer(&state, looked, common, wanted, call, true).await,
-        Err(refusal) => refusal.answer(wanted.media),
-    }
+    let call = read_body(&context.headers, body);
+    respond(&state, context, call).await
 }
 
-/// GET: queries and subscriptions only, so that a link or an image can change nothing (what support looks
-/// up is recorded, for which it takes a token); or a WebSocket.
+/// Handles a GET request: a query, a subscription, or the handshake of a WebSocket. It refuses mutations, so a link or
+/// an image on a page cannot change data. Some reads by support are recorded, but those need a token, which a link
+/// cannot send.
 pub(super) async fn get(
     State(state): State<AppState>,
-    common: Common,
+    context: RequestContext,
     Extension(origins): Extension<AllowedOrigins>,
-    parameters: Result<Query<Parameters>, QueryRejection>,
+    parameters: Result<Query<QueryParameters>, QueryRejection>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
-    let headers = &common.3;
-    let looked = match look(&state, common.1.0, headers.contains_key(header::AUTHORIZATION)) {
-        Ok(looked) => looked,
-        Err(refusal) => return refusal.answer(Media::wanted(headers).unwrap_or(Media::Json)),
-    };
     match upgrade {
-        Ok(upgrade) => return websocket::accept(state, common, &origins, upgrade),
-        Err(rejection) if wants_websocket(headers) => {
-            return Refusal::bad_request(format!("This is no handshake of a WebSocket: {rejection}."))
-                .answer(Media::Json);
+        Ok(upgrade) => return websocket::accept(&state, context, &origins, upgrade),
+        Err(rejection) if wants_websocket(&context.headers) => {
+            let message = format!(
+                "This is not a valid WebSocket handshake: {rejection}. Correct it, or leave out the `Upgrade` header."
+            );
+            return RequestRefusal::bad_request(message).into_response(MediaType::Json);
         }
         Err(_) => {}
     }
-    let Some(wanted) = Wanted::by(headers) else { return not_acceptable() };
     let call = match parameters {
         Ok(Query(parameters)) => parameters.try_into(),
-        Err(_) => Err(Refusal::bad_request(
-            "Send the document as the parameter `query`, with `variables` as JSON and `operationName` where they \
-             are needed, each once; or POST a JSON body.",
+        Err(_) => Err(RequestRefusal::bad_request(
+            "The parameters of this request cannot be read. Send the document as `query` and, if needed, \
+             `variables` as JSON and `operationName`, each once. Or send a POST request with a JSON body.",
         )),
     };
-    match call {
-        Ok(call) => answer(&state, looked, common, wanted, call, false).await,
-        Err(refusal) => refusal.answer(wanted.media),
-    }
+    respond(&state, context, call).await
 }
 
-/// Any other method.
-pub(super) async fn other(headers: HeaderMap) -> Response {
-    let media = Media::wanted(&headers).unwrap_or(Media::Json);
-    Refusal::method("GET, POST", "Use POST, or GET for queries and subscriptions.").answer(media)
+/// Refuses any other method.
+pub(super) async fn method_not_allowed(headers: HeaderMap) -> Response {
+    let message = "This path does not support the method of this request. Use POST, or GET for queries and \
+                   subscriptions.";
+    RequestRefusal::method_not_allowed("GET, POST", message).into_response(MediaType::for_refusal(&headers))
 }
 
 fn wants_websocket(headers: &HeaderMap) -> bool {
@@ -98,76 +85,76 @@ fn wants_websocket(headers: &HeaderMap) -> bool {
     upgrade.is_some_and(|upgrade| upgrade.eq_ignore_ascii_case("websocket"))
 }
 
-fn not_acceptable() -> Response {
-    let message = "Answers are `application/graphql-response+json`, `application/json` or `text/event-stream`: name one in \
-         `Accept`.";
-    Refusal::new(StatusCode::NOT_ACCEPTABLE, "BAD_REQUEST", message).answer(Media::Json)
-}
-
-async fn answer(
-    state: &AppState,
-    looked: Looked,
-    (Extension(id), Extension(client), Extension(stopping), headers): Common,
-    wanted: Wanted,
-    call: Call,
-    may_change: bool,
-) -> Response {
-    let media = wanted.media;
-    if !call.names_a_document() {
-        return Refusal::bad_request("`query` is missing: put the document there.").answer(media);
-    }
-    let identity = match credentials::of_request(state, client, &headers) {
-        Ok(identity) => identity,
-        Err(refusal) => return turn_away(state, client, refusal, media),
+/// Authenticates a request, runs its operation and returns the response.
+async fn respond(state: &AppState, context: RequestContext, call: Result<Call, RequestRefusal>) -> Response {
+    let Some(format) = ResponseFormat::negotiate(&context.headers) else {
+        let message = "The `Accept` header names no type that this server can send. Name \
+                       `application/graphql-response+json`, `application/json` or `text/event-stream`.";
+        return RequestRefusal::new(StatusCode::NOT_ACCEPTABLE, "BAD_REQUEST", message)
+            .into_response(MediaType::Json);
     };
-    let common = (Extension(id), Extension(client), Extension(stopping), headers);
-    let response = operate(state, looked, common, wanted, call, identity, may_change).await;
-    state.with_user(response, identity.as_ref())
+    let media_type = format.media_type;
+    let call = match call {
+        Ok(call) if call.names_a_document() => call,
+        Ok(_) => {
+            let message = "The request has no document. Send one in `query`.";
+            return RequestRefusal::bad_request(message).into_response(media_type);
+        }
+        Err(refusal) => return refusal.into_response(media_type),
+    };
+    let identity = match credentials::authenticate(state, context.client, &context.headers) {
+        Ok(identity) => identity,
+        Err(refusal) => return reject_credentials(state, context.client, refusal, media_type),
+    };
+    let executed = execute(state, context, format, &call, identity).await;
+    let response = executed.unwrap_or_else(|refusal| refusal.into_response(media_type));
+    state.with_viewer(response, identity.as_ref())
 }
 
-async fn operate(
+/// Executes the operation of a request.
+async fn execute(
     state: &AppState,
-    looked: Looked,
-    (Extension(id), Extension(client), Extension(stopping), _): Common,
-    wanted: Wanted,
-    call: Call,
+    context: RequestContext,
+    format: ResponseFormat,
+    call: &Call,
     identity: Option<Identity>,
-    may_change: bool,
-) -> Response {
-    let (media, viewer) = (wanted.media, identity.map(|identity| identity.viewer));
-    let operation = match prepare(state, looked, viewer, client, &call) {
+) -> Result<Response, RequestRefusal> {
+    let caller = Caller { client: context.client, viewer: identity.map(|identity| identity.viewer) };
+    let operation = match prepare_operation(state, context.charge, caller, call) {
         Ok(operation) => operation,
-        Err(Refused::Spent(refusal)) => return refusal.answer(media),
-        Err(Refused::Document(refusal)) if wanted.events_first => {
-            return event_stream::refused(&refusal.errors);
+        Err(OperationRefusal::OverBudget(refusal)) => return Err(refusal),
+        Err(OperationRefusal::Document(refusal)) if format.prefers_events => {
+            return Ok(event_stream::refused(&refusal.errors));
         }
-        Err(Refused::Document(refusal)) => return media.refused(&refusal),
+        Err(OperationRefusal::Document(refusal)) => return Ok(format.media_type.refused(&refusal)),
     };
     match operation.kind() {
-        OperationType::Mutation if !may_change => {
-            return Refusal::method("POST", "GET is for queries. Send mutations with POST.").answer(media);
+        OperationType::Mutation if context.method != Method::POST => {
+            let message = "A GET request cannot run a mutation. Send the mutation with POST.";
+            return Err(RequestRefusal::method_not_allowed("POST", message));
         }
-        OperationType::Subscription if !wanted.events => {
-            return Refusal::bad_request(
-                "A subscription has many answers: send it with `Accept: text/event-stream`, or over a WebSocket on \
-                 this path that speaks `graphql-transport-ws`.",
-            )
-            .answer(media);
+        OperationType::Subscription if !format.accepts_events => {
+            return Err(RequestRefusal::bad_request(
+                "A subscription has more than one response. Send it with `Accept: text/event-stream`, or over a \
+                 WebSocket on this path with the protocol `graphql-transport-ws`.",
+            ));
         }
         OperationType::Subscription => {
-            let mut running = Running::start(state, &id, viewer, client, operation, Some(state.live.stall()));
-            // What is asked once the head is there is asked of a subscription that has begun.
-            if let Some(begun) = running.begun() {
-                begun.await;
+            let stall_timeout = Some(state.live.stall());
+            let mut execution = Execution::start(state, &context.id, caller, operation, stall_timeout);
+            // The client sees the head of the response only after the subscription has started. So it misses no event
+            // that it causes afterwards.
+            if let Some(started) = execution.started() {
+                started.await;
             }
-            return event_stream::subscribed(state, identity.as_ref(), stopping, running);
+            return Ok(event_stream::subscribed(state, identity.as_ref(), context.shutdown, execution));
         }
         OperationType::Query | OperationType::Mutation => {}
     }
-    let mut response = state.engine.execute(operation, state.context(viewer, client)).await;
-    finish_errors(&mut response.errors, &id);
-    if wanted.events_first {
-        return event_stream::executed(&response);
+    let mut response = state.engine.execute(operation, state.resolver_data(caller)).await;
+    finish(&mut response.errors, &context.id);
+    if format.prefers_events {
+        return Ok(event_stream::executed(&response));
     }
-    media.executed(response)
+    Ok(format.media_type.executed(response))
 }

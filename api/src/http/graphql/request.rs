@@ -1,4 +1,4 @@
-//! Reading a request: the body of a POST, the parameters of a GET.
+//! Reads GraphQL requests: the body of a POST, and the parameters of a GET.
 //! <https://graphql.github.io/graphql-over-http/draft/#sec-Request>
 
 use apollo_compiler::response::JsonMap;
@@ -8,12 +8,12 @@ use axum::http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
 
 use crate::graphql::engine::Call;
-use crate::http::refusal::Refusal;
+use crate::http::refusal::RequestRefusal;
 
-/// The JSON of a body. `null` stands for what is not given.
+/// A request as JSON: the body of a POST, or the payload of a WebSocket message. `null` counts as not given.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(in crate::http) struct Body {
+pub(in crate::http) struct RequestBody {
     #[serde(default)]
     query: Option<String>,
     #[serde(default)]
@@ -26,8 +26,8 @@ pub(in crate::http) struct Body {
     extensions: Option<JsonMap>,
 }
 
-impl From<Body> for Call {
-    fn from(body: Body) -> Self {
+impl From<RequestBody> for Call {
+    fn from(body: RequestBody) -> Self {
         Self {
             query: body.query,
             document_id: body.document_id,
@@ -38,10 +38,10 @@ impl From<Body> for Call {
     }
 }
 
-/// The parameters of a GET, with the JSON still to be read.
+/// The parameters of a GET, with JSON values that are not parsed yet.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(in crate::http) struct Parameters {
+pub(in crate::http) struct QueryParameters {
     query: Option<String>,
     document_id: Option<String>,
     operation_name: Option<String>,
@@ -49,16 +49,18 @@ pub(in crate::http) struct Parameters {
     extensions: Option<String>,
 }
 
-impl TryFrom<Parameters> for Call {
-    type Error = Refusal;
+impl TryFrom<QueryParameters> for Call {
+    type Error = RequestRefusal;
 
-    fn try_from(parameters: Parameters) -> Result<Self, Refusal> {
+    fn try_from(parameters: QueryParameters) -> Result<Self, RequestRefusal> {
         let map = |name: &str, json: Option<String>| match json.filter(|json| !json.is_empty()) {
             None => Ok(JsonMap::default()),
             Some(json) => serde_json::from_str::<Option<JsonMap>>(&json)
                 .map(Option::unwrap_or_default)
                 .map_err(|error| {
-                    Refusal::bad_request(format!("The parameter `{name}` must be a JSON object: {error}."))
+                    RequestRefusal::bad_request(format!(
+                        "The parameter `{name}` cannot be read: {error}. Send a JSON object."
+                    ))
                 }),
         };
         Ok(Self {
@@ -71,24 +73,30 @@ impl TryFrom<Parameters> for Call {
     }
 }
 
-/// Reads the body of a POST. Only JSON: anything else a browser would send across origins without asking.
-pub(super) fn read_body(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<Call, Refusal> {
+/// Reads the body of a POST. Accepts only JSON, because a browser sends other types across origins without a preflight.
+pub(super) fn read_body(
+    headers: &HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Call, RequestRefusal> {
     if !is_json(headers) {
-        let message = "Send the request as JSON in UTF-8, with `Content-Type: application/json`.";
-        return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "BAD_REQUEST", message));
+        let message =
+            "The body of the request is not JSON in UTF-8. Send JSON with `Content-Type: application/json`.";
+        return Err(RequestRefusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "BAD_REQUEST", message));
     }
     let body = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Refusal::too_large(),
-        _ => Refusal::bad_request("The body could not be read to its end."),
+        StatusCode::PAYLOAD_TOO_LARGE => RequestRefusal::body_too_large(),
+        _ => RequestRefusal::incomplete_body(),
     })?;
-    // Serde would take a list of the fields in their order as well.
+    // serde would also accept an array with the fields in order.
     if body.trim_ascii_start().first() != Some(&b'{') {
-        return Err(Refusal::bad_request("The body must be one JSON object; send one operation a request."));
+        return Err(RequestRefusal::bad_request(
+            "The body is not a JSON object. Send one JSON object with one operation in each request.",
+        ));
     }
-    let body: Body = serde_json::from_slice(&body).map_err(|error| {
-        Refusal::bad_request(format!(
-            "The body must be one JSON object with `query` and, where needed, `variables` and `operationName`: \
-             {error}."
+    let body: RequestBody = serde_json::from_slice(&body).map_err(|error| {
+        RequestRefusal::bad_request(format!(
+            "The body cannot be read as a GraphQL request: {error}. Send a JSON object with `query` and, if needed, \
+             `variables` and `operationName`."
         ))
     })?;
     Ok(body.into())

@@ -1,4 +1,4 @@
-//! One connection: its operations, and when it is closed.
+//! Runs the operations of one WebSocket connection, and closes it when it must end.
 
 use std::pin::pin;
 
@@ -14,35 +14,37 @@ use super::MAX_MESSAGE_BYTES;
 use super::message::{ClientMessage, ServerMessage};
 use crate::graphql::RequestId;
 use crate::graphql::engine::Call;
-use crate::http::AppState;
-use crate::http::Stopping;
+use crate::http::graphql::budgets::{OperationRefusal, charge_request, prepare_operation};
+use crate::http::graphql::credentials::{time_to_expiry, verify_authorization};
+use crate::http::graphql::execution::{Execution, ExecutionEvent, limit_exceeded};
+use crate::http::graphql::request_context::Caller;
+use crate::http::{AppState, ShutdownSignal};
+use jishu_service::limit::ClientAddress;
 use crate::http::graphql::admitted::{Refused, look, prepare};
-use crate::http::graphql::credentials::{of_value, remaining};
 use crate::http::graphql::running::{Running, Step, beyond};
 use jishu_service::auth::{Identity, TokenError};
-use jishu_service::limit::ClientAddress;
 
-/// A client that is told of the end gets so long to read it and to agree.
-const FAREWELL: Duration = Duration::from_secs(2);
+/// The time for a client to read the close frame and to confirm it.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The most bytes that a close frame has room for.
+/// The maximum length of the reason in a close frame, which the WebSocket protocol sets.
 const MAX_REASON_BYTES: usize = 123;
 
-/// How a connection ends.
-enum End {
-    /// The server closes it, and says why.
-    Close { code: u16, reason: String },
-    /// The client closes it.
-    Closed,
-    /// Nobody is there to be told.
-    Gone,
+/// The way in which a connection ends.
+enum ConnectionEnd {
+    /// The server closes the connection, with a code and a reason.
+    ByServer { code: u16, reason: String },
+    /// The client closes the connection.
+    ByClient,
+    /// The connection is lost, or the client receives nothing.
+    Lost,
 }
 
-impl End {
+impl ConnectionEnd {
     fn close(code: u16, reason: impl Into<String>) -> Self {
         let mut reason = reason.into();
         reason.truncate(reason.floor_char_boundary(MAX_REASON_BYTES));
-        Self::Close { code, reason }
+        Self::ByServer { code, reason }
     }
 
     fn invalid(reason: impl Into<String>) -> Self {
@@ -53,66 +55,70 @@ impl End {
         Self::close(4401, "Unauthorized")
     }
 
-    /// Clients of graphql-ws try again after this one: with a new token.
+    /// Closes with 4403. After this code, graphql-ws clients reconnect with a new token.
     fn forbidden(reason: impl Into<String>) -> Self {
         Self::close(4403, reason)
     }
 }
 
-pub(super) struct Connection {
+/// A WebSocket connection of one client.
+pub(super) struct WebSocketConnection {
     socket: WebSocket,
     state: AppState,
-    id: RequestId,
+    /// The id of the request that became this connection.
+    request_id: RequestId,
     client: ClientAddress,
-    /// Who asks: as the request said that became this connection, and then as `connection_init` says.
+    /// The identity in the headers of that request. `connection_init` may replace it.
     identity: Option<Identity>,
     is_acknowledged: bool,
-    /// When the token expires.
+    /// The time at which the token expires.
     expiry: Option<Instant>,
-    operations: StreamMap<String, Running>,
-    /// A subscription begins: what the client says after it is heard once it has begun, so that what it reads or does
-    /// then falls into no gap.
-    beginning: Option<BoxFuture<'static, ()>>,
-    /// A ping was sent, and nothing came since.
+    /// The running operations, by the ids that the client gave them.
+    operations: StreamMap<String, Execution>,
+    /// Completes when the newest subscription has started. Messages are read only after that, so that the subscription
+    /// misses no event that a later message causes.
+    starting: Option<BoxFuture<'static, ()>>,
+    /// Whether nothing has arrived since the last ping.
     is_silent: bool,
-    is_stopping: bool,
+    is_draining: bool,
 }
 
-impl Connection {
+impl WebSocketConnection {
     pub(super) fn new(
         socket: WebSocket,
         state: AppState,
-        id: RequestId,
+        request_id: RequestId,
         client: ClientAddress,
         identity: Option<Identity>,
     ) -> Self {
         Self {
             socket,
             state,
-            id,
+            request_id,
             client,
             identity,
             is_acknowledged: false,
             expiry: None,
             operations: StreamMap::new(),
-            beginning: None,
+            starting: None,
             is_silent: false,
-            is_stopping: false,
+            is_draining: false,
         }
     }
 
-    pub(super) async fn serve(mut self, stopping: Stopping) {
-        let end = match self.converse(&stopping).await {
+    /// Serves the connection until it ends.
+    pub(super) async fn serve(mut self, shutdown: ShutdownSignal) {
+        let end = match self.run(&shutdown).await {
             Ok(never) => match never {},
             Err(end) => end,
         };
         let Self { mut socket, operations, .. } = self;
         drop(operations);
-        let farewell = async {
+        let close = async {
             match end {
-                End::Gone => return,
-                End::Closed => {}
-                End::Close { code, reason } => {
+                ConnectionEnd::Lost => return,
+                ConnectionEnd::ByClient => {}
+                ConnectionEnd::ByServer { code, reason } => {
                     tracing::debug!(code, reason, "closing a WebSocket");
                     let frame = CloseFrame { code, reason: reason.into() };
                     if socket.send(Message::Close(Some(frame))).await.is_err() {
@@ -120,79 +126,81 @@ impl Connection {
                     }
                 }
             }
-            // A socket that is closed with something unread would take back what was sent last.
+            // Closing a socket that has unread bytes could discard the close frame.
             while let Some(Ok(_)) = socket.recv().await {}
         };
-        let _ = timeout(FAREWELL, farewell).await;
+        let _ = timeout(CLOSE_TIMEOUT, close).await;
     }
 
-    /// Talks until there is an end to it.
-    async fn converse(&mut self, stopping: &Stopping) -> Result<std::convert::Infallible, End> {
-        let mut stop = pin!(stopping.begun());
-        let init = Instant::now() + self.state.live.init();
+    /// Handles messages and operations until the connection ends.
+    async fn run(&mut self, shutdown: &ShutdownSignal) -> Result<std::convert::Infallible, ConnectionEnd> {
+        let mut draining = pin!(shutdown.draining());
+        let init_deadline = Instant::now() + self.state.live.init();
         let mut ping = Instant::now() + self.state.live.ping();
         loop {
-            if self.is_stopping && self.operations.is_empty() {
-                // The subscriptions are not completed: the client is to come again, and finds another node.
-                return Err(End::close(1001, "The server is stopping"));
+            if self.is_draining && self.operations.is_empty() {
+                // Subscriptions get no `complete`, so that the client connects again and reaches another node.
+                return Err(ConnectionEnd::close(1001, "The server is stopping"));
             }
-            let init = (!self.is_acknowledged).then_some(init);
-            // In this order: a client that always has something to say is still closed in time.
+            let init_deadline = (!self.is_acknowledged).then_some(init_deadline);
+            // The order makes sure that a client that never stops sending is still closed in time.
             tokio::select! {
                 biased;
-                () = &mut stop, if !self.is_stopping => self.finish_what_ends(),
-                () = reach(self.expiry) => return Err(End::forbidden(TokenError::Expired.to_string())),
-                () = reach(init) => return Err(End::close(4408, "Connection initialisation timeout")),
-                () = begun(&mut self.beginning), if self.beginning.is_some() => self.beginning = None,
-                message = self.socket.recv(), if self.beginning.is_none() => match message {
-                    None => return Err(End::Gone),
-                    Some(Err(_)) => return Err(End::invalid(format!(
+                () = &mut draining, if !self.is_draining => self.drain(),
+                () = at(self.expiry) => return Err(ConnectionEnd::forbidden(TokenError::Expired.to_string())),
+                () = at(init_deadline) => return Err(ConnectionEnd::close(4408, "Connection initialisation timeout")),
+                () = started(&mut self.starting), if self.starting.is_some() => self.starting = None,
+                message = self.socket.recv(), if self.starting.is_none() => match message {
+                    None => return Err(ConnectionEnd::Lost),
+                    Some(Err(_)) => return Err(ConnectionEnd::invalid(format!(
                         "Not a WebSocket message of at most {MAX_MESSAGE_BYTES} bytes"
                     ))),
                     Some(Ok(message)) => self.receive(message).await?,
                 },
                 () = sleep_until(ping) => {
                     if self.is_silent {
-                        return Err(End::Gone);
+                        return Err(ConnectionEnd::Lost);
                     }
                     self.is_silent = true;
                     ping = Instant::now() + self.state.live.ping();
                     self.send(Message::Ping(Bytes::new())).await?;
                 }
-                Some((id, step)) = self.operations.next() => self.report(&id, step).await?,
+                Some((id, event)) = self.operations.next() => self.report(&id, event).await?,
             }
         }
     }
 
-    fn finish_what_ends(&mut self) {
-        self.is_stopping = true;
-        let live: Vec<String> = self
+    /// Ends all subscriptions. Queries and mutations may finish.
+    fn drain(&mut self) {
+        self.is_draining = true;
+        let subscriptions: Vec<String> = self
             .operations
             .iter()
-            .filter(|(_, running)| running.is_live())
+            .filter(|(_, execution)| execution.is_subscription())
             .map(|(id, _)| id.clone())
             .collect();
-        for id in live {
+        for id in subscriptions {
             self.operations.remove(&id);
         }
     }
 
-    async fn receive(&mut self, message: Message) -> Result<(), End> {
+    async fn receive(&mut self, message: Message) -> Result<(), ConnectionEnd> {
         self.is_silent = false;
         let text = match message {
             Message::Text(text) => text,
-            Message::Binary(_) => return Err(End::invalid("Messages are text")),
-            Message::Close(_) => return Err(End::Closed),
-            // The library has answered.
+            Message::Binary(_) => return Err(ConnectionEnd::invalid("Messages must be text")),
+            Message::Close(_) => return Err(ConnectionEnd::ByClient),
+            // axum has already responded to a ping.
             Message::Ping(_) | Message::Pong(_) => return Ok(()),
         };
-        match ClientMessage::read(&text).map_err(End::invalid)? {
+        match ClientMessage::read(&text).map_err(ConnectionEnd::invalid)? {
             ClientMessage::Init(payload) => self.acknowledge(&payload).await,
             ClientMessage::Ping(payload) => {
-                // A ping that is answered is paid for like anything else.
-                look(&self.state, self.client, self.identity.is_some())
-                    .map_err(|_spent| End::close(1013, "Too many messages: try again later"))?;
-                self.say(&ServerMessage::Pong { payload }).await
+                // A ping is charged like any other request, because it gets a response.
+                charge_request(&self.state, self.client, self.identity.is_some()).map_err(
+                    |_over_budget| ConnectionEnd::close(1013, "Too many messages: try again later"),
+                )?;
+                self.send_message(&ServerMessage::Pong { payload }).await
             }
             ClientMessage::Pong => Ok(()),
             ClientMessage::Subscribe { id, call } => self.start(id, *call).await,
@@ -203,102 +211,110 @@ impl Connection {
         }
     }
 
-    async fn acknowledge(&mut self, payload: &Map<String, Value>) -> Result<(), End> {
+    async fn acknowledge(&mut self, payload: &Map<String, Value>) -> Result<(), ConnectionEnd> {
         if self.is_acknowledged {
-            return Err(End::close(4429, "Too many initialisation requests"));
+            return Err(ConnectionEnd::close(4429, "Too many initialisation requests"));
         }
         let authorization = payload.iter().find(|(name, _)| name.eq_ignore_ascii_case("authorization"));
         if let Some((_, value)) = authorization.filter(|(_, value)| !value.is_null()) {
-            let identity = value.as_str().and_then(|value| of_value(&self.state, self.client, value));
+            let identity =
+                value.as_str().and_then(|value| verify_authorization(&self.state, self.client, value));
             let identity = identity.ok_or_else(|| {
-                End::forbidden("`authorization` is `Bearer` and an access token, or is left out")
+                ConnectionEnd::forbidden("`authorization` must be `Bearer` and an access token, or left out")
             })?;
-            self.identity = Some(identity.map_err(|error| End::forbidden(error.to_string()))?);
+            self.identity = Some(identity.map_err(|error| ConnectionEnd::forbidden(error.to_string()))?);
         }
         self.expiry =
-            self.identity.as_ref().map(|identity| Instant::now() + remaining(&self.state, identity));
+            self.identity.as_ref().map(|identity| Instant::now() + time_to_expiry(&self.state, identity));
         self.is_acknowledged = true;
-        self.say(&ServerMessage::ConnectionAck).await
+        self.send_message(&ServerMessage::ConnectionAck).await
     }
 
-    async fn start(&mut self, id: String, call: Call) -> Result<(), End> {
+    async fn start(&mut self, id: String, call: Call) -> Result<(), ConnectionEnd> {
         if !self.is_acknowledged {
-            return Err(End::unauthorized());
+            return Err(ConnectionEnd::unauthorized());
         }
         if self.operations.contains_key(&id) {
-            return Err(End::close(4409, format!("Subscriber for {id} already exists")));
+            return Err(ConnectionEnd::close(4409, format!("Subscriber for {id} already exists")));
         }
-        if self.is_stopping {
+        if self.is_draining {
             return Ok(());
         }
-        let viewer = self.identity.map(|identity| identity.viewer);
-        let looked = look(&self.state, self.client, viewer.is_some()).map_err(Refused::Spent);
-        let most = self.state.live.operations();
-        if looked.is_ok() && self.operations.len() >= most {
-            let payload = &[too_many(self.state.live.live_operations)];
-            return self.say(&ServerMessage::Error { id: &id, payload }).await;
+        let caller = Caller { client: self.client, viewer: self.identity.map(|identity| identity.viewer) };
+        let charge = charge_request(&self.state, caller.client, caller.viewer.is_some())
+            .map_err(OperationRefusal::OverBudget);
+        if charge.is_ok() && self.operations.len() >= self.state.live.max_operations() {
+            let payload = &[too_many_operations(self.state.live.live_operations)];
+            return self.send_message(&ServerMessage::Error { id: &id, payload }).await;
         }
-        let prepared = looked.and_then(|looked| prepare(&self.state, looked, viewer, self.client, &call));
+        let prepared = charge.and_then(|charge| prepare_operation(&self.state, charge, caller, &call));
         let errors = match prepared {
             Ok(operation) => {
-                let mut running = Running::start(&self.state, &self.id, viewer, self.client, operation, None);
-                self.beginning = running.begun();
-                self.operations.insert(id, running);
+                let mut execution = Execution::start(&self.state, &self.request_id, caller, operation, None);
+                self.starting = execution.started();
+                self.operations.insert(id, execution);
                 return Ok(());
             }
-            Err(Refused::Spent(refusal)) => vec![refusal.error()],
-            Err(Refused::Document(refusal)) => refusal.errors,
+            Err(OperationRefusal::OverBudget(refusal)) => vec![refusal.error()],
+            Err(OperationRefusal::Document(refusal)) => refusal.errors,
         };
-        self.say(&ServerMessage::Error { id: &id, payload: &errors }).await
+        self.send_message(&ServerMessage::Error { id: &id, payload: &errors }).await
     }
 
-    async fn report(&mut self, id: &str, step: Step) -> Result<(), End> {
-        if !matches!(step, Step::Next(_)) {
+    /// Sends an event of an operation to the client.
+    async fn report(&mut self, id: &str, event: ExecutionEvent) -> Result<(), ConnectionEnd> {
+        if !matches!(event, ExecutionEvent::Next(_)) {
             self.operations.remove(id);
         }
-        match &step {
-            Step::Next(payload) => self.say(&ServerMessage::Next { id, payload }).await,
-            Step::Failed(payload) => self.say(&ServerMessage::Error { id, payload }).await,
-            Step::Complete => self.say(&ServerMessage::Complete { id }).await,
+        match &event {
+            ExecutionEvent::Next(payload) => self.send_message(&ServerMessage::Next { id, payload }).await,
+            ExecutionEvent::Failed(payload) => self.send_message(&ServerMessage::Error { id, payload }).await,
+            ExecutionEvent::Complete => self.send_message(&ServerMessage::Complete { id }).await,
         }
     }
 
-    async fn say(&mut self, message: &ServerMessage<'_>) -> Result<(), End> {
+    async fn send_message(&mut self, message: &ServerMessage<'_>) -> Result<(), ConnectionEnd> {
         let text = message.write().map_err(|error| {
-            tracing::error!(%error, "a message cannot be written as JSON");
-            End::close(1011, "Internal server error")
+            tracing::error!(%error, "cannot write a WebSocket message as JSON");
+            ConnectionEnd::close(1011, "Internal server error")
         })?;
         self.send(Message::Text(text.into())).await
     }
 
-    /// Nothing else is sent meanwhile, nor read: a client that takes nothing cannot ask for more.
-    async fn send(&mut self, message: Message) -> Result<(), End> {
-        match timeout(self.state.live.stall(), self.socket.send(message)).await {
+    /// Sends a frame. Until it is sent, nothing else is read: a client that receives nothing cannot request more.
+    async fn send(&mut self, message: Message) -> Result<(), ConnectionEnd> {
+        let stall_timeout = self.state.live.stall();
+        match timeout(stall_timeout, self.socket.send(message)).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(End::Gone),
+            Ok(Err(_)) => Err(ConnectionEnd::Lost),
             Err(_) => {
-                tracing::info!("a WebSocket is closed: its client takes nothing");
-                Err(End::Gone)
+                tracing::info!(
+                    seconds = stall_timeout.as_secs(),
+                    "closed a WebSocket, because its client did not receive its messages"
+                );
+                Err(ConnectionEnd::Lost)
             }
         }
     }
 }
 
-async fn begun(beginning: &mut Option<BoxFuture<'static, ()>>) {
-    if let Some(beginning) = beginning {
-        beginning.await;
+async fn started(starting: &mut Option<BoxFuture<'static, ()>>) {
+    if let Some(starting) = starting {
+        starting.await;
     }
 }
 
-async fn reach(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => sleep_until(moment).await,
+/// Completes at this time, or never for None.
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
         None => std::future::pending().await,
     }
 }
 
-fn too_many(most: u32) -> ServerError {
-    let message =
-        format!("A connection may have {most} operations at once. Complete one, or open another connection.");
-    beyond("operations", most, message)
+fn too_many_operations(maximum: u32) -> ServerError {
+    let message = format!(
+        "This connection has {maximum} operations, which is the maximum. Complete one, or open another connection."
+    );
+    limit_exceeded("operations", maximum, message)
 }

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::graphql::engine::Call;
-use crate::http::graphql::request::Body;
+use crate::http::graphql::request::RequestBody;
 
-/// What a client says.
+/// A message from a client.
 #[derive(Debug)]
 pub(super) enum ClientMessage {
     Init(Map<String, Value>),
@@ -18,7 +18,7 @@ pub(super) enum ClientMessage {
 }
 
 impl ClientMessage {
-    /// Reads a message. The error is for the developer of the client.
+    /// Reads a message. The error is a close reason for the developer of the client.
     pub(super) fn read(text: &str) -> Result<Self, String> {
         let mut message: Map<String, Value> =
             serde_json::from_str(text).map_err(|error| format!("Not a JSON object: {error}"))?;
@@ -43,7 +43,7 @@ impl ClientMessage {
 fn id(message: &mut Map<String, Value>) -> Result<String, String> {
     match message.remove("id") {
         Some(Value::String(id)) if !id.is_empty() => Ok(id),
-        _ => Err("`id` must be a string, and not empty".to_owned()),
+        _ => Err("`id` must be a non-empty string".to_owned()),
     }
 }
 
@@ -56,13 +56,13 @@ fn payload(message: &mut Map<String, Value>) -> Result<Option<Map<String, Value>
 }
 
 fn call(operation: Map<String, Value>) -> Result<Call, String> {
-    let body =
-        Body::deserialize(Value::Object(operation)).map_err(|error| format!("In `payload`: {error}"))?;
+    let body = RequestBody::deserialize(Value::Object(operation))
+        .map_err(|error| format!("Invalid `payload`: {error}"))?;
     let call = Call::from(body);
     if call.names_a_document() { Ok(call) } else { Err("`payload.query` is missing".to_owned()) }
 }
 
-/// What the server says.
+/// A message from the server.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum ServerMessage<'m> {
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_message_is_refused() {
+    fn an_invalid_message_is_refused() {
         for text in [
             "",
             "{",
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_are_read() {
+    fn valid_messages_are_read() {
         let subscribe = r#"{"id":"a","type":"subscribe","payload":{"query":"{a}","operationName":null,"variables":{"b":1}}}"#;
         let Ok(ClientMessage::Subscribe { id, call }) = ClientMessage::read(subscribe) else {
             panic!("not read")

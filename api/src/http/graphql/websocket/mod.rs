@@ -1,60 +1,66 @@
-//! GraphQL over WebSocket: graphql-transport-ws.
+//! GraphQL over WebSocket, with the protocol graphql-transport-ws.
 //! <https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md>
 
 mod connection;
 mod message;
 
-use axum::Extension;
 use axum::extract::WebSocketUpgrade;
 use axum::http::StatusCode;
 use axum::response::Response;
 use tracing::Instrument;
 
-use self::connection::Connection;
-use super::admitted::turn_away;
-use super::answer::Media;
-use super::{Common, credentials};
-use crate::http::refusal::Refusal;
+use self::connection::WebSocketConnection;
+use super::budgets::reject_credentials;
+use super::credentials;
+use super::request_context::RequestContext;
+use super::response::MediaType;
+use crate::http::refusal::RequestRefusal;
 use crate::http::{AllowedOrigins, AppState};
 
 const PROTOCOL: &str = "graphql-transport-ws";
 
-/// The most bytes that a message of a client may have.
+/// The maximum size of a message from a client.
 const MAX_MESSAGE_BYTES: usize = 256 * 1024;
 
-/// What is read from a socket at once. The library's own 128 KiB would be most of what a quiet connection costs.
-const READ_BYTES: usize = 8 * 1024;
+/// The size of the read buffer. With the default of 128 KiB, the buffer would be most of the memory of a quiet
+/// connection.
+const READ_BUFFER_BYTES: usize = 8 * 1024;
 
-/// Turns the connection of a request into a WebSocket.
+/// Upgrades the connection of a request to a WebSocket.
 pub(super) fn accept(
-    state: AppState,
-    (Extension(id), Extension(client), Extension(stopping), headers): Common,
+    state: &AppState,
+    context: RequestContext,
     origins: &AllowedOrigins,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    // Browsers open WebSockets across origins without asking the server first.
-    if !origins.admit(&headers) {
-        let message = "Pages of this origin may not connect here.";
-        return Refusal::new(StatusCode::FORBIDDEN, "FORBIDDEN", message).answer(Media::Json);
+    // Browsers open WebSockets across origins without a preflight request.
+    if !origins.admit(&context.headers) {
+        let message = "Pages of this origin may not open a WebSocket here. Add the origin to `--cors-origins` \
+                       of the server.";
+        let refusal = RequestRefusal::new(StatusCode::FORBIDDEN, "FORBIDDEN", message);
+        return refusal.into_response(MediaType::Json);
     }
     let upgrade = upgrade.protocols([PROTOCOL]);
     if upgrade.selected_protocol().is_none() {
-        let message = "WebSockets speak `graphql-transport-ws` here: name it in `Sec-WebSocket-Protocol`.";
-        return Refusal::bad_request(message).answer(Media::Json);
+        let message = "The request does not offer a WebSocket protocol that this server speaks. Name \
+                       `graphql-transport-ws` in `Sec-WebSocket-Protocol`.";
+        return RequestRefusal::bad_request(message).into_response(MediaType::Json);
     }
-    let identity = match credentials::of_request(&state, client, &headers) {
+    let identity = match credentials::authenticate(state, context.client, &context.headers) {
         Ok(identity) => identity,
-        Err(refusal) => return turn_away(&state, client, refusal, Media::Json),
+        Err(refusal) => return reject_credentials(state, context.client, refusal, MediaType::Json),
     };
     let span = tracing::Span::current();
-    let for_response = state.clone();
+    let connection_state = state.clone();
     let response = upgrade
         .max_message_size(MAX_MESSAGE_BYTES)
         .max_frame_size(MAX_MESSAGE_BYTES)
-        .read_buffer_size(READ_BYTES)
+        .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(0)
         .on_upgrade(move |socket| {
-            Connection::new(socket, state, id, client, identity).serve(stopping).instrument(span)
+            let RequestContext { id, client, shutdown, .. } = context;
+            let connection = WebSocketConnection::new(socket, connection_state, id, client, identity);
+            connection.serve(shutdown).instrument(span)
         });
-    for_response.with_user(response, identity.as_ref())
+    state.with_viewer(response, identity.as_ref())
 }

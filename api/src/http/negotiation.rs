@@ -1,33 +1,35 @@
-//! Which of several representations a client wants: RFC 9110, 12.5.
+//! Content negotiation: chooses the representation that a client prefers (RFC 9110, section 12.5).
 
 use axum::http::{HeaderMap, HeaderName};
 
-/// The one of `offered` that the header ranks highest; between equals the one that it names first. Without such a
-/// header, and where it names everything, the first that is offered. None when it admits none of them.
+/// Returns the offer that the header ranks highest, or None if the header accepts no offer. Of offers with the same
+/// rank it returns the one that the header names first. Without the header, or with only `*/*`, it returns the first
+/// offer.
 pub(super) fn best<'o>(headers: &HeaderMap, header: &HeaderName, offered: &[&'o str]) -> Option<&'o str> {
     let ranges = ranges(headers, header);
     if ranges.is_empty() {
         return offered.first().copied();
     }
     let ranked = offered.iter().enumerate().filter_map(|(order, offer)| {
-        let matching = ranges.iter().enumerate().filter_map(|(place, range)| {
-            range.specificity(offer).map(|specificity| (specificity, place, range.quality))
+        let matching = ranges.iter().enumerate().filter_map(|(position, range)| {
+            range.specificity(offer).map(|specificity| (specificity, position, range.quality))
         });
         // The most specific range decides.
-        let (specificity, place, quality) = matching.max_by_key(|(specificity, ..)| *specificity)?;
-        let place = if specificity == Specificity::Anything { usize::MAX } else { place };
-        (quality > 0).then_some((offer, (std::cmp::Reverse(quality), place, order)))
+        let (specificity, position, quality) = matching.max_by_key(|(specificity, ..)| *specificity)?;
+        let position = if specificity == Specificity::Anything { usize::MAX } else { position };
+        (quality > 0).then_some((offer, (std::cmp::Reverse(quality), position, order)))
     });
     ranked.min_by_key(|(_, rank)| *rank).map(|(offer, _)| *offer)
 }
 
-/// Whether the header names this representation itself, not only by a wildcard.
-pub(super) fn names(headers: &HeaderMap, header: &HeaderName, offer: &str) -> bool {
+/// Returns whether the header accepts this representation by its full name. A wildcard does not count.
+pub(super) fn accepts_by_name(headers: &HeaderMap, header: &HeaderName, offer: &str) -> bool {
     ranges(headers, header)
         .iter()
         .any(|range| range.quality > 0 && range.specificity(offer) == Some(Specificity::Exact))
 }
 
+/// How exactly an entry of the header names a representation, from the least to the most exact.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Specificity {
     Anything,
@@ -35,13 +37,15 @@ enum Specificity {
     Exact,
 }
 
-struct Range<'h> {
+/// One entry of the header, such as `text/*;q=0.5`.
+struct MediaRange<'h> {
     name: &'h str,
-    /// In thousandths.
+    /// The quality in thousandths.
     quality: u16,
 }
 
-impl Range<'_> {
+impl MediaRange<'_> {
+    /// Returns how exactly this entry matches the offer, or None if it does not match.
     fn specificity(&self, offer: &str) -> Option<Specificity> {
         if self.name.eq_ignore_ascii_case(offer) {
             return Some(Specificity::Exact);
@@ -55,7 +59,7 @@ impl Range<'_> {
     }
 }
 
-fn ranges<'h>(headers: &'h HeaderMap, header: &HeaderName) -> Vec<Range<'h>> {
+fn ranges<'h>(headers: &'h HeaderMap, header: &HeaderName) -> Vec<MediaRange<'h>> {
     headers
         .get_all(header)
         .iter()
@@ -65,12 +69,13 @@ fn ranges<'h>(headers: &'h HeaderMap, header: &HeaderName) -> Vec<Range<'h>> {
             let mut parts = range.split(';').map(str::trim);
             let name = parts.next().filter(|name| !name.is_empty())?;
             let quality = parts.find_map(quality).unwrap_or(1_000);
-            Some(Range { name, quality })
+            Some(MediaRange { name, quality })
         })
         .collect()
 }
 
-/// `q=0.5` as thousandths. One that is no number does not count.
+/// Reads a parameter such as `q=0.5` in thousandths. Returns None for another parameter, and if the value is not a
+/// number.
 fn quality(parameter: &str) -> Option<u16> {
     let (name, value) = parameter.split_once('=')?;
     if !name.trim().eq_ignore_ascii_case("q") {
@@ -102,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn the_header_is_read_as_the_standard_says() {
+    fn the_standard_decides_which_offer_is_best() {
         assert_eq!(best(&HeaderMap::new(), &ACCEPT, &[JSON, RESPONSE]), Some(JSON));
         assert_eq!(chosen("*/*"), Some(JSON));
         assert_eq!(chosen("application/*"), Some(JSON));
@@ -119,9 +124,9 @@ mod tests {
     }
 
     #[test]
-    fn a_wildcard_names_nothing() {
-        assert!(names(&of("application/json, text/html;q=0.1"), &ACCEPT, "text/html"));
-        assert!(!names(&of("*/*"), &ACCEPT, JSON));
-        assert!(!names(&of("application/json;q=0"), &ACCEPT, JSON));
+    fn a_wildcard_does_not_accept_by_name() {
+        assert!(accepts_by_name(&of("application/json, text/html;q=0.1"), &ACCEPT, "text/html"));
+        assert!(!accepts_by_name(&of("*/*"), &ACCEPT, JSON));
+        assert!(!accepts_by_name(&of("application/json;q=0"), &ACCEPT, JSON));
     }
 }

@@ -1,0 +1,63 @@
+//! Charges requests and operations to the budgets of clients.
+
+use axum::response::Response;
+
+use super::request_context::Caller;
+use super::response::MediaType;
+use crate::graphql::engine::{self, Call, Operation};
+use crate::http::AppState;
+use crate::http::refusal::RequestRefusal;
+use crate::limit::ClientAddress;
+
+/// The reason why an operation is not executed.
+pub(super) enum OperationRefusal {
+    /// The client has used up its budget.
+    OverBudget(RequestRefusal),
+    /// The engine refuses the document.
+    Document(engine::Refusal),
+}
+
+/// Proof that a request was charged to the budget of its address. Each request must be charged before it is parsed.
+pub(super) struct RequestCharge(());
+
+/// Charges 1 to the address of a request, even if the request turns out to be invalid.
+pub(super) fn charge_request(
+    state: &AppState,
+    client: ClientAddress,
+    has_credentials: bool,
+) -> Result<RequestCharge, RequestRefusal> {
+    let charged = state.services.limits.look(client, has_credentials);
+    charged.map(|()| RequestCharge(())).map_err(|wait| RequestRefusal::rate_limited(client, wait))
+}
+
+/// Rejects a request whose token does not verify, and charges it to the anonymous budget of its address.
+pub(super) fn reject_credentials(
+    state: &AppState,
+    client: ClientAddress,
+    refusal: RequestRefusal,
+    media_type: MediaType,
+) -> Response {
+    match charge_request(state, client, false) {
+        Ok(RequestCharge(())) => refusal.into_response(media_type),
+        Err(over_budget) => over_budget.into_response(media_type),
+    }
+}
+
+/// Prepares an operation and charges its cost to its user and its address.
+pub(super) fn prepare_operation(
+    state: &AppState,
+    _: RequestCharge,
+    caller: Caller,
+    call: &Call,
+) -> Result<Operation, OperationRefusal> {
+    let limits = &state.services.limits;
+    let over_budget = |wait| OperationRefusal::OverBudget(RequestRefusal::rate_limited(caller.client, wait));
+    let user = caller.viewer.map(|viewer| viewer.user_id);
+    if let Some(user) = user {
+        limits.look_for(user).map_err(over_budget)?;
+    }
+    let operation = state.engine.prepare(call).map_err(OperationRefusal::Document)?;
+    let cost = u32::try_from(operation.cost()).unwrap_or(u32::MAX);
+    limits.operation(user, caller.client, cost).map_err(over_budget)?;
+    Ok(operation)
+}

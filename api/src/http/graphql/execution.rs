@@ -1,0 +1,209 @@
+//! Runs an operation in a task of its own, and passes on its responses.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use async_graphql::parser::types::OperationType;
+use async_graphql::{PathSegment, Response, ServerError, Value};
+use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
+use futures_util::{FutureExt, Stream, StreamExt, stream};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tracing::Instrument;
+
+use super::request_context::Caller;
+use crate::graphql::engine::Operation;
+use crate::graphql::{Begun, RequestId, finish, panicked};
+use crate::http::AppState;
+use crate::limit::SubscriptionPlace;
+
+/// How many responses may wait for a client, in addition to the one that is being made. Then the operation waits.
+const MAX_WAITING_RESPONSES: usize = 1;
+
+/// How long other work waits for a subscription to start.
+const START_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// An event in the execution of an operation.
+pub(super) enum ExecutionEvent {
+    /// The operation has a response.
+    Next(Response),
+    /// The operation cannot be executed or continued, and has ended.
+    Failed(Vec<ServerError>),
+    /// The operation has ended.
+    Complete,
+}
+
+/// An operation that runs. It is a stream of events.
+///
+/// The operation has a task of its own, so that a slow client holds back only its own responses. Dropping this ends the
+/// operation.
+pub(super) struct Execution {
+    is_subscription: bool,
+    has_ended: bool,
+    request_id: RequestId,
+    events: mpsc::Receiver<ExecutionEvent>,
+    task: JoinHandle<()>,
+    /// The permit of a subscription, held until the subscription ends or is dropped.
+    permit: Option<SubscriptionPlace>,
+    started: Option<BoxFuture<'static, ()>>,
+}
+
+impl Execution {
+    /// Starts an operation. If `stall_timeout` is given, the operation ends without a last event when its client
+    /// receives nothing for that long. Pass None if several operations share the connection: then the connection has
+    /// the timeout.
+    pub(super) fn start(
+        state: &AppState,
+        request_id: &RequestId,
+        caller: Caller,
+        operation: Operation,
+        stall_timeout: Option<Duration>,
+    ) -> Self {
+        let is_subscription = operation.kind() == OperationType::Subscription;
+        let mut data = state.resolver_data(caller);
+        let mut started = None;
+        // Subscriptions of every transport start here. An anonymous one fails at once, so it needs no permit.
+        let subscriber = caller.viewer.filter(|_| is_subscription);
+        let permit = subscriber.map(|viewer| state.subscriptions.take(viewer.user_id));
+        let responses = if let Some(None) = permit {
+            let refused = too_many_subscriptions(state.subscriptions.most());
+            stream::once(async { refused }).boxed()
+        } else if is_subscription {
+            let (notifier, notified) = Begun::new();
+            data.insert(notifier);
+            started = Some(timeout(START_TIMEOUT, notified).map(drop).boxed());
+            state.engine.subscribe(operation, data)
+        } else {
+            let state = state.clone();
+            let response = async move {
+                let executed = state.permits.run(state.engine.execute(operation, data)).await;
+                executed.unwrap_or_else(|refusal| Response::from_errors(vec![refusal.error()]))
+            };
+            stream::once(response).boxed()
+        };
+        let (sender, events) = mpsc::channel(MAX_WAITING_RESPONSES);
+        let forwarder =
+            ResponseForwarder { is_subscription, request_id: request_id.clone(), stall_timeout, sender };
+        let task = tokio::spawn(forwarder.run(responses).in_current_span());
+        Self {
+            is_subscription,
+            has_ended: false,
+            request_id: request_id.clone(),
+            events,
+            task,
+            permit: permit.flatten(),
+            started,
+        }
+    }
+
+    /// Returns a future for the start of a subscription, the first time that this is called. The future completes when
+    /// the subscription receives all events, when it has failed, or when it takes too long to start.
+    pub(super) fn started(&mut self) -> Option<BoxFuture<'static, ()>> {
+        self.started.take()
+    }
+
+    /// Returns whether the operation runs until someone ends it.
+    pub(super) fn is_subscription(&self) -> bool {
+        self.is_subscription
+    }
+}
+
+impl Drop for Execution {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Stream for Execution {
+    type Item = ExecutionEvent;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<ExecutionEvent>> {
+        if self.has_ended {
+            return Poll::Ready(None);
+        }
+        let event = match ready!(self.events.poll_recv(cx)) {
+            Some(event) => Some(event),
+            // The task ended without a last event: it panicked, or its client stalled.
+            None => match ready!(Pin::new(&mut self.task).poll(cx)) {
+                Err(error) if error.is_panic() => {
+                    tracing::error!(request_id = self.request_id.0, "an operation panicked");
+                    Some(ExecutionEvent::Failed(vec![panicked(&self.request_id)]))
+                }
+                _ => None,
+            },
+        };
+        self.has_ended = !matches!(event, Some(ExecutionEvent::Next(_)));
+        if self.has_ended {
+            // The client may start another subscription as soon as it sees the end, before this is dropped.
+            self.permit = None;
+        }
+        Poll::Ready(event)
+    }
+}
+
+/// Passes the responses of an operation to its [`Execution`].
+struct ResponseForwarder {
+    is_subscription: bool,
+    request_id: RequestId,
+    stall_timeout: Option<Duration>,
+    sender: mpsc::Sender<ExecutionEvent>,
+}
+
+impl ResponseForwarder {
+    async fn run(self, mut responses: BoxStream<'static, Response>) {
+        while let Some(mut response) = responses.next().await {
+            finish(&mut response.errors, &self.request_id);
+            if self.is_subscription && is_source_error(&response) {
+                self.send(ExecutionEvent::Failed(response.errors)).await;
+                return;
+            }
+            if !self.send(ExecutionEvent::Next(response)).await {
+                return;
+            }
+        }
+        self.send(ExecutionEvent::Complete).await;
+    }
+
+    /// Sends an event, and returns whether the client may get more.
+    async fn send(&self, event: ExecutionEvent) -> bool {
+        let sent = self.sender.send(event);
+        let Some(stall_timeout) = self.stall_timeout else { return sent.await.is_ok() };
+        let Ok(sent) = timeout(stall_timeout, sent).await else {
+            tracing::info!(
+                seconds = stall_timeout.as_secs(),
+                "ended a subscription, because its client did not receive its events"
+            );
+            return false;
+        };
+        sent.is_ok()
+    }
+}
+
+/// Returns whether the source of a subscription failed: an error is about the root field. An error below the root field
+/// concerns only one event.
+fn is_source_error(response: &Response) -> bool {
+    let is_of_root_field =
+        |error: &ServerError| matches!(error.path.as_slice(), [] | [PathSegment::Field(_)]);
+    response.data == Value::Null && response.errors.iter().any(is_of_root_field)
+}
+
+fn too_many_subscriptions(maximum: u32) -> Response {
+    let message = format!(
+        "You have {maximum} subscriptions over all connections, which is the maximum for a user. Complete one before \
+         you start another."
+    );
+    Response::from_errors(vec![limit_exceeded("subscriptions", maximum, message)])
+}
+
+/// Returns the error for a client that has the maximum of something.
+pub(super) fn limit_exceeded(limit: &str, maximum: u32, message: String) -> ServerError {
+    let mut error = ServerError::new(message, None);
+    let extensions = error.extensions.get_or_insert_default();
+    extensions.set("code", "LIMIT_EXCEEDED");
+    extensions.set("limit", limit);
+    extensions.set("maximum", maximum);
+    error
+}

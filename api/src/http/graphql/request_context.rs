@@ -1,0 +1,61 @@
+//! The parts of an HTTP request that the GraphQL handlers need.
+
+use axum::Extension;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, header};
+use axum::response::{IntoResponse, Response};
+
+use super::budgets::{RequestCharge, charge_request};
+use super::response::MediaType;
+use crate::auth::Viewer;
+use crate::graphql::RequestId;
+use crate::http::{AppState, ShutdownSignal};
+use crate::limit::ClientAddress;
+
+/// The context of one HTTP request. Extracting it charges the request to the budget of its address, and refuses the
+/// request if the budget is used up.
+pub(in crate::http) struct RequestContext {
+    pub(super) id: RequestId,
+    pub(super) client: ClientAddress,
+    pub(super) shutdown: ShutdownSignal,
+    pub(super) method: Method,
+    pub(super) headers: HeaderMap,
+    pub(super) charge: RequestCharge,
+}
+
+/// The client that sent an operation, and the user that it is signed in as.
+#[derive(Clone, Copy)]
+pub(in crate::http) struct Caller {
+    pub(in crate::http) client: ClientAddress,
+    pub(in crate::http) viewer: Option<Viewer>,
+}
+
+impl FromRequestParts<AppState> for RequestContext {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Response> {
+        let Extension(client) = extension::<ClientAddress>(parts, state).await?;
+        let has_credentials = parts.headers.contains_key(header::AUTHORIZATION);
+        let charge = charge_request(state, client, has_credentials)
+            .map_err(|refusal| refusal.into_response(MediaType::for_refusal(&parts.headers)))?;
+        let Extension(id) = extension::<RequestId>(parts, state).await?;
+        let Extension(shutdown) = extension::<ShutdownSignal>(parts, state).await?;
+        Ok(Self {
+            id,
+            client,
+            shutdown,
+            method: parts.method.clone(),
+            headers: parts.headers.clone(),
+            charge,
+        })
+    }
+}
+
+/// Returns an extension of the request, which the layers of the server have added.
+async fn extension<T: Clone + Send + Sync + 'static>(
+    parts: &mut Parts,
+    state: &AppState,
+) -> Result<Extension<T>, Response> {
+    Extension::from_request_parts(parts, state).await.map_err(IntoResponse::into_response)
+}

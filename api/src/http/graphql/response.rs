@@ -1,0 +1,107 @@
+//! GraphQL responses: media types and status codes.
+//! <https://graphql.github.io/graphql-over-http/draft/#sec-Response>
+
+use async_graphql::{Response as GraphqlResponse, ServerError};
+use async_graphql_axum::GraphQLResponse;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::graphql::engine;
+use crate::http::negotiation;
+use crate::http::refusal::retry_after_of;
+
+const GRAPHQL_RESPONSE: &str = "application/graphql-response+json";
+const JSON: &str = "application/json";
+const EVENT_STREAM: &str = "text/event-stream";
+
+const VARY: HeaderValue = HeaderValue::from_static("accept, authorization, origin");
+
+/// How a response is encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::http) enum MediaType {
+    /// `application/graphql-response+json`: the status tells whether the operation was executed.
+    GraphqlResponse,
+    /// `application/json`, for older clients: the status is 200 for every request that could be read.
+    Json,
+}
+
+/// The forms in which a client accepts responses.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ResponseFormat {
+    /// The media type of a single response, and of a refusal with a status.
+    pub(super) media_type: MediaType,
+    /// Whether the client accepts a stream of events.
+    pub(super) accepts_events: bool,
+    /// Whether the client prefers a stream of events even for a single response.
+    pub(super) prefers_events: bool,
+}
+
+impl ResponseFormat {
+    /// Chooses the format by the `Accept` header: JSON without the header, and None if the client accepts no format of
+    /// this server.
+    pub(super) fn negotiate(headers: &HeaderMap) -> Option<Self> {
+        let best = negotiation::best(headers, &header::ACCEPT, &[JSON, GRAPHQL_RESPONSE, EVENT_STREAM])?;
+        let prefers_events = best == EVENT_STREAM;
+        let accepts_events =
+            prefers_events || negotiation::accepts_by_name(headers, &header::ACCEPT, EVENT_STREAM);
+        let media_type = if best == GRAPHQL_RESPONSE { MediaType::GraphqlResponse } else { MediaType::Json };
+        Some(Self { media_type, accepts_events, prefers_events })
+    }
+}
+
+impl MediaType {
+    /// Chooses the media type of a refusal. Falls back to JSON if the client accepts no format of this server.
+    pub(in crate::http) fn for_refusal(headers: &HeaderMap) -> Self {
+        ResponseFormat::negotiate(headers).map_or(Self::Json, |format| format.media_type)
+    }
+
+    fn content_type(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Self::GraphqlResponse => "application/graphql-response+json; charset=utf-8",
+            Self::Json => "application/json; charset=utf-8",
+        })
+    }
+
+    /// Returns the HTTP response for an executed operation.
+    pub(super) fn executed(self, executed: GraphqlResponse) -> Response {
+        let retry = retry_after_of(&executed);
+        let mut response = GraphQLResponse::from(executed).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, self.content_type());
+        headers.insert(header::VARY, VARY);
+        if let Some((seconds, status)) = retry {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            *response.status_mut() = status;
+        }
+        response
+    }
+
+    /// Returns the HTTP response for a document that the engine refused.
+    pub(super) fn refused(self, refusal: &engine::Refusal) -> Response {
+        let status = match self {
+            Self::GraphqlResponse => StatusCode::BAD_REQUEST,
+            Self::Json if refusal.malformed => StatusCode::BAD_REQUEST,
+            Self::Json => StatusCode::OK,
+        };
+        self.error_response(status, &refusal.errors)
+    }
+
+    /// Returns an HTTP response with errors and without data.
+    pub(in crate::http) fn error_response(self, status: StatusCode, errors: &[ServerError]) -> Response {
+        let headers = [(header::CONTENT_TYPE, self.content_type()), (header::VARY, VARY)];
+        match serde_json::to_vec(&ErrorResponse { errors }) {
+            Ok(body) => (status, headers, body).into_response(),
+            Err(error) => {
+                tracing::error!(%error, "cannot write a response as JSON");
+                StatusCode::INTERNAL_SERVER_ERROR.into_response()
+            }
+        }
+    }
+}
+
+/// A GraphQL response without `data`, because no operation was executed.
+#[derive(Serialize)]
+pub(super) struct ErrorResponse<'e> {
+    pub(super) errors: &'e [ServerError],
+}

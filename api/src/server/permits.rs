@@ -1,0 +1,56 @@
+//! Permits that limit the number of open connections: of all clients together, and of each client.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::config::EdgeConfig;
+use crate::limit::{ClientAddress, PlaceOfKey, PlacesPerKey};
+
+/// Hands out one permit per connection.
+pub(super) struct ConnectionPermits {
+    server: Arc<Semaphore>,
+    max_connections: u32,
+    clients: PlacesPerKey<IpAddr>,
+    /// Networks of trusted proxies. A proxy connects for many clients, so its connections are not counted.
+    proxies: Vec<IpNet>,
+}
+
+/// Allows one connection to be open. Dropping it frees the permit.
+pub(super) struct ConnectionPermit {
+    /// The permit of the client, or None if the client is a trusted proxy.
+    _client: Option<PlaceOfKey<IpAddr>>,
+    _server: OwnedSemaphorePermit,
+}
+
+impl ConnectionPermits {
+    pub(super) fn new(edge: &EdgeConfig) -> Self {
+        Self {
+            server: Arc::new(Semaphore::new(edge.max_connections as usize)),
+            max_connections: edge.max_connections,
+            clients: PlacesPerKey::new(edge.max_connections_per_address),
+            proxies: edge.trusted_proxies.clone(),
+        }
+    }
+
+    /// Waits until the server may open another connection. Returns None after the server has stopped.
+    pub(super) async fn acquire(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.server).acquire_owned().await.ok()
+    }
+
+    /// Assigns a permit of the server to a client. Returns None if the client already has its maximum.
+    pub(super) fn assign(&self, server: OwnedSemaphorePermit, peer: IpAddr) -> Option<ConnectionPermit> {
+        let address = ClientAddress::new(peer);
+        let is_proxy = self.proxies.iter().any(|network| network.contains(&address.ip()));
+        let client = if is_proxy { None } else { Some(self.clients.take(address.network())?) };
+        Some(ConnectionPermit { _client: client, _server: server })
+    }
+
+    /// Completes when no connection is open.
+    pub(super) async fn all_released(&self) {
+        // The semaphore is never closed, so this does not fail.
+        let _ = self.server.acquire_many(self.max_connections).await;
+    }
+}
