@@ -282,7 +282,7 @@ fn print_json(report: &ImportReport, dry_run: bool) {
     println!("{output:#}");
 }
 
-fn refusal_text(refusal: &Refusal) -> String {
+fn refusal_text(refusal: &RefusedQuestion) -> String {
     let advice = refusal.advice.map(|advice| format!(" {}", advice_text(advice))).unwrap_or_default();
     format!("{}{advice}", refusal.reason)
 }

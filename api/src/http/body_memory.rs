@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::EdgeConfig;
-use crate::limit::ClientAddress;
+use jishu_service::limit::ClientAddress;
 
 /// The maximum memory for the bodies of all unfinished requests. Further large requests are refused, so that the
 /// server does not run out of memory.

@@ -28,11 +28,11 @@ use tower::util::option_layer;
 use tower_http::trace::{DefaultOnFailure, TraceLayer};
 use tracing::Level;
 
-use jishu_service::auth::Identity;
 use crate::config::{EdgeConfig, LiveConfig};
 use crate::graphql::{JishuEngine, Loaders};
-use jishu_service::limit::Subscriptions;
 use jishu_service::Services;
+use jishu_service::auth::Identity;
+use jishu_service::limit::Subscriptions;
 
 use admission::{Admission, OperationPermits, admit};
 use client_address::TrustedProxies;

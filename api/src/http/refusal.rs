@@ -6,7 +6,7 @@ use axum::response::Response;
 
 use super::MAX_BODY_BYTES;
 use super::graphql::MediaType;
-use crate::graphql::rate_limited;
+use crate::graphql::rate_limit_message;
 use jishu_service::limit::{ClientAddress, RetryAfter};
 use jishu_service::security;
 

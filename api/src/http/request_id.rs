@@ -11,7 +11,7 @@ use futures_util::FutureExt;
 use uuid::Uuid;
 
 use super::graphql::MediaType;
-use crate::graphql::{RequestId, panicked};
+use crate::graphql::{RequestId, panic_error};
 
 const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -55,7 +55,7 @@ pub(super) async fn catch_panic(request: Request, next: Next) -> Response {
                 cause.downcast_ref::<String>().map(String::as_str).or_else(|| cause.downcast_ref().copied());
             tracing::error!(cause, "the handler of a request panicked");
             let id = id.unwrap_or_else(|| RequestId(String::new()));
-            media_type.error_response(StatusCode::INTERNAL_SERVER_ERROR, &[panicked(&id)])
+            media_type.error_response(StatusCode::INTERNAL_SERVER_ERROR, &[panic_error(&id)])
         }
     }
 }

@@ -20,17 +20,16 @@ use crate::config::{EdgeConfig, ServeConfig};
 use crate::graphql;
 use crate::graphql::engine::EngineOptions;
 use crate::http::{self, ShutdownSignal};
-use jishu_service::limit::Limits;
+use background_tasks::BackgroundTasks;
+use jishu_service::auth::{AccessTokens, KeyError, KeyRing, PasswordError, Passwords};
 use jishu_service::catalog::Catalog;
+use jishu_service::clock::Clock;
+use jishu_service::database::Database;
 use jishu_service::events::Events;
+use jishu_service::limit::Limits;
 use jishu_service::paper::Papers;
 use jishu_service::session::{self, Sittings};
 use jishu_service::{Services, account};
-use background_tasks::BackgroundTasks;
-use jishu_service::auth::{AccessTokens, KeyError, KeyRing, PasswordError, Passwords};
-use jishu_service::clock::Clock;
-use jishu_service::database::Database;
-use tasks::Tasks;
 
 /// The file with the signing keys if the database is a server and `--signing-keys` is not given.
 const DEFAULT_KEY_FILE: &str = "jishu.keys.pem";

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::EdgeConfig;
-use crate::limit::{ClientAddress, PlaceOfKey, PlacesPerKey};
+use jishu_service::limit::{ClientAddress, PlaceOfKey, PlacesPerKey};
 
 /// Hands out one permit per connection.
 pub(super) struct ConnectionPermits {

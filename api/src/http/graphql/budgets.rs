@@ -7,7 +7,7 @@ use super::response::MediaType;
 use crate::graphql::engine::{self, Call, Operation};
 use crate::http::AppState;
 use crate::http::refusal::RequestRefusal;
-use crate::limit::ClientAddress;
+use jishu_service::limit::ClientAddress;
 
 /// The reason why an operation is not executed.
 pub(super) enum OperationRefusal {
@@ -51,7 +51,8 @@ pub(super) fn prepare_operation(
     call: &Call,
 ) -> Result<Operation, OperationRefusal> {
     let limits = &state.services.limits;
-    let over_budget = |wait| OperationRefusal::OverBudget(RequestRefusal::rate_limited(caller.client, wait));
+    let over_budget =
+        |wait| OperationRefusal::OverBudget(RequestRefusal::rate_limited(caller.client, wait));
     let user = caller.viewer.map(|viewer| viewer.user_id);
     if let Some(user) = user {
         limits.look_for(user).map_err(over_budget)?;

@@ -9,9 +9,9 @@ use axum::http::{HeaderMap, header};
 
 use crate::http::AppState;
 use crate::http::refusal::RequestRefusal;
+use jishu_service::auth::{Identity, TokenError};
 use jishu_service::limit::ClientAddress;
 use jishu_service::security;
-use jishu_service::auth::{Identity, TokenError};
 
 /// Verifies the `Authorization` header of a request. Returns None without the header.
 pub(super) fn authenticate(

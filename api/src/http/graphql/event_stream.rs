@@ -16,11 +16,8 @@ use serde::Serialize;
 use super::credentials::time_to_expiry;
 use super::execution::{Execution, ExecutionEvent};
 use super::response::ErrorResponse;
-use jishu_service::auth::{Identity, TokenError};
 use crate::http::{AppState, ShutdownSignal};
-use super::answer::Errors;
-use super::running::{Running, Step};
-use crate::http::stopping::Stopping;
+use jishu_service::auth::{Identity, TokenError};
 
 /// The last event. It needs a `data` line although the data is empty: browsers drop an event without one, and some
 /// clients take any other data for a response. axum's own event type can write neither form.

@@ -16,9 +16,9 @@ use tracing::Instrument;
 
 use super::request_context::Caller;
 use crate::graphql::engine::Operation;
-use crate::graphql::{Begun, RequestId, finish, panicked};
+use crate::graphql::{RequestId, StartSignal, finish_errors, panic_error};
 use crate::http::AppState;
-use crate::limit::SubscriptionPlace;
+use jishu_service::limit::SubscriptionPlace;
 
 /// How many responses may wait for a client, in addition to the one that is being made. Then the operation waits.
 const MAX_WAITING_RESPONSES: usize = 1;
@@ -72,7 +72,7 @@ impl Execution {
             let refused = too_many_subscriptions(state.subscriptions.most());
             stream::once(async { refused }).boxed()
         } else if is_subscription {
-            let (notifier, notified) = Begun::new();
+            let (notifier, notified) = StartSignal::new();
             data.insert(notifier);
             started = Some(timeout(START_TIMEOUT, notified).map(drop).boxed());
             state.engine.subscribe(operation, data)
@@ -130,7 +130,7 @@ impl Stream for Execution {
             None => match ready!(Pin::new(&mut self.task).poll(cx)) {
                 Err(error) if error.is_panic() => {
                     tracing::error!(request_id = self.request_id.0, "an operation panicked");
-                    Some(ExecutionEvent::Failed(vec![panicked(&self.request_id)]))
+                    Some(ExecutionEvent::Failed(vec![panic_error(&self.request_id)]))
                 }
                 _ => None,
             },
@@ -155,7 +155,7 @@ struct ResponseForwarder {
 impl ResponseForwarder {
     async fn run(self, mut responses: BoxStream<'static, Response>) {
         while let Some(mut response) = responses.next().await {
-            finish(&mut response.errors, &self.request_id);
+            finish_errors(&mut response.errors, &self.request_id);
             if self.is_subscription && is_source_error(&response) {
                 self.send(ExecutionEvent::Failed(response.errors)).await;
                 return;

@@ -29,9 +29,9 @@ pub(super) use self::response::MediaType;
 use self::response::ResponseFormat;
 use super::refusal::RequestRefusal;
 use super::{AllowedOrigins, AppState};
-use jishu_service::auth::Identity;
 use crate::graphql::engine::Call;
-use crate::graphql::finish;
+use crate::graphql::finish_errors;
+use jishu_service::auth::Identity;
 
 /// Handles a POST request: a query, a mutation or a subscription.
 pub(super) async fn post(
@@ -152,7 +152,7 @@ async fn execute(
         OperationType::Query | OperationType::Mutation => {}
     }
     let mut response = state.engine.execute(operation, state.resolver_data(caller)).await;
-    finish(&mut response.errors, &context.id);
+    finish_errors(&mut response.errors, &context.id);
     if format.prefers_events {
         return Ok(event_stream::executed(&response));
     }

@@ -8,10 +8,10 @@ use axum::response::{IntoResponse, Response};
 
 use super::budgets::{RequestCharge, charge_request};
 use super::response::MediaType;
-use crate::auth::Viewer;
 use crate::graphql::RequestId;
 use crate::http::{AppState, ShutdownSignal};
-use crate::limit::ClientAddress;
+use jishu_service::auth::Viewer;
+use jishu_service::limit::ClientAddress;
 
 /// The context of one HTTP request. Extracting it charges the request to the budget of its address, and refuses the
 /// request if the budget is used up.

@@ -19,10 +19,8 @@ use crate::http::graphql::credentials::{time_to_expiry, verify_authorization};
 use crate::http::graphql::execution::{Execution, ExecutionEvent, limit_exceeded};
 use crate::http::graphql::request_context::Caller;
 use crate::http::{AppState, ShutdownSignal};
-use jishu_service::limit::ClientAddress;
-use crate::http::graphql::admitted::{Refused, look, prepare};
-use crate::http::graphql::running::{Running, Step, beyond};
 use jishu_service::auth::{Identity, TokenError};
+use jishu_service::limit::ClientAddress;
 
 /// The time for a client to read the close frame and to confirm it.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
