@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args};
 
 use super::switch;
-use crate::graphql::engine::{EngineOptions, Limits, ManifestError, TrustedDocuments};
+use graphql_engine::{EngineOptions, Limits, ManifestError, TrustedDocuments};
 
 /// Words that mean yes in an environment variable.
 const YES: [&str; 6] = ["true", "t", "yes", "y", "on", "1"];

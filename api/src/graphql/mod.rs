@@ -1,7 +1,6 @@
 //! The GraphQL surface: resolvers translate, call one service function, and translate back.
 
 mod context;
-pub mod engine;
 mod error;
 mod loaders;
 mod mutation;

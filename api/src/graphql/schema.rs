@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use async_graphql::{SDLExportOptions, Schema, SchemaBuilder, ValidationMode};
+use graphql_engine::{Engine, EngineOptions, Length, Lists, PageSizes, Scalars, SchemaError};
 
-use super::engine::{Engine, EngineOptions, Length, Lists, Scalars, SchemaError};
 use super::mutation::Mutation;
+use super::pagination::{DEFAULT_PAGE, LONGEST_PAGE};
 use super::query::Query;
 use super::scalar::{DateTime, Decimal, Uuid};
 use super::subscription::Subscription;
@@ -72,7 +73,9 @@ pub fn build(services: Services, options: EngineOptions) -> Result<Arc<JishuEngi
     let schema = builder(services).validation_mode(ValidationMode::Fast).finish();
     let scalars =
         Scalars::default().with::<DateTime>("DateTime").with::<Decimal>("Decimal").with::<Uuid>("UUID");
-    Engine::new(schema, &sdl(), EngineOptions { scalars, lists: LISTS, ..options }).map(Arc::new)
+    let page_sizes = PageSizes { default: DEFAULT_PAGE, max: LONGEST_PAGE };
+    let options = EngineOptions { scalars, lists: LISTS, page_sizes, ..options };
+    Engine::new(schema, &sdl(), options).map(Arc::new)
 }
 
 /// The schema in the definition language, as it is in `schema.graphql`. Needs no database.

@@ -20,7 +20,6 @@ use crate::clock::Clock;
 use crate::config::{EdgeConfig, ServeConfig};
 use crate::database::Database;
 use crate::graphql;
-use crate::graphql::engine::EngineOptions;
 use crate::http::{self, Stopping};
 use crate::limit::Limits;
 use crate::service::catalog::Catalog;
@@ -28,6 +27,7 @@ use crate::service::events::Events;
 use crate::service::paper::Papers;
 use crate::service::session::{self, Sittings};
 use crate::service::{Services, account};
+use graphql_engine::EngineOptions;
 use tasks::Tasks;
 
 /// Where the keys are when the database is a server and no file is named.

@@ -4,17 +4,17 @@ use axum::response::Response;
 
 use super::answer::Media;
 use crate::auth::Viewer;
-use crate::graphql::engine::{self, Call, Operation};
 use crate::http::AppState;
 use crate::http::refusal::Refusal;
 use crate::limit::ClientAddress;
+use graphql_engine::{Call, Operation};
 
 /// Why an operation is not executed.
 pub(super) enum Refused {
     /// The client has spent its budget.
     Spent(Refusal),
     /// For what the document says.
-    Document(engine::Refusal),
+    Document(graphql_engine::Refusal),
 }
 
 /// A request that may be looked at: its address has paid for that.

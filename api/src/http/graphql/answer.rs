@@ -7,7 +7,6 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use crate::graphql::engine;
 use crate::http::accept;
 use crate::http::refusal::when_to_retry;
 
@@ -78,7 +77,7 @@ impl Media {
     }
 
     /// The answer of one that did not.
-    pub(in crate::http) fn refused(self, refusal: &engine::Refusal) -> Response {
+    pub(in crate::http) fn refused(self, refusal: &graphql_engine::Refusal) -> Response {
         let status = match self {
             Self::Graphql => StatusCode::BAD_REQUEST,
             Self::Json if refusal.malformed => StatusCode::BAD_REQUEST,

@@ -26,9 +26,9 @@ use self::running::Running;
 use super::refusal::Refusal;
 use super::{AllowedOrigins, AppState, Stopping};
 use crate::auth::Identity;
-use crate::graphql::engine::Call;
 use crate::graphql::{RequestId, finish};
 use crate::limit::ClientAddress;
+use graphql_engine::Call;
 
 /// What every request comes with.
 type Common = (Extension<RequestId>, Extension<ClientAddress>, Extension<Stopping>, HeaderMap);

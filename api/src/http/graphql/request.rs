@@ -1,14 +1,13 @@
 //! Reading a request: the body of a POST, the parameters of a GET.
 //! <https://graphql.github.io/graphql-over-http/draft/#sec-Request>
 
-use apollo_compiler::response::JsonMap;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
 
-use crate::graphql::engine::Call;
 use crate::http::refusal::Refusal;
+use graphql_engine::{Call, JsonMap};
 
 /// The JSON of a body. `null` stands for what is not given.
 #[derive(Deserialize)]

@@ -15,10 +15,10 @@ use tokio::time::timeout;
 use tracing::Instrument;
 
 use crate::auth::Viewer;
-use crate::graphql::engine::Operation;
 use crate::graphql::{Begun, RequestId, finish, panicked};
 use crate::http::AppState;
 use crate::limit::{ClientAddress, SubscriptionPlace};
+use graphql_engine::Operation;
 
 /// How many answers may wait for a client, beside the one that is made. Then the operation waits; that the client
 /// takes nothing at all is for its connection to tell, where others share it.

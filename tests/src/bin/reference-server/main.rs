@@ -20,7 +20,7 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
-use jishu_api::graphql::engine::{Call, Engine, EngineOptions, Length, Lists, Scalars};
+use graphql_engine::{Call, Engine, EngineOptions, Length, Lists, Scalars};
 use serde::Deserialize;
 use tokio::net::TcpListener;
 

@@ -14,13 +14,13 @@ use super::MAX_MESSAGE_BYTES;
 use super::message::{ClientMessage, ServerMessage};
 use crate::auth::{Identity, TokenError};
 use crate::graphql::RequestId;
-use crate::graphql::engine::Call;
 use crate::http::AppState;
 use crate::http::Stopping;
 use crate::http::graphql::admitted::{Refused, look, prepare};
 use crate::http::graphql::credentials::{of_value, remaining};
 use crate::http::graphql::running::{Running, Step, beyond};
 use crate::limit::ClientAddress;
+use graphql_engine::Call;
 
 /// A client that is told of the end gets so long to read it and to agree.
 const FAREWELL: Duration = Duration::from_secs(2);

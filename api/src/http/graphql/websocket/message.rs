@@ -4,8 +4,8 @@ use async_graphql::{Response, ServerError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::graphql::engine::Call;
 use crate::http::graphql::request::Body;
+use graphql_engine::Call;
 
 /// What a client says.
 #[derive(Debug)]

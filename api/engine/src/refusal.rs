@@ -2,8 +2,8 @@
 
 use async_graphql::{ErrorExtensionValues, ServerError};
 
-use super::limits::Exceeded;
-use super::persisted::Unknown;
+use crate::limits::Exceeded;
+use crate::persisted::Unknown;
 
 /// Why nothing is executed. The answer has these errors and no `data`.
 #[derive(Clone, Debug)]
@@ -16,11 +16,11 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    pub(super) fn new(code: &str, message: impl Into<String>) -> Self {
+    pub(crate) fn new(code: &str, message: impl Into<String>) -> Self {
         Self { errors: vec![coded(code, ServerError::new(message, None))], malformed: false }
     }
 
-    pub(super) fn invalid(errors: Vec<ServerError>) -> Self {
+    pub(crate) fn invalid(errors: Vec<ServerError>) -> Self {
         let errors = errors.into_iter().map(|error| coded(INVALID, error)).collect();
         Self { errors, malformed: false }
     }
@@ -28,7 +28,7 @@ impl Refusal {
 
 const INVALID: &str = "GRAPHQL_VALIDATION_FAILED";
 
-pub(super) fn coded(code: &str, mut error: ServerError) -> ServerError {
+pub(crate) fn coded(code: &str, mut error: ServerError) -> ServerError {
     error.extensions.get_or_insert_with(ErrorExtensionValues::default).set("code", code);
     error
 }

@@ -10,7 +10,7 @@ use async_graphql_value::Value;
 /// A value as the document has it. `absent` tells which variables have no value: a list has null there, an object
 /// leaves the field out. None where the value itself is such a variable.
 /// <https://spec.graphql.org/October2021/#sec-Coercing-Field-Arguments>
-pub(super) fn literal(value: &ast::Value, absent: &impl Fn(&str) -> bool) -> Option<Value> {
+pub(crate) fn literal(value: &ast::Value, absent: &impl Fn(&str) -> bool) -> Option<Value> {
     Some(match value {
         ast::Value::Null => Value::Null,
         ast::Value::Variable(name) if absent(name) => return None,
@@ -38,7 +38,7 @@ fn number(digits: &str) -> Value {
 }
 
 /// A variable's coerced value.
-pub(super) fn variable(value: JsonValue) -> ConstValue {
+pub(crate) fn variable(value: JsonValue) -> ConstValue {
     match value {
         JsonValue::Null => ConstValue::Null,
         JsonValue::Bool(value) => ConstValue::Boolean(value),
@@ -52,7 +52,7 @@ pub(super) fn variable(value: JsonValue) -> ConstValue {
 }
 
 /// JSON has one kind of number: what is written `1.0` is as whole as `1`, and JavaScript makes no difference.
-pub(super) fn with_whole_numbers(values: &JsonMap) -> Cow<'_, JsonMap> {
+pub(crate) fn with_whole_numbers(values: &JsonMap) -> Cow<'_, JsonMap> {
     if !values.values().any(has_whole_float) {
         return Cow::Borrowed(values);
     }

@@ -32,7 +32,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use apollo_compiler::request::coerce_variable_values;
-use apollo_compiler::response::{JsonMap, JsonValue};
+use apollo_compiler::response::JsonValue;
 use apollo_compiler::{Schema, executable};
 use async_graphql::parser::types::{OperationType, Selection};
 use async_graphql::{Data, Executor, Name, Request, Response, ServerError, Value, Variables};
@@ -47,8 +47,9 @@ use persisted::{PersistedDocuments, Reference};
 use plan::{Given, NoPlan, Plan};
 use refusal::coded;
 
+pub use apollo_compiler::response::JsonMap;
 pub use limits::Limits;
-pub use lists::{Length, Lists};
+pub use lists::{Length, Lists, PageSizes};
 pub use persisted::{ManifestError, TrustedDocuments};
 pub use refusal::Refusal;
 pub use scalars::Scalars;
@@ -74,6 +75,8 @@ pub struct EngineOptions {
     pub scalars: Scalars,
     /// The lists of the schema that `first` and `last` do not bound, all of them.
     pub lists: Lists,
+    /// The number of items in the pages of the schema.
+    pub page_sizes: PageSizes,
 }
 
 impl Default for EngineOptions {
@@ -86,6 +89,7 @@ impl Default for EngineOptions {
             automatic_persisted_queries: true,
             scalars: Scalars::default(),
             lists: &[],
+            page_sizes: PageSizes::default(),
         }
     }
 }
@@ -175,12 +179,13 @@ impl<E: Executor> Engine<E> {
             automatic_persisted_queries,
             scalars,
             lists,
+            page_sizes,
         } = options;
         let schema = Schema::parse_and_validate(sdl, "schema.graphql")
             .map_err(|error| SchemaError(error.errors.to_string()))?;
         Ok(Self {
             executor,
-            model: Model::new(schema, lists).map_err(SchemaError)?,
+            model: Model::new(schema, lists, page_sizes).map_err(SchemaError)?,
             limits,
             introspection,
             scalars,

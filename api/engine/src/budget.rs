@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use apollo_compiler::Name;
 use apollo_compiler::ast::{Definition, Document, FragmentDefinition, Selection};
 
-use super::limits::{Exceeded, Limit, Limits};
+use crate::limits::{Exceeded, Limit, Limits};
 
 /// Fields, inline fragments and spreads may nest this deep in all, so that walking them never exhausts the stack.
 /// Only a document of fragments chained for the purpose comes here.
@@ -42,7 +42,7 @@ impl Measure {
 
 /// Checks a document against all limits but its tokens and its cost. Operations are counted together: all of
 /// them are validated, whichever is run.
-pub(super) fn check(document: &Document, limits: &Limits) -> Result<(), Exceeded> {
+pub(crate) fn check(document: &Document, limits: &Limits) -> Result<(), Exceeded> {
     let mut fragments = HashMap::new();
     let mut operations = Vec::new();
     for definition in &document.definitions {

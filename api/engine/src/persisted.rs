@@ -74,7 +74,7 @@ impl TrustedDocuments {
 
 /// Why a request's document is not known.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Unknown {
+pub(crate) enum Unknown {
     /// Neither a text nor an id.
     Missing,
     /// A text and an id that is not that of the text.
@@ -91,16 +91,16 @@ pub(super) enum Unknown {
 
 /// How a request gives its document.
 #[derive(Debug, Default)]
-pub(super) struct Reference<'r> {
-    pub(super) text: Option<&'r str>,
+pub(crate) struct Reference<'r> {
+    pub(crate) text: Option<&'r str>,
     /// `documentId`, of the specification of GraphQL over HTTP.
-    pub(super) document_id: Option<&'r str>,
+    pub(crate) document_id: Option<&'r str>,
     /// `extensions.persistedQuery.sha256Hash`, of Apollo.
-    pub(super) query_hash: Option<&'r str>,
+    pub(crate) query_hash: Option<&'r str>,
 }
 
 /// Finds the text of a request's document.
-pub(super) struct PersistedDocuments {
+pub(crate) struct PersistedDocuments {
     trusted: TrustedDocuments,
     trusted_only: bool,
     /// None where automatic persisted queries are off.
@@ -117,13 +117,13 @@ impl Weighter<Id, Arc<str>> for ByLength {
 }
 
 impl PersistedDocuments {
-    pub(super) fn new(trusted: TrustedDocuments, trusted_only: bool, automatic: bool) -> Self {
+    pub(crate) fn new(trusted: TrustedDocuments, trusted_only: bool, automatic: bool) -> Self {
         let remembered =
             (automatic && !trusted_only).then(|| Cache::with_weighter(1_000, REMEMBERED_BYTES, ByLength));
         Self { trusted, trusted_only, remembered }
     }
 
-    pub(super) fn resolve(&self, reference: &Reference<'_>) -> Result<Arc<str>, Unknown> {
+    pub(crate) fn resolve(&self, reference: &Reference<'_>) -> Result<Arc<str>, Unknown> {
         let Reference { text, document_id, query_hash } = *reference;
         if let Some(document_id) = document_id {
             let document =
@@ -152,7 +152,7 @@ impl PersistedDocuments {
     }
 
     /// Keeps a text that a client sent with its hash, once it has proved to be a valid document.
-    pub(super) fn remember(&self, reference: &Reference<'_>, text: &Arc<str>) {
+    pub(crate) fn remember(&self, reference: &Reference<'_>, text: &Arc<str>) {
         if let (Some(remembered), Some(_), Some(hash)) =
             (&self.remembered, reference.text, reference.query_hash)
             && let Some(id) = parse_id(hash)

@@ -18,16 +18,31 @@ pub enum Length {
     Argument(&'static str),
 }
 
+/// The number of items in a page: of a field that takes `first` or `last`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageSizes {
+    /// The number of items where neither argument is given.
+    pub default: u32,
+    /// The maximum number of items. Resolvers must refuse a request for more.
+    pub max: u32,
+}
+
+impl Default for PageSizes {
+    fn default() -> Self {
+        Self { default: 50, max: 100 }
+    }
+}
+
 /// The lists of objects that are no pages, as `Type.field`.
 pub type Lists = &'static [(&'static str, Length)];
 
 /// The same, by type and by field.
 #[derive(Debug, Default)]
-pub(super) struct Lengths(HashMap<&'static str, HashMap<&'static str, Length>>);
+pub(crate) struct Lengths(HashMap<&'static str, HashMap<&'static str, Length>>);
 
 impl Lengths {
     /// What is wrong where a list has no length, or a length is of no list.
-    pub(super) fn new(
+    pub(crate) fn new(
         schema: &Schema,
         possible: &HashMap<Name, Vec<Name>>,
         lists: Lists,
@@ -63,18 +78,18 @@ impl Lengths {
         }
     }
 
-    pub(super) fn of(&self, ty: &str, field: &str) -> Option<Length> {
+    pub(crate) fn of(&self, ty: &str, field: &str) -> Option<Length> {
         self.0.get(ty)?.get(field).copied()
     }
 }
 
 /// Whether a field says how long a page is: of what is below it, or of itself where it is a list.
-pub(super) fn takes_a_page(field: &FieldDefinition) -> bool {
+pub(crate) fn takes_a_page(field: &FieldDefinition) -> bool {
     field.arguments.iter().any(|argument| argument.name == "first" || argument.name == "last")
 }
 
 /// Whether a list of a connection is as long as its page. <https://relay.dev/graphql/connections.htm#sec-Connection-Types>
-pub(super) fn is_of_page(field: &str) -> bool {
+pub(crate) fn is_of_page(field: &str) -> bool {
     field == "edges" || field == "nodes"
 }
 
@@ -112,7 +127,7 @@ fn fields(schema: &Schema) -> impl Iterator<Item = (&Name, &Component<FieldDefin
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graphql::engine::model::Model;
+    use crate::model::Model;
 
     const SDL: &str = "
         type Query {
@@ -129,7 +144,7 @@ mod tests {
 
     fn refused(added: &str, lists: Lists) -> Option<String> {
         let schema = Schema::parse_and_validate(format!("{SDL} {added}"), "schema.graphql").unwrap();
-        Model::new(schema, lists).err()
+        Model::new(schema, lists, PageSizes::default()).err()
     }
 
     #[test]

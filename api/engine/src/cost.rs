@@ -11,24 +11,23 @@ use apollo_compiler::executable::Field;
 use apollo_compiler::schema::ExtendedType;
 use async_graphql::{Value as ConstValue, Variables};
 
-use super::lists::{Length, is_of_page, takes_a_page};
-use super::model::Model;
-use crate::graphql::pagination::{DEFAULT_PAGE, LONGEST_PAGE};
+use crate::lists::{Length, PageSizes, is_of_page, takes_a_page};
+use crate::model::Model;
 
 /// An object, in the unit of costs.
 const OBJECT: u64 = 10;
 const SCALAR: u64 = 1;
 /// What a field of the mutation costs beside what it returns.
-pub(super) const MUTATION: u64 = 10 * OBJECT;
+pub(crate) const MUTATION: u64 = 10 * OBJECT;
 /// What every operation costs.
-pub(super) const OPERATION: u64 = OBJECT;
+pub(crate) const OPERATION: u64 = OBJECT;
 
 /// How often what is selected below a field is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Times {
     Fixed(u64),
     /// The longer of what `first` and `last` ask for; the default page where neither has a value.
-    Page(Vec<Bound>),
+    Page(Vec<Bound>, PageSizes),
     /// As often as a variable's list has items.
     Items(String),
 }
@@ -41,11 +40,11 @@ enum Bound {
 }
 
 impl Bound {
-    fn length(&self, variables: &Variables) -> Option<u64> {
+    fn length(&self, variables: &Variables, sizes: PageSizes) -> Option<u64> {
         match self {
             Self::Fixed(length) => Some(*length),
             Self::Variable(name) => match variables.get(name.as_str())? {
-                ConstValue::Number(number) => Some(page(number.as_i64())),
+                ConstValue::Number(number) => Some(sizes.bounded(number.as_i64())),
                 _ => None,
             },
         }
@@ -58,9 +57,9 @@ impl Times {
     fn count(&self, variables: &Variables) -> u64 {
         match self {
             Self::Fixed(times) => *times,
-            Self::Page(bounds) => {
-                let longest = bounds.iter().filter_map(|bound| bound.length(variables)).max();
-                longest.unwrap_or(u64::from(DEFAULT_PAGE))
+            Self::Page(bounds, sizes) => {
+                let longest = bounds.iter().filter_map(|bound| bound.length(variables, *sizes)).max();
+                longest.unwrap_or(u64::from(sizes.default))
             }
             Self::Items(name) => match variables.get(name.as_str()) {
                 Some(ConstValue::List(items)) => length(items.len()),
@@ -70,10 +69,13 @@ impl Times {
     }
 }
 
-/// More than the longest page is refused where the page is read.
-fn page(asked: Option<i64>) -> u64 {
-    let asked = asked.and_then(|asked| u64::try_from(asked).ok()).unwrap_or_default();
-    asked.min(u64::from(LONGEST_PAGE))
+impl PageSizes {
+    /// Bounds the length that an argument asks for. A resolver refuses more than the maximum, so that no page is
+    /// longer.
+    fn bounded(self, asked: Option<i64>) -> u64 {
+        let asked = asked.and_then(|asked| u64::try_from(asked).ok()).unwrap_or_default();
+        asked.min(u64::from(self.max))
+    }
 }
 
 fn length(items: usize) -> u64 {
@@ -82,7 +84,7 @@ fn length(items: usize) -> u64 {
 
 /// What a selection set leads to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Cost {
+pub(crate) struct Cost {
     /// What does not depend on variables.
     fixed: u64,
     rest: Vec<(Times, Cost)>,
@@ -90,7 +92,7 @@ pub(super) struct Cost {
 
 impl Cost {
     /// In objects, for these variables.
-    pub(super) fn objects(&self, variables: &Variables) -> u64 {
+    pub(crate) fn objects(&self, variables: &Variables) -> u64 {
         self.count(variables) / OBJECT
     }
 
@@ -100,7 +102,7 @@ impl Cost {
         })
     }
 
-    pub(super) fn add(&mut self, cost: u64) {
+    pub(crate) fn add(&mut self, cost: u64) {
         self.fixed = self.fixed.saturating_add(cost);
     }
 
@@ -132,19 +134,19 @@ enum Place {
 }
 
 /// Adds up the fields of one selection set.
-pub(super) struct Counter<'s> {
+pub(crate) struct Counter<'s> {
     model: &'s Model,
     place: Place,
     cost: Cost,
 }
 
 impl<'s> Counter<'s> {
-    pub(super) fn new(model: &'s Model) -> Self {
+    pub(crate) fn new(model: &'s Model) -> Self {
         Self { model, place: Place::Data, cost: Cost::default() }
     }
 
     /// The counter of what is below a field, for [`Counter::field`] to take back.
-    pub(super) fn below(&self, field: &Field) -> Self {
+    pub(crate) fn below(&self, field: &Field) -> Self {
         let place = match (&self.place, field.name.as_str()) {
             (_, "__schema" | "__type") => Place::Introspection { of_all: false },
             (Place::Introspection { .. }, "types") => Place::Introspection { of_all: true },
@@ -153,23 +155,23 @@ impl<'s> Counter<'s> {
             }
             (Place::Introspection { .. }, _) => Place::Introspection { of_all: false },
             _ if field.ty().is_list() => Place::Data,
-            _ => page_of(field).map_or(Place::Data, Place::Connection),
+            _ => self.page_of(field).map_or(Place::Data, Place::Connection),
         };
         Self { model: self.model, place, cost: Cost::default() }
     }
 
     /// The counter of a fragment in the same selection set, for [`Counter::fragment`] to take back.
-    pub(super) fn beside(&self) -> Self {
+    pub(crate) fn beside(&self) -> Self {
         Self { model: self.model, place: self.place.clone(), cost: Cost::default() }
     }
 
     /// A fragment's fields count with those of its parent.
-    pub(super) fn fragment(&mut self, beside: Self) {
+    pub(crate) fn fragment(&mut self, beside: Self) {
         self.cost.add_below(Times::ONCE, beside.cost);
     }
 
     /// Adds a field of `parent` with what is below it.
-    pub(super) fn field(&mut self, parent: &str, field: &Field, below: Self) {
+    pub(crate) fn field(&mut self, parent: &str, field: &Field, below: Self) {
         let leaf = field.inner_type_def(&self.model.schema).is_none_or(ExtendedType::is_leaf);
         if leaf {
             // It takes a statement to count.
@@ -186,7 +188,7 @@ impl<'s> Counter<'s> {
         self.cost.add_below(times, cost);
     }
 
-    pub(super) fn finish(self) -> Cost {
+    pub(crate) fn finish(self) -> Cost {
         self.cost
     }
 
@@ -195,43 +197,47 @@ impl<'s> Counter<'s> {
             Place::Connection(page) if is_of_page(&field.name) => page.clone(),
             Place::Introspection { of_all } => {
                 let size = self.model.introspected(&field.name);
-                size.map_or_else(longest, |size| {
-                    Times::Fixed(if *of_all { size.average } else { size.longest })
-                })
+                size.map_or_else(
+                    || self.longest(),
+                    |size| Times::Fixed(if *of_all { size.average } else { size.longest }),
+                )
             }
             Place::Connection(_) | Place::Data => {
-                page_of(field).unwrap_or_else(|| match self.model.lengths.of(parent, &field.name) {
+                self.page_of(field).unwrap_or_else(|| match self.model.lengths.of(parent, &field.name) {
                     Some(Length::Items(items)) => Times::Fixed(items.into()),
                     Some(Length::Argument(name)) => {
-                        field.argument_by_name(name).map_or_else(|_| longest(), |value| items(value))
+                        field.argument_by_name(name).map_or_else(|_| self.longest(), |value| items(value))
                     }
-                    None => longest(),
+                    None => self.longest(),
                 })
             }
         }
     }
-}
 
-/// For what the model does not know, which is no list of a schema that it takes.
-fn longest() -> Times {
-    Times::Fixed(u64::from(LONGEST_PAGE))
-}
-
-/// A field that takes `first` or `last` answers a page: of what is below it, or of itself where it is a list.
-fn page_of(field: &Field) -> Option<Times> {
-    if !takes_a_page(&field.definition) {
-        return None;
+    /// Returns the longest page, for a list that the model does not know. It knows every list of its schema.
+    fn longest(&self) -> Times {
+        Times::Fixed(u64::from(self.model.page_sizes.max))
     }
-    let bounds = ["first", "last"].iter().filter_map(|name| field.argument_by_name(name).ok());
-    let bounds = bounds.filter_map(|value| match &**value {
-        Value::Int(digits) => Some(Bound::Fixed(page(digits.as_str().parse().ok()))),
-        Value::Variable(name) => Some(Bound::Variable(name.to_string())),
-        _ => None,
-    });
-    let times = Times::Page(bounds.collect());
-    let is_fixed =
-        matches!(&times, Times::Page(bounds) if bounds.iter().all(|it| matches!(it, Bound::Fixed(_))));
-    Some(if is_fixed { Times::Fixed(times.count(&Variables::default())) } else { times })
+
+    /// Returns the length of the page that a field's `first` or `last` asks for. The field is the page itself where
+    /// it is a list, or else a connection.
+    fn page_of(&self, field: &Field) -> Option<Times> {
+        if !takes_a_page(&field.definition) {
+            return None;
+        }
+        let sizes = self.model.page_sizes;
+        let bounds = ["first", "last"].iter().filter_map(|name| field.argument_by_name(name).ok());
+        let bounds: Vec<Bound> = bounds
+            .filter_map(|value| match &**value {
+                Value::Int(digits) => Some(Bound::Fixed(sizes.bounded(digits.as_str().parse().ok()))),
+                Value::Variable(name) => Some(Bound::Variable(name.to_string())),
+                _ => None,
+            })
+            .collect();
+        let is_fixed = bounds.iter().all(|bound| matches!(bound, Bound::Fixed(_)));
+        let times = Times::Page(bounds, sizes);
+        Some(if is_fixed { Times::Fixed(times.count(&Variables::default())) } else { times })
+    }
 }
 
 /// A list that is asked for by a list, such as `nodes(ids:)`, is as long; one value stands for a list of one.

@@ -6,8 +6,8 @@ use apollo_compiler::Name;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
-use super::document::Document;
-use super::plan::{Given, Plan};
+use crate::document::Document;
+use crate::plan::{Given, Plan};
 
 const DOCUMENTS_BYTES: u64 = 32 * 1024 * 1024;
 const PLANS_BYTES: u64 = 32 * 1024 * 1024;
@@ -23,14 +23,14 @@ fn weight(parts: usize, bytes: u64) -> u64 {
 }
 
 /// Documents by their text.
-pub(super) type Documents = Cache<Arc<str>, Arc<Document>, ByText>;
+pub(crate) type Documents = Cache<Arc<str>, Arc<Document>, ByText>;
 
-pub(super) fn documents() -> Documents {
+pub(crate) fn documents() -> Documents {
     Cache::with_weighter(1_000, DOCUMENTS_BYTES, ByText)
 }
 
 #[derive(Clone)]
-pub(super) struct ByText;
+pub(crate) struct ByText;
 
 impl Weighter<Arc<str>, Arc<Document>> for ByText {
     fn weight(&self, text: &Arc<str>, _: &Arc<Document>) -> u64 {
@@ -39,17 +39,17 @@ impl Weighter<Arc<str>, Arc<Document>> for ByText {
 }
 
 /// A document's id, which of its operations, and what its variables decide.
-pub(super) type PlanKey = (u64, Option<Name>, Vec<Given>);
+pub(crate) type PlanKey = (u64, Option<Name>, Vec<Given>);
 
 /// Plans of operations: one for each combination of variables that are given and booleans that are true.
-pub(super) type Plans = Cache<PlanKey, Arc<Plan>, BySize>;
+pub(crate) type Plans = Cache<PlanKey, Arc<Plan>, BySize>;
 
-pub(super) fn plans() -> Plans {
+pub(crate) fn plans() -> Plans {
     Cache::with_weighter(1_000, PLANS_BYTES, BySize)
 }
 
 #[derive(Clone)]
-pub(super) struct BySize;
+pub(crate) struct BySize;
 
 impl Weighter<PlanKey, Arc<Plan>> for BySize {
     fn weight(&self, (_, _, given): &PlanKey, plan: &Arc<Plan>) -> u64 {

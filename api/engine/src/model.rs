@@ -6,11 +6,11 @@ use apollo_compiler::schema::ExtendedType;
 use apollo_compiler::validation::Valid;
 use apollo_compiler::{Name, Schema};
 
-use super::lists::{Lengths, Lists};
+use crate::lists::{Lengths, Lists, PageSizes};
 
 /// Whether a fragment applies to the objects of a type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Applies {
+pub(crate) enum Applies {
     Always,
     Sometimes,
     Never,
@@ -18,10 +18,10 @@ pub(super) enum Applies {
 
 /// How many entries a list of introspection has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct ListSize {
+pub(crate) struct ListSize {
     /// On average over all that have such a list, rounded up.
-    pub(super) average: u64,
-    pub(super) longest: u64,
+    pub(crate) average: u64,
+    pub(crate) longest: u64,
 }
 
 impl ListSize {
@@ -38,19 +38,20 @@ impl ListSize {
 }
 
 #[derive(Debug)]
-pub(super) struct Model {
-    pub(super) schema: Valid<Schema>,
+pub(crate) struct Model {
+    pub(crate) schema: Valid<Schema>,
     /// The object types that a value of a type may have.
     possible: HashMap<Name, Vec<Name>>,
     /// The lists of introspection, by the name of the field.
     introspection: HashMap<&'static str, ListSize>,
     /// All other lists of objects that are no pages.
-    pub(super) lengths: Lengths,
+    pub(crate) lengths: Lengths,
+    pub(crate) page_sizes: PageSizes,
 }
 
 impl Model {
     /// What is wrong where `lists` does not tell of each list that is no page.
-    pub(super) fn new(schema: Valid<Schema>, lists: Lists) -> Result<Self, String> {
+    pub(crate) fn new(schema: Valid<Schema>, lists: Lists, page_sizes: PageSizes) -> Result<Self, String> {
         let mut possible = HashMap::new();
         for (name, implementers) in schema.implementers_map() {
             possible.insert(name, implementers.objects.into_iter().collect());
@@ -68,16 +69,16 @@ impl Model {
         }
         let introspection = list_sizes(&schema, &possible);
         let lengths = Lengths::new(&schema, &possible, lists)?;
-        Ok(Self { schema, possible, introspection, lengths })
+        Ok(Self { schema, possible, introspection, lengths, page_sizes })
     }
 
-    pub(super) fn possible_types(&self, ty: &str) -> &[Name] {
+    pub(crate) fn possible_types(&self, ty: &str) -> &[Name] {
         self.possible.get(ty).map_or(&[], Vec::as_slice)
     }
 
     /// Whether what is selected on `condition` applies to an object of the type `parent`. For an interface or a union
     /// that is never told for all of its objects: the engine finds on it only the fields that itself declares.
-    pub(super) fn applies(&self, condition: &str, parent: &str) -> Applies {
+    pub(crate) fn applies(&self, condition: &str, parent: &str) -> Applies {
         if condition == parent {
             return Applies::Always;
         }
@@ -91,7 +92,7 @@ impl Model {
     }
 
     /// None for a list that introspection does not have.
-    pub(super) fn introspected(&self, list: &str) -> Option<ListSize> {
+    pub(crate) fn introspected(&self, list: &str) -> Option<ListSize> {
         self.introspection.get(list).copied()
     }
 }

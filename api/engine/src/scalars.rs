@@ -13,7 +13,7 @@ use apollo_compiler::{Node, Schema};
 use async_graphql::{InputType, Pos, ScalarType, Value as ConstValue, Variables};
 use async_graphql_value::Value;
 
-use super::value::literal;
+use crate::value::literal;
 
 /// Says why a value does not fit.
 type Check = fn(ConstValue) -> Result<(), String>;
@@ -23,9 +23,9 @@ type Check = fn(ConstValue) -> Result<(), String>;
 pub struct Scalars(HashMap<&'static str, Check>);
 
 /// A value that does not fit its scalar.
-pub(super) struct Misfit {
-    pub(super) message: String,
-    pub(super) location: Option<SourceSpan>,
+pub(crate) struct Misfit {
+    pub(crate) message: String,
+    pub(crate) location: Option<SourceSpan>,
 }
 
 impl Scalars {
@@ -40,7 +40,7 @@ impl Scalars {
     }
 
     /// The values that stand in an executable document.
-    pub(super) fn check_document(&self, schema: &Schema, document: &ExecutableDocument) -> Vec<Misfit> {
+    pub(crate) fn check_document(&self, schema: &Schema, document: &ExecutableDocument) -> Vec<Misfit> {
         let mut walk = Walk { scalars: self, schema, misfits: Vec::new() };
         if !self.0.is_empty() {
             for operation in document.operations.iter() {
@@ -59,7 +59,7 @@ impl Scalars {
     }
 
     /// The coerced variables of an operation.
-    pub(super) fn check_variables(
+    pub(crate) fn check_variables(
         &self,
         schema: &Schema,
         operation: &Operation,

@@ -8,11 +8,11 @@
 use async_graphql::parser::types::{Field, Selection, SelectionSet};
 use async_graphql::{PathSegment, Pos, Positioned, ServerError};
 
-use super::plan::Plan;
+use crate::plan::Plan;
 
 /// Completes the paths that end at an item, where the rest is beyond doubt: a field that a fragment has in two places
 /// has one place in the document.
-pub(super) fn complete(plan: &Plan, errors: &mut [ServerError]) {
+pub(crate) fn complete(plan: &Plan, errors: &mut [ServerError]) {
     for error in errors {
         let (Some(PathSegment::Index(_)), Some(place)) = (error.path.last(), error.locations.first()) else {
             continue;

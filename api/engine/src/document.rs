@@ -8,22 +8,22 @@ use apollo_compiler::parser::{Parser, SourceSpan};
 use apollo_compiler::validation::{DiagnosticList, Valid};
 use async_graphql::{Pos, ServerError};
 
-use super::limits::{Exceeded, Limit, Limits};
-use super::model::Model;
-use super::scalars::Scalars;
-use super::{Refusal, budget, values};
+use crate::limits::{Exceeded, Limit, Limits};
+use crate::model::Model;
+use crate::scalars::Scalars;
+use crate::{Refusal, budget, values};
 
 /// Brackets may nest this deep: what is beyond ends the parser before the stack does.
 const DEEPEST_NESTING: u32 = 100;
 
-pub(super) struct Document {
+pub(crate) struct Document {
     /// Tells it apart from every other.
-    pub(super) id: u64,
-    pub(super) executable: Valid<ExecutableDocument>,
+    pub(crate) id: u64,
+    pub(crate) executable: Valid<ExecutableDocument>,
 }
 
 impl Document {
-    pub(super) fn new(
+    pub(crate) fn new(
         text: &str,
         model: &Model,
         limits: &Limits,
@@ -69,7 +69,7 @@ impl Document {
         Ok(document)
     }
 
-    pub(super) fn operation(&self, name: Option<&str>) -> Result<&Operation, Refusal> {
+    pub(crate) fn operation(&self, name: Option<&str>) -> Result<&Operation, Refusal> {
         // Over GET, and from some clients, an empty name stands for none.
         let name = name.filter(|name| !name.is_empty());
         let found = self.executable.operations.get(name);
@@ -79,13 +79,13 @@ impl Document {
     }
 
     /// An error at a place in the document.
-    pub(super) fn error(&self, message: String, location: Option<SourceSpan>) -> ServerError {
+    pub(crate) fn error(&self, message: String, location: Option<SourceSpan>) -> ServerError {
         let start = location.and_then(|location| location.line_column(&self.executable.sources));
         ServerError::new(message, start.map(|start| Pos { line: start.line, column: start.column }))
     }
 }
 
-pub(super) fn size(count: u32) -> usize {
+pub(crate) fn size(count: u32) -> usize {
     usize::try_from(count).unwrap_or(usize::MAX)
 }
 

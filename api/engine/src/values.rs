@@ -11,10 +11,10 @@ use apollo_compiler::executable::{ExecutableDocument, Operation, Selection, Sele
 use apollo_compiler::schema::ExtendedType;
 use apollo_compiler::{Node, Schema};
 
-use super::scalars::Misfit;
+use crate::scalars::Misfit;
 
 /// The values that stand in a document which is valid in all else.
-pub(super) fn check(schema: &Schema, document: &ExecutableDocument) -> Vec<Misfit> {
+pub(crate) fn check(schema: &Schema, document: &ExecutableDocument) -> Vec<Misfit> {
     let mut misfits = Vec::new();
     for operation in document.operations.iter() {
         let mut walk = Walk { schema, document, operation, fragments: HashSet::new(), misfits };

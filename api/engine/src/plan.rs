@@ -18,14 +18,14 @@ use async_graphql::parser::types as engine;
 use async_graphql::parser::types::OperationType;
 use async_graphql::{Name, Pos, Positioned};
 
-use super::cost::{Cost, Counter, MUTATION, OPERATION};
-use super::model::{Applies, Model};
-use super::scalars::Misfit;
-use super::value::literal;
+use crate::cost::{Cost, Counter, MUTATION, OPERATION};
+use crate::model::{Applies, Model};
+use crate::scalars::Misfit;
+use crate::value::literal;
 
 /// What a variable's value decides about the shape of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Given {
+pub(crate) enum Given {
     /// It has no value, so that arguments that name it are left out.
     Absent,
     /// It is a boolean, which `@skip` and `@include` may read.
@@ -38,18 +38,18 @@ pub(super) enum Given {
 
 /// An operation as the engine gets it.
 #[derive(Debug)]
-pub(super) struct Plan {
-    pub(super) kind: OperationType,
-    pub(super) document: engine::ExecutableDocument,
-    pub(super) cost: Cost,
+pub(crate) struct Plan {
+    pub(crate) kind: OperationType,
+    pub(crate) document: engine::ExecutableDocument,
+    pub(crate) cost: Cost,
     /// Fields and values.
-    pub(super) size: usize,
+    pub(crate) size: usize,
     /// The places of the fields that answer lists.
     lists: HashSet<Pos>,
 }
 
 /// Why an operation has no plan.
-pub(super) enum NoPlan {
+pub(crate) enum NoPlan {
     /// It has more fields than it may.
     TooLarge,
     /// A condition is null.
@@ -59,7 +59,7 @@ pub(super) enum NoPlan {
 impl Plan {
     /// The plan of a validated operation, of at most `largest` fields and values. `given` has an entry for each of
     /// its variables.
-    pub(super) fn new(
+    pub(crate) fn new(
         model: &Model,
         document: &ExecutableDocument,
         operation: &Operation,
@@ -107,7 +107,7 @@ impl Plan {
     }
 
     /// What it selects.
-    pub(super) fn root(&self) -> Option<&engine::SelectionSet> {
+    pub(crate) fn root(&self) -> Option<&engine::SelectionSet> {
         match &self.document.operations {
             engine::DocumentOperations::Single(operation) => Some(&operation.node.selection_set.node),
             engine::DocumentOperations::Multiple(_) => None,
@@ -115,7 +115,7 @@ impl Plan {
     }
 
     /// Whether the field at this place answers a list.
-    pub(super) fn is_list(&self, place: Pos) -> bool {
+    pub(crate) fn is_list(&self, place: Pos) -> bool {
         self.lists.contains(&place)
     }
 }
