@@ -1,67 +1,68 @@
-//! What an operation may cost: how many objects its answer may have.
+//! Computes the cost of an operation: the largest number of objects that its response can have.
 //!
-//! A page costs its length times what is selected below, so that nested pages multiply. Bounding it was first
-//! described for GitHub's API: <https://docs.github.com/en/graphql/overview/rate-limits-and-query-limits>.
+//! The cost of a page is its length times the cost of one item, so that nested pages multiply. GitHub's API has the same
+//! limit: <https://docs.github.com/en/graphql/overview/rate-limits-and-query-limits>.
 //!
-//! Costs are reckoned in tenths of an object here: a scalar is one, and so is all that introspection answers, which
-//! comes from memory.
+//! This module counts in tenths of an object. A scalar costs one tenth. An object of introspection costs one tenth too,
+//! because it comes from memory.
 
 use apollo_compiler::ast::{Type, Value};
 use apollo_compiler::executable::Field;
 use apollo_compiler::schema::ExtendedType;
 use async_graphql::{Value as ConstValue, Variables};
 
-use crate::lists::{Length, PageSizes, is_of_page, takes_a_page};
-use crate::model::Model;
+use crate::lists::{ListLength, PageSizes, has_page_argument, is_list_of_connection};
+use crate::schema_index::SchemaIndex;
 
-/// An object, in the unit of costs.
-const OBJECT: u64 = 10;
-const SCALAR: u64 = 1;
-/// What a field of the mutation costs beside what it returns.
-pub(crate) const MUTATION: u64 = 10 * OBJECT;
-/// What every operation costs.
-pub(crate) const OPERATION: u64 = OBJECT;
+/// The cost of an object, in tenths of an object like all costs here.
+const OBJECT_COST: u64 = 10;
+const SCALAR_COST: u64 = 1;
+/// The cost of a root field of a mutation, in addition to the cost of its result.
+pub(crate) const MUTATION_FIELD_COST: u64 = 10 * OBJECT_COST;
+/// The cost of an operation, in addition to its fields.
+pub(crate) const OPERATION_COST: u64 = OBJECT_COST;
 
-/// How often what is selected below a field is answered.
+/// The number of times that the response repeats the selection set of a field.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Times {
+enum Repetition {
     Fixed(u64),
-    /// The longer of what `first` and `last` ask for; the default page where neither has a value.
-    Page(Vec<Bound>, PageSizes),
-    /// As often as a variable's list has items.
-    Items(String),
+    /// The length of a page: the larger value of `first` and `last`, or the default if neither has a value.
+    Page(Vec<PageArgument>, PageSizes),
+    /// The number of items in the list that is the value of this variable.
+    ItemsOfVariable(String),
 }
 
-/// What asks for the length of a page.
+/// The value of `first` or `last`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Bound {
+enum PageArgument {
     Fixed(u64),
     Variable(String),
 }
 
-impl Bound {
+impl PageArgument {
+    /// Returns the length of the page, or `None` if the argument has no value.
     fn length(&self, variables: &Variables, sizes: PageSizes) -> Option<u64> {
         match self {
             Self::Fixed(length) => Some(*length),
             Self::Variable(name) => match variables.get(name.as_str())? {
-                ConstValue::Number(number) => Some(sizes.bounded(number.as_i64())),
+                ConstValue::Number(number) => Some(sizes.max_length(number.as_i64())),
                 _ => None,
             },
         }
     }
 }
 
-impl Times {
+impl Repetition {
     const ONCE: Self = Self::Fixed(1);
 
     fn count(&self, variables: &Variables) -> u64 {
         match self {
-            Self::Fixed(times) => *times,
+            Self::Fixed(count) => *count,
             Self::Page(bounds, sizes) => {
-                let longest = bounds.iter().filter_map(|bound| bound.length(variables, *sizes)).max();
+                let longest = bounds.iter().filter_map(|argument| argument.length(variables, *sizes)).max();
                 longest.unwrap_or(u64::from(sizes.default))
             }
-            Self::Items(name) => match variables.get(name.as_str()) {
+            Self::ItemsOfVariable(name) => match variables.get(name.as_str()) {
                 Some(ConstValue::List(items)) => length(items.len()),
                 _ => 1,
             },
@@ -70,11 +71,11 @@ impl Times {
 }
 
 impl PageSizes {
-    /// Bounds the length that an argument asks for. A resolver refuses more than the maximum, so that no page is
-    /// longer.
-    fn bounded(self, asked: Option<i64>) -> u64 {
-        let asked = asked.and_then(|asked| u64::try_from(asked).ok()).unwrap_or_default();
-        asked.min(u64::from(self.max))
+    /// Returns the number of items that a page can have if an argument has this value. Resolvers refuse a value above
+    /// the maximum, so no page is longer than that.
+    fn max_length(self, value: Option<i64>) -> u64 {
+        let length = value.and_then(|value| u64::try_from(value).ok()).unwrap_or_default();
+        length.min(u64::from(self.max))
     }
 }
 
@@ -82,23 +83,25 @@ fn length(items: usize) -> u64 {
     u64::try_from(items).unwrap_or(u64::MAX)
 }
 
-/// What a selection set leads to.
+/// The cost of a selection set. It is computed once for a plan, and depends on the values of variables.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Cost {
-    /// What does not depend on variables.
+    /// The part that does not depend on variables.
     fixed: u64,
-    rest: Vec<(Times, Cost)>,
+    /// Costs that are multiplied by a length that depends on variables.
+    repeated: Vec<(Repetition, Cost)>,
 }
 
 impl Cost {
-    /// In objects, for these variables.
+    /// Returns the cost in objects for these variables.
     pub(crate) fn objects(&self, variables: &Variables) -> u64 {
-        self.count(variables) / OBJECT
+        self.count(variables) / OBJECT_COST
     }
 
+    /// Returns the cost in tenths of an object.
     fn count(&self, variables: &Variables) -> u64 {
-        self.rest.iter().fold(self.fixed, |sum, (times, below)| {
-            sum.saturating_add(times.count(variables).saturating_mul(below.count(variables)))
+        self.repeated.iter().fold(self.fixed, |sum, (repetition, below)| {
+            sum.saturating_add(repetition.count(variables).saturating_mul(below.count(variables)))
         })
     }
 
@@ -106,145 +109,154 @@ impl Cost {
         self.fixed = self.fixed.saturating_add(cost);
     }
 
-    fn add_below(&mut self, times: Times, below: Self) {
-        match times {
-            Times::Fixed(times) if below.rest.is_empty() => self.add(times.saturating_mul(below.fixed)),
-            Times::ONCE => {
-                self.add(below.fixed);
-                self.rest.extend(below.rest);
+    fn add_below(&mut self, repetition: Repetition, below: Self) {
+        match repetition {
+            Repetition::Fixed(count) if below.repeated.is_empty() => {
+                self.add(count.saturating_mul(below.fixed))
             }
-            times => self.rest.push((times, below)),
+            Repetition::ONCE => {
+                self.add(below.fixed);
+                self.repeated.extend(below.repeated);
+            }
+            repetition => self.repeated.push((repetition, below)),
         }
     }
 }
 
-/// Where the fields of a selection set are.
+/// The part of the response that a selection set belongs to.
 #[derive(Clone, Debug)]
-enum Place {
-    /// Among the data.
+enum Region {
+    /// An object of the schema.
     Data,
-    /// In a connection, whose lists are as long as its page.
-    Connection(Times),
-    /// In introspection.
+    /// A connection, with the length of its page.
+    Connection(Repetition),
+    /// An object of introspection.
     Introspection {
-        /// Whether all of a kind are answered, so that the average says how long their lists are; else it may be the
-        /// one with the longest.
+        /// Whether the response has all objects of this kind. Then the average length of their lists is right.
+        /// Otherwise it may have only the object with the longest list.
         of_all: bool,
     },
 }
 
 /// Adds up the fields of one selection set.
-pub(crate) struct Counter<'s> {
-    model: &'s Model,
-    place: Place,
+pub(crate) struct CostCounter<'s> {
+    schema_index: &'s SchemaIndex,
+    region: Region,
     cost: Cost,
 }
 
-impl<'s> Counter<'s> {
-    pub(crate) fn new(model: &'s Model) -> Self {
-        Self { model, place: Place::Data, cost: Cost::default() }
+impl<'s> CostCounter<'s> {
+    pub(crate) fn new(schema_index: &'s SchemaIndex) -> Self {
+        Self { schema_index, region: Region::Data, cost: Cost::default() }
     }
 
-    /// The counter of what is below a field, for [`Counter::field`] to take back.
+    /// Makes a counter for the selection set of a field. Pass it to [`CostCounter::field`] afterwards.
     pub(crate) fn below(&self, field: &Field) -> Self {
-        let place = match (&self.place, field.name.as_str()) {
-            (_, "__schema" | "__type") => Place::Introspection { of_all: false },
-            (Place::Introspection { .. }, "types") => Place::Introspection { of_all: true },
-            (Place::Introspection { of_all }, "fields" | "args" | "inputFields" | "enumValues") => {
-                Place::Introspection { of_all: *of_all }
+        let region = match (&self.region, field.name.as_str()) {
+            (_, "__schema" | "__type") => Region::Introspection { of_all: false },
+            (Region::Introspection { .. }, "types") => Region::Introspection { of_all: true },
+            (Region::Introspection { of_all }, "fields" | "args" | "inputFields" | "enumValues") => {
+                Region::Introspection { of_all: *of_all }
             }
-            (Place::Introspection { .. }, _) => Place::Introspection { of_all: false },
-            _ if field.ty().is_list() => Place::Data,
-            _ => self.page_of(field).map_or(Place::Data, Place::Connection),
+            (Region::Introspection { .. }, _) => Region::Introspection { of_all: false },
+            _ if field.ty().is_list() => Region::Data,
+            _ => self.page_of(field).map_or(Region::Data, Region::Connection),
         };
-        Self { model: self.model, place, cost: Cost::default() }
+        Self { schema_index: self.schema_index, region, cost: Cost::default() }
     }
 
-    /// The counter of a fragment in the same selection set, for [`Counter::fragment`] to take back.
+    /// Makes a counter for a fragment in the same selection set. Pass it to [`CostCounter::fragment`] afterwards.
     pub(crate) fn beside(&self) -> Self {
-        Self { model: self.model, place: self.place.clone(), cost: Cost::default() }
+        Self { schema_index: self.schema_index, region: self.region.clone(), cost: Cost::default() }
     }
 
-    /// A fragment's fields count with those of its parent.
+    /// Adds a fragment.
     pub(crate) fn fragment(&mut self, beside: Self) {
-        self.cost.add_below(Times::ONCE, beside.cost);
+        self.cost.add_below(Repetition::ONCE, beside.cost);
     }
 
-    /// Adds a field of `parent` with what is below it.
+    /// Adds a field of the type `parent`, with its selection set.
     pub(crate) fn field(&mut self, parent: &str, field: &Field, below: Self) {
-        let leaf = field.inner_type_def(&self.model.schema).is_none_or(ExtendedType::is_leaf);
+        let leaf = field.inner_type_def(&self.schema_index.schema).is_none_or(ExtendedType::is_leaf);
         if leaf {
-            // It takes a statement to count.
-            let counts = field.name == "totalCount";
-            self.cost.add(if counts { OBJECT } else { SCALAR });
+            // A server reads the whole list to count it, so the total of a connection costs as much as an object.
+            let is_total = field.name == "totalCount";
+            self.cost.add(if is_total { OBJECT_COST } else { SCALAR_COST });
             return;
         }
-        let times = match field.ty() {
-            Type::Named(_) | Type::NonNullNamed(_) => Times::ONCE,
-            Type::List(_) | Type::NonNullList(_) => self.times_of_list(parent, field),
+        let repetition = match field.ty() {
+            Type::Named(_) | Type::NonNullNamed(_) => Repetition::ONCE,
+            Type::List(_) | Type::NonNullList(_) => self.repetition_of_list(parent, field),
         };
         let mut cost = below.cost;
-        cost.add(if matches!(below.place, Place::Introspection { .. }) { SCALAR } else { OBJECT });
-        self.cost.add_below(times, cost);
+        cost.add(if matches!(below.region, Region::Introspection { .. }) {
+            SCALAR_COST
+        } else {
+            OBJECT_COST
+        });
+        self.cost.add_below(repetition, cost);
     }
 
+    /// Returns the cost of all fields that were added.
     pub(crate) fn finish(self) -> Cost {
         self.cost
     }
 
-    fn times_of_list(&self, parent: &str, field: &Field) -> Times {
-        match &self.place {
-            Place::Connection(page) if is_of_page(&field.name) => page.clone(),
-            Place::Introspection { of_all } => {
-                let size = self.model.introspected(&field.name);
+    fn repetition_of_list(&self, parent: &str, field: &Field) -> Repetition {
+        match &self.region {
+            Region::Connection(page) if is_list_of_connection(&field.name) => page.clone(),
+            Region::Introspection { of_all } => {
+                let size = self.schema_index.introspection_list(&field.name);
                 size.map_or_else(
-                    || self.longest(),
-                    |size| Times::Fixed(if *of_all { size.average } else { size.longest }),
+                    || self.max_page(),
+                    |size| Repetition::Fixed(if *of_all { size.average } else { size.longest }),
                 )
             }
-            Place::Connection(_) | Place::Data => {
-                self.page_of(field).unwrap_or_else(|| match self.model.lengths.of(parent, &field.name) {
-                    Some(Length::Items(items)) => Times::Fixed(items.into()),
-                    Some(Length::Argument(name)) => {
-                        field.argument_by_name(name).map_or_else(|_| self.longest(), |value| items(value))
+            Region::Connection(_) | Region::Data => self.page_of(field).unwrap_or_else(|| {
+                match self.schema_index.lengths.of(parent, &field.name) {
+                    Some(ListLength::Items(items)) => Repetition::Fixed(items.into()),
+                    Some(ListLength::Argument(name)) => {
+                        field.argument_by_name(name).map_or_else(|_| self.max_page(), |value| items(value))
                     }
-                    None => self.longest(),
-                })
-            }
+                    None => self.max_page(),
+                }
+            }),
         }
     }
 
-    /// Returns the longest page, for a list that the model does not know. It knows every list of its schema.
-    fn longest(&self) -> Times {
-        Times::Fixed(u64::from(self.model.page_sizes.max))
+    /// Returns the maximum page size, for a list of unknown length. The schema has no such list, because
+    /// [`SchemaIndex::new`] refuses it.
+    fn max_page(&self) -> Repetition {
+        Repetition::Fixed(u64::from(self.schema_index.page_sizes.max))
     }
 
-    /// Returns the length of the page that a field's `first` or `last` asks for. The field is the page itself where
-    /// it is a list, or else a connection.
-    fn page_of(&self, field: &Field) -> Option<Times> {
-        if !takes_a_page(&field.definition) {
+    /// Returns the length of the page that a field returns, or `None` if the field has neither `first` nor `last`.
+    fn page_of(&self, field: &Field) -> Option<Repetition> {
+        if !has_page_argument(&field.definition) {
             return None;
         }
-        let sizes = self.model.page_sizes;
+        let sizes = self.schema_index.page_sizes;
         let bounds = ["first", "last"].iter().filter_map(|name| field.argument_by_name(name).ok());
-        let bounds: Vec<Bound> = bounds
+        let bounds: Vec<PageArgument> = bounds
             .filter_map(|value| match &**value {
-                Value::Int(digits) => Some(Bound::Fixed(sizes.bounded(digits.as_str().parse().ok()))),
-                Value::Variable(name) => Some(Bound::Variable(name.to_string())),
+                Value::Int(digits) => {
+                    Some(PageArgument::Fixed(sizes.max_length(digits.as_str().parse().ok())))
+                }
+                Value::Variable(name) => Some(PageArgument::Variable(name.to_string())),
                 _ => None,
             })
             .collect();
-        let is_fixed = bounds.iter().all(|bound| matches!(bound, Bound::Fixed(_)));
-        let times = Times::Page(bounds, sizes);
-        Some(if is_fixed { Times::Fixed(times.count(&Variables::default())) } else { times })
+        let is_fixed = bounds.iter().all(|bound| matches!(bound, PageArgument::Fixed(_)));
+        let times = Repetition::Page(bounds, sizes);
+        Some(if is_fixed { Repetition::Fixed(times.count(&Variables::default())) } else { times })
     }
 }
 
-/// A list that is asked for by a list, such as `nodes(ids:)`, is as long; one value stands for a list of one.
-fn items(value: &Value) -> Times {
+/// Returns the number of items in the value of a list argument, such as `nodes(ids:)`. A single value is a list of one.
+fn items(value: &Value) -> Repetition {
     match value {
-        Value::List(items) => Times::Fixed(length(items.len())),
-        Value::Variable(name) => Times::Items(name.to_string()),
-        _ => Times::ONCE,
+        Value::List(items) => Repetition::Fixed(length(items.len())),
+        Value::Variable(name) => Repetition::ItemsOfVariable(name.to_string()),
+        _ => Repetition::ONCE,
     }
 }

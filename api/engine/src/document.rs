@@ -8,99 +8,115 @@ use apollo_compiler::parser::{Parser, SourceSpan};
 use apollo_compiler::validation::{DiagnosticList, Valid};
 use async_graphql::{Pos, ServerError};
 
-use crate::limits::{Exceeded, Limit, Limits};
-use crate::model::Model;
-use crate::scalars::Scalars;
-use crate::{Refusal, budget, values};
+use crate::custom_scalars::CustomScalars;
+use crate::limits::{Limit, LimitExceeded, Limits};
+use crate::refusal::Refusal;
+use crate::schema_index::SchemaIndex;
+use crate::{budget, input_rules};
 
-/// Brackets may nest this deep: what is beyond ends the parser before the stack does.
-const DEEPEST_NESTING: u32 = 100;
+/// Maximum number of nested brackets. It stops the parser before the parser exhausts the stack.
+const MAX_BRACKET_NESTING: u32 = 100;
 
+/// A document that has passed validation.
 pub(crate) struct Document {
-    /// Tells it apart from every other.
+    /// A number that no other document of this process has.
     pub(crate) id: u64,
     pub(crate) executable: Valid<ExecutableDocument>,
 }
 
+/// An error in a document, with its location.
+pub(crate) struct ValidationError {
+    pub(crate) message: String,
+    pub(crate) location: Option<SourceSpan>,
+}
+
 impl Document {
+    /// Parses, measures and validates a document.
     pub(crate) fn new(
         text: &str,
-        model: &Model,
+        schema_index: &SchemaIndex,
         limits: &Limits,
-        scalars: &Scalars,
+        scalars: &CustomScalars,
     ) -> Result<Self, Refusal> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let schema = &model.schema;
-        let (tokens, errors) = (size(limits.tokens), size(limits.errors));
-        let mut parser = Parser::new().token_limit(tokens).recursion_limit(size(DEEPEST_NESTING));
-        let parsed = parser.parse_ast(text, "document.graphql");
-        let document = match parsed {
-            Ok(document) => document,
-            Err(_) if parser.tokens_reached() > tokens => {
-                return Err(Exceeded { limit: Limit::Tokens, maximum: limits.tokens }.into());
-            }
-            Err(_) if parser.recursion_reached() > size(DEEPEST_NESTING) => {
-                return Err(Exceeded { limit: Limit::Nesting, maximum: DEEPEST_NESTING }.into());
-            }
-            // What follows a first syntax error is noise.
-            Err(error) => return Err(invalid(&error.errors, 1)),
-        };
-        budget::check(&document, limits)?;
-        // In two steps: where a field is unknown, what validation makes of the rest is noise.
-        let executable = document
+        static NEXT_ID: AtomicU64 = AtomicU64::new(0);
+        let schema = &schema_index.schema;
+        let max_errors = size(limits.errors);
+        let parsed = parse(text, limits)?;
+        budget::check(&parsed, limits)?;
+        // In two steps: if a field is unknown, the errors that validation adds for the rest are misleading.
+        let executable = parsed
             .to_executable(schema)
-            .map_err(|error| invalid(&error.errors, errors))?
+            .map_err(|error| invalid(&error.errors, max_errors))?
             .validate(schema)
-            .map_err(|error| invalid(&error.errors, errors))?;
-        let document = Self { id: NEXT.fetch_add(1, Ordering::Relaxed), executable };
-        // Tells what goes in circles. It does not find all; how much is answered is bounded by the cost.
+            .map_err(|error| invalid(&error.errors, max_errors))?;
+        let document = Self { id: NEXT_ID.fetch_add(1, Ordering::Relaxed), executable };
+        // Refuses cycles in introspection, such as the fields of the type of a field. It does not find all of them, but
+        // the cost limits the size of the response.
         for operation in document.executable.operations.iter() {
             check_max_depth(&document.executable, operation).map_err(|error| {
                 Refusal::invalid(vec![document.error(error.message().to_string(), error.location())])
             })?;
         }
-        let mut misfits = values::check(schema, &document.executable);
-        misfits.extend(scalars.check_document(schema, &document.executable));
-        if !misfits.is_empty() {
-            misfits.truncate(errors);
-            let errors = misfits.into_iter().map(|misfit| document.error(misfit.message, misfit.location));
+        let mut errors = input_rules::check(schema, &document.executable);
+        errors.extend(scalars.check_document(schema, &document.executable));
+        if !errors.is_empty() {
+            errors.truncate(max_errors);
+            let errors = errors.into_iter().map(|error| document.error(error.message, error.location));
             return Err(Refusal::invalid(errors.collect()));
         }
         Ok(document)
     }
 
+    /// Finds the operation to run.
     pub(crate) fn operation(&self, name: Option<&str>) -> Result<&Operation, Refusal> {
-        // Over GET, and from some clients, an empty name stands for none.
+        // Some clients send an empty name instead of none.
         let name = name.filter(|name| !name.is_empty());
-        let found = self.executable.operations.get(name);
-        found
+        let operation = self.executable.operations.get(name);
+        operation
             .map(|operation| &**operation)
             .map_err(|error| Refusal::invalid(vec![ServerError::new(error.message().to_string(), None)]))
     }
 
-    /// An error at a place in the document.
+    /// Makes an error at a location in the document.
     pub(crate) fn error(&self, message: String, location: Option<SourceSpan>) -> ServerError {
         let start = location.and_then(|location| location.line_column(&self.executable.sources));
         ServerError::new(message, start.map(|start| Pos { line: start.line, column: start.column }))
     }
 }
 
+/// Parses a document. Stops at the first error, because those after it are misleading.
+fn parse(text: &str, limits: &Limits) -> Result<apollo_compiler::ast::Document, Refusal> {
+    let (max_tokens, max_nesting) = (size(limits.tokens), size(MAX_BRACKET_NESTING));
+    let mut parser = Parser::new().token_limit(max_tokens).recursion_limit(max_nesting);
+    parser.parse_ast(text, "document.graphql").map_err(|error| {
+        if parser.tokens_reached() > max_tokens {
+            LimitExceeded { limit: Limit::Tokens, maximum: limits.tokens }.into()
+        } else if parser.recursion_reached() > max_nesting {
+            LimitExceeded { limit: Limit::Nesting, maximum: MAX_BRACKET_NESTING }.into()
+        } else {
+            invalid(&error.errors, 1)
+        }
+    })
+}
+
+/// Converts a number from the options.
 pub(crate) fn size(count: u32) -> usize {
     usize::try_from(count).unwrap_or(usize::MAX)
 }
 
-/// At most so many errors. What applies in many places is said once, with at most so many of them.
-fn invalid(diagnostics: &DiagnosticList, most: usize) -> Refusal {
+/// Converts errors of apollo-compiler into a refusal with at most `max` errors. Errors with the same message become one
+/// error with at most `max` locations.
+fn invalid(diagnostics: &DiagnosticList, max: usize) -> Refusal {
     let mut errors: Vec<ServerError> = Vec::new();
     for diagnostic in diagnostics.iter() {
         let error = diagnostic.to_json();
-        let places = error.locations.iter().map(|it| Pos { line: it.line, column: it.column });
+        let locations = error.locations.iter().map(|it| Pos { line: it.line, column: it.column });
         if let Some(known) = errors.iter_mut().find(|known| known.message == error.message) {
-            let room = most.saturating_sub(known.locations.len());
-            known.locations.extend(places.take(room));
-        } else if errors.len() < most {
+            let room = max.saturating_sub(known.locations.len());
+            known.locations.extend(locations.take(room));
+        } else if errors.len() < max {
             let mut converted = ServerError::new(error.message, None);
-            converted.locations = places.collect();
+            converted.locations = locations.collect();
             errors.push(converted);
         }
     }

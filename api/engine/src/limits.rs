@@ -1,37 +1,38 @@
-//! What a document may ask for.
+//! The limits of documents and responses.
 
 use std::fmt;
 
-/// The bounds of a document, far above what frontends send: the largest measured query of GraphiQL, its
-/// introspection, has about 400 tokens, 100 selections and a depth of 15.
+/// The limits of documents and responses.
 ///
-/// All but `cost` are known before the document is validated; none of them is found by walking what fragments
-/// expand to.
+/// The defaults are far above what frontends send. The largest measured query of GraphiQL, its introspection, has
+/// about 400 tokens, 100 selections and a depth of 15. All limits but `cost`, `event_cost` and
+/// `errors` are checked before validation, without expanding fragments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Lexical tokens, comments and punctuation included.
+    /// Maximum number of lexical tokens, including punctuation and comments.
     pub tokens: u32,
-    /// How deeply fields nest, fragments followed.
+    /// Maximum number of nested fields, including those in fragments.
     pub depth: u32,
-    /// Fields and fragments, each counted as often as fragments repeat it.
+    /// Maximum number of fields and fragments. A fragment counts each time it is spread.
     pub selections: u32,
-    /// Fields with an alias, counted in the same way.
+    /// Maximum number of fields with an alias. A fragment counts each time it is spread.
     pub aliases: u32,
-    /// Directives, counted in the same way.
+    /// Maximum number of directives. A fragment counts each time it is spread.
     pub directives: u32,
-    /// Fields of the query, mutation or subscription itself.
+    /// Maximum number of root fields in an operation.
     pub root_fields: u32,
-    /// Objects that the answer may have: `first` and `last` times what is selected below. Ten scalars count as one,
-    /// and so do ten objects of introspection.
+    /// Maximum number of objects in a response: the lengths of pages times the objects selected in each item. Ten
+    /// scalars count as one object, and so do ten objects of introspection.
     pub cost: u32,
-    /// The same for each event of a subscription, which is paid for once and answered for every event.
+    /// The same for the response to one event of a subscription. It is lower because a subscription is charged once
+    /// and has a response for every event.
     pub event_cost: u32,
-    /// Errors in an answer; further ones are only counted.
+    /// Maximum number of errors in a response. Further errors are only counted.
     pub errors: u32,
 }
 
 impl Limits {
-    /// What a server has that is told nothing else.
+    /// The limits of a server that sets none.
     pub const DEFAULT: Self = Self {
         tokens: 10_000,
         depth: 20,
@@ -51,12 +52,12 @@ impl Default for Limits {
     }
 }
 
-/// What of a document is bounded.
+/// A limit that a document can exceed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Limit {
+pub(crate) enum Limit {
     /// [`Limits::tokens`].
     Tokens,
-    /// How deeply brackets nest, which is bounded for the parser's sake.
+    /// The number of nested brackets, which protects the parser's stack.
     Nesting,
     /// [`Limits::depth`].
     Depth,
@@ -75,9 +76,8 @@ pub enum Limit {
 }
 
 impl Limit {
-    /// Its name in `extensions.limit`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
+    /// Returns the name that clients find in `extensions.limit`.
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Tokens => "tokens",
             Self::Nesting => "nesting",
@@ -92,38 +92,51 @@ impl Limit {
     }
 }
 
-/// A document that is beyond one of its bounds.
+/// The error that a document exceeds a limit. Its text is for the developer of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Exceeded {
-    /// Which one.
-    pub limit: Limit,
-    /// Its value, as `extensions.maximum` has it.
-    pub maximum: u32,
+pub(crate) struct LimitExceeded {
+    pub(crate) limit: Limit,
+    /// The largest value that the limit allows, for `extensions.maximum`.
+    pub(crate) maximum: u32,
 }
 
-/// For the developer of a client.
-impl fmt::Display for Exceeded {
+impl fmt::Display for LimitExceeded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let spread = ", fragments counted wherever they are spread";
-        let (what, counted, advice) = match self.limit {
-            Limit::Tokens => ("tokens", "", "Split the document."),
-            Limit::Nesting => ("levels of brackets", "", "Ask for less depth."),
-            Limit::Depth => ("levels of fields and fragments", "", "Ask for less depth."),
-            Limit::Selections => ("selections", spread, "Split the operation."),
-            Limit::Aliases => ("fields with an alias", spread, "Split the operation."),
-            Limit::Directives => ("directives", spread, "Split the operation."),
-            Limit::RootFields => ("fields at its root", spread, "Split the operation."),
-            Limit::Cost => (
-                "objects in its answer",
-                "",
-                "Ask for shorter pages with `first` or `last`, or nest fewer lists.",
+        let maximum = self.maximum;
+        match self.limit {
+            Limit::Tokens => write!(f, "The document has more than {maximum} tokens. Split it."),
+            Limit::Nesting => {
+                write!(f, "The document nests more than {maximum} brackets. Nest fewer levels.")
+            }
+            Limit::Depth => {
+                write!(f, "The document nests more than {maximum} fields and fragments. Nest fewer levels.")
+            }
+            Limit::Selections => in_document(f, maximum, "fields and fragments"),
+            Limit::Aliases => in_document(f, maximum, "fields with an alias"),
+            Limit::Directives => in_document(f, maximum, "directives"),
+            Limit::RootFields => {
+                write!(
+                    f,
+                    "The operation has more than {maximum} root fields. Split it into several operations."
+                )
+            }
+            Limit::Cost => write!(
+                f,
+                "The response could have more than {maximum} objects. Ask for shorter pages with `first` or `last`, \
+                 or nest fewer lists."
             ),
-            Limit::EventCost => (
-                "objects in the answer to an event",
-                "",
-                "Ask for what has changed, and read the rest by a query.",
+            Limit::EventCost => write!(
+                f,
+                "The response to one event could have more than {maximum} objects. Select only what changes, and read \
+                 the rest with a query."
             ),
-        };
-        write!(f, "The document may have at most {} {what}{counted}. {advice}", self.maximum)
+        }
     }
+}
+
+fn in_document(f: &mut fmt::Formatter<'_>, maximum: u32, items: &str) -> fmt::Result {
+    write!(
+        f,
+        "The document has more than {maximum} {items}, counting a fragment each time it is spread. Split the document."
+    )
 }

@@ -1,7 +1,7 @@
-//! How long the lists of a schema are: what is below one costs that often what it costs.
+//! The lengths of the lists in a schema, by which costs are multiplied.
 //!
-//! A list of objects is a page, where `first` or `last` says how long it is, or it is told here. No engine is made over a
-//! schema with a list of which nothing is known, so that a new one cannot pass for a short one.
+//! A list of objects is either a page, whose length comes from `first` or `last`, or has a length in the options. If the
+//! length of a list is unknown, the engine refuses the schema. So nobody can add a list and forget its cost.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,19 +9,19 @@ use apollo_compiler::ast::{FieldDefinition, Type};
 use apollo_compiler::schema::{Component, ExtendedType};
 use apollo_compiler::{Name, Schema};
 
-/// How long a list is that neither `first` nor `last` bounds.
+/// The length of a list that neither `first` nor `last` bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Length {
-    /// As many items are reckoned with.
+pub enum ListLength {
+    /// The number of items that the cost assumes.
     Items(u32),
-    /// As many as this argument has.
+    /// The number of items in the list that is the value of this argument.
     Argument(&'static str),
 }
 
-/// The number of items in a page: of a field that takes `first` or `last`.
+/// The number of items in a page, which is the result of a field with the argument `first` or `last`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageSizes {
-    /// The number of items where neither argument is given.
+    /// The number of items if a document gives neither argument.
     pub default: u32,
     /// The maximum number of items. Resolvers must refuse a request for more.
     pub max: u32,
@@ -33,38 +33,42 @@ impl Default for PageSizes {
     }
 }
 
-/// The lists of objects that are no pages, as `Type.field`.
-pub type Lists = &'static [(&'static str, Length)];
+/// The lists of objects that are not pages, as `Type.field`, with their lengths.
+pub type ListLengths = &'static [(&'static str, ListLength)];
 
-/// The same, by type and by field.
+/// The lengths of lists that are not pages, by type and field.
 #[derive(Debug, Default)]
-pub(crate) struct Lengths(HashMap<&'static str, HashMap<&'static str, Length>>);
+pub(crate) struct LengthIndex {
+    by_type: HashMap<&'static str, HashMap<&'static str, ListLength>>,
+}
 
-impl Lengths {
-    /// What is wrong where a list has no length, or a length is of no list.
+impl LengthIndex {
+    /// Indexes the lengths in the options. Fails if a list has no length, or a length has no list.
     pub(crate) fn new(
         schema: &Schema,
         possible: &HashMap<Name, Vec<Name>>,
-        lists: Lists,
+        lists: ListLengths,
     ) -> Result<Self, String> {
         let mut lengths = Self::default();
         for (list, length) in lists {
             let (ty, field) = list.split_once('.').unwrap_or((list, ""));
-            lengths.0.entry(ty).or_default().insert(field, *length);
+            lengths.by_type.entry(ty).or_default().insert(field, *length);
         }
-        let apart = outside_of_pages(schema, possible);
+        let outside_pages = types_outside_pages(schema, possible);
         let mut bounded = HashSet::new();
         for (ty, field) in fields(schema).filter(|(_, field)| is_list_of_objects(schema, &field.ty)) {
-            let is_page = takes_a_page(field) || (is_of_page(&field.name) && !apart.contains(ty));
+            let is_page = has_page_argument(field)
+                || (is_list_of_connection(&field.name) && !outside_pages.contains(ty));
             match lengths.of(ty, &field.name) {
                 None if !is_page => {
                     return Err(format!(
-                        "nothing says how long the list `{ty}.{}` is: give it `first`, or its length",
+                        "the length of the list `{ty}.{}` is unknown: add an argument `first`, or give its length in \
+                         `EngineOptions::lists`",
                         field.name
                     ));
                 }
-                Some(Length::Argument(name)) if !has_list(field, name) => {
-                    return Err(format!("`{ty}.{}` has no argument `{name}` that is a list", field.name));
+                Some(ListLength::Argument(name)) if !has_list_argument(field, name) => {
+                    return Err(format!("`{ty}.{}` has no list argument `{name}`", field.name));
                 }
                 Some(_) if !is_page => {
                     bounded.insert(format!("{ty}.{}", field.name));
@@ -73,27 +77,34 @@ impl Lengths {
             }
         }
         match lists.iter().find(|(list, _)| !bounded.contains(*list)) {
-            Some((list, _)) => Err(format!("`{list}` has a length, and is no list of objects or is a page")),
+            Some((list, _)) => Err(not_a_list(list)),
             None => Ok(lengths),
         }
     }
 
-    pub(crate) fn of(&self, ty: &str, field: &str) -> Option<Length> {
-        self.0.get(ty)?.get(field).copied()
+    /// Returns the length of the list in this field of a type.
+    pub(crate) fn of(&self, ty: &str, field: &str) -> Option<ListLength> {
+        self.by_type.get(ty)?.get(field).copied()
     }
 }
 
-/// Whether a field says how long a page is: of what is below it, or of itself where it is a list.
-pub(crate) fn takes_a_page(field: &FieldDefinition) -> bool {
+/// Returns the error that the options give a length to a field that does not need one.
+fn not_a_list(list: &str) -> String {
+    format!("`{list}` is not a list of objects, or is a page: remove it from `EngineOptions::lists`")
+}
+
+/// Returns whether a field has an argument for the length of a page. The page is the field itself if it is a list,
+/// and otherwise the lists of the connection that it returns.
+pub(crate) fn has_page_argument(field: &FieldDefinition) -> bool {
     field.arguments.iter().any(|argument| argument.name == "first" || argument.name == "last")
 }
 
-/// Whether a list of a connection is as long as its page. <https://relay.dev/graphql/connections.htm#sec-Connection-Types>
-pub(crate) fn is_of_page(field: &str) -> bool {
+/// Returns whether a field of a connection has an item for each item of the page. <https://relay.dev/graphql/connections.htm#sec-Connection-Types>
+pub(crate) fn is_list_of_connection(field: &str) -> bool {
     field == "edges" || field == "nodes"
 }
 
-fn has_list(field: &FieldDefinition, argument: &str) -> bool {
+fn has_list_argument(field: &FieldDefinition, argument: &str) -> bool {
     field.argument_by_name(argument).is_some_and(|argument| argument.ty.is_list())
 }
 
@@ -101,9 +112,10 @@ fn is_list_of_objects(schema: &Schema, ty: &Type) -> bool {
     ty.is_list() && schema.types.get(ty.inner_named_type()).is_some_and(|ty| !ty.is_leaf())
 }
 
-/// The types of which an object is answered by something else than a field that takes a page.
-fn outside_of_pages<'s>(schema: &'s Schema, possible: &'s HashMap<Name, Vec<Name>>) -> HashSet<&'s Name> {
-    let returned = fields(schema).filter(|(_, field)| field.ty.is_list() || !takes_a_page(field));
+/// Returns the types that some field returns in a list or without an argument for the length of a page. The `edges` of
+/// such a type may have any length.
+fn types_outside_pages<'s>(schema: &'s Schema, possible: &'s HashMap<Name, Vec<Name>>) -> HashSet<&'s Name> {
+    let returned = fields(schema).filter(|(_, field)| field.ty.is_list() || !has_page_argument(field));
     let returned = returned.map(|(_, field)| field.ty.inner_named_type());
     let roots = &schema.schema_definition;
     let roots = [&roots.query, &roots.mutation, &roots.subscription].into_iter().flatten();
@@ -111,7 +123,7 @@ fn outside_of_pages<'s>(schema: &'s Schema, possible: &'s HashMap<Name, Vec<Name
     declared.flat_map(|ty| possible.get(ty).into_iter().flatten().chain([ty])).collect()
 }
 
-/// Those of introspection are counted from the schema.
+/// Returns the fields of all types but those of introspection, whose lengths are counted in the schema.
 fn fields(schema: &Schema) -> impl Iterator<Item = (&Name, &Component<FieldDefinition>)> {
     let types = schema.types.iter().filter(|(name, _)| !name.starts_with("__"));
     types.flat_map(|(name, ty)| {
@@ -127,7 +139,7 @@ fn fields(schema: &Schema) -> impl Iterator<Item = (&Name, &Component<FieldDefin
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Model;
+    use crate::schema_index::SchemaIndex;
 
     const SDL: &str = "
         type Query {
@@ -140,24 +152,27 @@ mod tests {
         type Item implements Node { id: ID!, tags: [String!]! }
         type ItemConnection { edges: [ItemEdge!]!, nodes: [Item] }
         type ItemEdge { node: Item }";
-    const NODES: (&str, Length) = ("Query.nodes", Length::Argument("ids"));
+    const NODES: (&str, ListLength) = ("Query.nodes", ListLength::Argument("ids"));
 
-    fn refused(added: &str, lists: Lists) -> Option<String> {
+    fn refused(added: &str, lists: ListLengths) -> Option<String> {
         let schema = Schema::parse_and_validate(format!("{SDL} {added}"), "schema.graphql").unwrap();
-        Model::new(schema, lists, PageSizes::default()).err()
+        SchemaIndex::new(schema, lists, PageSizes::default()).err()
     }
 
     #[test]
-    fn pages_and_lists_that_are_told_are_bounded() {
+    fn pages_and_lists_with_a_length_are_accepted() {
         assert_eq!(refused("", &[NODES]), None);
         let parts = "extend type Item { parts: [Item]! }";
-        assert_eq!(refused(parts, &[NODES, ("Item.parts", Length::Items(3))]), None);
+        assert_eq!(refused(parts, &[NODES, ("Item.parts", ListLength::Items(3))]), None);
     }
 
     #[test]
-    fn a_list_of_which_nothing_is_known_is_refused() {
+    fn a_list_of_unknown_length_is_refused() {
         let unknown = |list| {
-            Some(format!("nothing says how long the list `{list}` is: give it `first`, or its length"))
+            Some(format!(
+                "the length of the list `{list}` is unknown: add an argument `first`, or give its length in \
+                 `EngineOptions::lists`"
+            ))
         };
         assert_eq!(refused("", &[]), unknown("Query.nodes"));
         for (added, list) in [
@@ -166,7 +181,7 @@ mod tests {
                 "extend interface Node { parts: [Item] } extend type Item { parts(first: Int): [Item] }",
                 "Node.parts",
             ),
-            // A connection without a page, or in a list; and a list of it that is not the page.
+            // A connection without a page or in a list, and a field of a connection that is not the page.
             ("extend type Item { all: ItemConnection }", "ItemConnection.edges"),
             ("extend type Query { pages(first: Int): [ItemConnection] }", "ItemConnection.edges"),
             ("extend type Item { any: Any } union Any = ItemConnection", "ItemConnection.edges"),
@@ -178,14 +193,16 @@ mod tests {
     }
 
     #[test]
-    fn a_length_of_no_list_is_refused() {
+    fn a_length_for_anything_but_a_list_is_refused() {
         for list in ["Query.item", "Query.gone", "Item.tags", "ItemConnection.edges", "Query.latest", "nodes"]
         {
-            let lists = Vec::leak(vec![NODES, (list, Length::Items(3))]);
-            let expected = format!("`{list}` has a length, and is no list of objects or is a page");
+            let lists = Vec::leak(vec![NODES, (list, ListLength::Items(3))]);
+            let expected = format!(
+                "`{list}` is not a list of objects, or is a page: remove it from `EngineOptions::lists`"
+            );
             assert_eq!(refused("", lists), Some(expected));
         }
-        let expected = Some("`Query.nodes` has no argument `id` that is a list".to_owned());
-        assert_eq!(refused("", &[("Query.nodes", Length::Argument("id"))]), expected);
+        let expected = Some("`Query.nodes` has no list argument `id`".to_owned());
+        assert_eq!(refused("", &[("Query.nodes", ListLength::Argument("id"))]), expected);
     }
 }

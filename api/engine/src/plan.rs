@@ -1,8 +1,9 @@
-//! What the engine runs: an operation with its fragments flattened and its repeated fields merged.
+//! Plans an operation for async-graphql: expands its fragments and merges its repeated fields.
 //!
-//! The engine resolves a field as often as it is written: a mutation written twice, which the specification merges
-//! into one, ran twice. Its own walks expand fragments as often as they are spread. So it gets neither. Where an
-//! object may be of several types, each that a fragment tells apart has a selection of its own.
+//! async-graphql resolves a field as often as the document has it. The specification merges repeated fields, so a
+//! mutation that is selected twice must run once. async-graphql also walks a fragment as often as it is spread. A plan has
+//! no repeated fields and no named fragments. If a fragment applies to some objects only, the plan has one inline fragment
+//! for each object type.
 //! <https://spec.graphql.org/October2021/#CollectFields()>
 
 use std::cell::{Cell, RefCell};
@@ -14,161 +15,170 @@ use apollo_compiler::executable::{
     DirectiveList, ExecutableDocument, Field, Operation, Selection, SelectionSet,
 };
 use apollo_compiler::parser::SourceSpan;
-use async_graphql::parser::types as engine;
+use async_graphql::parser::types as planned;
 use async_graphql::parser::types::OperationType;
 use async_graphql::{Name, Pos, Positioned};
 
-use crate::cost::{Cost, Counter, MUTATION, OPERATION};
-use crate::model::{Applies, Model};
-use crate::scalars::Misfit;
-use crate::value::literal;
+use crate::convert::literal;
+use crate::cost::{Cost, CostCounter, MUTATION_FIELD_COST, OPERATION_COST};
+use crate::document::ValidationError;
+use crate::schema_index::{SchemaIndex, TypeMatch};
 
-/// What a variable's value decides about the shape of a plan.
+/// The part of a variable's value that the shape of a plan depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Given {
-    /// It has no value, so that arguments that name it are left out.
+pub(crate) enum VariableState {
+    /// The variable has no value, so that arguments that name it are left out.
     Absent,
-    /// It is a boolean, which `@skip` and `@include` may read.
+    /// The value is true, which `@skip` and `@include` may read.
     True,
-    /// As above.
+    /// The value is false, which `@skip` and `@include` may read.
     False,
-    /// Anything else.
+    /// The variable has any other value, such as null.
     Other,
 }
 
-/// An operation as the engine gets it.
+/// An operation in the form in which async-graphql executes it.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) kind: OperationType,
-    pub(crate) document: engine::ExecutableDocument,
+    pub(crate) document: planned::ExecutableDocument,
     pub(crate) cost: Cost,
-    /// Fields and values.
+    /// The number of fields and values.
     pub(crate) size: usize,
-    /// The places of the fields that answer lists.
+    /// The locations of the fields that return lists.
     lists: HashSet<Pos>,
 }
 
-/// Why an operation has no plan.
-pub(crate) enum NoPlan {
-    /// It has more fields than it may.
+/// The reason why an operation cannot be planned.
+pub(crate) enum PlanError {
+    /// The plan has more fields and values than allowed.
     TooLarge,
-    /// A condition is null.
-    NullCondition(Misfit),
+    /// The condition of `@skip` or `@include` is null.
+    NullCondition(ValidationError),
 }
 
 impl Plan {
-    /// The plan of a validated operation, of at most `largest` fields and values. `given` has an entry for each of
-    /// its variables.
+    /// Plans an operation of a validated document, with at most `max_size` fields and values. `variables` has the state
+    /// of each variable.
     pub(crate) fn new(
-        model: &Model,
+        schema_index: &SchemaIndex,
         document: &ExecutableDocument,
         operation: &Operation,
-        given: &HashMap<&str, Given>,
-        largest: usize,
-    ) -> Result<Self, NoPlan> {
+        variables: &HashMap<&str, VariableState>,
+        max_size: usize,
+    ) -> Result<Self, PlanError> {
         let kind = match operation.operation_type {
             ApolloOperationType::Query => OperationType::Query,
             ApolloOperationType::Mutation => OperationType::Mutation,
             ApolloOperationType::Subscription => OperationType::Subscription,
         };
         let planner = Planner {
-            model,
+            schema_index,
             document,
-            given,
-            largest,
+            variables,
+            max_size,
             size: Cell::default(),
             lists: RefCell::default(),
-            misfit: Cell::default(),
+            null_condition: Cell::default(),
         };
-        let mut counter = Counter::new(model);
+        let mut counter = CostCounter::new(schema_index);
         let selection_set = planner.selection_set(&[&operation.selection_set], &mut counter);
-        if let Some(misfit) = planner.misfit.take() {
-            return Err(NoPlan::NullCondition(misfit));
+        if let Some(error) = planner.null_condition.take() {
+            return Err(PlanError::NullCondition(error));
         }
         if planner.is_full() {
-            return Err(NoPlan::TooLarge);
+            return Err(PlanError::TooLarge);
         }
         let mut cost = counter.finish();
-        cost.add(OPERATION);
+        cost.add(OPERATION_COST);
         if kind == OperationType::Mutation {
             let fields = u64::try_from(selection_set.items.len()).unwrap_or(u64::MAX);
-            cost.add(fields.saturating_mul(MUTATION));
+            cost.add(fields.saturating_mul(MUTATION_FIELD_COST));
         }
         let variable_definitions = operation.variables.iter().map(|it| planner.variable(it)).collect();
-        let definition = engine::OperationDefinition {
+        let definition = planned::OperationDefinition {
             ty: kind,
             variable_definitions,
             directives: Vec::new(),
             selection_set: Positioned::new(selection_set, Pos::default()),
         };
-        let operations = engine::DocumentOperations::Single(Positioned::new(definition, Pos::default()));
-        let document = engine::ExecutableDocument { operations, fragments: HashMap::new() };
+        let operations = planned::DocumentOperations::Single(Positioned::new(definition, Pos::default()));
+        let document = planned::ExecutableDocument { operations, fragments: HashMap::new() };
         Ok(Self { kind, document, cost, size: planner.size.get(), lists: planner.lists.into_inner() })
     }
 
-    /// What it selects.
-    pub(crate) fn root(&self) -> Option<&engine::SelectionSet> {
+    /// Returns the root fields.
+    pub(crate) fn root(&self) -> Option<&planned::SelectionSet> {
         match &self.document.operations {
-            engine::DocumentOperations::Single(operation) => Some(&operation.node.selection_set.node),
-            engine::DocumentOperations::Multiple(_) => None,
+            planned::DocumentOperations::Single(operation) => Some(&operation.node.selection_set.node),
+            planned::DocumentOperations::Multiple(_) => None,
         }
     }
 
-    /// Whether the field at this place answers a list.
-    pub(crate) fn is_list(&self, place: Pos) -> bool {
-        self.lists.contains(&place)
+    /// Returns whether the field at this location returns a list.
+    pub(crate) fn is_list(&self, location: Pos) -> bool {
+        self.lists.contains(&location)
     }
 }
 
 struct Planner<'p> {
-    model: &'p Model,
+    schema_index: &'p SchemaIndex,
     document: &'p ExecutableDocument,
-    given: &'p HashMap<&'p str, Given>,
-    largest: usize,
+    variables: &'p HashMap<&'p str, VariableState>,
+    max_size: usize,
     size: Cell<usize>,
     lists: RefCell<HashSet<Pos>>,
-    misfit: Cell<Option<Misfit>>,
+    null_condition: Cell<Option<ValidationError>>,
 }
 
-/// The fields of one selection set, in the order in which they are first selected.
+/// The merged fields of a selection set, in the order in which each is first selected.
 #[derive(Default)]
 struct Fields<'p> {
-    /// Each with the selection sets of all places that select it.
+    /// Each field, with the selection sets of all its occurrences.
     entries: Vec<(&'p Node<Field>, Vec<&'p SelectionSet>)>,
     by_key: HashMap<&'p str, usize>,
-    /// Whether a fragment was left out that applies to some objects only.
-    narrows: bool,
+    /// Whether a fragment was left out because it applies to some objects only.
+    depends_on_type: bool,
 }
 
 impl<'p> Planner<'p> {
-    /// Selection sets of the same type as one.
-    fn selection_set(&self, sets: &[&'p SelectionSet], counter: &mut Counter<'p>) -> engine::SelectionSet {
-        let Some(first) = sets.first() else { return engine::SelectionSet::default() };
+    /// Merges selection sets on the same type.
+    fn selection_set(
+        &self,
+        sets: &[&'p SelectionSet],
+        counter: &mut CostCounter<'p>,
+    ) -> planned::SelectionSet {
+        let Some(first) = sets.first() else { return planned::SelectionSet::default() };
         let fields = self.collect_all(sets, &first.ty);
-        if !fields.narrows {
+        if !fields.depends_on_type {
             return self.fields(&first.ty, fields, counter);
         }
         let mut items = Vec::new();
-        for object in self.model.possible_types(&first.ty) {
+        for object in self.schema_index.possible_types(&first.ty) {
             let mut beside = counter.beside();
             let selection_set = self.fields(object, self.collect_all(sets, object), &mut beside);
             counter.fragment(beside);
             if selection_set.items.is_empty() {
                 continue;
             }
-            let condition = engine::TypeCondition { on: nowhere(Name::new(object)) };
-            let inline = engine::InlineFragment {
-                type_condition: Some(nowhere(condition)),
+            let condition = planned::TypeCondition { on: without_location(Name::new(object)) };
+            let inline = planned::InlineFragment {
+                type_condition: Some(without_location(condition)),
                 directives: Vec::new(),
-                selection_set: nowhere(selection_set),
+                selection_set: without_location(selection_set),
             };
-            items.push(nowhere(engine::Selection::InlineFragment(nowhere(inline))));
+            items.push(without_location(planned::Selection::InlineFragment(without_location(inline))));
         }
-        engine::SelectionSet { items }
+        planned::SelectionSet { items }
     }
 
-    /// The fields of an object of the type `parent`.
-    fn fields(&self, parent: &str, fields: Fields<'p>, counter: &mut Counter<'p>) -> engine::SelectionSet {
+    /// Plans the merged fields of the type `parent`.
+    fn fields(
+        &self,
+        parent: &str,
+        fields: Fields<'p>,
+        counter: &mut CostCounter<'p>,
+    ) -> planned::SelectionSet {
         let mut items = Vec::with_capacity(fields.entries.len());
         for (field, sets) in fields.entries {
             self.size.set(self.size.get() + 1);
@@ -182,15 +192,16 @@ impl<'p> Planner<'p> {
                 self.lists.borrow_mut().insert(planned.pos);
             }
             let pos = planned.pos;
-            items.push(Positioned::new(engine::Selection::Field(planned), pos));
+            items.push(Positioned::new(planned::Selection::Field(planned), pos));
         }
-        engine::SelectionSet { items }
+        planned::SelectionSet { items }
     }
 
     fn is_full(&self) -> bool {
-        self.size.get() > self.largest
+        self.size.get() > self.max_size
     }
 
+    /// Merges the fields that `sets` select on objects of the type `parent`.
     fn collect_all(&self, sets: &[&'p SelectionSet], parent: &str) -> Fields<'p> {
         let mut fields = Fields::default();
         for set in sets {
@@ -199,7 +210,7 @@ impl<'p> Planner<'p> {
         fields
     }
 
-    /// Adds what `set` selects on objects of the type `parent`.
+    /// Adds the fields that `set` selects on objects of the type `parent`.
     fn collect(&self, set: &'p SelectionSet, parent: &str, fields: &mut Fields<'p>) {
         for selection in &set.selections {
             if !self.is_included(selection.directives()) {
@@ -221,29 +232,30 @@ impl<'p> Planner<'p> {
                     None => continue,
                 },
             };
-            match self.model.applies(&below.ty, parent) {
-                Applies::Always => self.collect(below, parent, fields),
-                Applies::Sometimes => fields.narrows = true,
-                // Validation refuses that in `Dog { ... on Cat }`, and not in between an interface or a union that
-                // both are of.
-                Applies::Never => {}
+            match self.schema_index.applies(&below.ty, parent) {
+                TypeMatch::Always => self.collect(below, parent, fields),
+                TypeMatch::Sometimes => fields.depends_on_type = true,
+                // Validation refuses `... on Cat` directly in a selection on `Dog`, but not with a fragment on an
+                // interface of both in between.
+                TypeMatch::Never => {}
             }
         }
     }
 
+    /// Plans a field, with the arguments of its first occurrence.
     fn field(
         &self,
         field: &'p Node<Field>,
         sets: &[&'p SelectionSet],
-        below: &mut Counter<'p>,
-    ) -> engine::Field {
+        below: &mut CostCounter<'p>,
+    ) -> planned::Field {
         let arguments = field.arguments.iter().filter_map(|argument| {
             let value = literal(&argument.value, &|name| self.is_absent(name))?;
-            self.size.set(self.size.get() + parts(&argument.value));
+            self.size.set(self.size.get() + value_count(&argument.value));
             let location = argument.value.location();
             Some((self.at(argument.name.location(), Name::new(&argument.name)), self.at(location, value)))
         });
-        engine::Field {
+        planned::Field {
             alias: field.alias.as_ref().map(|alias| self.at(alias.location(), Name::new(alias))),
             name: self.at(field.name.location(), Name::new(&field.name)),
             arguments: arguments.collect(),
@@ -252,7 +264,7 @@ impl<'p> Planner<'p> {
         }
     }
 
-    /// `@skip` and `@include`; the schema has no other directive for selections.
+    /// Evaluates `@skip` and `@include`. Other directives have no effect.
     fn is_included(&self, directives: &DirectiveList) -> bool {
         directives.iter().all(|directive| {
             let included_if = match directive.name.as_str() {
@@ -262,12 +274,16 @@ impl<'p> Planner<'p> {
             };
             let condition = match directive.specified_argument_by_name("if").map(|value| &**value) {
                 Some(ast::Value::Boolean(value)) => *value,
-                Some(ast::Value::Variable(name)) => match self.given.get(name.as_str()) {
-                    Some(Given::True) => true,
-                    Some(Given::False) => false,
+                Some(ast::Value::Variable(name)) => match self.variables.get(name.as_str()) {
+                    Some(VariableState::True) => true,
+                    Some(VariableState::False) => false,
                     _ => {
-                        let message = format!("the variable `${name}` of `@{}` is null", directive.name);
-                        self.misfit.set(Some(Misfit { message, location: directive.location() }));
+                        let message = format!(
+                            "The variable `${name}` of `@{}` is null. Give it true or false.",
+                            directive.name
+                        );
+                        self.null_condition
+                            .set(Some(ValidationError { message, location: directive.location() }));
                         return true;
                     }
                 },
@@ -278,16 +294,19 @@ impl<'p> Planner<'p> {
     }
 
     fn is_absent(&self, variable: &str) -> bool {
-        self.given.get(variable).is_none_or(|given| *given == Given::Absent)
+        self.variables.get(variable).is_none_or(|state| *state == VariableState::Absent)
     }
 
-    /// The type only: a default is among the coerced values.
-    fn variable(&self, definition: &Node<ast::VariableDefinition>) -> Positioned<engine::VariableDefinition> {
+    /// Declares a variable without its default, which the coerced values contain already.
+    fn variable(
+        &self,
+        definition: &Node<ast::VariableDefinition>,
+    ) -> Positioned<planned::VariableDefinition> {
         let location = definition.location();
-        // As `Type::new` reads what apollo-compiler writes, it is always a type.
-        let var_type = engine::Type::new(&definition.ty.to_string())
-            .unwrap_or(engine::Type { base: engine::BaseType::Named(Name::new("String")), nullable: true });
-        let planned = engine::VariableDefinition {
+        // `Type::new` can read every type that apollo-compiler prints, so the fallback is never used.
+        let var_type = planned::Type::new(&definition.ty.to_string())
+            .unwrap_or(planned::Type { base: planned::BaseType::Named(Name::new("String")), nullable: true });
+        let planned = planned::VariableDefinition {
             name: self.at(definition.name.location(), Name::new(&definition.name)),
             var_type: self.at(location, var_type),
             directives: Vec::new(),
@@ -296,6 +315,7 @@ impl<'p> Planner<'p> {
         self.at(location, planned)
     }
 
+    /// Adds the location in the document to a node.
     fn at<T>(&self, location: Option<SourceSpan>, node: T) -> Positioned<T> {
         let start = location.and_then(|location| location.line_column(&self.document.sources));
         let pos = start.map_or_else(Pos::default, |start| Pos { line: start.line, column: start.column });
@@ -303,16 +323,16 @@ impl<'p> Planner<'p> {
     }
 }
 
-/// For what the document does not have.
-fn nowhere<T>(node: T) -> Positioned<T> {
+/// Makes a node that has no location, because the document does not contain it.
+fn without_location<T>(node: T) -> Positioned<T> {
     Positioned::new(node, Pos::default())
 }
 
-/// How many values a value is made of.
-fn parts(value: &ast::Value) -> usize {
+/// Counts the values that a value consists of, including itself.
+fn value_count(value: &ast::Value) -> usize {
     match value {
-        ast::Value::List(items) => 1 + items.iter().map(|item| parts(item)).sum::<usize>(),
-        ast::Value::Object(fields) => 1 + fields.iter().map(|(_, value)| parts(value)).sum::<usize>(),
+        ast::Value::List(items) => 1 + items.iter().map(|item| value_count(item)).sum::<usize>(),
+        ast::Value::Object(fields) => 1 + fields.iter().map(|(_, value)| value_count(value)).sum::<usize>(),
         _ => 1,
     }
 }

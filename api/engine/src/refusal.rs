@@ -1,41 +1,41 @@
-//! Why nothing is executed.
+//! The reasons why a request is not executed, as errors for the client.
 
 use async_graphql::{ErrorExtensionValues, ServerError};
 
-use crate::limits::Exceeded;
-use crate::persisted::Unknown;
+use crate::limits::LimitExceeded;
+use crate::persisted::ResolveError;
 
-/// Why nothing is executed. The answer has these errors and no `data`.
+/// The reasons why a request is not executed. The response has these errors and no `data`.
 #[derive(Clone, Debug)]
 pub struct Refusal {
-    /// Each with `extensions.code`.
+    /// The errors, each with a code in `extensions.code`.
     pub errors: Vec<ServerError>,
-    /// Whether the request is refused for itself, and not for what its document says: it is beyond a limit, or
-    /// names its document wrongly.
+    /// Whether the fault is in the request and not in its document: it exceeds a limit, or does not name its document
+    /// properly. A response in `application/json` has the status 400 then, and 200 for other refusals.
     pub malformed: bool,
 }
 
 impl Refusal {
     pub(crate) fn new(code: &str, message: impl Into<String>) -> Self {
-        Self { errors: vec![coded(code, ServerError::new(message, None))], malformed: false }
+        Self { errors: vec![with_code(code, ServerError::new(message, None))], malformed: false }
     }
 
+    /// Makes the refusal of a document that is not valid, or of variables that are not.
     pub(crate) fn invalid(errors: Vec<ServerError>) -> Self {
-        let errors = errors.into_iter().map(|error| coded(INVALID, error)).collect();
+        let errors = errors.into_iter().map(|error| with_code("GRAPHQL_VALIDATION_FAILED", error)).collect();
         Self { errors, malformed: false }
     }
 }
 
-const INVALID: &str = "GRAPHQL_VALIDATION_FAILED";
-
-pub(crate) fn coded(code: &str, mut error: ServerError) -> ServerError {
+/// Adds `extensions.code` to an error.
+pub(crate) fn with_code(code: &str, mut error: ServerError) -> ServerError {
     error.extensions.get_or_insert_with(ErrorExtensionValues::default).set("code", code);
     error
 }
 
-impl From<Exceeded> for Refusal {
-    fn from(exceeded: Exceeded) -> Self {
-        let mut error = coded("LIMIT_EXCEEDED", ServerError::new(exceeded.to_string(), None));
+impl From<LimitExceeded> for Refusal {
+    fn from(exceeded: LimitExceeded) -> Self {
+        let mut error = with_code("LIMIT_EXCEEDED", ServerError::new(exceeded.to_string(), None));
         let extensions = error.extensions.get_or_insert_default();
         extensions.set("limit", exceeded.limit.name());
         extensions.set("maximum", exceeded.maximum);
@@ -43,24 +43,27 @@ impl From<Exceeded> for Refusal {
     }
 }
 
-impl From<Unknown> for Refusal {
-    fn from(unknown: Unknown) -> Self {
-        let (code, message) = match unknown {
-            Unknown::Missing => ("BAD_REQUEST", "`query` is missing: put the document there."),
-            Unknown::Mismatch => (
+impl From<ResolveError> for Refusal {
+    fn from(error: ResolveError) -> Self {
+        let (code, message) = match error {
+            ResolveError::Missing => {
+                ("BAD_REQUEST", "`query` is missing. Send the text of the document in it.")
+            }
+            ResolveError::Mismatch => (
                 "BAD_REQUEST",
-                "The hash is not the SHA-256 of the document that came with it, in hexadecimal digits.",
+                "The id or hash does not match the document. Send the SHA-256 of the document's text, in \
+                 hexadecimal digits.",
             ),
-            Unknown::Document => (
+            ResolveError::UnknownDocument => (
                 "PERSISTED_DOCUMENT_NOT_FOUND",
                 "No trusted document has this id. Give the server the manifest that was built with the client.",
             ),
-            // The messages and codes are those that Apollo's clients wait for.
-            Unknown::Query => ("PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound"),
-            Unknown::QueryNotSupported => ("PERSISTED_QUERY_NOT_SUPPORTED", "PersistedQueryNotSupported"),
-            Unknown::Untrusted => (
+            // Apollo's clients react to these codes and messages.
+            ResolveError::UnknownHash => ("PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound"),
+            ResolveError::HashNotSupported => ("PERSISTED_QUERY_NOT_SUPPORTED", "PersistedQueryNotSupported"),
+            ResolveError::Untrusted => (
                 "PERSISTED_DOCUMENT_REQUIRED",
-                "Only trusted documents are accepted here: send `documentId` instead of `query`.",
+                "This server accepts only trusted documents. Send `documentId` instead of `query`.",
             ),
         };
         Self { malformed: code == "BAD_REQUEST", ..Self::new(code, message) }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_graphql::{SDLExportOptions, Schema, SchemaBuilder, ValidationMode};
-use graphql_engine::{Engine, EngineOptions, Length, Lists, PageSizes, Scalars, SchemaError};
+use graphql_engine::{CustomScalars, Engine, EngineOptions, ListLength, ListLengths, PageSizes, SchemaError};
 
 use super::mutation::Mutation;
 use super::pagination::{DEFAULT_PAGE, LONGEST_PAGE};
@@ -14,10 +14,10 @@ use crate::service::Services;
 use crate::service::test_settings::MOST_QUESTIONS;
 
 /// What is reckoned with where a list is short as a rule.
-const FEW: Length = Length::Items(10);
+const FEW: ListLength = ListLength::Items(10);
 
 /// How long the lists are that are no pages.
-const LISTS: Lists = &[
+const LISTS: ListLengths = &[
     ("AuthPayload.userErrors", FEW),
     ("AuthoredQuestion.corrections", FEW),
     ("AuthoredQuestion.versions", FEW),
@@ -39,7 +39,7 @@ const LISTS: Lists = &[
     ("PurchaseQuote.alreadyOwned", FEW),
     ("PurchaseQuote.lines", FEW),
     ("PurchaseQuotePayload.userErrors", FEW),
-    ("Query.nodes", Length::Argument("ids")),
+    ("Query.nodes", ListLength::Argument("ids")),
     ("QuestionExport.losses", FEW),
     ("QuestionVersion.options", FEW),
     ("SessionQuestion.options", FEW),
@@ -47,7 +47,7 @@ const LISTS: Lists = &[
     ("SetQuestionArchivedPayload.userErrors", FEW),
     ("SubjectProgress.byTopic", FEW),
     // Each with its texts: as many as a test may have.
-    ("TestSession.questions", Length::Items(MOST_QUESTIONS.unsigned_abs())),
+    ("TestSession.questions", ListLength::Items(MOST_QUESTIONS.unsigned_abs())),
     ("TestSessionPayload.userErrors", FEW),
     ("UpdateTestSettingsPayload.userErrors", FEW),
 ];
@@ -72,7 +72,7 @@ pub fn build(services: Services, options: EngineOptions) -> Result<Arc<JishuEngi
     // The engine has validated a document before the schema gets it.
     let schema = builder(services).validation_mode(ValidationMode::Fast).finish();
     let scalars =
-        Scalars::default().with::<DateTime>("DateTime").with::<Decimal>("Decimal").with::<Uuid>("UUID");
+        CustomScalars::default().with::<DateTime>("DateTime").with::<Decimal>("Decimal").with::<Uuid>("UUID");
     let page_sizes = PageSizes { default: DEFAULT_PAGE, max: LONGEST_PAGE };
     let options = EngineOptions { scalars, lists: LISTS, page_sizes, ..options };
     Engine::new(schema, &sdl(), options).map(Arc::new)

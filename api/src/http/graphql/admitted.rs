@@ -7,7 +7,7 @@ use crate::auth::Viewer;
 use crate::http::AppState;
 use crate::http::refusal::Refusal;
 use crate::limit::ClientAddress;
-use graphql_engine::{Call, Operation};
+use graphql_engine::{GraphqlRequest, PreparedOperation};
 
 /// Why an operation is not executed.
 pub(super) enum Refused {
@@ -44,8 +44,8 @@ pub(super) fn prepare(
     _: Looked,
     viewer: Option<Viewer>,
     client: ClientAddress,
-    call: &Call,
-) -> Result<Operation, Refused> {
+    call: &GraphqlRequest,
+) -> Result<PreparedOperation, Refused> {
     let limits = &state.services.limits;
     let spent = |wait| Refused::Spent(Refusal::rate_limited(client, wait));
     let user = viewer.map(|viewer| viewer.user_id);

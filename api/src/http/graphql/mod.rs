@@ -28,7 +28,7 @@ use super::{AllowedOrigins, AppState, Stopping};
 use crate::auth::Identity;
 use crate::graphql::{RequestId, finish};
 use crate::limit::ClientAddress;
-use graphql_engine::Call;
+use graphql_engine::GraphqlRequest;
 
 /// What every request comes with.
 type Common = (Extension<RequestId>, Extension<ClientAddress>, Extension<Stopping>, HeaderMap);
@@ -109,7 +109,7 @@ async fn answer(
     looked: Looked,
     (Extension(id), Extension(client), Extension(stopping), headers): Common,
     wanted: Wanted,
-    call: Call,
+    call: GraphqlRequest,
     may_change: bool,
 ) -> Response {
     let media = wanted.media;
@@ -130,7 +130,7 @@ async fn operate(
     looked: Looked,
     (Extension(id), Extension(client), Extension(stopping), _): Common,
     wanted: Wanted,
-    call: Call,
+    call: GraphqlRequest,
     identity: Option<Identity>,
     may_change: bool,
 ) -> Response {

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
 
 use crate::http::refusal::Refusal;
-use graphql_engine::{Call, JsonMap};
+use graphql_engine::{GraphqlRequest, JsonMap};
 
 /// The JSON of a body. `null` stands for what is not given.
 #[derive(Deserialize)]
@@ -25,7 +25,7 @@ pub(in crate::http) struct Body {
     extensions: Option<JsonMap>,
 }
 
-impl From<Body> for Call {
+impl From<Body> for GraphqlRequest {
     fn from(body: Body) -> Self {
         Self {
             query: body.query,
@@ -48,7 +48,7 @@ pub(in crate::http) struct Parameters {
     extensions: Option<String>,
 }
 
-impl TryFrom<Parameters> for Call {
+impl TryFrom<Parameters> for GraphqlRequest {
     type Error = Refusal;
 
     fn try_from(parameters: Parameters) -> Result<Self, Refusal> {
@@ -71,7 +71,10 @@ impl TryFrom<Parameters> for Call {
 }
 
 /// Reads the body of a POST. Only JSON: anything else a browser would send across origins without asking.
-pub(super) fn read_body(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<Call, Refusal> {
+pub(super) fn read_body(
+    headers: &HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<GraphqlRequest, Refusal> {
     if !is_json(headers) {
         let message = "Send the request as JSON in UTF-8, with `Content-Type: application/json`.";
         return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "BAD_REQUEST", message));

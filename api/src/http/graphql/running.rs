@@ -18,7 +18,7 @@ use crate::auth::Viewer;
 use crate::graphql::{Begun, RequestId, finish, panicked};
 use crate::http::AppState;
 use crate::limit::{ClientAddress, SubscriptionPlace};
-use graphql_engine::Operation;
+use graphql_engine::PreparedOperation;
 
 /// How many answers may wait for a client, beside the one that is made. Then the operation waits; that the client
 /// takes nothing at all is for its connection to tell, where others share it.
@@ -57,7 +57,7 @@ impl Running {
         id: &RequestId,
         viewer: Option<Viewer>,
         client: ClientAddress,
-        operation: Operation,
+        operation: PreparedOperation,
         patience: Option<Duration>,
     ) -> Self {
         let is_live = operation.kind() == OperationType::Subscription;

@@ -20,7 +20,7 @@ use crate::http::graphql::admitted::{Refused, look, prepare};
 use crate::http::graphql::credentials::{of_value, remaining};
 use crate::http::graphql::running::{Running, Step, beyond};
 use crate::limit::ClientAddress;
-use graphql_engine::Call;
+use graphql_engine::GraphqlRequest;
 
 /// A client that is told of the end gets so long to read it and to agree.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -221,7 +221,7 @@ impl Connection {
         self.say(&ServerMessage::ConnectionAck).await
     }
 
-    async fn start(&mut self, id: String, call: Call) -> Result<(), End> {
+    async fn start(&mut self, id: String, call: GraphqlRequest) -> Result<(), End> {
         if !self.is_acknowledged {
             return Err(End::unauthorized());
         }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::http::graphql::request::Body;
-use graphql_engine::Call;
+use graphql_engine::GraphqlRequest;
 
 /// What a client says.
 #[derive(Debug)]
@@ -13,7 +13,7 @@ pub(super) enum ClientMessage {
     Init(Map<String, Value>),
     Ping(Map<String, Value>),
     Pong,
-    Subscribe { id: String, call: Box<Call> },
+    Subscribe { id: String, call: Box<GraphqlRequest> },
     Complete { id: String },
 }
 
@@ -55,10 +55,10 @@ fn payload(message: &mut Map<String, Value>) -> Result<Option<Map<String, Value>
     }
 }
 
-fn call(operation: Map<String, Value>) -> Result<Call, String> {
+fn call(operation: Map<String, Value>) -> Result<GraphqlRequest, String> {
     let body =
         Body::deserialize(Value::Object(operation)).map_err(|error| format!("In `payload`: {error}"))?;
-    let call = Call::from(body);
+    let call = GraphqlRequest::from(body);
     if call.names_a_document() { Ok(call) } else { Err("`payload.query` is missing".to_owned()) }
 }
 
