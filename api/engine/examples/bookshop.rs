@@ -11,6 +11,7 @@ use async_graphql::{
 };
 use graphql_engine::{
     CustomScalars, Engine, EngineOptions, GraphqlRequest, Limits, ListLength, PageSizes, TrustedDocuments,
+    page_arguments,
 };
 use serde_json::json;
 
@@ -86,11 +87,23 @@ struct ArticleConnection {
     edges: Vec<ArticleEdge>,
 }
 
+/// The page that a client asks for. A real server reads the cursors too.
+struct PageArgs {
+    first: Option<usize>,
+}
+
+impl PageArgs {
+    fn new(first: Option<i32>, _after: Option<String>, _last: Option<i32>, _before: Option<String>) -> Self {
+        Self { first: first.and_then(|first| usize::try_from(first).ok()) }
+    }
+}
+
 struct Query;
 
+#[page_arguments(default = 20, max = 100)]
 #[Object]
 impl Query {
-    async fn articles(&self, first: Option<usize>, max_price: Option<Price>) -> ArticleConnection {
+    async fn articles(&self, #[page] page: PageArgs, max_price: Option<Price>) -> ArticleConnection {
         // Every article costs the same.
         if max_price.is_some_and(|Price(max)| max.starts_with("0.")) {
             return ArticleConnection { edges: Vec::new() };
@@ -99,7 +112,7 @@ impl Query {
             Article::Book(Book { title: "Notes".to_owned() }),
             Article::Magazine(Magazine { title: "Weekly".to_owned(), issue: 7 }),
         ];
-        let edges = articles.into_iter().take(first.unwrap_or(20)).map(|node| ArticleEdge { node });
+        let edges = articles.into_iter().take(page.first.unwrap_or(20)).map(|node| ArticleEdge { node });
         ArticleConnection { edges: edges.collect() }
     }
 

@@ -55,11 +55,13 @@ impl PageArgument {
 impl Repetition {
     const ONCE: Self = Self::Fixed(1);
 
+    /// Returns the number for these variables.
     fn count(&self, variables: &Variables) -> u64 {
         match self {
             Self::Fixed(count) => *count,
-            Self::Page(bounds, sizes) => {
-                let longest = bounds.iter().filter_map(|argument| argument.length(variables, *sizes)).max();
+            Self::Page(arguments, sizes) => {
+                let longest =
+                    arguments.iter().filter_map(|argument| argument.length(variables, *sizes)).max();
                 longest.unwrap_or(u64::from(sizes.default))
             }
             Self::ItemsOfVariable(name) => match variables.get(name.as_str()) {
@@ -105,10 +107,12 @@ impl Cost {
         })
     }
 
+    /// Adds a number of tenths of an object.
     pub(crate) fn add(&mut self, cost: u64) {
         self.fixed = self.fixed.saturating_add(cost);
     }
 
+    /// Adds the cost of a selection set that the response repeats.
     fn add_below(&mut self, repetition: Repetition, below: Self) {
         match repetition {
             Repetition::Fixed(count) if below.repeated.is_empty() => {
@@ -202,6 +206,7 @@ impl<'s> CostCounter<'s> {
         self.cost
     }
 
+    /// Returns the number of items in a list of objects.
     fn repetition_of_list(&self, parent: &str, field: &Field) -> Repetition {
         match &self.region {
             Region::Connection(page) if is_list_of_connection(&field.name) => page.clone(),
@@ -236,8 +241,8 @@ impl<'s> CostCounter<'s> {
             return None;
         }
         let sizes = self.schema_index.page_sizes;
-        let bounds = ["first", "last"].iter().filter_map(|name| field.argument_by_name(name).ok());
-        let bounds: Vec<PageArgument> = bounds
+        let values = ["first", "last"].iter().filter_map(|name| field.argument_by_name(name).ok());
+        let arguments: Vec<PageArgument> = values
             .filter_map(|value| match &**value {
                 Value::Int(digits) => {
                     Some(PageArgument::Fixed(sizes.max_length(digits.as_str().parse().ok())))
@@ -246,9 +251,9 @@ impl<'s> CostCounter<'s> {
                 _ => None,
             })
             .collect();
-        let is_fixed = bounds.iter().all(|bound| matches!(bound, PageArgument::Fixed(_)));
-        let times = Repetition::Page(bounds, sizes);
-        Some(if is_fixed { Repetition::Fixed(times.count(&Variables::default())) } else { times })
+        let is_fixed = arguments.iter().all(|argument| matches!(argument, PageArgument::Fixed(_)));
+        let page = Repetition::Page(arguments, sizes);
+        Some(if is_fixed { Repetition::Fixed(page.count(&Variables::default())) } else { page })
     }
 }
 

@@ -38,6 +38,7 @@ mod variables;
 pub use apollo_compiler::response::JsonMap;
 pub use custom_scalars::CustomScalars;
 pub use engine::{Engine, PreparedOperation, SchemaError};
+pub use graphql_engine_macros::page_arguments;
 pub use limits::Limits;
 pub use lists::{ListLength, ListLengths, PageSizes};
 pub use options::EngineOptions;

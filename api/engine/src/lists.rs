@@ -27,9 +27,14 @@ pub struct PageSizes {
     pub max: u32,
 }
 
+impl PageSizes {
+    /// The sizes that [`page_arguments`](crate::page_arguments) describes if it is given no others.
+    pub const DEFAULT: Self = Self { default: 50, max: 100 };
+}
+
 impl Default for PageSizes {
     fn default() -> Self {
-        Self { default: 50, max: 100 }
+        Self::DEFAULT
     }
 }
 
@@ -99,7 +104,8 @@ pub(crate) fn has_page_argument(field: &FieldDefinition) -> bool {
     field.arguments.iter().any(|argument| argument.name == "first" || argument.name == "last")
 }
 
-/// Returns whether a field of a connection has an item for each item of the page. <https://relay.dev/graphql/connections.htm#sec-Connection-Types>
+/// Returns whether a field of a connection has an item for each item of the page.
+/// <https://relay.dev/graphql/connections.htm#sec-Connection-Types>
 pub(crate) fn is_list_of_connection(field: &str) -> bool {
     field == "edges" || field == "nodes"
 }

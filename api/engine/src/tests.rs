@@ -9,7 +9,7 @@ use async_graphql::{
 use serde_json::{Value as Json, json};
 
 use crate::document::size;
-use crate::{Engine, EngineOptions, GraphqlRequest, Limits, ListLength};
+use crate::{Engine, EngineOptions, GraphqlRequest, Limits, ListLength, PageSizes, page_arguments};
 
 #[derive(Default)]
 struct Query(AtomicI32);
@@ -92,6 +92,18 @@ fn node(id: i32) -> Node {
     Node { id, next: Some(Box::new(Node { id: id + 1, next: None })) }
 }
 
+struct Page {
+    first: Option<i32>,
+    last: Option<i32>,
+}
+
+impl Page {
+    fn new(first: Option<i32>, _after: Option<String>, last: Option<i32>, _before: Option<String>) -> Self {
+        Self { first, last }
+    }
+}
+
+#[page_arguments]
 #[Object]
 impl Query {
     async fn node(&self) -> Node {
@@ -111,8 +123,8 @@ impl Query {
         format!("{} {:?}", input.with_default, input.optional)
     }
 
-    async fn items(&self, first: Option<i32>, last: Option<i32>) -> ItemConnection {
-        let count = first.or(last).unwrap_or_default();
+    async fn items(&self, #[page] page: Page) -> ItemConnection {
+        let count = page.first.or(page.last).unwrap_or_default();
         ItemConnection { edges: (0..count).map(|id| ItemEdge { cursor: id, node: node(id) }).collect() }
     }
 
@@ -385,4 +397,15 @@ async fn the_operation_name_chooses_the_operation() {
     );
     assert!(engine.prepare(&named("C")).is_err());
     assert!(engine.prepare(&request(two, json!({}))).is_err());
+}
+
+#[test]
+fn the_page_arguments_are_described_with_the_default_page_sizes() {
+    let sdl = Schema::new(Query::default(), Mutation(AtomicI32::new(0)), EmptySubscription).sdl();
+    let sdl = sdl.split_whitespace().collect::<Vec<_>>().join(" ");
+    let PageSizes { default, max } = PageSizes::DEFAULT;
+    let arguments = format!(
+        r#"items( """ The maximum number of items, counted from the start or from `after`: 1 to {max}, default {default}. """ first: Int, """ Only items after this cursor. """ after: String, """ The maximum number of items, counted from the end or from `before`: 1 to {max}. """ last: Int, """ Only items before this cursor. """ before: String )"#
+    );
+    assert!(sdl.contains(&arguments), "{sdl}");
 }
