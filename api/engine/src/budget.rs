@@ -91,8 +91,8 @@ fn within(value: usize, limit: Limit, maximum: u32) -> Result<(), LimitExceeded>
 
 struct Measurer<'d> {
     fragments: &'d HashMap<&'d Name, &'d FragmentDefinition>,
-    /// The fragments measured so far. The value is `None` while a fragment is being measured, so that one that spreads
-    /// itself ends. Validation refuses it later.
+    /// The fragments measured so far. The value is `None` while a fragment is being measured, which stops the recursion
+    /// in a fragment that spreads itself. Validation refuses such a fragment later.
     measured: HashMap<&'d Name, Option<Measurement>>,
 }
 

@@ -8,7 +8,7 @@ use async_graphql::{Name, Number, Value as ConstValue};
 use async_graphql_value::Value;
 
 /// Converts a value in a document. `absent` returns whether a variable has no value. Such a variable becomes null in a
-/// list, and its field is left out of an input object. Returns `None` if the value itself is such a variable.
+/// list, and an input object loses the field that names it. Returns `None` if the value itself is such a variable.
 /// <https://spec.graphql.org/October2021/#sec-Coercing-Field-Arguments>
 pub(crate) fn literal(value: &ast::Value, absent: &impl Fn(&str) -> bool) -> Option<Value> {
     Some(match value {

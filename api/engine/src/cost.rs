@@ -116,7 +116,7 @@ impl Cost {
     fn add_below(&mut self, repetition: Repetition, below: Self) {
         match repetition {
             Repetition::Fixed(count) if below.repeated.is_empty() => {
-                self.add(count.saturating_mul(below.fixed))
+                self.add(count.saturating_mul(below.fixed));
             }
             Repetition::ONCE => {
                 self.add(below.fixed);

@@ -20,13 +20,15 @@ type Check = fn(ConstValue) -> Result<(), String>;
 
 /// The scalars of a schema that the specification does not define, with a check for each.
 #[derive(Clone, Debug, Default)]
-pub struct CustomScalars(HashMap<&'static str, Check>);
+pub struct CustomScalars {
+    by_name: HashMap<&'static str, Check>,
+}
 
 impl CustomScalars {
     /// Adds the scalar `S`, whose name in the schema is `name`.
     #[must_use]
     pub fn with<S: ScalarType + InputType>(mut self, name: &'static str) -> Self {
-        self.0.insert(name, |value| match <S as ScalarType>::parse(value) {
+        self.by_name.insert(name, |value| match <S as ScalarType>::parse(value) {
             Ok(_) => Ok(()),
             Err(error) => Err(error.into_server_error(Pos::default()).message),
         });
@@ -40,7 +42,7 @@ impl CustomScalars {
         document: &ExecutableDocument,
     ) -> Vec<ValidationError> {
         let mut walk = Walk { scalars: self, schema, errors: Vec::new() };
-        if !self.0.is_empty() {
+        if !self.by_name.is_empty() {
             for operation in document.operations.iter() {
                 for variable in &operation.variables {
                     if let Some(default) = &variable.default_value {
@@ -63,7 +65,7 @@ impl CustomScalars {
         operation: &Operation,
         variables: &Variables,
     ) -> Result<(), ValidationError> {
-        if self.0.is_empty() {
+        if self.by_name.is_empty() {
             return Ok(());
         }
         for definition in &operation.variables {
@@ -88,7 +90,7 @@ impl CustomScalars {
                     None => Ok(()),
                 })
             }
-            (value, Some(ExtendedType::Scalar(scalar))) => match self.0.get(scalar.name.as_str()) {
+            (value, Some(ExtendedType::Scalar(scalar))) => match self.by_name.get(scalar.name.as_str()) {
                 Some(check) => check(value.clone()),
                 None => Ok(()),
             },
@@ -138,7 +140,7 @@ impl Walk<'_> {
                 }
             }
             (written, Some(ExtendedType::Scalar(scalar))) => {
-                let Some(check) = self.scalars.0.get(scalar.name.as_str()) else { return };
+                let Some(check) = self.scalars.by_name.get(scalar.name.as_str()) else { return };
                 let Some(constant) = literal(written, &|_| false).and_then(Value::into_const) else {
                     return;
                 };
