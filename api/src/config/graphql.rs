@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args};
 
 use super::switch;
-use crate::graphql::engine::{EngineOptions, Limits, ManifestError, TrustedDocuments};
+use graphql_engine::{EngineOptions, Limits, ManifestError, TrustedDocuments};
 
 /// The values of an environment variable that turn a switch on.
 const TRUE_VALUES: [&str; 6] = ["true", "t", "yes", "y", "on", "1"];

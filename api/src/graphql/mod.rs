@@ -1,7 +1,6 @@
 //! The GraphQL API. A resolver translates the input, calls one service function, and translates the result.
 
 mod context;
-pub mod engine;
 mod error;
 mod loaders;
 mod mutation;

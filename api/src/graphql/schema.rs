@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use async_graphql::{SDLExportOptions, Schema, SchemaBuilder, ValidationMode};
+use graphql_engine::{CustomScalars, Engine, EngineOptions, ListLength, ListLengths, PageSizes, SchemaError};
 
-use super::engine::{Engine, EngineOptions, Length, Lists, Scalars, SchemaError};
 use super::mutation::Mutation;
+use super::pagination::{DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE};
 use super::query::Query;
 use super::scalar::{DateTime, Decimal, Uuid};
 use super::subscription::Subscription;
@@ -13,10 +14,10 @@ use jishu_service::Services;
 use jishu_service::test_settings::MOST_QUESTIONS;
 
 /// The assumed length of a short list, for the cost of a document.
-const SHORT_LIST: Length = Length::Items(10);
+const SHORT_LIST: ListLength = ListLength::Items(10);
 
 /// The assumed lengths of the lists that are not connections, for the cost of a document.
-const LISTS: Lists = &[
+const LISTS: ListLengths = &[
     ("AuthPayload.userErrors", SHORT_LIST),
     ("AuthoredQuestion.corrections", SHORT_LIST),
     ("AuthoredQuestion.versions", SHORT_LIST),
@@ -38,7 +39,7 @@ const LISTS: Lists = &[
     ("PurchaseQuote.alreadyOwned", SHORT_LIST),
     ("PurchaseQuote.lines", SHORT_LIST),
     ("PurchaseQuotePayload.userErrors", SHORT_LIST),
-    ("Query.nodes", Length::Argument("ids")),
+    ("Query.nodes", ListLength::Argument("ids")),
     ("QuestionExport.losses", SHORT_LIST),
     ("QuestionVersion.options", SHORT_LIST),
     ("SessionQuestion.options", SHORT_LIST),
@@ -46,7 +47,7 @@ const LISTS: Lists = &[
     ("SetQuestionArchivedPayload.userErrors", SHORT_LIST),
     ("SubjectProgress.byTopic", SHORT_LIST),
     // The maximum number of questions in a test, since each comes with its texts.
-    ("TestSession.questions", Length::Items(MOST_QUESTIONS.unsigned_abs())),
+    ("TestSession.questions", ListLength::Items(MOST_QUESTIONS.unsigned_abs())),
     ("TestSessionPayload.userErrors", SHORT_LIST),
     ("UpdateTestSettingsPayload.userErrors", SHORT_LIST),
 ];
@@ -71,8 +72,10 @@ pub fn build(services: Services, options: EngineOptions) -> Result<Arc<JishuEngi
     // The engine validates a document before it reaches the schema.
     let schema = builder(services).validation_mode(ValidationMode::Fast).finish();
     let scalars =
-        Scalars::default().with::<DateTime>("DateTime").with::<Decimal>("Decimal").with::<Uuid>("UUID");
-    Engine::new(schema, &sdl(), EngineOptions { scalars, lists: LISTS, ..options }).map(Arc::new)
+        CustomScalars::default().with::<DateTime>("DateTime").with::<Decimal>("Decimal").with::<Uuid>("UUID");
+    let page_sizes = PageSizes { default: DEFAULT_PAGE_SIZE, max: MAX_PAGE_SIZE };
+    let options = EngineOptions { scalars, lists: LISTS, page_sizes, ..options };
+    Engine::new(schema, &sdl(), options).map(Arc::new)
 }
 
 /// Prints the schema in the definition language, as in `schema.graphql`. Needs no database.

@@ -18,9 +18,9 @@ use tokio::net::TcpListener;
 
 use crate::config::{EdgeConfig, ServeConfig};
 use crate::graphql;
-use crate::graphql::engine::EngineOptions;
 use crate::http::{self, ShutdownSignal};
 use background_tasks::BackgroundTasks;
+use graphql_engine::EngineOptions;
 use jishu_service::auth::{AccessTokens, KeyError, KeyRing, PasswordError, Passwords};
 use jishu_service::catalog::Catalog;
 use jishu_service::clock::Clock;

@@ -4,9 +4,9 @@ use axum::response::Response;
 
 use super::request_context::Caller;
 use super::response::MediaType;
-use crate::graphql::engine::{self, Call, Operation};
 use crate::http::AppState;
 use crate::http::refusal::RequestRefusal;
+use graphql_engine::{GraphqlRequest, PreparedOperation};
 use jishu_service::limit::ClientAddress;
 
 /// The reason why an operation is not executed.
@@ -14,7 +14,7 @@ pub(super) enum OperationRefusal {
     /// The client has used up its budget.
     OverBudget(RequestRefusal),
     /// The engine refuses the document.
-    Document(engine::Refusal),
+    Document(graphql_engine::Refusal),
 }
 
 /// Proof that a request was charged to the budget of its address. Each request must be charged before it is parsed.
@@ -48,11 +48,10 @@ pub(super) fn prepare_operation(
     state: &AppState,
     _: RequestCharge,
     caller: Caller,
-    call: &Call,
-) -> Result<Operation, OperationRefusal> {
+    call: &GraphqlRequest,
+) -> Result<PreparedOperation, OperationRefusal> {
     let limits = &state.services.limits;
-    let over_budget =
-        |wait| OperationRefusal::OverBudget(RequestRefusal::rate_limited(caller.client, wait));
+    let over_budget = |wait| OperationRefusal::OverBudget(RequestRefusal::rate_limited(caller.client, wait));
     let user = caller.viewer.map(|viewer| viewer.user_id);
     if let Some(user) = user {
         limits.look_for(user).map_err(over_budget)?;

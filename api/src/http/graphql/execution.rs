@@ -15,9 +15,9 @@ use tokio::time::timeout;
 use tracing::Instrument;
 
 use super::request_context::Caller;
-use crate::graphql::engine::Operation;
 use crate::graphql::{RequestId, StartSignal, finish_errors, panic_error};
 use crate::http::AppState;
+use graphql_engine::PreparedOperation;
 use jishu_service::limit::SubscriptionPlace;
 
 /// How many responses may wait for a client, in addition to the one that is being made. Then the operation waits.
@@ -59,7 +59,7 @@ impl Execution {
         state: &AppState,
         request_id: &RequestId,
         caller: Caller,
-        operation: Operation,
+        operation: PreparedOperation,
         stall_timeout: Option<Duration>,
     ) -> Self {
         let is_subscription = operation.kind() == OperationType::Subscription;

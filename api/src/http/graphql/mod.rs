@@ -29,8 +29,8 @@ pub(super) use self::response::MediaType;
 use self::response::ResponseFormat;
 use super::refusal::RequestRefusal;
 use super::{AllowedOrigins, AppState};
-use crate::graphql::engine::Call;
 use crate::graphql::finish_errors;
+use graphql_engine::GraphqlRequest;
 use jishu_service::auth::Identity;
 
 /// Handles a POST request: a query, a mutation or a subscription.
@@ -86,7 +86,11 @@ fn wants_websocket(headers: &HeaderMap) -> bool {
 }
 
 /// Authenticates a request, runs its operation and returns the response.
-async fn respond(state: &AppState, context: RequestContext, call: Result<Call, RequestRefusal>) -> Response {
+async fn respond(
+    state: &AppState,
+    context: RequestContext,
+    call: Result<GraphqlRequest, RequestRefusal>,
+) -> Response {
     let Some(format) = ResponseFormat::negotiate(&context.headers) else {
         let message = "The `Accept` header names no type that this server can send. Name \
                        `application/graphql-response+json`, `application/json` or `text/event-stream`.";
@@ -116,7 +120,7 @@ async fn execute(
     state: &AppState,
     context: RequestContext,
     format: ResponseFormat,
-    call: &Call,
+    call: &GraphqlRequest,
     identity: Option<Identity>,
 ) -> Result<Response, RequestRefusal> {
     let caller = Caller { client: context.client, viewer: identity.map(|identity| identity.viewer) };

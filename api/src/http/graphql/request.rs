@@ -1,14 +1,13 @@
 //! Reads GraphQL requests: the body of a POST, and the parameters of a GET.
 //! <https://graphql.github.io/graphql-over-http/draft/#sec-Request>
 
-use apollo_compiler::response::JsonMap;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
 
-use crate::graphql::engine::Call;
 use crate::http::refusal::RequestRefusal;
+use graphql_engine::{GraphqlRequest, JsonMap};
 
 /// A request as JSON: the body of a POST, or the payload of a WebSocket message. `null` counts as not given.
 #[derive(Deserialize)]
@@ -26,7 +25,7 @@ pub(in crate::http) struct RequestBody {
     extensions: Option<JsonMap>,
 }
 
-impl From<RequestBody> for Call {
+impl From<RequestBody> for GraphqlRequest {
     fn from(body: RequestBody) -> Self {
         Self {
             query: body.query,
@@ -49,7 +48,7 @@ pub(in crate::http) struct QueryParameters {
     extensions: Option<String>,
 }
 
-impl TryFrom<QueryParameters> for Call {
+impl TryFrom<QueryParameters> for GraphqlRequest {
     type Error = RequestRefusal;
 
     fn try_from(parameters: QueryParameters) -> Result<Self, RequestRefusal> {
@@ -77,7 +76,7 @@ impl TryFrom<QueryParameters> for Call {
 pub(super) fn read_body(
     headers: &HeaderMap,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Call, RequestRefusal> {
+) -> Result<GraphqlRequest, RequestRefusal> {
     if !is_json(headers) {
         let message =
             "The body of the request is not JSON in UTF-8. Send JSON with `Content-Type: application/json`.";

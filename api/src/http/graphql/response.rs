@@ -7,7 +7,6 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use crate::graphql::engine;
 use crate::http::negotiation;
 use crate::http::refusal::retry_after_of;
 
@@ -78,7 +77,7 @@ impl MediaType {
     }
 
     /// Returns the HTTP response for a document that the engine refused.
-    pub(super) fn refused(self, refusal: &engine::Refusal) -> Response {
+    pub(super) fn refused(self, refusal: &graphql_engine::Refusal) -> Response {
         let status = match self {
             Self::GraphqlResponse => StatusCode::BAD_REQUEST,
             Self::Json if refusal.malformed => StatusCode::BAD_REQUEST,

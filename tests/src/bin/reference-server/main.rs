@@ -20,7 +20,7 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
-use jishu_api::graphql::engine::{Call, Engine, EngineOptions, Length, Lists, Scalars};
+use graphql_engine::{CustomScalars, Engine, EngineOptions, GraphqlRequest, ListLength, ListLengths};
 use serde::Deserialize;
 use tokio::net::TcpListener;
 
@@ -45,9 +45,9 @@ impl Events {
     }
 }
 
-const FEW: Length = Length::Items(10);
+const FEW: ListLength = ListLength::Items(10);
 
-const LISTS: Lists = &[
+const LISTS: ListLengths = &[
     ("Dog.friends", FEW),
     ("Faults.children", FEW),
     ("Faults.childrenOfRequired", FEW),
@@ -65,7 +65,7 @@ async fn main() {
     let schema =
         Schema::build(Query::default(), Mutation, Events).validation_mode(ValidationMode::Fast).finish();
     let sdl = schema.sdl();
-    let scalars = Scalars::default().with::<Day>("Day");
+    let scalars = CustomScalars::default().with::<Day>("Day");
     let engine =
         Engine::new(schema, &sdl, EngineOptions { scalars, lists: LISTS, ..EngineOptions::default() });
     let engine = Arc::new(engine.expect("the schema is valid, and its lists are told"));
@@ -95,11 +95,11 @@ struct Request {
 
 async fn execute(State(engine): State<Arc<Reference>>, Json(request): Json<Request>) -> impl IntoResponse {
     let variables = serde_json::to_value(request.variables).and_then(serde_json::from_value);
-    let call = Call {
+    let call = GraphqlRequest {
         query: Some(request.query),
         operation_name: request.operation_name,
         variables: variables.expect("JSON is JSON"),
-        ..Call::default()
+        ..GraphqlRequest::default()
     };
     let mut data = Data::default();
     data.insert(Written::default());

@@ -13,12 +13,12 @@ use tokio_stream::{StreamExt, StreamMap};
 use super::MAX_MESSAGE_BYTES;
 use super::message::{ClientMessage, ServerMessage};
 use crate::graphql::RequestId;
-use crate::graphql::engine::Call;
 use crate::http::graphql::budgets::{OperationRefusal, charge_request, prepare_operation};
 use crate::http::graphql::credentials::{time_to_expiry, verify_authorization};
 use crate::http::graphql::execution::{Execution, ExecutionEvent, limit_exceeded};
 use crate::http::graphql::request_context::Caller;
 use crate::http::{AppState, ShutdownSignal};
+use graphql_engine::GraphqlRequest;
 use jishu_service::auth::{Identity, TokenError};
 use jishu_service::limit::ClientAddress;
 
@@ -228,7 +228,7 @@ impl WebSocketConnection {
         self.send_message(&ServerMessage::ConnectionAck).await
     }
 
-    async fn start(&mut self, id: String, call: Call) -> Result<(), ConnectionEnd> {
+    async fn start(&mut self, id: String, call: GraphqlRequest) -> Result<(), ConnectionEnd> {
         if !self.is_acknowledged {
             return Err(ConnectionEnd::unauthorized());
         }

@@ -4,8 +4,8 @@ use async_graphql::{Response, ServerError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::graphql::engine::Call;
 use crate::http::graphql::request::RequestBody;
+use graphql_engine::GraphqlRequest;
 
 /// A message from a client.
 #[derive(Debug)]
@@ -13,7 +13,7 @@ pub(super) enum ClientMessage {
     Init(Map<String, Value>),
     Ping(Map<String, Value>),
     Pong,
-    Subscribe { id: String, call: Box<Call> },
+    Subscribe { id: String, call: Box<GraphqlRequest> },
     Complete { id: String },
 }
 
@@ -55,10 +55,10 @@ fn payload(message: &mut Map<String, Value>) -> Result<Option<Map<String, Value>
     }
 }
 
-fn call(operation: Map<String, Value>) -> Result<Call, String> {
+fn call(operation: Map<String, Value>) -> Result<GraphqlRequest, String> {
     let body = RequestBody::deserialize(Value::Object(operation))
         .map_err(|error| format!("Invalid `payload`: {error}"))?;
-    let call = Call::from(body);
+    let call = GraphqlRequest::from(body);
     if call.names_a_document() { Ok(call) } else { Err("`payload.query` is missing".to_owned()) }
 }
 

@@ -1,48 +1,48 @@
-//! Values of the schema's own scalars, checked before anything runs.
+//! Checks the values of custom scalars before anything runs.
 //!
-//! To apollo-compiler any value fits such a scalar, and the engine reads it when the field is resolved, which in a
-//! mutation is after the fields before it have run.
+//! apollo-compiler accepts any value for a custom scalar. async-graphql parses it when it resolves the field, and in a
+//! mutation the fields before that one have already run.
 
 use std::collections::HashMap;
 
 use apollo_compiler::ast::{self, Type};
 use apollo_compiler::executable::{ExecutableDocument, Operation, Selection, SelectionSet};
-use apollo_compiler::parser::SourceSpan;
 use apollo_compiler::schema::ExtendedType;
 use apollo_compiler::{Node, Schema};
 use async_graphql::{InputType, Pos, ScalarType, Value as ConstValue, Variables};
 use async_graphql_value::Value;
 
-use super::value::literal;
+use crate::convert::literal;
+use crate::document::ValidationError;
 
-/// Says why a value does not fit.
+/// Parses a value, and returns the reason if it is not valid.
 type Check = fn(ConstValue) -> Result<(), String>;
 
-/// How to check the values of scalars that the specification does not know.
+/// The scalars of a schema that the specification does not define, with a check for each.
 #[derive(Clone, Debug, Default)]
-pub struct Scalars(HashMap<&'static str, Check>);
-
-/// A value that does not fit its scalar.
-pub(super) struct Misfit {
-    pub(super) message: String,
-    pub(super) location: Option<SourceSpan>,
+pub struct CustomScalars {
+    by_name: HashMap<&'static str, Check>,
 }
 
-impl Scalars {
-    /// Adds the scalar that the schema calls `name`.
+impl CustomScalars {
+    /// Adds the scalar `S`, whose name in the schema is `name`.
     #[must_use]
     pub fn with<S: ScalarType + InputType>(mut self, name: &'static str) -> Self {
-        self.0.insert(name, |value| match <S as ScalarType>::parse(value) {
+        self.by_name.insert(name, |value| match <S as ScalarType>::parse(value) {
             Ok(_) => Ok(()),
             Err(error) => Err(error.into_server_error(Pos::default()).message),
         });
         self
     }
 
-    /// The values that stand in an executable document.
-    pub(super) fn check_document(&self, schema: &Schema, document: &ExecutableDocument) -> Vec<Misfit> {
-        let mut walk = Walk { scalars: self, schema, misfits: Vec::new() };
-        if !self.0.is_empty() {
+    /// Checks the values in a document.
+    pub(crate) fn check_document(
+        &self,
+        schema: &Schema,
+        document: &ExecutableDocument,
+    ) -> Vec<ValidationError> {
+        let mut walk = Walk { scalars: self, schema, errors: Vec::new() };
+        if !self.by_name.is_empty() {
             for operation in document.operations.iter() {
                 for variable in &operation.variables {
                     if let Some(default) = &variable.default_value {
@@ -55,23 +55,23 @@ impl Scalars {
                 walk.selections(&fragment.selection_set);
             }
         }
-        walk.misfits
+        walk.errors
     }
 
-    /// The coerced variables of an operation.
-    pub(super) fn check_variables(
+    /// Checks the coerced values of variables.
+    pub(crate) fn check_variables(
         &self,
         schema: &Schema,
         operation: &Operation,
         variables: &Variables,
-    ) -> Result<(), Misfit> {
-        if self.0.is_empty() {
+    ) -> Result<(), ValidationError> {
+        if self.by_name.is_empty() {
             return Ok(());
         }
         for definition in &operation.variables {
             let Some(value) = variables.get(definition.name.as_str()) else { continue };
-            self.check_value(schema, &definition.ty, value).map_err(|reason| Misfit {
-                message: format!("The variable `${}` does not fit: {reason}", definition.name),
+            self.check_value(schema, &definition.ty, value).map_err(|reason| ValidationError {
+                message: format!("The value of the variable `${}` is not valid: {reason}", definition.name),
                 location: definition.location(),
             })?;
         }
@@ -90,7 +90,7 @@ impl Scalars {
                     None => Ok(()),
                 })
             }
-            (value, Some(ExtendedType::Scalar(scalar))) => match self.0.get(scalar.name.as_str()) {
+            (value, Some(ExtendedType::Scalar(scalar))) => match self.by_name.get(scalar.name.as_str()) {
                 Some(check) => check(value.clone()),
                 None => Ok(()),
             },
@@ -100,9 +100,9 @@ impl Scalars {
 }
 
 struct Walk<'w> {
-    scalars: &'w Scalars,
+    scalars: &'w CustomScalars,
     schema: &'w Schema,
-    misfits: Vec<Misfit>,
+    errors: Vec<ValidationError>,
 }
 
 impl Walk<'_> {
@@ -123,7 +123,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Variables are checked with their values.
+    /// Checks a value in the document. Variables are skipped here: their values are checked for each request.
     fn value(&mut self, ty: &Type, value: &Node<ast::Value>) {
         match (&**value, self.schema.types.get(ty.inner_named_type())) {
             (ast::Value::Null | ast::Value::Variable(_), _) => {}
@@ -140,12 +140,12 @@ impl Walk<'_> {
                 }
             }
             (written, Some(ExtendedType::Scalar(scalar))) => {
-                let Some(check) = self.scalars.0.get(scalar.name.as_str()) else { return };
+                let Some(check) = self.scalars.by_name.get(scalar.name.as_str()) else { return };
                 let Some(constant) = literal(written, &|_| false).and_then(Value::into_const) else {
                     return;
                 };
                 if let Err(message) = check(constant) {
-                    self.misfits.push(Misfit { message, location: value.location() });
+                    self.errors.push(ValidationError { message, location: value.location() });
                 }
             }
             _ => {}

@@ -1,4 +1,4 @@
-//! Values, from apollo-compiler's form into the engine's.
+//! Converts values from the types of apollo-compiler to those of async-graphql.
 
 use std::borrow::Cow;
 
@@ -7,10 +7,10 @@ use apollo_compiler::response::{JsonMap, JsonValue};
 use async_graphql::{Name, Number, Value as ConstValue};
 use async_graphql_value::Value;
 
-/// A value as the document has it. `absent` tells which variables have no value: a list has null there, an object
-/// leaves the field out. None where the value itself is such a variable.
+/// Converts a value in a document. `absent` returns whether a variable has no value. Such a variable becomes null in a
+/// list, and an input object loses the field that names it. Returns `None` if the value itself is such a variable.
 /// <https://spec.graphql.org/October2021/#sec-Coercing-Field-Arguments>
-pub(super) fn literal(value: &ast::Value, absent: &impl Fn(&str) -> bool) -> Option<Value> {
+pub(crate) fn literal(value: &ast::Value, absent: &impl Fn(&str) -> bool) -> Option<Value> {
     Some(match value {
         ast::Value::Null => Value::Null,
         ast::Value::Variable(name) if absent(name) => return None,
@@ -32,13 +32,13 @@ pub(super) fn literal(value: &ast::Value, absent: &impl Fn(&str) -> bool) -> Opt
     })
 }
 
-/// Digits beyond every number type stay text, which no numeric argument takes.
+/// Converts a number. One that is too large for every number type becomes a string, which no numeric argument accepts.
 fn number(digits: &str) -> Value {
     digits.parse::<Number>().map_or_else(|_| Value::String(digits.to_owned()), Value::Number)
 }
 
-/// A variable's coerced value.
-pub(super) fn variable(value: JsonValue) -> ConstValue {
+/// Converts the coerced value of a variable.
+pub(crate) fn variable(value: JsonValue) -> ConstValue {
     match value {
         JsonValue::Null => ConstValue::Null,
         JsonValue::Bool(value) => ConstValue::Boolean(value),
@@ -51,8 +51,9 @@ pub(super) fn variable(value: JsonValue) -> ConstValue {
     }
 }
 
-/// JSON has one kind of number: what is written `1.0` is as whole as `1`, and JavaScript makes no difference.
-pub(super) fn with_whole_numbers(values: &JsonMap) -> Cow<'_, JsonMap> {
+/// Replaces numbers such as `1.0` by integers such as `1`. JSON and JavaScript do not distinguish them, so an argument of
+/// the type `Int` must accept both.
+pub(crate) fn with_whole_numbers(values: &JsonMap) -> Cow<'_, JsonMap> {
     if !values.values().any(has_whole_float) {
         return Cow::Borrowed(values);
     }
@@ -83,10 +84,12 @@ fn make_whole(value: &mut JsonValue) {
     }
 }
 
-/// None for what is whole already or is no whole number that a float has exactly.
+/// Converts a float to an integer. Returns `None` if the number is an integer already, has a fraction, or is too large
+/// for a float to hold all integers.
 fn whole(number: &Number) -> Option<Number> {
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    let float =
-        number.as_f64().filter(|float| number.is_f64() && float.fract() == 0.0 && float.abs() <= EXACT)?;
+    const MAX_EXACT_FLOAT: f64 = 9_007_199_254_740_992.0;
+    let float = number
+        .as_f64()
+        .filter(|float| number.is_f64() && float.fract() == 0.0 && float.abs() <= MAX_EXACT_FLOAT)?;
     format!("{float:.0}").parse::<i64>().ok().map(Number::from)
 }

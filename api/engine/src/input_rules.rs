@@ -1,5 +1,7 @@
-//! What apollo-compiler lets pass in the values of a document: a field of an input object that is written twice, and
-//! a variable inside a list or an input object whose type does not fit there.
+//! Rules of validation for input values that apollo-compiler does not check.
+//!
+//! - A field of an input object is given only once.
+//! - A variable inside a list or an input object has a type that fits there.
 //!
 //! <https://spec.graphql.org/October2021/#sec-Input-Object-Field-Uniqueness>,
 //! <https://spec.graphql.org/October2021/#sec-All-Variable-Usages-Are-Allowed>
@@ -11,31 +13,31 @@ use apollo_compiler::executable::{ExecutableDocument, Operation, Selection, Sele
 use apollo_compiler::schema::ExtendedType;
 use apollo_compiler::{Node, Schema};
 
-use super::scalars::Misfit;
+use crate::document::ValidationError;
 
-/// The values that stand in a document which is valid in all else.
-pub(super) fn check(schema: &Schema, document: &ExecutableDocument) -> Vec<Misfit> {
-    let mut misfits = Vec::new();
+/// Checks all values in a document that is valid otherwise.
+pub(crate) fn check(schema: &Schema, document: &ExecutableDocument) -> Vec<ValidationError> {
+    let mut errors = Vec::new();
     for operation in document.operations.iter() {
-        let mut walk = Walk { schema, document, operation, fragments: HashSet::new(), misfits };
+        let mut walk = Walk { schema, document, operation, fragments: HashSet::new(), errors };
         for variable in &operation.variables {
             if let Some(default) = &variable.default_value {
                 walk.value(Some(&variable.ty), default);
             }
         }
         walk.selections(&operation.selection_set);
-        misfits = walk.misfits;
+        errors = walk.errors;
     }
-    misfits
+    errors
 }
 
 struct Walk<'w> {
     schema: &'w Schema,
     document: &'w ExecutableDocument,
     operation: &'w Operation,
-    /// Those that were walked: what is wrong in one is wrong wherever it is spread.
+    /// The fragments checked so far for this operation. Each is checked once, however often it is spread.
     fragments: HashSet<&'w str>,
-    misfits: Vec<Misfit>,
+    errors: Vec<ValidationError>,
 }
 
 impl<'w> Walk<'w> {
@@ -61,7 +63,7 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// A value of this type; None inside a scalar that takes anything.
+    /// Checks the parts of a list or an input object. The type is `None` inside a scalar that accepts any value.
     fn value(&mut self, ty: Option<&Type>, value: &Node<Value>) {
         match &**value {
             Value::List(items) => {
@@ -78,8 +80,8 @@ impl<'w> Walk<'w> {
                 let mut names = HashSet::new();
                 for (name, value) in fields {
                     if !names.insert(name) {
-                        let message = format!("the input field `{name}` is written twice");
-                        self.misfits.push(Misfit { message, location: name.location() });
+                        let message = format!("The input field `{name}` is given twice. Give it once.");
+                        self.errors.push(ValidationError { message, location: name.location() });
                     }
                     match input.and_then(|input| input.fields.get(name)) {
                         Some(field) => self.part(Some(&field.ty), field.default_value.is_some(), value),
@@ -91,7 +93,7 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// A value inside another: a variable here was not looked at yet.
+    /// Checks a value inside a list or an input object, where apollo-compiler does not check the types of variables.
     fn part(&mut self, ty: Option<&Type>, has_default: bool, value: &Node<Value>) {
         let (Value::Variable(name), Some(ty)) = (&**value, ty) else { return self.value(ty, value) };
         let Some(variable) = self.operation.variables.iter().find(|it| it.name == *name) else { return };
@@ -103,10 +105,10 @@ impl<'w> Walk<'w> {
         };
         if !fits {
             let message = format!(
-                "variable `${name}` of type `{}` cannot be used where `{ty}` is expected",
+                "The variable `${name}` of type `{}` cannot be used where `{ty}` is expected.",
                 variable.ty
             );
-            self.misfits.push(Misfit { message, location: value.location() });
+            self.errors.push(ValidationError { message, location: value.location() });
         }
     }
 }

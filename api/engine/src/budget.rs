@@ -1,33 +1,36 @@
-//! Measures a document before anything walks what it expands to.
+//! Measures a document before anything expands its fragments.
 //!
-//! Fragments that each spread the next one twice double at every step: 826 bytes expand to millions of fields, and
-//! validating them takes seconds. Here each fragment is measured once, so that the time taken is that of the text.
+//! If each fragment spreads the next one twice, the number of fields doubles with each fragment. 826 bytes expand to
+//! millions of fields, and their validation takes seconds. This module measures each fragment once, so the time it takes
+//! grows with the length of the text only.
 
 use std::collections::HashMap;
 
 use apollo_compiler::Name;
 use apollo_compiler::ast::{Definition, Document, FragmentDefinition, Selection};
 
-use super::limits::{Exceeded, Limit, Limits};
+use crate::limits::{Limit, LimitExceeded, Limits};
 
-/// Fields, inline fragments and spreads may nest this deep in all, so that walking them never exhausts the stack.
-/// Only a document of fragments chained for the purpose comes here.
-const DEEPEST_WALK: usize = 128;
+/// Maximum number of nested fields, inline fragments and spreads together. It keeps the recursion in this module and in
+/// later steps from exhausting the stack. Only an attack with long chains of fragments exceeds it.
+const MAX_WALK_DEPTH: usize = 128;
 
-/// What a list of selections expands to.
+/// The size of a selection set with its fragments expanded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Measure {
+struct Measurement {
+    /// The number of nested fields.
     depth: usize,
-    /// As `depth`, with the levels of fragments.
+    /// The number of nested fields and fragments.
     height: usize,
     selections: usize,
     aliases: usize,
     directives: usize,
-    /// Fields of the list itself, those of spread fragments included.
+    /// The number of fields in the selection set itself, including those of its fragments.
     fields: usize,
 }
 
-impl Measure {
+impl Measurement {
+    /// Returns the size of two selection sets side by side.
     fn beside(self, other: Self) -> Self {
         Self {
             depth: self.depth.max(other.depth),
@@ -40,9 +43,9 @@ impl Measure {
     }
 }
 
-/// Checks a document against all limits but its tokens and its cost. Operations are counted together: all of
-/// them are validated, whichever is run.
-pub(super) fn check(document: &Document, limits: &Limits) -> Result<(), Exceeded> {
+/// Checks a document against all limits but those of tokens, costs and errors. Counts all operations together, because
+/// all of them are validated, whichever one runs.
+pub(crate) fn check(document: &Document, limits: &Limits) -> Result<(), LimitExceeded> {
     let mut fragments = HashMap::new();
     let mut operations = Vec::new();
     for definition in &document.definitions {
@@ -51,61 +54,63 @@ pub(super) fn check(document: &Document, limits: &Limits) -> Result<(), Exceeded
                 fragments.insert(&fragment.name, &**fragment);
             }
             Definition::OperationDefinition(operation) => operations.push(&**operation),
-            // Not executable; validation says so.
+            // A definition of a type. Validation refuses it.
             _ => {}
         }
     }
-    let mut surveyor = Surveyor { fragments: &fragments, measured: HashMap::new() };
-    let mut total = Measure::default();
+    let mut measurer = Measurer { fragments: &fragments, measured: HashMap::new() };
+    let mut total = Measurement::default();
     for operation in operations {
-        let mut measure = surveyor.measure(&operation.selection_set, 0, limits)?;
+        let mut measure = measurer.measure(&operation.selection_set, 0, limits)?;
         measure.directives += operation.directives.len();
         measure.directives += operation.variables.iter().map(|it| it.directives.len()).sum::<usize>();
         within(measure.fields, Limit::RootFields, limits.root_fields)?;
         total = total.beside(measure);
     }
     check_measure(total, limits)?;
-    // Those that nothing spreads are validated too.
+    // Fragments that no operation spreads are validated too.
     for fragment in fragments.values() {
-        check_measure(surveyor.fragment(fragment, 0, limits)?, limits)?;
+        check_measure(measurer.fragment(fragment, 0, limits)?, limits)?;
     }
     Ok(())
 }
 
-fn check_measure(measure: Measure, limits: &Limits) -> Result<(), Exceeded> {
+fn check_measure(measure: Measurement, limits: &Limits) -> Result<(), LimitExceeded> {
     within(measure.depth, Limit::Depth, limits.depth)?;
     within(measure.aliases, Limit::Aliases, limits.aliases)?;
     within(measure.directives, Limit::Directives, limits.directives)?;
     within(measure.selections, Limit::Selections, limits.selections)
 }
 
-fn within(value: usize, limit: Limit, maximum: u32) -> Result<(), Exceeded> {
+fn within(value: usize, limit: Limit, maximum: u32) -> Result<(), LimitExceeded> {
     match u32::try_from(value) {
         Ok(value) if value <= maximum => Ok(()),
-        _ => Err(Exceeded { limit, maximum }),
+        _ => Err(LimitExceeded { limit, maximum }),
     }
 }
 
-struct Surveyor<'d> {
+struct Measurer<'d> {
     fragments: &'d HashMap<&'d Name, &'d FragmentDefinition>,
-    /// None while a fragment is being measured: one that spreads itself is for validation to refuse.
-    measured: HashMap<&'d Name, Option<Measure>>,
+    /// The fragments measured so far. The value is `None` while a fragment is being measured, which stops the recursion
+    /// in a fragment that spreads itself. Validation refuses such a fragment later.
+    measured: HashMap<&'d Name, Option<Measurement>>,
 }
 
-impl<'d> Surveyor<'d> {
+impl<'d> Measurer<'d> {
+    /// Measures a selection set at this level of nesting.
     fn measure(
         &mut self,
         selections: &'d [Selection],
         level: usize,
         limits: &Limits,
-    ) -> Result<Measure, Exceeded> {
+    ) -> Result<Measurement, LimitExceeded> {
         check_walk(level, limits)?;
-        let mut total = Measure::default();
+        let mut total = Measurement::default();
         for selection in selections {
             let measure = match selection {
                 Selection::Field(field) => {
                     let below = self.measure(&field.selection_set, level + 1, limits)?;
-                    Measure {
+                    Measurement {
                         depth: below.depth + 1,
                         height: below.height + 1,
                         selections: below.selections.saturating_add(1),
@@ -116,14 +121,14 @@ impl<'d> Surveyor<'d> {
                 }
                 Selection::InlineFragment(inline) => {
                     let below = self.measure(&inline.selection_set, level + 1, limits)?;
-                    spread(below, inline.directives.len())
+                    with_fragment(below, inline.directives.len())
                 }
                 Selection::FragmentSpread(named) => {
                     let below = match self.fragments.get(&named.fragment_name).copied() {
                         Some(fragment) => self.fragment(fragment, level + 1, limits)?,
-                        None => Measure::default(),
+                        None => Measurement::default(),
                     };
-                    spread(below, named.directives.len())
+                    with_fragment(below, named.directives.len())
                 }
             };
             total = total.beside(measure);
@@ -131,12 +136,13 @@ impl<'d> Surveyor<'d> {
         Ok(total)
     }
 
+    /// Measures a fragment that is spread at this level of nesting.
     fn fragment(
         &mut self,
         fragment: &'d FragmentDefinition,
         level: usize,
         limits: &Limits,
-    ) -> Result<Measure, Exceeded> {
+    ) -> Result<Measurement, LimitExceeded> {
         if let Some(measured) = self.measured.get(&fragment.name) {
             let measured = measured.unwrap_or_default();
             check_walk(level + measured.height, limits)?;
@@ -144,21 +150,22 @@ impl<'d> Surveyor<'d> {
         }
         self.measured.insert(&fragment.name, None);
         let measure =
-            spread(self.measure(&fragment.selection_set, level, limits)?, fragment.directives.len());
+            with_fragment(self.measure(&fragment.selection_set, level, limits)?, fragment.directives.len());
         self.measured.insert(&fragment.name, Some(measure));
         Ok(measure)
     }
 }
 
-fn check_walk(level: usize, limits: &Limits) -> Result<(), Exceeded> {
-    if level > DEEPEST_WALK {
-        return Err(Exceeded { limit: Limit::Depth, maximum: limits.depth });
+fn check_walk(level: usize, limits: &Limits) -> Result<(), LimitExceeded> {
+    if level > MAX_WALK_DEPTH {
+        return Err(LimitExceeded { limit: Limit::Depth, maximum: limits.depth });
     }
     Ok(())
 }
 
-fn spread(below: Measure, directives: usize) -> Measure {
-    Measure {
+/// Adds the fragment itself to the size of its selection set.
+fn with_fragment(below: Measurement, directives: usize) -> Measurement {
+    Measurement {
         height: below.height + 1,
         selections: below.selections.saturating_add(1),
         directives: below.directives.saturating_add(directives),
@@ -180,14 +187,14 @@ mod tests {
     }
 
     #[test]
-    fn what_people_send_is_within() {
+    fn ordinary_documents_are_within_the_limits() {
         assert_eq!(refused("{ viewer { id ...F } } fragment F on User { name }"), None);
         assert_eq!(refused(&format!("{{ {} }}", "a ".repeat(50))), None);
         assert_eq!(refused(&format!("{}a{}", "{ a ".repeat(19), "}".repeat(19))), None);
     }
 
     #[test]
-    fn each_limit_is_named() {
+    fn the_refusal_names_the_limit() {
         assert_eq!(refused(&format!("{{ {} }}", "a ".repeat(51))), Some(Limit::RootFields));
         assert_eq!(refused(&format!("{{ a {{ {} }} }}", "b ".repeat(2_000))), Some(Limit::Selections));
         assert_eq!(refused(&format!("{{ a {{ {} }} }}", "x: b ".repeat(101))), Some(Limit::Aliases));
@@ -197,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fan_of_fragments_is_measured_without_being_expanded() {
+    fn fragments_that_double_are_measured_without_expansion() {
         let mut fan = "{ a { ...F0 } }".to_owned();
         for step in 0..400 {
             let _ = write!(fan, " fragment F{step} on A {{ ...F{0} ...F{0} }}", step + 1);
@@ -212,9 +219,9 @@ mod tests {
         assert_eq!(refused(&short), Some(Limit::Selections));
     }
 
-    /// Each chain is within the depth of a walk, and they are measured from the last to the first.
+    /// Each chain alone is within `MAX_WALK_DEPTH`, and they are measured from the last to the first.
     #[test]
-    fn chains_that_were_measured_before_still_count() {
+    fn chains_of_fragments_that_were_measured_earlier_still_count() {
         let (open, close) = ("...{".repeat(90), "}".repeat(90));
         let mut document = "{ a { ...F5 ...F4 ...F3 ...F2 ...F1 ...F0 } }".to_owned();
         for step in 0..5 {
@@ -225,12 +232,12 @@ mod tests {
     }
 
     #[test]
-    fn a_fragment_in_itself_is_left_to_validation() {
+    fn a_fragment_that_spreads_itself_is_left_to_validation() {
         assert_eq!(refused("{ ...F } fragment F on Query { a { ...G } } fragment G on A { ...F }"), None);
     }
 
     #[test]
-    fn a_fan_that_nothing_spreads_is_refused_as_well() {
+    fn fragments_that_double_are_refused_even_if_nothing_spreads_them() {
         let mut fan = "{ a }".to_owned();
         for step in 0..40 {
             let _ = write!(fan, " fragment F{step} on A {{ ...F{0} ...F{0} }}", step + 1);

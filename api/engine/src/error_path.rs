@@ -1,25 +1,26 @@
-//! Paths of errors, where the engine cuts them off.
+//! Completes the paths of errors.
 //!
-//! An error that nulls an item of a list gets the path of the item from async-graphql, whichever field below it has
-//! failed. The error still has the place of that field in the document, and so the rest of its path can be told,
-//! unless another list lies between: which of its items it was is not known any more.
+//! When a field below an item of a list fails and the item becomes null, async-graphql gives the error the path of the
+//! item, not of the field. The error still has the location of the field in the document. The rest of the path follows
+//! from that location, unless there is another list between the item and the field: the index in that list is lost.
 //! <https://spec.graphql.org/October2021/#sec-Errors>
 
 use async_graphql::parser::types::{Field, Selection, SelectionSet};
 use async_graphql::{PathSegment, Pos, Positioned, ServerError};
 
-use super::plan::Plan;
+use crate::plan::Plan;
 
-/// Completes the paths that end at an item, where the rest is beyond doubt: a field that a fragment has in two places
-/// has one place in the document.
-pub(super) fn complete(plan: &Plan, errors: &mut [ServerError]) {
+/// Completes each path that ends at an item, if there is only one way from the item to the field. A field in a fragment
+/// that is spread twice has one location but two ways.
+pub(crate) fn complete(plan: &Plan, errors: &mut [ServerError]) {
     for error in errors {
-        let (Some(PathSegment::Index(_)), Some(place)) = (error.path.last(), error.locations.first()) else {
+        let (Some(PathSegment::Index(_)), Some(location)) = (error.path.last(), error.locations.first())
+        else {
             continue;
         };
         let mut ways = Vec::new();
         for list in plan.root().map(|root| fields_at(root, &error.path)).unwrap_or_default() {
-            find(plan, &list.node.selection_set.node, *place, &mut Vec::new(), &mut ways);
+            find(plan, &list.node.selection_set.node, *location, &mut Vec::new(), &mut ways);
         }
         ways.dedup();
         if let [way] = ways.as_slice() {
@@ -28,7 +29,7 @@ pub(super) fn complete(plan: &Plan, errors: &mut [ServerError]) {
     }
 }
 
-/// The fields that a path leads to: one for each type that has it.
+/// Finds the fields at a path. There can be several if an abstract type is on the path, one for each object type.
 fn fields_at<'p>(root: &'p SelectionSet, path: &[PathSegment]) -> Vec<&'p Positioned<Field>> {
     let (mut sets, mut found) = (vec![root], Vec::new());
     for segment in path {
@@ -41,20 +42,20 @@ fn fields_at<'p>(root: &'p SelectionSet, path: &[PathSegment]) -> Vec<&'p Positi
     found
 }
 
-/// Adds the keys that lead to each field at this place.
-fn find(plan: &Plan, set: &SelectionSet, place: Pos, keys: &mut Vec<String>, ways: &mut Vec<Vec<String>>) {
+/// Adds to `ways` the response keys from `set` to each field at `location`. Does not look below other lists.
+fn find(plan: &Plan, set: &SelectionSet, location: Pos, keys: &mut Vec<String>, ways: &mut Vec<Vec<String>>) {
     for field in fields(set) {
         keys.push(field.node.response_key().node.to_string());
-        if field.pos == place {
+        if field.pos == location {
             ways.push(keys.clone());
         } else if !plan.is_list(field.pos) {
-            find(plan, &field.node.selection_set.node, place, keys, ways);
+            find(plan, &field.node.selection_set.node, location, keys, ways);
         }
         keys.pop();
     }
 }
 
-/// The fields of a selection set and of the fragments in it.
+/// Returns the fields of a selection set and of its inline fragments.
 fn fields(set: &SelectionSet) -> Box<dyn Iterator<Item = &Positioned<Field>> + '_> {
     Box::new(set.items.iter().flat_map(|selection| match &selection.node {
         Selection::Field(field) => Box::new(std::iter::once(field)) as Box<dyn Iterator<Item = _>>,

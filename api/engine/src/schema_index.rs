@@ -1,4 +1,4 @@
-//! The schema, with what is asked of it for every document.
+//! The schema, with tables that planning and costs look up.
 
 use std::collections::HashMap;
 
@@ -6,25 +6,25 @@ use apollo_compiler::schema::ExtendedType;
 use apollo_compiler::validation::Valid;
 use apollo_compiler::{Name, Schema};
 
-use super::lists::{Lengths, Lists};
+use crate::lists::{LengthIndex, ListLengths, PageSizes};
 
 /// Whether a fragment applies to the objects of a type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Applies {
+pub(crate) enum TypeMatch {
     Always,
     Sometimes,
     Never,
 }
 
-/// How many entries a list of introspection has.
+/// The length of a list in introspection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct ListSize {
-    /// On average over all that have such a list, rounded up.
-    pub(super) average: u64,
-    pub(super) longest: u64,
+pub(crate) struct IntrospectionLength {
+    /// The average over all objects that have the list, rounded up.
+    pub(crate) average: u64,
+    pub(crate) longest: u64,
 }
 
-impl ListSize {
+impl IntrospectionLength {
     fn of(sizes: impl Iterator<Item = usize>) -> Self {
         let (mut sum, mut count, mut longest) = (0_u64, 0_u64, 0);
         for size in sizes {
@@ -37,20 +37,26 @@ impl ListSize {
     }
 }
 
+/// The schema, with tables that planning and costs look up.
 #[derive(Debug)]
-pub(super) struct Model {
-    pub(super) schema: Valid<Schema>,
-    /// The object types that a value of a type may have.
+pub(crate) struct SchemaIndex {
+    pub(crate) schema: Valid<Schema>,
+    /// The object types of each object type, interface and union.
     possible: HashMap<Name, Vec<Name>>,
-    /// The lists of introspection, by the name of the field.
-    introspection: HashMap<&'static str, ListSize>,
-    /// All other lists of objects that are no pages.
-    pub(super) lengths: Lengths,
+    /// The lengths of the lists of introspection, by the name of the field.
+    introspection: HashMap<&'static str, IntrospectionLength>,
+    /// The lengths of the other lists that are not pages.
+    pub(crate) lengths: LengthIndex,
+    pub(crate) page_sizes: PageSizes,
 }
 
-impl Model {
-    /// What is wrong where `lists` does not tell of each list that is no page.
-    pub(super) fn new(schema: Valid<Schema>, lists: Lists) -> Result<Self, String> {
+impl SchemaIndex {
+    /// Builds the tables. Fails if `lists` does not give the length of each list that is not a page.
+    pub(crate) fn new(
+        schema: Valid<Schema>,
+        lists: ListLengths,
+        page_sizes: PageSizes,
+    ) -> Result<Self, String> {
         let mut possible = HashMap::new();
         for (name, implementers) in schema.implementers_map() {
             possible.insert(name, implementers.objects.into_iter().collect());
@@ -66,37 +72,43 @@ impl Model {
                 _ => {}
             }
         }
-        let introspection = list_sizes(&schema, &possible);
-        let lengths = Lengths::new(&schema, &possible, lists)?;
-        Ok(Self { schema, possible, introspection, lengths })
+        let introspection = introspection_lists(&schema, &possible);
+        let lengths = LengthIndex::new(&schema, &possible, lists)?;
+        Ok(Self { schema, possible, introspection, lengths, page_sizes })
     }
 
-    pub(super) fn possible_types(&self, ty: &str) -> &[Name] {
+    /// Returns the object types of an object type, interface or union.
+    pub(crate) fn possible_types(&self, ty: &str) -> &[Name] {
         self.possible.get(ty).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether what is selected on `condition` applies to an object of the type `parent`. For an interface or a union
-    /// that is never told for all of its objects: the engine finds on it only the fields that itself declares.
-    pub(super) fn applies(&self, condition: &str, parent: &str) -> Applies {
+    /// Returns whether a fragment on `condition` applies to objects of the type `parent`. For another abstract type the
+    /// result is never `Always`, even if it applies to all its objects: async-graphql resolves on an abstract type only
+    /// the fields that this type declares.
+    pub(crate) fn applies(&self, condition: &str, parent: &str) -> TypeMatch {
         if condition == parent {
-            return Applies::Always;
+            return TypeMatch::Always;
         }
         let selected = self.possible_types(condition);
         let is_object = matches!(self.schema.types.get(parent), Some(ExtendedType::Object(_)));
         match self.possible_types(parent).iter().any(|object| selected.contains(object)) {
-            false => Applies::Never,
-            true if is_object => Applies::Always,
-            true => Applies::Sometimes,
+            false => TypeMatch::Never,
+            true if is_object => TypeMatch::Always,
+            true => TypeMatch::Sometimes,
         }
     }
 
-    /// None for a list that introspection does not have.
-    pub(super) fn introspected(&self, list: &str) -> Option<ListSize> {
+    /// Returns the length of a list of introspection, or `None` for another field.
+    pub(crate) fn introspection_list(&self, list: &str) -> Option<IntrospectionLength> {
         self.introspection.get(list).copied()
     }
 }
 
-fn list_sizes(schema: &Schema, possible: &HashMap<Name, Vec<Name>>) -> HashMap<&'static str, ListSize> {
+/// Counts the lengths of the lists of introspection.
+fn introspection_lists(
+    schema: &Schema,
+    possible: &HashMap<Name, Vec<Name>>,
+) -> HashMap<&'static str, IntrospectionLength> {
     let types = || schema.types.values();
     let fields = |ty: &ExtendedType| match ty {
         ExtendedType::Object(object) => object.fields.values().map(|it| it.arguments.len()).collect(),
@@ -109,27 +121,27 @@ fn list_sizes(schema: &Schema, possible: &HashMap<Name, Vec<Name>>) -> HashMap<&
         .flat_map(fields)
         .chain(schema.directive_definitions.values().map(|directive| directive.arguments.len()));
     HashMap::from([
-        ("types", ListSize::of([schema.types.len()].into_iter())),
-        ("directives", ListSize::of([schema.directive_definitions.len()].into_iter())),
-        ("fields", ListSize::of(types().map(|ty| fields(ty).len()))),
-        ("args", ListSize::of(arguments)),
+        ("types", IntrospectionLength::of([schema.types.len()].into_iter())),
+        ("directives", IntrospectionLength::of([schema.directive_definitions.len()].into_iter())),
+        ("fields", IntrospectionLength::of(types().map(|ty| fields(ty).len()))),
+        ("args", IntrospectionLength::of(arguments)),
         (
             "inputFields",
-            ListSize::of(types().map(|ty| match ty {
+            IntrospectionLength::of(types().map(|ty| match ty {
                 ExtendedType::InputObject(input) => input.fields.len(),
                 _ => 0,
             })),
         ),
         (
             "enumValues",
-            ListSize::of(types().map(|ty| match ty {
+            IntrospectionLength::of(types().map(|ty| match ty {
                 ExtendedType::Enum(values) => values.values.len(),
                 _ => 0,
             })),
         ),
         (
             "interfaces",
-            ListSize::of(types().map(|ty| match ty {
+            IntrospectionLength::of(types().map(|ty| match ty {
                 ExtendedType::Object(object) => object.implements_interfaces.len(),
                 ExtendedType::Interface(interface) => interface.implements_interfaces.len(),
                 _ => 0,
@@ -137,7 +149,7 @@ fn list_sizes(schema: &Schema, possible: &HashMap<Name, Vec<Name>>) -> HashMap<&
         ),
         (
             "possibleTypes",
-            ListSize::of(types().map(|ty| match ty {
+            IntrospectionLength::of(types().map(|ty| match ty {
                 ExtendedType::Interface(_) | ExtendedType::Union(_) => {
                     possible.get(ty.name()).map_or(0, Vec::len)
                 }

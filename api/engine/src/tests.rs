@@ -1,15 +1,15 @@
-//! What the engine makes of documents, over a schema that shows it. The comparison with graphql-js, in
-//! `tests/clients`, goes further.
+//! Tests of the whole engine on a small schema. `tests/clients` compares many more documents with graphql-js.
 
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use async_graphql::{
-    ComplexObject, EmptySubscription, InputObject, Interface, Object, Schema, SimpleObject, Union,
+    ComplexObject, Data, EmptySubscription, InputObject, Interface, Object, Schema, SimpleObject, Union,
     ValidationMode,
 };
 use serde_json::{Value as Json, json};
 
-use super::*;
+use crate::document::size;
+use crate::{Engine, EngineOptions, GraphqlRequest, Limits, ListLength, PageSizes, page_arguments};
 
 #[derive(Default)]
 struct Query(AtomicI32);
@@ -92,6 +92,18 @@ fn node(id: i32) -> Node {
     Node { id, next: Some(Box::new(Node { id: id + 1, next: None })) }
 }
 
+struct Page {
+    first: Option<i32>,
+    last: Option<i32>,
+}
+
+impl Page {
+    fn new(first: Option<i32>, _after: Option<String>, last: Option<i32>, _before: Option<String>) -> Self {
+        Self { first, last }
+    }
+}
+
+#[page_arguments]
 #[Object]
 impl Query {
     async fn node(&self) -> Node {
@@ -111,8 +123,8 @@ impl Query {
         format!("{} {:?}", input.with_default, input.optional)
     }
 
-    async fn items(&self, first: Option<i32>, last: Option<i32>) -> ItemConnection {
-        let count = first.or(last).unwrap_or_default();
+    async fn items(&self, #[page] page: Page) -> ItemConnection {
+        let count = page.first.or(page.last).unwrap_or_default();
         ItemConnection { edges: (0..count).map(|id| ItemEdge { cursor: id, node: node(id) }).collect() }
     }
 
@@ -159,46 +171,47 @@ fn engine() -> Engine<Schema<Query, Mutation, EmptySubscription>> {
         .validation_mode(ValidationMode::Fast)
         .finish();
     let sdl = schema.sdl();
-    let lists = &[("Query.dogs", Length::Items(10)), ("Query.nodes", Length::Argument("ids"))];
+    let lists = &[("Query.dogs", ListLength::Items(10)), ("Query.nodes", ListLength::Argument("ids"))];
     Engine::new(schema, &sdl, EngineOptions { lists, ..EngineOptions::default() }).unwrap()
 }
 
-fn call(query: &str, variables: Json) -> Call {
-    Call {
+fn request(query: &str, variables: Json) -> GraphqlRequest {
+    GraphqlRequest {
         query: Some(query.to_owned()),
         variables: serde_json::from_value(variables).unwrap(),
-        ..Call::default()
+        ..GraphqlRequest::default()
     }
 }
 
-/// The answer as it is sent: with its fields in their order.
-async fn text(query: &str, variables: Json) -> String {
+/// Runs a document and returns the text of its response, in which the fields keep their order.
+async fn response_text(query: &str, variables: Json) -> String {
     let engine = engine();
-    let operation = engine.prepare(&call(query, variables)).map_err(|refusal| refusal.errors).unwrap();
+    let operation = engine.prepare(&request(query, variables)).map_err(|refusal| refusal.errors).unwrap();
     serde_json::to_string(&engine.execute(operation, Data::default()).await).unwrap()
 }
 
+/// Runs a document and returns its response, or the first message of its refusal.
 async fn run(query: &str, variables: Json) -> Json {
     let engine = engine();
-    match engine.prepare(&call(query, variables)) {
+    match engine.prepare(&request(query, variables)) {
         Ok(operation) => serde_json::to_value(engine.execute(operation, Data::default()).await).unwrap(),
         Err(refusal) => json!({ "refused": refusal.errors[0].message }),
     }
 }
 
 fn cost(query: &str, variables: Json) -> u64 {
-    engine().prepare(&call(query, variables)).map(|operation| operation.cost()).unwrap_or_default()
+    engine().prepare(&request(query, variables)).map(|operation| operation.cost()).unwrap_or_default()
 }
 
 #[tokio::test]
-async fn repeated_fields_are_one_and_keep_the_place_of_the_first() {
-    let answer = text(
+async fn repeated_fields_are_merged_at_the_position_of_the_first() {
+    let response = response_text(
         "query ($no: Boolean!) { node { id } argument ...F ... { node { again: id } } calls node @include(if: $no) { id } }
          fragment F on Query { node { next { id } } }",
         json!({ "no": false }),
     );
     assert_eq!(
-        answer.await,
+        response.await,
         r#"{"data":{"node":{"id":1,"next":{"id":2},"again":1},"argument":5,"calls":1}}"#
     );
     let mutation =
@@ -207,7 +220,7 @@ async fn repeated_fields_are_one_and_keep_the_place_of_the_first() {
 }
 
 #[tokio::test]
-async fn a_variable_without_a_value_is_no_argument() {
+async fn an_argument_whose_variable_has_no_value_takes_its_default() {
     let query =
         "query ($v: Int, $o: Int) { argument(value: $v) input(input: { withDefault: $v, optional: $o }) }";
     assert_eq!(run(query, json!({})).await["data"], json!({ "argument": 5, "input": "7 None" }));
@@ -215,30 +228,31 @@ async fn a_variable_without_a_value_is_no_argument() {
         run(query, json!({ "v": 1, "o": null })).await["data"],
         json!({ "argument": 1, "input": "1 None" })
     );
-    // One document, and another plan for each combination.
+    // One document has a plan for each combination of variables with a value.
     let engine = engine();
     for (variables, expected) in [(json!({}), 5), (json!({ "v": 2 }), 2), (json!({}), 5)] {
-        let operation = engine.prepare(&call("query ($v: Int) { argument(value: $v) }", variables)).unwrap();
-        let answer = engine.execute(operation, Data::default()).await;
-        assert_eq!(answer.data.into_json().unwrap(), json!({ "argument": expected }));
+        let operation =
+            engine.prepare(&request("query ($v: Int) { argument(value: $v) }", variables)).unwrap();
+        let response = engine.execute(operation, Data::default()).await;
+        assert_eq!(response.data.into_json().unwrap(), json!({ "argument": expected }));
     }
 }
 
 #[tokio::test]
-async fn a_field_that_fails_is_null_and_its_siblings_stay() {
-    let answer = run("{ failing calls }", json!({})).await;
-    assert_eq!(answer["data"], json!({ "failing": null, "calls": 0 }));
-    assert_eq!(answer["errors"][0]["path"], json!(["failing"]));
+async fn a_field_that_fails_is_null_and_its_siblings_are_kept() {
+    let response = run("{ failing calls }", json!({})).await;
+    assert_eq!(response["data"], json!({ "failing": null, "calls": 0 }));
+    assert_eq!(response["errors"][0]["path"], json!(["failing"]));
     let many = run("{ manyFailing }", json!({})).await;
     assert_eq!(many["errors"].as_array().unwrap().len(), size(Limits::default().errors) + 1);
-    assert_eq!(many["errors"][50]["message"], "50 more errors are left out.");
+    assert_eq!(many["errors"][50]["message"], "50 more errors were left out.");
 }
 
 #[test]
-fn a_page_costs_its_length_times_what_is_below() {
+fn the_cost_of_a_page_is_its_length_times_the_cost_of_an_item() {
     assert_eq!(cost("{ calls }", json!({})), 1);
     assert_eq!(cost("{ node { id next { id } } }", json!({})), 3);
-    // The connection, and 3 edges with a node and its next.
+    // The operation, the connection, and 3 edges with a node and its `next`.
     assert_eq!(cost("{ items(first: 3) { edges { node { next { id } } } } }", json!({})), 11);
     assert_eq!(cost("{ items(last: 3) { edges { node { next { id } } } } }", json!({})), 11);
     // Ten scalars count as one object.
@@ -253,7 +267,7 @@ fn a_page_costs_its_length_times_what_is_below() {
 }
 
 #[test]
-fn the_longer_of_first_and_last_counts_and_what_has_no_value_does_not() {
+fn the_larger_of_first_and_last_counts_and_null_does_not() {
     let page = "query ($n: Int, $m: Int) { items(first: $n, last: $m) { edges { cursor } } }";
     for (variables, length) in [
         (json!({}), 50),
@@ -271,10 +285,10 @@ fn the_longer_of_first_and_last_counts_and_what_has_no_value_does_not() {
 }
 
 #[test]
-fn a_list_that_says_how_long_it_is_costs_that_often_what_is_below() {
+fn the_cost_of_a_list_with_a_length_is_its_length_times_the_cost_of_an_item() {
     assert_eq!(cost("{ latest { id } }", json!({})), 1 + 20 + 20 / 10);
     assert_eq!(cost("{ latest(last: 3) { next { id } } }", json!({})), 1 + 3 * 2);
-    // What is below is counted once for each of them, and not as a page of its own.
+    // The fields of an item are counted once for each item, not as another page.
     assert_eq!(cost("{ latest(last: 100) { id next { id } } }", json!({})), 1 + 100 * 2 + 2 * 100 / 10);
     let asked = "query ($n: Int!) { latest(last: $n) { id } }";
     assert_eq!(cost(asked, json!({ "n": 100 })), 1 + 100 + 100 / 10);
@@ -282,28 +296,28 @@ fn a_list_that_says_how_long_it_is_costs_that_often_what_is_below() {
 }
 
 #[tokio::test]
-async fn a_field_of_an_abstract_type_is_resolved_once() {
+async fn a_field_of_an_abstract_type_runs_once() {
     let fan =
         "{ any { ...F0 __typename } } fragment F0 on Any { ...F1 ...F1 } fragment F1 on Any { ...F2 ...F2 }
                fragment F2 on Any { ... on Dog { count name } ... on Cat { name } ...F3 }
                fragment F3 on Any { ... on Dog { count } }";
-    // In the order of the document, and counted once.
-    let answer = text(fan, json!({})).await;
-    assert_eq!(answer, r#"{"data":{"any":{"count":0,"name":"Rex","__typename":"Dog"}}}"#);
+    // The fields have the order of the document, and `count` ran once.
+    let response = response_text(fan, json!({})).await;
+    assert_eq!(response, r#"{"data":{"any":{"count":0,"name":"Rex","__typename":"Dog"}}}"#);
     assert_eq!(run("{ any { ... on Cat { name } } }", json!({})).await["data"], json!({ "any": {} }));
 }
 
 #[tokio::test]
-async fn errors_below_lists_name_the_field() {
-    let answer = run("{ dogs { ... on Dog { owner { bites } } } }", json!({})).await;
-    assert_eq!(answer["data"], json!({ "dogs": [null, null] }));
-    let paths: Vec<_> = answer["errors"].as_array().unwrap().iter().map(|error| &error["path"]).collect();
+async fn an_error_below_a_list_has_the_path_of_the_field() {
+    let response = run("{ dogs { ... on Dog { owner { bites } } } }", json!({})).await;
+    assert_eq!(response["data"], json!({ "dogs": [null, null] }));
+    let paths: Vec<_> = response["errors"].as_array().unwrap().iter().map(|error| &error["path"]).collect();
     assert_eq!(paths, [&json!(["dogs", 0, "owner", "bites"]), &json!(["dogs", 1, "owner", "bites"])]);
 }
 
-/// How many objects and scalars are in an answer.
-fn parts(answer: &Json) -> u64 {
-    match answer {
+/// Counts the objects and scalars in a response.
+fn parts(response: &Json) -> u64 {
+    match response {
         Json::Array(items) => items.iter().map(parts).sum(),
         Json::Object(fields) => 1 + fields.values().map(parts).sum::<u64>(),
         _ => 1,
@@ -311,9 +325,9 @@ fn parts(answer: &Json) -> u64 {
 }
 
 #[tokio::test]
-async fn introspection_costs_at_least_a_tenth_of_what_it_answers() {
+async fn introspection_costs_at_least_a_tenth_of_its_response() {
     let standard = include_str!("tests/introspection.graphql").to_owned();
-    // Small fragments first hide from apollo-compiler how deep the last goes.
+    // apollo-compiler does not see how deep the last fragment goes, because smaller ones come first.
     let mut fragments = "fragment A0 on __Type { name }".to_owned();
     for step in 1..=16 {
         let list = if step % 2 == 0 { "interfaces" } else { "possibleTypes" };
@@ -323,34 +337,34 @@ async fn introspection_costs_at_least_a_tenth_of_what_it_answers() {
     let hidden = format!(
         "{{ w: __type(name: \"X\") {{ {spreads} }} __type(name: \"Dog\") {{ ...A16 }} }} {fragments}"
     );
-    // No trick, and the same under several names.
+    // Many aliases for the same lists.
     let aliases = |field: &str, below: &str| -> String {
         (0..4).map(|number| format!("a{number}: {field} {{ {below} }} ")).collect()
     };
     let wide = aliases("fields", &format!("type {{ {} }}", aliases("fields", "name args { name }")));
     let wide = format!("{{ __schema {{ types {{ {wide} }} }} }}");
     for document in [standard, hidden, wide] {
-        let (cost, answer) = (cost(&document, json!({})), run(&document, json!({})).await);
-        let parts = parts(&answer["data"]);
+        let (cost, response) = (cost(&document, json!({})), run(&document, json!({})).await);
+        let parts = parts(&response["data"]);
         assert!(parts > 1 && cost * 10 >= parts, "{cost} for {parts}: {document:.200}");
-        // Well over it, and the standard query would be refused one day.
+        // A cost far above the size of the response would refuse the standard query one day.
         assert!(cost < parts * 10, "{cost} for {parts}: {document:.200}");
     }
 }
 
 #[tokio::test]
-async fn conditions_and_numbers_are_read_as_javascript_does() {
+async fn null_conditions_are_refused_and_whole_floats_are_integers() {
     let condition = "query ($a: Boolean = true) { calls @include(if: $a) }";
     assert_eq!(run(condition, json!({})).await["data"], json!({ "calls": 0 }));
     let refused = run(condition, json!({ "a": null })).await;
-    assert_eq!(refused["refused"], "the variable `$a` of `@include` is null");
+    assert_eq!(refused["refused"], "The variable `$a` of `@include` is null. Give it true or false.");
     let number = "query ($v: Int) { argument(value: $v) }";
     assert_eq!(run(number, json!({ "v": 7.0 })).await["data"], json!({ "argument": 7 }));
     assert!(run(number, json!({ "v": 7.5 })).await["refused"].is_string());
 }
 
 #[test]
-fn plans_are_kept_within_bounds() {
+fn the_plan_cache_is_bounded() {
     let engine = engine();
     let spread: String = (0..33).map(|number| format!("n{number}: nodes(ids: [1, 2]) {{ ...F }} ")).collect();
     let fragment = "fragment F on Node { id @skip(if: $a) a: id @skip(if: $b) next { id @skip(if: $c) } }";
@@ -359,23 +373,39 @@ fn plans_are_kept_within_bounds() {
             format!("# {number}\nquery ($a: Boolean!, $b: Boolean!, $c: Boolean!) {{ {spread} }} {fragment}");
         for bits in 0..8 {
             let variables = json!({ "a": bits & 1 == 0, "b": bits & 2 == 0, "c": bits & 4 == 0 });
-            engine.prepare(&call(&document, variables)).map_err(|refusal| refusal.errors).unwrap();
+            engine.prepare(&request(&document, variables)).map_err(|refusal| refusal.errors).unwrap();
         }
     }
-    assert!(engine.plans.weight() <= engine.plans.capacity(), "{}", engine.plans.weight());
-    assert!(engine.plans.len() < 400, "{} are kept", engine.plans.len());
+    assert!(
+        engine.plan_cache().weight() <= engine.plan_cache().capacity(),
+        "{}",
+        engine.plan_cache().weight()
+    );
+    assert!(engine.plan_cache().len() < 400, "{} plans are kept", engine.plan_cache().len());
 }
 
 #[tokio::test]
-async fn which_operation_runs() {
+async fn the_operation_name_chooses_the_operation() {
     let two = "query A { calls } query B { argument }";
     let engine = engine();
-    let named = |name: &str| Call { operation_name: Some(name.to_owned()), ..call(two, json!({})) };
+    let named =
+        |name: &str| GraphqlRequest { operation_name: Some(name.to_owned()), ..request(two, json!({})) };
     let operation = engine.prepare(&named("B")).unwrap();
     assert_eq!(
         engine.execute(operation, Data::default()).await.data.into_json().unwrap(),
         json!({ "argument": 5 })
     );
     assert!(engine.prepare(&named("C")).is_err());
-    assert!(engine.prepare(&call(two, json!({}))).is_err());
+    assert!(engine.prepare(&request(two, json!({}))).is_err());
+}
+
+#[test]
+fn the_page_arguments_are_described_with_the_default_page_sizes() {
+    let sdl = Schema::new(Query::default(), Mutation(AtomicI32::new(0)), EmptySubscription).sdl();
+    let sdl = sdl.split_whitespace().collect::<Vec<_>>().join(" ");
+    let PageSizes { default, max } = PageSizes::DEFAULT;
+    let arguments = format!(
+        r#"items( """ The maximum number of items, counted from the start or from `after`: 1 to {max}, default {default}. """ first: Int, """ Only items after this cursor. """ after: String, """ The maximum number of items, counted from the end or from `before`: 1 to {max}. """ last: Int, """ Only items before this cursor. """ before: String )"#
+    );
+    assert!(sdl.contains(&arguments), "{sdl}");
 }

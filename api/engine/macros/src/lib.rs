@@ -1,0 +1,109 @@
+//! The attribute macro of `graphql-engine`, which re-exports it.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::quote;
+use syn::parse::Parser;
+use syn::punctuated::Punctuated;
+use syn::{FnArg, ImplItem, ImplItemFn, ItemImpl, LitInt, Pat, PatType, Token, parse_quote};
+
+/// Gives fields the four arguments of a Relay connection: `first`, `after`, `last` and `before`.
+///
+/// Put it above `#[Object]` or `#[ComplexObject]`, and mark one parameter of each field that returns a connection with
+/// `#[page]`. The type of this parameter needs a function `new` with the parameters `Option<i32>`, `Option<String>`,
+/// `Option<i32>` and `Option<String>`, in the order of the arguments.
+///
+/// ```ignore
+/// #[page_arguments]
+/// #[Object]
+/// impl Shop {
+///     /// Books, the newest first.
+///     async fn books(&self, #[page] page: PageArgs) -> BookConnection {
+///         self.page_of_books(page)
+///     }
+/// }
+/// ```
+///
+/// The descriptions of the arguments name the page sizes 50 and 100. `#[page_arguments(default = 20, max = 40)]` names
+/// others.
+#[proc_macro_attribute]
+pub fn page_arguments(
+    options: proc_macro::TokenStream,
+    item: proc_macro::TokenStream,
+) -> proc_macro::TokenStream {
+    let expanded = PageSizes::parse(options.into()).and_then(|sizes| expand(&sizes, syn::parse(item)?));
+    expanded.unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// The page sizes that the descriptions name.
+struct PageSizes {
+    default: u32,
+    max: u32,
+}
+
+impl PageSizes {
+    fn parse(options: TokenStream) -> syn::Result<Self> {
+        let mut sizes = Self { default: 50, max: 100 };
+        let parser = syn::meta::parser(|option| {
+            let size = match option.path.get_ident().map(Ident::to_string).as_deref() {
+                Some("default") => &mut sizes.default,
+                Some("max") => &mut sizes.max,
+                _ => return Err(option.error("expected `default` or `max`")),
+            };
+            *size = option.value()?.parse::<LitInt>()?.base10_parse()?;
+            Ok(())
+        });
+        parser.parse2(options)?;
+        Ok(sizes)
+    }
+}
+
+fn expand(sizes: &PageSizes, mut item: ItemImpl) -> syn::Result<TokenStream> {
+    for item in &mut item.items {
+        if let ImplItem::Fn(method) = item {
+            expand_method(sizes, method)?;
+        }
+    }
+    Ok(quote!(#item))
+}
+
+/// Replaces the parameter that is marked with `#[page]`, and begins the body of the method with a variable of its name.
+fn expand_method(sizes: &PageSizes, method: &mut ImplItemFn) -> syn::Result<()> {
+    let mut parameters = Punctuated::<FnArg, Token![,]>::new();
+    for parameter in std::mem::take(&mut method.sig.inputs) {
+        let FnArg::Typed(page) = &parameter else {
+            parameters.push(parameter);
+            continue;
+        };
+        if !page.attrs.iter().any(|attribute| attribute.path().is_ident("page")) {
+            parameters.push(parameter);
+            continue;
+        }
+        let (name, ty) = name_and_type(page)?;
+        let [first, after, last, before] =
+            ["first", "after", "last", "before"].map(|name| Ident::new(name, Span::call_site()));
+        let PageSizes { default, max } = sizes;
+        let first_description = format!(
+            "The maximum number of items, counted from the start or from `after`: 1 to {max}, default {default}."
+        );
+        let last_description =
+            format!("The maximum number of items, counted from the end or from `before`: 1 to {max}.");
+        let arguments: [FnArg; 4] = [
+            parse_quote!(#[graphql(desc = #first_description)] #first: Option<i32>),
+            parse_quote!(#[graphql(desc = "Only items after this cursor.")] #after: Option<String>),
+            parse_quote!(#[graphql(desc = #last_description)] #last: Option<i32>),
+            parse_quote!(#[graphql(desc = "Only items before this cursor.")] #before: Option<String>),
+        ];
+        parameters.extend(arguments);
+        let page = parse_quote!(let #name = <#ty>::new(#first, #after, #last, #before););
+        method.block.stmts.insert(0, page);
+    }
+    method.sig.inputs = parameters;
+    Ok(())
+}
+
+fn name_and_type(parameter: &PatType) -> syn::Result<(&Ident, &syn::Type)> {
+    match &*parameter.pat {
+        Pat::Ident(name) => Ok((&name.ident, &parameter.ty)),
+        pattern => Err(syn::Error::new_spanned(pattern, "give the parameter with `#[page]` a name")),
+    }
+}

@@ -1,0 +1,225 @@
+//! Prepares and runs operations.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use apollo_compiler::{Schema, executable};
+use async_graphql::parser::types::{OperationType, Selection};
+use async_graphql::{Data, Executor, Request, Response, ServerError};
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+
+use crate::cache::{self, DocumentCache, PlanCache};
+use crate::custom_scalars::CustomScalars;
+use crate::document::{Document, size};
+use crate::limits::{Limit, LimitExceeded, Limits};
+use crate::options::EngineOptions;
+use crate::persisted::PersistedDocuments;
+use crate::plan::{Plan, PlanError, VariableState};
+use crate::refusal::{Refusal, with_code};
+use crate::request::GraphqlRequest;
+use crate::schema_index::SchemaIndex;
+use crate::{error_path, variables};
+
+/// A plan may have this many times the selections that a document may have. The plan repeats the selections on an
+/// abstract type for each of its object types.
+const MAX_PLAN_GROWTH: u32 = 10;
+
+/// The error that the schema cannot be used. A test that builds the engine finds it.
+#[derive(Debug, thiserror::Error)]
+#[error("the schema is not valid: {0}")]
+pub struct SchemaError(String);
+
+/// An operation that passed all checks and can be executed.
+pub struct PreparedOperation {
+    cost: u64,
+    request: Request,
+    plan: Arc<Plan>,
+}
+
+impl PreparedOperation {
+    /// Returns whether this is a query, a mutation or a subscription.
+    #[must_use]
+    pub fn kind(&self) -> OperationType {
+        self.plan.kind
+    }
+
+    /// Returns the cost: the largest number of objects that the response can have. Ten scalars count as one object,
+    /// and each root field of a mutation costs 10 more.
+    #[must_use]
+    pub fn cost(&self) -> u64 {
+        self.cost
+    }
+}
+
+/// Prepares and runs operations on a schema.
+pub struct Engine<E> {
+    executor: E,
+    schema_index: SchemaIndex,
+    limits: Limits,
+    introspection: bool,
+    scalars: CustomScalars,
+    persisted: PersistedDocuments,
+    documents: DocumentCache,
+    plans: PlanCache,
+}
+
+impl<E: Executor> Engine<E> {
+    /// Makes an engine for a schema of async-graphql. `sdl` is the same schema in the schema definition language.
+    ///
+    /// Build the schema with `ValidationMode::Fast`. The strict mode repeats validation with less precise rules.
+    ///
+    /// # Errors
+    /// When the SDL is not valid, or when the options do not give the length of a list of objects.
+    pub fn new(executor: E, sdl: &str, options: EngineOptions) -> Result<Self, SchemaError> {
+        let EngineOptions {
+            limits,
+            introspection,
+            trusted,
+            trusted_only,
+            automatic_persisted_queries,
+            scalars,
+            lists,
+            page_sizes,
+        } = options;
+        let schema = Schema::parse_and_validate(sdl, "schema.graphql")
+            .map_err(|error| SchemaError(error.errors.to_string()))?;
+        Ok(Self {
+            executor,
+            schema_index: SchemaIndex::new(schema, lists, page_sizes).map_err(SchemaError)?,
+            limits,
+            introspection,
+            scalars,
+            persisted: PersistedDocuments::new(trusted, trusted_only, automatic_persisted_queries),
+            documents: cache::documents(),
+            plans: cache::plans(),
+        })
+    }
+
+    /// Does everything that comes before execution. The time it takes grows with the length of the document's text,
+    /// not with what its fragments expand to.
+    ///
+    /// # Errors
+    /// A [`Refusal`] that says what to change.
+    pub fn prepare(&self, request: &GraphqlRequest) -> Result<PreparedOperation, Refusal> {
+        let document = self.document(request)?;
+        let operation = document.operation(request.operation_name.as_deref())?;
+        let variables = variables::coerce(
+            &self.schema_index,
+            &self.scalars,
+            &document,
+            operation,
+            &request.variables,
+            self.limits.errors,
+        )?;
+        let plan = self.plan(&document, operation, &variables::states(operation, &variables))?;
+        if !self.introspection {
+            refuse_introspection(&plan)?;
+        }
+        let cost = plan.cost.objects(&variables);
+        let (limit, maximum) = match plan.kind {
+            OperationType::Subscription => (Limit::EventCost, self.limits.event_cost),
+            OperationType::Query | OperationType::Mutation => (Limit::Cost, self.limits.cost),
+        };
+        if cost > u64::from(maximum) {
+            return Err(LimitExceeded { limit, maximum }.into());
+        }
+        let mut request = Request::new(String::new()).variables(variables);
+        request.set_parsed_query(plan.document.clone());
+        Ok(PreparedOperation { cost, request, plan })
+    }
+
+    /// Runs a query or a mutation. Resolvers find `data` in their context.
+    pub async fn execute(&self, operation: PreparedOperation, data: Data) -> Response {
+        let PreparedOperation { mut request, plan, .. } = operation;
+        request.data = data;
+        self.finish(&plan, self.executor.execute(request).await)
+    }
+
+    /// Runs a subscription, with a response for each event. A query or a mutation has one response.
+    pub fn subscribe(
+        self: &Arc<Self>,
+        operation: PreparedOperation,
+        data: Data,
+    ) -> BoxStream<'static, Response> {
+        let PreparedOperation { mut request, plan, .. } = operation;
+        request.data = data;
+        let engine = Arc::clone(self);
+        let responses = self.executor.execute_stream(request, None);
+        responses.map(move |response| engine.finish(&plan, response)).boxed()
+    }
+
+    /// Finds the document of a request, and parses and validates it if it is not in the cache.
+    fn document(&self, request: &GraphqlRequest) -> Result<Arc<Document>, Refusal> {
+        let reference = request.reference();
+        let text = self.persisted.resolve(&reference)?;
+        let document = match self.documents.get(&text) {
+            Some(document) => document,
+            None => {
+                let document = Document::new(&text, &self.schema_index, &self.limits, &self.scalars)?;
+                let document = Arc::new(document);
+                self.documents.insert(Arc::clone(&text), Arc::clone(&document));
+                document
+            }
+        };
+        self.persisted.remember(&reference, &text);
+        Ok(document)
+    }
+
+    /// Finds the plan of an operation, and makes it if it is not in the cache.
+    fn plan(
+        &self,
+        document: &Document,
+        operation: &executable::Operation,
+        variables: &HashMap<&str, VariableState>,
+    ) -> Result<Arc<Plan>, Refusal> {
+        let states = operation.variables.iter().filter_map(|it| variables.get(it.name.as_str()).copied());
+        let key = (document.id, operation.name.clone(), states.collect());
+        if let Some(plan) = self.plans.get(&key) {
+            return Ok(plan);
+        }
+        let max_size =
+            size(self.limits.selections.saturating_mul(MAX_PLAN_GROWTH).saturating_add(self.limits.tokens));
+        let plan = Plan::new(&self.schema_index, &document.executable, operation, variables, max_size);
+        let plan = Arc::new(plan.map_err(|error| match error {
+            PlanError::TooLarge => {
+                LimitExceeded { limit: Limit::Selections, maximum: self.limits.selections }.into()
+            }
+            PlanError::NullCondition(error) => {
+                Refusal::invalid(vec![document.error(error.message, error.location)])
+            }
+        })?);
+        self.plans.insert(key, Arc::clone(&plan));
+        Ok(plan)
+    }
+
+    /// Completes the paths of errors, and leaves out those that exceed the limit.
+    fn finish(&self, plan: &Plan, mut response: Response) -> Response {
+        let (count, max_count) = (response.errors.len(), size(self.limits.errors));
+        response.errors.truncate(max_count);
+        error_path::complete(plan, &mut response.errors);
+        if count > max_count {
+            let message = format!("{} more errors were left out.", count - max_count);
+            response.errors.push(with_code("LIMIT_EXCEEDED", ServerError::new(message, None)));
+        }
+        response
+    }
+
+    #[cfg(test)]
+    pub(crate) fn plan_cache(&self) -> &PlanCache {
+        &self.plans
+    }
+}
+
+/// Refuses a plan that reads the schema.
+fn refuse_introspection(plan: &Plan) -> Result<(), Refusal> {
+    for selection in plan.root().into_iter().flat_map(|root| &root.items) {
+        if let Selection::Field(field) = &selection.node
+            && matches!(field.node.name.node.as_str(), "__schema" | "__type")
+        {
+            let message = "Introspection is disabled on this server. Use a copy of the schema.";
+            return Err(Refusal::new("INTROSPECTION_DISABLED", message));
+        }
+    }
+    Ok(())
+}

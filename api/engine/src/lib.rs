@@ -1,0 +1,47 @@
+//! GraphQL as the specification defines it, in front of async-graphql.
+//!
+//! async-graphql resolves fields. [`Engine`] checks and rewrites each document before async-graphql gets it:
+//!
+//! 1. `persisted` replaces an id or a hash by the text of its document.
+//! 2. `budget` measures the document before anything expands its fragments.
+//! 3. apollo-compiler validates the document against the schema. `input_rules` and `custom_scalars` check the values
+//!    that apollo-compiler accepts without looking.
+//! 4. `variables` coerces the variables to their types.
+//! 5. `plan` expands fragments and merges repeated fields. `cost` computes how many objects the response can have.
+//!
+//! The results of steps 2, 3 and 5 are cached, so that a document that is sent again skips them. After execution,
+//! `error_path` completes the paths of errors.
+//!
+//! The example `bookshop` shows a schema with all options.
+
+mod budget;
+mod cache;
+mod convert;
+mod cost;
+mod custom_scalars;
+mod document;
+mod engine;
+mod error_path;
+mod input_rules;
+mod limits;
+mod lists;
+mod options;
+mod persisted;
+mod plan;
+mod refusal;
+mod request;
+mod schema_index;
+#[cfg(test)]
+mod tests;
+mod variables;
+
+pub use apollo_compiler::response::JsonMap;
+pub use custom_scalars::CustomScalars;
+pub use engine::{Engine, PreparedOperation, SchemaError};
+pub use graphql_engine_macros::page_arguments;
+pub use limits::Limits;
+pub use lists::{ListLength, ListLengths, PageSizes};
+pub use options::EngineOptions;
+pub use persisted::{ManifestError, TrustedDocuments};
+pub use refusal::Refusal;
+pub use request::GraphqlRequest;

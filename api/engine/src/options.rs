@@ -1,0 +1,43 @@
+//! The options of an engine.
+
+use crate::custom_scalars::CustomScalars;
+use crate::limits::Limits;
+use crate::lists::{ListLengths, PageSizes};
+use crate::persisted::TrustedDocuments;
+
+/// The options of an engine. `scalars`, `lists` and `page_sizes` describe the schema; the others are up to the server's
+/// operator.
+#[derive(Clone, Debug)]
+pub struct EngineOptions {
+    /// The limits of a document and of its response.
+    pub limits: Limits,
+    /// Whether clients may read the schema through `__schema` and `__type`.
+    pub introspection: bool,
+    /// The documents that clients may name by their ids.
+    pub trusted: TrustedDocuments,
+    /// Whether the engine refuses all documents but the trusted ones.
+    pub trusted_only: bool,
+    /// Whether a client may send a document once with its hash, and later the hash alone.
+    pub automatic_persisted_queries: bool,
+    /// The scalars of the schema that the specification does not define.
+    pub scalars: CustomScalars,
+    /// The lengths of all lists of objects that neither `first` nor `last` bounds.
+    pub lists: ListLengths,
+    /// The number of items in the pages of the schema.
+    pub page_sizes: PageSizes,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            introspection: true,
+            trusted: TrustedDocuments::default(),
+            trusted_only: false,
+            automatic_persisted_queries: true,
+            scalars: CustomScalars::default(),
+            lists: &[],
+            page_sizes: PageSizes::default(),
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! The reasons why a request is not executed, as errors for the client.
+
+use async_graphql::{ErrorExtensionValues, ServerError};
+
+use crate::limits::LimitExceeded;
+use crate::persisted::ResolveError;
+
+/// The reasons why a request is not executed. The response has these errors and no `data`.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// The errors, each with a code in `extensions.code`.
+    pub errors: Vec<ServerError>,
+    /// Whether the fault is in the request and not in its document: it exceeds a limit, or does not name its document
+    /// properly. A response in `application/json` has the status 400 then, and 200 for other refusals.
+    pub malformed: bool,
+}
+
+impl Refusal {
+    pub(crate) fn new(code: &str, message: impl Into<String>) -> Self {
+        Self { errors: vec![with_code(code, ServerError::new(message, None))], malformed: false }
+    }
+
+    /// Makes the refusal of a document that is not valid, or of variables that are not.
+    pub(crate) fn invalid(errors: Vec<ServerError>) -> Self {
+        let errors = errors.into_iter().map(|error| with_code("GRAPHQL_VALIDATION_FAILED", error)).collect();
+        Self { errors, malformed: false }
+    }
+}
+
+/// Adds `extensions.code` to an error.
+pub(crate) fn with_code(code: &str, mut error: ServerError) -> ServerError {
+    error.extensions.get_or_insert_with(ErrorExtensionValues::default).set("code", code);
+    error
+}
+
+impl From<LimitExceeded> for Refusal {
+    fn from(exceeded: LimitExceeded) -> Self {
+        let mut error = with_code("LIMIT_EXCEEDED", ServerError::new(exceeded.to_string(), None));
+        let extensions = error.extensions.get_or_insert_default();
+        extensions.set("limit", exceeded.limit.name());
+        extensions.set("maximum", exceeded.maximum);
+        Self { errors: vec![error], malformed: true }
+    }
+}
+
+impl From<ResolveError> for Refusal {
+    fn from(error: ResolveError) -> Self {
+        let (code, message) = match error {
+            ResolveError::Missing => {
+                ("BAD_REQUEST", "`query` is missing. Send the text of the document in it.")
+            }
+            ResolveError::Mismatch => (
+                "BAD_REQUEST",
+                "The id or hash does not match the document. Send the SHA-256 of the document's text, in \
+                 hexadecimal digits.",
+            ),
+            ResolveError::UnknownDocument => (
+                "PERSISTED_DOCUMENT_NOT_FOUND",
+                "No trusted document has this id. Give the server the manifest that was built with the client.",
+            ),
+            // Apollo's clients react to these codes and messages.
+            ResolveError::UnknownHash => ("PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound"),
+            ResolveError::HashNotSupported => ("PERSISTED_QUERY_NOT_SUPPORTED", "PersistedQueryNotSupported"),
+            ResolveError::Untrusted => (
+                "PERSISTED_DOCUMENT_REQUIRED",
+                "This server accepts only trusted documents. Send `documentId` instead of `query`.",
+            ),
+        };
+        Self { malformed: code == "BAD_REQUEST", ..Self::new(code, message) }
+    }
+}
