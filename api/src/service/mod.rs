@@ -14,7 +14,6 @@ pub mod integrity;
 pub mod learner;
 pub mod money;
 pub mod name;
-mod number;
 pub mod page;
 pub mod paper;
 pub mod pricing;

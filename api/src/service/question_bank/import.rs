@@ -3,12 +3,14 @@
 use std::collections::{HashMap, HashSet};
 
 use jishu_entity::SubjectId;
+use question_formats::{
+    DraftQuestion, Format, ParsedFile, ParsedQuestion, RefusedQuestion, Unreadable, excerpt,
+};
 use sea_orm::DbErr;
 
 use super::answer_key::AnswerKey;
+use super::check::{Defaults, InvalidQuestion, MAX_ID_CHARS, check, check_topic, unix_lines};
 use super::correct::{self, MOST_REASON_CHARS};
-use super::draft::{Defaults, DraftQuestion, Found, InvalidQuestion, MOST_ID_CHARS, check_topic, unix_lines};
-use super::format::{self, Format, Reading, Unreadable};
 use super::report::{ImportReport, Loss, MOST_REFUSED, Refusal};
 use super::run_aside;
 use super::store::{self, Batch};
@@ -205,9 +207,15 @@ fn prepare(
     let text = decode(text.as_bytes())?.replace('\u{feff}', "");
     let text = unix_lines(&text);
     let format = format.or_else(|| Format::detect(&text)).ok_or(ImportError::UnknownFormat)?;
-    let Reading { questions, refused, mut refused_count } = format::read(format, &text)
+    let ParsedFile { questions, refused, mut refused_count } = question_formats::read(format, &text)
         .map_err(|Unreadable { line, reason }| ImportError::Unreadable { line, reason })?;
-    let mut report = ImportReport { refused, ..ImportReport::default() };
+    let refused = refused.into_iter().map(|RefusedQuestion { line, external_id, reason }| Refusal {
+        line,
+        external_id,
+        reason,
+        advice: None,
+    });
+    let mut report = ImportReport { refused: refused.collect(), ..ImportReport::default() };
     let mut names = Names::default();
     let mut seen: HashMap<String, (u32, AnswerKey)> = HashMap::new();
     let mut accepted = Vec::with_capacity(questions.len());
@@ -218,7 +226,7 @@ fn prepare(
         }
         let (id, name) = (found.external_id.clone(), found.name.take());
         let losses = std::mem::take(&mut found.losses);
-        let refusal = match found.check(defaults) {
+        let refusal = match check(found, defaults) {
             Ok(question) => match seen.get(&question.external_id) {
                 Some((first, key))
                     if id.is_none() && !key.agrees_with(&AnswerKey::from(&question.answer)) =>
@@ -247,7 +255,7 @@ fn prepare(
             Err(invalid) => invalid.to_string(),
         };
         refused_count += 1;
-        let external_id = id.or(name).map(|id| id.chars().take(MOST_ID_CHARS).collect());
+        let external_id = id.or(name).map(|id| id.chars().take(MAX_ID_CHARS).collect());
         report.refused.push(Refusal { line, external_id, reason: refusal, advice: None });
     }
     let names_line = names.first.as_ref().and_then(|(at, _)| report.losses.get(*at)).map(|loss| loss.line);
@@ -266,8 +274,8 @@ fn prepare(
 }
 
 /// Takes the name of a question that has no id for one, if it is as short as one.
-fn name_as_id(found: &mut Found) {
-    let fits = |name: &String| name.chars().count() <= MOST_ID_CHARS;
+fn name_as_id(found: &mut ParsedQuestion) {
+    let fits = |name: &String| name.chars().count() <= MAX_ID_CHARS;
     if found.external_id.is_none() && found.name.as_ref().is_some_and(fits) {
         found.external_id = found.name.take();
     }
@@ -293,7 +301,7 @@ impl Names {
     fn tell(self, losses: &mut [Loss], names_are_ids: bool) {
         let Some((at, name)) = self.first else { return };
         let Some(loss) = losses.get_mut(at) else { return };
-        let name = format::short(&name);
+        let name = excerpt(&name);
         let others = match self.count - 1 {
             0 => String::new(),
             1 => ", and that of another question,".to_owned(),
@@ -310,16 +318,22 @@ impl Names {
     }
 }
 
-/// Parts that one transaction can store.
+/// Returns about how many bytes of text a question has.
+fn text_bytes(question: &DraftQuestion) -> usize {
+    let options: usize = question.answer.options().iter().map(|option| option.text.len()).sum();
+    question.stem.len() + question.explanation.as_ref().map_or(0, String::len) + options
+}
+
+/// Splits questions into parts that one transaction can store.
 fn batches(questions: Vec<DraftQuestion>) -> Vec<Vec<DraftQuestion>> {
     let mut batches: Vec<Vec<DraftQuestion>> = Vec::new();
     let mut size = 0;
     for question in questions {
-        size += question.size();
+        size += text_bytes(&question);
         match batches.last_mut() {
             Some(batch) if batch.len() < BATCH && size <= BATCH_BYTES => batch.push(question),
             _ => {
-                size = question.size();
+                size = text_bytes(&question);
                 batches.push(vec![question]);
             }
         }

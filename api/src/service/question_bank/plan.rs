@@ -3,13 +3,12 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use jishu_entity::{QuestionId, QuestionVersionId, question, question_correction, question_version};
+use question_formats::{DraftQuestion, IdOrigin, excerpt};
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::answer_key::{AnswerKey, Taught, keys};
 use super::correct::Correct;
-use super::draft::{DraftQuestion, IdOrigin};
 use super::fixed::{self, Slot};
-use super::format::short;
 use super::report::{Advice, Notice, Refusal};
 use super::store::Batch;
 
@@ -133,7 +132,7 @@ pub(super) async fn plan<'a>(connection: &impl ConnectionTrait, batch: &'a Batch
         }
     }
     let earlier = |draft: &DraftQuestion| match &draft.id_origin {
-        IdOrigin::MadeUp { earlier: Some(id) } => known.get(id),
+        IdOrigin::Derived { earlier: Some(id) } => known.get(id),
         _ => None,
     };
     let mut slots: HashMap<QuestionId, Vec<Slot>> = HashMap::new();
@@ -225,7 +224,7 @@ fn was_corrected(draft: &DraftQuestion, correction: &question_correction::Model)
             "Its key was corrected on {}, and the file has another key. The reason was: \"{}\" Take the corrected key \
              into the file.",
             correction.corrected_at.format("%Y-%m-%d"),
-            short(&correction.reason),
+            excerpt(&correction.reason),
         ),
         advice: Some(Advice::CorrectKeyBack),
     }
@@ -250,7 +249,7 @@ async fn corrections(
 /// The questions of the bank that a batch names, by their external ids.
 async fn known(connection: &impl ConnectionTrait, batch: &Batch) -> Result<HashMap<String, Current>, DbErr> {
     let earlier = batch.questions.iter().filter_map(|draft| match &draft.id_origin {
-        IdOrigin::MadeUp { earlier } => earlier.as_ref(),
+        IdOrigin::Derived { earlier } => earlier.as_ref(),
         IdOrigin::Given => None,
     });
     let ids = batch.questions.iter().map(|draft| &draft.external_id).chain(earlier);

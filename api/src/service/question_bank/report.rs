@@ -1,9 +1,9 @@
 //! What became of a file: what was refused, and what was left behind.
 
 /// So many refusals are told one by one, and the others counted: a file in another format is refused line by line.
-pub const MOST_REFUSED: usize = 1_000;
+pub const MOST_REFUSED: usize = question_formats::MAX_REFUSED_LISTED;
 
-/// Something in a file that is no question of a bank, and why.
+/// Something in a file that is not a question that the bank can hold, and the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// Where it begins, from 1.

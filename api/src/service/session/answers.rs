@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use jishu_entity::question_version::QuestionKind;
 use jishu_entity::test_answer;
+use question_formats::number;
 
 use super::Sitting;
-use crate::service::number;
 use crate::service::scoring::Response;
 
 /// The most answers that a batch may have.

@@ -1,0 +1,241 @@
+//! What learners see of an item. Around its question an item has much that is for others: what scorers look for,
+//! feedback, comments, and with them often the key.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use roxmltree::Node;
+
+use crate::html;
+use crate::markup::{self, COMMENTS};
+use crate::xml::{inner_range, start_tag};
+
+/// What of the content of items is for learners, and what is told of the rest.
+pub(super) struct Content<'s> {
+    source: &'s str,
+    pub(super) losses: Vec<&'static str>,
+    /// An element that is not understood, so that nobody knows what learners should see.
+    pub(super) unknown: Option<String>,
+}
+
+/// A place in the source, and what is written instead.
+type Change = (Range<usize>, Cow<'static, str>);
+
+/// Those whose elements browsers know without a prefix.
+const NAMESPACES: [&str; 4] = [
+    "http://www.w3.org/1998/Math/MathML",
+    "http://www.w3.org/1999/xhtml",
+    "http://www.w3.org/2000/svg",
+    "http://www.imsglobal.org/xsd/imsqtiasi_v3p0",
+];
+
+/// What becomes of a node.
+enum Part {
+    Kept,
+    /// What is in it stands between these.
+    Unwrapped(&'static str, &'static str),
+    /// Left out, which is told so.
+    Dropped(&'static str),
+    Unknown,
+}
+
+const FEEDBACK: &str = "The feedback of single answers is left out: a question has one explanation.";
+const RUBRIC: &str = "Its rubric blocks that are not for candidates are left out.";
+const TEMPLATE: &str = "The blocks of a template are left out.";
+pub(super) const SUPPORTS: &str =
+    "Its style sheets, catalogs of supports and companion materials are left out: a question is text.";
+
+fn part(node: Node<'_, '_>) -> Part {
+    if node.is_comment() || node.is_pi() {
+        return Part::Dropped(COMMENTS);
+    }
+    if !node.is_element() {
+        return Part::Kept;
+    }
+    let is_for_learners = || {
+        let mut views = node.attribute("view").unwrap_or_default().split_whitespace();
+        views.any(|view| view == "candidate")
+    };
+    match node.tag_name().name() {
+        "qti-content-body" => Part::Unwrapped("", ""),
+        "qti-rubric-block" if is_for_learners() => Part::Unwrapped("<div>", "</div>"),
+        "qti-rubric-block" => Part::Dropped(RUBRIC),
+        "qti-modal-feedback" => Part::Dropped(FEEDBACK),
+        "qti-stylesheet" | "qti-catalog-info" => Part::Dropped(SUPPORTS),
+        name if name.starts_with("qti-feedback-") => Part::Dropped(FEEDBACK),
+        name if name.starts_with("qti-template-") => Part::Dropped(TEMPLATE),
+        name if name.starts_with("qti-") => Part::Unknown,
+        _ => Part::Kept,
+    }
+}
+
+/// The elements of a node that learners see.
+pub(super) fn elements<'a, 'i>(node: Node<'a, 'i>) -> impl Iterator<Item = Node<'a, 'i>> {
+    node.children().filter(|child| child.is_element() && !matches!(part(*child), Part::Dropped(_)))
+}
+
+/// All text in a node that learners see.
+pub(super) fn text(node: Node<'_, '_>) -> String {
+    shown(node).filter(Node::is_text).filter_map(|node| node.text()).collect()
+}
+
+/// What is in a node and learners see.
+pub(super) fn shown<'a, 'i>(node: Node<'a, 'i>) -> impl Iterator<Item = Node<'a, 'i>> {
+    let mut dropped = 0;
+    node.descendants().skip(1).filter(move |node| {
+        if node.range().start < dropped {
+            return false;
+        }
+        if matches!(part(*node), Part::Dropped(_)) {
+            dropped = node.range().end;
+            return false;
+        }
+        true
+    })
+}
+
+impl<'s> Content<'s> {
+    pub(super) fn new(source: &'s str) -> Self {
+        Self { source, losses: Vec::new(), unknown: None }
+    }
+
+    fn tell(&mut self, loss: &'static str) {
+        if !self.losses.contains(&loss) {
+            self.losses.push(loss);
+        }
+    }
+
+    /// Looks for what is neither a prompt nor a choice, and so would be left out.
+    pub(super) fn check_interaction(&mut self, interaction: Node<'_, '_>) {
+        let mut has_prompt = false;
+        for node in interaction.children() {
+            let name = node.tag_name().name();
+            match part(node) {
+                Part::Dropped(loss) => self.tell(loss),
+                _ if name == "qti-simple-choice" => {}
+                _ if name == "qti-prompt" && !has_prompt => has_prompt = true,
+                _ if node.is_text() => {
+                    let said = node.text().unwrap_or_default().trim();
+                    if !said.is_empty() {
+                        self.unknown.get_or_insert_with(|| format!("the text \"{said}\" in its interaction"));
+                    }
+                }
+                _ => {
+                    self.unknown.get_or_insert_with(|| start_tag(node, self.source).to_owned());
+                }
+            }
+        }
+    }
+
+    /// What stands in a node, as HTML.
+    pub(super) fn html(&mut self, node: Node<'_, '_>) -> String {
+        let changes = self.changes(node, None);
+        self.copy(inner_range(node, self.source), &changes)
+    }
+
+    /// What stands in a node before and after another in it, as HTML.
+    pub(super) fn around(&mut self, node: Node<'_, '_>, other: Node<'_, '_>) -> [String; 2] {
+        let changes = self.changes(node, Some(other));
+        let (whole, cut) = (inner_range(node, self.source), other.range());
+        let after = changes.partition_point(|(range, _)| range.start < cut.start);
+        let (before, after) = changes.split_at(after);
+        [self.copy(whole.start..cut.start, before), self.copy(cut.end..whole.end, after)]
+    }
+
+    /// What of the source in a node is written otherwise, and how; but for what is in `except`.
+    fn changes(&mut self, node: Node<'_, '_>, except: Option<Node<'_, '_>>) -> Vec<Change> {
+        let mut changes = Vec::new();
+        let mut done = 0;
+        for node in node.descendants().skip(1) {
+            let range = node.range();
+            if range.start < done {
+                continue;
+            }
+            if Some(node) == except {
+                done = range.end;
+                continue;
+            }
+            match part(node) {
+                Part::Kept => {
+                    if is_file(node) {
+                        self.tell(markup::FILES);
+                    }
+                    if node.is_element() {
+                        self.as_html(node, &mut changes);
+                    }
+                }
+                Part::Unwrapped(before, after) => {
+                    let inner = inner_range(node, self.source);
+                    if inner.is_empty() {
+                        changes.push((range, "".into()));
+                    } else {
+                        changes.push((range.start..inner.start, before.into()));
+                        changes.push((inner.end..range.end, after.into()));
+                    }
+                }
+                Part::Dropped(loss) => {
+                    done = range.end;
+                    self.tell(loss);
+                    changes.push((range, "".into()));
+                }
+                Part::Unknown => {
+                    self.unknown.get_or_insert_with(|| start_tag(node, self.source).to_owned());
+                }
+            }
+        }
+        // The end of an element comes after what is in it.
+        changes.sort_by_key(|(range, _)| range.start);
+        changes
+    }
+
+    /// Changes the tags of an element that browsers take otherwise: they know no prefixes, and no elements without an
+    /// end but those of HTML.
+    fn as_html(&self, node: Node<'_, '_>, changes: &mut Vec<Change>) {
+        let (range, tag) = (node.range(), start_tag(node, self.source));
+        let is_known = node.tag_name().namespace().is_some_and(|name| NAMESPACES.contains(&name));
+        let prefix =
+            tag[1..].split([' ', '\t', '\r', '\n', '/', '>']).next().and_then(|name| name.split_once(':'));
+        let prefix = prefix.filter(|_| is_known).map_or(0, |(prefix, _)| prefix.len() + 1);
+        let without = |start: usize| (start..start + prefix, "".into());
+        if prefix > 0 {
+            changes.push(without(range.start + 1));
+        }
+        let name = &tag[1 + prefix..].split([' ', '\t', '\r', '\n', '/', '>']).next().unwrap_or_default();
+        if !tag.ends_with("/>") {
+            let end = inner_range(node, self.source).end;
+            changes.extend((prefix > 0).then(|| without(end + 2)));
+        } else if !html::is_void(name) {
+            changes.push((range.end - 2..range.end, format!("></{name}>").into()));
+        }
+    }
+
+    fn copy(&self, range: Range<usize>, changes: &[Change]) -> String {
+        let mut html = String::with_capacity(range.len());
+        let mut at = range.start;
+        for (changed, instead) in changes {
+            push_html(&mut html, &self.source[at..changed.start]);
+            html.push_str(instead);
+            at = changed.end;
+        }
+        push_html(&mut html, &self.source[at..range.end]);
+        html
+    }
+}
+
+/// XML as HTML, which knows no sections of unparsed text: browsers take them for comments.
+fn push_html(html: &mut String, xml: &str) {
+    let mut rest = xml;
+    while let Some((before, after)) = rest.split_once("<![CDATA[") {
+        let (text, after) = after.split_once("]]>").unwrap_or((after, ""));
+        html.push_str(before);
+        html.push_str(&markup::escape(text));
+        rest = after;
+    }
+    html.push_str(rest);
+}
+
+/// Whether an element shows a file that lies beside the item. One that is written in the item itself is kept.
+fn is_file(node: Node<'_, '_>) -> bool {
+    let source = node.attribute("src").or_else(|| node.attribute("data"));
+    source.is_some_and(|source| !["https://", "http://", "data:"].iter().any(|kept| source.starts_with(kept)))
+}

@@ -1,0 +1,53 @@
+//! Writing a file of questions.
+
+use crate::draft::DraftQuestion;
+use crate::format::Format;
+use crate::{aiken, gift, moodle_xml, qti};
+
+/// Writes a file question by question, for banks that do not fit into memory at once.
+#[derive(Debug)]
+pub struct Writer {
+    format: Format,
+    text: String,
+    /// The topic of the last question, which GIFT and Moodle XML state once for all questions below it.
+    topic: Option<String>,
+}
+
+impl Writer {
+    /// Begins a file.
+    #[must_use]
+    pub fn new(format: Format) -> Self {
+        let text = match format {
+            Format::Gift | Format::Aiken => "",
+            Format::MoodleXml => moodle_xml::BEGIN,
+            Format::Qti => qti::BEGIN,
+        };
+        Self { format, text: text.to_owned(), topic: None }
+    }
+
+    /// Writes a question. Returns sentences that say which parts of it the format cannot store.
+    #[must_use = "the sentences tell the author what is lost"]
+    pub fn write(&mut self, question: &DraftQuestion) -> Vec<String> {
+        let is_new_topic = self.topic.as_ref() != Some(&question.topic);
+        if is_new_topic {
+            self.topic = Some(question.topic.clone());
+        }
+        match self.format {
+            Format::Gift => gift::write(&mut self.text, question, is_new_topic),
+            Format::Aiken => aiken::write(&mut self.text, question),
+            Format::MoodleXml => moodle_xml::write(&mut self.text, question, is_new_topic),
+            Format::Qti => qti::write(&mut self.text, question),
+        }
+    }
+
+    /// Ends the file and returns its text.
+    #[must_use]
+    pub fn finish(mut self) -> String {
+        self.text.push_str(match self.format {
+            Format::Gift | Format::Aiken => "",
+            Format::MoodleXml => moodle_xml::END,
+            Format::Qti => qti::END,
+        });
+        self.text
+    }
+}

@@ -1,0 +1,115 @@
+//! HTML that stands in XML.
+
+use std::borrow::Cow;
+
+use crate::xml::Xml;
+use crate::{entities, html};
+
+/// HTML as XML that says the same: as it is where that is XML already.
+///
+/// # Errors
+/// Why it cannot be, as a sentence that says what to do.
+pub(crate) fn as_xml(html: &str) -> Result<Cow<'_, str>, &'static str> {
+    if check(html).is_ok() {
+        return Ok(Cow::Borrowed(html));
+    }
+    let rewritten = without_names(&closed(html));
+    check(&rewritten)?;
+    Ok(Cow::Owned(rewritten))
+}
+
+/// Whether it can stand in an element of XML, and be told from what we put around it.
+fn check(html: &str) -> Result<(), &'static str> {
+    let whole = format!("<div>{html}</div>");
+    let xml =
+        Xml::parse(&whole).map_err(|_| "Close all of its elements, and write & and < as &amp; and &lt;.")?;
+    for node in xml.document.descendants() {
+        if node.is_comment() || node.is_pi() {
+            return Err("Take out its comments and processing instructions, which learners could read.");
+        }
+        if node.tag_name().name().starts_with("qti-") || node.has_attribute("data-text-format") {
+            return Err("Take out its elements and attributes of QTI.");
+        }
+    }
+    if html.contains("<![CDATA[") {
+        return Err("Take out its CDATA sections, which browsers do not show.");
+    }
+    Ok(())
+}
+
+/// With the ends that XML wants of elements such as `<br>`.
+fn closed(html: &str) -> String {
+    let mut closed = String::with_capacity(html.len());
+    let mut rest = html;
+    while let Some(at) = rest.find('<') {
+        closed.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let length = html::tag_length(rest).unwrap_or(1);
+        let tag = &rest[..length];
+        let is_open = html::is_void(html::name(tag)) && !tag.starts_with("</") && !tag.ends_with("/>");
+        match tag.strip_suffix('>').filter(|_| is_open) {
+            Some(open) => closed.extend([open, "/>"]),
+            None => closed.push_str(tag),
+        }
+        rest = &rest[length..];
+    }
+    closed.push_str(rest);
+    closed
+}
+
+/// With the numbers of characters instead of their names.
+fn without_names(html: &str) -> String {
+    let mut parts = html.split('&');
+    let mut without = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let named =
+            part.split_once(';').and_then(|(name, rest)| entities::named(name).map(|char| (char, rest)));
+        match named {
+            Some((char, rest)) => {
+                // As a number: a blank that is not to be broken would be cut off at an end.
+                without.push_str(&format!("&#{};", u32::from(char)));
+                without.push_str(rest);
+            }
+            None => {
+                without.push('&');
+                without.push_str(part);
+            }
+        }
+    }
+    without
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn html_becomes_xml_where_it_can() {
+        for (html, xml) in [
+            ("<p>a</p>", Some("<p>a</p>")),
+            ("a<br>b<BR />c", Some("a<br/>b<BR />c")),
+            ("<p>2&nbsp;&times; 3 &lt; 7</p>", Some("<p>2&#160;&#215; 3 &lt; 7</p>")),
+            ("<img src=\"https://x.example/a.png\">", Some("<img src=\"https://x.example/a.png\"/>")),
+            ("<br><img alt=\"if x>5\" src='a'>", Some("<br/><img alt=\"if x>5\" src='a'/>")),
+            ("100&deg;C, &epsilon;<hr>", Some("100&#176;C, &#949;<hr/>")),
+            ("<p>a", None),
+            ("</div><div>", None),
+            ("a & b", None),
+            ("&unknown;", None),
+            ("<!-- x -->", None),
+        ] {
+            assert_eq!(as_xml(html).ok().as_deref(), xml, "{html}");
+        }
+        for (html, named) in [
+            ("<p>a", "Close all"),
+            ("<p>a<!-- x --></p>", "comments"),
+            ("<p>a<?x?></p>", "processing"),
+            ("<p><![CDATA[a]]></p>", "CDATA"),
+            ("<qti-prompt>a</qti-prompt>", "of QTI"),
+            ("<p data-text-format=\"html\">a</p>", "of QTI"),
+        ] {
+            assert!(as_xml(html).is_err_and(|advice| advice.contains(named)), "{html}");
+        }
+        assert!(as_xml("<p>Use <my-interaction></my-interaction>, or data-text-format</p>").is_ok());
+    }
+}
