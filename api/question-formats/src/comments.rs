@@ -1,17 +1,31 @@
-//! What browsers do not show and learners would be sent: comments.
+//! Removal of comments. Browsers do not show a comment in HTML or Markdown, but a learner can read it in the source of
+//! the page, and authors note keys in comments.
+//!
+//! `pulldown-cmark` finds the code of Markdown. Comments and tags of HTML are found here and not by a library, for two
+//! reasons. Text around a comment stays byte for byte: html5ever reports no positions, and lol_html would add 48 crates.
+//! This scanner is also stricter than browsers on purpose: where a tag never ends, browsers take a comment in it for a
+//! part of an attribute, but it is removed here.
 
-use std::collections::HashMap;
+use std::ops::Range;
+
+use pulldown_cmark::{CodeBlockKind, Event, Parser, Tag};
 
 use crate::html::tag_length;
 
-/// HTML without comments, and without what browsers take for such: `<!…>`, `<?…>` and `</ …>`. In Markdown without such
-/// links as are comments, too; code stays as it is, where it is sure to be code. Blanks before the text are not kept, which
-/// could make code of what is none.
+/// The maximum number of times that the code of one Markdown text is searched.
+const MAX_MARKDOWN_PASSES: usize = 3;
+
+/// Removes comments from HTML or Markdown, and white space before the text.
+///
+/// In HTML, everything that browsers take for a comment is removed: also `<!…>`, `<?…>` and `</ …>`. In Markdown, link
+/// definitions that serve as comments are removed, too: `[//]: # (comment)`. Comments in the code of Markdown stay,
+/// because learners see them.
 pub(crate) fn without_comments(text: &str, is_markdown: bool) -> String {
     let mut text = text.trim_start().to_owned();
-    // What is left can have other code in it than there was.
-    for is_markdown in [is_markdown, is_markdown, is_markdown, false] {
-        let without = taken_out(&text, is_markdown).trim_start().to_owned();
+    // After its comments were removed, Markdown can have other code than before. If it still changes after the last
+    // pass, it is read as HTML, where no code protects a comment.
+    for is_markdown in std::iter::repeat_n(is_markdown, MAX_MARKDOWN_PASSES).chain([false]) {
+        let without = remove_once(&text, is_markdown).trim_start().to_owned();
         if without == text {
             break;
         }
@@ -20,129 +34,103 @@ pub(crate) fn without_comments(text: &str, is_markdown: bool) -> String {
     text
 }
 
-fn taken_out(text: &str, is_markdown: bool) -> String {
-    let parts = if is_markdown { markdown_parts(text) } else { HashMap::new() };
+fn remove_once(text: &str, is_markdown: bool) -> String {
+    let code = if is_markdown { code_ranges(text) } else { Vec::new() };
+    let mut code = code.into_iter().peekable();
+    let signs: &[char] = if is_markdown { &['<', '['] } else { &['<'] };
     let mut without = String::with_capacity(text.len());
     let mut at = 0;
-    let signs: &[char] = if is_markdown { &['<', '`', '~', '['] } else { &['<'] };
-    while let Some(found) = text[at..].find(signs) {
-        without.push_str(&text[at..at + found]);
-        at += found;
+    while at < text.len() {
+        // A comment or a tag can end inside code.
+        while code.next_if(|range| range.start < at).is_some() {}
+        let next_code = code.peek().map_or(text.len(), |range| range.start);
+        let next = text[at..next_code].find(signs).map_or(next_code, |found| at + found);
+        without.push_str(&text[at..next]);
+        at = next;
         let rest = &text[at..];
-        if let Some((length, is_kept)) = parts.get(&at) {
-            without.push_str(if *is_kept { &rest[..*length] } else { "" });
+        if at == next_code {
+            let end = code.next().map_or(at, |range| range.end);
+            without.push_str(&text[at..end]);
+            at = end;
+        } else if let Some(length) = link_comment_length(text, at) {
             at += length;
         } else if let Some(length) = comment_length(rest) {
-            // What was text makes no tag of what follows.
+            // Without the comment, a `<` before it must not begin a tag.
             if without.ends_with('<') {
                 without.pop();
                 without.push_str("&lt;");
             }
             at += length;
         } else {
-            // In Markdown a tag over several lines may be none, and so may one with signs in it.
+            // Markdown may read a tag that has a `<` in it or goes over several lines as text, so it is not skipped.
             let is_sure = |length: &usize| !is_markdown || !rest[1..*length].contains(['\n', '<']);
-            let tag = tag_length(rest).filter(is_sure);
-            // Marks of code come in runs.
-            let run = || rest.len() - rest.trim_start_matches(['`', '~']).len();
-            let length = tag.unwrap_or_else(|| run().max(1));
+            let length = tag_length(rest).filter(is_sure).unwrap_or(1);
             without.push_str(&rest[..length]);
             at += length;
         }
     }
-    without.push_str(&text[at..]);
     without
 }
 
-/// How long the comment is that HTML begins with, if it does. One that does not end takes the rest with it.
+/// Returns the length of the comment that HTML begins with. A comment that does not end takes all of the text.
 fn comment_length(html: &str) -> Option<usize> {
     if let Some(inside) = html.strip_prefix("<!--") {
-        // These are whole comments, too.
-        for whole in [">", "->"] {
-            if inside.starts_with(whole) {
-                return Some(4 + whole.len());
+        // `<!-->` and `<!--->` are whole comments.
+        for end in [">", "->"] {
+            if inside.starts_with(end) {
+                return Some(4 + end.len());
             }
         }
         let mut ends = inside.match_indices('>').map(|(at, _)| at);
         let end = ends.find(|at| inside[..*at].ends_with("--") || inside[..*at].ends_with("--!"));
         return Some(end.map_or(html.len(), |end| 4 + end + 1));
     }
-    let is_end_of_none = html
+    let is_end_without_name = html
         .strip_prefix("</")
         .is_some_and(|rest| rest.starts_with(|char: char| !char.is_ascii_alphabetic()));
-    let is_taken_for_one = html.starts_with("<!") || html.starts_with("<?") || is_end_of_none;
-    is_taken_for_one.then(|| html.find('>').map_or(html.len(), |end| end + 1))
+    let is_comment = html.starts_with("<!") || html.starts_with("<?") || is_end_without_name;
+    is_comment.then(|| html.find('>').map_or(html.len(), |end| end + 1))
 }
 
-/// Where code of Markdown begins, and links that are comments: how long each is, and whether it is kept. What may be code
-/// or not, as CommonMark has it, is none: a fence that is indented or does not end, a span over the end of a line or
-/// beside an escaped mark, and all that may stand in HTML.
-fn markdown_parts(text: &str) -> HashMap<usize, (usize, bool)> {
-    let lower = text.to_ascii_lowercase();
-    // These go on over blank lines.
-    let has_raw = ["<pre", "<script", "<style", "<textarea"].iter().any(|raw| lower.contains(raw));
-    let (mut parts, mut at, mut fence, mut is_html) = (HashMap::new(), 0, None, has_raw);
-    while let Some(line) = text[at..].split_inclusive('\n').next() {
-        let bare = line.trim();
-        let mut length = line.len();
-        if let Some((start, marks)) = fence {
-            if closes_fence(line, marks) {
-                parts.insert(start, (at + line.trim_end().len() - start, true));
-                fence = None;
-            }
-        } else {
-            is_html = has_raw || !bare.is_empty() && (is_html || begins_html(bare));
-            let indent = length - line.trim_start_matches(is_list_mark).len();
-            if let Some(comment) = link_length(&text[at + indent..]) {
-                parts.insert(at + indent, (comment, false));
-                length = indent + comment;
-            } else if let Some(marks) = fence_marks(line).filter(|_| !is_html) {
-                fence = Some((at, marks));
-            } else if !is_html && !line.contains("\\`") {
-                add_spans(line, at, &mut parts);
-            }
-        }
-        at += length;
-    }
-    parts
+/// Returns the ranges of code in Markdown, in order: spans, and blocks with both fences.
+///
+/// A block whose fence never closes does not count, and neither does indented text: both are more often a mistake of
+/// the author than code.
+fn code_ranges(markdown: &str) -> Vec<Range<usize>> {
+    let events = Parser::new(markdown).into_offset_iter();
+    let code = events.filter(|(event, range)| match event {
+        Event::Code(_) => true,
+        Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(_))) => is_closed(&markdown[range.clone()]),
+        _ => false,
+    });
+    code.map(|(_, range)| range).collect()
 }
 
-/// Whether HTML begins with a line, or in the list or the quotation that does.
-fn begins_html(bare: &str) -> bool {
-    bare.trim_start_matches(is_list_mark).starts_with('<')
+/// Returns whether a fenced block ends with a fence, and not with the text around it.
+fn is_closed(block: &str) -> bool {
+    let block = block.trim();
+    let Some(mark) = block.chars().next() else { return false };
+    let opening = block.len() - block.trim_start_matches(mark).len();
+    let Some((_, last)) = block.rsplit_once('\n') else { return false };
+    let closing = last.trim_matches(['>', ' ', '\t']);
+    closing.len() >= opening && closing.chars().all(|char| char == mark)
 }
 
-/// Whether a sign can stand before the text of a list or a quotation.
-fn is_list_mark(char: char) -> bool {
-    matches!(char, '-' | '+' | '*' | '>' | '.' | ')' | ' ' | '\t') || char.is_ascii_digit()
-}
-
-/// The mark of a fence that a line opens, and how often it stands there.
-fn fence_marks(line: &str) -> Option<(char, usize)> {
-    let mark = line.chars().next().filter(|char| matches!(char, '`' | '~'))?;
-    let after = line.trim_start_matches(mark);
-    let count = line.len() - after.len();
-    (count >= 3 && (mark == '~' || !after.contains('`'))).then_some((mark, count))
-}
-
-fn closes_fence(line: &str, (mark, count): (char, usize)) -> bool {
-    let marks = line.trim_end();
-    let unindented = marks.trim_start_matches(' ');
-    marks.len() - unindented.len() <= 3
-        && unindented.len() >= count
-        && unindented.chars().all(|char| char == mark)
-}
-
-/// How long the link is that Markdown begins with, where it is a comment: `[//]: # (so)`. Its title can follow on lines of
-/// its own.
-fn link_length(markdown: &str) -> Option<usize> {
+/// Returns the length of the link definition that begins here, if it serves as a comment: `[//]: # (comment)`. Its title
+/// can be on the lines below.
+///
+/// pulldown-cmark does not help: of several definitions with the same label, it reports only the first.
+fn link_comment_length(text: &str, at: usize) -> Option<usize> {
+    let (above, definition) = text.split_at(at);
     let begins =
-        |label: &str| markdown.get(..label.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(label));
-    if !["[//]:", "[comment]:"].iter().any(|label| begins(label)) {
+        |label: &str| definition.get(..label.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(label));
+    let before = above.trim_end_matches(is_list_mark);
+    let is_at_line_start = before.is_empty() || before.ends_with('\n');
+    if !is_at_line_start || !["[//]:", "[comment]:"].iter().any(|label| begins(label)) {
         return None;
     }
     let (mut length, mut is_in_title) = (0, false);
-    for line in markdown.split_inclusive('\n') {
+    for line in definition.split_inclusive('\n') {
         let bare = line.trim();
         if length > 0 && (bare.is_empty() || !is_in_title && !bare.starts_with(['(', '"', '\''])) {
             break;
@@ -156,18 +144,9 @@ fn link_length(markdown: &str) -> Option<usize> {
     Some(length)
 }
 
-/// Adds the spans of code of a line: each from a run of marks to the next that is as long.
-fn add_spans(line: &str, at: usize, parts: &mut HashMap<usize, (usize, bool)>) {
-    let mut last = HashMap::new();
-    let mut end = 0;
-    while let Some(found) = line[end..].find('`') {
-        let start = end + found;
-        let marks = line[start..].bytes().take_while(|byte| *byte == b'`').count();
-        end = start + marks;
-        if let Some(opened) = last.insert(marks, start) {
-            parts.insert(at + opened, (end - opened, true));
-        }
-    }
+/// Returns whether a character can stand before the text of a list item or a quotation.
+fn is_list_mark(char: char) -> bool {
+    matches!(char, '-' | '+' | '*' | '>' | '.' | ')' | ' ' | '\t') || char.is_ascii_digit()
 }
 
 #[cfg(test)]
@@ -205,6 +184,16 @@ mod tests {
             "a ``<!-- ` -->`` b",
             "[a]: # (b)\n[/]: # (b)",
             "````\n```\n<!-- x -->\n````",
+            // The scanner before pulldown-cmark took these for text, and removed the comments.
+            "a `code\nover <!-- y --> lines` b",
+            "a \\` b `<!-- y -->` c",
+            "- a\n\n  ```\n  <!-- y -->\n  ```",
+            "> ```\n> <!-- y -->\n> ```",
+            "1. `<!-- y -->`",
+            "a\n\n   ```\n   <!-- y -->\n   ```",
+            "<b>x</b> `<!-- y -->`",
+            "<div>\n\n`<!-- y -->`\n\n</div>",
+            "```\n[//]: # (y)\n```",
         ] {
             assert_eq!(without_comments(markdown, true), markdown);
         }
@@ -232,6 +221,12 @@ mod tests {
             ("  [//]: #\n'KEY'\nb", "b"),
             ("[//]: #\nb", "b"),
             ("- a\n- [//]: # (KEY)", "- a\n- "),
+            ("[//]: # (KEY)\n[//]: # (KEY)\nb", "b"),
+            ("    <!-- KEY -->\na", "a"),
+            ("a\n\n    <!-- KEY -->", "a\n\n    "),
+            ("> ```\n> <!-- KEY -->\n\nb", "> ```\n> \n\nb"),
+            ("`a <!-- KEY -->\n\nb`", "`a \n\nb`"),
+            ("```a`b\n<!-- KEY -->\n```", "```a`b\n\n```"),
             ("<pre>a</pre>\n\n[//]: # (KEY)", "<pre>a</pre>\n\n"),
             ("<b ` x=\"<!-- KEY -->\">", "<b ` x=\"\">"),
             ("x <a b='`'> ` <!-- y --> ` <!-- KEY --> `", "x <a b='`'> ` <!-- y --> `  `"),

@@ -1,64 +1,48 @@
-//! Characters that HTML has names for and XML has not.
+//! Character references of HTML, such as `&deg;` and `&#176;`.
 
-/// From U+00A0 on.
-const LATIN: &str = "nbsp iexcl cent pound curren yen brvbar sect uml copy ordf laquo not shy reg macr deg plusmn \
-                     sup2 sup3 acute micro para middot cedil sup1 ordm raquo frac14 frac12 frac34 iquest Agrave \
-                     Aacute Acirc Atilde Auml Aring AElig Ccedil Egrave Eacute Ecirc Euml Igrave Iacute Icirc Iuml ETH \
-                     Ntilde Ograve Oacute Ocirc Otilde Ouml times Oslash Ugrave Uacute Ucirc Uuml Yacute THORN szlig \
-                     agrave aacute acirc atilde auml aring aelig ccedil egrave eacute ecirc euml igrave iacute icirc \
-                     iuml eth ntilde ograve oacute ocirc otilde ouml divide oslash ugrave uacute ucirc uuml yacute \
-                     thorn yuml";
+use std::borrow::Cow;
 
-/// From U+0391 on in capitals, which have no `sigmaf`, and from U+03B1 on in small letters.
-const GREEK: &str = "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigmaf \
-                     sigma tau upsilon phi chi psi omega";
+/// The names that XML knows, too.
+const XML_NAMES: [&str; 5] = ["amp", "lt", "gt", "quot", "apos"];
 
-/// The others of questions, each with its character.
-const OTHERS: &str = "OElig Œ oelig œ thetasym ϑ piv ϖ ensp \u{2002} emsp \u{2003} thinsp \u{2009} ndash – mdash — \
-                      lsquo ‘ rsquo ’ ldquo “ rdquo ” dagger † Dagger ‡ bull • hellip … permil ‰ prime ′ Prime ″ \
-                      oline ‾ frasl ⁄ euro € trade ™ larr ← uarr ↑ rarr → darr ↓ harr ↔ lArr ⇐ uArr ⇑ rArr ⇒ dArr ⇓ \
-                      hArr ⇔ forall ∀ part ∂ exist ∃ empty ∅ nabla ∇ isin ∈ notin ∉ ni ∋ prod ∏ sum ∑ minus − \
-                      lowast ∗ radic √ prop ∝ infin ∞ ang ∠ and ∧ or ∨ cap ∩ cup ∪ int ∫ there4 ∴ sim ∼ cong ≅ \
-                      asymp ≈ ne ≠ equiv ≡ le ≤ ge ≥ sub ⊂ sup ⊃ nsub ⊄ sube ⊆ supe ⊇ oplus ⊕ otimes ⊗ perp ⊥ \
-                      sdot ⋅ lceil ⌈ rceil ⌉ lfloor ⌊ rfloor ⌋ lang ⟨ rang ⟩ loz ◊";
-
-/// The character of a name, as of `deg` in `&deg;`.
-pub(crate) fn named(name: &str) -> Option<char> {
-    let place = |names: &str, name: &str| names.split(' ').position(|known| known == name);
-    let from =
-        |first: u32, place: usize| u32::try_from(place).ok().and_then(|place| char::from_u32(first + place));
-    let small = |name: &str| place(GREEK, name);
-    let is_capital = name.starts_with(|char: char| char.is_ascii_uppercase()) && name != "Sigmaf";
-    let mut others = OTHERS.split(' ').filter(|_| name.is_ascii());
-    place(LATIN, name)
-        .and_then(|place| from(0xa0, place))
-        .or_else(|| small(name).and_then(|place| from(0x3b1, place)))
-        .or_else(|| others.find(|known| *known == name).and_then(|_| others.next()?.chars().next()))
-        .or_else(|| {
-            small(&name.to_ascii_lowercase()).filter(|_| is_capital).and_then(|place| from(0x391, place))
-        })
+/// Returns whether a text has a character reference. One without a semicolon, such as `&deg`, does not count.
+pub(crate) fn has_reference(text: &str) -> bool {
+    matches!(html_escape::decode_html_entities(text), Cow::Owned(_))
 }
 
-/// Whether a text has a character by its name or its number.
-pub(crate) fn any(text: &str) -> bool {
-    text.split('&').skip(1).any(|after| {
-        let end =
-            after.find(|char: char| char != '#' && !char.is_ascii_alphanumeric()).unwrap_or(after.len());
-        let (name, is_closed) = (&after[..end], after[end..].starts_with(';'));
-        let is_digits =
-            |digits: &str, radix| !digits.is_empty() && digits.chars().all(|char| char.is_digit(radix));
-        let is_number = |number: &str| match number.strip_prefix(['x', 'X']) {
-            Some(digits) => is_digits(digits, 16),
-            None => is_digits(number, 10),
-        };
-        // The longest name is short.
-        is_closed
-            && end <= 10
-            && match name.strip_prefix('#') {
-                Some(number) => is_number(number),
-                None => matches!(name, "amp" | "lt" | "gt" | "quot" | "apos") || named(name).is_some(),
+/// Replaces names that XML does not know with numbers: `&deg;` becomes `&#176;`.
+///
+/// The characters themselves would not do: a no-break space at an end of a text would be trimmed.
+pub(crate) fn names_to_numbers(html: &str) -> String {
+    let mut parts = html.split('&');
+    let mut replaced = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.split_once(';').and_then(|(name, rest)| Some((named(name)?, rest))) {
+            Some((characters, rest)) => {
+                for char in characters.chars() {
+                    replaced.push_str(&format!("&#{};", u32::from(char)));
+                }
+                replaced.push_str(rest);
             }
-    })
+            None => {
+                replaced.push('&');
+                replaced.push_str(part);
+            }
+        }
+    }
+    replaced
+}
+
+/// Returns the characters of a name that HTML knows and XML does not. Two names in a hundred stand for two characters.
+fn named(name: &str) -> Option<String> {
+    if XML_NAMES.contains(&name) || !name.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return None;
+    }
+    let reference = format!("&{name};");
+    match html_escape::decode_html_entities(&reference) {
+        Cow::Owned(characters) => Some(characters),
+        Cow::Borrowed(_) => None,
+    }
 }
 
 #[cfg(test)]
@@ -67,31 +51,41 @@ mod tests {
 
     #[test]
     fn names_have_their_characters() {
-        for (name, char) in [
-            ("nbsp", '\u{a0}'),
-            ("deg", '°'),
-            ("yuml", 'ÿ'),
-            ("alpha", 'α'),
-            ("sigmaf", 'ς'),
-            ("omega", 'ω'),
-            ("Alpha", 'Α'),
-            ("Rho", 'Ρ'),
-            ("Sigma", 'Σ'),
-            ("Omega", 'Ω'),
-            ("rarr", '→'),
-            ("loz", '◊'),
-            ("Auml", 'Ä'),
+        for (name, characters) in [
+            ("nbsp", "\u{a0}"),
+            ("deg", "°"),
+            ("yuml", "ÿ"),
+            ("alpha", "α"),
+            ("sigmaf", "ς"),
+            ("omega", "ω"),
+            ("Alpha", "Α"),
+            ("Rho", "Ρ"),
+            ("Sigma", "Σ"),
+            ("Omega", "Ω"),
+            ("rarr", "→"),
+            ("loz", "◊"),
+            ("Auml", "Ä"),
+            // These are in HTML 5 and were not in HTML 4.
+            ("lbrace", "{"),
+            ("half", "½"),
+            ("rightarrow", "→"),
+            ("NotEqualTilde", "\u{2242}\u{338}"),
+            ("CounterClockwiseContourIntegral", "∳"),
         ] {
-            assert_eq!(named(name), Some(char), "{name}");
+            assert_eq!(named(name).as_deref(), Some(characters), "{name}");
         }
-        for name in ["", "value", "ALPHA2", "Sigmaf", "→", "é"] {
+        for name in ["", "value", "ALPHA2", "Sigmaf", "→", "é", "amp", "lt", "#176"] {
             assert_eq!(named(name), None, "{name}");
         }
-        for text in ["100&deg;C", "&#176;", "&#xB0;", "a & b &lt; c"] {
-            assert!(any(text), "{text}");
+    }
+
+    #[test]
+    fn references_end_with_a_semicolon() {
+        for text in ["100&deg;C", "&#176;", "&#xB0;", "a & b &lt; c", "1&half;", "&NotEqualTilde;"] {
+            assert!(has_reference(text), "{text}");
         }
-        for text in ["a & b", "&deg", "R&D;", "&value;", "&#;", "&#x;", "&#12a;", "&;"] {
-            assert!(!any(text), "{text}");
+        for text in ["a & b", "&deg", "R&D;", "&value;", "&#;", "&#x;", "&#12a;", "&;", "&#-1;", "&#xD800;"] {
+            assert!(!has_reference(text), "{text}");
         }
     }
 }

@@ -60,7 +60,7 @@ fn is_html(text: &str) -> bool {
             closes && (is_one_of(&INLINE, name) || is_one_of(&BLOCKS, name))
         })
     };
-    has_comment || has_element() || entities::any(text)
+    has_comment || has_element() || entities::has_reference(text)
 }
 
 /// A text that does not say what it is, as Moodle takes it: HTML where it looks like it, whose lines end where they do.

@@ -1,44 +1,44 @@
-//! HTML that stands in XML.
+//! HTML inside XML.
 
 use std::borrow::Cow;
 
 use crate::xml::Xml;
 use crate::{entities, html};
 
-/// HTML as XML that says the same: as it is where that is XML already.
+/// Rewrites HTML as XML with the same meaning. Returns HTML that is XML already as it is.
 ///
 /// # Errors
-/// Why it cannot be, as a sentence that says what to do.
+/// Returns a sentence that says what to change in HTML that cannot be XML.
 pub(crate) fn as_xml(html: &str) -> Result<Cow<'_, str>, &'static str> {
     if check(html).is_ok() {
         return Ok(Cow::Borrowed(html));
     }
-    let rewritten = without_names(&closed(html));
+    let rewritten = entities::names_to_numbers(&close_void_elements(html));
     check(&rewritten)?;
     Ok(Cow::Owned(rewritten))
 }
 
-/// Whether it can stand in an element of XML, and be told from what we put around it.
+/// Checks that HTML can stand in an element of QTI, and that a reader can tell it from the elements of QTI.
 fn check(html: &str) -> Result<(), &'static str> {
     let whole = format!("<div>{html}</div>");
     let xml =
         Xml::parse(&whole).map_err(|_| "Close all of its elements, and write & and < as &amp; and &lt;.")?;
     for node in xml.document.descendants() {
         if node.is_comment() || node.is_pi() {
-            return Err("Take out its comments and processing instructions, which learners could read.");
+            return Err("Remove its comments and processing instructions: learners could read them.");
         }
         if node.tag_name().name().starts_with("qti-") || node.has_attribute("data-text-format") {
-            return Err("Take out its elements and attributes of QTI.");
+            return Err("Remove its elements and attributes of QTI.");
         }
     }
     if html.contains("<![CDATA[") {
-        return Err("Take out its CDATA sections, which browsers do not show.");
+        return Err("Remove its CDATA sections: browsers do not show them.");
     }
     Ok(())
 }
 
-/// With the ends that XML wants of elements such as `<br>`.
-fn closed(html: &str) -> String {
+/// Closes elements without content, as XML requires: `<br>` becomes `<br/>`.
+fn close_void_elements(html: &str) -> String {
     let mut closed = String::with_capacity(html.len());
     let mut rest = html;
     while let Some(at) = rest.find('<') {
@@ -57,28 +57,6 @@ fn closed(html: &str) -> String {
     closed
 }
 
-/// With the numbers of characters instead of their names.
-fn without_names(html: &str) -> String {
-    let mut parts = html.split('&');
-    let mut without = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let named =
-            part.split_once(';').and_then(|(name, rest)| entities::named(name).map(|char| (char, rest)));
-        match named {
-            Some((char, rest)) => {
-                // As a number: a blank that is not to be broken would be cut off at an end.
-                without.push_str(&format!("&#{};", u32::from(char)));
-                without.push_str(rest);
-            }
-            None => {
-                without.push('&');
-                without.push_str(part);
-            }
-        }
-    }
-    without
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,6 +70,7 @@ mod tests {
             ("<img src=\"https://x.example/a.png\">", Some("<img src=\"https://x.example/a.png\"/>")),
             ("<br><img alt=\"if x>5\" src='a'>", Some("<br/><img alt=\"if x>5\" src='a'/>")),
             ("100&deg;C, &epsilon;<hr>", Some("100&#176;C, &#949;<hr/>")),
+            ("1&half; &NotEqualTilde;", Some("1&#189; &#8770;&#824;")),
             ("<p>a", None),
             ("</div><div>", None),
             ("a & b", None),
