@@ -41,7 +41,7 @@ pub(crate) fn topic(path: &str) -> Option<String> {
 /// What is lost of a topic's name, if something is.
 pub(crate) fn loss(name: &str) -> Option<String> {
     (topic(&path(name)).as_deref() != Some(name)).then(|| {
-        "The topic's name is changed: slashes at an end, or beside blanks, have no place in a category."
+        "The topic's name is changed: a category cannot have a slash at an end of its name, or beside a blank."
             .to_owned()
     })
 }

@@ -1,16 +1,16 @@
 //! Tags of HTML.
 
-const VOID: [&str; 13] =
+const VOID_ELEMENTS: [&str; 13] =
     ["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"];
 
 /// Whether an element has no content, and so no end.
 pub(crate) fn is_void(name: &str) -> bool {
-    VOID.iter().any(|void| void.eq_ignore_ascii_case(name))
+    VOID_ELEMENTS.iter().any(|void| void.eq_ignore_ascii_case(name))
 }
 
 /// Where in a tag a sign stands, as browsers read it.
 #[derive(Clone, Copy)]
-enum Place {
+enum TagState {
     Element,
     BeforeName,
     Name,
@@ -20,7 +20,7 @@ enum Place {
     Quoted(u8),
 }
 
-impl Place {
+impl TagState {
     /// Where the sign after this one stands.
     fn after(self, byte: u8) -> Self {
         let is_blank = byte.is_ascii_whitespace();
@@ -50,13 +50,15 @@ pub(crate) fn tag_length(html: &str) -> Option<usize> {
     }
     let begins_tag = |byte: u8| byte == b'/' || byte.is_ascii_alphabetic();
     let start = html.len() - name.len();
-    let mut place = Place::Element;
+    let mut place = TagState::Element;
     for (at, byte) in html.bytes().enumerate().skip(start) {
         match (place, byte) {
-            (Place::Quoted(_), b'<') if html.as_bytes().get(at + 1).is_some_and(|next| begins_tag(*next)) => {
+            (TagState::Quoted(_), b'<')
+                if html.as_bytes().get(at + 1).is_some_and(|next| begins_tag(*next)) =>
+            {
                 return None;
             }
-            (Place::Quoted(_), _) => {}
+            (TagState::Quoted(_), _) => {}
             (_, b'<') => return None,
             (_, b'>') => return Some(at + 1),
             _ => {}

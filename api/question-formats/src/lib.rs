@@ -10,6 +10,7 @@ mod format;
 mod gift;
 mod hash;
 mod html;
+mod key;
 mod labels;
 mod markup;
 mod moodle_xml;

@@ -1,23 +1,120 @@
-//! Texts of one question that are in several formats, where the bank has one for all.
-
-use crate::draft::{DraftAnswer, DraftOption, DraftTextFormat};
-use crate::{entities, html};
+//! The texts of one question. A file can give each text a format of its own, but a draft has one format for all.
 
 use crate::comments::without_comments;
+use crate::draft::DraftTextFormat;
+use crate::{entities, html};
 
-/// A text and what it is written in.
+/// The loss of comments.
+pub(crate) const COMMENTS_LOSS: &str = "Its comments are left out: learners could read them.";
+/// The loss of embedded files.
+pub(crate) const FILES_LOSS: &str =
+    "Its embedded files are left out: put them on a web server, and link to them with https://.";
+
+/// A text and its format.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FormattedText {
     pub(crate) text: String,
     pub(crate) format: DraftTextFormat,
 }
 
-/// The names of elements that give HTML away: those that stand in lines.
-const INLINE: [&str; 14] =
+impl FormattedText {
+    pub(crate) fn new(text: impl Into<String>, format: DraftTextFormat) -> Self {
+        Self { text: text.into(), format }
+    }
+}
+
+/// The texts of a question as its file has them.
+pub(crate) struct Texts {
+    pub(crate) stem: FormattedText,
+    pub(crate) options: Vec<FormattedText>,
+    pub(crate) explanation: Option<FormattedText>,
+}
+
+/// The texts of a question in one format, without comments.
+pub(crate) struct UnifiedTexts {
+    pub(crate) format: DraftTextFormat,
+    pub(crate) stem: String,
+    pub(crate) options: Vec<String>,
+    pub(crate) explanation: Option<String>,
+}
+
+impl Texts {
+    fn all(&self) -> impl Iterator<Item = &FormattedText> {
+        [&self.stem].into_iter().chain(&self.options).chain(&self.explanation)
+    }
+
+    fn all_mut(&mut self) -> impl Iterator<Item = &mut FormattedText> {
+        [&mut self.stem].into_iter().chain(&mut self.options).chain(&mut self.explanation)
+    }
+
+    /// Brings all texts to one format and removes their comments. Plain text beside HTML becomes HTML.
+    pub(crate) fn unify(mut self, losses: &mut Vec<String>) -> UnifiedTexts {
+        let format = self.unify_formats(losses);
+        self.remove_comments(format, losses);
+        UnifiedTexts {
+            format,
+            stem: self.stem.text,
+            options: self.options.into_iter().map(|option| option.text).collect(),
+            explanation: self.explanation.map(|explanation| explanation.text),
+        }
+    }
+
+    fn unify_formats(&mut self, losses: &mut Vec<String>) -> DraftTextFormat {
+        let has = |format| self.all().any(|text| text.format == format && !text.text.trim().is_empty());
+        let has_plain = has(DraftTextFormat::Plain);
+        let has_html = has(DraftTextFormat::Html);
+        let has_markdown = has(DraftTextFormat::Markdown);
+        match (has_plain, has_html, has_markdown) {
+            (true, true, false) => {
+                for text in self.all_mut().filter(|text| text.format == DraftTextFormat::Plain) {
+                    text.text = escape(&text.text).replace('\n', "<br/>\n");
+                    text.format = DraftTextFormat::Html;
+                }
+                DraftTextFormat::Html
+            }
+            (true, _, true) | (_, true, true) => {
+                losses.push(
+                    "Its texts are in several formats. All are stored in the format of the question itself."
+                        .to_owned(),
+                );
+                self.stem.format
+            }
+            (_, _, true) => DraftTextFormat::Markdown,
+            (_, true, _) => DraftTextFormat::Html,
+            _ => DraftTextFormat::Plain,
+        }
+    }
+
+    /// Removes comments from every text that is not plain, in its own format or in that of the question.
+    fn remove_comments(&mut self, format: DraftTextFormat, losses: &mut Vec<String>) {
+        let mut had_comments = false;
+        for text in self.all_mut() {
+            let formats = [text.format, format];
+            let is_markdown = formats.contains(&DraftTextFormat::Markdown);
+            if !is_markdown && !formats.contains(&DraftTextFormat::Html) {
+                continue;
+            }
+            let without = without_comments(&text.text, is_markdown);
+            had_comments |= without != text.text.trim_start();
+            text.text = without;
+        }
+        if had_comments {
+            losses.push(COMMENTS_LOSS.to_owned());
+        }
+    }
+}
+
+/// Returns whether a text refers to a file that Moodle keeps beside the text, such as a picture.
+pub(crate) fn refers_to_file(text: &str) -> bool {
+    text.contains("@@PLUGINFILE@@")
+}
+
+/// Inline elements by which HTML is recognised.
+const INLINE_ELEMENTS: [&str; 14] =
     ["a", "b", "code", "em", "font", "i", "img", "s", "span", "strong", "sub", "sup", "tt", "u"];
 
-/// And those that stand on lines of their own.
-const BLOCKS: [&str; 24] = [
+/// Block elements by which HTML is recognised, and `br`. A line break beside such an element shows nothing.
+const BLOCK_ELEMENTS: [&str; 24] = [
     "blockquote",
     "br",
     "dd",
@@ -44,12 +141,12 @@ const BLOCKS: [&str; 24] = [
     "ul",
 ];
 
-/// Whether this is the name of one of these elements.
+/// Returns whether a name, in capital or small letters, is in a list of elements.
 fn is_one_of(elements: &[&str], name: &str) -> bool {
     elements.iter().any(|element| element.eq_ignore_ascii_case(name))
 }
 
-/// Whether a text that may or may not be HTML has an element of it, a comment, or a character by its name.
+/// Returns whether a text looks like HTML: it has a known element, a comment or a character reference.
 fn is_html(text: &str) -> bool {
     let has_comment = text.split_once("<!--").is_some_and(|(_, after)| after.contains("-->"));
     let has_element = || {
@@ -57,22 +154,22 @@ fn is_html(text: &str) -> bool {
             let after = after.strip_prefix('/').unwrap_or(after);
             let name = html::name(after);
             let closes = after[name.len()..].starts_with(['>', '/', ' ', '\n', '\t']) && after.contains('>');
-            closes && (is_one_of(&INLINE, name) || is_one_of(&BLOCKS, name))
+            closes && (is_one_of(&INLINE_ELEMENTS, name) || is_one_of(&BLOCK_ELEMENTS, name))
         })
     };
     has_comment || has_element() || entities::has_reference(text)
 }
 
-/// A text that does not say what it is, as Moodle takes it: HTML where it looks like it, whose lines end where they do.
-pub(crate) fn guessed(text: String) -> FormattedText {
+/// Guesses the format of a text that declares none, as Moodle does. In what looks like HTML, line breaks stay visible.
+pub(crate) fn guess_format(text: String) -> FormattedText {
     match is_html(&text) {
-        true => FormattedText { text: with_breaks(&text), format: DraftTextFormat::Html },
+        true => FormattedText { text: with_line_breaks(&text), format: DraftTextFormat::Html },
         false => FormattedText { text, format: DraftTextFormat::Plain },
     }
 }
 
-/// HTML with breaks at the ends of its lines, but in tags and beside elements that stand on lines of their own.
-fn with_breaks(html: &str) -> String {
+/// Adds `<br/>` at the line ends of HTML, except inside of tags and beside block elements.
+fn with_line_breaks(html: &str) -> String {
     let mut with = String::with_capacity(html.len());
     let (mut at, mut follows_block) = (0, false);
     while let Some(char) = html[at..].chars().next() {
@@ -86,88 +183,22 @@ fn with_breaks(html: &str) -> String {
     with
 }
 
-/// Whether HTML begins with the tag of an element that stands on lines of its own.
+/// Returns whether HTML begins with the tag of a block element.
 fn is_block(html: &str) -> bool {
-    html.strip_prefix('<').is_some_and(|inside| is_one_of(&BLOCKS, html::name(inside)))
+    html.strip_prefix('<').is_some_and(|inside| is_one_of(&BLOCK_ELEMENTS, html::name(inside)))
 }
 
-/// Text without what would be taken for tags and characters.
+/// Escapes the signs of a plain text that HTML would read as markup.
 pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
-
-/// Brings the pieces of a question to one format, the stem first. Plain text beside HTML becomes HTML.
-pub(crate) fn unify(pieces: &mut [FormattedText], losses: &mut Vec<String>) -> DraftTextFormat {
-    let first = pieces.first().map_or(DraftTextFormat::Plain, |piece| piece.format);
-    let has = |format| pieces.iter().any(|piece| piece.format == format && !piece.text.trim().is_empty());
-    let (plain, html, markdown) =
-        (has(DraftTextFormat::Plain), has(DraftTextFormat::Html), has(DraftTextFormat::Markdown));
-    let format = match (plain, html, markdown) {
-        (true, true, false) => {
-            for piece in pieces.iter_mut().filter(|piece| piece.format == DraftTextFormat::Plain) {
-                piece.text = escape(&piece.text).replace('\n', "<br/>\n");
-                piece.format = DraftTextFormat::Html;
-            }
-            DraftTextFormat::Html
-        }
-        (true, _, true) | (_, true, true) => {
-            losses.push("Its texts are in several formats: all are read as the question's own.".to_owned());
-            first
-        }
-        (_, _, true) => DraftTextFormat::Markdown,
-        (_, true, _) => DraftTextFormat::Html,
-        _ => DraftTextFormat::Plain,
-    };
-    take_comments_out(pieces, format, losses);
-    format
-}
-
-/// Pictures and sounds that are files beside the text are left behind.
-pub(crate) fn tell_of_files(pieces: &[FormattedText], losses: &mut Vec<String>) {
-    if pieces.iter().any(|piece| piece.text.contains("@@PLUGINFILE@@")) {
-        losses.push(FILES.to_owned());
-    }
-}
-
-/// A choice among these pieces.
-pub(crate) fn choice(multiple: bool, pieces: Vec<FormattedText>, keys: &[bool]) -> DraftAnswer {
-    let options = pieces.into_iter().zip(keys);
-    let options =
-        options.map(|(piece, correct)| DraftOption { text: piece.text, correct: *correct }).collect();
-    if multiple { DraftAnswer::Multiple(options) } else { DraftAnswer::Single(options) }
-}
-
-/// What is told of comments.
-pub(crate) const COMMENTS: &str = "Its comments are left out: learners could read them.";
-
-/// Takes out what browsers do not show and learners would be sent.
-fn take_comments_out(pieces: &mut [FormattedText], format: DraftTextFormat, losses: &mut Vec<String>) {
-    let mut had_comments = false;
-    for piece in pieces {
-        let formats = [piece.format, format];
-        let is_markdown = formats.contains(&DraftTextFormat::Markdown);
-        if !is_markdown && !formats.contains(&DraftTextFormat::Html) {
-            continue;
-        }
-        let without = without_comments(&piece.text, is_markdown);
-        had_comments |= without != piece.text.trim_start();
-        piece.text = without;
-    }
-    if had_comments {
-        losses.push(COMMENTS.to_owned());
-    }
-}
-
-/// What is told of embedded files.
-pub(crate) const FILES: &str =
-    "Its embedded files are left out: put them on a web server, and link to them with https://.";
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn html_is_told_from_what_only_looks_like_it() {
+    fn html_is_recognised() {
         for html in
             ["a <!-- b -->", "<p>x</p>", "a<br>b", "a<br/>b", "x<SUP>2</SUP>", "<img src=\"x\">", "100&deg;C"]
         {
@@ -178,22 +209,31 @@ mod tests {
         }
     }
 
-    #[test]
-    fn comments_are_taken_out_of_what_is_not_plain() {
-        let piece = |text: &str, format| FormattedText { text: text.to_owned(), format };
-        let mut losses = Vec::new();
-        let mut pieces =
-            [piece("<!-- a -->", DraftTextFormat::Plain), piece("b<!-- c -->", DraftTextFormat::Html)];
-        assert_eq!(unify(&mut pieces, &mut losses), DraftTextFormat::Html);
-        assert_eq!((pieces[0].text.as_str(), pieces[1].text.as_str()), ("&lt;!-- a --&gt;", "b"));
-        assert!(losses.len() == 1 && losses[0].contains("comments"));
-        let mut pieces = [piece("<!-- a -->", DraftTextFormat::Plain)];
-        assert_eq!(unify(&mut pieces, &mut losses), DraftTextFormat::Plain);
-        assert_eq!(pieces[0].text, "<!-- a -->");
+    /// Unifies a stem and one option.
+    fn unify(
+        stem: (&str, DraftTextFormat),
+        option: (&str, DraftTextFormat),
+        losses: &mut Vec<String>,
+    ) -> (DraftTextFormat, String, String) {
+        let stem = FormattedText::new(stem.0, stem.1);
+        let options = vec![FormattedText::new(option.0, option.1)];
+        let unified = Texts { stem, options, explanation: None }.unify(losses);
+        (unified.format, unified.stem, unified.options[0].clone())
     }
 
     #[test]
-    fn lines_of_guessed_html_end_where_they_do() {
+    fn comments_are_removed_from_texts_that_are_not_plain() {
+        use DraftTextFormat::{Html, Plain};
+        let mut losses = Vec::new();
+        let (format, stem, option) = unify(("<!-- a -->", Plain), ("b<!-- c -->", Html), &mut losses);
+        assert_eq!((format, stem.as_str(), option.as_str()), (Html, "&lt;!-- a --&gt;", "b"));
+        assert!(losses.len() == 1 && losses[0].contains("comments"));
+        let (format, stem, _) = unify(("<!-- a -->", Plain), ("", Plain), &mut losses);
+        assert_eq!((format, stem.as_str()), (Plain, "<!-- a -->"));
+    }
+
+    #[test]
+    fn line_ends_of_guessed_html_stay_visible() {
         for (text, html) in [
             (
                 "I. CO<sub>2</sub>\nII. <b>x</b>\n<i>y</i>\n\nz",
@@ -204,24 +244,26 @@ mod tests {
             ("a<br>\nb<img\nalt='x'>", "a<br>\nb<img\nalt='x'>"),
         ] {
             assert_eq!(
-                guessed(text.to_owned()),
+                guess_format(text.to_owned()),
                 FormattedText { text: html.to_owned(), format: DraftTextFormat::Html }
             );
         }
         let plain = "a\nb".to_owned();
-        assert_eq!(guessed(plain.clone()), FormattedText { text: plain, format: DraftTextFormat::Plain });
+        assert_eq!(
+            guess_format(plain.clone()),
+            FormattedText { text: plain, format: DraftTextFormat::Plain }
+        );
     }
 
     #[test]
     fn plain_text_beside_html_becomes_html() {
-        let piece = |text: &str, format| FormattedText { text: text.to_owned(), format };
+        use DraftTextFormat::{Html, Markdown, Plain};
         let mut losses = Vec::new();
-        let mut pieces = [piece("<p>a</p>", DraftTextFormat::Html), piece("a < b", DraftTextFormat::Plain)];
-        assert_eq!(unify(&mut pieces, &mut losses), DraftTextFormat::Html);
-        assert_eq!(pieces[1].text, "a &lt; b");
+        let (format, _, option) = unify(("<p>a</p>", Html), ("a < b", Plain), &mut losses);
+        assert_eq!((format, option.as_str()), (Html, "a &lt; b"));
         assert!(losses.is_empty());
-        let mut pieces = [piece("*a*", DraftTextFormat::Markdown), piece("b", DraftTextFormat::Plain)];
-        assert_eq!(unify(&mut pieces, &mut losses), DraftTextFormat::Markdown);
+        let (format, ..) = unify(("*a*", Markdown), ("b", Plain), &mut losses);
+        assert_eq!(format, Markdown);
         assert_eq!(losses.len(), 1);
     }
 }

@@ -231,14 +231,14 @@ fn a_bank_comes_back_as_it_was_or_as_the_listed_loss_leaves_it() {
             let mut writer = Writer::new(format);
             let losses = writer.write(&question);
             let text = writer.finish();
-            let reading = read(format, &text).unwrap_or_else(|error| panic!("{error:?}\n{text}"));
-            assert_eq!(reading.refused, [], "{format:?} seed {seed}\n{text}");
+            let parsed = read(format, &text).unwrap_or_else(|error| panic!("{error:?}\n{text}"));
+            assert_eq!(parsed.refused, [], "{format:?} seed {seed}\n{text}");
             let Some(left) = what_is_left(format, &question, &losses) else {
-                assert!(reading.questions.is_empty());
+                assert!(parsed.questions.is_empty());
                 continue;
             };
-            assert_eq!(reading.questions.len(), 1, "{format:?} seed {seed}\n{text}");
-            for found in reading.questions {
+            assert_eq!(parsed.questions.len(), 1, "{format:?} seed {seed}\n{text}");
+            for found in parsed.questions {
                 // Texts may speak of files; nothing else is lost.
                 let unexpected = found.losses.iter().find(|loss| !loss.contains("embedded files"));
                 assert_eq!(unexpected, None, "{format:?} seed {seed}\n{text}");
@@ -267,8 +267,8 @@ fn questions_of_several_topics_follow_one_another() {
         questions.iter().for_each(|question| drop(writer.write(question)));
         let text = writer.finish();
         assert_eq!(Format::detect(&text), Some(format));
-        let reading = read(format, &text).expect("a document");
-        let ids: Vec<_> = reading.questions.iter().filter_map(|found| found.external_id.as_deref()).collect();
+        let parsed = read(format, &text).expect("a document");
+        let ids: Vec<_> = parsed.questions.iter().filter_map(|found| found.external_id.as_deref()).collect();
         let written: Vec<_> = questions.iter().map(|question| question.external_id.as_str()).collect();
         assert_eq!(ids, written, "{format:?}");
     }
@@ -299,8 +299,8 @@ fn no_text_is_a_fault() {
             }
             let text: String = chars.into_iter().collect();
             let _ = Format::detect(&text);
-            if let Ok(reading) = read(*format, &text) {
-                for found in reading.questions {
+            if let Ok(parsed) = read(*format, &text) {
+                for found in parsed.questions {
                     let _ = complete(found);
                 }
             }

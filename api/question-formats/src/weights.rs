@@ -2,32 +2,32 @@
 
 /// What the weights of options say of the key.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Key {
+pub(crate) struct WeightedKey {
     pub(crate) correct: Vec<bool>,
     pub(crate) loss: Option<String>,
 }
 
-const PARTIAL: &str = "The marks of single options are left out: a sitting marks a question whole.";
+const PARTIAL_LOSS: &str = "The marks of single options are left out: a sitting gives full marks or none.";
 
 /// One option is chosen: the one with full marks is the key.
-pub(crate) fn single(weights: &[f64]) -> Key {
+pub(crate) fn single(weights: &[f64]) -> WeightedKey {
     let is_full = |weight: &f64| *weight > 99.9;
     let is_partial = |weight: &f64| !is_full(weight) && weight.abs() > f64::EPSILON;
-    Key {
+    WeightedKey {
         correct: weights.iter().map(is_full).collect(),
-        loss: weights.iter().any(is_partial).then(|| PARTIAL.to_owned()),
+        loss: weights.iter().any(is_partial).then(|| PARTIAL_LOSS.to_owned()),
     }
 }
 
 /// Several are chosen: those with marks are the key, if all of them together have full marks. Where each correct one gives the same and each wrong one takes all
 /// away, the weights say what the bank says, and nothing is lost.
-pub(crate) fn multiple(weights: &[f64]) -> Result<Key, String> {
+pub(crate) fn multiple(weights: &[f64]) -> Result<WeightedKey, String> {
     let sum: f64 = weights.iter().filter(|weight| **weight > 0.0).sum();
     // 16 of each of six is meant for all.
     if sum > 0.0 && (sum - 100.0).abs() > 4.5 {
         return Err(format!(
-            "The marks of its correct options add up to {sum:.0} per cent, so that its key is not all of them. Give each \
-             an equal part of 100, and make it a single choice where one is enough."
+            "The marks of its correct options add up to {sum:.0} per cent instead of 100. Give each an \
+             equal part of 100, or make it a single choice if one option is enough."
         ));
     }
     let correct: Vec<bool> = weights.iter().map(|weight| *weight > 0.0).collect();
@@ -39,7 +39,7 @@ pub(crate) fn multiple(weights: &[f64]) -> Result<Key, String> {
         (weight - share).abs() < 0.01
     };
     let is_kept = weights.iter().zip(&correct).all(all_or_nothing);
-    Ok(Key { correct, loss: (!is_kept).then(|| PARTIAL.to_owned()) })
+    Ok(WeightedKey { correct, loss: (!is_kept).then(|| PARTIAL_LOSS.to_owned()) })
 }
 
 /// The weight of a correct option of so many, as Moodle writes it: to five decimal places.
@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn weights_say_which_options_are_correct() {
-        let key = |key: Key| (key.correct, key.loss.is_some());
+        let key = |key: WeightedKey| (key.correct, key.loss.is_some());
         assert_eq!(key(single(&[0.0, 100.0, 0.0])), (vec![false, true, false], false));
         assert_eq!(key(single(&[50.0, 100.0])), (vec![false, true], true));
         assert_eq!(key(single(&[-25.0, 100.0])), (vec![false, true], true));

@@ -10,12 +10,12 @@ use crate::format::Format;
 use crate::parsed::Unreadable;
 
 /// The most nodes of a document.
-const MOST_NODES: u32 = 4_000_000;
+const MAX_NODES: u32 = 4_000_000;
 /// The most attributes of an element. The reader compares each with all others.
-const MOST_ATTRIBUTES: usize = 100;
+const MAX_ATTRIBUTES: usize = 100;
 /// The most declarations of namespaces that differ. The reader copies those of all elements around one that declares
 /// another, and compares each with all others.
-const MOST_NAMESPACES: usize = 64;
+const MAX_NAMESPACES: usize = 64;
 
 /// A document that knows its lines.
 pub(crate) struct Xml<'a> {
@@ -28,17 +28,17 @@ impl<'a> Xml<'a> {
     pub(crate) fn parse(text: &'a str) -> Result<Self, Unreadable> {
         check_tags(text)?;
         let options =
-            ParsingOptions { allow_dtd: false, nodes_limit: MOST_NODES, ..ParsingOptions::default() };
+            ParsingOptions { allow_dtd: false, nodes_limit: MAX_NODES, ..ParsingOptions::default() };
         let document = Document::parse_with_options(text, options).map_err(|error| {
             let line = error.pos().row;
             let reason = match error {
                 roxmltree::Error::DtdDetected => {
-                    "It has a document type (<!DOCTYPE>), which is not read. Take it out.".to_owned()
+                    "The file has a document type (<!DOCTYPE>), which is not allowed. Remove it.".to_owned()
                 }
                 roxmltree::Error::NodesLimitReached => {
-                    "It has too many elements. Import it in several files.".to_owned()
+                    "The file has too many elements. Split it into several files.".to_owned()
                 }
-                error => format!("It is no well-formed XML: {error}. Export it again, whole."),
+                error => format!("This is not well-formed XML: {error}. Export the file again."),
             };
             Unreadable { line, reason }
         })?;
@@ -95,12 +95,12 @@ fn tag_length<'a>(text: &'a str, namespaces: &mut HashSet<&'a str>) -> Result<Op
             b' ' | b'\t' | b'\r' | b'\n' if attribute.is_none() => attribute = Some(at),
             _ => {}
         }
-        if attributes > MOST_ATTRIBUTES {
-            return Err(format!("An element has more than {MOST_ATTRIBUTES} attributes. Take them out."));
+        if attributes > MAX_ATTRIBUTES {
+            return Err(format!("An element has more than {MAX_ATTRIBUTES} attributes. Remove some."));
         }
-        if namespaces.len() > MOST_NAMESPACES {
+        if namespaces.len() > MAX_NAMESPACES {
             return Err(format!(
-                "It has more than {MOST_NAMESPACES} namespaces (xmlns). Declare those that it needs, once."
+                "The file has more than {MAX_NAMESPACES} namespaces (xmlns). Declare only those that it uses."
             ));
         }
         at += 1;

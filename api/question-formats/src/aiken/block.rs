@@ -5,10 +5,10 @@ use crate::labels::excerpt;
 use crate::parsed::ParsedQuestion;
 
 use super::key::correct;
-use super::lead::{asks, is_heading, is_list_header, is_part, leads_on};
 use super::line;
 use super::lists::{chooses, is_list_intro, is_second_list};
 use super::notes::{self, Notes};
+use super::paragraphs::{begins_part, continues_below, has_question_mark, is_heading, is_list_header};
 
 /// Lines that belong together: up to `ANSWER:`, or up to a blank line if there is no key.
 pub(super) struct Block<'t> {
@@ -50,7 +50,7 @@ impl<'t> Block<'t> {
             }
             if lines[at - 1].is_empty() && !block.is_apart && !block.goes_on_with_option(at, run) {
                 let below: Vec<&str> = lines[at..].iter().copied().take_while(|it| !it.is_empty()).collect();
-                if block.ends_in_notes() || !leads_on(&block.texts(), run, &below) {
+                if block.ends_in_notes() || !continues_below(&block.texts(), run, &below) {
                     break;
                 }
                 block.is_apart = true;
@@ -114,7 +114,7 @@ impl<'t> Block<'t> {
         let has_options = self.filled[1..].iter().any(|at| line::option(self.lines[*at]).is_some());
         match self.looks_like_option() {
             None if !has_options => {
-                "It has no options and no key, so it is not a question. Take it out, or give it both."
+                "It has no options and no key, so it is not a question. Remove it, or give it both."
                     .to_owned()
             }
             option => {
@@ -218,7 +218,7 @@ impl<'t> Block<'t> {
             [.., last] if stray.is_some_and(|stray| stray < *last) => {
                 let stray = stray.unwrap_or_default();
                 Err(format!(
-                    "Line {}, \"{}\", stands between its options and is no option. Write each option on one line.",
+                    "Line {}, \"{}\", stands between its options and is not an option. Write each option on one line.",
                     number(stray),
                     excerpt(self.text(stray))
                 ))
@@ -243,8 +243,8 @@ impl<'t> Block<'t> {
     /// whose key is missing. It belongs to this question if a second list goes with it.
     fn check_text(&self, first: usize) -> Result<(), String> {
         if self.above == Above::Unsplit {
-            return Err("It begins right below a key that stands below no options, so it may be the end of the text above. \
-                        Take that line out, or leave a blank line below it."
+            return Err("It begins directly below a key that has no options above it, so it may be the end of the text above. \
+                        Remove the line with that key, or leave a blank line below it."
                 .to_owned());
         }
         if self.above == Above::Question && first > 1 {
@@ -295,7 +295,9 @@ impl<'t> Block<'t> {
             // A text with a question, with statements or with a list of its own has options below it, and no list.
             let is_text = |at: usize| {
                 let text = self.text(at);
-                asks(text) || (is_part(text) && !is_list_header(text)) || line::letter(text) == Some('A')
+                has_question_mark(text)
+                    || (begins_part(text) && !is_list_header(text))
+                    || line::letter(text) == Some('A')
             };
             let is_other = at - begin > 1 && (0..begin).any(is_text);
             let is_list = is_second_list(at - begin, &between)
@@ -368,8 +370,8 @@ fn several_in(line: usize, text: &str, next: char) -> String {
 
 fn something_else(line: usize, text: &str) -> String {
     format!(
-        "After its options stands something else than ANSWER:, in line {line}: \"{}\". Write each option on one line, and \
-         ANSWER: with the letter of the correct one after the last. Letter a list in the text I, II or P, Q.",
+        "Line {line}, \"{}\", stands after the options and is not ANSWER:. Write each option on one line, and ANSWER: with \
+         the letter of the correct one below the last. In the text of a question, letter a list I, II or P, Q.",
         excerpt(text)
     )
 }

@@ -1,12 +1,14 @@
 //! Lists in the text of a question, such as statements to choose from.
 
-use super::lead::{asks, is_list_header};
 use super::line::Label;
+use super::paragraphs::{has_question_mark, is_list_header};
 
 /// Whether a line says that a list follows: `Consider the following statements:`.
 pub(super) fn is_list_intro(line: &str) -> bool {
     let line = line.to_lowercase();
-    line.ends_with([':', '：']) && !asks(&line) && (line.contains("statement") || line.contains("following"))
+    line.ends_with([':', '：'])
+        && !has_question_mark(&line)
+        && (line.contains("statement") || line.contains("following"))
 }
 
 /// Whether lines between a list and options say that the options follow.

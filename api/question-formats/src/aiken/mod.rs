@@ -7,10 +7,10 @@
 
 mod block;
 mod key;
-mod lead;
 mod line;
 mod lists;
 mod notes;
+mod paragraphs;
 mod write;
 
 #[cfg(test)]
@@ -27,7 +27,7 @@ use notes::Notes;
 pub(crate) fn read(text: &str) -> ParsedFile {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     let is_glued = notes::is_glued(&lines);
-    let mut reading = ParsedFile::default();
+    let mut parsed = ParsedFile::default();
     let (mut at, mut above) = (0, Above::Blank);
     while at < lines.len() {
         if lines[at].is_empty() {
@@ -50,7 +50,7 @@ pub(crate) fn read(text: &str) -> ParsedFile {
             true => Above::Question,
             false => Above::Blank,
         };
-        reading.add(number, None, question);
+        parsed.add(number, None, question);
     }
-    reading
+    parsed
 }

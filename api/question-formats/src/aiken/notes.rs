@@ -3,8 +3,8 @@
 use crate::draft::DraftDifficulty;
 use crate::labels::{difficulty, excerpt};
 
-use super::lead::{is_part, is_unfinished};
 use super::line::{self, Label};
+use super::paragraphs::{begins_part, is_unfinished};
 
 /// The lines below `ANSWER:`, up to a blank line or the next question, which describe the question above.
 #[derive(Debug, Default)]
@@ -186,7 +186,7 @@ fn unlabelled<'a, 't>(lines: &'a [&'t str]) -> &'a [&'t str] {
         let announces = text.is_empty() || text.ends_with([':', '：']);
         let is_sentence = text.ends_with(['.', '।', '。']);
         let goes_with_label =
-            |line: &&&str| (Label::of(line).is_some() && !is_sentence) || (is_part(line) && announces);
+            |line: &&&str| (Label::of(line).is_some() && !is_sentence) || (begins_part(line) && announces);
         if text.is_empty() && at < lines.len() && labelled(lines[at]).is_none() {
             at += 1;
         }

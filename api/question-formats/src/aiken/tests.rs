@@ -19,9 +19,9 @@ fn shown(found: &ParsedQuestion) -> String {
 }
 
 fn questions(text: &str) -> Vec<String> {
-    let reading = read(text);
-    assert_eq!(reading.refused, [], "{text}");
-    reading.questions.iter().map(shown).collect()
+    let parsed = read(text);
+    assert_eq!(parsed.refused, [], "{text}");
+    parsed.questions.iter().map(shown).collect()
 }
 
 /// Asserts that one block is refused, in this line and with this text in its reason, and that the others are read.
@@ -37,9 +37,9 @@ fn expect_refusal(text: &str, line: u32, named: &str, others: &[&str]) {
 fn questions_are_read() {
     let text = "Which planet is nearest to the Sun?\nA. Venus\nB) Mercury\nC. Mars\nANSWER: B\n\n\n\
                 Two lines\nof a stem?\r\n\r\nA) yes\r\nB) no\r\n\r\nAnswer: a\r\n";
-    let reading = read(text);
-    assert_eq!(reading.refused, []);
-    let [first, second] = &reading.questions[..] else { panic!("{reading:?}") };
+    let parsed = read(text);
+    assert_eq!(parsed.refused, []);
+    let [first, second] = &parsed.questions[..] else { panic!("{parsed:?}") };
     assert_eq!((first.line, second.line), (1, 8));
     assert_eq!(shown(first), "Which planet is nearest to the Sun? Venus [Mercury] Mars");
     assert_eq!(shown(second), "Two lines / of a stem? [yes] no");
@@ -96,7 +96,7 @@ fn what_is_below_a_key_is_of_the_question_above() {
                 B. Carbon dioxide\nANSWER: A\nDifficulty: easy\nTopic: cells\nWhere is DNA kept?\nA. Nucleus\nB. Wall\n\
                 ANSWER: A\nFeedback: In all of them:\nA. plants, and\nB. animals.\nMarks: 2\n\n\
                 Last?\nA. x\nB. y\nANSWER: A";
-    let reading = read(text);
+    let parsed = read(text);
     assert_eq!(
         questions(text),
         [
@@ -106,7 +106,7 @@ fn what_is_below_a_key_is_of_the_question_above() {
             "Last? [x] y"
         ]
     );
-    let [first, second, third, last] = &reading.questions[..] else { panic!("{reading:?}") };
+    let [first, second, third, last] = &parsed.questions[..] else { panic!("{parsed:?}") };
     assert_eq!(first.explanation.as_deref(), Some("plants take carbon dioxide in."));
     assert_eq!((second.difficulty, second.topic.as_deref()), (Some(DraftDifficulty::Easy), Some("cells")));
     assert_eq!(third.explanation.as_deref(), Some("In all of them:\nA. plants, and\nB. animals."));
@@ -184,12 +184,12 @@ fn nothing_of_a_refused_question_is_read() {
         ("Q?\nA. x\nB. y\nANSWER: C\nExplanation: so it is\nand so on", "no such option"),
         ("Explanation: so it is.\nQ?\nA. x\nB. y\nANSWER: A", "another question"),
         ("ANSWER: B\nQ?\nA. x\nB. y\nANSWER: A", "another question"),
-        ("Q?\nA. x\nB. y\nOther?\nA. x\nB. y\nANSWER: A", "in line 4: \"Other?\""),
-        ("1. Q?\nA. x\nB. y\n2. Other?\nA. x\nB. y\nANSWER: A", "something else"),
-        ("Q?\nA. x\nOther?\nA. x\nB. y\nANSWER: A", "something else"),
-        ("Q?\nA. x\nB. y\nA. z\nB. w\nANSWER: A", "something else"),
+        ("Q?\nA. x\nB. y\nOther?\nA. x\nB. y\nANSWER: A", "Line 4, \"Other?\""),
+        ("1. Q?\nA. x\nB. y\n2. Other?\nA. x\nB. y\nANSWER: A", "after the options"),
+        ("Q?\nA. x\nOther?\nA. x\nB. y\nANSWER: A", "after the options"),
+        ("Q?\nA. x\nB. y\nA. z\nB. w\nANSWER: A", "after the options"),
         ("Q?\nA. long\nand longer\nB. y\nANSWER: A", "Line 3, \"and longer\", stands between"),
-        ("Q?\nA. x\nB. y\nand longer\nANSWER: A", "in line 4: \"and longer\""),
+        ("Q?\nA. x\nB. y\nand longer\nANSWER: A", "Line 4, \"and longer\""),
         (
             "Consider:\n\nI. it bends.\n\nII. it is slow.\n\nWhich is true?\nA. x\nB. y\nANSWER: A",
             "blank line",
@@ -286,13 +286,13 @@ fn two_questions_are_not_read_as_one() {
     for (text, named) in [
         (
             "Q1?\nA. x\nB. y\nI. Light bends.\nII. Light slows.\nWhich are true?\nA. I\nB. II\nANSWER: B",
-            "in line 4",
+            "Line 4, ",
         ),
         (
             "Q1?\nA. x\nB. y\n1. Light bends.\n2. Light slows.\nWhich are true?\nA. 1\nB. 2\nANSWER: B",
-            "in line 4",
+            "Line 4, ",
         ),
-        ("Q1?\nA. x\nB. y\nP. Light bends.\nQ. Light slows.\nA. P\nB. Q\nANSWER: B", "in line 4"),
+        ("Q1?\nA. x\nB. y\nP. Light bends.\nQ. Light slows.\nA. P\nB. Q\nANSWER: B", "Line 4, "),
         ("Which?\nA. a  B. b\nC. c  D. d\nANSWER: B", "Line 2, \"A. a  B. b\", has option B inside"),
         ("Which?\nA. a\nB. b\tC. c\tD. d\nANSWER: B", "has option C inside"),
         ("Which?\nA. a B. b C. c\nANSWER: A", "has option B inside"),

@@ -1,65 +1,70 @@
-//! What stands between the braces.
+//! The answers of a question in GIFT, which stand between braces.
 
 use crate::draft::DraftTextFormat;
 use crate::{number, weights};
 use rust_decimal::Decimal;
 
 use super::text::{find, formatted};
+use crate::key::Key;
 use crate::markup::FormattedText;
 
-/// Answers of a kind that the bank has.
-pub(super) enum Answers {
-    Choice { multiple: bool, options: Vec<(FormattedText, bool)> },
-    Numeric { value: Decimal, tolerance: Decimal },
+/// The answers of a question.
+pub(super) struct Answers {
+    pub(super) key: Key,
+    /// The texts of the options, if the question is a choice.
+    pub(super) options: Vec<FormattedText>,
 }
 
-/// One of several answers: its mark, its weight in per cent, its text, what is said of it.
+/// One of several answers.
 struct Answer<'a> {
-    mark: u8,
+    /// The sign that begins the answer: `=` or `~`.
+    sign: u8,
+    /// The weight in per cent.
     weight: Option<f64>,
     text: &'a str,
     feedback: Option<&'a str>,
 }
 
-/// Reads what stands between the braces, without the general feedback, after a stem that declares this format.
+/// Reads the text between the braces without the general feedback. `stem_format` is the format that the stem declares.
 pub(super) fn read(
     text: &str,
-    of_stem: Option<DraftTextFormat>,
+    stem_format: Option<DraftTextFormat>,
     losses: &mut Vec<String>,
 ) -> Result<Answers, String> {
     let text = text.trim();
     if text.is_empty() {
-        return Err("It is an essay: only what has a key is kept. Give options or a number.".to_owned());
+        return Err("It is an essay, which cannot be stored. Give it options or a number.".to_owned());
     }
     if let Some(numeric) = text.strip_prefix('#') {
-        return read_numeric(numeric, losses);
+        let key = read_numeric(numeric, losses)?;
+        return Ok(Answers { key, options: Vec::new() });
     }
     if let Some(truth) = truth(text, losses) {
-        let format = of_stem.unwrap_or(DraftTextFormat::Plain);
-        let option = |text: &str, correct| (FormattedText { text: text.to_owned(), format }, correct);
-        let options = vec![option("True", truth), option("False", !truth)];
-        return Ok(Answers::Choice { multiple: false, options });
+        let format = stem_format.unwrap_or(DraftTextFormat::Plain);
+        let options = ["True", "False"].map(|text| FormattedText::new(text, format));
+        let key = Key::Choice { is_multiple: false, correct: vec![truth, !truth] };
+        return Ok(Answers { key, options: options.to_vec() });
     }
     if find(text, "~").is_none() {
         return Err(match (find(text, "="), find(text, "->")) {
-            (Some(_), Some(_)) => "It is a matching question, which is not kept. Ask for one pair in a question.",
-            (Some(_), None) => "It is a short answer, which is not kept. Give options, or a number as {#5:0.1}.",
+            (Some(_), Some(_)) => "It is a matching question, which cannot be stored. Ask for one pair in each question.",
+            (Some(_), None) => "It is a short answer, which cannot be stored. Give it options, or a number such as {#5:0.1}.",
             _ => "Its answers begin with neither = nor ~ nor #. Mark the correct one with = and the others with ~.",
         }
         .to_owned());
     }
     let answers = split(text)?;
-    let multiple = answers.iter().all(|answer| answer.mark == b'~');
-    let weight = |answer: &Answer<'_>| answer.weight.unwrap_or(if answer.mark == b'=' { 100.0 } else { 0.0 });
+    let is_multiple = answers.iter().all(|answer| answer.sign == b'~');
+    let weight = |answer: &Answer<'_>| answer.weight.unwrap_or(if answer.sign == b'=' { 100.0 } else { 0.0 });
     let weights: Vec<f64> = answers.iter().map(weight).collect();
-    let key = if multiple { weights::multiple(&weights)? } else { weights::single(&weights) };
+    let key = if is_multiple { weights::multiple(&weights)? } else { weights::single(&weights) };
     losses.extend(key.loss);
-    tell_of_feedback(&answers, losses);
-    let options = answers.iter().map(|answer| formatted(answer.text, of_stem)).zip(key.correct);
-    Ok(Answers::Choice { multiple, options: options.collect() })
+    add_feedback_loss(&answers, losses);
+    let options = answers.iter().map(|answer| formatted(answer.text, stem_format)).collect();
+    Ok(Answers { key: Key::Choice { is_multiple, correct: key.correct }, options })
 }
 
-/// Of `T`, `TRUE`, `F` or `FALSE`.
+/// Reads `T`, `TRUE`, `F` or `FALSE`, with or without feedback.
 fn truth(text: &str, losses: &mut Vec<String>) -> Option<bool> {
     let (word, feedback) = match find(text, "#") {
         Some(at) => (&text[..at], Some(&text[at..])),
@@ -70,26 +75,27 @@ fn truth(text: &str, losses: &mut Vec<String>) -> Option<bool> {
         "F" | "FALSE" => false,
         _ => return None,
     };
-    if feedback.is_some_and(is_said) {
-        losses.push(FEEDBACK.to_owned());
+    if feedback.is_some_and(has_text) {
+        losses.push(FEEDBACK_LOSS.to_owned());
     }
     Some(truth)
 }
 
-const FEEDBACK: &str =
-    "The feedback of single answers is left out: a question has one explanation, as #### gives it.";
+const FEEDBACK_LOSS: &str =
+    "The feedback of single answers is left out: a question has one explanation, which follows ####.";
 
-fn tell_of_feedback(answers: &[Answer<'_>], losses: &mut Vec<String>) {
-    if answers.iter().any(|answer| answer.feedback.is_some_and(is_said)) {
-        losses.push(FEEDBACK.to_owned());
+fn add_feedback_loss(answers: &[Answer<'_>], losses: &mut Vec<String>) {
+    if answers.iter().any(|answer| answer.feedback.is_some_and(has_text)) {
+        losses.push(FEEDBACK_LOSS.to_owned());
     }
 }
 
-fn is_said(feedback: &str) -> bool {
+/// Returns whether feedback is more than signs and white space.
+fn has_text(feedback: &str) -> bool {
     !feedback.trim_matches(['#', '~', ' ', '\t', '\n']).is_empty()
 }
 
-/// Answers that each begin with `=` or `~`.
+/// Splits a text into answers, each of which begins with `=` or `~`.
 fn split(text: &str) -> Result<Vec<Answer<'_>>, String> {
     let mut starts = Vec::new();
     let mut escaped = false;
@@ -107,18 +113,18 @@ fn split(text: &str) -> Result<Vec<Answer<'_>>, String> {
     }
     let ends = starts.iter().skip(1).copied().chain([text.len()]);
     let answers = starts.iter().zip(ends).map(|(start, end)| {
-        let mark = text.as_bytes()[*start];
+        let sign = text.as_bytes()[*start];
         let (weight, body) = weighted(&text[start + 1..end])?;
         let (body, feedback) = match find(body, "#") {
             Some(at) => (&body[..at], Some(&body[at + 1..])),
             None => (body, None),
         };
-        Ok(Answer { mark, weight, text: body, feedback })
+        Ok(Answer { sign, weight, text: body, feedback })
     });
     answers.collect()
 }
 
-/// A weight such as `%50%` or `%-33.33333%` before an answer.
+/// Reads a weight such as `%50%` or `%-33.33333%`, and returns the text after it.
 fn weighted(text: &str) -> Result<(Option<f64>, &str), String> {
     let text = text.trim_start();
     let Some((weight, rest)) = text.strip_prefix('%').and_then(|rest| rest.split_once('%')) else {
@@ -129,49 +135,49 @@ fn weighted(text: &str) -> Result<(Option<f64>, &str), String> {
     if !is_number {
         return Ok((None, text));
     }
-    let number: f64 = weight.parse().map_err(|_| "A weight is no number. Write it as %50%.".to_owned())?;
+    let number: f64 = weight.parse().map_err(|_| "A weight is not a number. Write it as %50%.".to_owned())?;
     Ok((Some(number), rest))
 }
 
-fn read_numeric(text: &str, losses: &mut Vec<String>) -> Result<Answers, String> {
-    // What follows a ~ is said of all other numbers.
-    let (text, of_others) = match find(text, "~") {
+fn read_numeric(text: &str, losses: &mut Vec<String>) -> Result<Key, String> {
+    // The text after `~` is the feedback for all other numbers.
+    let (text, feedback_for_others) = match find(text, "~") {
         Some(at) => (text[..at].trim(), Some(&text[at + 1..])),
         None => (text.trim(), None),
     };
-    let others = of_others.map(|text| Answer { mark: b'~', weight: None, text: "", feedback: Some(text) });
+    let others =
+        feedback_for_others.map(|text| Answer { sign: b'~', weight: None, text: "", feedback: Some(text) });
     if find(text, "=").is_none() {
         let (body, feedback) = match find(text, "#") {
             Some(at) => (&text[..at], Some(&text[at + 1..])),
             None => (text, None),
         };
-        let only = Answer { mark: b'=', weight: None, text: body, feedback };
-        tell_of_feedback(&[only].into_iter().chain(others).collect::<Vec<_>>(), losses);
+        let only = Answer { sign: b'=', weight: None, text: body, feedback };
+        add_feedback_loss(&[only].into_iter().chain(others).collect::<Vec<_>>(), losses);
         return range(body);
     }
     let answers = split(text)?;
     let (full, partial): (Vec<_>, Vec<_>) =
         answers.iter().partition(|answer| answer.weight.unwrap_or(100.0) > 99.9);
     if !partial.is_empty() {
-        losses.push(
-            "Answers with a part of the marks are left out: a sitting marks a question whole.".to_owned(),
-        );
+        losses
+            .push("Answers with partial marks are left out: a sitting gives full marks or none.".to_owned());
     }
     let value = match full.as_slice() {
         [answer] => range(answer.text),
-        [] => Err("None of its numbers has full marks. Give one without a weight.".to_owned()),
-        _ => Err("Several of its numbers have full marks. Give one, with a tolerance.".to_owned()),
+        [] => Err("None of its numbers has full marks. Write one of them without a weight.".to_owned()),
+        _ => Err("Several of its numbers have full marks. Keep one, and give it a tolerance.".to_owned()),
     };
-    tell_of_feedback(&answers.into_iter().chain(others).collect::<Vec<_>>(), losses);
+    add_feedback_loss(&answers.into_iter().chain(others).collect::<Vec<_>>(), losses);
     value
 }
 
-/// `5`, `5:0.1` or `4.9..5.1`.
-fn range(text: &str) -> Result<Answers, String> {
+/// Reads a number with its tolerance: `5`, `5:0.1` or `4.9..5.1`.
+fn range(text: &str) -> Result<Key, String> {
     let read = |text: &str| {
         number::exact(text).ok_or_else(|| {
             format!(
-                "\"{}\" is no number of at most 28 digits. Write it as 5, 5:0.1 or 4.9..5.1.",
+                "\"{}\" is not a number of at most 28 digits. Write it as 5, 5:0.1 or 4.9..5.1.",
                 crate::labels::excerpt(text)
             )
         })
@@ -182,11 +188,11 @@ fn range(text: &str) -> Result<Answers, String> {
         let half = high.checked_sub(low).and_then(|width| width.checked_div(Decimal::TWO));
         return match (middle, half) {
             (Some(value), Some(tolerance)) if value.checked_add(tolerance) == Some(high) => {
-                Ok(Answers::Numeric { value, tolerance })
+                Ok(Key::Number { value, tolerance })
             }
             _ => Err("Its range has too many digits. Round its ends.".to_owned()),
         };
     }
     let (value, tolerance) = text.split_once(':').unwrap_or((text, "0"));
-    Ok(Answers::Numeric { value: read(value)?, tolerance: read(tolerance)? })
+    Ok(Key::Number { value: read(value)?, tolerance: read(tolerance)? })
 }

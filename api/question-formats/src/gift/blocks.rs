@@ -1,26 +1,28 @@
-//! The blocks of a GIFT file, and what the comments before a question say of it.
+//! The blocks of a file in GIFT, with the comments before each question.
 
 /// A part of a file.
 pub(super) enum Block {
-    /// What the questions below it are about.
+    /// The path of the category of the questions below it.
     Category(String),
-    /// What should be a question.
+    /// Lines that should be a question.
     Question(QuestionBlock),
 }
 
+/// The lines of a question.
 pub(super) struct QuestionBlock {
-    /// Where it begins, from 1.
+    /// The line of the file on which the block begins, counted from 1.
     pub(super) line: u32,
-    /// Where each line of its text is in the file: comments can stand between.
+    /// The line of the file for each line of `text`. Comments can stand between them.
     lines: Vec<u32>,
-    /// Without its comments.
+    /// The lines without comments.
     pub(super) text: String,
-    /// Of `[id:…]` in its comments.
+    /// The id in `[id:…]` of its comments.
     pub(super) id: Option<String>,
-    /// Of `[tag:…]` in its comments.
+    /// The tags in `[tag:…]` of its comments.
     pub(super) tags: Vec<String>,
 }
 
+/// Splits a file into blocks.
 pub(super) struct Blocks<'a> {
     lines: std::iter::Peekable<std::iter::Enumerate<std::str::Lines<'a>>>,
 }
@@ -28,7 +30,7 @@ pub(super) struct Blocks<'a> {
 const CATEGORY: &str = "$CATEGORY:";
 
 impl QuestionBlock {
-    /// The line of the file that a place in its text is in.
+    /// Returns the line of the file for a position in `text`.
     pub(super) fn line_of(&self, at: usize) -> u32 {
         let above = self.text[..at].matches('\n').count();
         self.lines.get(above).copied().unwrap_or(self.line)
@@ -66,7 +68,7 @@ impl Iterator for Blocks<'_> {
                 block.text.push_str(line);
                 block.text.push('\n');
             } else if block.text.is_empty() {
-                // A comment by itself is of no question.
+                // A comment above a blank line belongs to no question.
                 block.id = None;
                 block.tags.clear();
             } else {
@@ -77,7 +79,7 @@ impl Iterator for Blocks<'_> {
     }
 }
 
-/// The ids and the tags of a comment: what stands between `[id:` or `[tag:` and the next bracket that is not escaped.
+/// Returns the ids and the tags of a comment: the texts in `[id:…]` and `[tag:…]`.
 fn marked(comment: &str) -> (Vec<String>, Vec<String>) {
     let (mut ids, mut tags) = (Vec::new(), Vec::new());
     let mut rest = comment;
@@ -95,7 +97,7 @@ fn marked(comment: &str) -> (Vec<String>, Vec<String>) {
     (ids, tags)
 }
 
-/// What stands before the bracket that closes, and where that ends.
+/// Returns the text before the closing bracket without its escapes, and the position after the bracket.
 fn bracketed(text: &str) -> Option<(String, usize)> {
     let mut value = String::new();
     let mut chars = text.char_indices();

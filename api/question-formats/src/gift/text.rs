@@ -1,16 +1,16 @@
-//! Texts of GIFT: what is escaped, and `[html]` before them.
+//! Texts in GIFT: escapes with a backslash, and formats such as `[html]`.
 
 use crate::draft::DraftTextFormat;
 
 use crate::markup::{self, FormattedText};
 
-/// Where a brace first stands without a backslash before it.
+/// Returns the position of the first brace that is not escaped.
 pub(super) fn find_brace(text: &str) -> Option<usize> {
     let (open, close) = (find(text, "{"), find(text, "}"));
     open.into_iter().chain(close).min()
 }
 
-/// Where `pattern` first stands without a backslash before it.
+/// Returns the first position of `pattern` that is not escaped.
 pub(super) fn find(text: &str, pattern: &str) -> Option<usize> {
     let mut at = 0;
     while at < text.len() {
@@ -26,7 +26,7 @@ pub(super) fn find(text: &str, pattern: &str) -> Option<usize> {
     None
 }
 
-/// The text as it is meant. A backslash before anything else stands for itself.
+/// Removes the escapes of a text. A backslash before any other character stays.
 pub(super) fn unescape(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut chars = text.chars();
@@ -45,7 +45,7 @@ pub(super) fn unescape(text: &str) -> String {
     plain
 }
 
-/// The text so that it can stand anywhere, on one line.
+/// Escapes a text, so that it can stand anywhere on one line.
 pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for char in text.chars() {
@@ -58,25 +58,25 @@ pub(super) fn escape(text: &str) -> String {
     escaped
 }
 
-/// The text without its escapes, in the format that it declares, else in that which the stem declares, else in the one
-/// that it looks like.
-pub(super) fn formatted(text: &str, of_stem: Option<DraftTextFormat>) -> FormattedText {
-    let (text, format) = declared(text, of_stem);
+/// Removes the escapes of a text and finds its format: the format that the text declares, else the format that the stem
+/// declares, else the format that the text looks like.
+pub(super) fn formatted(text: &str, stem_format: Option<DraftTextFormat>) -> FormattedText {
+    let (text, format) = declared(text, stem_format);
     let text = unescape(text.trim());
     match format {
         Some(format) => FormattedText { text, format },
-        None => markup::guessed(text),
+        None => markup::guess_format(text),
     }
 }
 
-/// What follows the format that a text declares, and that format.
-pub(super) fn declared(text: &str, of_stem: Option<DraftTextFormat>) -> (&str, Option<DraftTextFormat>) {
+/// Splits a text from the format that it declares. Without one, returns the format of the stem.
+pub(super) fn declared(text: &str, stem_format: Option<DraftTextFormat>) -> (&str, Option<DraftTextFormat>) {
     let text = text.trim();
     match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some(("html", rest)) => (rest, Some(DraftTextFormat::Html)),
         Some(("markdown", rest)) => (rest, Some(DraftTextFormat::Markdown)),
         Some(("plain", rest)) => (rest, Some(DraftTextFormat::Plain)),
         Some(("moodle", rest)) => (rest, None),
-        _ => (text, of_stem),
+        _ => (text, stem_format),
     }
 }

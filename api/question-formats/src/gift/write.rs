@@ -6,7 +6,7 @@ use crate::{category, weights};
 
 use super::text::escape;
 
-/// Appends a question; returns what of it cannot be written.
+/// Appends a question. Returns sentences that say what GIFT cannot store.
 pub(crate) fn write(out: &mut String, question: &DraftQuestion, is_new_topic: bool) -> Vec<String> {
     let mut losses = Vec::new();
     if is_new_topic {
@@ -20,7 +20,7 @@ pub(crate) fn write(out: &mut String, question: &DraftQuestion, is_new_topic: bo
         DraftTextFormat::Markdown => "[markdown]",
         DraftTextFormat::Html => "[html]",
     };
-    // What could be taken for a weight or a format has its own said before it.
+    // With a format before it, a text that begins with a bracket or a per cent sign is not read as a format or weight.
     let text = |text: &str| match text.starts_with(['[', '%']) {
         true => format!("{format}{}", escape(text)),
         false => escape(text),

@@ -1,4 +1,4 @@
-use crate::draft::{DraftDifficulty, DraftOption};
+use crate::draft::{DraftAnswer, DraftDifficulty, DraftOption};
 
 use super::*;
 
@@ -50,8 +50,8 @@ const FILE: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 
 #[test]
 fn an_export_of_moodle_is_read() {
-    let reading = read(FILE).expect("a document");
-    let [fall, vectors, truth, number] = &reading.questions[..] else { panic!("{reading:?}") };
+    let parsed = read(FILE).expect("a document");
+    let [fall, vectors, truth, number] = &parsed.questions[..] else { panic!("{parsed:?}") };
     assert_eq!((fall.line, fall.external_id.as_deref()), (7, Some("mech-1")));
     assert_eq!(fall.topic.as_deref(), Some("Mechanics"));
     assert_eq!(fall.difficulty, Some(DraftDifficulty::Easy));
@@ -69,7 +69,7 @@ fn an_export_of_moodle_is_read() {
     assert!(matches!(&number.answer, DraftAnswer::Numeric { value, .. } if value.to_string() == "9.8"));
     assert!(number.losses[0].contains("units"));
     let refused: Vec<_> =
-        reading.refused.iter().map(|refusal| (refusal.line, refusal.reason.as_str())).collect();
+        parsed.refused.iter().map(|refusal| (refusal.line, refusal.reason.as_str())).collect();
     assert_eq!(refused.len(), 2);
     assert!(refused[0].1.contains("essay") && refused[1].1.contains("ddwtos"));
     assert_eq!(refused[0].0, 42);
@@ -81,21 +81,21 @@ fn what_is_wrong_is_refused_with_the_reason() {
         ("<question type=\"truefalse\"/>", "Neither"),
         (
             "<question type=\"numerical\"><answer fraction=\"100\"><text>x</text></answer></question>",
-            "no number",
+            "not a number",
         ),
         ("<question type=\"numerical\"><answer fraction=\"50\"><text>1</text></answer></question>", "None"),
         ("<question type=\"multichoice\"><answer fraction=\"NaN\"/></question>", "fraction"),
         ("<question/>", "type"),
-        ("<other/>", "no question"),
+        ("<other/>", "not a question"),
     ] {
-        let reading = read(&format!("<quiz>{inside}</quiz>")).expect("a document");
-        assert!(reading.refused[0].reason.contains(named), "{inside}: {:?}", reading.refused);
+        let parsed = read(&format!("<quiz>{inside}</quiz>")).expect("a document");
+        assert!(parsed.refused[0].reason.contains(named), "{inside}: {:?}", parsed.refused);
     }
     assert!(read("<rss/>").expect_err("no quiz").reason.contains("<quiz>"));
     let file = "<quiz><question type=\"multichoice\"><questiontext format=\"html\"><text>x</text>\
                 <file name=\"a.png\" encoding=\"base64\">aaaa</file></questiontext></question></quiz>";
-    let reading = read(file).expect("a document");
-    assert!(reading.questions[0].losses[0].contains("embedded files"));
+    let parsed = read(file).expect("a document");
+    assert!(parsed.questions[0].losses[0].contains("embedded files"));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::xml::escape;
 pub(crate) const BEGIN: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<quiz>\n";
 pub(crate) const END: &str = "</quiz>\n";
 
-/// Appends a question; returns what of it cannot be written.
+/// Appends a question. Returns sentences that say what Moodle XML cannot store.
 pub(crate) fn write(out: &mut String, question: &DraftQuestion, is_new_topic: bool) -> Vec<String> {
     let mut losses = Vec::new();
     if is_new_topic {
@@ -58,6 +58,7 @@ pub(crate) fn write(out: &mut String, question: &DraftQuestion, is_new_topic: bo
     losses
 }
 
+/// Appends the options as answers. A correct option has the fraction `correct`, the others have `wrong`.
 fn answers(
     out: &mut String,
     options: &[DraftOption],

@@ -1,5 +1,5 @@
-//! What learners see of an item. Around its question an item has much that is for others: what scorers look for,
-//! feedback, comments, and with them often the key.
+//! The content of an item that learners see. An item also has content for others, such as instructions for scorers,
+//! feedback and comments, and these often give the key away.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -7,21 +7,21 @@ use std::ops::Range;
 use roxmltree::Node;
 
 use crate::html;
-use crate::markup::{self, COMMENTS};
+use crate::markup::{self, COMMENTS_LOSS};
 use crate::xml::{inner_range, start_tag};
 
-/// What of the content of items is for learners, and what is told of the rest.
+/// Reads the content that is for learners, and collects what is left out.
 pub(super) struct Content<'s> {
     source: &'s str,
     pub(super) losses: Vec<&'static str>,
-    /// An element that is not understood, so that nobody knows what learners should see.
+    /// The first element whose meaning is unknown, so that it is unknown what learners should see.
     pub(super) unknown: Option<String>,
 }
 
-/// A place in the source, and what is written instead.
+/// A range of the source, and its replacement.
 type Change = (Range<usize>, Cow<'static, str>);
 
-/// Those whose elements browsers know without a prefix.
+/// The namespaces whose elements browsers know without a prefix.
 const NAMESPACES: [&str; 4] = [
     "http://www.w3.org/1998/Math/MathML",
     "http://www.w3.org/1999/xhtml",
@@ -29,64 +29,65 @@ const NAMESPACES: [&str; 4] = [
     "http://www.imsglobal.org/xsd/imsqtiasi_v3p0",
 ];
 
-/// What becomes of a node.
-enum Part {
+/// The treatment of a node.
+enum Treatment {
     Kept,
-    /// What is in it stands between these.
+    /// The content is kept between these two texts, and the element itself is dropped.
     Unwrapped(&'static str, &'static str),
-    /// Left out, which is told so.
+    /// The node is left out, with this loss.
     Dropped(&'static str),
     Unknown,
 }
 
-const FEEDBACK: &str = "The feedback of single answers is left out: a question has one explanation.";
-const RUBRIC: &str = "Its rubric blocks that are not for candidates are left out.";
-const TEMPLATE: &str = "The blocks of a template are left out.";
-pub(super) const SUPPORTS: &str =
+const FEEDBACK_LOSS: &str = "The feedback of single answers is left out: a question has one explanation.";
+const RUBRIC_LOSS: &str = "Its rubric blocks that are not for candidates are left out.";
+const TEMPLATE_LOSS: &str = "The blocks of a template are left out.";
+pub(super) const SUPPORTS_LOSS: &str =
     "Its style sheets, catalogs of supports and companion materials are left out: a question is text.";
 
-fn part(node: Node<'_, '_>) -> Part {
+/// Decides how to treat a node.
+fn treatment(node: Node<'_, '_>) -> Treatment {
     if node.is_comment() || node.is_pi() {
-        return Part::Dropped(COMMENTS);
+        return Treatment::Dropped(COMMENTS_LOSS);
     }
     if !node.is_element() {
-        return Part::Kept;
+        return Treatment::Kept;
     }
     let is_for_learners = || {
         let mut views = node.attribute("view").unwrap_or_default().split_whitespace();
         views.any(|view| view == "candidate")
     };
     match node.tag_name().name() {
-        "qti-content-body" => Part::Unwrapped("", ""),
-        "qti-rubric-block" if is_for_learners() => Part::Unwrapped("<div>", "</div>"),
-        "qti-rubric-block" => Part::Dropped(RUBRIC),
-        "qti-modal-feedback" => Part::Dropped(FEEDBACK),
-        "qti-stylesheet" | "qti-catalog-info" => Part::Dropped(SUPPORTS),
-        name if name.starts_with("qti-feedback-") => Part::Dropped(FEEDBACK),
-        name if name.starts_with("qti-template-") => Part::Dropped(TEMPLATE),
-        name if name.starts_with("qti-") => Part::Unknown,
-        _ => Part::Kept,
+        "qti-content-body" => Treatment::Unwrapped("", ""),
+        "qti-rubric-block" if is_for_learners() => Treatment::Unwrapped("<div>", "</div>"),
+        "qti-rubric-block" => Treatment::Dropped(RUBRIC_LOSS),
+        "qti-modal-feedback" => Treatment::Dropped(FEEDBACK_LOSS),
+        "qti-stylesheet" | "qti-catalog-info" => Treatment::Dropped(SUPPORTS_LOSS),
+        name if name.starts_with("qti-feedback-") => Treatment::Dropped(FEEDBACK_LOSS),
+        name if name.starts_with("qti-template-") => Treatment::Dropped(TEMPLATE_LOSS),
+        name if name.starts_with("qti-") => Treatment::Unknown,
+        _ => Treatment::Kept,
     }
 }
 
-/// The elements of a node that learners see.
+/// Returns the child elements of a node that learners see.
 pub(super) fn elements<'a, 'i>(node: Node<'a, 'i>) -> impl Iterator<Item = Node<'a, 'i>> {
-    node.children().filter(|child| child.is_element() && !matches!(part(*child), Part::Dropped(_)))
+    node.children().filter(|child| child.is_element() && !matches!(treatment(*child), Treatment::Dropped(_)))
 }
 
-/// All text in a node that learners see.
+/// Returns all text in a node that learners see.
 pub(super) fn text(node: Node<'_, '_>) -> String {
     shown(node).filter(Node::is_text).filter_map(|node| node.text()).collect()
 }
 
-/// What is in a node and learners see.
+/// Returns the nodes below a node that learners see.
 pub(super) fn shown<'a, 'i>(node: Node<'a, 'i>) -> impl Iterator<Item = Node<'a, 'i>> {
     let mut dropped = 0;
     node.descendants().skip(1).filter(move |node| {
         if node.range().start < dropped {
             return false;
         }
-        if matches!(part(*node), Part::Dropped(_)) {
+        if matches!(treatment(*node), Treatment::Dropped(_)) {
             dropped = node.range().end;
             return false;
         }
@@ -105,13 +106,13 @@ impl<'s> Content<'s> {
         }
     }
 
-    /// Looks for what is neither a prompt nor a choice, and so would be left out.
+    /// Looks for children of an interaction that are neither its prompt nor a choice.
     pub(super) fn check_interaction(&mut self, interaction: Node<'_, '_>) {
         let mut has_prompt = false;
         for node in interaction.children() {
             let name = node.tag_name().name();
-            match part(node) {
-                Part::Dropped(loss) => self.tell(loss),
+            match treatment(node) {
+                Treatment::Dropped(loss) => self.tell(loss),
                 _ if name == "qti-simple-choice" => {}
                 _ if name == "qti-prompt" && !has_prompt => has_prompt = true,
                 _ if node.is_text() => {
@@ -127,13 +128,13 @@ impl<'s> Content<'s> {
         }
     }
 
-    /// What stands in a node, as HTML.
+    /// Returns the content of a node as HTML.
     pub(super) fn html(&mut self, node: Node<'_, '_>) -> String {
         let changes = self.changes(node, None);
         self.copy(inner_range(node, self.source), &changes)
     }
 
-    /// What stands in a node before and after another in it, as HTML.
+    /// Returns the content of a node before and after another node in it, as HTML.
     pub(super) fn around(&mut self, node: Node<'_, '_>, other: Node<'_, '_>) -> [String; 2] {
         let changes = self.changes(node, Some(other));
         let (whole, cut) = (inner_range(node, self.source), other.range());
@@ -142,7 +143,7 @@ impl<'s> Content<'s> {
         [self.copy(whole.start..cut.start, before), self.copy(cut.end..whole.end, after)]
     }
 
-    /// What of the source in a node is written otherwise, and how; but for what is in `except`.
+    /// Collects the changes that make the content of a node HTML for learners. Skips the node `except`.
     fn changes(&mut self, node: Node<'_, '_>, except: Option<Node<'_, '_>>) -> Vec<Change> {
         let mut changes = Vec::new();
         let mut done = 0;
@@ -155,16 +156,16 @@ impl<'s> Content<'s> {
                 done = range.end;
                 continue;
             }
-            match part(node) {
-                Part::Kept => {
+            match treatment(node) {
+                Treatment::Kept => {
                     if is_file(node) {
-                        self.tell(markup::FILES);
+                        self.tell(markup::FILES_LOSS);
                     }
                     if node.is_element() {
                         self.as_html(node, &mut changes);
                     }
                 }
-                Part::Unwrapped(before, after) => {
+                Treatment::Unwrapped(before, after) => {
                     let inner = inner_range(node, self.source);
                     if inner.is_empty() {
                         changes.push((range, "".into()));
@@ -173,23 +174,23 @@ impl<'s> Content<'s> {
                         changes.push((inner.end..range.end, after.into()));
                     }
                 }
-                Part::Dropped(loss) => {
+                Treatment::Dropped(loss) => {
                     done = range.end;
                     self.tell(loss);
                     changes.push((range, "".into()));
                 }
-                Part::Unknown => {
+                Treatment::Unknown => {
                     self.unknown.get_or_insert_with(|| start_tag(node, self.source).to_owned());
                 }
             }
         }
-        // The end of an element comes after what is in it.
+        // The change of an end tag was collected before the changes inside of the element.
         changes.sort_by_key(|(range, _)| range.start);
         changes
     }
 
-    /// Changes the tags of an element that browsers take otherwise: they know no prefixes, and no elements without an
-    /// end but those of HTML.
+    /// Collects the changes of a tag that browsers would misread. They know no prefixes, and in HTML only void elements may
+    /// end with `/>`.
     fn as_html(&self, node: Node<'_, '_>, changes: &mut Vec<Change>) {
         let (range, tag) = (node.range(), start_tag(node, self.source));
         let is_known = node.tag_name().namespace().is_some_and(|name| NAMESPACES.contains(&name));
@@ -222,7 +223,7 @@ impl<'s> Content<'s> {
     }
 }
 
-/// XML as HTML, which knows no sections of unparsed text: browsers take them for comments.
+/// Appends XML as HTML. The text in CDATA sections is escaped, because browsers take such a section for a comment.
 fn push_html(html: &mut String, xml: &str) {
     let mut rest = xml;
     while let Some((before, after)) = rest.split_once("<![CDATA[") {
@@ -234,7 +235,7 @@ fn push_html(html: &mut String, xml: &str) {
     html.push_str(rest);
 }
 
-/// Whether an element shows a file that lies beside the item. One that is written in the item itself is kept.
+/// Returns whether an element shows a file beside the item. A file within the item itself is kept.
 fn is_file(node: Node<'_, '_>) -> bool {
     let source = node.attribute("src").or_else(|| node.attribute("data"));
     source.is_some_and(|source| !["https://", "http://", "data:"].iter().any(|kept| source.starts_with(kept)))

@@ -1,5 +1,7 @@
-//! How an item is scored. The bank scores in one way: what the key says, or a number as near to it, is right. What an
-//! item says otherwise would give learners wrong results, so that whatever is not recognised is refused.
+//! The response processing of an item, which scores an answer.
+//!
+//! A draft is scored in one way: an answer is correct if it equals the key, or if its number is within the tolerance.
+//! Any other response processing would give learners wrong results, so it is refused.
 
 use roxmltree::Node;
 use rust_decimal::Decimal;
@@ -8,14 +10,14 @@ use super::key;
 use crate::labels::excerpt;
 use crate::xml::{child, children, text};
 
-/// The standard's own, of this version and of those before it.
+/// The templates of the standard, in this version and in older ones, that compare the answer with the key.
 const TEMPLATES: [&str; 5] =
     ["match_correct", "map_response", "cc2_match", "cc2_match_basic", "cc2_map_response"];
 
-const HOW: &str = "Score 1 where qti-match, or qti-equal with a tolerance, compares the response with the correct \
-                   one, and 0 otherwise.";
+const HOW_TO_SCORE: &str = "Give the score 1 if qti-match, or qti-equal with a tolerance, finds the response equal to the \
+                   correct one, and 0 otherwise.";
 
-/// The tolerance of the comparison with the key: 0 where it is compared exactly.
+/// Returns the tolerance of the comparison with the key, which is 0 if the comparison is exact.
 pub(super) fn tolerance(item: Node<'_, '_>, response: &str) -> Result<Decimal, String> {
     let Some(processing) = child(item, "qti-response-processing") else { return Ok(Decimal::ZERO) };
     if let Some(template) = processing.attribute("template") {
@@ -24,7 +26,7 @@ pub(super) fn tolerance(item: Node<'_, '_>, response: &str) -> Result<Decimal, S
             return Ok(Decimal::ZERO);
         }
         return Err(format!(
-            "Its response processing is that of {}, which is not recognised. {HOW}",
+            "Its response processing is the template {}, which is not recognised. {HOW_TO_SCORE}",
             excerpt(template)
         ));
     }
@@ -32,31 +34,31 @@ pub(super) fn tolerance(item: Node<'_, '_>, response: &str) -> Result<Decimal, S
     for rule in elements(processing).filter(|rule| sets_score(*rule)) {
         let tolerance = match name(rule) {
             "qti-response-condition" => Some(condition(rule, item, response)?),
-            // The score to begin with, or that of a mapping.
+            // The score of a mapping, or the score before any comparison.
             _ if is_mapped(rule, response) => Some(Decimal::ZERO),
             _ if gives(rule) == Some(false) => None,
             _ => return Err(unrecognised(rule)),
         };
         if tolerance.is_some() && found.is_some() {
-            return Err(format!("It scores its answer more than once. {HOW}"));
+            return Err(format!("It scores its answer more than once. {HOW_TO_SCORE}"));
         }
         found = found.or(tolerance);
     }
     match found {
         Some(tolerance) => Ok(tolerance),
         None if elements(processing).next().is_none() => Ok(Decimal::ZERO),
-        None => Err(format!("Its response processing sets no SCORE. {HOW}")),
+        None => Err(format!("Its response processing does not set SCORE. {HOW_TO_SCORE}")),
     }
 }
 
-/// Whether a mapping says what an answer scores.
+/// Returns whether a mapping scores the answer.
 pub(super) fn is_by_mapping(item: Node<'_, '_>) -> bool {
     let Some(processing) = child(item, "qti-response-processing") else { return false };
     let template = processing.attribute("template").unwrap_or_default().to_ascii_lowercase();
     template.contains("map_response") || processing.descendants().any(|node| name(node) == "qti-map-response")
 }
 
-/// Whether an answer scores something else than 1 or 0.
+/// Returns whether an answer can score another number than 1 or 0.
 pub(super) fn has_own_marks(item: Node<'_, '_>) -> bool {
     let is_of = |node: &Node<'_, '_>, names: &[&str]| {
         node.attribute("identifier").is_some_and(|id| names.iter().any(|name| name.eq_ignore_ascii_case(id)))
@@ -72,7 +74,7 @@ pub(super) fn has_own_marks(item: Node<'_, '_>) -> bool {
     marks.any(|mark| mark != 0.0 && (mark - 1.0).abs() > f64::EPSILON)
 }
 
-/// Whether feedback is shown whatever the answer: its outcome is set outside of all conditions.
+/// Returns whether feedback is shown after any answer, because its outcome is set outside of all conditions.
 pub(super) fn is_for_all(item: Node<'_, '_>, feedback: Node<'_, '_>) -> bool {
     let processing = child(item, "qti-response-processing");
     let rules = processing.into_iter().flat_map(|processing| children(processing, "qti-set-outcome-value"));
@@ -92,10 +94,10 @@ fn name<'a>(node: Node<'a, '_>) -> &'a str {
 }
 
 fn unrecognised(node: Node<'_, '_>) -> String {
-    format!("Its response processing is not recognised, at {}. {HOW}", excerpt(name(node)))
+    format!("Its response processing has a {} that is not recognised. {HOW_TO_SCORE}", excerpt(name(node)))
 }
 
-/// Whether a rule says what the answer scores. The others say what feedback is shown.
+/// Returns whether a rule sets the score. Other rules choose the feedback.
 fn sets_score(rule: Node<'_, '_>) -> bool {
     rule.descendants().any(|node| {
         let of_score =
@@ -108,7 +110,7 @@ fn sets_score(rule: Node<'_, '_>) -> bool {
     })
 }
 
-/// One branch scores, where its comparison holds; others only what scores nothing.
+/// Reads a condition in which one branch compares the answer and gives marks. The other branches must give none.
 fn condition(condition: Node<'_, '_>, item: Node<'_, '_>, response: &str) -> Result<Decimal, String> {
     let mut found = None;
     for branch in elements(condition) {
@@ -128,7 +130,7 @@ fn condition(condition: Node<'_, '_>, item: Node<'_, '_>, response: &str) -> Res
             Some(score) if test.is_none() && found.is_none() && is_mapped(score, response) => {
                 found = Some(Decimal::ZERO);
             }
-            // Where an answer is wrong, or there is none.
+            // The answer is wrong or missing.
             Some(score) if gives(score) == Some(false) && (found.is_some() || is_unanswered) => {}
             None if found.is_some() || is_unanswered => {}
             Some(score) => {
@@ -149,7 +151,7 @@ fn is_variable(node: Node<'_, '_>, response: &str) -> bool {
     name(node) == "qti-variable" && node.attribute("identifier") == Some(response)
 }
 
-/// Whether a rule gives marks, if it is one that gives the same always.
+/// Returns whether a rule that always sets the same score gives marks. Returns `None` for other rules.
 fn gives(rule: Node<'_, '_>) -> Option<bool> {
     let mut values = elements(rule);
     let (value, None) = (values.next()?, values.next()) else { return None };
@@ -165,7 +167,7 @@ fn gives(rule: Node<'_, '_>) -> Option<bool> {
     }
 }
 
-/// Whether a rule gives what the mapping of the response says: as the standard's own template does.
+/// Returns whether a rule sets the score from the mapping of the response, as a template of the standard does.
 fn is_mapped(rule: Node<'_, '_>, response: &str) -> bool {
     let mut values = elements(rule);
     let value = values.next().filter(|_| name(rule) == "qti-set-outcome-value");
@@ -175,7 +177,7 @@ fn is_mapped(rule: Node<'_, '_>, response: &str) -> bool {
     values.next().is_none() && value.is_some_and(is_mapping)
 }
 
-/// The tolerance of a comparison of the response with the key.
+/// Reads the tolerance of a comparison of the response with the key.
 fn comparison(test: Node<'_, '_>, item: Node<'_, '_>, response: &str) -> Result<Decimal, String> {
     let mut operands: Vec<_> = elements(test).collect();
     if let [only] = operands.as_slice()
@@ -195,7 +197,7 @@ fn comparison(test: Node<'_, '_>, item: Node<'_, '_>, response: &str) -> Result<
     }
 }
 
-/// Whether a value is the correct one: by its name, or said again.
+/// Returns whether a value is the correct response, by reference or repeated.
 fn is_key(node: Node<'_, '_>, item: Node<'_, '_>, response: &str) -> bool {
     match name(node) {
         "qti-correct" => node.attribute("identifier") == Some(response),
@@ -209,19 +211,20 @@ fn is_key(node: Node<'_, '_>, item: Node<'_, '_>, response: &str) -> bool {
     }
 }
 
+/// Reads the tolerance of `qti-equal`.
 fn equal(equal: Node<'_, '_>) -> Result<Decimal, String> {
     match equal.attribute("tolerance-mode") {
         None | Some("exact") => return Ok(Decimal::ZERO),
         Some("absolute") => {}
         Some(_) => {
             return Err(
-                "Its tolerance is relative. Give it as a number: tolerance-mode=\"absolute\".".to_owned()
+                "Its tolerance is relative. Give an absolute number: tolerance-mode=\"absolute\".".to_owned()
             );
         }
     }
     let excludes = |bound| matches!(equal.attribute(bound).map(str::trim), Some("false" | "0"));
     if excludes("include-lower-bound") || excludes("include-upper-bound") {
-        return Err("Its tolerance excludes its bounds, which are included here. Make it smaller.".to_owned());
+        return Err("Its tolerance excludes its bounds, but here the bounds are correct, too. Make the tolerance smaller.".to_owned());
     }
     let values = equal.attribute("tolerance").unwrap_or("0").split_whitespace();
     let values = values.map(key::read).collect::<Result<Vec<_>, _>>()?;

@@ -1,4 +1,4 @@
-//! Writes QTI 3.0 items that any system can deliver.
+//! Writes QTI 3.0.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,7 @@ use crate::xml::escape;
 pub(crate) const BEGIN: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<question-bank>\n";
 pub(crate) const END: &str = "</question-bank>\n";
 
-/// Appends a question; returns what of it cannot be written.
+/// Appends a question. Returns sentences that say what changes when it is written.
 pub(crate) fn write(out: &mut String, question: &DraftQuestion) -> Vec<String> {
     let mut losses = Vec::new();
     let (format, mut texts) = texts(question, &mut losses);
@@ -55,7 +55,7 @@ pub(crate) fn write(out: &mut String, question: &DraftQuestion) -> Vec<String> {
     losses
 }
 
-/// What its texts are declared to be in, and the stem, the options and the explanation as XML.
+/// Returns the name of the format of the texts, and the stem, the options and the explanation as XML.
 fn texts<'a>(question: &'a DraftQuestion, losses: &mut Vec<String>) -> (&'static str, Vec<Cow<'a, str>>) {
     let options = question.answer.options().iter().map(|option| option.text.as_str());
     let texts = [question.stem.as_str()].into_iter().chain(options).chain(question.explanation.as_deref());
@@ -67,14 +67,15 @@ fn texts<'a>(question: &'a DraftQuestion, losses: &mut Vec<String>) -> (&'static
             Ok(written) => {
                 if written.iter().any(|text| matches!(text, Cow::Owned(_))) {
                     losses.push(
-                        "Its HTML is rewritten as XML that says the same, such as <br/> for <br>.".to_owned(),
+                        "Its HTML is rewritten as XML with the same meaning, such as <br/> for <br>."
+                            .to_owned(),
                     );
                 }
                 ("html", written)
             }
             Err(advice) => {
                 losses.push(format!(
-                    "Its HTML cannot stand in QTI, and is written as plain text with its tags. {advice}"
+                    "Its HTML cannot stand in QTI, so it is written as plain text with its tags. {advice}"
                 ));
                 ("plain", escaped())
             }
@@ -82,7 +83,7 @@ fn texts<'a>(question: &'a DraftQuestion, losses: &mut Vec<String>) -> (&'static
     }
 }
 
-/// The id, where it is an identifier as the standard has them; else one made of what the question says.
+/// Returns the id if the standard allows it as an identifier. Otherwise derives an identifier from the content.
 fn identifier(question: &DraftQuestion) -> String {
     let id = &question.external_id;
     let is_part = |char: char| char.is_ascii_alphanumeric() || matches!(char, '_' | '-' | '.');
@@ -91,6 +92,7 @@ fn identifier(question: &DraftQuestion) -> String {
     if is_identifier { id.clone() } else { format!("q-{}", &question.content_hash()[..32]) }
 }
 
+/// Returns the values of the correct response.
 fn key(answer: &DraftAnswer) -> Vec<String> {
     let letters = |options: &[DraftOption]| {
         let correct = options.iter().zip('A'..='Z').filter(|(option, _)| option.correct);
@@ -102,6 +104,7 @@ fn key(answer: &DraftAnswer) -> Vec<String> {
     }
 }
 
+/// Writes the interaction with its choices.
 fn interaction(out: &mut String, answer: &DraftAnswer, texts: &[Cow<'_, str>]) {
     let most = match answer {
         DraftAnswer::Single(_) => "1",
@@ -122,6 +125,7 @@ fn interaction(out: &mut String, answer: &DraftAnswer, texts: &[Cow<'_, str>]) {
     out.push_str("    </qti-choice-interaction>\n");
 }
 
+/// Writes the response processing.
 fn processing(out: &mut String, question: &DraftQuestion) {
     let operands = "<qti-variable identifier=\"RESPONSE\"/><qti-correct identifier=\"RESPONSE\"/>";
     let comparison = match &question.answer {

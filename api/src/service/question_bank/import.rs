@@ -125,7 +125,7 @@ pub fn decode(bytes: &[u8]) -> Result<&str, ImportError> {
     Ok(text.trim_start_matches('\u{feff}'))
 }
 
-const NUL: &str = "it has a NUL byte, which no text has. Take it out.";
+const NUL: &str = "it has a NUL byte, which a text cannot have. Remove it.";
 
 /// Imports a file: what is refused is left out, and the rest is stored, some hundred questions at a time. Running it
 /// again, after it ended or broke off, changes nothing that is there.
@@ -232,15 +232,15 @@ fn prepare(
                     if id.is_none() && !key.agrees_with(&AnswerKey::from(&question.answer)) =>
                 {
                     format!(
-                        "It asks what the question in line {first} asks, with another key. Take out the one that is wrong, or \
-                     give each an id."
+                        "It asks the same as the question in line {first}, with another key. Remove the wrong one, or give \
+                     each an id."
                     )
                 }
                 Some((first, _)) if id.is_none() => {
-                    format!("It asks what the question in line {first} asks. Change one, or take it out.")
+                    format!("It asks the same as the question in line {first}. Change one, or remove it.")
                 }
                 Some((first, _)) => format!(
-                    "Its id is that of the question in line {first}. Give each its own, or take one out."
+                    "It has the same id as the question in line {first}. Give each its own id, or remove one."
                 ),
                 None => {
                     seen.insert(question.external_id.clone(), (line, AnswerKey::from(&question.answer)));

@@ -1,7 +1,7 @@
 mod content;
 mod processing;
 
-use crate::draft::DraftTextFormat;
+use crate::draft::{DraftAnswer, DraftOption, DraftTextFormat};
 
 use super::*;
 
@@ -31,9 +31,9 @@ fn choice(prompt: &str) -> String {
 }
 
 fn only(text: &str) -> ParsedQuestion {
-    let mut reading = read(text).expect("a document");
-    assert_eq!(reading.refused, [], "{text}");
-    reading.questions.remove(0)
+    let mut parsed = read(text).expect("a document");
+    assert_eq!(parsed.refused, [], "{text}");
+    parsed.questions.remove(0)
 }
 
 fn reason(text: &str) -> String {
@@ -112,7 +112,7 @@ fn what_the_bank_has_no_kind_for_is_refused_with_the_reason() {
         (item(&single, &choice("").repeat(2), ""), "several interactions"),
         (item("", &choice(""), ""), "no response declaration"),
         (item(&key("ordered", "identifier", &["X"]), &choice(""), ""), "cardinality"),
-        (item(&key("single", "identifier", &["Z"]), &choice(""), ""), "none of its choices"),
+        (item(&key("single", "identifier", &["Z"]), &choice(""), ""), "not one of its choices"),
         (item(&key("single", "identifier", &[]), &choice(""), ""), "no correct response"),
         (item(&key("single", "string", &["x"]), NUMBER, ""), "is a text"),
         (item(&key("single", "float", &["1", "2"]), NUMBER, ""), "several correct"),

@@ -71,7 +71,7 @@ fn processing_that_is_not_recognised_is_refused() {
         (scored(&format!("<qti-not>{matched}</qti-not>")), "qti-not"),
         (scored(&again.replace('6', "7")), "qti-equal"),
         (scored(&matched).repeat(2), "more than once"),
-        (feedback.to_owned(), "no SCORE"),
+        (feedback.to_owned(), "not set SCORE"),
         (score("1"), "not recognised"),
         (
             branches(&format!(
@@ -119,7 +119,7 @@ fn numbers_have_the_tolerance_of_their_comparison() {
     for (processing, named) in [
         (equal("tolerance-mode=\"relative\" tolerance=\"1 1\""), "relative"),
         (equal("tolerance-mode=\"absolute\" tolerance=\"1 2\""), "differs"),
-        (equal("tolerance-mode=\"absolute\" tolerance=\"x\""), "no number"),
+        (equal("tolerance-mode=\"absolute\" tolerance=\"x\""), "not a number"),
         (
             equal("tolerance-mode=\"absolute\" tolerance=\"1 1\" include-lower-bound=\"false\""),
             "excludes its bounds",
@@ -158,9 +158,9 @@ fn a_mapping_that_scores_must_say_what_the_key_says() {
         ("multiple", &["X", "Y"], "upper-bound=\"2\"", &[("X", "1"), ("Y", "1")]),
         ("multiple", &["Y"], "", &[("X", "-1"), ("Y", "1")]),
     ] {
-        let reading = read_with(cardinality, values, attributes, marks, by_mapping);
-        assert_eq!(reading.refused, [], "{marks:?}");
-        assert!(reading.questions[0].losses.iter().any(|loss| loss.contains("mapping")), "{marks:?}");
+        let parsed = read_with(cardinality, values, attributes, marks, by_mapping);
+        assert_eq!(parsed.refused, [], "{marks:?}");
+        assert!(parsed.questions[0].losses.iter().any(|loss| loss.contains("mapping")), "{marks:?}");
     }
     for (cardinality, values, attributes, marks) in [
         ("single", &["Y"][..], "", &[("X", "1"), ("Y", "0")][..]),
@@ -173,10 +173,10 @@ fn a_mapping_that_scores_must_say_what_the_key_says() {
         ("multiple", &["X", "Y"], "upper-bound=\"1\"", &[("X", "1"), ("Y", "1")]),
         ("single", &["Y"], "", &[("Y", "one")]),
     ] {
-        let reading = read_with(cardinality, values, attributes, marks, by_mapping);
+        let parsed = read_with(cardinality, values, attributes, marks, by_mapping);
         assert!(
-            reading.refused.iter().any(|refusal| refusal.reason.contains("mapping")),
-            "{marks:?} {reading:?}"
+            parsed.refused.iter().any(|refusal| refusal.reason.contains("mapping")),
+            "{marks:?} {parsed:?}"
         );
         // Where it does not score, it says nothing.
         assert_eq!(read_with(cardinality, values, attributes, marks, "").refused, [], "{marks:?}");
@@ -200,7 +200,7 @@ fn what_is_scored_and_shown_otherwise_is_told() {
         (item(&declaration, &asked, &processing(&matched.replace(">1<", ">4<"))), "marking scheme"),
         (item(&declaration, &asked, &processing(&format!("{}{matched}", score("-1")))), "marking scheme"),
         (item(&format!("{declaration}{}", outcome("MAXSCORE", "4")), &asked, ""), "marking scheme"),
-        (item(&declaration, &ordered, ""), "options stay"),
+        (item(&declaration, &ordered, ""), "order of its options"),
     ] {
         let found = only(&text);
         assert!(found.losses.len() == 1 && found.losses[0].contains(told), "{told}: {:?}", found.losses);

@@ -58,13 +58,13 @@ const BACKWARD: [&str; 17] = [
     "correct combination",
 ];
 
-/// Whether a text asks something.
-pub(super) fn asks(text: &str) -> bool {
+/// Whether a text has_question_mark something.
+pub(super) fn has_question_mark(text: &str) -> bool {
     text.contains(['?', '？', '؟'])
 }
 
 /// Whether a line begins a part of a question, such as `Statement I:`, `Assertion (A):`, `List-I:` or `- a bullet`.
-pub(super) fn is_part(line: &str) -> bool {
+pub(super) fn begins_part(line: &str) -> bool {
     let is_bullet = line.strip_prefix(['-', '–', '—', '*', '•', '●', '▪', '◦', '‣', '➢', '→']);
     if is_bullet.is_some_and(|text| text.starts_with(char::is_whitespace))
         || line.starts_with(['•', '●', '▪'])
@@ -93,10 +93,10 @@ pub(super) fn is_part(line: &str) -> bool {
 pub(super) fn is_list_header(line: &str) -> bool {
     const LISTS: [&str; 6] = ["list", "column", "set", "group", "table", "सूची"];
     let word = line.split([' ', '-', '–', ':', '(']).next().unwrap_or_default().to_lowercase();
-    LISTS.contains(&word.as_str()) && !asks(line)
+    LISTS.contains(&word.as_str()) && !has_question_mark(line)
 }
 
-/// Whether a line is a heading and asks nothing: it is short, and it does not end like a sentence.
+/// Whether a line is a heading and has_question_mark nothing: it is short, and it does not end like a sentence.
 pub(super) fn is_heading(line: &str) -> bool {
     let is_short = line.split_whitespace().count() <= 4;
     if !line.contains('_') && !line.contains(char::is_alphanumeric) {
@@ -104,7 +104,7 @@ pub(super) fn is_heading(line: &str) -> bool {
     }
     let is_blank_to_fill = line.contains("__") || line.contains("..") || line.contains('…');
     is_short
-        && !asks(line)
+        && !has_question_mark(line)
         && !is_blank_to_fill
         && !line.ends_with(['.', ':', '：', '।', '。', '_', '=', '-', '–'])
 }
@@ -117,7 +117,7 @@ fn is_named_heading(line: &str) -> bool {
 
 /// Whether a text speaks of what stands before it: it names statements or options, and has no list of its own.
 fn points_back(text: &[&str]) -> bool {
-    let has_list = text.iter().any(|line| Label::of(line).is_some() || is_part(line));
+    let has_list = text.iter().any(|line| Label::of(line).is_some() || begins_part(line));
     !has_list
         && text.iter().any(|line| {
             let line = line.to_lowercase();
@@ -137,7 +137,7 @@ fn stem<'t>(lines: &[&'t str]) -> Vec<&'t str> {
 
 /// Whether text above a blank line goes on below it. Headings and explanations do not; an unfinished sentence, lists and
 /// parts of questions do, and so does a text that the text below speaks of.
-pub(super) fn leads_on(above: &[&str], run: usize, below: &[&str]) -> bool {
+pub(super) fn continues_below(above: &[&str], run: usize, below: &[&str]) -> bool {
     let [first, ..] = above else { return false };
     let text = &above[..above.len() - run];
     let below_text = stem(below);
@@ -149,13 +149,14 @@ pub(super) fn leads_on(above: &[&str], run: usize, below: &[&str]) -> bool {
     }
     if run > 1 {
         // A question of its own, without its key; or a list that a question below speaks of.
-        let is_list = begins_list(below) || text.iter().any(|line| is_part(line) || names_list(line));
+        let is_list = begins_list(below) || text.iter().any(|line| begins_part(line) || names_list(line));
         let has_key = below.iter().any(|line| line::key(line, true).is_some());
-        return points_back(&below_text) || (!text.iter().any(|line| asks(line)) && (is_list || !has_key));
+        return points_back(&below_text)
+            || (!text.iter().any(|line| has_question_mark(line)) && (is_list || !has_key));
     }
     is_unfinished(text, below)
         || first_label_is_of_list(first)
-        || above.last().is_some_and(|last| line_leads_on(last, below))
+        || above.last().is_some_and(|last| line_continues_below(last, below))
 }
 
 /// Whether a line says that a list follows.
@@ -170,9 +171,10 @@ pub(super) fn is_unfinished(text: &[&str], below: &[&str]) -> bool {
     let below = stem(below);
     let is_numbered = Label::of(first).is_some_and(Label::is_number);
     points_back(&below)
-        || text.iter().any(|line| is_part(line))
+        || text.iter().any(|line| begins_part(line))
         || (is_numbered && first.ends_with(['.', ',', ';', ':', '：', '।', '。']))
-        || (text.iter().any(|line| asks(line)) && !below.iter().any(|line| asks(line)))
+        || (text.iter().any(|line| has_question_mark(line))
+            && !below.iter().any(|line| has_question_mark(line)))
         || others.iter().any(|line| Label::of(line).is_some())
         || text.last().is_some_and(|last| {
             last.ends_with([',', ';']) || (begins_list(&below) && !last.ends_with(['.', '।', '。', '!']))
@@ -190,7 +192,7 @@ fn first_label_is_of_list(line: &str) -> bool {
     Label::of(line).is_some_and(|label| !label.is_number()) && !is_heading
 }
 
-fn line_leads_on(last: &str, below: &[&str]) -> bool {
+fn line_continues_below(last: &str, below: &[&str]) -> bool {
     if notes::is_note(last) {
         return false;
     }
@@ -206,7 +208,7 @@ fn line_leads_on(last: &str, below: &[&str]) -> bool {
     let is_list = match labels.as_slice() {
         [one, two, ..] if one.goes_on_with(*two) => true,
         [one, ..] => !one.is_number(),
-        [] => is_part(first),
+        [] => begins_part(first),
     };
     is_list || first.starts_with(char::is_lowercase)
 }
