@@ -1,12 +1,12 @@
-//! Topics as the categories of Moodle's question banks: `$course$/top/Physics/Optics`, in which `//` stands for a slash
-//! of a name.
+//! Topics as paths of categories in Moodle, such as `$course$/top/Physics/Optics`. In a path, `//` stands for a slash in a
+//! name.
 
-/// The path of a topic.
+/// Returns the path of a topic.
 pub(crate) fn path(topic: &str) -> String {
     format!("$course$/top/{}", topic.replace('/', "//"))
 }
 
-/// The topic of a path: what is below the top, as one name. None when that is nothing.
+/// Returns the topic of a path: the names below `top`, joined with slashes. Returns `None` if there are no such names.
 pub(crate) fn topic(path: &str) -> Option<String> {
     let mut names = vec![String::new()];
     let mut chars = path.trim().chars().peekable();
@@ -38,7 +38,7 @@ pub(crate) fn topic(path: &str) -> Option<String> {
     (!topic.is_empty()).then_some(topic)
 }
 
-/// What is lost of a topic's name, if something is.
+/// Returns a loss if the name of a topic does not survive as a path.
 pub(crate) fn loss(name: &str) -> Option<String> {
     (topic(&path(name)).as_deref() != Some(name)).then(|| {
         "The topic's name is changed: a category cannot have a slash at an end of its name, or beside a blank."
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_category_is_a_topic() {
+    fn a_category_gives_the_topic() {
         for (written, read) in [
             ("$course$/top/Mechanics", Some("Mechanics")),
             ("$course$/top/Physics/Mechanics", Some("Physics/Mechanics")),

@@ -2,7 +2,7 @@
 //! the page, and authors note keys in comments.
 //!
 //! `pulldown-cmark` finds the code of Markdown. Comments and tags of HTML are found here and not by a library, for two
-//! reasons. Text around a comment stays byte for byte: html5ever reports no positions, and lol_html would add 48 crates.
+//! reasons. Text around a comment stays byte for byte: html5ever reports no positions, and lol_html depends on 47 crates.
 //! This scanner is also stricter than browsers on purpose: where a tag never ends, browsers take a comment in it for a
 //! part of an attribute, but it is removed here.
 
@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn comments_are_taken_out_of_html() {
+    fn comments_are_removed_from_html() {
         for (html, without) in [
             ("a<!-- key is TWO -->b<!---->c", "abc"),
             ("a<!-->b<!--->c<!-- x --!>d", "abcd"),
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn comments_are_taken_out_of_markdown_but_for_its_code() {
+    fn comments_are_removed_from_markdown_except_in_code() {
         for markdown in [
             "a `<!-- y -->` c",
             "```html\n<!-- ` -->\n```",
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn no_text_takes_long() {
+    fn no_text_takes_long_to_clean() {
         let growing =
             |mark: char| -> String { (1..700).map(|count| mark.to_string().repeat(count) + " ").collect() };
         let started = Instant::now();

@@ -1,14 +1,18 @@
-//! Tags of HTML.
+//! Tags of HTML, found in a text that otherwise stays as it is.
+//!
+//! This follows the states of the HTML standard for tags, with one difference on purpose: a tag in which another tag
+//! begins does not count. It is most likely a tag that its author forgot to end, and the text in it is for learners.
+//! Libraries follow the standard there, too, and comments.rs says what else speaks against them.
 
 const VOID_ELEMENTS: [&str; 13] =
     ["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"];
 
-/// Whether an element has no content, and so no end.
+/// Returns whether an element cannot have content, and so has no end tag.
 pub(crate) fn is_void(name: &str) -> bool {
     VOID_ELEMENTS.iter().any(|void| void.eq_ignore_ascii_case(name))
 }
 
-/// Where in a tag a sign stands, as browsers read it.
+/// The state of reading a tag, as the HTML standard defines it.
 #[derive(Clone, Copy)]
 enum TagState {
     Element,
@@ -21,7 +25,7 @@ enum TagState {
 }
 
 impl TagState {
-    /// Where the sign after this one stands.
+    /// Returns the state after this byte.
     fn after(self, byte: u8) -> Self {
         let is_blank = byte.is_ascii_whitespace();
         match (self, byte) {
@@ -41,7 +45,8 @@ impl TagState {
     }
 }
 
-/// How long the tag is that HTML begins with, if it does and it ends. One that has another in it is none.
+/// Returns the length of the tag that HTML begins with. Returns `None` if the tag does not end, or if another tag begins
+/// in it.
 pub(crate) fn tag_length(html: &str) -> Option<usize> {
     let inside = html.strip_prefix('<')?;
     let name = inside.strip_prefix('/').unwrap_or(inside);
@@ -68,7 +73,7 @@ pub(crate) fn tag_length(html: &str) -> Option<usize> {
     None
 }
 
-/// The name of the element that a tag, or what follows the sign that it begins with, names.
+/// Returns the name of the element of a tag, with or without the `<` at its beginning.
 pub(crate) fn name(tag: &str) -> &str {
     let name = tag.trim_start_matches('<').trim_start_matches('/');
     let end = name.find(|char: char| !char.is_ascii_alphanumeric()).unwrap_or(name.len());
@@ -80,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tags_end_outside_of_quotes() {
+    fn a_tag_ends_at_a_sign_outside_of_quotes() {
         for (html, length) in [
             ("<b>x", Some(3)),
             ("</b >x", Some(5)),
@@ -88,7 +93,7 @@ mod tests {
             ("<img alt = '<!-- a'/>y", Some(21)),
             ("<a b\"c>d\">", Some(7)),
             ("<a/b = c d='>'>", Some(15)),
-            // These quotes are of names and of values without quotes.
+            // These quotes are parts of names, and of values without quotes.
             ("<a =\">x\">", Some(6)),
             ("<a b=c=\">x\">", Some(9)),
             ("<a b='' =\">x\">", Some(11)),

@@ -1,4 +1,4 @@
-//! Reads and writes files of questions: GIFT, Aiken, Moodle XML and QTI 3.0.
+#![doc = include_str!("../README.md")]
 
 mod aiken;
 mod category;
@@ -30,7 +30,7 @@ pub use draft::{DraftAnswer, DraftDifficulty, DraftOption, DraftQuestion, DraftT
 pub use format::Format;
 pub use labels::excerpt;
 pub use parsed::{EmbeddedFile, MAX_REFUSED_LISTED, ParsedFile, ParsedQuestion, RefusedQuestion, Unreadable};
-pub use writer::Writer;
+pub use writer::{Writer, Written, write};
 
 /// Reads a whole file. Entries that are not questions are refused one by one.
 ///

@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_as_people_write_them() {
+    fn numbers_are_read_as_people_write_them() {
         for (text, number) in [
             ("5", "5"),
             ("-0.25", "-0.25"),
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn exponents_move_the_point_and_nothing_else() {
+    fn exponents_move_the_decimal_point() {
         for (text, number) in [
             ("1.5e-3", "0.0015"),
             ("6.022E23", "602200000000000000000000"),
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn no_digit_is_rounded_away() {
+    fn numbers_are_exact_or_refused() {
         let digits = "1234567890123456789012345678";
         for text in [
             digits.to_owned(),
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_that_are_not_numbers() {
+    fn texts_that_are_not_numbers_are_refused() {
         for text in [
             "",
             " ",

@@ -1,4 +1,4 @@
-//! The result of parsed a file.
+//! The result of reading a file.
 
 use crate::draft::{DraftAnswer, DraftDifficulty, DraftTextFormat};
 

@@ -1,4 +1,4 @@
-//! What is written is read again as the same, or as what the listed loss leaves of it.
+//! A question that is written and read again is the same, except for the losses that the writer lists.
 
 use crate::draft::{DraftAnswer, DraftDifficulty, DraftOption, DraftQuestion, DraftTextFormat, IdOrigin};
 use crate::format::Format;
@@ -13,8 +13,8 @@ use crate::xhtml::as_xml;
 
 const FORMATS: [Format; 4] = [Format::Gift, Format::Aiken, Format::MoodleXml, Format::Qti];
 
-/// Pieces that some format takes for something else.
-const PIECES: [&str; 54] = [
+/// Fragments of text that have a meaning in some format.
+const FRAGMENTS: [&str; 54] = [
     "a",
     "word",
     " ",
@@ -71,11 +71,11 @@ const PIECES: [&str; 54] = [
     "\n[//]: # (x)",
 ];
 
-/// As the bank has it, in this format.
+/// Returns a random text as a bank stores it in this format.
 fn text(rng: &mut StdRng, most: usize, format: DraftTextFormat) -> String {
     loop {
-        let pieces = rng.random_range(1..=most);
-        let text: String = (0..pieces).map(|_| PIECES[rng.random_range(0..PIECES.len())]).collect();
+        let count = rng.random_range(1..=most);
+        let text: String = (0..count).map(|_| FRAGMENTS[rng.random_range(0..FRAGMENTS.len())]).collect();
         let text = match format {
             DraftTextFormat::Plain => clean(&text),
             DraftTextFormat::Markdown => clean(&without_comments(&text, true)),
@@ -87,7 +87,7 @@ fn text(rng: &mut StdRng, most: usize, format: DraftTextFormat) -> String {
     }
 }
 
-/// Without ends of lines.
+/// Returns a random name of one line.
 fn name(rng: &mut StdRng) -> String {
     loop {
         let name = clean(&text(rng, 8, DraftTextFormat::Plain).replace(['\n', '\t'], " "));
@@ -176,15 +176,14 @@ pub(crate) fn complete(parsed: ParsedQuestion) -> DraftQuestion {
     }
 }
 
-/// What is left of a question that these losses are told of.
-fn what_is_left(format: Format, question: &DraftQuestion, losses: &[String]) -> Option<DraftQuestion> {
+/// Applies the listed losses to a question. Returns `None` if the question is left out.
+fn without_losses(format: Format, question: &DraftQuestion, losses: &[String]) -> Option<DraftQuestion> {
     let mut left = question.clone();
     let told = |part: &str| losses.iter().any(|loss| loss.contains(part));
     if format == Format::Aiken {
         if told("left out") {
             return None;
         }
-        // The id is made of what is left, when it is read.
         left.topic = DEFAULT_TOPIC.to_owned();
         left.difficulty = DEFAULT_DIFFICULTY;
         if told("its explanation") {
@@ -223,7 +222,7 @@ fn what_is_left(format: Format, question: &DraftQuestion, losses: &[String]) -> 
 }
 
 #[test]
-fn a_bank_comes_back_as_it_was_or_as_the_listed_loss_leaves_it() {
+fn a_question_comes_back_with_no_other_loss_than_the_listed_ones() {
     for seed in 0..1_000 {
         let mut rng = StdRng::seed_from_u64(seed);
         let question = any_question(&mut rng, 7);
@@ -233,13 +232,13 @@ fn a_bank_comes_back_as_it_was_or_as_the_listed_loss_leaves_it() {
             let text = writer.finish();
             let parsed = read(format, &text).unwrap_or_else(|error| panic!("{error:?}\n{text}"));
             assert_eq!(parsed.refused, [], "{format:?} seed {seed}\n{text}");
-            let Some(left) = what_is_left(format, &question, &losses) else {
+            let Some(left) = without_losses(format, &question, &losses) else {
                 assert!(parsed.questions.is_empty());
                 continue;
             };
             assert_eq!(parsed.questions.len(), 1, "{format:?} seed {seed}\n{text}");
             for found in parsed.questions {
-                // Texts may speak of files; nothing else is lost.
+                // A random text can look like a reference to a file. Nothing else may be lost.
                 let unexpected = found.losses.iter().find(|loss| !loss.contains("embedded files"));
                 assert_eq!(unexpected, None, "{format:?} seed {seed}\n{text}");
                 let mut again = complete(found);
@@ -274,9 +273,9 @@ fn questions_of_several_topics_follow_one_another() {
     }
 }
 
-/// Texts that a stranger made: cut anywhere, and with anything in them.
+/// Reads files that end anywhere and have wrong characters anywhere. No file may crash a reader.
 #[test]
-fn no_text_is_a_fault() {
+fn no_file_crashes_a_reader() {
     let mut rng = StdRng::seed_from_u64(2);
     let mut whole = Vec::new();
     for format in FORMATS {

@@ -1,6 +1,7 @@
-//! Marks of single options, as Moodle has them in per cent, against a key that is met or not.
+//! The weights of options. Moodle gives each option a part of the marks in per cent; a draft only says which options are
+//! correct.
 
-/// What the weights of options say of the key.
+/// The key that the weights of options describe.
 #[derive(Debug, PartialEq)]
 pub(crate) struct WeightedKey {
     pub(crate) correct: Vec<bool>,
@@ -9,7 +10,7 @@ pub(crate) struct WeightedKey {
 
 const PARTIAL_LOSS: &str = "The marks of single options are left out: a sitting gives full marks or none.";
 
-/// One option is chosen: the one with full marks is the key.
+/// Reads the weights of a single choice: options with full marks are correct.
 pub(crate) fn single(weights: &[f64]) -> WeightedKey {
     let is_full = |weight: &f64| *weight > 99.9;
     let is_partial = |weight: &f64| !is_full(weight) && weight.abs() > f64::EPSILON;
@@ -19,11 +20,12 @@ pub(crate) fn single(weights: &[f64]) -> WeightedKey {
     }
 }
 
-/// Several are chosen: those with marks are the key, if all of them together have full marks. Where each correct one gives the same and each wrong one takes all
-/// away, the weights say what the bank says, and nothing is lost.
+/// Reads the weights of a multiple choice: options with marks are correct, and together they must have full marks.
+///
+/// Nothing is lost if all correct options have equal marks and each wrong option takes away all marks.
 pub(crate) fn multiple(weights: &[f64]) -> Result<WeightedKey, String> {
     let sum: f64 = weights.iter().filter(|weight| **weight > 0.0).sum();
-    // 16 of each of six is meant for all.
+    // Authors round: six options with 16 per cent each are meant to add up to 100.
     if sum > 0.0 && (sum - 100.0).abs() > 4.5 {
         return Err(format!(
             "The marks of its correct options add up to {sum:.0} per cent instead of 100. Give each an \
@@ -33,7 +35,6 @@ pub(crate) fn multiple(weights: &[f64]) -> Result<WeightedKey, String> {
     let correct: Vec<bool> = weights.iter().map(|weight| *weight > 0.0).collect();
     let count = correct.iter().filter(|correct| **correct).count();
     let all_or_nothing = |(weight, correct): (&f64, &bool)| {
-        // A count of options is exact as a float.
         #[expect(clippy::cast_precision_loss, reason = "a count of options")]
         let share = if *correct { 100.0 / count as f64 } else { -100.0 };
         (weight - share).abs() < 0.01
@@ -42,7 +43,7 @@ pub(crate) fn multiple(weights: &[f64]) -> Result<WeightedKey, String> {
     Ok(WeightedKey { correct, loss: (!is_kept).then(|| PARTIAL_LOSS.to_owned()) })
 }
 
-/// The weight of a correct option of so many, as Moodle writes it: to five decimal places.
+/// Returns the weight of each of several correct options, with five decimal places as in Moodle.
 pub(crate) fn share(correct: usize) -> String {
     #[expect(clippy::cast_precision_loss, reason = "a count of options")]
     let share = format!("{:.5}", 100.0 / correct.max(1) as f64);
@@ -54,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn weights_say_which_options_are_correct() {
+    fn weights_tell_which_options_are_correct() {
         let key = |key: WeightedKey| (key.correct, key.loss.is_some());
         assert_eq!(key(single(&[0.0, 100.0, 0.0])), (vec![false, true, false], false));
         assert_eq!(key(single(&[50.0, 100.0])), (vec![false, true], true));

@@ -4,6 +4,27 @@ use crate::draft::DraftQuestion;
 use crate::format::Format;
 use crate::{aiken, gift, moodle_xml, qti};
 
+/// A file as text, and what its format could not store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// The whole file.
+    pub text: String,
+    /// The external ids of questions, each with a sentence that says what is lost.
+    pub losses: Vec<(String, String)>,
+}
+
+/// Writes a whole file.
+#[must_use]
+pub fn write(format: Format, questions: &[DraftQuestion]) -> Written {
+    let mut writer = Writer::new(format);
+    let mut losses = Vec::new();
+    for question in questions {
+        let sentences = writer.write(question).into_iter();
+        losses.extend(sentences.map(|sentence| (question.external_id.clone(), sentence)));
+    }
+    Written { text: writer.finish(), losses }
+}
+
 /// Writes a file question by question, for banks that do not fit into memory at once.
 #[derive(Debug)]
 pub struct Writer {

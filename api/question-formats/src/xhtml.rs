@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn html_becomes_xml_where_it_can() {
+    fn html_is_rewritten_as_xml_or_refused_with_advice() {
         for (html, xml) in [
             ("<p>a</p>", Some("<p>a</p>")),
             ("a<br>b<BR />c", Some("a<br/>b<BR />c")),

@@ -1,5 +1,5 @@
-//! Reading XML that a stranger wrote: no document type, so no entities that grow or read files, and no more elements than
-//! a bank needs.
+//! XML from strangers. Document types are refused, because their entities can grow without bounds or read files. Limits on
+//! elements, attributes and namespaces keep the time to read a document in proportion to its size.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -9,18 +9,18 @@ use roxmltree::{Document, Node, ParsingOptions};
 use crate::format::Format;
 use crate::parsed::Unreadable;
 
-/// The most nodes of a document.
+/// The maximum number of nodes of a document.
 const MAX_NODES: u32 = 4_000_000;
-/// The most attributes of an element. The reader compares each with all others.
+/// The maximum number of attributes of an element. roxmltree compares each with all others.
 const MAX_ATTRIBUTES: usize = 100;
-/// The most declarations of namespaces that differ. The reader copies those of all elements around one that declares
-/// another, and compares each with all others.
+/// The maximum number of different namespace declarations. For each element that declares another, roxmltree copies
+/// those of all elements around it, and compares each with all others.
 const MAX_NAMESPACES: usize = 64;
 
-/// A document that knows its lines.
+/// A document, with the positions of its lines.
 pub(crate) struct Xml<'a> {
     pub(crate) document: Document<'a>,
-    /// Where each line begins.
+    /// The position at which each line begins.
     lines: Vec<usize>,
 }
 
@@ -46,14 +46,14 @@ impl<'a> Xml<'a> {
         Ok(Self { lines: [0].into_iter().chain(breaks).collect(), document })
     }
 
-    /// The line that an element begins on, from 1.
+    /// Returns the line on which an element begins, counted from 1.
     pub(crate) fn line(&self, node: Node<'_, '_>) -> u32 {
         let line = self.lines.partition_point(|start| *start <= node.range().start);
         u32::try_from(line).unwrap_or(u32::MAX)
     }
 }
 
-/// Refuses what the reader would take too long for.
+/// Refuses a document that roxmltree would take too long to read.
 fn check_tags(text: &str) -> Result<(), Unreadable> {
     let mut namespaces = HashSet::new();
     let mut at = 0;
@@ -68,14 +68,14 @@ fn check_tags(text: &str) -> Result<(), Unreadable> {
                 Unreadable { line: u32::try_from(line).unwrap_or(u32::MAX), reason }
             })?,
         };
-        // What does not end is no XML, and the reader says so.
+        // roxmltree refuses a tag that does not end.
         let Some(length) = length else { break };
         at += length;
     }
     Ok(())
 }
 
-/// How long the tag is that a text begins with, if it ends. Adds the namespaces that it declares.
+/// Returns the length of the tag that a text begins with, if the tag ends. Adds the namespaces that the tag declares.
 fn tag_length<'a>(text: &'a str, namespaces: &mut HashSet<&'a str>) -> Result<Option<usize>, String> {
     let bytes = text.as_bytes();
     let (mut at, mut attributes, mut attribute) = (1, 0, None);
@@ -108,7 +108,7 @@ fn tag_length<'a>(text: &'a str, namespaces: &mut HashSet<&'a str>) -> Result<Op
     Ok(None)
 }
 
-/// Which of the XML formats a text is in, by its first elements.
+/// Recognises the format of XML by its first element.
 pub(crate) fn detect(text: &str) -> Option<Format> {
     let mut rest = text;
     let root = loop {
@@ -130,7 +130,7 @@ pub(crate) fn detect(text: &str) -> Option<Format> {
     }
 }
 
-/// The child elements of this name, whatever their namespace.
+/// Returns the child elements with this name in any namespace.
 pub(crate) fn children<'a, 'i>(
     node: Node<'a, 'i>,
     name: &'static str,
@@ -138,36 +138,36 @@ pub(crate) fn children<'a, 'i>(
     node.children().filter(move |child| child.is_element() && child.tag_name().name() == name)
 }
 
-/// The first child element of this name.
+/// Returns the first child element with this name.
 pub(crate) fn child<'a, 'i>(node: Node<'a, 'i>, name: &'static str) -> Option<Node<'a, 'i>> {
     children(node, name).next()
 }
 
-/// All text below a node.
+/// Returns all text below a node.
 pub(crate) fn text(node: Node<'_, '_>) -> String {
     node.descendants().filter(Node::is_text).filter_map(|node| node.text()).collect()
 }
 
-/// The tag that an element begins with, as it was written.
+/// Returns the start tag of an element as it is in the source.
 pub(crate) fn start_tag<'i>(node: Node<'_, '_>, source: &'i str) -> &'i str {
     let element = &source[node.range()];
     let length = tag_length(element, &mut HashSet::new()).ok().flatten();
     &element[..length.unwrap_or(element.len())]
 }
 
-/// Where what stands between the tags of an element is in its source. The nodes in it do not tell: that of a text ends
-/// before the first section of unparsed text.
+/// Returns the range of the source between the tags of an element. The ranges of its child nodes do not help: that of a
+/// text ends before the first CDATA section.
 pub(crate) fn inner_range(node: Node<'_, '_>, source: &str) -> Range<usize> {
     let range = node.range();
     let tag = start_tag(node, source);
     let start = range.start + tag.len();
-    // No other tag stands between the last of its content and its end.
+    // The last `</` belongs to the end tag.
     let end = source[start..range.end].rfind("</").map_or(range.end, |end| start + end);
     if tag.ends_with("/>") { range.end..range.end } else { start..end }
 }
 
-/// Text as XML, for content and for attributes in quotes. It has no control characters but the end of a line and the
-/// tabulator, which are kept in content.
+/// Escapes a text for the content of an element or for an attribute in double quotes. The only control characters of a
+/// draft are line feeds and tabs, which XML keeps in content.
 pub(crate) fn escape(text: &str) -> String {
     super::markup::escape(text).replace('"', "&quot;")
 }
@@ -200,18 +200,18 @@ mod tests {
             let (line, reason) = refused(&format!("{open}{}", "</a>".repeat(4_000)));
             assert!(line == 65 && reason.contains("64 namespaces"), "{line} {reason}");
         }
-        // Those that an element declares again are one.
+        // A declaration that is repeated counts once.
         let again = "<a xmlns:b='u'>".repeat(4_000) + &"</a>".repeat(4_000);
         assert!(Xml::parse(&again).is_ok());
-        // Some hundred times what it takes.
+        // The limit is a hundred times longer than the test usually takes.
         assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
         let nested = format!("{}{}", "<a>".repeat(200_000), "</a>".repeat(200_000));
-        // Read or refused, and never a fault.
+        // The document may be read or refused, but must not crash the reader.
         let _ = Xml::parse(&nested).map(|xml| text(xml.document.root()));
     }
 
     #[test]
-    fn a_format_is_told_by_the_first_element() {
+    fn the_first_element_tells_the_format() {
         for (text, format) in [
             ("<?xml version='1.0'?>\n<!-- by <a@b.c> -->\n<quiz>{}</quiz>", Some(Format::MoodleXml)),
             ("<!DOCTYPE quiz>\n<quiz/>", Some(Format::MoodleXml)),
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn signs_of_equality_are_of_attributes_in_tags_only() {
+    fn equals_signs_count_as_attributes_only_in_tags() {
         let signs = "=".repeat(2_000);
         for text in
             ["<a>{}</a>", "<a b='{}'/>", "<a><!-- {} --></a>", "<a><![CDATA[{}]]></a>", "<?x {}?><a/>"]
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_between_tags_is_found() {
+    fn the_range_between_tags_is_found() {
         for (source, inner) in [
             ("<a>x</a>", "x"),
             ("<a b='/>'>x<b/></a >", "x<b/>"),

@@ -6,31 +6,31 @@ use crate::parsed::ParsedQuestion;
 
 use super::key::correct;
 use super::line;
-use super::lists::{chooses, is_list_intro, is_second_list};
+use super::lists::{announces_options, is_list_intro, is_second_list};
 use super::notes::{self, Notes};
 use super::paragraphs::{begins_part, continues_below, has_question_mark, is_heading, is_list_header};
 
-/// Lines that belong together: up to `ANSWER:`, or up to a blank line if there is no key.
+/// The lines of one entry: up to `ANSWER:`, or up to a blank line if it has no key.
 pub(super) struct Block<'t> {
     lines: &'t [&'t str],
     /// The indexes of the lines that are not blank, without the key. There is at least one.
     filled: Vec<usize>,
-    /// The place of `ANSWER:`, or of a line that looks like it.
+    /// The index of the line with `ANSWER:`, or of a line that looks like it.
     key: Option<usize>,
     /// Whether a blank line divides text that belongs together.
     is_apart: bool,
-    /// What stands in the line above it.
+    /// The kind of the line above the block.
     above: Above,
 }
 
-/// What stands in the line above a block.
+/// The kind of the line above a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Above {
-    /// A blank line, or nothing.
+    /// A blank line, or the beginning of the file.
     Blank,
-    /// The key of another question, or what belongs to it.
+    /// The key of another question, or a note below that key.
     Question,
-    /// A key without options above it, so that this block may be the rest of the same question.
+    /// A key without options above it. The block may be the rest of the same question.
     Unsplit,
 }
 
@@ -60,7 +60,7 @@ impl<'t> Block<'t> {
         block
     }
 
-    /// Whether the next option stands in this line. A stem can begin with A, too: `A. Assertion: …`.
+    /// Returns whether this line has the next option. A stem can begin with A, too: `A. Assertion: …`.
     fn goes_on_with_option(&self, at: usize, run: usize) -> bool {
         let letter = |at: &usize| line::letter(self.lines[*at]);
         if letter(&at) != letter_after(run) {
@@ -72,18 +72,18 @@ impl<'t> Block<'t> {
                 .is_none_or(|next| letter(&next) == Some('B') || line::key(self.lines[next], true).is_some())
     }
 
-    /// Whether lines below its first are options, or look like options.
+    /// Returns whether lines below the first are options, or look like options.
     fn has_options(&self) -> bool {
         let mut lines = self.filled[1..].iter().map(|at| self.lines[*at]);
         lines.any(|line| line::option(line).is_some() || line::like_option(line).is_some())
     }
 
-    /// Whether its key stands below no option A, so that the lines below the key may be of the same question.
+    /// Returns whether the key has no option A above it, so that the lines below the key may belong to the question.
     pub(super) fn is_unsplit(&self) -> bool {
         self.run_at_end() == 0 && !self.has_options_from_a()
     }
 
-    /// Whether notes stand below its options. They belong to a question, whose key is missing.
+    /// Returns whether there are notes below the options. They belong to a question whose key is missing.
     fn ends_in_notes(&self) -> bool {
         let note = (1..self.filled.len()).find(|at| notes::is_note(self.text(*at)));
         note.is_some_and(|note| line::option(self.text(note - 1)).is_some())
@@ -94,7 +94,7 @@ impl<'t> Block<'t> {
             || self.looks_like_option().is_some()
     }
 
-    /// Whether it ends with `ANSWER:`.
+    /// Returns whether the block ends with `ANSWER:`.
     pub(super) fn has_key(&self) -> bool {
         self.key.is_some()
     }
@@ -182,7 +182,7 @@ impl<'t> Block<'t> {
         self.filled.len() > 1 && line::option(self.text(self.filled.len() - 1)).is_some()
     }
 
-    /// Counts the lines at its end that are options from A on. Its first line is always text.
+    /// Counts the lines at the end of the block that are options from A on. The first line is always text.
     fn run_at_end(&self) -> usize {
         let mut at = self.filled.len();
         let last = if self.ends_in_option() { line::letter(self.text(at - 1)) } else { None };
@@ -196,7 +196,7 @@ impl<'t> Block<'t> {
         self.filled.len() - at
     }
 
-    /// Returns the index of its first option among its lines.
+    /// Returns the index of the first option among the lines.
     fn first_option(&self) -> Result<usize, String> {
         let run = self.run_at_end();
         if run > 0 {
@@ -301,7 +301,9 @@ impl<'t> Block<'t> {
             };
             let is_other = at - begin > 1 && (0..begin).any(is_text);
             let is_list = is_second_list(at - begin, &between)
-                || (next == first && (0..begin).any(|at| is_list_intro(self.text(at))) && chooses(&between));
+                || (next == first
+                    && (0..begin).any(|at| is_list_intro(self.text(at)))
+                    && announces_options(&between));
             if is_other || !is_list {
                 let (line, text) = match between.first() {
                     Some(text) => (self.filled[at] + 1, *text),
@@ -313,7 +315,7 @@ impl<'t> Block<'t> {
         Ok(())
     }
 
-    /// Looks whether an option has the next one in its line.
+    /// Checks that there are several options, and that the last has no other option in its line.
     fn check_options(&self, first: usize) -> Result<(), String> {
         let last = self.filled.len() - 1;
         match next_inside(self.text(last)) {
@@ -348,7 +350,7 @@ fn letter_after(options: usize) -> Option<char> {
     ('A'..='Z').nth(options)
 }
 
-/// The letter of the next option, if it stands inside the line of an option: `A. x  B. y`.
+/// Returns the letter of the next option if it is inside of the line of an option: `A. x  B. y`.
 fn next_inside(line: &str) -> Option<char> {
     let (letter, text) = line::option(line)?;
     let next = letter_after(usize::try_from(u32::from(letter) - u32::from('A')).ok()? + 1)?;

@@ -26,8 +26,7 @@ pub(super) fn key(line: &str, is_below_option: bool) -> Option<&str> {
     (is_meant && word.eq_ignore_ascii_case(KEY)).then(|| key.trim())
 }
 
-/// Whether a text has a line with a key, or a line that was meant as one. Words like a key in a question of GIFT
-/// do not count: such a question has braces.
+/// Returns whether a text has a line with a key in the form of Aiken.
 pub(crate) fn looks_like(text: &str) -> bool {
     let mut is_below_option = false;
     let mut lines = text.split(['\n', '\r']).map(str::trim).filter(|line| !line.is_empty());
@@ -39,12 +38,12 @@ pub(crate) fn looks_like(text: &str) -> bool {
     })
 }
 
-/// Whether a text has a line that only looks like a key: `答案：B`.
+/// Returns whether a text has a line that only looks like a key: `答案：B`.
 pub(crate) fn looks_nearly_like(text: &str) -> bool {
     text.split(['\n', '\r']).any(|line| like_key(line.trim()))
 }
 
-/// Whether this was meant as a key, with another mark or another word: `Ans. (b)`, `ANSWER B`, `**ANSWER: B**`.
+/// Returns whether a line was meant as a key, but is not in the form of Aiken: `Ans. (b)`, `ANSWER B`, `**ANSWER: B**`.
 pub(super) fn like_key(line: &str) -> bool {
     const WORDS: [&str; 14] = [
         "correct answer",
@@ -151,7 +150,7 @@ impl Label {
         }
     }
 
-    /// Whether this is the first label of a list.
+    /// Returns whether this is the first label of a list.
     pub(super) fn begins(self) -> bool {
         match self {
             Self::Roman(number) | Self::SmallRoman(number) | Self::Number(number) => number == 1,
@@ -160,7 +159,7 @@ impl Label {
         }
     }
 
-    /// Whether `next` continues the list.
+    /// Returns whether `next` is the label after this one.
     pub(super) fn goes_on_with(self, next: Self) -> bool {
         match (self, next) {
             (Self::Roman(at), Self::Roman(next))
@@ -173,7 +172,7 @@ impl Label {
         }
     }
 
-    /// Whether it is a number, which may begin a question as well as a line of a list.
+    /// Returns whether the label is a number. A number can begin a question as well as an entry of a list.
     pub(super) fn is_number(self) -> bool {
         matches!(self, Self::Number(_))
     }

@@ -3,7 +3,7 @@
 use super::line::Label;
 use super::paragraphs::{has_question_mark, is_list_header};
 
-/// Whether a line says that a list follows: `Consider the following statements:`.
+/// Returns whether a line announces a list: `Consider the following statements:`.
 pub(super) fn is_list_intro(line: &str) -> bool {
     let line = line.to_lowercase();
     line.ends_with([':', '：'])
@@ -11,15 +11,16 @@ pub(super) fn is_list_intro(line: &str) -> bool {
         && (line.contains("statement") || line.contains("following"))
 }
 
-/// Whether lines between a list and options say that the options follow.
-pub(super) fn chooses(between: &[&str]) -> bool {
+/// Returns whether the lines between a list and the options announce the options.
+pub(super) fn announces_options(between: &[&str]) -> bool {
     let [line] = between else { return false };
     let line = line.to_lowercase();
     ["given below", "options below", "code below", "codes below"].iter().any(|phrase| line.contains(phrase))
 }
 
-/// Whether lines below a list from A on are a second list of the same question. Examples are I, II below A, B in
-/// lists that are matched, or R below A in an assertion and its reason.
+/// Returns whether the lines below a list from A on are a second list of the same question.
+///
+/// Examples are I, II below A, B in lists that are matched, or R below A in an assertion and its reason.
 pub(super) fn is_second_list(first: usize, below: &[&str]) -> bool {
     let below = match below {
         [header, rest @ ..] if is_list_header(header) => rest,

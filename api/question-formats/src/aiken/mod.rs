@@ -2,8 +2,8 @@
 //! option.
 //! <https://docs.moodle.org/en/Aiken_format>
 //!
-//! Two rules go beyond Moodle. A question may have several lines, and lists in them that look like options. Lines
-//! below `ANSWER:` belong to the question above them. A block that can be read in two ways is refused as a whole.
+//! Two rules go beyond Moodle. A question may have several lines, even a list that looks like options. Lines below
+//! `ANSWER:` belong to the question above them. A block that could be read in two ways is refused as a whole.
 
 mod block;
 mod key;
@@ -23,7 +23,7 @@ use crate::parsed::ParsedFile;
 use block::{Above, Block};
 use notes::Notes;
 
-/// Reads a whole text.
+/// Reads a whole file. Blocks that are not questions are refused one by one.
 pub(crate) fn read(text: &str) -> ParsedFile {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     let is_glued = notes::is_glued(&lines);

@@ -1,4 +1,4 @@
-//! Lines below `ANSWER:`: an explanation, a difficulty, a topic, and lines that a question cannot store.
+//! Notes, which are the lines below `ANSWER:`: an explanation, a difficulty, a topic, and lines that a draft cannot keep.
 
 use crate::draft::DraftDifficulty;
 use crate::labels::{difficulty, excerpt};
@@ -61,19 +61,19 @@ fn labelled(line: &str) -> Option<(Kind, &str)> {
     LABELS.iter().find(|(label, _)| *label == word).map(|(_, kind)| (*kind, text.trim()))
 }
 
-/// Whether this line describes a question and is not part of one.
+/// Returns whether a line is a note on a question.
 pub(super) fn is_note(line: &str) -> bool {
     labelled(line).is_some()
 }
 
-/// Whether this line begins an explanation.
+/// Returns whether a line begins an explanation.
 pub(super) fn is_explanation(line: &str) -> bool {
     matches!(labelled(line), Some((Kind::Explanation, _)))
 }
 
 impl Notes {
-    /// Reads what stands from this line on, which is the one below `ANSWER:`. Where the text is glued, a line without a
-    /// label may begin another question.
+    /// Reads the notes from this line on, which is the line below `ANSWER:`. In a glued text, a line without a label may
+    /// begin another question.
     pub(super) fn read(lines: &[&str], start: usize, is_glued: bool) -> Self {
         let (end, has_question) = extent(lines, start, is_glued);
         let mut notes = Self::default();
@@ -83,7 +83,7 @@ impl Notes {
         while at < end {
             match (labelled(lines[at]), texts.last_mut()) {
                 (Some((kind, text)), _) => texts.push((Some(kind), vec![text])),
-                // Where another question follows, a note ends before the text of that question.
+                // If another question follows, a note ends before the text of that question.
                 (None, Some((Some(_), text))) if has_question && at < text_start => text.push(lines[at]),
                 (None, _) if has_question => break,
                 (None, Some((_, text))) => text.push(lines[at]),
@@ -128,8 +128,8 @@ impl Notes {
     }
 }
 
-/// The end of the lines from here on, which is a blank line or the key of another question, and whether another question
-/// begins in them.
+/// Returns the end of the notes, which is a blank line or the key of another question. Also returns whether another
+/// question begins before this end.
 fn extent(lines: &[&str], start: usize, is_glued: bool) -> (usize, bool) {
     let mut run = 0;
     for at in start..lines.len() {
@@ -146,7 +146,7 @@ fn extent(lines: &[&str], start: usize, is_glued: bool) -> (usize, bool) {
     (lines.len(), begins_question(lines, start, lines.len(), is_glued))
 }
 
-/// Whether a question begins in lines that end at a blank one: it has options, or it goes on below the blank line.
+/// Returns whether a question begins in lines above a blank line: it has options, or it continues below the blank line.
 fn begins_question(lines: &[&str], start: usize, end: usize, is_glued: bool) -> bool {
     let text = unlabelled(&lines[start..end]);
     if text.is_empty() {
@@ -161,12 +161,12 @@ fn begins_question(lines: &[&str], start: usize, end: usize, is_glued: bool) -> 
         return true;
     }
     let below: Vec<&str> = lines[next..].iter().copied().take_while(|line| !line.is_empty()).collect();
-    // The text of a question in one line, and its options below a blank line.
+    // A question can have its text in one line and its options below a blank line.
     let letters = [next, next + 1].map(|at| lines.get(at).and_then(|text| line::letter(text)));
     is_glued || (text.len() == 1 && letters == [Some('A'), Some('B')]) || is_unfinished(text, &below)
 }
 
-/// Whether questions of a text follow one another without blank lines: two keys stand in one paragraph.
+/// Returns whether a text is glued: it has two keys in one paragraph, so it has no blank lines between questions.
 pub(super) fn is_glued(lines: &[&str]) -> bool {
     let mut paragraphs = lines.split(|line| line.is_empty());
     paragraphs.any(|lines| {
@@ -177,7 +177,7 @@ pub(super) fn is_glued(lines: &[&str]) -> bool {
     })
 }
 
-/// The lines from the first that goes with no label. A list right below a label goes with it.
+/// Returns the lines from the first one that belongs to no label. A list directly below a label belongs to the label.
 fn unlabelled<'a, 't>(lines: &'a [&'t str]) -> &'a [&'t str] {
     let mut at = 0;
     while at < lines.len() {
@@ -185,12 +185,12 @@ fn unlabelled<'a, 't>(lines: &'a [&'t str]) -> &'a [&'t str] {
         at += 1;
         let announces = text.is_empty() || text.ends_with([':', '：']);
         let is_sentence = text.ends_with(['.', '।', '。']);
-        let goes_with_label =
+        let belongs_to_label =
             |line: &&&str| (Label::of(line).is_some() && !is_sentence) || (begins_part(line) && announces);
         if text.is_empty() && at < lines.len() && labelled(lines[at]).is_none() {
             at += 1;
         }
-        at += lines[at..].iter().take_while(goes_with_label).count();
+        at += lines[at..].iter().take_while(belongs_to_label).count();
     }
     &[]
 }

@@ -1,4 +1,4 @@
-//! Whether text above a blank line goes on below it.
+//! Signs that the text of a question continues below a blank line.
 
 use super::line::{self, Label};
 use super::notes;
@@ -37,7 +37,7 @@ const HEADINGS: [&str; 12] = [
     "level",
 ];
 
-/// Phrases that speak of text before them.
+/// Phrases that refer to text above them.
 const BACKWARD: [&str; 17] = [
     "the above",
     "given above",
@@ -58,12 +58,12 @@ const BACKWARD: [&str; 17] = [
     "correct combination",
 ];
 
-/// Whether a text has_question_mark something.
+/// Returns whether a text has a question mark.
 pub(super) fn has_question_mark(text: &str) -> bool {
     text.contains(['?', '？', '؟'])
 }
 
-/// Whether a line begins a part of a question, such as `Statement I:`, `Assertion (A):`, `List-I:` or `- a bullet`.
+/// Returns whether a line begins a part of a question, such as `Statement I:`, `Assertion (A):`, `List-I:` or `- a bullet`.
 pub(super) fn begins_part(line: &str) -> bool {
     let is_bullet = line.strip_prefix(['-', '–', '—', '*', '•', '●', '▪', '◦', '‣', '➢', '→']);
     if is_bullet.is_some_and(|text| text.starts_with(char::is_whitespace))
@@ -89,14 +89,14 @@ pub(super) fn begins_part(line: &str) -> bool {
     (is_marked || is_header) && (word != "s" || label.starts_with(|char: char| char.is_ascii_digit()))
 }
 
-/// Whether a line names a list, such as `List II` or `Column B (Unit)`.
+/// Returns whether a line names a list, such as `List II` or `Column B (Unit)`.
 pub(super) fn is_list_header(line: &str) -> bool {
     const LISTS: [&str; 6] = ["list", "column", "set", "group", "table", "सूची"];
     let word = line.split([' ', '-', '–', ':', '(']).next().unwrap_or_default().to_lowercase();
     LISTS.contains(&word.as_str()) && !has_question_mark(line)
 }
 
-/// Whether a line is a heading and has_question_mark nothing: it is short, and it does not end like a sentence.
+/// Returns whether a line is a heading: it is short, has no question mark and does not end like a sentence.
 pub(super) fn is_heading(line: &str) -> bool {
     let is_short = line.split_whitespace().count() <= 4;
     if !line.contains('_') && !line.contains(char::is_alphanumeric) {
@@ -109,13 +109,13 @@ pub(super) fn is_heading(line: &str) -> bool {
         && !line.ends_with(['.', ':', '：', '।', '。', '_', '=', '-', '–'])
 }
 
-/// Whether a line is a heading that says so, such as `Section B`.
+/// Returns whether a line is a heading that begins with a word for headings, such as `Section B`.
 fn is_named_heading(line: &str) -> bool {
     let word = line.split(|char: char| !char.is_alphanumeric()).next().unwrap_or_default().to_lowercase();
     is_heading(line.trim_end_matches([':', '.'])) && HEADINGS.contains(&word.as_str())
 }
 
-/// Whether a text speaks of what stands before it: it names statements or options, and has no list of its own.
+/// Returns whether a text refers to text above it: it names statements or options, and has no list of its own.
 fn points_back(text: &[&str]) -> bool {
     let has_list = text.iter().any(|line| Label::of(line).is_some() || begins_part(line));
     !has_list
@@ -125,7 +125,7 @@ fn points_back(text: &[&str]) -> bool {
         })
 }
 
-/// The text of a paragraph, which are the lines before its options.
+/// Returns the lines of a paragraph before its options.
 fn stem<'t>(lines: &[&'t str]) -> Vec<&'t str> {
     let begins = |at: usize| {
         let letters = [at, at + 1].map(|at| lines.get(at).and_then(|text| line::letter(text)));
@@ -135,8 +135,10 @@ fn stem<'t>(lines: &[&'t str]) -> Vec<&'t str> {
     lines[..end].to_vec()
 }
 
-/// Whether text above a blank line goes on below it. Headings and explanations do not; an unfinished sentence, lists and
-/// parts of questions do, and so does a text that the text below speaks of.
+/// Returns whether the text above a blank line continues below it.
+///
+/// Headings and explanations do not continue. Unfinished sentences, lists and parts of questions continue, and so does a
+/// text to which the text below refers. `run` is the number of options at the end of the text above.
 pub(super) fn continues_below(above: &[&str], run: usize, below: &[&str]) -> bool {
     let [first, ..] = above else { return false };
     let text = &above[..above.len() - run];
@@ -148,8 +150,8 @@ pub(super) fn continues_below(above: &[&str], run: usize, below: &[&str]) -> boo
         return false;
     }
     if run > 1 {
-        // A question of its own, without its key; or a list that a question below speaks of.
-        let is_list = begins_list(below) || text.iter().any(|line| begins_part(line) || names_list(line));
+        // This is either a question without its key, or a list to which the question below refers.
+        let is_list = begins_list(below) || text.iter().any(|line| begins_part(line) || announces_list(line));
         let has_key = below.iter().any(|line| line::key(line, true).is_some());
         return points_back(&below_text)
             || (!text.iter().any(|line| has_question_mark(line)) && (is_list || !has_key));
@@ -159,13 +161,13 @@ pub(super) fn continues_below(above: &[&str], run: usize, below: &[&str]) -> boo
         || above.last().is_some_and(|last| line_continues_below(last, below))
 }
 
-/// Whether a line says that a list follows.
-fn names_list(line: &str) -> bool {
+/// Returns whether a line announces a list.
+fn announces_list(line: &str) -> bool {
     let words = line.to_lowercase();
     line.ends_with([':', '：']) || words.contains("statements") || words.contains("match ")
 }
 
-/// Whether a text goes on below a blank line, by signs that no explanation and no heading has.
+/// Returns whether a text continues below a blank line, by signs that explanations and headings never have.
 pub(super) fn is_unfinished(text: &[&str], below: &[&str]) -> bool {
     let [first, others @ ..] = text else { return false };
     let below = stem(below);
@@ -181,7 +183,7 @@ pub(super) fn is_unfinished(text: &[&str], below: &[&str]) -> bool {
         })
 }
 
-/// Whether lines begin with the first two of a list.
+/// Returns whether lines begin with the first two entries of a list.
 fn begins_list(lines: &[&str]) -> bool {
     let labels = [0, 1].map(|at| lines.get(at).and_then(|line| Label::of(line)));
     matches!(labels, [Some(one), Some(two)] if one.begins() && one.goes_on_with(two))

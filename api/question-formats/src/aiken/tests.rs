@@ -46,7 +46,7 @@ fn questions_are_read() {
 }
 
 #[test]
-fn options_are_a_and_then_the_next_letter() {
+fn options_have_consecutive_letters_from_a() {
     for (text, read) in [
         (
             "Consider the statements:\nI. Light bends in glass.\nII. Light is slower in glass.\nWhich are true?\n\
@@ -90,7 +90,7 @@ fn options_are_a_and_then_the_next_letter() {
 }
 
 #[test]
-fn what_is_below_a_key_is_of_the_question_above() {
+fn lines_below_a_key_belong_to_the_question_above() {
     let text = "Which gas do plants take in?\nA. Oxygen\nB. Carbon dioxide\nANSWER: B\n\
                 Explanation: plants take carbon dioxide in.\nWhich gas do plants give off?\nA. Oxygen\n\
                 B. Carbon dioxide\nANSWER: A\nDifficulty: easy\nTopic: cells\nWhere is DNA kept?\nA. Nucleus\nB. Wall\n\
@@ -116,7 +116,7 @@ fn what_is_below_a_key_is_of_the_question_above() {
     let text = "Q?\nA. x\nB. y\nANSWER: A\nExplanation:\nso it is\nNext?\nA. x\nB. y\nANSWER: B\n";
     assert_eq!(questions(text), ["Q? [x] y", "Next? x [y]"]);
     assert_eq!(read(text).questions[0].explanation.as_deref(), Some("so it is"));
-    // Without a label a line is left out and reported.
+    // A line without a label is left out and reported.
     let text = "Q?\nA. x\nB. y\nANSWER: A\nBecause it is.\nAnd so on.\n\nNext?\nA. x\nB. y\nANSWER: B\nDifficulty: 5";
     assert_eq!(questions(text), ["Q? [x] y", "Next? x [y]"]);
     let losses: Vec<String> = read(text).questions.into_iter().flat_map(|found| found.losses).collect();
@@ -127,7 +127,7 @@ fn what_is_below_a_key_is_of_the_question_above() {
 }
 
 #[test]
-fn what_may_be_of_either_question_is_refused_with_the_second() {
+fn lines_that_may_belong_to_either_question_are_refused_with_the_second() {
     for below in
         ["Because it is.\nNext?", "Explanation: so it is,\nas always.\nNext?", "Consider:\nI. it\nWhich?"]
     {
@@ -141,7 +141,7 @@ fn what_may_be_of_either_question_is_refused_with_the_second() {
 }
 
 #[test]
-fn what_stands_alone_is_refused_by_itself() {
+fn lines_that_stand_alone_are_refused_alone() {
     for alone in [
         "Chapter 1",
         "1. Optics",
@@ -164,7 +164,7 @@ fn what_stands_alone_is_refused_by_itself() {
 }
 
 #[test]
-fn nothing_of_a_refused_question_is_read() {
+fn no_line_of_a_refused_question_is_read() {
     let after = "\n\nAfter?\nA. x\nB. y\nANSWER: B";
     let read = ["After? x [y]"];
     for (text, named) in [
@@ -203,12 +203,12 @@ fn nothing_of_a_refused_question_is_read() {
     ] {
         expect_refusal(&format!("{text}{after}"), 1, named, &read);
     }
-    // This is a question of its own without its key.
+    // This is another question, without a key.
     expect_refusal("Q?\nA. x\nB. y\n\nAfter?\nA. x\nB. y\nANSWER: B", 1, "no key", &read);
 }
 
 #[test]
-fn a_question_with_a_blank_line_in_it_is_refused_whole() {
+fn a_question_with_a_blank_line_in_its_text_is_refused_as_a_whole() {
     let options = "A. x\nB. y\nANSWER: A\n\nAfter?\nA. x\nB. y\nANSWER: B\n";
     for text in [
         "Assertion: metals conduct.\nReason: they have free electrons.\n\nChoose the correct option.",
@@ -227,7 +227,7 @@ fn a_question_with_a_blank_line_in_it_is_refused_whole() {
         "Match the following\n\nP. volt\nQ. ohm",
     ] {
         expect_refusal(&format!("{text}\n{options}"), 1, "blank line", &["After? x [y]"]);
-        // Right below another question.
+        // Here the text is directly below another question.
         let below = format!("Q?\nA. x\nB. y\nANSWER: A\nExplanation: so.\n{text}\n{options}");
         expect_refusal(&below, 6, "line", &["Q? [x] y", "After? x [y]"]);
         assert_eq!(read(&below).questions[0].explanation.as_deref(), Some("so."), "{below}");
@@ -236,7 +236,7 @@ fn a_question_with_a_blank_line_in_it_is_refused_whole() {
 }
 
 #[test]
-fn a_question_without_a_proper_key_takes_nothing_of_others_with_it() {
+fn a_question_without_a_key_does_not_affect_the_next_question() {
     let keys = [
         "Ans: B",
         "Ans. B",
@@ -264,7 +264,7 @@ fn a_question_without_a_proper_key_takes_nothing_of_others_with_it() {
 }
 
 #[test]
-fn a_heading_is_no_text_of_a_question() {
+fn a_heading_is_not_taken_for_a_question() {
     let after = "\n\nAfter?\nA. x\nB. y\nANSWER: B";
     for above in ["Explanation: x is right.", "Chapter 2", "Section B"] {
         expect_refusal(&format!("{above}\n\nA. p\nB. q\nANSWER: B{after}"), 1, "no text", &["After? x [y]"]);
@@ -282,7 +282,7 @@ fn a_heading_is_no_text_of_a_question() {
 }
 
 #[test]
-fn two_questions_are_not_read_as_one() {
+fn two_questions_are_never_read_as_one() {
     for (text, named) in [
         (
             "Q1?\nA. x\nB. y\nI. Light bends.\nII. Light slows.\nWhich are true?\nA. I\nB. II\nANSWER: B",
@@ -310,7 +310,7 @@ fn two_questions_are_not_read_as_one() {
 }
 
 #[test]
-fn lists_with_headers_and_statements_are_of_the_question() {
+fn lists_with_headers_and_statements_belong_to_the_question() {
     for (text, read) in [
         (
             "Match.\nList I\nA. Newton\nB. Pascal\nList II\n1. pressure\n2. force\nA. A-2, B-1\nB. A-1, B-2\nANSWER: A",
@@ -330,7 +330,7 @@ fn lists_with_headers_and_statements_are_of_the_question() {
 }
 
 #[test]
-fn lines_that_only_look_like_options_and_keys_are_named() {
+fn lines_that_only_look_like_options_or_keys_are_refused() {
     for (text, named) in [
         (
             "Which gas?\na) Oxygen\nb) Neon\nAnswer: b",
@@ -349,7 +349,7 @@ fn lines_that_only_look_like_options_and_keys_are_named() {
 }
 
 #[test]
-fn keys_are_read_as_moodle_reads_them() {
+fn keys_are_read_as_in_moodle() {
     for key in [
         "ANSWER: B",
         "ANSWER:B",
@@ -373,7 +373,7 @@ fn keys_are_read_as_moodle_reads_them() {
 }
 
 #[test]
-fn options_that_would_say_the_same_are_not_written() {
+fn options_that_would_become_equal_are_not_written() {
     let mut found = read("Q?\nA. x y\nB. y\nANSWER: A\n").questions.remove(0);
     let DraftAnswer::Single(options) = &mut found.answer else { panic!("{found:?}") };
     options[1].text = "x\ny".to_owned();

@@ -79,7 +79,7 @@ fn numbers_are_read() {
 }
 
 #[test]
-fn what_surrounds_a_question_is_read() {
+fn categories_comments_and_tags_are_read() {
     let text = "// a file of mine\n\n$CATEGORY: $course$/top/Optics\n\n// [id:opt\\]1] [tag:difficulty:hard] [tag:ray]\n\
                 ::A lens:: [html]<p>What is f\\=1\\:2\\{x\\}?</p> {\n  = <b>a</b> # well done\n  ~ b\n  #### Since <i>f</i>.\n}\n\n\
                 [markdown]*Next*? {=a ~b}\n";
@@ -123,7 +123,7 @@ fn backslashes_that_escape_nothing_stay() {
 }
 
 #[test]
-fn what_the_bank_has_no_kind_for_is_refused_with_the_reason() {
+fn unsupported_questions_are_refused_with_the_reason() {
     for (text, named) in [
         ("Match. {=a -> 1 =b -> 2 =c -> 3}", "matching"),
         ("Write. {}", "essay"),
@@ -147,7 +147,7 @@ fn what_the_bank_has_no_kind_for_is_refused_with_the_reason() {
 }
 
 #[test]
-fn questions_without_a_blank_line_between_them_are_not_one() {
+fn questions_without_a_blank_line_between_them_are_refused() {
     for (text, named) in [
         ("::a:: One? {=right ~wrong}\n// c\n::b:: Two is true. {T}", "blank line between questions"),
         ("Five? {\n~%50%x\n~%50%y\n}\nSix? {~%100%u ~%-100%v}", "Line 5 "),
@@ -164,17 +164,17 @@ fn questions_without_a_blank_line_between_them_are_not_one() {
 }
 
 #[test]
-fn comments_in_html_are_not_for_learners() {
+fn comments_in_html_are_removed() {
     let found = only("<b>Which?</b> <!-- key is TWO --> {~one =two<!-- this -->}");
     assert_eq!((found.stem.as_str(), options(&found)[1].0), ("<b>Which?</b> ", "two"));
     assert!(found.losses.len() == 1 && found.losses[0].contains("comments"), "{:?}", found.losses);
-    // In Moodle a text that does not say what it is is HTML.
+    // Moodle reads a text without a format as HTML.
     assert_eq!(only("Which? <!-- key is TWO --> {~one =two}").stem, "Which? ");
     assert_eq!(only("[plain]Which is a comment? <!-- this --> {=a ~b}").losses, [""; 0]);
 }
 
 #[test]
-fn what_a_stem_only_looks_like_is_not_declared_for_its_answers() {
+fn a_guessed_format_of_the_stem_does_not_apply_to_the_options() {
     let found = only("Which? {~one =two<!-- KEY --> #### So <b>it</b> is.}");
     assert_eq!((found.text_format, options(&found)[1].0), (DraftTextFormat::Html, "two"));
     assert!(found.losses.len() == 1 && found.losses[0].contains("comments"), "{:?}", found.losses);
@@ -193,14 +193,14 @@ fn what_a_stem_only_looks_like_is_not_declared_for_its_answers() {
 }
 
 #[test]
-fn partial_marks_are_told() {
+fn partial_marks_are_reported() {
     for text in ["Q {=a ~%50%b ~c}", "Q {~%50%a ~%50%b ~c}", "Q {~%70%a ~%30%b ~%-100%c}"] {
         assert!(only(text).losses[0].contains("marks of single options"), "{text}");
     }
 }
 
 #[test]
-fn a_refusal_names_its_line_and_spares_the_rest() {
+fn a_refusal_names_its_line_and_the_other_questions_are_read() {
     let parsed = read("A? {=1 ~2}\r\n\r\n// c\r\nB? {}\r\n\r\nC? {=1 ~2}\r\n");
     assert_eq!(parsed.questions.len(), 2);
     assert_eq!(parsed.refused[0].line, 4);

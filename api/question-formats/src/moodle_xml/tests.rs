@@ -76,7 +76,7 @@ fn an_export_of_moodle_is_read() {
 }
 
 #[test]
-fn what_is_wrong_is_refused_with_the_reason() {
+fn wrong_questions_are_refused_with_the_reason() {
     for (inside, named) in [
         ("<question type=\"truefalse\"/>", "Neither"),
         (
@@ -99,7 +99,7 @@ fn what_is_wrong_is_refused_with_the_reason() {
 }
 
 #[test]
-fn comments_in_html_are_not_for_learners() {
+fn comments_in_html_are_removed() {
     let file = "<quiz><question type=\"multichoice\">\
                 <questiontext format=\"html\"><text><![CDATA[<p>Which? <!-- key is TWO --></p>]]></text></questiontext>\
                 <answer fraction=\"0\" format=\"html\"><text>one</text></answer>\
@@ -111,7 +111,7 @@ fn comments_in_html_are_not_for_learners() {
 }
 
 #[test]
-fn texts_that_do_not_say_their_format_are_as_in_moodle() {
+fn texts_without_a_format_are_read_as_in_moodle() {
     let question = |stem: &str, answers: &str| {
         let file = format!(
             "<quiz><question type=\"multichoice\"><name><text>n</text></name><idnumber></idnumber>\

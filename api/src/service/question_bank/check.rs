@@ -235,3 +235,61 @@ fn check_options(options: Vec<DraftOption>) -> Result<Vec<DraftOption>, InvalidQ
     }
     Ok(options)
 }
+
+#[cfg(test)]
+mod tests {
+    use question_formats::{Format, read, write};
+    use rand::rngs::StdRng;
+    use rand::{RngExt, SeedableRng};
+
+    use super::*;
+
+    const GIFT: &str = "$CATEGORY: $course$/top/Optics\n\n// [id:opt-1] [tag:difficulty:hard]\n\
+                        Where is the image? {=At 2f ~At f ~At infinity ####Draw the rays.}\n\n\
+                        [html]<b>Which</b> are vectors? {~%50%Force ~%50%Velocity ~%-100%Mass}\n\nHow much? {#9.8:0.05}\n";
+
+    fn defaults() -> Defaults {
+        Defaults { topic: "General".to_owned(), difficulty: Difficulty::Medium }
+    }
+
+    fn checked(format: Format, text: &str) -> Vec<Result<DraftQuestion, InvalidQuestion>> {
+        let Ok(file) = read(format, text) else { return Vec::new() };
+        file.questions.into_iter().map(|parsed| check(parsed, &defaults())).collect()
+    }
+
+    #[test]
+    fn a_checked_question_that_is_exported_and_imported_is_the_same() {
+        let lines = |questions: Vec<Result<DraftQuestion, _>>| {
+            let questions = questions.into_iter().map(|question| question.expect("a question"));
+            questions.map(|question| DraftQuestion { line: 0, ..question }).collect::<Vec<_>>()
+        };
+        let questions = lines(checked(Format::Gift, GIFT));
+        assert_eq!(questions.len(), 3);
+        for format in [Format::Gift, Format::MoodleXml, Format::Qti] {
+            assert_eq!(lines(checked(format, &write(format, &questions).text)), questions, "{format:?}");
+        }
+        for question in questions {
+            assert_eq!(check_changed(question.clone()), Ok(question));
+        }
+    }
+
+    #[test]
+    fn no_file_crashes_the_check() {
+        let mut rng = StdRng::seed_from_u64(1);
+        let questions: Vec<_> = checked(Format::Gift, GIFT).into_iter().flatten().collect();
+        for format in [Format::Gift, Format::Aiken, Format::MoodleXml, Format::Qti] {
+            let text: Vec<char> = write(format, &questions).text.chars().collect();
+            for _ in 0..500 {
+                let mut chars = text[..rng.random_range(0..=text.len())].to_vec();
+                for _ in 0..rng.random_range(0..4) {
+                    if !chars.is_empty() {
+                        let at = rng.random_range(0..chars.len());
+                        chars[at] = ['{', '}', '=', '~', '#', '\\', '<', '>', '\n', ':', '%', '"', '\0']
+                            [rng.random_range(0..13)];
+                    }
+                }
+                checked(format, &String::from_iter(chars));
+            }
+        }
+    }
+}

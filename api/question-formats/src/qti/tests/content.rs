@@ -1,4 +1,4 @@
-//! What of items learners see.
+//! Tests of the content that learners see.
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -6,7 +6,7 @@ use rand::{RngExt, SeedableRng};
 use super::*;
 
 #[test]
-fn learners_see_nothing_that_is_for_others() {
+fn content_for_scorers_is_left_out() {
     let declaration = key("single", "identifier", &["Y"]);
     let feedback = "<qti-feedback-inline outcome-identifier=\"F\" identifier=\"Y\" show-hide=\"show\">KEY\
                     </qti-feedback-inline>";
@@ -47,7 +47,7 @@ fn learners_see_nothing_that_is_for_others() {
     assert!(found.losses.is_empty());
 }
 
-/// Anything that can stand in a body, with KEY where learners must not see it, and THERE where they must.
+/// Fragments of bodies. Learners must not see a fragment with KEY, and must see a fragment with THERE.
 fn any_content(rng: &mut StdRng, depth: usize, is_shown: bool) -> String {
     let said = if is_shown { "THERE" } else { "KEY" };
     let count = rng.random_range(0..4);
@@ -78,7 +78,7 @@ fn any_content(rng: &mut StdRng, depth: usize, is_shown: bool) -> String {
 }
 
 #[test]
-fn no_body_shows_what_is_for_others() {
+fn random_bodies_show_only_content_for_learners() {
     let mut rng = StdRng::seed_from_u64(3);
     let declaration = key("single", "identifier", &["Y"]);
     for _ in 0..5_000 {
@@ -101,7 +101,7 @@ fn no_body_shows_what_is_for_others() {
 }
 
 #[test]
-fn unparsed_text_is_text() {
+fn cdata_sections_become_escaped_text() {
     let declaration = key("single", "identifier", &["Y"]);
     let body = |text: &str| format!("<div><p>x <![CDATA[{text}]]></p><p>y</p></div>{}", choice(""));
     let found = only(&item(&declaration, &body("a < b && </p> <!-- c -->"), ""));
@@ -110,7 +110,7 @@ fn unparsed_text_is_text() {
 }
 
 #[test]
-fn pictures_in_the_text_are_kept_and_those_beside_it_told() {
+fn pictures_beside_the_item_are_reported() {
     let single = key("single", "identifier", &["Y"]);
     for (source, told) in [("data:image/png;base64,AAAA", 0), ("https://x.example/a.png", 0), ("a.png", 1)] {
         let found =
@@ -122,7 +122,7 @@ fn pictures_in_the_text_are_kept_and_those_beside_it_told() {
 }
 
 #[test]
-fn what_an_item_says_elsewhere_is_not_left_out_in_silence() {
+fn text_outside_of_the_declared_element_is_refused() {
     let single = key("single", "identifier", &["Y"]);
     let asked = choice("<qti-prompt>Which?</qti-prompt>");
     let ours = format!("<div data-text-format=\"html\">Which?</div>{}", choice(""));
@@ -156,7 +156,7 @@ fn what_an_item_says_elsewhere_is_not_left_out_in_silence() {
 }
 
 #[test]
-fn an_answer_in_a_sentence_has_its_place() {
+fn an_answer_within_a_sentence_leaves_a_blank() {
     let entry = "<qti-text-entry-interaction response-identifier=\"RESPONSE\"/>";
     for (body, stem) in [
         (format!("<p>A car goes {entry} km in one hour.</p>"), "<p>A car goes _____ km in one hour.</p>"),
@@ -167,7 +167,7 @@ fn an_answer_in_a_sentence_has_its_place() {
 }
 
 #[test]
-fn markup_is_that_of_html() {
+fn xml_markup_is_rewritten_as_html() {
     let single = key("single", "identifier", &["Y"]);
     for (written, html) in [
         (
@@ -189,7 +189,7 @@ fn markup_is_that_of_html() {
 }
 
 #[test]
-fn the_layout_of_a_file_is_no_part_of_its_texts() {
+fn white_space_that_lays_out_a_file_is_dropped() {
     let body = format!(
         "\n <p>\n   Which of\n   these?\n </p>\n {}",
         choice("").replace("two", "\n  two\n  lines\n")

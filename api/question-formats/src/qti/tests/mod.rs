@@ -43,7 +43,7 @@ fn reason(text: &str) -> String {
 const NUMBER: &str = "<p>How much? <qti-text-entry-interaction response-identifier=\"RESPONSE\"/></p>";
 
 #[test]
-fn items_of_others_are_read() {
+fn items_of_other_systems_are_read() {
     let declaration = key("single", "identifier", &["Y"]);
     let found = only(&item(&declaration, &choice("<qti-prompt>Which?</qti-prompt>"), ""));
     assert_eq!((found.stem.as_str(), found.text_format, found.line), ("Which?", DraftTextFormat::Plain, 2));
@@ -80,7 +80,7 @@ fn items_of_others_are_read() {
 }
 
 #[test]
-fn what_an_item_cannot_be_understood_without_is_refused() {
+fn items_with_parts_in_other_files_or_of_unknown_meaning_are_refused() {
     let single = key("single", "identifier", &["Y"]);
     let asked = || choice("<qti-prompt>Which?</qti-prompt>");
     let stimulus = format!("{single}<qti-assessment-stimulus-ref identifier=\"S\" href=\"s.xml\"/>");
@@ -101,7 +101,7 @@ fn what_an_item_cannot_be_understood_without_is_refused() {
 }
 
 #[test]
-fn what_the_bank_has_no_kind_for_is_refused_with_the_reason() {
+fn unsupported_questions_are_refused_with_the_reason() {
     let single = key("single", "identifier", &["Y"]);
     for (text, named) in [
         (item(&single, "<p>Nothing</p>", ""), "no interaction"),

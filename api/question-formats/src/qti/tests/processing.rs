@@ -1,4 +1,4 @@
-//! How items are scored.
+//! Tests of response processing.
 
 use super::*;
 
@@ -11,7 +11,7 @@ fn score(points: &str) -> String {
     )
 }
 
-/// A condition that scores where a test holds.
+/// Returns a condition that gives marks if a test holds.
 fn scored(test: &str) -> String {
     format!(
         "<qti-response-condition><qti-response-if>{test}{}</qti-response-if></qti-response-condition>",
@@ -134,7 +134,7 @@ fn numbers_have_the_tolerance_of_their_comparison() {
 }
 
 #[test]
-fn a_mapping_that_scores_must_say_what_the_key_says() {
+fn a_mapping_that_scores_must_agree_with_the_key() {
     let by_mapping = "<qti-response-processing template=\"https://x.example/map_response.xml\"/>";
     let read_with =
         |cardinality: &str, values: &[&str], attributes: &str, marks: &[(&str, &str)], processing: &str| {
@@ -178,13 +178,13 @@ fn a_mapping_that_scores_must_say_what_the_key_says() {
             parsed.refused.iter().any(|refusal| refusal.reason.contains("mapping")),
             "{marks:?} {parsed:?}"
         );
-        // Where it does not score, it says nothing.
+        // A mapping that does not score the item is ignored.
         assert_eq!(read_with(cardinality, values, attributes, marks, "").refused, [], "{marks:?}");
     }
 }
 
 #[test]
-fn what_is_scored_and_shown_otherwise_is_told() {
+fn other_scoring_and_feedback_are_reported() {
     let declaration = key("single", "identifier", &["Y"]);
     let asked = choice("<qti-prompt>Which?</qti-prompt>");
     let matched = scored(&format!("<qti-match>{OPERANDS}</qti-match>"));
