@@ -167,7 +167,7 @@ mod tests {
             ("<img alt=\"<!-- a\"> which?", "<img alt=\"<!-- a\"> which?"),
             ("<img alt=\"<!-- KEY --> which?", "<img alt=\" which?"),
             ("<a =\"><!-- KEY -->\">", "<a =\">\">"),
-            // The sign is text, as it was.
+            // The sign before the comment stays text.
             ("<<!-- a -->!-- THERE -->", "&lt;!-- THERE -->"),
             ("<<!-- a --><!-- b -->b>", "&lt;b>"),
         ] {

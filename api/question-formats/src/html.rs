@@ -55,9 +55,9 @@ pub(crate) fn tag_length(html: &str) -> Option<usize> {
     }
     let begins_tag = |byte: u8| byte == b'/' || byte.is_ascii_alphabetic();
     let start = html.len() - name.len();
-    let mut place = TagState::Element;
+    let mut state = TagState::Element;
     for (at, byte) in html.bytes().enumerate().skip(start) {
-        match (place, byte) {
+        match (state, byte) {
             (TagState::Quoted(_), b'<')
                 if html.as_bytes().get(at + 1).is_some_and(|next| begins_tag(*next)) =>
             {
@@ -68,7 +68,7 @@ pub(crate) fn tag_length(html: &str) -> Option<usize> {
             (_, b'>') => return Some(at + 1),
             _ => {}
         }
-        place = place.after(byte);
+        state = state.after(byte);
     }
     None
 }

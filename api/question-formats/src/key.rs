@@ -5,7 +5,7 @@ use rust_decimal::Decimal;
 use crate::draft::{DraftAnswer, DraftOption};
 
 /// The key of a question, without the texts of its options.
-pub(crate) enum Key {
+pub(crate) enum ParsedKey {
     Choice {
         /// Whether the learner may choose several options.
         is_multiple: bool,
@@ -18,7 +18,7 @@ pub(crate) enum Key {
     },
 }
 
-impl Key {
+impl ParsedKey {
     /// Combines the key with the texts of the options. A number has no options.
     pub(crate) fn with_options(self, texts: Vec<String>) -> DraftAnswer {
         match self {

@@ -29,14 +29,16 @@ pub use derived_id::{derive_id, is_derived_id};
 pub use draft::{DraftAnswer, DraftDifficulty, DraftOption, DraftQuestion, DraftTextFormat, IdOrigin};
 pub use format::Format;
 pub use labels::excerpt;
-pub use parsed::{EmbeddedFile, MAX_REFUSED_LISTED, ParsedFile, ParsedQuestion, RefusedQuestion, Unreadable};
-pub use writer::{Writer, Written, write};
+pub use parsed::{
+    EmbeddedFile, MAX_REFUSED_LISTED, ParsedFile, ParsedQuestion, RefusedQuestion, UnreadableFile,
+};
+pub use writer::{FileWriter, WriteLoss, WrittenFile, write};
 
 /// Reads a whole file. Entries that are not questions are refused one by one.
 ///
 /// # Errors
-/// Returns [`Unreadable`] if the file as a whole is not a document of its format.
-pub fn read(format: Format, text: &str) -> Result<ParsedFile, Unreadable> {
+/// Returns [`UnreadableFile`] if the file as a whole is not a document of its format.
+pub fn read(format: Format, text: &str) -> Result<ParsedFile, UnreadableFile> {
     match format {
         Format::Gift => Ok(gift::read(text)),
         Format::Aiken => Ok(aiken::read(text)),

@@ -24,7 +24,7 @@ impl FormattedText {
 }
 
 /// The texts of a question as its file has them.
-pub(crate) struct Texts {
+pub(crate) struct QuestionTexts {
     pub(crate) stem: FormattedText,
     pub(crate) options: Vec<FormattedText>,
     pub(crate) explanation: Option<FormattedText>,
@@ -38,7 +38,7 @@ pub(crate) struct UnifiedTexts {
     pub(crate) explanation: Option<String>,
 }
 
-impl Texts {
+impl QuestionTexts {
     fn all(&self) -> impl Iterator<Item = &FormattedText> {
         [&self.stem].into_iter().chain(&self.options).chain(&self.explanation)
     }
@@ -217,7 +217,7 @@ mod tests {
     ) -> (DraftTextFormat, String, String) {
         let stem = FormattedText::new(stem.0, stem.1);
         let options = vec![FormattedText::new(option.0, option.1)];
-        let unified = Texts { stem, options, explanation: None }.unify(losses);
+        let unified = QuestionTexts { stem, options, explanation: None }.unify(losses);
         (unified.format, unified.stem, unified.options[0].clone())
     }
 

@@ -60,7 +60,7 @@ pub struct RefusedQuestion {
 
 /// The reason why a file as a whole cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unreadable {
+pub struct UnreadableFile {
     /// The line of the file on which the problem is, counted from 1.
     pub line: u32,
     /// Sentences for the author: the reason, then what to do.

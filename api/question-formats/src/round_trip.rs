@@ -3,7 +3,7 @@
 use crate::draft::{DraftAnswer, DraftDifficulty, DraftOption, DraftQuestion, DraftTextFormat, IdOrigin};
 use crate::format::Format;
 use crate::parsed::ParsedQuestion;
-use crate::{Writer, derive_id, read};
+use crate::{FileWriter, derive_id, read};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use rust_decimal::Decimal;
@@ -227,7 +227,7 @@ fn a_question_comes_back_with_no_other_loss_than_the_listed_ones() {
         let mut rng = StdRng::seed_from_u64(seed);
         let question = any_question(&mut rng, 7);
         for format in FORMATS {
-            let mut writer = Writer::new(format);
+            let mut writer = FileWriter::new(format);
             let losses = writer.write(&question);
             let text = writer.finish();
             let parsed = read(format, &text).unwrap_or_else(|error| panic!("{error:?}\n{text}"));
@@ -262,7 +262,7 @@ fn questions_of_several_topics_follow_one_another() {
     let mut rng = StdRng::seed_from_u64(1);
     let questions: Vec<DraftQuestion> = (0..40).map(|number| any_question(&mut rng, number)).collect();
     for format in [Format::Gift, Format::MoodleXml, Format::Qti] {
-        let mut writer = Writer::new(format);
+        let mut writer = FileWriter::new(format);
         questions.iter().for_each(|question| drop(writer.write(question)));
         let text = writer.finish();
         assert_eq!(Format::detect(&text), Some(format));
@@ -279,7 +279,7 @@ fn no_file_crashes_a_reader() {
     let mut rng = StdRng::seed_from_u64(2);
     let mut whole = Vec::new();
     for format in FORMATS {
-        let mut writer = Writer::new(format);
+        let mut writer = FileWriter::new(format);
         for number in 0..6 {
             let _ = writer.write(&any_question(&mut rng, number));
         }

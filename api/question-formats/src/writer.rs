@@ -6,35 +6,44 @@ use crate::{aiken, gift, moodle_xml, qti};
 
 /// A file as text, and what its format could not store.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Written {
+pub struct WrittenFile {
     /// The whole file.
     pub text: String,
-    /// The external ids of questions, each with a sentence that says what is lost.
-    pub losses: Vec<(String, String)>,
+    /// The losses, in the order of the questions.
+    pub losses: Vec<WriteLoss>,
+}
+
+/// A part of a question that a format could not store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WriteLoss {
+    /// The external id of the question.
+    pub external_id: String,
+    /// A sentence for the author that says what is lost.
+    pub text: String,
 }
 
 /// Writes a whole file.
 #[must_use]
-pub fn write(format: Format, questions: &[DraftQuestion]) -> Written {
-    let mut writer = Writer::new(format);
+pub fn write(format: Format, questions: &[DraftQuestion]) -> WrittenFile {
+    let mut writer = FileWriter::new(format);
     let mut losses = Vec::new();
     for question in questions {
         let sentences = writer.write(question).into_iter();
-        losses.extend(sentences.map(|sentence| (question.external_id.clone(), sentence)));
+        losses.extend(sentences.map(|text| WriteLoss { external_id: question.external_id.clone(), text }));
     }
-    Written { text: writer.finish(), losses }
+    WrittenFile { text: writer.finish(), losses }
 }
 
 /// Writes a file question by question, for banks that do not fit into memory at once.
 #[derive(Debug)]
-pub struct Writer {
+pub struct FileWriter {
     format: Format,
     text: String,
     /// The topic of the last question, which GIFT and Moodle XML state once for all questions below it.
     topic: Option<String>,
 }
 
-impl Writer {
+impl FileWriter {
     /// Begins a file.
     #[must_use]
     pub fn new(format: Format) -> Self {

@@ -7,7 +7,7 @@ use std::ops::Range;
 use roxmltree::{Document, Node, ParsingOptions};
 
 use crate::format::Format;
-use crate::parsed::Unreadable;
+use crate::parsed::UnreadableFile;
 
 /// The maximum number of nodes of a document.
 const MAX_NODES: u32 = 4_000_000;
@@ -25,7 +25,7 @@ pub(crate) struct Xml<'a> {
 }
 
 impl<'a> Xml<'a> {
-    pub(crate) fn parse(text: &'a str) -> Result<Self, Unreadable> {
+    pub(crate) fn parse(text: &'a str) -> Result<Self, UnreadableFile> {
         check_tags(text)?;
         let options =
             ParsingOptions { allow_dtd: false, nodes_limit: MAX_NODES, ..ParsingOptions::default() };
@@ -40,7 +40,7 @@ impl<'a> Xml<'a> {
                 }
                 error => format!("This is not well-formed XML: {error}. Export the file again."),
             };
-            Unreadable { line, reason }
+            UnreadableFile { line, reason }
         })?;
         let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
         Ok(Self { lines: [0].into_iter().chain(breaks).collect(), document })
@@ -54,7 +54,7 @@ impl<'a> Xml<'a> {
 }
 
 /// Refuses a document that roxmltree would take too long to read.
-fn check_tags(text: &str) -> Result<(), Unreadable> {
+fn check_tags(text: &str) -> Result<(), UnreadableFile> {
     let mut namespaces = HashSet::new();
     let mut at = 0;
     while let Some(start) = text[at..].find('<') {
@@ -65,7 +65,7 @@ fn check_tags(text: &str) -> Result<(), Unreadable> {
             Some((begin, end)) => rest[begin.len()..].find(end).map(|to| begin.len() + to + end.len()),
             None => tag_length(rest, &mut namespaces).map_err(|reason| {
                 let line = text[..at].bytes().filter(|byte| *byte == b'\n').count() + 1;
-                Unreadable { line: u32::try_from(line).unwrap_or(u32::MAX), reason }
+                UnreadableFile { line: u32::try_from(line).unwrap_or(u32::MAX), reason }
             })?,
         };
         // roxmltree refuses a tag that does not end.
@@ -179,7 +179,7 @@ mod tests {
     use super::*;
 
     fn refused(text: &str) -> (u32, String) {
-        let Err(Unreadable { line, reason }) = Xml::parse(text) else { panic!("{}", &text[..40]) };
+        let Err(UnreadableFile { line, reason }) = Xml::parse(text) else { panic!("{}", &text[..40]) };
         (line, reason)
     }
 

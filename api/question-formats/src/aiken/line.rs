@@ -26,7 +26,7 @@ pub(super) fn key(line: &str, is_below_option: bool) -> Option<&str> {
     (is_meant && word.eq_ignore_ascii_case(KEY)).then(|| key.trim())
 }
 
-/// Returns whether a text has a line with a key in the form of Aiken.
+/// Returns whether a text has a line with a key in the form of Aiken. Answers in braces, as in GIFT, do not count.
 pub(crate) fn looks_like(text: &str) -> bool {
     let mut is_below_option = false;
     let mut lines = text.split(['\n', '\r']).map(str::trim).filter(|line| !line.is_empty());

@@ -5,18 +5,18 @@ use crate::{number, weights};
 use rust_decimal::Decimal;
 
 use super::text::{find, formatted};
-use crate::key::Key;
+use crate::key::ParsedKey;
 use crate::markup::FormattedText;
 
 /// The answers of a question.
 pub(super) struct Answers {
-    pub(super) key: Key,
+    pub(super) key: ParsedKey,
     /// The texts of the options, if the question is a choice.
     pub(super) options: Vec<FormattedText>,
 }
 
 /// One of several answers.
-struct Answer<'a> {
+struct ListedAnswer<'a> {
     /// The sign that begins the answer: `=` or `~`.
     sign: u8,
     /// The weight in per cent.
@@ -42,7 +42,7 @@ pub(super) fn read(
     if let Some(truth) = truth(text, losses) {
         let format = stem_format.unwrap_or(DraftTextFormat::Plain);
         let options = ["True", "False"].map(|text| FormattedText::new(text, format));
-        let key = Key::Choice { is_multiple: false, correct: vec![truth, !truth] };
+        let key = ParsedKey::Choice { is_multiple: false, correct: vec![truth, !truth] };
         return Ok(Answers { key, options: options.to_vec() });
     }
     if find(text, "~").is_none() {
@@ -55,13 +55,14 @@ pub(super) fn read(
     }
     let answers = split(text)?;
     let is_multiple = answers.iter().all(|answer| answer.sign == b'~');
-    let weight = |answer: &Answer<'_>| answer.weight.unwrap_or(if answer.sign == b'=' { 100.0 } else { 0.0 });
+    let weight =
+        |answer: &ListedAnswer<'_>| answer.weight.unwrap_or(if answer.sign == b'=' { 100.0 } else { 0.0 });
     let weights: Vec<f64> = answers.iter().map(weight).collect();
     let key = if is_multiple { weights::multiple(&weights)? } else { weights::single(&weights) };
     losses.extend(key.loss);
     add_feedback_loss(&answers, losses);
     let options = answers.iter().map(|answer| formatted(answer.text, stem_format)).collect();
-    Ok(Answers { key: Key::Choice { is_multiple, correct: key.correct }, options })
+    Ok(Answers { key: ParsedKey::Choice { is_multiple, correct: key.correct }, options })
 }
 
 /// Reads `T`, `TRUE`, `F` or `FALSE`, with or without feedback.
@@ -84,7 +85,7 @@ fn truth(text: &str, losses: &mut Vec<String>) -> Option<bool> {
 const FEEDBACK_LOSS: &str =
     "The feedback of single answers is left out: a question has one explanation, which follows ####.";
 
-fn add_feedback_loss(answers: &[Answer<'_>], losses: &mut Vec<String>) {
+fn add_feedback_loss(answers: &[ListedAnswer<'_>], losses: &mut Vec<String>) {
     if answers.iter().any(|answer| answer.feedback.is_some_and(has_text)) {
         losses.push(FEEDBACK_LOSS.to_owned());
     }
@@ -96,7 +97,7 @@ fn has_text(feedback: &str) -> bool {
 }
 
 /// Splits a text into answers, each of which begins with `=` or `~`.
-fn split(text: &str) -> Result<Vec<Answer<'_>>, String> {
+fn split(text: &str) -> Result<Vec<ListedAnswer<'_>>, String> {
     let mut starts = Vec::new();
     let mut escaped = false;
     for (at, byte) in text.bytes().enumerate() {
@@ -119,7 +120,7 @@ fn split(text: &str) -> Result<Vec<Answer<'_>>, String> {
             Some(at) => (&body[..at], Some(&body[at + 1..])),
             None => (body, None),
         };
-        Ok(Answer { sign, weight, text: body, feedback })
+        Ok(ListedAnswer { sign, weight, text: body, feedback })
     });
     answers.collect()
 }
@@ -139,20 +140,24 @@ fn weighted(text: &str) -> Result<(Option<f64>, &str), String> {
     Ok((Some(number), rest))
 }
 
-fn read_numeric(text: &str, losses: &mut Vec<String>) -> Result<Key, String> {
+fn read_numeric(text: &str, losses: &mut Vec<String>) -> Result<ParsedKey, String> {
     // The text after `~` is the feedback for all other numbers.
     let (text, feedback_for_others) = match find(text, "~") {
         Some(at) => (text[..at].trim(), Some(&text[at + 1..])),
         None => (text.trim(), None),
     };
-    let others =
-        feedback_for_others.map(|text| Answer { sign: b'~', weight: None, text: "", feedback: Some(text) });
+    let others = feedback_for_others.map(|text| ListedAnswer {
+        sign: b'~',
+        weight: None,
+        text: "",
+        feedback: Some(text),
+    });
     if find(text, "=").is_none() {
         let (body, feedback) = match find(text, "#") {
             Some(at) => (&text[..at], Some(&text[at + 1..])),
             None => (text, None),
         };
-        let only = Answer { sign: b'=', weight: None, text: body, feedback };
+        let only = ListedAnswer { sign: b'=', weight: None, text: body, feedback };
         add_feedback_loss(&[only].into_iter().chain(others).collect::<Vec<_>>(), losses);
         return range(body);
     }
@@ -173,7 +178,7 @@ fn read_numeric(text: &str, losses: &mut Vec<String>) -> Result<Key, String> {
 }
 
 /// Reads a number with its tolerance: `5`, `5:0.1` or `4.9..5.1`.
-fn range(text: &str) -> Result<Key, String> {
+fn range(text: &str) -> Result<ParsedKey, String> {
     let read = |text: &str| {
         number::exact(text).ok_or_else(|| {
             format!(
@@ -188,11 +193,11 @@ fn range(text: &str) -> Result<Key, String> {
         let half = high.checked_sub(low).and_then(|width| width.checked_div(Decimal::TWO));
         return match (middle, half) {
             (Some(value), Some(tolerance)) if value.checked_add(tolerance) == Some(high) => {
-                Ok(Key::Number { value, tolerance })
+                Ok(ParsedKey::Number { value, tolerance })
             }
             _ => Err("Its range has too many digits. Round its ends.".to_owned()),
         };
     }
     let (value, tolerance) = text.split_once(':').unwrap_or((text, "0"));
-    Ok(Key::Number { value: read(value)?, tolerance: read(tolerance)? })
+    Ok(ParsedKey::Number { value: read(value)?, tolerance: read(tolerance)? })
 }

@@ -1,7 +1,7 @@
 //! The blocks of a file in GIFT, with the comments before each question.
 
 /// A part of a file.
-pub(super) enum Block {
+pub(super) enum GiftBlock {
     /// The path of the category of the questions below it.
     Category(String),
     /// Lines that should be a question.
@@ -44,9 +44,9 @@ impl<'a> Blocks<'a> {
 }
 
 impl Iterator for Blocks<'_> {
-    type Item = Block;
+    type Item = GiftBlock;
 
-    fn next(&mut self) -> Option<Block> {
+    fn next(&mut self) -> Option<GiftBlock> {
         let mut block =
             QuestionBlock { line: 0, lines: Vec::new(), text: String::new(), id: None, tags: Vec::new() };
         while let Some((number, line)) = self.lines.peek().copied() {
@@ -57,7 +57,7 @@ impl Iterator for Blocks<'_> {
             }
             self.lines.next();
             if is_category {
-                return Some(Block::Category(bare[CATEGORY.len()..].to_owned()));
+                return Some(GiftBlock::Category(bare[CATEGORY.len()..].to_owned()));
             } else if let Some(comment) = bare.strip_prefix("//") {
                 let (ids, tags) = marked(comment);
                 block.id = ids.into_iter().last().or(block.id);
@@ -75,7 +75,7 @@ impl Iterator for Blocks<'_> {
                 break;
             }
         }
-        (!block.text.is_empty()).then_some(Block::Question(block))
+        (!block.text.is_empty()).then_some(GiftBlock::Question(block))
     }
 }
 

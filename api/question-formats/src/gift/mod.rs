@@ -15,10 +15,10 @@ pub(crate) use write::write;
 
 use crate::category;
 use crate::labels::{read_identity, read_tags};
-use crate::markup::{self, Texts};
+use crate::markup::{self, QuestionTexts};
 use crate::parsed::{ParsedFile, ParsedQuestion};
 use answers::Answers;
-use blocks::{Block, Blocks};
+use blocks::{Blocks, GiftBlock};
 use text::{declared, find, find_brace, formatted, unescape};
 
 const HOW_TO_ESCAPE: &str = "End the answers with }, and write braces in texts as \\{ and \\}.";
@@ -29,8 +29,8 @@ pub(crate) fn read(text: &str) -> ParsedFile {
     let mut topic = None;
     for block in Blocks::new(text) {
         match block {
-            Block::Category(path) => topic = category::topic(&path),
-            Block::Question(block) => {
+            GiftBlock::Category(path) => topic = category::topic(&path),
+            GiftBlock::Question(block) => {
                 let mut title = None;
                 let question = question(&block, &mut title)
                     .map(|found| ParsedQuestion { topic: topic.clone(), ..found });
@@ -83,7 +83,7 @@ fn question(block: &blocks::QuestionBlock, title: &mut Option<String>) -> Result
         None => (inside, None),
     };
     let Answers { key, options } = answers::read(inside, stem_format, &mut losses)?;
-    let texts = Texts {
+    let texts = QuestionTexts {
         stem: formatted(&rest[..open], None),
         options,
         explanation: explanation.map(|explanation| formatted(explanation, stem_format)),

@@ -1,4 +1,4 @@
-//! Texts in GIFT: escapes with a backslash, and formats such as `[html]`.
+//! QuestionTexts in GIFT: escapes with a backslash, and formats such as `[html]`.
 
 use crate::draft::DraftTextFormat;
 

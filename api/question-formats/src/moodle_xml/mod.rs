@@ -12,19 +12,19 @@ pub(crate) use write::{BEGIN, END, write};
 
 use crate::draft::DraftTextFormat;
 use crate::labels::{read_identity, read_tags};
-use crate::parsed::{EmbeddedFile, ParsedFile, ParsedQuestion, Unreadable};
+use crate::parsed::{EmbeddedFile, ParsedFile, ParsedQuestion, UnreadableFile};
 use crate::{category, number, weights};
 use roxmltree::Node;
 
-use crate::key::Key;
-use crate::markup::{self, FormattedText, Texts};
+use crate::key::ParsedKey;
+use crate::markup::{self, FormattedText, QuestionTexts};
 use crate::xml::{Xml, child, children, text};
 
 const FEEDBACK_LOSS: &str =
     "The feedback of single answers is left out: a question has one explanation, its general feedback.";
 
 /// Reads a whole document. Elements that are not questions are refused one by one.
-pub(crate) fn read(source: &str) -> Result<ParsedFile, Unreadable> {
+pub(crate) fn read(source: &str) -> Result<ParsedFile, UnreadableFile> {
     let xml = Xml::parse(source)?;
     let root = xml.document.root_element();
     if root.tag_name().name() != "quiz" {
@@ -33,7 +33,7 @@ pub(crate) fn read(source: &str) -> Result<ParsedFile, Unreadable> {
                  as Moodle XML.",
             root.tag_name().name()
         );
-        return Err(Unreadable { line: xml.line(root), reason });
+        return Err(UnreadableFile { line: xml.line(root), reason });
     }
     let mut parsed = ParsedFile::default();
     let mut topic = None;
@@ -77,14 +77,14 @@ fn question(node: Node<'_, '_>, line: u32, kind: &str) -> Result<ParsedQuestion,
             let truth = truth(node)?;
             let format = stem_format.unwrap_or(DraftTextFormat::Plain);
             let options = ["True", "False"].map(|text| FormattedText::new(text, format));
-            (Key::Choice { is_multiple: false, correct: vec![truth, !truth] }, options.to_vec())
+            (ParsedKey::Choice { is_multiple: false, correct: vec![truth, !truth] }, options.to_vec())
         }
         "numerical" => (numeric(node, &mut losses)?, Vec::new()),
         kind => return Err(unsupported(kind)),
     };
     add_other_losses(node, &mut losses);
     let explanation = child(node, "generalfeedback").map(|feedback| formatted(feedback, stem_format));
-    let texts = Texts {
+    let texts = QuestionTexts {
         stem: stem.map_or_else(
             || FormattedText::new("", DraftTextFormat::Plain),
             |stem| formatted(stem, stem_format),
@@ -154,7 +154,7 @@ fn declared(node: Node<'_, '_>, default: Option<DraftTextFormat>) -> Option<Draf
 }
 
 /// Reads the key of a choice.
-fn choices(node: Node<'_, '_>, losses: &mut Vec<String>) -> Result<Key, String> {
+fn choices(node: Node<'_, '_>, losses: &mut Vec<String>) -> Result<ParsedKey, String> {
     let is_false = |name| child(node, name).is_some_and(|child| matches!(text(child).trim(), "false" | "0"));
     let is_multiple = is_false("single");
     let weights = children(node, "answer").map(weight).collect::<Result<Vec<_>, _>>()?;
@@ -165,7 +165,7 @@ fn choices(node: Node<'_, '_>, losses: &mut Vec<String>) -> Result<Key, String> 
             "The fixed order of its options is left out: each sitting shuffles the options.".to_owned(),
         );
     }
-    Ok(Key::Choice { is_multiple, correct: key.correct })
+    Ok(ParsedKey::Choice { is_multiple, correct: key.correct })
 }
 
 /// Reads the fraction of the marks that an answer gives, in per cent.
@@ -194,7 +194,7 @@ fn truth(node: Node<'_, '_>) -> Result<bool, String> {
     Err("Neither true nor false has full marks. Give one of the two the fraction 100.".to_owned())
 }
 
-fn numeric(node: Node<'_, '_>, losses: &mut Vec<String>) -> Result<Key, String> {
+fn numeric(node: Node<'_, '_>, losses: &mut Vec<String>) -> Result<ParsedKey, String> {
     let (mut full, mut has_partial) = (Vec::new(), false);
     for answer in children(node, "answer") {
         let weight = weight(answer)?;
@@ -231,7 +231,7 @@ fn numeric(node: Node<'_, '_>, losses: &mut Vec<String>) -> Result<Key, String> 
     let value = read(&child(answer, "text").map(text).unwrap_or_default())?;
     let tolerance = child(answer, "tolerance").map(text).filter(|text| !text.trim().is_empty());
     let tolerance = tolerance.map_or(Ok(rust_decimal::Decimal::ZERO), |text| read(&text))?;
-    Ok(Key::Number { value, tolerance })
+    Ok(ParsedKey::Number { value, tolerance })
 }
 
 /// Reads the files, in base64, of the stem and the options. Old versions of Moodle wrote the picture of a question into

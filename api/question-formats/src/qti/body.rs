@@ -6,7 +6,7 @@ use roxmltree::Node;
 
 use super::content::{Content, elements, shown, text};
 use super::processing;
-use crate::markup::{self, FormattedText, Texts, UnifiedTexts};
+use crate::markup::{self, FormattedText, QuestionTexts, UnifiedTexts};
 use crate::xml::{child, children};
 
 /// Elements that learners see although they have no text.
@@ -16,7 +16,7 @@ const VISIBLE_ELEMENTS: [&str; 10] =
 const BLANK: &str = "_____";
 
 /// The content of an item.
-pub(super) struct Body {
+pub(super) struct ItemTexts {
     pub(super) texts: UnifiedTexts,
     pub(super) data: DataAttributes,
 }
@@ -36,7 +36,7 @@ pub(super) fn read(
     interaction: Node<'_, '_>,
     source: &str,
     losses: &mut Vec<String>,
-) -> Result<Body, String> {
+) -> Result<ItemTexts, String> {
     let marked = children(body, "div").find(|div| div.attribute("data-text-format").is_some());
     let declared = marked.and_then(|div| div.attribute("data-text-format"));
     let mut content = Content::new(source);
@@ -80,8 +80,8 @@ pub(super) fn read(
         return Err(format!("It has {}, which is not understood. Remove it.", excerpt(&unknown)));
     }
     losses.extend(content.losses.into_iter().map(str::to_owned));
-    let texts = Texts { stem, options, explanation }.unify(losses);
-    Ok(Body { texts, data })
+    let texts = QuestionTexts { stem, options, explanation }.unify(losses);
+    Ok(ItemTexts { texts, data })
 }
 
 /// Refuses an item that declares the element of its text and shows more than this element.

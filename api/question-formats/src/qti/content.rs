@@ -19,7 +19,7 @@ pub(super) struct Content<'s> {
 }
 
 /// A range of the source, and its replacement.
-type Change = (Range<usize>, Cow<'static, str>);
+type SourceEdit = (Range<usize>, Cow<'static, str>);
 
 /// The namespaces whose elements browsers know without a prefix.
 const NAMESPACES: [&str; 4] = [
@@ -144,7 +144,7 @@ impl<'s> Content<'s> {
     }
 
     /// Collects the changes that make the content of a node HTML for learners. Skips the node `except`.
-    fn changes(&mut self, node: Node<'_, '_>, except: Option<Node<'_, '_>>) -> Vec<Change> {
+    fn changes(&mut self, node: Node<'_, '_>, except: Option<Node<'_, '_>>) -> Vec<SourceEdit> {
         let mut changes = Vec::new();
         let mut done = 0;
         for node in node.descendants().skip(1) {
@@ -191,7 +191,7 @@ impl<'s> Content<'s> {
 
     /// Collects the changes of a tag that browsers would misread. They know no prefixes, and in HTML only void elements may
     /// end with `/>`.
-    fn as_html(&self, node: Node<'_, '_>, changes: &mut Vec<Change>) {
+    fn as_html(&self, node: Node<'_, '_>, changes: &mut Vec<SourceEdit>) {
         let (range, tag) = (node.range(), start_tag(node, self.source));
         let is_known = node.tag_name().namespace().is_some_and(|name| NAMESPACES.contains(&name));
         let prefix =
@@ -210,7 +210,7 @@ impl<'s> Content<'s> {
         }
     }
 
-    fn copy(&self, range: Range<usize>, changes: &[Change]) -> String {
+    fn copy(&self, range: Range<usize>, changes: &[SourceEdit]) -> String {
         let mut html = String::with_capacity(range.len());
         let mut at = range.start;
         for (changed, instead) in changes {

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use roxmltree::Node;
 use rust_decimal::Decimal;
 
-use crate::key::Key;
+use crate::key::ParsedKey;
 use crate::labels::excerpt;
 use crate::number;
 use crate::xml::{child, children, text};
@@ -15,7 +15,7 @@ pub(super) fn choice(
     declaration: Node<'_, '_>,
     interaction: Node<'_, '_>,
     losses: &mut Vec<String>,
-) -> Result<Key, String> {
+) -> Result<ParsedKey, String> {
     let is_multiple = match declaration.attribute("cardinality") {
         Some("single") => false,
         Some("multiple") => true,
@@ -44,7 +44,7 @@ pub(super) fn choice(
     }
     let is_correct =
         |choice: Node<'_, '_>| choice.attribute("identifier").is_some_and(|id| correct.contains(id));
-    Ok(Key::Choice { is_multiple, correct: choices().map(is_correct).collect() })
+    Ok(ParsedKey::Choice { is_multiple, correct: choices().map(is_correct).collect() })
 }
 
 /// Returns the values of the correct response.
@@ -100,7 +100,7 @@ fn as_number(value: &str) -> String {
 }
 
 /// Reads the correct number.
-pub(super) fn number(declaration: Node<'_, '_>, tolerance: Decimal) -> Result<Key, String> {
+pub(super) fn number(declaration: Node<'_, '_>, tolerance: Decimal) -> Result<ParsedKey, String> {
     if !matches!(declaration.attribute("base-type"), Some("float" | "integer")) {
         return Err(
             "Its answer is a text, which cannot be stored. Ask for a number: base-type=\"float\".".to_owned()
@@ -112,7 +112,7 @@ pub(super) fn number(declaration: Node<'_, '_>, tolerance: Decimal) -> Result<Ke
         [] => return Err("It has no correct response. Declare it in qti-correct-response.".to_owned()),
         _ => return Err("It has several correct numbers. Keep one, and give it a tolerance.".to_owned()),
     };
-    Ok(Key::Number { value, tolerance })
+    Ok(ParsedKey::Number { value, tolerance })
 }
 
 /// Reads a number.

@@ -25,14 +25,14 @@ pub(crate) use write::{BEGIN, END, write};
 use roxmltree::Node;
 
 use crate::labels::{difficulty, read_identity};
-use crate::parsed::{ParsedFile, ParsedQuestion, Unreadable};
+use crate::parsed::{ParsedFile, ParsedQuestion, UnreadableFile};
 use crate::xml::{Xml, child};
-use body::Body;
+use body::ItemTexts;
 
 const ITEM: &str = "qti-assessment-item";
 
 /// Reads a whole document. Items that are not questions are refused one by one.
-pub(crate) fn read(source: &str) -> Result<ParsedFile, Unreadable> {
+pub(crate) fn read(source: &str) -> Result<ParsedFile, UnreadableFile> {
     let xml = Xml::parse(source)?;
     let root = xml.document.root_element();
     let mut end = 0;
@@ -58,7 +58,7 @@ pub(crate) fn read(source: &str) -> Result<ParsedFile, Unreadable> {
                  file as QTI 3.0."
             ),
         };
-        return Err(Unreadable { line: xml.line(root), reason });
+        return Err(UnreadableFile { line: xml.line(root), reason });
     }
     let mut parsed = ParsedFile::default();
     for item in items {
@@ -85,7 +85,7 @@ fn question(item: Node<'_, '_>, line: u32, source: &str) -> Result<ParsedQuestio
     if processing::has_own_marks(item) {
         losses.push("Its own marks are left out: the subject's marking scheme applies.".to_owned());
     }
-    let Body { texts, data } = body::read(item, body, interaction, source, &mut losses)?;
+    let ItemTexts { texts, data } = body::read(item, body, interaction, source, &mut losses)?;
     let key = match interaction.tag_name().name() {
         "qti-choice-interaction" => key::choice(declaration, interaction, &mut losses)?,
         _ => key::number(declaration, tolerance)?,

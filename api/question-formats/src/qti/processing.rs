@@ -58,7 +58,7 @@ pub(super) fn is_by_mapping(item: Node<'_, '_>) -> bool {
     template.contains("map_response") || processing.descendants().any(|node| name(node) == "qti-map-response")
 }
 
-/// Returns whether an answer can score another number than 1 or 0.
+/// Returns whether an answer can score a number other than 1 or 0.
 pub(super) fn has_own_marks(item: Node<'_, '_>) -> bool {
     let is_of = |node: &Node<'_, '_>, names: &[&str]| {
         node.attribute("identifier").is_some_and(|id| names.iter().any(|name| name.eq_ignore_ascii_case(id)))

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use jishu_entity::{
     QuestionId, QuestionVersionId, SubjectId, TopicId, question, question_option, question_version, topic,
 };
-use question_formats::{DraftOption, DraftQuestion, Format, IdOrigin, Writer};
+use question_formats::{DraftOption, DraftQuestion, FileWriter, Format, IdOrigin};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect,
@@ -99,13 +99,13 @@ pub async fn export_all(
 
 /// A file that is being written, and what its format has no place for.
 struct Writing {
-    writer: Writer,
+    writer: FileWriter,
     losses: Vec<Loss>,
 }
 
 impl Writing {
     fn new(format: Format) -> Self {
-        Self { writer: Writer::new(format), losses: Vec::new() }
+        Self { writer: FileWriter::new(format), losses: Vec::new() }
     }
 
     fn add(mut self, drafts: &[DraftQuestion]) -> Self {

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use jishu_entity::SubjectId;
 use question_formats::{
-    DraftQuestion, Format, ParsedFile, ParsedQuestion, RefusedQuestion, Unreadable, excerpt,
+    DraftQuestion, Format, ParsedFile, ParsedQuestion, RefusedQuestion, UnreadableFile, excerpt,
 };
 use sea_orm::DbErr;
 
@@ -208,7 +208,7 @@ fn prepare(
     let text = unix_lines(&text);
     let format = format.or_else(|| Format::detect(&text)).ok_or(ImportError::UnknownFormat)?;
     let ParsedFile { questions, refused, mut refused_count } = question_formats::read(format, &text)
-        .map_err(|Unreadable { line, reason }| ImportError::Unreadable { line, reason })?;
+        .map_err(|UnreadableFile { line, reason }| ImportError::Unreadable { line, reason })?;
     let refused = refused.into_iter().map(|RefusedQuestion { line, external_id, reason }| Refusal {
         line,
         external_id,
