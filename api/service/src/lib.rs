@@ -24,7 +24,6 @@ pub mod learner;
 pub mod limit;
 pub mod money;
 pub mod name;
-mod number;
 pub mod page;
 pub mod paper;
 pub mod pricing;

@@ -15,7 +15,7 @@ use crate::config::DatabaseConfig;
 use jishu_service::clock::SystemClock;
 use jishu_service::database::Database;
 use jishu_service::question_bank::{
-    self, Advice, Defaults, Format, ImportReport, ImportRequest, Notice, Progress, RefusedQuestion,
+    self, Advice, Defaults, Format, ImportReport, ImportRequest, Notice, Progress, RefusedImport,
 };
 
 #[derive(Args, Debug)]
@@ -282,7 +282,7 @@ fn print_json(report: &ImportReport, dry_run: bool) {
     println!("{output:#}");
 }
 
-fn refusal_text(refusal: &RefusedQuestion) -> String {
+fn refusal_text(refusal: &RefusedImport) -> String {
     let advice = refusal.advice.map(|advice| format!(" {}", advice_text(advice))).unwrap_or_default();
     format!("{}{advice}", refusal.reason)
 }

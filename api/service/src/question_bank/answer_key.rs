@@ -4,13 +4,12 @@ use std::collections::{BTreeSet, HashMap};
 
 use jishu_entity::question_version::QuestionKind;
 use jishu_entity::{QuestionVersionId, question_version};
+use question_formats::{DraftAnswer, DraftOption, number};
 use rust_decimal::Decimal;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 
-use super::draft::{DraftAnswer, DraftOption};
 use super::export::options;
 use crate::error::Fault;
-use crate::number;
 
 /// A key: the correct options among all of them, or a number.
 #[derive(Clone, Debug)]

@@ -7,6 +7,7 @@ use jishu_entity::{
     QuestionId, QuestionVersionId, SubjectId, TopicId, UserId, question, question_correction,
     question_version, topic, user,
 };
+use question_formats::{DraftAnswer, DraftOption};
 use sea_orm::sea_query::{Expr, ExprTrait, Func, LikeExpr};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, IntoSimpleExpr, JoinType, PaginatorTrait,
@@ -14,7 +15,6 @@ use sea_orm::{
 };
 
 use super::answer_key::{AnswerKey, answer, keys};
-use super::draft::{DraftAnswer, DraftOption};
 use super::export::{current_versions, options};
 use super::fixed;
 use crate::account::Author;

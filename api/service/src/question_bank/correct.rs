@@ -7,13 +7,14 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use jishu_entity::{QuestionId, QuestionVersionId, UserId, question, question_correction, question_version};
+use question_formats::{DraftAnswer, DraftOption, DraftQuestion};
 use rust_decimal::Decimal;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, DatabaseTransaction, DbErr, EntityTrait,
 };
 
 use super::answer_key::{AnswerKey, keys};
-use super::draft::{DraftAnswer, DraftOption, DraftQuestion, InvalidQuestion};
+use super::check::{InvalidQuestion, check_changed};
 use super::export::{current_versions, draft, options, topics};
 use super::fixed::{self, Slot};
 use super::store::{advance, insert_versions};
@@ -219,7 +220,7 @@ fn corrected(
     if let Some(explanation) = &correction.explanation {
         question.explanation = Some(explanation.clone());
     }
-    question.check().map_err(|invalid| match invalid {
+    check_changed(question).map_err(|invalid| match invalid {
         InvalidQuestion::ExplanationTooLong
         | InvalidQuestion::TextTooLong
         | InvalidQuestion::ControlCharacter(_) => CorrectionRefusal::Explanation(invalid),

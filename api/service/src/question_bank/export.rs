@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use jishu_entity::{
     QuestionId, QuestionVersionId, SubjectId, TopicId, question, question_option, question_version, topic,
 };
+use question_formats::{DraftOption, DraftQuestion, FileWriter, Format, IdOrigin};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect,
@@ -12,11 +13,10 @@ use sea_orm::{
 };
 
 use super::answer_key::answer;
-use super::draft::{DraftOption, DraftQuestion, IdOrigin};
-use super::format::{Format, Writer};
 use super::report::Loss;
 use super::run_aside;
 use super::store::subject_exists;
+use super::stored;
 use crate::account::Author;
 use crate::error::{Error, Fault, Refusal};
 
@@ -67,7 +67,8 @@ pub async fn export(
     let Page { drafts, last, has_next } =
         read_page(connection, subject_id, after, Ord::min(first, LONGEST_EXPORT)).await?;
     let questions = drafts.len();
-    let (text, losses) = run_aside(move || write(Writer::new(format), &drafts).finish()).await?;
+    let Writing { writer, losses } = run_aside(move || Writing::new(format).add(&drafts)).await?;
+    let text = writer.finish();
     Ok(Export { text, losses, questions, last, has_next })
 }
 
@@ -83,22 +84,37 @@ pub async fn export_all(
     if !subject_exists(connection, subject_id).await? {
         return Err(ExportRefusal::SubjectNotFound.into());
     }
-    let mut writer = Writer::new(format);
+    let mut writing = Writing::new(format);
     let (mut questions, mut last, mut has_next) = (0, None, true);
     while has_next {
         let page = read_page(connection, subject_id, last, LONGEST_EXPORT).await?;
         questions += page.drafts.len();
         last = page.last.or(last);
         has_next = page.has_next;
-        writer = run_aside(move || write(writer, &page.drafts)).await?;
+        writing = run_aside(move || writing.add(&page.drafts)).await?;
     }
-    let (text, losses) = writer.finish();
-    Ok(Export { text, losses, questions, last, has_next })
+    let Writing { writer, losses } = writing;
+    Ok(Export { text: writer.finish(), losses, questions, last, has_next })
 }
 
-fn write(mut writer: Writer, drafts: &[DraftQuestion]) -> Writer {
-    drafts.iter().for_each(|draft| writer.write(draft));
-    writer
+/// A file that is being written, and what its format has no place for.
+struct Writing {
+    writer: FileWriter,
+    losses: Vec<Loss>,
+}
+
+impl Writing {
+    fn new(format: Format) -> Self {
+        Self { writer: FileWriter::new(format), losses: Vec::new() }
+    }
+
+    fn add(mut self, drafts: &[DraftQuestion]) -> Self {
+        for draft in drafts {
+            let loss = |what| Loss { line: 0, external_id: draft.external_id.clone(), what };
+            self.losses.extend(self.writer.write(draft).into_iter().map(loss));
+        }
+        self
+    }
 }
 
 struct Page {
@@ -157,8 +173,8 @@ pub(super) fn draft(
         external_id,
         id_origin: IdOrigin::Given,
         topic,
-        difficulty: version.difficulty,
-        text_format: version.text_format,
+        difficulty: stored::draft_difficulty(version.difficulty),
+        text_format: stored::draft_text_format(version.text_format),
         stem: version.stem.clone(),
         answer: answer(version, options)?,
         explanation: version.explanation.clone(),

@@ -3,12 +3,14 @@
 use std::collections::{HashMap, HashSet};
 
 use jishu_entity::SubjectId;
+use question_formats::{
+    DraftQuestion, Format, ParsedFile, ParsedQuestion, RefusedQuestion, UnreadableFile, excerpt,
+};
 
 use super::answer_key::AnswerKey;
+use super::check::{Defaults, InvalidQuestion, MAX_ID_CHARS, check, check_topic, unix_lines};
 use super::correct::{self, MOST_REASON_CHARS};
-use super::draft::{Defaults, DraftQuestion, Found, InvalidQuestion, MOST_ID_CHARS, check_topic, unix_lines};
-use super::format::{self, Format, Reading, Unreadable};
-use super::report::{ImportReport, Loss, MOST_REFUSED, RefusedQuestion};
+use super::report::{ImportReport, Loss, MOST_REFUSED, RefusedImport};
 use super::run_aside;
 use super::store::{self, Batch};
 use crate::account::Author;
@@ -76,7 +78,7 @@ pub enum ImportRefusal {
         "More than {MOST_REFUSED} questions were refused, and there is no other, the first in line {}: {} Check which format the file is in.",
         .0.line, .0.reason
     )]
-    TooManyRefused(RefusedQuestion),
+    TooManyRefused(RefusedImport),
     /// The topic for questions that name none.
     #[error("The topic for questions that name none cannot be used. {0}")]
     DefaultTopic(InvalidQuestion),
@@ -113,7 +115,7 @@ pub fn decode(bytes: &[u8]) -> Result<&str, ImportRefusal> {
     Ok(text.trim_start_matches('\u{feff}'))
 }
 
-const NUL: &str = "it has a NUL byte, which no text has. Take it out.";
+const NUL: &str = "it has a NUL byte, which a text cannot have. Remove it.";
 
 /// Imports a file: what is refused is left out, and the rest is stored, some hundred questions at a time. Running it
 /// again, after it ended or broke off, changes nothing that is there.
@@ -191,9 +193,15 @@ fn prepare(
     let text = decode(text.as_bytes())?.replace('\u{feff}', "");
     let text = unix_lines(&text);
     let format = format.or_else(|| Format::detect(&text)).ok_or(ImportRefusal::UnknownFormat)?;
-    let Reading { questions, refused, mut refused_count } = format::read(format, &text)
-        .map_err(|Unreadable { line, reason }| ImportRefusal::Unreadable { line, reason })?;
-    let mut report = ImportReport { refused, ..ImportReport::default() };
+    let ParsedFile { questions, refused, mut refused_count } = question_formats::read(format, &text)
+        .map_err(|UnreadableFile { line, reason }| ImportRefusal::Unreadable { line, reason })?;
+    let refused = refused.into_iter().map(|RefusedQuestion { line, external_id, reason }| RefusedImport {
+        line,
+        external_id,
+        reason,
+        advice: None,
+    });
+    let mut report = ImportReport { refused: refused.collect(), ..ImportReport::default() };
     let mut names = Names::default();
     let mut seen: HashMap<String, (u32, AnswerKey)> = HashMap::new();
     let mut accepted = Vec::with_capacity(questions.len());
@@ -204,21 +212,21 @@ fn prepare(
         }
         let (id, name) = (found.external_id.clone(), found.name.take());
         let losses = std::mem::take(&mut found.losses);
-        let refusal = match found.check(defaults) {
+        let refusal = match check(found, defaults) {
             Ok(question) => match seen.get(&question.external_id) {
                 Some((first, key))
                     if id.is_none() && !key.agrees_with(&AnswerKey::from(&question.answer)) =>
                 {
                     format!(
-                        "It asks what the question in line {first} asks, with another key. Take out the one that is wrong, or \
-                     give each an id."
+                        "It asks the same as the question in line {first}, with another key. Remove the wrong one, or give \
+                     each an id."
                     )
                 }
                 Some((first, _)) if id.is_none() => {
-                    format!("It asks what the question in line {first} asks. Change one, or take it out.")
+                    format!("It asks the same as the question in line {first}. Change one, or remove it.")
                 }
                 Some((first, _)) => format!(
-                    "Its id is that of the question in line {first}. Give each its own, or take one out."
+                    "It has the same id as the question in line {first}. Give each its own id, or remove one."
                 ),
                 None => {
                     seen.insert(question.external_id.clone(), (line, AnswerKey::from(&question.answer)));
@@ -233,8 +241,8 @@ fn prepare(
             Err(invalid) => invalid.to_string(),
         };
         refused_count += 1;
-        let external_id = id.or(name).map(|id| id.chars().take(MOST_ID_CHARS).collect());
-        report.refused.push(RefusedQuestion { line, external_id, reason: refusal, advice: None });
+        let external_id = id.or(name).map(|id| id.chars().take(MAX_ID_CHARS).collect());
+        report.refused.push(RefusedImport { line, external_id, reason: refusal, advice: None });
     }
     let names_line = names.first.as_ref().and_then(|(at, _)| report.losses.get(*at)).map(|loss| loss.line);
     names.tell(&mut report.losses, names_are_ids);
@@ -252,8 +260,8 @@ fn prepare(
 }
 
 /// Takes the name of a question that has no id for one, if it is as short as one.
-fn name_as_id(found: &mut Found) {
-    let fits = |name: &String| name.chars().count() <= MOST_ID_CHARS;
+fn name_as_id(found: &mut ParsedQuestion) {
+    let fits = |name: &String| name.chars().count() <= MAX_ID_CHARS;
     if found.external_id.is_none() && found.name.as_ref().is_some_and(fits) {
         found.external_id = found.name.take();
     }
@@ -279,7 +287,7 @@ impl Names {
     fn tell(self, losses: &mut [Loss], names_are_ids: bool) {
         let Some((at, name)) = self.first else { return };
         let Some(loss) = losses.get_mut(at) else { return };
-        let name = format::short(&name);
+        let name = excerpt(&name);
         let others = match self.count - 1 {
             0 => String::new(),
             1 => ", and that of another question,".to_owned(),
@@ -296,16 +304,22 @@ impl Names {
     }
 }
 
-/// Parts that one transaction can store.
+/// Returns about how many bytes of text a question has.
+fn text_bytes(question: &DraftQuestion) -> usize {
+    let options: usize = question.answer.options().iter().map(|option| option.text.len()).sum();
+    question.stem.len() + question.explanation.as_ref().map_or(0, String::len) + options
+}
+
+/// Splits questions into parts that one transaction can store.
 fn batches(questions: Vec<DraftQuestion>) -> Vec<Vec<DraftQuestion>> {
     let mut batches: Vec<Vec<DraftQuestion>> = Vec::new();
     let mut size = 0;
     for question in questions {
-        size += question.size();
+        size += text_bytes(&question);
         match batches.last_mut() {
             Some(batch) if batch.len() < BATCH && size <= BATCH_BYTES => batch.push(question),
             _ => {
-                size = question.size();
+                size = text_bytes(&question);
                 batches.push(vec![question]);
             }
         }

@@ -6,30 +6,28 @@
 mod answer_key;
 mod archive;
 mod authored;
+mod check;
 mod correct;
-mod draft;
 mod export;
 mod fixed;
-mod format;
-mod hash;
 mod import;
-mod made_up;
 mod plan;
 mod report;
 mod store;
+mod stored;
 
 pub use archive::{ArchiveRefusal, QUESTION_ARCHIVED, QUESTION_RESTORED, set_archived};
 pub use authored::{
     Authored, AuthoredCorrection, AuthoredVersion, Listing, by_ids, corrections, count, find, page, versions,
 };
+pub use check::{Defaults, InvalidQuestion};
 pub use correct::{
     Corrected, Correction, CorrectionRefusal, MOST_REASON_CHARS, NewKey, QUESTION_KEY_CORRECTED, correct,
 };
-pub use draft::{Defaults, DraftAnswer, DraftOption, DraftQuestion, IdOrigin, InvalidQuestion};
 pub use export::{Export, ExportRefusal, LONGEST_EXPORT, export, export_all};
-pub use format::Format;
 pub use import::{ImportRefusal, ImportRequest, Progress, decode, import};
-pub use report::{Advice, ImportReport, Loss, MOST_REFUSED, Notice, RefusedQuestion};
+pub use question_formats::{DraftAnswer, DraftOption, Format};
+pub use report::{Advice, ImportReport, Loss, MOST_REFUSED, Notice, RefusedImport};
 pub use store::QUESTIONS_IMPORTED;
 
 use crate::database::joined;

@@ -3,14 +3,13 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use jishu_entity::{QuestionId, QuestionVersionId, question, question_correction, question_version};
+use question_formats::{DraftQuestion, IdOrigin, excerpt};
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::answer_key::{AnswerKey, Taught, keys};
 use super::correct::Correct;
-use super::draft::{DraftQuestion, IdOrigin};
 use super::fixed::{self, Slot};
-use super::format::short;
-use super::report::{Advice, Notice, RefusedQuestion};
+use super::report::{Advice, Notice, RefusedImport};
 use super::store::Batch;
 use crate::error::Fault;
 
@@ -22,7 +21,7 @@ pub(super) struct Outcome {
     pub(super) unchanged: u32,
     /// The number of questions whose key was corrected in fixed tests.
     pub(super) corrected: u32,
-    pub(super) refused: Vec<RefusedQuestion>,
+    pub(super) refused: Vec<RefusedImport>,
     pub(super) notices: Vec<Notice>,
     /// The questions of the bank that were found in the batch.
     pub(super) claimed: Vec<QuestionId>,
@@ -33,7 +32,7 @@ pub(super) struct Outcome {
 pub(super) struct Plan<'a> {
     pub(super) created: Vec<&'a DraftQuestion>,
     pub(super) matched: Vec<Matched<'a>>,
-    refused: Vec<RefusedQuestion>,
+    refused: Vec<RefusedImport>,
     corrects_keys: bool,
 }
 
@@ -134,7 +133,7 @@ pub(super) async fn plan<'a>(connection: &impl ConnectionTrait, batch: &'a Batch
         }
     }
     let earlier = |draft: &DraftQuestion| match &draft.id_origin {
-        IdOrigin::MadeUp { earlier: Some(id) } => known.get(id),
+        IdOrigin::Derived { earlier: Some(id) } => known.get(id),
         _ => None,
     };
     let mut slots: HashMap<QuestionId, Vec<Slot>> = HashMap::new();
@@ -207,8 +206,8 @@ fn has_key(keys: &HashMap<QuestionVersionId, Taught>, version: QuestionVersionId
     keys.get(&version).is_some_and(|(other, _)| other.agrees_with(key))
 }
 
-fn other_key(draft: &DraftQuestion) -> RefusedQuestion {
-    RefusedQuestion {
+fn other_key(draft: &DraftQuestion) -> RefusedImport {
+    RefusedImport {
         line: draft.line,
         external_id: None,
         reason: "The bank has this question with another key, and neither has an id of its own.".to_owned(),
@@ -217,16 +216,16 @@ fn other_key(draft: &DraftQuestion) -> RefusedQuestion {
 }
 
 /// Refuses an old key of a question, so that an old file does not undo a correction.
-fn was_corrected(draft: &DraftQuestion, correction: &question_correction::Model) -> RefusedQuestion {
+fn was_corrected(draft: &DraftQuestion, correction: &question_correction::Model) -> RefusedImport {
     let external_id = (draft.id_origin == IdOrigin::Given).then(|| draft.external_id.clone());
-    RefusedQuestion {
+    RefusedImport {
         line: draft.line,
         external_id,
         reason: format!(
             "Its key was corrected on {}, and the file has another key. The reason was: \"{}\" Take the corrected key \
              into the file.",
             correction.corrected_at.format("%Y-%m-%d"),
-            short(&correction.reason),
+            excerpt(&correction.reason),
         ),
         advice: Some(Advice::CorrectKeyBack),
     }
@@ -251,7 +250,7 @@ async fn corrections(
 /// The questions of the bank that a batch names, by their external ids.
 async fn known(connection: &impl ConnectionTrait, batch: &Batch) -> Result<HashMap<String, Current>, Fault> {
     let earlier = batch.questions.iter().filter_map(|draft| match &draft.id_origin {
-        IdOrigin::MadeUp { earlier } => earlier.as_ref(),
+        IdOrigin::Derived { earlier } => earlier.as_ref(),
         IdOrigin::Given => None,
     });
     let ids = batch.questions.iter().map(|draft| &draft.external_id).chain(earlier);

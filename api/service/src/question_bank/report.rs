@@ -1,11 +1,11 @@
 //! What became of a file: what was refused, and what was left behind.
 
 /// So many refusals are told one by one, and the others counted: a file in another format is refused line by line.
-pub const MOST_REFUSED: usize = 1_000;
+pub const MOST_REFUSED: usize = question_formats::MAX_REFUSED_LISTED;
 
-/// Something in a file that is no question of a bank, and why.
+/// Something in a file that is not a question that the bank can hold, and the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RefusedQuestion {
+pub struct RefusedImport {
     /// Where it begins, from 1.
     pub line: u32,
     /// What the file calls it, where it does.
@@ -63,7 +63,7 @@ pub struct ImportReport {
     /// How many were there as they are.
     pub unchanged: u32,
     /// What was refused, in the file's order: the first [`MOST_REFUSED`].
-    pub refused: Vec<RefusedQuestion>,
+    pub refused: Vec<RefusedImport>,
     /// How many were refused.
     pub refused_count: usize,
     /// What was left behind, in the file's order.

@@ -7,6 +7,7 @@ use jishu_entity::{
     QuestionId, QuestionVersionId, SubjectId, TopicId, UserId, question, question_option, question_version,
     subject, topic,
 };
+use question_formats::{DraftAnswer, DraftQuestion};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
     ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr,
@@ -14,9 +15,9 @@ use sea_orm::{
 };
 
 use super::correct::{self, Correct, Signed};
-use super::draft::{DraftAnswer, DraftQuestion};
 use super::import::ImportRefusal;
 use super::plan::{Outcome, plan};
+use super::stored;
 use crate::audit;
 use crate::database::lock_subject;
 use crate::error::{Error, Fault};
@@ -207,9 +208,9 @@ pub(super) async fn insert_versions(
             question_id: Set(*question_id),
             version: Set(*version),
             topic_id: Set(topic),
-            difficulty: Set(draft.difficulty),
-            kind: Set(draft.answer.kind()),
-            text_format: Set(draft.text_format),
+            difficulty: Set(stored::difficulty(draft.difficulty)),
+            kind: Set(stored::kind(&draft.answer)),
+            text_format: Set(stored::text_format(draft.text_format)),
             stem: Set(draft.stem.clone()),
             explanation: Set(draft.explanation.clone()),
             numeric_value: Set(value),

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use jishu_entity::question_version::QuestionKind;
 use jishu_entity::test_answer;
+use question_formats::number;
 
 use super::Sitting;
 use crate::error::Refusal;
-use crate::number;
 use crate::scoring::Response;
 
 /// The most answers that a batch may have.

@@ -65,9 +65,9 @@ impl From<question_bank::Notice> for QuestionNotice {
     }
 }
 
-impl From<question_bank::RefusedQuestion> for QuestionRefusal {
-    fn from(refusal: question_bank::RefusedQuestion) -> Self {
-        let question_bank::RefusedQuestion { line, external_id, mut reason, advice } = refusal;
+impl From<question_bank::RefusedImport> for QuestionRefusal {
+    fn from(refusal: question_bank::RefusedImport) -> Self {
+        let question_bank::RefusedImport { line, external_id, mut reason, advice } = refusal;
         if let Some(advice) = advice {
             reason = format!("{reason} {}", advice_text(advice));
         }

@@ -1,0 +1,135 @@
+//! The draft of a question: its content, whatever the format of the file.
+
+use rust_decimal::Decimal;
+
+use crate::hash::ContentHash;
+
+/// The difficulty of a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DraftDifficulty {
+    /// Most learners answer it correctly.
+    Easy,
+    /// As difficult as most of the examination.
+    Medium,
+    /// Few learners answer it correctly.
+    Hard,
+}
+
+/// The markup language of the texts of a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DraftTextFormat {
+    /// Text without markup.
+    Plain,
+    /// Markdown (CommonMark).
+    Markdown,
+    /// HTML as its authors wrote it. Sanitise it before you show it.
+    Html,
+}
+
+/// An option of a question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DraftOption {
+    /// The text of the option.
+    pub text: String,
+    /// Whether the option is correct.
+    pub correct: bool,
+}
+
+/// The type of a question, with its options and its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DraftAnswer {
+    /// The learner chooses one option.
+    Single(Vec<DraftOption>),
+    /// The learner chooses all correct options and no other.
+    Multiple(Vec<DraftOption>),
+    /// The learner enters a number.
+    Numeric {
+        /// The correct number.
+        value: Decimal,
+        /// The greatest distance from `value` at which an answer is still correct.
+        tolerance: Decimal,
+    },
+}
+
+impl DraftAnswer {
+    /// Returns the options, which are empty for a numeric question.
+    #[must_use]
+    pub fn options(&self) -> &[DraftOption] {
+        match self {
+            Self::Single(options) | Self::Multiple(options) => options,
+            Self::Numeric { .. } => &[],
+        }
+    }
+}
+
+/// A complete question, ready to be stored or written to a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DraftQuestion {
+    /// The line of the file on which the question begins, counted from 1. It is 0 if the question is not from a file.
+    pub line: u32,
+    /// The id that identifies the question across files.
+    pub external_id: String,
+    /// The origin of `external_id`.
+    pub id_origin: IdOrigin,
+    /// The name of the topic.
+    pub topic: String,
+    /// The difficulty.
+    pub difficulty: DraftDifficulty,
+    /// The markup language of the stem, the options and the explanation.
+    pub text_format: DraftTextFormat,
+    /// The text of the question, without its options.
+    pub stem: String,
+    /// The type of the question, with its options and its key.
+    pub answer: DraftAnswer,
+    /// The text that explains the key to learners.
+    pub explanation: Option<String>,
+}
+
+/// The origin of the external id of a question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IdOrigin {
+    /// The authors chose the id.
+    Given,
+    /// The id was derived from the content of the question. A question with the same content has the same id.
+    Derived {
+        /// The id that earlier versions of this software derived. They ignored embedded files. `None` if it is the
+        /// same id.
+        earlier: Option<String>,
+    },
+}
+
+impl DraftQuestion {
+    /// Returns the SHA-256 of the content in hexadecimal. The content is everything but the line and the id.
+    #[must_use]
+    pub fn content_hash(&self) -> String {
+        let mut hash = ContentHash::default();
+        let difficulty = match self.difficulty {
+            DraftDifficulty::Easy => "easy",
+            DraftDifficulty::Medium => "medium",
+            DraftDifficulty::Hard => "hard",
+        };
+        let kind = match self.answer {
+            DraftAnswer::Single(_) => "single",
+            DraftAnswer::Multiple(_) => "multiple",
+            DraftAnswer::Numeric { .. } => "numeric",
+        };
+        let text_format = match self.text_format {
+            DraftTextFormat::Plain => "plain",
+            DraftTextFormat::Markdown => "markdown",
+            DraftTextFormat::Html => "html",
+        };
+        let explanation = self.explanation.as_deref().unwrap_or_default();
+        for part in [&self.topic, difficulty, kind, text_format, &self.stem, explanation] {
+            hash.add(part);
+        }
+        if let DraftAnswer::Numeric { value, tolerance } = &self.answer {
+            hash.add(&value.normalize().to_string());
+            hash.add(&tolerance.normalize().to_string());
+        }
+        for option in self.answer.options() {
+            hash.add(&option.text);
+            hash.add(if option.correct { "correct" } else { "wrong" });
+        }
+        hash.hex()
+    }
+}

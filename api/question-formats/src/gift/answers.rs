@@ -1,0 +1,203 @@
+//! The answers of a question in GIFT, which stand between braces.
+
+use crate::draft::DraftTextFormat;
+use crate::{number, weights};
+use rust_decimal::Decimal;
+
+use super::text::{find, formatted};
+use crate::key::ParsedKey;
+use crate::markup::FormattedText;
+
+/// The answers of a question.
+pub(super) struct Answers {
+    pub(super) key: ParsedKey,
+    /// The texts of the options, if the question is a choice.
+    pub(super) options: Vec<FormattedText>,
+}
+
+/// One of several answers.
+struct ListedAnswer<'a> {
+    /// The sign that begins the answer: `=` or `~`.
+    sign: u8,
+    /// The weight in per cent.
+    weight: Option<f64>,
+    text: &'a str,
+    feedback: Option<&'a str>,
+}
+
+/// Reads the text between the braces without the general feedback. `stem_format` is the format that the stem declares.
+pub(super) fn read(
+    text: &str,
+    stem_format: Option<DraftTextFormat>,
+    losses: &mut Vec<String>,
+) -> Result<Answers, String> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err("It is an essay, which cannot be stored. Give it options or a number.".to_owned());
+    }
+    if let Some(numeric) = text.strip_prefix('#') {
+        let key = read_numeric(numeric, losses)?;
+        return Ok(Answers { key, options: Vec::new() });
+    }
+    if let Some(truth) = truth(text, losses) {
+        let format = stem_format.unwrap_or(DraftTextFormat::Plain);
+        let options = ["True", "False"].map(|text| FormattedText::new(text, format));
+        let key = ParsedKey::Choice { is_multiple: false, correct: vec![truth, !truth] };
+        return Ok(Answers { key, options: options.to_vec() });
+    }
+    if find(text, "~").is_none() {
+        return Err(match (find(text, "="), find(text, "->")) {
+            (Some(_), Some(_)) => "It is a matching question, which cannot be stored. Ask for one pair in each question.",
+            (Some(_), None) => "It is a short answer, which cannot be stored. Give it options, or a number such as {#5:0.1}.",
+            _ => "Its answers begin with neither = nor ~ nor #. Mark the correct one with = and the others with ~.",
+        }
+        .to_owned());
+    }
+    let answers = split(text)?;
+    let is_multiple = answers.iter().all(|answer| answer.sign == b'~');
+    let weight =
+        |answer: &ListedAnswer<'_>| answer.weight.unwrap_or(if answer.sign == b'=' { 100.0 } else { 0.0 });
+    let weights: Vec<f64> = answers.iter().map(weight).collect();
+    let key = if is_multiple { weights::multiple(&weights)? } else { weights::single(&weights) };
+    losses.extend(key.loss);
+    add_feedback_loss(&answers, losses);
+    let options = answers.iter().map(|answer| formatted(answer.text, stem_format)).collect();
+    Ok(Answers { key: ParsedKey::Choice { is_multiple, correct: key.correct }, options })
+}
+
+/// Reads `T`, `TRUE`, `F` or `FALSE`, with or without feedback.
+fn truth(text: &str, losses: &mut Vec<String>) -> Option<bool> {
+    let (word, feedback) = match find(text, "#") {
+        Some(at) => (&text[..at], Some(&text[at..])),
+        None => (text, None),
+    };
+    let truth = match word.trim().to_ascii_uppercase().as_str() {
+        "T" | "TRUE" => true,
+        "F" | "FALSE" => false,
+        _ => return None,
+    };
+    if feedback.is_some_and(has_text) {
+        losses.push(FEEDBACK_LOSS.to_owned());
+    }
+    Some(truth)
+}
+
+const FEEDBACK_LOSS: &str =
+    "The feedback of single answers is left out: a question has one explanation, which follows ####.";
+
+fn add_feedback_loss(answers: &[ListedAnswer<'_>], losses: &mut Vec<String>) {
+    if answers.iter().any(|answer| answer.feedback.is_some_and(has_text)) {
+        losses.push(FEEDBACK_LOSS.to_owned());
+    }
+}
+
+/// Returns whether feedback is more than signs and white space.
+fn has_text(feedback: &str) -> bool {
+    !feedback.trim_matches(['#', '~', ' ', '\t', '\n']).is_empty()
+}
+
+/// Splits a text into answers, each of which begins with `=` or `~`.
+fn split(text: &str) -> Result<Vec<ListedAnswer<'_>>, String> {
+    let mut starts = Vec::new();
+    let mut escaped = false;
+    for (at, byte) in text.bytes().enumerate() {
+        if escaped {
+            escaped = false;
+        } else if byte == b'\\' {
+            escaped = true;
+        } else if matches!(byte, b'=' | b'~') {
+            starts.push(at);
+        }
+    }
+    if starts.first() != Some(&0) {
+        return Err("Text stands before its first answer. Begin each answer with = or ~.".to_owned());
+    }
+    let ends = starts.iter().skip(1).copied().chain([text.len()]);
+    let answers = starts.iter().zip(ends).map(|(start, end)| {
+        let sign = text.as_bytes()[*start];
+        let (weight, body) = weighted(&text[start + 1..end])?;
+        let (body, feedback) = match find(body, "#") {
+            Some(at) => (&body[..at], Some(&body[at + 1..])),
+            None => (body, None),
+        };
+        Ok(ListedAnswer { sign, weight, text: body, feedback })
+    });
+    answers.collect()
+}
+
+/// Reads a weight such as `%50%` or `%-33.33333%`, and returns the text after it.
+fn weighted(text: &str) -> Result<(Option<f64>, &str), String> {
+    let text = text.trim_start();
+    let Some((weight, rest)) = text.strip_prefix('%').and_then(|rest| rest.split_once('%')) else {
+        return Ok((None, text));
+    };
+    let is_number =
+        !weight.is_empty() && weight.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'-'));
+    if !is_number {
+        return Ok((None, text));
+    }
+    let number: f64 = weight.parse().map_err(|_| "A weight is not a number. Write it as %50%.".to_owned())?;
+    Ok((Some(number), rest))
+}
+
+fn read_numeric(text: &str, losses: &mut Vec<String>) -> Result<ParsedKey, String> {
+    // The text after `~` is the feedback for all other numbers.
+    let (text, feedback_for_others) = match find(text, "~") {
+        Some(at) => (text[..at].trim(), Some(&text[at + 1..])),
+        None => (text.trim(), None),
+    };
+    let others = feedback_for_others.map(|text| ListedAnswer {
+        sign: b'~',
+        weight: None,
+        text: "",
+        feedback: Some(text),
+    });
+    if find(text, "=").is_none() {
+        let (body, feedback) = match find(text, "#") {
+            Some(at) => (&text[..at], Some(&text[at + 1..])),
+            None => (text, None),
+        };
+        let only = ListedAnswer { sign: b'=', weight: None, text: body, feedback };
+        add_feedback_loss(&[only].into_iter().chain(others).collect::<Vec<_>>(), losses);
+        return range(body);
+    }
+    let answers = split(text)?;
+    let (full, partial): (Vec<_>, Vec<_>) =
+        answers.iter().partition(|answer| answer.weight.unwrap_or(100.0) > 99.9);
+    if !partial.is_empty() {
+        losses
+            .push("Answers with partial marks are left out: a sitting gives full marks or none.".to_owned());
+    }
+    let value = match full.as_slice() {
+        [answer] => range(answer.text),
+        [] => Err("None of its numbers has full marks. Write one of them without a weight.".to_owned()),
+        _ => Err("Several of its numbers have full marks. Keep one, and give it a tolerance.".to_owned()),
+    };
+    add_feedback_loss(&answers.into_iter().chain(others).collect::<Vec<_>>(), losses);
+    value
+}
+
+/// Reads a number with its tolerance: `5`, `5:0.1` or `4.9..5.1`.
+fn range(text: &str) -> Result<ParsedKey, String> {
+    let read = |text: &str| {
+        number::exact(text).ok_or_else(|| {
+            format!(
+                "\"{}\" is not a number of at most 28 digits. Write it as 5, 5:0.1 or 4.9..5.1.",
+                crate::labels::excerpt(text)
+            )
+        })
+    };
+    if let Some((low, high)) = text.split_once("..") {
+        let (low, high) = (read(low)?, read(high)?);
+        let middle = high.checked_add(low).and_then(|sum| sum.checked_div(Decimal::TWO));
+        let half = high.checked_sub(low).and_then(|width| width.checked_div(Decimal::TWO));
+        return match (middle, half) {
+            (Some(value), Some(tolerance)) if value.checked_add(tolerance) == Some(high) => {
+                Ok(ParsedKey::Number { value, tolerance })
+            }
+            _ => Err("Its range has too many digits. Round its ends.".to_owned()),
+        };
+    }
+    let (value, tolerance) = text.split_once(':').unwrap_or((text, "0"));
+    Ok(ParsedKey::Number { value: read(value)?, tolerance: read(tolerance)? })
+}

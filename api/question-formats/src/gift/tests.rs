@@ -1,0 +1,207 @@
+use crate::draft::{DraftAnswer, DraftDifficulty, DraftTextFormat};
+
+use super::*;
+
+fn only(text: &str) -> ParsedQuestion {
+    let mut parsed = read(text);
+    assert_eq!(parsed.refused, [], "{text}");
+    assert_eq!(parsed.questions.len(), 1, "{text}");
+    parsed.questions.remove(0)
+}
+
+fn reason(text: &str) -> String {
+    let mut parsed = read(text);
+    assert_eq!((parsed.questions.len(), parsed.refused.len()), (0, 1), "{text}");
+    parsed.refused.remove(0).reason
+}
+
+fn options(found: &ParsedQuestion) -> Vec<(&str, bool)> {
+    found.answer.options().iter().map(|option| (option.text.as_str(), option.correct)).collect()
+}
+
+#[test]
+fn each_kind_of_question_is_read() {
+    let single = only("Who wrote the Principia? {=Newton ~Leibniz ~Euler}");
+    assert!(matches!(single.answer, DraftAnswer::Single(_)));
+    assert_eq!(single.stem.trim(), "Who wrote the Principia?");
+    assert_eq!(single.external_id, None);
+    assert!(single.losses.is_empty());
+    let text: Vec<_> = options(&single).into_iter().map(|(text, correct)| (text.trim(), correct)).collect();
+    assert_eq!(text, [("Newton", true), ("Leibniz", false), ("Euler", false)]);
+
+    let multiple = only("::m1:: Which are primes? {\n ~%50%2\n ~%50%3\n ~%-100%4\n}");
+    assert!(matches!(multiple.answer, DraftAnswer::Multiple(_)));
+    assert_eq!(options(&multiple), [("2", true), ("3", true), ("4", false)]);
+    assert_eq!((multiple.external_id, multiple.name.as_deref()), (None, Some("m1")));
+    assert!(multiple.losses.is_empty());
+
+    for (word, truth) in [("T", true), ("TRUE", true), ("false", false), ("F", false)] {
+        let found = only(&format!("Water is wet. {{{word}}}"));
+        assert_eq!(options(&found), [("True", truth), ("False", !truth)]);
+    }
+}
+
+#[test]
+fn numbers_are_read() {
+    for (written, value, tolerance) in [
+        ("#5", "5", "0"),
+        ("#5:0.1", "5", "0.1"),
+        ("# -3.50 : 0", "-3.5", "0"),
+        ("#4..6", "5", "1"),
+        ("#1..2", "1.5", "0.5"),
+        ("#1.5e-3:1e-4", "0.0015", "0.0001"),
+        ("#=5:0.1", "5", "0.1"),
+    ] {
+        let DraftAnswer::Numeric { value: read, tolerance: around } =
+            only(&format!("How many? {{{written}}}")).answer
+        else {
+            panic!("{written}")
+        };
+        assert_eq!(
+            (read.normalize().to_string(), around.normalize().to_string()),
+            (value.to_owned(), tolerance.to_owned())
+        );
+    }
+    for text in
+        ["How many? {#5:0.1 ~#of others}", "How many? {#5:0.1#right ~}", "How many? {#=5:0.1#right ~#wrong}"]
+    {
+        let found = only(text);
+        assert!(matches!(found.answer, DraftAnswer::Numeric { .. }));
+        assert!(
+            found.losses.len() == 1 && found.losses[0].contains("feedback"),
+            "{text}: {:?}",
+            found.losses
+        );
+    }
+    assert_eq!(only("How many? {#5 ~#}").losses, [""; 0]);
+    let partial = only("When? {#=1822:0 =%50%1822:2}");
+    assert!(partial.losses[0].contains("partial marks"));
+}
+
+#[test]
+fn categories_comments_and_tags_are_read() {
+    let text = "// a file of mine\n\n$CATEGORY: $course$/top/Optics\n\n// [id:opt\\]1] [tag:difficulty:hard] [tag:ray]\n\
+                ::A lens:: [html]<p>What is f\\=1\\:2\\{x\\}?</p> {\n  = <b>a</b> # well done\n  ~ b\n  #### Since <i>f</i>.\n}\n\n\
+                [markdown]*Next*? {=a ~b}\n";
+    let parsed = read(text);
+    assert_eq!(parsed.refused, []);
+    let [first, second] = &parsed.questions[..] else { panic!("{parsed:?}") };
+    assert_eq!((first.line, first.external_id.as_deref()), (6, Some("opt]1")));
+    assert_eq!(first.topic.as_deref(), Some("Optics"));
+    assert_eq!(first.difficulty, Some(DraftDifficulty::Hard));
+    assert_eq!(first.text_format, DraftTextFormat::Html);
+    assert_eq!(first.stem, "<p>What is f=1:2{x}?</p>");
+    assert_eq!(first.explanation.as_deref(), Some("Since <i>f</i>."));
+    assert_eq!(options(first), [("<b>a</b>", true), ("b", false)]);
+    assert_eq!(first.name.as_deref(), Some("A lens"));
+    let told = ["feedback of single answers", "tag \"ray\""];
+    assert!(
+        told.iter().all(|told| first.losses.iter().any(|loss| loss.contains(told))),
+        "{:?}",
+        first.losses
+    );
+    assert_eq!((second.line, second.text_format), (12, DraftTextFormat::Markdown));
+    assert_eq!(second.topic.as_deref(), Some("Optics"));
+}
+
+#[test]
+fn ids_and_tags_can_have_brackets_in_them() {
+    let found = only("// x [y] [id:a [tag:z\\]] [tag:difficulty:hard]\nWhich? {=a ~b}");
+    assert_eq!(
+        (found.external_id.as_deref(), found.difficulty),
+        (Some("a [tag:z]"), Some(DraftDifficulty::Hard))
+    );
+    assert_eq!(found.losses, [""; 0]);
+}
+
+#[test]
+fn backslashes_that_escape_nothing_stay() {
+    let found = only("Give \\(\\frac\\{1\\}\\{2\\}\\). {=\\alpha ~\\\\beta ~x\\ny}");
+    assert_eq!(found.stem.trim(), "Give \\(\\frac{1}{2}\\).");
+    let text: Vec<_> = options(&found).into_iter().map(|(text, _)| text).collect();
+    assert_eq!(text, ["\\alpha", "\\beta", "x\ny"]);
+}
+
+#[test]
+fn unsupported_questions_are_refused_with_the_reason() {
+    for (text, named) in [
+        ("Match. {=a -> 1 =b -> 2 =c -> 3}", "matching"),
+        ("Write. {}", "essay"),
+        ("Two plus two? {=four =4}", "short answer"),
+        ("Newton {=wrote ~read} the Principia.", "missing-word"),
+        ("Read this first.", "description"),
+        ("::title", "title does not end"),
+        ("Open {=a ~b", "do not end"),
+        ("Odd {x =a ~b}", "before its first answer"),
+        ("Odd {x}", "neither"),
+        ("How many? {#many}", "not a number"),
+        ("How many? {#}", "not a number"),
+        ("How many? {#1:2:3}", "not a number"),
+        ("How many? {#99999999999999999999999999999999}", "28 digits"),
+        ("How many? {#=1 =2}", "Several"),
+        ("Weigh. {~%1.2.3%a ~b}", "weight"),
+        ("Weigh. {~%100%a ~%50%b ~%-100%c}", "add up to 150"),
+    ] {
+        assert!(reason(text).contains(named), "{text}: {}", reason(text));
+    }
+}
+
+#[test]
+fn questions_without_a_blank_line_between_them_are_refused() {
+    for (text, named) in [
+        ("::a:: One? {=right ~wrong}\n// c\n::b:: Two is true. {T}", "blank line between questions"),
+        ("Five? {\n~%50%x\n~%50%y\n}\nSix? {~%100%u ~%-100%v}", "Line 5 "),
+        ("One? {=a ~b\nTwo? {=c ~d}", "Line 2 "),
+        ("One? =a ~b}\nTwo? {=c ~d}", "Line 1 "),
+        ("What? {=a {x} ~b}", "\\{ and \\}"),
+        ("What? {=a x} ~b}", "Line 1 "),
+    ] {
+        assert!(reason(text).contains(named), "{text}: {}", reason(text));
+    }
+    // A comment between the lines of a question counts as a line.
+    assert!(reason("One? {=a ~b}\n// c\n// d\nTwo? {=c ~d}").contains("Line 4 "));
+    assert_eq!(options(&only("Which? {=\\{1\\} ~\\{2\\}}"))[0].0, "{1}");
+}
+
+#[test]
+fn comments_in_html_are_removed() {
+    let found = only("<b>Which?</b> <!-- key is TWO --> {~one =two<!-- this -->}");
+    assert_eq!((found.stem.as_str(), options(&found)[1].0), ("<b>Which?</b> ", "two"));
+    assert!(found.losses.len() == 1 && found.losses[0].contains("comments"), "{:?}", found.losses);
+    // Moodle reads a text without a format as HTML.
+    assert_eq!(only("Which? <!-- key is TWO --> {~one =two}").stem, "Which? ");
+    assert_eq!(only("[plain]Which is a comment? <!-- this --> {=a ~b}").losses, [""; 0]);
+}
+
+#[test]
+fn a_guessed_format_of_the_stem_does_not_apply_to_the_options() {
+    let found = only("Which? {~one =two<!-- KEY --> #### So <b>it</b> is.}");
+    assert_eq!((found.text_format, options(&found)[1].0), (DraftTextFormat::Html, "two"));
+    assert!(found.losses.len() == 1 && found.losses[0].contains("comments"), "{:?}", found.losses);
+    let found = only("Is 2 < 3\\nin water? {=H<sub>2</sub>O ~A & B}");
+    assert_eq!(
+        (found.text_format, found.stem.as_str()),
+        (DraftTextFormat::Html, "Is 2 &lt; 3<br/>\nin water?")
+    );
+    assert_eq!(options(&found), [("H<sub>2</sub>O", true), ("A &amp; B", false)]);
+    let found = only("[plain]Which is bold? {=<b>a</b> ~&lt; #### <i>b</i>}");
+    assert_eq!((found.text_format, options(&found)[0].0), (DraftTextFormat::Plain, "<b>a</b>"));
+    let found = only("Boils at? {=100&deg;C ~0 K}");
+    assert_eq!((found.text_format, options(&found)[0].0), (DraftTextFormat::Html, "100&deg;C"));
+    let found = only("Consider:\nI. H<sub>2</sub>O\nII. NaCl {=I ~II}");
+    assert_eq!(found.stem, "Consider:<br/>\nI. H<sub>2</sub>O<br/>\nII. NaCl");
+}
+
+#[test]
+fn partial_marks_are_reported() {
+    for text in ["Q {=a ~%50%b ~c}", "Q {~%50%a ~%50%b ~c}", "Q {~%70%a ~%30%b ~%-100%c}"] {
+        assert!(only(text).losses[0].contains("marks of single options"), "{text}");
+    }
+}
+
+#[test]
+fn a_refusal_names_its_line_and_the_other_questions_are_read() {
+    let parsed = read("A? {=1 ~2}\r\n\r\n// c\r\nB? {}\r\n\r\nC? {=1 ~2}\r\n");
+    assert_eq!(parsed.questions.len(), 2);
+    assert_eq!(parsed.refused[0].line, 4);
+}

@@ -1,0 +1,50 @@
+//! Writes GIFT that Moodle reads too.
+
+use crate::draft::{DraftAnswer, DraftQuestion, DraftTextFormat};
+use crate::labels::difficulty_name;
+use crate::{category, weights};
+
+use super::text::escape;
+
+/// Appends a question. Returns sentences that say what GIFT cannot store.
+pub(crate) fn write(out: &mut String, question: &DraftQuestion, is_new_topic: bool) -> Vec<String> {
+    let mut losses = Vec::new();
+    if is_new_topic {
+        losses.extend(category::loss(&question.topic));
+        out.push_str(&format!("$CATEGORY: {}\n\n", category::path(&question.topic)));
+    }
+    let id = question.external_id.replace('\\', "\\\\").replace(']', "\\]");
+    out.push_str(&format!("// [id:{id}] [tag:difficulty:{}]\n", difficulty_name(question.difficulty)));
+    let format = match question.text_format {
+        DraftTextFormat::Plain => "[plain]",
+        DraftTextFormat::Markdown => "[markdown]",
+        DraftTextFormat::Html => "[html]",
+    };
+    // With a format before it, a text that begins with a bracket or a per cent sign is not read as a format or weight.
+    let text = |text: &str| match text.starts_with(['[', '%']) {
+        true => format!("{format}{}", escape(text)),
+        false => escape(text),
+    };
+    out.push_str(&format!("::{}::{format}{} {{", escape(&question.external_id), escape(&question.stem)));
+    match &question.answer {
+        DraftAnswer::Single(options) => {
+            for option in options {
+                let mark = if option.correct { '=' } else { '~' };
+                out.push_str(&format!("\n\t{mark}{}", text(&option.text)));
+            }
+        }
+        DraftAnswer::Multiple(options) => {
+            let share = weights::share(options.iter().filter(|option| option.correct).count());
+            for option in options {
+                let weight = if option.correct { &share } else { "-100" };
+                out.push_str(&format!("\n\t~%{weight}%{}", text(&option.text)));
+            }
+        }
+        DraftAnswer::Numeric { value, tolerance } => out.push_str(&format!("#{value}:{tolerance}")),
+    }
+    if let Some(explanation) = &question.explanation {
+        out.push_str(&format!("\n\t####{}", text(explanation)));
+    }
+    out.push_str("\n}\n\n");
+    losses
+}

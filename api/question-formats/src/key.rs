@@ -1,0 +1,33 @@
+//! The key of a question, while its options are still being read.
+
+use rust_decimal::Decimal;
+
+use crate::draft::{DraftAnswer, DraftOption};
+
+/// The key of a question, without the texts of its options.
+pub(crate) enum ParsedKey {
+    Choice {
+        /// Whether the learner may choose several options.
+        is_multiple: bool,
+        /// Whether each option is correct.
+        correct: Vec<bool>,
+    },
+    Number {
+        value: Decimal,
+        tolerance: Decimal,
+    },
+}
+
+impl ParsedKey {
+    /// Combines the key with the texts of the options. A number has no options.
+    pub(crate) fn with_options(self, texts: Vec<String>) -> DraftAnswer {
+        match self {
+            Self::Choice { is_multiple, correct } => {
+                let options = texts.into_iter().zip(correct);
+                let options = options.map(|(text, correct)| DraftOption { text, correct }).collect();
+                if is_multiple { DraftAnswer::Multiple(options) } else { DraftAnswer::Single(options) }
+            }
+            Self::Number { value, tolerance } => DraftAnswer::Numeric { value, tolerance },
+        }
+    }
+}

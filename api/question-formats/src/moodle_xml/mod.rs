@@ -1,0 +1,278 @@
+//! Moodle XML. <https://docs.moodle.org/en/Moodle_XML_format>
+//!
+//! A `<quiz>` has elements `<question type="…">`. A question of the type `category` gives the topic of the questions
+//! below it.
+
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use write::{BEGIN, END, write};
+
+use crate::draft::DraftTextFormat;
+use crate::labels::{read_identity, read_tags};
+use crate::parsed::{EmbeddedFile, ParsedFile, ParsedQuestion, UnreadableFile};
+use crate::{category, number, weights};
+use roxmltree::Node;
+
+use crate::key::ParsedKey;
+use crate::markup::{self, FormattedText, QuestionTexts};
+use crate::xml::{Xml, child, children, text};
+
+const FEEDBACK_LOSS: &str =
+    "The feedback of single answers is left out: a question has one explanation, its general feedback.";
+
+/// Reads a whole document. Elements that are not questions are refused one by one.
+pub(crate) fn read(source: &str) -> Result<ParsedFile, UnreadableFile> {
+    let xml = Xml::parse(source)?;
+    let root = xml.document.root_element();
+    if root.tag_name().name() != "quiz" {
+        let reason = format!(
+            "The file begins with <{}>, but Moodle XML begins with <quiz>. Choose another format, or export the file \
+                 as Moodle XML.",
+            root.tag_name().name()
+        );
+        return Err(UnreadableFile { line: xml.line(root), reason });
+    }
+    let mut parsed = ParsedFile::default();
+    let mut topic = None;
+    for node in root.children().filter(Node::is_element) {
+        let kind = node.attribute("type").unwrap_or_default();
+        if node.tag_name().name() == "question" && kind == "category" {
+            let path = child(node, "category").map(text).unwrap_or_default();
+            topic = category::topic(&path);
+            continue;
+        }
+        let line = xml.line(node);
+        let (id, name) = identity(node);
+        let question =
+            question(node, line, kind).map(|found| ParsedQuestion { topic: topic.clone(), ..found });
+        parsed.add(line, id.or(name).as_deref(), question);
+    }
+    Ok(parsed)
+}
+
+/// Reads the id and the name of a question.
+fn identity(node: Node<'_, '_>) -> (Option<String>, Option<String>) {
+    let (id, name) = (child(node, "idnumber").map(text), child(node, "name").map(text));
+    read_identity(id.as_deref(), name.as_deref())
+}
+
+fn question(node: Node<'_, '_>, line: u32, kind: &str) -> Result<ParsedQuestion, String> {
+    if node.tag_name().name() != "question" {
+        return Err(format!("<{}> is not a question. Remove it.", node.tag_name().name()));
+    }
+    let mut losses = Vec::new();
+    let stem = child(node, "questiontext");
+    // As in Moodle, a stem without a format is HTML, and the other texts have the format of the stem.
+    let default = Some(DraftTextFormat::Html);
+    let stem_format = stem.map_or(default, |stem| declared(stem, default));
+    let (key, options) = match kind {
+        "multichoice" => {
+            let key = choices(node, &mut losses)?;
+            (key, children(node, "answer").map(|answer| formatted(answer, stem_format)).collect())
+        }
+        "truefalse" => {
+            let truth = truth(node)?;
+            let format = stem_format.unwrap_or(DraftTextFormat::Plain);
+            let options = ["True", "False"].map(|text| FormattedText::new(text, format));
+            (ParsedKey::Choice { is_multiple: false, correct: vec![truth, !truth] }, options.to_vec())
+        }
+        "numerical" => (numeric(node, &mut losses)?, Vec::new()),
+        kind => return Err(unsupported(kind)),
+    };
+    add_other_losses(node, &mut losses);
+    let explanation = child(node, "generalfeedback").map(|feedback| formatted(feedback, stem_format));
+    let texts = QuestionTexts {
+        stem: stem.map_or_else(
+            || FormattedText::new("", DraftTextFormat::Plain),
+            |stem| formatted(stem, stem_format),
+        ),
+        options,
+        explanation: explanation.filter(|explanation| !explanation.text.trim().is_empty()),
+    };
+    let texts = texts.unify(&mut losses);
+    let tags: Vec<String> =
+        child(node, "tags").into_iter().flat_map(|tags| children(tags, "tag").map(text)).collect();
+    let difficulty = read_tags(tags.iter().map(String::as_str), &mut losses);
+    let (external_id, name) = identity(node);
+    Ok(ParsedQuestion {
+        line,
+        external_id,
+        name,
+        topic: None,
+        difficulty,
+        text_format: texts.format,
+        stem: texts.stem,
+        answer: key.with_options(texts.options),
+        explanation: texts.explanation,
+        files: embedded(node),
+        losses,
+    })
+}
+
+/// Returns the reason why a type of question is refused.
+fn unsupported(kind: &str) -> String {
+    let name = match kind {
+        "shortanswer" => "a short answer",
+        "essay" => "an essay",
+        "matching" | "match" => "a matching question",
+        "cloze" | "multianswer" => "a cloze",
+        "description" => "a description",
+        "calculated" | "calculatedsimple" | "calculatedmulti" => "a calculated question",
+        "" => return "It has no type. Export it from Moodle again.".to_owned(),
+        other => {
+            return format!(
+                "Questions of type \"{}\" cannot be stored. Make it a choice or a number.",
+                crate::labels::excerpt(other)
+            );
+        }
+    };
+    format!("It is {name}, which cannot be stored. Make it a choice or a number.")
+}
+
+/// Reads the text and the format of an element such as `<questiontext format="html"><text>…`.
+fn formatted(node: Node<'_, '_>, default: Option<DraftTextFormat>) -> FormattedText {
+    let text = child(node, "text").map(text).unwrap_or_default();
+    match declared(node, default) {
+        Some(format) => FormattedText { text, format },
+        None => markup::guess_format(text),
+    }
+}
+
+/// Returns the format that an element declares, or the default. `None` stands for Moodle's own mixture of plain text
+/// and HTML.
+fn declared(node: Node<'_, '_>, default: Option<DraftTextFormat>) -> Option<DraftTextFormat> {
+    match node.attribute("format") {
+        Some("html") => Some(DraftTextFormat::Html),
+        Some("markdown") => Some(DraftTextFormat::Markdown),
+        Some("plain_text") => Some(DraftTextFormat::Plain),
+        Some(_) => None,
+        None => default,
+    }
+}
+
+/// Reads the key of a choice.
+fn choices(node: Node<'_, '_>, losses: &mut Vec<String>) -> Result<ParsedKey, String> {
+    let is_false = |name| child(node, name).is_some_and(|child| matches!(text(child).trim(), "false" | "0"));
+    let is_multiple = is_false("single");
+    let weights = children(node, "answer").map(weight).collect::<Result<Vec<_>, _>>()?;
+    let key = if is_multiple { weights::multiple(&weights)? } else { weights::single(&weights) };
+    losses.extend(key.loss);
+    if is_false("shuffleanswers") {
+        losses.push(
+            "The fixed order of its options is left out: each sitting shuffles the options.".to_owned(),
+        );
+    }
+    Ok(ParsedKey::Choice { is_multiple, correct: key.correct })
+}
+
+/// Reads the fraction of the marks that an answer gives, in per cent.
+fn weight(answer: Node<'_, '_>) -> Result<f64, String> {
+    let fraction = answer.attribute("fraction").unwrap_or("0");
+    let weight = fraction.trim().parse::<f64>().ok().filter(|weight| weight.is_finite());
+    weight.ok_or_else(|| {
+        format!(
+            "The fraction \"{}\" is not a number. Write a number such as 100.",
+            crate::labels::excerpt(fraction)
+        )
+    })
+}
+
+/// Reads whether true is the correct answer.
+fn truth(node: Node<'_, '_>) -> Result<bool, String> {
+    for answer in children(node, "answer") {
+        if weight(answer)? > 99.9 {
+            match child(answer, "text").map(text).unwrap_or_default().trim().to_ascii_lowercase().as_str() {
+                "true" => return Ok(true),
+                "false" => return Ok(false),
+                _ => {}
+            }
+        }
+    }
+    Err("Neither true nor false has full marks. Give one of the two the fraction 100.".to_owned())
+}
+
+fn numeric(node: Node<'_, '_>, losses: &mut Vec<String>) -> Result<ParsedKey, String> {
+    let (mut full, mut has_partial) = (Vec::new(), false);
+    for answer in children(node, "answer") {
+        let weight = weight(answer)?;
+        if weight > 99.9 {
+            full.push(answer);
+        } else {
+            has_partial |= weight.abs() > f64::EPSILON;
+        }
+    }
+    if has_partial {
+        losses
+            .push("Answers with partial marks are left out: a sitting gives full marks or none.".to_owned());
+    }
+    if child(node, "units").is_some_and(|units| children(units, "unit").next().is_some()) {
+        losses.push("Its units are left out: name the unit in the question.".to_owned());
+    }
+    let answer = match full.as_slice() {
+        [answer] => *answer,
+        [] => return Err("None of its numbers has full marks. Give one of them the fraction 100.".to_owned()),
+        _ => {
+            return Err(
+                "Several of its numbers have full marks. Keep one, and give it a tolerance.".to_owned()
+            );
+        }
+    };
+    let read = |text: &str| {
+        number::exact(text).ok_or_else(|| {
+            format!(
+                "\"{}\" is not a number of at most 28 digits. Write a number such as 5 or 0.25.",
+                crate::labels::excerpt(text)
+            )
+        })
+    };
+    let value = read(&child(answer, "text").map(text).unwrap_or_default())?;
+    let tolerance = child(answer, "tolerance").map(text).filter(|text| !text.trim().is_empty());
+    let tolerance = tolerance.map_or(Ok(rust_decimal::Decimal::ZERO), |text| read(&text))?;
+    Ok(ParsedKey::Number { value, tolerance })
+}
+
+/// Reads the files, in base64, of the stem and the options. Old versions of Moodle wrote the picture of a question into
+/// `image_base64`.
+fn embedded(node: Node<'_, '_>) -> Vec<EmbeddedFile> {
+    let stem = children(node, "questiontext").map(|stem| (0, stem));
+    let files = stem.chain((1..).zip(children(node, "answer")));
+    let files = files.flat_map(|(part, node)| children(node, "file").map(move |file| (part, file)));
+    let files = files.chain(children(node, "image_base64").map(|file| (0, file)));
+    let file = |(part, file): (usize, Node<'_, '_>)| EmbeddedFile {
+        part,
+        name: file.attribute("name").unwrap_or_default().to_owned(),
+        content: text(file).split_whitespace().collect(),
+    };
+    files.map(file).collect()
+}
+
+/// Adds losses for the other elements that a question of Moodle can have.
+fn add_other_losses(node: Node<'_, '_>, losses: &mut Vec<String>) {
+    let has_text = |node: Node<'_, '_>| !text(node).trim().is_empty();
+    if children(node, "answer").any(|answer| child(answer, "feedback").is_some_and(has_text)) {
+        losses.push(FEEDBACK_LOSS.to_owned());
+    }
+    let combined = ["correctfeedback", "partiallycorrectfeedback", "incorrectfeedback"];
+    if combined.iter().any(|name| child(node, name).is_some_and(has_text)) {
+        losses.push("The feedback for correct, partly correct and incorrect answers is left out.".to_owned());
+    }
+    if children(node, "hint").any(has_text) {
+        losses.push("Its hints are left out.".to_owned());
+    }
+    let grade = child(node, "defaultgrade").and_then(|grade| text(grade).trim().parse::<f64>().ok());
+    if grade.is_some_and(|grade| (grade - 1.0).abs() > f64::EPSILON) {
+        losses.push("Its own marks are left out: the subject's marking scheme applies.".to_owned());
+    }
+    if child(node, "hidden").is_some_and(|hidden| text(hidden).trim() == "1") {
+        losses.push(
+            "The mark that hides it in Moodle is left out: tests can ask it like any other question."
+                .to_owned(),
+        );
+    }
+    if node.descendants().any(|node| node.is_element() && node.tag_name().name() == "file") {
+        losses.push(markup::FILES_LOSS.to_owned());
+    }
+}

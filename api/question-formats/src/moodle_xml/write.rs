@@ -1,0 +1,73 @@
+//! Writes Moodle XML.
+
+use crate::draft::{DraftAnswer, DraftOption, DraftQuestion, DraftTextFormat};
+use crate::labels::difficulty_name;
+use crate::{category, weights};
+
+use crate::xml::escape;
+
+pub(crate) const BEGIN: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<quiz>\n";
+pub(crate) const END: &str = "</quiz>\n";
+
+/// Appends a question. Returns sentences that say what Moodle XML cannot store.
+pub(crate) fn write(out: &mut String, question: &DraftQuestion, is_new_topic: bool) -> Vec<String> {
+    let mut losses = Vec::new();
+    if is_new_topic {
+        losses.extend(category::loss(&question.topic));
+        let path = escape(&category::path(&question.topic));
+        out.push_str(&format!(
+            "  <question type=\"category\">\n    <category><text>{path}</text></category>\n  </question>\n"
+        ));
+    }
+    let format = match question.text_format {
+        DraftTextFormat::Plain => "plain_text",
+        DraftTextFormat::Markdown => "markdown",
+        DraftTextFormat::Html => "html",
+    };
+    let kind = match question.answer {
+        DraftAnswer::Single(_) | DraftAnswer::Multiple(_) => "multichoice",
+        DraftAnswer::Numeric { .. } => "numerical",
+    };
+    let id = escape(&question.external_id);
+    let text = |text: &str| format!("format=\"{format}\"><text>{}</text>", escape(text));
+    let stem = text(&question.stem);
+    let explanation = text(question.explanation.as_deref().unwrap_or_default());
+    out.push_str(&format!(
+        "  <question type=\"{kind}\">\n    <name><text>{id}</text></name>\n    \
+         <questiontext {stem}</questiontext>\n    <generalfeedback {explanation}</generalfeedback>\n    \
+         <defaultgrade>1</defaultgrade>\n    <idnumber>{id}</idnumber>\n"
+    ));
+    match &question.answer {
+        DraftAnswer::Single(options) => {
+            out.push_str("    <single>true</single>\n    <shuffleanswers>true</shuffleanswers>\n");
+            answers(out, options, "100", "0", text);
+        }
+        DraftAnswer::Multiple(options) => {
+            out.push_str("    <single>false</single>\n    <shuffleanswers>true</shuffleanswers>\n");
+            let share = weights::share(options.iter().filter(|option| option.correct).count());
+            answers(out, options, &share, "-100", text);
+        }
+        DraftAnswer::Numeric { value, tolerance } => out.push_str(&format!(
+            "    <answer fraction=\"100\"><text>{value}</text><tolerance>{tolerance}</tolerance></answer>\n"
+        )),
+    }
+    let difficulty = difficulty_name(question.difficulty);
+    out.push_str(&format!(
+        "    <tags>\n      <tag><text>difficulty:{difficulty}</text></tag>\n    </tags>\n  </question>\n"
+    ));
+    losses
+}
+
+/// Appends the options as answers. A correct option has the fraction `correct`, the others have `wrong`.
+fn answers(
+    out: &mut String,
+    options: &[DraftOption],
+    correct: &str,
+    wrong: &str,
+    text: impl Fn(&str) -> String,
+) {
+    for option in options {
+        let fraction = if option.correct { correct } else { wrong };
+        out.push_str(&format!("    <answer fraction=\"{fraction}\" {}</answer>\n", text(&option.text)));
+    }
+}

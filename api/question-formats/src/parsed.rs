@@ -1,0 +1,99 @@
+//! The result of reading a file.
+
+use crate::draft::{DraftAnswer, DraftDifficulty, DraftTextFormat};
+
+/// The maximum number of refused questions that [`ParsedFile::refused`] lists. The others are only counted: a file
+/// that is read in the wrong format can be refused line by line.
+pub const MAX_REFUSED_LISTED: usize = 1_000;
+
+/// The maximum number of characters of an id in a message about a refused question.
+const MAX_REFUSED_ID_CHARS: usize = 128;
+
+/// A question as its file states it, before anything checks it.
+#[derive(Clone, Debug)]
+pub struct ParsedQuestion {
+    /// The line of the file on which the question begins, counted from 1.
+    pub line: u32,
+    /// The id of the question, if the file gives one.
+    pub external_id: Option<String>,
+    /// The name of the question, if it differs from the id. Several questions can have the same name.
+    pub name: Option<String>,
+    /// The topic, if the file gives one.
+    pub topic: Option<String>,
+    /// The difficulty, if the file gives one.
+    pub difficulty: Option<DraftDifficulty>,
+    /// The markup language of the stem, the options and the explanation.
+    pub text_format: DraftTextFormat,
+    /// The text of the question, without its options.
+    pub stem: String,
+    /// The type of the question, with its options and its key.
+    pub answer: DraftAnswer,
+    /// The text that explains the key to learners.
+    pub explanation: Option<String>,
+    /// The embedded files of the stem and the options. A draft cannot keep them, but they tell questions apart.
+    pub files: Vec<EmbeddedFile>,
+    /// Sentences for the author that say what a draft cannot keep.
+    pub losses: Vec<String>,
+}
+
+/// A file that is embedded in a question, such as a picture. Files sort by their parts first.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EmbeddedFile {
+    /// The part that shows the file: 0 for the stem, then the options from 1.
+    pub part: usize,
+    /// The name by which the part refers to the file.
+    pub name: String,
+    /// The content as the question file encodes it, without white space.
+    pub content: String,
+}
+
+/// An entry of a file that is not a question that a draft can hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedQuestion {
+    /// The line of the file on which the entry begins, counted from 1.
+    pub line: u32,
+    /// The id or the name in the file, cut to 128 characters.
+    pub external_id: Option<String>,
+    /// Sentences for the author: the reason, then what to do.
+    pub reason: String,
+}
+
+/// The reason why a file as a whole cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnreadableFile {
+    /// The line of the file on which the problem is, counted from 1.
+    pub line: u32,
+    /// Sentences for the author: the reason, then what to do.
+    pub reason: String,
+}
+
+/// The questions of a file.
+#[derive(Clone, Debug, Default)]
+pub struct ParsedFile {
+    /// The questions, in the order of the file.
+    pub questions: Vec<ParsedQuestion>,
+    /// The first [`MAX_REFUSED_LISTED`] entries that were refused, in the order of the file.
+    pub refused: Vec<RefusedQuestion>,
+    /// The number of all entries that were refused.
+    pub refused_count: usize,
+}
+
+impl ParsedFile {
+    /// Adds a question, or the reason why an entry is not one.
+    pub(crate) fn add(
+        &mut self,
+        line: u32,
+        external_id: Option<&str>,
+        question: Result<ParsedQuestion, String>,
+    ) {
+        match question {
+            Ok(question) => self.questions.push(question),
+            Err(_) if self.refused.len() >= MAX_REFUSED_LISTED => self.refused_count += 1,
+            Err(reason) => {
+                self.refused_count += 1;
+                let external_id = external_id.map(|id| id.chars().take(MAX_REFUSED_ID_CHARS).collect());
+                self.refused.push(RefusedQuestion { line, external_id, reason });
+            }
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! The key of an item, from its response declaration.
+
+use std::collections::HashSet;
+
+use roxmltree::Node;
+use rust_decimal::Decimal;
+
+use crate::key::ParsedKey;
+use crate::labels::excerpt;
+use crate::number;
+use crate::xml::{child, children, text};
+
+/// Reads the key of a choice.
+pub(super) fn choice(
+    declaration: Node<'_, '_>,
+    interaction: Node<'_, '_>,
+    losses: &mut Vec<String>,
+) -> Result<ParsedKey, String> {
+    let is_multiple = match declaration.attribute("cardinality") {
+        Some("single") => false,
+        Some("multiple") => true,
+        other => {
+            let other = excerpt(other.unwrap_or("none"));
+            return Err(format!("Its response has the cardinality {other}. Declare single or multiple."));
+        }
+    };
+    let correct: HashSet<String> = correct_values(declaration).collect();
+    if correct.is_empty() {
+        return Err("It has no correct response. Declare it in qti-correct-response.".to_owned());
+    }
+    let choices = || children(interaction, "qti-simple-choice");
+    let known: HashSet<&str> = choices().filter_map(|choice| choice.attribute("identifier")).collect();
+    if let Some(unknown) = correct.iter().find(|value| !known.contains(value.as_str())) {
+        return Err(format!(
+            "Its key \"{}\" is not one of its choices. Write the identifier of a choice in qti-correct-response.",
+            excerpt(unknown)
+        ));
+    }
+    let is_in_order = matches!(interaction.attribute("shuffle"), Some("false" | "0"));
+    if is_in_order || choices().any(|choice| matches!(choice.attribute("fixed"), Some("true" | "1"))) {
+        losses.push(
+            "The fixed order of its options is left out: each sitting shuffles the options.".to_owned(),
+        );
+    }
+    let is_correct =
+        |choice: Node<'_, '_>| choice.attribute("identifier").is_some_and(|id| correct.contains(id));
+    Ok(ParsedKey::Choice { is_multiple, correct: choices().map(is_correct).collect() })
+}
+
+/// Returns the values of the correct response.
+pub(super) fn correct_values<'a>(declaration: Node<'a, '_>) -> impl Iterator<Item = String> + use<'a> {
+    let correct = child(declaration, "qti-correct-response");
+    let values: Vec<String> = correct
+        .map(|correct| children(correct, "qti-value").map(|value| text(value).trim().to_owned()).collect())
+        .unwrap_or_default();
+    values.into_iter()
+}
+
+/// Checks that a mapping, which scores the item, gives the most marks to the correct response.
+pub(super) fn check_mapping(declaration: Node<'_, '_>) -> Result<(), String> {
+    let Some(mapping) = child(declaration, "qti-mapping") else { return Ok(()) };
+    let marks_in = |node: Node<'_, '_>, name: &str, default: f64| match node.attribute(name) {
+        None => Ok(default),
+        Some(value) => value.trim().parse::<f64>().map_err(|_| {
+            format!("\"{}\" in its mapping is not a number. Write a number such as 1.", excerpt(value))
+        }),
+    };
+    let limit = marks_in(mapping, "upper-bound", f64::INFINITY)?;
+    let of_others = marks_in(mapping, "default-value", 0.0)?;
+    let marks = children(mapping, "qti-map-entry").map(|entry| {
+        let key = entry.attribute("map-key").unwrap_or_default();
+        Ok((as_number(key), marks_in(entry, "mapped-value", 0.0)?.min(limit)))
+    });
+    let marks = marks.collect::<Result<Vec<_>, String>>()?;
+    let is_single = declaration.attribute("cardinality") == Some("single");
+    let most = marks.iter().map(|(_, mark)| *mark).fold(f64::MIN_POSITIVE, f64::max);
+    let best = marks.iter().filter(|(_, mark)| if is_single { *mark >= most } else { *mark > 0.0 });
+    let sum: f64 = best.clone().map(|(_, mark)| mark).sum();
+    let is_alone =
+        if is_single { of_others.min(limit) < most } else { of_others <= 0.0 && sum <= limit + 1e-6 };
+    let best: HashSet<&str> = best.map(|(key, _)| key.as_str()).collect();
+    let correct: Vec<String> = correct_values(declaration).map(|value| as_number(&value)).collect();
+    // An item without a correct response is refused elsewhere.
+    if correct.is_empty() {
+        return Ok(());
+    }
+    if !is_alone || best != correct.iter().map(String::as_str).collect() {
+        return Err(
+            "Its mapping gives the most marks to something else than its correct response. Make both the same, or \
+             score it by match_correct."
+                .to_owned(),
+        );
+    }
+    Ok(())
+}
+
+/// Writes equal numbers alike. Other values stay as they are.
+fn as_number(value: &str) -> String {
+    number::exact(value).map_or_else(|| value.trim().to_owned(), |number| number.normalize().to_string())
+}
+
+/// Reads the correct number.
+pub(super) fn number(declaration: Node<'_, '_>, tolerance: Decimal) -> Result<ParsedKey, String> {
+    if !matches!(declaration.attribute("base-type"), Some("float" | "integer")) {
+        return Err(
+            "Its answer is a text, which cannot be stored. Ask for a number: base-type=\"float\".".to_owned()
+        );
+    }
+    let values: Vec<String> = correct_values(declaration).collect();
+    let value = match values.as_slice() {
+        [value] => read(value)?,
+        [] => return Err("It has no correct response. Declare it in qti-correct-response.".to_owned()),
+        _ => return Err("It has several correct numbers. Keep one, and give it a tolerance.".to_owned()),
+    };
+    Ok(ParsedKey::Number { value, tolerance })
+}
+
+/// Reads a number.
+pub(super) fn read(text: &str) -> Result<Decimal, String> {
+    number::exact(text).ok_or_else(|| {
+        format!(
+            "\"{}\" is not a number of at most 28 digits. Write a number such as 5 or 0.25.",
+            excerpt(text)
+        )
+    })
+}

@@ -1,0 +1,180 @@
+//! QTI 3.0, as far as a draft has a place for it.
+//! <https://www.imsglobal.org/spec/qti/v3p0/impl>, <https://www.imsglobal.org/sites/default/files/spec/qti/v3/info/index.html>
+//!
+//! A `qti-assessment-item` is a document of its own. The standard combines several only in packages, so several items are
+//! written into an element of ours, `question-bank`.
+//!
+//! The reader takes `qti-choice-interaction` with one or several correct identifiers, and `qti-text-entry-interaction` with
+//! one number. The tolerance of the number is that of the `qti-equal` in the response processing. The only modal feedback
+//! is the explanation; if it was not for all answers, a loss says so. Other elements of the standard are left out if
+//! learners do not need them, and refused if it is not known what they mean.
+//!
+//! The id, the topic and the difficulty stand in `data-` attributes, which the standard leaves to everyone.
+
+mod body;
+mod content;
+mod key;
+mod processing;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use write::{BEGIN, END, write};
+
+use roxmltree::Node;
+
+use crate::labels::{difficulty, read_identity};
+use crate::parsed::{ParsedFile, ParsedQuestion, UnreadableFile};
+use crate::xml::{Xml, child};
+use body::ItemTexts;
+
+const ITEM: &str = "qti-assessment-item";
+
+/// Reads a whole document. Items that are not questions are refused one by one.
+pub(crate) fn read(source: &str) -> Result<ParsedFile, UnreadableFile> {
+    let xml = Xml::parse(source)?;
+    let root = xml.document.root_element();
+    let mut end = 0;
+    // An item inside of another item does not count.
+    let items = xml.document.descendants().filter(|node| {
+        let is_item = node.tag_name().name() == ITEM && node.range().start >= end;
+        if is_item {
+            end = node.range().end;
+        }
+        is_item
+    });
+    let mut items = items.peekable();
+    if items.peek().is_none() {
+        let reason = match root.tag_name().name() {
+            "assessmentItem" | "assessmentTest" | "questestinterop" => {
+                "The file is in an older version of QTI. Convert it to QTI 3.0.".to_owned()
+            }
+            "qti-assessment-test" => {
+                "The file is a test that names its items. Import the files of the items.".to_owned()
+            }
+            _ => format!(
+                "The file has no <{ITEM}>, the element of a question in QTI 3.0. Choose another format, or export the \
+                 file as QTI 3.0."
+            ),
+        };
+        return Err(UnreadableFile { line: xml.line(root), reason });
+    }
+    let mut parsed = ParsedFile::default();
+    for item in items {
+        let line = xml.line(item);
+        parsed.add(line, item.attribute("identifier"), question(item, line, source));
+    }
+    Ok(parsed)
+}
+
+fn question(item: Node<'_, '_>, line: u32, source: &str) -> Result<ParsedQuestion, String> {
+    let body = child(item, "qti-item-body")
+        .ok_or("It has no qti-item-body, so it asks nothing. Add the question.")?;
+    let interaction = interaction(body)?;
+    let response = interaction.attribute("response-identifier").unwrap_or("RESPONSE");
+    let declaration = super::xml::children(item, "qti-response-declaration")
+        .find(|declaration| declaration.attribute("identifier") == Some(response))
+        .ok_or("Its interaction has no response declaration. Declare the response, with its key.")?;
+    let mut losses = Vec::new();
+    check_parts(item, &mut losses)?;
+    let tolerance = processing::tolerance(item, response)?;
+    if processing::is_by_mapping(item) {
+        key::check_mapping(declaration)?;
+    }
+    if processing::has_own_marks(item) {
+        losses.push("Its own marks are left out: the subject's marking scheme applies.".to_owned());
+    }
+    let ItemTexts { texts, data } = body::read(item, body, interaction, source, &mut losses)?;
+    let key = match interaction.tag_name().name() {
+        "qti-choice-interaction" => key::choice(declaration, interaction, &mut losses)?,
+        _ => key::number(declaration, tolerance)?,
+    };
+    if child(declaration, "qti-mapping").is_some() {
+        losses.push("The marks of its mapping are left out: a sitting gives full marks or none.".to_owned());
+    }
+    let id = data.external_id.as_deref().or(item.attribute("identifier"));
+    let (external_id, name) = read_identity(id, item.attribute("title"));
+    Ok(ParsedQuestion {
+        line,
+        external_id,
+        name,
+        topic: data.topic,
+        difficulty: data.difficulty.as_deref().and_then(difficulty),
+        text_format: texts.format,
+        stem: texts.stem,
+        answer: key.with_options(texts.options),
+        explanation: texts.explanation,
+        files: Vec::new(),
+        losses,
+    })
+}
+
+/// Finds the interaction of a body, which must be the only one.
+fn interaction<'a, 'i>(body: Node<'a, 'i>) -> Result<Node<'a, 'i>, String> {
+    let mut found = content::shown(body).filter(|node| is_interaction(node.tag_name().name()));
+    let interaction = found
+        .next()
+        .ok_or("It has no interaction, so learners cannot answer it. Add a choice or a text entry.")?;
+    if found.next().is_some() {
+        return Err("It has several interactions. Make a question of each.".to_owned());
+    }
+    match interaction.tag_name().name() {
+        "qti-choice-interaction" | "qti-text-entry-interaction" => Ok(interaction),
+        name => Err(format!("It has a {name}, which cannot be stored. Make it a choice or a number.")),
+    }
+}
+
+fn is_interaction(name: &str) -> bool {
+    name.starts_with("qti-") && name.ends_with("-interaction")
+}
+
+/// Checks the parts of an item beside its question. Refuses a part without which the question cannot be understood.
+fn check_parts(item: Node<'_, '_>, losses: &mut Vec<String>) -> Result<(), String> {
+    if matches!(item.attribute("adaptive"), Some("true" | "1")) {
+        return Err(
+            "It is adaptive, so it asks again after an answer. Make it a question that asks once.".to_owned()
+        );
+    }
+    let (mut has_stimulus, mut has_supports) = (false, false);
+    for part in item.children().filter(Node::is_element) {
+        match part.tag_name().name() {
+            "qti-response-declaration"
+            | "qti-outcome-declaration"
+            | "qti-item-body"
+            | "qti-response-processing"
+            | "qti-modal-feedback" => {}
+            "qti-template-declaration" | "qti-template-processing" => {
+                return Err(
+                    "It is a template, which shows each learner another question. Export the questions that it makes."
+                        .to_owned(),
+                );
+            }
+            "qti-assessment-stimulus-ref" => has_stimulus = true,
+            "qti-stylesheet" | "qti-catalog-info" | "qti-companion-materials-info" => has_supports = true,
+            name if name.starts_with("qti-") => {
+                return Err(format!(
+                    "It has a <{}>, which is not understood. Remove it.",
+                    crate::labels::excerpt(name)
+                ));
+            }
+            _ => {}
+        }
+    }
+    // The text names the place of a stimulus, so the question is of no use without the stimulus.
+    if item.descendants().any(|node| node.has_attribute("data-stimulus-idref")) {
+        return Err(
+            "It shows a stimulus, which is in another file. Copy the stimulus into its text.".to_owned()
+        );
+    }
+    if has_supports {
+        losses.push(content::SUPPORTS_LOSS.to_owned());
+    }
+    if has_stimulus {
+        losses.push(
+            "Its stimulus is left out: it is in another file. Check that learners can answer the question without it."
+                .to_owned(),
+        );
+    }
+    Ok(())
+}

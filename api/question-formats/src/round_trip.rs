@@ -1,0 +1,315 @@
+//! A question that is written and read again is the same, except for the losses that the writer lists.
+
+use crate::draft::{DraftAnswer, DraftDifficulty, DraftOption, DraftQuestion, DraftTextFormat, IdOrigin};
+use crate::format::Format;
+use crate::parsed::ParsedQuestion;
+use crate::{FileWriter, derive_id, read};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use rust_decimal::Decimal;
+
+use crate::comments::without_comments;
+use crate::xhtml::as_xml;
+
+const FORMATS: [Format; 4] = [Format::Gift, Format::Aiken, Format::MoodleXml, Format::Qti];
+
+/// Fragments of text that have a meaning in some format.
+const FRAGMENTS: [&str; 54] = [
+    "a",
+    "word",
+    " ",
+    " ",
+    "\n",
+    "\n\n",
+    "\t",
+    "~",
+    "=",
+    "#",
+    "####",
+    "{",
+    "}",
+    ":",
+    "::",
+    "\\",
+    "\\n",
+    "\\\\",
+    "%50%",
+    "[html]",
+    "[plain]",
+    "]",
+    "[",
+    "//",
+    "// [id:x]",
+    "$CATEGORY: x",
+    "->",
+    "<",
+    ">",
+    "&",
+    "&amp;",
+    "<b>",
+    "</div>",
+    "<p>x</p>",
+    "]]>",
+    "\"",
+    "'",
+    "ANSWER: A",
+    "A. x",
+    "B) y",
+    "<br>",
+    "&nbsp;",
+    "é",
+    "日本",
+    "T",
+    "@@PLUGINFILE@@",
+    "<img alt=\"x>5\">",
+    "<!--",
+    "-->",
+    "<?",
+    "</",
+    "`",
+    "```",
+    "\n[//]: # (x)",
+];
+
+/// Returns a random text as a bank stores it in this format.
+fn text(rng: &mut StdRng, most: usize, format: DraftTextFormat) -> String {
+    loop {
+        let count = rng.random_range(1..=most);
+        let text: String = (0..count).map(|_| FRAGMENTS[rng.random_range(0..FRAGMENTS.len())]).collect();
+        let text = match format {
+            DraftTextFormat::Plain => clean(&text),
+            DraftTextFormat::Markdown => clean(&without_comments(&text, true)),
+            DraftTextFormat::Html => clean(&without_comments(&text, false)),
+        };
+        if !text.is_empty() {
+            return text;
+        }
+    }
+}
+
+/// Returns a random name of one line.
+fn name(rng: &mut StdRng) -> String {
+    loop {
+        let name = clean(&text(rng, 8, DraftTextFormat::Plain).replace(['\n', '\t'], " "));
+        if !name.is_empty() {
+            return name;
+        }
+    }
+}
+
+fn any_question(rng: &mut StdRng, number: usize) -> DraftQuestion {
+    let formats = [DraftTextFormat::Plain, DraftTextFormat::Markdown, DraftTextFormat::Html];
+    let text_format = formats[rng.random_range(0..3)];
+    let options = |rng: &mut StdRng| -> Vec<String> {
+        let count = rng.random_range(2..=26);
+        let mut options: Vec<String> = (0..count).map(|_| text(rng, 6, text_format)).collect();
+        options.sort();
+        options.dedup();
+        options.push(format!("option {}", options.len()));
+        options.push("last".to_owned());
+        options.truncate(26);
+        options
+    };
+    let answer = match rng.random_range(0..3) {
+        0 => {
+            let options = options(rng);
+            let key = rng.random_range(0..options.len());
+            let option = |(at, text)| DraftOption { text, correct: at == key };
+            DraftAnswer::Single(options.into_iter().enumerate().map(option).collect())
+        }
+        1 => {
+            let options = options(rng);
+            let key = rng.random_range(0..options.len());
+            let mut option = |(at, text)| DraftOption { text, correct: at == key || rng.random() };
+            DraftAnswer::Multiple(options.into_iter().enumerate().map(&mut option).collect())
+        }
+        _ => DraftAnswer::Numeric {
+            value: Decimal::new(rng.random_range(-1_000_000..1_000_000), rng.random_range(0..20)).normalize(),
+            tolerance: Decimal::new(rng.random_range(0..1_000), rng.random_range(0..20)).normalize(),
+        },
+    };
+    let difficulties = [DraftDifficulty::Easy, DraftDifficulty::Medium, DraftDifficulty::Hard];
+    DraftQuestion {
+        line: 0,
+        external_id: clean(&format!("{number} {}", name(rng))),
+        id_origin: IdOrigin::Given,
+        topic: name(rng),
+        difficulty: difficulties[rng.random_range(0..3)],
+        text_format,
+        stem: text(rng, 12, text_format),
+        answer,
+        explanation: rng.random::<bool>().then(|| text(rng, 8, text_format)),
+    }
+}
+
+/// Trims a text, as an import does before it stores it.
+fn clean(text: &str) -> String {
+    text.trim().to_owned()
+}
+
+/// The topic of questions whose file gives none.
+const DEFAULT_TOPIC: &str = "General";
+/// The difficulty of questions whose file gives none.
+const DEFAULT_DIFFICULTY: DraftDifficulty = DraftDifficulty::Medium;
+
+/// Completes a question of a file, as an import does.
+pub(crate) fn complete(parsed: ParsedQuestion) -> DraftQuestion {
+    let ParsedQuestion { mut answer, .. } = parsed;
+    if let DraftAnswer::Single(options) | DraftAnswer::Multiple(options) = &mut answer {
+        options.iter_mut().for_each(|option| option.text = clean(&option.text));
+    }
+    let stem = clean(&parsed.stem);
+    let (external_id, id_origin) = match parsed.external_id {
+        Some(id) => (clean(&id), IdOrigin::Given),
+        None => derive_id(&stem, &answer, parsed.files),
+    };
+    DraftQuestion {
+        line: parsed.line,
+        external_id,
+        id_origin,
+        topic: parsed.topic.map_or(DEFAULT_TOPIC.to_owned(), |topic| clean(&topic)),
+        difficulty: parsed.difficulty.unwrap_or(DEFAULT_DIFFICULTY),
+        text_format: parsed.text_format,
+        stem,
+        answer,
+        explanation: parsed.explanation.as_deref().map(clean).filter(|text| !text.is_empty()),
+    }
+}
+
+/// Applies the listed losses to a question. Returns `None` if the question is left out.
+fn without_losses(format: Format, question: &DraftQuestion, losses: &[String]) -> Option<DraftQuestion> {
+    let mut left = question.clone();
+    let told = |part: &str| losses.iter().any(|loss| loss.contains(part));
+    if format == Format::Aiken {
+        if told("left out") {
+            return None;
+        }
+        left.topic = DEFAULT_TOPIC.to_owned();
+        left.difficulty = DEFAULT_DIFFICULTY;
+        if told("its explanation") {
+            left.explanation = None;
+        }
+        if told("its text format") {
+            left.text_format = DraftTextFormat::Plain;
+        }
+        if told("the line breaks") {
+            let on_a_line = |text: &str| {
+                text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+            };
+            left.stem = on_a_line(&left.stem);
+            if let DraftAnswer::Single(options) = &mut left.answer {
+                options.iter_mut().for_each(|option| option.text = on_a_line(&option.text));
+            }
+        }
+    }
+    if told("is rewritten as XML") {
+        let rewrite = |text: &mut String| {
+            let xml = as_xml(text).expect("it was written").into_owned();
+            let values = |text: &str| text.matches("alt=\"x>5\"").count();
+            assert_eq!(values(&xml), values(text), "{xml}");
+            *text = xml;
+        };
+        rewrite(&mut left.stem);
+        left.explanation.iter_mut().for_each(rewrite);
+        if let DraftAnswer::Single(options) | DraftAnswer::Multiple(options) = &mut left.answer {
+            options.iter_mut().for_each(|option| rewrite(&mut option.text));
+        }
+    }
+    if told("cannot stand in QTI") {
+        left.text_format = DraftTextFormat::Plain;
+    }
+    Some(left)
+}
+
+#[test]
+fn a_question_comes_back_with_no_other_loss_than_the_listed_ones() {
+    for seed in 0..1_000 {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let question = any_question(&mut rng, 7);
+        for format in FORMATS {
+            let mut writer = FileWriter::new(format);
+            let losses = writer.write(&question);
+            let text = writer.finish();
+            let parsed = read(format, &text).unwrap_or_else(|error| panic!("{error:?}\n{text}"));
+            assert_eq!(parsed.refused, [], "{format:?} seed {seed}\n{text}");
+            let Some(left) = without_losses(format, &question, &losses) else {
+                assert!(parsed.questions.is_empty());
+                continue;
+            };
+            assert_eq!(parsed.questions.len(), 1, "{format:?} seed {seed}\n{text}");
+            for found in parsed.questions {
+                // A random text can look like a reference to a file. Nothing else may be lost.
+                let unexpected = found.losses.iter().find(|loss| !loss.contains("embedded files"));
+                assert_eq!(unexpected, None, "{format:?} seed {seed}\n{text}");
+                let mut again = complete(found);
+                again.line = 0;
+                if format == Format::Aiken {
+                    assert!(again.external_id.starts_with("auto-"));
+                    again.external_id.clone_from(&left.external_id);
+                    again.id_origin.clone_from(&left.id_origin);
+                }
+                if losses.iter().any(|loss| loss.contains("topic's name")) {
+                    again.topic.clone_from(&left.topic);
+                }
+                assert_eq!(again, left, "{format:?} seed {seed}\n{text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn questions_of_several_topics_follow_one_another() {
+    let mut rng = StdRng::seed_from_u64(1);
+    let questions: Vec<DraftQuestion> = (0..40).map(|number| any_question(&mut rng, number)).collect();
+    for format in [Format::Gift, Format::MoodleXml, Format::Qti] {
+        let mut writer = FileWriter::new(format);
+        questions.iter().for_each(|question| drop(writer.write(question)));
+        let text = writer.finish();
+        assert_eq!(Format::detect(&text), Some(format));
+        let parsed = read(format, &text).expect("a document");
+        let ids: Vec<_> = parsed.questions.iter().filter_map(|found| found.external_id.as_deref()).collect();
+        let written: Vec<_> = questions.iter().map(|question| question.external_id.as_str()).collect();
+        assert_eq!(ids, written, "{format:?}");
+    }
+}
+
+/// Reads files that end anywhere and have wrong characters anywhere. No file may crash a reader.
+#[test]
+fn no_file_crashes_a_reader() {
+    let mut rng = StdRng::seed_from_u64(2);
+    let mut whole = Vec::new();
+    for format in FORMATS {
+        let mut writer = FileWriter::new(format);
+        for number in 0..6 {
+            let _ = writer.write(&any_question(&mut rng, number));
+        }
+        whole.push((format, writer.finish()));
+    }
+    for _ in 0..2_000 {
+        for (format, text) in &whole {
+            let mut chars: Vec<char> = text.chars().collect();
+            chars.truncate(rng.random_range(0..=chars.len()));
+            for _ in 0..rng.random_range(0..4) {
+                if !chars.is_empty() {
+                    let at = rng.random_range(0..chars.len());
+                    chars[at] = ['{', '}', '=', '~', '#', '\\', '<', '>', '\n', ':', '%', '"', '\0']
+                        [rng.random_range(0..13)];
+                }
+            }
+            let text: String = chars.into_iter().collect();
+            let _ = Format::detect(&text);
+            if let Ok(parsed) = read(*format, &text) {
+                for found in parsed.questions {
+                    let _ = complete(found);
+                }
+            }
+        }
+    }
+    for format in FORMATS {
+        for line in
+            ["a", "{", "=", "~", "\\", "<a>", ":", "[", "A. x\n", "%", "<a b='", "&lt;", "// [id:x\n", "é"]
+        {
+            let _ = read(format, &line.repeat(10_000_000 / line.len() / 10));
+        }
+    }
+}

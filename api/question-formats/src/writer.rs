@@ -1,0 +1,83 @@
+//! Writing a file of questions.
+
+use crate::draft::DraftQuestion;
+use crate::format::Format;
+use crate::{aiken, gift, moodle_xml, qti};
+
+/// A file as text, and what its format could not store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrittenFile {
+    /// The whole file.
+    pub text: String,
+    /// The losses, in the order of the questions.
+    pub losses: Vec<WriteLoss>,
+}
+
+/// A part of a question that a format could not store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WriteLoss {
+    /// The external id of the question.
+    pub external_id: String,
+    /// A sentence for the author that says what is lost.
+    pub text: String,
+}
+
+/// Writes a whole file.
+#[must_use]
+pub fn write(format: Format, questions: &[DraftQuestion]) -> WrittenFile {
+    let mut writer = FileWriter::new(format);
+    let mut losses = Vec::new();
+    for question in questions {
+        let sentences = writer.write(question).into_iter();
+        losses.extend(sentences.map(|text| WriteLoss { external_id: question.external_id.clone(), text }));
+    }
+    WrittenFile { text: writer.finish(), losses }
+}
+
+/// Writes a file question by question, for banks that do not fit into memory at once.
+#[derive(Debug)]
+pub struct FileWriter {
+    format: Format,
+    text: String,
+    /// The topic of the last question, which GIFT and Moodle XML state once for all questions below it.
+    topic: Option<String>,
+}
+
+impl FileWriter {
+    /// Begins a file.
+    #[must_use]
+    pub fn new(format: Format) -> Self {
+        let text = match format {
+            Format::Gift | Format::Aiken => "",
+            Format::MoodleXml => moodle_xml::BEGIN,
+            Format::Qti => qti::BEGIN,
+        };
+        Self { format, text: text.to_owned(), topic: None }
+    }
+
+    /// Writes a question. Returns sentences that say which parts of it the format cannot store.
+    #[must_use = "the sentences tell the author what is lost"]
+    pub fn write(&mut self, question: &DraftQuestion) -> Vec<String> {
+        let is_new_topic = self.topic.as_ref() != Some(&question.topic);
+        if is_new_topic {
+            self.topic = Some(question.topic.clone());
+        }
+        match self.format {
+            Format::Gift => gift::write(&mut self.text, question, is_new_topic),
+            Format::Aiken => aiken::write(&mut self.text, question),
+            Format::MoodleXml => moodle_xml::write(&mut self.text, question, is_new_topic),
+            Format::Qti => qti::write(&mut self.text, question),
+        }
+    }
+
+    /// Ends the file and returns its text.
+    #[must_use]
+    pub fn finish(mut self) -> String {
+        self.text.push_str(match self.format {
+            Format::Gift | Format::Aiken => "",
+            Format::MoodleXml => moodle_xml::END,
+            Format::Qti => qti::END,
+        });
+        self.text
+    }
+}

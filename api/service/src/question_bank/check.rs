@@ -1,0 +1,295 @@
+//! The rules that a question must meet to be stored.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use jishu_entity::question_version::Difficulty;
+use question_formats::{
+    DraftAnswer, DraftOption, DraftQuestion, IdOrigin, ParsedQuestion, derive_id, is_derived_id,
+};
+use rust_decimal::Decimal;
+
+use super::stored;
+use crate::name::{has_visible, is_readable};
+
+/// The maximum number of characters of a stem or an explanation.
+pub(super) const MAX_STEM_CHARS: usize = 20_000;
+/// The maximum number of bytes of any text: what a `TEXT` column of MariaDB holds.
+const MAX_TEXT_BYTES: usize = 65_535;
+/// The maximum number of characters of the name of a topic.
+pub(super) const MAX_TOPIC_CHARS: usize = 200;
+/// The maximum number of characters of an external id.
+pub(super) const MAX_ID_CHARS: usize = 128;
+/// The allowed numbers of options. Options have the letters A to Z.
+const OPTION_COUNTS: std::ops::RangeInclusive<usize> = 2..=26;
+
+/// The topic and the difficulty of questions whose file gives none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Defaults {
+    /// The name of the topic.
+    pub topic: String,
+    /// The difficulty.
+    pub difficulty: Difficulty,
+}
+
+/// The reason why a question cannot be stored.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidQuestion {
+    /// The stem has no visible character.
+    #[error("It asks nothing. Write the question before its answers.")]
+    StemBlank,
+    /// The stem is too long.
+    #[error("Its text has more than {MAX_STEM_CHARS} characters. Shorten it.")]
+    StemTooLong,
+    /// The explanation is too long.
+    #[error("Its explanation has more than {MAX_STEM_CHARS} characters. Shorten it.")]
+    ExplanationTooLong,
+    /// A text is too long for its column in the database.
+    #[error("One of its texts has more than {MAX_TEXT_BYTES} bytes. Shorten it.")]
+    TextTooLong,
+    /// The topic has invisible characters or characters that change the text around it.
+    #[error("Its topic has invisible characters or controls of the writing direction. Remove them.")]
+    TopicUnreadable,
+    /// The external id has invisible characters or characters that change the text around it.
+    #[error("Its external id has invisible characters or controls of the writing direction. Remove them.")]
+    IdUnreadable,
+    /// A text has a control character, which is the code point in the variant.
+    #[error("It has a control character (U+{0:04X}). Remove it.")]
+    ControlCharacter(u32),
+    /// The number of options is not 2 to 26.
+    #[error("It has {0} options. Give 2 to 26.")]
+    OptionCount(usize),
+    /// An option has no visible character.
+    #[error("Option {0} is blank. Write its text, or remove the option.")]
+    OptionBlank(char),
+    /// Two options have the same text.
+    #[error("Options {0} and {1} have the same text. Change one, or remove it.")]
+    OptionsAlike(char, char),
+    /// The number of correct options of a single choice is not 1.
+    #[error("It has {0} correct options, but it is a single choice. Mark exactly one option as correct.")]
+    NotOneCorrect(usize),
+    /// A multiple choice has no correct option.
+    #[error("It has no correct option. Mark at least one option as correct.")]
+    NoneCorrect,
+    /// The tolerance is below zero.
+    #[error("Its tolerance is negative. Give 0 or more.")]
+    ToleranceNegative,
+    /// The topic is empty or too long.
+    #[error("Its topic has {0} characters. Give 1 to {MAX_TOPIC_CHARS}.")]
+    TopicLength(usize),
+    /// The external id is empty or too long.
+    #[error("Its external id has {0} characters. Give 1 to {MAX_ID_CHARS}.")]
+    IdLength(usize),
+}
+
+/// Checks a question of a file. Returns the question as it is stored, with the defaults filled in.
+pub(super) fn check(parsed: ParsedQuestion, defaults: &Defaults) -> Result<DraftQuestion, InvalidQuestion> {
+    let stem = clean(&parsed.stem);
+    let explanation = parsed.explanation.as_deref().map(clean).filter(|text| !text.is_empty());
+    check_stem(&stem, explanation.as_deref())?;
+    let answer = check_answer(parsed.answer)?;
+    check_texts(&stem, &answer, explanation.as_deref())?;
+    let topic = clean(parsed.topic.as_ref().unwrap_or(&defaults.topic));
+    check_topic(&topic)?;
+    let (external_id, id_origin) = match parsed.external_id {
+        // Exported files contain derived ids.
+        Some(id) if is_derived_id(&id) => (clean(&id), IdOrigin::Derived { earlier: None }),
+        Some(id) => (clean(&id), IdOrigin::Given),
+        None => derive_id(&stem, &answer, parsed.files),
+    };
+    let length = external_id.chars().count();
+    if !(1..=MAX_ID_CHARS).contains(&length) {
+        return Err(InvalidQuestion::IdLength(length));
+    }
+    check_line(&external_id)?;
+    if !is_readable(&external_id) {
+        return Err(InvalidQuestion::IdUnreadable);
+    }
+    Ok(DraftQuestion {
+        line: parsed.line,
+        external_id,
+        id_origin,
+        topic,
+        difficulty: parsed.difficulty.unwrap_or(stored::draft_difficulty(defaults.difficulty)),
+        text_format: parsed.text_format,
+        stem,
+        answer,
+        explanation,
+    })
+}
+
+/// Checks a question of the bank whose key or explanation was changed. Returns the question as it is stored.
+pub(super) fn check_changed(question: DraftQuestion) -> Result<DraftQuestion, InvalidQuestion> {
+    let stem = clean(&question.stem);
+    let explanation = question.explanation.as_deref().map(clean).filter(|text| !text.is_empty());
+    check_stem(&stem, explanation.as_deref())?;
+    let answer = check_answer(question.answer)?;
+    check_texts(&stem, &answer, explanation.as_deref())?;
+    let topic = clean(&question.topic);
+    check_topic(&topic)?;
+    Ok(DraftQuestion { topic, stem, answer, explanation, ..question })
+}
+
+fn check_stem(stem: &str, explanation: Option<&str>) -> Result<(), InvalidQuestion> {
+    if !has_visible(stem) {
+        return Err(InvalidQuestion::StemBlank);
+    }
+    if stem.chars().count() > MAX_STEM_CHARS {
+        return Err(InvalidQuestion::StemTooLong);
+    }
+    if explanation.is_some_and(|text| text.chars().count() > MAX_STEM_CHARS) {
+        return Err(InvalidQuestion::ExplanationTooLong);
+    }
+    Ok(())
+}
+
+fn check_texts(stem: &str, answer: &DraftAnswer, explanation: Option<&str>) -> Result<(), InvalidQuestion> {
+    let options = answer.options().iter().map(|option| option.text.as_str());
+    [stem].into_iter().chain(explanation).chain(options).try_for_each(check_text)
+}
+
+/// Trims a text and gives it Unix line ends. Trimmed, because MariaDB takes `"a "` and `"a"` for the same id.
+pub(super) fn clean(text: &str) -> String {
+    unix_lines(text.trim()).into_owned()
+}
+
+/// Replaces the line ends of Windows and of old Macintoshes with those of Unix.
+pub(super) fn unix_lines(text: &str) -> Cow<'_, str> {
+    match text.contains('\r') {
+        true => Cow::Owned(text.replace("\r\n", "\n").replace('\r', "\n")),
+        false => Cow::Borrowed(text),
+    }
+}
+
+/// Checks the name of a topic.
+pub(super) fn check_topic(topic: &str) -> Result<(), InvalidQuestion> {
+    let length = topic.chars().count();
+    if !(1..=MAX_TOPIC_CHARS).contains(&length) {
+        return Err(InvalidQuestion::TopicLength(length));
+    }
+    check_line(topic)?;
+    if is_readable(topic) { Ok(()) } else { Err(InvalidQuestion::TopicUnreadable) }
+}
+
+fn check_line(text: &str) -> Result<(), InvalidQuestion> {
+    text.chars().find(|char| is_forbidden(*char)).map_or(Ok(()), |char| Err(control(char)))
+}
+
+fn check_text(text: &str) -> Result<(), InvalidQuestion> {
+    if text.len() > MAX_TEXT_BYTES {
+        return Err(InvalidQuestion::TextTooLong);
+    }
+    let found = text.chars().find(|char| is_forbidden(*char) && !matches!(char, '\n' | '\t'));
+    found.map_or(Ok(()), |char| Err(control(char)))
+}
+
+/// Returns whether a character is a control character, or one of the two others that XML cannot contain.
+fn is_forbidden(char: char) -> bool {
+    char.is_control() || matches!(char, '\u{fffe}' | '\u{ffff}')
+}
+
+fn control(char: char) -> InvalidQuestion {
+    InvalidQuestion::ControlCharacter(u32::from(char))
+}
+
+fn check_answer(answer: DraftAnswer) -> Result<DraftAnswer, InvalidQuestion> {
+    Ok(match answer {
+        DraftAnswer::Single(options) => {
+            let options = check_options(options)?;
+            match options.iter().filter(|option| option.correct).count() {
+                1 => DraftAnswer::Single(options),
+                correct => return Err(InvalidQuestion::NotOneCorrect(correct)),
+            }
+        }
+        DraftAnswer::Multiple(options) => {
+            let options = check_options(options)?;
+            if !options.iter().any(|option| option.correct) {
+                return Err(InvalidQuestion::NoneCorrect);
+            }
+            DraftAnswer::Multiple(options)
+        }
+        DraftAnswer::Numeric { tolerance, .. } if tolerance < Decimal::ZERO => {
+            return Err(InvalidQuestion::ToleranceNegative);
+        }
+        DraftAnswer::Numeric { value, tolerance } => {
+            DraftAnswer::Numeric { value: value.normalize(), tolerance: tolerance.normalize() }
+        }
+    })
+}
+
+fn check_options(options: Vec<DraftOption>) -> Result<Vec<DraftOption>, InvalidQuestion> {
+    if !OPTION_COUNTS.contains(&options.len()) {
+        return Err(InvalidQuestion::OptionCount(options.len()));
+    }
+    let clean = |option: DraftOption| DraftOption { text: clean(&option.text), ..option };
+    let options: Vec<_> = options.into_iter().map(clean).collect();
+    let mut seen = HashSet::new();
+    for (option, letter) in options.iter().zip('A'..) {
+        if !has_visible(&option.text) {
+            return Err(InvalidQuestion::OptionBlank(letter));
+        }
+        if !seen.insert(option.text.as_str()) {
+            let twin = options.iter().zip('A'..).find(|(other, _)| other.text == option.text);
+            return Err(InvalidQuestion::OptionsAlike(twin.map_or('A', |(_, twin)| twin), letter));
+        }
+    }
+    Ok(options)
+}
+
+#[cfg(test)]
+mod tests {
+    use question_formats::{Format, read, write};
+    use rand::rngs::StdRng;
+    use rand::{RngExt, SeedableRng};
+
+    use super::*;
+
+    const GIFT: &str = "$CATEGORY: $course$/top/Optics\n\n// [id:opt-1] [tag:difficulty:hard]\n\
+                        Where is the image? {=At 2f ~At f ~At infinity ####Draw the rays.}\n\n\
+                        [html]<b>Which</b> are vectors? {~%50%Force ~%50%Velocity ~%-100%Mass}\n\nHow much? {#9.8:0.05}\n";
+
+    fn defaults() -> Defaults {
+        Defaults { topic: "General".to_owned(), difficulty: Difficulty::Medium }
+    }
+
+    fn checked(format: Format, text: &str) -> Vec<Result<DraftQuestion, InvalidQuestion>> {
+        let Ok(file) = read(format, text) else { return Vec::new() };
+        file.questions.into_iter().map(|parsed| check(parsed, &defaults())).collect()
+    }
+
+    #[test]
+    fn a_checked_question_that_is_exported_and_imported_is_the_same() {
+        let lines = |questions: Vec<Result<DraftQuestion, _>>| {
+            let questions = questions.into_iter().map(|question| question.expect("a question"));
+            questions.map(|question| DraftQuestion { line: 0, ..question }).collect::<Vec<_>>()
+        };
+        let questions = lines(checked(Format::Gift, GIFT));
+        assert_eq!(questions.len(), 3);
+        for format in [Format::Gift, Format::MoodleXml, Format::Qti] {
+            assert_eq!(lines(checked(format, &write(format, &questions).text)), questions, "{format:?}");
+        }
+        for question in questions {
+            assert_eq!(check_changed(question.clone()), Ok(question));
+        }
+    }
+
+    #[test]
+    fn no_file_crashes_the_check() {
+        let mut rng = StdRng::seed_from_u64(1);
+        let questions: Vec<_> = checked(Format::Gift, GIFT).into_iter().flatten().collect();
+        for format in [Format::Gift, Format::Aiken, Format::MoodleXml, Format::Qti] {
+            let text: Vec<char> = write(format, &questions).text.chars().collect();
+            for _ in 0..500 {
+                let mut chars = text[..rng.random_range(0..=text.len())].to_vec();
+                for _ in 0..rng.random_range(0..4) {
+                    if !chars.is_empty() {
+                        let at = rng.random_range(0..chars.len());
+                        chars[at] = ['{', '}', '=', '~', '#', '\\', '<', '>', '\n', ':', '%', '"', '\0']
+                            [rng.random_range(0..13)];
+                    }
+                }
+                checked(format, &String::from_iter(chars));
+            }
+        }
+    }
+}

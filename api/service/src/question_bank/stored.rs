@@ -1,0 +1,44 @@
+//! Conversions between drafts and the columns of `question_versions`.
+
+use jishu_entity::question_version::{Difficulty, QuestionKind, TextFormat};
+use question_formats::{DraftAnswer, DraftDifficulty, DraftTextFormat};
+
+pub(super) fn kind(answer: &DraftAnswer) -> QuestionKind {
+    match answer {
+        DraftAnswer::Single(_) => QuestionKind::SingleChoice,
+        DraftAnswer::Multiple(_) => QuestionKind::MultipleChoice,
+        DraftAnswer::Numeric { .. } => QuestionKind::Numeric,
+    }
+}
+
+pub(super) fn difficulty(difficulty: DraftDifficulty) -> Difficulty {
+    match difficulty {
+        DraftDifficulty::Easy => Difficulty::Easy,
+        DraftDifficulty::Medium => Difficulty::Medium,
+        DraftDifficulty::Hard => Difficulty::Hard,
+    }
+}
+
+pub(super) fn draft_difficulty(difficulty: Difficulty) -> DraftDifficulty {
+    match difficulty {
+        Difficulty::Easy => DraftDifficulty::Easy,
+        Difficulty::Medium => DraftDifficulty::Medium,
+        Difficulty::Hard => DraftDifficulty::Hard,
+    }
+}
+
+pub(super) fn text_format(format: DraftTextFormat) -> TextFormat {
+    match format {
+        DraftTextFormat::Plain => TextFormat::Plain,
+        DraftTextFormat::Markdown => TextFormat::Markdown,
+        DraftTextFormat::Html => TextFormat::Html,
+    }
+}
+
+pub(super) fn draft_text_format(format: TextFormat) -> DraftTextFormat {
+    match format {
+        TextFormat::Plain => DraftTextFormat::Plain,
+        TextFormat::Markdown => DraftTextFormat::Markdown,
+        TextFormat::Html => DraftTextFormat::Html,
+    }
+}
