@@ -45,13 +45,13 @@ pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
 
-    /// The options of `serve`.
-    #[command(flatten)]
-    serve: ServeConfig,
-
     /// How log lines are written.
     #[arg(long, env = "JISHU_LOG_FORMAT", value_enum, default_value_t, global = true)]
     log_format: LogFormat,
+
+    /// The options of `serve`.
+    #[command(flatten)]
+    serve: ServeConfig,
 }
 
 #[derive(Debug, Subcommand)]

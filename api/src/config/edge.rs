@@ -12,6 +12,7 @@ use crate::limit::LimitOptions;
 
 /// Time limits, limits on what runs at once, budgets, proxies and origins.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Connections, budgets and browsers")]
 pub struct EdgeConfig {
     /// The most connections at once; more wait in the system's queue until one closes.
     #[arg(long, env = "JISHU_MAX_CONNECTIONS", default_value_t = 4_096, value_name = "COUNT",
