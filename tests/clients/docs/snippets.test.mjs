@@ -5,6 +5,7 @@
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { webcrypto } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -21,7 +22,8 @@ const PRINTED_ORIGIN = "http://127.0.0.1:8080";
 const SCRIPTS = ["api/docs/frontend.md", "api/docs/sitting.md"];
 const SHELLS = ["README.md"];
 
-/** Browsers have it; Node.js has it from version 22. */
+// Browsers have both. Node.js has `crypto` from version 19, and `WebSocket` from version 22.
+globalThis.crypto ??= webcrypto;
 globalThis.WebSocket ??= WebSocket;
 
 for (const path of SCRIPTS) {

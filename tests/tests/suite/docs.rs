@@ -16,7 +16,8 @@ fn operating_md_lists_every_flag() {
     let (tables, after) = rest.split_once(END).expect("the page has the marker where the tables end");
     let expected = flag_tables(&jishu_api::cli::Cli::command());
     if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(file, format!("{before}{BEGIN}{expected}{END}{after}")).expect("the page can be written");
+        std::fs::write(file, format!("{before}{BEGIN}{expected}{END}{after}"))
+            .expect("the page can be written");
         return;
     }
     assert!(
@@ -47,14 +48,17 @@ fn arguments(command: &Command) -> impl Iterator<Item = &Arg> {
 fn write_command(tables: &mut String, command: &Command, parent: &str, shared: &[&Arg]) {
     let name = format!("{parent} {}", command.get_name());
     let (repeated, own): (Vec<_>, Vec<_>) = arguments(command).partition(|argument| {
-        shared.iter().any(|other| other.get_id() == argument.get_id() && other.get_help() == argument.get_help())
+        shared
+            .iter()
+            .any(|other| other.get_id() == argument.get_id() && other.get_help() == argument.get_help())
     });
     if !own.is_empty() {
         write!(tables, "\n### `{name}`\n\n{}\n", about(command)).expect("memory");
         write_tables(tables, &own);
         if !repeated.is_empty() {
             let flags: Vec<_> = repeated.into_iter().map(flag).collect();
-            write!(tables, "\nIt also takes these flags of `jishu serve`: {}.\n", flags.join(", ")).expect("memory");
+            write!(tables, "\nIt also takes these flags of `jishu serve`: {}.\n", flags.join(", "))
+                .expect("memory");
         }
     }
     for subcommand in command.get_subcommands() {
