@@ -10,6 +10,7 @@ mod catalogue;
 mod command_line;
 mod concurrency;
 mod demo;
+mod docs;
 mod documents;
 mod extra_time;
 mod files;

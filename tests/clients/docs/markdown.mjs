@@ -1,0 +1,46 @@
+// What the tests need to know of a Markdown page: its code blocks, links and anchors.
+
+import { execFileSync } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+
+import { root } from "../support/server.mjs";
+
+/** Returns the Markdown files of the repository, as paths from its root. */
+export function pages() {
+  const options = { cwd: root, encoding: "utf8" };
+  const files = execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard", "*.md"], options);
+  return files.split("\n").filter((path) => path !== "");
+}
+
+/** Reads a page. */
+export const readPage = (path) => readFile(join(root, path), "utf8");
+
+/** Returns the fenced code blocks of a page: what stands behind the fence, and the text. */
+export function codeBlocks(page) {
+  const blocks = [...page.matchAll(/^(`{3,})(.*)\n([\s\S]*?)^\1$/gm)];
+  return blocks.map(([, , info, text]) => ({ info: info.trim(), text }));
+}
+
+const withoutCode = (page) => page.replaceAll(/^(`{3,}).*\n[\s\S]*?^\1$/gm, "");
+
+/** Returns the targets of the links of a page, but for those in code. */
+export function linkTargets(page) {
+  const text = withoutCode(page).replaceAll(/`[^`\n]*`/g, (code) => code.replaceAll(/[[\]()]/g, " "));
+  const inline = [...text.matchAll(/\]\(([^()\s]*(?:\([^()\s]*\)[^()\s]*)*)\)/g)];
+  const references = [...text.matchAll(/^\[[^\]]+\]:\s+(\S+)$/gm)];
+  return [...inline, ...references].map(([, target]) => target);
+}
+
+/** Returns the anchors that the headings of a page have on GitHub. */
+export function anchors(page) {
+  const seen = new Map();
+  const headings = [...withoutCode(page).matchAll(/^#{1,6}\s+(.*?)\s*$/gm)];
+  return headings.map(([, heading]) => {
+    const words = heading.replaceAll(/\[([^\]]*)\]\([^)]*\)/g, "$1").toLowerCase();
+    const anchor = words.replaceAll(/[^\p{L}\p{N}\s_-]/gu, "").replaceAll(/\s/g, "-");
+    const before = seen.get(anchor) ?? 0;
+    seen.set(anchor, before + 1);
+    return before === 0 ? anchor : `${anchor}-${before}`;
+  });
+}
