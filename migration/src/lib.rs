@@ -16,7 +16,6 @@ mod m20261128_000006_question_corrections;
 mod m20261128_000007_sign_in;
 mod m20261128_000008_checks;
 mod portable;
-pub mod repair;
 mod steps;
 
 /// All migrations, oldest first.

@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use clap::{Args, ValueEnum};
-use jishu_migration::repair::{RepairError, Report, Session};
+use jishu_repair::{RepairError, Report, Session};
 use serde_json::json;
 
 use super::{CommandResult, values};

@@ -4,9 +4,7 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use jishu_migration::repair::{
-    Inspection, Outcome, Plan, Progress, RepairError, Report, Session, Undone, plan,
-};
+use jishu_repair::{Inspection, Outcome, Plan, Progress, RepairError, Report, Session, Undone, plan};
 use serde_json::json;
 
 use super::CommandResult;

@@ -1,6 +1,6 @@
 //! Two cards of a test are merged as a careful person would merge them.
 
-use jishu_migration::repair::plan;
+use jishu_repair::plan;
 use jishu_tests::Backend;
 
 use crate::old::{Old, on_each};

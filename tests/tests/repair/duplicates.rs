@@ -1,6 +1,6 @@
 //! Cards that were made twice.
 
-use jishu_migration::repair::{Progress, RepairError, StepKind};
+use jishu_repair::{Progress, RepairError, StepKind};
 use jishu_tests::Backend;
 use sea_orm::ConnectionTrait;
 

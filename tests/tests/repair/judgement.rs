@@ -1,6 +1,6 @@
 //! What a careful person would leave, and what only a person can decide.
 
-use jishu_migration::repair::{RepairError, plan};
+use jishu_repair::{RepairError, plan};
 use jishu_tests::Backend;
 
 use crate::old::{Old, Start, on_each};

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use jishu_migration::repair::{KeyState, Progress, RepairError, StepKind, plan};
+use jishu_repair::{KeyState, Progress, RepairError, StepKind, plan};
 use jishu_tests::Backend;
 
 use crate::old::{Old, Start, on_each};

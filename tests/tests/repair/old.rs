@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use jishu_migration::repair::{Outcome, Progress, RepairError, Report, Session};
+use jishu_repair::{Outcome, Progress, RepairError, Report, Session};
 use jishu_tests::{Backend, rows, structure};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr};
 use tempfile::TempDir;

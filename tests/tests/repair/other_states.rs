@@ -1,7 +1,7 @@
 //! What else a database may be like.
 
-use jishu_migration::repair::{Progress, RepairError, Session};
 use jishu_migration::{Migrator, MigratorTrait};
+use jishu_repair::{Progress, RepairError, Session};
 use jishu_tests::Backend;
 use sea_orm::ConnectionTrait;
 

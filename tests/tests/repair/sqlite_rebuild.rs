@@ -1,6 +1,6 @@
 //! SQLite, where a key that is part of CREATE TABLE goes only with the table.
 
-use jishu_migration::repair::Progress;
+use jishu_repair::Progress;
 use jishu_tests::Backend;
 
 use crate::old::{Old, Start};

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use jishu_migration::repair::{Progress, RepairError, Undone};
+use jishu_repair::{Progress, RepairError, Undone};
 use jishu_tests::Backend;
 use std::ops::ControlFlow;
 

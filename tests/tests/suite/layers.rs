@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 /// What the files of a folder must not name.
 const FORBIDDEN: &[(&str, &[&str])] = &[
-    ("entity/src", &["async_graphql", "axum", "jishu_api", "jishu_migration"]),
-    ("migration/src", &["async_graphql", "axum", "jishu_api", "jishu_entity"]),
+    ("entity/src", &["async_graphql", "axum", "jishu_api", "jishu_migration", "jishu_repair"]),
+    ("migration/src", &["async_graphql", "axum", "jishu_api", "jishu_entity", "jishu_repair"]),
+    ("migration/repair/src", &["async_graphql", "axum", "jishu_api", "jishu_entity", "jishu_migration"]),
     (
         "api/src/database",
         &[
