@@ -1,101 +1,102 @@
-//! What can go wrong, and what a database's error means for a repair.
+//! The errors of a repair, and the classification of database errors.
 
 use sea_orm::{ConnAcquireErr, DbErr, RuntimeErr, sqlx};
 
-use super::CARDS;
+use crate::names::CARD_TABLE;
 
-/// Why a database could not be inspected or repaired.
+/// A reason why a database could not be inspected, repaired or restored.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RepairError {
-    /// The URL names no database we know.
+    /// The scheme of the URL is not one of the three supported databases.
     #[error("the URL of the database must begin with sqlite://, postgres:// or mysql://")]
     UnknownScheme,
-    /// The table is not there.
+    /// The table of cards does not exist.
     #[error(
-        "there is no table `{CARDS}` in {place}: this is neither a database of the old system nor one that \
-         `jishu migrate up` has made. Look at --database-url"
+        "there is no table `{CARD_TABLE}` in {place}. Neither the old system nor `jishu migrate up` has set up this \
+         database. Check --database-url"
     )]
     NoTable {
-        /// The schema, database or file that was looked into.
+        /// The schema, database or file that was searched.
         place: String,
     },
-    /// The table is there and is not the one we know.
-    #[error("the table `{CARDS}` has no column {}", .0.join(", "))]
+    /// The table of cards exists, but lacks columns that the repair needs.
+    #[error("the table `{CARD_TABLE}` lacks these columns: {}", .0.join(", "))]
     MissingColumns(Vec<String>),
-    /// The table is of a kind that cannot be repaired by this command.
+    /// The table of cards is of a kind that the repair does not support.
     #[error("{0}")]
     Unsupported(String),
-    /// Something stands in the way that a person must decide on.
-    #[error("the repair cannot go on: {}", .0.join("; "))]
+    /// A person must decide something before the repair can run.
+    #[error("the repair cannot run yet: {}", .0.join("; "))]
     Blocked(Vec<String>),
-    /// No run of a repair is logged.
+    /// The database has no log of a repair.
     #[error(
         "no repair of this database is logged, so there is nothing to undo{}",
-        if *.earlier > 0 { ". Its merged cards come from an earlier version, which logged no sittings" } else { "" }
+        if *.earlier > 0 { ". An earlier version merged its cards, and that version did not log the sittings" } else { "" }
     )]
     NothingToUndo {
-        /// How many cards an earlier version merged.
+        /// The number of cards that an earlier version merged.
         earlier: i64,
     },
     /// Rows have changed since the repair.
     #[error("nothing was changed, because the repair cannot be undone: {}. Restore these rows by hand, or restore a \
              backup", .0.join("; "))]
     CannotUndo(Vec<String>),
-    /// Another repair holds the lock.
+    /// Another repair holds the lock of this database.
     #[error(
-        "another repair of this database is running, or one that was killed has not ended on the server yet"
+        "another repair of this database is running, or the server has not yet ended a repair that was killed. Try again \
+         later"
     )]
     Busy,
-    /// A lock on the table was not to be had in short waits.
+    /// The table stayed locked during all attempts.
     #[error(
-        "the table stayed locked by others through {attempts} short waits. Look for a transaction that is \
-         left open, and run the repair again; it goes on where it stopped"
+        "the table stayed locked during {attempts} short waits. Find the transaction that was left open, end it, and \
+         run the repair again. It continues where it stopped"
     )]
     Locked {
-        /// How often it was tried.
+        /// The number of attempts.
         attempts: u32,
     },
-    /// Duplicates came in faster than they were merged.
+    /// The application inserted duplicates in every round.
     #[error(
-        "the running application inserted new duplicates in each of {rounds} rounds. Stop it for a moment, \
-         and run the repair again; it goes on where it stopped"
+        "the running application inserted new duplicates in each of {rounds} rounds. Stop the application for a \
+         moment, and run the repair again. It continues where it stopped"
     )]
     KeepsChanging {
-        /// How many rounds there were.
+        /// The number of rounds.
         rounds: u32,
     },
-    /// A check inside a transaction failed; the transaction was rolled back.
-    #[error("{0}; nothing of this step was written")]
+    /// A check inside a transaction failed, and the transaction was rolled back.
+    #[error("{0}. Nothing of this step was written")]
     Inconsistent(String),
-    /// The callback asked to stop.
-    #[error("the repair was interrupted; run it again to go on")]
+    /// The caller's watcher stopped the repair.
+    #[error("the repair was interrupted. Run it again to continue")]
     Interrupted,
-    /// The connection that held the repair's lock went away.
-    #[error("the connection to the database was lost; run the repair again, it goes on where it stopped")]
+    /// The connection that held the lock of the repair was lost.
+    #[error("the connection to the database was lost. Run the repair again. It continues where it stopped")]
     ConnectionLost,
-    /// The database refused.
+    /// The database reported an error.
     #[error("{0}")]
     Database(#[from] DbErr),
 }
 
-/// What an error of the database means for the step that it ended.
+/// A kind of database error that the repair handles in its own way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Cause {
-    /// A lock was not to be had in time: the same statement again.
+pub(crate) enum ErrorCause {
+    /// A lock was not available in time. The statement can be retried.
     Locked,
-    /// Chosen as the victim of a deadlock.
+    /// The database chose this transaction as the victim of a deadlock.
     Deadlock,
-    /// A unique key cannot be built, or refused a row.
+    /// A unique key refused a row, or could not be built.
     Duplicate,
-    /// The connection went away.
+    /// The connection was lost.
     ConnectionLost,
-    /// All else.
+    /// Any other error.
     Other,
 }
 
-impl Cause {
-    /// Classifies by code, never by text.
+impl ErrorCause {
+    /// Classifies an error by its code, never by its text.
     pub(crate) fn of(error: &DbErr) -> Self {
         match error {
             DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed) => Self::ConnectionLost,
@@ -115,7 +116,7 @@ impl Cause {
     fn of_database(error: &dyn sqlx::error::DatabaseError) -> Self {
         if let Some(error) = error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {
             return match error.number() {
-                // Lock wait timeout; 1799: the log of an online build is full; 1020 and 1047: Galera.
+                // 1205: lock wait timeout. 1799: the log of an online build is full. 1020 and 1047: Galera.
                 1205 | 1799 | 1020 | 1047 => Self::Locked,
                 1213 => Self::Deadlock,
                 1062 | 1586 => Self::Duplicate,
@@ -134,7 +135,7 @@ impl Cause {
                 _ => Self::Other,
             };
         }
-        // SQLite: BUSY and its extended codes; LOCKED; CONSTRAINT_PRIMARYKEY, CONSTRAINT_UNIQUE.
+        // SQLite: BUSY with its extended codes and LOCKED, then CONSTRAINT_PRIMARYKEY and CONSTRAINT_UNIQUE.
         match code.as_ref() {
             "5" | "6" | "261" | "517" | "773" => Self::Locked,
             "1555" | "2067" => Self::Duplicate,

@@ -1,80 +1,70 @@
-//! Checking and repairing a database of the old system.
+//! Checks and repairs a database of the old system.
 //!
-//! Its table `mock_test_attempts` had the unique key (purchase_id, test_number), which refuses the cards of a
-//! purchase's second subject. The right one is (purchase_id, subject_id, test_number). Keys are recognised by
-//! their columns, whatever they are called.
+//! The old system's table of cards, `mock_test_attempts`, has the unique key (purchase_id, test_number). That key is
+//! wrong: it refuses the cards of a purchase's second subject. The right key is (purchase_id, subject_id,
+//! test_number). The repair recognises a key by its columns, not by its name.
 //!
-//! [`Session::inspect`] reads the catalogue and the rows, [`Inspection::report`] says what is wrong with
-//! them, [`plan`] says what would be done about it, and [`Session::apply`] does it. Whatever is interrupted,
-//! the next run inspects anew and goes on from what it finds; nothing is remembered outside the database.
+//! [`RepairSession::inspect`] reads the schema and the rows. [`Inspection::report`] lists the problems, and [`plan`]
+//! computes the repair. [`RepairSession::apply`] carries it out, and [`RepairSession::undo`] undoes the latest run. A
+//! run that was interrupted is continued by the next one, which inspects the database again. All state is in the
+//! database.
 //!
-//! Cards that were made twice, which is possible where neither key stands, are merged:
-//! - The survivor is the card with the most attempts used, then the one with the lowest id.
-//! - Sittings move to the survivor and are numbered from 1, by time. A sitting without a time comes before the
-//!   next one of its card. At most one sitting stays open, the latest. The others are closed as abandoned.
-//! - Attempts used are added up, and are at least the number of completed sittings. No sitting is lost: where
-//!   more were used than a card allows, `max_attempts` rises to what was used. So no attempt is given back either.
-//! - Status, latest and first score are those that the sittings tell. Where sittings were deleted long ago, the
-//!   card with the later or earlier date tells them. The latest sitting is the one that ended last.
-//! - A disabled card that nobody sat does not disable its survivor: it may have been disabled because it was
-//!   surplus, and the learner keeps the test.
-//! - Of several sets of questions one stays: that of the open sitting, else the one that was sat most. The
-//!   questions of the others lose their card and stay in their table, so that answers still find them. Where a
-//!   question cannot be without a card, all sets stay on the survivor and `jishu check` names it.
-//! - Rows of other tables that refer to a merged card refer to the survivor.
-//! - The merged cards are stored completely in `mock_test_attempts_merged`, and the survivors as they were in
+//! # Rules for duplicate cards
+//!
+//! Without either key, a test may have several cards. They are merged into one card, the survivor:
+//! - The survivor is the card with the most attempts used. Among equals it is the card with the lowest id.
+//! - Sittings move to the survivor and are numbered from 1 in order of time. A sitting without a time comes before
+//!   the next sitting of its card.
+//! - Only the latest open sitting stays open. The other open sittings are closed as abandoned.
+//! - The attempts used are added up, and are at least the number of completed sittings. If the sum is more than
+//!   `max_attempts`, then `max_attempts` rises to the sum. So no sitting is lost and no attempt is given back.
+//! - Status, latest score and first score come from the sittings. The latest sitting is the one that ended last. If
+//!   sittings were deleted long ago, the scores come from the card with the latest or earliest date.
+//! - If nobody used a disabled card, it does not disable the survivor. It may have been disabled because it was a
+//!   duplicate, and the learner must keep the test.
+//! - The survivor keeps one set of questions: the set of the open sitting, or else the set that was used most. The
+//!   questions of other sets lose their card and stay in their table, so that answers still find them. If the column
+//!   cannot be null, all sets stay on the survivor and `jishu check` reports the card.
+//! - Rows of other tables that refer to a merged card are changed to refer to the survivor.
+//! - The merged cards are kept in `mock_test_attempts_merged`. The survivors are kept, as they were, in
 //!   `jishu_repair_survivors`. Every changed value is in `jishu_repair_changes`.
 //!
-//! Cards that belong to several users or courses are never merged. They stop the repair.
+//! Cards of several users or several courses are never merged. They stop the repair, because a person must decide.
 //!
-//! A single card is put right by the same rules where it disagrees with its sittings in a way that deleted
-//! sittings cannot explain. [`Session::undo`] takes the latest run back, from these tables alone.
+//! The same rules correct a single card that disagrees with its sittings, unless deleted sittings can explain the
+//! difference.
 //!
-//! The modules depend one way: `sql`, `inspect`, `plan`, `report`, `merge`, `runs`, `apply`, `undo`.
+//! # Modules
+//!
+//! Each module depends only on modules before it in this list: `names`, `sql`, `error`, `session`, `inspect`, `plan`,
+//! `report`, `runs`, `merge`, `progress`, `execute`, `apply`, `undo`. A unit test checks this order.
 
 mod apply;
 mod error;
+mod execute;
 mod inspect;
+#[cfg(test)]
+mod layers;
 mod merge;
+mod names;
 mod plan;
+mod progress;
 mod report;
 mod runs;
 mod session;
 mod sql;
 mod undo;
 
-pub use apply::{Outcome, Progress};
+pub use apply::RepairOutcome;
 pub use error::RepairError;
 pub use inspect::{
-    Column, Figures, Finding, ForeignKey, Inspection, Key, Reference, SittingFigures, Source, Spelling,
-    TableState, inspect,
+    CardForeignKey, CardReference, Figures, Finding, Inspection, SittingFigures, SqliteDefinition,
+    StatusSpelling, TableColumn, TableKey, TableState, inspect,
 };
-pub use merge::Merged;
-pub use plan::{Plan, Step, StepKind, plan};
-pub use report::{KeyState, Problem, Report};
-pub use session::Session;
+pub use merge::MergedGroup;
+pub use plan::{RepairPlan, RepairStep, StepKind, plan};
+pub use progress::{ProgressWatcher, RepairProgress};
+pub use report::{InspectionReport, KeyState, ReportedProblem};
+pub use session::RepairSession;
 pub use sql::TableName;
-pub use undo::{Restored, Undone};
-
-/// The table of cards.
-pub(crate) const CARDS: &str = "mock_test_attempts";
-/// Where merged cards stay.
-pub(crate) const LOG: &str = "mock_test_attempts_merged";
-/// Table of the runs of a repair, and of the data that is needed to undo each.
-pub(crate) const RUNS: &str = "jishu_repair_runs";
-/// Table of cards that others were merged into, as they were before.
-pub(crate) const SURVIVORS: &str = "jishu_repair_survivors";
-/// Table of the changed values of each row.
-pub(crate) const CHANGES: &str = "jishu_repair_changes";
-/// Tables of the repair, except the log of merged cards.
-pub(crate) const OWN: [&str; 3] = [RUNS, SURVIVORS, CHANGES];
-/// Why questions moved that stand beside another set of their card now, as the log of changes says it.
-pub(crate) const TOGETHER: &str = "its card was merged, and has several sets of questions";
-/// The status of a sitting that was closed because another one of its card is open.
-pub(crate) const CLOSED: &str = "abandoned";
-/// The name of the right key.
-pub(crate) const NEW_KEY: &str = "unique_test_per_purchase_subject";
-pub(crate) const NEW_KEY_COLUMNS: [&str; 3] = ["purchase_id", "subject_id", "test_number"];
-pub(crate) const OLD_KEY_COLUMNS: [&str; 2] = ["purchase_id", "test_number"];
-/// How many cases a report shows of a problem.
-pub(crate) const SAMPLES: usize = 5;
+pub use undo::{RestoredRows, UndoOutcome};

@@ -1,27 +1,28 @@
-//! The runs of a repair, with the data that is needed to undo them.
+//! The log of repair runs, with the data that an undo needs.
 
 use std::collections::BTreeMap;
 
 use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
 
-use super::RUNS;
 use crate::error::RepairError;
-use crate::inspect::{Inspection, Key, Source, TableState};
+use crate::inspect::{Inspection, SqliteDefinition, TableKey, TableState};
+use crate::names::RUN_TABLE;
 use crate::sql::{count, execute, rows};
 
-/// The database as it was when a run began.
+/// The state of the database when a run began. The log stores it as JSON, so the serialised names never change.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Before {
+pub(crate) struct StateBefore {
     /// The keys of the table of cards.
-    pub(crate) keys: Vec<Key>,
-    /// The definition of the table of cards, on SQLite.
-    pub(crate) source: Option<Source>,
+    pub(crate) keys: Vec<TableKey>,
+    /// The definition of the table of cards. Only on SQLite.
+    #[serde(rename = "source")]
+    pub(crate) definition: Option<SqliteDefinition>,
     /// The highest id of each table whose rows refer to cards.
     pub(crate) last_ids: BTreeMap<String, i64>,
 }
 
-/// Records that a run begins, if it has not begun already.
+/// Logs that a run begins, unless it has already begun.
 pub(crate) async fn begin(
     connection: &impl ConnectionTrait,
     inspection: &Inspection,
@@ -31,13 +32,17 @@ pub(crate) async fn begin(
         return Ok(());
     }
     let dialect = state.dialect();
-    let runs = dialect.table(&state.beside(RUNS));
+    let runs = dialect.table(&state.sibling_table(RUN_TABLE));
     let begun = format!("SELECT COUNT(*) FROM {runs} WHERE repair_run = {}", figures.run());
     if count(connection, begun).await? > 0 {
         return Ok(());
     }
-    let mut before = Before { keys: state.keys.clone(), source: state.source.clone(), ..Before::default() };
-    for child in state.children_with_keys() {
+    let mut before = StateBefore {
+        keys: state.keys.clone(),
+        definition: state.definition.clone(),
+        ..StateBefore::default()
+    };
+    for child in state.child_tables() {
         let Some(key) = child.key.as_ref().filter(|key| key.is_integer) else { continue };
         let highest = dialect.integer(&format!("MAX({})", dialect.quote(&key.column)));
         let last =
@@ -56,37 +61,38 @@ pub(crate) async fn begin(
     Ok(())
 }
 
-/// Records that a run has ended.
+/// Logs that a run has ended.
 pub(crate) async fn finish(
     connection: &impl ConnectionTrait,
     state: &TableState,
     run: i64,
 ) -> Result<(), RepairError> {
     let dialect = state.dialect();
-    let runs = dialect.table(&state.beside(RUNS));
+    let runs = dialect.table(&state.sibling_table(RUN_TABLE));
     let text = format!("UPDATE {runs} SET finished_at = {} WHERE repair_run = {run}", dialect.now());
     execute(connection, text, []).await?;
     Ok(())
 }
 
-/// Returns the latest run, with the database as it was before.
+/// Returns the latest run, with the state of the database before it.
 pub(crate) async fn latest(
     connection: &impl ConnectionTrait,
     state: &TableState,
-) -> Result<Option<(i64, Before)>, RepairError> {
-    if state.own(RUNS).is_none() {
+) -> Result<Option<(i64, StateBefore)>, RepairError> {
+    if state.run_log_table(RUN_TABLE).is_none() {
         return Ok(None);
     }
     let dialect = state.dialect();
     let text = format!(
         "SELECT {}, state_before FROM {} ORDER BY repair_run DESC LIMIT 1",
         dialect.integer("repair_run"),
-        dialect.table(&state.beside(RUNS))
+        dialect.table(&state.sibling_table(RUN_TABLE))
     );
-    let answer = rows(connection, text, []).await?;
-    let Some(row) = answer.first() else { return Ok(None) };
+    let found = rows(connection, text, []).await?;
+    let Some(row) = found.first() else { return Ok(None) };
     let before: String = row.try_get_by_index(1)?;
-    let before = serde_json::from_str(&before)
-        .map_err(|error| RepairError::Inconsistent(format!("`{RUNS}` cannot be read: {error}")))?;
+    let before = serde_json::from_str(&before).map_err(|error| {
+        RepairError::Inconsistent(format!("the log in `{RUN_TABLE}` cannot be read: {error}"))
+    })?;
     Ok(Some((row.try_get_by_index(0)?, before)))
 }

@@ -1,36 +1,41 @@
-//! The one connection on which a repair runs.
+//! The single connection on which a repair runs, and the lock that it holds.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr};
 
-use crate::apply::Progress;
-use crate::error::{Cause, RepairError};
-use crate::inspect::Inspection;
+use crate::error::RepairError;
 use crate::sql;
 
-/// An open database to check or repair: one connection, so that its settings and its lock are one session's.
+/// How long a repair waits for another one to end, unless the caller says otherwise.
+const DEFAULT_LOCK_WAIT: Duration = Duration::from_secs(60);
+/// The pause between two attempts to take the lock of the repair.
+const LOCK_POLL_INTERVAL: Duration = Duration::from_millis(500);
+
+/// An open database to check or repair.
 ///
-/// PgBouncer in transaction mode cannot carry it; connect to the server itself.
+/// It has only one working connection, because the settings and the lock belong to one session of the server. It does
+/// not work through PgBouncer in transaction mode. Connect to the server directly.
 #[derive(Debug)]
-pub struct Session {
-    pub(super) connection: DatabaseConnection,
-    /// Looks on while a long statement holds the other one.
-    pub(super) observer: Option<DatabaseConnection>,
-    /// The server's number of `connection`.
-    pub(super) process: i64,
+pub struct RepairSession {
+    pub(crate) connection: DatabaseConnection,
+    /// A second connection. It reads the progress of a long statement on the working connection.
+    pub(crate) observer: Option<DatabaseConnection>,
+    /// The server's id of the working connection.
+    pub(crate) process: i64,
     connections_made: Arc<AtomicU32>,
-    /// How long to wait for another repair to end.
-    pub(super) patience: Duration,
+    /// Maximum time to wait for another repair to end.
+    lock_wait: Duration,
 }
 
-impl Session {
-    /// Connects. A file that does not exist is not made.
+impl RepairSession {
+    /// Connects to a database. It never creates a file.
     ///
     /// # Errors
-    /// When the URL is of another database, or the database does not answer.
+    /// Fails if the URL has another scheme, or the database does not respond.
     pub async fn open(url: &str) -> Result<Self, RepairError> {
         let url = url.replacen("mariadb:", "mysql:", 1);
         match url.split(':').next().unwrap_or_default() {
@@ -39,13 +44,8 @@ impl Session {
         }
         let connections_made = Arc::new(AtomicU32::new(0));
         let connection = Database::connect(options(&url, Some(&connections_made))).await?;
-        let mut session = Self {
-            connection,
-            observer: None,
-            process: 0,
-            connections_made,
-            patience: Duration::from_secs(60),
-        };
+        let mut session =
+            Self { connection, observer: None, process: 0, connections_made, lock_wait: DEFAULT_LOCK_WAIT };
         session.prepare().await?;
         if !sql::dialect(&session.connection).is_sqlite() {
             let mut options = options(&url, None);
@@ -55,35 +55,17 @@ impl Session {
         Ok(session)
     }
 
-    /// How long [`Session::apply`] waits for another repair of this database to end; 60 seconds unless told.
+    /// Sets the maximum time to wait for another repair of this database to end. The default is 60 seconds.
     #[must_use]
-    pub fn with_patience(mut self, patience: Duration) -> Self {
-        self.patience = patience;
+    pub fn with_lock_wait(mut self, lock_wait: Duration) -> Self {
+        self.lock_wait = lock_wait;
         self
     }
 
-    /// Reads the state of the database.
+    /// Closes the connections.
     ///
     /// # Errors
-    /// When the table of cards is not there, or the database refuses.
-    pub async fn inspect(&self) -> Result<Inspection, RepairError> {
-        // Somebody else's ALTER may hold the table for longer than we wait for a lock.
-        for _ in 0..30 {
-            match super::inspect::inspect(&self.connection).await {
-                Err(RepairError::Database(error)) if Cause::of(&error) == Cause::Locked => {
-                    tracing::debug!(%error, "inspecting again");
-                    tokio::time::sleep(Duration::from_millis(500)).await;
-                }
-                result => return result,
-            }
-        }
-        super::inspect::inspect(&self.connection).await
-    }
-
-    /// Closes the connection.
-    ///
-    /// # Errors
-    /// When it cannot be closed.
+    /// Fails if a connection cannot be closed.
     pub async fn close(self) -> Result<(), DbErr> {
         if let Some(observer) = self.observer {
             observer.close().await?;
@@ -91,7 +73,7 @@ impl Session {
         self.connection.close().await
     }
 
-    /// No timeout ends what we run; short ones keep it from standing in others' way.
+    /// Switches off the limits on running time, and sets short lock timeouts that protect the application.
     async fn prepare(&mut self) -> Result<(), DbErr> {
         let connection = &self.connection;
         match connection.get_database_backend() {
@@ -99,7 +81,7 @@ impl Session {
                 connection.execute_unprepared("SET statement_timeout = 0").await?;
                 connection.execute_unprepared("SET idle_in_transaction_session_timeout = 0").await?;
                 connection.execute_unprepared("SET lock_timeout = '900ms'").await?;
-                // The server stops a long build when we are gone. Since PostgreSQL 14.
+                // PostgreSQL 14 and later stop a long index build when this client has gone.
                 if sql::count(connection, "SELECT CAST(current_setting('server_version_num') AS bigint)")
                     .await?
                     >= 140_000
@@ -109,7 +91,7 @@ impl Session {
                 self.process = sql::count(connection, "SELECT CAST(pg_backend_pid() AS bigint)").await?;
             }
             DbBackend::MySql => {
-                // No NO_ZERO_DATE: rows go into the log as they are.
+                // Without NO_ZERO_DATE, so that rows can be logged unchanged.
                 connection
                     .execute_unprepared("SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'")
                     .await?;
@@ -124,19 +106,22 @@ impl Session {
         Ok(())
     }
 
-    /// Fails when this is no longer the connection that took the lock.
-    pub(super) fn assert_same_connection(&self) -> Result<(), RepairError> {
+    /// Checks that this is still the connection that took the lock.
+    pub(crate) fn assert_same_connection(&self) -> Result<(), RepairError> {
         if self.connections_made.load(Ordering::SeqCst) > 1 {
             return Err(RepairError::ConnectionLost);
         }
         Ok(())
     }
 
-    /// Takes the lock that one repair of a database holds, on the connection that does the work: whoever
-    /// loses the one loses the other. It is no transaction, for a concurrent build waits for those to end.
-    pub(super) async fn lock(
+    /// Takes the lock that allows one repair of a database at a time. `on_wait` is called before each pause, and can
+    /// stop the waiting.
+    ///
+    /// The working connection holds the lock, so that both are lost together. The lock does not belong to a
+    /// transaction, because a concurrent index build waits for all open transactions.
+    pub(crate) async fn lock(
         &self,
-        report: &mut (dyn FnMut(Progress<'_>) -> std::ops::ControlFlow<()> + Send),
+        mut on_wait: impl FnMut() -> ControlFlow<()> + Send,
     ) -> Result<(), RepairError> {
         let text = match self.connection.get_database_backend() {
             DbBackend::Postgres => {
@@ -153,17 +138,18 @@ impl Session {
             if sql::count(&self.connection, text).await? == 1 {
                 return Ok(());
             }
-            if began.elapsed() >= self.patience {
+            if began.elapsed() >= self.lock_wait {
                 return Err(RepairError::Busy);
             }
-            if report(Progress::WaitingForOther).is_break() {
+            if on_wait().is_break() {
                 return Err(RepairError::Interrupted);
             }
-            tokio::time::sleep(Duration::from_millis(500)).await;
+            tokio::time::sleep(LOCK_POLL_INTERVAL).await;
         }
     }
 
-    pub(super) async fn unlock(&self) -> Result<(), RepairError> {
+    /// Releases the lock.
+    pub(crate) async fn unlock(&self) -> Result<(), RepairError> {
         let text = match self.connection.get_database_backend() {
             DbBackend::Postgres => {
                 "SELECT CAST(CAST(pg_advisory_unlock(1785295720, hashtext(current_schema())) AS int) AS \
@@ -179,6 +165,7 @@ impl Session {
     }
 }
 
+/// Returns the options of a connection. `connections_made` counts how often the pool has connected.
 fn options(url: &str, connections_made: Option<&Arc<AtomicU32>>) -> ConnectOptions {
     let mut options = ConnectOptions::new(url);
     options
@@ -191,7 +178,8 @@ fn options(url: &str, connections_made: Option<&Arc<AtomicU32>>) -> ConnectOptio
         .sqlx_logging_level(log::LevelFilter::Debug)
         .sqlx_slow_statements_logging_settings(log::LevelFilter::Debug, Duration::from_secs(1))
         .record_stmt_in_spans(false)
-        // Off, for a table that others refer to may be rebuilt; the repair checks them before it commits.
+        // Foreign keys are off, so that a table can be rebuilt while others refer to it. The repair checks them before
+        // it commits.
         .map_sqlx_sqlite_opts(|options| {
             options.create_if_missing(false).foreign_keys(false).busy_timeout(Duration::from_secs(30))
         });

@@ -1,17 +1,17 @@
-//! How the three databases write the same thing.
+//! The SQL dialects of the three databases, and helpers that run statements.
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement, Value};
 
-/// A table, with its schema or database where that must be said.
+/// The name of a table, with its schema or database.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TableName {
-    /// PostgreSQL's schema, MySQL's database. None on SQLite.
+    /// The schema on PostgreSQL, the database on MariaDB and MySQL, and `None` on SQLite.
     pub schema: Option<String>,
-    /// The table.
+    /// The name of the table itself.
     pub name: String,
 }
 
-/// The way a database spells SQL.
+/// The SQL dialect of a database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Dialect(pub(crate) DbBackend);
 
@@ -28,6 +28,7 @@ impl Dialect {
         self.0 == DbBackend::Sqlite
     }
 
+    /// Returns the name of the database in reports.
     pub(crate) fn name(self) -> &'static str {
         match self.0 {
             DbBackend::MySql => "mysql",
@@ -36,7 +37,7 @@ impl Dialect {
         }
     }
 
-    /// An identifier, whatever it contains.
+    /// Quotes an identifier, whatever it contains.
     pub(crate) fn quote(self, name: &str) -> String {
         let mark = if self.is_mysql() { '`' } else { '"' };
         let mut quoted = String::with_capacity(name.len() + 2);
@@ -51,10 +52,12 @@ impl Dialect {
         quoted
     }
 
+    /// Quotes identifiers and joins them with commas.
     pub(crate) fn quote_all<'a>(self, names: impl IntoIterator<Item = &'a str>) -> String {
         names.into_iter().map(|name| self.quote(name)).collect::<Vec<_>>().join(", ")
     }
 
+    /// Quotes the name of a table, with its schema.
     pub(crate) fn table(self, table: &TableName) -> String {
         match &table.schema {
             Some(schema) => format!("{}.{}", self.quote(schema), self.quote(&table.name)),
@@ -62,7 +65,7 @@ impl Dialect {
         }
     }
 
-    /// The parameter of this number, counted from 1.
+    /// Returns the placeholder of a parameter. Numbers count from 1.
     pub(crate) fn parameter(self, number: usize) -> String {
         if self.is_postgres() { format!("${number}") } else { "?".to_owned() }
     }
@@ -73,8 +76,8 @@ impl Dialect {
         format!("'{}'", text.replace('\'', "''"))
     }
 
-    /// A time in a form that orders in time. SQLite's are texts, written with `T` or a space, with a fraction
-    /// or without one.
+    /// Converts a time to a form that sorts in order of time. SQLite stores times as texts, which have a `T` or a
+    /// space, and may have a fraction.
     pub(crate) fn moment(self, time: &str) -> String {
         if !self.is_sqlite() {
             return time.to_owned();
@@ -83,7 +86,7 @@ impl Dialect {
         format!("CASE WHEN {time} LIKE '%.%' THEN RTRIM(RTRIM({text}, '0'), '.') ELSE {text} END")
     }
 
-    /// The day of a time. Days can be compared, and a number of days be added.
+    /// Converts a time to its day. Days can be compared, and a number of days can be added to one.
     pub(crate) fn day(self, time: &str) -> String {
         match self.0 {
             DbBackend::MySql => format!("TO_DAYS({time})"),
@@ -92,12 +95,12 @@ impl Dialect {
         }
     }
 
-    /// Now, to the microsecond where the database can.
+    /// Returns the current time, to the microsecond if the database supports that.
     pub(crate) fn now(self) -> &'static str {
         if self.is_mysql() { "CURRENT_TIMESTAMP(6)" } else { "CURRENT_TIMESTAMP" }
     }
 
-    /// Whether two values differ; nulls are equal.
+    /// Returns the condition that two values differ. Two nulls are equal.
     pub(crate) fn different(self, one: &str, other: &str) -> String {
         match self.0 {
             DbBackend::MySql => format!("NOT ({one} <=> {other})"),
@@ -106,7 +109,7 @@ impl Dialect {
         }
     }
 
-    /// Whether a text is exactly a logged one; nulls are equal.
+    /// Returns the condition that a text is exactly a logged text. Two nulls are equal.
     pub(crate) fn exactly(self, text: &str, logged: &str) -> String {
         match self.0 {
             DbBackend::MySql => format!("CAST({text} AS BINARY) <=> CAST({logged} AS BINARY)"),
@@ -115,7 +118,7 @@ impl Dialect {
         }
     }
 
-    /// Returns a text that can be compared with one of the repair's own tables.
+    /// Converts a text to the collation of the tables of the repair, so that the two can be compared.
     pub(crate) fn same_kind(self, text: &str) -> String {
         if self.is_mysql() {
             format!("CONVERT({text} USING utf8mb4) COLLATE utf8mb4_bin")
@@ -124,7 +127,7 @@ impl Dialect {
         }
     }
 
-    /// As a 64-bit integer, whatever integer type the column is of.
+    /// Casts an expression to a 64-bit integer.
     pub(crate) fn integer(self, expression: &str) -> String {
         let target = match self.0 {
             DbBackend::MySql => "SIGNED",
@@ -134,18 +137,19 @@ impl Dialect {
         format!("CAST({expression} AS {target})")
     }
 
-    /// As text, whatever type the column is of.
+    /// Casts an expression to text.
     pub(crate) fn text(self, expression: &str) -> String {
         let target = if self.is_mysql() { "CHAR" } else { "text" };
         format!("CAST({expression} AS {target})")
     }
 }
 
+/// Returns the dialect of a connection.
 pub(crate) fn dialect(connection: &impl ConnectionTrait) -> Dialect {
     Dialect(connection.get_database_backend())
 }
 
-/// All rows of a query.
+/// Returns all rows of a query.
 pub(crate) async fn rows(
     connection: &impl ConnectionTrait,
     text: impl Into<String>,
@@ -155,7 +159,7 @@ pub(crate) async fn rows(
     connection.query_all_raw(statement).await
 }
 
-/// Runs a statement and tells how many rows it met.
+/// Runs a statement and returns the number of affected rows.
 ///
 /// A statement without values is not prepared. A repair runs many with different texts, and each would evict
 /// another one from the cache of prepared statements. That costs MariaDB 40 ms, because the server does not
@@ -173,21 +177,21 @@ pub(crate) async fn execute(
     Ok(connection.execute_raw(statement).await?.rows_affected())
 }
 
-/// The one number that a query answers with; 0 for null.
+/// Returns the single number that a query selects, or 0 for a null.
 pub(crate) async fn count(connection: &impl ConnectionTrait, text: impl Into<String>) -> Result<i64, DbErr> {
-    let answer = rows(connection, text, []).await?;
-    match answer.first() {
+    let found = rows(connection, text, []).await?;
+    match found.first() {
         Some(row) => Ok(row.try_get_by_index::<Option<i64>>(0)?.unwrap_or(0)),
         None => Ok(0),
     }
 }
 
-/// Whether two identifiers name the same column.
+/// Returns whether two identifiers are the same.
 pub(crate) fn same(one: &str, other: &str) -> bool {
     one.eq_ignore_ascii_case(other)
 }
 
-/// Whether these are the same columns, in any order.
+/// Returns whether two lists have the same columns, in any order.
 pub(crate) fn same_set(columns: &[String], wanted: &[&str]) -> bool {
     columns.len() == wanted.len() && wanted.iter().all(|name| columns.iter().any(|column| same(column, name)))
 }

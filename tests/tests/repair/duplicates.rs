@@ -1,6 +1,6 @@
 //! Cards that were made twice.
 
-use jishu_repair::{Progress, RepairError, StepKind};
+use jishu_repair::{RepairError, RepairProgress, StepKind};
 use jishu_tests::Backend;
 use sea_orm::ConnectionTrait;
 
@@ -168,7 +168,7 @@ async fn duplicates_that_come_in_between_are_merged_as_well(backend: Backend) {
             let (mut made, url) = (0, old.url.clone());
             let result = old
                 .repair_until(|progress| {
-                    if let Progress::Step { step, .. } = progress
+                    if let RepairProgress::Step { step, .. } = progress
                         && step.kind == StepKind::Keys
                         && made < comes_in
                     {

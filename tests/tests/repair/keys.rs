@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use jishu_repair::{KeyState, Progress, RepairError, StepKind, plan};
+use jishu_repair::{KeyState, RepairError, RepairProgress, StepKind, plan};
 use jishu_tests::Backend;
 
 use crate::old::{Old, Start, on_each};
@@ -82,7 +82,7 @@ async fn the_plan_changes_nothing_and_is_what_runs(backend: Backend) {
             let mut ran = Vec::new();
             let outcome = old
                 .repair_until(|progress| {
-                    if let Progress::Statement(statement) = progress {
+                    if let RepairProgress::Statement(statement) = progress {
                         ran.push((*statement).to_owned());
                     }
                     false
@@ -109,11 +109,11 @@ async fn whatever_is_interrupted_is_finished_by_the_next_run(backend: Backend) {
                 let (mut seen, mut merges) = (0, false);
                 let result = old
                     .repair_until(|progress| {
-                        if let Progress::Step { step, .. } = progress {
+                        if let RepairProgress::Step { step, .. } = progress {
                             merges = step.kind == StepKind::Merge;
                         }
                         // All statements of a merge are reported before the first of them runs.
-                        seen += u32::from(!(merges && matches!(progress, Progress::Statement(_))));
+                        seen += u32::from(!(merges && matches!(progress, RepairProgress::Statement(_))));
                         seen > stop_at
                     })
                     .await;

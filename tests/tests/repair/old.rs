@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use jishu_repair::{Outcome, Progress, RepairError, Report, Session};
+use jishu_repair::{InspectionReport, RepairError, RepairOutcome, RepairProgress, RepairSession};
 use jishu_tests::{Backend, rows, structure};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr};
 use tempfile::TempDir;
@@ -217,11 +217,11 @@ impl Old {
         structure(&self.connection).await
     }
 
-    pub(crate) async fn open(&self) -> Session {
-        Session::open(&self.url).await.unwrap()
+    pub(crate) async fn open(&self) -> RepairSession {
+        RepairSession::open(&self.url).await.unwrap()
     }
 
-    pub(crate) async fn report(&self) -> Report {
+    pub(crate) async fn report(&self) -> InspectionReport {
         let session = self.open().await;
         let report = session.inspect().await.unwrap().report();
         session.close().await.unwrap();
@@ -232,17 +232,17 @@ impl Old {
         self.report().await.problems.iter().map(|problem| problem.code).collect()
     }
 
-    pub(crate) async fn repair(&self) -> Outcome {
+    pub(crate) async fn repair(&self) -> RepairOutcome {
         self.repair_until(|_| false).await.unwrap()
     }
 
     /// Repairs until `stop` says so.
     pub(crate) async fn repair_until(
         &self,
-        mut stop: impl FnMut(&Progress<'_>) -> bool + Send,
-    ) -> Result<Outcome, RepairError> {
+        mut stop: impl FnMut(&RepairProgress<'_>) -> bool + Send,
+    ) -> Result<RepairOutcome, RepairError> {
         let session = self.open().await;
-        let mut watch = |progress: Progress<'_>| {
+        let mut watch = |progress: RepairProgress<'_>| {
             if stop(&progress) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         let result = session.apply(&mut watch).await;

@@ -1,7 +1,7 @@
 //! What else a database may be like.
 
 use jishu_migration::{Migrator, MigratorTrait};
-use jishu_repair::{Progress, RepairError, Session};
+use jishu_repair::{RepairError, RepairProgress, RepairSession};
 use jishu_tests::Backend;
 use sea_orm::ConnectionTrait;
 
@@ -150,7 +150,10 @@ async fn a_transaction_that_is_left_open_is_waited_for_in_short_waits(backend: B
         let mut waits = 0;
         let result = old
             .repair_until(|progress| {
-                waits += u32::from(matches!(progress, Progress::Locked { .. } | Progress::Working { .. }));
+                waits += u32::from(matches!(
+                    progress,
+                    RepairProgress::Locked { .. } | RepairProgress::Working { .. }
+                ));
                 waits > 2
             })
             .await;
@@ -167,7 +170,7 @@ async fn a_transaction_that_is_left_open_is_waited_for_in_short_waits(backend: B
 async fn a_file_that_is_not_there_is_not_made() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("absent.db");
-    assert!(Session::open(&format!("sqlite://{}?mode=rwc", file.display())).await.is_err());
+    assert!(RepairSession::open(&format!("sqlite://{}?mode=rwc", file.display())).await.is_err());
     assert!(!file.exists());
-    assert!(matches!(Session::open("oracle://x").await, Err(RepairError::UnknownScheme)));
+    assert!(matches!(RepairSession::open("oracle://x").await, Err(RepairError::UnknownScheme)));
 }

@@ -1,6 +1,6 @@
 //! SQLite, where a key that is part of CREATE TABLE goes only with the table.
 
-use jishu_repair::Progress;
+use jishu_repair::RepairProgress;
 use jishu_tests::Backend;
 
 use crate::old::{Old, Start};
@@ -89,7 +89,7 @@ async fn all_but_the_wrong_key_is_kept() {
 async fn an_interruption_anywhere_leaves_all_as_it_was() {
     Old::starting(Backend::Sqlite, Start::OldOnly, async |old| {
         let structure = old.structure().await;
-        let result = old.repair_until(|progress| matches!(progress, Progress::Committing)).await;
+        let result = old.repair_until(|progress| matches!(progress, RepairProgress::Committing)).await;
         assert!(result.is_err());
         assert_eq!(old.structure().await, structure);
         assert!(old.card(1, 1, 2, 1, 0, "available").await.is_err());

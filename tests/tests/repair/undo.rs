@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use jishu_repair::{Progress, RepairError, Undone};
+use jishu_repair::{RepairError, RepairProgress, UndoOutcome};
 use jishu_tests::Backend;
 use std::ops::ControlFlow;
 
@@ -18,16 +18,16 @@ on_each!(
 );
 
 impl Old {
-    pub(crate) async fn undo(&self) -> Result<Undone, RepairError> {
+    pub(crate) async fn undo(&self) -> Result<UndoOutcome, RepairError> {
         self.undo_until(|_| false).await
     }
 
     async fn undo_until(
         &self,
-        mut stop: impl FnMut(&Progress<'_>) -> bool + Send,
-    ) -> Result<Undone, RepairError> {
+        mut stop: impl FnMut(&RepairProgress<'_>) -> bool + Send,
+    ) -> Result<UndoOutcome, RepairError> {
         let session = self.open().await;
-        let mut watch = |progress: Progress<'_>| {
+        let mut watch = |progress: RepairProgress<'_>| {
             if stop(&progress) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         let result = session.undo(&mut watch).await;
@@ -79,7 +79,7 @@ async fn undo_restores_what_was_killed_and_repaired_again(backend: Backend) {
             let result = old
                 .repair_until(|progress| {
                     // The statements of a merge are all reported before any of them runs.
-                    seen += u32::from(!matches!(progress, Progress::Statement(_)));
+                    seen += u32::from(!matches!(progress, RepairProgress::Statement(_)));
                     seen > stop_at
                 })
                 .await;

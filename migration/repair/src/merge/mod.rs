@@ -1,7 +1,8 @@
-//! Merges cards that were made twice, and corrects cards.
+//! Merges duplicate cards and corrects single cards.
 
-pub(super) mod numbers;
-mod run;
+mod moves;
+mod transaction;
 
-pub(super) use run::Batch;
-pub use run::Merged;
+pub(crate) use moves::moves;
+pub(crate) use transaction::MergeTransaction;
+pub use transaction::MergedGroup;

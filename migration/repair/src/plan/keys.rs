@@ -1,24 +1,26 @@
-//! The steps that put the right key in the place of the wrong one.
+//! The steps that replace the wrong key with the right one.
 
-use super::{Plan, StepKind, drop_index, rebuild};
-use crate::inspect::{Key, TableState};
-use crate::sql::same;
-use crate::{CARDS, NEW_KEY, NEW_KEY_COLUMNS};
+use super::indexes::{drop_key, free_name};
+use super::rebuild;
+use super::steps::{RepairPlan, StepKind};
+use crate::inspect::{TableKey, TableState};
+use crate::names::{CARD_TABLE, NEW_KEY_COLUMNS, NEW_KEY_NAME};
 
-/// Whether the keys are not as they should be.
+/// Returns whether a wrong key exists, the right key is missing, or an index does not work.
 pub(super) fn are_wrong(state: &TableState) -> bool {
     state.new_key().is_none()
         || state.old_keys().next().is_some()
         || state.keys.iter().any(|key| key.is_new() && !key.valid)
 }
 
-pub(super) fn key_steps(plan: &mut Plan, state: &TableState) {
+/// Adds the steps that correct the keys.
+pub(super) fn key_steps(plan: &mut RepairPlan, state: &TableState) {
     if !are_wrong(state) {
         return;
     }
     let dialect = state.dialect();
     let needs_new = state.new_key().is_none();
-    let old: Vec<&Key> = state.old_keys().collect();
+    let old: Vec<&TableKey> = state.old_keys().collect();
     if dialect.is_mysql() {
         mysql_keys(plan, state, needs_new, &old);
     } else if dialect.is_postgres() {
@@ -28,31 +30,36 @@ pub(super) fn key_steps(plan: &mut Plan, state: &TableState) {
     }
 }
 
-/// One ALTER: the old key cannot go first, for a foreign key leans on it, and must not stay, for it is the
-/// bug.
-fn mysql_keys(plan: &mut Plan, state: &TableState, needs_new: bool, old: &[&Key]) {
+/// Adds the step for MariaDB and MySQL, with a single ALTER statement. The wrong key cannot be dropped before the right key
+/// exists, because a foreign key may need it as its index.
+fn mysql_keys(plan: &mut RepairPlan, state: &TableState, needs_new: bool, old: &[&TableKey]) {
     let dialect = state.dialect();
     let mut changes = Vec::new();
-    let mut stays: Vec<Key> = state.keys.iter().filter(|key| !key.is_old()).cloned().collect();
+    let mut remaining: Vec<TableKey> = state.keys.iter().filter(|key| !key.is_old()).cloned().collect();
     if needs_new {
-        let key = Key {
-            name: free_name(state, NEW_KEY, old),
+        let key = TableKey {
+            name: free_name(state, NEW_KEY_NAME, old),
             columns: NEW_KEY_COLUMNS.map(str::to_owned).to_vec(),
             valid: true,
-            ..Key::default()
+            ..TableKey::default()
         };
         let columns = dialect.quote_all(NEW_KEY_COLUMNS);
         changes.push(format!("ADD UNIQUE INDEX {} ({columns})", dialect.quote(&key.name)));
-        stays.push(key);
+        remaining.push(key);
     }
     for foreign in state.leaning_on_old_key() {
-        if stays.iter().any(|key| key.leads_with(&foreign.columns)) {
+        if remaining.iter().any(|key| key.leads_with(&foreign.columns)) {
             continue;
         }
-        let name = free_name(state, &format!("idx_{CARDS}_{}", foreign.columns.join("_")), &[]);
+        let name = free_name(state, &format!("idx_{CARD_TABLE}_{}", foreign.columns.join("_")), &[]);
         let columns = dialect.quote_all(foreign.columns.iter().map(String::as_str));
         changes.push(format!("ADD INDEX {} ({columns})", dialect.quote(&name)));
-        stays.push(Key { name, columns: foreign.columns.clone(), valid: true, ..Key::default() });
+        remaining.push(TableKey {
+            name,
+            columns: foreign.columns.clone(),
+            valid: true,
+            ..TableKey::default()
+        });
     }
     changes.extend(old.iter().map(|key| format!("DROP INDEX {}", dialect.quote(&key.name))));
     let mut text = format!("ALTER TABLE {} {}", dialect.table(&state.table), changes.join(", "));
@@ -61,54 +68,34 @@ fn mysql_keys(plan: &mut Plan, state: &TableState, needs_new: bool, old: &[&Key]
     }
     let purpose = match (needs_new, old.is_empty()) {
         (true, true) => "Add the right key",
-        (true, false) => "Put the right key in the place of the wrong one, in one statement",
-        (false, _) => "Drop the wrong key; the foreign key that leaned on it leans on the right one",
+        (true, false) => "Replace the wrong key with the right one, in one statement",
+        (false, _) => "Drop the wrong key. The foreign key that used its index uses the right one",
     };
     plan.step(StepKind::Keys, purpose, vec![text]);
 }
 
-/// Built beside the running application; each statement commits by itself.
-fn postgres_keys(plan: &mut Plan, state: &TableState, needs_new: bool, old: &[&Key]) {
+/// Adds the steps for PostgreSQL. The application keeps running, and each statement commits on its own.
+fn postgres_keys(plan: &mut RepairPlan, state: &TableState, needs_new: bool, old: &[&TableKey]) {
     let dialect = state.dialect();
-    let invalid: Vec<&Key> = state.keys.iter().filter(|key| key.is_new() && !key.valid).collect();
+    let invalid: Vec<&TableKey> = state.keys.iter().filter(|key| key.is_new() && !key.valid).collect();
     for key in &invalid {
-        plan.step(StepKind::DropInvalid, "Drop what an interrupted build left", vec![drop_key(state, key)]);
+        plan.step(
+            StepKind::DropInvalid,
+            "Drop the index that an interrupted build left",
+            vec![drop_key(state, key)],
+        );
     }
     if needs_new {
-        let name = free_name(state, NEW_KEY, &invalid);
+        let name = free_name(state, NEW_KEY_NAME, &invalid);
         let text = format!(
             "CREATE UNIQUE INDEX CONCURRENTLY {} ON {} ({})",
             dialect.quote(&name),
             dialect.table(&state.table),
             dialect.quote_all(NEW_KEY_COLUMNS)
         );
-        plan.step(StepKind::Keys, "Add the right key while the application goes on", vec![text]);
+        plan.step(StepKind::Keys, "Add the right key while the application keeps running", vec![text]);
     }
     for key in old {
         plan.step(StepKind::Keys, "Drop the wrong key", vec![drop_key(state, key)]);
     }
-}
-
-/// Returns the statement that drops a key, with the constraint that it belongs to.
-pub(crate) fn drop_key(state: &TableState, key: &Key) -> String {
-    let dialect = state.dialect();
-    match &key.constraint {
-        Some(constraint) => {
-            format!(
-                "ALTER TABLE {} DROP CONSTRAINT {}",
-                dialect.table(&state.table),
-                dialect.quote(constraint)
-            )
-        }
-        None => drop_index(dialect, &state.table, &key.name),
-    }
-}
-
-/// The name, or it with a number where it is taken by something that is not `going`.
-pub(super) fn free_name(state: &TableState, wanted: &str, going: &[&Key]) -> String {
-    let taken = |name: &str| {
-        state.taken.iter().any(|have| same(have, name)) && !going.iter().any(|key| same(&key.name, name))
-    };
-    let others = (2..).map(|number| format!("{wanted}_{number}"));
-    std::iter::once(wanted.to_owned()).chain(others).find(|name| !taken(name)).unwrap_or_default()
 }

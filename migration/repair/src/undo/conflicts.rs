@@ -1,36 +1,32 @@
-//! Finds changes since a repair that keep it from being undone.
+//! Finds changes since a repair that prevent its undo.
 
 use sea_orm::ConnectionTrait;
 
 use crate::error::RepairError;
-use crate::inspect::TableState;
-use crate::inspect::children::Child;
-use crate::runs::Before;
+use crate::inspect::{ChildTable, TableState};
+use crate::names::{CHANGE_TABLE, MAX_SAMPLES, OLD_KEY_COLUMNS, SURVIVOR_TABLE};
+use crate::runs::StateBefore;
 use crate::sql::{count, rows, same};
-use crate::{CHANGES, SAMPLES, SURVIVORS};
 
-/// Finds what keeps the repair from being undone, as a sentence for each kind.
+/// Returns the changes that prevent the undo, as one sentence for each kind.
 pub(super) async fn find(
     connection: &impl ConnectionTrait,
     state: &TableState,
     run: i64,
-    before: &Before,
+    before: &StateBefore,
 ) -> Result<Vec<String>, RepairError> {
-    let finder = Finder { connection, state, run };
+    let finder = ConflictFinder { connection, state, run };
     let mut found = Vec::new();
-    if !state.logs_rows() {
-        // Runs that changed keys alone.
+    if !state.has_row_log() {
+        // Without a log of rows, all runs changed only keys.
         finder.old_key(before, &mut found).await?;
         return Ok(found);
     }
     finder.cards(&mut found).await?;
     let sittings = state.sittings();
-    for child in state.children_with_keys() {
+    for child in state.child_tables() {
         finder.child(&child, &child.column, &mut found).await?;
-        if let Some(sittings) = &sittings
-            && sittings.child.table == child.table
-            && sittings.child.column == child.column
-        {
+        if let Some(sittings) = sittings.as_ref().filter(|sittings| sittings.is(&child)) {
             for column in ["attempt_number", "status"].into_iter().filter(|name| sittings.has(name)) {
                 finder.child(&child, column, &mut found).await?;
             }
@@ -41,8 +37,8 @@ pub(super) async fn find(
     Ok(found)
 }
 
-/// Returns the condition that joins the row `c` of a child with the change `g` of one of its columns.
-pub(super) fn of_row(state: &TableState, child: &Child, column: &str, run: i64) -> String {
+/// Returns the condition that joins a row `c` of a child table with an entry `g` of the log, for one column.
+pub(super) fn join_condition(state: &TableState, child: &ChildTable, column: &str, run: i64) -> String {
     let dialect = state.dialect();
     let key = match &child.key {
         Some(key) if key.is_integer => {
@@ -60,21 +56,24 @@ pub(super) fn of_row(state: &TableState, child: &Child, column: &str, run: i64) 
     )
 }
 
-struct Finder<'f, C> {
+/// Collects the conflicts of one run.
+struct ConflictFinder<'f, C> {
     connection: &'f C,
     state: &'f TableState,
     run: i64,
 }
 
-impl<C: ConnectionTrait> Finder<'_, C> {
-    /// Counts rows and names a few by their first column. `query` follows SELECT and that column.
+impl<C: ConnectionTrait> ConflictFinder<'_, C> {
+    /// Counts rows and lists the first few by their key. `from` follows FROM.
     async fn rows(&self, key: &str, from: &str) -> Result<Option<(i64, String)>, RepairError> {
         let number = count(self.connection, format!("SELECT COUNT(*) FROM {from}")).await?;
         if number == 0 {
             return Ok(None);
         }
-        let text =
-            format!("SELECT {} FROM {from} ORDER BY {key} LIMIT {SAMPLES}", self.state.dialect().text(key));
+        let text = format!(
+            "SELECT {} FROM {from} ORDER BY {key} LIMIT {MAX_SAMPLES}",
+            self.state.dialect().text(key)
+        );
         let mut names: Vec<String> = Vec::new();
         for row in rows(self.connection, text, []).await? {
             names.push(row.try_get_by_index::<Option<String>>(0)?.unwrap_or_else(|| "null".to_owned()));
@@ -83,17 +82,18 @@ impl<C: ConnectionTrait> Finder<'_, C> {
         Ok(Some((number, format!("{}{more}", names.join(", ")))))
     }
 
+    /// Finds cards that were created, deleted or changed.
     async fn cards(&self, found: &mut Vec<String>) -> Result<(), RepairError> {
         let (state, run) = (self.state, self.run);
         let dialect = state.dialect();
-        let (cards, log) = (dialect.table(&state.table), dialect.table(&state.log_table()));
-        let survivors = dialect.table(&state.beside(SURVIVORS));
-        let changes = dialect.table(&state.beside(CHANGES));
+        let (cards, log) = (dialect.table(&state.table), dialect.table(&state.merged_card_table()));
+        let survivors = dialect.table(&state.sibling_table(SURVIVOR_TABLE));
+        let changes = dialect.table(&state.sibling_table(CHANGE_TABLE));
         let id = dialect.quote("id");
         let key = format!("m.{id}");
         let taken = format!("{log} AS m JOIN {cards} AS t ON t.{id} = m.{id} WHERE m.repair_run = {run}");
         if let Some((_, names)) = self.rows(&key, &taken).await? {
-            found.push(format!("after the repair, cards with the ids {names} were made again"));
+            found.push(format!("after the repair, cards with the ids {names} were created again"));
         }
         let key = format!("b.{id}");
         let merged_later = format!("b.{id} IN (SELECT m.{id} FROM {log} AS m WHERE m.repair_run = {run})");
@@ -104,7 +104,7 @@ impl<C: ConnectionTrait> Finder<'_, C> {
         if let Some((number, names)) = self.rows(&key, &gone).await? {
             found.push(format!("after the repair, {number} cards were deleted ({names})"));
         }
-        for column in state.derived() {
+        for column in state.derived_columns() {
             let name = dialect.quote(column);
             let now = dialect.text(&format!("t.{name}"));
             let change = format!(
@@ -129,11 +129,17 @@ impl<C: ConnectionTrait> Finder<'_, C> {
         Ok(())
     }
 
-    async fn child(&self, child: &Child, column: &str, found: &mut Vec<String>) -> Result<(), RepairError> {
+    /// Finds rows of a child table that were deleted, or whose value in this column was changed.
+    async fn child(
+        &self,
+        child: &ChildTable,
+        column: &str,
+        found: &mut Vec<String>,
+    ) -> Result<(), RepairError> {
         let (state, run) = (self.state, self.run);
         let dialect = state.dialect();
         let table = dialect.table(&child.table);
-        let changes = dialect.table(&state.beside(CHANGES));
+        let changes = dialect.table(&state.sibling_table(CHANGE_TABLE));
         let label = state.label(&child.table);
         let of_column = format!(
             "g.repair_run = {run} AND g.table_name = {} AND g.column_name = {}",
@@ -161,7 +167,7 @@ impl<C: ConnectionTrait> Finder<'_, C> {
         let from = format!(
             "{changes} AS g LEFT JOIN {table} AS c ON {on} WHERE {of_column} AND {last} AND (c.{key} IS NULL OR NOT \
              ({same}))",
-            on = of_row(state, child, column, run),
+            on = join_condition(state, child, column, run),
             same = dialect.exactly(&value, "g.new_value"),
         );
         if let Some((number, names)) = self.rows("g.row_key", &from).await? {
@@ -172,10 +178,11 @@ impl<C: ConnectionTrait> Finder<'_, C> {
         Ok(())
     }
 
+    /// Finds rows that were added to the merged cards.
     async fn new_rows(
         &self,
-        child: &Child,
-        before: &Before,
+        child: &ChildTable,
+        before: &StateBefore,
         found: &mut Vec<String>,
     ) -> Result<(), RepairError> {
         let state = self.state;
@@ -188,7 +195,7 @@ impl<C: ConnectionTrait> Finder<'_, C> {
             dialect.table(&child.table),
             dialect.quote(&child.column),
             dialect.quote("id"),
-            dialect.table(&state.beside(SURVIVORS)),
+            dialect.table(&state.sibling_table(SURVIVOR_TABLE)),
             self.run,
         );
         if let Some((number, names)) = self.rows(&key, &from).await? {
@@ -199,19 +206,19 @@ impl<C: ConnectionTrait> Finder<'_, C> {
         Ok(())
     }
 
-    /// Checks that the old key can be added again: it does not allow cards of a purchase's second subject.
-    async fn old_key(&self, before: &Before, found: &mut Vec<String>) -> Result<(), RepairError> {
-        let is_there = |columns: &[String]| {
+    /// Checks that the old key can be added again. It refuses the cards of a purchase's second subject.
+    async fn old_key(&self, before: &StateBefore, found: &mut Vec<String>) -> Result<(), RepairError> {
+        let exists = |columns: &[String]| {
             self.state.old_keys().any(|key| {
                 key.columns.len() == columns.len()
                     && key.columns.iter().zip(columns).all(|(one, other)| same(one, other))
             })
         };
-        if !before.keys.iter().any(|key| key.is_old() && !is_there(&key.columns)) {
+        if !before.keys.iter().any(|key| key.is_old() && !exists(&key.columns)) {
             return Ok(());
         }
         let dialect = self.state.dialect();
-        let key = dialect.quote_all(["purchase_id", "test_number"]);
+        let key = dialect.quote_all(OLD_KEY_COLUMNS);
         let text = format!(
             "SELECT COUNT(*) FROM (SELECT {key} FROM {} WHERE {} IS NOT NULL GROUP BY {key} HAVING COUNT(*) > 1) AS \
              found",

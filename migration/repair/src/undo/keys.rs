@@ -1,46 +1,54 @@
-//! Restores the keys as they were before a repair.
+//! Restores the keys that the table of cards had before a repair.
 
-use crate::CARDS;
 use crate::error::RepairError;
-use crate::inspect::{Key, TableState};
+use crate::inspect::{TableKey, TableState};
+use crate::names::CARD_TABLE;
 use crate::plan::{drop_key, rebuild_as};
-use crate::runs::Before;
+use crate::runs::StateBefore;
 use crate::sql::{Dialect, same};
 
-/// Returns the statements that restore the earlier keys, and drop those that the repair made.
-pub(super) fn statements(state: &TableState, before: &Before) -> Result<Vec<String>, RepairError> {
-    let is_in = |key: &Key, keys: &[Key]| {
+/// Returns the statements that restore the earlier keys and drop the keys that the repair created.
+pub(super) fn statements(state: &TableState, before: &StateBefore) -> Result<Vec<String>, RepairError> {
+    let is_in = |key: &TableKey, keys: &[TableKey]| {
         keys.iter().any(|have| have.name == key.name && have.columns == key.columns)
     };
-    let ours = |key: &&Key| key.is_new() || key.name.starts_with(&format!("idx_{CARDS}_"));
-    let made: Vec<&Key> = state.keys.iter().filter(|key| !is_in(key, &before.keys)).filter(ours).collect();
-    let gone: Vec<&Key> = before.keys.iter().filter(|key| !is_in(key, &state.keys) && key.valid).collect();
+    let from_repair = |key: &&TableKey| key.is_new() || key.name.starts_with(&format!("idx_{CARD_TABLE}_"));
+    let created: Vec<&TableKey> =
+        state.keys.iter().filter(|key| !is_in(key, &before.keys)).filter(from_repair).collect();
+    let gone: Vec<&TableKey> =
+        before.keys.iter().filter(|key| !is_in(key, &state.keys) && key.valid).collect();
     let dialect = state.dialect();
-    if made.is_empty() && gone.is_empty() {
+    if created.is_empty() && gone.is_empty() {
         return Ok(Vec::new());
     }
     if dialect.is_mysql() {
         let mut changes = in_order(state, before, &gone);
-        changes.extend(made.iter().map(|key| format!("DROP INDEX {}", dialect.quote(&key.name))));
+        changes.extend(created.iter().map(|key| format!("DROP INDEX {}", dialect.quote(&key.name))));
         return Ok(vec![format!("ALTER TABLE {} {}", dialect.table(&state.table), changes.join(", "))]);
     }
     if dialect.is_sqlite() && gone.iter().any(|key| key.constraint.is_some()) {
-        return before.source.as_ref().and_then(|source| rebuild_as(state, source)).ok_or_else(|| {
-            RepairError::CannotUndo(vec!["the table's earlier CREATE TABLE is not in the log".to_owned()])
-        });
+        return before.definition.as_ref().and_then(|definition| rebuild_as(state, definition)).ok_or_else(
+            || {
+                RepairError::CannotUndo(vec![
+                    "the log does not have the earlier CREATE TABLE statement".to_owned(),
+                ])
+            },
+        );
     }
-    let mut statements: Vec<_> = made.iter().map(|key| drop_key(state, key)).collect();
+    let mut statements: Vec<_> = created.iter().map(|key| drop_key(state, key)).collect();
     if dialect.is_postgres() {
         statements.extend(gone.iter().map(|key| create_key(state, key)));
-    } else if let Some(source) = &before.source {
-        let texts = source.indexes.iter().filter(|(name, _)| gone.iter().any(|key| same(&key.name, name)));
+    } else if let Some(definition) = &before.definition {
+        let texts =
+            definition.indexes.iter().filter(|(name, _)| gone.iter().any(|key| same(&key.name, name)));
         statements.extend(texts.map(|(_, text)| text.clone()));
     }
     Ok(statements)
 }
 
-/// Adds the missing keys, and moves later keys behind them, so that the table has its earlier order.
-fn in_order(state: &TableState, before: &Before, gone: &[&Key]) -> Vec<String> {
+/// Returns the changes that add the missing keys. Later keys are dropped and added again after them, so that the keys
+/// have their earlier order.
+fn in_order(state: &TableState, before: &StateBefore, gone: &[&TableKey]) -> Vec<String> {
     let dialect = state.dialect();
     let first = before.keys.iter().position(|key| gone.contains(&key)).unwrap_or(before.keys.len());
     let mut changes = Vec::new();
@@ -55,13 +63,13 @@ fn in_order(state: &TableState, before: &Before, gone: &[&Key]) -> Vec<String> {
     changes
 }
 
-fn add_index(dialect: Dialect, key: &Key) -> String {
+fn add_index(dialect: Dialect, key: &TableKey) -> String {
     let columns = dialect.quote_all(key.columns.iter().map(String::as_str));
     let kind = if key.unique { "UNIQUE INDEX" } else { "INDEX" };
     format!("ADD {kind} {} ({columns})", dialect.quote(&key.name))
 }
 
-fn create_key(state: &TableState, key: &Key) -> String {
+fn create_key(state: &TableState, key: &TableKey) -> String {
     let dialect = state.dialect();
     let (table, columns) =
         (dialect.table(&state.table), dialect.quote_all(key.columns.iter().map(String::as_str)));

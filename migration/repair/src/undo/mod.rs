@@ -1,4 +1,4 @@
-//! Undoes a run of a repair: its rows, then its log.
+//! Undoes a run of a repair: its keys, its rows, and then its log.
 
 mod conflicts;
 mod keys;
@@ -9,60 +9,60 @@ use sea_orm::{
 };
 use serde::Serialize;
 
-use super::apply::{Progress, Watcher, tell};
-use super::error::{Cause, RepairError};
-use super::inspect::{TableState, read_state};
-use super::runs::{self, Before};
-use super::session::Session;
-use super::sql::count;
-use super::{CHANGES, RUNS, SURVIVORS};
+use crate::error::{ErrorCause, RepairError};
+use crate::inspect::{TableState, read_state};
+use crate::names::{CHANGE_TABLE, RUN_TABLE, SURVIVOR_TABLE};
+use crate::progress::{ProgressWatcher, RepairProgress, report_progress};
+use crate::runs::{self, StateBefore};
+use crate::session::RepairSession;
+use crate::sql::count;
 
-pub use restore::Restored;
+pub use restore::RestoredRows;
 
-/// The result of an undo.
+/// The outcome of an undo.
 #[derive(Clone, Debug, Serialize)]
-pub struct Undone {
-    /// The run that was undone.
+pub struct UndoOutcome {
+    /// The number of the run that was undone.
     pub run: i64,
-    /// The rows.
-    pub restored: Restored,
+    /// The numbers of restored rows.
+    pub restored: RestoredRows,
     /// The statements that changed the structure, in order.
     pub statements: Vec<String>,
-    /// How many earlier runs are still logged.
+    /// The number of earlier runs that are still logged.
     pub runs_left: i64,
 }
 
-impl Session {
-    /// Undoes the latest run of a repair. Refuses if rows have changed since the repair.
+impl RepairSession {
+    /// Undoes the latest run of a repair. It refuses if rows have changed since the repair.
     ///
     /// # Errors
-    /// Fails if no run is logged, rows have changed since, the table stays locked, or the database fails.
-    pub async fn undo(&self, watch: Watcher<'_>) -> Result<Undone, RepairError> {
+    /// Fails if no run is logged, rows have changed since, the table stays locked, or the database reports an error.
+    pub async fn undo(&self, watch: ProgressWatcher<'_>) -> Result<UndoOutcome, RepairError> {
         if self.connection.get_database_backend() == DbBackend::Sqlite {
             return self.undo_in_one_transaction(watch).await;
         }
-        self.lock(watch).await?;
-        let result = self.undo_in_steps(watch).await;
+        self.lock(|| watch(RepairProgress::WaitingForOther)).await?;
+        let result = self.undo_step_by_step(watch).await;
         if let Err(error) = self.unlock().await {
             tracing::debug!(%error, "the lock was not released");
         }
         result
     }
 
-    async fn undo_in_one_transaction(&self, watch: Watcher<'_>) -> Result<Undone, RepairError> {
+    async fn undo_in_one_transaction(&self, watch: ProgressWatcher<'_>) -> Result<UndoOutcome, RepairError> {
         let options = TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
         let transaction = match self.connection.begin_with_options(options).await {
             Ok(transaction) => transaction,
-            Err(error) if Cause::of(&error) == Cause::Locked => return Err(RepairError::Busy),
+            Err(error) if ErrorCause::of(&error) == ErrorCause::Locked => return Err(RepairError::Busy),
             Err(error) => return Err(error.into()),
         };
         let result = undo_in(&transaction, watch).await;
         match result {
             Ok(undone) => {
-                tell(watch, Progress::Committing)?;
+                report_progress(watch, RepairProgress::Committing)?;
                 transaction.commit().await?;
                 Ok(undone)
             }
@@ -74,26 +74,26 @@ impl Session {
         }
     }
 
-    /// Restores the keys first, because the right key refuses duplicates. A run that was interrupted after that is
-    /// continued by the next undo, and by the next repair.
-    async fn undo_in_steps(&self, watch: Watcher<'_>) -> Result<Undone, RepairError> {
+    /// Restores the keys first, because the right key refuses duplicates. If the undo is interrupted after that, the next
+    /// undo or the next repair continues.
+    async fn undo_step_by_step(&self, watch: ProgressWatcher<'_>) -> Result<UndoOutcome, RepairError> {
         let state = read_state(&self.connection).await?;
-        let (run, before) = match logged(&self.connection, &state).await {
+        let (run, before) = match latest_run(&self.connection, &state).await {
             Err(error @ RepairError::NothingToUndo { .. }) => {
-                // An interrupted undo may have left its emptied tables.
-                for statement in drop_empty(&self.connection, &state).await? {
-                    tell(watch, Progress::Statement(&statement))?;
-                    self.change(&statement, watch).await?;
+                // An interrupted undo may have left empty tables.
+                for statement in drop_empty_statements(&self.connection, &state).await? {
+                    report_progress(watch, RepairProgress::Statement(&statement))?;
+                    self.change_structure(&statement, watch).await?;
                 }
                 return Err(error);
             }
             found => found?,
         };
-        refuse(&self.connection, &state, run, &before).await?;
+        refuse_conflicts(&self.connection, &state, run, &before).await?;
         let mut statements = keys::statements(&state, &before)?;
         for statement in &statements {
-            tell(watch, Progress::Statement(statement))?;
-            self.change(statement, watch).await?;
+            report_progress(watch, RepairProgress::Statement(statement))?;
+            self.change_structure(statement, watch).await?;
         }
         let options = TransactionOptions {
             isolation_level: Some(IsolationLevel::ReadCommitted),
@@ -101,7 +101,7 @@ impl Session {
         };
         let transaction = self.connection.begin_with_options(options).await?;
         self.assert_same_connection()?;
-        let restored = match restore::rows(&transaction, &state, run, &before).await {
+        let restored = match restore::restore_rows(&transaction, &state, run, &before).await {
             Ok(restored) => restored,
             Err(error) => {
                 transaction.rollback().await?;
@@ -109,76 +109,91 @@ impl Session {
             }
         };
         transaction.commit().await?;
-        for statement in drop_empty(&self.connection, &state).await? {
-            tell(watch, Progress::Statement(&statement))?;
-            self.change(&statement, watch).await?;
+        for statement in drop_empty_statements(&self.connection, &state).await? {
+            report_progress(watch, RepairProgress::Statement(&statement))?;
+            self.change_structure(&statement, watch).await?;
             statements.push(statement);
         }
         let runs_left = runs_left(&self.connection, &read_state(&self.connection).await?).await?;
-        Ok(Undone { run, restored, statements, runs_left })
+        Ok(UndoOutcome { run, restored, statements, runs_left })
     }
 }
 
-async fn undo_in(connection: &impl ConnectionTrait, watch: Watcher<'_>) -> Result<Undone, RepairError> {
+/// Undoes the latest run inside an open transaction.
+async fn undo_in(
+    connection: &impl ConnectionTrait,
+    watch: ProgressWatcher<'_>,
+) -> Result<UndoOutcome, RepairError> {
     let state = read_state(connection).await?;
-    let (run, before) = logged(connection, &state).await?;
-    refuse(connection, &state, run, &before).await?;
+    let (run, before) = latest_run(connection, &state).await?;
+    refuse_conflicts(connection, &state, run, &before).await?;
     let mut statements = keys::statements(&state, &before)?;
     for statement in &statements {
-        tell(watch, Progress::Statement(statement))?;
+        report_progress(watch, RepairProgress::Statement(statement))?;
         connection.execute_unprepared(statement).await?;
     }
-    let restored = restore::rows(connection, &state, run, &before).await?;
-    for statement in drop_empty(connection, &state).await? {
-        tell(watch, Progress::Statement(&statement))?;
+    let restored = restore::restore_rows(connection, &state, run, &before).await?;
+    for statement in drop_empty_statements(connection, &state).await? {
+        report_progress(watch, RepairProgress::Statement(&statement))?;
         connection.execute_unprepared(&statement).await?;
         statements.push(statement);
     }
     let runs_left = runs_left(connection, &read_state(connection).await?).await?;
-    Ok(Undone { run, restored, statements, runs_left })
+    Ok(UndoOutcome { run, restored, statements, runs_left })
 }
 
-async fn logged(connection: &impl ConnectionTrait, state: &TableState) -> Result<(i64, Before), RepairError> {
+/// Returns the latest run that is logged.
+async fn latest_run(
+    connection: &impl ConnectionTrait,
+    state: &TableState,
+) -> Result<(i64, StateBefore), RepairError> {
     if let Some(found) = runs::latest(connection, state).await? {
         return Ok(found);
     }
-    let earlier = match state.log {
+    let earlier = match state.merged_card_columns {
         Some(_) => {
-            count(connection, format!("SELECT COUNT(*) FROM {}", state.dialect().table(&state.log_table())))
-                .await?
+            count(
+                connection,
+                format!("SELECT COUNT(*) FROM {}", state.dialect().table(&state.merged_card_table())),
+            )
+            .await?
         }
         None => 0,
     };
     Err(RepairError::NothingToUndo { earlier })
 }
 
-async fn refuse(
+/// Fails if rows have changed since the repair.
+async fn refuse_conflicts(
     connection: &impl ConnectionTrait,
     state: &TableState,
     run: i64,
-    before: &Before,
+    before: &StateBefore,
 ) -> Result<(), RepairError> {
     let found = conflicts::find(connection, state, run, before).await?;
     if found.is_empty() { Ok(()) } else { Err(RepairError::CannotUndo(found)) }
 }
 
+/// Returns the number of logged runs.
 async fn runs_left(connection: &impl ConnectionTrait, state: &TableState) -> Result<i64, RepairError> {
-    if state.own(RUNS).is_none() {
+    if state.run_log_table(RUN_TABLE).is_none() {
         return Ok(0);
     }
-    let runs = state.dialect().table(&state.beside(RUNS));
+    let runs = state.dialect().table(&state.sibling_table(RUN_TABLE));
     Ok(count(connection, format!("SELECT COUNT(*) FROM {runs}")).await?)
 }
 
-/// Drops the tables of the repair that are empty now.
-async fn drop_empty(
+/// Returns the statements that drop the empty tables of the repair.
+async fn drop_empty_statements(
     connection: &impl ConnectionTrait,
     state: &TableState,
 ) -> Result<Vec<String>, RepairError> {
     let dialect = state.dialect();
-    let own = [SURVIVORS, CHANGES, RUNS].into_iter().filter(|name| state.own(name).is_some());
-    let mut tables: Vec<_> = own.map(|name| state.beside(name)).collect();
-    tables.extend(state.log.is_some().then(|| state.log_table()));
+    let existing = [SURVIVOR_TABLE, CHANGE_TABLE, RUN_TABLE]
+        .into_iter()
+        .filter(|name| state.run_log_table(name).is_some());
+    let mut tables: Vec<_> = existing.map(|name| state.sibling_table(name)).collect();
+    tables.extend(state.merged_card_columns.is_some().then(|| state.merged_card_table()));
     let mut statements = Vec::new();
     for table in tables {
         let table = dialect.table(&table);

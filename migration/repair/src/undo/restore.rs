@@ -1,74 +1,76 @@
-//! Restores rows as a run of a repair found them.
+//! Restores the rows that a run of a repair changed.
 
 use std::collections::BTreeMap;
 
 use sea_orm::{ConnectionTrait, Value};
 use serde::Serialize;
 
-use super::conflicts;
+use super::conflicts::{self, join_condition};
 use crate::error::RepairError;
-use crate::inspect::TableState;
-use crate::inspect::children::{Child, Sittings, keep, self_setting};
-use crate::merge::numbers::moves;
-use crate::plan::settle::Place;
-use crate::runs::Before;
+use crate::inspect::{ChildTable, SittingTable, TableState, keep, self_setting};
+use crate::merge::moves;
+use crate::names::{CHANGE_TABLE, RUN_TABLE, SURVIVOR_TABLE};
+use crate::plan::{AttemptNumber, SittingMove};
+use crate::runs::StateBefore;
 use crate::sql::{execute, rows as select, same};
-use crate::{CHANGES, RUNS, SURVIVORS};
 
 /// The numbers of rows that an undo restored.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct Restored {
-    /// Merged cards that are in their table again.
+pub struct RestoredRows {
+    /// The number of merged cards that were restored.
     pub cards: u64,
-    /// Cards that stayed and were restored.
+    /// The number of survivors and corrected cards that were restored.
     pub survivors: u64,
-    /// Values of other rows, by their table.
+    /// The number of restored values in each other table.
     pub values: BTreeMap<String, u64>,
 }
 
 /// Restores all rows, inside the transaction of the caller.
-pub(super) async fn rows(
+pub(super) async fn restore_rows(
     connection: &impl ConnectionTrait,
     state: &TableState,
     run: i64,
-    before: &Before,
-) -> Result<Restored, RepairError> {
+    before: &StateBefore,
+) -> Result<RestoredRows, RepairError> {
     let dialect = state.dialect();
-    if !dialect.is_sqlite() && state.logs_rows() {
+    if !dialect.is_sqlite() && state.has_row_log() {
         lock_cards(connection, state, run).await?;
     }
     let found = conflicts::find(connection, state, run, before).await?;
     if !found.is_empty() {
         return Err(RepairError::CannotUndo(found));
     }
-    let runs = format!("DELETE FROM {} WHERE repair_run = {run}", dialect.table(&state.beside(RUNS)));
-    if !state.logs_rows() {
+    let runs =
+        format!("DELETE FROM {} WHERE repair_run = {run}", dialect.table(&state.sibling_table(RUN_TABLE)));
+    if !state.has_row_log() {
         execute(connection, runs, []).await?;
-        return Ok(Restored::default());
+        return Ok(RestoredRows::default());
     }
-    let mut restored =
-        Restored { cards: execute(connection, cards_back(state, run), []).await?, ..Restored::default() };
+    let mut restored = RestoredRows {
+        cards: execute(connection, merged_card_insert(state, run), []).await?,
+        ..RestoredRows::default()
+    };
     let sittings = state.sittings();
-    for child in state.children_with_keys() {
+    for child in state.child_tables() {
         let label = state.label(&child.table);
         let mut values = 0;
         match &sittings {
-            Some(sittings)
-                if sittings.child.table == child.table && sittings.child.column == child.column =>
-            {
-                values += sittings_back(connection, state, sittings, run).await?;
+            Some(sittings) if sittings.is(&child) => {
+                values += restore_sittings(connection, state, sittings, run).await?;
                 if sittings.has("status") {
-                    values += execute(connection, values_back(state, &child, "status", run), []).await?;
+                    values += execute(connection, value_update(state, &child, "status", run), []).await?;
                 }
             }
-            _ => values += execute(connection, values_back(state, &child, &child.column, run), []).await?,
+            _ => values += execute(connection, value_update(state, &child, &child.column, run), []).await?,
         }
         if values > 0 {
             *restored.values.entry(label).or_default() += values;
         }
     }
-    restored.survivors = survivors_back(connection, state, run).await?;
-    for table in [state.log_table(), state.beside(SURVIVORS), state.beside(CHANGES)] {
+    restored.survivors = restore_survivors(connection, state, run).await?;
+    for table in
+        [state.merged_card_table(), state.sibling_table(SURVIVOR_TABLE), state.sibling_table(CHANGE_TABLE)]
+    {
         let text = format!("DELETE FROM {} WHERE repair_run = {run}", dialect.table(&table));
         execute(connection, text, []).await?;
     }
@@ -76,6 +78,7 @@ pub(super) async fn rows(
     Ok(restored)
 }
 
+/// Locks the survivors, so that no other transaction changes rows that refer to them.
 async fn lock_cards(
     connection: &impl ConnectionTrait,
     state: &TableState,
@@ -86,15 +89,16 @@ async fn lock_cards(
     let text = format!(
         "SELECT 1 FROM {} AS t WHERE t.{id} IN (SELECT b.{id} FROM {} AS b WHERE b.repair_run = {run}) FOR UPDATE",
         dialect.table(&state.table),
-        dialect.table(&state.beside(SURVIVORS)),
+        dialect.table(&state.sibling_table(SURVIVOR_TABLE)),
     );
     select(connection, text, []).await?;
     Ok(())
 }
 
-fn cards_back(state: &TableState, run: i64) -> String {
+/// Returns the statement that inserts the merged cards again.
+fn merged_card_insert(state: &TableState, run: i64) -> String {
     let dialect = state.dialect();
-    let logged = |name: &str| state.log.iter().flatten().any(|column| same(column, name));
+    let logged = |name: &str| state.merged_card_columns.iter().flatten().any(|column| same(column, name));
     let columns = dialect.quote_all(
         state
             .columns
@@ -106,17 +110,17 @@ fn cards_back(state: &TableState, run: i64) -> String {
         "INSERT INTO {} ({columns}){} SELECT {columns} FROM {} WHERE repair_run = {run} ORDER BY {}",
         dialect.table(&state.table),
         if dialect.is_postgres() { " OVERRIDING SYSTEM VALUE" } else { "" },
-        dialect.table(&state.log_table()),
+        dialect.table(&state.merged_card_table()),
         dialect.quote("id"),
     )
 }
 
-/// Sets a column of a child to its first logged value.
-fn values_back(state: &TableState, child: &Child, column: &str, run: i64) -> String {
+/// Returns the statement that sets a column of a child table to its first logged value.
+fn value_update(state: &TableState, child: &ChildTable, column: &str, run: i64) -> String {
     let dialect = state.dialect();
     let (table, name) = (dialect.table(&child.table), dialect.quote(column));
-    let changes = dialect.table(&state.beside(CHANGES));
-    let on = conflicts::of_row(state, child, column, run);
+    let changes = dialect.table(&state.sibling_table(CHANGE_TABLE));
+    let on = join_condition(state, child, column, run);
     let first = format!(
         "NOT EXISTS (SELECT 1 FROM {changes} AS e WHERE e.repair_run = g.repair_run AND e.table_name = \
          g.table_name AND e.column_name = g.column_name AND e.row_key = g.row_key AND e.change_id < g.change_id)"
@@ -141,53 +145,34 @@ fn values_back(state: &TableState, child: &Child, column: &str, run: i64) -> Str
     format!("UPDATE {table} AS c SET {name} = {value} FROM {changes} AS g WHERE {on} AND {first}")
 }
 
-/// Moves sittings back to their cards and numbers.
-async fn sittings_back(
+/// Moves sittings back to their earlier cards and attempt numbers.
+async fn restore_sittings(
     connection: &impl ConnectionTrait,
     state: &TableState,
-    sittings: &Sittings,
+    sittings: &SittingTable,
     run: i64,
 ) -> Result<u64, RepairError> {
     let dialect = state.dialect();
     let (child, numbered) = (&sittings.child, sittings.has("attempt_number"));
-    let mut old: BTreeMap<i64, (Option<i64>, Option<i64>)> = BTreeMap::new();
-    let logged = format!(
-        "SELECT {}, column_name, {} FROM {} WHERE repair_run = {run} AND table_name = {} AND column_name IN ({}, \
-         'attempt_number') ORDER BY change_id DESC",
-        dialect.integer("row_key"),
-        dialect.integer("old_value"),
-        dialect.table(&state.beside(CHANGES)),
-        dialect.literal(&state.label(&child.table)),
-        dialect.literal(&child.column),
-    );
-    for row in select(connection, logged, []).await? {
-        let (column, value): (String, Option<i64>) = (row.try_get_by_index(1)?, row.try_get_by_index(2)?);
-        let places = old.entry(row.try_get_by_index(0)?).or_default();
-        // The earliest value comes last.
-        if same(&column, &child.column) {
-            places.0 = value;
-        } else {
-            places.1 = value;
-        }
-    }
+    let old = logged_numbers(connection, state, sittings, run).await?;
     let (id, card) = (dialect.quote(&sittings.id), dialect.quote(&child.column));
     let number = sittings.column(dialect, "s", "attempt_number");
-    let now = format!(
+    let present = format!(
         "SELECT {}, {}, {} FROM {} AS s WHERE s.{card} IN (SELECT b.{} FROM {} AS b WHERE b.repair_run = {run})",
         dialect.integer(&format!("s.{id}")),
         dialect.integer(&format!("s.{card}")),
         dialect.integer(&number),
         dialect.table(&child.table),
         dialect.quote("id"),
-        dialect.table(&state.beside(SURVIVORS)),
+        dialect.table(&state.sibling_table(SURVIVOR_TABLE)),
     );
-    let mut of_cards: BTreeMap<i64, Vec<(i64, Place, Place)>> = BTreeMap::new();
-    for row in select(connection, now, []).await? {
+    let mut moves_of_card: BTreeMap<i64, Vec<SittingMove>> = BTreeMap::new();
+    for row in select(connection, present, []).await? {
         let (sitting, card): (i64, i64) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
-        let from = Place { card, number: row.try_get_by_index(2)? };
-        let (old_card, old_number) = old.get(&sitting).copied().unwrap_or_default();
-        let to = Place { card: old_card.unwrap_or(card), number: old_number.or(from.number) };
-        of_cards.entry(card).or_default().push((sitting, from, to));
+        let from = AttemptNumber { card, number: row.try_get_by_index(2)? };
+        let old = old.get(&sitting).copied().unwrap_or_default();
+        let to = AttemptNumber { card: old.card.unwrap_or(card), number: old.number.or(from.number) };
+        moves_of_card.entry(card).or_default().push(SittingMove { sitting, from, to });
     }
     let [first, second, third] = [1, 2, 3].map(|position| dialect.parameter(position));
     let set_number =
@@ -199,36 +184,75 @@ async fn sittings_back(
         if numbered { &third } else { &second },
     );
     let mut changed = 0;
-    for own in of_cards.values() {
-        let rows: Vec<_> = own.iter().map(|(_, from, to)| (*from, *to)).collect();
-        for (position, place) in moves(&rows) {
-            let mut values: Vec<Value> = vec![place.card.into()];
+    for sittings in moves_of_card.values() {
+        let rows: Vec<_> = sittings.iter().map(|sitting| (sitting.from, sitting.to)).collect();
+        for (position, target) in moves(&rows) {
+            let mut values: Vec<Value> = vec![target.card.into()];
             if numbered {
-                values.push(place.number.into());
+                values.push(target.number.into());
             }
-            values.push(own[position].0.into());
+            values.push(sittings[position].sitting.into());
             execute(connection, text.as_str(), values).await?;
         }
-        changed += own.iter().filter(|(_, from, to)| from != to).count();
+        changed += sittings.iter().filter(|sitting| sitting.from != sitting.to).count();
     }
     Ok(u64::try_from(changed).unwrap_or(u64::MAX))
 }
 
-/// Restores the survivors' values about their sittings.
-async fn survivors_back(
+/// The logged values of a sitting before the repair. `None` if the value did not change.
+#[derive(Clone, Copy, Default)]
+struct LoggedNumber {
+    card: Option<i64>,
+    number: Option<i64>,
+}
+
+/// Reads the earlier cards and attempt numbers of the sittings from the log.
+async fn logged_numbers(
+    connection: &impl ConnectionTrait,
+    state: &TableState,
+    sittings: &SittingTable,
+    run: i64,
+) -> Result<BTreeMap<i64, LoggedNumber>, RepairError> {
+    let (dialect, child) = (state.dialect(), &sittings.child);
+    let text = format!(
+        "SELECT {}, column_name, {} FROM {} WHERE repair_run = {run} AND table_name = {} AND column_name IN ({}, \
+         'attempt_number') ORDER BY change_id DESC",
+        dialect.integer("row_key"),
+        dialect.integer("old_value"),
+        dialect.table(&state.sibling_table(CHANGE_TABLE)),
+        dialect.literal(&state.label(&child.table)),
+        dialect.literal(&child.column),
+    );
+    let mut found: BTreeMap<i64, LoggedNumber> = BTreeMap::new();
+    for row in select(connection, text, []).await? {
+        let (column, value): (String, Option<i64>) = (row.try_get_by_index(1)?, row.try_get_by_index(2)?);
+        let logged = found.entry(row.try_get_by_index(0)?).or_default();
+        // The rows come in reverse order, so the earliest value is set last.
+        if same(&column, &child.column) {
+            logged.card = value;
+        } else {
+            logged.number = value;
+        }
+    }
+    Ok(found)
+}
+
+/// Restores the computed columns of the survivors.
+async fn restore_survivors(
     connection: &impl ConnectionTrait,
     state: &TableState,
     run: i64,
 ) -> Result<u64, RepairError> {
     let dialect = state.dialect();
-    let derived = state.derived();
+    let derived = state.derived_columns();
     if derived.is_empty() {
         return Ok(0);
     }
-    let (cards, survivors) = (dialect.table(&state.table), dialect.table(&state.beside(SURVIVORS)));
+    let (cards, survivors) =
+        (dialect.table(&state.table), dialect.table(&state.sibling_table(SURVIVOR_TABLE)));
     let id = dialect.quote("id");
     let on = format!("b.{id} = t.{id} AND b.repair_run = {run}");
-    let sets = |alias: &str| {
+    let assignments = |alias: &str| {
         let sets = derived.iter().map(|name| dialect.quote(name));
         sets.map(|name| format!("{alias}{name} = b.{name}")).collect::<Vec<_>>().join(", ")
     };
@@ -237,10 +261,10 @@ async fn survivors_back(
             .iter()
             .map(|own| format!(", t.{own} = t.{own}", own = dialect.quote(own)))
             .collect();
-        format!("UPDATE {cards} AS t JOIN {survivors} AS b ON {on} SET {}{kept}", sets("t."))
+        format!("UPDATE {cards} AS t JOIN {survivors} AS b ON {on} SET {}{kept}", assignments("t."))
     } else {
         let kept = keep(dialect, &self_setting(&state.columns));
-        format!("UPDATE {cards} AS t SET {}{kept} FROM {survivors} AS b WHERE {on}", sets(""))
+        format!("UPDATE {cards} AS t SET {}{kept} FROM {survivors} AS b WHERE {on}", assignments(""))
     };
     Ok(execute(connection, text, []).await?)
 }

@@ -1,13 +1,14 @@
-//! The statement that sets a card's values about its sittings and questions.
+//! Writes the statement that updates a survivor.
 
-use super::settle::{Settled, Source};
-use super::texts::Texts;
-use crate::inspect::children::{keep, self_setting};
+use super::group_plan::GroupPlan;
+use super::merge_statements::MergeStatements;
+use super::score_source::ScoreSource;
+use crate::inspect::{keep, self_setting};
 
-impl Texts<'_> {
-    /// Returns the statement that sets a survivor's values about its sittings. None if nothing changes.
-    pub(crate) fn recompute(&self, settled: &Settled) -> Option<String> {
-        if !settled.recomputes() {
+impl MergeStatements<'_> {
+    /// Returns the statement that updates a survivor's counts, status, questions and scores. `None` if nothing changes.
+    pub(crate) fn update_survivor(&self, plan: &GroupPlan) -> Option<String> {
+        if !plan.changes_survivor() {
             return None;
         }
         let dialect = self.dialect();
@@ -18,23 +19,23 @@ impl Texts<'_> {
                 sets.push((name, value));
             }
         };
-        if settled.recount {
-            if let Some(used) = settled.used {
+        if plan.counts_change {
+            if let Some(used) = plan.used {
                 set("attempts_used", used.to_string());
             }
-            if let Some(allowed) = settled.allowed {
+            if let Some(allowed) = plan.allowed {
                 set("max_attempts", allowed.to_string());
             }
-            if let Some(status) = &settled.status {
+            if let Some(status) = &plan.status {
                 set("status", dialect.literal(status));
             }
         }
-        if let Some(card) = settled.paper {
+        if let Some(card) = plan.paper {
             for name in ["total_questions", "questions_generated"] {
                 set(name, self.of_card(card, name));
             }
         }
-        if let Some(source) = settled.latest {
+        if let Some(source) = plan.latest {
             for (name, of_sitting) in [
                 ("latest_score", "score"),
                 ("latest_percentage", "percentage"),
@@ -44,12 +45,12 @@ impl Texts<'_> {
                 set(name, self.of_source(source, name, of_sitting));
             }
         }
-        if let Some(source) = settled.first {
+        if let Some(source) = plan.first {
             for (name, of_sitting) in [("first_attempt_score", "score"), ("first_attempt_date", "")] {
                 set(name, self.of_source(source, name, of_sitting));
             }
         }
-        if settled.mark_generated {
+        if plan.mark_generated {
             sets.retain(|(name, _)| *name != "questions_generated");
             sets.push(("questions_generated", self.yes()));
         }
@@ -64,11 +65,11 @@ impl Texts<'_> {
             sets.join(", "),
             keep(dialect, &self_setting(&self.state.columns)),
             self.id(),
-            settled.survivor,
+            plan.survivor,
         ))
     }
 
-    /// Returns the value of another card of the same table. Without the inner query MySQL would refuse it.
+    /// Returns the value of another card. MySQL refuses a subquery on the updated table unless it is nested twice.
     fn of_card(&self, card: i64, column: &str) -> String {
         let column = self.dialect().quote(column);
         format!(
@@ -78,17 +79,19 @@ impl Texts<'_> {
         )
     }
 
-    fn of_source(&self, source: Source, column: &str, of_sitting: &str) -> String {
+    /// Returns a value from its source. `of_sitting` is the column of the sitting, or empty for the date.
+    fn of_source(&self, source: ScoreSource, column: &str, of_sitting: &str) -> String {
         let (id, starts, total) = match source {
-            Source::Card(card) => return self.of_card(card, column),
-            Source::Sitting { id, starts, total } => (id, starts, total),
+            ScoreSource::Card(card) => return self.of_card(card, column),
+            ScoreSource::Sitting { id, starts, total } => (id, starts, total),
         };
         let Some(sittings) = self.state.sittings() else { return "NULL".to_owned() };
         let dialect = self.dialect();
         let name = |column: &str| sittings.column(dialect, "s", column);
         let coalesce = |names: &[&str]| {
-            let there: Vec<_> = names.iter().filter(|one| sittings.has(one)).map(|one| name(one)).collect();
-            match there.as_slice() {
+            let existing: Vec<_> =
+                names.iter().filter(|one| sittings.has(one)).map(|one| name(one)).collect();
+            match existing.as_slice() {
                 [] => "NULL".to_owned(),
                 [one] => one.clone(),
                 several => format!("COALESCE({})", several.join(", ")),
@@ -104,12 +107,12 @@ impl Texts<'_> {
         let score = coalesce(&["score", "correct_answers"]);
         match of_sitting {
             "score" => read(&score),
-            // The card's own total may be of another paper than the one that was sat.
+            // The card's own total may belong to another set of questions than that of the sitting.
             "percentage" => {
-                let told = read(&name("percentage"));
+                let stored = read(&name("percentage"));
                 match total {
-                    Some(total) => format!("COALESCE({told}, 100.0 * {} / {total})", read(&score)),
-                    None => told,
+                    Some(total) => format!("COALESCE({stored}, 100.0 * {} / {total})", read(&score)),
+                    None => stored,
                 }
             }
             "" => {
@@ -125,6 +128,7 @@ impl Texts<'_> {
         }
     }
 
+    /// Returns the value true for `questions_generated`, in the type of the column.
     fn yes(&self) -> String {
         let is_bool = |name: &str| {
             let found = self.state.columns.iter().find(|column| column.name.eq_ignore_ascii_case(name));

@@ -1,29 +1,21 @@
-//! The statements of a merge, made from the inspected schema. Numbers are part of the text.
+//! Writes the statements of a merge for the inspected schema. Ids are part of the text, not parameters.
 
-use crate::inspect::TableState;
-use crate::inspect::children::{Child, DERIVED};
-use crate::inspect::groups::{Which, texts_of, with_ids};
+use crate::inspect::{CardSelection, ChildTable, TableState, load_statements, with_ids};
+use crate::names::{
+    ABANDONED_STATUS, CHANGE_TABLE, REASON_CARD_MERGED, REASON_CARD_RECOMPUTED, REASON_SET_DETACHED,
+    REASON_SITTING_CLOSED, REASON_SITTING_NUMBERED, SURVIVOR_TABLE,
+};
 use crate::sql::Dialect;
-use crate::{CHANGES, CLOSED, SURVIVORS};
 
-/// Reasons in the log of changes.
-pub(crate) mod reason {
-    pub(crate) const MERGED: &str = "its card was merged";
-    pub(crate) const ASIDE: &str = "a second set of questions, kept aside";
-    pub(crate) const CLOSED: &str = "open beside another sitting of its card";
-    pub(crate) const SITTING: &str = "numbered by time among the sittings of its card";
-    pub(crate) const RECOMPUTED: &str = "computed again";
-}
-
-/// Makes the statements of one run of a repair.
+/// Writes the statements of one run of a repair.
 #[derive(Clone, Debug)]
-pub(crate) struct Texts<'s> {
+pub(crate) struct MergeStatements<'s> {
     pub(super) state: &'s TableState,
     run: i64,
 }
 
 /// A row of the log of changes, as SQL expressions.
-struct Change<'c> {
+struct LoggedChange<'c> {
     table: String,
     row: String,
     column: &'c str,
@@ -32,7 +24,8 @@ struct Change<'c> {
     reason: &'c str,
 }
 
-impl<'s> Texts<'s> {
+impl<'s> MergeStatements<'s> {
+    /// Prepares to write the statements of a run.
     pub(crate) fn of(state: &'s TableState, run: i64) -> Self {
         Self { state, run }
     }
@@ -49,11 +42,11 @@ impl<'s> Texts<'s> {
         self.dialect().quote("id")
     }
 
-    /// Copies survivors as they are before their first change.
-    pub(crate) fn keep_survivors(&self, ids: &str) -> String {
+    /// Copies survivors to their log before their first change.
+    pub(crate) fn log_survivors(&self, ids: &str) -> String {
         let (dialect, run) = (self.dialect(), self.run);
         let columns = dialect.quote_all(self.state.columns.iter().map(|column| column.name.as_str()));
-        let survivors = dialect.table(&self.state.beside(SURVIVORS));
+        let survivors = dialect.table(&self.state.sibling_table(SURVIVOR_TABLE));
         format!(
             "INSERT INTO {survivors} ({run_column}, {columns}) SELECT {run}, {columns} FROM {cards} AS t WHERE \
              t.{id} IN ({ids}) AND NOT EXISTS (SELECT 1 FROM {survivors} AS b WHERE b.{run_column} = {run} AND \
@@ -64,14 +57,14 @@ impl<'s> Texts<'s> {
         )
     }
 
-    /// Copies merged cards completely to their log. `cases` pairs them with their survivors.
+    /// Copies merged cards to their log. `cases` gives each card its survivor, as `WHEN id THEN survivor`.
     pub(crate) fn log_cards(&self, ids: &str, cases: &str) -> String {
         let dialect = self.dialect();
         let columns = dialect.quote_all(self.state.columns.iter().map(|column| column.name.as_str()));
         format!(
             "INSERT INTO {log} ({columns}, {own}) SELECT {columns}, CASE {id} {cases} END, {now}, {run} FROM \
              {cards} WHERE {id} IN ({ids})",
-            log = dialect.table(&self.state.log_table()),
+            log = dialect.table(&self.state.merged_card_table()),
             own = dialect.quote_all(["survivor_id", "merged_at", "repair_run"]),
             id = self.id(),
             now = dialect.now(),
@@ -80,15 +73,16 @@ impl<'s> Texts<'s> {
         )
     }
 
+    /// Deletes cards.
     pub(crate) fn delete_cards(&self, ids: &str) -> String {
         format!("DELETE FROM {} WHERE {} IN ({ids})", self.cards(), self.id())
     }
 
-    /// Logs and moves the rows of a table that follow their cards.
-    pub(crate) fn follow(&self, child: &Child, ids: &str, cases: &str, reason: &str) -> [String; 2] {
+    /// Logs rows that refer to merged cards, and changes them to refer to the survivors.
+    pub(crate) fn move_rows(&self, child: &ChildTable, ids: &str, cases: &str, reason: &str) -> [String; 2] {
         let dialect = self.dialect();
         let column = dialect.quote(&child.column);
-        let change = Change {
+        let change = LoggedChange {
             row: row_key(dialect, child),
             old: dialect.text(&column),
             new: dialect.text(&format!("(CASE {column} {cases} END)")),
@@ -104,15 +98,15 @@ impl<'s> Texts<'s> {
         ]
     }
 
-    /// Logs questions of cards, and detaches them from the cards.
-    pub(crate) fn put_aside(&self, child: &Child, ids: &str) -> [String; 2] {
+    /// Logs the questions of cards, and detaches them from the cards.
+    pub(crate) fn detach_questions(&self, child: &ChildTable, ids: &str) -> [String; 2] {
         let dialect = self.dialect();
         let column = dialect.quote(&child.column);
-        let change = Change {
+        let change = LoggedChange {
             row: row_key(dialect, child),
             old: dialect.text(&column),
             new: "NULL".to_owned(),
-            ..self.change(child, reason::ASIDE)
+            ..self.change(child, REASON_SET_DETACHED)
         };
         let table = dialect.table(&child.table);
         [
@@ -124,17 +118,17 @@ impl<'s> Texts<'s> {
         ]
     }
 
-    /// Logs and closes sittings.
-    pub(crate) fn close(&self, child: &Child, key: &str, ids: &str) -> [String; 2] {
+    /// Logs and closes open sittings.
+    pub(crate) fn close_sittings(&self, child: &ChildTable, key: &str, ids: &str) -> [String; 2] {
         let dialect = self.dialect();
         let (key, status) = (dialect.quote(key), dialect.quote("status"));
-        let closed = self.state.closed().unwrap_or_else(|| CLOSED.to_owned());
-        let change = Change {
+        let closed = self.state.abandoned_status().unwrap_or_else(|| ABANDONED_STATUS.to_owned());
+        let change = LoggedChange {
             row: dialect.text(&key),
             column: "status",
             old: dialect.text(&status),
             new: dialect.literal(&closed),
-            ..self.change(child, reason::CLOSED)
+            ..self.change(child, REASON_SITTING_CLOSED)
         };
         let table = dialect.table(&child.table);
         [
@@ -147,11 +141,11 @@ impl<'s> Texts<'s> {
         ]
     }
 
-    /// Logs sittings whose position changes, while the rows are unchanged. The new cards and numbers are given as
+    /// Logs the new values of a column of sittings, before the rows change. `cases` gives each sitting its new value, as
     /// `WHEN id THEN value`.
-    pub(crate) fn log_places(
+    pub(crate) fn log_sitting_column(
         &self,
-        child: &Child,
+        child: &ChildTable,
         key: &str,
         column: &str,
         ids: &str,
@@ -159,20 +153,23 @@ impl<'s> Texts<'s> {
     ) -> String {
         let dialect = self.dialect();
         let (key, name) = (dialect.quote(key), dialect.quote(column));
-        let change = Change {
+        let change = LoggedChange {
             row: dialect.text(&key),
             column,
             old: dialect.text(&name),
             new: dialect.text(&format!("(CASE {key} {cases} END)")),
-            ..self.change(child, if column == child.column { reason::MERGED } else { reason::SITTING })
+            ..self.change(
+                child,
+                if column == child.column { REASON_CARD_MERGED } else { REASON_SITTING_NUMBERED },
+            )
         };
         self.insert_change(&change, &format!("{} WHERE {key} IN ({ids})", dialect.table(&child.table)))
     }
 
-    /// Sets the position of a sitting.
-    pub(crate) fn place(
+    /// Sets the card and the attempt number of a sitting.
+    pub(crate) fn set_attempt_number(
         &self,
-        child: &Child,
+        child: &ChildTable,
         key: &str,
         id: &str,
         card: &str,
@@ -191,23 +188,23 @@ impl<'s> Texts<'s> {
         )
     }
 
-    /// Logs a derived column of the survivors for which it changed.
+    /// Logs a computed column of the survivors, for those whose value changed.
     pub(crate) fn log_recomputed(&self, column: &str, ids: &str) -> String {
         let dialect = self.dialect();
         let name = dialect.quote(column);
-        let change = Change {
+        let change = LoggedChange {
             table: self.state.label(&self.state.table),
             row: dialect.text(&format!("t.{}", self.id())),
             column,
             old: dialect.text(&format!("b.{name}")),
             new: dialect.text(&format!("t.{name}")),
-            reason: reason::RECOMPUTED,
+            reason: REASON_CARD_RECOMPUTED,
         };
         let from = format!(
             "{cards} AS t JOIN {survivors} AS b ON b.{run_column} = {run} AND b.{id} = t.{id} WHERE t.{id} IN \
              ({ids}) AND {different}",
             cards = self.cards(),
-            survivors = dialect.table(&self.state.beside(SURVIVORS)),
+            survivors = dialect.table(&self.state.sibling_table(SURVIVOR_TABLE)),
             run_column = dialect.quote("repair_run"),
             run = self.run,
             id = self.id(),
@@ -216,12 +213,14 @@ impl<'s> Texts<'s> {
         self.insert_change(&change, &from)
     }
 
-    fn change<'c>(&self, child: &'c Child, reason: &'c str) -> Change<'c> {
+    /// Begins an entry of the log. The caller sets the row, the old value and the new value.
+    fn change<'c>(&self, child: &'c ChildTable, reason: &'c str) -> LoggedChange<'c> {
         let (row, old, new) = Default::default();
-        Change { table: self.state.label(&child.table), row, column: &child.column, old, new, reason }
+        LoggedChange { table: self.state.label(&child.table), row, column: &child.column, old, new, reason }
     }
 
-    fn insert_change(&self, change: &Change<'_>, from: &str) -> String {
+    /// Inserts an entry for each row of `from`, which follows FROM.
+    fn insert_change(&self, change: &LoggedChange<'_>, from: &str) -> String {
         let dialect = self.dialect();
         let columns = [
             "repair_run",
@@ -236,7 +235,7 @@ impl<'s> Texts<'s> {
         let literal = |text: &str| dialect.literal(text);
         format!(
             "INSERT INTO {} ({}) SELECT {}, {}, {}, {}, {}, {}, {}, {} FROM {from}",
-            dialect.table(&self.state.beside(CHANGES)),
+            dialect.table(&self.state.sibling_table(CHANGE_TABLE)),
             dialect.quote_all(columns),
             self.run,
             literal(&change.table),
@@ -249,32 +248,35 @@ impl<'s> Texts<'s> {
         )
     }
 
-    /// Returns all statements of a batch in order, as a plan shows them.
+    /// Returns all statements of a batch in order, for the plan to show. An ellipsis stands for a value.
     pub(crate) fn in_order(&self) -> Vec<String> {
         let (ids, cases) = ("…", "WHEN … THEN …");
         let condition = with_ids(self.state, ids);
-        let mut texts = texts_of(self.state, &Which { condition: &condition, ids: Vec::new(), lock: true });
-        texts.push(self.keep_survivors(ids));
+        let mut texts = load_statements(
+            self.state,
+            &CardSelection { condition: &condition, ids: Vec::new(), lock: true },
+        );
+        texts.push(self.log_survivors(ids));
         texts.push(self.log_cards(ids, cases));
         if let Some(sittings) = self.state.sittings() {
             let (child, key) = (&sittings.child, sittings.id.as_str());
             let number = sittings.has("attempt_number").then_some("…");
             if sittings.has("status") {
-                texts.extend(self.close(child, key, ids));
+                texts.extend(self.close_sittings(child, key, ids));
             }
-            texts.push(self.log_places(child, key, &child.column, ids, cases));
+            texts.push(self.log_sitting_column(child, key, &child.column, ids, cases));
             if number.is_some() {
-                texts.push(self.log_places(child, key, "attempt_number", ids, cases));
+                texts.push(self.log_sitting_column(child, key, "attempt_number", ids, cases));
             }
-            texts.push(self.place(child, key, "…", "…", number));
+            texts.push(self.set_attempt_number(child, key, "…", "…", number));
         }
         if let Some(questions) = self.state.questions().filter(|questions| questions.nullable) {
-            texts.extend(self.put_aside(&questions, ids));
+            texts.extend(self.detach_questions(&questions, ids));
         }
         for child in self.state.followers() {
-            texts.extend(self.follow(&child, ids, cases, reason::MERGED));
+            texts.extend(self.move_rows(&child, ids, cases, REASON_CARD_MERGED));
         }
-        let derived: Vec<_> = DERIVED.into_iter().filter(|name| self.state.has(name)).collect();
+        let derived = self.state.derived_columns();
         if !derived.is_empty() {
             let sets: Vec<_> =
                 derived.iter().map(|name| format!("{} = …", self.dialect().quote(name))).collect();
@@ -286,8 +288,8 @@ impl<'s> Texts<'s> {
     }
 }
 
-/// Returns the key of a child's row as text; null if no single column identifies a row.
-fn row_key(dialect: Dialect, child: &Child) -> String {
+/// Returns the key of a child's row as text. It is null if no single column identifies a row.
+fn row_key(dialect: Dialect, child: &ChildTable) -> String {
     match &child.key {
         Some(key) => dialect.text(&dialect.quote(&key.column)),
         None => "NULL".to_owned(),

@@ -1,18 +1,12 @@
-//! The queries that compare what a card says with its sittings.
+//! The queries that compare the status, the scores and the owner of a card with its sittings.
 
-use super::children::Sittings;
-use super::{Column, TableState};
-use crate::sql::{Dialect, same};
+use super::sitting_queries::SittingQueries;
+use super::table::TableColumn;
+use crate::sql::same;
 
-pub(super) struct Texts<'t> {
-    pub(super) state: &'t TableState,
-    pub(super) dialect: Dialect,
-    pub(super) sittings: &'t Sittings,
-}
-
-impl Texts<'_> {
-    /// The status of cards all of whose sittings are there: available with an open sitting, in progress without
-    /// one.
+impl SittingQueries<'_> {
+    /// Selects cards that are available although a sitting is open, or in progress although none is open. A card in
+    /// progress whose sittings were partly deleted is not selected.
     pub(super) fn wrong_status(&self) -> Option<String> {
         if !self.state.has("status") || !self.sittings.has("status") {
             return None;
@@ -30,7 +24,7 @@ impl Texts<'_> {
         ))
     }
 
-    /// Sittings of another user than their card's.
+    /// Selects sittings that belong to another user than their card.
     pub(super) fn other_users(&self) -> Option<String> {
         if !self.state.has("user_id") || !self.sittings.has("user_id") {
             return None;
@@ -48,8 +42,10 @@ impl Texts<'_> {
         ))
     }
 
-    /// Only of cards all of whose sittings are there and have a time, and where all or none of those with a score
-    /// have an end: then their order is certain.
+    /// Selects cards whose first or latest score differs from the sitting's score.
+    ///
+    /// It considers only cards whose order of sittings is certain: no sitting was deleted, all have a time, and either
+    /// all or none of the sittings with a score have an end.
     pub(super) fn wrong_scores(&self) -> Option<String> {
         let score = self.score()?;
         let time = self.name("s", self.sittings.time.as_deref()?);
@@ -101,11 +97,11 @@ impl Texts<'_> {
         (!texts.is_empty()).then(|| texts.join(" UNION ALL "))
     }
 
-    /// What makes a card differ from the sitting `l`.
+    /// Returns the conditions under which a card differs from the sitting `l`.
     fn different(&self, own_score: &str, own_date: &str) -> Vec<String> {
         let own = self.name("t", own_score);
         let mut different = vec![format!("ABS({own} - l.score) >= 0.01")];
-        // Where sittings have no status, the database is of an age in which cards had no scores.
+        // A database whose sittings have no status is from a time when cards had no scores.
         if self.sittings.has("status") {
             different.push(format!("{own} IS NULL"));
         }
@@ -122,13 +118,14 @@ impl Texts<'_> {
             }
         }
         if own_column(own_date).is_some_and(|column| self.has_day(column)) {
-            // Less than a day may be the time zone of a server.
+            // A difference of less than a day may come from the time zone of a server.
             let day = self.dialect.day(&self.name("t", own_date));
             different.push(format!("{day} < l.began - 1 OR {day} > l.ended + 1"));
         }
         different
     }
 
+    /// Returns the day of a column of the sitting. It is null if the column has no readable day.
     fn day_of_sitting(&self, name: &str) -> String {
         match self.sittings.find(name) {
             Some(column) if self.has_day(column) => self.dialect.day(&self.name("s", name)),
@@ -136,8 +133,8 @@ impl Texts<'_> {
         }
     }
 
-    /// Whether the day of this column can be read without an error.
-    fn has_day(&self, column: &Column) -> bool {
+    /// Returns whether the day of this column can be read without an error.
+    fn has_day(&self, column: &TableColumn) -> bool {
         let definition = column.definition.to_ascii_lowercase();
         column.temporal
             && (!self.dialect.is_postgres()
@@ -145,7 +142,7 @@ impl Texts<'_> {
     }
 }
 
-fn is_number(column: &Column) -> bool {
+fn is_number(column: &TableColumn) -> bool {
     let definition = column.definition.to_ascii_lowercase();
     ["int", "serial", "num", "dec", "float", "double", "real"].iter().any(|kind| definition.contains(kind))
         && !definition.contains("interval")

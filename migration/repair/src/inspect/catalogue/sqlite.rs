@@ -1,17 +1,17 @@
-//! SQLite's catalogue: `sqlite_schema` and the pragmas.
+//! Reads the catalogue of SQLite, `sqlite_schema` and the pragmas.
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr};
 
-use super::children::{QUESTIONS, SITTINGS};
-use super::{
-    Column, ForeignKey, Key, KeyRows, Reference, Source, TableState, are_entitlements, by_name, names,
-};
+use super::shared::{KeyCollector, are_entitlements, column_names, reference_by_name};
 use crate::error::RepairError;
+use crate::inspect::spelling::StatusSpelling;
+use crate::inspect::state::TableState;
+use crate::inspect::table::{CardForeignKey, CardReference, SqliteDefinition, TableColumn, TableKey};
+use crate::names::{CARD_TABLE, MERGED_CARD_TABLE, QUESTION_TABLE, RUN_LOG_TABLES, SITTING_TABLE};
 use crate::sql::{TableName, rows, same};
-use crate::{CARDS, LOG, OWN};
 
 pub(super) async fn read(connection: &impl ConnectionTrait) -> Result<TableState, RepairError> {
-    let taken: Vec<String> =
+    let taken_names: Vec<String> =
         strings(connection, "SELECT name FROM sqlite_schema WHERE type IN ('table', 'index', 'view')")
             .await?;
     let tables = strings(
@@ -20,33 +20,33 @@ pub(super) async fn read(connection: &impl ConnectionTrait) -> Result<TableState
          ORDER BY name",
     )
     .await?;
-    let Some(name) = tables.iter().find(|name| same(name, CARDS)).cloned() else {
+    let Some(name) = tables.iter().find(|name| same(name, CARD_TABLE)).cloned() else {
         return Err(RepairError::NoTable { place: "this SQLite file".to_owned() });
     };
-    let log = match tables.iter().find(|table| same(table, LOG)) {
-        Some(log) => Some(names(columns(connection, log).await?)),
+    let merged_card_columns = match tables.iter().find(|table| same(table, MERGED_CARD_TABLE)) {
+        Some(table) => Some(column_names(columns(connection, table).await?)),
         None => None,
     };
-    let mut own = Vec::new();
-    for table in tables.iter().filter(|table| OWN.iter().any(|name| same(name, table))) {
-        own.push((table.clone(), names(columns(connection, table).await?)));
+    let mut run_log_tables = Vec::new();
+    for table in tables.iter().filter(|table| RUN_LOG_TABLES.iter().any(|name| same(name, table))) {
+        run_log_tables.push((table.clone(), column_names(columns(connection, table).await?)));
     }
     let mut references = Vec::new();
     for table in &tables {
         let found = references_of(connection, table, &name).await?;
-        let is_old = [SITTINGS, QUESTIONS].iter().any(|old| same(old, table));
+        let is_old = [SITTING_TABLE, QUESTION_TABLE].iter().any(|old| same(old, table));
         if found.is_empty() && is_old {
             let columns = columns(connection, table).await?;
             let table_name = TableName { schema: None, name: table.clone() };
-            references.extend(by_name(table_name, columns, keys(connection, table).await?));
+            references.extend(reference_by_name(table_name, columns, keys(connection, table).await?));
         }
         references.extend(found);
     }
-    let mut foreign_keys: Vec<ForeignKey> = Vec::new();
-    for (id, _, column, _) in foreign_key_rows(connection, &name).await? {
+    let mut foreign_keys: Vec<CardForeignKey> = Vec::new();
+    for ForeignKeyRow { id, column, .. } in foreign_key_rows(connection, &name).await? {
         match foreign_keys.last_mut() {
             Some(last) if last.name == id => last.columns.push(column),
-            _ => foreign_keys.push(ForeignKey { name: id, columns: vec![column] }),
+            _ => foreign_keys.push(CardForeignKey { name: id, columns: vec![column] }),
         }
     }
     Ok(TableState {
@@ -55,13 +55,14 @@ pub(super) async fn read(connection: &impl ConnectionTrait) -> Result<TableState
         keys: keys(connection, &name).await?,
         foreign_keys,
         references,
-        log,
-        spelling: Default::default(),
-        own,
-        source: Some(source(connection, &name).await?),
+        merged_card_columns,
+        card_spelling: StatusSpelling::default(),
+        sitting_spelling: StatusSpelling::default(),
+        run_log_tables,
+        definition: Some(definition(connection, &name).await?),
         has_entitlements: are_entitlements(&columns(connection, "entitlements").await?),
         table: TableName { schema: None, name },
-        taken,
+        taken_names,
         engine: None,
     })
 }
@@ -70,8 +71,8 @@ async fn strings(connection: &impl ConnectionTrait, text: &str) -> Result<Vec<St
     rows(connection, text, []).await?.iter().map(|row| row.try_get_by_index(0)).collect()
 }
 
-async fn columns(connection: &impl ConnectionTrait, table: &str) -> Result<Vec<Column>, DbErr> {
-    // hidden: 1 is a virtual table's own, 2 and 3 are generated.
+async fn columns(connection: &impl ConnectionTrait, table: &str) -> Result<Vec<TableColumn>, DbErr> {
+    // `hidden` is 1 for a hidden column of a virtual table, and 2 or 3 for a generated column.
     let text =
         "SELECT name, type, hidden, \"notnull\" FROM pragma_table_xinfo(?) WHERE hidden <> 1 ORDER BY cid";
     rows(connection, text, [table.into()])
@@ -80,7 +81,7 @@ async fn columns(connection: &impl ConnectionTrait, table: &str) -> Result<Vec<C
         .map(|row| {
             let definition: String = row.try_get_by_index(1)?;
             let upper = definition.to_ascii_uppercase();
-            Ok(Column {
+            Ok(TableColumn {
                 name: row.try_get_by_index(0)?,
                 temporal: upper.contains("DATE") || upper.contains("TIME"),
                 definition,
@@ -92,12 +93,12 @@ async fn columns(connection: &impl ConnectionTrait, table: &str) -> Result<Vec<C
         .collect()
 }
 
-async fn keys(connection: &impl ConnectionTrait, table: &str) -> Result<Vec<Key>, DbErr> {
-    let mut keys = KeyRows::default();
-    // An INTEGER PRIMARY KEY is the row's own number, and has no index.
+async fn keys(connection: &impl ConnectionTrait, table: &str) -> Result<Vec<TableKey>, DbErr> {
+    let mut keys = KeyCollector::default();
+    // An INTEGER PRIMARY KEY is an alias of the rowid, and has no index.
     let primary = "SELECT name FROM pragma_table_xinfo(?) WHERE pk > 0 ORDER BY pk";
     for row in rows(connection, primary, [table.into()]).await? {
-        let key = Key { unique: true, primary: true, valid: true, ..Key::default() };
+        let key = TableKey { unique: true, primary: true, valid: true, ..TableKey::default() };
         keys.add(key, Some(row.try_get_by_index(0)?));
     }
     let text = "SELECT l.name, l.\"unique\", l.origin, l.partial, x.name \
@@ -106,36 +107,46 @@ async fn keys(connection: &impl ConnectionTrait, table: &str) -> Result<Vec<Key>
     for row in rows(connection, text, [table.into()]).await? {
         let name: String = row.try_get_by_index(0)?;
         let origin: String = row.try_get_by_index(2)?;
-        let key = Key {
+        let key = TableKey {
             constraint: (origin == "u").then(|| name.clone()),
             name,
             unique: row.try_get_by_index::<i64>(1)? == 1,
             partial: row.try_get_by_index::<i64>(3)? == 1,
             valid: true,
-            ..Key::default()
+            ..TableKey::default()
         };
         keys.add(key, row.try_get_by_index(4)?);
     }
-    Ok(keys.0)
+    Ok(keys.into_keys())
 }
 
-/// (number of the foreign key, table referred to, column, column referred to)
+/// One column of a foreign key.
+struct ForeignKeyRow {
+    /// The number of the foreign key.
+    id: String,
+    /// The table that the foreign key refers to.
+    target: String,
+    column: String,
+    /// The column that it refers to. `None` stands for the primary key.
+    target_column: Option<String>,
+}
+
 async fn foreign_key_rows(
     connection: &impl ConnectionTrait,
     table: &str,
-) -> Result<Vec<(String, String, String, Option<String>)>, DbErr> {
+) -> Result<Vec<ForeignKeyRow>, DbErr> {
     let text = "SELECT CAST(id AS TEXT), \"table\", \"from\", \"to\" FROM pragma_foreign_key_list(?) ORDER \
      BY id, seq";
     rows(connection, text, [table.into()])
         .await?
         .iter()
         .map(|row| {
-            Ok((
-                row.try_get_by_index(0)?,
-                row.try_get_by_index(1)?,
-                row.try_get_by_index(2)?,
-                row.try_get_by_index(3)?,
-            ))
+            Ok(ForeignKeyRow {
+                id: row.try_get_by_index(0)?,
+                target: row.try_get_by_index(1)?,
+                column: row.try_get_by_index(2)?,
+                target_column: row.try_get_by_index(3)?,
+            })
         })
         .collect()
 }
@@ -144,17 +155,16 @@ async fn references_of(
     connection: &impl ConnectionTrait,
     table: &str,
     cards: &str,
-) -> Result<Vec<Reference>, DbErr> {
-    let mut references: Vec<Reference> = Vec::new();
-    for (id, target, column, card) in foreign_key_rows(connection, table).await? {
+) -> Result<Vec<CardReference>, DbErr> {
+    let mut references: Vec<CardReference> = Vec::new();
+    for ForeignKeyRow { id, target, column, target_column } in foreign_key_rows(connection, table).await? {
         if !same(&target, cards) {
             continue;
         }
-        // Without a column named, the primary key is meant.
-        let pair = (column, card.unwrap_or_else(|| "id".to_owned()));
+        let pair = (column, target_column.unwrap_or_else(|| "id".to_owned()));
         match references.last_mut() {
             Some(last) if last.constraint == id => last.columns.push(pair),
-            _ => references.push(Reference {
+            _ => references.push(CardReference {
                 table: TableName { schema: None, name: table.to_owned() },
                 constraint: id,
                 columns: vec![pair],
@@ -166,8 +176,8 @@ async fn references_of(
     Ok(references)
 }
 
-async fn source(connection: &impl ConnectionTrait, table: &str) -> Result<Source, DbErr> {
-    let mut source = Source::default();
+async fn definition(connection: &impl ConnectionTrait, table: &str) -> Result<SqliteDefinition, DbErr> {
+    let mut source = SqliteDefinition::default();
     let text = "SELECT type, name, sql FROM sqlite_schema \
                 WHERE tbl_name = ? COLLATE NOCASE AND sql IS NOT NULL ORDER BY rowid";
     for row in rows(connection, text, [table.into()]).await? {
