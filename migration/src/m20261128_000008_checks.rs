@@ -7,10 +7,10 @@
 //! insert and update refuse the same rows under the same names, take no time, and change no row. A later migration
 //! that makes one of these tables anew must make its triggers anew as well.
 //!
-//! PostgreSQL reads each table once under a lock that stops reads and writes. MariaDB copies each table once, whatever is asked
-//! for: 10.11 has neither INPLACE nor INSTANT for ADD CHECK, not even with `check_constraint_checks` off. While a table is
-//! copied, it can be read; writes wait. All constraints of a table are added by one statement, so that it is copied once.
-//! Taking them back is INSTANT.
+//! PostgreSQL reads each table once under a lock that stops reads and writes. MariaDB copies each table once,
+//! whatever is asked for: 10.11 has neither INPLACE nor INSTANT for ADD CHECK, not even with
+//! `check_constraint_checks` off. While a table is copied, it can be read; writes wait. All constraints of a table
+//! are added by one statement, so that it is copied once. Taking them back is INSTANT.
 //!
 //! Rows that are wrong already are listed first, all of them that fit in a message, and nothing is changed then.
 
@@ -33,8 +33,8 @@ enum Rule {
     Words(&'static str, &'static [&'static str]),
     /// A condition on these columns, written with `{}` before each of them.
     Condition(&'static [&'static str], &'static str),
-    /// Times that exist, from year 1 to year 9999. On PostgreSQL alone, which stores `infinity` and years that no client
-    /// can read. The other databases have no such times.
+    /// Times that exist, from year 1 to year 9999. On PostgreSQL alone, which stores `infinity` and years that no
+    /// client can read. The other databases have no such times.
     Times(&'static [&'static str]),
 }
 

@@ -47,8 +47,8 @@ impl RepairSession {
 
     /// Sets the maximum time that the next statement waits for a lock.
     ///
-    /// While an ALTER waits, all later statements wait behind it, even readers. So it waits only briefly. A concurrent
-    /// index build blocks nobody, so it may wait for old transactions without a limit.
+    /// While an ALTER waits, all later statements wait behind it, even readers. So it waits only briefly. A
+    /// concurrent index build blocks nobody, so it may wait for old transactions without a limit.
     pub(crate) async fn set_lock_timeout(&self, statement: &str, attempt: u32) -> Result<(), RepairError> {
         let text = match self.connection.get_database_backend() {
             DbBackend::Postgres if statement.contains(" CONCURRENTLY ") => "SET lock_timeout = 0".to_owned(),
@@ -80,8 +80,8 @@ impl RepairSession {
         }
     }
 
-    /// Reads the phase and the percentage of the running statement, on the second connection. Each is `None` if the server
-    /// does not provide it.
+    /// Reads the phase and the percentage of the running statement, on the second connection. Each is `None` if the
+    /// server does not provide it.
     async fn server_progress(&self) -> (Option<String>, Option<f64>) {
         let Some(observer) = &self.observer else { return (None, None) };
         let text = match observer.get_database_backend() {

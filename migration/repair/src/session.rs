@@ -178,8 +178,8 @@ fn options(url: &str, connections_made: Option<&Arc<AtomicU32>>) -> ConnectOptio
         .sqlx_logging_level(log::LevelFilter::Debug)
         .sqlx_slow_statements_logging_settings(log::LevelFilter::Debug, Duration::from_secs(1))
         .record_stmt_in_spans(false)
-        // Foreign keys are off, so that a table can be rebuilt while others refer to it. The repair checks them before
-        // it commits.
+        // Foreign keys are off, so that a table can be rebuilt while others refer to it. The repair checks them
+        // before it commits.
         .map_sqlx_sqlite_opts(|options| {
             options.create_if_missing(false).foreign_keys(false).busy_timeout(Duration::from_secs(30))
         });

@@ -17,8 +17,9 @@ impl RepairSession {
     /// Repairs the database. What is already right stays unchanged. `watch` sees each event and can stop the repair.
     ///
     /// # Errors
-    /// Fails if a person must decide something first, the table stays locked, or the database reports an error. Except on
-    /// SQLite, finished steps remain, and the next run continues from there. On SQLite nothing has changed.
+    /// Fails if a person must decide something first, the table stays locked, or the database reports an error.
+    /// Except on SQLite, finished steps remain, and the next run continues from there. On SQLite nothing has
+    /// changed.
     pub async fn apply(&self, watch: ProgressWatcher<'_>) -> Result<RepairOutcome, RepairError> {
         if self.connection.get_database_backend() == DbBackend::Sqlite {
             return self.apply_in_one_transaction(watch).await;

@@ -1,5 +1,5 @@
-//! Repairs PostgreSQL, MariaDB and MySQL step by step, while the application keeps running. A statement that changes the
-//! structure commits on its own, so after each step the next run can continue.
+//! Repairs PostgreSQL, MariaDB and MySQL step by step, while the application keeps running. A statement that
+//! changes the structure commits on its own, so after each step the next run can continue.
 
 use sea_orm::{DbErr, IsolationLevel, TransactionOptions, TransactionTrait};
 

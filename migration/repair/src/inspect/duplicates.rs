@@ -30,8 +30,8 @@ pub(super) fn several_owners(groups: &[CardGroup]) -> Finding {
     }
 }
 
-/// Finds rows that cannot move to the survivor, because a unique key of their table allows only one such row per card.
-/// Sittings are not counted if they only collide by their attempt number, because a merge renumbers them.
+/// Finds rows that cannot move to the survivor, because a unique key of their table allows only one such row per
+/// card. Sittings are not counted if they only collide by their attempt number, because a merge renumbers them.
 pub(super) async fn collisions<C: ConnectionTrait>(
     reader: &FindingReader<'_, C>,
     state: &TableState,

@@ -26,7 +26,8 @@ impl CardGroup {
         self.sittings.iter().filter(move |sitting| sitting.card == card)
     }
 
-    /// Returns `users` or `courses` if the cards belong to several of them. No rule decides which of those cards stays.
+    /// Returns `users` or `courses` if the cards belong to several of them. No rule decides which of those cards
+    /// stays.
     pub(crate) fn several_owners(&self) -> Option<&'static str> {
         let differ = |owner: fn(&CardRow) -> Option<&String>| {
             self.cards.iter().filter_map(owner).collect::<BTreeSet<_>>().len() > 1

@@ -44,8 +44,8 @@ impl SittingQueries<'_> {
 
     /// Selects cards whose first or latest score differs from the sitting's score.
     ///
-    /// It considers only cards whose order of sittings is certain: no sitting was deleted, all have a time, and either
-    /// all or none of the sittings with a score have an end.
+    /// It considers only cards whose order of sittings is certain: no sitting was deleted, all have a time, and
+    /// either all or none of the sittings with a score have an end.
     pub(super) fn wrong_scores(&self) -> Option<String> {
         let score = self.score()?;
         let time = self.name("s", self.sittings.time.as_deref()?);

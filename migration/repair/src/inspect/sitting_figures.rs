@@ -1,7 +1,7 @@
 //! Checks the cards against their sittings and questions.
 //!
-//! An old database has lost sittings, and lacks values that newer ones have. A difference that such losses may explain
-//! is only a note. A difference that nothing explains is a problem.
+//! An old database has lost sittings, and lacks values that newer ones have. A difference that such losses may
+//! explain is only a note. A difference that nothing explains is a problem.
 
 use std::collections::BTreeSet;
 

@@ -124,8 +124,8 @@ impl TableState {
         })
     }
 
-    /// Returns the foreign keys of the cards that have no other index than a wrong key. Only MariaDB and MySQL require
-    /// an index for a foreign key.
+    /// Returns the foreign keys of the cards that have no other index than a wrong key. Only MariaDB and MySQL
+    /// require an index for a foreign key.
     #[must_use]
     pub fn leaning_on_old_key(&self) -> Vec<&CardForeignKey> {
         if self.backend != DbBackend::MySql {

@@ -27,8 +27,8 @@ pub struct TableColumn {
 pub struct TableKey {
     /// The name of the index.
     pub name: String,
-    /// The constraint that the index belongs to. On SQLite this is the name of the index, because the constraint has no
-    /// name in the catalogue.
+    /// The constraint that the index belongs to. On SQLite this is the name of the index, because the constraint
+    /// has no name in the catalogue.
     pub constraint: Option<String>,
     /// The columns in order. An expression has an empty name.
     pub columns: Vec<String>,

@@ -6,8 +6,8 @@ use crate::plan::AttemptNumber;
 
 /// Orders the moves of rows from their present attempt numbers to their new ones. Each row is a pair of the two.
 ///
-/// Returns pairs of a row's index and its new attempt number. In this order each new number is free when it is needed. A
-/// row may move twice. The rows must be all rows of their cards.
+/// Returns pairs of a row's index and its new attempt number. In this order each new number is free when it is
+/// needed. A row may move twice. The rows must be all rows of their cards.
 pub(crate) fn moves(rows: &[(AttemptNumber, AttemptNumber)]) -> Vec<(usize, AttemptNumber)> {
     let targets: BTreeSet<AttemptNumber> = rows.iter().map(|(_, target)| *target).collect();
     if targets.len() < rows.len() {

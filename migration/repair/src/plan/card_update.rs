@@ -6,7 +6,8 @@ use super::score_source::ScoreSource;
 use crate::inspect::{keep, self_setting};
 
 impl MergeStatements<'_> {
-    /// Returns the statement that updates a survivor's counts, status, questions and scores. `None` if nothing changes.
+    /// Returns the statement that updates a survivor's counts, status, questions and scores. `None` if nothing
+    /// changes.
     pub(crate) fn update_survivor(&self, plan: &GroupPlan) -> Option<String> {
         if !plan.changes_survivor() {
             return None;

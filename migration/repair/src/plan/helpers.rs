@@ -46,8 +46,8 @@ pub(crate) fn helper_name(table: &str, column: &str) -> String {
         .collect()
 }
 
-/// Returns the helper indexes that a merge needs: one for each reference to a card without an index. On MariaDB and MySQL
-/// a foreign key always has an index.
+/// Returns the helper indexes that a merge needs: one for each reference to a card without an index. On MariaDB and
+/// MySQL a foreign key always has an index.
 pub(super) fn helpers(state: &TableState) -> Vec<HelperIndex> {
     if state.dialect().is_mysql() {
         return Vec::new();
@@ -92,7 +92,8 @@ fn create_helper(dialect: Dialect, table: &TableName, column: &str, name: &str) 
     )
 }
 
-/// Adds the steps that drop the helper indexes: those that the plan creates, and those that an interrupted repair left.
+/// Adds the steps that drop the helper indexes: those that the plan creates, and those that an interrupted repair
+/// left.
 pub(super) fn drop_helper_steps(plan: &mut RepairPlan, state: &TableState, merges: bool) {
     let created = if merges { helpers(state) } else { Vec::new() };
     let created = created.into_iter().map(|helper| (helper.table, helper.name));

@@ -30,8 +30,8 @@ pub(super) fn key_steps(plan: &mut RepairPlan, state: &TableState) {
     }
 }
 
-/// Adds the step for MariaDB and MySQL, with a single ALTER statement. The wrong key cannot be dropped before the right key
-/// exists, because a foreign key may need it as its index.
+/// Adds the step for MariaDB and MySQL, with a single ALTER statement. The wrong key cannot be dropped before the
+/// right key exists, because a foreign key may need it as its index.
 fn mysql_keys(plan: &mut RepairPlan, state: &TableState, needs_new: bool, old: &[&TableKey]) {
     let dialect = state.dialect();
     let mut changes = Vec::new();

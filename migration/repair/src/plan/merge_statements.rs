@@ -141,8 +141,8 @@ impl<'s> MergeStatements<'s> {
         ]
     }
 
-    /// Logs the new values of a column of sittings, before the rows change. `cases` gives each sitting its new value, as
-    /// `WHEN id THEN value`.
+    /// Logs the new values of a column of sittings, before the rows change. `cases` gives each sitting its new
+    /// value, as `WHEN id THEN value`.
     pub(crate) fn log_sitting_column(
         &self,
         child: &ChildTable,

@@ -1,4 +1,5 @@
-//! Rebuilds the table of cards on SQLite. A unique key that is part of CREATE TABLE can only be dropped with its table.
+//! Rebuilds the table of cards on SQLite. A unique key that is part of CREATE TABLE can only be dropped with its
+//! table.
 //!
 //! The order of the statements follows <https://www.sqlite.org/lang_altertable.html#otheralter>.
 
@@ -13,7 +14,8 @@ use crate::sql::same;
 pub(super) fn sqlite_keys(plan: &mut RepairPlan, state: &TableState, needs_new: bool, old: &[&TableKey]) {
     let dialect = state.dialect();
     if old.iter().any(|key| key.constraint.is_some()) {
-        // With foreign keys on, DROP TABLE would first delete the rows, and by ON DELETE CASCADE rows of other tables.
+        // With foreign keys on, DROP TABLE would first delete the rows, and by ON DELETE CASCADE rows of other
+        // tables.
         let purpose = "Rebuild the table without the wrong key, which is part of its definition. This runs with \
                        PRAGMA foreign_keys = OFF, between BEGIN IMMEDIATE and COMMIT";
         match rebuild(state, old) {
@@ -76,8 +78,8 @@ fn rebuild(state: &TableState, old: &[&TableKey]) -> Option<Vec<String>> {
     Some(statements)
 }
 
-/// Returns the statements that restore an earlier definition of the table. The present table is renamed first, so that
-/// SQLite stores exactly the earlier text.
+/// Returns the statements that restore an earlier definition of the table. The present table is renamed first, so
+/// that SQLite stores exactly the earlier text.
 pub(crate) fn rebuild_as(state: &TableState, earlier: &SqliteDefinition) -> Option<Vec<String>> {
     let now = state.definition.as_ref()?;
     let dialect = state.dialect();

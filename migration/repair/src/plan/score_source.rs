@@ -5,7 +5,8 @@ use crate::inspect::{CardGroup, CardRow, SittingRow, SittingSummary};
 /// Where the survivor's values about its first or its latest sitting come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ScoreSource {
-    /// A sitting. Its date on the card is its start if `starts` is set, or else its end. Its paper has `total` questions.
+    /// A sitting. Its date on the card is its start if `starts` is set, or else its end. Its paper has `total`
+    /// questions.
     Sitting { id: i64, starts: bool, total: Option<i64> },
     /// A merged card.
     Card(i64),
@@ -32,8 +33,8 @@ impl FirstOrLatest {
         }
     }
 
-    /// Selects the first or the latest of sittings that are in order of their starts. If two sittings have an end, their
-    /// ends decide, because the latest score is that of the sitting that ended last.
+    /// Selects the first or the latest of sittings that are in order of their starts. If two sittings have an end,
+    /// their ends decide, because the latest score is that of the sitting that ended last.
     fn sitting<'s>(self, ordered: impl DoubleEndedIterator<Item = &'s SittingRow>) -> Option<&'s SittingRow> {
         let nearer = |kept: &'s SittingRow, next: &'s SittingRow| match (&kept.completed, &next.completed) {
             (Some(kept_end), Some(end)) if self.prefers(kept_end, end) => kept,
@@ -76,8 +77,8 @@ impl FirstOrLatest {
     }
 }
 
-/// Returns whether a card's date is more than a day away from the sitting. A smaller difference may come from the time
-/// zone of a server.
+/// Returns whether a card's date is more than a day away from the sitting. A smaller difference may come from the
+/// time zone of a server.
 fn contradicts(date: &str, sitting: &SittingRow) -> bool {
     let day_of = |time: &Option<String>| time.as_deref().and_then(day);
     let Some(day) = day(date) else { return false };

@@ -74,8 +74,8 @@ impl RepairSession {
         }
     }
 
-    /// Restores the keys first, because the right key refuses duplicates. If the undo is interrupted after that, the next
-    /// undo or the next repair continues.
+    /// Restores the keys first, because the right key refuses duplicates. If the undo is interrupted after that,
+    /// the next undo or the next repair continues.
     async fn undo_step_by_step(&self, watch: ProgressWatcher<'_>) -> Result<UndoOutcome, RepairError> {
         let state = read_state(&self.connection).await?;
         let (run, before) = match latest_run(&self.connection, &state).await {

@@ -108,7 +108,8 @@ async fn columns(connection: &impl ConnectionTrait, table: &TableName) -> Result
             Ok(TableColumn {
                 name: row.try_get_by_index(0)?,
                 definition,
-                // Not "GENERATED" alone, because MySQL 8 writes DEFAULT_GENERATED for a default that is an expression.
+                // Not "GENERATED" alone, because MySQL 8 writes DEFAULT_GENERATED for a default that is an
+                // expression.
                 generated: extra.contains("VIRTUAL")
                     || extra.contains("STORED")
                     || extra.contains("PERSISTENT"),
