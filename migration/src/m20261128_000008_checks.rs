@@ -1,18 +1,20 @@
-//! Constraints in the database: the words that a column may have, and marks that reward right answers.
+//! Constraints on the values of columns: the words of a status, marks that reward correct answers, and valid times.
 //!
-//! PostgreSQL and MariaDB get CHECK constraints. SQLite cannot add one to an existing table. Its documented way is
-//! to make each table anew, copy its rows and drop the old one, with foreign keys off. They cannot be switched off
-//! inside a transaction. Every table here is referred to by RESTRICT, which is not deferred. So a migration would
-//! have to copy nine tables outside its transaction, the cards and sittings among them. Triggers before each
-//! insert and update refuse the same rows under the same names, take no time, and change no row. A later migration
-//! that makes one of these tables anew must make its triggers anew as well.
+//! PostgreSQL and MariaDB get CHECK constraints. SQLite cannot add a CHECK to an existing table, so it gets triggers.
+//! They refuse the same rows, with the same names, before each insert and update. Creating them changes no row and
+//! takes no time. A later migration that rebuilds one of these tables must create its triggers again.
 //!
-//! PostgreSQL reads each table once under a lock that stops reads and writes. MariaDB copies each table once,
-//! whatever is asked for: 10.11 has neither INPLACE nor INSTANT for ADD CHECK, not even with
-//! `check_constraint_checks` off. While a table is copied, it can be read; writes wait. All constraints of a table
-//! are added by one statement, so that it is copied once. Taking them back is INSTANT.
+//! The documented way on SQLite would be to rebuild each table with foreign keys off. That cannot be switched
+//! inside a transaction, and foreign keys with RESTRICT refer to all these tables. The migration would have to copy
+//! nine tables outside a transaction, among them cards and sittings.
 //!
-//! Rows that are wrong already are listed first, all of them that fit in a message, and nothing is changed then.
+//! PostgreSQL reads each table once, under a lock that blocks reads and writes. MariaDB 10.11 copies each table
+//! once, because ADD CHECK supports neither INPLACE nor INSTANT, even with `check_constraint_checks` off. During
+//! the copy the table can be read, and writes wait. One statement adds all constraints of a table, so that it is
+//! copied only once. Dropping them is INSTANT.
+//!
+//! The migration first searches for rows that break a constraint. If there are any, it lists them and changes
+//! nothing.
 
 use std::fmt::Write;
 
@@ -24,17 +26,17 @@ use crate::steps::step;
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
 
-/// Maximum number of wrong rows of a constraint that are named.
-const NAMED_ROWS: usize = 20;
+/// Maximum number of wrong rows that the error lists for each constraint.
+const MAX_LISTED_ROWS: usize = 20;
 
 /// A rule for the values of a column.
 enum Rule {
-    /// Exactly one of these words.
+    /// The column must have one of these words.
     Words(&'static str, &'static [&'static str]),
-    /// A condition on these columns, written with `{}` before each of them.
+    /// The columns must fulfil this condition, in which `{}` stands before each column.
     Condition(&'static [&'static str], &'static str),
-    /// Times that exist, from year 1 to year 9999. On PostgreSQL alone, which stores `infinity` and years that no
-    /// client can read. The other databases have no such times.
+    /// The columns must have times from year 1 to year 9999. Only PostgreSQL needs this, because it can store
+    /// `infinity` and years that clients cannot read.
     Times(&'static [&'static str]),
 }
 
@@ -44,7 +46,7 @@ struct Check {
     rule: Rule,
 }
 
-/// A table with its constraints, and the columns that name a row of it.
+/// A table with its constraints, and the columns of its primary key.
 struct Checked {
     table: &'static str,
     key: &'static str,
@@ -250,11 +252,11 @@ impl Checked {
         self.of(backend).map(|check| (check.name, check.condition(backend, ""))).collect()
     }
 
-    /// The constraints of this database.
+    /// Returns the constraints that this database needs.
     fn of(&self, backend: DbBackend) -> impl Iterator<Item = &'static Check> {
-        let is_meant =
+        let is_needed =
             move |check: &&Check| backend == DbBackend::Postgres || !matches!(check.rule, Rule::Times(_));
-        self.checks.iter().filter(is_meant)
+        self.checks.iter().filter(is_needed)
     }
 }
 
@@ -265,7 +267,7 @@ impl Check {
             Rule::Condition(_, text) => text.replace("{}", row),
             Rule::Words(column, words) => {
                 let listed: Vec<_> = words.iter().map(|word| format!("'{word}'")).collect();
-                // The collation would accept another case, and spaces at the end.
+                // Without the cast, the collation would ignore case and trailing spaces.
                 let value = match backend {
                     DbBackend::MySql => format!("CAST({row}{column} AS BINARY)"),
                     _ => format!("{row}{column}"),
@@ -305,7 +307,7 @@ impl Check {
     }
 }
 
-/// Names the wrong rows, so that a person can correct them.
+/// Fails with a list of the rows that break a constraint, so that a person can correct them.
 async fn refuse_wrong_rows(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let backend = manager.get_database_backend();
     let (text_type, mut found) = (if backend == DbBackend::MySql { "CHAR" } else { "TEXT" }, String::new());
@@ -319,10 +321,10 @@ async fn refuse_wrong_rows(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 "SELECT {} FROM {table} WHERE NOT ({}) ORDER BY {key} LIMIT {}",
                 selected.join(", "),
                 check.condition(backend, ""),
-                NAMED_ROWS + 1
+                MAX_LISTED_ROWS + 1
             );
             let rows = manager.get_connection().query_all_raw(Statement::from_string(backend, text)).await?;
-            for row in rows.iter().take(NAMED_ROWS) {
+            for row in rows.iter().take(MAX_LISTED_ROWS) {
                 let mut named = Vec::with_capacity(shown.len());
                 for (position, column) in shown.iter().enumerate() {
                     let value: Option<String> = row.try_get_by_index(position)?;
@@ -330,7 +332,7 @@ async fn refuse_wrong_rows(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 }
                 let _ = write!(found, "\n  {table}: {}", named.join(", "));
             }
-            if rows.len() > NAMED_ROWS {
+            if rows.len() > MAX_LISTED_ROWS {
                 let _ = write!(found, "\n  {table}: and more");
             }
             if !rows.is_empty() {

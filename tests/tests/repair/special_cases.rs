@@ -1,19 +1,19 @@
-//! What a careful person would leave, and what only a person can decide.
+//! Special cases of a merge, and cases that only a person can decide.
 
 use jishu_repair::{RepairError, plan};
 use jishu_tests::Backend;
 
-use crate::old::{Old, Start, on_each};
-use crate::two_cards::Age;
+use crate::old_database::{InitialKeys, OldDatabase, on_each};
+use crate::two_cards::SchemaAge;
 
 on_each!(
     cards_of_two_users_are_never_merged,
-    a_percentage_is_of_the_paper_that_was_sat,
-    a_card_may_tell_of_the_sitting_that_ended_last,
-    check_finds_what_contradicts_the_sittings,
-    a_merged_card_that_nobody_sits_is_available,
-    statuses_are_spelled_as_the_database_spells_them,
-    two_sets_of_questions_that_need_a_card_are_told,
+    the_percentage_uses_the_questions_of_the_sitting,
+    the_latest_score_is_that_of_the_sitting_that_ended_last,
+    check_finds_values_that_contradict_the_sittings,
+    a_merged_card_without_an_open_sitting_is_available,
+    statuses_keep_the_spelling_of_the_database,
+    two_question_sets_that_need_a_card_are_reported,
     a_repair_of_keys_alone_can_be_undone,
 );
 
@@ -25,7 +25,7 @@ fn at(hour: i32) -> String {
     format!("'2024-05-02 {hour:02}:00:00'")
 }
 
-impl Old {
+impl OldDatabase {
     async fn statuses(&self, table: &str) -> Vec<String> {
         let text = if self.backend == Backend::MariaDb { "CHAR" } else { "text" };
         let status = format!("SELECT CAST(status AS {text}) FROM {table} ORDER BY id");
@@ -34,8 +34,8 @@ impl Old {
 }
 
 async fn cards_of_two_users_are_never_merged(backend: Backend) {
-    Old::on(backend, async |old| {
-        old.create_two_cards(Age::Young).await;
+    OldDatabase::on(backend, async |old| {
+        old.create_two_cards(SchemaAge::Newer).await;
         for (id, test) in [(1, 1), (2, 1), (3, 2)] {
             old.two_cards_card(
                 id,
@@ -56,12 +56,15 @@ async fn cards_of_two_users_are_never_merged(backend: Backend) {
             assert_eq!((found.count, found.repairable), (1, false), "{report}");
             assert_eq!(found.samples[0]["cards"], serde_json::json!([1, 2]));
             let error = old.repair_until(|_| false).await.unwrap_err();
-            let told = format!("the cards of purchase 1, subject 1, test 1 belong to several {several}");
-            assert!(matches!(error, RepairError::Blocked(_)) && error.to_string().contains(&told), "{error}");
+            let expected = format!("the cards of purchase 1, subject 1, test 1 belong to several {several}");
+            assert!(
+                matches!(error, RepairError::Blocked(_)) && error.to_string().contains(&expected),
+                "{error}"
+            );
             assert_eq!(old.dump().await, dump);
             old.run(&format!("UPDATE mock_test_attempts SET {column} = {column} - 1 WHERE id = 2")).await;
         }
-        // A sitting that an earlier merge moved to another user's card.
+        // As if an earlier merge had moved the sitting to another user's card.
         old.repair().await;
         assert_eq!(old.codes().await, [""; 0]);
         old.run("UPDATE test_attempt_sessions SET user_id = 8 WHERE id = 3").await;
@@ -76,10 +79,10 @@ async fn cards_of_two_users_are_never_merged(backend: Backend) {
     .await;
 }
 
-async fn a_percentage_is_of_the_paper_that_was_sat(backend: Backend) {
-    Old::on(backend, async |old| {
-        old.create_two_cards(Age::Young).await;
-        // The paper of card 11 has 4 questions and was sat more often; that of card 12 has 5 and was sat last.
+async fn the_percentage_uses_the_questions_of_the_sitting(backend: Backend) {
+    OldDatabase::on(backend, async |old| {
+        old.create_two_cards(SchemaAge::Newer).await;
+        // Card 11 has 4 questions and more sittings. Card 12 has 5 questions and the latest sitting.
         let values = format!("3, 2, 'completed', 4, TRUE, 2, 50, 1, {}, 1, {}", at(4), at(2));
         old.two_cards_card(11, 1, ALL, &values).await;
         old.two_cards_card(12, 1, ALL, "3, 1, 'completed', 5, TRUE, NULL, NULL, NULL, NULL, NULL, NULL")
@@ -102,10 +105,10 @@ async fn a_percentage_is_of_the_paper_that_was_sat(backend: Backend) {
     .await;
 }
 
-async fn a_card_may_tell_of_the_sitting_that_ended_last(backend: Backend) {
-    Old::on(backend, async |old| {
-        old.create_two_cards(Age::Young).await;
-        // Sitting 1 lasted from one to nine o'clock, sitting 2 in between.
+async fn the_latest_score_is_that_of_the_sitting_that_ended_last(backend: Backend) {
+    OldDatabase::on(backend, async |old| {
+        old.create_two_cards(SchemaAge::Newer).await;
+        // Sitting 1 lasted from one to nine o'clock. Sitting 2 began and ended during it.
         let values = format!("3, 2, 'completed', 3, TRUE, 3, 100, 1, {}, 2, {}", at(9), at(5));
         old.two_cards_card(1, 1, ALL, &values).await;
         old.two_cards_sitting(1, 1, 1, "3", "completed", [Some(1), Some(9)]).await;
@@ -120,7 +123,7 @@ async fn a_card_may_tell_of_the_sitting_that_ended_last(backend: Backend) {
         assert_eq!(old.rows(ours).await, [["3", "2"]]);
         assert_eq!(old.dump().await[2], dump[2], "the sittings keep their numbers, by their start");
 
-        // On SQLite one application may write a time with a T and another one with a space.
+        // On SQLite some applications write a time with a T and others with a space.
         if backend == Backend::Sqlite {
             for (id, start, end) in [(1, "01", "02"), (2, "03", "04")] {
                 let mark = if id == 1 { "T" } else { " " };
@@ -139,21 +142,21 @@ async fn a_card_may_tell_of_the_sitting_that_ended_last(backend: Backend) {
     .await;
 }
 
-async fn check_finds_what_contradicts_the_sittings(backend: Backend) {
-    Old::on(backend, async |old| {
-        old.create_two_cards(Age::Young).await;
+async fn check_finds_values_that_contradict_the_sittings(backend: Backend) {
+    OldDatabase::on(backend, async |old| {
+        old.create_two_cards(SchemaAge::Newer).await;
         if backend == Backend::MariaDb {
-            // It tells when the test changed a card.
+            // The column would show when the test changed a card.
             old.run("ALTER TABLE mock_test_attempts DROP COLUMN updated_at").await;
         }
         let values = format!("3, 1, 'completed', 3, TRUE, 3, 100, 1, {0}, 3, {0}", at(2));
         old.two_cards_card(1, 1, ALL, &values).await;
         old.two_cards_sitting(1, 1, 1, "3", "completed", [Some(1), Some(2)]).await;
-        // In progress, as it should be.
+        // A correct card in progress.
         let values = "3, 1, 'in_progress', 3, TRUE, NULL, NULL, NULL, NULL, NULL, NULL";
         old.two_cards_card(2, 2, ALL, values).await;
         old.two_cards_sitting(2, 2, 1, "NULL", "in_progress", [Some(1), None]).await;
-        // Available until all attempts are used, as some applications have it.
+        // Some applications keep a card available until all attempts are used.
         let values = format!("3, 1, 'available', 3, TRUE, 3, 100, 3, {0}, 3, {0}", at(2));
         old.two_cards_card(3, 3, ALL, &values).await;
         old.two_cards_sitting(3, 3, 1, "3", "completed", [Some(1), Some(2)]).await;
@@ -174,28 +177,28 @@ async fn check_finds_what_contradicts_the_sittings(backend: Backend) {
             assert!(outcome.report.ok, "{change}: {}", outcome.report);
             assert_eq!(old.dump().await[1..], dump[1..], "{change}");
         }
-        // A server of another time zone wrote the date.
+        // A server in another time zone may have written this date.
         old.run("UPDATE mock_test_attempts SET latest_attempt_date = '2024-05-01 20:30:00' WHERE id = 1")
             .await;
         assert_eq!(old.codes().await, [""; 0]);
-        // Its sitting was deleted.
+        // The second sitting may have been deleted.
         old.run("UPDATE mock_test_attempts SET status = 'in_progress', attempts_used = 2 WHERE id = 1").await;
         assert_eq!(old.codes().await, [""; 0]);
     })
     .await;
 }
 
-async fn a_merged_card_that_nobody_sits_is_available(backend: Backend) {
-    Old::on(backend, async |old| {
-        old.create_two_cards(Age::Young).await;
+async fn a_merged_card_without_an_open_sitting_is_available(backend: Backend) {
+    OldDatabase::on(backend, async |old| {
+        old.create_two_cards(SchemaAge::Newer).await;
         for (id, test, status) in [
-            // Nobody began it.
+            // Neither card has a sitting.
             (11, 1, "in_progress"),
             (12, 1, "in_progress"),
-            // The first one was disabled because it is the surplus one.
+            // The first card was disabled because it was the duplicate.
             (21, 2, "disabled"),
             (22, 2, "available"),
-            // Both were disabled, and so was a card that was sat.
+            // Both cards of test 3 were disabled. In test 4 a card with a sitting was disabled.
             (31, 3, "disabled"),
             (32, 3, "disabled"),
             (41, 4, "available"),
@@ -215,9 +218,9 @@ async fn a_merged_card_that_nobody_sits_is_available(backend: Backend) {
     .await;
 }
 
-async fn statuses_are_spelled_as_the_database_spells_them(backend: Backend) {
-    Old::on(backend, async |old| {
-        old.create_two_cards(Age::Young).await;
+async fn statuses_keep_the_spelling_of_the_database(backend: Backend) {
+    OldDatabase::on(backend, async |old| {
+        old.create_two_cards(SchemaAge::Newer).await;
         let words = [
             (
                 "mock_test_attempts",
@@ -257,9 +260,9 @@ async fn statuses_are_spelled_as_the_database_spells_them(backend: Backend) {
     .await;
 }
 
-async fn two_sets_of_questions_that_need_a_card_are_told(backend: Backend) {
-    Old::on(backend, async |old| {
-        old.create_two_cards(Age::Old).await;
+async fn two_question_sets_that_need_a_card_are_reported(backend: Backend) {
+    OldDatabase::on(backend, async |old| {
+        old.create_two_cards(SchemaAge::Oldest).await;
         old.run("DROP TABLE exam_category_questions").await;
         old.run(
             "CREATE TABLE exam_category_questions (id INTEGER PRIMARY KEY, subject_id INTEGER, question VARCHAR(80), \
@@ -269,18 +272,18 @@ async fn two_sets_of_questions_that_need_a_card_are_told(backend: Backend) {
         for (id, test) in [(11, 1), (12, 1), (21, 2), (22, 2)] {
             old.two_cards_card(id, test, "attempts_used, status", "0, 'available'").await;
         }
-        // Two sets for the one test, one set for the other.
+        // Test 1 has two sets, and test 2 has one.
         for (first, card) in [(1, 11), (3, 12), (5, 22)] {
             old.two_cards_questions(first, card, None).await;
         }
         let dump = old.dump().await;
         let session = old.open().await;
-        let told = plan(&session.inspect().await.unwrap()).summary;
+        let summary = plan(&session.inspect().await.unwrap()).summary;
         session.close().await.unwrap();
         let sentence = "1 question set will stand beside another one on its card";
-        assert!(told.iter().any(|told| told.starts_with(sentence)), "{told:?}");
+        assert!(summary.iter().any(|text| text.starts_with(sentence)), "{summary:?}");
         old.repair().await;
-        // A question that the application adds later is no second set.
+        // A question that the application adds later does not count as a second set.
         old.two_cards_questions(7, 21, None).await;
         let report = old.report().await;
         assert_eq!(report.problems.len(), 1, "{report}");
@@ -289,7 +292,7 @@ async fn two_sets_of_questions_that_need_a_card_are_told(backend: Backend) {
         old.run("DELETE FROM exam_category_questions WHERE id > 6").await;
         old.undo().await.unwrap();
         assert_eq!(old.dump().await, dump);
-        // A person has decided.
+        // A person deletes one of the sets.
         old.repair().await;
         old.run("DELETE FROM exam_category_questions WHERE id < 3").await;
         assert_eq!(old.codes().await, [""; 0]);
@@ -298,8 +301,8 @@ async fn two_sets_of_questions_that_need_a_card_are_told(backend: Backend) {
 }
 
 async fn a_repair_of_keys_alone_can_be_undone(backend: Backend) {
-    for start in [Start::OldOnly, Start::OldAndNew, Start::Neither] {
-        Old::starting(backend, start, async |old| {
+    for start in [InitialKeys::OldOnly, InitialKeys::OldAndNew, InitialKeys::Neither] {
+        OldDatabase::starting(backend, start, async |old| {
             let dump = old.dump().await;
             assert!(old.repair().await.report.ok);
             let undone = old.undo().await.unwrap();
@@ -308,8 +311,8 @@ async fn a_repair_of_keys_alone_can_be_undone(backend: Backend) {
         })
         .await;
     }
-    // An earlier run stays.
-    Old::starting(backend, Start::Duplicates, async |old| {
+    // Undo leaves the earlier run.
+    OldDatabase::starting(backend, InitialKeys::Duplicates, async |old| {
         old.repair().await;
         let repaired = old.dump().await;
         old.run("CREATE UNIQUE INDEX back ON mock_test_attempts (purchase_id, test_number)").await;

@@ -1,4 +1,4 @@
-//! A database as the old system made it.
+//! A database of the old system.
 
 use std::ops::ControlFlow;
 
@@ -7,9 +7,9 @@ use jishu_tests::{Backend, rows, structure};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr};
 use tempfile::TempDir;
 
-/// Which keys the table of cards has.
+/// The keys that the table of cards has before the repair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Start {
+pub(crate) enum InitialKeys {
     OldOnly,
     OldAndNew,
     NewOnly,
@@ -17,7 +17,7 @@ pub(crate) enum Start {
     Duplicates,
 }
 
-impl Start {
+impl InitialKeys {
     pub(crate) const ALL: [Self; 5] =
         [Self::OldOnly, Self::OldAndNew, Self::NewOnly, Self::Neither, Self::Duplicates];
 
@@ -30,15 +30,15 @@ impl Start {
     }
 }
 
-/// An old database, and a connection of the application that uses it.
-pub(crate) struct Old {
+/// A database of the old system, with the application's connection.
+pub(crate) struct OldDatabase {
     pub(crate) backend: Backend,
     pub(crate) url: String,
     pub(crate) connection: DatabaseConnection,
     _folder: TempDir,
 }
 
-/// A connection that checks foreign keys, as the application has.
+/// Connects with foreign keys on, as the application does.
 pub(crate) async fn connect(url: &str) -> DatabaseConnection {
     let mut options = ConnectOptions::new(url);
     options.max_connections(1).sqlx_logging(false).map_sqlx_sqlite_opts(|options| {
@@ -47,8 +47,8 @@ pub(crate) async fn connect(url: &str) -> DatabaseConnection {
     Database::connect(options).await.unwrap()
 }
 
-impl Old {
-    /// Runs a test on a database of its own.
+impl OldDatabase {
+    /// Runs a test on its own empty database.
     pub(crate) async fn on(backend: Backend, test: impl AsyncFn(&Self)) {
         if !backend.is_selected() {
             return;
@@ -61,12 +61,12 @@ impl Old {
         backend.remove(&old.url).await;
     }
 
-    /// As [`Old::on`], with the tables made and filled.
-    pub(crate) async fn starting(backend: Backend, start: Start, test: impl AsyncFn(&Self)) {
+    /// Runs a test on its own database, with tables and rows.
+    pub(crate) async fn starting(backend: Backend, start: InitialKeys, test: impl AsyncFn(&Self)) {
         Self::on(backend, async |old| {
             old.create(start).await;
             old.fill().await;
-            if start == Start::Duplicates {
+            if start == InitialKeys::Duplicates {
                 old.duplicate().await;
             }
             test(old).await;
@@ -82,8 +82,8 @@ impl Old {
         Ok(self.connection.execute_unprepared(text).await?.rows_affected())
     }
 
-    /// The tables, as SQLAlchemy makes them.
-    pub(crate) async fn create(&self, start: Start) {
+    /// Creates the tables as SQLAlchemy does.
+    pub(crate) async fn create(&self, start: InitialKeys) {
         let key = match self.backend {
             Backend::Sqlite => "INTEGER PRIMARY KEY AUTOINCREMENT",
             Backend::Postgres => "serial PRIMARY KEY",
@@ -135,7 +135,7 @@ impl Old {
         .await;
     }
 
-    /// Two users, three subjects, two purchases, eight cards, three sittings, ten questions.
+    /// Inserts two users, three subjects, two purchases, eight cards, three sittings and ten questions.
     pub(crate) async fn fill(&self) {
         for name in ["Asha", "Ravi"] {
             self.run(&format!("INSERT INTO users (name) VALUES ('{name}')")).await;
@@ -147,11 +147,11 @@ impl Old {
         self.run("INSERT INTO purchases (user_id) VALUES (1)").await;
         self.run("INSERT INTO purchases (user_id) VALUES (2)").await;
         for number in 1..=5 {
-            self.card(1, 1, 1, number, 0, "available").await.unwrap();
+            self.add_card(1, 1, 1, number, 0, "available").await.unwrap();
         }
         for number in 1..=3 {
-            self.card(2, 2, 2, number, 1, "completed").await.unwrap();
-            self.session(5 + number, 1, number).await;
+            self.add_card(2, 2, 2, number, 1, "completed").await.unwrap();
+            self.add_sitting(5 + number, 1, number).await;
         }
         for number in 0..10 {
             self.run(&format!(
@@ -162,22 +162,22 @@ impl Old {
         }
     }
 
-    /// Cards 9 to 12: two more of card 2, one more of card 6, one more of card 7.
+    /// Inserts cards 9 to 12: two duplicates of card 2, one of card 6 and one of card 7.
     async fn duplicate(&self) {
-        self.card(1, 1, 1, 2, 2, "in_progress").await.unwrap();
-        self.card(1, 1, 1, 2, 1, "completed").await.unwrap();
-        self.card(2, 2, 2, 1, 3, "exhausted").await.unwrap();
-        self.card(2, 2, 2, 2, 0, "available").await.unwrap();
-        self.session(9, 1, 30).await;
-        self.session(9, 2, 50).await;
-        self.session(10, 1, 40).await;
-        self.session(11, 1, 0).await;
-        self.session(11, 2, 60).await;
-        self.session(11, 3, 61).await;
+        self.add_card(1, 1, 1, 2, 2, "in_progress").await.unwrap();
+        self.add_card(1, 1, 1, 2, 1, "completed").await.unwrap();
+        self.add_card(2, 2, 2, 1, 3, "exhausted").await.unwrap();
+        self.add_card(2, 2, 2, 2, 0, "available").await.unwrap();
+        self.add_sitting(9, 1, 30).await;
+        self.add_sitting(9, 2, 50).await;
+        self.add_sitting(10, 1, 40).await;
+        self.add_sitting(11, 1, 0).await;
+        self.add_sitting(11, 2, 60).await;
+        self.add_sitting(11, 3, 61).await;
         self.run("INSERT INTO exam_category_questions (question, mock_test_id) VALUES ('R', 12)").await;
     }
 
-    pub(crate) async fn card(
+    pub(crate) async fn add_card(
         &self,
         purchase: i32,
         user: i32,
@@ -194,7 +194,7 @@ impl Old {
         .await
     }
 
-    pub(crate) async fn session(&self, card: i32, number: i32, minute: i32) {
+    pub(crate) async fn add_sitting(&self, card: i32, number: i32, minute: i32) {
         let time = format!("2024-05-02 {:02}:{:02}:00", 10 + minute / 60, minute % 60);
         self.run(&format!(
             "INSERT INTO test_attempt_sessions (mock_test_id, attempt_number, score, started_at) \
@@ -203,7 +203,7 @@ impl Old {
         .await;
     }
 
-    /// The rows that a query answers with, each value as text.
+    /// Returns the rows of a query, each value as text.
     pub(crate) async fn rows(&self, text: &str) -> Vec<Vec<String>> {
         rows(&self.connection, text).await
     }
@@ -212,7 +212,7 @@ impl Old {
         self.rows(&format!("SELECT COUNT(*) FROM {table}")).await[0][0].parse().unwrap()
     }
 
-    /// All of the structure, as the database itself tells it.
+    /// Returns the whole structure, as the database describes it.
     pub(crate) async fn structure(&self) -> Vec<Vec<String>> {
         structure(&self.connection).await
     }
@@ -236,7 +236,7 @@ impl Old {
         self.repair_until(|_| false).await.unwrap()
     }
 
-    /// Repairs until `stop` says so.
+    /// Repairs until `stop` returns true.
     pub(crate) async fn repair_until(
         &self,
         mut stop: impl FnMut(&RepairProgress<'_>) -> bool + Send,
@@ -250,8 +250,8 @@ impl Old {
         result
     }
 
-    /// What must hold of every repaired database that [`Old::fill`] filled.
-    pub(crate) async fn assert_right(&self, start: Start) {
+    /// Checks a repaired database that [`OldDatabase::fill`] filled.
+    pub(crate) async fn assert_right(&self, start: InitialKeys) {
         let codes = self.codes().await;
         assert!(codes.is_empty(), "{start:?}: {codes:?}");
         let merged = if self.rows_of_log().await.is_empty() {
@@ -259,11 +259,11 @@ impl Old {
         } else {
             self.count("mock_test_attempts_merged").await
         };
-        let made = if start == Start::Duplicates { 12 } else { 8 };
+        let made = if start == InitialKeys::Duplicates { 12 } else { 8 };
         assert_eq!(self.count("mock_test_attempts").await + merged, made, "{start:?}");
-        let sittings = if start == Start::Duplicates { 9 } else { 3 };
+        let sittings = if start == InitialKeys::Duplicates { 9 } else { 3 };
         assert_eq!(self.count("test_attempt_sessions").await, sittings, "{start:?}");
-        let questions = if start == Start::Duplicates { 11 } else { 10 };
+        let questions = if start == InitialKeys::Duplicates { 11 } else { 10 };
         assert_eq!(self.count("exam_category_questions").await, questions, "{start:?}");
         for (table, column) in
             [("test_attempt_sessions", "mock_test_id"), ("exam_category_questions", "mock_test_id")]
@@ -274,10 +274,10 @@ impl Old {
             );
             assert_eq!(self.rows(&orphans).await[0][0], "0", "{start:?}");
         }
-        // The second subject's card beside the first's; not twice; not of a purchase that is none.
-        self.card(1, 1, 2, 1, 0, "available").await.unwrap_or_else(|error| panic!("{start:?}: {error}"));
-        assert!(self.card(1, 1, 2, 1, 0, "available").await.is_err(), "{start:?}");
-        assert!(self.card(99, 1, 2, 1, 0, "available").await.is_err(), "{start:?}");
+        // A card of a second subject is accepted, but not twice, and not for a purchase that does not exist.
+        self.add_card(1, 1, 2, 1, 0, "available").await.unwrap_or_else(|error| panic!("{start:?}: {error}"));
+        assert!(self.add_card(1, 1, 2, 1, 0, "available").await.is_err(), "{start:?}");
+        assert!(self.add_card(99, 1, 2, 1, 0, "available").await.is_err(), "{start:?}");
         let session = "INSERT INTO test_attempt_sessions (mock_test_id, attempt_number) VALUES (999, 1)";
         assert!(self.try_run(session).await.is_err(), "{start:?}");
     }
@@ -294,12 +294,12 @@ impl Old {
     }
 }
 
-/// Makes a test of each function for each database.
+/// Defines a test of each function for each database.
 macro_rules! on_each {
     ($($name:ident),+ $(,)?) => {
-        crate::old::on_each!(@ sqlite, Sqlite, $($name),+);
-        crate::old::on_each!(@ postgres, Postgres, $($name),+);
-        crate::old::on_each!(@ mariadb, MariaDb, $($name),+);
+        crate::old_database::on_each!(@ sqlite, Sqlite, $($name),+);
+        crate::old_database::on_each!(@ postgres, Postgres, $($name),+);
+        crate::old_database::on_each!(@ mariadb, MariaDb, $($name),+);
     };
     (@ $module:ident, $backend:ident, $($name:ident),+) => {
         mod $module {

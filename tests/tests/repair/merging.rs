@@ -1,23 +1,23 @@
-//! Two cards of a test are merged as a careful person would merge them.
+//! The rules of a merge, on cards with the full columns of the old system.
 
 use jishu_repair::plan;
 use jishu_tests::Backend;
 
-use crate::old::{Old, on_each};
-use crate::two_cards::Age;
+use crate::old_database::{OldDatabase, on_each};
+use crate::two_cards::SchemaAge;
 
 on_each!(
-    two_cards_become_one_as_a_careful_person_would_leave_it,
-    the_plan_says_in_words_what_happens_to_how_many_rows,
+    duplicate_cards_are_merged_by_all_rules,
+    the_summary_says_how_many_rows_change,
     a_database_without_the_later_columns_is_repaired,
-    check_finds_each_fault_and_repair_mends_it,
-    check_explains_what_deleted_sittings_explain,
-    check_tells_what_an_earlier_version_merged,
+    check_finds_each_problem_and_repair_corrects_it,
+    differences_that_deleted_sittings_explain_are_notes,
+    check_reports_merges_of_an_earlier_version,
 );
 
-async fn two_cards_become_one_as_a_careful_person_would_leave_it(backend: Backend) {
-    Old::on(backend, async |old| {
-        old.create_two_cards(Age::Young).await;
+async fn duplicate_cards_are_merged_by_all_rules(backend: Backend) {
+    OldDatabase::on(backend, async |old| {
+        old.create_two_cards(SchemaAge::Newer).await;
         old.fill_two_cards().await;
         let outcome = old.repair().await;
         assert!(outcome.report.ok, "{}", outcome.report);
@@ -122,9 +122,9 @@ async fn two_cards_become_one_as_a_careful_person_would_leave_it(backend: Backen
     .await;
 }
 
-async fn the_plan_says_in_words_what_happens_to_how_many_rows(backend: Backend) {
-    Old::on(backend, async |old| {
-        old.create_two_cards(Age::Young).await;
+async fn the_summary_says_how_many_rows_change(backend: Backend) {
+    OldDatabase::on(backend, async |old| {
+        old.create_two_cards(SchemaAge::Newer).await;
         old.fill_two_cards().await;
         let dump = old.dump().await;
         let session = old.open().await;
@@ -150,8 +150,8 @@ async fn the_plan_says_in_words_what_happens_to_how_many_rows(backend: Backend) 
     .await;
 }
 
-/// The columns that a database of any age has, with their values.
-async fn fill_old(old: &Old) {
+/// Inserts rows with the columns that even the oldest schema has.
+async fn fill_oldest_schema(old: &OldDatabase) {
     old.two_cards_card(11, 1, "attempts_used, status", "1, 'completed'").await;
     old.two_cards_card(12, 1, "attempts_used, status", "NULL, NULL").await;
     old.two_cards_sitting(101, 11, 1, "1", "completed", [Some(3), Some(4)]).await;
@@ -160,9 +160,9 @@ async fn fill_old(old: &Old) {
 }
 
 async fn a_database_without_the_later_columns_is_repaired(backend: Backend) {
-    Old::on(backend, async |old| {
-        old.create_two_cards(Age::Old).await;
-        fill_old(old).await;
+    OldDatabase::on(backend, async |old| {
+        old.create_two_cards(SchemaAge::Oldest).await;
+        fill_oldest_schema(old).await;
         let dump = old.dump().await;
         let outcome = old.repair().await;
         assert!(outcome.report.ok, "{}", outcome.report);
@@ -179,7 +179,7 @@ async fn a_database_without_the_later_columns_is_repaired(backend: Backend) {
         old.undo().await.unwrap();
         assert_eq!(old.dump().await, dump);
 
-        // Without sittings and questions there are only the cards.
+        // A database may have only cards, without tables of sittings and questions.
         old.run("DROP TABLE test_attempt_sessions").await;
         old.run("DROP TABLE exam_category_questions").await;
         assert!(old.repair().await.report.ok);
@@ -188,9 +188,9 @@ async fn a_database_without_the_later_columns_is_repaired(backend: Backend) {
     .await;
 }
 
-async fn check_finds_each_fault_and_repair_mends_it(backend: Backend) {
-    Old::on(backend, async |old| {
-        old.create_two_cards(Age::Young).await;
+async fn check_finds_each_problem_and_repair_corrects_it(backend: Backend) {
+    OldDatabase::on(backend, async |old| {
+        old.create_two_cards(SchemaAge::Newer).await;
         old.fill_two_cards().await;
         old.run("DELETE FROM mock_test_attempts WHERE id IN (13, 31)").await;
         old.run("DELETE FROM test_answers").await;
@@ -207,7 +207,7 @@ async fn check_finds_each_fault_and_repair_mends_it(backend: Backend) {
         old.assert_only(&["attempts_used"]).await;
         old.run("UPDATE mock_test_attempts SET latest_score = 1 WHERE id = 61").await;
         old.assert_only(&["scores"]).await;
-        // Nine attempts were used and only one sitting exists: the score may be that of a deleted sitting.
+        // Nine attempts were used and only one sitting exists, so the score may come from a deleted sitting.
         old.run("UPDATE mock_test_attempts SET latest_score = 2 WHERE id = 51").await;
         old.assert_only(&[]).await;
         old.run("UPDATE mock_test_attempts SET attempts_used = 1 WHERE id = 51").await;
@@ -222,7 +222,7 @@ async fn check_finds_each_fault_and_repair_mends_it(backend: Backend) {
             .await,
             [["1", "501"], ["2", "502"], ["3", "503"]]
         );
-        // The rows do not show which set stays.
+        // No rule decides which set stays.
         for id in [21, 31] {
             old.two_cards_questions(id, 51, None).await;
         }
@@ -231,8 +231,8 @@ async fn check_finds_each_fault_and_repair_mends_it(backend: Backend) {
     .await;
 }
 
-impl Old {
-    /// Checks that these problems and no others are found, and that a repair leaves none.
+impl OldDatabase {
+    /// Checks that these problems are found, and that a repair corrects all problems.
     async fn assert_only(&self, codes: &[&str]) {
         let report = self.report().await;
         let found: Vec<_> = report.problems.iter().map(|problem| problem.code).collect();
@@ -244,9 +244,9 @@ impl Old {
     }
 }
 
-async fn check_explains_what_deleted_sittings_explain(backend: Backend) {
-    Old::on(backend, async |old| {
-        old.create_two_cards(Age::Young).await;
+async fn differences_that_deleted_sittings_explain_are_notes(backend: Backend) {
+    OldDatabase::on(backend, async |old| {
+        old.create_two_cards(SchemaAge::Newer).await;
         let columns = "attempts_used, status, latest_score, first_attempt_score";
         old.two_cards_card(1, 1, columns, "3, 'completed', 3, 1").await;
         old.two_cards_sitting(2, 1, 2, "2", "completed", [Some(1), Some(2)]).await;
@@ -270,9 +270,9 @@ async fn check_explains_what_deleted_sittings_explain(backend: Backend) {
     .await;
 }
 
-async fn check_tells_what_an_earlier_version_merged(backend: Backend) {
-    Old::on(backend, async |old| {
-        old.create_two_cards(Age::Old).await;
+async fn check_reports_merges_of_an_earlier_version(backend: Backend) {
+    OldDatabase::on(backend, async |old| {
+        old.create_two_cards(SchemaAge::Oldest).await;
         old.run("ALTER TABLE mock_test_attempts ADD COLUMN total_questions INTEGER").await;
         old.two_cards_card(11, 1, "attempts_used, max_attempts, total_questions", "3, 3, 3").await;
         for (id, number, hour) in [(1, 1, 1), (2, 2, 5), (3, 1, 3), (4, 2, 7)] {
@@ -280,7 +280,8 @@ async fn check_tells_what_an_earlier_version_merged(backend: Backend) {
         }
         old.two_cards_questions(1, 11, None).await;
         old.two_cards_questions(3, 11, None).await;
-        // The log has no number of a run. A row without a foreign key still refers to the merged card.
+        // The log of the earlier version has no run numbers. A row without a foreign key still refers to the merged
+        // card.
         old.run(
             "CREATE TABLE mock_test_attempts_merged (merge_id INTEGER PRIMARY KEY, id INTEGER, survivor_id BIGINT NOT \
              NULL)",

@@ -1,22 +1,22 @@
-//! What else a database may be like.
+//! Databases with other schemas, locks or problems.
 
 use jishu_migration::{Migrator, MigratorTrait};
 use jishu_repair::{RepairError, RepairProgress, RepairSession};
 use jishu_tests::Backend;
 use sea_orm::ConnectionTrait;
 
-use crate::old::{Old, Start, connect, on_each};
+use crate::old_database::{InitialKeys, OldDatabase, connect, on_each};
 
 on_each!(
     a_database_without_the_table_is_an_error,
-    our_own_schema_is_right_and_missing_cards_are_found,
-    what_cannot_be_repaired_is_reported,
-    other_schemas_are_left_alone_and_their_references_follow,
-    a_transaction_that_is_left_open_is_waited_for_in_short_waits,
+    the_new_schema_has_no_problems_and_missing_cards_are_found,
+    problems_without_a_repair_are_reported,
+    other_schemas_keep_their_keys_and_their_references_move,
+    the_repair_waits_briefly_for_an_open_transaction,
 );
 
 async fn a_database_without_the_table_is_an_error(backend: Backend) {
-    Old::on(backend, async |old| {
+    OldDatabase::on(backend, async |old| {
         let session = old.open().await;
         let result = session.inspect().await;
         assert!(matches!(result, Err(RepairError::NoTable { .. })), "{result:?}");
@@ -29,8 +29,8 @@ async fn a_database_without_the_table_is_an_error(backend: Backend) {
     .await;
 }
 
-async fn our_own_schema_is_right_and_missing_cards_are_found(backend: Backend) {
-    Old::on(backend, async |old| {
+async fn the_new_schema_has_no_problems_and_missing_cards_are_found(backend: Backend) {
+    OldDatabase::on(backend, async |old| {
         Migrator::up(&old.connection, None).await.unwrap();
         let structure = old.structure().await;
         assert!(old.report().await.ok);
@@ -45,7 +45,7 @@ async fn our_own_schema_is_right_and_missing_cards_are_found(backend: Backend) {
             "INSERT INTO mock_test_attempts (purchase_id, user_id, subject_id, test_number, status, \
              max_attempts) VALUES (1, 1, 1, 1, 'available', 3)",
         ] {
-            // Courses and purchases play no part here.
+            // The foreign keys are off, so that the test needs no courses and purchases.
             let other = connect(&old.url).await;
             for off in match backend {
                 Backend::Sqlite => ["PRAGMA foreign_keys = OFF"],
@@ -66,9 +66,9 @@ async fn our_own_schema_is_right_and_missing_cards_are_found(backend: Backend) {
     .await;
 }
 
-async fn what_cannot_be_repaired_is_reported(backend: Backend) {
-    Old::starting(backend, Start::NewOnly, async |old| {
-        // A card without a purchase, twice; a gap; the same subject through another purchase.
+async fn problems_without_a_repair_are_reported(backend: Backend) {
+    OldDatabase::starting(backend, InitialKeys::NewOnly, async |old| {
+        // Two cards without a purchase, a gap in the numbers, and a subject bought twice.
         for _ in 0..2 {
             old.run(
                 "INSERT INTO mock_test_attempts (user_id, course_id, subject_id, test_number) VALUES (1, \
@@ -76,8 +76,8 @@ async fn what_cannot_be_repaired_is_reported(backend: Backend) {
             )
             .await;
         }
-        old.card(1, 1, 2, 7, 0, "available").await.unwrap();
-        old.card(2, 1, 1, 1, 0, "available").await.unwrap();
+        old.add_card(1, 1, 2, 7, 0, "available").await.unwrap();
+        old.add_card(2, 1, 1, 1, 0, "available").await.unwrap();
         let report = old.report().await;
         let found: Vec<_> = report.problems.iter().map(|problem| (problem.code, problem.count)).collect();
         assert_eq!(found, [("null_in_key", 2), ("number_gaps", 1), ("overlapping_purchases", 1)]);
@@ -89,10 +89,10 @@ async fn what_cannot_be_repaired_is_reported(backend: Backend) {
     .await;
 }
 
-async fn other_schemas_are_left_alone_and_their_references_follow(backend: Backend) {
+async fn other_schemas_keep_their_keys_and_their_references_move(backend: Backend) {
     let wrong = "CREATE TABLE {}.mock_test_attempts (id INTEGER PRIMARY KEY, purchase_id INTEGER, \
                  subject_id INTEGER, test_number INTEGER, UNIQUE (purchase_id, test_number))";
-    Old::starting(backend, Start::Duplicates, async |old| {
+    OldDatabase::starting(backend, InitialKeys::Duplicates, async |old| {
         let other = match backend {
             Backend::Sqlite => return,
             Backend::Postgres => "archive".to_owned(),
@@ -121,9 +121,9 @@ async fn other_schemas_are_left_alone_and_their_references_follow(backend: Backe
 }
 
 #[tokio::test]
-async fn postgres_what_an_interrupted_build_left_is_built_anew() {
-    Old::starting(Backend::Postgres, Start::Duplicates, async |old| {
-        // Duplicates make the build fail, and its index stays behind, not working.
+async fn postgres_an_invalid_index_is_replaced() {
+    OldDatabase::starting(Backend::Postgres, InitialKeys::Duplicates, async |old| {
+        // The build fails because of duplicates, and leaves an index that does not work.
         let text = "CREATE UNIQUE INDEX CONCURRENTLY unique_test_per_purchase_subject \
                     ON mock_test_attempts (purchase_id, subject_id, test_number)";
         assert!(old.try_run(text).await.is_err());
@@ -133,17 +133,17 @@ async fn postgres_what_an_interrupted_build_left_is_built_anew() {
         let codes = old.codes().await;
         assert_eq!(codes, ["new_key_missing", "invalid_index", "repair_unfinished", "duplicate_cards"]);
         old.repair().await;
-        old.assert_right(Start::Duplicates).await;
+        old.assert_right(InitialKeys::Duplicates).await;
     })
     .await;
 }
 
-async fn a_transaction_that_is_left_open_is_waited_for_in_short_waits(backend: Backend) {
+async fn the_repair_waits_briefly_for_an_open_transaction(backend: Backend) {
     if backend == Backend::Sqlite {
-        // There the repair waits for its turn to write, as any writer does.
+        // On SQLite the repair waits like any other writer.
         return;
     }
-    Old::starting(backend, Start::OldOnly, async |old| {
+    OldDatabase::starting(backend, InitialKeys::OldOnly, async |old| {
         let holder = connect(&old.url).await;
         holder.execute_unprepared("BEGIN").await.unwrap();
         holder.execute_unprepared("SELECT 1 FROM mock_test_attempts").await.unwrap();
@@ -161,13 +161,13 @@ async fn a_transaction_that_is_left_open_is_waited_for_in_short_waits(backend: B
         holder.execute_unprepared("COMMIT").await.unwrap();
         holder.close().await.unwrap();
         old.repair().await;
-        old.assert_right(Start::OldOnly).await;
+        old.assert_right(InitialKeys::OldOnly).await;
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_file_that_is_not_there_is_not_made() {
+async fn a_missing_file_is_not_created() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("absent.db");
     assert!(RepairSession::open(&format!("sqlite://{}?mode=rwc", file.display())).await.is_err());

@@ -1,28 +1,28 @@
-//! The five states that the keys of an old database are in.
+//! The five states of the keys of an old database.
 
 use std::cell::Cell;
 
 use jishu_repair::{KeyState, RepairError, RepairProgress, StepKind, plan};
 use jishu_tests::Backend;
 
-use crate::old::{Old, Start, on_each};
+use crate::old_database::{InitialKeys, OldDatabase, on_each};
 
 on_each!(
-    each_state_is_repaired,
-    a_repaired_database_is_left_as_it_is,
-    the_plan_changes_nothing_and_is_what_runs,
-    whatever_is_interrupted_is_finished_by_the_next_run,
-    keys_of_any_name_are_recognised,
-    a_key_that_is_referred_to_stops_the_repair,
+    each_key_state_is_repaired,
+    a_second_repair_changes_nothing,
+    the_plan_changes_nothing_and_the_repair_runs_its_statements,
+    an_interrupted_repair_is_finished_by_the_next_run,
+    keys_are_recognised_by_their_columns,
+    a_foreign_key_to_the_old_key_stops_the_repair,
 );
 
-async fn each_state_is_repaired(backend: Backend) {
-    for start in Start::ALL {
-        Old::starting(backend, start, async |old| {
-            let second_subject = old.card(1, 1, 2, 1, 0, "available").await;
+async fn each_key_state_is_repaired(backend: Backend) {
+    for start in InitialKeys::ALL {
+        OldDatabase::starting(backend, start, async |old| {
+            let second_subject = old.add_card(1, 1, 2, 1, 0, "available").await;
             match start {
-                // The bug itself.
-                Start::OldOnly | Start::OldAndNew => assert!(second_subject.is_err()),
+                // This is the bug: the old key refuses the card.
+                InitialKeys::OldOnly | InitialKeys::OldAndNew => assert!(second_subject.is_err()),
                 _ => {
                     second_subject.unwrap();
                     old.run("DELETE FROM mock_test_attempts WHERE purchase_id = 1 AND subject_id = 2").await;
@@ -30,35 +30,35 @@ async fn each_state_is_repaired(backend: Backend) {
             }
             let before = old.report().await;
             let state = match start {
-                Start::OldOnly => KeyState::OldOnly,
-                Start::OldAndNew => KeyState::OldAndNew,
-                Start::NewOnly => KeyState::NewOnly,
-                Start::Neither => KeyState::Neither,
-                Start::Duplicates => KeyState::NeitherWithDuplicates,
+                InitialKeys::OldOnly => KeyState::OldOnly,
+                InitialKeys::OldAndNew => KeyState::OldAndNew,
+                InitialKeys::NewOnly => KeyState::NewOnly,
+                InitialKeys::Neither => KeyState::Neither,
+                InitialKeys::Duplicates => KeyState::NeitherWithDuplicates,
             };
             assert_eq!(before.state, state);
-            assert_eq!(before.ok, start == Start::NewOnly);
+            assert_eq!(before.ok, start == InitialKeys::NewOnly);
             assert!(before.problems.iter().all(|problem| problem.repairable), "{before}");
             let codes: Vec<_> = before.problems.iter().map(|problem| problem.code).collect();
             let leans = "foreign_key_leans_on_old_key";
             assert_eq!(
                 codes.contains(&leans),
-                backend == Backend::MariaDb && start == Start::OldOnly,
+                backend == Backend::MariaDb && start == InitialKeys::OldOnly,
                 "{codes:?}"
             );
 
             let outcome = old.repair().await;
             assert!(outcome.report.ok, "{}", outcome.report);
-            assert_eq!(outcome.merged_cards, if start == Start::Duplicates { 4 } else { 0 });
+            assert_eq!(outcome.merged_cards, if start == InitialKeys::Duplicates { 4 } else { 0 });
             old.assert_right(start).await;
         })
         .await;
     }
 }
 
-async fn a_repaired_database_is_left_as_it_is(backend: Backend) {
-    for start in Start::ALL {
-        Old::starting(backend, start, async |old| {
+async fn a_second_repair_changes_nothing(backend: Backend) {
+    for start in InitialKeys::ALL {
+        OldDatabase::starting(backend, start, async |old| {
             old.repair().await;
             let structure = old.structure().await;
             let outcome = old.repair().await;
@@ -69,15 +69,15 @@ async fn a_repaired_database_is_left_as_it_is(backend: Backend) {
     }
 }
 
-async fn the_plan_changes_nothing_and_is_what_runs(backend: Backend) {
-    for start in Start::ALL {
-        Old::starting(backend, start, async |old| {
+async fn the_plan_changes_nothing_and_the_repair_runs_its_statements(backend: Backend) {
+    for start in InitialKeys::ALL {
+        OldDatabase::starting(backend, start, async |old| {
             let structure = old.structure().await;
             let session = old.open().await;
             let plan = plan(&session.inspect().await.unwrap());
             session.close().await.unwrap();
             assert_eq!(old.structure().await, structure);
-            assert_eq!(plan.is_empty(), start == Start::NewOnly);
+            assert_eq!(plan.is_empty(), start == InitialKeys::NewOnly);
 
             let mut ran = Vec::new();
             let outcome = old
@@ -101,18 +101,18 @@ async fn the_plan_changes_nothing_and_is_what_runs(backend: Backend) {
     }
 }
 
-async fn whatever_is_interrupted_is_finished_by_the_next_run(backend: Backend) {
-    for start in Start::ALL {
+async fn an_interrupted_repair_is_finished_by_the_next_run(backend: Backend) {
+    for start in InitialKeys::ALL {
         for stop_at in 0.. {
             let finished = Cell::new(!backend.is_selected());
-            Old::starting(backend, start, async |old| {
+            OldDatabase::starting(backend, start, async |old| {
                 let (mut seen, mut merges) = (0, false);
                 let result = old
                     .repair_until(|progress| {
                         if let RepairProgress::Step { step, .. } = progress {
                             merges = step.kind == StepKind::Merge;
                         }
-                        // All statements of a merge are reported before the first of them runs.
+                        // All statements of a merge are reported before the first one runs, so they are not counted.
                         seen += u32::from(!(merges && matches!(progress, RepairProgress::Statement(_))));
                         seen > stop_at
                     })
@@ -136,9 +136,9 @@ async fn whatever_is_interrupted_is_finished_by_the_next_run(backend: Backend) {
     }
 }
 
-async fn keys_of_any_name_are_recognised(backend: Backend) {
-    Old::on(backend, async |old| {
-        old.create(Start::Neither).await;
+async fn keys_are_recognised_by_their_columns(backend: Backend) {
+    OldDatabase::on(backend, async |old| {
+        old.create(InitialKeys::Neither).await;
         old.fill().await;
         let quoted = |name: &str| match backend {
             Backend::MariaDb => format!("`{}`", name.replace('`', "``")),
@@ -147,18 +147,18 @@ async fn keys_of_any_name_are_recognised(backend: Backend) {
         let old_name = quoted("the \"wrong\" `one`; DROP TABLE x --");
         old.run(&format!("CREATE UNIQUE INDEX {old_name} ON mock_test_attempts (test_number, purchase_id)"))
             .await;
-        // Not the right key: not unique, or of other columns.
+        // Neither of these is the right key. One is not unique, and the other has a further column.
         old.run("CREATE INDEX by_card ON mock_test_attempts (purchase_id, subject_id, test_number)").await;
         old.run("CREATE UNIQUE INDEX wider ON mock_test_attempts (purchase_id, subject_id, test_number, id)")
             .await;
         assert_eq!(old.codes().await, ["old_key_present", "new_key_missing"]);
         old.repair().await;
-        old.assert_right(Start::Neither).await;
+        old.assert_right(InitialKeys::Neither).await;
     })
     .await;
 
-    Old::on(backend, async |old| {
-        old.create(Start::Neither).await;
+    OldDatabase::on(backend, async |old| {
+        old.create(InitialKeys::Neither).await;
         old.run("CREATE UNIQUE INDEX right_one ON mock_test_attempts (test_number, subject_id, purchase_id)")
             .await;
         let report = old.report().await;
@@ -168,9 +168,10 @@ async fn keys_of_any_name_are_recognised(backend: Backend) {
     })
     .await;
 
-    // The right columns in an order that no foreign key can lean on, and the right name on the wrong key.
-    Old::on(backend, async |old| {
-        old.create(Start::Neither).await;
+    // The wrong key has the name of the right one. On MariaDB the right key has its columns in an order that no
+    // foreign key can use.
+    OldDatabase::on(backend, async |old| {
+        old.create(InitialKeys::Neither).await;
         old.fill().await;
         let table = "mock_test_attempts";
         old.run(&format!(
@@ -178,19 +179,19 @@ async fn keys_of_any_name_are_recognised(backend: Backend) {
         ))
         .await;
         if backend == Backend::MariaDb {
-            // The index that was made with the foreign key went when this one came.
+            // MariaDB dropped the index of the foreign key when this key was created.
             assert!(old.codes().await.contains(&"foreign_key_leans_on_old_key"));
             old.run(&format!("CREATE UNIQUE INDEX r ON {table} (subject_id, purchase_id, test_number)"))
                 .await;
         }
         old.repair().await;
-        old.assert_right(Start::Neither).await;
+        old.assert_right(InitialKeys::Neither).await;
     })
     .await;
 }
 
-async fn a_key_that_is_referred_to_stops_the_repair(backend: Backend) {
-    Old::starting(backend, Start::OldOnly, async |old| {
+async fn a_foreign_key_to_the_old_key_stops_the_repair(backend: Backend) {
+    OldDatabase::starting(backend, InitialKeys::OldOnly, async |old| {
         old.run(
             "CREATE TABLE seats (purchase_id INTEGER, test_number INTEGER, \
              FOREIGN KEY (purchase_id, test_number) REFERENCES mock_test_attempts (purchase_id, \
