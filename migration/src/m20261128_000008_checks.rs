@@ -30,7 +30,7 @@ pub(crate) struct Migration;
 const MAX_LISTED_ROWS: usize = 20;
 
 /// A rule for the values of a column.
-enum Rule {
+enum ColumnRule {
     /// The column must have one of these words.
     Words(&'static str, &'static [&'static str]),
     /// The columns must fulfil this condition, in which `{}` stands before each column.
@@ -41,24 +41,24 @@ enum Rule {
 }
 
 /// A constraint. Its name never changes.
-struct Check {
+struct ColumnCheck {
     name: &'static str,
-    rule: Rule,
+    rule: ColumnRule,
 }
 
 /// A table with its constraints, and the columns of its primary key.
-struct Checked {
+struct CheckedTable {
     table: &'static str,
     key: &'static str,
-    checks: &'static [Check],
+    checks: &'static [ColumnCheck],
 }
 
-const fn words(name: &'static str, column: &'static str, words: &'static [&'static str]) -> Check {
-    Check { name, rule: Rule::Words(column, words) }
+const fn words(name: &'static str, column: &'static str, words: &'static [&'static str]) -> ColumnCheck {
+    ColumnCheck { name, rule: ColumnRule::Words(column, words) }
 }
 
-const fn times(name: &'static str, columns: &'static [&'static str]) -> Check {
-    Check { name, rule: Rule::Times(columns) }
+const fn times(name: &'static str, columns: &'static [&'static str]) -> ColumnCheck {
+    ColumnCheck { name, rule: ColumnRule::Times(columns) }
 }
 
 const DIFFICULTIES: &[&str] = &["easy", "medium", "hard"];
@@ -66,8 +66,8 @@ const MARKS: &[&str] = &["marks_correct", "marks_wrong", "marks_unanswered"];
 const REWARDING: &str =
     "{}marks_correct > 0 AND {}marks_correct > {}marks_wrong AND {}marks_correct > {}marks_unanswered";
 
-const CHECKED: &[Checked] = &[
-    Checked {
+const CHECKED_TABLES: &[CheckedTable] = &[
+    CheckedTable {
         table: "users",
         key: "id",
         checks: &[
@@ -76,7 +76,7 @@ const CHECKED: &[Checked] = &[
             times("check_users_times", &["created_at"]),
         ],
     },
-    Checked {
+    CheckedTable {
         table: "subjects",
         key: "id",
         checks: &[
@@ -90,16 +90,16 @@ const CHECKED: &[Checked] = &[
                 "review_policy",
                 &["after_sitting", "after_last_attempt", "never"],
             ),
-            Check { name: "check_subjects_marks", rule: Rule::Condition(MARKS, REWARDING) },
+            ColumnCheck { name: "check_subjects_marks", rule: ColumnRule::Condition(MARKS, REWARDING) },
             times("check_subjects_times", &["offer_ends_at", "archived_at", "created_at"]),
         ],
     },
-    Checked {
+    CheckedTable {
         table: "blueprint_parts",
         key: "subject_id, position",
         checks: &[words("check_blueprint_parts_difficulty", "difficulty", DIFFICULTIES)],
     },
-    Checked {
+    CheckedTable {
         table: "question_versions",
         key: "id",
         checks: &[
@@ -109,7 +109,7 @@ const CHECKED: &[Checked] = &[
             times("check_question_versions_times", &["created_at"]),
         ],
     },
-    Checked {
+    CheckedTable {
         table: "purchases",
         key: "id",
         checks: &[
@@ -122,7 +122,7 @@ const CHECKED: &[Checked] = &[
             times("check_purchases_times", &["created_at", "expires_at"]),
         ],
     },
-    Checked {
+    CheckedTable {
         table: "purchase_requests",
         key: "id",
         checks: &[
@@ -130,7 +130,7 @@ const CHECKED: &[Checked] = &[
             times("check_purchase_requests_times", &["created_at"]),
         ],
     },
-    Checked {
+    CheckedTable {
         table: "mock_test_attempts",
         key: "id",
         checks: &[
@@ -142,7 +142,7 @@ const CHECKED: &[Checked] = &[
             times("check_mock_test_attempts_times", &["latest_attempt_at"]),
         ],
     },
-    Checked {
+    CheckedTable {
         table: "test_sessions",
         key: "id",
         checks: &[
@@ -154,34 +154,34 @@ const CHECKED: &[Checked] = &[
             times("check_test_sessions_times", &["started_at", "expires_at", "submitted_at"]),
         ],
     },
-    Checked {
+    CheckedTable {
         table: "courses",
         key: "id",
         checks: &[times("check_courses_times", &["archived_at", "created_at"])],
     },
-    Checked {
+    CheckedTable {
         table: "entitlements",
         key: "purchase_id, subject_id",
         checks: &[times("check_entitlements_times", &["granted_at", "expires_at", "ended_at"])],
     },
-    Checked {
+    CheckedTable {
         table: "questions",
         key: "id",
         checks: &[times("check_questions_times", &["archived_at", "created_at"])],
     },
-    Checked { table: "papers", key: "id", checks: &[times("check_papers_times", &["created_at"])] },
-    Checked {
+    CheckedTable { table: "papers", key: "id", checks: &[times("check_papers_times", &["created_at"])] },
+    CheckedTable {
         table: "test_answers",
         key: "session_id, slot",
         checks: &[times("check_test_answers_times", &["saved_at"])],
     },
-    Checked {
+    CheckedTable {
         table: "extra_times",
         key: "mock_test_attempt_id",
         checks: &[times("check_extra_times_times", &["granted_at"])],
     },
-    Checked { table: "audit_events", key: "id", checks: &[times("check_audit_events_times", &["at"])] },
-    Checked {
+    CheckedTable { table: "audit_events", key: "id", checks: &[times("check_audit_events_times", &["at"])] },
+    CheckedTable {
         table: "refresh_tokens",
         key: "id",
         checks: &[times(
@@ -189,17 +189,17 @@ const CHECKED: &[Checked] = &[
             &["created_at", "expires_at", "used_at", "revoked_at", "successor_until"],
         )],
     },
-    Checked {
+    CheckedTable {
         table: "cart_items",
         key: "user_id, subject_id",
         checks: &[times("check_cart_items_times", &["added_at"])],
     },
-    Checked {
+    CheckedTable {
         table: "question_corrections",
         key: "id",
         checks: &[times("check_question_corrections_times", &["corrected_at"])],
     },
-    Checked {
+    CheckedTable {
         table: "sign_in_networks",
         key: "id",
         checks: &[times("check_sign_in_networks_times", &["seen_at"])],
@@ -211,7 +211,7 @@ impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         refuse_wrong_rows(manager).await?;
         let backend = manager.get_database_backend();
-        for checked in CHECKED {
+        for checked in CHECKED_TABLES {
             if checked.of(backend).next().is_none() {
                 continue;
             }
@@ -229,12 +229,12 @@ impl MigrationTrait for Migration {
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let backend = manager.get_database_backend();
-        for checked in CHECKED {
+        for checked in CHECKED_TABLES {
             if checked.of(backend).next().is_none() {
                 continue;
             }
             if backend == DbBackend::Sqlite {
-                let drop = |Check { name, .. }: &Check| {
+                let drop = |ColumnCheck { name, .. }: &ColumnCheck| {
                     format!("DROP TRIGGER {name}_insert; DROP TRIGGER {name}_update")
                 };
                 let text = checked.of(backend).map(drop).collect::<Vec<_>>().join("; ");
@@ -247,25 +247,26 @@ impl MigrationTrait for Migration {
     }
 }
 
-impl Checked {
+impl CheckedTable {
     fn conditions(&self, backend: DbBackend) -> Vec<(&'static str, String)> {
         self.of(backend).map(|check| (check.name, check.condition(backend, ""))).collect()
     }
 
     /// Returns the constraints that this database needs.
-    fn of(&self, backend: DbBackend) -> impl Iterator<Item = &'static Check> {
-        let is_needed =
-            move |check: &&Check| backend == DbBackend::Postgres || !matches!(check.rule, Rule::Times(_));
+    fn of(&self, backend: DbBackend) -> impl Iterator<Item = &'static ColumnCheck> {
+        let is_needed = move |check: &&ColumnCheck| {
+            backend == DbBackend::Postgres || !matches!(check.rule, ColumnRule::Times(_))
+        };
         self.checks.iter().filter(is_needed)
     }
 }
 
-impl Check {
+impl ColumnCheck {
     /// Returns the condition as SQL, for the columns of a row with this prefix.
     fn condition(&self, backend: DbBackend, row: &str) -> String {
         match self.rule {
-            Rule::Condition(_, text) => text.replace("{}", row),
-            Rule::Words(column, words) => {
+            ColumnRule::Condition(_, text) => text.replace("{}", row),
+            ColumnRule::Words(column, words) => {
                 let listed: Vec<_> = words.iter().map(|word| format!("'{word}'")).collect();
                 // Without the cast, the collation would ignore case and trailing spaces.
                 let value = match backend {
@@ -274,7 +275,7 @@ impl Check {
                 };
                 format!("{value} IN ({})", listed.join(", "))
             }
-            Rule::Times(columns) => {
+            ColumnRule::Times(columns) => {
                 let exists = |column: &&str| {
                     format!(
                         "{row}{column} >= '0001-01-01 00:00:00+00' AND {row}{column} < '10000-01-01 00:00:00+00'"
@@ -287,8 +288,8 @@ impl Check {
 
     fn columns(&self) -> &[&'static str] {
         match &self.rule {
-            Rule::Words(column, _) => std::slice::from_ref(column),
-            Rule::Condition(columns, _) | Rule::Times(columns) => columns,
+            ColumnRule::Words(column, _) => std::slice::from_ref(column),
+            ColumnRule::Condition(columns, _) | ColumnRule::Times(columns) => columns,
         }
     }
 
@@ -311,8 +312,8 @@ impl Check {
 async fn refuse_wrong_rows(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let backend = manager.get_database_backend();
     let (text_type, mut found) = (if backend == DbBackend::MySql { "CHAR" } else { "TEXT" }, String::new());
-    for checked in CHECKED {
-        let Checked { table, key, .. } = checked;
+    for checked in CHECKED_TABLES {
+        let CheckedTable { table, key, .. } = checked;
         for check in checked.of(backend) {
             let shown: Vec<_> = key.split(", ").chain(check.columns().iter().copied()).collect();
             let selected: Vec<_> =

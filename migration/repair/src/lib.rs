@@ -1,8 +1,8 @@
 //! Checks and repairs a database of the old system.
 //!
-//! The old system's table of cards, `mock_test_attempts`, has the unique key (purchase_id, test_number). That key is
-//! wrong: it refuses the cards of a purchase's second subject. The right key is (purchase_id, subject_id,
-//! test_number). The repair recognises a key by its columns, not by its name.
+//! The old system's table of cards, `mock_test_attempts`, has the unique key (purchase_id, test_number). This is
+//! the old key. It is a bug: it refuses the cards of a purchase's second subject. The new key is (purchase_id,
+//! subject_id, test_number). The repair recognises a key by its columns, not by its name.
 //!
 //! [`RepairSession::inspect`] reads the schema and the rows. [`Inspection::report`] lists the problems, and [`plan`]
 //! computes the repair. [`RepairSession::apply`] carries it out, and [`RepairSession::undo`] undoes the latest run. A

@@ -20,11 +20,11 @@ pub(crate) const CHANGE_TABLE: &str = "jishu_repair_changes";
 /// The tables in which a repair logs a run, except the table of merged cards.
 pub(crate) const RUN_LOG_TABLES: [&str; 3] = [RUN_TABLE, SURVIVOR_TABLE, CHANGE_TABLE];
 
-/// The name of the right unique key.
+/// The name of the new unique key.
 pub(crate) const NEW_KEY_NAME: &str = "unique_test_per_purchase_subject";
-/// The columns of the right unique key.
+/// The columns of the new unique key.
 pub(crate) const NEW_KEY_COLUMNS: [&str; 3] = ["purchase_id", "subject_id", "test_number"];
-/// The columns of the wrong unique key.
+/// The columns of the old unique key.
 pub(crate) const OLD_KEY_COLUMNS: [&str; 2] = ["purchase_id", "test_number"];
 
 /// The columns that may hold the time of a sitting, in order of preference.

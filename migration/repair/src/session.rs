@@ -10,7 +10,7 @@ use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbB
 use crate::error::RepairError;
 use crate::sql;
 
-/// How long a repair waits for another one to end, unless the caller says otherwise.
+/// Default time to wait for another repair to end.
 const DEFAULT_LOCK_WAIT: Duration = Duration::from_secs(60);
 /// The pause between two attempts to take the lock of the repair.
 const LOCK_POLL_INTERVAL: Duration = Duration::from_millis(500);
@@ -21,6 +21,7 @@ const LOCK_POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// not work through PgBouncer in transaction mode. Connect to the server directly.
 #[derive(Debug)]
 pub struct RepairSession {
+    /// The working connection.
     pub(crate) connection: DatabaseConnection,
     /// A second connection. It reads the progress of a long statement on the working connection.
     pub(crate) observer: Option<DatabaseConnection>,

@@ -212,7 +212,7 @@ impl Drop for RepairProcess {
 }
 
 impl OldDatabase {
-    /// Checks that there are no problems, no row is lost, and only the right key remains.
+    /// Checks that there are no problems, no row is lost, and only the new key remains.
     async fn assert_repaired(&self, made: &RowCounts, purchases: i64, cards_of_a_purchase: i64) {
         let mut check = Command::new(binary("jishu"));
         let output = check.args(["check", "--database-url", &self.url]).output().unwrap();

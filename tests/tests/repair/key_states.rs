@@ -147,7 +147,7 @@ async fn keys_are_recognised_by_their_columns(backend: Backend) {
         let old_name = quoted("the \"wrong\" `one`; DROP TABLE x --");
         old.run(&format!("CREATE UNIQUE INDEX {old_name} ON mock_test_attempts (test_number, purchase_id)"))
             .await;
-        // Neither of these is the right key. One is not unique, and the other has a further column.
+        // Neither of these is the new key. One is not unique, and the other has a further column.
         old.run("CREATE INDEX by_card ON mock_test_attempts (purchase_id, subject_id, test_number)").await;
         old.run("CREATE UNIQUE INDEX wider ON mock_test_attempts (purchase_id, subject_id, test_number, id)")
             .await;
@@ -168,7 +168,7 @@ async fn keys_are_recognised_by_their_columns(backend: Backend) {
     })
     .await;
 
-    // The wrong key has the name of the right one. On MariaDB the right key has its columns in an order that no
+    // The old key has the name of the new one. On MariaDB the new key has its columns in an order that no
     // foreign key can use.
     OldDatabase::on(backend, async |old| {
         old.create(InitialKeys::Neither).await;

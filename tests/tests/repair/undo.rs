@@ -186,7 +186,7 @@ async fn undo_is_refused_if_rows_have_changed(backend: Backend) {
 
 async fn undo_restores_the_old_key(backend: Backend) {
     OldDatabase::starting(backend, InitialKeys::OldOnly, async |old| {
-        // The database has a single wrong card in addition to the wrong key.
+        // The database has a single wrong card in addition to the old key.
         old.run("UPDATE mock_test_attempts SET attempts_used = 0 WHERE id = 6").await;
         let dump = old.dump().await;
         let outcome = old.repair().await;

@@ -75,7 +75,7 @@ pub(super) async fn read(
         let merged = dialect.table(&state.merged_card_table());
         figures.merged_cards = count(connection, format!("SELECT COUNT(*) FROM {merged}")).await?;
     }
-    // A working right key allows no duplicates, and the search would read the whole table.
+    // A working new key allows no duplicates, and the search would read the whole table.
     if state.new_key().is_none() {
         duplicates(&reader, state, &mut figures).await?;
     }

@@ -38,16 +38,21 @@ pub(super) async fn question_sets<C: ConnectionTrait>(
             column = dialect.quote(&questions.column),
         )
     };
-    let two = format!("{total} > 0 AND (COUNT(*) >= 2 * {total} OR (COUNT(*) > {total} AND {survivors}))");
+    let two_sets =
+        format!("{total} > 0 AND (COUNT(*) >= 2 * {total} OR (COUNT(*) > {total} AND {survivors}))");
     let together = sets_together(state, &questions).unwrap_or_else(|| "-1".to_owned());
     let columns = ["id", "total_questions", "questions"];
     if has_total {
-        let more = format!("COUNT(*) > {total} AND {total} > 0 AND NOT ({two}) AND {id} NOT IN ({together})");
+        let more =
+            format!("COUNT(*) > {total} AND {total} > 0 AND NOT ({two_sets}) AND {id} NOT IN ({together})");
         figures.more_questions = reader.find(&sets(&more), &columns).await?;
     }
-    let two =
-        if has_total { format!("({two}) OR {id} IN ({together})") } else { format!("{id} IN ({together})") };
-    figures.question_sets = reader.find(&sets(&two), &columns).await?;
+    let several_sets = if has_total {
+        format!("({two_sets}) OR {id} IN ({together})")
+    } else {
+        format!("{id} IN ({together})")
+    };
+    figures.question_sets = reader.find(&sets(&several_sets), &columns).await?;
     Ok(())
 }
 

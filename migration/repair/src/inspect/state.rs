@@ -81,12 +81,12 @@ impl TableState {
             && self.run_log_table(CHANGE_TABLE).is_some()
     }
 
-    /// Returns the wrong keys, which the repair removes.
+    /// Returns the old keys, which the repair removes.
     pub fn old_keys(&self) -> impl Iterator<Item = &TableKey> {
         self.keys.iter().filter(|key| key.is_old())
     }
 
-    /// Returns the right key if it exists and works.
+    /// Returns the new key if it exists and works.
     #[must_use]
     pub fn new_key(&self) -> Option<&TableKey> {
         self.keys.iter().find(|key| key.is_new() && key.valid)
@@ -116,7 +116,7 @@ impl TableState {
         }
     }
 
-    /// Returns the references that need a wrong key, because they refer to exactly its columns.
+    /// Returns the references that need an old key, because they refer to exactly its columns.
     pub fn references_to_old_key(&self) -> impl Iterator<Item = &CardReference> {
         self.references.iter().filter(|reference| {
             let cards: Vec<String> = reference.columns.iter().map(|(_, card)| card.clone()).collect();
@@ -124,7 +124,7 @@ impl TableState {
         })
     }
 
-    /// Returns the foreign keys of the cards that have no other index than a wrong key. Only MariaDB and MySQL
+    /// Returns the foreign keys of the cards that have no other index than an old key. Only MariaDB and MySQL
     /// require an index for a foreign key.
     #[must_use]
     pub fn leaning_on_old_key(&self) -> Vec<&CardForeignKey> {

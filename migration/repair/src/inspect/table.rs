@@ -43,13 +43,13 @@ pub struct TableKey {
 }
 
 impl TableKey {
-    /// Returns whether this is a wrong key, which refuses the cards of a purchase's second subject.
+    /// Returns whether this is an old key, which refuses the cards of a purchase's second subject.
     #[must_use]
     pub fn is_old(&self) -> bool {
         self.unique && same_set(&self.columns, &OLD_KEY_COLUMNS)
     }
 
-    /// Returns whether this key has exactly the right columns, even if its index does not work.
+    /// Returns whether this key has exactly the columns of the new key, even if its index does not work.
     #[must_use]
     pub fn is_new(&self) -> bool {
         self.unique && !self.partial && same_set(&self.columns, &NEW_KEY_COLUMNS)

@@ -75,7 +75,7 @@ fn log_blockers(inspection: &Inspection) -> Vec<String> {
     if changes_rows && !state.merged_card_columns.as_ref().is_none_or(is_log) {
         blockers.push(format!("the table `{MERGED_CARD_TABLE}` was not made by a repair. Rename it"));
     }
-    let is_needed = |table: &&str| changes_rows || (**table == *RUN_TABLE && keys::are_wrong(state));
+    let is_needed = |table: &&str| changes_rows || (**table == *RUN_TABLE && keys::need_repair(state));
     for table in RUN_LOG_TABLES.into_iter().filter(is_needed) {
         let is_ours = |columns: &[String]| columns.iter().any(|column| same(column, "repair_run"));
         if !state.run_log_table(table).is_none_or(is_ours) {

@@ -1,4 +1,4 @@
-//! Removes the wrong key from a CREATE TABLE statement.
+//! Removes the old key from a CREATE TABLE statement.
 
 use crate::names::OLD_KEY_COLUMNS;
 use crate::sql::same_set;

@@ -1,4 +1,4 @@
-//! The steps that replace the wrong key with the right one.
+//! The steps that replace the old key with the new one.
 
 use super::indexes::{drop_key, free_name};
 use super::rebuild;
@@ -6,8 +6,8 @@ use super::steps::{RepairPlan, StepKind};
 use crate::inspect::{TableKey, TableState};
 use crate::names::{CARD_TABLE, NEW_KEY_COLUMNS, NEW_KEY_NAME};
 
-/// Returns whether a wrong key exists, the right key is missing, or an index does not work.
-pub(super) fn are_wrong(state: &TableState) -> bool {
+/// Returns whether an old key exists, the new key is missing, or an index does not work.
+pub(super) fn need_repair(state: &TableState) -> bool {
     state.new_key().is_none()
         || state.old_keys().next().is_some()
         || state.keys.iter().any(|key| key.is_new() && !key.valid)
@@ -15,7 +15,7 @@ pub(super) fn are_wrong(state: &TableState) -> bool {
 
 /// Adds the steps that correct the keys.
 pub(super) fn key_steps(plan: &mut RepairPlan, state: &TableState) {
-    if !are_wrong(state) {
+    if !need_repair(state) {
         return;
     }
     let dialect = state.dialect();
@@ -30,8 +30,8 @@ pub(super) fn key_steps(plan: &mut RepairPlan, state: &TableState) {
     }
 }
 
-/// Adds the step for MariaDB and MySQL, with a single ALTER statement. The wrong key cannot be dropped before the
-/// right key exists, because a foreign key may need it as its index.
+/// Adds the step for MariaDB and MySQL, with a single ALTER statement. The old key cannot be dropped before the
+/// new key exists, because a foreign key may need it as its index.
 fn mysql_keys(plan: &mut RepairPlan, state: &TableState, needs_new: bool, old: &[&TableKey]) {
     let dialect = state.dialect();
     let mut changes = Vec::new();
@@ -67,9 +67,9 @@ fn mysql_keys(plan: &mut RepairPlan, state: &TableState, needs_new: bool, old: &
         text.push_str(", ALGORITHM=INPLACE, LOCK=NONE");
     }
     let purpose = match (needs_new, old.is_empty()) {
-        (true, true) => "Add the right key",
-        (true, false) => "Replace the wrong key with the right one, in one statement",
-        (false, _) => "Drop the wrong key. The foreign key that used its index uses the right one",
+        (true, true) => "Add the new key",
+        (true, false) => "Replace the old key with the new one, in one statement",
+        (false, _) => "Drop the old key. The foreign key that used its index uses the new one",
     };
     plan.step(StepKind::Keys, purpose, vec![text]);
 }
@@ -93,9 +93,9 @@ fn postgres_keys(plan: &mut RepairPlan, state: &TableState, needs_new: bool, old
             dialect.table(&state.table),
             dialect.quote_all(NEW_KEY_COLUMNS)
         );
-        plan.step(StepKind::Keys, "Add the right key while the application keeps running", vec![text]);
+        plan.step(StepKind::Keys, "Add the new key while the application keeps running", vec![text]);
     }
     for key in old {
-        plan.step(StepKind::Keys, "Drop the wrong key", vec![drop_key(state, key)]);
+        plan.step(StepKind::Keys, "Drop the old key", vec![drop_key(state, key)]);
     }
 }

@@ -19,9 +19,9 @@ struct LogTypes {
     serial: &'static str,
     time: &'static str,
     long_text: &'static str,
-    /// What follows the columns of a table.
+    /// The text after the columns of a table.
     table_options: &'static str,
-    /// What follows the type of a column that may be null.
+    /// The text after the type of a column that may be null.
     null: &'static str,
 }
 

@@ -66,7 +66,7 @@ pub fn plan(inspection: &Inspection) -> RepairPlan {
             ),
             MergeStatements::of(state, figures.run()).in_order(),
         );
-    } else if keys::are_wrong(state) {
+    } else if keys::need_repair(state) {
         log_tables::run_table_step(&mut plan, state);
     }
     keys::key_steps(&mut plan, state);

@@ -10,25 +10,25 @@ use crate::inspect::{SqliteDefinition, TableKey, TableState};
 use crate::names::{NEW_KEY_COLUMNS, NEW_KEY_NAME};
 use crate::sql::same;
 
-/// Adds the steps that replace the wrong key on SQLite. All of them run in one transaction.
+/// Adds the steps that replace the old key on SQLite. All of them run in one transaction.
 pub(super) fn sqlite_keys(plan: &mut RepairPlan, state: &TableState, needs_new: bool, old: &[&TableKey]) {
     let dialect = state.dialect();
     if old.iter().any(|key| key.constraint.is_some()) {
         // With foreign keys on, DROP TABLE would first delete the rows, and by ON DELETE CASCADE rows of other
         // tables.
-        let purpose = "Rebuild the table without the wrong key, which is part of its definition. This runs with \
+        let purpose = "Rebuild the table without the old key, which is part of its definition. This runs with \
                        PRAGMA foreign_keys = OFF, between BEGIN IMMEDIATE and COMMIT";
         match rebuild(state, old) {
             Some(statements) => plan.step(StepKind::Rebuild, purpose, statements),
             None => plan.blockers.push(
-                "the wrong key was not found in the CREATE TABLE statement. Rebuild the table by hand"
+                "the old key was not found in the CREATE TABLE statement. Rebuild the table by hand"
                     .to_owned(),
             ),
         }
     } else {
         for key in old {
             let text = format!("DROP INDEX {}", dialect.quote(&key.name));
-            plan.step(StepKind::Keys, "Drop the wrong key", vec![text]);
+            plan.step(StepKind::Keys, "Drop the old key", vec![text]);
         }
     }
     if needs_new {
@@ -38,7 +38,7 @@ pub(super) fn sqlite_keys(plan: &mut RepairPlan, state: &TableState, needs_new: 
             dialect.table(&state.table),
             dialect.quote_all(NEW_KEY_COLUMNS)
         );
-        plan.step(StepKind::Keys, "Add the right key", vec![text]);
+        plan.step(StepKind::Keys, "Add the new key", vec![text]);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::inspect::{CardGroup, CardRow, SittingRow, SittingSummary};
 
-/// Where the survivor's values about its first or its latest sitting come from.
+/// The source of the survivor's values about its first or its latest sitting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ScoreSource {
     /// A sitting. Its date on the card is its start if `starts` is set, or else its end. Its paper has `total`

@@ -16,9 +16,9 @@ pub enum StepKind {
     Merge,
     /// Drops an index that an interrupted build left.
     DropInvalid,
-    /// Replaces the wrong key with the right one.
+    /// Replaces the old key with the new one.
     Keys,
-    /// Rebuilds the table without the wrong key. Only on SQLite.
+    /// Rebuilds the table without the old key. Only on SQLite.
     Rebuild,
     /// Drops an index that was created for the merge.
     DropHelper,
@@ -50,7 +50,7 @@ pub struct RepairPlan {
     pub summary: Vec<String>,
     /// The steps in order.
     pub steps: Vec<RepairStep>,
-    /// What a person must decide before the repair can run.
+    /// Decisions that a person must make before the repair can run.
     pub blockers: Vec<String>,
 }
 

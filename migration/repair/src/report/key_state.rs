@@ -10,11 +10,11 @@ use crate::inspect::Inspection;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KeyState {
-    /// Only the wrong key.
+    /// Only the old key.
     OldOnly,
     /// Both keys.
     OldAndNew,
-    /// Only the right key, as it should be.
+    /// Only the new key, as it should be.
     NewOnly,
     /// Neither key.
     Neither,

@@ -31,7 +31,7 @@ pub struct InspectionReport {
     pub merged_cards: i64,
     /// The problems.
     pub problems: Vec<ReportedProblem>,
-    /// What is not a problem, but worth knowing.
+    /// Observations that are not problems.
     pub notes: Vec<String>,
 }
 
@@ -59,7 +59,7 @@ impl fmt::Display for InspectionReport {
         writeln!(f, "{CARD_TABLE} on {}: {} cards, {}", self.database, self.cards, self.state)?;
         for problem in &self.problems {
             let by_hand = if problem.repairable { "" } else { " [`jishu repair` does not correct this]" };
-            writeln!(f, "  {}: {} ({}){by_hand}", problem.code, problem.message, problem.count)?;
+            writeln!(f, "  {} ({}): {}{by_hand}", problem.code, problem.count, problem.message)?;
             for sample in &problem.samples {
                 writeln!(f, "      {sample}")?;
             }

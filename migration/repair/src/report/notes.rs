@@ -33,13 +33,13 @@ fn key_notes(state: &TableState) -> Vec<String> {
         && !(state.dialect().is_sqlite() && key.constraint.is_some())
     {
         notes.push(format!(
-            "the right key has the name `{}` instead of `{NEW_KEY_NAME}`. It works just as well",
+            "the new key has the name `{}` instead of `{NEW_KEY_NAME}`. It works just as well",
             key.name
         ));
     }
-    let right_keys = state.keys.iter().filter(|key| key.is_new() && key.valid).count();
-    if right_keys > 1 {
-        notes.push(format!("{right_keys} unique keys have the right columns. One of them is enough"));
+    let new_keys = state.keys.iter().filter(|key| key.is_new() && key.valid).count();
+    if new_keys > 1 {
+        notes.push(format!("{new_keys} unique keys have the columns of the new key. One of them is enough"));
     }
     notes
 }

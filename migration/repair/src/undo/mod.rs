@@ -74,7 +74,7 @@ impl RepairSession {
         }
     }
 
-    /// Restores the keys first, because the right key refuses duplicates. If the undo is interrupted after that,
+    /// Restores the keys first, because the new key refuses duplicates. If the undo is interrupted after that,
     /// the next undo or the next repair continues.
     async fn undo_step_by_step(&self, watch: ProgressWatcher<'_>) -> Result<UndoOutcome, RepairError> {
         let state = read_state(&self.connection).await?;
