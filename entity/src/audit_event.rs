@@ -1,4 +1,4 @@
-//! Who did what, appended in the transaction that did it.
+//! The audit log. Each entry is written in the same transaction as the action.
 
 use sea_orm::entity::prelude::*;
 
@@ -12,15 +12,15 @@ pub struct Model {
     /// Primary key.
     #[sea_orm(primary_key)]
     pub id: AuditEventId,
-    /// When.
+    /// The time of the action.
     pub at: DateTimeUtc,
-    /// Who; null for the system itself.
+    /// The user who acted. Null if the system acted.
     pub actor_id: Option<UserId>,
-    /// What was done, such as `purchase.created`.
+    /// The action, such as `purchase.created`.
     pub action: String,
-    /// The table of what it was done to.
+    /// The table of the changed row.
     pub target_type: String,
-    /// The row of what it was done to.
+    /// The id of the changed row.
     pub target_id: i64,
 }
 

@@ -1,12 +1,12 @@
-//! Blueprints: what the tests of a subject are made of.
+//! Blueprints: the composition of the tests of a subject.
 
 use sea_orm::entity::prelude::*;
 
 use crate::question_version::Difficulty;
 use crate::{SubjectId, TopicId};
 
-/// A row of `blueprint_parts`. A subject without any has tests of `questions_per_test` questions of all topics and
-/// difficulties.
+/// A row of `blueprint_parts`. A subject without a blueprint has tests of `questions_per_test` questions, from all
+/// topics and difficulties.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "blueprint_parts")]
@@ -14,16 +14,16 @@ pub struct Model {
     /// The subject.
     #[sea_orm(primary_key, auto_increment = false)]
     pub subject_id: SubjectId,
-    /// The part's place in the test, from 0.
+    /// The position of the part in the test, from 0.
     #[sea_orm(primary_key, auto_increment = false)]
     pub position: i32,
-    /// Only questions of this topic; null for any.
+    /// The topic of the questions. Null for any topic.
     pub topic_id: Option<TopicId>,
-    /// Only questions of this difficulty; null for any.
+    /// The difficulty of the questions. Null for any difficulty.
     pub difficulty: Option<Difficulty>,
-    /// How many questions.
+    /// The number of questions.
     pub questions: i32,
-    /// The topic.
+    /// The topic as a relation.
     #[sea_orm(belongs_to, from = "topic_id", to = "id")]
     pub topic: BelongsTo<Option<super::topic::Entity>>,
 }

@@ -1,4 +1,4 @@
-//! The cart: subjects that a user has set aside to buy.
+//! The cart: subjects that a user intends to buy.
 
 use sea_orm::entity::prelude::*;
 
@@ -9,20 +9,20 @@ use crate::{SubjectId, UserId};
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "cart_items")]
 pub struct Model {
-    /// Whose cart.
+    /// The owner of the cart.
     #[sea_orm(primary_key, auto_increment = false)]
     pub user_id: UserId,
-    /// What is in it.
+    /// The subject in the cart.
     #[sea_orm(primary_key, auto_increment = false)]
     pub subject_id: SubjectId,
-    /// When it was put there.
+    /// The time when the subject was added.
     pub added_at: DateTimeUtc,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
 
 impl Entity {
-    /// The cart of this user.
+    /// Finds the cart of this user.
     #[must_use]
     pub fn of(owner: UserId) -> Select<Self> {
         Self::find().filter(Column::UserId.eq(owner))

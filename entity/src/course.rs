@@ -1,10 +1,10 @@
-//! Courses: what subjects are grouped in and what a bundle buys whole.
+//! Courses: groups of subjects. A bundle purchase buys a whole course.
 
 use sea_orm::entity::prelude::*;
 
 use crate::CourseId;
 
-/// A row of `courses`. Archived, never deleted.
+/// A row of `courses`. Rows are archived and never deleted.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "courses")]
@@ -12,21 +12,21 @@ pub struct Model {
     /// Primary key.
     #[sea_orm(primary_key)]
     pub id: CourseId,
-    /// A stable name for imports; unique where set.
+    /// A stable name for imports. Unique if set.
     pub code: Option<String>,
     /// The title.
     pub name: String,
-    /// What it prepares for.
+    /// A description of the course.
     pub description: Option<String>,
-    /// ISO 4217, of every price in the course.
+    /// The currency of all prices in the course, as an ISO 4217 code.
     pub currency: String,
-    /// What the whole course costs, in minor units; null where it is not sold as a bundle.
+    /// The price of the whole course, in minor units. Null if the course is not sold as a bundle.
     pub bundle_price: Option<i64>,
-    /// How many days a purchase lasts; null for ever.
+    /// The number of days that a purchase lasts. Null for no limit.
     pub validity_days: Option<i32>,
-    /// When it left the catalogue.
+    /// The time when the course was archived.
     pub archived_at: Option<DateTimeUtc>,
-    /// When it was created.
+    /// The time when the course was created.
     pub created_at: DateTimeUtc,
 }
 

@@ -1,7 +1,7 @@
-//! Entitlements: one row for each subject bought, live until it ends.
+//! Entitlements: one row for each subject of a purchase. An entitlement is live until it ends.
 //!
-//! The table has one column more than the model: `live`, generated as 1 while `ended_at` is null and null
-//! after. UNIQUE (user_id, subject_id, live) makes the database itself refuse a second live right.
+//! The table has a generated column `live`, which the model omits. It is 1 while `ended_at` is null, and null
+//! afterwards. UNIQUE (user_id, subject_id, live) refuses a second live entitlement of a user to a subject.
 
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::Condition;
@@ -13,30 +13,30 @@ use crate::{PurchaseId, SubjectId, UserId};
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "entitlements")]
 pub struct Model {
-    /// The purchase that gave it.
+    /// The purchase that granted the entitlement.
     #[sea_orm(primary_key, auto_increment = false)]
     pub purchase_id: PurchaseId,
-    /// What it is a right to.
+    /// The subject that it gives access to.
     #[sea_orm(primary_key, auto_increment = false)]
     pub subject_id: SubjectId,
-    /// Whose right.
+    /// The owner.
     pub user_id: UserId,
-    /// What was paid for this subject, in minor units of the purchase's currency.
+    /// The price paid for this subject, in minor units of the purchase's currency.
     pub price_paid: i64,
-    /// How many test cards it gave.
+    /// The number of test cards that it granted.
     pub test_cards: i32,
-    /// When it began.
+    /// The time when it was granted.
     pub granted_at: DateTimeUtc,
-    /// When its term is over; null for never.
+    /// The time when it expires. Null if it never expires.
     pub expires_at: Option<DateTimeUtc>,
-    /// When it was ended: a refund, or a term found to be over.
+    /// The time when it was ended, by a refund or because it was found to have expired.
     pub ended_at: Option<DateTimeUtc>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
 
 impl Model {
-    /// Whether it holds at `now`.
+    /// Returns whether the entitlement is live at `now`.
     #[must_use]
     pub fn is_live(&self, now: DateTimeUtc) -> bool {
         is_live(self.ended_at, self.expires_at, now)
@@ -44,27 +44,27 @@ impl Model {
 }
 
 impl Entity {
-    /// Every entitlement of this user, ended ones included.
+    /// Finds all entitlements of this user, including ended ones.
     #[must_use]
     pub fn of(owner: UserId) -> Select<Self> {
         Self::find().filter(Column::UserId.eq(owner))
     }
 
-    /// The entitlements of this user that hold at `now`.
+    /// Finds the entitlements of this user that are live at `now`.
     #[must_use]
     pub fn live_of(owner: UserId, now: DateTimeUtc) -> Select<Self> {
         Self::of(owner).filter(live(now))
     }
 }
 
-/// That an entitlement holds at `now`: it was not ended, and its term is not over.
+/// Returns the condition that an entitlement is live at `now`: it was not ended and has not expired.
 #[must_use]
 pub fn live(now: DateTimeUtc) -> Condition {
     let unexpired = Condition::any().add(Column::ExpiresAt.is_null()).add(Column::ExpiresAt.gt(now));
     Condition::all().add(Column::EndedAt.is_null()).add(unexpired)
 }
 
-/// The same of an entitlement that was read.
+/// Returns whether an entitlement with these times is live at `now`.
 #[must_use]
 pub fn is_live(ended_at: Option<DateTimeUtc>, expires_at: Option<DateTimeUtc>, now: DateTimeUtc) -> bool {
     ended_at.is_none() && expires_at.is_none_or(|end| end > now)

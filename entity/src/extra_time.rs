@@ -12,11 +12,11 @@ pub struct Model {
     /// The card.
     #[sea_orm(primary_key, auto_increment = false)]
     pub mock_test_attempt_id: MockTestAttemptId,
-    /// How many seconds each sitting takes longer.
+    /// The number of seconds that each sitting is extended by.
     pub seconds: i32,
-    /// Who granted it.
+    /// The support user who granted it.
     pub granted_by: UserId,
-    /// When.
+    /// The time when it was granted.
     pub granted_at: DateTimeUtc,
 }
 

@@ -1,4 +1,4 @@
-//! Row ids as types of their own.
+//! A type of its own for the ids of each table.
 
 use sea_orm::DeriveValueType;
 
@@ -17,34 +17,34 @@ macro_rules! ids {
 }
 
 ids! {
-    /// A row of `users`.
+    /// The id of a row of `users`.
     UserId,
-    /// A row of `courses`.
+    /// The id of a row of `courses`.
     CourseId,
-    /// A row of `subjects`.
+    /// The id of a row of `subjects`.
     SubjectId,
-    /// A row of `purchases`.
+    /// The id of a row of `purchases`.
     PurchaseId,
-    /// A row of `purchase_requests`.
+    /// The id of a row of `purchase_requests`.
     PurchaseRequestId,
-    /// A row of `mock_test_attempts`: a test card.
+    /// The id of a row of `mock_test_attempts`, which is a test card.
     MockTestAttemptId,
-    /// A row of `topics`.
+    /// The id of a row of `topics`.
     TopicId,
-    /// A row of `questions`.
+    /// The id of a row of `questions`.
     QuestionId,
-    /// A row of `question_versions`.
+    /// The id of a row of `question_versions`.
     QuestionVersionId,
-    /// A row of `question_corrections`.
+    /// The id of a row of `question_corrections`.
     QuestionCorrectionId,
-    /// A row of `papers`.
+    /// The id of a row of `papers`.
     PaperId,
-    /// A row of `test_sessions`: a sitting.
+    /// The id of a row of `test_sessions`, which is a sitting.
     TestSessionId,
-    /// A row of `refresh_tokens`.
+    /// The id of a row of `refresh_tokens`.
     RefreshTokenId,
-    /// A row of `sign_in_networks`.
+    /// The id of a row of `sign_in_networks`.
     SignInNetworkId,
-    /// A row of `audit_events`.
+    /// The id of a row of `audit_events`.
     AuditEventId,
 }

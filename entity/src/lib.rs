@@ -1,8 +1,9 @@
-//! The tables of jishu as SeaORM entities, one table a file, and the finders that keep owners apart.
+//! The tables of jishu as SeaORM entities, one file for each table.
 //!
-//! This crate knows nothing of GraphQL or HTTP. Ids are newtypes ([`id`]), so that a subject's id cannot be
-//! passed where a course's is meant. Money is in integer minor units of the course's currency (paise, cents);
-//! times are UTC with microseconds.
+//! The finders named `of` take the id of the owner, so that a query cannot return rows of other users. Ids are
+//! newtypes (see [`id`]), so that the id of a subject cannot be passed as the id of a course. Money is an integer
+//! in minor units of the course's currency, such as paise or cents. Times are in UTC, with microseconds. This crate
+//! does not depend on GraphQL or HTTP.
 
 pub mod audit_event;
 pub mod blueprint_part;

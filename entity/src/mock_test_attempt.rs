@@ -1,31 +1,32 @@
-//! Test cards: the numbered mock tests that a purchase gave.
+//! Test cards: the numbered mock tests that a purchase grants.
 
 use sea_orm::entity::prelude::*;
 
 use crate::{MockTestAttemptId, PurchaseId, SubjectId, UserId};
 
-/// What can be done with a card.
+/// The status of a card.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::N(16))")]
 pub enum CardStatus {
-    /// Never sat.
+    /// The card was never used.
     #[sea_orm(string_value = "available")]
     Available,
     /// A sitting is open.
     #[sea_orm(string_value = "in_progress")]
     InProgress,
-    /// Sat, and may be sat again.
+    /// A sitting was completed, and attempts are left.
     #[sea_orm(string_value = "completed")]
     Completed,
-    /// Every attempt is used.
+    /// All attempts are used.
     #[sea_orm(string_value = "exhausted")]
     Exhausted,
 }
 
 /// A row of `mock_test_attempts`.
 ///
-/// UNIQUE `unique_test_per_purchase_subject` (purchase_id, subject_id, test_number); (purchase_id, subject_id)
-/// refers to the entitlement. Scores are in hundredths of a mark, percentages in hundredths of a per cent.
+/// UNIQUE `unique_test_per_purchase_subject` (purchase_id, subject_id, test_number). The pair (purchase_id,
+/// subject_id) refers to the entitlement. Scores are in hundredths of a mark, and percentages in hundredths of a
+/// per cent.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "mock_test_attempts")]
@@ -33,36 +34,36 @@ pub struct Model {
     /// Primary key.
     #[sea_orm(primary_key)]
     pub id: MockTestAttemptId,
-    /// The purchase that gave it.
+    /// The purchase that granted the card.
     pub purchase_id: PurchaseId,
-    /// Whose card.
+    /// The owner of the card.
     pub user_id: UserId,
-    /// The subject it tests.
+    /// The subject of the test.
     pub subject_id: SubjectId,
-    /// 1 to the subject's `total_mock_tests`.
+    /// The number of the test, from 1 to the subject's `total_mock_tests`.
     pub test_number: i32,
-    /// What can be done with it.
+    /// The status of the card.
     pub status: CardStatus,
-    /// How often it may be sat.
+    /// The number of attempts allowed.
     pub max_attempts: i32,
-    /// How often it was sat.
+    /// The number of attempts used.
     pub attempts_used: i32,
-    /// When the latest sitting began.
+    /// The start of the latest sitting.
     pub latest_attempt_at: Option<DateTimeUtc>,
-    /// Of the latest scored sitting.
+    /// The score of the latest scored sitting.
     pub latest_score: Option<i32>,
-    /// Of the latest scored sitting.
+    /// The percentage of the latest scored sitting.
     pub latest_percentage: Option<i32>,
-    /// Of the first scored sitting.
+    /// The score of the first scored sitting.
     pub first_score: Option<i32>,
-    /// Of the best scored sitting.
+    /// The highest score of all scored sittings.
     pub best_score: Option<i32>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
 
 impl Entity {
-    /// The cards of this user.
+    /// Finds the cards of this user.
     #[must_use]
     pub fn of(owner: UserId) -> Select<Self> {
         Self::find().filter(Column::UserId.eq(owner))

@@ -1,11 +1,11 @@
-//! Papers: the questions of the test of one number of a subject, the same for everybody.
+//! Papers: the questions of a subject's test with one number. All learners get the same paper.
 
 use sea_orm::entity::prelude::*;
 
 use crate::{PaperId, SubjectId};
 
-/// A row of `papers`. UNIQUE (subject_id, test_number). Made at the first start of such a test. Of its columns
-/// only `revision` ever changes.
+/// A row of `papers`. UNIQUE (subject_id, test_number). A paper is created when a learner first starts the test.
+/// Afterwards only `revision` changes.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "papers")]
@@ -15,21 +15,21 @@ pub struct Model {
     pub id: PaperId,
     /// The subject.
     pub subject_id: SubjectId,
-    /// The number of its cards.
+    /// The number of the test, as its cards have it.
     pub test_number: i32,
-    /// What decided between questions that the blueprint likes as well.
+    /// The seed of the random choice between equally suitable questions.
     pub seed: i64,
-    /// Hundredths of a mark for a correct answer.
+    /// Marks for a correct answer, in hundredths.
     pub marks_correct: i32,
-    /// Hundredths of a mark for a wrong answer; mostly negative.
+    /// Marks for a wrong answer, in hundredths. Usually negative.
     pub marks_wrong: i32,
-    /// Hundredths of a mark for no answer.
+    /// Marks for no answer, in hundredths.
     pub marks_unanswered: i32,
-    /// How long a sitting takes.
+    /// The duration of a sitting.
     pub time_limit_seconds: i32,
-    /// The revision that new sittings take, from 1. Each correction of a key makes another one.
+    /// The revision that new sittings use, from 1. Each correction of a key creates the next revision.
     pub revision: i32,
-    /// When it was made.
+    /// The time when the paper was created.
     pub created_at: DateTimeUtc,
 }
 

@@ -1,4 +1,4 @@
-//! The questions of papers, in their versions.
+//! The questions of papers, each in one version.
 
 use sea_orm::entity::prelude::*;
 
@@ -12,7 +12,7 @@ pub struct Model {
     /// The paper.
     #[sea_orm(primary_key, auto_increment = false)]
     pub paper_id: PaperId,
-    /// Its place in the paper, from 1.
+    /// The position of the question in the paper, from 1.
     #[sea_orm(primary_key, auto_increment = false)]
     pub slot: i32,
     /// The question.

@@ -1,4 +1,4 @@
-//! How many learners have each score in their first sitting of a paper.
+//! The number of learners for each score. Only the first sitting of a paper counts.
 
 use sea_orm::entity::prelude::*;
 
@@ -12,10 +12,10 @@ pub struct Model {
     /// The paper.
     #[sea_orm(primary_key, auto_increment = false)]
     pub paper_id: PaperId,
-    /// Hundredths of a mark.
+    /// The score, in hundredths of a mark.
     #[sea_orm(primary_key, auto_increment = false)]
     pub score: i32,
-    /// How many learners.
+    /// The number of learners with this score.
     pub learners: i64,
 }
 

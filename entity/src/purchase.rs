@@ -1,10 +1,10 @@
-//! Purchases: one row each time something was bought.
+//! Purchases: one row for each purchase.
 
 use sea_orm::entity::prelude::*;
 
 use crate::{CourseId, PurchaseId, UserId};
 
-/// How subjects were chosen. The values are those of the system that jishu replaces.
+/// How the buyer chose the subjects. The stored values are those of the old system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::N(24))")]
 pub enum PurchaseType {
@@ -19,14 +19,14 @@ pub enum PurchaseType {
     FullBundle,
 }
 
-/// What became of a purchase. Expiry is not written here: it follows from `expires_at`.
+/// The status of a purchase. Expiry is not a status, because `expires_at` shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::N(16))")]
 pub enum PurchaseStatus {
-    /// Bought.
+    /// The purchase was made.
     #[sea_orm(string_value = "active")]
     Active,
-    /// Paid back; its entitlements are ended.
+    /// The purchase was refunded, and its entitlements were ended.
     #[sea_orm(string_value = "refunded")]
     Refunded,
 }
@@ -41,26 +41,26 @@ pub struct Model {
     pub id: PurchaseId,
     /// The buyer.
     pub user_id: UserId,
-    /// The course that every subject of it belongs to.
+    /// The course of all its subjects.
     pub course_id: CourseId,
-    /// How subjects were chosen.
+    /// How the buyer chose the subjects.
     pub purchase_type: PurchaseType,
-    /// What was paid, in minor units.
+    /// The total paid, in minor units.
     pub cost: i64,
-    /// ISO 4217.
+    /// The currency, as an ISO 4217 code.
     pub currency: String,
-    /// What became of it.
+    /// The status of the purchase.
     pub status: PurchaseStatus,
-    /// When it was bought.
+    /// The time of the purchase.
     pub created_at: DateTimeUtc,
-    /// When it ends; null for never.
+    /// The time when it expires. Null if it never expires.
     pub expires_at: Option<DateTimeUtc>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
 
 impl Entity {
-    /// The purchases of this user.
+    /// Finds the purchases of this user.
     #[must_use]
     pub fn of(owner: UserId) -> Select<Self> {
         Self::find().filter(Column::UserId.eq(owner))

@@ -1,18 +1,18 @@
-//! Requests to purchase that were answered, by the client's idempotency key: what it takes to give the first
-//! answer again.
+//! Purchase requests that got a response, by the client's idempotency key. A repeated request gets the first response
+//! again.
 
 use sea_orm::entity::prelude::*;
 
 use crate::{PurchaseId, PurchaseRequestId, UserId};
 
-/// What the answer was.
+/// The outcome of the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::N(16))")]
 pub enum RequestOutcome {
     /// The request made the purchase.
     #[sea_orm(string_value = "created")]
     Created,
-    /// All was owned; the purchase is the one that gave the first of the subjects.
+    /// The user already owned all subjects. The purchase is the one that granted the first of them.
     #[sea_orm(string_value = "existing")]
     Existing,
 }
@@ -25,24 +25,25 @@ pub struct Model {
     /// Primary key.
     #[sea_orm(primary_key)]
     pub id: PurchaseRequestId,
-    /// Who asked.
+    /// The user who sent the request.
     pub user_id: UserId,
-    /// The client's key, or one made for a request without; unique for a user. A canonical UUID.
+    /// The client's idempotency key, or a new key if the client sent none. It is a canonical UUID, unique for each
+    /// user.
     pub idempotency_key: String,
-    /// SHA-256 of what was asked for, in hexadecimal.
+    /// The SHA-256 hash of the request, in hexadecimal.
     pub request_hash: String,
-    /// What the answer was.
+    /// The outcome of the request.
     pub outcome: RequestOutcome,
-    /// The purchase that was answered.
+    /// The purchase in the response.
     pub purchase_id: PurchaseId,
-    /// When.
+    /// The time of the request.
     pub created_at: DateTimeUtc,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
 
 impl Entity {
-    /// The requests of this user.
+    /// Finds the requests of this user.
     #[must_use]
     pub fn of(owner: UserId) -> Select<Self> {
         Self::find().filter(Column::UserId.eq(owner))

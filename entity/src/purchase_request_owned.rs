@@ -1,4 +1,4 @@
-//! What a request to purchase asked for and its buyer owned already.
+//! The subjects of a purchase request that the buyer already owned.
 
 use sea_orm::entity::prelude::*;
 
@@ -12,10 +12,10 @@ pub struct Model {
     /// The request.
     #[sea_orm(primary_key, auto_increment = false)]
     pub request_id: PurchaseRequestId,
-    /// What was owned.
+    /// The subject that the buyer owned.
     #[sea_orm(primary_key, auto_increment = false)]
     pub subject_id: SubjectId,
-    /// The purchase that had given it.
+    /// The purchase that had granted it.
     pub granted_by: PurchaseId,
 }
 

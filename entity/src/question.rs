@@ -1,10 +1,10 @@
-//! Questions: what stays the same through all versions of one.
+//! Questions: the data that all versions of a question share.
 
 use sea_orm::entity::prelude::*;
 
 use crate::{QuestionId, SubjectId};
 
-/// A row of `questions`. UNIQUE (subject_id, external_id). Archived, never deleted.
+/// A row of `questions`. UNIQUE (subject_id, external_id). Rows are archived and never deleted.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "questions")]
@@ -12,15 +12,15 @@ pub struct Model {
     /// Primary key.
     #[sea_orm(primary_key)]
     pub id: QuestionId,
-    /// The subject it belongs to.
+    /// The subject of the question.
     pub subject_id: SubjectId,
-    /// What its authors call it: importing it again makes a new version.
+    /// The authors' id of the question. An import with the same id creates a new version.
     pub external_id: String,
-    /// The version that new papers take, from 1.
+    /// The version that new papers use, from 1.
     pub current_version: i32,
-    /// When it left the bank: new papers leave it out.
+    /// The time when the question was archived. New papers do not include it.
     pub archived_at: Option<DateTimeUtc>,
-    /// When it was created.
+    /// The time when the question was created.
     pub created_at: DateTimeUtc,
 }
 

@@ -14,7 +14,7 @@ pub struct Model {
     pub id: QuestionCorrectionId,
     /// The question.
     pub question_id: QuestionId,
-    /// The version whose key was wrong.
+    /// The version with the wrong key.
     pub previous_version_id: QuestionVersionId,
     /// The version with the right key.
     pub version_id: QuestionVersionId,

@@ -1,4 +1,4 @@
-//! The options of questions, in the order their authors gave them.
+//! The options of questions, in the order of their authors.
 
 use sea_orm::entity::prelude::*;
 
@@ -12,12 +12,12 @@ pub struct Model {
     /// The version of the question.
     #[sea_orm(primary_key, auto_increment = false)]
     pub version_id: QuestionVersionId,
-    /// The author's order, from 0 to 25. It can give the key away: learners never see it.
+    /// The position in the author's order, from 0 to 25. Learners never see it, because it can reveal the key.
     #[sea_orm(primary_key, auto_increment = false)]
     pub position: i32,
-    /// What it says.
+    /// The text of the option.
     pub text: String,
-    /// Whether it is of the key.
+    /// Whether the option is correct.
     pub correct: bool,
 }
 

@@ -1,5 +1,4 @@
-//! Versions of questions: what one said at one time. Rows are never changed, so that an edit cannot change a past
-//! result.
+//! Versions of questions. Rows never change, so that an edit cannot change a past result.
 
 use sea_orm::entity::prelude::*;
 
@@ -9,10 +8,10 @@ use crate::{QuestionId, QuestionVersionId, TopicId};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::N(24))")]
 pub enum QuestionKind {
-    /// With exactly one of its options, of which one is correct.
+    /// With exactly one option. One option is correct.
     #[sea_orm(string_value = "single_choice")]
     SingleChoice,
-    /// With every correct option and no other.
+    /// With all correct options and no other.
     #[sea_orm(string_value = "multiple_choice")]
     MultipleChoice,
     /// With a number.
@@ -20,32 +19,32 @@ pub enum QuestionKind {
     Numeric,
 }
 
-/// How hard a question is.
+/// The difficulty of a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::N(16))")]
 pub enum Difficulty {
-    /// Most learners get it right.
+    /// Most learners answer it correctly.
     #[sea_orm(string_value = "easy")]
     Easy,
-    /// As hard as most of the examination.
+    /// As difficult as most questions of the examination.
     #[sea_orm(string_value = "medium")]
     Medium,
-    /// Few learners get it right.
+    /// Few learners answer it correctly.
     #[sea_orm(string_value = "hard")]
     Hard,
 }
 
-/// How the texts of a question are to be read.
+/// The format of the texts of a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::N(16))")]
 pub enum TextFormat {
-    /// As it stands.
+    /// Plain text.
     #[sea_orm(string_value = "plain")]
     Plain,
     /// Markdown (CommonMark).
     #[sea_orm(string_value = "markdown")]
     Markdown,
-    /// HTML as authors wrote it: whoever shows it must sanitise it.
+    /// HTML as the authors wrote it. A client must sanitise it before display.
     #[sea_orm(string_value = "html")]
     Html,
 }
@@ -60,27 +59,27 @@ pub struct Model {
     pub id: QuestionVersionId,
     /// The question.
     pub question_id: QuestionId,
-    /// From 1.
+    /// The number of the version, from 1.
     pub version: i32,
-    /// What it is about.
+    /// The topic of the question.
     pub topic_id: TopicId,
-    /// How hard it is.
+    /// The difficulty of the question.
     pub difficulty: Difficulty,
-    /// How it is answered.
+    /// How the question is answered.
     pub kind: QuestionKind,
-    /// How its texts are to be read: the stem, the options and the explanation.
+    /// The format of the stem, the options and the explanation.
     pub text_format: TextFormat,
-    /// What is asked.
+    /// The stem: the text that asks the question.
     pub stem: String,
-    /// Why the key is the key.
+    /// The explanation of the key.
     pub explanation: Option<String>,
-    /// The key of a numeric question, an exact decimal number; null for the others.
+    /// The key of a numeric question, as an exact decimal number. Null for other questions.
     pub numeric_value: Option<String>,
-    /// How far from the key an answer is still correct, the ends included; null where `numeric_value` is.
+    /// The largest difference from the key at which an answer is still correct. Null if `numeric_value` is null.
     pub numeric_tolerance: Option<String>,
-    /// SHA-256 of everything else that it says, in hexadecimal: the same content makes no new version.
+    /// The SHA-256 hash of the content, in hexadecimal. An import of the same content creates no new version.
     pub content_hash: String,
-    /// When it was written.
+    /// The time when the version was created.
     pub created_at: DateTimeUtc,
 }
 

@@ -1,4 +1,4 @@
-//! Refresh tokens: single use, in families, kept only as hashes.
+//! Refresh tokens. Each can be used once, belongs to a family, and is stored only as a hash.
 
 use sea_orm::entity::prelude::*;
 
@@ -12,25 +12,25 @@ pub struct Model {
     /// Primary key.
     #[sea_orm(primary_key)]
     pub id: RefreshTokenId,
-    /// Whose.
+    /// The owner.
     pub user_id: UserId,
-    /// SHA-256 of the token, in hexadecimal; unique.
+    /// The SHA-256 hash of the token, in hexadecimal. Unique.
     #[sea_orm(unique)]
     pub token_hash: String,
-    /// All tokens that descend from one sign-in. A canonical UUID.
+    /// The family: all tokens that descend from one sign-in. A canonical UUID.
     pub family_id: String,
-    /// When it was issued.
+    /// The time when the token was issued.
     pub created_at: DateTimeUtc,
-    /// When it stops working.
+    /// The time when the token expires.
     pub expires_at: DateTimeUtc,
-    /// When it was exchanged for the next; presenting it again revokes the family.
+    /// The time when the token was exchanged for its successor. A second use revokes the family.
     pub used_at: Option<DateTimeUtc>,
-    /// When its family was revoked.
+    /// The time when the family was revoked.
     pub revoked_at: Option<DateTimeUtc>,
-    /// The token that replaced it, encrypted under a key that only this token gives. It is erased when that token
-    /// is used, when the family is revoked, or soon after `successor_until`.
+    /// The successor of the token, encrypted with a key that is derived from this token. It is erased when the
+    /// successor is used, when the family is revoked, or soon after `successor_until`.
     pub successor: Option<String>,
-    /// The time until which presenting this token again returns its successor.
+    /// Until this time, a second use of this token returns its successor.
     pub successor_until: Option<DateTimeUtc>,
 }
 

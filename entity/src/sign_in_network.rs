@@ -1,4 +1,4 @@
-//! The networks from which an account signed in, so that strangers cannot lock its owner out there.
+//! The networks from which a user signed in. Failed attempts of strangers cannot lock the user out on these networks.
 
 use sea_orm::entity::prelude::*;
 
@@ -14,9 +14,9 @@ pub struct Model {
     pub id: SignInNetworkId,
     /// The account.
     pub user_id: UserId,
-    /// A code of the network under a secret of the server, in hexadecimal: no address can be read from it.
+    /// A keyed hash of the network, in hexadecimal. The address cannot be recovered from it.
     pub network: String,
-    /// When the account was last seen there, to about a day.
+    /// The time of the latest sign-in from the network, to about a day.
     pub seen_at: DateTimeUtc,
 }
 

@@ -1,35 +1,35 @@
-//! Subjects: what is bought, and how many test cards it gives.
+//! Subjects: the units that are sold, with the rules of their tests.
 
 use sea_orm::entity::prelude::*;
 
 use crate::{CourseId, SubjectId};
 
-/// Which sitting of a test card counts.
+/// Which sitting decides the grade of a test card.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::N(16))")]
 pub enum GradingMethod {
-    /// The latest.
+    /// The latest sitting counts.
     #[sea_orm(string_value = "latest")]
     Latest,
-    /// The one with the most marks.
+    /// The sitting with the most marks counts.
     #[sea_orm(string_value = "highest")]
     Highest,
-    /// The first.
+    /// The first sitting counts.
     #[sea_orm(string_value = "first")]
     First,
-    /// The average of all.
+    /// The average of all sittings counts.
     #[sea_orm(string_value = "average")]
     Average,
 }
 
-/// When a learner is shown the key, the explanations and the marks of single questions.
+/// When a learner can see the key, the explanations and the marks of each question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::N(24))")]
 pub enum ReviewPolicy {
-    /// As soon as the sitting is over.
+    /// After the sitting.
     #[sea_orm(string_value = "after_sitting")]
     AfterSitting,
-    /// Once every attempt of the card is used and over.
+    /// After the last attempt of the card.
     #[sea_orm(string_value = "after_last_attempt")]
     AfterLastAttempt,
     /// Never.
@@ -37,7 +37,7 @@ pub enum ReviewPolicy {
     Never,
 }
 
-/// A row of `subjects`. Archived, never deleted.
+/// A row of `subjects`. Rows are archived and never deleted.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "subjects")]
@@ -45,9 +45,9 @@ pub struct Model {
     /// Primary key.
     #[sea_orm(primary_key)]
     pub id: SubjectId,
-    /// The course it belongs to.
+    /// The course of the subject.
     pub course_id: CourseId,
-    /// A stable name for imports; unique in the course where set.
+    /// A stable name for imports. Unique in the course if set.
     pub code: Option<String>,
     /// The title.
     pub name: String,
@@ -55,31 +55,31 @@ pub struct Model {
     pub list_price: i64,
     /// The price under an offer, in minor units.
     pub offer_price: Option<i64>,
-    /// When the offer ends; null while it has no end.
+    /// The time when the offer ends. Null if the offer has no end.
     pub offer_ends_at: Option<DateTimeUtc>,
-    /// How many test cards a purchase creates: 1 to 1000.
+    /// The number of test cards that a purchase creates, from 1 to 1000.
     pub total_mock_tests: i32,
-    /// How often each card may be sat.
+    /// The number of attempts allowed for each card.
     pub max_attempts: i32,
-    /// Hundredths of a mark for a correct answer: of tests whose paper is still to be made.
+    /// Marks for a correct answer, in hundredths. Only new papers use the marks and the duration.
     pub marks_correct: i32,
-    /// Hundredths of a mark for a wrong answer; mostly negative.
+    /// Marks for a wrong answer, in hundredths. Usually negative.
     pub marks_wrong: i32,
-    /// Hundredths of a mark for no answer.
+    /// Marks for no answer, in hundredths.
     pub marks_unanswered: i32,
-    /// How many questions a test has, where the subject has no blueprint.
+    /// The number of questions of a test, if the subject has no blueprint.
     pub questions_per_test: i32,
-    /// How long a sitting takes.
+    /// The duration of a sitting.
     pub time_limit_seconds: i32,
-    /// Which sitting of a card counts.
+    /// How the sittings of a card are graded.
     pub grading_method: GradingMethod,
-    /// When the key is shown.
+    /// When learners can see the key.
     pub review_policy: ReviewPolicy,
-    /// When it left the catalogue.
+    /// The time when the subject was archived.
     pub archived_at: Option<DateTimeUtc>,
-    /// When it was created.
+    /// The time when the subject was created.
     pub created_at: DateTimeUtc,
-    /// The course it belongs to.
+    /// The course as a relation.
     #[sea_orm(belongs_to, from = "course_id", to = "id")]
     pub course: BelongsTo<super::course::Entity>,
 }

@@ -1,4 +1,4 @@
-//! What a learner has answered, slot by slot.
+//! The answers of a learner, one row for each slot of a sitting.
 
 use sea_orm::entity::prelude::*;
 
@@ -12,20 +12,20 @@ pub struct Model {
     /// The sitting.
     #[sea_orm(primary_key, auto_increment = false)]
     pub session_id: TestSessionId,
-    /// The question's place in the paper, from 1.
+    /// The position of the question in the paper, from 1.
     #[sea_orm(primary_key, auto_increment = false)]
     pub slot: i32,
-    /// The chosen options as bits: bit n is the option at the author's position n. 0 for none.
+    /// The chosen options as bits. Bit n is the option at the author's position n. 0 if no option is chosen.
     pub chosen: i64,
-    /// The number that was given, an exact decimal number.
+    /// The answer to a numeric question, as an exact decimal number.
     pub numeric_value: Option<String>,
-    /// Marked for another look.
+    /// Whether the learner marked the question for review.
     pub flagged: bool,
-    /// How long the question was shown, as the client says.
+    /// How long the question was shown, as the client reports it.
     pub time_spent_seconds: Option<i32>,
-    /// The number of the batch that set it.
+    /// The number of the batch that set the answer.
     pub sequence: i32,
-    /// When it was saved.
+    /// The time when the answer was saved.
     pub saved_at: DateTimeUtc,
 }
 

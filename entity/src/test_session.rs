@@ -1,32 +1,32 @@
-//! Sittings: one learner at one card, once.
+//! Sittings: each row is one attempt of a learner at a card.
 
 use sea_orm::entity::prelude::*;
 
 use crate::{MockTestAttemptId, PaperId, SubjectId, TestSessionId, UserId};
 
-/// How far a sitting is.
+/// The status of a sitting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::N(16))")]
 pub enum SessionStatus {
-    /// Answers are saved until the deadline.
+    /// The sitting is open. Answers can be saved until the deadline.
     #[sea_orm(string_value = "in_progress")]
     InProgress,
-    /// The learner ended it.
+    /// The learner submitted it.
     #[sea_orm(string_value = "submitted")]
     Submitted,
-    /// Its deadline passed, and what was saved was scored.
+    /// The deadline passed, and the saved answers were scored.
     #[sea_orm(string_value = "auto_submitted")]
     AutoSubmitted,
-    /// Its deadline passed, and nothing had been answered. Scored like the others.
+    /// The deadline passed without an answer. It is scored as well.
     #[sea_orm(string_value = "abandoned")]
     Abandoned,
 }
 
 /// A row of `test_sessions`.
 ///
-/// UNIQUE (mock_test_attempt_id, attempt_number); UNIQUE (mock_test_attempt_id, open_marker): the database refuses a
-/// second open sitting of a card; UNIQUE (paper_id, user_id, ranked). Scores are in hundredths of a mark, percentages
-/// in hundredths of a per cent; both are null until it is over.
+/// UNIQUE (mock_test_attempt_id, attempt_number). UNIQUE (mock_test_attempt_id, open_marker) refuses a second open
+/// sitting of a card. UNIQUE (paper_id, user_id, ranked) refuses a second ranked sitting of a learner. Scores are
+/// in hundredths of a mark, and percentages in hundredths of a per cent. Both are null while the sitting is open.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "test_sessions")]
@@ -36,53 +36,54 @@ pub struct Model {
     pub id: TestSessionId,
     /// The card.
     pub mock_test_attempt_id: MockTestAttemptId,
-    /// Who sits.
+    /// The learner.
     pub user_id: UserId,
     /// The subject of the card.
     pub subject_id: SubjectId,
-    /// What is asked.
+    /// The paper.
     pub paper_id: PaperId,
-    /// The revision of the paper. It decides the key, from the start of the sitting on.
+    /// The revision of the paper, fixed at the start of the sitting. It decides the key.
     pub paper_revision: i32,
-    /// Which sitting of the card, from 1.
+    /// The attempt number of the sitting on its card, from 1.
     pub attempt_number: i32,
-    /// Decides the order in which the options are shown.
+    /// The seed of the order in which options are shown.
     pub seed: i64,
-    /// How far it is.
+    /// The status of the sitting.
     pub status: SessionStatus,
-    /// 1 while it is open, null after.
+    /// 1 while the sitting is open, and null afterwards.
     pub open_marker: Option<i32>,
-    /// 1 where it stands for the learner among those who sat the paper: their first scored sitting of it. Else null.
+    /// 1 if the ranking of the paper counts this sitting: the learner's first scored sitting of the paper.
+    /// Otherwise null.
     pub ranked: Option<i32>,
-    /// When it began.
+    /// The start.
     pub started_at: DateTimeUtc,
-    /// Its deadline.
+    /// The deadline.
     pub expires_at: DateTimeUtc,
-    /// When it ended: never after the deadline. Null while it is open.
+    /// The end, never after the deadline. Null while the sitting is open.
     pub submitted_at: Option<DateTimeUtc>,
-    /// The marks.
+    /// The marks scored.
     pub score: Option<i32>,
-    /// The most marks that could be had.
+    /// The maximum marks.
     pub max_score: Option<i32>,
-    /// The marks in per cent of the most; negative where the marks are.
+    /// The marks as a percentage of the maximum. Negative if the marks are negative.
     pub percentage: Option<i32>,
-    /// How many questions were answered correctly.
+    /// The number of correct answers.
     pub correct: Option<i32>,
-    /// How many were answered wrongly.
+    /// The number of wrong answers.
     pub wrong: Option<i32>,
-    /// How many were not answered.
+    /// The number of questions without an answer.
     pub unanswered: Option<i32>,
-    /// From its start to its end, in seconds.
+    /// The time from the start to the end, in seconds.
     pub time_taken_seconds: Option<i32>,
-    /// How many batches were saved through a cluster of several nodes: there a save writes this row, so that the end of
-    /// the sitting on another node and a save that it has not seen refuse each other. 0 elsewhere.
+    /// The number of batches saved in a cluster of several nodes. Each save changes this row, so it conflicts with
+    /// the end of the sitting on another node. 0 outside such a cluster.
     pub saves: i32,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
 
 impl Entity {
-    /// The sittings of this user.
+    /// Finds the sittings of this user.
     #[must_use]
     pub fn of(owner: UserId) -> Select<Self> {
         Self::find().filter(Column::UserId.eq(owner))

@@ -1,4 +1,4 @@
-//! Topics: what the questions of a subject are about.
+//! Topics: the themes of the questions of a subject.
 
 use sea_orm::entity::prelude::*;
 
@@ -12,9 +12,9 @@ pub struct Model {
     /// Primary key.
     #[sea_orm(primary_key)]
     pub id: TopicId,
-    /// The subject it belongs to.
+    /// The subject of the topic.
     pub subject_id: SubjectId,
-    /// What it is called.
+    /// The name of the topic.
     pub name: String,
 }
 

@@ -1,10 +1,10 @@
-//! What a learner's sittings add up to, by topic.
+//! The totals of a learner's scored sittings, by topic.
 
 use sea_orm::entity::prelude::*;
 
 use crate::{TopicId, UserId};
 
-/// A row of `topic_totals`, kept up when a sitting is closed.
+/// A row of `topic_totals`. It is updated when a sitting is closed.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "topic_totals")]
@@ -15,13 +15,13 @@ pub struct Model {
     /// The topic.
     #[sea_orm(primary_key, auto_increment = false)]
     pub topic_id: TopicId,
-    /// How many questions were answered correctly, in all scored sittings.
+    /// The number of correct answers in all scored sittings.
     pub correct: i32,
-    /// How many were answered wrongly.
+    /// The number of wrong answers.
     pub wrong: i32,
-    /// How many were not answered.
+    /// The number of questions without an answer.
     pub unanswered: i32,
-    /// Hundredths of a mark.
+    /// The marks scored, in hundredths.
     pub score: i64,
 }
 

@@ -1,23 +1,23 @@
-//! People: learners, authors, support and admins.
+//! Users: learners, authors, support and admins.
 
 use sea_orm::entity::prelude::*;
 
 use crate::UserId;
 
-/// What a user may do.
+/// The role of a user. It decides what the user may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::N(16))")]
 pub enum Role {
-    /// Buys subjects and sits tests.
+    /// May buy subjects and sit tests.
     #[sea_orm(string_value = "learner")]
     Learner,
-    /// Keeps the catalogue and the question bank.
+    /// May edit the catalogue and the question bank.
     #[sea_orm(string_value = "author")]
     Author,
-    /// Refunds and grants extra time.
+    /// May refund purchases and grant extra time.
     #[sea_orm(string_value = "support")]
     Support,
-    /// Everything.
+    /// May do everything.
     #[sea_orm(string_value = "admin")]
     Admin,
 }
@@ -42,18 +42,18 @@ pub struct Model {
     /// Primary key.
     #[sea_orm(primary_key)]
     pub id: UserId,
-    /// What to call them.
+    /// The display name.
     pub name: String,
-    /// Folded to lower case; unique.
+    /// The e-mail address in lower case. Unique.
     #[sea_orm(unique)]
     pub email: String,
-    /// Argon2id, as a PHC string.
+    /// The Argon2id hash of the password, as a PHC string.
     pub password_hash: String,
-    /// What they may do.
+    /// The role.
     pub role: Role,
-    /// Whether they may sign in.
+    /// The status of the account, which decides whether the user may sign in.
     pub status: UserStatus,
-    /// When they registered.
+    /// The time of the registration.
     pub created_at: DateTimeUtc,
 }
 

@@ -1,8 +1,8 @@
 //! The history of the schema.
 //!
-//! Every migration runs on SQLite, PostgreSQL and MariaDB/MySQL. What differs between them is in [`portable`].
-//! A migration that has been released is never edited: a change is a new file. Its statements go through
-//! [`steps`], so that a run that was cut off can be finished.
+//! Every migration runs on SQLite, PostgreSQL, MariaDB and MySQL. The differences between them are in [`portable`].
+//! A released migration never changes: each change of the schema is a new file. Statements go through [`steps`], so
+//! that the next run can complete an interrupted one.
 
 use sea_orm_migration::prelude::async_trait;
 pub use sea_orm_migration::prelude::{MigrationTrait, MigratorTrait};
@@ -16,7 +16,6 @@ mod m20261128_000006_question_corrections;
 mod m20261128_000007_sign_in;
 mod m20261128_000008_checks;
 mod portable;
-pub mod repair;
 mod steps;
 
 /// All migrations, oldest first.

@@ -56,7 +56,7 @@ impl MigrationTrait for Migration {
                 .await?;
         }
 
-        // No foreign key: what was done is remembered whatever becomes of who did it.
+        // There is no foreign key, so that the entry stays even if the user is deleted.
         step(manager)
             .create_table(
                 Table::create()

@@ -30,8 +30,8 @@ impl MigrationTrait for Migration {
             )
             .await?;
 
-        // Prices have an upper bound so that the sum of any selection fits.
-        // A subject gives at most 1000 cards: MariaDB ends a recursive query there, with only a warning.
+        // Prices have an upper bound, so that the sum of any selection does not overflow.
+        // A subject has at most 1000 cards, because MariaDB silently ends a recursive query at 1000 rows.
         step(manager)
             .create_table(
                 Table::create()

@@ -53,7 +53,7 @@ async fn create_purchases(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .take(),
         )
         .await?;
-    // The page of a user's purchases, newest first.
+    // For the list of a user's purchases, newest first.
     step(manager)
         .create_index(
             Index::create().name("idx_purchases_user").table("purchases").col("user_id").col("id").take(),
@@ -106,7 +106,7 @@ async fn create_entitlements(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .take(),
         )
         .await?;
-    // At most one live right of a user to a subject; ended ones have a null and stand beside it.
+    // A user has at most one live entitlement to a subject. Ended entitlements have a null, so they do not collide.
     step(manager)
         .create_index(
             Index::create()
@@ -121,8 +121,8 @@ async fn create_entitlements(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .await
 }
 
-/// What was asked for under each idempotency key, and what was owned of it then: a repeated key gets the first
-/// answer exactly, however the clocks and sequences of several nodes stand and whatever has ended since.
+/// Creates the tables of purchase requests, and of the subjects that were already owned. A repeated idempotency key
+/// gets exactly the first response, even if entitlements have ended since or the clocks of several nodes differ.
 async fn create_purchase_requests(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let requests = "purchase_requests";
     step(manager)
@@ -182,8 +182,8 @@ async fn create_purchase_requests(manager: &SchemaManager<'_>) -> Result<(), DbE
         .await
 }
 
-/// The row is narrow and has one foreign key, because the cards are what a purchase costs: whose they are and
-/// which subject they test is held by the entitlement that the key refers to.
+/// Creates the table of cards. Writing the cards takes most of the time of a purchase, so a row is narrow and has
+/// only one foreign key. The entitlement that it refers to guarantees the owner and the subject.
 async fn create_mock_test_attempts(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     step(manager)
         .create_table(
@@ -227,8 +227,8 @@ async fn create_mock_test_attempts(manager: &SchemaManager<'_>) -> Result<(), Db
                 .take(),
         )
         .await?;
-    // The page of a user's cards in its default order. `id` tells apart the cards of a subject that was
-    // bought again after its first term.
+    // For the list of a user's cards in its default order. `id` separates the cards of a subject that was bought
+    // again after it expired.
     step(manager)
         .create_index(
             Index::create()

@@ -1,4 +1,4 @@
-//! The question bank, how the tests of a subject are put together and marked, and their papers.
+//! The question bank, the blueprints and marks of tests, and the papers.
 
 use sea_orm_migration::prelude::*;
 
@@ -50,7 +50,8 @@ const SETTINGS: [&str; 7] = [
     "review_policy",
 ];
 
-/// Marks are in hundredths. The defaults are those of NEET UG: 45 questions of a subject in an hour, +4, -1, 0.
+/// Returns the columns of subjects for marks and the size of tests. Marks are in hundredths. The defaults are those
+/// of NEET UG: 45 questions in an hour, with +4, -1 and 0 marks.
 fn test_settings() -> [ColumnDef; 7] {
     let [correct, wrong, unanswered, questions, seconds, grading, review] = SETTINGS;
     [
@@ -148,7 +149,7 @@ async fn create_questions(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .await
 }
 
-/// What a question said at one time. Rows are never changed: papers and past results refer to them.
+/// Creates the versions of questions. Rows never change, because papers and past results refer to them.
 async fn create_versions(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let versions = "question_versions";
     step(manager)
@@ -223,8 +224,8 @@ async fn create_versions(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .await
 }
 
-/// A paper is made at the first start of a test of its number, and is the same from then on for everybody: its
-/// questions in their versions, its marks and its time.
+/// Creates the papers. A paper is created when a learner first starts the test. From then on its questions, their
+/// versions, its marks and its duration are the same for all learners.
 async fn create_papers(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     step(manager)
         .create_table(
@@ -297,8 +298,8 @@ async fn create_papers(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         )
         .await?;
 
-    // How many learners have each score in their first sitting of a paper: a percentile adds up a few hundred
-    // rows, however many have sat it.
+    // The number of learners for each score in a first sitting. So a percentile adds up a few hundred rows, for any
+    // number of learners.
     step(manager)
         .create_table(
             Table::create()

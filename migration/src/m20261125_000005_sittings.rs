@@ -1,4 +1,4 @@
-//! Sittings and their answers, what they add up to by topic, and extra time.
+//! Sittings, their answers, their totals by topic, and extra time.
 
 use sea_orm_migration::prelude::*;
 
@@ -56,7 +56,7 @@ async fn create_sessions(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .check(Expr::cust("attempt_number >= 1"))
                 .check(Expr::cust("open_marker = 1"))
                 .check(Expr::cust("ranked = 1"))
-                // Open is one state, however it is told; what is over has its result.
+                // `status`, `open_marker` and the result must agree on whether the sitting is open.
                 .check(Expr::cust("(status = 'in_progress') = (open_marker IS NOT NULL)"))
                 .check(Expr::cust("(open_marker IS NULL) = (submitted_at IS NOT NULL)"))
                 .check(Expr::cust("(open_marker IS NULL) = (score IS NOT NULL)"))
@@ -80,22 +80,22 @@ async fn create_session_indexes(manager: &SchemaManager<'_>) -> Result<(), DbErr
             unique("unique_attempt_per_card").col("mock_test_attempt_id").col("attempt_number").take(),
         )
         .await?;
-    // At most one open sitting of a card; those that are over have a null and stand beside it.
+    // A card has at most one open sitting. Closed sittings have a null, so they do not collide.
     step(manager)
         .create_index(
             unique("unique_open_session_per_card").col("mock_test_attempt_id").col("open_marker").take(),
         )
         .await?;
-    // A learner counts once among those who sat a paper.
+    // The ranking of a paper counts each learner once.
     step(manager)
         .create_index(
             unique("unique_ranked_session_per_learner").col("paper_id").col("user_id").col("ranked").take(),
         )
         .await?;
     let plain = |name: &str| Index::create().name(name).table("test_sessions").take();
-    // The page of a learner's sittings, newest first.
+    // For the list of a learner's sittings, newest first.
     step(manager).create_index(plain("idx_test_sessions_user").col("user_id").col("id").take()).await?;
-    // What is overdue.
+    // For the search for overdue sittings.
     step(manager)
         .create_index(plain("idx_test_sessions_deadline").col("open_marker").col("expires_at").take())
         .await
@@ -130,7 +130,7 @@ async fn create_answers(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .await
 }
 
-/// What a learner's sittings add up to by topic, kept up when one is closed.
+/// Creates the totals of a learner's sittings by topic. They are updated when a sitting is closed.
 async fn create_totals(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let totals = "topic_totals";
     step(manager)
@@ -150,7 +150,7 @@ async fn create_totals(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .await
 }
 
-/// Extra time that support granted, for every sitting of a card.
+/// Creates the extra time that support grants for all sittings of a card.
 async fn create_extra_times(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let extra = "extra_times";
     step(manager)

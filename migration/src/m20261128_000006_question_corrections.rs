@@ -1,4 +1,4 @@
-//! Corrections of keys, and the revisions of papers that they make.
+//! Corrections of keys, and the revisions of papers that they cause.
 
 use sea_orm_migration::prelude::*;
 
@@ -18,7 +18,7 @@ impl MigrationTrait for Migration {
         create_revisions(manager).await
     }
 
-    /// Drops the revisions. Sittings under a corrected key are then read by the key that it replaced.
+    /// Drops the revisions. Sittings that were scored with a corrected key are then shown with the wrong key again.
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         for table in ["paper_revisions", "question_corrections"] {
             step(manager).drop_table(Table::drop().table(table).take()).await?;

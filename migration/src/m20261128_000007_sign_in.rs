@@ -1,4 +1,4 @@
-//! Sign-in: the successor of a refresh token for a short while, and the networks from which an account signed in.
+//! Sign-in: the short-lived successor of a refresh token, and the networks from which a user signed in.
 
 use sea_orm_migration::prelude::*;
 

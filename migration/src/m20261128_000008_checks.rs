@@ -1,18 +1,20 @@
-//! Constraints in the database: the words that a column may have, and marks that reward right answers.
+//! Constraints on the values of columns: the words of a status, marks that reward correct answers, and valid times.
 //!
-//! PostgreSQL and MariaDB get CHECK constraints. SQLite cannot add one to an existing table. Its documented way is
-//! to make each table anew, copy its rows and drop the old one, with foreign keys off. They cannot be switched off
-//! inside a transaction. Every table here is referred to by RESTRICT, which is not deferred. So a migration would
-//! have to copy nine tables outside its transaction, the cards and sittings among them. Triggers before each
-//! insert and update refuse the same rows under the same names, take no time, and change no row. A later migration
-//! that makes one of these tables anew must make its triggers anew as well.
+//! PostgreSQL and MariaDB get CHECK constraints. SQLite cannot add a CHECK to an existing table, so it gets triggers.
+//! They refuse the same rows, with the same names, before each insert and update. Creating them changes no row and
+//! takes no time. A later migration that rebuilds one of these tables must create its triggers again.
 //!
-//! PostgreSQL reads each table once under a lock that stops reads and writes. MariaDB copies each table once, whatever is asked
-//! for: 10.11 has neither INPLACE nor INSTANT for ADD CHECK, not even with `check_constraint_checks` off. While a table is
-//! copied, it can be read; writes wait. All constraints of a table are added by one statement, so that it is copied once.
-//! Taking them back is INSTANT.
+//! The documented way on SQLite would be to rebuild each table with foreign keys off. That cannot be switched
+//! inside a transaction, and foreign keys with RESTRICT refer to all these tables. The migration would have to copy
+//! nine tables outside a transaction, among them cards and sittings.
 //!
-//! Rows that are wrong already are listed first, all of them that fit in a message, and nothing is changed then.
+//! PostgreSQL reads each table once, under a lock that blocks reads and writes. MariaDB 10.11 copies each table
+//! once, because ADD CHECK supports neither INPLACE nor INSTANT, even with `check_constraint_checks` off. During
+//! the copy the table can be read, and writes wait. One statement adds all constraints of a table, so that it is
+//! copied only once. Dropping them is INSTANT.
+//!
+//! The migration first searches for rows that break a constraint. If there are any, it lists them and changes
+//! nothing.
 
 use std::fmt::Write;
 
@@ -24,39 +26,39 @@ use crate::steps::step;
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
 
-/// Maximum number of wrong rows of a constraint that are named.
-const NAMED_ROWS: usize = 20;
+/// Maximum number of wrong rows that the error lists for each constraint.
+const MAX_LISTED_ROWS: usize = 20;
 
 /// A rule for the values of a column.
-enum Rule {
-    /// Exactly one of these words.
+enum ColumnRule {
+    /// The column must have one of these words.
     Words(&'static str, &'static [&'static str]),
-    /// A condition on these columns, written with `{}` before each of them.
+    /// The columns must fulfil this condition, in which `{}` stands before each column.
     Condition(&'static [&'static str], &'static str),
-    /// Times that exist, from year 1 to year 9999. On PostgreSQL alone, which stores `infinity` and years that no client
-    /// can read. The other databases have no such times.
+    /// The columns must have times from year 1 to year 9999. Only PostgreSQL needs this, because it can store
+    /// `infinity` and years that clients cannot read.
     Times(&'static [&'static str]),
 }
 
 /// A constraint. Its name never changes.
-struct Check {
+struct ColumnCheck {
     name: &'static str,
-    rule: Rule,
+    rule: ColumnRule,
 }
 
-/// A table with its constraints, and the columns that name a row of it.
-struct Checked {
+/// A table with its constraints, and the columns of its primary key.
+struct CheckedTable {
     table: &'static str,
     key: &'static str,
-    checks: &'static [Check],
+    checks: &'static [ColumnCheck],
 }
 
-const fn words(name: &'static str, column: &'static str, words: &'static [&'static str]) -> Check {
-    Check { name, rule: Rule::Words(column, words) }
+const fn words(name: &'static str, column: &'static str, words: &'static [&'static str]) -> ColumnCheck {
+    ColumnCheck { name, rule: ColumnRule::Words(column, words) }
 }
 
-const fn times(name: &'static str, columns: &'static [&'static str]) -> Check {
-    Check { name, rule: Rule::Times(columns) }
+const fn times(name: &'static str, columns: &'static [&'static str]) -> ColumnCheck {
+    ColumnCheck { name, rule: ColumnRule::Times(columns) }
 }
 
 const DIFFICULTIES: &[&str] = &["easy", "medium", "hard"];
@@ -64,8 +66,8 @@ const MARKS: &[&str] = &["marks_correct", "marks_wrong", "marks_unanswered"];
 const REWARDING: &str =
     "{}marks_correct > 0 AND {}marks_correct > {}marks_wrong AND {}marks_correct > {}marks_unanswered";
 
-const CHECKED: &[Checked] = &[
-    Checked {
+const CHECKED_TABLES: &[CheckedTable] = &[
+    CheckedTable {
         table: "users",
         key: "id",
         checks: &[
@@ -74,7 +76,7 @@ const CHECKED: &[Checked] = &[
             times("check_users_times", &["created_at"]),
         ],
     },
-    Checked {
+    CheckedTable {
         table: "subjects",
         key: "id",
         checks: &[
@@ -88,16 +90,16 @@ const CHECKED: &[Checked] = &[
                 "review_policy",
                 &["after_sitting", "after_last_attempt", "never"],
             ),
-            Check { name: "check_subjects_marks", rule: Rule::Condition(MARKS, REWARDING) },
+            ColumnCheck { name: "check_subjects_marks", rule: ColumnRule::Condition(MARKS, REWARDING) },
             times("check_subjects_times", &["offer_ends_at", "archived_at", "created_at"]),
         ],
     },
-    Checked {
+    CheckedTable {
         table: "blueprint_parts",
         key: "subject_id, position",
         checks: &[words("check_blueprint_parts_difficulty", "difficulty", DIFFICULTIES)],
     },
-    Checked {
+    CheckedTable {
         table: "question_versions",
         key: "id",
         checks: &[
@@ -107,7 +109,7 @@ const CHECKED: &[Checked] = &[
             times("check_question_versions_times", &["created_at"]),
         ],
     },
-    Checked {
+    CheckedTable {
         table: "purchases",
         key: "id",
         checks: &[
@@ -120,7 +122,7 @@ const CHECKED: &[Checked] = &[
             times("check_purchases_times", &["created_at", "expires_at"]),
         ],
     },
-    Checked {
+    CheckedTable {
         table: "purchase_requests",
         key: "id",
         checks: &[
@@ -128,7 +130,7 @@ const CHECKED: &[Checked] = &[
             times("check_purchase_requests_times", &["created_at"]),
         ],
     },
-    Checked {
+    CheckedTable {
         table: "mock_test_attempts",
         key: "id",
         checks: &[
@@ -140,7 +142,7 @@ const CHECKED: &[Checked] = &[
             times("check_mock_test_attempts_times", &["latest_attempt_at"]),
         ],
     },
-    Checked {
+    CheckedTable {
         table: "test_sessions",
         key: "id",
         checks: &[
@@ -152,34 +154,34 @@ const CHECKED: &[Checked] = &[
             times("check_test_sessions_times", &["started_at", "expires_at", "submitted_at"]),
         ],
     },
-    Checked {
+    CheckedTable {
         table: "courses",
         key: "id",
         checks: &[times("check_courses_times", &["archived_at", "created_at"])],
     },
-    Checked {
+    CheckedTable {
         table: "entitlements",
         key: "purchase_id, subject_id",
         checks: &[times("check_entitlements_times", &["granted_at", "expires_at", "ended_at"])],
     },
-    Checked {
+    CheckedTable {
         table: "questions",
         key: "id",
         checks: &[times("check_questions_times", &["archived_at", "created_at"])],
     },
-    Checked { table: "papers", key: "id", checks: &[times("check_papers_times", &["created_at"])] },
-    Checked {
+    CheckedTable { table: "papers", key: "id", checks: &[times("check_papers_times", &["created_at"])] },
+    CheckedTable {
         table: "test_answers",
         key: "session_id, slot",
         checks: &[times("check_test_answers_times", &["saved_at"])],
     },
-    Checked {
+    CheckedTable {
         table: "extra_times",
         key: "mock_test_attempt_id",
         checks: &[times("check_extra_times_times", &["granted_at"])],
     },
-    Checked { table: "audit_events", key: "id", checks: &[times("check_audit_events_times", &["at"])] },
-    Checked {
+    CheckedTable { table: "audit_events", key: "id", checks: &[times("check_audit_events_times", &["at"])] },
+    CheckedTable {
         table: "refresh_tokens",
         key: "id",
         checks: &[times(
@@ -187,17 +189,17 @@ const CHECKED: &[Checked] = &[
             &["created_at", "expires_at", "used_at", "revoked_at", "successor_until"],
         )],
     },
-    Checked {
+    CheckedTable {
         table: "cart_items",
         key: "user_id, subject_id",
         checks: &[times("check_cart_items_times", &["added_at"])],
     },
-    Checked {
+    CheckedTable {
         table: "question_corrections",
         key: "id",
         checks: &[times("check_question_corrections_times", &["corrected_at"])],
     },
-    Checked {
+    CheckedTable {
         table: "sign_in_networks",
         key: "id",
         checks: &[times("check_sign_in_networks_times", &["seen_at"])],
@@ -209,7 +211,7 @@ impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         refuse_wrong_rows(manager).await?;
         let backend = manager.get_database_backend();
-        for checked in CHECKED {
+        for checked in CHECKED_TABLES {
             if checked.of(backend).next().is_none() {
                 continue;
             }
@@ -227,12 +229,12 @@ impl MigrationTrait for Migration {
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let backend = manager.get_database_backend();
-        for checked in CHECKED {
+        for checked in CHECKED_TABLES {
             if checked.of(backend).next().is_none() {
                 continue;
             }
             if backend == DbBackend::Sqlite {
-                let drop = |Check { name, .. }: &Check| {
+                let drop = |ColumnCheck { name, .. }: &ColumnCheck| {
                     format!("DROP TRIGGER {name}_insert; DROP TRIGGER {name}_update")
                 };
                 let text = checked.of(backend).map(drop).collect::<Vec<_>>().join("; ");
@@ -245,34 +247,35 @@ impl MigrationTrait for Migration {
     }
 }
 
-impl Checked {
+impl CheckedTable {
     fn conditions(&self, backend: DbBackend) -> Vec<(&'static str, String)> {
         self.of(backend).map(|check| (check.name, check.condition(backend, ""))).collect()
     }
 
-    /// The constraints of this database.
-    fn of(&self, backend: DbBackend) -> impl Iterator<Item = &'static Check> {
-        let is_meant =
-            move |check: &&Check| backend == DbBackend::Postgres || !matches!(check.rule, Rule::Times(_));
-        self.checks.iter().filter(is_meant)
+    /// Returns the constraints that this database needs.
+    fn of(&self, backend: DbBackend) -> impl Iterator<Item = &'static ColumnCheck> {
+        let is_needed = move |check: &&ColumnCheck| {
+            backend == DbBackend::Postgres || !matches!(check.rule, ColumnRule::Times(_))
+        };
+        self.checks.iter().filter(is_needed)
     }
 }
 
-impl Check {
+impl ColumnCheck {
     /// Returns the condition as SQL, for the columns of a row with this prefix.
     fn condition(&self, backend: DbBackend, row: &str) -> String {
         match self.rule {
-            Rule::Condition(_, text) => text.replace("{}", row),
-            Rule::Words(column, words) => {
+            ColumnRule::Condition(_, text) => text.replace("{}", row),
+            ColumnRule::Words(column, words) => {
                 let listed: Vec<_> = words.iter().map(|word| format!("'{word}'")).collect();
-                // The collation would accept another case, and spaces at the end.
+                // Without the cast, the collation would ignore case and trailing spaces.
                 let value = match backend {
                     DbBackend::MySql => format!("CAST({row}{column} AS BINARY)"),
                     _ => format!("{row}{column}"),
                 };
                 format!("{value} IN ({})", listed.join(", "))
             }
-            Rule::Times(columns) => {
+            ColumnRule::Times(columns) => {
                 let exists = |column: &&str| {
                     format!(
                         "{row}{column} >= '0001-01-01 00:00:00+00' AND {row}{column} < '10000-01-01 00:00:00+00'"
@@ -285,8 +288,8 @@ impl Check {
 
     fn columns(&self) -> &[&'static str] {
         match &self.rule {
-            Rule::Words(column, _) => std::slice::from_ref(column),
-            Rule::Condition(columns, _) | Rule::Times(columns) => columns,
+            ColumnRule::Words(column, _) => std::slice::from_ref(column),
+            ColumnRule::Condition(columns, _) | ColumnRule::Times(columns) => columns,
         }
     }
 
@@ -305,12 +308,12 @@ impl Check {
     }
 }
 
-/// Names the wrong rows, so that a person can correct them.
+/// Fails with a list of the rows that break a constraint, so that a person can correct them.
 async fn refuse_wrong_rows(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let backend = manager.get_database_backend();
     let (text_type, mut found) = (if backend == DbBackend::MySql { "CHAR" } else { "TEXT" }, String::new());
-    for checked in CHECKED {
-        let Checked { table, key, .. } = checked;
+    for checked in CHECKED_TABLES {
+        let CheckedTable { table, key, .. } = checked;
         for check in checked.of(backend) {
             let shown: Vec<_> = key.split(", ").chain(check.columns().iter().copied()).collect();
             let selected: Vec<_> =
@@ -319,10 +322,10 @@ async fn refuse_wrong_rows(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 "SELECT {} FROM {table} WHERE NOT ({}) ORDER BY {key} LIMIT {}",
                 selected.join(", "),
                 check.condition(backend, ""),
-                NAMED_ROWS + 1
+                MAX_LISTED_ROWS + 1
             );
             let rows = manager.get_connection().query_all_raw(Statement::from_string(backend, text)).await?;
-            for row in rows.iter().take(NAMED_ROWS) {
+            for row in rows.iter().take(MAX_LISTED_ROWS) {
                 let mut named = Vec::with_capacity(shown.len());
                 for (position, column) in shown.iter().enumerate() {
                     let value: Option<String> = row.try_get_by_index(position)?;
@@ -330,7 +333,7 @@ async fn refuse_wrong_rows(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 }
                 let _ = write!(found, "\n  {table}: {}", named.join(", "));
             }
-            if rows.len() > NAMED_ROWS {
+            if rows.len() > MAX_LISTED_ROWS {
                 let _ = write!(found, "\n  {table}: and more");
             }
             if !rows.is_empty() {

@@ -1,18 +1,18 @@
-//! Column types and constraints where the three databases differ.
+//! Column types and constraints that differ between the databases.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DbBackend;
 
-/// A 64-bit primary key that numbers itself.
+/// Defines a 64-bit primary key that numbers itself.
 pub(crate) fn key<T: IntoIden>(name: T) -> ColumnDef {
     let mut column = ColumnDef::new(name);
     column.big_integer().not_null().auto_increment().primary_key();
     column
 }
 
-/// A point in time, UTC, to the microsecond.
+/// Defines a time in UTC with microseconds.
 ///
-/// Not `TIMESTAMP` on MariaDB/MySQL: it keeps whole seconds by default and ends in 2038.
+/// MariaDB and MySQL do not use `TIMESTAMP`, because by default it has whole seconds and ends in 2038.
 pub(crate) fn utc<T: IntoIden>(manager: &SchemaManager<'_>, name: T) -> ColumnDef {
     let mut column = ColumnDef::new(name);
     match manager.get_database_backend() {
@@ -22,9 +22,9 @@ pub(crate) fn utc<T: IntoIden>(manager: &SchemaManager<'_>, name: T) -> ColumnDe
     column
 }
 
-/// Text that is equal only when it is the same, letter for letter: keys, hashes, folded e-mail addresses.
+/// Defines a text that is compared byte by byte, such as a key, a hash or a normalised e-mail address.
 ///
-/// MariaDB/MySQL compares by a collation in which `é` is `e` unless told otherwise.
+/// By default MariaDB and MySQL use a collation in which `é` equals `e`.
 pub(crate) fn exact<T: IntoIden>(manager: &SchemaManager<'_>, name: T, length: u32) -> ColumnDef {
     let mut column = ColumnDef::new(name);
     match manager.get_database_backend() {
@@ -36,7 +36,7 @@ pub(crate) fn exact<T: IntoIden>(manager: &SchemaManager<'_>, name: T, length: u
     column
 }
 
-/// A foreign key of one column that refuses to orphan a row.
+/// Defines a foreign key of one column. It refuses to delete or change a row that is still referred to.
 pub(crate) fn foreign_key<F, C, T, R>(
     name: &str,
     from: F,
@@ -59,7 +59,7 @@ where
         .to_owned()
 }
 
-/// Prose of people, in any script: MariaDB/MySQL would otherwise keep it in the database's default character set.
+/// Defines a text in any script. Without a character set, MariaDB and MySQL would use the default of the database.
 pub(crate) fn prose<T: IntoIden>(manager: &SchemaManager<'_>, name: T) -> ColumnDef {
     let mut column = ColumnDef::new(name);
     match manager.get_database_backend() {

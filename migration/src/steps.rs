@@ -1,15 +1,15 @@
-//! Steps of a migration that a later run can go over again.
+//! Steps of a migration that can be repeated.
 //!
 //! On SQLite and PostgreSQL a migration is one transaction. MariaDB and MySQL commit each statement that changes
-//! the schema by itself: a run that is cut off leaves some of them behind, and nodes of a Galera cluster that
-//! start at once migrate at once, since the lock between nodes is one server's own. So there a step that another
-//! run has done is passed over. What is found must be what the step would have made: a table of that name with
-//! other columns, the old system's for instance, is an error as before.
+//! the schema on its own, so an interrupted run leaves some of its changes. And if nodes of a Galera cluster start
+//! at the same time, they migrate at the same time, because the lock belongs to one server. So on MariaDB and MySQL
+//! a step is skipped if its result already exists. Another result is still an error, such as a table of the old
+//! system with the same name and other columns.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::{DbBackend, QueryResult, Statement, Value};
 
-/// A schema whose steps are passed over where they were done.
+/// A schema manager that skips steps whose result already exists.
 pub(crate) struct Steps<'m, 'c>(&'m SchemaManager<'c>);
 
 /// Begins a step.
@@ -18,8 +18,8 @@ pub(crate) fn step<'m, 'c>(manager: &'m SchemaManager<'c>) -> Steps<'m, 'c> {
 }
 
 impl Steps<'_, '_> {
-    /// Creates a table. One of this name that has these very columns was made by an earlier run: the server
-    /// makes a table whole or not at all.
+    /// Creates a table. A table with this name and exactly these columns comes from an earlier run, because the
+    /// server never creates a table in part.
     pub(crate) async fn create_table(&self, statement: TableCreateStatement) -> Result<(), DbErr> {
         let name = match statement.get_table_name() {
             Some(TableRef::Table(TableName(_, name), _)) => name.to_string(),
@@ -27,20 +27,20 @@ impl Steps<'_, '_> {
         };
         let columns: Vec<String> = statement.get_columns().iter().map(ColumnDef::get_column_name).collect();
         let Err(error) = self.0.create_table(statement).await else { return Ok(()) };
-        if self.commits_by_itself() && self.columns(&name).await? == columns {
+        if self.commits_each_statement() && self.columns(&name).await? == columns {
             return Ok(());
         }
         Err(error)
     }
 
-    /// Adds a column to a table. One of this name was made by an earlier run: the tables are ours by now.
+    /// Adds a column to a table. A column with this name comes from an earlier run, because the table is ours.
     pub(crate) async fn add_column(&self, table: &'static str, mut column: ColumnDef) -> Result<(), DbErr> {
         let name = column.get_column_name();
         let Err(error) = self.0.alter_table(Table::alter().table(table).add_column(&mut column).take()).await
         else {
             return Ok(());
         };
-        if self.commits_by_itself() && self.columns(table).await?.contains(&name) {
+        if self.commits_each_statement() && self.columns(table).await?.contains(&name) {
             return Ok(());
         }
         Err(error)
@@ -48,17 +48,17 @@ impl Steps<'_, '_> {
 
     /// Drops a column.
     pub(crate) async fn drop_column(&self, table: &'static str, column: &'static str) -> Result<(), DbErr> {
-        if self.commits_by_itself() && !self.columns(table).await?.iter().any(|name| name == column) {
+        if self.commits_each_statement() && !self.columns(table).await?.iter().any(|name| name == column) {
             return Ok(());
         }
         self.0.alter_table(Table::alter().table(table).drop_column(column).take()).await
     }
 
-    /// Creates an index. Their names are unique in our schema.
+    /// Creates an index. The names of indexes are unique in our schema.
     pub(crate) async fn create_index(&self, statement: IndexCreateStatement) -> Result<(), DbErr> {
         let name = statement.get_index_spec().get_name().unwrap_or_default().to_owned();
         let Err(error) = self.0.create_index(statement).await else { return Ok(()) };
-        if self.commits_by_itself() && self.has_index(name).await? {
+        if self.commits_each_statement() && self.has_index(name).await? {
             return Ok(());
         }
         Err(error)
@@ -66,7 +66,7 @@ impl Steps<'_, '_> {
 
     /// Drops an index.
     pub(crate) async fn drop_index(&self, name: &'static str, table: &'static str) -> Result<(), DbErr> {
-        if self.commits_by_itself() && !self.has_index(name.to_owned()).await? {
+        if self.commits_each_statement() && !self.has_index(name.to_owned()).await? {
             return Ok(());
         }
         self.0.drop_index(Index::drop().name(name).table(table).to_owned()).await
@@ -74,20 +74,20 @@ impl Steps<'_, '_> {
 
     /// Drops a table.
     pub(crate) async fn drop_table(&self, mut statement: TableDropStatement) -> Result<(), DbErr> {
-        if self.commits_by_itself() {
+        if self.commits_each_statement() {
             statement.if_exists();
         }
         self.0.drop_table(statement).await
     }
 
-    /// Adds constraints to a table, each with its name and its condition. Their names are unique in our schema.
-    /// PostgreSQL and MariaDB check every row, in one pass.
+    /// Adds constraints to a table, each with its name and its condition. The names are unique in our schema.
+    /// PostgreSQL and MariaDB check all rows in one pass.
     pub(crate) async fn add_checks(&self, table: &str, checks: &[(&str, String)]) -> Result<(), DbErr> {
         let add = |(name, condition): &(&str, String)| format!("ADD CONSTRAINT {name} CHECK ({condition})");
         let all: Vec<_> = checks.iter().map(add).collect();
         let text = format!("ALTER TABLE {table} {}", all.join(", "));
         let Err(error) = self.0.get_connection().execute_unprepared(&text).await else { return Ok(()) };
-        if self.commits_by_itself() && self.has_checks(checks).await? {
+        if self.commits_each_statement() && self.has_checks(checks).await? {
             return Ok(());
         }
         Err(error)
@@ -95,7 +95,7 @@ impl Steps<'_, '_> {
 
     /// Drops constraints.
     pub(crate) async fn drop_checks(&self, table: &str, checks: &[(&str, String)]) -> Result<(), DbErr> {
-        if self.commits_by_itself() && !self.has_checks(checks).await? {
+        if self.commits_each_statement() && !self.has_checks(checks).await? {
             return Ok(());
         }
         let all: Vec<_> = checks.iter().map(|(name, _)| format!("DROP CONSTRAINT {name}")).collect();
@@ -103,7 +103,8 @@ impl Steps<'_, '_> {
         self.0.get_connection().execute_unprepared(&text).await.map(drop)
     }
 
-    /// Whether the table has these constraints. The server adds and drops those of one statement together.
+    /// Returns whether the constraints exist. It looks only for the first one, because one statement adds or drops
+    /// all.
     async fn has_checks(&self, checks: &[(&str, String)]) -> Result<bool, DbErr> {
         let Some((name, _)) = checks.first() else { return Ok(true) };
         let text = "SELECT 1 FROM information_schema.CHECK_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = DATABASE() \
@@ -111,7 +112,7 @@ impl Steps<'_, '_> {
         Ok(!self.query(text, (*name).into()).await?.is_empty())
     }
 
-    fn commits_by_itself(&self) -> bool {
+    fn commits_each_statement(&self) -> bool {
         self.0.get_database_backend() == DbBackend::MySql
     }
 

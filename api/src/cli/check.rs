@@ -3,26 +3,26 @@
 use std::error::Error;
 
 use clap::{Args, ValueEnum};
-use jishu_migration::repair::{RepairError, Report, Session};
+use jishu_repair::{InspectionReport, RepairError, RepairSession};
 use serde_json::json;
 
 use super::{CommandResult, values};
 use crate::config::DatabaseConfig;
 
-/// What the process ends with then. That something is not right is 1, as any failure of a command.
-const COULD_NOT_CHECK: i32 = 2;
+/// The exit code if the check itself failed. Problems that it found have the exit code 1.
+const EXIT_CODE_CHECK_FAILED: i32 = 2;
 
 #[derive(Args, Debug)]
 pub(super) struct CheckArgs {
     #[command(flatten)]
     database: DatabaseConfig,
 
-    /// How the report is written.
+    /// Format of the report.
     #[arg(long, value_enum, default_value_t)]
     format: ReportFormat,
 }
 
-/// How a report is written to standard output.
+/// The format of a report on standard output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum ReportFormat {
     /// For people.
@@ -32,20 +32,20 @@ pub(super) enum ReportFormat {
     Json,
 }
 
-/// Ends with 0 when all is right, 1 when something is not, and 2 when that could not be told.
+/// Runs `jishu check`. The exit code is 0 without problems, 1 with problems, and 2 if the check failed.
 pub(super) async fn run(args: CheckArgs) -> CommandResult {
-    let examined = async {
-        let report = examine(&args.database.database_url).await?;
+    let checked = async {
+        let report = inspect(&args.database.database_url).await?;
         Ok::<_, Box<dyn Error + Send + Sync>>((report, values::bad_values(&args.database).await?))
     };
-    match examined.await {
+    match checked.await {
         Ok((report, bad)) => {
             match args.format {
                 ReportFormat::Text => {
                     print!("{report}");
                     values::print(&bad);
                     if report.ok && bad.is_empty() {
-                        println!("All is right.");
+                        println!("No problems were found.");
                     }
                 }
                 ReportFormat::Json => {
@@ -65,13 +65,13 @@ pub(super) async fn run(args: CheckArgs) -> CommandResult {
                 println!("{:#}", json!({ "ok": false, "error": error.to_string() }));
             }
             eprintln!("jishu: the database could not be checked: {error}");
-            std::process::exit(COULD_NOT_CHECK)
+            std::process::exit(EXIT_CODE_CHECK_FAILED)
         }
     }
 }
 
-async fn examine(url: &str) -> Result<Report, RepairError> {
-    let session = Session::open(url).await?;
+async fn inspect(url: &str) -> Result<InspectionReport, RepairError> {
+    let session = RepairSession::open(url).await?;
     let inspection = session.inspect().await;
     session.close().await?;
     Ok(inspection?.report())

@@ -4,8 +4,9 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use jishu_migration::repair::{
-    Inspection, Outcome, Plan, Progress, RepairError, Report, Session, Undone, plan,
+use jishu_repair::{
+    Inspection, InspectionReport, RepairError, RepairOutcome, RepairPlan, RepairProgress, RepairSession,
+    UndoOutcome, plan,
 };
 use serde_json::json;
 
@@ -13,46 +14,46 @@ use super::CommandResult;
 use super::check::ReportFormat;
 use crate::config::DatabaseConfig;
 
-/// How many merges are told one by one.
-const TOLD: usize = 20;
-/// How often progress is told.
-const EVERY: Duration = Duration::from_secs(1);
+/// Maximum number of merged groups that are printed one by one.
+const MAX_PRINTED_GROUPS: usize = 20;
+/// Minimum time between two lines of progress of the same step.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 
 #[derive(Args, Debug)]
 pub(super) struct RepairArgs {
     #[command(flatten)]
     database: DatabaseConfig,
 
-    /// Do it. Without this, the plan is printed and nothing is changed.
+    /// Carry out the plan. Without this option, the command prints the plan and changes nothing.
     ///
     /// Every changed value is logged in the tables `mock_test_attempts_merged`, `jishu_repair_survivors` and
     /// `jishu_repair_changes`.
     #[arg(long)]
     apply: bool,
 
-    /// Undo the latest repair: its cards, sittings, questions and keys become what they were.
+    /// Undo the latest repair, and restore its cards, sittings, questions and keys.
     ///
     /// If rows have changed since the repair, the command refuses and changes nothing.
     #[arg(long, conflicts_with = "apply")]
     undo: bool,
 
-    /// How the plan or the outcome is written. Progress goes to standard error.
+    /// Format of the plan or the outcome. Progress goes to standard error.
     #[arg(long, value_enum, default_value_t)]
     format: ReportFormat,
 
-    /// How long to wait for another repair of the same database to end, in seconds.
+    /// Maximum time to wait for another repair of the same database to end, in seconds.
     #[arg(long, default_value_t = 60, value_name = "SECONDS",
           value_parser = clap::value_parser!(u64).range(0..=86_400))]
     wait: u64,
 }
 
-/// Ends with 0 when the plan was printed, or all of it was done.
+/// Runs `jishu repair`. The exit code is 0 if the plan was printed or carried out.
 pub(super) async fn run(args: RepairArgs) -> CommandResult {
-    let session = Session::open(&args.database.database_url).await?;
-    let session = session.with_patience(Duration::from_secs(args.wait));
+    let session = RepairSession::open(&args.database.database_url).await?;
+    let session = session.with_lock_wait(Duration::from_secs(args.wait));
     if args.undo {
-        let mut teller = Teller::default();
-        let result = session.undo(&mut |progress| teller.tell(&progress)).await;
+        let mut printer = ProgressPrinter::default();
+        let result = session.undo(&mut |progress| printer.print(&progress)).await;
         close(session).await;
         return print_undone(&result?, args.format);
     }
@@ -61,27 +62,27 @@ pub(super) async fn run(args: RepairArgs) -> CommandResult {
         session.close().await?;
         return print_plan(&inspection, args.format);
     }
-    let mut teller = Teller::default();
-    let result = session.apply(&mut |progress| teller.tell(&progress)).await;
+    let mut printer = ProgressPrinter::default();
+    let result = session.apply(&mut |progress| printer.print(&progress)).await;
     close(session).await;
     print_outcome(&result?, args.format)
 }
 
-/// Closes the connection. An error of closing is only logged, because the command's own result matters more.
-async fn close(session: Session) {
+/// Closes the session. An error of closing is only logged, because the command's own result matters more.
+async fn close(session: RepairSession) {
     if let Err(error) = session.close().await {
-        tracing::debug!(%error, "closing the connection");
+        tracing::debug!(%error, "the connection could not be closed");
     }
 }
 
-fn print_undone(undone: &Undone, format: ReportFormat) -> CommandResult {
+fn print_undone(undone: &UndoOutcome, format: ReportFormat) -> CommandResult {
     if format == ReportFormat::Json {
         println!("{:#}", json!({ "undone": undone }));
         return Ok(());
     }
-    let Undone { run, restored, runs_left, .. } = undone;
+    let UndoOutcome { run, restored, runs_left, .. } = undone;
     println!(
-        "Repair {run} was undone: {} merged cards were restored, and {} other cards are as they were.",
+        "Repair {run} was undone. {} merged cards and {} other cards were restored.",
         restored.cards, restored.survivors
     );
     for (table, values) in &restored.values {
@@ -94,29 +95,29 @@ fn print_undone(undone: &Undone, format: ReportFormat) -> CommandResult {
 }
 
 fn print_plan(inspection: &Inspection, format: ReportFormat) -> CommandResult {
-    let Plan { summary, steps, blockers } = &plan(inspection);
+    let RepairPlan { summary, steps, blockers } = &plan(inspection);
     match format {
         ReportFormat::Text => {
             print!("{}", inspection.report());
-            print_all_right(&inspection.report());
+            print_if_ok(&inspection.report());
             print!("\n{}", plan(inspection));
             if !steps.is_empty() {
-                println!("-- Nothing was changed. `jishu repair --apply` does it.");
+                println!("-- Nothing was changed. `jishu repair --apply` carries out this plan.");
             }
         }
         ReportFormat::Json => {
-            let answer = json!({
+            let output = json!({
                 "applied": false,
                 "report": inspection.report(),
                 "plan": { "summary": summary, "steps": steps, "blockers": blockers },
             });
-            println!("{answer:#}");
+            println!("{output:#}");
         }
     }
     if blockers.is_empty() { Ok(()) } else { Err(RepairError::Blocked(blockers.clone()).into()) }
 }
 
-fn print_outcome(outcome: &Outcome, format: ReportFormat) -> CommandResult {
+fn print_outcome(outcome: &RepairOutcome, format: ReportFormat) -> CommandResult {
     if format == ReportFormat::Json {
         println!("{:#}", json!({ "applied": true, "outcome": outcome }));
         return Ok(());
@@ -124,7 +125,7 @@ fn print_outcome(outcome: &Outcome, format: ReportFormat) -> CommandResult {
     for sentence in &outcome.summary {
         println!("planned: {sentence}");
     }
-    for merged in outcome.merged.iter().take(TOLD) {
+    for merged in outcome.merged.iter().take(MAX_PRINTED_GROUPS) {
         let ids = merged.merged_ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         println!(
             "merged into card {} (purchase {}, subject {}, number {}): {ids}",
@@ -133,57 +134,57 @@ fn print_outcome(outcome: &Outcome, format: ReportFormat) -> CommandResult {
     }
     if outcome.merged_groups > 0 {
         println!(
-            "{} cards of {} groups were merged; they are in mock_test_attempts_merged, whole",
+            "{} cards of {} groups were merged. The merged cards are in mock_test_attempts_merged.",
             outcome.merged_cards, outcome.merged_groups
         );
     }
     if outcome.corrected_cards > 0 {
-        println!("{} other cards were corrected", outcome.corrected_cards);
+        println!("{} other cards were corrected.", outcome.corrected_cards);
     }
     if outcome.statements.is_empty() && outcome.merged_groups == 0 && outcome.corrected_cards == 0 {
         println!("Nothing to do.");
     }
     print!("{}", outcome.report);
-    print_all_right(&outcome.report);
+    print_if_ok(&outcome.report);
     Ok(())
 }
 
-fn print_all_right(report: &Report) {
+fn print_if_ok(report: &InspectionReport) {
     if report.ok {
-        println!("All is right.");
+        println!("No problems were found.");
     }
 }
 
-/// Tells progress on standard error, not more than a line a second for what goes on and on.
+/// Prints progress on standard error. It prints at most one line per second of a repeated event.
 #[derive(Default)]
-struct Teller {
-    told: Option<Instant>,
+struct ProgressPrinter {
+    last_line: Option<Instant>,
 }
 
-impl Teller {
-    fn tell(&mut self, progress: &Progress<'_>) -> ControlFlow<()> {
+impl ProgressPrinter {
+    fn print(&mut self, progress: &RepairProgress<'_>) -> ControlFlow<()> {
         match progress {
-            Progress::Step { number, of, step } => eprintln!("{number}/{of}  {}", step.purpose),
-            Progress::Statement(statement) => tracing::debug!(statement, "repair"),
-            Progress::NextRound { round } => {
-                eprintln!("The application was in the way. Round {round}");
+            RepairProgress::Step { number, of, step } => eprintln!("{number}/{of}  {}", step.purpose),
+            RepairProgress::Statement(statement) => tracing::debug!(statement, "repair"),
+            RepairProgress::NextRound { round } => {
+                eprintln!("The application inserted duplicates. Starting round {round}");
             }
-            Progress::Committing => eprintln!("Committing"),
-            _ if self.told.is_some_and(|told| told.elapsed() < EVERY) => {}
+            RepairProgress::Committing => eprintln!("Committing"),
+            _ if self.last_line.is_some_and(|last| last.elapsed() < PROGRESS_INTERVAL) => {}
             other => {
-                self.told = Some(Instant::now());
+                self.last_line = Some(Instant::now());
                 eprintln!("      {}", Self::line(other));
             }
         }
         ControlFlow::Continue(())
     }
 
-    fn line(progress: &Progress<'_>) -> String {
+    fn line(progress: &RepairProgress<'_>) -> String {
         match progress {
-            Progress::WaitingForOther => "waiting for another repair to end".to_owned(),
-            Progress::Locked { attempt } => format!("locked by others; tried {attempt} times"),
-            Progress::Merged { groups, of } => format!("{groups} of {of} groups merged"),
-            Progress::Working { elapsed, phase, percent } => {
+            RepairProgress::WaitingForOther => "waiting for another repair to end".to_owned(),
+            RepairProgress::Locked { attempt } => format!("the table is locked; attempt {attempt}"),
+            RepairProgress::Merged { groups, of } => format!("{groups} of {of} groups merged"),
+            RepairProgress::Working { elapsed, phase, percent } => {
                 let phase = phase.as_deref().unwrap_or("working");
                 let percent = percent.map(|percent| format!(", {percent:.0}%")).unwrap_or_default();
                 format!("{} s: {phase}{percent}", elapsed.as_secs())

@@ -1,4 +1,4 @@
-//! The application that goes on while its database is repaired.
+//! An application that keeps running while its database is repaired.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,33 +9,33 @@ use jishu_tests::{Backend, rows};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, TransactionTrait};
 use tokio::task::JoinHandle;
 
-use crate::old::{Old, connect};
+use crate::old_database::{OldDatabase, connect};
 
-/// How many cards each of its purchases makes.
-const CARDS: i64 = 5;
+/// The number of cards that each purchase creates.
+const CARDS_PER_PURCHASE: i64 = 5;
 
-/// One who reads cards, and one who purchases, each on a connection of their own.
+/// A running application: a task that reads cards and a task that makes purchases, each on its own connection.
 pub(crate) struct Application {
     stop: Arc<AtomicBool>,
     reader: JoinHandle<(Duration, i64)>,
     buyer: JoinHandle<(Duration, i64)>,
 }
 
-/// How long the application was held up, and what it did.
+/// The longest delays of the application, and the work that it did.
 pub(crate) struct Stalls {
     pub(crate) read: Duration,
     pub(crate) reads: i64,
     pub(crate) purchase: Duration,
     pub(crate) purchases: i64,
-    /// That each purchase made.
+    /// The number of cards that each purchase created.
     pub(crate) cards: i64,
 }
 
 impl Application {
-    pub(crate) async fn start(old: &Old) -> Self {
+    pub(crate) async fn start(old: &OldDatabase) -> Self {
         let (reader, buyer) = (connect(&old.url).await, connect(&old.url).await);
         if old.backend == Backend::Sqlite {
-            // As jishu opens it: who reads does not wait for who writes.
+            // As in jishu: in WAL mode readers do not wait for writers.
             rows(&reader, "PRAGMA journal_mode = WAL").await;
         }
         let stop = Arc::new(AtomicBool::new(false));
@@ -50,11 +50,11 @@ impl Application {
         self.stop.store(true, Ordering::SeqCst);
         let (read, reads) = self.reader.await.unwrap();
         let (purchase, purchases) = self.buyer.await.unwrap();
-        Stalls { read, reads, purchase, purchases, cards: CARDS }
+        Stalls { read, reads, purchase, purchases, cards: CARDS_PER_PURCHASE }
     }
 }
 
-/// Reads a learner's cards again and again: the longest time that it took, and how often.
+/// Reads a learner's cards in a loop. Returns the longest time of a read, and the number of reads.
 async fn read(connection: DatabaseConnection, stop: Arc<AtomicBool>) -> (Duration, i64) {
     let (mut longest, mut times) = (Duration::ZERO, 0);
     while !stop.load(Ordering::SeqCst) {
@@ -69,7 +69,8 @@ async fn read(connection: DatabaseConnection, stop: Arc<AtomicBool>) -> (Duratio
     (longest, times)
 }
 
-/// Purchases again and again, as the old application does; runs a transaction again when others were in its way.
+/// Makes purchases in a loop, as the old application does, and retries after a conflict. Returns the longest time
+/// of a purchase, and the number of purchases.
 async fn buy(connection: DatabaseConnection, stop: Arc<AtomicBool>) -> (Duration, i64) {
     let (mut longest, mut times) = (Duration::ZERO, 0);
     while !stop.load(Ordering::SeqCst) {
@@ -91,8 +92,9 @@ async fn purchase(connection: &DatabaseConnection) -> Result<(), DbErr> {
     let user = "(SELECT MAX(id) FROM users)";
     transaction.execute_unprepared(&format!("INSERT INTO purchases (user_id) VALUES ({user})")).await?;
     let id = "(SELECT MAX(id) FROM purchases)";
-    let numbers: Vec<_> =
-        (1..=CARDS).map(|number| format!("({id}, {user}, 1, 3, {number}, 'available')")).collect();
+    let numbers: Vec<_> = (1..=CARDS_PER_PURCHASE)
+        .map(|number| format!("({id}, {user}, 1, 3, {number}, 'available')"))
+        .collect();
     let cards = format!(
         "INSERT INTO mock_test_attempts (purchase_id, user_id, course_id, subject_id, test_number, status) VALUES {}",
         numbers.join(", ")

@@ -1,7 +1,9 @@
-//! Repairs of big tables by the real binary, killed on their way, beside the application that goes on.
+//! Repairs of large tables by the real binary. The repair is killed several times while the application keeps
+//! running.
 //!
-//! `REPAIR_CARDS` sets how many cards each database has (5,000), and `REPAIR_SEED` repeats the moments of the
-//! kills. A million: `REPAIR_CARDS=1000000 tests/run repair_at_scale -- --nocapture --test-threads 1`.
+//! `REPAIR_CARDS` sets the number of cards of each database, by default 5,000. `REPAIR_SEED` repeats the moments of
+//! the kills. For a million cards:
+//! `REPAIR_CARDS=1000000 tests/run repair_at_scale -- --nocapture --test-threads 1`
 
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -12,18 +14,19 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use crate::application::Application;
-use crate::old::{Old, Start, on_each};
+use crate::old_database::{InitialKeys, OldDatabase, on_each};
 
 on_each!(repair_at_scale);
 
-const CARDS_OF_A_PURCHASE: i64 = 50;
-/// Every so many cards there is one that was made twice, in [`Start::Duplicates`].
-const DUPLICATED: i64 = 33;
-/// Every so many cards there is one that was sat, and one that a question refers to.
-const SAT: i64 = 10;
-const ASKED: i64 = 20;
-/// How often the repair is killed before it may end.
-const KILLS: usize = 3;
+const CARDS_PER_PURCHASE: i64 = 50;
+/// One card in this many has a duplicate, with [`InitialKeys::Duplicates`].
+const CARDS_PER_DUPLICATE: i64 = 33;
+/// One card in this many has a sitting.
+const CARDS_PER_SITTING: i64 = 10;
+/// One card in this many has a question.
+const CARDS_PER_QUESTION: i64 = 20;
+/// Maximum number of times that the repair is killed before it may end.
+const MAX_KILLS: usize = 3;
 
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|value| value.parse().expect("a number"))
@@ -32,37 +35,38 @@ fn number(variable: &str) -> Option<u64> {
 async fn repair_at_scale(backend: Backend) {
     let cards = i64::try_from(number("REPAIR_CARDS").unwrap_or(5_000)).expect("fewer");
     let seed = number("REPAIR_SEED").unwrap_or_else(rand::random);
-    for (number, start) in (0..).zip(Start::ALL) {
-        Old::on(backend, async |old| {
+    for (number, start) in (0..).zip(InitialKeys::ALL) {
+        OldDatabase::on(backend, async |old| {
             old.create(start).await;
             let made = old.fill_at_scale(start, cards).await;
             let mut moments = StdRng::seed_from_u64(seed.wrapping_add(number));
-            let told = repaired(old, start, &made, &mut moments).await;
-            eprintln!("{backend:?}, {start:?}, REPAIR_SEED={seed}: {} cards, {told}", made.cards);
+            let figures = kill_and_repair(old, start, &made, &mut moments).await;
+            eprintln!("{backend:?}, {start:?}, REPAIR_SEED={seed}: {} cards, {figures}", made.cards);
         })
         .await;
     }
 }
 
-/// What was made: each row must be there afterwards, or in the log of what was merged.
-struct Made {
+/// The numbers of rows before the repair. Afterwards each row must exist, or be in the log of merged cards.
+struct RowCounts {
     cards: i64,
     duplicates: i64,
     sittings: i64,
     questions: i64,
 }
 
-impl Old {
-    async fn fill_at_scale(&self, start: Start, cards: i64) -> Made {
-        let purchases = cards / CARDS_OF_A_PURCHASE;
+impl OldDatabase {
+    async fn fill_at_scale(&self, start: InitialKeys, cards: i64) -> RowCounts {
+        let purchases = cards / CARDS_PER_PURCHASE;
         self.run("CREATE TABLE numbers (n INTEGER PRIMARY KEY)").await;
         self.run("INSERT INTO numbers (n) VALUES (0)").await;
         let mut count = 1;
-        while count < purchases.max(CARDS_OF_A_PURCHASE) {
+        while count < purchases.max(CARDS_PER_PURCHASE) {
             self.run(&format!("INSERT INTO numbers (n) SELECT n + {count} FROM numbers")).await;
             count *= 2;
         }
-        // Each buys the three subjects, one by one: more the old key does not allow.
+        // Each user buys the three subjects in separate purchases, because the old key allows one subject per
+        // purchase.
         let users = purchases / 3 + 1;
         self.run(&format!("INSERT INTO users (name) SELECT 'Learner' FROM numbers WHERE n < {users}")).await;
         self.run("INSERT INTO courses (name) VALUES ('Law')").await;
@@ -75,41 +79,44 @@ impl Old {
                     max_attempts, attempts_used, status, created_at) ";
         self.run(&format!(
             "{card} SELECT p.id, p.user_id, 1, CASE WHEN p.id <= {users} THEN 1 WHEN p.id <= 2 * {users} THEN 2 ELSE 3 END, t.n + 1, 3, 0, 'available', \
-             '2024-05-01 10:00:00' FROM purchases p JOIN numbers t ON t.n < {CARDS_OF_A_PURCHASE} \
+             '2024-05-01 10:00:00' FROM purchases p JOIN numbers t ON t.n < {CARDS_PER_PURCHASE} \
              ORDER BY p.id, t.n"
         ))
         .await;
         if self.backend == Backend::Postgres {
-            // The next purchase of the application comes after those that named their ids.
+            // The inserts above set the ids, so the sequence must continue after them.
             self.run("SELECT setval('purchases_id_seq', (SELECT MAX(id) FROM purchases))").await;
         }
-        let duplicates = if start == Start::Duplicates {
+        let duplicates = if start == InitialKeys::Duplicates {
             self.try_run(&format!(
                 "{card} SELECT purchase_id, user_id, course_id, subject_id, test_number, 3, 1, 'in_progress', \
-                 '2024-05-02 10:00:00' FROM mock_test_attempts WHERE id % {DUPLICATED} = 0"
+                 '2024-05-02 10:00:00' FROM mock_test_attempts WHERE id % {CARDS_PER_DUPLICATE} = 0"
             ))
             .await
             .unwrap()
         } else {
             0
         };
-        self.run(&format!("UPDATE mock_test_attempts SET attempts_used = 1 WHERE id % {SAT} = 0")).await;
+        self.run(&format!(
+            "UPDATE mock_test_attempts SET attempts_used = 1 WHERE id % {CARDS_PER_SITTING} = 0"
+        ))
+        .await;
         let sittings = self
             .try_run(&format!(
                 "INSERT INTO test_attempt_sessions (mock_test_id, attempt_number, score, started_at) SELECT id, 1, \
-                 7, '2024-05-02 10:00:00' FROM mock_test_attempts WHERE id % {SAT} = 0 OR attempts_used = 1"
+                 7, '2024-05-02 10:00:00' FROM mock_test_attempts WHERE id % {CARDS_PER_SITTING} = 0 OR attempts_used = 1"
             ))
             .await
             .unwrap();
         let questions = self
             .try_run(&format!(
                 "INSERT INTO exam_category_questions (question, mock_test_id) SELECT 'Q', id FROM \
-                 mock_test_attempts WHERE id % {ASKED} = 0 OR attempts_used = 1"
+                 mock_test_attempts WHERE id % {CARDS_PER_QUESTION} = 0 OR attempts_used = 1"
             ))
             .await
             .unwrap();
         let count = |rows: u64| i64::try_from(rows).expect("fewer");
-        Made {
+        RowCounts {
             cards: self.count("mock_test_attempts").await,
             duplicates: count(duplicates),
             sittings: count(sittings),
@@ -117,16 +124,21 @@ impl Old {
         }
     }
 
-    /// The second subject's first card of the first purchase.
-    async fn second_subject(&self) -> bool {
-        self.card(1, 1, 2, 1, 0, "available").await.is_ok()
+    /// Inserts a card of a second subject for the first purchase. Returns whether the database accepts it.
+    async fn accepts_second_subject(&self) -> bool {
+        self.add_card(1, 1, 2, 1, 0, "available").await.is_ok()
     }
 }
 
-/// Kills the repair on its way, lets it end, and looks at what came of it. Tells figures.
-async fn repaired(old: &Old, start: Start, made: &Made, moments: &mut StdRng) -> String {
-    let bug = matches!(start, Start::OldOnly | Start::OldAndNew);
-    assert_eq!(old.second_subject().await, !bug, "the old key refuses (1, 2, 1) beside (1, 1, 1)");
+/// Kills the repair several times, lets it finish, and checks the result. Returns a line with the figures.
+async fn kill_and_repair(
+    old: &OldDatabase,
+    start: InitialKeys,
+    made: &RowCounts,
+    moments: &mut StdRng,
+) -> String {
+    let bug = matches!(start, InitialKeys::OldOnly | InitialKeys::OldAndNew);
+    assert_eq!(old.accepts_second_subject().await, !bug, "the old key refuses (1, 2, 1) beside (1, 1, 1)");
     if !bug {
         old.run("DELETE FROM mock_test_attempts WHERE purchase_id = 1 AND subject_id = 2").await;
     }
@@ -134,12 +146,12 @@ async fn repaired(old: &Old, start: Start, made: &Made, moments: &mut StdRng) ->
 
     let cards = u32::try_from(made.cards).unwrap();
     let mut killed_after = Vec::new();
-    while killed_after.len() < KILLS {
-        // Within about what the longest repair takes, and mostly early: some take no longer than looking does.
-        let of_a_card = Duration::from_micros(if start == Start::Duplicates { 25 } else { 4 });
+    while killed_after.len() < MAX_KILLS {
+        // A moment within the time of the longest repair, and usually early, because some repairs only inspect.
+        let of_a_card = Duration::from_micros(if start == InitialKeys::Duplicates { 25 } else { 4 });
         let longest = Duration::from_millis(60) + of_a_card * cards;
         let moment = Duration::from_millis(5) + longest.mul_f64(moments.random::<f64>().powi(3));
-        let mut repair = Repair::start(old);
+        let mut repair = RepairProcess::start(old);
         if repair.ends_within(moment).await {
             break;
         }
@@ -147,7 +159,7 @@ async fn repaired(old: &Old, start: Start, made: &Made, moments: &mut StdRng) ->
         killed_after.push(moment);
     }
     let began = Instant::now();
-    let mut repair = Repair::start(old);
+    let mut repair = RepairProcess::start(old);
     assert!(repair.ends_within(Duration::from_secs(600)).await, "the repair ends");
     let took = began.elapsed();
     let stalls = application.stop().await;
@@ -160,11 +172,11 @@ async fn repaired(old: &Old, start: Start, made: &Made, moments: &mut StdRng) ->
     )
 }
 
-/// `jishu repair --apply`.
-struct Repair(Child);
+/// A running `jishu repair --apply`.
+struct RepairProcess(Child);
 
-impl Repair {
-    fn start(old: &Old) -> Self {
+impl RepairProcess {
+    fn start(old: &OldDatabase) -> Self {
         let mut command = Command::new(binary("jishu"));
         command.args(["repair", "--apply", "--format", "json", "--database-url", &old.url]);
         Self(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
@@ -184,24 +196,24 @@ impl Repair {
         }
     }
 
-    /// `kill -9`.
+    /// Kills the process with SIGKILL.
     fn kill(&mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
     }
 }
 
-impl Drop for Repair {
+impl Drop for RepairProcess {
     fn drop(&mut self) {
-        // A test that failed leaves no process behind.
+        // A failed test must not leave a process.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-impl Old {
-    /// Nothing is wrong, nothing is lost, and the right key is the one that holds.
-    async fn assert_repaired(&self, made: &Made, purchases: i64, cards_of_a_purchase: i64) {
+impl OldDatabase {
+    /// Checks that there are no problems, no row is lost, and only the new key remains.
+    async fn assert_repaired(&self, made: &RowCounts, purchases: i64, cards_of_a_purchase: i64) {
         let mut check = Command::new(binary("jishu"));
         let output = check.args(["check", "--database-url", &self.url]).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
@@ -224,9 +236,9 @@ impl Old {
             );
             assert_eq!(self.rows(&orphans).await[0][0], "0", "{child}.{column}");
         }
-        assert!(self.second_subject().await, "(1, 2, 1) stands beside (1, 1, 1)");
-        assert!(!self.second_subject().await, "it does so once");
-        assert!(self.card(1, 1, 99, 1, 0, "available").await.is_err(), "there is no such subject");
+        assert!(self.accepts_second_subject().await, "(1, 2, 1) stands beside (1, 1, 1)");
+        assert!(!self.accepts_second_subject().await, "it does so once");
+        assert!(self.add_card(1, 1, 99, 1, 0, "available").await.is_err(), "there is no such subject");
         let orphan = "INSERT INTO exam_category_questions (question, mock_test_id) VALUES ('Q', -1)";
         assert!(self.try_run(orphan).await.is_err(), "there is no such card");
     }

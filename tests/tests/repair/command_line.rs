@@ -1,4 +1,4 @@
-//! The real binary, as an operator runs it.
+//! The real binary, run as an operator runs it.
 
 use std::process::{Command, Output};
 
@@ -6,10 +6,10 @@ use jishu_tests::Backend;
 use jishu_tests::process::binary;
 use serde_json::Value;
 
-use crate::old::{Old, Start, on_each};
-use crate::two_cards::Age;
+use crate::old_database::{InitialKeys, OldDatabase, on_each};
+use crate::two_cards::SchemaAge;
 
-on_each!(check_and_repair_answer_by_their_exit_code_and_in_json, a_repair_is_undone_from_the_command_line);
+on_each!(check_and_repair_return_exit_codes_and_json, a_repair_is_undone_from_the_command_line);
 
 fn jishu(arguments: &[&str]) -> (Option<i32>, String, String) {
     let mut command = Command::new(binary("jishu"));
@@ -23,19 +23,19 @@ fn json(text: &str) -> Value {
     serde_json::from_str(text).expect("JSON")
 }
 
-async fn check_and_repair_answer_by_their_exit_code_and_in_json(backend: Backend) {
-    Old::on(backend, async |old| {
+async fn check_and_repair_return_exit_codes_and_json(backend: Backend) {
+    OldDatabase::on(backend, async |old| {
         let run = |command: &str, options: &[&str]| {
             jishu(&[&[command, "--database-url", &old.url], options].concat())
         };
-        // SQLite makes its file when the test connects.
+        // On SQLite the file exists, because the test has connected.
         let (code, stdout, stderr) = run("check", &["--format", "json"]);
         assert_eq!((code, json(&stdout)["ok"].clone()), (Some(2), false.into()), "{stderr}");
         assert!(stderr.contains("no table `mock_test_attempts`"), "{stderr}");
         let (code, ..) = run("repair", &["--apply"]);
         assert_eq!(code, Some(1));
 
-        old.create(Start::OldAndNew).await;
+        old.create(InitialKeys::OldAndNew).await;
         old.fill().await;
         let (code, stdout, _) = run("check", &["--format", "json"]);
         let report = json(&stdout);
@@ -62,14 +62,14 @@ async fn check_and_repair_answer_by_their_exit_code_and_in_json(backend: Backend
         assert_eq!((code, json(&stdout)["ok"].clone()), (Some(0), true.into()));
         let (code, stdout, _) = run("repair", &["--apply"]);
         assert!(code == Some(0) && stdout.contains("Nothing to do."), "{stdout}");
-        old.assert_right(Start::OldAndNew).await;
+        old.assert_right(InitialKeys::OldAndNew).await;
     })
     .await;
 }
 
 async fn a_repair_is_undone_from_the_command_line(backend: Backend) {
-    Old::on(backend, async |old| {
-        old.create_two_cards(Age::Young).await;
+    OldDatabase::on(backend, async |old| {
+        old.create_two_cards(SchemaAge::Newer).await;
         old.fill_two_cards().await;
         let dump = old.dump().await;
         let run = |options: &[&str]| jishu(&[&["repair", "--database-url", &old.url], options].concat());
@@ -84,12 +84,12 @@ async fn a_repair_is_undone_from_the_command_line(backend: Backend) {
         assert_eq!(old.dump().await, dump);
 
         assert_eq!(run(&["--apply"]).0, Some(0));
-        // MariaDB would set the column by itself.
+        // MariaDB would set the column automatically.
         let kept = if backend == Backend::MariaDb { ", updated_at = updated_at" } else { "" };
         old.run(&format!("UPDATE mock_test_attempts SET attempts_used = 1{kept} WHERE id = 11")).await;
         let (code, _, stderr) = run(&["--undo"]);
-        let told = "`attempts_used` of 1 cards was changed (11)";
-        assert!(code == Some(1) && stderr.contains(told), "{stderr}");
+        let expected = "`attempts_used` of 1 cards was changed (11)";
+        assert!(code == Some(1) && stderr.contains(expected), "{stderr}");
         old.run(&format!("UPDATE mock_test_attempts SET attempts_used = 4{kept} WHERE id = 11")).await;
         let (code, stdout, stderr) = run(&["--undo", "--format", "json"]);
         assert_eq!(

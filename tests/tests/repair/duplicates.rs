@@ -1,23 +1,23 @@
-//! Cards that were made twice.
+//! Duplicate cards.
 
-use jishu_migration::repair::{Progress, RepairError, StepKind};
+use jishu_repair::{RepairError, RepairProgress, StepKind};
 use jishu_tests::Backend;
 use sea_orm::ConnectionTrait;
 
-use crate::old::{Old, Start, connect, on_each};
+use crate::old_database::{InitialKeys, OldDatabase, connect, on_each};
 
 on_each!(
-    merged_cards_stay_whole_and_their_rows_follow,
-    many_of_one_card_become_one,
-    numbers_that_contradict_the_time_are_put_right,
-    a_row_that_cannot_follow_stops_the_repair,
-    a_log_of_an_earlier_repair_is_used_again,
-    duplicates_that_come_in_between_are_merged_as_well,
-    two_repairs_at_once_are_one,
+    merged_cards_are_logged_and_their_rows_move_to_the_survivor,
+    twenty_duplicates_become_one_card,
+    sittings_are_renumbered_in_order_of_time,
+    a_row_that_cannot_move_stops_the_repair,
+    a_second_repair_adds_to_the_log_of_the_first,
+    duplicates_inserted_during_the_repair_are_merged,
+    of_two_concurrent_repairs_only_one_makes_changes,
 );
 
-async fn merged_cards_stay_whole_and_their_rows_follow(backend: Backend) {
-    Old::starting(backend, Start::Duplicates, async |old| {
+async fn merged_cards_are_logged_and_their_rows_move_to_the_survivor(backend: Backend) {
+    OldDatabase::starting(backend, InitialKeys::Duplicates, async |old| {
         let columns = "id, purchase_id, user_id, course_id, subject_id, test_number, max_attempts, \
                        attempts_used, status, CAST(created_at AS CHAR(19))";
         let before = old
@@ -30,10 +30,10 @@ async fn merged_cards_stay_whole_and_their_rows_follow(backend: Backend) {
             old.rows("SELECT id, survivor_id FROM mock_test_attempts_merged ORDER BY id").await,
             [["2", "9"], ["6", "11"], ["10", "9"], ["12", "7"]]
         );
-        let told: Vec<_> =
+        let merged: Vec<_> =
             outcome.merged.iter().map(|merged| (merged.survivor_id, merged.merged_ids.clone())).collect();
-        assert_eq!(told, [(9, vec![10, 2]), (11, vec![6]), (7, vec![12])]);
-        // 0 + 2 + 1 of 3; 1 + 3, for which the limit rises; 1 + 0.
+        assert_eq!(merged, [(9, vec![10, 2]), (11, vec![6]), (7, vec![12])]);
+        // Card 9 has 0 + 2 + 1 of 3 attempts. Card 11 has 1 + 3, so its limit rises. Card 7 has 1 + 0.
         assert_eq!(
             old.rows(
                 "SELECT id, attempts_used, max_attempts, status FROM mock_test_attempts WHERE id IN (7, 9, \
@@ -42,7 +42,7 @@ async fn merged_cards_stay_whole_and_their_rows_follow(backend: Backend) {
             .await,
             [["7", "1", "3", "completed"], ["9", "3", "3", "in_progress"], ["11", "4", "4", "exhausted"]]
         );
-        // Sittings, by time; their score is the minute they began.
+        // The sittings are in order of time. Their score is the minute of their start.
         assert_eq!(
             old.rows(
                 "SELECT mock_test_id, attempt_number, score FROM test_attempt_sessions ORDER BY \
@@ -63,24 +63,24 @@ async fn merged_cards_stay_whole_and_their_rows_follow(backend: Backend) {
         );
         let moved = "SELECT mock_test_id FROM exam_category_questions WHERE question IN ('Q1', 'Q5', 'R') \
                      ORDER BY question";
-        // The survivor 7 has a question of its own; the second set is kept aside.
+        // The survivor 7 has a question of its own, so the second set loses its card.
         assert_eq!(old.rows(moved).await, [["9"], ["11"], ["null"]]);
     })
     .await;
 }
 
-async fn many_of_one_card_become_one(backend: Backend) {
-    Old::starting(backend, Start::Neither, async |old| {
+async fn twenty_duplicates_become_one_card(backend: Backend) {
+    OldDatabase::starting(backend, InitialKeys::Neither, async |old| {
         for copy in 0..20 {
-            old.card(1, 1, 1, 3, copy % 2, "available").await.unwrap();
+            old.add_card(1, 1, 1, 3, copy % 2, "available").await.unwrap();
         }
         old.run("UPDATE mock_test_attempts SET max_attempts = 50 WHERE id = 20").await;
         for card in 9..29 {
-            old.session(card, 1, 100 - card).await;
+            old.add_sitting(card, 1, 100 - card).await;
         }
         let outcome = old.repair().await;
         assert_eq!(outcome.merged_cards, 20);
-        // The first that counts an attempt; each has a sitting, and the highest limit stays.
+        // Card 10 is the first with an attempt. Each card has a sitting, and the highest limit stays.
         assert_eq!(
             old.rows(
                 "SELECT id, attempts_used, max_attempts FROM mock_test_attempts WHERE purchase_id = 1 AND \
@@ -98,11 +98,11 @@ async fn many_of_one_card_become_one(backend: Backend) {
     .await;
 }
 
-async fn numbers_that_contradict_the_time_are_put_right(backend: Backend) {
-    Old::starting(backend, Start::Neither, async |old| {
-        old.card(1, 1, 1, 1, 3, "available").await.unwrap();
+async fn sittings_are_renumbered_in_order_of_time(backend: Backend) {
+    OldDatabase::starting(backend, InitialKeys::Neither, async |old| {
+        old.add_card(1, 1, 1, 1, 3, "available").await.unwrap();
         for (card, number, minute) in [(9, 2, 1), (9, 3, 5), (9, 1, 9), (1, 1, 3), (1, 2, 7)] {
-            old.session(card, number, minute).await;
+            old.add_sitting(card, number, minute).await;
         }
         old.repair().await;
         let numbered =
@@ -112,8 +112,8 @@ async fn numbers_that_contradict_the_time_are_put_right(backend: Backend) {
     .await;
 }
 
-async fn a_row_that_cannot_follow_stops_the_repair(backend: Backend) {
-    Old::starting(backend, Start::Duplicates, async |old| {
+async fn a_row_that_cannot_move_stops_the_repair(backend: Backend) {
+    OldDatabase::starting(backend, InitialKeys::Duplicates, async |old| {
         old.run(
             "CREATE TABLE certificates (mock_test_id INTEGER NOT NULL UNIQUE, text VARCHAR(20), \
              FOREIGN KEY (mock_test_id) REFERENCES mock_test_attempts (id))",
@@ -132,10 +132,10 @@ async fn a_row_that_cannot_follow_stops_the_repair(backend: Backend) {
     .await;
 }
 
-async fn a_log_of_an_earlier_repair_is_used_again(backend: Backend) {
-    Old::starting(backend, Start::Duplicates, async |old| {
+async fn a_second_repair_adds_to_the_log_of_the_first(backend: Backend) {
+    OldDatabase::starting(backend, InitialKeys::Duplicates, async |old| {
         old.repair().await;
-        // Restored from a backup without the key, and with a new column.
+        // As after a restore from a backup without the key. The table also has a new column.
         let table = "mock_test_attempts";
         match backend {
             Backend::MariaDb => {
@@ -148,7 +148,7 @@ async fn a_log_of_an_earlier_repair_is_used_again(backend: Backend) {
             _ => old.run("DROP INDEX unique_test_per_purchase_subject").await,
         }
         old.run(&format!("ALTER TABLE {table} ADD COLUMN remark VARCHAR(20)")).await;
-        old.card(1, 1, 1, 2, 0, "available").await.unwrap();
+        old.add_card(1, 1, 1, 2, 0, "available").await.unwrap();
         old.run(&format!("UPDATE {table} SET remark = 'late' WHERE id = 13")).await;
         let outcome = old.repair().await;
         assert_eq!((outcome.merged_cards, outcome.report.merged_cards), (1, 5));
@@ -158,17 +158,17 @@ async fn a_log_of_an_earlier_repair_is_used_again(backend: Backend) {
     .await;
 }
 
-async fn duplicates_that_come_in_between_are_merged_as_well(backend: Backend) {
+async fn duplicates_inserted_during_the_repair_are_merged(backend: Backend) {
     if backend == Backend::Sqlite {
-        // Nobody writes while a repair holds the file.
+        // On SQLite no other connection can write during a repair.
         return;
     }
     for comes_in in [3, u32::MAX] {
-        Old::starting(backend, Start::Duplicates, async |old| {
+        OldDatabase::starting(backend, InitialKeys::Duplicates, async |old| {
             let (mut made, url) = (0, old.url.clone());
             let result = old
                 .repair_until(|progress| {
-                    if let Progress::Step { step, .. } = progress
+                    if let RepairProgress::Step { step, .. } = progress
                         && step.kind == StepKind::Keys
                         && made < comes_in
                     {
@@ -183,7 +183,7 @@ async fn duplicates_that_come_in_between_are_merged_as_well(backend: Backend) {
                     assert_eq!((outcome.merged_cards, outcome.merged_groups), (4 + 3, 3 + 3));
                     assert_eq!(old.count("mock_test_attempts_merged").await, 7);
                     old.run("DELETE FROM mock_test_attempts_merged WHERE id > 12").await;
-                    old.assert_right(Start::Duplicates).await;
+                    old.assert_right(InitialKeys::Duplicates).await;
                 }
                 Err(error) => {
                     assert!(matches!(error, RepairError::KeepsChanging { .. }), "{error}");
@@ -197,7 +197,7 @@ async fn duplicates_that_come_in_between_are_merged_as_well(backend: Backend) {
     }
 }
 
-/// As the application does, from a thread of its own.
+/// Inserts a duplicate card as the application does, on its own thread.
 fn insert_duplicate(url: &str) {
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -213,12 +213,12 @@ fn insert_duplicate(url: &str) {
     });
 }
 
-async fn two_repairs_at_once_are_one(backend: Backend) {
-    Old::starting(backend, Start::Duplicates, async |old| {
+async fn of_two_concurrent_repairs_only_one_makes_changes(backend: Backend) {
+    OldDatabase::starting(backend, InitialKeys::Duplicates, async |old| {
         let (one, other) = tokio::join!(old.repair_until(|_| false), old.repair_until(|_| false));
         let merged = one.unwrap().merged_cards + other.unwrap().merged_cards;
         assert_eq!(merged, 4);
-        old.assert_right(Start::Duplicates).await;
+        old.assert_right(InitialKeys::Duplicates).await;
     })
     .await;
 }

@@ -1,16 +1,16 @@
-//! `jishu check` and `jishu repair` on databases as the old system made them.
+//! Tests of `jishu check` and `jishu repair` on databases of the old system.
 
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test ends where it fails")]
 
 mod application;
 mod at_scale;
-mod careful;
 mod command_line;
 mod duplicates;
-mod judgement;
-mod keys;
-mod old;
-mod other_states;
+mod key_states;
+mod merging;
+mod old_database;
+mod other_databases;
+mod special_cases;
 mod sqlite_rebuild;
 mod two_cards;
 mod undo;

@@ -1,13 +1,13 @@
-//! SQLite, where a key that is part of CREATE TABLE goes only with the table.
+//! SQLite, on which a key that is part of CREATE TABLE can only be dropped by rebuilding the table.
 
-use jishu_migration::repair::Progress;
+use jishu_repair::RepairProgress;
 use jishu_tests::Backend;
 
-use crate::old::{Old, Start};
+use crate::old_database::{InitialKeys, OldDatabase};
 
 #[tokio::test]
-async fn all_but_the_wrong_key_is_kept() {
-    Old::on(Backend::Sqlite, async |old| {
+async fn a_rebuilt_table_loses_only_the_wrong_key() {
+    OldDatabase::on(Backend::Sqlite, async |old| {
         for text in [
             "CREATE TABLE purchases (id INTEGER PRIMARY KEY)",
             "CREATE TABLE audit (what TEXT)",
@@ -29,7 +29,7 @@ async fn all_but_the_wrong_key_is_kept() {
              \"\"name\"\"\", \
              parent) VALUES (1, 1, 1, 1, 'kept', NULL), (1, 1, 1, 2, 'too', 1), (1, 1, 1, 3, 'gone', NULL)",
             "INSERT INTO test_attempt_sessions VALUES (1, 2)",
-            // The counter stays ahead of rows that were deleted.
+            // The counter must not go back after a row was deleted.
             "DELETE FROM mock_test_attempts WHERE id = 3",
         ] {
             old.run(text).await;
@@ -86,20 +86,20 @@ async fn all_but_the_wrong_key_is_kept() {
 }
 
 #[tokio::test]
-async fn an_interruption_anywhere_leaves_all_as_it_was() {
-    Old::starting(Backend::Sqlite, Start::OldOnly, async |old| {
+async fn an_interrupted_repair_changes_nothing() {
+    OldDatabase::starting(Backend::Sqlite, InitialKeys::OldOnly, async |old| {
         let structure = old.structure().await;
-        let result = old.repair_until(|progress| matches!(progress, Progress::Committing)).await;
+        let result = old.repair_until(|progress| matches!(progress, RepairProgress::Committing)).await;
         assert!(result.is_err());
         assert_eq!(old.structure().await, structure);
-        assert!(old.card(1, 1, 2, 1, 0, "available").await.is_err());
+        assert!(old.add_card(1, 1, 2, 1, 0, "available").await.is_err());
     })
     .await;
 }
 
 #[tokio::test]
-async fn rows_whose_foreign_keys_did_not_hold_before_do_not_stop_it() {
-    Old::starting(Backend::Sqlite, Start::OldOnly, async |old| {
+async fn rows_that_already_break_a_foreign_key_do_not_stop_the_repair() {
+    OldDatabase::starting(Backend::Sqlite, InitialKeys::OldOnly, async |old| {
         old.run("PRAGMA foreign_keys = OFF").await;
         old.run("INSERT INTO test_attempt_sessions (mock_test_id, attempt_number) VALUES (999, 1)").await;
         assert!(old.repair().await.report.ok);

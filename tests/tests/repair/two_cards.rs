@@ -1,21 +1,21 @@
-//! A database with two cards of a test, the columns of the old system, and difficult rows.
+//! A database with several cards of a test, the full columns of the old system, and difficult rows.
 
 use jishu_tests::Backend;
 
-use crate::old::Old;
+use crate::old_database::OldDatabase;
 
-/// The parts of the old system's schema that exist.
+/// A version of the old system's schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Age {
-    /// All tables, columns and keys.
-    Young,
+pub(crate) enum SchemaAge {
+    /// With all tables, columns and keys.
+    Newer,
     /// Without the later columns, and without foreign keys between sittings, questions and cards.
-    Old,
+    Oldest,
 }
 
-impl Old {
-    /// The tables of the old system, without a key over the cards.
-    pub(crate) async fn create_two_cards(&self, age: Age) {
+impl OldDatabase {
+    /// Creates the tables of the old system, without a unique key over the cards.
+    pub(crate) async fn create_two_cards(&self, age: SchemaAge) {
         let key = match self.backend {
             Backend::Sqlite => "INTEGER PRIMARY KEY AUTOINCREMENT",
             Backend::Postgres => "serial PRIMARY KEY",
@@ -38,15 +38,15 @@ impl Old {
         let (card_status, sitting_status) =
             (words("card_status", &card_status), words("sitting_status", &sitting_status));
         self.run(&format!("CREATE TABLE exam_category_purchase (id {key}, user_id INTEGER NOT NULL)")).await;
-        let young = |columns: &str| if age == Age::Young { columns.to_owned() } else { String::new() };
+        let newer = |columns: &str| if age == SchemaAge::Newer { columns.to_owned() } else { String::new() };
         let tied = |name: &str, column: &str, table: &str| {
-            young(&format!(", CONSTRAINT {name} FOREIGN KEY ({column}) REFERENCES {table} (id)"))
+            newer(&format!(", CONSTRAINT {name} FOREIGN KEY ({column}) REFERENCES {table} (id)"))
         };
         self.run(&format!(
             "CREATE TABLE mock_test_attempts (id {key}, purchase_id INTEGER NOT NULL, user_id INTEGER NOT NULL, \
              course_id INTEGER NOT NULL, subject_id INTEGER NOT NULL, test_number INTEGER NOT NULL, \
              max_attempts INTEGER DEFAULT 3, attempts_used INTEGER DEFAULT 0, status {card_status}{}{})",
-            young(&format!(
+            newer(&format!(
                 ", total_questions INTEGER DEFAULT 50, questions_generated BOOLEAN, latest_score INTEGER, \
                  latest_percentage FLOAT, latest_time_taken INTEGER, latest_attempt_date {time}, \
                  first_attempt_score INTEGER, first_attempt_date {time}{}",
@@ -72,7 +72,7 @@ impl Old {
             tied("question_card", "mock_test_id", "mock_test_attempts"),
         ))
         .await;
-        if age == Age::Young {
+        if age == SchemaAge::Newer {
             self.run(&format!(
                 "CREATE TABLE test_answers (id {key}, session_id INTEGER NOT NULL, question_id INTEGER NOT NULL, \
                  selected_answer VARCHAR(255), FOREIGN KEY (session_id) REFERENCES test_attempt_sessions (id), \
@@ -83,7 +83,7 @@ impl Old {
         self.run("INSERT INTO exam_category_purchase (id, user_id) VALUES (1, 7)").await;
     }
 
-    /// A card of purchase 1, subject 1: `values` follow its test's number, as named in `columns`.
+    /// Inserts a card of purchase 1 and subject 1. `columns` and `values` are the columns after `test_number`.
     pub(crate) async fn two_cards_card(&self, id: i32, test: i32, columns: &str, values: &str) {
         self.run(&format!(
             "INSERT INTO mock_test_attempts (id, purchase_id, user_id, course_id, subject_id, test_number, {columns}) \
@@ -92,7 +92,7 @@ impl Old {
         .await;
     }
 
-    /// A sitting. `hours` are those of its start and its end on a day in 2024, or null.
+    /// Inserts a sitting. `hours` are the hours of its start and its end.
     pub(crate) async fn two_cards_sitting(
         &self,
         id: i32,
@@ -113,7 +113,7 @@ impl Old {
         .await;
     }
 
-    /// Two questions made for a card, the first with an answer of the sitting.
+    /// Inserts two questions for a card. The first gets an answer in the sitting.
     pub(crate) async fn two_cards_questions(&self, first: i32, card: i32, sitting: Option<i32>) {
         for id in [first, first + 1] {
             self.run(&format!(
@@ -130,12 +130,13 @@ impl Old {
         }
     }
 
-    /// Tests 1 to 6 of one purchase. Their cards are 11, 12, 13; 21, 22; and so on.
+    /// Inserts tests 1 to 6 of one purchase. Test 1 has the cards 11, 12 and 13, test 2 has 21 and 22, and so on.
     pub(crate) async fn fill_two_cards(&self) {
         let all = "max_attempts, attempts_used, status, total_questions, questions_generated, latest_score, \
                    latest_percentage, latest_time_taken, latest_attempt_date, first_attempt_score, first_attempt_date";
         let time = |hour: i32| format!("'2024-05-02 {hour:02}:00:00'");
-        // 1: three cards, two of them sat twice, over the limit; numbers 1, 1, 2, 2; two sets of questions.
+        // Test 1 has three cards. Two of them have two sittings each, which is over the limit, and a set of
+        // questions each.
         self.two_cards_card(
             11,
             1,
@@ -159,7 +160,8 @@ impl Old {
         self.two_cards_questions(1, 11, Some(101)).await;
         self.two_cards_questions(3, 12, Some(104)).await;
 
-        // 2: both have an open sitting; the survivor's own is the earlier one, and its paper is not the open one.
+        // Test 2 has two open sittings. The survivor's sitting is the earlier one, so the other card's questions
+        // stay.
         self.two_cards_card(21, 2, all, "3, 2, 'in_progress', 3, TRUE, 1, 33.3333, 201, NULL, 1, NULL").await;
         self.two_cards_card(22, 2, all, "3, 1, 'in_progress', 2, TRUE, NULL, NULL, NULL, NULL, NULL, NULL")
             .await;
@@ -169,7 +171,7 @@ impl Old {
         self.two_cards_questions(5, 21, Some(201)).await;
         self.two_cards_questions(7, 22, Some(203)).await;
 
-        // 3: only the other card was sat, and neither has computed scores; times are missing or equal.
+        // Test 3 has sittings only on the second card, and no computed scores. Times are missing or equal.
         self.two_cards_card(31, 3, all, "3, NULL, 'available', 3, NULL, NULL, NULL, NULL, NULL, NULL, NULL")
             .await;
         self.two_cards_card(32, 3, all, "3, 3, 'completed', 3, NULL, NULL, NULL, NULL, NULL, NULL, NULL")
@@ -179,7 +181,7 @@ impl Old {
         self.two_cards_sitting(303, 32, 3, "3", "completed", [Some(5), Some(6)]).await;
         self.two_cards_questions(9, 32, None).await;
 
-        // 4: sittings of one card were deleted long ago; only the card still has the first score.
+        // Test 4 has lost sittings of one card. Only that card still has the first score.
         self.two_cards_card(
             41,
             4,
@@ -197,7 +199,7 @@ impl Old {
         self.two_cards_sitting(402, 41, 2, "1", "completed", [Some(3), Some(4)]).await;
         self.two_cards_sitting(403, 42, 1, "2", "completed", [Some(5), Some(6)]).await;
 
-        // 5: a correct single card. 6: a single card that an earlier repair left wrong.
+        // Test 5 has a correct single card. Test 6 has a single card that an earlier repair left wrong.
         self.two_cards_card(
             51,
             5,
@@ -219,7 +221,7 @@ impl Old {
         self.two_cards_sitting(603, 61, 2, "3", "completed", [Some(5), Some(6)]).await;
     }
 
-    /// Every row of the old system's tables, in order.
+    /// Returns the structure, and all rows of the old system's tables in order.
     pub(crate) async fn dump(&self) -> Vec<Vec<Vec<String>>> {
         let mut dump = vec![self.structure().await];
         for table in [
@@ -254,7 +256,7 @@ impl Old {
         self.rows(&text).await.into_iter().map(|mut row| row.remove(0)).collect()
     }
 
-    /// A value with all its digits.
+    /// Returns an expression that selects a column with all its digits.
     pub(crate) fn as_text(&self, column: &str) -> String {
         match self.backend {
             Backend::Sqlite => format!("quote({column})"),

@@ -2,32 +2,32 @@
 
 use std::cell::Cell;
 
-use jishu_migration::repair::{Progress, RepairError, Undone};
+use jishu_repair::{RepairError, RepairProgress, UndoOutcome};
 use jishu_tests::Backend;
 use std::ops::ControlFlow;
 
-use crate::old::{Old, Start, on_each};
-use crate::two_cards::Age;
+use crate::old_database::{InitialKeys, OldDatabase, on_each};
+use crate::two_cards::SchemaAge;
 
 on_each!(
-    undo_restores_the_dump,
-    undo_restores_what_was_killed_and_repaired_again,
-    an_interrupted_undo_is_finished_by_the_next,
-    undo_is_refused_where_rows_have_changed,
-    undo_brings_the_old_key_back,
+    undo_restores_all_rows_and_keys,
+    undo_covers_an_interrupted_and_continued_repair,
+    an_interrupted_undo_is_finished_by_the_next_undo,
+    undo_is_refused_if_rows_have_changed,
+    undo_restores_the_old_key,
 );
 
-impl Old {
-    pub(crate) async fn undo(&self) -> Result<Undone, RepairError> {
+impl OldDatabase {
+    pub(crate) async fn undo(&self) -> Result<UndoOutcome, RepairError> {
         self.undo_until(|_| false).await
     }
 
     async fn undo_until(
         &self,
-        mut stop: impl FnMut(&Progress<'_>) -> bool + Send,
-    ) -> Result<Undone, RepairError> {
+        mut stop: impl FnMut(&RepairProgress<'_>) -> bool + Send,
+    ) -> Result<UndoOutcome, RepairError> {
         let session = self.open().await;
-        let mut watch = |progress: Progress<'_>| {
+        let mut watch = |progress: RepairProgress<'_>| {
             if stop(&progress) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         let result = session.undo(&mut watch).await;
@@ -37,7 +37,7 @@ impl Old {
 
     async fn two_cards(backend: Backend, test: impl AsyncFn(&Self)) {
         Self::on(backend, async |old| {
-            old.create_two_cards(Age::Young).await;
+            old.create_two_cards(SchemaAge::Newer).await;
             old.fill_two_cards().await;
             test(old).await;
         })
@@ -45,8 +45,8 @@ impl Old {
     }
 }
 
-async fn undo_restores_the_dump(backend: Backend) {
-    Old::two_cards(backend, async |old| {
+async fn undo_restores_all_rows_and_keys(backend: Backend) {
+    OldDatabase::two_cards(backend, async |old| {
         let dump = old.dump().await;
         old.repair().await;
         assert_ne!(old.dump().await, dump);
@@ -54,14 +54,14 @@ async fn undo_restores_the_dump(backend: Backend) {
         assert_eq!((undone.run, undone.restored.cards, undone.runs_left), (1, 5, 0));
         assert_eq!(old.dump().await, dump);
         assert!(matches!(old.undo().await, Err(RepairError::NothingToUndo { earlier: 0 })));
-        // The repair does the same once more.
+        // The database can be repaired again.
         assert!(old.repair().await.report.ok);
         old.undo().await.unwrap();
         assert_eq!(old.dump().await, dump);
     })
     .await;
-    // Uses the same keys as the other tests: a unique key over card and number, a check over the number.
-    Old::starting(backend, Start::Duplicates, async |old| {
+    // These tables have a unique key over card and attempt number, and a check of the number.
+    OldDatabase::starting(backend, InitialKeys::Duplicates, async |old| {
         let dump = old.dump().await;
         old.repair().await;
         old.undo().await.unwrap();
@@ -70,16 +70,16 @@ async fn undo_restores_the_dump(backend: Backend) {
     .await;
 }
 
-async fn undo_restores_what_was_killed_and_repaired_again(backend: Backend) {
+async fn undo_covers_an_interrupted_and_continued_repair(backend: Backend) {
     for stop_at in 0.. {
         let finished = Cell::new(!backend.is_selected());
-        Old::two_cards(backend, async |old| {
+        OldDatabase::two_cards(backend, async |old| {
             let dump = old.dump().await;
             let mut seen = 0;
             let result = old
                 .repair_until(|progress| {
-                    // The statements of a merge are all reported before any of them runs.
-                    seen += u32::from(!matches!(progress, Progress::Statement(_)));
+                    // Statements are not counted, because those of a merge are reported before any of them runs.
+                    seen += u32::from(!matches!(progress, RepairProgress::Statement(_)));
                     seen > stop_at
                 })
                 .await;
@@ -104,10 +104,10 @@ async fn undo_restores_what_was_killed_and_repaired_again(backend: Backend) {
     }
 }
 
-async fn an_interrupted_undo_is_finished_by_the_next(backend: Backend) {
+async fn an_interrupted_undo_is_finished_by_the_next_undo(backend: Backend) {
     for stop_at in 0.. {
         let finished = Cell::new(!backend.is_selected());
-        Old::two_cards(backend, async |old| {
+        OldDatabase::two_cards(backend, async |old| {
             let dump = old.dump().await;
             old.repair().await;
             let mut seen = 0;
@@ -119,7 +119,7 @@ async fn an_interrupted_undo_is_finished_by_the_next(backend: Backend) {
                 .await;
             match result {
                 Err(RepairError::Interrupted) => match old.undo().await {
-                    // All rows were restored; only the emptied log was left.
+                    // All rows were already restored, and only the empty log was left.
                     Ok(_) | Err(RepairError::NothingToUndo { .. }) => {}
                     Err(error) => panic!("{error}"),
                 },
@@ -137,12 +137,12 @@ async fn an_interrupted_undo_is_finished_by_the_next(backend: Backend) {
     }
 }
 
-async fn undo_is_refused_where_rows_have_changed(backend: Backend) {
-    Old::two_cards(backend, async |old| {
+async fn undo_is_refused_if_rows_have_changed(backend: Backend) {
+    OldDatabase::two_cards(backend, async |old| {
         old.repair().await;
         let question = "INSERT INTO exam_category_questions (id, subject_id, question, mock_test_id) VALUES (99, 1, \
                         'new', 11)";
-        for (change, back, told) in [
+        for (change, revert, expected) in [
             (
                 "UPDATE mock_test_attempts SET attempts_used = 1 WHERE id = 11",
                 "UPDATE mock_test_attempts SET attempts_used = 4 WHERE id = 11",
@@ -175,29 +175,29 @@ async fn undo_is_refused_where_rows_have_changed(backend: Backend) {
             let dump = old.dump().await;
             let error = old.undo().await.unwrap_err();
             assert!(matches!(error, RepairError::CannotUndo(_)), "{error}");
-            assert!(error.to_string().contains(told), "{error}");
+            assert!(error.to_string().contains(expected), "{error}");
             assert_eq!(old.dump().await, dump, "{change}");
-            old.run(back).await;
+            old.run(revert).await;
         }
         old.undo().await.unwrap();
     })
     .await;
 }
 
-async fn undo_brings_the_old_key_back(backend: Backend) {
-    Old::starting(backend, Start::OldOnly, async |old| {
-        // A single wrong card, beside the wrong key.
+async fn undo_restores_the_old_key(backend: Backend) {
+    OldDatabase::starting(backend, InitialKeys::OldOnly, async |old| {
+        // The database has a single wrong card in addition to the old key.
         old.run("UPDATE mock_test_attempts SET attempts_used = 0 WHERE id = 6").await;
         let dump = old.dump().await;
         let outcome = old.repair().await;
         assert_eq!((outcome.corrected_cards, outcome.report.ok), (1, true), "{}", outcome.report);
-        old.card(1, 1, 2, 1, 0, "available").await.unwrap();
+        old.add_card(1, 1, 2, 1, 0, "available").await.unwrap();
         let error = old.undo().await.unwrap_err().to_string();
         assert!(error.contains("the old key (purchase_id, test_number) cannot be added again"), "{error}");
         old.run("DELETE FROM mock_test_attempts WHERE subject_id = 2 AND purchase_id = 1").await;
         old.undo().await.unwrap();
         assert_eq!(old.dump().await[1..], dump[1..]);
-        assert!(old.card(1, 1, 2, 1, 0, "available").await.is_err(), "the old key refuses it");
+        assert!(old.add_card(1, 1, 2, 1, 0, "available").await.is_err(), "the old key refuses it");
         assert!(old.codes().await.contains(&"old_key_present"));
     })
     .await;

@@ -1,0 +1,35 @@
+//! Carries out the plan of a repair.
+
+mod batch;
+mod one_transaction;
+mod outcome;
+mod step_by_step;
+
+use sea_orm::DbBackend;
+
+use crate::error::RepairError;
+use crate::progress::{ProgressWatcher, RepairProgress};
+use crate::session::RepairSession;
+
+pub use outcome::RepairOutcome;
+
+impl RepairSession {
+    /// Repairs the database. What is already right stays unchanged. `watch` sees each event and can stop the repair.
+    ///
+    /// # Errors
+    /// Fails if a person must decide something first, the table stays locked, or the database reports an error.
+    /// Except on SQLite, finished steps remain, and the next run continues from there. On SQLite nothing has
+    /// changed.
+    pub async fn apply(&self, watch: ProgressWatcher<'_>) -> Result<RepairOutcome, RepairError> {
+        if self.connection.get_database_backend() == DbBackend::Sqlite {
+            return self.apply_in_one_transaction(watch).await;
+        }
+        self.lock(|| watch(RepairProgress::WaitingForOther)).await?;
+        let result = self.apply_step_by_step(watch).await;
+        // If this fails, closing the connection releases the lock.
+        if let Err(error) = self.unlock().await {
+            tracing::debug!(%error, "the lock was not released");
+        }
+        result
+    }
+}

@@ -1,0 +1,145 @@
+//! The errors of a repair, and the classification of database errors.
+
+use sea_orm::{ConnAcquireErr, DbErr, RuntimeErr, sqlx};
+
+use crate::names::CARD_TABLE;
+
+/// A reason why a database could not be inspected, repaired or restored.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RepairError {
+    /// The scheme of the URL is not one of the three supported databases.
+    #[error("the URL of the database must begin with sqlite://, postgres:// or mysql://")]
+    UnknownScheme,
+    /// The table of cards does not exist.
+    #[error(
+        "there is no table `{CARD_TABLE}` in {place}. Neither the old system nor `jishu migrate up` has set up this \
+         database. Check --database-url"
+    )]
+    NoTable {
+        /// The schema, database or file that was searched.
+        place: String,
+    },
+    /// The table of cards exists, but lacks columns that the repair needs.
+    #[error("the table `{CARD_TABLE}` lacks these columns: {}", .0.join(", "))]
+    MissingColumns(Vec<String>),
+    /// The table of cards is of a kind that the repair does not support.
+    #[error("{0}")]
+    Unsupported(String),
+    /// A person must decide something before the repair can run.
+    #[error("the repair cannot run yet: {}", .0.join("; "))]
+    Blocked(Vec<String>),
+    /// The database has no log of a repair.
+    #[error(
+        "no repair of this database is logged, so there is nothing to undo{}",
+        if *.earlier > 0 { ". An earlier version merged its cards, and that version did not log the sittings" } else { "" }
+    )]
+    NothingToUndo {
+        /// The number of cards that an earlier version merged.
+        earlier: i64,
+    },
+    /// Rows have changed since the repair.
+    #[error("nothing was changed, because the repair cannot be undone: {}. Restore these rows by hand, or restore a \
+             backup", .0.join("; "))]
+    CannotUndo(Vec<String>),
+    /// Another repair holds the lock of this database.
+    #[error(
+        "another repair of this database is running, or the server has not yet ended a repair that was killed. Try again \
+         later"
+    )]
+    Busy,
+    /// The table stayed locked during all attempts.
+    #[error(
+        "the table stayed locked during {attempts} short waits. Find the transaction that was left open, end it, and \
+         run the repair again. It continues where it stopped"
+    )]
+    Locked {
+        /// The number of attempts.
+        attempts: u32,
+    },
+    /// The application inserted duplicates in every round.
+    #[error(
+        "the running application inserted new duplicates in each of {rounds} rounds. Stop the application for a \
+         moment, and run the repair again. It continues where it stopped"
+    )]
+    KeepsChanging {
+        /// The number of rounds.
+        rounds: u32,
+    },
+    /// A check inside a transaction failed, and the transaction was rolled back.
+    #[error("{0}. Nothing of this step was written")]
+    Inconsistent(String),
+    /// The caller's watcher stopped the repair.
+    #[error("the repair was interrupted. Run it again to continue")]
+    Interrupted,
+    /// The connection that held the lock of the repair was lost.
+    #[error("the connection to the database was lost. Run the repair again. It continues where it stopped")]
+    ConnectionLost,
+    /// The database reported an error.
+    #[error("{0}")]
+    Database(#[from] DbErr),
+}
+
+/// A kind of database error that the repair handles in its own way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ErrorCause {
+    /// A lock was not available in time. The statement can be retried.
+    Locked,
+    /// The database chose this transaction as the victim of a deadlock.
+    Deadlock,
+    /// A unique key refused a row, or could not be built.
+    Duplicate,
+    /// The connection was lost.
+    ConnectionLost,
+    /// Any other error.
+    Other,
+}
+
+impl ErrorCause {
+    /// Classifies an error by its code, never by its text.
+    pub(crate) fn of(error: &DbErr) -> Self {
+        match error {
+            DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed) => Self::ConnectionLost,
+            DbErr::Conn(RuntimeErr::SqlxError(error))
+            | DbErr::Exec(RuntimeErr::SqlxError(error))
+            | DbErr::Query(RuntimeErr::SqlxError(error)) => match error.as_ref() {
+                sqlx::Error::Database(error) => Self::of_database(error.as_ref()),
+                sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => {
+                    Self::ConnectionLost
+                }
+                _ => Self::Other,
+            },
+            _ => Self::Other,
+        }
+    }
+
+    fn of_database(error: &dyn sqlx::error::DatabaseError) -> Self {
+        if let Some(error) = error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {
+            return match error.number() {
+                // 1205: lock wait timeout. 1799: the log of an online build is full. 1020 and 1047: Galera.
+                1205 | 1799 | 1020 | 1047 => Self::Locked,
+                1213 => Self::Deadlock,
+                1062 | 1586 => Self::Duplicate,
+                1053 | 1927 => Self::ConnectionLost,
+                _ => Self::Other,
+            };
+        }
+        let code = error.code().unwrap_or_default();
+        if error.try_downcast_ref::<sqlx::postgres::PgDatabaseError>().is_some() {
+            return match code.as_ref() {
+                "55P03" => Self::Locked,
+                "40P01" | "40001" => Self::Deadlock,
+                "23505" => Self::Duplicate,
+                "57P01" | "57P02" | "57P03" => Self::ConnectionLost,
+                code if code.starts_with("08") => Self::ConnectionLost,
+                _ => Self::Other,
+            };
+        }
+        // SQLite: BUSY with its extended codes and LOCKED, then CONSTRAINT_PRIMARYKEY and CONSTRAINT_UNIQUE.
+        match code.as_ref() {
+            "5" | "6" | "261" | "517" | "773" => Self::Locked,
+            "1555" | "2067" => Self::Duplicate,
+            _ => Self::Other,
+        }
+    }
+}

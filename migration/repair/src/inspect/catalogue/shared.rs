@@ -1,0 +1,61 @@
+//! Helpers that all three catalogues need.
+
+use crate::inspect::table::{CardReference, TableColumn, TableKey};
+use crate::names::CARD_ID_COLUMN;
+use crate::sql::{TableName, same};
+
+/// Makes a reference for a table without a foreign key, if the names of its columns show that it refers to cards.
+pub(super) fn reference_by_name(
+    table: TableName,
+    table_columns: Vec<TableColumn>,
+    table_keys: Vec<TableKey>,
+) -> Option<CardReference> {
+    let has = |wanted: &str| table_columns.iter().any(|column| same(&column.name, wanted));
+    if !has("id") || !has(CARD_ID_COLUMN) {
+        return None;
+    }
+    Some(CardReference {
+        table,
+        constraint: String::new(),
+        columns: vec![(CARD_ID_COLUMN.to_owned(), "id".to_owned())],
+        table_columns,
+        table_keys,
+    })
+}
+
+/// Returns the names of columns.
+pub(super) fn column_names(columns: Vec<TableColumn>) -> Vec<String> {
+    columns.into_iter().map(|column| column.name).collect()
+}
+
+/// Returns whether these are the columns of the new schema's table of entitlements.
+pub(super) fn are_entitlements(columns: &[TableColumn]) -> bool {
+    ["purchase_id", "subject_id", "test_cards"]
+        .iter()
+        .all(|wanted| columns.iter().any(|column| same(&column.name, wanted)))
+}
+
+/// Collects keys from rows that each have one column of a key.
+#[derive(Default)]
+pub(super) struct KeyCollector {
+    keys: Vec<TableKey>,
+}
+
+impl KeyCollector {
+    /// Adds a column to a key. `None` stands for an expression.
+    pub(super) fn add(&mut self, key: TableKey, column: Option<String>) {
+        let column = column.unwrap_or_default();
+        match self.keys.last_mut() {
+            Some(last) if last.name == key.name => {
+                last.partial |= key.partial;
+                last.columns.push(column);
+            }
+            _ => self.keys.push(TableKey { columns: vec![column], ..key }),
+        }
+    }
+
+    /// Returns the collected keys.
+    pub(super) fn into_keys(self) -> Vec<TableKey> {
+        self.keys
+    }
+}

@@ -1,0 +1,70 @@
+//! Checks and repairs a database of the old system.
+//!
+//! The old system's table of cards, `mock_test_attempts`, has the unique key (purchase_id, test_number). This is
+//! the old key. It is a bug: it refuses the cards of a purchase's second subject. The new key is (purchase_id,
+//! subject_id, test_number). The repair recognises a key by its columns, not by its name.
+//!
+//! [`RepairSession::inspect`] reads the schema and the rows. [`Inspection::report`] lists the problems, and [`plan`]
+//! computes the repair. [`RepairSession::apply`] carries it out, and [`RepairSession::undo`] undoes the latest run. A
+//! run that was interrupted is continued by the next one, which inspects the database again. All state is in the
+//! database.
+//!
+//! # Rules for duplicate cards
+//!
+//! Without either key, a test may have several cards. They are merged into one card, the survivor:
+//! - The survivor is the card with the most attempts used. Among equals it is the card with the lowest id.
+//! - Sittings move to the survivor and are numbered from 1 in order of time. A sitting without a time comes before
+//!   the next sitting of its card.
+//! - Only the latest open sitting stays open. The other open sittings are closed as abandoned.
+//! - The attempts used are added up, and are at least the number of completed sittings. If the sum is more than
+//!   `max_attempts`, then `max_attempts` rises to the sum. So no sitting is lost and no attempt is given back.
+//! - Status, latest score and first score come from the sittings. The latest sitting is the one that ended last. If
+//!   sittings were deleted long ago, the scores come from the card with the latest or earliest date.
+//! - If nobody used a disabled card, it does not disable the survivor. It may have been disabled because it was a
+//!   duplicate, and the learner must keep the test.
+//! - The survivor keeps one set of questions: the set of the open sitting, or else the set that was used most. The
+//!   questions of other sets lose their card and stay in their table, so that answers still find them. If the column
+//!   cannot be null, all sets stay on the survivor and `jishu check` reports the card.
+//! - Rows of other tables that refer to a merged card are changed to refer to the survivor.
+//! - The merged cards are kept in `mock_test_attempts_merged`. The survivors are kept, as they were, in
+//!   `jishu_repair_survivors`. Every changed value is in `jishu_repair_changes`.
+//!
+//! Cards of several users or several courses are never merged. They stop the repair, because a person must decide.
+//!
+//! The same rules correct a single card that disagrees with its sittings, unless deleted sittings can explain the
+//! difference.
+//!
+//! # Modules
+//!
+//! Each module depends only on modules before it in this list: `names`, `sql`, `error`, `session`, `inspect`, `plan`,
+//! `report`, `runs`, `merge`, `progress`, `execute`, `apply`, `undo`. A unit test checks this order.
+
+mod apply;
+mod error;
+mod execute;
+mod inspect;
+#[cfg(test)]
+mod layers;
+mod merge;
+mod names;
+mod plan;
+mod progress;
+mod report;
+mod runs;
+mod session;
+mod sql;
+mod undo;
+
+pub use apply::RepairOutcome;
+pub use error::RepairError;
+pub use inspect::{
+    CardForeignKey, CardReference, Figures, Finding, Inspection, SittingFigures, SqliteDefinition,
+    StatusSpelling, TableColumn, TableKey, TableState, inspect,
+};
+pub use merge::MergedGroup;
+pub use plan::{RepairPlan, RepairStep, StepKind, plan};
+pub use progress::{ProgressWatcher, RepairProgress};
+pub use report::{InspectionReport, KeyState, ReportedProblem};
+pub use session::RepairSession;
+pub use sql::TableName;
+pub use undo::{RestoredRows, UndoOutcome};

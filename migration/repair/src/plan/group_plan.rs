@@ -1,0 +1,129 @@
+//! The plan for one group of cards.
+
+use super::score_source::ScoreSource;
+use crate::inspect::TableState;
+
+/// The optional columns and tables that exist.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AvailableColumns<'s> {
+    /// The structure of the tables, for the spelling of statuses.
+    pub(super) state: &'s TableState,
+    /// Whether cards have `attempts_used`.
+    pub(super) used: bool,
+    /// Whether cards have `max_attempts`.
+    pub(super) allowed: bool,
+    /// Whether cards have a status.
+    pub(super) status: bool,
+    /// Whether cards have `questions_generated`.
+    pub(super) generated: bool,
+    /// Whether sittings have a status, which shows whether they are open.
+    pub(super) sitting_status: bool,
+    /// Whether sittings have attempt numbers.
+    pub(super) sitting_numbers: bool,
+    /// Whether the table of questions exists.
+    pub(super) questions: bool,
+    /// Whether a question may be without a card.
+    pub(super) detachable_questions: bool,
+}
+
+impl<'s> AvailableColumns<'s> {
+    /// Finds the columns that exist.
+    pub(crate) fn of(state: &'s TableState) -> Self {
+        let sittings = state.sittings();
+        let questions = state.questions();
+        let sitting_has = |name: &str| sittings.as_ref().is_some_and(|sittings| sittings.has(name));
+        Self {
+            state,
+            used: state.has("attempts_used"),
+            allowed: state.has("max_attempts"),
+            status: state.has("status"),
+            generated: state.has("questions_generated"),
+            sitting_status: sitting_has("status"),
+            sitting_numbers: sitting_has("attempt_number"),
+            detachable_questions: questions.as_ref().is_some_and(|questions| questions.nullable),
+            questions: questions.is_some(),
+        }
+    }
+}
+
+/// The card of a sitting, and the sitting's attempt number on that card.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct AttemptNumber {
+    pub(crate) card: i64,
+    pub(crate) number: Option<i64>,
+}
+
+/// A sitting with its present and its new attempt number. The two may be equal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SittingMove {
+    pub(crate) sitting: i64,
+    pub(crate) from: AttemptNumber,
+    pub(crate) to: AttemptNumber,
+}
+
+/// A set of questions that loses its card.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DetachedSet {
+    pub(crate) card: i64,
+    /// The number of questions.
+    pub(crate) questions: i64,
+}
+
+/// The plan for one group: which cards are merged, and which values the survivor gets.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct GroupPlan {
+    /// The card that stays.
+    pub(crate) survivor: i64,
+    /// The cards that are merged into the survivor.
+    pub(crate) merged: Vec<i64>,
+    /// All sittings of the group, in order of time.
+    pub(crate) sittings: Vec<SittingMove>,
+    /// The open sittings that are closed, because a later sitting is open.
+    pub(crate) closed_sittings: Vec<i64>,
+    /// The sets of questions that lose their card.
+    pub(crate) detached_sets: Vec<DetachedSet>,
+    /// The merged cards whose questions move beside another set, because a question cannot be without a card.
+    pub(crate) shared_sets: Vec<i64>,
+    /// The merged card whose questions stay.
+    pub(crate) paper: Option<i64>,
+    /// Whether the questions exist although the card does not say so.
+    pub(crate) mark_generated: bool,
+    /// The number of attempts used.
+    pub(crate) used: Option<i64>,
+    /// The number of attempts allowed.
+    pub(crate) allowed: Option<i64>,
+    /// The status.
+    pub(crate) status: Option<String>,
+    /// Whether `used`, `allowed` or `status` differ from the survivor's present values.
+    pub(crate) counts_change: bool,
+    /// Whether the limit was raised to the number of attempts used.
+    pub(crate) limit_raised: bool,
+    /// The source of the latest score. `None` if it stays.
+    pub(crate) latest: Option<ScoreSource>,
+    /// The source of the first score. `None` if it stays.
+    pub(crate) first: Option<ScoreSource>,
+}
+
+impl GroupPlan {
+    /// Returns whether nothing changes.
+    pub(crate) fn is_unchanged(&self) -> bool {
+        self.merged.is_empty()
+            && self.closed_sittings.is_empty()
+            && self.moves().next().is_none()
+            && !self.changes_survivor()
+    }
+
+    /// Returns whether a column of the survivor changes.
+    pub(crate) fn changes_survivor(&self) -> bool {
+        self.counts_change
+            || self.mark_generated
+            || self.paper.is_some()
+            || self.latest.is_some()
+            || self.first.is_some()
+    }
+
+    /// Returns the sittings that get another card or another attempt number.
+    pub(crate) fn moves(&self) -> impl Iterator<Item = &SittingMove> {
+        self.sittings.iter().filter(|sitting| sitting.from != sitting.to)
+    }
+}
