@@ -1,4 +1,4 @@
-// Adjusts GraphiQL 5: its editors and panes on small screens, and the colours of its dark theme.
+// Adjusts GraphiQL 5: its editors and panes on small screens, and the contrast of its colours.
 
 import { useGraphiQL } from "@graphiql/react";
 import { useEffect } from "react";
@@ -49,21 +49,33 @@ export function OpenTabInView() {
   return null;
 }
 
+/** Colours for text that has too little contrast in GraphiQL's themes. */
+const LEGIBLE = {
+  "vs-dark": {
+    rules: [{ token: "comment", foreground: "#7fb069" }],
+    colors: { "editorLineNumber.foreground": "#9aa5b8" },
+  },
+  vs: {
+    rules: [{ token: "number", foreground: "#076b47" }],
+    colors: {},
+  },
+};
+
 /**
- * Lightens the comments and the line numbers of GraphiQL's dark theme, which have too little contrast.
+ * Raises the contrast of GraphiQL's themes.
  *
- * GraphiQL defines its theme when it has loaded the editor. This must be called before GraphiQL is drawn, so that it
- * changes the editor's `defineTheme` first.
+ * GraphiQL defines its themes when it has loaded the editor. So this must end before GraphiQL is drawn: it changes the
+ * editor's `defineTheme`.
  */
-export async function lightenDarkTheme() {
+export async function raiseContrast() {
   const { editor } = await import("monaco-graphql/esm/monaco-editor.js");
   const { defineTheme } = editor;
   editor.defineTheme = (name, theme) => {
-    if (theme.base === "vs-dark") {
-      const rules = [...theme.rules, { token: "comment", foreground: "#7fb069" }];
-      const colors = { ...theme.colors, "editorLineNumber.foreground": "#9aa5b8" };
-      return defineTheme(name, { ...theme, rules, colors });
-    }
-    return defineTheme(name, theme);
+    const { rules = [], colors = {} } = LEGIBLE[theme.base] ?? {};
+    defineTheme(name, {
+      ...theme,
+      rules: [...theme.rules, ...rules],
+      colors: { ...theme.colors, ...colors },
+    });
   };
 }

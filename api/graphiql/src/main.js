@@ -8,7 +8,7 @@ import { GraphiQL } from "graphiql";
 import * as React from "react";
 import { createRoot } from "react-dom/client";
 
-import { EditorOptions, lightenDarkTheme, OpenTabInView, ResponseInView } from "./adjustments.js";
+import { EditorOptions, OpenTabInView, raiseContrast, ResponseInView } from "./adjustments.js";
 import { start } from "./app.js";
 
 // build.mjs replaces WORKERS by the names of the workers' files, which are beside this one.
@@ -16,7 +16,7 @@ globalThis.MonacoEnvironment = {
   getWorker: (_id, label) => new Worker(new URL(WORKERS[label] ?? WORKERS.editor, import.meta.url)),
 };
 
-lightenDarkTheme();
+await raiseContrast();
 
 start({
   React,

@@ -51,7 +51,9 @@ export function createTokenStore(initial) {
 
   const token = () => (readClaims(text) === null ? "" : text);
   const set = (value) => {
-    text = value.trim().replace(/^bearer\s+/i, "");
+    const stripped = value.trim().replace(/^bearer\s+/i, "");
+    // Other text stays as it was typed, or nobody could type the space after `Bearer`.
+    text = readClaims(stripped) === null ? value : stripped;
     if (token()) {
       storage?.setItem(TOKEN_KEY, text);
     } else {
