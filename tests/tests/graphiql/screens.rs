@@ -61,7 +61,9 @@ async fn on_a_phone_the_panes_stand_below_each_other() {
                if (box.height < height) problems.push(selector + ' is only ' + box.height + ' high'); \
                above = box.bottom; \
              }} \
-             if (document.documentElement.scrollWidth > innerWidth) problems.push('the page scrolls sideways'); \
+             const { scrollWidth, scrollHeight } = document.documentElement; \
+             if (scrollWidth > innerWidth) problems.push('the page scrolls sideways'); \
+             if (scrollHeight > Math.max(above + 16, innerHeight)) problems.push('the page has an empty end'); \
              return problems"
         );
         assert_eq!(page.script(&problems).await, json!([]));
