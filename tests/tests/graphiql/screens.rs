@@ -61,7 +61,7 @@ async fn on_a_phone_the_panes_stand_below_each_other() {
                if (box.height < height) problems.push(selector + ' is only ' + box.height + ' high'); \
                above = box.bottom; \
              }} \
-             const { scrollWidth, scrollHeight } = document.documentElement; \
+             const {{ scrollWidth, scrollHeight }} = document.documentElement; \
              if (scrollWidth > innerWidth) problems.push('the page scrolls sideways'); \
              if (scrollHeight > Math.max(above + 16, innerHeight)) problems.push('the page has an empty end'); \
              return problems"
