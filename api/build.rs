@@ -1,7 +1,10 @@
 //! Bundles the GraphiQL page, so that `http/graphiql.rs` can embed it.
 //!
-//! `JISHU_GRAPHIQL` says how: unset, the bundle is made where npm and its registry are at hand, and else the
-//! page loads GraphiQL from a CDN; `cdn` asks for that at once; `required` makes a missing bundle an error.
+//! The environment variable `JISHU_GRAPHIQL` selects what happens:
+//!
+//! - unset: bundles the page with npm. If that fails, warns, and embeds the page that loads GraphiQL from a CDN.
+//! - `required`: bundles the page with npm. If that fails, the build fails.
+//! - `cdn`: embeds the page that loads GraphiQL from a CDN.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a build script can only stop the build")]
 
@@ -13,9 +16,10 @@ use std::hash::{Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, exit};
 
+/// The files and folders below `graphiql/` that the bundle is built from.
 const INPUTS: [&str; 4] = ["package.json", "package-lock.json", "build.mjs", "src"];
 
-/// What the fallback page serves from here, with the content types.
+/// The files that the fallback page loads from this server, with their content types.
 const FALLBACK_ASSETS: [(&str, &str); 5] = [
     ("app.js", "text/javascript; charset=utf-8"),
     ("fallback.js", "text/javascript; charset=utf-8"),
@@ -41,12 +45,12 @@ fn main() {
         }),
         "" => bundle(&work).unwrap_or_else(|cause| {
             println!(
-                "cargo::warning=GraphiQL is not bundled, its page will load it from cdn.jsdelivr.net: {cause} \
-                 (JISHU_GRAPHIQL=cdn accepts this; `touch api/build.rs` tries again)"
+                "cargo::warning=GraphiQL is not bundled, so its page will load it from cdn.jsdelivr.net: {cause}. \
+                 Set JISHU_GRAPHIQL=cdn to accept this, or run `touch api/build.rs` and build again."
             );
             fallback(&work)
         }),
-        other => fail(&format!("JISHU_GRAPHIQL is {other:?}; it can be `cdn`, `required` or unset")),
+        other => fail(&format!("JISHU_GRAPHIQL is {other:?}. Set it to `cdn` or `required`, or unset it.")),
     };
     fs::write(work.join("assets.rs"), table).unwrap();
 }
@@ -56,7 +60,7 @@ fn fail(message: &str) -> ! {
     exit(1)
 }
 
-/// npm writes beside its inputs, and the source tree is not the place for that.
+/// Copies the inputs below the target folder, because npm writes into the folder in which it runs.
 fn copy_inputs(work: &Path) {
     if work.exists() {
         fs::remove_dir_all(work).unwrap();
@@ -76,13 +80,13 @@ fn copy_inputs(work: &Path) {
     }
 }
 
-/// Runs npm and reads the manifest that `build.mjs` leaves.
+/// Bundles the page with npm. Returns the table of its files, read from the manifest that `build.mjs` writes.
 fn bundle(work: &Path) -> Result<String, String> {
-    // No package's own scripts run: esbuild's binary comes as a package of its own.
+    // No package needs its install script: npm installs esbuild's binary as a package.
     let install = ["ci", "--ignore-scripts", "--include=dev", "--prefer-offline", "--no-audit", "--no-fund"];
     npm(work, &[&install[..], &["--fetch-retries=1"]].concat())?;
     npm(work, &["run", "build"])?;
-    // 200 MB that nobody needs again.
+    // The packages take 200 MB, and the next build installs them again.
     fs::remove_dir_all(work.join("node_modules")).map_err(|error| error.to_string())?;
 
     let manifest = fs::read_to_string(work.join("dist/manifest.tsv")).map_err(|error| error.to_string())?;
@@ -101,6 +105,7 @@ fn bundle(work: &Path) -> Result<String, String> {
     Ok(render(true, &page.ok_or("the manifest lists no page")?, &assets))
 }
 
+/// Runs npm in `work`. If it fails, the error has the first lines of its output.
 fn npm(work: &Path, arguments: &[&str]) -> Result<(), String> {
     let program = if cfg!(windows) { "npm.cmd" } else { "npm" };
     let output = Command::new(program)
@@ -116,7 +121,7 @@ fn npm(work: &Path, arguments: &[&str]) -> Result<(), String> {
     Err(format!("npm {} failed: {}", arguments[0], lines.join(" / ")))
 }
 
-/// The page that takes GraphiQL from a CDN, and the scripts that it shares with the bundled one.
+/// Returns the table of files of the page that loads GraphiQL from a CDN.
 fn fallback(work: &Path) -> String {
     let asset = |name: &str, content_type: &str| {
         let file = format!("src/{name}");
@@ -129,8 +134,9 @@ fn fallback(work: &Path) -> String {
     render(false, &asset("fallback.html", "text/html; charset=utf-8"), &assets)
 }
 
+/// Returns the Rust expression for one file of the page.
 fn entry(name: &str, content_type: &str, hash: &str, file: &str) -> String {
-    // Weak, because the compressed and the plain form share it.
+    // A weak tag, because the compressed file and the plain file share it.
     let etag = format!("W/\"{hash}\"");
     format!(
         "Asset::new({name:?}, {content_type:?}, {etag:?}, \
@@ -138,6 +144,7 @@ fn entry(name: &str, content_type: &str, hash: &str, file: &str) -> String {
     )
 }
 
+/// Returns the Rust source that `http/graphiql.rs` includes.
 fn render(self_hosted: bool, page: &str, assets: &[String]) -> String {
     let mut table = String::new();
     writeln!(table, "const SELF_HOSTED: bool = {self_hosted};").expect("a String takes any text");

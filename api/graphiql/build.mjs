@@ -1,8 +1,8 @@
-// Bundles the page into dist/: one gzip-compressed file an asset, and manifest.tsv, which lists them.
+// Bundles the page into dist/. Each file is compressed with gzip, and manifest.tsv lists the files.
 //
 //     npm ci --ignore-scripts && npm run build
 //
-// api/build.rs does both, in a copy of this folder below the target folder.
+// api/build.rs runs both commands, in a copy of this folder below the target folder.
 
 import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -27,7 +27,7 @@ const options = {
   outdir: OUT,
   entryNames: "[name]-[hash]",
   chunkNames: "chunk-[hash]",
-  // They are all in licenses.txt.
+  // licenses.txt contains all licences.
   legalComments: "none",
   target: "es2022",
   logLevel: "warning",
@@ -53,14 +53,14 @@ const page = await build({
   define: {
     WORKERS: JSON.stringify({ editor: worker("editor"), graphql: worker("graphql"), json: worker("json") }),
   },
-  // GraphiQL takes half of prettier by names that stand for CommonJS, which a split bundle does not open.
+  // GraphiQL imports two parts of prettier by names that lead to CommonJS files. A split bundle cannot load those.
   alias: {
     "prettier/parser-babel": "prettier/plugins/babel",
     "prettier/parser-graphql": "prettier/plugins/graphql",
   },
   plugins: [
     {
-      // graphiql/style.css has the editor's styles; the editor would bring them a second time.
+      // graphiql/style.css contains the editor's styles. The editor itself would add them a second time.
       name: "without-editor-styles",
       setup({ onLoad }) {
         onLoad({ filter: /monaco-editor[\\/].*\.css$/ }, () => ({ contents: "", loader: "css" }));
@@ -69,7 +69,7 @@ const page = await build({
   ],
 });
 
-/** The licence of every package that is in the bundle, as their licences ask. */
+/** Returns the licence texts of all packages in the bundle: most licences require that the text is distributed. */
 function licenses(...metafiles) {
   const packages = new Set();
   for (const { inputs } of metafiles) {
@@ -96,6 +96,7 @@ rmSync(OUT, { recursive: true, force: true });
 mkdirSync(OUT);
 const manifest = [];
 
+/** Writes one compressed file, and adds it to the manifest. */
 function emit(name, contents) {
   const hash = createHash("sha256").update(contents).digest("hex");
   writeFileSync(join(OUT, `${name}.gz`), gzipSync(contents, { level: 9 }));
@@ -105,7 +106,7 @@ function emit(name, contents) {
 const licenseText = licenses(workers.metafile, page.metafile);
 const licenseName = `licenses-${createHash("sha256").update(licenseText).digest("hex").slice(0, 8)}.txt`;
 for (const file of [...workers.outputFiles, ...page.outputFiles]) {
-  // The styles of a chunk would be loaded by nobody.
+  // The page loads the styles of main.js only.
   if (extname(file.path) !== ".css" || basename(file.path).startsWith("main-")) {
     emit(basename(file.path), file.contents);
   }

@@ -1,64 +1,69 @@
-// The page: a bar with the access token, and GraphiQL below it. React and GraphiQL are passed in, so that the
-// bundled page and the fallback page, which has other releases of both, run the same code.
+// The page: a bar with the access token, and GraphiQL below it.
+//
+// React and GraphiQL are passed in, because the bundled page and the fallback page use different versions of both.
 
 import { defaultTabs } from "./queries.js";
-import { createTokenStore, expiryOf, followFragment, issuedToken, storage, takeFragment } from "./session.js";
+import {
+  createTokenStore,
+  expiryOf,
+  followFragment,
+  issuedToken,
+  readClaims,
+  storage,
+  takeFragment,
+} from "./session.js";
 
-/** Draws the page into `#app`. */
-export function start({ React, createRoot, GraphiQL, createFetcher, openWith }) {
+/** Draws the page into `#app`. `children` are put inside GraphiQL. */
+export function start({ React, createRoot, GraphiQL, createFetcher, openWith, children = [] }) {
   const { createElement: h, useEffect, useState, useSyncExternalStore } = React;
   const fragment = takeFragment();
-  const token = createTokenStore(fragment.token);
+  const store = createTokenStore(fragment.token);
   followFragment();
 
-  const fetcher = withIssuedToken(createFetcher(fetcherOptions(token)), token);
+  const fetcher = withIssuedToken(withHandledFailure(createFetcher(fetcherOptions(store))), store);
   const tabs = fragment.query === null ? defaultTabs : [{ query: fragment.query }, ...defaultTabs];
 
   function TokenBar() {
-    const value = useSyncExternalStore(token.subscribe, token.get);
+    const text = useSyncExternalStore(store.subscribe, store.text);
+    const claims = readClaims(text);
     return h(
       "header",
       { className: "token-bar" },
+      h("a", { className: "skip-link", href: "#graphiql-session", onClick: focusEditor }, "Skip to the editor"),
       h("h1", null, "jishu"),
       h("label", { htmlFor: "access-token" }, "Access token"),
       h("input", {
         id: "access-token",
         type: "text",
-        value,
-        onChange: (event) => token.set(event.target.value),
-        placeholder: "none: requests are anonymous",
+        value: text,
+        onChange: (event) => store.set(event.target.value),
+        placeholder: "Empty: requests are anonymous",
         autoComplete: "off",
         autoCapitalize: "off",
         spellCheck: false,
         "aria-describedby": "access-token-state",
+        "aria-invalid": text !== "" && claims === null,
       }),
-      h("button", { type: "button", disabled: !value, onClick: () => token.set("") }, "Clear"),
-      h(TokenState, { value }),
+      h("button", { type: "button", disabled: !text, onClick: () => store.set("") }, "Clear"),
+      h(TokenState, { text, claims }),
     );
   }
 
-  function TokenState({ value }) {
-    const expiry = value ? expiryOf(value) : null;
+  function TokenState({ text, claims }) {
+    const expiry = expiryOf(claims);
     const remaining = expiry ? expiry.getTime() - Date.now() : null;
     const [, redraw] = useState(0);
     useEffect(() => {
       if (remaining === null || remaining <= 0) {
         return undefined;
       }
-      // A longer delay than 2^31 - 1 ms would fire at once.
+      // setTimeout fires at once if the delay exceeds 2^31 - 1 ms.
       const timer = setTimeout(() => redraw((count) => count + 1), Math.min(remaining + 500, 2 ** 31 - 1));
       return () => clearTimeout(timer);
     });
 
-    let text = "Run the SignIn tab, or paste a token.";
-    if (remaining !== null) {
-      const time = expiry.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-      text = remaining > 0 ? `Sent with every request until ${time}.` : `Expired at ${time}: sign in again.`;
-    } else if (value) {
-      text = "Sent with every request.";
-    }
-    const className = remaining !== null && remaining <= 0 ? "expired" : undefined;
-    return h("p", { id: "access-token-state", role: "status", className }, text);
+    const [className, sentence] = describeToken(text, claims, expiry, remaining);
+    return h("p", { id: "access-token-state", role: "status", className }, sentence);
   }
 
   createRoot(document.getElementById("app")).render(
@@ -69,21 +74,48 @@ export function start({ React, createRoot, GraphiQL, createFetcher, openWith }) 
       h(
         "main",
         null,
-        h(GraphiQL, {
-          fetcher,
-          storage,
-          defaultTabs: tabs,
-          // The tabs have no variables, and the query deserves the room.
-          defaultEditorToolsVisibility: false,
-          ...(fragment.query === null ? {} : openWith(fragment.query)),
-        }),
+        h(
+          GraphiQL,
+          {
+            fetcher,
+            storage,
+            defaultTabs: tabs,
+            // The tabs have no variables, so the editor of variables is closed and leaves its room to the query.
+            defaultEditorToolsVisibility: false,
+            ...(fragment.query === null ? {} : openWith(fragment.query)),
+          },
+          ...children.map((component) => h(component)),
+        ),
       ),
     ),
   );
 }
 
-/** The endpoint is relative to the page, so that both may stand below a prefix. */
-function fetcherOptions(token) {
+/** Returns the class and the sentence below the token field. */
+function describeToken(text, claims, expiry, remaining) {
+  if (text === "") {
+    return ["", "Sign in with the SignIn tab, or paste a token."];
+  }
+  if (claims === null) {
+    return ["wrong", "This is not an access token, so it is not sent. Sign in with the SignIn tab."];
+  }
+  if (expiry === null) {
+    return ["", "Sent with every request."];
+  }
+  const time = expiry.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  return remaining > 0
+    ? ["", `Sent with every request until ${time}.`]
+    : ["wrong", `Expired at ${time}. Sign in again with the SignIn tab.`];
+}
+
+/** Moves the keyboard focus into the editor of the query. */
+function focusEditor(event) {
+  event.preventDefault();
+  document.querySelector(".graphiql-query-editor textarea")?.focus();
+}
+
+/** Returns the fetcher's options. The endpoint is relative to the page, so that both work below a path prefix. */
+function fetcherOptions(store) {
   const endpoint = new URL("graphql", location.href);
   endpoint.hash = "";
   endpoint.search = "";
@@ -91,33 +123,55 @@ function fetcherOptions(token) {
   socket.protocol = endpoint.protocol === "https:" ? "wss:" : "ws:";
   return {
     url: endpoint.href,
-    // Connected by the first subscription, and closed with the last.
+    // The first subscription opens the connection, and the last closes it.
     subscriptionUrl: socket.href,
-    // Read at each subscription: the token of that moment.
+    // A getter, so that each subscription takes the token of its own moment.
     get wsConnectionParams() {
-      return token.get() ? { Authorization: `Bearer ${token.get()}` } : {};
+      return store.token() ? { Authorization: `Bearer ${store.token()}` } : {};
     },
-    // The engine has neither @defer nor @stream.
+    // The server supports neither @defer nor @stream.
     enableIncrementalDelivery: false,
-    // The headers editor goes before the field.
+    // A header from GraphiQL's headers editor takes precedence over the token field.
     fetch(url, init) {
       const headers = new Headers(init.headers);
-      if (token.get() && !headers.has("authorization")) {
-        headers.set("authorization", `Bearer ${token.get()}`);
+      if (store.token() && !headers.has("authorization")) {
+        headers.set("authorization", `Bearer ${store.token()}`);
       }
       return fetch(url, { ...init, headers });
     },
   };
 }
 
-/** Whoever signs in here is signed in: the token of the answer goes into the field. */
-function withIssuedToken(fetcher, token) {
+/**
+ * Handles the failure of a subscription, such as one with an empty id.
+ *
+ * The toolkit of GraphiQL reports the failure with `iterator.throw(error)` and ignores the promise that this returns.
+ * GraphiQL shows the error, because its loop over the iterator ends with it. But the browser also reports the ignored
+ * promise as an uncaught error.
+ */
+function withHandledFailure(fetcher) {
   return async (parameters, options) => {
-    const answer = await fetcher(parameters, options);
-    const issued = issuedToken(answer);
-    if (issued !== null) {
-      token.set(issued);
+    const response = await fetcher(parameters, options);
+    if (typeof response?.throw === "function") {
+      const fail = response.throw.bind(response);
+      response.throw = (error) => {
+        const ended = fail(error);
+        ended.catch(() => {});
+        return ended;
+      };
     }
-    return answer;
+    return response;
+  };
+}
+
+/** Puts the access token of a response into the field, so that a person who signs in with a tab is signed in. */
+function withIssuedToken(fetcher, store) {
+  return async (parameters, options) => {
+    const response = await fetcher(parameters, options);
+    const issued = issuedToken(response);
+    if (issued !== null) {
+      store.set(issued);
+    }
+    return response;
   };
 }

@@ -1,5 +1,5 @@
-// The page of a server that was built without the bundle: GraphiQL 3 and React 18, the last that exist as
-// plain scripts, from a CDN. fallback.html pins them by their hashes.
+// The page of a server that was built without the bundle. It loads GraphiQL 3 and React 18 from a CDN: these are the
+// last versions that exist as plain scripts. fallback.html pins them by their hashes.
 
 import { start } from "./app.js";
 

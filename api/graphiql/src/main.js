@@ -1,4 +1,4 @@
-// The bundled page: GraphiQL 5, with the editor's workers served from the same origin.
+// The bundled page: GraphiQL 5. The server also serves the workers of its editor.
 
 import "graphiql/style.css";
 import "./page.css";
@@ -8,18 +8,22 @@ import { GraphiQL } from "graphiql";
 import * as React from "react";
 import { createRoot } from "react-dom/client";
 
+import { EditorOptions, OpenTabInView, raiseContrast, ResponseInView } from "./adjustments.js";
 import { start } from "./app.js";
 
-// WORKERS is put in by build.mjs: the name of each worker's file, beside this one.
+// build.mjs replaces WORKERS by the names of the workers' files, which are beside this one.
 globalThis.MonacoEnvironment = {
   getWorker: (_id, label) => new Worker(new URL(WORKERS[label] ?? WORKERS.editor, import.meta.url)),
 };
+
+await raiseContrast();
 
 start({
   React,
   createRoot,
   GraphiQL,
   createFetcher: createGraphiQLFetcher,
-  // Without the empty variables, those of the last tab would come along.
+  // GraphiQL would otherwise take over the variables of the last tab.
   openWith: (query) => ({ initialQuery: query, initialVariables: "" }),
+  children: [EditorOptions, ResponseInView, OpenTabInView],
 });

@@ -1,22 +1,29 @@
-// The tabs that a newcomer finds, in the order in which one uses them. Arguments stand in the text, not in
-// variables: there is one place to fill in.
+// The tabs of a first visit, in the order of use. Arguments stand in the text, not in variables, so that there is
+// one place to fill in. The lines of a comment have at most 39 characters, so that a phone does not break them.
 
-const catalogue = `# Welcome to jishu. Press ▶, or Ctrl-Enter.
-# This query needs no account. The next tabs lead
-# from here to the result of a test:
+const catalogue = `# Welcome to jishu.
 #
-#   Register or SignIn   fills the field above
-#   Purchase             buys subjects
-#   MyTestCards          shows what you own
-#   LiveTestCards        waits for new ones
-#   StartTest            starts a sitting
-#   TestClock            shows its time
-#   SaveAnswers          keeps what you choose
-#   SubmitTest           ends it: the result
-#   MyProgress           how you are doing
+# This query lists the courses and
+# their subjects. It needs no account.
+# Press ▶ or Ctrl-Enter to run it.
 #
-# Ctrl-Space completes. The book at the left
-# opens the documentation.
+# Use the other tabs in this order:
+#
+#  Register       creates an account
+#  SignIn         signs in
+#  Purchase       buys subjects
+#  MyTestCards    lists your cards
+#  LiveTestCards  shows card changes
+#  StartTest      starts a sitting
+#  TestClock      shows the time left
+#  SaveAnswers    saves your answers
+#  SubmitTest     ends the sitting
+#  MyProgress     shows your progress
+#
+# Ctrl-Space completes a name. The book
+# icon opens the documentation.
+# Ctrl-M lets Tab leave the editor.
+# Press it again to indent with Tab.
 
 query Catalogue {
   courses(first: 10) {
@@ -47,8 +54,15 @@ query Catalogue {
 }
 `;
 
-const register = `# Makes an account and signs in: the access token
-# goes into the field above by itself.
+const register = `# Creates an account and signs in.
+#
+# Fill in: a password of 8 characters
+# or more. Change the name and the
+# e-mail address.
+#
+# The access token then appears in the
+# field at the top of the page. It is
+# sent with every request from there.
 
 mutation Register {
   register(
@@ -74,8 +88,14 @@ mutation Register {
 }
 `;
 
-const signIn = `# Signs in: the access token goes into the field
-# above by itself.
+const signIn = `# Signs in to an account.
+#
+# Fill in: the e-mail address and the
+# password of the account.
+#
+# The access token then appears in the
+# field at the top of the page. It is
+# sent with every request from there.
 
 mutation SignIn {
   login(
@@ -100,15 +120,24 @@ mutation SignIn {
 }
 `;
 
-const purchase = `# Buys subjects of one course. Sign in first, and
-# copy the ids from the answer in the Catalogue tab.
+const purchase = `# Buys subjects of one course. Each
+# subject comes with its test cards.
 #
-#   SINGLE_SUBJECT      one id in subjectIds
-#   MULTIPLE_SUBJECTS   two or more
-#   FULL_BUNDLE         none: the whole course
+# Sign in first. Then fill in, from the
+# response in the Catalogue tab:
 #
-# Running it twice is safe: the second answer is
-# EXISTING, with the same cards.
+#  courseId    the id of the course
+#  subjectIds  the ids of the subjects
+#
+# purchaseType sets how many subjects:
+#
+#  SINGLE_SUBJECT     one id
+#  MULTIPLE_SUBJECTS  two ids or more
+#  FULL_BUNDLE        no id: []
+#
+# Running it twice is safe: the second
+# outcome is EXISTING, with the same
+# cards, and nothing is bought again.
 
 mutation Purchase {
   purchase(
@@ -145,8 +174,14 @@ mutation Purchase {
 }
 `;
 
-const myTestCards = `# Your test cards. Sign in first: without that,
-# viewer is null.
+const myTestCards = `# Lists your test cards: their status
+# and the attempts that remain.
+#
+# Sign in first, or viewer is null.
+# There is nothing to fill in.
+#
+# The StartTest tab needs the id of one
+# of these cards.
 
 query MyTestCards {
   viewer {
@@ -174,9 +209,17 @@ query MyTestCards {
 }
 `;
 
-const liveTestCards = `# Waits for test cards and shows each as it comes.
-# Sign in, run this, and purchase in another window
-# or on another device.
+const liveTestCards = `# Shows your test cards as they are
+# created or change.
+#
+# Sign in first. There is nothing to
+# fill in.
+#
+# Run it and leave it running. Then buy
+# a subject in another window or on
+# another device. The new cards appear
+# here.
+# Press ■ to stop.
 
 subscription LiveTestCards {
   mockTestAttemptChanged {
@@ -190,12 +233,18 @@ subscription LiveTestCards {
 }
 `;
 
-const startTest = `# Starts a sitting of a test card, by its id from
-# the MyTestCards tab. Running it again returns the
-# sitting that is open: it counts once.
+const startTest = `# Starts a sitting of a test card, and
+# shows its questions.
 #
-# The time runs, on the server's clock: compare
-# expiresAt with serverTime, not with your own.
+# Fill in: the id of a card, from the
+# response in the MyTestCards tab.
+#
+# If a sitting is open already, this
+# returns it and uses no new attempt.
+#
+# The time starts now. Subtract
+# serverTime from expiresAt to get the
+# time left. Your own clock may differ.
 
 mutation StartTest {
   startTestSession(
@@ -228,9 +277,15 @@ mutation StartTest {
 }
 `;
 
-const testClock = `# The clock of a sitting, by session.id from the
-# StartTest tab: now, every ten seconds, and at each
-# change, until the sitting is over.
+const testClock = `# Shows the time left in a sitting.
+#
+# Fill in: the id of the session, from
+# the response in the StartTest tab.
+#
+# An update arrives at once, at every
+# change, and after ten seconds without
+# a change. Updates stop when the
+# sitting is over or you press ■.
 
 subscription TestClock {
   testSessionClock(sessionId: "") {
@@ -243,12 +298,23 @@ subscription TestClock {
 }
 `;
 
-const saveAnswers = `# Keeps answers, by session.id and options.id from
-# the StartTest tab. A numeric question takes
-# numericValue: "2.5" instead of optionIds.
+const saveAnswers = `# Saves answers of an open sitting.
 #
-# sequence is answerSequence and one more: 1, 2, 3…
-# Running it again with the same one changes nothing.
+# Fill in, from the response in the
+# StartTest tab:
+#
+#  sessionId  the id of the session
+#  optionIds  the ids of the options
+#             that you choose
+#
+# A question of kind NUMERIC takes
+#  numericValue: "2.5"
+# in place of optionIds.
+#
+# sequence is the number of this batch:
+# 1 for the first, then answerSequence
+# plus 1. Sending a batch again changes
+# nothing.
 
 mutation SaveAnswers {
   saveAnswers(
@@ -282,9 +348,14 @@ mutation SaveAnswers {
 }
 `;
 
-const submitTest = `# Ends a sitting, by session.id from the StartTest
-# tab, and shows the result and the key. Running it
-# again returns the same result.
+const submitTest = `# Ends a sitting. Shows the score and
+# the correct answers.
+#
+# Fill in: the id of the session, from
+# the response in the StartTest tab.
+#
+# If you run it again, it returns the
+# same result.
 
 mutation SubmitTest {
   submitTestSession(
@@ -331,8 +402,11 @@ mutation SubmitTest {
 }
 `;
 
-const myProgress = `# How you are doing, over all tests that you have
-# sat. Sign in first: without that, viewer is null.
+const myProgress = `# Shows your progress over all tests
+# that you have finished.
+#
+# Sign in first, or viewer is null.
+# There is nothing to fill in.
 
 query MyProgress {
   viewer {
@@ -364,7 +438,7 @@ query MyProgress {
 }
 `;
 
-/** The tabs of a first visit. */
+/** The tabs that GraphiQL opens on a first visit. */
 export const defaultTabs = [
   ...[catalogue, register, signIn, purchase, myTestCards, liveTestCards],
   ...[startTest, testClock, saveAnswers, submitTest, myProgress],

@@ -1,10 +1,11 @@
-// What the page remembers: the access token, and what the address's fragment asked for.
-// sessionStorage, not localStorage: a token, and the password in the variables of a sign-in, end with the
-// browser tab.
+// The page's memory: the access token, and the requests in the fragment of the page's address.
+//
+// It uses sessionStorage, not localStorage. The token, and a password typed into a tab, are gone when the browser tab
+// closes.
 
-const TOKEN = "jishu:accessToken";
+const TOKEN_KEY = "jishu:accessToken";
 
-/** sessionStorage, or null where the browser refuses it. */
+/** The browser's sessionStorage, or null if the browser denies access to it. */
 export const storage = (() => {
   try {
     return window.sessionStorage;
@@ -13,7 +14,7 @@ export const storage = (() => {
   }
 })();
 
-/** Reads `#token=…` and `#query=…` and takes them out of the address bar. */
+/** Reads `#token=…` and `#query=…`, and removes them from the address bar. */
 export function takeFragment() {
   const { token, query } = parseFragment();
   if (token !== null || query !== null) {
@@ -22,7 +23,7 @@ export function takeFragment() {
   return { token, query };
 }
 
-/** A fragment put into the address of a page that is open already is served by loading the page again. */
+/** Reloads the page when a token or a query is put into the address of the open page. */
 export function followFragment() {
   addEventListener("hashchange", () => {
     const { token, query } = parseFragment();
@@ -33,22 +34,30 @@ export function followFragment() {
 }
 
 function parseFragment() {
-  // URI-encoded, not form-encoded: a plus sign is a plus sign.
+  // The fragment is URI-encoded, not form-encoded: a plus sign stays a plus sign.
   const parameters = new URLSearchParams(location.hash.slice(1).replaceAll("+", "%2B"));
   return { token: parameters.get("token"), query: parameters.get("query") };
 }
 
-/** The access token, in the shape that React's useSyncExternalStore takes. */
+/**
+ * Creates a store for the text of the token field, with `subscribe` for React's useSyncExternalStore.
+ *
+ * `text` is what the field shows. `token` is the same text if it is an access token, and empty otherwise. Only a token
+ * is sent and remembered: any other text may be a password that was pasted into the wrong field.
+ */
 export function createTokenStore(initial) {
   const listeners = new Set();
-  let token = storage?.getItem(TOKEN) ?? "";
+  let text = storage?.getItem(TOKEN_KEY) ?? "";
 
-  const set = (text) => {
-    token = text.trim().replace(/^bearer\s+/i, "");
-    if (token) {
-      storage?.setItem(TOKEN, token);
+  const token = () => (readClaims(text) === null ? "" : text);
+  const set = (value) => {
+    const stripped = value.trim().replace(/^bearer\s+/i, "");
+    // Other text stays as it was typed, or nobody could type the space after `Bearer`.
+    text = readClaims(stripped) === null ? value : stripped;
+    if (token()) {
+      storage?.setItem(TOKEN_KEY, text);
     } else {
-      storage?.removeItem(TOKEN);
+      storage?.removeItem(TOKEN_KEY);
     }
     for (const listener of listeners) {
       listener();
@@ -62,23 +71,33 @@ export function createTokenStore(initial) {
   if (initial !== null) {
     set(initial);
   }
-  return { get: () => token, set, subscribe };
+  return { text: () => text, token, set, subscribe };
 }
 
-/** When a JWT expires, as a Date; null for anything else. The signature is the server's affair. */
-export function expiryOf(token) {
+/** Returns the claims of an access token (a signed JWT), or null for any other text. The server checks the signature. */
+export function readClaims(text) {
+  const parts = text.split(".");
+  if (parts.length !== 3 || !parts.every((part) => /^[\w-]+$/.test(part))) {
+    return null;
+  }
   try {
-    const [, claims] = token.split(".");
-    const { exp } = JSON.parse(atob(claims.replaceAll("-", "+").replaceAll("_", "/")));
-    return Number.isFinite(exp) ? new Date(exp * 1000) : null;
+    const [header, claims] = parts
+      .slice(0, 2)
+      .map((part) => JSON.parse(atob(part.replaceAll("-", "+").replaceAll("_", "/"))));
+    return typeof header?.alg === "string" && typeof claims === "object" ? claims : null;
   } catch {
     return null;
   }
 }
 
-/** The access token in the answer to a `register`, `login` or `refreshTokens`, whatever its alias. */
-export function issuedToken(answer) {
-  for (const payload of Object.values(answer?.data ?? {})) {
+/** Returns the time at which these claims expire, or null if they name none. */
+export function expiryOf(claims) {
+  return Number.isFinite(claims?.exp) ? new Date(claims.exp * 1000) : null;
+}
+
+/** Returns the access token in the response to `register`, `login` or `refreshTokens`, also under an alias. */
+export function issuedToken(response) {
+  for (const payload of Object.values(response?.data ?? {})) {
     const token = payload?.tokens?.accessToken;
     if (typeof token === "string") {
       return token;

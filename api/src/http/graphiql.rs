@@ -1,7 +1,7 @@
-//! GraphiQL, the page on which a person tries the API.
+//! Serves GraphiQL, the page on which a person tries the API.
 //!
-//! `build.rs` bundles it, and the binary carries the bundle: the page asks nothing of any other host. Where
-//! the bundle could not be made, a small page loads GraphiQL from a CDN, by pinned hashes.
+//! `build.rs` bundles the page, and the binary contains the bundle: the page loads nothing from any other host. A
+//! binary that was built without the bundle serves a page that loads GraphiQL from a CDN and checks its hashes.
 
 use std::io::{self, Read as _};
 use std::sync::OnceLock;
@@ -18,12 +18,12 @@ use super::negotiation;
 
 include!(concat!(env!("OUT_DIR"), "/graphiql/assets.rs"));
 
-/// `unsafe-inline` for styles, because the editor places its lines and colours by them.
+/// The content security policy of the bundled page. The editor positions and colours its lines with inline styles.
 const BUNDLED_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
     worker-src 'self'; connect-src 'self'; img-src 'self' data:; font-src 'self' data:; base-uri 'none'; \
     form-action 'none'; frame-ancestors 'none'";
 
-/// As above, with exactly the files that `fallback.html` names.
+/// The content security policy of the page that loads GraphiQL from a CDN. It allows the files of `fallback.html`.
 const FALLBACK_POLICY: &str = "default-src 'none'; script-src 'self' \
     https://cdn.jsdelivr.net/npm/react@18.3.1/umd/react.production.min.js \
     https://cdn.jsdelivr.net/npm/react-dom@18.3.1/umd/react-dom.production.min.js \
@@ -31,22 +31,23 @@ const FALLBACK_POLICY: &str = "default-src 'none'; script-src 'self' \
     https://cdn.jsdelivr.net/npm/graphiql@3.8.2/graphiql.min.css; connect-src 'self'; img-src 'self' data:; \
     font-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// A worker is bound by the policy of its own script: those of the editor need nothing from anywhere.
+/// The content security policy of all other files. The editor's workers take theirs from their own script, and they
+/// load nothing.
 const ASSET_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 
-/// Whether the binary carries GraphiQL. If not, browsers load it from cdn.jsdelivr.net.
+/// Returns true if the binary contains GraphiQL. Otherwise browsers load it from cdn.jsdelivr.net.
 pub fn is_self_hosted() -> bool {
     SELF_HOSTED
 }
 
-/// The page at `/`, and what it loads below `/graphiql/`.
+/// Routes `/` to the page, and `/graphiql/` to the files that it loads.
 pub(crate) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
     Router::new().route("/", get(page)).route("/graphiql/{*asset}", get(asset))
 }
 
 async fn page(headers: HeaderMap) -> Response {
     if negotiation::best(&headers, &header::ACCEPT, &["text/html"]).is_none() {
-        let sentence = "This address has GraphiQL, a page for browsers. The API is at /graphql.\n";
+        let sentence = "This address serves GraphiQL, a page for browsers. The API is at /graphql.\n";
         return (StatusCode::NOT_ACCEPTABLE, [(header::VARY, "accept")], sentence).into_response();
     }
     let policy = if SELF_HOSTED { BUNDLED_POLICY } else { FALLBACK_POLICY };
@@ -54,7 +55,7 @@ async fn page(headers: HeaderMap) -> Response {
 }
 
 async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
-    // A bundled file has the hash of its content in its name.
+    // The name of a bundled file contains the hash of its content.
     let caching = if SELF_HOSTED { "public, max-age=31536000, immutable" } else { "no-cache" };
     match ASSETS.iter().find(|asset| asset.name == name) {
         Some(asset) => asset.respond(&headers, caching, ASSET_POLICY),
@@ -67,9 +68,9 @@ struct Asset {
     name: &'static str,
     content_type: &'static str,
     etag: &'static str,
-    /// Compressed with gzip if the page is bundled, plain if not.
+    /// The content: compressed with gzip if the page is bundled, plain otherwise.
     stored: &'static [u8],
-    /// The plain bytes, once somebody needed them.
+    /// The plain content, decompressed when the first client needs it.
     inflated: OnceLock<Vec<u8>>,
 }
 
@@ -83,6 +84,7 @@ impl Asset {
         Self { name, content_type, etag, stored, inflated: OnceLock::new() }
     }
 
+    /// Responds with this file, or with 304 if the client has it already.
     fn respond(&'static self, request: &HeaderMap, caching: &'static str, policy: &'static str) -> Response {
         let common = [
             (header::ETAG, self.etag),
@@ -97,7 +99,7 @@ impl Asset {
         }
 
         let content_type = [(header::CONTENT_TYPE, self.content_type)];
-        // Without the header every encoding would do, but who does not name gzip may not know it.
+        // A request without the header accepts every encoding. But its client may not be able to read gzip.
         let gzip = request.contains_key(header::ACCEPT_ENCODING)
             && negotiation::best(request, &header::ACCEPT_ENCODING, &["gzip"]).is_some();
         if SELF_HOSTED && gzip {
@@ -113,6 +115,7 @@ impl Asset {
         }
     }
 
+    /// Returns true if the request names the tag of this file in `If-None-Match`.
     fn is_known_to(&self, request: &HeaderMap) -> bool {
         request
             .get_all(header::IF_NONE_MATCH)
@@ -122,6 +125,7 @@ impl Asset {
             .any(|tag| tag.trim() == self.etag)
     }
 
+    /// Returns the plain content.
     fn plain(&'static self) -> io::Result<&'static [u8]> {
         if !SELF_HOSTED {
             return Ok(self.stored);
@@ -159,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_fallback_takes_from_elsewhere_is_pinned_and_in_the_policy() {
+    fn the_fallback_pins_each_file_of_the_cdn_and_the_policy_allows_it() {
         let page = include_str!("../../graphiql/src/fallback.html");
         let urls: Vec<_> = page.split("https://").skip(1).filter_map(|rest| rest.split('"').next()).collect();
         assert_eq!(urls.len(), page.matches("integrity=\"sha384-").count());

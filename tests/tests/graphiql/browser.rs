@@ -21,17 +21,17 @@ pub(super) async fn post(url: &str, body: &Value) -> Value {
     answer.json().await.unwrap()
 }
 
-/// A chromedriver of this test's own, which ends with it.
+/// A chromedriver that belongs to one test and ends with it.
 pub(super) struct Browser {
     driver: Child,
-    /// Open for as long as chromedriver may write to it.
+    /// Kept open, because chromedriver may still write to it.
     _output: BufReader<ChildStdout>,
     url: String,
     profile: TempDir,
 }
 
 impl Browser {
-    /// None where there is nothing to test, or nothing to test it with.
+    /// Starts chromedriver. Returns `None` if the server has no bundled page, or if there is no chromedriver.
     pub(super) async fn start(base: &str) -> Option<Self> {
         let required = env::var("JISHU_BROWSER_TESTS").is_ok_and(|value| value == "required");
         let page = reqwest::get(base).await.unwrap().text().await.unwrap();
@@ -53,7 +53,7 @@ impl Browser {
     }
 
     fn spawn() -> io::Result<Self> {
-        // Port 0: it takes a free one and says which.
+        // With port 0 it takes a free port, and prints the number.
         let mut driver = Command::new("chromedriver")
             .arg("--port=0")
             .stdin(Stdio::null())
@@ -74,9 +74,19 @@ impl Browser {
         Ok(Self { driver, _output: output, url: format!("http://127.0.0.1:{port}"), profile })
     }
 
-    /// Opens a window for `walk`, and closes it also when `walk` fails.
+    /// Opens a desktop window for `walk`, and closes it even if `walk` fails.
     pub(super) async fn visit(self, walk: impl AsyncFnOnce(&Page)) {
-        let client = self.connect().await;
+        self.visit_on(json!({}), walk).await;
+    }
+
+    /// Opens the screen of a phone, in CSS pixels, for `walk`, and closes it even if `walk` fails.
+    pub(super) async fn visit_on_phone(self, (width, height): (u32, u32), walk: impl AsyncFnOnce(&Page)) {
+        let metrics = json!({ "width": width, "height": height, "pixelRatio": 1.0, "touch": true });
+        self.visit_on(json!({ "mobileEmulation": { "deviceMetrics": metrics } }), walk).await;
+    }
+
+    async fn visit_on(self, screen: Value, walk: impl AsyncFnOnce(&Page)) {
+        let client = self.connect(screen).await;
         let session = client.session_id().await.unwrap().unwrap();
         let page = Page { client: client.clone(), log: format!("{}/session/{session}/se/log", self.url) };
         let outcome = AssertUnwindSafe(walk(&page)).catch_unwind().await;
@@ -86,7 +96,8 @@ impl Browser {
         }
     }
 
-    async fn connect(&self) -> Client {
+    /// Opens a window with these options of chromedriver beside the common ones.
+    async fn connect(&self, mut options: Value) -> Client {
         let profile = format!("--user-data-dir={}", self.profile.path().display());
         let arguments = [
             "--headless",
@@ -97,12 +108,13 @@ impl Browser {
             "--disable-component-update",
             "--disable-sync",
             "--window-size=1280,900",
-            // No other name or address has an answer, for the page's workers neither.
+            // The page and its workers can reach no other name or address.
             "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
             &profile,
         ];
+        options["args"] = json!(arguments);
         let capabilities = json!({
-            "goog:chromeOptions": { "args": arguments },
+            "goog:chromeOptions": options,
             "goog:loggingPrefs": { "browser": "ALL" },
         });
         let Value::Object(capabilities) = capabilities else { unreachable!("it is an object") };
@@ -112,7 +124,7 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // An error means that it has ended already.
+        // An error means that chromedriver has ended already.
         let _ = self.driver.kill();
         let _ = self.driver.wait();
     }
@@ -121,14 +133,14 @@ impl Drop for Browser {
 /// The open page.
 pub(super) struct Page {
     pub(super) client: Client,
-    /// Where chromedriver hands out the console.
+    /// The address at which chromedriver returns the console's messages.
     log: String,
 }
 
 impl Page {
     pub(super) async fn goto(&self, url: &str) {
         self.client.goto(url).await.unwrap();
-        // The editor comes after the page, in pieces.
+        // The editor loads after the page.
         self.find(".graphiql-query-editor .view-line").await;
     }
 
@@ -136,31 +148,50 @@ impl Page {
         self.wait_for(Locator::Css(selector)).await
     }
 
-    /// A line of the response that contains `text`, which has no spaces: the editor does not write plain ones.
+    /// Waits for a line of the response that contains `text`. It may have no spaces: the editor shows other ones.
     pub(super) async fn response_line(&self, text: &str) {
         self.line("graphiql-response", &format!("contains(., '{text}')")).await;
     }
 
-    /// A line of the query of which `condition` (XPath) is true.
+    /// Waits for a line of the query for which `condition` (XPath) is true.
     pub(super) async fn query_line(&self, condition: &str) {
         self.line("graphiql-query-editor", condition).await;
     }
 
-    /// Opens the tab of an operation.
+    /// Opens the tab of an operation, and waits until its first line is on the screen.
     pub(super) async fn open_tab(&self, kind: &str, name: &str) {
+        self.choose_tab(kind, name).await;
+        self.query_line(&format!("starts-with(., '{kind}') and contains(., '{name}')")).await;
+    }
+
+    /// Opens the tab of an operation.
+    pub(super) async fn choose_tab(&self, kind: &str, name: &str) {
         let tab = format!("//*[contains(@class, 'graphiql-tab-button')][normalize-space()='{name}']");
         self.wait_for(Locator::XPath(&tab)).await.click().await.unwrap();
-        self.query_line(&format!("starts-with(., '{kind}') and contains(., '{name}')")).await;
-        // GraphiQL reads which operation it is a moment later, and asks for that of the tab before until then. It
-        // stores the query as it reads it.
-        let read = format!("{kind} {name}");
-        let script = "return (sessionStorage.getItem('graphiql:query') ?? '').includes(arguments[0])";
-        for _ in 0..3000 {
-            if self.client.execute(script, vec![json!(read)]).await.unwrap() == json!(true) {
-                return;
-            }
-        }
-        panic!("GraphiQL does not read {read}");
+        // GraphiQL reads the name of the operation a moment later, and would run that of the tab before until then.
+        // It stores the query when it reads it.
+        let query = format!("{kind} {name}");
+        self.until(&format!("(sessionStorage.getItem('graphiql:query') ?? '').includes({query:?})")).await;
+    }
+
+    /// Runs the body of a JavaScript function, and returns its result.
+    pub(super) async fn script(&self, body: &str) -> Value {
+        self.client.execute(body, Vec::new()).await.unwrap()
+    }
+
+    /// Waits until the JavaScript expression `condition` is true. The browser evaluates it before each frame.
+    pub(super) async fn until(&self, condition: &str) {
+        let body = format!(
+            "return new Promise((resolve) => {{ \
+             const look = () => ({condition}) ? resolve() : requestAnimationFrame(look); look(); }})"
+        );
+        let met = self.client.execute(&body, Vec::new()).await;
+        met.unwrap_or_else(|error| panic!("{condition} does not become true: {error}"));
+    }
+
+    /// Presses keys, on the element that has the focus.
+    pub(super) async fn press(&self, keys: &str) {
+        self.client.active_element().await.unwrap().send_keys(keys).await.unwrap();
     }
 
     /// Types into the first string of the query that is empty.
@@ -170,19 +201,19 @@ impl Page {
         let line = self.wait_for(Locator::XPath(empty)).await;
         let content = line.prop("textContent").await.unwrap().unwrap();
         let (_, behind) = content.split_once("\"\"").unwrap();
-        // A click is in the line, but between two quotes only the keyboard is sure to get.
+        // A click reaches the line. Only the keyboard reaches the place between the quotes for certain.
         let to_the_quotes = behind.chars().count() + 1;
         let keys =
             format!("{}{}", char::from(Key::End), String::from(char::from(Key::Left)).repeat(to_the_quotes));
         line.click().await.unwrap();
-        self.client.active_element().await.unwrap().send_keys(&format!("{keys}{text}")).await.unwrap();
+        self.press(&format!("{keys}{text}")).await;
         self.query_line(&format!("contains(., '\"{text}\"')")).await;
     }
 
-    /// The first id of this type that the response shows.
+    /// Returns the first id of this type in the response.
     pub(super) async fn id(&self, typename: &str) -> String {
         let prefix = URL_SAFE_NO_PAD.encode(format!("{typename}:"));
-        // Of the last character some bits are of what follows.
+        // The last character also encodes bits of the number that follows.
         let prefix = &prefix[..prefix.len() - 1];
         self.response_line(prefix).await;
         let response = self.response().await;
@@ -218,7 +249,7 @@ impl Page {
         self.find("#access-token").await.prop("value").await.unwrap().unwrap()
     }
 
-    /// That the page asked no other host for anything.
+    /// Asserts that the page requested nothing from any other host.
     pub(super) async fn assert_nothing_left(&self, base: &str) {
         let script = "return performance.getEntriesByType('resource').map((entry) => entry.name)";
         let entries = self.client.execute(script, Vec::new()).await.unwrap();
@@ -229,14 +260,14 @@ impl Page {
         }
     }
 
-    /// That the console has no error: a script's, a refusal of the content security policy, a missing file.
+    /// Asserts that the console shows no error of a script or of the content security policy, and no missing file.
     pub(super) async fn assert_no_complaints(&self) {
         let entries = post(&self.log, &json!({ "type": "browser" })).await;
         let entries = entries["value"].as_array().unwrap_or_else(|| panic!("no log in {entries}"));
         let errors: Vec<String> = entries
             .iter()
             .filter(|entry| entry["level"] == "SEVERE")
-            // A message may quote a whole font.
+            // A message may contain a whole font.
             .map(|entry| entry["message"].to_string().chars().take(300).collect())
             .collect();
         assert!(errors.is_empty(), "{errors:#?}");

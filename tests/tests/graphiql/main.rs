@@ -1,14 +1,16 @@
-//! GraphiQL, as a person meets it: in a browser.
+//! Tests of the GraphiQL page in a browser.
 //!
-//! Needs Chromium and its chromedriver. Without them the test says so and passes, unless
-//! `JISHU_BROWSER_TESTS=required`. So it does for a server whose page comes from a CDN.
+//! They need Chromium and its chromedriver. Without them, or if the server was built without the page, a test says so
+//! and passes. With `JISHU_BROWSER_TESTS=required` it fails instead.
 
-// A walk through all tabs is one future.
+// A walk through all tabs is one future, and its type is deep.
 #![recursion_limit = "256"]
 #![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod browser;
+mod screens;
 mod sitting;
+mod token;
 
 use browser::{Browser, post};
 use jishu_tests::TestApp;
@@ -49,38 +51,6 @@ async fn a_newcomer_runs_the_first_query_and_then_one_with_a_token() {
 }
 
 #[tokio::test]
-async fn a_token_comes_by_the_address_or_by_signing_in_and_does_not_stay_in_the_address() {
-    let app = TestApp::start().await;
-    let base = app.url("/");
-    let Some(browser) = Browser::start(&base).await else { return };
-    let (email, token) = register(&app.url("/graphql")).await;
-
-    browser
-        .visit(async |page| {
-            page.goto(&format!("{base}#token={token}&query=%7Bviewer%7Bemail%7D%7D")).await;
-            page.execute().await;
-            page.response_line(&email).await;
-            assert_eq!(page.client.current_url().await.unwrap().as_str(), base);
-
-            page.find(".token-bar button").await.click().await.unwrap();
-            assert_eq!(page.token().await, "");
-
-            let login = format!(
-                "mutation{{login(input:{{email:{email:?},password:{PASSWORD:?}}}){{tokens{{accessToken}}}}}}"
-            );
-            page.goto(&format!("{base}#query={}", login.replace('%', "%25"))).await;
-            page.query_line("contains(., 'login')").await;
-            page.execute().await;
-            page.response_line("\"accessToken\"").await;
-            assert_ne!(page.token().await, "");
-
-            page.assert_nothing_left(&base).await;
-            page.assert_no_complaints().await;
-        })
-        .await;
-}
-
-#[tokio::test]
 async fn cards_bought_in_one_window_arrive_at_the_subscription_of_another() {
     let app = TestApp::start().await;
     let course = app.course(&["Physics"]).create(&app).await;
@@ -110,7 +80,7 @@ async fn cards_bought_in_one_window_arrive_at_the_subscription_of_another() {
             page.response_line("\"CREATED\"").await;
             page.assert_no_complaints().await;
 
-            // Each card replaces the one before it.
+            // GraphiQL shows the latest card only.
             page.client.switch_to_window(watching).await.unwrap();
             page.response_line("\"Physics\"").await;
             page.response_line("50").await;
@@ -124,7 +94,7 @@ async fn cards_bought_in_one_window_arrive_at_the_subscription_of_another() {
 
 const PASSWORD: &str = "correct horse battery staple";
 
-/// Makes an account over HTTP: its e-mail address, and an access token.
+/// Creates an account over HTTP. Returns its e-mail address and an access token.
 async fn register(endpoint: &str) -> (String, String) {
     let email = "asha@example.com";
     let request = json!({

@@ -1,0 +1,106 @@
+// A browser, driven through chromedriver by the WebDriver protocol.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+
+/** Whether a missing browser fails a test. Otherwise the test is skipped. */
+const required = process.env.JISHU_BROWSER_TESTS === "required";
+
+/**
+ * Starts Chromium, and stops it when the test `t` ends. Skips the test and returns null if there is no chromedriver.
+ * @param {import("node:test").TestContext} t
+ * @returns {Promise<Browser | null>}
+ */
+export async function startBrowser(t) {
+  const driver = spawn("chromedriver", ["--port=0"], { stdio: ["ignore", "pipe", "ignore"] });
+  try {
+    await once(driver, "spawn");
+  } catch (error) {
+    if (error.code !== "ENOENT" || required) throw error;
+    t.skip("there is no chromedriver");
+    return null;
+  }
+  const profile = await mkdtemp(join(tmpdir(), "jishu-browser-"));
+  let browser = null;
+  t.after(async () => {
+    await browser?.close();
+    if (driver.exitCode === null) {
+      driver.kill();
+      await once(driver, "exit");
+    }
+    await rm(profile, { recursive: true, force: true, maxRetries: 5 });
+  });
+  const port = await new Promise((resolve, reject) => {
+    driver.once("exit", (code) => reject(new Error(`chromedriver ended with ${code}`)));
+    createInterface(driver.stdout).on("line", (line) => {
+      const match = /successfully on port (\d+)/.exec(line);
+      if (match) resolve(match[1]);
+    });
+  });
+  browser = await Browser.open(`http://127.0.0.1:${port}`, profile);
+  return browser;
+}
+
+/** An open window. */
+export class Browser {
+  #session;
+
+  constructor(session) {
+    this.#session = session;
+  }
+
+  static async open(driver, profile) {
+    const args = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"];
+    const options = { args: [...args, "--disable-background-networking", `--user-data-dir=${profile}`] };
+    const { sessionId } = await send("POST", `${driver}/session`, {
+      capabilities: { alwaysMatch: { "goog:chromeOptions": options } },
+    });
+    return new Browser(`${driver}/session/${sessionId}`);
+  }
+
+  goto(url) {
+    return send("POST", `${this.#session}/url`, { url });
+  }
+
+  /** Sets the size of the screen and the system's theme, `light` or `dark`. */
+  async screen(width, height, theme) {
+    await this.#devtools("Emulation.setDeviceMetricsOverride", { width, height, deviceScaleFactor: 1, mobile: width < 600 });
+    await this.#devtools("Emulation.setEmulatedMedia", { features: [{ name: "prefers-color-scheme", value: theme }] });
+  }
+
+  /** Runs the body of a function in the page, and returns its result, or that of its promise. */
+  script(body, ...args) {
+    return send("POST", `${this.#session}/execute/sync`, { script: body, args });
+  }
+
+  /** Waits until an expression of the page is true. */
+  until(condition) {
+    return this.script(
+      `return new Promise((resolve) => {
+        const look = () => (${condition}) ? resolve() : requestAnimationFrame(look);
+        look();
+      })`,
+    );
+  }
+
+  close() {
+    return send("DELETE", this.#session);
+  }
+
+  #devtools(cmd, params) {
+    return send("POST", `${this.#session}/goog/cdp/execute`, { cmd, params });
+  }
+}
+
+/** Sends a command to chromedriver, and returns the value of its response. */
+async function send(method, url, body) {
+  const response = await fetch(url, { method, body: body && JSON.stringify(body) });
+  const { value } = await response.json();
+  assert.ok(response.ok, `${url}: ${value?.message}`);
+  return value;
+}
