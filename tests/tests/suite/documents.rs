@@ -177,9 +177,9 @@ async fn each_variable_that_does_not_fit_is_named_where_it_is_declared() {
         let errors = body["errors"].as_array().unwrap();
         let found: Vec<_> = errors
             .iter()
-            .map(|it| (it["message"].as_str().unwrap()[..26].to_owned(), it["locations"][0]["column"].clone()))
+            .map(|it| (it["message"].as_str().unwrap()[..44].to_owned(), it["locations"][0]["column"].clone()))
             .collect();
-        let message = |name: &str| format!("The variable `${name}` does not");
+        let message = |name: &str| format!("The value of the variable `${name}` is not valid:");
         assert_eq!(found, [(message("a"), json!(8)), (message("c"), json!(26))], "{body:#}");
     })
     .await;
