@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use async_graphql::{Context, ID, InputObject, Object};
+use graphql_engine::page_arguments;
 use jishu_entity::{CourseId, MockTestAttemptId, PurchaseId, QuestionId, TestSessionId};
 
 use super::context::ContextExt;
@@ -26,6 +27,7 @@ const MAX_NODES: usize = 100;
 pub struct Query;
 
 /// The queries. They read data and change nothing, except that `learner` records its use.
+#[page_arguments]
 #[Object]
 impl Query {
     /// The object with this id. Null if there is none, or if the viewer may not see it.
@@ -62,19 +64,12 @@ impl Query {
     async fn courses(
         &self,
         ctx: &Context<'_>,
-        #[graphql(
-            desc = "The maximum number of items, counted from the start or from `after`: 1 to 100, default 50."
-        )]
-        first: Option<i32>,
-        #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
-        #[graphql(desc = "The maximum number of items, counted from the end or from `before`: 1 to 100.")]
-        last: Option<i32>,
-        #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
+        #[page] page: PageArgs,
         #[graphql(desc = "Only courses whose name or description contains this text. Case does not matter.")]
         search: Option<String>,
     ) -> ApiResult<CourseConnection> {
         let snapshot = ctx.services()?.catalog.snapshot();
-        course_page(ctx, &snapshot, PageArgs::new(first, after, last, before), search.as_deref())
+        course_page(ctx, &snapshot, page, search.as_deref())
     }
 
     /// The price of a purchase now, computed in the same way as by `purchase`. Signed-in users are not charged for
@@ -111,14 +106,7 @@ impl Query {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The id of the subject.")] subject_id: ID,
-        #[graphql(
-            desc = "The maximum number of items, counted from the start or from `after`: 1 to 100, default 50."
-        )]
-        first: Option<i32>,
-        #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
-        #[graphql(desc = "The maximum number of items, counted from the end or from `before`: 1 to 100.")]
-        last: Option<i32>,
-        #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
+        #[page] page: PageArgs,
         #[graphql(
             desc = "Only questions whose text or external id contains this text. The case of the letters A to Z does not \
                     matter."
@@ -126,7 +114,7 @@ impl Query {
         search: Option<String>,
         #[graphql(desc = "True for archived questions, false for the others.", default)] archived: bool,
     ) -> ApiResult<AuthoredQuestionConnection> {
-        question_page(ctx, &subject_id, PageArgs::new(first, after, last, before), search, archived).await
+        question_page(ctx, &subject_id, page, search, archived).await
     }
 
     /// The question bank of a subject as a document, with keys, oldest questions first. It contains the current

@@ -1,6 +1,7 @@
 //! The mutation `purchase`.
 
 use async_graphql::{Context, Enum, ID, InputObject, Object};
+use graphql_engine::page_arguments;
 
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiResult, Nullable, refused_or};
@@ -56,6 +57,7 @@ struct ShownReceipt {
 }
 
 /// The response to `purchase`.
+#[page_arguments]
 #[Object]
 impl PurchasePayload {
     /// The outcome. Null if the purchase was refused.
@@ -105,19 +107,12 @@ impl PurchasePayload {
     async fn test_cards(
         &self,
         ctx: &Context<'_>,
-        #[graphql(
-            desc = "The maximum number of items, counted from the start or from `after`: 1 to 100, default 50."
-        )]
-        first: Option<i32>,
-        #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
-        #[graphql(desc = "The maximum number of items, counted from the end or from `before`: 1 to 100.")]
-        last: Option<i32>,
-        #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
+        #[page] page: PageArgs,
     ) -> Nullable<MockTestAttemptConnection> {
         let ShownReceipt { receipt, .. } = self.outcome.as_ref().ok()?;
         let subjects = receipt.subjects.iter().map(|owned| owned.subject_id).collect();
         let scope = CardFilter { subjects: Some(subjects), live_only: true, ..CardFilter::default() };
-        let args = CardArgs { page: PageArgs::new(first, after, last, before), ..CardArgs::default() };
+        let args = CardArgs { page, ..CardArgs::default() };
         Some(card_page(ctx, receipt.purchase.user_id, scope, args).await)
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object};
+use graphql_engine::page_arguments;
 use jishu_entity::CourseId;
 
 use super::{Money, Subject, money};
@@ -18,6 +19,7 @@ pub(in crate::graphql) struct Course {
 }
 
 /// A group of subjects that prepare for the same examination.
+#[page_arguments]
 #[Object]
 impl Course {
     /// The global id of the course. It is opaque: do not parse it.
@@ -52,19 +54,8 @@ impl Course {
     }
 
     /// The subjects of the course that are sold, in the order in which they were added.
-    async fn subjects(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(
-            desc = "The maximum number of items, counted from the start or from `after`: 1 to 100, default 50."
-        )]
-        first: Option<i32>,
-        #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
-        #[graphql(desc = "The maximum number of items, counted from the end or from `before`: 1 to 100.")]
-        last: Option<i32>,
-        #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
-    ) -> ApiResult<SubjectConnection> {
-        let request = PageArgs::new(first, after, last, before).request(ctx, "Subject")?;
+    async fn subjects(&self, ctx: &Context<'_>, #[page] page: PageArgs) -> ApiResult<SubjectConnection> {
+        let request = page.request(ctx, "Subject")?;
         let rows: Vec<_> = self.course.subjects_on_sale().cloned().collect();
         let total = ListLength { items: rows.len() };
         connect("Subject", slice(&rows, |row| row.id.0, request), |row| row.id.0, Subject::new, total)

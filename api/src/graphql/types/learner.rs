@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object};
+use graphql_engine::page_arguments;
 use jishu_entity::{mock_test_attempt, user};
 
 use super::card::Card;
@@ -23,6 +24,7 @@ pub(in crate::graphql) struct Learner {
 
 /// An account and its test cards, as support sees them. It can be any account, including one of staff. It never
 /// shows answers or results.
+#[page_arguments]
 #[Object]
 impl Learner {
     /// The name of the person.
@@ -39,19 +41,12 @@ impl Learner {
     async fn test_cards(
         &self,
         ctx: &Context<'_>,
-        #[graphql(
-            desc = "The maximum number of items, counted from the start or from `after`: 1 to 100, default 50."
-        )]
-        first: Option<i32>,
-        #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
-        #[graphql(desc = "The maximum number of items, counted from the end or from `before`: 1 to 100.")]
-        last: Option<i32>,
-        #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
+        #[page] page: PageArgs,
         #[graphql(desc = "Only cards that match this filter.")] filter: Option<MockTestAttemptFilter>,
     ) -> ApiResult<LearnerCardConnection> {
         // The order is fixed: a cursor contains the sort key of its card, and a sort by percentage would reveal a
         // result.
-        let args = CardArgs { page: PageArgs::new(first, after, last, before), filter, order: None };
+        let args = CardArgs { page, filter, order: None };
         page_of_cards(ctx, self.row.id, CardFilter::default(), args, LearnerCard::of_page).await
     }
 }

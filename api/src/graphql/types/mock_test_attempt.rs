@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, Enum, ID, Object};
+use graphql_engine::page_arguments;
 use jishu_entity::mock_test_attempt::{self, CardStatus};
 use jishu_entity::subject::GradingMethod;
 
@@ -37,6 +38,7 @@ pub(in crate::graphql) struct MockTestAttempt {
 
 /// A test card: one numbered mock test that a purchase gave to a user. The user can sit it up to `maxAttempts`
 /// times.
+#[page_arguments]
 #[Object]
 impl MockTestAttempt {
     /// The global id of the test card. It is opaque: do not parse it.
@@ -117,25 +119,8 @@ impl MockTestAttempt {
     }
 
     /// The sittings of the card, newest first.
-    async fn sessions(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(
-            desc = "The maximum number of items, counted from the start or from `after`: 1 to 100, default 50."
-        )]
-        first: Option<i32>,
-        #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
-        #[graphql(desc = "The maximum number of items, counted from the end or from `before`: 1 to 100.")]
-        last: Option<i32>,
-        #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
-    ) -> ApiResult<TestSessionConnection> {
-        session_page(
-            ctx,
-            self.card.row.user_id,
-            Some(self.card.row.id),
-            PageArgs::new(first, after, last, before),
-        )
-        .await
+    async fn sessions(&self, ctx: &Context<'_>, #[page] page: PageArgs) -> ApiResult<TestSessionConnection> {
+        session_page(ctx, self.card.row.user_id, Some(self.card.row.id), page).await
     }
 }
 

@@ -1,6 +1,7 @@
 //! Purchases and lists of them.
 
 use async_graphql::{Context, Enum, ID, Object};
+use graphql_engine::page_arguments;
 use jishu_entity::purchase::{self, PurchaseStatus as StoredStatus};
 use jishu_entity::{PurchaseId, UserId};
 
@@ -46,6 +47,7 @@ pub(in crate::graphql) struct Purchase {
 }
 
 /// A purchase of a user, with its subjects and the test cards that they gave.
+#[page_arguments]
 #[Object]
 impl Purchase {
     /// The global id of the purchase. It is opaque: do not parse it.
@@ -101,20 +103,13 @@ impl Purchase {
     async fn mock_test_attempts(
         &self,
         ctx: &Context<'_>,
-        #[graphql(
-            desc = "The maximum number of items, counted from the start or from `after`: 1 to 100, default 50."
-        )]
-        first: Option<i32>,
-        #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
-        #[graphql(desc = "The maximum number of items, counted from the end or from `before`: 1 to 100.")]
-        last: Option<i32>,
-        #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
+        #[page] page: PageArgs,
         #[graphql(desc = "Only cards that match this filter.")] filter: Option<MockTestAttemptFilter>,
         #[graphql(desc = "The order. The default is by subject and test number.")] order_by: Option<
             MockTestAttemptOrder,
         >,
     ) -> ApiResult<MockTestAttemptConnection> {
-        let args = CardArgs { page: PageArgs::new(first, after, last, before), filter, order: order_by };
+        let args = CardArgs { page, filter, order: order_by };
         let scope = CardFilter { purchase: Some(self.id), ..CardFilter::default() };
         card_page(ctx, self.owner, scope, args).await
     }

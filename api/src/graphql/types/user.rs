@@ -1,6 +1,7 @@
 //! Accounts.
 
 use async_graphql::{Context, Enum, ID, Object};
+use graphql_engine::page_arguments;
 use jishu_entity::{SubjectId, UserId, user};
 
 use super::purchase::{PurchaseConnection, purchase_page};
@@ -37,6 +38,7 @@ pub(in crate::graphql) struct User {
 }
 
 /// An account. Users can read only their own.
+#[page_arguments]
 #[Object]
 impl User {
     /// The global id of the user. It is opaque: do not parse it.
@@ -70,19 +72,8 @@ impl User {
     }
 
     /// The purchases of the user, newest first.
-    async fn purchases(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(
-            desc = "The maximum number of items, counted from the start or from `after`: 1 to 100, default 50."
-        )]
-        first: Option<i32>,
-        #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
-        #[graphql(desc = "The maximum number of items, counted from the end or from `before`: 1 to 100.")]
-        last: Option<i32>,
-        #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
-    ) -> ApiResult<PurchaseConnection> {
-        purchase_page(ctx, self.id, PageArgs::new(first, after, last, before)).await
+    async fn purchases(&self, ctx: &Context<'_>, #[page] page: PageArgs) -> ApiResult<PurchaseConnection> {
+        purchase_page(ctx, self.id, page).await
     }
 
     /// The test cards of the user, from all purchases.
@@ -90,20 +81,13 @@ impl User {
     async fn mock_test_attempts(
         &self,
         ctx: &Context<'_>,
-        #[graphql(
-            desc = "The maximum number of items, counted from the start or from `after`: 1 to 100, default 50."
-        )]
-        first: Option<i32>,
-        #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
-        #[graphql(desc = "The maximum number of items, counted from the end or from `before`: 1 to 100.")]
-        last: Option<i32>,
-        #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
+        #[page] page: PageArgs,
         #[graphql(desc = "Only cards that match this filter.")] filter: Option<MockTestAttemptFilter>,
         #[graphql(desc = "The order. The default is by subject and test number.")] order_by: Option<
             MockTestAttemptOrder,
         >,
     ) -> ApiResult<MockTestAttemptConnection> {
-        let args = CardArgs { page: PageArgs::new(first, after, last, before), filter, order: order_by };
+        let args = CardArgs { page, filter, order: order_by };
         card_page(ctx, self.id, CardFilter::default(), args).await
     }
 
@@ -128,16 +112,9 @@ impl User {
     async fn test_sessions(
         &self,
         ctx: &Context<'_>,
-        #[graphql(
-            desc = "The maximum number of items, counted from the start or from `after`: 1 to 100, default 50."
-        )]
-        first: Option<i32>,
-        #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
-        #[graphql(desc = "The maximum number of items, counted from the end or from `before`: 1 to 100.")]
-        last: Option<i32>,
-        #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
+        #[page] page: PageArgs,
     ) -> ApiResult<TestSessionConnection> {
-        session_page(ctx, self.id, None, PageArgs::new(first, after, last, before)).await
+        session_page(ctx, self.id, None, page).await
     }
 }
 
