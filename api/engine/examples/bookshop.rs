@@ -1,6 +1,6 @@
 //! A schema about books, and documents that show what the engine does with them.
 //!
-//! Prints each document with its response or refusal. Run it with `cargo run -p graphql-engine --example bookshop`.
+//! Prints each document with its response or rejection. Run it with `cargo run -p graphql-engine --example bookshop`.
 
 use std::error::Error;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -10,8 +10,8 @@ use async_graphql::{
     ScalarType, Schema, SimpleObject, ValidationMode, Value,
 };
 use graphql_engine::{
-    CustomScalars, Engine, EngineOptions, GraphqlRequest, Limits, ListLength, PageSizes, TrustedDocuments,
-    page_arguments,
+    CustomScalars, DocumentLimits, Engine, EngineOptions, GraphqlRequest, ListLength, PageSizes,
+    TrustedDocuments, page_arguments,
 };
 use serde_json::json;
 
@@ -154,7 +154,7 @@ fn engine() -> Result<Engine<Bookshop>, Box<dyn Error>> {
     let sdl = schema.sdl();
     let manifest = json!({ TRUSTED_ID: TRUSTED_TEXT }).to_string();
     let options = EngineOptions {
-        limits: Limits { cost: 500, ..Limits::DEFAULT },
+        limits: DocumentLimits { cost: 500, ..DocumentLimits::DEFAULT },
         trusted: TrustedDocuments::from_manifest(&manifest)?,
         scalars: CustomScalars::default().with::<Price>("Price"),
         // `ArticleConnection.edges` is a page, because `articles` has the argument `first`. `authors` is not.
@@ -222,14 +222,14 @@ fn requests() -> Vec<(&'static str, GraphqlRequest)> {
     ]
 }
 
-/// Runs each request, and returns its title with its response or refusal as JSON.
+/// Runs each request, and returns its title with its response or rejection as JSON.
 async fn responses() -> Result<Vec<(&'static str, String)>, Box<dyn Error>> {
     let engine = engine()?;
     let mut responses = Vec::new();
     for (title, request) in requests() {
         let response = match engine.prepare(&request) {
             Ok(operation) => serde_json::to_string(&engine.execute(operation, Data::default()).await)?,
-            Err(refusal) => serde_json::to_string(&json!({ "errors": refusal.errors }))?,
+            Err(rejection) => serde_json::to_string(&json!({ "errors": rejection.errors }))?,
         };
         responses.push((title, response));
     }

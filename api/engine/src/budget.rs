@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use apollo_compiler::Name;
 use apollo_compiler::ast::{Definition, Document, FragmentDefinition, Selection};
 
-use crate::limits::{Limit, LimitExceeded, Limits};
+use crate::limits::{DocumentLimits, Limit, LimitExceeded};
 
 /// Maximum number of nested fields, inline fragments and spreads together. It keeps the recursion in this module and in
 /// later steps from exhausting the stack. Only an attack with long chains of fragments exceeds it.
@@ -45,7 +45,7 @@ impl Measurement {
 
 /// Checks a document against all limits but those of tokens, costs and errors. Counts all operations together, because
 /// all of them are validated, whichever one runs.
-pub(crate) fn check(document: &Document, limits: &Limits) -> Result<(), LimitExceeded> {
+pub(crate) fn check(document: &Document, limits: &DocumentLimits) -> Result<(), LimitExceeded> {
     let mut fragments = HashMap::new();
     let mut operations = Vec::new();
     for definition in &document.definitions {
@@ -75,7 +75,7 @@ pub(crate) fn check(document: &Document, limits: &Limits) -> Result<(), LimitExc
     Ok(())
 }
 
-fn check_measure(measure: Measurement, limits: &Limits) -> Result<(), LimitExceeded> {
+fn check_measure(measure: Measurement, limits: &DocumentLimits) -> Result<(), LimitExceeded> {
     within(measure.depth, Limit::Depth, limits.depth)?;
     within(measure.aliases, Limit::Aliases, limits.aliases)?;
     within(measure.directives, Limit::Directives, limits.directives)?;
@@ -102,7 +102,7 @@ impl<'d> Measurer<'d> {
         &mut self,
         selections: &'d [Selection],
         level: usize,
-        limits: &Limits,
+        limits: &DocumentLimits,
     ) -> Result<Measurement, LimitExceeded> {
         check_walk(level, limits)?;
         let mut total = Measurement::default();
@@ -141,7 +141,7 @@ impl<'d> Measurer<'d> {
         &mut self,
         fragment: &'d FragmentDefinition,
         level: usize,
-        limits: &Limits,
+        limits: &DocumentLimits,
     ) -> Result<Measurement, LimitExceeded> {
         if let Some(measured) = self.measured.get(&fragment.name) {
             let measured = measured.unwrap_or_default();
@@ -156,7 +156,7 @@ impl<'d> Measurer<'d> {
     }
 }
 
-fn check_walk(level: usize, limits: &Limits) -> Result<(), LimitExceeded> {
+fn check_walk(level: usize, limits: &DocumentLimits) -> Result<(), LimitExceeded> {
     if level > MAX_WALK_DEPTH {
         return Err(LimitExceeded { limit: Limit::Depth, maximum: limits.depth });
     }
@@ -183,7 +183,7 @@ mod tests {
 
     fn refused(document: &str) -> Option<Limit> {
         let document = Parser::new().recursion_limit(10_000).parse_ast(document, "test.graphql").unwrap();
-        check(&document, &Limits::default()).err().map(|exceeded| exceeded.limit)
+        check(&document, &DocumentLimits::default()).err().map(|exceeded| exceeded.limit)
     }
 
     #[test]

@@ -9,8 +9,8 @@ use apollo_compiler::validation::{DiagnosticList, Valid};
 use async_graphql::{Pos, ServerError};
 
 use crate::custom_scalars::CustomScalars;
-use crate::limits::{Limit, LimitExceeded, Limits};
-use crate::refusal::Refusal;
+use crate::limits::{DocumentLimits, Limit, LimitExceeded};
+use crate::rejection::Rejection;
 use crate::schema_index::SchemaIndex;
 use crate::{budget, input_rules};
 
@@ -35,9 +35,9 @@ impl Document {
     pub(crate) fn new(
         text: &str,
         schema_index: &SchemaIndex,
-        limits: &Limits,
+        limits: &DocumentLimits,
         scalars: &CustomScalars,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, Rejection> {
         static NEXT_ID: AtomicU64 = AtomicU64::new(0);
         let schema = &schema_index.schema;
         let max_errors = size(limits.errors);
@@ -54,7 +54,7 @@ impl Document {
         // the cost limits the size of the response.
         for operation in document.executable.operations.iter() {
             check_max_depth(&document.executable, operation).map_err(|error| {
-                Refusal::invalid(vec![document.error(error.message().to_string(), error.location())])
+                Rejection::invalid(vec![document.error(error.message().to_string(), error.location())])
             })?;
         }
         let mut errors = input_rules::check(schema, &document.executable);
@@ -62,19 +62,19 @@ impl Document {
         if !errors.is_empty() {
             errors.truncate(max_errors);
             let errors = errors.into_iter().map(|error| document.error(error.message, error.location));
-            return Err(Refusal::invalid(errors.collect()));
+            return Err(Rejection::invalid(errors.collect()));
         }
         Ok(document)
     }
 
     /// Finds the operation to run.
-    pub(crate) fn operation(&self, name: Option<&str>) -> Result<&Operation, Refusal> {
+    pub(crate) fn operation(&self, name: Option<&str>) -> Result<&Operation, Rejection> {
         // Some clients send an empty name instead of none.
         let name = name.filter(|name| !name.is_empty());
         let operation = self.executable.operations.get(name);
         operation
             .map(|operation| &**operation)
-            .map_err(|error| Refusal::invalid(vec![ServerError::new(error.message().to_string(), None)]))
+            .map_err(|error| Rejection::invalid(vec![ServerError::new(error.message().to_string(), None)]))
     }
 
     /// Makes an error at a location in the document.
@@ -85,7 +85,7 @@ impl Document {
 }
 
 /// Parses a document. Stops at the first error, because those after it are misleading.
-fn parse(text: &str, limits: &Limits) -> Result<apollo_compiler::ast::Document, Refusal> {
+fn parse(text: &str, limits: &DocumentLimits) -> Result<apollo_compiler::ast::Document, Rejection> {
     let (max_tokens, max_nesting) = (size(limits.tokens), size(MAX_BRACKET_NESTING));
     let mut parser = Parser::new().token_limit(max_tokens).recursion_limit(max_nesting);
     parser.parse_ast(text, "document.graphql").map_err(|error| {
@@ -104,9 +104,9 @@ pub(crate) fn size(count: u32) -> usize {
     usize::try_from(count).unwrap_or(usize::MAX)
 }
 
-/// Converts errors of apollo-compiler into a refusal with at most `max` errors. Errors with the same message become one
+/// Converts errors of apollo-compiler into a rejection with at most `max` errors. Errors with the same message become one
 /// error with at most `max` locations.
-fn invalid(diagnostics: &DiagnosticList, max: usize) -> Refusal {
+fn invalid(diagnostics: &DiagnosticList, max: usize) -> Rejection {
     let mut errors: Vec<ServerError> = Vec::new();
     for diagnostic in diagnostics.iter() {
         let error = diagnostic.to_json();
@@ -120,5 +120,5 @@ fn invalid(diagnostics: &DiagnosticList, max: usize) -> Refusal {
             errors.push(converted);
         }
     }
-    Refusal::invalid(errors)
+    Rejection::invalid(errors)
 }

@@ -12,11 +12,11 @@ use futures_util::stream::BoxStream;
 use crate::cache::{self, DocumentCache, PlanCache};
 use crate::custom_scalars::CustomScalars;
 use crate::document::{Document, size};
-use crate::limits::{Limit, LimitExceeded, Limits};
+use crate::limits::{DocumentLimits, Limit, LimitExceeded};
 use crate::options::EngineOptions;
 use crate::persisted::PersistedDocuments;
 use crate::plan::{Plan, PlanError, VariableState};
-use crate::refusal::{Refusal, with_code};
+use crate::rejection::{Rejection, with_code};
 use crate::request::GraphqlRequest;
 use crate::schema_index::SchemaIndex;
 use crate::{error_path, variables};
@@ -56,7 +56,7 @@ impl PreparedOperation {
 pub struct Engine<E> {
     executor: E,
     schema_index: SchemaIndex,
-    limits: Limits,
+    limits: DocumentLimits,
     introspection: bool,
     scalars: CustomScalars,
     persisted: PersistedDocuments,
@@ -100,8 +100,8 @@ impl<E: Executor> Engine<E> {
     /// not with what its fragments expand to.
     ///
     /// # Errors
-    /// A [`Refusal`] that says what to change.
-    pub fn prepare(&self, request: &GraphqlRequest) -> Result<PreparedOperation, Refusal> {
+    /// A [`Rejection`] that says what to change.
+    pub fn prepare(&self, request: &GraphqlRequest) -> Result<PreparedOperation, Rejection> {
         let document = self.document(request)?;
         let operation = document.operation(request.operation_name.as_deref())?;
         let variables = variables::coerce(
@@ -150,7 +150,7 @@ impl<E: Executor> Engine<E> {
     }
 
     /// Finds the document of a request, and parses and validates it if it is not in the cache.
-    fn document(&self, request: &GraphqlRequest) -> Result<Arc<Document>, Refusal> {
+    fn document(&self, request: &GraphqlRequest) -> Result<Arc<Document>, Rejection> {
         let reference = request.reference();
         let text = self.persisted.resolve(&reference)?;
         let document = match self.documents.get(&text) {
@@ -172,7 +172,7 @@ impl<E: Executor> Engine<E> {
         document: &Document,
         operation: &executable::Operation,
         variables: &HashMap<&str, VariableState>,
-    ) -> Result<Arc<Plan>, Refusal> {
+    ) -> Result<Arc<Plan>, Rejection> {
         let states = operation.variables.iter().filter_map(|it| variables.get(it.name.as_str()).copied());
         let key = (document.id, operation.name.clone(), states.collect());
         if let Some(plan) = self.plans.get(&key) {
@@ -186,7 +186,7 @@ impl<E: Executor> Engine<E> {
                 LimitExceeded { limit: Limit::Selections, maximum: self.limits.selections }.into()
             }
             PlanError::NullCondition(error) => {
-                Refusal::invalid(vec![document.error(error.message, error.location)])
+                Rejection::invalid(vec![document.error(error.message, error.location)])
             }
         })?);
         self.plans.insert(key, Arc::clone(&plan));
@@ -212,13 +212,13 @@ impl<E: Executor> Engine<E> {
 }
 
 /// Refuses a plan that reads the schema.
-fn refuse_introspection(plan: &Plan) -> Result<(), Refusal> {
+fn refuse_introspection(plan: &Plan) -> Result<(), Rejection> {
     for selection in plan.root().into_iter().flat_map(|root| &root.items) {
         if let Selection::Field(field) = &selection.node
             && matches!(field.node.name.node.as_str(), "__schema" | "__type")
         {
             let message = "Introspection is disabled on this server. Use a copy of the schema.";
-            return Err(Refusal::new("INTROSPECTION_DISABLED", message));
+            return Err(Rejection::new("INTROSPECTION_DISABLED", message));
         }
     }
     Ok(())

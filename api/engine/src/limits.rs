@@ -8,7 +8,7 @@ use std::fmt;
 /// about 400 tokens, 100 selections and a depth of 15. All limits but `cost`, `event_cost` and
 /// `errors` are checked before validation, without expanding fragments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct DocumentLimits {
     /// Maximum number of lexical tokens, including punctuation and comments.
     pub tokens: u32,
     /// Maximum number of nested fields, including those in fragments.
@@ -31,7 +31,7 @@ pub struct Limits {
     pub errors: u32,
 }
 
-impl Limits {
+impl DocumentLimits {
     /// The limits of a server that sets none.
     pub const DEFAULT: Self = Self {
         tokens: 10_000,
@@ -46,7 +46,7 @@ impl Limits {
     };
 }
 
-impl Default for Limits {
+impl Default for DocumentLimits {
     fn default() -> Self {
         Self::DEFAULT
     }
@@ -55,23 +55,23 @@ impl Default for Limits {
 /// A limit that a document can exceed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Limit {
-    /// [`Limits::tokens`].
+    /// [`DocumentLimits::tokens`].
     Tokens,
     /// The number of nested brackets, which protects the parser's stack.
     Nesting,
-    /// [`Limits::depth`].
+    /// [`DocumentLimits::depth`].
     Depth,
-    /// [`Limits::selections`].
+    /// [`DocumentLimits::selections`].
     Selections,
-    /// [`Limits::aliases`].
+    /// [`DocumentLimits::aliases`].
     Aliases,
-    /// [`Limits::directives`].
+    /// [`DocumentLimits::directives`].
     Directives,
-    /// [`Limits::root_fields`].
+    /// [`DocumentLimits::root_fields`].
     RootFields,
-    /// [`Limits::cost`].
+    /// [`DocumentLimits::cost`].
     Cost,
-    /// [`Limits::event_cost`].
+    /// [`DocumentLimits::event_cost`].
     EventCost,
 }
 

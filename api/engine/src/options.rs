@@ -1,7 +1,7 @@
 //! The options of an engine.
 
 use crate::custom_scalars::CustomScalars;
-use crate::limits::Limits;
+use crate::limits::DocumentLimits;
 use crate::lists::{ListLengths, PageSizes};
 use crate::persisted::TrustedDocuments;
 
@@ -10,7 +10,7 @@ use crate::persisted::TrustedDocuments;
 #[derive(Clone, Debug)]
 pub struct EngineOptions {
     /// The limits of a document and of its response.
-    pub limits: Limits,
+    pub limits: DocumentLimits,
     /// Whether clients may read the schema through `__schema` and `__type`.
     pub introspection: bool,
     /// The documents that clients may name by their ids.
@@ -30,7 +30,7 @@ pub struct EngineOptions {
 impl Default for EngineOptions {
     fn default() -> Self {
         Self {
-            limits: Limits::default(),
+            limits: DocumentLimits::default(),
             introspection: true,
             trusted: TrustedDocuments::default(),
             trusted_only: false,

@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 
 use self::schema::{TestSchema, schema};
 use crate::document::size;
-use crate::{Engine, EngineOptions, GraphqlRequest, Limits, ListLength, PageSizes};
+use crate::{DocumentLimits, Engine, EngineOptions, GraphqlRequest, ListLength, PageSizes};
 
 fn engine() -> Engine<TestSchema> {
     let schema = schema();
@@ -27,16 +27,16 @@ fn request(query: &str, variables: Json) -> GraphqlRequest {
 /// Runs a document and returns the text of its response, in which the fields keep their order.
 async fn response_text(query: &str, variables: Json) -> String {
     let engine = engine();
-    let operation = engine.prepare(&request(query, variables)).map_err(|refusal| refusal.errors).unwrap();
+    let operation = engine.prepare(&request(query, variables)).map_err(|rejection| rejection.errors).unwrap();
     serde_json::to_string(&engine.execute(operation, Data::default()).await).unwrap()
 }
 
-/// Runs a document and returns its response, or the first message of its refusal.
+/// Runs a document and returns its response, or the first message of its rejection.
 async fn run(query: &str, variables: Json) -> Json {
     let engine = engine();
     match engine.prepare(&request(query, variables)) {
         Ok(operation) => serde_json::to_value(engine.execute(operation, Data::default()).await).unwrap(),
-        Err(refusal) => json!({ "refused": refusal.errors[0].message }),
+        Err(rejection) => json!({ "refused": rejection.errors[0].message }),
     }
 }
 
@@ -85,7 +85,7 @@ async fn a_field_that_fails_is_null_and_its_siblings_are_kept() {
     assert_eq!(response["data"], json!({ "failing": null, "calls": 0 }));
     assert_eq!(response["errors"][0]["path"], json!(["failing"]));
     let many = run("{ manyFailing }", json!({})).await;
-    assert_eq!(many["errors"].as_array().unwrap().len(), size(Limits::default().errors) + 1);
+    assert_eq!(many["errors"].as_array().unwrap().len(), size(DocumentLimits::default().errors) + 1);
     assert_eq!(many["errors"][50]["message"], "50 more errors were left out.");
 }
 
@@ -214,7 +214,7 @@ fn the_plan_cache_is_bounded() {
             format!("# {number}\nquery ($a: Boolean!, $b: Boolean!, $c: Boolean!) {{ {spread} }} {fragment}");
         for bits in 0..8 {
             let variables = json!({ "a": bits & 1 == 0, "b": bits & 2 == 0, "c": bits & 4 == 0 });
-            engine.prepare(&request(&document, variables)).map_err(|refusal| refusal.errors).unwrap();
+            engine.prepare(&request(&document, variables)).map_err(|rejection| rejection.errors).unwrap();
         }
     }
     assert!(

@@ -11,10 +11,10 @@ use crate::convert;
 use crate::custom_scalars::CustomScalars;
 use crate::document::{Document, size};
 use crate::plan::VariableState;
-use crate::refusal::Refusal;
+use crate::rejection::Rejection;
 use crate::schema_index::SchemaIndex;
 
-/// Coerces the values that a client sent for the variables of `operation`, and adds their defaults. A refusal has at
+/// Coerces the values that a client sent for the variables of `operation`, and adds their defaults. A rejection has at
 /// most `max_errors` errors.
 pub(crate) fn coerce(
     schema_index: &SchemaIndex,
@@ -23,31 +23,31 @@ pub(crate) fn coerce(
     operation: &Operation,
     values: &JsonMap,
     max_errors: u32,
-) -> Result<Variables, Refusal> {
+) -> Result<Variables, Rejection> {
     let values = &*convert::with_whole_numbers(values);
     let schema = &schema_index.schema;
     let coerced = coerce_variable_values(schema, operation, values).map_err(|_| {
-        let mut refusal = refusal(schema_index, document, operation, values);
-        refusal.errors.truncate(size(max_errors));
-        refusal
+        let mut rejection = rejection(schema_index, document, operation, values);
+        rejection.errors.truncate(size(max_errors));
+        rejection
     })?;
     let coerced = coerced.into_inner().into_iter();
     let coerced = coerced.map(|(name, item)| (Name::new(name.as_str()), convert::variable(item))).collect();
     let variables = Variables::from_value(Value::Object(coerced));
     scalars
         .check_variables(schema, operation, &variables)
-        .map_err(|error| Refusal::invalid(vec![document.error(error.message, error.location)]))?;
+        .map_err(|error| Rejection::invalid(vec![document.error(error.message, error.location)]))?;
     Ok(variables)
 }
 
 /// Finds each variable whose value does not fit, with the location of its declaration. apollo-compiler stops at the
 /// first, and does not say which it is.
-fn refusal(
+fn rejection(
     schema_index: &SchemaIndex,
     document: &Document,
     operation: &Operation,
     values: &JsonMap,
-) -> Refusal {
+) -> Rejection {
     let mut errors = Vec::new();
     for variable in &operation.variables {
         let with_one_variable = Operation {
@@ -63,7 +63,7 @@ fn refusal(
             errors.push(document.error(message, variable.location()));
         }
     }
-    Refusal::invalid(errors)
+    Rejection::invalid(errors)
 }
 
 /// Returns the state of each variable that `operation` declares.

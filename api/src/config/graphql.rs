@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args};
 
 use super::switch;
-use graphql_engine::{EngineOptions, Limits, ManifestError, TrustedDocuments};
+use graphql_engine::{DocumentLimits, EngineOptions, ManifestError, TrustedDocuments};
 
 /// The values of an environment variable that turn a switch on.
 const TRUE_VALUES: [&str; 6] = ["true", "t", "yes", "y", "on", "1"];
@@ -36,41 +36,41 @@ pub struct GraphqlConfig {
     pub automatic_persisted_queries: bool,
 
     /// Maximum number of tokens in a document.
-    #[arg(long, env = "JISHU_MAX_TOKENS", default_value_t = Limits::DEFAULT.tokens, value_name = "COUNT", value_parser = count())]
+    #[arg(long, env = "JISHU_MAX_TOKENS", default_value_t = DocumentLimits::DEFAULT.tokens, value_name = "COUNT", value_parser = count())]
     pub max_tokens: u32,
 
     /// Maximum depth of nested fields.
-    #[arg(long, env = "JISHU_MAX_DEPTH", default_value_t = Limits::DEFAULT.depth, value_name = "COUNT",
+    #[arg(long, env = "JISHU_MAX_DEPTH", default_value_t = DocumentLimits::DEFAULT.depth, value_name = "COUNT",
           value_parser = clap::value_parser!(u32).range(1..=100))]
     pub max_depth: u32,
 
     /// Maximum number of fields and fragments. A fragment counts each time that it is used.
-    #[arg(long, env = "JISHU_MAX_SELECTIONS", default_value_t = Limits::DEFAULT.selections, value_name = "COUNT", value_parser = count())]
+    #[arg(long, env = "JISHU_MAX_SELECTIONS", default_value_t = DocumentLimits::DEFAULT.selections, value_name = "COUNT", value_parser = count())]
     pub max_selections: u32,
 
     /// Maximum number of fields with an alias.
-    #[arg(long, env = "JISHU_MAX_ALIASES", default_value_t = Limits::DEFAULT.aliases, value_name = "COUNT", value_parser = count())]
+    #[arg(long, env = "JISHU_MAX_ALIASES", default_value_t = DocumentLimits::DEFAULT.aliases, value_name = "COUNT", value_parser = count())]
     pub max_aliases: u32,
 
     /// Maximum number of directives.
-    #[arg(long, env = "JISHU_MAX_DIRECTIVES", default_value_t = Limits::DEFAULT.directives, value_name = "COUNT", value_parser = count())]
+    #[arg(long, env = "JISHU_MAX_DIRECTIVES", default_value_t = DocumentLimits::DEFAULT.directives, value_name = "COUNT", value_parser = count())]
     pub max_directives: u32,
 
     /// Maximum number of root fields of a query or mutation.
-    #[arg(long, env = "JISHU_MAX_ROOT_FIELDS", default_value_t = Limits::DEFAULT.root_fields, value_name = "COUNT", value_parser = count())]
+    #[arg(long, env = "JISHU_MAX_ROOT_FIELDS", default_value_t = DocumentLimits::DEFAULT.root_fields, value_name = "COUNT", value_parser = count())]
     pub max_root_fields: u32,
 
     /// Maximum cost of an operation: the number of objects that its response can have, by the requested page sizes. Ten
     /// scalars count as one object.
-    #[arg(long, env = "JISHU_MAX_COST", default_value_t = Limits::DEFAULT.cost, value_name = "COUNT", value_parser = count())]
+    #[arg(long, env = "JISHU_MAX_COST", default_value_t = DocumentLimits::DEFAULT.cost, value_name = "COUNT", value_parser = count())]
     pub max_cost: u32,
 
     /// Maximum cost of each event of a subscription.
-    #[arg(long, env = "JISHU_MAX_EVENT_COST", default_value_t = Limits::DEFAULT.event_cost, value_name = "COUNT", value_parser = count())]
+    #[arg(long, env = "JISHU_MAX_EVENT_COST", default_value_t = DocumentLimits::DEFAULT.event_cost, value_name = "COUNT", value_parser = count())]
     pub max_event_cost: u32,
 
     /// Maximum number of errors in a response.
-    #[arg(long, env = "JISHU_MAX_ERRORS", default_value_t = Limits::DEFAULT.errors, value_name = "COUNT", value_parser = count())]
+    #[arg(long, env = "JISHU_MAX_ERRORS", default_value_t = DocumentLimits::DEFAULT.errors, value_name = "COUNT", value_parser = count())]
     pub max_errors: u32,
 }
 
@@ -88,7 +88,7 @@ impl GraphqlConfig {
             Some(file) => TrustedDocuments::from_manifest(&std::fs::read_to_string(file)?)?,
             None => TrustedDocuments::default(),
         };
-        let limits = Limits {
+        let limits = DocumentLimits {
             tokens: self.max_tokens,
             depth: self.max_depth,
             selections: self.max_selections,

@@ -57,7 +57,7 @@ impl Course {
     async fn subjects(&self, ctx: &Context<'_>, #[page] page: PageArgs) -> ApiResult<SubjectConnection> {
         let request = page.request(ctx, "Subject")?;
         let rows: Vec<_> = self.course.subjects_on_sale().cloned().collect();
-        let total = ListLength { items: rows.len() };
+        let total = ItemCount { items: rows.len() };
         connect("Subject", slice(&rows, |row| row.id.0, request), |row| row.id.0, Subject::new, total)
     }
 }
@@ -77,15 +77,15 @@ impl ListNode for Course {
     const NAME: &'static str = "Course";
 }
 
-pub(in crate::graphql) type CourseConnection = Connection<Course, ListLength>;
+pub(in crate::graphql) type CourseConnection = Connection<Course, ItemCount>;
 
 /// The length of a list in memory.
-pub(in crate::graphql) struct ListLength {
+pub(in crate::graphql) struct ItemCount {
     items: usize,
 }
 
 #[Object]
-impl ListLength {
+impl ItemCount {
     /// The total number of items.
     async fn total_count(&self) -> usize {
         self.items
@@ -96,7 +96,7 @@ impl ListNode for Subject {
     const NAME: &'static str = "Subject";
 }
 
-type SubjectConnection = Connection<Subject, ListLength>;
+type SubjectConnection = Connection<Subject, ItemCount>;
 
 /// Lists the courses that are sold and whose name or description contains `search`, ignoring case.
 pub(in crate::graphql) fn course_page(
@@ -113,7 +113,7 @@ pub(in crate::graphql) fn course_page(
         .filter(|course| found(&course.row.name) || course.row.description.as_deref().is_some_and(found))
         .cloned()
         .collect();
-    let total = ListLength { items: rows.len() };
+    let total = ItemCount { items: rows.len() };
     let key = |row: &Arc<CatalogCourse>| {
         let CourseId(id) = row.row.id;
         id

@@ -14,7 +14,7 @@ pub(super) enum OperationRefusal {
     /// The client has used up its budget.
     OverBudget(RequestRefusal),
     /// The engine refuses the document.
-    Document(graphql_engine::Refusal),
+    Document(graphql_engine::Rejection),
 }
 
 /// Proof that a request was charged to the budget of its address. Each request must be charged before it is parsed.

@@ -77,7 +77,7 @@ impl MediaType {
     }
 
     /// Returns the HTTP response for a document that the engine refused.
-    pub(super) fn refused(self, refusal: &graphql_engine::Refusal) -> Response {
+    pub(super) fn refused(self, refusal: &graphql_engine::Rejection) -> Response {
         let status = match self {
             Self::GraphqlResponse => StatusCode::BAD_REQUEST,
             Self::Json if refusal.malformed => StatusCode::BAD_REQUEST,

@@ -7,20 +7,20 @@ use crate::persisted::ResolveError;
 
 /// The reasons why a request is not executed. The response has these errors and no `data`.
 #[derive(Clone, Debug)]
-pub struct Refusal {
+pub struct Rejection {
     /// The errors, each with a code in `extensions.code`.
     pub errors: Vec<ServerError>,
     /// Whether the fault is in the request and not in its document: it exceeds a limit, or does not name its document
-    /// properly. A response in `application/json` has the status 400 then, and 200 for other refusals.
+    /// properly. A response in `application/json` has the status 400 then, and 200 for other rejections.
     pub malformed: bool,
 }
 
-impl Refusal {
+impl Rejection {
     pub(crate) fn new(code: &str, message: impl Into<String>) -> Self {
         Self { errors: vec![with_code(code, ServerError::new(message, None))], malformed: false }
     }
 
-    /// Makes the refusal of a document that is not valid, or of variables that are not.
+    /// Makes the rejection of a document that is not valid, or of variables that are not.
     pub(crate) fn invalid(errors: Vec<ServerError>) -> Self {
         let errors = errors.into_iter().map(|error| with_code("GRAPHQL_VALIDATION_FAILED", error)).collect();
         Self { errors, malformed: false }
@@ -33,7 +33,7 @@ pub(crate) fn with_code(code: &str, mut error: ServerError) -> ServerError {
     error
 }
 
-impl From<LimitExceeded> for Refusal {
+impl From<LimitExceeded> for Rejection {
     fn from(exceeded: LimitExceeded) -> Self {
         let mut error = with_code("LIMIT_EXCEEDED", ServerError::new(exceeded.to_string(), None));
         let extensions = error.extensions.get_or_insert_default();
@@ -43,7 +43,7 @@ impl From<LimitExceeded> for Refusal {
     }
 }
 
-impl From<ResolveError> for Refusal {
+impl From<ResolveError> for Rejection {
     fn from(error: ResolveError) -> Self {
         let (code, message) = match error {
             ResolveError::Missing => {
