@@ -199,7 +199,7 @@ async fn a_row_that_cannot_be_read_is_named_at_the_start_and_by_check() {
     server.printed("Token").await;
     let folder = server.stop();
     let file = folder.path().join("jishu.db");
-    assert!(succeed(jishu(folder.path(), &["check"])).contains("new key only"));
+    assert!(succeed(jishu(folder.path(), &["check"])).contains("only the new key"));
     let database = Database::connect(format!("sqlite://{}?mode=rw", file.display())).await.unwrap();
     let spoil = "DROP TRIGGER check_subjects_grading_method_update; \
                  UPDATE subjects SET grading_method = 'best' WHERE id = 1";
