@@ -48,7 +48,34 @@ async fn registering_signs_in(app: Arc<TestApp>) {
 async fn every_wrong_field_is_named_at_once(app: Arc<TestApp>) {
     let before = app.rows().await;
     let answer = app.anonymous().register(&Registration::new(" ", "nobody", "short")).await;
-    assert_json_snapshot!(answer.errors(), @"");
+    assert_json_snapshot!(answer.errors(), @r#"
+    [
+      {
+        "code": "NAME_INVALID",
+        "message": "Give a name of 1 to 200 visible characters, without control characters or invisible characters.",
+        "path": [
+          "input",
+          "name"
+        ]
+      },
+      {
+        "code": "EMAIL_INVALID",
+        "message": "Give an e-mail address such as name@example.com.",
+        "path": [
+          "input",
+          "email"
+        ]
+      },
+      {
+        "code": "PASSWORD_INVALID",
+        "message": "Choose a password of at least 8 characters.",
+        "path": [
+          "input",
+          "password"
+        ]
+      }
+    ]
+    "#);
     let long = Registration::new("Asha", "a@example.com", &"x".repeat(1_025));
     assert_eq!(app.anonymous().register(&long).await.refusal(), "PASSWORD_INVALID");
     assert_eq!(app.rows().await, before);

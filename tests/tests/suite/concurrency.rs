@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use jishu_tests::purchases::{
-    CALLERS, all_at_once, assert_one_bought, created, overlapping, slowest, two_subjects,
+    BRIEF_PURCHASE, CALLERS, all_at_once, assert_one_bought, created, overlapping, slowest, two_subjects,
 };
-use jishu_tests::{Client, PURCHASE, TestApp, on_each_database};
+use jishu_tests::{Client, TestApp, on_each_database};
 use serde_json::json;
 
 on_each_database!(
@@ -102,14 +102,14 @@ async fn clients_that_hang_up_leave_whole_purchases_and_free_connections(app: Ar
             let turn = number + usize::try_from(caller).expect("few");
             let input = overlapping(&course.id, &course.subjects, turn);
             let cut_off = Duration::from_micros(150 * caller);
-            tokio::time::timeout(cut_off, learner.send(PURCHASE, json!({ "input": input })))
+            tokio::time::timeout(cut_off, learner.send(BRIEF_PURCHASE, json!({ "input": input })))
         });
         join_all(calls).await;
     }
     // Whoever asks next is served, and finds nothing half.
     for learner in &learners {
         let input = json!({ "courseId": course.id, "purchaseType": "FULL_BUNDLE" });
-        let answer = learner.run_with(PURCHASE, json!({ "input": input })).await;
+        let answer = learner.run_with(BRIEF_PURCHASE, json!({ "input": input })).await;
         assert_eq!(answer.number("/purchase/testCards/totalCount"), 150);
     }
     assert_eq!(app.number("SELECT COUNT(*) FROM mock_test_attempts").await, 1_500);

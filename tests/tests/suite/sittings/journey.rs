@@ -48,7 +48,17 @@ async fn a_test_is_sat_from_start_to_result(app: Arc<TestApp>) {
     accepted(&submitted);
     let session = submitted.session();
     assert_eq!((session.status.as_str(), &session.submitted_at), ("SUBMITTED", &Some(time(app.clock.now()))));
-    assert_debug_snapshot!(submitted.result(), @"");
+    assert_debug_snapshot!(submitted.result(), @r#"
+    SessionResult {
+        score: "18.00",
+        max_score: "32.00",
+        percentage: "56.25",
+        correct: 5,
+        wrong: 2,
+        unanswered: 1,
+        time_taken_seconds: 900,
+    }
+    "#);
     let marks: Vec<_> =
         questions(&submitted).iter().map(|question| question.marks.as_deref().unwrap()).collect();
     assert_eq!(marks, ["4.00", "4.00", "4.00", "4.00", "4.00", "-1.00", "-1.00", "0.00"]);
@@ -136,7 +146,6 @@ async fn an_average_is_read_for_a_whole_page_at_once(app: Arc<TestApp>) {
         world.learner.submit_session(&id(&started), Some((1, answers(&started, 1, 0)))).await;
         world.learner.start_session(card["node"]["id"].as_str().unwrap()).await;
     }
-    let _ = app.take_statements();
     let all = world.learner.run(cards).await;
     let nodes = all.list("/viewer/mockTestAttempts/edges");
     assert_eq!(nodes.len(), 3);
@@ -145,8 +154,12 @@ async fn an_average_is_read_for_a_whole_page_at_once(app: Arc<TestApp>) {
             .iter()
             .all(|card| card["node"]["grade"] == "4.00" && card["node"]["openSession"]["id"].is_string())
     );
-    let ours = |statement: &String| statement.contains("mock_test_attempt");
-    let statements: Vec<_> = app.take_statements().into_iter().filter(ours).collect();
+    let is_of_cards = |sql: &str| sql.contains("mock_test_attempt");
+    let statements = app
+        .fewest_statements(3, is_of_cards, async || {
+            world.learner.run(cards).await;
+        })
+        .await;
     assert_eq!(statements.len(), 3, "{statements:#?}");
 }
 
