@@ -58,7 +58,8 @@ export class Browser {
     const args = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"];
     const options = { args: [...args, "--disable-background-networking", `--user-data-dir=${profile}`] };
     const { sessionId } = await send("POST", `${driver}/session`, {
-      capabilities: { alwaysMatch: { "goog:chromeOptions": options } },
+      // axe may take longer than the 30 s that a script has otherwise, if other tests keep the machine busy.
+      capabilities: { alwaysMatch: { "goog:chromeOptions": options, timeouts: { script: 120_000 } } },
     });
     return new Browser(`${driver}/session/${sessionId}`);
   }
