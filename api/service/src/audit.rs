@@ -1,13 +1,14 @@
-//! The audit events: who did what, in the transaction that did it.
+//! Audit events: they record who did what, in the transaction that did it.
 
 use chrono::{DateTime, Utc};
 use jishu_entity::{UserId, audit_event};
 use sea_orm::{ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ConnectionTrait, DbErr};
 
-/// Appends an event. The actor is none for the server itself; the target is a table and a row of it.
+/// Appends an event. The actor is None if the server itself acted. The target is the name of a table and the id of
+/// a row in it.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub(super) async fn append(
     connection: &impl ConnectionTrait,
     at: DateTime<Utc>,

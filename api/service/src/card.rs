@@ -11,8 +11,8 @@ use sea_orm::{ColumnTrait, DbBackend, DbErr, IntoSimpleExpr, PaginatorTrait, Que
 use serde::{Deserialize, Serialize};
 
 use super::Services;
-use super::events::{Change, Watch, patiently};
-use super::page::{self, Keyset, Page, PageRequest, Toward};
+use super::events::{Watch, WatchedChange, read_with_retries};
+use super::page::{self, Keyset, Page, PageDirection, PageRequest};
 use crate::database::utc;
 
 /// Which cards. Every part narrows further; none widens it beyond the owner.
@@ -252,7 +252,7 @@ struct Changes {
     owner: UserId,
     subject: Option<SubjectId>,
     /// What is still to be read, purchases first.
-    changed: BTreeSet<Change>,
+    changed: BTreeSet<WatchedChange>,
     /// The last card that was read of the first purchase.
     after: Option<CardKey>,
     cards: VecDeque<Model>,
@@ -265,7 +265,7 @@ impl Changes {
                 return Ok(card);
             }
             match self.changed.first() {
-                Some(Change::Purchase(purchase)) => self.read_purchase(*purchase).await?,
+                Some(WatchedChange::Purchase(purchase)) => self.read_purchase(*purchase).await?,
                 Some(_) => self.read_cards().await?,
                 None => self.changed = self.watch.changes().await,
             }
@@ -280,17 +280,17 @@ impl Changes {
             let filter = CardFilter { subjects, purchase: Some(purchase), ..CardFilter::default() };
             let request = PageRequest {
                 limit: CHANGES,
-                toward: Toward::End,
+                direction: PageDirection::Forward,
                 after: self.after,
                 before: None,
-                look_around: false,
+                check_far_side: false,
             };
             page(&self.services, self.owner, filter, order, request)
         };
-        let page = patiently(read).await?;
+        let page = read_with_retries(read).await?;
         self.after = page.rows.last().filter(|_| page.has_next).map(|card| order.key(card));
         if !page.has_next {
-            self.changed.remove(&Change::Purchase(purchase));
+            self.changed.remove(&WatchedChange::Purchase(purchase));
         }
         self.cards = page.rows.into();
         Ok(())
@@ -301,11 +301,11 @@ impl Changes {
         let most = usize::try_from(CHANGES).unwrap_or(usize::MAX);
         let next: Vec<_> = self.changed.iter().copied().take(most).collect();
         let ids = next.iter().filter_map(|change| match change {
-            Change::Card(id) => Some(*id),
-            Change::Purchase(_) | Change::Answers(_) => None,
+            WatchedChange::Card(id) => Some(*id),
+            WatchedChange::Purchase(_) | WatchedChange::Answers(_) => None,
         });
         let ids: Vec<_> = ids.collect();
-        let cards = patiently(|| by_ids(&self.services, self.owner, ids.iter().copied())).await?;
+        let cards = read_with_retries(|| by_ids(&self.services, self.owner, ids.iter().copied())).await?;
         let asked_for = |card: &Model| self.subject.is_none_or(|subject| subject == card.subject_id);
         self.cards = cards.into_iter().filter(asked_for).collect();
         for change in &next {

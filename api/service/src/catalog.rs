@@ -17,8 +17,8 @@ use sea_orm::{DbErr, EntityTrait, QueryOrder};
 use tokio::sync::Mutex;
 
 use super::integrity::{self, BadValue};
-use super::salvage;
-use crate::database::{Database, Unreadable, readable};
+use super::placeholder;
+use crate::database::{Database, Unreadable, read_rows};
 use crate::error::Fault;
 
 /// A course and its subjects, by id, archived ones included.
@@ -58,18 +58,18 @@ pub struct Snapshot {
 
 impl Snapshot {
     async fn load(database: &Database) -> Result<Self, DbErr> {
-        let reader = &database.reader().as_stored();
+        let reader = &database.reader().without_time_check();
         let courses = course::Entity::find().order_by_asc(course::Column::Id);
-        let (mut courses, unreadable_courses) = readable(reader, courses).await?;
+        let (mut courses, unreadable_courses) = read_rows(reader, courses).await?;
         let rows = subject::Entity::find().order_by_asc(subject::Column::Id);
-        let (mut rows, unreadable_subjects) = readable(reader, rows).await?;
+        let (mut rows, unreadable_subjects) = read_rows(reader, rows).await?;
         let mut bad = BTreeSet::new();
         bad.extend(integrity::named::<course::Entity, _>(reader, &unreadable_courses).await?);
         bad.extend(integrity::named::<subject::Entity, _>(reader, &unreadable_subjects).await?);
         // Owners see stand-ins of rows that cannot be read.
-        courses.extend(unreadable_courses.iter().filter_map(salvage::course));
+        courses.extend(unreadable_courses.iter().filter_map(placeholder::course));
         courses.sort_by_key(|course| course.id);
-        rows.extend(unreadable_subjects.iter().filter_map(salvage::subject));
+        rows.extend(unreadable_subjects.iter().filter_map(placeholder::subject));
         rows.sort_by_key(|subject| subject.id);
         let unreadable_courses: HashSet<_> = ids(&unreadable_courses).map(CourseId).collect();
         let unreadable_subjects: HashSet<_> = ids(&unreadable_subjects).map(SubjectId).collect();

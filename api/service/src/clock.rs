@@ -1,14 +1,16 @@
-//! The time, passed in so that a test can move it.
+//! The clock of the services. A test passes in a clock that it controls.
 
 use chrono::{DateTime, SubsecRound, Utc};
 
-/// Tells the time, UTC, in whole microseconds: what all three databases keep.
+/// A source of the current time in UTC.
+///
+/// The time has whole microseconds, because all three databases store that precision.
 pub trait Clock: Send + Sync + 'static {
-    /// Now.
+    /// Returns the current time.
     fn now(&self) -> DateTime<Utc>;
 }
 
-/// The machine's clock.
+/// The clock of the machine.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 

@@ -1,4 +1,4 @@
-//! How an operation fails to do what it was asked: it is refused, or it fails.
+//! The errors of an operation: a refusal by the rules, or a fault.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -7,13 +7,13 @@ use sea_orm::DbErr;
 
 use crate::auth::{PasswordError, RefreshTokenError, TokenError};
 
-/// The two ways in which an operation does not succeed.
+/// The error of an operation: it was refused, or it failed.
 #[derive(Debug)]
 pub enum Error<R> {
     /// The rules do not allow it, and nothing was written. The caller can read why, and change the request.
     Refused(R),
-    /// The request may be right, but it could not be carried out. If the connection was lost during COMMIT, it may
-    /// have been.
+    /// The operation could not be carried out, although the request may be correct. If the connection was lost
+    /// during COMMIT, the operation may still have been committed.
     Failed(Fault),
 }
 
@@ -25,10 +25,10 @@ pub trait Refusal: std::error::Error {}
 /// Marks an operation that no rule refuses.
 impl Refusal for Infallible {}
 
-/// A failure that no caller can mend by another request.
+/// A failure that the caller cannot fix by changing the request.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
-    /// A statement failed. [`crate::database::Unavailable::of`] tells the temporary causes.
+    /// A statement failed. [`crate::database::Unavailable::of`] recognises temporary causes.
     #[error(transparent)]
     Database(#[from] DbErr),
     /// Too many passwords are being hashed at this moment.
@@ -37,18 +37,18 @@ pub enum Fault {
     /// Another transaction held the rows for too long.
     #[error("the rows were held by another transaction for too long")]
     Held,
-    /// Stored rows contradict each other, or a library failed where it never should. The text is for the log.
+    /// Stored rows contradict each other, or a library failed unexpectedly. The text is for the log.
     #[error("{0}")]
     Inconsistent(String),
 }
 
 impl Fault {
-    /// Returns the fault of a row that must exist and does not. `row` names it, such as "purchase 7".
+    /// Makes the fault for a row that must exist but does not. `row` names the row, such as "purchase 7".
     pub(crate) fn missing(row: impl fmt::Display) -> Self {
         Self::Inconsistent(format!("a row is missing: {row}"))
     }
 
-    /// Returns the database's error, if a statement of the caller's own caused the fault.
+    /// Returns the database's error, if a failed statement caused the fault.
     pub(crate) fn database_error(&self) -> Option<&DbErr> {
         match self {
             Self::Database(error) => Some(error),
@@ -79,7 +79,7 @@ impl From<RefreshTokenError> for Fault {
 }
 
 impl<R> Error<R> {
-    /// Returns the database's error, if that is the cause.
+    /// Returns the database's error, if a failed statement caused this error.
     pub(crate) fn database_error(&self) -> Option<&DbErr> {
         match self {
             Self::Refused(_) => None,

@@ -1,7 +1,7 @@
-//! Boundaries between the statements of a transaction, at which the kill harness ends the process.
+//! Points between the statements of a transaction at which the kill tests end the process.
 //!
-//! `JISHU_ABORT_AT=NAME` ends the process at a boundary, as `kill -9` would. Without the feature `failpoints`, the
-//! boundaries compile to nothing.
+//! `JISHU_ABORT_AT=NAME` ends the process at the boundary of that name, as `kill -9` would. Without the feature
+//! `failpoints`, the boundaries compile to nothing.
 
 /// The boundaries between the statements of a purchase, in order.
 pub const PURCHASE_BOUNDARIES: [&str; 9] = [

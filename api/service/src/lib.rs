@@ -7,7 +7,7 @@ pub mod account;
 mod audit;
 pub mod auth;
 pub mod backup;
-mod bounded;
+mod bounded_map;
 pub mod card;
 pub mod cart;
 pub mod catalog;
@@ -26,12 +26,12 @@ pub mod money;
 pub mod name;
 pub mod page;
 pub mod paper;
+mod placeholder;
 pub mod pricing;
 pub mod progress;
 pub mod purchase;
 pub mod question_bank;
 pub mod ranking;
-mod salvage;
 pub mod scoring;
 pub mod security;
 pub mod session;
@@ -52,33 +52,33 @@ use money::TaxRate;
 use paper::Papers;
 use session::Sittings;
 
-/// What every service operation stands on; made once at start, shared by all requests.
+/// The resources of all service operations. The server makes them once at start, and all requests share them.
 #[derive(Clone)]
 pub struct Services {
-    /// Where everything is kept.
+    /// The database.
     pub database: Database,
-    /// Tells the time.
+    /// The source of the current time.
     pub clock: Arc<dyn Clock>,
-    /// Courses and subjects, in memory.
+    /// The courses and subjects, kept in memory.
     pub catalog: Arc<Catalog>,
-    /// Tells who watches what has changed.
+    /// Delivers changes to the subscribers of this node.
     pub events: Arc<Events>,
-    /// The papers of tests, in memory.
+    /// The papers of tests, kept in memory.
     pub papers: Arc<Papers>,
-    /// How tests are sat.
+    /// The rules of sittings, and the caches for running ones.
     pub sittings: Arc<Sittings>,
-    /// Hashes passwords and checks them.
+    /// Hashes and verifies passwords.
     pub passwords: Arc<Passwords>,
-    /// Issues access tokens and checks them.
+    /// Issues and verifies access tokens.
     pub tokens: Arc<AccessTokens>,
-    /// Who may do how much.
+    /// The budgets of clients.
     pub limits: Arc<Limits>,
     /// Computes codes that only the nodes of this deployment can compute.
     pub secrets: Arc<Secrets>,
-    /// How long a used refresh token returns its successor again; zero disables it.
+    /// How long a used refresh token can be exchanged again for the same successor. Zero disables this.
     pub refresh_reuse: chrono::Duration,
-    /// How long a refresh token works.
+    /// How long a refresh token is valid.
     pub refresh_token_ttl: chrono::Duration,
-    /// The tax that prices include.
+    /// The tax that is included in prices.
     pub tax: TaxRate,
 }

@@ -1,16 +1,16 @@
-//! Rules for names in any script: of people, and of everything else that is shown by its name.
+//! Rules for names of people and things, in any script.
 
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
 const ZERO_WIDTH_NON_JOINER: char = '\u{200c}';
 const ZERO_WIDTH_JOINER: char = '\u{200d}';
 
-/// Whether people can read this as a name: some of it is visible, and none of it changes how the text around it is
-/// shown.
+/// Returns whether people can read this as a name: it has a visible character, and no character that changes the
+/// display of the text around it.
 ///
-/// Control characters, line separators, controls of the writing direction, invisible and unassigned characters are
-/// refused. The joiners stay, where they follow a character that is seen: words of Persian, Malayalam and other languages have them,
-/// and so have emoji. So do variation selectors, which choose the form of a character.
+/// Refuses control characters, line separators, controls of the writing direction, and invisible or unassigned
+/// characters. Allows zero-width joiners and variation selectors after a visible character: words in Persian,
+/// Malayalam and other languages need them, and so do emoji.
 #[must_use]
 pub fn is_readable(name: &str) -> bool {
     let mut follows_seen = false;
@@ -37,7 +37,7 @@ pub fn is_readable(name: &str) -> bool {
     is_seen
 }
 
-/// Whether something in a text can be seen.
+/// Returns whether a text has a visible character.
 #[must_use]
 pub fn has_visible(text: &str) -> bool {
     text.chars().any(|char| {
@@ -59,9 +59,9 @@ fn is_refused(char: char) -> bool {
         | GeneralCategory::ParagraphSeparator
         | GeneralCategory::PrivateUse
         | GeneralCategory::Surrogate
-        // Noncharacters have this category, too.
+        // Noncharacters have this category too.
         | GeneralCategory::Unassigned => true,
-        // The signs that stand around numbers in Arabic, Syriac and Kaithi are the only ones of these that are seen.
+        // The only visible characters of this category are the signs around numbers in Arabic, Syriac and Kaithi.
         GeneralCategory::Format => !matches!(
             char,
             '\u{600}'
@@ -74,7 +74,7 @@ fn is_refused(char: char) -> bool {
                     | '\u{110bd}'
                     | '\u{110cd}'
         ),
-        // These are letters, marks and symbols by their category, and show nothing.
+        // These characters are invisible, although their category is letter, mark or symbol.
         _ => {
             matches!(
                 char,
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_seen_is_no_name() {
+    fn invisible_text_is_refused() {
         for name in [
             "",
             " ",
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_changes_the_text_around_it_is_refused() {
+    fn characters_that_change_the_text_around_them_are_refused() {
         let controls = ('\u{202a}'..='\u{202e}').chain('\u{2066}'..='\u{2069}');
         let others =
             ['\u{200e}', '\u{200f}', '\u{61c}', '\0', '\n', '\t', '\u{7f}', '\u{85}', '\u{2028}', '\u{2029}'];
@@ -168,13 +168,13 @@ mod tests {
             .chain(('\u{fffe}'..=char::MAX).filter(|char| u32::from(*char) & 0xfffe == 0xfffe));
         let noncharacters: Vec<char> = noncharacters.collect();
         assert_eq!(noncharacters.len(), 66);
-        // Two that are unassigned, and the placeholder of an object.
+        // Two unassigned characters, and the object replacement character.
         for char in noncharacters.into_iter().chain(['\u{378}', '\u{2065}', '\u{fffc}']) {
             for name in [char.to_string(), format!("Asha{char}Rao")] {
                 assert!(!is_readable(&name), "{name:?}");
             }
         }
-        assert!(!is_readable("Asha \u{200c}Rao"), "a joiner joins nothing there");
+        assert!(!is_readable("Asha \u{200c}Rao"), "a joiner after a space joins nothing");
         assert!(!is_readable("\u{200d}Asha"));
     }
 }

@@ -1,5 +1,5 @@
-//! Keyset pagination, once for every list: a page costs the same at the start and at the end, and rows that
-//! are inserted meanwhile neither repeat nor hide others.
+//! Keyset pagination for every list. A page costs the same at the start and at the end of a list, and rows that
+//! are inserted between two requests neither repeat nor hide other rows.
 
 use sea_orm::sea_query::{Expr, ExprTrait, IntoCondition, Order, SimpleExpr};
 use sea_orm::{
@@ -7,54 +7,62 @@ use sea_orm::{
 };
 use sea_orm::{FromQueryResult, Select, Value};
 
-/// Which way a page is read.
+/// The direction in which a page is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Toward {
-    /// `first`: from the start of the list, or from `after`.
-    End,
-    /// `last`: from the end of the list, or from `before`.
-    Start,
+pub enum PageDirection {
+    /// From the start of the list, or from the key `after`.
+    Forward,
+    /// From the end of the list, or from the key `before`.
+    Backward,
 }
 
-/// What part of a list is asked for. `K` is the key of a row in the list's order.
+/// A request for one page of a list. `K` is the key of a row in the list's order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PageRequest<K> {
-    /// At most so many rows.
+    /// Maximum number of rows.
     pub limit: u32,
-    /// Which way.
-    pub toward: Toward,
+    /// The direction of reading.
+    pub direction: PageDirection,
     /// Only rows after this key.
     pub after: Option<K>,
     /// Only rows before this key.
     pub before: Option<K>,
-    /// Whether the caller wants to know of rows on the far side of the keys, which costs a statement for each.
-    pub look_around: bool,
+    /// Whether to find out if there are rows on the far side of `after` and `before`. That costs one statement for
+    /// each of the two keys.
+    pub check_far_side: bool,
 }
 
-/// A page of a list, in the list's order.
+/// One page of a list, in the list's order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page<T> {
     /// The rows.
     pub rows: Vec<T>,
-    /// Whether there are rows before the first.
+    /// Whether the list has rows before the first row of the page.
     pub has_previous: bool,
-    /// Whether there are rows after the last.
+    /// Whether the list has rows after the last row of the page.
     pub has_next: bool,
 }
 
-/// What a list is ordered by: columns that together are unique, all in one direction.
+/// The order of a list: columns that are unique together, all in one direction.
 #[derive(Clone, Debug)]
 pub struct Keyset {
     /// The columns, most significant first. None of them may be null.
     pub columns: Vec<SimpleExpr>,
-    /// Greatest first.
+    /// Whether the greatest key comes first.
     pub descending: bool,
 }
 
 impl Keyset {
-    /// Rows on one side of `key`, which has a value for each column; with the row at `key` when `inclusive`.
-    fn beyond(&self, backend: DbBackend, key: Vec<Value>, toward: Toward, inclusive: bool) -> Condition {
-        let greater = (toward == Toward::End) != self.descending;
+    /// Builds the condition for the rows on one side of `key`. The key has one value for each column. If `inclusive`,
+    /// the row at `key` matches too.
+    fn beyond(
+        &self,
+        backend: DbBackend,
+        key: Vec<Value>,
+        direction: PageDirection,
+        inclusive: bool,
+    ) -> Condition {
+        let greater = (direction == PageDirection::Forward) != self.descending;
         if backend == DbBackend::MySql {
             return spelled_out(&self.columns, key, greater, inclusive);
         }
@@ -62,8 +70,8 @@ impl Keyset {
         compare(columns, Expr::tuple(key.into_iter().map(Expr::value)), greater, inclusive).into_condition()
     }
 
-    fn order(&self, toward: Toward) -> Order {
-        if (toward == Toward::End) == self.descending { Order::Desc } else { Order::Asc }
+    fn order(&self, direction: PageDirection) -> Order {
+        if (direction == PageDirection::Forward) == self.descending { Order::Desc } else { Order::Asc }
     }
 }
 
@@ -76,8 +84,10 @@ fn compare(left: SimpleExpr, right: SimpleExpr, greater: bool, inclusive: bool) 
     }
 }
 
-/// `(a, b) > (x, y)` as `a >= x AND (a > x OR (a = x AND b > y))`: MariaDB and MySQL do not use an index for a
-/// comparison of rows. The first part looks redundant and is what gives them the range.
+/// Writes `(a, b) > (x, y)` as `a >= x AND (a > x OR (a = x AND b > y))`.
+///
+/// MariaDB and MySQL do not use an index to compare rows. The first part looks redundant, but it lets them scan a
+/// range of the index.
 fn spelled_out(columns: &[SimpleExpr], key: Vec<Value>, greater: bool, inclusive: bool) -> Condition {
     let pairs: Vec<(SimpleExpr, SimpleExpr)> =
         columns.iter().cloned().zip(key.into_iter().map(Expr::value)).collect();
@@ -92,10 +102,10 @@ fn spelled_out(columns: &[SimpleExpr], key: Vec<Value>, greater: bool, inclusive
     Condition::all().add_option(range).add(any)
 }
 
-/// Reads one page of `select`. `key_values` gives the values of a key in the order of the keyset's columns.
+/// Reads one page of `select`. `key_values` turns a key into values, in the order of the keyset's columns.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub async fn fetch<E, K>(
     connection: &impl ConnectionTrait,
     select: Select<E>,
@@ -111,34 +121,38 @@ where
     let (after, before) = (request.after.map(key_values), request.before.map(key_values));
     let mut page = select.clone();
     if let Some(after) = after.clone() {
-        page = page.filter(keyset.beyond(backend, after, Toward::End, false));
+        page = page.filter(keyset.beyond(backend, after, PageDirection::Forward, false));
     }
     if let Some(before) = before.clone() {
-        page = page.filter(keyset.beyond(backend, before, Toward::Start, false));
+        page = page.filter(keyset.beyond(backend, before, PageDirection::Backward, false));
     }
     for column in &keyset.columns {
-        page = page.order_by(column.clone(), keyset.order(request.toward));
+        page = page.order_by(column.clone(), keyset.order(request.direction));
     }
-    // One row more than asked for tells whether there are more.
+    // Reads one row more than requested, to find out whether there are more.
     let limit = request.limit as usize;
     let mut rows = page.limit(u64::from(request.limit) + 1).all(connection).await?;
     let more = rows.len() > limit;
     rows.truncate(limit);
 
-    let at_or_beyond = async |key: Option<Vec<Value>>, toward| match key {
-        Some(key) if request.look_around => {
-            let beyond = select.clone().filter(keyset.beyond(backend, key, toward, true));
+    let at_or_beyond = async |key: Option<Vec<Value>>, direction| match key {
+        Some(key) if request.check_far_side => {
+            let beyond = select.clone().filter(keyset.beyond(backend, key, direction, true));
             exists(connection, beyond).await
         }
         _ => Ok(false),
     };
-    let (has_previous, has_next) = match request.toward {
-        Toward::End => {
-            (at_or_beyond(after, Toward::Start).await?, more || at_or_beyond(before, Toward::End).await?)
-        }
-        Toward::Start => {
+    let (has_previous, has_next) = match request.direction {
+        PageDirection::Forward => (
+            at_or_beyond(after, PageDirection::Backward).await?,
+            more || at_or_beyond(before, PageDirection::Forward).await?,
+        ),
+        PageDirection::Backward => {
             rows.reverse();
-            (more || at_or_beyond(after, Toward::Start).await?, at_or_beyond(before, Toward::End).await?)
+            (
+                more || at_or_beyond(after, PageDirection::Backward).await?,
+                at_or_beyond(before, PageDirection::Forward).await?,
+            )
         }
     };
     Ok(Page { rows, has_previous, has_next })

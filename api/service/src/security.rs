@@ -1,19 +1,19 @@
-//! Log lines about attacks: one line for each event, with the client's address and without e-mail addresses.
+//! Log lines about possible attacks. Each line has the client's address, and never an e-mail address.
 //!
-//! The messages and the field `client` are stable: the filter of fail2ban in the README matches them, and a test
-//! checks both. These lines have no text from clients, only numbers and addresses.
+//! The messages and the field `client` must not change: the documented fail2ban filter matches them, and a test
+//! compares both. The lines contain no text from clients, only numbers and addresses.
 
 use crate::limit::{ClientAddress, RetryAfter};
 use jishu_entity::UserId;
 
-/// Logs an event under the target of these lines.
+/// Logs a security event under the target `jishu::security`.
 macro_rules! event {
     ($level:ident, $message:literal, $client:expr, $($fields:tt)*) => {
         tracing::$level!(target: "jishu::security", client = %$client.ip(), $($fields)*, $message)
     };
 }
 
-/// Logs a refused password, or a registration with a taken address.
+/// Logs a failed sign-in, or a registration with an e-mail address that already has an account.
 pub fn sign_in_failed(client: ClientAddress, reason: &'static str, user: Option<UserId>) {
     event!(warn, "sign-in failed", client, reason, user = user.map(|user| user.0));
 }
@@ -28,17 +28,17 @@ pub fn refresh_token_refused(client: ClientAddress, reason: &'static str, user: 
     event!(warn, "refresh token refused", client, reason, user = user.map(|user| user.0));
 }
 
-/// Logs that an access token was refused because it is not ours or was changed.
+/// Logs that an access token was refused because this deployment did not issue it, or because it was altered.
 pub fn access_token_refused(client: ClientAddress, reason: &'static str) {
     event!(warn, "access token refused", client, reason);
 }
 
-/// Logs that an access token of ours was refused because of its time. Honest clients send such tokens, too.
+/// Logs that a genuine access token was refused because it has expired. Honest clients send such tokens too.
 pub fn access_token_expired(client: ClientAddress) {
     event!(info, "access token expired", client, reason = "expired");
 }
 
-/// Logs that a request, or a field of one, was refused for lack of a budget.
+/// Logs that a request, or one field of a request, was refused because a budget was spent.
 pub fn too_many_requests(client: ClientAddress, budget: &'static str, wait: RetryAfter) {
     event!(warn, "too many requests", client, budget, retry_after_seconds = wait.seconds());
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use super::CommandResult;
 use crate::config::DatabaseConfig;
 use crate::server::key_file_beside;
-use jishu_service::backup::{self, Allowed, Verified};
+use jishu_service::backup::{self, BackupReport, RestorePermissions};
 use jishu_service::clock::{Clock, SystemClock};
 use jishu_service::database::sqlite_file;
 
@@ -87,8 +87,8 @@ pub(super) async fn back_up(args: BackupArgs) -> CommandResult {
     let keys = args.database.signing_keys.or_else(|| key_file_beside(&args.database.config.database_url));
     let made = backup::make(&database, keys.as_deref(), &args.file).await?;
     println!("made {}, {} bytes, verified", args.file.display(), made.bytes);
-    print_findings(&made.verified);
-    if !made.verified.problems.is_empty() {
+    print_findings(&made.report);
+    if !made.report.problems.is_empty() {
         eprintln!("the copy is complete, but some rows of the database are wrong: see the problems above");
     }
     match made.keys {
@@ -101,14 +101,14 @@ pub(super) async fn back_up(args: BackupArgs) -> CommandResult {
 }
 
 pub(super) async fn verify(args: VerifyBackupArgs) -> CommandResult {
-    let verified = backup::verify(&args.file).await?;
-    print_findings(&verified);
+    let report = backup::verify(&args.file).await?;
+    print_findings(&report);
     if !backup::keys_of(&args.file).exists() {
         println!(
             "note: no signing keys are beside the backup. After a restore without them every user must sign in again"
         );
     }
-    if verified.faults().is_empty() {
+    if report.faults().is_empty() {
         println!("{} is good", args.file.display());
         return Ok(());
     }
@@ -120,13 +120,13 @@ pub(super) async fn restore(args: RestoreArgs) -> CommandResult {
     let database = args.database.file()?;
     let url = &args.database.config.database_url;
     let keys = if args.database.signing_keys.is_some() { None } else { key_file_beside(url) };
-    let allowed = Allowed { replacing: args.replace, problems: args.accept_problems };
+    let allowed = RestorePermissions { replacing: args.replace, problems: args.accept_problems };
     let keys_in_place =
         keys.clone().or_else(|| args.database.signing_keys.clone()).filter(|keys| keys.exists());
     let restored =
         backup::restore(&args.file, &database, keys.as_deref(), allowed, SystemClock.now()).await?;
     println!("restored {}", database.display());
-    print_findings(&restored.verified);
+    print_findings(&restored.report);
     for kept in &restored.kept {
         println!("kept the old file as {}", kept.display());
     }
@@ -153,13 +153,13 @@ fn print_keys_elsewhere(backup: &Path, named: &Path) {
     println!("left {} as it is; the keys of the backup are in {}", named.display(), of_backup.display());
 }
 
-fn print_findings(verified: &Verified) {
-    let rows: Vec<_> = verified.rows.iter().map(|(table, rows)| format!("{table} {rows}")).collect();
+fn print_findings(report: &BackupReport) {
+    let rows: Vec<_> = report.rows.iter().map(|(table, rows)| format!("{table} {rows}")).collect();
     println!("rows: {}", rows.join(", "));
-    for note in &verified.notes {
+    for note in &report.notes {
         println!("note: {note}");
     }
-    for fault in verified.faults() {
+    for fault in report.faults() {
         println!("problem: {fault}");
     }
 }

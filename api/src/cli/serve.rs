@@ -155,8 +155,8 @@ async fn print_demo(services: &Services, url: &str) -> CommandResult {
          curl -s {url}/graphql -H 'content-type: application/json' -H 'authorization: Bearer {token}' \\\n  \
          -d '{{\"query\":\"{{ viewer {{ name }} courses {{ edges {{ node {{ id name bundlePrice {{ amount currency \
          }} subjects {{ edges {{ node {{ id name price {{ amount }} }} }} }} }} }} }} }}\"}}'\n",
-        email = demo::EMAIL,
-        password = demo::PASSWORD,
+        email = demo::LEARNER_EMAIL,
+        password = demo::LEARNER_PASSWORD,
     );
     Ok(())
 }

@@ -55,7 +55,7 @@ impl DatabaseConfig {
     /// Returns the same options for a command that only reads: it changes no file, and creates none.
     #[must_use]
     pub fn options_to_look(&self) -> DatabaseOptions {
-        DatabaseOptions { only_looks: true, ..self.options_of_existing() }
+        DatabaseOptions { keeps_journal_mode: true, ..self.options_of_existing() }
     }
 
     /// Returns whether the database is embedded (SQLite). The server migrates an embedded database without being asked.
@@ -192,7 +192,7 @@ impl ServeConfig {
     /// Returns the database options for requests. A slow statement ends before its request does.
     #[must_use]
     pub fn database_options(&self) -> DatabaseOptions {
-        self.database.options().within(self.edge.request_timeout())
+        self.database.options().with_request_timeout(self.edge.request_timeout())
     }
 }
 

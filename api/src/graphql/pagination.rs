@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::error::{ApiError, ApiResult};
-use jishu_service::page::{Page, PageRequest, Toward};
+use jishu_service::page::{Page, PageDirection, PageRequest};
 
 /// The number of items on a page if a client gives neither `first` nor `last`.
 pub(super) const DEFAULT_PAGE_SIZE: u32 = 50;
@@ -96,25 +96,25 @@ impl PageArgs {
         ctx: &Context<'_>,
         list: &str,
     ) -> ApiResult<PageRequest<K>> {
-        let (limit, toward) = match (self.first, self.last) {
+        let (limit, direction) = match (self.first, self.last) {
             (Some(_), Some(_)) => {
                 return Err(ApiError::bad_input("Give either `first` or `last`, not both."));
             }
-            (None, Some(last)) => (page_size("last", last)?, Toward::Start),
-            (Some(first), None) => (page_size("first", first)?, Toward::End),
+            (None, Some(last)) => (page_size("last", last)?, PageDirection::Backward),
+            (Some(first), None) => (page_size("first", first)?, PageDirection::Forward),
             (None, None) if self.before.is_some() && self.after.is_none() => {
-                (DEFAULT_PAGE_SIZE, Toward::Start)
+                (DEFAULT_PAGE_SIZE, PageDirection::Backward)
             }
-            (None, None) => (DEFAULT_PAGE_SIZE, Toward::End),
+            (None, None) => (DEFAULT_PAGE_SIZE, PageDirection::Forward),
         };
         let read = |name: &str, cursor: Option<String>| {
             cursor.map(|cursor| Cursor(cursor).key(name, list)).transpose()
         };
         let page_info = ctx.look_ahead().field("pageInfo");
-        let look_around =
+        let check_far_side =
             page_info.field("hasPreviousPage").exists() || page_info.field("hasNextPage").exists();
         let (after, before) = (read("after", self.after)?, read("before", self.before)?);
-        Ok(PageRequest { limit, toward, after, before, look_around })
+        Ok(PageRequest { limit, direction, after, before, check_far_side })
     }
 }
 
@@ -210,9 +210,9 @@ pub(super) fn slice<T: Clone, K: PartialOrd>(
     let end = request.before.map_or(rows.len(), |before| rows.partition_point(|row| key(row) < before));
     let end = end.max(start);
     let limit = request.limit as usize;
-    let (start, end) = match request.toward {
-        Toward::End => (start, end.min(start + limit)),
-        Toward::Start => (start.max(end.saturating_sub(limit)), end),
+    let (start, end) = match request.direction {
+        PageDirection::Forward => (start, end.min(start + limit)),
+        PageDirection::Backward => (start.max(end.saturating_sub(limit)), end),
     };
     Page { rows: rows[start..end].to_vec(), has_previous: start > 0, has_next: end < rows.len() }
 }

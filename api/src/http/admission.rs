@@ -29,7 +29,7 @@ const MAX_DISCARDED_BYTES: usize = 16 * MAX_BODY_BYTES;
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// When a client should retry if the server is busy or stopping.
-const BUSY_RETRY_AFTER: RetryAfter = RetryAfter(Duration::from_secs(1));
+const BUSY_RETRY_AFTER: RetryAfter = RetryAfter { wait: Duration::from_secs(1) };
 
 /// Limits how many operations run at once, and for how long. HTTP requests and WebSocket messages share the limit.
 #[derive(Clone)]

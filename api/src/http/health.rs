@@ -21,7 +21,7 @@ pub(super) async fn ready(State(state): State<AppState>) -> Response {
             tracing::warn!("the node is not ready: the database is read-only or full");
             "the database accepts no writes\n"
         }
-        Readiness::NoAnswer => {
+        Readiness::NoResponse => {
             tracing::warn!("the node is not ready: the database did not respond in time");
             "the database does not respond\n"
         }

@@ -32,7 +32,7 @@ use crate::config::{EdgeConfig, LiveConfig};
 use crate::graphql::{JishuEngine, Loaders};
 use jishu_service::Services;
 use jishu_service::auth::Identity;
-use jishu_service::limit::Subscriptions;
+use jishu_service::limit::SubscriptionPermits;
 
 use admission::{Admission, OperationPermits, admit};
 use client_address::TrustedProxies;
@@ -53,7 +53,7 @@ struct AppState {
     engine: Arc<JishuEngine>,
     services: Services,
     permits: OperationPermits,
-    subscriptions: Subscriptions,
+    subscriptions: SubscriptionPermits,
     live: LiveConfig,
     has_access_log: bool,
 }
@@ -88,7 +88,7 @@ pub fn router(
     shutdown: ShutdownSignal,
 ) -> Router {
     let permits = OperationPermits::new(edge);
-    let subscriptions = Subscriptions::new(live.live_subscriptions_per_user);
+    let subscriptions = SubscriptionPermits::new(live.live_subscriptions_per_user);
     let graphql = get(graphql::get)
         .post(graphql::post)
         .fallback(graphql::method_not_allowed)

@@ -130,7 +130,7 @@ pub async fn run(
     let events = Arc::clone(&services.events);
     tasks.start("events", move || {
         let events = Arc::clone(&events);
-        async move { events.keep_telling().await }
+        async move { events.deliver_changes().await }
     });
     let (closing_services, interval) = (services.clone(), config.sittings.closing_interval());
     tasks.start("closing", move || session::keep_closing(closing_services.clone(), interval));

@@ -7,13 +7,13 @@ use ipnet::IpNet;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::EdgeConfig;
-use jishu_service::limit::{ClientAddress, PlaceOfKey, PlacesPerKey};
+use jishu_service::limit::{ClientAddress, KeyPermit, PermitsPerKey};
 
 /// Hands out one permit per connection.
 pub(super) struct ConnectionPermits {
     server: Arc<Semaphore>,
     max_connections: u32,
-    clients: PlacesPerKey<IpAddr>,
+    clients: PermitsPerKey<IpAddr>,
     /// Networks of trusted proxies. A proxy connects for many clients, so its connections are not counted.
     proxies: Vec<IpNet>,
 }
@@ -21,7 +21,7 @@ pub(super) struct ConnectionPermits {
 /// Allows one connection to be open. Dropping it frees the permit.
 pub(super) struct ConnectionPermit {
     /// The permit of the client, or None if the client is a trusted proxy.
-    _client: Option<PlaceOfKey<IpAddr>>,
+    _client: Option<KeyPermit<IpAddr>>,
     _server: OwnedSemaphorePermit,
 }
 
@@ -30,7 +30,7 @@ impl ConnectionPermits {
         Self {
             server: Arc::new(Semaphore::new(edge.max_connections as usize)),
             max_connections: edge.max_connections,
-            clients: PlacesPerKey::new(edge.max_connections_per_address),
+            clients: PermitsPerKey::new(edge.max_connections_per_address),
             proxies: edge.trusted_proxies.clone(),
         }
     }

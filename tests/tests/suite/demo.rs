@@ -95,7 +95,7 @@ async fn a_catalogue_without_questions_gets_them(app: Arc<TestApp>) {
 /// A client signed in as the demo's learner.
 async fn learner(app: &TestApp) -> Client {
     let login = "mutation ($input: LoginInput!) { login(input: $input) { tokens { accessToken } } }";
-    let input = json!({ "input": { "email": demo::EMAIL, "password": demo::PASSWORD } });
+    let input = json!({ "input": { "email": demo::LEARNER_EMAIL, "password": demo::LEARNER_PASSWORD } });
     let answer = app.anonymous().run_with(login, input).await;
     app.with_token(answer.text("/login/tokens/accessToken"))
 }

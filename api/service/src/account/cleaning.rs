@@ -1,4 +1,4 @@
-//! Erases what is stored only for a while: the successors of refresh tokens, and the networks of sign-ins.
+//! Erases rows that are stored for a limited time: successors of refresh tokens, and networks of sign-ins.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -12,32 +12,33 @@ use crate::database::WritePolicy;
 use crate::error::{Error, Fault};
 
 /// Interval between two searches for rows to erase.
-const INTERVAL: Duration = Duration::from_secs(30);
-/// Number of these searches between two searches for hashes of the old system, which read all users.
-const LOOKS_PER_SEARCH: u32 = 20;
+const CLEANING_INTERVAL: Duration = Duration::from_secs(30);
+/// Number of searches for rows after which the hashes of the old system are searched for. That search reads all
+/// users.
+const CLEANINGS_PER_HASH_SEARCH: u32 = 20;
 /// Maximum number of rows that one transaction erases.
-const BATCH: usize = 1_000;
+const MAX_ROWS_PER_TRANSACTION: usize = 1_000;
 
 /// Erases old rows again and again until the task is dropped.
 pub async fn keep_clean(services: Services) {
-    let mut ticks = tokio::time::interval(INTERVAL);
+    let mut ticks = tokio::time::interval(CLEANING_INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    for look in 0_u32.. {
+    for cleaning in 0_u32.. {
         ticks.tick().await;
         if let Err(error) = erase_old(&services).await {
-            tracing::warn!(%error, "old successors of refresh tokens could not be erased; the server will retry");
+            tracing::warn!(%error, "old refresh tokens and sign-in networks could not be erased; the server will retry");
         }
-        // The first at once: the server listens already, as one slow method must not keep it from that.
-        if look % LOOKS_PER_SEARCH == 0
+        // Includes the first round: the server is already listening then, so a slow method does not delay its start.
+        if cleaning % CLEANINGS_PER_HASH_SEARCH == 0
             && let Ok(methods) = hashes::password_methods(&services.database).await
         {
-            let _ = services.passwords.expect(methods).await;
+            let _ = services.passwords.expect_methods(methods).await;
         }
     }
 }
 
-/// Erases the successors whose window is over, and networks where the account was not seen for a long time.
-/// Returns the number of rows.
+/// Erases the successors that can no longer be returned, and the networks from which the account has not signed in for
+/// a long time. Returns the number of rows.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -45,7 +46,7 @@ pub async fn erase_old(services: &Services) -> Result<usize, Fault> {
     let policy = WritePolicy::idempotent("erase old");
     let mut erased = 0;
     loop {
-        let tokens = refresh::with_old_successor(services, BATCH as u64).await?;
+        let tokens = refresh::with_old_successor(services, MAX_ROWS_PER_TRANSACTION as u64).await?;
         let networks = old_networks(services).await?;
         let found = tokens.len().max(networks.len());
         erased += tokens.len() + networks.len();
@@ -68,7 +69,7 @@ pub async fn erase_old(services: &Services) -> Result<usize, Fault> {
                 })
                 .await?;
         }
-        if found < BATCH {
+        if found < MAX_ROWS_PER_TRANSACTION {
             return Ok(erased);
         }
     }
@@ -83,8 +84,8 @@ async fn old_networks(services: &Services) -> Result<Vec<SignInNetworkId>, DbErr
     sign_in_network::Entity::find()
         .select_only()
         .column(sign_in_network::Column::Id)
-        .filter(sign_in_network::Column::SeenAt.lte(services.clock.now() - network::KEPT_FOR))
-        .limit(BATCH as u64)
+        .filter(sign_in_network::Column::SeenAt.lte(services.clock.now() - network::NETWORK_RETENTION))
+        .limit(MAX_ROWS_PER_TRANSACTION as u64)
         .into_tuple()
         .all(services.database.reader())
         .await

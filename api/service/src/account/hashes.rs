@@ -1,4 +1,4 @@
-//! Password hashes of the old system: finds their kinds, and replaces them.
+//! Finds the password hashes of the old system, and replaces them.
 
 use jishu_entity::user;
 use sea_orm::sea_query::Expr;
@@ -9,13 +9,13 @@ use sea_orm::{
 use crate::Services;
 use crate::database::Database;
 
-/// Maximum number of kinds of hashes that are returned.
+/// Maximum number of methods of hashes that are returned.
 const MAX_METHODS: u32 = 32;
 
-/// Returns the methods of the stored hashes that are not ours, such as `pbkdf2:sha256:600000`.
+/// Returns the methods of the stored hashes of the old system, such as `pbkdf2:sha256:600000`.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub(super) async fn password_methods(database: &Database) -> Result<Vec<String>, DbErr> {
     let backend = database.backend();
     let end = match backend {
@@ -32,7 +32,7 @@ pub(super) async fn password_methods(database: &Database) -> Result<Vec<String>,
     names.map(|name| Ok(name?.trim_end_matches('$').to_owned())).collect()
 }
 
-/// Makes the hash that replaces an old one. Returns None after an error: the next sign-in retries.
+/// Makes the hash that replaces an old one. Returns None after an error, so that the next sign-in retries.
 pub(super) async fn replacement(services: &Services, user: &user::Model, password: String) -> Option<String> {
     let made = services.passwords.hash(password).await;
     made.inspect_err(|error| {
@@ -41,7 +41,7 @@ pub(super) async fn replacement(services: &Services, user: &user::Model, passwor
     .ok()
 }
 
-/// Replaces the hash that the password was compared with. If another hash was stored meanwhile, that one stays.
+/// Replaces the hash with which the password was compared, unless another hash was stored meanwhile.
 pub(super) async fn replace(
     transaction: &DatabaseTransaction,
     user: &user::Model,

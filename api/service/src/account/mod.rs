@@ -1,4 +1,4 @@
-//! Accounts: registering, signing in, staying signed in, signing out.
+//! Accounts: registration, signing in, refreshing tokens, and signing out.
 
 mod cleaning;
 mod hashes;
@@ -30,29 +30,29 @@ use crate::error::{Error, Fault, Refusal};
 use crate::limit::{ClientAddress, RetryAfter};
 use crate::security;
 
-/// Who registers.
+/// The fields of a new account.
 #[derive(Clone)]
 pub struct Registration {
-    /// What to call them.
+    /// The name of the user.
     pub name: String,
-    /// Their address, in any case.
+    /// The e-mail address, in upper or lower case.
     pub email: String,
-    /// As they typed it.
+    /// The password as the user typed it.
     pub password: String,
-    /// What they may do.
+    /// The role of the user.
     pub role: Role,
 }
 
-/// Why an account was not made. Nothing was written.
+/// A reason not to make an account. Nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub enum RegisterRefusal {
-    /// What is wrong with each field.
+    /// Some fields are not valid.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))]
     Invalid(Vec<InvalidField>),
-    /// The address has an account.
+    /// The e-mail address already has an account.
     #[error("This e-mail address has an account. Sign in instead.")]
     EmailTaken,
-    /// Too many attempts, or accounts, from this address.
+    /// Too many attempts came from this network address, or too many accounts were made there.
     #[error("Too many attempts. Try again in {} seconds.", .0.seconds())]
     TooMany(RetryAfter),
 }
@@ -80,7 +80,7 @@ pub async fn create_in(
     now: DateTime<Utc>,
     registration: Registration,
 ) -> Result<user::Model, Error<RegisterRefusal>> {
-    insert((database, passwords, now), registration, None).await
+    insert(Resources { database, passwords, now }, registration, None).await
 }
 
 /// Makes an account and signs in to it, or does neither.
@@ -97,11 +97,12 @@ pub async fn register(
         RegisterRefusal::TooMany(wait)
     })?;
     let session = NewSession::new(services, client).map_err(Fault::from)?;
-    let place = (&services.database, services.passwords.as_ref(), services.clock.now());
-    let user = match insert(place, registration, Some(session.clone())).await {
+    let resources =
+        Resources { database: &services.database, passwords: &services.passwords, now: services.clock.now() };
+    let user = match insert(resources, registration, Some(session.clone())).await {
         Ok(user) => user,
         Err(error) => {
-            // Whoever tries many addresses learns which have accounts.
+            // Counts as a failure: trying many e-mail addresses shows which of them have accounts.
             match &error {
                 Error::Refused(RegisterRefusal::EmailTaken) => {
                     security::sign_in_failed(client, "address taken", None);
@@ -116,8 +117,16 @@ pub async fn register(
     Ok(session.signed_in(services, user)?)
 }
 
+/// The resources for making an account.
+struct Resources<'a> {
+    database: &'a Database,
+    passwords: &'a Passwords,
+    now: DateTime<Utc>,
+}
+
+/// Validates and stores an account. With a session, also stores that in the same transaction.
 async fn insert(
-    (database, passwords, now): (&Database, &Passwords, DateTime<Utc>),
+    Resources { database, passwords, now }: Resources<'_>,
     registration: Registration,
     session: Option<NewSession>,
 ) -> Result<user::Model, Error<RegisterRefusal>> {
@@ -151,20 +160,20 @@ async fn insert(
         .await
 }
 
-/// A user by id. Has no owner: the caller checks who may see it.
+/// Finds a user by id. The query has no owner, so the caller must check who may see the user.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub async fn by_id(services: &Services, id: UserId) -> Result<Option<user::Model>, DbErr> {
     user::Entity::find_by_id(id).one(services.database.reader()).await
 }
 
-/// A user by address. Has no owner: it is for signing in, and for support.
+/// Finds a user by e-mail address. The query has no owner, because signing in and support use it.
 pub(super) async fn by_email(
     connection: &impl ConnectionTrait,
     email: &str,
 ) -> Result<Option<user::Model>, DbErr> {
-    // PostgreSQL refuses text with a NUL in it.
+    // PostgreSQL refuses text with a NUL character.
     if email.contains('\0') {
         return Ok(None);
     }

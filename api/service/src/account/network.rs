@@ -1,4 +1,5 @@
-//! The networks from which accounts signed in. Their owners can sign in from there whatever strangers do.
+//! The networks from which accounts signed in. An owner can still sign in from there after strangers have spent the
+//! budget of the account.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use jishu_entity::{SignInNetworkId, UserId, sign_in_network, user};
@@ -12,38 +13,41 @@ use crate::Services;
 use crate::auth::Secrets;
 use crate::limit::ClientAddress;
 
-/// Maximum number of networks that are stored for one account: the latest ones.
+/// Maximum number of networks that are stored for one account. The latest ones are kept.
 const MAX_NETWORKS_PER_USER: u64 = 20;
-/// Time after which a network is forgotten if the account was not seen there.
-pub(super) const KEPT_FOR: TimeDelta = TimeDelta::days(90);
-/// Minimum time between two writes of when an account was seen at a network.
-const SEEN_PRECISION: TimeDelta = TimeDelta::days(1);
+/// Time after which a network is forgotten if the account has not signed in from there again.
+pub(super) const NETWORK_RETENTION: TimeDelta = TimeDelta::days(90);
+/// Minimum time between two updates of the time at which an account was last seen in a network.
+const MIN_SEEN_INTERVAL: TimeDelta = TimeDelta::days(1);
 
-const PURPOSE: &str = "network of a sign-in";
+/// The purpose of the codes under which networks are stored.
+const CODE_PURPOSE: &str = "network of a sign-in";
 
-/// The network and the time at which a session begins or continues.
+/// The use of an account from a network, when a session begins or continues.
 #[derive(Clone)]
-pub(super) struct Seen {
+pub(super) struct NetworkVisit {
     client: ClientAddress,
-    /// The codes of the network in the database, under each live key, the current one first.
+    /// The codes of the network, one for each live key. The code of the current key comes first.
     networks: Vec<String>,
     now: DateTime<Utc>,
-    /// Whether this node recorded it a short while ago.
+    /// Whether this node recorded the same visit less than a day ago.
     is_recorded: bool,
 }
 
-impl Seen {
+impl NetworkVisit {
+    /// Describes a visit that is not recorded yet.
     pub(super) fn new(services: &Services, client: ClientAddress, now: DateTime<Utc>) -> Self {
         Self { client, networks: networks(&services.secrets, client), now, is_recorded: false }
     }
 
-    /// Marks it as recorded if this node recorded the same a short while ago. Then [`Seen::record`] does nothing.
+    /// Marks the visit as recorded if this node recorded the same visit less than a day ago. Then
+    /// [`NetworkVisit::record`] does nothing.
     pub(super) fn unless_recorded(mut self, services: &Services, email: &str) -> Self {
         self.is_recorded = services.limits.sign_in.has_recorded(self.client, email, self.now);
         self
     }
 
-    /// Records it in the transaction of the session.
+    /// Records the visit in the transaction of the session.
     pub(super) async fn record(&self, transaction: &DatabaseTransaction, user: UserId) -> Result<(), DbErr> {
         if self.is_recorded {
             return Ok(());
@@ -62,7 +66,7 @@ impl Seen {
             .await?;
         let current = self.networks.first().map(String::as_str).unwrap_or_default();
         if let Some((id, _, seen_at)) = known.iter().find(|(_, network, _)| network == current) {
-            if self.now - *seen_at < SEEN_PRECISION {
+            if self.now - *seen_at < MIN_SEEN_INTERVAL {
                 return Ok(());
             }
             return sign_in_network::Entity::update_many()
@@ -88,7 +92,7 @@ impl Seen {
         Ok(())
     }
 
-    /// Remembers it on this node, after the transaction is committed.
+    /// Remembers the visit on this node, after the transaction is committed.
     pub(super) fn remember(&self, services: &Services, email: &str) {
         if !self.is_recorded {
             services.limits.sign_in.remember(self.client, email, self.now);
@@ -96,14 +100,14 @@ impl Seen {
     }
 }
 
-/// Whether the account of this address, folded as it is stored, signed in from this network before. Runs one
-/// statement, whether or not the account exists.
+/// Returns whether the account of this e-mail address signed in from this network before. The address is in its stored
+/// form. Runs one statement, whether or not the account exists.
 pub(super) async fn is_known(services: &Services, client: ClientAddress, email: &str) -> Result<bool, DbErr> {
-    // PostgreSQL refuses text with a NUL.
+    // PostgreSQL refuses text with a NUL character.
     if email.contains('\0') {
         return Ok(false);
     }
-    let since = services.clock.now() - KEPT_FOR;
+    let since = services.clock.now() - NETWORK_RETENTION;
     let found = sign_in_network::Entity::find()
         .join(JoinType::InnerJoin, of_user())
         .filter(user::Column::Email.eq(email))
@@ -121,8 +125,9 @@ fn of_user() -> RelationDef {
         .into()
 }
 
+/// Returns the codes of a network, one for each live key.
 fn networks(secrets: &Secrets, client: ClientAddress) -> Vec<String> {
     let network = client.network().to_string();
     let code = |code: [u8; 32]| code.iter().map(|byte| format!("{byte:02x}")).collect();
-    secrets.codes(PURPOSE, network.as_bytes()).map(code).collect()
+    secrets.codes(CODE_PURPOSE, network.as_bytes()).map(code).collect()
 }

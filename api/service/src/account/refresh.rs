@@ -1,9 +1,9 @@
 //! Exchanges and ends refresh tokens.
 //!
-//! A refresh token works once; each exchange gives the next of its family. Two tabs of one browser may exchange
-//! the same token at once, and a response may be lost. So for a short while a used token returns its successor
-//! again, until that one is used. A used token that is presented later means that two parties hold it, so the
-//! whole family ends (RFC 9700, section 4.14.2).
+//! A refresh token can be exchanged once, and the exchange returns the next token of its family. But two tabs of one
+//! browser may exchange the same token at once, and a response may be lost. So for a short time a used token returns
+//! its successor again, until the successor is used. If a used token is presented later, two parties hold it. Then the
+//! whole family is revoked (RFC 9700, section 4.14.2).
 
 use std::convert::Infallible;
 
@@ -28,29 +28,29 @@ use crate::security;
 /// A reason not to exchange a refresh token.
 #[derive(Debug, thiserror::Error)]
 pub enum RefreshRefusal {
-    /// The refresh token does not work.
+    /// The refresh token is not valid.
     #[error("This refresh token no longer works. Sign in again.")]
     Invalid(InvalidToken),
-    /// Too many refresh tokens that do not work came from this address.
+    /// Too many invalid refresh tokens came from this address.
     #[error("Too many attempts. Try again in {} seconds.", .0.seconds())]
     TooMany(RetryAfter),
 }
 
 impl Refusal for RefreshRefusal {}
 
-/// The reason why a refresh token does not work: for the log, and not for the client.
+/// The reason why a refresh token is not valid. It is for the log, and not for the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidToken {
     /// The reason in one or two words.
     pub reason: &'static str,
-    /// The owner, if the token is one of ours.
+    /// The owner, if the token is stored.
     pub owner: Option<UserId>,
 }
 
 /// Exchanges a refresh token for the next pair.
 ///
 /// # Errors
-/// See [`RefreshRefusal`]. A token that was used before ends its family, unless it gives its successor again.
+/// See [`RefreshRefusal`]. A token that was used before revokes its family, unless it returns its successor again.
 pub async fn refresh(
     services: &Services,
     client: ClientAddress,
@@ -82,11 +82,13 @@ async fn exchange(
     client: ClientAddress,
     presented: RefreshToken,
 ) -> Result<SignedIn, Error<RefreshRefusal>> {
-    // Reads the owner before the transaction, so that their writes can queue before they take a connection.
+    // Reads the owner before the transaction, because a write queues by its user before it takes a connection.
     let Some((owner, email)) = owner(services, &presented).await? else {
         return Err(RefreshRefusal::Invalid(InvalidToken { reason: "unknown", owner: None }).into());
     };
-    let next = NewSession::of(services, client, Uuid::nil()).map_err(Fault::from)?.seen_as(services, &email);
+    let next = NewSession::of(services, client, Uuid::nil())
+        .map_err(Fault::from)?
+        .skipping_recorded_visit(services, &email);
     let reuse = services.refresh_reuse;
     let exchange = Exchange { owner, presented, reuse, next };
     let policy = match reuse > TimeDelta::zero() {
@@ -107,6 +109,7 @@ async fn exchange(
     }
 }
 
+/// Finds the owner of a token, with their e-mail address.
 async fn owner(services: &Services, presented: &RefreshToken) -> Result<Option<(UserId, String)>, DbErr> {
     refresh_token::Entity::find()
         .select_only()
@@ -126,25 +129,28 @@ fn of_user() -> RelationDef {
         .into()
 }
 
+/// The exchange of one refresh token.
 struct Exchange {
     owner: UserId,
     presented: RefreshToken,
-    /// How long the successor is returned again.
+    /// How long the presented token returns its successor again.
     reuse: TimeDelta,
     /// The next session. Its family is set when the presented token is found.
     next: NewSession,
 }
 
-/// The outcome for a presented token. A refusal is a value here, because revoking the family must be committed.
+/// The outcome for a presented token. A refusal is a value and not an error, because the transaction must commit the
+/// revocation of the family.
 enum Exchanged {
     Next(Box<user::Model>, NewSession),
     Refused(&'static str),
 }
 
 impl Exchange {
+    /// Exchanges the token in a transaction.
     async fn run(&self, transaction: &DatabaseTransaction) -> Result<Exchanged, Error<RefreshRefusal>> {
         let now = self.next.now;
-        // Reads the token behind the lock: two exchanges of one token run one after the other.
+        // Reads the token after taking the lock, so that two exchanges of one token run one after the other.
         let status = lock_user(transaction, self.owner).await?;
         let Some(token) = by_token(transaction, &self.presented).await? else {
             return Ok(Exchanged::Refused("unknown"));
@@ -169,6 +175,7 @@ impl Exchange {
         }
     }
 
+    /// Returns the reason not to exchange an unused token.
     fn refusal(&self, token: &refresh_token::Model, is_active: bool) -> Option<&'static str> {
         if token.revoked_at.is_some() {
             Some("revoked")
@@ -179,14 +186,14 @@ impl Exchange {
         }
     }
 
-    /// Marks the token as used, and stores the next of its family.
+    /// Marks the token as used, and stores the next token of its family.
     async fn replace(
         &self,
         transaction: &DatabaseTransaction,
         token: refresh_token::Model,
         family: Uuid,
     ) -> Result<NewSession, Error<RefreshRefusal>> {
-        // The holder of the token before this one has received its successor, so that one is erased.
+        // The client presents this token, so it has received it. The sealed copies in the family are not needed any more.
         without_successor()
             .filter(refresh_token::Column::FamilyId.eq(token.family_id.as_str()))
             .filter(refresh_token::Column::Successor.is_not_null())
@@ -207,7 +214,7 @@ impl Exchange {
     }
 
     /// Returns the session with the token that replaced this one. Returns None if that token was used or revoked,
-    /// or if the window is over.
+    /// or if the time for returning it again is over.
     async fn successor(
         &self,
         transaction: &DatabaseTransaction,
@@ -235,6 +242,7 @@ impl Exchange {
     }
 }
 
+/// Finds the row of a token.
 async fn by_token(
     transaction: &DatabaseTransaction,
     token: &RefreshToken,
@@ -245,19 +253,19 @@ async fn by_token(
         .await
 }
 
-/// Ends the viewer's session, or all of their sessions. Access tokens that were issued before work until they
+/// Ends the viewer's session, or all their sessions. Access tokens that were already issued stay valid until they
 /// expire.
 ///
 /// # Errors
 /// Returns the database's error.
 pub async fn logout(services: &Services, viewer: Viewer, everywhere: bool) -> Result<(), Fault> {
     let policy = WritePolicy::idempotent("session.end");
-    let command = (viewer, everywhere, services.clock.now());
+    let input = (viewer, everywhere, services.clock.now());
     services
         .database
-        .write_for(viewer.user_id, policy, command, |transaction, (viewer, everywhere, now)| {
+        .write_for(viewer.user_id, policy, input, |transaction, (viewer, everywhere, now)| {
             Box::pin(async move {
-                // Locks the user: a running exchange must not add its new token after this.
+                // The lock makes a running exchange finish first, so that its new token is revoked as well.
                 lock_user(transaction, viewer.user_id).await?;
                 let family = refresh_token::Column::FamilyId.eq(viewer.session_id.to_string());
                 revoke(transaction, viewer.user_id, (!everywhere).then_some(family), *now).await?;
@@ -268,6 +276,7 @@ pub async fn logout(services: &Services, viewer: Viewer, everywhere: bool) -> Re
         .map_err(|error: Error<Infallible>| error.into())
 }
 
+/// Revokes the tokens of a user, or those of one family.
 async fn revoke(
     connection: &impl ConnectionTrait,
     owner: UserId,
@@ -292,7 +301,7 @@ pub(super) fn without_successor() -> UpdateMany<refresh_token::Entity> {
         .col_expr(refresh_token::Column::SuccessorUntil, Expr::value(None::<DateTime<Utc>>))
 }
 
-/// Finds the tokens whose window is over and whose successor is still stored, at most this many.
+/// Finds tokens whose successor is still stored but can no longer be returned, at most `limit` of them.
 pub(super) async fn with_old_successor(
     services: &Services,
     limit: u64,

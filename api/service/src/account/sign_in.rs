@@ -1,4 +1,4 @@
-//! Signs in, and makes the tokens of a session.
+//! Signs users in, and makes the tokens of a session.
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use jishu_entity::{UserId, refresh_token, user};
 use sea_orm::{ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, DatabaseTransaction, DbErr};
 use uuid::Uuid;
 
-use super::network::{self, Seen};
+use super::network::{self, NetworkVisit};
 use super::validation::fold_email;
 use super::{by_email, hashes};
 use crate::Services;
 use crate::auth::{
-    AccessToken, MAX_PASSWORD_BYTES, RefreshToken, RefreshTokenError, Verdict, Verified, Viewer,
+    AccessToken, MAX_PASSWORD_BYTES, PasswordVerdict, RefreshToken, RefreshTokenError, TimedVerdict, Viewer,
 };
 use crate::database::WritePolicy;
 use crate::error::{Error, Fault, Refusal};
@@ -23,30 +23,31 @@ use crate::security;
 /// A user with the tokens of their session.
 #[derive(Clone, Debug)]
 pub struct SignedIn {
-    /// Who signed in.
+    /// The user who signed in.
     pub user: user::Model,
-    /// For the `Authorization` header.
+    /// The token for the `Authorization` header.
     pub access: AccessToken,
-    /// For the next access token; works once.
+    /// The token that can be exchanged once for the next pair of tokens.
     pub refresh: RefreshToken,
-    /// When the refresh token stops working.
+    /// When the refresh token expires.
     pub refresh_expires_at: DateTime<Utc>,
 }
 
-/// A reason not to sign somebody in.
+/// A reason not to sign a user in.
 #[derive(Debug, thiserror::Error)]
 pub enum SignInRefusal {
-    /// Unknown address, wrong password, or a deactivated account: which one is not told.
+    /// The e-mail address is unknown, the password is wrong, or the account is deactivated. The client does not learn
+    /// which.
     #[error("The e-mail address or the password is not right.")]
     InvalidCredentials,
-    /// Too many attempts from this address, or too many failures against this account.
+    /// Too many attempts came from this network address, or too many attempts on this account failed.
     #[error("Too many attempts. Try again in {} seconds.", .0.seconds())]
     TooMany(RetryAfter),
 }
 
 impl Refusal for SignInRefusal {}
 
-/// Signs in. An unknown address takes as long as a wrong password.
+/// Signs a user in. An unknown e-mail address takes as long as a wrong password.
 ///
 /// # Errors
 /// See [`SignInRefusal`].
@@ -66,14 +67,14 @@ pub async fn login(
         }
     };
     let (user, is_outdated) = match checked {
-        Checked::Right { user, is_outdated } => (user, is_outdated),
-        Checked::Wrong { reason, user, verified } => {
+        PasswordCheck::Right { user, is_outdated } => (user, is_outdated),
+        PasswordCheck::Wrong { reason, user, verified } => {
             security::sign_in_failed(client, reason, user);
             let Some(spent) = attempt.failed() else {
                 tokio::time::sleep(verified.pad).await;
                 return Err(SignInRefusal::InvalidCredentials.into());
             };
-            // The same response as for an account that is not known there.
+            // Sends the same response as for an account that has not signed in from there before.
             services.passwords.pad_refused(verified.work).await;
             return Err(SignInRefusal::TooMany(spent.wait).into());
         }
@@ -83,8 +84,8 @@ pub async fn login(
     begin(services, client, user, rehash).await
 }
 
-/// Admits an attempt, or refuses it if a budget is spent. Still admits an account that signed in from there
-/// before.
+/// Admits an attempt, or refuses it if a budget is spent. An account that signed in from there before has another
+/// budget.
 async fn admit<'s>(
     services: &'s Services,
     client: ClientAddress,
@@ -100,7 +101,7 @@ async fn admit<'s>(
     if is_known && let Ok(attempt) = limits.sign_in_where_known(client, email, spent) {
         return Ok(attempt);
     }
-    // Takes as long as the check of a password, so that the time does not show which accounts are known here.
+    // Waits as long as a password check takes, so that the time does not show which accounts are known here.
     services.passwords.pad_refused(Duration::ZERO).await;
     if spent.of_account {
         security::account_locked(client, spent.wait);
@@ -110,53 +111,58 @@ async fn admit<'s>(
     Err(SignInRefusal::TooMany(spent.wait).into())
 }
 
-enum Checked {
+/// The result of checking an e-mail address and a password.
+enum PasswordCheck {
     Right { user: user::Model, is_outdated: bool },
-    Wrong { reason: &'static str, user: Option<UserId>, verified: Verified },
+    Wrong { reason: &'static str, user: Option<UserId>, verified: TimedVerdict },
 }
 
 async fn check_password(
     services: &Services,
     email: &str,
     password: &str,
-) -> Result<Checked, Error<SignInRefusal>> {
+) -> Result<PasswordCheck, Error<SignInRefusal>> {
     let user = by_email(services.database.reader(), email).await?;
-    // One too long was never set; it costs a hash all the same.
+    // A password that is too long cannot be right. An empty one is hashed in its place, so that it takes as long.
     let is_too_long = password.len() > MAX_PASSWORD_BYTES;
     let given = if is_too_long { String::new() } else { password.to_owned() };
     let hash = user.as_ref().map(|user| user.password_hash.clone());
     let verified = services.passwords.verify(given, hash).await?;
-    let wrong = |reason, user| Ok(Checked::Wrong { reason, user, verified });
+    let wrong = |reason, user| Ok(PasswordCheck::Wrong { reason, user, verified });
     let Some(user) = user else { return wrong("credentials", None) };
     let id = Some(user.id);
     match verified.verdict {
-        Verdict::Unreadable => {
-            let message = "a stored password hash cannot be read, so the user cannot sign in. Replace the hash of \
+        PasswordVerdict::Unreadable => {
+            let message = "a stored password hash cannot be read, so its user cannot sign in. Store another hash for \
                            this user";
             tracing::warn!(user = %user.id, "{message}");
             wrong("unreadable hash", id)
         }
-        Verdict::Wrong => wrong("credentials", id),
+        PasswordVerdict::Wrong => wrong("credentials", id),
         _ if is_too_long => wrong("credentials", id),
         _ if user.status != UserStatus::Active => wrong("deactivated", id),
-        verdict => Ok(Checked::Right { user, is_outdated: verdict == Verdict::RightAndOutdated }),
+        verdict => {
+            Ok(PasswordCheck::Right { user, is_outdated: verdict == PasswordVerdict::RightAndOutdated })
+        }
     }
 }
 
-/// Begins a session of this user: a new family of refresh tokens.
+/// Begins a session of this user, with a new family of refresh tokens.
 async fn begin(
     services: &Services,
     client: ClientAddress,
     user: user::Model,
     rehash: Option<String>,
 ) -> Result<SignedIn, Error<SignInRefusal>> {
-    let session = NewSession::new(services, client).map_err(Fault::from)?.seen_as(services, &user.email);
-    // Two sign-ins from a new network at once: the second finds the record of the first.
+    let session = NewSession::new(services, client)
+        .map_err(Fault::from)?
+        .skipping_recorded_visit(services, &user.email);
+    // Of two simultaneous sign-ins from a new network, the second is retried and finds the row of the first.
     let policy = WritePolicy::not_idempotent("session.begin").retry_taken_keys();
-    let command = (session.clone(), user.clone(), rehash);
+    let input = (session.clone(), user.clone(), rehash);
     services
         .database
-        .write_for(user.id, policy, command, |transaction, (session, user, rehash)| {
+        .write_for(user.id, policy, input, |transaction, (session, user, rehash)| {
             Box::pin(async move {
                 if let Some(hash) = rehash {
                     hashes::replace(transaction, user, hash).await?;
@@ -169,22 +175,23 @@ async fn begin(
     Ok(session.signed_in(services, user)?)
 }
 
-/// A refresh token that is about to be stored.
+/// A session whose refresh token is about to be stored.
 #[derive(Clone)]
 pub(super) struct NewSession {
     pub(super) refresh: RefreshToken,
     pub(super) family: Uuid,
     pub(super) now: DateTime<Utc>,
     pub(super) expires_at: DateTime<Utc>,
-    pub(super) seen: Seen,
+    pub(super) visit: NetworkVisit,
 }
 
 impl NewSession {
-    /// The first of a new family.
+    /// Makes the first session of a new family.
     pub(super) fn new(services: &Services, client: ClientAddress) -> Result<Self, RefreshTokenError> {
         Self::of(services, client, Uuid::new_v4())
     }
 
+    /// Makes the next session of a family.
     pub(super) fn of(
         services: &Services,
         client: ClientAddress,
@@ -196,16 +203,16 @@ impl NewSession {
             family,
             now,
             expires_at: now + services.refresh_token_ttl,
-            seen: Seen::new(services, client, now),
+            visit: NetworkVisit::new(services, client, now),
         })
     }
 
-    /// Skips recording the network if this node recorded it a short while ago.
-    pub(super) fn seen_as(self, services: &Services, email: &str) -> Self {
-        Self { seen: self.seen.unless_recorded(services, email), ..self }
+    /// Skips recording the network if this node recorded the same visit less than a day ago.
+    pub(super) fn skipping_recorded_visit(self, services: &Services, email: &str) -> Self {
+        Self { visit: self.visit.unless_recorded(services, email), ..self }
     }
 
-    /// Stores the hash of the token, and the network that it was issued to.
+    /// Stores the hash of the token, and the network to which it was issued.
     pub(super) async fn insert(
         &self,
         transaction: &DatabaseTransaction,
@@ -224,12 +231,12 @@ impl NewSession {
             successor_until: Set(None),
         };
         row.insert(transaction).await?;
-        self.seen.record(transaction, user_id).await
+        self.visit.record(transaction, user_id).await
     }
 
     /// Issues the access token, after the session is stored.
     pub(super) fn signed_in(self, services: &Services, user: user::Model) -> Result<SignedIn, Fault> {
-        self.seen.remember(services, &user.email);
+        self.visit.remember(services, &user.email);
         let viewer = Viewer { user_id: user.id, role: user.role, session_id: self.family };
         let access = services.tokens.issue(viewer, self.now)?;
         Ok(SignedIn { user, access, refresh: self.refresh, refresh_expires_at: self.expires_at })

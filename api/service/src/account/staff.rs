@@ -1,7 +1,7 @@
-//! The members of staff, as the database has them at this moment.
+//! Members of staff. Their roles are read from the database for each operation.
 //!
-//! Operations of staff take an [`Author`] or a [`Support`], and only this module makes them. So no operation can
-//! forget to read the role and the status, and an older token gives nobody powers that they lost.
+//! Operations of staff take an [`Author`] or a [`Support`], and only this module can make them. So no operation can
+//! forget to check the role and the status, and an old token does not keep a role that its user has lost.
 
 use jishu_entity::user::{Role, UserStatus};
 use jishu_entity::{UserId, user};
@@ -11,16 +11,18 @@ use crate::Services;
 use crate::auth::Viewer;
 use crate::error::{Error, Refusal};
 
-/// The account does not have the role for an operation of staff, or is deactivated.
+/// The refusal of an account that does not have the role for an operation, or that is deactivated.
 #[derive(Debug, thiserror::Error)]
 #[error("This account does not have the role for this.")]
 pub struct NotStaff;
 
 impl Refusal for NotStaff {}
 
-/// A keeper of the catalogue and the question bank: an author or an admin with an active account.
+/// An author or an admin with an active account. May edit the question bank and the settings of tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Author(UserId);
+pub struct Author {
+    id: UserId,
+}
 
 impl Author {
     /// Reads the role and the status of the viewer.
@@ -28,19 +30,22 @@ impl Author {
     /// # Errors
     /// See [`NotStaff`].
     pub async fn verify(services: &Services, viewer: Viewer) -> Result<Self, Error<NotStaff>> {
-        verify(services, viewer, &[Role::Author, Role::Admin]).await.map(Self)
+        let id = verify(services, viewer, &[Role::Author, Role::Admin]).await?;
+        Ok(Self { id })
     }
 
-    /// Returns the account.
+    /// Returns the id of the account.
     #[must_use]
     pub fn id(self) -> UserId {
-        self.0
+        self.id
     }
 }
 
-/// A helper of learners: support staff or an admin with an active account.
+/// A member of support staff or an admin with an active account. May help learners.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Support(UserId);
+pub struct Support {
+    id: UserId,
+}
 
 impl Support {
     /// Reads the role and the status of the viewer.
@@ -48,16 +53,18 @@ impl Support {
     /// # Errors
     /// See [`NotStaff`].
     pub async fn verify(services: &Services, viewer: Viewer) -> Result<Self, Error<NotStaff>> {
-        verify(services, viewer, &[Role::Support, Role::Admin]).await.map(Self)
+        let id = verify(services, viewer, &[Role::Support, Role::Admin]).await?;
+        Ok(Self { id })
     }
 
-    /// Returns the account.
+    /// Returns the id of the account.
     #[must_use]
     pub fn id(self) -> UserId {
-        self.0
+        self.id
     }
 }
 
+/// Returns the viewer's id if their account is active and has one of the roles.
 async fn verify(services: &Services, viewer: Viewer, roles: &[Role]) -> Result<UserId, Error<NotStaff>> {
     let found: Option<(Role, UserStatus)> = user::Entity::find()
         .select_only()

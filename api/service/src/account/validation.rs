@@ -1,45 +1,47 @@
-//! What an account's fields must be.
+//! Rules for the fields of an account.
 
 use super::Registration;
 use crate::auth::MAX_PASSWORD_BYTES;
 use crate::name::is_readable;
 
-/// NIST SP 800-63B, section 3.1.1.2: at least eight characters, and no rules of composition.
+/// Minimum length of a password in characters. NIST SP 800-63B, section 3.1.1.2 requires eight, and forbids rules
+/// about which characters to use.
 pub const MIN_PASSWORD_CHARS: usize = 8;
 
 const MAX_NAME_CHARS: usize = 200;
-/// RFC 5321, section 4.5.3.1.3, less the two brackets of a path.
+/// Maximum length of an e-mail address: the limit of RFC 5321, section 4.5.3.1.3, without the two brackets of a path.
 const MAX_EMAIL_BYTES: usize = 254;
 
-/// What is wrong with a field, in words for the person who filled it in.
+/// A problem with a field. The message is for the person who filled it in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidField {
-    /// The name is too long, is invisible, or changes the text around it.
+    /// The name is too long or invisible, or it has characters that change the text around it.
     #[error(
         "Give a name of 1 to {MAX_NAME_CHARS} visible characters, without control characters or invisible characters."
     )]
     Name,
-    /// Not an e-mail address.
+    /// The text is not an e-mail address.
     #[error("Give an e-mail address such as name@example.com.")]
     Email,
-    /// Too short.
+    /// The password is too short.
     #[error("Choose a password of at least {MIN_PASSWORD_CHARS} characters.")]
     PasswordTooShort,
-    /// Too long.
+    /// The password is too long.
     #[error("Choose a password of at most {MAX_PASSWORD_BYTES} bytes.")]
     PasswordTooLong,
-    /// The address is the password.
+    /// The password is the e-mail address.
     #[error("Choose a password that is not your e-mail address.")]
     PasswordIsEmail,
 }
 
-/// Fields fit to be stored.
-pub(super) struct Checked {
+/// Valid fields, in the form in which they are stored.
+pub(super) struct ValidFields {
     pub(super) name: String,
     pub(super) email: String,
 }
 
-pub(super) fn check(registration: &Registration) -> Result<Checked, Vec<InvalidField>> {
+/// Checks all fields, and returns all problems at once.
+pub(super) fn check(registration: &Registration) -> Result<ValidFields, Vec<InvalidField>> {
     let mut invalid = Vec::new();
     let name = registration.name.trim();
     if name.chars().count() > MAX_NAME_CHARS || !is_readable(name) {
@@ -57,19 +59,20 @@ pub(super) fn check(registration: &Registration) -> Result<Checked, Vec<InvalidF
     } else if fold_email(password) == email {
         invalid.push(InvalidField::PasswordIsEmail);
     }
-    if invalid.is_empty() { Ok(Checked { name: name.to_owned(), email }) } else { Err(invalid) }
+    if invalid.is_empty() { Ok(ValidFields { name: name.to_owned(), email }) } else { Err(invalid) }
 }
 
-/// An address as it is stored and looked up.
+/// Returns an e-mail address in the form in which it is stored and looked up.
 pub(super) fn fold_email(email: &str) -> String {
     email.trim().to_lowercase()
 }
 
-/// A bare address at a domain of two labels or more: no display name, no quotes, no address literal.
+/// Returns whether this is a plain address at a domain of at least two labels: without a display name, quotes or an IP
+/// address.
 fn is_address(email: &str) -> bool {
     let options =
         email_address::Options::default().with_required_tld().without_domain_literal().without_display_text();
-    // A quoted local part is an address that nobody has and many systems break on.
+    // Many systems cannot handle an address with quotes, and hardly anybody has one.
     !email.contains(['"', '\0']) && email_address::EmailAddress::parse_with_options(email, options).is_ok()
 }
 
@@ -91,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_readable() {
+    fn unreadable_names_are_refused() {
         for name in ["\u{200b}", "\u{3164}", "Asha\u{202e}", "A\tB"] {
             assert_eq!(problems(name, "asha@example.com", "correct horse"), [InvalidField::Name], "{name:?}");
         }
@@ -99,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn every_problem_is_told_at_once() {
+    fn all_problems_are_reported_at_once() {
         assert_eq!(
             problems("  ", "nobody", "short"),
             [InvalidField::Name, InvalidField::Email, InvalidField::PasswordTooShort]
@@ -107,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_that_are_not_bare_addresses_are_refused() {
+    fn only_plain_addresses_are_accepted() {
         for email in
             ["", "@example.com", "a@", "a b@example.com", "A <a@example.com>", "a@[127.0.0.1]", "a@host"]
         {
@@ -118,13 +121,13 @@ mod tests {
     }
 
     #[test]
-    fn passwords_have_a_length_and_are_not_the_address() {
+    fn long_passwords_and_the_address_as_password_are_refused() {
         assert_eq!(problems("Asha", "asha@example.com", "Asha@example.com"), [InvalidField::PasswordIsEmail]);
         assert_eq!(problems("Asha", "asha@example.com", &"x".repeat(1_025)), [InvalidField::PasswordTooLong]);
     }
 
     #[test]
-    fn addresses_are_folded() {
+    fn addresses_are_trimmed_and_lower_case() {
         assert_eq!(fold_email("  Asha@EXAMPLE.com "), "asha@example.com");
     }
 }

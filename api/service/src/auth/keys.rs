@@ -1,8 +1,10 @@
 //! The Ed25519 keys that sign and verify access tokens.
 //!
-//! A key file is PEM: one or more PKCS#8 `PRIVATE KEY` blocks. The first signs, all verify and all are
-//! published. To rotate without refusing anyone: append the new key and restart every server; move it
-//! to the front and restart; when the last token of the old key has expired, delete the old key.
+//! A key file is PEM with one or more PKCS#8 `PRIVATE KEY` blocks. The first key signs. All keys verify, and all are
+//! published.
+//!
+//! To rotate the keys without refusing a valid token: append the new key and restart every server. Then move the new
+//! key to the front and restart again. When the last token of the old key has expired, delete the old key.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -18,9 +20,9 @@ use uuid::Uuid;
 
 use super::secrets::Secrets;
 
-const LABEL: &str = "PRIVATE KEY";
+const PEM_LABEL: &str = "PRIVATE KEY";
 
-/// Why there are no keys to sign with. Each message says what to change.
+/// A reason why the signing keys cannot be used. Each message says what to change.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// The operator named a file that does not exist.
@@ -29,7 +31,7 @@ pub enum KeyError {
          `openssl genpkey -algorithm ed25519 -out {path}`, or correct the path.", path = .0.display()
     )]
     Missing(PathBuf),
-    /// The file exists and cannot be read.
+    /// The file exists but cannot be read.
     #[error(
         "The signing key file {path} cannot be read ({source}). Let the server's user read it.",
         path = path.display()
@@ -52,9 +54,9 @@ pub enum KeyError {
         /// What the system said.
         source: io::Error,
     },
-    /// The file holds no complete PEM block.
+    /// The file has no complete PEM block.
     #[error(
-        "The signing key file {path} holds no complete PEM block. Replace it with the output of \
+        "The signing key file {path} has no complete PEM block. Replace it with the output of \
          `openssl genpkey -algorithm ed25519`.", path = .0.display()
     )]
     NoKey(PathBuf),
@@ -69,7 +71,7 @@ pub enum KeyError {
         /// Which block, from 1.
         position: usize,
     },
-    /// The same key stands in the file twice.
+    /// The file has the same key twice.
     #[error(
         "PEM block {position} of the signing key file {path} repeats an earlier one. Delete it.",
         path = path.display()
@@ -80,16 +82,16 @@ pub enum KeyError {
         /// Which block, from 1.
         position: usize,
     },
-    /// No new key could be made.
+    /// The cryptography library could not make a key.
     #[error("The cryptography library could not make an Ed25519 key. Check the system's random source.")]
     Generate,
 }
 
-/// The live keys: one that signs, all that verify.
+/// The live keys. One of them signs, and all of them verify.
 #[derive(Clone, Debug)]
 pub struct KeyRing {
     signing: EncodingKey,
-    /// The signing key's public half first.
+    /// The public keys. That of the signing key comes first.
     public: Vec<PublicKey>,
     signing_kid: String,
     secrets: Secrets,
@@ -103,9 +105,9 @@ struct PublicKey {
 }
 
 impl KeyRing {
-    /// Reads the embedded default's key file, making it with one new key if it is absent.
+    /// Reads the key file of an embedded database. Makes the file with one new key if it does not exist.
     ///
-    /// Processes that start at once all end with the same key.
+    /// Processes that start at the same time get the same key.
     pub fn load_or_create(path: &Path) -> Result<Self, KeyError> {
         match Self::from_pem_file(path) {
             Err(KeyError::Missing(_)) => {}
@@ -113,11 +115,11 @@ impl KeyRing {
         }
         let pem = generate_pem()?;
         create_if_absent(path, &pem).map_err(|source| KeyError::Create { path: path.to_owned(), source })?;
-        // Read back, and not kept from above: another process may have been first.
+        // Reads the file instead of using the new key: another process may have created the file first.
         Self::from_pem_file(path)
     }
 
-    /// Reads a key file given by the operator, which must exist.
+    /// Reads the key file that the operator named. The file must exist.
     pub fn from_pem_file(path: &Path) -> Result<Self, KeyError> {
         let pem = fs::read(path).map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => KeyError::Missing(path.to_owned()),
@@ -127,12 +129,12 @@ impl KeyRing {
         Self::from_pem(&String::from_utf8_lossy(&pem), path)
     }
 
-    /// One new key, in memory only: tokens do not outlive the process.
+    /// Makes one new key in memory. Its tokens are not valid after the process ends.
     pub fn generate() -> Result<Self, KeyError> {
         Self::from_pem(&generate_pem()?, Path::new("(memory)"))
     }
 
-    /// The public halves of all live keys, to be served as `/.well-known/jwks.json`.
+    /// Returns the public keys of all live keys, which the server publishes at `/.well-known/jwks.json`.
     pub fn jwks(&self) -> JwkSet {
         JwkSet { keys: self.public.iter().map(|key| key.jwk.clone()).collect() }
     }
@@ -143,10 +145,12 @@ impl KeyRing {
         self.secrets.clone()
     }
 
+    /// Returns the signing key and its key id.
     pub(super) fn signing(&self) -> (&str, &EncodingKey) {
         (&self.signing_kid, &self.signing)
     }
 
+    /// Returns the live key with this key id.
     pub(super) fn verifying(&self, kid: &str) -> Option<&DecodingKey> {
         self.public.iter().find(|key| key.kid == kid).map(|key| &key.decoding)
     }
@@ -175,7 +179,7 @@ impl KeyRing {
     }
 }
 
-/// Each block from `-----BEGIN` to the end of its `-----END` line, whatever its label.
+/// Splits a text into its PEM blocks, with any label. A block ends with the line that has `-----END`.
 fn pem_blocks(pem: &str) -> impl Iterator<Item = &str> {
     let mut rest = pem;
     std::iter::from_fn(move || {
@@ -189,11 +193,11 @@ fn pem_blocks(pem: &str) -> impl Iterator<Item = &str> {
 }
 
 fn parse_block(block: &str) -> Option<(EncodingKey, PublicKey, Secrets)> {
-    if !block.strip_prefix("-----BEGIN ")?.starts_with(&format!("{LABEL}-----")) {
+    if !block.strip_prefix("-----BEGIN ")?.starts_with(&format!("{PEM_LABEL}-----")) {
         return None;
     }
-    // Opens the envelope only. The key pair below is what checks the key, and takes PKCS#8 version 1
-    // (openssl) as well as version 2 (aws-lc-rs).
+    // This only decodes the PEM block. The key pair below checks the key. It accepts version 1 of PKCS#8 (openssl)
+    // and version 2 (aws-lc-rs).
     let signing = EncodingKey::from_ed_pem(block.as_bytes()).ok()?;
     let pair = Ed25519KeyPair::from_pkcs8(signing.as_bytes()).ok()?;
     let decoding = DecodingKey::from_ed_der(pair.public_key().as_ref());
@@ -206,17 +210,20 @@ fn parse_block(block: &str) -> Option<(EncodingKey, PublicKey, Secrets)> {
 }
 
 fn generate_pem() -> Result<String, KeyError> {
-    // Version 1, because openssl cannot read version 2. Its 48 bytes make one PEM line of 64 characters.
+    // Uses version 1 of PKCS#8, because openssl cannot read version 2. Its 48 bytes make one PEM line of 64 characters.
     let pkcs8 = Ed25519KeyPair::generate()
         .and_then(|pair| pair.to_pkcs8v1())
         .map_err(|_unspecified| KeyError::Generate)?;
-    Ok(format!("-----BEGIN {LABEL}-----\n{}\n-----END {LABEL}-----\n", STANDARD.encode(pkcs8.as_ref())))
+    Ok(format!(
+        "-----BEGIN {PEM_LABEL}-----\n{}\n-----END {PEM_LABEL}-----\n",
+        STANDARD.encode(pkcs8.as_ref())
+    ))
 }
 
-/// Puts a complete file at `path`, or leaves the one that is there.
+/// Creates a complete file at `path`, unless a file exists there.
 ///
-/// A hard link, because it fails where a rename replaces: the process that comes second must not take
-/// away the key with which the first already signs.
+/// Uses a hard link, because a rename would replace an existing file. A second process must not replace the key with
+/// which the first one already signs.
 fn create_if_absent(path: &Path, content: &str) -> io::Result<()> {
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -231,7 +238,7 @@ fn create_if_absent(path: &Path, content: &str) -> io::Result<()> {
         other => other?,
     }
     removed?;
-    // The name itself must survive a power cut, or the next start would make another key.
+    // The name must survive a power failure. Otherwise the next start would make another key.
     #[cfg(unix)]
     fs::File::open(folder)?.sync_all()?;
     tracing::info!(path = %path.display(), "made a new signing key");
@@ -248,7 +255,8 @@ fn write_private(path: &Path, content: &str) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Only a warning: secrets mounted by an orchestrator are often readable by a group on purpose.
+/// Warns if other users can access the file. This is only a warning, because an orchestrator often mounts secrets that a
+/// group can read on purpose.
 fn warn_if_exposed(path: &Path) {
     #[cfg(unix)]
     if let Ok(metadata) = fs::metadata(path) {
@@ -257,7 +265,7 @@ fn warn_if_exposed(path: &Path) {
             tracing::warn!(
                 path = %path.display(),
                 mode = format_args!("{mode:o}"),
-                "others on this machine can reach the signing key file: run chmod 600 on it"
+                "other users of this machine can access the signing key file: run chmod 600 on it"
             );
         }
     }

@@ -1,6 +1,6 @@
-//! Who is asking: passwords, access tokens and refresh tokens.
+//! Authentication: passwords, access tokens, refresh tokens and signing keys.
 //!
-//! Nothing here knows of HTTP, GraphQL or the database.
+//! This module does not use HTTP, GraphQL or the database.
 
 mod cache;
 mod keys;
@@ -15,29 +15,29 @@ use jishu_entity::user::Role;
 use uuid::Uuid;
 
 pub use keys::{KeyError, KeyRing};
-pub use password::{MAX_PASSWORD_BYTES, PasswordError, Passwords, Verdict, Verified};
+pub use password::{MAX_PASSWORD_BYTES, PasswordError, PasswordVerdict, Passwords, TimedVerdict};
 pub use refresh::{RefreshToken, RefreshTokenError};
 pub use secrets::Secrets;
 pub use token::{AccessToken, AccessTokens, LEEWAY_SECONDS, TokenError};
 
-/// Who is asking, as a verified access token says.
+/// The user of a request, as read from a verified access token.
 ///
-/// The role is the one the user had when the token was issued.
+/// The role is the one that the user had when the token was issued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Viewer {
-    /// The user.
+    /// The id of the user.
     pub user_id: UserId,
-    /// What they may do.
+    /// The role of the user.
     pub role: Role,
-    /// The sign-in that the token descends from: its family of refresh tokens.
+    /// The session of the token. It is the family of the refresh tokens since one sign-in.
     pub session_id: Uuid,
 }
 
-/// Who is asking, and until when the token says so.
+/// A viewer, with the time at which their access token expires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// Who.
+    /// The viewer.
     pub viewer: Viewer,
-    /// From this moment the token is refused.
+    /// The time from which the token is refused.
     pub expires_at: DateTime<Utc>,
 }

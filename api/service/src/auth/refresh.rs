@@ -1,4 +1,4 @@
-//! Refresh tokens: opaque random values. The database holds their hash and all that is known of them.
+//! Refresh tokens. They are opaque random values; the database stores their hash and all facts about them.
 
 use std::fmt;
 
@@ -14,26 +14,28 @@ use sha2::{Digest, Sha256};
 
 use super::secrets::Secrets;
 
-/// Lets people, and scanners for leaked secrets, see what they are looking at.
+/// The prefix by which people and scanners for leaked secrets recognise a refresh token.
 pub(super) const PREFIX: &str = "jrt_";
 
-const BYTES: usize = 32;
+/// Number of bytes in a token.
+const TOKEN_BYTES: usize = 32;
 
-/// Number of the random bytes. The other bytes are a mark, by which the nodes recognise their own tokens without
-/// reading the database.
+/// Number of random bytes in a token. The other bytes are a mark, by which a node recognises the tokens of its
+/// deployment without reading the database.
 const RANDOM_BYTES: usize = 24;
 
-const MARK: &str = "refresh token";
+/// The purpose of the codes that mark tokens.
+const MARK_PURPOSE: &str = "refresh token";
 
-/// Why there is no refresh token.
+/// An error with a refresh token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RefreshTokenError {
-    /// What was sent cannot be one.
+    /// The text does not have the form of a refresh token.
     #[error(
         "This is not a refresh token. Send the refresh token exactly as it was issued, or sign in again."
     )]
     Malformed,
-    /// The system gave no random bytes.
+    /// The random source of the operating system failed.
     #[error("The system's random source failed, so no refresh token could be made.")]
     Random(#[from] SysError),
     /// The cryptography library failed.
@@ -41,43 +43,48 @@ pub enum RefreshTokenError {
     Seal(#[from] Unspecified),
 }
 
-/// A refresh token as the client holds it. It proves who bears it: never log or store it, only its hash.
+/// A refresh token as the client holds it. Whoever has it can use it, so it must not be logged, and only its hash is
+/// stored.
 #[derive(Clone, PartialEq, Eq)]
-pub struct RefreshToken(String);
+pub struct RefreshToken {
+    text: String,
+}
 
 impl RefreshToken {
     /// Makes a new token from 192 random bits of the operating system and a mark.
     pub fn generate(secrets: &Secrets) -> Result<Self, RefreshTokenError> {
-        let mut bytes = [0; BYTES];
+        let mut bytes = [0; TOKEN_BYTES];
         let (random, mark) = bytes.split_at_mut(RANDOM_BYTES);
         SysRng.try_fill_bytes(random)?;
-        mark.copy_from_slice(&secrets.code(MARK, random)[..BYTES - RANDOM_BYTES]);
-        Ok(Self(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes))))
+        mark.copy_from_slice(&secrets.code(MARK_PURPOSE, random)[..TOKEN_BYTES - RANDOM_BYTES]);
+        Ok(Self { text: format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes)) })
     }
 
-    /// Checks the form of what a client sent, so that nonsense does not reach the database.
+    /// Checks the form of a token that a client sent, so that the database is asked only for possible tokens.
     pub fn parse(token: &str) -> Result<Self, RefreshTokenError> {
         let encoded = token.strip_prefix(PREFIX).ok_or(RefreshTokenError::Malformed)?;
-        let mut bytes = [0; BYTES];
+        let mut bytes = [0; TOKEN_BYTES];
         match URL_SAFE_NO_PAD.decode_slice(encoded, &mut bytes) {
-            Ok(BYTES) => Ok(Self(token.to_owned())),
+            Ok(TOKEN_BYTES) => Ok(Self { text: token.to_owned() }),
             _ => Err(RefreshTokenError::Malformed),
         }
     }
 
-    /// Whether a node of this deployment made the token. Tokens of a deleted key or an older version work without
-    /// this mark.
+    /// Returns whether the token has the mark of this deployment. Tokens of a deleted signing key or an older version
+    /// are valid without this mark.
     pub fn is_marked(&self, secrets: &Secrets) -> bool {
-        let bytes = URL_SAFE_NO_PAD.decode(&self.0[PREFIX.len()..]).unwrap_or_default();
+        let bytes = URL_SAFE_NO_PAD.decode(&self.text[PREFIX.len()..]).unwrap_or_default();
         let Some((random, mark)) = bytes.split_at_checked(RANDOM_BYTES) else { return false };
-        secrets.codes(MARK, random).any(|code| verify_slices_are_equal(&code[..mark.len()], mark).is_ok())
+        secrets
+            .codes(MARK_PURPOSE, random)
+            .any(|code| verify_slices_are_equal(&code[..mark.len()], mark).is_ok())
     }
 
     /// Encrypts the token that replaces this one, so that only a holder of this one can read it.
     ///
-    /// The family is authenticated, so that the text cannot be moved to another family.
+    /// The encryption authenticates the family, so that the result cannot be used in another family.
     pub fn seal(&self, successor: &Self, family: &str) -> Result<String, RefreshTokenError> {
-        let mut text = successor.0.clone().into_bytes();
+        let mut text = successor.text.clone().into_bytes();
         let nonce = self.key_of_successor()?.seal_in_place_append_tag(Aad::from(family), &mut text)?;
         Ok(URL_SAFE_NO_PAD.encode([&nonce.as_ref()[..], &text].concat()))
     }
@@ -91,24 +98,25 @@ impl RefreshToken {
         Self::parse(std::str::from_utf8(text).ok()?).ok()
     }
 
-    /// Derives the key of the successor from the token itself. The database has only a hash of the token.
+    /// Derives the key of the successor from the token itself. The database has only a hash of the token, so it cannot
+    /// reveal the successor.
     fn key_of_successor(&self) -> Result<RandomizedNonceKey, Unspecified> {
         let mut key = [0; 32];
-        let prk = Salt::new(HKDF_SHA256, b"jishu refresh token").extract(self.0.as_bytes());
+        let prk = Salt::new(HKDF_SHA256, b"jishu refresh token").extract(self.text.as_bytes());
         prk.expand(&[b"successor"], HKDF_SHA256)?.fill(&mut key)?;
         RandomizedNonceKey::new(&AES_256_GCM, &key)
     }
 
-    /// SHA-256 in lower-case hexadecimal: 64 characters, the key by which the database knows it.
+    /// Returns the SHA-256 hash by which the database finds the token: 64 lower-case hexadecimal characters.
     ///
-    /// Hashes the token. The hash is fast, because nobody can guess 192 bits.
+    /// A fast hash is enough, because nobody can guess 192 random bits.
     pub fn hash(&self) -> String {
-        Sha256::digest(self.0.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+        Sha256::digest(self.text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// The text to hand to the client.
+    /// Returns the text to send to the client.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 }
 
@@ -131,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn only_its_predecessor_opens_a_successor() {
+    fn only_the_predecessor_can_open_a_successor() {
         let (token, other, successor) = (generate(), generate(), generate());
         let sealed = token.seal(&successor, "family").unwrap();
         assert!(sealed.len() <= 128, "{}", sealed.len());
@@ -146,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_tells_tokens_of_these_keys_from_others() {
+    fn the_mark_recognises_tokens_of_these_keys() {
         assert!(generate().is_marked(&secrets()));
         assert!(!RefreshToken::generate(&Secrets::derive(&[8; 32])).unwrap().is_marked(&secrets()));
         let made_up = RefreshToken::parse(&format!("{PREFIX}{}", "A".repeat(43))).unwrap();
@@ -157,27 +165,27 @@ mod tests {
     }
 
     #[test]
-    fn survives_the_wire() {
+    fn a_token_can_be_parsed_again() {
         let token = generate();
         assert_eq!(token.as_str().len(), PREFIX.len() + 43);
         assert_eq!(RefreshToken::parse(token.as_str()), Ok(token));
     }
 
     #[test]
-    fn no_two_are_alike() {
+    fn two_tokens_differ() {
         let (one, other) = (generate(), generate());
         assert_ne!(one.as_str(), other.as_str());
         assert_ne!(one.hash(), other.hash());
     }
 
     #[test]
-    fn the_hash_is_plain_sha256_of_the_text() {
+    fn the_hash_is_sha256_of_the_text() {
         let token = RefreshToken::parse(&format!("{PREFIX}{}", "A".repeat(43))).unwrap();
         assert_eq!(token.hash(), "10da57cc9d95bf12602402a462d83fc175e8279e17bf6335a7b73c0671a7a5a1");
     }
 
     #[test]
-    fn anything_else_is_refused() {
+    fn other_texts_are_refused() {
         let body = "A".repeat(43);
         for wrong in [
             String::new(),
@@ -189,7 +197,7 @@ mod tests {
             format!("{PREFIX} {body}"),
             format!("{PREFIX}{}", "A".repeat(42)),
             format!("{PREFIX}{}+", "A".repeat(42)),
-            // The last character carries two unused bits, which must be zero: one text for each token.
+            // The last character has two unused bits, which must be zero, so that each token has one text.
             format!("{PREFIX}{}B", "A".repeat(42)),
             format!("{PREFIX}{}", "A".repeat(100_000)),
         ] {
@@ -198,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_output_keeps_the_secret() {
+    fn debug_output_hides_the_secret() {
         let token = generate();
         assert!(!format!("{token:?}").contains(token.as_str()));
     }

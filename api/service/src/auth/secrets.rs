@@ -1,25 +1,26 @@
-//! Secrets that all nodes share without a setting. They are derived from the signing keys.
+//! Secrets that all nodes derive from the signing keys, so that they need no setting of their own.
 
 use std::fmt;
 
 use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
 use aws_lc_rs::hmac::{self, HMAC_SHA256, Key};
 
-/// Salt that separates these secrets from other uses of the signing keys.
-const SALT: &[u8] = b"jishu secrets 1";
+/// The salt that separates these secrets from other uses of the signing keys.
+const DERIVATION_SALT: &[u8] = b"jishu secrets 1";
 
 /// Keys for codes that only the nodes of this deployment can compute. There is one for each live signing key.
 #[derive(Clone)]
 pub struct Secrets {
     /// The key for the current signing key.
     current: Key,
-    /// The keys for the other live signing keys, so that codes from before a rotation are still recognised.
+    /// The keys for the other live signing keys. They recognise codes from before a rotation.
     others: Vec<Key>,
 }
 
 impl Secrets {
+    /// Derives the secrets of one signing key from its seed.
     pub(super) fn derive(seed: &[u8]) -> Self {
-        let prk = Salt::new(HKDF_SHA256, SALT).extract(seed);
+        let prk = Salt::new(HKDF_SHA256, DERIVATION_SALT).extract(seed);
         let current = prk.expand(&[b"codes"], HMAC_SHA256).map_or_else(
             // Unreachable: HKDF can return far more than 32 bytes.
             |_unspecified| Key::new(HMAC_SHA256, seed),
@@ -28,6 +29,7 @@ impl Secrets {
         Self { current, others: Vec::new() }
     }
 
+    /// Adds the secrets of another signing key, to recognise its codes.
     pub(super) fn extend(&mut self, other: Self) {
         self.others.push(other.current);
         self.others.extend(other.others);
@@ -66,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_and_purposes_give_codes_of_their_own() {
+    fn each_key_and_purpose_has_its_own_codes() {
         let (old, new) = (Secrets::derive(&[1; 32]), Secrets::derive(&[2; 32]));
         assert_eq!(old.code("a", b"x"), Secrets::derive(&[1; 32]).code("a", b"x"));
         assert_ne!(old.code("a", b"x"), new.code("a", b"x"));
@@ -79,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_output_keeps_the_secret() {
+    fn debug_output_hides_the_secret() {
         assert_eq!(format!("{:?}", Secrets::derive(&[1; 32])), "Secrets([redacted])");
     }
 }

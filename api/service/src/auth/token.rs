@@ -12,76 +12,78 @@ use jsonwebtoken::{Algorithm, Header, Validation, decode, decode_header, encode}
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::cache::{Verified, VerifiedCache, fingerprint};
+use super::cache::{VerifiedCache, VerifiedClaims, fingerprint};
 use super::{Identity, KeyRing, Viewer, refresh};
 
-/// How far the clock of another server of ours may run ahead: a token counts this many seconds before
-/// its `nbf`. `exp` has no leeway: a token that ends early costs a refresh, one that ends late is a hole.
+/// Number of seconds for which a token is accepted before its `nbf`, because the clock of the issuing server may be
+/// ahead. There is no leeway after `exp`: a late end would be a security hole, and an early end costs only a refresh.
 pub const LEEWAY_SECONDS: i64 = 5;
 
-/// Ours take about 500 bytes.
+/// Maximum size of a token. Tokens of this API have about 500 bytes.
 const MAX_TOKEN_BYTES: usize = 4 * 1024;
 
-const CACHED_TOKENS: usize = 10_000;
+/// Maximum number of verified tokens that are remembered.
+const MAX_CACHED_TOKENS: usize = 10_000;
 
-const TYPE: &str = "at+jwt";
+/// The media type of access tokens, for the header `typ`.
+const TOKEN_TYPE: &str = "at+jwt";
 
-/// Why a token was refused, in words for the developer of a client.
+/// A reason to refuse an access token. The message is for the developer of a client.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    /// `exp` has passed.
+    /// The time `exp` has passed.
     #[error("The access token has expired. Exchange the refresh token for a new one and repeat the request.")]
     Expired,
-    /// `nbf` is still to come.
+    /// The time `nbf` has not come yet.
     #[error(
         "The access token is not valid yet. Repeat the request in a few seconds; if that does not help, \
          the servers' clocks differ."
     )]
     NotYetValid,
-    /// Far longer than any we issue.
+    /// The token is far longer than any token of this API.
     #[error("The access token is longer than 4,096 bytes. Send it exactly as it was issued.")]
     TooLong,
-    /// Not a JWT.
+    /// The text is not a JWT.
     #[error(
         "The access token is malformed. Send `Authorization: Bearer` and the access token exactly as it \
          was issued."
     )]
     Malformed,
-    /// A JWT or a refresh token, and not an access token.
+    /// The text is a refresh token, or a JWT that is not an access token.
     #[error(
         "This is another kind of token. Send an access token (its `typ` is `at+jwt`); a refresh token can \
          only be exchanged for one."
     )]
     WrongType,
-    /// `alg` is not `EdDSA`.
+    /// The header `alg` is not `EdDSA`.
     #[error("The access token is not signed with EdDSA. Send one issued by this API.")]
     WrongAlgorithm,
-    /// `kid` is missing or names no live key.
+    /// The header `kid` is missing, or no live key has this id.
     #[error(
         "The access token is signed with a key that this API does not have, or no longer has. Sign in \
          again, and check that the token comes from this environment."
     )]
     UnknownKey,
-    /// The signature does not fit.
+    /// The signature does not match the token.
     #[error(
         "The access token's signature does not match. Send it exactly as it was issued, or sign in again."
     )]
     BadSignature,
-    /// `iss` names somebody else.
+    /// The claim `iss` names another issuer.
     #[error("The access token comes from another issuer. Sign in to this API.")]
     WrongIssuer,
-    /// `aud` names somebody else.
+    /// The claim `aud` names another audience.
     #[error("The access token is meant for another audience. Sign in to this API.")]
     WrongAudience,
-    /// The signature is good and a claim is missing or unreadable.
+    /// The signature is valid, but a claim is missing or unreadable.
     #[error(
-        "The access token lacks a claim that this API needs, or holds one it cannot read. Sign in again."
+        "The access token lacks a claim that this API needs, or has a claim that it cannot read. Sign in again."
     )]
     BadClaims,
-    /// The configured lifetime leads beyond the calendar.
+    /// The configured lifetime leads to a date that cannot be represented.
     #[error("The access token's lifetime is out of range. Configure one of 5 to 15 minutes.")]
     Lifetime,
-    /// No token could be made.
+    /// The token could not be signed.
     #[error("The access token could not be signed.")]
     Signing(#[source] jsonwebtoken::errors::Error),
 }
@@ -110,9 +112,9 @@ impl TokenError {
 /// An access token as the client gets it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AccessToken {
-    /// The JWT. It proves who bears it: never log or store it.
+    /// The JWT. Whoever has it can use it, so it must not be logged or stored.
     pub token: String,
-    /// From this moment it is refused.
+    /// The time from which the token is refused.
     pub expires_at: DateTime<Utc>,
 }
 
@@ -122,7 +124,7 @@ impl fmt::Debug for AccessToken {
     }
 }
 
-/// Issues access tokens and verifies them.
+/// Issues and verifies access tokens.
 #[derive(Debug)]
 pub struct AccessTokens {
     keys: KeyRing,
@@ -133,7 +135,7 @@ pub struct AccessTokens {
     verified: VerifiedCache,
 }
 
-/// `iss` and `aud` are strings, and not lists, so that a token for several audiences is refused.
+/// The claims of a token. `iss` and `aud` are strings and not lists, so that a token for several audiences is refused.
 #[derive(Debug, Serialize, Deserialize)]
 struct Claims {
     iss: String,
@@ -143,12 +145,13 @@ struct Claims {
     nbf: i64,
     iat: i64,
     jti: String,
-    /// OpenID Connect Front-Channel Logout 1.0, section 3: the session.
+    /// The session, as in OpenID Connect Front-Channel Logout 1.0, section 3.
     sid: Uuid,
     #[serde(with = "RoleClaim")]
     role: Role,
 }
 
+/// The form of a role in a token.
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Role", rename_all = "snake_case")]
 enum RoleClaim {
@@ -159,26 +162,26 @@ enum RoleClaim {
 }
 
 impl AccessTokens {
-    /// Tokens by `issuer`, for `audience`, that live for `ttl` in whole seconds.
+    /// Issues tokens of `issuer` for `audience`. They are valid for `ttl`, in whole seconds.
     pub fn new(keys: KeyRing, issuer: impl Into<String>, audience: impl Into<String>, ttl: Duration) -> Self {
         let (issuer, audience) = (issuer.into(), audience.into());
         let mut validation = Validation::new(Algorithm::EdDSA);
         validation.set_issuer(&[&issuer]);
         validation.set_audience(&[&audience]);
-        // Without this the library accepts a token that has no `iss` or `aud` at all.
+        // Without this, the library accepts a token without `iss` or `aud`.
         validation.set_required_spec_claims(&["exp", "nbf", "iss", "aud", "sub"]);
-        // The library reads the system's clock; `check_times` compares with the caller's.
+        // The library would read the clock of the system. `check_times` uses the time of the caller instead.
         validation.validate_exp = false;
         validation.validate_nbf = false;
-        Self { keys, issuer, audience, ttl, validation, verified: VerifiedCache::new(CACHED_TOKENS) }
+        Self { keys, issuer, audience, ttl, validation, verified: VerifiedCache::new(MAX_CACHED_TOKENS) }
     }
 
-    /// A token for `viewer` that lives as long as is configured.
+    /// Issues a token for `viewer` with the configured lifetime.
     pub fn issue(&self, viewer: Viewer, now: DateTime<Utc>) -> Result<AccessToken, TokenError> {
         self.issue_for(viewer, now, self.ttl)
     }
 
-    /// A token for `viewer` that lives for `ttl`, in whole seconds.
+    /// Issues a token for `viewer` that is valid for `ttl`, in whole seconds.
     pub fn issue_for(
         &self,
         viewer: Viewer,
@@ -204,18 +207,18 @@ impl AccessTokens {
         };
         let (kid, key) = self.keys.signing();
         let mut header = Header::new(Algorithm::EdDSA);
-        header.typ = Some(TYPE.to_owned());
+        header.typ = Some(TOKEN_TYPE.to_owned());
         header.kid = Some(kid.to_owned());
         let token = encode(&header, &claims, key).map_err(TokenError::Signing)?;
         Ok(AccessToken { token, expires_at })
     }
 
-    /// Who bears `token`, if it is one of ours and valid at `now`.
+    /// Verifies a token at the time `now`, and returns its viewer.
     pub fn verify(&self, token: &str, now: DateTime<Utc>) -> Result<Viewer, TokenError> {
         self.identify(token, now).map(|identity| identity.viewer)
     }
 
-    /// The same, with the moment at which it ends: for what goes on after the request.
+    /// Verifies a token, and also returns when it expires. Subscriptions need that time, because they outlast a request.
     pub fn identify(&self, token: &str, now: DateTime<Utc>) -> Result<Identity, TokenError> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(TokenError::TooLong);
@@ -230,13 +233,13 @@ impl AccessTokens {
         Ok(identity)
     }
 
-    /// The public keys with which others can verify our tokens.
+    /// Returns the public keys with which other services can verify the tokens.
     pub fn jwks(&self) -> JwkSet {
         self.keys.jwks()
     }
 
-    /// Everything that does not depend on the time.
-    fn verify_signed(&self, token: &str) -> Result<Verified, TokenError> {
+    /// Verifies everything that does not depend on the time.
+    fn verify_signed(&self, token: &str) -> Result<VerifiedClaims, TokenError> {
         if token.starts_with(refresh::PREFIX) {
             return Err(TokenError::WrongType);
         }
@@ -247,7 +250,7 @@ impl AccessTokens {
         if !header.typ.as_deref().is_some_and(is_access_token_type) {
             return Err(TokenError::WrongType);
         }
-        // RFC 7515, 4.1.11: what is critical and not understood must be refused. We understand none.
+        // RFC 7515, 4.1.11: a critical extension that is not understood must be refused. None is understood here.
         if header.crit.is_some() {
             return Err(TokenError::Malformed);
         }
@@ -258,20 +261,21 @@ impl AccessTokens {
         }
         let user_id = claims.sub.parse().map(UserId).map_err(|_not_an_id| TokenError::BadClaims)?;
         let viewer = Viewer { user_id, role: claims.role, session_id: claims.sid };
-        Ok(Verified { viewer, not_before: claims.nbf, expires: claims.exp })
+        Ok(VerifiedClaims { viewer, not_before: claims.nbf, expires: claims.exp })
     }
 }
 
-/// RFC 9068, 4: with or without `application/`; RFC 2045: media types know no case.
+/// Returns whether this is the type of an access token. RFC 9068, section 4 allows it with and without `application/`.
+/// By RFC 2045, media types ignore case.
 fn is_access_token_type(typ: &str) -> bool {
     let bare = match typ.split_at_checked("application/".len()) {
         Some((prefix, bare)) if prefix.eq_ignore_ascii_case("application/") => bare,
         _ => typ,
     };
-    bare.eq_ignore_ascii_case(TYPE)
+    bare.eq_ignore_ascii_case(TOKEN_TYPE)
 }
 
-fn check_times(verified: &Verified, at: DateTime<Utc>) -> Result<Identity, TokenError> {
+fn check_times(verified: &VerifiedClaims, at: DateTime<Utc>) -> Result<Identity, TokenError> {
     let now = at.timestamp();
     if now >= verified.expires {
         Err(TokenError::Expired)
@@ -289,7 +293,7 @@ fn refusal(error: &jsonwebtoken::errors::Error) -> TokenError {
         ErrorKind::InvalidIssuer => TokenError::WrongIssuer,
         ErrorKind::InvalidAudience => TokenError::WrongAudience,
         ErrorKind::InvalidAlgorithm => TokenError::WrongAlgorithm,
-        // The header has been read by then, so it is the claims that cannot be.
+        // The header was read before, so the error is in the claims.
         ErrorKind::Json(_) | ErrorKind::MissingRequiredClaim(_) => TokenError::BadClaims,
         _ => TokenError::Malformed,
     }

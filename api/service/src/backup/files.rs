@@ -1,4 +1,4 @@
-//! Files that appear complete under their names, or not at all.
+//! Files that get their final names only when they are complete.
 
 use std::fs::{self, File};
 use std::io;
@@ -9,13 +9,14 @@ use uuid::Uuid;
 use super::BackupError;
 use crate::database::{beside, create_private};
 
-/// A file under a temporary name in the folder of its final one. It is deleted when dropped, unless it was placed.
-pub(super) struct Pending {
+/// A file with a temporary name, in the folder of its final name. Dropping it deletes the file, unless
+/// [`PendingFile::place`] gave it the final name.
+pub(super) struct PendingFile {
     path: PathBuf,
     target: PathBuf,
 }
 
-impl Pending {
+impl PendingFile {
     /// Makes an empty file that only its owner may read.
     pub(super) fn new(target: &Path) -> Result<Self, BackupError> {
         let name = target.file_name().unwrap_or_default().to_string_lossy();
@@ -24,7 +25,7 @@ impl Pending {
         Ok(Self { path, target: target.to_owned() })
     }
 
-    /// Makes a copy of a file.
+    /// Copies a file.
     pub(super) fn copy(source: &Path, target: &Path) -> Result<Self, BackupError> {
         let pending = Self::new(target)?;
         let mut from = File::open(source).map_err(BackupError::io(source))?;
@@ -34,6 +35,7 @@ impl Pending {
         Ok(pending)
     }
 
+    /// Returns the temporary path.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
@@ -42,7 +44,7 @@ impl Pending {
     pub(super) fn place(self) -> Result<(), BackupError> {
         let synced = File::options().write(true).open(&self.path).and_then(|file| file.sync_all());
         synced.map_err(BackupError::io(&self.path))?;
-        // A link fails where a rename would overwrite. Some file systems have no links.
+        // A hard link fails if the name exists, but a rename would overwrite the file. Some file systems have no links.
         match fs::hard_link(&self.path, &self.target) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists || self.target.exists() => {
@@ -54,10 +56,10 @@ impl Pending {
     }
 }
 
-impl Drop for Pending {
+impl Drop for PendingFile {
     fn drop(&mut self) {
         for path in [self.path.clone(), beside(&self.path, "-journal")] {
-            // Usually these files do not exist.
+            // Ignores errors, because usually these files do not exist.
             let _ = fs::remove_file(path);
         }
     }
@@ -69,7 +71,7 @@ pub(super) fn rename(from: &Path, to: &Path) -> Result<(), BackupError> {
     sync_folder(to)
 }
 
-/// Syncs the folder of a file: its names must survive a power failure as well.
+/// Syncs the folder of a file, so that the name survives a power failure.
 fn sync_folder(file: &Path) -> Result<(), BackupError> {
     #[cfg(unix)]
     {

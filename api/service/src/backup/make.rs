@@ -1,31 +1,31 @@
-//! Makes a backup of a database, also while a server runs on it.
+//! Makes a backup of a database. A server may use the database meanwhile.
 
 use std::path::{Path, PathBuf};
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 
-use super::files::Pending;
-use super::verify::{Verified, counts, damage, verify};
+use super::files::PendingFile;
+use super::verify::{BackupReport, count_rows, find_damage, verify};
 use super::{BackupError, keys_of};
 use crate::database::{Access, open_file, refuse_foreign_log};
 
 /// A backup that was made and verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Made {
+pub struct MadeBackup {
     /// The findings about the copy.
-    pub verified: Verified,
+    pub report: BackupReport,
     /// The size of the copy in bytes.
     pub bytes: u64,
-    /// The file with the copied keys; `None` if the database has no keys yet.
+    /// The file with the copied signing keys. None if the database has no keys yet.
     pub keys: Option<PathBuf>,
 }
 
-/// Copies a database as it is at one moment after the call. Others may read and write it meanwhile. Rows with
-/// faults are copied unchanged and reported.
+/// Copies a database in the state of one moment during the call. Other processes may read and write it meanwhile. Rows
+/// with faults are copied unchanged, and the report lists them.
 ///
 /// # Errors
 /// See [`BackupError`]. After an error no file has the final name.
-pub async fn make(database: &Path, keys: Option<&Path>, target: &Path) -> Result<Made, BackupError> {
+pub async fn make(database: &Path, keys: Option<&Path>, target: &Path) -> Result<MadeBackup, BackupError> {
     let keys = keys.filter(|keys| keys.exists());
     for taken in [target.to_owned(), keys_of(target)] {
         if taken.exists() {
@@ -33,21 +33,21 @@ pub async fn make(database: &Path, keys: Option<&Path>, target: &Path) -> Result
         }
     }
     refuse_foreign_log(database)?;
-    let pending = Pending::new(target)?;
+    let pending = PendingFile::new(target)?;
     let source = open_file(database, Access::Shared).await?;
-    // Checks the original, because a copy would hide its damage.
-    let damage = damage(&source).await;
+    // Checks the pages of the original, because the copy would not show their damage.
+    let damage = find_damage(&source).await;
     let copied = if damage.is_empty() { copy_into(&source, &pending).await } else { Ok(Vec::new()) };
     source.close().await?;
     if !damage.is_empty() {
         return Err(BackupError::Problems { path: database.to_owned(), problems: damage });
     }
-    let least = copied?;
+    let min_rows = copied?;
 
-    let verified = verify(pending.path()).await?;
-    let mut problems = verified.damage.clone();
-    for (table, rows) in least {
-        let copied = verified.rows.iter().find(|(name, _)| *name == table).map_or(0, |(_, rows)| *rows);
+    let report = verify(pending.path()).await?;
+    let mut problems = report.damage.clone();
+    for (table, rows) in min_rows {
+        let copied = report.rows.iter().find(|(name, _)| *name == table).map_or(0, |(_, rows)| *rows);
         if copied < rows {
             problems.push(format!(
                 "{table} had {rows} rows when the backup began, but the copy has only {copied}. Run the backup again"
@@ -58,32 +58,32 @@ pub async fn make(database: &Path, keys: Option<&Path>, target: &Path) -> Result
         return Err(BackupError::Problems { path: database.to_owned(), problems });
     }
     let bytes = std::fs::metadata(pending.path()).map_err(BackupError::io(pending.path()))?.len();
-    // The keys first: once the database has its name, the backup is complete.
+    // Places the keys first, so that the backup is complete once the database has its name.
     let placed = match keys {
         Some(keys) => {
-            Pending::copy(keys, &keys_of(target))?.place()?;
+            PendingFile::copy(keys, &keys_of(target))?.place()?;
             Some(keys_of(target))
         }
         None => None,
     };
     if let Err(error) = pending.place() {
         if let Some(keys) = &placed {
-            // Keys alone are not a backup.
+            // Keys without a database are not a backup.
             let _ = std::fs::remove_file(keys);
         }
         return Err(error);
     }
-    Ok(Made { verified, bytes, keys: placed })
+    Ok(MadeBackup { report, bytes, keys: placed })
 }
 
-/// Copies the database into a file, and returns how many rows the copy has at least.
+/// Copies the database into a file. Returns the minimum number of rows of the copy in each table.
 async fn copy_into(
     source: &DatabaseConnection,
-    pending: &Pending,
+    pending: &PendingFile,
 ) -> Result<Vec<(&'static str, i64)>, BackupError> {
-    let least = counts(source).await?;
+    let min_rows = count_rows(source).await?;
     let path = pending.path().to_string_lossy().into_owned();
     let copy = Statement::from_sql_and_values(source.get_database_backend(), "VACUUM INTO ?", [path.into()]);
     source.execute_raw(copy).await?;
-    Ok(least)
+    Ok(min_rows)
 }

@@ -12,9 +12,9 @@ use sea_orm::DbErr;
 
 use crate::database::{FileError, beside};
 
-pub use make::{Made, make};
-pub use restore::{Allowed, Restored, restore};
-pub use verify::{Verified, verify};
+pub use make::{MadeBackup, make};
+pub use restore::{RestorePermissions, RestoredBackup, restore};
+pub use verify::{BackupReport, verify};
 
 /// An error after which no backup was made, or nothing was restored.
 #[derive(Debug, thiserror::Error)]
@@ -23,13 +23,13 @@ pub enum BackupError {
     #[error("{path} already exists, and a backup never overwrites a file. Give another name, or move {path} \
              away", path = .0.display())]
     Exists(PathBuf),
-    /// There is no backup of this name.
+    /// No file has this name.
     #[error("there is no file {path}. Give the name of a file that `jishu backup` made", path = .0.display())]
     NoFile(PathBuf),
     /// A folder or a device has this name.
     #[error("{path} is a folder or a device, not a file. Give the name of a file", path = .0.display())]
     NotAFile(PathBuf),
-    /// The place of the restored database is taken.
+    /// The name of the restored database belongs to another database.
     #[error(
         "{path} already has a database. To replace it, add --replace: the old database is kept beside it under \
          another name", path = .0.display()
@@ -41,7 +41,7 @@ pub enum BackupError {
     /// The backup would be restored onto itself.
     #[error("{path} is the backup itself. Give the URL of another file with --database-url", path = .0.display())]
     Itself(PathBuf),
-    /// The file lacks something, or something in it is wrong.
+    /// The file is damaged or incomplete, or its rows have faults.
     #[error("{path} is not a usable backup:\n  {problems}", path = .path.display(), problems = .problems.join("\n  "))]
     Problems {
         /// The file.
@@ -72,7 +72,7 @@ impl BackupError {
     }
 }
 
-/// Returns the name of the file with the keys of a backup.
+/// Returns the name of the file with the signing keys of a backup.
 #[must_use]
 pub fn keys_of(backup: &Path) -> PathBuf {
     beside(backup, ".keys.pem")

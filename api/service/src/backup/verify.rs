@@ -1,4 +1,4 @@
-//! Verifies a backup.
+//! Verifies the file of a backup.
 
 use std::path::Path;
 
@@ -11,10 +11,10 @@ use crate::database::{Access, applied_migrations, open_file, refuse_foreign_log,
 use crate::integrity;
 
 /// Maximum number of cases that are reported for each kind of fault.
-const TOLD: usize = 20;
+const MAX_CASES_PER_FAULT: usize = 20;
 
 /// Tables whose rows are never deleted.
-const GROWING: [&str; 10] = [
+const TABLES_WITHOUT_DELETIONS: [&str; 10] = [
     "users",
     "courses",
     "subjects",
@@ -27,8 +27,8 @@ const GROWING: [&str; 10] = [
     "test_sessions",
 ];
 
-/// Faults between rows, each with a query that finds the rows.
-const INVARIANTS: [(&str, &str); 7] = [
+/// Rules between rows. Each has a description of the rows that break it, and the query that finds them.
+const ROW_RULES: [(&str, &str); 7] = [
     (
         "entitlements whose number of cards differs from what was bought",
         "SELECT 'purchase ' || purchase_id || ', subject ' || subject_id FROM entitlements e WHERE test_cards <> \
@@ -66,12 +66,12 @@ const INVARIANTS: [(&str, &str); 7] = [
     ),
 ];
 
-/// The findings about a file.
+/// The findings about the file of a backup.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Verified {
+pub struct BackupReport {
     /// Damage to the file, as sentences. A damaged file cannot be restored.
     pub damage: Vec<String>,
-    /// Faults of the rows, as sentences. The database that was copied has them too.
+    /// Faults of rows, as sentences. The database that was copied has the same faults.
     pub problems: Vec<String>,
     /// Other facts that are worth knowing.
     pub notes: Vec<String>,
@@ -79,20 +79,19 @@ pub struct Verified {
     pub rows: Vec<(&'static str, i64)>,
 }
 
-impl Verified {
-    /// Returns everything that is wrong. A good copy has no faults.
+impl BackupReport {
+    /// Returns the damage and the problems together. A good copy has none.
     #[must_use]
     pub fn faults(&self) -> Vec<String> {
         self.damage.iter().chain(&self.problems).cloned().collect()
     }
 }
 
-/// Checks a copy without changing it: its pages, foreign keys, migrations and values, and the rules between its
-/// rows.
+/// Checks a file without changing it: its pages, foreign keys, migrations and values, and the rules between rows.
 ///
 /// # Errors
 /// Fails if the file cannot be read at all.
-pub async fn verify(file: &Path) -> Result<Verified, BackupError> {
+pub async fn verify(file: &Path) -> Result<BackupReport, BackupError> {
     match std::fs::metadata(file) {
         Ok(metadata) if !metadata.is_file() => return Err(BackupError::NotAFile(file.to_owned())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -101,38 +100,39 @@ pub async fn verify(file: &Path) -> Result<Verified, BackupError> {
         _ => {}
     }
     refuse_foreign_log(file)?;
-    let connection = open_file(file, Access::Still).await?;
-    let verified = look_through(&connection).await;
+    let connection = open_file(file, Access::ReadOnly).await?;
+    let report = examine(&connection).await;
     connection.close().await?;
-    let mut verified = verified?;
+    let mut report = report?;
     let keys = keys_of(file);
     if keys.exists()
         && let Err(error) = KeyRing::from_pem_file(&keys)
     {
-        verified.problems.push(error.to_string());
+        report.problems.push(error.to_string());
     }
-    Ok(verified)
+    Ok(report)
 }
 
-async fn look_through(connection: &DatabaseConnection) -> Result<Verified, DbErr> {
-    let mut verified = Verified { damage: damage(connection).await, ..Verified::default() };
-    if !verified.damage.is_empty() {
-        return Ok(verified);
+/// Examines the pages and the rows of an open file.
+async fn examine(connection: &DatabaseConnection) -> Result<BackupReport, DbErr> {
+    let mut report = BackupReport { damage: find_damage(connection).await, ..BackupReport::default() };
+    if !report.damage.is_empty() {
+        return Ok(report);
     }
-    verified.rows = counts(connection).await?;
+    report.rows = count_rows(connection).await?;
     let orphans = "SELECT \"table\" || ', row ' || COALESCE(rowid, '?') || ', to ' || parent FROM pragma_foreign_key_check";
-    tell(
-        &mut verified.problems,
+    add_fault(
+        &mut report.problems,
         "rows that refer to rows that do not exist",
         &texts(connection, orphans).await?,
     );
 
     let applied = applied_migrations(connection).await?;
     if applied.is_empty() {
-        verified
+        report
             .problems
             .push("no migration of jishu was applied to this file: it is not a jishu database".to_owned());
-        return Ok(verified);
+        return Ok(report);
     }
     let pending = Migrator::migrations()
         .iter()
@@ -140,52 +140,53 @@ async fn look_through(connection: &DatabaseConnection) -> Result<Verified, DbErr
         .count();
     let unknown = unknown_among(applied);
     if !unknown.is_empty() {
-        verified.problems.push(format!(
+        report.problems.push(format!(
             "a newer jishu has migrated this database: the migrations {} are unknown. Verify it with that version",
             unknown.join(", ")
         ));
-        return Ok(verified);
+        return Ok(report);
     }
     let bad: Vec<_> = integrity::examine(connection).await?.iter().map(ToString::to_string).collect();
-    tell(&mut verified.problems, "values that cannot be read or are not allowed", &bad);
+    add_fault(&mut report.problems, "values that cannot be read or are not allowed", &bad);
     if pending > 0 {
-        verified.notes.push(format!(
+        report.notes.push(format!(
             "{pending} migrations are pending: an older version made this backup. The rules between rows were not \
              checked"
         ));
-        return Ok(verified);
+        return Ok(report);
     }
-    for (what, query) in INVARIANTS {
-        tell(&mut verified.problems, what, &texts(connection, query).await?);
+    for (fault, query) in ROW_RULES {
+        add_fault(&mut report.problems, fault, &texts(connection, query).await?);
     }
-    Ok(verified)
+    Ok(report)
 }
 
-/// Finds the damage to the pages of a file.
-pub(super) async fn damage(connection: &DatabaseConnection) -> Vec<String> {
+/// Finds damage to the pages of a file.
+pub(super) async fn find_damage(connection: &DatabaseConnection) -> Vec<String> {
     match texts(connection, "SELECT integrity_check FROM pragma_integrity_check").await {
         Ok(found) => {
-            let found = found.into_iter().filter(|found| found != "ok").take(TOLD);
+            let found = found.into_iter().filter(|found| found != "ok").take(MAX_CASES_PER_FAULT);
             found.map(|found| format!("the file is damaged: {found}")).collect()
         }
         Err(error) => vec![format!("the file is damaged or is not a database: {error}")],
     }
 }
 
-/// Reports the faults of one kind with the first few cases.
-fn tell(problems: &mut Vec<String>, what: &str, found: &[String]) {
+/// Adds a fault with its first few cases. Does nothing if there are no cases.
+fn add_fault(problems: &mut Vec<String>, fault: &str, found: &[String]) {
     if found.is_empty() {
         return;
     }
-    let more = if found.len() > TOLD { "; and more" } else { "" };
-    let cases = found.iter().take(TOLD).map(String::as_str).collect::<Vec<_>>().join("; ");
-    problems.push(format!("{what} ({}): {cases}{more}", found.len()));
+    let more = if found.len() > MAX_CASES_PER_FAULT { "; and more" } else { "" };
+    let cases = found.iter().take(MAX_CASES_PER_FAULT).map(String::as_str).collect::<Vec<_>>().join("; ");
+    problems.push(format!("{fault} ({}): {cases}{more}", found.len()));
 }
 
 /// Counts the rows of each table whose rows are never deleted, at one moment. Skips tables that do not exist.
-pub(super) async fn counts(connection: &DatabaseConnection) -> Result<Vec<(&'static str, i64)>, DbErr> {
+pub(super) async fn count_rows(connection: &DatabaseConnection) -> Result<Vec<(&'static str, i64)>, DbErr> {
     let there = texts(connection, "SELECT name FROM sqlite_schema WHERE type = 'table'").await?;
-    let tables: Vec<_> = GROWING.into_iter().filter(|table| there.iter().any(|name| name == table)).collect();
+    let tables: Vec<_> =
+        TABLES_WITHOUT_DELETIONS.into_iter().filter(|table| there.iter().any(|name| name == table)).collect();
     let each: Vec<_> =
         tables.iter().map(|table| format!("SELECT '{table}', COUNT(*) FROM {table}")).collect();
     if each.is_empty() {

@@ -1,4 +1,4 @@
-//! Opening the pools.
+//! Opens the connection pools.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,48 +13,50 @@ use super::probe::Probe;
 use super::queue::WriteQueue;
 use super::{Database, FileError, Reader, create_private, real_file, refuse_foreign_log, sqlite_file};
 
-/// No statement of a request takes this long, unless told otherwise; migrations lift it for themselves.
+/// Default for the maximum time of a statement. Migrations have no such limit.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(15);
 /// Maximum time that a query outside a transaction waits for a lock.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
-/// Maximum time that a statement of a transaction waits for a lock, because it holds a connection meanwhile. MariaDB and
-/// MySQL count in whole seconds.
+/// Maximum time that a statement of a transaction waits for a lock. It is short, because the transaction holds a
+/// connection meanwhile. MariaDB and MySQL round it up to one second.
 const WRITE_LOCK_TIMEOUT: Duration = Duration::from_millis(500);
-/// Number of writing connections that transactions leave free for saving answers.
+/// Number of writer connections that transactions leave free, so that answers can be saved.
 const CONNECTIONS_FOR_SAVING: usize = 2;
-/// Idle longer than any migration holds its connections.
+/// Time after which an idle connection for migrations is closed. A running migration never idles that long.
 const MIGRATOR_IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Maximum time that a write waits for the one writer of SQLite.
+/// Maximum time that a write waits for the one writer connection of SQLite, unless the acquire timeout is longer.
 const SQLITE_WRITER_WAIT: Duration = Duration::from_secs(30);
 
-/// How long is tried to find out why there is no connection.
-const REASON_TIMEOUT: Duration = Duration::from_secs(3);
+/// Maximum time for the extra connection that finds out why the pool could not connect.
+const CONNECT_ERROR_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Called with the text of each statement after it ran.
+/// A function that gets the text of each statement after it has run.
 pub type StatementObserver = Arc<dyn Fn(&str) + Send + Sync>;
 
-/// How to reach the database.
+/// The options for connecting to the database.
 #[derive(Clone)]
 pub struct DatabaseOptions {
-    /// `sqlite://`, `postgres://` or `mysql://`.
+    /// The URL, which begins with `sqlite://`, `postgres://` or `mysql://`.
     pub url: String,
-    /// Connections to a database server, half of them for writing; for SQLite, the number of reading connections.
+    /// Number of connections to a database server, half of them for writing. For SQLite, the number of connections for
+    /// reading.
     pub max_connections: u32,
-    /// How long a request waits for a connection, and before that in the queue of writers.
+    /// Maximum time that a request waits for a connection, and before that in the queue of writers.
     pub acquire_timeout: Duration,
-    /// How long a statement may take on a database server, and how long conflicts are retried. SQLite knows no
-    /// such limit. Below the time that a request may take, so that what is given up frees its connection.
+    /// Maximum time of a statement on a database server (SQLite has no such limit), and maximum time for which conflicts
+    /// are retried. It must be shorter than the timeout of a request, so that a request that is given up frees its
+    /// connection.
     pub statement_timeout: Duration,
-    /// Whether nothing is written: an SQLite file keeps its journal mode. The URL says whether a missing file is
-    /// made.
-    pub only_looks: bool,
-    /// Told of each statement.
+    /// Whether an SQLite file keeps its journal mode, because the caller only reads. The URL decides whether a missing
+    /// file is created.
+    pub keeps_journal_mode: bool,
+    /// Gets each statement, if set.
     pub observer: Option<StatementObserver>,
 }
 
 impl DatabaseOptions {
-    /// The defaults for this URL.
+    /// Returns the default options for a URL.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
         Self {
@@ -62,14 +64,14 @@ impl DatabaseOptions {
             max_connections: 16,
             acquire_timeout: Duration::from_secs(10),
             statement_timeout: STATEMENT_TIMEOUT,
-            only_looks: false,
+            keeps_journal_mode: false,
             observer: None,
         }
     }
 
-    /// With statements that end before a request is given up after this time, and never take longer than 15 s.
+    /// Limits statements to half of the timeout of a request, and to at most 15 s.
     #[must_use]
-    pub fn within(self, request_timeout: Duration) -> Self {
+    pub fn with_request_timeout(self, request_timeout: Duration) -> Self {
         Self { statement_timeout: STATEMENT_TIMEOUT.min(request_timeout / 2), ..self }
     }
 
@@ -83,17 +85,17 @@ impl DatabaseOptions {
         (self.max_connections / 2).max(1)
     }
 
-    /// Returns how many transactions run at once. Batches of answers are saved outside transactions, and find a
-    /// free connection.
+    /// Returns the number of transactions that may run at once. The other writer connections stay free for batches of
+    /// answers, which are saved outside transactions.
     fn transactions(&self) -> usize {
         (self.writers() as usize).saturating_sub(CONNECTIONS_FOR_SAVING).max(1)
     }
 }
 
-/// Why the database could not be opened.
+/// A reason why the database could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// The URL names no database we know.
+    /// The URL does not name a supported database.
     #[error(
         "`{0}` is not the URL of a database: it must begin with sqlite://, postgres:// or mysql://, \
          for instance sqlite://jishu.db?mode=rwc"
@@ -102,12 +104,12 @@ pub enum ConnectError {
     /// The database did not answer.
     #[error("the database at {url} cannot be opened: {source}")]
     Unreachable {
-        /// Where, without the password.
+        /// The URL without its password.
         url: String,
-        /// What it said.
+        /// The error of the driver.
         source: DbErr,
     },
-    /// No file was found or made.
+    /// The file does not exist and could not be created.
     #[error(
         "the database at {0} cannot be opened: there is no such file, no such folder, or no permission. `jishu serve` makes \
          a file where the URL ends with ?mode=rwc"
@@ -122,7 +124,7 @@ impl Database {
     /// Opens the database and checks that it answers.
     ///
     /// # Errors
-    /// When the URL is of another database, or the database does not answer.
+    /// Fails if the URL names an unsupported database, or if the database does not answer.
     pub async fn connect(options: &DatabaseOptions) -> Result<Self, ConnectError> {
         if let Some(file) = sqlite_file(&options.url) {
             prepare_file(&file, options)?;
@@ -138,37 +140,38 @@ impl Database {
             Err(source) => source,
         };
         let url = without_password(&options.url);
-        if is_no_file(&source) {
+        if is_missing_file(&source) {
             return Err(ConnectError::NoFile(url));
         }
-        let source = reason(&options.url)
+        let source = connect_error(&options.url)
             .await
             .map_or(source, |error| DbErr::Conn(RuntimeErr::SqlxError(error.into())));
         Err(ConnectError::Unreachable { url, source })
     }
 }
 
-/// Makes a missing file if the URL asks for it. Nobody else can read the file at any moment.
+/// Creates a missing file if the URL asks for that. Other users can never read the file.
 fn prepare_file(file: &Path, options: &DatabaseOptions) -> Result<(), FileError> {
     refuse_foreign_log(file)?;
     if options.url.contains("mode=rwc")
         && let Err(error) = create_private(&real_file(file))
     {
-        // SQLite fails in the same way, and reports the error.
-        tracing::debug!(%error, "the file of the database was not made");
+        // SQLite will fail in the same way and report the error.
+        tracing::debug!(%error, "the file of the database was not created");
     }
     Ok(())
 }
 
-/// `SQLITE_CANTOPEN`.
-fn is_no_file(error: &DbErr) -> bool {
+/// Returns whether this is the error `SQLITE_CANTOPEN`.
+fn is_missing_file(error: &DbErr) -> bool {
     let DbErr::Conn(RuntimeErr::SqlxError(error)) = error else { return false };
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     code.is_some_and(|code| code == "14")
 }
 
-/// A pool tries to connect until its time is over, and tells no more than that. Why, tells one connection.
-async fn reason(url: &str) -> Option<sqlx::Error> {
+/// Finds out why the database is unreachable, with one connection outside the pool. The pool itself reports only a
+/// timeout.
+async fn connect_error(url: &str) -> Option<sqlx::Error> {
     let connect = async {
         match url.split_once(':')?.0 {
             "postgres" | "postgresql" => PgConnection::connect(url).await.err(),
@@ -176,7 +179,7 @@ async fn reason(url: &str) -> Option<sqlx::Error> {
             _ => None,
         }
     };
-    tokio::time::timeout(REASON_TIMEOUT, connect).await.ok().flatten()
+    tokio::time::timeout(CONNECT_ERROR_TIMEOUT, connect).await.ok().flatten()
 }
 
 /// Returns the options of a pool whose statements wait no longer than `lock_timeout` for a lock.
@@ -194,9 +197,8 @@ fn server_options(
         .map_sqlx_postgres_opts(move |opts| {
             opts.options([
                 ("lock_timeout", format!("{}ms", lock.as_millis())),
-                // Our statements find rows by their keys, whatever the parameters: a plan is made once and kept until
-                // the statistics change. Otherwise saving many answers, which has many parameters, is planned anew
-                // each time.
+                // Plans each statement once. The parameters do not change the best plan, because statements find rows
+                // by their keys. Otherwise PostgreSQL would plan each save of answers, which has many parameters.
                 ("plan_cache_mode", "force_generic_plan".to_owned()),
                 ("idle_in_transaction_session_timeout", format!("{}ms", statement.as_millis())),
             ])
@@ -209,6 +211,7 @@ fn server_options(
     connect
 }
 
+/// Opens the pools of a database server.
 async fn open_server(options: &DatabaseOptions) -> Result<Database, DbErr> {
     let url = options.url.replacen("mariadb:", "mysql:", 1);
     let connect = server_options(&url, options.writers(), WRITE_LOCK_TIMEOUT, options);
@@ -217,8 +220,8 @@ async fn open_server(options: &DatabaseOptions) -> Result<Database, DbErr> {
     let pool = open(connect, options).await?;
     let reader = Reader::new(open(reader, options).await?, options.readers(), options.acquire_timeout);
     let migrator = if url.starts_with("mysql:") {
-        // Schema changes commit by themselves there, so that a migration cannot lift the limits for itself in a
-        // transaction. It takes two connections: one holds the lock.
+        // MariaDB and MySQL commit each schema change, so a migration cannot change the limits for one transaction. It
+        // gets a pool without limits, with two connections: one holds the lock.
         let mut migrator = connect_options(&url, 2, options);
         migrator.connect_lazy(true).idle_timeout(MIGRATOR_IDLE_TIMEOUT).map_sqlx_mysql_pool_opts(|pool| {
             pool.after_connect(|connection, _| Box::pin(set_up_mysql(connection, None)))
@@ -231,7 +234,7 @@ async fn open_server(options: &DatabaseOptions) -> Result<Database, DbErr> {
     let is_cluster = match pool.get_database_backend() {
         DbBackend::MySql => {
             let pool = pool.get_mysql_connection_pool();
-            let row = pool.fetch_optional(WSREP_ON).await;
+            let row = pool.fetch_optional(SHOW_WSREP_ON).await;
             is_galera(row.map_err(|error| DbErr::Query(RuntimeErr::SqlxError(error.into())))?.as_ref())
         }
         _ => false,
@@ -240,9 +243,11 @@ async fn open_server(options: &DatabaseOptions) -> Result<Database, DbErr> {
     Ok(Database { reader, writer: pool, queue, probe, migrator, is_cluster, retry_for: statement })
 }
 
-/// Each server takes the comment that is written for it. `lock_wait_timeout` is for the locks of tables, which
-/// `innodb_lock_wait_timeout` knows nothing of; `idle_transaction_timeout` gives the locks of a server back that hangs in a
-/// transaction, where MySQL has nothing but `wait_timeout` for.
+/// Returns the statement that sets the timeouts of a session. Each server executes only the comments for its kind.
+///
+/// `lock_wait_timeout` limits the wait for locks of tables, and `innodb_lock_wait_timeout` for locks of rows.
+/// `idle_transaction_timeout` frees the locks of a jishu server that hangs in a transaction. MySQL has only
+/// `wait_timeout` for this.
 fn mysql_timeouts(statement: Duration, lock: Duration) -> String {
     let lock = lock.as_secs().max(1);
     let (seconds, milliseconds) = (statement.as_secs_f64(), statement.as_millis());
@@ -255,13 +260,15 @@ fn mysql_timeouts(statement: Duration, lock: Duration) -> String {
     )
 }
 
-/// On a node of a Galera cluster, reads and transactions begin with all that the cluster had committed: what
-/// another node has answered holds on this one. Without it a node that is behind does not show a purchase that
-/// was acknowledged, and can refuse to repeat its answer. Nothing waits elsewhere, nor where the operator has
-/// asked for more.
+/// Prepares a session on MariaDB or MySQL.
 ///
-/// With these limits on the time of a statement and of waiting for a lock; only migrations have none. With them, a
-/// connection to a cluster writes in transactions that say so, and never outside.
+/// `limits` are the maximum times of a statement and of the wait for a lock. Only migrations have no limits.
+///
+/// On a node of a Galera cluster, each read and each transaction waits until the node has applied all that the cluster
+/// committed before. Otherwise a node that is behind could miss a purchase that another node has acknowledged. A
+/// stricter setting of the operator is kept.
+///
+/// A session with limits on a cluster is read-only outside of explicit read-write transactions.
 async fn set_up_mysql(
     connection: &mut MySqlConnection,
     limits: Option<(Duration, Duration)>,
@@ -269,7 +276,7 @@ async fn set_up_mysql(
     if let Some((statement, lock)) = limits {
         connection.execute(AssertSqlSafe(mysql_timeouts(statement, lock))).await?;
     }
-    if is_galera(connection.fetch_optional(WSREP_ON).await?.as_ref()) {
+    if is_galera(connection.fetch_optional(SHOW_WSREP_ON).await?.as_ref()) {
         connection.execute("SET SESSION wsrep_sync_wait = @@SESSION.wsrep_sync_wait | 1").await?;
         if limits.is_some() {
             connection.execute("SET SESSION TRANSACTION READ ONLY").await?;
@@ -278,28 +285,30 @@ async fn set_up_mysql(
     Ok(())
 }
 
-const WSREP_ON: &str = "SHOW VARIABLES LIKE 'wsrep_on'";
+/// The statement that shows whether the server is a node of a Galera cluster.
+const SHOW_WSREP_ON: &str = "SHOW VARIABLES LIKE 'wsrep_on'";
 
 fn is_galera(row: Option<&MySqlRow>) -> bool {
     row.is_some_and(|row| row.try_get::<String, _>(1).is_ok_and(|value| value == "ON"))
 }
 
+/// Opens the pools of an SQLite database.
 async fn open_sqlite(options: &DatabaseOptions) -> Result<Database, DbErr> {
     let mut writer = connect_options(&options.url, 1, options);
-    // A write waits its turn for the one connection; it may wait longer than a reader.
+    // All writes share one connection, so a write may wait longer than a read.
     let wait = options.acquire_timeout.max(SQLITE_WRITER_WAIT);
     writer.acquire_timeout(wait);
-    let only_looks = options.only_looks;
-    let settings = move |opts| sqlite_settings(opts, only_looks);
+    let keeps_journal_mode = options.keeps_journal_mode;
+    let settings = move |opts| sqlite_settings(opts, keeps_journal_mode);
     writer.map_sqlx_sqlite_opts(settings);
-    // A database in memory is one connection's own, and ends with it.
+    // A database in memory belongs to one connection, and is deleted when that connection closes.
     if options.url.contains(":memory:") || options.url.contains("mode=memory") {
         writer.idle_timeout(None::<Duration>).max_lifetime(None::<Duration>);
         let writer = open(writer, options).await?;
         return Ok(Database {
             reader: Reader::new(writer.clone(), 1, wait),
             queue: WriteQueue::new(1, wait),
-            probe: Arc::new(Probe::of_memory(writer.clone())),
+            probe: Arc::new(Probe::for_memory(writer.clone())),
             migrator: writer.clone(),
             writer,
             is_cluster: false,
@@ -324,8 +333,7 @@ fn connect_options(url: &str, max_connections: u32, options: &DatabaseOptions) -
         .max_connections(max_connections)
         .acquire_timeout(options.acquire_timeout)
         .connect_timeout(options.acquire_timeout)
-        // A ping on every acquire is a round trip on every request; a connection that was busy a moment ago
-        // is alive.
+        // A ping at every use would cost each request a round trip. A connection that was just used is alive.
         .test_before_acquire_if_idle_for(Duration::from_secs(5))
         .set_application_name("jishu")
         .sqlx_logging_level(log::LevelFilter::Debug)
@@ -342,9 +350,10 @@ async fn open(connect: ConnectOptions, options: &DatabaseOptions) -> Result<Data
     Ok(connection)
 }
 
-/// `synchronous=FULL`: with NORMAL a power failure can take back a purchase that was acknowledged.
-fn sqlite_settings(options: SqliteConnectOptions, only_looks: bool) -> SqliteConnectOptions {
-    let options = if only_looks { options } else { options.journal_mode(SqliteJournalMode::Wal) };
+/// Sets the options of an SQLite connection. `synchronous` is FULL, because with NORMAL a power failure can undo a purchase
+/// that was acknowledged.
+fn sqlite_settings(options: SqliteConnectOptions, keeps_journal_mode: bool) -> SqliteConnectOptions {
+    let options = if keeps_journal_mode { options } else { options.journal_mode(SqliteJournalMode::Wal) };
     options
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
@@ -355,7 +364,7 @@ fn sqlite_settings(options: SqliteConnectOptions, only_looks: bool) -> SqliteCon
 fn without_password(url: &str) -> String {
     match url::Url::parse(url) {
         Ok(mut parsed) if parsed.password().is_some() => {
-            // Fails only for URLs that cannot carry a password.
+            // This fails only for URLs that cannot have a password.
             let _ = parsed.set_password(Some("***"));
             parsed.to_string()
         }

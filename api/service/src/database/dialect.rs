@@ -1,4 +1,4 @@
-//! SQL that is not the same text on all three databases.
+//! SQL that differs between the three databases.
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, LockBehavior, LockType, SimpleExpr};
@@ -10,7 +10,7 @@ use sea_orm::{
 use jishu_entity::user::UserStatus;
 use jishu_entity::{SubjectId, UserId, subject, user};
 
-/// A statement written with `?` for its parameters, as this database wants it.
+/// Builds a statement from a text with `?` for each parameter. PostgreSQL needs `$1`, `$2` and so on instead.
 pub(crate) fn sql(backend: DbBackend, text: &str, values: impl IntoIterator<Item = Value>) -> Statement {
     match backend {
         DbBackend::Postgres => {
@@ -28,7 +28,8 @@ pub(crate) fn sql(backend: DbBackend, text: &str, values: impl IntoIterator<Item
     }
 }
 
-/// A point in time as an expression. MariaDB and MySQL take a parameter inside a function for text.
+/// Returns a time as an expression. MariaDB and MySQL would treat a parameter inside a function as text, so they need a
+/// cast.
 pub(crate) fn utc(backend: DbBackend, at: DateTime<Utc>) -> SimpleExpr {
     match backend {
         DbBackend::MySql => Expr::value(at).cast_as("datetime(6)"),
@@ -36,8 +37,8 @@ pub(crate) fn utc(backend: DbBackend, at: DateTime<Utc>) -> SimpleExpr {
     }
 }
 
-/// The type to cast sums to: they are numeric on PostgreSQL and decimal on MariaDB and MySQL, and what is read here is
-/// whole.
+/// Returns the type to which sums are cast. They are `numeric` on PostgreSQL and `decimal` on MariaDB and MySQL, but the
+/// code reads whole numbers.
 pub(crate) fn whole_number_type(backend: DbBackend) -> &'static str {
     match backend {
         DbBackend::MySql => "SIGNED",
@@ -45,8 +46,8 @@ pub(crate) fn whole_number_type(backend: DbBackend) -> &'static str {
     }
 }
 
-/// What a row that is there already was to get in this column, in what happens on a conflict. MariaDB knows no name
-/// for the new row; `VALUES` is what both it and MySQL take.
+/// Returns the value of the new row in this column, for the update on a conflict. MariaDB has no name for the new row;
+/// both MariaDB and MySQL accept `VALUES`.
 pub(crate) fn inserted(backend: DbBackend, column: impl IdenStatic) -> SimpleExpr {
     match backend {
         DbBackend::MySql => Expr::cust(format!("VALUES(`{}`)", column.as_str())),
@@ -54,12 +55,12 @@ pub(crate) fn inserted(backend: DbBackend, column: impl IdenStatic) -> SimpleExp
     }
 }
 
-/// Locks the row of a user until the transaction ends, so that all their writes go one after the other. Returns whether
-/// the user may still act, or nothing when there is no such user.
+/// Locks the row of a user until the transaction ends, so that all writes of the user run one after the other. Returns
+/// the status of the user, or None if there is no such user.
 ///
-/// The lock is not waited for, because that would hold a connection. If another server or an operator has the
-/// lock, the transaction fails with a conflict and is retried after a pause. Transactions of one server queue
-/// before they get here ([`super::Database::write_for`]). On SQLite the transaction already holds the only writer.
+/// Does not wait for the lock, because that would hold a connection. If another server or an operator has the lock, the
+/// transaction fails with a conflict and is retried after a pause. Transactions of one server queue before they take a
+/// connection ([`super::Database::write_for`]). On SQLite the transaction already has the only writer connection.
 pub(crate) async fn lock_user(
     connection: &impl ConnectionTrait,
     id: UserId,
@@ -70,8 +71,8 @@ pub(crate) async fn lock_user(
     select.into_tuple().one(connection).await
 }
 
-/// Locks the row of a subject until the transaction ends, so that all changes of its bank and its papers go one after the
-/// other. Returns whether there is such a subject. It does not wait for the lock, as [`lock_user`] does not.
+/// Locks the row of a subject until the transaction ends, so that all changes of its question bank and its papers run
+/// one after the other. Returns whether the subject exists. Like [`lock_user`], does not wait for the lock.
 pub(crate) async fn lock_subject(connection: &impl ConnectionTrait, id: SubjectId) -> Result<bool, DbErr> {
     let select =
         subject::Entity::find().select_only().column(subject::Column::Id).filter(subject::Column::Id.eq(id));
@@ -80,8 +81,10 @@ pub(crate) async fn lock_subject(connection: &impl ConnectionTrait, id: SubjectI
     Ok(found.is_some())
 }
 
-/// Locks the rows of these subjects and of their courses as the foreign keys of a purchase do. A foreign key would wait for
-/// somebody who changes such a row, and hold a connection meanwhile; this fails at once with a conflict.
+/// Locks the rows of these subjects and of their courses, as the foreign keys of a purchase do later.
+///
+/// If another transaction changes such a row, a foreign key would wait for it and hold a connection meanwhile. This
+/// function fails at once with a conflict.
 pub(crate) async fn hold_subjects(
     connection: &impl ConnectionTrait,
     ids: impl IntoIterator<Item = SubjectId>,
@@ -92,7 +95,7 @@ pub(crate) async fn hold_subjects(
         DbBackend::Postgres => "FOR KEY SHARE NOWAIT",
         // MariaDB reads the first comment, and MySQL the second.
         DbBackend::MySql => "/*M! LOCK IN SHARE MODE NOWAIT */ /*!80001 FOR SHARE NOWAIT */",
-        // It has one writer.
+        // SQLite has one writer.
         _ => return Ok(()),
     };
     let parameters = vec!["?"; ids.len()].join(", ");
@@ -103,7 +106,7 @@ pub(crate) async fn hold_subjects(
     connection.query_all_raw(sql(backend, &text, ids)).await.map(drop)
 }
 
-/// As [`locked`], but fails at once with a conflict where somebody has the lock.
+/// Adds a lock as [`locked`] does. The query fails at once with a conflict if another transaction has the lock.
 fn locked_at_once<E: EntityTrait>(backend: DbBackend, select: Select<E>) -> Select<E> {
     match backend {
         DbBackend::Postgres => select.lock_with_behavior(LockType::NoKeyUpdate, LockBehavior::Nowait),
@@ -112,8 +115,8 @@ fn locked_at_once<E: EntityTrait>(backend: DbBackend, select: Select<E>) -> Sele
     }
 }
 
-/// With a lock on the rows that it finds, which lets rows that refer to them be inserted on PostgreSQL. SQLite has
-/// one writer.
+/// Adds a lock on the rows that a query finds. On PostgreSQL the lock allows other transactions to insert rows that refer
+/// to them. SQLite needs no lock, because it has one writer.
 pub(crate) fn locked<E: EntityTrait>(backend: DbBackend, select: Select<E>) -> Select<E> {
     match backend {
         DbBackend::Postgres => select.lock(LockType::NoKeyUpdate),

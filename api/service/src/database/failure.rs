@@ -1,16 +1,16 @@
-//! What a database error means for the transaction it ended.
+//! Classifies database errors: whether to retry, and whether the database is temporarily unavailable.
 
 use sea_orm::sqlx;
 use sea_orm::{ConnAcquireErr, DbErr, RuntimeErr};
 
-/// What to do about a [`DbErr`].
+/// The kind of a [`DbErr`], which decides whether the transaction is retried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// Another transaction was in the way: run the whole transaction again.
+    /// Another transaction was in conflict. The whole transaction can be retried.
     Conflict,
-    /// The connection went away. Before COMMIT nothing was written; at COMMIT the outcome is unknown.
+    /// The connection was lost. Before COMMIT nothing was written; at COMMIT the outcome is unknown.
     ConnectionLost,
-    /// Running it again would fail again.
+    /// A retry would fail again.
     Permanent,
 }
 
@@ -72,7 +72,7 @@ impl Failure {
     }
 }
 
-/// A temporary cause for which the database did not execute a statement.
+/// A temporary reason why the database did not execute a statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unavailable {
     /// No connection was free in time.
@@ -90,7 +90,7 @@ pub enum Unavailable {
 }
 
 impl Unavailable {
-    /// Finds out, by its code, whether an error has such a cause.
+    /// Finds the temporary reason of an error by its code. Returns None for other errors.
     #[must_use]
     pub fn of(error: &DbErr) -> Option<Self> {
         match error {
@@ -105,7 +105,7 @@ impl Unavailable {
         }
     }
 
-    /// A failure that outlasts its retries.
+    /// Returns the reason of a failure that was retried without success.
     fn of_failure(failure: Failure) -> Option<Self> {
         match failure {
             Failure::Conflict => Some(Self::Locked),
@@ -114,7 +114,7 @@ impl Unavailable {
         }
     }
 
-    /// The causes that [`Failure`] does not tell apart, or calls permanent.
+    /// Finds the reasons that [`Failure`] does not distinguish, or classifies as permanent.
     fn of_database(error: &dyn sqlx::error::DatabaseError) -> Option<Self> {
         if let Some(error) = error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {
             return match error.number() {

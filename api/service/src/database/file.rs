@@ -1,5 +1,5 @@
-//! The file of an SQLite database: its path, its permissions, and whether a write-ahead log beside it belongs to
-//! it.
+//! The file of an SQLite database: its path, its permissions, and the check that the write-ahead log beside it belongs
+//! to it.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -11,14 +11,15 @@ use std::time::Duration;
 use sea_orm::sqlx::sqlite::SqliteConnectOptions;
 use sea_orm::{ConnectOptions, DatabaseConnection, DbErr};
 
-/// Position of the header's bytes that name the journal mode: 1 is a rollback journal, 2 is a write-ahead log.
-const JOURNAL_BYTES: std::ops::RangeInclusive<usize> = 18..=19;
-const ROLLBACK: u8 = 1;
+/// Positions of the bytes in the header that give the journal mode: 1 is a rollback journal, 2 a write-ahead log.
+const JOURNAL_MODE_BYTES: std::ops::RangeInclusive<usize> = 18..=19;
+/// The byte in the header for a rollback journal.
+const ROLLBACK_MODE: u8 = 1;
 
-/// The number of symbolic links in a row that are followed.
+/// Maximum number of symbolic links in a row that are followed.
 const MAX_LINKS: usize = 40;
 
-/// Why a file must not be opened as it lies there.
+/// A reason not to open a file in its present state.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// A write-ahead log is beside a file that it does not belong to.
@@ -51,7 +52,7 @@ pub fn sqlite_file(url: &str) -> Option<PathBuf> {
     Some(options.get_filename().to_owned()).filter(|file| !file.as_os_str().is_empty())
 }
 
-/// Returns the name of a file beside this one: `jishu.db` and `-wal` give `jishu.db-wal`.
+/// Appends a suffix to the name of a file: `jishu.db` and `-wal` give `jishu.db-wal`.
 #[must_use]
 pub fn beside(file: &Path, suffix: &str) -> PathBuf {
     let mut name: OsString = file.as_os_str().to_owned();
@@ -59,8 +60,8 @@ pub fn beside(file: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Follows symbolic links to the file that a name stands for. SQLite keeps its log beside that file, not beside the link. A
-/// link to a file that does not exist is followed too.
+/// Follows symbolic links to the real file, even if that file does not exist. SQLite keeps its log beside the real file
+/// and not beside the link.
 #[must_use]
 pub fn real_file(file: &Path) -> PathBuf {
     let mut real = file.to_owned();
@@ -71,8 +72,8 @@ pub fn real_file(file: &Path) -> PathBuf {
     real
 }
 
-/// Makes an empty file that only its owner may read, whatever the umask. SQLite gives the files that it makes beside it
-/// the same rights. A file that is there stays as it is.
+/// Creates an empty file that only its owner may read, whatever the umask. SQLite gives the same permissions to the files
+/// that it creates beside it. An existing file is not changed.
 ///
 /// # Errors
 /// Returns the error of the file system.
@@ -88,7 +89,7 @@ pub fn create_private(file: &Path) -> io::Result<()> {
     }
 }
 
-/// Sets the permissions of the owner, which a umask may have removed.
+/// Sets the permissions of the owner again, because a umask may have removed them.
 fn make_private(file: &File) -> io::Result<()> {
     #[cfg(unix)]
     file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
@@ -104,13 +105,13 @@ fn make_private(file: &File) -> io::Result<()> {
 /// See [`FileError`].
 pub fn refuse_foreign_log(file: &Path) -> Result<(), FileError> {
     let file = &real_file(file);
-    // The log first: where it has something, the header was written before.
+    // Reads the size of the log first: if the log has data, the header was written before it.
     let log = fs::metadata(beside(file, "-wal")).map_or(0, |metadata| metadata.len());
     if log == 0 {
         return Ok(());
     }
     match header(file) {
-        Ok(Some(header)) if header[JOURNAL_BYTES].contains(&ROLLBACK) => {
+        Ok(Some(header)) if header[JOURNAL_MODE_BYTES].contains(&ROLLBACK_MODE) => {
             Err(FileError::ForeignLog(file.to_owned()))
         }
         Ok(Some(_)) => Ok(()),
@@ -132,13 +133,13 @@ fn header(file: &Path) -> io::Result<Option<[u8; 100]>> {
     }
 }
 
-/// The way in which a file is opened.
+/// The access to a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// To read and write, beside other processes.
+    /// Reading and writing, while other processes may use the file.
     Shared,
-    /// To read only; no other process writes the file.
-    Still,
+    /// Reading only, while no other process writes the file.
+    ReadOnly,
 }
 
 /// Opens a file with one connection that keeps its journal mode.
@@ -147,7 +148,7 @@ pub enum Access {
 /// Returns the database's error.
 pub async fn open_file(file: &Path, access: Access) -> Result<DatabaseConnection, DbErr> {
     let file = real_file(file);
-    // With a log beside it, what lies there is two files.
+    // A database with a log is two files, so it cannot be opened as one immutable file.
     let has_log = fs::metadata(beside(&file, "-wal")).is_ok_and(|log| log.len() > 0);
     let mut connect = ConnectOptions::new("sqlite://");
     connect
@@ -159,8 +160,8 @@ pub async fn open_file(file: &Path, access: Access) -> Result<DatabaseConnection
         .map_sqlx_sqlite_opts(move |options| {
             options
                 .filename(&file)
-                .read_only(access == Access::Still)
-                .immutable(access == Access::Still && !has_log)
+                .read_only(access == Access::ReadOnly)
+                .immutable(access == Access::ReadOnly && !has_log)
                 .create_if_missing(false)
                 .foreign_keys(false)
                 .busy_timeout(Duration::from_secs(10))

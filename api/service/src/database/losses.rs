@@ -1,4 +1,4 @@
-//! Finds out what taking back migrations would lose.
+//! Finds the data that would be lost by reverting migrations.
 
 use std::collections::BTreeMap;
 
@@ -7,14 +7,14 @@ use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, DbErr, Statem
 
 use super::{Database, MigrateError};
 
-/// The data that is lost when the latest migrations are taken back.
+/// The data that is lost when the latest migrations are reverted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Losses {
-    /// The migrations that would be taken back, the latest first.
+    /// The migrations that would be reverted, the latest first.
     pub migrations: Vec<String>,
-    /// Each table, with its number of rows.
+    /// The tables that would be dropped, each with its number of rows.
     pub tables: Vec<(String, i64)>,
-    /// Each column of the remaining tables, with the number of its values that are not null.
+    /// The columns of other tables that would be dropped, each with its number of values that are not null.
     pub columns: Vec<(String, String, i64)>,
 }
 
@@ -22,8 +22,8 @@ pub struct Losses {
 type Shape = BTreeMap<String, Vec<String>>;
 
 impl Database {
-    /// Finds out what taking back this many migrations would lose, without changing anything. Applies the
-    /// migrations to two empty databases in memory, and compares their tables and columns.
+    /// Finds the data that would be lost by reverting this many migrations. Changes nothing: it applies the migrations to
+    /// two empty databases in memory, and compares their tables and columns.
     ///
     /// # Errors
     /// Returns an error if a newer version has migrated the database, or if the database fails.
@@ -63,12 +63,12 @@ impl Database {
     }
 }
 
-/// Reads the tables after this many migrations.
+/// Returns the tables and columns after this many migrations.
 async fn shape_after(migrations: u32) -> Result<Shape, DbErr> {
     let mut options = ConnectOptions::new("sqlite::memory:");
     options.max_connections(1).sqlx_logging_level(log::LevelFilter::Debug);
     let scratch = sea_orm::Database::connect(options).await?;
-    // Zero would mean all of them.
+    // With 0, the migrator would apply all migrations.
     if migrations > 0 {
         Migrator::up(&scratch, Some(migrations)).await?;
     }

@@ -1,4 +1,4 @@
-//! Migrations, safe to start from several nodes at once: one migrates, the others wait.
+//! Applies and reverts migrations. Several nodes may start at once: one of them migrates, and the others wait.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -11,21 +11,21 @@ use sea_orm::{
 
 use super::{Database, Failure, sql};
 
-/// Names our lock among others of the same PostgreSQL database: "jishu" in ASCII.
-const ADVISORY_LOCK: i64 = 0x6a_69_73_68_75;
-/// Names our lock on a MariaDB/MySQL server, with the schema's name.
-const NAMED_LOCK: &str = "CONCAT('jishu.migrate.', DATABASE())";
-/// How long a node waits for another's migration there, in seconds.
-const LOCK_WAIT: u32 = 600;
-/// How often a node of a Galera cluster goes on after another was in its way.
-const ROUNDS: u32 = 20;
+/// The id of the advisory lock on PostgreSQL: "jishu" in ASCII.
+const ADVISORY_LOCK_ID: i64 = 0x6a_69_73_68_75;
+/// The SQL expression for the name of the lock on MariaDB and MySQL. It includes the name of the schema.
+const NAMED_LOCK_EXPRESSION: &str = "CONCAT('jishu.migrate.', DATABASE())";
+/// Maximum time that a node waits for that lock, in seconds.
+const LOCK_WAIT_SECONDS: u32 = 600;
+/// Maximum number of times that a node of a Galera cluster starts to migrate, after conflicts with other nodes.
+const MAX_ROUNDS: u32 = 20;
 
 /// A migration and whether it is applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MigrationState {
-    /// Its name.
+    /// The name of the migration.
     pub name: String,
-    /// Whether the database has it.
+    /// Whether it was applied to the database.
     pub applied: bool,
 }
 
@@ -38,40 +38,42 @@ pub enum MigrateError {
          version, or restore a backup from before its upgrade", .0.join(", ")
     )]
     Newer(Vec<String>),
-    /// The database has tables that no migration of ours made.
+    /// The database has tables that were not made by migrations of jishu.
     #[error(
         "this database has the table `{table}`, and no migration of jishu was applied to it: it is a database of the old \
          system, or of another program. Give jishu a new database with --database-url. `jishu check` and `jishu repair` work \
          on the old one", table = .0
     )]
     OldSystem(&'static str),
-    /// The database refused.
+    /// The database returned an error.
     #[error(transparent)]
     Database(#[from] DbErr),
 }
 
 #[derive(Clone, Copy)]
 enum Direction {
+    /// Applies all pending migrations.
     Up,
+    /// Reverts this many migrations.
     Down(u32),
 }
 
 impl Database {
-    /// Applies all pending migrations, unless another node just did.
+    /// Applies all pending migrations. Does nothing if another node has just applied them.
     ///
     /// # Errors
-    /// The database's. On SQLite and PostgreSQL nothing is changed then; MariaDB/MySQL commits each statement
-    /// that changes the schema by itself, and the next run goes on from there.
+    /// Returns the database's error. On SQLite and PostgreSQL nothing is changed then. MariaDB and MySQL commit each
+    /// schema change separately, and the next call continues from there.
     pub async fn migrate_up(&self) -> Result<(), MigrateError> {
         self.refuse_newer().await?;
         self.refuse_old_system().await?;
         Ok(self.migrate(Direction::Up).await?)
     }
 
-    /// Takes back the latest migrations.
+    /// Reverts the latest migrations.
     ///
     /// # Errors
-    /// As [`Database::migrate_up`].
+    /// Fails as [`Database::migrate_up`] does.
     pub async fn migrate_down(&self, steps: u32) -> Result<(), MigrateError> {
         self.refuse_newer().await?;
         Ok(self.migrate(Direction::Down(steps)).await?)
@@ -79,11 +81,11 @@ impl Database {
 
     async fn migrate(&self, direction: Direction) -> Result<(), DbErr> {
         match self.backend() {
-            DbBackend::MySql => self.migrate_beside_a_lock(direction).await,
+            DbBackend::MySql => self.migrate_under_named_lock(direction).await,
             DbBackend::Postgres => {
                 let transaction = self.writer.begin().await?;
                 let lock =
-                    sql(DbBackend::Postgres, "SELECT pg_advisory_xact_lock(?)", [ADVISORY_LOCK.into()]);
+                    sql(DbBackend::Postgres, "SELECT pg_advisory_xact_lock(?)", [ADVISORY_LOCK_ID.into()]);
                 transaction
                     .execute_unprepared("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
                     .await?;
@@ -91,7 +93,7 @@ impl Database {
                 run(direction, &transaction).await?;
                 transaction.commit().await
             }
-            // The writer's transaction is the lock; another process waits for it as long as for any other.
+            // A write transaction is a lock on the whole SQLite database. Other processes wait for it.
             _ => {
                 let transaction = self.begin().await?;
                 run(direction, &transaction).await?;
@@ -100,46 +102,50 @@ impl Database {
         }
     }
 
-    /// Schema changes commit by themselves there, so the lock is held by another connection.
-    async fn migrate_beside_a_lock(&self, direction: Direction) -> Result<(), DbErr> {
+    /// Migrates on MariaDB or MySQL. They commit each schema change separately, so a second connection holds the lock.
+    async fn migrate_under_named_lock(&self, direction: Direction) -> Result<(), DbErr> {
         let holder = self.migrator.begin().await?;
-        let take =
-            Statement::from_string(DbBackend::MySql, format!("SELECT GET_LOCK({NAMED_LOCK}, {LOCK_WAIT})"));
+        let take = Statement::from_string(
+            DbBackend::MySql,
+            format!("SELECT GET_LOCK({NAMED_LOCK_EXPRESSION}, {LOCK_WAIT_SECONDS})"),
+        );
         let taken: Option<i32> = match holder.query_one_raw(take).await? {
             Some(row) => row.try_get_by_index(0)?,
             None => None,
         };
         if taken != Some(1) {
-            return Err(DbErr::Migration(format!("another node has been migrating for {LOCK_WAIT} s")));
+            return Err(DbErr::Migration(format!(
+                "another node has been migrating for {LOCK_WAIT_SECONDS} s"
+            )));
         }
         let result = match direction {
-            Direction::Up => self.migrate_up_beside_others().await,
+            Direction::Up => self.migrate_up_on_cluster().await,
             Direction::Down(steps) => Migrator::down(&self.migrator, Some(steps)).await,
         };
         release(holder).await?;
         result
     }
 
-    /// The lock is one server's own: on a Galera cluster a node that started on another server may be migrating
-    /// too. Each passes over what the other has done, and starts again where both did the same at once.
-    async fn migrate_up_beside_others(&self) -> Result<(), DbErr> {
+    /// Applies the migrations while nodes on other servers of a Galera cluster may do the same. The lock holds only on one
+    /// server. Each node skips the migrations that another has applied, and starts again after a conflict.
+    async fn migrate_up_on_cluster(&self) -> Result<(), DbErr> {
         let mut round = 1;
         loop {
             let Err(error) = Migrator::up(&self.migrator, None).await else { return Ok(()) };
             let recorded_by_another = matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)));
-            if round == ROUNDS || !(recorded_by_another || Failure::of(&error) == Failure::Conflict) {
+            if round == MAX_ROUNDS || !(recorded_by_another || Failure::of(&error) == Failure::Conflict) {
                 return Err(error);
             }
-            tracing::debug!(%error, round, "another node is migrating too");
+            tracing::debug!(%error, round, "another node is migrating as well; retrying");
             tokio::time::sleep(Duration::from_millis(100)).await;
             round += 1;
         }
     }
 
-    /// Every migration and whether it is applied. Writes nothing.
+    /// Returns every migration, and whether it was applied. Writes nothing.
     ///
     /// # Errors
-    /// The database's.
+    /// Returns the database's error.
     pub async fn migrations(&self) -> Result<Vec<MigrationState>, DbErr> {
         let applied: HashSet<_> = applied_migrations(self.reader.pool()).await?.into_iter().collect();
         let state = |migration: Box<dyn jishu_migration::MigrationTrait>| {
@@ -157,30 +163,30 @@ impl Database {
         Ok(unknown_among(applied_migrations(self.reader.pool()).await?))
     }
 
-    /// Refuses a database that a newer version has migrated: this version could write unfitting rows.
+    /// Refuses a database that a newer version has migrated, because this version could write rows that do not fit it.
     ///
     /// # Errors
-    /// Returns an error if the database is newer, or if it fails.
+    /// Fails if the database is newer. Otherwise returns the database's error.
     pub async fn refuse_newer(&self) -> Result<(), MigrateError> {
         let unknown = self.unknown_migrations().await?;
         if unknown.is_empty() { Ok(()) } else { Err(MigrateError::Newer(unknown)) }
     }
 
-    /// Refuses a database with tables of jishu's names that jishu did not make.
+    /// Refuses a database that has tables with names of jishu but was never migrated by jishu.
     ///
     /// # Errors
-    /// Fails for such a database, and with the database.
+    /// Fails for such a database. Otherwise returns the database's error.
     pub async fn refuse_old_system(&self) -> Result<(), MigrateError> {
         if !applied_migrations(self.reader.pool()).await?.is_empty() {
             return Ok(());
         }
         let schema = sea_orm_migration::SchemaManager::new(self.reader.pool());
         for table in SHARED_TABLES {
-            // A first migration that was cut off leaves this one on MariaDB, without a record.
+            // An interrupted first migration on MariaDB leaves this table without a record of the migration.
             if table == "users" && self.backend() == DbBackend::MySql {
                 continue;
             }
-            // Another node may have migrated since.
+            // Checks again, because another node may have migrated meanwhile.
             if schema.has_table(table).await? && applied_migrations(self.reader.pool()).await?.is_empty() {
                 return Err(MigrateError::OldSystem(table));
             }
@@ -192,7 +198,7 @@ impl Database {
 /// Tables that both the old system and jishu have.
 const SHARED_TABLES: [&str; 5] = ["mock_test_attempts", "purchases", "subjects", "courses", "users"];
 
-/// The names of the applied migrations; none where the database has no record of any.
+/// Returns the names of the applied migrations.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -215,6 +221,7 @@ pub fn unknown_among(mut applied: Vec<String>) -> Vec<String> {
     applied
 }
 
+/// Runs the migrations in a transaction.
 async fn run(direction: Direction, transaction: &DatabaseTransaction) -> Result<(), DbErr> {
     match direction {
         Direction::Up => Migrator::up(transaction, None).await,
@@ -222,9 +229,10 @@ async fn run(direction: Direction, transaction: &DatabaseTransaction) -> Result<
     }
 }
 
-/// The lock belongs to the connection, which goes back to the pool.
+/// Releases the lock explicitly. It belongs to the connection, which returns to the pool.
 async fn release(holder: DatabaseTransaction) -> Result<(), DbErr> {
-    let release = Statement::from_string(DbBackend::MySql, format!("SELECT RELEASE_LOCK({NAMED_LOCK})"));
+    let release =
+        Statement::from_string(DbBackend::MySql, format!("SELECT RELEASE_LOCK({NAMED_LOCK_EXPRESSION})"));
     holder.query_one_raw(release).await?;
     holder.commit().await
 }

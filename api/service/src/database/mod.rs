@@ -1,4 +1,4 @@
-//! The connection to the database: pools, transactions that are retried whole, and what differs between the
+//! The connection to the database: pools, transactions that are retried as a whole, and the differences between the
 //! three databases.
 
 mod connect;
@@ -28,8 +28,8 @@ pub use transaction::WritePolicy;
 pub(crate) use dialect::{
     hold_subjects, inserted, lock_subject, lock_user, locked, sql, utc, whole_number_type,
 };
-pub(crate) use readable::{Unreadable, readable, sorted_out};
-pub(crate) use transaction::{joined, pause, shutting_down, to_its_end};
+pub(crate) use readable::{Unreadable, read_rows, split_readable};
+pub(crate) use transaction::{backoff, join_task, run_detached, shutting_down};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,27 +39,29 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend};
 use probe::Probe;
 use queue::WriteQueue;
 
-/// The database as the services see it: one handle to read through, one to write through.
+/// The database of the services, with one pool for reading and one for writing.
 ///
-/// Each has a pool of its own, so that neither can take the connections of the other. On PostgreSQL and
-/// MariaDB/MySQL each has half of the connections. SQLite has one writer connection and a pool of read-only ones.
-/// So writers queue here, in order, and not in SQLite's busy loop.
+/// Readers and writers cannot take each other's connections. On PostgreSQL, MariaDB and MySQL each pool has half of the
+/// connections. On SQLite there is one writer connection, and a pool of read-only ones. So writers wait here in order,
+/// and not in the busy loop of SQLite.
 #[derive(Clone, Debug)]
 pub struct Database {
     reader: Reader,
     writer: DatabaseConnection,
     /// The queue in which transactions wait before they take a connection of `writer`.
     queue: Arc<WriteQueue>,
+    /// The connection for health checks.
     probe: Arc<Probe>,
+    /// The pool for migrations.
     migrator: DatabaseConnection,
-    /// Whether it is a node of a Galera cluster, whose locks are its own.
+    /// Whether the server is a node of a Galera cluster. Each node has its own locks.
     is_cluster: bool,
     /// Conflicts are retried until this much time has passed since the first attempt.
     retry_for: Duration,
 }
 
 impl Database {
-    /// For queries outside a transaction.
+    /// Returns the handle for queries outside a transaction.
     #[must_use]
     pub fn reader(&self) -> &Reader {
         &self.reader
@@ -74,39 +76,39 @@ impl Database {
 
     /// Checks within two seconds whether the database answers and takes writes.
     pub async fn readiness(&self) -> Readiness {
-        self.probe.look().await
+        self.probe.check().await
     }
 
-    /// Which database this is.
+    /// Returns the kind of the database.
     #[must_use]
     pub fn backend(&self) -> DbBackend {
         self.writer.get_database_backend()
     }
 
-    /// Whether it is a node of a Galera cluster: locks that only read are unknown to the other nodes, and of two that
-    /// write the same row the later one is run again.
+    /// Returns whether the server is a node of a Galera cluster. A lock on a row that is only read is unknown to the
+    /// other nodes. If two transactions on different nodes write one row, the later one must be retried.
     #[must_use]
     pub fn is_cluster(&self) -> bool {
         self.is_cluster
     }
 
-    /// Returns how long a write is retried after a conflict.
+    /// Returns the maximum time for which a write is retried after conflicts.
     #[must_use]
     pub(crate) fn retry_for(&self) -> Duration {
         self.retry_for
     }
 
-    /// Returns the same database for work that can be done later: conflicts are retried for at most this long.
+    /// Returns the same database, but retries conflicts only for this long. It is for work that can be done later.
     #[must_use]
     pub(crate) fn retrying_for(&self, retry_for: Duration) -> Self {
         Self { retry_for, ..self.clone() }
     }
 
-    /// Closes all connections. On SQLite the writer is closed last, and leaves one complete file: readers cannot
-    /// write the write-ahead log back.
+    /// Closes all connections. On SQLite the writer is closed last, because only it can write the write-ahead log back
+    /// into the file.
     ///
     /// # Errors
-    /// When a pool cannot be closed.
+    /// Fails if a pool cannot be closed.
     pub async fn close(self) -> Result<(), sea_orm::DbErr> {
         self.probe.close().await;
         let closed = self.reader.pool().close_by_ref().await;
@@ -120,8 +122,8 @@ impl Database {
     }
 }
 
-/// Writes SQLite's write-ahead log back into its file. If another process still reads, the log is not emptied, and
-/// no data is lost.
+/// Writes SQLite's write-ahead log back into the file. If another process still reads, the log is not emptied, but no
+/// data is lost.
 async fn write_back(writer: &DatabaseConnection) {
     let text = "PRAGMA busy_timeout = 1000; PRAGMA wal_checkpoint(TRUNCATE)";
     if let Err(error) = writer.execute_unprepared(text).await {

@@ -1,10 +1,9 @@
 //! The queues in front of the writing connections.
 //!
-//! A transaction waits twice before it takes a connection: for its turn among the transactions of the same user (or
-//! subject, or e-mail address), and then for one of the permits of all writers. It never waits for either while it holds a
-//! connection. So one user whose row is locked, and who retries, keeps a single transaction busy; and writers can never
-//! take the connections that readers need. A transaction that met a lock runs again beside few others, so that many of
-//! them cannot take all permits.
+//! A transaction waits twice before it takes a connection. First it waits for its turn among the transactions of the
+//! same user, subject or e-mail address. Then it waits for one of the permits of all writers. It never waits for either
+//! while it holds a connection. So if the row of one user is locked, only one transaction of that user is retried at a
+//! time. Only a few transactions that had a conflict are retried at once, so that they cannot take all permits.
 
 use std::collections::HashMap;
 use std::collections::hash_map::{DefaultHasher, Entry};
@@ -17,13 +16,13 @@ use sea_orm::{ConnAcquireErr, DbErr};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
-/// Maximum number of transactions of one user, or of another key, in its queue: half of the requests that a server
-/// answers at once by default.
+/// Maximum number of waiting transactions of one key. It is half of the requests that a server handles at once by
+/// default.
 const MAX_WAITING_PER_KEY: usize = 256;
 /// Maximum number of transactions, of all users, that wait for a permit to write.
 const MAX_WAITING_WRITERS: usize = 1_024;
 
-/// Maximum number of transactions that are retried at once after they met a lock.
+/// Maximum number of transactions that are retried at once after a conflict.
 const MAX_CONTENDED: usize = 2;
 
 /// The row that a transaction locks first. Transactions with the same key run one at a time.
@@ -31,9 +30,9 @@ const MAX_CONTENDED: usize = 2;
 pub enum QueueKey {
     /// The row of a user.
     User(UserId),
-    /// The row of a subject, for its bank and its papers.
+    /// The row of a subject, which guards its question bank and its papers.
     Subject(SubjectId),
-    /// An e-mail address that is being registered, by a hash.
+    /// The hash of an e-mail address that is being registered.
     Registration(u64),
 }
 
@@ -68,12 +67,13 @@ pub(super) struct WriteQueue {
     writers: Arc<Semaphore>,
     /// One permit for each transaction that may wait for one of `writers`.
     waiting_writers: Semaphore,
-    /// One permit for each transaction that met a lock and may run again.
+    /// One permit for each transaction that may be retried at once after a conflict.
     contended: Semaphore,
-    /// How long a transaction waits in any queue.
+    /// Maximum time that a transaction waits in one queue.
     wait: Duration,
 }
 
+/// The queue of one key.
 #[derive(Debug)]
 struct KeyQueue {
     /// Gives one turn at a time, in the order of the requests.
@@ -106,14 +106,15 @@ impl WriteQueue {
     /// Waits until no other transaction of this key runs on this server.
     ///
     /// # Errors
-    /// Returns [`no_connection`] if too many transactions wait already, or if the wait takes longer than `patience`.
-    pub(super) async fn turn(self: &Arc<Self>, key: QueueKey, patience: Duration) -> Result<Turn, DbErr> {
+    /// Returns [`no_connection`] if too many transactions wait already, or if the wait takes longer than `max_wait`.
+    pub(super) async fn turn(self: &Arc<Self>, key: QueueKey, max_wait: Duration) -> Result<Turn, DbErr> {
         let (mut turn, semaphore) = self.join(key)?;
-        let permit = timeout(self.wait.min(patience), semaphore.acquire_owned()).await;
+        let permit = timeout(self.wait.min(max_wait), semaphore.acquire_owned()).await;
         turn.permit = Some(permit.map_err(|_elapsed| no_connection())?.map_err(|_closed| no_connection())?);
         Ok(turn)
     }
 
+    /// Adds a transaction to the queue of its key.
     fn join(self: &Arc<Self>, key: QueueKey) -> Result<(Turn, Arc<Semaphore>), DbErr> {
         let mut queues = self.queues();
         let queue =
@@ -135,7 +136,7 @@ impl WriteQueue {
         permit.map_err(|_elapsed| no_connection())?.map_err(|_closed| no_connection())
     }
 
-    /// Waits until one more transaction that met a lock may be retried.
+    /// Waits until one more transaction may be retried after a conflict.
     ///
     /// # Errors
     /// Returns [`no_connection`] if the wait takes too long.
@@ -176,15 +177,15 @@ mod tests {
 
     const ONE: QueueKey = QueueKey::User(UserId(1));
     const OTHER: QueueKey = QueueKey::Subject(SubjectId(1));
-    const PATIENT: Duration = Duration::from_secs(60);
+    const LONG_WAIT: Duration = Duration::from_secs(60);
 
     #[tokio::test]
     async fn transactions_of_one_user_run_one_at_a_time_and_those_of_another_beside_them() {
-        let queue = WriteQueue::new(8, PATIENT);
-        let first = queue.turn(ONE, PATIENT).await.unwrap();
-        let mut second = Box::pin(queue.turn(ONE, PATIENT));
+        let queue = WriteQueue::new(8, LONG_WAIT);
+        let first = queue.turn(ONE, LONG_WAIT).await.unwrap();
+        let mut second = Box::pin(queue.turn(ONE, LONG_WAIT));
         assert!(futures_util::poll!(&mut second).is_pending());
-        let other = queue.turn(OTHER, PATIENT).await.unwrap();
+        let other = queue.turn(OTHER, LONG_WAIT).await.unwrap();
         drop(first);
         let second = second.await.unwrap();
         drop((second, other));
@@ -193,21 +194,21 @@ mod tests {
 
     #[tokio::test]
     async fn a_queue_of_a_user_is_bounded_and_keeps_its_order() {
-        let queue = WriteQueue::new(8, PATIENT);
-        let first = queue.turn(ONE, PATIENT).await.unwrap();
+        let queue = WriteQueue::new(8, LONG_WAIT);
+        let first = queue.turn(ONE, LONG_WAIT).await.unwrap();
         let served = Arc::new(AtomicUsize::new(0));
         let mut waiting = Vec::new();
         for number in 0..MAX_WAITING_PER_KEY {
             let (queue, served) = (Arc::clone(&queue), Arc::clone(&served));
             let mut turn = Box::pin(async move {
-                let turn = queue.turn(ONE, PATIENT).await;
+                let turn = queue.turn(ONE, LONG_WAIT).await;
                 assert_eq!(served.fetch_add(1, Ordering::SeqCst), number);
                 turn.map(drop)
             });
             assert!(futures_util::poll!(&mut turn).is_pending());
             waiting.push(turn);
         }
-        let refused = queue.turn(ONE, PATIENT).await;
+        let refused = queue.turn(ONE, LONG_WAIT).await;
         assert!(matches!(refused, Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))));
         drop(first);
         for turn in waiting {
@@ -217,25 +218,25 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_stops_waiting_leaves_the_queue() {
-        let queue = WriteQueue::new(8, PATIENT);
-        let first = queue.turn(ONE, PATIENT).await.unwrap();
-        let mut gone = Box::pin(queue.turn(ONE, PATIENT));
-        assert!(futures_util::poll!(&mut gone).is_pending());
-        drop(gone);
+    async fn a_caller_that_stops_waiting_leaves_the_queue() {
+        let queue = WriteQueue::new(8, LONG_WAIT);
+        let first = queue.turn(ONE, LONG_WAIT).await.unwrap();
+        let mut waiting = Box::pin(queue.turn(ONE, LONG_WAIT));
+        assert!(futures_util::poll!(&mut waiting).is_pending());
+        drop(waiting);
         assert_eq!(queue.queues()[&ONE].members, 1);
         drop(first);
         assert!(queue.queues().is_empty());
     }
 
     #[tokio::test]
-    async fn nobody_waits_longer_than_agreed() {
+    async fn a_wait_ends_after_its_maximum_time() {
         let (short, shorter) = (Duration::from_millis(40), Duration::from_millis(10));
         let queue = WriteQueue::new(1, short);
-        let _first = queue.turn(ONE, PATIENT).await.unwrap();
+        let _first = queue.turn(ONE, LONG_WAIT).await.unwrap();
         let started = std::time::Instant::now();
         assert!(queue.turn(ONE, shorter).await.is_err());
-        assert!(queue.turn(ONE, PATIENT).await.is_err());
+        assert!(queue.turn(ONE, LONG_WAIT).await.is_err());
         let permit = queue.permit().await.unwrap();
         assert!(queue.permit().await.is_err());
         assert!(started.elapsed() >= shorter + short + short);

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::Failure;
 use super::queue::no_connection;
 use super::readable::{time_columns, time_out_of_range};
-use super::transaction::{pause, to_its_end};
+use super::transaction::{backoff, run_detached};
 
 /// Maximum number of retries after a lost connection. A database that restarts leaves several dead connections in
 /// the pool, and each attempt finds one of them.
@@ -20,22 +20,25 @@ const MAX_RETRIES: u32 = 2;
 
 /// Runs queries outside a transaction, on connections that writers cannot take.
 ///
-/// A query whose connection is lost is retried on another one. On MariaDB and MySQL a query runs to its end even
-/// if its caller stops waiting. The driver cannot reuse a connection on which preparing a statement was
-/// interrupted, so each client that hangs up then would cost a connection.
+/// A query whose connection is lost is retried on another one.
+///
+/// On MariaDB and MySQL a query runs to its end even if its caller stops waiting. The driver cannot reuse a connection
+/// on which the preparation of a statement was interrupted. So each client that hangs up would cost a connection.
 #[derive(Clone, Debug)]
 pub struct Reader {
     pool: DatabaseConnection,
-    /// On MariaDB and MySQL, one permit for each connection of the pool. A query runs to its end, so its caller
-    /// must have waited for a connection before.
+    /// One permit for each connection of the pool, on MariaDB and MySQL. A query runs to its end there, so its caller
+    /// waits for a permit before the query starts.
     permits: Option<Permits>,
-    /// Whether rows are passed on whose times the driver panics on.
-    as_stored: bool,
+    /// Whether a query fails if a row has a time on which the driver would panic.
+    checks_times: bool,
 }
 
+/// The permits of a reader.
 #[derive(Clone, Debug)]
 struct Permits {
     semaphore: Arc<Semaphore>,
+    /// Maximum time that a query waits for a permit.
     wait: Duration,
 }
 
@@ -46,7 +49,7 @@ impl Permits {
     }
 }
 
-/// Sends a statement on a connection of the pool.
+/// A function that sends a statement on a connection of the pool.
 type Query<T> = fn(DatabaseConnection, Statement) -> BoxFuture<'static, Result<T, DbErr>>;
 
 impl Reader {
@@ -54,7 +57,7 @@ impl Reader {
     pub(super) fn new(pool: DatabaseConnection, connections: u32, wait: Duration) -> Self {
         let permits = (pool.get_database_backend() == DbBackend::MySql)
             .then(|| Permits { semaphore: Arc::new(Semaphore::new(connections as usize)), wait });
-        Self { pool, permits, as_stored: false }
+        Self { pool, permits, checks_times: true }
     }
 
     /// Returns the pool of its connections.
@@ -63,22 +66,23 @@ impl Reader {
         &self.pool
     }
 
-    /// The same reader, which also passes on rows with times that cannot be read. Otherwise a query that finds such a row
-    /// fails: the driver would panic on it.
+    /// Returns the same reader without the check of times. Its caller must handle rows with times on which the driver
+    /// panics.
     #[must_use]
-    pub fn as_stored(&self) -> Self {
-        Self { as_stored: true, ..self.clone() }
+    pub fn without_time_check(&self) -> Self {
+        Self { checks_times: false, ..self.clone() }
     }
 
-    /// Fails where the driver would panic. All rows are of one result.
-    fn check(&self, rows: &[QueryResult]) -> Result<(), DbErr> {
-        if self.as_stored || self.get_database_backend() != DbBackend::Postgres {
+    /// Fails if a row has a time on which the driver would panic. All rows must come from one result.
+    fn check_times(&self, rows: &[QueryResult]) -> Result<(), DbErr> {
+        if !self.checks_times || self.get_database_backend() != DbBackend::Postgres {
             return Ok(());
         }
         let times = rows.first().map(|row| time_columns(row, None)).unwrap_or_default();
         rows.iter().find_map(|row| time_out_of_range(row, &times)).map_or(Ok(()), Err)
     }
 
+    /// Runs a query, and retries it after a lost connection.
     async fn run<T: Send + 'static>(&self, statement: Statement, query: Query<T>) -> Result<T, DbErr> {
         let mut attempt = 0;
         loop {
@@ -87,7 +91,7 @@ impl Reader {
                 None => sent.await,
                 Some(permits) => {
                     let permit = permits.take().await?;
-                    to_its_end(async move {
+                    run_detached(async move {
                         let _permit = permit;
                         sent.await
                     })
@@ -97,7 +101,7 @@ impl Reader {
             match result {
                 Err(error) if attempt < MAX_RETRIES && Failure::of(&error) == Failure::ConnectionLost => {
                     tracing::debug!(%error, attempt, "a query lost its connection and is retried");
-                    tokio::time::sleep(pause(attempt)).await;
+                    tokio::time::sleep(backoff(attempt)).await;
                     attempt += 1;
                 }
                 result => return result,
@@ -124,7 +128,7 @@ impl ConnectionTrait for Reader {
         let row = self
             .run(statement, |pool, statement| async move { pool.query_one_raw(statement).await }.boxed())
             .await?;
-        self.check(row.as_slice())?;
+        self.check_times(row.as_slice())?;
         Ok(row)
     }
 
@@ -132,7 +136,7 @@ impl ConnectionTrait for Reader {
         let rows = self
             .run(statement, |pool, statement| async move { pool.query_all_raw(statement).await }.boxed())
             .await?;
-        self.check(&rows)?;
+        self.check_times(&rows)?;
         Ok(rows)
     }
 }

@@ -1,4 +1,4 @@
-//! Transactions, run again as a whole when another was in the way.
+//! Runs transactions, and retries them as a whole after a conflict.
 
 use std::time::{Duration, Instant};
 
@@ -13,49 +13,51 @@ use tokio::task::JoinHandle;
 use super::{Database, Failure, QueueKey};
 use crate::error::Error;
 
-/// The name of a transaction, and the failures after which it is run again.
+/// The name of a transaction, and the failures after which it is retried.
 #[derive(Clone, Copy, Debug)]
 pub struct WritePolicy {
     /// The name in log lines.
     name: &'static str,
-    /// Whether to run it again if the connection was lost during COMMIT, so that it may have been committed.
+    /// Whether to retry if the connection was lost during COMMIT, so that the transaction may have been committed.
     retries_lost_commit: bool,
-    /// Whether to run it again if a unique key refused a row.
+    /// Whether to retry if a unique key refused a row.
     retries_taken_keys: bool,
 }
 
 impl WritePolicy {
-    /// A transaction that reads what an earlier run has stored before it writes. Running it twice has the effect of
-    /// running it once, so it is run again even if its COMMIT may have succeeded.
+    /// Returns the policy of a transaction that has the same effect if it runs twice. Before it writes, it reads the rows
+    /// of an earlier run. So it is retried even if its COMMIT may have succeeded.
     #[must_use]
     pub const fn idempotent(name: &'static str) -> Self {
         Self { name, retries_lost_commit: true, retries_taken_keys: false }
     }
 
-    /// A transaction whose second run would fail or write twice. If its COMMIT may have succeeded, it is not run
-    /// again, and the caller gets the error.
+    /// Returns the policy of a transaction whose second run would fail or write twice. If its COMMIT may have succeeded,
+    /// it is not retried, and the caller gets the error.
     #[must_use]
     pub const fn not_idempotent(name: &'static str) -> Self {
         Self { name, retries_lost_commit: false, retries_taken_keys: false }
     }
 
-    /// Also runs it again after a unique key refused a row: the next run finds the row of the other transaction. A
-    /// lock does not prevent this on a Galera cluster, because each node has locks of its own.
+    /// Also retries after a unique key refused a row. The next run finds the row of the other transaction. Locks do not
+    /// prevent this case on a Galera cluster, because each node has its own locks.
     #[must_use]
     pub const fn retry_taken_keys(self) -> Self {
         Self { retries_taken_keys: true, ..self }
     }
 }
 
-/// The longest pause before the first retry. It doubles with each retry.
-const FIRST_PAUSE: Duration = Duration::from_millis(4);
-/// Maximum number of runs that end with a taken key.
-const MAX_TAKEN_KEYS: u32 = 20;
+/// Maximum pause before the first retry. It doubles with each retry, up to [`MAX_PAUSE`].
+const FIRST_MAX_PAUSE: Duration = Duration::from_millis(4);
+/// Maximum number of retries after a unique key refused a row.
+const MAX_TAKEN_KEY_RETRIES: u32 = 20;
+/// Maximum pause before any retry.
 const MAX_PAUSE: Duration = Duration::from_millis(250);
 
 impl Database {
-    /// Runs a transaction that first locks the row that `key` names. It waits until no other transaction of this key runs on
-    /// this server; see [`Database::write`] for the rest. A caller that leaves before that starts nothing.
+    /// Runs a transaction whose first statement locks the row that `key` names. Waits until no other transaction of this
+    /// key runs on this server. If the caller stops waiting before that, nothing starts. The rest is as in
+    /// [`Database::write`].
     ///
     /// # Errors
     /// Returns the errors of [`Database::write`]. If too many transactions wait, or this one waits too long, it
@@ -64,7 +66,7 @@ impl Database {
         &self,
         key: impl Into<QueueKey>,
         policy: WritePolicy,
-        command: C,
+        input: C,
         body: for<'t> fn(&'t DatabaseTransaction, &'t C) -> BoxFuture<'t, Result<T, Error<R>>>,
     ) -> Result<T, Error<R>>
     where
@@ -74,29 +76,29 @@ impl Database {
     {
         let turn = self.queue.turn(key.into(), self.retry_for).await?;
         let database = self.clone();
-        to_its_end(async move {
+        run_detached(async move {
             let _turn = turn;
-            database.write_until_done(policy, &command, body).await
+            database.write_until_done(policy, &input, body).await
         })
         .await
     }
 
-    /// Runs `body` in one transaction and commits it. After a conflict or a lost connection it retries from the
-    /// start. It holds no connection in the pause before that.
+    /// Runs `body` in one transaction and commits it. After a conflict or a lost connection it retries from the start. It
+    /// holds no connection during the pause before a retry. Each run gets the same `input`.
     ///
-    /// The work goes on when the caller stops waiting (a client that hung up): it ends committed or rolled back
-    /// whole, and its connection returns to the pool either way.
+    /// The transaction continues if the caller stops waiting, for instance because a client hung up. It is committed or
+    /// rolled back as a whole, and its connection returns to the pool.
     ///
-    /// Inside `body` every error must propagate. PostgreSQL answers COMMIT of a failed transaction with success
-    /// and stores nothing; on MariaDB a deadlock has already ended the transaction, and what follows would be
-    /// committed statement by statement.
+    /// `body` must return every error of the database. PostgreSQL reports success for the COMMIT of a failed transaction,
+    /// and stores nothing. On MariaDB a deadlock has already ended the transaction, so each later statement would be
+    /// committed separately.
     ///
     /// # Errors
-    /// What `body` returns, or the database's error once retrying is over.
+    /// Returns the error of `body`, or the database's error when the time for retries is over.
     pub async fn write<C, T, R>(
         &self,
         policy: WritePolicy,
-        command: C,
+        input: C,
         body: for<'t> fn(&'t DatabaseTransaction, &'t C) -> BoxFuture<'t, Result<T, Error<R>>>,
     ) -> Result<T, Error<R>>
     where
@@ -105,16 +107,16 @@ impl Database {
         R: Send + 'static,
     {
         let database = self.clone();
-        to_its_end(async move { database.write_until_done(policy, &command, body).await }).await
+        run_detached(async move { database.write_until_done(policy, &input, body).await }).await
     }
 
-    /// Runs one statement that commits by itself; on a conflict or a lost connection again, so running it twice must
-    /// come to the same. Unlike [`Database::write`] it ends with its caller.
+    /// Runs one statement outside a transaction. Retries it after a conflict or a lost connection, so running it twice
+    /// must have the same effect as once. Unlike [`Database::write`], it stops if the caller stops waiting.
     ///
-    /// Returns how many rows it changed, as the database counts them.
+    /// Returns the number of changed rows, as the database counts them.
     ///
     /// # Errors
-    /// The database's, once retrying is over.
+    /// Returns the database's error when the time for retries is over.
     pub(crate) async fn execute_until_done(
         &self,
         name: &'static str,
@@ -125,57 +127,59 @@ impl Database {
         loop {
             let error = match self.writer.execute_raw(statement.clone()).await {
                 Ok(done) => {
-                    self.probe.write_was_taken();
+                    self.probe.record_write();
                     return Ok(done.rows_affected());
                 }
                 Err(error) => error,
             };
-            self.probe.write_has_failed(&error);
+            self.probe.record_failed_write(&error);
             let failure = Failure::of(&error);
             if failure == Failure::Permanent || started.elapsed() >= self.retry_for {
                 return Err(error);
             }
             tracing::debug!(statement = name, attempt, ?failure, "retrying");
-            tokio::time::sleep(pause(attempt)).await;
+            tokio::time::sleep(backoff(attempt)).await;
             attempt += 1;
         }
     }
 
+    /// Runs a transaction, and retries it by its policy.
     async fn write_until_done<C, T, R>(
         &self,
         policy: WritePolicy,
-        command: &C,
+        input: &C,
         body: for<'t> fn(&'t DatabaseTransaction, &'t C) -> BoxFuture<'t, Result<T, Error<R>>>,
     ) -> Result<T, Error<R>> {
         let started = Instant::now();
         let mut attempt = 0;
-        let mut met_a_lock = false;
+        let mut had_conflict = false;
         loop {
-            // A transaction that meets a lock holds a connection while it waits. So only a few of them are retried at once.
-            let contended = match met_a_lock {
+            // A transaction that waits for a lock holds a connection. So only a few are retried at once after a conflict.
+            let contended = match had_conflict {
                 true => Some(self.queue.contended().await?),
                 false => None,
             };
-            let Failed { error, commit_was_sent, was_lost } = match self.attempt(command, body).await {
-                Ok(value) => {
-                    self.probe.write_was_taken();
-                    return Ok(value);
-                }
-                Err(failed) => failed,
-            };
+            let FailedAttempt { error, commit_was_sent, was_ended_early } =
+                match self.attempt(input, body).await {
+                    Ok(value) => {
+                        self.probe.record_write();
+                        return Ok(value);
+                    }
+                    Err(failed) => failed,
+                };
             if let Some(error) = error.database_error() {
-                self.probe.write_has_failed(error);
+                self.probe.record_failed_write(error);
             }
-            let failure = if was_lost { Failure::Conflict } else { failure_of(&error) };
-            met_a_lock |= failure == Failure::Conflict;
-            let again = match failure {
+            let failure = if was_ended_early { Failure::Conflict } else { failure_of(&error) };
+            had_conflict |= failure == Failure::Conflict;
+            let may_retry = match failure {
                 Failure::Conflict => true,
                 Failure::ConnectionLost => !commit_was_sent || policy.retries_lost_commit,
                 Failure::Permanent => {
-                    policy.retries_taken_keys && attempt < MAX_TAKEN_KEYS && is_taken(&error)
+                    policy.retries_taken_keys && attempt < MAX_TAKEN_KEY_RETRIES && is_taken_key(&error)
                 }
             };
-            if !again || started.elapsed() >= self.retry_for {
+            if !may_retry || started.elapsed() >= self.retry_for {
                 return Err(error);
             }
             tracing::debug!(
@@ -183,39 +187,44 @@ impl Database {
                 attempt,
                 ?failure,
                 commit_was_sent,
-                was_lost,
+                was_ended_early,
                 "retrying"
             );
             drop(contended);
-            tokio::time::sleep(pause(attempt)).await;
+            tokio::time::sleep(backoff(attempt)).await;
             attempt += 1;
         }
     }
 
+    /// Runs a transaction once.
     async fn attempt<C, T, R>(
         &self,
-        command: &C,
+        input: &C,
         body: for<'t> fn(&'t DatabaseTransaction, &'t C) -> BoxFuture<'t, Result<T, Error<R>>>,
-    ) -> Result<T, Failed<R>> {
-        // Queue first, connection second: a transaction with a connection waits only for the database.
-        let _permit = self.queue.permit().await.map_err(Failed::before_commit)?;
-        let transaction = self.begin().await.map_err(Failed::before_commit)?;
-        let result = body(&transaction, command).await;
-        // What the body came to counts for nothing where it ran outside the transaction.
-        let is_told = matches!(&result, Err(error) if failure_of(error) != Failure::Permanent);
-        let stands = if self.is_cluster && !is_told { still_stands(&transaction).await } else { Ok(true) };
-        let error = match (result, stands) {
+    ) -> Result<T, FailedAttempt<R>> {
+        // Waits for a permit before it takes a connection, so that nothing with a connection waits for a permit.
+        let _permit = self.queue.permit().await.map_err(FailedAttempt::before_commit)?;
+        let transaction = self.begin().await.map_err(FailedAttempt::before_commit)?;
+        let result = body(&transaction, input).await;
+        // If the transaction was ended early, the result of the body must not be used. An error that leads to a retry
+        // needs no check.
+        let will_retry = matches!(&result, Err(error) if failure_of(error) != Failure::Permanent);
+        let is_open =
+            if self.is_cluster && !will_retry { is_still_open(&transaction).await } else { Ok(true) };
+        let error = match (result, is_open) {
             (Ok(value), Ok(true)) => {
                 let committed = transaction.commit().await;
-                return committed.map(|()| value).map_err(|error| Failed {
+                return committed.map(|()| value).map_err(|error| FailedAttempt {
                     error: error.into(),
                     commit_was_sent: true,
-                    was_lost: false,
+                    was_ended_early: false,
                 });
             }
-            (Err(error), Ok(true)) => Failed::before_commit(error),
-            (_, Ok(false)) => Failed { was_lost: true, ..Failed::before_commit(lost()) },
-            (_, Err(error)) => Failed::before_commit(error),
+            (Err(error), Ok(true)) => FailedAttempt::before_commit(error),
+            (_, Ok(false)) => {
+                FailedAttempt { was_ended_early: true, ..FailedAttempt::before_commit(transaction_lost()) }
+            }
+            (_, Err(error)) => FailedAttempt::before_commit(error),
         };
         if let Err(rollback) = transaction.rollback().await {
             tracing::debug!(error = %rollback, "rollback failed; the connection is dropped");
@@ -223,8 +232,9 @@ impl Database {
         Err(error)
     }
 
-    /// READ COMMITTED on servers (MariaDB's default is REPEATABLE READ). On SQLite the writer lock is taken at
-    /// once: a transaction that begins by reading cannot always become a writer.
+    /// Begins a transaction. On servers the isolation level is READ COMMITTED; the default of MariaDB is REPEATABLE READ.
+    /// On SQLite the transaction locks the database for writing at once, because one that begins with a read cannot
+    /// always get the lock later.
     pub(super) async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
         let options = match self.backend() {
             DbBackend::Sqlite => TransactionOptions {
@@ -233,7 +243,7 @@ impl Database {
             },
             _ => TransactionOptions {
                 isolation_level: Some(IsolationLevel::ReadCommitted),
-                // Outside a transaction the connections to a cluster do not write: see `still_stands`.
+                // Outside a transaction, the connections to a cluster are read-only: see `is_still_open`.
                 access_mode: self.is_cluster.then_some(AccessMode::ReadWrite),
                 ..TransactionOptions::default()
             },
@@ -243,42 +253,45 @@ impl Database {
 }
 
 /// An attempt that was not committed, or whose COMMIT failed.
-struct Failed<R> {
+struct FailedAttempt<R> {
     error: Error<R>,
     /// Whether COMMIT had been sent.
     commit_was_sent: bool,
-    /// Whether the transaction had ended before its body did.
-    was_lost: bool,
+    /// Whether the cluster had ended the transaction before its body ended.
+    was_ended_early: bool,
 }
 
-impl<R> Failed<R> {
+impl<R> FailedAttempt<R> {
+    /// Makes the result of an attempt that failed before COMMIT was sent.
     fn before_commit(error: impl Into<Error<R>>) -> Self {
-        Self { error: error.into(), commit_was_sent: false, was_lost: false }
+        Self { error: error.into(), commit_was_sent: false, was_ended_early: false }
     }
 }
 
-/// Whether this is still the transaction that was begun.
+/// Returns whether the transaction is still open on a node of a Galera cluster.
 ///
-/// A node of a Galera cluster ends a transaction that is in the way of another node's, and answers the next statement
-/// with a deadlock; but where that is the preparation of a statement, the answer is that all is well (seen on MariaDB
-/// 10.11), and what follows would be committed one by one. Connections to a cluster read only outside transactions, so
-/// that it is refused instead; and where only reads follow, this tells.
-async fn still_stands(transaction: &DatabaseTransaction) -> Result<bool, DbErr> {
+/// The node ends a transaction that conflicts with one of another node, and should report a deadlock at its next
+/// statement. But if it was preparing a statement, it reports success (seen on MariaDB 10.11). Each later statement would
+/// then be committed separately. To prevent this, the connections to a cluster are read-only outside a transaction, so
+/// that later writes fail. This check finds the case in which only reads follow.
+async fn is_still_open(transaction: &DatabaseTransaction) -> Result<bool, DbErr> {
     let select = Statement::from_string(DbBackend::MySql, "SELECT CAST(@@in_transaction AS SIGNED)");
     let row = transaction.query_one_raw(select).await?;
     Ok(row.map(|row| row.try_get_by_index::<i64>(0)).transpose()? == Some(1))
 }
 
+/// Classifies an error of a transaction. A refusal is permanent.
 fn failure_of<R>(error: &Error<R>) -> Failure {
     error.database_error().map_or(Failure::Permanent, Failure::of)
 }
 
-/// Returns the error of a transaction that the cluster has ended again and again.
-fn lost() -> DbErr {
+/// Returns the error of a transaction that the cluster has ended early.
+fn transaction_lost() -> DbErr {
     DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed)
 }
 
-fn is_taken<R>(error: &Error<R>) -> bool {
+/// Returns whether a unique key refused a row.
+fn is_taken_key<R>(error: &Error<R>) -> bool {
     let refused = error.database_error().and_then(DbErr::sql_err);
     matches!(refused, Some(SqlErr::UniqueConstraintViolation(_)))
 }
@@ -288,23 +301,24 @@ pub(crate) fn shutting_down() -> DbErr {
     DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed)
 }
 
-/// What a task of its own came to; where it panicked, so does this.
+/// Waits for a spawned task and returns its result. If the task panicked, panics as well.
 ///
 /// # Errors
-/// Where the end of the process has cut it off.
-pub(crate) async fn joined<T>(task: JoinHandle<T>) -> Result<T, DbErr> {
+/// Fails if the shutdown of the process has cancelled the task.
+pub(crate) async fn join_task<T>(task: JoinHandle<T>) -> Result<T, DbErr> {
     task.await.map_err(|error| match error.try_into_panic() {
         Ok(panic) => std::panic::resume_unwind(panic),
         Err(_) => shutting_down(),
     })
 }
 
-/// Starts `work` at once, and continues it when the caller stops waiting.
+/// Runs `work` in a task of its own, which starts at once and continues if the caller stops waiting.
 ///
 /// # Errors
-/// Those of `work`.
-// Not an `async fn`: its future would contain `work`, and the futures of callers would be too deep to compile.
-pub(crate) fn to_its_end<T, E>(
+/// Returns the error of `work`.
+// This is not an `async fn`, because its future would contain `work`. The nested futures of callers would then be too
+// deep for the compiler.
+pub(crate) fn run_detached<T, E>(
     work: impl Future<Output = Result<T, E>> + Send + 'static,
 ) -> impl Future<Output = Result<T, E>> + Send
 where
@@ -312,12 +326,14 @@ where
     E: From<DbErr> + Send + 'static,
 {
     let task = tokio::spawn(work);
-    async move { joined(task).await? }
+    async move { join_task(task).await? }
 }
 
-/// How long to wait before what was in the way is tried again: exponential, with full jitter, so that those who collided do
-/// not meet again.
-pub(crate) fn pause(attempt: u32) -> Duration {
-    let ceiling = FIRST_PAUSE.saturating_mul(1 << attempt.min(10)).min(MAX_PAUSE);
+/// Returns the pause before a retry. Its maximum grows exponentially, and a random part of it is used, so that
+/// transactions that collided do not collide again.
+// The crate `backon` does not fit here: its jitter only lengthens a pause, and the callers stop by elapsed time and hold
+// permits between attempts.
+pub(crate) fn backoff(attempt: u32) -> Duration {
+    let ceiling = FIRST_MAX_PAUSE.saturating_mul(1 << attempt.min(10)).min(MAX_PAUSE);
     ceiling.mul_f64(rand::rng().random_range(0.1..1.0))
 }

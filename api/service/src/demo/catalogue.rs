@@ -1,17 +1,17 @@
-//! What the demo sells, the questions of its tests, and how these are marked.
+//! The courses and subjects of the demo, with their questions and marks.
 
 /// A course of the demo.
 pub(super) struct DemoCourse {
     pub(super) code: &'static str,
     pub(super) name: &'static str,
     pub(super) description: &'static str,
-    /// In paise, as all prices here.
+    /// The price of the bundle in paise, like all prices here.
     pub(super) bundle_price: i64,
     pub(super) marks: Marks,
     pub(super) subjects: &'static [DemoSubject],
 }
 
-/// Hundredths of a mark, as the examination itself gives them; no answer gets none.
+/// The marks of a question, in hundredths, as in the real examination. An unanswered question gives no marks.
 #[derive(Clone, Copy)]
 pub(super) struct Marks {
     pub(super) correct: i32,
@@ -24,7 +24,7 @@ pub(super) struct DemoSubject {
     pub(super) name: &'static str,
     pub(super) list_price: i64,
     pub(super) offer_price: Option<i64>,
-    /// In GIFT: its question bank is all of these.
+    /// The texts of its question bank, in the format GIFT.
     pub(super) questions: &'static [&'static str],
 }
 
@@ -38,7 +38,7 @@ const fn subject(
     DemoSubject { code, name, list_price, offer_price, questions }
 }
 
-/// A file of `api/service/demo`.
+/// Includes a file of `api/service/demo`.
 macro_rules! gift {
     ($name:literal) => {
         include_str!(concat!("../../demo/", $name, ".gift"))

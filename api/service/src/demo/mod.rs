@@ -1,4 +1,5 @@
-//! A believable catalogue with a question bank, and a learner to try jishu with. Running it again changes nothing.
+//! The demo: a realistic catalogue with a question bank, and a learner who can sign in. Adding the demo again changes
+//! nothing.
 
 mod catalogue;
 
@@ -19,49 +20,49 @@ use crate::database::{Database, WritePolicy};
 use crate::error::{Error, Fault, Refusal};
 use catalogue::{COURSES, DemoCourse, DemoSubject, Marks};
 
-/// The demo learner's address. Nobody can receive mail there: RFC 2606 reserves the domain.
-pub const EMAIL: &str = "learner@example.com";
-/// The demo learner's password, known to everybody.
-pub const PASSWORD: &str = "learn-with-jishu";
+/// The e-mail address of the demo learner. RFC 2606 reserves the domain, so nobody can receive mail there.
+pub const LEARNER_EMAIL: &str = "learner@example.com";
+/// The password of the demo learner, which is public.
+pub const LEARNER_PASSWORD: &str = "learn-with-jishu";
 
-/// How many questions a test of the demo has: fewer than any of its banks.
+/// Number of questions in a test of the demo. Each question bank of the demo has more questions.
 const QUESTIONS_PER_TEST: i32 = 10;
-/// How long a sitting of the demo takes.
+/// Time limit of a test of the demo, in seconds.
 const TIME_LIMIT_SECONDS: i32 = 15 * 60;
 
-/// Why the demo is not there, or only in part. Adding it again goes on where it ended.
+/// A reason why the demo was not added, or only in part. Adding it again continues from there.
 #[derive(Debug, thiserror::Error)]
 pub enum DemoRefusal {
-    /// Its learner could not be made.
+    /// The demo learner could not be made.
     #[error("the demo learner cannot be made. {0}")]
     Learner(#[source] RegisterRefusal),
-    /// The database has content that is not the demo's.
+    /// The database has content that does not belong to the demo.
     #[error(
-        "the database has content that is not the demo's ({0}). The demo would sell its courses there, and let anybody \
-         sign in with a known password. Start without --demo, or with --database-url of a new database"
+        "the database has content that does not belong to the demo ({0}). The demo would add its courses, and a learner \
+         with a public password. Start without --demo, or give the URL of a new database with --database-url"
     )]
     OtherContent(String),
-    /// Nobody can tell whether the database is the demo's.
+    /// A row is unreadable, so the database may have content that does not belong to the demo.
     #[error(
-        "a course or a subject of the database could not be read, and it may not be the demo's: {0}. Run `jishu check`, or \
-         start without --demo"
+        "a course or a subject could not be read, and may not belong to the demo: {0}. Run `jishu check`, or start \
+         without --demo"
     )]
     Unreadable(#[source] DbErr),
-    /// Its questions could not be stored.
+    /// The questions of the demo could not be stored.
     #[error("the questions of the demo cannot be stored. {0}")]
     Questions(#[source] ImportRefusal),
 }
 
 impl Refusal for DemoRefusal {}
 
-/// A subject of the demo that has no question yet.
+/// A subject of the demo that has no questions yet.
 struct EmptyBank {
     id: SubjectId,
     questions: &'static [&'static str],
 }
 
-/// Refuses a database with courses or subjects that are not the demo's, or with users but without the demo. Users
-/// who register in the demo may stay there.
+/// Refuses a database with courses or subjects that do not belong to the demo, or with users but without courses. Users
+/// who registered in the demo are allowed.
 ///
 /// # Errors
 /// See [`DemoRefusal`].
@@ -100,7 +101,8 @@ pub async fn refuse_other_content(database: &Database) -> Result<(), Error<DemoR
         }
     }
     if courses.is_empty() {
-        let users = user::Entity::find().filter(user::Column::Email.ne(EMAIL)).count(connection).await?;
+        let users =
+            user::Entity::find().filter(user::Column::Email.ne(LEARNER_EMAIL)).count(connection).await?;
         if users > 0 {
             return Err(DemoRefusal::OtherContent(format!("{users} users")).into());
         }
@@ -108,7 +110,7 @@ pub async fn refuse_other_content(database: &Database) -> Result<(), Error<DemoR
     Ok(())
 }
 
-/// Adds what is missing of the demo: its catalogue, the questions of subjects that have none, and its learner. Returns
+/// Adds the missing parts of the demo: its catalogue, the questions of subjects that have none, and its learner. Returns
 /// the learner.
 ///
 /// # Errors
@@ -126,15 +128,15 @@ pub async fn seed(services: &Services) -> Result<user::Model, Error<DemoRefusal>
 
     let learner = Registration {
         name: "Demo Learner".to_owned(),
-        email: EMAIL.to_owned(),
-        password: PASSWORD.to_owned(),
+        email: LEARNER_EMAIL.to_owned(),
+        password: LEARNER_PASSWORD.to_owned(),
         role: Role::Learner,
     };
     if let Some(learner) = learner_in(services).await? {
         return Ok(learner);
     }
     match account::create(services, learner).await {
-        // Another node was first.
+        // Another node made the learner first.
         Err(Error::Refused(RegisterRefusal::EmailTaken)) => {
             learner_in(services).await?.ok_or_else(|| Fault::missing("the demo learner").into())
         }
@@ -143,11 +145,11 @@ pub async fn seed(services: &Services) -> Result<user::Model, Error<DemoRefusal>
 }
 
 async fn learner_in(services: &Services) -> Result<Option<user::Model>, DbErr> {
-    user::Entity::find().filter(user::Column::Email.eq(EMAIL)).one(services.database.reader()).await
+    user::Entity::find().filter(user::Column::Email.eq(LEARNER_EMAIL)).one(services.database.reader()).await
 }
 
-/// In one transaction, since the import stores so few questions in one: a bank is filled or empty. Of two nodes at once
-/// the second finds each question as it is.
+/// Imports the questions of a subject. There are few enough for one transaction, so a bank is either full or empty. If
+/// two nodes import at once, the second one finds each question unchanged.
 async fn fill(services: &Services, bank: EmptyBank) -> Result<(), Error<ImportRefusal>> {
     let request = ImportRequest {
         subject_id: bank.id,
@@ -163,6 +165,7 @@ async fn fill(services: &Services, bank: EmptyBank) -> Result<(), Error<ImportRe
     Ok(())
 }
 
+/// Adds the missing courses and subjects. Returns the subjects without questions.
 async fn add_catalogue(
     transaction: &DatabaseTransaction,
     now: DateTime<Utc>,
@@ -170,7 +173,7 @@ async fn add_catalogue(
     let mut empty = Vec::new();
     for demo in COURSES {
         let id = course_id(transaction, demo, now).await?;
-        // Reads only these columns: an unreadable row must not keep the server from starting.
+        // Reads only the column that is needed, so that an unreadable row does not stop the server from starting.
         let present: Vec<Option<String>> = subject::Entity::find()
             .select_only()
             .column(subject::Column::Code)
@@ -201,7 +204,7 @@ async fn add_catalogue(
     Ok(empty)
 }
 
-/// The demo's subjects of a course that have no question, ready for the demo's.
+/// Finds the subjects of a course that have no questions, and makes their tests fit the question bank of the demo.
 async fn without_questions(
     transaction: &DatabaseTransaction,
     course: CourseId,
@@ -234,8 +237,8 @@ async fn without_questions(
     Ok(empty)
 }
 
-/// Makes the tests of a subject as short as the demo's bank is small, unless somebody has set how they are: what a
-/// subject has by default is too long for it.
+/// Shortens the tests of a subject, because the default number of questions is too large for a question bank of the
+/// demo. Does nothing if the settings were changed from their defaults.
 async fn set_tests(transaction: &DatabaseTransaction, id: SubjectId, marks: Marks) -> Result<(), DbErr> {
     use subject::Column::{
         Id, MarksCorrect, MarksUnanswered, MarksWrong, QuestionsPerTest, TimeLimitSeconds,
@@ -259,6 +262,7 @@ async fn set_tests(transaction: &DatabaseTransaction, id: SubjectId, marks: Mark
     Ok(())
 }
 
+/// Finds a course of the demo, or adds it.
 async fn course_id(
     transaction: &DatabaseTransaction,
     demo: &DemoCourse,

@@ -1,4 +1,4 @@
-//! What is appended to the audit events and told from there.
+//! The audit events that are also delivered to watchers.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use jishu_entity::{MockTestAttemptId, PurchaseId, UserId, audit_event, mock_test_attempt};
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QuerySelect};
 
-use super::Change;
+use super::WatchedChange;
 use crate::audit;
 
 const PURCHASE_CREATED: &str = "purchase.created";
@@ -14,42 +14,45 @@ const SESSION_STARTED: &str = "test_session.started";
 const SESSION_CLOSED: &str = "test_session.closed";
 const CARD_EXTENDED: &str = "mock_test_attempt.extended";
 
-/// The actions whose events are told.
-pub(super) const TOLD: [&str; 4] = [PURCHASE_CREATED, SESSION_STARTED, SESSION_CLOSED, CARD_EXTENDED];
+/// The actions of the audit events that are delivered to watchers.
+pub(super) const PUBLISHED_ACTIONS: [&str; 4] =
+    [PURCHASE_CREATED, SESSION_STARTED, SESSION_CLOSED, CARD_EXTENDED];
 
-const PURCHASES: &str = "purchases";
-const CARDS: &str = "mock_test_attempts";
+const PURCHASES_TABLE: &str = "purchases";
+const CARDS_TABLE: &str = "mock_test_attempts";
 
-/// Something that its owner is told of.
+/// An audit event that is delivered to its owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A purchase was made, by its actor, with its cards.
+    /// The actor made a purchase, with its cards.
     PurchaseCreated(PurchaseId),
     /// A sitting of this card began.
     SessionStarted(MockTestAttemptId),
-    /// A sitting of this card ended: by its learner, or by the server at its deadline.
+    /// A sitting of this card ended. Its learner submitted it, or the server closed it at its deadline.
     SessionClosed(MockTestAttemptId),
     /// Support granted this card more time or more attempts.
     CardExtended(MockTestAttemptId),
 }
 
 impl Event {
+    /// Returns the action, the target's table and the target's id.
     fn row(self) -> (&'static str, &'static str, i64) {
         match self {
-            Self::PurchaseCreated(PurchaseId(id)) => (PURCHASE_CREATED, PURCHASES, id),
-            Self::SessionStarted(MockTestAttemptId(id)) => (SESSION_STARTED, CARDS, id),
-            Self::SessionClosed(MockTestAttemptId(id)) => (SESSION_CLOSED, CARDS, id),
-            Self::CardExtended(MockTestAttemptId(id)) => (CARD_EXTENDED, CARDS, id),
+            Self::PurchaseCreated(PurchaseId(id)) => (PURCHASE_CREATED, PURCHASES_TABLE, id),
+            Self::SessionStarted(MockTestAttemptId(id)) => (SESSION_STARTED, CARDS_TABLE, id),
+            Self::SessionClosed(MockTestAttemptId(id)) => (SESSION_CLOSED, CARDS_TABLE, id),
+            Self::CardExtended(MockTestAttemptId(id)) => (CARD_EXTENDED, CARDS_TABLE, id),
         }
     }
 }
 
-/// Appends an event, in the transaction of what it tells of and as its last statement. Once that is committed,
-/// [`Events::appended`](super::Events::appended) tells this node's watchers at once. The actor is none for the server
-/// itself.
+/// Appends an event. It must be the last statement of the transaction that made the change.
+///
+/// After the commit, [`Events::appended`](super::Events::appended) delivers the event to the watchers of this node at
+/// once. The actor is None if the server itself acted.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub async fn append(
     connection: &impl ConnectionTrait,
     at: DateTime<Utc>,
@@ -60,12 +63,12 @@ pub async fn append(
     audit::append(connection, at, actor, action, (target_type, target_id)).await
 }
 
-/// Who is to be told what by these rows. A card's events are its owner's, whoever acted; a purchase's are the buyer's,
-/// who made it.
+/// Returns the changes that these rows record, each with the user to deliver it to. That user is the owner of a card,
+/// whoever acted, and the buyer of a purchase.
 pub(super) async fn changes(
     connection: &impl ConnectionTrait,
     rows: &[audit_event::Model],
-) -> Result<Vec<(UserId, Change)>, DbErr> {
+) -> Result<Vec<(UserId, WatchedChange)>, DbErr> {
     let cards: Vec<_> = rows.iter().filter_map(card).collect();
     let owners: HashMap<MockTestAttemptId, UserId> = if cards.is_empty() {
         HashMap::new()
@@ -81,12 +84,13 @@ pub(super) async fn changes(
             .collect()
     };
     let change = |row: &audit_event::Model| match card(row) {
-        Some(id) => Some((*owners.get(&id)?, Change::Card(id))),
-        None => Some((row.actor_id?, Change::Purchase(PurchaseId(row.target_id)))),
+        Some(id) => Some((*owners.get(&id)?, WatchedChange::Card(id))),
+        None => Some((row.actor_id?, WatchedChange::Purchase(PurchaseId(row.target_id)))),
     };
     Ok(rows.iter().filter_map(change).collect())
 }
 
+/// Returns the card of a row, if its target is a card.
 fn card(row: &audit_event::Model) -> Option<MockTestAttemptId> {
-    (row.target_type == CARDS).then_some(MockTestAttemptId(row.target_id))
+    (row.target_type == CARDS_TABLE).then_some(MockTestAttemptId(row.target_id))
 }

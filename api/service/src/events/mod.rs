@@ -1,14 +1,15 @@
-//! What has changed, told to those who watch.
+//! Delivers changes to the subscribers that watch them.
 //!
-//! What changes something appends an audit event in its own transaction, and from there it is told: by the node that
-//! did it at once, by every other within half a second. So nothing is told that was rolled back, nothing that was
-//! committed is forgotten when a node dies, and nothing waits for a watcher. Nothing is read while nobody watches.
+//! A transaction that changes something appends an audit event. Each node reads the new events and delivers them to
+//! its watchers: the node that made the change at once, the other nodes within half a second. So a change that was
+//! rolled back is never delivered, and a committed change is delivered even if its node dies. No transaction waits for
+//! a watcher. A node without watchers reads no events.
 //!
-//! Saved answers are too many for that: their watchers are told by the node that saved them.
+//! Saved answers are too frequent for audit events. Only the node that saved them tells its watchers.
 
 mod event;
-mod patience;
 mod position;
+mod retry;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,52 +23,54 @@ use tokio::sync::Notify;
 use crate::database::Database;
 
 pub use event::{Event, append};
-pub(super) use patience::patiently;
 use position::Position;
+pub(super) use retry::read_with_retries;
 
-/// How often what other nodes appended is looked for, and what appeared out of order.
-const EVERY: Duration = Duration::from_millis(500);
+/// Interval between two reads of the audit events, and between two rescans of the latest ones.
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// What has changed. It is read again where it is told: a change does not say how.
+/// A change that a watcher is told about. It names the changed object; the watcher reads the new state itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Change {
-    /// All cards of this purchase are new.
+pub enum WatchedChange {
+    /// A purchase was made, and all its cards are new.
     Purchase(PurchaseId),
-    /// This card, or its sitting.
+    /// A card or its sitting changed.
     Card(MockTestAttemptId),
-    /// The answers of this sitting were saved on this node. Only those are told who watch its answers.
+    /// This node saved answers of a sitting. Delivered only to watchers of these answers.
     Answers(TestSessionId),
 }
 
-/// The watchers of this node, and how far the audit events were read for them.
+/// The watchers of this node, and the position in the audit events up to which they were served.
 #[derive(Debug)]
 pub struct Events {
     database: Database,
-    /// By user, then by the number of the watch.
+    /// The mailboxes by user, then by the number of the watch.
     watchers: Mutex<HashMap<UserId, HashMap<u64, Arc<Mailbox>>>>,
-    watches: AtomicU64,
-    /// None while nobody watches.
+    /// The number of the next watch.
+    next_watch: AtomicU64,
+    /// None while there are no watchers.
     position: tokio::sync::Mutex<Option<Position>>,
-    look: Notify,
+    /// Wakes the task that delivers changes.
+    wake: Notify,
 }
 
-/// What a watcher has not taken yet. Changes are of what there is, and are kept once each, so that it can never hold
-/// more than the watcher owns.
+/// The changes that a watcher has not taken yet. Each object is listed once, so a mailbox never grows beyond the
+/// number of objects that its watcher owns.
 #[derive(Debug, Default)]
 struct Mailbox {
     answers_of: Option<TestSessionId>,
-    changes: Mutex<BTreeSet<Change>>,
+    changes: Mutex<BTreeSet<WatchedChange>>,
     filled: Notify,
 }
 
 impl Mailbox {
-    fn put(&self, change: Change) {
+    fn put(&self, change: WatchedChange) {
         lock(&self.changes).insert(change);
         self.filled.notify_one();
     }
 }
 
-/// Watches until it is dropped.
+/// A subscription to the changes of one user. It ends when it is dropped.
 #[derive(Debug)]
 pub struct Watch {
     events: Arc<Events>,
@@ -81,29 +84,29 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Events {
-    /// Nobody watches yet.
+    /// Starts without watchers.
     #[must_use]
     pub fn new(database: Database) -> Self {
         Self {
             database,
             watchers: Mutex::default(),
-            watches: AtomicU64::new(0),
+            next_watch: AtomicU64::new(0),
             position: tokio::sync::Mutex::default(),
-            look: Notify::new(),
+            wake: Notify::new(),
         }
     }
 
-    /// How many watch on this node.
+    /// Returns the number of watchers on this node.
     #[must_use]
     pub fn watchers(&self) -> usize {
         lock(&self.watchers).values().map(HashMap::len).sum()
     }
 
-    /// Watches the changes of a user that are committed after this returns; and, of one sitting, the answers that
-    /// this node saves.
+    /// Watches the changes of a user that are committed after this function returns. With `answers_of`, also watches
+    /// the answers of that sitting that this node saves.
     ///
     /// # Errors
-    /// The database's.
+    /// Returns the database's error.
     pub async fn watch(
         self: &Arc<Self>,
         user: UserId,
@@ -113,69 +116,70 @@ impl Events {
         if position.is_none() {
             *position = Some(Position::now(&self.database).await?);
         }
-        let number = self.watches.fetch_add(1, Ordering::Relaxed);
+        let number = self.next_watch.fetch_add(1, Ordering::Relaxed);
         let mailbox = Arc::new(Mailbox { answers_of, ..Mailbox::default() });
         lock(&self.watchers).entry(user).or_default().insert(number, Arc::clone(&mailbox));
         drop(position);
-        self.look.notify_one();
+        self.wake.notify_one();
         Ok(Watch { events: Arc::clone(self), user, number, mailbox })
     }
 
-    /// Audit events about what this user owns were appended and committed by this node.
+    /// Wakes the delivery, because this node has committed audit events about objects of this user.
     pub(super) fn appended(&self, owner: UserId) {
         if lock(&self.watchers).contains_key(&owner) {
-            self.look.notify_one();
+            self.wake.notify_one();
         }
     }
 
-    /// Answers of this user's sitting were saved and committed by this node.
+    /// Tells the watchers of a sitting that this node has committed answers of it.
     pub fn answers_saved(&self, owner: UserId, session: TestSessionId) {
         let watchers = lock(&self.watchers);
         let mailboxes = watchers.get(&owner).into_iter().flat_map(HashMap::values);
         for mailbox in mailboxes.filter(|mailbox| mailbox.answers_of == Some(session)) {
-            mailbox.put(Change::Answers(session));
+            mailbox.put(WatchedChange::Answers(session));
         }
     }
 
-    /// Tells watchers what is appended until the task is dropped.
-    pub async fn keep_telling(&self) {
+    /// Delivers appended audit events to the watchers, until the task is dropped.
+    pub async fn deliver_changes(&self) {
         loop {
-            if !self.rest().await {
-                let _ = tokio::time::timeout(EVERY, self.look.notified()).await;
+            if !self.wait_for_watchers().await {
+                let _ = tokio::time::timeout(POLL_INTERVAL, self.wake.notified()).await;
             }
-            if let Err(error) = self.tell().await {
-                tracing::warn!(%error, "what has changed could not be read; watchers are told later");
-                tokio::time::sleep(EVERY).await;
+            if let Err(error) = self.deliver().await {
+                tracing::warn!(%error, "the audit events could not be read; changes are delivered later");
+                tokio::time::sleep(POLL_INTERVAL).await;
             }
         }
     }
 
-    /// Waits while nobody watches, and says whether it did.
-    async fn rest(&self) -> bool {
+    /// Waits until there is a watcher. Returns whether it had to wait.
+    async fn wait_for_watchers(&self) -> bool {
         let mut position = self.position.lock().await;
         if !lock(&self.watchers).is_empty() {
             return false;
         }
         *position = None;
         drop(position);
-        self.look.notified().await;
+        self.wake.notified().await;
         true
     }
 
-    async fn tell(&self) -> Result<(), DbErr> {
+    /// Reads the new audit events and puts their changes into the mailboxes of their owners.
+    async fn deliver(&self) -> Result<(), DbErr> {
         let mut position = self.position.lock().await;
         let Some(position) = position.as_mut() else { return Ok(()) };
-        position.begin(Instant::now());
+        position.begin_read(Instant::now());
         loop {
-            let (changes, is_all) = position.read(&self.database).await?;
+            let (changes, is_complete) = position.read(&self.database).await?;
             let watchers = lock(&self.watchers);
             for (owner, change) in changes {
                 for mailbox in watchers.get(&owner).into_iter().flat_map(HashMap::values) {
                     mailbox.put(change);
                 }
             }
-            if is_all {
-                position.end();
+            if is_complete {
+                position.end_read();
                 return Ok(());
             }
         }
@@ -183,8 +187,8 @@ impl Events {
 }
 
 impl Watch {
-    /// What has changed since the last call, at least one thing: waits for it. Dropping the future loses nothing.
-    pub async fn changes(&self) -> BTreeSet<Change> {
+    /// Waits for a change, and returns all changes since the last call. Dropping the future loses no change.
+    pub async fn changes(&self) -> BTreeSet<WatchedChange> {
         loop {
             let changes = std::mem::take(&mut *lock(&self.mailbox.changes));
             if !changes.is_empty() {

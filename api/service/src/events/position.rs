@@ -1,4 +1,8 @@
-//! How far the audit events were read.
+//! The position of a node in the audit events.
+//!
+//! A node reads the events in the order of their ids. A transaction gets the id of its event before it commits, so an
+//! event with a lower id may appear after one with a higher id. For this reason a node remembers the events that it
+//! has read lately, and rescans that part of the table twice a second.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -7,94 +11,109 @@ use chrono::{DateTime, Utc};
 use jishu_entity::{AuditEventId, UserId, audit_event};
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
-use super::event::{self, TOLD};
-use super::{Change, EVERY};
-use crate::database::{Database, readable};
+use super::event::{self, PUBLISHED_ACTIONS};
+use super::{POLL_INTERVAL, WatchedChange};
+use crate::database::{Database, read_rows};
 
-/// Ids are given before their transactions commit, so that a lower one may appear after a higher. An event appears
-/// at most so long after a later one: it is the last that its transaction writes.
-const OUT_OF_ORDER: Duration = Duration::from_secs(10);
+/// Maximum time between an event and a later one with a lower id. It is short, because the event is the last row that
+/// its transaction writes.
+const MAX_COMMIT_DELAY: Duration = Duration::from_secs(10);
 
-/// How many rows a statement reads, how many before the first watcher are known as told, and how many are told again
-/// after rows were lost.
-const BATCH: u64 = 1_000;
+/// Maximum number of events that one statement reads. Also the number of latest events that count as delivered when
+/// the first watcher arrives, and the number that is delivered again after a failover has lost events.
+const ROWS_PER_READ: u64 = 1_000;
 
-/// When an event was read here, and the time it carries: after a failover that lost it, another may have its id.
-type Read = (Instant, DateTime<Utc>);
+/// An event that this node has read.
+#[derive(Clone, Copy, Debug)]
+struct ReadEvent {
+    /// When this node read it.
+    read_at: Instant,
+    /// The time in its row. After a failover that lost the event, another event may get its id.
+    event_time: DateTime<Utc>,
+}
 
+/// The position of this node in the audit events.
 #[derive(Debug)]
 pub(super) struct Position {
-    /// Nothing appears at or before this id any more.
+    /// No event can appear at or before this id any more.
     settled: AuditEventId,
-    /// What was read after it.
-    read: BTreeMap<AuditEventId, Read>,
-    /// Where the next statement begins.
+    /// The events after `settled` that were read.
+    read: BTreeMap<AuditEventId, ReadEvent>,
+    /// The next statement reads events after this id.
     after: AuditEventId,
-    /// When a look last began at `settled`. Others begin at the newest, so that they cost what they find.
-    looked_back: Instant,
-    /// Whether the look under way is such a one.
-    is_looking_back: bool,
+    /// When the last rescan began. A rescan starts at `settled`; other reads start at the newest event, so that their
+    /// cost depends only on what they find.
+    last_rescan: Instant,
+    /// Whether the current read is a rescan.
+    is_rescan: bool,
 }
 
 impl Position {
-    /// After all that is committed.
+    /// Returns the position after all committed events.
     pub(super) async fn now(database: &Database) -> Result<Self, DbErr> {
         let (settled, newest) = newest(database).await?;
         let now = Instant::now();
-        let read = newest.into_iter().map(|(id, at)| (id, (now, at))).collect();
-        Ok(Self { settled, read, after: settled, looked_back: now, is_looking_back: false })
+        let read =
+            newest.into_iter().map(|(id, event_time)| (id, ReadEvent { read_at: now, event_time })).collect();
+        Ok(Self { settled, read, after: settled, last_rescan: now, is_rescan: false })
     }
 
+    /// Returns the greatest id that was read.
     fn newest(&self) -> AuditEventId {
         self.read.last_key_value().map_or(self.settled, |(newest, _)| *newest)
     }
 
-    /// Begins a look.
-    pub(super) fn begin(&mut self, now: Instant) {
-        // One that failed is made again.
-        self.is_looking_back |= now.duration_since(self.looked_back) >= EVERY;
+    /// Begins to read new events, and decides whether to rescan.
+    pub(super) fn begin_read(&mut self, now: Instant) {
+        // Repeats a rescan that failed.
+        self.is_rescan |= now.duration_since(self.last_rescan) >= POLL_INTERVAL;
         self.after = self.newest();
-        if self.is_looking_back {
-            self.looked_back = now;
+        if self.is_rescan {
+            self.last_rescan = now;
             self.after = self.settled;
         }
     }
 
-    /// A look has read all that there was.
-    pub(super) fn end(&mut self) {
-        if std::mem::take(&mut self.is_looking_back) {
-            self.settle(self.looked_back);
+    /// Ends a read that has found all events.
+    pub(super) fn end_read(&mut self) {
+        if std::mem::take(&mut self.is_rescan) {
+            self.settle(self.last_rescan);
         }
     }
 
-    /// What is told by the next events that were not read before, and whether there are no more.
-    pub(super) async fn read(&mut self, database: &Database) -> Result<(Vec<(UserId, Change)>, bool), DbErr> {
-        if self.is_looking_back && self.after == self.settled {
-            self.notice_loss(database).await?;
+    /// Reads the next events. Returns the changes of those that were not read before, and whether there are no more
+    /// events.
+    pub(super) async fn read(
+        &mut self,
+        database: &Database,
+    ) -> Result<(Vec<(UserId, WatchedChange)>, bool), DbErr> {
+        if self.is_rescan && self.after == self.settled {
+            self.detect_lost_rows(database).await?;
         }
         let next = audit_event::Entity::find()
             .filter(audit_event::Column::Id.gt(self.after))
-            .filter(audit_event::Column::Action.is_in(TOLD))
+            .filter(audit_event::Column::Action.is_in(PUBLISHED_ACTIONS))
             .order_by_asc(audit_event::Column::Id)
-            .limit(BATCH);
-        // One that cannot be read is passed over: the others are told.
-        let (mut rows, unreadable) = readable(&database.reader().as_stored(), next).await?;
-        let is_all = u64::try_from(rows.len() + unreadable.len()).is_ok_and(|read| read < BATCH);
-        let passed_over =
-            unreadable.iter().filter_map(|row| row.key.first().copied().map(AuditEventId)).max();
-        let last = rows.last().map(|last| last.id).max(passed_over);
-        rows.retain(|row| self.read.get(&row.id).is_none_or(|(_, at)| *at != row.at));
+            .limit(ROWS_PER_READ);
+        // Skips unreadable events, so that the others are delivered.
+        let (mut rows, unreadable) = read_rows(&database.reader().without_time_check(), next).await?;
+        let is_complete = u64::try_from(rows.len() + unreadable.len()).is_ok_and(|read| read < ROWS_PER_READ);
+        let skipped = unreadable.iter().filter_map(|row| row.key.first().copied().map(AuditEventId)).max();
+        let last = rows.last().map(|last| last.id).max(skipped);
+        rows.retain(|row| self.read.get(&row.id).is_none_or(|read| read.event_time != row.at));
         let changes = event::changes(database.reader(), &rows).await?;
-        // Only now: what failed until here is read again.
-        let now = Instant::now();
-        self.read.extend(rows.into_iter().map(|row| (row.id, (now, row.at))));
+        // Moves the position only after the last statement that can fail, so that a failed read is repeated.
+        let read_at = Instant::now();
+        self.read.extend(rows.into_iter().map(|row| (row.id, ReadEvent { read_at, event_time: row.at })));
         self.after = last.unwrap_or(self.after);
-        Ok((changes, is_all))
+        Ok((changes, is_complete))
     }
 
-    /// Where the greatest id went back, a failover has lost rows, and what has been appended since has ids that were
-    /// read before. The newest are told again: that a thing is as it is may be told twice, never not at all.
-    async fn notice_loss(&mut self, database: &Database) -> Result<(), DbErr> {
+    /// Moves the position back if the greatest id in the table has decreased.
+    ///
+    /// A failover has then lost events, and newer events may have ids that were read before. So the latest events are
+    /// delivered again: delivering a change twice is harmless, but losing one is not.
+    async fn detect_lost_rows(&mut self, database: &Database) -> Result<(), DbErr> {
         let greatest: Option<AuditEventId> = audit_event::Entity::find()
             .select_only()
             .column(audit_event::Column::Id)
@@ -104,7 +123,9 @@ impl Position {
             .one(database.reader())
             .await?;
         if greatest.unwrap_or(AuditEventId(0)) < self.newest() {
-            tracing::warn!("audit events that were read are gone; the newest are told again");
+            tracing::warn!(
+                "audit events that were read have disappeared; the latest ones are delivered again"
+            );
             let (settled, _) = newest(database).await?;
             self.settled = settled;
             self.after = settled;
@@ -113,10 +134,11 @@ impl Position {
         Ok(())
     }
 
-    /// Forgets what was read so long before a look back began that nothing can appear before it which that look has
-    /// not found.
+    /// Forgets the events that were read at least [`MAX_COMMIT_DELAY`] before the rescan began. No event that the rescan
+    /// has missed can still appear before them.
     fn settle(&mut self, began: Instant) {
-        let old = self.read.iter().rev().find(|(_, (read, _))| began.duration_since(*read) >= OUT_OF_ORDER);
+        let old =
+            self.read.iter().rev().find(|(_, read)| began.duration_since(read.read_at) >= MAX_COMMIT_DELAY);
         if let Some((id, _)) = old {
             self.settled = *id;
             self.read = self.read.split_off(&AuditEventId(self.settled.0 + 1));
@@ -124,17 +146,17 @@ impl Position {
     }
 }
 
-/// The newest events with their times, and the id before all of them.
+/// Reads the latest events with their times. Also returns the id before the first of them.
 async fn newest(database: &Database) -> Result<(AuditEventId, Vec<(AuditEventId, DateTime<Utc>)>), DbErr> {
     let latest = audit_event::Entity::find()
-        .filter(audit_event::Column::Action.is_in(TOLD))
+        .filter(audit_event::Column::Action.is_in(PUBLISHED_ACTIONS))
         .order_by_desc(audit_event::Column::Id)
-        .limit(BATCH);
-    let (rows, unreadable) = readable(&database.reader().as_stored(), latest).await?;
+        .limit(ROWS_PER_READ);
+    let (rows, unreadable) = read_rows(&database.reader().without_time_check(), latest).await?;
     let read = rows.len() + unreadable.len();
     let newest: Vec<_> = rows.into_iter().map(|row| (row.id, row.at)).collect();
-    let is_all = u64::try_from(read).is_ok_and(|read| read < BATCH);
-    let before = newest.last().filter(|_| !is_all).map_or(0, |(AuditEventId(first), _)| first - 1);
+    let is_complete = u64::try_from(read).is_ok_and(|read| read < ROWS_PER_READ);
+    let before = newest.last().filter(|_| !is_complete).map_or(0, |(AuditEventId(first), _)| first - 1);
     Ok((AuditEventId(before), newest))
 }
 
@@ -143,40 +165,50 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_may_still_appear_is_looked_for_and_what_may_not_is_forgotten() {
+    fn a_rescan_covers_late_events_and_forgets_settled_ones() {
         let begun = Instant::now();
         let at = |seconds| begun + Duration::from_secs(seconds);
-        let read = [(3, 0), (5, 1), (4, 9), (6, 9)]
-            .map(|(id, seconds)| (AuditEventId(id), (at(seconds), DateTime::UNIX_EPOCH)));
+        let read = [(3, 0), (5, 1), (4, 9), (6, 9)].map(|(id, seconds)| {
+            let read = ReadEvent { read_at: at(seconds), event_time: DateTime::UNIX_EPOCH };
+            (AuditEventId(id), read)
+        });
         let mut position = Position {
             settled: AuditEventId(2),
             read: BTreeMap::from(read),
             after: AuditEventId(0),
-            looked_back: at(9),
-            is_looking_back: false,
+            last_rescan: at(9),
+            is_rescan: false,
         };
         let begin = |position: &mut Position, now| {
-            position.begin(now);
+            position.begin_read(now);
             (position.settled.0, position.after.0, position.read.len())
         };
-        assert_eq!(begin(&mut position, at(9)), (2, 6, 4), "only what is new");
-        position.end();
-        assert_eq!(begin(&mut position, at(10)), (2, 2, 4), "back to what is settled");
-        assert_eq!(begin(&mut position, at(100)), (2, 2, 4), "again, since that look did not end");
-        position.looked_back = at(10);
-        position.end();
+        assert_eq!(begin(&mut position, at(9)), (2, 6, 4), "reads only new events");
+        position.end_read();
+        assert_eq!(begin(&mut position, at(10)), (2, 2, 4), "rescans from the settled id");
+        assert_eq!(
+            begin(&mut position, at(100)),
+            (2, 2, 4),
+            "rescans again, because that rescan did not end"
+        );
+        position.last_rescan = at(10);
+        position.end_read();
         assert_eq!(
             begin(&mut position, at(10)),
             (3, 6, 3),
-            "3 was read 10 seconds before the look that ended"
+            "event 3 was read 10 seconds before the rescan that ended"
         );
-        position.end();
+        position.end_read();
         assert_eq!(begin(&mut position, at(11)), (3, 3, 3));
-        position.end();
-        assert_eq!(begin(&mut position, at(11)), (5, 6, 1), "4, which came late, with 5");
-        position.end();
+        position.end_read();
+        assert_eq!(
+            begin(&mut position, at(11)),
+            (5, 6, 1),
+            "event 4, which came late, is forgotten with event 5"
+        );
+        position.end_read();
         assert_eq!(begin(&mut position, at(30)), (5, 5, 1));
-        position.end();
+        position.end_read();
         assert_eq!(begin(&mut position, at(31)), (6, 6, 0));
     }
 }

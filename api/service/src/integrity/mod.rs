@@ -1,10 +1,10 @@
 //! Finds rows that cannot be read, or that have values that are not allowed.
 //!
-//! The database refuses such rows by itself. But a console can switch that off, and a database may be older than
+//! Constraints of the database refuse such rows. But a console can switch constraints off, and rows may be older than
 //! the constraints.
 
+mod read_check;
 mod rules;
-mod unread;
 
 use std::fmt;
 
@@ -22,12 +22,12 @@ use serde::Serialize;
 
 use crate::database::{Database, Unreadable};
 
-pub(super) use rules::{Fault, fault_of_course, fault_of_orphan, fault_of_subject};
+pub(super) use rules::{ColumnFault, fault_of_course, fault_of_orphan, fault_of_subject};
 
 /// Maximum number of rows of a table that are named.
-const NAMED_ROWS: usize = 100;
+const MAX_ROWS_PER_TABLE: usize = 100;
 /// Maximum number of characters of a value that are shown.
-const SHOWN_CHARS: usize = 40;
+const MAX_VALUE_CHARS: usize = 40;
 
 /// A value that cannot be read or is not allowed, with its table, row and column.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -38,7 +38,7 @@ pub struct BadValue {
     pub row: String,
     /// The column.
     pub column: String,
-    /// The value, if the column has words or numbers of the catalogue; otherwise `unreadable`.
+    /// The value, if the column has words or numbers of the catalogue. Otherwise `unreadable`.
     pub value: String,
 }
 
@@ -50,9 +50,9 @@ impl fmt::Display for BadValue {
 }
 
 impl BadValue {
-    /// Makes one for a row of a table whose key is one number.
-    pub(super) fn of(table: &'static str, id: i64, (column, value): Fault) -> Self {
-        Self { table, row: format!("id {id}"), column: column.to_owned(), value }
+    /// Describes a fault in a row whose key is one number.
+    pub(super) fn of(table: &'static str, id: i64, fault: ColumnFault) -> Self {
+        Self { table, row: format!("id {id}"), column: fault.column.to_owned(), value: fault.value }
     }
 }
 
@@ -77,7 +77,7 @@ where
         let row = row.join(", ");
         let before = named.len();
         named.extend(found.extract_if(.., |bad| bad.row == row));
-        // Only the driver cannot read the value.
+        // The conditions in SQL found nothing: only the driver cannot read the row.
         if named.len() == before {
             named.push(BadValue { table, row, column: "a column".to_owned(), value: error.to_string() });
         }
@@ -92,13 +92,13 @@ where
 /// Returns the database's error.
 pub async fn examine(connection: &impl ConnectionTrait) -> Result<Vec<BadValue>, DbErr> {
     let mut found = Vec::new();
-    macro_rules! look_through {
+    macro_rules! examine_tables {
         ($($table:ident),+ $(,)?) => {
             $(found.extend(of_table::<$table::Entity, _>(connection).await?);)+
-            $(found.extend(unread::of_table::<$table::Entity, _>(connection, &found).await?);)+
+            $(found.extend(read_check::of_table::<$table::Entity, _>(connection, &found).await?);)+
         };
     }
-    look_through!(
+    examine_tables!(
         audit_event,
         blueprint_part,
         cart_item,
@@ -126,17 +126,18 @@ pub async fn examine(connection: &impl ConnectionTrait) -> Result<Vec<BadValue>,
         topic_total,
         user,
     );
-    found.extend(unread::of_catalogue(connection, &found).await?);
+    found.extend(read_check::of_catalogue(connection, &found).await?);
     Ok(found)
 }
 
-/// Examines a database of jishu, as [`examine`] does, and no other: the tables of the old system have other rules.
+/// Examines a database as [`examine`] does, if it is a database of jishu. Returns nothing for others: the tables of the
+/// old system follow other rules.
 ///
 /// # Errors
 /// Returns the database's error.
 pub async fn examine_ours(database: &Database) -> Result<Vec<BadValue>, DbErr> {
     let is_ours = database.migrations().await?.iter().any(|migration| migration.applied);
-    if is_ours { examine(&database.reader().as_stored()).await } else { Ok(Vec::new()) }
+    if is_ours { examine(&database.reader().without_time_check()).await } else { Ok(Vec::new()) }
 }
 
 /// A column, and the condition under which its value is bad.
@@ -175,7 +176,7 @@ where
     }
     let conditions: Vec<_> = suspects.iter().map(|suspect| format!("({})", suspect.condition)).collect();
     let text = format!(
-        "SELECT {} FROM {} WHERE {} LIMIT {NAMED_ROWS}",
+        "SELECT {} FROM {} WHERE {} LIMIT {MAX_ROWS_PER_TABLE}",
         selected.join(", "),
         quoted(backend, table),
         conditions.join(" OR ")
@@ -188,10 +189,10 @@ where
             named.push(format!("{key} {}", text(position)?.unwrap_or_else(|| "null".to_owned())));
         }
         for (suspect, position) in suspects.iter().zip(keys.len()..) {
-            // Text that is not UTF-8 is found as well, and cannot be shown.
+            // Text that is not UTF-8 cannot be shown.
             let value = text(position).unwrap_or_else(|_| Some("unreadable".to_owned()));
             let Some(value) = value else { continue };
-            let value = value.chars().take(SHOWN_CHARS).collect();
+            let value = value.chars().take(MAX_VALUE_CHARS).collect();
             found.push(BadValue {
                 table,
                 row: named.join(", "),
@@ -203,7 +204,8 @@ where
     Ok(found)
 }
 
-/// Lists the possible faults of a column: another type, which only SQLite stores, or a value that is not allowed.
+/// Lists the possible faults of a column: a value of another type, which only SQLite stores, a value that is not
+/// allowed, or an unreadable time.
 fn suspects<E: EntityTrait>(
     backend: DbBackend,
     table: &'static str,
@@ -219,9 +221,10 @@ fn suspects<E: EntityTrait>(
     });
     let disallowed = rules::disallowed(backend, table, name, &value);
     let disallowed = disallowed.map(|condition| Suspect { column: name, condition, shows_value: true });
-    let no_time = no_time(backend, &value, def.get_column_type());
-    let no_time = no_time.map(|condition| Suspect { column: name, condition, shows_value: true });
-    mistyped.into_iter().chain(disallowed).chain(no_time)
+    let unreadable_time = unreadable_time(backend, &value, def.get_column_type());
+    let unreadable_time =
+        unreadable_time.map(|condition| Suspect { column: name, condition, shows_value: true });
+    mistyped.into_iter().chain(disallowed).chain(unreadable_time)
 }
 
 /// Returns the condition under which SQLite stores a value that the driver cannot read as this type.
@@ -238,8 +241,9 @@ fn mistyped(value: &str, column_type: &ColumnType) -> Option<String> {
     }
 }
 
-/// When a server holds a time that the driver cannot read: `infinity`, or a date with a month or a day of zero.
-fn no_time(backend: DbBackend, value: &str, column_type: &ColumnType) -> Option<String> {
+/// Returns the condition under which a server stores a time that the driver cannot read: `infinity`, or a date whose
+/// year, month or day is zero.
+fn unreadable_time(backend: DbBackend, value: &str, column_type: &ColumnType) -> Option<String> {
     if !matches!(column_type, ColumnType::TimestampWithTimeZone) {
         return None;
     }
@@ -252,6 +256,7 @@ fn no_time(backend: DbBackend, value: &str, column_type: &ColumnType) -> Option<
     }
 }
 
+/// Returns the columns that a table has in the database.
 async fn columns_of(connection: &impl ConnectionTrait, table: &str) -> Result<Vec<String>, DbErr> {
     let backend = connection.get_database_backend();
     let text = match backend {

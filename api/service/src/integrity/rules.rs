@@ -1,4 +1,4 @@
-//! The values that columns may have.
+//! The allowed values of columns.
 
 use jishu_entity::mock_test_attempt::CardStatus;
 use jishu_entity::purchase::{PurchaseStatus, PurchaseType};
@@ -12,12 +12,12 @@ use sea_orm::{ActiveEnum, DbBackend};
 
 use crate::money;
 
-/// Returns the words of an enum, as they are stored.
+/// Returns the stored words of an enum.
 fn words<E: ActiveEnum<Value = String>>() -> Option<Vec<String>> {
     Some(E::values())
 }
 
-/// Returns the words that a column may have; None if it is not a column of words.
+/// Returns the allowed words of a column. None if the column does not have words.
 fn words_of(table: &str, column: &str) -> Option<Vec<String>> {
     match (table, column) {
         ("users", "role") => words::<Role>(),
@@ -36,21 +36,22 @@ fn words_of(table: &str, column: &str) -> Option<Vec<String>> {
     }
 }
 
-/// Returns the SQL condition under which a value is not allowed; None if all values are. A null is always allowed.
+/// Returns the SQL condition under which a value is not allowed. None if all values are allowed. A null is always
+/// allowed.
 pub(super) fn disallowed(backend: DbBackend, table: &str, column: &str, value: &str) -> Option<String> {
     if let Some(words) = words_of(table, column) {
         let listed: Vec<_> = words.iter().map(|word| format!("'{word}'")).collect();
-        // The collation would accept another case, and spaces at the end.
+        // The collation of MariaDB would ignore case and trailing spaces.
         let exact =
             if backend == DbBackend::MySql { format!("CAST({value} AS BINARY)") } else { value.to_owned() };
         return Some(format!("{exact} NOT IN ({})", listed.join(", ")));
     }
-    let outside = |least: i64, most: i64| Some(format!("{value} NOT BETWEEN {least} AND {most}"));
+    let outside = |min: i64, max: i64| Some(format!("{value} NOT BETWEEN {min} AND {max}"));
     match (table, column) {
         ("courses", "bundle_price") | ("subjects", "list_price" | "offer_price") => {
-            outside(0, MOST_MINOR_UNITS)
+            outside(0, MAX_PRICE_MINOR_UNITS)
         }
-        ("courses", "validity_days") => outside(1, MOST_DAYS.into()),
+        ("courses", "validity_days") => outside(1, MAX_VALIDITY_DAYS.into()),
         ("courses", "currency") => Some(format!("LENGTH({value}) <> 3")),
         ("subjects", "total_mock_tests" | "max_attempts") => outside(1, 1_000),
         ("subjects", "questions_per_test") => outside(1, 200),
@@ -64,36 +65,42 @@ pub(super) fn disallowed(backend: DbBackend, table: &str, column: &str, value: &
     }
 }
 
-/// Maximum price, so that the sum of any selection fits.
-const MOST_MINOR_UNITS: i64 = 1_000_000_000_000;
-const MOST_DAYS: i32 = 36_500;
+/// Maximum price in minor units. It keeps the sum of any selection within 64 bits.
+const MAX_PRICE_MINOR_UNITS: i64 = 1_000_000_000_000;
+/// Maximum validity of a purchase, in days.
+const MAX_VALIDITY_DAYS: i32 = 36_500;
 
-/// A column of a row of the catalogue whose value prevents its sale, and that value.
-pub(crate) type Fault = (&'static str, String);
-
-/// Finds the value for which a readable course must not be sold.
-pub(crate) fn fault_of_course(course: &course::Model) -> Option<Fault> {
-    let course::Model { currency, bundle_price, validity_days, .. } = course;
-    if !money::is_known(currency) {
-        return Some(("currency", format!("'{currency}'")));
-    }
-    if let Some(price) = bundle_price.filter(|price| !(0..=MOST_MINOR_UNITS).contains(price)) {
-        return Some(("bundle_price", price.to_string()));
-    }
-    validity_days
-        .filter(|days| !(1..=MOST_DAYS).contains(days))
-        .map(|days| ("validity_days", days.to_string()))
+/// A value in a row of the catalogue that prevents the sale.
+pub(crate) struct ColumnFault {
+    /// The column.
+    pub(crate) column: &'static str,
+    /// The value, as text.
+    pub(crate) value: String,
 }
 
-/// Finds the value for which a readable subject must not be sold.
-pub(crate) fn fault_of_subject(subject: &subject::Model) -> Option<Fault> {
-    let price = |price: &i64| !(0..=MOST_MINOR_UNITS).contains(price);
+/// Finds a value because of which a readable course must not be sold.
+pub(crate) fn fault_of_course(course: &course::Model) -> Option<ColumnFault> {
+    let course::Model { currency, bundle_price, validity_days, .. } = course;
+    if !money::is_known(currency) {
+        return Some(ColumnFault { column: "currency", value: format!("'{currency}'") });
+    }
+    if let Some(price) = bundle_price.filter(|price| !(0..=MAX_PRICE_MINOR_UNITS).contains(price)) {
+        return Some(ColumnFault { column: "bundle_price", value: price.to_string() });
+    }
+    validity_days
+        .filter(|days| !(1..=MAX_VALIDITY_DAYS).contains(days))
+        .map(|days| ColumnFault { column: "validity_days", value: days.to_string() })
+}
+
+/// Finds a value because of which a readable subject must not be sold.
+pub(crate) fn fault_of_subject(subject: &subject::Model) -> Option<ColumnFault> {
+    let is_bad_price = |price: &i64| !(0..=MAX_PRICE_MINOR_UNITS).contains(price);
     let faults = [
-        ("list_price", subject.list_price, price(&subject.list_price)),
+        ("list_price", subject.list_price, is_bad_price(&subject.list_price)),
         (
             "offer_price",
             subject.offer_price.unwrap_or_default(),
-            subject.offer_price.as_ref().is_some_and(price),
+            subject.offer_price.as_ref().is_some_and(is_bad_price),
         ),
         (
             "total_mock_tests",
@@ -105,10 +112,10 @@ pub(crate) fn fault_of_subject(subject: &subject::Model) -> Option<Fault> {
     faults
         .into_iter()
         .find(|(_, _, is_fault)| *is_fault)
-        .map(|(column, value, _)| (column, value.to_string()))
+        .map(|(column, value, _)| ColumnFault { column, value: value.to_string() })
 }
 
-/// Why a subject whose course does not exist must not be sold.
-pub(crate) fn fault_of_orphan(subject: &subject::Model) -> Fault {
-    ("course_id", format!("{}, and there is no such course", subject.course_id))
+/// Describes the fault of a subject whose course does not exist.
+pub(crate) fn fault_of_orphan(subject: &subject::Model) -> ColumnFault {
+    ColumnFault { column: "course_id", value: format!("{}, and there is no such course", subject.course_id) }
 }

@@ -1,28 +1,31 @@
-//! Where a request comes from.
+//! The network address of a client.
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// The address of the client that sent a request; behind a trusted proxy, what the proxy says of it.
+/// The address of the client that sent a request. Behind a trusted proxy it is the address that the proxy reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ClientAddress(IpAddr);
+pub struct ClientAddress {
+    ip: IpAddr,
+}
 
 impl ClientAddress {
-    /// An IPv4 address that is written as an IPv6 one is the IPv4 address.
+    /// Makes the address of a client. An IPv4 address in IPv6 form becomes plain IPv4.
     #[must_use]
     pub fn new(address: IpAddr) -> Self {
-        Self(address.to_canonical())
+        Self { ip: address.to_canonical() }
     }
 
-    /// The address itself.
+    /// Returns the IP address.
     #[must_use]
     pub fn ip(self) -> IpAddr {
-        self.0
+        self.ip
     }
 
-    /// What limits count by: the address, or for IPv6 its /64, of which every household has at least one.
+    /// Returns the network that limits count by: the address itself for IPv4, and its /64 network for IPv6. Every
+    /// household has at least one /64.
     #[must_use]
     pub fn network(self) -> IpAddr {
-        match self.0 {
+        match self.ip {
             IpAddr::V4(address) => address.into(),
             IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
         }
@@ -38,7 +41,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_is_an_address_or_a_64() {
+    fn a_network_is_an_ipv4_address_or_an_ipv6_64() {
         assert_eq!(network("192.0.2.7"), "192.0.2.7");
         assert_eq!(network("::ffff:192.0.2.7"), "192.0.2.7");
         assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");

@@ -1,7 +1,7 @@
 //! Budgets that refill steadily, one for each key.
 //!
-//! The arithmetic is governor's; the memory is ours, so that it is bounded, and so that what an attempt took can
-//! be put back when it turns out well.
+//! The crate `governor` does the arithmetic. The budgets are stored here, so that their number is limited and units
+//! can be put back after an attempt that succeeded.
 
 use std::hash::Hash;
 use std::num::NonZeroU32;
@@ -14,40 +14,44 @@ use governor::nanos::Nanos;
 use governor::state::StateStore;
 use governor::{Quota, RateLimiter};
 
-use crate::bounded::BoundedMap;
+use crate::bounded_map::BoundedMap;
 
-/// At some 50 bytes an entry: 10 MB for a kind of budget under attack, next to nothing otherwise. Who is
-/// forgotten, because as many others came in between, has a full budget again.
-const MOST_KEYS: usize = 200_000;
+/// Maximum number of keys of one kind of budget. An entry takes about 50 bytes, so an attack with many keys fills at
+/// most 10 MB. A key that is dropped to make room has a full budget again.
+const MAX_KEYS: usize = 200_000;
 
-/// How long to wait before another try.
+/// The time to wait before a refused request may succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct RetryAfter(pub Duration);
+pub struct RetryAfter {
+    /// The time to wait.
+    pub wait: Duration,
+}
 
 impl RetryAfter {
-    /// Whole seconds, at least 1.
+    /// Returns the time in whole seconds, rounded up, and at least 1.
     #[must_use]
     pub fn seconds(self) -> u64 {
-        self.0.as_secs().saturating_add(u64::from(self.0.subsec_nanos() > 0)).max(1)
+        self.wait.as_secs().saturating_add(u64::from(self.wait.subsec_nanos() > 0)).max(1)
     }
 }
 
-/// A budget for each key: so much a period, all of which may be spent at once.
+/// A budget for each key. The whole budget of a period may be spent at once.
 pub(super) struct Buckets<K: Clone + Eq + Hash, C: Clock = MonotonicClock> {
-    /// None where there is no limit.
+    /// None if there is no limit.
     limited: Option<Limited<K, C>>,
 }
 
 struct Limited<K: Clone + Eq + Hash, C: Clock> {
     limiter: RateLimiter<K, Store<K>, C, NoOpMiddleware<C::Instant>>,
     store: Store<K>,
-    /// How long it takes to refill one unit.
+    /// The time in which one unit refills.
     unit: Nanos,
+    /// The number of units of a full budget.
     burst: NonZeroU32,
 }
 
 impl<K: Clone + Eq + Hash> Buckets<K> {
-    /// `budget` units a `period`; 0 is no limit.
+    /// Gives each key `budget` units in a `period`; 0 means no limit.
     pub(super) fn new(budget: u32, period: Duration) -> Self {
         Self::with_clock(budget, period, MonotonicClock)
     }
@@ -65,19 +69,22 @@ impl<K: Clone + Eq + Hash, C: Clock> Buckets<K, C> {
         Self { limited }
     }
 
-    /// Takes so many units, or none and says when they will be there. More than a full budget counts as a full
-    /// one: what is allowed at all must come through some time.
+    /// Takes this many units. If there are too few, takes none and returns when there will be enough.
+    ///
+    /// More units than a full budget count as a full budget, so that an expensive request passes at some time.
     pub(super) fn take(&self, key: &K, units: u32) -> Result<(), RetryAfter> {
         let Some(limited) = &self.limited else { return Ok(()) };
         let Some(units) = NonZeroU32::new(units) else { return Ok(()) };
         match limited.limiter.check_key_n(key, units.min(limited.burst)) {
-            Ok(Err(not_until)) => Err(RetryAfter(not_until.wait_time_from(limited.limiter.clock().now()))),
+            Ok(Err(not_until)) => {
+                Err(RetryAfter { wait: not_until.wait_time_from(limited.limiter.clock().now()) })
+            }
             Ok(Ok(())) | Err(_) => Ok(()),
         }
     }
 
-    /// Takes this many units in place of the 1 that [`Buckets::take`] took just now. On a refusal the 1 stays
-    /// taken, and the error says when all the units will be there.
+    /// Takes this many units instead of the 1 that [`Buckets::take`] took just before. If there are too few, the 1
+    /// stays taken, and the error says when all the units will be available.
     pub(super) fn take_instead_of_one(&self, key: &K, units: u32) -> Result<(), RetryAfter> {
         self.put_back(key, 1);
         self.take(key, units.max(1)).map_err(|wait| {
@@ -92,14 +99,15 @@ impl<K: Clone + Eq + Hash, C: Clock> Buckets<K, C> {
         self.keep_one(key);
     }
 
+    /// Takes 1 unit again that was put back.
     fn keep_one(&self, key: &K) {
-        // The unit was there a moment ago. If other callers were faster, it becomes a debt.
+        // The unit was available just before. If another caller took it first, it becomes a debt.
         if self.take(key, 1).is_err() {
             self.take_more(key, 1);
         }
     }
 
-    /// Returns how long it takes until this many units are there; None if they are there now. Takes nothing.
+    /// Returns the time until this many units are available; None if they are available now. Takes no units.
     pub(super) fn wait(&self, key: &K, units: u32) -> Option<RetryAfter> {
         let wait = self.take(key, units).err();
         if wait.is_none() {
@@ -108,26 +116,26 @@ impl<K: Clone + Eq + Hash, C: Clock> Buckets<K, C> {
         wait
     }
 
-    /// Takes so many units more, whether they are there or not, from a budget that [`Buckets::take`] took from
-    /// just now.
+    /// Takes more units from a budget that [`Buckets::take`] took from just before, even if too few are available.
     pub(super) fn take_more(&self, key: &K, units: u32) {
         self.adjust(key, |state, unit| Nanos::from(state.as_u64().saturating_add(unit * u64::from(units))));
     }
 
-    /// Puts back what was taken.
+    /// Puts back units that were taken.
     pub(super) fn put_back(&self, key: &K, units: u32) {
-        // No more was taken.
+        // Never more than a full budget was taken.
         let units = self.limited.as_ref().map_or(units, |limited| units.min(limited.burst.get()));
         self.adjust(key, |state, unit| Nanos::from(state.as_u64().saturating_sub(unit * u64::from(units))));
     }
 
-    /// Fills the budget.
+    /// Fills the budget of a key.
     pub(super) fn fill(&self, key: &K) {
         if let Some(limited) = &self.limited {
             limited.store.lock().remove(key);
         }
     }
 
+    /// Changes the state of a key, which is the time at which its budget is full again.
     fn adjust(&self, key: &K, change: impl FnOnce(Nanos, u64) -> Nanos) {
         if let Some(limited) = &self.limited
             && let Some(state) = limited.store.lock().get_mut(key)
@@ -137,24 +145,26 @@ impl<K: Clone + Eq + Hash, C: Clock> Buckets<K, C> {
     }
 }
 
-/// When each budget will be full again, in nanoseconds since the start.
-struct Store<K>(Arc<Mutex<BoundedMap<K, Nanos>>>);
+/// The state of each budget: the time at which it is full again, in nanoseconds since the start.
+struct Store<K> {
+    states: Arc<Mutex<BoundedMap<K, Nanos>>>,
+}
 
 impl<K> Clone for Store<K> {
     fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
+        Self { states: Arc::clone(&self.states) }
     }
 }
 
 impl<K: Clone + Eq + Hash> Default for Store<K> {
     fn default() -> Self {
-        Self(Arc::new(Mutex::new(BoundedMap::new(MOST_KEYS))))
+        Self { states: Arc::new(Mutex::new(BoundedMap::new(MAX_KEYS))) }
     }
 }
 
 impl<K> Store<K> {
     fn lock(&self) -> MutexGuard<'_, BoundedMap<K, Nanos>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.states.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -206,10 +216,10 @@ mod tests {
     }
 
     #[test]
-    fn more_than_a_budget_is_a_full_budget() {
+    fn more_units_than_a_full_budget_count_as_a_full_budget() {
         let (buckets, clock) = sixty_a_minute();
         assert_eq!(buckets.take(&"a", 1_000), Ok(()));
-        assert_eq!(buckets.take(&"a", 1_000), Err(RetryAfter(MINUTE)));
+        assert_eq!(buckets.take(&"a", 1_000), Err(RetryAfter { wait: MINUTE }));
         clock.advance(MINUTE);
         assert_eq!(buckets.take(&"a", 1_000), Ok(()));
         buckets.put_back(&"a", 1_000);
@@ -218,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_taken_can_be_put_back_and_more_be_taken() {
+    fn units_can_be_put_back_and_taken_beyond_the_budget() {
         let (buckets, clock) = sixty_a_minute();
         assert_eq!(buckets.take(&"a", 60), Ok(()));
         buckets.put_back(&"a", 10);
@@ -232,20 +242,20 @@ mod tests {
     }
 
     #[test]
-    fn looking_at_a_budget_takes_nothing() {
+    fn asking_for_the_wait_takes_no_units() {
         let (buckets, clock) = sixty_a_minute();
         for _ in 0..100 {
             assert_eq!(buckets.wait(&"a", 60), None);
         }
         assert_eq!(buckets.take(&"a", 60), Ok(()));
-        assert_eq!(buckets.wait(&"a", 30), Some(RetryAfter(Duration::from_secs(30))));
+        assert_eq!(buckets.wait(&"a", 30), Some(RetryAfter { wait: Duration::from_secs(30) }));
         clock.advance(Duration::from_secs(30));
         assert_eq!(buckets.wait(&"a", 30), None);
         assert_eq!(buckets.take(&"a", 30), Ok(()));
     }
 
     #[test]
-    fn who_was_looked_at_pays_the_rest_and_is_told_when_all_of_it_will_be_there() {
+    fn the_cost_replaces_the_first_unit_and_a_refusal_tells_the_wait_for_the_whole_cost() {
         let (buckets, clock) = sixty_a_minute();
         for _ in 0..2 {
             assert_eq!(buckets.take(&"a", 1), Ok(()));
@@ -254,13 +264,17 @@ mod tests {
         clock.advance(Duration::from_secs(10));
         assert_eq!(buckets.take(&"a", 1), Ok(()));
         let wait = buckets.take_instead_of_one(&"a", 30).unwrap_err();
-        assert_eq!(wait.seconds(), 21, "9 are left of the 30");
+        assert_eq!(wait.seconds(), 21, "9 of the 30 units are available");
         clock.advance(Duration::from_secs(21));
         assert_eq!(buckets.take(&"a", 1), Ok(()));
         assert_eq!(buckets.take_instead_of_one(&"a", 30), Ok(()));
         clock.advance(MINUTE);
         assert_eq!(buckets.take(&"a", 1), Ok(()));
-        assert_eq!(buckets.take_instead_of_one(&"a", 1_000), Ok(()), "more than a budget is a full one");
+        assert_eq!(
+            buckets.take_instead_of_one(&"a", 1_000),
+            Ok(()),
+            "more units than a full budget count as a full budget"
+        );
         clock.advance(MINUTE);
         assert_eq!(buckets.take(&"a", 1), Ok(()));
         assert_eq!(buckets.take_instead_of_one(&"a", 30), Ok(()));
@@ -281,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn zero_is_no_limit() {
+    fn zero_means_no_limit() {
         let buckets = Buckets::new(0, MINUTE);
         for _ in 0..1_000 {
             assert_eq!(buckets.take(&"a", u32::MAX), Ok(()));
@@ -289,9 +303,9 @@ mod tests {
     }
 
     #[test]
-    fn waits_are_told_in_whole_seconds() {
+    fn waits_are_rounded_up_to_whole_seconds() {
         for (wait, seconds) in [(0, 1), (1, 1), (1_000, 1), (1_001, 2), (59_999, 60)] {
-            assert_eq!(RetryAfter(Duration::from_millis(wait)).seconds(), seconds);
+            assert_eq!(RetryAfter { wait: Duration::from_millis(wait) }.seconds(), seconds);
         }
     }
 }

@@ -1,11 +1,11 @@
-//! Who may do how much: budgets of operations, and of attempts to sign in; and how much at once.
+//! Limits on clients: budgets for operations and for sign-in attempts, and maximum numbers of things at once.
 //!
-//! Each node of a deployment counts by itself: behind a balancer over three nodes, a client has up to three times
-//! the budget.
+//! Each node of a deployment counts separately. Behind a load balancer with three nodes, a client has up to three
+//! times the budget.
 
 mod address;
 mod bucket;
-mod places;
+mod permits;
 mod sign_in;
 
 use std::hash::Hash;
@@ -16,33 +16,33 @@ use jishu_entity::UserId;
 
 pub use address::ClientAddress;
 pub use bucket::RetryAfter;
-pub use places::{PlaceOfKey, PlacesPerKey};
-pub use sign_in::{SignInAttempt, SignInLimits, TooMany};
+pub use permits::{KeyPermit, PermitsPerKey};
+pub use sign_in::{SignInAttempt, SignInLimits, SpentBudget};
 
 use bucket::Buckets;
 
-/// The subscriptions that each user may have at once.
-pub type Subscriptions = PlacesPerKey<UserId>;
+/// The permits for the subscriptions that each user may have at once.
+pub type SubscriptionPermits = PermitsPerKey<UserId>;
 
-/// One of the subscriptions that a user may have, until it is dropped.
-pub type SubscriptionPlace = PlaceOfKey<UserId>;
+/// The permit of one subscription. Dropping it gives it back.
+pub type SubscriptionPermit = KeyPermit<UserId>;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// How much each client may do; 0 is no limit.
+/// The limits on each client; 0 means no limit.
 #[derive(Clone, Copy, Debug)]
 pub struct LimitOptions {
-    /// The cost of the operations of one user in a minute.
+    /// Maximum cost of the operations of one user in a minute.
     pub user_cost_per_minute: u32,
-    /// The cost of the operations of those who are not signed in, from one address in a minute.
+    /// Maximum cost of anonymous operations from one address in a minute.
     pub address_cost_per_minute: u32,
-    /// The cost of the operations of all who are signed in, from one address in a minute.
+    /// Maximum cost of the operations of all signed-in users at one address in a minute.
     pub address_users_cost_per_minute: u32,
-    /// Accounts made from one address in an hour.
+    /// Maximum number of accounts made from one address in an hour.
     pub registrations_per_hour: u32,
-    /// Attempts to sign in from one address in a minute; one that fails counts as five.
+    /// Maximum number of sign-in attempts from one address in a minute. A failed attempt counts as five.
     pub sign_ins_per_minute: u32,
-    /// Failed attempts to sign in to one account in an hour.
+    /// Maximum number of failed attempts to sign in to one account in an hour.
     pub sign_in_failures_per_hour: u32,
 }
 
@@ -50,14 +50,15 @@ pub struct LimitOptions {
 pub struct Limits {
     users: Buckets<UserId>,
     addresses: Buckets<IpAddr>,
-    /// Of those who are signed in: a school behind one address is many users.
+    /// The budgets of addresses for signed-in users. They are larger, because a school has many users behind one
+    /// address.
     addresses_of_users: Buckets<IpAddr>,
-    /// Attempts to sign in.
+    /// The limits on sign-in attempts.
     pub sign_in: SignInLimits,
 }
 
 impl Limits {
-    /// With full budgets for everybody.
+    /// Makes limits with full budgets for every client.
     #[must_use]
     pub fn new(options: LimitOptions) -> Self {
         Self {
@@ -68,31 +69,31 @@ impl Limits {
         }
     }
 
-    /// Takes 1 from the budget of an address: for a request to be looked at, whatever becomes of it. What comes with
-    /// credentials has the budget of users, so that a stranger behind the same address does not shut them out.
+    /// Takes 1 from the budget of an address when a request arrives, whatever its result. A request with credentials
+    /// uses the budget for users, so that a stranger behind the same address cannot lock them out.
     ///
     /// # Errors
-    /// When there is none: it says when there will be.
-    pub fn look(&self, client: ClientAddress, has_credentials: bool) -> Result<(), RetryAfter> {
+    /// Fails if the budget is spent. The error says when the next unit is available.
+    pub fn take_for_request(&self, client: ClientAddress, has_credentials: bool) -> Result<(), RetryAfter> {
         let addresses = if has_credentials { &self.addresses_of_users } else { &self.addresses };
         addresses.take(&client.network(), 1)
     }
 
-    /// Takes 1 from the budget of a user, for a document to be looked at.
+    /// Takes 1 from the budget of a user when a document of theirs arrives.
     ///
     /// # Errors
-    /// As [`Limits::look`].
-    pub fn look_for(&self, user: UserId) -> Result<(), RetryAfter> {
+    /// Fails as [`Limits::take_for_request`] does.
+    pub fn take_for_document(&self, user: UserId) -> Result<(), RetryAfter> {
         self.users.take(&user, 1)
     }
 
     /// Takes the cost of an operation from the budgets of the address and of the user. The cost replaces the 1
-    /// that was taken when the request arrived. It is about the number of objects that the operation can return.
+    /// that was taken when the request arrived. The cost is about the number of objects that the operation can return.
     ///
     /// # Errors
-    /// Fails if a budget is too small. Then only the 1 stays taken, and the error says when both budgets will have
-    /// the whole cost.
-    pub fn operation(
+    /// Fails if a budget has too few units. Then only the 1 stays taken, and the error says when both budgets will
+    /// have the whole cost.
+    pub fn take_for_operation(
         &self,
         user: Option<UserId>,
         client: ClientAddress,
@@ -117,7 +118,7 @@ impl Limits {
     }
 }
 
-/// Takes 1 from both budgets. If that fails, takes nothing and returns when both will have it.
+/// Takes 1 from both budgets. If one of them is spent, takes nothing and returns how long to wait for each.
 fn take_one_of_both<A: Clone + Eq + Hash, B: Clone + Eq + Hash>(
     (first, a): (&Buckets<A>, &A),
     (second, b): (&Buckets<B>, &B),
@@ -152,23 +153,23 @@ mod tests {
         });
         let client = ClientAddress::new(IpAddr::from([192, 0, 2, 1]));
         let other = ClientAddress::new(IpAddr::from([192, 0, 2, 2]));
-        let look = |user, client| {
-            limits.look(client, true)?;
-            limits.look_for(UserId(user))
+        let request = |user, client| {
+            limits.take_for_request(client, true)?;
+            limits.take_for_document(UserId(user))
         };
         let operation = |user, client, cost| {
-            look(user, client)?;
-            limits.operation(Some(UserId(user)), client, cost)
+            request(user, client)?;
+            limits.take_for_operation(Some(UserId(user)), client, cost)
         };
         assert!(operation(1, client, 60).is_ok());
-        assert!(look(1, client).is_err());
+        assert!(request(1, client).is_err());
         assert!(operation(2, client, 50).is_ok());
         let wait = operation(3, client, 50).unwrap_err();
         assert!((21..=22).contains(&wait.seconds()), "{wait:?}: 43 are missing of 120 a minute");
-        assert!(operation(3, other, 59).is_ok(), "only the look was taken from the user");
-        assert!(limits.look(client, false).is_ok());
-        assert!(limits.operation(None, client, 60).is_ok());
-        assert!(limits.look(client, false).is_err());
-        assert!(limits.look(client, true).is_ok());
+        assert!(operation(3, other, 59).is_ok(), "the user paid only 1 for the refused operation");
+        assert!(limits.take_for_request(client, false).is_ok());
+        assert!(limits.take_for_operation(None, client, 60).is_ok());
+        assert!(limits.take_for_request(client, false).is_err());
+        assert!(limits.take_for_request(client, true).is_ok());
     }
 }

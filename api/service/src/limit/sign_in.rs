@@ -1,4 +1,4 @@
-//! Limits on guessing: passwords, accounts, refresh tokens.
+//! Limits on guessing passwords, accounts and refresh tokens.
 
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,80 +10,83 @@ use sha2::{Digest, Sha256};
 use super::address::ClientAddress;
 use super::bucket::{Buckets, RetryAfter};
 use super::{LimitOptions, take_one_of_both};
-use crate::bounded::BoundedMap;
+use crate::bounded_map::BoundedMap;
 use crate::security;
 
-/// What a failed attempt takes from the budget of its address; one that succeeds takes 1.
-const COST_OF_A_FAILURE: u32 = 5;
-/// Factor for the budget of addresses from which the account signed in before.
-const KNOWN_FACTOR: u32 = 10;
-/// Number of times a minute that the database is asked whether it knows an account at an address without a budget.
-const LOOK_UPS_PER_MINUTE: u32 = 10;
+/// Number of units that a failed attempt takes from the budget of its address. A successful attempt takes 1.
+const UNITS_PER_FAILURE: u32 = 5;
+/// Factor by which the budget of an address is larger for an account that signed in from there before.
+const KNOWN_ADDRESS_FACTOR: u32 = 10;
+/// Maximum number of database look-ups a minute for one account at one address whose budget is spent. Each finds out
+/// whether the account signed in from there before.
+const MAX_LOOK_UPS_PER_MINUTE: u32 = 10;
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
-/// At some 60 bytes each.
-const MOST_REMEMBERED: usize = 100_000;
-/// Time after which a sign-in is recorded again.
-const REMEMBERED_FOR: TimeDelta = TimeDelta::days(1);
+/// Maximum number of remembered sign-ins, and of remembered refresh tokens. Each takes about 60 bytes.
+const MAX_REMEMBERED: usize = 100_000;
+/// Time after which a sign-in from the same address is recorded again.
+const RECORD_INTERVAL: TimeDelta = TimeDelta::days(1);
 
-/// Stands for an e-mail address without keeping it.
-type AccountKey = [u8; 32];
+/// A hash that identifies an e-mail address without storing it.
+type EmailHash = [u8; 32];
 
 /// A hash that identifies a refresh token without storing it.
-type TokenKey = [u8; 32];
+type TokenHash = [u8; 32];
 
 /// Limits on sign-in attempts, by address and by account, and on refresh tokens that do not work.
 ///
-/// Guesses of one account's password from many addresses reach the limit of the account, which counts only
-/// failures. An account that signed in before from an address has a budget of its own there. If the budget of the
-/// address or of the account is spent, its owner can still sign in. A wrong password then gets the same response
-/// as a spent budget.
+/// Guesses from many addresses reach the limit of the account, which counts only failures. An account has a separate
+/// budget at each address from which it signed in before. So the owner can still sign in from there after strangers
+/// have spent the other budgets. A wrong password then gets the same response as a spent budget.
 pub struct SignInLimits {
     addresses: Buckets<IpAddr>,
-    accounts: Buckets<AccountKey>,
+    accounts: Buckets<EmailHash>,
     known_addresses: Buckets<IpAddr>,
-    known_accounts: Buckets<(AccountKey, IpAddr)>,
-    look_ups: Buckets<(AccountKey, IpAddr)>,
+    known_accounts: Buckets<(EmailHash, IpAddr)>,
+    look_ups: Buckets<(EmailHash, IpAddr)>,
     registrations: Buckets<IpAddr>,
-    /// Counts the refresh tokens that do not work.
+    /// Counts the refresh tokens that were refused.
     exchanges: Buckets<IpAddr>,
     /// The addresses from which accounts signed in on this node, and when that was recorded.
-    known: Mutex<BoundedMap<(AccountKey, IpAddr), DateTime<Utc>>>,
-    /// Refresh tokens that will never work again.
-    dead: Mutex<BoundedMap<TokenKey, ()>>,
+    known: Mutex<BoundedMap<(EmailHash, IpAddr), DateTime<Utc>>>,
+    /// Refresh tokens that were refused, and never become valid again.
+    dead: Mutex<BoundedMap<TokenHash, ()>>,
 }
 
-/// The spent budget, and the time until it has units again.
+/// A refusal because a budget is spent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TooMany {
-    /// When the next attempt is admitted.
+pub struct SpentBudget {
+    /// The time until the next attempt is admitted.
     pub wait: RetryAfter,
-    /// Whether the account has too many failures. Otherwise its address has too many attempts.
+    /// True if the account has too many failures. False if its address has too many attempts.
     pub of_account: bool,
 }
 
-/// An attempt that may go on. Say how it ended; one that is dropped has failed.
+/// An admitted attempt. The caller reports how it ended; an attempt that is dropped without a report has failed.
 #[must_use]
 pub struct SignInAttempt<'a> {
     limits: &'a SignInLimits,
     client: ClientAddress,
-    paid: Paid,
+    charge: Charge,
     has_ended: bool,
     has_failed: bool,
 }
 
 /// The budgets from which an attempt took 1.
 #[derive(Clone, Copy)]
-enum Paid {
-    Stranger(AccountKey),
-    Known(AccountKey, TooMany),
+enum Charge {
+    /// An account of which no earlier sign-in from this address was looked up.
+    Stranger(EmailHash),
+    /// An account that signed in from this address before. The other budgets are spent.
+    Known { account: EmailHash, refusal: SpentBudget },
+    /// A registration.
     Registration,
-    /// A refresh token. True if a node of ours made it: then nothing was taken.
-    Exchange(TokenKey, bool),
+    /// A refresh token. It is free, so that nothing was taken, if this deployment issued it.
+    Exchange { token: TokenHash, is_free: bool },
 }
 
 impl SignInLimits {
-    /// With full budgets for everybody.
+    /// Makes limits with full budgets for every client.
     #[must_use]
     pub fn new(options: &LimitOptions) -> Self {
         let of_addresses = options.sign_ins_per_minute;
@@ -91,101 +94,103 @@ impl SignInLimits {
         Self {
             addresses: Buckets::new(of_addresses, MINUTE),
             accounts: Buckets::new(of_accounts, HOUR),
-            known_addresses: Buckets::new(of_addresses.saturating_mul(KNOWN_FACTOR), MINUTE),
+            known_addresses: Buckets::new(of_addresses.saturating_mul(KNOWN_ADDRESS_FACTOR), MINUTE),
             known_accounts: Buckets::new(of_accounts, HOUR),
-            look_ups: Buckets::new(LOOK_UPS_PER_MINUTE, MINUTE),
+            look_ups: Buckets::new(MAX_LOOK_UPS_PER_MINUTE, MINUTE),
             registrations: Buckets::new(options.registrations_per_hour, HOUR),
             exchanges: Buckets::new(of_addresses, MINUTE),
-            known: Mutex::new(BoundedMap::new(MOST_REMEMBERED)),
-            dead: Mutex::new(BoundedMap::new(MOST_REMEMBERED)),
+            known: Mutex::new(BoundedMap::new(MAX_REMEMBERED)),
+            dead: Mutex::new(BoundedMap::new(MAX_REMEMBERED)),
         }
     }
 
-    /// An attempt to sign in to the account of this e-mail address, folded as it is stored.
+    /// Admits an attempt to sign in to the account of this e-mail address. The e-mail address is in the form in which it
+    /// is stored.
     ///
     /// # Errors
-    /// Fails if the address or the account has too many attempts. An account that is known there has another
-    /// budget: [`SignInLimits::sign_in_where_known`].
-    pub fn sign_in(&self, client: ClientAddress, email: &str) -> Result<SignInAttempt<'_>, TooMany> {
-        let key = account_key(email);
+    /// Fails if the address or the account has too many attempts. An account that signed in from there before has
+    /// another budget: see [`SignInLimits::sign_in_where_known`].
+    pub fn sign_in(&self, client: ClientAddress, email: &str) -> Result<SignInAttempt<'_>, SpentBudget> {
+        let key = hash_of(email);
         let (addresses, accounts) = ((&self.addresses, &client.network()), (&self.accounts, &key));
-        take_one_of_both(addresses, accounts).map_err(|(address, account)| TooMany {
-            wait: address.max(account).unwrap_or(RetryAfter(MINUTE)),
+        take_one_of_both(addresses, accounts).map_err(|(address, account)| SpentBudget {
+            wait: address.max(account).unwrap_or(RetryAfter { wait: MINUTE }),
             of_account: account.is_some(),
         })?;
-        Ok(self.attempt(client, Paid::Stranger(key)))
+        Ok(self.attempt(client, Charge::Stranger(key)))
     }
 
     /// Admits a refused attempt if the account signed in from this address before.
     ///
     /// # Errors
-    /// Returns the first refusal again if that account has too many failures from there.
+    /// Returns the first refusal again if the account has too many failures from this address.
     pub fn sign_in_where_known(
         &self,
         client: ClientAddress,
         email: &str,
-        refused: TooMany,
-    ) -> Result<SignInAttempt<'_>, TooMany> {
-        let (key, network) = (account_key(email), client.network());
+        refused: SpentBudget,
+    ) -> Result<SignInAttempt<'_>, SpentBudget> {
+        let (key, network) = (hash_of(email), client.network());
         let (addresses, accounts) =
             ((&self.known_addresses, &network), (&self.known_accounts, &(key, network)));
         take_one_of_both(addresses, accounts).map_err(|_spent| refused)?;
-        Ok(self.attempt(client, Paid::Known(key, refused)))
+        Ok(self.attempt(client, Charge::Known { account: key, refusal: refused }))
     }
 
-    /// Admits an attempt to exchange a refresh token. A token that a node of ours made is admitted whatever others
-    /// send from the same address, unless it was refused before.
+    /// Admits an attempt to exchange a refresh token. A token that this deployment issued is admitted even if the budget
+    /// of its address is spent, unless the token was refused before.
     ///
     /// # Errors
-    /// Fails if too many tokens that do not work came from the address.
+    /// Fails if too many invalid tokens came from the address.
     pub fn exchange(
         &self,
         client: ClientAddress,
         token: &str,
         is_ours: bool,
     ) -> Result<SignInAttempt<'_>, RetryAfter> {
-        let key = account_key(token);
+        let key = hash_of(token);
         let is_free = is_ours && lock(&self.dead).get_mut(&key).is_none();
         if !is_free {
             self.exchanges.take(&client.network(), 1)?;
         }
-        Ok(self.attempt(client, Paid::Exchange(key, is_free)))
+        Ok(self.attempt(client, Charge::Exchange { token: key, is_free }))
     }
 
-    /// An attempt to make an account.
+    /// Admits an attempt to make an account.
     ///
     /// # Errors
-    /// When the address has had too many, or has made too many accounts.
+    /// Fails if the address has too many attempts, or has made too many accounts.
     pub fn register(&self, client: ClientAddress) -> Result<SignInAttempt<'_>, RetryAfter> {
         let network = client.network();
-        take_one_of_both((&self.addresses, &network), (&self.registrations, &network))
-            .map_err(|(address, registrations)| address.max(registrations).unwrap_or(RetryAfter(MINUTE)))?;
-        Ok(self.attempt(client, Paid::Registration))
+        take_one_of_both((&self.addresses, &network), (&self.registrations, &network)).map_err(
+            |(address, registrations)| address.max(registrations).unwrap_or(RetryAfter { wait: MINUTE }),
+        )?;
+        Ok(self.attempt(client, Charge::Registration))
     }
 
-    fn attempt(&self, client: ClientAddress, paid: Paid) -> SignInAttempt<'_> {
-        SignInAttempt { limits: self, client, paid, has_ended: false, has_failed: false }
+    fn attempt(&self, client: ClientAddress, charge: Charge) -> SignInAttempt<'_> {
+        SignInAttempt { limits: self, client, charge, has_ended: false, has_failed: false }
     }
 
-    /// Whether this node knows that the account signed in from this address.
+    /// Returns whether this node knows that the account signed in from this address.
     pub fn knows(&self, client: ClientAddress, email: &str) -> bool {
-        lock(&self.known).get_mut(&(account_key(email), client.network())).is_some()
+        lock(&self.known).get_mut(&(hash_of(email), client.network())).is_some()
     }
 
-    /// Whether this node knows that this was recorded a short while ago.
+    /// Returns whether this node remembers that a sign-in from this address was recorded less than a day ago.
     pub fn has_recorded(&self, client: ClientAddress, email: &str, now: DateTime<Utc>) -> bool {
-        let recorded = lock(&self.known).get_mut(&(account_key(email), client.network())).copied();
-        recorded.is_some_and(|at| now - at < REMEMBERED_FOR)
+        let recorded = lock(&self.known).get_mut(&(hash_of(email), client.network())).copied();
+        recorded.is_some_and(|at| now - at < RECORD_INTERVAL)
     }
 
-    /// Records on this node that the account signed in from this address.
+    /// Remembers on this node that the account signed in from this address.
     pub fn remember(&self, client: ClientAddress, email: &str, now: DateTime<Utc>) {
-        lock(&self.known).insert((account_key(email), client.network()), now);
+        lock(&self.known).insert((hash_of(email), client.network()), now);
     }
 
-    /// Whether the database may be asked if it knows the account at this address.
+    /// Returns whether the database may be asked if the account signed in from this address before.
     pub fn may_look_up(&self, client: ClientAddress, email: &str) -> bool {
-        self.look_ups.take(&(account_key(email), client.network()), 1).is_ok()
+        self.look_ups.take(&(hash_of(email), client.network()), 1).is_ok()
     }
 }
 
@@ -194,83 +199,84 @@ impl SignInAttempt<'_> {
     pub fn succeeded(mut self) {
         self.has_ended = true;
         let (limits, network) = (self.limits, self.client.network());
-        match self.paid {
-            // The guesses of others stay counted.
-            Paid::Stranger(account) => limits.accounts.put_back(&account, 1),
-            Paid::Known(account, _) => limits.known_accounts.fill(&(account, network)),
-            Paid::Exchange(_, false) => limits.exchanges.put_back(&network, 1),
-            Paid::Exchange(_, true) | Paid::Registration => {}
+        match self.charge {
+            // Failures of other clients stay counted.
+            Charge::Stranger(account) => limits.accounts.put_back(&account, 1),
+            Charge::Known { account, .. } => limits.known_accounts.fill(&(account, network)),
+            Charge::Exchange { is_free: false, .. } => limits.exchanges.put_back(&network, 1),
+            Charge::Exchange { is_free: true, .. } | Charge::Registration => {}
         }
     }
 
-    /// Ends the attempt with a failure. Returns the refusal to send if only the budget of a known account was
-    /// open.
-    pub fn failed(mut self) -> Option<TooMany> {
+    /// Ends the attempt with a failure. If the other budgets are spent, returns the refusal to send for them.
+    pub fn failed(mut self) -> Option<SpentBudget> {
         self.has_failed = true;
-        match self.paid {
-            Paid::Known(_, refused) => Some(refused),
-            Paid::Exchange(token, _) => {
+        match self.charge {
+            Charge::Known { refusal, .. } => Some(refusal),
+            Charge::Exchange { token, .. } => {
                 lock(&self.limits.dead).insert(token, ());
                 None
             }
-            Paid::Registration => {
+            Charge::Registration => {
                 self.limits.registrations.put_back(&self.client.network(), 1);
                 None
             }
-            Paid::Stranger(_) => None,
+            Charge::Stranger(_) => None,
         }
     }
 
-    /// It could not be told whether it was right: a fault of ours.
+    /// Ends the attempt without a result, because the server could not check the credentials.
     pub fn undecided(mut self) {
         self.has_ended = true;
         let (limits, network) = (self.limits, self.client.network());
-        match self.paid {
-            Paid::Stranger(account) => {
+        match self.charge {
+            Charge::Stranger(account) => {
                 limits.addresses.put_back(&network, 1);
                 limits.accounts.put_back(&account, 1);
             }
-            Paid::Known(account, _) => {
+            Charge::Known { account, .. } => {
                 limits.known_addresses.put_back(&network, 1);
                 limits.known_accounts.put_back(&(account, network), 1);
             }
-            Paid::Registration => {
+            Charge::Registration => {
                 limits.addresses.put_back(&network, 1);
                 limits.registrations.put_back(&network, 1);
             }
-            Paid::Exchange(_, false) => limits.exchanges.put_back(&network, 1),
-            Paid::Exchange(_, true) => {}
+            Charge::Exchange { is_free: false, .. } => limits.exchanges.put_back(&network, 1),
+            Charge::Exchange { is_free: true, .. } => {}
         }
     }
 }
 
-/// Also where its client hung up and is told nothing: else guesses of which the client awaits no answer would be
-/// cheap.
+/// Charges a failure. An attempt whose client hung up counts too, so that nobody can guess cheaply without waiting for
+/// the responses.
 impl Drop for SignInAttempt<'_> {
     fn drop(&mut self) {
         if self.has_ended {
             return;
         }
         let (limits, network) = (self.limits, self.client.network());
-        match self.paid {
-            Paid::Stranger(_) | Paid::Registration => {
-                limits.addresses.take_more(&network, COST_OF_A_FAILURE - 1);
+        match self.charge {
+            Charge::Stranger(_) | Charge::Registration => {
+                limits.addresses.take_more(&network, UNITS_PER_FAILURE - 1);
             }
-            Paid::Known(..) => limits.known_addresses.take_more(&network, COST_OF_A_FAILURE - 1),
-            Paid::Exchange(_, false) => limits.exchanges.take_more(&network, COST_OF_A_FAILURE - 1),
-            Paid::Exchange(_, true) => {
-                // If fewer units are left, the budget is spent in any case.
-                let _ = limits.exchanges.take(&network, COST_OF_A_FAILURE);
+            Charge::Known { .. } => limits.known_addresses.take_more(&network, UNITS_PER_FAILURE - 1),
+            Charge::Exchange { is_free: false, .. } => {
+                limits.exchanges.take_more(&network, UNITS_PER_FAILURE - 1);
+            }
+            Charge::Exchange { is_free: true, .. } => {
+                // A refusal needs no handling: the budget is spent then.
+                let _ = limits.exchanges.take(&network, UNITS_PER_FAILURE);
             }
         }
-        if !self.has_failed && matches!(self.paid, Paid::Stranger(_) | Paid::Known(..)) {
+        if !self.has_failed && matches!(self.charge, Charge::Stranger(_) | Charge::Known { .. }) {
             security::sign_in_failed(self.client, "abandoned", None);
         }
     }
 }
 
-fn account_key(email: &str) -> AccountKey {
-    Sha256::digest(email.as_bytes()).into()
+fn hash_of(text: &str) -> [u8; 32] {
+    Sha256::digest(text.as_bytes()).into()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -30,12 +30,12 @@ pub use question_formats::{DraftAnswer, DraftOption, Format};
 pub use report::{Advice, ImportReport, Loss, MOST_REFUSED, Notice, RefusedImport};
 pub use store::QUESTIONS_IMPORTED;
 
-use crate::database::joined;
+use crate::database::join_task;
 
 /// Runs what takes so long that nothing else would run on this thread: a megabyte of text takes some ten
 /// milliseconds, and up to a second where somebody took pains.
 async fn run_aside<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, sea_orm::DbErr> {
-    joined(tokio::task::spawn_blocking(work)).await
+    join_task(tokio::task::spawn_blocking(work)).await
 }

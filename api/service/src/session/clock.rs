@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::Services;
 use crate::error::{Error, Fault, Refusal};
-use crate::events::{Change, Watch, patiently};
+use crate::events::{Watch, WatchedChange, read_with_retries};
 
 /// What a sitting's clock shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +106,7 @@ impl Watching {
             Some(row) => row,
             None => {
                 self.changed_or_due().await;
-                let row = patiently(|| read(&self.services, self.owner, self.session)).await?;
+                let row = read_with_retries(|| read(&self.services, self.owner, self.session)).await?;
                 row.ok_or_else(|| Fault::missing(format_args!("sitting {}", self.session)))?
             }
         };
@@ -122,7 +122,7 @@ impl Watching {
     }
 
     async fn changed_or_due(&self) {
-        let mine = [Change::Card(self.card), Change::Answers(self.session)];
+        let mine = [WatchedChange::Card(self.card), WatchedChange::Answers(self.session)];
         while let Ok(changes) = timeout_at(self.next, self.watch.changes()).await {
             if mine.iter().any(|change| changes.contains(change)) {
                 return;

@@ -11,7 +11,7 @@ use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter,
 
 use super::{Sitting, SittingRules, close, sitting_of};
 use crate::Services;
-use crate::database::{Unreadable, WritePolicy, lock_user, readable};
+use crate::database::{Unreadable, WritePolicy, lock_user, read_rows};
 use crate::error::{Error, Fault};
 
 /// How many are looked up at once.
@@ -98,7 +98,7 @@ async fn find(services: &Services, after: u64) -> Result<(Vec<test_session::Mode
         .order_by_asc(test_session::Column::Id)
         .offset(after)
         .limit(BATCH as u64);
-    readable(&services.database.reader().as_stored(), overdue).await
+    read_rows(&services.database.reader().without_time_check(), overdue).await
 }
 
 /// Logs once that a sitting could not be closed. Every later search retries it.

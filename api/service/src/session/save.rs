@@ -14,7 +14,7 @@ use super::answers::{AnswerRefusal, GivenAnswer, StoredAnswer, checked};
 use super::together::{Together, Written};
 use super::upsert::{Write, upsert};
 use crate::Services;
-use crate::database::{Database, WritePolicy, pause, to_its_end};
+use crate::database::{Database, WritePolicy, backoff, run_detached};
 use crate::error::{Error, Fault, Refusal};
 
 /// Answers that are saved together.
@@ -73,7 +73,7 @@ pub async fn save(
     let (database, sittings) = (services.database.clone(), Arc::clone(&services.sittings));
     let events = Arc::clone(&services.events);
     // Also when the client has left.
-    to_its_end(async move {
+    run_detached(async move {
         let write = Arc::new(write);
         let superseded = match database.is_cluster() {
             true => write_on_cluster(&database, &write).await?,
@@ -106,7 +106,7 @@ async fn write_together(
             tracing::warn!(session = %write.id, "a sitting is being changed for so long that answers cannot be saved");
             return Err(Fault::Held.into());
         }
-        tokio::time::sleep(pause(attempt)).await;
+        tokio::time::sleep(backoff(attempt)).await;
         attempt += 1;
     }
 }

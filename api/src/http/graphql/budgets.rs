@@ -26,7 +26,7 @@ pub(super) fn charge_request(
     client: ClientAddress,
     has_credentials: bool,
 ) -> Result<RequestCharge, RequestRefusal> {
-    let charged = state.services.limits.look(client, has_credentials);
+    let charged = state.services.limits.take_for_request(client, has_credentials);
     charged.map(|()| RequestCharge(())).map_err(|wait| RequestRefusal::rate_limited(client, wait))
 }
 
@@ -54,10 +54,10 @@ pub(super) fn prepare_operation(
     let over_budget = |wait| OperationRefusal::OverBudget(RequestRefusal::rate_limited(caller.client, wait));
     let user = caller.viewer.map(|viewer| viewer.user_id);
     if let Some(user) = user {
-        limits.look_for(user).map_err(over_budget)?;
+        limits.take_for_document(user).map_err(over_budget)?;
     }
     let operation = state.engine.prepare(call).map_err(OperationRefusal::Document)?;
     let cost = u32::try_from(operation.cost()).unwrap_or(u32::MAX);
-    limits.operation(user, caller.client, cost).map_err(over_budget)?;
+    limits.take_for_operation(user, caller.client, cost).map_err(over_budget)?;
     Ok(operation)
 }

@@ -18,7 +18,7 @@ use super::request_context::Caller;
 use crate::graphql::{RequestId, StartSignal, finish_errors, panic_error};
 use crate::http::AppState;
 use graphql_engine::PreparedOperation;
-use jishu_service::limit::SubscriptionPlace;
+use jishu_service::limit::SubscriptionPermit;
 
 /// How many responses may wait for a client, in addition to the one that is being made. Then the operation waits.
 const MAX_WAITING_RESPONSES: usize = 1;
@@ -47,7 +47,7 @@ pub(super) struct Execution {
     events: mpsc::Receiver<ExecutionEvent>,
     task: JoinHandle<()>,
     /// The permit of a subscription, held until the subscription ends or is dropped.
-    permit: Option<SubscriptionPlace>,
+    permit: Option<SubscriptionPermit>,
     started: Option<BoxFuture<'static, ()>>,
 }
 
@@ -69,7 +69,7 @@ impl Execution {
         let subscriber = caller.viewer.filter(|_| is_subscription);
         let permit = subscriber.map(|viewer| state.subscriptions.take(viewer.user_id));
         let responses = if let Some(None) = permit {
-            let refused = too_many_subscriptions(state.subscriptions.most());
+            let refused = too_many_subscriptions(state.subscriptions.max_per_key());
             stream::once(async { refused }).boxed()
         } else if is_subscription {
             let (notifier, notified) = StartSignal::new();

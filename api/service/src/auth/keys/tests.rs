@@ -22,17 +22,20 @@ const X: &str = "Gb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE";
 const RFC8037_D: &str = "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A";
 const RFC8037_THUMBPRINT: &str = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";
 
-struct Folder(PathBuf);
+/// A folder that is deleted when dropped.
+struct Folder {
+    path: PathBuf,
+}
 
 impl Folder {
     fn new() -> Self {
         let path = std::env::temp_dir().join(format!("jishu-keys-{}", Uuid::new_v4()));
         fs::create_dir(&path).unwrap();
-        Self(path)
+        Self { path }
     }
 
     fn file(&self, content: &str) -> PathBuf {
-        let path = self.0.join(format!("{}.pem", Uuid::new_v4()));
+        let path = self.path.join(format!("{}.pem", Uuid::new_v4()));
         fs::write(&path, content).unwrap();
         path
     }
@@ -40,7 +43,7 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+        let _ = fs::remove_dir_all(&self.path);
     }
 }
 
@@ -57,7 +60,7 @@ fn load(pem: &str) -> Result<KeyRing, KeyError> {
 }
 
 #[test]
-fn publishes_the_public_half_and_no_more() {
+fn only_the_public_key_is_published() {
     let ring = load(V1).unwrap();
     let kid = ring.signing().0.to_owned();
     assert_eq!(
@@ -94,18 +97,18 @@ fn reads_both_versions_of_pkcs8() {
 }
 
 #[test]
-fn openssl_and_we_read_each_others_keys() {
+fn openssl_and_jishu_read_each_others_keys() {
     let folder = Folder::new();
-    let theirs = folder.0.join("theirs.pem");
+    let theirs = folder.path.join("theirs.pem");
     let generated =
         Command::new("openssl").args(["genpkey", "-algorithm", "ed25519", "-out"]).arg(&theirs).output();
     let Ok(generated) = generated else {
-        return; // No openssl on this machine: the other tests hold both forms as text.
+        return; // This machine has no openssl. The other tests have both forms as text.
     };
     assert!(generated.status.success());
     KeyRing::from_pem_file(&theirs).unwrap();
 
-    let ours = folder.0.join("ours.pem");
+    let ours = folder.path.join("ours.pem");
     KeyRing::load_or_create(&ours).unwrap();
     let read = Command::new("openssl").args(["pkey", "-noout", "-in"]).arg(&ours).output().unwrap();
     assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr));
@@ -121,9 +124,9 @@ fn a_missing_file_says_how_to_make_one() {
 }
 
 #[test]
-fn makes_its_file_once_and_for_its_owner_only() {
+fn the_file_is_made_once_and_only_its_owner_may_read_it() {
     let folder = Folder::new();
-    let path = folder.0.join("deeper/down/key.pem");
+    let path = folder.path.join("deeper/down/key.pem");
     let first = kids(&KeyRing::load_or_create(&path).unwrap());
     assert_eq!(kids(&KeyRing::load_or_create(&path).unwrap()), first);
     assert_eq!(kids(&KeyRing::from_pem_file(&path).unwrap()), first);
@@ -135,10 +138,10 @@ fn makes_its_file_once_and_for_its_owner_only() {
 }
 
 #[test]
-fn all_who_start_at_once_get_the_same_key() {
+fn processes_that_start_at_once_get_the_same_key() {
     let folder = Folder::new();
     for round in 0..20 {
-        let path = folder.0.join(format!("{round}.pem"));
+        let path = folder.path.join(format!("{round}.pem"));
         let barrier = Barrier::new(8);
         let rings: Vec<Vec<String>> = std::thread::scope(|scope| {
             let start = || {
@@ -151,16 +154,16 @@ fn all_who_start_at_once_get_the_same_key() {
         assert_eq!(rings[0].len(), 1);
         assert!(rings.iter().all(|kids| *kids == rings[0]), "{rings:?}");
     }
-    assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 20, "temporary files are left");
+    assert_eq!(fs::read_dir(&folder.path).unwrap().count(), 20, "temporary files were left behind");
 }
 
 #[test]
-fn a_file_that_cannot_be_used_is_never_replaced() {
+fn an_unusable_file_is_never_replaced() {
     let folder = Folder::new();
     let path = folder.file("");
     assert!(matches!(KeyRing::load_or_create(&path), Err(KeyError::NoKey(_))));
     assert_eq!(fs::read(&path).unwrap(), b"");
-    assert!(matches!(KeyRing::load_or_create(&folder.0), Err(KeyError::Read { .. })));
+    assert!(matches!(KeyRing::load_or_create(&folder.path), Err(KeyError::Read { .. })));
     let below_a_file = path.join("key.pem");
     assert!(matches!(
         KeyRing::load_or_create(&below_a_file),
@@ -192,7 +195,7 @@ fn a_rotated_ring_verifies_the_old_key_until_it_is_deleted() {
 }
 
 #[test]
-fn names_the_block_that_is_wrong() {
+fn the_error_names_the_wrong_block() {
     let windows = V1.replace('\n', "\r\n");
     assert_eq!(load(&windows).unwrap().jwks(), load(V1).unwrap().jwks());
 

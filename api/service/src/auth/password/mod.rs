@@ -1,7 +1,7 @@
-//! Password hashing: Argon2id, away from the threads that serve requests, a few at a time.
+//! Password hashing with Argon2id. A few hashes run at a time, on threads that do not serve requests.
 //!
-//! Hashes of the old system take other times than ours. While there are any, every refusal is sent after the same
-//! time: see [`Verified::pad`].
+//! The hashes of the old system take another time to compare than those of jishu. While any are stored, every refusal
+//! is sent after the same time, so that its time does not show the kind of the hash: see [`TimedVerdict::pad`].
 
 mod stored;
 
@@ -14,22 +14,22 @@ use argon2::{Algorithm, Argon2, Params, PasswordHash, PasswordHasher, Version};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
-use stored::{MAX_COMPARISON, Method, Stored};
+use stored::{MAX_COMPARISON_TIME, Method, Stored};
 
-/// Longest password that is hashed.
+/// Maximum length of a password in bytes.
 pub const MAX_PASSWORD_BYTES: usize = 1_024;
 
-/// Number of callers who may wait for a permit. At 20 ms a hash the last of them waits about a second.
-const MAX_WAITING: usize = 64;
+/// Maximum number of callers that wait for a permit. At 20 ms a hash, the last of them waits about a second.
+const MAX_WAITING_CALLERS: usize = 64;
 
-/// Parameters of Argon2id, OWASP's first choice: 19 MiB, two passes, one lane.
-const PARAMS: Params = match Params::new(19_456, 2, 1, None) {
+/// The parameters of Argon2id that OWASP recommends first: 19 MiB, two passes, one lane.
+const ARGON2_PARAMS: Params = match Params::new(19_456, 2, 1, None) {
     Ok(params) => params,
     Err(_) => panic!("valid Argon2 parameters"),
 };
 
-/// Factor for a machine that is busier than when a method was measured.
-const MARGIN: f64 = 1.5;
+/// Factor by which the measured time of the slowest method is raised, for times when the machine is busier.
+const TIME_MARGIN_FACTOR: f64 = 1.5;
 
 /// Maximum number of methods of stored hashes whose cost is measured.
 const MAX_METHODS: usize = 32;
@@ -40,7 +40,7 @@ pub enum PasswordError {
     /// Too many callers are waiting.
     #[error("Too many sign-ins are waiting. Try again in a few seconds.")]
     Busy,
-    /// Longer than [`MAX_PASSWORD_BYTES`].
+    /// The password is longer than [`MAX_PASSWORD_BYTES`].
     #[error("The password is longer than {MAX_PASSWORD_BYTES} bytes. Choose a shorter one.")]
     TooLong,
     /// The stored hash is of an unknown kind, damaged, or too expensive to compute.
@@ -56,10 +56,10 @@ pub enum PasswordError {
 
 /// The result of comparing a password with a stored hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum PasswordVerdict {
     /// The password is right.
     Right,
-    /// The password is right, and the hash should be replaced by one of ours.
+    /// The password is right, and the hash should be replaced by one with the current method.
     RightAndOutdated,
     /// The password is wrong, or there is no such user.
     Wrong,
@@ -69,23 +69,23 @@ pub enum Verdict {
 
 /// A verdict, and the time to wait before a refusal is sent.
 #[derive(Clone, Copy, Debug)]
-pub struct Verified {
+pub struct TimedVerdict {
     /// The result of the comparison.
-    pub verdict: Verdict,
-    /// How long to wait before a refusal is sent, so that its time does not show the kind of the stored hash.
+    pub verdict: PasswordVerdict,
+    /// The time to wait before a refusal is sent, so that the total time does not show the kind of the stored hash.
     pub pad: Duration,
-    /// How long the work itself took.
+    /// The time that the comparison took.
     pub work: Duration,
 }
 
-impl Verified {
-    /// How long the permits of the comparison stay taken after it.
+impl TimedVerdict {
+    /// Returns how long the comparison keeps its permits after it has ended.
     ///
-    /// Those who wait for permits must not see how much work was done with them, so a refusal keeps them for its pad.
+    /// A refusal keeps them during its pad. Otherwise the callers that wait for permits could see how long the work took.
     fn hold(&self) -> Duration {
         match self.verdict {
-            Verdict::Wrong | Verdict::Unreadable => self.pad,
-            Verdict::Right | Verdict::RightAndOutdated => Duration::ZERO,
+            PasswordVerdict::Wrong | PasswordVerdict::Unreadable => self.pad,
+            PasswordVerdict::Right | PasswordVerdict::RightAndOutdated => Duration::ZERO,
         }
     }
 }
@@ -93,148 +93,158 @@ impl Verified {
 /// Hashes passwords and compares them with stored hashes.
 #[derive(Clone, Debug)]
 pub struct Passwords {
-    /// One permit for each caller who works or waits.
+    /// One permit for each caller that hashes or waits.
     admitted: Arc<Semaphore>,
-    /// One permit for each running hash of ours. A hash that takes more memory takes more permits.
+    /// One permit for each running hash of the current method. A hash that needs more memory takes more permits.
     working: Arc<Semaphore>,
     parallelism: u32,
-    /// The hash that is compared when there is no user, so that an unknown e-mail address costs the same time.
-    nobody: Arc<str>,
-    uniform: Arc<Mutex<Uniform>>,
-    /// One permit for each caller who waits to be refused without a comparison.
+    /// The hash that is compared if there is no such user, so that an unknown e-mail address takes the same time.
+    dummy_hash: Arc<str>,
+    measured: Arc<Mutex<MeasuredMethods>>,
+    /// One permit for each caller that waits for a refusal without a comparison.
     refused: Arc<Semaphore>,
 }
 
-/// The methods of stored hashes, and so what every comparison takes, so that they cannot be told apart.
+/// The measured methods of stored hashes. They determine the time and the permits of every comparison.
 #[derive(Debug)]
-struct Uniform {
-    known: Vec<Known>,
+struct MeasuredMethods {
+    methods: Vec<MeasuredMethod>,
 }
 
-/// A method of stored hashes that was measured.
+/// A method of stored hashes, with its measured time.
 #[derive(Clone, Copy, Debug)]
-struct Known {
+struct MeasuredMethod {
     method: Method,
-    /// How long one comparison takes.
+    /// The time of one comparison.
     takes: Duration,
     permits: u32,
 }
 
-impl Known {
-    fn is_bearable(&self) -> bool {
-        self.takes <= MAX_COMPARISON
+impl MeasuredMethod {
+    /// Returns whether a comparison is fast enough to be used.
+    fn is_fast_enough(&self) -> bool {
+        self.takes <= MAX_COMPARISON_TIME
     }
 }
 
-impl Uniform {
-    fn of(&self, method: Method) -> Option<Known> {
-        self.known.iter().find(|known| known.method == method).copied()
+impl MeasuredMethods {
+    fn find(&self, method: Method) -> Option<MeasuredMethod> {
+        self.methods.iter().find(|measured| measured.method == method).copied()
     }
 
-    fn bearable(&self) -> impl Iterator<Item = &Known> {
-        self.known.iter().filter(|known| known.is_bearable())
+    /// Returns the methods that are used.
+    fn usable(&self) -> impl Iterator<Item = &MeasuredMethod> {
+        self.methods.iter().filter(|measured| measured.is_fast_enough())
     }
 
     /// Returns the time of the slowest method, with a margin.
     fn slowest(&self) -> Duration {
-        let slowest = self.bearable().map(|known| known.takes).max().unwrap_or_default();
-        slowest.mul_f64(MARGIN).min(MAX_COMPARISON)
+        let slowest = self.usable().map(|measured| measured.takes).max().unwrap_or_default();
+        slowest.mul_f64(TIME_MARGIN_FACTOR).min(MAX_COMPARISON_TIME)
     }
 
-    /// Every refusal takes this time, or a multiple of it. Zero while all hashes are of our own method.
+    /// Returns the time of which every refusal takes a multiple. Zero while all hashes have the current method.
     fn floor(&self) -> Duration {
-        let has_others = self.bearable().any(|known| known.method != Method::OURS);
+        let has_others = self.usable().any(|measured| measured.method != Method::CURRENT);
         if has_others { self.slowest() } else { Duration::ZERO }
     }
 
+    /// Returns the number of permits that every comparison takes.
     fn permits(&self) -> u32 {
-        self.bearable().map(|known| known.permits).max().unwrap_or(1)
+        self.usable().map(|measured| measured.permits).max().unwrap_or(1)
     }
 }
 
 impl Passwords {
-    /// Runs at most `parallelism` hashes at once, each in 19 MiB. Takes one hash's time (20 ms).
+    /// Allows `parallelism` hashes at once, each with 19 MiB. Computes one hash, which takes about 20 ms.
     pub fn new(parallelism: NonZeroUsize) -> Result<Self, PasswordError> {
-        let ours = Known { method: Method::OURS, takes: Method::OURS.measure(), permits: 1 };
-        let uniform = Uniform { known: vec![ours] };
+        let current =
+            MeasuredMethod { method: Method::CURRENT, takes: Method::CURRENT.measure(), permits: 1 };
+        let measured = MeasuredMethods { methods: vec![current] };
         Ok(Self {
-            admitted: Arc::new(Semaphore::new(parallelism.get().saturating_add(MAX_WAITING))),
+            admitted: Arc::new(Semaphore::new(parallelism.get().saturating_add(MAX_WAITING_CALLERS))),
             working: Arc::new(Semaphore::new(parallelism.get())),
             parallelism: u32::try_from(parallelism.get()).unwrap_or(u32::MAX),
-            nobody: hash_now("nobody's password")?.into(),
-            uniform: Arc::new(Mutex::new(uniform)),
-            refused: Arc::new(Semaphore::new(MAX_WAITING)),
+            dummy_hash: hash_now("nobody's password")?.into(),
+            measured: Arc::new(Mutex::new(measured)),
+            refused: Arc::new(Semaphore::new(MAX_WAITING_CALLERS)),
         })
     }
 
-    /// Expects stored hashes of these methods of Werkzeug, such as `scrypt:32768:8:1`, and no longer of others. Names
-    /// that are not known are left out. Measures what is new, and again what was too slow.
-    pub async fn expect(&self, methods: Vec<String>) -> Result<(), PasswordError> {
+    /// Sets the methods of Werkzeug that stored hashes have, such as `scrypt:32768:8:1`. Forgets the other methods of
+    /// Werkzeug, and ignores unknown names.
+    ///
+    /// Measures the methods that are new, and measures those again that were too slow.
+    pub async fn expect_methods(&self, methods: Vec<String>) -> Result<(), PasswordError> {
         let passwords = self.clone();
         let measure = move || {
             let methods: Vec<_> = methods.iter().filter_map(|name| Method::of_werkzeug(name)).collect();
-            passwords.uniform().known.retain(|known| match known.method {
-                // Learned from a hash that was compared: `methods` are Werkzeug's.
+            passwords.measured().methods.retain(|measured| match measured.method {
+                // `methods` lists only methods of Werkzeug. Those of Argon2id were found when a hash was compared.
                 Method::Argon2id { .. } => true,
-                method => known.is_bearable() && methods.contains(&method),
+                method => measured.is_fast_enough() && methods.contains(&method),
             });
             for method in methods {
-                passwords.learn(method);
+                passwords.measure_if_new(method);
             }
         };
         spawn_blocking(measure).await.map_err(|_panicked_or_stopping| PasswordError::Interrupted)
     }
 
-    /// Measures a method that was not known, and pads all refusals to its time from now on. False where it takes too
-    /// long to be used.
-    fn learn(&self, method: Method) -> bool {
-        let known = |uniform: &Uniform| match uniform.of(method) {
-            Some(known) => Some(known.is_bearable()),
-            None => (uniform.known.len() > MAX_METHODS).then_some(true),
+    /// Measures a method that is new. From then on all refusals are padded to its time. Returns false if a comparison
+    /// takes too long.
+    fn measure_if_new(&self, method: Method) -> bool {
+        let is_known_usable = |all: &MeasuredMethods| match all.find(method) {
+            Some(measured) => Some(measured.is_fast_enough()),
+            None => (all.methods.len() > MAX_METHODS).then_some(true),
         };
-        if let Some(is_bearable) = known(&self.uniform()) {
-            return is_bearable;
+        if let Some(is_usable) = is_known_usable(&self.measured()) {
+            return is_usable;
         }
-        let measured = Known { method, takes: method.measure(), permits: self.permits(method) };
-        let mut uniform = self.uniform();
-        if let Some(is_bearable) = known(&uniform) {
-            return is_bearable;
+        let measured = MeasuredMethod { method, takes: method.measure(), permits: self.permits(method) };
+        let mut all = self.measured();
+        if let Some(is_usable) = is_known_usable(&all) {
+            return is_usable;
         }
-        uniform.known.push(measured);
-        drop(uniform);
-        if !measured.is_bearable() {
-            let message = "users with stored password hashes of this method cannot sign in: one comparison takes too \
-                           long here. Give them hashes that cost less, or run the server on a faster machine";
-            tracing::warn!(?method, takes = ?measured.takes, most = ?MAX_COMPARISON, "{message}");
+        all.methods.push(measured);
+        drop(all);
+        if !measured.is_fast_enough() {
+            let message = "users with password hashes of this method cannot sign in, because one comparison takes too \
+                           long on this machine. Store cheaper hashes for them, or use a faster machine";
+            tracing::warn!(?method, takes = ?measured.takes, max = ?MAX_COMPARISON_TIME, "{message}");
         }
-        measured.is_bearable()
+        measured.is_fast_enough()
     }
 
-    fn uniform(&self) -> MutexGuard<'_, Uniform> {
-        self.uniform.lock().unwrap_or_else(PoisonError::into_inner)
+    fn measured(&self) -> MutexGuard<'_, MeasuredMethods> {
+        self.measured.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Hashes a password into a PHC string (`$argon2id$…`, about 97 characters) with a salt of its own.
+    /// Hashes a password with a new salt into a PHC string (`$argon2id$…`, about 97 characters).
     pub async fn hash(&self, password: String) -> Result<String, PasswordError> {
         self.run(password, 1, |password| Ok((hash_now(password)?, Duration::ZERO))).await
     }
 
-    /// Compares `password` with a stored hash. Without a hash (no such user) the password is wrong, after the same
-    /// work.
+    /// Compares a password with a stored hash. Without a hash (there is no such user) the password is wrong, and the
+    /// comparison does the same work.
     ///
-    /// A refusal, for whatever reason, is told after [`Verified::pad`]. While there are old hashes, a wrong password
-    /// keeps its permits for that time, too, so that guesses at once tell no more than one after another. It costs
-    /// throughput: a server then refuses no more passwords than it has permits for, in the time of the slowest method,
-    /// and right passwords wait in the same queue. The budgets for sign-ins bound how much of it one address takes;
-    /// beyond the queue there is [`PasswordError::Busy`].
-    pub async fn verify(&self, password: String, hash: Option<String>) -> Result<Verified, PasswordError> {
+    /// The caller must wait for [`TimedVerdict::pad`] before it sends a refusal. While hashes of the old system are
+    /// stored, a refusal also keeps its permits for that time, so that simultaneous guesses reveal no more than single
+    /// ones. This costs throughput: within the time of the slowest method, the server refuses only as many passwords as
+    /// it has permits, and right passwords wait in the same queue. The budgets for sign-ins limit how much of the queue
+    /// one address takes. If the queue is full, the call fails with [`PasswordError::Busy`].
+    pub async fn verify(
+        &self,
+        password: String,
+        hash: Option<String>,
+    ) -> Result<TimedVerdict, PasswordError> {
         let passwords = self.clone();
         let stored = hash.as_deref().map(Stored::read);
         let permits = match &stored {
             Some(Ok(stored)) => self.permits(stored.method()),
             _ => 1,
         };
-        let permits = permits.max(self.uniform().permits());
+        let permits = permits.max(self.measured().permits());
         let compare = move |password: &str| {
             let verified = passwords.verify_now(password, stored.as_ref())?;
             Ok((verified, verified.hold()))
@@ -244,44 +254,45 @@ impl Passwords {
 
     /// Returns the number of permits that a comparison takes, by its memory.
     fn permits(&self, method: Method) -> u32 {
-        method.memory_kib().div_ceil(PARAMS.m_cost()).clamp(1, self.parallelism)
+        method.memory_kib().div_ceil(ARGON2_PARAMS.m_cost()).clamp(1, self.parallelism)
     }
 
+    /// Compares a password on the current thread.
     fn verify_now(
         &self,
         password: &str,
         stored: Option<&Result<Stored, PasswordError>>,
-    ) -> Result<Verified, PasswordError> {
+    ) -> Result<TimedVerdict, PasswordError> {
         let usable = match stored {
-            Some(Ok(stored)) if self.learn(stored.method()) => Some(stored),
+            Some(Ok(stored)) if self.measure_if_new(stored.method()) => Some(stored),
             _ => None,
         };
         let started = Instant::now();
-        // One whose version or length the library does not take shows only when it is compared.
-        let shown = usable.and_then(|usable| Some((usable.matches(password).ok()?, usable.method())));
-        let verdict = match shown {
-            Some((true, Method::OURS)) => Verdict::Right,
-            Some((true, _)) => Verdict::RightAndOutdated,
-            Some((false, _)) => Verdict::Wrong,
+        // Some unreadable hashes are found only now: the library refuses their version or length when it compares.
+        let compared = usable.and_then(|usable| Some((usable.matches(password).ok()?, usable.method())));
+        let verdict = match compared {
+            Some((true, Method::CURRENT)) => PasswordVerdict::Right,
+            Some((true, _)) => PasswordVerdict::RightAndOutdated,
+            Some((false, _)) => PasswordVerdict::Wrong,
             None => {
-                Stored::read(&self.nobody)?.matches(password)?;
-                if stored.is_some() { Verdict::Unreadable } else { Verdict::Wrong }
+                Stored::read(&self.dummy_hash)?.matches(password)?;
+                if stored.is_some() { PasswordVerdict::Unreadable } else { PasswordVerdict::Wrong }
             }
         };
         let work = started.elapsed();
-        Ok(Verified { verdict, pad: pad(self.uniform().floor(), work), work })
+        Ok(TimedVerdict { verdict, pad: pad(self.measured().floor(), work), work })
     }
 
-    /// Waits before a refusal for lack of a budget is sent. A comparison may have taken `work` of that time. If
-    /// too many callers wait, the refusal is sent at once.
+    /// Waits before a refusal because of a spent budget is sent, as long as a comparison takes. A comparison may already
+    /// have taken `work` of that time. Returns at once if too many callers wait.
     pub async fn pad_refused(&self, work: Duration) {
-        let pad = pad(self.uniform().slowest(), work);
+        let pad = pad(self.measured().slowest(), work);
         if let Ok(_permit) = self.refused.try_acquire() {
             tokio::time::sleep(pad).await;
         }
     }
 
-    /// Does the work when there are permits for it, and keeps them after it for the time that it says.
+    /// Waits for permits and does the work. Keeps the permits afterwards for the time that the work returns.
     async fn run<T: Send + 'static>(
         &self,
         password: String,
@@ -298,7 +309,7 @@ impl Passwords {
             .await
             .map_err(|_closed| PasswordError::Interrupted)?;
         spawn_blocking(move || {
-            // The work goes on when the caller hangs up, so the permits belong to the work, not to the caller.
+            // The work continues after its caller has hung up. So the permits belong to the work, and not to the caller.
             let permits = (admitted, working);
             let (done, hold) = work(&password)?;
             if !hold.is_zero() {
@@ -324,7 +335,7 @@ fn pad(floor: Duration, work: Duration) -> Duration {
 }
 
 fn argon2id() -> Argon2<'static> {
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, PARAMS)
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, ARGON2_PARAMS)
 }
 
 fn hash_now(password: &str) -> Result<String, PasswordError> {

@@ -1,7 +1,7 @@
-//! Stored password hashes: ours, and those of the system that jishu replaces.
+//! Stored password hashes of jishu and of the old system.
 //!
-//! Werkzeug writes `METHOD$SALT$HEX`, where the method is `pbkdf2:DIGEST:ITERATIONS` or `scrypt:N:R:P`. Only
-//! people write a method without its numbers. It is read as Werkzeug 3.1 reads it.
+//! The old system used Werkzeug, which writes `METHOD$SALT$HEX`. The method is `pbkdf2:DIGEST:ITERATIONS` or
+//! `scrypt:N:R:P`. A method that was written by hand may lack its numbers. Then it has the defaults of Werkzeug 3.1.
 
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
@@ -14,9 +14,10 @@ use aws_lc_rs::pbkdf2::{
     self, Algorithm, PBKDF2_HMAC_SHA1, PBKDF2_HMAC_SHA256, PBKDF2_HMAC_SHA384, PBKDF2_HMAC_SHA512,
 };
 
-use super::{PARAMS, PasswordError, argon2id};
+use super::{ARGON2_PARAMS, PasswordError, argon2id};
 
-/// Limits of a stored hash. Beyond them it is an attack or a mistake, and one sign-in would stall the server.
+/// Maximum memory of Argon2id. One sign-in with a hash beyond these limits would stall the server. Such a hash is an
+/// attack or a mistake.
 const MAX_MEMORY_KIB: u32 = 256 * 1_024;
 const MAX_PASSES: u32 = 16;
 const MAX_LANES: u32 = 16;
@@ -24,27 +25,30 @@ const MAX_LANES: u32 = 16;
 const MAX_ITERATIONS: u32 = 2_000_000;
 /// Maximum of N times R times P: four times that of Werkzeug.
 const MAX_SCRYPT_WORK: u64 = 4 * 32_768 * 8;
-/// The product alone bounds nothing: a huge R or P with a small N takes half a minute.
+/// Maximum of log N. A limit on the product is not enough: a huge R or P with a small N takes half a minute.
 const MAX_SCRYPT_LOG_N: u8 = 17;
 const MAX_SCRYPT_R: u32 = 32;
 const MAX_SCRYPT_P: u32 = 16;
-/// A method that takes longer here cannot be used: each failed sign-in would take as long.
-pub(super) const MAX_COMPARISON: Duration = Duration::from_secs(2);
+/// Maximum time of a comparison. A slower method is not used, because each failed sign-in would take as long.
+pub(super) const MAX_COMPARISON_TIME: Duration = Duration::from_secs(2);
 
+/// The default number of iterations in Werkzeug 3.1.
 const WERKZEUG_ITERATIONS: u32 = 1_000_000;
+/// The default N, R and P in Werkzeug 3.1.
 const WERKZEUG_SCRYPT: (u32, u32, u32) = (32_768, 8, 1);
-const SCRYPT_BYTES: usize = 64;
+/// Number of bytes that Werkzeug derives with scrypt.
+const SCRYPT_HASH_BYTES: usize = 64;
 
 /// A stored hash that can be compared with a password.
 pub(super) struct Stored {
     method: Method,
     salt: Vec<u8>,
     hash: Vec<u8>,
-    /// A hash of Argon2id, which contains its salt.
+    /// The whole hash if the method is Argon2id. It contains the salt.
     phc: Option<PasswordHash>,
 }
 
-/// The method of a stored hash. Hashes of one method cost the same.
+/// The method of a stored hash. All hashes of one method take the same time to compare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Method {
     Argon2id { memory_kib: u32, passes: u32, lanes: u32 },
@@ -52,6 +56,7 @@ pub(super) enum Method {
     Scrypt { log_n: u8, r: u32, p: u32 },
 }
 
+/// The digest of PBKDF2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Digest {
     Sha1,
@@ -80,7 +85,7 @@ impl Digest {
         }
     }
 
-    /// Returns the number of bytes that Werkzeug derives: as many as the digest has.
+    /// Returns the number of bytes that Werkzeug derives, which is the length of the digest.
     fn bytes(self) -> usize {
         match self {
             Self::Sha1 => digest::SHA1_OUTPUT_LEN,
@@ -93,8 +98,11 @@ impl Digest {
 
 impl Method {
     /// The method of the hashes that this server makes.
-    pub(super) const OURS: Self =
-        Self::Argon2id { memory_kib: PARAMS.m_cost(), passes: PARAMS.t_cost(), lanes: PARAMS.p_cost() };
+    pub(super) const CURRENT: Self = Self::Argon2id {
+        memory_kib: ARGON2_PARAMS.m_cost(),
+        passes: ARGON2_PARAMS.t_cost(),
+        lanes: ARGON2_PARAMS.p_cost(),
+    };
 
     /// Reads the name of a method of Werkzeug. Returns None if the method is unknown or too expensive.
     pub(super) fn of_werkzeug(name: &str) -> Option<Self> {
@@ -110,7 +118,7 @@ impl Method {
             }
             _ => return None,
         };
-        method.is_bearable().then_some(method)
+        method.is_within_limits().then_some(method)
     }
 
     fn scrypt((n, r, p): (u32, u32, u32)) -> Option<Self> {
@@ -118,7 +126,8 @@ impl Method {
         (n.is_power_of_two() && n > 1).then_some(Self::Scrypt { log_n, r, p })
     }
 
-    fn is_bearable(self) -> bool {
+    /// Returns whether the numbers of the method are valid and not too large.
+    fn is_within_limits(self) -> bool {
         match self {
             Self::Argon2id { memory_kib, passes, lanes } => {
                 memory_kib <= MAX_MEMORY_KIB && passes <= MAX_PASSES && lanes <= MAX_LANES
@@ -126,7 +135,7 @@ impl Method {
             Self::Pbkdf2 { iterations, .. } => (1..=MAX_ITERATIONS).contains(&iterations),
             Self::Scrypt { log_n, r, p } => {
                 let work = (1_u64 << log_n).saturating_mul(u64::from(r)).saturating_mul(u64::from(p));
-                // RFC 7914 wants N < 2^(16 R), and so do OpenSSL and Python.
+                // RFC 7914, OpenSSL and Python require N < 2^(16 R).
                 log_n <= MAX_SCRYPT_LOG_N
                     && (1..=MAX_SCRYPT_R).contains(&r)
                     && (1..=MAX_SCRYPT_P).contains(&p)
@@ -141,7 +150,7 @@ impl Method {
         match self {
             Self::Argon2id { memory_kib, .. } => memory_kib,
             Self::Pbkdf2 { .. } => 0,
-            // 128 bytes times N times R, which is within the bound above.
+            // 128 bytes times N times R. The limits above keep it from overflowing.
             Self::Scrypt { log_n, r, .. } => r.saturating_mul(1 << log_n) / 8,
         }
     }
@@ -149,24 +158,27 @@ impl Method {
     /// Measures how long a comparison with a hash of this method takes on this machine.
     pub(super) fn measure(self) -> Duration {
         let first = self.measure_once();
-        // A machine that is busy for a moment must not make a good method too slow.
-        let is_doubtful = first > MAX_COMPARISON && first < MAX_COMPARISON * 4;
+        // Measures twice if in doubt, because the machine may have been busy for a moment.
+        let is_doubtful = first > MAX_COMPARISON_TIME && first < MAX_COMPARISON_TIME * 4;
         if is_doubtful { first.min(self.measure_once()) } else { first }
     }
 
+    /// Measures one comparison. A long PBKDF2 is measured with fewer iterations.
     fn measure_once(self) -> Duration {
-        const SOME_ITERATIONS: u32 = 50_000;
+        const SAMPLE_ITERATIONS: u32 = 50_000;
         let (method, factor) = match self {
-            Self::Pbkdf2 { digest, iterations } if iterations > SOME_ITERATIONS => {
-                (Self::Pbkdf2 { digest, iterations: SOME_ITERATIONS }, iterations.div_ceil(SOME_ITERATIONS))
-            }
+            Self::Pbkdf2 { digest, iterations } if iterations > SAMPLE_ITERATIONS => (
+                Self::Pbkdf2 { digest, iterations: SAMPLE_ITERATIONS },
+                iterations.div_ceil(SAMPLE_ITERATIONS),
+            ),
             method => (method, 1),
         };
         let started = Instant::now();
-        let _ = method.derive(b"password", b"some salt of it", &mut [0; SCRYPT_BYTES]);
+        let _ = method.derive(b"password", b"some salt of it", &mut [0; SCRYPT_HASH_BYTES]);
         started.elapsed() * factor
     }
 
+    /// Derives the bytes of a hash.
     fn derive(self, password: &[u8], salt: &[u8], out: &mut [u8]) -> Result<(), PasswordError> {
         match self {
             Self::Argon2id { memory_kib, passes, lanes } => {
@@ -192,7 +204,7 @@ impl Stored {
     /// Reads a stored hash.
     ///
     /// # Errors
-    /// Fails if the hash is of another kind, damaged, or too expensive.
+    /// Fails if the hash has an unknown method, is damaged, or is too expensive.
     pub(super) fn read(text: &str) -> Result<Self, PasswordError> {
         let read = if text.starts_with('$') { Self::argon2id(text) } else { Self::werkzeug(text) };
         read.ok_or(PasswordError::BadHash)
@@ -204,7 +216,7 @@ impl Stored {
         let method =
             Method::Argon2id { memory_kib: params.m_cost(), passes: params.t_cost(), lanes: params.p_cost() };
         let is_whole = hash.algorithm == ARGON2ID_IDENT && hash.salt.is_some() && hash.hash.is_some();
-        (is_whole && method.is_bearable()).then_some(Self {
+        (is_whole && method.is_within_limits()).then_some(Self {
             method,
             salt: Vec::new(),
             hash: Vec::new(),
@@ -218,7 +230,7 @@ impl Stored {
         let (salt, hash) = (parts.next()?, parts.next().and_then(hex)?);
         let bytes = match method {
             Method::Pbkdf2 { digest, .. } => digest.bytes(),
-            _ => SCRYPT_BYTES,
+            _ => SCRYPT_HASH_BYTES,
         };
         (hash.len() == bytes).then_some(Self { method, salt: salt.as_bytes().to_vec(), hash, phc: None })
     }
@@ -227,7 +239,7 @@ impl Stored {
         self.method
     }
 
-    /// Whether this is the hash of the password.
+    /// Returns whether this is the hash of the password.
     ///
     /// # Errors
     /// Fails if hashing itself fails.
@@ -237,7 +249,7 @@ impl Stored {
             self.method.derive(password.as_bytes(), &self.salt, &mut derived)?;
             return Ok(verify_slices_are_equal(&derived, &self.hash).is_ok());
         };
-        // Uses the parameters of the stored hash, not ours: they may differ once ours are raised.
+        // Uses the parameters of the stored hash. They may differ from the current ones.
         match argon2id().verify_password(password.as_bytes(), phc) {
             Ok(()) => Ok(true),
             Err(HashError::PasswordInvalid) => Ok(false),

@@ -18,78 +18,82 @@ fn passwords(parallelism: usize) -> Passwords {
 }
 
 fn methods(passwords: &Passwords) -> Vec<Method> {
-    passwords.uniform().known.iter().map(|known| known.method).collect()
+    passwords.measured().methods.iter().map(|measured| measured.method).collect()
 }
 
-/// Another method, as if a comparison took so long.
-fn learned(passwords: &Passwords, method: Method, takes: Duration) {
+/// Adds a method as if a comparison took this time.
+fn add_measured(passwords: &Passwords, method: Method, takes: Duration) {
     let permits = passwords.permits(method);
-    passwords.uniform().known.push(Known { method, takes, permits });
+    passwords.measured().methods.push(MeasuredMethod { method, takes, permits });
 }
 
-async fn verdict(passwords: &Passwords, password: &str, hash: Option<&str>) -> Verdict {
+async fn verdict(passwords: &Passwords, password: &str, hash: Option<&str>) -> PasswordVerdict {
     passwords.verify(password.into(), hash.map(str::to_owned)).await.unwrap().verdict
 }
 
 #[tokio::test]
-async fn tells_right_from_wrong() {
+async fn a_right_password_matches_and_a_wrong_one_does_not() {
     let passwords = passwords(2);
     let hash = passwords.hash("correct horse".into()).await.unwrap();
-    assert_eq!(verdict(&passwords, "correct horse", Some(&hash)).await, Verdict::Right);
-    assert_eq!(verdict(&passwords, "battery staple", Some(&hash)).await, Verdict::Wrong);
+    assert_eq!(verdict(&passwords, "correct horse", Some(&hash)).await, PasswordVerdict::Right);
+    assert_eq!(verdict(&passwords, "battery staple", Some(&hash)).await, PasswordVerdict::Wrong);
     assert_ne!(passwords.hash("correct horse".into()).await.unwrap(), hash, "same salt");
 }
 
 #[tokio::test]
-async fn nobody_costs_what_somebody_costs() {
+async fn an_unknown_user_costs_the_same_work() {
     let passwords = passwords(2);
     let hash = passwords.hash("correct horse".into()).await.unwrap();
     let parameters = "$argon2id$v=19$m=19456,t=2,p=1$";
     assert!(hash.starts_with(parameters), "{hash}");
-    assert!(passwords.nobody.starts_with(parameters), "{}", passwords.nobody);
-    assert_eq!(hash.len(), passwords.nobody.len());
-    assert_eq!(verdict(&passwords, "correct horse", None).await, Verdict::Wrong);
-    assert_eq!(verdict(&passwords, "nobody's password", None).await, Verdict::Wrong);
+    assert!(passwords.dummy_hash.starts_with(parameters), "{}", passwords.dummy_hash);
+    assert_eq!(hash.len(), passwords.dummy_hash.len());
+    assert_eq!(verdict(&passwords, "correct horse", None).await, PasswordVerdict::Wrong);
+    assert_eq!(verdict(&passwords, "nobody's password", None).await, PasswordVerdict::Wrong);
     assert_eq!(passwords.verify("x".into(), None).await.unwrap().pad, Duration::ZERO);
 }
 
 #[tokio::test]
-async fn honours_the_parameters_of_the_stored_hash() {
+async fn the_parameters_of_the_stored_hash_are_used() {
     let cheap = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(64, 3, 2, None).unwrap());
     let hash = cheap.hash_password(b"correct horse").unwrap().to_string();
     assert!(hash.contains("$m=64,t=3,p=2$"), "{hash}");
     let passwords = passwords(1);
-    assert_eq!(verdict(&passwords, "correct horse", Some(&hash)).await, Verdict::RightAndOutdated);
-    assert_eq!(verdict(&passwords, "battery staple", Some(&hash)).await, Verdict::Wrong);
+    assert_eq!(verdict(&passwords, "correct horse", Some(&hash)).await, PasswordVerdict::RightAndOutdated);
+    assert_eq!(verdict(&passwords, "battery staple", Some(&hash)).await, PasswordVerdict::Wrong);
 }
 
 #[tokio::test]
-async fn the_hashes_of_werkzeug_are_compared() {
+async fn hashes_of_werkzeug_are_compared() {
     let passwords = passwords(2);
     for hash in OF_WERKZEUG {
         assert_eq!(
             verdict(&passwords, "correct horse battery", Some(hash)).await,
-            Verdict::RightAndOutdated,
+            PasswordVerdict::RightAndOutdated,
             "{hash}"
         );
-        assert_eq!(verdict(&passwords, "correct horse", Some(hash)).await, Verdict::Wrong, "{hash}");
+        assert_eq!(verdict(&passwords, "correct horse", Some(hash)).await, PasswordVerdict::Wrong, "{hash}");
     }
     for hash in [
         "pbkdf2:sha256:1000$QzZuTSCfDWdJk4U9$10389fd769bca46388e73a31323a2015b5723566195712a69c6c2398d22d44ba",
         "scrypt:1024:8:1$Qdaf1yJQzfVSjXY7$f368e896860a9daba17c4dbdb215984301d5e7828d44e181ecfb78debcd481912ee9a00c7ca121401cc268b02ffc9fa3a590bacb468374d6196b876dbbddd307",
     ] {
-        assert_eq!(verdict(&passwords, "pässwörd 😀", Some(hash)).await, Verdict::RightAndOutdated, "{hash}");
+        assert_eq!(
+            verdict(&passwords, "pässwörd 😀", Some(hash)).await,
+            PasswordVerdict::RightAndOutdated,
+            "{hash}"
+        );
     }
     // Werkzeug itself always writes the numbers.
     for whole in [OF_WERKZEUG[0], OF_WERKZEUG[2]] {
         let short = whole.replace("scrypt:32768:8:1", "scrypt").replace("pbkdf2:sha256:1000000", "pbkdf2");
         let right = verdict(&passwords, "correct horse battery", Some(&short)).await;
-        assert_eq!(right, Verdict::RightAndOutdated, "{short}");
+        assert_eq!(right, PasswordVerdict::RightAndOutdated, "{short}");
     }
 }
 
 #[tokio::test]
-async fn a_stored_hash_that_cannot_be_meant_is_unreadable() {
+async fn damaged_and_excessive_hashes_are_unreadable() {
     let passwords = passwords(1);
     let good = passwords.hash("correct horse".into()).await.unwrap();
     let (scrypt, pbkdf2) = (OF_WERKZEUG[0], OF_WERKZEUG[5]);
@@ -125,20 +129,24 @@ async fn a_stored_hash_that_cannot_be_meant_is_unreadable() {
         scrypt.replace("32768:8:1", "2:4294967295:4294967295"),
         scrypt.replace("32768:8:1", "32768:8"),
         scrypt.replace("32768:8:1", "32768:8:1:1"),
-        // Within the product of what is allowed; each takes half a minute and more.
+        // The product of these numbers is allowed, but each would take half a minute or more.
         scrypt.replace("32768:8:1", "2:524288:1"),
         scrypt.replace("32768:8:1", "2:1:524288"),
         scrypt.replace("32768:8:1", "2:33:1"),
         scrypt.replace("32768:8:1", "2:1:17"),
         scrypt.replace("32768:8:1", "262144:1:1"),
         scrypt.replace("32768:8:1", "65536:1:1"),
-        // Argon2 itself refuses these only when it compares.
+        // Argon2 refuses these only when it compares.
         good.replace("v=19", "v=99"),
         "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA".to_owned(),
     ] {
-        assert_eq!(verdict(&passwords, "correct horse", Some(&bad)).await, Verdict::Unreadable, "{bad}");
+        assert_eq!(
+            verdict(&passwords, "correct horse", Some(&bad)).await,
+            PasswordVerdict::Unreadable,
+            "{bad}"
+        );
     }
-    assert_eq!(methods(&passwords), [Method::OURS]);
+    assert_eq!(methods(&passwords), [Method::CURRENT]);
 }
 
 #[tokio::test]
@@ -146,15 +154,15 @@ async fn every_refusal_takes_the_same_time_while_there_are_old_hashes() {
     let passwords = passwords(16);
     let ours = passwords.hash("correct horse battery".into()).await.unwrap();
     passwords
-        .expect(vec!["pbkdf2:sha256:50000".into(), "scrypt:32768:8:1".into(), "md5".into()])
+        .expect_methods(vec!["pbkdf2:sha256:50000".into(), "scrypt:32768:8:1".into(), "md5".into()])
         .await
         .unwrap();
     let (floor, permits) = {
-        let uniform = passwords.uniform();
-        assert_eq!(uniform.known.len(), 3);
-        (uniform.floor(), uniform.permits())
+        let measured = passwords.measured();
+        assert_eq!(measured.methods.len(), 3);
+        (measured.floor(), measured.permits())
     };
-    assert_eq!(permits, 2, "32 MiB are two of 19");
+    assert_eq!(permits, 2, "32 MiB need two permits of 19 MiB");
     assert!(floor > Duration::ZERO);
     for hash in [None, Some(ours.as_str()), Some(OF_WERKZEUG[0]), Some("$2b$12$unreadable")] {
         let verified = passwords.verify("wrong".into(), hash.map(str::to_owned)).await.unwrap();
@@ -162,48 +170,48 @@ async fn every_refusal_takes_the_same_time_while_there_are_old_hashes() {
         assert_eq!(whole.as_nanos() % floor.as_nanos(), 0, "{hash:?}: {verified:?}");
         assert!(!whole.is_zero());
     }
-    assert_eq!(passwords.uniform().floor(), floor);
-    // One that nobody expected counts from then on.
+    assert_eq!(passwords.measured().floor(), floor);
+    // A method that was not expected counts from its first comparison on.
     let pbkdf2 = OF_WERKZEUG[3].to_owned();
     let unexpected = passwords.verify("wrong".into(), Some(pbkdf2)).await.unwrap();
-    let raised = passwords.uniform().floor();
-    assert_eq!(passwords.uniform().known.len(), 4);
+    let raised = passwords.measured().floor();
+    assert_eq!(passwords.measured().methods.len(), 4);
     assert!(raised >= floor && (unexpected.work + unexpected.pad).as_nanos() % raised.as_nanos() == 0);
 }
 
 #[tokio::test]
-async fn a_method_that_is_too_slow_is_unreadable_and_no_refusal_waits_for_it() {
+async fn a_hash_of_a_slow_method_is_unreadable_and_does_not_delay_refusals() {
     let passwords = passwords(4);
     let scrypt = Method::of_werkzeug("scrypt:32768:8:1").unwrap();
-    learned(&passwords, scrypt, MAX_COMPARISON + Duration::from_millis(1));
+    add_measured(&passwords, scrypt, MAX_COMPARISON_TIME + Duration::from_millis(1));
     for password in ["correct horse battery", "wrong"] {
-        assert_eq!(verdict(&passwords, password, Some(OF_WERKZEUG[0])).await, Verdict::Unreadable);
+        assert_eq!(verdict(&passwords, password, Some(OF_WERKZEUG[0])).await, PasswordVerdict::Unreadable);
     }
     {
-        let uniform = passwords.uniform();
-        assert_eq!((uniform.floor(), uniform.permits()), (Duration::ZERO, 1));
+        let measured = passwords.measured();
+        assert_eq!((measured.floor(), measured.permits()), (Duration::ZERO, 1));
     }
     let pbkdf2 = Method::of_werkzeug("pbkdf2:sha256:1000").unwrap();
-    learned(&passwords, pbkdf2, MAX_COMPARISON);
-    assert_eq!(passwords.uniform().floor(), MAX_COMPARISON, "the margin does not lead beyond");
-    // It is measured again where rows have it, and what no row has is forgotten.
-    passwords.expect(vec!["scrypt:32768:8:1".into()]).await.unwrap();
-    assert_eq!(methods(&passwords), [Method::OURS, scrypt]);
+    add_measured(&passwords, pbkdf2, MAX_COMPARISON_TIME);
+    assert_eq!(passwords.measured().floor(), MAX_COMPARISON_TIME, "the margin does not exceed the maximum");
+    // A slow method is measured again if rows have it. A method that no row has is forgotten.
+    passwords.expect_methods(vec!["scrypt:32768:8:1".into()]).await.unwrap();
+    assert_eq!(methods(&passwords), [Method::CURRENT, scrypt]);
     assert_eq!(
         verdict(&passwords, "correct horse battery", Some(OF_WERKZEUG[0])).await,
-        Verdict::RightAndOutdated
+        PasswordVerdict::RightAndOutdated
     );
-    passwords.expect(Vec::new()).await.unwrap();
-    assert_eq!(methods(&passwords), [Method::OURS]);
-    assert_eq!(passwords.uniform().floor(), Duration::ZERO);
+    passwords.expect_methods(Vec::new()).await.unwrap();
+    assert_eq!(methods(&passwords), [Method::CURRENT]);
+    assert_eq!(passwords.measured().floor(), Duration::ZERO);
 }
 
 #[tokio::test]
-async fn a_refusal_keeps_its_permits_until_its_pad_is_over() {
+async fn a_refusal_keeps_its_permits_during_its_pad() {
     let passwords = passwords(16);
     let ours = passwords.hash("correct horse battery".into()).await.unwrap();
     let scrypt = Method::of_werkzeug("scrypt:32768:8:1").unwrap();
-    learned(&passwords, scrypt, MAX_COMPARISON);
+    add_measured(&passwords, scrypt, MAX_COMPARISON_TIME);
     let hashes = [None, Some(ours.as_str()), Some(OF_WERKZEUG[0]), Some("$2b$12$unreadable")];
     for (hash, free) in hashes.into_iter().zip([14, 12, 10, 8]) {
         let verified = passwords.verify("wrong".into(), hash.map(str::to_owned)).await.unwrap();
@@ -217,7 +225,7 @@ async fn a_refusal_keeps_its_permits_until_its_pad_is_over() {
 }
 
 #[tokio::test]
-async fn a_caller_who_hangs_up_does_not_end_the_pad() {
+async fn the_pad_continues_after_the_caller_hangs_up() {
     let passwords = passwords(2);
     let hour = Duration::from_secs(3_600);
     // A short pad ends.
@@ -228,7 +236,7 @@ async fn a_caller_who_hangs_up_does_not_end_the_pad() {
         let passwords = passwords.clone();
         async move { passwords.verify("x".into(), None).await.map(|verified| verified.verdict) }
     });
-    while passwords.admitted.available_permits() > MAX_WAITING {
+    while passwords.admitted.available_permits() > MAX_WAITING_CALLERS {
         tokio::task::yield_now().await;
     }
     assert!(!waiting.is_finished());
@@ -244,17 +252,17 @@ fn work_is_padded_to_a_multiple_of_the_floor() {
 }
 
 #[tokio::test]
-async fn a_server_with_one_core_compares_them_too() {
+async fn a_server_with_one_core_compares_expensive_hashes() {
     let passwords = passwords(1);
-    passwords.expect(vec!["scrypt:32768:8:1".into()]).await.unwrap();
+    passwords.expect_methods(vec!["scrypt:32768:8:1".into()]).await.unwrap();
     assert_eq!(
         verdict(&passwords, "correct horse battery", Some(OF_WERKZEUG[0])).await,
-        Verdict::RightAndOutdated
+        PasswordVerdict::RightAndOutdated
     );
 }
 
 #[tokio::test]
-async fn refuses_a_very_long_password() {
+async fn a_very_long_password_is_refused() {
     let passwords = passwords(1);
     let longest = "x".repeat(MAX_PASSWORD_BYTES);
     assert!(passwords.hash(longest.clone()).await.is_ok());
@@ -266,7 +274,7 @@ async fn refuses_a_very_long_password() {
 async fn the_queue_is_bounded() {
     let passwords = passwords(1);
     let working = Arc::clone(&passwords.working).acquire_owned().await.unwrap();
-    let waiting: Vec<_> = (0..=MAX_WAITING)
+    let waiting: Vec<_> = (0..=MAX_WAITING_CALLERS)
         .map(|_| {
             let passwords = passwords.clone();
             tokio::spawn(async move { passwords.run("x".into(), 1, |_| Ok(((), Duration::ZERO))).await })
@@ -280,11 +288,11 @@ async fn the_queue_is_bounded() {
     for caller in waiting {
         assert_eq!(caller.await.unwrap(), Ok(()));
     }
-    assert_eq!(verdict(&passwords, "x", None).await, Verdict::Wrong);
+    assert_eq!(verdict(&passwords, "x", None).await, PasswordVerdict::Wrong);
 }
 
 #[tokio::test]
-async fn a_caller_who_hangs_up_does_not_free_the_place() {
+async fn the_permit_stays_taken_after_the_caller_hangs_up() {
     let passwords = passwords(1);
     let (started, has_started) = tokio::sync::oneshot::channel();
     let (finish, may_finish) = std::sync::mpsc::channel::<()>();
@@ -304,5 +312,5 @@ async fn a_caller_who_hangs_up_does_not_free_the_place() {
     assert!(caller.await.unwrap_err().is_cancelled());
     assert_eq!(passwords.working.available_permits(), 0);
     finish.send(()).unwrap();
-    assert_eq!(verdict(&passwords, "x", None).await, Verdict::Wrong);
+    assert_eq!(verdict(&passwords, "x", None).await, PasswordVerdict::Wrong);
 }

@@ -22,7 +22,7 @@ fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap()
 }
 
-/// What a token issued `at(0)` says.
+/// Returns the claims of a token that is issued `at(0)`.
 fn good_claims() -> Value {
     json!({
         "iss": ISSUER, "aud": AUDIENCE, "sub": "42", "jti": "b7d5", "role": "support", "sid": Uuid::nil(),
@@ -60,19 +60,19 @@ fn decoded(part: &str) -> Value {
 }
 
 #[test]
-fn says_who_was_issued_it() {
+fn an_issued_token_verifies_as_its_viewer() {
     let tokens = tokens();
     for role in [Role::Learner, Role::Author, Role::Support, Role::Admin] {
         let viewer = Viewer { user_id: UserId(i64::MAX), role, session_id: Uuid::nil() };
         let access = tokens.issue(viewer, at(0)).unwrap();
         assert_eq!(access.expires_at, at(900));
         assert_eq!(tokens.verify(&access.token, at(0)), Ok(viewer));
-        assert_eq!(tokens.verify(&access.token, at(0)), Ok(viewer), "from memory");
+        assert_eq!(tokens.verify(&access.token, at(0)), Ok(viewer), "from the cache");
     }
 }
 
 #[test]
-fn holds_the_claims_of_rfc_9068() {
+fn a_token_has_the_claims_of_rfc_9068() {
     let tokens = tokens();
     let access = tokens.issue(VIEWER, at(0)).unwrap();
     let parts: Vec<&str> = access.token.split('.').collect();
@@ -86,13 +86,13 @@ fn holds_the_claims_of_rfc_9068() {
 }
 
 #[test]
-fn the_claims_of_these_tests_are_good() {
+fn the_claims_of_these_tests_are_valid() {
     assert_eq!(verify_claims(&good_claims()), Ok(VIEWER));
     assert_eq!(verify_header(|_| {}), Ok(VIEWER));
 }
 
 #[test]
-fn expires_to_the_second_also_from_memory() {
+fn a_token_expires_to_the_second_even_if_cached() {
     let tokens = tokens();
     let token = tokens.issue(VIEWER, at(0)).unwrap().token;
     assert_eq!(tokens.verify(&token, at(900)), Err(TokenError::Expired));
@@ -102,16 +102,20 @@ fn expires_to_the_second_also_from_memory() {
 }
 
 #[test]
-fn starts_no_more_than_the_leeway_early() {
+fn a_token_is_accepted_early_only_within_the_leeway() {
     let tokens = tokens();
     let token = tokens.issue(VIEWER, at(0)).unwrap().token;
     assert_eq!(tokens.verify(&token, at(-LEEWAY_SECONDS - 1)), Err(TokenError::NotYetValid));
     assert_eq!(tokens.verify(&token, at(-LEEWAY_SECONDS)), Ok(VIEWER));
-    assert_eq!(tokens.verify(&token, at(-LEEWAY_SECONDS - 1)), Err(TokenError::NotYetValid), "from memory");
+    assert_eq!(
+        tokens.verify(&token, at(-LEEWAY_SECONDS - 1)),
+        Err(TokenError::NotYetValid),
+        "from the cache"
+    );
 }
 
 #[test]
-fn lives_as_long_as_it_is_told() {
+fn a_token_has_the_given_lifetime() {
     let tokens = tokens();
     let access = tokens.issue_for(VIEWER, at(0), Duration::from_secs(60)).unwrap();
     assert_eq!(access.expires_at, at(60));
@@ -142,7 +146,7 @@ fn a_changed_token_is_a_forgery() {
 }
 
 #[test]
-fn no_algorithm_but_ours() {
+fn other_algorithms_are_refused() {
     let tokens = tokens();
     let kid = tokens.keys.signing().0;
     let none = json!({ "typ": "at+jwt", "alg": "none", "kid": kid });
@@ -163,7 +167,7 @@ fn no_algorithm_but_ours() {
 }
 
 #[test]
-fn a_key_of_ours_must_be_named() {
+fn the_kid_must_name_a_live_key() {
     assert_eq!(verify_header(|header| header.kid = None), Err(TokenError::UnknownKey));
     assert_eq!(verify_header(|header| header.kid = Some(String::new())), Err(TokenError::UnknownKey));
     let foreign = tokens().issue(VIEWER, at(0)).unwrap().token;
@@ -171,7 +175,7 @@ fn a_key_of_ours_must_be_named() {
 }
 
 #[test]
-fn a_key_in_the_header_counts_for_nothing() {
+fn a_key_in_the_header_is_ignored() {
     let (tokens, attacker) = (tokens(), KeyRing::generate().unwrap());
     let mut header = good_header(&tokens);
     header.jwk = attacker.jwks().keys.pop();
@@ -215,7 +219,7 @@ fn each_claim_is_required() {
 }
 
 #[test]
-fn a_claim_must_be_what_we_write() {
+fn a_claim_must_have_the_issued_form() {
     for (claim, value) in [
         ("sub", json!("")),
         ("sub", json!("forty-two")),
@@ -259,7 +263,7 @@ fn garbage_is_malformed() {
 }
 
 #[test]
-fn an_over_long_token_is_not_read() {
+fn a_token_that_is_too_long_is_refused() {
     let tokens = tokens();
     assert_eq!(tokens.verify(&"a".repeat(MAX_TOKEN_BYTES + 1), at(1)), Err(TokenError::TooLong));
     assert_eq!(tokens.verify(&"a".repeat(MAX_TOKEN_BYTES), at(1)), Err(TokenError::Malformed));
@@ -268,7 +272,7 @@ fn an_over_long_token_is_not_read() {
 }
 
 #[test]
-fn debug_output_keeps_the_secrets() {
+fn debug_output_hides_the_secrets() {
     let tokens = tokens();
     let access = tokens.issue(VIEWER, at(0)).unwrap();
     assert!(!format!("{access:?}").contains("eyJ"));

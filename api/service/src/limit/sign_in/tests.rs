@@ -21,8 +21,8 @@ fn limits(attempts_per_minute: u32, failures_per_hour: u32) -> SignInLimits {
     SignInLimits::new(&options(attempts_per_minute, failures_per_hour))
 }
 
-/// Fails without the budget of a known account until that is refused.
-fn spend(limits: &SignInLimits, client: ClientAddress, email: &str) -> TooMany {
+/// Fails to sign in until a budget is spent, and returns the refusal.
+fn spend(limits: &SignInLimits, client: ClientAddress, email: &str) -> SpentBudget {
     loop {
         match limits.sign_in(client, email) {
             Ok(attempt) => assert_eq!(attempt.failed(), None),
@@ -32,14 +32,14 @@ fn spend(limits: &SignInLimits, client: ClientAddress, email: &str) -> TooMany {
 }
 
 #[test]
-fn who_hangs_up_has_failed() {
+fn an_abandoned_attempt_counts_as_failed() {
     let limits = limits(100, 0);
     let attempts = (0..1_000).filter_map(|_| limits.sign_in(client(1), OWNER).ok()).map(drop);
     assert_eq!(attempts.count(), 20);
 }
 
 #[test]
-fn accounts_are_counted_by_the_hour() {
+fn new_accounts_are_limited_by_the_hour() {
     let limits = SignInLimits::new(&LimitOptions { registrations_per_hour: 3, ..options(0, 0) });
     for _ in 0..3 {
         limits.register(client(1)).unwrap().failed();
@@ -53,7 +53,7 @@ fn accounts_are_counted_by_the_hour() {
 }
 
 #[test]
-fn failures_count_fivefold_by_address() {
+fn a_failure_takes_five_units_from_its_address() {
     let limits = limits(100, 0);
     for number in 0..20 {
         limits.sign_in(client(1), &format!("{number}@example.com")).unwrap().failed();
@@ -68,7 +68,7 @@ fn failures_count_fivefold_by_address() {
 }
 
 #[test]
-fn refresh_tokens_share_no_budget_with_passwords_and_good_ones_none_at_all() {
+fn refresh_tokens_have_their_own_budget_and_valid_ones_are_free() {
     let limits = limits(100, 0);
     spend(&limits, client(1), OWNER);
     for number in 0..20 {
@@ -84,43 +84,43 @@ fn refresh_tokens_share_no_budget_with_passwords_and_good_ones_none_at_all() {
     for number in 0..20 {
         limits.exchange(client(2), &format!("jrt_revoked {number}"), true).unwrap().failed();
     }
-    assert!(limits.exchange(client(2), "jrt_guess", false).is_err(), "the first time is counted, too");
+    assert!(limits.exchange(client(2), "jrt_guess", false).is_err(), "the first refusal counts, too");
     limits.sign_in(client(2), OWNER).unwrap().succeeded();
 }
 
 #[test]
-fn guesses_from_many_addresses_run_into_the_limit_of_the_account() {
+fn guesses_from_many_addresses_reach_the_limit_of_the_account() {
     let limits = limits(0, 20);
     for last in 0..20 {
         limits.sign_in(client(last), OWNER).unwrap().failed();
     }
-    let TooMany { wait, of_account } = limits.sign_in(client(200), OWNER).err().unwrap();
+    let SpentBudget { wait, of_account } = limits.sign_in(client(200), OWNER).err().unwrap();
     assert!(of_account);
-    assert!((170..=180).contains(&wait.seconds()), "one more guess each three minutes: {wait:?}");
+    assert!((170..=180).contains(&wait.seconds()), "one guess every three minutes: {wait:?}");
     limits.sign_in(client(200), "other@example.com").unwrap().failed();
 }
 
 #[test]
-fn the_owner_still_gets_in_from_where_they_were_before() {
+fn the_owner_can_still_sign_in_from_a_known_address() {
     let limits = limits(100, 20);
     let spent = spend(&limits, client(1), OWNER);
     for _ in 0..3 {
         for _ in 0..19 {
             let attempt = limits.sign_in_where_known(client(1), OWNER, spent).unwrap();
-            assert_eq!(attempt.failed(), Some(spent), "it is answered like an account that nobody has");
+            assert_eq!(attempt.failed(), Some(spent), "the response is the same as for an unknown account");
         }
         limits.sign_in_where_known(client(1), OWNER, spent).unwrap().succeeded();
     }
-    assert!(limits.sign_in(client(1), OWNER).is_err(), "which does not let the guesser guess on");
+    assert!(limits.sign_in(client(1), OWNER).is_err(), "the guesser stays locked out");
     while let Ok(attempt) = limits.sign_in_where_known(client(1), OWNER, spent) {
         attempt.failed();
     }
-    // Signs in to another account that is known there.
+    // Another account that is known at the address can sign in.
     limits.sign_in_where_known(client(1), "ravi@example.com", spent).unwrap().succeeded();
 }
 
 #[test]
-fn a_refused_attempt_takes_nothing_and_is_told_when_both_budgets_are_there() {
+fn a_refused_attempt_takes_nothing_and_gets_the_longer_wait() {
     let limits = limits(100, 20);
     for last in 0..20 {
         limits.sign_in(client(last), OWNER).unwrap().failed();
@@ -137,7 +137,7 @@ fn a_refused_attempt_takes_nothing_and_is_told_when_both_budgets_are_there() {
 }
 
 #[test]
-fn what_is_known_is_remembered_by_address() {
+fn sign_ins_are_remembered_by_address() {
     let (limits, now) = (limits(0, 20), DateTime::UNIX_EPOCH);
     assert!(!limits.knows(client(1), OWNER));
     limits.remember(client(1), OWNER, now);
@@ -159,7 +159,7 @@ fn successes_of_strangers_do_not_count() {
 }
 
 #[test]
-fn attempts_under_way_count() {
+fn running_attempts_count() {
     let limits = limits(0, 3);
     let attempts: Vec<_> = (0..10).filter_map(|last| limits.sign_in(client(last), OWNER).ok()).collect();
     assert_eq!(attempts.len(), 3);

@@ -1,11 +1,13 @@
-//! A map that forgets what nobody uses, so that strangers cannot fill the memory.
+//! A map with a limited number of entries, so that requests from strangers cannot fill the memory.
 
 use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::hash::Hash;
 
-/// Two generations: when the young one is full it becomes the old one, and the old one is forgotten.
-/// What is used meanwhile moves to the young one. Bounded, and constant work for each call.
+/// A map that drops its least recently used entries.
+///
+/// The map has two generations. A full young generation becomes the old one, and the previous old one is dropped.
+/// An old entry that is used moves to the young generation. Each call takes constant time.
 #[derive(Debug)]
 pub(crate) struct BoundedMap<K, V> {
     generation_size: usize,
@@ -14,12 +16,12 @@ pub(crate) struct BoundedMap<K, V> {
 }
 
 impl<K: Clone + Eq + Hash, V> BoundedMap<K, V> {
-    /// Holds at most this many entries, and remembers the half of it that was used last.
+    /// Makes a map of at most `capacity` entries. It always keeps the half of them that was used last.
     pub(crate) fn new(capacity: usize) -> Self {
         Self { generation_size: (capacity / 2).max(1), young: HashMap::new(), old: HashMap::new() }
     }
 
-    /// What is kept under the key, which counts as a use of it.
+    /// Returns the value of a key, and counts as a use of the entry.
     pub(crate) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
         if let Some(value) = self.old.remove(key) {
             self.insert(key.clone(), value);
@@ -49,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stays_within_its_capacity_and_keeps_what_is_used() {
+    fn stays_within_its_capacity_and_keeps_used_entries() {
         let mut map = BoundedMap::new(10);
         map.insert(-1, -1);
         for number in 0..1_000 {

@@ -1,6 +1,6 @@
-//! Stand-ins for rows of the catalogue that cannot be read, so that their owners still see the rest of what they own.
+//! Placeholders for unreadable courses and subjects, so that their owners still see everything else they own.
 //!
-//! A stand-in has every column that can be read, and a default for each of the others. It is never sold.
+//! A placeholder has the value of every readable column, and a default for each unreadable one. It is never sold.
 
 use chrono::{DateTime, Utc};
 use jishu_entity::subject::{GradingMethod, ReviewPolicy};
@@ -8,10 +8,10 @@ use jishu_entity::{course, subject};
 
 use crate::database::Unreadable;
 
-/// The code of ISO 4217 for "no currency".
+/// The ISO 4217 code for "no currency".
 const NO_CURRENCY: &str = "XXX";
 
-/// Returns the stand-in for a course. There is none where its id cannot be read.
+/// Makes the placeholder of a course. Returns None if the id cannot be read.
 pub(super) fn course(row: &Unreadable) -> Option<course::Model> {
     use course::Column;
     let id: jishu_entity::CourseId = row.column(Column::Id)?;
@@ -29,7 +29,7 @@ pub(super) fn course(row: &Unreadable) -> Option<course::Model> {
     })
 }
 
-/// Returns the stand-in for a subject. There is none where its id or its course cannot be read.
+/// Makes the placeholder of a subject. Returns None if its id or the id of its course cannot be read.
 pub(super) fn subject(row: &Unreadable) -> Option<subject::Model> {
     use subject::Column;
     let id: jishu_entity::SubjectId = row.column(Column::Id)?;
@@ -50,14 +50,15 @@ pub(super) fn subject(row: &Unreadable) -> Option<subject::Model> {
         questions_per_test: row.column(Column::QuestionsPerTest).unwrap_or(45),
         time_limit_seconds: row.column(Column::TimeLimitSeconds).unwrap_or(3_600),
         grading_method: row.column(Column::GradingMethod).unwrap_or(GradingMethod::Highest),
-        // Not the column's default: a key that was shown cannot be hidden again.
+        // Stricter than the column's default: an answer key that was shown once cannot be hidden again.
         review_policy: row.column(Column::ReviewPolicy).unwrap_or(ReviewPolicy::Never),
         archived_at: archived_at(row.column(Column::ArchivedAt), created_at),
         created_at,
     })
 }
 
-/// A stand-in shows as archived: that is what clients know of things that are owned and not sold.
+/// Returns the time at which a placeholder was archived. Every placeholder is archived, so that clients do not
+/// offer it for sale.
 fn archived_at(stored: Option<Option<DateTime<Utc>>>, created_at: DateTime<Utc>) -> Option<DateTime<Utc>> {
     Some(stored.flatten().unwrap_or(created_at))
 }

@@ -1,4 +1,4 @@
-//! Faults that no condition in SQL finds: the rows are read as the server reads them.
+//! Finds faults that a condition in SQL cannot find, by reading the rows as the server reads them.
 
 use std::collections::HashSet;
 
@@ -9,17 +9,20 @@ use sea_orm::{
     QuerySelect, QueryTrait,
 };
 
-use super::{BadValue, NAMED_ROWS, columns_of, fault_of_course, fault_of_orphan, fault_of_subject, named};
-use crate::database::{readable, sorted_out};
+use super::{
+    BadValue, MAX_ROWS_PER_TABLE, columns_of, fault_of_course, fault_of_orphan, fault_of_subject, named,
+};
+use crate::database::{read_rows, split_readable};
 
-/// How many rows are read at once.
-const BATCH: u64 = 1_000;
+/// Maximum number of rows that one statement reads.
+const ROWS_PER_READ: u64 = 1_000;
 
-/// Reads every row of a table on SQLite, which stores text that is not UTF-8 and has no function that finds it. Returns the
-/// faults that were not found before. Other databases refuse such text.
+/// Reads every row of a table on SQLite. Returns the faults that were not found before.
+///
+/// Only SQLite stores text that is not UTF-8, and it has no function to find such text.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub(super) async fn of_table<E, C>(connection: &C, before: &[BadValue]) -> Result<Vec<BadValue>, DbErr>
 where
     E: EntityTrait,
@@ -30,28 +33,28 @@ where
         return Ok(found);
     }
     let (mut after, mut is_all) = (i64::MIN, false);
-    while !is_all && found.len() < NAMED_ROWS {
+    while !is_all && found.len() < MAX_ROWS_PER_TABLE {
         let select = E::find()
             .expr_as(Expr::cust("rowid"), "row_number")
             .filter(Expr::cust_with_values("rowid > ?", [after]))
             .order_by_asc(Expr::cust("rowid"))
-            .limit(BATCH);
+            .limit(ROWS_PER_READ);
         let rows = connection.query_all_raw(select.build(DbBackend::Sqlite)).await?;
-        is_all = (rows.len() as u64) < BATCH;
+        is_all = (rows.len() as u64) < ROWS_PER_READ;
         if let Some(last) = rows.last() {
             after = last.try_get("", "row_number")?;
         }
-        let (_, unreadable) = sorted_out::<E>(rows);
+        let (_, unreadable) = split_readable::<E>(rows);
         found.extend(named::<E, C>(connection, &unreadable).await?);
     }
     found.retain(|bad| !before.contains(bad));
     Ok(found)
 }
 
-/// Looks at the courses and subjects as the catalogue does. Returns the faults that were not found before.
+/// Reads the courses and subjects as the catalogue does. Returns the faults that were not found before.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub(super) async fn of_catalogue(
     connection: &impl ConnectionTrait,
     before: &[BadValue],
@@ -61,8 +64,8 @@ pub(super) async fn of_catalogue(
     if !has_all {
         return Ok(Vec::new());
     }
-    let (courses, unreadable_courses) = readable(connection, course::Entity::find()).await?;
-    let (subjects, unreadable_subjects) = readable(connection, subject::Entity::find()).await?;
+    let (courses, unreadable_courses) = read_rows(connection, course::Entity::find()).await?;
+    let (subjects, unreadable_subjects) = read_rows(connection, subject::Entity::find()).await?;
     let mut found = named::<course::Entity, _>(connection, &unreadable_courses).await?;
     found.extend(named::<subject::Entity, _>(connection, &unreadable_subjects).await?);
     let known: HashSet<i64> = courses
@@ -79,7 +82,7 @@ pub(super) async fn of_catalogue(
         let faults = fault_of_subject(subject).into_iter().chain(orphan);
         found.extend(faults.map(|fault| BadValue::of("subjects", subject.id.0, fault)));
     }
-    // The search in SQL may have shown the same value in another way.
+    // The conditions in SQL may have reported the same value in another form.
     let is_new = |bad: &BadValue| {
         !before
             .iter()
@@ -89,7 +92,7 @@ pub(super) async fn of_catalogue(
     Ok(found)
 }
 
-/// A table may be missing, or older than this version.
+/// Returns whether a table has all columns of this version. It may be missing or older.
 async fn has_all_columns<E: EntityTrait>(connection: &impl ConnectionTrait) -> Result<bool, DbErr> {
     let present = columns_of(connection, E::default().table_name()).await?;
     Ok(E::Column::iter().all(|column| present.iter().any(|name| name == column.as_str())))
