@@ -50,7 +50,7 @@ use catalog::Catalog;
 use events::Events;
 use money::TaxRate;
 use paper::Papers;
-use session::Sittings;
+use session::SittingState;
 
 /// What every service operation stands on; made once at start, shared by all requests.
 #[derive(Clone)]
@@ -66,7 +66,7 @@ pub struct Services {
     /// The papers of tests, in memory.
     pub papers: Arc<Papers>,
     /// How tests are sat.
-    pub sittings: Arc<Sittings>,
+    pub sittings: Arc<SittingState>,
     /// Hashes passwords and checks them.
     pub passwords: Arc<Passwords>,
     /// Issues access tokens and checks them.
