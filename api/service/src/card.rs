@@ -1,4 +1,4 @@
-//! Test cards: reading them, page by page.
+//! Reads test cards, page by page, and streams their changes.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -15,88 +15,92 @@ use super::events::{Watch, WatchedChange, read_with_retries};
 use super::page::{self, Keyset, Page, PageDirection, PageRequest};
 use crate::database::utc;
 
-/// Which cards. Every part narrows further; none widens it beyond the owner.
+/// Conditions on the cards of one user. A card must meet all of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CardFilter {
-    /// Only of these subjects.
+    /// Only cards of these subjects.
     pub subjects: Option<Vec<SubjectId>>,
-    /// Only of this purchase.
+    /// Only cards of this purchase.
     pub purchase: Option<PurchaseId>,
-    /// Only with one of these statuses.
+    /// Only cards with one of these statuses.
     pub status: Option<Vec<CardStatus>>,
-    /// Only those whose entitlement has not been ended.
+    /// Only cards whose entitlement was not ended. Its term may be over.
     pub live_only: bool,
-    /// Only those whose entitlement holds, or only the others.
+    /// Only cards whose entitlement is live at a time, or only the other cards.
     pub entitled: Option<Entitled>,
 }
 
-/// Whether the entitlement that gave a card holds at a moment.
+/// A condition on the entitlement that gave a card.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entitled {
-    /// Whether it is to hold.
+    /// True selects live entitlements, false the others.
     pub holds: bool,
-    /// When.
+    /// The time at which the entitlement is tested.
     pub at: DateTime<Utc>,
 }
 
-/// What cards can be ordered by.
+/// The value by which cards are ordered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CardSort {
     /// By subject, then by number.
     #[default]
     SubjectTestNumber,
-    /// By the start of the latest sitting; cards never sat come last, whichever the direction.
+    /// By the start of the latest sitting. Cards without a sitting come last in both directions.
     LatestAttemptAt,
-    /// By the percentage of the latest sitting; cards without one come last, whichever the direction.
+    /// By the percentage of the latest scored sitting. Cards without one come last in both directions.
     LatestPercentage,
 }
 
-/// An order of cards. The id decides between equals.
+/// An order of cards. Cards with equal values are ordered by id.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CardOrder {
-    /// By what.
+    /// The value that is compared.
     pub sort: CardSort,
-    /// Greatest first.
+    /// Whether the greatest value comes first.
     pub descending: bool,
 }
 
-/// A card's place in an order.
+/// The position of a card in an order: the values that are compared, then the card's id. Cursors contain it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum CardKey {
-    /// In [`CardSort::SubjectTestNumber`].
+pub enum CardPosition {
+    /// The subject's id and the test number, for [`CardSort::SubjectTestNumber`].
     Number(i64, i32, i64),
-    /// In [`CardSort::LatestAttemptAt`].
+    /// The start of the latest sitting, for [`CardSort::LatestAttemptAt`].
     Time(DateTime<Utc>, i64),
-    /// In [`CardSort::LatestPercentage`].
+    /// The latest percentage in hundredths, for [`CardSort::LatestPercentage`].
     Percentage(i32, i64),
 }
 
 impl CardOrder {
-    /// The place of a card in this order.
+    /// Returns the position of a card in this order.
     #[must_use]
-    pub fn key(self, card: &Model) -> CardKey {
+    pub fn position(self, card: &Model) -> CardPosition {
         match self.sort {
-            CardSort::SubjectTestNumber => CardKey::Number(card.subject_id.0, card.test_number, card.id.0),
+            CardSort::SubjectTestNumber => {
+                CardPosition::Number(card.subject_id.0, card.test_number, card.id.0)
+            }
             CardSort::LatestAttemptAt => {
-                CardKey::Time(card.latest_attempt_at.unwrap_or_else(|| self.no_time()), card.id.0)
+                CardPosition::Time(card.latest_attempt_at.unwrap_or_else(|| self.no_time()), card.id.0)
             }
-            CardSort::LatestPercentage => {
-                CardKey::Percentage(card.latest_percentage.unwrap_or_else(|| self.no_percentage()), card.id.0)
-            }
+            CardSort::LatestPercentage => CardPosition::Percentage(
+                card.latest_percentage.unwrap_or_else(|| self.no_percentage()),
+                card.id.0,
+            ),
         }
     }
 
-    /// Whether a key is of this order.
+    /// Tells whether a position belongs to this order.
     #[must_use]
-    pub fn has(self, key: &CardKey) -> bool {
+    pub fn has(self, position: &CardPosition) -> bool {
         matches!(
-            (self.sort, key),
-            (CardSort::SubjectTestNumber, CardKey::Number(..))
-                | (CardSort::LatestAttemptAt, CardKey::Time(..))
-                | (CardSort::LatestPercentage, CardKey::Percentage(..))
+            (self.sort, position),
+            (CardSort::SubjectTestNumber, CardPosition::Number(..))
+                | (CardSort::LatestAttemptAt, CardPosition::Time(..))
+                | (CardSort::LatestPercentage, CardPosition::Percentage(..))
         )
     }
 
+    /// Returns the columns that are compared in this order.
     fn keyset(self, backend: DbBackend) -> Keyset {
         let id = Column::Id.into_simple_expr();
         let columns = match self.sort {
@@ -113,20 +117,21 @@ impl CardOrder {
         Keyset { columns, descending: self.descending }
     }
 
-    /// What stands for "never" in the order, so that it comes last.
+    /// Returns a stand-in for the time of a card without a sitting. It comes after all real times.
     fn no_time(self) -> DateTime<Utc> {
-        // The years 1000 and 9999 are the ends of MariaDB's DATETIME; these are well inside.
+        // The years 1970 and 9892. MariaDB's DATETIME reaches from 1000 to 9999.
         let seconds = if self.descending { 0 } else { 250_000_000_000 };
         DateTime::from_timestamp(seconds, 0).unwrap_or_default()
     }
 
+    /// Returns a stand-in for the percentage of a card without a result. It comes after all real percentages.
     fn no_percentage(self) -> i32 {
         if self.descending { i32::MIN } else { i32::MAX }
     }
 }
 
-impl CardKey {
-    /// Whether it could have been read from the database: MariaDB's times end with the year 9999.
+impl CardPosition {
+    /// Tells whether the database can store the position's time. MariaDB's times end with the year 9999.
     #[must_use]
     pub fn is_possible(&self) -> bool {
         match self {
@@ -140,14 +145,16 @@ fn or_else(column: Column, value: SimpleExpr) -> SimpleExpr {
     Expr::expr(column.into_simple_expr()).if_null(value)
 }
 
-fn key_values(key: CardKey) -> Vec<Value> {
-    match key {
-        CardKey::Number(subject, number, id) => vec![subject.into(), number.into(), id.into()],
-        CardKey::Time(at, id) => vec![at.into(), id.into()],
-        CardKey::Percentage(percentage, id) => vec![percentage.into(), id.into()],
+/// Returns a position as values for the columns of its order.
+fn position_values(position: CardPosition) -> Vec<Value> {
+    match position {
+        CardPosition::Number(subject, number, id) => vec![subject.into(), number.into(), id.into()],
+        CardPosition::Time(at, id) => vec![at.into(), id.into()],
+        CardPosition::Percentage(percentage, id) => vec![percentage.into(), id.into()],
     }
 }
 
+/// Selects the cards of a user that a filter leaves.
 fn select(owner: UserId, filter: CardFilter) -> Select<Entity> {
     let mut select = Entity::of(owner);
     if let Some(subjects) = filter.subjects {
@@ -160,8 +167,8 @@ fn select(owner: UserId, filter: CardFilter) -> Select<Entity> {
         select = select.filter(Column::Status.is_in(status));
     }
     if filter.live_only {
-        let standing = entitlement::Column::EndedAt.is_null();
-        select = select.filter(Expr::exists(entitlement_that(Condition::all().add(standing))));
+        let not_ended = entitlement::Column::EndedAt.is_null();
+        select = select.filter(Expr::exists(entitlement_that(Condition::all().add(not_ended))));
     }
     if let Some(Entitled { holds, at }) = filter.entitled {
         let live = Expr::exists(entitlement_that(entitlement::live(at)));
@@ -170,7 +177,7 @@ fn select(owner: UserId, filter: CardFilter) -> Select<Entity> {
     select
 }
 
-/// The entitlement that gave a card, if this is so of it.
+/// Selects the entitlement that gave a card, if it meets a condition.
 fn entitlement_that(condition: Condition) -> SelectStatement {
     let entitlement = |column| Expr::col((entitlement::Entity, column));
     Query::select()
@@ -182,34 +189,34 @@ fn entitlement_that(condition: Condition) -> SelectStatement {
         .take()
 }
 
-/// A page of a user's cards, in one statement.
+/// Reads a page of a user's cards in one statement.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub async fn page(
     services: &Services,
     owner: UserId,
     filter: CardFilter,
     order: CardOrder,
-    request: PageRequest<CardKey>,
+    request: PageRequest<CardPosition>,
 ) -> Result<Page<Model>, DbErr> {
     let select = select(owner, filter);
     let keyset = order.keyset(services.database.backend());
-    page::fetch(services.database.reader(), select, &keyset, request, key_values).await
+    page::fetch(services.database.reader(), select, &keyset, request, position_values).await
 }
 
-/// How many cards a filter leaves.
+/// Counts the cards of a user that a filter leaves.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub async fn count(services: &Services, owner: UserId, filter: CardFilter) -> Result<u64, DbErr> {
     select(owner, filter).count(services.database.reader()).await
 }
 
-/// Those of these cards that are this user's.
+/// Finds the cards with these ids, leaving out the cards of other users.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub async fn by_ids(
     services: &Services,
     owner: UserId,
@@ -218,17 +225,17 @@ pub async fn by_ids(
     Entity::of(owner).filter(Column::Id.is_in(ids)).all(services.database.reader()).await
 }
 
-/// The cards of a user, all or of one subject, each when it is created or changes: from when this returns, until the
-/// database fails.
+/// Streams the cards of a user, or of one of their subjects, whenever they are created or change. The stream contains
+/// all changes that are committed after this function returns. It ends if the database keeps failing.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub async fn changes(
     services: &Services,
     owner: UserId,
     subject: Option<SubjectId>,
 ) -> Result<impl Stream<Item = Result<Model, DbErr>> + Send + use<>, DbErr> {
-    let changes = Changes {
+    let changes = CardChanges {
         watch: services.events.watch(owner, None).await?,
         services: services.clone(),
         owner,
@@ -243,22 +250,25 @@ pub async fn changes(
     }))
 }
 
-/// How many changed cards are read at once.
-const CHANGES: u32 = 100;
+/// Maximum number of changed cards in one read.
+const CARDS_PER_READ: u32 = 100;
 
-struct Changes {
+/// A stream of changed cards.
+struct CardChanges {
     watch: Watch,
     services: Services,
     owner: UserId,
     subject: Option<SubjectId>,
-    /// What is still to be read, purchases first.
+    /// The changes whose cards were not read yet. Purchases come first.
     changed: BTreeSet<WatchedChange>,
-    /// The last card that was read of the first purchase.
-    after: Option<CardKey>,
+    /// The position of the last card that was read of the first purchase in `changed`.
+    after: Option<CardPosition>,
+    /// Cards that were read and not returned yet.
     cards: VecDeque<Model>,
 }
 
-impl Changes {
+impl CardChanges {
+    /// Waits for the next changed card.
     async fn next(&mut self) -> Result<Model, DbErr> {
         loop {
             if let Some(card) = self.cards.pop_front() {
@@ -272,14 +282,14 @@ impl Changes {
         }
     }
 
-    /// The next page of the cards of the first purchase.
+    /// Reads the next page of a purchase's cards.
     async fn read_purchase(&mut self, purchase: PurchaseId) -> Result<(), DbErr> {
         let order = CardOrder::default();
         let read = || {
             let subjects = self.subject.map(|subject| vec![subject]);
             let filter = CardFilter { subjects, purchase: Some(purchase), ..CardFilter::default() };
             let request = PageRequest {
-                limit: CHANGES,
+                limit: CARDS_PER_READ,
                 direction: PageDirection::Forward,
                 after: self.after,
                 before: None,
@@ -288,7 +298,7 @@ impl Changes {
             page(&self.services, self.owner, filter, order, request)
         };
         let page = read_with_retries(read).await?;
-        self.after = page.rows.last().filter(|_| page.has_next).map(|card| order.key(card));
+        self.after = page.rows.last().filter(|_| page.has_next).map(|card| order.position(card));
         if !page.has_next {
             self.changed.remove(&WatchedChange::Purchase(purchase));
         }
@@ -296,9 +306,9 @@ impl Changes {
         Ok(())
     }
 
-    /// Cards that changed by themselves: no purchase is left.
+    /// Reads the changed cards in `changed`, which has no purchases left.
     async fn read_cards(&mut self) -> Result<(), DbErr> {
-        let most = usize::try_from(CHANGES).unwrap_or(usize::MAX);
+        let most = usize::try_from(CARDS_PER_READ).unwrap_or(usize::MAX);
         let next: Vec<_> = self.changed.iter().copied().take(most).collect();
         let ids = next.iter().filter_map(|change| match change {
             WatchedChange::Card(id) => Some(*id),

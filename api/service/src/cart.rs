@@ -1,4 +1,4 @@
-//! The cart: kept on the server, so that it survives a reload and follows its owner from device to device.
+//! The cart. The server keeps it, so it survives a reload and its owner sees it on every device.
 
 use std::collections::BTreeMap;
 
@@ -13,54 +13,56 @@ use sea_orm::{
 
 use super::Services;
 use super::pricing::Quote;
-use super::purchase::{MOST_SUBJECTS, Selection};
+use super::purchase::{MAX_SUBJECTS_PER_REQUEST, Selection};
 use crate::database::{WritePolicy, lock_user};
 use crate::error::{Error, Fault, Refusal};
 
-/// The most that a cart holds.
-pub const CART_CAPACITY: u64 = 500;
+/// Maximum number of subjects in a cart.
+pub const MAX_CART_SUBJECTS: u64 = 500;
 
-/// Why a cart was not changed. Nothing was written.
+/// A reason to refuse a change of the cart. Nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub enum CartRefusal {
     /// The account is gone or deactivated.
     #[error("This account has no cart.")]
     OwnerNotActive,
-    /// There are no such subjects.
+    /// These subjects do not exist.
     #[error("There is no such subject.")]
     SubjectsNotFound(Vec<SubjectId>),
-    /// Subjects that have left the catalogue.
+    /// These subjects are archived, or their course is.
     #[error("This subject is no longer sold.")]
     SubjectsArchived(Vec<SubjectId>),
-    /// Subjects that the owner has bought.
+    /// The owner has live entitlements to these subjects.
     #[error("You already own this subject.")]
     SubjectsOwned(Vec<SubjectId>),
-    /// It would hold more than [`CART_CAPACITY`].
-    #[error("A cart holds at most {CART_CAPACITY} subjects. Purchase or remove some first.")]
+    /// The cart would hold more than [`MAX_CART_SUBJECTS`] subjects.
+    #[error("A cart holds at most {MAX_CART_SUBJECTS} subjects. Purchase or remove some first.")]
     Full,
     /// The request names too many subjects.
-    #[error("Give at most {MOST_SUBJECTS} subjects at once; {0} were given.")]
+    #[error("Give at most {MAX_SUBJECTS_PER_REQUEST} subjects at once; {0} were given.")]
     TooMany(usize),
 }
 
 impl Refusal for CartRefusal {}
 
-struct Change {
+/// The subjects to put in a cart, or to take out of it.
+struct CartUpdate {
     owner: UserId,
     subjects: Vec<SubjectId>,
     now: DateTime<Utc>,
 }
 
-impl Change {
+impl CartUpdate {
     fn new(services: &Services, owner: UserId, subjects: Vec<SubjectId>) -> Result<Self, Error<CartRefusal>> {
         match subjects.len() {
-            0..=MOST_SUBJECTS => Ok(Self { owner, subjects, now: services.clock.now() }),
+            0..=MAX_SUBJECTS_PER_REQUEST => Ok(Self { owner, subjects, now: services.clock.now() }),
             given => Err(CartRefusal::TooMany(given).into()),
         }
     }
 }
 
-/// Puts subjects in the cart: all of them or, on an error, none. One that is there already stays as it is.
+/// Puts subjects in the cart: all of them, or none if there is an error. Subjects that are already in it stay as they
+/// are.
 ///
 /// # Errors
 /// See [`CartRefusal`].
@@ -69,7 +71,7 @@ pub async fn add(
     owner: UserId,
     subjects: Vec<SubjectId>,
 ) -> Result<(), Error<CartRefusal>> {
-    let change = Change::new(services, owner, subjects)?;
+    let change = CartUpdate::new(services, owner, subjects)?;
     let policy = WritePolicy::idempotent("cart.add");
     services
         .database
@@ -77,7 +79,7 @@ pub async fn add(
         .await
 }
 
-async fn insert(transaction: &DatabaseTransaction, change: &Change) -> Result<(), Error<CartRefusal>> {
+async fn insert(transaction: &DatabaseTransaction, change: &CartUpdate) -> Result<(), Error<CartRefusal>> {
     if lock_user(transaction, change.owner).await? != Some(UserStatus::Active) {
         return Err(CartRefusal::OwnerNotActive.into());
     }
@@ -89,7 +91,7 @@ async fn insert(transaction: &DatabaseTransaction, change: &Change) -> Result<()
     if missing.is_empty() {
         return Ok(());
     }
-    if (present.len() + missing.len()) as u64 > CART_CAPACITY {
+    if (present.len() + missing.len()) as u64 > MAX_CART_SUBJECTS {
         return Err(CartRefusal::Full.into());
     }
     let rows = missing.into_iter().map(|subject_id| cart_item::ActiveModel {
@@ -101,9 +103,10 @@ async fn insert(transaction: &DatabaseTransaction, change: &Change) -> Result<()
     Ok(())
 }
 
+/// Checks that the subjects exist, that they are not archived and that the owner does not own them.
 async fn check_can_be_bought(
     transaction: &DatabaseTransaction,
-    change: &Change,
+    change: &CartUpdate,
 ) -> Result<(), Error<CartRefusal>> {
     let found: BTreeMap<SubjectId, bool> = subject::Entity::find()
         .find_also_related(course::Entity)
@@ -144,7 +147,7 @@ async fn subjects_in(transaction: &DatabaseTransaction, owner: UserId) -> Result
         .await
 }
 
-/// Takes subjects out of the cart. One that is not there is no error.
+/// Takes subjects out of the cart. Ignores subjects that are not in it.
 ///
 /// # Errors
 /// See [`CartRefusal`].
@@ -153,7 +156,7 @@ pub async fn remove(
     owner: UserId,
     subjects: Vec<SubjectId>,
 ) -> Result<(), Error<CartRefusal>> {
-    let change = Change::new(services, owner, subjects)?;
+    let change = CartUpdate::new(services, owner, subjects)?;
     let policy = WritePolicy::idempotent("cart.remove");
     services
         .database
@@ -161,7 +164,7 @@ pub async fn remove(
         .await
 }
 
-async fn delete(transaction: &DatabaseTransaction, change: &Change) -> Result<(), Error<CartRefusal>> {
+async fn delete(transaction: &DatabaseTransaction, change: &CartUpdate) -> Result<(), Error<CartRefusal>> {
     if lock_user(transaction, change.owner).await? != Some(UserStatus::Active) {
         return Err(CartRefusal::OwnerNotActive.into());
     }
@@ -173,10 +176,10 @@ async fn delete(transaction: &DatabaseTransaction, change: &Change) -> Result<()
     Ok(())
 }
 
-/// What is in the cart, in the order it was put there.
+/// Lists the subjects in the cart, in the order in which they were added.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub async fn subjects(services: &Services, owner: UserId) -> Result<Vec<SubjectId>, DbErr> {
     cart_item::Entity::of(owner)
         .select_only()
@@ -188,19 +191,19 @@ pub async fn subjects(services: &Services, owner: UserId) -> Result<Vec<SubjectI
         .await
 }
 
-/// How many subjects are in the cart.
+/// Counts the subjects in the cart.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub async fn count(services: &Services, owner: UserId) -> Result<u64, DbErr> {
     cart_item::Entity::of(owner).count(services.database.reader()).await
 }
 
-/// What the cart would cost now: a quote for each course in it. Subjects that left the catalogue since they
-/// were put there are left out.
+/// Quotes the present price of the cart, course by course. Leaves out subjects that were archived after they were
+/// added.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub async fn quotes(services: &Services, owner: UserId) -> Result<Vec<Quote>, Fault> {
     let snapshot = services.catalog.snapshot();
     let mut by_course: BTreeMap<_, Vec<SubjectId>> = BTreeMap::new();
@@ -220,7 +223,7 @@ pub async fn quotes(services: &Services, owner: UserId) -> Result<Vec<Quote>, Fa
         let selection = Selection { course_id, purchase_type, subject_ids };
         match super::purchase::quote(services, Some(owner), &selection).await {
             Ok(quote) => quotes.push(quote),
-            // It left the catalogue a moment ago.
+            // A subject or its course was archived a moment ago.
             Err(Error::Refused(_)) => {}
             Err(Error::Failed(fault)) => return Err(fault),
         }

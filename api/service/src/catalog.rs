@@ -1,11 +1,12 @@
-//! The catalogue in memory: courses and subjects are few and read always.
+//! The catalogue in memory. Courses and subjects are few, and almost every request reads them.
 //!
-//! A snapshot is swapped whole. It is read again after a write of ours, when a row refers to what it does not
-//! have, and every few seconds, so that what another node or an operator's SQL changed is seen. A purchase
-//! reads the database itself: a snapshot never decides what is bought or what it costs.
+//! A snapshot is never changed; a new one replaces it. It is read again when this node writes to the catalogue, when a
+//! row refers to a course or subject that the snapshot lacks, and every few seconds. So it also gets the changes of
+//! other nodes and of an operator's SQL. A purchase reads the database: a snapshot never decides what is sold, or at
+//! which price.
 //!
-//! A row that cannot be read, or cannot be sold by, is not on sale. Each is named in the log when it appears, and the rest
-//! goes on. Owners see the columns that can be read, and defaults for the others.
+//! A row with an unreadable or forbidden value is not on sale. The log names each such row once, when it appears.
+//! The owners of such a subject see defaults in place of the values that cannot be read.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -26,7 +27,7 @@ use crate::error::Fault;
 pub struct CatalogCourse {
     /// The course.
     pub row: course::Model,
-    /// Its subjects.
+    /// All subjects of the course.
     pub subjects: Vec<Arc<subject::Model>>,
     /// Whether the row of the course has a value that prevents its sale, such as a currency that does not exist.
     is_withheld: bool,
@@ -35,7 +36,7 @@ pub struct CatalogCourse {
 }
 
 impl CatalogCourse {
-    /// The subjects that are sold.
+    /// Returns the subjects that are on sale.
     pub fn subjects_on_sale(&self) -> impl Iterator<Item = &Arc<subject::Model>> {
         let sold = |subject: &&Arc<subject::Model>| {
             subject.archived_at.is_none() && !self.withheld.contains(&subject.id)
@@ -44,12 +45,12 @@ impl CatalogCourse {
     }
 }
 
-/// All courses and subjects at one moment.
+/// All courses and subjects as they were at one moment.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
     courses: Vec<Arc<CatalogCourse>>,
     subjects: HashMap<SubjectId, Arc<subject::Model>>,
-    /// The rows that cannot be read. Another search would not find them readable.
+    /// The rows that cannot be read. A miss in these does not cause another read of the catalogue.
     unreadable_courses: HashSet<CourseId>,
     unreadable_subjects: HashSet<SubjectId>,
     /// The bad values of the rows that were left out.
@@ -57,6 +58,7 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// Reads the catalogue from the database.
     async fn load(database: &Database) -> Result<Self, DbErr> {
         let reader = &database.reader().without_time_check();
         let courses = course::Entity::find().order_by_asc(course::Column::Id);
@@ -66,7 +68,7 @@ impl Snapshot {
         let mut bad = BTreeSet::new();
         bad.extend(integrity::named::<course::Entity, _>(reader, &unreadable_courses).await?);
         bad.extend(integrity::named::<subject::Entity, _>(reader, &unreadable_subjects).await?);
-        // Owners see stand-ins of rows that cannot be read.
+        // Owners see stand-ins for rows that cannot be read.
         courses.extend(unreadable_courses.iter().filter_map(placeholder::course));
         courses.sort_by_key(|course| course.id);
         rows.extend(unreadable_subjects.iter().filter_map(placeholder::subject));
@@ -97,7 +99,7 @@ impl Snapshot {
             Arc::new(CatalogCourse { row, subjects, is_withheld, withheld })
         };
         let courses = courses.into_iter().map(&mut course).collect();
-        // Subjects that are left have no course.
+        // The subjects that remain belong to no course.
         for subject in by_course.into_values().flat_map(|(subjects, _)| subjects) {
             let fault = integrity::fault_of_orphan(&subject);
             bad.insert(BadValue::of("subjects", subject.id.0, fault));
@@ -105,8 +107,8 @@ impl Snapshot {
         Ok(Self { courses, subjects, unreadable_courses, unreadable_subjects, bad })
     }
 
-    /// Logs which values are wrong now and were not before, and which are right again.
-    fn tell_of_change(&self, before: &Self) {
+    /// Logs the bad values that are new, and those that were put right since the last snapshot.
+    fn log_changes(&self, before: &Self) {
         for bad in self.bad.difference(&before.bad) {
             let BadValue { table, row, column, value } = bad;
             tracing::error!(
@@ -114,8 +116,8 @@ impl Snapshot {
                 row,
                 column,
                 value,
-                "a row of the catalogue is left out of what is sold, and its owners see defaults for what cannot be read. Put its \
-                 value right. `jishu check` lists all such rows"
+                "a row of the catalogue has a bad value, so it is not on sale, and its owners see defaults for values that \
+                 cannot be read. Correct the value. `jishu check` lists all such rows"
             );
         }
         for bad in before.bad.difference(&self.bad) {
@@ -124,30 +126,30 @@ impl Snapshot {
         }
     }
 
-    /// The courses that are sold, by id.
+    /// Returns the courses that are on sale, in the order of their ids.
     pub fn courses_on_sale(&self) -> impl Iterator<Item = &Arc<CatalogCourse>> {
         self.courses.iter().filter(|course| course.row.archived_at.is_none() && !course.is_withheld)
     }
 
-    /// A course, sold or archived.
+    /// Finds a course, including archived ones.
     #[must_use]
     pub fn course(&self, id: CourseId) -> Option<&Arc<CatalogCourse>> {
         self.courses.binary_search_by_key(&id, |course| course.row.id).ok().map(|found| &self.courses[found])
     }
 
-    /// A subject, sold or archived.
+    /// Finds a subject, including archived ones.
     #[must_use]
     pub fn subject(&self, id: SubjectId) -> Option<&Arc<subject::Model>> {
         self.subjects.get(&id)
     }
 }
 
-/// The keys of rows that cannot be read.
+/// Returns the ids of rows that cannot be read.
 fn ids(rows: &[Unreadable]) -> impl Iterator<Item = i64> {
     rows.iter().filter_map(|row| row.key.first().copied())
 }
 
-/// The current snapshot, and how to renew it.
+/// The current snapshot, and the means to replace it.
 #[derive(Debug)]
 pub struct Catalog {
     database: Database,
@@ -159,72 +161,71 @@ impl Catalog {
     /// Loads the first snapshot.
     ///
     /// # Errors
-    /// The database's.
+    /// Returns the database's error.
     pub async fn load(database: Database) -> Result<Self, DbErr> {
         let snapshot = Snapshot::load(&database).await?;
-        snapshot.tell_of_change(&Snapshot::default());
+        snapshot.log_changes(&Snapshot::default());
         let snapshot = ArcSwap::from_pointee(snapshot);
         Ok(Self { database, snapshot, reloading: Mutex::new(()) })
     }
 
-    /// The catalogue as it was last read.
+    /// Returns the last snapshot.
     #[must_use]
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
     }
 
-    /// Reads the catalogue again. One reader at a time, so that an older snapshot never replaces a newer.
+    /// Reads the catalogue again. Only one task reads at a time, so an older snapshot never replaces a newer one.
     ///
     /// # Errors
-    /// The database's; the snapshot stays as it was.
+    /// Returns the database's error. The old snapshot then stays.
     pub async fn reload(&self) -> Result<(), DbErr> {
-        let _one_at_a_time = self.reloading.lock().await;
+        let _guard = self.reloading.lock().await;
         let fresh = Snapshot::load(&self.database).await?;
         let before = self.snapshot.load();
         if fresh != **before {
-            fresh.tell_of_change(&before);
+            fresh.log_changes(&before);
             self.snapshot.store(Arc::new(fresh));
         }
         Ok(())
     }
 
-    /// A course that a row refers to, reading the catalogue again if it is newer than the snapshot.
+    /// Finds a course that a row refers to. Reads the catalogue again if the snapshot lacks the course.
     ///
     /// # Errors
-    /// When the database fails or has no such course.
+    /// Fails if the database fails or has no such course.
     pub async fn course(&self, id: CourseId) -> Result<Arc<CatalogCourse>, Fault> {
-        let is_newer =
-            |known: &Snapshot| known.course(id).is_none() && !known.unreadable_courses.contains(&id);
-        if is_newer(&self.snapshot.load()) {
+        let lacks = |known: &Snapshot| known.course(id).is_none() && !known.unreadable_courses.contains(&id);
+        if lacks(&self.snapshot.load()) {
             self.reload().await?;
         }
         let snapshot = self.snapshot.load();
         snapshot.course(id).cloned().ok_or_else(|| Fault::missing(format_args!("course {id}")))
     }
 
-    /// A subject that a row refers to, reading the catalogue again if it is newer than the snapshot.
+    /// Finds a subject that a row refers to. Reads the catalogue again if the snapshot lacks the subject.
     ///
     /// # Errors
-    /// When the database fails or has no such subject.
+    /// Fails if the database fails or has no such subject.
     pub async fn subject(&self, id: SubjectId) -> Result<Arc<subject::Model>, Fault> {
-        let is_newer =
+        let lacks =
             |known: &Snapshot| known.subject(id).is_none() && !known.unreadable_subjects.contains(&id);
-        if is_newer(&self.snapshot.load()) {
+        if lacks(&self.snapshot.load()) {
             self.reload().await?;
         }
         let snapshot = self.snapshot.load();
         snapshot.subject(id).cloned().ok_or_else(|| Fault::missing(format_args!("subject {id}")))
     }
 
-    /// Reads the catalogue again and again until the task is dropped.
-    pub async fn keep_fresh(&self, every: Duration) {
-        let mut ticks = tokio::time::interval(every);
+    /// Reads the catalogue at an interval, until the task is dropped.
+    pub async fn keep_fresh(&self, interval: Duration) {
+        let mut ticks = tokio::time::interval(interval);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         ticks.tick().await;
         loop {
             ticks.tick().await;
             if let Err(error) = self.reload().await {
-                tracing::warn!(%error, "the catalogue could not be read again; the last snapshot stays");
+                tracing::warn!(%error, "the catalogue could not be read; requests get the last snapshot");
             }
         }
     }

@@ -1,4 +1,4 @@
-//! What a user owns.
+//! Reads what a user owns.
 
 use jishu_entity::entitlement::{Column, Entity, Model};
 use jishu_entity::{SubjectId, UserId};
@@ -6,10 +6,10 @@ use sea_orm::{ColumnTrait, DbErr, QueryFilter};
 
 use super::Services;
 
-/// The live entitlements of a user to some subjects.
+/// Finds the live entitlements of a user to some subjects.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub async fn live(
     services: &Services,
     owner: UserId,

@@ -1,4 +1,4 @@
-//! Extra time and extra attempts, which support grants a card.
+//! Extra time and extra attempts, which support can grant to a card.
 
 use std::sync::Arc;
 
@@ -19,67 +19,69 @@ use crate::clock::Clock;
 use crate::database::{WritePolicy, lock_user, locked};
 use crate::error::{Error, Fault, Refusal};
 
-/// The most seconds that each sitting of a card may take longer: a day.
-pub const MOST_SECONDS: i32 = 86_400;
-/// The most attempts that a card may have.
-pub const MOST_ATTEMPTS: i32 = 1_000;
+/// Maximum extra time of a card's sittings: a day.
+pub const MAX_EXTRA_SECONDS: i32 = 86_400;
+/// Maximum number of attempts of a card.
+pub const MAX_ATTEMPTS_PER_CARD: i32 = 1_000;
 
-/// What is granted, in place of what was granted before: granting it again changes nothing.
+/// A grant to a card. It replaces the previous grant, so repeating it changes nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Grant {
-    /// How many seconds each sitting of the card takes longer, 0 to [`MOST_SECONDS`]; none leaves it.
+    /// Extra seconds for each sitting of the card, 0 to [`MAX_EXTRA_SECONDS`]. None keeps the present value.
     pub extra_seconds: Option<i32>,
-    /// How often the card may be sat in all, 1 to [`MOST_ATTEMPTS`]; none leaves it.
+    /// Total number of attempts of the card, 1 to [`MAX_ATTEMPTS_PER_CARD`]. None keeps the present value.
     pub max_attempts: Option<i32>,
 }
 
-/// Why nothing was granted. Nothing was written.
+/// A reason to refuse a grant. Nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub enum ExtraTimeRefusal {
-    /// The grant is empty.
+    /// The grant has neither extra time nor attempts.
     #[error("Give extra time, a number of attempts, or both.")]
     NothingGranted,
     /// The seconds are out of range.
-    #[error("The extra time of a card must be 0 to {MOST_SECONDS} seconds in all.")]
+    #[error("The extra time of a card must be 0 to {MAX_EXTRA_SECONDS} seconds in all.")]
     SecondsOutOfRange,
     /// The attempts are out of range.
-    #[error("The attempts of a card must be 1 to {MOST_ATTEMPTS} in all.")]
+    #[error("The attempts of a card must be 1 to {MAX_ATTEMPTS_PER_CARD} in all.")]
     AttemptsOutOfRange,
-    /// The card was sat more often than it could be.
+    /// The card already used this number of attempts, which is more than the grant allows.
     #[error("The card was sat {0} times already. Allow at least {0} attempts.")]
     FewerThanUsed(i32),
     /// There is no such card.
     #[error("There is no such test card.")]
     CardNotFound,
-    /// The open sitting is over but for being scored.
+    /// The deadline of the open sitting has passed, and the server has not closed it yet.
     #[error(
-        "The time of the open sitting is over, and it is about to be scored. Wait a few seconds; then the time can be \
-         granted to the next sitting, with one more attempt if the card has none left."
+        "The time of the open sitting is over, and the server is about to score it. Wait a few seconds, then grant the \
+         time for the next sitting. Grant one more attempt too if the card has none left."
     )]
     SittingOverdue,
 }
 
 impl Refusal for ExtraTimeRefusal {}
 
-/// What a card is granted in all: no more of its learner than whoever grants has to see.
+/// All that a card is granted. It has no data of the learner, because support needs none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Allowance {
     /// The card.
     pub card: mock_test_attempt::Model,
-    /// How much longer each of its sittings takes.
+    /// Extra seconds for each sitting of the card.
     pub extra_seconds: i32,
-    /// The deadline of its open sitting.
+    /// The deadline of the open sitting; None if no sitting is open.
     pub expires_at: Option<DateTime<Utc>>,
 }
 
-/// What came of a grant.
-struct Granted {
+/// The result of a grant.
+struct GrantResult {
     allowance: Allowance,
     has_changed: bool,
 }
 
-struct Command {
+struct GrantCommand {
+    /// The member of support who grants.
     by: UserId,
+    /// The owner of the card.
     owner: UserId,
     card: MockTestAttemptId,
     grant: Grant,
@@ -87,10 +89,10 @@ struct Command {
     clock: Arc<dyn Clock>,
 }
 
-/// What was granted to these cards of this user, in seconds. Those that were granted none are left out.
+/// Reads the extra seconds of these cards of a user. Leaves out cards that were granted none.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub async fn of_cards(
     services: &Services,
     owner: UserId,
@@ -111,11 +113,11 @@ pub async fn of_cards(
         .await
 }
 
-/// Grants a card, whosever it is, more time or more attempts. An open sitting gets the time at once; its deadline is
-/// never moved earlier.
+/// Grants a card of any user more time or more attempts. An open sitting gets the extra time at once. Its deadline
+/// never moves to an earlier time.
 ///
 /// # Errors
-/// See [`ExtraTimeRefusal`]; none of them has written anything.
+/// See [`ExtraTimeRefusal`]. A refusal means that nothing was written.
 pub async fn grant(
     services: &Services,
     by: Support,
@@ -125,33 +127,33 @@ pub async fn grant(
     if grant == Grant::default() {
         return Err(ExtraTimeRefusal::NothingGranted.into());
     }
-    if grant.extra_seconds.is_some_and(|seconds| !(0..=MOST_SECONDS).contains(&seconds)) {
+    if grant.extra_seconds.is_some_and(|seconds| !(0..=MAX_EXTRA_SECONDS).contains(&seconds)) {
         return Err(ExtraTimeRefusal::SecondsOutOfRange.into());
     }
-    if grant.max_attempts.is_some_and(|attempts| !(1..=MOST_ATTEMPTS).contains(&attempts)) {
+    if grant.max_attempts.is_some_and(|attempts| !(1..=MAX_ATTEMPTS_PER_CARD).contains(&attempts)) {
         return Err(ExtraTimeRefusal::AttemptsOutOfRange.into());
     }
     let by = by.id();
     let owner = owner(services.database.reader(), card).await?.ok_or(ExtraTimeRefusal::CardNotFound)?;
     let (rules, clock) = (services.sittings.rules, Arc::clone(&services.clock));
-    let command = Command { by, owner, card, grant, rules, clock };
+    let command = GrantCommand { by, owner, card, grant, rules, clock };
     let policy = WritePolicy::idempotent("grant extra time");
-    let Granted { allowance, has_changed } = services
+    let GrantResult { allowance, has_changed } = services
         .database
         .write_for(owner, policy, command, |transaction, command| Box::pin(run(transaction, command)))
         .await?;
     if has_changed {
         services.events.appended(allowance.card.user_id);
-        tracing::info!(user = %by, card = %card, ?grant, "granted");
+        tracing::info!(user = %by, card = %card, ?grant, "extra time or attempts were granted");
     }
     Ok(allowance)
 }
 
-/// Locks in the order of all that sittings do: the owner, the open sitting, the card.
+/// Carries out a grant. Locks rows in the same order as every write to a sitting: the owner, the sitting, the card.
 async fn run(
     transaction: &DatabaseTransaction,
-    command: &Command,
-) -> Result<Granted, Error<ExtraTimeRefusal>> {
+    command: &GrantCommand,
+) -> Result<GrantResult, Error<ExtraTimeRefusal>> {
     let backend = transaction.get_database_backend();
     let owner = command.owner;
     lock_user(transaction, owner).await?.ok_or(ExtraTimeRefusal::CardNotFound)?;
@@ -161,16 +163,16 @@ async fn run(
     let open = locked(backend, open).one(transaction).await?;
     let card = mock_test_attempt::Entity::of(owner).filter(mock_test_attempt::Column::Id.eq(command.card));
     let card = locked(backend, card).one(transaction).await?.ok_or(ExtraTimeRefusal::CardNotFound)?;
-    // After the locks: what waited for them took its time.
+    // Read the clock after the locks, because waiting for them takes time.
     let now = command.clock.now();
 
     let mut has_changed = false;
-    let before = extra_time::Entity::find_by_id(command.card).one(transaction).await?;
-    let before = before.map_or(0, |before| before.seconds);
+    let seconds_before = extra_time::Entity::find_by_id(command.card).one(transaction).await?;
+    let seconds_before = seconds_before.map_or(0, |row| row.seconds);
     let mut expires_at = open.as_ref().map(|open| open.expires_at);
     if let Some(seconds) = command.grant.extra_seconds {
-        if seconds != before {
-            keep_seconds(transaction, command, seconds, now).await?;
+        if seconds != seconds_before {
+            store_seconds(transaction, command, seconds, now).await?;
             has_changed = true;
         }
         if let Some(open) = open {
@@ -179,20 +181,20 @@ async fn run(
             expires_at = Some(deadline);
         }
     }
-    let extra_seconds = command.grant.extra_seconds.unwrap_or(before);
-    let before = card.clone();
+    let extra_seconds = command.grant.extra_seconds.unwrap_or(seconds_before);
+    let card_before = card.clone();
     let card = match command.grant.max_attempts {
-        Some(attempts) => allow(transaction, card, attempts).await?,
+        Some(attempts) => set_attempts(transaction, card, attempts).await?,
         None => card,
     };
-    has_changed |= card != before;
+    has_changed |= card != card_before;
     if has_changed {
         events::append(transaction, now, Some(command.by), Event::CardExtended(card.id)).await?;
     }
-    Ok(Granted { allowance: Allowance { card, extra_seconds, expires_at }, has_changed })
+    Ok(GrantResult { allowance: Allowance { card, extra_seconds, expires_at }, has_changed })
 }
 
-/// Whose card it is; of any user.
+/// Finds the owner of a card. Does not check who asks.
 async fn owner(connection: &impl ConnectionTrait, card: MockTestAttemptId) -> Result<Option<UserId>, DbErr> {
     mock_test_attempt::Entity::find_by_id(card)
         .select_only()
@@ -202,10 +204,10 @@ async fn owner(connection: &impl ConnectionTrait, card: MockTestAttemptId) -> Re
         .await
 }
 
-/// Stores the time for the sittings to come.
-async fn keep_seconds(
+/// Stores the extra seconds, which later sittings of the card get.
+async fn store_seconds(
     connection: &impl ConnectionTrait,
-    command: &Command,
+    command: &GrantCommand,
     seconds: i32,
     now: DateTime<Utc>,
 ) -> Result<(), DbErr> {
@@ -223,7 +225,7 @@ async fn keep_seconds(
     Ok(())
 }
 
-/// Moves the deadline of an open sitting, if that is later, and tells what it is now.
+/// Moves the deadline of an open sitting if the new one is later. Returns the deadline.
 async fn extend(
     connection: &impl ConnectionTrait,
     open: test_session::Model,
@@ -247,8 +249,8 @@ async fn extend(
     Ok(expires_at)
 }
 
-/// Sets how often the card may be sat, and whether it may be sat again.
-async fn allow(
+/// Sets the number of attempts of a card, and the status that follows from it.
+async fn set_attempts(
     connection: &impl ConnectionTrait,
     card: mock_test_attempt::Model,
     attempts: i32,
@@ -264,7 +266,7 @@ async fn allow(
             CardStatus::Completed
         }
         CardStatus::Completed | CardStatus::Exhausted => CardStatus::Exhausted,
-        // What becomes of it is told when its sitting ends.
+        // The status follows when the open sitting ends, or when the first one starts.
         CardStatus::InProgress | CardStatus::Available => card.status,
     };
     let mut allowed = card.into_active_model();

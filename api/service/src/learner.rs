@@ -1,4 +1,4 @@
-//! Finding a learner, for who helps them.
+//! Finds a learner for support.
 
 use std::convert::Infallible;
 
@@ -11,37 +11,41 @@ use super::{Services, account, audit};
 use crate::database::WritePolicy;
 use crate::error::{Error, Fault};
 
-struct Look {
+/// A search for an account, which is recorded in the audit events.
+struct Lookup {
+    /// The member of support who searches.
     by: UserId,
     email: String,
     now: DateTime<Utc>,
 }
 
-/// Finds the account with this address, whoever owns it, and records that `by` has looked at it.
+/// Finds the account with this e-mail address, and records that `by` looked at it.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub async fn find(services: &Services, by: Support, email: &str) -> Result<Option<user::Model>, Fault> {
     let by = by.id();
-    let look = Look { by, email: email.to_owned(), now: services.clock.now() };
-    // Should it run twice, two looks are recorded, which is no less true.
+    let lookup = Lookup { by, email: email.to_owned(), now: services.clock.now() };
+    // A retry may record the lookup twice, which does no harm.
     let policy = WritePolicy::idempotent("find a learner");
-    let found =
-        services.database.write(policy, look, |transaction, look| Box::pin(run(transaction, look))).await?;
+    let found = services
+        .database
+        .write(policy, lookup, |transaction, lookup| Box::pin(run(transaction, lookup)))
+        .await?;
     if let Some(found) = &found {
-        tracing::info!(user = %by, learner = %found.id, "looked up");
+        tracing::info!(user = %by, learner = %found.id, "support looked up a learner");
     }
     Ok(found)
 }
 
 async fn run(
     transaction: &DatabaseTransaction,
-    look: &Look,
+    lookup: &Lookup,
 ) -> Result<Option<user::Model>, Error<Infallible>> {
-    let found = account::by_email(transaction, &look.email).await?;
+    let found = account::by_email(transaction, &lookup.email).await?;
     if let Some(user) = &found {
         let target = ("users", user.id.0);
-        audit::append(transaction, look.now, Some(look.by), "user.looked_up", target).await?;
+        audit::append(transaction, lookup.now, Some(lookup.by), "user.looked_up", target).await?;
     }
     Ok(found)
 }

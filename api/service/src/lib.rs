@@ -50,7 +50,7 @@ use catalog::Catalog;
 use events::Events;
 use money::TaxRate;
 use paper::Papers;
-use session::Sittings;
+use session::SittingState;
 
 /// The resources of all service operations. The server makes them once at start, and all requests share them.
 #[derive(Clone)]
@@ -66,7 +66,7 @@ pub struct Services {
     /// The papers of tests, kept in memory.
     pub papers: Arc<Papers>,
     /// The rules of sittings, and the caches for running ones.
-    pub sittings: Arc<Sittings>,
+    pub sittings: Arc<SittingState>,
     /// Hashes and verifies passwords.
     pub passwords: Arc<Passwords>,
     /// Issues and verifies access tokens.

@@ -1,4 +1,4 @@
-//! Money: integer minor units inside, an exact decimal outside.
+//! Money. The service computes in whole minor units; clients see exact decimals.
 
 use iso_currency::Currency;
 use rust_decimal::Decimal;
@@ -6,63 +6,66 @@ use rust_decimal::Decimal;
 /// An amount in a currency.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Money {
-    /// In minor units: paise, cents, yen.
+    /// The amount in minor units, such as paise, cents or yen.
     pub minor: i64,
-    /// ISO 4217.
+    /// The ISO 4217 code of the currency.
     pub currency: String,
 }
 
 impl Money {
-    /// An amount in minor units.
+    /// Returns an amount from its minor units.
     #[must_use]
     pub fn new(minor: i64, currency: impl Into<String>) -> Self {
         Self { minor, currency: currency.into() }
     }
 
-    /// The amount in major units, with as many decimal places as ISO 4217 gives the currency.
+    /// Returns the amount in major units, with the number of decimal places that ISO 4217 gives the currency.
     #[must_use]
     pub fn amount(&self) -> Decimal {
         Decimal::new(self.minor, decimal_places(&self.currency))
     }
 
-    /// Whether it is exactly this amount in major units.
+    /// Tells whether this is exactly an amount in major units.
     #[must_use]
     pub fn is(&self, amount: Decimal) -> bool {
         self.amount() == amount
     }
 }
 
-/// Whether ISO 4217 has the currency.
+/// Tells whether ISO 4217 lists the currency.
 #[must_use]
 pub fn is_known(currency: &str) -> bool {
     Currency::from_code(currency).is_some()
 }
 
-/// ISO 4217's exponent; 2 for a currency that it does not list or gives none (such as XAU).
+/// Returns the exponent of a currency in ISO 4217, or 2 if it has none, such as XAU or a currency that is not listed.
 fn decimal_places(currency: &str) -> u32 {
     Currency::from_code(currency).and_then(Currency::exponent).map_or(2, u32::from)
 }
 
-/// A tax that prices include, in hundredths of a per cent.
+/// The rate of a tax that prices include.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TaxRate(u16);
+pub struct TaxRate {
+    /// Hundredths of a per cent.
+    basis_points: u16,
+}
 
 impl TaxRate {
-    /// A rate in per cent, from 0 to 100 with at most two decimal places.
+    /// Returns a rate from per cent: 0 to 100 with at most two decimal places. Returns None for other numbers.
     #[must_use]
     pub fn from_percent(percent: Decimal) -> Option<Self> {
         let basis_points = percent.checked_mul(Decimal::ONE_HUNDRED)?;
         if !basis_points.is_integer() || basis_points > Decimal::from(10_000) {
             return None;
         }
-        u16::try_from(basis_points).ok().map(Self)
+        u16::try_from(basis_points).ok().map(|basis_points| Self { basis_points })
     }
 
-    /// The part of a tax-inclusive amount that is tax, rounded half up to a minor unit:
+    /// Returns the tax that a tax-inclusive amount contains, rounded half up to a minor unit:
     /// gross × rate / (100 % + rate).
     #[must_use]
     pub fn included_in(self, gross: i64) -> i64 {
-        let (gross, rate) = (i128::from(gross), i128::from(self.0));
+        let (gross, rate) = (i128::from(gross), i128::from(self.basis_points));
         let base = 10_000 + rate;
         i64::try_from((2 * gross * rate + base) / (2 * base)).unwrap_or(i64::MAX)
     }
@@ -90,7 +93,7 @@ mod tests {
     #[test]
     fn tax_is_the_part_of_the_price_that_it_makes_up() {
         let eighteen = TaxRate::from_percent(Decimal::new(18, 0)).unwrap_or_default();
-        // 118.00 holds 18.00; 1.00 holds 0.1525…, which is 15 paise.
+        // 118.00 contains 18.00 tax. 1.00 contains 0.1525…, which is 15 paise.
         assert_eq!(eighteen.included_in(11_800), 1_800);
         assert_eq!(eighteen.included_in(100), 15);
         assert_eq!(TaxRate::default().included_in(11_800), 0);

@@ -1,53 +1,54 @@
-//! What a selection costs. Pure: the quote that is shown and the purchase that is made compute the same.
+//! Computes the price of a selection. Quotes and purchases use the same function, which reads nothing but its input.
 
 use chrono::{DateTime, Utc};
 use jishu_entity::{CourseId, SubjectId, course, subject};
 
 use super::money::TaxRate;
 
-/// What one subject costs in a selection.
+/// The price of one subject in a selection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QuoteLine {
     /// The subject.
     pub subject_id: SubjectId,
-    /// Its price without offers, in minor units.
+    /// The price without offers, in minor units.
     pub list_price: i64,
-    /// What it costs in this selection, in minor units.
+    /// The price in this selection, in minor units.
     pub price: i64,
-    /// How many test cards it gives.
+    /// The number of test cards that the subject gives.
     pub test_cards: i32,
 }
 
-/// What a selection costs now. Amounts are in minor units of `currency`.
+/// The present price of a selection. Amounts are in minor units of `currency`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quote {
     /// The course of all subjects in it.
     pub course_id: CourseId,
-    /// ISO 4217.
+    /// The ISO 4217 code of the currency.
     pub currency: String,
-    /// What would be bought, by subject id.
+    /// The subjects that would be bought, by subject id.
     pub lines: Vec<QuoteLine>,
-    /// What was asked for and is owned already, by subject id.
+    /// The subjects of the selection that the buyer already owns, by subject id.
     pub already_owned: Vec<SubjectId>,
-    /// The list prices together.
+    /// The sum of the list prices.
     pub subtotal: i64,
-    /// What offers and the bundle take off: subtotal less total.
+    /// The reduction by offers and the bundle: subtotal minus total.
     pub discount: i64,
     /// The part of the total that is tax.
     pub tax: i64,
-    /// What is charged.
+    /// The amount that is charged.
     pub total: i64,
 }
 
 impl Quote {
-    /// How many test cards the purchase would create.
+    /// Counts the test cards that the purchase would create.
     #[must_use]
     pub fn test_cards(&self) -> i64 {
         self.lines.iter().map(|line| i64::from(line.test_cards)).sum()
     }
 }
 
-/// What a subject costs by itself at `now`: the offer while there is one, and never more than the list price.
+/// Returns the price of a single subject at `now`: the offer price while the offer lasts, and never more than the list
+/// price.
 #[must_use]
 pub fn price_of(subject: &subject::Model, now: DateTime<Utc>) -> i64 {
     match subject.offer_price {
@@ -56,19 +57,19 @@ pub fn price_of(subject: &subject::Model, now: DateTime<Utc>) -> i64 {
     }
 }
 
-/// How the price of each subject is found.
+/// The way in which the price of each subject is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tariff {
-    /// Each by itself.
+    /// Each subject has its own price.
     Separate,
-    /// As shares of this bundle price, in minor units.
+    /// Each subject has a share of this bundle price, in minor units.
     Bundle(i64),
 }
 
-/// Prices `wanted`, leaving out what is owned.
+/// Prices the wanted subjects, leaving out those that the buyer owns.
 ///
-/// A bundle's price is shared out among all its subjects in proportion to what each costs by itself, so that a
-/// buyer who owns some of them pays the shares of the rest. A bundle never costs more than its parts.
+/// Each subject of a bundle gets a share of the bundle's price, in proportion to its own price. So a buyer who owns
+/// some of the subjects pays only the shares of the others. A bundle never costs more than its subjects together.
 #[must_use]
 pub fn quote(
     course: &course::Model,
@@ -110,8 +111,8 @@ pub fn quote(
     }
 }
 
-/// Shares `total` out in proportion to `weights`, exactly: each share is the difference of two rounded-down
-/// running totals, so that they sum to `total` and none is negative.
+/// Divides `total` in proportion to `weights`. Each share is the difference of two rounded-down running totals, so the
+/// shares add up to exactly `total` and are never negative.
 fn apportion(total: i64, weights: &[i64]) -> Vec<i64> {
     let sum: i128 = weights.iter().map(|weight| i128::from(*weight)).sum();
     if sum == 0 {

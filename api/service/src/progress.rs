@@ -1,8 +1,8 @@
-//! How a learner is doing, over all their sittings that were scored.
+//! The progress of a learner: totals over all their scored sittings.
 //!
-//! Each part is one statement, over the rows of the one learner; what is added up stays whole (hundredths), and is
-//! rounded once, where an average is read. What was sat counts for good: also under a right that has ended, and in a
-//! subject that was bought again.
+//! Each function reads the rows of one learner in one statement. Sums stay whole numbers, in hundredths. They are
+//! rounded once, when an average is read. A sitting counts for ever: also after its entitlement has ended, and after
+//! the subject was bought again.
 
 use std::collections::BTreeMap;
 
@@ -19,36 +19,36 @@ use super::Services;
 use super::scoring::{self, Tally};
 use crate::database::{inserted, sql, whole_number_type};
 
-/// Whose progress, and in what.
+/// The learner whose progress is read, and the subject to which it is limited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scope {
     /// The learner.
     pub owner: UserId,
-    /// Only in this subject. In one that they never had there is none.
+    /// Only this subject. None selects all subjects.
     pub subject: Option<SubjectId>,
 }
 
-/// What scored sittings add up to.
+/// Totals of scored sittings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Sittings {
-    /// How many there are.
+pub struct SittingTotals {
+    /// The number of scored sittings.
     pub taken: i64,
-    /// The sum of their percentages, in hundredths of a per cent.
+    /// The sum of the percentages, in hundredths of a per cent.
     pub percentages: i64,
-    /// The best of their percentages; none without one.
+    /// The best percentage, in hundredths; None without a sitting.
     pub best: Option<i32>,
-    /// How long they took.
+    /// The sum of the durations, in seconds.
     pub seconds: i64,
 }
 
-impl Sittings {
-    /// The average percentage, in hundredths; none without a sitting.
+impl SittingTotals {
+    /// Returns the average percentage in hundredths, or None without a sitting.
     #[must_use]
     pub fn average(&self) -> Option<i64> {
         scoring::average(self.percentages, self.taken)
     }
 
-    /// With others.
+    /// Adds the totals of other sittings.
     #[must_use]
     pub fn and(self, other: &Self) -> Self {
         Self {
@@ -60,62 +60,63 @@ impl Sittings {
     }
 }
 
-/// The cards that were scored at least twice: what came out at first, and what lately. Of the same cards, since
-/// comparing the first sittings of all with the latest of all would compare different tests.
+/// The first and the latest results of cards that were scored at least twice. Both sums are over the same cards, so
+/// they compare the same tests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromQueryResult)]
 pub struct Repeated {
-    /// How many there are.
+    /// The number of these cards.
     pub cards: i64,
-    /// The sum of the percentages of their first scored sittings, in hundredths; none without a card.
+    /// The sum of the percentages of the first scored sittings, in hundredths; None without a card.
     pub first: Option<i64>,
-    /// The sum of the percentages of their latest scored sittings.
+    /// The sum of the percentages of the latest scored sittings, in hundredths; None without a card.
     pub latest: Option<i64>,
 }
 
 impl Repeated {
-    /// The average percentage at first, in hundredths.
+    /// Returns the average percentage of the first sittings, in hundredths.
     #[must_use]
     pub fn first_average(&self) -> Option<i64> {
         scoring::average(self.first?, self.cards)
     }
 
-    /// The average percentage lately, in hundredths.
+    /// Returns the average percentage of the latest sittings, in hundredths.
     #[must_use]
     pub fn latest_average(&self) -> Option<i64> {
         scoring::average(self.latest?, self.cards)
     }
 
-    /// By how many percentage points the average has risen, in hundredths. Rounded by itself, so that it can be one
-    /// off the difference of the two averages.
+    /// Returns the rise of the average, in hundredths of a percentage point. It is rounded on its own, so it can differ
+    /// by 1 from the difference of the two rounded averages.
     #[must_use]
     pub fn improvement(&self) -> Option<i64> {
         scoring::average(self.latest? - self.first?, self.cards)
     }
 }
 
-/// How many cards there are of each status.
+/// The number of cards of each status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cards {
-    /// Never sat, of an entitlement that holds.
+    /// Cards without a sitting, whose entitlement is live.
     pub available: i64,
-    /// Never sat, of one that has ended: they cannot be sat any more.
+    /// Cards without a sitting, whose entitlement has ended. They can no longer be sat.
     pub lost: i64,
-    /// With an open sitting.
+    /// Cards with an open sitting.
     pub in_progress: i64,
-    /// Sat, with attempts left.
+    /// Cards that were sat and have attempts left.
     pub completed: i64,
-    /// With no attempt left.
+    /// Cards without attempts left.
     pub exhausted: i64,
 }
 
 impl Cards {
-    /// All of them.
+    /// Returns the number of all cards.
     #[must_use]
     pub fn total(&self) -> i64 {
         self.available + self.lost + self.in_progress + self.completed + self.exhausted
     }
 
-    fn of(&mut self, status: CardStatus, is_entitled: bool) -> &mut i64 {
+    /// Returns the counter of a status.
+    fn counter(&mut self, status: CardStatus, is_entitled: bool) -> &mut i64 {
         match status {
             CardStatus::Available if is_entitled => &mut self.available,
             CardStatus::Available => &mut self.lost,
@@ -126,20 +127,23 @@ impl Cards {
     }
 }
 
-/// What the answers to the questions of a topic add up to.
+/// Totals of the answers to the questions of a topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicSum {
-    /// What it is called.
+    /// The name of the topic.
     pub name: String,
-    /// The answers. The most that could be had is not kept: it is 0 here.
+    /// The totals. The maximum score is not stored, so it is 0 here.
     pub tally: Tally,
 }
 
-/// The scored sittings, by subject. Subjects without one are left out.
+/// Reads the totals of the scored sittings, by subject. Leaves out subjects without one.
 ///
 /// # Errors
-/// The database's.
-pub async fn sittings(services: &Services, scope: Scope) -> Result<BTreeMap<SubjectId, Sittings>, DbErr> {
+/// Returns the database's error.
+pub async fn sittings(
+    services: &Services,
+    scope: Scope,
+) -> Result<BTreeMap<SubjectId, SittingTotals>, DbErr> {
     use test_session::Column;
 
     let backend = services.database.backend();
@@ -166,7 +170,7 @@ struct OfSubject {
     seconds: Option<i64>,
 }
 
-impl From<OfSubject> for Sittings {
+impl From<OfSubject> for SittingTotals {
     fn from(row: OfSubject) -> Self {
         Self {
             taken: row.taken,
@@ -177,15 +181,15 @@ impl From<OfSubject> for Sittings {
     }
 }
 
-/// The cards that were scored at least twice.
+/// Reads the results of the cards that were scored at least twice.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub async fn repeated(services: &Services, scope: Scope) -> Result<Repeated, DbErr> {
     let backend = services.database.backend();
     let whole = whole_number_type(backend);
     let of_subject = if scope.subject.is_some() { "AND subject_id = ? " } else { "" };
-    // Only one sitting of a card is open at once, so that its attempts are in the order in which they ended.
+    // Only one sitting of a card is open at a time, so its attempts ended in the order of their numbers.
     let text = format!(
         "SELECT COUNT(*) AS cards, CAST(SUM(early.percentage) AS {whole}) AS first, \
          CAST(SUM(late.percentage) AS {whole}) AS latest \
@@ -203,10 +207,10 @@ pub async fn repeated(services: &Services, scope: Scope) -> Result<Repeated, DbE
 
 type Moment = Option<DateTime<Utc>>;
 
-/// The cards of every subject that the learner owns or has owned, of all purchases.
+/// Counts the cards of every subject that the learner owns or has owned, over all purchases.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub async fn cards(services: &Services, scope: Scope) -> Result<BTreeMap<SubjectId, Cards>, DbErr> {
     use mock_test_attempt::{Column, Entity};
 
@@ -214,7 +218,7 @@ pub async fn cards(services: &Services, scope: Scope) -> Result<BTreeMap<Subject
     if let Some(subject) = scope.subject {
         select = select.filter(Column::SubjectId.eq(subject));
     }
-    // Which of them holds now is told here, so that the statement stays the same from one moment to the next.
+    // The present time is compared below and not in the statement, so the statement's text never changes.
     let entitlement: RelationDef = Entity::belongs_to(entitlement::Entity)
         .from((Column::PurchaseId, Column::SubjectId))
         .to((entitlement::Column::PurchaseId, entitlement::Column::SubjectId))
@@ -236,15 +240,15 @@ pub async fn cards(services: &Services, scope: Scope) -> Result<BTreeMap<Subject
     let mut cards: BTreeMap<SubjectId, Cards> = BTreeMap::new();
     for (subject, status, ended_at, expires_at, count) in rows {
         let is_entitled = entitlement::is_live(ended_at, expires_at, now);
-        *cards.entry(subject).or_default().of(status, is_entitled) += count;
+        *cards.entry(subject).or_default().counter(status, is_entitled) += count;
     }
     Ok(cards)
 }
 
-/// The topics of which questions were asked, by subject, in the order of their ids.
+/// Reads the totals of the topics that the learner was asked about, by subject, in the order of the topics' ids.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub async fn topics(services: &Services, scope: Scope) -> Result<BTreeMap<SubjectId, Vec<TopicSum>>, DbErr> {
     let mut text =
         "SELECT topics.subject_id, topics.name, sums.correct, sums.wrong, sums.unanswered, sums.score \
@@ -271,10 +275,10 @@ pub async fn topics(services: &Services, scope: Scope) -> Result<BTreeMap<Subjec
     Ok(topics)
 }
 
-/// The last so many sittings that were scored, in the order in which they ended.
+/// Reads the latest scored sittings, at most `last`, in the order in which they ended.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub async fn trend(services: &Services, scope: Scope, last: u32) -> Result<Vec<test_session::Model>, DbErr> {
     let mut latest = scored(scope)
         .order_by_desc(test_session::Column::SubmittedAt)
@@ -286,6 +290,7 @@ pub async fn trend(services: &Services, scope: Scope, last: u32) -> Result<Vec<t
     Ok(latest)
 }
 
+/// Selects the scored sittings of a scope.
 fn scored(scope: Scope) -> Select<test_session::Entity> {
     let mut select = test_session::Entity::of(scope.owner).filter(test_session::Column::Score.is_not_null());
     if let Some(subject) = scope.subject {
@@ -294,16 +299,17 @@ fn scored(scope: Scope) -> Select<test_session::Entity> {
     select
 }
 
+/// Returns the sum of a column as a whole number, which not every database gives for a sum.
 fn sum(backend: DbBackend, column: test_session::Column) -> SimpleExpr {
     column.sum().cast_as(whole_number_type(backend))
 }
 
-/// Adds the topics of a sitting, each of them once, to what the learner's sittings add up to, in one statement.
+/// Adds the topics of a sitting to the learner's totals, in one statement. `topics` has each topic once.
 ///
-/// Runs in the transaction that closes the sitting, which holds the lock on the learner's row.
+/// The caller is the transaction that closes the sitting, and holds the lock on the learner's row.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub async fn add(
     transaction: &impl ConnectionTrait,
     learner: UserId,

@@ -1,8 +1,8 @@
-//! Where a sitting stands among all who sat the same paper.
+//! Percentiles: the position of a sitting among all learners who sat the same paper.
 //!
-//! Every learner counts once, by their first scored sitting of a paper, so that practice does not crowd the others
-//! out. How many learners have each score is kept up as sittings end ([`rank`]): a percentile adds up a few hundred
-//! rows, however many have sat the paper.
+//! Each learner counts once, by their first scored sitting of a paper, so learners who practise a lot do not count more
+//! often than others. The number of learners with each score is updated when a sitting ends ([`rank`]). So a percentile
+//! adds up a few hundred rows, however many learners sat the paper.
 
 use std::collections::HashMap;
 
@@ -16,13 +16,13 @@ use sea_orm::{
 use super::{Services, scoring};
 use crate::database::{sql, whole_number_type};
 
-/// Counts a learner among those who sat a paper, unless they are counted. Tells whether they were counted now: the
-/// sitting whose score this is then has to become the `ranked` one, in the same transaction.
+/// Counts a learner among those who sat a paper, unless they are counted already. Returns true if they were counted
+/// now. The caller must then mark the sitting of this score as `ranked`, in the same transaction.
 ///
-/// Runs in the transaction that closes the sitting, which holds the lock on the learner's row.
+/// The caller is the transaction that closes the sitting, and holds the lock on the learner's row.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub async fn rank(
     transaction: &impl ConnectionTrait,
     paper: PaperId,
@@ -53,11 +53,11 @@ pub async fn rank(
     Ok(true)
 }
 
-/// The percentiles of those of these sittings that are this user's and over, as [`scoring::percentile`] has them, in
-/// one statement. A later sitting of a learner stands in for their first one: where they would stand had it been that.
+/// Reads the percentiles of these sittings in one statement, as [`scoring::percentile`] defines them. Leaves out open
+/// sittings and those of other users. A later sitting is ranked as if it had been the learner's first one.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub async fn percentiles(
     services: &Services,
     owner: UserId,
@@ -67,7 +67,7 @@ pub async fn percentiles(
     if values.is_empty() {
         return Ok(HashMap::new());
     }
-    let places = vec!["?"; values.len()].join(", ");
+    let placeholders = vec!["?"; values.len()].join(", ");
     values.push(owner.into());
     let backend = services.database.backend();
     let whole = whole_number_type(backend);
@@ -79,7 +79,7 @@ pub async fn percentiles(
          JOIN paper_scores scores ON scores.paper_id = s.paper_id \
          LEFT JOIN test_sessions counted \
          ON counted.paper_id = s.paper_id AND counted.user_id = s.user_id AND counted.ranked = 1 \
-         WHERE s.id IN ({places}) AND s.user_id = ? AND s.score IS NOT NULL \
+         WHERE s.id IN ({placeholders}) AND s.user_id = ? AND s.score IS NOT NULL \
          GROUP BY s.id, s.score, counted.score"
     );
     let rows = services.database.reader().query_all_raw(sql(backend, &text, values)).await?;
@@ -87,7 +87,7 @@ pub async fn percentiles(
     for row in rows {
         let (score, first): (i32, Option<i32>) = (row.try_get_by_index(1)?, row.try_get_by_index(2)?);
         let (at_or_below, all): (i64, i64) = (row.try_get_by_index(3)?, row.try_get_by_index(4)?);
-        // The learner leaves with the first sitting, and comes back with this one.
+        // Take the learner's first sitting out, and count this one in its place.
         let others = all - i64::from(first.is_some());
         let others_at_or_below = at_or_below - i64::from(first.is_some_and(|first| first <= score));
         if let Some(percentile) = scoring::percentile(others_at_or_below + 1, others + 1) {

@@ -1,7 +1,7 @@
-//! Marks: one function for every way that a sitting can end.
+//! Computes marks, percentages and grades. Every way to end a sitting uses the same function, [`score`].
 //!
-//! Marks are in hundredths of a mark and percentages in hundredths of a per cent, so that adding them up is exact.
-//! What has to be rounded is rounded half away from zero, as on paper.
+//! Marks are in hundredths of a mark and percentages in hundredths of a per cent, so sums are exact. Rounding is half
+//! away from zero, as people do it on paper.
 
 use std::cmp::Ordering;
 
@@ -9,28 +9,28 @@ use jishu_entity::subject::GradingMethod;
 use jishu_entity::{TopicId, paper, subject};
 use rust_decimal::{Decimal, RoundingStrategy};
 
-/// What an answer gets, in hundredths of a mark. NEET UG and JEE Main: +4, -1, 0.
+/// The marks of one answer, in hundredths of a mark. NEET UG and JEE Main give +4, -1 and 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Marks {
-    /// For a correct one.
+    /// The marks of a correct answer.
     pub correct: i32,
-    /// For a wrong one; mostly negative.
+    /// The marks of a wrong answer, usually negative.
     pub wrong: i32,
-    /// For none.
+    /// The marks of a question without an answer.
     pub unanswered: i32,
 }
 
 impl Marks {
-    /// Whether a correct answer earns more than zero, more than a wrong answer and more than no answer. The author
-    /// chooses which of the last two earns more.
+    /// Tells whether a correct answer earns more than zero, more than a wrong answer and more than no answer. A wrong
+    /// answer may earn more than no answer.
     #[must_use]
     pub fn favour_right_answers(self) -> bool {
         self.correct > 0 && self.correct > self.wrong && self.correct > self.unanswered
     }
 
-    /// The most that a question can get.
+    /// Returns the most marks that a question can earn.
     #[must_use]
-    pub fn most(self) -> i64 {
+    pub fn highest(self) -> i64 {
         self.correct.max(self.wrong).max(self.unanswered).into()
     }
 }
@@ -51,58 +51,59 @@ impl From<&subject::Model> for Marks {
     }
 }
 
-/// What is correct.
+/// The correct answer to a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Key {
-    /// These options and no others, as bits: bit n is the option at the author's position n.
+pub enum AnswerKey {
+    /// Exactly these options, as bits: bit n is the option at the author's position n.
     Options(i64),
-    /// A number at most so far from this one.
+    /// A number within a tolerance.
     Number {
         /// The number.
         value: Decimal,
-        /// How far an answer may be from it, the ends included.
+        /// The largest allowed distance of an answer from the number, inclusive.
         tolerance: Decimal,
     },
 }
 
-/// What a learner has given for a question.
+/// A learner's answer to a question.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Response {
-    /// The chosen options, as in [`Key::Options`].
+    /// The chosen options, as bits like those of [`AnswerKey::Options`].
     pub options: i64,
-    /// The number.
+    /// The number that the learner gave.
     pub number: Option<Decimal>,
 }
 
 impl Response {
-    /// Whether it answers anything.
+    /// Tells whether the learner answered.
     #[must_use]
     pub fn is_given(&self) -> bool {
         self.options != 0 || self.number.is_some()
     }
 }
 
-/// How an answer was judged.
+/// The judgement of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is the key.
+    /// The answer is correct.
     Correct,
-    /// It is not.
+    /// The answer is wrong.
     Wrong,
-    /// There is none.
+    /// There is no answer.
     Unanswered,
 }
 
-/// Judges one answer. Of several correct options all must be chosen, and no other: there are no parts of marks.
+/// Judges one answer. If several options are correct, the learner must choose all of them and no other: there are no
+/// partial marks.
 #[must_use]
-pub fn judge(key: &Key, response: &Response) -> Verdict {
+pub fn judge(key: &AnswerKey, response: &Response) -> Verdict {
     if !response.is_given() {
         return Verdict::Unanswered;
     }
     let is_correct = match key {
-        Key::Options(correct) => response.options == *correct,
-        Key::Number { value, tolerance } => response.number.is_some_and(|number| {
-            // Of numbers that are too far apart to be subtracted none is near the other.
+        AnswerKey::Options(correct) => response.options == *correct,
+        AnswerKey::Number { value, tolerance } => response.number.is_some_and(|number| {
+            // If the subtraction overflows, the numbers are too far apart.
             number.checked_sub(*value).is_some_and(|distance| distance.abs() <= *tolerance)
         }),
     };
@@ -110,7 +111,7 @@ pub fn judge(key: &Key, response: &Response) -> Verdict {
 }
 
 impl Marks {
-    /// What a verdict gets.
+    /// Returns the marks of a verdict.
     #[must_use]
     pub fn of(self, verdict: Verdict) -> i32 {
         match verdict {
@@ -121,27 +122,26 @@ impl Marks {
     }
 }
 
-/// What answers add up to.
+/// Totals of answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// The marks.
+    /// The marks, in hundredths.
     pub score: i64,
-    /// The most that could be had.
+    /// The most marks that were possible, in hundredths.
     pub max_score: i64,
-    /// How many were correct.
+    /// The number of correct answers.
     pub correct: i32,
-    /// How many were wrong.
+    /// The number of wrong answers.
     pub wrong: i32,
-    /// How many were not answered.
+    /// The number of questions without an answer.
     pub unanswered: i32,
 }
 
 impl Tally {
-    /// Adds an answer.
+    /// Counts an answer.
     pub fn add(&mut self, marks: Marks, verdict: Verdict) {
         self.score += i64::from(marks.of(verdict));
-        // Where a wrong answer or none gets more than a correct one, that is the most.
-        self.max_score += marks.most();
+        self.max_score += marks.highest();
         match verdict {
             Verdict::Correct => self.correct += 1,
             Verdict::Wrong => self.wrong += 1,
@@ -149,8 +149,8 @@ impl Tally {
         }
     }
 
-    /// The marks in per cent of the most, in hundredths; negative where the marks are, 0 where there are none to be
-    /// had.
+    /// Returns the score in per cent of the maximum, in hundredths. A negative score has a negative percentage. The
+    /// percentage is 0 if the maximum is 0.
     #[must_use]
     pub fn percentage(&self) -> i32 {
         percentage(self.score, self.max_score)
@@ -160,15 +160,18 @@ impl Tally {
 /// The tally of a whole sitting, and of each of its topics in the order of their ids.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Score {
-    /// Of all questions.
+    /// The tally of all questions.
     pub total: Tally,
-    /// Of the questions of each topic.
+    /// The tally of each topic.
     pub topics: Vec<(TopicId, Tally)>,
 }
 
-/// Scores a sitting: each question once, with what was last saved for it.
+/// Scores a sitting. `questions` has each question once, with the last saved answer.
 #[must_use]
-pub fn score<'q>(marks: Marks, questions: impl IntoIterator<Item = (TopicId, &'q Key, Response)>) -> Score {
+pub fn score<'q>(
+    marks: Marks,
+    questions: impl IntoIterator<Item = (TopicId, &'q AnswerKey, Response)>,
+) -> Score {
     let mut score = Score::default();
     for (topic, key, response) in questions {
         let verdict = judge(key, &response);
@@ -185,7 +188,7 @@ pub fn score<'q>(marks: Marks, questions: impl IntoIterator<Item = (TopicId, &'q
     score
 }
 
-/// `part` in per cent of `whole`, in hundredths of a per cent.
+/// Returns `part` in per cent of `whole`, in hundredths of a per cent. Returns 0 if `whole` is 0.
 #[must_use]
 pub fn percentage(part: i64, whole: i64) -> i32 {
     if whole == 0 {
@@ -199,7 +202,7 @@ pub fn percentage(part: i64, whole: i64) -> i32 {
     })
 }
 
-/// The average of whole numbers, rounded half away from zero; none of none.
+/// Returns an average as a whole number, rounded half away from zero. Returns None if `count` is 0.
 #[must_use]
 pub fn average(sum: i64, count: i64) -> Option<i64> {
     if count == 0 {
@@ -208,7 +211,7 @@ pub fn average(sum: i64, count: i64) -> Option<i64> {
     i64::try_from(divide(i128::from(sum), i128::from(count))).ok()
 }
 
-/// Rounded half away from zero. `by` is not zero.
+/// Divides, rounding half away from zero. `by` must not be zero.
 fn divide(number: i128, by: i128) -> i128 {
     let (quotient, rest) = (number / by, number % by);
     match (2 * rest.abs()).cmp(&by.abs()) {
@@ -217,7 +220,7 @@ fn divide(number: i128, by: i128) -> i128 {
     }
 }
 
-/// What a card counts: of the scores of its sittings in their order. None before the first.
+/// Returns the grade of a card from the scores of its sittings, which are in order. Returns None without a score.
 #[must_use]
 pub fn grade(method: GradingMethod, scores: &[i32]) -> Option<i32> {
     match method {
@@ -232,13 +235,14 @@ pub fn grade(method: GradingMethod, scores: &[i32]) -> Option<i32> {
     }
 }
 
-/// Where a score stands among all who sat the same paper: 100 times those with as many marks or fewer, the learner
-/// included, divided by all. To 7 decimal places, so that few are equal. None of none.
+/// Returns the percentile of a score: 100 times the number of learners with the same score or a lower one, the learner
+/// included, divided by the number of all learners. Has 7 decimal places, so few percentiles are equal. Returns None if
+/// `all` is 0.
 ///
-/// The percentile score of the National Testing Agency for one session of JEE (Main), from its "Normalization procedure
-/// based on Percentile Score" (information bulletin, <https://jeemain.nta.nic.in/>): 100 x number of candidates appeared
-/// in the session with raw score equal to or less than the candidate / total number of the candidates who appeared in the
-/// session. What is a session there is a paper here.
+/// This is the percentile score of the National Testing Agency for one session of JEE (Main), from its "Normalization
+/// procedure based on Percentile Score" (information bulletin, <https://jeemain.nta.nic.in/>): 100 x number of
+/// candidates appeared in the session with raw score equal to or less than the candidate / total number of the
+/// candidates who appeared in the session. A session there corresponds to a paper here.
 #[must_use]
 pub fn percentile(at_or_below: i64, all: i64) -> Option<Decimal> {
     let percentile = Decimal::from(at_or_below).checked_mul(Decimal::ONE_HUNDRED)?.checked_div(all.into())?;

@@ -1,4 +1,4 @@
-//! How the tests of a subject are put together, timed, marked and reviewed.
+//! The settings of a subject's tests: questions, time, marks, attempts and review.
 
 use std::collections::HashMap;
 
@@ -18,46 +18,46 @@ use super::{Services, audit};
 use crate::database::{WritePolicy, lock_subject};
 use crate::error::{Error, Refusal};
 
-/// The most questions of a test.
-pub const MOST_QUESTIONS: i32 = 200;
-/// The most parts of a blueprint.
-pub const MOST_PARTS: i32 = 50;
-/// The most marks of a question, to either side of zero, in hundredths.
-const MOST_MARKS: i32 = 1_000_00;
-/// How long a sitting may take, in seconds.
-const TIME_LIMIT: std::ops::RangeInclusive<i32> = 10..=86_400;
+/// Maximum number of questions of a test.
+pub const MAX_QUESTIONS_PER_TEST: i32 = 200;
+/// Maximum number of parts of a blueprint.
+pub const MAX_BLUEPRINT_PARTS: i32 = 50;
+/// Maximum of the marks of a question, in hundredths. Negative marks have the same limit.
+const MAX_MARKS_HUNDREDTHS: i32 = 1_000_00;
+/// The allowed durations of a sitting.
+const TIME_LIMIT_SECONDS: std::ops::RangeInclusive<i32> = 10..=86_400;
 
-/// A part of a blueprint, as authors say it.
+/// A part of a blueprint, as an author writes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlueprintPart {
-    /// Only questions of the topic of this name; none for any.
+    /// The name of the topic of its questions; None for any topic.
     pub topic: Option<String>,
-    /// Only questions of this difficulty; none for any.
+    /// The difficulty of its questions; None for any difficulty.
     pub difficulty: Option<Difficulty>,
-    /// How many.
+    /// The number of its questions.
     pub questions: i32,
 }
 
-/// What is to be changed; what is none stays.
+/// New values of settings. A setting of None keeps its value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Change {
+pub struct TestSettingsChange {
     /// Marks for a correct answer.
     pub correct: Option<Decimal>,
     /// Marks for a wrong answer.
     pub wrong: Option<Decimal>,
     /// Marks for no answer.
     pub unanswered: Option<Decimal>,
-    /// How many questions a test has.
+    /// The number of questions of a test.
     pub questions_per_test: Option<i32>,
-    /// How long a sitting takes, in seconds.
+    /// The duration of a sitting, in seconds.
     pub time_limit_seconds: Option<i32>,
-    /// How often a card may be sat: of cards that are still to be bought.
+    /// The number of attempts of each card that is bought later.
     pub max_attempts: Option<i32>,
-    /// Which sitting of a card counts.
+    /// The way in which the sittings of a card give its grade.
     pub grading_method: Option<GradingMethod>,
-    /// When the key is shown.
+    /// The time from which learners see the key.
     pub review_policy: Option<ReviewPolicy>,
-    /// What a test is made of; an empty one is none.
+    /// The blueprint of a test. An empty one removes the blueprint.
     pub blueprint: Option<Vec<BlueprintPart>>,
 }
 
@@ -67,10 +67,10 @@ pub enum SettingsRefusal {
     /// There is no such subject.
     #[error("There is no such subject.")]
     NotFound,
-    /// Nothing is to be changed.
+    /// The request changes no setting.
     #[error("Give something to change.")]
     NothingChanged,
-    /// Marks out of their range, or with more than two decimal places.
+    /// The marks are out of range, or have more than two decimal places.
     #[error("The setting {0} must be -1000.00 to 1000.00 marks, with at most two decimal places.")]
     Marks(Setting),
     /// A wrong answer or no answer would earn as much as a right one.
@@ -86,22 +86,22 @@ pub enum SettingsRefusal {
         /// Marks for no answer.
         unanswered: Decimal,
     },
-    /// A number out of its range.
+    /// A number is out of range.
     #[error("The setting {setting} must be {least} to {most}; {given} was given.")]
     Range {
         /// The setting.
         setting: Setting,
-        /// The least it may be.
+        /// The minimum.
         least: i32,
-        /// The most it may be.
+        /// The maximum.
         most: i32,
-        /// What was given.
+        /// The number that was given.
         given: i64,
     },
-    /// Both say how many questions a test has.
+    /// The blueprint and the number of questions disagree.
     #[error(
-        "The parts of the blueprint have {parts} questions together, and the number of questions of a test says {given}. \
-         Leave one out."
+        "The parts of the blueprint have {parts} questions together, but the number of questions of a test is {given}. \
+         Give only one of the two."
     )]
     Disagreement {
         /// The sum of the parts.
@@ -152,14 +152,14 @@ impl std::fmt::Display for Setting {
 
 impl Refusal for SettingsRefusal {}
 
-struct Command {
+struct UpdateCommand {
     author: UserId,
     subject: SubjectId,
-    change: Change,
+    change: TestSettingsChange,
     now: DateTime<Utc>,
 }
 
-/// Changes how the tests of a subject are. Papers that were made stay as they are.
+/// Changes the settings of a subject's tests. Papers that exist keep their settings.
 ///
 /// # Errors
 /// See [`SettingsRefusal`].
@@ -167,52 +167,63 @@ pub async fn update(
     services: &Services,
     author: Author,
     subject: SubjectId,
-    change: Change,
+    change: TestSettingsChange,
 ) -> Result<(), Error<SettingsRefusal>> {
-    if change == Change::default() {
+    if change == TestSettingsChange::default() {
         return Err(SettingsRefusal::NothingChanged.into());
     }
     check(&change)?;
-    let command = Command { author: author.id(), subject, change, now: services.clock.now() };
+    let command = UpdateCommand { author: author.id(), subject, change, now: services.clock.now() };
     let policy = WritePolicy::idempotent("test settings");
     services
         .database
         .write_for(subject, policy, command, |transaction, command| Box::pin(run(transaction, command)))
         .await?;
-    // What was stored is stored: the catalogue is read again in a moment anyway.
+    // The settings are stored, so a failure here is no error. The catalogue is read again a few seconds later.
     if let Err(error) = services.catalog.reload().await {
-        tracing::warn!(%error, "the catalogue could not be read again");
+        tracing::warn!(%error, "the catalogue could not be read after test settings were changed; it is read again soon");
     }
     Ok(())
 }
 
-fn check(change: &Change) -> Result<(), SettingsRefusal> {
+/// Checks all settings except the marks, which [`scheme`] checks together with the stored ones.
+fn check(change: &TestSettingsChange) -> Result<(), SettingsRefusal> {
     let range = |setting, value: Option<i32>, least, most| match value {
         Some(given) if !(least..=most).contains(&given) => {
             Err(SettingsRefusal::Range { setting, least, most, given: given.into() })
         }
         _ => Ok(()),
     };
-    range(Setting::QuestionsPerTest, change.questions_per_test, 1, MOST_QUESTIONS)?;
-    range(Setting::TimeLimit, change.time_limit_seconds, *TIME_LIMIT.start(), *TIME_LIMIT.end())?;
+    range(Setting::QuestionsPerTest, change.questions_per_test, 1, MAX_QUESTIONS_PER_TEST)?;
+    range(
+        Setting::TimeLimit,
+        change.time_limit_seconds,
+        *TIME_LIMIT_SECONDS.start(),
+        *TIME_LIMIT_SECONDS.end(),
+    )?;
     range(Setting::MaxAttempts, change.max_attempts, 1, 1_000)?;
     let Some(parts) = &change.blueprint else { return Ok(()) };
     let given = i64::try_from(parts.len()).unwrap_or(i64::MAX);
-    if given > i64::from(MOST_PARTS) {
+    if given > i64::from(MAX_BLUEPRINT_PARTS) {
         return Err(SettingsRefusal::Range {
             setting: Setting::Blueprint,
             least: 0,
-            most: MOST_PARTS,
+            most: MAX_BLUEPRINT_PARTS,
             given,
         });
     }
     for part in parts {
-        range(Setting::BlueprintQuestions, Some(part.questions), 1, MOST_QUESTIONS)?;
+        range(Setting::BlueprintQuestions, Some(part.questions), 1, MAX_QUESTIONS_PER_TEST)?;
     }
     let questions = questions_of(parts);
-    if questions > i64::from(MOST_QUESTIONS) {
+    if questions > i64::from(MAX_QUESTIONS_PER_TEST) {
         let (setting, least) = (Setting::Blueprint, 1);
-        return Err(SettingsRefusal::Range { setting, least, most: MOST_QUESTIONS, given: questions });
+        return Err(SettingsRefusal::Range {
+            setting,
+            least,
+            most: MAX_QUESTIONS_PER_TEST,
+            given: questions,
+        });
     }
     match change.questions_per_test {
         Some(given) if !parts.is_empty() && i64::from(given) != questions => {
@@ -222,22 +233,24 @@ fn check(change: &Change) -> Result<(), SettingsRefusal> {
     }
 }
 
+/// Adds up the questions of the parts of a blueprint.
 fn questions_of(parts: &[BlueprintPart]) -> i64 {
     parts.iter().map(|part| i64::from(part.questions)).sum()
 }
 
+/// Converts marks to hundredths, or returns the stored ones if none are given.
 fn hundredths(setting: Setting, marks: Option<Decimal>, before: i32) -> Result<i32, SettingsRefusal> {
     let Some(marks) = marks else { return Ok(before) };
     let hundredths =
         marks.checked_mul(Decimal::ONE_HUNDRED).filter(|hundredths| hundredths.fract().is_zero());
     hundredths
         .and_then(|hundredths| i32::try_from(hundredths).ok())
-        .filter(|hundredths| (-MOST_MARKS..=MOST_MARKS).contains(hundredths))
+        .filter(|hundredths| (-MAX_MARKS_HUNDREDTHS..=MAX_MARKS_HUNDREDTHS).contains(hundredths))
         .ok_or(SettingsRefusal::Marks(setting))
 }
 
-/// Checks the new marks together: each may come from the change or from the subject.
-fn scheme(change: &Change, before: &subject::Model) -> Result<Marks, SettingsRefusal> {
+/// Combines the new marks with the stored ones, and checks the resulting marking scheme.
+fn scheme(change: &TestSettingsChange, before: &subject::Model) -> Result<Marks, SettingsRefusal> {
     let marks = Marks {
         correct: hundredths(Setting::Correct, change.correct, before.marks_correct)?,
         wrong: hundredths(Setting::Wrong, change.wrong, before.marks_wrong)?,
@@ -254,7 +267,11 @@ fn scheme(change: &Change, before: &subject::Model) -> Result<Marks, SettingsRef
     })
 }
 
-async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<(), Error<SettingsRefusal>> {
+/// Stores the new settings and an audit event.
+async fn run(
+    transaction: &DatabaseTransaction,
+    command: &UpdateCommand,
+) -> Result<(), Error<SettingsRefusal>> {
     if !lock_subject(transaction, command.subject).await? {
         return Err(SettingsRefusal::NotFound.into());
     }
@@ -267,7 +284,7 @@ async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<(),
     if let Some(parts) = &change.blueprint {
         replace_blueprint(transaction, subject.id, parts).await?;
         if !parts.is_empty() {
-            questions = i32::try_from(questions_of(parts)).unwrap_or(MOST_QUESTIONS);
+            questions = i32::try_from(questions_of(parts)).unwrap_or(MAX_QUESTIONS_PER_TEST);
         }
     } else if let Some(given) = change.questions_per_test {
         let parts = i64::from(blueprint_questions(transaction, subject.id).await?);
@@ -291,6 +308,7 @@ async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<(),
     Ok(())
 }
 
+/// Replaces the parts of a subject's blueprint.
 async fn replace_blueprint(
     transaction: &DatabaseTransaction,
     subject: SubjectId,
@@ -330,15 +348,16 @@ async fn replace_blueprint(
     Ok(())
 }
 
+/// Counts the questions of a subject's blueprint.
 async fn blueprint_questions(transaction: &DatabaseTransaction, subject: SubjectId) -> Result<i32, DbErr> {
     let parts = blueprint_part::Entity::find().filter(blueprint_part::Column::SubjectId.eq(subject));
     Ok(parts.all(transaction).await?.iter().map(|part| part.questions).sum())
 }
 
-/// What the tests of a subject are made of; empty where they have any of its questions.
+/// Reads the blueprint of a subject. Without one, the result is empty, and tests take any questions of the subject.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub async fn blueprint(services: &Services, subject: SubjectId) -> Result<Vec<BlueprintPart>, DbErr> {
     let parts = blueprint_part::Entity::find()
         .find_also_related(topic::Entity)

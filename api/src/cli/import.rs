@@ -15,7 +15,7 @@ use crate::config::DatabaseConfig;
 use jishu_service::clock::SystemClock;
 use jishu_service::database::Database;
 use jishu_service::question_bank::{
-    self, Advice, Defaults, Format, ImportReport, ImportRequest, Notice, Progress, RefusedImport,
+    self, Advice, Defaults, Format, ImportProgress, ImportReport, ImportRequest, Notice, RejectedQuestion,
 };
 
 #[derive(Args, Debug)]
@@ -193,8 +193,8 @@ pub(super) async fn run(args: ImportArgs) -> CommandResult {
     let defaults = Defaults { topic: topic.trim().to_owned(), difficulty: difficulty.into() };
     // The bar is drawn on standard error. It is hidden if that is not a terminal.
     let bar = ProgressBar::new(0).with_style(style()?);
-    let progress = |Progress { done, of }: Progress| {
-        bar.set_length(of as u64);
+    let progress = |ImportProgress { done, total }: ImportProgress| {
+        bar.set_length(total as u64);
         bar.set_position(done as u64);
     };
     let imported = with_current_database(&database, async |database| {
@@ -282,7 +282,7 @@ fn print_json(report: &ImportReport, dry_run: bool) {
     println!("{output:#}");
 }
 
-fn refusal_text(refusal: &RefusedImport) -> String {
+fn refusal_text(refusal: &RejectedQuestion) -> String {
     let advice = refusal.advice.map(|advice| format!(" {}", advice_text(advice))).unwrap_or_default();
     format!("{}{advice}", refusal.reason)
 }

@@ -12,7 +12,7 @@ use jishu_entity::{
 };
 use rust_decimal::Decimal;
 
-use jishu_service::paper::{self, Outline, Test};
+use jishu_service::paper::{self, Outline, TestId};
 use jishu_service::question_bank::{self, AuthoredCorrection, AuthoredVersion};
 use jishu_service::{
     Fault, Services, card, entitlement as entitlements, extra_time, purchase as purchases, ranking, session,
@@ -91,7 +91,7 @@ loaders! {
     scores: ScoresLoader(MockTestAttemptId) -> Vec<i32> =
         |services, owner, cards| session::scores_of_cards(services, owner, cards).await?.into_iter();
     /// Loads the outlines of papers that have been made. Papers have no owner.
-    paper: PaperLoader(Test) -> Outline =
+    paper: PaperLoader(TestId) -> Outline =
         |services, _owner, tests| paper::of_tests(services, tests).await?.into_iter();
     /// Loads the extra time of test cards, in seconds.
     extra_seconds: ExtraSecondsLoader(MockTestAttemptId) -> i32 =

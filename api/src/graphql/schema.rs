@@ -11,7 +11,7 @@ use super::query::Query;
 use super::scalar::{DateTime, Decimal, Uuid};
 use super::subscription::Subscription;
 use jishu_service::Services;
-use jishu_service::test_settings::MOST_QUESTIONS;
+use jishu_service::test_settings::MAX_QUESTIONS_PER_TEST;
 
 /// The assumed length of a short list, for the cost of a document.
 const SHORT_LIST: ListLength = ListLength::Items(10);
@@ -47,7 +47,7 @@ const LISTS: ListLengths = &[
     ("SetQuestionArchivedPayload.userErrors", SHORT_LIST),
     ("SubjectProgress.byTopic", SHORT_LIST),
     // The maximum number of questions in a test, since each comes with its texts.
-    ("TestSession.questions", ListLength::Items(MOST_QUESTIONS.unsigned_abs())),
+    ("TestSession.questions", ListLength::Items(MAX_QUESTIONS_PER_TEST.unsigned_abs())),
     ("TestSessionPayload.userErrors", SHORT_LIST),
     ("UpdateTestSettingsPayload.userErrors", SHORT_LIST),
 ];

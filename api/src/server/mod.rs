@@ -28,7 +28,7 @@ use jishu_service::database::Database;
 use jishu_service::events::Events;
 use jishu_service::limit::Limits;
 use jishu_service::paper::Papers;
-use jishu_service::session::{self, Sittings};
+use jishu_service::session::{self, SittingState};
 use jishu_service::{Services, account};
 
 /// The file with the signing keys if the database is a server and `--signing-keys` is not given.
@@ -76,7 +76,7 @@ pub async fn services(
         catalog: Arc::new(Catalog::load(database.clone()).await?),
         events: Arc::new(Events::new(database.clone())),
         papers: Arc::new(Papers::new(database.clone())),
-        sittings: Arc::new(Sittings::new(config.sittings.rules())),
+        sittings: Arc::new(SittingState::new(config.sittings.rules())),
         database,
         clock,
         passwords: Arc::new(passwords),

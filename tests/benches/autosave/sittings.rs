@@ -12,7 +12,7 @@ use jishu_service::auth::{KeyRing, Viewer};
 use jishu_service::clock::SystemClock;
 use jishu_service::database::{Database, DatabaseOptions};
 use jishu_service::purchase::{self, PurchaseRequest, Selection};
-use jishu_service::session::{self, Batch, GivenAnswer};
+use jishu_service::session::{self, AnswerBatch, GivenAnswer};
 use jishu_tests::{Client, Tries, answer, fill_bank, global_id};
 use sea_orm::ActiveModelTrait;
 use sea_orm::ActiveValue::Set;
@@ -125,7 +125,7 @@ async fn sitting(services: &Services, number: usize, selection: Selection) -> Si
             number: None,
             ..GivenAnswer::default()
         };
-        let batch = Batch { sequence, answers: slots.iter().map(no_answer).collect() };
+        let batch = AnswerBatch { sequence, answers: slots.iter().map(no_answer).collect() };
         session::save(services, owner, row, batch).await.expect("answers are saved");
     }
     let viewer = Viewer { user_id: owner, role: Role::Learner, session_id: Uuid::new_v4() };

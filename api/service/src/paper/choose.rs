@@ -1,4 +1,4 @@
-//! Choosing the questions of a paper.
+//! Chooses the questions of a paper.
 
 use std::collections::HashMap;
 
@@ -6,18 +6,18 @@ use jishu_entity::question_version::Difficulty;
 use jishu_entity::{QuestionId, QuestionVersionId, TopicId};
 use sha2::{Digest, Sha256};
 
-/// A question that may be chosen.
+/// A question that a paper can take.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Candidate {
     pub(super) question_id: QuestionId,
     pub(super) version_id: QuestionVersionId,
     pub(super) topic_id: TopicId,
     pub(super) difficulty: Difficulty,
-    /// How many papers of the subject have it already.
+    /// The number of papers of the subject that already have the question.
     pub(super) uses: i64,
 }
 
-/// What a blueprint asks for.
+/// A part of a blueprint: a number of questions of a topic and a difficulty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Part {
     pub(super) topic_id: Option<TopicId>,
@@ -26,57 +26,65 @@ pub(super) struct Part {
 }
 
 impl Part {
+    /// Tells whether a question fits this part.
     fn takes(&self, candidate: &Candidate) -> bool {
         self.topic_id.is_none_or(|topic| topic == candidate.topic_id)
             && self.difficulty.is_none_or(|difficulty| difficulty == candidate.difficulty)
     }
 }
 
-/// The part that cannot be filled, and how many questions it would get.
+/// A part that cannot be filled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Lack {
+pub(super) struct Shortage {
+    /// The index of the part.
     pub(super) part: usize,
+    /// The number of questions that it would get.
     pub(super) found: usize,
 }
 
-/// Chooses a question for each slot, part by part: those that fewest papers have, and among equals by the seed. The same
-/// candidates and seed give the same paper.
+/// Chooses a question for each slot, part by part. Prefers questions that the fewest papers have; the seed decides
+/// among equals. The same candidates and the same seed give the same paper.
 ///
-/// Where parts overlap, a question that another part could do without is moved there (augmenting paths, as in Kuhn's
-/// matching), so that a paper is found whenever there is one.
+/// If parts overlap, a question can move from one part to another (augmenting paths, as in Kuhn's matching). So a paper
+/// is found whenever one is possible.
 pub(super) fn choose(
     parts: &[Part],
     mut candidates: Vec<Candidate>,
     seed: i64,
-) -> Result<Vec<Candidate>, Lack> {
-    candidates.sort_by_cached_key(|candidate| (candidate.uses, lot(seed, candidate.question_id.0)));
+) -> Result<Vec<Candidate>, Shortage> {
+    candidates.sort_by_cached_key(|candidate| (candidate.uses, random_rank(seed, candidate.question_id.0)));
     let slots: Vec<usize> =
         parts.iter().enumerate().flat_map(|(at, part)| std::iter::repeat_n(at, part.questions)).collect();
     let mut matching = Matching { parts, slots: &slots, candidates: &candidates, taken: HashMap::new() };
     for slot in 0..slots.len() {
         if !matching.place(slot, &mut vec![false; candidates.len()]) {
             let part = slots[slot];
-            return Err(Lack { part, found: slots[..slot].iter().filter(|other| **other == part).count() });
+            return Err(Shortage {
+                part,
+                found: slots[..slot].iter().filter(|other| **other == part).count(),
+            });
         }
     }
     let mut chosen: Vec<(usize, usize)> =
         matching.taken.iter().map(|(candidate, slot)| (slots[*slot], *candidate)).collect();
-    // By part, and within one in the order of the candidates: which slot of a part a question was moved to means nothing.
+    // Sort by part, then by candidate. The slot within a part has no meaning after questions were moved.
     chosen.sort_unstable();
     Ok(chosen.into_iter().map(|(_, candidate)| candidates[candidate].clone()).collect())
 }
 
+/// A partial assignment of candidates to slots.
 struct Matching<'c> {
     parts: &'c [Part],
-    /// The part of each slot.
+    /// The index of the part of each slot.
     slots: &'c [usize],
     candidates: &'c [Candidate],
-    /// Which slot has a candidate.
+    /// The slots of the candidates that are taken, by the candidates' indexes.
     taken: HashMap<usize, usize>,
 }
 
 impl Matching<'_> {
-    /// Gives a slot a candidate, moving others where that is needed. At most as deep as there are slots.
+    /// Assigns a candidate to a slot, moving other candidates if needed. The recursion is at most as deep as the number
+    /// of slots.
     fn place(&mut self, slot: usize, tried: &mut [bool]) -> bool {
         let part = self.parts[self.slots[slot]];
         let candidates = self.candidates;
@@ -99,8 +107,9 @@ impl Matching<'_> {
     }
 }
 
-/// A number for a question that only the seed decides, the same on every machine and in every version.
-fn lot(seed: i64, question: i64) -> [u8; 32] {
+/// Returns a pseudo-random rank of a question. It depends only on the seed and the id, so it is the same on every
+/// machine and in every release.
+fn random_rank(seed: i64, question: i64) -> [u8; 32] {
     let mut digest = Sha256::new();
     digest.update(seed.to_le_bytes());
     digest.update(question.to_le_bytes());
@@ -137,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_paper_is_what_its_blueprint_says_and_its_seed_decides() {
+    fn a_paper_follows_its_blueprint_and_its_seed() {
         let parts = [part(Some(1), Some(Easy), 3), part(Some(2), None, 5), part(None, Some(Hard), 4)];
         let chosen = choose(&parts, bank(), 7).unwrap();
         assert_eq!(chosen.len(), 12);
@@ -150,12 +159,12 @@ mod tests {
         assert_eq!(distinct.len(), 12);
         let mut turned = bank();
         turned.reverse();
-        assert_eq!(choose(&parts, turned, 7).unwrap(), chosen, "whatever order the database gives");
+        assert_eq!(choose(&parts, turned, 7).unwrap(), chosen, "the order of the rows does not matter");
         assert_ne!(choose(&parts, bank(), 8).unwrap(), chosen);
     }
 
     #[test]
-    fn papers_share_nothing_while_the_bank_lasts() {
+    fn papers_share_no_question_while_the_bank_has_unused_ones() {
         let mut bank = bank();
         let mut seen = Vec::new();
         for seed in 0..6 {
@@ -170,18 +179,18 @@ mod tests {
     }
 
     #[test]
-    fn parts_that_overlap_are_filled_whenever_they_can_be() {
+    fn overlapping_parts_are_filled_whenever_possible() {
         let bank = vec![candidate(1, 1, Hard, 0), candidate(2, 1, Easy, 9), candidate(3, 2, Easy, 9)];
         let parts = [part(None, None, 1), part(Some(1), None, 1), part(None, Some(Hard), 1)];
         assert_eq!(ids(&choose(&parts, bank, 1).unwrap()), [3, 2, 1]);
     }
 
     #[test]
-    fn what_is_lacking_is_told() {
+    fn the_part_that_lacks_questions_is_returned() {
         let parts = [part(Some(1), None, 2), part(None, Some(Hard), 3)];
         let bank = vec![candidate(1, 1, Hard, 0), candidate(2, 1, Hard, 0), candidate(3, 2, Hard, 0)];
-        assert_eq!(choose(&parts, bank, 1), Err(Lack { part: 1, found: 1 }));
-        assert_eq!(choose(&parts, Vec::new(), 1), Err(Lack { part: 0, found: 0 }));
+        assert_eq!(choose(&parts, bank, 1), Err(Shortage { part: 1, found: 1 }));
+        assert_eq!(choose(&parts, Vec::new(), 1), Err(Shortage { part: 0, found: 0 }));
         assert_eq!(choose(&[], Vec::new(), 1), Ok(Vec::new()));
     }
 }

@@ -1,4 +1,4 @@
-//! Making a paper.
+//! Makes papers.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,20 +22,19 @@ use crate::Services;
 use crate::database::{WritePolicy, lock_subject};
 use crate::error::{Error, Fault, Refusal};
 
-/// Why there is no paper. Nothing was written.
+/// A reason not to make a paper. Nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub enum PaperRefusal {
     /// The bank has fewer questions than the blueprint asks for.
     #[error(
-        "This test cannot be sat yet: its subject has {found} of {wanted} questions{of}. Whoever keeps the question \
-         bank has to add some."
+        "This test cannot be sat yet: its subject has {found} of {wanted} questions{of}. An author must add questions."
     )]
     TooFewQuestions {
-        /// How many a part of the blueprint would get.
+        /// The number of questions that a part of the blueprint would get.
         found: usize,
-        /// How many it asks for.
+        /// The number of questions that the part asks for.
         wanted: usize,
-        /// Which part: " of the topic Optics", " that are hard"; or empty.
+        /// The part, such as " of the topic Optics" or " that are hard"; empty if it takes any question.
         of: String,
     },
 }
@@ -45,7 +44,7 @@ impl Refusal for PaperRefusal {}
 /// Returns the paper of a test, in its latest revision. Makes the paper if there is none.
 ///
 /// # Errors
-/// When the bank has too few questions, or the database fails.
+/// Fails if the bank has too few questions, or the database fails.
 pub async fn of_test(
     services: &Services,
     subject_id: SubjectId,
@@ -54,26 +53,28 @@ pub async fn of_test(
     let id = match find(services.database.reader(), subject_id, test_number).await? {
         Some(id) => id,
         None => {
-            // Whoever starts a test that has no paper yet holds nobody up where there cannot be one.
-            look(services.database.reader(), subject_id).await?;
-            let test = Test { subject_id, test_number, seed: rand::random(), now: services.clock.now() };
+            // Check without the lock first, so requests for a test that cannot be made do not block others.
+            check_enough(services.database.reader(), subject_id).await?;
+            let new = NewPaper { subject_id, test_number, seed: rand::random(), now: services.clock.now() };
             let policy = WritePolicy::idempotent("paper").retry_taken_keys();
             services
                 .database
-                .write_for(subject_id, policy, test, |transaction, test| Box::pin(make(transaction, test)))
+                .write_for(subject_id, policy, new, |transaction, new| Box::pin(make(transaction, new)))
                 .await?
         }
     };
     Ok(services.papers.get(id).await?)
 }
 
-struct Test {
+/// A paper that is about to be made.
+struct NewPaper {
     subject_id: SubjectId,
     test_number: i32,
     seed: i64,
     now: DateTime<Utc>,
 }
 
+/// Finds the latest revision of the paper of a test.
 async fn find(
     connection: &impl ConnectionTrait,
     subject: SubjectId,
@@ -90,24 +91,28 @@ async fn find(
     Ok(found.map(|(paper, revision)| PaperRevision { paper, revision }))
 }
 
-/// The papers of a subject are made one after the other, so that each knows which questions the others have.
-async fn make(transaction: &DatabaseTransaction, test: &Test) -> Result<PaperRevision, Error<PaperRefusal>> {
-    lock_subject(transaction, test.subject_id).await?;
-    if let Some(id) = find(transaction, test.subject_id, test.test_number).await? {
+/// Makes the paper of a test, unless it exists. The lock on the subject orders the papers of a subject, so each one
+/// avoids the questions of the papers before it.
+async fn make(
+    transaction: &DatabaseTransaction,
+    new: &NewPaper,
+) -> Result<PaperRevision, Error<PaperRefusal>> {
+    lock_subject(transaction, new.subject_id).await?;
+    if let Some(id) = find(transaction, new.subject_id, new.test_number).await? {
         return Ok(id);
     }
-    let (subject, chosen) = chosen(transaction, test.subject_id, test.seed).await?;
+    let (subject, chosen) = choose_questions(transaction, new.subject_id, new.seed).await?;
     let paper = paper::ActiveModel {
         id: NotSet,
         subject_id: Set(subject.id),
-        test_number: Set(test.test_number),
-        seed: Set(test.seed),
+        test_number: Set(new.test_number),
+        seed: Set(new.seed),
         marks_correct: Set(subject.marks_correct),
         marks_wrong: Set(subject.marks_wrong),
         marks_unanswered: Set(subject.marks_unanswered),
         time_limit_seconds: Set(subject.time_limit_seconds),
         revision: Set(1),
-        created_at: Set(test.now),
+        created_at: Set(new.now),
     };
     let paper = paper.insert(transaction).await?;
     let rows = (1..).zip(chosen).map(|(slot, candidate)| paper_question::ActiveModel {
@@ -120,9 +125,13 @@ async fn make(transaction: &DatabaseTransaction, test: &Test) -> Result<PaperRev
     Ok(PaperRevision { paper: paper.id, revision: paper.revision })
 }
 
-/// Looks whether the bank has enough questions, by how many there are of each topic and difficulty: those of one stand for
-/// each other, and a paper takes no more of them than it has slots.
-async fn look(connection: &impl ConnectionTrait, subject: SubjectId) -> Result<(), Error<PaperRefusal>> {
+/// Checks that the bank has enough questions for a paper. Reads only the number of questions of each topic and
+/// difficulty. Questions of the same topic and difficulty are interchangeable here, and a paper takes at most as many
+/// of them as it has slots.
+async fn check_enough(
+    connection: &impl ConnectionTrait,
+    subject: SubjectId,
+) -> Result<(), Error<PaperRefusal>> {
     let (_, parts) = blueprint(connection, subject).await?;
     let slots: usize = parts.iter().map(|part| part.questions).sum();
     let counts: Vec<(TopicId, Difficulty, i64)> = current(subject)
@@ -148,8 +157,8 @@ async fn look(connection: &impl ConnectionTrait, subject: SubjectId) -> Result<(
     fill(connection, &parts, stand_ins.collect(), 0).await.map(drop)
 }
 
-/// The questions of a paper that is made with this seed.
-async fn chosen(
+/// Chooses the questions of a new paper by its seed. Also returns the subject.
+async fn choose_questions(
     connection: &impl ConnectionTrait,
     subject: SubjectId,
     seed: i64,
@@ -159,6 +168,7 @@ async fn chosen(
     Ok((subject, fill(connection, &parts, candidates, seed).await?))
 }
 
+/// Reads a subject with the parts of its blueprint.
 async fn blueprint(
     connection: &impl ConnectionTrait,
     subject: SubjectId,
@@ -171,7 +181,7 @@ async fn blueprint(
     Ok((subject, parts))
 }
 
-/// Chooses, and names what there is too little of.
+/// Fills the parts of a blueprint from the candidates. On failure, names the part that lacks questions.
 async fn fill(
     connection: &impl ConnectionTrait,
     parts: &[Part],
@@ -180,15 +190,15 @@ async fn fill(
 ) -> Result<Vec<Candidate>, Error<PaperRefusal>> {
     match choose(parts, candidates, seed) {
         Ok(chosen) => Ok(chosen),
-        Err(lack) => {
-            let part = parts[lack.part];
-            let of = named(connection, part).await?;
-            Err(PaperRefusal::TooFewQuestions { found: lack.found, wanted: part.questions, of }.into())
+        Err(shortage) => {
+            let part = parts[shortage.part];
+            let of = describe(connection, part).await?;
+            Err(PaperRefusal::TooFewQuestions { found: shortage.found, wanted: part.questions, of }.into())
         }
     }
 }
 
-/// The blueprint; where there is none, one part of any questions.
+/// Reads the parts of a subject's blueprint. Without a blueprint, returns one part that takes any questions.
 async fn parts(connection: &impl ConnectionTrait, subject: &subject::Model) -> Result<Vec<Part>, DbErr> {
     let count = |questions| usize::try_from(questions).unwrap_or_default();
     let parts: Vec<_> = blueprint_part::Entity::find()
@@ -210,7 +220,7 @@ async fn parts(connection: &impl ConnectionTrait, subject: &subject::Model) -> R
     Ok(parts)
 }
 
-/// The questions of a subject in their current versions, without columns.
+/// Selects the current versions of a subject's questions, without columns.
 fn current(subject: SubjectId) -> Select<question::Entity> {
     question::Entity::find()
         .select_only()
@@ -220,13 +230,13 @@ fn current(subject: SubjectId) -> Select<question::Entity> {
         )
         .filter(question::Column::SubjectId.eq(subject))
         .filter(question::Column::ArchivedAt.is_null())
-        // A question with an unknown word would keep every test of the subject from starting.
+        // Leave out questions with an unknown word: one of them would prevent every start of a test of the subject.
         .filter(question_version::Column::Difficulty.is_in(Difficulty::iter()))
         .filter(question_version::Column::Kind.is_in(QuestionKind::iter()))
         .filter(question_version::Column::TextFormat.is_in(TextFormat::iter()))
 }
 
-/// The questions that may be chosen.
+/// Reads the questions that a new paper can take.
 async fn candidates(connection: &impl ConnectionTrait, subject: SubjectId) -> Result<Vec<Candidate>, DbErr> {
     let uses: HashMap<QuestionId, i64> = paper_question::Entity::find()
         .select_only()
@@ -275,9 +285,9 @@ fn versions_of_question() -> RelationDef {
     question.rev()
 }
 
-/// Which questions a part is about, for people.
-async fn named(connection: &impl ConnectionTrait, part: Part) -> Result<String, DbErr> {
-    let mut named = match part.difficulty {
+/// Describes the questions of a part, for a message.
+async fn describe(connection: &impl ConnectionTrait, part: Part) -> Result<String, DbErr> {
+    let mut description = match part.difficulty {
         None => String::new(),
         Some(Difficulty::Easy) => " that are easy".to_owned(),
         Some(Difficulty::Medium) => " of medium difficulty".to_owned(),
@@ -286,7 +296,7 @@ async fn named(connection: &impl ConnectionTrait, part: Part) -> Result<String, 
     if let Some(topic) = part.topic_id
         && let Some(topic) = topic::Entity::find_by_id(topic).one(connection).await?
     {
-        named = format!("{named} of the topic {}", topic.name);
+        description = format!("{description} of the topic {}", topic.name);
     }
-    Ok(named)
+    Ok(description)
 }

@@ -1,8 +1,9 @@
-//! Papers: the questions of the test of one number of a subject, the same for everybody.
+//! Papers. A paper holds the questions of one test, which is a test number of a subject. All learners get the same
+//! paper.
 //!
-//! A paper is made at the first start of such a test ([`compose`]). A corrected key makes another revision of it,
-//! which later sittings take. Each sitting keeps the revision that it started with. A revision never changes, so
-//! it may be cached: its questions, their key, its marks and its time.
+//! The first start of a test makes its paper ([`compose`]). When a key is corrected, the paper gets a new revision, and
+//! later sittings take that. Each sitting keeps the revision that it started with. A revision never changes, so its
+//! questions, keys, marks and duration can be cached.
 
 mod choose;
 mod compose;
@@ -21,12 +22,12 @@ use quick_cache::sync::Cache;
 use rust_decimal::Decimal;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
-use super::scoring::{Key, Marks};
+use super::scoring::{AnswerKey, Marks};
 use crate::database::Database;
 use crate::error::Fault;
 
 pub use compose::{PaperRefusal, of_test};
-pub use outline::{Outline, Test, of_tests};
+pub use outline::{Outline, TestId, of_tests};
 
 /// A revision of a paper.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -38,7 +39,7 @@ pub struct PaperRevision {
 }
 
 impl From<&test_session::Model> for PaperRevision {
-    /// Returns the revision that a sitting has.
+    /// Returns the revision of a sitting.
     fn from(session: &test_session::Model) -> Self {
         Self { paper: session.paper_id, revision: session.paper_revision }
     }
@@ -51,94 +52,99 @@ pub struct Paper {
     pub id: PaperRevision,
     /// The row of the paper. Its own `revision` may have increased since this was read.
     pub row: paper::Model,
-    /// Its questions: the one of slot n stands at n - 1.
+    /// The questions. The question of slot n has index n - 1.
     pub questions: Vec<PaperQuestion>,
-    /// The names of their topics.
+    /// The names of the questions' topics.
     pub topics: BTreeMap<TopicId, String>,
 }
 
-/// A question in this revision.
+/// A question of a revision of a paper.
 #[derive(Debug)]
 pub struct PaperQuestion {
     /// The question.
     pub question_id: QuestionId,
-    /// What it is about.
+    /// The topic.
     pub topic_id: TopicId,
-    /// How hard it is.
+    /// The difficulty.
     pub difficulty: Difficulty,
-    /// How it is answered.
+    /// The kind of answer.
     pub kind: QuestionKind,
-    /// How its texts are to be read.
+    /// The format of the stem, the options and the explanation.
     pub text_format: TextFormat,
-    /// What is asked.
+    /// The text of the question.
     pub stem: String,
-    /// Its options, in the author's order.
+    /// The options, in the author's order.
     pub options: Vec<String>,
-    /// What is correct.
-    pub key: Key,
-    /// Why.
+    /// The correct answer.
+    pub key: AnswerKey,
+    /// The explanation of the correct answer.
     pub explanation: Option<String>,
 }
 
 impl Paper {
-    /// What its answers get.
+    /// Returns the marks of an answer.
     #[must_use]
     pub fn marks(&self) -> Marks {
         Marks::from(&self.row)
     }
 
-    /// The question at a slot, and none where the paper has no such slot.
+    /// Finds the question of a slot. Returns None if the paper has no such slot.
     #[must_use]
     pub fn question(&self, slot: i32) -> Option<&PaperQuestion> {
-        let at = usize::try_from(slot).ok()?.checked_sub(1)?;
-        self.questions.get(at)
+        let index = usize::try_from(slot).ok()?.checked_sub(1)?;
+        self.questions.get(index)
     }
 
-    /// Its slots and questions, in order.
+    /// Returns the slots with their questions, in order.
     pub fn slots(&self) -> impl Iterator<Item = (i32, &PaperQuestion)> {
         (1..).zip(&self.questions)
     }
 
+    /// Estimates the memory that the paper takes, in bytes.
     fn bytes(&self) -> usize {
-        const OF_A_QUESTION: usize = 400;
-        self.questions.iter().fold(OF_A_QUESTION, |bytes, question| {
-            let options: usize = question.options.iter().map(|option| option.len() + 24).sum();
+        const BYTES_PER_QUESTION: usize = 400;
+        const BYTES_PER_OPTION: usize = 24;
+        self.questions.iter().fold(BYTES_PER_QUESTION, |bytes, question| {
+            let options: usize = question.options.iter().map(|option| option.len() + BYTES_PER_OPTION).sum();
             let explanation = question.explanation.as_ref().map_or(0, String::len);
-            bytes + OF_A_QUESTION + question.stem.len() + explanation + options
+            bytes + BYTES_PER_QUESTION + question.stem.len() + explanation + options
         })
     }
 }
 
-/// How much memory papers may take.
-const BYTES: u64 = 64 * 1024 * 1024;
+/// Maximum memory of the cached papers.
+const MAX_CACHE_BYTES: u64 = 64 * 1024 * 1024;
+/// Estimated number of cached papers.
+const EXPECTED_PAPERS: usize = 1_000;
 
-/// The papers that were used last.
+/// A cache of papers.
 #[derive(Debug)]
 pub struct Papers {
     database: Database,
-    papers: Cache<PaperRevision, Arc<Paper>, BySize>,
+    papers: Cache<PaperRevision, Arc<Paper>, ByteWeigher>,
 }
 
+/// Weighs cached papers by their bytes.
 #[derive(Clone, Debug)]
-struct BySize;
+struct ByteWeigher;
 
-impl Weighter<PaperRevision, Arc<Paper>> for BySize {
+impl Weighter<PaperRevision, Arc<Paper>> for ByteWeigher {
     fn weight(&self, _: &PaperRevision, paper: &Arc<Paper>) -> u64 {
         u64::try_from(paper.bytes()).unwrap_or(u64::MAX)
     }
 }
 
 impl Papers {
-    /// None is read yet.
+    /// Returns an empty cache.
     #[must_use]
     pub fn new(database: Database) -> Self {
-        Self { database, papers: Cache::with_weighter(1_000, BYTES, BySize) }
+        Self { database, papers: Cache::with_weighter(EXPECTED_PAPERS, MAX_CACHE_BYTES, ByteWeigher) }
     }
 
-    /// Returns the revision of a paper that a row refers to.
+    /// Returns a revision that a row refers to. Reads it from the database if it is not cached.
     ///
     /// # Errors
-    /// When the database fails or has no such paper.
+    /// Fails if the database fails or has no such paper.
     pub async fn get(&self, id: PaperRevision) -> Result<Arc<Paper>, Fault> {
         let load = async { Ok(Arc::new(load(self.database.reader(), id).await?)) };
         self.papers.get_or_insert_async(&id, load).await
@@ -239,9 +245,9 @@ fn question(
     let key = match version.kind {
         QuestionKind::SingleChoice | QuestionKind::MultipleChoice => {
             let correct = options.iter().zip(0..).filter(|(option, _)| option.correct);
-            Key::Options(correct.fold(0, |key, (_, position)| key | 1 << position))
+            AnswerKey::Options(correct.fold(0, |key, (_, position)| key | 1 << position))
         }
-        QuestionKind::Numeric => Key::Number {
+        QuestionKind::Numeric => AnswerKey::Number {
             value: number(version.id, version.numeric_value.as_deref())?,
             tolerance: number(version.id, version.numeric_tolerance.as_deref())?,
         },

@@ -1,4 +1,4 @@
-//! What is known of a paper before its questions are read.
+//! Outlines of papers, which are read without their questions.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,19 +10,25 @@ use super::Paper;
 use crate::Services;
 use crate::scoring::Marks;
 
-/// A test: the number of a card, in its subject.
-pub type Test = (SubjectId, i32);
+/// A test: a subject and a test number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TestId {
+    /// The subject.
+    pub subject_id: SubjectId,
+    /// The test number, which is also the number of the test's cards.
+    pub test_number: i32,
+}
 
-/// What a sitting of a test has.
+/// The length, duration and marks of a test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outline {
-    /// How many questions.
+    /// The number of questions.
     pub questions: i32,
-    /// How long it takes, in seconds.
+    /// The duration of a sitting, in seconds.
     pub time_limit_seconds: i32,
-    /// What its answers get.
+    /// The marks of an answer.
     pub marks: Marks,
-    /// Whether the paper is made, so that none of this changes any more.
+    /// Whether the paper exists. If it does, the outline never changes again.
     pub is_made: bool,
 }
 
@@ -37,11 +43,11 @@ impl From<&Paper> for Outline {
     }
 }
 
-/// Of a paper that would be made now.
 impl From<&subject::Model> for Outline {
+    /// Returns the outline of a paper that would be made now.
     fn from(subject: &subject::Model) -> Self {
         Self {
-            // With a blueprint, as many as its parts have together.
+            // If there is a blueprint, this equals the sum of its parts.
             questions: subject.questions_per_test,
             time_limit_seconds: subject.time_limit_seconds,
             marks: Marks::from(subject),
@@ -51,7 +57,7 @@ impl From<&subject::Model> for Outline {
 }
 
 #[derive(FromQueryResult)]
-struct Row {
+struct OutlineRow {
     subject_id: SubjectId,
     test_number: i32,
     marks_correct: i32,
@@ -61,24 +67,24 @@ struct Row {
     last_slot: Option<i32>,
 }
 
-/// The papers of these tests, of those that are made, in one statement.
+/// Reads the outlines of the papers of these tests, in one statement. Leaves out tests without a paper.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub async fn of_tests(
     services: &Services,
-    tests: impl IntoIterator<Item = Test>,
-) -> Result<HashMap<Test, Outline>, DbErr> {
+    tests: impl IntoIterator<Item = TestId>,
+) -> Result<HashMap<TestId, Outline>, DbErr> {
     use paper::Column;
 
     let mut by_subject: BTreeMap<SubjectId, Vec<i32>> = BTreeMap::new();
-    for (subject, number) in tests {
-        by_subject.entry(subject).or_default().push(number);
+    for TestId { subject_id, test_number } in tests {
+        by_subject.entry(subject_id).or_default().push(test_number);
     }
     let wanted = by_subject.into_iter().fold(Condition::any(), |wanted, (subject, numbers)| {
         wanted.add(Column::SubjectId.eq(subject).and(Column::TestNumber.is_in(numbers)))
     });
-    // Slots are numbered from 1, so that the last is how many there are, and the end of an index.
+    // Slots are numbered from 1, so the last slot is the number of questions. It is found at the end of an index.
     let last_slot = Query::select()
         .expr(paper_question::Column::Slot.into_simple_expr().max())
         .from(paper_question::Entity)
@@ -96,14 +102,15 @@ pub async fn of_tests(
         ])
         .expr_as(SubQueryStatement::from(last_slot), "last_slot")
         .filter(wanted)
-        .into_model::<Row>()
+        .into_model::<OutlineRow>()
         .all(services.database.reader())
         .await?;
-    let outline = |row: &Row| Outline {
+    let outline = |row: &OutlineRow| Outline {
         questions: row.last_slot.unwrap_or_default(),
         time_limit_seconds: row.time_limit_seconds,
         marks: Marks { correct: row.marks_correct, wrong: row.marks_wrong, unanswered: row.marks_unanswered },
         is_made: true,
     };
-    Ok(rows.iter().map(|row| ((row.subject_id, row.test_number), outline(row))).collect())
+    let test = |row: &OutlineRow| TestId { subject_id: row.subject_id, test_number: row.test_number };
+    Ok(rows.iter().map(|row| (test(row), outline(row))).collect())
 }

@@ -1,8 +1,8 @@
-//! The purchase: creates its cards exactly once, or returns the ones that exist.
+//! Purchases. A purchase creates its test cards exactly once, or returns the cards that exist.
 //!
-//! One transaction ([`transaction`]) does all of it behind a lock on the buyer, so that all purchases of one
-//! user stand in one line. The database holds the promise by itself as well: a second live entitlement, a
-//! second use of an idempotency key and a second card of the same number are each refused by a unique index.
+//! One transaction ([`transaction`]) does all of it. It locks the buyer's row, so the purchases of one user run one
+//! after the other. Unique indexes keep the same promise in the database: they refuse a second live entitlement, a
+//! second use of an idempotency key and a second card of the same number.
 
 mod request_hash;
 mod selection;
@@ -16,7 +16,7 @@ use sea_orm::{ColumnTrait, DbErr, IntoSimpleExpr, QueryFilter, QueryOrder, Value
 use uuid::Uuid;
 
 use request_hash::RequestHash;
-pub use selection::{MOST_SUBJECTS, Selection, SelectionRefusal};
+pub use selection::{MAX_SUBJECTS_PER_REQUEST, Selection, SelectionRefusal};
 
 use super::Services;
 use super::money::TaxRate;
@@ -26,50 +26,50 @@ use crate::database::WritePolicy;
 use crate::error::{Error, Refusal};
 use crate::failpoint;
 
-/// What a buyer asks for.
+/// A request to purchase.
 #[derive(Clone, Debug)]
 pub struct PurchaseRequest {
-    /// What to buy.
+    /// The subjects to buy.
     pub selection: Selection,
-    /// What the buyer was shown, in major units; compared with the price, never used as it.
+    /// The price that the buyer was shown, in major units. It is only compared with the real price.
     pub cost: Option<Decimal>,
-    /// Names the request, so that repeating it returns the first answer.
+    /// A key that identifies the request. Repeating the request with the same key returns the first receipt.
     pub idempotency_key: Option<Uuid>,
 }
 
-/// What a purchase came to. Buying what one owns is a success.
+/// The outcome of a purchase. Buying subjects that the buyer already owns is a success.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// This request made the purchase and this many cards.
+pub enum ReceiptOutcome {
+    /// The request created a purchase.
     Created {
-        /// How many cards the purchase created.
+        /// The number of cards that the purchase created.
         test_cards: i64,
     },
-    /// Everything asked for was owned already.
+    /// The buyer already owned all subjects, so nothing was bought.
     Existing,
 }
 
-/// The answer to a purchase.
+/// The result of a purchase.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
     /// Whether something was bought.
-    pub outcome: Outcome,
-    /// The purchase that was made; or, where all was owned, the one that gave the first of the subjects.
+    pub outcome: ReceiptOutcome,
+    /// The new purchase. If the buyer already owned all subjects, the purchase that gave the first of them.
     pub purchase: purchase::Model,
-    /// The subjects asked for, each with its live entitlement's card count, by subject id.
+    /// The requested subjects, by subject id, each with the number of cards that its entitlement gave.
     pub subjects: Vec<OwnedSubject>,
-    /// Those of them that were owned before.
+    /// The requested subjects that the buyer already owned.
     pub already_owned: Vec<SubjectId>,
-    /// Whether it was given before, to the same idempotency key.
+    /// Whether this receipt was returned before, for the same idempotency key.
     pub replayed: bool,
 }
 
-/// A subject that the buyer owns once the purchase is over.
+/// A subject that the buyer owns after the purchase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OwnedSubject {
     /// The subject.
     pub subject_id: SubjectId,
-    /// How many cards its entitlement gave.
+    /// The number of cards that its entitlement gave.
     pub test_cards: i32,
 }
 
@@ -85,35 +85,36 @@ pub enum PurchaseRefusal {
     /// The price is not what the buyer was shown.
     #[error("The price has changed. Show the new quote and ask again.")]
     PriceChanged(Box<Quote>),
-    /// The key names another request.
+    /// The idempotency key belongs to another request.
     #[error("This idempotency key was used for another purchase. Make a new key for a new purchase.")]
     IdempotencyKeyReused,
 }
 
 impl Refusal for PurchaseRefusal {}
 
-/// One purchase on its way through [`transaction::run`].
-struct Command {
+/// A purchase that [`transaction::run`] carries out.
+struct PurchaseCommand {
     buyer: UserId,
     request: PurchaseRequest,
-    /// The client's key, or one made here: by it a retry finds what a commit whose answer was lost has stored.
+    /// The client's idempotency key, or a new one. If the response to COMMIT was lost, a retry finds the stored request
+    /// by this key.
     key: String,
     request_hash: RequestHash,
     tax: TaxRate,
     now: DateTime<Utc>,
 }
 
-/// Buys.
+/// Makes a purchase.
 ///
 /// # Errors
-/// See [`PurchaseRefusal`]; none of them has written anything.
+/// See [`PurchaseRefusal`]. A refusal means that nothing was written.
 pub async fn purchase(
     services: &Services,
     buyer: UserId,
     request: PurchaseRequest,
 ) -> Result<Receipt, Error<PurchaseRefusal>> {
     request.selection.check_shape().map_err(PurchaseRefusal::from)?;
-    let command = Command {
+    let command = PurchaseCommand {
         buyer,
         key: request.idempotency_key.unwrap_or_else(Uuid::new_v4).to_string(),
         request_hash: RequestHash::of(&request),
@@ -130,16 +131,16 @@ pub async fn purchase(
         .await?;
     failpoint::boundary("purchase.committed");
     services.events.appended(buyer);
-    if let (Outcome::Created { test_cards }, false) = (&receipt.outcome, receipt.replayed) {
-        tracing::info!(user = %buyer, purchase = %receipt.purchase.id, test_cards, "purchased");
+    if let (ReceiptOutcome::Created { test_cards }, false) = (&receipt.outcome, receipt.replayed) {
+        tracing::info!(user = %buyer, purchase = %receipt.purchase.id, test_cards, "a purchase was made");
     }
     Ok(receipt)
 }
 
-/// What a purchase of this selection would cost now; the same computation that the purchase makes.
+/// Quotes the present price of a selection, with the same computation as a purchase.
 ///
 /// # Errors
-/// When the selection cannot be bought, or the database fails.
+/// Fails if the selection cannot be bought, or the database fails.
 pub async fn quote(
     services: &Services,
     buyer: Option<UserId>,
@@ -149,36 +150,36 @@ pub async fn quote(
     Ok(selection::resolve(reader, buyer, selection, services.tax, now).await?.quote)
 }
 
-/// A purchase's place in the list of a user's purchases.
-pub type PurchaseKey = i64;
+/// The position of a purchase in the list of a user's purchases: its id. Cursors contain it.
+pub type PurchasePosition = i64;
 
-/// The purchases of a user, newest first.
+/// Reads a page of a user's purchases, newest first.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub async fn page(
     services: &Services,
     owner: UserId,
-    request: PageRequest<PurchaseKey>,
+    request: PageRequest<PurchasePosition>,
 ) -> Result<Page<purchase::Model>, DbErr> {
     let keyset = Keyset { columns: vec![purchase::Column::Id.into_simple_expr()], descending: true };
     let select = purchase::Entity::of(owner);
     page::fetch(services.database.reader(), select, &keyset, request, |id| vec![Value::from(id)]).await
 }
 
-/// How many purchases a user has made.
+/// Counts the purchases of a user.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub async fn count(services: &Services, owner: UserId) -> Result<u64, DbErr> {
     use sea_orm::PaginatorTrait;
     purchase::Entity::of(owner).count(services.database.reader()).await
 }
 
-/// Those of these purchases that are this user's.
+/// Finds the purchases with these ids, leaving out those of other users.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub async fn by_ids(
     services: &Services,
     owner: UserId,
@@ -187,10 +188,10 @@ pub async fn by_ids(
     purchase::Entity::of(owner).filter(purchase::Column::Id.is_in(ids)).all(services.database.reader()).await
 }
 
-/// What these purchases gave their owner, ended or not, by purchase and subject id.
+/// Reads the entitlements that these purchases gave, including ended ones, by purchase and subject id.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub async fn entitlements(
     services: &Services,
     owner: UserId,

@@ -1,4 +1,4 @@
-//! The digest of a purchase request, by which a repeated idempotency key is told from a reused one.
+//! The digest of a purchase request. It tells whether a repeated idempotency key comes with the same request.
 
 use std::fmt::Write;
 
@@ -7,11 +7,11 @@ use sha2::{Digest, Sha256};
 
 use super::PurchaseRequest;
 
-/// Marks a digest of the current encoding, and changes with it.
-const VERSION: &str = "2:";
-/// Number of hexadecimal digits behind [`VERSION`]: 248 bits of SHA-256, so that the column of 64 characters holds
-/// both.
-const DIGITS: usize = 62;
+/// The prefix of a digest. It changes when the encoding of requests changes.
+const VERSION_PREFIX: &str = "2:";
+/// Number of hexadecimal digits after [`VERSION_PREFIX`]. They are 248 bits of SHA-256, and fit in the column of 64
+/// characters together with the prefix.
+const HEX_DIGITS: usize = 62;
 
 /// The digest of everything in a request but its idempotency key.
 #[derive(Clone, Debug)]
@@ -22,20 +22,21 @@ pub(super) struct RequestHash {
 }
 
 impl RequestHash {
+    /// Computes the digests of a request.
     pub(super) fn of(request: &PurchaseRequest) -> Self {
         let mut current = hex(&encode(request));
-        current.truncate(DIGITS);
-        Self { current: format!("{VERSION}{current}"), unversioned: hex(&encode_unversioned(request)) }
+        current.truncate(HEX_DIGITS);
+        Self { current: format!("{VERSION_PREFIX}{current}"), unversioned: hex(&encode_unversioned(request)) }
     }
 
-    /// The text to store.
+    /// Returns the text to store.
     pub(super) fn as_str(&self) -> &str {
         &self.current
     }
 
-    /// Tells whether a stored digest is of the same request.
+    /// Tells whether a stored digest belongs to the same request.
     pub(super) fn is(&self, stored: &str) -> bool {
-        match stored.starts_with(VERSION) {
+        match stored.starts_with(VERSION_PREFIX) {
             true => stored == self.current,
             false => stored == self.unversioned,
         }
@@ -55,7 +56,8 @@ fn encode(request: &PurchaseRequest) -> String {
     )
 }
 
-/// The encoding of digests without a version. It must never change, because stored digests are compared with it.
+/// Encodes a request as servers did before digests had a version. This must never change, because stored digests are
+/// compared with it.
 fn encode_unversioned(request: &PurchaseRequest) -> String {
     let selection = &request.selection;
     let ids: Vec<String> = sorted_ids(request).iter().map(i64::to_string).collect();
@@ -66,12 +68,14 @@ fn encode_unversioned(request: &PurchaseRequest) -> String {
     format!("{}|{}|[{}]|{cost}", type_name(selection.purchase_type), selection.course_id, ids.join(", "))
 }
 
+/// Returns the ids of the subjects, sorted.
 fn sorted_ids(request: &PurchaseRequest) -> Vec<i64> {
     let mut ids: Vec<i64> = request.selection.subject_ids.iter().map(|id| id.0).collect();
     ids.sort_unstable();
     ids
 }
 
+/// Names a purchase type. The names are part of stored digests, so they must never change.
 fn type_name(purchase_type: PurchaseType) -> &'static str {
     match purchase_type {
         PurchaseType::SingleSubject => "single_subject",
@@ -80,6 +84,7 @@ fn type_name(purchase_type: PurchaseType) -> &'static str {
     }
 }
 
+/// Returns the SHA-256 digest of a text in hexadecimal digits.
 fn hex(text: &str) -> String {
     Sha256::digest(text.as_bytes()).iter().fold(String::with_capacity(64), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");
@@ -116,10 +121,10 @@ mod tests {
     }
 
     #[test]
-    fn it_fits_the_column_and_names_its_version() {
+    fn a_digest_fits_its_column_and_begins_with_the_version() {
         let hash = RequestHash::of(&request(&[1, 3], None));
         assert_eq!(hash.as_str().len(), 64);
-        assert!(hash.as_str().starts_with(VERSION));
+        assert!(hash.as_str().starts_with(VERSION_PREFIX));
     }
 
     /// The digests of servers before version 2, computed with `sha256sum`.

@@ -1,4 +1,4 @@
-//! What a buyer chose, checked against the catalogue and what they own.
+//! A buyer's selection, checked against the catalogue and the buyer's entitlements.
 
 use std::collections::BTreeSet;
 
@@ -12,17 +12,17 @@ use crate::integrity::{fault_of_course, fault_of_subject};
 use crate::money::TaxRate;
 use crate::pricing::{self, Quote, Tariff};
 
-/// The most subjects that a request may name.
-pub const MOST_SUBJECTS: usize = 500;
+/// Maximum number of subjects in a request.
+pub const MAX_SUBJECTS_PER_REQUEST: usize = 500;
 
 /// Subjects of one course, chosen one by one or as its bundle.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selection {
     /// The course.
     pub course_id: CourseId,
-    /// How they are chosen.
+    /// The way in which the subjects are chosen.
     pub purchase_type: PurchaseType,
-    /// One for a single subject, two or more for several, none for a bundle.
+    /// One id for a single subject, two or more for several subjects, and no id for a bundle.
     pub subject_ids: Vec<SubjectId>,
 }
 
@@ -34,14 +34,14 @@ pub enum SelectionRefusal {
     WrongCount {
         /// The type that was asked for.
         purchase_type: PurchaseType,
-        /// How many subjects were given.
+        /// The number of subjects that were given.
         given: usize,
     },
-    /// More subjects than any course has.
-    #[error("A purchase takes at most {MOST_SUBJECTS} subjects; {0} were given.")]
+    /// There are too many subjects.
+    #[error("A purchase takes at most {MAX_SUBJECTS_PER_REQUEST} subjects, but {0} were given.")]
     TooMany(usize),
-    /// Subjects that were given more than once.
-    #[error("A subject can be bought once: remove the repeated ids.")]
+    /// These subjects were given more than once.
+    #[error("A subject can be bought only once. Remove the repeated ids.")]
     Repeated(Vec<SubjectId>),
     /// There is no such course.
     #[error("There is no such course.")]
@@ -50,41 +50,46 @@ pub enum SelectionRefusal {
     #[error("This course is no longer sold.")]
     CourseArchived,
     /// The course has no bundle price.
-    #[error("This course is not sold as a bundle; choose subjects instead.")]
+    #[error("This course is not sold as a bundle. Choose subjects instead.")]
     NotSoldAsBundle,
-    /// Nothing in the course is on sale.
+    /// The course has no subject on sale.
     #[error("This course has no subjects on sale.")]
     EmptyCourse,
-    /// There are no such subjects.
+    /// These subjects do not exist.
     #[error("There is no such subject.")]
     SubjectsNotFound(Vec<SubjectId>),
-    /// Subjects that have left the catalogue.
-    #[error("A subject of the selection is no longer sold; remove it.")]
+    /// These subjects have left the catalogue.
+    #[error("A subject of the selection is no longer sold. Remove it.")]
     SubjectsArchived(Vec<SubjectId>),
-    /// Subjects of another course.
-    #[error("A purchase is of one course: a subject of the selection belongs to another.")]
+    /// These subjects belong to another course.
+    #[error(
+        "A subject of the selection belongs to another course. Purchase the subjects of each course separately."
+    )]
     SubjectsOfAnotherCourse(Vec<SubjectId>),
 }
 
 impl Refusal for SelectionRefusal {}
 
+/// Returns the message for a number of subjects that does not fit the purchase type.
 fn wrong_count(purchase_type: PurchaseType, given: usize) -> String {
-    let (name, wanted) = match purchase_type {
-        PurchaseType::SingleSubject => ("SINGLE_SUBJECT", "exactly one subject"),
-        PurchaseType::MultipleSubjects => ("MULTIPLE_SUBJECTS", "two subjects or more"),
-        PurchaseType::FullBundle => ("FULL_BUNDLE", "no subject ids, since it is the whole course"),
+    let rule = match purchase_type {
+        PurchaseType::SingleSubject => "A purchase of a single subject takes exactly one subject",
+        PurchaseType::MultipleSubjects => "A purchase of several subjects takes at least two subjects",
+        PurchaseType::FullBundle => {
+            "A purchase of a full bundle takes no subjects, because it is the whole course"
+        }
     };
-    format!("{name} takes {wanted}; {given} were given.")
+    format!("{rule}, but {given} were given.")
 }
 
 impl Selection {
-    /// Checks what can be known without the catalogue.
+    /// Checks the number of subjects, which needs no catalogue.
     ///
     /// # Errors
-    /// When the number of subjects does not fit the type, or one is repeated.
+    /// Fails if the number of subjects does not fit the purchase type, or a subject is repeated.
     pub fn check_shape(&self) -> Result<(), SelectionRefusal> {
         let given = self.subject_ids.len();
-        if given > MOST_SUBJECTS {
+        if given > MAX_SUBJECTS_PER_REQUEST {
             return Err(SelectionRefusal::TooMany(given));
         }
         let fits = match self.purchase_type {
@@ -104,29 +109,29 @@ impl Selection {
     }
 }
 
-/// A selection with everything that is known of it, read in one transaction or one moment.
+/// A selection with its course, subjects, entitlements and price.
 #[derive(Clone, Debug)]
-pub(crate) struct Resolved {
+pub(crate) struct ResolvedSelection {
     pub(crate) course: course::Model,
-    /// The subjects asked for, by id.
+    /// The requested subjects, by id.
     pub(crate) wanted: Vec<subject::Model>,
-    /// The live entitlements of the buyer to some of them, by subject id.
+    /// The buyer's live entitlements to requested subjects, by subject id.
     pub(crate) owned: Vec<entitlement::Model>,
-    /// Entitlements whose term is over but which still stand as live.
+    /// The buyer's entitlements whose term is over, but which are not marked as ended yet.
     pub(crate) lapsed: Vec<entitlement::Model>,
     pub(crate) quote: Quote,
 }
 
-/// Reads the course, the subjects and what the buyer owns of them, and prices the rest.
+/// Reads the course, the subjects and the buyer's entitlements, and prices the subjects that are not owned.
 ///
-/// An archived subject is refused only where it would be bought: who owns it may ask for it again.
+/// An archived subject is refused only if it would be bought: a buyer who owns it may request it again.
 pub(crate) async fn resolve(
     connection: &impl ConnectionTrait,
     buyer: Option<UserId>,
     selection: &Selection,
     tax: TaxRate,
     now: DateTime<Utc>,
-) -> Result<Resolved, Error<SelectionRefusal>> {
+) -> Result<ResolvedSelection, Error<SelectionRefusal>> {
     selection.check_shape()?;
     let course = course::Entity::find_by_id(selection.course_id)
         .one(connection)
@@ -137,21 +142,13 @@ pub(crate) async fn resolve(
         PurchaseType::SingleSubject | PurchaseType::MultipleSubjects => chosen(connection, selection).await?,
     };
 
-    let (mut owned, mut lapsed): (Vec<entitlement::Model>, Vec<_>) = (Vec::new(), Vec::new());
-    if let Some(buyer) = buyer {
-        let standing = entitlement::Entity::of(buyer)
-            .filter(entitlement::Column::EndedAt.is_null())
-            .filter(entitlement::Column::SubjectId.is_in(wanted.iter().map(|subject| subject.id)))
-            .order_by_asc(entitlement::Column::SubjectId)
-            .all(connection)
-            .await?;
-        (lapsed, owned) = standing
-            .into_iter()
-            .partition(|entitlement| entitlement.expires_at.is_some_and(|end| end <= now));
-    }
+    let (mut owned, mut lapsed) = match buyer {
+        Some(buyer) => owned_and_lapsed(connection, buyer, &wanted, now).await?,
+        None => (Vec::new(), Vec::new()),
+    };
     let owned_ids: Vec<SubjectId> = owned.iter().map(|entitlement| entitlement.subject_id).collect();
     if selection.purchase_type == PurchaseType::FullBundle {
-        // A bundle is what is sold. Where that is nothing, it is what was sold to this buyer.
+        // A bundle is the subjects on sale. If there are none, it is the subjects that the buyer owns.
         let sold = |subject: &subject::Model| is_sold(subject);
         let any_sold = wanted.iter().any(sold);
         wanted.retain(|subject| if any_sold { sold(subject) } else { owned_ids.contains(&subject.id) });
@@ -163,14 +160,34 @@ pub(crate) async fn resolve(
     let tariff = match (selection.purchase_type, course.bundle_price) {
         (PurchaseType::SingleSubject | PurchaseType::MultipleSubjects, _) => Tariff::Separate,
         (PurchaseType::FullBundle, Some(price)) => Tariff::Bundle(price),
-        // With nothing left to buy there is nothing to price.
+        // The buyer owns all subjects, so the tariff does not matter.
         (PurchaseType::FullBundle, None) if owned.len() == wanted.len() => Tariff::Separate,
         (PurchaseType::FullBundle, None) => return Err(SelectionRefusal::NotSoldAsBundle.into()),
     };
     let quote = pricing::quote(&course, &wanted, &owned_ids, tariff, tax, now);
-    Ok(Resolved { course, wanted, owned, lapsed, quote })
+    Ok(ResolvedSelection { course, wanted, owned, lapsed, quote })
 }
 
+/// Reads the buyer's entitlements to these subjects that are not marked as ended: those that are live, and those whose
+/// term is over.
+async fn owned_and_lapsed(
+    connection: &impl ConnectionTrait,
+    buyer: UserId,
+    wanted: &[subject::Model],
+    now: DateTime<Utc>,
+) -> Result<(Vec<entitlement::Model>, Vec<entitlement::Model>), DbErr> {
+    let entitlements = entitlement::Entity::of(buyer)
+        .filter(entitlement::Column::EndedAt.is_null())
+        .filter(entitlement::Column::SubjectId.is_in(wanted.iter().map(|subject| subject.id)))
+        .order_by_asc(entitlement::Column::SubjectId)
+        .all(connection)
+        .await?;
+    let has_lapsed = |entitlement: &entitlement::Model| entitlement.expires_at.is_some_and(|end| end <= now);
+    let (lapsed, owned) = entitlements.into_iter().partition(has_lapsed);
+    Ok((owned, lapsed))
+}
+
+/// Reads all subjects of a course.
 async fn subjects_of(
     connection: &impl ConnectionTrait,
     course: CourseId,
@@ -182,6 +199,7 @@ async fn subjects_of(
         .await
 }
 
+/// Reads the subjects that the buyer chose, and checks that they belong to the course.
 async fn chosen(
     connection: &impl ConnectionTrait,
     selection: &Selection,
@@ -207,6 +225,7 @@ async fn chosen(
     Ok(found)
 }
 
+/// Checks that the subjects to be bought are on sale.
 fn check_on_sale(
     course: &course::Model,
     wanted: &[subject::Model],
@@ -224,11 +243,12 @@ fn check_on_sale(
     if archived.is_empty() { Ok(()) } else { Err(SelectionRefusal::SubjectsArchived(archived)) }
 }
 
-/// Whether the subject can be bought: it is in the catalogue, at an allowed price.
+/// Tells whether a subject is on sale: it is not archived, and its price is allowed.
 fn is_sold(subject: &subject::Model) -> bool {
     subject.archived_at.is_none() && fault_of_subject(subject).is_none()
 }
 
+/// Returns the ids of the subjects that meet a condition.
 fn ids_where(subjects: &[subject::Model], condition: impl Fn(&subject::Model) -> bool) -> Vec<SubjectId> {
     subjects.iter().filter(|subject| condition(subject)).map(|subject| subject.id).collect()
 }

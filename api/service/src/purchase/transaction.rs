@@ -1,6 +1,7 @@
-//! The one transaction of a purchase.
+//! The transaction of a purchase.
 //!
-//! Every error propagates, so that it ends the transaction; nothing here begins or commits one.
+//! Every error is returned to the caller, which rolls the transaction back. Nothing here begins or commits a
+//! transaction.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,19 +18,19 @@ use sea_orm::{
     DatabaseTransaction, DbErr, EntityTrait, QueryFilter,
 };
 
-use super::selection::{self, Resolved};
-use super::{Command, Outcome, OwnedSubject, PurchaseRefusal, Receipt};
+use super::selection::{self, ResolvedSelection};
+use super::{OwnedSubject, PurchaseCommand, PurchaseRefusal, Receipt, ReceiptOutcome};
 use crate::database::{hold_subjects, lock_user, sql};
 use crate::error::{Error, Fault};
 use crate::events::{self, Event};
 use crate::failpoint;
 use crate::money::Money;
 
-/// All cards of a purchase, in one statement. Recursion makes the numbers, so that the same text serves all
-/// three databases; MariaDB ends it at 1000 rows, which is the most that a subject may have.
+/// Inserts all cards of a purchase. Recursion makes the test numbers, because all three databases have it. MariaDB
+/// limits the recursion to 1000 rows, which is the most cards that a subject may have.
 ///
-/// There is no ON CONFLICT: within a new purchase a conflict is a bug, and must abort it.
-const INSERT_CARDS: &str = "\
+/// There is no ON CONFLICT: a conflict within a new purchase is a bug, and must abort the purchase.
+const INSERT_CARDS_SQL: &str = "\
 INSERT INTO mock_test_attempts \
 (purchase_id, user_id, subject_id, test_number, status, max_attempts, attempts_used) \
 WITH RECURSIVE numbers (test_number) AS (\
@@ -41,16 +42,16 @@ JOIN numbers ON numbers.test_number <= e.test_cards \
 WHERE e.purchase_id = ? \
 ORDER BY e.subject_id, numbers.test_number";
 
-/// Steps 1 to 7 of the purchase: lock, replay, resolve, set the owned aside, price, insert, count.
+/// Carries out a purchase: locks the buyer, replays a repeated request, prices the selection, and inserts the rows.
 pub(super) async fn run(
     transaction: &DatabaseTransaction,
-    command: &Command,
+    command: &PurchaseCommand,
 ) -> Result<Receipt, Error<PurchaseRefusal>> {
     if lock_user(transaction, command.buyer).await? != Some(UserStatus::Active) {
         return Err(PurchaseRefusal::BuyerNotActive.into());
     }
     failpoint::boundary("purchase.locked");
-    if let Some(first) = answered_before(transaction, command).await? {
+    if let Some(first) = find_repeated(transaction, command).await? {
         if !command.request_hash.is(&first.request_hash) {
             return Err(PurchaseRefusal::IdempotencyKeyReused.into());
         }
@@ -76,7 +77,7 @@ pub(super) async fn run(
     let purchase = insert_purchase(transaction, command, &resolved).await?;
     failpoint::boundary("purchase.inserted");
     insert_entitlements(transaction, &purchase, &resolved).await?;
-    remember_answer(transaction, command, RequestOutcome::Created, purchase.id, &resolved).await?;
+    store_receipt(transaction, command, RequestOutcome::Created, purchase.id, &resolved).await?;
     failpoint::boundary("purchase.entitled");
     let test_cards = resolved.quote.test_cards();
     insert_cards(transaction, &purchase, &resolved).await?;
@@ -85,12 +86,13 @@ pub(super) async fn run(
     failpoint::boundary("purchase.cart-cleared");
     append_audit_event(transaction, &purchase).await?;
     failpoint::boundary("purchase.audited");
-    Ok(receipt(Outcome::Created { test_cards }, purchase, &resolved))
+    Ok(receipt(ReceiptOutcome::Created { test_cards }, purchase, &resolved))
 }
 
-async fn answered_before(
+/// Finds the stored request with the same idempotency key.
+async fn find_repeated(
     transaction: &DatabaseTransaction,
-    command: &Command,
+    command: &PurchaseCommand,
 ) -> Result<Option<purchase_request::Model>, DbErr> {
     purchase_request::Entity::of(command.buyer)
         .filter(purchase_request::Column::IdempotencyKey.eq(command.key.as_str()))
@@ -98,10 +100,11 @@ async fn answered_before(
         .await
 }
 
-/// The first answer again, from what was stored with it: the catalogue and the buyer's rights may have changed.
+/// Rebuilds the receipt of a repeated request from stored rows. The catalogue and the buyer's entitlements may have
+/// changed since.
 async fn replay(
     transaction: &DatabaseTransaction,
-    command: &Command,
+    command: &PurchaseCommand,
     first: &purchase_request::Model,
 ) -> Result<Receipt, Error<PurchaseRefusal>> {
     let purchase = purchase_of(transaction, command, first.purchase_id).await?;
@@ -125,7 +128,7 @@ async fn replay(
     let test_cards = entitlements.iter().filter(bought).map(|bought| i64::from(bought.test_cards)).sum();
     let cards = entitlements.iter().filter(asked_for).map(|owned| (owned.subject_id, owned.test_cards));
     Ok(Receipt {
-        outcome: if created { Outcome::Created { test_cards } } else { Outcome::Existing },
+        outcome: if created { ReceiptOutcome::Created { test_cards } } else { ReceiptOutcome::Existing },
         subjects: owned_subjects(cards.collect()),
         already_owned: owned.into_keys().collect(),
         purchase,
@@ -133,9 +136,10 @@ async fn replay(
     })
 }
 
+/// Reads a purchase of the buyer, which must exist.
 async fn purchase_of(
     transaction: &DatabaseTransaction,
-    command: &Command,
+    command: &PurchaseCommand,
     id: PurchaseId,
 ) -> Result<purchase::Model, Fault> {
     purchase::Entity::of(command.buyer)
@@ -145,29 +149,29 @@ async fn purchase_of(
         .ok_or_else(|| Fault::missing(format_args!("purchase {id}")))
 }
 
-/// All was owned: the purchase that gave the first of the subjects answers for it. A client's key is remembered
-/// with this answer, so that it cannot buy something else later.
+/// Returns the receipt if the buyer already owns all subjects. It names the purchase that gave the first of them. The
+/// client's key is stored with it, so a later request cannot use the key to buy something else.
 async fn existing(
     transaction: &DatabaseTransaction,
-    command: &Command,
-    resolved: &Resolved,
+    command: &PurchaseCommand,
+    resolved: &ResolvedSelection,
 ) -> Result<Receipt, Error<PurchaseRefusal>> {
     let first = resolved.owned.first().map(|entitlement| entitlement.purchase_id);
     let first = first.ok_or_else(|| Fault::missing("the entitlement to an owned subject"))?;
     let purchase = purchase_of(transaction, command, first).await?;
     if command.request.idempotency_key.is_some() {
-        remember_answer(transaction, command, RequestOutcome::Existing, first, resolved).await?;
+        store_receipt(transaction, command, RequestOutcome::Existing, first, resolved).await?;
     }
-    Ok(receipt(Outcome::Existing, purchase, resolved))
+    Ok(receipt(ReceiptOutcome::Existing, purchase, resolved))
 }
 
-/// Stores the answer under its key.
-async fn remember_answer(
+/// Stores the receipt under its idempotency key.
+async fn store_receipt(
     transaction: &DatabaseTransaction,
-    command: &Command,
+    command: &PurchaseCommand,
     outcome: RequestOutcome,
     purchase_id: PurchaseId,
-    resolved: &Resolved,
+    resolved: &ResolvedSelection,
 ) -> Result<(), DbErr> {
     let request = purchase_request::ActiveModel {
         id: NotSet,
@@ -191,7 +195,8 @@ async fn remember_answer(
     Ok(())
 }
 
-fn receipt(outcome: Outcome, purchase: purchase::Model, resolved: &Resolved) -> Receipt {
+/// Returns the receipt of a request that was not repeated.
+fn receipt(outcome: ReceiptOutcome, purchase: purchase::Model, resolved: &ResolvedSelection) -> Receipt {
     let owned = resolved.owned.iter().map(|owned| (owned.subject_id, owned.test_cards));
     let bought = resolved.quote.lines.iter().map(|line| (line.subject_id, line.test_cards));
     Receipt {
@@ -203,15 +208,16 @@ fn receipt(outcome: Outcome, purchase: purchase::Model, resolved: &Resolved) -> 
     }
 }
 
+/// Converts the numbers of cards by subject to a list.
 fn owned_subjects(cards: BTreeMap<SubjectId, i32>) -> Vec<OwnedSubject> {
     cards.into_iter().map(|(subject_id, test_cards)| OwnedSubject { subject_id, test_cards }).collect()
 }
 
-/// Ends the entitlements that the new ones take the place of, as of the end of their term.
+/// Marks the buyer's lapsed entitlements as ended, at the end of their term. New entitlements replace them.
 async fn end_lapsed(
     transaction: &DatabaseTransaction,
-    command: &Command,
-    resolved: &Resolved,
+    command: &PurchaseCommand,
+    resolved: &ResolvedSelection,
 ) -> Result<(), DbErr> {
     if resolved.lapsed.is_empty() {
         return Ok(());
@@ -229,8 +235,8 @@ async fn end_lapsed(
 
 async fn insert_purchase(
     transaction: &DatabaseTransaction,
-    command: &Command,
-    resolved: &Resolved,
+    command: &PurchaseCommand,
+    resolved: &ResolvedSelection,
 ) -> Result<purchase::Model, DbErr> {
     let term = resolved.course.validity_days.map(|days| TimeDelta::days(i64::from(days)));
     let purchase = purchase::ActiveModel {
@@ -250,7 +256,7 @@ async fn insert_purchase(
 async fn insert_entitlements(
     transaction: &DatabaseTransaction,
     purchase: &purchase::Model,
-    resolved: &Resolved,
+    resolved: &ResolvedSelection,
 ) -> Result<(), DbErr> {
     let rows = resolved.quote.lines.iter().map(|line| entitlement::ActiveModel {
         purchase_id: Set(purchase.id),
@@ -266,15 +272,15 @@ async fn insert_entitlements(
     Ok(())
 }
 
-/// Makes the cards and checks their number; a difference aborts the purchase.
+/// Inserts the cards and checks their number. A difference aborts the purchase.
 async fn insert_cards(
     transaction: &DatabaseTransaction,
     purchase: &purchase::Model,
-    resolved: &Resolved,
+    resolved: &ResolvedSelection,
 ) -> Result<(), Error<PurchaseRefusal>> {
     let most = resolved.quote.lines.iter().map(|line| line.test_cards).max().unwrap_or_default();
     let values = [most.into(), sea_orm::Value::from(purchase.id)];
-    let statement = sql(transaction.get_database_backend(), INSERT_CARDS, values);
+    let statement = sql(transaction.get_database_backend(), INSERT_CARDS_SQL, values);
     let made = transaction.execute_raw(statement).await?.rows_affected();
     let expected = resolved.quote.test_cards();
     if i64::try_from(made) != Ok(expected) {
@@ -288,7 +294,7 @@ async fn insert_cards(
 async fn take_out_of_cart(
     transaction: &DatabaseTransaction,
     purchase: &purchase::Model,
-    resolved: &Resolved,
+    resolved: &ResolvedSelection,
 ) -> Result<(), DbErr> {
     cart_item::Entity::delete_many()
         .filter(cart_item::Column::UserId.eq(purchase.user_id))

@@ -10,12 +10,12 @@ use crate::clock::Clock;
 use crate::database::{Database, WritePolicy, lock_subject};
 use crate::error::{Error, Refusal};
 
-/// Action of the audit event for an archived question.
+/// The action of the audit event for an archived question.
 pub const QUESTION_ARCHIVED: &str = "question.archived";
-/// Action of the audit event for a restored question.
+/// The action of the audit event for a restored question.
 pub const QUESTION_RESTORED: &str = "question.restored";
 
-/// An error after which nothing was changed.
+/// A reason not to archive or restore a question. Nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveRefusal {
     /// There is no such question.
@@ -25,15 +25,16 @@ pub enum ArchiveRefusal {
 
 impl Refusal for ArchiveRefusal {}
 
-struct Command {
+/// A request to archive or restore a question.
+struct ArchiveCommand {
     by: Option<Author>,
     question: QuestionId,
     archived: bool,
     now: DateTime<Utc>,
 }
 
-/// Archives a question, so that no new test asks it, or restores it. Fixed tests keep it. Returns whether that
-/// changed anything. `by` is None for the operator.
+/// Archives or restores a question. No new test asks an archived question, but fixed tests keep it. Returns whether the
+/// question changed. `by` is None for the operator.
 ///
 /// # Errors
 /// See [`ArchiveRefusal`].
@@ -44,12 +45,16 @@ pub async fn set_archived(
     question: QuestionId,
     archived: bool,
 ) -> Result<bool, Error<ArchiveRefusal>> {
-    let command = Command { by, question, archived, now: clock.now() };
+    let command = ArchiveCommand { by, question, archived, now: clock.now() };
     let policy = WritePolicy::idempotent("question.archive").retry_taken_keys();
     database.write(policy, command, |transaction, command| Box::pin(run(transaction, command))).await
 }
 
-async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<bool, Error<ArchiveRefusal>> {
+/// Archives or restores the question in a transaction.
+async fn run(
+    transaction: &DatabaseTransaction,
+    command: &ArchiveCommand,
+) -> Result<bool, Error<ArchiveRefusal>> {
     let find = || question::Entity::find_by_id(command.question).one(transaction);
     let subject = find().await?.ok_or(ArchiveRefusal::NotFound)?.subject_id;
     lock_subject(transaction, subject).await?;

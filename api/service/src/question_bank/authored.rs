@@ -1,5 +1,4 @@
-//! The questions of a bank as their authors see them, with keys, versions and corrections. Only an author can ask
-//! for them.
+//! Reads questions for their authors, with keys, versions and corrections. Only an author can read them.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -14,15 +13,15 @@ use sea_orm::{
     QueryFilter, QueryOrder, QuerySelect, RelationDef, Select, Value,
 };
 
-use super::answer_key::{AnswerKey, answer, keys};
+use super::comparable_key::{ComparableKey, answer, keys};
 use super::export::{current_versions, options};
-use super::fixed;
+use super::fixed_tests;
 use crate::account::Author;
 use crate::database::sql;
 use crate::error::Fault;
 use crate::page::{self, Keyset, Page, PageRequest};
 
-/// The most versions, and the most corrections, of a question that are read.
+/// Maximum number of versions, and of corrections, that are read of a question.
 const MAX_HISTORY: usize = 20;
 
 /// One version of a question, with its key.
@@ -32,7 +31,7 @@ pub struct AuthoredVersion {
     pub row: question_version::Model,
     /// The name of its topic.
     pub topic: String,
-    /// How it is answered, with the key.
+    /// The answer as a draft, which has the key.
     pub answer: DraftAnswer,
 }
 
@@ -54,9 +53,9 @@ pub struct Authored {
 pub struct Listing {
     /// The subject.
     pub subject_id: SubjectId,
-    /// Whether archived questions are listed, or the others.
+    /// True lists archived questions, false the others.
     pub archived: bool,
-    /// A text that the question or its external id contains.
+    /// A text that the stem or the external id must contain.
     pub search: Option<String>,
 }
 
@@ -88,6 +87,7 @@ fn listed(listing: &Listing) -> Select<question::Entity> {
     select
 }
 
+/// Escapes the wildcards of LIKE.
 fn escaped(text: &str) -> String {
     text.replace('!', "!!").replace('%', "!%").replace('_', "!_")
 }
@@ -153,29 +153,31 @@ pub async fn find(
         .await
 }
 
+/// Loads the current versions of questions, and counts the fixed tests that ask them.
 async fn read(connection: &impl ConnectionTrait, rows: Vec<question::Model>) -> Result<Vec<Authored>, Fault> {
     if rows.is_empty() {
         return Ok(Vec::new());
     }
     let current = current_versions(connection, rows.iter().map(|row| row.id)).await?;
-    let mut current: HashMap<QuestionId, AuthoredVersion> = told(connection, current.into_values().collect())
-        .await?
-        .into_iter()
-        .map(|version| (version.row.question_id, version))
-        .collect();
+    let mut current: HashMap<QuestionId, AuthoredVersion> =
+        load_versions(connection, current.into_values().collect())
+            .await?
+            .into_iter()
+            .map(|version| (version.row.question_id, version))
+            .collect();
     let mut slots = Vec::new();
     for subject in rows.iter().map(|row| row.subject_id).collect::<BTreeSet<_>>() {
         let of_subject = rows.iter().filter(|row| row.subject_id == subject);
         let ids: Vec<QuestionId> = of_subject.map(|row| row.id).collect();
-        slots.extend(fixed::slots(connection, subject, &ids).await?);
+        slots.extend(fixed_tests::slots(connection, subject, &ids).await?);
     }
     let keys = keys(connection, &slots.iter().map(|slot| slot.version).collect()).await?;
     let authored = |row: question::Model| {
         let missing = || Fault::missing(format_args!("the current version of question {}", row.id));
         let current = current.remove(&row.id).ok_or_else(missing)?;
-        let key = AnswerKey::from(&current.answer);
+        let key = ComparableKey::from(&current.answer);
         let of_question = || slots.iter().filter(|slot| slot.question == row.id);
-        let has_other = |version| keys.get(&version).is_some_and(|(other, _)| !other.agrees_with(&key));
+        let has_other = |version| keys.get(&version).is_some_and(|other| !other.key.agrees_with(&key));
         let tests_with_other_key = of_question().filter(|slot| has_other(slot.version)).count();
         Ok(Authored { tests: of_question().count(), row, current, tests_with_other_key })
     };
@@ -183,7 +185,7 @@ async fn read(connection: &impl ConnectionTrait, rows: Vec<question::Model>) -> 
 }
 
 /// Loads the topics and the options of versions.
-async fn told(
+async fn load_versions(
     connection: &impl ConnectionTrait,
     rows: Vec<question_version::Model>,
 ) -> Result<Vec<AuthoredVersion>, Fault> {
@@ -196,15 +198,15 @@ async fn told(
         .collect();
     let mut options: HashMap<QuestionVersionId, Vec<DraftOption>> =
         options(connection, rows.iter().map(|row| row.id)).await?;
-    let told = |row: question_version::Model| {
+    let authored = |row: question_version::Model| {
         let topic = topics.get(&row.topic_id).cloned().unwrap_or_default();
         let answer = answer(&row, options.remove(&row.id).unwrap_or_default())?;
         Ok(AuthoredVersion { row, topic, answer })
     };
-    rows.into_iter().map(told).collect()
+    rows.into_iter().map(authored).collect()
 }
 
-/// The newest versions of these questions, at most [`MAX_HISTORY`] of each, the newest first.
+/// Reads the newest versions of these questions, at most [`MAX_HISTORY`] of each, the newest first.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -218,13 +220,13 @@ pub async fn versions(
         .all(connection)
         .await?;
     let mut versions: HashMap<QuestionId, Vec<AuthoredVersion>> = HashMap::new();
-    for version in told(connection, rows).await? {
+    for version in load_versions(connection, rows).await? {
         versions.entry(version.row.question_id).or_default().push(version);
     }
     Ok(versions)
 }
 
-/// The ids of the newest rows of a table of versions or corrections, at most [`MAX_HISTORY`] of each question.
+/// Reads the ids of the newest rows in a table of versions or corrections, at most [`MAX_HISTORY`] of each question.
 async fn newest(
     connection: &impl ConnectionTrait,
     table: &str,
@@ -234,10 +236,10 @@ async fn newest(
     if questions.is_empty() {
         return Ok(Vec::new());
     }
-    let places = vec!["?"; questions.len()].join(", ");
+    let placeholders = vec!["?"; questions.len()].join(", ");
     let text = format!(
-        "SELECT newest.id FROM (SELECT id, ROW_NUMBER() OVER (PARTITION BY question_id ORDER BY id DESC) AS place \
-         FROM {table} WHERE question_id IN ({places})) newest WHERE newest.place <= {MAX_HISTORY}"
+        "SELECT newest.id FROM (SELECT id, ROW_NUMBER() OVER (PARTITION BY question_id ORDER BY id DESC) AS age \
+         FROM {table} WHERE question_id IN ({placeholders})) newest WHERE newest.age <= {MAX_HISTORY}"
     );
     let rows = connection.query_all_raw(sql(connection.get_database_backend(), &text, questions)).await?;
     rows.iter().map(|row| row.try_get_by_index(0)).collect()
@@ -256,7 +258,7 @@ pub struct AuthoredCorrection {
     pub by: Option<String>,
 }
 
-/// The newest corrections of these questions, at most [`MAX_HISTORY`] of each, the newest first.
+/// Reads the newest corrections of these questions, at most [`MAX_HISTORY`] of each, the newest first.
 ///
 /// # Errors
 /// Returns the database's error.

@@ -9,7 +9,7 @@ use question_formats::{
 };
 use rust_decimal::Decimal;
 
-use super::stored;
+use super::columns;
 use crate::name::{has_visible, is_readable};
 
 /// The maximum number of characters of a stem or an explanation.
@@ -110,7 +110,7 @@ pub(super) fn check(parsed: ParsedQuestion, defaults: &Defaults) -> Result<Draft
         external_id,
         id_origin,
         topic,
-        difficulty: parsed.difficulty.unwrap_or(stored::draft_difficulty(defaults.difficulty)),
+        difficulty: parsed.difficulty.unwrap_or(columns::draft_difficulty(defaults.difficulty)),
         text_format: parsed.text_format,
         stem,
         answer,
@@ -130,6 +130,7 @@ pub(super) fn check_changed(question: DraftQuestion) -> Result<DraftQuestion, In
     Ok(DraftQuestion { topic, stem, answer, explanation, ..question })
 }
 
+/// Checks the stem and the length of the explanation.
 fn check_stem(stem: &str, explanation: Option<&str>) -> Result<(), InvalidQuestion> {
     if !has_visible(stem) {
         return Err(InvalidQuestion::StemBlank);
@@ -143,12 +144,13 @@ fn check_stem(stem: &str, explanation: Option<&str>) -> Result<(), InvalidQuesti
     Ok(())
 }
 
+/// Checks the length and the characters of all texts.
 fn check_texts(stem: &str, answer: &DraftAnswer, explanation: Option<&str>) -> Result<(), InvalidQuestion> {
     let options = answer.options().iter().map(|option| option.text.as_str());
     [stem].into_iter().chain(explanation).chain(options).try_for_each(check_text)
 }
 
-/// Trims a text and gives it Unix line ends. Trimmed, because MariaDB takes `"a "` and `"a"` for the same id.
+/// Trims a text, and gives it Unix line ends. Trimming matters for ids: to MariaDB, `"a "` and `"a"` are the same id.
 pub(super) fn clean(text: &str) -> String {
     unix_lines(text.trim()).into_owned()
 }
@@ -171,10 +173,12 @@ pub(super) fn check_topic(topic: &str) -> Result<(), InvalidQuestion> {
     if is_readable(topic) { Ok(()) } else { Err(InvalidQuestion::TopicUnreadable) }
 }
 
+/// Checks the characters of a text that is one line.
 fn check_line(text: &str) -> Result<(), InvalidQuestion> {
     text.chars().find(|char| is_forbidden(*char)).map_or(Ok(()), |char| Err(control(char)))
 }
 
+/// Checks the length and the characters of a text that can have several lines.
 fn check_text(text: &str) -> Result<(), InvalidQuestion> {
     if text.len() > MAX_TEXT_BYTES {
         return Err(InvalidQuestion::TextTooLong);
@@ -183,15 +187,17 @@ fn check_text(text: &str) -> Result<(), InvalidQuestion> {
     found.map_or(Ok(()), |char| Err(control(char)))
 }
 
-/// Returns whether a character is a control character, or one of the two others that XML cannot contain.
+/// Tells whether a character is a control character, or one of the two others that XML cannot contain.
 fn is_forbidden(char: char) -> bool {
     char.is_control() || matches!(char, '\u{fffe}' | '\u{ffff}')
 }
 
+/// Returns the error for a control character.
 fn control(char: char) -> InvalidQuestion {
     InvalidQuestion::ControlCharacter(u32::from(char))
 }
 
+/// Checks the options or the number of an answer.
 fn check_answer(answer: DraftAnswer) -> Result<DraftAnswer, InvalidQuestion> {
     Ok(match answer {
         DraftAnswer::Single(options) => {
@@ -217,6 +223,7 @@ fn check_answer(answer: DraftAnswer) -> Result<DraftAnswer, InvalidQuestion> {
     })
 }
 
+/// Checks the number and the texts of options.
 fn check_options(options: Vec<DraftOption>) -> Result<Vec<DraftOption>, InvalidQuestion> {
     if !OPTION_COUNTS.contains(&options.len()) {
         return Err(InvalidQuestion::OptionCount(options.len()));
@@ -258,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_checked_question_that_is_exported_and_imported_is_the_same() {
+    fn export_and_import_keep_a_checked_question() {
         let lines = |questions: Vec<Result<DraftQuestion, _>>| {
             let questions = questions.into_iter().map(|question| question.expect("a question"));
             questions.map(|question| DraftQuestion { line: 0, ..question }).collect::<Vec<_>>()

@@ -13,11 +13,11 @@ use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, DatabaseTransaction, DbErr, EntityTrait,
 };
 
-use super::answer_key::{AnswerKey, keys};
 use super::check::{InvalidQuestion, check_changed};
+use super::comparable_key::{ComparableKey, keys};
 use super::export::{current_versions, draft, options, topics};
-use super::fixed::{self, Slot};
-use super::store::{advance, insert_versions};
+use super::fixed_tests::{self, Slot, SlotRevision};
+use super::store::{NewVersion, advance, insert_versions};
 use crate::account::Author;
 use crate::audit;
 use crate::clock::Clock;
@@ -25,26 +25,26 @@ use crate::database::{Database, WritePolicy, lock_subject};
 use crate::error::{Error, Fault, Refusal};
 use crate::name::has_visible;
 
-/// Action of the audit event for a corrected key.
+/// The action of the audit event for a corrected key.
 pub const QUESTION_KEY_CORRECTED: &str = "question.key_corrected";
 /// Maximum number of characters of a reason.
-pub const MOST_REASON_CHARS: usize = 1_000;
+pub const MAX_REASON_CHARS: usize = 1_000;
 
 /// The right key of a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NewKey {
-    /// Exactly these options.
+    /// These options are correct, and no others.
     Options {
         /// The version that these options belong to; None for the current one.
         version: Option<QuestionVersionId>,
         /// Their positions in the author's order, from 0.
         positions: Vec<i32>,
     },
-    /// A number.
+    /// A number is correct.
     Number {
         /// The number.
         value: Decimal,
-        /// How far from it an answer is still correct; None keeps the present tolerance.
+        /// The largest allowed distance of an answer from the number; None keeps the present tolerance.
         tolerance: Option<Decimal>,
     },
 }
@@ -71,7 +71,7 @@ pub struct Corrected {
     pub tests: usize,
 }
 
-/// An error after which nothing was corrected and nothing was written.
+/// A reason to refuse a correction. Nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub enum CorrectionRefusal {
     /// There is no such question.
@@ -99,22 +99,23 @@ pub enum CorrectionRefusal {
     #[error("The explanation cannot be stored. {0}")]
     Explanation(InvalidQuestion),
     /// The reason is missing or too long.
-    #[error("Give a reason for the correction in 1 to {MOST_REASON_CHARS} characters.")]
+    #[error("Give a reason for the correction in 1 to {MAX_REASON_CHARS} characters.")]
     Reason,
 }
 
 impl Refusal for CorrectionRefusal {}
 
-/// Returns a reason as it is stored.
+/// Trims a reason for storage. Returns None if it is not valid.
 pub(super) fn reason(text: &str) -> Option<&str> {
     let text = text.trim();
     let is_forbidden = |char: char| char.is_control() && !matches!(char, '\n' | '\t');
-    let is_one =
-        has_visible(text) && text.chars().count() <= MOST_REASON_CHARS && !text.contains(is_forbidden);
-    is_one.then_some(text)
+    let is_valid =
+        has_visible(text) && text.chars().count() <= MAX_REASON_CHARS && !text.contains(is_forbidden);
+    is_valid.then_some(text)
 }
 
-struct Command {
+/// A correction that [`run`] carries out.
+struct CorrectCommand {
     correction: Correction,
     now: DateTime<Utc>,
 }
@@ -131,21 +132,22 @@ pub async fn correct(
     if reason(&correction.reason).is_none() {
         return Err(CorrectionRefusal::Reason.into());
     }
-    let command = Command { correction, now: clock.now() };
+    let command = CorrectCommand { correction, now: clock.now() };
     let policy = WritePolicy::idempotent("question.correct").retry_taken_keys();
     database.write(policy, command, |transaction, command| Box::pin(run(transaction, command))).await
 }
 
+/// Corrects the key in a transaction.
 async fn run(
     transaction: &DatabaseTransaction,
-    command: &Command,
+    command: &CorrectCommand,
 ) -> Result<Corrected, Error<CorrectionRefusal>> {
-    let Command { correction, now } = command;
+    let CorrectCommand { correction, now } = command;
     let id = correction.question_id;
     let find = || question::Entity::find_by_id(id).one(transaction);
     let subject = find().await?.ok_or(CorrectionRefusal::NotFound)?.subject_id;
     lock_subject(transaction, subject).await?;
-    // Reads the version under the lock: it may have changed before.
+    // Read the row again under the lock, because it may have changed before.
     let row = find().await?.ok_or(CorrectionRefusal::NotFound)?;
     let versions = current_versions(transaction, [id]).await?;
     let missing = || Fault::missing(format_args!("the current version of question {id}"));
@@ -158,24 +160,19 @@ async fn run(
         && *named != version.id
         && !before.answer.options().is_empty()
     {
-        let named = question_version::Entity::find_by_id(*named).one(transaction).await?;
-        return Err(match named {
-            Some(named) if named.question_id == id => CorrectionRefusal::Outdated,
-            _ => CorrectionRefusal::NoSuchOption,
-        }
-        .into());
+        return Err(refusal_of_other_version(transaction, id, *named).await?.into());
     }
     let after = corrected(before.clone(), correction)?;
-    let key = AnswerKey::from(&after.answer);
+    let key = ComparableKey::from(&after.answer);
     let is_new =
-        !key.agrees_with(&AnswerKey::from(&before.answer)) || after.explanation != before.explanation;
+        !key.agrees_with(&ComparableKey::from(&before.answer)) || after.explanation != before.explanation;
 
-    let mut slots = fixed::slots(transaction, subject, &[id]).await?;
-    let taught = keys(transaction, &slots.iter().map(|slot| slot.version).collect::<BTreeSet<_>>()).await?;
+    let mut slots = fixed_tests::slots(transaction, subject, &[id]).await?;
+    let keys = keys(transaction, &slots.iter().map(|slot| slot.version).collect::<BTreeSet<_>>()).await?;
     slots.retain(|slot| {
-        taught.get(&slot.version).is_none_or(|(other, explanation)| {
-            !other.agrees_with(&key)
-                || (correction.explanation.is_some() && *explanation != after.explanation)
+        keys.get(&slot.version).is_none_or(|other| {
+            !other.key.agrees_with(&key)
+                || (correction.explanation.is_some() && other.explanation != after.explanation)
         })
     });
     let previous = match slots.first() {
@@ -185,18 +182,33 @@ async fn run(
     };
     let mut target = version.id;
     if is_new {
-        let inserted =
-            insert_versions(transaction, subject, *now, &[(&after, id, row.current_version + 1)]).await?;
+        let new = NewVersion { draft: &after, question: id, number: row.current_version + 1 };
+        let inserted = insert_versions(transaction, subject, *now, &[new]).await?;
         target = inserted.get(&id).copied().ok_or_else(missing)?;
         advance(transaction, vec![id]).await?;
     }
     let tests = slots.len();
-    let signed = Signed { by: correction.by.map(Author::id), reason: &correction.reason, now: *now };
-    record(transaction, signed, &[Correct { question: id, previous, version: target, slots }]).await?;
+    let authorship =
+        CorrectionAuthorship { by: correction.by.map(Author::id), reason: &correction.reason, now: *now };
+    record(transaction, authorship, &[KeyCorrection { question: id, previous, version: target, slots }])
+        .await?;
     Ok(Corrected { tests })
 }
 
-/// The question with the key of a correction. Its options stay where they are, so that answers can be compared.
+/// Returns the refusal of a key whose options belong to another version than the current one.
+async fn refusal_of_other_version(
+    transaction: &DatabaseTransaction,
+    question: QuestionId,
+    version: QuestionVersionId,
+) -> Result<CorrectionRefusal, DbErr> {
+    let version = question_version::Entity::find_by_id(version).one(transaction).await?;
+    Ok(match version {
+        Some(version) if version.question_id == question => CorrectionRefusal::Outdated,
+        _ => CorrectionRefusal::NoSuchOption,
+    })
+}
+
+/// Returns the question with the key of a correction. The options keep their positions, so answers remain comparable.
 fn corrected(
     mut question: DraftQuestion,
     correction: &Correction,
@@ -228,6 +240,7 @@ fn corrected(
     })
 }
 
+/// Marks the options at these positions as correct, and the others as wrong.
 fn mark(options: &mut [DraftOption], positions: &[i32]) -> Result<(), CorrectionRefusal> {
     options.iter_mut().for_each(|option| option.correct = false);
     for position in positions {
@@ -239,41 +252,45 @@ fn mark(options: &mut [DraftOption], positions: &[i32]) -> Result<(), Correction
 
 /// The author, the reason and the time of a correction.
 #[derive(Clone, Copy)]
-pub(super) struct Signed<'a> {
+pub(super) struct CorrectionAuthorship<'a> {
     pub(super) by: Option<UserId>,
     pub(super) reason: &'a str,
     pub(super) now: DateTime<Utc>,
 }
 
-/// A corrected key, and the slots of fixed papers that get the version with the right key.
-pub(super) struct Correct {
+/// A key that was corrected, and the slots of fixed papers that get the version with the right key.
+pub(super) struct KeyCorrection {
     pub(super) question: QuestionId,
+    /// The version with the wrong key.
     pub(super) previous: QuestionVersionId,
+    /// The version with the right key.
     pub(super) version: QuestionVersionId,
     pub(super) slots: Vec<Slot>,
 }
 
-/// Records corrections, and makes the revisions of papers. The caller holds the lock on the subject.
+/// Records corrections, and makes new revisions of papers. The caller holds the lock on the subject.
 pub(super) async fn record(
     transaction: &DatabaseTransaction,
-    signed: Signed<'_>,
-    corrections: &[Correct],
+    authorship: CorrectionAuthorship<'_>,
+    corrections: &[KeyCorrection],
 ) -> Result<(), DbErr> {
-    let mut changes = Vec::new();
-    for correct in corrections {
+    let mut revisions = Vec::new();
+    for correction in corrections {
         let row = question_correction::ActiveModel {
             id: NotSet,
-            question_id: Set(correct.question),
-            previous_version_id: Set(correct.previous),
-            version_id: Set(correct.version),
-            corrected_by: Set(signed.by),
-            reason: Set(signed.reason.trim().to_owned()),
-            corrected_at: Set(signed.now),
+            question_id: Set(correction.question),
+            previous_version_id: Set(correction.previous),
+            version_id: Set(correction.version),
+            corrected_by: Set(authorship.by),
+            reason: Set(authorship.reason.trim().to_owned()),
+            corrected_at: Set(authorship.now),
         };
         let row = row.insert(transaction).await?;
-        changes.extend(correct.slots.iter().map(|slot| (*slot, correct.version, row.id)));
-        let target = ("questions", correct.question.0);
-        audit::append(transaction, signed.now, signed.by, QUESTION_KEY_CORRECTED, target).await?;
+        let revision =
+            |slot: &Slot| SlotRevision { slot: *slot, version: correction.version, correction: row.id };
+        revisions.extend(correction.slots.iter().map(revision));
+        let target = ("questions", correction.question.0);
+        audit::append(transaction, authorship.now, authorship.by, QUESTION_KEY_CORRECTED, target).await?;
     }
-    fixed::revise(transaction, &changes).await
+    fixed_tests::revise(transaction, &revisions).await
 }

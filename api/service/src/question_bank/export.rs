@@ -1,4 +1,4 @@
-//! Questions out of the bank, in a format of other systems.
+//! Exports questions from the bank in a format of other systems.
 
 use std::collections::HashMap;
 
@@ -12,33 +12,33 @@ use sea_orm::{
     RelationDef,
 };
 
-use super::answer_key::answer;
+use super::columns;
+use super::comparable_key::answer;
 use super::report::Loss;
 use super::run_aside;
 use super::store::subject_exists;
-use super::stored;
 use crate::account::Author;
 use crate::error::{Error, Fault, Refusal};
 
-/// The most questions of one page.
-pub const LONGEST_EXPORT: u32 = 500;
+/// Maximum number of questions in one page of an export.
+pub const MAX_QUESTIONS_PER_EXPORT: u32 = 500;
 
-/// Questions as a text.
+/// Exported questions.
 #[derive(Clone, Debug)]
 pub struct Export {
-    /// A whole document of its format.
+    /// A complete document in the format.
     pub text: String,
-    /// How many questions were read from the bank.
+    /// The number of questions that were read from the bank.
     pub questions: usize,
-    /// What the format has no place for.
+    /// The parts of questions that the format cannot hold.
     pub losses: Vec<Loss>,
-    /// The last question.
+    /// The last exported question.
     pub last: Option<QuestionId>,
-    /// Whether there are more after it.
+    /// Whether the bank has more questions after the last one.
     pub has_next: bool,
 }
 
-/// Why nothing was exported.
+/// A reason to refuse an export.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportRefusal {
     /// There is no such subject.
@@ -48,8 +48,8 @@ pub enum ExportRefusal {
 
 impl Refusal for ExportRefusal {}
 
-/// Reads a page of the bank of a subject, by id: the current versions of questions that are not archived. It has
-/// keys, so only an author can ask for it.
+/// Exports a page of a subject's bank in the order of ids: the current versions of questions that are not archived. An
+/// export has keys, so only an author can make one.
 ///
 /// # Errors
 /// See [`ExportRefusal`].
@@ -64,15 +64,15 @@ pub async fn export(
     if !subject_exists(connection, subject_id).await? {
         return Err(ExportRefusal::SubjectNotFound.into());
     }
-    let Page { drafts, last, has_next } =
-        read_page(connection, subject_id, after, Ord::min(first, LONGEST_EXPORT)).await?;
+    let ExportPage { drafts, last, has_next } =
+        read_page(connection, subject_id, after, Ord::min(first, MAX_QUESTIONS_PER_EXPORT)).await?;
     let questions = drafts.len();
     let Writing { writer, losses } = run_aside(move || Writing::new(format).add(&drafts)).await?;
     let text = writer.finish();
     Ok(Export { text, losses, questions, last, has_next })
 }
 
-/// The whole bank of a subject, as one document. Has no owner.
+/// Exports the whole bank of a subject as one document. Checks no author, because only the operator calls it.
 ///
 /// # Errors
 /// See [`ExportRefusal`].
@@ -87,7 +87,7 @@ pub async fn export_all(
     let mut writing = Writing::new(format);
     let (mut questions, mut last, mut has_next) = (0, None, true);
     while has_next {
-        let page = read_page(connection, subject_id, last, LONGEST_EXPORT).await?;
+        let page = read_page(connection, subject_id, last, MAX_QUESTIONS_PER_EXPORT).await?;
         questions += page.drafts.len();
         last = page.last.or(last);
         has_next = page.has_next;
@@ -97,7 +97,7 @@ pub async fn export_all(
     Ok(Export { text: writer.finish(), losses, questions, last, has_next })
 }
 
-/// A file that is being written, and what its format has no place for.
+/// A file that is being written, and the losses so far.
 struct Writing {
     writer: FileWriter,
     losses: Vec<Loss>,
@@ -108,6 +108,7 @@ impl Writing {
         Self { writer: FileWriter::new(format), losses: Vec::new() }
     }
 
+    /// Writes questions to the file.
     fn add(mut self, drafts: &[DraftQuestion]) -> Self {
         for draft in drafts {
             let loss = |what| Loss { line: 0, external_id: draft.external_id.clone(), what };
@@ -117,19 +118,21 @@ impl Writing {
     }
 }
 
-struct Page {
+/// A page of questions from the bank.
+struct ExportPage {
     drafts: Vec<DraftQuestion>,
     last: Option<QuestionId>,
     has_next: bool,
 }
 
+/// Reads a page of questions, at most `first`, after a question.
 async fn read_page(
     connection: &impl ConnectionTrait,
     subject_id: SubjectId,
     after: Option<QuestionId>,
     first: u32,
-) -> Result<Page, Fault> {
-    // One row more than asked for tells whether there are more.
+) -> Result<ExportPage, Fault> {
+    // Read one extra row to find out whether there are more.
     let mut questions: Vec<(QuestionId, String, i32)> = question::Entity::find()
         .select_only()
         .column(question::Column::Id)
@@ -147,7 +150,7 @@ async fn read_page(
     questions.truncate(first as usize);
     let last = questions.last().map(|(id, ..)| *id);
     if questions.is_empty() {
-        return Ok(Page { drafts: Vec::new(), last, has_next });
+        return Ok(ExportPage { drafts: Vec::new(), last, has_next });
     }
     let versions = current_versions(connection, questions.iter().map(|(id, ..)| *id)).await?;
     let topics = topics(connection, subject_id, &versions).await?;
@@ -159,9 +162,10 @@ async fn read_page(
         let topic = topics.get(&version.topic_id).cloned().ok_or_else(missing)?;
         drafts.push(draft(external_id, topic, version, options.remove(&version.id).unwrap_or_default())?);
     }
-    Ok(Page { drafts, last, has_next })
+    Ok(ExportPage { drafts, last, has_next })
 }
 
+/// Returns a version as a draft.
 pub(super) fn draft(
     external_id: String,
     topic: String,
@@ -173,14 +177,15 @@ pub(super) fn draft(
         external_id,
         id_origin: IdOrigin::Given,
         topic,
-        difficulty: stored::draft_difficulty(version.difficulty),
-        text_format: stored::draft_text_format(version.text_format),
+        difficulty: columns::draft_difficulty(version.difficulty),
+        text_format: columns::draft_text_format(version.text_format),
         stem: version.stem.clone(),
         answer: answer(version, options)?,
         explanation: version.explanation.clone(),
     })
 }
 
+/// Reads the current versions of questions, by question.
 pub(super) async fn current_versions(
     connection: &impl ConnectionTrait,
     questions: impl IntoIterator<Item = QuestionId>,
@@ -199,6 +204,7 @@ pub(super) async fn current_versions(
     Ok(versions.into_iter().map(|version| (version.question_id, version)).collect())
 }
 
+/// Reads the names of the topics of these versions.
 pub(super) async fn topics(
     connection: &impl ConnectionTrait,
     subject_id: SubjectId,
@@ -212,6 +218,7 @@ pub(super) async fn topics(
     Ok(topics.into_iter().map(|topic| (topic.id, topic.name)).collect())
 }
 
+/// Reads the options of these versions, in the author's order.
 pub(super) async fn options(
     connection: &impl ConnectionTrait,
     versions: impl IntoIterator<Item = QuestionVersionId>,

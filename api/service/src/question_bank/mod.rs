@@ -1,20 +1,21 @@
-//! The question bank of a subject: how files of questions come in and go out.
+//! The question bank of a subject. Files of questions are imported into it and exported from it.
 //!
-//! A question has an id that its authors gave it, or one made of what it says; importing it again changes nothing, or
-//! makes a new version of it where it says something else. What a format cannot carry is told, question by question.
+//! A question has an external id: its authors gave it, or it is derived from the content. Importing the same question
+//! again changes nothing. Importing it with another content makes a new version. Reports list the parts of each
+//! question that a format cannot hold.
 
-mod answer_key;
 mod archive;
 mod authored;
 mod check;
+mod columns;
+mod comparable_key;
 mod correct;
 mod export;
-mod fixed;
+mod fixed_tests;
 mod import;
 mod plan;
 mod report;
 mod store;
-mod stored;
 
 pub use archive::{ArchiveRefusal, QUESTION_ARCHIVED, QUESTION_RESTORED, set_archived};
 pub use authored::{
@@ -22,18 +23,18 @@ pub use authored::{
 };
 pub use check::{Defaults, InvalidQuestion};
 pub use correct::{
-    Corrected, Correction, CorrectionRefusal, MOST_REASON_CHARS, NewKey, QUESTION_KEY_CORRECTED, correct,
+    Corrected, Correction, CorrectionRefusal, MAX_REASON_CHARS, NewKey, QUESTION_KEY_CORRECTED, correct,
 };
-pub use export::{Export, ExportRefusal, LONGEST_EXPORT, export, export_all};
-pub use import::{ImportRefusal, ImportRequest, Progress, decode, import};
+pub use export::{Export, ExportRefusal, MAX_QUESTIONS_PER_EXPORT, export, export_all};
+pub use import::{ImportProgress, ImportRefusal, ImportRequest, decode, import};
 pub use question_formats::{DraftAnswer, DraftOption, Format};
-pub use report::{Advice, ImportReport, Loss, MOST_REFUSED, Notice, RefusedImport};
+pub use report::{Advice, ImportReport, Loss, MAX_REJECTIONS_REPORTED, Notice, RejectedQuestion};
 pub use store::QUESTIONS_IMPORTED;
 
 use crate::database::join_task;
 
-/// Runs what takes so long that nothing else would run on this thread: a megabyte of text takes some ten
-/// milliseconds, and up to a second where somebody took pains.
+/// Runs slow work on another thread, so it does not block this one. A megabyte of text takes about ten milliseconds,
+/// and up to a second if the text was made to be slow.
 async fn run_aside<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, sea_orm::DbErr> {

@@ -1,4 +1,4 @@
-//! The plan of an import: which questions are new, which the bank has, and the messages about them.
+//! Plans an import: finds the new questions and the ones that the bank has, and writes messages about them.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -6,24 +6,24 @@ use jishu_entity::{QuestionId, QuestionVersionId, question, question_correction,
 use question_formats::{DraftQuestion, IdOrigin, excerpt};
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
-use super::answer_key::{AnswerKey, Taught, keys};
-use super::correct::Correct;
-use super::fixed::{self, Slot};
-use super::report::{Advice, Notice, RefusedImport};
-use super::store::Batch;
+use super::comparable_key::{ComparableKey, KeyAndExplanation, keys};
+use super::correct::KeyCorrection;
+use super::fixed_tests::{self, Slot};
+use super::report::{Advice, Notice, RejectedQuestion};
+use super::store::ImportBatch;
 use crate::error::Fault;
 
-/// The result of storing a batch.
+/// The outcome of storing a batch.
 #[derive(Debug, Default)]
-pub(super) struct Outcome {
+pub(super) struct ImportOutcome {
     pub(super) created: u32,
     pub(super) updated: u32,
     pub(super) unchanged: u32,
     /// The number of questions whose key was corrected in fixed tests.
     pub(super) corrected: u32,
-    pub(super) refused: Vec<RefusedImport>,
+    pub(super) refused: Vec<RejectedQuestion>,
     pub(super) notices: Vec<Notice>,
-    /// The questions of the bank that were found in the batch.
+    /// The questions of the bank that the batch matched.
     pub(super) claimed: Vec<QuestionId>,
 }
 
@@ -32,39 +32,40 @@ pub(super) struct Outcome {
 pub(super) struct Plan<'a> {
     pub(super) created: Vec<&'a DraftQuestion>,
     pub(super) matched: Vec<Matched<'a>>,
-    refused: Vec<RefusedImport>,
+    refused: Vec<RejectedQuestion>,
     corrects_keys: bool,
 }
 
-/// A question of a file that the bank has.
+/// A question of a file, and the question of the bank that it matches.
 pub(super) struct Matched<'a> {
     pub(super) draft: &'a DraftQuestion,
     pub(super) question: QuestionId,
     /// The number of its current version.
     pub(super) version: i32,
     version_id: QuestionVersionId,
-    /// Whether its content differs from the current version.
+    /// Whether the content of the draft differs from the current version.
     pub(super) is_changed: bool,
     /// Whether the current version has another key.
     has_other_key: bool,
     is_archived: bool,
-    /// It is in the bank under an id that was made before embedded files counted. It gets the id of the draft.
+    /// Whether the bank has the question under an id that was derived without its embedded files. It gets the id of the
+    /// draft.
     pub(super) has_earlier_id: bool,
-    /// Where fixed papers ask it with another key.
+    /// The slots of fixed papers that ask the question with another key.
     stale: Vec<Slot>,
 }
 
 impl Matched<'_> {
-    /// Whether its key differs from that of the bank or a fixed paper.
+    /// Tells whether the key of the draft differs from the key of the bank or of a fixed paper.
     pub(super) fn is_corrected(&self) -> bool {
         self.has_other_key || !self.stale.is_empty()
     }
 
-    /// Returns the correction of its key, with the versions that were inserted.
-    pub(super) fn correct(&self, inserted: &HashMap<QuestionId, QuestionVersionId>) -> Correct {
+    /// Returns the correction of the key. `inserted` has the versions that the import inserted.
+    pub(super) fn correct(&self, inserted: &HashMap<QuestionId, QuestionVersionId>) -> KeyCorrection {
         let stale = self.stale.first().map(|slot| slot.version);
         let previous = if self.has_other_key { None } else { stale };
-        Correct {
+        KeyCorrection {
             question: self.question,
             previous: previous.unwrap_or(self.version_id),
             version: inserted.get(&self.question).copied().unwrap_or(self.version_id),
@@ -74,12 +75,12 @@ impl Matched<'_> {
 }
 
 impl Plan<'_> {
-    /// Returns the result after the plan was carried out.
-    pub(super) fn outcome(&self) -> Outcome {
+    /// Returns the outcome of carrying out the plan.
+    pub(super) fn outcome(&self) -> ImportOutcome {
         let count = |of: usize| u32::try_from(of).unwrap_or(u32::MAX);
         let updated = self.matched.iter().filter(|it| it.is_changed).count();
         let corrected = self.matched.iter().filter(|it| self.corrects_keys && it.is_corrected()).count();
-        Outcome {
+        ImportOutcome {
             created: count(self.created.len()),
             updated: count(updated),
             unchanged: count(self.matched.len() - updated),
@@ -90,6 +91,7 @@ impl Plan<'_> {
         }
     }
 
+    /// Returns the messages about a matched question.
     fn notices(&self, matched: &Matched<'_>) -> Vec<Notice> {
         let stale = if self.corrects_keys { 0 } else { matched.stale.len() };
         let key = (stale > 0).then(|| {
@@ -116,61 +118,33 @@ struct Current {
     content_hash: String,
 }
 
+/// The keys of versions, with their explanations.
+type Keys = HashMap<QuestionVersionId, KeyAndExplanation>;
+
+/// A draft, and the question of the bank that it matches.
+type DraftAndCurrent<'a, 'k> = (&'a DraftQuestion, &'k Current);
+
 /// Compares a batch with the bank.
-pub(super) async fn plan<'a>(connection: &impl ConnectionTrait, batch: &'a Batch) -> Result<Plan<'a>, Fault> {
+pub(super) async fn plan<'a>(
+    connection: &impl ConnectionTrait,
+    batch: &'a ImportBatch,
+) -> Result<Plan<'a>, Fault> {
     let known = known(connection, batch).await?;
-    let mut plan = Plan { corrects_keys: batch.correct_keys.is_some(), ..Plan::default() };
-    let mut found: Vec<(&DraftQuestion, &Current)> = Vec::new();
-    let mut claimed: HashSet<QuestionId> = batch.claimed.clone();
-    let mut unknown = Vec::new();
-    for draft in &batch.questions {
-        match known.get(&draft.external_id) {
-            Some(current) => {
-                claimed.insert(current.row.id);
-                found.push((draft, current));
-            }
-            None => unknown.push(draft),
-        }
-    }
-    let earlier = |draft: &DraftQuestion| match &draft.id_origin {
-        IdOrigin::Derived { earlier: Some(id) } => known.get(id),
-        _ => None,
-    };
     let mut slots: HashMap<QuestionId, Vec<Slot>> = HashMap::new();
     let ids: Vec<QuestionId> = known.values().map(|current| current.row.id).collect();
-    for slot in fixed::slots(connection, batch.subject_id, &ids).await? {
+    for slot in fixed_tests::slots(connection, batch.subject_id, &ids).await? {
         slots.entry(slot.question).or_default().push(slot);
     }
-    let changed = found.iter().filter(|(draft, current)| draft.content_hash() != current.content_hash);
-    let current = changed.map(|(_, current)| current.version_id);
-    let current = current.chain(unknown.iter().filter_map(|draft| earlier(draft)).map(|it| it.version_id));
-    let versions: BTreeSet<QuestionVersionId> =
-        current.chain(slots.values().flatten().map(|slot| slot.version)).collect();
-    let keys = keys(connection, &versions).await?;
-    // The bank may have a question with embedded files under the id that was derived without them. It is the one
-    // with the same key.
-    for draft in unknown {
-        let key = AnswerKey::from(&draft.answer);
-        let same = |current: &&Current| {
-            has_key(&keys, current.version_id, &key) && !claimed.contains(&current.row.id)
-        };
-        match earlier(draft).filter(same) {
-            Some(current) => {
-                claimed.insert(current.row.id);
-                found.push((draft, current));
-            }
-            None => plan.created.push(draft),
-        }
-    }
+    let keys = keys(connection, &versions_to_compare(batch, &known, &slots)).await?;
+    let (found, created) = match_drafts(batch, &known, &keys);
+    let mut plan = Plan { created, corrects_keys: batch.correct_keys.is_some(), ..Plan::default() };
+
     let has_other_key = |draft: &DraftQuestion, current: &Current| {
-        draft.content_hash() != current.content_hash
-            && !has_key(&keys, current.version_id, &AnswerKey::from(&draft.answer))
+        is_changed(draft, current) && !has_key(&keys, current.version_id, &ComparableKey::from(&draft.answer))
     };
     let others = found.iter().filter(|(draft, current)| !plan.corrects_keys && has_other_key(draft, current));
     let corrections = corrections(connection, others.map(|(_, current)| current.row.id).collect()).await?;
     for (draft, current) in found {
-        let key = AnswerKey::from(&draft.answer);
-        let is_changed = draft.content_hash() != current.content_hash;
         let has_other_key = has_other_key(draft, current);
         if has_other_key && let Some(correction) = corrections.get(&current.row.id) {
             plan.refused.push(was_corrected(draft, correction));
@@ -181,18 +155,13 @@ pub(super) async fn plan<'a>(connection: &impl ConnectionTrait, batch: &'a Batch
             continue;
         }
         let mut stale = slots.remove(&current.row.id).unwrap_or_default();
-        stale.retain(|slot| {
-            // Corrections also bring the explanation of the key.
-            let explains = |(_, explanation): &Taught| *explanation == draft.explanation;
-            !has_key(&keys, slot.version, &key)
-                || (plan.corrects_keys && !keys.get(&slot.version).is_some_and(explains))
-        });
+        stale.retain(|slot| is_stale(slot, draft, &keys, plan.corrects_keys));
         plan.matched.push(Matched {
             draft,
             question: current.row.id,
             version: current.row.current_version,
             version_id: current.version_id,
-            is_changed,
+            is_changed: is_changed(draft, current),
             has_other_key,
             is_archived: current.row.archived_at.is_some(),
             has_earlier_id: draft.external_id != current.row.external_id,
@@ -202,12 +171,85 @@ pub(super) async fn plan<'a>(connection: &impl ConnectionTrait, batch: &'a Batch
     Ok(plan)
 }
 
-fn has_key(keys: &HashMap<QuestionVersionId, Taught>, version: QuestionVersionId, key: &AnswerKey) -> bool {
-    keys.get(&version).is_some_and(|(other, _)| other.agrees_with(key))
+/// Finds the versions whose keys decide what the batch changes.
+fn versions_to_compare(
+    batch: &ImportBatch,
+    known: &HashMap<String, Current>,
+    slots: &HashMap<QuestionId, Vec<Slot>>,
+) -> BTreeSet<QuestionVersionId> {
+    let current = batch.questions.iter().filter_map(|draft| match known.get(&draft.external_id) {
+        Some(current) => is_changed(draft, current).then_some(current.version_id),
+        None => with_earlier_id(draft, known).map(|current| current.version_id),
+    });
+    current.chain(slots.values().flatten().map(|slot| slot.version)).collect()
 }
 
-fn other_key(draft: &DraftQuestion) -> RefusedImport {
-    RefusedImport {
+/// Matches the drafts of a batch with the questions of the bank. Returns the matches, and the drafts of new questions.
+///
+/// A draft matches a question with the same external id. The bank may also have a question with embedded files under
+/// the id that was derived without these files. Then a draft matches the question if their keys agree.
+fn match_drafts<'a, 'k>(
+    batch: &'a ImportBatch,
+    known: &'k HashMap<String, Current>,
+    keys: &Keys,
+) -> (Vec<DraftAndCurrent<'a, 'k>>, Vec<&'a DraftQuestion>) {
+    let mut found = Vec::new();
+    let mut unknown = Vec::new();
+    let mut claimed: HashSet<QuestionId> = batch.claimed.clone();
+    for draft in &batch.questions {
+        match known.get(&draft.external_id) {
+            Some(current) => {
+                claimed.insert(current.row.id);
+                found.push((draft, current));
+            }
+            None => unknown.push(draft),
+        }
+    }
+    let mut created = Vec::new();
+    for draft in unknown {
+        let key = ComparableKey::from(&draft.answer);
+        let matches = |current: &&Current| {
+            has_key(keys, current.version_id, &key) && !claimed.contains(&current.row.id)
+        };
+        match with_earlier_id(draft, known).filter(matches) {
+            Some(current) => {
+                claimed.insert(current.row.id);
+                found.push((draft, current));
+            }
+            None => created.push(draft),
+        }
+    }
+    (found, created)
+}
+
+/// Finds the question of the bank under the id that was derived from a draft without its embedded files.
+fn with_earlier_id<'k>(draft: &DraftQuestion, known: &'k HashMap<String, Current>) -> Option<&'k Current> {
+    match &draft.id_origin {
+        IdOrigin::Derived { earlier: Some(id) } => known.get(id),
+        IdOrigin::Derived { earlier: None } | IdOrigin::Given => None,
+    }
+}
+
+/// Tells whether a draft differs from the current version of its question.
+fn is_changed(draft: &DraftQuestion, current: &Current) -> bool {
+    draft.content_hash() != current.content_hash
+}
+
+/// Tells whether a slot has another key than a draft. If keys are corrected, another explanation counts too.
+fn is_stale(slot: &Slot, draft: &DraftQuestion, keys: &Keys, corrects_keys: bool) -> bool {
+    let has_explanation = |other: &KeyAndExplanation| other.explanation == draft.explanation;
+    !has_key(keys, slot.version, &ComparableKey::from(&draft.answer))
+        || (corrects_keys && !keys.get(&slot.version).is_some_and(has_explanation))
+}
+
+/// Tells whether a version has a key.
+fn has_key(keys: &Keys, version: QuestionVersionId, key: &ComparableKey) -> bool {
+    keys.get(&version).is_some_and(|other| other.key.agrees_with(key))
+}
+
+/// Rejects a question without an id of its own, if the bank has it with another key.
+fn other_key(draft: &DraftQuestion) -> RejectedQuestion {
+    RejectedQuestion {
         line: draft.line,
         external_id: None,
         reason: "The bank has this question with another key, and neither has an id of its own.".to_owned(),
@@ -215,10 +257,10 @@ fn other_key(draft: &DraftQuestion) -> RefusedImport {
     }
 }
 
-/// Refuses an old key of a question, so that an old file does not undo a correction.
-fn was_corrected(draft: &DraftQuestion, correction: &question_correction::Model) -> RefusedImport {
+/// Rejects a question whose key was corrected in the bank, so an old file does not undo the correction.
+fn was_corrected(draft: &DraftQuestion, correction: &question_correction::Model) -> RejectedQuestion {
     let external_id = (draft.id_origin == IdOrigin::Given).then(|| draft.external_id.clone());
-    RefusedImport {
+    RejectedQuestion {
         line: draft.line,
         external_id,
         reason: format!(
@@ -247,8 +289,11 @@ async fn corrections(
     Ok(rows.into_iter().map(|row| (row.question_id, row)).collect())
 }
 
-/// The questions of the bank that a batch names, by their external ids.
-async fn known(connection: &impl ConnectionTrait, batch: &Batch) -> Result<HashMap<String, Current>, Fault> {
+/// Reads the questions of the bank that have an external id of the batch, by external id.
+async fn known(
+    connection: &impl ConnectionTrait,
+    batch: &ImportBatch,
+) -> Result<HashMap<String, Current>, Fault> {
     let earlier = batch.questions.iter().filter_map(|draft| match &draft.id_origin {
         IdOrigin::Derived { earlier } => earlier.as_ref(),
         IdOrigin::Given => None,

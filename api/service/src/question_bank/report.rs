@@ -1,18 +1,19 @@
-//! What became of a file: what was refused, and what was left behind.
+//! The report of an import: counts, rejected questions, losses and notices.
 
-/// So many refusals are told one by one, and the others counted: a file in another format is refused line by line.
-pub const MOST_REFUSED: usize = question_formats::MAX_REFUSED_LISTED;
+/// Maximum number of rejected questions in a report. The others are only counted: in a file of another format, every
+/// line may be one.
+pub const MAX_REJECTIONS_REPORTED: usize = question_formats::MAX_REFUSED_LISTED;
 
-/// Something in a file that is not a question that the bank can hold, and the reason.
+/// A question of a file that was not imported, and the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RefusedImport {
-    /// Where it begins, from 1.
+pub struct RejectedQuestion {
+    /// The line of the file in which the question begins, from 1.
     pub line: u32,
-    /// What the file calls it, where it does.
+    /// The id or the name of the question in the file, if it has one.
     pub external_id: Option<String>,
-    /// Why it was refused and what to do, as a sentence.
+    /// The reason and what to do about it, as sentences.
     pub reason: String,
-    /// The next step, if each interface names it in its own words.
+    /// The next step, if there is one that each interface names in its own words.
     pub advice: Option<Advice>,
 }
 
@@ -29,14 +30,14 @@ pub enum Advice {
     Restore,
 }
 
-/// Something that the other side has no place for: the question itself was carried.
+/// A part of a question that was left out. The question itself was imported or exported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loss {
-    /// Where the question begins in the file that was read, from 1; 0 where questions were written.
+    /// The line of the imported file in which the question begins, from 1; 0 in an export.
     pub line: u32,
-    /// The question.
+    /// The external id of the question.
     pub external_id: String,
-    /// What was left behind, as a sentence.
+    /// The part that was left out, as a sentence.
     pub what: String,
 }
 
@@ -53,32 +54,32 @@ pub struct Notice {
     pub advice: Advice,
 }
 
-/// What an import did, or with a dry run would have done.
+/// The result of an import, or the result that it would have if this was a dry run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ImportReport {
-    /// How many questions were new.
+    /// The number of new questions.
     pub created: u32,
-    /// How many got a new version.
+    /// The number of questions that got a new version.
     pub updated: u32,
-    /// How many were there as they are.
+    /// The number of questions that the bank already had with the same content.
     pub unchanged: u32,
-    /// What was refused, in the file's order: the first [`MOST_REFUSED`].
-    pub refused: Vec<RefusedImport>,
-    /// How many were refused.
+    /// The rejected questions in the order of the file, at most [`MAX_REJECTIONS_REPORTED`].
+    pub refused: Vec<RejectedQuestion>,
+    /// The number of all rejected questions.
     pub refused_count: usize,
-    /// What was left behind, in the file's order.
+    /// The parts that were left out, in the order of the file.
     pub losses: Vec<Loss>,
-    /// Other messages about imported questions, in the file's order.
+    /// Other messages about imported questions, in the order of the file.
     pub notices: Vec<Notice>,
     /// The number of questions whose key was corrected in fixed tests.
     pub corrected: u32,
 }
 
 impl ImportReport {
-    /// Sorts refusals and notices by their lines, and cuts off the refusals beyond the maximum.
+    /// Sorts rejected questions and notices by their lines, and drops the rejected questions beyond the maximum.
     pub(super) fn sort(&mut self) {
         self.refused.sort_by_key(|refusal| refusal.line);
-        self.refused.truncate(MOST_REFUSED);
+        self.refused.truncate(MAX_REJECTIONS_REPORTED);
         self.notices.sort_by_key(|notice| notice.line);
     }
 }

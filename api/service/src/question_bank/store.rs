@@ -1,4 +1,4 @@
-//! Questions into tables, a statement for each table and not for each row.
+//! Stores questions, with one statement for each table and not for each row.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -14,30 +14,30 @@ use sea_orm::{
     EntityTrait, QueryFilter, QuerySelect,
 };
 
-use super::correct::{self, Correct, Signed};
+use super::columns;
+use super::correct::{self, CorrectionAuthorship, KeyCorrection};
 use super::import::ImportRefusal;
-use super::plan::{Outcome, plan};
-use super::stored;
+use super::plan::{ImportOutcome, plan};
 use crate::audit;
 use crate::database::lock_subject;
 use crate::error::{Error, Fault};
 
-/// The action of an audit event: questions of a subject were imported.
+/// The action of the audit event for imported questions.
 pub const QUESTIONS_IMPORTED: &str = "questions.imported";
 
 /// Questions that are stored in one transaction.
-pub(super) struct Batch {
+pub(super) struct ImportBatch {
     pub(super) subject_id: SubjectId,
     pub(super) actor: Option<UserId>,
     pub(super) now: DateTime<Utc>,
     pub(super) questions: Vec<DraftQuestion>,
-    /// The reason for correcting keys in fixed tests; None leaves those keys as they are.
+    /// The reason for correcting keys in fixed tests; None keeps these keys.
     pub(super) correct_keys: Option<String>,
-    /// The questions of the bank that other batches of the same file have matched.
+    /// The questions of the bank that earlier batches of the same file have matched.
     pub(super) claimed: HashSet<QuestionId>,
 }
 
-/// Whether there is such a subject.
+/// Tells whether a subject exists.
 pub(super) async fn subject_exists(connection: &impl ConnectionTrait, id: SubjectId) -> Result<bool, DbErr> {
     let found: Option<SubjectId> = subject::Entity::find_by_id(id)
         .select_only()
@@ -48,19 +48,22 @@ pub(super) async fn subject_exists(connection: &impl ConnectionTrait, id: Subjec
     Ok(found.is_some())
 }
 
-/// What storing a batch would do.
-pub(super) async fn compare(connection: &impl ConnectionTrait, batch: &Batch) -> Result<Outcome, Fault> {
+/// Returns the outcome that storing a batch would have.
+pub(super) async fn compare(
+    connection: &impl ConnectionTrait,
+    batch: &ImportBatch,
+) -> Result<ImportOutcome, Fault> {
     let plan = plan(connection, batch).await?;
     let mut outcome = plan.outcome();
     outcome.claimed.extend(plan.matched.iter().map(|it| it.question));
     Ok(outcome)
 }
 
-/// Stores a batch. The lock on the subject's row puts all who change its bank in one line.
+/// Stores a batch. The lock on the subject's row orders all changes of its bank.
 pub(super) async fn store(
     transaction: &DatabaseTransaction,
-    batch: &Batch,
-) -> Result<Outcome, Error<ImportRefusal>> {
+    batch: &ImportBatch,
+) -> Result<ImportOutcome, Error<ImportRefusal>> {
     if !lock_subject(transaction, batch.subject_id).await? {
         return Err(ImportRefusal::SubjectNotFound.into());
     }
@@ -70,9 +73,9 @@ pub(super) async fn store(
         .matched
         .iter()
         .filter(|it| it.is_changed)
-        .map(|it| (it.draft, it.question, it.version + 1))
+        .map(|it| NewVersion { draft: it.draft, question: it.question, number: it.version + 1 })
         .collect();
-    // It is found by its new id from now on, so no other question is taken for it.
+    // Later imports find the question by its new id, so they match no other question with it.
     for matched in plan.matched.iter().filter(|it| it.has_earlier_id) {
         question::Entity::update_many()
             .col_expr(question::Column::ExternalId, Expr::value(matched.draft.external_id.as_str()))
@@ -80,22 +83,22 @@ pub(super) async fn store(
             .exec(transaction)
             .await?;
     }
-    let touched: Vec<QuestionId> = versions.iter().map(|(_, id, _)| *id).collect();
+    let updated: Vec<QuestionId> = versions.iter().map(|version| version.question).collect();
     if !plan.created.is_empty() {
         let ids = insert_questions(transaction, batch, &plan.created).await?;
         for draft in &plan.created {
             let id = ids.get(&draft.external_id).copied();
             let id = id.ok_or_else(|| Fault::missing("a question that was inserted"))?;
-            versions.push((draft, id, 1));
+            versions.push(NewVersion { draft, question: id, number: 1 });
         }
     }
     let inserted = insert_versions(transaction, batch.subject_id, batch.now, &versions).await?;
-    advance(transaction, touched).await?;
+    advance(transaction, updated).await?;
     if let Some(reason) = &batch.correct_keys {
-        let signed = Signed { by: batch.actor, reason, now: batch.now };
+        let authorship = CorrectionAuthorship { by: batch.actor, reason, now: batch.now };
         let corrections = plan.matched.iter().filter(|it| it.is_corrected());
-        let corrections: Vec<Correct> = corrections.map(|it| it.correct(&inserted)).collect();
-        correct::record(transaction, signed, &corrections).await?;
+        let corrections: Vec<KeyCorrection> = corrections.map(|it| it.correct(&inserted)).collect();
+        correct::record(transaction, authorship, &corrections).await?;
     }
     if outcome.created + outcome.updated > 0 {
         append_audit_event(transaction, batch).await?;
@@ -104,7 +107,7 @@ pub(super) async fn store(
     Ok(outcome)
 }
 
-/// Makes the new version of these questions the current one.
+/// Makes the next version of these questions the current one.
 pub(super) async fn advance(
     transaction: &DatabaseTransaction,
     questions: Vec<QuestionId>,
@@ -119,10 +122,10 @@ pub(super) async fn advance(
     Ok(())
 }
 
-/// The ids of the new questions, by their external ids.
+/// Inserts questions, and returns their ids by external id.
 async fn insert_questions(
     transaction: &DatabaseTransaction,
-    batch: &Batch,
+    batch: &ImportBatch,
     drafts: &[&DraftQuestion],
 ) -> Result<HashMap<String, QuestionId>, Fault> {
     let rows = drafts.iter().map(|draft| question::ActiveModel {
@@ -146,7 +149,7 @@ async fn insert_questions(
     Ok(ids.into_iter().collect())
 }
 
-/// The ids of the topics of a batch, by their names; those that are new are made.
+/// Returns the ids of topics by name. Inserts the topics that do not exist.
 async fn topics(
     transaction: &DatabaseTransaction,
     subject_id: SubjectId,
@@ -178,10 +181,16 @@ async fn topics(
     Ok(by_name(find().await?))
 }
 
-/// The new content of a question, its id, and the number of its new version.
-pub(super) type NewVersion<'d> = (&'d DraftQuestion, QuestionId, i32);
+/// A version that is about to be inserted.
+#[derive(Clone, Copy)]
+pub(super) struct NewVersion<'d> {
+    pub(super) draft: &'d DraftQuestion,
+    pub(super) question: QuestionId,
+    /// The number of the version, from 1.
+    pub(super) number: i32,
+}
 
-/// Inserts versions, and returns the row of each.
+/// Inserts versions with their options. Returns the ids of the versions, by question.
 pub(super) async fn insert_versions(
     transaction: &DatabaseTransaction,
     subject_id: SubjectId,
@@ -191,10 +200,10 @@ pub(super) async fn insert_versions(
     if versions.is_empty() {
         return Ok(HashMap::new());
     }
-    let names = versions.iter().map(|(draft, ..)| draft.topic.as_str()).collect();
+    let names = versions.iter().map(|version| version.draft.topic.as_str()).collect();
     let topics = topics(transaction, subject_id, &names).await?;
     let mut rows = Vec::with_capacity(versions.len());
-    for (draft, question_id, version) in versions {
+    for NewVersion { draft, question, number } in versions {
         let topic = topics.get(&draft.topic).copied();
         let topic = topic.ok_or_else(|| Fault::missing("a topic that was inserted"))?;
         let (value, tolerance) = match &draft.answer {
@@ -205,12 +214,12 @@ pub(super) async fn insert_versions(
         };
         rows.push(question_version::ActiveModel {
             id: NotSet,
-            question_id: Set(*question_id),
-            version: Set(*version),
+            question_id: Set(*question),
+            version: Set(*number),
             topic_id: Set(topic),
-            difficulty: Set(stored::difficulty(draft.difficulty)),
-            kind: Set(stored::kind(&draft.answer)),
-            text_format: Set(stored::text_format(draft.text_format)),
+            difficulty: Set(columns::difficulty(draft.difficulty)),
+            kind: Set(columns::kind(&draft.answer)),
+            text_format: Set(columns::text_format(draft.text_format)),
             stem: Set(draft.stem.clone()),
             explanation: Set(draft.explanation.clone()),
             numeric_value: Set(value),
@@ -220,23 +229,45 @@ pub(super) async fn insert_versions(
         });
     }
     question_version::Entity::insert_many(rows).exec_without_returning(transaction).await?;
+    let ids = inserted_ids(transaction, versions).await?;
+    insert_options(transaction, versions, &ids).await?;
+    Ok(ids)
+}
+
+/// Reads the ids of versions that were inserted, by question.
+async fn inserted_ids(
+    transaction: &DatabaseTransaction,
+    versions: &[NewVersion<'_>],
+) -> Result<HashMap<QuestionId, QuestionVersionId>, DbErr> {
     let ids: Vec<(QuestionId, i32, QuestionVersionId)> = question_version::Entity::find()
         .select_only()
         .column(question_version::Column::QuestionId)
         .column(question_version::Column::Version)
         .column(question_version::Column::Id)
-        .filter(question_version::Column::QuestionId.is_in(versions.iter().map(|(_, id, _)| *id)))
-        .filter(question_version::Column::Version.is_in(versions.iter().map(|(.., version)| *version)))
+        .filter(question_version::Column::QuestionId.is_in(versions.iter().map(|version| version.question)))
+        .filter(question_version::Column::Version.is_in(versions.iter().map(|version| version.number)))
         .into_tuple()
         .all(transaction)
         .await?;
-    let ids: HashMap<(QuestionId, i32), QuestionVersionId> =
-        ids.into_iter().map(|(question, version, id)| ((question, version), id)).collect();
+    // The statement also finds other versions, with a number that another question has.
     let wanted: HashSet<(QuestionId, i32)> =
-        versions.iter().map(|(_, question, version)| (*question, *version)).collect();
+        versions.iter().map(|version| (version.question, version.number)).collect();
+    Ok(ids
+        .into_iter()
+        .filter(|(question, number, _)| wanted.contains(&(*question, *number)))
+        .map(|(question, _, id)| (question, id))
+        .collect())
+}
+
+/// Inserts the options of versions.
+async fn insert_options(
+    transaction: &DatabaseTransaction,
+    versions: &[NewVersion<'_>],
+    ids: &HashMap<QuestionId, QuestionVersionId>,
+) -> Result<(), Fault> {
     let mut options = Vec::new();
-    for (draft, question, version) in versions {
-        let id = ids.get(&(*question, *version)).copied();
+    for NewVersion { draft, question, .. } in versions {
+        let id = ids.get(question).copied();
         let id = id.ok_or_else(|| Fault::missing("a version that was inserted"))?;
         options.extend(draft.answer.options().iter().zip(0..).map(|(option, position)| {
             question_option::ActiveModel {
@@ -250,14 +281,10 @@ pub(super) async fn insert_versions(
     if !options.is_empty() {
         question_option::Entity::insert_many(options).exec_without_returning(transaction).await?;
     }
-    Ok(ids
-        .into_iter()
-        .filter(|(it, _)| wanted.contains(it))
-        .map(|((question, _), id)| (question, id))
-        .collect())
+    Ok(())
 }
 
-async fn append_audit_event(transaction: &DatabaseTransaction, batch: &Batch) -> Result<(), DbErr> {
+async fn append_audit_event(transaction: &DatabaseTransaction, batch: &ImportBatch) -> Result<(), DbErr> {
     let SubjectId(target_id) = batch.subject_id;
     audit::append(transaction, batch.now, batch.actor, QUESTIONS_IMPORTED, ("subjects", target_id)).await
 }

@@ -1,4 +1,4 @@
-//! Golden tables. Every row was worked out by hand.
+//! Tables of expected results, each computed by hand.
 
 use super::*;
 
@@ -8,8 +8,8 @@ fn decimal(text: &str) -> Decimal {
     text.parse().unwrap()
 }
 
-fn number(value: &str, tolerance: &str) -> Key {
-    Key::Number { value: decimal(value), tolerance: decimal(tolerance) }
+fn number(value: &str, tolerance: &str) -> AnswerKey {
+    AnswerKey::Number { value: decimal(value), tolerance: decimal(tolerance) }
 }
 
 fn chosen(options: i64) -> Response {
@@ -21,10 +21,10 @@ fn given(number: &str) -> Response {
 }
 
 #[test]
-fn each_kind_of_question() {
+fn an_answer_of_each_kind_is_judged() {
     use Verdict::{Correct, Unanswered, Wrong};
-    let single = Key::Options(0b0100);
-    let multiple = Key::Options(0b0101);
+    let single = AnswerKey::Options(0b0100);
+    let multiple = AnswerKey::Options(0b0101);
     let exact = number("9.81", "0");
     let near = number("9.8", "0.05");
     let whole = number("-40", "0.5");
@@ -57,8 +57,8 @@ fn each_kind_of_question() {
 }
 
 #[test]
-fn whole_sittings() {
-    let key = Key::Options(1);
+fn a_sitting_is_scored_by_its_marking_scheme() {
+    let key = AnswerKey::Options(1);
     let sitting = |marks, correct, wrong, unanswered| {
         let answers = [(correct, chosen(1)), (wrong, chosen(2)), (unanswered, Response::default())];
         let questions =
@@ -102,7 +102,7 @@ fn whole_sittings() {
 
 #[test]
 fn topics_add_up_to_the_whole() {
-    let key = Key::Options(1);
+    let key = AnswerKey::Options(1);
     let questions = [(7, 1), (3, 2), (7, 2), (3, 0), (5, 1)]
         .map(|(topic, options)| (TopicId(topic), &key, chosen(options)));
     let score = score(NEET, questions);
@@ -116,7 +116,7 @@ fn topics_add_up_to_the_whole() {
 }
 
 #[test]
-fn the_four_gradings() {
+fn each_grading_method_picks_its_score() {
     use GradingMethod::{Average, First, Highest, Latest};
     for (scores, latest, highest, first, average) in [
         (&[][..], None, None, None, None),
@@ -133,10 +133,10 @@ fn the_four_gradings() {
     }
 }
 
-/// Against numbers from another calculation: whole numbers alone, in Python (`(2 * 10**9 * k + n) // (2 * n)`, which
-/// rounds half up).
+/// The expected numbers come from Python with whole numbers only: `(2 * 10**9 * k + n) // (2 * n)`, which rounds half
+/// up.
 #[test]
-fn percentiles_to_seven_decimal_places() {
+fn a_percentile_has_seven_decimal_places() {
     for (at_or_below, all, expected) in [
         (1, 1, "100.0000000"),
         (1, 2, "50.0000000"),

@@ -1,4 +1,4 @@
-//! Answers as learners send them, checked against the paper, and as they are stored.
+//! Checks the answers that learners send against their paper, and converts them for storage.
 
 use std::collections::BTreeMap;
 
@@ -10,70 +10,74 @@ use super::Sitting;
 use crate::error::Refusal;
 use crate::scoring::Response;
 
-/// The most answers that a batch may have.
-pub const MOST_ANSWERS: usize = 200;
-/// The greatest number of a batch: ten a second for a day. A client that numbers by its clock is told at once, and not
-/// when its numbers have come to their end.
-const LAST_SEQUENCE: i32 = 1_000_000;
-/// The most seconds that a question may have been shown.
+/// Maximum number of answers in a batch.
+pub const MAX_ANSWERS_PER_BATCH: usize = 200;
+/// Maximum number of a batch: more than ten batches a second for a day. A client that numbers batches by its clock gets
+/// an error at once, and not when its numbers overflow.
+const MAX_BATCH_SEQUENCE: i32 = 1_000_000;
+/// Maximum time that a learner can report for a question: a week.
 const MAX_TIME_SPENT_SECONDS: i32 = 7 * 86_400;
 
-/// What a learner says of a slot: all of its state, in place of what was said before.
+/// A learner's answer in a slot. It replaces the whole previous state of the slot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GivenAnswer {
-    /// The question's place in the paper, from 1.
+    /// The slot of the question in the paper, from 1.
     pub slot: i32,
-    /// The chosen options by the places in which this sitting shows them, from 0. None where nothing is said of them.
+    /// The chosen options, by the positions in which this sitting shows them, from 0. None if the client sent no
+    /// options.
     pub options: Option<Vec<usize>>,
-    /// The number as it was typed. None where nothing is said of one, Some(None) for no answer.
+    /// The number as the learner typed it. None if the client sent no number; Some(None) if it sent null, which means
+    /// no answer.
     pub number: Option<Option<String>>,
-    /// Marked for another look.
+    /// Whether the learner flagged the question to return to it.
     pub flagged: bool,
-    /// How long the question was shown so far, in seconds.
+    /// The time for which the question was shown so far, in seconds.
     pub time_spent_seconds: Option<i32>,
 }
 
-/// Why an answer cannot be one. Nothing was written.
+/// A reason to refuse a batch of answers. Nothing was written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AnswerRefusal {
-    /// None or too many.
-    #[error("A batch has 1 to {MOST_ANSWERS} answers; {0} were given.")]
+    /// The batch is empty or too large.
+    #[error("A batch has 1 to {MAX_ANSWERS_PER_BATCH} answers, but {0} were given.")]
     WrongCount(usize),
-    /// Batches are numbered from 1, one by one.
-    #[error("A batch has a number from 1 to {LAST_SEQUENCE}, greater than the number of the last batch.")]
+    /// The number of the batch is out of range.
+    #[error(
+        "Number batches from 1 to {MAX_BATCH_SEQUENCE}, each with a greater number than the batch before."
+    )]
     Sequence,
     /// The paper has no such slot.
     #[error("This paper has no slot {slot}; it has 1 to {slots}.")]
     NoSuchSlot {
-        /// What was given.
+        /// The slot that was given.
         slot: i32,
-        /// How many there are.
+        /// The number of slots of the paper.
         slots: usize,
     },
-    /// Neither options nor a number.
+    /// The answer has neither options nor a number.
     #[error(
-        "Slot {0}: give the chosen options or the number, even if only the flag changes. No option and no number mean \
-         no answer."
+        "Slot {0}: give the chosen options or the number, even if only the flag changes. An empty list of options, or a \
+         null number, means no answer."
     )]
-    NothingSaid(i32),
-    /// An option of another slot or sitting, or none at all.
+    NothingGiven(i32),
+    /// An option does not exist, or belongs to another slot or sitting.
     #[error("Slot {0} has no such option in this sitting.")]
     NoSuchOption(i32),
-    /// More than one option of a question that has one.
+    /// The question takes one option, and several were given.
     #[error("Slot {0} takes one option.")]
     OneOption(i32),
-    /// Options for a question that asks for a number.
-    #[error("Slot {0} asks for a number.")]
+    /// Options were given for a question that asks for a number.
+    #[error("Slot {0} asks for a number, not for options.")]
     NotOptions(i32),
-    /// A number for a question that has options.
-    #[error("Slot {0} has options to choose from.")]
+    /// A number was given for a question that has options.
+    #[error("Slot {0} asks for options, not for a number.")]
     NotNumber(i32),
-    /// What was typed is no number, or one that cannot be kept to its last digit.
+    /// The text is not a number, or has more digits than can be stored.
     #[error(
         "Slot {0}: a numeric answer is a number of at most 28 digits, written out, such as \"9.81\" or \"-1.5e-3\"."
     )]
     NotANumber(i32),
-    /// A time that cannot be.
+    /// The time spent is out of range.
     #[error("Slot {0}: the time spent must be 0 to {MAX_TIME_SPENT_SECONDS} seconds.")]
     Time(i32),
 }
@@ -81,13 +85,13 @@ pub enum AnswerRefusal {
 impl Refusal for AnswerRefusal {}
 
 impl AnswerRefusal {
-    /// The slot it is about.
+    /// Returns the slot of the refused answer.
     #[must_use]
     pub fn slot(&self) -> Option<i32> {
         match self {
             Self::WrongCount(_) | Self::Sequence => None,
             Self::NoSuchSlot { slot, .. }
-            | Self::NothingSaid(slot)
+            | Self::NothingGiven(slot)
             | Self::NoSuchOption(slot)
             | Self::OneOption(slot)
             | Self::NotOptions(slot)
@@ -109,8 +113,8 @@ pub(super) struct StoredAnswer {
 }
 
 impl StoredAnswer {
-    /// Whether a row says the same, set by this batch.
-    pub(super) fn is(&self, sequence: i32, row: &test_answer::Model) -> bool {
+    /// Tells whether a row has this answer from the batch with this number.
+    pub(super) fn is_stored_in(&self, row: &test_answer::Model, sequence: i32) -> bool {
         row.sequence == sequence
             && row.slot == self.slot
             && row.chosen == self.chosen
@@ -120,16 +124,16 @@ impl StoredAnswer {
     }
 }
 
-/// Checks a batch and puts it in the order of slots. Where a slot is given twice, the later one counts.
+/// Checks a batch, and sorts its answers by slot. If a slot is given twice, the later answer counts.
 pub(super) fn checked(
     sitting: &Sitting,
     sequence: i32,
     answers: Vec<GivenAnswer>,
 ) -> Result<Vec<StoredAnswer>, AnswerRefusal> {
-    if answers.is_empty() || answers.len() > MOST_ANSWERS {
+    if answers.is_empty() || answers.len() > MAX_ANSWERS_PER_BATCH {
         return Err(AnswerRefusal::WrongCount(answers.len()));
     }
-    if !(1..=LAST_SEQUENCE).contains(&sequence) {
+    if !(1..=MAX_BATCH_SEQUENCE).contains(&sequence) {
         return Err(AnswerRefusal::Sequence);
     }
     let mut stored = BTreeMap::new();
@@ -140,15 +144,16 @@ pub(super) fn checked(
     Ok(stored.into_values().collect())
 }
 
+/// Checks an answer, and converts it for storage.
 fn stored_answer(sitting: &Sitting, answer: GivenAnswer) -> Result<StoredAnswer, AnswerRefusal> {
     let slot = answer.slot;
     let slots = sitting.paper.questions.len();
     let question = sitting.paper.question(slot).ok_or(AnswerRefusal::NoSuchSlot { slot, slots })?;
     if answer.options.is_none() && answer.number.is_none() {
-        return Err(AnswerRefusal::NothingSaid(slot));
+        return Err(AnswerRefusal::NothingGiven(slot));
     }
     let options = answer.options.unwrap_or_default();
-    // Of what was typed and taken away again nothing is left.
+    // A learner who deletes the number leaves a blank text.
     let number = match answer.number.flatten().filter(|text| !text.trim().is_empty()) {
         Some(text) => Some(number::exact(&text).ok_or(AnswerRefusal::NotANumber(slot))?),
         None => None,
@@ -160,10 +165,10 @@ fn stored_answer(sitting: &Sitting, answer: GivenAnswer) -> Result<StoredAnswer,
         }
         _ => {}
     }
-    let order = sitting.shown(slot, question.options.len());
+    let order = sitting.option_order(slot, question.options.len());
     let mut chosen = 0;
-    for place in options {
-        let position = order.get(place).ok_or(AnswerRefusal::NoSuchOption(slot))?;
+    for shown_at in options {
+        let position = order.get(shown_at).ok_or(AnswerRefusal::NoSuchOption(slot))?;
         chosen |= 1 << position;
     }
     if question.kind == QuestionKind::SingleChoice && chosen & (chosen - 1) != 0 {
@@ -181,10 +186,10 @@ fn stored_answer(sitting: &Sitting, answer: GivenAnswer) -> Result<StoredAnswer,
     })
 }
 
-/// What a row answers.
+/// Returns the answer in a row, for scoring.
 #[must_use]
 pub fn response(row: &test_answer::Model) -> Response {
-    // We wrote it, from a number.
+    // The column has only numbers that this server wrote.
     let number = row.numeric_value.as_deref().and_then(|text| text.parse().ok());
     Response { options: row.chosen, number }
 }

@@ -1,4 +1,4 @@
-//! The clock of a sitting, as it goes.
+//! Streams the clock of a sitting.
 
 use std::time::Duration;
 
@@ -14,21 +14,21 @@ use crate::Services;
 use crate::error::{Error, Fault, Refusal};
 use crate::events::{Watch, WatchedChange, read_with_retries};
 
-/// What a sitting's clock shows.
+/// The clock of a sitting at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionClock {
-    /// When it was read.
+    /// The time at which the clock was read.
     pub now: DateTime<Utc>,
     /// The deadline.
     pub expires_at: DateTime<Utc>,
-    /// How far the sitting is.
+    /// The status of the sitting.
     pub status: SessionStatus,
-    /// The greatest number of a batch whose answers stand; 0 before the first.
+    /// The greatest number of a batch with stored answers; 0 before the first.
     pub answer_sequence: i32,
 }
 
 impl SessionClock {
-    /// Whole seconds until the deadline, rounded up; 0 once it has passed or the sitting is over.
+    /// Returns the seconds until the deadline, rounded up, or 0 if the deadline has passed or the sitting is over.
     #[must_use]
     pub fn seconds_remaining(&self) -> i64 {
         if self.is_over() {
@@ -43,27 +43,27 @@ impl SessionClock {
     }
 }
 
-/// Why a clock is not shown.
+/// A reason not to show a clock.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionClockRefusal {
-    /// There is no such sitting of this user.
+    /// The user has no such sitting.
     #[error("There is no such sitting.")]
     NotFound,
 }
 
 impl Refusal for SessionClockRefusal {}
 
-/// The clock of a user's sitting: at once, at each change and `every` so often, until the sitting is over.
+/// Streams the clock of a user's sitting: at once, after each change, and at an interval, until the sitting is over.
 ///
 /// # Errors
-/// When there is no such sitting of this user, or the database fails.
+/// Fails if the user has no such sitting, or the database fails.
 pub async fn watch(
     services: &Services,
     owner: UserId,
     session: TestSessionId,
-    every: Duration,
+    interval: Duration,
 ) -> Result<impl Stream<Item = Result<SessionClock, Fault>> + Send + use<>, Error<SessionClockRefusal>> {
-    // Before it is read, so that nothing falls between.
+    // Watch before reading the sitting, so no change between the two is missed.
     let watch = services.events.watch(owner, Some(session)).await?;
     let row = read(services, owner, session).await?.ok_or(SessionClockRefusal::NotFound)?;
     let watching = Watching {
@@ -73,8 +73,8 @@ pub async fn watch(
         services: services.clone(),
         owner,
         session,
-        every,
-        next: Instant::now(),
+        interval,
+        next_due: Instant::now(),
         is_over: false,
     };
     Ok(stream::try_unfold(watching, async |mut watching| {
@@ -82,22 +82,23 @@ pub async fn watch(
     }))
 }
 
+/// A stream of clocks.
 struct Watching {
     watch: Watch,
     services: Services,
     owner: UserId,
     session: TestSessionId,
     card: MockTestAttemptId,
-    every: Duration,
-    /// What was read before the first was told.
-    first: Option<Row>,
-    /// When the next is due, changed or not.
-    next: Instant,
+    interval: Duration,
+    /// The row that was read when the stream began; None once it was returned.
+    first: Option<ClockRow>,
+    /// The time of the next clock, if nothing changes before.
+    next_due: Instant,
     is_over: bool,
 }
 
 impl Watching {
-    /// None after the clock that tells of the end.
+    /// Waits for the next clock. Returns None after the clock that shows the end.
     async fn next(&mut self) -> Result<Option<SessionClock>, Fault> {
         if self.is_over {
             return Ok(None);
@@ -117,30 +118,32 @@ impl Watching {
             answer_sequence: row.answer_sequence.unwrap_or(0),
         };
         self.is_over = clock.is_over();
-        self.next = Instant::now() + self.every;
+        self.next_due = Instant::now() + self.interval;
         Ok(Some(clock))
     }
 
+    /// Waits until the sitting changes or the next clock is due.
     async fn changed_or_due(&self) {
-        let mine = [WatchedChange::Card(self.card), WatchedChange::Answers(self.session)];
-        while let Ok(changes) = timeout_at(self.next, self.watch.changes()).await {
-            if mine.iter().any(|change| changes.contains(change)) {
+        let relevant = [WatchedChange::Card(self.card), WatchedChange::Answers(self.session)];
+        while let Ok(changes) = timeout_at(self.next_due, self.watch.changes()).await {
+            if relevant.iter().any(|change| changes.contains(change)) {
                 return;
             }
         }
     }
 }
 
+/// The stored part of a clock.
 #[derive(FromQueryResult)]
-struct Row {
+struct ClockRow {
     mock_test_attempt_id: MockTestAttemptId,
     status: SessionStatus,
     expires_at: DateTime<Utc>,
     answer_sequence: Option<i32>,
 }
 
-/// In one statement: the status is never older than the answers.
-async fn read(services: &Services, owner: UserId, session: TestSessionId) -> Result<Option<Row>, DbErr> {
+/// Reads the stored part of a clock in one statement, so the status is never older than the answers.
+async fn read(services: &Services, owner: UserId, session: TestSessionId) -> Result<Option<ClockRow>, DbErr> {
     let greatest = Query::select()
         .expr(test_answer::Column::Sequence.into_simple_expr().max())
         .from(test_answer::Entity)

@@ -1,4 +1,4 @@
-//! The end of a sitting: by its learner or after its deadline, through the same function.
+//! Ends sittings. The learner and the deadline end a sitting through the same function, [`close`].
 
 use std::collections::HashMap;
 
@@ -12,8 +12,8 @@ use sea_orm::{
 };
 
 use super::answers::{AnswerRefusal, StoredAnswer, checked, response};
-use super::save::{Batch, standing};
-use super::upsert::{Write, upsert};
+use super::save::{AnswerBatch, compare_with_stored};
+use super::upsert::{AnswerWrite, upsert};
 use super::{Sitting, SittingRules};
 use crate::database::{WritePolicy, lock_user, locked};
 use crate::error::{Error, Fault, Refusal};
@@ -23,41 +23,44 @@ use crate::paper::Paper;
 use crate::scoring::{self, Response, Score};
 use crate::{Services, progress, ranking};
 
-/// What a submission came to.
+/// The result of a submission.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Submission {
     /// The sitting, with its result.
     pub session: test_session::Model,
-    /// The slots of the last batch that keep another answer: the sitting was over before they came.
+    /// The slots of the last batch whose answers were not saved, because the sitting was already over.
     pub refused: Vec<i32>,
 }
 
-/// Why a sitting was not submitted. Nothing was written.
+/// A reason not to submit a sitting. Nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub enum SubmitRefusal {
-    /// No such sitting, or another's.
+    /// The user has no such sitting.
     #[error("There is no such sitting.")]
     NotFound,
-    /// The last batch cannot be one.
+    /// The last batch was refused.
     #[error(transparent)]
     Answer(#[from] AnswerRefusal),
-    /// A batch with a greater number, or another one with the same, has set slots of the last batch.
+    /// These slots of the last batch have an answer of another batch with a greater number or the same one.
     #[error(
-        "Another tab or device has answered some of these slots since. Nothing was saved, and the sitting is still open."
+        "Another tab or device has answered some of these slots in the meantime. Nothing was saved, and the sitting is \
+         still open."
     )]
     Superseded(Vec<i32>),
 }
 
 impl Refusal for SubmitRefusal {}
 
-struct Command {
+/// A submission that [`run`] carries out.
+struct SubmitCommand {
     sitting: Sitting,
+    /// The number and the answers of the last batch.
     last: Option<(i32, Vec<StoredAnswer>)>,
     rules: SittingRules,
     now: DateTime<Utc>,
 }
 
-/// Saves a last batch and closes the sitting, scoring what is saved. Of one that is over the result is given again.
+/// Saves a last batch, and closes and scores the sitting. If the sitting is already over, returns its result again.
 ///
 /// # Errors
 /// See [`SubmitRefusal`].
@@ -65,7 +68,7 @@ pub async fn submit(
     services: &Services,
     owner: UserId,
     id: TestSessionId,
-    last: Option<Batch>,
+    last: Option<AnswerBatch>,
 ) -> Result<Submission, Error<SubmitRefusal>> {
     let sitting = super::sitting(services, owner, id).await?.ok_or(SubmitRefusal::NotFound)?;
     let last = match last {
@@ -75,7 +78,7 @@ pub async fn submit(
         )),
         None => None,
     };
-    let command = Command { sitting, last, rules: services.sittings.rules, now: services.clock.now() };
+    let command = SubmitCommand { sitting, last, rules: services.sittings.rules, now: services.clock.now() };
     let policy = WritePolicy::idempotent("submit").retry_taken_keys();
     let submission = services
         .database
@@ -85,9 +88,10 @@ pub async fn submit(
     Ok(submission)
 }
 
+/// Saves the last batch and closes the sitting, if it is still open.
 async fn run(
     transaction: &DatabaseTransaction,
-    command: &Command,
+    command: &SubmitCommand,
 ) -> Result<Submission, Error<SubmitRefusal>> {
     let sitting = &command.sitting;
     lock_user(transaction, sitting.owner).await?;
@@ -98,7 +102,7 @@ async fn run(
     let mut refused = Vec::new();
     if let Some((sequence, answers)) = &command.last {
         if !is_over && !is_overdue {
-            let write = Write {
+            let write = AnswerWrite {
                 id: sitting.id,
                 owner: sitting.owner,
                 sequence: *sequence,
@@ -109,8 +113,8 @@ async fn run(
             let statement = upsert(transaction.get_database_backend(), &[&write]);
             transaction.execute_raw(statement).await?;
         }
-        // A batch that a first submission saved stands, and is not refused when it comes again.
-        refused = standing(transaction, sitting.id, *sequence, answers).await?.superseded;
+        // A repeated submission finds its own answers here, so they are not refused.
+        refused = compare_with_stored(transaction, sitting.id, *sequence, answers).await?.superseded;
         if !refused.is_empty() && !is_over && !is_overdue {
             return Err(SubmitRefusal::Superseded(refused).into());
         }
@@ -124,7 +128,7 @@ async fn run(
     Ok(Submission { session, refused })
 }
 
-/// The row of a sitting, locked against saves and other ends.
+/// Reads the row of a sitting with a lock, which excludes saves and other attempts to close it.
 pub(super) async fn lock(
     transaction: &DatabaseTransaction,
     id: TestSessionId,
@@ -136,7 +140,8 @@ pub(super) async fn lock(
         .ok_or_else(|| Fault::missing(format_args!("sitting {id}")))
 }
 
-/// Closes an open sitting whose learner and whose row are locked: as of its deadline where that has passed.
+/// Closes and scores an open sitting. If the deadline has passed, the sitting ended at its deadline. The caller holds
+/// the locks on the learner's row and on the sitting.
 pub(super) async fn close(
     transaction: &DatabaseTransaction,
     session: test_session::Model,
@@ -147,7 +152,7 @@ pub(super) async fn close(
     let answers = answers(transaction, session.id).await?;
     let score = score(paper, &answers);
     let (total, marks) = (score.total, |marks| i32::try_from(marks).unwrap_or(i32::MAX));
-    // Not before it began either, where the clock was set back or is another node's.
+    // Never before the start: a clock can be set back, and the clocks of two nodes differ.
     let submitted_at = now.min(session.expires_at).max(session.started_at);
     let status = match is_overdue {
         false => SessionStatus::Submitted,
@@ -178,7 +183,7 @@ pub(super) async fn close(
     Ok(closed)
 }
 
-/// What is saved, by slot.
+/// Reads the saved answers of a sitting, by slot.
 pub(super) async fn answers(
     connection: &impl ConnectionTrait,
     id: TestSessionId,
@@ -187,13 +192,14 @@ pub(super) async fn answers(
     Ok(rows.await?.iter().map(|row| (row.slot, response(row))).collect())
 }
 
-/// The marks of these answers.
+/// Scores the answers to a paper.
 pub(super) fn score(paper: &Paper, answers: &HashMap<i32, Response>) -> Score {
     let response = |slot| answers.get(&slot).copied().unwrap_or_default();
     let questions = paper.slots().map(|(slot, question)| (question.topic_id, &question.key, response(slot)));
     scoring::score(paper.marks(), questions)
 }
 
+/// Updates the card with the result of a sitting.
 async fn count_on_card(
     transaction: &DatabaseTransaction,
     session: &test_session::Model,

@@ -1,9 +1,12 @@
-//! Sittings: one learner at one card, against the server's clock.
+//! Sittings. In a sitting, a learner answers the test of one card against the server's clock.
 //!
-//! What is written of a sitting stands in line twice. Its start and its end lock the learner's row, as purchases do, so
-//! that of two starts the second finds what the first made; the database refuses a second open sitting of a card by
-//! itself as well. Answers are saved without that lock, in one statement that shares the sitting's row and sees that it
-//! is open, and the end of the sitting takes that row for itself: what is acknowledged is scored.
+//! Two locks order the writes to a sitting:
+//!
+//! - The start and the end of a sitting lock the learner's row, as purchases do. If two requests start a sitting, the
+//!   second one finds the sitting of the first. A unique index also refuses a second open sitting of a card.
+//! - Saving answers does not lock the learner's row. It takes a shared lock on the sitting's row, and checks in the same
+//!   statement that the sitting is open. The end of a sitting takes an exclusive lock on this row. So every answer that
+//!   was acknowledged is scored.
 
 mod answers;
 pub mod clock;
@@ -14,8 +17,8 @@ mod read;
 mod review;
 mod save;
 mod start;
-mod together;
 mod upsert;
+mod write_coalescer;
 
 use std::sync::Arc;
 
@@ -27,111 +30,118 @@ use sea_orm::{ColumnTrait, QueryFilter};
 use super::Services;
 use super::paper::{Paper, PaperRevision};
 use crate::error::Fault;
-use together::Together;
+use write_coalescer::WriteCoalescer;
 
-pub use answers::{AnswerRefusal, GivenAnswer, MOST_ANSWERS, response};
+pub use answers::{AnswerRefusal, GivenAnswer, MAX_ANSWERS_PER_BATCH, response};
 pub use close::{Submission, SubmitRefusal, submit};
 pub use overdue::{OverdueReport, close_overdue, keep_closing};
 pub use read::{
-    SessionKey, answer_sequence, answers, by_ids, count, newest, of_card, of_user, open_of_cards, score_of,
-    scores_of_cards,
+    SessionPosition, answer_sequence, answers, by_ids, count, newest, of_card, of_user, open_of_cards,
+    score_of, scores_of_cards,
 };
 pub use review::{Review, review};
-pub use save::{Batch, SaveRefusal, Saved, save};
+pub use save::{AnswerBatch, SaveRefusal, Saved, save};
 pub use start::{StartRefusal, Started, can_start, start};
 
-/// How sittings are run.
+/// The rules of all sittings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SittingRules {
-    /// For how long after the deadline answers are still taken that were on their way.
+    /// Time after the deadline in which answers are still accepted, because they were on their way.
     pub grace: TimeDelta,
 }
 
 impl SittingRules {
-    /// Whether a sitting with this deadline takes nothing any more.
+    /// Tells whether a sitting with this deadline no longer accepts answers.
     #[must_use]
     pub fn is_overdue(self, expires_at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
         now > expires_at + self.grace
     }
 
-    /// Deadlines before this one are overdue.
+    /// Returns the earliest deadline that is not overdue.
     #[must_use]
     pub fn overdue_before(self, now: DateTime<Utc>) -> DateTime<Utc> {
         now - self.grace
     }
 }
 
-/// What never changes of a sitting.
+/// The parts of a sitting that never change.
 #[derive(Debug)]
 pub struct Sitting {
     /// The sitting.
     pub id: TestSessionId,
-    /// Who sits.
+    /// The learner.
     pub owner: UserId,
     /// The revision of the paper that it started with.
     pub paper: Arc<Paper>,
-    /// Decides the order of the options.
+    /// The seed of the order of the options.
     pub seed: i64,
 }
 
 impl Sitting {
-    /// The author's positions of the options of a slot, in the order in which this sitting shows them.
+    /// Returns the author's positions of the options of a slot, in the order in which this sitting shows them.
     #[must_use]
-    pub fn shown(&self, slot: i32, options: usize) -> Vec<usize> {
-        order::shown(self.seed, slot, options)
+    pub fn option_order(&self, slot: i32, options: usize) -> Vec<usize> {
+        order::option_order(self.seed, slot, options)
     }
 }
 
-/// How sittings are run, and those that were used last.
+/// The rules of sittings, and the state that all requests of this node share.
 #[derive(Debug)]
-pub struct Sittings {
-    /// How they are run.
+pub struct SittingState {
+    /// The rules of all sittings.
     pub rules: SittingRules,
-    known: Cache<TestSessionId, Known>,
-    /// Sittings that could not be closed and were logged.
-    told: Cache<TestSessionId, ()>,
-    together: Arc<Together>,
+    cache: Cache<TestSessionId, CachedSitting>,
+    /// Sittings whose failure to close was logged.
+    logged_failures: Cache<TestSessionId, ()>,
+    coalescer: Arc<WriteCoalescer>,
 }
 
-/// What is remembered of a sitting. Its paper is kept with the papers, within their bound.
+/// The parts of a sitting that are cached. The cache of papers has its paper.
 #[derive(Clone, Copy, Debug)]
-struct Known {
+struct CachedSitting {
     owner: UserId,
     paper: PaperRevision,
     seed: i64,
 }
 
-/// Some hundred bytes each.
-const KNOWN: usize = 20_000;
+/// Maximum number of cached sittings, of about a hundred bytes each.
+const MAX_CACHED_SITTINGS: usize = 20_000;
 
-impl Sittings {
-    /// None is read yet.
+impl SittingState {
+    /// Returns a state with an empty cache.
     #[must_use]
     pub fn new(rules: SittingRules) -> Self {
-        Self { rules, known: Cache::new(KNOWN), told: Cache::new(KNOWN), together: Arc::default() }
+        Self {
+            rules,
+            cache: Cache::new(MAX_CACHED_SITTINGS),
+            logged_failures: Cache::new(MAX_CACHED_SITTINGS),
+            coalescer: Arc::default(),
+        }
+    }
+
+    /// Records that a sitting could not be closed. Returns true the first time.
+    fn is_first_failure_of(&self, id: TestSessionId) -> bool {
+        let is_first = self.logged_failures.get(&id).is_none();
+        self.logged_failures.insert(id, ());
+        is_first
     }
 }
 
-impl Sittings {
-    /// Whether to log that this sitting could not be closed: true only once for each sitting.
-    fn tells_of(&self, id: TestSessionId) -> bool {
-        let is_new = self.told.get(&id).is_none();
-        self.told.insert(id, ());
-        is_new
-    }
-}
-
-/// A sitting of this user; none where there is none or it is another's.
+/// Finds a sitting of a user. Returns None if there is no such sitting, or it belongs to another user.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub async fn sitting(
     services: &Services,
     owner: UserId,
     id: TestSessionId,
 ) -> Result<Option<Sitting>, Fault> {
-    if let Some(known) = services.sittings.known.get(&id) {
-        return if known.owner == owner { with_paper(services, id, known).await.map(Some) } else { Ok(None) };
+    if let Some(cached) = services.sittings.cache.get(&id) {
+        return if cached.owner == owner {
+            with_paper(services, id, cached).await.map(Some)
+        } else {
+            Ok(None)
+        };
     }
     let row = test_session::Entity::of(owner)
         .filter(test_session::Column::Id.eq(id))
@@ -143,17 +153,18 @@ pub async fn sitting(
     }
 }
 
-/// The sitting that a row tells of.
+/// Returns the sitting of a row, and caches it.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub async fn sitting_of(services: &Services, row: &test_session::Model) -> Result<Sitting, Fault> {
-    let known = Known { owner: row.user_id, paper: row.into(), seed: row.seed };
-    services.sittings.known.insert(row.id, known);
-    with_paper(services, row.id, known).await
+    let cached = CachedSitting { owner: row.user_id, paper: row.into(), seed: row.seed };
+    services.sittings.cache.insert(row.id, cached);
+    with_paper(services, row.id, cached).await
 }
 
-async fn with_paper(services: &Services, id: TestSessionId, known: Known) -> Result<Sitting, Fault> {
-    let paper = services.papers.get(known.paper).await?;
-    Ok(Sitting { id, owner: known.owner, paper, seed: known.seed })
+/// Adds the paper to the cached parts of a sitting.
+async fn with_paper(services: &Services, id: TestSessionId, cached: CachedSitting) -> Result<Sitting, Fault> {
+    let paper = services.papers.get(cached.paper).await?;
+    Ok(Sitting { id, owner: cached.owner, paper, seed: cached.seed })
 }

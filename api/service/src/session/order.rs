@@ -1,20 +1,21 @@
 //! The order in which a sitting shows the options of a question.
 //!
-//! The author's order can give the key away, so learners see another, which the sitting's seed decides, and options are
-//! named by their place in it.
+//! The author's order can reveal the key. So each sitting has its own order, which depends on the seed of the sitting.
+//! Clients name an option by its position in this order.
 
 use sha2::{Digest, Sha256};
 
-/// The author's positions of the options of a slot, in the order they are shown. The same on every machine and in every
-/// version.
+/// Returns the author's positions of the options of a slot, in the order in which they are shown. The order is the same
+/// on every machine and in every release.
 #[must_use]
-pub(crate) fn shown(seed: i64, slot: i32, options: usize) -> Vec<usize> {
+pub(crate) fn option_order(seed: i64, slot: i32, options: usize) -> Vec<usize> {
     let mut positions: Vec<usize> = (0..options).collect();
-    positions.sort_by_cached_key(|position| lot(seed, slot, *position));
+    positions.sort_by_cached_key(|position| random_rank(seed, slot, *position));
     positions
 }
 
-fn lot(seed: i64, slot: i32, position: usize) -> [u8; 32] {
+/// Returns a pseudo-random rank of an option.
+fn random_rank(seed: i64, slot: i32, position: usize) -> [u8; 32] {
     let mut digest = Sha256::new();
     digest.update(seed.to_le_bytes());
     digest.update(slot.to_le_bytes());
@@ -27,23 +28,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_order_comes_and_each_as_often() {
+    fn all_orders_are_equally_likely() {
         let mut times = std::collections::BTreeMap::new();
         for seed in 0..2_400 {
-            *times.entry(shown(seed, 3, 4)).or_insert(0) += 1;
+            *times.entry(option_order(seed, 3, 4)).or_insert(0) += 1;
         }
         assert_eq!(times.len(), 24);
-        // 100 each; 50 is five standard deviations away.
+        // The expected number is 100. 50 is five standard deviations away.
         assert!(times.values().all(|times| (50..150).contains(times)), "{times:?}");
     }
 
-    /// Against `sorted(range(5), key=lambda p: sha256(struct.pack("<qiQ", seed, slot, p)).digest())` in Python.
+    /// The expected orders come from Python:
+    /// `sorted(range(5), key=lambda p: sha256(struct.pack("<qiQ", seed, slot, p)).digest())`.
     #[test]
-    fn the_order_is_the_same_for_ever() {
+    fn the_order_never_changes() {
         for (seed, slot, order) in
             [(1, 1, [1, 4, 3, 2, 0]), (1, 2, [1, 4, 0, 2, 3]), (-9, 1, [3, 1, 4, 2, 0])]
         {
-            assert_eq!(shown(seed, slot, 5), order);
+            assert_eq!(option_order(seed, slot, 5), order);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Closing sittings whose deadline has passed, whichever node finds them.
+//! Closes sittings whose deadline has passed. Every node does this for all sittings.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -14,59 +14,60 @@ use crate::Services;
 use crate::database::{Unreadable, WritePolicy, lock_user, read_rows};
 use crate::error::{Error, Fault};
 
-/// How many are looked up at once.
-const BATCH: usize = 200;
-/// How many are closed at once.
-const AT_ONCE: usize = 4;
-/// How long closing a sitting is retried while other work of its learner conflicts. Then the others come first,
-/// and a later search closes this one.
-const RETRY_FOR: Duration = Duration::from_secs(1);
+/// Maximum number of sittings in one search.
+const SITTINGS_PER_SEARCH: usize = 200;
+/// Maximum number of sittings that are closed at the same time.
+const MAX_CONCURRENT_CLOSES: usize = 4;
+/// Time for which closing a sitting is retried if other writes of its learner conflict. After it, the other sittings
+/// come first, and a later search closes this one.
+const RETRY_DURATION: Duration = Duration::from_secs(1);
 
-/// Closes overdue sittings again and again until the task is dropped.
-pub async fn keep_closing(services: Services, every: Duration) {
-    let mut ticks = tokio::time::interval(every);
+/// Closes overdue sittings at an interval, until the task is dropped.
+pub async fn keep_closing(services: Services, interval: Duration) {
+    let mut ticks = tokio::time::interval(interval);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         if let Err(error) = close_overdue(&services).await {
-            tracing::warn!(%error, "overdue sittings could not be looked for; they are closed later");
+            tracing::warn!(%error, "the search for overdue sittings failed; the server will retry");
         }
     }
 }
 
-/// What became of the overdue sittings that were found.
+/// The result of a search for overdue sittings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OverdueReport {
-    /// Closed by this call.
+    /// The number of sittings that this call closed.
     pub closed: usize,
-    /// Over, or given more time, by somebody else between being found and being locked.
+    /// The number of sittings that were closed, or got more time, after this call found them and before it locked them.
     pub settled_meanwhile: usize,
 }
 
-/// Closes every sitting that is overdue, each as of its deadline; none that another node closes at the same time.
+/// Closes every overdue sitting. Its end is its deadline. A sitting that another node closes at the same time is only
+/// counted.
 ///
 /// # Errors
-/// When they cannot be looked for. One that cannot be closed is left for the next time.
+/// Fails if the search fails. A sitting that cannot be closed remains for the next call.
 pub async fn close_overdue(services: &Services) -> Result<OverdueReport, Fault> {
     let mut report = OverdueReport::default();
-    // Sittings that cannot be closed stay in the table: the search continues after them.
-    let mut left = 0;
+    // A search would find the sittings that cannot be closed again, so it skips them.
+    let mut skipped = 0;
     loop {
-        let before = (report.closed, left);
-        let (mut overdue, unreadable) = find(services, left).await?;
-        let is_all = overdue.len() + unreadable.len() < BATCH;
-        left += unreadable.len() as u64;
+        let before = (report.closed, skipped);
+        let (mut overdue, unreadable) = find(services, skipped).await?;
+        let is_last_page = overdue.len() + unreadable.len() < SITTINGS_PER_SEARCH;
+        skipped += unreadable.len() as u64;
         for Unreadable { key, error, .. } in unreadable {
-            tell_once(services, key.first().copied().unwrap_or_default(), &error.into());
+            log_failure(services, key.first().copied().unwrap_or_default(), &error.into());
         }
-        // Nodes that look at the same time begin with others.
+        // Shuffle, so nodes that search at the same time close different sittings first.
         overdue.shuffle(&mut rand::rng());
         let results: Vec<_> = stream::iter(overdue)
             .map(async |session| {
                 let id = session.id;
                 (id, close_one(services, session).await)
             })
-            .buffer_unordered(AT_ONCE)
+            .buffer_unordered(MAX_CONCURRENT_CLOSES)
             .collect()
             .await;
         for (id, result) in results {
@@ -74,12 +75,12 @@ pub async fn close_overdue(services: &Services) -> Result<OverdueReport, Fault> 
                 Ok(true) => report.closed += 1,
                 Ok(false) => report.settled_meanwhile += 1,
                 Err(error) => {
-                    left += 1;
-                    tell_once(services, id.0, &error);
+                    skipped += 1;
+                    log_failure(services, id.0, &error);
                 }
             }
         }
-        if is_all || (report.closed, left) == before {
+        if is_last_page || (report.closed, skipped) == before {
             if report.closed > 0 {
                 let OverdueReport { closed, settled_meanwhile } = report;
                 tracing::info!(closed, settled_meanwhile, "overdue sittings were closed");
@@ -89,44 +90,46 @@ pub async fn close_overdue(services: &Services) -> Result<OverdueReport, Fault> 
     }
 }
 
-async fn find(services: &Services, after: u64) -> Result<(Vec<test_session::Model>, Vec<Unreadable>), DbErr> {
+/// Finds overdue sittings, after skipping some.
+async fn find(services: &Services, skip: u64) -> Result<(Vec<test_session::Model>, Vec<Unreadable>), DbErr> {
     let before = services.sittings.rules.overdue_before(services.clock.now());
     let overdue = test_session::Entity::find()
         .filter(test_session::Column::OpenMarker.eq(1))
         .filter(test_session::Column::ExpiresAt.lt(before))
         .order_by_asc(test_session::Column::ExpiresAt)
         .order_by_asc(test_session::Column::Id)
-        .offset(after)
-        .limit(BATCH as u64);
+        .offset(skip)
+        .limit(SITTINGS_PER_SEARCH as u64);
     read_rows(&services.database.reader().without_time_check(), overdue).await
 }
 
-/// Logs once that a sitting could not be closed. Every later search retries it.
-fn tell_once(services: &Services, session: i64, error: &Fault) {
-    if services.sittings.tells_of(TestSessionId(session)) {
+/// Logs that a sitting could not be closed: the first time as a warning, later for debugging only.
+fn log_failure(services: &Services, session: i64, error: &Fault) {
+    if services.sittings.is_first_failure_of(TestSessionId(session)) {
         tracing::warn!(session, %error, "a sitting could not be closed; the server will retry");
     } else {
         tracing::debug!(session, %error, "a sitting still could not be closed");
     }
 }
 
-struct Command {
+/// An overdue sitting that [`run`] closes.
+struct CloseCommand {
     id: TestSessionId,
     sitting: Sitting,
     rules: SittingRules,
     now: DateTime<Utc>,
 }
 
-/// Says whether it was open until now.
+/// Closes a sitting. Returns false if it is no longer overdue or no longer open.
 async fn close_one(services: &Services, session: test_session::Model) -> Result<bool, Fault> {
     let sitting = sitting_of(services, &session).await?;
     let owner = sitting.owner;
     let now = services.clock.now();
-    let command = Command { id: session.id, sitting, rules: services.sittings.rules, now };
+    let command = CloseCommand { id: session.id, sitting, rules: services.sittings.rules, now };
     let policy = WritePolicy::idempotent("close overdue").retry_taken_keys();
     let closed = services
         .database
-        .retrying_for(RETRY_FOR)
+        .retrying_for(RETRY_DURATION)
         .write_for(owner, policy, command, |transaction, command| Box::pin(run(transaction, command)))
         .await?;
     if closed {
@@ -135,10 +138,10 @@ async fn close_one(services: &Services, session: test_session::Model) -> Result<
     Ok(closed)
 }
 
-async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<bool, Error<Infallible>> {
+/// Closes the sitting in a transaction, unless it was closed or got more time.
+async fn run(transaction: &DatabaseTransaction, command: &CloseCommand) -> Result<bool, Error<Infallible>> {
     lock_user(transaction, command.sitting.owner).await?;
     let session = close::lock(transaction, command.id).await?;
-    // It was closed meanwhile, or has been given more time.
     if session.open_marker.is_none() || !command.rules.is_overdue(session.expires_at, command.now) {
         return Ok(false);
     }

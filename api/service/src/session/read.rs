@@ -1,4 +1,4 @@
-//! Reading sittings, page by page.
+//! Reads sittings, page by page.
 
 use std::collections::HashMap;
 
@@ -14,46 +14,46 @@ use crate::error::Fault;
 use crate::page::{self, Keyset, Page, PageRequest};
 use crate::scoring::Score;
 
-/// A sitting's place in a list of sittings.
-pub type SessionKey = i64;
+/// The position of a sitting in a list of sittings: its id. Cursors contain it.
+pub type SessionPosition = i64;
 
-/// All sittings of a learner.
+/// Selects all sittings of a learner.
 #[must_use]
 pub fn of_user(owner: UserId) -> Select<Entity> {
     Entity::of(owner)
 }
 
-/// The sittings of a learner's card.
+/// Selects the sittings of a learner's card.
 #[must_use]
 pub fn of_card(owner: UserId, card: MockTestAttemptId) -> Select<Entity> {
     Entity::of(owner).filter(Column::MockTestAttemptId.eq(card))
 }
 
-/// A page of sittings, newest first.
+/// Reads a page of sittings, newest first.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub async fn newest(
     services: &Services,
     sessions: Select<Entity>,
-    request: PageRequest<SessionKey>,
+    request: PageRequest<SessionPosition>,
 ) -> Result<Page<Model>, DbErr> {
     let keyset = Keyset { columns: vec![Column::Id.into_simple_expr()], descending: true };
     page::fetch(services.database.reader(), sessions, &keyset, request, |id| vec![Value::from(id)]).await
 }
 
-/// How many they are.
+/// Counts the selected sittings.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub async fn count(services: &Services, sessions: Select<Entity>) -> Result<u64, DbErr> {
     sessions.count(services.database.reader()).await
 }
 
-/// Those of these sittings that are this user's.
+/// Finds the sittings with these ids, leaving out those of other users.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub async fn by_ids(
     services: &Services,
     owner: UserId,
@@ -62,10 +62,10 @@ pub async fn by_ids(
     Entity::of(owner).filter(Column::Id.is_in(ids)).all(services.database.reader()).await
 }
 
-/// The open sittings of these cards of this user.
+/// Finds the open sittings of these cards of a user.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub async fn open_of_cards(
     services: &Services,
     owner: UserId,
@@ -78,10 +78,10 @@ pub async fn open_of_cards(
         .await
 }
 
-/// The scores of these cards' sittings that are over, in their order.
+/// Reads the scores of the closed sittings of these cards, in the order of the attempts.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub async fn scores_of_cards(
     services: &Services,
     owner: UserId,
@@ -103,10 +103,10 @@ pub async fn scores_of_cards(
     Ok(scores)
 }
 
-/// What is saved of a sitting, by slot.
+/// Reads the saved answers of a sitting, by slot.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub async fn answers(
     services: &Services,
     id: TestSessionId,
@@ -118,10 +118,10 @@ pub async fn answers(
     Ok(rows.into_iter().map(|row| (row.slot, row)).collect())
 }
 
-/// The number of the latest batch that set an answer; 0 before the first.
+/// Reads the greatest number of a batch with stored answers; 0 before the first.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub async fn answer_sequence(services: &Services, id: TestSessionId) -> Result<i32, DbErr> {
     let greatest: Option<Option<i32>> = test_answer::Entity::find()
         .select_only()
@@ -133,10 +133,10 @@ pub async fn answer_sequence(services: &Services, id: TestSessionId) -> Result<i
     Ok(greatest.flatten().unwrap_or_default())
 }
 
-/// The marks of a sitting that is over, topic by topic: the computation that closed it, again.
+/// Computes the score of a closed sitting again, with its topics, as when it was closed.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub async fn score_of(services: &Services, session: &Model) -> Result<Score, Fault> {
     let paper = services.papers.get(session.into()).await?;
     let answers = close::answers(services.database.reader(), session.id).await?;

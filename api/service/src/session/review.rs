@@ -1,4 +1,4 @@
-//! What a learner may see of the key.
+//! Decides which keys a learner may see after a sitting.
 
 use std::collections::HashSet;
 
@@ -13,27 +13,27 @@ use crate::Services;
 use crate::error::Fault;
 use crate::paper::PaperRevision;
 
-/// Of which questions of a sitting the key, the explanation and the marks may be shown.
+/// The questions of a sitting whose key, explanation and marks may be shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Review {
     is_open: bool,
-    /// Those that the learner is being asked elsewhere.
+    /// The questions that also stand in an open sitting of the learner.
     hidden: HashSet<QuestionId>,
 }
 
 impl Review {
-    /// Whether this question may be reviewed.
+    /// Tells whether a question may be reviewed.
     #[must_use]
     pub fn shows(&self, question: QuestionId) -> bool {
         self.is_open && !self.hidden.contains(&question)
     }
 }
 
-/// Decides what of a sitting may be reviewed: nothing before it is over and its subject's policy lets it, and no question
-/// that stands in another sitting of the learner that is still open.
+/// Decides which questions of a sitting may be reviewed. The sitting must be over, and the review policy of its subject
+/// must allow it. A question that also stands in an open sitting of the learner may not be reviewed.
 ///
 /// # Errors
-/// The database's.
+/// Returns the database's error.
 pub async fn review(services: &Services, session: &test_session::Model) -> Result<Review, Fault> {
     if session.open_marker.is_some() {
         return Ok(Review::default());
@@ -62,8 +62,8 @@ pub async fn review(services: &Services, session: &test_session::Model) -> Resul
     Ok(Review { is_open, hidden })
 }
 
-/// Whether the learner can sit this paper no more: of all their cards of its test, from whichever purchase, none is open
-/// and none can be started.
+/// Tells whether the learner can no longer sit this test. This looks at all their cards of the test, from all
+/// purchases: no card may have an open sitting, and no card may allow a new one.
 async fn is_used_up(services: &Services, session: &test_session::Model) -> Result<bool, Fault> {
     let (reader, now) = (services.database.reader(), services.clock.now());
     let test_number = services.papers.get(session.into()).await?.row.test_number;

@@ -1,4 +1,4 @@
-//! Autosave.
+//! Saves answers during a sitting.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,73 +11,75 @@ use sea_orm::{
 };
 
 use super::answers::{AnswerRefusal, GivenAnswer, StoredAnswer, checked};
-use super::together::{Together, Written};
-use super::upsert::{Write, upsert};
+use super::upsert::{AnswerWrite, upsert};
+use super::write_coalescer::{Confirmation, WriteCoalescer};
 use crate::Services;
 use crate::database::{Database, WritePolicy, backoff, run_detached};
 use crate::error::{Error, Fault, Refusal};
 
-/// Answers that are saved together.
+/// A batch of answers that the client numbered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Batch {
-    /// Its number, from 1: greater than of any batch before it. In a slot the batch with the greatest number counts.
+pub struct AnswerBatch {
+    /// The number of the batch, from 1, greater than that of every batch before it. In each slot, the batch with the
+    /// greatest number counts.
     pub sequence: i32,
     /// The answers.
     pub answers: Vec<GivenAnswer>,
 }
 
-/// What was saved.
+/// The result of saving a batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Saved {
-    /// The slots that keep another answer than the batch gives: a batch with a greater number has set them, or another
-    /// one with the same.
+    /// The slots in which the answer of the batch was not stored. They have the answer of another batch, with a greater
+    /// number or the same one.
     pub superseded: Vec<i32>,
 }
 
 /// A reason not to save a batch.
 #[derive(Debug, thiserror::Error)]
 pub enum SaveRefusal {
-    /// No such sitting, or another's.
+    /// The user has no such sitting.
     #[error("There is no such sitting.")]
     NotFound,
-    /// The batch cannot be one.
+    /// The batch was refused.
     #[error(transparent)]
     Answer(#[from] AnswerRefusal),
-    /// It was submitted, or closed after its deadline.
+    /// The sitting was submitted, or closed after its deadline.
     #[error("This sitting is over.")]
     Closed,
-    /// Its deadline has passed.
-    #[error("The time of this sitting is over; what was saved before is scored.")]
+    /// The deadline of the sitting has passed.
+    #[error("The time of this sitting is over. The answers that were saved before are scored.")]
     Overdue,
 }
 
 impl Refusal for SaveRefusal {}
 
-/// Saves a batch in an open sitting, in one statement, which batches of other sittings may share. Sending it again changes
-/// nothing and is answered as before, also where the sitting has ended since; batches that come late or in another order
-/// leave the same.
+/// Saves a batch of answers in an open sitting. One statement may save batches of several sittings.
+///
+/// A repeated batch changes nothing and gets the same result, even if the sitting has ended since. Batches can arrive
+/// late or in any order: the stored answers are the same in the end.
 ///
 /// # Errors
-/// See [`SaveRefusal`]; nothing was written.
+/// See [`SaveRefusal`]. A refusal means that nothing was written.
 pub async fn save(
     services: &Services,
     owner: UserId,
     id: TestSessionId,
-    batch: Batch,
+    batch: AnswerBatch,
 ) -> Result<Saved, Error<SaveRefusal>> {
     let sitting = super::sitting(services, owner, id).await?.ok_or(SaveRefusal::NotFound)?;
     let answers = checked(&sitting, batch.sequence, batch.answers).map_err(SaveRefusal::from)?;
     let now = services.clock.now();
     let overdue_before = services.sittings.rules.overdue_before(now);
-    let write = Write { id, owner, sequence: batch.sequence, answers, now, overdue_before };
+    let write = AnswerWrite { id, owner, sequence: batch.sequence, answers, now, overdue_before };
     let (database, sittings) = (services.database.clone(), Arc::clone(&services.sittings));
     let events = Arc::clone(&services.events);
-    // Also when the client has left.
+    // The save continues when the client disconnects.
     run_detached(async move {
         let write = Arc::new(write);
         let superseded = match database.is_cluster() {
             true => write_on_cluster(&database, &write).await?,
-            false => write_together(&database, &sittings.together, &write).await?,
+            false => write_coalesced(&database, &sittings.coalescer, &write).await?,
         };
         if superseded.len() < write.answers.len() {
             events.answers_saved(owner, id);
@@ -87,23 +89,26 @@ pub async fn save(
     .await
 }
 
-/// Writes a batch, and tells the slots in which another one stays. While something else is changing its sitting it is tried
-/// again and again: it holds no connection meanwhile, and nobody else up.
-async fn write_together(
+/// Writes a batch, and returns its superseded slots. Retries while another transaction is changing the sitting. It
+/// holds no connection between the tries, so it does not block other requests.
+async fn write_coalesced(
     database: &Database,
-    together: &Arc<Together>,
-    write: &Arc<Write>,
+    coalescer: &Arc<WriteCoalescer>,
+    write: &Arc<AnswerWrite>,
 ) -> Result<Vec<i32>, Error<SaveRefusal>> {
     let (started, mut attempt) = (Instant::now(), 0);
     loop {
-        if together.write(database, Arc::clone(write)).await? == Written::All {
+        if coalescer.write(database, Arc::clone(write)).await? == Confirmation::AllStored {
             return Ok(Vec::new());
         }
-        if let Some(superseded) = became_of(database.reader(), write).await? {
+        if let Some(superseded) = read_superseded(database.reader(), write).await? {
             return Ok(superseded);
         }
         if started.elapsed() >= database.retry_for() {
-            tracing::warn!(session = %write.id, "a sitting is being changed for so long that answers cannot be saved");
+            tracing::warn!(
+                session = %write.id,
+                "answers were not saved, because another transaction held the sitting for too long"
+            );
             return Err(Fault::Held.into());
         }
         tokio::time::sleep(backoff(attempt)).await;
@@ -111,22 +116,27 @@ async fn write_together(
     }
 }
 
-/// The nodes of a cluster do not know of each other's shared locks. So the sitting's row is written as well: of this and
-/// the end of the sitting on another node the later one is refused, and run again.
-async fn write_on_cluster(database: &Database, write: &Arc<Write>) -> Result<Vec<i32>, Error<SaveRefusal>> {
+/// Writes a batch on a cluster, whose nodes do not see each other's shared locks. So the save also updates the
+/// sitting's row. If another node ends the sitting at the same time, the cluster refuses the later of the two
+/// transactions, and it is retried.
+async fn write_on_cluster(
+    database: &Database,
+    write: &Arc<AnswerWrite>,
+) -> Result<Vec<i32>, Error<SaveRefusal>> {
     let policy = WritePolicy::idempotent("save answers");
     database
         .write(policy, Arc::clone(write), |transaction, write| {
             Box::pin(write_with_sitting(transaction, write))
         })
         .await?;
-    // It was overdue when the batch came, where support has granted time meanwhile.
-    became_of(database.reader(), write).await?.ok_or_else(|| SaveRefusal::Overdue.into())
+    // None means that the sitting was overdue when the batch came, and that support has granted more time since.
+    read_superseded(database.reader(), write).await?.ok_or_else(|| SaveRefusal::Overdue.into())
 }
 
+/// Updates the row of an open sitting, and writes a batch of its answers.
 async fn write_with_sitting(
     transaction: &DatabaseTransaction,
-    write: &Write,
+    write: &AnswerWrite,
 ) -> Result<(), Error<SaveRefusal>> {
     let open = test_session::Entity::update_many()
         .col_expr(test_session::Column::Saves, Expr::col(test_session::Column::Saves).add(1))
@@ -141,20 +151,22 @@ async fn write_with_sitting(
     Ok(())
 }
 
-/// What became of a batch that was to be written, by what is stored: the slots in which another one stays; none where
-/// nothing was written of it though its sitting would take it now.
+/// Reads the stored answers to find out whether a batch was applied. Returns its superseded slots, or None if it was
+/// not applied and the sitting still accepts it.
 ///
-/// A batch was taken where each of its slots has its answer or that of a batch which goes before it; only one that comes to an
-/// open sitting is. So a batch that was taken and of which something stands is accepted wherever it comes again: its first
-/// answer was lost, and this is the same. Where nothing of it stands, that is told of an open sitting alone; of one that is
-/// over it cannot matter any more, and the client learns of the end.
-async fn became_of(
+/// A batch was applied if each of its slots has its answer, or that of a batch which takes precedence. This happens
+/// only while the sitting is open.
+///
+/// - If an applied batch still has stored answers, it succeeds even in a closed sitting. The client repeats it because
+///   the first response was lost, and gets the same response.
+/// - If it has none, it succeeds only in an open sitting. In a closed one the client learns that the sitting is over.
+async fn read_superseded(
     connection: &impl ConnectionTrait,
-    write: &Write,
+    write: &AnswerWrite,
 ) -> Result<Option<Vec<i32>>, Error<SaveRefusal>> {
-    let Standing { superseded, taken } =
-        standing(connection, write.id, write.sequence, &write.answers).await?;
-    if taken && superseded.len() < write.answers.len() {
+    let BatchComparison { superseded, was_applied } =
+        compare_with_stored(connection, write.id, write.sequence, &write.answers).await?;
+    if was_applied && superseded.len() < write.answers.len() {
         return Ok(Some(superseded));
     }
     let state: Option<(Option<i32>, DateTime<Utc>)> = test_session::Entity::find_by_id(write.id)
@@ -168,33 +180,34 @@ async fn became_of(
         None => Err(SaveRefusal::NotFound.into()),
         Some((None, _)) => Err(SaveRefusal::Closed.into()),
         Some((Some(_), expires_at)) if expires_at < write.overdue_before => Err(SaveRefusal::Overdue.into()),
-        Some(_) => Ok(taken.then_some(superseded)),
+        Some(_) => Ok(was_applied.then_some(superseded)),
     }
 }
 
-/// What is stored in the slots of a batch.
-pub(super) struct Standing {
-    /// The slots that do not have its answer.
+/// The comparison of a batch with the stored answers.
+pub(super) struct BatchComparison {
+    /// The slots that do not have the answer of the batch.
     pub(super) superseded: Vec<i32>,
-    /// Whether all of these have that of another batch with the same or a greater number, as they do once it was taken.
-    taken: bool,
+    /// Whether each superseded slot has the answer of a batch with the same or a greater number. This is so once the
+    /// batch was applied.
+    was_applied: bool,
 }
 
-/// Compares a batch with what is stored.
-pub(super) async fn standing(
+/// Compares a batch with the stored answers.
+pub(super) async fn compare_with_stored(
     connection: &impl ConnectionTrait,
     id: TestSessionId,
     sequence: i32,
     answers: &[StoredAnswer],
-) -> Result<Standing, DbErr> {
+) -> Result<BatchComparison, DbErr> {
     let rows = test_answer::Entity::find()
         .filter(test_answer::Column::SessionId.eq(id))
         .filter(test_answer::Column::Slot.is_in(answers.iter().map(|answer| answer.slot)))
         .all(connection)
         .await?;
-    let is_superseded = |answer: &&StoredAnswer| !rows.iter().any(|row| answer.is(sequence, row));
+    let is_superseded = |answer: &&StoredAnswer| !rows.iter().any(|row| answer.is_stored_in(row, sequence));
     let superseded: Vec<i32> = answers.iter().filter(is_superseded).map(|answer| answer.slot).collect();
-    let taken =
+    let was_applied =
         superseded.iter().all(|slot| rows.iter().any(|row| row.slot == *slot && row.sequence >= sequence));
-    Ok(Standing { superseded, taken })
+    Ok(BatchComparison { superseded, was_applied })
 }

@@ -1,4 +1,4 @@
-//! The start of a sitting.
+//! Starts sittings.
 
 use std::sync::Arc;
 
@@ -21,19 +21,19 @@ use crate::failpoint;
 use crate::paper::{self, Paper, PaperRefusal, Papers};
 use crate::{Services, card};
 
-/// A sitting that is open.
+/// An open sitting that was started or resumed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Started {
     /// The sitting.
     pub session: test_session::Model,
-    /// Whether it was open before.
+    /// Whether the sitting was already open.
     pub resumed: bool,
 }
 
 /// A reason not to start a sitting.
 #[derive(Debug, thiserror::Error)]
 pub enum StartRefusal {
-    /// No such card, or another's.
+    /// The user has no such card.
     #[error("There is no such test card.")]
     NotFound,
     /// The account is gone or deactivated.
@@ -45,17 +45,18 @@ pub enum StartRefusal {
     /// Every attempt is used.
     #[error("All {max_attempts} attempts of this test card are used.")]
     Exhausted {
-        /// How many there are.
+        /// The number of attempts of the card.
         max_attempts: i32,
     },
-    /// There is no paper.
+    /// The test has no paper, and none can be made.
     #[error(transparent)]
     Paper(#[from] PaperRefusal),
 }
 
 impl Refusal for StartRefusal {}
 
-struct Command {
+/// A start that [`run`] carries out.
+struct StartCommand {
     learner: UserId,
     card: MockTestAttemptId,
     paper: Arc<Paper>,
@@ -65,24 +66,24 @@ struct Command {
     clock: Arc<dyn Clock>,
 }
 
-/// What the transaction came to. A refusal may come after an overdue sitting was closed, which stays.
-enum Outcome {
+/// The outcome of a transaction that commits. A refusal is an outcome here and not an error, because the transaction
+/// may have closed an overdue sitting, which must be committed.
+enum StartOutcome {
     Open(Started),
     Refused(StartRefusal),
 }
 
-/// Returns the open sitting of a card, or starts its next one, which counts as an attempt from now on. One whose deadline
-/// has passed is closed first.
+/// Returns the open sitting of a card, or starts a new one, which uses an attempt. Closes an overdue sitting first.
 ///
 /// # Errors
-/// See [`StartRefusal`]; no sitting was started.
+/// See [`StartRefusal`]. A refusal means that no sitting was started.
 pub async fn start(
     services: &Services,
     learner: UserId,
     id: MockTestAttemptId,
 ) -> Result<Started, Error<StartRefusal>> {
     let row = card::by_ids(services, learner, [id]).await?.pop().ok_or(StartRefusal::NotFound)?;
-    // So that nobody makes papers by cards that cannot be sat; the transaction looks again.
+    // Check the card first, so no paper is made for a card that cannot be sat. The transaction checks it again.
     if row.status == CardStatus::Exhausted {
         return Err(StartRefusal::Exhausted { max_attempts: row.max_attempts }.into());
     }
@@ -92,7 +93,7 @@ pub async fn start(
     }
     let paper = paper::of_test(services, row.subject_id, row.test_number).await;
     let paper = paper.map_err(|error| error.map(StartRefusal::from))?;
-    let command = Command {
+    let command = StartCommand {
         learner,
         card: id,
         paper,
@@ -108,13 +109,13 @@ pub async fn start(
         .await?;
     services.events.appended(learner);
     match outcome {
-        Outcome::Open(started) => Ok(started),
-        Outcome::Refused(refusal) => Err(refusal.into()),
+        StartOutcome::Open(started) => Ok(started),
+        StartOutcome::Refused(refusal) => Err(refusal.into()),
     }
 }
 
-/// Whether [`start`] gives an open sitting now, by what was read of a card: the rules of the transaction below, but
-/// for the account and the paper. `right` is the entitlement that gave the card.
+/// Tells whether [`start`] would succeed now, judged by rows that were read before. Applies the rules of [`run`],
+/// except those for the account and the paper. `right` is the entitlement that gave the card.
 #[must_use]
 pub fn can_start(
     services: &Services,
@@ -129,19 +130,23 @@ pub fn can_start(
     card.attempts_used < card.max_attempts && right.is_some_and(|right| right.is_live(now))
 }
 
-async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<Outcome, Error<StartRefusal>> {
+/// Resumes or starts a sitting in a transaction.
+async fn run(
+    transaction: &DatabaseTransaction,
+    command: &StartCommand,
+) -> Result<StartOutcome, Error<StartRefusal>> {
     if lock_user(transaction, command.learner).await? != Some(UserStatus::Active) {
         return Err(StartRefusal::LearnerNotActive.into());
     }
     failpoint::boundary("start.locked");
-    // After the lock: what waited for it took its time, and not the learner's.
+    // Read the clock after the lock, so the learner does not lose the time that was spent waiting for it.
     let now = command.clock.now();
     if let Some(open) = open_session(transaction, command).await? {
         if !command.rules.is_overdue(open.expires_at, now) {
-            return Ok(Outcome::Open(Started { session: open, resumed: true }));
+            return Ok(StartOutcome::Open(Started { session: open, resumed: true }));
         }
         let open = close::lock(transaction, open.id).await?;
-        // The sitting may have started before a key was corrected.
+        // The sitting may have an older revision of the paper, from before a key was corrected.
         let paper = command.papers.get_through(transaction, (&open).into()).await?;
         close::close(transaction, open, &paper, true, now).await?;
     }
@@ -151,12 +156,12 @@ async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<Out
         .await?
         .ok_or(StartRefusal::NotFound)?;
     if card.attempts_used >= card.max_attempts {
-        return Ok(Outcome::Refused(StartRefusal::Exhausted { max_attempts: card.max_attempts }));
+        return Ok(StartOutcome::Refused(StartRefusal::Exhausted { max_attempts: card.max_attempts }));
     }
     if !is_entitled(transaction, &card, now).await? {
-        return Ok(Outcome::Refused(StartRefusal::EntitlementEnded));
+        return Ok(StartOutcome::Refused(StartRefusal::EntitlementEnded));
     }
-    // A key may have been corrected while this waited for the lock.
+    // A key may have been corrected while this transaction waited for the lock.
     let paper = command.papers.newest_through(transaction, &command.paper).await?;
     let session = insert(transaction, command, &paper, &card, now).await?;
     failpoint::boundary("start.inserted");
@@ -168,12 +173,13 @@ async fn run(transaction: &DatabaseTransaction, command: &Command) -> Result<Out
     let event = Event::SessionStarted(command.card);
     events::append(transaction, now, Some(command.learner), event).await?;
     failpoint::boundary("start.counted");
-    Ok(Outcome::Open(Started { session, resumed: false }))
+    Ok(StartOutcome::Open(Started { session, resumed: false }))
 }
 
+/// Finds the open sitting of the card.
 async fn open_session(
     transaction: &DatabaseTransaction,
-    command: &Command,
+    command: &StartCommand,
 ) -> Result<Option<test_session::Model>, DbErr> {
     test_session::Entity::of(command.learner)
         .filter(test_session::Column::MockTestAttemptId.eq(command.card))
@@ -182,6 +188,7 @@ async fn open_session(
         .await
 }
 
+/// Tells whether the entitlement that gave a card is live.
 pub(super) async fn is_entitled(
     connection: &impl ConnectionTrait,
     card: &mock_test_attempt::Model,
@@ -195,9 +202,10 @@ pub(super) async fn is_entitled(
     Ok(live.is_some())
 }
 
+/// Inserts a new sitting. Its deadline includes the extra time of the card.
 async fn insert(
     transaction: &DatabaseTransaction,
-    command: &Command,
+    command: &StartCommand,
     paper: &Paper,
     card: &mock_test_attempt::Model,
     now: DateTime<Utc>,

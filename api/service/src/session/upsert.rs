@@ -1,44 +1,49 @@
-//! The statement that saves answers.
+//! The statement that saves answers. Each database has its own text.
 
 use chrono::{DateTime, Utc};
 use jishu_entity::{TestSessionId, UserId};
 use sea_orm::sea_query::ArrayType;
 use sea_orm::{DbBackend, Statement, Value};
 
-use super::answers::{MOST_ANSWERS, StoredAnswer};
+use super::answers::{MAX_ANSWERS_PER_BATCH, StoredAnswer};
 use crate::database::sql;
 
-/// Who saves what.
+/// A batch of answers to write.
 #[derive(Debug)]
-pub(super) struct Write {
+pub(super) struct AnswerWrite {
     pub(super) id: TestSessionId,
     pub(super) owner: UserId,
     pub(super) sequence: i32,
-    /// In the order of slots, so that two batches take their rows in the same order.
+    /// The answers, sorted by slot, so two batches lock their rows in the same order.
     pub(super) answers: Vec<StoredAnswer>,
     pub(super) now: DateTime<Utc>,
-    /// Its sitting takes it where its deadline is not before this.
+    /// The batch is not written if the deadline of its sitting is before this time.
     pub(super) overdue_before: DateTime<Utc>,
 }
 
-/// The statement that saves batches of different sittings: in each slot the answer of the batch with the greatest number
-/// stays, so that batches that come twice, late or in another order leave the same. It writes nothing of a sitting that is
-/// not its user's, not open, or being changed by another transaction; the rest it holds open until it is done.
-pub(super) fn upsert(backend: DbBackend, writes: &[&Write]) -> Statement {
+/// Returns the statement that saves batches of different sittings.
+///
+/// In each slot, the answer of the batch with the greatest number is kept. So repeated, late and reordered batches give
+/// the same result. The statement skips a batch if its sitting belongs to another user, is not open, or is locked by
+/// another transaction. The other sittings cannot be closed until the statement is done.
+pub(super) fn upsert(backend: DbBackend, writes: &[&AnswerWrite]) -> Statement {
     match backend {
         DbBackend::Postgres => arrays(writes),
         _ => rows(backend, writes),
     }
 }
 
-fn now(writes: &[&Write]) -> DateTime<Utc> {
+/// Returns the time at which the answers are saved: that of the latest batch.
+fn now(writes: &[&AnswerWrite]) -> DateTime<Utc> {
     writes.iter().map(|write| write.now).max().unwrap_or_default()
 }
 
-/// PostgreSQL takes a column of answers as one parameter, so that it prepares one text, and runs it without a node of its
-/// plan for each row. The sittings are locked once each, and found by their key: their columns are hidden from the index of
-/// deadlines, which a plan for unknown parameters would choose, reading all that are open.
-fn arrays(writes: &[&Write]) -> Statement {
+/// Returns the statement for PostgreSQL. Each column of answers is one array parameter, so all batches share one
+/// prepared statement with a small plan. Each sitting is locked once.
+///
+/// The sittings must be found by their primary key. `open_marker + 0` hides that column from the index of open sittings
+/// by deadline. A generic plan would choose that index, and read all open sittings.
+fn arrays(writes: &[&AnswerWrite]) -> Statement {
     let text = format!(
         "INSERT INTO test_answers \
          (session_id, slot, chosen, numeric_value, flagged, time_spent_seconds, sequence, saved_at) \
@@ -48,14 +53,15 @@ fn arrays(writes: &[&Write]) -> Statement {
          v.sequence, ? \
          FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?) AS v (session_id, user_id, overdue_before, sequence, slot, chosen, \
          numeric_value, flagged, time_spent_seconds) \
-         JOIN open ON open.id = v.session_id AND open.user_id = v.user_id AND open.expires_at >= v.overdue_before{MERGE}"
+         JOIN open ON open.id = v.session_id AND open.user_id = v.user_id AND open.expires_at >= v.overdue_before{ON_CONFLICT}"
     );
-    let of_writes = |kind, value: fn(&Write) -> Value| array(kind, writes.iter().map(|write| value(write)));
-    let of_answers = |kind, value: fn(&Write, &StoredAnswer) -> Value| {
+    let of_writes =
+        |kind, value: fn(&AnswerWrite) -> Value| array(kind, writes.iter().map(|write| value(write)));
+    let of_answers = |kind, value: fn(&AnswerWrite, &StoredAnswer) -> Value| {
         let values = writes.iter().flat_map(|write| write.answers.iter().map(|answer| value(write, answer)));
         array(kind, values)
     };
-    // No element may be null: what a learner types is never empty, and no time is negative.
+    // The arrays have no null elements. An empty text and -1 stand for null: neither is a valid answer.
     let values = [
         of_writes(ArrayType::BigInt, |write| write.id.into()),
         now(writes).into(),
@@ -72,12 +78,14 @@ fn arrays(writes: &[&Write]) -> Statement {
     sql(DbBackend::Postgres, &text, values)
 }
 
+/// Returns values as one array parameter.
 fn array(kind: ArrayType, values: impl Iterator<Item = Value>) -> Value {
     Value::Array(kind, Some(Box::new(values.collect())))
 }
 
-fn rows(backend: DbBackend, writes: &[&Write]) -> Statement {
-    // MariaDB and MySQL take the type of a column of a derived table from the parameter of the first call.
+/// Returns the statement for the other databases, with one `SELECT` for each answer.
+fn rows(backend: DbBackend, writes: &[&AnswerWrite]) -> Statement {
+    // MariaDB and MySQL derive the column types from the parameters of the first call, so the types are cast.
     let (row, at, join, share, merge) = match backend {
         DbBackend::MySql => (
             "SELECT CAST(? AS SIGNED) AS session_id, CAST(? AS SIGNED) AS user_id, \
@@ -86,7 +94,8 @@ fn rows(backend: DbBackend, writes: &[&Write]) -> Statement {
              CAST(? AS SIGNED) AS flagged, CAST(? AS SIGNED) AS time_spent_seconds",
             "CAST(? AS DATETIME(6))",
             "STRAIGHT_JOIN",
-            // MariaDB passes over nothing for a shared lock in an INSERT. Servers that cannot pass over it wait.
+            // MariaDB skips no rows for a shared lock in an INSERT, so the lock is exclusive. Servers that do not
+            // know SKIP LOCKED wait for the lock.
             " FOR UPDATE /*M!100600 SKIP LOCKED */ /*!80001 SKIP LOCKED */",
             " ON DUPLICATE KEY UPDATE \
              chosen = IF(VALUES(sequence) > test_answers.sequence, VALUES(chosen), test_answers.chosen), \
@@ -98,13 +107,14 @@ fn rows(backend: DbBackend, writes: &[&Write]) -> Statement {
              saved_at = IF(VALUES(sequence) > test_answers.sequence, VALUES(saved_at), test_answers.saved_at), \
              sequence = GREATEST(VALUES(sequence), test_answers.sequence)",
         ),
-        _ => (ROW, "?", "CROSS JOIN", "", MERGE),
+        _ => (SELECT_ROW, "?", "CROSS JOIN", "", ON_CONFLICT),
     };
     let answers: usize = writes.iter().map(|write| write.answers.len()).sum();
-    // Few texts, so that each is prepared once: the rest of the rows are of no sitting.
-    let size = SIZES.into_iter().find(|size| *size >= answers).unwrap_or(answers);
-    let rows = vec![row; size].join(" UNION ALL ");
-    // In this order the sittings are found by their key, and no others are locked (of a handful, perhaps all).
+    // Round the number of rows up, so there are few texts to prepare. The extra rows are null and match no sitting.
+    let row_count = ROW_COUNTS.into_iter().find(|count| *count >= answers).unwrap_or(answers);
+    let rows = vec![row; row_count].join(" UNION ALL ");
+    // This join order finds the sittings by their primary key, and locks no others. In a small table, the optimizer
+    // might otherwise scan and lock all rows.
     let text = format!(
         "INSERT INTO test_answers \
          (session_id, slot, chosen, numeric_value, flagged, time_spent_seconds, sequence, saved_at) \
@@ -113,7 +123,7 @@ fn rows(backend: DbBackend, writes: &[&Write]) -> Statement {
          WHERE s.id = v.session_id AND s.user_id = v.user_id AND s.open_marker = 1 \
          AND s.expires_at >= v.overdue_before{share}{merge}"
     );
-    let mut values: Vec<Value> = Vec::with_capacity(9 * size + 1);
+    let mut values: Vec<Value> = Vec::with_capacity(9 * row_count + 1);
     values.push(now(writes).into());
     for write in writes {
         for answer in &write.answers {
@@ -130,7 +140,7 @@ fn rows(backend: DbBackend, writes: &[&Write]) -> Statement {
             ]);
         }
     }
-    let none = [
+    let null_row = [
         Value::BigInt(None),
         Value::BigInt(None),
         Value::ChronoDateTimeUtc(None),
@@ -141,17 +151,19 @@ fn rows(backend: DbBackend, writes: &[&Write]) -> Statement {
         Value::Bool(None),
         Value::Int(None),
     ];
-    values.extend(std::iter::repeat_n(none, size - answers.min(size)).flatten());
+    values.extend(std::iter::repeat_n(null_row, row_count - answers.min(row_count)).flatten());
     sql(backend, &text, values)
 }
 
-/// How many rows a statement is made for.
-const SIZES: [usize; 9] = [1, 2, 5, 10, 20, 40, 80, 160, MOST_ANSWERS];
+/// The numbers of rows for which a statement is prepared.
+const ROW_COUNTS: [usize; 9] = [1, 2, 5, 10, 20, 40, 80, 160, MAX_ANSWERS_PER_BATCH];
 
-const ROW: &str = "SELECT ? AS session_id, ? AS user_id, ? AS overdue_before, ? AS sequence, ? AS slot, ? AS chosen, \
+/// One answer as a row of a derived table.
+const SELECT_ROW: &str = "SELECT ? AS session_id, ? AS user_id, ? AS overdue_before, ? AS sequence, ? AS slot, ? AS chosen, \
     ? AS numeric_value, ? AS flagged, ? AS time_spent_seconds";
 
-const MERGE: &str = " ON CONFLICT (session_id, slot) DO UPDATE SET chosen = excluded.chosen, \
+/// Keeps the answer of the batch with the greatest number.
+const ON_CONFLICT: &str = " ON CONFLICT (session_id, slot) DO UPDATE SET chosen = excluded.chosen, \
     numeric_value = excluded.numeric_value, flagged = excluded.flagged, \
     time_spent_seconds = excluded.time_spent_seconds, sequence = excluded.sequence, saved_at = excluded.saved_at \
     WHERE excluded.sequence > test_answers.sequence";

@@ -14,7 +14,9 @@ use crate::graphql::types::{
 };
 use jishu_service::Services;
 use jishu_service::card::CardFilter;
-use jishu_service::purchase::{self, Outcome, OwnedSubject, PurchaseRefusal, PurchaseRequest, Receipt};
+use jishu_service::purchase::{
+    self, OwnedSubject, PurchaseRefusal, PurchaseRequest, Receipt, ReceiptOutcome,
+};
 
 /// The choice of a buyer, and the price that the buyer saw.
 #[derive(InputObject)]
@@ -63,8 +65,8 @@ impl PurchasePayload {
     /// The outcome. Null if the purchase was refused.
     async fn outcome(&self) -> Option<PurchaseOutcome> {
         self.outcome.as_ref().ok().map(|shown| match shown.receipt.outcome {
-            Outcome::Created { .. } => PurchaseOutcome::Created,
-            Outcome::Existing => PurchaseOutcome::Existing,
+            ReceiptOutcome::Created { .. } => PurchaseOutcome::Created,
+            ReceiptOutcome::Existing => PurchaseOutcome::Existing,
         })
     }
 
@@ -78,7 +80,8 @@ impl PurchasePayload {
     async fn test_cards_created(&self) -> i64 {
         match &self.outcome {
             Ok(ShownReceipt {
-                receipt: Receipt { outcome: Outcome::Created { test_cards }, .. }, ..
+                receipt: Receipt { outcome: ReceiptOutcome::Created { test_cards }, .. },
+                ..
             }) => *test_cards,
             _ => 0,
         }

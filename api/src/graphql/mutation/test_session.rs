@@ -11,7 +11,8 @@ use crate::graphql::types::{
 };
 use jishu_service::paper::PaperRefusal;
 use jishu_service::session::{
-    self, AnswerRefusal, Batch, GivenAnswer, SaveRefusal, StartRefusal, Started, Submission, SubmitRefusal,
+    self, AnswerBatch, AnswerRefusal, GivenAnswer, SaveRefusal, StartRefusal, Started, Submission,
+    SubmitRefusal,
 };
 
 const SESSION: &[&str] = &["input", "sessionId"];
@@ -221,7 +222,7 @@ impl TestSessionMutation {
     }
 }
 
-fn batch(session: TestSessionId, sequence: i32, answers: Vec<AnswerInput>) -> Batch {
+fn batch(session: TestSessionId, sequence: i32, answers: Vec<AnswerInput>) -> AnswerBatch {
     let given = |answer: AnswerInput| {
         // An id that is not of this slot becomes a position that no question has.
         let place = |id: &ID| option_place(session, answer.slot, id).unwrap_or(usize::MAX);
@@ -243,7 +244,7 @@ fn batch(session: TestSessionId, sequence: i32, answers: Vec<AnswerInput>) -> Ba
             time_spent_seconds: answer.time_spent_seconds,
         }
     };
-    Batch { sequence, answers: answers.into_iter().map(given).collect() }
+    AnswerBatch { sequence, answers: answers.into_iter().map(given).collect() }
 }
 
 impl From<StartRefusal> for UserError {
@@ -295,7 +296,7 @@ fn save_error(refusal: &SaveRefusal, slots: &[i32]) -> UserError {
 /// Adds the name of the argument that the client has to change.
 fn answer_message(refusal: &AnswerRefusal) -> String {
     let advice = match refusal {
-        AnswerRefusal::NothingSaid(_) => "Use `optionIds` or `numericValue`.",
+        AnswerRefusal::NothingGiven(_) => "Use `optionIds` or `numericValue`.",
         AnswerRefusal::NoSuchOption(_) => "Take `optionIds` from the options of this slot.",
         AnswerRefusal::NotOptions(_) => "Give `numericValue`.",
         AnswerRefusal::NotNumber(_) => "Give `optionIds`.",

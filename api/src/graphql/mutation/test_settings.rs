@@ -10,7 +10,7 @@ use crate::graphql::scalar::Decimal;
 use crate::graphql::types::{
     Difficulty, ErrorCode, GradingMethod, NO_SUCH_SUBJECT, ReviewPolicy, Subject, UserError, user_errors,
 };
-use jishu_service::test_settings::{self, BlueprintPart, Change, Setting, SettingsRefusal};
+use jishu_service::test_settings::{self, BlueprintPart, Setting, SettingsRefusal, TestSettingsChange};
 
 /// New settings for the tests of a subject. Fields that are not given stay the same.
 #[derive(InputObject)]
@@ -99,7 +99,7 @@ impl TestSettingsMutation {
     }
 }
 
-impl From<UpdateTestSettingsInput> for Change {
+impl From<UpdateTestSettingsInput> for TestSettingsChange {
     fn from(input: UpdateTestSettingsInput) -> Self {
         let marks = |marks: Option<Decimal>| marks.map(|Decimal(marks)| marks);
         let part = |part: BlueprintPartInput| BlueprintPart {
@@ -136,7 +136,7 @@ impl From<SettingsRefusal> for UserError {
         let message = match &refusal {
             SettingsRefusal::NotFound => NO_SUCH_SUBJECT.to_owned(),
             SettingsRefusal::Scheme { .. } => {
-                format!("{refusal} Change `correct`, `wrong` or `unanswered`.")
+                format!("{refusal} TestSettingsChange `correct`, `wrong` or `unanswered`.")
             }
             SettingsRefusal::Marks(setting) => {
                 let name = argument(*setting);

@@ -9,12 +9,12 @@ use std::hash::Hash;
 use async_graphql::Context;
 use async_graphql::dataloader::{DataLoader, Loader};
 use jishu_entity::mock_test_attempt::{CardStatus, Model};
-use jishu_entity::{MockTestAttemptId, PurchaseId, SubjectId, UserId, entitlement, test_session};
+use jishu_entity::{MockTestAttemptId, PurchaseId, UserId, entitlement, test_session};
 use tokio::sync::OnceCell;
 
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiError, ApiResult};
-use jishu_service::paper::{Outline, Test};
+use jishu_service::paper::{Outline, TestId};
 
 /// One kind of data about the cards, empty until a field needs it. An error is kept too, since the cards share it.
 type CardData<K, V> = OnceCell<ApiResult<HashMap<(UserId, K), V>>>;
@@ -25,10 +25,10 @@ pub(super) struct CardBatch {
     cards: Vec<(UserId, MockTestAttemptId)>,
     /// The cards with an open sitting.
     in_progress: Vec<(UserId, MockTestAttemptId)>,
-    tests: Vec<(UserId, Test)>,
+    tests: Vec<(UserId, TestId)>,
     purchases: Vec<(UserId, PurchaseId)>,
     open_sessions: CardData<MockTestAttemptId, test_session::Model>,
-    papers: CardData<Test, Outline>,
+    papers: CardData<TestId, Outline>,
     extra_seconds: CardData<MockTestAttemptId, i32>,
     entitlements: CardData<PurchaseId, Vec<entitlement::Model>>,
 }
@@ -80,8 +80,8 @@ impl CardBatch {
     }
 }
 
-fn test_of(row: &Model) -> (SubjectId, i32) {
-    (row.subject_id, row.test_number)
+fn test_of(row: &Model) -> TestId {
+    TestId { subject_id: row.subject_id, test_number: row.test_number }
 }
 
 async fn load_once<'p, K, L>(

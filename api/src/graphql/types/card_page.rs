@@ -12,7 +12,7 @@ use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiError, ApiResult};
 use crate::graphql::node::GlobalKey;
 use crate::graphql::pagination::{Connection, ListNode, PageArgs, connect, wants_rows};
-use jishu_service::card::{self, CardFilter, CardKey, CardOrder, CardSort, Entitled};
+use jishu_service::card::{self, CardFilter, CardOrder, CardPosition, CardSort, Entitled};
 use jishu_service::page::Page;
 
 /// A filter for a list of test cards. A card must match every field that is given. Ids of other users' objects
@@ -116,7 +116,9 @@ pub(super) async fn page_of_cards<Node: ListNode>(
     });
     let list = format!("MockTestAttempt.{:?}.{}", order.sort, if order.descending { "desc" } else { "asc" });
     let request = args.page.request(ctx, &list)?;
-    let fits = |key: &Option<CardKey>| key.as_ref().is_none_or(|key| order.has(key) && key.is_possible());
+    let fits = |position: &Option<CardPosition>| {
+        position.as_ref().is_none_or(|position| order.has(position) && position.is_possible())
+    };
     if !fits(&request.after) || !fits(&request.before) {
         return Err(ApiError::bad_input(
             "A cursor of this list is damaged. Take cursors from `edges.cursor`.",
@@ -129,7 +131,7 @@ pub(super) async fn page_of_cards<Node: ListNode>(
         Page { rows: Vec::new(), has_previous: false, has_next: false }
     };
     let batch = Arc::new(CardBatch::of(&page.rows));
-    connect(&list, page, |row| order.key(row), |row| node(row, &batch), CardTotal { owner, filter })
+    connect(&list, page, |row| order.position(row), |row| node(row, &batch), CardTotal { owner, filter })
 }
 
 /// Narrows `scope` by the client's filter. A course becomes the list of its subjects.

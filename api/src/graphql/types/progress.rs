@@ -12,7 +12,7 @@ use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiError, ApiResult, Nullable};
 use crate::graphql::pagination::page_size;
 use crate::graphql::scalar::{DateTime, Decimal, hundredths};
-use jishu_service::progress::{self, Cards, Repeated, Scope, Sittings, TopicSum};
+use jishu_service::progress::{self, Cards, Repeated, Scope, SittingTotals, TopicSum};
 use jishu_service::scoring::{self, Tally};
 
 pub(in crate::graphql) struct Progress {
@@ -97,19 +97,19 @@ impl Progress {
 /// Data that several fields share. Each part is read once, for all subjects, when a field first needs it.
 struct ProgressData {
     scope: Scope,
-    sittings: OnceCell<BTreeMap<SubjectId, Sittings>>,
+    sittings: OnceCell<BTreeMap<SubjectId, SittingTotals>>,
     repeated: OnceCell<Repeated>,
     topics: OnceCell<BTreeMap<SubjectId, Vec<TopicSum>>>,
 }
 
 impl ProgressData {
-    async fn sittings(&self, ctx: &Context<'_>) -> ApiResult<&BTreeMap<SubjectId, Sittings>> {
+    async fn sittings(&self, ctx: &Context<'_>) -> ApiResult<&BTreeMap<SubjectId, SittingTotals>> {
         let services = ctx.services()?;
         Ok(self.sittings.get_or_try_init(|| progress::sittings(services, self.scope)).await?)
     }
 
-    async fn all_sittings(&self, ctx: &Context<'_>) -> ApiResult<Sittings> {
-        Ok(self.sittings(ctx).await?.values().fold(Sittings::default(), Sittings::and))
+    async fn all_sittings(&self, ctx: &Context<'_>) -> ApiResult<SittingTotals> {
+        Ok(self.sittings(ctx).await?.values().fold(SittingTotals::default(), SittingTotals::and))
     }
 
     async fn repeated(&self, ctx: &Context<'_>) -> ApiResult<&Repeated> {
@@ -165,7 +165,7 @@ impl SubjectProgress {
 
     /// The average percentage of the scored sittings. Null if there is none.
     async fn average_percentage(&self, ctx: &Context<'_>) -> Nullable<Decimal> {
-        let of_subject = |all: &BTreeMap<_, Sittings>| all.get(&self.subject.row_id())?.average();
+        let of_subject = |all: &BTreeMap<_, SittingTotals>| all.get(&self.subject.row_id())?.average();
         nullable(self.data.sittings(ctx).await, of_subject)
     }
 

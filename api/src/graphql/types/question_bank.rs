@@ -7,7 +7,7 @@ use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiError, ApiResult, refused_or};
 use crate::graphql::node::GlobalKey;
 use crate::graphql::pagination::Cursor;
-use jishu_service::question_bank::{self, Advice, ExportRefusal, Format, LONGEST_EXPORT};
+use jishu_service::question_bank::{self, Advice, ExportRefusal, Format, MAX_QUESTIONS_PER_EXPORT};
 
 /// A file format for questions.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
@@ -65,9 +65,9 @@ impl From<question_bank::Notice> for QuestionNotice {
     }
 }
 
-impl From<question_bank::RefusedImport> for QuestionRefusal {
-    fn from(refusal: question_bank::RefusedImport) -> Self {
-        let question_bank::RefusedImport { line, external_id, mut reason, advice } = refusal;
+impl From<question_bank::RejectedQuestion> for QuestionRefusal {
+    fn from(refusal: question_bank::RejectedQuestion) -> Self {
+        let question_bank::RejectedQuestion { line, external_id, mut reason, advice } = refusal;
         if let Some(advice) = advice {
             reason = format!("{reason} {}", advice_text(advice));
         }
@@ -125,11 +125,12 @@ impl QuestionExport {
     ) -> ApiResult<Self> {
         let author = ctx.require_author().await?;
         let first = match first.map(u32::try_from) {
-            None => LONGEST_EXPORT,
-            Some(Ok(first)) if (1..=LONGEST_EXPORT).contains(&first) => first,
+            None => MAX_QUESTIONS_PER_EXPORT,
+            Some(Ok(first)) if (1..=MAX_QUESTIONS_PER_EXPORT).contains(&first) => first,
             _ => {
-                let message =
-                    format!("`first` must be 1 to {LONGEST_EXPORT}. Export larger banks page by page.");
+                let message = format!(
+                    "`first` must be 1 to {MAX_QUESTIONS_PER_EXPORT}. Export larger banks page by page."
+                );
                 return Err(ApiError::bad_input(message));
             }
         };

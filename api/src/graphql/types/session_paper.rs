@@ -34,7 +34,7 @@ impl From<Outline> for SessionPaper {
             correct: Decimal::of_hundredths(marks.correct),
             wrong: Decimal::of_hundredths(marks.wrong),
             unanswered: Decimal::of_hundredths(marks.unanswered),
-            max_score: Decimal::of_hundredths(marks.most() * i64::from(questions)),
+            max_score: Decimal::of_hundredths(marks.highest() * i64::from(questions)),
             fixed: is_made,
         }
     }

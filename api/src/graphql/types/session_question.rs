@@ -11,7 +11,7 @@ use crate::graphql::context::ContextExt;
 use crate::graphql::error::ApiResult;
 use crate::graphql::scalar::{DateTime, Decimal};
 use jishu_service::paper::PaperQuestion;
-use jishu_service::scoring::{self, Key};
+use jishu_service::scoring::{self, AnswerKey};
 use jishu_service::session::{self, Review, Sitting};
 
 /// The kind of answer that a question takes.
@@ -138,7 +138,7 @@ fn session_question(
     row: Option<test_answer::Model>,
     review: &Review,
 ) -> SessionQuestion {
-    let shown = sitting.shown(slot, question.options.len());
+    let shown = sitting.option_order(slot, question.options.len());
     let ids = |chosen: i64| {
         let chosen = shown.iter().enumerate().filter(|(_, position)| chosen >> **position & 1 == 1);
         chosen.map(|(place, _)| option_id(sitting.id, slot, place)).collect::<Vec<_>>()
@@ -151,8 +151,8 @@ fn session_question(
     let reviewed = review.shows(question.question_id);
     let (correct_option_ids, correct_value, tolerance) = match &question.key {
         _ if !reviewed => (None, None, None),
-        Key::Options(correct) => (Some(ids(*correct)), None, None),
-        Key::Number { value, tolerance } => (None, Some(Decimal(*value)), Some(Decimal(*tolerance))),
+        AnswerKey::Options(correct) => (Some(ids(*correct)), None, None),
+        AnswerKey::Number { value, tolerance } => (None, Some(Decimal(*value)), Some(Decimal(*tolerance))),
     };
     let verdict = scoring::judge(&question.key, &response);
     SessionQuestion {

@@ -64,7 +64,7 @@ async fn questions_of_the_same_name_do_not_replace_each_other(app: Arc<TestApp>)
         assert_eq!(answer.counts(), [2, 0, 0, 0]);
         let [loss] = &answer.losses[..] else { panic!("{answer:?}") };
         assert_eq!(loss.line, Some(1));
-        assert!(loss.text.contains("\"Q1\", and that of another question, are"), "{loss:?}");
+        assert!(loss.text.contains("\"Q1\" and the name of another question are"), "{loss:?}");
         assert_eq!(author.import(physics, file).await.counts(), [0, 0, 2, 0]);
     }
     let xml = "<quiz><question type=\"truefalse\"><name><text>Q1</text></name><questiontext><text>Is it?</text>\

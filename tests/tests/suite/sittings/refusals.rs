@@ -55,12 +55,12 @@ async fn answers_that_cannot_be_are_refused(app: Arc<TestApp>) {
         (json!({ "slot": 0, "optionIds": [] }), "no slot 0; it has 1 to 8"),
         (json!({ "slot": 9, "optionIds": [] }), "no slot 9"),
         (json!({ "slot": -2_147_483_648, "optionIds": [] }), "no slot"),
-        (answer(single, json!({ "flagged": true })), "say what the answer is"),
+        (answer(single, json!({ "flagged": true })), "Use `optionIds` or `numericValue`"),
         (answer(single, json!({ "optionIds": [option(single, 0), option(single, 1)] })), "takes one option"),
         (answer(single, json!({ "optionIds": [option(multiple, 0)] })), "options of this slot"),
         (answer(single, json!({ "optionIds": ["1"] })), "options of this slot"),
-        (answer(single, json!({ "numericValue": "1" })), "give `optionIds`"),
-        (answer(numeric, json!({ "optionIds": [option(single, 0)] })), "give `numericValue`"),
+        (answer(single, json!({ "numericValue": "1" })), "Give `optionIds`"),
+        (answer(numeric, json!({ "optionIds": [option(single, 0)] })), "Give `numericValue`"),
         (answer(numeric, json!({ "numericValue": "-" })), "is a number of at most 28 digits"),
         (answer(numeric, json!({ "numericValue": "1_000" })), "is a number"),
         (answer(numeric, json!({ "numericValue": "12x" })), "is a number"),
@@ -68,7 +68,7 @@ async fn answers_that_cannot_be_are_refused(app: Arc<TestApp>) {
         (answer(numeric, json!({ "numericValue": "9".repeat(40) })), "is a number"),
         // Not rounded to what can be held.
         (answer(numeric, json!({ "numericValue": format!("0.{}1", "0".repeat(28)) })), "is a number"),
-        (answer(single, json!({ "optionIds": [], "timeSpentSeconds": -1 })), "`timeSpentSeconds` is 0 to"),
+        (answer(single, json!({ "optionIds": [], "timeSpentSeconds": -1 })), "Correct `timeSpentSeconds`"),
     ] {
         let saved = world.learner.save_answers(&session, 1, json!([good, bad])).await;
         assert_eq!(refusal(&saved), "ANSWER_INVALID", "{bad}");

@@ -1,4 +1,4 @@
-//! Keys that can be compared between two versions of a question.
+//! Keys in a form that can be compared between two versions of a question.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -11,17 +11,17 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 use super::export::options;
 use crate::error::Fault;
 
-/// A key: the correct options among all of them, or a number.
+/// A key with all that a comparison needs: all options with their correctness, or a number with its tolerance.
 #[derive(Clone, Debug)]
-pub(super) enum AnswerKey {
+pub(super) enum ComparableKey {
     Single(Vec<DraftOption>),
     Multiple(Vec<DraftOption>),
     Number { value: Decimal, tolerance: Decimal },
 }
 
-impl AnswerKey {
-    /// Whether both have the same correct answer. The order of the options does not matter. Where texts of options were
-    /// edited, the key is the same if the correct ones stand at the same places.
+impl ComparableKey {
+    /// Tells whether two keys have the same correct answer. The order of the options does not matter. If texts of
+    /// options were edited, the keys are the same if the correct options have the same positions.
     pub(super) fn agrees_with(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Single(one), Self::Single(other)) | (Self::Multiple(one), Self::Multiple(other)) => {
@@ -36,22 +36,24 @@ impl AnswerKey {
     }
 }
 
+/// Returns the texts of the correct options, or of the wrong ones.
 fn texts(options: &[DraftOption], correct: bool) -> BTreeSet<&str> {
     options.iter().filter(|option| option.correct == correct).map(|option| option.text.as_str()).collect()
 }
 
+/// Tells whether two lists of options have the same correct ones.
 fn agree(one: &[DraftOption], other: &[DraftOption]) -> bool {
     if texts(one, true) == texts(other, true) {
         return true;
     }
-    let places = |options: &[DraftOption]| options.iter().map(|option| option.correct).collect::<Vec<_>>();
+    let positions = |options: &[DraftOption]| options.iter().map(|option| option.correct).collect::<Vec<_>>();
     // An option that is correct in one and wrong in the other was not edited.
-    places(one) == places(other)
+    positions(one) == positions(other)
         && texts(one, true).is_disjoint(&texts(other, false))
         && texts(one, false).is_disjoint(&texts(other, true))
 }
 
-impl From<&DraftAnswer> for AnswerKey {
+impl From<&DraftAnswer> for ComparableKey {
     fn from(answer: &DraftAnswer) -> Self {
         match answer {
             DraftAnswer::Single(options) => Self::Single(options.clone()),
@@ -63,7 +65,7 @@ impl From<&DraftAnswer> for AnswerKey {
     }
 }
 
-/// Returns how a version is answered, with its key.
+/// Returns the answer of a version as a draft, with its options or its number.
 pub(super) fn answer(
     version: &question_version::Model,
     options: Vec<DraftOption>,
@@ -83,13 +85,17 @@ pub(super) fn answer(
 }
 
 /// A key and its explanation.
-pub(super) type Taught = (AnswerKey, Option<String>);
+#[derive(Clone, Debug)]
+pub(super) struct KeyAndExplanation {
+    pub(super) key: ComparableKey,
+    pub(super) explanation: Option<String>,
+}
 
 /// Loads the keys of these versions, and their explanations.
 pub(super) async fn keys(
     connection: &impl ConnectionTrait,
     versions: &BTreeSet<QuestionVersionId>,
-) -> Result<HashMap<QuestionVersionId, Taught>, Fault> {
+) -> Result<HashMap<QuestionVersionId, KeyAndExplanation>, Fault> {
     if versions.is_empty() {
         return Ok(HashMap::new());
     }
@@ -101,7 +107,7 @@ pub(super) async fn keys(
         .await?;
     let key = |row: question_version::Model| {
         let answer = answer(&row, options.remove(&row.id).unwrap_or_default())?;
-        Ok((row.id, (AnswerKey::from(&answer), row.explanation)))
+        Ok((row.id, KeyAndExplanation { key: ComparableKey::from(&answer), explanation: row.explanation }))
     };
     rows.into_iter().map(key).collect()
 }

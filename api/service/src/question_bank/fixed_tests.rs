@@ -1,4 +1,4 @@
-//! Fixed papers, and the versions of questions that their new sittings take.
+//! Fixed tests: tests whose paper exists. Finds and changes the versions of questions that their new sittings take.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,13 +31,13 @@ pub(super) async fn slots(
     if questions.is_empty() {
         return Ok(Vec::new());
     }
-    let places = vec!["?"; questions.len()].join(", ");
+    let placeholders = vec!["?"; questions.len()].join(", ");
     let text = format!(
         "SELECT q.paper_id, q.slot, q.question_id, q.version_id, r.version_id \
          FROM papers p \
          JOIN paper_questions q ON q.paper_id = p.id \
          LEFT JOIN paper_revisions r ON r.paper_id = q.paper_id AND r.slot = q.slot \
-         WHERE p.subject_id = ? AND q.question_id IN ({places}) \
+         WHERE p.subject_id = ? AND q.question_id IN ({placeholders}) \
          ORDER BY q.paper_id, q.slot, r.revision"
     );
     let values = std::iter::once(Value::from(subject)).chain(questions.iter().copied().map(Value::from));
@@ -54,12 +54,17 @@ pub(super) async fn slots(
     Ok(slots.into_values().collect())
 }
 
-/// A slot, its new version, and the correction that made it.
-pub(super) type Change = (Slot, QuestionVersionId, QuestionCorrectionId);
+/// The new version of a slot, and the correction that made it.
+pub(super) struct SlotRevision {
+    pub(super) slot: Slot,
+    pub(super) version: QuestionVersionId,
+    pub(super) correction: QuestionCorrectionId,
+}
 
-/// Makes a revision of each of these papers, which later sittings take. The caller holds the lock on the subject.
-pub(super) async fn revise(connection: &impl ConnectionTrait, changes: &[Change]) -> Result<(), DbErr> {
-    let papers: BTreeSet<PaperId> = changes.iter().map(|(slot, ..)| slot.paper).collect();
+/// Makes a new revision of each paper of these slots, which later sittings take. The caller holds the lock on the
+/// subject.
+pub(super) async fn revise(connection: &impl ConnectionTrait, changes: &[SlotRevision]) -> Result<(), DbErr> {
+    let papers: BTreeSet<PaperId> = changes.iter().map(|change| change.slot.paper).collect();
     if papers.is_empty() {
         return Ok(());
     }
@@ -71,12 +76,12 @@ pub(super) async fn revise(connection: &impl ConnectionTrait, changes: &[Change]
         .all(connection)
         .await?;
     let revisions: BTreeMap<PaperId, i32> = revisions.into_iter().collect();
-    let rows = changes.iter().map(|(slot, version, correction)| paper_revision::ActiveModel {
-        paper_id: Set(slot.paper),
-        revision: Set(revisions.get(&slot.paper).map_or(2, |revision| revision + 1)),
-        slot: Set(slot.slot),
-        version_id: Set(*version),
-        correction_id: Set(*correction),
+    let rows = changes.iter().map(|change| paper_revision::ActiveModel {
+        paper_id: Set(change.slot.paper),
+        revision: Set(revisions.get(&change.slot.paper).map_or(2, |revision| revision + 1)),
+        slot: Set(change.slot.slot),
+        version_id: Set(change.version),
+        correction_id: Set(change.correction),
     });
     paper_revision::Entity::insert_many(rows).exec_without_returning(connection).await?;
     paper::Entity::update_many()

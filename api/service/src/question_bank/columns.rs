@@ -3,6 +3,7 @@
 use jishu_entity::question_version::{Difficulty, QuestionKind, TextFormat};
 use question_formats::{DraftAnswer, DraftDifficulty, DraftTextFormat};
 
+/// Returns the stored kind of an answer.
 pub(super) fn kind(answer: &DraftAnswer) -> QuestionKind {
     match answer {
         DraftAnswer::Single(_) => QuestionKind::SingleChoice,
@@ -11,6 +12,7 @@ pub(super) fn kind(answer: &DraftAnswer) -> QuestionKind {
     }
 }
 
+/// Converts a difficulty for storage.
 pub(super) fn difficulty(difficulty: DraftDifficulty) -> Difficulty {
     match difficulty {
         DraftDifficulty::Easy => Difficulty::Easy,
@@ -19,6 +21,7 @@ pub(super) fn difficulty(difficulty: DraftDifficulty) -> Difficulty {
     }
 }
 
+/// Converts a stored difficulty.
 pub(super) fn draft_difficulty(difficulty: Difficulty) -> DraftDifficulty {
     match difficulty {
         Difficulty::Easy => DraftDifficulty::Easy,
@@ -27,6 +30,7 @@ pub(super) fn draft_difficulty(difficulty: Difficulty) -> DraftDifficulty {
     }
 }
 
+/// Converts a text format for storage.
 pub(super) fn text_format(format: DraftTextFormat) -> TextFormat {
     match format {
         DraftTextFormat::Plain => TextFormat::Plain,
@@ -35,6 +39,7 @@ pub(super) fn text_format(format: DraftTextFormat) -> TextFormat {
     }
 }
 
+/// Converts a stored text format.
 pub(super) fn draft_text_format(format: TextFormat) -> DraftTextFormat {
     match format {
         TextFormat::Plain => DraftTextFormat::Plain,
