@@ -44,7 +44,7 @@ use std::sync::Arc;
 use crate::auth::{AccessTokens, Passwords, Secrets};
 use crate::clock::Clock;
 use crate::database::Database;
-use crate::limit::Limits;
+use crate::limit::ClientLimits;
 
 use catalog::Catalog;
 use events::Events;
@@ -72,7 +72,7 @@ pub struct Services {
     /// Issues and verifies access tokens.
     pub tokens: Arc<AccessTokens>,
     /// The budgets of clients.
-    pub limits: Arc<Limits>,
+    pub limits: Arc<ClientLimits>,
     /// Computes codes that only the nodes of this deployment can compute.
     pub secrets: Arc<Secrets>,
     /// How long a used refresh token can be exchanged again for the same successor. Zero disables this.

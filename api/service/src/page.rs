@@ -1,5 +1,5 @@
-//! Keyset pagination for every list. A page costs the same at the start and at the end of a list, and rows that
-//! are inserted between two requests neither repeat nor hide other rows.
+//! Keyset pagination for every list. A page costs the same at the start and at the end of a list. Rows that are
+//! inserted between two requests neither repeat nor hide other rows.
 
 use sea_orm::sea_query::{Expr, ExprTrait, IntoCondition, Order, SimpleExpr};
 use sea_orm::{

@@ -26,7 +26,7 @@ use jishu_service::catalog::Catalog;
 use jishu_service::clock::Clock;
 use jishu_service::database::Database;
 use jishu_service::events::Events;
-use jishu_service::limit::Limits;
+use jishu_service::limit::ClientLimits;
 use jishu_service::paper::Papers;
 use jishu_service::session::{self, SittingState};
 use jishu_service::{Services, account};
@@ -86,7 +86,7 @@ pub async fn services(
             config.token_audience.as_str(),
             Duration::from_secs(config.access_token_seconds),
         )),
-        limits: Arc::new(Limits::new(config.edge.limits())),
+        limits: Arc::new(ClientLimits::new(config.edge.limits())),
         secrets,
         refresh_reuse: chrono::TimeDelta::seconds(config.refresh_reuse_seconds),
         refresh_token_ttl: chrono::TimeDelta::days(config.refresh_token_days),

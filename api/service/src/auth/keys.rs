@@ -39,7 +39,7 @@ pub enum KeyError {
     Read {
         /// The key file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// The first key could not be written.
@@ -51,7 +51,7 @@ pub enum KeyError {
     Create {
         /// The key file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// The file has no complete PEM block.
@@ -68,7 +68,7 @@ pub enum KeyError {
     NotEd25519 {
         /// The key file.
         path: PathBuf,
-        /// Which block, from 1.
+        /// The number of the block, from 1.
         position: usize,
     },
     /// The file has the same key twice.
@@ -79,7 +79,7 @@ pub enum KeyError {
     Repeated {
         /// The key file.
         path: PathBuf,
-        /// Which block, from 1.
+        /// The number of the block, from 1.
         position: usize,
     },
     /// The cryptography library could not make a key.

@@ -250,7 +250,7 @@ impl AccessTokens {
         if !header.typ.as_deref().is_some_and(is_access_token_type) {
             return Err(TokenError::WrongType);
         }
-        // RFC 7515, 4.1.11: a critical extension that is not understood must be refused. None is understood here.
+        // RFC 7515, 4.1.11: a critical extension that is not understood must be refused. This code supports no extension.
         if header.crit.is_some() {
             return Err(TokenError::Malformed);
         }

@@ -23,7 +23,7 @@ pub use migrate::{MigrateError, MigrationState, applied_migrations, unknown_amon
 pub use probe::Readiness;
 pub use queue::QueueKey;
 pub use reader::Reader;
-pub use transaction::WritePolicy;
+pub use transaction::{TransactionBody, WritePolicy};
 
 pub(crate) use dialect::{
     hold_subjects, inserted, lock_subject, lock_user, locked, sql, utc, whole_number_type,

@@ -54,6 +54,10 @@ const MAX_TAKEN_KEY_RETRIES: u32 = 20;
 /// Maximum pause before any retry.
 const MAX_PAUSE: Duration = Duration::from_millis(250);
 
+/// The statements of a transaction. The function gets the open transaction and the input, and may run several times.
+pub type TransactionBody<C, T, R> =
+    for<'t> fn(&'t DatabaseTransaction, &'t C) -> BoxFuture<'t, Result<T, Error<R>>>;
+
 impl Database {
     /// Runs a transaction whose first statement locks the row that `key` names. Waits until no other transaction of this
     /// key runs on this server. If the caller stops waiting before that, nothing starts. The rest is as in
@@ -67,7 +71,7 @@ impl Database {
         key: impl Into<QueueKey>,
         policy: WritePolicy,
         input: C,
-        body: for<'t> fn(&'t DatabaseTransaction, &'t C) -> BoxFuture<'t, Result<T, Error<R>>>,
+        body: TransactionBody<C, T, R>,
     ) -> Result<T, Error<R>>
     where
         C: Send + Sync + 'static,
@@ -99,7 +103,7 @@ impl Database {
         &self,
         policy: WritePolicy,
         input: C,
-        body: for<'t> fn(&'t DatabaseTransaction, &'t C) -> BoxFuture<'t, Result<T, Error<R>>>,
+        body: TransactionBody<C, T, R>,
     ) -> Result<T, Error<R>>
     where
         C: Send + Sync + 'static,
@@ -148,7 +152,7 @@ impl Database {
         &self,
         policy: WritePolicy,
         input: &C,
-        body: for<'t> fn(&'t DatabaseTransaction, &'t C) -> BoxFuture<'t, Result<T, Error<R>>>,
+        body: TransactionBody<C, T, R>,
     ) -> Result<T, Error<R>> {
         let started = Instant::now();
         let mut attempt = 0;
@@ -200,7 +204,7 @@ impl Database {
     async fn attempt<C, T, R>(
         &self,
         input: &C,
-        body: for<'t> fn(&'t DatabaseTransaction, &'t C) -> BoxFuture<'t, Result<T, Error<R>>>,
+        body: TransactionBody<C, T, R>,
     ) -> Result<T, FailedAttempt<R>> {
         // Waits for a permit before it takes a connection, so that nothing with a connection waits for a permit.
         let _permit = self.queue.permit().await.map_err(FailedAttempt::before_commit)?;

@@ -19,8 +19,8 @@ use crate::database::{Database, read_rows};
 /// its transaction writes.
 const MAX_COMMIT_DELAY: Duration = Duration::from_secs(10);
 
-/// Maximum number of events that one statement reads. Also the number of latest events that count as delivered when
-/// the first watcher arrives, and the number that is delivered again after a failover has lost events.
+/// Maximum number of events that one statement reads. This many latest events count as delivered when the first watcher
+/// arrives, and are delivered again after a failover has lost events.
 const ROWS_PER_READ: u64 = 1_000;
 
 /// An event that this node has read.

@@ -47,7 +47,7 @@ pub struct LimitOptions {
 }
 
 /// The budgets of all clients of this node.
-pub struct Limits {
+pub struct ClientLimits {
     users: Buckets<UserId>,
     addresses: Buckets<IpAddr>,
     /// The budgets of addresses for signed-in users. They are larger, because a school has many users behind one
@@ -57,7 +57,7 @@ pub struct Limits {
     pub sign_in: SignInLimits,
 }
 
-impl Limits {
+impl ClientLimits {
     /// Makes limits with full budgets for every client.
     #[must_use]
     pub fn new(options: LimitOptions) -> Self {
@@ -82,7 +82,7 @@ impl Limits {
     /// Takes 1 from the budget of a user when a document of theirs arrives.
     ///
     /// # Errors
-    /// Fails as [`Limits::take_for_request`] does.
+    /// Fails as [`ClientLimits::take_for_request`] does.
     pub fn take_for_document(&self, user: UserId) -> Result<(), RetryAfter> {
         self.users.take(&user, 1)
     }
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn users_behind_one_address_share_a_larger_budget() {
-        let limits = Limits::new(LimitOptions {
+        let limits = ClientLimits::new(LimitOptions {
             user_cost_per_minute: 60,
             address_cost_per_minute: 60,
             address_users_cost_per_minute: 120,

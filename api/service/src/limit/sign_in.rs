@@ -33,7 +33,7 @@ type EmailHash = [u8; 32];
 /// A hash that identifies a refresh token without storing it.
 type TokenHash = [u8; 32];
 
-/// Limits on sign-in attempts, by address and by account, and on refresh tokens that do not work.
+/// Limits on sign-in attempts, by address and by account, and on invalid refresh tokens.
 ///
 /// Guesses from many addresses reach the limit of the account, which counts only failures. An account has a separate
 /// budget at each address from which it signed in before. So the owner can still sign in from there after strangers

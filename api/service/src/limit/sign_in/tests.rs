@@ -76,9 +76,9 @@ fn refresh_tokens_have_their_own_budget_and_valid_ones_are_free() {
     }
     assert!(limits.exchange(client(1), "jrt_unmarked", false).is_err());
     for number in 0..1_000 {
-        limits.exchange(client(1), &format!("jrt_{number} of ours"), true).unwrap().succeeded();
+        limits.exchange(client(1), &format!("jrt_{number} marked"), true).unwrap().succeeded();
     }
-    // A refused token of ours is remembered after the first time, and costs units from then on.
+    // A marked token that was refused once is remembered, and costs units from then on.
     limits.exchange(client(1), "jrt_revoked", true).unwrap().failed();
     assert!(limits.exchange(client(1), "jrt_revoked", true).is_err());
     for number in 0..20 {
