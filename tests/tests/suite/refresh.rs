@@ -53,7 +53,7 @@ async fn two_tabs_that_refresh_at_once_stay_signed_in(app: Arc<TestApp>) {
     assert_eq!(app.number("SELECT COUNT(*) FROM refresh_tokens").await, 2);
     assert_eq!(usable(&app).await, 1);
     // The session continues.
-    let third = app.anonymous().refresh(&second).await;
+    let third = app.anonymous().refresh(second).await;
     assert_ne!(third.refresh_token(), second);
     node.stop().await;
 }
@@ -109,7 +109,7 @@ async fn signing_out_ends_the_window_too(app: Arc<TestApp>) {
         client.run_with(logout, json!({ "everywhere": everywhere })).await;
         assert_eq!(stored(&app).await, 0);
         for dead in [first.as_str(), answer.refresh_token()] {
-            assert_eq!(app.anonymous().refresh(&dead).await.refusal(), INVALID);
+            assert_eq!(app.anonymous().refresh(dead).await.refusal(), INVALID);
         }
     }
 }
