@@ -1,9 +1,9 @@
 //! The catalogue in memory. Courses and subjects are few, and almost every request reads them.
 //!
-//! A snapshot is never changed; a new one replaces it. It is read again when this node writes to the catalogue, when a
-//! row refers to a course or subject that the snapshot lacks, and every few seconds. So it also gets the changes of
-//! other nodes and of an operator's SQL. A purchase reads the database: a snapshot never decides what is sold, or at
-//! which price.
+//! A snapshot is never changed; a new one replaces it. The catalogue is read again after this node has written to it,
+//! and when a row refers to a course or subject that the snapshot lacks. It is also read every few seconds, which brings
+//! the changes of other nodes and of an operator's SQL. A purchase reads the database: a snapshot never decides what is
+//! sold, or at which price.
 //!
 //! A row with an unreadable or forbidden value is not on sale. The log names each such row once, when it appears.
 //! The owners of such a subject see defaults in place of the values that cannot be read.

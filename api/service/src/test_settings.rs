@@ -13,6 +13,7 @@ use sea_orm::{
 };
 
 use super::account::Author;
+use super::extra_time::MAX_ATTEMPTS_PER_CARD;
 use super::scoring::Marks;
 use super::{Services, audit};
 use crate::database::{WritePolicy, lock_subject};
@@ -201,7 +202,7 @@ fn check(change: &TestSettingsChange) -> Result<(), SettingsRefusal> {
         *TIME_LIMIT_SECONDS.start(),
         *TIME_LIMIT_SECONDS.end(),
     )?;
-    range(Setting::MaxAttempts, change.max_attempts, 1, 1_000)?;
+    range(Setting::MaxAttempts, change.max_attempts, 1, MAX_ATTEMPTS_PER_CARD)?;
     let Some(parts) = &change.blueprint else { return Ok(()) };
     let given = i64::try_from(parts.len()).unwrap_or(i64::MAX);
     if given > i64::from(MAX_BLUEPRINT_PARTS) {

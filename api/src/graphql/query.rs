@@ -16,7 +16,7 @@ use super::types::{
 };
 use jishu_service::account::Author;
 use jishu_service::purchase::{Selection, SelectionRefusal};
-use jishu_service::question_bank::Authored;
+use jishu_service::question_bank::BankQuestion;
 use jishu_service::{card, purchase, question_bank, session};
 
 /// The maximum number of ids that `nodes` accepts.
@@ -219,7 +219,7 @@ async fn nodes(ctx: &Context<'_>, ids: &[ID]) -> ApiResult<Vec<Option<Node>>> {
         && let Some(author) = author(ctx).await?
     {
         let found = question_bank::by_ids(services.database.reader(), author, wanted).await?;
-        let node = |question: Authored| (question.row.id, AuthoredQuestion::new(question, author));
+        let node = |question: BankQuestion| (question.row.id, AuthoredQuestion::new(question, author));
         questions.extend(found.into_iter().map(node));
     }
     let catalog = services.catalog.snapshot();

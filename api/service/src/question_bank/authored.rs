@@ -37,7 +37,7 @@ pub struct AuthoredVersion {
 
 /// A question with its current version.
 #[derive(Clone, Debug)]
-pub struct Authored {
+pub struct BankQuestion {
     /// The question.
     pub row: question::Model,
     /// The version that new tests take.
@@ -50,7 +50,7 @@ pub struct Authored {
 
 /// The conditions of a list of questions.
 #[derive(Clone, Debug)]
-pub struct Listing {
+pub struct QuestionFilter {
     /// The subject.
     pub subject_id: SubjectId,
     /// True lists archived questions, false the others.
@@ -60,7 +60,7 @@ pub struct Listing {
 }
 
 /// Selects the questions of a list.
-fn listed(listing: &Listing) -> Select<question::Entity> {
+fn listed(listing: &QuestionFilter) -> Select<question::Entity> {
     let archived = question::Column::ArchivedAt;
     let mut select = question::Entity::find()
         .filter(question::Column::SubjectId.eq(listing.subject_id))
@@ -99,9 +99,9 @@ fn escaped(text: &str) -> String {
 pub async fn page(
     connection: &impl ConnectionTrait,
     _author: Author,
-    listing: &Listing,
+    listing: &QuestionFilter,
     request: PageRequest<i64>,
-) -> Result<Page<Authored>, Fault> {
+) -> Result<Page<BankQuestion>, Fault> {
     let keyset = Keyset { columns: vec![question::Column::Id.into_simple_expr()], descending: false };
     let found =
         page::fetch(connection, listed(listing), &keyset, request, |id| vec![Value::from(id)]).await?;
@@ -116,7 +116,7 @@ pub async fn page(
 pub async fn count(
     connection: &impl ConnectionTrait,
     _author: Author,
-    listing: &Listing,
+    listing: &QuestionFilter,
 ) -> Result<u64, DbErr> {
     listed(listing).count(connection).await
 }
@@ -129,7 +129,7 @@ pub async fn by_ids(
     connection: &impl ConnectionTrait,
     _author: Author,
     ids: impl IntoIterator<Item = QuestionId>,
-) -> Result<Vec<Authored>, Fault> {
+) -> Result<Vec<BankQuestion>, Fault> {
     let rows = question::Entity::find().filter(question::Column::Id.is_in(ids)).all(connection).await?;
     read(connection, rows).await
 }
@@ -154,7 +154,10 @@ pub async fn find(
 }
 
 /// Loads the current versions of questions, and counts the fixed tests that ask them.
-async fn read(connection: &impl ConnectionTrait, rows: Vec<question::Model>) -> Result<Vec<Authored>, Fault> {
+async fn read(
+    connection: &impl ConnectionTrait,
+    rows: Vec<question::Model>,
+) -> Result<Vec<BankQuestion>, Fault> {
     if rows.is_empty() {
         return Ok(Vec::new());
     }
@@ -179,7 +182,7 @@ async fn read(connection: &impl ConnectionTrait, rows: Vec<question::Model>) -> 
         let of_question = || slots.iter().filter(|slot| slot.question == row.id);
         let has_other = |version| keys.get(&version).is_some_and(|other| !other.key.agrees_with(&key));
         let tests_with_other_key = of_question().filter(|slot| has_other(slot.version)).count();
-        Ok(Authored { tests: of_question().count(), row, current, tests_with_other_key })
+        Ok(BankQuestion { tests: of_question().count(), row, current, tests_with_other_key })
     };
     rows.into_iter().map(authored).collect()
 }

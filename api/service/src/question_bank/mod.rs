@@ -14,19 +14,22 @@ mod export;
 mod fixed_tests;
 mod import;
 mod plan;
+mod prepare;
 mod report;
 mod store;
 
 pub use archive::{ArchiveRefusal, QUESTION_ARCHIVED, QUESTION_RESTORED, set_archived};
 pub use authored::{
-    Authored, AuthoredCorrection, AuthoredVersion, Listing, by_ids, corrections, count, find, page, versions,
+    AuthoredCorrection, AuthoredVersion, BankQuestion, QuestionFilter, by_ids, corrections, count, find,
+    page, versions,
 };
 pub use check::{Defaults, InvalidQuestion};
 pub use correct::{
     Corrected, Correction, CorrectionRefusal, MAX_REASON_CHARS, NewKey, QUESTION_KEY_CORRECTED, correct,
 };
 pub use export::{Export, ExportRefusal, MAX_QUESTIONS_PER_EXPORT, export, export_all};
-pub use import::{ImportProgress, ImportRefusal, ImportRequest, decode, import};
+pub use import::{ImportProgress, ImportRefusal, ImportRequest, import};
+pub use prepare::decode;
 pub use question_formats::{DraftAnswer, DraftOption, Format};
 pub use report::{Advice, ImportReport, Loss, MAX_REJECTIONS_REPORTED, Notice, RejectedQuestion};
 pub use store::QUESTIONS_IMPORTED;

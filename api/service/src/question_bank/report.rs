@@ -1,5 +1,7 @@
 //! The report of an import: counts, rejected questions, losses and notices.
 
+use question_formats::RefusedQuestion;
+
 /// Maximum number of rejected questions in a report. The others are only counted: in a file of another format, every
 /// line may be one.
 pub const MAX_REJECTIONS_REPORTED: usize = question_formats::MAX_REFUSED_LISTED;
@@ -15,6 +17,12 @@ pub struct RejectedQuestion {
     pub reason: String,
     /// The next step, if there is one that each interface names in its own words.
     pub advice: Option<Advice>,
+}
+
+impl From<RefusedQuestion> for RejectedQuestion {
+    fn from(RefusedQuestion { line, external_id, reason }: RefusedQuestion) -> Self {
+        Self { line, external_id, reason, advice: None }
+    }
 }
 
 /// The next step after a message. Each interface names it in its own words.

@@ -125,7 +125,7 @@ impl StoredAnswer {
 }
 
 /// Checks a batch, and sorts its answers by slot. If a slot is given twice, the later answer counts.
-pub(super) fn checked(
+pub(super) fn check_batch(
     sitting: &Sitting,
     sequence: i32,
     answers: Vec<GivenAnswer>,

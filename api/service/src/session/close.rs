@@ -11,7 +11,7 @@ use sea_orm::{
     EntityTrait, IntoActiveModel, QueryFilter,
 };
 
-use super::answers::{AnswerRefusal, StoredAnswer, checked, response};
+use super::answers::{AnswerRefusal, StoredAnswer, check_batch, response};
 use super::save::{AnswerBatch, compare_with_stored};
 use super::upsert::{AnswerWrite, upsert};
 use super::{Sitting, SittingRules};
@@ -74,7 +74,7 @@ pub async fn submit(
     let last = match last {
         Some(batch) => Some((
             batch.sequence,
-            checked(&sitting, batch.sequence, batch.answers).map_err(SubmitRefusal::from)?,
+            check_batch(&sitting, batch.sequence, batch.answers).map_err(SubmitRefusal::from)?,
         )),
         None => None,
     };

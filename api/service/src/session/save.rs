@@ -10,7 +10,7 @@ use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QuerySelect,
 };
 
-use super::answers::{AnswerRefusal, GivenAnswer, StoredAnswer, checked};
+use super::answers::{AnswerRefusal, GivenAnswer, StoredAnswer, check_batch};
 use super::upsert::{AnswerWrite, upsert};
 use super::write_coalescer::{Confirmation, WriteCoalescer};
 use crate::Services;
@@ -68,7 +68,7 @@ pub async fn save(
     batch: AnswerBatch,
 ) -> Result<Saved, Error<SaveRefusal>> {
     let sitting = super::sitting(services, owner, id).await?.ok_or(SaveRefusal::NotFound)?;
-    let answers = checked(&sitting, batch.sequence, batch.answers).map_err(SaveRefusal::from)?;
+    let answers = check_batch(&sitting, batch.sequence, batch.answers).map_err(SaveRefusal::from)?;
     let now = services.clock.now();
     let overdue_before = services.sittings.rules.overdue_before(now);
     let write = AnswerWrite { id, owner, sequence: batch.sequence, answers, now, overdue_before };

@@ -85,27 +85,15 @@ fn array(kind: ArrayType, values: impl Iterator<Item = Value>) -> Value {
 
 /// Returns the statement for the other databases, with one `SELECT` for each answer.
 fn rows(backend: DbBackend, writes: &[&AnswerWrite]) -> Statement {
-    // MariaDB and MySQL derive the column types from the parameters of the first call, so the types are cast.
     let (row, at, join, share, merge) = match backend {
         DbBackend::MySql => (
-            "SELECT CAST(? AS SIGNED) AS session_id, CAST(? AS SIGNED) AS user_id, \
-             CAST(? AS DATETIME(6)) AS overdue_before, CAST(? AS SIGNED) AS sequence, \
-             CAST(? AS SIGNED) AS slot, CAST(? AS SIGNED) AS chosen, CAST(? AS CHAR(40)) AS numeric_value, \
-             CAST(? AS SIGNED) AS flagged, CAST(? AS SIGNED) AS time_spent_seconds",
+            MYSQL_SELECT_ROW,
             "CAST(? AS DATETIME(6))",
             "STRAIGHT_JOIN",
             // MariaDB skips no rows for a shared lock in an INSERT, so the lock is exclusive. Servers that do not
             // know SKIP LOCKED wait for the lock.
             " FOR UPDATE /*M!100600 SKIP LOCKED */ /*!80001 SKIP LOCKED */",
-            " ON DUPLICATE KEY UPDATE \
-             chosen = IF(VALUES(sequence) > test_answers.sequence, VALUES(chosen), test_answers.chosen), \
-             numeric_value = IF(VALUES(sequence) > test_answers.sequence, VALUES(numeric_value), \
-             test_answers.numeric_value), \
-             flagged = IF(VALUES(sequence) > test_answers.sequence, VALUES(flagged), test_answers.flagged), \
-             time_spent_seconds = IF(VALUES(sequence) > test_answers.sequence, VALUES(time_spent_seconds), \
-             test_answers.time_spent_seconds), \
-             saved_at = IF(VALUES(sequence) > test_answers.sequence, VALUES(saved_at), test_answers.saved_at), \
-             sequence = GREATEST(VALUES(sequence), test_answers.sequence)",
+            MYSQL_ON_DUPLICATE_KEY,
         ),
         _ => (SELECT_ROW, "?", "CROSS JOIN", "", ON_CONFLICT),
     };
@@ -140,23 +128,25 @@ fn rows(backend: DbBackend, writes: &[&AnswerWrite]) -> Statement {
             ]);
         }
     }
-    let null_row = [
-        Value::BigInt(None),
-        Value::BigInt(None),
-        Value::ChronoDateTimeUtc(None),
-        Value::Int(None),
-        Value::Int(None),
-        Value::BigInt(None),
-        Value::String(None),
-        Value::Bool(None),
-        Value::Int(None),
-    ];
-    values.extend(std::iter::repeat_n(null_row, row_count - answers.min(row_count)).flatten());
+    values.extend(std::iter::repeat_n(NULL_ROW, row_count - answers.min(row_count)).flatten());
     sql(backend, &text, values)
 }
 
 /// The numbers of rows for which a statement is prepared.
 const ROW_COUNTS: [usize; 9] = [1, 2, 5, 10, 20, 40, 80, 160, MAX_ANSWERS_PER_BATCH];
+
+/// The parameters of a row that matches no sitting.
+const NULL_ROW: [Value; 9] = [
+    Value::BigInt(None),
+    Value::BigInt(None),
+    Value::ChronoDateTimeUtc(None),
+    Value::Int(None),
+    Value::Int(None),
+    Value::BigInt(None),
+    Value::String(None),
+    Value::Bool(None),
+    Value::Int(None),
+];
 
 /// One answer as a row of a derived table.
 const SELECT_ROW: &str = "SELECT ? AS session_id, ? AS user_id, ? AS overdue_before, ? AS sequence, ? AS slot, ? AS chosen, \
@@ -167,3 +157,21 @@ const ON_CONFLICT: &str = " ON CONFLICT (session_id, slot) DO UPDATE SET chosen 
     numeric_value = excluded.numeric_value, flagged = excluded.flagged, \
     time_spent_seconds = excluded.time_spent_seconds, sequence = excluded.sequence, saved_at = excluded.saved_at \
     WHERE excluded.sequence > test_answers.sequence";
+
+/// One answer as a row of a derived table. MariaDB and MySQL derive the column types from the parameters of the first
+/// call, so the types are cast.
+const MYSQL_SELECT_ROW: &str = "SELECT CAST(? AS SIGNED) AS session_id, CAST(? AS SIGNED) AS user_id, \
+    CAST(? AS DATETIME(6)) AS overdue_before, CAST(? AS SIGNED) AS sequence, \
+    CAST(? AS SIGNED) AS slot, CAST(? AS SIGNED) AS chosen, CAST(? AS CHAR(40)) AS numeric_value, \
+    CAST(? AS SIGNED) AS flagged, CAST(? AS SIGNED) AS time_spent_seconds";
+
+/// Keeps the answer of the batch with the greatest number. The sequence is set last, because the conditions read it.
+const MYSQL_ON_DUPLICATE_KEY: &str = " ON DUPLICATE KEY UPDATE \
+    chosen = IF(VALUES(sequence) > test_answers.sequence, VALUES(chosen), test_answers.chosen), \
+    numeric_value = IF(VALUES(sequence) > test_answers.sequence, VALUES(numeric_value), \
+    test_answers.numeric_value), \
+    flagged = IF(VALUES(sequence) > test_answers.sequence, VALUES(flagged), test_answers.flagged), \
+    time_spent_seconds = IF(VALUES(sequence) > test_answers.sequence, VALUES(time_spent_seconds), \
+    test_answers.time_spent_seconds), \
+    saved_at = IF(VALUES(sequence) > test_answers.sequence, VALUES(saved_at), test_answers.saved_at), \
+    sequence = GREATEST(VALUES(sequence), test_answers.sequence)";

@@ -15,18 +15,18 @@ use crate::graphql::scalar::{DateTime, Decimal};
 use jishu_service::account::Author;
 use jishu_service::page::Page;
 use jishu_service::question_bank::{
-    self, Authored, AuthoredCorrection, AuthoredVersion, DraftAnswer, DraftOption, Listing,
+    self, AuthoredCorrection, AuthoredVersion, BankQuestion, DraftAnswer, DraftOption, QuestionFilter,
 };
 
 #[derive(Clone)]
 pub(in crate::graphql) struct AuthoredQuestion {
-    question: Authored,
+    question: BankQuestion,
     /// The author who reads the question.
     author: Author,
 }
 
 impl AuthoredQuestion {
-    pub(in crate::graphql) fn new(question: Authored, author: Author) -> Self {
+    pub(in crate::graphql) fn new(question: BankQuestion, author: Author) -> Self {
         Self { question, author }
     }
 }
@@ -202,7 +202,7 @@ impl ListNode for AuthoredQuestion {
 pub(in crate::graphql) type AuthoredQuestionConnection = Connection<AuthoredQuestion, AuthoredQuestionTotal>;
 
 pub(in crate::graphql) struct AuthoredQuestionTotal {
-    listing: Listing,
+    listing: QuestionFilter,
     author: Author,
 }
 
@@ -233,13 +233,13 @@ pub(in crate::graphql) async fn question_page(
         return Err(no_subject());
     }
     let request = args.request(ctx, LIST_NAME)?;
-    let listing = Listing { subject_id, archived, search };
+    let listing = QuestionFilter { subject_id, archived, search };
     let page = if wants_rows(ctx) {
         question_bank::page(services.database.reader(), author, &listing, request).await?
     } else {
         Page { rows: Vec::new(), has_previous: false, has_next: false }
     };
-    let key = |question: &Authored| question.row.id.0;
+    let key = |question: &BankQuestion| question.row.id.0;
     let node = |question| AuthoredQuestion::new(question, author);
     connect(LIST_NAME, page, key, node, AuthoredQuestionTotal { listing, author })
 }

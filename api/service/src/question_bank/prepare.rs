@@ -1,0 +1,188 @@
+//! Reads and checks a file of questions before they are stored.
+
+use std::collections::HashMap;
+
+use question_formats::{DraftQuestion, Format, ParsedFile, ParsedQuestion, UnreadableFile, excerpt};
+
+use super::check::{Defaults, MAX_ID_CHARS, check, check_topic, unix_lines};
+use super::comparable_key::ComparableKey;
+use super::import::ImportRefusal;
+use super::report::{ImportReport, Loss, MAX_REJECTIONS_REPORTED, RejectedQuestion};
+use crate::error::Error;
+
+/// Returns the text of a file, which must be in UTF-8. Removes the byte order mark, which some editors put at the
+/// start.
+///
+/// # Errors
+/// Returns the line in which the file stops being UTF-8.
+pub fn decode(bytes: &[u8]) -> Result<&str, ImportRefusal> {
+    let unreadable = |at: usize, reason: &str| {
+        let ends = bytes[..at].iter().zip(&bytes[1..]);
+        let ends = ends.filter(|(byte, next)| **byte == b'\n' || **byte == b'\r' && **next != b'\n');
+        let line = ends.count() + 1;
+        ImportRefusal::Unreadable { line: u32::try_from(line).unwrap_or(u32::MAX), reason: reason.to_owned() }
+    };
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        return Err(unreadable(0, "it is in UTF-16. Save it in UTF-8."));
+    }
+    if let Some(nul) = bytes.iter().position(|byte| *byte == 0) {
+        return Err(unreadable(nul, NUL_BYTE_REASON));
+    }
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        unreadable(
+            error.valid_up_to(),
+            "it is not in UTF-8. Save it in UTF-8, not in Latin-1 or Windows-1252.",
+        )
+    })?;
+    Ok(text.trim_start_matches('\u{feff}'))
+}
+
+/// The reason to refuse a file with a NUL byte.
+const NUL_BYTE_REASON: &str = "it has a NUL byte, which a text cannot have. Remove it.";
+
+/// A file that was read and checked.
+pub(super) struct PreparedFile {
+    /// The questions that can be stored.
+    pub(super) questions: Vec<DraftQuestion>,
+    /// A report with the rejected questions and the losses.
+    pub(super) report: ImportReport,
+    /// The line of the loss that reports left-out names.
+    pub(super) names_line: Option<u32>,
+}
+
+/// Reads and checks the text of a file.
+pub(super) fn prepare(
+    format: Option<Format>,
+    text: &str,
+    defaults: &Defaults,
+    names_are_ids: bool,
+) -> Result<PreparedFile, Error<ImportRefusal>> {
+    check_topic(&defaults.topic).map_err(ImportRefusal::DefaultTopic)?;
+    // A file that was joined from several files can also have byte order marks inside.
+    let text = decode(text.as_bytes())?.replace('\u{feff}', "");
+    let text = unix_lines(&text);
+    let format = format.or_else(|| Format::detect(&text)).ok_or(ImportRefusal::UnknownFormat)?;
+    let ParsedFile { questions: parsed, refused, mut refused_count } = question_formats::read(format, &text)
+        .map_err(|UnreadableFile { line, reason }| ImportRefusal::Unreadable { line, reason })?;
+    let rejected = refused.into_iter().map(RejectedQuestion::from);
+    let mut report = ImportReport { refused: rejected.collect(), ..ImportReport::default() };
+    let mut names = Names::default();
+    let mut seen = SeenQuestions::default();
+    let mut questions = Vec::with_capacity(parsed.len());
+    for mut found in parsed {
+        let line = found.line;
+        if names_are_ids {
+            name_as_id(&mut found);
+        }
+        let (id, name) = (found.external_id.clone(), found.name.take());
+        let losses = std::mem::take(&mut found.losses);
+        let checked = check(found, defaults).map_err(|invalid| invalid.to_string());
+        match checked.and_then(|question| seen.add(question, id.is_some())) {
+            Ok(question) => {
+                let external_id = &question.external_id;
+                names.leave_out(name, line, external_id, &mut report.losses);
+                let loss = |what| Loss { line, external_id: external_id.clone(), what };
+                report.losses.extend(losses.into_iter().map(loss));
+                questions.push(question);
+            }
+            Err(reason) => {
+                refused_count += 1;
+                let external_id = id.or(name).map(|id| id.chars().take(MAX_ID_CHARS).collect());
+                report.refused.push(RejectedQuestion { line, external_id, reason, advice: None });
+            }
+        }
+    }
+    let names_line = names.first.as_ref().and_then(|(at, _)| report.losses.get(*at)).map(|loss| loss.line);
+    names.report(&mut report.losses, names_are_ids);
+    report.refused_count = refused_count;
+    report.sort();
+    if questions.is_empty() {
+        if refused_count > MAX_REJECTIONS_REPORTED {
+            return Err(ImportRefusal::TooManyRefused(report.refused.swap_remove(0)).into());
+        }
+        if refused_count == 0 {
+            return Err(ImportRefusal::Empty.into());
+        }
+    }
+    Ok(PreparedFile { questions, report, names_line })
+}
+
+/// The lines and keys of the questions of a file so far, by their external ids.
+#[derive(Default)]
+struct SeenQuestions {
+    by_external_id: HashMap<String, (u32, ComparableKey)>,
+}
+
+impl SeenQuestions {
+    /// Remembers a question, and returns it. If the file has a question with the same id before it, returns a message.
+    fn add(&mut self, question: DraftQuestion, has_own_id: bool) -> Result<DraftQuestion, String> {
+        let key = ComparableKey::from(&question.answer);
+        let Some((first, first_key)) = self.by_external_id.get(&question.external_id) else {
+            self.by_external_id.insert(question.external_id.clone(), (question.line, key));
+            return Ok(question);
+        };
+        Err(match has_own_id {
+            true => {
+                format!(
+                    "It has the same id as the question in line {first}. Give each its own id, or remove one."
+                )
+            }
+            false if first_key.agrees_with(&key) => {
+                format!("It asks the same as the question in line {first}. Change one, or remove it.")
+            }
+            false => format!(
+                "It asks the same as the question in line {first}, with another key. Remove the wrong one, or give \
+                 each an id."
+            ),
+        })
+    }
+}
+
+/// Makes the name of a question its id, if the question has no id and the name is short enough.
+fn name_as_id(found: &mut ParsedQuestion) {
+    let fits = |name: &String| name.chars().count() <= MAX_ID_CHARS;
+    if found.external_id.is_none() && found.name.as_ref().is_some_and(fits) {
+        found.external_id = found.name.take();
+    }
+}
+
+/// The names that are left out. The report has one loss for all of them, at the line of the first.
+#[derive(Default)]
+struct Names {
+    count: usize,
+    /// The index of the loss, and the first name.
+    first: Option<(usize, String)>,
+}
+
+impl Names {
+    /// Counts a name, and adds an empty loss for the first one.
+    fn leave_out(&mut self, name: Option<String>, line: u32, external_id: &str, losses: &mut Vec<Loss>) {
+        let Some(name) = name else { return };
+        self.count += 1;
+        if self.first.is_none() {
+            self.first = Some((losses.len(), name));
+            losses.push(Loss { line, external_id: external_id.to_owned(), what: String::new() });
+        }
+    }
+
+    /// Writes the message of the loss.
+    fn report(self, losses: &mut [Loss], names_are_ids: bool) {
+        let Some((at, name)) = self.first else { return };
+        let Some(loss) = losses.get_mut(at) else { return };
+        let name = excerpt(&name);
+        let others = match self.count - 1 {
+            0 => String::new(),
+            1 => " and the name of another question".to_owned(),
+            others => format!(" and the names of {others} other questions"),
+        };
+        let advice = match names_are_ids {
+            true => "",
+            false => {
+                " If no question has an id and no two have the same name, import the file with the names as ids."
+            }
+        };
+        let are = if self.count == 1 { "is" } else { "are" };
+        loss.what =
+            format!("The name \"{name}\"{others} {are} left out, because questions have no names.{advice}");
+    }
+}
