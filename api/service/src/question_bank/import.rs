@@ -176,7 +176,7 @@ fn batches(questions: Vec<DraftQuestion>) -> Vec<Vec<DraftQuestion>> {
             Some(batch)
                 if batch.len() < MAX_QUESTIONS_PER_TRANSACTION && size <= MAX_BYTES_PER_TRANSACTION =>
             {
-                batch.push(question)
+                batch.push(question);
             }
             _ => {
                 size = text_bytes(&question);
