@@ -59,7 +59,9 @@ pub enum ImportRefusal {
     #[error("There is no such subject.")]
     SubjectNotFound,
     /// The format of the text was not detected.
-    #[error("The format of the file is not clear. Name it: GIFT, Aiken, Moodle XML or QTI 3.0.")]
+    #[error(
+        "The format of the file was not recognised. Say which format it is: GIFT, Aiken, Moodle XML or QTI 3.0."
+    )]
     UnknownFormat,
     /// The file as a whole cannot be read.
     #[error("The file cannot be read, from line {line}: {reason}")]
@@ -74,8 +76,8 @@ pub enum ImportRefusal {
     Empty,
     /// All questions were rejected, and so many that the format must be wrong. The variant has the first one.
     #[error(
-        "All questions were refused, more than {MAX_REJECTIONS_REPORTED} of them. Check the format of the file. The \
-         first is in line {}: {}",
+        "More than {MAX_REJECTIONS_REPORTED} questions were refused, and no other was found. Check the format of the \
+         file. The first question is in line {}: {}",
         .0.line, .0.reason
     )]
     TooManyRefused(RejectedQuestion),
@@ -174,7 +176,7 @@ fn batches(questions: Vec<DraftQuestion>) -> Vec<Vec<DraftQuestion>> {
             Some(batch)
                 if batch.len() < MAX_QUESTIONS_PER_TRANSACTION && size <= MAX_BYTES_PER_TRANSACTION =>
             {
-                batch.push(question)
+                batch.push(question);
             }
             _ => {
                 size = text_bytes(&question);
