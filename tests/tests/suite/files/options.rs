@@ -59,7 +59,7 @@ async fn the_demo_is_not_added_to_what_is_not_the_demos() {
     )
     .await;
     let message = demo(folder.path());
-    assert!(message.contains("not the demo's (1 users)"), "{message}");
+    assert!(message.contains("does not belong to the demo (1 users)"), "{message}");
     execute(&file, "DELETE FROM users").await;
     execute(
         &file,
@@ -213,7 +213,7 @@ async fn a_row_that_cannot_be_read_is_named_at_the_start_and_by_check() {
     assert!(courses.len() >= 3, "{answer}");
     assert!(!courses[0]["node"]["subjects"].to_string().contains("Physics"), "{answer}");
     let log = server.log();
-    let told: Vec<_> = log.lines().filter(|line| line.contains("is left out")).collect();
+    let told: Vec<_> = log.lines().filter(|line| line.contains("it is not on sale")).collect();
     assert_eq!(told.len(), 1, "{log}");
     for part in ["subjects", "id 1", "grading_method", "best"] {
         assert!(told[0].contains(part), "{part}: {}", told[0]);
