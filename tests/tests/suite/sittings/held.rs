@@ -144,14 +144,13 @@ async fn a_late_batch_gains_nothing_from_the_batches_it_waits_with(app: Arc<Test
     let holds = app.connection().begin().await.unwrap();
     holds.execute_unprepared("SELECT slot FROM test_answers FOR UPDATE").await.unwrap();
     app.clock.advance(TimeDelta::seconds(3_600 + 5));
-    // The second save starts when the first one waits, so that each waits in a statement of its own.
+    // The others start when the first save waits, so that they wait in a statement of their own.
     let in_time = async {
-        let third = save(&sittings[2], 2).await;
-        let second = async {
+        let others = async {
             app.wait_for_lock_waits(1).await;
-            save(&sittings[1], 2).await
+            future::join(save(&sittings[1], 2), save(&sittings[2], 2)).await
         };
-        future::join3(save(&sittings[0], 2), second, future::ready(third)).await
+        future::join(save(&sittings[0], 2), others).await
     };
     let late = async {
         app.wait_for_lock_waits(2).await;
