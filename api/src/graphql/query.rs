@@ -171,10 +171,7 @@ pub(super) fn selection(
     purchase_type: PurchaseType,
     subject_ids: &[ID],
 ) -> Result<Selection, UserError> {
-    let course_id = CourseId::parse(course_id).ok_or_else(|| {
-        let message = SelectionRefusal::CourseNotFound.to_string();
-        UserError::field(ErrorCode::CourseNotFound, message, &["input", "courseId"])
-    })?;
+    let course_id = CourseId::parse(course_id).ok_or(SelectionRefusal::CourseNotFound)?;
     let subject_ids = UserError::parse_subjects(subject_ids, &["input", "subjectIds"])?;
     Ok(Selection { course_id, purchase_type: purchase_type.into(), subject_ids })
 }

@@ -68,44 +68,31 @@ pub(super) struct SubmitTestSessionInput {
 /// The response to `startTestSession`, `saveAnswers` and `submitTestSession`.
 pub(super) enum TestSessionPayload {
     /// A sitting is open.
-    Started(Started),
+    Started { session: TestSession, resumed: bool },
     /// A batch was saved, at least in part.
-    Saved { sitting: SittingRef, superseded: Vec<i32> },
-    /// The sitting is over. `error` is there if it ended before its last batch arrived.
-    Submitted { submission: Submission, error: Option<UserError> },
-    /// The request was refused. `sitting` is there if the viewer has it.
-    Refused { sitting: Option<SittingRef>, superseded: Vec<i32>, error: UserError },
-}
-
-/// A sitting of the viewer that is read only if the response selects it.
-#[derive(Clone, Copy)]
-pub(super) struct SittingRef {
-    owner: UserId,
-    id: TestSessionId,
-}
-
-impl From<SittingRef> for TestSession {
-    fn from(sitting: SittingRef) -> Self {
-        Self::lazy(sitting.owner, sitting.id)
-    }
+    Saved { session: TestSession, superseded: Vec<i32> },
+    /// The sitting is over. `error` is set if the sitting ended before the last batch of answers arrived.
+    Submitted { session: TestSession, error: Option<UserError> },
+    /// The request was refused. `session` is set if the viewer has such a sitting.
+    Refused { session: Option<TestSession>, superseded: Vec<i32>, error: UserError },
 }
 
 /// The response to `startTestSession`, `saveAnswers` and `submitTestSession`.
 #[Object]
 impl TestSessionPayload {
     /// The sitting. Null if there is no such sitting, or if none could be started.
-    async fn session(&self) -> Option<TestSession> {
+    async fn session(&self) -> Option<&TestSession> {
         match self {
-            Self::Started(started) => Some(started.session.clone().into()),
-            Self::Saved { sitting, .. } => Some((*sitting).into()),
-            Self::Submitted { submission, .. } => Some(submission.session.clone().into()),
-            Self::Refused { sitting, .. } => sitting.map(TestSession::from),
+            Self::Started { session, .. } | Self::Saved { session, .. } | Self::Submitted { session, .. } => {
+                Some(session)
+            }
+            Self::Refused { session, .. } => session.as_ref(),
         }
     }
 
     /// Whether `startTestSession` returned a sitting that was already open.
     async fn resumed(&self) -> bool {
-        matches!(self, Self::Started(Started { resumed: true, .. }))
+        matches!(self, Self::Started { resumed: true, .. })
     }
 
     /// The slots that keep a different answer from this batch. A batch with a greater number, or another batch with
@@ -114,7 +101,7 @@ impl TestSessionPayload {
     async fn superseded(&self) -> &[i32] {
         match self {
             Self::Saved { superseded, .. } | Self::Refused { superseded, .. } => superseded,
-            Self::Started(_) | Self::Submitted { .. } => &[],
+            Self::Started { .. } | Self::Submitted { .. } => &[],
         }
     }
 
@@ -123,14 +110,14 @@ impl TestSessionPayload {
         match self {
             Self::Submitted { error, .. } => error.iter().collect(),
             Self::Refused { error, .. } => vec![error],
-            Self::Started(_) | Self::Saved { .. } => Vec::new(),
+            Self::Started { .. } | Self::Saved { .. } => Vec::new(),
         }
     }
 }
 
 impl TestSessionPayload {
-    fn refused(sitting: Option<SittingRef>, error: UserError) -> Self {
-        Self::Refused { sitting, superseded: Vec::new(), error }
+    fn refused(session: Option<TestSession>, error: UserError) -> Self {
+        Self::Refused { session, superseded: Vec::new(), error }
     }
 }
 
@@ -152,7 +139,9 @@ impl TestSessionMutation {
             None => Err(StartRefusal::NotFound),
         };
         Ok(match started {
-            Ok(started) => TestSessionPayload::Started(started),
+            Ok(started) => {
+                TestSessionPayload::Started { session: started.session.into(), resumed: started.resumed }
+            }
             Err(refusal) => TestSessionPayload::refused(None, refusal.into()),
         })
     }
@@ -171,12 +160,12 @@ impl TestSessionMutation {
         };
         let slots: Vec<i32> = input.answers.iter().map(|answer| answer.slot).collect();
         let batch = batch(id, input.sequence, input.answers);
-        let sitting = SittingRef { owner: viewer.user_id, id };
+        let session = TestSession::lazy(viewer.user_id, id);
         Ok(match refused_or(session::save(ctx.services()?, viewer.user_id, id, batch).await)? {
-            Ok(saved) => TestSessionPayload::Saved { sitting, superseded: saved.superseded },
+            Ok(saved) => TestSessionPayload::Saved { session, superseded: saved.superseded },
             Err(refusal) => {
-                let sitting = (!matches!(refusal, SaveRefusal::NotFound)).then_some(sitting);
-                TestSessionPayload::refused(sitting, save_error(&refusal, &slots))
+                let session = (!matches!(refusal, SaveRefusal::NotFound)).then_some(session);
+                TestSessionPayload::refused(session, save_error(&refusal, &slots))
             }
         })
     }
@@ -197,18 +186,18 @@ impl TestSessionMutation {
         let answers = input.answers.unwrap_or_default();
         let slots: Vec<i32> = answers.iter().map(|answer| answer.slot).collect();
         let last = (!answers.is_empty()).then(|| batch(id, input.sequence.unwrap_or_default(), answers));
-        let sitting = Some(SittingRef { owner: viewer.user_id, id });
+        let session = Some(TestSession::lazy(viewer.user_id, id));
         Ok(match refused_or(session::submit(ctx.services()?, viewer.user_id, id, last).await)? {
             Ok(submission) => {
                 let is_late = !submission.refused.is_empty();
                 let error = is_late.then(|| save_error(&SaveRefusal::Closed, &submission.refused));
-                TestSessionPayload::Submitted { submission, error }
+                TestSessionPayload::Submitted { session: submission.session.into(), error }
             }
             Err(SubmitRefusal::NotFound) => {
                 TestSessionPayload::refused(None, save_error(&SaveRefusal::NotFound, &slots))
             }
             Err(SubmitRefusal::Answer(refusal)) => {
-                TestSessionPayload::refused(sitting, save_error(&SaveRefusal::Answer(refusal), &slots))
+                TestSessionPayload::refused(session, save_error(&SaveRefusal::Answer(refusal), &slots))
             }
             Err(SubmitRefusal::Superseded(superseded)) => {
                 let message = format!(
@@ -216,7 +205,7 @@ impl TestSessionMutation {
                     SubmitRefusal::Superseded(Vec::new())
                 );
                 let error = AnswersError::new(ErrorCode::AnswersSuperseded, message, ANSWERS, &superseded);
-                TestSessionPayload::Refused { sitting, superseded, error: UserError::Answers(error) }
+                TestSessionPayload::Refused { session, superseded, error: UserError::Answers(error) }
             }
         })
     }

@@ -136,7 +136,7 @@ impl From<SettingsRefusal> for UserError {
         let message = match &refusal {
             SettingsRefusal::NotFound => NO_SUCH_SUBJECT.to_owned(),
             SettingsRefusal::Scheme { .. } => {
-                format!("{refusal} TestSettingsChange `correct`, `wrong` or `unanswered`.")
+                format!("{refusal} Change `correct`, `wrong` or `unanswered`.")
             }
             SettingsRefusal::Marks(setting) => {
                 let name = argument(*setting);
