@@ -11,9 +11,9 @@ use super::error::{ApiError, ApiResult, Nullable, refused_or};
 use super::node::{GlobalId, GlobalKey, Node};
 use super::pagination::PageArgs;
 use super::types::{
-    AuthoredQuestion, AuthoredQuestionConnection, Course, CourseConnection, ErrorCode, Learner,
-    MockTestAttempt, Purchase, PurchaseQuote, PurchaseType, QuestionExport, QuestionFormat, Subject,
-    TestSession, User, UserError, course_page, question_page, user_errors,
+    AuthoredQuestion, AuthoredQuestionConnection, Course, CourseConnection, Learner, MockTestAttempt,
+    Purchase, PurchaseQuote, PurchaseType, QuestionExport, QuestionFormat, Subject, TestSession, User,
+    UserError, course_page, question_page, user_errors,
 };
 use jishu_service::account::Author;
 use jishu_service::purchase::{Selection, SelectionRefusal};

@@ -1,7 +1,7 @@
 //! The mutations of a sitting: start, save answers, submit.
 
 use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object};
-use jishu_entity::{MockTestAttemptId, TestSessionId, UserId};
+use jishu_entity::{MockTestAttemptId, TestSessionId};
 
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiResult, refused_or};
@@ -11,8 +11,7 @@ use crate::graphql::types::{
 };
 use jishu_service::paper::PaperRefusal;
 use jishu_service::session::{
-    self, AnswerBatch, AnswerRefusal, GivenAnswer, SaveRefusal, StartRefusal, Started, Submission,
-    SubmitRefusal,
+    self, AnswerBatch, AnswerRefusal, GivenAnswer, SaveRefusal, StartRefusal, SubmitRefusal,
 };
 
 const SESSION: &[&str] = &["input", "sessionId"];
