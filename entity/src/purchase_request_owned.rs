@@ -15,7 +15,7 @@ pub struct Model {
     /// The subject that the buyer owned.
     #[sea_orm(primary_key, auto_increment = false)]
     pub subject_id: SubjectId,
-    /// The purchase that had granted it.
+    /// The earlier purchase that granted the subject.
     pub granted_by: PurchaseId,
 }
 

@@ -1,8 +1,8 @@
-//! What the layers around async-graphql cost: a page of 50 cards from jishu as it is served, against the same schema
-//! behind the stock service of async-graphql-axum on `axum::serve`, with nothing in front of it.
+//! Measures the cost of the layers around async-graphql. It reads a page of 50 cards from jishu with all layers, and from
+//! the same schema behind the stock service of async-graphql-axum on `axum::serve`.
 //!
 //! `cargo bench -p jishu-tests --bench layers` prints requests a second and the CPU time of the server process for
-//! a request, in turns, so that what else the machine does weighs on both.
+//! a request, in turns, so that other work of the machine affects both.
 
 #![expect(clippy::expect_used, reason = "a measurement ends where it fails")]
 

@@ -217,7 +217,7 @@ impl TestApp {
         self.folder.path().join("keys.pem")
     }
 
-    /// For requests that are not GraphQL.
+    /// Returns the HTTP client, for requests that are not GraphQL.
     #[must_use]
     pub fn http(&self) -> &reqwest::Client {
         &self.http

@@ -9,7 +9,7 @@ use crate::{aiken, gift, moodle_xml, qti};
 pub struct WrittenFile {
     /// The whole file.
     pub text: String,
-    /// The losses, in the order of the questions.
+    /// The parts of questions that the format could not store, in the order of the questions.
     pub losses: Vec<WriteLoss>,
 }
 

@@ -1,4 +1,4 @@
-//! Points between the statements of a transaction at which the kill tests end the process.
+//! Boundaries between the statements of a transaction, at which tests end the process to simulate a crash.
 //!
 //! `JISHU_ABORT_AT=NAME` ends the process at the boundary of that name, as `kill -9` would. Without the feature
 //! `failpoints`, the boundaries compile to nothing.

@@ -59,7 +59,7 @@ pub(crate) const ABANDONED_STATUS: &str = "abandoned";
 
 /// Logged when a row moves because its card was merged.
 pub(crate) const REASON_CARD_MERGED: &str = "its card was merged";
-/// Logged when a second set of questions loses its card.
+/// The log reason for a second set of questions of a card. The set is kept, but it no longer belongs to the card.
 pub(crate) const REASON_SET_DETACHED: &str = "a second set of questions, kept aside";
 /// Logged when a card gets a second set of questions. `jishu check` searches for this text, so it must never change.
 pub(crate) const REASON_SETS_TOGETHER: &str = "its card was merged, and has several sets of questions";

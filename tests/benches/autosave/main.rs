@@ -1,8 +1,8 @@
-//! What saving answers costs: batches of five through the real server over HTTP, against the statement that it runs,
-//! driven by the database's own tool on the same data with the same durability.
+//! Measures the cost of saving answers. It sends batches of five answers to the real server over HTTP. The database's own
+//! tool runs the same statement on the same data, with the same durability, for comparison.
 //!
-//! `tests/run -- cargo bench -p jishu-tests --bench autosave` prints batches a second, in turns, so that what else the
-//! machine does weighs on both. `TEST_DATABASES=postgres` in front of it narrows it.
+//! `tests/run -- cargo bench -p jishu-tests --bench autosave` prints batches a second, in turns, so that other
+//! work of the machine affects both. `TEST_DATABASES=postgres` in front of it measures PostgreSQL only.
 
 #![expect(clippy::expect_used, reason = "a measurement ends where it fails")]
 

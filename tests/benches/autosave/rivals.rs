@@ -24,8 +24,8 @@ pub(crate) struct Rival<'a> {
     pub(crate) sittings: &'a [Sitting],
 }
 
-/// What is told of an answer, in the statement's order, and how PostgreSQL has to be told the types: the server's driver
-/// tells them in the protocol.
+/// The columns of an answer, in the order of the statement, with their PostgreSQL types. The server's driver sends the
+/// types in the protocol, so its statement does not name them.
 const ANSWER: [(&str, &str); 9] = [
     ("session", "bigint"),
     ("owner", "bigint"),

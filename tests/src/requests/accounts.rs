@@ -68,7 +68,7 @@ pub struct Tokens {
     pub refresh_token_expires_at: String,
 }
 
-/// The payload of the three mutations.
+/// The payload of `register`, `login` and `refreshTokens`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SignedIn {

@@ -118,8 +118,8 @@ fn assert_undisturbed(before: [Duration; 3], during: [Duration; 3]) {
     }
 }
 
-/// What could not be done is answered with "not now", and nothing else. A request that waited in several queues may have run
-/// out of its own time.
+/// Asserts that each failed request says "not now", and nothing else. A request that waited in several queues may also have
+/// exceeded its own time limit.
 fn assert_not_now(answers: &[Value]) {
     for answer in answers {
         let code = answer["errors"][0]["extensions"]["code"].as_str();

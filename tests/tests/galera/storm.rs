@@ -68,7 +68,7 @@ pub(crate) async fn keyed(world: &World) {
     eprintln!("{} rounds of {CALLERS} purchases under {REQUESTS} keys, slowest call {longest:?}", rounds());
 }
 
-/// What one node has answered is what the next one goes on from, though it is behind with a bulk of other rows.
+/// Checks that the next node shows what one node has acknowledged, although the next node is behind with many other rows.
 pub(crate) async fn one_after_the_other(world: &World) {
     let (bulk, stop) = world.keep_the_others_behind();
     let learners = (0..4).map(async |learner| {

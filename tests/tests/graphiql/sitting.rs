@@ -63,7 +63,7 @@ async fn the_tabs_lead_from_the_catalogue_to_the_result_of_a_test() {
             page.assert_no_complaints().await;
         })
         .await;
-    // What the pages showed is what happened.
+    // The database agrees with the pages.
     let taken = "SELECT COUNT(*) FROM test_sessions WHERE status = 'submitted' AND unanswered = 9";
     assert_eq!(app.number(taken).await, 1);
 }

@@ -171,7 +171,7 @@ impl OldDatabase {
         self.two_cards_questions(5, 21, Some(201)).await;
         self.two_cards_questions(7, 22, Some(203)).await;
 
-        // Test 3 has sittings only on the second card, and no computed scores. Times are missing or equal.
+        // All sittings of test 3 are on its second card, and have no computed scores. Their times are missing or equal.
         self.two_cards_card(31, 3, all, "3, NULL, 'available', 3, NULL, NULL, NULL, NULL, NULL, NULL, NULL")
             .await;
         self.two_cards_card(32, 3, all, "3, 3, 'completed', 3, NULL, NULL, NULL, NULL, NULL, NULL, NULL")

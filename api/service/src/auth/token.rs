@@ -238,7 +238,7 @@ impl AccessTokens {
         self.keys.jwks()
     }
 
-    /// Verifies everything that does not depend on the time.
+    /// Verifies every part of the token that does not depend on the current time.
     fn verify_signed(&self, token: &str) -> Result<VerifiedClaims, TokenError> {
         if token.starts_with(refresh::PREFIX) {
             return Err(TokenError::WrongType);

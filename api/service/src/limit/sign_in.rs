@@ -45,7 +45,7 @@ pub struct SignInLimits {
     known_accounts: Buckets<(EmailHash, IpAddr)>,
     look_ups: Buckets<(EmailHash, IpAddr)>,
     registrations: Buckets<IpAddr>,
-    /// Counts the refresh tokens that were refused.
+    /// The budgets of each address for refresh tokens that are refused.
     exchanges: Buckets<IpAddr>,
     /// The addresses from which accounts signed in on this node, and when that was recorded.
     known: Mutex<BoundedMap<(EmailHash, IpAddr), DateTime<Utc>>>,
@@ -53,7 +53,7 @@ pub struct SignInLimits {
     dead: Mutex<BoundedMap<TokenHash, ()>>,
 }
 
-/// A refusal because a budget is spent.
+/// A sign-in that was not admitted, because a budget of attempts is spent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SpentBudget {
     /// The time until the next attempt is admitted.

@@ -37,7 +37,7 @@ pub enum NewKey {
     Options {
         /// The version that these options belong to; None for the current one.
         version: Option<QuestionVersionId>,
-        /// Their positions in the author's order, from 0.
+        /// The positions of the correct options in the author's order, from 0.
         positions: Vec<i32>,
     },
     /// A number is correct.
@@ -263,7 +263,7 @@ pub(super) struct KeyCorrection {
     pub(super) question: QuestionId,
     /// The version with the wrong key.
     pub(super) previous: QuestionVersionId,
-    /// The version with the right key.
+    /// The version of the question with the corrected key.
     pub(super) version: QuestionVersionId,
     pub(super) slots: Vec<Slot>,
 }

@@ -1,8 +1,8 @@
-//! A schema with a bit of everything, for the comparison with graphql-js in `tests/clients/comparison`, which
-//! has the same resolvers in JavaScript and takes the schema from here.
+//! A server with a schema that uses many features of GraphQL. `tests/clients/comparison` compares it with graphql-js: it has
+//! the same resolvers in JavaScript, and fetches the schema from this server.
 //!
-//! `POST /` takes `query`, `variables` and `operationName` as JSON and answers the response; `GET /` answers the
-//! schema. The address is printed at the start; the end of standard input ends it.
+//! `POST /` takes `query`, `variables` and `operationName` as JSON, and returns the response. `GET /` returns the schema.
+//! The server prints its address at the start, and exits when standard input closes.
 
 #![expect(clippy::expect_used, reason = "a tool of the tests, which ends where it fails")]
 
