@@ -15,7 +15,7 @@ mod world;
 use world::World;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "starts a Galera cluster; the README has the command"]
+#[ignore = "starts a Galera cluster; tests/README.md has the command"]
 async fn purchases_through_three_nodes_converge() {
     let world = World::start().await;
     storm::identical(&world).await;
@@ -26,7 +26,7 @@ async fn purchases_through_three_nodes_converge() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "starts a Galera cluster; the README has the command"]
+#[ignore = "starts a Galera cluster; tests/README.md has the command"]
 async fn an_acknowledged_purchase_is_known_to_all_nodes() {
     let world = World::start().await;
     storm::one_after_the_other(&world).await;
@@ -35,7 +35,7 @@ async fn an_acknowledged_purchase_is_known_to_all_nodes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "starts a Galera cluster; the README has the command"]
+#[ignore = "starts a Galera cluster; tests/README.md has the command"]
 async fn an_acknowledged_answer_is_scored_by_another_node() {
     let world = World::start().await;
     let outcome = std::panic::AssertUnwindSafe(sittings::acknowledged(&world));
