@@ -5,9 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
+    SqliteTransactionMode, TransactionOptions, TransactionTrait,
+};
 
-use crate::error::RepairError;
+use crate::error::{ErrorCause, RepairError};
 use crate::sql;
 
 /// Default time to wait for another repair to end.
@@ -54,6 +57,29 @@ impl RepairSession {
             session.observer = Some(Database::connect(options).await?);
         }
         Ok(session)
+    }
+
+    /// Begins a transaction on SQLite that takes the writer's lock at once.
+    ///
+    /// # Errors
+    /// Returns [`RepairError::Busy`] if another session writes, or the error of the database.
+    pub(crate) async fn begin_immediate(&self) -> Result<DatabaseTransaction, RepairError> {
+        let options = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        match self.connection.begin_with_options(options).await {
+            Ok(transaction) => Ok(transaction),
+            Err(error) if ErrorCause::of(&error) == ErrorCause::Locked => Err(RepairError::Busy),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Rolls back a transaction on SQLite, and resets the pragma that the rollback leaves as it is.
+    pub(crate) async fn roll_back(&self, transaction: DatabaseTransaction) -> Result<(), RepairError> {
+        transaction.rollback().await?;
+        self.connection.execute_unprepared("PRAGMA legacy_alter_table = OFF").await?;
+        Ok(())
     }
 
     /// Sets the maximum time to wait for another repair of this database to end. The default is 60 seconds.

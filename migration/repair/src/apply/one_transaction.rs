@@ -1,12 +1,10 @@
 //! Repairs SQLite in one transaction.
 
-use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, SqliteTransactionMode, TransactionOptions, TransactionTrait,
-};
+use sea_orm::{ConnectionTrait, DatabaseTransaction};
 
 use super::batch::{merge_batch_in, refuse_blocked};
 use super::outcome::{RepairOutcome, RunningTotals};
-use crate::error::{ErrorCause, RepairError};
+use crate::error::RepairError;
 use crate::inspect::{Inspection, TableState, inspect};
 use crate::plan::{GROUPS_PER_TRANSACTION, StepKind, plan};
 use crate::progress::{ProgressWatcher, RepairProgress, report_progress};
@@ -20,24 +18,14 @@ impl RepairSession {
         &self,
         watch: ProgressWatcher<'_>,
     ) -> Result<RepairOutcome, RepairError> {
-        let options = TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        };
-        let transaction = match self.connection.begin_with_options(options).await {
-            Ok(transaction) => transaction,
-            Err(error) if ErrorCause::of(&error) == ErrorCause::Locked => return Err(RepairError::Busy),
-            Err(error) => return Err(error.into()),
-        };
+        let transaction = self.begin_immediate().await?;
         match self.run_in(&transaction, watch).await {
             Ok(outcome) => {
                 transaction.commit().await?;
                 Ok(outcome)
             }
             Err(error) => {
-                transaction.rollback().await?;
-                // The rollback does not reset this pragma.
-                self.connection.execute_unprepared("PRAGMA legacy_alter_table = OFF").await?;
+                self.roll_back(transaction).await?;
                 Err(error)
             }
         }

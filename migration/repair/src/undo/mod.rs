@@ -4,12 +4,10 @@ mod conflicts;
 mod keys;
 mod restore;
 
-use sea_orm::{
-    ConnectionTrait, DbBackend, IsolationLevel, SqliteTransactionMode, TransactionOptions, TransactionTrait,
-};
+use sea_orm::{ConnectionTrait, DbBackend, IsolationLevel, TransactionOptions, TransactionTrait};
 use serde::Serialize;
 
-use crate::error::{ErrorCause, RepairError};
+use crate::error::RepairError;
 use crate::inspect::{TableState, read_state};
 use crate::names::{CHANGE_TABLE, RUN_TABLE, SURVIVOR_TABLE};
 use crate::progress::{ProgressWatcher, RepairProgress, report_progress};
@@ -50,15 +48,7 @@ impl RepairSession {
     }
 
     async fn undo_in_one_transaction(&self, watch: ProgressWatcher<'_>) -> Result<UndoOutcome, RepairError> {
-        let options = TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        };
-        let transaction = match self.connection.begin_with_options(options).await {
-            Ok(transaction) => transaction,
-            Err(error) if ErrorCause::of(&error) == ErrorCause::Locked => return Err(RepairError::Busy),
-            Err(error) => return Err(error.into()),
-        };
+        let transaction = self.begin_immediate().await?;
         let result = undo_in(&transaction, watch).await;
         match result {
             Ok(undone) => {
@@ -67,8 +57,7 @@ impl RepairSession {
                 Ok(undone)
             }
             Err(error) => {
-                transaction.rollback().await?;
-                self.connection.execute_unprepared("PRAGMA legacy_alter_table = OFF").await?;
+                self.roll_back(transaction).await?;
                 Err(error)
             }
         }
