@@ -22,6 +22,10 @@ pub struct Model {
     pub target_type: String,
     /// The id of the changed row.
     pub target_id: i64,
+    /// The values that the action changed, before it, as a JSON object. Null if the action changed no values.
+    pub state_before: Option<String>,
+    /// The same values after the action.
+    pub state_after: Option<String>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

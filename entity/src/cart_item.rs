@@ -17,6 +17,9 @@ pub struct Model {
     pub subject_id: SubjectId,
     /// The time when the subject was added.
     pub added_at: DateTimeUtc,
+    /// The price of the subject by itself when it was added, in minor units. Null if it was added before carts
+    /// recorded prices.
+    pub price: Option<i64>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

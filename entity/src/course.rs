@@ -24,6 +24,8 @@ pub struct Model {
     pub bundle_price: Option<i64>,
     /// The number of days that a purchase lasts. Null for no limit.
     pub validity_days: Option<i32>,
+    /// The number of the row's present state. Each change adds 1.
+    pub version: i32,
     /// The time when the course was archived.
     pub archived_at: Option<DateTimeUtc>,
     /// The time when the course was created.

@@ -8,6 +8,18 @@ use sea_orm::sea_query::Condition;
 
 use crate::{PurchaseId, SubjectId, UserId};
 
+/// The reason why an entitlement ended, or why a sitting was closed before its time was over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "String(StringLen::N(16))")]
+pub enum EntitlementEnd {
+    /// The subject was refunded.
+    #[sea_orm(string_value = "refunded")]
+    Refunded,
+    /// The term of the purchase was over.
+    #[sea_orm(string_value = "expired")]
+    Expired,
+}
+
 /// A row of `entitlements`.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -21,8 +33,13 @@ pub struct Model {
     pub subject_id: SubjectId,
     /// The owner.
     pub user_id: UserId,
-    /// The price paid for this subject, in minor units of the purchase's currency.
+    /// The price paid for this subject, in minor units of the purchase's currency. It includes the tax.
     pub price_paid: i64,
+    /// The list price of the subject at the purchase, in minor units. This and `tax` are null for a purchase made
+    /// before purchases recorded them.
+    pub list_price: Option<i64>,
+    /// The part of `price_paid` that is tax, in minor units.
+    pub tax: Option<i64>,
     /// The number of test cards that it granted.
     pub test_cards: i32,
     /// The time when it was granted.
@@ -31,6 +48,8 @@ pub struct Model {
     pub expires_at: Option<DateTimeUtc>,
     /// The time when it was ended, by a refund or because it was found to have expired.
     pub ended_at: Option<DateTimeUtc>,
+    /// The reason why it ended. Null while it has not ended, and if it ended before reasons were recorded.
+    pub end_reason: Option<EntitlementEnd>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -47,4 +47,8 @@ ids! {
     SignInNetworkId,
     /// The id of a row of `audit_events`.
     AuditEventId,
+    /// The id of a row of `refunds`.
+    RefundId,
+    /// The id of a row of `allowances`.
+    AllowanceId,
 }

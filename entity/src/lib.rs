@@ -5,6 +5,7 @@
 //! in minor units of the course's currency, such as paise or cents. Times are in UTC, with microseconds. This crate
 //! does not depend on GraphQL or HTTP.
 
+pub mod allowance;
 pub mod audit_event;
 pub mod blueprint_part;
 pub mod cart_item;
@@ -18,6 +19,7 @@ pub mod paper_question;
 pub mod paper_revision;
 pub mod paper_score;
 pub mod purchase;
+pub mod purchase_grant;
 pub mod purchase_request;
 pub mod purchase_request_owned;
 pub mod question;
@@ -25,6 +27,8 @@ pub mod question_correction;
 pub mod question_option;
 pub mod question_version;
 pub mod refresh_token;
+pub mod refund;
+pub mod refund_line;
 pub mod sign_in_network;
 pub mod subject;
 pub mod test_answer;
@@ -34,7 +38,7 @@ pub mod topic_total;
 pub mod user;
 
 pub use id::{
-    AuditEventId, CourseId, MockTestAttemptId, PaperId, PurchaseId, PurchaseRequestId, QuestionCorrectionId,
-    QuestionId, QuestionVersionId, RefreshTokenId, SignInNetworkId, SubjectId, TestSessionId, TopicId,
-    UserId,
+    AllowanceId, AuditEventId, CourseId, MockTestAttemptId, PaperId, PurchaseId, PurchaseRequestId,
+    QuestionCorrectionId, QuestionId, QuestionVersionId, RefreshTokenId, RefundId, SignInNetworkId,
+    SubjectId, TestSessionId, TopicId, UserId,
 };

@@ -45,8 +45,19 @@ pub struct Model {
     pub course_id: CourseId,
     /// How the buyer chose the subjects.
     pub purchase_type: PurchaseType,
-    /// The total paid, in minor units.
+    /// The total paid, in minor units. It includes the tax.
     pub cost: i64,
+    /// The sum of the list prices, in minor units. This and the columns about tax are null for a purchase made before
+    /// purchases recorded them.
+    pub subtotal: Option<i64>,
+    /// The part of `cost` that is tax, in minor units.
+    pub tax: Option<i64>,
+    /// The name of the tax, such as GST.
+    pub tax_label: Option<String>,
+    /// The rate of the tax in hundredths of a per cent.
+    pub tax_basis_points: Option<i32>,
+    /// Whether the prices of the catalogue included the tax.
+    pub is_tax_included: Option<bool>,
     /// The currency, as an ISO 4217 code.
     pub currency: String,
     /// The status of the purchase.

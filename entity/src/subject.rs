@@ -55,6 +55,8 @@ pub struct Model {
     pub list_price: i64,
     /// The price under an offer, in minor units.
     pub offer_price: Option<i64>,
+    /// The time when the offer starts. Null if the offer has no start.
+    pub offer_starts_at: Option<DateTimeUtc>,
     /// The time when the offer ends. Null if the offer has no end.
     pub offer_ends_at: Option<DateTimeUtc>,
     /// The number of test cards that a purchase creates, from 1 to 1000.
@@ -75,6 +77,8 @@ pub struct Model {
     pub grading_method: GradingMethod,
     /// When learners can see the key.
     pub review_policy: ReviewPolicy,
+    /// The number of the row's present state. Each change adds 1.
+    pub version: i32,
     /// The time when the subject was archived.
     pub archived_at: Option<DateTimeUtc>,
     /// The time when the subject was created.

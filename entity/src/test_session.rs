@@ -2,6 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
+use crate::entitlement::EntitlementEnd;
 use crate::{MockTestAttemptId, PaperId, SubjectId, TestSessionId, UserId};
 
 /// The status of a sitting.
@@ -61,6 +62,9 @@ pub struct Model {
     pub expires_at: DateTimeUtc,
     /// The end, never after the deadline. Null while the sitting is open.
     pub submitted_at: Option<DateTimeUtc>,
+    /// The end of the entitlement that closed the sitting early. Null if the learner or the time limit ended the
+    /// sitting, and while it is open.
+    pub end_reason: Option<EntitlementEnd>,
     /// The marks scored.
     pub score: Option<i32>,
     /// The maximum marks.

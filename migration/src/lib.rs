@@ -15,6 +15,7 @@ mod m20261125_000005_sittings;
 mod m20261128_000006_question_corrections;
 mod m20261128_000007_sign_in;
 mod m20261128_000008_checks;
+mod m20261129_000009_shop;
 mod portable;
 mod steps;
 
@@ -33,6 +34,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261128_000006_question_corrections::Migration),
             Box::new(m20261128_000007_sign_in::Migration),
             Box::new(m20261128_000008_checks::Migration),
+            Box::new(m20261129_000009_shop::Migration),
         ]
     }
 }

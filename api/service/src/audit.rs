@@ -1,8 +1,51 @@
 //! Audit events: they record who did what, in the transaction that did it.
+//!
+//! The audit trail is append-only: no code changes or deletes an event. So an event holds no secret and no personal
+//! data, such as an e-mail address: it could not be erased with its account.
 
 use chrono::{DateTime, Utc};
 use jishu_entity::{UserId, audit_event};
 use sea_orm::{ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ConnectionTrait, DbErr};
+use serde_json::{Map, Value};
+
+/// The values that an action changed, before and after it. Values that stayed the same are left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct StateChange {
+    before: Map<String, Value>,
+    after: Map<String, Value>,
+}
+
+impl StateChange {
+    /// Compares two JSON objects of the same fields, such as the row of a course before and after an edit.
+    pub(super) fn between(before: Value, after: Value) -> Self {
+        let (mut before, mut after) = (object(before), object(after));
+        before.retain(|field, value| after.get(field) != Some(value));
+        after.retain(|field, _| before.contains_key(field));
+        Self { before, after }
+    }
+
+    /// Records the values of something new, which had none before.
+    pub(super) fn created(after: Value) -> Self {
+        Self { before: Map::new(), after: object(after) }
+    }
+
+    /// Tells whether any value changed.
+    pub(super) fn is_empty(&self) -> bool {
+        self.before.is_empty() && self.after.is_empty()
+    }
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    }
+}
+
+/// Returns the fields as stored text, or None if there are none.
+fn text(fields: &Map<String, Value>) -> Option<String> {
+    (!fields.is_empty()).then(|| Value::Object(fields.clone()).to_string())
+}
 
 /// Appends an event. The actor is None if the server itself acted. The target is the name of a table and the id of
 /// a row in it.
@@ -14,7 +57,22 @@ pub(super) async fn append(
     at: DateTime<Utc>,
     actor: Option<UserId>,
     action: &str,
+    target: (&str, i64),
+) -> Result<(), DbErr> {
+    append_change(connection, at, actor, action, target, &StateChange::default()).await
+}
+
+/// Appends an event with the values that the action changed. See [`append`].
+///
+/// # Errors
+/// Returns the database's error.
+pub(super) async fn append_change(
+    connection: &impl ConnectionTrait,
+    at: DateTime<Utc>,
+    actor: Option<UserId>,
+    action: &str,
     (target_type, target_id): (&str, i64),
+    change: &StateChange,
 ) -> Result<(), DbErr> {
     audit_event::ActiveModel {
         id: NotSet,
@@ -23,8 +81,28 @@ pub(super) async fn append(
         action: Set(action.to_owned()),
         target_type: Set(target_type.to_owned()),
         target_id: Set(target_id),
+        state_before: Set(text(&change.before)),
+        state_after: Set(text(&change.after)),
     }
     .insert(connection)
     .await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_change_holds_only_the_fields_that_differ() {
+        let change = StateChange::between(
+            json!({"name": "NEET", "price": 10, "code": null}),
+            json!({"name": "NEET", "price": 12, "code": "neet"}),
+        );
+        assert_eq!(text(&change.before).as_deref(), Some(r#"{"code":null,"price":10}"#));
+        assert_eq!(text(&change.after).as_deref(), Some(r#"{"code":"neet","price":12}"#));
+        assert!(StateChange::between(json!({"a": 1}), json!({"a": 1})).is_empty());
+    }
 }

@@ -7,8 +7,8 @@ use jishu_entity::purchase::PurchaseType;
 use jishu_entity::user::UserStatus;
 use jishu_entity::{SubjectId, UserId, cart_item, course, entitlement, subject};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, PaginatorTrait, QueryFilter,
-    QueryOrder, QuerySelect,
+    ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, DatabaseTransaction, DbErr, EntityTrait,
+    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
 };
 
 use super::Services;
@@ -98,6 +98,7 @@ async fn insert(transaction: &DatabaseTransaction, change: &CartUpdate) -> Resul
         user_id: Set(change.owner),
         subject_id: Set(subject_id),
         added_at: Set(change.now),
+        price: NotSet,
     });
     cart_item::Entity::insert_many(rows).exec_without_returning(transaction).await?;
     Ok(())

@@ -24,6 +24,7 @@ pub(super) fn course(row: &Unreadable) -> Option<course::Model> {
         currency: row.column(Column::Currency).unwrap_or_else(|| NO_CURRENCY.to_owned()),
         bundle_price: row.column(Column::BundlePrice).flatten(),
         validity_days: row.column(Column::ValidityDays).flatten(),
+        version: row.column(Column::Version).unwrap_or(1),
         archived_at: archived_at(row.column(Column::ArchivedAt), created_at),
         created_at,
     })
@@ -41,6 +42,7 @@ pub(super) fn subject(row: &Unreadable) -> Option<subject::Model> {
         name: row.column(Column::Name).unwrap_or_else(|| format!("Subject {id}")),
         list_price: row.column(Column::ListPrice).unwrap_or_default(),
         offer_price: row.column(Column::OfferPrice).flatten(),
+        offer_starts_at: row.column(Column::OfferStartsAt).flatten(),
         offer_ends_at: row.column(Column::OfferEndsAt).flatten(),
         total_mock_tests: row.column(Column::TotalMockTests).unwrap_or(50),
         max_attempts: row.column(Column::MaxAttempts).unwrap_or(3),
@@ -52,6 +54,7 @@ pub(super) fn subject(row: &Unreadable) -> Option<subject::Model> {
         grading_method: row.column(Column::GradingMethod).unwrap_or(GradingMethod::Highest),
         // Stricter than the column's default: an answer key that was shown once cannot be hidden again.
         review_policy: row.column(Column::ReviewPolicy).unwrap_or(ReviewPolicy::Never),
+        version: row.column(Column::Version).unwrap_or(1),
         archived_at: archived_at(row.column(Column::ArchivedAt), created_at),
         created_at,
     })

@@ -52,9 +52,15 @@ impl Quote {
 #[must_use]
 pub fn price_of(subject: &subject::Model, now: DateTime<Utc>) -> i64 {
     match subject.offer_price {
-        Some(offer) if subject.offer_ends_at.is_none_or(|end| now < end) => offer.min(subject.list_price),
+        Some(offer) if is_offered(subject, now) => offer.min(subject.list_price),
         _ => subject.list_price,
     }
+}
+
+/// Tells whether `now` is within the time of the subject's offer. The start is included, the end is not.
+fn is_offered(subject: &subject::Model, now: DateTime<Utc>) -> bool {
+    subject.offer_starts_at.is_none_or(|start| now >= start)
+        && subject.offer_ends_at.is_none_or(|end| now < end)
 }
 
 /// The way in which the price of each subject is computed.
@@ -146,6 +152,7 @@ mod tests {
             currency: "INR".to_owned(),
             bundle_price: Some(100_000),
             validity_days: None,
+            version: 1,
             archived_at: None,
             created_at: DateTime::UNIX_EPOCH,
         }
@@ -159,6 +166,7 @@ mod tests {
             name: format!("Subject {id}"),
             list_price,
             offer_price,
+            offer_starts_at: None,
             offer_ends_at: None,
             total_mock_tests: 50,
             max_attempts: 3,
@@ -169,6 +177,7 @@ mod tests {
             time_limit_seconds: 3_600,
             grading_method: subject::GradingMethod::Highest,
             review_policy: subject::ReviewPolicy::AfterSitting,
+            version: 1,
             archived_at: None,
             created_at: DateTime::UNIX_EPOCH,
         }
@@ -180,12 +189,16 @@ mod tests {
     }
 
     #[test]
-    fn an_offer_counts_until_it_ends_and_never_raises_the_price() {
+    fn an_offer_counts_from_start_to_end_and_never_raises_the_price() {
         let end = DateTime::UNIX_EPOCH + TimeDelta::hours(1);
         let mut physics = subject(1, 50_000, Some(40_000));
         physics.offer_ends_at = Some(end);
         assert_eq!(price_of(&physics, end - TimeDelta::microseconds(1)), 40_000);
         assert_eq!(price_of(&physics, end), 50_000);
+        let start = end - TimeDelta::minutes(1);
+        physics.offer_starts_at = Some(start);
+        assert_eq!(price_of(&physics, start - TimeDelta::microseconds(1)), 50_000);
+        assert_eq!(price_of(&physics, start), 40_000);
         assert_eq!(price_of(&subject(1, 50_000, Some(60_000)), end), 50_000);
     }
 

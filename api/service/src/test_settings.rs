@@ -8,14 +8,15 @@ use jishu_entity::subject::{self, GradingMethod, ReviewPolicy};
 use jishu_entity::{SubjectId, TopicId, UserId, blueprint_part, topic};
 use rust_decimal::Decimal;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, DatabaseTransaction, DbErr, EntityTrait,
+    ActiveEnum, ActiveModelTrait, ActiveValue::Set, ColumnTrait, DatabaseTransaction, DbErr, EntityTrait,
     IntoActiveModel, QueryFilter, QueryOrder,
 };
 
+use super::Services;
 use super::account::Author;
+use super::audit::{self, StateChange};
 use super::extra_time::MAX_ATTEMPTS_PER_CARD;
 use super::scoring::Marks;
-use super::{Services, audit};
 use crate::database::{WritePolicy, lock_subject};
 use crate::error::{Error, Refusal};
 
@@ -303,10 +304,26 @@ async fn run(
     row.max_attempts = Set(change.max_attempts.unwrap_or(subject.max_attempts));
     row.grading_method = Set(change.grading_method.unwrap_or(subject.grading_method));
     row.review_policy = Set(change.review_policy.unwrap_or(subject.review_policy));
-    row.update(transaction).await?;
+    row.version = Set(subject.version + 1);
+    let updated = row.update(transaction).await?;
     let (action, target) = ("subject.test_settings_changed", ("subjects", command.subject.0));
-    audit::append(transaction, command.now, Some(command.author), action, target).await?;
+    let change = StateChange::between(settings(&subject), settings(&updated));
+    audit::append_change(transaction, command.now, Some(command.author), action, target, &change).await?;
     Ok(())
+}
+
+/// Returns the settings as a JSON object, for the audit trail.
+fn settings(subject: &subject::Model) -> serde_json::Value {
+    serde_json::json!({
+        "marksCorrect": subject.marks_correct,
+        "marksWrong": subject.marks_wrong,
+        "marksUnanswered": subject.marks_unanswered,
+        "questionsPerTest": subject.questions_per_test,
+        "timeLimitSeconds": subject.time_limit_seconds,
+        "maxAttempts": subject.max_attempts,
+        "gradingMethod": subject.grading_method.to_value(),
+        "reviewPolicy": subject.review_policy.to_value(),
+    })
 }
 
 /// Replaces the parts of a subject's blueprint.

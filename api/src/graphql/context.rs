@@ -4,9 +4,7 @@ use async_graphql::Context;
 
 use super::Loaders;
 use super::error::{ApiError, ApiResult};
-use jishu_service::Error;
 use jishu_service::Services;
-use jishu_service::account::{Author, NotStaff, Support};
 use jishu_service::auth::Viewer;
 use jishu_service::limit::ClientAddress;
 
@@ -22,11 +20,6 @@ pub(super) trait ContextExt {
     fn viewer(&self) -> Option<Viewer>;
     /// Returns the signed-in user, or the error `UNAUTHENTICATED`.
     fn require_viewer(&self) -> ApiResult<Viewer>;
-    /// Returns the viewer if they are an active author or admin now, or the error `FORBIDDEN`. Reads the database.
-    async fn require_author(&self) -> ApiResult<Author>;
-    /// Returns the viewer if they are active support staff or an admin now, or the error `FORBIDDEN`. Reads the
-    /// database.
-    async fn require_support(&self) -> ApiResult<Support>;
     /// Returns the network address of the client.
     fn client(&self) -> ApiResult<ClientAddress>;
 }
@@ -48,28 +41,7 @@ impl ContextExt for Context<'_> {
         self.viewer().ok_or(ApiError::Unauthenticated)
     }
 
-    async fn require_author(&self) -> ApiResult<Author> {
-        let refusal =
-            "This is for authors and admins. Sign in with an account that has the role AUTHOR or ADMIN.";
-        let verified = Author::verify(self.services()?, self.require_viewer()?).await;
-        verified.map_err(|error| forbidden(error, refusal))
-    }
-
-    async fn require_support(&self) -> ApiResult<Support> {
-        let refusal =
-            "This is for support and admins. Sign in with an account that has the role SUPPORT or ADMIN.";
-        let verified = Support::verify(self.services()?, self.require_viewer()?).await;
-        verified.map_err(|error| forbidden(error, refusal))
-    }
-
     fn client(&self) -> ApiResult<ClientAddress> {
         self.data::<ClientAddress>().copied().map_err(|error| ApiError::internal(error.message))
-    }
-}
-
-fn forbidden(error: Error<NotStaff>, refusal: &'static str) -> ApiError {
-    match error {
-        Error::Refused(NotStaff) => ApiError::Forbidden(refusal),
-        Error::Failed(fault) => fault.into(),
     }
 }

@@ -6,6 +6,7 @@ mod loaders;
 mod mutation;
 mod node;
 mod pagination;
+mod permission;
 mod query;
 mod scalar;
 mod schema;

@@ -3,19 +3,20 @@
 use std::collections::HashMap;
 
 use async_graphql::{Context, ID, InputObject, Object};
-use graphql_engine::page_arguments;
+use graphql_engine::{guarded_fields, page_arguments};
 use jishu_entity::{CourseId, MockTestAttemptId, PurchaseId, QuestionId, TestSessionId};
 
 use super::context::ContextExt;
 use super::error::{ApiError, ApiResult, Nullable, refused_or};
 use super::node::{GlobalId, GlobalKey, Node};
 use super::pagination::PageArgs;
+use super::permission::{Permission, requires_role};
 use super::types::{
     AuthoredQuestion, AuthoredQuestionConnection, Course, CourseConnection, Learner, MockTestAttempt,
     Purchase, PurchaseQuote, PurchaseType, QuestionExport, QuestionFormat, Subject, TestSession, User,
     UserError, course_page, question_page, user_errors,
 };
-use jishu_service::account::Author;
+use jishu_service::account::{Author, Support};
 use jishu_service::purchase::{Selection, SelectionRefusal};
 use jishu_service::question_bank::BankQuestion;
 use jishu_service::{card, purchase, question_bank, session};
@@ -28,6 +29,7 @@ pub struct Query;
 
 /// The queries. They read data and change nothing, except that `learner` records its use.
 #[page_arguments]
+#[guarded_fields(requires_role)]
 #[Object]
 impl Query {
     /// The object with this id. Null if there is none, or if the viewer may not see it.
@@ -95,9 +97,10 @@ impl Query {
     async fn learner(
         &self,
         ctx: &Context<'_>,
+        #[guard] support: Support,
         #[graphql(desc = "The e-mail address of the account. Case does not matter.")] email: String,
     ) -> Nullable<Learner> {
-        Learner::find(ctx, &email).await
+        Learner::find(ctx, support, &email).await
     }
 
     /// The questions of a subject's question bank with their keys, oldest first. Only for AUTHOR and ADMIN.
@@ -105,6 +108,7 @@ impl Query {
     async fn questions(
         &self,
         ctx: &Context<'_>,
+        #[guard] author: Author,
         #[graphql(desc = "The id of the subject.")] subject_id: ID,
         #[page] page: PageArgs,
         #[graphql(
@@ -114,7 +118,7 @@ impl Query {
         search: Option<String>,
         #[graphql(desc = "True for archived questions, false for the others.", default)] archived: bool,
     ) -> ApiResult<AuthoredQuestionConnection> {
-        question_page(ctx, &subject_id, page, search, archived).await
+        question_page(ctx, author, &subject_id, page, search, archived).await
     }
 
     /// The question bank of a subject as a document, with keys, oldest questions first. It contains the current
@@ -123,13 +127,14 @@ impl Query {
     async fn export_questions(
         &self,
         ctx: &Context<'_>,
+        #[guard] author: Author,
         #[graphql(desc = "The id of the subject.")] subject_id: ID,
         #[graphql(desc = "The format of the document.")] format: QuestionFormat,
         #[graphql(desc = "The maximum number of questions: 1 to 500, default 500.")] first: Option<i32>,
         #[graphql(desc = "Only questions after this cursor, from `endCursor` of the previous page.")]
         after: Option<String>,
     ) -> ApiResult<QuestionExport> {
-        QuestionExport::load(ctx, &subject_id, format, first, after).await
+        QuestionExport::load(ctx, author, &subject_id, format, first, after).await
     }
 }
 
@@ -229,7 +234,7 @@ async fn nodes(ctx: &Context<'_>, ids: &[ID]) -> ApiResult<Vec<Option<Node>>> {
 
 /// Returns the viewer if they are an author, or `None`. Only authors can read questions of the question bank.
 async fn author(ctx: &Context<'_>) -> ApiResult<Option<Author>> {
-    match ctx.require_author().await {
+    match Author::check(ctx).await {
         Ok(author) => Ok(Some(author)),
         Err(ApiError::Forbidden(_) | ApiError::Unauthenticated) => Ok(None),
         Err(error) => Err(error),

@@ -1,4 +1,6 @@
-//! The attribute macro of `graphql-engine`, which re-exports it.
+//! The attribute macros of `graphql-engine`, which re-exports them.
+
+mod guard;
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
@@ -31,6 +33,38 @@ pub fn page_arguments(
     item: proc_macro::TokenStream,
 ) -> proc_macro::TokenStream {
     let expanded = PageSizes::parse(options.into()).and_then(|sizes| expand(&sizes, syn::parse(item)?));
+    expanded.unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// Makes fields check who asks, before they do anything else, and says in the schema who may use them.
+///
+/// Give it the path of a type directive with one argument. Put it above `#[Object]`, and mark one parameter of each
+/// restricted field with `#[guard]`. The type of this parameter stands for a permission, and needs two functions,
+/// which may come from a trait:
+///
+/// - `async fn check(ctx: &Context<'_>) -> Result<Self, E>` checks the permission. On an error, the field returns it.
+/// - `fn directive_argument() -> T` returns the argument of the directive that the field gets in the schema.
+///
+/// So the directive and the check come from one type, and cannot differ. The field must have a parameter `ctx`, and
+/// return a `Result` or an `Option<Result>`.
+///
+/// ```ignore
+/// #[guarded_fields(requires_role)]
+/// #[Object]
+/// impl Shop {
+///     /// Orders of all customers.
+///     async fn orders(&self, ctx: &Context<'_>, #[guard] clerk: Clerk) -> Result<Vec<Order>> {
+///         clerk.orders()
+///     }
+/// }
+/// ```
+#[proc_macro_attribute]
+pub fn guarded_fields(
+    directive: proc_macro::TokenStream,
+    item: proc_macro::TokenStream,
+) -> proc_macro::TokenStream {
+    let directive = syn::parse::<syn::Path>(directive);
+    let expanded = directive.and_then(|directive| guard::expand(&directive, syn::parse(item)?));
     expanded.unwrap_or_else(syn::Error::into_compile_error).into()
 }
 

@@ -20,7 +20,7 @@ pub use cleaning::{erase_old, keep_clean};
 pub use refresh::{InvalidToken, RefreshRefusal, logout, refresh};
 use sign_in::NewSession;
 pub use sign_in::{SignInRefusal, SignedIn, login};
-pub use staff::{Author, NotStaff, Support};
+pub use staff::{Admin, Author, NotStaff, Support};
 pub use validation::{InvalidField, MIN_PASSWORD_CHARS};
 
 use super::{Services, audit};

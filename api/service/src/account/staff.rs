@@ -1,7 +1,7 @@
 //! Members of staff. Their roles are read from the database for each operation.
 //!
-//! Operations of staff take an [`Author`] or a [`Support`], and only this module can make them. So no operation can
-//! forget to check the role and the status, and an old token does not keep a role that its user has lost.
+//! Operations of staff take an [`Author`], a [`Support`] or an [`Admin`], and only this module can make them. So no
+//! operation can forget to check the role and the status, and an old token does not keep a role that its user has lost.
 
 use jishu_entity::user::{Role, UserStatus};
 use jishu_entity::{UserId, user};
@@ -18,50 +18,45 @@ pub struct NotStaff;
 
 impl Refusal for NotStaff {}
 
-/// An author or an admin with an active account. May edit the question bank and the settings of tests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Author {
-    id: UserId,
+/// Declares a permission: a type that only an active account with one of the roles can get.
+macro_rules! permissions {
+    ($($(#[$doc:meta])* $name:ident: [$($role:ident),+];)+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub struct $name {
+            id: UserId,
+        }
+
+        impl $name {
+            /// The roles that have this permission.
+            pub const ROLES: &'static [Role] = &[$(Role::$role),+];
+
+            /// Reads the role and the status of the viewer.
+            ///
+            /// # Errors
+            /// See [`NotStaff`].
+            pub async fn verify(services: &Services, viewer: Viewer) -> Result<Self, Error<NotStaff>> {
+                let id = verify(services, viewer, Self::ROLES).await?;
+                Ok(Self { id })
+            }
+
+            /// Returns the id of the account.
+            #[must_use]
+            pub fn id(self) -> UserId {
+                self.id
+            }
+        }
+    )+};
 }
 
-impl Author {
-    /// Reads the role and the status of the viewer.
-    ///
-    /// # Errors
-    /// See [`NotStaff`].
-    pub async fn verify(services: &Services, viewer: Viewer) -> Result<Self, Error<NotStaff>> {
-        let id = verify(services, viewer, &[Role::Author, Role::Admin]).await?;
-        Ok(Self { id })
-    }
-
-    /// Returns the id of the account.
-    #[must_use]
-    pub fn id(self) -> UserId {
-        self.id
-    }
-}
-
-/// A member of support staff or an admin with an active account. May help learners.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Support {
-    id: UserId,
-}
-
-impl Support {
-    /// Reads the role and the status of the viewer.
-    ///
-    /// # Errors
-    /// See [`NotStaff`].
-    pub async fn verify(services: &Services, viewer: Viewer) -> Result<Self, Error<NotStaff>> {
-        let id = verify(services, viewer, &[Role::Support, Role::Admin]).await?;
-        Ok(Self { id })
-    }
-
-    /// Returns the id of the account.
-    #[must_use]
-    pub fn id(self) -> UserId {
-        self.id
-    }
+permissions! {
+    /// An author or an admin with an active account. May edit the catalogue, the question bank and the settings of
+    /// tests.
+    Author: [Author, Admin];
+    /// A member of support staff or an admin with an active account. May help learners.
+    Support: [Support, Admin];
+    /// An admin with an active account. May do everything.
+    Admin: [Admin];
 }
 
 /// Returns the viewer's id if their account is active and has one of the roles.

@@ -286,6 +286,7 @@ async fn course_id(
         currency: Set("INR".to_owned()),
         bundle_price: Set(Some(demo.bundle_price)),
         validity_days: Set(None),
+        version: NotSet,
         archived_at: Set(None),
         created_at: Set(now),
     };

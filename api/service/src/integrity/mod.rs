@@ -9,10 +9,10 @@ mod rules;
 use std::fmt;
 
 use jishu_entity::{
-    audit_event, blueprint_part, cart_item, course, entitlement, extra_time, mock_test_attempt, paper,
-    paper_question, paper_revision, paper_score, purchase, purchase_request, purchase_request_owned,
-    question, question_correction, question_option, question_version, refresh_token, sign_in_network,
-    subject, test_answer, test_session, topic, topic_total, user,
+    allowance, audit_event, blueprint_part, cart_item, course, entitlement, extra_time, mock_test_attempt,
+    paper, paper_question, paper_revision, paper_score, purchase, purchase_grant, purchase_request,
+    purchase_request_owned, question, question_correction, question_option, question_version, refresh_token,
+    refund, refund_line, sign_in_network, subject, test_answer, test_session, topic, topic_total, user,
 };
 use sea_orm::{
     ColumnTrait, ColumnType, ConnectionTrait, DbBackend, DbErr, EntityTrait, IdenStatic, Iterable,
@@ -99,6 +99,7 @@ pub async fn examine(connection: &impl ConnectionTrait) -> Result<Vec<BadValue>,
         };
     }
     examine_tables!(
+        allowance,
         audit_event,
         blueprint_part,
         cart_item,
@@ -111,6 +112,7 @@ pub async fn examine(connection: &impl ConnectionTrait) -> Result<Vec<BadValue>,
         paper_revision,
         paper_score,
         purchase,
+        purchase_grant,
         purchase_request,
         purchase_request_owned,
         question,
@@ -118,6 +120,8 @@ pub async fn examine(connection: &impl ConnectionTrait) -> Result<Vec<BadValue>,
         question_option,
         question_version,
         refresh_token,
+        refund,
+        refund_line,
         sign_in_network,
         subject,
         test_answer,

@@ -1,9 +1,11 @@
 //! The allowed values of columns.
 
+use jishu_entity::entitlement::EntitlementEnd;
 use jishu_entity::mock_test_attempt::CardStatus;
 use jishu_entity::purchase::{PurchaseStatus, PurchaseType};
 use jishu_entity::purchase_request::RequestOutcome;
 use jishu_entity::question_version::{Difficulty, QuestionKind, TextFormat};
+use jishu_entity::refund::RefundStatus;
 use jishu_entity::subject::{GradingMethod, ReviewPolicy};
 use jishu_entity::test_session::SessionStatus;
 use jishu_entity::user::{Role, UserStatus};
@@ -32,6 +34,8 @@ fn words_of(table: &str, column: &str) -> Option<Vec<String>> {
         ("purchase_requests", "outcome") => words::<RequestOutcome>(),
         ("mock_test_attempts", "status") => words::<CardStatus>(),
         ("test_sessions", "status") => words::<SessionStatus>(),
+        ("entitlements" | "test_sessions", "end_reason") => words::<EntitlementEnd>(),
+        ("refunds", "status") => words::<RefundStatus>(),
         _ => None,
     }
 }
@@ -60,7 +64,10 @@ pub(super) fn disallowed(backend: DbBackend, table: &str, column: &str, value: &
             "marks_correct <= 0 OR marks_correct <= marks_wrong OR marks_correct <= marks_unanswered"
                 .to_owned(),
         ),
-        ("purchases", "cost") | ("entitlements", "price_paid") => Some(format!("{value} < 0")),
+        ("purchases", "cost" | "subtotal" | "tax")
+        | ("entitlements", "price_paid" | "list_price" | "tax")
+        | ("refunds" | "refund_lines", "amount" | "tax")
+        | ("cart_items", "price") => Some(format!("{value} < 0")),
         _ => None,
     }
 }

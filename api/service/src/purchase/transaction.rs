@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
+use jishu_entity::entitlement::EntitlementEnd;
 use jishu_entity::purchase::PurchaseStatus;
 use jishu_entity::purchase_request::RequestOutcome;
 use jishu_entity::user::UserStatus;
@@ -224,6 +225,7 @@ async fn end_lapsed(
     }
     entitlement::Entity::update_many()
         .col_expr(entitlement::Column::EndedAt, Expr::col(entitlement::Column::ExpiresAt))
+        .col_expr(entitlement::Column::EndReason, Expr::value(EntitlementEnd::Expired))
         .filter(entitlement::Column::UserId.eq(command.buyer))
         .filter(entitlement::Column::EndedAt.is_null())
         .filter(entitlement::Column::ExpiresAt.lte(command.now))
@@ -245,6 +247,11 @@ async fn insert_purchase(
         course_id: Set(resolved.course.id),
         purchase_type: Set(command.request.selection.purchase_type),
         cost: Set(resolved.quote.total),
+        subtotal: Set(Some(resolved.quote.subtotal)),
+        tax: Set(Some(resolved.quote.tax)),
+        tax_label: NotSet,
+        tax_basis_points: NotSet,
+        is_tax_included: NotSet,
         currency: Set(resolved.quote.currency.clone()),
         status: Set(PurchaseStatus::Active),
         created_at: Set(command.now),
@@ -263,10 +270,13 @@ async fn insert_entitlements(
         subject_id: Set(line.subject_id),
         user_id: Set(purchase.user_id),
         price_paid: Set(line.price),
+        list_price: Set(Some(line.list_price)),
+        tax: NotSet,
         test_cards: Set(line.test_cards),
         granted_at: Set(purchase.created_at),
         expires_at: Set(purchase.expires_at),
         ended_at: NotSet,
+        end_reason: NotSet,
     });
     entitlement::Entity::insert_many(rows).exec_without_returning(transaction).await?;
     Ok(())

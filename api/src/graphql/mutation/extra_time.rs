@@ -1,13 +1,16 @@
 //! The mutation `grantExtraTime`.
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
+use graphql_engine::guarded_fields;
 use jishu_entity::MockTestAttemptId;
 
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiResult, refused_or};
 use crate::graphql::node::GlobalKey;
+use crate::graphql::permission::{Permission, requires_role};
 use crate::graphql::scalar::DateTime;
 use crate::graphql::types::{ErrorCode, MockTestAttemptStatus, UserError, user_errors};
+use jishu_service::account::Support;
 use jishu_service::extra_time::{self, Allowance, ExtraTimeRefusal, Grant};
 
 /// A grant for a test card. Both values are totals that replace the earlier ones, so that repeating the request
@@ -75,6 +78,7 @@ impl GrantExtraTimePayload {
 #[derive(Default)]
 pub(super) struct ExtraTimeMutation;
 
+#[guarded_fields(requires_role)]
 #[Object]
 impl ExtraTimeMutation {
     /// Grants more time or more attempts to a test card of any learner. Only for SUPPORT and ADMIN. The deadline of
@@ -84,9 +88,9 @@ impl ExtraTimeMutation {
     async fn grant_extra_time(
         &self,
         ctx: &Context<'_>,
+        #[guard] support: Support,
         #[graphql(desc = "The test card and the grant.")] input: GrantExtraTimeInput,
     ) -> ApiResult<GrantExtraTimePayload> {
-        let support = ctx.require_support().await?;
         let grant = Grant { extra_seconds: input.extra_seconds, max_attempts: input.max_attempts };
         let outcome = match MockTestAttemptId::parse(&input.mock_test_attempt_id) {
             Some(card) => refused_or(extra_time::grant(ctx.services()?, support, card, grant).await)?,

@@ -1,15 +1,18 @@
 //! The mutation `importQuestions`.
 
 use async_graphql::{Context, ID, InputObject, Object};
+use graphql_engine::guarded_fields;
 use jishu_entity::SubjectId;
 
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiResult, refused_or};
 use crate::graphql::node::GlobalKey;
+use crate::graphql::permission::{Permission, requires_role};
 use crate::graphql::types::{
     Difficulty, ErrorCode, QuestionFormat, QuestionLoss, QuestionNotice, QuestionRefusal, UserError,
     user_errors,
 };
+use jishu_service::account::Author;
 use jishu_service::question_bank::{self, Defaults, ImportRefusal, ImportReport, ImportRequest};
 
 /// The maximum number of losses, and of notices, in a response.
@@ -127,6 +130,7 @@ impl ImportQuestionsPayload {
 #[derive(Default)]
 pub(super) struct QuestionBankMutation;
 
+#[guarded_fields(requires_role)]
 #[Object]
 impl QuestionBankMutation {
     /// Imports a file of questions into the question bank of a subject. If the content under an id has changed, the
@@ -136,9 +140,9 @@ impl QuestionBankMutation {
     async fn import_questions(
         &self,
         ctx: &Context<'_>,
+        #[guard] author: Author,
         #[graphql(desc = "The file and its subject.")] input: ImportQuestionsInput,
     ) -> ApiResult<ImportQuestionsPayload> {
-        let author = ctx.require_author().await?;
         let Some(subject_id) = SubjectId::parse(&input.subject_id) else {
             return Ok(ImportQuestionsPayload { outcome: Err(ImportRefusal::SubjectNotFound.into()) });
         };

@@ -1,11 +1,13 @@
 //! The mutations `correctQuestionKey` and `setQuestionArchived`.
 
 use async_graphql::{Context, ID, InputObject, Object};
+use graphql_engine::guarded_fields;
 use jishu_entity::{QuestionId, QuestionVersionId};
 
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiResult, refused_or};
 use crate::graphql::node::GlobalKey;
+use crate::graphql::permission::{Permission, requires_role};
 use crate::graphql::scalar::Decimal;
 use crate::graphql::types::{AuthoredQuestion, ErrorCode, UserError, authored_option, user_errors};
 use jishu_service::Services;
@@ -93,6 +95,7 @@ impl SetQuestionArchivedPayload {
 #[derive(Default)]
 pub(super) struct QuestionKeyMutation;
 
+#[guarded_fields(requires_role)]
 #[Object]
 impl QuestionKeyMutation {
     /// Corrects the key of a question. New tests and new sittings of fixed tests use the corrected version. Open
@@ -100,9 +103,9 @@ impl QuestionKeyMutation {
     async fn correct_question_key(
         &self,
         ctx: &Context<'_>,
+        #[guard] author: Author,
         #[graphql(desc = "The question and its right key.")] input: CorrectQuestionKeyInput,
     ) -> ApiResult<CorrectQuestionKeyPayload> {
-        let author = ctx.require_author().await?;
         let services = ctx.services()?;
         let corrected = match (QuestionId::parse(&input.question_id), new_key(&input)) {
             (None, _) => Err(not_found()),
@@ -131,10 +134,10 @@ impl QuestionKeyMutation {
     async fn set_question_archived(
         &self,
         ctx: &Context<'_>,
+        #[guard] author: Author,
         #[graphql(desc = "The question, and whether to archive or restore it.")]
         input: SetQuestionArchivedInput,
     ) -> ApiResult<SetQuestionArchivedPayload> {
-        let author = ctx.require_author().await?;
         let services = ctx.services()?;
         let archived = match QuestionId::parse(&input.question_id) {
             Some(id) => {

@@ -1,15 +1,18 @@
 //! The mutation `updateTestSettings`.
 
 use async_graphql::{Context, ID, InputObject, Object};
+use graphql_engine::guarded_fields;
 use jishu_entity::SubjectId;
 
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiResult, refused_or};
 use crate::graphql::node::GlobalKey;
+use crate::graphql::permission::{Permission, requires_role};
 use crate::graphql::scalar::Decimal;
 use crate::graphql::types::{
     Difficulty, ErrorCode, GradingMethod, NO_SUCH_SUBJECT, ReviewPolicy, Subject, UserError, user_errors,
 };
+use jishu_service::account::Author;
 use jishu_service::test_settings::{self, BlueprintPart, Setting, SettingsRefusal, TestSettingsChange};
 
 /// New settings for the tests of a subject. Fields that are not given stay the same.
@@ -73,6 +76,7 @@ impl UpdateTestSettingsPayload {
 #[derive(Default)]
 pub(super) struct TestSettingsMutation;
 
+#[guarded_fields(requires_role)]
 #[Object]
 impl TestSettingsMutation {
     /// Changes how the tests of a subject are composed, timed, marked and reviewed. A test that somebody has
@@ -80,9 +84,9 @@ impl TestSettingsMutation {
     async fn update_test_settings(
         &self,
         ctx: &Context<'_>,
+        #[guard] author: Author,
         #[graphql(desc = "The subject and its new settings.")] input: UpdateTestSettingsInput,
     ) -> ApiResult<UpdateTestSettingsPayload> {
-        let author = ctx.require_author().await?;
         let services = ctx.services()?;
         let updated = match SubjectId::parse(&input.subject_id) {
             Some(subject) => {

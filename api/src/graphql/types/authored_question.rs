@@ -219,12 +219,12 @@ const LIST_NAME: &str = "AuthoredQuestion";
 /// Reads a page of the question bank of a subject, for an author.
 pub(in crate::graphql) async fn question_page(
     ctx: &Context<'_>,
+    author: Author,
     subject_id: &ID,
     args: PageArgs,
     search: Option<String>,
     archived: bool,
 ) -> ApiResult<AuthoredQuestionConnection> {
-    let author = ctx.require_author().await?;
     let no_subject =
         || ApiError::bad_input("There is no such subject. Take `subjectId` from `course.subjects`.");
     let subject_id = SubjectId::parse(subject_id).ok_or_else(no_subject)?;

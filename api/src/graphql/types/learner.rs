@@ -15,6 +15,7 @@ use crate::graphql::error::{ApiResult, Nullable};
 use crate::graphql::node::GlobalKey;
 use crate::graphql::pagination::{Connection, ListNode, PageArgs};
 use crate::graphql::scalar::DateTime;
+use jishu_service::account::Support;
 use jishu_service::card::CardFilter;
 use jishu_service::learner;
 
@@ -52,13 +53,10 @@ impl Learner {
 }
 
 impl Learner {
-    /// Finds the account with this e-mail address. Refuses viewers who are not support staff.
-    pub(in crate::graphql) async fn find(ctx: &Context<'_>, email: &str) -> Nullable<Self> {
-        let find = async {
-            let support = ctx.require_support().await?;
-            Ok(learner::find(ctx.services()?, support, email).await?)
-        };
-        find.await.map(|found| found.map(|row| Self { row })).transpose()
+    /// Finds the account with this e-mail address.
+    pub(in crate::graphql) async fn find(ctx: &Context<'_>, support: Support, email: &str) -> Nullable<Self> {
+        let found: ApiResult<_> = async { Ok(learner::find(ctx.services()?, support, email).await?) }.await;
+        found.map(|found| found.map(|row| Self { row })).transpose()
     }
 }
 

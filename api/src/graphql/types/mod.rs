@@ -47,7 +47,7 @@ pub(super) use session_paper::SessionPaper;
 pub(super) use session_question::option_place;
 pub(super) use subject::Subject;
 pub(super) use test_session::{TestSession, TestSessionConnection, TestSessionStatus, session_page};
-pub(super) use user::User;
+pub(super) use user::{Role, User};
 pub(super) use user_error::{
     AnswersError, AttemptsExhaustedError, ErrorCode, NO_SUCH_SUBJECT, PriceChangedError, UserError,
     user_errors,

@@ -7,6 +7,7 @@ use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiError, ApiResult, refused_or};
 use crate::graphql::node::GlobalKey;
 use crate::graphql::pagination::Cursor;
+use jishu_service::account::Author;
 use jishu_service::question_bank::{self, Advice, ExportRefusal, Format, MAX_QUESTIONS_PER_EXPORT};
 
 /// A file format for questions.
@@ -118,12 +119,12 @@ impl QuestionExport {
     /// Checks the arguments and reads a page.
     pub(in crate::graphql) async fn load(
         ctx: &Context<'_>,
+        author: Author,
         subject_id: &ID,
         format: QuestionFormat,
         first: Option<i32>,
         after: Option<String>,
     ) -> ApiResult<Self> {
-        let author = ctx.require_author().await?;
         let first = match first.map(u32::try_from) {
             None => MAX_QUESTIONS_PER_EXPORT,
             Some(Ok(first)) if (1..=MAX_QUESTIONS_PER_EXPORT).contains(&first) => first,

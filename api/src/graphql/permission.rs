@@ -1,0 +1,50 @@
+//! Permissions of staff: the check that a restricted field makes, and the directive that says so in the schema.
+
+use async_graphql::{Context, TypeDirective};
+use jishu_service::Error;
+use jishu_service::account::{Admin, Author, NotStaff, Support};
+
+use super::context::ContextExt;
+use super::error::{ApiError, ApiResult};
+use super::types::Role;
+
+/// Marks a field that only accounts with one of these roles may use. Others get the error `FORBIDDEN`.
+#[TypeDirective(name = "requiresRole", location = "FieldDefinition")]
+pub(super) fn requires_role(any_of: Vec<Role>) {}
+
+/// A permission that a field can demand with `#[guard]`.
+pub(super) trait Permission: Sized {
+    /// Returns the permission of the viewer. Reads the database.
+    async fn check(ctx: &Context<'_>) -> ApiResult<Self>;
+
+    /// Returns the roles that have the permission, for the directive of a field that demands it.
+    fn directive_argument() -> Vec<Role>;
+}
+
+macro_rules! permissions {
+    ($($permission:ident: $refusal:literal;)+) => {$(
+        impl Permission for $permission {
+            async fn check(ctx: &Context<'_>) -> ApiResult<Self> {
+                let verified = Self::verify(ctx.services()?, ctx.require_viewer()?).await;
+                verified.map_err(|error| forbidden(error, $refusal))
+            }
+
+            fn directive_argument() -> Vec<Role> {
+                Self::ROLES.iter().copied().map(Role::from).collect()
+            }
+        }
+    )+};
+}
+
+permissions! {
+    Author: "This is for authors and admins. Sign in with an account that has the role AUTHOR or ADMIN.";
+    Support: "This is for support and admins. Sign in with an account that has the role SUPPORT or ADMIN.";
+    Admin: "This is for admins. Sign in with an account that has the role ADMIN.";
+}
+
+fn forbidden(error: Error<NotStaff>, refusal: &'static str) -> ApiError {
+    match error {
+        Error::Refused(NotStaff) => ApiError::Forbidden(refusal),
+        Error::Failed(fault) => fault.into(),
+    }
+}

@@ -1,0 +1,21 @@
+//! Complimentary purchases: who granted a purchase without payment, and why.
+
+use sea_orm::entity::prelude::*;
+
+use crate::{PurchaseId, UserId};
+
+/// A row of `purchase_grants`.
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "purchase_grants")]
+pub struct Model {
+    /// The purchase that was granted.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub purchase_id: PurchaseId,
+    /// The member of support who granted it. Null if an operator granted it from the command line.
+    pub granted_by: Option<UserId>,
+    /// The reason.
+    pub reason: String,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,66 @@
+//! Refunds: each row is a request to give money back for subjects of a purchase.
+
+use sea_orm::entity::prelude::*;
+
+use crate::{PurchaseId, RefundId, UserId};
+
+/// The status of a refund.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "String(StringLen::N(16))")]
+pub enum RefundStatus {
+    /// The access ended, and the money is on its way.
+    #[sea_orm(string_value = "requested")]
+    Requested,
+    /// The money was given back.
+    #[sea_orm(string_value = "settled")]
+    Settled,
+    /// The money could not be given back. The access stays ended, and support must settle the refund in another way.
+    #[sea_orm(string_value = "failed")]
+    Failed,
+}
+
+/// A row of `refunds`.
+///
+/// UNIQUE (purchase_id, idempotency_key).
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "refunds")]
+pub struct Model {
+    /// Primary key.
+    #[sea_orm(primary_key)]
+    pub id: RefundId,
+    /// The purchase that is refunded, or a part of it.
+    pub purchase_id: PurchaseId,
+    /// The buyer.
+    pub user_id: UserId,
+    /// The client's idempotency key, or a new key if the client sent none. It is a canonical UUID.
+    pub idempotency_key: String,
+    /// The SHA-256 digest of the request.
+    pub request_hash: String,
+    /// The amount to give back, in minor units. It includes the tax.
+    pub amount: i64,
+    /// The part of `amount` that is tax. Null if the purchase recorded no tax.
+    pub tax: Option<i64>,
+    /// The currency, as an ISO 4217 code.
+    pub currency: String,
+    /// The reason, as support wrote it.
+    pub reason: String,
+    /// The status of the refund.
+    pub status: RefundStatus,
+    /// The member of support who asked for it.
+    pub requested_by: UserId,
+    /// The time of the request, at which the access ended.
+    pub requested_at: DateTimeUtc,
+    /// The time when the money was given back.
+    pub settled_at: Option<DateTimeUtc>,
+}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+impl Entity {
+    /// Finds the refunds of this buyer.
+    #[must_use]
+    pub fn of(owner: UserId) -> Select<Self> {
+        Self::find().filter(Column::UserId.eq(owner))
+    }
+}
