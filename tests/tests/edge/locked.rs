@@ -1,4 +1,4 @@
-//! Rows that somebody has locked and forgotten: nobody waits for them who does not need them.
+//! Rows that somebody locked and forgot. Requests that do not need these rows must not wait for them.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -148,13 +148,14 @@ async fn a_locked_row_holds_up_nobody_else(app: Arc<TestApp>) {
     assert_eq!(buyer.run(cards).await.number("/viewer/mockTestAttempts/totalCount"), 5);
 }
 
-/// A purchase once the lock is gone. One that its client gave up may have gone on, and have been first.
+/// Purchases after the lock is gone. An earlier purchase may have finished although its client gave up, so the outcome
+/// may also be `EXISTING`.
 async fn buys(buyer: &Client, input: Value) {
     let bought = buyer.run_with(BUY, input).await;
     assert!(["CREATED", "EXISTING"].contains(&bought.text("/purchase/outcome")), "{:#}", bought.body);
 }
 
-/// Locks all users, like an UPDATE without WHERE. Nobody can buy meanwhile, but everybody can read and save.
+/// Locks the rows of all users, like an UPDATE without WHERE. Nobody can buy meanwhile, but everybody can read and save.
 async fn locks_of_all_rows_hold_up_no_reads_and_no_saves(app: Arc<TestApp>) {
     let mut other = Undisturbed::new(&app).await;
     let mut buyers = Vec::new();
@@ -176,7 +177,7 @@ async fn locks_of_all_rows_hold_up_no_reads_and_no_saves(app: Arc<TestApp>) {
     buys(&buyers[0], input(&other.course, 0)).await;
 }
 
-/// The rows that others than a user share: a subject that is bought or sat for the first time, and an e-mail address that is
+/// Locks rows other than users: a subject that is bought or sat for the first time, and an e-mail address that is being
 /// registered.
 async fn locks_of_other_rows_hold_up_nobody_else(app: Arc<TestApp>) {
     let mut other = Undisturbed::new(&app).await;
@@ -185,7 +186,7 @@ async fn locks_of_other_rows_hold_up_nobody_else(app: Arc<TestApp>) {
     for number in 0..RETRIES {
         buyers.push(app.staff(&format!("Buyer{number}"), Role::Learner).await);
     }
-    // Each has a card of a test that nobody has started.
+    // Each learner has a card of a test that nobody has started.
     let mut cards = Vec::new();
     for buyer in &buyers {
         let document = "mutation ($input: PurchaseInput!) { purchase(input: $input) {
@@ -239,7 +240,7 @@ async fn locks_of_other_rows_hold_up_nobody_else(app: Arc<TestApp>) {
     buys(&buyers[0], input(&other.course, 10)).await;
 }
 
-/// A statement takes two seconds at most, so that the purchases of the test give up soon.
+/// A statement may take half of these seconds, so the purchases of the test give up soon.
 const FLAGS: &[&str] = &["--request-seconds=4"];
 
 macro_rules! on_servers {
