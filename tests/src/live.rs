@@ -15,10 +15,10 @@ use tokio_tungstenite::{WebSocketStream, client_async};
 
 use crate::{Node, TestApp};
 
-const SOON: Duration = Duration::from_secs(20);
+const MAX_MESSAGE_WAIT: Duration = Duration::from_secs(20);
 
 async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    timeout(SOON, future).await.unwrap_or_else(|_| panic!("{what} did not come"))
+    timeout(MAX_MESSAGE_WAIT, future).await.unwrap_or_else(|_| panic!("{what} did not come"))
 }
 
 async fn watched_by(services: &Services, watchers: usize) {

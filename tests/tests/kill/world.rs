@@ -19,7 +19,7 @@ use tempfile::TempDir;
 use crate::ledger::Ledger;
 
 /// Number of cards of each subject. It is small, so that many purchases fit into a run.
-pub(crate) const CARDS: i64 = 7;
+pub(crate) const CARDS_PER_SUBJECT: i64 = 7;
 
 pub(crate) struct World {
     pub(crate) server: ServerProcess,
@@ -79,7 +79,7 @@ impl World {
                 course_id: Set(CourseId(id)),
                 name: Set(name.to_owned()),
                 list_price: Set(100_00),
-                total_mock_tests: Set(i32::try_from(CARDS).expect("few")),
+                total_mock_tests: Set(i32::try_from(CARDS_PER_SUBJECT).expect("few")),
                 max_attempts: Set(3),
                 created_at: Set(now),
                 ..Default::default()
@@ -227,7 +227,7 @@ impl World {
             if !entry.subjects.is_subset(&has) {
                 wrong.push(format!("{}: {} without all of its subjects", entry.key, answer.outcome));
             }
-            let expected = i64::try_from(entry.subjects.len()).expect("few") * CARDS;
+            let expected = i64::try_from(entry.subjects.len()).expect("few") * CARDS_PER_SUBJECT;
             if answer.total != expected {
                 wrong.push(format!(
                     "{}: the response shows {} cards, expected {expected}",
@@ -235,7 +235,7 @@ impl World {
                 ));
             }
             if answer.outcome == "CREATED" {
-                let due = given.get(&answer.purchase).copied().unwrap_or_default() * CARDS;
+                let due = given.get(&answer.purchase).copied().unwrap_or_default() * CARDS_PER_SUBJECT;
                 if answer.created != due {
                     wrong.push(format!(
                         "{}: the response says that {} cards were created, expected {due}",

@@ -101,7 +101,7 @@ async fn a_change_by_sql_is_seen_soon(app: Arc<TestApp>) {
 }
 
 async fn a_new_row_of_the_catalogue_is_found_at_once(app: Arc<TestApp>) {
-    // Another node, or SQL, made a course that this node has not read yet.
+    // Another node or an SQL statement has created a course that this node has not read yet.
     let known = app.course(&["Physics"]).create(&app).await;
     let asha = app.learner("Asha").await;
     app.execute(&format!(

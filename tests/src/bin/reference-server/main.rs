@@ -45,16 +45,16 @@ impl Events {
     }
 }
 
-const FEW: ListLength = ListLength::Items(10);
+const LIST_LENGTH: ListLength = ListLength::Items(10);
 
 const LISTS: ListLengths = &[
-    ("Dog.friends", FEW),
-    ("Faults.children", FEW),
-    ("Faults.childrenOfRequired", FEW),
-    ("Faults.childrenRequired", FEW),
-    ("Human.animals", FEW),
-    ("Human.pets", FEW),
-    ("Query.catOrDog", FEW),
+    ("Dog.friends", LIST_LENGTH),
+    ("Faults.children", LIST_LENGTH),
+    ("Faults.childrenOfRequired", LIST_LENGTH),
+    ("Faults.childrenRequired", LIST_LENGTH),
+    ("Human.animals", LIST_LENGTH),
+    ("Human.pets", LIST_LENGTH),
+    ("Query.catOrDog", LIST_LENGTH),
 ];
 
 type Reference = Engine<Schema<Query, Mutation, Events>>;

@@ -28,10 +28,10 @@ pub(crate) use ledger::Ledger;
 pub(crate) const VARIABLES: [(&str, &str); 2] =
     [("JISHU_ANSWER_GRACE_SECONDS", "1"), ("JISHU_CLOSING_INTERVAL_MS", "200")];
 
-const QUESTIONS: i64 = 12;
+const QUESTIONS_PER_BANK: i64 = 12;
 
 /// Time limit of the second subject's tests, in seconds. A test of the first subject takes an hour.
-const SHORT: i64 = 2;
+const SHORT_TIME_LIMIT_SECONDS: i64 = 2;
 
 pub(crate) struct Report {
     pub(crate) ledger: Ledger,
@@ -76,10 +76,11 @@ pub(crate) async fn banks(world: &mut World) {
     world.server.kill();
     let connection = world.connect().await;
     for subject in &world.subjects[..2] {
-        fill_bank(&connection, SubjectId(*subject), QUESTIONS, Utc::now()).await;
+        fill_bank(&connection, SubjectId(*subject), QUESTIONS_PER_BANK, Utc::now()).await;
     }
     let short = world.subjects[1];
-    let limit = format!("UPDATE subjects SET time_limit_seconds = {SHORT} WHERE id = {short}");
+    let limit =
+        format!("UPDATE subjects SET time_limit_seconds = {SHORT_TIME_LIMIT_SECONDS} WHERE id = {short}");
     connection.execute_unprepared(&limit).await.expect("the subject is there");
     connection.close().await.expect("closing");
     world.server.restart();
