@@ -69,7 +69,7 @@ async function outputOf(script) {
   console.log = (...values) => printed.push(values.map((value) => String(value)).join(" "));
   try {
     const module = join(folder, "page.mjs");
-    // Packages are found from here, not from the temporary folder.
+    // The script runs in a temporary folder, so its imports are resolved from here.
     const imports = script.replaceAll(/ from "([^".][^"]*)"/g, (_, name) => ` from "${import.meta.resolve(name)}"`);
     await writeFile(module, imports);
     await import(pathToFileURL(module));

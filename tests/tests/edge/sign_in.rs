@@ -154,7 +154,7 @@ async fn an_account_keeps_its_twenty_latest_networks() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_next_attempt_is_admitted_when_it_was_said_to_be() {
+async fn the_next_attempt_is_admitted_after_the_announced_wait() {
     TestApp::run_with(Backend::Sqlite, &["--sign-ins-per-minute=60"], async |app: Arc<TestApp>| {
         let said = loop {
             let answer = login(&app, "nobody", "password", "").await;

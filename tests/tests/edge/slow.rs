@@ -95,7 +95,7 @@ async fn a_connection_rests_longer_than_a_head_may_take() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn more_connections_than_there_may_be_wait_for_a_place() {
+async fn excess_connections_wait_for_a_permit() {
     let flags = &["--head-seconds=1", "--max-connections=2"];
     TestApp::run_with(Backend::Sqlite, flags, async |app| {
         let silent = [connect(app.address()).await, connect(app.address()).await];

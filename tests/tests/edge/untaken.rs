@@ -57,7 +57,7 @@ async fn a_stop_does_not_wait_for_them() {
 
 /// The client reads about 3 kB a second. Each read is progress, but it is too slow.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn to_take_a_little_now_and_then_is_too_slow() {
+async fn a_client_that_reads_a_little_at_a_time_is_too_slow() {
     // The body is larger than the system's buffers for a socket.
     let large = Router::new().route("/large", get(async || vec![b'x'; 16 * 1024 * 1024]));
     let server = serve(large, &["--idle-seconds=2"]).await;
@@ -80,7 +80,7 @@ async fn to_take_a_little_now_and_then_is_too_slow() {
 /// The client reads 6 MB in 64 steps over three seconds. That is longer than the idle limit, but far above the minimum
 /// rate.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn to_take_it_steadily_is_fast_enough() {
+async fn a_client_that_reads_steadily_is_fast_enough() {
     const BYTES: usize = 6 * 1024 * 1024;
     let large = Router::new().route("/large", get(async || vec![b'x'; BYTES]));
     let server = serve(large, &["--idle-seconds=1"]).await;

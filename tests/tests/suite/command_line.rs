@@ -162,7 +162,7 @@ impl Serving {
 }
 
 #[tokio::test]
-async fn sigterm_ends_it_soon_whoever_is_connected() {
+async fn sigterm_ends_the_server_soon_with_clients_connected() {
     let server = Serving::start(tempfile::tempdir().unwrap());
     let endpoint = server.printed("Endpoint").await;
     let address = endpoint.trim_start_matches("http://").trim_end_matches("/graphql").to_owned();

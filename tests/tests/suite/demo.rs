@@ -11,7 +11,7 @@ use jishu_tests::{Backend, Client, TestApp, on_each_database, rows};
 use serde_json::json;
 
 on_each_database!(
-    adding_it_again_changes_nothing,
+    adding_the_demo_again_changes_nothing,
     a_catalogue_without_questions_gets_them,
     every_card_of_the_demo_can_be_sat,
 );
@@ -35,7 +35,7 @@ async fn everything(app: &TestApp) -> Vec<Vec<Vec<String>>> {
     all
 }
 
-async fn adding_it_again_changes_nothing(app: Arc<TestApp>) {
+async fn adding_the_demo_again_changes_nothing(app: Arc<TestApp>) {
     let learner = demo::seed(&app.services).await.unwrap();
     let first = everything(&app).await;
     assert!(first.iter().all(|table| !table.is_empty()));

@@ -245,7 +245,7 @@ const TEXT: &str = "{ __typename }";
 const HASH: &str = "7f56e67dd21ab3f30d1ff8b7bed08893f0a0db86449836189b361dd1e56ddb4b";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_query_goes_by_its_hash_once_its_text_was_sent() {
+async fn a_query_runs_by_its_hash_after_its_text_was_sent() {
     let by_hash = json!({ "extensions": { "persistedQuery": { "version": 1, "sha256Hash": HASH } } });
     let mut with_text = by_hash.clone();
     with_text["query"] = json!(TEXT);
@@ -279,7 +279,7 @@ async fn a_query_goes_by_its_hash_once_its_text_was_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn trusted_documents_go_by_their_id_and_may_be_all_that_is_accepted() {
+async fn trusted_documents_run_by_their_id_and_may_be_the_only_ones() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("documents.json");
     std::fs::write(&file, json!({ HASH: TEXT }).to_string()).unwrap();

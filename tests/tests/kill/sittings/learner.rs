@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use super::ledger::{Given, Ledger, Question, Sitting};
 use super::review::contradicts;
-use super::{QUESTIONS, Shared};
+use super::{QUESTIONS_PER_BANK, Shared};
 use crate::storm::row;
 use crate::world::World;
 
@@ -276,7 +276,8 @@ fn question(question: &Value) -> Question {
 
 /// Makes a batch of random answers to some slots, and records them as sent.
 fn batch(sitting: &mut Sitting, number: i64, rng: &mut StdRng) -> Batch {
-    let slots: BTreeSet<i64> = (0..rng.random_range(1..6)).map(|_| rng.random_range(1..=QUESTIONS)).collect();
+    let slots: BTreeSet<i64> =
+        (0..rng.random_range(1..6)).map(|_| rng.random_range(1..=QUESTIONS_PER_BANK)).collect();
     let mut answers = Vec::new();
     for slot in slots {
         let question = &sitting.questions[usize::try_from(slot - 1).expect("from 1")];

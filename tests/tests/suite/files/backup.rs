@@ -164,7 +164,7 @@ async fn a_backup_is_restored_over_a_database_only_when_asked_and_nobody_has_it_
 }
 
 #[tokio::test]
-async fn a_backup_goes_where_a_copy_lies_beside_an_old_log() {
+async fn a_restore_works_where_an_operator_copied_a_backup_beside_an_old_log() {
     let server = with_purchase().await;
     succeed(jishu(server.folder.path(), &["backup", "b.db"]));
     let folder = server.kill();

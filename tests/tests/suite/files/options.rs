@@ -46,7 +46,7 @@ fn a_start_whose_port_is_taken_makes_nothing() {
 }
 
 #[tokio::test]
-async fn the_demo_is_not_added_to_what_is_not_the_demos() {
+async fn the_demo_is_not_added_to_a_foreign_database() {
     let demo =
         |folder: &std::path::Path| fail(jishu(folder, &["serve", "--demo", "--listen", "127.0.0.1:0"]));
     let folder = tempfile::tempdir().unwrap();

@@ -8,7 +8,7 @@ use crate::command_line::{fail, jishu, succeed};
 
 /// The database file is a link. SQLite keeps its log beside the target of the link.
 #[tokio::test]
-async fn a_link_stands_for_its_file() {
+async fn a_link_works_like_its_file() {
     let folder = tempfile::tempdir().unwrap();
     let (real, link) = (folder.path().join("real"), folder.path().join("jishu.db"));
     std::fs::create_dir(&real).unwrap();

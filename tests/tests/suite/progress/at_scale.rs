@@ -236,9 +236,9 @@ impl<'a> World<'a> {
                 )
             }
             Backend::Postgres => {
-                format!("MEASUREMENTSTAMPTZ '2026-01-01 00:00:00+00' + ({seconds}) * INTERVAL '1 second'")
+                format!("TIMESTAMPTZ '2026-01-01 00:00:00+00' + ({seconds}) * INTERVAL '1 second'")
             }
-            Backend::MariaDb => format!("MEASUREMENTSTAMPADD(SECOND, {seconds}, '2026-01-01 00:00:00')"),
+            Backend::MariaDb => format!("TIMESTAMPADD(SECOND, {seconds}, '2026-01-01 00:00:00')"),
         }
     }
 

@@ -24,7 +24,7 @@ use world::{learner, open, tell_card};
 on_each_database!(
     progress_is_what_the_sittings_add_up_to,
     without_a_sitting_there_is_nothing_to_average,
-    a_subject_that_is_none_of_theirs_has_no_progress,
+    a_subject_of_another_learner_has_no_progress,
     the_trend_has_a_length,
     only_what_is_asked_for_is_read,
 );
@@ -126,7 +126,7 @@ async fn without_a_sitting_there_is_nothing_to_average(app: Arc<TestApp>) {
     assert_eq!(progress.text("/viewer/progress/trend/0/percentage"), "-25.00");
 }
 
-async fn a_subject_that_is_none_of_theirs_has_no_progress(app: Arc<TestApp>) {
+async fn a_subject_of_another_learner_has_no_progress(app: Arc<TestApp>) {
     let bank = Bank::create(&app).await;
     let (asha, binod) = (learner(&app, "Asha").await, learner(&app, "Binod").await);
     asha.purchase(&bank.courses[0], 0).await;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{World, id, questions};
 
-on_each_database!(authors_set_how_tests_are, settings_that_cannot_be_are_refused, others_may_not);
+on_each_database!(authors_change_the_settings_of_tests, settings_that_cannot_be_are_refused, others_may_not);
 
 const UPDATE: &str = "mutation ($input: UpdateTestSettingsInput!) { updateTestSettings(input: $input) {
     subject { markingScheme { correct wrong unanswered questionsPerTest timeLimitSeconds maxAttempts gradingMethod review
@@ -28,7 +28,7 @@ async fn signed_in(app: &TestApp, role: Role) -> Client {
     app.learner_again(&name).await
 }
 
-async fn authors_set_how_tests_are(app: Arc<TestApp>) {
+async fn authors_change_the_settings_of_tests(app: Arc<TestApp>) {
     let world = World::new(&app, 12).await;
     let author = signed_in(&app, Role::Author).await;
     let subject = &world.course.subjects[0];

@@ -136,7 +136,7 @@ async fn the_clock_ticks_and_shows_what_other_nodes_saved() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_clock_that_is_not_ones_own_is_as_one_that_is_not_there() {
+async fn the_clock_of_another_learner_is_not_found() {
     TestApp::run(Backend::Sqlite, async |app| {
         let (asha, sitting) = sitting(&app).await;
         let ben = app.learner("Ben").await;

@@ -45,7 +45,7 @@ async fn has_no_more(app: &TestApp, client: &Client, socket: &mut Socket) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_user_has_so_many_subscriptions_over_all_connections() {
+async fn the_subscriptions_of_a_user_are_limited_over_all_connections() {
     TestApp::run_with(Backend::Sqlite, LIMIT_FLAGS, async |app: Arc<TestApp>| {
         let course = app.course(&["Physics"]).cards(2).create(&app).await;
         let asha = app.learner("Asha").await;

@@ -159,7 +159,7 @@ async fn a_stop_lets_what_was_taken_on_finish() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn budgets_and_places_are_those_of_requests() {
+async fn operations_over_a_websocket_use_the_budgets_and_permits_of_requests() {
     let app = TestApp::start_with(Backend::Sqlite, &["--user-cost-per-minute=200", "--max-requests=1"]).await;
     let token = app.learner("Asha").await.token().to_owned();
     let course = app.course(&["Physics"]).create(&app).await;
