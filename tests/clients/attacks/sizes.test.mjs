@@ -2,7 +2,7 @@
 //
 // A debug build only has to refuse them within two seconds. To measure a release build:
 //
-//   cargo build --release && JISHU_BIN=$PWD/target/release REFUSED_MAX_REFUSAL_MS_MS=50 tests/clients/run sizes
+//   cargo build --release && JISHU_BIN=$PWD/target/release REFUSED_WITHIN_MS=50 tests/clients/run sizes
 
 import assert from "node:assert/strict";
 import { Agent, request } from "node:http";
@@ -10,7 +10,7 @@ import { test } from "node:test";
 
 import { startServer } from "../support/server.mjs";
 
-const MAX_REFUSAL_MS = Number(process.env.REFUSED_MAX_REFUSAL_MS_MS ?? 2_000);
+const MAX_REFUSAL_MS = Number(process.env.REFUSED_WITHIN_MS ?? 2_000);
 const ROUNDS = 5;
 
 const json = (query) => Buffer.from(JSON.stringify({ query }));

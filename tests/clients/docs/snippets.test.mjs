@@ -1,6 +1,6 @@
 // The examples in the documents run as they are printed, against a server with the demo.
 //
-// A page marks its examples with `js test` or `sh test` behind the fence. They run in the order of the page, as one
+// A page marks its examples with `js test` or `sh test` after the fence. They run in the order of the page, as one
 // program. In JavaScript a comment behind `console.log(…);` is the output. For a shell the next block is the output.
 
 import assert from "node:assert/strict";

@@ -25,7 +25,7 @@ pub(super) struct ChangeCounts {
     detached_sets: usize,
     /// Questions of these sets.
     detached_questions: i64,
-    /// Sets of questions that move beside another set.
+    /// Sets of questions that move to a card that has another set.
     shared_sets: usize,
     /// Cards whose limit rises.
     raised_limits: usize,
