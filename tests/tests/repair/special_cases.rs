@@ -280,7 +280,7 @@ async fn two_question_sets_that_need_a_card_are_reported(backend: Backend) {
         let session = old.open().await;
         let summary = plan(&session.inspect().await.unwrap()).summary;
         session.close().await.unwrap();
-        let sentence = "1 question set will stand beside another one on its card";
+        let sentence = "1 question set will move to a card that has another set";
         assert!(summary.iter().any(|text| text.starts_with(sentence)), "{summary:?}");
         old.repair().await;
         // A question that the application adds later does not count as a second set.
