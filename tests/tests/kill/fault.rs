@@ -43,7 +43,7 @@ impl Fault {
         let signs: &[&str] = match self {
             Self::Split | Self::Miscounted => &["without exactly its cards"],
             Self::Unlocked => &["owned twice"],
-            // PostgreSQL undoes the whole purchase, the others keep the statements before the last one.
+            // PostgreSQL undoes the whole purchase. The other databases keep the statements before the last one.
             Self::Swallowed => &["without its audit event", "is lost", ": first Answered"],
             Self::KeyNotCompared => &["another body was answered"],
             Self::Unstored => &["is lost in slot"],
