@@ -93,7 +93,7 @@ async fn words_that_are_not_known_are_refused(app: Arc<TestApp>) {
     assert_eq!(integrity::examine(app.connection()).await.unwrap(), [], "nothing bad was written");
 }
 
-/// Reads all rows of the tables to which the test writes.
+/// Reads the rows of every table with a constraint that a test drops.
 async fn everything(app: &TestApp) -> Vec<Vec<Vec<String>>> {
     let mut all = Vec::new();
     for query in [

@@ -171,7 +171,7 @@ async fn imports_at_once_store_each_question_once(app: Arc<TestApp>) {
         let unchanged: usize = answers.iter().map(|answer| answer.counts()[2]).sum();
         assert_eq!((created, unchanged), (4, 28));
     }
-    // The two imports change the same questions. The later one wins, and no version is lost.
+    // Eight imports change the key of the same question. The last one wins, and no version is lost.
     let before = app.number("SELECT COUNT(*) FROM question_versions").await;
     let edits = (0..8).map(|edit| BANK.replace("wav-1", "wav0-1").replace("#340:5", &format!("#{edit}:5")));
     let edits: Vec<String> = edits.collect();
