@@ -15,7 +15,7 @@ pub struct Model {
     pub id: PaperId,
     /// The subject.
     pub subject_id: SubjectId,
-    /// The number of the test, as its cards have it.
+    /// The number of the test. Its cards have the same number.
     pub test_number: i32,
     /// The seed of the random choice between equally suitable questions.
     pub seed: i64,

@@ -8,13 +8,13 @@ use crate::{QuestionId, QuestionVersionId, TopicId};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::N(24))")]
 pub enum QuestionKind {
-    /// With exactly one option. One option is correct.
+    /// The learner chooses one option. One option is correct.
     #[sea_orm(string_value = "single_choice")]
     SingleChoice,
-    /// With all correct options and no other.
+    /// The learner chooses several options. The answer is correct with all correct options and no other.
     #[sea_orm(string_value = "multiple_choice")]
     MultipleChoice,
-    /// With a number.
+    /// The learner enters a number.
     #[sea_orm(string_value = "numeric")]
     Numeric,
 }
@@ -26,7 +26,7 @@ pub enum Difficulty {
     /// Most learners answer it correctly.
     #[sea_orm(string_value = "easy")]
     Easy,
-    /// As difficult as most questions of the examination.
+    /// The usual difficulty of the examination.
     #[sea_orm(string_value = "medium")]
     Medium,
     /// Few learners answer it correctly.

@@ -34,15 +34,15 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
-/// As the binary `jishu` has it.
+/// The allocator of the binary `jishu`.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 const CONNECTIONS: usize = 16;
 const TURNS: usize = 5;
-const TURN: Duration = Duration::from_secs(4);
+const TURN_LENGTH: Duration = Duration::from_secs(4);
 /// Tells the child process which server it is.
-const ROLE: &str = "JISHU_BENCH_SERVER";
+const ROLE_VARIABLE: &str = "JISHU_BENCH_SERVER";
 
 const PAGE: &str =
     "query Cards($first: Int!) { viewer { mockTestAttempts(first: $first) { edges { cursor node {
@@ -57,7 +57,7 @@ struct Config {
 
 fn main() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    match std::env::var(ROLE).as_deref() {
+    match std::env::var(ROLE_VARIABLE).as_deref() {
         Ok(role) => runtime.block_on(serve(role)),
         Err(_) => runtime.block_on(measure()),
     }
@@ -68,7 +68,7 @@ fn config(folder: &Path, port: u16) -> ServeConfig {
     let (listen, keys) = (format!("127.0.0.1:{port}"), folder.join("keys.pem"));
     let keys = keys.to_str().expect("UTF-8");
     let mut args = vec!["bench", "--database-url", &url, "--listen", &listen, "--signing-keys", keys];
-    // One learner sends what thousands would.
+    // One learner sends as many requests as thousands of learners would.
     args.extend(UNLIMITED);
     Config::parse_from(args).serve
 }
@@ -78,7 +78,7 @@ async fn services(config: &ServeConfig) -> Services {
     server::services(config, database, Arc::new(SystemClock)).await.expect("the services start")
 }
 
-/// The child process.
+/// Runs a server in the child process.
 async fn serve(role: &str) {
     let folder = std::env::var("JISHU_BENCH_FOLDER").expect("set by the parent");
     let port = std::env::var("JISHU_BENCH_PORT").expect("set by the parent").parse().expect("a port");
@@ -96,7 +96,7 @@ async fn serve(role: &str) {
     }
 }
 
-/// As the documentation of async-graphql-axum has it; who asks must be known to either server.
+/// Handles a request as the documentation of async-graphql-axum shows. It also verifies the token, as jishu does.
 async fn stock(
     State((schema, services)): State<(JishuSchema, Services)>,
     headers: HeaderMap,
@@ -125,7 +125,7 @@ async fn measure() {
             let (requests, cpu) = server.load(&token, &body).await;
             // The first turn warms up.
             if turn > 0 {
-                server.requests.push(requests / TURN.as_secs_f64());
+                server.requests.push(requests / TURN_LENGTH.as_secs_f64());
                 server.cpu.push(cpu.as_secs_f64() * 1e3 / requests);
             }
         }
@@ -146,7 +146,7 @@ async fn measure() {
     );
 }
 
-/// The demo's learner with a subject of 50 cards. Returns a token.
+/// Creates the demo's learner with a subject of 50 cards, and returns an access token.
 async fn prepare(folder: &Path) -> String {
     KeyRing::load_or_create(&folder.join("keys.pem")).expect("a key");
     let config = config(folder, 0);
@@ -190,7 +190,7 @@ impl Server {
     fn start(role: &'static str, folder: &Path) -> Self {
         let port = free_port();
         let child = Command::new(std::env::current_exe().expect("this program"))
-            .env(ROLE, role)
+            .env(ROLE_VARIABLE, role)
             .env("JISHU_BENCH_FOLDER", folder)
             .env("JISHU_BENCH_PORT", port.to_string())
             .stdin(Stdio::null())
@@ -210,11 +210,11 @@ impl Server {
         String::from_utf8_lossy(connection.send(&graphql_post(token, body)).await).into_owned()
     }
 
-    /// How many requests were answered in a turn, and what they cost the server.
+    /// Sends requests for one turn. Returns the requests per second and the server's CPU time for a request.
     async fn load(&self, token: &str, body: &str) -> (f64, Duration) {
         let process = self.child.id().to_string();
         let before = cpu_time(&process);
-        let until = Instant::now() + TURN;
+        let until = Instant::now() + TURN_LENGTH;
         let clients = (0..CONNECTIONS).map(|_| {
             let (port, request) = (self.port, graphql_post(token, body));
             tokio::spawn(async move {

@@ -1,4 +1,4 @@
-//! A server of its own for a test.
+//! Starts a server for one test only.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -17,7 +17,8 @@ use tokio::task::JoinHandle;
 
 use crate::{Backend, Client, ManualClock};
 
-/// Tests do from one address in a second what no frontend does in an hour. What tests the limits sets its own.
+/// Flags that switch the limits off. Tests send more from one address in a second than a frontend does in an hour. A test
+/// of a limit sets its own flags.
 pub const UNLIMITED: &[&str] = &[
     "--user-cost-per-minute=0",
     "--address-cost-per-minute=0",
@@ -29,11 +30,11 @@ pub const UNLIMITED: &[&str] = &[
 
 /// A running server with its database, its clock and the log of its statements.
 pub struct TestApp {
-    /// The database it runs on.
+    /// The kind of its database.
     pub backend: Backend,
     /// The services that its resolvers call.
     pub services: Services,
-    /// Its time.
+    /// The clock of the server.
     pub clock: Arc<ManualClock>,
     /// The URL of its database.
     pub database_url: String,
@@ -45,7 +46,7 @@ pub struct TestApp {
     folder: TempDir,
 }
 
-/// A server that is running.
+/// A running server.
 pub struct Node {
     /// The services that its resolvers call.
     pub services: Services,
@@ -76,7 +77,7 @@ impl Node {
         format!("{}{path}", self.origin)
     }
 
-    /// Stops it, and closes its connections to the database.
+    /// Stops the server and closes its connections to the database.
     pub async fn stop(self) {
         let database = self.services.database.clone();
         self.stop_serving().await;
@@ -89,7 +90,7 @@ impl Node {
     }
 }
 
-/// A flag that comes later wins.
+/// The configuration of the server. If a flag is given twice, the later one counts.
 #[derive(Parser)]
 #[command(args_override_self = true)]
 struct Config {
@@ -98,12 +99,12 @@ struct Config {
 }
 
 impl TestApp {
-    /// Runs a test on a fresh server and database. Does nothing where `TEST_DATABASES` leaves the database out.
+    /// Runs a test on a fresh server and database. Does nothing if `TEST_DATABASES` leaves this database out.
     pub async fn run(backend: Backend, test: impl AsyncFnOnce(Arc<Self>)) {
         Self::run_with(backend, &[], test).await;
     }
 
-    /// As [`TestApp::run`], with these flags of `jishu serve`.
+    /// Like [`TestApp::run`], with these flags of `jishu serve`.
     pub async fn run_with(backend: Backend, flags: &[&str], test: impl AsyncFnOnce(Arc<Self>)) {
         if !backend.is_selected() {
             eprintln!("left out by TEST_DATABASES");
@@ -115,30 +116,30 @@ impl TestApp {
         app.stop().await;
     }
 
-    /// A server on SQLite.
+    /// Starts a server on SQLite.
     pub async fn start() -> Self {
         Self::start_on(Backend::Sqlite).await
     }
 
-    /// A server on a fresh database.
+    /// Starts a server on a fresh database.
     pub async fn start_on(backend: Backend) -> Self {
         Self::start_with(backend, &[]).await
     }
 
-    /// A server on a fresh database, with these flags of `jishu serve`. Nothing is limited unless they say so.
+    /// Starts a server on a fresh database, with these flags of `jishu serve`. Only limits that the flags set are on.
     pub async fn start_with(backend: Backend, flags: &[&str]) -> Self {
         Self::start_limited(backend, &[UNLIMITED, flags].concat()).await
     }
 
-    /// As [`TestApp::start_with`], with the limits that the server has by default.
+    /// Like [`TestApp::start_with`], with the limits that the server has by default.
     pub async fn start_limited(backend: Backend, flags: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let database_url = backend.create_migrated(folder.path()).await;
         Self::start_at(backend, database_url, folder, flags).await
     }
 
-    /// Starts a server on the database at this URL, which is empty or has all migrations, with these flags and its
-    /// files in this folder.
+    /// Starts a server on the database at this URL, with these flags. The database is empty or has all migrations. The
+    /// server keeps its files in `folder`.
     pub async fn start_at(backend: Backend, database_url: String, folder: TempDir, flags: &[&str]) -> Self {
         let keys = folder.path().join("keys.pem");
         KeyRing::load_or_create(&keys).expect("a signing key");
@@ -174,7 +175,7 @@ impl TestApp {
         }
     }
 
-    /// Another server on the same database, with the same keys and clock.
+    /// Starts another server on the same database, with the same keys and clock.
     pub async fn second_node(&self) -> Node {
         let database = Database::connect(&self.config.database_options()).await.expect("the database opens");
         let clock = Arc::clone(&self.clock) as Arc<_>;
@@ -182,7 +183,7 @@ impl TestApp {
         Node::start(services, self.config.clone()).await
     }
 
-    /// Stops the server and leaves the rest: for what its clients see.
+    /// Stops the server and keeps its database, for tests of what clients see when the server stops.
     pub async fn stop_serving(&mut self) {
         if let Some(node) = self.node.take() {
             node.stop_serving().await;
@@ -191,7 +192,7 @@ impl TestApp {
 
     /// Stops the server and removes its database.
     pub async fn stop(mut self) {
-        // With the connections that it keeps.
+        // Dropping the old client closes the connections that it keeps open.
         self.http = reqwest::Client::new();
         self.stop_serving().await;
         self.services.database.close().await.expect("the pools close");
@@ -211,7 +212,7 @@ impl TestApp {
         format!("{}{path}", self.origin)
     }
 
-    /// The keys that its tokens are signed with.
+    /// Returns the path of the file with the signing keys.
     #[must_use]
     pub fn key_file(&self) -> PathBuf {
         self.folder.path().join("keys.pem")
@@ -223,30 +224,30 @@ impl TestApp {
         &self.http
     }
 
-    /// A client that is not signed in.
+    /// Returns a client that is not signed in.
     #[must_use]
     pub fn anonymous(&self) -> Client {
         Client::new(self.http.clone(), self.url("/graphql"), None)
     }
 
-    /// A client with this access token.
+    /// Returns a client with this access token.
     #[must_use]
     pub fn with_token(&self, token: &str) -> Client {
         Client::new(self.http.clone(), self.url("/graphql"), Some(token.to_owned()))
     }
 
-    /// The database, past all rules.
+    /// Returns a connection to the database that bypasses the server's rules.
     #[must_use]
     pub fn connection(&self) -> &DatabaseConnection {
         self.services.database.writer()
     }
 
-    /// Runs a statement, past all rules.
+    /// Runs a statement on the database directly, without the server's rules.
     pub async fn execute(&self, sql: &str) {
         self.connection().execute_unprepared(sql).await.expect("the statement runs");
     }
 
-    /// The one number that a query gives.
+    /// Runs a query and returns its only value, a whole number.
     pub async fn number(&self, sql: &str) -> i64 {
         let statement = Statement::from_string(self.services.database.backend(), sql);
         let row = self.connection().query_one_raw(statement).await.expect("the query runs").expect("one row");
@@ -274,8 +275,8 @@ impl TestApp {
         statements.iter().filter(|sql| is_one(&sql.replace(['"', '`'], ""))).count()
     }
 
-    /// The number of rows in each table that a purchase, a cart or a sitting writes to: for asserting that nothing was
-    /// written.
+    /// Counts the rows of each table that a purchase, a cart or a sitting writes to. A test compares the counts to assert
+    /// that nothing was written.
     pub async fn rows(&self) -> Vec<(&'static str, i64)> {
         let mut rows = Vec::new();
         for table in [

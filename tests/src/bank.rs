@@ -1,4 +1,4 @@
-//! Questions for tests, whose key every test can tell from their stem.
+//! Questions for tests. The stem contains the number of the question, and the key follows from the number.
 
 use chrono::{DateTime, Utc};
 use jishu_entity::question_version::{Difficulty, QuestionKind, TextFormat};
@@ -12,7 +12,7 @@ use crate::{Client, PurchaseInput, TestApp};
 /// The names of the topics; question n is of topic n modulo 3.
 pub const TOPICS: [&str; 3] = ["Mechanics", "Optics", "Waves"];
 
-/// The kind of question n. The three kinds take turns.
+/// Returns the kind of question `number`. The three kinds alternate.
 #[must_use]
 pub fn kind(number: i64) -> QuestionKind {
     match number % 4 {
@@ -30,11 +30,11 @@ pub(crate) fn is_correct(number: i64, position: i64) -> bool {
     }
 }
 
-/// Whether question n is answered by these options, as bits of the author's positions, and this number; none where it is
-/// not answered. Told from how the bank is made, apart from what the server scores by.
+/// Returns whether an answer to question `number` is correct, or `None` if the question is not answered. `chosen` has a
+/// bit for each chosen option, by the author's positions. The result does not depend on the server's scoring.
 ///
 /// # Panics
-/// When the number is none.
+/// Panics if `value` is not a number.
 #[must_use]
 pub fn judged(number: i64, chosen: i64, value: Option<&str>) -> Option<bool> {
     if kind(number) == QuestionKind::Numeric {
@@ -55,10 +55,11 @@ pub const NUMBER: &str = ".4142135";
 /// The tolerance of every numeric key. It occurs nowhere else either.
 pub const TOLERANCE: &str = "0.2718281";
 
-/// Gives a subject a bank of so many questions, and tests that have all of them, for an hour at +4, -1, 0.
+/// Gives a subject a bank of `questions` questions. A test asks all of them, takes an hour, and gives the marks +4, -1
+/// and 0.
 ///
 /// # Panics
-/// When the database fails.
+/// Panics if the database fails.
 pub async fn fill_bank(
     connection: &DatabaseConnection,
     subject: SubjectId,
@@ -124,13 +125,13 @@ async fn add_question(
 }
 
 impl TestApp {
-    /// [`fill_bank`], and the catalogue has it.
+    /// Fills the bank of a subject with [`fill_bank`], and reloads the catalogue.
     pub async fn bank(&self, subject: SubjectId, questions: i64) {
         fill_bank(self.connection(), subject, questions, self.clock.now()).await;
         self.services.catalog.reload().await.expect("the catalogue can be read");
     }
 
-    /// The global ids of the first card of each subject that this learner buys.
+    /// Buys all subjects of the course for this learner. Returns the global id of the first card of each subject.
     pub async fn cards(&self, learner: &Client, course: &crate::TestCourse) -> Vec<String> {
         let mut cards = Vec::new();
         for subject in &course.subjects {

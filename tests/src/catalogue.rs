@@ -9,7 +9,7 @@ use sea_orm::ActiveValue::Set;
 
 use crate::TestApp;
 
-/// A course of subjects at 100.00 each with 50 cards, unless told otherwise.
+/// Builds a course. By default each subject costs 100.00 and has 50 cards.
 pub struct CourseBuilder {
     name: String,
     bundle_price: Option<i64>,
@@ -17,21 +17,21 @@ pub struct CourseBuilder {
     subjects: Vec<(String, i64, i32)>,
 }
 
-/// A course that was made, with ids as clients have them.
+/// A course in the database, with the global ids that clients use.
 #[derive(Clone, Debug)]
 pub struct TestCourse {
-    /// The global id.
+    /// The global id of the course.
     pub id: String,
-    /// The row.
+    /// The id of its row.
     pub row: CourseId,
     /// The global ids of its subjects.
     pub subjects: Vec<String>,
-    /// The rows of its subjects.
+    /// The ids of the rows of its subjects.
     pub subject_rows: Vec<SubjectId>,
 }
 
 impl TestApp {
-    /// Begins a course of one subject for each name.
+    /// Returns a builder of a course with one subject for each name.
     #[must_use]
     pub fn course(&self, subjects: &[&str]) -> CourseBuilder {
         CourseBuilder {
@@ -42,21 +42,21 @@ impl TestApp {
         }
     }
 
-    /// The global id of a row.
+    /// Returns the global id of a row.
     #[must_use]
     pub fn global(&self, kind: &str, row: i64) -> String {
         global_id(kind, row)
     }
 }
 
-/// The global id of a row.
+/// Returns the global id of a row.
 #[must_use]
 pub fn global_id(kind: &str, row: i64) -> String {
     URL_SAFE_NO_PAD.encode(format!("{kind}:{row}"))
 }
 
 impl CourseBuilder {
-    /// Its title.
+    /// Sets the name of the course.
     #[must_use]
     pub fn named(mut self, name: &str) -> Self {
         name.clone_into(&mut self.name);
@@ -70,14 +70,14 @@ impl CourseBuilder {
         self
     }
 
-    /// For how long a purchase lasts.
+    /// Sets for how many days a purchase is valid.
     #[must_use]
     pub fn valid_for_days(mut self, days: i32) -> Self {
         self.validity_days = Some(days);
         self
     }
 
-    /// How many cards each subject gives.
+    /// Sets the number of cards of each subject.
     #[must_use]
     pub fn cards(mut self, cards: i32) -> Self {
         for subject in &mut self.subjects {
@@ -95,7 +95,7 @@ impl CourseBuilder {
         self
     }
 
-    /// Writes it, and waits until the catalogue has it.
+    /// Writes the course to the database, and reloads the catalogue.
     pub async fn create(self, app: &TestApp) -> TestCourse {
         let now = app.clock.now();
         let course = course::ActiveModel {

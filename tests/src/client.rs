@@ -1,4 +1,4 @@
-//! A GraphQL client, as small as can be.
+//! A minimal GraphQL client.
 
 use serde_json::{Value, json};
 
@@ -11,19 +11,19 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client of the server at this URL, signed in where it has a token.
+    /// Creates a client of the server at this URL. It is signed in if it has a token.
     #[must_use]
     pub fn new(http: reqwest::Client, url: String, token: Option<String>) -> Self {
         Self { http, url, token }
     }
 
-    /// The access token it sends.
+    /// Returns the access token that the client sends.
     #[must_use]
     pub fn token(&self) -> &str {
         self.token.as_deref().expect("a client that is signed in")
     }
 
-    /// Sends a document and returns the answer, whatever it is.
+    /// Sends a document and returns the response, which may be an error.
     pub async fn send(&self, query: &str, variables: Value) -> Answer {
         let mut request = self.http.post(&self.url).json(&json!({ "query": query, "variables": variables }));
         if let Some(token) = &self.token {
@@ -57,7 +57,7 @@ impl Client {
     }
 }
 
-/// An answer to an operation.
+/// A response to an operation.
 #[derive(Clone, Debug)]
 pub struct Answer {
     /// The HTTP status.

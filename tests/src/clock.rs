@@ -4,7 +4,7 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use jishu_service::clock::Clock;
 use std::sync::Mutex;
 
-/// Starts at the time it was made and moves only when told.
+/// Starts at the time of its creation, and moves only when a test moves it.
 pub struct ManualClock(Mutex<DateTime<Utc>>);
 
 impl Default for ManualClock {

@@ -1,4 +1,4 @@
-//! The databases that tests run on, and a fresh one on each for a test.
+//! The kinds of databases that tests run on. Creates a fresh database for each test.
 
 use std::path::Path;
 
@@ -25,7 +25,7 @@ impl Backend {
         }
     }
 
-    /// Whether `TEST_DATABASES` leaves it in; all are in by default.
+    /// Returns whether `TEST_DATABASES` selects this database. By default all are selected.
     #[must_use]
     pub fn is_selected(self) -> bool {
         match std::env::var("TEST_DATABASES") {
@@ -34,10 +34,10 @@ impl Backend {
         }
     }
 
-    /// A new, empty database: its URL.
+    /// Creates an empty database and returns its URL.
     ///
     /// # Panics
-    /// When the server cannot be reached: a database that is not there fails the tests, it does not skip them.
+    /// Panics if the server cannot be reached. A missing database server fails the tests and does not skip them.
     pub async fn create(self, folder: &Path) -> String {
         match self {
             Self::Sqlite => format!("sqlite://{}?mode=rwc", folder.join("jishu.db").display()),
@@ -45,7 +45,7 @@ impl Backend {
         }
     }
 
-    /// Makes a new database of a server, with these options of `CREATE DATABASE`.
+    /// Creates a database on the server, with these options of `CREATE DATABASE`.
     pub(crate) async fn create_from(self, options: &str) -> String {
         let variable = self.variable();
         let server = std::env::var(variable).unwrap_or_else(|_| {
@@ -65,7 +65,7 @@ impl Backend {
         format!("{before}/{name}")
     }
 
-    /// The environment variable that has the URL of the server.
+    /// Returns the environment variable that holds the server's URL.
     fn variable(self) -> &'static str {
         match self {
             Self::Sqlite => "TEST_SQLITE_URL",

@@ -1,4 +1,4 @@
-//! Helpers of the tests: a real server over real HTTP, on a database of its own, and the requests that tests send.
+//! Helpers of the tests. They start a real server with a database for one test, and send requests to it over HTTP.
 
 #![expect(clippy::expect_used, reason = "a test ends where it fails")]
 

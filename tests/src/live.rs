@@ -1,5 +1,5 @@
-//! Clients of subscriptions: a WebSocket and an event stream, as small as can be. Whatever is awaited comes within
-//! seconds or fails the test.
+//! Minimal clients of subscriptions: a WebSocket and an event stream. Each waits a limited time for a message, and then
+//! fails the test.
 
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ use tokio_tungstenite::{WebSocketStream, client_async};
 
 use crate::{Node, TestApp};
 
-const SOON: Duration = Duration::from_secs(20);
+const MAX_MESSAGE_WAIT: Duration = Duration::from_secs(20);
 
 async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    timeout(SOON, future).await.unwrap_or_else(|_| panic!("{what} did not come"))
+    timeout(MAX_MESSAGE_WAIT, future).await.unwrap_or_else(|_| panic!("{what} did not come"))
 }
 
 async fn watched_by(services: &Services, watchers: usize) {
@@ -31,24 +31,24 @@ async fn watched_by(services: &Services, watchers: usize) {
 }
 
 impl Node {
-    /// Waits until so many subscriptions watch for changes on this node.
+    /// Waits until `watchers` subscriptions watch for changes on this node.
     pub async fn watched_by(&self, watchers: usize) {
         watched_by(&self.services, watchers).await;
     }
 }
 
 impl TestApp {
-    /// Waits until so many subscriptions watch for changes.
+    /// Waits until `watchers` subscriptions watch for changes.
     pub async fn watched_by(&self, watchers: usize) {
         watched_by(&self.services, watchers).await;
     }
 
-    /// A WebSocket that has said nothing yet.
+    /// Opens a WebSocket, and sends nothing yet.
     pub async fn socket(&self) -> Socket {
         Socket::open(Socket::handshake(&self.url("/graphql"))).await.expect("a WebSocket")
     }
 
-    /// A WebSocket that was acknowledged, for the bearer of this token.
+    /// Opens a WebSocket, and initialises it with this access token.
     pub async fn socket_of(&self, token: &str) -> Socket {
         let mut socket = self.socket().await;
         socket.init(json!({ "authorization": format!("Bearer {token}") })).await;
@@ -60,7 +60,7 @@ impl TestApp {
 pub struct Socket(WebSocketStream<TcpStream>);
 
 impl Socket {
-    /// The request that opens one, to be changed.
+    /// Returns the request that opens a WebSocket. A test may change it first.
     #[must_use]
     pub fn handshake(url: &str) -> Request {
         let mut request = url.replacen("http", "ws", 1).into_client_request().expect("a URL");
@@ -69,20 +69,20 @@ impl Socket {
         request
     }
 
-    /// Opens one; or the status with which it is refused.
+    /// Opens a WebSocket.
     ///
     /// # Errors
-    /// The status and the body of the refusal.
+    /// Returns the status and the body of a refusal.
     pub async fn open(request: Request) -> Result<Self, (u16, String)> {
         let address = request.uri().authority().expect("an address").to_string();
         let stream = TcpStream::connect(address).await.expect("the server listens");
         Self::over(stream, request).await
     }
 
-    /// Opens one over this connection.
+    /// Opens a WebSocket over this connection.
     ///
     /// # Errors
-    /// The status and the body of the refusal.
+    /// Returns the status and the body of a refusal.
     pub async fn over(stream: TcpStream, request: Request) -> Result<Self, (u16, String)> {
         match soon("the handshake", client_async(request, stream)).await {
             Ok((socket, _)) => Ok(Self(socket)),
@@ -95,12 +95,12 @@ impl Socket {
         }
     }
 
-    /// Says something.
+    /// Sends a message of the protocol.
     pub async fn say(&mut self, message: Value) {
         self.send(Message::text(message.to_string())).await;
     }
 
-    /// Sends a message, whatever it is.
+    /// Sends a WebSocket message of any kind.
     pub async fn send(&mut self, message: Message) {
         soon("room for a message", self.0.send(message)).await.expect("the connection is open");
     }
@@ -110,18 +110,18 @@ impl Socket {
         self.0.send(message).await.is_ok()
     }
 
-    /// Says `connection_init` and waits for the answer.
+    /// Sends `connection_init` and waits for the acknowledgement.
     pub async fn init(&mut self, payload: Value) {
         self.say(json!({ "type": "connection_init", "payload": payload })).await;
         assert_eq!(self.hear().await, json!({ "type": "connection_ack" }));
     }
 
-    /// Asks for an operation.
+    /// Sends an operation.
     pub async fn subscribe(&mut self, id: &str, query: &str) {
         self.say(json!({ "id": id, "type": "subscribe", "payload": { "query": query } })).await;
     }
 
-    /// The next message of the protocol.
+    /// Returns the next message of the protocol.
     pub async fn hear(&mut self) -> Value {
         loop {
             match self.next().await {
@@ -132,7 +132,7 @@ impl Socket {
         }
     }
 
-    /// The next message of whatever kind.
+    /// Returns the next WebSocket message of any kind.
     pub async fn next(&mut self) -> Message {
         soon("a message", self.0.next()).await.expect("not the end").expect("a message")
     }
@@ -147,15 +147,15 @@ impl Socket {
         }
     }
 
-    /// Says nothing and reads nothing until the connection is cut. Nothing is said to pings either.
+    /// Sends nothing and answers no pings until the server cuts the connection.
     pub async fn is_cut(self) {
         let mut stream = self.0.into_inner();
         let mut sink = tokio::io::sink();
-        // Being reset is an end as well.
+        // A reset is an end, too.
         let _ = soon("the end", tokio::io::copy(&mut stream, &mut sink)).await;
     }
 
-    /// Leaves without a word.
+    /// Drops the connection without a close message.
     pub fn hang_up(self) {
         drop(self.0);
     }
@@ -165,15 +165,15 @@ impl Socket {
 pub struct EventStream {
     chunks: std::pin::Pin<Box<dyn Stream<Item = String> + Send>>,
     buffer: String,
-    /// How many comments came.
+    /// The number of comments that arrived.
     pub comments: usize,
 }
 
 impl EventStream {
-    /// Reads the body of an answer.
+    /// Reads the body of a response as an event stream.
     ///
     /// # Panics
-    /// When it is no event stream.
+    /// Panics if the response is not an event stream.
     #[must_use]
     pub fn of(response: reqwest::Response) -> Self {
         let content_type = response.headers()["content-type"].to_str().expect("ASCII").to_owned();
@@ -184,7 +184,7 @@ impl EventStream {
         Self { chunks: Box::pin(chunks), buffer: String::new(), comments: 0 }
     }
 
-    /// The next event and its data; none at the end.
+    /// Returns the next event with its data, or `None` at the end.
     pub async fn next(&mut self) -> Option<(String, Value)> {
         loop {
             while let Some((event, rest)) = self.buffer.split_once("\n\n") {
@@ -202,7 +202,7 @@ impl EventStream {
                         (other, _) => panic!("{other}"),
                     }
                 }
-                // Without data a browser would not dispatch it.
+                // A browser does not dispatch an event without data.
                 let data = data.expect("data");
                 let data =
                     if data.is_empty() { Value::Null } else { serde_json::from_str(&data).expect("JSON") };

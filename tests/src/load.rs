@@ -1,11 +1,11 @@
-//! Load: connections that cost their client almost nothing, and the processor time of processes.
+//! Helpers of benchmarks: connections that need little processor time of the client, and the processor time of processes.
 
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// A POST of a GraphQL request, as it goes over the wire.
+/// Returns the bytes of an HTTP POST with a GraphQL request.
 #[must_use]
 pub fn graphql_post(token: &str, body: &str) -> Vec<u8> {
     let length = body.len();
@@ -16,7 +16,7 @@ pub fn graphql_post(token: &str, body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// A connection that is kept open, for one request after the other.
+/// A connection that stays open for many requests, one after the other.
 pub struct KeptConnection {
     stream: TcpStream,
     received: Vec<u8>,
@@ -26,17 +26,17 @@ impl KeptConnection {
     /// Connects to a server on loopback.
     ///
     /// # Panics
-    /// When nothing listens there.
+    /// Panics if nothing listens there.
     pub async fn open(port: u16) -> Self {
         let stream = TcpStream::connect(("127.0.0.1", port)).await.expect("it connects");
         stream.set_nodelay(true).expect("an option of sockets");
         Self { stream, received: Vec::with_capacity(64 * 1024) }
     }
 
-    /// Sends a request and returns the body of its answer.
+    /// Sends a request and returns the body of the response.
     ///
     /// # Panics
-    /// When it is not answered with 200 and a length.
+    /// Panics if the response does not have the status 200 and a length.
     pub async fn send(&mut self, request: &[u8]) -> &[u8] {
         self.stream.write_all(request).await.expect("it is sent");
         self.received.clear();
@@ -62,11 +62,11 @@ fn length(head: &str) -> usize {
     length.expect("a length").trim().parse().expect("a number")
 }
 
-/// The processor time that a process has taken so far, by its id or by `self`. Of proc(5): the 14th and 15th field of
-/// `stat`, in hundredths of a second.
+/// Returns the processor time that a process has used so far. `process` is its id, or `self`. The 14th and the 15th field
+/// of `/proc/<id>/stat` hold it, in hundredths of a second. See proc(5).
 ///
 /// # Panics
-/// When there is no such process.
+/// Panics if there is no such process.
 #[must_use]
 pub fn cpu_time(process: &str) -> Duration {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("Linux, and a process");
@@ -75,10 +75,10 @@ pub fn cpu_time(process: &str) -> Duration {
     Duration::from_millis(ticks.sum::<u64>() * 10)
 }
 
-/// The middle one.
+/// Returns the median.
 ///
 /// # Panics
-/// When there is none.
+/// Panics if `values` is empty.
 #[must_use]
 pub fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();

@@ -1,4 +1,4 @@
-//! Processes that a test starts and kills: the real server, and database servers of its own.
+//! Processes that a test starts and kills: the real server and database servers.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use crate::Backend;
 
-/// The binary of this name that was built beside the tests.
+/// Returns the path of a binary that was built together with the tests.
 ///
 /// # Panics
-/// When it was not built.
+/// Panics if it was not built.
 #[must_use]
 pub fn binary(name: &str) -> PathBuf {
     let tests = std::env::current_exe().expect("the path of the tests");
@@ -26,7 +26,7 @@ pub fn binary(name: &str) -> PathBuf {
     binary
 }
 
-/// A port on loopback that was free a moment ago.
+/// Returns a port on loopback that is free now.
 #[must_use]
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -44,7 +44,7 @@ fn wait_for_port(port: u16, child: &mut Child, log: &Path) {
     }
 }
 
-/// A database server of the test's own, to be killed; or the file of an SQLite database.
+/// A database server that the test may kill, or the file of an SQLite database.
 pub struct DatabaseProcess {
     backend: Backend,
     port: u16,
@@ -53,7 +53,7 @@ pub struct DatabaseProcess {
 }
 
 impl DatabaseProcess {
-    /// Makes the cluster and starts it.
+    /// Creates the data folder of the database server and starts the server.
     #[must_use]
     pub fn start(backend: Backend, folder: &Path) -> Self {
         let folder = folder.join("database");
@@ -63,7 +63,7 @@ impl DatabaseProcess {
         process
     }
 
-    /// The URL of the database in it.
+    /// Returns the URL of the database.
     #[must_use]
     pub fn url(&self) -> String {
         match self.backend {
@@ -92,7 +92,7 @@ impl DatabaseProcess {
         }
     }
 
-    /// Its temporary files: another MariaDB that starts clears those it finds in /tmp.
+    /// Returns the folder for temporary files. It is not /tmp, because any MariaDB that starts deletes such files there.
     fn temporary(&self) -> PathBuf {
         self.folder.with_extension("tmp")
     }
@@ -105,7 +105,7 @@ impl DatabaseProcess {
         as_user(self.user(), program)
     }
 
-    /// Starts it, with what it had on its disk.
+    /// Starts the server again with the data on its disk.
     pub fn restart(&mut self) {
         let port = self.port.to_string();
         let mut command = match self.backend {
@@ -152,7 +152,7 @@ impl DatabaseProcess {
         }
     }
 
-    /// `kill -9` of the server and all of its processes. Does nothing for a file.
+    /// Kills the server and all its processes with SIGKILL. Does nothing for SQLite.
     pub fn kill(&mut self) {
         let Some(mut child) = self.child.take() else { return };
         let children = children_of(&child);
@@ -161,14 +161,14 @@ impl DatabaseProcess {
         child.wait().expect("a process of ours");
     }
 
-    /// Stops all of its processes: it keeps its connections and answers none.
+    /// Suspends all processes of the server. It keeps its connections but does not respond.
     pub fn freeze(&self) {
         let child = self.child.as_ref().expect("a server that runs");
         signal("-STOP", &[child.id().to_string()]);
         signal("-STOP", &children_of(child));
     }
 
-    /// Continues its processes.
+    /// Resumes the processes of the server.
     pub fn thaw(&self) {
         let child = self.child.as_ref().expect("a server that runs");
         signal("-CONT", &children_of(child));
@@ -182,7 +182,7 @@ fn children_of(child: &Child) -> Vec<String> {
     children.split_whitespace().map(str::to_owned).collect()
 }
 
-/// Sends a signal to its processes, some of which may have ended.
+/// Sends a signal to processes. Some of them may have ended already.
 fn signal(signal: &str, pids: &[String]) {
     for pid in pids {
         let _ = Command::new("kill").args([signal, pid]).stderr(Stdio::null()).status();
@@ -195,7 +195,7 @@ impl Drop for DatabaseProcess {
     }
 }
 
-/// The real server, to be killed.
+/// The real server, which the test may kill.
 pub struct ServerProcess {
     command: Command,
     port: u16,
@@ -230,16 +230,16 @@ impl ServerProcess {
         server
     }
 
-    /// Its log.
+    /// Returns the log of the server.
     ///
     /// # Panics
-    /// When the log cannot be read.
+    /// Panics if the log cannot be read.
     #[must_use]
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).expect("its log")
     }
 
-    /// The URL of its GraphQL endpoint.
+    /// Returns the URL of its GraphQL endpoint.
     #[must_use]
     pub fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}/graphql", self.port)
@@ -249,25 +249,25 @@ impl ServerProcess {
         wait_for_port(self.port, &mut self.child, &self.log);
     }
 
-    /// `kill -9`.
+    /// Kills the server with SIGKILL.
     pub fn kill(&mut self) {
         self.child.kill().expect("a process of ours");
         self.child.wait().expect("a process of ours");
     }
 
-    /// Starts it again where it was.
+    /// Starts the server again with the same port, database and variables.
     pub fn restart(&mut self) {
         self.child = spawn(&mut self.command, &self.log);
         self.wait();
     }
 
-    /// Starts it again without this environment variable.
+    /// Starts the server again without this environment variable.
     pub fn restart_without(&mut self, variable: &str) {
         self.command.env_remove(variable);
         self.restart();
     }
 
-    /// Whether it ends by itself, now or in a moment.
+    /// Waits up to ten seconds for the server to end by itself. Returns whether it did.
     pub fn ends(&mut self) -> bool {
         let started = Instant::now();
         while started.elapsed() < Duration::from_secs(10) {
@@ -292,8 +292,8 @@ fn spawn(command: &mut Command, log: &Path) -> Child {
     command.stdout(output).stderr(file).spawn().expect("it starts")
 }
 
-/// A command as the user that a database server must run as, for they refuse to run as root. `setpriv` becomes
-/// the command, so its process id is the server's.
+/// Returns a command that runs as another user, because database servers refuse to run as root. `setpriv` replaces itself
+/// with the program, so the process id is the server's.
 pub fn as_user(user: &str, program: impl AsRef<OsStr>) -> Command {
     if !is_root() {
         return Command::new(program);
@@ -305,25 +305,25 @@ pub fn as_user(user: &str, program: impl AsRef<OsStr>) -> Command {
     command
 }
 
-/// Makes folders that belong to the user that a database server runs as.
+/// Creates folders that belong to the user of a database server.
 ///
 /// # Panics
-/// When they are there already, or cannot be made.
+/// Panics if a folder exists already or cannot be created.
 pub fn give_folders(user: &str, folders: &[&Path]) {
     for folder in folders {
         std::fs::create_dir(folder).expect("a folder for the database");
         if is_root() {
             run(Command::new("chown").arg(user).arg(folder));
-            // The temporary folder is the test's own, and the server must reach into it.
+            // The temporary folder belongs to the test's user, and the database server must be able to enter it.
             run(Command::new("chmod").arg("755").arg(folder.parent().expect("a folder above")));
         }
     }
 }
 
-/// Runs a command to its end.
+/// Runs a command and waits for its end.
 ///
 /// # Panics
-/// When it fails.
+/// Panics if the command fails.
 pub fn run(command: &mut Command) {
     let output = command.output().expect("it runs");
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
@@ -334,10 +334,10 @@ fn is_root() -> bool {
     output.stdout.starts_with(b"0")
 }
 
-/// A program of the newest PostgreSQL that the distribution has installed.
+/// Returns the path of a program of the newest installed PostgreSQL.
 ///
 /// # Panics
-/// When there is none.
+/// Panics if PostgreSQL is not installed.
 #[must_use]
 pub fn postgres(program: &str) -> PathBuf {
     let versions = std::fs::read_dir("/usr/lib/postgresql").expect("PostgreSQL is installed");

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::Client;
 
-/// How many call at once.
+/// Number of simultaneous calls.
 pub const CALLERS: usize = 64;
 
 /// The document of [`purchase`]. It selects little, because many callers send it at once.
@@ -22,7 +22,7 @@ mutation ($input: PurchaseInput!) {
   }
 }";
 
-/// A call that was answered.
+/// A call and its response.
 #[derive(Debug)]
 pub struct Call {
     /// The payload of the mutation.
@@ -31,10 +31,10 @@ pub struct Call {
     pub took: Duration,
 }
 
-/// One call, which must be answered without an error of any kind.
+/// Sends a purchase. It must succeed without any error.
 ///
 /// # Panics
-/// When it is not.
+/// Panics if the response contains an error.
 pub async fn purchase(client: &Client, input: Value) -> Call {
     let started = Instant::now();
     let answer = client.run_with(BRIEF_PURCHASE, json!({ "input": input })).await;
@@ -43,32 +43,32 @@ pub async fn purchase(client: &Client, input: Value) -> Call {
     call
 }
 
-/// The inputs all at once, dealt out to the clients.
+/// Sends all inputs at once, spread over the clients.
 ///
 /// # Panics
-/// When one is answered with an error.
+/// Panics if a response contains an error.
 pub async fn all_at_once(clients: &[Client], inputs: Vec<Value>) -> Vec<Call> {
     let calls = clients.iter().cycle().cloned().zip(inputs);
     let calls = calls.map(|(client, input)| tokio::spawn(async move { purchase(&client, input).await }));
     join_all(calls).await.into_iter().map(|call| call.expect("no error reaches a client")).collect()
 }
 
-/// How many cards were created in all.
+/// Returns the number of cards that all calls created together.
 #[must_use]
 pub fn created(calls: &[Call]) -> i64 {
     calls.iter().map(|call| call.payload["testCardsCreated"].as_i64().unwrap_or(-1)).sum()
 }
 
-/// How long the slowest took.
+/// Returns the time of the slowest call.
 #[must_use]
 pub fn slowest(calls: &[Call]) -> Duration {
     calls.iter().map(|call| call.took).max().unwrap_or_default()
 }
 
-/// Asserts that one of identical calls bought `cards` cards, and that all calls got them in the response.
+/// Asserts that one of identical calls created `cards` cards, and that all responses contain them.
 ///
 /// # Panics
-/// When it is not so.
+/// Panics if this does not hold.
 pub fn assert_one_bought(calls: &[Call], cards: i64) {
     let buyers = calls.iter().filter(|call| call.payload["outcome"] == "CREATED").count();
     assert_eq!((buyers, created(calls)), (1, cards), "one caller bought");
@@ -78,10 +78,10 @@ pub fn assert_one_bought(calls: &[Call], cards: i64) {
     }
 }
 
-/// The purchase that a caller asks for, of a course with three subjects: A, AB, BC, ABC and the bundle, in turn.
+/// Returns the input of a caller for a course with three subjects. Consecutive callers buy A, AB, BC, ABC and the bundle.
 ///
 /// # Panics
-/// When it has fewer.
+/// Panics if the course has fewer subjects.
 #[must_use]
 pub fn overlapping(course: &str, subjects: &[String], caller: usize) -> Value {
     let [a, b, c] = [&subjects[0], &subjects[1], &subjects[2]];
@@ -95,10 +95,10 @@ pub fn overlapping(course: &str, subjects: &[String], caller: usize) -> Value {
     json!({ "courseId": course, "purchaseType": purchase_type, "subjectIds": subjects })
 }
 
-/// Two subjects of a course for 200.00.
+/// Returns the input that buys the first two subjects of a course for 200.00.
 ///
 /// # Panics
-/// When it has fewer.
+/// Panics if the course has fewer subjects.
 #[must_use]
 pub fn two_subjects(course: &str, subjects: &[String]) -> Value {
     json!({

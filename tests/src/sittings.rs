@@ -1,4 +1,4 @@
-//! Sittings for tests, written past all rules.
+//! Sittings that tests write to the database directly, without the server's rules.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use jishu_entity::mock_test_attempt::CardStatus;
@@ -16,19 +16,19 @@ use uuid::Uuid;
 
 use crate::{Client, TestApp};
 
-/// How long a sitting takes.
+/// The time limit of a sitting.
 pub const TIME_LIMIT: TimeDelta = TimeDelta::hours(1);
 
 /// An open sitting, and its card.
 #[derive(Clone, Debug)]
 pub struct TestSitting {
-    /// The global id.
+    /// The global id of the sitting.
     pub id: String,
-    /// The row.
+    /// The id of its row.
     pub row: TestSessionId,
     /// The global id of its card.
     pub card: String,
-    /// The row of its card.
+    /// The id of its card's row.
     pub card_row: MockTestAttemptId,
     /// Its owner.
     pub owner: UserId,
@@ -41,7 +41,7 @@ impl TestApp {
             id: NotSet,
             name: Set(name.to_owned()),
             email: Set(format!("{}@example.com", name.to_lowercase())),
-            // Nobody signs in with it.
+            // Nobody signs in with this password.
             password_hash: Set("none".to_owned()),
             role: Set(role),
             status: Set(user::UserStatus::Active),
@@ -49,13 +49,13 @@ impl TestApp {
         };
         let row = row.insert(self.connection()).await.expect("a user");
         let viewer = jishu_service::auth::Viewer { user_id: row.id, role, session_id: Uuid::new_v4() };
-        // Longer than any test moves the clock.
+        // The token is valid for longer than any test moves the clock.
         let days = std::time::Duration::from_secs(10 * 86_400);
         let token = self.services.tokens.issue_for(viewer, self.clock.now(), days).expect("a token");
         self.with_token(&token.token)
     }
 
-    /// Begins a sitting of a user's first card that can be sat, and tells of it as the node would that begins it.
+    /// Begins a sitting of an available card. Appends the audit event of a start.
     pub async fn begin_sitting(&self) -> TestSitting {
         let card = mock_test_attempt::Entity::find()
             .filter(mock_test_attempt::Column::Status.eq(CardStatus::Available))
@@ -108,8 +108,8 @@ impl TestApp {
         }
     }
 
-    /// Ends a sitting as of now, with this status for it and for its card; told as by another node, or by the
-    /// closing worker of one.
+    /// Ends a sitting now, and sets the status of the sitting and of its card. Appends the audit event as another node or a
+    /// closing worker does.
     pub async fn end_sitting(&self, sitting: &TestSitting, status: SessionStatus, card: CardStatus) {
         let now = self.clock.now();
         test_session::Entity::update_many()
@@ -134,7 +134,7 @@ impl TestApp {
         events::append(self.connection(), self.clock.now(), actor, event).await.expect("an event");
     }
 
-    /// Saves an answer, and tells of it as the node would that saves it.
+    /// Saves an answer. Appends the audit event of a saved batch.
     pub async fn save_answer(&self, sitting: &TestSitting, slot: i32, sequence: i32) {
         let answer = test_answer::ActiveModel {
             session_id: Set(sitting.row),

@@ -1,11 +1,11 @@
-//! The structure and the rows of a database as text, for comparisons.
+//! Reads the structure and the rows of a database as text, for comparisons.
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 
-/// The rows that a query answers with, each value as text.
+/// Runs a query and returns its rows, each value as text.
 ///
 /// # Panics
-/// When the query fails, or answers with something else than texts and whole numbers.
+/// Panics if the query fails, or if a value is neither a text nor a whole number.
 pub async fn rows(connection: &DatabaseConnection, text: &str) -> Vec<Vec<String>> {
     let statement = Statement::from_string(connection.get_database_backend(), text);
     let rows = connection.query_all_raw(statement).await.unwrap_or_else(|error| panic!("{error}: {text}"));
@@ -24,7 +24,7 @@ pub async fn rows(connection: &DatabaseConnection, text: &str) -> Vec<Vec<String
         .collect()
 }
 
-/// All of the structure, as the database itself tells it.
+/// Returns the whole structure, as the database describes it.
 pub async fn structure(connection: &DatabaseConnection) -> Vec<Vec<String>> {
     match connection.get_database_backend() {
         DbBackend::Postgres => {
@@ -40,7 +40,7 @@ pub async fn structure(connection: &DatabaseConnection) -> Vec<Vec<String>> {
             let mut structure = Vec::new();
             for table in rows(connection, "SHOW TABLES").await {
                 let mut made = rows(connection, &format!("SHOW CREATE TABLE `{}`", table[0])).await.remove(0);
-                // The next value of a counter is not structure.
+                // The next value of a counter is not part of the structure.
                 if let Some((before, after)) = made[1].split_once(" AUTO_INCREMENT=") {
                     made[1] = format!("{before}{}", after.trim_start_matches(|c: char| c.is_ascii_digit()));
                 }

@@ -1,6 +1,6 @@
-//! Databases that have all migrations, copied from one that was migrated once.
+//! Creates databases with all migrations, as copies of a database that was migrated once.
 //!
-//! Migrating takes up to two seconds on a database server, and most tests need the schema as it is.
+//! Migrating takes up to two seconds on a database server, and most tests need the newest schema.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -29,7 +29,7 @@ impl Backend {
     /// # Panics
     /// Panics if the server cannot be reached.
     pub async fn create_migrated(self, folder: &Path) -> String {
-        // One copy at a time: PostgreSQL does not copy a database that is being copied.
+        // Copies one database at a time, because PostgreSQL cannot copy a database that is being copied.
         let mut templates = TEMPLATES.lock().await;
         let templates = templates.get_or_insert_default();
         if !templates.contains_key(self.name()) {

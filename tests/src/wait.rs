@@ -1,4 +1,4 @@
-//! Waiting for a state that a test can observe, in place of a pause of some length.
+//! Waits for a state that a test can observe, instead of sleeping.
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ use tokio::time::{Instant, sleep};
 
 use crate::TestApp;
 
-/// How long a state may take to come before the test fails: long, because the machine may be busy.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
-/// How often a request is sent to see its fewest statements.
-const MOST_TRIES: usize = 20;
-/// The pause between two looks.
+/// Maximum time to wait for a state before the test fails. It is long, because the machine may be busy.
+const MAX_WAIT: Duration = Duration::from_secs(60);
+/// Maximum number of times that a request is sent to find its smallest number of statements.
+const MAX_REQUESTS: usize = 20;
+/// The pause between two checks.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Looks again and again until there is a value, and returns it.
@@ -24,7 +24,7 @@ pub async fn wait_for<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -
         if let Some(value) = look().await {
             return value;
         }
-        assert!(started.elapsed() < LONGEST_WAIT, "waited {LONGEST_WAIT:?} in vain for {what}");
+        assert!(started.elapsed() < MAX_WAIT, "waited {MAX_WAIT:?} in vain for {what}");
         sleep(POLL_INTERVAL).await;
     }
 }
@@ -50,10 +50,10 @@ impl TestApp {
         wait_until(what, async || self.count_statements(&is_one) >= already + count).await;
     }
 
-    /// Sends a request until its statements of some kind are at most `enough`, and returns the fewest. Their text comes
-    /// without quotes.
+    /// Sends a request until it runs at most `enough` statements of some kind. Returns the smallest number. `is_one` gets the
+    /// text of a statement without quotes.
     ///
-    /// A loader gathers keys for a moment only. On a busy machine, it may read the rows of one page in two statements.
+    /// A loader collects keys only for a short time. On a busy machine, it may read the rows of one page in two statements.
     pub async fn fewest_statements(
         &self,
         enough: usize,
@@ -61,7 +61,7 @@ impl TestApp {
         mut request: impl AsyncFnMut(),
     ) -> Vec<String> {
         let mut fewest: Option<Vec<String>> = None;
-        for _ in 0..MOST_TRIES {
+        for _ in 0..MAX_REQUESTS {
             let _ = self.take_statements();
             request().await;
             let statements = self.take_statements().into_iter().map(|sql| sql.replace(['"', '`'], ""));
@@ -76,12 +76,12 @@ impl TestApp {
         fewest.unwrap_or_default()
     }
 
-    /// Waits until `count` statements on this database wait for a lock. SQLite does not tell.
+    /// Waits until `count` statements on this database wait for a lock. SQLite cannot report that.
     pub async fn wait_for_lock_waits(&self, count: i64) {
         let query = match self.services.database.backend() {
             DbBackend::MySql => {
-                // The list of InnoDB's transactions is read again only if nobody has read it for 100 ms, which tests side
-                // by side prevent. A statement that runs for 200 ms waits for a lock.
+                // InnoDB refreshes its list of transactions only if nobody has read it for 100 ms. Parallel tests
+                // prevent that, so this counts statements that have run for 200 ms.
                 "SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE() AND info IS NOT NULL \
                  AND id <> CONNECTION_ID() AND time_ms > 200"
             }

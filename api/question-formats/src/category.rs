@@ -41,7 +41,7 @@ pub(crate) fn topic(path: &str) -> Option<String> {
 /// Returns a loss if the name of a topic does not survive as a path.
 pub(crate) fn loss(name: &str) -> Option<String> {
     (topic(&path(name)).as_deref() != Some(name)).then(|| {
-        "The topic's name is changed: a category cannot have a slash at an end of its name, or beside a blank."
+        "The topic's name is changed: a category cannot have a slash at the start or end of its name, or next to a space."
             .to_owned()
     })
 }

@@ -9,7 +9,7 @@ use crate::hash::ContentHash;
 pub enum DraftDifficulty {
     /// Most learners answer it correctly.
     Easy,
-    /// As difficult as most of the examination.
+    /// The usual difficulty of the examination.
     Medium,
     /// Few learners answer it correctly.
     Hard,

@@ -33,7 +33,7 @@ pub(crate) fn names_to_numbers(html: &str) -> String {
     replaced
 }
 
-/// Returns the characters of a name that HTML knows and XML does not. Two names in a hundred stand for two characters.
+/// Returns the characters of a name that HTML knows and XML does not. About two per cent of the names mean two characters.
 fn named(name: &str) -> Option<String> {
     if XML_NAMES.contains(&name) || !name.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return None;

@@ -215,7 +215,7 @@ fn without_losses(format: Format, question: &DraftQuestion, losses: &[String]) -
             options.iter_mut().for_each(|option| rewrite(&mut option.text));
         }
     }
-    if told("cannot stand in QTI") {
+    if told("does not allow its HTML") {
         left.text_format = DraftTextFormat::Plain;
     }
     Some(left)

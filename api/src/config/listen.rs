@@ -35,11 +35,13 @@ impl ListenAddress {
     /// Resolves a name. Prefers IPv4, which other programs usually connect to.
     ///
     /// # Errors
-    /// Fails if the name has no address.
+    /// Fails if the name does not resolve to an address.
     pub async fn resolve(&self) -> io::Result<SocketAddr> {
         let found: Vec<SocketAddr> = tokio::net::lookup_host(self.address.as_str()).await?.collect();
         let first = found.iter().find(|address| address.is_ipv4()).or_else(|| found.first());
-        first.copied().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address"))
+        first
+            .copied()
+            .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name does not resolve to an address"))
     }
 }
 

@@ -2,8 +2,8 @@
 
 use axum::http::{HeaderMap, HeaderName};
 
-/// Returns the offer that the header ranks highest, or None if the header accepts no offer. Of offers with the same
-/// rank it returns the one that the header names first. Without the header, or with only `*/*`, it returns the first
+/// Returns the offer that the header ranks highest, or None if the header accepts no offer. If several offers have the
+/// same rank, returns the one that the header names first. Without the header, or with only `*/*`, returns the first
 /// offer.
 pub(super) fn best<'o>(headers: &HeaderMap, header: &HeaderName, offered: &[&'o str]) -> Option<&'o str> {
     let ranges = ranges(headers, header);

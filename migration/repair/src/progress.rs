@@ -44,7 +44,7 @@ pub enum RepairProgress<'p> {
         /// The number of groups at the start of the round.
         of: usize,
     },
-    /// All changes are done and are about to be committed. Only on SQLite.
+    /// All changes are done, and the commit comes next. Only on SQLite.
     Committing,
     /// The application inserted duplicates, or caused a deadlock. The repair starts again.
     NextRound {

@@ -27,20 +27,20 @@ use rivals::Rival;
 use sittings::Sitting;
 use tokio::net::TcpListener;
 
-/// As the binary `jishu` has it.
+/// The allocator of the binary `jishu`.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-/// At once, of the server and of the tools.
+/// Number of connections that save at once, to the server and from each tool.
 const CONNECTIONS: usize = 16;
-/// How many sittings each of them saves answers of; nobody else does meanwhile, as learners do.
-const SITTINGS_EACH: usize = 13;
-const QUESTIONS: usize = 45;
-const IN_A_BATCH: usize = 5;
+/// Each connection saves answers of its own sittings only, because learners do not share a sitting either.
+const SITTINGS_PER_CONNECTION: usize = 13;
+const QUESTIONS_PER_SITTING: usize = 45;
+const ANSWERS_PER_BATCH: usize = 5;
 const TURNS: u32 = 5;
-const TURN: Duration = Duration::from_secs(4);
-/// Set for the child process, which is the server.
-const DATABASE: &str = "JISHU_BENCH_DATABASE";
+const TURN_LENGTH: Duration = Duration::from_secs(4);
+/// Names the variable that holds the database's URL. It is set only for the child process, which is the server.
+const DATABASE_VARIABLE: &str = "JISHU_BENCH_DATABASE";
 
 #[derive(Parser)]
 struct Config {
@@ -60,7 +60,7 @@ fn config(url: &str, folder: &Path, port: u16) -> ServeConfig {
 
 fn main() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    if let Ok(url) = std::env::var(DATABASE) {
+    if let Ok(url) = std::env::var(DATABASE_VARIABLE) {
         runtime.block_on(serve(&url));
         return;
     }
@@ -71,7 +71,7 @@ fn main() {
     }
 }
 
-/// The child process.
+/// Runs the server in the child process.
 async fn serve(url: &str) {
     let folder = std::env::var("JISHU_BENCH_FOLDER").expect("set by the parent");
     let port = std::env::var("JISHU_BENCH_PORT").expect("set by the parent").parse().expect("a port");
@@ -94,7 +94,7 @@ async fn measure(backend: Backend) {
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     let (mut server_cpu, mut load_cpu) = (Vec::new(), Vec::new());
     for turn in 0..=TURNS {
-        // Numbers of batches rise, so that every batch is written: above those that were saved first, too.
+        // The sequences rise from turn to turn, so every batch is written. They also exceed those of the first saves.
         let base = i64::from(turn + 1) * 100_000;
         let load = server.load(&sittings, base + 1).await;
         let rate = rival.run(load.batches, base + 50_000).await;
@@ -145,7 +145,7 @@ impl Server {
     fn start(url: &str, folder: &Path) -> Self {
         let port = free_port();
         let child = Command::new(std::env::current_exe().expect("this program"))
-            .env(DATABASE, url)
+            .env(DATABASE_VARIABLE, url)
             .env("JISHU_BENCH_FOLDER", folder)
             .env("JISHU_BENCH_PORT", port.to_string())
             .stdin(Stdio::null())
@@ -170,16 +170,16 @@ impl Server {
         let process = self.child.id().to_string();
         let (server_cpu, own_cpu) = (cpu_time(&process), cpu_time("self"));
         let started = Instant::now();
-        let clients = sittings.chunks(SITTINGS_EACH).map(|sittings| {
+        let clients = sittings.chunks(SITTINGS_PER_CONNECTION).map(|sittings| {
             let (port, sittings) = (self.port, sittings.to_vec());
             tokio::spawn(async move {
                 let mut connection = KeptConnection::open(port).await;
                 let (mut batches, mut number) = (0, first);
-                while started.elapsed() < TURN {
+                while started.elapsed() < TURN_LENGTH {
                     let sitting: &Sitting = &sittings[rand::random_range(0..sittings.len())];
                     let request = graphql_post(&sitting.token, &sitting.batch(number));
                     let answer = connection.send(&request).await;
-                    assert_eq!(String::from_utf8_lossy(answer), SAVED);
+                    assert_eq!(String::from_utf8_lossy(answer), SAVED_RESPONSE);
                     batches += 1;
                     number += 1;
                 }
@@ -200,5 +200,5 @@ impl Server {
     }
 }
 
-/// The answer to a batch that was saved whole.
-const SAVED: &str = r#"{"data":{"saveAnswers":{"superseded":[],"userErrors":[]}}}"#;
+/// The response to a batch of which every answer was saved.
+const SAVED_RESPONSE: &str = r#"{"data":{"saveAnswers":{"superseded":[],"userErrors":[]}}}"#;

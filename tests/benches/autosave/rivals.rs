@@ -1,5 +1,5 @@
-//! The tools that come with the databases: pgbench with prepared statements, mariadb-slap and the sqlite3 shell with
-//! lists of them.
+//! Runs the tools that come with the databases. pgbench runs a prepared statement. mariadb-slap and the sqlite3 shell
+//! run files of statements.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -13,20 +13,20 @@ use jishu_tests::process::postgres;
 use sea_orm::{ConnectionTrait, Database, Statement};
 
 use crate::sittings::Sitting;
-use crate::{CONNECTIONS, IN_A_BATCH, QUESTIONS, SITTINGS_EACH, TURN};
+use crate::{ANSWERS_PER_BATCH, CONNECTIONS, QUESTIONS_PER_SITTING, SITTINGS_PER_CONNECTION, TURN_LENGTH};
 
 pub(crate) struct Rival<'a> {
     pub(crate) backend: Backend,
     pub(crate) url: &'a str,
     pub(crate) folder: &'a Path,
-    /// As the server runs it.
+    /// The statement with which the server saves a batch.
     pub(crate) statement: String,
     pub(crate) sittings: &'a [Sitting],
 }
 
 /// The columns of an answer, in the order of the statement, with their PostgreSQL types. The server's driver sends the
 /// types in the protocol, so its statement does not name them.
-const ANSWER: [(&str, &str); 9] = [
+const ANSWER_COLUMNS: [(&str, &str); 9] = [
     ("session", "bigint"),
     ("owner", "bigint"),
     ("overdue", "timestamptz"),
@@ -47,9 +47,10 @@ impl Rival<'_> {
         }
     }
 
-    /// Saves batches with greater numbers than `base`, for a turn or about so many, and tells how many a second.
+    /// Saves batches with sequences above `base` and returns the batches per second. pgbench runs for one turn, the
+    /// other tools save about `batches` batches.
     pub(crate) async fn run(&self, batches: u32, base: i64) -> f64 {
-        // It takes a thread, and nothing else is to be done meanwhile.
+        // The tool blocks this thread. The program has nothing else to do meanwhile.
         tokio::task::block_in_place(|| match self.backend {
             Backend::Postgres => self.pgbench(base),
             Backend::MariaDb => self.slap(batches, base),
@@ -57,7 +58,7 @@ impl Rival<'_> {
         })
     }
 
-    /// Whether batches above this number are stored.
+    /// Returns whether the tool stored answers of batches with a sequence above `base`.
     pub(crate) async fn wrote(&self, base: i64) -> bool {
         let connection = Database::connect(self.url).await.expect("the database answers");
         let count = format!("SELECT COUNT(*) FROM test_answers WHERE sequence > {base}");
@@ -65,7 +66,7 @@ impl Rival<'_> {
         let row = connection.query_one_raw(count).await.expect("the query runs").expect("a count");
         let count: i64 = row.try_get_by_index(0).expect("a number");
         connection.close().await.expect("it closes");
-        usize::try_from(count).is_ok_and(|count| count > self.sittings.len() * IN_A_BATCH)
+        usize::try_from(count).is_ok_and(|count| count > self.sittings.len() * ANSWERS_PER_BATCH)
     }
 
     fn pgbench(&self, base: i64) -> f64 {
@@ -73,35 +74,35 @@ impl Rival<'_> {
         for (sitting, number) in self.sittings.iter().zip(0..) {
             assert_eq!((sitting.row, sitting.owner), (first + number, owner + number), "ids without gaps");
         }
-        let groups = QUESTIONS / IN_A_BATCH - 1;
+        let groups = QUESTIONS_PER_SITTING / ANSWERS_PER_BATCH - 1;
         let mut script = format!(
-            "\\set place :client_id * {SITTINGS_EACH} + random(0, {})\n\\set session {first} + :place\n\
+            "\\set place :client_id * {SITTINGS_PER_CONNECTION} + random(0, {})\n\\set session {first} + :place\n\
              \\set owner {owner} + :place\n\\set sequence :sequence + 1\n\\set group random(0, {groups})\n",
-            SITTINGS_EACH - 1
+            SITTINGS_PER_CONNECTION - 1
         );
-        for place in 0..IN_A_BATCH {
-            let _ = writeln!(script, "\\set slot{place} :group * {IN_A_BATCH} + {}", place + 1);
-            // One in five is a number.
-            let is_number = place + 1 == IN_A_BATCH;
+        for place in 0..ANSWERS_PER_BATCH {
+            let _ = writeln!(script, "\\set slot{place} :group * {ANSWERS_PER_BATCH} + {}", place + 1);
+            // One answer in five is a number.
+            let is_number = place + 1 == ANSWERS_PER_BATCH;
             let chosen = if is_number { "0" } else { "1 << random(0, 3)" };
             let _ = writeln!(script, "\\set chosen{place} {chosen}");
             let _ = writeln!(script, "\\set number{place} random(1, 99)");
         }
         let now = "'2026-01-01T00:00:00.123456Z'::timestamptz".to_owned();
         let mut values = vec!["ARRAY[CAST(:session AS bigint)]".to_owned(), now];
-        for (name, kind) in ANSWER {
+        for (name, kind) in ANSWER_COLUMNS {
             let value = |place| match name {
                 "session" | "owner" | "overdue" | "sequence" => format!("CAST(:{name} AS {kind})"),
-                "number" if place + 1 < IN_A_BATCH => "''::text".to_owned(),
+                "number" if place + 1 < ANSWERS_PER_BATCH => "''::text".to_owned(),
                 "flagged" => "false".to_owned(),
                 "seconds" => "-1".to_owned(),
                 _ => format!("CAST(:{name}{place} AS {kind})"),
             };
-            let column: Vec<String> = (0..IN_A_BATCH).map(value).collect();
+            let column: Vec<String> = (0..ANSWERS_PER_BATCH).map(value).collect();
             values.push(format!("ARRAY[{}]", column.join(", ")));
         }
         let mut statement = self.statement.clone();
-        // From the last, so that $1 is not found in $10.
+        // Replaces the last parameter first, so that `$1` does not match the beginning of `$10`.
         for (value, number) in values.iter().zip(1..).collect::<Vec<_>>().into_iter().rev() {
             statement = statement.replace(&format!("${number}"), value);
         }
@@ -111,11 +112,11 @@ impl Rival<'_> {
         fs::write(&file, script).expect("a script");
         let output = Command::new(postgres("pgbench"))
             .args(["-n", "-M", "prepared", "-j", "2", "-c", &CONNECTIONS.to_string()])
-            .args(["-T", &TURN.as_secs().to_string(), "-D", &format!("sequence={base}")])
+            .args(["-T", &TURN_LENGTH.as_secs().to_string(), "-D", &format!("sequence={base}")])
             .args(["-D", &format!("overdue={}", Utc::now().to_rfc3339()), "-f"])
             .arg(file)
             .arg(self.url)
-            // As the server has it.
+            // The server's connections have the same setting.
             .env("PGOPTIONS", "-c plan_cache_mode=force_generic_plan")
             .output()
             .expect("pgbench runs");
@@ -125,13 +126,13 @@ impl Rival<'_> {
         tps.unwrap_or_else(|| panic!("{text}"))
     }
 
-    /// A program for each connection: one with many connections runs the same list in all of them, which then wait
-    /// for each other's rows.
+    /// Starts one mariadb-slap for each connection. One program with many connections would run the same list in all of
+    /// them, and they would wait for each other's rows.
     fn slap(&self, batches: u32, base: i64) -> f64 {
         let each = usize::try_from(batches).expect("few") / CONNECTIONS;
         let (server, name) = self.url.rsplit_once('/').expect("a database");
         let (_, port) = server.rsplit_once(':').expect("a port");
-        let files: Vec<PathBuf> = (self.sittings.chunks(SITTINGS_EACH).enumerate())
+        let files: Vec<PathBuf> = (self.sittings.chunks(SITTINGS_PER_CONNECTION).enumerate())
             .map(|(number, sittings)| self.list(number, sittings, each, base, ";\n"))
             .collect();
         let started = Instant::now();
@@ -164,7 +165,7 @@ impl Rival<'_> {
         per_second(each * CONNECTIONS, started)
     }
 
-    /// One connection, as SQLite has one writer.
+    /// Runs one sqlite3 shell, because SQLite allows one writer.
     fn shell(&self, batches: u32, base: i64) -> f64 {
         let path = self.url.trim_start_matches("sqlite://").trim_end_matches("?mode=rwc");
         let batches = usize::try_from(batches).expect("few");
@@ -187,7 +188,7 @@ impl Rival<'_> {
         per_second(batches, started)
     }
 
-    /// A file of so many batches of these sittings.
+    /// Writes a file of `batches` statements. Each saves a batch of one of the sittings.
     fn list(&self, number: usize, sittings: &[Sitting], batches: usize, base: i64, end: &str) -> PathBuf {
         let mut list = String::new();
         for sequence in (base + 1..).take(batches) {
@@ -200,7 +201,7 @@ impl Rival<'_> {
         file
     }
 
-    /// The statement with values in place of its parameters.
+    /// Returns the statement with values in place of its parameters.
     fn filled(&self, sitting: &Sitting, sequence: i64) -> String {
         let time = |at: chrono::DateTime<Utc>| match self.backend {
             Backend::MariaDb => format!("'{}'", at.format("%Y-%m-%d %H:%M:%S%.6f")),
@@ -209,10 +210,10 @@ impl Rival<'_> {
         let now = Utc::now();
         let overdue_before = time(now - TimeDelta::seconds(5));
         let mut values = vec![time(now)];
-        let first = rand::random_range(0..QUESTIONS / IN_A_BATCH) * IN_A_BATCH;
-        for place in 1..=IN_A_BATCH {
-            // One in five is a number.
-            let (chosen, number) = match place == IN_A_BATCH {
+        let first = rand::random_range(0..QUESTIONS_PER_SITTING / ANSWERS_PER_BATCH) * ANSWERS_PER_BATCH;
+        for place in 1..=ANSWERS_PER_BATCH {
+            // One answer in five is a number.
+            let (chosen, number) = match place == ANSWERS_PER_BATCH {
                 true => (0, format!("'{}'", rand::random_range(1..99))),
                 false => (1 << rand::random_range(0..4), "NULL".to_owned()),
             };

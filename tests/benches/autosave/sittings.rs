@@ -1,4 +1,4 @@
-//! Open sittings of as many learners, and what is sent of them.
+//! Creates open sittings, each of its own learner, and the batches that are sent for them.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -18,9 +18,9 @@ use sea_orm::ActiveModelTrait;
 use sea_orm::ActiveValue::Set;
 use uuid::Uuid;
 
-use crate::{CONNECTIONS, IN_A_BATCH, QUESTIONS, SITTINGS_EACH, config};
+use crate::{ANSWERS_PER_BATCH, CONNECTIONS, QUESTIONS_PER_SITTING, SITTINGS_PER_CONNECTION, config};
 
-/// A sitting that is open.
+/// An open sitting.
 #[derive(Clone)]
 pub(crate) struct Sitting {
     pub(crate) row: i64,
@@ -35,10 +35,10 @@ pub(crate) struct Sitting {
 const SAVE: &str = "mutation Save($input: SaveAnswersInput!) { saveAnswers(input: $input) { superseded userErrors { code } } }";
 
 impl Sitting {
-    /// A batch of five slots that follow each other, as a request.
+    /// Returns the body of a request that saves answers to five consecutive slots.
     pub(crate) fn batch(&self, number: i64) -> String {
-        let first = rand::random_range(0..QUESTIONS / IN_A_BATCH) * IN_A_BATCH;
-        let slots = &self.answers[first..first + IN_A_BATCH];
+        let first = rand::random_range(0..QUESTIONS_PER_SITTING / ANSWERS_PER_BATCH) * ANSWERS_PER_BATCH;
+        let slots = &self.answers[first..first + ANSWERS_PER_BATCH];
         let answers: Vec<&str> =
             slots.iter().map(|answers| answers[usize::from(rand::random::<bool>())].as_str()).collect();
         format!(
@@ -49,7 +49,7 @@ impl Sitting {
     }
 }
 
-/// Makes the sittings, saves all slots of each once, and returns the statement that did it.
+/// Creates the sittings and saves all slots of each once. Also returns the SQL statement that saved a batch.
 pub(crate) async fn prepare(url: &str, folder: &Path) -> (Vec<Sitting>, String) {
     KeyRing::load_or_create(&folder.join("keys.pem")).expect("a key");
     let config = config(url, folder, 0);
@@ -66,7 +66,7 @@ pub(crate) async fn prepare(url: &str, folder: &Path) -> (Vec<Sitting>, String) 
     let services = server::services(&config, database, Arc::new(SystemClock)).await.expect("the services");
     let selection = catalogue(&services).await;
     let mut sittings = Vec::new();
-    for number in 0..CONNECTIONS * SITTINGS_EACH {
+    for number in 0..CONNECTIONS * SITTINGS_PER_CONNECTION {
         sittings.push(sitting(&services, number, selection.clone()).await);
     }
     services.database.close().await.expect("it closes");
@@ -94,7 +94,7 @@ async fn catalogue(services: &Services) -> Selection {
         ..Default::default()
     };
     let subject = subject.insert(connection).await.expect("a subject").id;
-    fill_bank(connection, subject, i64::try_from(QUESTIONS).expect("few"), now).await;
+    fill_bank(connection, subject, i64::try_from(QUESTIONS_PER_SITTING).expect("few"), now).await;
     services.catalog.reload().await.expect("the catalogue can be read");
     Selection { course_id: course, purchase_type: PurchaseType::SingleSubject, subject_ids: vec![subject] }
 }
@@ -103,7 +103,7 @@ async fn sitting(services: &Services, number: usize, selection: Selection) -> Si
     let learner = user::ActiveModel {
         name: Set("Learner".to_owned()),
         email: Set(format!("learner{number}@example.com")),
-        // Nobody signs in with it.
+        // Nobody signs in with this password.
         password_hash: Set("none".to_owned()),
         role: Set(Role::Learner),
         status: Set(UserStatus::Active),
@@ -117,8 +117,8 @@ async fn sitting(services: &Services, number: usize, selection: Selection) -> Si
     let card = card.expect("the query runs").expect("a card").id;
     let started = session::start(services, owner, card).await.expect("a sitting");
     let row = started.session.id;
-    let slots: Vec<i32> = (1..=i32::try_from(QUESTIONS).expect("few")).collect();
-    for (slots, sequence) in slots.chunks(IN_A_BATCH).zip(1..) {
+    let slots: Vec<i32> = (1..=i32::try_from(QUESTIONS_PER_SITTING).expect("few")).collect();
+    for (slots, sequence) in slots.chunks(ANSWERS_PER_BATCH).zip(1..) {
         let no_answer = |slot: &i32| GivenAnswer {
             slot: *slot,
             options: Some(Vec::new()),
@@ -140,7 +140,7 @@ async fn sitting(services: &Services, number: usize, selection: Selection) -> Si
     }
 }
 
-/// Asks the server for the questions of each, and prepares their answers.
+/// Reads the questions of each sitting from the server, and prepares the answers to them.
 pub(crate) async fn read_all(port: u16, sittings: Vec<Sitting>) -> Vec<Sitting> {
     let http = reqwest::Client::new();
     let mut read = Vec::new();

@@ -1,4 +1,4 @@
-// What graphql-cop looks for in a server that strangers can reach: the same requests, and none of its findings.
+// Sends the requests with which graphql-cop looks for weaknesses of a public server. None may be found.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -10,7 +10,7 @@ const repeat = (count, text) => Array.from({ length: count }, (_, index) => text
 test("graphql-cop's classes of weaknesses are not found", async (t) => {
   const server = await startServer(t);
   const ask = async (query) => (await server.post({ query })).json();
-  /** That a document is refused, with few words and nothing executed. */
+  /** Asserts that a document is refused with a short response, and that nothing is executed. */
   const refuses = async (query) => {
     const { data, errors } = await ask(query);
     assert.equal(data ?? null, null);

@@ -1,4 +1,4 @@
-// How the documents of the comparison are written down.
+// The form in which the documents of the comparison are written.
 
 /**
  * The cases of a topic. An entry is a document, or a document with one or more sets of variables, or an object with

@@ -1,4 +1,4 @@
-// The same documents, executed by the Rust engine and by graphql-js, and the answers compared.
+// Executes the same documents with the Rust engine and with graphql-js, and compares the responses.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -12,8 +12,8 @@ import { program } from "../support/server.mjs";
 import { differenceOf } from "./difference.mjs";
 import { newContext, referenceSchema } from "./reference.mjs";
 
-/** One and a half in a hundred. */
-const MOST_DIFFERENCES = 3 / 200;
+/** The share of documents whose responses may differ: 1.5 per cent. */
+const MAX_SHARE_OF_DIFFERENCES = 3 / 200;
 
 test("documents are answered as graphql-js answers them", async (t) => {
   const address = await startReferenceServer(t);
@@ -48,7 +48,7 @@ test("documents are answered as graphql-js answers them", async (t) => {
   assert.deepEqual(repeated, []);
   t.diagnostic(`${seen.size} documents, ${differing} answered otherwise`);
   assert.ok(seen.size >= 300, `only ${seen.size} documents were found`);
-  assert.ok(differing <= seen.size * MOST_DIFFERENCES, `${differing} of ${seen.size} documents differ`);
+  assert.ok(differing <= seen.size * MAX_SHARE_OF_DIFFERENCES, `${differing} of ${seen.size} documents differ`);
 });
 
 async function topics() {
@@ -86,7 +86,7 @@ async function askGraphqlJs(schema, { document, variables, operationName }) {
     operationName,
     contextValue: newContext(),
   });
-  // As a client gets it.
+  // The response in the form that a client gets.
   return JSON.parse(JSON.stringify(answer));
 }
 

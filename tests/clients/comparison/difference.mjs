@@ -1,12 +1,12 @@
-// What makes two answers different, for a client.
+// Finds the differences between two responses that matter to a client.
 
 /**
- * Compares our answer with that of graphql-js, and names the first thing that differs:
- * - `outcome`: one refused the request, the other executed it;
- * - `data`: in value or in the order of the fields;
- * - `errors`: errors of the execution have other paths or messages, or there are more of them;
- * - `location`: graphql-js says where in the document the first error is, and we do not, or say another line.
- * Of a request that is refused, the number and the words of the errors may differ.
+ * Compares our response with that of graphql-js, and returns the kind of the first difference:
+ * - `outcome`: one engine refused the request, and the other executed it;
+ * - `data`: the values or the order of the fields differ;
+ * - `errors`: the errors of the execution differ in number, path or message;
+ * - `location`: our first error has no position in the document, or another line than that of graphql-js.
+ * If both engines refuse a request, the number and the messages of the errors may differ.
  * @returns {string | undefined} undefined when they agree
  */
 export function differenceOf(ours, theirs) {
@@ -14,14 +14,14 @@ export function differenceOf(ours, theirs) {
   if (executed !== "data" in theirs) return "outcome";
   if (text(ours.data) !== text(theirs.data)) return "data";
   if (executed && !haveSameErrors(ours.errors, theirs.errors)) return "errors";
-  // An execution error belongs to a field. Which element a refusal is about is open: an argument that has the wrong
-  // type, or its value?
+  // An error of the execution belongs to a field, so its column must agree. A refusal may point to an argument or to its
+  // value, so only its line must agree.
   const places = executed ? ({ line, column }) => `${line}:${column}` : ({ line }) => line;
   if (!pointsWhere(ours.errors, theirs.errors, places)) return "location";
   return undefined;
 }
 
-/** As text; the lists of introspection that have no order get one. */
+/** Returns data as text. Lists of introspection that have no fixed order are sorted. */
 function text(data) {
   return JSON.stringify(data, (key, value) =>
     unordered.has(key) && Array.isArray(value) ? value.map(text).sort() : value,
@@ -29,11 +29,11 @@ function text(data) {
 }
 const unordered = new Set(["possibleTypes", "directives", "types"]);
 
-/** In any order: fields run concurrently. */
+/** Compares errors in any order, because fields run concurrently. */
 function haveSameErrors(ours = [], theirs = []) {
   const left = [...ours];
   for (const { path, message } of theirs) {
-    // Of an argument that turns out wrong only now, each engine speaks in its own words.
+    // Each engine has its own message for an argument that is found wrong only during the execution.
     const worded = !/^Argument "\w+" /.test(message);
     const found = left.findIndex(
       (error) => JSON.stringify(error.path) === JSON.stringify(path) && (!worded || error.message === message),

@@ -13,7 +13,7 @@ export function referenceSchema(sdl) {
     }
   }
   for (const field of Object.values(schema.getQueryType().getFields())) {
-    // Coerced: what was not given is not there.
+    // The arguments after coercion. An argument that was not given is missing.
     if (String(field.type) === "JSON!") field.resolve = (_, args) => args;
   }
   for (const name of ["Pet", "Being", "CatOrDog", "HumanOrCat"]) {
@@ -22,7 +22,7 @@ export function referenceSchema(sdl) {
   return schema;
 }
 
-/** What a request is executed with: what its mutations have written. */
+/** Returns the context of a request. It records what the mutations have written. */
 export const newContext = () => ({ written: [] });
 
 function parseDay(value) {

@@ -4,8 +4,8 @@
 const tokensOf = (expression) => expression.replaceAll("/", " OR ").match(/\(|\)|[^\s()]+/g) ?? [];
 
 /**
- * Returns the licences that are taken: of a choice, the one that stands first in `allowed`. Returns null if an
- * expression cannot be met with allowed licences.
+ * Returns the licences that apply. If an expression offers a choice, takes the licence that comes first in `allowed`.
+ * Returns null if the allowed licences do not satisfy the expression.
  * @param {string} expression
  * @param {string[]} allowed the licences that may be used, the preferred ones first
  * @returns {string[] | null}

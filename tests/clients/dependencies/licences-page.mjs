@@ -14,7 +14,7 @@ import { chooseLicences } from "./licence.mjs";
 import { cratesOf, readMetadata } from "./metadata.mjs";
 import { ALLOWED_IN_PAGE, ALLOWED_LICENCES, UNNAMED_LICENCES } from "./policy.mjs";
 
-/** The page. */
+/** The path of the page. */
 export const PAGE = join(root, "api/docs/third-party-licences.md");
 
 const GRAPHIQL = join(root, "api/graphiql");
@@ -22,7 +22,7 @@ const GRAPHIQL = join(root, "api/graphiql");
 /** Names of files that hold a licence or a notice that must be passed on. */
 const LICENCE_FILE = /^(licen[cs]e|copying|unlicense|notice|copyright)/i;
 
-/** A file whose name says that it is the text of another licence than the one that is taken. */
+/** For a chosen licence, the names of files that contain the text of another one. */
 const OTHER_LICENCES = {
   MIT: /apache|unlicense|bsl|boost|zlib|0bsd|bsd|isc|third/i,
   "Apache-2.0": /mit\b|unlicense|bsl|boost|zlib/i,
@@ -68,7 +68,7 @@ function byNameAndVersion(left, right) {
       : 1;
 }
 
-/** Reads the licence files of a folder, but for those of licences that are not taken. */
+/** Reads the licence files of a folder, except those of licences that do not apply. */
 async function readTexts(folder, licences) {
   const others = licences.length === 1 ? OTHER_LICENCES[licences[0]] : undefined;
   const files = (await readdir(folder, { withFileTypes: true }))
@@ -84,14 +84,14 @@ async function readTexts(folder, licences) {
 function split(text) {
   const lines = text.split("\n");
   const notices = lines.filter((line) => /^\s*(copyright\b|\(c\)|©)/i.test(line) && /\d{4}|\(c\)|©|authors|contributors/i.test(line));
-  // The text of Apache-2.0 has lines that begin so within its paragraphs.
+  // A long text, such as Apache-2.0, has lines that begin like a notice inside its paragraphs.
   if (notices.length === 0 || lines.length > 100) return { notices: [], body: text };
   return { notices: notices.map((line) => line.trim()), body: lines.filter((line) => !notices.includes(line)).join("\n").trim() };
 }
 
 const normal = (text) => text.toLowerCase().replace(/[^a-z0-9]+/g, " ").trim();
 
-/** Collects texts, each once. */
+/** Collects the licence texts. Each text is kept once. */
 class Texts {
   #texts = new Map();
 

@@ -1,6 +1,6 @@
-// What dependencies may be: their licences, and the crates that may be there in several versions.
+// The rules for dependencies: allowed licences, and the crates that the build may contain in several versions.
 
-/** The licences that a crate may have. Of a choice, the one that stands first here is taken. */
+/** The licences that a crate may have. If a crate offers a choice, the one that comes first here applies. */
 export const ALLOWED_LICENCES = [
   "MIT",
   "MIT-0",
@@ -25,8 +25,8 @@ export const ALLOWED_IN_TESTS = ["MPL-2.0"];
 export const UNNAMED_LICENCES = { "jsonpath-rust": "MIT" };
 
 /**
- * Crates that the binary, or a build script of it, is built with in several versions, and why. A new entry needs a
- * reason: each doubled crate costs compile time and size, and can hold a bug that its newer version mended.
+ * Crates that the binary or its build scripts use in several versions, with the reasons. A new entry needs a reason. Each
+ * doubled crate costs compile time and size, and its old version can contain a bug that the newer one fixed.
  */
 export const SEVERAL_VERSIONS = {
   atoi: { versions: ["2", "3"], reason: "sqlx 0.9; arrow, which SeaORM 2.0 brings" },

@@ -1,4 +1,4 @@
-// Licences of dependencies, and crates that are there in several versions.
+// The licences of dependencies, and crates in several versions.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";

@@ -1,4 +1,4 @@
-// What the tests need to know of a Markdown page: its code blocks, links and anchors.
+// Reads the parts of a Markdown page that the tests check: code blocks, links and anchors.
 
 import { execFileSync } from "node:child_process";
 import { readFile } from "node:fs/promises";
@@ -16,7 +16,7 @@ export function pages() {
 /** Reads a page. */
 export const readPage = (path) => readFile(join(root, path), "utf8");
 
-/** Returns the fenced code blocks of a page: what stands behind the fence, and the text. */
+/** Returns the fenced code blocks of a page, each with the text after the opening fence and the code. */
 export function codeBlocks(page) {
   const blocks = [...page.matchAll(/^(`{3,})(.*)\n([\s\S]*?)^\1$/gm)];
   return blocks.map(([, , info, text]) => ({ info: info.trim(), text }));
@@ -24,7 +24,7 @@ export function codeBlocks(page) {
 
 const withoutCode = (page) => page.replaceAll(/^(`{3,}).*\n[\s\S]*?^\1$/gm, "");
 
-/** Returns the targets of the links of a page, but for those in code. */
+/** Returns the targets of the links of a page, except those in code. */
 export function linkTargets(page) {
   const text = withoutCode(page).replaceAll(/`[^`\n]*`/g, (code) => code.replaceAll(/[[\]()]/g, " "));
   const inline = [...text.matchAll(/\]\(([^()\s]*(?:\([^()\s]*\)[^()\s]*)*)\)/g)];

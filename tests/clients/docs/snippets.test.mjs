@@ -1,6 +1,6 @@
 // The examples in the documents run as they are printed, against a server with the demo.
 //
-// A page marks its examples with `js test` or `sh test` behind the fence. They run in the order of the page, as one
+// A page marks its examples with `js test` or `sh test` after the fence. They run in the order of the page, as one
 // program. In JavaScript a comment behind `console.log(…);` is the output. For a shell the next block is the output.
 
 import assert from "node:assert/strict";
@@ -69,7 +69,7 @@ async function outputOf(script) {
   console.log = (...values) => printed.push(values.map((value) => String(value)).join(" "));
   try {
     const module = join(folder, "page.mjs");
-    // Packages are found from here, not from the temporary folder.
+    // The script runs in a temporary folder, so its imports are resolved from here.
     const imports = script.replaceAll(/ from "([^".][^"]*)"/g, (_, name) => ` from "${import.meta.resolve(name)}"`);
     await writeFile(module, imports);
     await import(pathToFileURL(module));

@@ -26,7 +26,7 @@ journey("Apollo Client", (server, session, subscriptions) => {
   const client = new ApolloClient({
     link: ApolloLink.split(
       ({ operationType }) => operationType === OperationTypeNode.SUBSCRIPTION,
-      // Both clients for subscriptions have the method that the link calls.
+      // The link calls one method, which both clients for subscriptions have.
       new GraphQLWsLink(subscriptions),
       ApolloLink.from([renewing, signed, new HttpLink({ uri: server.url })]),
     ),
@@ -56,7 +56,7 @@ journey("Apollo Client", (server, session, subscriptions) => {
       for (let more; (more = next(data.viewer.mockTestAttempts.pageInfo)); ) {
         ({ data } = await list.fetchMore({ variables: { ...variables, ...more } }));
       }
-      // What the component is about to be shown.
+      // The data that the component would render.
       const { viewer } = client.readQuery({ query: gql(documents.cards), variables });
       return viewer.mockTestAttempts.edges.map(({ node }) => node.testNumber);
     } finally {

@@ -1,4 +1,4 @@
-// What the frontends on Apollo Client and urql ask for. `schema/` compiles these with graphql-codegen too.
+// The documents of the frontends on Apollo Client and urql. The tests in `schema/` also compile them with graphql-codegen.
 
 const cardFields = `
   fragment CardFields on MockTestAttempt {

@@ -1,4 +1,4 @@
-// What a learner does in a frontend, whichever client library the frontend is built on.
+// The actions of a learner in a frontend. They are the same for each client library.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -17,11 +17,11 @@ const asha = { name: "Asha", email: "asha@example.com", password };
  *
  * A frontend puts the tokens of `register` and `login` into the session, sends the session's headers with its
  * requests, and renews an expired token. It has `register(input)`, `login(input)`, `purchase(input)` and
- * `viewer()`, which resolve to what the field answers; `cardsForward(size)` and `cardsBackward(size)`, which load
+ * `viewer()`, which resolve to the value of the field; `cardsForward(size)` and `cardsBackward(size)`, which load
  * page after page and resolve to the test numbers that the client's cache then shows; `onCard(variables, listener)`,
  * which subscribes and returns how to end that; and `close()`. For sitting a test it has `firstCard(subjectId, cached)`,
- * `startTest(input)`, `saveAnswers(input)` and `submitTest(input)`; `onClock(sessionId, listener)`, whose listener is told
- * the end by neither an error nor a clock; and, where its cache can be looked into, `cachedOptions()`.
+ * `startTest(input)`, `saveAnswers(input)` and `submitTest(input)`; `onClock(sessionId, listener)`, whose listener gets
+ * neither an error nor a clock at the end; and `cachedOptions()`, if the test can read the client's cache.
  */
 export function journey(library, createFrontend) {
   const open = async (t, transport = transports[0]) => {
@@ -37,7 +37,7 @@ export function journey(library, createFrontend) {
     return { server, session, subscriptions, openAnother, frontend: await openAnother() };
   };
 
-  /** What buys a subject of the demo's first course. */
+  /** Returns the input that buys a subject of the demo's first course. */
   const selection = async (server, at = 0) => {
     const [course] = await server.courses();
     return { courseId: course.id, purchaseType: "SINGLE_SUBJECT", subjectIds: [course.subjects[at].id] };
@@ -60,11 +60,11 @@ export function journey(library, createFrontend) {
     assert.equal(again.purchase.id, bought.purchase.id);
 
     assert.deepEqual(await frontend.cardsForward(20), cardsOfASubject);
-    // With an empty cache.
+    // The second frontend has an empty cache.
     assert.deepEqual(await (await openAnother()).cardsBackward(15), cardsOfASubject);
   });
 
-  test(`${library} gets what a user did wrong as data`, async (t) => {
+  test(`${library} gets user errors as data`, async (t) => {
     const { server, session, frontend } = await open(t);
     const wrong = await frontend.login({ email: asha.email, password });
     assert.deepEqual([wrong.user, wrong.tokens], [null, null]);
@@ -85,7 +85,7 @@ export function journey(library, createFrontend) {
     await frontend.register(asha);
     await session.expire();
     const expired = await server.post({ query: "{ viewer { id } }" }, session.headers);
-    assert.equal(expired.status, 401, "the token has expired indeed");
+    assert.equal(expired.status, 401, "the token has expired");
 
     const bought = await frontend.purchase(await selection(server));
     assert.equal(bought.outcome, "CREATED");
@@ -110,7 +110,7 @@ export function journey(library, createFrontend) {
         });
         t.after(end);
       });
-      // An error before anything was bought must not go unseen.
+      // If the subscription fails before the purchase, the test must fail, too.
       await Promise.race([subscriptions.subscribed(), all]);
       await frontend.purchase(await selection(server, course.subjects.indexOf(other)));
       await frontend.purchase(await selection(server));
@@ -123,7 +123,7 @@ export function journey(library, createFrontend) {
   test(`${library} sits a test from start to result`, { timeout: 60_000 }, async (t) => {
     const { server, session, subscriptions, frontend } = await open(t);
     await frontend.register(asha);
-    // The numeric questions of the second course too.
+    // The second course also has numeric questions.
     const course = (await server.courses()).find(({ name }) => name === "JEE Main");
     const [subject] = course.subjects;
     await frontend.purchase({ courseId: course.id, purchaseType: "SINGLE_SUBJECT", subjectIds: [subject.id] });
@@ -135,11 +135,11 @@ export function journey(library, createFrontend) {
     const sitting = started.session;
     assert.equal(sitting.questions.length, 10);
     assert.equal(Date.parse(sitting.expiresAt) - Date.parse(sitting.serverTime) > 890_000, true);
-    // Nobody asked for the card again: the client's cache has it by its id.
+    // The client does not request the card again. Its cache finds the card by the id.
     const during = await frontend.firstCard(subject.id, true);
     assert.deepEqual([during.status, during.remainingAttempts], ["IN_PROGRESS", 2]);
 
-    // No option of a question passes for one of another, as `A` of each would.
+    // Options of different questions have different ids, so the cache does not mix them up.
     const options = sitting.questions.flatMap(({ options }) => options);
     const { session: shown } = (await server.data(
       `mutation ($id: ID!) { startTestSession(input: { mockTestAttemptId: $id }) {
@@ -148,7 +148,7 @@ export function journey(library, createFrontend) {
       session.accessToken,
     )).startTestSession;
     const plain = (list) => list.map(({ slot, options }) => [slot, options.map(({ id, text }) => [id, text])]);
-    assert.deepEqual(plain(sitting.questions), plain(shown.questions), "the cache shows what the server said");
+    assert.deepEqual(plain(sitting.questions), plain(shown.questions), "the cache shows the server's response");
     assert.equal(new Set(options.map(({ id }) => id)).size, options.length);
     if (frontend.cachedOptions) {
       const pairs = (list) => list.map((pair) => pair.join(" ")).sort();
@@ -166,7 +166,7 @@ export function journey(library, createFrontend) {
       });
       t.after(end);
     });
-    /** Until the clock shows that. */
+    /** Waits until an event of the clock meets a condition. */
     const clockShows = async (condition) => {
       while (!seen.some(condition)) await Promise.race([new Promise((resolve) => (wake = resolve)), over]);
     };

@@ -1,5 +1,5 @@
-// Documents that go by their hash: trusted ones, from the manifest that relay-compiler writes, and the automatic ones
-// of Apollo Client.
+// Documents that a client sends by their hash: trusted documents from the manifest of relay-compiler, and automatic
+// persisted queries of Apollo Client.
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";

@@ -1,4 +1,4 @@
-// A frontend on Relay. Its React hooks do no more than this: compiled documents, an environment, and selectors.
+// A frontend on Relay. It uses compiled documents, an environment and selectors, as Relay's React hooks do.
 
 import { fileURLToPath } from "node:url";
 
@@ -25,7 +25,7 @@ journey("Relay", async (server, session, subscriptions) => {
       response = await send();
     }
     const answer = await response.json();
-    // Relay itself would show what `data` there is.
+    // Without this line, Relay would ignore the errors and show the partial data.
     if (answer.errors) throw new Error(answer.errors[0].message);
     return answer;
   }
@@ -52,7 +52,7 @@ journey("Relay", async (server, session, subscriptions) => {
     return payload;
   };
 
-  /** What `usePaginationFragment` does: more pages are queries by the viewer's global id. */
+  /** Loads pages as `usePaginationFragment` does: by queries with the viewer's global id. */
   async function pages(first, next) {
     const operation = createOperationDescriptor(first, {});
     const kept = environment.retain(operation);
@@ -92,7 +92,7 @@ journey("Relay", async (server, session, subscriptions) => {
     firstCard: async (subjectId, cached) => {
       const operation = createOperationDescriptor(documents.documentsFirstCardQuery, { subjectId });
       if (!cached) {
-        // What is in use stays in the store.
+        // Retained data stays in the store.
         environment.retain(operation);
         await query(documents.documentsFirstCardQuery, { subjectId });
       }

@@ -9,7 +9,7 @@ export const transports = ["WebSocket", "server-sent events"];
 /**
  * A client for subscriptions.
  * @returns {{ client: { subscribe(request, sink): () => void, dispose(): void }, subscribed(): Promise<void> }}
- *   `subscribed` waits until the server has taken the subscription on: only later changes are sure to arrive.
+ *   `subscribed` waits until the server has begun the subscription. Later changes are sure to arrive.
  */
 export function connect(transport, server, session) {
   return transport === "WebSocket" ? overSocket(server, session) : overEvents(server, session);
@@ -22,7 +22,8 @@ function overSocket(server, session) {
     connectionParams: () => session.headers,
     retryAttempts: 0,
   });
-  // The server takes the messages of a socket in their order, so that an answer to a later one tells.
+  // The server handles the messages of a socket in order. A response to a later query shows that the subscription has
+  // begun.
   const subscribed = () =>
     new Promise((resolve, reject) => {
       client.subscribe({ query: "{ __typename }" }, { next: () => {}, error: reject, complete: resolve });

@@ -22,7 +22,7 @@ journey("urql", (server, session, subscriptions) => {
     exchanges: [
       cacheExchange({
         schema: introspection,
-        // These have no identity of their own.
+        // Objects of these types have no id.
         keys: Object.fromEntries(
           ["AuthTokens", "AuthPayload", "Money", "PurchaseQuote", "MockTestAttemptConnection", "PageInfo"]
             .concat("MockTestAttemptEdge", "PriceChangedError", "SubjectsError", "FieldError", "PurchasePayload")
@@ -30,7 +30,7 @@ journey("urql", (server, session, subscriptions) => {
             .map((type) => [type, () => null]),
         ),
         resolvers: { User: { mockTestAttempts: relayPagination() } },
-        // What a new person may see is not what was cached for the last.
+        // A sign-in removes `viewer` from the cache, because another person may see other data.
         updates: {
           Mutation: Object.fromEntries(
             ["register", "login"].map((field) => [field, (_result, _args, cache) => cache.invalidate("Query", "viewer")]),
@@ -68,7 +68,7 @@ journey("urql", (server, session, subscriptions) => {
     return payload;
   };
 
-  /** Each page is a query of its own; the cache's resolver shows all that were loaded as one list. */
+  /** Loads each page with its own query. The cache's resolver joins all loaded pages to one list. */
   async function pages(variables, next) {
     let list = (await query(documents.cards, variables)).viewer.mockTestAttempts;
     for (let more; (more = next(list.pageInfo)); ) {

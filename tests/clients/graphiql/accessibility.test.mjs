@@ -8,7 +8,7 @@ import { test } from "node:test";
 import { startBrowser } from "../support/browser.mjs";
 import { startServer } from "../support/server.mjs";
 
-/** The rules that GraphiQL's own components break and that this page cannot mend, with the elements concerned. */
+/** The rules that GraphiQL's own components break and that this page cannot fix, with the elements that break them. */
 const ACCEPTED = {
   // GraphiQL draws a tab as `<li role="tab">` around two buttons: one opens the tab and one closes it.
   "nested-interactive": /^<li [^>]*class="graphiql-tab[ "]/,
@@ -57,7 +57,7 @@ const STATES = [
   ],
 ];
 
-test("axe finds nothing in the GraphiQL page that this page can mend", async (t) => {
+test("axe finds nothing in the GraphiQL page that this page can fix", async (t) => {
   const browser = await startBrowser(t);
   if (browser === null) return;
   const server = await startServer(t);
@@ -76,7 +76,7 @@ test("axe finds nothing in the GraphiQL page that this page can mend", async (t)
     assert.deepEqual(found, [], state);
   };
   const open = async (fragment) => {
-    // Another document first: a new fragment alone would not load the page again.
+    // Opens another page first, because a new fragment alone would not reload the page.
     await browser.goto("about:blank");
     await browser.goto(`${server.origin}/${fragment}`);
     await browser.until("document.querySelector('.graphiql-query-editor .view-line')?.textContent");

@@ -1,4 +1,4 @@
-// Clients that work today work tomorrow.
+// A change of the schema must not break existing clients.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -8,8 +8,8 @@ import { buildSchema, findDangerousChanges } from "graphql";
 
 import { breakingChanges, deprecations, removalDay, versions } from "./history.mjs";
 
-/** How long something stays after it was deprecated, in days. */
-const NOTICE = 180;
+/** How long a deprecated field must stay, in days. */
+const MIN_NOTICE_DAYS = 180;
 
 test("no version of the schema breaks clients of the one before it", async (t) => {
   const accepted = JSON.parse(await readFile(new URL("accepted-changes.json", import.meta.url)));
@@ -27,7 +27,7 @@ test("no version of the schema breaks clients of the one before it", async (t) =
   assert.ok(accepted.every(({ reason }) => reason?.length > 20), "an accepted change needs a reason");
 });
 
-test("what is deprecated says what to use instead and from when it may go, half a year ahead", async () => {
+test("a deprecation names a replacement and the day of removal, half a year ahead", async () => {
   const announcedOn = new Map();
   for (const { schema, day } of await versions()) {
     for (const [coordinate, reason] of deprecations(schema)) {
@@ -35,12 +35,12 @@ test("what is deprecated says what to use instead and from when it may go, half 
       const removal = removalDay(reason);
       assert.ok(removal, `${coordinate}: write "Use …. May be removed from YYYY-MM-DD.", not ${JSON.stringify(reason)}`);
       const notice = (Date.parse(removal) - Date.parse(announcedOn.get(coordinate))) / 86_400_000;
-      assert.ok(notice >= NOTICE, `${coordinate} may be removed ${notice} days after its deprecation`);
+      assert.ok(notice >= MIN_NOTICE_DAYS, `${coordinate} may be removed ${notice} days after its deprecation`);
     }
   }
 });
 
-test("a change that breaks clients is found, and the removal of what was announced is none", () => {
+test("breaking changes are found, and an announced removal is not one", () => {
   const version = (sdl, day) => ({ name: day, day, schema: buildSchema(sdl) });
   const old = version(
     `type Query {

@@ -1,4 +1,4 @@
-// What a frontend in TypeScript relies on. It is compiled with the generated types, and not run.
+// A frontend in TypeScript that relies on the generated types. It is compiled, and not run.
 
 import type {
   CardChangedSubscription,

@@ -1,4 +1,4 @@
-// The versions of schema.graphql that the repository remembers, and what a new one may not do to the one before.
+// Reads the versions of schema.graphql from the history of the repository, and finds changes that break clients.
 
 import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
@@ -12,8 +12,8 @@ import { root } from "../support/server.mjs";
 const git = async (...args) => (await promisify(execFile)("git", ["-C", root, ...args], { maxBuffer: 1 << 26 })).stdout;
 
 /**
- * Every version that the main line had, the oldest first; the last is that of the working tree. Branches that were merged
- * do not follow each other.
+ * Returns every version on the main line, the oldest first. The last one is that of the working tree. Versions inside
+ * merged branches are left out.
  * @returns {Promise<{ name: string, day: string, schema: import("graphql").GraphQLSchema }[]>} `day` is when it was
  *   committed, like 2026-11-24
  */
@@ -29,7 +29,7 @@ export async function versions() {
 }
 
 /**
- * What breaks clients of `before` in `after`, but for the removal of what `before` had announced.
+ * Returns the changes from `before` to `after` that break clients. Removals that `before` announced do not count.
  * @returns {string[]} such as `FIELD_REMOVED: Course.code was removed.`
  */
 export function breakingChanges(before, after) {
@@ -42,7 +42,7 @@ export function breakingChanges(before, after) {
     .map(({ type, description }) => `${type}: ${description}`);
 }
 
-/** Everything deprecated, with its reason, by its coordinate: `Course.code`, `Color.BLUE`, `Query.node(id:)`. */
+/** Returns the reason of each deprecation by its coordinate: `Course.code`, `Color.BLUE`, `Query.node(id:)`. */
 export function deprecations(schema) {
   const found = new Map();
   const note = (coordinate, { deprecationReason }) => {
@@ -59,12 +59,12 @@ export function deprecations(schema) {
   return found;
 }
 
-/** The day that a reason for a deprecation names: from then on the thing may go. */
+/** Returns the day in the reason of a deprecation. From that day the element may be removed. */
 export function removalDay(reason) {
   return /^\S.*\. May be removed from (\d{4}-\d{2}-\d{2})\.$/s.exec(reason ?? "")?.[1];
 }
 
-/** What a change removes, in the words of graphql-js. */
+/** Returns the coordinate of the element that a change removes. graphql-js names it in the change's description. */
 function coordinateOf(type, description) {
   const words = description.split(" ");
   switch (type) {

@@ -15,7 +15,7 @@ import { described, faults, sentences } from "../support/descriptions.mjs";
 const { rules: recommended } = graphqlPlugin.configs["flat/schema-recommended"];
 const { rules: relay } = graphqlPlugin.configs["flat/schema-relay"];
 
-/** Our settings beside the recommended ones, and the reasons. */
+/** Our settings in addition to the recommended ones, with the reasons. */
 const ours = {
   // These types have no id: they are parts of an object that has one, or of one response.
   "@graphql-eslint/strict-id-in-types": [

@@ -1,4 +1,4 @@
-// The compilers that frontends run on the schema.
+// Runs the compilers that frontends use on the schema.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -25,7 +25,7 @@ test("relay-compiler takes the schema and the documents of a frontend", async ()
   const { artifacts } = await compileRelay(here("../frontends/relay/documents.js"));
   const { metadata } = artifacts.documents_cards;
   assert.deepEqual(metadata.connection[0].path, ["mockTestAttempts"]);
-  // That a user can be fetched again by id alone, relay-compiler knows from the interface Node.
+  // relay-compiler derives from the interface Node that a user can be fetched again by the id alone.
   assert.equal(metadata.refetch.identifierInfo.identifierField, "id");
 });
 
@@ -36,7 +36,7 @@ test("graphql-codegen writes types that TypeScript accepts, with every scalar kn
     filename: "schema.ts",
     schema: parse(await readFile(join(root, "schema.graphql"), "utf8")),
     documents: Object.entries(documents).map(([location, text]) => ({ location, document: parse(text) })),
-    // A scalar without a type of its own would be `any`: that is an error here.
+    // A scalar without a configured type would become `any`, which is an error here.
     config: {
       strictScalars: true,
       scalars: { DateTime: "string", Decimal: "string", UUID: "string" },

@@ -4,7 +4,7 @@ import { Kind } from "graphql";
 
 const MAX_WORDS_PER_SENTENCE = 30;
 
-/** Sentences that begin so hide their subject. */
+/** Openings of sentences that hide the subject. */
 const OPENINGS = /^(What|Who|Whose|Whom|Which|Where|Of the)\b/;
 
 /** Turns of phrase that a reader has to decode. */
@@ -38,7 +38,7 @@ export function described({ definitions }) {
   return found;
 }
 
-/** Splits a text into sentences. A full stop inside a number or a code is no end. */
+/** Splits a text into sentences. A full stop inside a number or a code does not end a sentence. */
 export function sentences(text) {
   return text.split(/(?<=[.!?]["`)]?)\s+(?=["`(]?[A-Z0-9`])/);
 }

@@ -11,12 +11,12 @@ import { createInterface } from "node:readline";
 /** The root of the repository. */
 export const root = new URL("../../../", import.meta.url).pathname;
 
-/** A program that the Rust build made: `JISHU_BIN` names another folder than that of the debug build. */
+/** Returns the path of a binary of the Rust build. `JISHU_BIN` names its folder if it is not the debug build's. */
 export const program = (name) => join(process.env.JISHU_BIN ?? join(root, "target/debug"), name);
 
 /**
- * Starts `jishu serve --demo` and stops it when the test `t` ends, which fails if the server has not lived until
- * then, or has panicked.
+ * Starts `jishu serve --demo` and stops it when the test `t` ends. The test fails if the server ended earlier or has
+ * panicked.
  * @param {import("node:test").TestContext} t
  * @param {{ args?: string[], env?: Record<string, string> }} [options] more flags and variables
  * @returns {Promise<Server>}
@@ -43,7 +43,7 @@ export async function startServer(t, { args = [], env = {} } = {}) {
     }
     await rm(folder, { recursive: true });
     assert.ok(alive, `the server ended by itself:\n${log}`);
-    assert.equal(child.exitCode, 0, `the server stopped badly:\n${log}`);
+    assert.equal(child.exitCode, 0, `the server did not stop cleanly:\n${log}`);
     assert.doesNotMatch(log, /panicked/);
   });
   const origin = await new Promise((resolve, reject) => {
@@ -79,20 +79,20 @@ export class Server {
     });
   }
 
-  /** The answer to a document, whatever is in it. */
+  /** Returns the response to a document, with or without errors. */
   async request(query, variables = {}, token = undefined) {
     const headers = token ? { authorization: `Bearer ${token}` } : {};
     return (await this.post({ query, variables }, headers)).json();
   }
 
-  /** The `data` of an answer that has no errors. */
+  /** Returns the `data` of the response, which must have no errors. */
   async data(query, variables = {}, token = undefined) {
     const { data, errors } = await this.request(query, variables, token);
     assert.equal(errors, undefined, JSON.stringify(errors));
     return data;
   }
 
-  /** A new learner's tokens. */
+  /** Registers a learner and returns the tokens. */
   async register(email = "asha@example.com") {
     const { register } = await this.data(
       `mutation ($input: RegisterInput!) {
@@ -104,7 +104,7 @@ export class Server {
     return register.tokens;
   }
 
-  /** The demo's courses: their ids, and the ids and prices of their subjects. */
+  /** Returns the demo's courses with the ids and prices of their subjects. */
   async courses() {
     const { courses } = await this.data(
       `{ courses { edges { node { id name subjects { edges { node { id name price { amount } } } } } } } }`,
@@ -113,5 +113,5 @@ export class Server {
   }
 }
 
-/** The password of every account that the tests make. */
+/** The password of every account that the tests create. */
 export const password = "correct horse battery staple";

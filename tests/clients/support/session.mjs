@@ -1,4 +1,4 @@
-// What a frontend keeps of a sign-in, and how it renews it.
+// The tokens that a frontend keeps after a sign-in, and how it renews them.
 
 import assert from "node:assert/strict";
 import { createPrivateKey, sign } from "node:crypto";
@@ -25,7 +25,7 @@ export class Session {
     return this.tokens ? { authorization: `Bearer ${this.accessToken}` } : {};
   }
 
-  /** Exchanges the refresh token. Whoever asks meanwhile gets the same exchange: a token works once. */
+  /** Exchanges the refresh token. Calls during the exchange share it, because a token works only once. */
   renew() {
     this.#renewing ??= this.#exchange().finally(() => (this.#renewing = null));
     return this.#renewing;
@@ -43,7 +43,7 @@ export class Session {
     this.renewals += 1;
   }
 
-  /** Lets an hour pass for the access token: the same, signed by the server's own key, but expired. */
+  /** Replaces the access token by one that expired an hour earlier. The server's own key signs it. */
   async expire() {
     const [header, claims] = this.accessToken.split(".");
     const { exp, nbf, iat, ...who } = JSON.parse(Buffer.from(claims, "base64url"));

@@ -31,7 +31,7 @@ pub struct Registration {
 }
 
 impl Registration {
-    /// A registration with these fields, whether they make sense or not.
+    /// Creates a registration. The fields may be invalid.
     #[must_use]
     pub fn new(name: &str, email: &str, password: &str) -> Self {
         Self { name: name.to_owned(), email: email.to_owned(), password: password.to_owned() }

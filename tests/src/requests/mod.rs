@@ -1,6 +1,6 @@
-//! Requests that many tests send. Each has a builder for its input and a typed answer.
+//! Requests that many tests send. Each has a builder for its input and a typed response.
 //!
-//! A test that looks at something unusual sends a document of its own with [`Client::run_with`].
+//! A test that needs another selection sends its own document with [`Client::run_with`].
 
 mod accounts;
 mod cart;
@@ -32,7 +32,7 @@ pub struct UserError {
     /// The sentence for people.
     #[serde(default)]
     pub message: String,
-    /// The input that is wrong, from the outside in. It is empty if the request did not select it.
+    /// The path to the wrong part of the input. It is empty if the request did not select the path.
     #[serde(default)]
     pub path: Vec<String>,
     /// The other fields that the request selects, by their names.

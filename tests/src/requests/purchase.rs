@@ -47,7 +47,7 @@ impl TestCourse {
 }
 
 impl PurchaseInput {
-    /// Asks for subjects by their global ids, whether this makes sense or not.
+    /// Asks for subjects by their global ids. The combination may be invalid.
     #[must_use]
     pub fn new(course: &str, purchase_type: &str, subjects: &[&String]) -> Self {
         Self(json!({ "courseId": course, "purchaseType": purchase_type, "subjectIds": subjects }))

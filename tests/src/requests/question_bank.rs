@@ -118,7 +118,7 @@ impl<'a> IntoFuture for ImportRequest<'a> {
     }
 }
 
-/// The answer of `exportQuestions`.
+/// The payload of `exportQuestions`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Export {
@@ -148,7 +148,7 @@ impl ExportRequest<'_> {
         self
     }
 
-    /// Asks for questions after a cursor; from the start without one.
+    /// Asks for the questions after a cursor. Without a cursor, begins at the first question.
     #[must_use]
     pub fn after(mut self, cursor: Option<&str>) -> Self {
         self.variables["after"] = cursor.into();

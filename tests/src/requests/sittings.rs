@@ -20,11 +20,11 @@ pub const SESSION: &str = "session { id status attemptNumber startedAt expiresAt
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SittingPayload {
-    /// The sitting; none if it was not found.
+    /// The sitting. `None` if it was not found.
     pub session: Option<Session>,
     /// Whether a start found the sitting open.
     pub resumed: bool,
-    /// The slots that keep another answer than the batch gives.
+    /// The slots that keep an answer of a later batch.
     pub superseded: Vec<i64>,
     /// Why the request was refused.
     pub user_errors: Vec<UserError>,
@@ -46,7 +46,7 @@ pub struct Session {
     pub expires_at: String,
     /// When it ended.
     pub submitted_at: Option<String>,
-    /// The greatest number of a batch that was saved.
+    /// The greatest sequence of a saved batch.
     pub answer_sequence: i64,
     /// Its questions, by slot.
     pub questions: Vec<Question>,
@@ -196,7 +196,7 @@ impl Client {
 pub enum Tries {
     /// With the key.
     Right,
-    /// With something else.
+    /// With a wrong answer.
     Wrong,
 }
 

@@ -40,7 +40,7 @@ async fn pages_of_configured_origins_may_ask_and_read() {
             let answer = preflight(&app, origin).await;
             assert_eq!(header(&answer, "access-control-allow-origin"), None, "{origin}");
         }
-        // Also an answer that refuses can be read.
+        // The page can also read a response that refuses the request.
         for (body, status) in [(json!({ "query": "{ __typename }" }), 200), (json!([]), 400)] {
             let request = app.http().post(app.url("/graphql")).header("origin", APP).json(&body);
             let answer = request.send().await.unwrap();

@@ -32,7 +32,7 @@ async fn a_request_names_one_host() {
             assert!(line.contains(&format!(" {status} ")), "{head}: {line}");
             assert!(status == 200 || answer.contains("BAD_REQUEST"), "{head}: {answer}");
         }
-        // HTTP/2 names it in the request itself.
+        // An HTTP/2 request names its host in a pseudo-header.
         let http2 = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
         assert_eq!(http2.get(app.url("/health/live")).send().await.unwrap().status(), 200);
     })

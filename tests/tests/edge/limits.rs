@@ -1,4 +1,4 @@
-//! Budgets: of operations, and of attempts to sign in.
+//! Budgets for operations and for attempts to sign in.
 
 use jishu_tests::{Backend, Client, TestApp};
 use reqwest::Response;
@@ -64,7 +64,7 @@ async fn a_user_has_a_budget_of_their_own() {
             }
             answered += 1;
         };
-        // Each costs what it returns, the viewer, and at least 1.
+        // The cost of a request is the number of objects it returns, here the viewer, and at least 1.
         assert!((2..=10).contains(&answered), "{answered}");
         assert!((1..=60).contains(&refused(last).await));
         assert_eq!(ask(&ravi).await.status(), 200);
@@ -83,10 +83,10 @@ async fn an_address_has_a_budget_and_only_trusted_proxies_say_which_it_is() {
         for chain in ["192.0.2.1", "198.51.100.7, 192.0.2.1", "192.0.2.1, 10.1.2.3"] {
             assert_eq!(from(chain).await.status(), 200);
         }
-        // Whatever the client wrote before the proxy wrote its address.
+        // The proxy appends the client's address. Addresses that the client wrote before it do not count.
         refused(from("203.0.113.1, 192.0.2.1").await).await;
         assert_eq!(from("192.0.2.2").await.status(), 200);
-        // A household of IPv6 is one address.
+        // All IPv6 addresses of a household count as one.
         for last in 1..=3 {
             assert_eq!(from(&format!("2001:db8:1:2::{last}")).await.status(), 200);
         }
@@ -162,7 +162,7 @@ async fn each_alias_in_a_document_is_an_attempt() {
         assert_eq!(within.status(), 200);
         let body: Value = within.json().await.unwrap();
         assert_eq!(body["data"]["a3"]["userErrors"][0]["code"], "INVALID_CREDENTIALS");
-        // One is left.
+        // One attempt is left, and the document contains two.
         refused(send(&app, &document(2), Value::Null, &[]).await).await;
         let right = json!({ "input": { "email": "elsewhere@example.com", "password": "correct horse battery" } });
         refused(send(&app, LOGIN, right, &[]).await).await;
@@ -184,7 +184,7 @@ async fn registering_and_refreshing_are_attempts_too() {
         let mut token = registered.text("/register/tokens/refreshToken").to_owned();
         const REFRESH: &str = "mutation ($token: String!) { refreshTokens(refreshToken: $token) {
             tokens { refreshToken } userErrors { code } } }";
-        // Many tabs that stay signed in cost nothing.
+        // Successful refreshes cost nothing, so many tabs can stay signed in.
         for _ in 0..40 {
             let answer = app.anonymous().run_with(REFRESH, json!({ "token": token })).await;
             token = answer.text("/refreshTokens/tokens/refreshToken").to_owned();
@@ -200,7 +200,7 @@ async fn registering_and_refreshing_are_attempts_too() {
             assert_eq!(app.anonymous().run(taken).await.text("/register/userErrors/0/code"), "EMAIL_TAKEN");
         }
         refused(send(&app, taken, Value::Null, &[]).await).await;
-        // A token that works shares no budget with either.
+        // A valid refresh token does not use either of these budgets.
         let answer = app.anonymous().run_with(REFRESH, json!({ "token": token })).await;
         assert_ne!(answer.text("/refreshTokens/tokens/refreshToken"), token);
     })
@@ -236,10 +236,10 @@ async fn a_request_without_an_operation_costs_too() {
                 answered += 1;
             };
             refused(last).await;
-            // It refills meanwhile.
+            // The budget refills meanwhile.
             assert!((60..=70).contains(&answered), "{answered}");
         }
-        // A stranger does not shut out who is signed in behind the same address.
+        // A stranger who spent the address's budget does not shut out a signed-in user at the same address.
         let asha = app.learner("Asha").await;
         let answer = post("192.0.2.3", JSON, Some(asha.token()), r#"{"query":"{viewer{name}}"}"#).await;
         assert_eq!(answer.status(), 200);

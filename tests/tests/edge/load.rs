@@ -1,4 +1,4 @@
-//! More at once than the server does.
+//! More requests at once than the server accepts.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ async fn of_300_requests_at_once_the_excess_is_refused_at_once() {
     let flags = &["--max-requests=32", "--database-connections=1"];
     TestApp::run_with(Backend::Sqlite, flags, async |app| {
         let learner = app.learner("Asha").await;
-        // The one connection to read with is taken, so what is admitted waits.
+        // The only connection for reading is taken, so every admitted request waits.
         let taken = app.services.database.reader().pool().begin().await.unwrap();
         let started = Instant::now();
         let requests = (0..300).map(|_| {
@@ -32,7 +32,7 @@ async fn of_300_requests_at_once_the_excess_is_refused_at_once() {
             assert!(started.elapsed() < Duration::from_secs(10), "268 are refused");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        // Health is never refused, and tells apart a busy pool and a dead database.
+        // Health checks are never refused. A busy pool does not make them report a dead database.
         for path in ["/health/live", "/health/ready"] {
             assert_eq!(app.http().get(app.url(path)).send().await.unwrap().status(), 200);
         }
@@ -52,7 +52,7 @@ async fn of_300_requests_at_once_the_excess_is_refused_at_once() {
         assert_eq!(refused.len(), 268);
         let last = refused.iter().max().unwrap();
         println!("268 of 300 refused within {last:?}");
-        assert!(*last < Duration::from_secs(5), "the last after {last:?}");
+        assert!(*last < Duration::from_secs(5), "the last refusal came after {last:?}");
     })
     .await;
 }

@@ -1,4 +1,4 @@
-//! Attacks and faults over real sockets: what a stranger can do to the server, and what not.
+//! Attacks and faults over real sockets. They must not affect other clients of the server.
 
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test ends where it fails")]
 

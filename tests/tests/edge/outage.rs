@@ -52,7 +52,7 @@ impl World {
     async fn becomes_ready(&self) {
         let started = Instant::now();
         while self.ready().await.0 != 200 {
-            assert!(started.elapsed() < Duration::from_secs(30), "it stays unready");
+            assert!(started.elapsed() < Duration::from_secs(30), "the server stays unready");
         }
     }
 
@@ -114,7 +114,7 @@ async fn a_database_that_takes_no_writes_is_told(world: &World) {
     set(true).await;
     let started = Instant::now();
     while world.ready().await != (503, "the database accepts no writes\n".to_owned()) {
-        assert!(started.elapsed() < Duration::from_secs(10), "it is not reported");
+        assert!(started.elapsed() < Duration::from_secs(10), "the fault is not reported");
     }
     let refused = world.buy().await;
     assert_eq!(refused.pointer(CODE), Some(&json!("OVERLOADED")), "{refused:#}");

@@ -1,4 +1,4 @@
-//! Connections that are written to byte by byte.
+//! Connections to which a test writes byte by byte.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -11,8 +11,8 @@ pub(crate) async fn connect(address: &str) -> TcpStream {
     TcpStream::connect(address).await.expect("the server listens")
 }
 
-/// Sends one thing at once and another a byte each 50 ms, again and again, until the server closes. Gives what the
-/// server said and how long it took to close.
+/// Sends `fast` at once. Then repeats `slow` at one byte each 50 ms until the server closes the connection. Returns the
+/// text that the server sent, and the time until it closed.
 pub(crate) async fn trickle(address: &str, fast: &str, slow: &'static str) -> JoinHandle<(String, Duration)> {
     let started = Instant::now();
     let (mut reader, mut writer) = connect(address).await.into_split();
@@ -44,7 +44,7 @@ pub(crate) async fn read_to_close(reader: &mut (impl AsyncReadExt + Unpin)) -> S
     }
 }
 
-/// Asks for the health of the server and returns the head and the body of the answer, keeping the connection.
+/// Asks for the health of the server and returns the head and the body of the response. The connection stays open.
 pub(crate) async fn ask(stream: &mut TcpStream) -> io::Result<String> {
     stream.write_all(b"GET /health/live HTTP/1.1\r\nhost: test\r\n\r\n").await?;
     let mut said = Vec::new();

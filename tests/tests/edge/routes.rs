@@ -1,4 +1,4 @@
-//! Routes of the tests' own, served as those of the API are: what the API never does on purpose.
+//! Routes that only these tests have, on the real server code. They do things that no route of the API does on purpose.
 
 use std::time::{Duration, Instant};
 
@@ -48,7 +48,7 @@ impl Served {
         format!("http://{}{path}", self.address)
     }
 
-    /// Stops it and says how long that took.
+    /// Stops the server and returns how long that took.
     pub(crate) async fn stop(self) -> Duration {
         let started = Instant::now();
         self.stop.send(()).unwrap();
@@ -67,7 +67,7 @@ async fn a_panic_is_answered_and_the_connection_goes_on() {
     let server = serve(routes, &[]).await;
     let mut stream = connect(&server.address).await;
     stream.write_all(b"GET /panic HTTP/1.1\r\nhost: test\r\nx-request-id: abc-1\r\n\r\n").await.unwrap();
-    // Answered on the same connection, after the panic.
+    // The server answers on the same connection after the panic.
     let said = crate::raw::ask(&mut stream).await.unwrap();
     assert!(said.starts_with("HTTP/1.1 500 ") && said.contains("x-request-id: abc-1"), "{said}");
     assert!(said.contains(r#""code":"INTERNAL""#) && said.contains("nosniff"), "{said}");
@@ -85,7 +85,7 @@ async fn a_panic_is_answered_and_the_connection_goes_on() {
     server.stop().await;
 }
 
-/// Nobody takes a piece of it meanwhile, because there is none.
+/// A pause of the stream is not a slow client: there is nothing to send, so nothing is left untaken.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_that_has_nothing_to_say_is_left_alone() {
     let quiet = get(async || {
@@ -130,7 +130,7 @@ async fn a_stop_finishes_requests_and_cuts_those_that_never_end() {
     let slow = tokio::spawn(reqwest::get(server.url("/slow")));
     let mut endless = reqwest::get(server.url("/endless")).await.unwrap();
     endless.chunk().await.unwrap();
-    // Both are under way: the second began to answer, and the first was sent before it.
+    // Both requests are under way. `/slow` was sent first, and `/endless` has begun its response.
     tokio::time::sleep(Duration::from_millis(100)).await;
     let took = server.stop().await;
     assert!((3_000..4_500).contains(&took.as_millis()), "took {took:?}");
@@ -139,7 +139,7 @@ async fn a_stop_finishes_requests_and_cuts_those_that_never_end() {
         while endless.chunk().await?.is_some() {}
         reqwest::Result::Ok(())
     };
-    assert!(rest.await.is_err(), "the answer is not taken for a whole one");
+    assert!(rest.await.is_err(), "the client notices that the response is incomplete");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -152,6 +152,6 @@ async fn a_client_that_takes_nothing_is_cut() {
     tokio::time::sleep(Duration::from_millis(2_500)).await;
     let said = read_to_close(&mut stream).await;
     assert!(said.starts_with("HTTP/1.1 200 OK"));
-    assert!(said.len() < SIZE, "only what was in the buffers: {} bytes", said.len());
+    assert!(said.len() < SIZE, "more than the buffers held: {} bytes", said.len());
     server.stop().await;
 }

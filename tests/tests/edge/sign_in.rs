@@ -39,7 +39,7 @@ async fn refresh(app: &TestApp, token: &str, address: &str) -> Response {
     send(app, REFRESH, json!({ "token": token }), &[("x-forwarded-for", address)]).await
 }
 
-/// Guesses from the hall until its budget is spent. The budget refills meanwhile.
+/// Guesses passwords from the address of the hall until its budget is spent. The budget refills meanwhile.
 async fn spend(app: &TestApp) {
     for number in 0.. {
         if login(app, &format!("nobody{number}"), "password", HALL).await.status() == 429 {
@@ -75,13 +75,13 @@ async fn a_guesser_does_not_lock_out_others_at_the_same_address() {
             assert!(body["data"]["refreshTokens"]["tokens"]["refreshToken"].is_string(), "{body}");
             let name = format!("seat{seat}");
             assert_eq!(outcome(login(app, &name, PASSWORD, HALL).await).await, json!(name));
-            // This node has never seen them.
+            // These learners have never signed in on this node.
             assert_eq!(outcome(login_on(&node, app, &name, PASSWORD, HALL).await).await, json!(name));
         }
-        // A response does not show who is known here: a wrong password and an unknown account get the same one.
+        // A response does not show which accounts exist. A wrong password and an unknown account get the same response.
         let before = app.rows().await;
         for name in ["seat0", "nobody", "stranger"] {
-            // A unit of the budget may come back between the two.
+            // The budget may refill by one between the two calls.
             let answer = loop {
                 spend(app).await;
                 let answer = login(app, name, "wrong password", HALL).await;
@@ -119,7 +119,7 @@ async fn an_owner_is_not_locked_out_by_strangers_on_any_node() {
         }
         assert_eq!(outcome(login_on(&node, app, "asha", PASSWORD, HALL).await).await, "asha");
         assert_eq!(outcome(login(app, "asha", PASSWORD, HALL).await).await, "asha");
-        // A client that guesses where she was gets some guesses and no more.
+        // A client that guesses from Asha's own address gets no guesses.
         let mut guesses = 0;
         while login(app, "asha", "password", HALL).await.status() == 200 {
             guesses += 1;
@@ -145,7 +145,7 @@ async fn an_account_keeps_its_twenty_latest_networks() {
             app.clock.advance(chrono::TimeDelta::minutes(1));
             let address = format!("198.51.100.{last}");
             assert_eq!(outcome(login(&app, "asha", PASSWORD, &address).await).await, "asha");
-            // From the same network it is written once a day.
+            // A sign-in from the same network is recorded once a day.
             assert_eq!(outcome(login(&app, "asha", PASSWORD, &address).await).await, "asha");
         }
         assert_eq!(app.number("SELECT COUNT(*) FROM sign_in_networks").await, 20);
@@ -154,7 +154,7 @@ async fn an_account_keeps_its_twenty_latest_networks() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_next_attempt_is_admitted_when_it_was_said_to_be() {
+async fn the_next_attempt_is_admitted_after_the_announced_wait() {
     TestApp::run_with(Backend::Sqlite, &["--sign-ins-per-minute=60"], async |app: Arc<TestApp>| {
         let said = loop {
             let answer = login(&app, "nobody", "password", "").await;
@@ -166,7 +166,7 @@ async fn the_next_attempt_is_admitted_when_it_was_said_to_be() {
         while login(&app, "nobody", "password", "").await.status() == 429 {}
         let took = started.elapsed();
         assert!(took <= Duration::from_secs(said) + Duration::from_millis(500), "{took:?}, said {said} s");
-        // A failed attempt costs five, which the next wait shows.
+        // A failed attempt costs five units, so the next wait is longer.
         let said = refused(login(&app, "nobody", "password", "").await).await;
         assert!((4..=5).contains(&said), "{said}");
     })
@@ -190,7 +190,7 @@ async fn refresh_tokens_that_do_not_work_have_a_budget_of_their_own() {
             answered += 1;
         }
         assert!((10..=11).contains(&answered), "{answered}");
-        // A revoked token of ours is read once.
+        // The server looks up a revoked token once, and then refuses it from the budget.
         assert_eq!(refresh(&app, &dead, HALL).await.status(), 200);
         refused(refresh(&app, &dead, HALL).await).await;
         let body: Value = refresh(&app, &good, HALL).await.json().await.unwrap();

@@ -1,4 +1,4 @@
-//! Clients that are slow: to send, to take, to leave.
+//! Clients that send slowly, read slowly, or do not leave.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use crate::raw::{ask, connect, read_to_close, trickle};
 
 const HEAD: &str = "POST /graphql HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\n";
 
-/// 20 that trickle the head of a request, 20 that trickle its body, 20 that say nothing. All are connected.
+/// Opens 60 connections: 20 trickle the head of a request, 20 trickle its body, and 20 send nothing.
 async fn sixty_slow_ones(app: &TestApp) -> Vec<JoinHandle<(String, Duration)>> {
     let body = format!("{HEAD}content-length: 100000\r\n\r\n");
     let mut all = Vec::new();
@@ -32,7 +32,7 @@ async fn sixty_slow_connections_are_closed_while_others_are_served() {
         let mut served = 0;
         while !slow.iter().all(JoinHandle::is_finished) {
             let started = Instant::now();
-            // A new connection each time.
+            // Each request uses a new connection.
             let client = reqwest::Client::new();
             let query = serde_json::json!({ "query": "{ courses { edges { node { id } } } }" });
             let answer = client.post(app.url("/graphql")).json(&query).send().await.unwrap();
@@ -62,7 +62,7 @@ async fn a_stop_waits_for_nobody_who_has_not_asked() {
     let app = TestApp::start_with(Backend::Sqlite, flags).await;
     let slow = sixty_slow_ones(&app).await;
     let mut idle = connect(app.address()).await;
-    // Those that came before have been read by then.
+    // After these requests, the server has also accepted and read the slow connections.
     for _ in 0..50 {
         ask(&mut idle).await.unwrap();
     }
@@ -95,7 +95,7 @@ async fn a_connection_rests_longer_than_a_head_may_take() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn more_connections_than_there_may_be_wait_for_a_place() {
+async fn excess_connections_wait_for_a_permit() {
     let flags = &["--head-seconds=1", "--max-connections=2"];
     TestApp::run_with(Backend::Sqlite, flags, async |app| {
         let silent = [connect(app.address()).await, connect(app.address()).await];
@@ -109,7 +109,7 @@ async fn more_connections_than_there_may_be_wait_for_a_place() {
     .await;
 }
 
-/// 127.0.0.2 is as much this machine as 127.0.0.1, and another address.
+/// The other client uses 127.0.0.2, which is another address of this machine.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_client_cannot_take_all_permits() {
     let flags = &["--max-connections=10", "--max-connections-per-address=4"];
@@ -127,11 +127,11 @@ async fn one_client_cannot_take_all_permits() {
         socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
         let mut other = socket.connect(app.address().parse().unwrap()).await.unwrap();
         ask(&mut other).await.unwrap();
-        // A place that is left is free again.
+        // When a connection closes, its permit is free again.
         drop(mine.pop());
         let started = Instant::now();
         while ask(&mut connect(app.address()).await).await.is_err() {
-            assert!(started.elapsed() < Duration::from_secs(5), "the place is free again");
+            assert!(started.elapsed() < Duration::from_secs(5), "the permit is free again");
         }
     })
     .await;
@@ -147,7 +147,7 @@ async fn http2_is_served_and_closed_when_idle() {
             assert_eq!((answer.version(), answer.status().as_u16()), (reqwest::Version::HTTP_2, 200));
             tokio::time::sleep(Duration::from_millis(1_200)).await;
         }
-        // A preface, settings, and never a request.
+        // Sends a preface, settings and pings, but never a request.
         let preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\u{4}\0\0\0\0\0";
         let ping = "\0\0\u{8}\u{6}\0\0\0\0\0abcdefgh";
         let (_, after) = trickle(app.address(), preface, ping).await.await.unwrap();
@@ -156,7 +156,7 @@ async fn http2_is_served_and_closed_when_idle() {
     .await;
 }
 
-/// 64 MB of bodies that miss their last byte.
+/// A client sends 64 MB of bodies that all lack their last byte.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_client_cannot_take_all_memory_for_bodies() {
     const BYTES: usize = 1_048_576;
@@ -165,7 +165,7 @@ async fn one_client_cannot_take_all_memory_for_bodies() {
             let mut stream = connect(app.address()).await;
             let head = format!("{HEAD}content-length: {BYTES}\r\n\r\n");
             stream.write_all(head.as_bytes()).await.unwrap();
-            // One that is refused may be closed before it has sent all.
+            // The server may close a refused connection before the client has sent everything.
             let _ = stream.write_all(&vec![b' '; BYTES - 1]).await;
             stream
         };
@@ -173,7 +173,7 @@ async fn one_client_cannot_take_all_memory_for_bodies() {
         for _ in 0..64 {
             unfinished.push(unfinished_body().await);
         }
-        // Half a megabyte, for which there is room while one of them is missing.
+        // A body of half a megabyte fits as soon as one of the unfinished bodies is missing.
         let query = format!("{{\"query\":\"{{__typename}}\"}}{}", " ".repeat(BYTES / 2));
         let asked = format!("{HEAD}connection: close\r\ncontent-length: {}\r\n\r\n{query}", query.len());
         let ask_from = async |from: &str| {
@@ -183,15 +183,15 @@ async fn one_client_cannot_take_all_memory_for_bodies() {
             let _ = stream.write_all(asked.as_bytes()).await;
             read_to_close(&mut stream).await
         };
-        // The server has not read all that was sent, and what is asked meanwhile may take the place of one of them:
-        // then another comes, and has longer.
+        // The server may not have read all bodies yet, so the request may find room and succeed. Then the test sends
+        // another unfinished body and waits longer.
         let mut pause = Duration::from_millis(50);
         loop {
             tokio::time::sleep(pause).await;
             if ask_from("127.0.0.1").await.starts_with("HTTP/1.1 503 ") {
                 break;
             }
-            assert!(pause < Duration::from_secs(10), "it has its share");
+            assert!(pause < Duration::from_secs(10), "the client never reaches its share of the memory");
             unfinished.push(unfinished_body().await);
             pause *= 2;
         }
@@ -200,7 +200,7 @@ async fn one_client_cannot_take_all_memory_for_bodies() {
         drop(unfinished);
         let started = Instant::now();
         while !ask_from("127.0.0.1").await.starts_with("HTTP/1.1 200 ") {
-            assert!(started.elapsed() < Duration::from_secs(40), "it is free again");
+            assert!(started.elapsed() < Duration::from_secs(40), "the memory is free again");
         }
     })
     .await;

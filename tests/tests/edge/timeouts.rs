@@ -14,7 +14,7 @@ async fn on(backend: Backend, test: impl AsyncFnOnce(Arc<TestApp>)) {
     TestApp::run_with(backend, FLAGS, test).await;
 }
 
-/// Locks a table against everybody, on a connection of its own; closing it unlocks.
+/// Locks a table against everybody, on a new connection. Closing the connection unlocks the table.
 async fn lock(app: &TestApp, table: &str) -> DatabaseConnection {
     let mut options = sea_orm::ConnectOptions::new(&app.database_url);
     options.max_connections(1).min_connections(1);
@@ -33,8 +33,8 @@ async fn timed(client: &Client, query: &str) -> (Answer, Duration) {
     (answer, started.elapsed())
 }
 
-/// Ten readers of a locked table, two connections for reading: each gives up in time, and then others are served although
-/// the lock is still there.
+/// Ten requests read a locked table, and the server has two connections for reading. Each request gives up in time. Then
+/// other requests are served although the lock is still there.
 async fn a_request_that_waits_for_a_lock_frees_its_connection(app: Arc<TestApp>) {
     let learner = app.learner("Asha").await;
     app.course(&["Physics"]).create(&app).await;
@@ -54,7 +54,7 @@ async fn a_request_that_waits_for_a_lock_frees_its_connection(app: Arc<TestApp>)
     assert_eq!(learner.run(page).await.list("/viewer/mockTestAttempts/edges").len(), 0);
 }
 
-/// A purchase goes on in a task of its own, and ends there before its time is over.
+/// A purchase continues in a task of its own when its client leaves, and gives up there before its time is over.
 async fn a_write_that_waits_gives_up_too(app: Arc<TestApp>) {
     let learner = app.learner("Asha").await;
     let course = app.course(&["Physics"]).create(&app).await;
@@ -76,11 +76,11 @@ async fn a_write_that_waits_gives_up_too(app: Arc<TestApp>) {
     assert_eq!(learner.run(&purchase).await.text("/purchase/outcome"), "CREATED");
 }
 
-/// No connection is free: nobody waits longer than a request may take.
+/// When no connection is free, a request waits no longer than its time limit.
 async fn a_request_without_a_connection_is_given_up(app: Arc<TestApp>) {
     let learner = app.learner("Asha").await;
     let readers = app.services.database.reader().pool();
-    // One of three connections to a server is for writing.
+    // On a database server, one of the three connections is for writing.
     let count = if app.backend == Backend::Sqlite { 3 } else { 2 };
     let taken = join_all((0..count).map(|_| readers.begin())).await;
     let started = Instant::now();
@@ -97,7 +97,7 @@ async fn a_request_without_a_connection_is_given_up(app: Arc<TestApp>) {
     assert_eq!(body["errors"][0]["extensions"]["code"], "TIMEOUT");
     assert!((1_900..3_000).contains(&started.elapsed().as_millis()), "took {:?}", started.elapsed());
     for transaction in taken {
-        // PostgreSQL ended it meanwhile: it did nothing for longer than a statement may take.
+        // PostgreSQL may have ended the transaction, because it was idle for longer than a statement may take.
         let _ = transaction.unwrap().rollback().await;
     }
     assert_eq!(learner.run("{ viewer { name } }").await.text("/viewer/name"), "Asha");

@@ -1,4 +1,4 @@
-//! Clients that ask and do not take the answer.
+//! Clients that send a request and do not read the response.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use crate::raw::{connect, read_to_close};
 use crate::routes::serve;
 
-/// An HTTP/2 connection that asks for one answer, of which it takes so many bytes. Its head is there.
+/// Sends a request over HTTP/2 and waits for the head of the response. The client accepts `window` bytes of its body.
 async fn ask_over_http2(address: &str, window: u8) -> TcpStream {
     let path = b"/graphql?query=%7B__schema%7Btypes%7Bname%7D%7D%7D";
     let mut asked = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
@@ -26,7 +26,7 @@ async fn ask_over_http2(address: &str, window: u8) -> TcpStream {
     stream.write_all(&asked).await.unwrap();
     let mut said = Vec::new();
     while !said.windows(9).any(|frame| frame[3..] == [1, 4, 0, 0, 0, 1]) {
-        assert_ne!(stream.read_buf(&mut said).await.unwrap(), 0, "the answer has a head: {said:?}");
+        assert_ne!(stream.read_buf(&mut said).await.unwrap(), 0, "no head of a response in {said:?}");
     }
     stream
 }
@@ -55,10 +55,10 @@ async fn a_stop_does_not_wait_for_them() {
     assert!(stopped < Duration::from_secs(6), "the drain deadline is 60 s, and it took {stopped:?}");
 }
 
-/// Some 3 kB a second, of which each was progress once.
+/// The client reads about 3 kB a second. Each read is progress, but it is too slow.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn to_take_a_little_now_and_then_is_too_slow() {
-    // More than the system keeps for a socket.
+async fn a_client_that_reads_a_little_at_a_time_is_too_slow() {
+    // The body is larger than the system's buffers for a socket.
     let large = Router::new().route("/large", get(async || vec![b'x'; 16 * 1024 * 1024]));
     let server = serve(large, &["--idle-seconds=2"]).await;
     let socket = TcpSocket::new_v4().unwrap();
@@ -70,16 +70,17 @@ async fn to_take_a_little_now_and_then_is_too_slow() {
     assert!(taken.starts_with(b"HTTP/1.1 200 OK"));
     let started = Instant::now();
     while stream.read_exact(&mut taken).await.is_ok() {
-        assert!(started.elapsed() < Duration::from_secs(15), "it is cut");
+        assert!(started.elapsed() < Duration::from_secs(15), "the server cuts the connection");
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
-    assert!(started.elapsed() > Duration::from_millis(1_900), "it had its time");
+    assert!(started.elapsed() > Duration::from_millis(1_900), "the server waited for its idle limit");
     server.stop().await;
 }
 
-/// 6 MB in 64 steps over three seconds: longer than the patience, and far above the least pace.
+/// The client reads 6 MB in 64 steps over three seconds. That is longer than the idle limit, but far above the minimum
+/// rate.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn to_take_it_steadily_is_fast_enough() {
+async fn a_client_that_reads_steadily_is_fast_enough() {
     const BYTES: usize = 6 * 1024 * 1024;
     let large = Router::new().route("/large", get(async || vec![b'x'; BYTES]));
     let server = serve(large, &["--idle-seconds=1"]).await;
@@ -94,6 +95,6 @@ async fn to_take_it_steadily_is_fast_enough() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let head = stream.read_to_end(&mut taken).await.unwrap();
-    assert!((100..2_000).contains(&head), "as much is left as the head was long: {head}");
+    assert!((100..2_000).contains(&head), "the rest must be as long as the head: {head}");
     server.stop().await;
 }

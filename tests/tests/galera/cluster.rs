@@ -26,14 +26,14 @@ pub(crate) struct Node {
 
 /// The counters of a node since its start.
 pub(crate) struct Conflicts {
-    /// Transactions of this node that failed at COMMIT, for another node's had come before.
+    /// Number of this node's transactions that failed at COMMIT, because another node had changed the same rows first.
     pub(crate) certification_failures: i64,
-    /// Transactions of this node that were ended on their way, for another node's needed their locks.
+    /// Number of this node's transactions that were aborted before COMMIT, because another node's needed their locks.
     pub(crate) brute_force_aborts: i64,
 }
 
 impl Cluster {
-    /// Makes the first node, and lets the others copy it one by one.
+    /// Starts the first node. The others then join one by one, and each copies its data.
     pub(crate) async fn start(size: usize, folder: &Path) -> Self {
         let mut nodes: Vec<Node> = Vec::new();
         for number in 0..size {
@@ -93,7 +93,7 @@ impl Node {
         Self { ports, log, child }
     }
 
-    /// Waits until it has all that the cluster has.
+    /// Waits until the node has all data of the cluster.
     async fn until_synced(&mut self) {
         let started = Instant::now();
         loop {
@@ -119,7 +119,7 @@ impl Node {
         format!("mysql://root@127.0.0.1:{}/jishu", self.ports.client)
     }
 
-    /// One connection to this node.
+    /// Opens one connection to this node.
     pub(crate) async fn connect(&self, database: &str) -> Result<DatabaseConnection, DbErr> {
         let url = format!("mysql://root@127.0.0.1:{}/{database}", self.ports.client);
         let mut options = ConnectOptions::new(url);
@@ -142,7 +142,7 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        // Nothing that a node has is wanted after the test.
+        // The node's data is not needed after the test.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -160,14 +160,14 @@ struct Ports {
     client: u16,
     /// The port at which the nodes talk to one another.
     group: u16,
-    /// The port for a node that missed some writes.
+    /// The port that sends the missed writes to a node that rejoins.
     missed: u16,
-    /// The port for a node that joins and copies everything.
+    /// The port through which a new node copies all data.
     copy: u16,
 }
 
 impl Ports {
-    /// Held at once, so that they differ, and free a moment ago.
+    /// Finds free ports. All listeners exist at the same time, so the ports differ.
     fn free() -> Self {
         let listeners = [(); 4].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
         let [client, group, missed, copy] =

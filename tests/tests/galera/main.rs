@@ -1,7 +1,7 @@
-//! Three servers, each on its own node of a three-node Galera cluster, and learners who purchase through all
-//! three at once.
+//! Starts a Galera cluster of three nodes, and a server on each node. Learners purchase through all three servers at
+//! once.
 //!
-//! Starts a cluster of the distribution's MariaDB, and so is left out of the test command:
+//! The test command skips these tests, because they need the distribution's MariaDB with Galera. To run them:
 //! `TEST_DATABASES=mariadb tests/run --test galera -- --ignored --nocapture --test-threads 1`.
 //! `GALERA_ROUNDS` sets how many learners each storm has (30).
 

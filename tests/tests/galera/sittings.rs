@@ -1,4 +1,4 @@
-//! Sittings through all nodes: what one acknowledges counts where another ends the sitting.
+//! Sittings through all nodes. Answers that one node acknowledged count when another node ends the sitting.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -27,8 +27,8 @@ fn id(payload: &SittingPayload) -> String {
     payload.id().to_owned()
 }
 
-/// Starts of one card on all nodes at once open one sitting; and of batches that are saved on two nodes while the third
-/// ends the sitting, those count that were acknowledged.
+/// Starts one card on all nodes at once, and checks that one sitting opens. Then two nodes save batches while the third
+/// ends the sitting, and all acknowledged batches must be scored.
 pub(crate) async fn acknowledged(world: &World) {
     let (mut taken, mut refused, mut lost) = (0, 0, Vec::new());
     let learner = world.learner("Sitter", 0).await;

@@ -1,4 +1,4 @@
-//! Purchases of the same learners through all nodes.
+//! The same learners purchase through all nodes.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -16,7 +16,7 @@ fn rounds() -> usize {
     std::env::var("GALERA_ROUNDS").map_or(30, |rounds| rounds.parse().expect("a number"))
 }
 
-/// Everybody buys the same.
+/// All callers buy the same subjects.
 pub(crate) async fn identical(world: &World) {
     let mut longest = Duration::ZERO;
     for round in 0..rounds() {
@@ -29,7 +29,7 @@ pub(crate) async fn identical(world: &World) {
     eprintln!("{} rounds of {CALLERS} identical purchases, slowest call {longest:?}", rounds());
 }
 
-/// Everybody buys something of the same three subjects.
+/// Each caller buys some of the same three subjects.
 pub(crate) async fn overlapping(world: &World) {
     let mut longest = Duration::ZERO;
     for round in 0..rounds() {
@@ -42,7 +42,7 @@ pub(crate) async fn overlapping(world: &World) {
     eprintln!("{} rounds of {CALLERS} overlapping purchases, slowest call {longest:?}", rounds());
 }
 
-/// The same requests, told by their keys, reach all nodes at once: each has one answer.
+/// Sends requests with the same idempotency keys to all nodes at once. All requests of one key must get one response.
 pub(crate) async fn keyed(world: &World) {
     const REQUESTS: usize = 8;
     let mut longest = Duration::ZERO;
@@ -55,13 +55,18 @@ pub(crate) async fn keyed(world: &World) {
                 input
             })
             .collect();
-        // Each eight times: `REQUESTS` and the number of nodes have no divisor in common.
+        // Each request is sent eight times. Every node gets every request, because `REQUESTS` and the number of nodes have
+        // no common divisor.
         let inputs: Vec<Value> = (0..CALLERS).map(|caller| requests[caller % REQUESTS].clone()).collect();
         let calls = all_at_once(&learner, inputs.clone()).await;
         let again = all_at_once(&learner, inputs).await;
         longest = longest.max(slowest(&calls));
         for (number, call) in calls.iter().chain(&again).enumerate() {
-            assert_eq!(call.payload, calls[number % REQUESTS].payload, "a key has one answer");
+            assert_eq!(
+                call.payload,
+                calls[number % REQUESTS].payload,
+                "all requests of a key get one response"
+            );
         }
         assert_eq!(created(&calls[..REQUESTS]), 150);
     }
@@ -85,7 +90,7 @@ pub(crate) async fn one_after_the_other(world: &World) {
                     "courseId": world.course,
                     "purchaseType": kind,
                     "subjectIds": subjects,
-                    // One subject is left to pay for each time.
+                            // Each purchase pays for one subject. The learner owns the others.
                     "cost": "100.00",
                     "idempotencyKey": Uuid::new_v4(),
                 })
@@ -99,9 +104,9 @@ pub(crate) async fn one_after_the_other(world: &World) {
                 let first = purchase(&node(step), input.clone()).await;
                 assert_eq!(first.payload["outcome"], "CREATED");
                 let cards = 50 * i64::try_from(step + 1).expect("few");
-                assert_eq!(owned(step + 1).await, cards, "cards that the next node tells of");
+                assert_eq!(owned(step + 1).await, cards, "cards that the next node shows");
                 let again = purchase(&node(step + 2), input).await;
-                assert_eq!(again.payload, first.payload, "a repeated key has one answer");
+                assert_eq!(again.payload, first.payload, "a repeated key gets the first response");
             }
         }
     });
@@ -112,7 +117,7 @@ pub(crate) async fn one_after_the_other(world: &World) {
     eprintln!("{} learners went from node to node beside {bulks} bulk inserts", 4 * rounds());
 }
 
-/// The purchase that a caller asks for; callers take turns.
+/// Returns the selection that a caller buys. Consecutive callers buy different selections.
 fn selection(world: &World, caller: usize) -> Value {
     purchases::overlapping(&world.course, &world.subjects, caller)
 }

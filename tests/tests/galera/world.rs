@@ -1,4 +1,4 @@
-//! The cluster, a server on each node, a catalogue; and what must hold of them afterwards.
+//! The cluster, a server on each node and a catalogue. Also checks what must be true afterwards.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 use crate::cluster::{Cluster, Conflicts};
 
 pub(crate) const NODES: usize = 3;
-/// How many questions a test has.
+/// Number of questions of a test.
 pub(crate) const QUESTIONS: i64 = 24;
 
 pub(crate) struct World {
@@ -33,7 +33,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// All three servers start at once, and migrate.
+    /// Starts all three servers at once. Each of them runs the migrations.
     pub(crate) async fn start() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let cluster = Cluster::start(NODES, folder.path()).await;
@@ -95,14 +95,14 @@ impl World {
         connection.close().await.expect("closing");
     }
 
-    /// Past the server of this node, with all that the cluster had committed.
+    /// Connects to the database of a node, without its server. Reads see everything that the cluster has committed.
     async fn connect(&self, node: usize) -> DatabaseConnection {
         let connection = self.cluster.nodes[node].connect("jishu").await.expect("the node answers");
         connection.execute_unprepared("SET SESSION wsrep_sync_wait = 1").await.expect("a variable of Galera");
         connection
     }
 
-    /// A learner who registers with the server of one node, as a client of each.
+    /// Registers a learner with the server of one node. Returns a client of the learner for each node.
     pub(crate) async fn learner(&self, name: &str, node: usize) -> Vec<Client> {
         let register = "mutation ($input: RegisterInput!) {
             register(input: $input) { tokens { accessToken } userErrors { message } } }";
@@ -118,8 +118,8 @@ impl World {
         (0..NODES).map(|node| client(node, Some(token.to_owned()))).collect()
     }
 
-    /// Inserts rows by the thousand on one node until told to stop: the others need a while to apply them, and
-    /// what is committed meanwhile stands behind them in line. Tells how often.
+    /// Inserts rows by the thousand on one node until told to stop. The other nodes apply them slowly, and later commits
+    /// must wait behind them. The task returns the number of inserts.
     pub(crate) fn keep_the_others_behind(&self) -> (JoinHandle<usize>, Arc<AtomicBool>) {
         let stop = Arc::new(AtomicBool::new(false));
         let (told, connecting) = (Arc::clone(&stop), self.cluster.nodes[0].url());
@@ -139,7 +139,7 @@ impl World {
         (bulk, stop)
     }
 
-    /// On each node: nothing twice, nothing half, and the same everywhere.
+    /// Checks on each node that no purchase is duplicated or incomplete, and that all nodes have the same rows.
     pub(crate) async fn assert_right(&self) {
         let mut all = Vec::new();
         for node in 0..NODES {
@@ -202,7 +202,7 @@ impl World {
         );
     }
 
-    /// On each node: as many sittings as attempts, none of them open, and each counted.
+    /// Checks on each node that every attempt has one sitting, that all sittings are over, and that each is counted.
     pub(crate) async fn assert_sittings_right(&self) {
         for node in 0..NODES {
             let connection = self.connect(node).await;
@@ -239,8 +239,8 @@ impl World {
         }
     }
 
-    /// How often the nodes were in each other's way, how often a transaction was run again for it, and how many of those
-    /// had been ended without a word.
+    /// Prints the conflicts between the nodes, the retries they caused, and how many transactions the cluster aborted
+    /// without an error message.
     pub(crate) async fn tell_conflicts(&self) {
         for (number, (node, server)) in self.cluster.nodes.iter().zip(&self.servers).enumerate() {
             let log = server.log();

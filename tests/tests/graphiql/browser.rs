@@ -96,7 +96,7 @@ impl Browser {
         }
     }
 
-    /// Opens a window with these options of chromedriver beside the common ones.
+    /// Opens a window with these options of chromedriver in addition to the common ones.
     async fn connect(&self, mut options: Value) -> Client {
         let profile = format!("--user-data-dir={}", self.profile.path().display());
         let arguments = [

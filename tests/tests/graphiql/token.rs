@@ -72,7 +72,7 @@ async fn text_that_is_no_token_is_named_and_not_sent() {
 }
 
 #[tokio::test]
-async fn a_tab_with_an_empty_id_shows_an_error_and_leaves_none_uncaught() {
+async fn a_tab_with_an_empty_id_shows_an_error_and_throws_none() {
     let app = TestApp::start().await;
     let base = app.url("/");
     let Some(browser) = Browser::start(&base).await else { return };

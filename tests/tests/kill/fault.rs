@@ -38,26 +38,22 @@ impl Fault {
         }
     }
 
-    /// Whether a violation shows this bug. Others may occur in one of many storms, and they show nothing of it.
+    /// Returns whether a violation is a sign of this bug. In many storms other violations may occur as well.
     pub(crate) fn shows_in(self, violation: &str) -> bool {
         let signs: &[&str] = match self {
             Self::Split | Self::Miscounted => &["without exactly its cards"],
             Self::Unlocked => &["owned twice"],
-            // PostgreSQL undoes the whole purchase, the others keep the statements before the last one.
+            // PostgreSQL undoes the whole purchase. The other databases keep the statements before the last one.
             Self::Swallowed => &["without its audit event", "is lost", ": first Answered"],
             Self::KeyNotCompared => &["another body was answered"],
             Self::Unstored => &["is lost in slot"],
-            // An answer that came after the end is shown and not scored.
+            // The server shows an answer that was saved after the end of the sitting, but did not score it.
             Self::NotHeld => {
-                &["is lost in slot", "its answers come to", "submitted again", "another result than at first"]
+                &["is lost in slot", "the stored answers give", "submitted again", "changed its result"]
             }
-            Self::DeadlineAnew => {
-                &["of one sitting was told", "the deadline was", "another deadline than at first"]
-            }
+            Self::DeadlineAnew => &["one sitting was shown as", "the deadline was", "changed its deadline"],
             Self::NotAdded => &["learner and topic"],
-            Self::ScoredAgain => {
-                &["submitted again", "another result than at first", "events that a sitting was"]
-            }
+            Self::ScoredAgain => &["submitted again", "changed its result", "events that a sitting was"],
         };
         signs.iter().any(|sign| violation.contains(sign))
     }

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 
-/// One request, by its idempotency key, through all of its retries.
+/// One request with its idempotency key, and all its retries.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
     pub(crate) key: String,
     pub(crate) buyer: i64,
     pub(crate) subjects: BTreeSet<i64>,
-    /// The last answer; none while no attempt was answered.
+    /// The last response. `None` while no attempt got one.
     pub(crate) answer: Option<Answered>,
-    /// Answers to the same request that differed from the first.
+    /// Responses to the same request that differed from the first one.
     pub(crate) contradictions: Vec<String>,
 }
 
@@ -27,9 +27,9 @@ pub(crate) struct Answered {
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     pub(crate) entries: Vec<Entry>,
-    /// Answers that no client should ever see.
+    /// Responses that no client should ever see.
     pub(crate) errors: Vec<String>,
-    /// Attempts that were cut off before an answer.
+    /// Number of attempts that were cut off before a response.
     pub(crate) cut_off: usize,
 }
 

@@ -1,9 +1,12 @@
-//! The kill harness: the real server and the real database server are killed again and again under a storm of
-//! purchases, and under one of sittings, and afterwards everything that was acknowledged is there, once and whole.
+//! The kill harness. It kills the real server and the real database server again and again, during a storm of purchases
+//! and during a storm of sittings. Afterwards everything that was acknowledged must exist once and complete.
 //!
-//! `KILL_SEED` repeats the choices of a run, `KILL_SECONDS` sets how long the storm lasts on each database (20 if
-//! not set, 6 for sittings), `KILL_BUYERS` how many buyers there are (4000), and `KILL_FAULT_SECONDS` how long each
-//! planted fault has to show itself (3, and 1 for sittings). The long run: `KILL_SECONDS=400 KILL_BUYERS=40000 tests/run killed_at_random`.
+//! - `KILL_SEED` repeats the choices of a run.
+//! - `KILL_SECONDS` sets how long the storm lasts on each database. Default 20, for sittings 6.
+//! - `KILL_BUYERS` sets the number of buyers. Default 4000.
+//! - `KILL_FAULT_SECONDS` sets how long each storm with a planted fault lasts. Default 3, for sittings 1.
+//!
+//! The long run: `KILL_SECONDS=400 KILL_BUYERS=40000 tests/run killed_at_random`.
 
 #![expect(clippy::expect_used, reason = "a test ends where it fails")]
 
@@ -22,15 +25,17 @@ use ledger::Ledger;
 use storm::Kills;
 use world::World;
 
-/// How long a request is retried after the last kill.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long clients retry a request after the last kill.
+const MAX_RETRY_TIME: Duration = Duration::from_secs(60);
 
-/// Purchases are one request, sittings many.
-const PAUSE_OF_PURCHASES: u64 = 700;
-const PAUSE_OF_SITTINGS: u64 = 1_500;
+/// The longest time between a restart and the next kill, in milliseconds. A sitting takes many requests and needs more
+/// time than a purchase, which is one.
+const MAX_PURCHASE_PAUSE_MS: u64 = 700;
+const MAX_SITTING_PAUSE_MS: u64 = 1_500;
 
-/// Some faults show where two requests meet within a moment, which on a busy machine few of a storm do.
-const STORMS_FOR_A_FAULT: usize = 40;
+/// Maximum number of storms until a planted fault shows. Some faults show only when two requests arrive almost at once,
+/// which happens rarely on a busy machine.
+const MAX_STORMS_PER_FAULT: usize = 40;
 
 fn seconds(variable: &str, default: u64) -> Duration {
     Duration::from_secs(std::env::var(variable).map_or(default, |value| value.parse().expect("seconds")))
@@ -40,21 +45,21 @@ fn seed() -> u64 {
     std::env::var("KILL_SEED").map_or_else(|_| rand::random(), |value| value.parse().expect("a number"))
 }
 
-/// One database at a time: each storm takes all the cores there are.
-static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+/// Lets only one storm run at a time, because each uses all cores of the machine.
+static STORM_LOCK: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 async fn killed_at_random(backend: Backend) {
     if !backend.is_selected() {
         return;
     }
-    let _turn = ONE_AT_A_TIME.lock().await;
+    let _turn = STORM_LOCK.lock().await;
     let seed = seed();
     let mut world = World::start(backend, &[]).await;
     let kills = Kills {
         server: true,
         database: backend != Backend::Sqlite,
-        longest_pause: PAUSE_OF_PURCHASES,
-        patience: PATIENCE,
+        max_pause_ms: MAX_PURCHASE_PAUSE_MS,
+        patience: MAX_RETRY_TIME,
     };
     let report = storm::run(&mut world, seed, seconds("KILL_SECONDS", 20), kills).await;
     eprintln!("{backend:?}: KILL_SEED={seed}: {report}");
@@ -67,7 +72,7 @@ async fn aborted_at_every_boundary(backend: Backend) {
     if !backend.is_selected() {
         return;
     }
-    let _turn = ONE_AT_A_TIME.lock().await;
+    let _turn = STORM_LOCK.lock().await;
     let mut world = World::start(backend, &[]).await;
     let mut ledger = Ledger::default();
     for boundary in PURCHASE_BOUNDARIES {
@@ -84,18 +89,18 @@ async fn planted_faults_are_caught(backend: Backend) {
     if !backend.is_selected() {
         return;
     }
-    let _turn = ONE_AT_A_TIME.lock().await;
+    let _turn = STORM_LOCK.lock().await;
     for fault in Fault::OF_PURCHASES {
         // A request that a fault has broken never gets a response.
         let patience = Duration::from_secs(2);
         let kills = Kills {
             server: fault == Fault::Split,
             database: false,
-            longest_pause: PAUSE_OF_PURCHASES,
+            max_pause_ms: MAX_PURCHASE_PAUSE_MS,
             patience,
         };
         let mut caught = None;
-        for _ in 0..STORMS_FOR_A_FAULT {
+        for _ in 0..MAX_STORMS_PER_FAULT {
             let seed = seed();
             let mut world = World::start(backend, &[("JISHU_PLANT", fault.name())]).await;
             if fault == Fault::Unlocked {
@@ -117,15 +122,15 @@ async fn sittings_killed_at_random(backend: Backend) {
     if !backend.is_selected() {
         return;
     }
-    let _turn = ONE_AT_A_TIME.lock().await;
+    let _turn = STORM_LOCK.lock().await;
     let seed = seed();
     let mut world = World::start(backend, &sittings::VARIABLES).await;
     sittings::banks(&mut world).await;
     let kills = Kills {
         server: true,
         database: backend != Backend::Sqlite,
-        longest_pause: PAUSE_OF_SITTINGS,
-        patience: PATIENCE,
+        max_pause_ms: MAX_SITTING_PAUSE_MS,
+        patience: MAX_RETRY_TIME,
     };
     let report = sittings::storm(&mut world, seed, seconds("KILL_SECONDS", 6), kills).await;
     eprintln!("{backend:?}: KILL_SEED={seed}: {report}");
@@ -138,7 +143,7 @@ async fn sittings_aborted_at_every_boundary(backend: Backend) {
     if !backend.is_selected() {
         return;
     }
-    let _turn = ONE_AT_A_TIME.lock().await;
+    let _turn = STORM_LOCK.lock().await;
     let mut world = World::start(backend, &sittings::VARIABLES).await;
     sittings::banks(&mut world).await;
     let mut ledger = sittings::Ledger::default();
@@ -156,20 +161,20 @@ async fn planted_faults_in_sittings_are_caught(backend: Backend) {
     if !backend.is_selected() {
         return;
     }
-    let _turn = ONE_AT_A_TIME.lock().await;
+    let _turn = STORM_LOCK.lock().await;
     let mut world = World::start(backend, &sittings::VARIABLES).await;
     sittings::banks(&mut world).await;
     for fault in Fault::OF_SITTINGS {
-        // SQLite has one writer, and MariaDB locks by itself what an INSERT … SELECT reads, at the isolation that its
-        // statements have outside of transactions.
+        // This fault cannot show on the other databases. SQLite has one writer. MariaDB locks the rows that an
+        // INSERT … SELECT reads, at the isolation level of statements outside of transactions.
         if fault == Fault::NotHeld && backend != Backend::Postgres {
             continue;
         }
         let [grace, closing] = sittings::VARIABLES;
         let patience = Duration::from_secs(2);
-        let kills = Kills { server: false, database: false, longest_pause: PAUSE_OF_SITTINGS, patience };
+        let kills = Kills { server: false, database: false, max_pause_ms: MAX_SITTING_PAUSE_MS, patience };
         let mut caught = None;
-        for _ in 0..STORMS_FOR_A_FAULT {
+        for _ in 0..MAX_STORMS_PER_FAULT {
             let seed = seed();
             world.start_server(&[("JISHU_PLANT", fault.name()), grace, closing]);
             let report = sittings::storm(&mut world, seed, seconds("KILL_FAULT_SECONDS", 1), kills).await;

@@ -1,4 +1,5 @@
-//! Purchases from many clients at once, retried by key until each is answered, while things are killed.
+//! Many clients purchase at once while processes are killed. They retry each request with its key until it gets a
+//! response.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -27,7 +28,7 @@ pub(crate) struct Kills {
     pub(crate) server: bool,
     pub(crate) database: bool,
     /// The longest time between a restart and the next kill, in milliseconds.
-    pub(crate) longest_pause: u64,
+    pub(crate) max_pause_ms: u64,
     /// How long a request is retried after the last kill.
     pub(crate) patience: Duration,
 }
@@ -76,7 +77,7 @@ pub(crate) async fn run(world: &mut World, seed: u64, length: Duration, kills: K
     Report { ledger, server_kills, database_kills }
 }
 
-/// Kills and restarts at random for so long; tells how often the server, and how often the database.
+/// Kills and restarts processes at random for `length`. Returns how often it killed the server and the database.
 pub(crate) async fn kill_for(
     world: &mut World,
     rng: &mut StdRng,
@@ -86,9 +87,9 @@ pub(crate) async fn kill_for(
     let (mut server_kills, mut database_kills) = (0, 0);
     let started = Instant::now();
     while started.elapsed() < length {
-        tokio::time::sleep(Duration::from_millis(rng.random_range(100..kills.longest_pause))).await;
+        tokio::time::sleep(Duration::from_millis(rng.random_range(100..kills.max_pause_ms))).await;
         if kills.database && rng.random_ratio(1, 6) {
-            // A killed database server takes seconds to come back; the web server lives through it.
+            // A killed database server needs seconds to restart. The web server keeps running meanwhile.
             let database = world.database.get_mut().expect("never poisoned");
             tokio::task::block_in_place(|| {
                 database.kill();
@@ -107,7 +108,7 @@ pub(crate) async fn kill_for(
     (server_kills, database_kills)
 }
 
-/// A purchase whose server is told to abort on the way, and its retry.
+/// Sends a purchase while the server is told to abort, then restarts the server and retries the purchase.
 pub(crate) async fn one_purchase_through_an_abort(world: &mut World) -> Ledger {
     let shared = shared(world, Duration::from_secs(60));
     let number = usize::from(rand::random::<u16>()) % shared.buyers.len();
@@ -146,7 +147,7 @@ struct Wanted {
 }
 
 impl Wanted {
-    /// A, AB, BC, ABC or the bundle.
+    /// Returns a random selection: the subjects A, AB, BC or ABC, or the bundle.
     fn random(rng: &mut StdRng, subjects: &[i64]) -> Self {
         let [a, b, c] = [subjects[0], subjects[1], subjects[2]];
         let (kind, subjects) = match rng.random_range(0..5) {
@@ -165,7 +166,7 @@ fn entry(key: &str, buyer: i64, wanted: &Wanted) -> Entry {
     Entry { key: key.to_owned(), buyer, subjects, answer: None, contradictions: Vec::new() }
 }
 
-/// Takes one fresh buyer after the other, and sends several overlapping purchases of each at once.
+/// Takes one new buyer after the other, and sends several overlapping purchases of each at once.
 async fn client(shared: Arc<Shared>, mut rng: StdRng) -> Ledger {
     let mut ledger = Ledger::default();
     while !shared.stop.load(Ordering::SeqCst) {
@@ -196,7 +197,7 @@ async fn client(shared: Arc<Shared>, mut rng: StdRng) -> Ledger {
 enum Attempt {
     Answered(Answered),
     Refused(String),
-    /// No answer, or one that says to try again.
+    /// No response came, or one that says to try again.
     CutOff,
 }
 
@@ -209,7 +210,7 @@ impl Shared {
         self.tokens.issue(viewer, Utc::now()).expect("a token").token
     }
 
-    /// Sends a request until it is answered.
+    /// Sends a request until it gets a response.
     async fn until_answered(&self, token: &str, wanted: &Wanted, entry: &mut Entry, ledger: &mut Ledger) {
         let key = entry.key.clone();
         let mut stopped = None;
@@ -282,7 +283,7 @@ impl Shared {
         };
         let Ok(body) = response.json::<Value>().await else { return Attempt::CutOff };
         if let Some(error) = body["errors"].get(0) {
-            // The database was away: the client is told to try again, and does.
+            // The database did not respond. The server tells the client to try again, so the client does.
             return match error["extensions"]["code"].as_str() {
                 Some("OVERLOADED" | "TIMEOUT") => Attempt::CutOff,
                 _ => Attempt::Refused(body.to_string()),

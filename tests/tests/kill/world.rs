@@ -1,4 +1,4 @@
-//! The server under test, its database, a catalogue, and buyers; and what must be true of them afterwards.
+//! The server under test, its database, a catalogue and buyers. Also checks what must be true afterwards.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -18,8 +18,8 @@ use tempfile::TempDir;
 
 use crate::ledger::Ledger;
 
-/// How many cards each subject gives: few, so that many purchases fit into a run.
-pub(crate) const CARDS: i64 = 7;
+/// Number of cards of each subject. It is small, so that many purchases fit into a run.
+pub(crate) const CARDS_PER_SUBJECT: i64 = 7;
 
 pub(crate) struct World {
     pub(crate) server: ServerProcess,
@@ -57,7 +57,7 @@ impl World {
         self.server = ServerProcess::start(&self.url, self.folder.path(), variables);
     }
 
-    /// The database, past the server. A connection of its own each time: the database may have been killed.
+    /// Connects to the database directly. Each call opens a new connection, because the database may have been killed.
     pub(crate) async fn connect(&self) -> DatabaseConnection {
         Database::connect(&self.url).await.expect("the database answers")
     }
@@ -79,7 +79,7 @@ impl World {
                 course_id: Set(CourseId(id)),
                 name: Set(name.to_owned()),
                 list_price: Set(100_00),
-                total_mock_tests: Set(i32::try_from(CARDS).expect("few")),
+                total_mock_tests: Set(i32::try_from(CARDS_PER_SUBJECT).expect("few")),
                 max_attempts: Set(3),
                 created_at: Set(now),
                 ..Default::default()
@@ -103,11 +103,11 @@ impl World {
         connection.close().await.expect("closing");
     }
 
-    /// With it the database itself refuses what the fault does.
+    /// Drops the unique key of live entitlements. With the key, the database would refuse the rows that the fault writes.
     pub(crate) async fn drop_the_live_key(&self) {
         let connection = self.connect().await;
         let statements: &[&str] = match self.backend {
-            // A foreign key leans on it there.
+            // On MariaDB a foreign key needs an index on these columns, so this adds another one first.
             Backend::MariaDb => &[
                 "CREATE INDEX plain ON entitlements (user_id, subject_id)",
                 "ALTER TABLE entitlements DROP INDEX unique_live_entitlement",
@@ -120,7 +120,7 @@ impl World {
         connection.close().await.expect("closing");
     }
 
-    /// Signs as the server does.
+    /// Returns an issuer of access tokens with the server's signing key.
     pub(crate) fn tokens(&self) -> AccessTokens {
         let keys = KeyRing::load_or_create(&self.folder.path().join("keys.pem")).expect("keys");
         AccessTokens::new(keys, "jishu", "jishu", Duration::from_secs(3_600))
@@ -150,7 +150,7 @@ impl World {
         self.rows(connection, sql, 1).await.into_iter().map(|row| row[0]).collect()
     }
 
-    /// Everything that is not as it must be.
+    /// Returns all violations of the checks.
     pub(crate) async fn wrong(&self, ledger: &Ledger) -> Vec<String> {
         let connection = self.connect().await;
         let mut wrong = ledger.errors.clone();
@@ -160,11 +160,11 @@ impl World {
         wrong
     }
 
-    /// Checks that hold for the tables after any requests.
+    /// Checks rules that the tables must satisfy after any requests.
     async fn check_tables(&self, connection: &DatabaseConnection, wrong: &mut Vec<String>) {
         for (rule, violations) in [
             (
-                "a card is there twice",
+                "a duplicate card",
                 "SELECT purchase_id FROM mock_test_attempts GROUP BY purchase_id, subject_id, test_number HAVING COUNT(*) > 1",
             ),
             (
@@ -172,7 +172,7 @@ impl World {
                 "SELECT p.id FROM purchases p LEFT JOIN entitlements e ON e.purchase_id = p.id WHERE e.purchase_id IS NULL",
             ),
             (
-                "a purchase that does not cost what its subjects cost",
+                "a purchase with a cost that is not the sum of its subjects' prices",
                 "SELECT p.id FROM purchases p JOIN entitlements e ON e.purchase_id = p.id GROUP BY p.id, p.cost HAVING SUM(e.price_paid) <> p.cost",
             ),
             (
@@ -227,25 +227,30 @@ impl World {
             if !entry.subjects.is_subset(&has) {
                 wrong.push(format!("{}: {} without all of its subjects", entry.key, answer.outcome));
             }
-            let expected = i64::try_from(entry.subjects.len()).expect("few") * CARDS;
+            let expected = i64::try_from(entry.subjects.len()).expect("few") * CARDS_PER_SUBJECT;
             if answer.total != expected {
-                wrong.push(format!("{}: told of {} cards, {expected} are due", entry.key, answer.total));
+                wrong.push(format!(
+                    "{}: the response shows {} cards, expected {expected}",
+                    entry.key, answer.total
+                ));
             }
             if answer.outcome == "CREATED" {
-                let due = given.get(&answer.purchase).copied().unwrap_or_default() * CARDS;
+                let due = given.get(&answer.purchase).copied().unwrap_or_default() * CARDS_PER_SUBJECT;
                 if answer.created != due {
-                    wrong
-                        .push(format!("{}: told that {} were created, not {due}", entry.key, answer.created));
+                    wrong.push(format!(
+                        "{}: the response says that {} cards were created, expected {due}",
+                        entry.key, answer.created
+                    ));
                 }
                 if let Some(other) = created.insert(answer.purchase, &entry.key) {
                     wrong.push(format!("{} and {other} both created {}", entry.key, answer.purchase));
                 }
             }
         }
-        // A buyer without an acknowledged purchase has none.
+        // A buyer may have only purchases that the server acknowledged.
         let unknown = buyers.keys().filter(|purchase| !created.contains_key(purchase)).count();
         if unknown > 0 {
-            wrong.push(format!("{unknown} purchases that nobody was told to have created"));
+            wrong.push(format!("{unknown} purchases that no response acknowledged"));
         }
     }
 }

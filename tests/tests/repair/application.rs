@@ -35,7 +35,7 @@ impl Application {
     pub(crate) async fn start(old: &OldDatabase) -> Self {
         let (reader, buyer) = (connect(&old.url).await, connect(&old.url).await);
         if old.backend == Backend::Sqlite {
-            // As in jishu: in WAL mode readers do not wait for writers.
+            // jishu uses WAL mode, too. In WAL mode readers do not wait for writers.
             rows(&reader, "PRAGMA journal_mode = WAL").await;
         }
         let stop = Arc::new(AtomicBool::new(false));

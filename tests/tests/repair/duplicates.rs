@@ -135,7 +135,7 @@ async fn a_row_that_cannot_move_stops_the_repair(backend: Backend) {
 async fn a_second_repair_adds_to_the_log_of_the_first(backend: Backend) {
     OldDatabase::starting(backend, InitialKeys::Duplicates, async |old| {
         old.repair().await;
-        // As after a restore from a backup without the key. The table also has a new column.
+        // The table is in the state after a restore from a backup without the key. It also has a new column.
         let table = "mock_test_attempts";
         match backend {
             Backend::MariaDb => {

@@ -64,7 +64,7 @@ async fn cards_of_two_users_are_never_merged(backend: Backend) {
             assert_eq!(old.dump().await, dump);
             old.run(&format!("UPDATE mock_test_attempts SET {column} = {column} - 1 WHERE id = 2")).await;
         }
-        // As if an earlier merge had moved the sitting to another user's card.
+        // This simulates an earlier merge that moved the sitting to another user's card.
         old.repair().await;
         assert_eq!(old.codes().await, [""; 0]);
         old.run("UPDATE test_attempt_sessions SET user_id = 8 WHERE id = 3").await;
@@ -280,7 +280,7 @@ async fn two_question_sets_that_need_a_card_are_reported(backend: Backend) {
         let session = old.open().await;
         let summary = plan(&session.inspect().await.unwrap()).summary;
         session.close().await.unwrap();
-        let sentence = "1 question set will stand beside another one on its card";
+        let sentence = "1 question set will move to a card that has another set";
         assert!(summary.iter().any(|text| text.starts_with(sentence)), "{summary:?}");
         old.repair().await;
         // A question that the application adds later does not count as a second set.

@@ -1,4 +1,4 @@
-//! Accounts: registering, signing in, staying signed in, signing out.
+//! Accounts: registration, sign-in, sessions and sign-out.
 
 use std::sync::Arc;
 
@@ -103,7 +103,7 @@ async fn an_address_has_one_account_in_any_case(app: Arc<TestApp>) {
     let again = Registration::new("Other", "ASHA@EXAMPLE.COM", "another password");
     assert_eq!(app.anonymous().register(&again).await.refusal(), "EMAIL_TAKEN");
     assert_eq!(app.rows().await, before);
-    // Another letter is another address, whatever the database's collation thinks of accents.
+    // An address with an accented letter is another address, even if the database's collation ignores accents.
     let accented = Registration::new("Other", "àsha@example.com", "another password");
     assert!(!app.anonymous().register(&accented).await.is_refused());
 }

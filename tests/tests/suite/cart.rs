@@ -8,7 +8,7 @@ use serde_json::json;
 
 on_each_database!(
     a_cart_follows_its_owner,
-    a_quote_stands_beside_each_course,
+    each_course_of_the_cart_has_a_quote,
     subjects_that_cannot_be_bought_are_refused,
     adding_from_many_devices_at_once_keeps_each_subject_once,
     a_cart_holds_500_subjects,
@@ -32,7 +32,7 @@ async fn a_cart_follows_its_owner(app: Arc<TestApp>) {
     assert_eq!(app.learner("Binod").await.cart().await.total_count, 0);
 }
 
-async fn a_quote_stands_beside_each_course(app: Arc<TestApp>) {
+async fn each_course_of_the_cart_has_a_quote(app: Arc<TestApp>) {
     let neet = app.course(&["Physics", "Chemistry"]).named("NEET").price(150_00).create(&app).await;
     let jee = app.course(&["Mathematics"]).named("JEE").create(&app).await;
     let asha = app.learner("Asha").await;

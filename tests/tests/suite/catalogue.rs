@@ -10,7 +10,7 @@ on_each_database!(
     courses_are_searched_and_paged,
     a_change_by_sql_is_seen_soon,
     a_new_row_of_the_catalogue_is_found_at_once,
-    offers_show_in_the_price,
+    an_offer_changes_the_price,
 );
 
 async fn courses_are_listed_with_their_subjects(app: Arc<TestApp>) {
@@ -101,7 +101,7 @@ async fn a_change_by_sql_is_seen_soon(app: Arc<TestApp>) {
 }
 
 async fn a_new_row_of_the_catalogue_is_found_at_once(app: Arc<TestApp>) {
-    // Another node, or SQL, made a course that this node has not read yet.
+    // Another node or an SQL statement has created a course that this node has not read yet.
     let known = app.course(&["Physics"]).create(&app).await;
     let asha = app.learner("Asha").await;
     app.execute(&format!(
@@ -121,7 +121,7 @@ async fn a_new_row_of_the_catalogue_is_found_at_once(app: Arc<TestApp>) {
     assert_eq!(bought.text("/purchase/testCards/edges/2/node/subject/name"), "Chemistry");
 }
 
-async fn offers_show_in_the_price(app: Arc<TestApp>) {
+async fn an_offer_changes_the_price(app: Arc<TestApp>) {
     let course = app.course(&["Physics"]).create(&app).await;
     app.execute("UPDATE subjects SET offer_price = 8050").await;
     app.services.catalog.reload().await.unwrap();

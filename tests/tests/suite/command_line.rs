@@ -1,4 +1,4 @@
-//! The real binary, as an operator runs it.
+//! Runs the real binary as an operator does.
 
 use std::io::Write;
 use std::path::Path;
@@ -40,7 +40,7 @@ fn migrations_are_applied_shown_and_taken_back() {
     let run = |arguments: &[&str]| succeed(jishu(folder.path(), arguments));
     assert!(run(&["migrate", "up"]).lines().all(|line| line.starts_with("applied")));
     let status = run(&["migrate", "status"]);
-    // Without --yes it lists what would be lost, and loses nothing.
+    // Without --yes the command lists the data that would be lost, and changes nothing.
     let refused = jishu(folder.path(), &["migrate", "down", "--steps", "99"]).output().unwrap();
     assert!(!refused.status.success());
     let (told, why) = (String::from_utf8_lossy(&refused.stdout), String::from_utf8_lossy(&refused.stderr));
@@ -141,12 +141,12 @@ impl Serving {
         request.json(&body).send().await.unwrap().json().await.unwrap()
     }
 
-    /// Returns its log.
+    /// Returns the log of the server.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap()
     }
 
-    /// Kills it, like a power failure.
+    /// Kills the server, like a power failure.
     pub(crate) fn kill(mut self) -> tempfile::TempDir {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -156,13 +156,13 @@ impl Serving {
     pub(crate) fn stop(mut self) -> tempfile::TempDir {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
-        assert!(self.child.wait().unwrap().success(), "SIGTERM ends it in order");
+        assert!(self.child.wait().unwrap().success(), "SIGTERM ends the server cleanly");
         self.folder
     }
 }
 
 #[tokio::test]
-async fn sigterm_ends_it_soon_whoever_is_connected() {
+async fn sigterm_ends_the_server_soon_with_clients_connected() {
     let server = Serving::start(tempfile::tempdir().unwrap());
     let endpoint = server.printed("Endpoint").await;
     let address = endpoint.trim_start_matches("http://").trim_end_matches("/graphql").to_owned();
@@ -193,7 +193,7 @@ async fn the_demo_serves_a_first_query_and_a_purchase_and_keeps_them() {
     for _ in 0..2 {
         let server = Serving::start(folder);
         let send = async |query: &str, variables: Value| server.send(query, variables).await;
-        // The query that is printed works as it is.
+        // The printed query works without changes.
         server.printed("Token").await;
         let output = std::fs::read_to_string(server.folder.path().join("output")).unwrap();
         let (_, printed) = output.split_once("-d '").unwrap();
@@ -223,7 +223,7 @@ fn questions_are_imported_and_exported() {
     let nowhere = ["--course", "neet-ug", "--subject", "physics"];
     std::fs::write(folder.path().join("bank.gift"), "// [id:q1]\nIs it? {=yes ~no}\n\nWrite. {}\n").unwrap();
     let import = |more: &[&str]| run(&[&["import", "questions", "bank.gift"], &nowhere[..], more].concat());
-    // In another folder than that of the server no second database begins.
+    // A command in another folder than the server's does not create a second database.
     assert!(String::from_utf8_lossy(&import(&[]).stderr).contains("there is no such file"));
     assert!(!folder.path().join("jishu.db").exists());
     succeed(jishu(folder.path(), &["migrate", "up"]));
@@ -289,7 +289,8 @@ fn questions_are_imported_and_exported() {
         assert_eq!(String::from_utf8_lossy(&set.stdout).trim(), told, "{set:?}");
     }
 
-    // The name tells, whatever a question says. Options are for files that name their questions.
+    // The name of the file determines the format, even if a question looks like another format. Some options apply only to
+    // files that name their questions.
     let named = "::q1:: Fill in.\nANSWER: A, B ___ {~yes =no}\n";
     std::fs::write(folder.path().join("bank.gift"), named).unwrap();
     let told = String::from_utf8(import(&["--dry-run"]).stdout).unwrap();

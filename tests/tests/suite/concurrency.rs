@@ -1,4 +1,4 @@
-//! The promise under load: however many ask at once, each thing is bought once.
+//! Purchases under load. However many requests arrive at once, each subject is bought once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ on_each_database!(
     clients_that_hang_up_leave_whole_purchases_and_free_connections,
 );
 
-/// `PURCHASE_ROUNDS` sets another number, for a longer run.
+/// Returns the number of rounds. `PURCHASE_ROUNDS` sets it, for a longer run.
 fn rounds() -> usize {
     std::env::var("PURCHASE_ROUNDS").map_or(50, |rounds| rounds.parse().expect("a number"))
 }
@@ -97,7 +97,7 @@ async fn clients_that_hang_up_leave_whole_purchases_and_free_connections(app: Ar
     let course = app.course(&["A", "B", "C"]).bundle(250_00).create(&app).await;
     let learners = join_all((0..10).map(|number| register(&app, number))).await;
     for (number, learner) in learners.iter().enumerate() {
-        // More at once than the pool has connections, each cut off at another moment.
+        // Sends more requests at once than the pool has connections. Each client hangs up at another moment.
         let calls = (0..32_u64).map(|caller| {
             let turn = number + usize::try_from(caller).expect("few");
             let input = overlapping(&course.id, &course.subjects, turn);
@@ -106,7 +106,7 @@ async fn clients_that_hang_up_leave_whole_purchases_and_free_connections(app: Ar
         });
         join_all(calls).await;
     }
-    // Whoever asks next is served, and finds nothing half.
+    // The next requests are served, and find no incomplete purchases.
     for learner in &learners {
         let input = json!({ "courseId": course.id, "purchaseType": "FULL_BUNDLE" });
         let answer = learner.run_with(BRIEF_PURCHASE, json!({ "input": input })).await;

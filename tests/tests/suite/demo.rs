@@ -11,12 +11,12 @@ use jishu_tests::{Backend, Client, TestApp, on_each_database, rows};
 use serde_json::json;
 
 on_each_database!(
-    adding_it_again_changes_nothing,
+    adding_the_demo_again_changes_nothing,
     a_catalogue_without_questions_gets_them,
     every_card_of_the_demo_can_be_sat,
 );
 
-/// Everything that the demo writes, in its order.
+/// Returns all rows that the demo writes, in order.
 async fn everything(app: &TestApp) -> Vec<Vec<Vec<String>>> {
     let mut all = Vec::new();
     for query in [
@@ -35,16 +35,16 @@ async fn everything(app: &TestApp) -> Vec<Vec<Vec<String>>> {
     all
 }
 
-async fn adding_it_again_changes_nothing(app: Arc<TestApp>) {
+async fn adding_the_demo_again_changes_nothing(app: Arc<TestApp>) {
     let learner = demo::seed(&app.services).await.unwrap();
     let first = everything(&app).await;
     assert!(first.iter().all(|table| !table.is_empty()));
     assert_eq!(app.number("SELECT COUNT(*) FROM question_versions WHERE explanation IS NULL").await, 0);
     assert_eq!(app.number("SELECT COUNT(*) FROM topics WHERE name = 'General'").await, 0);
     assert_eq!(demo::seed(&app.services).await.unwrap().id, learner.id);
-    assert!(everything(&app).await == first, "the second time changed something");
+    assert!(everything(&app).await == first, "the second start changed something");
 
-    // Nor does it take back what an author did.
+    // Starting the demo again does not undo an author's change either.
     app.execute("UPDATE questions SET current_version = 2 WHERE external_id = 'physics-1'").await;
     app.execute("UPDATE subjects SET questions_per_test = 45 WHERE code = 'botany'").await;
     let edited = everything(&app).await;
@@ -53,7 +53,7 @@ async fn adding_it_again_changes_nothing(app: Arc<TestApp>) {
         seeded.unwrap();
     }
     node.stop().await;
-    assert!(everything(&app).await == edited, "what an author did was changed");
+    assert!(everything(&app).await == edited, "the author's change was undone");
 }
 
 async fn a_catalogue_without_questions_gets_them(app: Arc<TestApp>) {
@@ -62,11 +62,11 @@ async fn a_catalogue_without_questions_gets_them(app: Arc<TestApp>) {
     for table in ["question_options", "question_versions", "questions", "topics"] {
         app.execute(&format!("DELETE FROM {table}")).await;
     }
-    // As the catalogue was before it had questions; but for one subject, of which somebody has set the marks.
+    // These are the settings that the demo had before it had questions. Somebody has also changed the marks of one subject.
     app.execute("UPDATE subjects SET questions_per_test = 45, time_limit_seconds = 3600, marks_correct = 400, marks_wrong = -100")
         .await;
     app.execute("UPDATE subjects SET marks_correct = 300 WHERE code = 'botany'").await;
-    // Two nodes that start at once.
+    // Two nodes start at once.
     let node = app.second_node().await;
     for seeded in join_all([&app.services, &node.services].map(demo::seed)).await {
         seeded.unwrap();
@@ -83,7 +83,7 @@ async fn a_catalogue_without_questions_gets_them(app: Arc<TestApp>) {
             "botany" => ["300", "-100", "45", "3600"],
             "general-test" | "economics" => ["500", "-100", "10", "900"],
             "reasoning" | "quantitative-aptitude" | "general-awareness" => ["200", "-50", "10", "900"],
-            // It is in two courses.
+            // Two courses have a subject with this code.
             "english" if correct == "200" => ["200", "-50", "10", "900"],
             "english" => ["500", "-100", "10", "900"],
             _ => ["400", "-100", "10", "900"],
@@ -101,7 +101,7 @@ async fn learner(app: &TestApp) -> Client {
 }
 
 async fn every_card_of_the_demo_can_be_sat(app: Arc<TestApp>) {
-    // Two nodes that start at once on an empty database.
+    // Two nodes start at once on an empty database.
     let node = app.second_node().await;
     for seeded in join_all([&app.services, &node.services].map(demo::seed)).await {
         seeded.unwrap();
@@ -118,7 +118,7 @@ async fn every_card_of_the_demo_can_be_sat(app: Arc<TestApp>) {
             .await;
         assert_eq!(bought.text("/purchase/outcome"), "CREATED");
     }
-    // A paper has what all papers of the subject have: the first and the last stand for the fifty.
+    // All papers of a subject are made in the same way, so the test checks only the first and the last of fifty.
     let cards = "SELECT id FROM mock_test_attempts WHERE test_number IN (1, 50) ORDER BY id";
     let cards = rows(app.connection(), cards).await;
     assert_eq!(cards.len(), 28);
@@ -132,7 +132,7 @@ async fn every_card_of_the_demo_can_be_sat(app: Arc<TestApp>) {
     }
 }
 
-/// Nothing of the demo's files is refused or left behind, and each bank has more than a test takes.
+/// Imports each file of the demo without refusals or losses. Each bank has more questions than a test needs.
 #[tokio::test]
 async fn the_files_are_read_whole() {
     TestApp::run(Backend::Sqlite, async |app| {

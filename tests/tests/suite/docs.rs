@@ -7,7 +7,7 @@ use clap::{Arg, ArgAction, Command, CommandFactory as _};
 const BEGIN: &str = "<!-- flags: begin -->\n";
 const END: &str = "<!-- flags: end -->";
 
-/// `UPDATE_DOCS=1` writes the tables anew.
+/// Compares the tables with the flags. With `UPDATE_DOCS=1`, writes the tables again instead.
 #[test]
 fn operating_md_lists_every_flag() {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../api/docs/operating.md");

@@ -1,4 +1,4 @@
-//! Documents: what runs, how often, and what is refused before anything walks it.
+//! Documents: which fields run, how often they run, and which documents are refused before they are processed.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -54,7 +54,7 @@ async fn a_mutation_written_twice_runs_once(app: Arc<TestApp>) {
         1,
         "one request reached the service"
     );
-    // Under other names they are two, one after the other.
+    // With two aliases the purchase runs twice, one after the other.
     let both = "mutation ($input: PurchaseInput!) { a: purchase(input: $input) { outcome } b: purchase(input: $input) { outcome } }";
     let answer = app.learner("Binod").await.run_with(both, json!({ "input": input })).await;
     assert_eq!([answer.text("/a/outcome"), answer.text("/b/outcome")], ["CREATED", "EXISTING"]);
@@ -158,7 +158,7 @@ async fn values_that_apollo_compiler_lets_pass_are_refused() {
             assert_eq!(error["extensions"]["code"], "GRAPHQL_VALIDATION_FAILED", "{document}\n{body:#}");
             assert_eq!(error["locations"], json!([{ "line": 1, "column": column }]), "{document}\n{body:#}");
         }
-        // A default of either side makes up for null.
+        // A default value of the variable or of the argument replaces a missing value.
         for variable in ["$v: [ID!]", "$v: [ID!] = []", "$v: [ID!]! = []"] {
             let document = format!("query ({variable}) {{ {} }}", quote(&format!("{input}, subjectIds: $v")));
             let (_, body) = post(app, &json!({ "query": document })).await;
@@ -209,7 +209,8 @@ async fn introspection_can_be_switched_off_and_is_bounded() {
         assert_eq!(body["errors"][0]["extensions"]["code"], "GRAPHQL_VALIDATION_FAILED", "{body:#}");
     })
     .await;
-    // Small fragments first hide from apollo-compiler how deep the last goes: what it would answer counts.
+    // The small fragments come first, so that apollo-compiler does not see how deep the last one is. The size of the response
+    // must count.
     let mut bomb = "fragment A0 on __Type { name }".to_owned();
     for step in 1..=16 {
         let list = if step % 2 == 0 { "possibleTypes" } else { "interfaces" };
@@ -244,7 +245,7 @@ const TEXT: &str = "{ __typename }";
 const HASH: &str = "7f56e67dd21ab3f30d1ff8b7bed08893f0a0db86449836189b361dd1e56ddb4b";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_query_goes_by_its_hash_once_its_text_was_sent() {
+async fn a_query_runs_by_its_hash_after_its_text_was_sent() {
     let by_hash = json!({ "extensions": { "persistedQuery": { "version": 1, "sha256Hash": HASH } } });
     let mut with_text = by_hash.clone();
     with_text["query"] = json!(TEXT);
@@ -257,7 +258,7 @@ async fn a_query_goes_by_its_hash_once_its_text_was_sent() {
         assert_eq!(unknown.1["errors"][0]["extensions"]["code"], "PERSISTED_QUERY_NOT_FOUND");
         assert_eq!(post(app, &with_text).await.1["data"]["__typename"], "Query");
         assert_eq!(post(app, &by_hash).await.1["data"]["__typename"], "Query");
-        // Over GET as well, which is what makes it cacheable.
+        // The hash also works over GET, whose responses can be cached.
         let extensions = by_hash["extensions"].to_string();
         let get =
             app.http().get(app.url("/graphql")).query(&[("extensions", extensions)]).send().await.unwrap();
@@ -278,7 +279,7 @@ async fn a_query_goes_by_its_hash_once_its_text_was_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn trusted_documents_go_by_their_id_and_may_be_all_that_is_accepted() {
+async fn trusted_documents_run_by_their_id_and_may_be_the_only_ones() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("documents.json");
     std::fs::write(&file, json!({ HASH: TEXT }).to_string()).unwrap();

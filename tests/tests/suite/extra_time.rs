@@ -47,7 +47,7 @@ async fn grant(client: &Client, card: &str, input: Value) -> Value {
     granted["allowance"].clone()
 }
 
-/// The code and the last part of the path.
+/// Returns the code of the refusal and the last part of its path.
 async fn refusal(client: &Client, card: &str, input: Value) -> (String, String) {
     let refused = send(client, card, input).await;
     assert_eq!(refused["allowance"], Value::Null, "{refused}");
@@ -69,8 +69,13 @@ async fn an_open_sitting_gets_the_time_at_once_and_never_loses_any(app: Arc<Test
 
     let card = grant(&support, &sitting.card, json!({ "extraSeconds": 600 })).await;
     assert_eq!(card["mockTestAttemptId"], sitting.card);
-    assert_eq!(app.deadline(&sitting).await, after(600), "from the start, whenever it is granted");
-    // A total: more replaces it, the same changes nothing, less is for the sittings to come.
+    assert_eq!(
+        app.deadline(&sitting).await,
+        after(600),
+        "counted from the start, at whatever time it is granted"
+    );
+    // The given seconds are a total. A greater total moves the deadline, and the same total changes nothing. A smaller one
+    // applies only to later sittings.
     for (seconds, deadline, events) in [(900, 900, 2), (900, 900, 2), (300, 900, 3), (0, 900, 4)] {
         grant(&support, &sitting.card, json!({ "extraSeconds": seconds })).await;
         assert_eq!(app.deadline(&sitting).await, after(deadline), "{seconds}");
@@ -83,7 +88,7 @@ async fn an_open_sitting_gets_the_time_at_once_and_never_loses_any(app: Arc<Test
     let wanted = "SELECT COUNT(*) FROM audit_events a JOIN users u ON u.id = a.actor_id \
                   WHERE action = 'mock_test_attempt.extended' AND target_type = 'mock_test_attempts' \
                   AND u.role = 'admin'";
-    assert_eq!(app.number(wanted).await, 1, "who granted it is kept");
+    assert_eq!(app.number(wanted).await, 1, "the event names who granted it");
     assert_eq!(
         app.number(
             "SELECT COUNT(*) FROM extra_times e JOIN users u ON u.id = e.granted_by WHERE u.role = 'admin'"
@@ -110,7 +115,7 @@ async fn a_grant_counts_once_however_often_it_is_sent(app: Arc<TestApp>) {
     assert_eq!(app.number("SELECT COUNT(*) FROM extra_times").await, 1);
     assert_eq!(extended(&app).await, 1);
 
-    // Sixteen that differ leave the deadline of the longest, whatever came last.
+    // After sixteen different grants, the deadline is that of the longest, in whatever order they ran.
     let all = (0..16)
         .map(|number| grant(&staff[number % 2], &sitting.card, json!({ "extraSeconds": 1_000 + number })));
     join_all(all).await;
@@ -122,7 +127,7 @@ async fn a_grant_counts_once_however_often_it_is_sent(app: Arc<TestApp>) {
 async fn a_card_without_attempts_can_be_sat_again(app: Arc<TestApp>) {
     let (asha, sitting) = sitting(&app).await;
     let support = app.staff("Sam", Role::Support).await;
-    // While it is sat, the end of the sitting decides.
+    // While a sitting is open, the card stays in progress even if no attempt is left.
     let card = grant(&support, &sitting.card, json!({ "maxAttempts": 1 })).await;
     assert_eq!((&card["status"], &card["maxAttempts"]), (&json!("IN_PROGRESS"), &json!(1)));
     app.end_sitting(&sitting, SessionStatus::Submitted, CardStatus::Exhausted).await;
@@ -137,7 +142,7 @@ async fn a_card_without_attempts_can_be_sat_again(app: Arc<TestApp>) {
         mine.at("/viewer/mockTestAttempts/edges/0/node"),
         &json!({ "status": "COMPLETED", "maxAttempts": 1_000 })
     );
-    // A card that was never sat stays so.
+    // A card without a sitting stays available.
     app.execute("UPDATE mock_test_attempts SET attempts_used = 0, status = 'available'").await;
     let card = grant(&support, &sitting.card, json!({ "maxAttempts": 1 })).await;
     assert_eq!(card["status"], "AVAILABLE");
@@ -147,7 +152,7 @@ async fn a_sitting_whose_time_is_over_is_not_revived(app: Arc<TestApp>) {
     let (_asha, sitting) = sitting(&app).await;
     let support = app.staff("Sam", Role::Support).await;
     let deadline = app.deadline(&sitting).await;
-    // To the end of the grace it can still be saved, and so it can be extended.
+    // Until the end of the grace time the learner can still save, so support can still extend the sitting.
     app.clock.advance(TIME_LIMIT + TimeDelta::seconds(5));
     grant(&support, &sitting.card, json!({ "extraSeconds": 60 })).await;
     assert_eq!(app.deadline(&sitting).await, deadline + TimeDelta::seconds(60));
@@ -159,13 +164,17 @@ async fn a_sitting_whose_time_is_over_is_not_revived(app: Arc<TestApp>) {
     assert_eq!(refused, ("TEST_SESSION_OVERDUE".to_owned(), "extraSeconds".to_owned()));
     assert_eq!(app.deadline(&sitting).await, deadline + TimeDelta::seconds(60));
     assert_eq!(app.rows().await, before);
-    assert_eq!(app.number("SELECT seconds FROM extra_times").await, 60, "nothing of it was written");
+    assert_eq!(app.number("SELECT seconds FROM extra_times").await, 60, "nothing was written");
     assert_eq!(app.number("SELECT MAX(max_attempts) FROM mock_test_attempts").await, 3);
-    // A grant that does not move the deadline is allowed: the same time again, and attempts.
+    // A grant that does not move the deadline is allowed, such as the same extra time again, or more attempts.
     grant(&support, &sitting.card, json!({ "extraSeconds": 60, "maxAttempts": 4 })).await;
     app.end_sitting(&sitting, SessionStatus::AutoSubmitted, CardStatus::Completed).await;
     grant(&support, &sitting.card, json!({ "extraSeconds": 120 })).await;
-    assert_eq!(app.deadline(&sitting).await, deadline + TimeDelta::seconds(60), "what is over stays");
+    assert_eq!(
+        app.deadline(&sitting).await,
+        deadline + TimeDelta::seconds(60),
+        "a sitting that is over keeps its deadline"
+    );
 }
 
 async fn an_invalid_grant_is_refused_and_writes_nothing(app: Arc<TestApp>) {

@@ -1,4 +1,4 @@
-//! The door itself: methods, bodies, tokens, health.
+//! The HTTP layer: methods, bodies, tokens and health.
 
 use chrono::TimeDelta;
 use jishu_entity::UserId;
@@ -110,7 +110,7 @@ async fn documents_that_do_not_validate_say_so() {
     .await;
 }
 
-/// Signed with the server's own keys, so that only what is changed can be wrong.
+/// Reads the server's own keys, so that a token differs from a valid one only in the part that a test changes.
 fn keys(app: &TestApp) -> KeyRing {
     KeyRing::from_pem_file(&app.key_file()).unwrap()
 }
@@ -179,7 +179,7 @@ async fn health_keys_and_request_ids() {
         assert_eq!(get("/health/ready").await.unwrap().text().await.unwrap(), "ready\n");
         let keys: Value = get("/.well-known/jwks.json").await.unwrap().json().await.unwrap();
         assert_eq!((&keys["keys"][0]["alg"], &keys["keys"][0]["crv"]), (&json!("EdDSA"), &json!("Ed25519")));
-        assert!(keys["keys"][0].get("d").is_none(), "the private part stays here");
+        assert!(keys["keys"][0].get("d").is_none(), "the private key is not published");
         let given =
             app.http().get(app.url("/health/live")).header("x-request-id", "abc-1").send().await.unwrap();
         assert_eq!(given.headers()["x-request-id"], "abc-1");

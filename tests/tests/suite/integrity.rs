@@ -1,4 +1,4 @@
-//! Rows with values that are not allowed: the database refuses them, jishu names them, and other rows are not
+//! Rows with values that are not allowed. The database refuses them, jishu names existing ones, and other rows are not
 //! affected.
 
 use std::sync::Arc;
@@ -22,7 +22,7 @@ on_each_database!(
     a_question_with_a_bad_word_is_not_drawn,
 );
 
-/// A learner who has bought a course, with a sitting of the first card.
+/// Creates a learner who has bought a course, and a sitting of the first card.
 async fn with_rows(app: &TestApp) -> (TestCourse, Client) {
     let course = app.course(&["Physics"]).cards(3).create(app).await;
     app.bank(course.subject_rows[0], 4).await;
@@ -37,7 +37,7 @@ async fn with_rows(app: &TestApp) -> (TestCourse, Client) {
     (course, learner)
 }
 
-/// Drops a constraint, as an operator could who has to store something odd.
+/// Drops a constraint, as an operator could do to store an unusual value.
 async fn without(app: &TestApp, table: &str, check: &str) {
     let text = match app.backend {
         Backend::Sqlite => format!("DROP TRIGGER {check}_insert; DROP TRIGGER {check}_update"),
@@ -93,7 +93,7 @@ async fn words_that_are_not_known_are_refused(app: Arc<TestApp>) {
     assert_eq!(integrity::examine(app.connection()).await.unwrap(), [], "nothing bad was written");
 }
 
-/// All rows of tables that have a row each.
+/// Reads the rows of every table with a constraint that a test drops.
 async fn everything(app: &TestApp) -> Vec<Vec<Vec<String>>> {
     let mut all = Vec::new();
     for query in [
@@ -185,7 +185,7 @@ async fn a_bad_row_of_the_catalogue_takes_no_other_with_it(app: Arc<TestApp>) {
         json!({ "courseId": other.id, "purchaseType": "SINGLE_SUBJECT", "subjectIds": [other.subjects[1]] });
     assert_eq!(ben.run_with(buy, json!({ "input": input })).await.text("/purchase/outcome"), "CREATED");
 
-    // An owner of the bad subject sees it and the healthy ones beside it, also from a node that starts now.
+    // An owner of the bad subject sees it together with the valid subjects, also from a node that starts now.
     let owned = "{ viewer { mockTestAttempts(first: 100) { edges { node { subject { name archived } } } }
         purchases(first: 5) { edges { node { course { name } subjects { name } } } } } }";
     let shown = asha.run(owned).await.at("/viewer").to_string();
@@ -200,7 +200,7 @@ async fn a_bad_row_of_the_catalogue_takes_no_other_with_it(app: Arc<TestApp>) {
     let told: Vec<_> = found.iter().map(ToString::to_string).collect();
     assert_eq!(told, [format!("subjects, id {bad}: grading_method is 'best'")]);
 
-    // A row that can be read but not sold is not on sale, and stays with users who own it.
+    // A row with a readable but invalid value is not on sale. Users who own it keep it.
     app.execute(&format!("UPDATE courses SET currency = 'ZZZ' WHERE id = {}", other.row)).await;
     app.services.catalog.reload().await.unwrap();
     assert!(!named(&ben.run(list).await).contains("Other"));
@@ -214,10 +214,11 @@ async fn a_bad_row_of_the_catalogue_takes_no_other_with_it(app: Arc<TestApp>) {
     app.execute(&format!("UPDATE subjects SET grading_method = 'first' WHERE id IN ({bad}, {spoilt})")).await;
     app.execute("UPDATE courses SET currency = 'INR'").await;
     app.services.catalog.reload().await.unwrap();
-    assert!(named(&ben.run(list).await).contains("Biology"), "corrected, it is on sale again");
+    assert!(named(&ben.run(list).await).contains("Biology"), "after the correction it is on sale again");
 }
 
-/// PostgreSQL stores `infinity`, on which the driver panics; MariaDB dates without a day; SQLite text that is not UTF-8.
+/// Stores values that the driver cannot read: `infinity` in PostgreSQL, a date without a day in MariaDB, and text that is
+/// not UTF-8 in SQLite.
 async fn a_value_that_cannot_be_read_fails_its_field_alone(app: Arc<TestApp>) {
     let (course, asha) = with_rows(&app).await;
     app.course(&["Biology"]).named("Other").create(&app).await;
@@ -251,7 +252,7 @@ async fn a_value_that_cannot_be_read_fails_its_field_alone(app: Arc<TestApp>) {
     for sql in spoil {
         app.execute(sql).await;
     }
-    // The catalogue goes on, and so does a node that starts now.
+    // The catalogue still loads, and a new node still starts.
     app.services.catalog.reload().await.unwrap();
     let node = app.second_node().await;
     assert_eq!(node.services.catalog.snapshot().courses_on_sale().count(), 1);
@@ -262,12 +263,12 @@ async fn a_value_that_cannot_be_read_fails_its_field_alone(app: Arc<TestApp>) {
         "{ viewer { mockTestAttempts(first: 1) { edges { node { subject { name course { name } } } } } } }";
     let shown = ben.run(names).await;
     assert_eq!(shown.text("/viewer/mockTestAttempts/edges/0/node/subject/name"), "Physics");
-    // A field fails, not the whole request.
+    // Only the field fails, not the whole request.
     let bought =
         "{ courses { totalCount } viewer { mockTestAttempts(first: 1) { edges { node { canStart } } } } }";
     let answer = asha.send(bought, serde_json::Value::Null).await;
     assert_eq!((answer.status, &answer.body["errors"][0]["extensions"]["code"]), (200, &json!("INTERNAL")));
-    // Others' sittings are closed.
+    // The server closes the sittings of other learners.
     app.clock.advance(TimeDelta::days(1));
     let left = i64::from(app.backend == Backend::Postgres);
     while app.number("SELECT COUNT(*) FROM test_sessions WHERE open_marker = 1").await > left {
@@ -294,7 +295,7 @@ async fn a_bad_row_keeps_no_other_sitting_from_being_closed(app: Arc<TestApp>) {
     }
     without(&app, "users", "check_users_status").await;
     app.execute("UPDATE users SET status = 'gone' WHERE email = 'asha@example.com'").await;
-    // SQLite stores a word where a number belongs: that sitting cannot be read at all.
+    // SQLite stores a word in a column of numbers, so that sitting cannot be read at all.
     let spoilt = if app.backend == Backend::Sqlite { 2 } else { 1 };
     if app.backend == Backend::Sqlite {
         let of = "(SELECT id FROM users WHERE email = 'ben@example.com')";
@@ -312,7 +313,7 @@ async fn a_bad_row_keeps_no_other_sitting_from_being_closed(app: Arc<TestApp>) {
     let card = chitra.run_with(shown, json!({ "id": card })).await;
     assert_eq!(*card.at("/node"), json!({ "status": "COMPLETED", "latestScore": "8.00" }));
 
-    // A subscriber receives later changes, whatever rows precede them.
+    // A subscriber receives later changes, although unreadable rows precede them.
     let watch = app
         .services
         .events
@@ -321,7 +322,9 @@ async fn a_bad_row_keeps_no_other_sitting_from_being_closed(app: Arc<TestApp>) {
     let watch = watch.unwrap();
     let more = app.course(&["Botany"]).cards(1).create(&app).await;
     app.cards(chitra, &more).await;
-    tokio::time::timeout(std::time::Duration::from_secs(20), watch.changes()).await.expect("it is told");
+    tokio::time::timeout(std::time::Duration::from_secs(20), watch.changes())
+        .await
+        .expect("the subscriber receives the change");
 }
 
 async fn a_question_with_a_bad_word_is_not_drawn(app: Arc<TestApp>) {

@@ -1,5 +1,5 @@
-//! Rooms inside a crate depend one way. The crates themselves hold the rest: `jishu-service` has neither
-//! async-graphql nor axum to depend on, and `jishu-entity` has no crate of jishu.
+//! Folders inside a crate depend on each other in one direction. The crates enforce the other rules: `jishu-service` does
+//! not depend on async-graphql or axum, and `jishu-entity` depends on no crate of jishu.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ("api/src/http", &["sea_orm::", "jishu_entity", "crate::server", "crate::cli"]),
 ];
 
-/// The rooms of `jishu-service` that hold rules. The rooms below them know none.
+/// The folders of `jishu-service` with the rules. The folders below them must not use these.
 const RULES: &[&str] = &[
     "crate::account",
     "crate::card",
@@ -49,7 +49,7 @@ const RULES: &[&str] = &[
 
 fn sources(folder: &Path, into: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).expect("the folder is there") {
-        let path = entry.expect("it can be read").path();
+        let path = entry.expect("the file can be read").path();
         if path.is_dir() {
             sources(&path, into);
         } else if path.extension().is_some_and(|extension| extension == "rs") {

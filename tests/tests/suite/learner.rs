@@ -1,4 +1,4 @@
-//! Learners as support sees them.
+//! `learner`: what support sees of a learner.
 
 use std::sync::Arc;
 
@@ -36,15 +36,15 @@ async fn support_finds_the_card_to_grant_time_to(app: Arc<TestApp>) {
         json!({ "mockTestAttemptId": world.card, "testNumber": 1, "status": "IN_PROGRESS", "maxAttempts": 3,
             "attemptsUsed": 1, "extraSeconds": 0, "canStart": true, "latestAttemptAt": started.session().started_at,
             "expiresAt": started.session().expires_at,
-            // The right of who asks, and not of whose card it is.
+            // `viewerEntitlement` is the entitlement of the support user, not of the learner.
             "subject": { "id": world.course.subjects[0], "viewerEntitlement": null } })
     );
     let after = found.text("/learner/testCards/pageInfo/endCursor");
     let rest = support.run_with(LEARNER, json!({ "email": "asha@example.com", "after": after })).await;
     assert_eq!(rest.list("/learner/testCards/edges").len(), 1);
-    assert_eq!(looks(&app).await, 2, "each look is recorded");
+    assert_eq!(looks(&app).await, 2, "each look-up is recorded");
 
-    // Which is what a grant needs.
+    // A grant needs this id.
     let card = found.text("/learner/testCards/edges/0/node/mockTestAttemptId");
     let grant =
         "mutation ($card: ID!) { grantExtraTime(input: { mockTestAttemptId: $card, extraSeconds: 300 }) {
@@ -55,7 +55,7 @@ async fn support_finds_the_card_to_grant_time_to(app: Arc<TestApp>) {
     let found = admin.run_with(LEARNER, filter).await;
     assert_eq!(found.number("/learner/testCards/totalCount"), 1);
     assert_eq!(found.number("/learner/testCards/edges/0/node/extraSeconds"), 300);
-    // The id leads no further.
+    // Support cannot read the card or the sitting by their ids.
     world.learner.save_answers(&id(&started), 1, answers(&started, 2, 1)).await;
     let nodes = "query ($ids: [ID!]!) { nodes(ids: $ids) { id } }";
     let nodes = admin.run_with(nodes, json!({ "ids": [card, id(&started)] })).await;

@@ -16,10 +16,10 @@ const REFRESH: &str =
     "mutation ($token: String!) { refreshTokens(refreshToken: $token) { userErrors { code } } }";
 const GUESSER: &str = "192.0.2.1";
 const CLASS: &str = "2001:db8::7";
-/// A client that has done nothing.
+/// A forged log line about a client that has sent nothing.
 const FORGED: &str = "2026-11-28T00:00:00.000000Z  WARN jishu::security: sign-in failed client=203.0.113.66 ";
 
-/// A server whose log is read. It is killed when it is dropped.
+/// A server and its log. Dropping it kills the server.
 struct Logging {
     child: Child,
     origin: String,
@@ -117,7 +117,7 @@ async fn attacks_are_logged_once_each_and_cannot_be_forged(format: &str) {
     let registration =
         json!({ "input": { "name": "A", "email": "a@example.com", "password": "correct horse" } });
     server.send("/graphql", CLASS, &[], REGISTER, registration.clone()).await;
-    // Three wrong passwords, an account that is locked, two tokens, and one account too many.
+    // Causes log lines: three wrong passwords, a locked account, two bad tokens, and a registration over the limit.
     let email = format!("x@example.com\n{FORGED}\r\n");
     for _ in 0..4 {
         let input = json!({ "input": { "email": email, "password": FORGED } });
@@ -128,10 +128,10 @@ async fn attacks_are_logged_once_each_and_cannot_be_forged(format: &str) {
         .send("/graphql", GUESSER, &[("authorization", "Bearer a.b.c")], "{ __typename }", Value::Null)
         .await;
     server.send("/graphql", CLASS, &[], REGISTER, registration).await;
-    // Spends an address's budget for operations.
+    // Spends the budget for operations of an address.
     let spender = "198.51.100.3";
     while server.send("/graphql", spender, &[], "{ __typename }", Value::Null).await["errors"].is_null() {}
-    // Headers and paths of a client, and an invalid address.
+    // A client forges headers and paths, and sends an invalid address.
     let forged_path = "/x}:jishu::security:sign-in%20failed%0Aclient=203.0.113.66";
     let headers = [("x-request-id", FORGED.trim()), ("user-agent", FORGED.trim())];
     server.send(forged_path, "203.0.113.66, nonsense\tWARN", &headers, "{ __typename }", Value::Null).await;
@@ -158,7 +158,7 @@ async fn attacks_are_logged_once_each_and_cannot_be_forged(format: &str) {
             serde_json::from_str::<Value>(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         }
     }
-    assert!(!log.contains("jishu::access"), "it is off");
+    assert!(!log.contains("jishu::access"), "the log is off");
 }
 
 #[tokio::test]
@@ -211,7 +211,7 @@ async fn the_access_log_has_a_line_for_each_request() {
     assert!(!server.text().contains("secret"));
 }
 
-/// A number, nothing, or a text.
+/// Reads a value of a log line: a number, an empty value or a text.
 fn value(text: &str) -> Value {
     match (text.is_empty(), text.parse::<u64>()) {
         (true, _) => Value::Null,

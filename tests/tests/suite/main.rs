@@ -1,6 +1,6 @@
-//! The tests of the server, through its own door: GraphQL over HTTP.
+//! The tests of the server through its public interface: GraphQL over HTTP.
 
-// Some tests call services directly, and their futures are deep.
+// Some tests call services directly, and the types of their futures are nested deeply.
 #![recursion_limit = "256"]
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test ends where it fails")]
 

@@ -1,4 +1,4 @@
-//! The schema of the database: up, down, and what it refuses by itself.
+//! The schema of the database: migrating up and down, and the rows that its constraints refuse.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -36,14 +36,15 @@ async fn eight_nodes_migrate_at_once(app: &TestApp) {
     futures_util::future::join_all(nodes).await;
 }
 
-/// How many statements lie between two cuts. MariaDB keeps the statements that ran before a cut, and so may fail after any
-/// of them. The others keep none. `MIGRATION_CUTS=1` cuts after each statement.
+/// Returns the number of statements between two cuts. MariaDB keeps the statements that ran before a cut, so the cuts
+/// there are closer. The others keep none. `MIGRATION_CUTS=1` cuts after each statement.
 fn stride(backend: Backend) -> usize {
     let by_default = if backend == Backend::MariaDb { 4 } else { 12 };
     std::env::var("MIGRATION_CUTS").map_or(by_default, |stride| stride.parse().expect("a number"))
 }
 
-/// Begins at a random statement, so that several runs cut after all of them.
+/// Cuts migrations off, and lets the next run finish them. Begins at a random statement, so that several runs together cut
+/// after each statement.
 async fn a_migration_that_is_cut_off_is_finished_by_the_next_run(app: Arc<TestApp>) {
     let whole = structure(app.connection()).await;
     let all = u32::try_from(app.services.database.migrations().await.unwrap().len()).unwrap();
@@ -75,7 +76,7 @@ async fn a_migration_that_is_cut_off_is_finished_by_the_next_run(app: Arc<TestAp
     }
 }
 
-/// Runs a migration until so many of its statements have changed something. Tells whether it ended before.
+/// Runs a migration and cuts it off after `cut_after` statements that change something. Returns whether it ended earlier.
 async fn cut_off<M>(url: &str, cut_after: usize, migrate: impl FnOnce(Database) -> M) -> bool
 where
     M: Future<Output = Result<(), MigrateError>> + Send + 'static,
@@ -104,7 +105,7 @@ where
     }
 }
 
-/// The system before us had tables of the same names.
+/// The old system had tables of the same names.
 async fn a_table_that_is_not_ours_stops_a_migration(app: Arc<TestApp>) {
     let folder = tempfile::tempdir().unwrap();
     let url = app.backend.create(folder.path()).await;
@@ -115,7 +116,7 @@ async fn a_table_that_is_not_ours_stops_a_migration(app: Arc<TestApp>) {
     database.migrate_up().await.expect_err("the name is taken");
     let after = structure(database.writer()).await;
     let kept = |table: &Vec<String>| after.contains(table);
-    assert!(before.iter().all(kept), "it stays as it was: {after:?}");
+    assert!(before.iter().all(kept), "the table was changed: {after:?}");
     assert!(database.migrations().await.unwrap().iter().any(|migration| !migration.applied));
     database.close().await.unwrap();
     app.backend.remove(&url).await;
@@ -135,7 +136,7 @@ async fn the_status_of_an_empty_database_writes_nothing(app: Arc<TestApp>) {
     app.backend.remove(&url).await;
 }
 
-/// With every rule of the server passed by.
+/// Writes rows directly, without the server's rules.
 async fn the_database_refuses_what_must_not_be(app: Arc<TestApp>) {
     let course = app.course(&["Physics", "Chemistry"]).create(&app).await;
     app.learner("Asha").await;
@@ -175,7 +176,7 @@ async fn the_database_refuses_what_must_not_be(app: Arc<TestApp>) {
         card(101, physics, 1),
         card(101, chemistry, 1),
         card(101, physics, 2),
-        // An ended right stands beside a live one.
+        // The table may hold an ended entitlement besides a live one.
         "UPDATE entitlements SET ended_at = granted_at WHERE purchase_id = 101".to_owned(),
         entitlement(102, physics),
     ] {
@@ -193,12 +194,12 @@ async fn the_database_refuses_what_must_not_be(app: Arc<TestApp>) {
     let is_unique = |error: Option<SqlErr>| matches!(error, Some(SqlErr::UniqueConstraintViolation(_)));
     let is_foreign = |error: Option<SqlErr>| matches!(error, Some(SqlErr::ForeignKeyConstraintViolation(_)));
     assert!(is_unique(refused(request(102)).await), "a key used twice");
-    assert!(is_unique(refused(card(101, physics, 1)).await), "a card twice");
+    assert!(is_unique(refused(card(101, physics, 1)).await), "a duplicate card");
     assert!(is_foreign(refused(card(102, chemistry, 1)).await), "a card without an entitlement");
     refused(card(102, physics, 0)).await;
     let both_live =
         format!("UPDATE entitlements SET ended_at = NULL WHERE purchase_id = 101 AND subject_id = {physics}");
-    assert!(is_unique(refused(both_live).await), "a second live right");
+    assert!(is_unique(refused(both_live).await), "a second live entitlement");
     refused(format!("DELETE FROM users WHERE id = {user}")).await;
     refused("DELETE FROM purchases WHERE id = 101".to_owned()).await;
     refused("UPDATE mock_test_attempts SET attempts_used = 4".to_owned()).await;

@@ -12,8 +12,8 @@ on_each_database!(
     sixteen_first_sign_ins_at_once_all_succeed,
 );
 
-/// Made by Werkzeug from "correct horse battery".
-const OF_WERKZEUG: [&str; 4] = [
+/// Hashes that Werkzeug made from "correct horse battery".
+const WERKZEUG_HASHES: [&str; 4] = [
     "scrypt:32768:8:1$pqemSvxh47zPwLPK$00ab3e344a6e5aeeb4a5c1f456e57d58a3dc21ed791d35cc4c049d20d02869e2299508f237dbb8118d990bf373df893c3074e51db2f2e171019f8f97649106f0",
     "pbkdf2:sha256:260000$6909WLCfDNfNlC6i$4814d9d19c76ed2dbc963a99ded530b92382ad6bd2809853633ab8bf743dbdb5",
     "pbkdf2:sha512:1000$xHtemUVJxyNBkB4f$c4d50b36748031700ef7a7ac6853fc430a7e4c786d477c3e188ac317c8cd61c3752e4220466f437a08f6ea7607c1345ca962d271bf640ab3abe0a4d35db66bf7",
@@ -31,7 +31,7 @@ async fn with_hash(app: &TestApp, hash: &str) -> i64 {
 
 async fn a_hash_of_werkzeug_signs_in_and_is_replaced(app: Arc<TestApp>) {
     app.anonymous().register(&asha()).await;
-    for hash in OF_WERKZEUG {
+    for hash in WERKZEUG_HASHES {
         set_hash(&app, hash).await;
         let before = app.rows().await;
         for wrong in ["correct horse", "", &"x".repeat(2_000)] {
@@ -50,10 +50,10 @@ async fn a_hash_of_werkzeug_signs_in_and_is_replaced(app: Arc<TestApp>) {
         );
     }
     // The hash of a deactivated account stays.
-    set_hash(&app, OF_WERKZEUG[3]).await;
+    set_hash(&app, WERKZEUG_HASHES[3]).await;
     app.execute("UPDATE users SET status = 'deactivated'").await;
     assert_eq!(app.anonymous().login("asha@example.com", PASSWORD).await.refusal(), "INVALID_CREDENTIALS");
-    assert_eq!(with_hash(&app, OF_WERKZEUG[3]).await, 1);
+    assert_eq!(with_hash(&app, WERKZEUG_HASHES[3]).await, 1);
 }
 
 async fn a_hash_that_nobody_can_read_is_a_wrong_password(app: Arc<TestApp>) {
@@ -66,7 +66,7 @@ async fn a_hash_that_nobody_can_read_is_a_wrong_password(app: Arc<TestApp>) {
         "pbkdf2:sha256:999999999$TsJBS4KUounN08uI$067c1055c5728bacb6c3099aac10687a6cd62c84ba75bc87e6a05b76782df13a",
         "$argon2id$v=19$m=4194304,t=9,p=1$c2FsdHNhbHRzYWx0$ZmFrZWZha2VmYWtlZmFrZWZha2VmYWtl",
         "$argon2id$v=99$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
-        &OF_WERKZEUG[0].replace("32768:8:1", "2:524288:1"),
+        &WERKZEUG_HASHES[0].replace("32768:8:1", "2:524288:1"),
     ] {
         set_hash(&app, hash).await;
         let before = app.rows().await;
@@ -83,8 +83,8 @@ async fn a_hash_that_nobody_can_read_is_a_wrong_password(app: Arc<TestApp>) {
 async fn sixteen_first_sign_ins_at_once_all_succeed(app: Arc<TestApp>) {
     app.anonymous().register(&asha()).await;
     app.execute("DELETE FROM sign_in_networks").await;
-    set_hash(&app, OF_WERKZEUG[3]).await;
-    // A node that has not seen her.
+    set_hash(&app, WERKZEUG_HASHES[3]).await;
+    // This learner has never signed in on this node.
     let node = app.second_node().await;
     let client = Client::new(app.http().clone(), node.url("/graphql"), None);
     let sign_ins = (0..16).map(|_| client.login("asha@example.com", PASSWORD));

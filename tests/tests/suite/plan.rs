@@ -1,12 +1,12 @@
-//! How a database would run a statement.
+//! Reads the plan of a statement from the database.
 
 use std::fmt::Display;
 
 use jishu_tests::{Backend, TestApp};
 use sea_orm::{ConnectionTrait, Statement};
 
-/// The plan of a statement that was seen, with these values, as SQL has them, in the place of its parameters: a line
-/// for each step.
+/// Returns the plan of a recorded statement, one line for each step. `values` are SQL literals that replace the
+/// parameters.
 pub(crate) async fn plan(app: &TestApp, statement: &str, values: &[impl Display]) -> String {
     let mut sql = String::new();
     let mut values = values.iter();

@@ -1,4 +1,4 @@
-//! Quotes: the price that is quoted is the price that is charged.
+//! `purchaseQuote`: the quoted price is the price that a purchase charges.
 
 use std::sync::Arc;
 

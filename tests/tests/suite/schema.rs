@@ -1,10 +1,10 @@
-//! The schema that clients are built on.
+//! The GraphQL schema and its descriptions.
 
 use jishu_tests::{Backend, TestApp};
 
 use graphql_parser::schema::{Definition, TypeDefinition, parse_schema};
 
-/// `UPDATE_SCHEMA=1` writes the file anew.
+/// Compares the file with the schema. With `UPDATE_SCHEMA=1`, writes the file again instead.
 #[test]
 fn schema_graphql_is_the_schema() {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../schema.graphql");
@@ -72,7 +72,7 @@ fn every_type_field_and_argument_is_described() {
     assert!(bare.is_empty(), "without a description: {bare:#?}");
 }
 
-/// The queries that GraphiQL shows at first are valid for this schema.
+/// Checks that the example queries of GraphiQL are valid for this schema.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_queries_of_graphiql_are_valid() {
     TestApp::run(Backend::Sqlite, async |app| {
@@ -99,7 +99,7 @@ async fn the_queries_of_graphiql_are_valid() {
     .await;
 }
 
-/// The names that checks and clients outside this repository rely on.
+/// Checks that the names still exist on which clients outside this repository rely.
 #[test]
 fn fixed_names_stay() {
     let sdl = jishu_api::graphql::sdl();

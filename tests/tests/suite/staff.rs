@@ -1,4 +1,4 @@
-//! The powers of staff depend on the database now, and not on their tokens.
+//! The permissions of staff depend on the current row of the user, not on the role in the token.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ on_each_database!(
     a_promotion_takes_effect_at_the_next_request
 );
 
-/// Each field for staff, with a document that asks for it, and the roles that may besides admins.
+/// Each field for staff, with a document that selects it, and the role that may use it besides admins.
 const FIELDS: &[(&str, &str, Role)] = &[
     ("learner", r#"{ learner(email: "nobody@example.com") { name } }"#, Role::Support),
     (
@@ -49,7 +49,7 @@ const FIELDS: &[(&str, &str, Role)] = &[
     ),
 ];
 
-/// The result of a request: `FORBIDDEN`, or anything else.
+/// Sends a document, and returns whether the server answers `FORBIDDEN`.
 async fn is_forbidden(client: &Client, document: &str) -> bool {
     let answer = client.send(document, Value::Null).await;
     answer.body["errors"][0]["extensions"]["code"] == "FORBIDDEN"
@@ -87,13 +87,13 @@ async fn a_promotion_takes_effect_at_the_next_request(app: Arc<TestApp>) {
     for (field, document, _) in FIELDS {
         assert!(!is_forbidden(&asha, document).await, "{field}");
     }
-    // A learner's request does not read the role.
+    // For a learner's request the server does not read the role.
     let _ = app.take_statements();
     asha.run("{ __typename courses(first: 1) { totalCount } }").await;
     assert_eq!(app.take_statements(), [""; 0]);
 }
 
-/// A new field for staff must be added to the list above, or this fails.
+/// Fails if a field for staff is missing from the list above.
 #[test]
 fn every_field_for_staff_is_tested() {
     let sdl = jishu_api::graphql::sdl();

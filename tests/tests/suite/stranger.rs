@@ -1,4 +1,4 @@
-//! A stranger tries every field of the schema, found by introspection, with every id of somebody else.
+//! A stranger tries every field of the schema, found by introspection, with ids of another user.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,10 +11,10 @@ pub(crate) const INTROSPECTION: &str = "{ __schema { queryType { name } mutation
     fields { name type { ...T } args { name type { ...T } } } inputFields { name type { ...T } } } } }
   fragment T on __Type { name kind ofType { name kind ofType { name kind ofType { name kind } } } }";
 
-/// How deep documents go: past every list to what its items lead to.
-const DEPTH: usize = 7;
+/// Maximum depth of the generated documents. It reaches the objects behind the items of every list.
+const MAX_DEPTH: usize = 7;
 
-/// The limits are for strangers' documents; here the test is the stranger.
+/// Flags that raise the limits for documents, because the generated ones are large.
 pub(crate) const FLAGS: &[&str] =
     &["--max-cost", "1000000", "--max-selections", "100000", "--max-tokens", "1000000", "--max-depth", "50"];
 
@@ -53,7 +53,7 @@ async fn a_stranger_finds_nothing_of_anybody_elses_in_the_whole_schema() {
             expect_nothing(stranger, document, &secrets).await;
         }
     }
-    assert_eq!(seen, BTreeSet::from(secrets), "to herself everything is shown, so the documents do reach it");
+    assert_eq!(seen, BTreeSet::from(secrets), "the owner sees everything, so the documents do read it");
     let reached: BTreeSet<_> =
         queries.iter().flat_map(|document| document.split(char::is_whitespace)).collect();
     for field in schema.fields_below("Query") {
@@ -66,7 +66,7 @@ async fn a_stranger_finds_nothing_of_anybody_elses_in_the_whole_schema() {
             expect_nothing(stranger, &document, &secrets).await;
         }
     }
-    assert_eq!(her_rows(&app).await, before, "and nothing of hers has changed");
+    assert_eq!(her_rows(&app).await, before, "the owner's rows are unchanged");
     Arc::into_inner(app).unwrap().stop().await;
 }
 
@@ -96,7 +96,7 @@ async fn her_rows(app: &TestApp) -> Vec<i64> {
     rows
 }
 
-/// The schema as introspection tells it.
+/// The schema that introspection returns.
 pub(crate) struct Schema {
     types: Vec<Value>,
 }
@@ -110,7 +110,7 @@ impl Schema {
         self.types.iter().find(|it| it["name"] == name).unwrap_or_else(|| panic!("no type {name}"))
     }
 
-    /// An operation for each root field, each id, and once with and once without its optional arguments.
+    /// Returns operations for each root field and each id, with and without the optional arguments.
     pub(crate) fn operations(&self, kind: &str, ids: &[&str]) -> Vec<String> {
         let root = if kind == "query" { "Query" } else { "Mutation" };
         let mut documents = BTreeSet::new();
@@ -118,14 +118,14 @@ impl Schema {
             for id in ids {
                 for optional in [true, false] {
                     let tried = Attempt { schema: self, id, optional };
-                    documents.insert(format!("{kind} {{ {} }}", tried.field(field, DEPTH)));
+                    documents.insert(format!("{kind} {{ {} }}", tried.field(field, MAX_DEPTH)));
                 }
             }
         }
         documents.into_iter().collect()
     }
 
-    /// The names of all fields that lead from a type to somewhere.
+    /// Returns the names of all fields that can be reached from a type.
     pub(crate) fn fields_below(&self, root: &str) -> BTreeSet<String> {
         let (mut names, mut open, mut known) = (BTreeSet::new(), vec![root.to_owned()], BTreeSet::new());
         while let Some(ty) = open.pop() {
@@ -144,12 +144,12 @@ impl Schema {
     }
 }
 
-/// The type behind lists and non-null.
+/// Returns the name of the type inside lists and non-null.
 fn named(ty: &Value) -> &str {
     if ty["ofType"].is_null() { ty["name"].as_str().unwrap() } else { named(&ty["ofType"]) }
 }
 
-/// One way to fill arguments.
+/// The values for the arguments of one operation.
 struct Attempt<'a> {
     schema: &'a Schema,
     id: &'a str,
@@ -166,7 +166,7 @@ impl Attempt<'_> {
         format!("{name} {arguments} {}", self.selection(named(&field["type"]), depth - 1).unwrap_or_default())
     }
 
-    /// None for a leaf.
+    /// Returns the selection of a type, or `None` for a leaf.
     fn selection(&self, ty: &str, depth: usize) -> Option<String> {
         let ty = self.schema.find(ty);
         let selections = match ty["kind"].as_str().unwrap() {
@@ -175,7 +175,7 @@ impl Attempt<'_> {
                 let possible = ty["possibleTypes"].as_array().unwrap().iter().map(|possible| {
                     let name = possible["name"].as_str().unwrap();
                     let fields = self.fields(self.schema.find(name), depth);
-                    // The same name may have another type, or other arguments, in each.
+                    // A field of the same name may have another type or other arguments in each object type, so it gets an alias.
                     let fields: Vec<_> = fields.iter().map(|field| aliased(name, field)).collect();
                     format!("... on {name} {{ __typename {} }}", fields.join(" "))
                 });
@@ -197,7 +197,7 @@ impl Attempt<'_> {
         let required = argument["type"]["kind"] == "NON_NULL";
         match name {
             "first" => return Some("first: 2".to_owned()),
-            // Pages are another test's matter.
+            // Another test covers pages.
             "after" | "last" | "before" => return None,
             _ if !required && !self.optional => return None,
             _ => {}

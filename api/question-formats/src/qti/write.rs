@@ -75,7 +75,7 @@ fn texts<'a>(question: &'a DraftQuestion, losses: &mut Vec<String>) -> (&'static
             }
             Err(advice) => {
                 losses.push(format!(
-                    "Its HTML cannot stand in QTI, so it is written as plain text with its tags. {advice}"
+                    "QTI does not allow its HTML, so it is written as plain text with its tags. {advice}"
                 ));
                 ("plain", escaped())
             }

@@ -157,7 +157,7 @@ async fn begin(
     let session = NewSession::new(services, client)
         .map_err(Fault::from)?
         .skipping_recorded_visit(services, &user.email);
-    // Of two simultaneous sign-ins from a new network, the second is retried and finds the row of the first.
+    // If two sign-ins come from a new network at once, the second is retried and finds the row of the first.
     let policy = WritePolicy::not_idempotent("session.begin").retry_taken_keys();
     let input = (session.clone(), user.clone(), rehash);
     services

@@ -91,7 +91,7 @@ pub enum KeyError {
 #[derive(Clone, Debug)]
 pub struct KeyRing {
     signing: EncodingKey,
-    /// The public keys. That of the signing key comes first.
+    /// The public keys. The first one belongs to the signing key.
     public: Vec<PublicKey>,
     signing_kid: String,
     secrets: Secrets,

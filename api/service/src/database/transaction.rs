@@ -259,7 +259,7 @@ impl Database {
 /// An attempt that was not committed, or whose COMMIT failed.
 struct FailedAttempt<R> {
     error: Error<R>,
-    /// Whether COMMIT had been sent.
+    /// Whether COMMIT was sent before the failure.
     commit_was_sent: bool,
     /// Whether the cluster had ended the transaction before its body ended.
     was_ended_early: bool,

@@ -75,13 +75,13 @@ pub struct SignInAttempt<'a> {
 /// The budgets from which an attempt took 1.
 #[derive(Clone, Copy)]
 enum Charge {
-    /// An account of which no earlier sign-in from this address was looked up.
+    /// An account. The server has not looked up whether it signed in from this address before.
     Stranger(EmailHash),
     /// An account that signed in from this address before. The other budgets are spent.
     Known { account: EmailHash, refusal: SpentBudget },
     /// A registration.
     Registration,
-    /// A refresh token. It is free, so that nothing was taken, if this deployment issued it.
+    /// A refresh token. If this deployment issued it, the attempt is free and nothing was taken.
     Exchange { token: TokenHash, is_free: bool },
 }
 

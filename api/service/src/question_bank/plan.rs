@@ -264,8 +264,8 @@ fn was_corrected(draft: &DraftQuestion, correction: &question_correction::Model)
         line: draft.line,
         external_id,
         reason: format!(
-            "Its key was corrected on {}, and the file has another key. The reason was: \"{}\" Take the corrected key \
-             into the file.",
+            "Its key was corrected on {}, and the file has another key. The reason was: \"{}\" Correct the key \
+             in the file as well.",
             correction.corrected_at.format("%Y-%m-%d"),
             excerpt(&correction.reason),
         ),

@@ -17,7 +17,7 @@ use crate::paper::PaperRevision;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Review {
     is_open: bool,
-    /// The questions that also stand in an open sitting of the learner.
+    /// The questions that an open sitting of the learner also asks.
     hidden: HashSet<QuestionId>,
 }
 
@@ -30,7 +30,7 @@ impl Review {
 }
 
 /// Decides which questions of a sitting may be reviewed. The sitting must be over, and the review policy of its subject
-/// must allow it. A question that also stands in an open sitting of the learner may not be reviewed.
+/// must allow it. A question that an open sitting of the learner also asks may not be reviewed.
 ///
 /// # Errors
 /// Returns the database's error.

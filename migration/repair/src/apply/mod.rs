@@ -14,7 +14,7 @@ use crate::session::RepairSession;
 pub use outcome::RepairOutcome;
 
 impl RepairSession {
-    /// Repairs the database. What is already right stays unchanged. `watch` sees each event and can stop the repair.
+    /// Repairs the database. Correct rows and keys stay unchanged. `watch` sees each event and can stop the repair.
     ///
     /// # Errors
     /// Fails if a person must decide something first, the table stays locked, or the database reports an error.

@@ -27,7 +27,7 @@ pub struct Figures {
     pub merged_cards: i64,
     /// Groups of cards with the same purchase, subject and number.
     pub duplicates: Finding,
-    /// Those of these groups whose cards belong to several users or courses.
+    /// Groups of duplicates with cards of several users or courses.
     pub several_owners: Finding,
     /// The number of cards in these groups beyond the first card of each.
     pub surplus_cards: i64,

@@ -50,7 +50,7 @@ pub(crate) struct CardRow {
     /// The number of attempts allowed.
     pub(crate) allowed: Option<i64>,
     pub(crate) status: Option<String>,
-    /// The number of questions, as the card has it.
+    /// The number of questions that the card states.
     pub(crate) total: Option<i64>,
     /// Whether the card says that its questions exist.
     pub(crate) generated: bool,
@@ -97,7 +97,7 @@ impl SittingRow {
         self.score.is_some() && self.is_completed()
     }
 
-    /// Returns whether the sitting was completed. Without a status, a score or an end shows that.
+    /// Returns whether the sitting was completed. If it has no status, a score or an end shows that it was.
     pub(crate) fn is_completed(&self) -> bool {
         match &self.status {
             Some(status) => status.eq_ignore_ascii_case("completed"),

@@ -108,7 +108,7 @@ impl TableState {
         DERIVED_CARD_COLUMNS.into_iter().filter(|name| self.has(name)).collect()
     }
 
-    /// Returns the name of a table as the log of changes has it.
+    /// Returns the name of a table in the form that the log of changes uses.
     pub(crate) fn label(&self, table: &TableName) -> String {
         match &table.schema {
             Some(schema) if table.schema != self.table.schema => format!("{schema}.{}", table.name),

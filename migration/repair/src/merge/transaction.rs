@@ -191,8 +191,8 @@ impl<C: ConnectionTrait> MergeTransaction<'_, C> {
         Ok(())
     }
 
-    /// Moves the sets of questions that must stand beside another set. The log gives them their own reason, so that a
-    /// later inspection finds them.
+    /// Moves the sets of questions to a survivor that has another set already. The log gives them their own reason, so
+    /// that a later inspection finds them.
     async fn move_shared_sets(
         &self,
         statements: &MergeStatements<'_>,

@@ -25,7 +25,7 @@ pub(super) struct ChangeCounts {
     detached_sets: usize,
     /// Questions of these sets.
     detached_questions: i64,
-    /// Sets of questions that move beside another set.
+    /// Sets of questions that move to a card that has another set.
     shared_sets: usize,
     /// Cards whose limit rises.
     raised_limits: usize,
@@ -116,7 +116,7 @@ impl ChangeCounts {
             (
                 self.shared_sets,
                 format!(
-                    "{} will stand beside another one on its card, because a question cannot be without a card. \
+                    "{} will move to a card that has another set, because a question cannot be without a card. \
                      `jishu check` names these cards. Decide by hand which set stays.",
                     counted(self.shared_sets, "question set")
                 ),

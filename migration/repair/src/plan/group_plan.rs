@@ -82,7 +82,7 @@ pub(crate) struct GroupPlan {
     pub(crate) closed_sittings: Vec<i64>,
     /// The sets of questions that lose their card.
     pub(crate) detached_sets: Vec<DetachedSet>,
-    /// The merged cards whose questions move beside another set, because a question cannot be without a card.
+    /// The merged cards whose questions move to a survivor with another set, because a question cannot be without a card.
     pub(crate) shared_sets: Vec<i64>,
     /// The merged card whose questions stay.
     pub(crate) paper: Option<i64>,

@@ -1,4 +1,4 @@
-// Directives: skip, include, and those that are not there.
+// Directives: skip, include and unknown ones.
 
 import { cases } from "../cases.mjs";
 

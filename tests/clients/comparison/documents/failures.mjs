@@ -1,4 +1,4 @@
-// Resolvers that fail: what becomes null, and where the errors say they are.
+// Resolvers that fail: the fields that become null, and the positions of the errors.
 
 import { cases } from "../cases.mjs";
 

@@ -1,4 +1,4 @@
-// The schema, asked for by its own language. (The words of the built-in types are each engine's own.)
+// Introspection of the schema. The descriptions of the built-in types are left out, because each engine has its own.
 
 import { cases } from "../cases.mjs";
 

@@ -1,4 +1,4 @@
-// Mutations: in order, once each, whatever fails.
+// Mutations: each field runs once and in order, even if another one fails.
 
 import { cases } from "../cases.mjs";
 

@@ -1,4 +1,4 @@
-// What does not parse, and what looks as if it did not.
+// Documents with syntax errors, and valid documents that look wrong.
 
 import { cases } from "../cases.mjs";
 

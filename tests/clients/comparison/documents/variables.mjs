@@ -1,4 +1,4 @@
-// Variables: declared, given, coerced.
+// Variables: their declarations, their values, and how values are coerced.
 
 import { cases } from "../cases.mjs";
 

@@ -1,4 +1,4 @@
-//! Fields that answer their arguments as the resolver gets them: what was not given is not there.
+//! Fields that return their arguments as the resolver gets them. An argument that was not given is missing.
 
 use MaybeUndefined::Undefined;
 use async_graphql::{
@@ -35,7 +35,7 @@ impl ScalarType for Day {
     }
 }
 
-/// Ten digits and hyphens in their places: enough of a day for a comparison.
+/// Checks only that digits and hyphens are in the right places, which is enough for this comparison.
 fn is_day(text: &str) -> bool {
     text.len() == 10
         && text

@@ -1,7 +1,7 @@
-//! Fields that fail, in places of every nullability.
+//! Fields that fail. They cover nullable and non-null fields, lists and items.
 //!
-//! A nullable field that can fail is an `Option<Result<T>>`: with `Result<Option<T>>` the engine would null the
-//! parent.
+//! A nullable field that can fail is an `Option<Result<T>>`. With `Result<Option<T>>`, async-graphql would set the
+//! parent to null.
 
 use async_graphql::{Error, Object, Result};
 
@@ -9,7 +9,7 @@ fn fault<T>(message: &str) -> Result<T> {
     Err(Error::new(message))
 }
 
-/// 1, a failure, 3.
+/// Returns 1, a failure and 3.
 fn numbers() -> [Result<i32>; 3] {
     [Ok(1), fault("the second number failed"), Ok(3)]
 }

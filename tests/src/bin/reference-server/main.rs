@@ -45,30 +45,30 @@ impl Events {
     }
 }
 
-const FEW: ListLength = ListLength::Items(10);
+const LIST_LENGTH: ListLength = ListLength::Items(10);
 
 const LISTS: ListLengths = &[
-    ("Dog.friends", FEW),
-    ("Faults.children", FEW),
-    ("Faults.childrenOfRequired", FEW),
-    ("Faults.childrenRequired", FEW),
-    ("Human.animals", FEW),
-    ("Human.pets", FEW),
-    ("Query.catOrDog", FEW),
+    ("Dog.friends", LIST_LENGTH),
+    ("Faults.children", LIST_LENGTH),
+    ("Faults.childrenOfRequired", LIST_LENGTH),
+    ("Faults.childrenRequired", LIST_LENGTH),
+    ("Human.animals", LIST_LENGTH),
+    ("Human.pets", LIST_LENGTH),
+    ("Query.catOrDog", LIST_LENGTH),
 ];
 
 type Reference = Engine<Schema<Query, Mutation, Events>>;
 
 #[tokio::main]
 async fn main() {
-    // As the server builds its own: see `graphql::schema`.
+    // The schema is built like the server's. See `graphql::schema`.
     let schema =
         Schema::build(Query::default(), Mutation, Events).validation_mode(ValidationMode::Fast).finish();
     let sdl = schema.sdl();
     let scalars = CustomScalars::default().with::<Day>("Day");
     let engine =
         Engine::new(schema, &sdl, EngineOptions { scalars, lists: LISTS, ..EngineOptions::default() });
-    let engine = Arc::new(engine.expect("the schema is valid, and its lists are told"));
+    let engine = Arc::new(engine.expect("the schema is valid, and `LISTS` names all its lists"));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     println!("http://{}", listener.local_addr().expect("an address"));
     let app = Router::new().route("/", get(async || sdl).post(execute)).with_state(engine);
@@ -103,7 +103,7 @@ async fn execute(State(engine): State<Arc<Reference>>, Json(request): Json<Reque
     };
     let mut data = Data::default();
     data.insert(Written::default());
-    // As text, because a value of serde_json would sort the fields.
+    // Returns text, because a value of serde_json would sort the fields.
     let body = match engine.prepare(&call) {
         Ok(operation) => serde_json::to_string(&engine.execute(operation, data).await),
         Err(refusal) => serde_json::to_string(&serde_json::json!({ "errors": refusal.errors })),

@@ -1,4 +1,4 @@
-//! Mutations that write down that they ran, so that a field that runs twice, or too early, shows.
+//! Mutations that record when they run. The record shows a field that runs twice or too early.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -25,7 +25,7 @@ impl Mutation {
     async fn write(&self, ctx: &Context<'_>, text: String) -> Result<Page> {
         Ok(Page { written: ctx.data::<Written>()?.write(&text) })
     }
-    /// Takes its time first: a field after it must wait.
+    /// Waits before it writes. The next field of the mutation must not run before it.
     async fn write_slowly(&self, ctx: &Context<'_>, text: String) -> Result<Page> {
         tokio::time::sleep(Duration::from_millis(5)).await;
         Ok(Page { written: ctx.data::<Written>()?.write(&text) })
@@ -34,7 +34,7 @@ impl Mutation {
     async fn fail(&self, ctx: &Context<'_>, text: String) -> Option<Result<Page>> {
         Some(write_and_fail(ctx, &text))
     }
-    /// Writes and fails, and may not be null.
+    /// Writes and fails. The field is non-null.
     async fn fail_required(&self, ctx: &Context<'_>, text: String) -> Result<Page> {
         write_and_fail(ctx, &text)
     }
@@ -45,7 +45,7 @@ fn write_and_fail(ctx: &Context<'_>, text: &str) -> Result<Page> {
     Err(Error::new(format!("{text} failed")))
 }
 
-/// All that had been written when the field had run.
+/// Everything that was written up to the end of this field.
 struct Page {
     written: Vec<String>,
 }

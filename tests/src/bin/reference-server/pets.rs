@@ -1,4 +1,4 @@
-//! The objects, interfaces and unions that the GraphQL specification shows its rules on.
+//! The objects, interfaces and unions that the GraphQL specification uses in its examples.
 
 use async_graphql::{Enum, ID, Interface, Object, Union};
 
@@ -122,7 +122,7 @@ impl Human {
     async fn pets(&self) -> Vec<Pet> {
         vec![Pet::Dog(Dog), Pet::Cat(Cat)]
     }
-    /// The same again, under an old name.
+    /// Returns the same list. The field is deprecated.
     #[graphql(deprecation = "Ask for pets.")]
     async fn animals(&self) -> Vec<Pet> {
         vec![Pet::Dog(Dog)]

@@ -1,4 +1,4 @@
-//! Checks of all sittings after a storm. They hold whatever was killed.
+//! Checks all sittings after a storm. The checks hold no matter which process was killed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -20,10 +20,10 @@ use super::{Shared, shared};
 use crate::storm::row;
 use crate::world::World;
 
-/// How long the server may take to close what is overdue.
-const CLOSING: Duration = Duration::from_secs(20);
+/// How long the server may take to close overdue sittings.
+const MAX_CLOSING_TIME: Duration = Duration::from_secs(20);
 
-/// Everything that is not as it must be.
+/// Returns all violations of the checks.
 pub(crate) async fn wrong(world: &World, ledger: &Ledger) -> Vec<String> {
     let mut wrong = ledger.errors.clone();
     if ledger.unanswered > 0 {
@@ -42,7 +42,7 @@ pub(crate) async fn wrong(world: &World, ledger: &Ledger) -> Vec<String> {
     wrong
 }
 
-/// Until the sittings of two seconds that were left open are closed.
+/// Waits until the server has closed the two-second sittings that their learners left open.
 async fn wait_for_deadlines(world: &World, connection: &DatabaseConnection, wrong: &mut Vec<String>) {
     let short = world.subjects[1];
     let open = format!("SELECT id FROM test_sessions WHERE open_marker = 1 AND subject_id = {short}");
@@ -52,7 +52,7 @@ async fn wait_for_deadlines(world: &World, connection: &DatabaseConnection, wron
         if left.is_empty() {
             return;
         }
-        if started.elapsed() > CLOSING {
+        if started.elapsed() > MAX_CLOSING_TIME {
             wrong.push(format!("{} sittings are overdue and open, first {}", left.len(), left[0]));
             return;
         }
@@ -60,7 +60,7 @@ async fn wait_for_deadlines(world: &World, connection: &DatabaseConnection, wron
     }
 }
 
-/// As many events as there were starts and ends.
+/// Checks that each start and each end of a sitting has one audit event.
 async fn check_events(world: &World, connection: &DatabaseConnection, wrong: &mut Vec<String>) {
     for (action, condition) in [("started", "1 = 1"), ("closed", "s.open_marker IS NULL")] {
         let differ = format!(
@@ -80,7 +80,7 @@ async fn check_events(world: &World, connection: &DatabaseConnection, wrong: &mu
     }
 }
 
-/// The tables.
+/// The rows of all tables that the checks compare.
 struct Stored {
     sessions: Vec<test_session::Model>,
     answers: BTreeMap<TestSessionId, BTreeMap<i32, test_answer::Model>>,
@@ -92,7 +92,7 @@ struct Stored {
     scores: BTreeMap<(i64, i32), i64>,
 }
 
-/// Correct, wrong, unanswered, marks.
+/// Number of correct, wrong and unanswered questions, and the sum of the marks.
 type Sum = (i32, i32, i32, i64);
 
 impl Stored {
@@ -161,7 +161,7 @@ impl Stored {
         topics
     }
 
-    /// A sitting that is over is scored from exactly what is stored.
+    /// Checks that the score of each ended sitting results from exactly the stored answers.
     fn check_scores(&self, wrong: &mut Vec<String>) {
         for session in self.closed() {
             let due = total(self.judge(session).values());
@@ -169,7 +169,10 @@ impl Stored {
                 * i64::try_from(self.slots[&session.paper_id.0].len()).expect("few");
             let told = (session.correct, session.wrong, session.unanswered, session.score.map(i64::from));
             if told != (Some(due.0), Some(due.1), Some(due.2), Some(due.3)) {
-                wrong.push(format!("sitting {}: scored {told:?}, its answers come to {due:?}", session.id));
+                wrong.push(format!(
+                    "sitting {}: scored {told:?}, the stored answers give {due:?}",
+                    session.id
+                ));
             }
             let percentage = session.percentage.map(i64::from);
             if session.max_score.map(i64::from) != Some(most) || percentage != Some(rounded(due.3, most)) {
@@ -215,7 +218,8 @@ impl Stored {
                 let so_far = totals.entry((session.user_id.0, topic)).or_default();
                 *so_far = total([&*so_far, &sum]);
             }
-            // In the order of attempts, and a learner has one card of a paper.
+            // Only a learner's first sitting of a paper counts. The sittings come in the order of attempts, and a
+            // learner has one card of a paper.
             let is_first = ranked.insert((session.user_id, session.paper_id));
             if session.ranked != is_first.then_some(1) {
                 wrong.push(format!("sitting {} is ranked as {:?}", session.id, session.ranked));
@@ -257,16 +261,21 @@ impl Stored {
                 wrong.push(format!("{} was submitted and is open", sitting.id));
             }
         }
-        // A start whose answer came after two seconds may be answered with the next sitting.
+        // A start may get its response after two seconds, when the short sitting is over. The response can then name the
+        // next sitting.
         let untold = self.sessions.iter().filter(|session| !told_of.contains(&session.id));
         let untold: Vec<_> =
             untold.filter(|it| it.expires_at - it.started_at > chrono::TimeDelta::minutes(1)).collect();
         if let Some(first) = untold.first() {
-            wrong.push(format!("{} sittings that nobody was told of, first {}", untold.len(), first.id));
+            wrong.push(format!(
+                "{} sittings that no response named, the first is {}",
+                untold.len(),
+                first.id
+            ));
         }
     }
 
-    /// In each slot stands an answer that was sent, of the batch that was acknowledged last or a later one.
+    /// Checks that each slot holds an answer that the learner sent, from the last acknowledged batch or a later one.
     fn check_slots(&self, sitting: &Sitting, id: TestSessionId, wrong: &mut Vec<String>) {
         let none = BTreeMap::new();
         let answers = self.answers.get(&id).unwrap_or(&none);
@@ -289,12 +298,12 @@ fn total<'a>(sums: impl IntoIterator<Item = &'a Sum>) -> Sum {
     sums.into_iter().fold(Sum::default(), |a, b| (a.0 + b.0, a.1 + b.1, a.2 + b.2, a.3 + b.3))
 }
 
-/// Hundredths of a per cent, half away from zero.
+/// Returns the score in hundredths of a per cent of `most`, rounded half away from zero.
 fn rounded(score: i64, most: i64) -> i64 {
     score.signum() * (score.abs() * 20_000 + most) / (2 * most)
 }
 
-/// The keys whose values differ. A missing row is `None`.
+/// Returns the keys that have different values in the two maps. `None` stands for a missing row.
 fn differences<K: Ord + Copy, V: PartialEq + Copy>(
     has: &BTreeMap<K, V>,
     due: &BTreeMap<K, V>,
@@ -327,12 +336,12 @@ async fn check_answer(shared: &Shared, sitting: &Sitting, stored: &Stored) -> Op
     };
     let node = &answer["data"]["node"];
     if node["expiresAt"] != sitting.expires_at.as_str() {
-        return Some(format!("{}: told of another deadline than at first: {node}", sitting.id));
+        return Some(format!("{}: a later response changed its deadline: {node}", sitting.id));
     }
     if let Some((status, result)) = &sitting.result
         && (node["status"] != *status || node["result"] != *result)
     {
-        return Some(format!("{}: told of another result than at first: {node}", sitting.id));
+        return Some(format!("{}: a later response changed its result: {node}", sitting.id));
     }
     let answers = stored.answers.get(&TestSessionId(row(&sitting.id)));
     for (shown, question) in node["questions"].as_array()?.iter().zip(&sitting.questions) {

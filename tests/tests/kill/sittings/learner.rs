@@ -1,4 +1,5 @@
-//! One learner: buys, starts, saves in numbered batches, submits; each request again until it is answered.
+//! One learner. The learner buys, starts, saves numbered batches and submits, and retries each request until it gets a
+//! response.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
@@ -18,20 +19,20 @@ use uuid::Uuid;
 
 use super::ledger::{Given, Ledger, Question, Sitting};
 use super::review::contradicts;
-use super::{QUESTIONS, Shared};
+use super::{QUESTIONS_PER_BANK, Shared};
 use crate::storm::row;
 use crate::world::World;
 
 const PURCHASE: &str = "mutation ($input: PurchaseInput!) { purchase(input: $input) {
     testCards(first: 2) { edges { node { id } } } userErrors { code } } }";
 
-/// A batch as it is sent: its number and, by slot, the answer.
+/// A batch: its sequence, and the answer to each slot.
 type Batch = (i64, Vec<(i64, Given)>);
 
 /// The result of a request.
 enum Told {
     Payload(Value),
-    /// It never was answered.
+    /// The request never got a response that the test can use.
     Nothing,
 }
 
@@ -81,7 +82,7 @@ impl Shared {
         self.tokens.issue(viewer, Utc::now()).expect("a token").token
     }
 
-    /// The global ids of the first cards.
+    /// Buys a subject, and returns the global ids of its first cards.
     async fn buy(&self, token: &str, subject: i64, ledger: &mut Ledger) -> Vec<String> {
         let input = json!({
             "courseId": World::global("Course", self.course),
@@ -95,7 +96,7 @@ impl Shared {
         edges.iter().filter_map(|edge| Some(edge["node"]["id"].as_str()?.to_owned())).collect()
     }
 
-    /// From two tabs at once; with an hour to go, both are told of the same sitting.
+    /// Starts a sitting from two tabs at once. In the test of an hour both must get the same sitting.
     async fn start(
         &self,
         token: &str,
@@ -133,7 +134,7 @@ impl Shared {
             acknowledged: [].into(),
             result: None,
         };
-        // Two seconds may pass between a start and its repetition.
+        // In a short test, two seconds may pass between the two starts, so each may get its own sitting.
         if !is_short {
             same(&sitting, &other["session"], &mut ledger.errors);
             if sitting.attempt != attempt {
@@ -152,7 +153,7 @@ impl Shared {
         self.until_answered(token, &document, json!({ "id": card }), "/startTestSession", ledger).await
     }
 
-    /// Some batches, mostly two of them under way at once, and now and then a resumption.
+    /// Saves some batches, two of them at once. Sometimes the learner also starts again, which resumes the sitting.
     async fn answer(&self, token: &str, sitting: &mut Sitting, rng: &mut StdRng, ledger: &mut Ledger) {
         let mut number = 1;
         for _ in 0..rng.random_range(1..4) {
@@ -176,7 +177,7 @@ impl Shared {
         }
     }
 
-    /// With a last batch, twice, and with one more under way.
+    /// Submits twice with the same last batch, while another tab saves a batch.
     async fn submit(&self, token: &str, sitting: &mut Sitting, rng: &mut StdRng, ledger: &mut Ledger) {
         let number = sitting.sent.keys().map(|(_, number)| *number).max().unwrap_or_default() + 1;
         let (under_way, last) = (batch(sitting, number, rng), batch(sitting, number + 1, rng));
@@ -214,7 +215,7 @@ impl Shared {
         self.until_answered(token, &document, input(sitting, last), "/submitTestSession", ledger).await
     }
 
-    /// Sends a request until it is answered: what is at this place in its data.
+    /// Sends a request until it gets a response. Returns the part of the data to which the JSON pointer `place` refers.
     async fn until_answered(
         &self,
         token: &str,
@@ -250,7 +251,7 @@ impl Shared {
         }
     }
 
-    /// None where there is no answer, or one that says to try again.
+    /// Sends a request once. Returns `None` if no response came, or one that says to try again.
     pub(super) async fn send(&self, token: &str, body: &Value) -> Option<Value> {
         let response = self.http.post(&self.endpoint).bearer_auth(token).json(body).send().await.ok()?;
         let answer: Value = response.json().await.ok()?;
@@ -273,9 +274,10 @@ fn question(question: &Value) -> Question {
     Question { number, options: options.map(|option| (position(option), text(&option["id"]))).collect() }
 }
 
-/// Answers of any kind to some slots, noted as sent.
+/// Makes a batch of random answers to some slots, and records them as sent.
 fn batch(sitting: &mut Sitting, number: i64, rng: &mut StdRng) -> Batch {
-    let slots: BTreeSet<i64> = (0..rng.random_range(1..6)).map(|_| rng.random_range(1..=QUESTIONS)).collect();
+    let slots: BTreeSet<i64> =
+        (0..rng.random_range(1..6)).map(|_| rng.random_range(1..=QUESTIONS_PER_BANK)).collect();
     let mut answers = Vec::new();
     for slot in slots {
         let question = &sitting.questions[usize::try_from(slot - 1).expect("from 1")];
@@ -306,7 +308,7 @@ fn input(sitting: &Sitting, (number, answers): &Batch) -> Value {
     json!({ "input": { "sessionId": sitting.id, "sequence": number, "answers": answers } })
 }
 
-/// Notes what was acknowledged.
+/// Records which answers a response acknowledged.
 fn take(sitting: &mut Sitting, (number, answers): &Batch, told: &Told, errors: &mut Vec<String>) {
     let Told::Payload(told) = told else { return };
     if told["userErrors"] != json!([]) {
@@ -327,11 +329,11 @@ fn take(sitting: &mut Sitting, (number, answers): &Batch, told: &Told, errors: &
     }
 }
 
-/// Another answer about the same sitting.
+/// Records an error if a later response describes the sitting differently.
 fn same(sitting: &Sitting, session: &Value, errors: &mut Vec<String>) {
     let first = (json!(sitting.id), json!(sitting.attempt), json!(sitting.expires_at));
     let again = (session["id"].clone(), session["attemptNumber"].clone(), session["expiresAt"].clone());
     if first != again {
-        errors.push(format!("of one sitting was told {first:?}, then {again:?}"));
+        errors.push(format!("one sitting was shown as {first:?}, then as {again:?}"));
     }
 }

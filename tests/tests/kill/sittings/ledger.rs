@@ -7,39 +7,39 @@ use serde_json::Value;
 /// A sitting as its learner knows it.
 #[derive(Clone, Debug)]
 pub(crate) struct Sitting {
-    /// The global id.
+    /// The global id of the sitting.
     pub(crate) id: String,
     pub(crate) learner: i64,
-    /// The row of the card.
+    /// The id of the card's row.
     pub(crate) card: i64,
     /// Whether its deadline passes during the run.
     pub(crate) is_short: bool,
     pub(crate) attempt: i64,
-    /// As first told.
+    /// The deadline in the first response.
     pub(crate) expires_at: String,
-    /// By slot, from 1.
+    /// The questions in the order of their slots. The first has slot 1.
     pub(crate) questions: Vec<Question>,
-    /// All answers that were sent, by slot and number of the batch.
+    /// All answers that the learner sent, by slot and sequence.
     pub(crate) sent: BTreeMap<(i64, i64), Given>,
-    /// The greatest batch that was acknowledged, by slot.
+    /// The greatest acknowledged sequence of each slot.
     pub(crate) acknowledged: BTreeMap<i64, i64>,
-    /// The status and the result that a submission was told.
+    /// The status and the result in the response to the submission.
     pub(crate) result: Option<(Value, Value)>,
 }
 
 /// A question as a sitting shows it.
 #[derive(Clone, Debug)]
 pub(crate) struct Question {
-    /// Which of the bank.
+    /// The number of the question in the bank.
     pub(crate) number: i64,
-    /// The author's position of each option that is shown, and its id.
+    /// For each option in the order shown: its position in the author's order, and its id.
     pub(crate) options: Vec<(i64, String)>,
 }
 
 /// An answer as it is stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Given {
-    /// Options as bits of the author's positions.
+    /// The chosen options. Each bit stands for a position in the author's order.
     pub(crate) chosen: i64,
     pub(crate) number: Option<String>,
 }
@@ -48,11 +48,11 @@ pub(crate) struct Given {
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     pub(crate) sittings: Vec<Sitting>,
-    /// Answers that no client should ever see, and such that contradict what was told before.
+    /// Responses that no client should ever see, and responses that contradict an earlier one.
     pub(crate) errors: Vec<String>,
-    /// Attempts that were cut off before an answer.
+    /// Number of attempts that were cut off before a response.
     pub(crate) cut_off: usize,
-    /// Sittings whose start was not answered to the end.
+    /// Number of sittings that were started without ever getting a response.
     pub(crate) unanswered: usize,
 }
 

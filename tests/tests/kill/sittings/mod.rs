@@ -1,4 +1,4 @@
-//! Sittings from many learners at once, retried until each request is answered, while things are killed.
+//! Many learners sit tests at once while processes are killed. They retry each request until it gets a response.
 
 mod check;
 mod learner;
@@ -24,14 +24,14 @@ use crate::world::World;
 pub(crate) use check::wrong;
 pub(crate) use ledger::Ledger;
 
-/// So that tests of two seconds are over soon after.
+/// Flags of the server, as variables. They make it close a two-second test soon after its deadline.
 pub(crate) const VARIABLES: [(&str, &str); 2] =
     [("JISHU_ANSWER_GRACE_SECONDS", "1"), ("JISHU_CLOSING_INTERVAL_MS", "200")];
 
-const QUESTIONS: i64 = 12;
+const QUESTIONS_PER_BANK: i64 = 12;
 
-/// How long a test of the second subject takes, in seconds; one of the first takes an hour.
-const SHORT: i64 = 2;
+/// Time limit of the second subject's tests, in seconds. A test of the first subject takes an hour.
+const SHORT_TIME_LIMIT_SECONDS: i64 = 2;
 
 pub(crate) struct Report {
     pub(crate) ledger: Ledger,
@@ -58,11 +58,11 @@ struct Shared {
     http: reqwest::Client,
     endpoint: String,
     course: i64,
-    /// With an hour for a test.
+    /// The subject with a time limit of an hour.
     long: i64,
-    /// With two seconds for a test.
+    /// The subject with a time limit of two seconds.
     short: i64,
-    /// How many of a hundred learners sit those.
+    /// Percentage of learners who sit tests of the short subject.
     in_a_hurry: u32,
     learners: Vec<i64>,
     tokens: jishu_service::auth::AccessTokens,
@@ -71,21 +71,22 @@ struct Shared {
     stop: AtomicBool,
 }
 
-/// Gives two subjects a bank.
+/// Gives the first two subjects a bank of questions, and the second one its short time limit.
 pub(crate) async fn banks(world: &mut World) {
     world.server.kill();
     let connection = world.connect().await;
     for subject in &world.subjects[..2] {
-        fill_bank(&connection, SubjectId(*subject), QUESTIONS, Utc::now()).await;
+        fill_bank(&connection, SubjectId(*subject), QUESTIONS_PER_BANK, Utc::now()).await;
     }
     let short = world.subjects[1];
-    let limit = format!("UPDATE subjects SET time_limit_seconds = {SHORT} WHERE id = {short}");
+    let limit =
+        format!("UPDATE subjects SET time_limit_seconds = {SHORT_TIME_LIMIT_SECONDS} WHERE id = {short}");
     connection.execute_unprepared(&limit).await.expect("the subject is there");
     connection.close().await.expect("closing");
     world.server.restart();
 }
 
-/// Removes all sittings, past all rules, and stops the server that knows of them.
+/// Stops the server and removes all sittings from the database directly, without its rules.
 pub(crate) async fn forget(world: &mut World) {
     world.server.kill();
     let connection = world.connect().await;
@@ -105,7 +106,7 @@ pub(crate) async fn forget(world: &mut World) {
 
 pub(crate) async fn storm(world: &mut World, seed: u64, length: Duration, kills: Kills) -> Report {
     let mut rng = StdRng::seed_from_u64(seed);
-    // Deadlines take their time, and need nobody who is killed.
+    // Waiting for deadlines takes time. Only the storm that kills the server tests them.
     let in_a_hurry = if kills.server { 20 } else { 0 };
     let shared = Arc::new(Shared { in_a_hurry, ..shared(world, kills.patience) });
     let clients: Vec<_> = (0..CLIENTS)
@@ -125,7 +126,7 @@ pub(crate) async fn storm(world: &mut World, seed: u64, length: Duration, kills:
     Report { ledger, server_kills, database_kills }
 }
 
-/// One learner after the other.
+/// Sits the tests of one learner after the other until the storm stops.
 async fn client(shared: Arc<Shared>, mut rng: StdRng) -> Ledger {
     let mut ledger = Ledger::default();
     while !shared.stop.load(Ordering::SeqCst) {
@@ -136,7 +137,7 @@ async fn client(shared: Arc<Shared>, mut rng: StdRng) -> Ledger {
     ledger
 }
 
-/// A learner whose server is told to abort on the way, and comes back.
+/// Lets one learner sit a test while the server is told to abort. The server is then started again.
 pub(crate) async fn one_learner_through_an_abort(world: &mut World, number: usize) -> Ledger {
     let shared = Arc::new(shared(world, Duration::from_secs(60)));
     let learner = shared.learners[number];

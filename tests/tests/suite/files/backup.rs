@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::{BUY, FIRST_COURSE, execute, files, number, with_purchase};
 use crate::command_line::{Serving, fail, jishu, succeed};
 
-/// The number in a global id.
+/// Returns the row number in a global id.
 fn row(id: &Value) -> i64 {
     let text = URL_SAFE_NO_PAD.decode(id.as_str().unwrap()).unwrap();
     String::from_utf8(text).unwrap().rsplit_once(':').unwrap().1.parse().unwrap()
@@ -85,7 +85,7 @@ async fn a_backup_under_a_storm_of_purchases_lacks_nothing_and_is_restored_elsew
     let file = elsewhere.path().join("jishu.db");
     let listed: Vec<_> = before.iter().map(ToString::to_string).collect();
     let there = format!("SELECT COUNT(*) FROM purchases WHERE id IN ({})", listed.join(", "));
-    assert_eq!(number(&file, &there).await, i64::try_from(before.len()).unwrap(), "none is missing");
+    assert_eq!(number(&file, &there).await, i64::try_from(before.len()).unwrap(), "no purchase is missing");
     let cards = "SELECT COUNT(*) = (SELECT SUM(test_cards) FROM entitlements) FROM mock_test_attempts";
     assert_eq!(number(&file, cards).await, 1);
     // A user who was signed in still is.
@@ -146,7 +146,7 @@ async fn a_backup_is_restored_over_a_database_only_when_asked_and_nobody_has_it_
     let folder = server.stop();
     let file = folder.path().join("jishu.db");
     assert_eq!(number(&file, "SELECT COUNT(*) FROM purchases").await, 2);
-    // The write-ahead log of another database, and other keys.
+    // The folder has the write-ahead log of another database, and other keys.
     std::fs::write(folder.path().join("jishu.db-shm"), "old").unwrap();
     std::fs::write(folder.path().join("jishu.db.keys.pem"), "old").unwrap();
     let told = succeed(run(&["restore", "b.db", "--replace"]));
@@ -164,11 +164,11 @@ async fn a_backup_is_restored_over_a_database_only_when_asked_and_nobody_has_it_
 }
 
 #[tokio::test]
-async fn a_backup_goes_where_a_copy_lies_beside_an_old_log() {
+async fn a_restore_works_where_an_operator_copied_a_backup_beside_an_old_log() {
     let server = with_purchase().await;
     succeed(jishu(server.folder.path(), &["backup", "b.db"]));
     let folder = server.kill();
-    // A mistake of an operator: copies the backup over the file, and forgets the write-ahead log.
+    // An operator's mistake: copying the backup over the file, and forgetting the write-ahead log.
     std::fs::copy(folder.path().join("b.db"), folder.path().join("jishu.db")).unwrap();
     assert!(fail(jishu(folder.path(), &["migrate", "status"])).contains("belongs to an older database"));
     succeed(jishu(folder.path(), &["restore", "b.db", "--yes"]));
@@ -218,7 +218,7 @@ async fn a_defect_of_a_backup_is_named() {
             std::fs::remove_file(folder.path().join(made)).unwrap();
         }
     }
-    // Damage to the pages.
+    // Damages the pages of the file.
     let mut bytes = std::fs::read(folder.path().join("good.db")).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle..middle + 8192].fill(0x5a);

@@ -1,4 +1,4 @@
-//! The files of an SQLite database, as the real binary leaves them.
+//! The files of an SQLite database that the real binary leaves behind.
 
 mod backup;
 mod options;
@@ -17,7 +17,7 @@ use crate::command_line::{Serving, fail, jishu, succeed};
 pub(crate) const BUY: &str =
     "mutation ($course: ID!) { purchase(input: { courseId: $course, purchaseType: FULL_BUNDLE }) {
     outcome purchase { id } userErrors { code } } }";
-/// The first course of the demo.
+/// The global id of the demo's first course.
 pub(crate) const FIRST_COURSE: &str = "Q291cnNlOjE";
 
 /// Returns the names of the files in a folder that begin like a database's, in order.
@@ -47,7 +47,7 @@ pub(crate) async fn number(file: &Path, sql: &str) -> i64 {
     number
 }
 
-/// A server of the demo on which its learner has bought a course.
+/// Starts a server with the demo, whose learner buys a course.
 pub(crate) async fn with_purchase() -> Serving {
     let server = Serving::start(tempfile::tempdir().unwrap());
     let bought = server.send(BUY, json!({ "course": FIRST_COURSE })).await;

@@ -24,7 +24,7 @@ fn commands_that_only_read_create_nothing() {
         fail(jishu(folder.path(), command));
         assert_eq!(files(folder.path()), Vec::<String>::new(), "{command:?}");
     }
-    // It does not turn an empty file into a database either.
+    // The command does not turn an empty file into a database either.
     std::fs::write(folder.path().join("jishu.db"), "").unwrap();
     assert!(succeed(jishu(folder.path(), &["migrate", "status"])).contains("pending m2026"));
     fail(jishu(
@@ -46,7 +46,7 @@ fn a_start_whose_port_is_taken_makes_nothing() {
 }
 
 #[tokio::test]
-async fn the_demo_is_not_added_to_what_is_not_the_demos() {
+async fn the_demo_is_not_added_to_a_foreign_database() {
     let demo =
         |folder: &std::path::Path| fail(jishu(folder, &["serve", "--demo", "--listen", "127.0.0.1:0"]));
     let folder = tempfile::tempdir().unwrap();
@@ -71,7 +71,7 @@ async fn the_demo_is_not_added_to_what_is_not_the_demos() {
     assert!(message.contains("the course Our own"), "{message}");
     assert_eq!(super::number(&file, "SELECT (SELECT COUNT(*) FROM users) + COUNT(*) FROM courses").await, 1);
     execute(&file, "DELETE FROM courses").await;
-    // A user who registered in the demo does not keep it from starting again; a subject of somebody else does.
+    // A user who registered in the demo does not prevent another start with the demo. A foreign subject does.
     let server = Serving::start(folder);
     let input = serde_json::json!({ "name": "Asha", "email": "asha@example.org", "password": "correct horse battery" });
     let register = "mutation ($input: RegisterInput!) { register(input: $input) { userErrors { code } } }";
@@ -106,7 +106,7 @@ fn switches_take_the_usual_words_from_the_environment() {
     for switch in switches {
         assert!(help.contains(switch), "{switch}");
         for word in ["1", "true", "yes", "on", "TRUE", "0", "false", "no", "off"] {
-            // The URL is refused after the options were read.
+            // The command refuses the URL only after it has read the options.
             let mut command = jishu(
                 folder.path(),
                 &[
@@ -191,8 +191,8 @@ async fn a_schema_that_is_newer_is_told_of() {
     assert!(std::fs::read(&file).unwrap() == before, "nothing was changed");
 }
 
-/// Stores a bad word despite the constraint: the server starts, serves the rest, and names the row; so does
-/// `check`.
+/// Stores an invalid word despite the constraint. The server starts, names the row in its log, and serves the other rows.
+/// `jishu check` names the row, too.
 #[tokio::test]
 async fn a_row_that_cannot_be_read_is_named_at_the_start_and_by_check() {
     let server = Serving::start(tempfile::tempdir().unwrap());

@@ -1,4 +1,4 @@
-//! Files that are links, folders, or not what a command takes them for.
+//! Files that are links, folders, or something else than a command expects.
 
 use std::os::unix::fs::symlink;
 use std::process::Stdio;
@@ -6,9 +6,9 @@ use std::process::Stdio;
 use super::{execute, files, number, open};
 use crate::command_line::{fail, jishu, succeed};
 
-/// SQLite keeps a log beside the file that a link leads to.
+/// The database file is a link. SQLite keeps its log beside the target of the link.
 #[tokio::test]
-async fn a_link_stands_for_its_file() {
+async fn a_link_works_like_its_file() {
     let folder = tempfile::tempdir().unwrap();
     let (real, link) = (folder.path().join("real"), folder.path().join("jishu.db"));
     std::fs::create_dir(&real).unwrap();
@@ -23,7 +23,7 @@ async fn a_link_stands_for_its_file() {
     assert_eq!(number(&link, "SELECT COUNT(*) FROM sqlite_schema WHERE name = 'before_restore'").await, 0);
     assert_eq!(files(&real).len(), 2, "the old file is kept beside the new one");
 
-    // A log that another file wrote.
+    // The log belongs to another database file.
     let database = open(&link).await;
     let copy = real.join("copy.db");
     sea_orm::ConnectionTrait::execute_unprepared(&database, &format!("VACUUM INTO '{}'", copy.display()))
@@ -51,7 +51,7 @@ async fn a_path_that_is_not_a_backup_or_not_a_file_is_named() {
     let message = fail(jishu(folder.path(), &onto));
     assert!(message.contains("place is a folder"), "{message}");
     assert_eq!(files(folder.path()), ["b.db", "jishu.db", "place"]);
-    // Keys that are there stay in use.
+    // Keys that exist already stay in use.
     std::fs::write(folder.path().join("jishu.db.keys.pem"), "keys").unwrap();
     let told = succeed(jishu(folder.path(), &["restore", "b.db", "--replace"]));
     assert!(told.contains("jishu.db.keys.pem stays as it is") && !told.contains("must sign in"), "{told}");
@@ -61,7 +61,7 @@ async fn a_path_that_is_not_a_backup_or_not_a_file_is_named() {
 async fn a_start_that_is_refused_writes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("jishu.db");
-    // The old system's.
+    // Without the table of migrations, the file looks like a database of the old system.
     succeed(jishu(folder.path(), &["migrate", "up"]));
     execute(&file, "DROP TABLE seaql_migrations").await;
     let before = std::fs::read(&file).unwrap();
@@ -72,7 +72,7 @@ async fn a_start_that_is_refused_writes_nothing() {
     assert_eq!(number(&file, "SELECT COUNT(*) FROM sqlite_schema WHERE name = 'seaql_migrations'").await, 0);
     assert_eq!(std::fs::read(&file).unwrap().len(), before.len());
 
-    // Somebody's database from before the last migration.
+    // The database belongs to somebody else and lacks the last migration.
     std::fs::remove_file(&file).unwrap();
     succeed(jishu(folder.path(), &["migrate", "up"]));
     succeed(jishu(folder.path(), &["migrate", "down", "--yes"]));
@@ -90,7 +90,7 @@ async fn a_start_that_is_refused_writes_nothing() {
     assert!(message.contains("Run `jishu check`, or start without --demo"), "{message}");
 }
 
-/// As `jishu check | head -1` does.
+/// Simulates `jishu check | head -1`.
 #[test]
 fn a_reader_that_leaves_does_not_stop_a_command() {
     let folder = tempfile::tempdir().unwrap();

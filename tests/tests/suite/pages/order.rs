@@ -44,7 +44,7 @@ async fn rows_inserted_meanwhile_neither_repeat_nor_hide_others(app: Arc<TestApp
     let before = asha.cards_page().first(100).await.ids();
     let start = asha.cards_page().first(10).await;
     let end = asha.cards_page().last(10).await;
-    // One subject sorts before what was read, one after it.
+    // One new subject sorts before the part that was read, one after it.
     asha.buy(course.subject(0)).await;
     asha.buy(course.subject(2)).await;
     let rest = asha.cards_page().first(15).after(start.end()).await;
@@ -76,7 +76,7 @@ async fn page_info_is_honest_at_both_ends(app: Arc<TestApp>) {
 
 async fn every_order_is_total_and_reverses(app: Arc<TestApp>) {
     let asha = World::new(&app).await.asha;
-    // Ties on purpose, and cards that were never sat.
+    // Several cards have equal values, and some have no sitting.
     let now = app.clock.now();
     sat(&app, 12, now).await;
     sat(&app, 4, now + TimeDelta::microseconds(1)).await;

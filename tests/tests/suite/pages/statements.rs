@@ -18,8 +18,8 @@ async fn the_number_of_statements_does_not_grow_with_the_page(app: Arc<TestApp>)
     let asha = World::new(&app).await.asha;
     let page = asha.cards_page().first(2).await;
     let start = page.end();
-    // The page, what lies around it, and purchases; with what the next sittings have, entitlements, extra times and papers
-    // too, one statement each.
+    // The server reads the page, the rows before and after it, and the purchases. With the fields of the next sitting, it
+    // also reads entitlements, extra times and papers. Each takes one statement.
     for (of_next, most) in
         [("", 3), ("canStart extraTimeSeconds paper { questions timeLimitSeconds fixed }", 6)]
     {
@@ -50,7 +50,7 @@ async fn the_number_of_statements_does_not_grow_with_the_page(app: Arc<TestApp>)
 
 async fn the_page_is_read_from_its_index_at_any_depth(app: Arc<TestApp>) {
     let course = app.course(&["A", "B", "C", "D", "E"]).cards(1_000).create(&app).await;
-    // Planners read a small table whole; this one is not small.
+    // Planners scan a small table as a whole, so this one gets many rows.
     for learner in ["Binod", "Chitra", "Devi", "Asha"] {
         let client = app.learner(learner).await;
         for subject in 0..5 {
@@ -73,8 +73,8 @@ async fn the_page_is_read_from_its_index_at_any_depth(app: Arc<TestApp>) {
                 .into_iter()
                 .find(|sql| sql.contains("ORDER BY") && sql.contains("mock_test_attempts"))
                 .expect("the statement of the page");
-            // user, what its entitlement is looked up by, the key (subject, number, id), spelled out on MariaDB, and
-            // the limit.
+            // The parameters are the user, the values that select entitlements, the key of the position (subject,
+            // number, id) and the limit. MariaDB repeats parts of the key.
             let (subject, number, id) = (course.subject_rows[subject].0, 999, 1);
             let key = match app.backend {
                 Backend::MariaDb => vec![subject, subject, subject, number, subject, number, id],
@@ -87,10 +87,10 @@ async fn the_page_is_read_from_its_index_at_any_depth(app: Arc<TestApp>) {
             values.extend(key.into_iter().chain([51]).map(|value| value.to_string()));
             let plan = plan(&app, &select, &values).await;
             assert!(plan.contains("idx_mock_test_attempts_page"), "{select}\n{plan}");
-            // The entitlements are few here, and may be read whole.
+            // There are few entitlements here, so a scan of that table is allowed.
             let scans: &[&str] = &["SCAN mock_test_attempts\n", "Seq Scan on mock_test_attempts"];
-            // Where a planner expects a row or none of this learner's, at the end of the list or of those whose right has
-            // ended, it may sort them.
+            // A planner may sort if it expects at most one row: at the end of the list, or among cards whose entitlement
+            // has ended.
             let few = entitled == Some(false) || entitled.is_some() && is_end;
             let sorts: &[&str] = if few { &[] } else { &["TEMP B-TREE", "filesort", "Sort Key"] };
             for step in scans.iter().chain(sorts) {

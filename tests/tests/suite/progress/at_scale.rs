@@ -1,8 +1,8 @@
-//! Progress and percentiles among many.
+//! Progress and percentiles among many sittings.
 //!
-//! `PROGRESS_SITTINGS` says among how many sittings they are looked at, beside the 10,000 with which each run begins.
-//! A million, with the times of both: `PROGRESS_SITTINGS=1000000 tests/run progress_at_scale -- --nocapture
-//! --test-threads 1`.
+//! Each run begins with 10,000 sittings. `PROGRESS_SITTINGS` sets a greater number to test as well, and prints the times
+//! for both. For a million sittings:
+//! `PROGRESS_SITTINGS=1000000 tests/run progress_at_scale -- --nocapture --test-threads 1`
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -24,31 +24,31 @@ use crate::plan::plan;
 
 on_each_database!(progress_at_scale);
 
-/// Sittings with which each run begins.
-const FEW: i64 = 10_000;
-/// A learner has 40 cards, and every fourth of them was sat twice.
-const SITTINGS_OF_A_LEARNER: i64 = 50;
-const CARDS_OF_A_SUBJECT: i64 = 10;
-const PAPERS_OF_A_SUBJECT: i32 = 50;
-const TOPICS_OF_A_SUBJECT: i32 = 10;
-/// Learners are made in portions that no database takes too long for.
-const AT_ONCE: i64 = 2_000;
-/// The first ids of learners: of those who sat many papers, and of those who sat one paper.
-const LEARNERS: i64 = 1_000_000;
-const OF_ONE_PAPER: i64 = 2_000_000;
-/// How often each is timed.
-const TIMES: usize = 200;
+/// Number of sittings with which each run begins.
+const INITIAL_SITTINGS: i64 = 10_000;
+/// A learner has 40 cards, and took every fourth of them twice.
+const SITTINGS_PER_LEARNER: i64 = 50;
+const CARDS_PER_SUBJECT: i64 = 10;
+const PAPERS_PER_SUBJECT: i32 = 50;
+const TOPICS_PER_SUBJECT: i32 = 10;
+/// Number of learners that one statement creates. It is small enough for each database.
+const LEARNERS_PER_STATEMENT: i64 = 2_000;
+/// The first ids of two groups of learners: those who sat many papers, and those who sat one popular paper.
+const FIRST_ID_OF_MANY_PAPER_LEARNERS: i64 = 1_000_000;
+const FIRST_ID_OF_ONE_PAPER_LEARNERS: i64 = 2_000_000;
+/// Number of measurements of each time.
+const MEASUREMENTS: usize = 200;
 
 async fn progress_at_scale(app: Arc<TestApp>) {
     let world = World::create(&app).await;
     let asked: Option<i64> =
         std::env::var("PROGRESS_SITTINGS").ok().map(|sittings| sittings.parse().expect("a number"));
-    let few = world.grow(0..FEW).await;
+    let few = world.grow(0..INITIAL_SITTINGS).await;
     world.assert_plans().await;
     world.assert_a_percentile().await;
-    let Some(many) = asked.filter(|asked| *asked > FEW) else { return };
-    let few = (few, world.times(FEW).await);
-    let many = (world.grow(FEW..many).await, world.times(many).await);
+    let Some(many) = asked.filter(|asked| *asked > INITIAL_SITTINGS) else { return };
+    let few = (few, world.times(INITIAL_SITTINGS).await);
+    let many = (world.grow(INITIAL_SITTINGS..many).await, world.times(many).await);
     world.assert_plans().await;
     world.assert_a_percentile().await;
     let backend = app.backend;
@@ -69,14 +69,14 @@ async fn progress_at_scale(app: Arc<TestApp>) {
 struct World<'a> {
     app: &'a TestApp,
     course: TestCourse,
-    /// A subject of one card, whose paper one of six sat.
+    /// A course with one subject of one card. One learner in six sat its paper.
     popular: TestCourse,
     paper: PaperId,
 }
 
-/// Medians.
+/// The median of each measured time.
 struct Times {
-    /// All of `viewer.progress`, over HTTP.
+    /// The time of a request for all of `viewer.progress`.
     progress: Duration,
     /// The time for one sitting of the paper that most learners have sat.
     percentile: Duration,
@@ -89,10 +89,10 @@ impl<'a> World<'a> {
         let course = app.course(&["Physics", "Chemistry", "Botany", "Zoology"]).create(app).await;
         let popular = app.course(&["Aptitude"]).cards(1).create(app).await;
         for subject in &course.subject_rows {
-            for number in 1..=PAPERS_OF_A_SUBJECT {
+            for number in 1..=PAPERS_PER_SUBJECT {
                 paper(app, *subject, number).await;
             }
-            for number in 1..=TOPICS_OF_A_SUBJECT {
+            for number in 1..=TOPICS_PER_SUBJECT {
                 topic(app, *subject, &format!("Topic {number}")).await;
             }
         }
@@ -102,29 +102,29 @@ impl<'a> World<'a> {
         Self { app, course, popular, paper }
     }
 
-    /// From so many sittings of the many papers to so many, and a fifth as many of the one. Returns how many there
-    /// are now.
+    /// Adds sittings of the many papers, from the start to the end of this range, and a fifth as many of the popular paper.
+    /// Returns the number of all sittings.
     async fn grow(&self, sittings: Range<i64>) -> i64 {
-        let (from, to) = (sittings.start / SITTINGS_OF_A_LEARNER, sittings.end / SITTINGS_OF_A_LEARNER);
+        let (from, to) = (sittings.start / SITTINGS_PER_LEARNER, sittings.end / SITTINGS_PER_LEARNER);
         self.count_to(sittings.end / 5).await;
         for begin in portions(from..to) {
-            self.learners(LEARNERS, &begin, &self.course).await;
-            self.cards(LEARNERS, &begin, &self.course, CARDS_OF_A_SUBJECT).await;
-            self.sit(LEARNERS, &begin, 1).await;
-            self.sit(LEARNERS, &begin, 2).await;
+            self.learners(FIRST_ID_OF_MANY_PAPER_LEARNERS, &begin, &self.course).await;
+            self.cards(FIRST_ID_OF_MANY_PAPER_LEARNERS, &begin, &self.course, CARDS_PER_SUBJECT).await;
+            self.sit(FIRST_ID_OF_MANY_PAPER_LEARNERS, &begin, 1).await;
+            self.sit(FIRST_ID_OF_MANY_PAPER_LEARNERS, &begin, 2).await;
             self.app
                 .execute(&format!(
                     "INSERT INTO topic_totals (user_id, topic_id, correct, wrong, unanswered, score) \
-                     SELECT {LEARNERS} + n, id, 5, 3, 2, 1700 FROM numbers CROSS JOIN topics \
+                     SELECT {FIRST_ID_OF_MANY_PAPER_LEARNERS} + n, id, 5, 3, 2, 1700 FROM numbers CROSS JOIN topics \
                      WHERE n >= {} AND n < {} ORDER BY n, id",
                     begin.start, begin.end
                 ))
                 .await;
         }
         for begin in portions(sittings.start / 5..sittings.end / 5) {
-            self.learners(OF_ONE_PAPER, &begin, &self.popular).await;
-            self.cards(OF_ONE_PAPER, &begin, &self.popular, 1).await;
-            self.sit(OF_ONE_PAPER, &begin, 1).await;
+            self.learners(FIRST_ID_OF_ONE_PAPER_LEARNERS, &begin, &self.popular).await;
+            self.cards(FIRST_ID_OF_ONE_PAPER_LEARNERS, &begin, &self.popular, 1).await;
+            self.sit(FIRST_ID_OF_ONE_PAPER_LEARNERS, &begin, 1).await;
         }
         self.app.execute("DELETE FROM paper_scores").await;
         for subject in self.course.subject_rows.iter().chain(&self.popular.subject_rows) {
@@ -140,7 +140,7 @@ impl<'a> World<'a> {
         match self.app.backend {
             Backend::MariaDb => self.app.execute(analyze).await,
             Backend::Postgres => self.app.execute("ANALYZE").await,
-            // Nobody runs it there: the plans have to be right without.
+            // Operators do not run ANALYZE on SQLite, so the plans must be right without it.
             Backend::Sqlite => {}
         }
         self.app.number("SELECT COUNT(*) FROM test_sessions").await
@@ -148,13 +148,13 @@ impl<'a> World<'a> {
 
     async fn count_to(&self, most: i64) {
         let mut count = self.app.number("SELECT COUNT(*) FROM numbers").await;
-        while count < most.max(TOPICS_OF_A_SUBJECT.into()) {
+        while count < most.max(TOPICS_PER_SUBJECT.into()) {
             self.app.execute(&format!("INSERT INTO numbers (n) SELECT n + {count} FROM numbers")).await;
             count *= 2;
         }
     }
 
-    /// Learners who purchased a course.
+    /// Creates learners who have purchased a course.
     async fn learners(&self, first: i64, range: &Range<i64>, course: &TestCourse) {
         let (now, numbers) =
             (self.at("0"), format!("FROM numbers WHERE n >= {} AND n < {}", range.start, range.end));
@@ -176,18 +176,18 @@ impl<'a> World<'a> {
             self.app
                 .execute(&format!(
                     "INSERT INTO entitlements (purchase_id, subject_id, user_id, price_paid, test_cards, granted_at) \
-                     SELECT {first} + n, {subject}, {first} + n, 0, {CARDS_OF_A_SUBJECT}, {now} {numbers}"
+                     SELECT {first} + n, {subject}, {first} + n, 0, {CARDS_PER_SUBJECT}, {now} {numbers}"
                 ))
                 .await;
         }
     }
 
     async fn cards(&self, first: i64, range: &Range<i64>, course: &TestCourse, cards: i64) {
-        // Neighbours sit different papers.
+        // Learners with consecutive ids sit different papers.
         let number = if cards == 1 {
             "1".to_owned()
         } else {
-            format!("(l.n * {cards} + c.n) % {PAPERS_OF_A_SUBJECT} + 1")
+            format!("(l.n * {cards} + c.n) % {PAPERS_PER_SUBJECT} + 1")
         };
         self.app
             .execute(&format!(
@@ -201,7 +201,8 @@ impl<'a> World<'a> {
             .await;
     }
 
-    /// Sittings of the cards of these learners, in no order that a learner's would stand together in.
+    /// Creates sittings of these learners' cards. They are inserted in a mixed order, so that the sittings of one learner are
+    /// not adjacent.
     async fn sit(&self, first: i64, range: &Range<i64>, attempt: i64) {
         let (mixed, ranked) = ("(c.id * 7919) % 1000003", if attempt == 1 { "1" } else { "NULL" });
         let seconds = |offset: i64| self.at(&format!("{mixed} + {}", attempt * 1_000_003 + offset));
@@ -226,7 +227,7 @@ impl<'a> World<'a> {
             .await;
     }
 
-    /// So many seconds after a moment.
+    /// Returns the SQL expression of a time that is `seconds` after a fixed moment.
     fn at(&self, seconds: &str) -> String {
         match self.app.backend {
             Backend::Sqlite => {
@@ -246,10 +247,10 @@ impl<'a> World<'a> {
         format!("CAST({number} AS {text})")
     }
 
-    /// A client that is signed in as one of the learners of the many papers.
+    /// Returns a client that is signed in as a learner of the many papers.
     fn client(&self, learner: i64) -> Client {
         let viewer = Viewer {
-            user_id: UserId(LEARNERS + learner),
+            user_id: UserId(FIRST_ID_OF_MANY_PAPER_LEARNERS + learner),
             role: Role::Learner,
             session_id: uuid::Uuid::nil(),
         };
@@ -271,21 +272,22 @@ impl<'a> World<'a> {
     async fn times(&self, sittings: i64) -> Times {
         let mut random = StdRng::seed_from_u64(1);
         let (mut progress, mut percentile, mut page) = (Vec::new(), Vec::new(), Vec::new());
-        for _ in 0..TIMES {
-            let learner = random.random_range(0..sittings / SITTINGS_OF_A_LEARNER);
+        for _ in 0..MEASUREMENTS {
+            let learner = random.random_range(0..sittings / SITTINGS_PER_LEARNER);
             let client = self.client(learner);
             let began = Instant::now();
             let answer = client.run(PROGRESS).await;
             progress.push(began.elapsed());
-            assert_eq!(answer.number("/viewer/progress/testsTaken"), SITTINGS_OF_A_LEARNER);
+            assert_eq!(answer.number("/viewer/progress/testsTaken"), SITTINGS_PER_LEARNER);
 
-            let of_learner = self.sittings_of(LEARNERS + learner).await;
+            let of_learner = self.sittings_of(FIRST_ID_OF_MANY_PAPER_LEARNERS + learner).await;
             let began = Instant::now();
             let percentiles = self.percentiles(&of_learner).await;
             page.push(began.elapsed());
             assert_eq!(percentiles.len(), of_learner.len());
 
-            let popular = self.sittings_of(OF_ONE_PAPER + random.random_range(0..sittings / 5)).await;
+            let popular =
+                self.sittings_of(FIRST_ID_OF_ONE_PAPER_LEARNERS + random.random_range(0..sittings / 5)).await;
             let began = Instant::now();
             let found = self.percentiles(&popular).await;
             percentile.push(began.elapsed());
@@ -294,16 +296,16 @@ impl<'a> World<'a> {
         Times { progress: median(progress), percentile: median(percentile), page: median(page) }
     }
 
-    /// Every statement finds what it reads by an index, and sorts no more than what one learner has.
+    /// Asserts that every statement reads by an index, and sorts only the rows of one learner.
     async fn assert_plans(&self) {
-        let learner = LEARNERS + 77;
+        let learner = FIRST_ID_OF_MANY_PAPER_LEARNERS + 77;
         let app = self.app;
         let _ = app.take_statements();
-        self.client(learner - LEARNERS).run(PROGRESS).await;
+        self.client(learner - FIRST_ID_OF_MANY_PAPER_LEARNERS).run(PROGRESS).await;
         let of_learner = self.sittings_of(learner).await;
         self.percentiles(&of_learner[..1]).await;
         let big = ["test_sessions", "mock_test_attempts", "topic_totals", "paper_scores"];
-        // The names that the statements use.
+        // The aliases of the tables in the statements.
         let names =
             ["test_sessions", "mock_test_attempts", "early", "late", "sums", "s", "counted", "scores"];
         let statements: Vec<String> = app
@@ -322,7 +324,7 @@ impl<'a> World<'a> {
                     Backend::Postgres => {
                         big.iter().any(|table| line.contains(&format!("Seq Scan on {table}")))
                     }
-                    // The type of a step stands behind the name of its table.
+                    // In a line of MariaDB's plan, the type of the access follows the name of the table.
                     Backend::MariaDb => names.iter().any(|name| {
                         line.contains(&format!(" {name} ALL")) || line.contains(&format!(" {name} index "))
                     }),
@@ -332,10 +334,10 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Among all who sat the one paper, by counting them.
+    /// Compares a percentile of the popular paper with a plain count of its learners.
     async fn assert_a_percentile(&self) {
         for learner in [0, 3, 1_234] {
-            let session = self.sittings_of(OF_ONE_PAPER + learner).await.swap_remove(0);
+            let session = self.sittings_of(FIRST_ID_OF_ONE_PAPER_LEARNERS + learner).await.swap_remove(0);
             let of_paper = format!("SELECT COUNT(*) FROM test_sessions WHERE paper_id = {}", self.paper);
             let all = self.app.number(&of_paper).await;
             let score = session.score.unwrap();
@@ -350,8 +352,8 @@ impl<'a> World<'a> {
 fn portions(range: Range<i64>) -> impl Iterator<Item = Range<i64>> {
     let end = range.end;
     (range.start..end)
-        .step_by(usize::try_from(AT_ONCE).unwrap())
-        .map(move |from| from..end.min(from + AT_ONCE))
+        .step_by(usize::try_from(LEARNERS_PER_STATEMENT).unwrap())
+        .map(move |from| from..end.min(from + LEARNERS_PER_STATEMENT))
 }
 
 fn median(mut times: Vec<Duration>) -> Duration {

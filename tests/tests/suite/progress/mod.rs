@@ -1,4 +1,4 @@
-//! How learners are doing, against what is computed from the same sittings in another way.
+//! `progress`, compared with values that the test computes from the same sittings in another way.
 
 mod at_scale;
 mod expected;
@@ -24,7 +24,7 @@ use world::{learner, open, tell_card};
 on_each_database!(
     progress_is_what_the_sittings_add_up_to,
     without_a_sitting_there_is_nothing_to_average,
-    a_subject_that_is_none_of_theirs_has_no_progress,
+    a_subject_of_another_learner_has_no_progress,
     the_trend_has_a_length,
     only_what_is_asked_for_is_read,
 );
@@ -55,12 +55,12 @@ async fn progress_is_what_the_sittings_add_up_to(app: Arc<TestApp>) {
         learners.push(learner(&app, name).await);
     }
     let [asha, binod, chitra, devi] = [0, 1, 2, 3].map(|index| &learners[index]);
-    // Asha bought a subject, gave it back, and bought it again; she has sat the cards of both purchases.
+    // Asha bought a subject, returned it, and bought it again. She has sat cards of both purchases.
     asha.purchase(science, 0).await;
     asha.lose(&app, science.subject_rows[0]).await;
     asha.purchase(science, 0).await;
     asha.purchase(humanities, 0).await;
-    // Binod has lost what he sat.
+    // Binod has lost the entitlement to the subject that he sat.
     binod.purchase(science, 1).await;
     binod.lose(&app, science.subject_rows[1]).await;
     for subject in [0, 1] {
@@ -94,7 +94,7 @@ async fn without_a_sitting_there_is_nothing_to_average(app: Arc<TestApp>) {
     });
     assert_eq!(asha.client.run(PROGRESS).await.at("/viewer/progress"), &nothing);
 
-    // An open sitting is none yet, and one of below nought is one.
+    // An open sitting does not count, and a sitting with a score below zero does.
     asha.purchase(&bank.courses[1], 0).await;
     let card = asha.cards(&app).await.swap_remove(0);
     let at = app.clock.now();
@@ -126,7 +126,7 @@ async fn without_a_sitting_there_is_nothing_to_average(app: Arc<TestApp>) {
     assert_eq!(progress.text("/viewer/progress/trend/0/percentage"), "-25.00");
 }
 
-async fn a_subject_that_is_none_of_theirs_has_no_progress(app: Arc<TestApp>) {
+async fn a_subject_of_another_learner_has_no_progress(app: Arc<TestApp>) {
     let bank = Bank::create(&app).await;
     let (asha, binod) = (learner(&app, "Asha").await, learner(&app, "Binod").await);
     asha.purchase(&bank.courses[0], 0).await;
@@ -195,7 +195,7 @@ async fn only_what_is_asked_for_is_read(app: Arc<TestApp>) {
         (&format!("testsTaken improvement {of_subjects} trend(last: 100) {{ at percentage }}"), 5),
     ] {
         let document = format!("{{ viewer {{ progress {{ {fields} }} }} }}");
-        // Three subjects, and one.
+        // Asha has three subjects, and Binod has one.
         for learner in [&asha, &binod] {
             let _ = app.take_statements();
             learner.client.run(&document).await;

@@ -57,13 +57,13 @@ async fn percentiles_are_those_of_a_plain_count(app: Arc<TestApp>) {
             if attempt == 4 {
                 sittings.push(open);
             } else {
-                // Few scores, so that many are equal, and some below nought.
+                // The scores come from a small range, so that many are equal and some are below zero.
                 sittings.push(close(&app, &open, random.random_range(-4..8) * 100).await);
             }
         }
     }
 
-    // All who sat a paper, each by their first sitting.
+    // The score of each learner's first sitting of a paper.
     let mut firsts: BTreeMap<(PaperId, UserId), i32> = BTreeMap::new();
     for session in &sittings {
         if let Some(score) = session.score {
@@ -74,7 +74,7 @@ async fn percentiles_are_those_of_a_plain_count(app: Arc<TestApp>) {
     let mut of_all = HashMap::new();
     let learners: BTreeSet<UserId> = sittings.iter().map(|session| session.user_id).collect();
     for learner in learners {
-        // Those of the others are not told.
+        // The percentiles of other learners' sittings are not returned.
         let ids = sittings.iter().map(|session| session.id);
         let _ = app.take_statements();
         let told = ranking::percentiles(&app.services, learner, ids).await.unwrap();
@@ -105,7 +105,7 @@ async fn percentiles_are_those_of_a_plain_count(app: Arc<TestApp>) {
     assert!(ranking::percentiles(&app.services, sittings[0].user_id, []).await.unwrap().is_empty());
 }
 
-/// 100 times a fraction, by long division, rounded half up at the seventh place.
+/// Returns 100 times a fraction by long division, rounded half up at the seventh decimal place.
 pub(super) fn seven_places(part: i64, whole: i64) -> String {
     let (before, mut rest) = (100 * part / whole, 100 * part % whole);
     let mut digits = 0;
@@ -121,7 +121,7 @@ pub(super) fn seven_places(part: i64, whole: i64) -> String {
 async fn learners_who_end_at_once_are_all_counted(app: Arc<TestApp>) {
     let course = app.course(&["Physics"]).cards(1).create(&app).await;
     let paper = paper(&app, course.subject_rows[0], 1).await;
-    // Two scores of which nobody had one before, so that making a row and adding to it meet.
+    // Nobody had one of these two scores before. So the insert of a row and the increment of the same row run at once.
     let endings = (1..=32).map(|learner| {
         let database = app.services.database.clone();
         let command = (paper, UserId(learner), i32::try_from(learner % 2).unwrap());

@@ -1,4 +1,4 @@
-//! Random sittings of random cards, kept in memory as well.
+//! Creates random sittings of random cards, and keeps them in memory as well.
 
 use std::collections::BTreeMap;
 
@@ -64,7 +64,7 @@ impl Bank {
             if random.random_ratio(1, 3) {
                 continue;
             }
-            // Now and then a topic of which no question is answered.
+            // In some topics no question is answered.
             let mut tally = Tally { unanswered: random.random_range(1..4), ..Tally::default() };
             if random.random_ratio(2, 3) {
                 (tally.correct, tally.wrong) = (random.random_range(0..5), random.random_range(0..5));
@@ -76,8 +76,8 @@ impl Bank {
     }
 }
 
-/// Sits a random part of the learner's cards. Ids are not in the order in which the sittings end, and some of those
-/// that end at once are of different cards.
+/// Creates sittings of a random part of the learner's cards. The ids are not in the order in which the sittings end. Some
+/// sittings of different cards end at the same time.
 pub(super) async fn sit(app: &TestApp, bank: &Bank, learner: &Learner, random: &mut StdRng) -> Vec<Sitting> {
     let began = app.clock.now();
     let mut planned: Vec<(mock_test_attempt::Model, i32, Option<i64>)> = Vec::new();
@@ -87,7 +87,7 @@ pub(super) async fn sit(app: &TestApp, bank: &Bank, learner: &Learner, random: &
         tell_card(app, card.id, sat, is_open).await;
         let mut ends: Vec<i64> = (0..sat).map(|_| random.random_range(0..60)).collect();
         ends.sort_unstable();
-        // One card's sittings end one after the other.
+        // The sittings of one card end one after the other.
         let ends = (0..).zip(ends).map(|(before, end)| Some(end + before));
         for (attempt, end) in (1..).zip(ends.chain(is_open.then_some(None))) {
             planned.push((card.clone(), attempt, end));

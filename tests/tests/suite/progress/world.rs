@@ -1,4 +1,4 @@
-//! Learners with cards, and sittings past all rules.
+//! Creates learners with cards, and writes sittings directly, without the server's rules.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use jishu_entity::test_session::SessionStatus;
@@ -37,7 +37,7 @@ impl Learner {
         assert_eq!(answer.text("/purchase/outcome"), "CREATED");
     }
 
-    /// Ends the right to a subject, as a refund does.
+    /// Ends the entitlement to a subject, as a refund does.
     pub(super) async fn lose(&self, app: &TestApp, SubjectId(subject): SubjectId) {
         let UserId(id) = self.id;
         app.execute(&format!(
@@ -73,7 +73,7 @@ pub(super) async fn topic(app: &TestApp, subject_id: SubjectId, name: &str) -> T
     topic.insert(app.connection()).await.unwrap().id
 }
 
-/// A sitting that is open.
+/// Returns the row of an open sitting.
 pub(super) fn open(
     card: &mock_test_attempt::Model,
     paper: PaperId,
@@ -95,7 +95,7 @@ pub(super) fn open(
     }
 }
 
-/// The fields of a card that come from its sittings.
+/// Sets the fields of a card that depend on its sittings.
 pub(super) async fn tell_card(app: &TestApp, MockTestAttemptId(id): MockTestAttemptId, sat: i32, open: bool) {
     let used = sat + i32::from(open);
     let status = match (open, sat) {

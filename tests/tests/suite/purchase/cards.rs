@@ -100,7 +100,7 @@ async fn subjects_that_were_bought_leave_the_cart(app: Arc<TestApp>) {
     assert_eq!(world.asha.cart().await.names(), ["Chemistry"]);
 }
 
-/// No client can provoke this check, so a trigger drops a card of the statement. A trigger of MariaDB cannot.
+/// No client can make this check fail, so a trigger drops a card of the statement. A trigger of MariaDB cannot do that.
 mod miscounted {
     use super::*;
 

@@ -1,4 +1,4 @@
-//! Buying: what is created, what is returned, what is refused.
+//! `purchase`: the rows it creates, its responses and its refusals.
 
 mod cards;
 mod keys;
@@ -18,13 +18,13 @@ struct World {
 }
 
 impl World {
-    /// A course with these subjects.
+    /// Creates a learner and a course with these subjects.
     async fn new(app: &Arc<TestApp>, subjects: &[&str]) -> Self {
         let course = app.course(subjects).create(app).await;
         Self::of(app, course).await
     }
 
-    /// A course with these subjects that is also sold whole, for a price in minor units.
+    /// Creates a learner and a course with these subjects. The course is also sold as a bundle, at a price in minor units.
     async fn with_bundle(app: &Arc<TestApp>, subjects: &[&str], price: i64) -> Self {
         let course = app.course(subjects).bundle(price).create(app).await;
         Self::of(app, course).await

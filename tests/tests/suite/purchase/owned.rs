@@ -1,4 +1,4 @@
-//! Subjects that are owned already.
+//! Purchases of subjects that the learner owns already.
 
 use std::sync::Arc;
 
@@ -87,7 +87,7 @@ async fn an_ended_term_can_be_bought_again(app: Arc<TestApp>) {
     let second = asha(&app).buy(course.subject(0)).await;
     assert_eq!(second.outcome(), ("CREATED", 50, 50));
     assert_ne!(second.purchase().id, first.purchase().id);
-    // History stays: two purchases, two sets of cards, one live right.
+    // The history stays: two purchases and two sets of cards, but one live entitlement.
     assert_eq!(app.number("SELECT COUNT(*) FROM mock_test_attempts").await, 100);
     assert_eq!(app.number("SELECT COUNT(*) FROM entitlements WHERE live = 1").await, 1);
     assert_eq!(app.number("SELECT COUNT(*) FROM entitlements WHERE ended_at = expires_at").await, 1);

@@ -1,4 +1,4 @@
-//! The price that was shown.
+//! Purchases that name the price that the learner was shown.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ async fn a_changed_price_buys_nothing_and_quotes_anew(app: Arc<TestApp>) {
     }
     assert_eq!(app.rows().await, before);
     assert_eq!(asha.buy(shown("100.00")).await.outcome(), ("CREATED", 50, 50));
-    // A subject that is owned has no price that could differ.
+    // A subject that the learner owns costs nothing, so its price is not compared.
     assert_eq!(asha.buy(shown("99.99")).await.outcome(), ("EXISTING", 0, 50));
 }
 

@@ -1,4 +1,4 @@
-//! Archived questions: the tests that still ask them, and how they are restored.
+//! Archived questions: fixed tests still ask them, and an author can restore them.
 
 use std::sync::Arc;
 

@@ -90,7 +90,7 @@ async fn questions_of_the_same_name_do_not_replace_each_other(app: Arc<TestApp>)
 async fn many_refusals_spare_the_rest(app: Arc<TestApp>) {
     let World { course, author } = World::new(&app, &["Physics"]).await;
     let essays = "Write. {}\n\n".repeat(1_200);
-    // Some are refused for what they say, not for how it is written.
+    // Some questions are refused for their content, not for their syntax.
     let alike = "Alike? {=a ~a}\n\n".repeat(5);
     let file = format!("{alike}{essays}Is it? {{=a ~b}}\n\n{alike}");
     let answer = author.import(&course.subjects[0], &file).await;
@@ -103,7 +103,7 @@ async fn many_refusals_spare_the_rest(app: Arc<TestApp>) {
 async fn ends_of_lines_of_any_system_are_read(app: Arc<TestApp>) {
     let World { course, author } = World::new(&app, &["Physics"]).await;
     let aiken = "Is it?\nA. yes\nB. no\nANSWER: A\n\nWhich\none?\nA. this\nB. that\nANSWER: B\n";
-    // Words of a question that look like the key of another format.
+    // The question contains words that look like the key of another format.
     let gift = "$CATEGORY: Blanks\n\n// [id:b1]\nFill in:\nANSWER: ___ {=a ~b}\n\nWrite. {}\n";
     for (text, counted) in [(aiken, [2, 0, 0, 0]), (gift, [1, 0, 0, 1])] {
         assert_eq!(author.import(&course.subjects[0], text).await.counts(), counted);

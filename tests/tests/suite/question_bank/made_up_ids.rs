@@ -15,7 +15,7 @@ on_each_database!(
     a_question_that_was_imported_before_pictures_counted_is_known,
 );
 
-/// A question about a picture: of a number, or true where the number is 1.
+/// Returns a Moodle question about a picture. Its key is a number, or true if `key` is 1.
 fn graph(file: &str, key: &str, kind: &str) -> String {
     let answer = match kind {
         "numerical" => {
@@ -45,7 +45,7 @@ async fn pictures_tell_questions_apart(app: Arc<TestApp>) {
     let World { course, author } = World::new(&app, &["Physics", "Chemistry"]).await;
     for kind in ["numerical", "truefalse"] {
         let (one, two) = (graph("AAAA", "1", kind), graph("BBBB", "5", kind));
-        // In one file, and in two.
+        // The questions come in one file, and then in two files.
         let [first, second] = &course.subjects[..] else { panic!("two subjects") };
         assert_eq!(author.import(first, &quiz(&[&one, &two])).await.counts(), [2, 0, 0, 0]);
         assert_eq!(author.import(second, &quiz(&[&one])).await.counts(), [1, 0, 0, 0]);
@@ -94,17 +94,17 @@ async fn a_question_without_an_id_is_not_replaced_by_one_with_another_key(app: A
     }
 }
 
-/// The bank has the question under the id that was derived from its words alone.
+/// The bank has a question under an id that an older version derived from the text alone, without the picture.
 async fn a_question_that_was_imported_before_pictures_counted_is_known(app: Arc<TestApp>) {
     let World { course, author } = World::new(&app, &["Physics", "Chemistry"]).await;
     let subject = &course.subjects[0];
     let (one, two) = (graph("AAAA", "2", "numerical"), graph("BBBB", "5", "numerical"));
-    // An empty file does not count, as before.
+    // An empty picture does not count, so this id is derived from the text alone.
     assert_eq!(author.import(subject, &quiz(&[&graph("", "5", "numerical")])).await.counts(), [1, 0, 0, 0]);
     let before = rows(&app).await;
     assert_eq!(author.import(subject, &quiz(&[&two])).await.counts(), [0, 0, 1, 0]);
     assert_eq!(rows(&app).await, before);
-    // The question that it had replaced is imported now.
+    // The other question, which the older version took for the same one, is imported now.
     assert_eq!(author.import(subject, &quiz(&[&one, &two])).await.counts(), [1, 0, 1, 0]);
     // Only one of two questions with the same key matches.
     let same = [graph("CCCC", "5", "numerical"), graph("DDDD", "5", "numerical")];
@@ -113,14 +113,14 @@ async fn a_question_that_was_imported_before_pictures_counted_is_known(app: Arc<
     let answer = author.import(chemistry, &quiz(&same.each_ref().map(String::as_str))).await;
     assert_eq!(answer.counts(), [1, 0, 1, 0]);
     assert_eq!(answer.refused, []);
-    // It has the id of its picture now, so that others of the same words come in beside it.
+    // The question now has an id that includes its picture. Other questions with the same text are therefore new.
     let third = quiz(&[&graph("EEEE", "5", "numerical")]);
     assert_eq!(author.import(chemistry, &third).await.counts(), [1, 0, 0, 0]);
     assert_eq!(
         author.import(chemistry, &quiz(&same.each_ref().map(String::as_str))).await.counts(),
         [0, 0, 2, 0]
     );
-    // Another key of the one that was there first is another key of it.
+    // A file with another key for the first question is refused.
     let wrong = author.import(chemistry, &quiz(&[&graph("CCCC", "6", "numerical")])).await;
     assert_eq!(wrong.counts(), [0, 0, 0, 1]);
 }
@@ -149,7 +149,7 @@ async fn pictures_belong_to_their_options(app: Arc<TestApp>) {
 async fn an_exported_id_that_was_made_up_counts_as_made_up(app: Arc<TestApp>) {
     let World { course, author } = World::new(&app, &["Physics"]).await;
     let subject = &course.subjects[0];
-    // The mark of an editor within the file is not of a text, and what cannot be seen is no text and no id.
+    // A byte order mark inside the file does not belong to a text. Invisible characters alone are neither a text nor an id.
     let text =
         "One? {=a ~b}\n\n\u{feff}Two? {=a ~b}\n\n\u{200b} {=c ~d}\n\n// [id:\u{202e}x]\nThree? {=a ~b}\n";
     let answer = author.import(subject, text).await;
@@ -159,11 +159,11 @@ async fn an_exported_id_that_was_made_up_counts_as_made_up(app: Arc<TestApp>) {
     assert_eq!(app.number(id).await, 2);
     let exported = format!("// [id:{}]\nOne? {{~a =b}}\n", external_id(&app, "One?").await);
     let again = author.import(subject, &exported).await;
-    assert_eq!(again.counts(), [0, 0, 0, 1], "its key is another");
+    assert_eq!(again.counts(), [0, 0, 0, 1], "it has another key");
     assert_eq!(again.losses, []);
 }
 
-/// The external id of the question with this stem.
+/// Returns the external id of the question with this stem.
 async fn external_id(app: &TestApp, stem: &str) -> String {
     let sql = format!(
         "SELECT q.external_id FROM questions q JOIN question_versions v ON v.question_id = q.id WHERE v.stem = '{stem}'"

@@ -45,7 +45,7 @@ $CATEGORY: $course$/top/Waves \u{1d11e}
 Light is a wave. {TRUE}
 ";
 
-/// An author, and a course with these subjects.
+/// An author, and a course with the subjects whose banks the author fills.
 struct World {
     course: TestCourse,
     author: Client,
@@ -58,7 +58,7 @@ impl World {
     }
 }
 
-/// The rows of the tables of the bank.
+/// Counts the rows of the bank's tables.
 async fn rows(app: &TestApp) -> Vec<i64> {
     let mut rows = Vec::new();
     for table in ["topics", "questions", "question_versions", "question_options", "audit_events"] {
@@ -114,7 +114,7 @@ async fn a_bank_comes_back_from_each_format(app: Arc<TestApp>) {
         assert_eq!(author.export(to, "GIFT").await.text, author.export(from, "GIFT").await.text, "{format}");
         assert_eq!(author.import(from, document).await.counts(), [0, 0, 4, 0], "{format}");
     }
-    // So does HTML with many signs of equality, and with elements that QTI does not know.
+    // HTML with many equals signs and with elements that QTI does not know also survives.
     let odd = format!(
         "// [id:odd]\n[html]<p>{}</p><my-interaction></my-interaction> {{=yes ~no}}\n",
         "\\=".repeat(2_000)
@@ -171,7 +171,7 @@ async fn imports_at_once_store_each_question_once(app: Arc<TestApp>) {
         let unchanged: usize = answers.iter().map(|answer| answer.counts()[2]).sum();
         assert_eq!((created, unchanged), (4, 28));
     }
-    // Each changes what the other does: the last to come has the last word, and none is lost.
+    // Eight imports change the key of the same question. The last one wins, and no version is lost.
     let before = app.number("SELECT COUNT(*) FROM question_versions").await;
     let edits = (0..8).map(|edit| BANK.replace("wav-1", "wav0-1").replace("#340:5", &format!("#{edit}:5")));
     let edits: Vec<String> = edits.collect();

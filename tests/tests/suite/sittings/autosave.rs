@@ -1,4 +1,4 @@
-//! Batches of answers: whatever happens to them on their way, the same state is left.
+//! Batches of answers. Repeated, late or reordered batches leave the same state as batches in order.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ on_each_database!(
     numbers_are_taken_as_they_are_typed,
 );
 
-/// An answer of a random kind to a question.
+/// Returns a random answer to a question.
 fn random_answer(question: &Question, random: &mut impl Rng) -> Value {
     let mut answer = match random.random_range(0..4) {
         0 => answer(question, Tries::Right),
@@ -41,7 +41,7 @@ fn random_answer(question: &Question, random: &mut impl Rng) -> Value {
     answer
 }
 
-/// The state that batches in their order, each once, leave: by slot, the answer without the time it was saved.
+/// Returns the state after each batch was saved once and in order: for each slot the answer, without its time.
 fn expected(batches: &[(i64, Value)], questions: &[Question]) -> Vec<Value> {
     questions
         .iter()
@@ -70,8 +70,8 @@ async fn state(learner: &Client, session: &str) -> Vec<Value> {
     answer.list("/node/questions").to_vec()
 }
 
-/// For many random sequences of batches: sent twice, late, in any order and several at once, they leave what they leave
-/// when each comes once and in its order.
+/// Sends many random sequences of batches twice, late, in any order and several at once. The final state must be the same
+/// as if each batch had come once and in order.
 async fn batches_leave_the_same_whatever_happens_to_them(app: Arc<TestApp>) {
     let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(rand::random);
     eprintln!("SEED={seed}");
@@ -104,8 +104,8 @@ async fn batches_leave_the_same_whatever_happens_to_them(app: Arc<TestApp>) {
     }
 }
 
-/// On MariaDB and MySQL, which do not tell a row that is new from one that stays as it is, one more reads what is there
-/// unless all rows were changed.
+/// A batch takes one statement. MariaDB and MySQL need a second one that reads the rows unless all were changed, because
+/// they do not distinguish a new row from an unchanged one.
 async fn a_batch_is_one_statement(app: Arc<TestApp>) {
     let world = World::new(&app, 6).await;
     let started = world.learner.start_session(&world.card).await;
@@ -139,14 +139,14 @@ async fn another_tab_is_told_what_was_not_kept(app: Arc<TestApp>) {
     save(1, 0, Tries::Right).await;
     save(3, 1, Tries::Right).await;
     let late = save(2, 1, Tries::Wrong).await;
-    assert_eq!(late.superseded, [2], "a later batch has set it");
+    assert_eq!(late.superseded, [2], "a later batch has set the slot");
     assert_eq!(late.session().answer_sequence, 3);
     let other = save(3, 1, Tries::Wrong).await;
-    assert_eq!(other.superseded, [2], "another one with the same number");
+    assert_eq!(other.superseded, [2], "another batch with the same sequence has set the slot");
     let replayed = save(3, 1, Tries::Right).await;
-    assert_eq!(replayed.superseded, NO_SLOTS, "its own answer stands");
+    assert_eq!(replayed.superseded, NO_SLOTS, "the slot has this batch's own answer");
     let elsewhere = save(2, 3, Tries::Wrong).await;
-    assert_eq!(elsewhere.superseded, NO_SLOTS, "nothing was there");
+    assert_eq!(elsewhere.superseded, NO_SLOTS, "the slot was empty");
     let again = save(4, 1, Tries::Wrong).await;
     assert_eq!(again.superseded, NO_SLOTS);
     assert_eq!(again.session().answer_sequence, 4);
@@ -162,7 +162,7 @@ async fn answers_are_taken_until_the_grace_is_over(app: Arc<TestApp>) {
     app.clock.advance(TimeDelta::microseconds(1));
     let late = world.learner.save_answers(&session, 2, super::answers(&started, 4, 0)).await;
     let code = refusal(&late);
-    // Whether the server has closed it by now.
+    // The code depends on whether the server has closed the sitting by now.
     assert!(code == "TEST_SESSION_OVERDUE" || code == "TEST_SESSION_CLOSED", "{code}");
     assert_eq!(late.error().more["slots"], json!([1, 2, 3, 4]));
     assert_eq!(app.number("SELECT COUNT(*) FROM test_answers").await, 2, "and nothing of it was written");
@@ -191,7 +191,7 @@ async fn a_flag_is_no_answer(app: Arc<TestApp>) {
     assert_eq!(submitted.result().unanswered, 4);
 }
 
-/// A second tab submits with a batch that the first tab has overtaken.
+/// A second tab submits with a batch whose slots the first tab has answered in a later batch.
 async fn a_submission_that_would_drop_answers_ends_nothing(app: Arc<TestApp>) {
     let world = World::new(&app, 4).await;
     let started = world.learner.start_session(&world.card).await;
@@ -206,7 +206,7 @@ async fn a_submission_that_would_drop_answers_ends_nothing(app: Arc<TestApp>) {
         let session = submitted.session();
         assert_eq!((session.status.as_str(), session.answer_sequence), ("IN_PROGRESS", 5));
     }
-    assert_eq!(state(&world.learner, &session).await, before, "nothing of it was saved");
+    assert_eq!(state(&world.learner, &session).await, before, "nothing was saved");
     let submitted = world.learner.submit_session(&session, Some((6, batch(Tries::Right)))).await;
     accepted(&submitted);
     assert_eq!(submitted.result().score, "8.00");
@@ -241,6 +241,6 @@ async fn numbers_are_taken_as_they_are_typed(app: Arc<TestApp>) {
         let saved = world.learner.save_answers(&id(&started), sequence, batch).await;
         accepted(&saved);
         let question = questions(&saved).iter().find(|question| question.slot == slot).unwrap();
-        assert_eq!(question.answer, None, "an emptied field is no answer");
+        assert_eq!(question.answer, None, "an empty field is not an answer");
     }
 }

@@ -13,7 +13,7 @@ on_each_database!(a_card_shows_what_its_next_sitting_has);
 
 const PAPER: &str = "paper { questions timeLimitSeconds correct wrong unanswered maxScore fixed }";
 
-/// The papers that the first cards of a learner show, by number.
+/// Returns the papers that the learner's first cards show, in the order of their numbers.
 async fn shown(learner: &Client) -> Vec<Value> {
     let document = format!(
         "{{ viewer {{ mockTestAttempts(first: 2) {{ edges {{ node {{ extraTimeSeconds {PAPER} }} }} }} }} }}"
@@ -35,12 +35,12 @@ async fn a_card_shows_what_its_next_sitting_has(app: Arc<TestApp>) {
     let open = card(12, 3600, "4.00", "48.00", false, 0);
     assert_eq!(shown(&world.learner).await, [open.clone(), open]);
 
-    // As long as nobody has sat the test, it is as the settings are.
+    // Until somebody starts the test, its paper follows the subject's settings.
     world.set(&app, "questions_per_test", "5").await;
     world.set(&app, "time_limit_seconds", "600").await;
     assert_eq!(shown(&world.learner).await[0], card(5, 600, "4.00", "20.00", false, 0));
 
-    // Once anybody has, it stays; the tests of other numbers follow the settings.
+    // After a start the paper is fixed. Tests with other numbers still follow the settings.
     accepted(&ben.start_session(&of_ben).await);
     world.set(&app, "questions_per_test", "7").await;
     world.set(&app, "time_limit_seconds", "1200").await;
@@ -67,5 +67,5 @@ async fn a_card_shows_what_its_next_sitting_has(app: Arc<TestApp>) {
     let document = format!("query ($id: ID!) {{ node(id: $id) {{ ... on TestSession {{ {PAPER} }} }} }}");
     let sat = world.learner.run_with(&document, json!({ "id": id(&started) })).await;
     assert_eq!(*sat.at("/node/paper"), granted["paper"]);
-    assert_eq!(shown(&world.learner).await[0], granted, "while it is open, too");
+    assert_eq!(shown(&world.learner).await[0], granted, "also while the sitting is open");
 }

@@ -1,4 +1,4 @@
-//! Many at once.
+//! Many requests about sittings at once.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ on_each_database!(
     the_database_refuses_what_must_not_be,
 );
 
-/// 20 rounds unless `ROUNDS` says otherwise; a fourth attempt never.
+/// Runs 20 rounds, or the number in `ROUNDS`. Sixteen starts at once open one sitting, and no start a fourth one.
 async fn sixteen_starts_at_once_open_one_sitting(app: Arc<TestApp>) {
     let rounds = std::env::var("ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(20);
     let course = app.course(&["Physics"]).cards(rounds).create(&app).await;
@@ -67,10 +67,10 @@ async fn sixteen_submissions_at_once_score_once(app: Arc<TestApp>) {
     let counted = format!("SELECT CAST(SUM(correct + wrong) AS {whole}) FROM topic_totals");
     assert_eq!(app.number(&counted).await, 15);
     let learners = "SELECT learners FROM paper_scores WHERE score = 1000";
-    assert_eq!(app.number(learners).await, 1, "by their first sitting");
+    assert_eq!(app.number(learners).await, 1, "only first sittings are ranked");
 }
 
-/// Batches come while the sitting is submitted: each that is acknowledged counts in the result.
+/// Saves batches while the sitting is submitted. Each acknowledged batch must count in the result.
 async fn answers_acknowledged_while_a_sitting_ends_are_scored(app: Arc<TestApp>) {
     let world = World::new(&app, 12).await;
     app.execute("UPDATE mock_test_attempts SET max_attempts = 100").await;
@@ -85,7 +85,7 @@ async fn answers_acknowledged_while_a_sitting_ends_are_scored(app: Arc<TestApp>)
             answered.add_permits(1);
             saved.user_errors.is_empty()
         });
-        // One save later in each round.
+        // In each round the submission comes one save later.
         let submission = async {
             let _permits = answered.acquire_many(round).await.unwrap();
             world.learner.submit_session(&session, None).await
@@ -119,11 +119,11 @@ async fn learners_who_start_the_same_test_at_once_get_one_paper(app: Arc<TestApp
         options.map(|option| option.text.clone()).collect()
     };
     let orders: BTreeSet<Vec<String>> = started.iter().map(texts).collect();
-    assert_eq!(orders.len(), 8, "the options stand in another order for each");
+    assert_eq!(orders.len(), 8, "each learner sees the options in another order");
     assert_eq!(app.number("SELECT COUNT(*) FROM papers").await, 1);
 }
 
-/// With every rule of the server passed by.
+/// Writes rows directly, without the server's rules.
 async fn the_database_refuses_what_must_not_be(app: Arc<TestApp>) {
     let world = World::new(&app, 4).await;
     let started = world.learner.start_session(&world.card).await;
@@ -158,8 +158,8 @@ struct Saved {
     user_errors: Vec<UserError>,
 }
 
-/// Of many learners who save at the same time, with replays, batches that come too late and sittings that are over among
-/// them, each gets their own answer, and all that is acknowledged is there. It takes fewer statements than batches.
+/// Many learners save at the same time. Some batches are replays, some come too late, and some sittings are over. Each
+/// batch gets its own response, and each acknowledged answer is stored. The server needs fewer statements than batches.
 async fn batches_saved_together_get_their_own_answers(app: Arc<TestApp>) {
     let course = app.course(&["Physics"]).cards(1).create(&app).await;
     app.bank(course.subject_rows[0], 8).await;
@@ -179,7 +179,7 @@ async fn batches_saved_together_get_their_own_answers(app: Arc<TestApp>) {
     let mut batches = 0;
     for round in 0..6 {
         let saves = sittings.iter().enumerate().flat_map(|(number, (learner, started))| {
-            // Two of each at once, of which the second comes with the lower number; in odd rounds it is a replay.
+            // Each learner sends two batches at once. The second has the lower sequence.
             [10 + round * 2, 10 + round * 2 - 1].map(|sequence| async move {
                 let tries = if sequence % 2 == 0 { Tries::Right } else { Tries::Wrong };
                 let asked = &questions(started)[..if number % 2 == 0 { 5 } else { 3 }];
@@ -197,7 +197,7 @@ async fn batches_saved_together_get_their_own_answers(app: Arc<TestApp>) {
             }
             assert_eq!(saved.user_errors, [], "{number} {sequence}");
             let superseded = saved.superseded.len();
-            // The lower one is overtaken or not, whole; the greater never.
+            // The batch with the lower sequence is superseded as a whole or not at all. The other is never superseded.
             assert!(
                 superseded == 0 || (sequence % 2 == 1 && superseded == answers),
                 "{number} {sequence} {saved:?}"

@@ -1,4 +1,4 @@
-//! Cards of a term that is over beside those of a second purchase.
+//! Cards of a purchase whose term is over, together with cards of a second purchase.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ on_each_database!(a_card_tells_whether_it_can_be_started);
 
 const TERM: TimeDelta = TimeDelta::days(3);
 
-/// The cards that a filter leaves, the oldest purchase first.
+/// Returns the cards that match a filter. Cards of the oldest purchase come first.
 async fn cards(learner: &Client, filter: Value) -> Vec<Value> {
     let document = "query ($filter: MockTestAttemptFilter) { viewer { mockTestAttempts(filter: $filter) {
         totalCount edges { node { id testNumber status canStart } } } } }";
@@ -25,7 +25,7 @@ async fn cards(learner: &Client, filter: Value) -> Vec<Value> {
     cards
 }
 
-/// Cards are made in the order of their numbers, purchase by purchase.
+/// Returns the id of the card's row. Rows are created purchase by purchase, in the order of the card numbers.
 fn row(card: &Value) -> i64 {
     let id = card["id"].as_str().unwrap();
     (1..100).find(|row| global_id("MockTestAttempt", *row) == id).expect("a row")
@@ -35,7 +35,8 @@ async fn can_start(learner: &Client, filter: Value) -> Vec<bool> {
     cards(learner, filter).await.iter().map(|card| card["canStart"].as_bool().unwrap()).collect()
 }
 
-/// The learner's progress in the subject: the number of cards, and of those that were never sat and can be started.
+/// Returns two numbers of the learner's progress in the subject: all cards, and cards that can be started and have no
+/// sitting.
 async fn counted(learner: &Client) -> (i64, i64) {
     let answer = learner.run("{ viewer { progress { bySubject { totalCards available } } } }").await;
     let of = |field: &str| answer.number(&format!("/viewer/progress/bySubject/0/{field}"));
@@ -52,7 +53,8 @@ async fn a_card_tells_whether_it_can_be_started(app: Arc<TestApp>) {
     assert_eq!(can_start(&asha, json!({ "entitled": false })).await, [false; 0]);
     assert_eq!(counted(&asha).await, (4, 4));
 
-    // The first is sat once, the second never, the third as often as can be, the fourth as the term ends.
+    // The first card was sat once, the second never, and the third as often as allowed. The sitting of the fourth is open when
+    // the term ends.
     let first = cards(&asha, Value::Null).await;
     let card = |place: usize| first[place]["id"].as_str().unwrap().to_owned();
     let started = asha.start_session(&card(0)).await;
@@ -66,14 +68,14 @@ async fn a_card_tells_whether_it_can_be_started(app: Arc<TestApp>) {
     accepted(&asha.start_session(&card(3)).await);
     assert_eq!(can_start(&asha, Value::Null).await, [true, true, false, true]);
 
-    // Its term is over, though nothing says so but the time: what is open goes on.
+    // The term is over by time, and no row has changed. The open sitting can go on.
     app.clock.advance(TimeDelta::seconds(60));
     assert_eq!(can_start(&asha, Value::Null).await, [false, false, false, true]);
     assert_eq!(can_start(&asha, json!({ "entitled": true })).await, [false; 0]);
     assert_eq!(can_start(&asha, json!({ "entitled": false })).await, [false, false, false, true]);
     assert_eq!(counted(&asha).await, (4, 0));
 
-    // Bought again, the cards of both purchases stand side by side.
+    // After a second purchase, the list contains the cards of both.
     app.cards(&asha, &course).await;
     let both = [false, false, false, true, true, true, true, true];
     assert_eq!(can_start(&asha, Value::Null).await, both);
@@ -83,7 +85,7 @@ async fn a_card_tells_whether_it_can_be_started(app: Arc<TestApp>) {
     let subject = json!({ "entitled": true, "subjectId": course.subjects[0] });
     assert_eq!(can_start(&asha, subject).await.len(), 4);
 
-    // And each tells what a start comes to.
+    // `canStart` of each card predicts whether a start succeeds.
     for (card, can_start) in cards(&asha, Value::Null).await.iter().zip(both) {
         let started = asha.start_session(card["id"].as_str().unwrap()).await;
         assert_eq!(started.user_errors.is_empty(), can_start, "{card}\n{started:#?}");
@@ -94,7 +96,7 @@ async fn a_card_tells_whether_it_can_be_started(app: Arc<TestApp>) {
         }
     }
 
-    // A sitting is over after its deadline, closed or not.
+    // A sitting is over after its deadline, even if it is not closed yet.
     app.clock.advance(TimeDelta::hours(5));
     assert!(!can_start(&asha, Value::Null).await[3]);
     assert_eq!(refusal(&asha.start_session(&card(3)).await), "ENTITLEMENT_ENDED");

@@ -59,7 +59,8 @@ async fn hold(app: &TestApp, ids: RangeInclusive<usize>) -> DatabaseTransaction 
     holds
 }
 
-/// More sittings are held than there are connections to the database. Each learner of the others saves in two tabs.
+/// The test holds more sittings than there are connections to the database. Each learner of the other sittings saves in
+/// two tabs.
 async fn held_sittings_hold_up_no_others(app: Arc<TestApp>) {
     if app.backend == Backend::Sqlite {
         return;
@@ -111,7 +112,7 @@ async fn a_sitting_that_is_held_for_a_moment_waits_for_no_other(app: Arc<TestApp
     held.await.iter().for_each(accepted);
 }
 
-/// A learner closes the tab while its last answers are on their way.
+/// A learner closes the tab while its last batch is being saved.
 async fn a_save_is_finished_when_its_client_leaves(app: Arc<TestApp>) {
     if app.backend == Backend::Sqlite {
         return;
@@ -162,7 +163,7 @@ async fn a_late_batch_gains_nothing_from_the_batches_it_waits_with(app: Arc<Test
         let input = json!({ "sessionId": id(started), "sequence": 1, "answers": answers(started, 2, 0) });
         let payload = json!({ "query": document, "variables": { "input": input } });
         socket.say(json!({ "id": "late", "type": "subscribe", "payload": payload })).await;
-        // A pong shows that the server has taken on what came before.
+        // A pong shows that the server has accepted the messages before the ping.
         socket.say(json!({ "type": "ping" })).await;
         let mut heard = socket.hear().await;
         if heard["type"] == "pong" {

@@ -1,4 +1,4 @@
-//! From the start to the result.
+//! A sitting from its start to its result.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ async fn a_test_is_sat_from_start_to_result(app: Arc<TestApp>) {
 
     let resumed = asha.start_session(&world.card).await;
     assert!(resumed.resumed);
-    assert_eq!(resumed.session(), session, "and it is the same, its options in the same order");
+    assert_eq!(resumed.session(), session, "the question is the same, with its options in the same order");
     assert_eq!(world.card().await["status"], "IN_PROGRESS");
     assert_eq!(world.card().await["openSession"]["id"], session.id);
 
@@ -73,7 +73,7 @@ async fn a_test_is_sat_from_start_to_result(app: Arc<TestApp>) {
             assert_eq!(question.tolerance.as_deref(), Some(TOLERANCE));
         } else if question.slot <= 5 {
             let given = question.answer.as_ref().map(|answer| &answer.option_ids);
-            assert_eq!(question.correct_option_ids.as_ref(), given, "it was right");
+            assert_eq!(question.correct_option_ids.as_ref(), given, "the answer was right");
         }
     }
 

@@ -1,4 +1,4 @@
-//! Before a sitting is over, nothing that the API answers gives its key away.
+//! Before a sitting is over, no response of the API reveals a key of its questions.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,7 +22,8 @@ const SECRET_FIELDS: [&str; 6] =
 /// Fields that must also be null while no sitting is over.
 const RESULTS: [&str; 6] = ["result", "latestScore", "latestPercentage", "firstScore", "bestScore", "grade"];
 
-/// The fields of these names that have a value, anywhere in an answer. Fields below an interface come as `Type_field`.
+/// Finds the fields with these names that have a value anywhere in a response. A field below an interface is named
+/// `Type_field`.
 fn revealed(answer: &Value, names: &[&str], found: &mut BTreeSet<String>) {
     match answer {
         Value::Object(fields) => {
@@ -39,7 +40,7 @@ fn revealed(answer: &Value, names: &[&str], found: &mut BTreeSet<String>) {
     }
 }
 
-/// Asks for everything there is, in every way, and tells what of the key was answered.
+/// Sends queries for every field of the schema, and returns the secrets that the responses revealed.
 async fn scan(client: &Client, schema: &Schema, ids: &[&str], names: &[&str]) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for document in schema.operations("query", ids) {
@@ -55,7 +56,8 @@ async fn scan(client: &Client, schema: &Schema, ids: &[&str], names: &[&str]) ->
     found
 }
 
-/// The whole schema, found by introspection: queries by their learner, by others and by nobody, and mutations by others.
+/// Tries the whole schema, found by introspection. The learner, another learner and a client that is not signed in send
+/// queries. The other learner also sends mutations.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_answer_gives_a_key_away_before_the_end() {
     if !Backend::Sqlite.is_selected() {
@@ -75,7 +77,7 @@ async fn no_answer_gives_a_key_away_before_the_end() {
     let all: Vec<&str> = SECRET_FIELDS.into_iter().chain(RESULTS).collect();
     let ids = [session.as_str(), &world.card, &subject, &user, &world.course.id];
     for client in [asha, &binod, &app.anonymous()] {
-        assert_eq!(scan(client, &schema, &ids, &all).await, BTreeSet::new(), "while the first is open");
+        assert_eq!(scan(client, &schema, &ids, &all).await, BTreeSet::new(), "the first sitting is open");
     }
     for document in schema.operations("mutation", &ids) {
         let answer = binod.send(&document, Value::Null).await.body.to_string();
@@ -89,9 +91,9 @@ async fn no_answer_gives_a_key_away_before_the_end() {
     let secrets: BTreeSet<String> =
         SECRET_FIELDS.into_iter().chain([EXPLANATION, NUMBER, TOLERANCE]).map(str::to_owned).collect();
     let shown = scan(asha, &schema, &ids, &SECRET_FIELDS).await;
-    assert_eq!(shown, secrets, "once it is over all of it is shown, so the documents do reach it");
+    assert_eq!(shown, secrets, "after the end everything is shown, so the documents do read it");
     for client in [&binod, &app.anonymous()] {
-        assert_eq!(scan(client, &schema, &ids, &all).await, BTreeSet::new(), "to nobody else");
+        assert_eq!(scan(client, &schema, &ids, &all).await, BTreeSet::new(), "nobody else sees it");
     }
 
     let second = asha.start_session(&world.card).await;
@@ -115,7 +117,7 @@ async fn reviewed(learner: &Client, session: &str) -> BTreeSet<String> {
     reviewed.map(|question| question["stem"].as_str().unwrap().to_owned()).collect()
 }
 
-/// Papers share questions once the bank is used up.
+/// A bank with too few questions makes papers share some of them.
 async fn a_review_waits_for_every_open_sitting_with_the_question(app: Arc<TestApp>) {
     let world = World::new(&app, 6).await;
     world.set(&app, "questions_per_test", "4").await;
@@ -147,10 +149,14 @@ async fn a_review_comes_when_the_subject_lets_it(app: Arc<TestApp>) {
     app.execute("UPDATE mock_test_attempts SET max_attempts = 2").await;
     let first = world.learner.start_session(&world.card).await;
     let submitted = world.learner.submit_session(&id(&first), Some((1, answers(&first, 4, 0)))).await;
-    assert_eq!(submitted.result().score, "16.00", "the result comes all the same");
+    assert_eq!(submitted.result().score, "16.00", "the result is shown nevertheless");
     assert_eq!(reviewed(&world.learner, &id(&first)).await.len(), 0);
     let second = world.learner.start_session(&world.card).await;
-    assert_eq!(reviewed(&world.learner, &id(&first)).await.len(), 0, "all are used, and one is open");
+    assert_eq!(
+        reviewed(&world.learner, &id(&first)).await.len(),
+        0,
+        "all attempts are used, and one sitting is open"
+    );
     world.learner.submit_session(&id(&second), None).await;
     assert_eq!(reviewed(&world.learner, &id(&first)).await.len(), 4);
     // The subject is bought again, which gives another card of the same paper.
@@ -158,7 +164,11 @@ async fn a_review_comes_when_the_subject_lets_it(app: Arc<TestApp>) {
     app.cards(&world.learner, &world.course).await;
     assert_eq!(reviewed(&world.learner, &id(&first)).await.len(), 0, "the test can be sat again");
     app.execute("UPDATE entitlements SET ended_at = granted_at").await;
-    assert_eq!(reviewed(&world.learner, &id(&first)).await.len(), 4, "and once it cannot it is shown");
+    assert_eq!(
+        reviewed(&world.learner, &id(&first)).await.len(),
+        4,
+        "the test cannot be sat again, so the review is shown"
+    );
     world.set(&app, "review_policy", "'never'").await;
     assert_eq!(reviewed(&world.learner, &id(&first)).await.len(), 0);
 }

@@ -1,4 +1,4 @@
-//! Sitting tests: start, autosave, submit, the deadline, and what is shown when.
+//! Sittings: start, autosave, submission, deadline, and which fields are shown at which time.
 
 mod autosave;
 mod before;
@@ -17,7 +17,7 @@ use jishu_entity::user::Role;
 use jishu_tests::{Client, Question, SittingPayload, TestApp, TestCourse, Tries, answer};
 use serde_json::{Value, json};
 
-/// A learner with a card of a subject. Its tests have the number of questions that is given.
+/// A learner with a card of a subject.
 pub(crate) struct World {
     pub(crate) course: TestCourse,
     pub(crate) learner: Client,
@@ -34,7 +34,7 @@ impl World {
         Self { course, learner, card }
     }
 
-    /// Changes a column of the subject, past all rules.
+    /// Changes a column of the subject directly, without the server's rules.
     pub(crate) async fn set(&self, app: &TestApp, column: &str, value: &str) {
         let subject = self.course.subject_rows[0];
         app.execute(&format!("UPDATE subjects SET {column} = {value} WHERE id = {subject}")).await;
@@ -58,13 +58,13 @@ pub(crate) fn questions(payload: &SittingPayload) -> &[Question] {
     payload.questions()
 }
 
-/// Answers the first questions: `right` of them with the key, then `wrong` of them with something else.
+/// Returns answers to the first questions: `right` correct ones, then `wrong` wrong ones.
 pub(crate) fn answers(payload: &SittingPayload, right: usize, wrong: usize) -> Value {
     let tries = std::iter::repeat_n(Tries::Right, right).chain(std::iter::repeat_n(Tries::Wrong, wrong));
     questions(payload).iter().zip(tries).map(|(question, tries)| answer(question, tries)).collect()
 }
 
-/// The code of the one user error.
+/// Returns the code of the only user error.
 pub(crate) fn refusal(payload: &SittingPayload) -> &str {
     &payload.error().code
 }
@@ -74,5 +74,5 @@ pub(crate) fn accepted(payload: &SittingPayload) {
     assert_eq!(payload.user_errors, [], "{payload:#?}");
 }
 
-/// The slots in which a batch changed nothing: none.
+/// Expected as `superseded` when a batch changed all its slots.
 const NO_SLOTS: [i64; 0] = [];

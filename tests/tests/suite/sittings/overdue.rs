@@ -1,4 +1,4 @@
-//! Deadlines.
+//! Deadlines of sittings, and how the server closes overdue ones.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ async fn state(world: &World, session: &str) -> Value {
     world.learner.run_with(document, json!({ "id": session })).await.at("/node").clone()
 }
 
-/// Until the server's own worker, or this call, has closed what is overdue.
+/// Runs until this call or the server's own worker has closed all overdue sittings.
 async fn close_all(app: &TestApp) {
     while app.number("SELECT COUNT(*) FROM test_sessions WHERE open_marker = 1").await > 0 {
         session::close_overdue(&app.services).await.unwrap();
@@ -37,13 +37,13 @@ async fn a_sitting_ends_at_its_deadline(app: Arc<TestApp>) {
     world.learner.save_answers(&session, 1, answers(&started, 3, 0)).await;
     app.clock.advance(TimeDelta::seconds(3_600 + 5));
     let report = session::close_overdue(&app.services).await.unwrap();
-    assert_eq!(report, OverdueReport::default(), "answers may be on their way");
+    assert_eq!(report, OverdueReport::default(), "answers may still arrive in the grace time");
     assert_eq!(state(&world, &session).await["status"], "IN_PROGRESS");
     app.clock.advance(TimeDelta::days(2));
     close_all(&app).await;
     let after = state(&world, &session).await;
     assert_eq!(after["status"], "AUTO_SUBMITTED");
-    assert_eq!(after["submittedAt"], after["expiresAt"], "as of its deadline");
+    assert_eq!(after["submittedAt"], after["expiresAt"], "the sitting ended at its deadline");
     assert_eq!(
         after["result"],
         json!({ "score": "12.00", "correct": 3, "unanswered": 1, "timeTakenSeconds": 3600 })
@@ -97,11 +97,11 @@ async fn a_start_after_the_deadline_is_the_next_sitting(app: Arc<TestApp>) {
 
 /// Opens sittings, each with its own number of right answers, and returns these numbers.
 async fn sit_many(app: &TestApp, sittings: usize) -> Vec<usize> {
-    const OF_A_LEARNER: usize = 50;
+    const SITTINGS_PER_LEARNER: usize = 50;
     let course = app.course(&["Physics"]).cards(50).create(app).await;
     app.bank(course.subject_rows[0], 4).await;
     let mut starting = Vec::new();
-    for number in 0..(sittings / OF_A_LEARNER) {
+    for number in 0..(sittings / SITTINGS_PER_LEARNER) {
         let learner = app.learner(&format!("Learner{number}")).await;
         app.cards(&learner, &course).await;
         let cards = learner.run("{ viewer { mockTestAttempts(first: 50) { edges { node { id } } } } }").await;
@@ -125,7 +125,7 @@ async fn sit_many(app: &TestApp, sittings: usize) -> Vec<usize> {
     starting.into_iter().map(|(_, _, right)| right).collect()
 }
 
-/// 200 sittings unless `OVERDUE` says otherwise, closed by two nodes at once.
+/// Two nodes close 200 sittings at once, or the number in `OVERDUE`.
 async fn overdue_sittings_are_closed_once_by_two_workers(app: Arc<TestApp>) {
     let sittings = std::env::var("OVERDUE").ok().and_then(|sittings| sittings.parse().ok()).unwrap_or(200);
     let right = sit_many(&app, sittings).await;
@@ -137,9 +137,9 @@ async fn overdue_sittings_are_closed_once_by_two_workers(app: Arc<TestApp>) {
     let reports = futures_util::future::try_join_all(workers).await.unwrap();
     close_all(&app).await;
     eprintln!("{sittings} overdue sittings were closed in {:?}: {reports:?}", began.elapsed());
-    // One of them may have closed them all: SQLite gives its lock to whoever asks at the right moment.
+    // One node may have closed all sittings, because SQLite does not share its lock fairly.
     let were_due = |report: &OverdueReport| report.closed + report.settled_meanwhile > 0;
-    assert!(reports.iter().all(were_due), "both wanted to close the same");
+    assert!(reports.iter().all(were_due), "both nodes tried to close the same sittings");
 
     let count = async |what: &str| app.number(&format!("SELECT COUNT(*) FROM {what}")).await;
     assert_eq!(
@@ -156,7 +156,11 @@ async fn overdue_sittings_are_closed_once_by_two_workers(app: Arc<TestApp>) {
             "{number}"
         );
     }
-    assert_eq!(count("audit_events WHERE action = 'test_session.closed'").await, all, "each once");
+    assert_eq!(
+        count("audit_events WHERE action = 'test_session.closed'").await,
+        all,
+        "each sitting was closed once"
+    );
     assert_eq!(
         count("mock_test_attempts WHERE latest_score IS NOT NULL AND status = 'completed'").await,
         all

@@ -30,7 +30,7 @@ async fn cards_that_cannot_be_sat_are_refused(app: Arc<TestApp>) {
     assert_eq!(code, "UNAUTHENTICATED");
     app.execute("UPDATE entitlements SET ended_at = granted_at").await;
     assert_eq!(refusal(&world.learner.start_session(&world.card).await), "ENTITLEMENT_ENDED");
-    assert_eq!(app.number("SELECT COUNT(*) FROM papers").await, 0, "nor is a paper made for it");
+    assert_eq!(app.number("SELECT COUNT(*) FROM papers").await, 0, "no paper is made for it");
     app.execute("UPDATE entitlements SET ended_at = NULL").await;
     app.execute("UPDATE users SET status = 'deactivated'").await;
     assert_eq!(refusal(&world.learner.start_session(&world.card).await), "ACCOUNT_INACTIVE");
@@ -66,7 +66,7 @@ async fn answers_that_cannot_be_are_refused(app: Arc<TestApp>) {
         (answer(numeric, json!({ "numericValue": "12x" })), "is a number"),
         (answer(numeric, json!({ "numericValue": "1e99" })), "is a number"),
         (answer(numeric, json!({ "numericValue": "9".repeat(40) })), "is a number"),
-        // Not rounded to what can be held.
+        // The number has too many decimal places. The server does not round it.
         (answer(numeric, json!({ "numericValue": format!("0.{}1", "0".repeat(28)) })), "is a number"),
         (answer(single, json!({ "optionIds": [], "timeSpentSeconds": -1 })), "Correct `timeSpentSeconds`"),
     ] {

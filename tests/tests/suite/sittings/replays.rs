@@ -1,4 +1,4 @@
-//! Batches that come again after the end of their sitting.
+//! Batches that are sent again after the end of their sitting.
 
 use std::sync::Arc;
 
@@ -25,7 +25,8 @@ struct Sat {
 
 type Batch = (i64, Value);
 
-/// The response to a repeated batch: the slots that keep another answer. `None` if the sitting is over and refuses it.
+/// The response to a repeated batch: the superseded slots. `None` if the server refuses the batch because the sitting is
+/// over.
 type Answer = Option<Vec<i64>>;
 
 impl Sat {
@@ -62,8 +63,8 @@ impl Sat {
         let mut replays: Vec<_> = self.saved().into_iter().zip(answers).collect();
         replays.extend([
             (self.batch(6, &[(1, Wrong), (5, Right)]), None),
-            // Another one under the number of one that was taken: what it has in common with that stands, and nothing says
-            // that it came in time.
+            // This batch has the sequence of a saved batch but other answers. It repeats one saved answer, but nothing shows
+            // that it came in time, so the server refuses it.
             (self.batch(3, &[(3, Right), (5, Right)]), None),
             (self.batch(3, &[(3, Wrong)]), None),
         ]);
@@ -84,7 +85,7 @@ impl Sat {
     }
 }
 
-/// So many learners who have answered, of whom half have submitted and the time of the others is over.
+/// Creates learners who have saved answers. Half of them have submitted, and the deadlines of the others have passed.
 async fn sat(app: &TestApp, learners: usize) -> Vec<Sat> {
     let course = app.course(&["Physics"]).cards(1).create(app).await;
     app.bank(course.subject_rows[0], 5).await;
@@ -118,7 +119,7 @@ async fn a_batch_that_comes_again_after_the_end_is_answered_as_before(app: Arc<T
     assert_eq!(everything(&app).await, before, "nothing was written");
 }
 
-/// Many at once share their statements.
+/// Repeats many batches at once. The server handles several of them with one statement.
 async fn batches_that_come_again_together_are_answered_as_alone(app: Arc<TestApp>) {
     let sat = sat(&app, 8).await;
     let before = everything(&app).await;

@@ -1,4 +1,4 @@
-//! `updateTestSettings`, and what a subject shows of its tests.
+//! `updateTestSettings`, and the settings that a subject shows.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{World, id, questions};
 
-on_each_database!(authors_set_how_tests_are, settings_that_cannot_be_are_refused, others_may_not);
+on_each_database!(authors_change_the_settings_of_tests, settings_that_cannot_be_are_refused, others_may_not);
 
 const UPDATE: &str = "mutation ($input: UpdateTestSettingsInput!) { updateTestSettings(input: $input) {
     subject { markingScheme { correct wrong unanswered questionsPerTest timeLimitSeconds maxAttempts gradingMethod review
@@ -28,7 +28,7 @@ async fn signed_in(app: &TestApp, role: Role) -> Client {
     app.learner_again(&name).await
 }
 
-async fn authors_set_how_tests_are(app: Arc<TestApp>) {
+async fn authors_change_the_settings_of_tests(app: Arc<TestApp>) {
     let world = World::new(&app, 12).await;
     let author = signed_in(&app, Role::Author).await;
     let subject = &world.course.subjects[0];
@@ -55,7 +55,7 @@ async fn authors_set_how_tests_are(app: Arc<TestApp>) {
     let answer = author.run_with(UPDATE, json!({ "input": input })).await;
     let scheme = answer.at("/updateTestSettings/subject/markingScheme");
     assert_eq!((&scheme["questionsPerTest"], &scheme["blueprint"]), (&json!(7), &json!([])));
-    assert_eq!(scheme["wrong"], "-0.75", "what is not given stays");
+    assert_eq!(scheme["wrong"], "-0.75", "a mark that is not given is unchanged");
     let audited = "SELECT COUNT(*) FROM audit_events WHERE action = 'subject.test_settings_changed'";
     assert_eq!(app.number(audited).await, 2);
 }
@@ -69,7 +69,7 @@ async fn settings_that_cannot_be_are_refused(app: Arc<TestApp>) {
         (json!({ "correct": "4.001" }), "correct"),
         (json!({ "wrong": "-1000.01" }), "wrong"),
         (json!({ "unanswered": "79228162514264337593543950335" }), "unanswered"),
-        // An empty paper, or a wrong one, would earn as much as a right one.
+        // With these marks, wrong or missing answers would earn as much as right ones.
         (json!({ "correct": "-4", "wrong": "-5", "unanswered": "-6" }), "correct"),
         (json!({ "correct": "0", "wrong": "-1", "unanswered": "-1" }), "correct"),
         (json!({ "correct": "1", "unanswered": "1" }), "correct"),

@@ -1,4 +1,4 @@
-//! The clock of a sitting.
+//! `testSessionClock`.
 
 use chrono::TimeDelta;
 use jishu_entity::mock_test_attempt::CardStatus;
@@ -60,7 +60,7 @@ async fn the_clock_is_told_at_once_at_each_change_and_ends_with_the_sitting(app:
     let (asha, sitting) = sitting(&app).await;
     let support = app.staff("Sam", Role::Support).await;
     let node = app.second_node().await;
-    // Nothing here waits for a tick.
+    // The events must come long before the next tick.
     let variables = json!({ "session": sitting.id, "every": 60 });
     let mut here = over_socket(&app, &asha, variables.clone()).await;
     let mut there = over_events(&app, &node.url("/graphql"), &asha, variables).await;
@@ -106,7 +106,7 @@ async fn the_clock_is_told_at_once_at_each_change_and_ends_with_the_sitting(app:
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_clock_ticks_and_shows_what_other_nodes_saved() {
-    // So long that no worker closes it.
+    // The grace time is so long that no worker closes the sitting.
     TestApp::run_with(Backend::Sqlite, &["--answer-grace-seconds", "300"], async |app| {
         let (asha, sitting) = sitting(&app).await;
         let node = app.second_node().await;
@@ -121,7 +121,7 @@ async fn the_clock_ticks_and_shows_what_other_nodes_saved() {
         assert!(begun.elapsed() >= Duration::from_millis(500), "after {:?}", begun.elapsed());
         app.save_answer(&sitting, 1, 1).await;
         while from_events(&mut there).await["answerSequence"] != 1 {}
-        // Past the deadline nothing is left, and it is not over before it is closed.
+        // After the deadline no seconds remain, but the sitting stays in progress until it is closed.
         app.clock.advance(TIME_LIMIT);
         let mut clock = from_socket(&mut here).await;
         while clock["secondsRemaining"] != 0 {
@@ -136,7 +136,7 @@ async fn the_clock_ticks_and_shows_what_other_nodes_saved() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_clock_that_is_not_ones_own_is_as_one_that_is_not_there() {
+async fn the_clock_of_another_learner_is_not_found() {
     TestApp::run(Backend::Sqlite, async |app| {
         let (asha, sitting) = sitting(&app).await;
         let ben = app.learner("Ben").await;

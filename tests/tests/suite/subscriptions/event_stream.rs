@@ -1,4 +1,4 @@
-//! Server-sent events, as graphql-sse has them in its distinct connections mode.
+//! Server-sent events by the protocol graphql-sse, in distinct connections mode.
 
 use jishu_tests::{Backend, EventStream, TestApp};
 use reqwest::Response;
@@ -48,7 +48,7 @@ async fn queries_and_refusals_are_events_where_events_are_preferred() {
             assert_eq!(events.next().await, complete());
             assert_eq!(events.next().await, None);
         }
-        // As urql asks: one answer is plain JSON, a subscription a stream.
+        // The header that urql sends. A query gets JSON, and a subscription gets a stream.
         let accept = "application/graphql-response+json, application/json, text/event-stream";
         let plain = post(app, accept, None, "{ __typename }").await;
         assert_eq!(plain.headers()["content-type"], "application/graphql-response+json; charset=utf-8");
@@ -133,7 +133,7 @@ async fn a_quiet_stream_is_kept_alive_and_ends_with_the_server() {
     assert!(quiet.is_err() && events.comments >= 1, "{quiet:?}, {} comments", events.comments);
     let begun = Instant::now();
     app.stop_serving().await;
-    // Without `complete`, so that the client comes again.
+    // The stream ends without `complete`, so that the client connects again.
     assert_eq!(events.next().await, None);
     assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
     app.stop().await;
@@ -148,7 +148,7 @@ async fn a_stream_that_is_not_read_is_given_up() {
     tcp.set_recv_buffer_size(4 * 1024).unwrap();
     let address = app.url("").replace("http://", "").parse().unwrap();
     let mut stream = tcp.connect(address).await.unwrap();
-    // Some 3 kB a card, 9 MB in all: more than the system takes for a client that reads nothing.
+    // Each card takes about 3 kB, and all take 9 MB. The system does not buffer so much for a client that reads nothing.
     let ids: String = (0..90).map(|number| format!("a{number}: id ")).collect();
     let body =
         json!({ "query": format!("subscription {{ mockTestAttemptChanged {{ {ids} }} }}") }).to_string();

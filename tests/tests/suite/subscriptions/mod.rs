@@ -1,4 +1,4 @@
-//! Subscriptions: what is told to whom, and the two ways they travel.
+//! Subscriptions over both transports, and who receives which event.
 
 mod clock;
 mod event_stream;
@@ -18,7 +18,7 @@ use std::time::Duration;
 
 const CHANGES: &str = "subscription { mockTestAttemptChanged { testNumber } }";
 
-/// Buys the subjects at these places of a course.
+/// Buys the subjects at these positions of the course.
 async fn buy(learner: &Client, course: &TestCourse, subjects: &[usize]) {
     let ids: Vec<_> = subjects.iter().map(|place| &course.subjects[*place]).collect();
     let kind = if ids.len() == 1 { "SINGLE_SUBJECT" } else { "MULTIPLE_SUBJECTS" };
@@ -32,7 +32,7 @@ async fn buy(learner: &Client, course: &TestCourse, subjects: &[usize]) {
     assert_eq!(answer.text("/purchase/outcome"), "CREATED");
 }
 
-/// A token that expires within a second or two.
+/// Returns a token that expires within one or two seconds.
 fn short_token(app: &TestApp) -> String {
     let viewer = Viewer { user_id: UserId(1), role: Role::Learner, session_id: uuid::Uuid::nil() };
     app.services.tokens.issue_for(viewer, app.clock.now(), Duration::from_secs(2)).unwrap().token

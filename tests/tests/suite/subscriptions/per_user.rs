@@ -1,4 +1,4 @@
-//! How many subscriptions one user has at once, whatever they come over.
+//! The limit of subscriptions that one user has at once, counted over both transports.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{CHANGES, buy};
 
-const THREE: &[&str] = &["--live-subscriptions-per-user=3"];
+const LIMIT_FLAGS: &[&str] = &["--live-subscriptions-per-user=3"];
 
 async fn events(app: &TestApp, client: &Client) -> EventStream {
     let request = app
@@ -31,7 +31,7 @@ fn is_refused(error: &Value) {
     assert_eq!(error["extensions"], extensions, "{error}");
 }
 
-/// Asks for one more, which is refused, over both transports.
+/// Asserts that both transports refuse one more subscription.
 async fn has_no_more(app: &TestApp, client: &Client, socket: &mut Socket) {
     socket.subscribe("one more", CHANGES).await;
     let refused = socket.hear().await;
@@ -45,8 +45,8 @@ async fn has_no_more(app: &TestApp, client: &Client, socket: &mut Socket) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_user_has_so_many_subscriptions_over_all_connections() {
-    TestApp::run_with(Backend::Sqlite, THREE, async |app: Arc<TestApp>| {
+async fn the_subscriptions_of_a_user_are_limited_over_all_connections() {
+    TestApp::run_with(Backend::Sqlite, LIMIT_FLAGS, async |app: Arc<TestApp>| {
         let course = app.course(&["Physics"]).cards(2).create(&app).await;
         let asha = app.learner("Asha").await;
         buy(&asha, &course, &[0]).await;
@@ -76,15 +76,15 @@ async fn a_user_has_so_many_subscriptions_over_all_connections() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_place_is_free_again_however_its_subscription_ends() {
-    TestApp::run_with(Backend::Sqlite, THREE, async |app: Arc<TestApp>| {
+async fn a_permit_is_free_again_however_its_subscription_ends() {
+    TestApp::run_with(Backend::Sqlite, LIMIT_FLAGS, async |app: Arc<TestApp>| {
         let course = app.course(&["Physics"]).cards(2).create(&app).await;
         let asha = app.learner("Asha").await;
         buy(&asha, &course, &[0]).await;
         let sitting = app.begin_sitting().await;
         let mut socket = app.socket_of(asha.token()).await;
 
-        // One that fails never held it for long.
+        // A subscription that fails gives its permit back at once.
         for _ in 0..5 {
             socket.subscribe("wrong", "subscription { testSessionClock(sessionId: \"x\") { status } }").await;
             let failed = socket.hear().await;
@@ -98,14 +98,14 @@ async fn a_place_is_free_again_however_its_subscription_ends() {
         }
         has_no_more(&app, &asha, &mut socket).await;
 
-        // The client completes it: what it says next finds the place.
+        // When the client completes a subscription, its next one finds the permit free.
         for _ in 0..20 {
             socket.say(json!({ "type": "complete", "id": "a" })).await;
             socket.subscribe("a", CHANGES).await;
         }
         has_no_more(&app, &asha, &mut socket).await;
 
-        // Its connection goes.
+        // Closing the connection frees its permits.
         socket.hang_up();
         app.watched_by(0).await;
         let streams = [events(&app, &asha).await, events(&app, &asha).await, events(&app, &asha).await];
@@ -115,7 +115,7 @@ async fn a_place_is_free_again_however_its_subscription_ends() {
         drop(streams);
         app.watched_by(0).await;
 
-        // It ends by itself.
+        // A subscription that ends by itself frees its permit.
         for id in ["a", "b", "c"] {
             clock(&mut socket, id, &sitting).await;
             assert_eq!(socket.hear().await["type"], "next");

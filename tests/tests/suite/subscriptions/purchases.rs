@@ -59,9 +59,9 @@ async fn all_cards_of_a_purchase_come_once_over_both_transports(app: Arc<TestApp
         assert_eq!(card["testNumber"], json!(place % 50 + 1));
         assert_eq!(card["subject"]["id"], json!(course.subjects[place / 50]));
         assert_eq!(card["status"], "AVAILABLE");
-        assert_eq!(from_stream(&mut events).await, card, "the same over both");
+        assert_eq!(from_stream(&mut events).await, card, "both transports send the same card");
     }
-    // Nothing more, and nothing twice: the next that comes is of the next purchase.
+    // No card is sent twice: the next card belongs to the next purchase.
     let other = app.course(&["History"]).cards(2).create(&app).await;
     buy(&asha, &other, &[0]).await;
     for number in 1..=2 {
@@ -69,7 +69,7 @@ async fn all_cards_of_a_purchase_come_once_over_both_transports(app: Arc<TestApp
         assert_eq!((&card["testNumber"], &card["subject"]["name"]), (&json!(number), &json!("History")));
         assert_eq!(from_stream(&mut events).await, card);
     }
-    // A stranger heard nothing of it: the first that comes is their own.
+    // Another learner received none of these cards: the first one received belongs to their own purchase.
     buy(&ben, &other, &[0]).await;
     let mine = from_socket(&mut strange).await;
     assert_eq!(mine["testNumber"], 1);
@@ -123,7 +123,7 @@ async fn only_the_subject_that_is_asked_for(app: Arc<TestApp>) {
     }
 }
 
-/// Its event has a lower id than others that were read before it was there.
+/// Inserts an event whose id is lower than the ids of events that the server has already read.
 async fn an_event_that_is_committed_out_of_order_is_sent(app: Arc<TestApp>) {
     let course = app.course(&["Physics"]).cards(2).create(&app).await;
     let (asha, ben) = (app.learner("Asha").await, app.learner("Ben").await);
@@ -145,7 +145,7 @@ async fn an_event_that_is_committed_out_of_order_is_sent(app: Arc<TestApp>) {
     for number in 1..=2 {
         assert_eq!(from_socket(&mut cards).await["testNumber"], number);
     }
-    // It is told once, though it is read again and again.
+    // The event is sent once, although the server reads it several times.
     let course = app.course(&["History"]).cards(1).create(&app).await;
     app.wait_for_statements(6, "FROM audit_events").await;
     for learner in [&asha, &ben] {

@@ -36,7 +36,7 @@ async fn a_card_is_told_at_each_change_on_every_node(app: Arc<TestApp>) {
     let request = app.http().post(node.url("/graphql")).header("accept", "text/event-stream");
     let request = request.bearer_auth(asha.token()).json(&json!({ "query": CARDS }));
     let mut there = EventStream::of(request.send().await.unwrap());
-    // Support acts, and is not told: the card is Asha's.
+    // The support user acts but receives no event, because the card is Asha's.
     let mut strange = [app.socket_of(ben.token()).await, app.socket_of(support.token()).await];
     for socket in &mut strange {
         socket.subscribe("cards", CARDS).await;
@@ -57,7 +57,7 @@ async fn a_card_is_told_at_each_change_on_every_node(app: Arc<TestApp>) {
       userErrors { message } } }";
     support.run_with(grant, json!({ "card": sitting.card })).await;
     assert_eq!(expect("IN_PROGRESS", 7).await, sitting.card);
-    // The same again is no change: the next that is told is the end.
+    // The same grant again changes nothing, so the next event is the end of the sitting.
     support.run_with(grant, json!({ "card": sitting.card })).await;
     app.end_sitting(&sitting, SessionStatus::Abandoned, CardStatus::Completed).await;
     assert_eq!(expect("COMPLETED", 7).await, sitting.card);
@@ -66,7 +66,11 @@ async fn a_card_is_told_at_each_change_on_every_node(app: Arc<TestApp>) {
     buy(&ben, &other, &[0]).await;
     buy(&support, &other, &[0]).await;
     for mut socket in strange {
-        assert_eq!(from_socket(&mut socket).await["subject"]["name"], "History", "the first they hear");
+        assert_eq!(
+            from_socket(&mut socket).await["subject"]["name"],
+            "History",
+            "the first event they receive"
+        );
         socket.hang_up();
     }
     here.hang_up();
@@ -74,7 +78,7 @@ async fn a_card_is_told_at_each_change_on_every_node(app: Arc<TestApp>) {
     node.stop().await;
 }
 
-/// The ids begin again from where the new primary had them, and are given to other events.
+/// After a failover, the new primary has lost the last rows, and gives their ids to other events.
 async fn events_after_a_failover_that_lost_rows_are_sent(app: Arc<TestApp>) {
     let course = app.course(&["Physics", "Chemistry"]).cards(1).create(&app).await;
     let (asha, ben) = (app.learner("Asha").await, app.learner("Ben").await);
@@ -87,7 +91,7 @@ async fn events_after_a_failover_that_lost_rows_are_sent(app: Arc<TestApp>) {
     buy(&asha, &course, &[1]).await;
     assert_eq!(from_socket(&mut cards).await["subject"]["name"], "Chemistry");
 
-    // Two that were read are gone, and the id of the first of them is given again: to a sitting of a card.
+    // Two events that the server had read are gone. A sitting's event gets the id of the first of them.
     let newest = app.number("SELECT MAX(id) FROM audit_events").await;
     app.execute(&format!("DELETE FROM audit_events WHERE id >= {}", newest - 1)).await;
     let sitting = app.begin_sitting().await;
@@ -106,8 +110,8 @@ async fn events_after_a_failover_that_lost_rows_are_sent(app: Arc<TestApp>) {
     cards.hang_up();
 }
 
-/// Over a WebSocket what is asked after the subscription is answered after it has begun; over an event stream the
-/// answer's head comes once it has.
+/// Over a WebSocket, an operation after the subscription runs only when the subscription has begun. Over an event stream,
+/// the head of the response comes when it has begun.
 async fn nothing_falls_between_subscribing_and_what_follows(app: Arc<TestApp>) {
     let asha = app.learner("Asha").await;
     for _ in 0..3 {
@@ -121,7 +125,7 @@ async fn nothing_falls_between_subscribing_and_what_follows(app: Arc<TestApp>) {
         );
         socket.subscribe("buy", &buy_first).await;
         let mut told = 0;
-        // The answer, its end, and the card.
+        // The three messages are the response, its completion, and the card.
         for _ in 0..3 {
             let message = socket.hear().await;
             told += usize::from(message["id"] == "cards" && message["type"] == "next");
@@ -141,7 +145,7 @@ async fn nothing_falls_between_subscribing_and_what_follows(app: Arc<TestApp>) {
     }
 }
 
-/// PostgreSQL can hold up the reading of a table, and so the beginning of a subscription.
+/// Locks a table of PostgreSQL to delay the beginning of a subscription.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_subscription_begins_before_what_follows_it_runs() {
     TestApp::run(Backend::Postgres, async |app| {
@@ -156,7 +160,10 @@ async fn a_subscription_begins_before_what_follows_it_runs() {
         let (message, head) = {
             let (mut message, mut head) = (std::pin::pin!(socket.hear()), std::pin::pin!(head));
             let either = futures_util::future::select(&mut message, &mut head);
-            assert!(tokio::time::timeout(Duration::from_millis(500), either).await.is_err(), "neither came");
+            assert!(
+                tokio::time::timeout(Duration::from_millis(500), either).await.is_err(),
+                "neither response came"
+            );
             assert_eq!(app.services.events.watchers(), 0);
             held.rollback().await.unwrap();
             (message.await, head.await)

@@ -71,7 +71,7 @@ async fn refusals_are_errors_of_the_operation_alone() {
             assert_eq!((&message["type"], &message["id"]), (&json!("error"), &json!(id)), "{message}");
             assert_eq!(message["payload"][0]["extensions"]["code"], code, "{message}");
         }
-        // No `complete` follows, and the ids are free.
+        // The server sends no `complete`, and the ids can be used again.
         socket.subscribe("a", "{ __typename }").await;
         assert_eq!(socket.hear().await["payload"]["data"]["__typename"], "Query");
         assert_eq!(socket.hear().await["type"], "complete");

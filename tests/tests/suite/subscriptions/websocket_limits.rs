@@ -1,4 +1,4 @@
-//! WebSockets of clients that are slow, silent or many, and of a server that stops.
+//! WebSockets with slow, silent or many clients, and WebSockets while the server stops.
 
 use jishu_tests::{Backend, Socket, TestApp};
 use serde_json::json;
@@ -15,7 +15,7 @@ async fn a_connection_without_init_is_closed() {
     let app = TestApp::start_with(Backend::Sqlite, &["--live-init-seconds", "1"]).await;
     let mut socket = app.socket().await;
     socket.init(json!({})).await;
-    // Its time to begin passes later than that of the first.
+    // The time limit for its initialisation ends later than that of the first socket.
     let mut silent = app.socket().await;
     assert_eq!(silent.closed().await, (4408, "Connection initialisation timeout".to_owned()));
     socket.subscribe("q", "{ __typename }").await;
@@ -35,7 +35,7 @@ async fn a_client_that_answers_no_pings_is_dropped() {
     silent.is_cut().await;
     assert!((1..8).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
     app.watched_by(0).await;
-    // One that reads, and so answers pings, stays.
+    // A client that reads also answers pings, so its connection stays open.
     let mut lively = app.socket_of(&token).await;
     for _ in 0..3 {
         assert!(matches!(lively.next().await, tokio_tungstenite::tungstenite::Message::Ping(_)));
@@ -78,7 +78,7 @@ async fn a_client_that_reads_nothing_is_dropped() {
     socket.init(json!({ "authorization": format!("Bearer {token}") })).await;
     socket.subscribe("w", CHANGES).await;
     app.watched_by(1).await;
-    // Some 8 MB, more than the system takes for a client that reads nothing.
+    // The response has about 8 MB. The system does not buffer so much for a client that reads nothing.
     let field = "fields(includeDeprecated: true) { name description args { name description } }";
     let query = format!("{{ __schema {{ types {{ name description {field} }} }} }}");
     let large = app.anonymous().run(&query).await.body.to_string().len();
@@ -93,7 +93,7 @@ async fn a_client_that_reads_nothing_is_dropped() {
         }
     }
     app.watched_by(0).await;
-    // Others are served meanwhile and after.
+    // The server serves other clients meanwhile and afterwards.
     app.anonymous().run("{ __typename }").await;
     socket.hang_up();
     app.stop().await;
@@ -128,7 +128,7 @@ async fn a_stop_lets_what_was_taken_on_finish() {
     let mut app = TestApp::start_with(Backend::Sqlite, &[]).await;
     let token = app.learner("Asha").await.token().to_owned();
     let course = app.course(&["Physics"]).create(&app).await;
-    // The only connection that writes.
+    // Takes the only connection for writing.
     let taken = app.connection().begin().await.unwrap();
     let mut socket = app.socket_of(&token).await;
     socket.subscribe("w", CHANGES).await;
@@ -137,7 +137,7 @@ async fn a_stop_lets_what_was_taken_on_finish() {
         format!("mutation {{ addToCart(subjectIds: [\"{subject}\"]) {{ userErrors {{ message }} }} }}");
     socket.subscribe("m", &mutation).await;
     socket.say(json!({ "type": "ping" })).await;
-    assert_eq!(socket.hear().await["type"], "pong", "what came before was taken on");
+    assert_eq!(socket.hear().await["type"], "pong", "the server has accepted the earlier messages");
     let mut idle = app.socket_of(&token).await;
     let client = tokio::spawn(async move {
         let answer = socket.hear().await;
@@ -148,7 +148,7 @@ async fn a_stop_lets_what_was_taken_on_finish() {
     });
     let free = tokio::spawn(async move {
         assert_eq!(idle.closed().await.0, 1001, "the stop has begun");
-        assert!(!client.is_finished(), "it waits for the mutation");
+        assert!(!client.is_finished(), "the connection waits for the mutation");
         taken.rollback().await.unwrap();
         client.await.unwrap()
     });
@@ -159,12 +159,12 @@ async fn a_stop_lets_what_was_taken_on_finish() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn budgets_and_places_are_those_of_requests() {
+async fn operations_over_a_websocket_use_the_budgets_and_permits_of_requests() {
     let app = TestApp::start_with(Backend::Sqlite, &["--user-cost-per-minute=200", "--max-requests=1"]).await;
     let token = app.learner("Asha").await.token().to_owned();
     let course = app.course(&["Physics"]).create(&app).await;
     let mut socket = app.socket_of(&token).await;
-    // The only connection that writes is taken, and so the only place.
+    // Takes the only connection for writing, so the mutation holds the only permit.
     let taken = app.connection().begin().await.unwrap();
     let subject = &course.subjects[0];
     let mutation =
@@ -174,7 +174,7 @@ async fn budgets_and_places_are_those_of_requests() {
         socket.subscribe("q", "{ __typename }").await;
         let answer = socket.hear().await;
         assert_eq!(socket.hear().await, json!({ "id": "q", "type": "complete" }));
-        // The mutation may not have begun.
+        // If the mutation has not begun yet, the permit is still free and the query succeeds.
         if answer["payload"]["errors"].is_array() {
             break answer;
         }

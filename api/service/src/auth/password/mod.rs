@@ -143,7 +143,8 @@ impl MeasuredMethods {
         slowest.mul_f64(TIME_MARGIN_FACTOR).min(MAX_COMPARISON_TIME)
     }
 
-    /// Returns the time of which every refusal takes a multiple. Zero while all hashes have the current method.
+    /// Returns the unit of the time of refusals: every refusal takes a multiple of it. Zero while all hashes have the
+    /// current method.
     fn floor(&self) -> Duration {
         let has_others = self.usable().any(|measured| measured.method != Method::CURRENT);
         if has_others { self.slowest() } else { Duration::ZERO }
@@ -180,7 +181,7 @@ impl Passwords {
         let measure = move || {
             let methods: Vec<_> = methods.iter().filter_map(|name| Method::of_werkzeug(name)).collect();
             passwords.measured().methods.retain(|measured| match measured.method {
-                // `methods` lists only methods of Werkzeug. Those of Argon2id were found when a hash was compared.
+                // `methods` lists only methods of Werkzeug. A comparison adds the methods of Argon2id.
                 Method::Argon2id { .. } => true,
                 method => measured.is_fast_enough() && methods.contains(&method),
             });

@@ -1,4 +1,4 @@
-//! Several revisions of a paper: at once, one after the other, and read again.
+//! Several revisions of a paper: made at once, made one after the other, and read again.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -60,7 +60,7 @@ async fn a_start_takes_either_version_whole(app: Arc<TestApp>) {
     node.stop().await;
 }
 
-/// SQLite has one writer, so that nothing is corrected while it holds a start up.
+/// SQLite has one writer, so a correction cannot run there while a start waits.
 async fn a_start_that_waited_takes_the_key_that_was_corrected_meanwhile(app: Arc<TestApp>) {
     if app.backend == Backend::Sqlite {
         return;
@@ -77,7 +77,7 @@ async fn a_start_that_waited_takes_the_key_that_was_corrected_meanwhile(app: Arc
         let (asha, card) = (asha.clone(), card.clone());
         async move { asha.start_session(&card).await }
     });
-    // It has read the paper by then, and tries again and again to lock its learner.
+    // The start has read the paper by then, and retries to lock the row of its learner.
     let began = Instant::now();
     while !app.take_statements().iter().any(|sql| sql.contains("NOWAIT")) {
         assert!(began.elapsed() < Duration::from_secs(10), "the start does not wait for the lock");
@@ -116,7 +116,7 @@ async fn a_paper_takes_corrections_one_after_the_other(app: Arc<TestApp>) {
     }
     assert_eq!(app.number("SELECT revision FROM papers").await, 10);
     assert!(sat.iter().all(|(score, _)| score == "8.00"), "{sat:?}");
-    // Each sitting is reviewed by the key that it was marked by, also on a node without caches.
+    // The review of each sitting shows the key with which it was marked, also on a node with empty caches.
     let node = app.second_node().await;
     let document = "query ($id: ID!) { node(id: $id) { ... on MockTestAttempt { sessions { edges { node {
         attemptNumber questions { kind correctValue explanation marks } } } } } } }";
@@ -140,7 +140,7 @@ async fn an_overdue_sitting_is_closed_by_the_key_it_started_with(app: Arc<TestAp
     asha.save_answers(&session(&first), 1, answers(&first, "54", "Oxygen")).await;
     world.correct("k1", json!({ "correctValue": "56" })).await;
     app.clock.advance(chrono::TimeDelta::hours(2));
-    // The start closes the sitting if the worker has not.
+    // The start closes the earlier sitting if the worker has not closed it.
     let second = asha.start_session(&card).await;
     assert_ne!(session(&second), session(&first));
     let over = asha.submit_session(&session(&first), None).await;
@@ -149,7 +149,7 @@ async fn an_overdue_sitting_is_closed_by_the_key_it_started_with(app: Arc<TestAp
     assert_eq!(submitted.result().score, "8.00");
 }
 
-/// Migrates down: the corrections are gone, and every sitting has the paper as it was made.
+/// Migrates down and up. The corrections are then gone, and every sitting has the original paper.
 async fn the_schema_goes_down_and_up_with_corrections_in_it(app: Arc<TestApp>) {
     let world = World::new(&app).await;
     let (asha, card) = world.learner(&app, "Asha").await;

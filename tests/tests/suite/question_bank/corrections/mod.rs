@@ -27,7 +27,7 @@ pub(super) const QUESTIONS: &str = "query ($subject: ID!, $search: String, $arch
       id externalId archivedAt fixedTests fixedTestsWithOtherKey subject { id }
       current { number topic kind stem options { id text correct } correctValue tolerance explanation } } } } }";
 
-/// Two questions, of a number and of options.
+/// Two questions: one asks for a number, and one has options.
 const BANK: &str = "// [id:k1]\nHow many? {#54:1 #### There are 54.}\n\n// [id:k2]\nWhich gas? {=Oxygen ~Neon ~Argon #### It burns.}\n";
 
 /// A subject whose tests ask both questions of its bank, and its author.
@@ -48,7 +48,7 @@ impl World {
         Self { course, subject, author }
     }
 
-    /// A learner, and their first card.
+    /// Creates a learner, and returns the client and the first card.
     async fn learner(&self, app: &TestApp, name: &str) -> (Client, String) {
         let learner = app.learner(name).await;
         let card = app.cards(&learner, &self.course).await.remove(0);
@@ -80,7 +80,7 @@ fn slots(payload: &SittingPayload) -> &[Question] {
     payload.questions()
 }
 
-/// An answer to each question: the number, and the option of this text.
+/// Returns the answers to both questions: the number, and the option with this text.
 fn answers(started: &SittingPayload, number: &str, option: &str) -> Value {
     let answer = |question: &Question| match question.kind.as_str() {
         "NUMERIC" => json!({ "slot": question.slot, "numericValue": number }),
@@ -92,7 +92,7 @@ fn answers(started: &SittingPayload, number: &str, option: &str) -> Value {
     slots(started).iter().map(answer).collect()
 }
 
-/// The keys in a review, with their explanations: of the number and of the options.
+/// Returns the two keys in a review with their explanations: first the number, then the option.
 fn taught(payload: &SittingPayload) -> [String; 2] {
     let of = |numeric: bool| {
         let question = slots(payload).iter().find(|it| (it.kind == "NUMERIC") == numeric).unwrap();
