@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use async_graphql::{Context, ID, InputObject, Object};
+use async_graphql::{Context, ID, InputObject, MergedObject, Object};
 use graphql_engine::{guarded_fields, page_arguments};
 use jishu_entity::{CourseId, MockTestAttemptId, PurchaseId, QuestionId, TestSessionId};
 
@@ -24,14 +24,18 @@ use jishu_service::{card, purchase, question_bank, session};
 /// The maximum number of ids that `nodes` accepts.
 const MAX_NODES: usize = 100;
 
-/// The query root.
-pub struct Query;
-
 /// The queries. They read data and change nothing, except that `learner` records its use.
+#[derive(Default, MergedObject)]
+pub struct Query(CoreQuery);
+
+/// The queries of learners and authors, and those that need no account.
+#[derive(Default)]
+pub(super) struct CoreQuery;
+
 #[page_arguments]
 #[guarded_fields(requires_role)]
 #[Object]
-impl Query {
+impl CoreQuery {
     /// The object with this id. Null if there is none, or if the viewer may not see it.
     async fn node(
         &self,

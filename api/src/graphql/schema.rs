@@ -61,7 +61,7 @@ pub type JishuEngine = Engine<JishuSchema>;
 /// Makes the schema over these services, without the engine.
 #[must_use]
 pub fn builder(services: Services) -> SchemaBuilder<Query, Mutation, Subscription> {
-    Schema::build(Query, Mutation::default(), Subscription::default()).data(services)
+    Schema::build(Query::default(), Mutation::default(), Subscription::default()).data(services)
 }
 
 /// Makes the engine over these services.
@@ -82,6 +82,6 @@ pub fn build(services: Services, options: EngineOptions) -> Result<Arc<JishuEngi
 #[must_use]
 pub fn sdl() -> String {
     let options = SDLExportOptions::new().sorted_enum_items().sorted_arguments().include_specified_by();
-    let schema = Schema::build(Query, Mutation::default(), Subscription::default()).finish();
+    let schema = Schema::build(Query::default(), Mutation::default(), Subscription::default()).finish();
     format!("{}\n", schema.sdl_with_options(options).trim())
 }
