@@ -13,7 +13,7 @@ use async_graphql::{InputType, Pos, ScalarType, Value as ConstValue, Variables};
 use async_graphql_value::Value;
 
 use crate::convert::literal;
-use crate::document::ValidationError;
+use crate::validation_error::ValidationError;
 
 /// Parses a value, and returns the reason if it is not valid.
 type Check = fn(ConstValue) -> Result<(), String>;

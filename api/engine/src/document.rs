@@ -24,12 +24,6 @@ pub(crate) struct Document {
     pub(crate) executable: Valid<ExecutableDocument>,
 }
 
-/// An error in a document, with its location.
-pub(crate) struct ValidationError {
-    pub(crate) message: String,
-    pub(crate) location: Option<SourceSpan>,
-}
-
 impl Document {
     /// Parses, measures and validates a document.
     pub(crate) fn new(

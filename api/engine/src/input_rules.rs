@@ -13,7 +13,7 @@ use apollo_compiler::executable::{ExecutableDocument, Operation, Selection, Sele
 use apollo_compiler::schema::ExtendedType;
 use apollo_compiler::{Node, Schema};
 
-use crate::document::ValidationError;
+use crate::validation_error::ValidationError;
 
 /// Checks all values in a document that is valid otherwise.
 pub(crate) fn check(schema: &Schema, document: &ExecutableDocument) -> Vec<ValidationError> {

@@ -34,6 +34,7 @@ mod request;
 mod schema_index;
 #[cfg(test)]
 mod tests;
+mod validation_error;
 mod variables;
 
 pub use apollo_compiler::response::JsonMap;

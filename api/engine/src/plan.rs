@@ -21,8 +21,8 @@ use async_graphql::{Name, Pos, Positioned};
 
 use crate::convert::literal;
 use crate::cost::{Cost, CostCounter, MUTATION_FIELD_COST, OPERATION_COST};
-use crate::document::ValidationError;
 use crate::schema_index::{SchemaIndex, TypeMatch};
+use crate::validation_error::ValidationError;
 
 /// The part of a variable's value that the shape of a plan depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

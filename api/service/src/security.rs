@@ -3,7 +3,8 @@
 //! The messages and the field `client` must not change: the documented fail2ban filter matches them, and a test
 //! compares both. The lines contain no text from clients, only numbers and addresses.
 
-use crate::limit::{ClientAddress, RetryAfter};
+use crate::limit::address::ClientAddress;
+use crate::limit::bucket::RetryAfter;
 use jishu_entity::UserId;
 
 /// Logs a security event under the target `jishu::security`.

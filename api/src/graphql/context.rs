@@ -8,10 +8,6 @@ use jishu_service::Services;
 use jishu_service::auth::Viewer;
 use jishu_service::limit::ClientAddress;
 
-/// The id of a request, for the log and for the response to an internal error.
-#[derive(Clone, Debug)]
-pub struct RequestId(pub String);
-
 /// Typed access to the context. Missing data is an internal error.
 pub(super) trait ContextExt {
     fn services(&self) -> ApiResult<&Services>;

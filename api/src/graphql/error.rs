@@ -6,10 +6,13 @@ use std::sync::Arc;
 use async_graphql::{ErrorExtensionValues, ServerError};
 use sea_orm::DbErr;
 
-use super::context::RequestId;
 use jishu_service::Fault;
 use jishu_service::database::Unavailable;
 use jishu_service::limit::RetryAfter;
+
+/// The id of a request, for the log and for the response to an internal error.
+#[derive(Clone, Debug)]
+pub struct RequestId(pub String);
 
 /// The message of every internal error. The cause goes to the log only.
 const INTERNAL: &str =

@@ -13,8 +13,7 @@ mod schema;
 mod subscription;
 mod types;
 
-pub use context::RequestId;
-pub use error::{finish_errors, panic_error, rate_limit_message};
+pub use error::{RequestId, finish_errors, panic_error, rate_limit_message};
 pub use loaders::Loaders;
 pub use schema::{JishuEngine, JishuSchema, build, builder, sdl};
 pub use subscription::StartSignal;

@@ -3,8 +3,8 @@
 //! Each node of a deployment counts separately. Behind a load balancer with three nodes, a client has up to three
 //! times the budget.
 
-mod address;
-mod bucket;
+pub(crate) mod address;
+pub(crate) mod bucket;
 mod permits;
 mod sign_in;
 

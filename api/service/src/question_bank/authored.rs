@@ -13,9 +13,9 @@ use sea_orm::{
     QueryFilter, QueryOrder, QuerySelect, RelationDef, Select, Value,
 };
 
-use super::comparable_key::{ComparableKey, answer, keys};
-use super::export::{current_versions, options};
+use super::comparable_key::{ComparableKey, keys};
 use super::fixed_tests;
+use super::read::{answer, current_versions, options};
 use crate::account::Author;
 use crate::database::sql;
 use crate::error::Fault;

@@ -2,13 +2,12 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use jishu_entity::question_version::QuestionKind;
 use jishu_entity::{QuestionVersionId, question_version};
-use question_formats::{DraftAnswer, DraftOption, number};
+use question_formats::{DraftAnswer, DraftOption};
 use rust_decimal::Decimal;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 
-use super::export::options;
+use super::read::{answer, options};
 use crate::error::Fault;
 
 /// A key with all that a comparison needs: all options with their correctness, or a number with its tolerance.
@@ -63,25 +62,6 @@ impl From<&DraftAnswer> for ComparableKey {
             }
         }
     }
-}
-
-/// Returns the answer of a version as a draft, with its options or its number.
-pub(super) fn answer(
-    version: &question_version::Model,
-    options: Vec<DraftOption>,
-) -> Result<DraftAnswer, Fault> {
-    let decimal = |text: &Option<String>| {
-        let decimal = text.as_deref().and_then(number::exact);
-        decimal.ok_or_else(|| Fault::Inconsistent(format!("version {} has no number for a key", version.id)))
-    };
-    Ok(match version.kind {
-        QuestionKind::SingleChoice => DraftAnswer::Single(options),
-        QuestionKind::MultipleChoice => DraftAnswer::Multiple(options),
-        QuestionKind::Numeric => DraftAnswer::Numeric {
-            value: decimal(&version.numeric_value)?,
-            tolerance: decimal(&version.numeric_tolerance)?,
-        },
-    })
 }
 
 /// A key and its explanation.

@@ -6,29 +6,21 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
-use jishu_entity::{QuestionId, QuestionVersionId, UserId, question, question_correction, question_version};
+use jishu_entity::{QuestionId, QuestionVersionId, question, question_version};
 use question_formats::{DraftAnswer, DraftOption, DraftQuestion};
 use rust_decimal::Decimal;
-use sea_orm::{
-    ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, DatabaseTransaction, DbErr, EntityTrait,
-};
+use sea_orm::{DatabaseTransaction, DbErr, EntityTrait};
 
 use super::check::{InvalidQuestion, check_changed};
 use super::comparable_key::{ComparableKey, keys};
-use super::export::{current_versions, draft, options, topics};
-use super::fixed_tests::{self, Slot, SlotRevision};
-use super::store::{NewVersion, advance, insert_versions};
+use super::fixed_tests;
+use super::insert::{NewVersion, advance, insert_versions};
+use super::read::{current_versions, draft, options, topics};
+use super::record::{CorrectionAuthorship, KeyCorrection, MAX_REASON_CHARS, reason, record};
 use crate::account::Author;
-use crate::audit;
 use crate::clock::Clock;
 use crate::database::{Database, WritePolicy, lock_subject};
 use crate::error::{Error, Fault, Refusal};
-use crate::name::has_visible;
-
-/// The action of the audit event for a corrected key.
-pub const QUESTION_KEY_CORRECTED: &str = "question.key_corrected";
-/// Maximum number of characters of a reason.
-pub const MAX_REASON_CHARS: usize = 1_000;
 
 /// The right key of a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,15 +96,6 @@ pub enum CorrectionRefusal {
 }
 
 impl Refusal for CorrectionRefusal {}
-
-/// Trims a reason for storage. Returns None if it is not valid.
-pub(super) fn reason(text: &str) -> Option<&str> {
-    let text = text.trim();
-    let is_forbidden = |char: char| char.is_control() && !matches!(char, '\n' | '\t');
-    let is_valid =
-        has_visible(text) && text.chars().count() <= MAX_REASON_CHARS && !text.contains(is_forbidden);
-    is_valid.then_some(text)
-}
 
 /// A correction that [`run`] carries out.
 struct CorrectCommand {
@@ -248,49 +231,4 @@ fn mark(options: &mut [DraftOption], positions: &[i32]) -> Result<(), Correction
         option.ok_or(CorrectionRefusal::NoSuchOption)?.correct = true;
     }
     Ok(())
-}
-
-/// The author, the reason and the time of a correction.
-#[derive(Clone, Copy)]
-pub(super) struct CorrectionAuthorship<'a> {
-    pub(super) by: Option<UserId>,
-    pub(super) reason: &'a str,
-    pub(super) now: DateTime<Utc>,
-}
-
-/// A key that was corrected, and the slots of fixed papers that get the version with the right key.
-pub(super) struct KeyCorrection {
-    pub(super) question: QuestionId,
-    /// The version with the wrong key.
-    pub(super) previous: QuestionVersionId,
-    /// The version of the question with the corrected key.
-    pub(super) version: QuestionVersionId,
-    pub(super) slots: Vec<Slot>,
-}
-
-/// Records corrections, and makes new revisions of papers. The caller holds the lock on the subject.
-pub(super) async fn record(
-    transaction: &DatabaseTransaction,
-    authorship: CorrectionAuthorship<'_>,
-    corrections: &[KeyCorrection],
-) -> Result<(), DbErr> {
-    let mut revisions = Vec::new();
-    for correction in corrections {
-        let row = question_correction::ActiveModel {
-            id: NotSet,
-            question_id: Set(correction.question),
-            previous_version_id: Set(correction.previous),
-            version_id: Set(correction.version),
-            corrected_by: Set(authorship.by),
-            reason: Set(authorship.reason.trim().to_owned()),
-            corrected_at: Set(authorship.now),
-        };
-        let row = row.insert(transaction).await?;
-        let revision =
-            |slot: &Slot| SlotRevision { slot: *slot, version: correction.version, correction: row.id };
-        revisions.extend(correction.slots.iter().map(revision));
-        let target = ("questions", correction.question.0);
-        audit::append(transaction, authorship.now, authorship.by, QUESTION_KEY_CORRECTED, target).await?;
-    }
-    fixed_tests::revise(transaction, &revisions).await
 }

@@ -1,22 +1,12 @@
 //! Exports questions from the bank in a format of other systems.
 
-use std::collections::HashMap;
+use jishu_entity::{QuestionId, SubjectId, question};
+use question_formats::{DraftQuestion, FileWriter, Format};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
-use jishu_entity::{
-    QuestionId, QuestionVersionId, SubjectId, TopicId, question, question_option, question_version, topic,
-};
-use question_formats::{DraftOption, DraftQuestion, FileWriter, Format, IdOrigin};
-use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect,
-    RelationDef,
-};
-
-use super::columns;
-use super::comparable_key::answer;
+use super::read::{current_versions, draft, options, subject_exists, topics};
 use super::report::Loss;
 use super::run_aside;
-use super::store::subject_exists;
 use crate::account::Author;
 use crate::error::{Error, Fault, Refusal};
 
@@ -163,76 +153,4 @@ async fn read_page(
         drafts.push(draft(external_id, topic, version, options.remove(&version.id).unwrap_or_default())?);
     }
     Ok(ExportPage { drafts, last, has_next })
-}
-
-/// Returns a version as a draft.
-pub(super) fn draft(
-    external_id: String,
-    topic: String,
-    version: &question_version::Model,
-    options: Vec<DraftOption>,
-) -> Result<DraftQuestion, Fault> {
-    Ok(DraftQuestion {
-        line: 0,
-        external_id,
-        id_origin: IdOrigin::Given,
-        topic,
-        difficulty: columns::draft_difficulty(version.difficulty),
-        text_format: columns::draft_text_format(version.text_format),
-        stem: version.stem.clone(),
-        answer: answer(version, options)?,
-        explanation: version.explanation.clone(),
-    })
-}
-
-/// Reads the current versions of questions, by question.
-pub(super) async fn current_versions(
-    connection: &impl ConnectionTrait,
-    questions: impl IntoIterator<Item = QuestionId>,
-) -> Result<HashMap<QuestionId, question_version::Model>, DbErr> {
-    let of_question: RelationDef = question_version::Entity::belongs_to(question::Entity)
-        .from(question_version::Column::QuestionId)
-        .to(question::Column::Id)
-        .into();
-    let current = Expr::col((question::Entity, question::Column::CurrentVersion));
-    let versions = question_version::Entity::find()
-        .join(JoinType::InnerJoin, of_question)
-        .filter(Expr::col((question_version::Entity, question_version::Column::Version)).eq(current))
-        .filter(question_version::Column::QuestionId.is_in(questions))
-        .all(connection)
-        .await?;
-    Ok(versions.into_iter().map(|version| (version.question_id, version)).collect())
-}
-
-/// Reads the names of the topics of these versions.
-pub(super) async fn topics(
-    connection: &impl ConnectionTrait,
-    subject_id: SubjectId,
-    versions: &HashMap<QuestionId, question_version::Model>,
-) -> Result<HashMap<TopicId, String>, DbErr> {
-    let topics = topic::Entity::find()
-        .filter(topic::Column::SubjectId.eq(subject_id))
-        .filter(topic::Column::Id.is_in(versions.values().map(|version| version.topic_id)))
-        .all(connection)
-        .await?;
-    Ok(topics.into_iter().map(|topic| (topic.id, topic.name)).collect())
-}
-
-/// Reads the options of these versions, in the author's order.
-pub(super) async fn options(
-    connection: &impl ConnectionTrait,
-    versions: impl IntoIterator<Item = QuestionVersionId>,
-) -> Result<HashMap<QuestionVersionId, Vec<DraftOption>>, DbErr> {
-    let rows = question_option::Entity::find()
-        .filter(question_option::Column::VersionId.is_in(versions))
-        .order_by_asc(question_option::Column::VersionId)
-        .order_by_asc(question_option::Column::Position)
-        .all(connection)
-        .await?;
-    let mut options: HashMap<QuestionVersionId, Vec<DraftOption>> = HashMap::new();
-    for row in rows {
-        let option = DraftOption { text: row.text, correct: row.correct };
-        options.entry(row.version_id).or_default().push(option);
-    }
-    Ok(options)
 }

@@ -5,13 +5,12 @@ use std::collections::HashSet;
 use jishu_entity::SubjectId;
 use question_formats::{DraftQuestion, Format};
 
-use super::check::{Defaults, InvalidQuestion};
-use super::correct::{self, MAX_REASON_CHARS};
-use super::plan::ImportOutcome;
+use super::check::Defaults;
+use super::plan::{ImportBatch, ImportOutcome};
 use super::prepare::{PreparedFile, prepare};
-use super::report::{ImportReport, MAX_REJECTIONS_REPORTED, RejectedQuestion};
+use super::report::{ImportRefusal, ImportReport};
 use super::run_aside;
-use super::store::{self, ImportBatch};
+use super::{read, record, store};
 use crate::account::Author;
 use crate::clock::Clock;
 use crate::database::{Database, WritePolicy};
@@ -52,45 +51,6 @@ pub struct ImportProgress {
     pub total: usize,
 }
 
-/// A reason to refuse an import. Nothing was imported.
-#[derive(Debug, thiserror::Error)]
-pub enum ImportRefusal {
-    /// There is no such subject.
-    #[error("There is no such subject.")]
-    SubjectNotFound,
-    /// The format of the text was not detected.
-    #[error(
-        "The format of the file was not recognised. Say which format it is: GIFT, Aiken, Moodle XML or QTI 3.0."
-    )]
-    UnknownFormat,
-    /// The file as a whole cannot be read.
-    #[error("The file cannot be read, from line {line}: {reason}")]
-    Unreadable {
-        /// The line of the problem, from 1.
-        line: u32,
-        /// The reason and what to do about it, as sentences.
-        reason: String,
-    },
-    /// The file has no questions.
-    #[error("The file has no questions in this format. Check its format.")]
-    Empty,
-    /// All questions were rejected, and so many that the format must be wrong. The variant has the first one.
-    #[error(
-        "More than {MAX_REJECTIONS_REPORTED} questions were refused, and no other was found. Check the format of the \
-         file. The first question is in line {}: {}",
-        .0.line, .0.reason
-    )]
-    TooManyRefused(RejectedQuestion),
-    /// The default topic is not valid.
-    #[error("The topic for questions without a topic cannot be used. {0}")]
-    DefaultTopic(InvalidQuestion),
-    /// The reason for correcting keys is missing or too long.
-    #[error("Give a reason for correcting the keys in 1 to {MAX_REASON_CHARS} characters.")]
-    Reason,
-}
-
-impl crate::error::Refusal for ImportRefusal {}
-
 /// Imports a file. Leaves out rejected questions, and stores the others in batches of a few hundred. Importing the same
 /// file again, after a success or a failure, does not change the questions that are stored.
 ///
@@ -106,10 +66,10 @@ pub async fn import(
 ) -> Result<ImportReport, Error<ImportRefusal>> {
     let ImportRequest { subject_id, format, text, defaults, names_are_ids, correct_keys, dry_run, actor } =
         request;
-    if correct_keys.as_deref().is_some_and(|text| correct::reason(text).is_none()) {
+    if correct_keys.as_deref().is_some_and(|text| record::reason(text).is_none()) {
         return Err(ImportRefusal::Reason.into());
     }
-    if !store::subject_exists(database.reader(), subject_id).await? {
+    if !read::subject_exists(database.reader(), subject_id).await? {
         return Err(ImportRefusal::SubjectNotFound.into());
     }
     let PreparedFile { questions, mut report, names_line } =

@@ -13,8 +13,11 @@ mod correct;
 mod export;
 mod fixed_tests;
 mod import;
+mod insert;
 mod plan;
 mod prepare;
+mod read;
+mod record;
 mod report;
 mod store;
 
@@ -24,14 +27,15 @@ pub use authored::{
     page, versions,
 };
 pub use check::{Defaults, InvalidQuestion};
-pub use correct::{
-    Corrected, Correction, CorrectionRefusal, MAX_REASON_CHARS, NewKey, QUESTION_KEY_CORRECTED, correct,
-};
+pub use correct::{Corrected, Correction, CorrectionRefusal, NewKey, correct};
 pub use export::{Export, ExportRefusal, MAX_QUESTIONS_PER_EXPORT, export, export_all};
-pub use import::{ImportProgress, ImportRefusal, ImportRequest, import};
+pub use import::{ImportProgress, ImportRequest, import};
 pub use prepare::decode;
 pub use question_formats::{DraftAnswer, DraftOption, Format};
-pub use report::{Advice, ImportReport, Loss, MAX_REJECTIONS_REPORTED, Notice, RejectedQuestion};
+pub use record::{MAX_REASON_CHARS, QUESTION_KEY_CORRECTED};
+pub use report::{
+    Advice, ImportRefusal, ImportReport, Loss, MAX_REJECTIONS_REPORTED, Notice, RejectedQuestion,
+};
 pub use store::QUESTIONS_IMPORTED;
 
 use crate::database::join_task;

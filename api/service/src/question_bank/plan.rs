@@ -2,16 +2,30 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use jishu_entity::{QuestionId, QuestionVersionId, question, question_correction, question_version};
+use chrono::{DateTime, Utc};
+use jishu_entity::{
+    QuestionId, QuestionVersionId, SubjectId, UserId, question, question_correction, question_version,
+};
 use question_formats::{DraftQuestion, IdOrigin, excerpt};
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::comparable_key::{ComparableKey, KeyAndExplanation, keys};
-use super::correct::KeyCorrection;
 use super::fixed_tests::{self, Slot};
+use super::record::KeyCorrection;
 use super::report::{Advice, Notice, RejectedQuestion};
-use super::store::ImportBatch;
 use crate::error::Fault;
+
+/// Questions that are stored in one transaction.
+pub(super) struct ImportBatch {
+    pub(super) subject_id: SubjectId,
+    pub(super) actor: Option<UserId>,
+    pub(super) now: DateTime<Utc>,
+    pub(super) questions: Vec<DraftQuestion>,
+    /// The reason for correcting keys in fixed tests; None keeps these keys.
+    pub(super) correct_keys: Option<String>,
+    /// The questions of the bank that earlier batches of the same file have matched.
+    pub(super) claimed: HashSet<QuestionId>,
+}
 
 /// The outcome of storing a batch.
 #[derive(Debug, Default)]

@@ -6,8 +6,7 @@ use question_formats::{DraftQuestion, Format, ParsedFile, ParsedQuestion, Unread
 
 use super::check::{Defaults, MAX_ID_CHARS, check, check_topic, unix_lines};
 use super::comparable_key::ComparableKey;
-use super::import::ImportRefusal;
-use super::report::{ImportReport, Loss, MAX_REJECTIONS_REPORTED, RejectedQuestion};
+use super::report::{ImportRefusal, ImportReport, Loss, MAX_REJECTIONS_REPORTED, RejectedQuestion};
 use crate::error::Error;
 
 /// Returns the text of a file, which must be in UTF-8. Removes the byte order mark, which some editors put at the

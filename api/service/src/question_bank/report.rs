@@ -2,6 +2,10 @@
 
 use question_formats::RefusedQuestion;
 
+use super::check::InvalidQuestion;
+use super::record::MAX_REASON_CHARS;
+use crate::error::Refusal;
+
 /// Maximum number of rejected questions in a report. The others are only counted: in a file of another format, every
 /// line may be one.
 pub const MAX_REJECTIONS_REPORTED: usize = question_formats::MAX_REFUSED_LISTED;
@@ -91,3 +95,42 @@ impl ImportReport {
         self.notices.sort_by_key(|notice| notice.line);
     }
 }
+
+/// A reason to refuse an import. Nothing was imported.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportRefusal {
+    /// There is no such subject.
+    #[error("There is no such subject.")]
+    SubjectNotFound,
+    /// The format of the text was not detected.
+    #[error(
+        "The format of the file was not recognised. Say which format it is: GIFT, Aiken, Moodle XML or QTI 3.0."
+    )]
+    UnknownFormat,
+    /// The file as a whole cannot be read.
+    #[error("The file cannot be read, from line {line}: {reason}")]
+    Unreadable {
+        /// The line of the problem, from 1.
+        line: u32,
+        /// The reason and what to do about it, as sentences.
+        reason: String,
+    },
+    /// The file has no questions.
+    #[error("The file has no questions in this format. Check its format.")]
+    Empty,
+    /// All questions were rejected, and so many that the format must be wrong. The variant has the first one.
+    #[error(
+        "More than {MAX_REJECTIONS_REPORTED} questions were refused, and no other was found. Check the format of the \
+         file. The first question is in line {}: {}",
+        .0.line, .0.reason
+    )]
+    TooManyRefused(RejectedQuestion),
+    /// The default topic is not valid.
+    #[error("The topic for questions without a topic cannot be used. {0}")]
+    DefaultTopic(InvalidQuestion),
+    /// The reason for correcting keys is missing or too long.
+    #[error("Give a reason for correcting the keys in 1 to {MAX_REASON_CHARS} characters.")]
+    Reason,
+}
+
+impl Refusal for ImportRefusal {}

@@ -1,52 +1,25 @@
 //! Stores questions, with one statement for each table and not for each row.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
-use jishu_entity::{
-    QuestionId, QuestionVersionId, SubjectId, TopicId, UserId, question, question_option, question_version,
-    subject, topic,
-};
-use question_formats::{DraftAnswer, DraftQuestion};
-use sea_orm::sea_query::{Expr, ExprTrait};
+use jishu_entity::{QuestionId, SubjectId, question};
+use question_formats::DraftQuestion;
+use sea_orm::sea_query::Expr;
 use sea_orm::{
     ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr,
     EntityTrait, QueryFilter, QuerySelect,
 };
 
-use super::columns;
-use super::correct::{self, CorrectionAuthorship, KeyCorrection};
-use super::import::ImportRefusal;
-use super::plan::{ImportOutcome, plan};
+use super::insert::{NewVersion, advance, insert_versions};
+use super::plan::{ImportBatch, ImportOutcome, plan};
+use super::record::{self, CorrectionAuthorship, KeyCorrection};
+use super::report::ImportRefusal;
 use crate::audit;
 use crate::database::lock_subject;
 use crate::error::{Error, Fault};
 
 /// The action of the audit event for imported questions.
 pub const QUESTIONS_IMPORTED: &str = "questions.imported";
-
-/// Questions that are stored in one transaction.
-pub(super) struct ImportBatch {
-    pub(super) subject_id: SubjectId,
-    pub(super) actor: Option<UserId>,
-    pub(super) now: DateTime<Utc>,
-    pub(super) questions: Vec<DraftQuestion>,
-    /// The reason for correcting keys in fixed tests; None keeps these keys.
-    pub(super) correct_keys: Option<String>,
-    /// The questions of the bank that earlier batches of the same file have matched.
-    pub(super) claimed: HashSet<QuestionId>,
-}
-
-/// Tells whether a subject exists.
-pub(super) async fn subject_exists(connection: &impl ConnectionTrait, id: SubjectId) -> Result<bool, DbErr> {
-    let found: Option<SubjectId> = subject::Entity::find_by_id(id)
-        .select_only()
-        .column(subject::Column::Id)
-        .into_tuple()
-        .one(connection)
-        .await?;
-    Ok(found.is_some())
-}
 
 /// Returns the outcome that storing a batch would have.
 pub(super) async fn compare(
@@ -98,28 +71,13 @@ pub(super) async fn store(
         let authorship = CorrectionAuthorship { by: batch.actor, reason, now: batch.now };
         let corrections = plan.matched.iter().filter(|it| it.is_corrected());
         let corrections: Vec<KeyCorrection> = corrections.map(|it| it.correct(&inserted)).collect();
-        correct::record(transaction, authorship, &corrections).await?;
+        record::record(transaction, authorship, &corrections).await?;
     }
     if outcome.created + outcome.updated > 0 {
         append_audit_event(transaction, batch).await?;
     }
     outcome.claimed.extend(plan.matched.iter().map(|it| it.question));
     Ok(outcome)
-}
-
-/// Makes the next version of these questions the current one.
-pub(super) async fn advance(
-    transaction: &DatabaseTransaction,
-    questions: Vec<QuestionId>,
-) -> Result<(), DbErr> {
-    if !questions.is_empty() {
-        question::Entity::update_many()
-            .col_expr(question::Column::CurrentVersion, Expr::col(question::Column::CurrentVersion).add(1))
-            .filter(question::Column::Id.is_in(questions))
-            .exec(transaction)
-            .await?;
-    }
-    Ok(())
 }
 
 /// Inserts questions, and returns their ids by external id.
@@ -147,141 +105,6 @@ async fn insert_questions(
         .all(transaction)
         .await?;
     Ok(ids.into_iter().collect())
-}
-
-/// Returns the ids of topics by name. Inserts the topics that do not exist.
-async fn topics(
-    transaction: &DatabaseTransaction,
-    subject_id: SubjectId,
-    names: &BTreeSet<&str>,
-) -> Result<HashMap<String, TopicId>, Fault> {
-    let find = || {
-        topic::Entity::find()
-            .filter(topic::Column::SubjectId.eq(subject_id))
-            .filter(topic::Column::Name.is_in(names.iter().copied()))
-            .all(transaction)
-    };
-    let by_name = |topics: Vec<topic::Model>| -> HashMap<String, TopicId> {
-        topics.into_iter().map(|topic| (topic.name, topic.id)).collect()
-    };
-    let known = by_name(find().await?);
-    let new: Vec<topic::ActiveModel> = names
-        .iter()
-        .filter(|name| !known.contains_key(**name))
-        .map(|name| topic::ActiveModel {
-            id: NotSet,
-            subject_id: Set(subject_id),
-            name: Set((*name).to_owned()),
-        })
-        .collect();
-    if new.is_empty() {
-        return Ok(known);
-    }
-    topic::Entity::insert_many(new).exec_without_returning(transaction).await?;
-    Ok(by_name(find().await?))
-}
-
-/// A version that is about to be inserted.
-#[derive(Clone, Copy)]
-pub(super) struct NewVersion<'d> {
-    pub(super) draft: &'d DraftQuestion,
-    pub(super) question: QuestionId,
-    /// The number of the version, from 1.
-    pub(super) number: i32,
-}
-
-/// Inserts versions with their options. Returns the ids of the versions, by question.
-pub(super) async fn insert_versions(
-    transaction: &DatabaseTransaction,
-    subject_id: SubjectId,
-    now: DateTime<Utc>,
-    versions: &[NewVersion<'_>],
-) -> Result<HashMap<QuestionId, QuestionVersionId>, Fault> {
-    if versions.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let names = versions.iter().map(|version| version.draft.topic.as_str()).collect();
-    let topics = topics(transaction, subject_id, &names).await?;
-    let mut rows = Vec::with_capacity(versions.len());
-    for NewVersion { draft, question, number } in versions {
-        let topic = topics.get(&draft.topic).copied();
-        let topic = topic.ok_or_else(|| Fault::missing("a topic that was inserted"))?;
-        let (value, tolerance) = match &draft.answer {
-            DraftAnswer::Numeric { value, tolerance } => {
-                (Some(value.to_string()), Some(tolerance.to_string()))
-            }
-            _ => (None, None),
-        };
-        rows.push(question_version::ActiveModel {
-            id: NotSet,
-            question_id: Set(*question),
-            version: Set(*number),
-            topic_id: Set(topic),
-            difficulty: Set(columns::difficulty(draft.difficulty)),
-            kind: Set(columns::kind(&draft.answer)),
-            text_format: Set(columns::text_format(draft.text_format)),
-            stem: Set(draft.stem.clone()),
-            explanation: Set(draft.explanation.clone()),
-            numeric_value: Set(value),
-            numeric_tolerance: Set(tolerance),
-            content_hash: Set(draft.content_hash()),
-            created_at: Set(now),
-        });
-    }
-    question_version::Entity::insert_many(rows).exec_without_returning(transaction).await?;
-    let ids = inserted_ids(transaction, versions).await?;
-    insert_options(transaction, versions, &ids).await?;
-    Ok(ids)
-}
-
-/// Reads the ids of versions that were inserted, by question.
-async fn inserted_ids(
-    transaction: &DatabaseTransaction,
-    versions: &[NewVersion<'_>],
-) -> Result<HashMap<QuestionId, QuestionVersionId>, DbErr> {
-    let ids: Vec<(QuestionId, i32, QuestionVersionId)> = question_version::Entity::find()
-        .select_only()
-        .column(question_version::Column::QuestionId)
-        .column(question_version::Column::Version)
-        .column(question_version::Column::Id)
-        .filter(question_version::Column::QuestionId.is_in(versions.iter().map(|version| version.question)))
-        .filter(question_version::Column::Version.is_in(versions.iter().map(|version| version.number)))
-        .into_tuple()
-        .all(transaction)
-        .await?;
-    // The statement also finds other versions, with a number that another question has.
-    let wanted: HashSet<(QuestionId, i32)> =
-        versions.iter().map(|version| (version.question, version.number)).collect();
-    Ok(ids
-        .into_iter()
-        .filter(|(question, number, _)| wanted.contains(&(*question, *number)))
-        .map(|(question, _, id)| (question, id))
-        .collect())
-}
-
-/// Inserts the options of versions.
-async fn insert_options(
-    transaction: &DatabaseTransaction,
-    versions: &[NewVersion<'_>],
-    ids: &HashMap<QuestionId, QuestionVersionId>,
-) -> Result<(), Fault> {
-    let mut options = Vec::new();
-    for NewVersion { draft, question, .. } in versions {
-        let id = ids.get(question).copied();
-        let id = id.ok_or_else(|| Fault::missing("a version that was inserted"))?;
-        options.extend(draft.answer.options().iter().zip(0..).map(|(option, position)| {
-            question_option::ActiveModel {
-                version_id: Set(id),
-                position: Set(position),
-                text: Set(option.text.clone()),
-                correct: Set(option.correct),
-            }
-        }));
-    }
-    if !options.is_empty() {
-        question_option::Entity::insert_many(options).exec_without_returning(transaction).await?;
-    }
-    Ok(())
 }
 
 async fn append_audit_event(transaction: &DatabaseTransaction, batch: &ImportBatch) -> Result<(), DbErr> {

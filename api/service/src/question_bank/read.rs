@@ -1,0 +1,120 @@
+//! Reads questions of the bank with their options and topics.
+
+use std::collections::HashMap;
+
+use jishu_entity::question_version::QuestionKind;
+use jishu_entity::{
+    QuestionId, QuestionVersionId, SubjectId, TopicId, question, question_option, question_version, subject,
+    topic,
+};
+use question_formats::{DraftAnswer, DraftOption, DraftQuestion, IdOrigin, number};
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect,
+    RelationDef,
+};
+
+use super::columns;
+use crate::error::Fault;
+
+/// Tells whether a subject exists.
+pub(super) async fn subject_exists(connection: &impl ConnectionTrait, id: SubjectId) -> Result<bool, DbErr> {
+    let found: Option<SubjectId> = subject::Entity::find_by_id(id)
+        .select_only()
+        .column(subject::Column::Id)
+        .into_tuple()
+        .one(connection)
+        .await?;
+    Ok(found.is_some())
+}
+
+/// Returns a version as a draft.
+pub(super) fn draft(
+    external_id: String,
+    topic: String,
+    version: &question_version::Model,
+    options: Vec<DraftOption>,
+) -> Result<DraftQuestion, Fault> {
+    Ok(DraftQuestion {
+        line: 0,
+        external_id,
+        id_origin: IdOrigin::Given,
+        topic,
+        difficulty: columns::draft_difficulty(version.difficulty),
+        text_format: columns::draft_text_format(version.text_format),
+        stem: version.stem.clone(),
+        answer: answer(version, options)?,
+        explanation: version.explanation.clone(),
+    })
+}
+
+/// Reads the current versions of questions, by question.
+pub(super) async fn current_versions(
+    connection: &impl ConnectionTrait,
+    questions: impl IntoIterator<Item = QuestionId>,
+) -> Result<HashMap<QuestionId, question_version::Model>, DbErr> {
+    let of_question: RelationDef = question_version::Entity::belongs_to(question::Entity)
+        .from(question_version::Column::QuestionId)
+        .to(question::Column::Id)
+        .into();
+    let current = Expr::col((question::Entity, question::Column::CurrentVersion));
+    let versions = question_version::Entity::find()
+        .join(JoinType::InnerJoin, of_question)
+        .filter(Expr::col((question_version::Entity, question_version::Column::Version)).eq(current))
+        .filter(question_version::Column::QuestionId.is_in(questions))
+        .all(connection)
+        .await?;
+    Ok(versions.into_iter().map(|version| (version.question_id, version)).collect())
+}
+
+/// Reads the names of the topics of these versions.
+pub(super) async fn topics(
+    connection: &impl ConnectionTrait,
+    subject_id: SubjectId,
+    versions: &HashMap<QuestionId, question_version::Model>,
+) -> Result<HashMap<TopicId, String>, DbErr> {
+    let topics = topic::Entity::find()
+        .filter(topic::Column::SubjectId.eq(subject_id))
+        .filter(topic::Column::Id.is_in(versions.values().map(|version| version.topic_id)))
+        .all(connection)
+        .await?;
+    Ok(topics.into_iter().map(|topic| (topic.id, topic.name)).collect())
+}
+
+/// Reads the options of these versions, in the author's order.
+pub(super) async fn options(
+    connection: &impl ConnectionTrait,
+    versions: impl IntoIterator<Item = QuestionVersionId>,
+) -> Result<HashMap<QuestionVersionId, Vec<DraftOption>>, DbErr> {
+    let rows = question_option::Entity::find()
+        .filter(question_option::Column::VersionId.is_in(versions))
+        .order_by_asc(question_option::Column::VersionId)
+        .order_by_asc(question_option::Column::Position)
+        .all(connection)
+        .await?;
+    let mut options: HashMap<QuestionVersionId, Vec<DraftOption>> = HashMap::new();
+    for row in rows {
+        let option = DraftOption { text: row.text, correct: row.correct };
+        options.entry(row.version_id).or_default().push(option);
+    }
+    Ok(options)
+}
+
+/// Returns the answer of a version as a draft, with its options or its number.
+pub(super) fn answer(
+    version: &question_version::Model,
+    options: Vec<DraftOption>,
+) -> Result<DraftAnswer, Fault> {
+    let decimal = |text: &Option<String>| {
+        let decimal = text.as_deref().and_then(number::exact);
+        decimal.ok_or_else(|| Fault::Inconsistent(format!("version {} has no number for a key", version.id)))
+    };
+    Ok(match version.kind {
+        QuestionKind::SingleChoice => DraftAnswer::Single(options),
+        QuestionKind::MultipleChoice => DraftAnswer::Multiple(options),
+        QuestionKind::Numeric => DraftAnswer::Numeric {
+            value: decimal(&version.numeric_value)?,
+            tolerance: decimal(&version.numeric_tolerance)?,
+        },
+    })
+}
