@@ -18,8 +18,8 @@ use tokio::time::{sleep, timeout};
 
 use super::MAX_BODY_BYTES;
 use super::body_memory::{BodyMemory, BodyReservation};
-use super::graphql::MediaType;
 use super::refusal::RequestRefusal;
+use super::response::MediaType;
 use super::shutdown::{REQUEST_GRACE, ShutdownSignal};
 use crate::config::EdgeConfig;
 use jishu_service::limit::{ClientAddress, RetryAfter};

@@ -7,8 +7,8 @@ use axum::http::{HeaderMap, HeaderValue, Version, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
-use super::graphql::MediaType;
 use super::refusal::RequestRefusal;
+use super::response::MediaType;
 
 /// Passes on a request that names one valid host. The header is optional in HTTP/1.0, and in HTTP/2, which names the
 /// host in another way.

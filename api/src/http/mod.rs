@@ -13,6 +13,7 @@ mod negotiation;
 mod origin;
 mod refusal;
 mod request_id;
+mod response;
 mod shutdown;
 
 use std::sync::Arc;

@@ -1,11 +1,11 @@
 //! Refuses a whole request: it is not a GraphQL request, or the server has no time, permit or budget for it.
 
-use async_graphql::{Response as GraphqlResponse, ServerError, Value};
+use async_graphql::ServerError;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 
 use super::MAX_BODY_BYTES;
-use super::graphql::MediaType;
+use super::response::MediaType;
 use crate::graphql::rate_limit_message;
 use jishu_service::limit::{ClientAddress, RetryAfter};
 use jishu_service::security;
@@ -100,17 +100,4 @@ impl RequestRefusal {
         }
         response
     }
-}
-
-/// Returns when to retry an operation of which a resolver was refused for lack of a budget (`RATE_LIMITED`), in
-/// seconds. Also returns the HTTP status: 429 if the response has no data.
-pub(super) fn retry_after_of(response: &GraphqlResponse) -> Option<(u64, StatusCode)> {
-    let waits = response.errors.iter().filter_map(|error| {
-        match error.extensions.as_ref()?.get("retryAfterSeconds")? {
-            Value::Number(seconds) => seconds.as_u64(),
-            _ => None,
-        }
-    });
-    let has_data = response.data != Value::Null;
-    Some((waits.max()?, if has_data { StatusCode::OK } else { StatusCode::TOO_MANY_REQUESTS }))
 }

@@ -10,7 +10,7 @@ use axum::response::Response;
 use futures_util::FutureExt;
 use uuid::Uuid;
 
-use super::graphql::MediaType;
+use super::response::MediaType;
 use crate::graphql::{RequestId, panic_error};
 
 const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");

@@ -17,8 +17,6 @@ use std::time::{Duration, Instant};
 
 use axum::http::Version;
 
-use super::response_body::RequestInFlight;
-
 /// The slowest rate at which a client may receive. A response may take its size divided by this, plus the idle timeout.
 const MIN_BYTES_PER_SECOND: u64 = 10_000;
 
@@ -90,6 +88,19 @@ pub(super) enum ActivityStatus {
     ClientTooSlow,
 }
 
+/// A request whose response has not been sent completely. Dropping it reports that the response has ended.
+pub(super) struct RequestInFlight {
+    pub(super) activity: Activity,
+    pub(super) id: u64,
+    pub(super) is_http2: bool,
+}
+
+impl Drop for RequestInFlight {
+    fn drop(&mut self) {
+        self.activity.response_ended(self.id, Instant::now());
+    }
+}
+
 impl Activity {
     /// Starts tracking a new connection.
     pub(super) fn new(now: Instant) -> Self {
@@ -118,7 +129,7 @@ impl Activity {
         state.head_since = None;
         state.idle_since = None;
         state.is_http2 = version == Version::HTTP_2;
-        RequestInFlight::new(self.clone(), id, state.is_http2)
+        RequestInFlight { activity: self.clone(), id, is_http2: state.is_http2 }
     }
 
     /// Records that hyper has taken a whole response, or has dropped it.

@@ -16,6 +16,7 @@ use hyper_util::server::conn::auto::Builder;
 use tower::ServiceExt;
 
 use super::activity::{Activity, ActivityStatus, ConnectionTimeouts};
+use super::response_body::keep_until_sent;
 use super::socket::Socket;
 use crate::config::EdgeConfig;
 use crate::http::{REQUEST_GRACE, ShutdownSignal};
@@ -59,7 +60,7 @@ impl ConnectionService {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(ConnectInfo(peer));
             let response = router.clone().oneshot(request);
-            async move { Ok::<_, Infallible>(in_flight.until_sent(response.await?)) }
+            async move { Ok::<_, Infallible>(keep_until_sent(in_flight, response.await?)) }
         });
         let mut connection = pin!(protocols.serve_connection_with_upgrades(TokioIo::new(socket), service));
         let mut draining = pin!(shutdown.draining());

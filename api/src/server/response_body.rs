@@ -1,4 +1,5 @@
-//! Response bodies that are sent in small pieces and report each piece to the connection's [`Activity`].
+//! Response bodies that are sent in small pieces and report each piece to the connection's
+//! [`Activity`](super::activity::Activity).
 //!
 //! An HTTP/2 client controls how much of a response it receives. If it accepts nothing, hyper writes nothing to the
 //! socket. The only visible sign is that hyper does not ask for the next piece of the body.
@@ -11,7 +12,7 @@ use axum::body::{Body, Bytes};
 use axum::http::Response;
 use http_body::{Body as _, Frame, SizeHint};
 
-use super::activity::Activity;
+use super::activity::RequestInFlight;
 
 /// The size of a piece, which is the default size of an HTTP/2 frame.
 const PIECE_BYTES: usize = 16 * 1024;
@@ -20,31 +21,12 @@ const PIECE_BYTES: usize = 16 * 1024;
 /// a small last piece, the end of the body shows that the client accepted nearly all of it.
 const LAST_PIECE_BYTES: usize = 1024;
 
-/// A request whose response has not been sent completely. Dropping it reports that the response has ended.
-pub(super) struct RequestInFlight {
-    activity: Activity,
-    id: u64,
-    is_http2: bool,
-}
-
-impl Drop for RequestInFlight {
-    fn drop(&mut self) {
-        self.activity.response_ended(self.id, Instant::now());
+/// Keeps a request in flight until hyper has taken the whole body of its response.
+pub(super) fn keep_until_sent(request: RequestInFlight, response: Response<Body>) -> Response<Body> {
+    if response.body().is_end_stream() {
+        return response;
     }
-}
-
-impl RequestInFlight {
-    pub(super) fn new(activity: Activity, id: u64, is_http2: bool) -> Self {
-        Self { activity, id, is_http2 }
-    }
-
-    /// Keeps the request in flight until hyper has taken the whole body of its response.
-    pub(super) fn until_sent(self, response: Response<Body>) -> Response<Body> {
-        if response.body().is_end_stream() {
-            return response;
-        }
-        response.map(|body| Body::new(TrackedBody { body, unsent: Bytes::new(), request: self }))
-    }
+    response.map(|body| Body::new(TrackedBody { body, unsent: Bytes::new(), request }))
 }
 
 struct TrackedBody {

@@ -2,10 +2,10 @@
 
 use axum::response::Response;
 
-use super::request_context::Caller;
-use super::response::MediaType;
+use super::caller::Caller;
 use crate::http::AppState;
 use crate::http::refusal::RequestRefusal;
+use crate::http::response::MediaType;
 use graphql_engine::{GraphqlRequest, PreparedOperation};
 use jishu_service::limit::ClientAddress;
 

@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use super::credentials::time_to_expiry;
 use super::execution::{Execution, ExecutionEvent};
-use super::response::ErrorResponse;
+use crate::http::response::ErrorResponse;
 use crate::http::{AppState, ShutdownSignal};
 use jishu_service::auth::{Identity, TokenError};
 

@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tracing::Instrument;
 
-use super::request_context::Caller;
+use super::caller::Caller;
 use crate::graphql::{RequestId, StartSignal, finish_errors, panic_error};
 use crate::http::AppState;
 use graphql_engine::PreparedOperation;

@@ -3,12 +3,12 @@
 //! <https://graphql.github.io/graphql-over-http/draft/>
 
 mod budgets;
+mod caller;
 mod credentials;
 mod event_stream;
 mod execution;
 mod request;
 mod request_context;
-mod response;
 mod websocket;
 
 use async_graphql::parser::types::OperationType;
@@ -21,13 +21,12 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::Response;
 
 use self::budgets::{OperationRefusal, prepare_operation, reject_credentials};
+pub(super) use self::caller::Caller;
 use self::execution::Execution;
 use self::request::{QueryParameters, read_body};
-pub(super) use self::request_context::Caller;
 use self::request_context::RequestContext;
-pub(super) use self::response::MediaType;
-use self::response::ResponseFormat;
 use super::refusal::RequestRefusal;
+use super::response::{MediaType, ResponseFormat};
 use super::{AllowedOrigins, AppState};
 use crate::graphql::finish_errors;
 use graphql_engine::GraphqlRequest;

@@ -7,10 +7,9 @@ use axum::http::{HeaderMap, Method, header};
 use axum::response::{IntoResponse, Response};
 
 use super::budgets::{RequestCharge, charge_request};
-use super::response::MediaType;
 use crate::graphql::RequestId;
+use crate::http::response::MediaType;
 use crate::http::{AppState, ShutdownSignal};
-use jishu_service::auth::Viewer;
 use jishu_service::limit::ClientAddress;
 
 /// The context of one HTTP request. Extracting it charges the request to the budget of its address, and refuses the
@@ -22,13 +21,6 @@ pub(in crate::http) struct RequestContext {
     pub(super) method: Method,
     pub(super) headers: HeaderMap,
     pub(super) charge: RequestCharge,
-}
-
-/// The client that sent an operation, and the user that it is signed in as.
-#[derive(Clone, Copy)]
-pub(in crate::http) struct Caller {
-    pub(in crate::http) client: ClientAddress,
-    pub(in crate::http) viewer: Option<Viewer>,
 }
 
 impl FromRequestParts<AppState> for RequestContext {

@@ -13,8 +13,8 @@ use self::connection::WebSocketConnection;
 use super::budgets::reject_credentials;
 use super::credentials;
 use super::request_context::RequestContext;
-use super::response::MediaType;
 use crate::http::refusal::RequestRefusal;
+use crate::http::response::MediaType;
 use crate::http::{AllowedOrigins, AppState};
 
 const PROTOCOL: &str = "graphql-transport-ws";

@@ -1,14 +1,13 @@
 //! GraphQL responses: media types and status codes.
 //! <https://graphql.github.io/graphql-over-http/draft/#sec-Response>
 
-use async_graphql::{Response as GraphqlResponse, ServerError};
+use async_graphql::{Response as GraphqlResponse, ServerError, Value};
 use async_graphql_axum::GraphQLResponse;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use crate::http::negotiation;
-use crate::http::refusal::retry_after_of;
+use super::negotiation;
 
 const GRAPHQL_RESPONSE: &str = "application/graphql-response+json";
 const JSON: &str = "application/json";
@@ -18,7 +17,7 @@ const VARY: HeaderValue = HeaderValue::from_static("accept, authorization, origi
 
 /// How a response is encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::http) enum MediaType {
+pub(super) enum MediaType {
     /// `application/graphql-response+json`: the status tells whether the operation was executed.
     GraphqlResponse,
     /// `application/json`, for older clients: the status is 200 for every request that could be read.
@@ -51,7 +50,7 @@ impl ResponseFormat {
 
 impl MediaType {
     /// Chooses the media type of a refusal. Falls back to JSON if the client accepts no format of this server.
-    pub(in crate::http) fn for_refusal(headers: &HeaderMap) -> Self {
+    pub(super) fn for_refusal(headers: &HeaderMap) -> Self {
         ResponseFormat::negotiate(headers).map_or(Self::Json, |format| format.media_type)
     }
 
@@ -87,7 +86,7 @@ impl MediaType {
     }
 
     /// Returns an HTTP response with errors and without data.
-    pub(in crate::http) fn error_response(self, status: StatusCode, errors: &[ServerError]) -> Response {
+    pub(super) fn error_response(self, status: StatusCode, errors: &[ServerError]) -> Response {
         let headers = [(header::CONTENT_TYPE, self.content_type()), (header::VARY, VARY)];
         match serde_json::to_vec(&ErrorResponse { errors }) {
             Ok(body) => (status, headers, body).into_response(),
@@ -103,4 +102,17 @@ impl MediaType {
 #[derive(Serialize)]
 pub(super) struct ErrorResponse<'e> {
     pub(super) errors: &'e [ServerError],
+}
+
+/// Returns when to retry an operation of which a resolver was refused for lack of a budget (`RATE_LIMITED`), in
+/// seconds. Also returns the HTTP status: 429 if the response has no data.
+fn retry_after_of(response: &GraphqlResponse) -> Option<(u64, StatusCode)> {
+    let waits = response.errors.iter().filter_map(|error| {
+        match error.extensions.as_ref()?.get("retryAfterSeconds")? {
+            Value::Number(seconds) => seconds.as_u64(),
+            _ => None,
+        }
+    });
+    let has_data = response.data != Value::Null;
+    Some((waits.max()?, if has_data { StatusCode::OK } else { StatusCode::TOO_MANY_REQUESTS }))
 }

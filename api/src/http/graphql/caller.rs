@@ -1,0 +1,11 @@
+//! The sender of an operation.
+
+use jishu_service::auth::Viewer;
+use jishu_service::limit::ClientAddress;
+
+/// The client that sent an operation, and the user that it is signed in as.
+#[derive(Clone, Copy)]
+pub(in crate::http) struct Caller {
+    pub(in crate::http) client: ClientAddress,
+    pub(in crate::http) viewer: Option<Viewer>,
+}
