@@ -33,7 +33,7 @@ impl<'a> Xml<'a> {
             let line = error.pos().row;
             let reason = match error {
                 roxmltree::Error::DtdDetected => {
-                    "The file has a document type (<!DOCTYPE>), which is not allowed. Remove it.".to_owned()
+                    "The file has a document type (<!DOCTYPE>) in a wrong place. Remove it.".to_owned()
                 }
                 roxmltree::Error::NodesLimitReached => {
                     "The file has too many elements. Split it into several files.".to_owned()
@@ -110,6 +110,16 @@ fn tag_length<'a>(text: &'a str, namespaces: &mut HashSet<&'a str>) -> Result<Op
 
 /// Recognises the format of XML by its first element.
 pub(crate) fn detect(text: &str) -> Option<Format> {
+    match root_name(text)? {
+        "quiz" => Some(Format::MoodleXml),
+        "question-bank" => Some(Format::Qti),
+        name if name.starts_with("qti-assessment") || name.starts_with("assessment") => Some(Format::Qti),
+        _ => None,
+    }
+}
+
+/// Returns the name of the first element, without its prefix.
+pub(crate) fn root_name(text: &str) -> Option<&str> {
     let mut rest = text;
     let root = loop {
         rest = &rest[rest.find('<')?..];
@@ -121,13 +131,7 @@ pub(crate) fn detect(text: &str) -> Option<Format> {
         rest = rest.split_once(end)?.1;
     };
     let name = root.split([' ', '\t', '\r', '\n', '>', '/']).next()?;
-    let name = name.rsplit(':').next()?;
-    match name {
-        "quiz" => Some(Format::MoodleXml),
-        "question-bank" => Some(Format::Qti),
-        name if name.starts_with("qti-assessment") || name.starts_with("assessment") => Some(Format::Qti),
-        _ => None,
-    }
+    name.rsplit(':').next()
 }
 
 /// Returns the child elements with this name in any namespace.

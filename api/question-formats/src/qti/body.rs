@@ -6,14 +6,12 @@ use roxmltree::Node;
 
 use super::content::{Content, elements, shown, text};
 use super::processing;
-use crate::markup::{self, FormattedText, QuestionTexts, UnifiedTexts};
+use crate::markup::{self, BLANK, FormattedText, QuestionTexts, UnifiedTexts};
 use crate::xml::{child, children};
 
 /// Elements that learners see although they have no text.
 const VISIBLE_ELEMENTS: [&str; 10] =
     ["img", "math", "svg", "object", "audio", "video", "iframe", "embed", "canvas", "picture"];
-/// The sign for the place of the answer within a text.
-const BLANK: &str = "_____";
 
 /// The content of an item.
 pub(super) struct ItemTexts {

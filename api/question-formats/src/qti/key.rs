@@ -5,17 +5,14 @@ use std::collections::HashSet;
 use roxmltree::Node;
 use rust_decimal::Decimal;
 
+use crate::draft::OptionOrder;
 use crate::key::ParsedKey;
 use crate::labels::excerpt;
 use crate::number;
 use crate::xml::{child, children, text};
 
 /// Reads the key of a choice.
-pub(super) fn choice(
-    declaration: Node<'_, '_>,
-    interaction: Node<'_, '_>,
-    losses: &mut Vec<String>,
-) -> Result<ParsedKey, String> {
+pub(super) fn choice(declaration: Node<'_, '_>, interaction: Node<'_, '_>) -> Result<ParsedKey, String> {
     let is_multiple = match declaration.attribute("cardinality") {
         Some("single") => false,
         Some("multiple") => true,
@@ -36,15 +33,22 @@ pub(super) fn choice(
             excerpt(unknown)
         ));
     }
-    let is_in_order = matches!(interaction.attribute("shuffle"), Some("false" | "0"));
-    if is_in_order || choices().any(|choice| matches!(choice.attribute("fixed"), Some("true" | "1"))) {
-        losses.push(
-            "The fixed order of its options is left out: each sitting shuffles the options.".to_owned(),
-        );
-    }
     let is_correct =
         |choice: Node<'_, '_>| choice.attribute("identifier").is_some_and(|id| correct.contains(id));
     Ok(ParsedKey::Choice { is_multiple, correct: choices().map(is_correct).collect() })
+}
+
+/// Reads which options of a choice are shuffled. The standard shuffles only if `shuffle` says so.
+pub(super) fn order(interaction: Node<'_, '_>) -> OptionOrder {
+    let is_true = |node: Node<'_, '_>, name| {
+        node.attribute(name).is_some_and(|value: &str| matches!(value.trim(), "true" | "1"))
+    };
+    if !is_true(interaction, "shuffle") {
+        return OptionOrder::kept();
+    }
+    let choices = children(interaction, "qti-simple-choice").enumerate();
+    let fixed = choices.filter(|(_, choice)| is_true(*choice, "fixed")).map(|(index, _)| index);
+    OptionOrder { shuffled: true, fixed: fixed.collect() }
 }
 
 /// Returns the values of the correct response.

@@ -33,10 +33,11 @@ pub(super) fn tolerance(item: Node<'_, '_>, response: &str) -> Result<Decimal, S
     let mut found = None;
     for rule in elements(processing).filter(|rule| sets_score(*rule)) {
         let tolerance = match name(rule) {
+            "qti-response-condition" if is_bound(rule, item) => None,
             "qti-response-condition" => Some(condition(rule, item, response)?),
             // The score of a mapping, or the score before any comparison.
-            _ if is_mapped(rule, response) => Some(Decimal::ZERO),
-            _ if gives(rule) == Some(false) => None,
+            _ if is_mapped(rule, item, response) => Some(Decimal::ZERO),
+            _ if gives(rule, item) == Some(false) => None,
             _ => return Err(unrecognised(rule)),
         };
         if tolerance.is_some() && found.is_some() {
@@ -66,7 +67,7 @@ pub(super) fn has_own_marks(item: Node<'_, '_>) -> bool {
     let scores =
         child(item, "qti-response-processing").into_iter().flat_map(|processing| processing.descendants());
     let scores = scores.filter(|node| name(*node) == "qti-set-outcome-value" && is_of(node, &["SCORE"]));
-    let values = scores.flat_map(|score| children(score, "qti-base-value"));
+    let values = scores.flat_map(|score| score.descendants().filter(|node| name(*node) == "qti-base-value"));
     let outcomes =
         children(item, "qti-outcome-declaration").filter(|node| is_of(node, &["SCORE", "MAXSCORE"]));
     let defaults = outcomes.flat_map(|outcome| children(outcome, "qti-default-value"));
@@ -127,14 +128,14 @@ fn condition(condition: Node<'_, '_>, item: Node<'_, '_>, response: &str) -> Res
         }
         let is_unanswered = test.is_some_and(|test| is_null(test, response));
         match score {
-            Some(score) if test.is_none() && found.is_none() && is_mapped(score, response) => {
+            Some(score) if test.is_none() && found.is_none() && is_mapped(score, item, response) => {
                 found = Some(Decimal::ZERO);
             }
             // The answer is wrong or missing.
-            Some(score) if gives(score) == Some(false) && (found.is_some() || is_unanswered) => {}
+            Some(score) if gives(score, item) == Some(false) && (found.is_some() || is_unanswered) => {}
             None if found.is_some() || is_unanswered => {}
             Some(score) => {
-                let test = test.filter(|_| found.is_none() && gives(score) == Some(true));
+                let test = test.filter(|_| found.is_none() && gives(score, item) == Some(true));
                 found = Some(comparison(test.ok_or_else(|| unrecognised(score))?, item, response)?);
             }
             None => return Err(unrecognised(branch)),
@@ -147,43 +148,101 @@ fn is_null(test: Node<'_, '_>, response: &str) -> bool {
     name(test) == "qti-is-null" && elements(test).all(|operand| is_variable(operand, response))
 }
 
+fn is_answered(test: Node<'_, '_>, response: &str) -> bool {
+    name(test) == "qti-not"
+        && elements(test).count() == 1
+        && elements(test).all(|test| is_null(test, response))
+}
+
 fn is_variable(node: Node<'_, '_>, response: &str) -> bool {
     name(node) == "qti-variable" && node.attribute("identifier") == Some(response)
 }
 
 /// Returns whether a rule that always sets the same score gives marks. Returns `None` for other rules.
-fn gives(rule: Node<'_, '_>) -> Option<bool> {
+fn gives(rule: Node<'_, '_>, item: Node<'_, '_>) -> Option<bool> {
     let mut values = elements(rule);
     let (value, None) = (values.next()?, values.next()) else { return None };
-    match (name(rule), name(value)) {
-        ("qti-set-outcome-value", "qti-base-value") => {
-            text(value).trim().parse::<f64>().ok().map(|value| value > 0.0)
+    let score = constant(value, item).filter(|_| name(rule) == "qti-set-outcome-value")?;
+    Some(score > 0.0)
+}
+
+/// Returns the value of an expression that is the same for each answer. The score before all rules counts as 0, so
+/// that adding to it sets it.
+fn constant(node: Node<'_, '_>, item: Node<'_, '_>) -> Option<f64> {
+    match name(node) {
+        "qti-base-value" => text(node).trim().parse().ok(),
+        "qti-variable" => {
+            let outcome = node.attribute("identifier")?;
+            match outcome.to_ascii_uppercase().as_str() {
+                "SCORE" => default_of(item, outcome).or(Some(0.0)).filter(|score| *score == 0.0),
+                "MAXSCORE" => default_of(item, outcome).or(Some(1.0)),
+                "MINSCORE" => default_of(item, outcome).or(Some(0.0)),
+                _ => None,
+            }
         }
-        ("qti-set-outcome-value", "qti-variable") => value
-            .attribute("identifier")
-            .filter(|outcome| outcome.eq_ignore_ascii_case("MAXSCORE"))
-            .map(|_| true),
+        "qti-sum" => elements(node).map(|part| constant(part, item)).sum(),
         _ => None,
     }
 }
 
-/// Returns whether a rule sets the score from the mapping of the response, as a template of the standard does.
-fn is_mapped(rule: Node<'_, '_>, response: &str) -> bool {
-    let mut values = elements(rule);
-    let value = values.next().filter(|_| name(rule) == "qti-set-outcome-value");
+/// Returns the default value of an outcome.
+fn default_of(item: Node<'_, '_>, outcome: &str) -> Option<f64> {
+    let mut declarations = children(item, "qti-outcome-declaration");
+    let declaration = declarations.find(|found| found.attribute("identifier") == Some(outcome))?;
+    text(child(declaration, "qti-default-value")?).trim().parse().ok()
+}
+
+/// Returns whether a condition only keeps the score between its bounds: if SCORE is above MAXSCORE, it becomes MAXSCORE.
+fn is_bound(condition: Node<'_, '_>, item: Node<'_, '_>) -> bool {
+    let is_score = |node: Node<'_, '_>| {
+        name(node) == "qti-variable"
+            && node.attribute("identifier").is_some_and(|outcome| outcome.eq_ignore_ascii_case("SCORE"))
+    };
+    let bounds = |branch: Node<'_, '_>| {
+        let parts: Vec<_> = elements(branch).collect();
+        let [test, rule] = parts.as_slice() else { return false };
+        let operands: Vec<_> = elements(*test).collect();
+        let values: Vec<_> = elements(*rule).collect();
+        let ([score, bound], [value]) = (operands.as_slice(), values.as_slice()) else { return false };
+        let Some(bound) = constant(*bound, item).filter(|_| is_score(*score)) else { return false };
+        let is_beyond = match name(*test) {
+            "qti-gt" | "qti-gte" => bound > 0.0,
+            "qti-lt" | "qti-lte" => bound <= 0.0,
+            _ => false,
+        };
+        let sets_bound = constant(*value, item).is_some_and(|value| (value - bound).abs() < f64::EPSILON);
+        is_beyond && sets_bound && name(*rule) == "qti-set-outcome-value"
+    };
+    elements(condition).next().is_some() && elements(condition).all(bounds)
+}
+
+/// Returns whether a rule sets the score from the mapping of the response, as a template of the standard does. It can also
+/// add the mapping to the score before all rules.
+fn is_mapped(rule: Node<'_, '_>, item: Node<'_, '_>, response: &str) -> bool {
     let is_mapping = |value: Node<'_, '_>| {
         name(value) == "qti-map-response" && value.attribute("identifier") == Some(response)
     };
-    values.next().is_none() && value.is_some_and(is_mapping)
+    let values: Vec<_> = elements(rule).collect();
+    let [value] = values.as_slice() else { return false };
+    let parts: Vec<_> = elements(*value).collect();
+    let adds_mapping = || {
+        let others = parts.iter().filter(|part| !is_mapping(**part));
+        name(*value) == "qti-sum"
+            && parts.iter().filter(|part| is_mapping(**part)).count() == 1
+            && others.map(|part| constant(*part, item)).sum::<Option<f64>>() == Some(0.0)
+    };
+    name(rule) == "qti-set-outcome-value" && (is_mapping(*value) || adds_mapping())
 }
 
 /// Reads the tolerance of a comparison of the response with the key.
 fn comparison(test: Node<'_, '_>, item: Node<'_, '_>, response: &str) -> Result<Decimal, String> {
     let mut operands: Vec<_> = elements(test).collect();
-    if let [only] = operands.as_slice()
-        && name(test) == "qti-and"
-    {
-        return comparison(*only, item, response);
+    if name(test) == "qti-and" {
+        // That the learner answered at all goes without saying.
+        operands.retain(|operand| !is_answered(*operand, response));
+        if let [only] = operands.as_slice() {
+            return comparison(*only, item, response);
+        }
     }
     operands.sort_by_key(|operand| !is_variable(*operand, response));
     match operands.as_slice() {
