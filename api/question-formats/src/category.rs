@@ -25,14 +25,7 @@ impl Category {
     pub(crate) fn new(path: &str) -> Self {
         let Some(topic) = topic(path) else { return Self::default() };
         let short = shortened(&topic);
-        let loss = (short != topic).then(|| {
-            format!(
-                "Its topic \"{}\" is shortened to \"{}\", because it has more than {MAX_TOPIC_CHARS} characters.",
-                excerpt(&topic),
-                excerpt(&short)
-            )
-        });
-        Self { topic: Some(short), loss }
+        Self { loss: shortening_loss(&topic, &short), topic: Some(short) }
     }
 
     /// Gives a question the topic. The first question tells the loss.
@@ -40,6 +33,25 @@ impl Category {
         question.topic.clone_from(&self.topic);
         question.losses.extend(self.loss.take());
     }
+}
+
+/// Shortens the topic of a question, if it is too long. This is for formats in which each question has its own topic.
+pub(crate) fn shorten_topic(question: &mut ParsedQuestion) {
+    if let Some(topic) = &mut question.topic {
+        let short = shortened(topic);
+        question.losses.extend(shortening_loss(topic, &short));
+        *topic = short;
+    }
+}
+
+fn shortening_loss(topic: &str, short: &str) -> Option<String> {
+    (short != topic).then(|| {
+        format!(
+            "Its topic \"{}\" is shortened to \"{}\", because it has more than {MAX_TOPIC_CHARS} characters.",
+            excerpt(topic),
+            excerpt(short)
+        )
+    })
 }
 
 /// Drops the first names of a topic, and if need be the end of the last name, until it is short enough.

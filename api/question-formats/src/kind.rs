@@ -47,7 +47,9 @@ pub fn explain_unknown(bytes: &[u8]) -> Option<String> {
     }
     let text = fence::stripped(std::str::from_utf8(bytes).ok()?).into_owned();
     let text = text.trim_start_matches('\u{feff}').trim_start();
-    match of_text(text)? {
+    // The lines of Aiken can look like a table, too, so only a text that is none of the formats is taken for one.
+    let table = || is_table(text).then_some(Cow::Borrowed("a table (CSV)"));
+    match of_text(text).or_else(table)? {
         Cow::Borrowed(sentence) if sentence.ends_with('.') => Some(sentence.to_owned()),
         kind => Some(format!("The file is {kind}, which is none of the formats. {HOW_TO_EXPORT}")),
     }
@@ -59,6 +61,7 @@ pub(crate) fn of_text(text: &str) -> Option<Cow<'static, str>> {
         return Some(match name {
             "questestinterop" => qti::QTI_1_REASON.into(),
             "manifest" => qti::MANIFEST_REASON.into(),
+            "quiz" => "the settings of a quiz in Canvas (<quiz>)".into(),
             "html" | "head" | "body" => format!("a web page (<{name}>)").into(),
             name => format!("XML with the root element <{}>", excerpt(name)).into(),
         });
@@ -67,7 +70,6 @@ pub(crate) fn of_text(text: &str) -> Option<Cow<'static, str>> {
         () if is_json(text) => "JSON",
         () if text.starts_with("{\\rtf") => "a document in RTF",
         () if is_latex(text) => "LaTeX",
-        () if is_table(text) => "a table (CSV)",
         () => return None,
     };
     Some(kind.into())
@@ -190,6 +192,7 @@ mod tests {
             ("```\nWhich?\nA. a\nB. b\nANSWER: A\n```", Format::Aiken),
             ("```xml\n<?xml version=\"1.0\"?>\n<quiz/>\n```", Format::MoodleXml),
             ("<assessmentItem/>", Format::Qti),
+            ("Which, of a, b, c?\nA. 1, 2, 3, 4\nB. 2, 3, 4, 5\nANSWER: A\n", Format::Aiken),
         ] {
             assert_eq!(Format::detect(text), Some(format), "{text}");
         }

@@ -64,5 +64,6 @@ pub fn read(format: Format, text: &str) -> Result<ParsedFile, UnreadableFile> {
     if let (Some(_), Some(first)) = (&without_fence, parsed.questions.first_mut()) {
         first.losses.push(fence::FENCE_LOSS.to_owned());
     }
+    parsed.questions.iter_mut().for_each(category::shorten_topic);
     Ok(parsed)
 }

@@ -10,7 +10,7 @@ use roxmltree::Node;
 use zip::ZipArchive;
 
 use crate::labels::excerpt;
-use crate::parsed::{ParsedFile, RefusedQuestion, UnreadableFile};
+use crate::parsed::{ParsedFile, ParsedQuestion, RefusedQuestion, UnreadableFile};
 use crate::xml::{self, Xml};
 use crate::xml_source::prepare;
 use crate::{Format, qti};
@@ -48,8 +48,10 @@ struct Package<'a> {
     bytes_left: u64,
 }
 
-/// Reads the items of a package in the order of its manifest, then those that the manifest does not name. A refusal names
-/// the file in the package, and its line is a line of that file.
+/// Reads the items of a package in the order of its manifest, then those that the manifest does not name.
+///
+/// The line of a question or a refusal is its number in the package, counted from 1: lines of several files would not tell
+/// them apart. The reason of a refusal names the file and its line.
 ///
 /// # Errors
 /// Returns [`UnreadableFile`] if the archive is damaged, is too large, has a path that leads out of it, or has no items.
@@ -67,7 +69,9 @@ pub fn read_package(bytes: &[u8]) -> Result<ParsedFile, UnreadableFile> {
                 Some("assessmentItem" | "qti-assessment-item" | "question-bank") => {
                     add(&mut parsed, &name, crate::read(Format::Qti, &text));
                 }
-                Some("quiz") => add(&mut parsed, &name, crate::read(Format::MoodleXml, &text)),
+                Some("quiz") if xml::detect(&text).is_some() => {
+                    add(&mut parsed, &name, crate::read(Format::MoodleXml, &text));
+                }
                 Some("questestinterop") => {
                     let reason = qti::QTI_1_REASON.to_owned();
                     add(&mut parsed, &name, Err(UnreadableFile { line: 1, reason }));
@@ -114,19 +118,34 @@ fn is_xml(name: &str) -> bool {
     !is_of_macos && file.rsplit_once('.').is_some_and(|(_, extension)| extension.eq_ignore_ascii_case("xml"))
 }
 
-/// Adds the questions of a file in the package. Names the file in each refusal.
+/// Adds the questions of a file in the package, and numbers them. Names the file in each refusal.
 fn add(parsed: &mut ParsedFile, name: &str, read: Result<ParsedFile, UnreadableFile>) {
-    let in_file = |reason: &str| format!("In {}: {reason}", excerpt(name));
+    let number = |parsed: &ParsedFile, more: usize| {
+        u32::try_from(parsed.questions.len() + parsed.refused_count + more).unwrap_or(u32::MAX)
+    };
+    let in_file = |line: u32, reason: &str| format!("In {}, line {line}: {reason}", excerpt(name));
     match read {
         Ok(file) => {
-            let listed = file.refused.len();
-            parsed.questions.extend(file.questions);
-            for RefusedQuestion { line, external_id, reason } in file.refused {
-                parsed.add(line, external_id.as_deref(), Err(in_file(&reason)));
+            let unlisted = file.refused_count - file.refused.len();
+            let questions = file.questions.into_iter().map(|question| (question.line, Ok(question)));
+            let refused = file.refused.into_iter().map(|refused| (refused.line, Err(refused)));
+            let mut entries: Vec<(u32, Result<ParsedQuestion, RefusedQuestion>)> =
+                questions.chain(refused).collect();
+            entries.sort_by_key(|(line, _)| *line);
+            for (line, entry) in entries {
+                let number = number(parsed, 1);
+                match entry {
+                    Ok(question) => parsed.questions.push(ParsedQuestion { line: number, ..question }),
+                    Err(RefusedQuestion { external_id, reason, .. }) => {
+                        parsed.add(number, external_id.as_deref(), Err(in_file(line, &reason)));
+                    }
+                }
             }
-            parsed.refused_count += file.refused_count - listed;
+            parsed.refused_count += unlisted;
         }
-        Err(UnreadableFile { line, reason }) => parsed.add(line, None, Err(in_file(&reason))),
+        Err(UnreadableFile { line, reason }) => {
+            parsed.add(number(parsed, 1), None, Err(in_file(line, &reason)));
+        }
     }
 }
 

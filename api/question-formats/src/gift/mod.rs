@@ -18,7 +18,7 @@ use crate::category::Category;
 use crate::draft::DraftTextFormat;
 use crate::fence::FENCE_LOSS;
 use crate::labels::{excerpt, read_identity, read_tags};
-use crate::markup::{BLANK, QuestionTexts};
+use crate::markup::{BLANK, COMMENTS_LOSS, QuestionTexts};
 use crate::parsed::{ParsedFile, ParsedQuestion};
 use crate::visible::visible_text;
 use answers::Answers;
@@ -91,6 +91,13 @@ fn question(block: &blocks::QuestionBlock, title: &mut Option<String>) -> Result
     if rest[open..].starts_with('}') {
         return Err(format!("Line {} has a }} before the answers. {HOW_TO_ESCAPE}", line(open)));
     }
+    if rest[open + 1..].get(..5).is_some_and(|mark| mark.eq_ignore_ascii_case("mlang")) {
+        return Err(format!(
+            "Line {} has a mark of several languages ({{mlang}}), and its braces begin no answers. Keep one language, or \
+             write braces in texts as \\{{ and \\}}.",
+            line(open)
+        ));
+    }
     let close =
         open + 1 + find_brace(&rest[open + 1..]).ok_or(format!("Its answers do not end. {HOW_TO_ESCAPE}"))?;
     if rest[close..].starts_with('{') {
@@ -106,6 +113,11 @@ fn question(block: &blocks::QuestionBlock, title: &mut Option<String>) -> Result
     check_titles(&rest[..open], line(0))?;
     check_below(&rest[..open], after)?;
     let mut losses = Vec::new();
+    // GIFT has comments only on lines of their own, but authors also write them behind the answers.
+    let is_comment = after.trim_start_matches([' ', '\t']).starts_with("//");
+    let (comment, after) =
+        if is_comment { after.split_once('\n').unwrap_or((after, "")) } else { ("", after) };
+    losses.extend((!comment.is_empty()).then(|| COMMENTS_LOSS.to_owned()));
     let (before, stem_format) = declared(&rest[..open], None);
     // In Markdown, a blank at the start of a line could be a horizontal rule.
     let is_at_start = before.is_empty() || rest[..open].ends_with('\n');
@@ -162,6 +174,11 @@ fn check_titles(stem: &str, line: u32) -> Result<(), String> {
 
 /// Refuses text in a line below the answers, unless it goes on with the sentence in which they stand.
 fn check_below(stem: &str, after: &str) -> Result<(), String> {
+    if after.trim_start().starts_with('#') {
+        return Err(
+            "Feedback stands behind its answers. Move it into the braces, after the answers.".to_owned()
+        );
+    }
     let text = visible_text(after, DraftTextFormat::Html);
     let is_below = after.trim_start_matches([' ', '\t']).starts_with('\n');
     let is_short = !text.chars().any(char::is_alphanumeric);

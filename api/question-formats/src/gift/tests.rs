@@ -229,11 +229,23 @@ fn answers_in_the_middle_of_a_sentence_leave_a_blank() {
         ("Which gas glows red? {=Neon ~Argon}\nExplanation: neon does.", "line below its answers"),
         ("Which? {=a ~b}\n::Q2:: Next?", "line below its answers"),
         ("One {=a ~b} and two {=c ~d}.", "another brace"),
+        ("{mlang en}Which?{mlang}{mlang hi}कौन?{mlang} {=a ~b}", "several languages"),
+        ("Which? {=a ~b} ####Because.", "Feedback stands behind"),
         ("Newton {} the Principia.", "essay"),
         ("Newton {=wrote} the Principia.", "short answer"),
     ] {
         assert!(reason(text).contains(named), "{text}: {}", reason(text));
     }
+}
+
+#[test]
+fn a_comment_behind_the_answers_is_left_out() {
+    for text in ["Which? {=a ~b} // the key is a", "Which? {=a ~b}//a\r\n"] {
+        let found = only(text);
+        assert_eq!(found.stem, "Which?");
+        assert!(found.losses.len() == 1 && found.losses[0].contains("comments"), "{:?}", found.losses);
+    }
+    assert_eq!(only("See {=http ~ftp}://x.example.").stem, "See _____://x.example.");
 }
 
 #[test]

@@ -96,7 +96,7 @@ fn question(node: Node<'_, '_>, line: u32, kind: &str) -> Result<ParsedQuestion,
     let tags: Vec<String> =
         child(node, "tags").into_iter().flat_map(|tags| children(tags, "tag").map(text)).collect();
     let tags = read_tags(tags.iter().map(String::as_str), &mut losses);
-    let order = tags.order.or_else(|| (kind != "truefalse").then(|| stated_order(node)));
+    let order = tags.order.or_else(|| stated_order(node, kind));
     let mut files = embedded(node);
     let whole = assemble(key, texts, order, &mut files, &mut losses);
     let (external_id, name) = identity(node);
@@ -183,13 +183,14 @@ fn several_choices(node: Node<'_, '_>, kind: &str, losses: &mut Vec<String>) -> 
     Ok(ParsedKey::Choice { is_multiple: true, correct })
 }
 
-/// Reads whether the options are shuffled. Like Moodle, keeps their order if the question does not say.
-fn stated_order(node: Node<'_, '_>) -> OptionOrder {
-    let says_nothing = child(node, "shuffleanswers").is_none_or(|said| text(said).trim().is_empty());
-    if says_nothing || is_false(node, "shuffleanswers") {
-        OptionOrder::kept()
-    } else {
-        OptionOrder::default()
+/// Reads whether the options are shuffled. If a question does not say, Moodle keeps the order in `multichoice`, but not in
+/// the other types.
+fn stated_order(node: Node<'_, '_>, kind: &str) -> Option<OptionOrder> {
+    let says = child(node, "shuffleanswers").map(text).filter(|said| !said.trim().is_empty());
+    match says {
+        _ if is_false(node, "shuffleanswers") => Some(OptionOrder::kept()),
+        Some(_) => Some(OptionOrder::default()),
+        None => (kind == "multichoice").then(OptionOrder::kept),
     }
 }
 

@@ -215,8 +215,6 @@ fn the_order_of_options_is_read() {
     for (inside, order, told) in [
         ("<shuffleanswers>0</shuffleanswers>", OptionOrder::kept(), 0),
         ("<shuffleanswers>False</shuffleanswers>", OptionOrder::kept(), 0),
-        // Moodle keeps the order of a question that says nothing.
-        ("", OptionOrder::kept(), 0),
         ("<shuffleanswers> true </shuffleanswers>", shuffled(), 1),
         ("<shuffleanswers>1</shuffleanswers>", shuffled(), 1),
         (
@@ -235,6 +233,16 @@ fn the_order_of_options_is_read() {
             );
         }
     }
+}
+
+#[test]
+fn an_order_that_is_not_stated_is_that_of_moodle() {
+    let order = |kind: &str, last: &str| {
+        only(&choice(kind, "<shuffleanswers/>", &[("100", "a"), ("0", "b"), ("0", last)])).option_order
+    };
+    assert_eq!(order("multichoice", "c"), OptionOrder::kept());
+    assert_eq!(order("multichoiceset", "c"), OptionOrder::default());
+    assert_eq!(order("oumultiresponse", "Both a and b"), OptionOrder::kept());
 }
 
 #[test]

@@ -62,6 +62,10 @@ fn items_are_read_in_the_order_of_the_manifest() {
         ("c.xml", &c),
         ("style.css", "p {}"),
         ("meta.xml", "<lom/>"),
+        (
+            "quiz/assessment_meta.xml",
+            "<quiz xmlns=\"http://canvas.instructure.com/xsd/cccv1p0\"><title>x</title></quiz>",
+        ),
         ("__MACOSX/items/._a.xml", "\0"),
     ]);
     assert!(crate::is_package(&package));
@@ -88,12 +92,24 @@ fn a_refusal_names_the_file() {
     let refused: Vec<_> =
         parsed.refused.iter().map(|refused| (refused.line, refused.reason.as_str())).collect();
     assert_eq!((parsed.questions.len(), refused.len(), parsed.refused_count), (1, 3, 3));
-    assert_eq!(refused[0], (2, "In b.xml: It has no correct response. Declare it in correctResponse."));
+    assert_eq!(
+        refused[0],
+        (2, "In b.xml, line 2: It has no correct response. Declare it in correctResponse.")
+    );
     assert!(
-        refused[1].0 == 2 && refused[1].1.starts_with("In c.xml: This is not well-formed XML"),
+        refused[1].0 == 3 && refused[1].1.starts_with("In c.xml, line 2: This is not well-formed"),
         "{refused:?}"
     );
-    assert!(refused[2].1.starts_with("In d.xml: The file is QTI 1.2"), "{refused:?}");
+    assert!(
+        refused[2].0 == 4 && refused[2].1.starts_with("In d.xml, line 1: The file is QTI 1.2"),
+        "{refused:?}"
+    );
+    let bank =
+        format!("<question-bank>{}</question-bank>", item("e") + "\n" + &item("f").replace(">A<", ">Z<"));
+    let bank = bank.replace("<?xml version=\"1.0\"?>\r\n", "");
+    let parsed = read_package(&pack(&[("a.xml", &item("a")), ("bank.xml", &bank)])).expect("a package");
+    let lines: Vec<u32> = parsed.questions.iter().map(|found| found.line).collect();
+    assert_eq!((lines.as_slice(), parsed.refused[0].line), (&[1, 2][..], 3));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use roxmltree::Node;
 
+use super::key::CHOICES;
 use crate::html;
 use crate::markup::{self, COMMENTS_LOSS};
 use crate::visible::is_dead;
@@ -113,7 +114,7 @@ impl<'s> Content<'s> {
             let name = node.tag_name().name();
             match treatment(node) {
                 Treatment::Dropped(loss) => self.tell(loss),
-                _ if name == "qti-simple-choice" => {}
+                _ if CHOICES.contains(&name) => {}
                 _ if name == "qti-prompt" && !has_prompt => has_prompt = true,
                 _ if node.is_text() => {
                     let said = node.text().unwrap_or_default().trim();

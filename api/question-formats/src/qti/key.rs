@@ -11,6 +11,9 @@ use crate::labels::excerpt;
 use crate::number;
 use crate::xml::{child, children, text};
 
+/// The elements of choices.
+pub(super) const CHOICES: [&str; 2] = ["qti-simple-choice", "qti-inline-choice"];
+
 /// Reads the key of a choice.
 pub(super) fn choice(declaration: Node<'_, '_>, interaction: Node<'_, '_>) -> Result<ParsedKey, String> {
     let is_multiple = match declaration.attribute("cardinality") {
@@ -25,7 +28,7 @@ pub(super) fn choice(declaration: Node<'_, '_>, interaction: Node<'_, '_>) -> Re
     if correct.is_empty() {
         return Err("It has no correct response. Declare it in qti-correct-response.".to_owned());
     }
-    let choices = || children(interaction, "qti-simple-choice");
+    let choices = || choices(interaction);
     let known: HashSet<&str> = choices().filter_map(|choice| choice.attribute("identifier")).collect();
     if let Some(unknown) = correct.iter().find(|value| !known.contains(value.as_str())) {
         return Err(format!(
@@ -38,6 +41,11 @@ pub(super) fn choice(declaration: Node<'_, '_>, interaction: Node<'_, '_>) -> Re
     Ok(ParsedKey::Choice { is_multiple, correct: choices().map(is_correct).collect() })
 }
 
+/// Returns the choices of an interaction, which can stand in a sentence.
+pub(super) fn choices<'a, 'i>(interaction: Node<'a, 'i>) -> impl Iterator<Item = Node<'a, 'i>> {
+    interaction.children().filter(|child| CHOICES.contains(&child.tag_name().name()))
+}
+
 /// Reads which options of a choice are shuffled. The standard shuffles only if `shuffle` says so.
 pub(super) fn order(interaction: Node<'_, '_>) -> OptionOrder {
     let is_true = |node: Node<'_, '_>, name| {
@@ -46,7 +54,7 @@ pub(super) fn order(interaction: Node<'_, '_>) -> OptionOrder {
     if !is_true(interaction, "shuffle") {
         return OptionOrder::kept();
     }
-    let choices = children(interaction, "qti-simple-choice").enumerate();
+    let choices = choices(interaction).enumerate();
     let fixed = choices.filter(|(_, choice)| is_true(*choice, "fixed")).map(|(index, _)| index);
     OptionOrder { shuffled: true, fixed: fixed.collect() }
 }

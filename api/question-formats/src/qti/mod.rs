@@ -4,7 +4,7 @@
 //! A `qti-assessment-item` is a document of its own. The standard combines several only in packages, so several items are
 //! written into an element of ours, `question-bank`.
 //!
-//! The reader takes `qti-choice-interaction` with one or several correct identifiers, and `qti-text-entry-interaction` with
+//! The reader takes `qti-choice-interaction` and `qti-inline-choice-interaction` with one or several correct identifiers, and `qti-text-entry-interaction` with
 //! one number. The tolerance of the number is that of the `qti-equal` in the response processing. The only modal feedback
 //! is the explanation; if it was not for all answers, a loss says so. Other elements of the standard are left out if
 //! learners do not need them, and refused if it is not known what they mean.
@@ -112,7 +112,7 @@ fn question(item: Node<'_, '_>, line: u32, source: &str) -> Result<ParsedQuestio
     }
     let ItemTexts { texts, data } = body::read(item, body, interaction, source, &mut losses)?;
     let key = match interaction.tag_name().name() {
-        "qti-choice-interaction" => key::choice(declaration, interaction)?,
+        "qti-choice-interaction" | "qti-inline-choice-interaction" => key::choice(declaration, interaction)?,
         _ => key::number(declaration, tolerance)?,
     };
     if child(declaration, "qti-mapping").is_some() {
@@ -147,7 +147,9 @@ fn interaction<'a, 'i>(body: Node<'a, 'i>) -> Result<Node<'a, 'i>, String> {
         return Err("It has several interactions. Make a question of each.".to_owned());
     }
     match interaction.tag_name().name() {
-        "qti-choice-interaction" | "qti-text-entry-interaction" => Ok(interaction),
+        "qti-choice-interaction" | "qti-inline-choice-interaction" | "qti-text-entry-interaction" => {
+            Ok(interaction)
+        }
         name => Err(format!("It has a {name}, which cannot be stored. Make it a choice or a number.")),
     }
 }
