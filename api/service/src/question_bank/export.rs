@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use jishu_entity::{
     QuestionId, QuestionVersionId, SubjectId, TopicId, question, question_option, question_version, topic,
 };
-use question_formats::{DraftOption, DraftQuestion, FileWriter, Format, IdOrigin};
+use question_formats::{DraftOption, DraftQuestion, FileWriter, Format, IdOrigin, OptionOrder};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect,
@@ -181,6 +181,7 @@ pub(super) fn draft(
         text_format: columns::draft_text_format(version.text_format),
         stem: version.stem.clone(),
         answer: answer(version, options)?,
+        option_order: OptionOrder::default(),
         explanation: version.explanation.clone(),
     })
 }

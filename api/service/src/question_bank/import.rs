@@ -3,12 +3,12 @@
 use std::collections::HashSet;
 
 use jishu_entity::SubjectId;
-use question_formats::{DraftQuestion, Format};
+use question_formats::{DraftQuestion, Format, is_package};
 
 use super::check::{Defaults, InvalidQuestion};
 use super::correct::{self, MAX_REASON_CHARS};
 use super::plan::ImportOutcome;
-use super::prepare::{PreparedFile, prepare};
+use super::prepare::{PreparedFile, decode, prepare};
 use super::report::{ImportReport, MAX_REJECTIONS_REPORTED, RejectedQuestion};
 use super::run_aside;
 use super::store::{self, ImportBatch};
@@ -29,8 +29,8 @@ pub struct ImportRequest {
     pub subject_id: SubjectId,
     /// The format of the file; None detects it.
     pub format: Option<Format>,
-    /// The text of the file.
-    pub text: String,
+    /// The content of the file.
+    pub file: ImportFile,
     /// Values for questions to which the file gives none.
     pub defaults: Defaults,
     /// Whether a question without an id gets its name as the id.
@@ -41,6 +41,28 @@ pub struct ImportRequest {
     pub dry_run: bool,
     /// The author who imports; None for the operator.
     pub actor: Option<Author>,
+}
+
+/// The content of a file that is imported.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ImportFile {
+    /// A text in one of the formats.
+    Text(String),
+    /// The bytes of a ZIP package with items of QTI.
+    Package(Vec<u8>),
+}
+
+impl ImportFile {
+    /// Tells a package from a text, which must be in UTF-8.
+    ///
+    /// # Errors
+    /// Returns the line in which a text stops being UTF-8, or the kind of a file that is none of the formats.
+    pub fn read(bytes: Vec<u8>) -> Result<Self, ImportRefusal> {
+        match is_package(&bytes) {
+            true => Ok(Self::Package(bytes)),
+            false => decode(&bytes).map(|text| Self::Text(text.to_owned())),
+        }
+    }
 }
 
 /// The progress of an import.
@@ -58,11 +80,10 @@ pub enum ImportRefusal {
     /// There is no such subject.
     #[error("There is no such subject.")]
     SubjectNotFound,
-    /// The format of the text was not detected.
-    #[error(
-        "The format of the file was not recognised. Say which format it is: GIFT, Aiken, Moodle XML or QTI 3.0."
-    )]
-    UnknownFormat,
+    /// The format of the text was not detected. The sentences name the kind of the file, if it is known, and say
+    /// what to do.
+    #[error("The format of the file was not recognised. {0}")]
+    UnknownFormat(String),
     /// The file as a whole cannot be read.
     #[error("The file cannot be read, from line {line}: {reason}")]
     Unreadable {
@@ -104,7 +125,7 @@ pub async fn import(
     request: ImportRequest,
     progress: &(dyn Fn(ImportProgress) + Sync),
 ) -> Result<ImportReport, Error<ImportRefusal>> {
-    let ImportRequest { subject_id, format, text, defaults, names_are_ids, correct_keys, dry_run, actor } =
+    let ImportRequest { subject_id, format, file, defaults, names_are_ids, correct_keys, dry_run, actor } =
         request;
     if correct_keys.as_deref().is_some_and(|text| correct::reason(text).is_none()) {
         return Err(ImportRefusal::Reason.into());
@@ -113,7 +134,7 @@ pub async fn import(
         return Err(ImportRefusal::SubjectNotFound.into());
     }
     let PreparedFile { questions, mut report, names_line } =
-        run_aside(move || prepare(format, &text, &defaults, names_are_ids)).await??;
+        run_aside(move || prepare(format, &file, &defaults, names_are_ids)).await??;
     let total = questions.len();
     let mut done = 0;
     progress(ImportProgress { done, total });

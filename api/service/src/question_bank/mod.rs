@@ -28,8 +28,7 @@ pub use correct::{
     Corrected, Correction, CorrectionRefusal, MAX_REASON_CHARS, NewKey, QUESTION_KEY_CORRECTED, correct,
 };
 pub use export::{Export, ExportRefusal, MAX_QUESTIONS_PER_EXPORT, export, export_all};
-pub use import::{ImportProgress, ImportRefusal, ImportRequest, import};
-pub use prepare::decode;
+pub use import::{ImportFile, ImportProgress, ImportRefusal, ImportRequest, import};
 pub use question_formats::{DraftAnswer, DraftOption, Format};
 pub use report::{Advice, ImportReport, Loss, MAX_REJECTIONS_REPORTED, Notice, RejectedQuestion};
 pub use store::QUESTIONS_IMPORTED;
