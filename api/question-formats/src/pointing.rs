@@ -14,8 +14,20 @@ pub(crate) struct Pointer {
 const MAX_CHARS: usize = 80;
 
 /// Words that begin an English option which points at all others. Some need other words behind them.
-const QUANTIFIERS: [&str; 11] =
-    ["all", "none", "both", "neither", "any", "either", "some", "each", "everything", "nothing", "more"];
+const QUANTIFIERS: [&str; 12] = [
+    "all",
+    "none",
+    "both",
+    "neither",
+    "any",
+    "either",
+    "some",
+    "each",
+    "everything",
+    "nothing",
+    "more",
+    "no",
+];
 /// Words by which an English option points at others.
 const POINTERS: [&str; 17] = [
     "above",
@@ -77,7 +89,7 @@ const FILLERS: [&str; 37] = [
     "following",
 ];
 /// Words beside the letters of an option such as "Both B and C are correct".
-const LABEL_FILLERS: [&str; 91] = [
+const LABEL_FILLERS: [&str; 92] = [
     // English
     "and",
     "or",
@@ -101,6 +113,7 @@ const LABEL_FILLERS: [&str; 91] = [
     "equally",
     "of",
     "the",
+    "except",
     "option",
     "options",
     "opt",
@@ -175,8 +188,8 @@ const LABEL_FILLERS: [&str; 91] = [
     "都",
 ];
 /// Words beside which one letter is enough to point at an option.
-const SINGLE_LABEL_WORDS: [&str; 10] =
-    ["only", "option", "options", "opt", "answer", "answers", "choice", "केवल", "सिर्फ", "विकल्प"];
+const SINGLE_LABEL_WORDS: [&str; 11] =
+    ["except", "only", "option", "options", "opt", "answer", "answers", "choice", "केवल", "सिर्फ", "विकल्प"];
 /// Words beside which numbers and Roman numbers stand for options.
 const NUMBER_WORDS: [&str; 10] =
     ["both", "neither", "either", "option", "options", "answers", "choices", "दोनों", "विकल्प", "beide"];
@@ -328,7 +341,16 @@ fn points_at_all(words: &[&str]) -> bool {
     let words = words.strip_prefix(&["not"]).unwrap_or(words);
     let Some((first, rest)) = words.split_first() else { return false };
     if rest.is_empty() {
-        return matches!(*first, "all" | "none" | "both" | "neither" | "सभी" | "दोनों" | "दोनो");
+        return matches!(
+            *first,
+            "all" | "none" | "both" | "neither" | "aota" | "nota" | "सभी" | "दोनों" | "दोनो"
+        );
+    }
+    let is_hindi_verdict =
+        |word: &&str| matches!(*word, "सही" | "गलत" | "सत्य" | "हैं" | "है" | "नहीं" | "विकल्प" | "भी");
+    if matches!(*first, "सभी" | "दोनों" | "दोनो" | "कोई") && rest.iter().all(|word| is_hindi_verdict(word))
+    {
+        return true;
     }
     let is_counted = matches!(*first, "one" | "two" | "three" | "only") && rest.contains(&"above");
     if !QUANTIFIERS.contains(first) && !is_counted {
@@ -368,17 +390,22 @@ fn named(words: &[&str], has_comma: bool, has_numbers: bool, count: usize) -> Op
 
 /// Returns the index of the option with a label.
 fn label(word: &str, has_numbers: bool) -> Option<usize> {
-    const HINDI: [[&str; 4]; 2] = [["क", "ख", "ग", "घ"], ["अ", "ब", "स", "द"]];
-    const ROMAN: [&str; 6] = ["i", "ii", "iii", "iv", "v", "vi"];
-    let hindi = HINDI.iter().find_map(|labels| labels.iter().position(|label| *label == word));
-    let number =
-        || ROMAN.iter().position(|label| *label == word).or(word.parse::<usize>().ok()?.checked_sub(1));
-    let roman_or_number = || ROMAN.iter().position(|label| *label == word).or_else(number);
-    if let Some(index) = has_numbers.then(roman_or_number).flatten() {
-        return Some(index);
-    }
-    let letter = word.bytes().next().filter(|byte| word.len() == 1 && byte.is_ascii_lowercase());
-    hindi.or(letter.map(|letter| usize::from(letter - b'a')))
+    const LETTERS: [[&str; 4]; 2] = [["क", "ख", "ग", "घ"], ["अ", "ब", "स", "द"]];
+    const NUMBERS: [[&str; 4]; 4] = [
+        ["i", "ii", "iii", "iv"],
+        ["first", "second", "third", "fourth"],
+        ["1st", "2nd", "3rd", "4th"],
+        ["१", "२", "३", "४"],
+    ];
+    let position =
+        |lists: &[[&str; 4]]| lists.iter().find_map(|labels| labels.iter().position(|label| *label == word));
+    let digits = || word.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+    let letter = || {
+        let letter = word.bytes().next().filter(|byte| word.len() == 1 && byte.is_ascii_lowercase());
+        letter.map(|letter| usize::from(letter - b'a'))
+    };
+    let number = has_numbers.then(|| position(&NUMBERS).or_else(digits)).flatten();
+    number.or_else(|| position(&LETTERS)).or_else(letter)
 }
 
 #[cfg(test)]
@@ -433,6 +460,13 @@ mod tests {
             "Both 1 and 2",
             "Both (i) and (ii)",
             "Answers A and B are both correct",
+            "All except A",
+            "No option is correct",
+            "NOTA",
+            "Both the first and the second",
+            "Both the 1st and 2nd options",
+            "सभी सही हैं",
+            "१ और २ दोनों",
             "उपरोक्त सभी",
             "उपर्युक्त में से कोई नहीं",
             "इनमें से कोई नहीं",
@@ -481,6 +515,9 @@ mod tests {
             "A horse and a cart",
             "Allah",
             "Nothing",
+            "No change",
+            "No",
+            "First and second",
             "सभी धर्म",
         ] {
             assert_eq!(found(&["Asha", "Ravi", "Kiran", last]), "", "{last}");
