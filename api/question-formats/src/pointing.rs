@@ -1,6 +1,10 @@
 //! Options that point at other options, such as "All of the above" and "Both B and C". Shuffled, they would make no sense
 //! or point at the wrong options.
 
+mod words;
+
+use words::{FILLERS, LABEL_FILLERS, NUMBER_WORDS, PHRASES, POINTERS, QUANTIFIERS, SINGLE_LABEL_WORDS, has};
+
 /// An option that points at others.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Pointer {
@@ -12,273 +16,6 @@ pub(crate) struct Pointer {
 
 /// The maximum number of characters of an option that can point at others.
 const MAX_CHARS: usize = 80;
-
-/// Words that begin an English option which points at all others. Some need other words behind them.
-const QUANTIFIERS: [&str; 12] = [
-    "all",
-    "none",
-    "both",
-    "neither",
-    "any",
-    "either",
-    "some",
-    "each",
-    "everything",
-    "nothing",
-    "more",
-    "no",
-];
-/// Words by which an English option points at others.
-const POINTERS: [&str; 17] = [
-    "above",
-    "these",
-    "those",
-    "them",
-    "below",
-    "preceding",
-    "previous",
-    "foregoing",
-    "options",
-    "option",
-    "choices",
-    "alternatives",
-    "answers",
-    "answer",
-    "responses",
-    "others",
-    "other",
-];
-/// Words that an English option which points at others may also have.
-const FILLERS: [&str; 37] = [
-    "of",
-    "the",
-    "than",
-    "one",
-    "two",
-    "three",
-    "given",
-    "mentioned",
-    "listed",
-    "stated",
-    "said",
-    "here",
-    "is",
-    "are",
-    "was",
-    "were",
-    "correct",
-    "true",
-    "right",
-    "wrong",
-    "incorrect",
-    "false",
-    "possible",
-    "apply",
-    "applies",
-    "statements",
-    "statement",
-    "except",
-    "but",
-    "may",
-    "can",
-    "be",
-    "and",
-    "provided",
-    "follow",
-    "follows",
-    "following",
-];
-/// Words beside the letters of an option such as "Both B and C are correct".
-const LABEL_FILLERS: [&str; 92] = [
-    // English
-    "and",
-    "or",
-    "nor",
-    "both",
-    "only",
-    "either",
-    "neither",
-    "all",
-    "is",
-    "are",
-    "correct",
-    "true",
-    "right",
-    "wrong",
-    "false",
-    "incorrect",
-    "but",
-    "not",
-    "also",
-    "equally",
-    "of",
-    "the",
-    "except",
-    "option",
-    "options",
-    "opt",
-    "answer",
-    "answers",
-    "choice",
-    "choices",
-    "as",
-    "well",
-    "together",
-    // Hindi
-    "और",
-    "व",
-    "तथा",
-    "एवं",
-    "या",
-    "दोनों",
-    "दोनो",
-    "केवल",
-    "सिर्फ",
-    "न",
-    "ना",
-    "तो",
-    "ही",
-    "नहीं",
-    "सही",
-    "सत्य",
-    "हैं",
-    "है",
-    "विकल्प",
-    "भी",
-    // Spanish, Portuguese, Italian, French, German
-    "y",
-    "e",
-    "o",
-    "ni",
-    "ou",
-    "et",
-    "und",
-    "oder",
-    "ambas",
-    "ambos",
-    "son",
-    "são",
-    "correctas",
-    "correctos",
-    "verdaderas",
-    "corretas",
-    "sólo",
-    "solo",
-    "apenas",
-    "las",
-    "opciones",
-    "les",
-    "réponses",
-    "sont",
-    "correctes",
-    "beide",
-    "sind",
-    "richtig",
-    "nur",
-    // Indonesian, Russian, Chinese
-    "dan",
-    "atau",
-    "и",
-    "или",
-    "和",
-    "与",
-    "與",
-    "及",
-    "或",
-    "都",
-];
-/// Words beside which one letter is enough to point at an option.
-const SINGLE_LABEL_WORDS: [&str; 11] =
-    ["except", "only", "option", "options", "opt", "answer", "answers", "choice", "केवल", "सिर्फ", "विकल्प"];
-/// Words beside which numbers and Roman numbers stand for options.
-const NUMBER_WORDS: [&str; 10] =
-    ["both", "neither", "either", "option", "options", "answers", "choices", "दोनों", "विकल्प", "beide"];
-
-/// Phrases of other languages that point at all other options.
-const PHRASES: [&str; 77] = [
-    // Hindi and Marathi
-    "उपरोक्त",
-    "उपर्युक्त",
-    "उपरोक्‍त",
-    "उपयुक्त सभी",
-    "उपर्युक्‍त",
-    "उक्त सभी",
-    "उक्त में से",
-    "ऊपर के सभी",
-    "इनमें से",
-    "इनमे से",
-    "इन में से",
-    "ये सभी",
-    "यह सभी",
-    "वरील",
-    "यापैकी",
-    // Bengali, Gujarati, Punjabi, Tamil, Telugu, Kannada, Malayalam, Urdu
-    "উপরের",
-    "উপরোক্ত",
-    "কোনটিই নয়",
-    "কোনোটিই নয়",
-    "সবগুলো",
-    "সবগুলি",
-    "ઉપરના",
-    "ઉપરોક્ત",
-    "આપેલ તમામ",
-    "આમાંથી",
-    "ਉਪਰੋਕਤ",
-    "ਇਹਨਾਂ ਵਿੱਚੋਂ",
-    "மேற்கண்ட",
-    "மேலே உள்ள",
-    "இவற்றில்",
-    "இவை அனைத்தும்",
-    "అన్నీ",
-    "పైవన్నీ",
-    "పైవేవీ",
-    "పై అన్నీ",
-    "ಮೇಲಿನ",
-    "ಇವುಗಳಲ್ಲಿ",
-    "മുകളിൽ പറഞ്ഞ",
-    "ഇവയെല്ലാം",
-    "ഇവയൊന്നുമല്ല",
-    "مندرجہ بالا",
-    "ان میں سے",
-    // Spanish, Portuguese, Italian, French, German
-    "todas las anteriores",
-    "todos los anteriores",
-    "ninguna de las",
-    "ninguno de los",
-    "todas as anteriores",
-    "todas as alternativas",
-    "nenhuma das",
-    "nenhum dos",
-    "tutte le precedenti",
-    "nessuna delle",
-    "ci-dessus",
-    "aucune de ces",
-    "aucune des",
-    "toutes ces réponses",
-    "toutes les réponses",
-    "alle oben",
-    "alle genannten",
-    "alle antworten",
-    "keine der",
-    "keines der",
-    // Indonesian, Vietnamese, Turkish, Russian, Arabic, Chinese, Japanese
-    "semua benar",
-    "semua jawaban",
-    "semua di atas",
-    "tất cả",
-    "yukarıdakilerin",
-    "hiçbiri",
-    "перечисленно",
-    "все ответы",
-    "все варианты",
-    "ما سبق",
-    "以上",
-    "上述",
-    "上記",
-    "すべて正しい",
-    "どれでもない",
-];
-
 /// The greatest number of options.
 const MAX_OPTIONS: usize = 26;
 
@@ -307,11 +44,11 @@ fn pointer(option: usize, text: &str, count: usize) -> (Option<Pointer>, bool) {
     let text = text.to_lowercase();
     let words = words(&text);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    if points_at_all(&words) || PHRASES.iter().any(|phrase| text.contains(phrase)) {
+    if points_at_all(&words) || PHRASES.split(" | ").any(|phrase| text.contains(phrase)) {
         return (Some(Pointer { option, named: Vec::new() }), false);
     }
     let has_comma = text.contains([',', '、', '/']);
-    let has_numbers = words.iter().any(|word| NUMBER_WORDS.contains(word));
+    let has_numbers = words.iter().any(|word| has(NUMBER_WORDS, word));
     let named_of_options = named(&words, has_comma, has_numbers, count);
     let is_list = named(&words, has_comma, true, MAX_OPTIONS).is_some();
     (named_of_options.map(|named| Pointer { option, named }), is_list)
@@ -348,22 +85,22 @@ fn points_at_all(words: &[&str]) -> bool {
     }
     let is_hindi_verdict =
         |word: &&str| matches!(*word, "सही" | "गलत" | "सत्य" | "हैं" | "है" | "नहीं" | "विकल्प" | "भी");
-    if matches!(*first, "सभी" | "दोनों" | "दोनो" | "कोई") && rest.iter().all(|word| is_hindi_verdict(word))
+    if matches!(*first, "सभी" | "दोनों" | "दोनो" | "कोई") && rest.iter().all(is_hindi_verdict)
     {
         return true;
     }
     let is_counted = matches!(*first, "one" | "two" | "three" | "only") && rest.contains(&"above");
-    if !QUANTIFIERS.contains(first) && !is_counted {
+    if !has(QUANTIFIERS, first) && !is_counted {
         return false;
     }
     let is_letter = |word: &str| word.len() == 1 && word.as_bytes()[0].is_ascii_alphabetic();
-    let has_pointer = rest.iter().any(|word| POINTERS.contains(word));
+    let has_pointer = rest.iter().any(|word| has(POINTERS, word));
     // Statements are in the stem: "Both statements are true".
     let is_of_stem = !rest.contains(&"above") && rest.iter().any(|word| word.starts_with("statement"));
     let is_verdict =
         rest.iter().all(|word| matches!(*word, "is" | "are" | "correct" | "true" | "right" | "wrong"));
     (has_pointer && !is_of_stem || is_verdict)
-        && rest.iter().all(|word| POINTERS.contains(word) || FILLERS.contains(word) || is_letter(word))
+        && rest.iter().all(|word| has(POINTERS, word) || has(FILLERS, word) || is_letter(word))
 }
 
 /// Returns the indexes of the options that words name by letters or numbers. Returns `None` if other words stand beside
@@ -374,7 +111,7 @@ fn named(words: &[&str], has_comma: bool, has_numbers: bool, count: usize) -> Op
     for word in words {
         match label(word, has_numbers).filter(|index| *index < count) {
             Some(index) => named.push(index),
-            None if LABEL_FILLERS.contains(word) => fillers += 1,
+            None if has(LABEL_FILLERS, word) => fillers += 1,
             None => return None,
         }
     }
@@ -382,7 +119,7 @@ fn named(words: &[&str], has_comma: bool, has_numbers: bool, count: usize) -> Op
     named.dedup();
     let is_enough = match named.len() {
         0 => false,
-        1 => words.iter().any(|word| SINGLE_LABEL_WORDS.contains(word)),
+        1 => words.iter().any(|word| has(SINGLE_LABEL_WORDS, word)),
         _ => fillers > 0 || has_comma,
     };
     is_enough.then_some(named)
@@ -515,6 +252,7 @@ mod tests {
             "A horse and a cart",
             "Allah",
             "Nothing",
+            "18岁以上",
             "No change",
             "No",
             "First and second",

@@ -319,7 +319,7 @@ fn no_file_crashes_a_reader() {
                 }
             }
             let text: String = chars.into_iter().collect();
-            let _ = Format::detect(&text);
+            let _ = (Format::detect(&text), crate::explain_unknown(text.as_bytes()));
             if let Ok(parsed) = read(*format, &text) {
                 for found in parsed.questions {
                     let _ = complete(found);
