@@ -1,9 +1,74 @@
 //! Topics as paths of categories in Moodle, such as `$course$/top/Physics/Optics`. In a path, `//` stands for a slash in a
 //! name.
 
+use crate::labels::excerpt;
+use crate::parsed::ParsedQuestion;
+
 /// Returns the path of a topic.
 pub(crate) fn path(topic: &str) -> String {
     format!("$course$/top/{}", topic.replace('/', "//"))
+}
+
+/// The maximum number of characters of a topic that is read from a path.
+pub const MAX_TOPIC_CHARS: usize = 200;
+
+/// The topic of the questions below a category.
+#[derive(Debug, Default)]
+pub(crate) struct Category {
+    topic: Option<String>,
+    /// The loss if the topic was shortened, until a question has told it.
+    loss: Option<String>,
+}
+
+impl Category {
+    /// Reads the path of a category. Shortens a topic that is too long.
+    pub(crate) fn new(path: &str) -> Self {
+        let Some(topic) = topic(path) else { return Self::default() };
+        let short = shortened(&topic);
+        Self { loss: shortening_loss(&topic, &short), topic: Some(short) }
+    }
+
+    /// Gives a question the topic. The first question tells the loss.
+    pub(crate) fn apply(&mut self, question: &mut ParsedQuestion) {
+        question.topic.clone_from(&self.topic);
+        question.losses.extend(self.loss.take());
+    }
+}
+
+/// Shortens the topic of a question, if it is too long. This is for formats in which each question has its own topic.
+pub(crate) fn shorten_topic(question: &mut ParsedQuestion) {
+    if let Some(topic) = &mut question.topic {
+        let short = shortened(topic);
+        question.losses.extend(shortening_loss(topic, &short));
+        *topic = short;
+    }
+}
+
+fn shortening_loss(topic: &str, short: &str) -> Option<String> {
+    (short != topic).then(|| {
+        format!(
+            "Its topic \"{}\" is shortened to \"{}\", because it has more than {MAX_TOPIC_CHARS} characters.",
+            excerpt(topic),
+            excerpt(short)
+        )
+    })
+}
+
+/// Drops the first names of a topic, and if need be the end of the last name, until it is short enough.
+fn shortened(topic: &str) -> String {
+    let is_short = |topic: &str| topic.chars().count() <= MAX_TOPIC_CHARS;
+    let mut rest = topic;
+    while !is_short(rest)
+        && let Some((_, below)) = rest.split_once('/')
+        && !below.trim().is_empty()
+    {
+        rest = below.trim_start();
+    }
+    if is_short(rest) {
+        return rest.to_owned();
+    }
+    let kept: String = rest.chars().take(MAX_TOPIC_CHARS - 1).collect();
+    format!("{}…", kept.trim_end())
 }
 
 /// Returns the topic of a path: the names below `top`, joined with slashes. Returns `None` if there are no such names.
@@ -68,6 +133,16 @@ mod tests {
         for name in ["Optics", "Inter/Intra", "a // b", "$x$", "top", "Ünïcode"] {
             assert_eq!((topic(&path(name)).as_deref(), loss(name)), (Some(name), None));
         }
+        let long = format!("$course$/top/{}/Optics", "x".repeat(150) + "/" + &"é".repeat(60));
+        assert_eq!(
+            Category::new(&long).topic.as_deref(),
+            Some(format!("{}/Optics", "é".repeat(60)).as_str())
+        );
+        let name = Category::new(&"ü".repeat(300));
+        assert_eq!(name.topic.as_deref(), Some(format!("{}…", "ü".repeat(199)).as_str()));
+        assert!(name.loss.is_some_and(|loss| loss.contains("shortened")));
+        let whole = Category::new(&"ü".repeat(200));
+        assert_eq!((whole.topic.map(|topic| topic.chars().count()), whole.loss), (Some(200), None));
         for name in ["/edge", "/", "/ edge"] {
             assert!(topic(&path(name)).as_deref() != Some(name) && loss(name).is_some(), "{name}");
         }

@@ -62,6 +62,50 @@ impl DraftAnswer {
     }
 }
 
+/// The order in which a sitting shows the options of a question.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct OptionOrder {
+    /// Whether a sitting shuffles the options. Otherwise, they stay as the authors ordered them.
+    pub shuffled: bool,
+    /// The indexes, from 0 and in ascending order, of the options that keep their positions while the others are
+    /// shuffled. Empty if `shuffled` is false.
+    pub fixed: Vec<usize>,
+}
+
+impl Default for OptionOrder {
+    /// All options are shuffled.
+    fn default() -> Self {
+        Self { shuffled: true, fixed: Vec::new() }
+    }
+}
+
+impl OptionOrder {
+    /// All options keep their positions.
+    #[must_use]
+    pub fn kept() -> Self {
+        Self { shuffled: false, fixed: Vec::new() }
+    }
+
+    /// The options are shuffled, except those with the indexes `fixed`. If fewer than two of the `count` options could
+    /// move, all keep their positions.
+    #[must_use]
+    pub fn shuffled_except(mut fixed: Vec<usize>, count: usize) -> Self {
+        fixed.retain(|index| *index < count);
+        fixed.sort_unstable();
+        fixed.dedup();
+        match fixed.is_empty() || count - fixed.len() > 1 {
+            true => Self { shuffled: true, fixed },
+            false => Self::kept(),
+        }
+    }
+
+    /// Returns whether the option with this index keeps its position.
+    #[must_use]
+    pub fn keeps(&self, index: usize) -> bool {
+        !self.shuffled || self.fixed.contains(&index)
+    }
+}
+
 /// A complete question, ready to be stored or written to a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DraftQuestion {
@@ -81,6 +125,8 @@ pub struct DraftQuestion {
     pub stem: String,
     /// The type of the question, with its options and its key.
     pub answer: DraftAnswer,
+    /// The order in which a sitting shows the options. It means nothing for a numeric question.
+    pub option_order: OptionOrder,
     /// The text that explains the key to learners.
     pub explanation: Option<String>,
 }
@@ -129,6 +175,11 @@ impl DraftQuestion {
         for option in self.answer.options() {
             hash.add(&option.text);
             hash.add(if option.correct { "correct" } else { "wrong" });
+        }
+        // The hashes of questions with the usual order stay as they were before questions had an order.
+        if self.option_order != OptionOrder::default() && !self.answer.options().is_empty() {
+            hash.add(if self.option_order.shuffled { "shuffled except" } else { "kept" });
+            self.option_order.fixed.iter().for_each(|index| hash.add(&index.to_string()));
         }
         hash.hex()
     }

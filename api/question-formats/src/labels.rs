@@ -1,6 +1,6 @@
 //! Ids, names, tags and difficulties, which several formats write in the same way.
 
-use crate::draft::DraftDifficulty;
+use crate::draft::{DraftDifficulty, OptionOrder};
 
 /// The maximum number of characters of a text that a message quotes.
 const MAX_EXCERPT_CHARS: usize = 60;
@@ -21,21 +21,55 @@ pub(crate) fn difficulty(name: &str) -> Option<DraftDifficulty> {
         .find(|difficulty| difficulty_name(*difficulty).eq_ignore_ascii_case(name.trim()))
 }
 
-/// Finds the difficulty in tags such as `difficulty:hard`. Adds a loss for each other tag.
-pub(crate) fn read_tags<'a>(
-    tags: impl IntoIterator<Item = &'a str>,
-    losses: &mut Vec<String>,
-) -> Option<DraftDifficulty> {
-    let mut found = None;
+/// The contents of the tags of a question.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tags {
+    pub(crate) difficulty: Option<DraftDifficulty>,
+    pub(crate) order: Option<OptionOrder>,
+}
+
+/// Reads tags such as `difficulty:hard` and `options:kept`. Adds a loss for each other tag.
+pub(crate) fn read_tags<'a>(tags: impl IntoIterator<Item = &'a str>, losses: &mut Vec<String>) -> Tags {
+    let mut read = Tags::default();
     for tag in tags {
-        match tag.trim().split_once(':') {
-            Some((key, value)) if key.eq_ignore_ascii_case("difficulty") && difficulty(value).is_some() => {
-                found = difficulty(value);
-            }
-            _ => losses.push(format!("The tag \"{}\" is left out: questions have no tags.", excerpt(tag))),
+        let (key, value) = tag.trim().split_once(':').unwrap_or_default();
+        let difficulty = difficulty(value).filter(|_| key.eq_ignore_ascii_case("difficulty"));
+        let order = order(value).filter(|_| key.eq_ignore_ascii_case("options"));
+        if difficulty.is_none() && order.is_none() {
+            losses.push(format!("The tag \"{}\" is left out: questions have no tags.", excerpt(tag)));
+        }
+        read.difficulty = difficulty.or(read.difficulty);
+        read.order = order.or(read.order);
+    }
+    read
+}
+
+/// Returns the tag that states an order of options: `options:kept`, `options:shuffled`, or `options:fixed:CD` if only the
+/// options C and D keep their positions.
+pub(crate) fn order_tag(order: &OptionOrder) -> String {
+    match (order.shuffled, order.fixed.as_slice()) {
+        (false, _) => "options:kept".to_owned(),
+        (true, []) => "options:shuffled".to_owned(),
+        (true, fixed) => {
+            let letters = ('A'..='Z').enumerate().filter(|(index, _)| fixed.contains(index));
+            format!("options:fixed:{}", letters.map(|(_, letter)| letter).collect::<String>())
         }
     }
-    found
+}
+
+/// Reads the order of options from the value of a tag.
+fn order(value: &str) -> Option<OptionOrder> {
+    let value = value.trim().to_ascii_lowercase();
+    match value.as_str() {
+        "kept" => Some(OptionOrder::kept()),
+        "shuffled" => Some(OptionOrder::default()),
+        other => {
+            let letters = other.strip_prefix("fixed:").filter(|letters| !letters.is_empty())?;
+            let index = |letter: char| ('a'..='z').position(|other| other == letter);
+            let fixed = letters.chars().map(index).collect::<Option<Vec<_>>>()?;
+            Some(OptionOrder { shuffled: true, fixed })
+        }
+    }
 }
 
 /// Trims the id and the name of a question. Drops a text that is empty, and a name that equals the id.
@@ -54,5 +88,28 @@ pub fn excerpt(text: &str) -> String {
     match text.char_indices().nth(MAX_EXCERPT_CHARS) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_give_the_difficulty_and_the_order() {
+        let mut losses = Vec::new();
+        let read = read_tags(["Difficulty: Hard", " options:fixed:BD ", "neet"], &mut losses);
+        let fixed = OptionOrder { shuffled: true, fixed: vec![1, 3] };
+        assert_eq!(read, Tags { difficulty: Some(DraftDifficulty::Hard), order: Some(fixed) });
+        assert!(losses.len() == 1 && losses[0].contains("neet"), "{losses:?}");
+        for order in
+            [OptionOrder::kept(), OptionOrder::default(), OptionOrder::shuffled_except(vec![25, 0], 26)]
+        {
+            assert_eq!(read_tags([order_tag(&order).as_str()], &mut losses).order, Some(order));
+        }
+        for tag in ["options:fixed:", "options:fixed:C1", "options:some", "options"] {
+            assert_eq!(read_tags([tag], &mut losses), Tags::default(), "{tag}");
+        }
+        assert_eq!(losses.len(), 5);
     }
 }

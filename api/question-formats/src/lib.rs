@@ -1,34 +1,47 @@
 #![doc = include_str!("../README.md")]
 
 mod aiken;
+mod assemble;
 mod category;
 mod comments;
 mod derived_id;
 mod draft;
 mod entities;
+mod fence;
 mod format;
 mod gift;
 mod hash;
 mod html;
 mod key;
+mod kind;
 mod labels;
 mod markup;
 mod moodle_xml;
 pub mod number;
+mod order;
+mod package;
 mod parsed;
+mod pointing;
 mod qti;
+mod visible;
 mod weights;
 mod writer;
 mod xhtml;
 mod xml;
+mod xml_source;
 
 #[cfg(test)]
 mod round_trip;
 
+pub use category::MAX_TOPIC_CHARS;
 pub use derived_id::{derive_id, is_derived_id};
-pub use draft::{DraftAnswer, DraftDifficulty, DraftOption, DraftQuestion, DraftTextFormat, IdOrigin};
+pub use draft::{
+    DraftAnswer, DraftDifficulty, DraftOption, DraftQuestion, DraftTextFormat, IdOrigin, OptionOrder,
+};
 pub use format::Format;
+pub use kind::{explain_unknown, is_package};
 pub use labels::excerpt;
+pub use package::read_package;
 pub use parsed::{
     EmbeddedFile, MAX_REFUSED_LISTED, ParsedFile, ParsedQuestion, RefusedQuestion, UnreadableFile,
 };
@@ -39,10 +52,18 @@ pub use writer::{FileWriter, WriteLoss, WrittenFile, write};
 /// # Errors
 /// Returns [`UnreadableFile`] if the file as a whole is not a document of its format.
 pub fn read(format: Format, text: &str) -> Result<ParsedFile, UnreadableFile> {
-    match format {
-        Format::Gift => Ok(gift::read(text)),
-        Format::Aiken => Ok(aiken::read(text)),
-        Format::MoodleXml => moodle_xml::read(text),
-        Format::Qti => qti::read(text),
+    // The reader of GIFT leaves out fences itself: they can also be around parts of the file.
+    let without_fence = (format != Format::Gift).then(|| fence::without(text)).flatten();
+    let text = without_fence.as_deref().unwrap_or(text);
+    let mut parsed = match format {
+        Format::Gift => gift::read(text),
+        Format::Aiken => aiken::read(text),
+        Format::MoodleXml => moodle_xml::read(text)?,
+        Format::Qti => qti::read(text)?,
+    };
+    if let (Some(_), Some(first)) = (&without_fence, parsed.questions.first_mut()) {
+        first.losses.push(fence::FENCE_LOSS.to_owned());
     }
+    parsed.questions.iter_mut().for_each(category::shorten_topic);
+    Ok(parsed)
 }

@@ -10,6 +10,9 @@ pub(crate) const COMMENTS_LOSS: &str = "Its comments are left out: learners coul
 pub(crate) const FILES_LOSS: &str =
     "Its embedded files are left out: put them on a web server, and link to them with https://.";
 
+/// The sign for the place of the answer within a text.
+pub(crate) const BLANK: &str = "_____";
+
 /// A text and its format.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FormattedText {
@@ -104,11 +107,6 @@ impl QuestionTexts {
     }
 }
 
-/// Returns whether a text refers to a file that Moodle keeps beside the text, such as a picture.
-pub(crate) fn refers_to_file(text: &str) -> bool {
-    text.contains("@@PLUGINFILE@@")
-}
-
 /// Inline elements by which HTML is recognised.
 const INLINE_ELEMENTS: [&str; 14] =
     ["a", "b", "code", "em", "font", "i", "img", "s", "span", "strong", "sub", "sup", "tt", "u"];
@@ -146,6 +144,11 @@ fn is_one_of(elements: &[&str], name: &str) -> bool {
     elements.iter().any(|element| element.eq_ignore_ascii_case(name))
 }
 
+/// Returns whether a name is one of the elements by which HTML is recognised.
+pub(crate) fn is_html_element(name: &str) -> bool {
+    is_one_of(&INLINE_ELEMENTS, name) || is_one_of(&BLOCK_ELEMENTS, name)
+}
+
 /// Returns whether a text looks like HTML: it has a known element, a comment or a character reference.
 fn is_html(text: &str) -> bool {
     let has_comment = text.split_once("<!--").is_some_and(|(_, after)| after.contains("-->"));
@@ -154,7 +157,7 @@ fn is_html(text: &str) -> bool {
             let after = after.strip_prefix('/').unwrap_or(after);
             let name = html::name(after);
             let closes = after[name.len()..].starts_with(['>', '/', ' ', '\n', '\t']) && after.contains('>');
-            closes && (is_one_of(&INLINE_ELEMENTS, name) || is_one_of(&BLOCK_ELEMENTS, name))
+            closes && is_html_element(name)
         })
     };
     has_comment || has_element() || entities::has_reference(text)
@@ -184,7 +187,7 @@ fn with_line_breaks(html: &str) -> String {
 }
 
 /// Returns whether HTML begins with the tag of a block element.
-fn is_block(html: &str) -> bool {
+pub(crate) fn is_block(html: &str) -> bool {
     html.strip_prefix('<').is_some_and(|inside| is_one_of(&BLOCK_ELEMENTS, html::name(inside)))
 }
 

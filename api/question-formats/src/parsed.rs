@@ -1,6 +1,6 @@
 //! The result of reading a file.
 
-use crate::draft::{DraftAnswer, DraftDifficulty, DraftTextFormat};
+use crate::draft::{DraftAnswer, DraftDifficulty, DraftTextFormat, OptionOrder};
 
 /// The maximum number of refused questions that [`ParsedFile::refused`] lists. The others are only counted: a file
 /// that is read in the wrong format can be refused line by line.
@@ -28,11 +28,14 @@ pub struct ParsedQuestion {
     pub stem: String,
     /// The type of the question, with its options and its key.
     pub answer: DraftAnswer,
+    /// The order in which a sitting shows the options, as the file states it. If the file states none, options that
+    /// point at others ("All of the above") keep their order, and a sentence in `losses` says so.
+    pub option_order: OptionOrder,
     /// The text that explains the key to learners.
     pub explanation: Option<String>,
     /// The embedded files of the stem and the options. A draft cannot keep them, but they tell questions apart.
     pub files: Vec<EmbeddedFile>,
-    /// Sentences for the author that say what a draft cannot keep.
+    /// Sentences for the author that say what a draft cannot keep, and what was read differently from the file.
     pub losses: Vec<String>,
 }
 

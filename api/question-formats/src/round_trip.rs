@@ -1,6 +1,8 @@
 //! A question that is written and read again is the same, except for the losses that the writer lists.
 
-use crate::draft::{DraftAnswer, DraftDifficulty, DraftOption, DraftQuestion, DraftTextFormat, IdOrigin};
+use crate::draft::{
+    DraftAnswer, DraftDifficulty, DraftOption, DraftQuestion, DraftTextFormat, IdOrigin, OptionOrder,
+};
 use crate::format::Format;
 use crate::parsed::ParsedQuestion;
 use crate::{FileWriter, derive_id, read};
@@ -9,6 +11,8 @@ use rand::{RngExt, SeedableRng};
 use rust_decimal::Decimal;
 
 use crate::comments::without_comments;
+use crate::order;
+use crate::visible::is_blank;
 use crate::xhtml::as_xml;
 
 const FORMATS: [Format; 4] = [Format::Gift, Format::Aiken, Format::MoodleXml, Format::Qti];
@@ -81,9 +85,19 @@ fn text(rng: &mut StdRng, most: usize, format: DraftTextFormat) -> String {
             DraftTextFormat::Markdown => clean(&without_comments(&text, true)),
             DraftTextFormat::Html => clean(&without_comments(&text, false)),
         };
-        if !text.is_empty() {
+        if !is_blank(&text, format) {
             return text;
         }
+    }
+}
+
+/// Returns a random order of options.
+fn any_order(rng: &mut StdRng, count: usize) -> OptionOrder {
+    match rng.random_range(0..3) {
+        _ if count == 0 => OptionOrder::default(),
+        0 => OptionOrder::default(),
+        1 => OptionOrder::kept(),
+        _ => OptionOrder::shuffled_except((0..count).filter(|_| rng.random()).collect(), count),
     }
 }
 
@@ -106,7 +120,7 @@ fn any_question(rng: &mut StdRng, number: usize) -> DraftQuestion {
         options.sort();
         options.dedup();
         options.push(format!("option {}", options.len()));
-        options.push("last".to_owned());
+        options.push(["last", "All of the above", "Both A and B"][rng.random_range(0..3)].to_owned());
         options.truncate(26);
         options
     };
@@ -137,6 +151,7 @@ fn any_question(rng: &mut StdRng, number: usize) -> DraftQuestion {
         difficulty: difficulties[rng.random_range(0..3)],
         text_format,
         stem: text(rng, 12, text_format),
+        option_order: any_order(rng, answer.options().len()),
         answer,
         explanation: rng.random::<bool>().then(|| text(rng, 8, text_format)),
     }
@@ -172,6 +187,7 @@ pub(crate) fn complete(parsed: ParsedQuestion) -> DraftQuestion {
         text_format: parsed.text_format,
         stem,
         answer,
+        option_order: parsed.option_order,
         explanation: parsed.explanation.as_deref().map(clean).filter(|text| !text.is_empty()),
     }
 }
@@ -191,6 +207,10 @@ fn without_losses(format: Format, question: &DraftQuestion, losses: &[String]) -
         }
         if told("its text format") {
             left.text_format = DraftTextFormat::Plain;
+        }
+        if told("the order of its options") {
+            let options: Vec<_> = left.answer.options().iter().map(|option| option.text.clone()).collect();
+            left.option_order = order::assumed(&options, DraftTextFormat::Plain);
         }
         if told("the line breaks") {
             let on_a_line = |text: &str| {
@@ -238,8 +258,10 @@ fn a_question_comes_back_with_no_other_loss_than_the_listed_ones() {
             };
             assert_eq!(parsed.questions.len(), 1, "{format:?} seed {seed}\n{text}");
             for found in parsed.questions {
-                // A random text can look like a reference to a file. Nothing else may be lost.
-                let unexpected = found.losses.iter().find(|loss| !loss.contains("embedded files"));
+                // A random text can look like a reference to a file, and the order is told. Nothing else may be lost.
+                let told = ["embedded files", "keep their order", "are shuffled as the file says"];
+                let is_expected = |loss: &String| told.iter().any(|told| loss.contains(told));
+                let unexpected = found.losses.iter().find(|loss| !is_expected(loss));
                 assert_eq!(unexpected, None, "{format:?} seed {seed}\n{text}");
                 let mut again = complete(found);
                 again.line = 0;
@@ -297,7 +319,7 @@ fn no_file_crashes_a_reader() {
                 }
             }
             let text: String = chars.into_iter().collect();
-            let _ = Format::detect(&text);
+            let _ = (Format::detect(&text), crate::explain_unknown(text.as_bytes()));
             if let Ok(parsed) = read(*format, &text) {
                 for found in parsed.questions {
                     let _ = complete(found);

@@ -33,7 +33,7 @@ impl<'a> Xml<'a> {
             let line = error.pos().row;
             let reason = match error {
                 roxmltree::Error::DtdDetected => {
-                    "The file has a document type (<!DOCTYPE>), which is not allowed. Remove it.".to_owned()
+                    "The file has a document type (<!DOCTYPE>) in a wrong place. Remove it.".to_owned()
                 }
                 roxmltree::Error::NodesLimitReached => {
                     "The file has too many elements. Split it into several files.".to_owned()
@@ -110,6 +110,23 @@ fn tag_length<'a>(text: &'a str, namespaces: &mut HashSet<&'a str>) -> Result<Op
 
 /// Recognises the format of XML by its first element.
 pub(crate) fn detect(text: &str) -> Option<Format> {
+    match root_name(text)? {
+        "quiz" if is_of_canvas(text) => None,
+        "quiz" => Some(Format::MoodleXml),
+        "question-bank" => Some(Format::Qti),
+        name if name.starts_with("qti-assessment") || name.starts_with("assessment") => Some(Format::Qti),
+        _ => None,
+    }
+}
+
+/// Returns whether a `<quiz>` is not from Moodle: Canvas writes the settings of a quiz into such an element.
+fn is_of_canvas(text: &str) -> bool {
+    let tag = text.split_once("<quiz").map_or("", |(_, tag)| tag.split_once('>').map_or(tag, |(tag, _)| tag));
+    tag.contains("canvas.instructure.com")
+}
+
+/// Returns the name of the first element, without its prefix.
+pub(crate) fn root_name(text: &str) -> Option<&str> {
     let mut rest = text;
     let root = loop {
         rest = &rest[rest.find('<')?..];
@@ -121,13 +138,7 @@ pub(crate) fn detect(text: &str) -> Option<Format> {
         rest = rest.split_once(end)?.1;
     };
     let name = root.split([' ', '\t', '\r', '\n', '>', '/']).next()?;
-    let name = name.rsplit(':').next()?;
-    match name {
-        "quiz" => Some(Format::MoodleXml),
-        "question-bank" => Some(Format::Qti),
-        name if name.starts_with("qti-assessment") || name.starts_with("assessment") => Some(Format::Qti),
-        _ => None,
-    }
+    name.rsplit(':').next()
 }
 
 /// Returns the child elements with this name in any namespace.
@@ -217,6 +228,10 @@ mod tests {
             ("<!DOCTYPE quiz>\n<quiz/>", Some(Format::MoodleXml)),
             ("<!-- <quiz> -->\n<question-bank/>", Some(Format::Qti)),
             ("<q:qti-assessment-item/>", Some(Format::Qti)),
+            (
+                "<quiz identifier='x' xmlns=\"http://canvas.instructure.com/xsd/cccv1p0\"><title/></quiz>",
+                None,
+            ),
             ("<!-- <quiz>", None),
             ("<p>What? {=a ~b}</p>", None),
             ("<", None),

@@ -15,7 +15,8 @@ use crate::config::DatabaseConfig;
 use jishu_service::clock::SystemClock;
 use jishu_service::database::Database;
 use jishu_service::question_bank::{
-    self, Advice, Defaults, Format, ImportProgress, ImportReport, ImportRequest, Notice, RejectedQuestion,
+    self, Advice, Defaults, Format, ImportFile, ImportProgress, ImportReport, ImportRequest, Notice,
+    RejectedQuestion,
 };
 
 #[derive(Args, Debug)]
@@ -33,7 +34,7 @@ enum ImportCommand {
 
 #[derive(Args, Debug)]
 struct ImportQuestionsArgs {
-    /// The file to import, in UTF-8.
+    /// The file to import: a text in UTF-8, or a ZIP package with items of QTI.
     file: PathBuf,
 
     #[command(flatten)]
@@ -176,7 +177,7 @@ pub(super) async fn run(args: ImportArgs) -> CommandResult {
     let bytes = tokio::fs::read(&args.file)
         .await
         .map_err(|error| format!("cannot read {}: {error}", args.file.display()))?;
-    let text = question_bank::decode(&bytes)?.to_owned();
+    let file = ImportFile::read(bytes)?;
     let name = args.file.to_string_lossy().into_owned();
     let format = args.format.format().or_else(|| Format::of_file_name(&name));
     let ImportQuestionsArgs {
@@ -202,7 +203,7 @@ pub(super) async fn run(args: ImportArgs) -> CommandResult {
         let request = ImportRequest {
             subject_id,
             format,
-            text,
+            file,
             defaults,
             names_are_ids,
             correct_keys,

@@ -305,6 +305,8 @@ fn questions_are_imported_and_exported() {
         (&b"Caf\xe9? {=a ~b}"[..], "not in UTF-8"),
         (b"\xff\xfeQ\0", "UTF-16"),
         (b"a\nb\0", "line 2"),
+        (b"%PDF-1.7\n\xe2\xe3", "a PDF"),
+        (b"PK\x03\x04\0", "ZIP archive is damaged"),
         (b"no question", "1 question was refused"),
     ] {
         std::fs::write(folder.path().join("bank.gift"), bytes).unwrap();

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use jishu_entity::SubjectId;
 use jishu_entity::question_version::Difficulty;
 use jishu_service::demo;
-use jishu_service::question_bank::{self, Defaults, Format, ImportRequest};
+use jishu_service::question_bank::{self, Defaults, Format, ImportFile, ImportRequest};
 use jishu_tests::{Backend, Client, TestApp, on_each_database, rows};
 use serde_json::json;
 
@@ -147,7 +147,7 @@ async fn the_files_are_read_whole() {
             let request = ImportRequest {
                 subject_id: SubjectId(row),
                 format: Some(Format::Gift),
-                text,
+                file: ImportFile::Text(text),
                 defaults: Defaults { topic: "General".to_owned(), difficulty: Difficulty::Medium },
                 names_are_ids: false,
                 correct_keys: None,

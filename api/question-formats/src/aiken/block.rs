@@ -1,5 +1,6 @@
 //! The lines of one question, and their kinds.
 
+use crate::assemble::finish_plain;
 use crate::draft::{DraftAnswer, DraftOption, DraftTextFormat};
 use crate::labels::excerpt;
 use crate::parsed::ParsedQuestion;
@@ -155,6 +156,10 @@ impl<'t> Block<'t> {
         let key = correct(key, &options)?;
         let option =
             |(at, text): (usize, &&str)| DraftOption { text: (*text).to_owned(), correct: at == key };
+        let stem = self.texts()[..first].join("\n");
+        let texts: Vec<String> = options.iter().map(|text| (*text).to_owned()).collect();
+        let mut losses = notes.losses;
+        let option_order = finish_plain(&stem, &texts, notes.explanation.as_deref(), &mut losses);
         Ok(ParsedQuestion {
             line: u32::try_from(self.filled[0] + 1).unwrap_or(u32::MAX),
             external_id: None,
@@ -162,11 +167,12 @@ impl<'t> Block<'t> {
             topic: notes.topic,
             difficulty: notes.difficulty,
             text_format: DraftTextFormat::Plain,
-            stem: self.texts()[..first].join("\n"),
+            stem,
             answer: DraftAnswer::Single(options.iter().enumerate().map(option).collect()),
+            option_order,
             explanation: notes.explanation,
             files: Vec::new(),
-            losses: notes.losses,
+            losses,
         })
     }
 

@@ -6,6 +6,7 @@
 use std::collections::HashSet;
 
 use crate::draft::{DraftAnswer, DraftQuestion, DraftTextFormat};
+use crate::order;
 
 /// Appends a question, and returns which parts of it cannot be written.
 pub(crate) fn write(out: &mut String, question: &DraftQuestion) -> Vec<String> {
@@ -27,8 +28,11 @@ pub(crate) fn write(out: &mut String, question: &DraftQuestion) -> Vec<String> {
     let on_a_line = |text: &str| {
         text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
     };
-    let texts: HashSet<String> = options.iter().map(|option| on_a_line(&option.text)).collect();
-    if texts.len() < options.len() {
+    let texts: Vec<String> = options.iter().map(|option| on_a_line(&option.text)).collect();
+    if question.option_order != order::assumed(&texts, DraftTextFormat::Plain) {
+        lost.push("the order of its options");
+    }
+    if texts.iter().collect::<HashSet<_>>().len() < options.len() {
         return vec![
             "This question is left out: its options differ only in line breaks, which Aiken cannot store."
                 .to_owned(),

@@ -113,8 +113,14 @@ fn split(text: &str) -> Result<Vec<ListedAnswer<'_>>, String> {
         return Err("Text stands before its first answer. Begin each answer with = or ~.".to_owned());
     }
     let ends = starts.iter().skip(1).copied().chain([text.len()]);
-    let answers = starts.iter().zip(ends).map(|(start, end)| {
-        let sign = text.as_bytes()[*start];
+    // Authors also mark the key with `~=`. Its `~` begins no answer of its own.
+    let is_mark = |(start, end): &(usize, usize)| {
+        let between = text[start + 1..*end].chars().all(|char| matches!(char, ' ' | '\t'));
+        text[*start..].starts_with('~') && text[*end..].starts_with('=') && between
+    };
+    let ranges = starts.iter().copied().zip(ends).filter(|range| !is_mark(range));
+    let answers = ranges.map(|(start, end)| {
+        let sign = text.as_bytes()[start];
         let (weight, body) = weighted(&text[start + 1..end])?;
         let (body, feedback) = match find(body, "#") {
             Some(at) => (&body[..at], Some(&body[at + 1..])),

@@ -1,5 +1,7 @@
 //! The blocks of a file in GIFT, with the comments before each question.
 
+use crate::fence;
+
 /// A part of a file.
 pub(super) enum GiftBlock {
     /// The path of the category of the questions below it.
@@ -20,11 +22,19 @@ pub(super) struct QuestionBlock {
     pub(super) id: Option<String>,
     /// The tags in `[tag:…]` of its comments.
     pub(super) tags: Vec<String>,
+    /// Whether a code fence above the question was left out.
+    pub(super) had_fence: bool,
 }
 
 /// Splits a file into blocks.
 pub(super) struct Blocks<'a> {
-    lines: std::iter::Peekable<std::iter::Enumerate<std::str::Lines<'a>>>,
+    lines: Vec<&'a str>,
+    /// The index of the next line.
+    at: usize,
+    /// Whether the next line is inside of a code fence around questions.
+    is_fenced: bool,
+    /// Whether a code fence was left out since the last question.
+    had_fence: bool,
 }
 
 const CATEGORY: &str = "$CATEGORY:";
@@ -39,7 +49,26 @@ impl QuestionBlock {
 
 impl<'a> Blocks<'a> {
     pub(super) fn new(text: &'a str) -> Self {
-        Self { lines: text.lines().enumerate().peekable() }
+        Self { lines: text.lines().collect(), at: 0, is_fenced: false, had_fence: false }
+    }
+
+    /// Returns whether the next line is a code fence (```` ``` ````) around questions, as chats write it, and not around
+    /// code in the text of a question. `text` is the text of the block so far.
+    fn is_outer_fence(&self, text: &str) -> bool {
+        let Some(language) = fence::language(self.lines[self.at]) else { return false };
+        if self.is_fenced {
+            let is_end = text.is_empty() || text.trim_end().ends_with('}');
+            return language.is_empty() && is_end;
+        }
+        let mut below =
+            self.lines[self.at + 1..].iter().map(|line| line.trim()).filter(|line| !line.is_empty());
+        let begins_question = |line: &str| line.starts_with("::") || line.starts_with(CATEGORY);
+        if language.eq_ignore_ascii_case("gift") || below.clone().next().is_some_and(begins_question) {
+            return true;
+        }
+        // A fence around code ends before the answers.
+        let next = below.find(|line| line.contains('{') || fence::language(line).is_some());
+        text.is_empty() && next.is_some_and(|line| fence::language(line).is_none())
     }
 }
 
@@ -47,23 +76,33 @@ impl Iterator for Blocks<'_> {
     type Item = GiftBlock;
 
     fn next(&mut self) -> Option<GiftBlock> {
-        let mut block =
-            QuestionBlock { line: 0, lines: Vec::new(), text: String::new(), id: None, tags: Vec::new() };
-        while let Some((number, line)) = self.lines.peek().copied() {
+        let mut block = QuestionBlock {
+            line: 0,
+            lines: Vec::new(),
+            text: String::new(),
+            id: None,
+            tags: Vec::new(),
+            had_fence: false,
+        };
+        while let Some(line) = self.lines.get(self.at).copied() {
             let bare = line.trim();
             let is_category = bare.starts_with(CATEGORY);
-            if is_category && !block.text.is_empty() {
+            let is_fence = self.is_outer_fence(&block.text);
+            if (is_category || is_fence) && !block.text.is_empty() {
                 break;
             }
-            self.lines.next();
-            if is_category {
+            self.at += 1;
+            if is_fence {
+                self.is_fenced = !self.is_fenced;
+                self.had_fence |= self.is_fenced;
+            } else if is_category {
                 return Some(GiftBlock::Category(bare[CATEGORY.len()..].to_owned()));
             } else if let Some(comment) = bare.strip_prefix("//") {
                 let (ids, tags) = marked(comment);
                 block.id = ids.into_iter().last().or(block.id);
                 block.tags.extend(tags);
             } else if !bare.is_empty() {
-                block.lines.push(u32::try_from(number + 1).unwrap_or(u32::MAX));
+                block.lines.push(u32::try_from(self.at).unwrap_or(u32::MAX));
                 block.line = block.lines[0];
                 block.text.push_str(line);
                 block.text.push('\n');
@@ -75,7 +114,11 @@ impl Iterator for Blocks<'_> {
                 break;
             }
         }
-        (!block.text.is_empty()).then_some(GiftBlock::Question(block))
+        if block.text.is_empty() {
+            return None;
+        }
+        block.had_fence = std::mem::take(&mut self.had_fence);
+        Some(GiftBlock::Question(block))
     }
 }
 

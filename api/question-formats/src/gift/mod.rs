@@ -1,7 +1,7 @@
 //! GIFT, the text format of Moodle. <https://docs.moodle.org/en/GIFT_format>
 //!
 //! Blank lines separate questions of the form `::title:: stem { answers }`. Comments after `//` can have an id and tags,
-//! `[id:…]` and `[tag:…]`. A line with `$CATEGORY:` gives the topic of the questions below it.
+//! `[id:…]` and `[tag:…]`. Answers in the middle of a sentence leave a blank in it. A line with `$CATEGORY:` gives the topic of the questions below it.
 
 mod answers;
 mod blocks;
@@ -13,27 +13,61 @@ mod tests;
 
 pub(crate) use write::write;
 
-use crate::category;
-use crate::labels::{read_identity, read_tags};
-use crate::markup::{self, QuestionTexts};
+use crate::assemble::assemble;
+use crate::category::Category;
+use crate::draft::DraftTextFormat;
+use crate::fence::FENCE_LOSS;
+use crate::labels::{excerpt, read_identity, read_tags};
+use crate::markup::{BLANK, COMMENTS_LOSS, QuestionTexts};
 use crate::parsed::{ParsedFile, ParsedQuestion};
+use crate::visible::visible_text;
 use answers::Answers;
 use blocks::{Blocks, GiftBlock};
 use text::{declared, find, find_brace, formatted, unescape};
 
 const HOW_TO_ESCAPE: &str = "End the answers with }, and write braces in texts as \\{ and \\}.";
 
+/// Returns whether a text has a title, a category, or answers in braces as GIFT has them. Braces alone do not count: other
+/// files have them, too.
+pub(crate) fn looks_like(text: &str) -> bool {
+    let is_marked = |line: &str| {
+        let line = line.trim_start();
+        line.starts_with("$CATEGORY:") || line.strip_prefix("::").is_some_and(|title| title.contains("::"))
+    };
+    if text.lines().any(is_marked) {
+        return true;
+    }
+    let mut rest = text;
+    while let Some(open) = find(rest, "{") {
+        rest = &rest[open + 1..];
+        // Text in braces without any sign of answers can be long.
+        let inside = find_brace(rest).map_or(rest, |end| &rest[..end]);
+        let word = inside.split('#').next().unwrap_or_default().trim().to_ascii_uppercase();
+        let has_sign = inside.trim_start().starts_with(['=', '~', '#']) || find(inside, "~").is_some();
+        if has_sign || matches!(word.as_str(), "" | "T" | "TRUE" | "F" | "FALSE") {
+            return true;
+        }
+        rest = &rest[inside.len()..];
+    }
+    false
+}
+
 /// Reads a whole file. Blocks that are not questions are refused one by one.
 pub(crate) fn read(text: &str) -> ParsedFile {
     let mut parsed = ParsedFile::default();
-    let mut topic = None;
+    let mut category = Category::default();
+    let mut had_fence = false;
     for block in Blocks::new(text) {
         match block {
-            GiftBlock::Category(path) => topic = category::topic(&path),
+            GiftBlock::Category(path) => category = Category::new(&path),
             GiftBlock::Question(block) => {
                 let mut title = None;
-                let question = question(&block, &mut title)
-                    .map(|found| ParsedQuestion { topic: topic.clone(), ..found });
+                had_fence |= block.had_fence;
+                let mut question = question(&block, &mut title);
+                if let Ok(found) = &mut question {
+                    category.apply(found);
+                    found.losses.extend(std::mem::take(&mut had_fence).then(|| FENCE_LOSS.to_owned()));
+                }
                 parsed.add(block.line, block.id.as_deref().or(title.as_deref()), question);
             }
         }
@@ -57,6 +91,13 @@ fn question(block: &blocks::QuestionBlock, title: &mut Option<String>) -> Result
     if rest[open..].starts_with('}') {
         return Err(format!("Line {} has a }} before the answers. {HOW_TO_ESCAPE}", line(open)));
     }
+    if rest[open + 1..].get(..5).is_some_and(|mark| mark.eq_ignore_ascii_case("mlang")) {
+        return Err(format!(
+            "Line {} has a mark of several languages ({{mlang}}), and its braces begin no answers. Keep one language, or \
+             write braces in texts as \\{{ and \\}}.",
+            line(open)
+        ));
+    }
     let close =
         open + 1 + find_brace(&rest[open + 1..]).ok_or(format!("Its answers do not end. {HOW_TO_ESCAPE}"))?;
     if rest[close..].starts_with('{') {
@@ -69,14 +110,22 @@ fn question(block: &blocks::QuestionBlock, title: &mut Option<String>) -> Result
             line(close + 1 + brace)
         ));
     }
-    if !after.trim().is_empty() {
-        return Err(
-            "Text follows its answers, but missing-word questions cannot be stored. Move the answers to the end.".to_owned()
-        );
-    }
-
+    check_titles(&rest[..open], line(0))?;
+    check_below(&rest[..open], after)?;
     let mut losses = Vec::new();
-    let (_, stem_format) = declared(&rest[..open], None);
+    // GIFT has comments only on lines of their own, but authors also write them behind the answers.
+    let is_comment = after.trim_start_matches([' ', '\t']).starts_with("//");
+    let (comment, after) =
+        if is_comment { after.split_once('\n').unwrap_or((after, "")) } else { ("", after) };
+    losses.extend((!comment.is_empty()).then(|| COMMENTS_LOSS.to_owned()));
+    let (before, stem_format) = declared(&rest[..open], None);
+    // In Markdown, a blank at the start of a line could be a horizontal rule.
+    let is_at_start = before.is_empty() || rest[..open].ends_with('\n');
+    let escape = if is_at_start && stem_format == Some(DraftTextFormat::Markdown) { "\\" } else { "" };
+    let stem = match after.trim().is_empty() {
+        true => rest[..open].to_owned(),
+        false => [&rest[..open], escape, BLANK, after].concat(),
+    };
     let inside = &rest[open + 1..close];
     let (inside, explanation) = match find(inside, "####") {
         Some(at) => (&inside[..at], Some(&inside[at + 4..])),
@@ -84,28 +133,63 @@ fn question(block: &blocks::QuestionBlock, title: &mut Option<String>) -> Result
     };
     let Answers { key, options } = answers::read(inside, stem_format, &mut losses)?;
     let texts = QuestionTexts {
-        stem: formatted(&rest[..open], None),
+        stem: formatted(&stem, None),
         options,
         explanation: explanation.map(|explanation| formatted(explanation, stem_format)),
     };
     let texts = texts.unify(&mut losses);
-    let all = [&texts.stem].into_iter().chain(&texts.options).chain(&texts.explanation);
-    if all.into_iter().any(|text| markup::refers_to_file(text)) {
-        losses.push(markup::FILES_LOSS.to_owned());
-    }
-    let difficulty = read_tags(block.tags.iter().map(String::as_str), &mut losses);
+    let tags = read_tags(block.tags.iter().map(String::as_str), &mut losses);
+    let whole = assemble(key, texts, tags.order, &mut Vec::new(), &mut losses);
     let (external_id, name) = read_identity(block.id.as_deref(), title.as_deref());
     Ok(ParsedQuestion {
         line: block.line,
         external_id,
         name,
         topic: None,
-        difficulty,
-        text_format: texts.format,
-        stem: texts.stem,
-        answer: key.with_options(texts.options),
-        explanation: texts.explanation,
+        difficulty: tags.difficulty,
+        text_format: whole.text_format,
+        stem: whole.stem,
+        answer: whole.answer,
+        option_order: whole.option_order,
+        explanation: whole.explanation,
         files: Vec::new(),
         losses,
     })
+}
+
+/// Refuses a stem in which a line below other text begins with a title. Most likely, the text above is no part of the
+/// question. `line` is the first line of the stem.
+fn check_titles(stem: &str, line: u32) -> Result<(), String> {
+    let is_title =
+        |text: &str| text.trim_start().strip_prefix("::").is_some_and(|rest| find(rest, "::").is_some());
+    let found = stem.trim_start().lines().skip(1).find(|text| is_title(text));
+    found.map_or(Ok(()), |title| {
+        Err(format!(
+            "A title stands in its text, which begins in line {line}: \"{}\". Put a blank line above the title, or \
+             remove the text above it.",
+            excerpt(title)
+        ))
+    })
+}
+
+/// Refuses text in a line below the answers, unless it goes on with the sentence in which they stand.
+fn check_below(stem: &str, after: &str) -> Result<(), String> {
+    if after.trim_start().starts_with('#') {
+        return Err(
+            "Feedback stands behind its answers. Move it into the braces, after the answers.".to_owned()
+        );
+    }
+    let text = visible_text(after, DraftTextFormat::Html);
+    let is_below = after.trim_start_matches([' ', '\t']).starts_with('\n');
+    let is_short = !text.chars().any(char::is_alphanumeric);
+    let stem = visible_text(stem, DraftTextFormat::Html);
+    let is_whole = stem.trim_end().ends_with(['.', '?', '!', ':', '।', '。', '？', '！', '：']);
+    if is_below && is_whole && !is_short {
+        return Err(format!(
+            "Text stands in the line below its answers: \"{}\". Put a blank line above it, or move it above the \
+             answers.",
+            excerpt(&text)
+        ));
+    }
+    Ok(())
 }

@@ -1,4 +1,4 @@
-use crate::draft::{DraftAnswer, DraftDifficulty, DraftTextFormat};
+use crate::draft::{DraftAnswer, DraftDifficulty, DraftTextFormat, OptionOrder};
 
 use super::*;
 
@@ -128,7 +128,6 @@ fn unsupported_questions_are_refused_with_the_reason() {
         ("Match. {=a -> 1 =b -> 2 =c -> 3}", "matching"),
         ("Write. {}", "essay"),
         ("Two plus two? {=four =4}", "short answer"),
-        ("Newton {=wrote ~read} the Principia.", "missing-word"),
         ("Read this first.", "description"),
         ("::title", "title does not end"),
         ("Open {=a ~b", "do not end"),
@@ -204,4 +203,157 @@ fn a_refusal_names_its_line_and_the_other_questions_are_read() {
     let parsed = read("A? {=1 ~2}\r\n\r\n// c\r\nB? {}\r\n\r\nC? {=1 ~2}\r\n");
     assert_eq!(parsed.questions.len(), 2);
     assert_eq!(parsed.refused[0].line, 4);
+}
+
+#[test]
+fn answers_in_the_middle_of_a_sentence_leave_a_blank() {
+    for (text, stem) in [
+        ("::Q::Grant is {~buried =entombed ~living} in the tomb.", "Grant is _____ in the tomb."),
+        ("::N::Water boils at {#100:1} degrees Celsius.", "Water boils at _____ degrees Celsius."),
+        ("::D::The third planet is {=Earth ~Mars ~Venus}.", "The third planet is _____."),
+        ("{=Earth ~Mars} is the third planet.", "_____ is the third planet."),
+        ("Grant is {\n~buried\n=entombed\n} in\nthe tomb.", "Grant is _____ in\nthe tomb."),
+        ("Grant is {~buried =entombed}\nin the tomb.", "Grant is _____\nin the tomb."),
+        ("The sun {TRUE} rises.", "The sun _____ rises."),
+        ("[html]<p>Grant is {~buried =entombed}\nin the tomb.</p>", "<p>Grant is _____\nin the tomb.</p>"),
+        ("[html]<p>Which?</p>{~buried =entombed}\n<p>.</p>", "<p>Which?</p>_____\n<p>.</p>"),
+        ("[markdown]{~buried =entombed} is *Grant*.", "\\_____ is *Grant*."),
+        ("पानी {=100 ~50} पर उबलता है।", "पानी _____ पर उबलता है।"),
+        ("Give \\{ {=a ~b} \\}.", "Give { _____ }."),
+        ("Which? {=a ~b} \n", "Which?"),
+    ] {
+        assert_eq!(only(text).stem, stem, "{text}");
+        assert_eq!(only(&text.replace('\n', "\r\n")).stem, stem, "{text}");
+    }
+    for (text, named) in [
+        ("Which gas glows red? {=Neon ~Argon}\nExplanation: neon does.", "line below its answers"),
+        ("Which? {=a ~b}\n::Q2:: Next?", "line below its answers"),
+        ("One {=a ~b} and two {=c ~d}.", "another brace"),
+        ("{mlang en}Which?{mlang}{mlang hi}कौन?{mlang} {=a ~b}", "several languages"),
+        ("Which? {=a ~b} ####Because.", "Feedback stands behind"),
+        ("Newton {} the Principia.", "essay"),
+        ("Newton {=wrote} the Principia.", "short answer"),
+    ] {
+        assert!(reason(text).contains(named), "{text}: {}", reason(text));
+    }
+}
+
+#[test]
+fn a_comment_behind_the_answers_is_left_out() {
+    for text in ["Which? {=a ~b} // the key is a", "Which? {=a ~b}//a\r\n"] {
+        let found = only(text);
+        assert_eq!(found.stem, "Which?");
+        assert!(found.losses.len() == 1 && found.losses[0].contains("comments"), "{:?}", found.losses);
+    }
+    assert_eq!(only("See {=http ~ftp}://x.example.").stem, "See _____://x.example.");
+}
+
+#[test]
+fn a_tilde_before_an_equals_sign_marks_the_key() {
+    let ocean = [("Atlantic", false), ("Pacific", true), ("Indian", false)];
+    for text in [
+        "::Q::Which is the largest ocean?{\n~Atlantic\n~=Pacific\n~Indian\n}",
+        "Which? {~Atlantic ~ =Pacific ~Indian}",
+        "Which? {~Atlantic ~=Pacific#right ~Indian#wrong}",
+    ] {
+        let found = only(text);
+        assert!(matches!(found.answer, DraftAnswer::Single(_)));
+        assert_eq!(options(&found), ocean, "{text}");
+        assert!(!found.losses.iter().any(|loss| loss.contains("blank")), "{:?}", found.losses);
+    }
+    assert_eq!(options(&only("Which? {~=Pacific ~Indian}")).len(), 2);
+    for (text, left) in [
+        ("Which? {~Atlantic =Pacific ~ ~Indian ~}", "Options C, E are"),
+        ("Which? {~Atlantic\n~\n=Pacific\n~Indian}", "Option B is"),
+        ("Which? {~Atlantic =Pacific ~#none ~Indian}", "Option C is"),
+        ("[html]Which? {~Atlantic =Pacific ~<p>&nbsp;</p> ~Indian}", "Option C is"),
+    ] {
+        let found = only(text);
+        assert_eq!(options(&found), ocean, "{text}");
+        assert!(found.losses.iter().any(|loss| loss.starts_with(left)), "{text} {:?}", found.losses);
+    }
+    // The blank option is the key, or only one option would remain.
+    for text in ["Which? {~Atlantic = ~Indian}", "Which? {=Pacific ~}", "Which? {~%50% ~%50%a ~b}"] {
+        assert!(only(text).answer.options().iter().any(|option| option.text.is_empty()), "{text}");
+    }
+}
+
+#[test]
+fn a_code_fence_around_questions_is_left_out() {
+    let questions = "::Q1:: What is 2+2? {\n=4\n~3\n}\n\n::Q2:: What is 3+3? {\n=6\n~5\n}\n";
+    for text in [
+        format!("```gift\n{questions}```\n"),
+        format!("```\n{questions}```"),
+        format!("``` GIFT \n\n{questions}\n```\n\n"),
+        format!("```text\n// a comment\n{}```\n", questions.replace("::Q1::", "").replace("::Q2::", "")),
+        format!("\n```\n$CATEGORY: x\n\n{questions}\n"),
+        questions.replace("::Q2::", "```\n\n```gift\n::Q2::").replace("::Q1::", "```gift\n::Q1::") + "```",
+    ] {
+        let parsed = read(&text);
+        assert_eq!(parsed.refused, [], "{text}");
+        let stems: Vec<_> = parsed.questions.iter().map(|found| found.stem.as_str()).collect();
+        assert_eq!(stems, ["What is 2+2?", "What is 3+3?"], "{text}");
+        assert!(parsed.questions[0].losses.iter().any(|loss| loss.contains("code fence")), "{text}");
+        assert_eq!(read(&text.replace('\n', "\r\n")).questions.len(), 2, "{text}");
+    }
+    let chat = read(&format!("Here are your questions:\n```gift\n{questions}```\nGood luck!\n"));
+    assert_eq!((chat.questions.len(), chat.refused.len()), (2, 2));
+    let lines: Vec<_> = chat.questions.iter().map(|found| found.line).collect();
+    assert_eq!(lines, [3, 8]);
+    // A fence around code in a text stays.
+    let code = "[markdown]What does this print?\n```python\nprint(\\{1\\})\n``` {=1 ~2}";
+    assert!(only(code).stem.contains("```python"));
+    let code = "```\nprint(1)\n```\nWhat does it print? {=1 ~2}";
+    assert!(only(code).stem.starts_with("```\nprint(1)\n```"));
+}
+
+#[test]
+fn a_title_below_other_text_is_refused() {
+    for text in ["Chapter 1\n::Q1:: What is 2+2? {=4 ~3}", "# Numbers\n  ::Q1:: What is 2+2? {=4 ~3}"] {
+        assert!(reason(text).contains("A title stands in its text"), "{text}: {}", reason(text));
+    }
+    assert_eq!(only("What is std\\::vec?\n::not a title {=4 ~3}").stem, "What is std::vec?\n::not a title");
+}
+
+#[test]
+fn options_that_point_at_others_keep_their_order() {
+    let found = only("Who? {~Both B and C =Asha ~Ravi ~All of the above}");
+    assert_eq!(found.option_order, OptionOrder::kept());
+    assert!(found.losses.len() == 1 && found.losses[0].contains("keep their order"), "{:?}", found.losses);
+    assert_eq!(only("Who? {~Asha =Ravi}").option_order, OptionOrder::default());
+    let tagged = |tag: &str| only(&format!("// [tag:{tag}]\nWho? {{~Asha =Ravi ~Kiran ~All of these}}"));
+    assert_eq!(tagged("options:shuffled").option_order, OptionOrder::default());
+    assert_eq!(tagged("options:kept").option_order, OptionOrder::kept());
+    let fixed = tagged("options:fixed:D");
+    assert_eq!((fixed.option_order.fixed.as_slice(), fixed.losses.len()), (&[3][..], 0));
+}
+
+#[test]
+fn a_long_category_is_shortened_and_told_once() {
+    let text = format!(
+        "$CATEGORY: $course$/top/{}/Optics\n\nA? {{}}\n\nB? {{=1 ~2}}\n\nC? {{=1 ~2}}\n",
+        "x".repeat(250)
+    );
+    let parsed = read(&text);
+    let [b, c] = &parsed.questions[..] else { panic!("{parsed:?}") };
+    assert_eq!((b.topic.as_deref(), c.topic.as_deref()), (Some("Optics"), Some("Optics")));
+    assert!(b.losses.len() == 1 && b.losses[0].contains("shortened") && c.losses.is_empty());
+}
+
+#[test]
+fn dead_pictures_and_marks_of_languages_are_told() {
+    for (text, told) in [
+        (
+            "::C::[html]<p>Which?</p><p><img src\\=\"images/circuit.png\" alt\\=\"circuit\"></p>{\n=L1\n~L2\n}",
+            "embedded files",
+        ),
+        ("[markdown]Which? ![](circuit.png) {=L1 ~L2}", "embedded files"),
+        ("Which? {=<img src\\=\"a.png\"> ~L2}", "embedded files"),
+        ("Which? {=L1 ~L2 ####<img src\\=\"a.png\">}", "embedded files"),
+        ("\\{mlang en\\}Which?\\{mlang\\}\\{mlang hi\\}कौन?\\{mlang\\} {=a ~b}", "several languages"),
+        ("Which? {=<span class\\=\"multilang\" lang\\=\"en\">a</span> ~b}", "several languages"),
+    ] {
+        let found = only(text);
+        assert!(found.losses.len() == 1 && found.losses[0].contains(told), "{text}: {:?}", found.losses);
+    }
 }

@@ -1,8 +1,8 @@
 //! Writes GIFT that Moodle reads too.
 
 use crate::draft::{DraftAnswer, DraftQuestion, DraftTextFormat};
-use crate::labels::difficulty_name;
-use crate::{category, weights};
+use crate::labels::{difficulty_name, order_tag};
+use crate::{category, order, weights};
 
 use super::text::escape;
 
@@ -14,7 +14,12 @@ pub(crate) fn write(out: &mut String, question: &DraftQuestion, is_new_topic: bo
         out.push_str(&format!("$CATEGORY: {}\n\n", category::path(&question.topic)));
     }
     let id = question.external_id.replace('\\', "\\\\").replace(']', "\\]");
-    out.push_str(&format!("// [id:{id}] [tag:difficulty:{}]\n", difficulty_name(question.difficulty)));
+    let options: Vec<String> = question.answer.options().iter().map(|option| option.text.clone()).collect();
+    let order = match question.option_order == order::assumed(&options, question.text_format) {
+        true => String::new(),
+        false => format!(" [tag:{}]", order_tag(&question.option_order)),
+    };
+    out.push_str(&format!("// [id:{id}] [tag:difficulty:{}]{order}\n", difficulty_name(question.difficulty)));
     let format = match question.text_format {
         DraftTextFormat::Plain => "[plain]",
         DraftTextFormat::Markdown => "[markdown]",

@@ -10,22 +10,26 @@ mod tests;
 
 pub(crate) use write::{BEGIN, END, write};
 
-use crate::draft::DraftTextFormat;
+use crate::assemble::assemble;
+use crate::category::Category;
+use crate::draft::{DraftTextFormat, OptionOrder};
 use crate::labels::{read_identity, read_tags};
 use crate::parsed::{EmbeddedFile, ParsedFile, ParsedQuestion, UnreadableFile};
-use crate::{category, number, weights};
+use crate::{number, weights};
 use roxmltree::Node;
 
 use crate::key::ParsedKey;
 use crate::markup::{self, FormattedText, QuestionTexts};
 use crate::xml::{Xml, child, children, text};
+use crate::xml_source::prepare;
 
 const FEEDBACK_LOSS: &str =
     "The feedback of single answers is left out: a question has one explanation, its general feedback.";
 
 /// Reads a whole document. Elements that are not questions are refused one by one.
 pub(crate) fn read(source: &str) -> Result<ParsedFile, UnreadableFile> {
-    let xml = Xml::parse(source)?;
+    let source = prepare(source)?;
+    let xml = Xml::parse(&source)?;
     let root = xml.document.root_element();
     if root.tag_name().name() != "quiz" {
         let reason = format!(
@@ -36,18 +40,20 @@ pub(crate) fn read(source: &str) -> Result<ParsedFile, UnreadableFile> {
         return Err(UnreadableFile { line: xml.line(root), reason });
     }
     let mut parsed = ParsedFile::default();
-    let mut topic = None;
+    let mut category = Category::default();
     for node in root.children().filter(Node::is_element) {
         let kind = node.attribute("type").unwrap_or_default();
         if node.tag_name().name() == "question" && kind == "category" {
             let path = child(node, "category").map(text).unwrap_or_default();
-            topic = category::topic(&path);
+            category = Category::new(&path);
             continue;
         }
         let line = xml.line(node);
         let (id, name) = identity(node);
-        let question =
-            question(node, line, kind).map(|found| ParsedQuestion { topic: topic.clone(), ..found });
+        let mut question = question(node, line, kind);
+        if let Ok(found) = &mut question {
+            category.apply(found);
+        }
         parsed.add(line, id.or(name).as_deref(), question);
     }
     Ok(parsed)
@@ -68,17 +74,11 @@ fn question(node: Node<'_, '_>, line: u32, kind: &str) -> Result<ParsedQuestion,
     // As in Moodle, a stem without a format is HTML, and the other texts have the format of the stem.
     let default = Some(DraftTextFormat::Html);
     let stem_format = stem.map_or(default, |stem| declared(stem, default));
+    let all_options = || children(node, "answer").map(|answer| formatted(answer, stem_format)).collect();
     let (key, options) = match kind {
-        "multichoice" => {
-            let key = choices(node, &mut losses)?;
-            (key, children(node, "answer").map(|answer| formatted(answer, stem_format)).collect())
-        }
-        "truefalse" => {
-            let truth = truth(node)?;
-            let format = stem_format.unwrap_or(DraftTextFormat::Plain);
-            let options = ["True", "False"].map(|text| FormattedText::new(text, format));
-            (ParsedKey::Choice { is_multiple: false, correct: vec![truth, !truth] }, options.to_vec())
-        }
+        "multichoice" => (choices(node, &mut losses)?, all_options()),
+        "multichoiceset" | "oumultiresponse" => (several_choices(node, kind, &mut losses)?, all_options()),
+        "truefalse" => truth(node, stem_format)?,
         "numerical" => (numeric(node, &mut losses)?, Vec::new()),
         kind => return Err(unsupported(kind)),
     };
@@ -95,19 +95,23 @@ fn question(node: Node<'_, '_>, line: u32, kind: &str) -> Result<ParsedQuestion,
     let texts = texts.unify(&mut losses);
     let tags: Vec<String> =
         child(node, "tags").into_iter().flat_map(|tags| children(tags, "tag").map(text)).collect();
-    let difficulty = read_tags(tags.iter().map(String::as_str), &mut losses);
+    let tags = read_tags(tags.iter().map(String::as_str), &mut losses);
+    let order = tags.order.or_else(|| stated_order(node, kind));
+    let mut files = embedded(node);
+    let whole = assemble(key, texts, order, &mut files, &mut losses);
     let (external_id, name) = identity(node);
     Ok(ParsedQuestion {
         line,
         external_id,
         name,
         topic: None,
-        difficulty,
-        text_format: texts.format,
-        stem: texts.stem,
-        answer: key.with_options(texts.options),
-        explanation: texts.explanation,
-        files: embedded(node),
+        difficulty: tags.difficulty,
+        text_format: whole.text_format,
+        stem: whole.stem,
+        answer: whole.answer,
+        option_order: whole.option_order,
+        explanation: whole.explanation,
+        files,
         losses,
     })
 }
@@ -153,19 +157,41 @@ fn declared(node: Node<'_, '_>, default: Option<DraftTextFormat>) -> Option<Draf
     }
 }
 
+/// Returns whether an element of a question stands for false.
+fn is_false(node: Node<'_, '_>, name: &'static str) -> bool {
+    child(node, name)
+        .is_some_and(|child| matches!(text(child).trim().to_ascii_lowercase().as_str(), "false" | "0"))
+}
+
 /// Reads the key of a choice.
 fn choices(node: Node<'_, '_>, losses: &mut Vec<String>) -> Result<ParsedKey, String> {
-    let is_false = |name| child(node, name).is_some_and(|child| matches!(text(child).trim(), "false" | "0"));
-    let is_multiple = is_false("single");
+    let is_multiple = is_false(node, "single");
     let weights = children(node, "answer").map(weight).collect::<Result<Vec<_>, _>>()?;
     let key = if is_multiple { weights::multiple(&weights)? } else { weights::single(&weights) };
     losses.extend(key.loss);
-    if is_false("shuffleanswers") {
-        losses.push(
-            "The fixed order of its options is left out: each sitting shuffles the options.".to_owned(),
-        );
-    }
     Ok(ParsedKey::Choice { is_multiple, correct: key.correct })
+}
+
+/// Reads the key of a choice of several options. In these types, each correct option has the fraction 100, and their
+/// fractions do not add up.
+fn several_choices(node: Node<'_, '_>, kind: &str, losses: &mut Vec<String>) -> Result<ParsedKey, String> {
+    let weights = children(node, "answer").map(weight).collect::<Result<Vec<_>, _>>()?;
+    if kind == "oumultiresponse" {
+        losses.push("Its partial marks are left out: a sitting gives full marks or none.".to_owned());
+    }
+    let correct = weights.iter().map(|weight| *weight > 0.0).collect();
+    Ok(ParsedKey::Choice { is_multiple: true, correct })
+}
+
+/// Reads whether the options are shuffled. If a question does not say, Moodle keeps the order in `multichoice`, but not in
+/// the other types.
+fn stated_order(node: Node<'_, '_>, kind: &str) -> Option<OptionOrder> {
+    let says = child(node, "shuffleanswers").map(text).filter(|said| !said.trim().is_empty());
+    match says {
+        _ if is_false(node, "shuffleanswers") => Some(OptionOrder::kept()),
+        Some(_) => Some(OptionOrder::default()),
+        None => (kind == "multichoice").then(OptionOrder::kept),
+    }
 }
 
 /// Reads the fraction of the marks that an answer gives, in per cent.
@@ -180,18 +206,35 @@ fn weight(answer: Node<'_, '_>) -> Result<f64, String> {
     })
 }
 
-/// Reads whether true is the correct answer.
-fn truth(node: Node<'_, '_>) -> Result<bool, String> {
+/// Reads the key and the options of a true or false question. Its answers can be words of another language.
+fn truth(
+    node: Node<'_, '_>,
+    stem_format: Option<DraftTextFormat>,
+) -> Result<(ParsedKey, Vec<FormattedText>), String> {
+    let mut answers = Vec::new();
     for answer in children(node, "answer") {
-        if weight(answer)? > 99.9 {
-            match child(answer, "text").map(text).unwrap_or_default().trim().to_ascii_lowercase().as_str() {
-                "true" => return Ok(true),
-                "false" => return Ok(false),
-                _ => {}
-            }
-        }
+        let word = child(answer, "text").map(text).unwrap_or_default().trim().to_ascii_lowercase();
+        answers.push((word, weight(answer)? > 99.9, answer));
     }
-    Err("Neither true nor false has full marks. Give one of the two the fraction 100.".to_owned())
+    let is_english = |word: &str| matches!(word, "true" | "false");
+    if let Some((word, ..)) = answers.iter().find(|(word, is_full, _)| *is_full && is_english(word)) {
+        let is_true = word == "true";
+        let format = stem_format.unwrap_or(DraftTextFormat::Plain);
+        let options = ["True", "False"].map(|text| FormattedText::new(text, format));
+        let key = ParsedKey::Choice { is_multiple: false, correct: vec![is_true, !is_true] };
+        return Ok((key, options.to_vec()));
+    }
+    let in_words = answers.iter().any(|(word, ..)| !is_english(word));
+    match answers.as_slice() {
+        [(first, true, _), (second, false, _)] | [(first, false, _), (second, true, _)]
+            if in_words && !first.is_empty() && !second.is_empty() =>
+        {
+            let correct = answers.iter().map(|(_, is_full, _)| *is_full).collect();
+            let options = answers.iter().map(|(.., answer)| formatted(*answer, stem_format));
+            Ok((ParsedKey::Choice { is_multiple: false, correct }, options.collect()))
+        }
+        _ => Err("Neither true nor false has full marks. Give one of the two the fraction 100.".to_owned()),
+    }
 }
 
 fn numeric(node: Node<'_, '_>, losses: &mut Vec<String>) -> Result<ParsedKey, String> {
@@ -272,7 +315,9 @@ fn add_other_losses(node: Node<'_, '_>, losses: &mut Vec<String>) {
                 .to_owned(),
         );
     }
-    if node.descendants().any(|node| node.is_element() && node.tag_name().name() == "file") {
+    let has_old_picture = ["image", "image_base64"].iter().any(|name| children(node, name).any(has_text));
+    if has_old_picture || node.descendants().any(|node| node.is_element() && node.tag_name().name() == "file")
+    {
         losses.push(markup::FILES_LOSS.to_owned());
     }
 }

@@ -1,4 +1,4 @@
-use crate::draft::{DraftAnswer, DraftDifficulty, DraftOption};
+use crate::draft::{DraftAnswer, DraftDifficulty, DraftOption, OptionOrder};
 
 use super::*;
 
@@ -152,4 +152,171 @@ fn a_refusal_names_its_question() {
     let file = "<quiz><question type=\"essay\"><name><text>Mine</text></name><idnumber></idnumber></question></quiz>";
     let refused = read(file).expect("a document").refused.remove(0);
     assert_eq!(refused.external_id.as_deref(), Some("Mine"));
+}
+
+/// Reads the only question of a document.
+fn only(question: &str) -> ParsedQuestion {
+    let parsed = read(&format!("<quiz>{question}</quiz>")).expect("a document");
+    assert_eq!(parsed.refused, [], "{question}");
+    parsed.questions.into_iter().next().expect("a question")
+}
+
+/// Returns a choice of this type. Each answer has a fraction and a text.
+fn choice(kind: &str, inside: &str, answers: &[(&str, &str)]) -> String {
+    let answer = |(fraction, text): &(&str, &str)| {
+        format!("<answer fraction=\"{fraction}\"><text>{text}</text></answer>")
+    };
+    let answers: String = answers.iter().map(answer).collect();
+    format!(
+        "<question type=\"{kind}\"><name><text>Q</text></name><questiontext format=\"html\"><text>Which?</text>\
+         </questiontext>{inside}{answers}</question>"
+    )
+}
+
+fn options(found: &ParsedQuestion) -> Vec<(&str, bool)> {
+    found.answer.options().iter().map(|option| (option.text.as_str(), option.correct)).collect()
+}
+
+#[test]
+fn choices_of_other_types_are_read() {
+    let found = only(&choice("multichoiceset", "", &[("100", "2"), ("0", "4"), ("100", "5")]));
+    assert!(matches!(found.answer, DraftAnswer::Multiple(_)));
+    assert_eq!(options(&found), [("2", true), ("4", false), ("5", true)]);
+    assert_eq!(found.losses, [""; 0]);
+    let found = only(&choice("oumultiresponse", "", &[("100", "2"), ("0", "4"), ("100.00000", "5")]));
+    assert!(matches!(found.answer, DraftAnswer::Multiple(_)));
+    assert!(found.losses.len() == 1 && found.losses[0].contains("partial marks"), "{:?}", found.losses);
+}
+
+#[test]
+fn true_and_false_can_be_words_of_another_language() {
+    for (answers, read) in [
+        ([("100", "Wahr"), ("0", "Falsch")], [("Wahr", true), ("Falsch", false)]),
+        ([("0", "Vrai"), ("100", "Faux")], [("Vrai", false), ("Faux", true)]),
+        ([("100", "सही"), ("0", "गलत")], [("सही", true), ("गलत", false)]),
+        ([("0", "TRUE"), ("100", " False ")], [("True", false), ("False", true)]),
+        ([("100", "false"), ("0", "true")], [("True", false), ("False", true)]),
+    ] {
+        let found = only(&choice("truefalse", "", &answers));
+        assert_eq!((options(&found), found.losses.len()), (read.to_vec(), 0), "{answers:?}");
+    }
+    for answers in
+        [&[("100", "Wahr")][..], &[("100", "Wahr"), ("100", "Falsch")], &[("0", "Wahr"), ("0", "Falsch")]]
+    {
+        let parsed = read(&format!("<quiz>{}</quiz>", choice("truefalse", "", answers))).expect("a document");
+        assert!(parsed.refused[0].reason.contains("Neither"), "{answers:?}");
+    }
+}
+
+#[test]
+fn the_order_of_options_is_read() {
+    let answers = [("100", "a"), ("0", "b"), ("0", "All of the above")];
+    let shuffled = OptionOrder::default;
+    for (inside, order, told) in [
+        ("<shuffleanswers>0</shuffleanswers>", OptionOrder::kept(), 0),
+        ("<shuffleanswers>False</shuffleanswers>", OptionOrder::kept(), 0),
+        ("<shuffleanswers> true </shuffleanswers>", shuffled(), 1),
+        ("<shuffleanswers>1</shuffleanswers>", shuffled(), 1),
+        (
+            "<shuffleanswers>0</shuffleanswers><tags><tag><text>options:fixed:C</text></tag></tags>",
+            OptionOrder { shuffled: true, fixed: vec![2] },
+            0,
+        ),
+    ] {
+        for kind in ["multichoice", "multichoiceset"] {
+            let found = only(&choice(kind, inside, &answers));
+            assert_eq!(
+                (&found.option_order, found.losses.len()),
+                (&order, told),
+                "{kind} {inside} {:?}",
+                found.losses
+            );
+        }
+    }
+}
+
+#[test]
+fn an_order_that_is_not_stated_is_that_of_moodle() {
+    let order = |kind: &str, last: &str| {
+        only(&choice(kind, "<shuffleanswers/>", &[("100", "a"), ("0", "b"), ("0", last)])).option_order
+    };
+    assert_eq!(order("multichoice", "c"), OptionOrder::kept());
+    assert_eq!(order("multichoiceset", "c"), OptionOrder::default());
+    assert_eq!(order("oumultiresponse", "Both a and b"), OptionOrder::kept());
+}
+
+#[test]
+fn documents_with_a_type_or_with_names_of_characters_are_read() {
+    let question = choice("multichoice", "", &[("100", "Pacific"), ("0", "Arctic")]);
+    for text in [
+        format!("<?xml version=\"1.0\"?>\n<!DOCTYPE quiz>\n<quiz>{question}</quiz>"),
+        format!("\n<?xml version=\"1.0\"?>\n<!DOCTYPE quiz SYSTEM \"quiz.dtd\">\n<quiz>{question}</quiz>"),
+        format!(
+            "\u{feff}<!DOCTYPE quiz [\n<!ENTITY nbsp \"&#160;\">\n]>\n<quiz>{}</quiz>",
+            question.replace('?', "&nbsp;?")
+        ),
+        format!("<quiz>{}</quiz>", question.replace("Which?", "Largest&nbsp;ocean?")),
+    ] {
+        let parsed = read(&text).expect("a document");
+        assert_eq!((parsed.questions.len(), parsed.refused.len()), (1, 0), "{text}");
+    }
+    let found = only(&question.replace("Which?", "<![CDATA[<p>Largest&nbsp;ocean?</p>]]> caf&eacute;"));
+    assert_eq!(found.stem, "<p>Largest&nbsp;ocean?</p> café");
+}
+
+#[test]
+fn blank_options_long_categories_and_marks_of_languages_are_told() {
+    let found =
+        only(&choice("multichoice", "", &[("100", "a"), ("0", ""), ("0", "&lt;p>&lt;/p>"), ("0", "b")]));
+    assert_eq!(options(&found), [("a", true), ("b", false)]);
+    assert_eq!(found.losses, ["Options B, C are left out, because they are blank."]);
+    let category = format!(
+        "<question type=\"category\"><category><text>{}/Optics</text></category></question>",
+        "x".repeat(201)
+    );
+    let found = only(&format!("{category}{}", choice("multichoice", "", &[("100", "a"), ("0", "b")])));
+    assert!(found.topic.as_deref() == Some("Optics") && found.losses[0].contains("shortened"), "{found:?}");
+    for marked in [
+        "<![CDATA[<p>{mlang en}What is force?{mlang}{mlang hi}बल क्या है?{mlang}</p>]]>",
+        "<![CDATA[<span lang=\"en\" class=\"multilang\">push</span><span lang=\"hi\" class=\"multilang\">धक्का</span>]]>",
+    ] {
+        for answers in [[("100", marked), ("0", "b")], [("100", "a"), ("0", marked)]] {
+            let found = only(&choice("multichoice", "", &answers));
+            assert!(
+                found.losses.len() == 1 && found.losses[0].contains("several languages"),
+                "{:?}",
+                found.losses
+            );
+        }
+    }
+}
+
+#[test]
+fn pictures_are_told() {
+    let asked = |stem: &str, inside: &str| {
+        choice("multichoice", inside, &[("100", "a"), ("0", "b")]).replace("Which?", stem)
+    };
+    for question in [
+        asked("Which?", "<image>circuit.png</image><image_base64>iVBORw0KGgo=</image_base64>"),
+        asked("Which?", "<image>circuit.png</image>"),
+        asked("<![CDATA[<img src=\"http://m.invalid/draftfile.php/5/user/draft/1/a.png\">]]>", ""),
+        asked("<![CDATA[Which? <img src=\"circuit.png\">]]>", ""),
+        asked("Which?", "<generalfeedback><text>&lt;img src=\"a.png\"></text></generalfeedback>"),
+        asked(
+            "Which?",
+            "<generalfeedback><text>x</text><file name=\"a.png\" encoding=\"base64\">aaaa</file></generalfeedback>",
+        ),
+    ] {
+        let found = only(&question);
+        assert!(
+            found.losses.len() == 1 && found.losses[0].contains("embedded files"),
+            "{question}: {:?}",
+            found.losses
+        );
+    }
+    for question in
+        [asked("Which?", "<image></image>"), asked("&lt;img src=\"https://x.example/a.png\">", "")]
+    {
+        assert_eq!(only(&question).losses, [""; 0], "{question}");
+    }
 }

@@ -1,7 +1,7 @@
 //! Writes Moodle XML.
 
 use crate::draft::{DraftAnswer, DraftOption, DraftQuestion, DraftTextFormat};
-use crate::labels::difficulty_name;
+use crate::labels::{difficulty_name, order_tag};
 use crate::{category, weights};
 
 use crate::xml::escape;
@@ -37,13 +37,24 @@ pub(crate) fn write(out: &mut String, question: &DraftQuestion, is_new_topic: bo
          <questiontext {stem}</questiontext>\n    <generalfeedback {explanation}</generalfeedback>\n    \
          <defaultgrade>1</defaultgrade>\n    <idnumber>{id}</idnumber>\n"
     ));
+    // Moodle cannot fix single options. Rather than shuffle all, it keeps all, and a tag has the fixed ones.
+    let order = &question.option_order;
+    let shuffles = order.shuffled && order.fixed.is_empty();
+    let order_tag = match order.fixed.is_empty() || question.answer.options().is_empty() {
+        true => String::new(),
+        false => format!("      <tag><text>{}</text></tag>\n", order_tag(order)),
+    };
     match &question.answer {
         DraftAnswer::Single(options) => {
-            out.push_str("    <single>true</single>\n    <shuffleanswers>true</shuffleanswers>\n");
+            out.push_str(&format!(
+                "    <single>true</single>\n    <shuffleanswers>{shuffles}</shuffleanswers>\n"
+            ));
             answers(out, options, "100", "0", text);
         }
         DraftAnswer::Multiple(options) => {
-            out.push_str("    <single>false</single>\n    <shuffleanswers>true</shuffleanswers>\n");
+            out.push_str(&format!(
+                "    <single>false</single>\n    <shuffleanswers>{shuffles}</shuffleanswers>\n"
+            ));
             let share = weights::share(options.iter().filter(|option| option.correct).count());
             answers(out, options, &share, "-100", text);
         }
@@ -53,7 +64,7 @@ pub(crate) fn write(out: &mut String, question: &DraftQuestion, is_new_topic: bo
     }
     let difficulty = difficulty_name(question.difficulty);
     out.push_str(&format!(
-        "    <tags>\n      <tag><text>difficulty:{difficulty}</text></tag>\n    </tags>\n  </question>\n"
+        "    <tags>\n      <tag><text>difficulty:{difficulty}</text></tag>\n{order_tag}    </tags>\n  </question>\n"
     ));
     losses
 }

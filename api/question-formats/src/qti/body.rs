@@ -5,15 +5,13 @@ use crate::labels::excerpt;
 use roxmltree::Node;
 
 use super::content::{Content, elements, shown, text};
-use super::processing;
-use crate::markup::{self, FormattedText, QuestionTexts, UnifiedTexts};
+use super::{key, processing};
+use crate::markup::{self, BLANK, FormattedText, QuestionTexts, UnifiedTexts};
 use crate::xml::{child, children};
 
 /// Elements that learners see although they have no text.
 const VISIBLE_ELEMENTS: [&str; 10] =
     ["img", "math", "svg", "object", "audio", "video", "iframe", "embed", "canvas", "picture"];
-/// The sign for the place of the answer within a text.
-const BLANK: &str = "_____";
 
 /// The content of an item.
 pub(super) struct ItemTexts {
@@ -55,8 +53,8 @@ pub(super) fn read(
         topic: attribute("data-topic"),
         difficulty: attribute("data-difficulty"),
     };
-    let choices = children(interaction, "qti-simple-choice");
-    let options = choices.map(|choice| content_text(choice, &mut content, declared)).collect();
+    let options =
+        key::choices(interaction).map(|choice| content_text(choice, &mut content, declared)).collect();
     let mut feedback = children(item, "qti-modal-feedback");
     let explanation = match (feedback.next(), feedback.next()) {
         (Some(only), None) => {
@@ -155,7 +153,11 @@ fn stem(
     let cut = interaction.range();
     let has_before = shown(body).filter(|node| node.range().start < cut.start).any(is_visible);
     let has_after = shown(body).filter(|node| cut.end <= node.range().start).any(is_visible);
-    let is_in_text = has_after && interaction.tag_name().name() == "qti-text-entry-interaction";
+    let is_in_text = match interaction.tag_name().name() {
+        "qti-inline-choice-interaction" => true,
+        "qti-text-entry-interaction" => has_after,
+        _ => false,
+    };
     let prompt_as_html = |prompt: FormattedText| match prompt.format {
         DraftTextFormat::Plain => format!("<p>{}</p>", markup::escape(&prompt.text)),
         _ => prompt.text,

@@ -6,8 +6,10 @@ use std::ops::Range;
 
 use roxmltree::Node;
 
+use super::key::CHOICES;
 use crate::html;
 use crate::markup::{self, COMMENTS_LOSS};
+use crate::visible::is_dead;
 use crate::xml::{inner_range, start_tag};
 
 /// Reads the content that is for learners, and collects what is left out.
@@ -22,12 +24,11 @@ pub(super) struct Content<'s> {
 type SourceEdit = (Range<usize>, Cow<'static, str>);
 
 /// The namespaces whose elements browsers know without a prefix.
-const NAMESPACES: [&str; 4] = [
-    "http://www.w3.org/1998/Math/MathML",
-    "http://www.w3.org/1999/xhtml",
-    "http://www.w3.org/2000/svg",
-    "http://www.imsglobal.org/xsd/imsqtiasi_v3p0",
-];
+const NAMESPACES: [&str; 3] =
+    ["http://www.w3.org/1998/Math/MathML", "http://www.w3.org/1999/xhtml", "http://www.w3.org/2000/svg"];
+
+/// The beginning of the namespaces of QTI, which have the elements of HTML, too.
+pub(super) const QTI_NAMESPACES: &str = "http://www.imsglobal.org/xsd/ims";
 
 /// The treatment of a node.
 enum Treatment {
@@ -113,7 +114,7 @@ impl<'s> Content<'s> {
             let name = node.tag_name().name();
             match treatment(node) {
                 Treatment::Dropped(loss) => self.tell(loss),
-                _ if name == "qti-simple-choice" => {}
+                _ if CHOICES.contains(&name) => {}
                 _ if name == "qti-prompt" && !has_prompt => has_prompt = true,
                 _ if node.is_text() => {
                     let said = node.text().unwrap_or_default().trim();
@@ -193,7 +194,8 @@ impl<'s> Content<'s> {
     /// end with `/>`.
     fn as_html(&self, node: Node<'_, '_>, changes: &mut Vec<SourceEdit>) {
         let (range, tag) = (node.range(), start_tag(node, self.source));
-        let is_known = node.tag_name().namespace().is_some_and(|name| NAMESPACES.contains(&name));
+        let is_known_name = |name: &str| NAMESPACES.contains(&name) || name.starts_with(QTI_NAMESPACES);
+        let is_known = node.tag_name().namespace().is_some_and(is_known_name);
         let prefix =
             tag[1..].split([' ', '\t', '\r', '\n', '/', '>']).next().and_then(|name| name.split_once(':'));
         let prefix = prefix.filter(|_| is_known).map_or(0, |(prefix, _)| prefix.len() + 1);
@@ -238,5 +240,5 @@ fn push_html(html: &mut String, xml: &str) {
 /// Returns whether an element shows a file beside the item. A file within the item itself is kept.
 fn is_file(node: Node<'_, '_>) -> bool {
     let source = node.attribute("src").or_else(|| node.attribute("data"));
-    source.is_some_and(|source| !["https://", "http://", "data:"].iter().any(|kept| source.starts_with(kept)))
+    source.is_some_and(is_dead)
 }

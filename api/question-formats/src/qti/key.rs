@@ -5,17 +5,17 @@ use std::collections::HashSet;
 use roxmltree::Node;
 use rust_decimal::Decimal;
 
+use crate::draft::OptionOrder;
 use crate::key::ParsedKey;
 use crate::labels::excerpt;
 use crate::number;
 use crate::xml::{child, children, text};
 
+/// The elements of choices.
+pub(super) const CHOICES: [&str; 2] = ["qti-simple-choice", "qti-inline-choice"];
+
 /// Reads the key of a choice.
-pub(super) fn choice(
-    declaration: Node<'_, '_>,
-    interaction: Node<'_, '_>,
-    losses: &mut Vec<String>,
-) -> Result<ParsedKey, String> {
+pub(super) fn choice(declaration: Node<'_, '_>, interaction: Node<'_, '_>) -> Result<ParsedKey, String> {
     let is_multiple = match declaration.attribute("cardinality") {
         Some("single") => false,
         Some("multiple") => true,
@@ -28,7 +28,7 @@ pub(super) fn choice(
     if correct.is_empty() {
         return Err("It has no correct response. Declare it in qti-correct-response.".to_owned());
     }
-    let choices = || children(interaction, "qti-simple-choice");
+    let choices = || choices(interaction);
     let known: HashSet<&str> = choices().filter_map(|choice| choice.attribute("identifier")).collect();
     if let Some(unknown) = correct.iter().find(|value| !known.contains(value.as_str())) {
         return Err(format!(
@@ -36,15 +36,27 @@ pub(super) fn choice(
             excerpt(unknown)
         ));
     }
-    let is_in_order = matches!(interaction.attribute("shuffle"), Some("false" | "0"));
-    if is_in_order || choices().any(|choice| matches!(choice.attribute("fixed"), Some("true" | "1"))) {
-        losses.push(
-            "The fixed order of its options is left out: each sitting shuffles the options.".to_owned(),
-        );
-    }
     let is_correct =
         |choice: Node<'_, '_>| choice.attribute("identifier").is_some_and(|id| correct.contains(id));
     Ok(ParsedKey::Choice { is_multiple, correct: choices().map(is_correct).collect() })
+}
+
+/// Returns the choices of an interaction, which can stand in a sentence.
+pub(super) fn choices<'a, 'i>(interaction: Node<'a, 'i>) -> impl Iterator<Item = Node<'a, 'i>> {
+    interaction.children().filter(|child| CHOICES.contains(&child.tag_name().name()))
+}
+
+/// Reads which options of a choice are shuffled. The standard shuffles only if `shuffle` says so.
+pub(super) fn order(interaction: Node<'_, '_>) -> OptionOrder {
+    let is_true = |node: Node<'_, '_>, name| {
+        node.attribute(name).is_some_and(|value: &str| matches!(value.trim(), "true" | "1"))
+    };
+    if !is_true(interaction, "shuffle") {
+        return OptionOrder::kept();
+    }
+    let choices = choices(interaction).enumerate();
+    let fixed = choices.filter(|(_, choice)| is_true(*choice, "fixed")).map(|(index, _)| index);
+    OptionOrder { shuffled: true, fixed: fixed.collect() }
 }
 
 /// Returns the values of the correct response.

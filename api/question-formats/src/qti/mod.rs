@@ -1,19 +1,22 @@
-//! QTI 3.0, as far as a draft has a place for it.
+//! QTI 2.0 to 3.0, as far as a draft has a place for it.
 //! <https://www.imsglobal.org/spec/qti/v3p0/impl>, <https://www.imsglobal.org/sites/default/files/spec/qti/v3/info/index.html>
 //!
 //! A `qti-assessment-item` is a document of its own. The standard combines several only in packages, so several items are
 //! written into an element of ours, `question-bank`.
 //!
-//! The reader takes `qti-choice-interaction` with one or several correct identifiers, and `qti-text-entry-interaction` with
+//! The reader takes `qti-choice-interaction` and `qti-inline-choice-interaction` with one or several correct identifiers, and `qti-text-entry-interaction` with
 //! one number. The tolerance of the number is that of the `qti-equal` in the response processing. The only modal feedback
 //! is the explanation; if it was not for all answers, a loss says so. Other elements of the standard are left out if
 //! learners do not need them, and refused if it is not known what they mean.
+//!
+//! QTI 2.0 to 2.2 has the same model with other names. It is rewritten as QTI 3.0 and then read.
 //!
 //! The id, the topic and the difficulty stand in `data-` attributes, which the standard leaves to everyone.
 
 mod body;
 mod content;
 mod key;
+mod older;
 mod processing;
 mod write;
 
@@ -24,15 +27,37 @@ pub(crate) use write::{BEGIN, END, write};
 
 use roxmltree::Node;
 
-use crate::labels::{difficulty, read_identity};
+use crate::assemble::assemble;
+use crate::labels::{difficulty, excerpt, read_identity};
 use crate::parsed::{ParsedFile, ParsedQuestion, UnreadableFile};
 use crate::xml::{Xml, child};
+use crate::xml_source::prepare;
 use body::ItemTexts;
 
 const ITEM: &str = "qti-assessment-item";
 
+/// The namespace of elements that stand for the content of another file.
+const INCLUDES: &str = "http://www.w3.org/2001/XInclude";
+
+/// The reason to refuse QTI 1.2, which has another model.
+pub(crate) const QTI_1_REASON: &str = "The file is QTI 1.2 (<questestinterop>), which cannot be read. Export the questions as QTI 2.1, 2.2 or 3.0, or as \
+     Moodle XML.";
+/// The reason to refuse the manifest of a package.
+pub(crate) const MANIFEST_REASON: &str = "The file is the manifest of a package (<manifest>), which names the files of the questions. Import the whole package \
+     as a ZIP file, or the files of the items.";
+
 /// Reads a whole document. Items that are not questions are refused one by one.
 pub(crate) fn read(source: &str) -> Result<ParsedFile, UnreadableFile> {
+    let source = prepare(source)?;
+    match older::as_qti3(&source)? {
+        None => read_items(&source),
+        Some(rewritten) => read_items(&rewritten)
+            .map(older::with_older_names)
+            .map_err(|error| UnreadableFile { reason: older::older_names(&error.reason), ..error }),
+    }
+}
+
+fn read_items(source: &str) -> Result<ParsedFile, UnreadableFile> {
     let xml = Xml::parse(source)?;
     let root = xml.document.root_element();
     let mut end = 0;
@@ -47,15 +72,15 @@ pub(crate) fn read(source: &str) -> Result<ParsedFile, UnreadableFile> {
     let mut items = items.peekable();
     if items.peek().is_none() {
         let reason = match root.tag_name().name() {
-            "assessmentItem" | "assessmentTest" | "questestinterop" => {
-                "The file is in an older version of QTI. Convert it to QTI 3.0.".to_owned()
-            }
+            "questestinterop" => QTI_1_REASON.to_owned(),
+            "manifest" => MANIFEST_REASON.to_owned(),
             "qti-assessment-test" => {
                 "The file is a test that names its items. Import the files of the items.".to_owned()
             }
-            _ => format!(
-                "The file has no <{ITEM}>, the element of a question in QTI 3.0. Choose another format, or export the \
-                 file as QTI 3.0."
+            name => format!(
+                "The file begins with <{}> and has no <{ITEM}>, the element of a question in QTI. Choose another \
+                 format, or export the file as QTI.",
+                excerpt(name)
             ),
         };
         return Err(UnreadableFile { line: xml.line(root), reason });
@@ -87,12 +112,13 @@ fn question(item: Node<'_, '_>, line: u32, source: &str) -> Result<ParsedQuestio
     }
     let ItemTexts { texts, data } = body::read(item, body, interaction, source, &mut losses)?;
     let key = match interaction.tag_name().name() {
-        "qti-choice-interaction" => key::choice(declaration, interaction, &mut losses)?,
+        "qti-choice-interaction" | "qti-inline-choice-interaction" => key::choice(declaration, interaction)?,
         _ => key::number(declaration, tolerance)?,
     };
     if child(declaration, "qti-mapping").is_some() {
         losses.push("The marks of its mapping are left out: a sitting gives full marks or none.".to_owned());
     }
+    let whole = assemble(key, texts, Some(key::order(interaction)), &mut Vec::new(), &mut losses);
     let id = data.external_id.as_deref().or(item.attribute("identifier"));
     let (external_id, name) = read_identity(id, item.attribute("title"));
     Ok(ParsedQuestion {
@@ -101,10 +127,11 @@ fn question(item: Node<'_, '_>, line: u32, source: &str) -> Result<ParsedQuestio
         name,
         topic: data.topic,
         difficulty: data.difficulty.as_deref().and_then(difficulty),
-        text_format: texts.format,
-        stem: texts.stem,
-        answer: key.with_options(texts.options),
-        explanation: texts.explanation,
+        text_format: whole.text_format,
+        stem: whole.stem,
+        answer: whole.answer,
+        option_order: whole.option_order,
+        explanation: whole.explanation,
         files: Vec::new(),
         losses,
     })
@@ -120,7 +147,9 @@ fn interaction<'a, 'i>(body: Node<'a, 'i>) -> Result<Node<'a, 'i>, String> {
         return Err("It has several interactions. Make a question of each.".to_owned());
     }
     match interaction.tag_name().name() {
-        "qti-choice-interaction" | "qti-text-entry-interaction" => Ok(interaction),
+        "qti-choice-interaction" | "qti-inline-choice-interaction" | "qti-text-entry-interaction" => {
+            Ok(interaction)
+        }
         name => Err(format!("It has a {name}, which cannot be stored. Make it a choice or a number.")),
     }
 }
@@ -153,13 +182,13 @@ fn check_parts(item: Node<'_, '_>, losses: &mut Vec<String>) -> Result<(), Strin
             "qti-assessment-stimulus-ref" => has_stimulus = true,
             "qti-stylesheet" | "qti-catalog-info" | "qti-companion-materials-info" => has_supports = true,
             name if name.starts_with("qti-") => {
-                return Err(format!(
-                    "It has a <{}>, which is not understood. Remove it.",
-                    crate::labels::excerpt(name)
-                ));
+                return Err(format!("It has a <{}>, which is not understood. Remove it.", excerpt(name)));
             }
             _ => {}
         }
+    }
+    if item.descendants().any(|node| node.tag_name().namespace() == Some(INCLUDES)) {
+        return Err("It includes another file. Copy the content of that file into its text.".to_owned());
     }
     // The text names the place of a stimulus, so the question is of no use without the stimulus.
     if item.descendants().any(|node| node.has_attribute("data-stimulus-idref")) {

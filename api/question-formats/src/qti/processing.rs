@@ -30,13 +30,19 @@ pub(super) fn tolerance(item: Node<'_, '_>, response: &str) -> Result<Decimal, S
             excerpt(template)
         ));
     }
+    let mut scoring = Scoring { item, response, part: None };
+    scoring.part = elements(processing).find_map(|rule| scoring.forwarded(rule));
+    if scoring.part.is_none() && !elements(processing).any(|rule| scoring.sets_score(rule)) {
+        scoring.part = scoring.only_number();
+    }
     let mut found = None;
-    for rule in elements(processing).filter(|rule| sets_score(*rule)) {
+    for rule in elements(processing).filter(|rule| scoring.sets_score(*rule)) {
         let tolerance = match name(rule) {
-            "qti-response-condition" => Some(condition(rule, item, response)?),
+            "qti-response-condition" if scoring.is_bound(rule) => None,
+            "qti-response-condition" => Some(scoring.condition(rule)?),
             // The score of a mapping, or the score before any comparison.
-            _ if is_mapped(rule, response) => Some(Decimal::ZERO),
-            _ if gives(rule) == Some(false) => None,
+            _ if scoring.is_mapped(rule) => Some(Decimal::ZERO),
+            _ if scoring.gives(rule) == Some(false) || scoring.forwarded(rule).is_some() => None,
             _ => return Err(unrecognised(rule)),
         };
         if tolerance.is_some() && found.is_some() {
@@ -66,7 +72,7 @@ pub(super) fn has_own_marks(item: Node<'_, '_>) -> bool {
     let scores =
         child(item, "qti-response-processing").into_iter().flat_map(|processing| processing.descendants());
     let scores = scores.filter(|node| name(*node) == "qti-set-outcome-value" && is_of(node, &["SCORE"]));
-    let values = scores.flat_map(|score| children(score, "qti-base-value"));
+    let values = scores.flat_map(|score| score.descendants().filter(|node| name(*node) == "qti-base-value"));
     let outcomes =
         children(item, "qti-outcome-declaration").filter(|node| is_of(node, &["SCORE", "MAXSCORE"]));
     let defaults = outcomes.flat_map(|outcome| children(outcome, "qti-default-value"));
@@ -97,104 +103,209 @@ fn unrecognised(node: Node<'_, '_>) -> String {
     format!("Its response processing has a {} that is not recognised. {HOW_TO_SCORE}", excerpt(name(node)))
 }
 
-/// Returns whether a rule sets the score. Other rules choose the feedback.
-fn sets_score(rule: Node<'_, '_>) -> bool {
-    rule.descendants().any(|node| {
-        let of_score =
-            || node.attribute("identifier").is_some_and(|outcome| outcome.eq_ignore_ascii_case("SCORE"));
-        match name(node) {
-            "qti-set-outcome-value" => of_score(),
-            "qti-lookup-outcome-value" | "qti-exit-response" => true,
-            _ => false,
-        }
-    })
+/// The scoring of an item.
+struct Scoring<'s, 'a, 'i> {
+    item: Node<'a, 'i>,
+    /// The identifier of the response.
+    response: &'s str,
+    /// The outcome that becomes the score in the end, if it is not the score itself.
+    part: Option<String>,
 }
 
-/// Reads a condition in which one branch compares the answer and gives marks. The other branches must give none.
-fn condition(condition: Node<'_, '_>, item: Node<'_, '_>, response: &str) -> Result<Decimal, String> {
-    let mut found = None;
-    for branch in elements(condition) {
-        let mut rules = elements(branch);
-        let test = match name(branch) {
-            "qti-response-if" | "qti-response-else-if" => rules.next(),
-            "qti-response-else" => None,
-            _ => return Err(unrecognised(branch)),
+impl Scoring<'_, '_, '_> {
+    fn is_score(&self, outcome: &str) -> bool {
+        outcome.eq_ignore_ascii_case("SCORE") || self.part.as_deref() == Some(outcome)
+    }
+
+    /// Returns the outcome that can only be the score under another name, because no other outcome is a number.
+    fn only_number(&self) -> Option<String> {
+        let numbers = children(self.item, "qti-outcome-declaration").filter(|outcome| {
+            matches!(outcome.attribute("base-type"), Some("float" | "integer"))
+                && outcome.attribute("identifier").is_some_and(|name| !name.eq_ignore_ascii_case("SCORE"))
+        });
+        let mut names = numbers.filter_map(|outcome| outcome.attribute("identifier"));
+        let (name, None) = (names.next()?, names.next()) else { return None };
+        Some(name.to_owned())
+    }
+
+    /// Returns the outcome that a rule makes the score: SCORE is the sum of SCORE_1 and nothing else.
+    fn forwarded(&self, rule: Node<'_, '_>) -> Option<String> {
+        let of_score = rule.attribute("identifier")?.eq_ignore_ascii_case("SCORE");
+        let mut values = elements(rule).filter(|_| of_score && name(rule) == "qti-set-outcome-value");
+        let (value, None) = (values.next()?, values.next()) else { return None };
+        let parts: Vec<_> = if name(value) == "qti-sum" { elements(value).collect() } else { vec![value] };
+        let is_score = |part: Node<'_, '_>| {
+            part.attribute("identifier").is_some_and(|outcome| outcome.eq_ignore_ascii_case("SCORE"))
         };
-        let mut scores = rules.filter(|rule| sets_score(*rule));
-        let score = scores.next();
-        if let Some(again) = scores.next() {
-            return Err(unrecognised(again));
+        let mut parts = parts.into_iter().filter(|part| !is_score(*part));
+        let (part, None) = (parts.next()?, parts.next()) else { return None };
+        let outcome = part.attribute("identifier").filter(|_| name(part) == "qti-variable")?;
+        let is_bound = |begin| outcome.get(..8).is_some_and(|name| name.eq_ignore_ascii_case(begin));
+        (!is_bound("MAXSCORE") && !is_bound("MINSCORE")).then(|| outcome.to_owned())
+    }
+
+    /// Returns whether a rule sets the score. Other rules choose the feedback.
+    fn sets_score(&self, rule: Node<'_, '_>) -> bool {
+        rule.descendants().any(|node| {
+            let of_score = || node.attribute("identifier").is_some_and(|outcome| self.is_score(outcome));
+            match name(node) {
+                "qti-set-outcome-value" => of_score(),
+                "qti-lookup-outcome-value" | "qti-exit-response" => true,
+                _ => false,
+            }
+        })
+    }
+
+    /// Reads a condition in which one branch compares the answer and gives marks. The other branches must give none.
+    fn condition(&self, condition: Node<'_, '_>) -> Result<Decimal, String> {
+        let mut found = None;
+        for branch in elements(condition) {
+            let mut rules = elements(branch);
+            let test = match name(branch) {
+                "qti-response-if" | "qti-response-else-if" => rules.next(),
+                "qti-response-else" => None,
+                _ => return Err(unrecognised(branch)),
+            };
+            // The rule for any answer is like that for all others.
+            let test = test.filter(|test| !is_answered(*test, self.response));
+            let mut scores = rules.filter(|rule| self.sets_score(*rule));
+            let score = scores.next();
+            if let Some(again) = scores.next() {
+                return Err(unrecognised(again));
+            }
+            let is_unanswered = test.is_some_and(|test| is_null(test, self.response));
+            match score {
+                Some(score) if test.is_none() && found.is_none() && self.is_mapped(score) => {
+                    found = Some(Decimal::ZERO);
+                }
+                // The answer is wrong or missing.
+                Some(score) if self.gives(score) == Some(false) && (found.is_some() || is_unanswered) => {}
+                None if found.is_some() || is_unanswered => {}
+                Some(score) => {
+                    let test = test.filter(|_| found.is_none() && self.gives(score) == Some(true));
+                    found = Some(self.comparison(test.ok_or_else(|| unrecognised(score))?)?);
+                }
+                None => return Err(unrecognised(branch)),
+            }
         }
-        let is_unanswered = test.is_some_and(|test| is_null(test, response));
-        match score {
-            Some(score) if test.is_none() && found.is_none() && is_mapped(score, response) => {
-                found = Some(Decimal::ZERO);
+        found.ok_or_else(|| unrecognised(condition))
+    }
+
+    /// Returns whether a rule that always sets the same score gives marks. Returns `None` for other rules.
+    fn gives(&self, rule: Node<'_, '_>) -> Option<bool> {
+        let mut values = elements(rule);
+        let (value, None) = (values.next()?, values.next()) else { return None };
+        let score = self.constant(value).filter(|_| name(rule) == "qti-set-outcome-value")?;
+        Some(score > 0.0)
+    }
+
+    /// Returns the value of an expression that is the same for each answer. The score before all rules counts as 0, so
+    /// that adding to it sets it.
+    fn constant(&self, node: Node<'_, '_>) -> Option<f64> {
+        match name(node) {
+            "qti-base-value" => text(node).trim().parse().ok(),
+            "qti-variable" => {
+                let outcome = node.attribute("identifier")?;
+                // Parts of the score have bounds of their own, such as MAXSCORE_1.
+                match outcome.to_ascii_uppercase() {
+                    _ if self.is_score(outcome) => {
+                        self.default_of(outcome).or(Some(0.0)).filter(|score| *score == 0.0)
+                    }
+                    name if name.starts_with("MAXSCORE") => self.default_of(outcome).or(Some(1.0)),
+                    name if name.starts_with("MINSCORE") => self.default_of(outcome).or(Some(0.0)),
+                    _ => None,
+                }
             }
-            // The answer is wrong or missing.
-            Some(score) if gives(score) == Some(false) && (found.is_some() || is_unanswered) => {}
-            None if found.is_some() || is_unanswered => {}
-            Some(score) => {
-                let test = test.filter(|_| found.is_none() && gives(score) == Some(true));
-                found = Some(comparison(test.ok_or_else(|| unrecognised(score))?, item, response)?);
-            }
-            None => return Err(unrecognised(branch)),
+            "qti-sum" => elements(node).map(|part| self.constant(part)).sum(),
+            _ => None,
         }
     }
-    found.ok_or_else(|| unrecognised(condition))
+
+    /// Returns the default value of an outcome.
+    fn default_of(&self, outcome: &str) -> Option<f64> {
+        let mut declarations = children(self.item, "qti-outcome-declaration");
+        let declaration = declarations.find(|found| found.attribute("identifier") == Some(outcome))?;
+        text(child(declaration, "qti-default-value")?).trim().parse().ok()
+    }
+
+    /// Returns whether a condition only keeps the score between its bounds: if SCORE is above MAXSCORE, it becomes MAXSCORE.
+    fn is_bound(&self, condition: Node<'_, '_>) -> bool {
+        let is_score = |node: Node<'_, '_>| {
+            name(node) == "qti-variable"
+                && node.attribute("identifier").is_some_and(|outcome| self.is_score(outcome))
+        };
+        let bounds = |branch: Node<'_, '_>| {
+            let parts: Vec<_> = elements(branch).collect();
+            let [test, rule] = parts.as_slice() else { return false };
+            let operands: Vec<_> = elements(*test).collect();
+            let values: Vec<_> = elements(*rule).collect();
+            let ([score, bound], [value]) = (operands.as_slice(), values.as_slice()) else { return false };
+            let Some(bound) = self.constant(*bound).filter(|_| is_score(*score)) else { return false };
+            let is_beyond = match name(*test) {
+                "qti-gt" | "qti-gte" => bound > 0.0,
+                "qti-lt" | "qti-lte" => bound <= 0.0,
+                _ => false,
+            };
+            let sets_bound = self.constant(*value).is_some_and(|value| (value - bound).abs() < f64::EPSILON);
+            is_beyond && sets_bound && name(*rule) == "qti-set-outcome-value"
+        };
+        elements(condition).next().is_some() && elements(condition).all(bounds)
+    }
+
+    /// Returns whether a rule sets the score from the mapping of the response, as a template of the standard does. It can also
+    /// add the mapping to the score before all rules.
+    fn is_mapped(&self, rule: Node<'_, '_>) -> bool {
+        let is_mapping = |value: Node<'_, '_>| {
+            name(value) == "qti-map-response" && value.attribute("identifier") == Some(self.response)
+        };
+        let values: Vec<_> = elements(rule).collect();
+        let [value] = values.as_slice() else { return false };
+        let parts: Vec<_> = elements(*value).collect();
+        let adds_mapping = || {
+            let others = parts.iter().filter(|part| !is_mapping(**part));
+            name(*value) == "qti-sum"
+                && parts.iter().filter(|part| is_mapping(**part)).count() == 1
+                && others.map(|part| self.constant(*part)).sum::<Option<f64>>() == Some(0.0)
+        };
+        name(rule) == "qti-set-outcome-value" && (is_mapping(*value) || adds_mapping())
+    }
+
+    /// Reads the tolerance of a comparison of the response with the key.
+    fn comparison(&self, test: Node<'_, '_>) -> Result<Decimal, String> {
+        let mut operands: Vec<_> = elements(test).collect();
+        if name(test) == "qti-and" {
+            // That the learner answered at all goes without saying.
+            operands.retain(|operand| !is_answered(*operand, self.response));
+            if let [only] = operands.as_slice() {
+                return self.comparison(*only);
+            }
+        }
+        operands.sort_by_key(|operand| !is_variable(*operand, self.response));
+        match operands.as_slice() {
+            [of_response, key]
+                if is_variable(*of_response, self.response) && is_key(*key, self.item, self.response) => {}
+            _ => return Err(unrecognised(test)),
+        }
+        match name(test) {
+            "qti-match" => Ok(Decimal::ZERO),
+            "qti-equal" => equal(test),
+            _ => Err(unrecognised(test)),
+        }
+    }
 }
 
 fn is_null(test: Node<'_, '_>, response: &str) -> bool {
     name(test) == "qti-is-null" && elements(test).all(|operand| is_variable(operand, response))
 }
 
+fn is_answered(test: Node<'_, '_>, response: &str) -> bool {
+    name(test) == "qti-not"
+        && elements(test).count() == 1
+        && elements(test).all(|test| is_null(test, response))
+}
+
 fn is_variable(node: Node<'_, '_>, response: &str) -> bool {
     name(node) == "qti-variable" && node.attribute("identifier") == Some(response)
-}
-
-/// Returns whether a rule that always sets the same score gives marks. Returns `None` for other rules.
-fn gives(rule: Node<'_, '_>) -> Option<bool> {
-    let mut values = elements(rule);
-    let (value, None) = (values.next()?, values.next()) else { return None };
-    match (name(rule), name(value)) {
-        ("qti-set-outcome-value", "qti-base-value") => {
-            text(value).trim().parse::<f64>().ok().map(|value| value > 0.0)
-        }
-        ("qti-set-outcome-value", "qti-variable") => value
-            .attribute("identifier")
-            .filter(|outcome| outcome.eq_ignore_ascii_case("MAXSCORE"))
-            .map(|_| true),
-        _ => None,
-    }
-}
-
-/// Returns whether a rule sets the score from the mapping of the response, as a template of the standard does.
-fn is_mapped(rule: Node<'_, '_>, response: &str) -> bool {
-    let mut values = elements(rule);
-    let value = values.next().filter(|_| name(rule) == "qti-set-outcome-value");
-    let is_mapping = |value: Node<'_, '_>| {
-        name(value) == "qti-map-response" && value.attribute("identifier") == Some(response)
-    };
-    values.next().is_none() && value.is_some_and(is_mapping)
-}
-
-/// Reads the tolerance of a comparison of the response with the key.
-fn comparison(test: Node<'_, '_>, item: Node<'_, '_>, response: &str) -> Result<Decimal, String> {
-    let mut operands: Vec<_> = elements(test).collect();
-    if let [only] = operands.as_slice()
-        && name(test) == "qti-and"
-    {
-        return comparison(*only, item, response);
-    }
-    operands.sort_by_key(|operand| !is_variable(*operand, response));
-    match operands.as_slice() {
-        [of_response, key] if is_variable(*of_response, response) && is_key(*key, item, response) => {}
-        _ => return Err(unrecognised(test)),
-    }
-    match name(test) {
-        "qti-match" => Ok(Decimal::ZERO),
-        "qti-equal" => equal(test),
-        _ => Err(unrecognised(test)),
-    }
 }
 
 /// Returns whether a value is the correct response, by reference or repeated.

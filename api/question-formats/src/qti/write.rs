@@ -42,7 +42,7 @@ pub(crate) fn write(out: &mut String, question: &DraftQuestion) -> Vec<String> {
         "  <qti-item-body>\n    <div data-text-format=\"{format}\" data-external-id=\"{id}\" data-topic=\"{topic}\" \
          data-difficulty=\"{difficulty}\">{stem}</div>\n"
     ));
-    interaction(out, &question.answer, &texts);
+    interaction(out, question, &texts);
     out.push_str("  </qti-item-body>\n");
     processing(out, question);
     if let Some(explanation) = explanation {
@@ -105,8 +105,8 @@ fn key(answer: &DraftAnswer) -> Vec<String> {
 }
 
 /// Writes the interaction with its choices.
-fn interaction(out: &mut String, answer: &DraftAnswer, texts: &[Cow<'_, str>]) {
-    let most = match answer {
+fn interaction(out: &mut String, question: &DraftQuestion, texts: &[Cow<'_, str>]) {
+    let most = match question.answer {
         DraftAnswer::Single(_) => "1",
         DraftAnswer::Multiple(_) => "0",
         DraftAnswer::Numeric { .. } => {
@@ -115,11 +115,13 @@ fn interaction(out: &mut String, answer: &DraftAnswer, texts: &[Cow<'_, str>]) {
         }
     };
     out.push_str(&format!(
-        "    <qti-choice-interaction response-identifier=\"RESPONSE\" shuffle=\"true\" max-choices=\"{most}\">\n"
+        "    <qti-choice-interaction response-identifier=\"RESPONSE\" shuffle=\"{}\" max-choices=\"{most}\">\n",
+        question.option_order.shuffled
     ));
-    for (text, letter) in texts.iter().zip('A'..='Z') {
+    for (index, (text, letter)) in texts.iter().zip('A'..='Z').enumerate() {
+        let fixed = if question.option_order.fixed.contains(&index) { " fixed=\"true\"" } else { "" };
         out.push_str(&format!(
-            "      <qti-simple-choice identifier=\"{letter}\">{text}</qti-simple-choice>\n"
+            "      <qti-simple-choice identifier=\"{letter}\"{fixed}>{text}</qti-simple-choice>\n"
         ));
     }
     out.push_str("    </qti-choice-interaction>\n");

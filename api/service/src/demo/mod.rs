@@ -15,7 +15,7 @@ use sea_orm::{
 
 use super::Services;
 use super::account::{self, RegisterRefusal, Registration};
-use super::question_bank::{self, Defaults, Format, ImportRefusal, ImportRequest};
+use super::question_bank::{self, Defaults, Format, ImportFile, ImportRefusal, ImportRequest};
 use crate::database::{Database, WritePolicy};
 use crate::error::{Error, Fault, Refusal};
 use catalogue::{COURSES, DemoCourse, DemoSubject, Marks};
@@ -154,7 +154,7 @@ async fn fill(services: &Services, bank: EmptyBank) -> Result<(), Error<ImportRe
     let request = ImportRequest {
         subject_id: bank.id,
         format: Some(Format::Gift),
-        text: bank.questions.join("\n"),
+        file: ImportFile::Text(bank.questions.join("\n")),
         defaults: Defaults { topic: "General".to_owned(), difficulty: Difficulty::Medium },
         names_are_ids: false,
         correct_keys: None,

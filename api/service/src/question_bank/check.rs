@@ -5,7 +5,8 @@ use std::collections::HashSet;
 
 use jishu_entity::question_version::Difficulty;
 use question_formats::{
-    DraftAnswer, DraftOption, DraftQuestion, IdOrigin, ParsedQuestion, derive_id, is_derived_id,
+    DraftAnswer, DraftOption, DraftQuestion, IdOrigin, MAX_TOPIC_CHARS, OptionOrder, ParsedQuestion,
+    derive_id, is_derived_id,
 };
 use rust_decimal::Decimal;
 
@@ -16,8 +17,6 @@ use crate::name::{has_visible, is_readable};
 pub(super) const MAX_STEM_CHARS: usize = 20_000;
 /// The maximum number of bytes of any text: what a `TEXT` column of MariaDB holds.
 const MAX_TEXT_BYTES: usize = 65_535;
-/// The maximum number of characters of the name of a topic.
-pub(super) const MAX_TOPIC_CHARS: usize = 200;
 /// The maximum number of characters of an external id.
 pub(super) const MAX_ID_CHARS: usize = 128;
 /// The allowed numbers of options. Options have the letters A to Z.
@@ -114,6 +113,8 @@ pub(super) fn check(parsed: ParsedQuestion, defaults: &Defaults) -> Result<Draft
         text_format: parsed.text_format,
         stem,
         answer,
+        // The bank has no place for the order yet.
+        option_order: OptionOrder::default(),
         explanation,
     })
 }

@@ -7,7 +7,7 @@ use question_formats::{DraftQuestion, Format};
 
 use super::check::Defaults;
 use super::plan::{ImportBatch, ImportOutcome};
-use super::prepare::{PreparedFile, prepare};
+use super::prepare::{ImportFile, PreparedFile, prepare};
 use super::report::{ImportRefusal, ImportReport};
 use super::run_aside;
 use super::{read, record, store};
@@ -28,8 +28,8 @@ pub struct ImportRequest {
     pub subject_id: SubjectId,
     /// The format of the file; None detects it.
     pub format: Option<Format>,
-    /// The text of the file.
-    pub text: String,
+    /// The content of the file.
+    pub file: ImportFile,
     /// Values for questions to which the file gives none.
     pub defaults: Defaults,
     /// Whether a question without an id gets its name as the id.
@@ -64,7 +64,7 @@ pub async fn import(
     request: ImportRequest,
     progress: &(dyn Fn(ImportProgress) + Sync),
 ) -> Result<ImportReport, Error<ImportRefusal>> {
-    let ImportRequest { subject_id, format, text, defaults, names_are_ids, correct_keys, dry_run, actor } =
+    let ImportRequest { subject_id, format, file, defaults, names_are_ids, correct_keys, dry_run, actor } =
         request;
     if correct_keys.as_deref().is_some_and(|text| record::reason(text).is_none()) {
         return Err(ImportRefusal::Reason.into());
@@ -73,7 +73,7 @@ pub async fn import(
         return Err(ImportRefusal::SubjectNotFound.into());
     }
     let PreparedFile { questions, mut report, names_line } =
-        run_aside(move || prepare(format, &text, &defaults, names_are_ids)).await??;
+        run_aside(move || prepare(format, &file, &defaults, names_are_ids)).await??;
     let total = questions.len();
     let mut done = 0;
     progress(ImportProgress { done, total });

@@ -30,7 +30,7 @@ pub use check::{Defaults, InvalidQuestion};
 pub use correct::{Corrected, Correction, CorrectionRefusal, NewKey, correct};
 pub use export::{Export, ExportRefusal, MAX_QUESTIONS_PER_EXPORT, export, export_all};
 pub use import::{ImportProgress, ImportRequest, import};
-pub use prepare::decode;
+pub use prepare::ImportFile;
 pub use question_formats::{DraftAnswer, DraftOption, Format};
 pub use record::{MAX_REASON_CHARS, QUESTION_KEY_CORRECTED};
 pub use report::{

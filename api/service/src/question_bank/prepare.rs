@@ -2,19 +2,44 @@
 
 use std::collections::HashMap;
 
-use question_formats::{DraftQuestion, Format, ParsedFile, ParsedQuestion, UnreadableFile, excerpt};
+use question_formats::{
+    DraftQuestion, Format, ParsedFile, ParsedQuestion, UnreadableFile, excerpt, explain_unknown, is_package,
+    read, read_package,
+};
 
 use super::check::{Defaults, MAX_ID_CHARS, check, check_topic, unix_lines};
 use super::comparable_key::ComparableKey;
 use super::report::{ImportRefusal, ImportReport, Loss, MAX_REJECTIONS_REPORTED, RejectedQuestion};
 use crate::error::Error;
 
+/// The content of a file that is imported.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ImportFile {
+    /// A text in one of the formats.
+    Text(String),
+    /// The bytes of a ZIP package with items of QTI.
+    Package(Vec<u8>),
+}
+
+impl ImportFile {
+    /// Tells a package from a text, which must be in UTF-8.
+    ///
+    /// # Errors
+    /// Returns the line in which a text stops being UTF-8, or the kind of a file that is none of the formats.
+    pub fn read(bytes: Vec<u8>) -> Result<Self, ImportRefusal> {
+        match is_package(&bytes) {
+            true => Ok(Self::Package(bytes)),
+            false => decode(&bytes).map(|text| Self::Text(text.to_owned())),
+        }
+    }
+}
+
 /// Returns the text of a file, which must be in UTF-8. Removes the byte order mark, which some editors put at the
 /// start.
 ///
 /// # Errors
 /// Returns the line in which the file stops being UTF-8.
-pub fn decode(bytes: &[u8]) -> Result<&str, ImportRefusal> {
+fn decode(bytes: &[u8]) -> Result<&str, ImportRefusal> {
     let unreadable = |at: usize, reason: &str| {
         let ends = bytes[..at].iter().zip(&bytes[1..]);
         let ends = ends.filter(|(byte, next)| **byte == b'\n' || **byte == b'\r' && **next != b'\n');
@@ -24,7 +49,13 @@ pub fn decode(bytes: &[u8]) -> Result<&str, ImportRefusal> {
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
         return Err(unreadable(0, "it is in UTF-16. Save it in UTF-8."));
     }
-    if let Some(nul) = bytes.iter().position(|byte| *byte == 0) {
+    let nul = bytes.iter().position(|byte| *byte == 0);
+    if let Some(kind) =
+        (nul.is_some() || std::str::from_utf8(bytes).is_err()).then(|| explain_unknown(bytes)).flatten()
+    {
+        return Err(unreadable(0, &kind));
+    }
+    if let Some(nul) = nul {
         return Err(unreadable(nul, NUL_BYTE_REASON));
     }
     let text = std::str::from_utf8(bytes).map_err(|error| {
@@ -49,20 +80,18 @@ pub(super) struct PreparedFile {
     pub(super) names_line: Option<u32>,
 }
 
-/// Reads and checks the text of a file.
+/// Reads and checks a file.
 pub(super) fn prepare(
     format: Option<Format>,
-    text: &str,
+    file: &ImportFile,
     defaults: &Defaults,
     names_are_ids: bool,
 ) -> Result<PreparedFile, Error<ImportRefusal>> {
     check_topic(&defaults.topic).map_err(ImportRefusal::DefaultTopic)?;
-    // A file that was joined from several files can also have byte order marks inside.
-    let text = decode(text.as_bytes())?.replace('\u{feff}', "");
-    let text = unix_lines(&text);
-    let format = format.or_else(|| Format::detect(&text)).ok_or(ImportRefusal::UnknownFormat)?;
-    let ParsedFile { questions: parsed, refused, mut refused_count } = question_formats::read(format, &text)
-        .map_err(|UnreadableFile { line, reason }| ImportRefusal::Unreadable { line, reason })?;
+    let ParsedFile { questions: parsed, refused, mut refused_count } = match file {
+        ImportFile::Text(text) => read_text(format, text)?,
+        ImportFile::Package(bytes) => read_package(bytes).map_err(unreadable_file)?,
+    };
     let rejected = refused.into_iter().map(RejectedQuestion::from);
     let mut report = ImportReport { refused: rejected.collect(), ..ImportReport::default() };
     let mut names = Names::default();
@@ -104,6 +133,22 @@ pub(super) fn prepare(
         }
     }
     Ok(PreparedFile { questions, report, names_line })
+}
+
+/// Reads a text. Detects its format, if none is given.
+fn read_text(format: Option<Format>, text: &str) -> Result<ParsedFile, ImportRefusal> {
+    // A file that was joined from several files can also have byte order marks inside.
+    let text = decode(text.as_bytes())?.replace('\u{feff}', "");
+    let text = unix_lines(&text);
+    let format = format.or_else(|| Format::detect(&text)).ok_or_else(|| {
+        let advice = "Say which format it is: GIFT, Aiken, Moodle XML or QTI.";
+        ImportRefusal::UnknownFormat(explain_unknown(text.as_bytes()).unwrap_or(advice.to_owned()))
+    })?;
+    read(format, &text).map_err(unreadable_file)
+}
+
+fn unreadable_file(UnreadableFile { line, reason }: UnreadableFile) -> ImportRefusal {
+    ImportRefusal::Unreadable { line, reason }
 }
 
 /// The lines and keys of the questions of a file so far, by their external ids.

@@ -7,7 +7,7 @@ use jishu_entity::{
     QuestionId, QuestionVersionId, SubjectId, TopicId, question, question_option, question_version, subject,
     topic,
 };
-use question_formats::{DraftAnswer, DraftOption, DraftQuestion, IdOrigin, number};
+use question_formats::{DraftAnswer, DraftOption, DraftQuestion, IdOrigin, OptionOrder, number};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect,
@@ -44,6 +44,7 @@ pub(super) fn draft(
         text_format: columns::draft_text_format(version.text_format),
         stem: version.stem.clone(),
         answer: answer(version, options)?,
+        option_order: OptionOrder::default(),
         explanation: version.explanation.clone(),
     })
 }

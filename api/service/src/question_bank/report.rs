@@ -102,11 +102,10 @@ pub enum ImportRefusal {
     /// There is no such subject.
     #[error("There is no such subject.")]
     SubjectNotFound,
-    /// The format of the text was not detected.
-    #[error(
-        "The format of the file was not recognised. Say which format it is: GIFT, Aiken, Moodle XML or QTI 3.0."
-    )]
-    UnknownFormat,
+    /// The format of the text was not detected. The sentences name the kind of the file, if it is known, and say
+    /// what to do.
+    #[error("The format of the file was not recognised. {0}")]
+    UnknownFormat(String),
     /// The file as a whole cannot be read.
     #[error("The file cannot be read, from line {line}: {reason}")]
     Unreadable {

@@ -13,7 +13,7 @@ use crate::graphql::types::{
     user_errors,
 };
 use jishu_service::account::Author;
-use jishu_service::question_bank::{self, Defaults, ImportRefusal, ImportReport, ImportRequest};
+use jishu_service::question_bank::{self, Defaults, ImportFile, ImportRefusal, ImportReport, ImportRequest};
 
 /// The maximum number of losses, and of notices, in a response.
 const MAX_LISTED: usize = 1_000;
@@ -150,7 +150,7 @@ impl QuestionBankMutation {
         let request = ImportRequest {
             subject_id,
             format: input.format.map(Into::into),
-            text: input.text,
+            file: ImportFile::Text(input.text),
             defaults: Defaults { topic: input.topic.trim().to_owned(), difficulty: input.difficulty.into() },
             names_are_ids: input.names_are_ids,
             correct_keys: input.correct_keys,
@@ -166,7 +166,7 @@ impl From<ImportRefusal> for UserError {
     fn from(refusal: ImportRefusal) -> Self {
         let (code, path) = match &refusal {
             ImportRefusal::SubjectNotFound => (ErrorCode::SubjectNotFound, "subjectId"),
-            ImportRefusal::UnknownFormat => (ErrorCode::QuestionFormatUnknown, "format"),
+            ImportRefusal::UnknownFormat(_) => (ErrorCode::QuestionFormatUnknown, "format"),
             ImportRefusal::Unreadable { .. } | ImportRefusal::Empty | ImportRefusal::TooManyRefused(_) => {
                 (ErrorCode::QuestionsUnreadable, "text")
             }

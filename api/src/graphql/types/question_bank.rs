@@ -20,7 +20,8 @@ pub(in crate::graphql) enum QuestionFormat {
     Aiken,
     /// Moodle XML. It keeps everything except slashes at the start or end of a topic's name.
     MoodleXml,
-    /// QTI 3.0: choice items and numeric items. A file holds one item, or several inside a `question-bank` element.
+    /// QTI: choice items and numeric items of the versions 2.0 to 3.0. Exports are QTI 3.0. A file holds one item, or
+    /// several inside a `question-bank` element.
     /// It keeps everything except HTML that is not well-formed XML.
     Qti,
 }

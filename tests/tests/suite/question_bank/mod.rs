@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use jishu_entity::SubjectId;
 use jishu_entity::question_version::Difficulty;
 use jishu_entity::user::Role;
-use jishu_service::question_bank::{self, Defaults, Format, ImportReport, ImportRequest};
+use jishu_service::question_bank::{self, Defaults, Format, ImportFile, ImportReport, ImportRequest};
 use jishu_tests::{Client, EXPORT, IMPORT, TestApp, TestCourse, on_each_database};
 use serde_json::json;
 
@@ -257,10 +257,10 @@ async fn subjects_do_not_share_questions(app: Arc<TestApp>) {
     let services = &app.services;
     let import = async |subject_id: SubjectId| -> ImportReport {
         let defaults = Defaults { topic: "General".to_owned(), difficulty: Difficulty::Medium };
-        let (format, text) = (Some(Format::Gift), BANK.to_owned());
+        let (format, file) = (Some(Format::Gift), ImportFile::Text(BANK.to_owned()));
         let (names_are_ids, correct_keys, dry_run, actor) = (false, None, false, None);
         let request =
-            ImportRequest { subject_id, format, text, defaults, names_are_ids, correct_keys, dry_run, actor };
+            ImportRequest { subject_id, format, file, defaults, names_are_ids, correct_keys, dry_run, actor };
         question_bank::import(&services.database, &*services.clock, request, &|_| {}).await.unwrap()
     };
     for subject in &course.subject_rows {

@@ -1,4 +1,6 @@
 mod content;
+mod older;
+mod order;
 mod processing;
 
 use crate::draft::{DraftAnswer, DraftOption, DraftTextFormat};
@@ -120,9 +122,11 @@ fn unsupported_questions_are_refused_with_the_reason() {
         assert!(reason(&text).contains(named), "{named}: {}", reason(&text));
     }
     for (text, named) in [
-        ("<assessmentItem/>", "older version"),
+        ("<questestinterop/>", "QTI 1.2"),
+        ("<manifest/>", "manifest of a package"),
+        ("<assessmentTest/>", "test that names its items"),
         ("<qti-assessment-test/>", "test that names its items"),
-        ("<quiz/>", "no <qti-assessment-item>"),
+        ("<quiz/>", "begins with <quiz> and has no <qti-assessment-item>"),
     ] {
         assert!(read(text).expect_err(text).reason.contains(named));
     }

@@ -195,12 +195,10 @@ fn other_scoring_and_feedback_are_reported() {
              </qti-default-value></qti-outcome-declaration>"
         )
     };
-    let ordered = asked.replace("max-choices", "shuffle=\"false\" max-choices");
     for (text, told) in [
         (item(&declaration, &asked, &processing(&matched.replace(">1<", ">4<"))), "marking scheme"),
         (item(&declaration, &asked, &processing(&format!("{}{matched}", score("-1")))), "marking scheme"),
         (item(&format!("{declaration}{}", outcome("MAXSCORE", "4")), &asked, ""), "marking scheme"),
-        (item(&declaration, &ordered, ""), "order of its options"),
     ] {
         let found = only(&text);
         assert!(found.losses.len() == 1 && found.losses[0].contains(told), "{told}: {:?}", found.losses);
@@ -223,5 +221,78 @@ fn other_scoring_and_feedback_are_reported() {
     ] {
         let found = only(&item(&declaration, &asked, &format!("{}{feedback}", processing(&rules))));
         assert_eq!((found.explanation.as_deref(), found.losses.len()), (Some("Well done!"), told), "{rules}");
+    }
+}
+
+#[test]
+fn marks_that_are_added_to_the_score_are_read() {
+    let declaration = key("single", "identifier", &["Y"]);
+    let outcome = |name: &str, value: &str| {
+        format!(
+            "<qti-outcome-declaration identifier=\"{name}\"><qti-default-value><qti-value>{value}</qti-value>\
+             </qti-default-value></qti-outcome-declaration>"
+        )
+    };
+    let variable = |name: &str| format!("<qti-variable identifier=\"{name}\"/>");
+    let set =
+        |value: &str| format!("<qti-set-outcome-value identifier=\"SCORE\">{value}</qti-set-outcome-value>");
+    let sum = |parts: &str| set(&format!("<qti-sum>{parts}</qti-sum>"));
+    let (score, most, least) = (variable("SCORE"), variable("MAXSCORE"), variable("MINSCORE"));
+    let added = sum(&format!("{score}{most}"));
+    let matched = format!("<qti-match>{OPERANDS}</qti-match>");
+    let is_null = "<qti-is-null><qti-variable identifier=\"RESPONSE\"/></qti-is-null>";
+    let condition = |branches: &str| format!("<qti-response-condition>{branches}</qti-response-condition>");
+    let gives = |rule: &str| condition(&format!("<qti-response-if>{matched}{rule}</qti-response-if>"));
+    // Onyx writes these branches and these bounds.
+    let onyx = condition(&format!(
+        "<qti-response-if>{is_null}</qti-response-if><qti-response-else-if>{matched}{added}</qti-response-else-if>"
+    ));
+    let bounds = condition(&format!(
+        "<qti-response-if><qti-gt>{score}{most}</qti-gt>{}</qti-response-if>",
+        set(&most)
+    )) + &condition(&format!(
+        "<qti-response-if><qti-lt>{score}{least}</qti-lt>{}</qti-response-if>",
+        set(&least)
+    ));
+    let one = "<qti-base-value base-type=\"float\">1</qti-base-value>";
+    let answered = condition(&format!(
+        "<qti-response-if><qti-and><qti-not>{is_null}</qti-not>{matched}</qti-and>{added}</qti-response-if>"
+    ));
+    let mapped = sum(&format!("{score}<qti-map-response identifier=\"RESPONSE\"/>"));
+    let read_with = |outcomes: &str, rules: &str| {
+        let asked = choice("<qti-prompt>Which?</qti-prompt>");
+        let processing = format!("<qti-response-processing>{rules}</qti-response-processing>");
+        read(&item(&format!("{declaration}{outcomes}"), &asked, &processing)).expect("a document")
+    };
+    let outcomes = outcome("SCORE", "0.0") + &outcome("MAXSCORE", "1.0") + &outcome("MINSCORE", "0");
+    for rules in [
+        onyx.clone(),
+        format!("{onyx}{bounds}"),
+        gives(&sum(&format!("{most}{score}"))),
+        gives(&sum(&format!("{score}{one}"))),
+        answered,
+        mapped,
+    ] {
+        for outcomes in [outcomes.as_str(), ""] {
+            let parsed = read_with(outcomes, &rules);
+            assert_eq!(
+                (parsed.refused.as_slice(), parsed.questions[0].losses.len()),
+                (&[][..], 0),
+                "{rules}"
+            );
+        }
+    }
+    let own = read_with(&outcomes.replace("1.0", "4"), &onyx);
+    assert!(own.questions[0].losses[0].contains("marking scheme"), "{own:?}");
+    for (outcomes, rules) in [
+        (outcomes.clone(), onyx.repeat(2)),
+        (outcome("SCORE", "1"), onyx.clone()),
+        (outcome("MAXSCORE", "0"), onyx.clone()),
+        (outcomes.clone(), gives(&sum(&format!("{score}{}", variable("OTHER"))))),
+        (outcomes.clone(), added.clone()),
+        (outcomes.clone(), format!("{onyx}{}", bounds.replace("qti-gt", "qti-lt"))),
+        (outcomes.clone(), bounds.clone()),
+    ] {
+        assert_eq!(read_with(&outcomes, &rules).refused.len(), 1, "{rules}");
     }
 }

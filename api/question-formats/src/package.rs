@@ -1,0 +1,280 @@
+//! Packages of questions: ZIP archives with items of QTI, and mostly with a manifest, `imsmanifest.xml`.
+//! <https://www.imsglobal.org/content/packaging/index.html>
+//!
+//! Nothing is unpacked to disk. Limits on the number and the sizes of files keep an archive from filling the memory.
+
+use std::collections::HashSet;
+use std::io::{Cursor, Read};
+
+use roxmltree::Node;
+use zip::ZipArchive;
+
+use crate::labels::excerpt;
+use crate::parsed::{ParsedFile, ParsedQuestion, RefusedQuestion, UnreadableFile};
+use crate::xml::{self, Xml};
+use crate::xml_source::prepare;
+use crate::{Format, qti};
+
+/// The maximum number of files in a package.
+const MAX_FILES: usize = 10_000;
+/// The maximum number of bytes of a file that is read from a package.
+const MAX_FILE_BYTES: u64 = 8 * 1024 * 1024;
+/// The maximum number of bytes of all files that are read from a package.
+const MAX_TOTAL_BYTES: u64 = 64 * 1024 * 1024;
+/// The maximum ratio of the size of a file to its compressed size. Items of QTI reach about 30.
+const MAX_RATIO: u64 = 200;
+/// The size in bytes below which a file may have any ratio.
+const MIN_RATIO_BYTES: u64 = 64 * 1024;
+
+const MANIFEST: &str = "imsmanifest.xml";
+
+/// Files by which other ZIP archives are recognised: the beginning of a name, and the kind.
+const DOCUMENTS: [(&str, &str); 8] = [
+    ("word/", "a document of Word (.docx)"),
+    ("xl/", "a table of Excel (.xlsx)"),
+    ("ppt/", "a presentation of PowerPoint (.pptx)"),
+    ("moodle_backup.xml", "a backup of Moodle (.mbz)"),
+    ("META-INF/container.xml", "an e-book (EPUB)"),
+    ("META-INF/manifest.xml", "a document of OpenDocument, such as .odt"),
+    ("h5p.json", "content of H5P"),
+    ("AndroidManifest.xml", "an app"),
+];
+
+/// A package, and the number of bytes that may still be read from it.
+struct Package<'a> {
+    archive: ZipArchive<Cursor<&'a [u8]>>,
+    /// The names of the files, with slashes between folders.
+    names: Vec<String>,
+    bytes_left: u64,
+}
+
+/// Reads the items of a package in the order of its manifest, then those that the manifest does not name.
+///
+/// The line of a question or a refusal is its number in the package, counted from 1: lines of several files would not tell
+/// them apart. The reason of a refusal names the file and its line.
+///
+/// # Errors
+/// Returns [`UnreadableFile`] if the archive is damaged, is too large, has a path that leads out of it, or has no items.
+pub fn read_package(bytes: &[u8]) -> Result<ParsedFile, UnreadableFile> {
+    let mut package = Package::open(bytes)?;
+    let mut parsed = ParsedFile::default();
+    let mut has_test = false;
+    for index in package.order()? {
+        let name = package.names[index].clone();
+        if !is_xml(&name) || name.rsplit('/').next() == Some(MANIFEST) {
+            continue;
+        }
+        match package.text(index)? {
+            Ok(text) => match xml::root_name(&text) {
+                Some("assessmentItem" | "qti-assessment-item" | "question-bank") => {
+                    add(&mut parsed, &name, crate::read(Format::Qti, &text));
+                }
+                Some("quiz") if xml::detect(&text).is_some() => {
+                    add(&mut parsed, &name, crate::read(Format::MoodleXml, &text));
+                }
+                Some("questestinterop") => {
+                    let reason = qti::QTI_1_REASON.to_owned();
+                    add(&mut parsed, &name, Err(UnreadableFile { line: 1, reason }));
+                }
+                Some("assessmentTest" | "qti-assessment-test") => has_test = true,
+                // A package also has metadata, style sheets and the like.
+                _ => {}
+            },
+            Err(reason) => add(&mut parsed, &name, Err(UnreadableFile { line: 1, reason })),
+        }
+    }
+    if parsed.questions.is_empty() && parsed.refused_count == 0 {
+        let reason = match (document_kind(bytes), has_test) {
+            (Some(kind), _) => {
+                format!("The file is {kind}. Export the questions as GIFT, Aiken, Moodle XML or QTI.")
+            }
+            (None, true) => {
+                "The package has a test, but not its items. Export the test with its items.".to_owned()
+            }
+            (None, false) => {
+                "The package has no items of QTI. Export the questions as QTI 2.1, 2.2 or 3.0.".to_owned()
+            }
+        };
+        return Err(unreadable(reason));
+    }
+    Ok(parsed)
+}
+
+/// Returns the kind of a ZIP archive that is no package of questions.
+pub(crate) fn document_kind(bytes: &[u8]) -> Option<&'static str> {
+    let names = Package::open(bytes).ok()?.names;
+    let has = |begin: &str| names.iter().any(|name| name.starts_with(begin));
+    DOCUMENTS.iter().find(|(begin, _)| has(begin)).map(|(_, kind)| *kind)
+}
+
+fn unreadable(reason: impl Into<String>) -> UnreadableFile {
+    UnreadableFile { line: 1, reason: reason.into() }
+}
+
+fn is_xml(name: &str) -> bool {
+    let file = name.rsplit('/').next().unwrap_or(name);
+    // macOS adds files with attributes.
+    let is_of_macos = name.starts_with("__MACOSX/") || file.starts_with("._");
+    !is_of_macos && file.rsplit_once('.').is_some_and(|(_, extension)| extension.eq_ignore_ascii_case("xml"))
+}
+
+/// Adds the questions of a file in the package, and numbers them. Names the file in each refusal.
+fn add(parsed: &mut ParsedFile, name: &str, read: Result<ParsedFile, UnreadableFile>) {
+    let number = |parsed: &ParsedFile, more: usize| {
+        u32::try_from(parsed.questions.len() + parsed.refused_count + more).unwrap_or(u32::MAX)
+    };
+    let in_file = |line: u32, reason: &str| format!("In {}, line {line}: {reason}", excerpt(name));
+    match read {
+        Ok(file) => {
+            let unlisted = file.refused_count - file.refused.len();
+            let questions = file.questions.into_iter().map(|question| (question.line, Ok(question)));
+            let refused = file.refused.into_iter().map(|refused| (refused.line, Err(refused)));
+            let mut entries: Vec<(u32, Result<ParsedQuestion, RefusedQuestion>)> =
+                questions.chain(refused).collect();
+            entries.sort_by_key(|(line, _)| *line);
+            for (line, entry) in entries {
+                let number = number(parsed, 1);
+                match entry {
+                    Ok(question) => parsed.questions.push(ParsedQuestion { line: number, ..question }),
+                    Err(RefusedQuestion { external_id, reason, .. }) => {
+                        parsed.add(number, external_id.as_deref(), Err(in_file(line, &reason)));
+                    }
+                }
+            }
+            parsed.refused_count += unlisted;
+        }
+        Err(UnreadableFile { line, reason }) => {
+            parsed.add(number(parsed, 1), None, Err(in_file(line, &reason)));
+        }
+    }
+}
+
+impl<'a> Package<'a> {
+    fn open(bytes: &'a [u8]) -> Result<Self, UnreadableFile> {
+        let damaged =
+            |_| unreadable("The ZIP archive is damaged, or of a kind that cannot be read. Pack it again.");
+        let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(damaged)?;
+        if archive.len() > MAX_FILES {
+            return Err(unreadable(format!(
+                "The package has more than {MAX_FILES} files. Split it into several packages."
+            )));
+        }
+        if archive.has_overlapping_entries().map_err(damaged)? {
+            return Err(unreadable("The files in the ZIP archive overlap. Pack it again."));
+        }
+        let mut names = Vec::with_capacity(archive.len());
+        for index in 0..archive.len() {
+            let file = archive.by_index_raw(index).map_err(damaged)?;
+            let (size, packed) = (file.size(), file.compressed_size());
+            // Windows writes backslashes.
+            let name = String::from_utf8_lossy(file.name_raw()).replace('\\', "/");
+            if leads_out(&name) {
+                return Err(unreadable(format!(
+                    "The package has the path \"{}\", which leads out of it. Pack it again without such paths.",
+                    excerpt(&name)
+                )));
+            }
+            if size > MIN_RATIO_BYTES && size / packed.max(1) > MAX_RATIO {
+                return Err(unreadable(format!(
+                    "The file {} in the package is more than {MAX_RATIO} times as large as its compressed form, which no \
+                     file of questions is. Remove it.",
+                    excerpt(&name)
+                )));
+            }
+            names.push(name);
+        }
+        Ok(Self { archive, names, bytes_left: MAX_TOTAL_BYTES })
+    }
+
+    /// Returns the indexes of all files: first those of the manifest in its order, then the others.
+    fn order(&mut self) -> Result<Vec<usize>, UnreadableFile> {
+        let mut order = Vec::new();
+        let is_manifest = |name: &&String| name.rsplit('/').next() == Some(MANIFEST);
+        let manifest = self.names.iter().filter(is_manifest).min_by_key(|name| name.len()).cloned();
+        if let Some(name) = manifest {
+            let index = self.names.iter().position(|other| *other == name).unwrap_or_default();
+            let folder = name.strip_suffix(MANIFEST).unwrap_or_default();
+            let text = self.text(index)?.unwrap_or_default();
+            // A manifest that cannot be read only costs the order.
+            for href in hrefs(&text).unwrap_or_default() {
+                let path = format!("{folder}{href}");
+                let same = |other: &String| other.eq_ignore_ascii_case(&path);
+                order.extend(self.names.iter().position(same));
+            }
+        }
+        order.extend(0..self.names.len());
+        let mut seen = HashSet::new();
+        order.retain(|index| seen.insert(*index));
+        Ok(order)
+    }
+
+    /// Returns the text of a file. The inner error is a reason to refuse this file only.
+    fn text(&mut self, index: usize) -> Result<Result<String, String>, UnreadableFile> {
+        let Ok(file) = self.archive.by_index(index) else {
+            return Ok(Err("It is encrypted or damaged. Pack it again without a password.".to_owned()));
+        };
+        let most = MAX_FILE_BYTES.min(self.bytes_left);
+        let mut bytes = Vec::new();
+        let read = file.take(most + 1).read_to_end(&mut bytes);
+        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        if length > MAX_FILE_BYTES {
+            return Ok(Err(format!("It has more than {} MiB. Split it.", MAX_FILE_BYTES / 1024 / 1024)));
+        }
+        if length > self.bytes_left {
+            return Err(unreadable(format!(
+                "The files of questions in the package have more than {} MiB. Split it into several packages.",
+                MAX_TOTAL_BYTES / 1024 / 1024
+            )));
+        }
+        self.bytes_left -= length;
+        if read.is_err() {
+            return Ok(Err("It is damaged. Pack it again.".to_owned()));
+        }
+        Ok(String::from_utf8(bytes)
+            .map(|text| text.trim_start_matches('\u{feff}').replace("\r\n", "\n"))
+            .map_err(|_| "It is not in UTF-8. Save it in UTF-8.".to_owned()))
+    }
+}
+
+/// Returns whether a path leads out of the folder in which an archive is unpacked.
+fn leads_out(name: &str) -> bool {
+    let has_drive = name.as_bytes().get(1) == Some(&b':');
+    name.starts_with('/') || has_drive || name.contains('\0') || name.split('/').any(|part| part == "..")
+}
+
+/// Returns the addresses of the resources of a manifest.
+fn hrefs(manifest: &str) -> Result<Vec<String>, UnreadableFile> {
+    let source = prepare(manifest)?;
+    let xml = Xml::parse(&source)?;
+    let base = |node: Node<'_, '_>| {
+        node.attribute(("http://www.w3.org/XML/1998/namespace", "base")).unwrap_or_default().to_owned()
+    };
+    let resources = xml.document.descendants().filter(|node| node.tag_name().name() == "resource");
+    let href = |resource: Node<'_, '_>| {
+        let above = resource.parent().map(base).unwrap_or_default();
+        Some(format!("{above}{}{}", base(resource), unescaped(resource.attribute("href")?)))
+    };
+    Ok(resources.filter_map(href).collect())
+}
+
+/// Replaces the escapes of an address: `%20` becomes a space.
+fn unescaped(href: &str) -> String {
+    let mut parts = href.trim().split('%');
+    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        match part.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                bytes.extend_from_slice(&part.as_bytes()[2..]);
+            }
+            None => {
+                bytes.push(b'%');
+                bytes.extend_from_slice(part.as_bytes());
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests;
