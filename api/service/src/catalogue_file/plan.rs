@@ -11,6 +11,7 @@ use super::{ApplyMode, CatalogueChange, CatalogueChangeKind, CatalogueName, Cata
 use crate::audit::StateChange;
 use crate::authoring::store::{course_state, subject_state};
 use crate::authoring::{CatalogueField, ValueProblem, fits_blueprint};
+use crate::money;
 
 /// The changes that make the stored catalogue equal to a file.
 #[derive(Default)]
@@ -80,7 +81,7 @@ impl Planner<'_> {
                 self.problems.push(problem);
             }
             // A price in an unknown currency cannot be checked.
-            if course.is_some() {
+            if money::is_known(currency) {
                 subjects.extend(self.subject(document, before, subject, currency));
             }
         }

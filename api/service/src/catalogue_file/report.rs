@@ -50,7 +50,7 @@ pub enum CatalogueChangeKind {
 /// A value before and after a change, as text. None if there is no value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChangedValue {
-    /// The name of the value.
+    /// The path of the value in a file, such as `offer.price`.
     pub field: String,
     /// The value before.
     pub before: Option<String>,
@@ -87,11 +87,29 @@ impl CatalogueChange {
         };
         let values = change.values().filter(|(field, _, after)| is_told(field, *after));
         let values = values.map(|(field, before, after)| ChangedValue {
-            field: field.to_owned(),
+            field: key_of(field).to_owned(),
             before: before.and_then(text),
             after: after.and_then(text),
         });
         Self { name, kind, values: values.collect() }
+    }
+}
+
+/// Returns the key that the file has for a field of the audit trail.
+fn key_of(field: &str) -> &str {
+    match field {
+        "offerPrice" => "offer.price",
+        "offerStartsAt" => "offer.startsAt",
+        "offerEndsAt" => "offer.endsAt",
+        "marksCorrect" => "markingScheme.correct",
+        "marksWrong" => "markingScheme.wrong",
+        "marksUnanswered" => "markingScheme.unanswered",
+        "questionsPerTest" => "markingScheme.questionsPerTest",
+        "timeLimitSeconds" => "markingScheme.timeLimitSeconds",
+        "maxAttempts" => "markingScheme.maxAttempts",
+        "gradingMethod" => "markingScheme.gradingMethod",
+        "reviewPolicy" => "markingScheme.review",
+        other => other,
     }
 }
 
