@@ -19,6 +19,7 @@ const catalogue = `# Welcome to jishu.
 #  SaveAnswers    saves your answers
 #  SubmitTest     ends the sitting
 #  MyProgress     shows your progress
+#  EditSubject    for authors
 #
 # Ctrl-Space completes a name. The book
 # icon opens the documentation.
@@ -39,6 +40,7 @@ query Catalogue {
           edges {
             node {
               id
+              version
               name
               price {
                 amount
@@ -438,8 +440,66 @@ query MyProgress {
 }
 `;
 
+const editSubject = `# For an author: changes the price of
+# a subject.
+#
+# Sign in as an author first. Then fill
+# in, from the Catalogue tab:
+#
+#  id       the id of the subject
+#  version  its version
+#
+# If somebody has changed the subject
+# since, nothing is changed, and the
+# error shows its current state. Run it
+# twice to see that.
+
+mutation EditSubject {
+  updateSubject(
+    input: {
+      id: ""
+      version: 1
+      listPrice: "649.00"
+      offer: {
+        price: "549.00"
+        endsAt: "2030-01-01T00:00:00Z"
+      }
+    }
+  ) {
+    subject {
+      name
+      version
+      price {
+        amount
+      }
+      offer {
+        price {
+          amount
+        }
+        startsAt
+        endsAt
+      }
+    }
+    userErrors {
+      code
+      message
+      ... on StaleEditError {
+        version
+        subject {
+          name
+          listPrice {
+            amount
+          }
+        }
+      }
+    }
+  }
+}
+`;
+
 /** The tabs that GraphiQL opens on a first visit. */
 export const defaultTabs = [
   ...[catalogue, register, signIn, purchase, myTestCards, liveTestCards],
   ...[startTest, testClock, saveAnswers, submitTest, myProgress],
+  ...[editSubject],
 ].map((query) => ({ query }));

@@ -29,6 +29,14 @@ impl StateChange {
         Self { before: Map::new(), after: object(after) }
     }
 
+    /// Returns the fields, each with its value before and after. A value is None if there was none.
+    pub(super) fn values(&self) -> impl Iterator<Item = (&str, Option<&Value>, Option<&Value>)> {
+        let known = |value: Option<&'_ Value>| value.is_some_and(|value| !value.is_null());
+        let all =
+            self.after.iter().map(|(field, after)| (field.as_str(), self.before.get(field), Some(after)));
+        all.filter(move |(_, before, after)| known(*before) || known(*after))
+    }
+
     /// Tells whether any value changed.
     pub(super) fn is_empty(&self) -> bool {
         self.before.is_empty() && self.after.is_empty()

@@ -7,12 +7,12 @@ use jishu_entity::purchase::PurchaseType;
 use jishu_entity::user::UserStatus;
 use jishu_entity::{SubjectId, UserId, cart_item, course, entitlement, subject};
 use sea_orm::{
-    ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, DatabaseTransaction, DbErr, EntityTrait,
-    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    ActiveValue::Set, ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, PaginatorTrait, QueryFilter,
+    QueryOrder, QuerySelect,
 };
 
 use super::Services;
-use super::pricing::Quote;
+use super::pricing::{self, Quote};
 use super::purchase::{MAX_SUBJECTS_PER_REQUEST, Selection};
 use crate::database::{WritePolicy, lock_user};
 use crate::error::{Error, Fault, Refusal};
@@ -83,7 +83,7 @@ async fn insert(transaction: &DatabaseTransaction, change: &CartUpdate) -> Resul
     if lock_user(transaction, change.owner).await? != Some(UserStatus::Active) {
         return Err(CartRefusal::OwnerNotActive.into());
     }
-    check_can_be_bought(transaction, change).await?;
+    let prices = check_can_be_bought(transaction, change).await?;
     let present = subjects_in(transaction, change.owner).await?;
     let mut missing: Vec<_> = change.subjects.iter().copied().filter(|id| !present.contains(id)).collect();
     missing.sort_unstable();
@@ -98,18 +98,19 @@ async fn insert(transaction: &DatabaseTransaction, change: &CartUpdate) -> Resul
         user_id: Set(change.owner),
         subject_id: Set(subject_id),
         added_at: Set(change.now),
-        price: NotSet,
+        price: Set(prices.get(&subject_id).copied()),
     });
     cart_item::Entity::insert_many(rows).exec_without_returning(transaction).await?;
     Ok(())
 }
 
-/// Checks that the subjects exist, that they are not archived and that the owner does not own them.
+/// Checks that the subjects exist, that they are not archived and that the owner does not own them. Returns the price of
+/// each subject alone.
 async fn check_can_be_bought(
     transaction: &DatabaseTransaction,
     change: &CartUpdate,
-) -> Result<(), Error<CartRefusal>> {
-    let found: BTreeMap<SubjectId, bool> = subject::Entity::find()
+) -> Result<BTreeMap<SubjectId, i64>, Error<CartRefusal>> {
+    let found: BTreeMap<SubjectId, (bool, i64)> = subject::Entity::find()
         .find_also_related(course::Entity)
         .filter(subject::Column::Id.is_in(change.subjects.iter().copied()))
         .all(transaction)
@@ -118,14 +119,14 @@ async fn check_can_be_bought(
         .map(|(subject, course)| {
             let archived =
                 subject.archived_at.is_some() || course.is_none_or(|course| course.archived_at.is_some());
-            (subject.id, archived)
+            (subject.id, (archived, pricing::price_of(&subject, change.now)))
         })
         .collect();
     let missing: Vec<_> = change.subjects.iter().copied().filter(|id| !found.contains_key(id)).collect();
     if !missing.is_empty() {
         return Err(CartRefusal::SubjectsNotFound(missing).into());
     }
-    let archived: Vec<_> = found.iter().filter(|(_, archived)| **archived).map(|(id, _)| *id).collect();
+    let archived: Vec<_> = found.iter().filter(|(_, (archived, _))| *archived).map(|(id, _)| *id).collect();
     if !archived.is_empty() {
         return Err(CartRefusal::SubjectsArchived(archived).into());
     }
@@ -136,7 +137,10 @@ async fn check_can_be_bought(
         .into_tuple()
         .all(transaction)
         .await?;
-    if owned.is_empty() { Ok(()) } else { Err(CartRefusal::SubjectsOwned(owned).into()) }
+    if !owned.is_empty() {
+        return Err(CartRefusal::SubjectsOwned(owned).into());
+    }
+    Ok(found.into_iter().map(|(id, (_, price))| (id, price)).collect())
 }
 
 async fn subjects_in(transaction: &DatabaseTransaction, owner: UserId) -> Result<Vec<SubjectId>, DbErr> {

@@ -43,6 +43,13 @@ impl CatalogCourse {
         };
         self.subjects.iter().filter(sold)
     }
+
+    /// Tells whether a subject of the course is on sale. None of them is if the course is not.
+    #[must_use]
+    pub fn sells(&self, id: SubjectId) -> bool {
+        let is_sold = self.row.archived_at.is_none() && !self.is_withheld;
+        is_sold && self.subjects_on_sale().any(|subject| subject.id == id)
+    }
 }
 
 /// All courses and subjects as they were at one moment.
@@ -131,6 +138,11 @@ impl Snapshot {
         self.courses.iter().filter(|course| course.row.archived_at.is_none() && !course.is_withheld)
     }
 
+    /// Returns all courses in the order of their ids, including archived ones.
+    pub fn courses(&self) -> impl Iterator<Item = &Arc<CatalogCourse>> {
+        self.courses.iter()
+    }
+
     /// Finds a course, including archived ones.
     #[must_use]
     pub fn course(&self, id: CourseId) -> Option<&Arc<CatalogCourse>> {
@@ -215,6 +227,32 @@ impl Catalog {
         }
         let snapshot = self.snapshot.load();
         snapshot.subject(id).cloned().ok_or_else(|| Fault::missing(format_args!("subject {id}")))
+    }
+
+    /// Finds a course in this version or a later one. Reads the catalogue again if the snapshot has an older version.
+    ///
+    /// # Errors
+    /// Fails if the database fails or has no such course.
+    pub async fn course_since(&self, id: CourseId, version: i32) -> Result<Arc<CatalogCourse>, Fault> {
+        let course = self.course(id).await?;
+        if course.row.version >= version {
+            return Ok(course);
+        }
+        self.reload().await?;
+        self.course(id).await
+    }
+
+    /// Finds a subject as [`Catalog::course_since`] does.
+    ///
+    /// # Errors
+    /// Fails if the database fails or has no such subject.
+    pub async fn subject_since(&self, id: SubjectId, version: i32) -> Result<Arc<subject::Model>, Fault> {
+        let subject = self.subject(id).await?;
+        if subject.version >= version {
+            return Ok(subject);
+        }
+        self.reload().await?;
+        self.subject(id).await
     }
 
     /// Reads the catalogue at an interval, until the task is dropped.

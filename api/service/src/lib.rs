@@ -6,11 +6,14 @@
 pub mod account;
 mod audit;
 pub mod auth;
+pub mod authoring;
 pub mod backup;
 mod bounded_map;
 pub mod card;
 pub mod cart;
+pub mod cart_changes;
 pub mod catalog;
+pub mod catalogue_file;
 pub mod clock;
 pub mod database;
 pub mod demo;

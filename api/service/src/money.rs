@@ -32,6 +32,14 @@ impl Money {
     }
 }
 
+/// Converts an amount in major units to minor units. Returns None if it has more decimal places than the currency, or if
+/// it is too large.
+#[must_use]
+pub(crate) fn minor_units(amount: Decimal, currency: &str) -> Option<i64> {
+    let scaled = amount.checked_mul(Decimal::from(10_i64.pow(decimal_places(currency))))?;
+    if scaled.is_integer() { i64::try_from(scaled).ok() } else { None }
+}
+
 /// Tells whether ISO 4217 lists the currency.
 #[must_use]
 pub fn is_known(currency: &str) -> bool {
@@ -39,7 +47,7 @@ pub fn is_known(currency: &str) -> bool {
 }
 
 /// Returns the exponent of a currency in ISO 4217, or 2 if it has none, such as XAU or a currency that is not listed.
-fn decimal_places(currency: &str) -> u32 {
+pub(crate) fn decimal_places(currency: &str) -> u32 {
     Currency::from_code(currency).and_then(Currency::exponent).map_or(2, u32::from)
 }
 

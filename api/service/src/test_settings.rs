@@ -8,8 +8,8 @@ use jishu_entity::subject::{self, GradingMethod, ReviewPolicy};
 use jishu_entity::{SubjectId, TopicId, UserId, blueprint_part, topic};
 use rust_decimal::Decimal;
 use sea_orm::{
-    ActiveEnum, ActiveModelTrait, ActiveValue::Set, ColumnTrait, DatabaseTransaction, DbErr, EntityTrait,
-    IntoActiveModel, QueryFilter, QueryOrder,
+    ActiveEnum, ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr,
+    EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
 };
 
 use super::Services;
@@ -189,7 +189,7 @@ pub async fn update(
 }
 
 /// Checks all settings except the marks, which [`scheme`] checks together with the stored ones.
-fn check(change: &TestSettingsChange) -> Result<(), SettingsRefusal> {
+pub(crate) fn check(change: &TestSettingsChange) -> Result<(), SettingsRefusal> {
     let range = |setting, value: Option<i32>, least, most| match value {
         Some(given) if !(least..=most).contains(&given) => {
             Err(SettingsRefusal::Range { setting, least, most, given: given.into() })
@@ -252,7 +252,7 @@ fn hundredths(setting: Setting, marks: Option<Decimal>, before: i32) -> Result<i
 }
 
 /// Combines the new marks with the stored ones, and checks the resulting marking scheme.
-fn scheme(change: &TestSettingsChange, before: &subject::Model) -> Result<Marks, SettingsRefusal> {
+pub(crate) fn scheme(change: &TestSettingsChange, before: &subject::Model) -> Result<Marks, SettingsRefusal> {
     let marks = Marks {
         correct: hundredths(Setting::Correct, change.correct, before.marks_correct)?,
         wrong: hundredths(Setting::Wrong, change.wrong, before.marks_wrong)?,
@@ -367,9 +367,12 @@ async fn replace_blueprint(
 }
 
 /// Counts the questions of a subject's blueprint.
-async fn blueprint_questions(transaction: &DatabaseTransaction, subject: SubjectId) -> Result<i32, DbErr> {
+pub(crate) async fn blueprint_questions(
+    connection: &impl ConnectionTrait,
+    subject: SubjectId,
+) -> Result<i32, DbErr> {
     let parts = blueprint_part::Entity::find().filter(blueprint_part::Column::SubjectId.eq(subject));
-    Ok(parts.all(transaction).await?.iter().map(|part| part.questions).sum())
+    Ok(parts.all(connection).await?.iter().map(|part| part.questions).sum())
 }
 
 /// Reads the blueprint of a subject. Without one, the result is empty, and tests take any questions of the subject.

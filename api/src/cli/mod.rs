@@ -16,6 +16,7 @@ macro_rules! println {
 }
 
 mod backup;
+mod catalogue;
 mod check;
 mod export;
 mod import;
@@ -80,6 +81,8 @@ enum CliCommand {
     VerifyBackup(backup::VerifyBackupArgs),
     /// Restore a backup in place of an SQLite database. No server may run on the database.
     Restore(backup::RestoreArgs),
+    /// Apply a file with all courses and subjects, or export one.
+    Catalogue(catalogue::CatalogueArgs),
     /// Import data from other systems.
     Import(import::ImportArgs),
     /// Export data for other systems.
@@ -164,6 +167,7 @@ impl Cli {
             Some(CliCommand::Backup(args)) => backup::back_up(args).await,
             Some(CliCommand::VerifyBackup(args)) => backup::verify(args).await,
             Some(CliCommand::Restore(args)) => backup::restore(args).await,
+            Some(CliCommand::Catalogue(args)) => catalogue::run(args).await,
             Some(CliCommand::Import(args)) => import::run(args).await,
             Some(CliCommand::Export(args)) => export::run(args).await,
             Some(CliCommand::Question(args)) => question::run(args).await,

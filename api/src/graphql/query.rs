@@ -1,5 +1,7 @@
 //! The query root.
 
+mod catalogue;
+
 use std::collections::HashMap;
 
 use async_graphql::{Context, ID, InputObject, MergedObject, Object};
@@ -16,6 +18,7 @@ use super::types::{
     Purchase, PurchaseQuote, PurchaseType, QuestionExport, QuestionFormat, Subject, TestSession, User,
     UserError, course_page, question_page, user_errors,
 };
+use catalogue::CatalogueQuery;
 use jishu_service::account::{Author, Support};
 use jishu_service::purchase::{Selection, SelectionRefusal};
 use jishu_service::question_bank::BankQuestion;
@@ -26,7 +29,7 @@ const MAX_NODES: usize = 100;
 
 /// The queries. They read data and change nothing, except that `learner` records its use.
 #[derive(Default, MergedObject)]
-pub struct Query(CoreQuery);
+pub struct Query(CoreQuery, CatalogueQuery);
 
 /// The queries of learners and authors, and those that need no account.
 #[derive(Default)]

@@ -3,6 +3,7 @@
 //! A test that needs another selection sends its own document with [`Client::run_with`].
 
 mod accounts;
+mod authoring;
 mod cart;
 mod pages;
 mod purchase;
@@ -10,6 +11,7 @@ mod question_bank;
 mod sittings;
 
 pub use accounts::{LOGIN, REFRESH, REGISTER, Registration, SignedIn, Tokens, User};
+pub use authoring::{Authored, AuthoredCourse, AuthoredSubject};
 pub use cart::{ADD_TO_CART, Cart, CartChange, REMOVE_FROM_CART};
 pub use pages::{Card, CardsRequest, Edge, MOCK_TEST_ATTEMPTS, Page, PageInfo};
 pub use purchase::{Amount, Named, PURCHASE, Purchase, PurchaseInput, Purchased, Shown};

@@ -5,8 +5,11 @@
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test ends where it fails")]
 
 mod accounts;
+mod authoring;
 mod cart;
+mod cart_changes;
 mod catalogue;
+mod catalogue_file;
 mod command_line;
 mod concurrency;
 mod demo;

@@ -42,6 +42,38 @@ const FIELDS: &[(&str, &str, Role)] = &[
         r#"mutation { setQuestionArchived(input: { questionId: "x", archived: true }) { userErrors { code } } }"#,
         Role::Author,
     ),
+    ("catalogueCourses", "{ catalogueCourses { totalCount } }", Role::Author),
+    ("catalogueSubjects", r#"{ catalogueSubjects(courseId: "Q291cnNlOjE") { totalCount } }"#, Role::Author),
+    (
+        "createCourse",
+        r#"mutation { createCourse(input: { code: "x", name: "X", currency: "none" }) { userErrors { code } } }"#,
+        Role::Author,
+    ),
+    (
+        "updateCourse",
+        r#"mutation { updateCourse(input: { id: "x", version: 1 }) { userErrors { code } } }"#,
+        Role::Author,
+    ),
+    (
+        "setCourseArchived",
+        r#"mutation { setCourseArchived(id: "x", archived: true) { userErrors { code } } }"#,
+        Role::Author,
+    ),
+    (
+        "createSubject",
+        r#"mutation { createSubject(input: { courseId: "x", code: "x", name: "X", listPrice: "1" }) { userErrors { code } } }"#,
+        Role::Author,
+    ),
+    (
+        "updateSubject",
+        r#"mutation { updateSubject(input: { id: "x", version: 1 }) { userErrors { code } } }"#,
+        Role::Author,
+    ),
+    (
+        "setSubjectArchived",
+        r#"mutation { setSubjectArchived(id: "x", archived: true) { userErrors { code } } }"#,
+        Role::Author,
+    ),
     (
         "updateTestSettings",
         r#"mutation { updateTestSettings(input: { subjectId: "x", maxAttempts: 1 }) { userErrors { code } } }"#,

@@ -8,7 +8,7 @@ use sea_orm::{
 };
 
 use jishu_entity::user::UserStatus;
-use jishu_entity::{SubjectId, UserId, subject, user};
+use jishu_entity::{CourseId, SubjectId, UserId, course, subject, user};
 
 /// Builds a statement from a text with `?` for each parameter. PostgreSQL needs `$1`, `$2` and so on instead.
 pub(crate) fn sql(backend: DbBackend, text: &str, values: impl IntoIterator<Item = Value>) -> Statement {
@@ -78,6 +78,16 @@ pub(crate) async fn lock_subject(connection: &impl ConnectionTrait, id: SubjectI
         subject::Entity::find().select_only().column(subject::Column::Id).filter(subject::Column::Id.eq(id));
     let select = locked_at_once(connection.get_database_backend(), select);
     let found: Option<SubjectId> = select.into_tuple().one(connection).await?;
+    Ok(found.is_some())
+}
+
+/// Locks the row of a course until the transaction ends. Returns whether the course exists. Like [`lock_user`], does not
+/// wait for the lock.
+pub(crate) async fn lock_course(connection: &impl ConnectionTrait, id: CourseId) -> Result<bool, DbErr> {
+    let select =
+        course::Entity::find().select_only().column(course::Column::Id).filter(course::Column::Id.eq(id));
+    let select = locked_at_once(connection.get_database_backend(), select);
+    let found: Option<CourseId> = select.into_tuple().one(connection).await?;
     Ok(found.is_some())
 }
 

@@ -11,7 +11,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use jishu_entity::{SubjectId, UserId};
+use jishu_entity::{CourseId, SubjectId, UserId};
 use sea_orm::{ConnAcquireErr, DbErr};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::timeout;
@@ -30,6 +30,8 @@ const MAX_CONTENDED: usize = 2;
 pub enum QueueKey {
     /// The row of a user.
     User(UserId),
+    /// The row of a course.
+    Course(CourseId),
     /// The row of a subject, which guards its question bank and its papers.
     Subject(SubjectId),
     /// The hash of an e-mail address that is being registered.
@@ -49,6 +51,12 @@ impl QueueKey {
 impl From<UserId> for QueueKey {
     fn from(id: UserId) -> Self {
         Self::User(id)
+    }
+}
+
+impl From<CourseId> for QueueKey {
+    fn from(id: CourseId) -> Self {
+        Self::Course(id)
     }
 }
 

@@ -1,34 +1,30 @@
 //! The demo: a realistic catalogue with a question bank, and a learner who can sign in. Adding the demo again changes
 //! nothing.
 
-mod catalogue;
+mod banks;
 
-use chrono::{DateTime, Utc};
 use jishu_entity::question_version::Difficulty;
 use jishu_entity::user::Role;
 use jishu_entity::{CourseId, SubjectId, course, question, subject, user};
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, DatabaseTransaction, DbErr,
-    EntityTrait, PaginatorTrait, QueryFilter, QuerySelect,
+    ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect,
 };
 
 use super::Services;
 use super::account::{self, RegisterRefusal, Registration};
 use super::question_bank::{self, Defaults, Format, ImportFile, ImportRefusal, ImportRequest};
+use crate::catalogue_file::{
+    self, ApplyMode, CatalogueDocument, CatalogueFileRefusal, CourseDocument, SubjectDocument,
+};
 use crate::database::{Database, WritePolicy};
 use crate::error::{Error, Fault, Refusal};
-use catalogue::{COURSES, DemoCourse, DemoSubject, Marks};
+use banks::banks_of;
 
 /// The e-mail address of the demo learner. RFC 2606 reserves the domain, so nobody can receive mail there.
 pub const LEARNER_EMAIL: &str = "learner@example.com";
 /// The password of the demo learner, which is public.
 pub const LEARNER_PASSWORD: &str = "learn-with-jishu";
-
-/// Number of questions in a test of the demo. Each question bank of the demo has more questions.
-const QUESTIONS_PER_TEST: i32 = 10;
-/// Time limit of a test of the demo, in seconds.
-const TIME_LIMIT_SECONDS: i32 = 15 * 60;
 
 /// A reason why the demo was not added, or only in part. Adding it again continues from there.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +44,9 @@ pub enum DemoRefusal {
          without --demo"
     )]
     Unreadable(#[source] DbErr),
+    /// The catalogue of the demo could not be applied.
+    #[error("the catalogue of the demo cannot be applied. {0}")]
+    Catalogue(#[source] CatalogueFileRefusal),
     /// The questions of the demo could not be stored.
     #[error("the questions of the demo cannot be stored. {0}")]
     Questions(#[source] ImportRefusal),
@@ -75,8 +74,10 @@ pub async fn refuse_other_content(database: &Database) -> Result<(), Error<DemoR
         .all(connection)
         .await
         .map_err(DemoRefusal::Unreadable)?;
+    let demo = banks::catalogue().map_err(DemoRefusal::Catalogue)?;
     let of_demo = |code: Option<&str>, name: &str| {
-        COURSES.iter().find(|demo| code == Some(demo.code) && name == demo.name)
+        let mut all = demo.courses.iter();
+        all.find(|course| code == Some(course.trimmed_code()) && name == course.name.value)
     };
     if let Some((_, _, name)) =
         courses.iter().find(|(_, code, name)| of_demo(code.as_deref(), name).is_none())
@@ -95,8 +96,9 @@ pub async fn refuse_other_content(database: &Database) -> Result<(), Error<DemoR
             .iter()
             .find(|(id, ..)| *id == course)
             .and_then(|(_, code, name)| of_demo(code.as_deref(), name));
-        if !demo.is_some_and(|demo| demo.subjects.iter().any(|subject| code.as_deref() == Some(subject.code)))
-        {
+        if !demo.is_some_and(|demo| {
+            demo.subjects.iter().any(|subject| code.as_deref() == Some(subject.trimmed_code()))
+        }) {
             return Err(DemoRefusal::OtherContent(format!("the subject {name}")).into());
         }
     }
@@ -116,10 +118,18 @@ pub async fn refuse_other_content(database: &Database) -> Result<(), Error<DemoR
 /// # Errors
 /// See [`DemoRefusal`].
 pub async fn seed(services: &Services) -> Result<user::Model, Error<DemoRefusal>> {
-    let policy = WritePolicy::idempotent("demo.seed").retry_taken_keys();
+    let catalogue = banks::catalogue().map_err(DemoRefusal::Catalogue)?;
+    if !is_complete(&services.database, &catalogue).await? {
+        // An operator may have changed or archived what exists, so it is kept.
+        let mode = ApplyMode { keep_existing: true, ..ApplyMode::default() };
+        catalogue_file::apply_document(&services.database, services.clock.now(), catalogue.clone(), mode)
+            .await
+            .map_err(|error| error.map(DemoRefusal::Catalogue))?;
+    }
+    let policy = WritePolicy::idempotent("demo.settings");
     let empty = services
         .database
-        .write(policy, services.clock.now(), |transaction, now| Box::pin(add_catalogue(transaction, *now)))
+        .write(policy, catalogue, |transaction, catalogue| Box::pin(empty_banks(transaction, catalogue)))
         .await?;
     for bank in empty {
         fill(services, bank).await.map_err(|error| error.map(DemoRefusal::Questions))?;
@@ -144,6 +154,26 @@ pub async fn seed(services: &Services) -> Result<user::Model, Error<DemoRefusal>
     }
 }
 
+/// Tells whether all courses and subjects of the demo exist. Reads only their codes, so that an unreadable row does not
+/// stop the server from starting.
+async fn is_complete(database: &Database, catalogue: &CatalogueDocument) -> Result<bool, DbErr> {
+    let codes: Vec<(Option<String>, Option<String>)> = subject::Entity::find()
+        .select_only()
+        .column(course::Column::Code)
+        .column(subject::Column::Code)
+        .inner_join(course::Entity)
+        .into_tuple()
+        .all(database.reader())
+        .await?;
+    let exists = |course: &CourseDocument, subject: &SubjectDocument| {
+        codes.iter().any(|(of_course, of_subject)| {
+            of_course.as_deref() == Some(course.trimmed_code())
+                && of_subject.as_deref() == Some(subject.trimmed_code())
+        })
+    };
+    Ok(catalogue.courses.iter().all(|course| course.subjects.iter().all(|subject| exists(course, subject))))
+}
+
 async fn learner_in(services: &Services) -> Result<Option<user::Model>, DbErr> {
     user::Entity::find().filter(user::Column::Email.eq(LEARNER_EMAIL)).one(services.database.reader()).await
 }
@@ -165,50 +195,24 @@ async fn fill(services: &Services, bank: EmptyBank) -> Result<(), Error<ImportRe
     Ok(())
 }
 
-/// Adds the missing courses and subjects. Returns the subjects without questions.
-async fn add_catalogue(
+/// Finds the subjects without questions, and makes their tests fit the question bank of the demo.
+async fn empty_banks(
     transaction: &DatabaseTransaction,
-    now: DateTime<Utc>,
+    catalogue: &CatalogueDocument,
 ) -> Result<Vec<EmptyBank>, Error<DemoRefusal>> {
     let mut empty = Vec::new();
-    for demo in COURSES {
-        let id = course_id(transaction, demo, now).await?;
-        // Reads only the column that is needed, so that an unreadable row does not stop the server from starting.
-        let present: Vec<Option<String>> = subject::Entity::find()
-            .select_only()
-            .column(subject::Column::Code)
-            .filter(subject::Column::CourseId.eq(id))
-            .into_tuple()
-            .all(transaction)
-            .await?;
-        let missing = demo
-            .subjects
-            .iter()
-            .filter(|subject| !present.iter().any(|code| code.as_deref() == Some(subject.code)));
-        for demo in missing {
-            let row = subject::ActiveModel {
-                course_id: Set(id),
-                code: Set(Some(demo.code.to_owned())),
-                name: Set(demo.name.to_owned()),
-                list_price: Set(demo.list_price),
-                offer_price: Set(demo.offer_price),
-                total_mock_tests: Set(50),
-                max_attempts: Set(3),
-                created_at: Set(now),
-                ..Default::default()
-            };
-            row.insert(transaction).await?;
-        }
-        empty.extend(without_questions(transaction, id, demo).await?);
+    for course in &catalogue.courses {
+        empty.extend(without_questions(transaction, course).await?);
     }
     Ok(empty)
 }
 
 /// Finds the subjects of a course that have no questions, and makes their tests fit the question bank of the demo.
+///
+/// Reads only the columns that are needed, so that an unreadable row does not stop the server from starting.
 async fn without_questions(
     transaction: &DatabaseTransaction,
-    course: CourseId,
-    demo: &DemoCourse,
+    demo: &CourseDocument,
 ) -> Result<Vec<EmptyBank>, DbErr> {
     let has_question = Query::select()
         .expr(Expr::val(1))
@@ -218,6 +222,14 @@ async fn without_questions(
                 .equals((subject::Entity, subject::Column::Id)),
         )
         .take();
+    let course: Option<CourseId> = course::Entity::find()
+        .select_only()
+        .column(course::Column::Id)
+        .filter(course::Column::Code.eq(demo.trimmed_code()))
+        .into_tuple()
+        .one(transaction)
+        .await?;
+    let Some(course) = course else { return Ok(Vec::new()) };
     let found: Vec<(SubjectId, Option<String>)> = subject::Entity::find()
         .select_only()
         .columns([subject::Column::Id, subject::Column::Code])
@@ -228,20 +240,26 @@ async fn without_questions(
         .await?;
     let mut empty = Vec::new();
     for (id, code) in found {
-        let of_demo = |subject: &&DemoSubject| code.as_deref() == Some(subject.code);
+        let of_demo = |subject: &&SubjectDocument| code.as_deref() == Some(subject.trimmed_code());
         if let Some(subject) = demo.subjects.iter().find(of_demo) {
-            set_tests(transaction, id, demo.marks).await?;
-            empty.push(EmptyBank { id, questions: subject.questions });
+            set_tests(transaction, id, demo, subject).await?;
+            let questions = banks_of(demo.trimmed_code(), subject.trimmed_code());
+            empty.push(EmptyBank { id, questions });
         }
     }
     Ok(empty)
 }
 
-/// Shortens the tests of a subject, because the default number of questions is too large for a question bank of the
-/// demo. Does nothing if the settings were changed from their defaults.
-async fn set_tests(transaction: &DatabaseTransaction, id: SubjectId, marks: Marks) -> Result<(), DbErr> {
+/// Sets the tests of a subject that an older version of the demo made, with the default number of questions: it is too
+/// large for a question bank of the demo. Does nothing if the settings were changed from their defaults.
+async fn set_tests(
+    transaction: &DatabaseTransaction,
+    id: SubjectId,
+    course: &CourseDocument,
+    demo: &SubjectDocument,
+) -> Result<(), DbErr> {
     use subject::Column::{
-        Id, MarksCorrect, MarksUnanswered, MarksWrong, QuestionsPerTest, TimeLimitSeconds,
+        Id, MarksCorrect, MarksUnanswered, MarksWrong, QuestionsPerTest, TimeLimitSeconds, Version,
     };
     const DEFAULTS: [(subject::Column, i32); 5] = [
         (MarksCorrect, 400),
@@ -250,45 +268,16 @@ async fn set_tests(transaction: &DatabaseTransaction, id: SubjectId, marks: Mark
         (QuestionsPerTest, 45),
         (TimeLimitSeconds, 3600),
     ];
+    let Some(demo) = catalogue_file::subject_row(course, demo) else { return Ok(()) };
     let change = subject::Entity::update_many()
-        .col_expr(MarksCorrect, marks.correct.into())
-        .col_expr(MarksWrong, marks.wrong.into())
-        .col_expr(QuestionsPerTest, QUESTIONS_PER_TEST.into())
-        .col_expr(TimeLimitSeconds, TIME_LIMIT_SECONDS.into())
+        .col_expr(MarksCorrect, demo.marks_correct.into())
+        .col_expr(MarksWrong, demo.marks_wrong.into())
+        .col_expr(QuestionsPerTest, demo.questions_per_test.into())
+        .col_expr(TimeLimitSeconds, demo.time_limit_seconds.into())
+        .col_expr(Version, Expr::col(Version).add(1))
         .filter(Id.eq(id));
     let untouched =
         DEFAULTS.into_iter().fold(change, |change, (column, value)| change.filter(column.eq(value)));
     untouched.exec(transaction).await?;
     Ok(())
-}
-
-/// Finds a course of the demo, or adds it.
-async fn course_id(
-    transaction: &DatabaseTransaction,
-    demo: &DemoCourse,
-    now: DateTime<Utc>,
-) -> Result<CourseId, DbErr> {
-    let found: Option<CourseId> = course::Entity::find()
-        .select_only()
-        .column(course::Column::Id)
-        .filter(course::Column::Code.eq(demo.code))
-        .into_tuple()
-        .one(transaction)
-        .await?;
-    if let Some(id) = found {
-        return Ok(id);
-    }
-    let row = course::ActiveModel {
-        id: NotSet,
-        code: Set(Some(demo.code.to_owned())),
-        name: Set(demo.name.to_owned()),
-        description: Set(Some(demo.description.to_owned())),
-        currency: Set("INR".to_owned()),
-        bundle_price: Set(Some(demo.bundle_price)),
-        validity_days: Set(None),
-        version: NotSet,
-        archived_at: Set(None),
-        created_at: Set(now),
-    };
-    Ok(row.insert(transaction).await?.id)
 }

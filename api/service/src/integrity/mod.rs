@@ -22,7 +22,9 @@ use serde::Serialize;
 
 use crate::database::{Database, Unreadable};
 
-pub(super) use rules::{ColumnFault, fault_of_course, fault_of_orphan, fault_of_subject};
+pub(super) use rules::{
+    ColumnFault, MAX_PRICE_MINOR_UNITS, MAX_VALIDITY_DAYS, fault_of_course, fault_of_orphan, fault_of_subject,
+};
 
 /// Maximum number of rows of a table that are named.
 const MAX_ROWS_PER_TABLE: usize = 100;

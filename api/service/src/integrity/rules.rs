@@ -73,9 +73,9 @@ pub(super) fn disallowed(backend: DbBackend, table: &str, column: &str, value: &
 }
 
 /// Maximum price in minor units. It keeps the sum of any selection within 64 bits.
-const MAX_PRICE_MINOR_UNITS: i64 = 1_000_000_000_000;
+pub(crate) const MAX_PRICE_MINOR_UNITS: i64 = 1_000_000_000_000;
 /// Maximum validity of a purchase, in days.
-const MAX_VALIDITY_DAYS: i32 = 36_500;
+pub(crate) const MAX_VALIDITY_DAYS: i32 = 36_500;
 
 /// A value in a row of the catalogue that prevents the sale.
 pub(crate) struct ColumnFault {

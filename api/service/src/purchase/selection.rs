@@ -133,12 +133,16 @@ pub(crate) async fn resolve(
     now: DateTime<Utc>,
 ) -> Result<ResolvedSelection, Error<SelectionRefusal>> {
     selection.check_shape()?;
-    let course = course::Entity::find_by_id(selection.course_id)
+    let mut course = course::Entity::find_by_id(selection.course_id)
         .one(connection)
         .await?
         .ok_or(SelectionRefusal::CourseNotFound)?;
     let mut wanted = match selection.purchase_type {
-        PurchaseType::FullBundle => subjects_of(connection, course.id).await?,
+        PurchaseType::FullBundle => {
+            let bundle = bundle_of(connection, course.id).await?;
+            course = bundle.0.unwrap_or(course);
+            bundle.1
+        }
         PurchaseType::SingleSubject | PurchaseType::MultipleSubjects => chosen(connection, selection).await?,
     };
 
@@ -187,16 +191,22 @@ async fn owned_and_lapsed(
     Ok((owned, lapsed))
 }
 
-/// Reads all subjects of a course.
-async fn subjects_of(
+/// Reads all subjects of a course together with the course itself. None if the course has no subjects.
+///
+/// One statement reads both. Between two statements, a change of the bundle price and of the subjects' prices could be
+/// committed, and the bundle would get a price that it never had.
+async fn bundle_of(
     connection: &impl ConnectionTrait,
     course: CourseId,
-) -> Result<Vec<subject::Model>, DbErr> {
-    subject::Entity::find()
+) -> Result<(Option<course::Model>, Vec<subject::Model>), DbErr> {
+    let rows = subject::Entity::find()
+        .find_also_related(course::Entity)
         .filter(subject::Column::CourseId.eq(course))
         .order_by_asc(subject::Column::Id)
         .all(connection)
-        .await
+        .await?;
+    let (subjects, courses): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
+    Ok((courses.into_iter().flatten().next(), subjects))
 }
 
 /// Reads the subjects that the buyer chose, and checks that they belong to the course.

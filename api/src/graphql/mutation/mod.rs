@@ -1,6 +1,7 @@
 //! The mutation root, with one file for each topic.
 
 mod account;
+mod authoring;
 mod cart;
 mod extra_time;
 mod purchase;
@@ -22,4 +23,6 @@ pub struct Mutation(
     test_settings::TestSettingsMutation,
     question_bank::QuestionBankMutation,
     question_key::QuestionKeyMutation,
+    authoring::CourseMutation,
+    authoring::SubjectMutation,
 );

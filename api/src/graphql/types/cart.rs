@@ -3,10 +3,11 @@
 use async_graphql::{Context, Object};
 use jishu_entity::UserId;
 
+use super::cart_change::CartChange;
 use super::{PurchaseQuote, Subject};
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::ApiResult;
-use jishu_service::cart;
+use jishu_service::{cart, cart_changes};
 
 pub(in crate::graphql) struct Cart {
     owner: UserId,
@@ -23,6 +24,13 @@ impl Cart {
     /// The number of subjects in the cart.
     async fn total_count(&self, ctx: &Context<'_>) -> ApiResult<u64> {
         Ok(cart::count(ctx.services()?, self.owner).await?)
+    }
+
+    /// The subjects that have changed since they were added, in the order in which they were added. Show them before
+    /// the purchase. To accept a new price, remove the subject and add it again.
+    async fn changes(&self, ctx: &Context<'_>) -> ApiResult<Vec<CartChange>> {
+        let changes = cart_changes::changes(ctx.services()?, self.owner).await?;
+        Ok(changes.into_iter().map(CartChange::from).collect())
     }
 
     /// The price of the cart now, as one quote for each course, since a purchase covers one course. Subjects that

@@ -6,12 +6,13 @@ use async_graphql::{Context, ID, Object};
 use graphql_engine::page_arguments;
 use jishu_entity::CourseId;
 
+use super::catalogue_page::subjects_of;
 use super::{Money, Subject, money};
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::ApiResult;
 use crate::graphql::node::GlobalKey;
-use crate::graphql::pagination::{Connection, ListNode, PageArgs, connect, slice};
-use jishu_service::catalog::{CatalogCourse, Snapshot};
+use crate::graphql::pagination::{Connection, ListNode, PageArgs};
+use jishu_service::catalog::CatalogCourse;
 
 #[derive(Clone)]
 pub(in crate::graphql) struct Course {
@@ -25,6 +26,16 @@ impl Course {
     /// The global id of the course. It is opaque: do not parse it.
     pub(in crate::graphql) async fn id(&self) -> ID {
         self.course.row.id.global()
+    }
+
+    /// The code of the course: its stable name in files. Null if it has none.
+    async fn code(&self) -> Option<&str> {
+        self.course.row.code.as_deref()
+    }
+
+    /// The number of the present state of the course. Each change adds 1. An edit must send it.
+    async fn version(&self) -> i32 {
+        self.course.row.version
     }
 
     /// The name of the course.
@@ -55,10 +66,7 @@ impl Course {
 
     /// The subjects of the course that are sold, in the order in which they were added.
     async fn subjects(&self, ctx: &Context<'_>, #[page] page: PageArgs) -> ApiResult<SubjectConnection> {
-        let request = page.request(ctx, "Subject")?;
-        let rows: Vec<_> = self.course.subjects_on_sale().cloned().collect();
-        let total = ItemCount { items: rows.len() };
-        connect("Subject", slice(&rows, |row| row.id.0, request), |row| row.id.0, Subject::new, total)
+        subjects_of(ctx, page, self.course.subjects_on_sale())
     }
 }
 
@@ -84,6 +92,12 @@ pub(in crate::graphql) struct ItemCount {
     items: usize,
 }
 
+impl ItemCount {
+    pub(super) fn of<T>(items: &[T]) -> Self {
+        Self { items: items.len() }
+    }
+}
+
 #[Object]
 impl ItemCount {
     /// The total number of items.
@@ -96,27 +110,4 @@ impl ListNode for Subject {
     const NAME: &'static str = "Subject";
 }
 
-type SubjectConnection = Connection<Subject, ItemCount>;
-
-/// Lists the courses that are sold and whose name or description contains `search`, ignoring case.
-pub(in crate::graphql) fn course_page(
-    ctx: &Context<'_>,
-    snapshot: &Snapshot,
-    args: PageArgs,
-    search: Option<&str>,
-) -> ApiResult<CourseConnection> {
-    let request = args.request(ctx, "Course")?;
-    let needle = search.map(|search| search.trim().to_lowercase()).filter(|search| !search.is_empty());
-    let found = |text: &str| needle.as_ref().is_none_or(|needle| text.to_lowercase().contains(needle));
-    let rows: Vec<_> = snapshot
-        .courses_on_sale()
-        .filter(|course| found(&course.row.name) || course.row.description.as_deref().is_some_and(found))
-        .cloned()
-        .collect();
-    let total = ItemCount { items: rows.len() };
-    let key = |row: &Arc<CatalogCourse>| {
-        let CourseId(id) = row.row.id;
-        id
-    };
-    connect("Course", slice(&rows, key, request), key, Course::new, total)
-}
+pub(in crate::graphql) type SubjectConnection = Connection<Subject, ItemCount>;

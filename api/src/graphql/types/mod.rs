@@ -5,12 +5,15 @@ mod card;
 mod card_batch;
 mod card_page;
 mod cart;
+mod cart_change;
+mod catalogue_page;
 mod course;
 mod entitlement;
 mod learner;
 mod marking_scheme;
 mod mock_test_attempt;
 mod money;
+mod offer;
 mod progress;
 mod purchase;
 mod question_bank;
@@ -18,6 +21,7 @@ mod quote;
 mod session_paper;
 mod session_question;
 mod session_result;
+mod stale_edit;
 mod subject;
 mod test_session;
 mod user;
@@ -30,13 +34,15 @@ pub(super) use card_page::{
     CardArgs, MockTestAttemptConnection, MockTestAttemptFilter, MockTestAttemptOrder, card_page,
 };
 pub(super) use cart::Cart;
-pub(super) use course::{Course, CourseConnection, course_page};
+pub(super) use catalogue_page::{catalogue_course_page, catalogue_subject_page, course_page};
+pub(super) use course::{Course, CourseConnection, SubjectConnection};
 pub(super) use entitlement::Entitlement;
 pub(super) use learner::Learner;
 pub(super) use marking_scheme::{Difficulty, GradingMethod, MarkingScheme, ReviewPolicy};
 pub(super) use mock_test_attempt::{MockTestAttempt, MockTestAttemptStatus};
 pub(super) use money::Money;
 pub(super) use money::money;
+pub(super) use offer::Offer;
 pub(super) use progress::{Progress, TopicResult};
 pub(super) use purchase::{Purchase, PurchaseType};
 pub(super) use question_bank::{
@@ -45,6 +51,7 @@ pub(super) use question_bank::{
 pub(super) use quote::PurchaseQuote;
 pub(super) use session_paper::SessionPaper;
 pub(super) use session_question::option_place;
+pub(super) use stale_edit::StaleEditError;
 pub(super) use subject::Subject;
 pub(super) use test_session::{TestSession, TestSessionConnection, TestSessionStatus, session_page};
 pub(super) use user::{Role, User};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_graphql::{Context, ID, Object};
 use jishu_entity::{SubjectId, subject};
 
-use super::{Course, Entitlement, MarkingScheme, Money, money};
+use super::{Course, Entitlement, MarkingScheme, Money, Offer, money};
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiResult, Nullable};
 use crate::graphql::node::GlobalKey;
@@ -29,6 +29,16 @@ impl Subject {
         Course::load(ctx, self.row.course_id).await
     }
 
+    /// The code of the subject: its stable name in files, unique in its course. Null if it has none.
+    async fn code(&self) -> Option<&str> {
+        self.row.code.as_deref()
+    }
+
+    /// The number of the present state of the subject. Each change adds 1. An edit must send it.
+    async fn version(&self) -> i32 {
+        self.row.version
+    }
+
     /// The name of the subject.
     async fn name(&self) -> &str {
         &self.row.name
@@ -43,6 +53,18 @@ impl Subject {
     async fn price(&self, ctx: &Context<'_>) -> ApiResult<Money> {
         let now = ctx.services()?.clock.now();
         self.money(ctx, pricing::price_of(&self.row, now)).await
+    }
+
+    /// The offer that is set, also before it starts and after it ends. Null if none is set.
+    async fn offer(&self, ctx: &Context<'_>) -> Nullable<Offer> {
+        let services = match ctx.services() {
+            Ok(services) => services,
+            Err(error) => return Some(Err(error)),
+        };
+        match services.catalog.course(self.row.course_id).await {
+            Ok(course) => Offer::of(&self.row, &course.row.currency).map(Ok),
+            Err(fault) => Some(Err(fault.into())),
+        }
     }
 
     /// The number of test cards that a purchase creates. The default is 50.

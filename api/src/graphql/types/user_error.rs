@@ -3,7 +3,7 @@
 use async_graphql::{Enum, ID, Interface, SimpleObject};
 use jishu_entity::SubjectId;
 
-use super::PurchaseQuote;
+use super::{PurchaseQuote, StaleEditError};
 use crate::graphql::node::GlobalKey;
 use jishu_service::purchase::SelectionRefusal;
 
@@ -99,6 +99,27 @@ pub(in crate::graphql) enum ErrorCode {
     ReasonInvalid,
     /// The topic is blank or too long, or it contains control characters.
     TopicInvalid,
+    /// Somebody has changed the course or the subject since its version was read. Compare the two states, and send the
+    /// edit again with the current version.
+    StaleEdit,
+    /// Another course has this code, or another subject of the same course.
+    CodeTaken,
+    /// The code is malformed.
+    CodeInvalid,
+    /// The course or the subject has a code, and a code never changes.
+    CodeFixed,
+    /// The description is too long or contains control characters.
+    DescriptionInvalid,
+    /// There is no such currency.
+    CurrencyInvalid,
+    /// The price is out of range, or has more decimal places than its currency.
+    PriceInvalid,
+    /// The offer costs more than the list price, or its times are not allowed.
+    OfferInvalid,
+    /// The number of days is out of range.
+    ValidityDaysInvalid,
+    /// The number of mock tests is out of range.
+    TotalMockTestsInvalid,
 }
 
 /// An expected error, which a screen is designed to show. Invalid documents, missing sign-in and server faults are
@@ -123,6 +144,7 @@ pub(in crate::graphql) enum UserError {
     PriceChanged(PriceChangedError),
     AttemptsExhausted(AttemptsExhaustedError),
     Answers(AnswersError),
+    StaleEdit(StaleEditError),
 }
 
 /// An argument that was refused.
@@ -243,6 +265,7 @@ impl UserError {
             Self::PriceChanged(error) => &error.message,
             Self::AttemptsExhausted(error) => &error.message,
             Self::Answers(error) => &error.message,
+            Self::StaleEdit(error) => &error.message,
         }
     }
 

@@ -1,0 +1,105 @@
+//! The transactions that change courses.
+
+use jishu_entity::{CourseId, course};
+use sea_orm::{DatabaseTransaction, EntityTrait};
+
+use super::{Authorship, CourseEdit, CurrentRow, EditRefusal, NewCourse, reload, store};
+use crate::Services;
+use crate::account::Author;
+use crate::database::{WritePolicy, lock_course};
+use crate::error::Error;
+
+struct CourseCommand {
+    id: CourseId,
+    /// The version that the author read. None if the change does not depend on it.
+    version: Option<i32>,
+    edit: CourseEdit,
+    authorship: Authorship,
+}
+
+/// Creates a course. It is on sale at once, unless it is created archived.
+///
+/// # Errors
+/// See [`EditRefusal`].
+pub async fn create_course(
+    services: &Services,
+    author: Author,
+    course: NewCourse,
+) -> Result<course::Model, Error<EditRefusal>> {
+    let authorship = Authorship { by: Some(author.id()), at: services.clock.now() };
+    let row = course.row(authorship.at).map_err(EditRefusal::Invalid)?;
+    // If the response to COMMIT is lost, a second run would report that the code is taken.
+    let policy = WritePolicy::not_idempotent("course.create");
+    let row = services
+        .database
+        .write(policy, (row, authorship), |transaction, (row, authorship)| {
+            Box::pin(async move {
+                store::insert_course(transaction, *authorship, row.clone()).await.map_err(store::code_taken)
+            })
+        })
+        .await?;
+    reload(services).await;
+    Ok(row)
+}
+
+/// Changes a course, if it still has this version.
+///
+/// # Errors
+/// See [`EditRefusal`].
+pub async fn update_course(
+    services: &Services,
+    author: Author,
+    (id, version): (CourseId, i32),
+    edit: CourseEdit,
+) -> Result<course::Model, Error<EditRefusal>> {
+    let authorship = Authorship { by: Some(author.id()), at: services.clock.now() };
+    let command = CourseCommand { id, version: Some(version), edit, authorship };
+    // A second run would report that the version is stale.
+    change(services, WritePolicy::not_idempotent("course.update"), command).await
+}
+
+/// Archives a course, or restores it. Does nothing if the course is in that state already.
+///
+/// # Errors
+/// See [`EditRefusal`].
+pub async fn set_course_archived(
+    services: &Services,
+    author: Author,
+    id: CourseId,
+    archived: bool,
+) -> Result<course::Model, Error<EditRefusal>> {
+    let authorship = Authorship { by: Some(author.id()), at: services.clock.now() };
+    let edit = CourseEdit { archived: Some(archived), ..CourseEdit::default() };
+    let command = CourseCommand { id, version: None, edit, authorship };
+    change(services, WritePolicy::idempotent("course.archive"), command).await
+}
+
+async fn change(
+    services: &Services,
+    policy: WritePolicy,
+    command: CourseCommand,
+) -> Result<course::Model, Error<EditRefusal>> {
+    let row = services
+        .database
+        .write_for(command.id, policy, command, |transaction, command| Box::pin(run(transaction, command)))
+        .await?;
+    reload(services).await;
+    Ok(row)
+}
+
+async fn run(
+    transaction: &DatabaseTransaction,
+    command: &CourseCommand,
+) -> Result<course::Model, Error<EditRefusal>> {
+    let id = command.id;
+    if !lock_course(transaction, id).await? {
+        return Err(EditRefusal::CourseNotFound.into());
+    }
+    let before = course::Entity::find_by_id(id).one(transaction).await?.ok_or(EditRefusal::CourseNotFound)?;
+    if command.version.is_some_and(|version| version != before.version) {
+        return Err(EditRefusal::Stale(CurrentRow::Course(id, before.version)).into());
+    }
+    let mut after = before.clone();
+    command.edit.apply_to(&mut after, command.authorship.at).map_err(EditRefusal::Invalid)?;
+    store::save_course(transaction, command.authorship, &before, after).await.map_err(store::code_taken)
+}

@@ -1,0 +1,164 @@
+//! The transaction that applies a file.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+use jishu_entity::{CourseId, SubjectId};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr};
+
+use super::document::CatalogueDocument;
+use super::plan::{self, CourseStep, Plan, RowStep};
+use super::stored::StoredCatalogue;
+use super::{CatalogueFileRefusal, CatalogueReport};
+use crate::authoring::{Authorship, store};
+use crate::database::{Database, WritePolicy, lock_course, lock_subject};
+use crate::error::Error;
+
+/// How to apply a file.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ApplyMode {
+    /// Whether to report the changes without making them.
+    pub dry_run: bool,
+    /// Whether to archive what the file does not name.
+    pub archive_missing: bool,
+    /// Whether to leave courses and subjects alone that exist already.
+    pub keep_existing: bool,
+}
+
+struct ApplyCommand {
+    document: CatalogueDocument,
+    mode: ApplyMode,
+    now: DateTime<Utc>,
+}
+
+/// Makes the catalogue equal to a file, or changes nothing. Returns what it changed.
+///
+/// # Errors
+/// See [`CatalogueFileRefusal`].
+pub async fn apply(
+    database: &Database,
+    now: DateTime<Utc>,
+    text: &str,
+    mode: ApplyMode,
+) -> Result<CatalogueReport, Error<CatalogueFileRefusal>> {
+    apply_document(database, now, CatalogueDocument::parse(text)?, mode).await
+}
+
+/// Does the same as [`apply`] with a file that was read already.
+///
+/// # Errors
+/// See [`CatalogueFileRefusal`].
+pub(crate) async fn apply_document(
+    database: &Database,
+    now: DateTime<Utc>,
+    document: CatalogueDocument,
+    mode: ApplyMode,
+) -> Result<CatalogueReport, Error<CatalogueFileRefusal>> {
+    let command = ApplyCommand { document, mode, now };
+    if mode.dry_run {
+        return Ok(plan(database.reader(), &command).await?.report);
+    }
+    // If another node creates the same course at the same time, a second run finds it.
+    let policy = WritePolicy::idempotent("catalogue.apply").retry_taken_keys();
+    database.write(policy, command, |transaction, command| Box::pin(run(transaction, command))).await
+}
+
+/// Compares the file with the database.
+async fn plan(
+    connection: &impl ConnectionTrait,
+    command: &ApplyCommand,
+) -> Result<Plan, Error<CatalogueFileRefusal>> {
+    let stored = StoredCatalogue::read(connection).await?;
+    let plan = plan::make(&command.document, &stored, command.mode, command.now);
+    plan.map_err(|problems| CatalogueFileRefusal::Invalid(problems).into())
+}
+
+/// Locks the rows that the file changes, and changes them.
+///
+/// A row may change before it is locked. So the file is compared again after each lock, until all changes are of locked
+/// rows. Other rows are not locked, so that sales go on.
+async fn run(
+    transaction: &DatabaseTransaction,
+    command: &ApplyCommand,
+) -> Result<CatalogueReport, Error<CatalogueFileRefusal>> {
+    let mut locked = Rows::default();
+    loop {
+        let plan = plan(transaction, command).await?;
+        let changed = Rows::changed_by(&plan);
+        if changed.is_within(&locked) {
+            let authorship = Authorship { by: None, at: command.now };
+            for step in plan.courses {
+                write(transaction, authorship, step).await?;
+            }
+            return Ok(plan.report);
+        }
+        for id in changed.courses.difference(&locked.courses) {
+            lock_course(transaction, *id).await?;
+        }
+        for id in changed.subjects.difference(&locked.subjects) {
+            lock_subject(transaction, *id).await?;
+        }
+        locked.courses.extend(changed.courses);
+        locked.subjects.extend(changed.subjects);
+    }
+}
+
+/// Rows of the catalogue, in the order in which they are locked.
+#[derive(Default)]
+struct Rows {
+    courses: BTreeSet<CourseId>,
+    subjects: BTreeSet<SubjectId>,
+}
+
+impl Rows {
+    /// Returns the existing rows that a plan changes, and the courses to which it adds subjects.
+    fn changed_by(plan: &Plan) -> Self {
+        let mut rows = Self::default();
+        for CourseStep { course, subjects } in &plan.courses {
+            let adds = subjects.iter().any(|subject| matches!(subject, RowStep::Create(_)));
+            match course {
+                RowStep::Save { before, .. } => rows.courses.extend([before.id]),
+                RowStep::Keep(row) if adds => rows.courses.extend([row.id]),
+                RowStep::Keep(_) | RowStep::Create(_) => {}
+            }
+            rows.subjects.extend(subjects.iter().filter_map(|subject| match subject {
+                RowStep::Save { before, .. } => Some(before.id),
+                RowStep::Create(_) | RowStep::Keep(_) => None,
+            }));
+        }
+        rows
+    }
+
+    fn is_within(&self, locked: &Self) -> bool {
+        self.courses.is_subset(&locked.courses) && self.subjects.is_subset(&locked.subjects)
+    }
+}
+
+/// Stores a course and its subjects.
+async fn write(
+    transaction: &DatabaseTransaction,
+    authorship: Authorship,
+    step: CourseStep,
+) -> Result<(), DbErr> {
+    let course = match step.course {
+        RowStep::Create(row) => store::insert_course(transaction, authorship, row).await?,
+        RowStep::Save { before, after } => {
+            store::save_course(transaction, authorship, &before, after).await?
+        }
+        RowStep::Keep(row) => row,
+    };
+    let currency = &course.currency;
+    for subject in step.subjects {
+        match subject {
+            RowStep::Create(mut row) => {
+                row.course_id = course.id;
+                store::insert_subject(transaction, authorship, row, currency).await?;
+            }
+            RowStep::Save { before, after } => {
+                store::save_subject(transaction, authorship, &before, after, currency).await?;
+            }
+            RowStep::Keep(_) => {}
+        }
+    }
+    Ok(())
+}

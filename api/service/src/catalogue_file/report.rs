@@ -1,0 +1,122 @@
+//! What a catalogue file changes.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use crate::audit::StateChange;
+
+/// A course or a subject by its code.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CatalogueName {
+    /// The code of the course.
+    pub course: String,
+    /// The code of the subject. None for the course itself.
+    pub subject: Option<String>,
+}
+
+impl CatalogueName {
+    pub(super) fn course(code: &str) -> Self {
+        Self { course: code.to_owned(), subject: None }
+    }
+
+    pub(super) fn subject(course: &str, code: &str) -> Self {
+        Self { course: course.to_owned(), subject: Some(code.to_owned()) }
+    }
+}
+
+impl fmt::Display for CatalogueName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.subject {
+            None => write!(formatter, "course {}", self.course),
+            Some(subject) => write!(formatter, "subject {}/{subject}", self.course),
+        }
+    }
+}
+
+/// The way in which a file changes a course or a subject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CatalogueChangeKind {
+    /// It is new.
+    Created,
+    /// Some of its values change.
+    Updated,
+    /// It leaves the catalogue.
+    Archived,
+    /// It is sold again. Other values may change, too.
+    Restored,
+}
+
+/// A value before and after a change, as text. None if there is no value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangedValue {
+    /// The path of the value in a file, such as `offer.price`.
+    pub field: String,
+    /// The value before.
+    pub before: Option<String>,
+    /// The value after.
+    pub after: Option<String>,
+}
+
+/// A course or a subject that a file changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CatalogueChange {
+    /// The course or the subject.
+    pub name: CatalogueName,
+    /// The way in which it changes.
+    pub kind: CatalogueChangeKind,
+    /// The values that change.
+    pub values: Vec<ChangedValue>,
+}
+
+/// All that a file changes, and what it leaves alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CatalogueReport {
+    /// The changes, in the order of the file. Those that the file does not name come last.
+    pub changes: Vec<CatalogueChange>,
+    /// The courses and subjects on sale that the file does not name. Empty if they are archived.
+    pub missing: Vec<CatalogueName>,
+    /// The names of courses and subjects without a code. A file cannot name them.
+    pub without_code: Vec<String>,
+}
+
+impl CatalogueChange {
+    pub(super) fn new(name: CatalogueName, kind: CatalogueChangeKind, change: &StateChange) -> Self {
+        let is_told = |field: &str, after: Option<&Value>| {
+            kind != CatalogueChangeKind::Created || field != "code" && after != Some(&Value::Bool(false))
+        };
+        let values = change.values().filter(|(field, _, after)| is_told(field, *after));
+        let values = values.map(|(field, before, after)| ChangedValue {
+            field: key_of(field).to_owned(),
+            before: before.and_then(text),
+            after: after.and_then(text),
+        });
+        Self { name, kind, values: values.collect() }
+    }
+}
+
+/// Returns the key that the file has for a field of the audit trail.
+fn key_of(field: &str) -> &str {
+    match field {
+        "offerPrice" => "offer.price",
+        "offerStartsAt" => "offer.startsAt",
+        "offerEndsAt" => "offer.endsAt",
+        "marksCorrect" => "markingScheme.correct",
+        "marksWrong" => "markingScheme.wrong",
+        "marksUnanswered" => "markingScheme.unanswered",
+        "questionsPerTest" => "markingScheme.questionsPerTest",
+        "timeLimitSeconds" => "markingScheme.timeLimitSeconds",
+        "maxAttempts" => "markingScheme.maxAttempts",
+        "gradingMethod" => "markingScheme.gradingMethod",
+        "reviewPolicy" => "markingScheme.review",
+        other => other,
+    }
+}
+
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    }
+}

@@ -1,0 +1,180 @@
+//! `jishu catalogue`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::serve::refuse_pending;
+use super::{CommandResult, with_current_database, with_database};
+use crate::config::DatabaseConfig;
+use jishu_service::Error;
+use jishu_service::catalogue_file::{
+    self, ApplyMode, CatalogueChange, CatalogueChangeKind, CatalogueFileRefusal, CatalogueReport,
+};
+use jishu_service::clock::{Clock, SystemClock};
+
+#[derive(Args, Debug)]
+pub(super) struct CatalogueArgs {
+    #[command(subcommand)]
+    command: CatalogueCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum CatalogueCommand {
+    /// Make the courses and subjects equal to a file, all or none, and print what changes. A running server shows the
+    /// changes within seconds.
+    Apply(ApplyArgs),
+    /// Export all courses and subjects as a file for `apply`. Reports on standard error those without a code, which
+    /// the file cannot name.
+    Export(ExportArgs),
+}
+
+#[derive(Args, Debug)]
+struct ApplyArgs {
+    /// The file in YAML, as `export` writes it.
+    file: PathBuf,
+
+    /// Print what would change, but write nothing.
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Archive the courses and subjects that the file does not name. Without this flag, they stay on sale and are
+    /// listed.
+    #[arg(long)]
+    archive_missing: bool,
+
+    #[command(flatten)]
+    database: DatabaseConfig,
+}
+
+#[derive(Args, Debug)]
+struct ExportArgs {
+    /// The file to write. Without it, the export goes to standard output.
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    #[command(flatten)]
+    database: DatabaseConfig,
+}
+
+pub(super) async fn run(args: CatalogueArgs) -> CommandResult {
+    match args.command {
+        CatalogueCommand::Apply(args) => apply(args).await,
+        CatalogueCommand::Export(args) => export(args).await,
+    }
+}
+
+async fn apply(args: ApplyArgs) -> CommandResult {
+    let ApplyArgs { file, dry_run, archive_missing, database: config } = args;
+    let name = file.display().to_string();
+    let text =
+        tokio::fs::read_to_string(&file).await.map_err(|error| format!("cannot read {name}: {error}"))?;
+    let mode = ApplyMode { dry_run, archive_missing, keep_existing: false };
+    let apply = async |database: &_| {
+        let applied = catalogue_file::apply(database, SystemClock.now(), &text, mode).await;
+        applied.map_err(|error| failure(&name, error).into())
+    };
+    let report = if dry_run {
+        with_current_database(&config, apply).await?
+    } else {
+        // The first file may be applied before a server has made the database.
+        with_database(&config.options(), async |database| {
+            if config.is_embedded() {
+                database.migrate_up().await?;
+            } else {
+                refuse_pending(database).await?;
+            }
+            apply(database).await
+        })
+        .await?
+    };
+    print_report(&report, mode);
+    Ok(())
+}
+
+/// Returns the message about a file that was not applied. Each line names the file and the line in it.
+fn failure(file: &str, error: Error<CatalogueFileRefusal>) -> String {
+    let at = |line: Option<u64>| line.map_or_else(|| file.to_owned(), |line| format!("{file}:{line}"));
+    match error {
+        Error::Refused(CatalogueFileRefusal::Unreadable { line, message }) => {
+            format!("{}: {message}. Nothing was changed", at(line))
+        }
+        Error::Refused(CatalogueFileRefusal::Invalid(problems)) => {
+            let lines: Vec<String> =
+                problems.iter().map(|problem| format!("{}: {problem}", at(Some(problem.line)))).collect();
+            format!("the file was not applied, and nothing was changed\n{}", lines.join("\n"))
+        }
+        Error::Failed(fault) => fault.to_string(),
+    }
+}
+
+fn print_report(report: &CatalogueReport, mode: ApplyMode) {
+    for change in &report.changes {
+        print_change(change);
+    }
+    for name in &report.missing {
+        println!("not in the file: {name}; it stays on sale. To archive it, add --archive-missing");
+    }
+    for name in &report.without_code {
+        println!("skipped: {name} has no code. To give it one, use `updateCourse` or `updateSubject`");
+    }
+    let count = |kind| report.changes.iter().filter(|change| change.kind == kind).count();
+    if report.changes.is_empty() {
+        println!("nothing to change");
+        return;
+    }
+    println!(
+        "{}{} new, {} changed, {} archived, {} restored",
+        if mode.dry_run { "Dry run, nothing was written: " } else { "" },
+        count(CatalogueChangeKind::Created),
+        count(CatalogueChangeKind::Updated),
+        count(CatalogueChangeKind::Archived),
+        count(CatalogueChangeKind::Restored),
+    );
+}
+
+fn print_change(CatalogueChange { name, kind, values }: &CatalogueChange) {
+    let kind = match kind {
+        CatalogueChangeKind::Created => "new",
+        CatalogueChangeKind::Updated => "changed",
+        CatalogueChangeKind::Archived => "archived",
+        CatalogueChangeKind::Restored => "restored",
+    };
+    println!("{kind}: {name}");
+    for value in values {
+        let after = value.after.as_deref().map_or_else(|| "none".to_owned(), indented);
+        match value.before.as_deref().map(indented) {
+            None if kind == "new" => println!("    {}: {after}", value.field),
+            before => {
+                let before = before.unwrap_or_else(|| "none".to_owned());
+                println!("    {}: {before} -> {after}", value.field);
+            }
+        }
+    }
+}
+
+/// Returns a text whose further lines are indented below the first.
+fn indented(text: &str) -> String {
+    text.replace('\n', "\n        ")
+}
+
+async fn export(args: ExportArgs) -> CommandResult {
+    let ExportArgs { output, database } = args;
+    let exported = with_database(&database.options_to_look(), async |database| {
+        refuse_pending(database).await?;
+        Ok(catalogue_file::export(database).await?)
+    })
+    .await?;
+    for name in &exported.without_code {
+        eprintln!(
+            "jishu: skipped: {name} has no code. To give it one, use `updateCourse` or `updateSubject`"
+        );
+    }
+    match output {
+        None => print!("{}", exported.text),
+        Some(file) => tokio::fs::write(&file, exported.text)
+            .await
+            .map_err(|error| format!("cannot write {}: {error}", file.display()))?,
+    }
+    Ok(())
+}
