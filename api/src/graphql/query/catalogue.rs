@@ -19,6 +19,7 @@ pub(in crate::graphql) struct CatalogueQuery;
 #[Object]
 impl CatalogueQuery {
     /// All courses, oldest first, those that are not sold included. Only for AUTHOR and ADMIN.
+    #[expect(clippy::too_many_arguments, reason = "the arguments of a connection, a search and a filter")]
     async fn catalogue_courses(
         &self,
         ctx: &Context<'_>,
@@ -35,6 +36,7 @@ impl CatalogueQuery {
     }
 
     /// All subjects of a course, oldest first, those that are not sold included. Only for AUTHOR and ADMIN.
+    #[expect(clippy::too_many_arguments, reason = "a course, the arguments of a connection and a filter")]
     async fn catalogue_subjects(
         &self,
         ctx: &Context<'_>,

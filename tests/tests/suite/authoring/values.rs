@@ -15,8 +15,10 @@ on_each_database!(
 
 /// Returns an object with some values replaced or added.
 fn with(base: &Value, changes: Value) -> Value {
-    let mut all = base.as_object().unwrap().clone();
-    all.extend(changes.as_object().unwrap().clone());
+    let (Value::Object(mut all), Value::Object(changes)) = (base.clone(), changes) else {
+        panic!("two objects are expected")
+    };
+    all.extend(changes);
     Value::Object(all)
 }
 
