@@ -5,6 +5,7 @@ mod graphql;
 mod listen;
 mod live;
 mod sittings;
+mod time_zone;
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ pub use graphql::GraphqlConfig;
 pub use listen::ListenAddress;
 pub use live::LiveConfig;
 pub use sittings::SittingsConfig;
+pub use time_zone::TimeZoneConfig;
 
 /// The database to use.
 #[derive(Args, Clone, Debug)]
@@ -151,6 +153,10 @@ pub struct ServeConfig {
     /// The tax that prices include, in percent, with at most two decimal places.
     #[arg(long, env = "JISHU_TAX_PERCENT", default_value = "0", value_name = "PERCENT", value_parser = tax_rate)]
     pub tax_percent: TaxRate,
+
+    /// The time zone of reports.
+    #[command(flatten)]
+    pub time_zone: TimeZoneConfig,
 
     /// Milliseconds between reads of the catalogue, which show the changes of other nodes and programs.
     #[arg(long, env = "JISHU_CATALOG_REFRESH_MS", default_value_t = 2_000, value_name = "MILLISECONDS",

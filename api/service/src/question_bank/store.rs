@@ -13,12 +13,13 @@ use sea_orm::{
     ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr,
     EntityTrait, QueryFilter, QuerySelect,
 };
+use serde_json::json;
 
 use super::columns;
 use super::correct::{self, CorrectionAuthorship, KeyCorrection};
 use super::import::ImportRefusal;
 use super::plan::{ImportOutcome, plan};
-use crate::audit;
+use crate::audit::{self, StateChange};
 use crate::database::lock_subject;
 use crate::error::{Error, Fault};
 
@@ -101,7 +102,7 @@ pub(super) async fn store(
         correct::record(transaction, authorship, &corrections).await?;
     }
     if outcome.created + outcome.updated > 0 {
-        append_audit_event(transaction, batch).await?;
+        append_audit_event(transaction, batch, &outcome).await?;
     }
     outcome.claimed.extend(plan.matched.iter().map(|it| it.question));
     Ok(outcome)
@@ -284,7 +285,13 @@ async fn insert_options(
     Ok(())
 }
 
-async fn append_audit_event(transaction: &DatabaseTransaction, batch: &ImportBatch) -> Result<(), DbErr> {
-    let SubjectId(target_id) = batch.subject_id;
-    audit::append(transaction, batch.now, batch.actor, QUESTIONS_IMPORTED, ("subjects", target_id)).await
+async fn append_audit_event(
+    transaction: &DatabaseTransaction,
+    batch: &ImportBatch,
+    outcome: &ImportOutcome,
+) -> Result<(), DbErr> {
+    let target = ("subjects", batch.subject_id.0);
+    let change = json!({ "questionsCreated": outcome.created, "questionsUpdated": outcome.updated });
+    let change = StateChange::created(change);
+    audit::append_change(transaction, batch.now, batch.actor, QUESTIONS_IMPORTED, target, &change).await
 }
