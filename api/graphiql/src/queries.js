@@ -1,6 +1,8 @@
 // The tabs of a first visit, in the order of use. Arguments stand in the text, not in variables, so that there is
 // one place to fill in. The lines of a comment have at most 39 characters, so that a phone does not break them.
 
+import { staffDocuments } from "./staff-queries.js";
+
 const catalogue = `# Welcome to jishu.
 #
 # This query lists the courses and
@@ -438,8 +440,14 @@ query MyProgress {
 }
 `;
 
-/** The tabs that GraphiQL opens on a first visit. */
-export const defaultTabs = [
+const ofLearners = [
   ...[catalogue, register, signIn, purchase, myTestCards, liveTestCards],
   ...[startTest, testClock, saveAnswers, submitTest, myProgress],
-].map((query) => ({ query }));
+];
+
+/** Returns the tabs that GraphiQL opens on a first visit. `role` is the one in the access token, if there is one. */
+export function defaultTabs(role) {
+  const ofStaff = staffDocuments[String(role).toUpperCase()];
+  const documents = ofStaff === undefined ? ofLearners : [...ofStaff, catalogue, signIn];
+  return documents.map((query) => ({ query }));
+}

@@ -112,7 +112,7 @@ pub struct ServeConfig {
     #[arg(long, env = "JISHU_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
     pub listen: ListenAddress,
 
-    /// Add a demo catalogue with questions and a learner with a known password, and print how to use them.
+    /// Add a demo catalogue with questions, and a learner and staff with known passwords. Print how to use them.
     #[arg(long, env = "JISHU_DEMO", value_parser = switch(false))]
     pub demo: bool,
 
