@@ -445,7 +445,7 @@ const ofLearners = [
   ...[startTest, testClock, saveAnswers, submitTest, myProgress],
 ];
 
-/** Returns the tabs that GraphiQL opens on a first visit. `role` is the one in the access token, if there is one. */
+/** Returns the tabs that GraphiQL opens on a first visit. The role is the one in the access token, if there is one. */
 export function defaultTabs(role) {
   const ofStaff = staffDocuments[String(role).toUpperCase()];
   const documents = ofStaff === undefined ? ofLearners : [...ofStaff, catalogue, signIn];

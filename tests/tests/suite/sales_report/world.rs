@@ -116,7 +116,7 @@ impl<'a> Books<'a> {
             price_paid: Set(line.amount),
             list_price: Set(line.list_price),
             tax: Set(line.tax),
-            test_cards: Set(0),
+            test_cards: Set(1),
             granted_at: Set(at),
             expires_at: Set(None),
             ended_at: Set(None),
