@@ -4,12 +4,13 @@ use chrono::{DateTime, Utc};
 use jishu_entity::{AuditEventId, UserId, audit_event, user};
 use sea_orm::sea_query::{Expr, ExprTrait, LikeExpr};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
-    Select, Value,
+    ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, Select, Value,
 };
 
 use super::Services;
 use super::account::Admin;
+use crate::database::comparable_time;
 use crate::page::{self, Keyset, Page, PageRequest};
 
 /// The character that makes the next character of a pattern stand for itself.
@@ -40,7 +41,7 @@ pub struct AuditFilter {
 }
 
 impl AuditFilter {
-    fn select(&self) -> Select<audit_event::Entity> {
+    fn select(&self, backend: DbBackend) -> Select<audit_event::Entity> {
         use audit_event::Column;
 
         let mut events = audit_event::Entity::find();
@@ -61,10 +62,10 @@ impl AuditFilter {
             None => {}
         }
         if let Some(from) = self.from {
-            events = events.filter(Column::At.gte(from));
+            events = events.filter(Column::At.gte(comparable_time(backend, from)));
         }
         if let Some(to) = self.to {
-            events = events.filter(Column::At.lt(to));
+            events = events.filter(Column::At.lt(comparable_time(backend, to)));
         }
         events
     }
@@ -96,7 +97,14 @@ pub async fn page(
     let keyset =
         Keyset { columns: vec![Expr::col((audit_event::Entity, audit_event::Column::Id))], descending: true };
     let key_values = |id: i64| vec![Value::from(id)];
-    page::fetch(services.database.reader(), filter.select(), &keyset, request, key_values).await
+    page::fetch(
+        services.database.reader(),
+        filter.select(services.database.backend()),
+        &keyset,
+        request,
+        key_values,
+    )
+    .await
 }
 
 /// Counts the events.
@@ -104,7 +112,7 @@ pub async fn page(
 /// # Errors
 /// Returns the database's error.
 pub async fn count(services: &Services, _by: Admin, filter: &AuditFilter) -> Result<u64, DbErr> {
-    filter.select().count(services.database.reader()).await
+    filter.select(services.database.backend()).count(services.database.reader()).await
 }
 
 /// Finds events by their ids.
@@ -145,7 +153,13 @@ pub async fn next(
 ) -> Result<Vec<audit_event::Model>, DbErr> {
     use audit_event::Column::Id;
 
-    filter.select().filter(Id.gt(after)).order_by_asc(Id).limit(limit).all(connection).await
+    filter
+        .select(connection.get_database_backend())
+        .filter(Id.gt(after))
+        .order_by_asc(Id)
+        .limit(limit)
+        .all(connection)
+        .await
 }
 
 /// Returns the greatest id of an event, or 0 if there is none.

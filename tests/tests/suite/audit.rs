@@ -123,6 +123,8 @@ async fn filters_choose_by_actor_target_action_and_time(app: Arc<TestApp>) {
         (json!({ "from": at(60) }), &[1, 2]),
         (json!({ "from": at(61), "to": at(120) }), &[]),
         (json!({ "to": at(120) }), &[0, 2, 3]),
+        (json!({ "from": "0000-01-01T00:00:00Z", "to": "9999-12-31T23:59:59Z" }), &[0, 1, 2, 3]),
+        (json!({ "from": "2100-01-01T00:00:00Z" }), &[]),
         (json!({ "action": "purchase.", "actorId": user, "from": at(61) }), &[1]),
     ] {
         let found = events(&admin, filter.clone()).await;

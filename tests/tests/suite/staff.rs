@@ -58,5 +58,7 @@ async fn a_promotion_takes_effect_at_the_next_request(app: Arc<TestApp>) {
     // For a learner's request the server does not read the role.
     let _ = app.take_statements();
     asha.run("{ __typename courses(first: 1) { totalCount } }").await;
-    assert_eq!(app.take_statements(), [""; 0]);
+    let statements = app.take_statements();
+    // The server reads the catalogue from time to time.
+    assert!(!statements.iter().any(|sql| sql.contains("users")), "{statements:#?}");
 }

@@ -11,11 +11,12 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use chrono_tz::Tz;
 use jishu_entity::{CourseId, SubjectId};
+use sea_orm::{ConnectionTrait, DbBackend};
 
 pub use days::start_of_day;
 
 use crate::account::Admin;
-use crate::database::Reader;
+use crate::database::{Reader, comparable_time};
 use crate::error::{Error, Refusal};
 use crate::{Services, database::Database};
 use days::{CalendarUnit, Interval, intervals};
@@ -170,7 +171,7 @@ async fn sum_up(
     progress: &(dyn Fn(ReportProgress) + Sync),
 ) -> Result<Vec<(SalesGroup, SalesSums)>, Error<SalesRefusal>> {
     let SalesRequest { by, max_rows, .. } = request;
-    let parts = parts(request)?;
+    let parts = parts(reader.get_database_backend(), request)?;
     let total = parts.len();
     let mut rows: BTreeMap<SalesGroup, SalesSums> = BTreeMap::new();
     for (done, Interval { date, from, to }) in parts.into_iter().enumerate() {
@@ -198,12 +199,13 @@ async fn sum_up(
 }
 
 /// Cuts the time of a report into its days or months. A report by neither has one part.
-fn parts(request: SalesRequest) -> Result<Vec<Interval>, SalesRefusal> {
+fn parts(backend: DbBackend, request: SalesRequest) -> Result<Vec<Interval>, SalesRefusal> {
     // There were no sales before 1970. Databases have limits of their own for older dates.
     let (from, to) = (request.from.max(DateTime::UNIX_EPOCH), request.to);
     if from >= to {
         return Err(SalesRefusal::EmptyInterval);
     }
+    let [from, to] = [from, to].map(|time| comparable_time(backend, time));
     let unit = match request.by {
         SalesGrouping { day: true, .. } => CalendarUnit::Day,
         SalesGrouping { month: true, .. } => CalendarUnit::Month,

@@ -32,7 +32,7 @@ async fn grow(app: &TestApp, purchases: i64) {
         let time = |number: i64| {
             let at = begin + chrono::TimeDelta::seconds(number * year / purchases);
             let zone = if app.backend == Backend::MariaDb { "" } else { "+00:00" };
-            format!("'{}{zone}'", at.format("%Y-%m-%d %H:%M:%S"))
+            format!("'{}{zone}'", at.format("%Y-%m-%dT%H:%M:%S"))
         };
         let rows: Vec<String> = numbers
             .clone()
@@ -52,9 +52,9 @@ async fn grow(app: &TestApp, purchases: i64) {
         let rows: Vec<String> = numbers
             .flat_map(|number| {
                 let at = time(number);
-                // All but the latest have ended, because a user has one live entitlement to a subject.
+                // All have ended, because a user has one live entitlement to a subject.
                 [first, second].map(|subject| {
-                    format!("({}, {subject}, {users}, 100, 150, 18, 0, {at}, {at})", number + 1)
+                    format!("({}, {subject}, {users}, 100, 150, 18, 1, {at}, {at})", number + 1)
                 })
             })
             .collect();
