@@ -20,11 +20,12 @@ use std::process::{Command, exit};
 const INPUTS: [&str; 4] = ["package.json", "package-lock.json", "build.mjs", "src"];
 
 /// The files that the fallback page loads from this server, with their content types.
-const FALLBACK_ASSETS: [(&str, &str); 5] = [
+const FALLBACK_ASSETS: [(&str, &str); 6] = [
     ("app.js", "text/javascript; charset=utf-8"),
     ("fallback.js", "text/javascript; charset=utf-8"),
     ("queries.js", "text/javascript; charset=utf-8"),
     ("session.js", "text/javascript; charset=utf-8"),
+    ("staff-queries.js", "text/javascript; charset=utf-8"),
     ("page.css", "text/css; charset=utf-8"),
 ];
 

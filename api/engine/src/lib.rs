@@ -14,6 +14,10 @@
 //!
 //! The example `bookshop` shows a schema with all options.
 
+// The macros name this crate, so its own tests need it under that name.
+#[cfg(test)]
+extern crate self as graphql_engine;
+
 mod budget;
 mod cache;
 mod convert;

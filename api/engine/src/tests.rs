@@ -1,5 +1,6 @@
 //! Tests of the whole engine on a small schema. `tests/clients` compares many more documents with graphql-js.
 
+mod guarded;
 mod schema;
 
 use async_graphql::Data;

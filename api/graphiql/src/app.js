@@ -21,7 +21,8 @@ export function start({ React, createRoot, GraphiQL, createFetcher, openWith, ch
   followFragment();
 
   const fetcher = withIssuedToken(withHandledFailure(createFetcher(fetcherOptions(store))), store);
-  const tabs = fragment.query === null ? defaultTabs : [{ query: fragment.query }, ...defaultTabs];
+  const ofRole = defaultTabs(readClaims(store.token())?.role);
+  const tabs = fragment.query === null ? ofRole : [{ query: fragment.query }, ...ofRole];
 
   function TokenBar() {
     const text = useSyncExternalStore(store.subscribe, store.text);

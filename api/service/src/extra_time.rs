@@ -10,9 +10,11 @@ use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr,
     EntityTrait, IntoActiveModel, JoinType, QueryFilter, QuerySelect, RelationDef,
 };
+use serde_json::json;
 
 use super::Services;
 use super::account::Support;
+use super::audit::StateChange;
 use super::events::{self, Event};
 use super::session::SittingRules;
 use crate::clock::Clock;
@@ -189,7 +191,10 @@ async fn run(
     };
     has_changed |= card != card_before;
     if has_changed {
-        events::append(transaction, now, Some(command.by), Event::CardExtended(card.id)).await?;
+        let state = |seconds: i32, card: &mock_test_attempt::Model| json!({ "extraSeconds": seconds, "maxAttempts": card.max_attempts });
+        let change = StateChange::between(state(seconds_before, &card_before), state(extra_seconds, &card));
+        events::append_change(transaction, now, Some(command.by), Event::CardExtended(card.id), &change)
+            .await?;
     }
     Ok(GrantResult { allowance: Allowance { card, extra_seconds, expires_at }, has_changed })
 }

@@ -5,6 +5,7 @@
 
 pub mod account;
 mod audit;
+pub mod audit_trail;
 pub mod auth;
 pub mod authoring;
 pub mod backup;
@@ -35,6 +36,7 @@ pub mod progress;
 pub mod purchase;
 pub mod question_bank;
 pub mod ranking;
+pub mod sales_report;
 pub mod scoring;
 pub mod security;
 pub mod session;
@@ -82,6 +84,8 @@ pub struct Services {
     pub refresh_reuse: chrono::Duration,
     /// How long a refresh token is valid.
     pub refresh_token_ttl: chrono::Duration,
+    /// The time zone of the platform, for reports by day and month.
+    pub time_zone: chrono_tz::Tz,
     /// The tax that is included in prices.
     pub tax: TaxRate,
 }

@@ -1,15 +1,13 @@
 //! The settings of a subject's tests: questions, time, marks, attempts and review.
 
-use std::collections::HashMap;
+mod blueprint;
 
 use chrono::{DateTime, Utc};
-use jishu_entity::question_version::Difficulty;
 use jishu_entity::subject::{self, GradingMethod, ReviewPolicy};
-use jishu_entity::{SubjectId, TopicId, UserId, blueprint_part, topic};
+use jishu_entity::{SubjectId, UserId};
 use rust_decimal::Decimal;
 use sea_orm::{
-    ActiveEnum, ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr,
-    EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
+    ActiveEnum, ActiveModelTrait, ActiveValue::Set, DatabaseTransaction, EntityTrait, IntoActiveModel,
 };
 
 use super::Services;
@@ -19,6 +17,9 @@ use super::extra_time::MAX_ATTEMPTS_PER_CARD;
 use super::scoring::Marks;
 use crate::database::{WritePolicy, lock_subject};
 use crate::error::{Error, Refusal};
+pub(crate) use blueprint::count_questions;
+use blueprint::questions_of;
+pub use blueprint::{BlueprintPart, blueprint};
 
 /// Maximum number of questions of a test.
 pub const MAX_QUESTIONS_PER_TEST: i32 = 200;
@@ -28,17 +29,6 @@ pub const MAX_BLUEPRINT_PARTS: i32 = 50;
 const MAX_MARKS_HUNDREDTHS: i32 = 1_000_00;
 /// The allowed durations of a sitting.
 const TIME_LIMIT_SECONDS: std::ops::RangeInclusive<i32> = 10..=86_400;
-
-/// A part of a blueprint, as an author writes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BlueprintPart {
-    /// The name of the topic of its questions; None for any topic.
-    pub topic: Option<String>,
-    /// The difficulty of its questions; None for any difficulty.
-    pub difficulty: Option<Difficulty>,
-    /// The number of its questions.
-    pub questions: i32,
-}
 
 /// New values of settings. A setting of None keeps its value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -235,11 +225,6 @@ pub(crate) fn check(change: &TestSettingsChange) -> Result<(), SettingsRefusal> 
     }
 }
 
-/// Adds up the questions of the parts of a blueprint.
-fn questions_of(parts: &[BlueprintPart]) -> i64 {
-    parts.iter().map(|part| i64::from(part.questions)).sum()
-}
-
 /// Converts marks to hundredths, or returns the stored ones if none are given.
 fn hundredths(setting: Setting, marks: Option<Decimal>, before: i32) -> Result<i32, SettingsRefusal> {
     let Some(marks) = marks else { return Ok(before) };
@@ -281,15 +266,16 @@ async fn run(
         .one(transaction)
         .await?
         .ok_or(SettingsRefusal::NotFound)?;
+    let before = blueprint::read(transaction, subject.id).await?;
     let change = &command.change;
     let mut questions = change.questions_per_test.unwrap_or(subject.questions_per_test);
     if let Some(parts) = &change.blueprint {
-        replace_blueprint(transaction, subject.id, parts).await?;
+        blueprint::replace(transaction, subject.id, parts).await?;
         if !parts.is_empty() {
             questions = i32::try_from(questions_of(parts)).unwrap_or(MAX_QUESTIONS_PER_TEST);
         }
     } else if let Some(given) = change.questions_per_test {
-        let parts = i64::from(blueprint_questions(transaction, subject.id).await?);
+        let parts = i64::from(count_questions(transaction, subject.id).await?);
         if parts != 0 && parts != i64::from(given) {
             return Err(SettingsRefusal::Disagreement { parts, given }.into());
         }
@@ -307,13 +293,14 @@ async fn run(
     row.version = Set(subject.version + 1);
     let updated = row.update(transaction).await?;
     let (action, target) = ("subject.test_settings_changed", ("subjects", command.subject.0));
-    let change = StateChange::between(settings(&subject), settings(&updated));
+    let after = change.blueprint.as_ref().unwrap_or(&before);
+    let change = StateChange::between(settings(&subject, &before), settings(&updated, after));
     audit::append_change(transaction, command.now, Some(command.author), action, target, &change).await?;
     Ok(())
 }
 
 /// Returns the settings as a JSON object, for the audit trail.
-fn settings(subject: &subject::Model) -> serde_json::Value {
+fn settings(subject: &subject::Model, blueprint: &[BlueprintPart]) -> serde_json::Value {
     serde_json::json!({
         "marksCorrect": subject.marks_correct,
         "marksWrong": subject.marks_wrong,
@@ -323,75 +310,6 @@ fn settings(subject: &subject::Model) -> serde_json::Value {
         "maxAttempts": subject.max_attempts,
         "gradingMethod": subject.grading_method.to_value(),
         "reviewPolicy": subject.review_policy.to_value(),
+        "blueprint": blueprint::to_json(blueprint),
     })
-}
-
-/// Replaces the parts of a subject's blueprint.
-async fn replace_blueprint(
-    transaction: &DatabaseTransaction,
-    subject: SubjectId,
-    parts: &[BlueprintPart],
-) -> Result<(), Error<SettingsRefusal>> {
-    let topics: HashMap<String, TopicId> = topic::Entity::find()
-        .filter(topic::Column::SubjectId.eq(subject))
-        .all(transaction)
-        .await?
-        .into_iter()
-        .map(|topic| (topic.name, topic.id))
-        .collect();
-    let mut rows = Vec::with_capacity(parts.len());
-    for (position, part) in (0..).zip(parts) {
-        let topic_id = match &part.topic {
-            None => None,
-            Some(name) => match topics.get(name) {
-                Some(id) => Some(*id),
-                None => return Err(SettingsRefusal::NoSuchTopic(name.clone()).into()),
-            },
-        };
-        rows.push(blueprint_part::ActiveModel {
-            subject_id: Set(subject),
-            position: Set(position),
-            topic_id: Set(topic_id),
-            difficulty: Set(part.difficulty),
-            questions: Set(part.questions),
-        });
-    }
-    blueprint_part::Entity::delete_many()
-        .filter(blueprint_part::Column::SubjectId.eq(subject))
-        .exec(transaction)
-        .await?;
-    if !rows.is_empty() {
-        blueprint_part::Entity::insert_many(rows).exec_without_returning(transaction).await?;
-    }
-    Ok(())
-}
-
-/// Counts the questions of a subject's blueprint.
-pub(crate) async fn blueprint_questions(
-    connection: &impl ConnectionTrait,
-    subject: SubjectId,
-) -> Result<i32, DbErr> {
-    let parts = blueprint_part::Entity::find().filter(blueprint_part::Column::SubjectId.eq(subject));
-    Ok(parts.all(connection).await?.iter().map(|part| part.questions).sum())
-}
-
-/// Reads the blueprint of a subject. Without one, the result is empty, and tests take any questions of the subject.
-///
-/// # Errors
-/// Returns the database's error.
-pub async fn blueprint(services: &Services, subject: SubjectId) -> Result<Vec<BlueprintPart>, DbErr> {
-    let parts = blueprint_part::Entity::find()
-        .find_also_related(topic::Entity)
-        .filter(blueprint_part::Column::SubjectId.eq(subject))
-        .order_by_asc(blueprint_part::Column::Position)
-        .all(services.database.reader())
-        .await?;
-    Ok(parts
-        .into_iter()
-        .map(|(part, topic)| BlueprintPart {
-            topic: topic.map(|topic| topic.name),
-            difficulty: part.difficulty,
-            questions: part.questions,
-        })
-        .collect())
 }

@@ -15,6 +15,7 @@ macro_rules! println {
     };
 }
 
+mod audit;
 mod backup;
 mod catalogue;
 mod check;
@@ -23,6 +24,7 @@ mod import;
 mod migrate;
 mod question;
 mod repair;
+mod report;
 mod serve;
 mod user;
 mod values;
@@ -89,6 +91,10 @@ enum CliCommand {
     Export(export::ExportArgs),
     /// Correct the key of a question, archive it, or restore it.
     Question(question::QuestionArgs),
+    /// Read the audit trail.
+    Audit(audit::AuditArgs),
+    /// Print reports.
+    Report(report::ReportArgs),
     /// Print the GraphQL schema.
     Schema,
     /// Manage accounts.
@@ -171,6 +177,8 @@ impl Cli {
             Some(CliCommand::Import(args)) => import::run(args).await,
             Some(CliCommand::Export(args)) => export::run(args).await,
             Some(CliCommand::Question(args)) => question::run(args).await,
+            Some(CliCommand::Audit(args)) => audit::run(args).await,
+            Some(CliCommand::Report(args)) => report::run(args).await,
             Some(CliCommand::Schema) => {
                 print!("{}", crate::graphql::sdl());
                 Ok(())

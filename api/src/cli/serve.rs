@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use jishu_entity::user::{self, Role};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal;
 use uuid::Uuid;
@@ -14,10 +15,11 @@ use uuid::Uuid;
 use super::CommandResult;
 use crate::config::{ListenAddress, ServeConfig};
 use crate::{http, server};
+use jishu_service::Services;
 use jishu_service::auth::Viewer;
 use jishu_service::clock::SystemClock;
 use jishu_service::database::Database;
-use jishu_service::{Services, demo};
+use jishu_service::demo::{self, DemoAccount};
 
 /// How long the token that `--demo` prints is valid.
 const DEMO_TOKEN_TTL: Duration = Duration::from_secs(12 * 60 * 60);
@@ -110,8 +112,8 @@ async fn start(
         if !address.ip().is_loopback() {
             tracing::warn!(
                 %address,
-                "the demo learner has a public password, and other machines can reach this address; use --demo only \
-                 on a loopback address"
+                "the accounts of the demo have public passwords, and other machines can reach this address; use --demo \
+                 only on a loopback address"
             );
         }
         print_demo(&services, &format!("http://{address}")).await?;
@@ -141,9 +143,11 @@ pub(super) async fn refuse_pending(database: &Database) -> CommandResult {
 }
 
 async fn print_demo(services: &Services, url: &str) -> CommandResult {
-    let learner = demo::seed(services).await?;
-    let viewer = Viewer { user_id: learner.id, role: learner.role, session_id: Uuid::new_v4() };
-    let token = services.tokens.issue_for(viewer, services.clock.now(), DEMO_TOKEN_TTL)?.token;
+    let token_of = |user: &user::Model| {
+        let viewer = Viewer { user_id: user.id, role: user.role, session_id: Uuid::new_v4() };
+        services.tokens.issue_for(viewer, services.clock.now(), DEMO_TOKEN_TTL)
+    };
+    let token = token_of(&demo::seed(services).await?)?.token;
     println!(
         "\njishu is ready, with a demo catalogue.\n\n\
          GraphiQL   {url}/#token={token}\n\
@@ -158,6 +162,14 @@ async fn print_demo(services: &Services, url: &str) -> CommandResult {
         email = demo::LEARNER_EMAIL,
         password = demo::LEARNER_PASSWORD,
     );
+    println!(
+        "Accounts of staff, each with tabs of its own in GraphiQL. Open each link in a new browser tab.\n"
+    );
+    for account in demo::ACCOUNTS.iter().filter(|account| account.role != Role::Learner) {
+        let token = token_of(&account.find_or_add(services).await?)?.token;
+        let DemoAccount { email, password, .. } = account;
+        println!("{email}  password {password}\n           {url}/#token={token}\n");
+    }
     Ok(())
 }
 

@@ -5,6 +5,7 @@ mod graphql;
 mod listen;
 mod live;
 mod sittings;
+mod time_zone;
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ pub use graphql::GraphqlConfig;
 pub use listen::ListenAddress;
 pub use live::LiveConfig;
 pub use sittings::SittingsConfig;
+pub use time_zone::TimeZoneConfig;
 
 /// The database to use.
 #[derive(Args, Clone, Debug)]
@@ -110,7 +112,7 @@ pub struct ServeConfig {
     #[arg(long, env = "JISHU_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
     pub listen: ListenAddress,
 
-    /// Add a demo catalogue with questions and a learner with a known password, and print how to use them.
+    /// Add a demo catalogue with questions, and a learner and staff with known passwords. Print how to use them.
     #[arg(long, env = "JISHU_DEMO", value_parser = switch(false))]
     pub demo: bool,
 
@@ -151,6 +153,10 @@ pub struct ServeConfig {
     /// The tax that prices include, in percent, with at most two decimal places.
     #[arg(long, env = "JISHU_TAX_PERCENT", default_value = "0", value_name = "PERCENT", value_parser = tax_rate)]
     pub tax_percent: TaxRate,
+
+    /// The time zone of reports.
+    #[command(flatten)]
+    pub time_zone: TimeZoneConfig,
 
     /// Milliseconds between reads of the catalogue, which show the changes of other nodes and programs.
     #[arg(long, env = "JISHU_CATALOG_REFRESH_MS", default_value_t = 2_000, value_name = "MILLISECONDS",

@@ -10,6 +10,7 @@ mod permission;
 mod query;
 mod scalar;
 mod schema;
+mod staff;
 mod subscription;
 mod types;
 

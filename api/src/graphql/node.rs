@@ -4,9 +4,13 @@
 use async_graphql::{ID, Interface};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jishu_entity::{CourseId, MockTestAttemptId, PurchaseId, QuestionId, SubjectId, TestSessionId, UserId};
+use jishu_entity::{
+    AuditEventId, CourseId, MockTestAttemptId, PurchaseId, QuestionId, SubjectId, TestSessionId, UserId,
+};
 
-use super::types::{AuthoredQuestion, Course, MockTestAttempt, Purchase, Subject, TestSession, User};
+use super::types::{
+    AuditEvent, AuthoredQuestion, Course, MockTestAttempt, Purchase, Subject, TestSession, User,
+};
 
 /// An object with an id that is unique among all objects.
 #[derive(Interface)]
@@ -23,6 +27,7 @@ pub(super) enum Node {
     MockTestAttempt(MockTestAttempt),
     TestSession(TestSession),
     AuthoredQuestion(AuthoredQuestion),
+    AuditEvent(AuditEvent),
 }
 
 macro_rules! global_ids {
@@ -32,6 +37,10 @@ macro_rules! global_ids {
         pub(super) enum GlobalId { $($name($id)),+ }
 
         impl GlobalId {
+            /// The names of the types that have global ids.
+            #[cfg(test)]
+            pub(super) const TYPES: &'static [&'static str] = &[$(stringify!($name)),+];
+
             /// Parses a global id. Returns `None` for any text that this server did not make.
             pub(super) fn parse(id: &str) -> Option<Self> {
                 let bytes = URL_SAFE_NO_PAD.decode(id).ok()?;
@@ -74,6 +83,7 @@ global_ids! {
     MockTestAttempt(MockTestAttemptId),
     TestSession(TestSessionId),
     AuthoredQuestion(QuestionId),
+    AuditEvent(AuditEventId),
 }
 
 /// The id of a row that has a global id.

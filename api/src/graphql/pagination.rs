@@ -178,7 +178,7 @@ pub(super) fn connect<T, K, Node, Total>(
     list: &str,
     page: Page<T>,
     key: impl Fn(&T) -> K,
-    node: impl Fn(T) -> Node,
+    mut node: impl FnMut(T) -> Node,
     total: Total,
 ) -> ApiResult<Connection<Node, Total>>
 where

@@ -42,6 +42,15 @@ permissions! {
     Admin: "This is for admins. Sign in with an account that has the role ADMIN.";
 }
 
+/// Returns the permission of the viewer, or `None` if they do not have it.
+pub(super) async fn permission<P: Permission>(ctx: &Context<'_>) -> ApiResult<Option<P>> {
+    match P::check(ctx).await {
+        Ok(permission) => Ok(Some(permission)),
+        Err(ApiError::Forbidden(_) | ApiError::Unauthenticated) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 fn forbidden(error: Error<NotStaff>, refusal: &'static str) -> ApiError {
     match error {
         Error::Refused(NotStaff) => ApiError::Forbidden(refusal),

@@ -6,17 +6,18 @@ use std::collections::HashMap;
 
 use async_graphql::{Context, ID, InputObject, MergedObject, Object};
 use graphql_engine::{guarded_fields, page_arguments};
-use jishu_entity::{CourseId, MockTestAttemptId, PurchaseId, QuestionId, TestSessionId};
+use jishu_entity::{AuditEventId, CourseId, MockTestAttemptId, PurchaseId, QuestionId, TestSessionId};
 
 use super::context::ContextExt;
 use super::error::{ApiError, ApiResult, Nullable, refused_or};
 use super::node::{GlobalId, GlobalKey, Node};
 use super::pagination::PageArgs;
-use super::permission::{Permission, requires_role};
+use super::permission::{Permission, permission, requires_role};
+use super::staff::{AuditQuery, ReportQuery};
 use super::types::{
-    AuthoredQuestion, AuthoredQuestionConnection, Course, CourseConnection, Learner, MockTestAttempt,
-    Purchase, PurchaseQuote, PurchaseType, QuestionExport, QuestionFormat, Subject, TestSession, User,
-    UserError, course_page, question_page, user_errors,
+    AuditEvent, AuthoredQuestion, AuthoredQuestionConnection, Course, CourseConnection, Learner,
+    MockTestAttempt, Purchase, PurchaseQuote, PurchaseType, QuestionExport, QuestionFormat, Subject,
+    TestSession, User, UserError, course_page, question_page, user_errors,
 };
 use catalogue::CatalogueQuery;
 use jishu_service::account::{Author, Support};
@@ -29,7 +30,7 @@ const MAX_NODES: usize = 100;
 
 /// The queries. They read data and change nothing, except that `learner` records its use.
 #[derive(Default, MergedObject)]
-pub struct Query(CoreQuery, CatalogueQuery);
+pub struct Query(CoreQuery, CatalogueQuery, AuditQuery, ReportQuery);
 
 /// The queries of learners and authors, and those that need no account.
 #[derive(Default)]
@@ -189,11 +190,11 @@ pub(super) fn selection(
 }
 
 /// Reads the objects with these ids, with one statement for each type.
-async fn nodes(ctx: &Context<'_>, ids: &[ID]) -> ApiResult<Vec<Option<Node>>> {
+pub(super) async fn nodes(ctx: &Context<'_>, ids: &[ID]) -> ApiResult<Vec<Option<Node>>> {
     let services = ctx.services()?;
     let parsed: Vec<_> = ids.iter().map(|id| GlobalId::parse(id)).collect();
     let (mut cards, mut purchases, mut sessions) = (HashMap::new(), HashMap::new(), HashMap::new());
-    let mut questions = HashMap::new();
+    let (mut questions, mut audit_events) = (HashMap::new(), HashMap::new());
     if let Some(viewer) = ctx.viewer() {
         let wanted = ids_of_type::<MockTestAttemptId>(&parsed);
         if !wanted.is_empty() {
@@ -213,11 +214,15 @@ async fn nodes(ctx: &Context<'_>, ids: &[ID]) -> ApiResult<Vec<Option<Node>>> {
     }
     let wanted = ids_of_type::<QuestionId>(&parsed);
     if !wanted.is_empty()
-        && let Some(author) = author(ctx).await?
+        && let Some(author) = permission::<Author>(ctx).await?
     {
         let found = question_bank::by_ids(services.database.reader(), author, wanted).await?;
         let node = |question: BankQuestion| (question.row.id, AuthoredQuestion::new(question, author));
         questions.extend(found.into_iter().map(node));
+    }
+    let wanted = ids_of_type::<AuditEventId>(&parsed);
+    if !wanted.is_empty() {
+        audit_events = AuditEvent::by_ids(ctx, permission(ctx).await?, wanted).await?;
     }
     let catalog = services.catalog.snapshot();
     let viewer = ctx.viewer().map(|viewer| viewer.user_id);
@@ -235,17 +240,9 @@ async fn nodes(ctx: &Context<'_>, ids: &[ID]) -> ApiResult<Vec<Option<Node>>> {
             sessions.get(&id).cloned().map(|row| Node::TestSession(TestSession::from(row)))
         }
         GlobalId::AuthoredQuestion(id) => questions.get(&id).cloned().map(Node::AuthoredQuestion),
+        GlobalId::AuditEvent(id) => audit_events.get(&id).cloned().map(|row| Node::AuditEvent(row.into())),
     };
     Ok(parsed.into_iter().map(node).collect())
-}
-
-/// Returns the viewer if they are an author, or `None`. Only authors can read questions of the question bank.
-async fn author(ctx: &Context<'_>) -> ApiResult<Option<Author>> {
-    match Author::check(ctx).await {
-        Ok(author) => Ok(Some(author)),
-        Err(ApiError::Forbidden(_) | ApiError::Unauthenticated) => Ok(None),
-        Err(error) => Err(error),
-    }
 }
 
 fn ids_of_type<K: GlobalKey>(ids: &[Option<GlobalId>]) -> Vec<K> {

@@ -10,6 +10,7 @@ use super::pagination::{DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE};
 use super::query::Query;
 use super::scalar::{DateTime, Decimal, Uuid};
 use super::subscription::Subscription;
+use super::types::MAX_SALES_ROWS;
 use jishu_service::Services;
 use jishu_service::test_settings::MAX_QUESTIONS_PER_TEST;
 
@@ -44,6 +45,7 @@ const LISTS: ListLengths = &[
     ("Query.nodes", ListLength::Argument("ids")),
     ("QuestionExport.losses", SHORT_LIST),
     ("QuestionVersion.options", SHORT_LIST),
+    ("SalesReport.rows", ListLength::Items(MAX_SALES_ROWS)),
     ("SessionQuestion.options", SHORT_LIST),
     ("SessionResult.byTopic", SHORT_LIST),
     ("SetQuestionArchivedPayload.userErrors", SHORT_LIST),

@@ -90,6 +90,7 @@ pub async fn services(
         secrets,
         refresh_reuse: chrono::TimeDelta::seconds(config.refresh_reuse_seconds),
         refresh_token_ttl: chrono::TimeDelta::days(config.refresh_token_days),
+        time_zone: config.time_zone.time_zone,
         tax: config.tax_percent,
     })
 }

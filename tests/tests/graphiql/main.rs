@@ -10,6 +10,7 @@
 mod browser;
 mod screens;
 mod sitting;
+mod staff;
 mod token;
 
 use browser::{Browser, post};

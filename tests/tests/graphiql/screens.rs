@@ -15,7 +15,7 @@ const PHONES: [(u32, u32); 2] = [(390, 844), (360, 640)];
 const PANES: &str = "[['.graphiql-query-editor', 220], ['.graphiql-editor-tools', 30], \
     ['.graphiql-editor-tool', 120], ['.graphiql-response', 200]]";
 
-const TABS: [(&str, &str); 12] = [
+const TABS: [(&str, &str); 11] = [
     ("query", "Catalogue"),
     ("mutation", "Register"),
     ("mutation", "SignIn"),
@@ -27,7 +27,6 @@ const TABS: [(&str, &str); 12] = [
     ("mutation", "SaveAnswers"),
     ("mutation", "SubmitTest"),
     ("query", "MyProgress"),
-    ("mutation", "EditSubject"),
 ];
 
 /// Opens the page on each phone in turn.

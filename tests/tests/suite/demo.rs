@@ -132,6 +132,24 @@ async fn every_card_of_the_demo_can_be_sat(app: Arc<TestApp>) {
     }
 }
 
+/// Signs in to each account of the demo with its public password.
+#[tokio::test]
+async fn each_account_of_the_demo_has_its_role() {
+    TestApp::run(Backend::Sqlite, async |app| {
+        demo::seed(&app.services).await.unwrap();
+        let login =
+            "mutation ($input: LoginInput!) { login(input: $input) { user { role } userErrors { code } } }";
+        let mut roles = Vec::new();
+        for account in demo::ACCOUNTS {
+            let input = json!({ "input": { "email": account.email, "password": account.password } });
+            roles.push(app.anonymous().run_with(login, input).await.text("/login/user/role").to_owned());
+        }
+        assert_eq!(roles, ["LEARNER", "AUTHOR", "SUPPORT", "ADMIN"]);
+        assert_eq!(app.number("SELECT COUNT(*) FROM users").await, 4);
+    })
+    .await;
+}
+
 /// Imports each file of the demo without refusals or losses. Each bank has more questions than a test needs.
 #[tokio::test]
 async fn the_files_are_read_whole() {

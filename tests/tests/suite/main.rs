@@ -5,6 +5,7 @@
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test ends where it fails")]
 
 mod accounts;
+mod audit;
 mod authoring;
 mod cart;
 mod cart_changes;
@@ -32,6 +33,8 @@ mod purchase;
 mod question_bank;
 mod quote;
 mod refresh;
+mod roles;
+mod sales_report;
 mod schema;
 mod sittings;
 mod staff;

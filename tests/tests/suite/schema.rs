@@ -1,5 +1,6 @@
 //! The GraphQL schema and its descriptions.
 
+use jishu_entity::user::Role;
 use jishu_tests::{Backend, TestApp};
 
 use graphql_parser::schema::{Definition, TypeDefinition, parse_schema};
@@ -72,13 +73,37 @@ fn every_type_field_and_argument_is_described() {
     assert!(bare.is_empty(), "without a description: {bare:#?}");
 }
 
+/// Reads the example queries in a file of GraphiQL.
+fn queries(file: &str) -> Vec<String> {
+    let file = format!("{}/../api/graphiql/src/{file}", env!("CARGO_MANIFEST_DIR"));
+    let source = std::fs::read_to_string(file).expect("the queries");
+    source.split('`').skip(1).step_by(2).map(|query| query.replace("\\\\", "\\")).collect()
+}
+
+/// Checks that the example queries of GraphiQL for staff are valid for this schema. An admin may run all of them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_queries_of_graphiql_for_staff_are_valid() {
+    TestApp::run(Backend::Sqlite, async |app| {
+        let documents = queries("staff-queries.js");
+        assert!(documents.len() >= 7, "{} queries", documents.len());
+        let admin = app.staff("Ada", Role::Admin).await;
+        for document in documents {
+            let answer = admin.send(&document, serde_json::Value::Null).await;
+            let code = &answer.body["errors"][0]["extensions"]["code"];
+            // An empty id belongs to no subject.
+            assert!(code.is_null() || code == "BAD_USER_INPUT", "{document}\n{:#}", answer.body);
+            let message = answer.body["errors"][0]["message"].as_str().unwrap_or_default();
+            assert!(message.is_empty() || message.contains("no such subject"), "{document}\n{message}");
+        }
+    })
+    .await;
+}
+
 /// Checks that the example queries of GraphiQL are valid for this schema.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_queries_of_graphiql_are_valid() {
     TestApp::run(Backend::Sqlite, async |app| {
-        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../api/graphiql/src/queries.js");
-        let source = std::fs::read_to_string(file).expect("the queries");
-        let documents: Vec<_> = source.split('`').skip(1).step_by(2).collect();
+        let documents = queries("queries.js");
         assert!(documents.len() >= 11, "{} queries", documents.len());
         let (subscriptions, others): (Vec<_>, Vec<_>) =
             documents.into_iter().partition(|document| document.contains("\nsubscription "));
@@ -91,7 +116,7 @@ async fn the_queries_of_graphiql_are_valid() {
             assert!(events.contains("UNAUTHENTICATED"), "{document}\n{events}");
         }
         for document in others {
-            let answer = app.anonymous().send(document, serde_json::Value::Null).await;
+            let answer = app.anonymous().send(&document, serde_json::Value::Null).await;
             let code = &answer.body["errors"][0]["extensions"]["code"];
             assert!(code.is_null() || code == "UNAUTHENTICATED", "{document}\n{:#}", answer.body);
         }

@@ -12,9 +12,10 @@ use chrono::{DateTime, Utc};
 use jishu_entity::user::{Role, UserStatus};
 use jishu_entity::{UserId, user};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr,
+    ActiveEnum, ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr,
     EntityTrait, QueryFilter, SqlErr,
 };
+use serde_json::json;
 
 pub use cleaning::{erase_old, keep_clean};
 pub use refresh::{InvalidToken, RefreshRefusal, logout, refresh};
@@ -23,7 +24,8 @@ pub use sign_in::{SignInRefusal, SignedIn, login};
 pub use staff::{Admin, Author, NotStaff, Support};
 pub use validation::{InvalidField, MIN_PASSWORD_CHARS};
 
-use super::{Services, audit};
+use super::Services;
+use super::audit::{self, StateChange};
 use crate::auth::Passwords;
 use crate::database::{Database, QueueKey, WritePolicy};
 use crate::error::{Error, Fault, Refusal};
@@ -181,5 +183,7 @@ pub(super) async fn by_email(
 }
 
 async fn audit(connection: &impl ConnectionTrait, user: &user::Model, action: &str) -> Result<(), DbErr> {
-    audit::append(connection, user.created_at, Some(user.id), action, ("users", user.id.0)).await
+    let change = StateChange::created(json!({ "role": user.role.to_value() }));
+    let target = ("users", user.id.0);
+    audit::append_change(connection, user.created_at, Some(user.id), action, target, &change).await
 }

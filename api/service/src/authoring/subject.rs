@@ -129,7 +129,7 @@ async fn run(
     let edited = command.edit.apply_to(&mut after, &course.currency, command.authorship.at);
     edited.map_err(EditRefusal::Invalid)?;
     if after.questions_per_test != before.questions_per_test {
-        let parts = test_settings::blueprint_questions(transaction, id).await?;
+        let parts = test_settings::count_questions(transaction, id).await?;
         fits_blueprint(parts, after.questions_per_test)
             .map_err(|invalid| EditRefusal::Invalid(vec![invalid]))?;
     }

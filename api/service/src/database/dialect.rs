@@ -46,6 +46,19 @@ pub(crate) fn whole_number_type(backend: DbBackend) -> &'static str {
     }
 }
 
+/// The first and the last second of MariaDB's type TIMESTAMP, since 1970.
+const TIMESTAMP_SECONDS: (i64, i64) = (1, 0x7fff_ffff);
+
+/// Returns the nearest time that a statement can compare with. MariaDB takes the times of a statement as its type
+/// TIMESTAMP, which ends in 2038: no row would be earlier than a time in the year 2100.
+pub(crate) fn comparable_time(backend: DbBackend, time: DateTime<Utc>) -> DateTime<Utc> {
+    let (first, last) = TIMESTAMP_SECONDS;
+    match (backend, DateTime::from_timestamp_secs(first), DateTime::from_timestamp_secs(last)) {
+        (DbBackend::MySql, Some(first), Some(last)) => time.clamp(first, last),
+        _ => time,
+    }
+}
+
 /// Returns the value of the new row in this column, for the update on a conflict. MariaDB has no name for the new row;
 /// both MariaDB and MySQL accept `VALUES`.
 pub(crate) fn inserted(backend: DbBackend, column: impl IdenStatic) -> SimpleExpr {

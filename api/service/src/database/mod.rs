@@ -26,7 +26,8 @@ pub use reader::Reader;
 pub use transaction::{TransactionBody, WritePolicy};
 
 pub(crate) use dialect::{
-    hold_subjects, inserted, lock_course, lock_subject, lock_user, locked, sql, utc, whole_number_type,
+    comparable_time, hold_subjects, inserted, lock_course, lock_subject, lock_user, locked, sql, utc,
+    whole_number_type,
 };
 pub(crate) use readable::{Unreadable, read_rows, split_readable};
 pub(crate) use transaction::{backoff, join_task, run_detached, shutting_down};

@@ -1,10 +1,10 @@
-//! The demo: a realistic catalogue with a question bank, and a learner who can sign in. Adding the demo again changes
+//! The demo: a realistic catalogue with a question bank, and an account for each role. Adding the demo again changes
 //! nothing.
 
+mod accounts;
 mod banks;
 
 use jishu_entity::question_version::Difficulty;
-use jishu_entity::user::Role;
 use jishu_entity::{CourseId, SubjectId, course, question, subject, user};
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{
@@ -12,30 +12,26 @@ use sea_orm::{
 };
 
 use super::Services;
-use super::account::{self, RegisterRefusal, Registration};
+use super::account::RegisterRefusal;
 use super::question_bank::{self, Defaults, Format, ImportFile, ImportRefusal, ImportRequest};
 use crate::catalogue_file::{
     self, ApplyMode, CatalogueDocument, CatalogueFileRefusal, CourseDocument, SubjectDocument,
 };
 use crate::database::{Database, WritePolicy};
-use crate::error::{Error, Fault, Refusal};
+use crate::error::{Error, Refusal};
+pub use accounts::{ACCOUNTS, DemoAccount, LEARNER_EMAIL, LEARNER_PASSWORD};
 use banks::banks_of;
-
-/// The e-mail address of the demo learner. RFC 2606 reserves the domain, so nobody can receive mail there.
-pub const LEARNER_EMAIL: &str = "learner@example.com";
-/// The password of the demo learner, which is public.
-pub const LEARNER_PASSWORD: &str = "learn-with-jishu";
 
 /// A reason why the demo was not added, or only in part. Adding it again continues from there.
 #[derive(Debug, thiserror::Error)]
 pub enum DemoRefusal {
-    /// The demo learner could not be made.
-    #[error("the demo learner cannot be made. {0}")]
-    Learner(#[source] RegisterRefusal),
+    /// An account of the demo could not be made.
+    #[error("an account of the demo cannot be made. {0}")]
+    Account(#[source] RegisterRefusal),
     /// The database has content that does not belong to the demo.
     #[error(
-        "the database has content that does not belong to the demo ({0}). The demo would add its courses, and a learner \
-         with a public password. Start without --demo, or give the URL of a new database with --database-url"
+        "the database has content that does not belong to the demo ({0}). The demo would add its courses, and \
+         accounts of staff with public passwords. Start without --demo, or give the URL of a new database with --database-url"
     )]
     OtherContent(String),
     /// A row is unreadable, so the database may have content that does not belong to the demo.
@@ -103,8 +99,9 @@ pub async fn refuse_other_content(database: &Database) -> Result<(), Error<DemoR
         }
     }
     if courses.is_empty() {
+        let of_demo = ACCOUNTS.map(|account| account.email);
         let users =
-            user::Entity::find().filter(user::Column::Email.ne(LEARNER_EMAIL)).count(connection).await?;
+            user::Entity::find().filter(user::Column::Email.is_not_in(of_demo)).count(connection).await?;
         if users > 0 {
             return Err(DemoRefusal::OtherContent(format!("{users} users")).into());
         }
@@ -112,8 +109,8 @@ pub async fn refuse_other_content(database: &Database) -> Result<(), Error<DemoR
     Ok(())
 }
 
-/// Adds the missing parts of the demo: its catalogue, the questions of subjects that have none, and its learner. Returns
-/// the learner.
+/// Adds the missing parts of the demo: its catalogue, the questions of subjects that have none, and its accounts.
+/// Returns the learner.
 ///
 /// # Errors
 /// See [`DemoRefusal`].
@@ -136,22 +133,13 @@ pub async fn seed(services: &Services) -> Result<user::Model, Error<DemoRefusal>
     }
     services.catalog.reload().await?;
 
-    let learner = Registration {
-        name: "Demo Learner".to_owned(),
-        email: LEARNER_EMAIL.to_owned(),
-        password: LEARNER_PASSWORD.to_owned(),
-        role: Role::Learner,
-    };
-    if let Some(learner) = learner_in(services).await? {
-        return Ok(learner);
+    let [learner, staff @ ..] = &ACCOUNTS;
+    // The learner comes first, so that its id does not depend on how many members of staff there are.
+    let learner = learner.find_or_add(services).await?;
+    for account in staff {
+        account.find_or_add(services).await?;
     }
-    match account::create(services, learner).await {
-        // Another node made the learner first.
-        Err(Error::Refused(RegisterRefusal::EmailTaken)) => {
-            learner_in(services).await?.ok_or_else(|| Fault::missing("the demo learner").into())
-        }
-        made => made.map_err(|error| error.map(DemoRefusal::Learner)),
-    }
+    Ok(learner)
 }
 
 /// Tells whether all courses and subjects of the demo exist. Reads only their codes, so that an unreadable row does not
@@ -172,10 +160,6 @@ async fn is_complete(database: &Database, catalogue: &CatalogueDocument) -> Resu
         })
     };
     Ok(catalogue.courses.iter().all(|course| course.subjects.iter().all(|subject| exists(course, subject))))
-}
-
-async fn learner_in(services: &Services) -> Result<Option<user::Model>, DbErr> {
-    user::Entity::find().filter(user::Column::Email.eq(LEARNER_EMAIL)).one(services.database.reader()).await
 }
 
 /// Imports the questions of a subject. There are few enough for one transaction, so a bank is either full or empty. If

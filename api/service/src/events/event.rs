@@ -7,7 +7,7 @@ use jishu_entity::{MockTestAttemptId, PurchaseId, UserId, audit_event, mock_test
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QuerySelect};
 
 use super::WatchedChange;
-use crate::audit;
+use crate::audit::{self, StateChange};
 
 const PURCHASE_CREATED: &str = "purchase.created";
 const SESSION_STARTED: &str = "test_session.started";
@@ -59,8 +59,22 @@ pub async fn append(
     actor: Option<UserId>,
     event: Event,
 ) -> Result<(), DbErr> {
+    append_change(connection, at, actor, event, &StateChange::default()).await
+}
+
+/// Appends an event with the values that changed. See [`append`].
+///
+/// # Errors
+/// Returns the database's error.
+pub(crate) async fn append_change(
+    connection: &impl ConnectionTrait,
+    at: DateTime<Utc>,
+    actor: Option<UserId>,
+    event: Event,
+    change: &StateChange,
+) -> Result<(), DbErr> {
     let (action, target_type, target_id) = event.row();
-    audit::append(connection, at, actor, action, (target_type, target_id)).await
+    audit::append_change(connection, at, actor, action, (target_type, target_id), change).await
 }
 
 /// Returns the changes that these rows record, each with the user to deliver it to. That user is the owner of a card,

@@ -22,6 +22,7 @@ use tokio::sync::Notify;
 
 use crate::database::Database;
 
+pub(crate) use event::append_change;
 pub use event::{Event, append};
 use position::Position;
 pub(super) use retry::read_with_retries;

@@ -3,9 +3,10 @@
 use chrono::{DateTime, Utc};
 use jishu_entity::{QuestionId, question};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, DatabaseTransaction, EntityTrait, IntoActiveModel};
+use serde_json::json;
 
 use crate::account::Author;
-use crate::audit;
+use crate::audit::{self, StateChange};
 use crate::clock::Clock;
 use crate::database::{Database, WritePolicy, lock_subject};
 use crate::error::{Error, Refusal};
@@ -67,6 +68,9 @@ async fn run(
     row.update(transaction).await?;
     let action = if command.archived { QUESTION_ARCHIVED } else { QUESTION_RESTORED };
     let target = ("questions", command.question.0);
-    audit::append(transaction, command.now, command.by.map(Author::id), action, target).await?;
+    let state = |archived: bool| json!({ "archived": archived });
+    let change = StateChange::between(state(!command.archived), state(command.archived));
+    let by = command.by.map(Author::id);
+    audit::append_change(transaction, command.now, by, action, target, &change).await?;
     Ok(true)
 }

@@ -2,19 +2,20 @@
 
 use std::collections::HashMap;
 
-use jishu_entity::{QuestionId, SubjectId, question};
+use jishu_entity::{QuestionId, question};
 use question_formats::DraftQuestion;
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr,
     EntityTrait, QueryFilter, QuerySelect,
 };
+use serde_json::json;
 
 use super::insert::{NewVersion, advance, insert_versions};
 use super::plan::{ImportBatch, ImportOutcome, plan};
 use super::record::{self, CorrectionAuthorship, KeyCorrection};
 use super::report::ImportRefusal;
-use crate::audit;
+use crate::audit::{self, StateChange};
 use crate::database::lock_subject;
 use crate::error::{Error, Fault};
 
@@ -74,7 +75,7 @@ pub(super) async fn store(
         record::record(transaction, authorship, &corrections).await?;
     }
     if outcome.created + outcome.updated > 0 {
-        append_audit_event(transaction, batch).await?;
+        append_audit_event(transaction, batch, &outcome).await?;
     }
     outcome.claimed.extend(plan.matched.iter().map(|it| it.question));
     Ok(outcome)
@@ -107,7 +108,13 @@ async fn insert_questions(
     Ok(ids.into_iter().collect())
 }
 
-async fn append_audit_event(transaction: &DatabaseTransaction, batch: &ImportBatch) -> Result<(), DbErr> {
-    let SubjectId(target_id) = batch.subject_id;
-    audit::append(transaction, batch.now, batch.actor, QUESTIONS_IMPORTED, ("subjects", target_id)).await
+async fn append_audit_event(
+    transaction: &DatabaseTransaction,
+    batch: &ImportBatch,
+    outcome: &ImportOutcome,
+) -> Result<(), DbErr> {
+    let target = ("subjects", batch.subject_id.0);
+    let change = json!({ "questionsCreated": outcome.created, "questionsUpdated": outcome.updated });
+    let change = StateChange::created(change);
+    audit::append_change(transaction, batch.now, batch.actor, QUESTIONS_IMPORTED, target, &change).await
 }

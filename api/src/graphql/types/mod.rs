@@ -1,5 +1,6 @@
 //! The object types, one file for each noun.
 
+mod audit_event;
 mod authored_question;
 mod card;
 mod card_batch;
@@ -18,6 +19,7 @@ mod progress;
 mod purchase;
 mod question_bank;
 mod quote;
+mod sales_report;
 mod session_paper;
 mod session_question;
 mod session_result;
@@ -27,6 +29,7 @@ mod test_session;
 mod user;
 mod user_error;
 
+pub(super) use audit_event::{AuditEvent, AuditEventConnection, audit_page, audit_target};
 pub(super) use authored_question::{
     AuthoredQuestion, AuthoredQuestionConnection, authored_option, question_page,
 };
@@ -49,6 +52,7 @@ pub(super) use question_bank::{
     QuestionExport, QuestionFormat, QuestionLoss, QuestionNotice, QuestionRefusal,
 };
 pub(super) use quote::PurchaseQuote;
+pub(super) use sales_report::{MAX_SALES_ROWS, SalesDimension, SalesReport, sales_grouping};
 pub(super) use session_paper::SessionPaper;
 pub(super) use session_question::option_place;
 pub(super) use stale_edit::StaleEditError;

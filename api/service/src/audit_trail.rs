@@ -1,0 +1,181 @@
+//! Reads the audit trail: the page of an admin, and the export of an operator.
+
+use chrono::{DateTime, Utc};
+use jishu_entity::{AuditEventId, UserId, audit_event, user};
+use sea_orm::sea_query::{Expr, ExprTrait, LikeExpr};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, Select, Value,
+};
+
+use super::Services;
+use super::account::Admin;
+use crate::database::comparable_time;
+use crate::page::{self, Keyset, Page, PageRequest};
+
+/// The character that makes the next character of a pattern stand for itself.
+const ESCAPE: char = '!';
+
+/// The row that an event is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditTarget {
+    /// The name of its table.
+    pub table: String,
+    /// Its id.
+    pub id: i64,
+}
+
+/// A choice of events. Each condition that is given must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditFilter {
+    /// Only events of this user.
+    pub actor: Option<UserId>,
+    /// Only events about this row.
+    pub target: Option<AuditTarget>,
+    /// Only events of this action, or of all actions with this beginning if it ends with a dot.
+    pub action: Option<String>,
+    /// Only events at this time or later.
+    pub from: Option<DateTime<Utc>>,
+    /// Only events before this time.
+    pub to: Option<DateTime<Utc>>,
+}
+
+impl AuditFilter {
+    fn select(&self, backend: DbBackend) -> Select<audit_event::Entity> {
+        use audit_event::Column;
+
+        let mut events = audit_event::Entity::find();
+        if let Some(actor) = self.actor {
+            events = events.filter(Column::ActorId.eq(actor));
+        }
+        if let Some(target) = &self.target {
+            let about = Column::TargetType.eq(target.table.as_str()).and(Column::TargetId.eq(target.id));
+            events = events.filter(about);
+        }
+        match &self.action {
+            // PostgreSQL refuses text with a NUL character, and no action has one.
+            Some(action) if action.contains('\0') => events = events.filter(Expr::val(1).eq(0)),
+            Some(action) if action.ends_with('.') => {
+                events = events.filter(Column::Action.like(beginning(action)));
+            }
+            Some(action) => events = events.filter(Column::Action.eq(action.as_str())),
+            None => {}
+        }
+        if let Some(from) = self.from {
+            events = events.filter(Column::At.gte(comparable_time(backend, from)));
+        }
+        if let Some(to) = self.to {
+            events = events.filter(Column::At.lt(comparable_time(backend, to)));
+        }
+        events
+    }
+}
+
+/// Returns the pattern of texts with this beginning.
+fn beginning(text: &str) -> LikeExpr {
+    let mut pattern = String::with_capacity(text.len() + 1);
+    for character in text.chars() {
+        if matches!(character, '%' | '_' | ESCAPE) {
+            pattern.push(ESCAPE);
+        }
+        pattern.push(character);
+    }
+    pattern.push('%');
+    LikeExpr::new(pattern).escape(ESCAPE)
+}
+
+/// Reads a page of the events, newest first. The key of an event is its id.
+///
+/// # Errors
+/// Returns the database's error.
+pub async fn page(
+    services: &Services,
+    _by: Admin,
+    filter: &AuditFilter,
+    request: PageRequest<i64>,
+) -> Result<Page<audit_event::Model>, DbErr> {
+    let keyset =
+        Keyset { columns: vec![Expr::col((audit_event::Entity, audit_event::Column::Id))], descending: true };
+    let key_values = |id: i64| vec![Value::from(id)];
+    page::fetch(
+        services.database.reader(),
+        filter.select(services.database.backend()),
+        &keyset,
+        request,
+        key_values,
+    )
+    .await
+}
+
+/// Counts the events.
+///
+/// # Errors
+/// Returns the database's error.
+pub async fn count(services: &Services, _by: Admin, filter: &AuditFilter) -> Result<u64, DbErr> {
+    filter.select(services.database.backend()).count(services.database.reader()).await
+}
+
+/// Finds events by their ids.
+///
+/// # Errors
+/// Returns the database's error.
+pub async fn by_ids(
+    services: &Services,
+    _by: Admin,
+    ids: Vec<AuditEventId>,
+) -> Result<Vec<audit_event::Model>, DbErr> {
+    let events = audit_event::Entity::find().filter(audit_event::Column::Id.is_in(ids));
+    events.all(services.database.reader()).await
+}
+
+/// Finds the accounts that acted, or that events are about.
+///
+/// # Errors
+/// Returns the database's error.
+pub async fn accounts(
+    services: &Services,
+    _by: Admin,
+    ids: impl IntoIterator<Item = UserId>,
+) -> Result<Vec<user::Model>, DbErr> {
+    let accounts = user::Entity::find().filter(user::Column::Id.is_in(ids));
+    accounts.all(services.database.reader()).await
+}
+
+/// Reads the next events after this id, oldest first, for an export. Only the operator can call it: it checks no role.
+///
+/// # Errors
+/// Returns the database's error.
+pub async fn next(
+    connection: &impl ConnectionTrait,
+    filter: &AuditFilter,
+    after: AuditEventId,
+    limit: u64,
+) -> Result<Vec<audit_event::Model>, DbErr> {
+    use audit_event::Column::Id;
+
+    filter
+        .select(connection.get_database_backend())
+        .filter(Id.gt(after))
+        .order_by_asc(Id)
+        .limit(limit)
+        .all(connection)
+        .await
+}
+
+/// Returns the greatest id of an event, or 0 if there is none.
+///
+/// # Errors
+/// Returns the database's error.
+pub async fn greatest(connection: &impl ConnectionTrait) -> Result<AuditEventId, DbErr> {
+    use audit_event::Column::Id;
+
+    let greatest: Option<AuditEventId> = audit_event::Entity::find()
+        .select_only()
+        .column(Id)
+        .order_by_desc(Id)
+        .limit(1)
+        .into_tuple()
+        .one(connection)
+        .await?;
+    Ok(greatest.unwrap_or(AuditEventId(0)))
+}

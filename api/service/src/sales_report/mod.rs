@@ -1,0 +1,219 @@
+//! The sales report: sums of purchases and refunds by course, subject, day or month.
+//!
+//! A purchase counts at the time when it was made, and a refund at the time when it was requested. So a report of the
+//! past does not change later. Amounts of different currencies are never added.
+
+mod days;
+mod sums;
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Datelike, NaiveDate, Utc};
+use chrono_tz::Tz;
+use jishu_entity::{CourseId, SubjectId};
+use sea_orm::{ConnectionTrait, DbBackend};
+
+pub use days::start_of_day;
+
+use crate::account::Admin;
+use crate::database::{Reader, comparable_time};
+use crate::error::{Error, Refusal};
+use crate::{Services, database::Database};
+use days::{CalendarUnit, Interval, intervals};
+use sums::{PurchaseSums, RefundSums};
+
+/// Maximum number of days, or of months without days, of one report.
+pub const MAX_INTERVALS: usize = 3_700;
+
+/// The dimensions by which a report is grouped. Without any, it has one row for each currency.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SalesGrouping {
+    /// One row for each course.
+    pub course: bool,
+    /// One row for each subject.
+    pub subject: bool,
+    /// One row for each day.
+    pub day: bool,
+    /// One row for each month.
+    pub month: bool,
+}
+
+/// A request for a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SalesRequest {
+    /// Only sales and refunds at this time or later.
+    pub from: DateTime<Utc>,
+    /// Only sales and refunds before this time.
+    pub to: DateTime<Utc>,
+    /// The dimensions.
+    pub by: SalesGrouping,
+    /// The time zone of the days and the months.
+    pub time_zone: Tz,
+    /// Maximum number of rows.
+    pub max_rows: usize,
+}
+
+/// A reason to refuse a report.
+#[derive(Debug, thiserror::Error)]
+pub enum SalesRefusal {
+    /// The interval is empty.
+    #[error("The report begins at or after its end.")]
+    EmptyInterval,
+    /// The interval has too many days or months.
+    #[error("The report has more than {MAX_INTERVALS} days or months.")]
+    TooManyIntervals,
+    /// The report has too many rows.
+    #[error("The report has more than {0} rows.")]
+    TooManyRows(usize),
+}
+
+impl Refusal for SalesRefusal {}
+
+/// The group of a row: a value for each dimension of the report, and a currency. The order is that of the rows.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SalesGroup {
+    /// The first day of the month.
+    pub month: Option<NaiveDate>,
+    /// The day.
+    pub day: Option<NaiveDate>,
+    /// The course.
+    pub course: Option<CourseId>,
+    /// The subject.
+    pub subject: Option<SubjectId>,
+    /// The ISO 4217 code of the currency.
+    pub currency: String,
+}
+
+/// The sums of a group, in minor units of its currency.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SalesSums {
+    /// Number of purchases. A purchase of several subjects counts once in each row that has one of them.
+    pub purchases: i64,
+    /// Number of subjects that were sold.
+    pub subjects_sold: i64,
+    /// The sum of the list prices.
+    pub gross: i64,
+    /// The part of `gross` that the buyers did not pay, because of offers, bundles and grants.
+    pub discount: i64,
+    /// The amount that the buyers paid. It includes the tax.
+    pub charged: i64,
+    /// The part of `charged` that is tax.
+    pub tax: i64,
+    /// Number of refunds. It counts as `purchases` does.
+    pub refunds: i64,
+    /// The amount of the refunds. It includes the tax.
+    pub refunded: i64,
+    /// The part of `refunded` that is tax.
+    pub refunded_tax: i64,
+}
+
+impl SalesSums {
+    /// Returns the revenue without tax, less the refunds without tax.
+    #[must_use]
+    pub fn net(&self) -> i64 {
+        (self.charged - self.tax) - (self.refunded - self.refunded_tax)
+    }
+
+    fn add_purchases(&mut self, sums: &PurchaseSums) {
+        self.purchases += sums.purchases;
+        self.subjects_sold += sums.subjects_sold;
+        self.gross += sums.gross;
+        // Where prices do not include the tax, the buyer pays it in addition to the price.
+        self.discount += sums.gross - (sums.charged - sums.added_tax);
+        self.charged += sums.charged;
+        self.tax += sums.tax;
+    }
+
+    fn add_refunds(&mut self, sums: &RefundSums) {
+        self.refunds += sums.refunds;
+        self.refunded += sums.amount;
+        self.refunded_tax += sums.tax;
+    }
+}
+
+/// How far a report is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReportProgress {
+    /// Number of days or months that were read.
+    pub done: usize,
+    /// Number of days or months of the report.
+    pub total: usize,
+}
+
+/// Makes a report for an admin.
+///
+/// # Errors
+/// See [`SalesRefusal`].
+pub async fn report(
+    services: &Services,
+    _by: Admin,
+    request: SalesRequest,
+) -> Result<Vec<(SalesGroup, SalesSums)>, Error<SalesRefusal>> {
+    sum_up(services.database.reader(), request, &|_| {}).await
+}
+
+/// Makes a report for the operator, who needs no account.
+///
+/// # Errors
+/// See [`SalesRefusal`].
+pub async fn report_in(
+    database: &Database,
+    request: SalesRequest,
+    progress: &(dyn Fn(ReportProgress) + Sync),
+) -> Result<Vec<(SalesGroup, SalesSums)>, Error<SalesRefusal>> {
+    sum_up(database.reader(), request, progress).await
+}
+
+/// Sums up each interval. Keeps only the rows of the report in memory.
+async fn sum_up(
+    reader: &Reader,
+    request: SalesRequest,
+    progress: &(dyn Fn(ReportProgress) + Sync),
+) -> Result<Vec<(SalesGroup, SalesSums)>, Error<SalesRefusal>> {
+    let SalesRequest { by, max_rows, .. } = request;
+    let parts = parts(reader.get_database_backend(), request)?;
+    let total = parts.len();
+    let mut rows: BTreeMap<SalesGroup, SalesSums> = BTreeMap::new();
+    for (done, Interval { date, from, to }) in parts.into_iter().enumerate() {
+        progress(ReportProgress { done, total });
+        let group = |course, subject, currency: &str| SalesGroup {
+            month: if by.month { date.with_day(1) } else { None },
+            day: by.day.then_some(date),
+            course,
+            subject,
+            currency: currency.to_owned(),
+        };
+        for sums in sums::purchases(reader, by, from, to).await? {
+            let group = group(sums.course, sums.subject, &sums.currency);
+            rows.entry(group).or_default().add_purchases(&sums);
+        }
+        for sums in sums::refunds(reader, by, from, to).await? {
+            let group = group(sums.course, sums.subject, &sums.currency);
+            rows.entry(group).or_default().add_refunds(&sums);
+        }
+        if rows.len() > max_rows {
+            return Err(SalesRefusal::TooManyRows(max_rows).into());
+        }
+    }
+    Ok(rows.into_iter().collect())
+}
+
+/// Cuts the time of a report into its days or months. A report by neither has one part.
+fn parts(backend: DbBackend, request: SalesRequest) -> Result<Vec<Interval>, SalesRefusal> {
+    // There were no sales before 1970. Databases have limits of their own for older dates.
+    let (from, to) = (request.from.max(DateTime::UNIX_EPOCH), request.to);
+    if from >= to {
+        return Err(SalesRefusal::EmptyInterval);
+    }
+    let [from, to] = [from, to].map(|time| comparable_time(backend, time));
+    let unit = match request.by {
+        SalesGrouping { day: true, .. } => CalendarUnit::Day,
+        SalesGrouping { month: true, .. } => CalendarUnit::Month,
+        _ => return Ok(vec![Interval { date: from.date_naive(), from, to }]),
+    };
+    let parts: Vec<_> = intervals(unit, request.time_zone, from, to).take(MAX_INTERVALS + 1).collect();
+    if parts.len() > MAX_INTERVALS {
+        return Err(SalesRefusal::TooManyIntervals);
+    }
+    Ok(parts)
+}

@@ -1,0 +1,127 @@
+//! `jishu audit`.
+
+use std::fmt::Write as _;
+
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use clap::{Args, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
+use jishu_entity::{AuditEventId, audit_event};
+use serde_json::{Value, json};
+
+use super::serve::refuse_pending;
+use super::{CommandResult, with_database};
+use crate::config::DatabaseConfig;
+use jishu_service::audit_trail::{self, AuditFilter};
+
+/// Number of events that one statement reads.
+const EVENTS_PER_READ: u64 = 1_000;
+
+/// How long an event can take to appear after a later one. The export continues from an event that is older than this.
+const MAX_COMMIT_DELAY: TimeDelta = TimeDelta::minutes(1);
+
+#[derive(Args, Debug)]
+pub(super) struct AuditArgs {
+    #[command(subcommand)]
+    command: AuditCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum AuditCommand {
+    /// Print the audit trail as JSON lines, one event per line, oldest first. Reports on standard error how to continue
+    /// later.
+    Export(ExportAuditArgs),
+}
+
+#[derive(Args, Debug)]
+struct ExportAuditArgs {
+    /// Only events at this time or later, such as 2026-11-23T09:30:00Z.
+    #[arg(long, value_name = "TIME")]
+    since: Option<DateTime<Utc>>,
+
+    /// Only events before this time.
+    #[arg(long, value_name = "TIME")]
+    until: Option<DateTime<Utc>>,
+
+    /// Only events with this action, such as purchase.created. A beginning that ends with a dot, such as purchase.,
+    /// matches all actions that begin with it.
+    #[arg(long, value_name = "ACTION")]
+    action: Option<String>,
+
+    /// Only events after the event with this id, to continue an earlier export.
+    #[arg(long, value_name = "ID", default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..))]
+    after: i64,
+
+    #[command(flatten)]
+    database: DatabaseConfig,
+}
+
+pub(super) async fn run(args: AuditArgs) -> CommandResult {
+    let AuditCommand::Export(args) = args.command;
+    let filter =
+        AuditFilter { action: args.action, from: args.since, to: args.until, ..AuditFilter::default() };
+    let began = Utc::now();
+    // The bar is drawn on standard error. It is hidden if that is not a terminal.
+    let bar = ProgressBar::new(0).with_style(style()?);
+    let exported = with_database(&args.database.options_to_look(), async |database| {
+        refuse_pending(database).await?;
+        let reader = database.reader();
+        let last = audit_trail::greatest(reader).await?.0;
+        bar.set_length(u64::try_from(last.saturating_sub(args.after)).unwrap_or_default());
+        let mut exported = Exported { events: 0, resume_after: args.after };
+        let mut after = AuditEventId(args.after);
+        loop {
+            let events = audit_trail::next(reader, &filter, after, EVENTS_PER_READ).await?;
+            let Some(newest) = events.last() else { break };
+            after = newest.id;
+            print!("{}", lines(&events)?);
+            exported.count(&events, began);
+            bar.set_position(u64::try_from(after.0.saturating_sub(args.after)).unwrap_or_default());
+        }
+        Ok(exported)
+    })
+    .await;
+    bar.finish_and_clear();
+    let Exported { events, resume_after } = exported?;
+    eprintln!("events: {events}; to continue later: --after {resume_after}");
+    Ok(())
+}
+
+fn style() -> Result<ProgressStyle, indicatif::style::TemplateError> {
+    ProgressStyle::with_template("{bar:40} {percent} %, {eta} left")
+}
+
+/// The state of an export.
+struct Exported {
+    events: usize,
+    /// The event from which a later export continues. No event at or before it can still appear.
+    resume_after: i64,
+}
+
+impl Exported {
+    fn count(&mut self, events: &[audit_event::Model], began: DateTime<Utc>) {
+        self.events += events.len();
+        let settled = events.iter().take_while(|event| event.at < began - MAX_COMMIT_DELAY);
+        self.resume_after = settled.last().map_or(self.resume_after, |event| event.id.0);
+    }
+}
+
+/// Returns the events as JSON lines.
+fn lines(events: &[audit_event::Model]) -> Result<String, serde_json::Error> {
+    let mut lines = String::new();
+    for event in events {
+        let state = |text: &Option<String>| text.as_deref().map(serde_json::from_str::<Value>).transpose();
+        let line = json!({
+            "id": event.id.0,
+            "at": event.at.to_rfc3339_opts(SecondsFormat::Micros, true),
+            "actorId": event.actor_id.map(|id| id.0),
+            "action": event.action,
+            "targetType": event.target_type,
+            "targetId": event.target_id,
+            "before": state(&event.state_before)?,
+            "after": state(&event.state_after)?,
+        });
+        // Writing to a string does not fail.
+        let _ = writeln!(lines, "{line}");
+    }
+    Ok(lines)
+}

@@ -1,0 +1,18 @@
+//! Configures the time zone of the platform.
+
+use chrono_tz::Tz;
+use clap::Args;
+
+/// The time zone of the platform.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct TimeZoneConfig {
+    /// The time zone of the days and months in reports, as a name of the IANA database, such as Asia/Kolkata.
+    #[arg(long, env = "JISHU_TIME_ZONE", default_value = "UTC", value_name = "NAME", value_parser = time_zone)]
+    pub time_zone: Tz,
+}
+
+fn time_zone(name: &str) -> Result<Tz, String> {
+    name.parse().map_err(|_| {
+        "give a name of the IANA time zone database with a region and a city, such as Asia/Kolkata, or UTC".to_owned()
+    })
+}

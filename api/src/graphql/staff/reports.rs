@@ -1,0 +1,56 @@
+//! The query `salesReport`.
+
+use async_graphql::{Context, Object};
+use graphql_engine::guarded_fields;
+
+use crate::graphql::context::ContextExt;
+use crate::graphql::error::{ApiError, ApiResult, refused_or};
+use crate::graphql::permission::{Permission, requires_role};
+use crate::graphql::scalar::DateTime;
+use crate::graphql::types::{MAX_SALES_ROWS, SalesDimension, SalesReport, sales_grouping};
+use jishu_service::account::Admin;
+use jishu_service::sales_report::{self, SalesRefusal, SalesRequest};
+
+#[derive(Default)]
+pub(in crate::graphql) struct ReportQuery;
+
+#[guarded_fields(requires_role)]
+#[Object]
+impl ReportQuery {
+    /// What was sold and refunded in an interval of time. Only for ADMIN. Days and months are those of the platform's
+    /// time zone. A report has at most 1000 rows; `jishu report sales` on the command line has no such limit.
+    async fn sales_report(
+        &self,
+        ctx: &Context<'_>,
+        #[guard] admin: Admin,
+        #[graphql(desc = "The first moment of the report.")] from: DateTime,
+        #[graphql(desc = "The first moment after the report.")] to: DateTime,
+        #[graphql(
+            desc = "The dimensions to group by. Without any, the report has one row for each currency.",
+            default
+        )]
+        by: Vec<SalesDimension>,
+    ) -> ApiResult<SalesReport> {
+        let services = ctx.services()?;
+        let request = SalesRequest {
+            from: from.0,
+            to: to.0,
+            by: sales_grouping(&by),
+            time_zone: services.time_zone,
+            max_rows: MAX_SALES_ROWS as usize,
+        };
+        let rows = refused_or(sales_report::report(services, admin, request).await)?;
+        Ok(SalesReport::new(request, rows.map_err(bad_input)?))
+    }
+}
+
+fn bad_input(refusal: SalesRefusal) -> ApiError {
+    let advice = match refusal {
+        SalesRefusal::EmptyInterval => "Give a `to` that is later than `from`.",
+        SalesRefusal::TooManyIntervals => "Give a shorter interval, or group by MONTH.",
+        SalesRefusal::TooManyRows(_) => {
+            "Give a shorter interval or fewer dimensions, or use `jishu report sales` on the command line."
+        }
+    };
+    ApiError::bad_input(format!("{refusal} {advice}"))
+}
