@@ -17,6 +17,7 @@ pub mod demo;
 pub mod entitlement;
 mod error;
 pub mod events;
+pub mod expiry;
 pub mod extra_time;
 pub mod failpoint;
 pub mod integrity;
@@ -32,9 +33,11 @@ pub mod progress;
 pub mod purchase;
 pub mod question_bank;
 pub mod ranking;
+pub mod refund;
 pub mod scoring;
 pub mod security;
 pub mod session;
+pub mod tax;
 pub mod test_settings;
 
 pub use error::{Error, Fault, Refusal};
@@ -48,9 +51,9 @@ use crate::limit::ClientLimits;
 
 use catalog::Catalog;
 use events::Events;
-use money::TaxRate;
 use paper::Papers;
 use session::SittingState;
+use tax::TaxPolicy;
 
 /// The resources of all service operations. The server makes them once at start, and all requests share them.
 #[derive(Clone)]
@@ -79,6 +82,6 @@ pub struct Services {
     pub refresh_reuse: chrono::Duration,
     /// How long a refresh token is valid.
     pub refresh_token_ttl: chrono::Duration,
-    /// The tax that is included in prices.
-    pub tax: TaxRate,
+    /// The tax of purchases.
+    pub tax: Arc<TaxPolicy>,
 }

@@ -106,7 +106,7 @@ pub enum CorrectionRefusal {
 impl Refusal for CorrectionRefusal {}
 
 /// Trims a reason for storage. Returns None if it is not valid.
-pub(super) fn reason(text: &str) -> Option<&str> {
+pub(crate) fn reason(text: &str) -> Option<&str> {
     let text = text.trim();
     let is_forbidden = |char: char| char.is_control() && !matches!(char, '\n' | '\t');
     let is_valid =

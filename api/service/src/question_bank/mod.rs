@@ -24,6 +24,7 @@ pub use authored::{
     page, versions,
 };
 pub use check::{Defaults, InvalidQuestion};
+pub(crate) use correct::reason as trimmed_reason;
 pub use correct::{
     Corrected, Correction, CorrectionRefusal, MAX_REASON_CHARS, NewKey, QUESTION_KEY_CORRECTED, correct,
 };
