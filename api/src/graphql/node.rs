@@ -4,9 +4,11 @@
 use async_graphql::{ID, Interface};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jishu_entity::{CourseId, MockTestAttemptId, PurchaseId, QuestionId, SubjectId, TestSessionId, UserId};
+use jishu_entity::{
+    CourseId, MockTestAttemptId, PurchaseId, QuestionId, RefundId, SubjectId, TestSessionId, UserId,
+};
 
-use super::types::{AuthoredQuestion, Course, MockTestAttempt, Purchase, Subject, TestSession, User};
+use super::types::{AuthoredQuestion, Course, MockTestAttempt, Purchase, Refund, Subject, TestSession, User};
 
 /// An object with an id that is unique among all objects.
 #[derive(Interface)]
@@ -20,6 +22,7 @@ pub(super) enum Node {
     Course(Course),
     Subject(Subject),
     Purchase(Purchase),
+    Refund(Refund),
     MockTestAttempt(MockTestAttempt),
     TestSession(TestSession),
     AuthoredQuestion(AuthoredQuestion),
@@ -71,6 +74,7 @@ global_ids! {
     Course(CourseId),
     Subject(SubjectId),
     Purchase(PurchaseId),
+    Refund(RefundId),
     MockTestAttempt(MockTestAttemptId),
     TestSession(TestSessionId),
     AuthoredQuestion(QuestionId),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use async_graphql::{Context, ID, InputObject, MergedObject, Object};
 use graphql_engine::{guarded_fields, page_arguments};
-use jishu_entity::{CourseId, MockTestAttemptId, PurchaseId, QuestionId, TestSessionId};
+use jishu_entity::{CourseId, MockTestAttemptId, PurchaseId, QuestionId, RefundId, TestSessionId};
 
 use super::context::ContextExt;
 use super::error::{ApiError, ApiResult, Nullable, refused_or};
@@ -13,8 +13,8 @@ use super::pagination::PageArgs;
 use super::permission::{Permission, requires_role};
 use super::types::{
     AuthoredQuestion, AuthoredQuestionConnection, Course, CourseConnection, Learner, MockTestAttempt,
-    Purchase, PurchaseQuote, PurchaseType, QuestionExport, QuestionFormat, Subject, TestSession, User,
-    UserError, course_page, question_page, user_errors,
+    Purchase, PurchaseQuote, PurchaseType, QuestionExport, QuestionFormat, Refund, Subject, TestSession,
+    User, UserError, course_page, question_page, user_errors, visible_refunds,
 };
 use jishu_service::account::{Author, Support};
 use jishu_service::purchase::{Selection, SelectionRefusal};
@@ -216,6 +216,7 @@ async fn nodes(ctx: &Context<'_>, ids: &[ID]) -> ApiResult<Vec<Option<Node>>> {
         let node = |question: BankQuestion| (question.row.id, AuthoredQuestion::new(question, author));
         questions.extend(found.into_iter().map(node));
     }
+    let refunds = visible_refunds(ctx, ids_of_type::<RefundId>(&parsed)).await?;
     let catalog = services.catalog.snapshot();
     let viewer = ctx.viewer().map(|viewer| viewer.user_id);
     let node = |id: Option<GlobalId>| match id? {
@@ -225,6 +226,7 @@ async fn nodes(ctx: &Context<'_>, ids: &[ID]) -> ApiResult<Vec<Option<Node>>> {
             catalog.subject(id).cloned().map(|subject| Node::Subject(Subject::new(subject)))
         }
         GlobalId::Purchase(id) => purchases.get(&id).cloned().map(|row| Node::Purchase(Purchase::from(row))),
+        GlobalId::Refund(id) => refunds.get(&id).cloned().map(|row| Node::Refund(Refund::from(row))),
         GlobalId::MockTestAttempt(id) => {
             cards.get(&id).cloned().map(|row| Node::MockTestAttempt(MockTestAttempt::from(row)))
         }

@@ -6,6 +6,7 @@ mod extra_time;
 mod purchase;
 mod question_bank;
 mod question_key;
+mod refund;
 mod test_session;
 mod test_settings;
 
@@ -17,6 +18,7 @@ pub struct Mutation(
     account::AccountMutation,
     cart::CartMutation,
     purchase::PurchaseMutation,
+    refund::RefundMutation,
     extra_time::ExtraTimeMutation,
     test_session::TestSessionMutation,
     test_settings::TestSettingsMutation,

@@ -13,8 +13,10 @@ mod mock_test_attempt;
 mod money;
 mod progress;
 mod purchase;
+mod purchase_line;
 mod question_bank;
 mod quote;
+mod refund;
 mod session_paper;
 mod session_question;
 mod session_result;
@@ -43,6 +45,7 @@ pub(super) use question_bank::{
     QuestionExport, QuestionFormat, QuestionLoss, QuestionNotice, QuestionRefusal,
 };
 pub(super) use quote::PurchaseQuote;
+pub(super) use refund::{Refund, visible_refunds};
 pub(super) use session_paper::SessionPaper;
 pub(super) use session_question::option_place;
 pub(super) use subject::Subject;
