@@ -22,6 +22,11 @@ const FIELDS: &[(&str, &str, Role)] = &[
         Role::Support,
     ),
     (
+        "refundPurchase",
+        r#"mutation { refundPurchase(input: { purchaseId: "x", reason: "a slip" }) { userErrors { code } } }"#,
+        Role::Support,
+    ),
+    (
         "exportQuestions",
         r#"{ exportQuestions(subjectId: "U3ViamVjdDox", format: GIFT) { text } }"#,
         Role::Author,
