@@ -113,7 +113,7 @@ async fn find(services: &Services, skip: u64) -> Result<Vec<(PurchaseId, UserId)
         .await
 }
 
-/// Selects the open sittings of the cards of an entitlement.
+/// Selects the open sittings of all cards of the purchase that gave an entitlement. A purchase ends as a whole.
 fn open_sitting() -> SelectStatement {
     let of_sitting = test_session::Column::MockTestAttemptId.into_simple_expr();
     Query::select()
@@ -125,11 +125,6 @@ fn open_sitting() -> SelectStatement {
             mock_test_attempt::Column::PurchaseId
                 .into_simple_expr()
                 .eq(entitlement::Column::PurchaseId.into_simple_expr()),
-        )
-        .and_where(
-            mock_test_attempt::Column::SubjectId
-                .into_simple_expr()
-                .eq(entitlement::Column::SubjectId.into_simple_expr()),
         )
         .take()
 }

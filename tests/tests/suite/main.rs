@@ -5,6 +5,7 @@
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test ends where it fails")]
 
 mod accounts;
+mod books;
 mod cart;
 mod catalogue;
 mod command_line;

@@ -37,7 +37,7 @@ struct Shop {
 
 impl Shop {
     async fn open(app: &TestApp) -> Self {
-        let course = app.course(&["Physics", "Chemistry"]).valid_for_days(30).cards(2).create(app).await;
+        let course = app.course(&["Physics", "Chemistry"]).valid_for_days(5).cards(2).create(app).await;
         for subject in &course.subject_rows {
             app.bank(*subject, 4).await;
         }
@@ -111,7 +111,10 @@ async fn a_refund_in_mid_sitting_closes_the_sitting_and_keeps_the_history(app: A
         ("ENTITLEMENT_ENDED".into(), "ENTITLEMENT_ENDED".into())
     );
     assert!(shop.learner.start_session(&shop.cards[2]).await.resumed);
-    let saved = shop.learner.save_answers(started.id(), 2, json!([])).await;
+    let saved = shop
+        .learner
+        .save_answers(started.id(), 2, json!([answer(&started.questions()[3], Tries::Right)]))
+        .await;
     assert_eq!(saved.error().code, "TEST_SESSION_CLOSED");
     let card = "query ($id: ID!) { node(id: $id) { ... on MockTestAttempt { status canStart latestScore sessions { totalCount } } } }";
     let card = shop.learner.run_with(card, json!({ "id": shop.cards[0] })).await;
@@ -158,10 +161,10 @@ async fn a_repeated_refund_changes_nothing(app: Arc<TestApp>) {
     let shop = Shop::open(&app).await;
     let first = shop.support.refund(shop.only(0).key(KEY)).await;
     assert_eq!(first.outcome(), "CREATED");
+    let other = app.staff("Sue", Role::Support).await;
     let before = app.rows().await;
     app.clock.advance(TimeDelta::minutes(1));
 
-    let other = app.staff("Sue", Role::Support).await;
     for repeated in [
         shop.support.refund(shop.only(0).key(KEY)).await,
         other.refund(shop.only(0).key(KEY)).await,
@@ -229,7 +232,7 @@ async fn an_expired_and_a_free_purchase_can_be_refunded(app: Arc<TestApp>) {
     let shop = Shop::open(&app).await;
     app.execute("UPDATE entitlements SET price_paid = 0, tax = 0").await;
     app.execute("UPDATE purchases SET cost = 0, tax = 0").await;
-    app.clock.advance(TimeDelta::days(31));
+    app.clock.advance(TimeDelta::days(6));
     let refunded = shop.support.refund(shop.whole()).await;
     assert_eq!(
         (refunded.outcome(), refunded.amount(), refunded.purchase_status()),
