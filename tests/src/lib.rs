@@ -4,6 +4,7 @@
 
 mod app;
 mod bank;
+mod books;
 mod catalogue;
 mod client;
 mod clock;
@@ -20,6 +21,7 @@ mod wait;
 
 pub use app::{Node, TestApp, UNLIMITED};
 pub use bank::{EXPLANATION, NUMBER, TOLERANCE, TOPICS, fill_bank, judged, kind};
+pub use books::BOOKS;
 pub use catalogue::{CourseBuilder, TestCourse, global_id};
 pub use client::{Answer, Client};
 pub use clock::ManualClock;

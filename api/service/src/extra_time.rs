@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use jishu_entity::mock_test_attempt::CardStatus;
-use jishu_entity::{MockTestAttemptId, UserId, extra_time, mock_test_attempt, paper, test_session};
+use jishu_entity::{
+    MockTestAttemptId, UserId, entitlement, extra_time, mock_test_attempt, paper, test_session,
+};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr,
@@ -16,7 +18,7 @@ use super::Services;
 use super::account::Support;
 use super::audit::StateChange;
 use super::events::{self, Event};
-use super::session::SittingRules;
+use super::session::{self, SittingRules};
 use crate::clock::Clock;
 use crate::database::{WritePolicy, lock_user, locked};
 use crate::error::{Error, Fault, Refusal};
@@ -116,7 +118,7 @@ pub async fn of_cards(
 }
 
 /// Grants a card of any user more time or more attempts. An open sitting gets the extra time at once. Its deadline
-/// never moves to an earlier time.
+/// never moves to an earlier time, and never beyond the end of the entitlement.
 ///
 /// # Errors
 /// See [`ExtraTimeRefusal`]. A refusal means that nothing was written.
@@ -178,7 +180,7 @@ async fn run(
             has_changed = true;
         }
         if let Some(open) = open {
-            let deadline = extend(transaction, open, seconds, now, command.rules).await?;
+            let deadline = extend(transaction, open, &card, seconds, now, command.rules).await?;
             has_changed |= expires_at != Some(deadline);
             expires_at = Some(deadline);
         }
@@ -230,18 +232,21 @@ async fn store_seconds(
     Ok(())
 }
 
-/// Moves the deadline of an open sitting if the new one is later. Returns the deadline.
+/// Moves the deadline of an open sitting if the new one is later, but not beyond the end of the entitlement. Returns
+/// the deadline.
 async fn extend(
     connection: &impl ConnectionTrait,
     open: test_session::Model,
+    card: &mock_test_attempt::Model,
     seconds: i32,
     now: DateTime<Utc>,
     rules: SittingRules,
 ) -> Result<DateTime<Utc>, Error<ExtraTimeRefusal>> {
     let paper = paper::Entity::find_by_id(open.paper_id).one(connection).await?;
     let paper = paper.ok_or_else(|| Fault::missing(format_args!("paper {}", open.paper_id)))?;
-    let takes = TimeDelta::seconds(i64::from(paper.time_limit_seconds) + i64::from(seconds));
-    let expires_at = open.started_at + takes;
+    let right = entitlement::Entity::find_by_id((card.purchase_id, card.subject_id)).one(connection).await?;
+    let right = right.ok_or_else(|| Fault::missing(format_args!("the entitlement to card {}", card.id)))?;
+    let expires_at = session::deadline(open.started_at, paper.time_limit_seconds + seconds, &right);
     if expires_at <= open.expires_at {
         return Ok(open.expires_at);
     }

@@ -27,6 +27,21 @@ pub const SITTING_BOUNDARIES: [&str; 7] = [
     "close.counted",
 ];
 
+/// The boundaries between the statements of a refund, in order.
+pub const REFUND_BOUNDARIES: [&str; 7] = [
+    "refund.locked",
+    "refund.key-checked",
+    "refund.ended",
+    "refund.sittings-closed",
+    "refund.recorded",
+    "refund.audited",
+    "refund.committed",
+];
+
+/// The boundaries between the statements that end a purchase whose term is over, in order.
+pub const EXPIRY_BOUNDARIES: [&str; 4] =
+    ["expiry.locked", "expiry.ended", "expiry.sittings-closed", "expiry.audited"];
+
 /// Ends the process if `JISHU_ABORT_AT` names this boundary.
 #[cfg(feature = "failpoints")]
 pub(crate) fn boundary(name: &str) {

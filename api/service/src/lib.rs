@@ -21,6 +21,7 @@ pub mod demo;
 pub mod entitlement;
 mod error;
 pub mod events;
+pub mod expiry;
 pub mod extra_time;
 pub mod failpoint;
 pub mod integrity;
@@ -36,10 +37,12 @@ pub mod progress;
 pub mod purchase;
 pub mod question_bank;
 pub mod ranking;
+pub mod refund;
 pub mod sales_report;
 pub mod scoring;
 pub mod security;
 pub mod session;
+pub mod tax;
 pub mod test_settings;
 
 pub use error::{Error, Fault, Refusal};
@@ -53,9 +56,9 @@ use crate::limit::ClientLimits;
 
 use catalog::Catalog;
 use events::Events;
-use money::TaxRate;
 use paper::Papers;
 use session::SittingState;
+use tax::TaxPolicy;
 
 /// The resources of all service operations. The server makes them once at start, and all requests share them.
 #[derive(Clone)]
@@ -86,6 +89,6 @@ pub struct Services {
     pub refresh_token_ttl: chrono::Duration,
     /// The time zone of the platform, for reports by day and month.
     pub time_zone: chrono_tz::Tz,
-    /// The tax that is included in prices.
-    pub tax: TaxRate,
+    /// The tax of purchases.
+    pub tax: Arc<TaxPolicy>,
 }

@@ -1,4 +1,5 @@
-//! Money. The service computes in whole minor units; clients see exact decimals.
+//! Money. The service computes in whole minor units; clients see exact decimals. [`crate::tax`] has the rule of taxes
+//! and of their rounding.
 
 use iso_currency::Currency;
 use rust_decimal::Decimal;
@@ -51,34 +52,6 @@ pub(crate) fn decimal_places(currency: &str) -> u32 {
     Currency::from_code(currency).and_then(Currency::exponent).map_or(2, u32::from)
 }
 
-/// The rate of a tax that prices include.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TaxRate {
-    /// Hundredths of a per cent.
-    basis_points: u16,
-}
-
-impl TaxRate {
-    /// Returns a rate from per cent: 0 to 100 with at most two decimal places. Returns None for other numbers.
-    #[must_use]
-    pub fn from_percent(percent: Decimal) -> Option<Self> {
-        let basis_points = percent.checked_mul(Decimal::ONE_HUNDRED)?;
-        if !basis_points.is_integer() || basis_points > Decimal::from(10_000) {
-            return None;
-        }
-        u16::try_from(basis_points).ok().map(|basis_points| Self { basis_points })
-    }
-
-    /// Returns the tax that a tax-inclusive amount contains, rounded half up to a minor unit:
-    /// gross × rate / (100 % + rate).
-    #[must_use]
-    pub fn included_in(self, gross: i64) -> i64 {
-        let (gross, rate) = (i128::from(gross), i128::from(self.basis_points));
-        let base = 10_000 + rate;
-        i64::try_from((2 * gross * rate + base) / (2 * base)).unwrap_or(i64::MAX)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,17 +69,5 @@ mod tests {
         assert!(price.is(Decimal::new(199, 0)));
         assert!(price.is(Decimal::new(199_000, 3)));
         assert!(!price.is(Decimal::new(199_001, 3)));
-    }
-
-    #[test]
-    fn tax_is_the_part_of_the_price_that_it_makes_up() {
-        let eighteen = TaxRate::from_percent(Decimal::new(18, 0)).unwrap_or_default();
-        // 118.00 contains 18.00 tax. 1.00 contains 0.1525…, which is 15 paise.
-        assert_eq!(eighteen.included_in(11_800), 1_800);
-        assert_eq!(eighteen.included_in(100), 15);
-        assert_eq!(TaxRate::default().included_in(11_800), 0);
-        assert_eq!(TaxRate::from_percent(Decimal::new(101, 0)), None);
-        assert_eq!(TaxRate::from_percent(Decimal::new(-1, 0)), None);
-        assert_eq!(TaxRate::from_percent(Decimal::new(18_001, 3)), None);
     }
 }

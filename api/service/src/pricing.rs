@@ -1,19 +1,25 @@
 //! Computes the price of a selection. Quotes and purchases use the same function, which reads nothing but its input.
+//!
+//! The price of a bundle is divided over its subjects in the same way as the tax over the lines: see [`crate::tax`].
+
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use jishu_entity::{CourseId, SubjectId, course, subject};
 
-use super::money::TaxRate;
+use super::tax::{TaxPolicy, TaxedPrice};
 
 /// The price of one subject in a selection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QuoteLine {
     /// The subject.
     pub subject_id: SubjectId,
-    /// The price without offers, in minor units.
+    /// The price in the catalogue without offers, in minor units.
     pub list_price: i64,
-    /// The price in this selection, in minor units.
+    /// The amount that is charged for the subject, in minor units. It includes the tax.
     pub price: i64,
+    /// The part of `price` that is tax, in minor units.
+    pub tax: i64,
     /// The number of test cards that the subject gives.
     pub test_cards: i32,
 }
@@ -31,11 +37,13 @@ pub struct Quote {
     pub already_owned: Vec<SubjectId>,
     /// The sum of the list prices.
     pub subtotal: i64,
-    /// The reduction by offers and the bundle: subtotal minus total.
+    /// The reduction by offers and the bundle. See [`discount`].
     pub discount: i64,
     /// The part of the total that is tax.
     pub tax: i64,
-    /// The amount that is charged.
+    /// The tax policy by which the tax was computed.
+    pub tax_policy: Arc<TaxPolicy>,
+    /// The amount that is charged. It includes the tax.
     pub total: i64,
 }
 
@@ -45,6 +53,13 @@ impl Quote {
     pub fn test_cards(&self) -> i64 {
         self.lines.iter().map(|line| i64::from(line.test_cards)).sum()
     }
+}
+
+/// Returns the reduction by offers and a bundle: the list prices minus the prices, both as the catalogue has them. So
+/// the tax counts as part of the total only if the prices of the catalogue include it.
+#[must_use]
+pub fn discount(subtotal: i64, total: i64, tax: i64, is_tax_included: bool) -> i64 {
+    subtotal - if is_tax_included { total } else { total - tax }
 }
 
 /// Returns the price of a single subject at `now`: the offer price while the offer lasts, and never more than the list
@@ -82,7 +97,7 @@ pub fn quote(
     wanted: &[subject::Model],
     owned: &[SubjectId],
     tariff: Tariff,
-    tax: TaxRate,
+    tax_policy: &Arc<TaxPolicy>,
     now: DateTime<Utc>,
 ) -> Quote {
     let separate: Vec<i64> = wanted.iter().map(|subject| price_of(subject, now)).collect();
@@ -90,36 +105,38 @@ pub fn quote(
         Tariff::Separate => separate,
         Tariff::Bundle(price) => apportion(price.min(separate.iter().sum()), &separate),
     };
-    let (mut lines, mut already_owned) = (Vec::new(), Vec::new());
-    for (subject, price) in wanted.iter().zip(prices) {
-        if owned.contains(&subject.id) {
-            already_owned.push(subject.id);
-        } else {
-            lines.push(QuoteLine {
-                subject_id: subject.id,
-                list_price: subject.list_price,
-                price,
-                test_cards: subject.total_mock_tests,
-            });
-        }
-    }
-    let subtotal = lines.iter().map(|line| line.list_price).sum();
-    let total = lines.iter().map(|line| line.price).sum();
+    let (to_buy, already_owned): (Vec<_>, Vec<_>) =
+        wanted.iter().zip(prices).partition(|(subject, _)| !owned.contains(&subject.id));
+    let charged = tax_policy.charge(&to_buy.iter().map(|(_, price)| *price).collect::<Vec<_>>());
+    let lines: Vec<QuoteLine> = to_buy
+        .into_iter()
+        .zip(charged)
+        .map(|((subject, _), TaxedPrice { price, tax })| QuoteLine {
+            subject_id: subject.id,
+            list_price: subject.list_price,
+            price,
+            tax,
+            test_cards: subject.total_mock_tests,
+        })
+        .collect();
+    let sum = |amount: fn(&QuoteLine) -> i64| lines.iter().map(amount).sum();
+    let (subtotal, total, tax) = (sum(|line| line.list_price), sum(|line| line.price), sum(|line| line.tax));
     Quote {
         course_id: course.id,
         currency: course.currency.clone(),
         lines,
-        already_owned,
+        already_owned: already_owned.into_iter().map(|(subject, _)| subject.id).collect(),
         subtotal,
-        discount: subtotal - total,
-        tax: tax.included_in(total),
+        discount: discount(subtotal, total, tax, tax_policy.is_included),
+        tax,
+        tax_policy: Arc::clone(tax_policy),
         total,
     }
 }
 
 /// Divides `total` in proportion to `weights`. Each share is the difference of two rounded-down running totals, so the
 /// shares add up to exactly `total` and are never negative.
-fn apportion(total: i64, weights: &[i64]) -> Vec<i64> {
+pub(crate) fn apportion(total: i64, weights: &[i64]) -> Vec<i64> {
     let sum: i128 = weights.iter().map(|weight| i128::from(*weight)).sum();
     if sum == 0 {
         return vec![0; weights.len()];
@@ -185,7 +202,7 @@ mod tests {
 
     fn quoted(wanted: &[subject::Model], owned: &[i64], tariff: Tariff) -> Quote {
         let owned: Vec<_> = owned.iter().copied().map(SubjectId).collect();
-        quote(&course(), wanted, &owned, tariff, TaxRate::default(), DateTime::UNIX_EPOCH)
+        quote(&course(), wanted, &owned, tariff, &Arc::default(), DateTime::UNIX_EPOCH)
     }
 
     #[test]

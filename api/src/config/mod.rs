@@ -5,6 +5,7 @@ mod graphql;
 mod listen;
 mod live;
 mod sittings;
+mod tax;
 mod time_zone;
 
 use std::ffi::OsStr;
@@ -13,16 +14,15 @@ use std::time::Duration;
 
 use clap::builder::{BoolishValueParser, PossibleValue, TypedValueParser};
 use clap::{Args, ValueEnum};
-use rust_decimal::Decimal;
 
 use jishu_service::database::DatabaseOptions;
-use jishu_service::money::TaxRate;
 
 pub use edge::{EdgeConfig, ForwardedHeader};
 pub use graphql::GraphqlConfig;
 pub use listen::ListenAddress;
 pub use live::LiveConfig;
 pub use sittings::SittingsConfig;
+pub use tax::TaxConfig;
 pub use time_zone::TimeZoneConfig;
 
 /// The database to use.
@@ -150,10 +150,6 @@ pub struct ServeConfig {
           value_parser = clap::value_parser!(i64).range(0..=30))]
     pub refresh_reuse_seconds: i64,
 
-    /// The tax that prices include, in percent, with at most two decimal places.
-    #[arg(long, env = "JISHU_TAX_PERCENT", default_value = "0", value_name = "PERCENT", value_parser = tax_rate)]
-    pub tax_percent: TaxRate,
-
     /// The time zone of reports.
     #[command(flatten)]
     pub time_zone: TimeZoneConfig,
@@ -180,6 +176,9 @@ pub struct ServeConfig {
     /// Sittings.
     #[command(flatten)]
     pub sittings: SittingsConfig,
+    /// Taxes.
+    #[command(flatten)]
+    pub tax: TaxConfig,
 }
 
 impl ServeConfig {
@@ -210,11 +209,4 @@ pub enum LogFormat {
     Text,
     /// JSON for programs, one object per line.
     Json,
-}
-
-fn tax_rate(text: &str) -> Result<TaxRate, String> {
-    let rate = text.parse::<Decimal>().ok().and_then(TaxRate::from_percent);
-    rate.ok_or_else(|| {
-        "give a percentage from 0 to 100 with at most two decimal places, such as 18".to_owned()
-    })
 }

@@ -8,14 +8,15 @@ use std::sync::Arc;
 use async_graphql::dataloader::{DataLoader, Loader};
 use jishu_entity::{
     MockTestAttemptId, PurchaseId, QuestionId, SubjectId, TestSessionId, UserId, entitlement,
-    mock_test_attempt, purchase, test_session,
+    mock_test_attempt, purchase, refund, refund_line, test_session,
 };
 use rust_decimal::Decimal;
 
 use jishu_service::paper::{self, Outline, TestId};
 use jishu_service::question_bank::{self, AuthoredCorrection, AuthoredVersion};
 use jishu_service::{
-    Fault, Services, card, entitlement as entitlements, extra_time, purchase as purchases, ranking, session,
+    Fault, Services, card, entitlement as entitlements, extra_time, purchase as purchases, ranking,
+    refund as refunds, session,
 };
 
 /// Declares [`Loaders`] and the type of each loader. A key includes its owner. A batch takes one statement for each
@@ -75,6 +76,12 @@ loaders! {
     /// Loads the entitlements that purchases gave.
     entitlements: EntitlementsLoader(PurchaseId) -> Vec<entitlement::Model> =
         |services, owner, ids| grouped(purchases::entitlements(services, owner, ids).await?, |row| row.purchase_id);
+    /// Loads the refunds of purchases.
+    refunds: RefundsLoader(PurchaseId) -> Vec<refund::Model> =
+        |services, owner, ids| grouped(refunds::of_purchases(services, owner, ids).await?, |row| row.purchase_id);
+    /// Loads the refunded subjects of purchases.
+    refund_lines: RefundLinesLoader(PurchaseId) -> Vec<refund_line::Model> =
+        |services, owner, ids| grouped(refunds::lines_of_purchases(services, owner, ids).await?, |row| row.purchase_id);
     /// Loads valid entitlements by subject.
     live_entitlement: LiveEntitlementLoader(SubjectId) -> entitlement::Model =
         |services, owner, subjects| keyed(entitlements::live(services, owner, subjects).await?, |row| row.subject_id);

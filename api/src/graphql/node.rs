@@ -5,11 +5,11 @@ use async_graphql::{ID, Interface};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jishu_entity::{
-    AuditEventId, CourseId, MockTestAttemptId, PurchaseId, QuestionId, SubjectId, TestSessionId, UserId,
+    AuditEventId, CourseId, MockTestAttemptId, PurchaseId, QuestionId, RefundId, SubjectId, TestSessionId, UserId,
 };
 
 use super::types::{
-    AuditEvent, AuthoredQuestion, Course, MockTestAttempt, Purchase, Subject, TestSession, User,
+    AuditEvent, AuthoredQuestion, Course, MockTestAttempt, Purchase, Refund, Subject, TestSession, User,
 };
 
 /// An object with an id that is unique among all objects.
@@ -24,6 +24,7 @@ pub(super) enum Node {
     Course(Course),
     Subject(Subject),
     Purchase(Purchase),
+    Refund(Refund),
     MockTestAttempt(MockTestAttempt),
     TestSession(TestSession),
     AuthoredQuestion(AuthoredQuestion),
@@ -80,6 +81,7 @@ global_ids! {
     Course(CourseId),
     Subject(SubjectId),
     Purchase(PurchaseId),
+    Refund(RefundId),
     MockTestAttempt(MockTestAttemptId),
     TestSession(TestSessionId),
     AuthoredQuestion(QuestionId),

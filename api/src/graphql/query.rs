@@ -6,7 +6,9 @@ use std::collections::HashMap;
 
 use async_graphql::{Context, ID, InputObject, MergedObject, Object};
 use graphql_engine::{guarded_fields, page_arguments};
-use jishu_entity::{AuditEventId, CourseId, MockTestAttemptId, PurchaseId, QuestionId, TestSessionId};
+use jishu_entity::{
+    AuditEventId, CourseId, MockTestAttemptId, PurchaseId, QuestionId, RefundId, TestSessionId,
+};
 
 use super::context::ContextExt;
 use super::error::{ApiError, ApiResult, Nullable, refused_or};
@@ -16,8 +18,8 @@ use super::permission::{Permission, permission, requires_role};
 use super::staff::{AuditQuery, ReportQuery};
 use super::types::{
     AuditEvent, AuthoredQuestion, AuthoredQuestionConnection, Course, CourseConnection, Learner,
-    MockTestAttempt, Purchase, PurchaseQuote, PurchaseType, QuestionExport, QuestionFormat, Subject,
-    TestSession, User, UserError, course_page, question_page, user_errors,
+    MockTestAttempt, Purchase, PurchaseQuote, PurchaseType, QuestionExport, QuestionFormat, Refund, Subject,
+    TestSession, User, UserError, course_page, question_page, user_errors, visible_refunds,
 };
 use catalogue::CatalogueQuery;
 use jishu_service::account::{Author, Support};
@@ -224,6 +226,7 @@ pub(super) async fn nodes(ctx: &Context<'_>, ids: &[ID]) -> ApiResult<Vec<Option
     if !wanted.is_empty() {
         audit_events = AuditEvent::by_ids(ctx, permission(ctx).await?, wanted).await?;
     }
+    let refunds = visible_refunds(ctx, ids_of_type::<RefundId>(&parsed)).await?;
     let catalog = services.catalog.snapshot();
     let viewer = ctx.viewer().map(|viewer| viewer.user_id);
     let node = |id: Option<GlobalId>| match id? {
@@ -233,6 +236,7 @@ pub(super) async fn nodes(ctx: &Context<'_>, ids: &[ID]) -> ApiResult<Vec<Option
             catalog.subject(id).cloned().map(|subject| Node::Subject(Subject::new(subject)))
         }
         GlobalId::Purchase(id) => purchases.get(&id).cloned().map(|row| Node::Purchase(Purchase::from(row))),
+        GlobalId::Refund(id) => refunds.get(&id).cloned().map(|row| Node::Refund(Refund::from(row))),
         GlobalId::MockTestAttempt(id) => {
             cards.get(&id).cloned().map(|row| Node::MockTestAttempt(MockTestAttempt::from(row)))
         }

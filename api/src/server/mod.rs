@@ -29,7 +29,7 @@ use jishu_service::events::Events;
 use jishu_service::limit::ClientLimits;
 use jishu_service::paper::Papers;
 use jishu_service::session::{self, SittingState};
-use jishu_service::{Services, account};
+use jishu_service::{Services, account, expiry};
 
 /// The file with the signing keys if the database is a server and `--signing-keys` is not given.
 const DEFAULT_KEY_FILE: &str = "jishu.keys.pem";
@@ -91,7 +91,7 @@ pub async fn services(
         refresh_reuse: chrono::TimeDelta::seconds(config.refresh_reuse_seconds),
         refresh_token_ttl: chrono::TimeDelta::days(config.refresh_token_days),
         time_zone: config.time_zone.time_zone,
-        tax: config.tax_percent,
+        tax: Arc::new(config.tax.policy()),
     })
 }
 
@@ -135,6 +135,8 @@ pub async fn run(
     });
     let (closing_services, interval) = (services.clone(), config.sittings.closing_interval());
     tasks.start("closing", move || session::keep_closing(closing_services.clone(), interval));
+    let expiry_services = services.clone();
+    tasks.start("expiry", move || expiry::keep_ending(expiry_services.clone(), interval));
     let cleaning_services = services.clone();
     tasks.start("cleaning", move || account::keep_clean(cleaning_services.clone()));
     let routes = |shutdown| http::router(engine, services, &config.edge, config.live, shutdown);

@@ -8,6 +8,7 @@ mod cart;
 mod pages;
 mod purchase;
 mod question_bank;
+mod refund;
 mod sittings;
 
 pub use accounts::{LOGIN, REFRESH, REGISTER, Registration, SignedIn, Tokens, User};
@@ -16,6 +17,7 @@ pub use cart::{ADD_TO_CART, Cart, CartChange, REMOVE_FROM_CART};
 pub use pages::{Card, CardsRequest, Edge, MOCK_TEST_ATTEMPTS, Page, PageInfo};
 pub use purchase::{Amount, Named, PURCHASE, Purchase, PurchaseInput, Purchased, Shown};
 pub use question_bank::{EXPORT, Export, ExportRequest, IMPORT, ImportRequest, Imported, Remark};
+pub use refund::{REFUND, RefundInput, RefundPayload};
 pub use sittings::{
     Choice, GivenAnswer, Question, SESSION, Session, SessionResult, SittingPayload, Tries, answer,
 };

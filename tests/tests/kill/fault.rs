@@ -13,6 +13,8 @@ pub(crate) enum Fault {
     DeadlineAnew,
     NotAdded,
     ScoredAgain,
+    RefundKeepsSittings,
+    RefundUnaudited,
 }
 
 impl Fault {
@@ -21,6 +23,8 @@ impl Fault {
 
     pub(crate) const OF_SITTINGS: [Self; 5] =
         [Self::Unstored, Self::NotHeld, Self::DeadlineAnew, Self::NotAdded, Self::ScoredAgain];
+
+    pub(crate) const OF_REFUNDS: [Self; 2] = [Self::RefundKeepsSittings, Self::RefundUnaudited];
 
     /// The name of its patch, and its value in `JISHU_PLANT`.
     pub(crate) fn name(self) -> &'static str {
@@ -35,6 +39,8 @@ impl Fault {
             Self::DeadlineAnew => "deadline-anew",
             Self::NotAdded => "not-added",
             Self::ScoredAgain => "scored-again",
+            Self::RefundKeepsSittings => "refund-keeps-sittings",
+            Self::RefundUnaudited => "refund-unaudited",
         }
     }
 
@@ -53,6 +59,8 @@ impl Fault {
             }
             Self::DeadlineAnew => &["one sitting was shown as", "the deadline was", "changed its deadline"],
             Self::NotAdded => &["learner and topic"],
+            Self::RefundKeepsSittings => &["an open sitting on an ended entitlement"],
+            Self::RefundUnaudited => &["without exactly one audit event"],
             Self::ScoredAgain => &["submitted again", "changed its result", "events that a sitting was"],
         };
         signs.iter().any(|sign| violation.contains(sign))
@@ -68,7 +76,7 @@ fn each_fault_is_a_patch() {
     let mut patches: Vec<String> =
         files.filter_map(|file| file.strip_suffix(".patch").map(str::to_owned)).collect();
     patches.sort();
-    let faults = Fault::OF_PURCHASES.into_iter().chain(Fault::OF_SITTINGS);
+    let faults = Fault::OF_PURCHASES.into_iter().chain(Fault::OF_SITTINGS).chain(Fault::OF_REFUNDS);
     let mut names: Vec<&str> = faults.map(Fault::name).collect();
     names.sort_unstable();
     assert_eq!(patches, names);

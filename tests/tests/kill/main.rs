@@ -1,8 +1,8 @@
-//! The kill harness. It kills the real server and the real database server again and again, during a storm of purchases
-//! and during a storm of sittings. Afterwards everything that was acknowledged must exist once and complete.
+//! The kill harness. It kills the real server and the real database server again and again, during storms of
+//! purchases, of sittings and of refunds. Afterwards everything that was acknowledged must exist once and complete.
 //!
 //! - `KILL_SEED` repeats the choices of a run.
-//! - `KILL_SECONDS` sets how long the storm lasts on each database. Default 20, for sittings 6.
+//! - `KILL_SECONDS` sets how long the storm lasts on each database. Default 20, for sittings 6, for refunds 4.
 //! - `KILL_BUYERS` sets the number of buyers. Default 4000.
 //! - `KILL_FAULT_SECONDS` sets how long each storm with a planted fault lasts. Default 3, for sittings 1.
 //!
@@ -12,6 +12,7 @@
 
 mod fault;
 mod ledger;
+mod refunds;
 mod sittings;
 mod storm;
 mod world;
@@ -191,6 +192,42 @@ async fn planted_faults_in_sittings_are_caught(backend: Backend) {
     }
 }
 
+/// Sweeps the boundaries of refunds and of expiry, then runs a storm, then plants the faults. All share one database,
+/// because a start of a database takes as long as all of it.
+async fn refunds_and_expiry_survive_kills(backend: Backend) {
+    if !backend.is_selected() {
+        return;
+    }
+    let _turn = STORM_LOCK.lock().await;
+    let mut world = World::start(backend, &sittings::VARIABLES).await;
+    refunds::prepare(&mut world).await;
+    let boundaries = refunds::abort_refunds(&mut world).await + refunds::abort_expiry(&mut world).await;
+    eprintln!("{backend:?}: refunds and expiry aborted at {boundaries} boundaries");
+
+    let seed = seed();
+    let kills = Kills {
+        server: true,
+        database: backend != Backend::Sqlite,
+        max_pause_ms: MAX_PURCHASE_PAUSE_MS,
+        patience: MAX_RETRY_TIME,
+    };
+    let (made, server_kills, database_kills) =
+        refunds::storm(&mut world, seed, seconds("KILL_SECONDS", 4), kills).await;
+    eprintln!(
+        "{backend:?}: KILL_SEED={seed}: {made} refunds, {server_kills} kills of the server, {database_kills} of the database"
+    );
+    let wrong = refunds::wrong(&world).await;
+    assert!(wrong.is_empty(), "{backend:?}: KILL_SEED={seed}: {wrong:#?}");
+    assert!(server_kills > 0 && made > 0, "something happened");
+
+    for (fault, learner) in Fault::OF_REFUNDS.into_iter().zip(150..) {
+        let Some(caught) = refunds::caught(&mut world, fault, learner).await else {
+            panic!("{backend:?}: {fault:?} was not caught")
+        };
+        eprintln!("{backend:?}: {fault:?} caught: {caught}");
+    }
+}
+
 macro_rules! on_each_database {
     ($($name:ident),+) => {$(
         mod $name {
@@ -220,5 +257,6 @@ on_each_database!(
     planted_faults_are_caught,
     sittings_killed_at_random,
     sittings_aborted_at_every_boundary,
-    planted_faults_in_sittings_are_caught
+    planted_faults_in_sittings_are_caught,
+    refunds_and_expiry_survive_kills
 );

@@ -27,6 +27,8 @@ pub(crate) struct World {
     pub(crate) course: i64,
     pub(crate) subjects: Vec<i64>,
     pub(crate) buyers: Vec<i64>,
+    /// The member of support, for storms that need one.
+    pub(crate) support: Option<i64>,
     pub(crate) backend: Backend,
     url: String,
     folder: TempDir,
@@ -45,6 +47,7 @@ impl World {
             course: 0,
             subjects: Vec::new(),
             buyers: Vec::new(),
+            support: None,
             backend,
             url,
             folder,

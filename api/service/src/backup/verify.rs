@@ -14,7 +14,7 @@ use crate::integrity;
 const MAX_CASES_PER_FAULT: usize = 20;
 
 /// Tables whose rows are never deleted.
-const TABLES_WITHOUT_DELETIONS: [&str; 10] = [
+const TABLES_WITHOUT_DELETIONS: [&str; 12] = [
     "users",
     "courses",
     "subjects",
@@ -25,6 +25,8 @@ const TABLES_WITHOUT_DELETIONS: [&str; 10] = [
     "question_versions",
     "papers",
     "test_sessions",
+    "refunds",
+    "refund_lines",
 ];
 
 /// Rules between rows. Each has a description of the rows that break it, and the query that finds them.

@@ -3,20 +3,22 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use jishu_entity::{MockTestAttemptId, PurchaseId, UserId, audit_event, mock_test_attempt};
+use jishu_entity::{MockTestAttemptId, PurchaseId, UserId, audit_event, mock_test_attempt, purchase};
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QuerySelect};
 
 use super::WatchedChange;
 use crate::audit::{self, StateChange};
 
 const PURCHASE_CREATED: &str = "purchase.created";
+const PURCHASE_REFUNDED: &str = "purchase.refunded";
+const PURCHASE_EXPIRED: &str = "purchase.expired";
 const SESSION_STARTED: &str = "test_session.started";
 const SESSION_CLOSED: &str = "test_session.closed";
 const CARD_EXTENDED: &str = "mock_test_attempt.extended";
 
 /// The actions of the audit events that are delivered to watchers.
-pub(super) const PUBLISHED_ACTIONS: [&str; 4] =
-    [PURCHASE_CREATED, SESSION_STARTED, SESSION_CLOSED, CARD_EXTENDED];
+pub(super) const PUBLISHED_ACTIONS: [&str; 6] =
+    [PURCHASE_CREATED, PURCHASE_REFUNDED, PURCHASE_EXPIRED, SESSION_STARTED, SESSION_CLOSED, CARD_EXTENDED];
 
 const PURCHASES_TABLE: &str = "purchases";
 const CARDS_TABLE: &str = "mock_test_attempts";
@@ -26,6 +28,10 @@ const CARDS_TABLE: &str = "mock_test_attempts";
 pub enum Event {
     /// The actor made a purchase, with its cards.
     PurchaseCreated(PurchaseId),
+    /// Support refunded this purchase, or some of its subjects.
+    PurchaseRefunded(PurchaseId),
+    /// The term of this purchase is over.
+    PurchaseExpired(PurchaseId),
     /// A sitting of this card began.
     SessionStarted(MockTestAttemptId),
     /// A sitting of this card ended. Its learner submitted it, or the server closed it at its deadline.
@@ -39,6 +45,8 @@ impl Event {
     fn row(self) -> (&'static str, &'static str, i64) {
         match self {
             Self::PurchaseCreated(PurchaseId(id)) => (PURCHASE_CREATED, PURCHASES_TABLE, id),
+            Self::PurchaseRefunded(PurchaseId(id)) => (PURCHASE_REFUNDED, PURCHASES_TABLE, id),
+            Self::PurchaseExpired(PurchaseId(id)) => (PURCHASE_EXPIRED, PURCHASES_TABLE, id),
             Self::SessionStarted(MockTestAttemptId(id)) => (SESSION_STARTED, CARDS_TABLE, id),
             Self::SessionClosed(MockTestAttemptId(id)) => (SESSION_CLOSED, CARDS_TABLE, id),
             Self::CardExtended(MockTestAttemptId(id)) => (CARD_EXTENDED, CARDS_TABLE, id),
@@ -77,34 +85,75 @@ pub(crate) async fn append_change(
     audit::append_change(connection, at, actor, action, (target_type, target_id), change).await
 }
 
-/// Returns the changes that these rows record, each with the user to deliver it to. That user is the owner of a card,
-/// whoever acted, and the buyer of a purchase.
+/// Returns the changes that these rows record, each with the user to deliver it to: the owner of the card or of the
+/// purchase, whoever acted.
 pub(super) async fn changes(
     connection: &impl ConnectionTrait,
     rows: &[audit_event::Model],
 ) -> Result<Vec<(UserId, WatchedChange)>, DbErr> {
-    let cards: Vec<_> = rows.iter().filter_map(card).collect();
-    let owners: HashMap<MockTestAttemptId, UserId> = if cards.is_empty() {
-        HashMap::new()
-    } else {
-        mock_test_attempt::Entity::find()
-            .select_only()
-            .columns([mock_test_attempt::Column::Id, mock_test_attempt::Column::UserId])
-            .filter(mock_test_attempt::Column::Id.is_in(cards))
-            .into_tuple()
-            .all(connection)
-            .await?
-            .into_iter()
-            .collect()
-    };
-    let change = |row: &audit_event::Model| match card(row) {
-        Some(id) => Some((*owners.get(&id)?, WatchedChange::Card(id))),
-        None => Some((row.actor_id?, WatchedChange::Purchase(PurchaseId(row.target_id)))),
+    let owners = Owners::read(connection, rows).await?;
+    let change = |row: &audit_event::Model| match WatchedObject::of(row)? {
+        WatchedObject::Card(id) => Some((*owners.cards.get(&id)?, WatchedChange::Card(id))),
+        WatchedObject::Purchase(id) => Some((*owners.purchases.get(&id)?, WatchedChange::Purchase(id))),
     };
     Ok(rows.iter().filter_map(change).collect())
 }
 
-/// Returns the card of a row, if its target is a card.
-fn card(row: &audit_event::Model) -> Option<MockTestAttemptId> {
-    (row.target_type == CARDS_TABLE).then_some(MockTestAttemptId(row.target_id))
+/// The object that a row is about.
+#[derive(Clone, Copy)]
+enum WatchedObject {
+    Card(MockTestAttemptId),
+    Purchase(PurchaseId),
+}
+
+impl WatchedObject {
+    fn of(row: &audit_event::Model) -> Option<Self> {
+        match row.target_type.as_str() {
+            CARDS_TABLE => Some(Self::Card(MockTestAttemptId(row.target_id))),
+            PURCHASES_TABLE => Some(Self::Purchase(PurchaseId(row.target_id))),
+            _ => None,
+        }
+    }
+}
+
+/// The owners of cards and purchases.
+#[derive(Default)]
+struct Owners {
+    cards: HashMap<MockTestAttemptId, UserId>,
+    purchases: HashMap<PurchaseId, UserId>,
+}
+
+impl Owners {
+    /// Reads the owners of the objects of these rows, with one statement for each kind of object.
+    async fn read(connection: &impl ConnectionTrait, rows: &[audit_event::Model]) -> Result<Self, DbErr> {
+        let (mut cards, mut purchases) = (Vec::new(), Vec::new());
+        for object in rows.iter().filter_map(WatchedObject::of) {
+            match object {
+                WatchedObject::Card(id) => cards.push(id),
+                WatchedObject::Purchase(id) => purchases.push(id),
+            }
+        }
+        let mut owners = Self::default();
+        if !cards.is_empty() {
+            let found: Vec<(MockTestAttemptId, UserId)> = mock_test_attempt::Entity::find()
+                .select_only()
+                .columns([mock_test_attempt::Column::Id, mock_test_attempt::Column::UserId])
+                .filter(mock_test_attempt::Column::Id.is_in(cards))
+                .into_tuple()
+                .all(connection)
+                .await?;
+            owners.cards.extend(found);
+        }
+        if !purchases.is_empty() {
+            let found: Vec<(PurchaseId, UserId)> = purchase::Entity::find()
+                .select_only()
+                .columns([purchase::Column::Id, purchase::Column::UserId])
+                .filter(purchase::Column::Id.is_in(purchases))
+                .into_tuple()
+                .all(connection)
+                .await?;
+            owners.purchases.extend(found);
+        }
+        Ok(owners)
+    }
 }

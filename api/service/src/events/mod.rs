@@ -33,7 +33,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// A change that a watcher is told about. It names the changed object; the watcher reads the new state itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum WatchedChange {
-    /// A purchase was made, and all its cards are new.
+    /// A purchase was made, refunded or has expired, which concerns all its cards.
     Purchase(PurchaseId),
     /// A card or its sitting changed.
     Card(MockTestAttemptId),

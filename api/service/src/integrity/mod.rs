@@ -1,8 +1,9 @@
-//! Finds rows that cannot be read, or that have values that are not allowed.
+//! Finds rows that cannot be read, or that have values that are not allowed, alone or beside other rows.
 //!
 //! Constraints of the database refuse such rows. But a console can switch constraints off, and rows may be older than
 //! the constraints.
 
+mod books;
 mod read_check;
 mod rules;
 
@@ -40,7 +41,7 @@ pub struct BadValue {
     pub row: String,
     /// The column.
     pub column: String,
-    /// The value, if the column has words or numbers of the catalogue. Otherwise `unreadable`.
+    /// The value, if the column has words or numbers of the catalogue. Otherwise `unreadable`, or what is wrong with it.
     pub value: String,
 }
 
@@ -133,6 +134,7 @@ pub async fn examine(connection: &impl ConnectionTrait) -> Result<Vec<BadValue>,
         user,
     );
     found.extend(read_check::of_catalogue(connection, &found).await?);
+    found.extend(books::find_broken(connection).await?);
     Ok(found)
 }
 

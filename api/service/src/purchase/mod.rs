@@ -8,6 +8,8 @@ mod request_hash;
 mod selection;
 mod transaction;
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 
 use jishu_entity::{PurchaseId, SubjectId, UserId, entitlement, purchase};
@@ -16,12 +18,14 @@ use sea_orm::{ColumnTrait, DbErr, IntoSimpleExpr, QueryFilter, QueryOrder, Value
 use uuid::Uuid;
 
 use request_hash::RequestHash;
+pub(crate) use request_hash::sha256_hex;
 pub use selection::{MAX_SUBJECTS_PER_REQUEST, Selection, SelectionRefusal};
 
 use super::Services;
-use super::money::TaxRate;
 use super::page::{self, Keyset, Page, PageRequest};
+use super::paper::Papers;
 use super::pricing::Quote;
+use super::tax::TaxPolicy;
 use crate::database::WritePolicy;
 use crate::error::{Error, Refusal};
 use crate::failpoint;
@@ -100,7 +104,8 @@ struct PurchaseCommand {
     /// by this key.
     key: String,
     request_hash: RequestHash,
-    tax: TaxRate,
+    tax: Arc<TaxPolicy>,
+    papers: Arc<Papers>,
     now: DateTime<Utc>,
 }
 
@@ -119,7 +124,8 @@ pub async fn purchase(
         key: request.idempotency_key.unwrap_or_else(Uuid::new_v4).to_string(),
         request_hash: RequestHash::of(&request),
         request,
-        tax: services.tax,
+        tax: Arc::clone(&services.tax),
+        papers: Arc::clone(&services.papers),
         now: services.clock.now(),
     };
     let policy = WritePolicy::idempotent("purchase");
@@ -147,7 +153,7 @@ pub async fn quote(
     selection: &Selection,
 ) -> Result<Quote, Error<SelectionRefusal>> {
     let (reader, now) = (services.database.reader(), services.clock.now());
-    Ok(selection::resolve(reader, buyer, selection, services.tax, now).await?.quote)
+    Ok(selection::resolve(reader, buyer, selection, &services.tax, now).await?.quote)
 }
 
 /// The position of a purchase in the list of a user's purchases: its id. Cursors contain it.

@@ -24,9 +24,12 @@ pub(super) struct RequestHash {
 impl RequestHash {
     /// Computes the digests of a request.
     pub(super) fn of(request: &PurchaseRequest) -> Self {
-        let mut current = hex(&encode(request));
+        let mut current = sha256_hex(&encode(request));
         current.truncate(HEX_DIGITS);
-        Self { current: format!("{VERSION_PREFIX}{current}"), unversioned: hex(&encode_unversioned(request)) }
+        Self {
+            current: format!("{VERSION_PREFIX}{current}"),
+            unversioned: sha256_hex(&encode_unversioned(request)),
+        }
     }
 
     /// Returns the text to store.
@@ -85,7 +88,7 @@ fn type_name(purchase_type: PurchaseType) -> &'static str {
 }
 
 /// Returns the SHA-256 digest of a text in hexadecimal digits.
-fn hex(text: &str) -> String {
+pub(crate) fn sha256_hex(text: &str) -> String {
     Sha256::digest(text.as_bytes()).iter().fold(String::with_capacity(64), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");
         hex

@@ -1,6 +1,7 @@
 //! A buyer's selection, checked against the catalogue and the buyer's entitlements.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use jishu_entity::purchase::PurchaseType;
@@ -9,8 +10,8 @@ use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, Que
 
 use crate::error::{Error, Refusal};
 use crate::integrity::{fault_of_course, fault_of_subject};
-use crate::money::TaxRate;
 use crate::pricing::{self, Quote, Tariff};
+use crate::tax::TaxPolicy;
 
 /// Maximum number of subjects in a request.
 pub const MAX_SUBJECTS_PER_REQUEST: usize = 500;
@@ -129,7 +130,7 @@ pub(crate) async fn resolve(
     connection: &impl ConnectionTrait,
     buyer: Option<UserId>,
     selection: &Selection,
-    tax: TaxRate,
+    tax: &Arc<TaxPolicy>,
     now: DateTime<Utc>,
 ) -> Result<ResolvedSelection, Error<SelectionRefusal>> {
     selection.check_shape()?;

@@ -6,14 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
-use jishu_entity::entitlement::EntitlementEnd;
 use jishu_entity::purchase::PurchaseStatus;
 use jishu_entity::purchase_request::RequestOutcome;
 use jishu_entity::user::UserStatus;
 use jishu_entity::{
     PurchaseId, SubjectId, cart_item, entitlement, purchase, purchase_request, purchase_request_owned,
 };
-use sea_orm::sea_query::Expr;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, ConnectionTrait,
     DatabaseTransaction, DbErr, EntityTrait, QueryFilter,
@@ -24,8 +22,8 @@ use super::{OwnedSubject, PurchaseCommand, PurchaseRefusal, Receipt, ReceiptOutc
 use crate::database::{hold_subjects, lock_user, sql};
 use crate::error::{Error, Fault};
 use crate::events::{self, Event};
-use crate::failpoint;
 use crate::money::Money;
+use crate::{expiry, failpoint};
 
 /// Inserts all cards of a purchase. Recursion makes the test numbers, because all three databases have it. MariaDB
 /// limits the recursion to 1000 rows, which is the most cards that a subject may have.
@@ -61,7 +59,7 @@ pub(super) async fn run(
     failpoint::boundary("purchase.key-checked");
 
     let (selection, now) = (&command.request.selection, command.now);
-    let resolved = selection::resolve(transaction, Some(command.buyer), selection, command.tax, now)
+    let resolved = selection::resolve(transaction, Some(command.buyer), selection, &command.tax, now)
         .await
         .map_err(|error| error.map(PurchaseRefusal::from))?;
     failpoint::boundary("purchase.resolved");
@@ -74,7 +72,7 @@ pub(super) async fn run(
     }
 
     hold_subjects(transaction, resolved.quote.lines.iter().map(|line| line.subject_id)).await?;
-    end_lapsed(transaction, command, &resolved).await?;
+    let ended = end_lapsed(transaction, command, &resolved).await?;
     let purchase = insert_purchase(transaction, command, &resolved).await?;
     failpoint::boundary("purchase.inserted");
     insert_entitlements(transaction, &purchase, &resolved).await?;
@@ -85,6 +83,9 @@ pub(super) async fn run(
     failpoint::boundary("purchase.cards-made");
     take_out_of_cart(transaction, &purchase, &resolved).await?;
     failpoint::boundary("purchase.cart-cleared");
+    for ended in ended {
+        expiry::append_event(transaction, ended, command.now).await?;
+    }
     append_audit_event(transaction, &purchase).await?;
     failpoint::boundary("purchase.audited");
     Ok(receipt(ReceiptOutcome::Created { test_cards }, purchase, &resolved))
@@ -214,25 +215,22 @@ fn owned_subjects(cards: BTreeMap<SubjectId, i32>) -> Vec<OwnedSubject> {
     cards.into_iter().map(|(subject_id, test_cards)| OwnedSubject { subject_id, test_cards }).collect()
 }
 
-/// Marks the buyer's lapsed entitlements as ended, at the end of their term. New entitlements replace them.
+/// Ends the purchases that gave the buyer's lapsed entitlements, because new entitlements replace them. Returns those
+/// that it ended.
 async fn end_lapsed(
     transaction: &DatabaseTransaction,
     command: &PurchaseCommand,
     resolved: &ResolvedSelection,
-) -> Result<(), DbErr> {
-    if resolved.lapsed.is_empty() {
-        return Ok(());
+) -> Result<Vec<PurchaseId>, Fault> {
+    let lapsed: BTreeSet<_> = resolved.lapsed.iter().map(|lapsed| lapsed.purchase_id).collect();
+    let mut ended = Vec::new();
+    for purchase in lapsed {
+        let of = (command.buyer, purchase);
+        if expiry::end_lapsed_of(transaction, &command.papers, of, command.now).await? {
+            ended.push(purchase);
+        }
     }
-    entitlement::Entity::update_many()
-        .col_expr(entitlement::Column::EndedAt, Expr::col(entitlement::Column::ExpiresAt))
-        .col_expr(entitlement::Column::EndReason, Expr::value(EntitlementEnd::Expired))
-        .filter(entitlement::Column::UserId.eq(command.buyer))
-        .filter(entitlement::Column::EndedAt.is_null())
-        .filter(entitlement::Column::ExpiresAt.lte(command.now))
-        .filter(entitlement::Column::SubjectId.is_in(resolved.lapsed.iter().map(|lapsed| lapsed.subject_id)))
-        .exec(transaction)
-        .await?;
-    Ok(())
+    Ok(ended)
 }
 
 async fn insert_purchase(
@@ -241,6 +239,7 @@ async fn insert_purchase(
     resolved: &ResolvedSelection,
 ) -> Result<purchase::Model, DbErr> {
     let term = resolved.course.validity_days.map(|days| TimeDelta::days(i64::from(days)));
+    let tax = &resolved.quote.tax_policy;
     let purchase = purchase::ActiveModel {
         id: NotSet,
         user_id: Set(command.buyer),
@@ -249,9 +248,9 @@ async fn insert_purchase(
         cost: Set(resolved.quote.total),
         subtotal: Set(Some(resolved.quote.subtotal)),
         tax: Set(Some(resolved.quote.tax)),
-        tax_label: NotSet,
-        tax_basis_points: NotSet,
-        is_tax_included: NotSet,
+        tax_label: Set(Some(tax.label.clone())),
+        tax_basis_points: Set(Some(tax.rate.basis_points())),
+        is_tax_included: Set(Some(tax.is_included)),
         currency: Set(resolved.quote.currency.clone()),
         status: Set(PurchaseStatus::Active),
         created_at: Set(command.now),
@@ -271,7 +270,7 @@ async fn insert_entitlements(
         user_id: Set(purchase.user_id),
         price_paid: Set(line.price),
         list_price: Set(Some(line.list_price)),
-        tax: NotSet,
+        tax: Set(Some(line.tax)),
         test_cards: Set(line.test_cards),
         granted_at: Set(purchase.created_at),
         expires_at: Set(purchase.expires_at),

@@ -14,7 +14,7 @@ pub const QUESTION_KEY_CORRECTED: &str = "question.key_corrected";
 pub const MAX_REASON_CHARS: usize = 1_000;
 
 /// Trims a reason for storage. Returns None if it is not valid.
-pub(super) fn reason(text: &str) -> Option<&str> {
+pub(crate) fn reason(text: &str) -> Option<&str> {
     let text = text.trim();
     let is_forbidden = |char: char| char.is_control() && !matches!(char, '\n' | '\t');
     let is_valid =

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
+use jishu_entity::entitlement::EntitlementEnd;
 use jishu_entity::mock_test_attempt::{self, CardStatus};
 use jishu_entity::test_session::{self, SessionStatus};
-use jishu_entity::{TestSessionId, UserId, test_answer};
+use jishu_entity::{TestSessionId, UserId, entitlement, test_answer};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr,
     EntityTrait, IntoActiveModel, QueryFilter,
@@ -123,7 +124,8 @@ async fn run(
     let session = if is_over {
         session
     } else {
-        close(transaction, session, &sitting.paper, is_overdue, command.now).await?
+        let ending = if is_overdue { Ending::Overdue } else { Ending::Submitted };
+        close(transaction, session, &sitting.paper, ending, command.now).await?
     };
     Ok(Submission { session, refused })
 }
@@ -140,26 +142,43 @@ pub(super) async fn lock(
         .ok_or_else(|| Fault::missing(format_args!("sitting {id}")))
 }
 
+/// The way in which a sitting ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// The learner submitted it.
+    Submitted,
+    /// Its deadline has passed.
+    Overdue,
+    /// The entitlement to its card ended at this time.
+    Entitlement(EntitlementEnd, DateTime<Utc>),
+}
+
 /// Closes and scores an open sitting. If the deadline has passed, the sitting ended at its deadline. The caller holds
 /// the locks on the learner's row and on the sitting.
 pub(super) async fn close(
     transaction: &DatabaseTransaction,
     session: test_session::Model,
     paper: &Paper,
-    is_overdue: bool,
+    ending: Ending,
     now: DateTime<Utc>,
 ) -> Result<test_session::Model, Fault> {
+    let card = card_of(transaction, &session).await?;
+    let (ended_at, end_reason) = match ending {
+        Ending::Submitted => (now, None),
+        Ending::Overdue => (now, expiry_that_set_deadline(transaction, &session, &card).await?),
+        Ending::Entitlement(reason, at) => (at, Some(reason)),
+    };
     let answers = answers(transaction, session.id).await?;
     let score = score(paper, &answers);
     let (total, marks) = (score.total, |marks| i32::try_from(marks).unwrap_or(i32::MAX));
     // Never before the start: a clock can be set back, and the clocks of two nodes differ.
-    let submitted_at = now.min(session.expires_at).max(session.started_at);
-    let status = match is_overdue {
-        false => SessionStatus::Submitted,
-        true if answers.values().any(Response::is_given) => SessionStatus::AutoSubmitted,
-        true => SessionStatus::Abandoned,
+    let submitted_at = ended_at.min(session.expires_at).max(session.started_at);
+    let status = match ending {
+        Ending::Submitted => SessionStatus::Submitted,
+        _ if answers.values().any(Response::is_given) => SessionStatus::AutoSubmitted,
+        _ => SessionStatus::Abandoned,
     };
-    let (owner, card) = (session.user_id, session.mock_test_attempt_id);
+    let (owner, card_id) = (session.user_id, card.id);
     let ranked = ranking::rank(transaction, session.paper_id, owner, marks(total.score)).await?;
     let time_taken = submitted_at - session.started_at;
     let mut closed = session.into_active_model();
@@ -167,6 +186,7 @@ pub(super) async fn close(
     closed.open_marker = Set(None);
     closed.ranked = Set(ranked.then_some(1));
     closed.submitted_at = Set(Some(submitted_at));
+    closed.end_reason = Set(end_reason);
     closed.score = Set(Some(marks(total.score)));
     closed.max_score = Set(Some(marks(total.max_score)));
     closed.percentage = Set(Some(total.percentage()));
@@ -176,9 +196,9 @@ pub(super) async fn close(
     closed.time_taken_seconds = Set(Some(i32::try_from(time_taken.num_seconds()).unwrap_or(i32::MAX)));
     let closed = closed.update(transaction).await?;
     failpoint::boundary("close.scored");
-    count_on_card(transaction, &closed, marks(total.score), total.percentage()).await?;
+    count_on_card(transaction, card, marks(total.score), total.percentage()).await?;
     progress::add(transaction, owner, &score.topics).await?;
-    events::append(transaction, now, None, Event::SessionClosed(card)).await?;
+    events::append(transaction, now, None, Event::SessionClosed(card_id)).await?;
     failpoint::boundary("close.counted");
     Ok(closed)
 }
@@ -199,18 +219,38 @@ pub(super) fn score(paper: &Paper, answers: &HashMap<i32, Response>) -> Score {
     scoring::score(paper.marks(), questions)
 }
 
+/// Reads the card of a sitting.
+async fn card_of(
+    transaction: &DatabaseTransaction,
+    session: &test_session::Model,
+) -> Result<mock_test_attempt::Model, Fault> {
+    let id = session.mock_test_attempt_id;
+    mock_test_attempt::Entity::of(session.user_id)
+        .filter(mock_test_attempt::Column::Id.eq(id))
+        .one(transaction)
+        .await?
+        .ok_or_else(|| Fault::missing(format_args!("test card {id}")))
+}
+
+/// Returns [`EntitlementEnd::Expired`] if the deadline of a sitting was the end of the entitlement, and not the time
+/// limit of the test.
+async fn expiry_that_set_deadline(
+    transaction: &DatabaseTransaction,
+    session: &test_session::Model,
+    card: &mock_test_attempt::Model,
+) -> Result<Option<EntitlementEnd>, DbErr> {
+    let right = entitlement::Entity::find_by_id((card.purchase_id, card.subject_id)).one(transaction).await?;
+    let expires_at = right.and_then(|right| right.expires_at);
+    Ok(expires_at.filter(|end| *end == session.expires_at).map(|_| EntitlementEnd::Expired))
+}
+
 /// Updates the card with the result of a sitting.
 async fn count_on_card(
     transaction: &DatabaseTransaction,
-    session: &test_session::Model,
+    card: mock_test_attempt::Model,
     score: i32,
     percentage: i32,
 ) -> Result<(), Fault> {
-    let card = mock_test_attempt::Entity::of(session.user_id)
-        .filter(mock_test_attempt::Column::Id.eq(session.mock_test_attempt_id))
-        .one(transaction)
-        .await?
-        .ok_or_else(|| Fault::missing(format_args!("test card {}", session.mock_test_attempt_id)))?;
     let is_used_up = card.attempts_used >= card.max_attempts;
     let first_score = card.first_score.unwrap_or(score);
     let best_score = card.best_score.map_or(score, |best| best.max(score));

@@ -11,6 +11,7 @@
 mod answers;
 pub mod clock;
 mod close;
+mod ended;
 mod order;
 mod overdue;
 mod read;
@@ -23,7 +24,7 @@ mod write_coalescer;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use jishu_entity::{TestSessionId, UserId, test_session};
+use jishu_entity::{TestSessionId, UserId, entitlement, test_session};
 use quick_cache::sync::Cache;
 use sea_orm::{ColumnTrait, QueryFilter};
 
@@ -34,6 +35,7 @@ use write_coalescer::WriteCoalescer;
 
 pub use answers::{AnswerRefusal, GivenAnswer, MAX_ANSWERS_PER_BATCH, response};
 pub use close::{Submission, SubmitRefusal, submit};
+pub(crate) use ended::{EndedEntitlements, close_open_of};
 pub use overdue::{OverdueReport, close_overdue, keep_closing};
 pub use read::{
     SessionPosition, answer_sequence, answers, by_ids, count, newest, of_card, of_user, open_of_cards,
@@ -62,6 +64,14 @@ impl SittingRules {
     pub fn overdue_before(self, now: DateTime<Utc>) -> DateTime<Utc> {
         now - self.grace
     }
+}
+
+/// Returns the deadline of a sitting that may take these seconds: not after the end of the entitlement to its card. So
+/// the end of the term closes an open sitting at that moment.
+#[must_use]
+pub fn deadline(started_at: DateTime<Utc>, seconds: i32, right: &entitlement::Model) -> DateTime<Utc> {
+    let by_time_limit = started_at + TimeDelta::seconds(i64::from(seconds));
+    right.expires_at.map_or(by_time_limit, |end| end.min(by_time_limit))
 }
 
 /// The parts of a sitting that never change.

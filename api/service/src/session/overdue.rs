@@ -145,6 +145,6 @@ async fn run(transaction: &DatabaseTransaction, command: &CloseCommand) -> Resul
     if session.open_marker.is_none() || !command.rules.is_overdue(session.expires_at, command.now) {
         return Ok(false);
     }
-    close::close(transaction, session, &command.sitting.paper, true, command.now).await?;
+    close::close(transaction, session, &command.sitting.paper, close::Ending::Overdue, command.now).await?;
     Ok(true)
 }

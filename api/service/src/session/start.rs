@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use jishu_entity::mock_test_attempt::{self, CardStatus};
 use jishu_entity::test_session::{self, SessionStatus};
 use jishu_entity::user::UserStatus;
@@ -12,7 +12,7 @@ use sea_orm::{
     DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel, QueryFilter,
 };
 
-use super::{SittingRules, close};
+use super::{SittingRules, close, deadline};
 use crate::clock::Clock;
 use crate::database::{WritePolicy, lock_user};
 use crate::error::{Error, Refusal};
@@ -148,7 +148,7 @@ async fn run(
         let open = close::lock(transaction, open.id).await?;
         // The sitting may have an older revision of the paper, from before a key was corrected.
         let paper = command.papers.get_through(transaction, (&open).into()).await?;
-        close::close(transaction, open, &paper, true, now).await?;
+        close::close(transaction, open, &paper, close::Ending::Overdue, now).await?;
     }
     let card = mock_test_attempt::Entity::of(command.learner)
         .filter(mock_test_attempt::Column::Id.eq(command.card))
@@ -158,12 +158,12 @@ async fn run(
     if card.attempts_used >= card.max_attempts {
         return Ok(StartOutcome::Refused(StartRefusal::Exhausted { max_attempts: card.max_attempts }));
     }
-    if !is_entitled(transaction, &card, now).await? {
+    let Some(right) = live_entitlement(transaction, &card, now).await? else {
         return Ok(StartOutcome::Refused(StartRefusal::EntitlementEnded));
-    }
+    };
     // A key may have been corrected while this transaction waited for the lock.
     let paper = command.papers.newest_through(transaction, &command.paper).await?;
-    let session = insert(transaction, command, &paper, &card, now).await?;
+    let session = insert(transaction, command, &paper, (&card, &right), now).await?;
     failpoint::boundary("start.inserted");
     let mut card = card.into_active_model();
     card.attempts_used = Set(session.attempt_number);
@@ -194,20 +194,29 @@ pub(super) async fn is_entitled(
     card: &mock_test_attempt::Model,
     now: DateTime<Utc>,
 ) -> Result<bool, DbErr> {
-    let live = entitlement::Entity::live_of(card.user_id, now)
+    Ok(live_entitlement(connection, card, now).await?.is_some())
+}
+
+/// Finds the entitlement that gave a card, if it is live.
+async fn live_entitlement(
+    connection: &impl ConnectionTrait,
+    card: &mock_test_attempt::Model,
+    now: DateTime<Utc>,
+) -> Result<Option<entitlement::Model>, DbErr> {
+    entitlement::Entity::live_of(card.user_id, now)
         .filter(entitlement::Column::PurchaseId.eq(card.purchase_id))
         .filter(entitlement::Column::SubjectId.eq(card.subject_id))
         .one(connection)
-        .await?;
-    Ok(live.is_some())
+        .await
 }
 
-/// Inserts a new sitting. Its deadline includes the extra time of the card.
+/// Inserts a new sitting of a card. Its deadline includes the extra time of the card, and is not after the end of the
+/// entitlement.
 async fn insert(
     transaction: &DatabaseTransaction,
     command: &StartCommand,
     paper: &Paper,
-    card: &mock_test_attempt::Model,
+    (card, right): (&mock_test_attempt::Model, &entitlement::Model),
     now: DateTime<Utc>,
 ) -> Result<test_session::Model, DbErr> {
     let extra = extra_time::Entity::find_by_id(card.id).one(transaction).await?;
@@ -224,7 +233,7 @@ async fn insert(
         status: Set(SessionStatus::InProgress),
         open_marker: Set(Some(1)),
         started_at: Set(now),
-        expires_at: Set(now + TimeDelta::seconds(i64::from(seconds))),
+        expires_at: Set(deadline(now, seconds, right)),
         ..Default::default()
     };
     session.insert(transaction).await

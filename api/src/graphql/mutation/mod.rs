@@ -7,6 +7,7 @@ mod extra_time;
 mod purchase;
 mod question_bank;
 mod question_key;
+mod refund;
 mod test_session;
 mod test_settings;
 
@@ -18,6 +19,7 @@ pub struct Mutation(
     account::AccountMutation,
     cart::CartMutation,
     purchase::PurchaseMutation,
+    refund::RefundMutation,
     extra_time::ExtraTimeMutation,
     test_session::TestSessionMutation,
     test_settings::TestSettingsMutation,

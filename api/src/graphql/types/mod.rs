@@ -17,8 +17,10 @@ mod money;
 mod offer;
 mod progress;
 mod purchase;
+mod purchase_line;
 mod question_bank;
 mod quote;
+mod refund;
 mod sales_report;
 mod session_paper;
 mod session_question;
@@ -52,6 +54,7 @@ pub(super) use question_bank::{
     QuestionExport, QuestionFormat, QuestionLoss, QuestionNotice, QuestionRefusal,
 };
 pub(super) use quote::PurchaseQuote;
+pub(super) use refund::{Refund, visible_refunds};
 pub(super) use sales_report::{MAX_SALES_ROWS, SalesDimension, SalesReport, sales_grouping};
 pub(super) use session_paper::SessionPaper;
 pub(super) use session_question::option_place;

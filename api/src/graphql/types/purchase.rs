@@ -3,19 +3,21 @@
 use async_graphql::{Context, Enum, ID, Object};
 use graphql_engine::page_arguments;
 use jishu_entity::purchase::{self, PurchaseStatus as StoredStatus};
-use jishu_entity::{PurchaseId, UserId};
+use jishu_entity::{PurchaseId, UserId, entitlement};
 
+use super::purchase_line::{PurchaseLine, PurchaseLineStatus};
 use super::{
-    CardArgs, Course, MockTestAttemptConnection, MockTestAttemptFilter, MockTestAttemptOrder, Money, Subject,
-    card_page, money,
+    CardArgs, Course, MockTestAttemptConnection, MockTestAttemptFilter, MockTestAttemptOrder, Money, Refund,
+    Subject, card_page, money,
 };
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiError, ApiResult, Nullable};
 use crate::graphql::node::GlobalKey;
 use crate::graphql::pagination::{Connection, ListNode, PageArgs, connect, wants_rows};
-use crate::graphql::scalar::DateTime;
+use crate::graphql::scalar::{DateTime, Decimal};
 use jishu_service::card::CardFilter;
 use jishu_service::page::Page;
+use jishu_service::pricing;
 
 /// The way in which the subjects of a purchase are chosen.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
@@ -36,7 +38,7 @@ pub(in crate::graphql) enum PurchaseStatus {
     Active,
     /// The purchase no longer gives access, because its term has ended.
     Expired,
-    /// The purchase was refunded.
+    /// All subjects of the purchase were refunded. `lines` tells which of them were, if only some were.
     Refunded,
 }
 
@@ -82,7 +84,78 @@ impl Purchase {
         Subject::load_all(ctx, bought.into_iter().map(|entitlement| entitlement.subject_id)).await
     }
 
-    /// The amount that was charged.
+    /// The subjects that were bought, each with what was paid for it. The prices of the lines add up to `cost`.
+    async fn lines(&self, ctx: &Context<'_>) -> ApiResult<Vec<PurchaseLine>> {
+        let key = (self.owner, self.id);
+        let (row, loaders) = (self.row(ctx).await?, ctx.loaders()?);
+        let bought = loaders.entitlements.load_one(key).await?.unwrap_or_default();
+        let refunds = loaders.refunds.load_one(key).await?.unwrap_or_default();
+        let refunded = match refunds.is_empty() {
+            true => Vec::new(),
+            false => loaders.refund_lines.load_one(key).await?.unwrap_or_default(),
+        };
+        let now = ctx.services()?.clock.now();
+        let line = |bought: entitlement::Model| {
+            let refund = refunded.iter().find(|line| line.subject_id == bought.subject_id);
+            let refund = refund.and_then(|line| refunds.iter().find(|refund| refund.id == line.refund_id));
+            let is_refunded = refund.is_some() || row.status == StoredStatus::Refunded;
+            PurchaseLine {
+                status: PurchaseLineStatus::of(&bought, is_refunded, now),
+                refunded_at: match refund {
+                    Some(refund) => Some(refund.requested_at),
+                    // The old system stored no refunds.
+                    None => bought.ended_at.filter(|_| is_refunded),
+                },
+                row: bought,
+                currency: row.currency.clone(),
+            }
+        };
+        Ok(bought.into_iter().map(line).collect())
+    }
+
+    /// The refunds, oldest first.
+    async fn refunds(&self, ctx: &Context<'_>) -> ApiResult<Vec<Refund>> {
+        let refunds = ctx.loaders()?.refunds.load_one((self.owner, self.id)).await?.unwrap_or_default();
+        Ok(refunds.into_iter().map(Refund::from).collect())
+    }
+
+    /// The sum of the list prices. It is without tax if `pricesIncludeTax` is false. Null if the purchase did not record
+    /// it.
+    async fn subtotal(&self, ctx: &Context<'_>) -> Nullable<Money> {
+        self.recorded(ctx, |row| Some(money(row.subtotal?, &row.currency))).await
+    }
+
+    /// The reduction by offers and by the bundle. Null if the purchase did not record it.
+    async fn discount(&self, ctx: &Context<'_>) -> Nullable<Money> {
+        self.recorded(ctx, |row| {
+            let discount =
+                pricing::discount(row.subtotal?, row.cost, row.tax?, row.is_tax_included.unwrap_or(true));
+            Some(money(discount, &row.currency))
+        })
+        .await
+    }
+
+    /// The part of `cost` that is tax. Null if the purchase did not record it.
+    async fn tax(&self, ctx: &Context<'_>) -> Nullable<Money> {
+        self.recorded(ctx, |row| Some(money(row.tax?, &row.currency))).await
+    }
+
+    /// The name of the tax, such as "GST". Null if the purchase did not record it.
+    async fn tax_label(&self, ctx: &Context<'_>) -> Nullable<String> {
+        self.recorded(ctx, |row| row.tax_label.clone()).await
+    }
+
+    /// The rate of the tax in percent: "18.00". Null if the purchase did not record it.
+    async fn tax_percent(&self, ctx: &Context<'_>) -> Nullable<Decimal> {
+        self.recorded(ctx, |row| row.tax_basis_points.map(Decimal::of_hundredths)).await
+    }
+
+    /// Whether the prices of the catalogue included the tax. Null if the purchase did not record it.
+    async fn prices_include_tax(&self, ctx: &Context<'_>) -> Nullable<bool> {
+        self.recorded(ctx, |row| row.is_tax_included).await
+    }
+
+    /// The amount that was charged, with the tax.
     async fn cost(&self, ctx: &Context<'_>) -> ApiResult<Money> {
         let row = self.row(ctx).await?;
         Ok(money(row.cost, &row.currency))
@@ -119,6 +192,15 @@ impl Purchase {
     /// Makes a purchase that reads its row when a field other than the id needs it.
     pub(in crate::graphql) fn lazy(owner: UserId, id: PurchaseId) -> Self {
         Self { owner, id, row: tokio::sync::OnceCell::new() }
+    }
+
+    /// Returns a value that only newer purchases recorded.
+    async fn recorded<T>(
+        &self,
+        ctx: &Context<'_>,
+        value: impl FnOnce(&purchase::Model) -> Option<T>,
+    ) -> Nullable<T> {
+        self.row(ctx).await.map(value).transpose()
     }
 
     async fn row(&self, ctx: &Context<'_>) -> ApiResult<&purchase::Model> {

@@ -4,6 +4,7 @@ use async_graphql::{Context, Object};
 
 use super::{Course, Money, Subject, money};
 use crate::graphql::error::ApiResult;
+use crate::graphql::scalar::Decimal;
 use jishu_service::pricing;
 
 pub(in crate::graphql) struct PurchaseQuote {
@@ -32,7 +33,7 @@ impl PurchaseQuote {
         Subject::load_all(ctx, self.quote.already_owned.iter().copied()).await
     }
 
-    /// The sum of the list prices of the lines.
+    /// The sum of the list prices of the lines. It is without tax if `pricesIncludeTax` is false.
     async fn subtotal(&self) -> Money {
         money(self.quote.subtotal, &self.quote.currency)
     }
@@ -42,12 +43,28 @@ impl PurchaseQuote {
         money(self.quote.discount, &self.quote.currency)
     }
 
-    /// The tax that is included in the total.
+    /// The tax, which is part of the total. It is rounded half up to the smallest unit of the currency.
     async fn tax(&self) -> Money {
         money(self.quote.tax, &self.quote.currency)
     }
 
-    /// The amount that the purchase would charge. Send it as `cost` with the purchase.
+    /// The name of the tax, such as "GST".
+    async fn tax_label(&self) -> &str {
+        &self.quote.tax_policy.label
+    }
+
+    /// The rate of the tax in percent: "18.00".
+    async fn tax_percent(&self) -> Decimal {
+        Decimal::of_hundredths(self.quote.tax_policy.rate.basis_points())
+    }
+
+    /// Whether the prices of the catalogue include the tax. Then the total is `subtotal` minus `discount`. Otherwise it
+    /// is `subtotal` minus `discount` plus `tax`.
+    async fn prices_include_tax(&self) -> bool {
+        self.quote.tax_policy.is_included
+    }
+
+    /// The amount that the purchase would charge, with the tax. Send it as `cost` with the purchase.
     async fn total(&self) -> Money {
         money(self.quote.total, &self.quote.currency)
     }
@@ -77,14 +94,20 @@ impl QuoteLine {
         Subject::load(ctx, self.line.subject_id).await
     }
 
-    /// The price without offers.
+    /// The price in the catalogue without offers. It is without tax if `pricesIncludeTax` is false.
     async fn list_price(&self) -> Money {
         money(self.line.list_price, &self.currency)
     }
 
-    /// The price in this purchase. In a bundle, it is the subject's share of the bundle price.
+    /// The amount that is charged for the subject, with its share of the tax. In a bundle, it is the subject's share of
+    /// the bundle price. The prices of the lines add up to the total.
     async fn price(&self) -> Money {
         money(self.line.price, &self.currency)
+    }
+
+    /// The part of `price` that is tax. The taxes of the lines add up to the tax of the quote.
+    async fn tax(&self) -> Money {
+        money(self.line.tax, &self.currency)
     }
 
     /// The number of test cards that the subject gives.

@@ -1,6 +1,7 @@
 //! Sittings and lists of them.
 
 use async_graphql::{Context, Enum, ID, Object};
+use jishu_entity::entitlement::EntitlementEnd;
 use jishu_entity::test_session::{self, SessionStatus};
 use jishu_entity::{MockTestAttemptId, TestSessionId, UserId};
 use sea_orm::Select;
@@ -17,6 +18,10 @@ use jishu_service::page::Page;
 use jishu_service::paper::Outline;
 use jishu_service::session;
 
+/// The refusal of a viewer who is not the learner of an open sitting.
+const ONLY_FOR_LEARNER: &str =
+    "Only the learner can read the questions of an open sitting. Wait until it is over.";
+
 /// The status of a sitting.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "SessionStatus")]
@@ -25,10 +30,20 @@ pub(in crate::graphql) enum TestSessionStatus {
     InProgress,
     /// The learner submitted the sitting.
     Submitted,
-    /// The deadline passed, and the saved answers were scored.
+    /// The deadline passed, or the access ended, and the saved answers were scored.
     AutoSubmitted,
-    /// The deadline passed without any answer. The sitting was scored like the others.
+    /// The deadline passed, or the access ended, without any answer. The sitting was scored like the others.
     Abandoned,
+}
+
+/// The reason why a sitting ended before the learner submitted it and before its time limit.
+#[derive(Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(remote = "EntitlementEnd")]
+pub(in crate::graphql) enum TestSessionEndReason {
+    /// The subject was refunded.
+    Refunded,
+    /// The term of the purchase was over.
+    Expired,
 }
 
 pub(in crate::graphql) struct TestSession {
@@ -74,8 +89,8 @@ impl TestSession {
         Ok(DateTime(self.row(ctx).await?.started_at))
     }
 
-    /// The deadline. The server sets it at the start. Only support can move it, by granting extra time. Compare it
-    /// with `serverTime`, not with the clock of the device.
+    /// The deadline. The server sets it at the start, at the latest to the end of the purchase. Only support can move it, by
+    /// granting extra time. Compare it with `serverTime`, not with the clock of the device.
     async fn expires_at(&self, ctx: &Context<'_>) -> ApiResult<DateTime> {
         Ok(DateTime(self.row(ctx).await?.expires_at))
     }
@@ -91,6 +106,11 @@ impl TestSession {
         self.row(ctx).await.map(|row| row.submitted_at.map(DateTime)).transpose()
     }
 
+    /// The reason why the sitting ended early. Null while it is open, and if the learner or the time limit ended it.
+    async fn end_reason(&self, ctx: &Context<'_>) -> Nullable<TestSessionEndReason> {
+        self.row(ctx).await.map(|row| row.end_reason.map(TestSessionEndReason::from)).transpose()
+    }
+
     /// The current time of the server's clock.
     async fn server_time(&self, ctx: &Context<'_>) -> ApiResult<DateTime> {
         Ok(DateTime(ctx.services()?.clock.now()))
@@ -104,9 +124,15 @@ impl TestSession {
         Ok(session::answer_sequence(ctx.services()?, id).await?)
     }
 
-    /// The questions in the order of the paper, with the saved answers.
+    /// The questions in the order of the paper, with the saved answers. Only the learner can read them while the sitting
+    /// is open.
     async fn questions(&self, ctx: &Context<'_>) -> ApiResult<Vec<SessionQuestion>> {
-        questions(ctx, self.row(ctx).await?).await
+        let row = self.row(ctx).await?;
+        let is_learner = ctx.viewer().is_some_and(|viewer| viewer.user_id == row.user_id);
+        if row.open_marker.is_some() && !is_learner {
+            return Err(ApiError::Forbidden(ONLY_FOR_LEARNER));
+        }
+        questions(ctx, row).await
     }
 
     /// The result. Null until the sitting is over.

@@ -50,8 +50,14 @@ pub(in crate::graphql) enum ErrorCode {
     CartFull,
     /// The price differs from the `cost` in the request. Show the new quote to the buyer.
     PriceChanged,
-    /// The idempotency key was used for a different purchase. Make a new key for each purchase.
+    /// The idempotency key was used for a different purchase or refund. Make a new key for each of them.
     IdempotencyKeyReused,
+    /// There is no such purchase, or it belongs to another user.
+    PurchaseNotFound,
+    /// The subject is not part of the purchase.
+    SubjectNotInPurchase,
+    /// The subject was refunded before.
+    AlreadyRefunded,
     /// The account was deleted or deactivated.
     AccountInactive,
     /// There is no such test card, or it belongs to another user.

@@ -1,0 +1,207 @@
+//! Refunds. A refund ends the entitlements to subjects of a purchase at once, and records the money to give back.
+//!
+//! One transaction ([`transaction`]) does all of it. It locks the buyer's row, as purchases and starts of sittings do. The
+//! primary key of the refunded subjects refuses a second refund of a subject of a purchase.
+
+mod request;
+mod transaction;
+
+use std::sync::Arc;
+
+use jishu_entity::refund::{Column, Entity, Model};
+use jishu_entity::{PurchaseId, RefundId, SubjectId, UserId, purchase, refund_line};
+use sea_orm::sea_query::{Expr, ExprTrait, Query};
+use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use uuid::Uuid;
+
+use super::Services;
+use super::account::Support;
+use super::paper::Papers;
+use super::question_bank::{MAX_REASON_CHARS, trimmed_reason};
+use crate::clock::Clock;
+use crate::database::WritePolicy;
+use crate::error::{Error, Refusal};
+use crate::failpoint;
+
+pub use transaction::settle;
+
+/// A request to refund.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefundRequest {
+    /// The purchase. It can belong to any user.
+    pub purchase: PurchaseId,
+    /// The subjects to refund. None refunds all that were not refunded before.
+    pub subjects: Option<Vec<SubjectId>>,
+    /// The reason.
+    pub reason: String,
+    /// A key that identifies the request among those of the purchase.
+    pub idempotency_key: Option<Uuid>,
+}
+
+/// The outcome of a refund. Refunding what was refunded before is a success.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefundOutcome {
+    /// The request created the refund.
+    Created,
+    /// An earlier request had created it.
+    Existing,
+}
+
+/// The result of a refund.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refunded {
+    /// Whether this request created the refund.
+    pub outcome: RefundOutcome,
+    /// The refund.
+    pub refund: Model,
+    /// The purchase after the refund.
+    pub purchase: purchase::Model,
+}
+
+/// A reason not to refund. Nothing was written.
+#[derive(Debug, thiserror::Error)]
+pub enum RefundRefusal {
+    /// There is no such purchase.
+    #[error("There is no such purchase.")]
+    PurchaseNotFound,
+    /// The reason is missing or too long.
+    #[error("Give a reason for the refund in 1 to {MAX_REASON_CHARS} characters.")]
+    Reason,
+    /// The list of subjects is empty.
+    #[error("Name at least one subject.")]
+    NoSubjects,
+    /// These subjects are not part of the purchase.
+    #[error("A subject is not part of this purchase. Remove it.")]
+    SubjectsNotInPurchase(Vec<SubjectId>),
+    /// These subjects were refunded before.
+    #[error("A subject of this purchase was refunded before. Remove it.")]
+    AlreadyRefunded(Vec<SubjectId>),
+    /// The idempotency key belongs to another refund of the purchase.
+    #[error("This idempotency key was used for another refund. Make a new key for a new refund.")]
+    IdempotencyKeyReused,
+}
+
+impl Refusal for RefundRefusal {}
+
+/// A refund that [`transaction::run`] carries out.
+struct RefundCommand {
+    /// The member of support who asks for it.
+    by: UserId,
+    buyer: UserId,
+    request: RefundRequest,
+    /// The client's idempotency key, or a new one. If the response to COMMIT was lost, a retry finds the stored refund by
+    /// this key.
+    key: String,
+    request_hash: String,
+    papers: Arc<Papers>,
+    clock: Arc<dyn Clock>,
+}
+
+/// Refunds a purchase of any user, or some of its subjects.
+///
+/// A repeated request is a success, and changes nothing: the key finds its refund. Without the key, it finds the refund of
+/// exactly these subjects, or the latest refund of a purchase of which nothing is left.
+///
+/// # Errors
+/// See [`RefundRefusal`]. A refusal means that nothing was written.
+pub async fn refund(
+    services: &Services,
+    by: Support,
+    request: RefundRequest,
+) -> Result<Refunded, Error<RefundRefusal>> {
+    let reason = trimmed_reason(&request.reason).ok_or(RefundRefusal::Reason)?.to_owned();
+    let request = RefundRequest { reason, ..request };
+    if request.subjects.as_ref().is_some_and(Vec::is_empty) {
+        return Err(RefundRefusal::NoSubjects.into());
+    }
+    let buyer: Option<UserId> = purchase::Entity::find_by_id(request.purchase)
+        .select_only()
+        .column(purchase::Column::UserId)
+        .into_tuple()
+        .one(services.database.reader())
+        .await?;
+    let buyer = buyer.ok_or(RefundRefusal::PurchaseNotFound)?;
+    let command = RefundCommand {
+        by: by.id(),
+        buyer,
+        key: request.idempotency_key.unwrap_or_else(Uuid::new_v4).to_string(),
+        request_hash: request::hash(&request),
+        request,
+        papers: Arc::clone(&services.papers),
+        clock: Arc::clone(&services.clock),
+    };
+    let policy = WritePolicy::idempotent("refund").retry_taken_keys();
+    let refunded = services
+        .database
+        .write_for(buyer, policy, command, |transaction, command| {
+            Box::pin(transaction::run(transaction, command))
+        })
+        .await?;
+    failpoint::boundary("refund.committed");
+    if refunded.outcome == RefundOutcome::Created {
+        services.events.appended(buyer);
+        let Model { id, purchase_id, .. } = refunded.refund;
+        tracing::info!(user = %by.id(), refund = %id, purchase = %purchase_id, "a purchase was refunded");
+    }
+    Ok(refunded)
+}
+
+/// Finds the refunds with these ids, leaving out those of other buyers.
+///
+/// # Errors
+/// Returns the database's error.
+pub async fn by_ids(
+    services: &Services,
+    owner: UserId,
+    ids: impl IntoIterator<Item = RefundId> + Send,
+) -> Result<Vec<Model>, DbErr> {
+    Entity::of(owner).filter(Column::Id.is_in(ids)).all(services.database.reader()).await
+}
+
+/// Finds the refunds with these ids, whoever bought.
+///
+/// # Errors
+/// Returns the database's error.
+pub async fn by_ids_for_support(
+    services: &Services,
+    _: Support,
+    ids: impl IntoIterator<Item = RefundId> + Send,
+) -> Result<Vec<Model>, DbErr> {
+    Entity::find().filter(Column::Id.is_in(ids)).all(services.database.reader()).await
+}
+
+/// Reads the refunds of these purchases of a buyer, oldest first.
+///
+/// # Errors
+/// Returns the database's error.
+pub async fn of_purchases(
+    services: &Services,
+    owner: UserId,
+    purchases: impl IntoIterator<Item = PurchaseId> + Send,
+) -> Result<Vec<Model>, DbErr> {
+    Entity::of(owner)
+        .filter(Column::PurchaseId.is_in(purchases))
+        .order_by_asc(Column::Id)
+        .all(services.database.reader())
+        .await
+}
+
+/// Reads the refunded subjects of these purchases of a buyer, by subject id.
+///
+/// # Errors
+/// Returns the database's error.
+pub async fn lines_of_purchases(
+    services: &Services,
+    owner: UserId,
+    purchases: impl IntoIterator<Item = PurchaseId> + Send,
+) -> Result<Vec<refund_line::Model>, DbErr> {
+    let of_owner =
+        Query::select().column(Column::Id).from(Entity).and_where(Expr::col(Column::UserId).eq(owner)).take();
+    refund_line::Entity::find()
+        .filter(refund_line::Column::PurchaseId.is_in(purchases))
+        .filter(refund_line::Column::RefundId.in_subquery(of_owner))
+        .order_by_asc(refund_line::Column::PurchaseId)
+        .order_by_asc(refund_line::Column::SubjectId)
+        .all(services.database.reader())
+        .await
+}

@@ -1,0 +1,49 @@
+//! The digest of a refund request. It tells whether a repeated idempotency key comes with the same request.
+
+use std::collections::BTreeSet;
+
+use super::RefundRequest;
+use crate::purchase::sha256_hex;
+
+/// Computes the digest of everything in a request but its purchase and its idempotency key. The order of the subjects does
+/// not count. Stored digests are compared with it, so the encoding must never change.
+pub(super) fn hash(request: &RefundRequest) -> String {
+    let subjects = request.subjects.as_ref().map_or_else(
+        || "all".to_owned(),
+        |subjects| {
+            let ids: BTreeSet<i64> = subjects.iter().map(|id| id.0).collect();
+            ids.iter().map(i64::to_string).collect::<Vec<_>>().join(",")
+        },
+    );
+    sha256_hex(&format!("subjects={subjects}\nreason={}\n", request.reason))
+}
+
+#[cfg(test)]
+mod tests {
+    use jishu_entity::{PurchaseId, SubjectId};
+
+    use super::*;
+
+    fn request(subjects: Option<&[i64]>, reason: &str) -> RefundRequest {
+        RefundRequest {
+            purchase: PurchaseId(1),
+            subjects: subjects.map(|ids| ids.iter().copied().map(SubjectId).collect()),
+            reason: reason.to_owned(),
+            idempotency_key: None,
+        }
+    }
+
+    #[test]
+    fn the_order_of_subjects_does_not_count_and_all_else_does() {
+        let first = hash(&request(Some(&[3, 1]), "Wrong subject"));
+        assert_eq!(first, hash(&request(Some(&[1, 3, 1]), "Wrong subject")));
+        for other in [
+            request(Some(&[1]), "Wrong subject"),
+            request(None, "Wrong subject"),
+            request(Some(&[1, 3]), "Other"),
+        ] {
+            assert_ne!(first, hash(&other), "{other:?}");
+        }
+        assert_eq!(first.len(), 64);
+    }
+}

@@ -1,0 +1,260 @@
+//! The transaction of a refund.
+//!
+//! Every error is returned to the caller, which rolls the transaction back. Nothing here begins or commits a
+//! transaction.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+use jishu_entity::entitlement::{self, EntitlementEnd};
+use jishu_entity::purchase::{self, PurchaseStatus};
+use jishu_entity::refund::{self, RefundStatus};
+use jishu_entity::{SubjectId, refund_line};
+use sea_orm::sea_query::Expr;
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, ConnectionTrait,
+    DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
+};
+use serde_json::json;
+
+use super::{RefundCommand, RefundOutcome, RefundRefusal, Refunded};
+use crate::audit::StateChange;
+use crate::database::lock_user;
+use crate::error::{Error, Fault};
+use crate::events::{self, Event};
+use crate::session::{EndedEntitlements, close_open_of};
+use crate::{expiry, failpoint};
+
+/// Carries out a refund: locks the buyer, finds a repeated request, ends the entitlements, closes their open sittings,
+/// and records the money.
+pub(super) async fn run(
+    transaction: &DatabaseTransaction,
+    command: &RefundCommand,
+) -> Result<Refunded, Error<RefundRefusal>> {
+    // The account may be deactivated: its purchases can still be refunded.
+    lock_user(transaction, command.buyer).await?.ok_or(RefundRefusal::PurchaseNotFound)?;
+    failpoint::boundary("refund.locked");
+    // Read the clock after the lock, so that the entitlements end after everything that was written before.
+    let now = command.clock.now();
+    let parts = Parts::read(transaction, command).await?;
+    let chosen = match parts.choose(command)? {
+        Choice::Refund(chosen) => chosen,
+        Choice::Existing(refund) => {
+            return Ok(Refunded { outcome: RefundOutcome::Existing, refund, purchase: parts.purchase });
+        }
+    };
+    failpoint::boundary("refund.key-checked");
+
+    let of = (command.buyer, command.request.purchase);
+    let has_lapsed = expiry::end_lapsed_of(transaction, &command.papers, of, now).await?;
+    end(transaction, command, &chosen, now).await?;
+    let refund = record(transaction, command, &parts.purchase, &chosen, now).await?;
+    let before = parts.state();
+    let purchase = mark_if_refunded(transaction, &parts, &chosen).await?;
+    failpoint::boundary("refund.recorded");
+    if has_lapsed {
+        expiry::append_event(transaction, purchase.id, now).await?;
+    }
+    let refunded = parts.refunded_amount() + refund.amount;
+    let change = StateChange::between(before, state(&purchase, refunded));
+    let event = Event::PurchaseRefunded(purchase.id);
+    events::append_change(transaction, now, Some(command.by), event, &change).await?;
+    failpoint::boundary("refund.audited");
+    Ok(Refunded { outcome: RefundOutcome::Created, refund, purchase })
+}
+
+/// A purchase with its entitlements and refunds.
+struct Parts {
+    purchase: purchase::Model,
+    entitlements: Vec<entitlement::Model>,
+    /// Its refunds, oldest first.
+    refunds: Vec<refund::Model>,
+    lines: Vec<refund_line::Model>,
+}
+
+/// The entitlements that a request refunds, or the refund that it repeats.
+enum Choice {
+    Refund(Vec<entitlement::Model>),
+    Existing(refund::Model),
+}
+
+impl Parts {
+    async fn read(
+        transaction: &DatabaseTransaction,
+        command: &RefundCommand,
+    ) -> Result<Self, Error<RefundRefusal>> {
+        let id = command.request.purchase;
+        let purchase = purchase::Entity::of(command.buyer).filter(purchase::Column::Id.eq(id));
+        let entitlements = entitlement::Entity::of(command.buyer)
+            .filter(entitlement::Column::PurchaseId.eq(id))
+            .order_by_asc(entitlement::Column::SubjectId);
+        let refunds = refund::Entity::of(command.buyer)
+            .filter(refund::Column::PurchaseId.eq(id))
+            .order_by_asc(refund::Column::Id);
+        let lines = refund_line::Entity::find().filter(refund_line::Column::PurchaseId.eq(id));
+        Ok(Self {
+            purchase: purchase.one(transaction).await?.ok_or(RefundRefusal::PurchaseNotFound)?,
+            entitlements: entitlements.all(transaction).await?,
+            refunds: refunds.all(transaction).await?,
+            lines: lines.all(transaction).await?,
+        })
+    }
+
+    /// Decides what the request refunds.
+    fn choose(&self, command: &RefundCommand) -> Result<Choice, RefundRefusal> {
+        if let Some(first) = self.refunds.iter().find(|refund| refund.idempotency_key == command.key) {
+            return if first.request_hash == command.request_hash {
+                Ok(Choice::Existing(first.clone()))
+            } else {
+                Err(RefundRefusal::IdempotencyKeyReused)
+            };
+        }
+        let sold: BTreeSet<SubjectId> = self.entitlements.iter().map(|right| right.subject_id).collect();
+        let refunded = self.refunded_subjects();
+        let wanted: BTreeSet<SubjectId> = match &command.request.subjects {
+            Some(subjects) => subjects.iter().copied().collect(),
+            None => sold.difference(&refunded).copied().collect(),
+        };
+        let foreign: Vec<_> = wanted.difference(&sold).copied().collect();
+        if !foreign.is_empty() {
+            return Err(RefundRefusal::SubjectsNotInPurchase(foreign));
+        }
+        if wanted.is_empty() {
+            // Nothing is left to refund. A purchase of the old system can be refunded without a row that says so.
+            let last = self.refunds.last().cloned();
+            return last
+                .map(Choice::Existing)
+                .ok_or(RefundRefusal::AlreadyRefunded(sold.into_iter().collect()));
+        }
+        let again: Vec<_> = wanted.intersection(&refunded).copied().collect();
+        if again.is_empty() {
+            let chosen = self.entitlements.iter().filter(|right| wanted.contains(&right.subject_id));
+            return Ok(Choice::Refund(chosen.cloned().collect()));
+        }
+        let of_wanted = |refund: &&refund::Model| {
+            let lines = self.lines.iter().filter(|line| line.refund_id == refund.id);
+            lines.map(|line| line.subject_id).collect::<BTreeSet<_>>() == wanted
+        };
+        let same = self.refunds.iter().find(of_wanted).cloned();
+        same.map(Choice::Existing).ok_or(RefundRefusal::AlreadyRefunded(again))
+    }
+
+    /// Returns the subjects that were refunded before.
+    fn refunded_subjects(&self) -> BTreeSet<SubjectId> {
+        let by_old_system = self.purchase.status == PurchaseStatus::Refunded && self.lines.is_empty();
+        let old = self.entitlements.iter().filter(|_| by_old_system).map(|right| right.subject_id);
+        self.lines.iter().map(|line| line.subject_id).chain(old).collect()
+    }
+
+    fn refunded_amount(&self) -> i64 {
+        self.refunds.iter().map(|refund| refund.amount).sum()
+    }
+
+    /// Returns the values that a refund changes, for the audit event.
+    fn state(&self) -> serde_json::Value {
+        state(&self.purchase, self.refunded_amount())
+    }
+}
+
+/// Returns the values of a purchase that a refund changes.
+fn state(purchase: &purchase::Model, refunded: i64) -> serde_json::Value {
+    let status = match purchase.status {
+        PurchaseStatus::Active => "active",
+        PurchaseStatus::Refunded => "refunded",
+    };
+    json!({ "status": status, "refunded": refunded })
+}
+
+/// Ends the entitlements now and closes their open sittings. Entitlements that had expired stay as they are.
+async fn end(
+    transaction: &DatabaseTransaction,
+    command: &RefundCommand,
+    chosen: &[entitlement::Model],
+    now: DateTime<Utc>,
+) -> Result<(), Fault> {
+    let subjects: Vec<SubjectId> = chosen.iter().map(|right| right.subject_id).collect();
+    entitlement::Entity::update_many()
+        .col_expr(entitlement::Column::EndedAt, Expr::value(now))
+        .col_expr(entitlement::Column::EndReason, Expr::value(EntitlementEnd::Refunded))
+        .filter(entitlement::Column::UserId.eq(command.buyer))
+        .filter(entitlement::Column::PurchaseId.eq(command.request.purchase))
+        .filter(entitlement::Column::SubjectId.is_in(subjects.iter().copied()))
+        .filter(entitlement::Column::EndedAt.is_null())
+        .exec(transaction)
+        .await?;
+    failpoint::boundary("refund.ended");
+    let (owner, purchase) = (command.buyer, command.request.purchase);
+    let ended = EndedEntitlements { owner, purchase, subjects, reason: EntitlementEnd::Refunded, at: now };
+    close_open_of(transaction, &command.papers, &ended, now).await?;
+    failpoint::boundary("refund.sittings-closed");
+    Ok(())
+}
+
+/// Inserts the refund with its lines, and settles it. There is no payment provider yet that would settle it later.
+async fn record(
+    transaction: &DatabaseTransaction,
+    command: &RefundCommand,
+    purchase: &purchase::Model,
+    chosen: &[entitlement::Model],
+    now: DateTime<Utc>,
+) -> Result<refund::Model, DbErr> {
+    let refund = refund::ActiveModel {
+        id: NotSet,
+        purchase_id: Set(purchase.id),
+        user_id: Set(command.buyer),
+        idempotency_key: Set(command.key.clone()),
+        request_hash: Set(command.request_hash.clone()),
+        amount: Set(chosen.iter().map(|right| right.price_paid).sum()),
+        tax: Set(chosen.iter().map(|right| right.tax).sum()),
+        currency: Set(purchase.currency.clone()),
+        reason: Set(command.request.reason.clone()),
+        status: Set(RefundStatus::Requested),
+        requested_by: Set(command.by),
+        requested_at: Set(now),
+        settled_at: Set(None),
+    };
+    let refund = refund.insert(transaction).await?;
+    let lines = chosen.iter().map(|right| refund_line::ActiveModel {
+        purchase_id: Set(right.purchase_id),
+        subject_id: Set(right.subject_id),
+        refund_id: Set(refund.id),
+        amount: Set(right.price_paid),
+        tax: Set(right.tax),
+    });
+    refund_line::Entity::insert_many(lines).exec_without_returning(transaction).await?;
+    settle(transaction, refund, now).await
+}
+
+/// Records that the money of a refund was given back. Keeps the time of a refund that is settled already. The caller
+/// holds the lock on the buyer's row.
+///
+/// # Errors
+/// Returns the database's error.
+pub async fn settle(
+    connection: &impl ConnectionTrait,
+    refund: refund::Model,
+    now: DateTime<Utc>,
+) -> Result<refund::Model, DbErr> {
+    if refund.status == RefundStatus::Settled {
+        return Ok(refund);
+    }
+    let mut settled = refund.into_active_model();
+    settled.status = Set(RefundStatus::Settled);
+    settled.settled_at = Set(Some(now));
+    settled.update(connection).await
+}
+
+/// Marks the purchase as refunded if all its subjects are.
+async fn mark_if_refunded(
+    transaction: &DatabaseTransaction,
+    parts: &Parts,
+    chosen: &[entitlement::Model],
+) -> Result<purchase::Model, DbErr> {
+    let purchase = parts.purchase.clone();
+    if parts.lines.len() + chosen.len() < parts.entitlements.len() {
+        return Ok(purchase);
+    }
+    let mut refunded = purchase.into_active_model();
+    refunded.status = Set(PurchaseStatus::Refunded);
+    refunded.update(transaction).await
+}

@@ -1,0 +1,155 @@
+//! Refunds and the end of terms, while the server is killed. Clients retry each request with its key until it gets a
+//! response.
+
+mod client;
+mod storm;
+
+use std::time::{Duration, Instant};
+
+use chrono::Utc;
+use jishu_entity::{entitlement, purchase, test_session};
+use jishu_service::failpoint::{EXPIRY_BOUNDARIES, REFUND_BOUNDARIES};
+use jishu_tests::BOOKS;
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
+
+use crate::fault::Fault;
+use crate::sittings::{VARIABLES, banks};
+use crate::storm::row;
+use crate::world::World;
+
+use client::{Shop, Told};
+pub(crate) use storm::run as storm;
+
+/// How long the server may take to end a purchase whose term is over.
+const MAX_EXPIRY_TIME: Duration = Duration::from_secs(20);
+
+/// The boundaries at which a refund is cut off. The refund of the sweep closes a sitting.
+fn refund_boundaries() -> impl Iterator<Item = &'static str> {
+    REFUND_BOUNDARIES.into_iter().chain(["close.scored", "close.counted"])
+}
+
+/// Gives the subjects their questions, and makes the last buyer a member of support.
+pub(crate) async fn prepare(world: &mut World) {
+    banks(world).await;
+    let connection = world.connect().await;
+    let support = world.buyers.pop().expect("a buyer");
+    let promotion = format!("UPDATE users SET role = 'support' WHERE id = {support}");
+    connection.execute_unprepared(&promotion).await.expect("the user is there");
+    connection.close().await.expect("closing");
+    world.support = Some(support);
+}
+
+/// Starts the server with the short times of sittings and these variables.
+fn start(world: &mut World, variables: &[(&str, &str)]) {
+    let variables: Vec<_> = VARIABLES.iter().chain(variables).copied().collect();
+    world.start_server(&variables);
+}
+
+/// Returns all violations of the rules of the books.
+pub(crate) async fn wrong(world: &World) -> Vec<String> {
+    let connection = world.connect().await;
+    let mut wrong = Vec::new();
+    for (rule, query) in BOOKS {
+        let found = world.numbers(&connection, query).await;
+        if !found.is_empty() {
+            wrong.push(format!("{rule}: {} times, first {}", found.len(), found[0]));
+        }
+    }
+    connection.close().await.expect("closing");
+    wrong
+}
+
+/// Cuts a refund in mid-sitting off at every boundary. The retry must find it or carry it out. Returns the number of
+/// boundaries.
+pub(crate) async fn abort_refunds(world: &mut World) -> usize {
+    for (boundary, learner) in refund_boundaries().zip(0..) {
+        start(world, &[("JISHU_ABORT_AT", "none")]);
+        let shop = Shop::of(world);
+        let (purchase, card) = shop.buy_and_start(learner).await;
+        start(world, &[("JISHU_ABORT_AT", boundary)]);
+        let shop = Shop::of(world);
+        let key = uuid::Uuid::new_v4().to_string();
+        assert!(
+            matches!(shop.refund(&purchase, &key).await, Told::Nothing),
+            "{boundary}: the server aborted"
+        );
+        assert!(world.server.ends());
+        world.server.restart_without("JISHU_ABORT_AT");
+        let first = shop.until_refunded(&purchase, &key).await;
+        let again = shop.until_refunded(&purchase, &key).await;
+        assert_eq!(first["refund"], again["refund"], "{boundary}: one key, one refund");
+        assert_eq!(first["purchase"]["status"], "REFUNDED", "{boundary}: {first}");
+        assert_eq!(shop.refused_start(learner, &card).await, "ENTITLEMENT_ENDED", "{boundary}");
+        let wrong = wrong(world).await;
+        assert!(wrong.is_empty(), "{:?} at {boundary}: {wrong:#?}", world.backend);
+    }
+    refund_boundaries().count()
+}
+
+/// Aborts the server at every boundary while it ends a purchase whose sitting is open. Returns the number of boundaries.
+pub(crate) async fn abort_expiry(world: &mut World) -> usize {
+    for (boundary, learner) in EXPIRY_BOUNDARIES.into_iter().zip(100..) {
+        start(world, &[("JISHU_ABORT_AT", boundary)]);
+        let (purchase, _) = Shop::of(world).buy_and_start(learner).await;
+        let purchase = row(&purchase);
+        end_term(world, purchase).await;
+        assert!(world.server.ends(), "{boundary}: the server aborted");
+        world.server.restart_without("JISHU_ABORT_AT");
+        let connection = world.connect().await;
+        let open = format!(
+            "SELECT purchase_id FROM entitlements WHERE purchase_id = {purchase} AND ended_at IS NULL"
+        );
+        let started = Instant::now();
+        while !world.numbers(&connection, &open).await.is_empty() {
+            assert!(started.elapsed() < MAX_EXPIRY_TIME, "{boundary}: purchase {purchase} is not ended");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        connection.close().await.expect("closing");
+        let wrong = wrong(world).await;
+        assert!(wrong.is_empty(), "{:?} at {boundary}: {wrong:#?}", world.backend);
+    }
+    EXPIRY_BOUNDARIES.len()
+}
+
+/// Ends the term of a purchase now, and the time of its sittings, directly in the database.
+async fn end_term(world: &World, purchase: i64) {
+    let connection = world.connect().await;
+    let (now, id) = (Utc::now(), jishu_entity::PurchaseId(purchase));
+    // The sittings first: the server must not find the purchase ended while their deadline is an hour away.
+    let cards = world
+        .numbers(&connection, &format!("SELECT id FROM mock_test_attempts WHERE purchase_id = {purchase}"))
+        .await;
+    test_session::Entity::update_many()
+        .col_expr(test_session::Column::ExpiresAt, Expr::value(now))
+        .filter(test_session::Column::MockTestAttemptId.is_in(cards))
+        .exec(&connection)
+        .await
+        .expect("the sittings change");
+    entitlement::Entity::update_many()
+        .col_expr(entitlement::Column::ExpiresAt, Expr::value(now))
+        .filter(entitlement::Column::PurchaseId.eq(id))
+        .exec(&connection)
+        .await
+        .expect("the entitlements change");
+    purchase::Entity::update_many()
+        .col_expr(purchase::Column::ExpiresAt, Expr::value(now))
+        .filter(purchase::Column::Id.eq(id))
+        .exec(&connection)
+        .await
+        .expect("the purchase changes");
+    connection.close().await.expect("closing");
+}
+
+/// Refunds a purchase in mid-sitting with a planted fault, and returns the violation that shows it. The server aborts after
+/// the commit, which shows what another transaction would have written later.
+pub(crate) async fn caught(world: &mut World, fault: Fault, learner: usize) -> Option<String> {
+    start(world, &[]);
+    let (purchase, _) = Shop::of(world).buy_and_start(learner).await;
+    start(world, &[("JISHU_PLANT", fault.name()), ("JISHU_ABORT_AT", "refund.committed")]);
+    let shop = Shop::of(world);
+    let told = shop.refund(&purchase, &uuid::Uuid::new_v4().to_string()).await;
+    assert!(matches!(told, Told::Nothing), "the server aborted");
+    assert!(world.server.ends());
+    wrong(world).await.into_iter().find(|wrong| fault.shows_in(wrong))
+}
