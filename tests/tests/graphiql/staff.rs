@@ -54,7 +54,7 @@ async fn the_link_of_each_account_of_staff_opens_its_tabs() {
                         page.response_line("\"timeZone\"").await;
                         page.open_tab("query", "AuditTrail").await;
                         page.execute().await;
-                        page.response_line("\"user.registered\"").await;
+                        page.response_line("\"actor\"").await;
                     }
                 }
                 page.assert_nothing_left(&base).await;

@@ -40,11 +40,11 @@ impl ReportQuery {
             max_rows: MAX_SALES_ROWS as usize,
         };
         let rows = refused_or(sales_report::report(services, admin, request).await)?;
-        Ok(SalesReport::new(request, rows.map_err(bad_input)?))
+        Ok(SalesReport::new(request, rows.map_err(|refusal| bad_input(&refusal))?))
     }
 }
 
-fn bad_input(refusal: SalesRefusal) -> ApiError {
+fn bad_input(refusal: &SalesRefusal) -> ApiError {
     let advice = match refusal {
         SalesRefusal::EmptyInterval => "Give a `to` that is later than `from`.",
         SalesRefusal::TooManyIntervals => "Give a shorter interval, or group by MONTH.",
