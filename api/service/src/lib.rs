@@ -26,6 +26,7 @@ pub mod money;
 pub mod name;
 pub mod page;
 pub mod paper;
+pub mod people;
 mod placeholder;
 pub mod pricing;
 pub mod progress;
@@ -46,6 +47,7 @@ use crate::clock::Clock;
 use crate::database::Database;
 use crate::limit::ClientLimits;
 
+use account::DeactivatedAccounts;
 use catalog::Catalog;
 use events::Events;
 use money::TaxRate;
@@ -71,6 +73,8 @@ pub struct Services {
     pub passwords: Arc<Passwords>,
     /// Issues and verifies access tokens.
     pub tokens: Arc<AccessTokens>,
+    /// The accounts whose access tokens are refused.
+    pub deactivated: Arc<DeactivatedAccounts>,
     /// The budgets of clients.
     pub limits: Arc<ClientLimits>,
     /// Computes codes that only the nodes of this deployment can compute.

@@ -8,14 +8,15 @@ use std::sync::Arc;
 use async_graphql::dataloader::{DataLoader, Loader};
 use jishu_entity::{
     MockTestAttemptId, PurchaseId, QuestionId, SubjectId, TestSessionId, UserId, entitlement,
-    mock_test_attempt, purchase, test_session,
+    mock_test_attempt, purchase, test_session, user,
 };
 use rust_decimal::Decimal;
 
 use jishu_service::paper::{self, Outline, TestId};
 use jishu_service::question_bank::{self, AuthoredCorrection, AuthoredVersion};
 use jishu_service::{
-    Fault, Services, card, entitlement as entitlements, extra_time, purchase as purchases, ranking, session,
+    Fault, Services, account, card, entitlement as entitlements, extra_time, purchase as purchases, ranking,
+    session,
 };
 
 /// Declares [`Loaders`] and the type of each loader. A key includes its owner. A batch takes one statement for each
@@ -102,6 +103,9 @@ loaders! {
     /// Loads the corrections of questions. They have no owner: only authors may see them.
     question_corrections: QuestionCorrectionsLoader(QuestionId) -> Vec<AuthoredCorrection> =
         |services, _owner, ids| question_bank::corrections(services.database.reader(), ids).await?.into_iter();
+    /// Loads users. The owner of a key does not matter: whoever makes the `User` has checked who may see it.
+    user: UserLoader(UserId) -> user::Model =
+        |services, _owner, ids| keyed(account::by_ids(services, ids).await?, |row| row.id);
     /// Loads the percentiles of sittings.
     percentile: PercentileLoader(TestSessionId) -> Decimal =
         |services, owner, ids| ranking::percentiles(services, owner, ids).await?.into_iter();

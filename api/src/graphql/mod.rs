@@ -1,5 +1,6 @@
 //! The GraphQL API. A resolver translates the input, calls one service function, and translates the result.
 
+mod access;
 mod context;
 mod error;
 mod loaders;
@@ -10,9 +11,11 @@ mod permission;
 mod query;
 mod scalar;
 mod schema;
+mod staff;
 mod subscription;
 mod types;
 
+pub use access::RequestAccess;
 pub use context::RequestId;
 pub use error::{finish_errors, panic_error, rate_limit_message};
 pub use loaders::Loaders;

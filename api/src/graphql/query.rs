@@ -4,13 +4,15 @@ use std::collections::HashMap;
 
 use async_graphql::{Context, ID, InputObject, MergedObject, Object};
 use graphql_engine::{guarded_fields, page_arguments};
-use jishu_entity::{CourseId, MockTestAttemptId, PurchaseId, QuestionId, TestSessionId};
+use jishu_entity::{CourseId, MockTestAttemptId, PurchaseId, QuestionId, TestSessionId, UserId, user};
 
+use super::access::record_look;
 use super::context::ContextExt;
 use super::error::{ApiError, ApiResult, Nullable, refused_or};
 use super::node::{GlobalId, GlobalKey, Node};
 use super::pagination::PageArgs;
 use super::permission::{Permission, requires_role};
+use super::staff::PeopleQuery;
 use super::types::{
     AuthoredQuestion, AuthoredQuestionConnection, Course, CourseConnection, Learner, MockTestAttempt,
     Purchase, PurchaseQuote, PurchaseType, QuestionExport, QuestionFormat, Subject, TestSession, User,
@@ -19,14 +21,14 @@ use super::types::{
 use jishu_service::account::{Author, Support};
 use jishu_service::purchase::{Selection, SelectionRefusal};
 use jishu_service::question_bank::BankQuestion;
-use jishu_service::{card, purchase, question_bank, session};
+use jishu_service::{card, people, purchase, question_bank, session};
 
 /// The maximum number of ids that `nodes` accepts.
 const MAX_NODES: usize = 100;
 
 /// The queries. They read data and change nothing, except that `learner` records its use.
 #[derive(Default, MergedObject)]
-pub struct Query(CoreQuery);
+pub struct Query(CoreQuery, PeopleQuery);
 
 /// The queries of learners and authors, and those that need no account.
 #[derive(Default)]
@@ -36,7 +38,8 @@ pub(super) struct CoreQuery;
 #[guarded_fields(requires_role)]
 #[Object]
 impl CoreQuery {
-    /// The object with this id. Null if there is none, or if the viewer may not see it.
+    /// The object with this id. Null if there is none, or if the viewer may not see it. A look of staff at the
+    /// account of another user is recorded.
     async fn node(
         &self,
         ctx: &Context<'_>,
@@ -210,16 +213,18 @@ async fn nodes(ctx: &Context<'_>, ids: &[ID]) -> ApiResult<Vec<Option<Node>>> {
     }
     let wanted = ids_of_type::<QuestionId>(&parsed);
     if !wanted.is_empty()
-        && let Some(author) = author(ctx).await?
+        && let Some(author) = permission::<Author>(ctx).await?
     {
         let found = question_bank::by_ids(services.database.reader(), author, wanted).await?;
         let node = |question: BankQuestion| (question.row.id, AuthoredQuestion::new(question, author));
         questions.extend(found.into_iter().map(node));
     }
+    let users = users_of_staff(ctx, ids_of_type::<UserId>(&parsed)).await?;
     let catalog = services.catalog.snapshot();
     let viewer = ctx.viewer().map(|viewer| viewer.user_id);
     let node = |id: Option<GlobalId>| match id? {
-        GlobalId::User(id) => (viewer == Some(id)).then(|| Node::User(User::lazy(id))),
+        GlobalId::User(id) if viewer == Some(id) => Some(Node::User(User::lazy(id))),
+        GlobalId::User(id) => users.get(&id).cloned().map(|row| Node::User(User::from(row))),
         GlobalId::Course(id) => catalog.course(id).cloned().map(|course| Node::Course(Course::new(course))),
         GlobalId::Subject(id) => {
             catalog.subject(id).cloned().map(|subject| Node::Subject(Subject::new(subject)))
@@ -236,10 +241,26 @@ async fn nodes(ctx: &Context<'_>, ids: &[ID]) -> ApiResult<Vec<Option<Node>>> {
     Ok(parsed.into_iter().map(node).collect())
 }
 
-/// Returns the viewer if they are an author, or `None`. Only authors can read questions of the question bank.
-async fn author(ctx: &Context<'_>) -> ApiResult<Option<Author>> {
-    match Author::check(ctx).await {
-        Ok(author) => Ok(Some(author)),
+/// Reads the accounts of others with these ids, and records the look at each. Returns none unless the viewer is a member
+/// of support or an admin.
+async fn users_of_staff(ctx: &Context<'_>, mut ids: Vec<UserId>) -> ApiResult<HashMap<UserId, user::Model>> {
+    let viewer = ctx.viewer().map(|viewer| viewer.user_id);
+    ids.retain(|id| viewer != Some(*id));
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let Some(support) = permission::<Support>(ctx).await? else { return Ok(HashMap::new()) };
+    let rows = people::accounts_by_ids(ctx.services()?, support, ids).await?;
+    for row in &rows {
+        record_look(ctx, support, row.id).await?;
+    }
+    Ok(rows.into_iter().map(|row| (row.id, row)).collect())
+}
+
+/// Returns a permission of the viewer, or `None` if the viewer does not have it.
+async fn permission<P: Permission>(ctx: &Context<'_>) -> ApiResult<Option<P>> {
+    match P::check(ctx).await {
+        Ok(permission) => Ok(Some(permission)),
         Err(ApiError::Forbidden(_) | ApiError::Unauthenticated) => Ok(None),
         Err(error) => Err(error),
     }

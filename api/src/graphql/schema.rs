@@ -50,6 +50,7 @@ const LISTS: ListLengths = &[
     ("TestSession.questions", ListLength::Items(MAX_QUESTIONS_PER_TEST.unsigned_abs())),
     ("TestSessionPayload.userErrors", SHORT_LIST),
     ("UpdateTestSettingsPayload.userErrors", SHORT_LIST),
+    ("UserPayload.userErrors", SHORT_LIST),
 ];
 
 /// The executable schema.

@@ -1,6 +1,8 @@
 //! Accounts: registration, signing in, refreshing tokens, and signing out.
 
+mod administration;
 mod cleaning;
+mod deactivated;
 mod hashes;
 mod network;
 mod refresh;
@@ -16,7 +18,9 @@ use sea_orm::{
     EntityTrait, QueryFilter, SqlErr,
 };
 
+pub use administration::{Actor, AdministrationRefusal, set_password, set_role, set_status, set_status_in};
 pub use cleaning::{erase_old, keep_clean};
+pub use deactivated::DeactivatedAccounts;
 pub use refresh::{InvalidToken, RefreshRefusal, logout, refresh};
 use sign_in::NewSession;
 pub use sign_in::{SignInRefusal, SignedIn, login};
@@ -166,6 +170,25 @@ async fn insert(
 /// Returns the database's error.
 pub async fn by_id(services: &Services, id: UserId) -> Result<Option<user::Model>, DbErr> {
     user::Entity::find_by_id(id).one(services.database.reader()).await
+}
+
+/// Finds the users with these ids. The query has no owner, so the caller must check who may see them.
+///
+/// # Errors
+/// Returns the database's error.
+pub async fn by_ids(
+    services: &Services,
+    ids: impl IntoIterator<Item = UserId> + Send,
+) -> Result<Vec<user::Model>, DbErr> {
+    user::Entity::find().filter(user::Column::Id.is_in(ids)).all(services.database.reader()).await
+}
+
+/// Finds the account with this e-mail address for the operator.
+///
+/// # Errors
+/// Returns the database's error.
+pub async fn find(database: &Database, email: &str) -> Result<Option<user::Model>, DbErr> {
+    by_email(database.reader(), email).await
 }
 
 /// Finds a user by e-mail address. The query has no owner, because signing in and support use it.

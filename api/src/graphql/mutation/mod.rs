@@ -3,6 +3,7 @@
 mod account;
 mod cart;
 mod extra_time;
+mod people;
 mod purchase;
 mod question_bank;
 mod question_key;
@@ -18,6 +19,7 @@ pub struct Mutation(
     cart::CartMutation,
     purchase::PurchaseMutation,
     extra_time::ExtraTimeMutation,
+    people::PeopleMutation,
     test_session::TestSessionMutation,
     test_settings::TestSettingsMutation,
     question_bank::QuestionBankMutation,

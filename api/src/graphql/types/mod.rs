@@ -38,7 +38,7 @@ pub(super) use mock_test_attempt::{MockTestAttempt, MockTestAttemptStatus};
 pub(super) use money::Money;
 pub(super) use money::money;
 pub(super) use progress::{Progress, TopicResult};
-pub(super) use purchase::{Purchase, PurchaseType};
+pub(super) use purchase::{Purchase, PurchaseConnection, PurchaseStatus, PurchaseType, all_purchases_page};
 pub(super) use question_bank::{
     QuestionExport, QuestionFormat, QuestionLoss, QuestionNotice, QuestionRefusal,
 };
@@ -47,7 +47,7 @@ pub(super) use session_paper::SessionPaper;
 pub(super) use session_question::option_place;
 pub(super) use subject::Subject;
 pub(super) use test_session::{TestSession, TestSessionConnection, TestSessionStatus, session_page};
-pub(super) use user::{Role, User};
+pub(super) use user::{Role, User, UserConnection, UserStatus, user_page};
 pub(super) use user_error::{
     AnswersError, AttemptsExhaustedError, ErrorCode, NO_SUCH_SUBJECT, PriceChangedError, UserError,
     user_errors,

@@ -54,6 +54,14 @@ pub(in crate::graphql) enum ErrorCode {
     IdempotencyKeyReused,
     /// The account was deleted or deactivated.
     AccountInactive,
+    /// There is no such account.
+    UserNotFound,
+    /// The account belongs to the viewer, who cannot change it in this way.
+    OwnAccount,
+    /// The account belongs to a member of staff. Only an admin can change it.
+    UserIsStaff,
+    /// The account is the last active admin. Make another account an admin first.
+    LastAdmin,
     /// There is no such test card, or it belongs to another user.
     MockTestAttemptNotFound,
     /// The grant is empty. Give `extraSeconds`, `maxAttempts` or both.
