@@ -296,6 +296,8 @@ impl TestApp {
             "test_sessions",
             "test_answers",
             "extra_times",
+            "purchase_grants",
+            "allowances",
             "audit_events",
         ] {
             rows.push((table, self.number(&format!("SELECT COUNT(*) FROM {table}")).await));

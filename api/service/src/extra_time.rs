@@ -1,5 +1,6 @@
 //! Extra time and extra attempts, which support can grant to a card.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -13,6 +14,7 @@ use sea_orm::{
 
 use super::Services;
 use super::account::Support;
+use super::allowance;
 use super::events::{self, Event};
 use super::session::SittingRules;
 use crate::clock::Clock;
@@ -89,7 +91,8 @@ struct GrantCommand {
     clock: Arc<dyn Clock>,
 }
 
-/// Reads the extra seconds of these cards of a user. Leaves out cards that were granted none.
+/// Reads the extra seconds of these cards of a user: the greatest of each card's own and of its allowances. Leaves out
+/// cards that were granted none.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -102,15 +105,23 @@ pub async fn of_cards(
         .from(extra_time::Column::MockTestAttemptId)
         .to(mock_test_attempt::Column::Id)
         .into();
-    extra_time::Entity::find()
+    let reader = services.database.reader();
+    let cards: Vec<_> = cards.into_iter().collect();
+    let own: Vec<(MockTestAttemptId, i32)> = extra_time::Entity::find()
         .select_only()
         .columns([extra_time::Column::MockTestAttemptId, extra_time::Column::Seconds])
         .join(JoinType::InnerJoin, card)
         .filter(mock_test_attempt::Column::UserId.eq(owner))
-        .filter(extra_time::Column::MockTestAttemptId.is_in(cards))
+        .filter(extra_time::Column::MockTestAttemptId.is_in(cards.iter().copied()))
         .into_tuple()
-        .all(services.database.reader())
-        .await
+        .all(reader)
+        .await?;
+    let mut seconds: HashMap<_, i32> = own.into_iter().collect();
+    for (card, granted) in allowance::extra_seconds_of_cards(reader, owner, &cards).await? {
+        let seconds = seconds.entry(card).or_default();
+        *seconds = granted.max(*seconds);
+    }
+    Ok(seconds.into_iter().collect())
 }
 
 /// Grants a card of any user more time or more attempts. An open sitting gets the extra time at once. Its deadline
@@ -226,7 +237,7 @@ async fn store_seconds(
 }
 
 /// Moves the deadline of an open sitting if the new one is later. Returns the deadline.
-async fn extend(
+pub(super) async fn extend(
     connection: &impl ConnectionTrait,
     open: test_session::Model,
     seconds: i32,

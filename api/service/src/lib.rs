@@ -4,6 +4,7 @@
 //! async-graphql nor on axum, so no rule can know how it is reached.
 
 pub mod account;
+pub mod allowance;
 mod audit;
 pub mod auth;
 pub mod backup;
@@ -14,6 +15,7 @@ pub mod catalog;
 pub mod clock;
 pub mod database;
 pub mod demo;
+pub mod enrolment;
 pub mod entitlement;
 mod error;
 pub mod events;

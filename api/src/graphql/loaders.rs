@@ -8,7 +8,7 @@ use std::sync::Arc;
 use async_graphql::dataloader::{DataLoader, Loader};
 use jishu_entity::{
     MockTestAttemptId, PurchaseId, QuestionId, SubjectId, TestSessionId, UserId, entitlement,
-    mock_test_attempt, purchase, test_session, user,
+    mock_test_attempt, purchase, purchase_grant, test_session, user,
 };
 use rust_decimal::Decimal;
 
@@ -103,6 +103,9 @@ loaders! {
     /// Loads the corrections of questions. They have no owner: only authors may see them.
     question_corrections: QuestionCorrectionsLoader(QuestionId) -> Vec<AuthoredCorrection> =
         |services, _owner, ids| question_bank::corrections(services.database.reader(), ids).await?.into_iter();
+    /// Loads the grants of purchases. Leaves out purchases that were paid.
+    grant: GrantLoader(PurchaseId) -> purchase_grant::Model =
+        |services, owner, ids| keyed(purchases::grants(services, owner, ids).await?, |row| row.purchase_id);
     /// Loads users. The owner of a key does not matter: whoever makes the `User` has checked who may see it.
     user: UserLoader(UserId) -> user::Model =
         |services, _owner, ids| keyed(account::by_ids(services, ids).await?, |row| row.id);

@@ -177,6 +177,14 @@ impl PurchaseQuotePayload {
     }
 }
 
+/// Turns the choice of a buyer into a selection. `at` is the path of the choice.
+pub(super) fn selection_of(input: &PurchaseSelection, at: &[&str]) -> Result<Selection, UserError> {
+    let course_id = CourseId::parse(&input.course_id)
+        .ok_or_else(|| UserError::of_selection(SelectionRefusal::CourseNotFound, at))?;
+    let subject_ids = UserError::parse_subjects(&input.subject_ids, &[at, &["subjectIds"]].concat())?;
+    Ok(Selection { course_id, purchase_type: input.purchase_type.into(), subject_ids })
+}
+
 /// Turns global ids into a selection. If some subject ids are not ids of subjects, the error lists them.
 pub(super) fn selection(
     course_id: &ID,

@@ -18,6 +18,7 @@ const SHORT_LIST: ListLength = ListLength::Items(10);
 
 /// The assumed lengths of the lists that are not connections, for the cost of a document.
 const LISTS: ListLengths = &[
+    ("AllowancePayload.userErrors", SHORT_LIST),
     ("AuthPayload.userErrors", SHORT_LIST),
     ("AuthoredQuestion.corrections", SHORT_LIST),
     ("AuthoredQuestion.versions", SHORT_LIST),

@@ -5,6 +5,7 @@
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test ends where it fails")]
 
 mod accounts;
+mod allowances;
 mod cart;
 mod catalogue;
 mod command_line;
@@ -14,6 +15,7 @@ mod docs;
 mod documents;
 mod extra_time;
 mod files;
+mod grant_purchase;
 mod http;
 mod integrity;
 mod layers;
@@ -22,6 +24,7 @@ mod logs;
 mod migrations;
 mod pages;
 mod passwords;
+mod people;
 mod plan;
 mod privacy;
 mod progress;
@@ -29,8 +32,10 @@ mod purchase;
 mod question_bank;
 mod quote;
 mod refresh;
+mod roles_take_effect;
 mod schema;
 mod sittings;
 mod staff;
 mod stranger;
 mod subscriptions;
+mod user_cli;

@@ -15,7 +15,7 @@ use jishu_entity::user::{Role, UserStatus};
 use jishu_entity::{UserId, user};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr,
-    EntityTrait, QueryFilter, SqlErr,
+    EntityTrait, QueryFilter, QueryOrder, QuerySelect, SqlErr,
 };
 
 pub use administration::{Actor, AdministrationRefusal, set_password, set_role, set_status, set_status_in};
@@ -162,6 +162,28 @@ async fn insert(
             })
         })
         .await
+}
+
+/// Checks the fields of an account. Returns its name and its e-mail address in the form in which they are stored.
+pub(super) fn check(registration: &Registration) -> Result<(String, String), Vec<InvalidField>> {
+    validation::check(registration).map(|fields| (fields.name, fields.email))
+}
+
+/// Reads a page of accounts for the operator, in the order of their ids.
+///
+/// # Errors
+/// Returns the database's error.
+pub async fn list(
+    database: &Database,
+    role: Option<Role>,
+    after: UserId,
+    limit: u64,
+) -> Result<Vec<user::Model>, DbErr> {
+    let mut users = user::Entity::find().filter(user::Column::Id.gt(after));
+    if let Some(role) = role {
+        users = users.filter(user::Column::Role.eq(role));
+    }
+    users.order_by_asc(user::Column::Id).limit(limit).all(database.reader()).await
 }
 
 /// Finds a user by id. The query has no owner, so the caller must check who may see the user.

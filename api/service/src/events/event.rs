@@ -3,20 +3,22 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use jishu_entity::{MockTestAttemptId, PurchaseId, UserId, audit_event, mock_test_attempt};
+use jishu_entity::{MockTestAttemptId, PurchaseId, UserId, audit_event, mock_test_attempt, purchase};
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QuerySelect};
 
 use super::WatchedChange;
 use crate::audit;
 
 const PURCHASE_CREATED: &str = "purchase.created";
+const PURCHASE_GRANTED: &str = "purchase.granted";
+const CARDS_EXTENDED: &str = "purchase.cards_extended";
 const SESSION_STARTED: &str = "test_session.started";
 const SESSION_CLOSED: &str = "test_session.closed";
 const CARD_EXTENDED: &str = "mock_test_attempt.extended";
 
 /// The actions of the audit events that are delivered to watchers.
-pub(super) const PUBLISHED_ACTIONS: [&str; 4] =
-    [PURCHASE_CREATED, SESSION_STARTED, SESSION_CLOSED, CARD_EXTENDED];
+pub(super) const PUBLISHED_ACTIONS: [&str; 6] =
+    [PURCHASE_CREATED, PURCHASE_GRANTED, CARDS_EXTENDED, SESSION_STARTED, SESSION_CLOSED, CARD_EXTENDED];
 
 const PURCHASES_TABLE: &str = "purchases";
 const CARDS_TABLE: &str = "mock_test_attempts";
@@ -26,6 +28,10 @@ const CARDS_TABLE: &str = "mock_test_attempts";
 pub enum Event {
     /// The actor made a purchase, with its cards.
     PurchaseCreated(PurchaseId),
+    /// Support granted a purchase to a user, with its cards.
+    PurchaseGranted(PurchaseId),
+    /// Support granted more attempts to cards of this purchase.
+    CardsExtended(PurchaseId),
     /// A sitting of this card began.
     SessionStarted(MockTestAttemptId),
     /// A sitting of this card ended. Its learner submitted it, or the server closed it at its deadline.
@@ -39,6 +45,8 @@ impl Event {
     fn row(self) -> (&'static str, &'static str, i64) {
         match self {
             Self::PurchaseCreated(PurchaseId(id)) => (PURCHASE_CREATED, PURCHASES_TABLE, id),
+            Self::PurchaseGranted(PurchaseId(id)) => (PURCHASE_GRANTED, PURCHASES_TABLE, id),
+            Self::CardsExtended(PurchaseId(id)) => (CARDS_EXTENDED, PURCHASES_TABLE, id),
             Self::SessionStarted(MockTestAttemptId(id)) => (SESSION_STARTED, CARDS_TABLE, id),
             Self::SessionClosed(MockTestAttemptId(id)) => (SESSION_CLOSED, CARDS_TABLE, id),
             Self::CardExtended(MockTestAttemptId(id)) => (CARD_EXTENDED, CARDS_TABLE, id),
@@ -63,8 +71,8 @@ pub async fn append(
     audit::append(connection, at, actor, action, (target_type, target_id)).await
 }
 
-/// Returns the changes that these rows record, each with the user to deliver it to. That user is the owner of a card,
-/// whoever acted, and the buyer of a purchase.
+/// Returns the changes that these rows record, each with the user to deliver it to. That user is the owner of the card or
+/// of the purchase, whoever acted.
 pub(super) async fn changes(
     connection: &impl ConnectionTrait,
     rows: &[audit_event::Model],
@@ -83,11 +91,34 @@ pub(super) async fn changes(
             .into_iter()
             .collect()
     };
+    let of_others: Vec<_> = rows.iter().filter(|row| is_by_staff(row)).map(|row| row.target_id).collect();
+    let buyers: HashMap<PurchaseId, UserId> = if of_others.is_empty() {
+        HashMap::new()
+    } else {
+        purchase::Entity::find()
+            .select_only()
+            .columns([purchase::Column::Id, purchase::Column::UserId])
+            .filter(purchase::Column::Id.is_in(of_others))
+            .into_tuple()
+            .all(connection)
+            .await?
+            .into_iter()
+            .collect()
+    };
     let change = |row: &audit_event::Model| match card(row) {
         Some(id) => Some((*owners.get(&id)?, WatchedChange::Card(id))),
-        None => Some((row.actor_id?, WatchedChange::Purchase(PurchaseId(row.target_id)))),
+        None => {
+            let id = PurchaseId(row.target_id);
+            let buyer = if is_by_staff(row) { *buyers.get(&id)? } else { row.actor_id? };
+            Some((buyer, WatchedChange::Purchase(id)))
+        }
     };
     Ok(rows.iter().filter_map(change).collect())
+}
+
+/// Tells whether a row is about a purchase that somebody else than its buyer made or changed.
+fn is_by_staff(row: &audit_event::Model) -> bool {
+    row.action == PURCHASE_GRANTED || row.action == CARDS_EXTENDED
 }
 
 /// Returns the card of a row, if its target is a card.

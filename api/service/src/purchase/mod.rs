@@ -4,6 +4,7 @@
 //! after the other. Unique indexes keep the same promise in the database: they refuse a second live entitlement, a
 //! second use of an idempotency key and a second card of the same number.
 
+mod grant;
 mod request_hash;
 mod selection;
 mod transaction;
@@ -15,6 +16,8 @@ use rust_decimal::Decimal;
 use sea_orm::{ColumnTrait, DbErr, IntoSimpleExpr, QueryFilter, QueryOrder, Value};
 use uuid::Uuid;
 
+pub(crate) use grant::grant_through;
+pub use grant::{GrantRefusal, GrantRequest, grant, grants};
 use request_hash::RequestHash;
 pub use selection::{MAX_SUBJECTS_PER_REQUEST, Selection, SelectionRefusal};
 
@@ -100,6 +103,8 @@ struct PurchaseCommand {
     /// by this key.
     key: String,
     request_hash: RequestHash,
+    /// Makes the purchase complimentary.
+    grant: Option<grant::PurchaseGrant>,
     tax: TaxRate,
     now: DateTime<Utc>,
 }
@@ -119,6 +124,7 @@ pub async fn purchase(
         key: request.idempotency_key.unwrap_or_else(Uuid::new_v4).to_string(),
         request_hash: RequestHash::of(&request),
         request,
+        grant: None,
         tax: services.tax,
         now: services.clock.now(),
     };

@@ -19,11 +19,12 @@ use sea_orm::{
     DatabaseTransaction, DbErr, EntityTrait, QueryFilter,
 };
 
+use super::grant;
 use super::selection::{self, ResolvedSelection};
 use super::{OwnedSubject, PurchaseCommand, PurchaseRefusal, Receipt, ReceiptOutcome};
+use crate::allowance;
 use crate::database::{hold_subjects, lock_user, sql};
 use crate::error::{Error, Fault};
-use crate::events::{self, Event};
 use crate::failpoint;
 use crate::money::Money;
 
@@ -61,9 +62,10 @@ pub(super) async fn run(
     failpoint::boundary("purchase.key-checked");
 
     let (selection, now) = (&command.request.selection, command.now);
-    let resolved = selection::resolve(transaction, Some(command.buyer), selection, command.tax, now)
+    let mut resolved = selection::resolve(transaction, Some(command.buyer), selection, command.tax, now)
         .await
         .map_err(|error| error.map(PurchaseRefusal::from))?;
+    grant::price(command, &mut resolved);
     failpoint::boundary("purchase.resolved");
     if resolved.quote.lines.is_empty() {
         return existing(transaction, command, &resolved).await;
@@ -82,10 +84,13 @@ pub(super) async fn run(
     failpoint::boundary("purchase.entitled");
     let test_cards = resolved.quote.test_cards();
     insert_cards(transaction, &purchase, &resolved).await?;
+    let subjects = resolved.quote.lines.iter().map(|line| line.subject_id);
+    allowance::raise_new_cards(transaction, purchase.user_id, purchase.id, purchase.course_id, subjects)
+        .await?;
     failpoint::boundary("purchase.cards-made");
     take_out_of_cart(transaction, &purchase, &resolved).await?;
     failpoint::boundary("purchase.cart-cleared");
-    append_audit_event(transaction, &purchase).await?;
+    grant::record(transaction, command, &purchase).await?;
     failpoint::boundary("purchase.audited");
     Ok(receipt(ReceiptOutcome::Created { test_cards }, purchase, &resolved))
 }
@@ -312,17 +317,4 @@ async fn take_out_of_cart(
         .exec(transaction)
         .await?;
     Ok(())
-}
-
-async fn append_audit_event(
-    transaction: &DatabaseTransaction,
-    purchase: &purchase::Model,
-) -> Result<(), DbErr> {
-    events::append(
-        transaction,
-        purchase.created_at,
-        Some(purchase.user_id),
-        Event::PurchaseCreated(purchase.id),
-    )
-    .await
 }

@@ -1,8 +1,10 @@
 //! The mutation root, with one file for each topic.
 
 mod account;
+mod allowance;
 mod cart;
 mod extra_time;
+mod grant_purchase;
 mod people;
 mod purchase;
 mod question_bank;
@@ -19,7 +21,9 @@ pub struct Mutation(
     cart::CartMutation,
     purchase::PurchaseMutation,
     extra_time::ExtraTimeMutation,
+    allowance::AllowanceMutation,
     people::PeopleMutation,
+    grant_purchase::GrantPurchaseMutation,
     test_session::TestSessionMutation,
     test_settings::TestSettingsMutation,
     question_bank::QuestionBankMutation,

@@ -10,9 +10,11 @@ use crate::graphql::node::GlobalKey;
 use crate::graphql::pagination::PageArgs;
 use crate::graphql::permission::{Permission, requires_role};
 use crate::graphql::types::{
-    PurchaseConnection, PurchaseStatus, Role, UserConnection, UserStatus, all_purchases_page, user_page,
+    AllowanceConnection, PurchaseConnection, PurchaseStatus, Role, UserConnection, UserStatus,
+    all_purchases_page, allowance_page, user_page,
 };
 use jishu_service::account::Support;
+use jishu_service::allowance::{AllowanceFilter, AllowancePlace};
 use jishu_service::people::{AccountFilter, AccountSearch, PurchaseFilter, PurchaseState};
 
 /// The maximum number of characters of a search. No e-mail address and no name is longer.
@@ -47,6 +49,29 @@ impl PeopleQuery {
         user_page(ctx, support, filter, page).await
     }
 
+    /// The allowances of extra time and attempts, newest first. Only for SUPPORT and ADMIN.
+    #[expect(clippy::too_many_arguments, reason = "the arguments of a connection and three filters")]
+    async fn allowances(
+        &self,
+        ctx: &Context<'_>,
+        #[guard] support: Support,
+        #[page] page: PageArgs,
+        #[graphql(desc = "Only allowances for this user.")] user_id: Option<ID>,
+        #[graphql(desc = "Only allowances for this subject.")] subject_id: Option<ID>,
+        #[graphql(desc = "Only allowances for this course as a whole.")] course_id: Option<ID>,
+    ) -> ApiResult<AllowanceConnection> {
+        let place = match (subject_id, course_id) {
+            (None, None) => None,
+            (Some(id), None) => Some(AllowancePlace::Subject(parse_id("subjectId", &id)?)),
+            (None, Some(id)) => Some(AllowancePlace::Course(parse_id("courseId", &id)?)),
+            (Some(_), Some(_)) => {
+                return Err(ApiError::bad_input("Give `subjectId` or `courseId`, not both."));
+            }
+        };
+        let user = user_id.map(|id| parse_id("userId", &id)).transpose()?;
+        allowance_page(ctx, support, AllowanceFilter { user, place }, page).await
+    }
+
     /// The purchases of all users, newest first. Only for SUPPORT and ADMIN. Each use is recorded.
     #[expect(clippy::too_many_arguments, reason = "the arguments of a connection and two filters")]
     async fn purchases(
@@ -57,11 +82,7 @@ impl PeopleQuery {
         #[graphql(desc = "Only purchases of this user.")] user_id: Option<ID>,
         #[graphql(desc = "Only purchases with this status.")] status: Option<PurchaseStatus>,
     ) -> ApiResult<PurchaseConnection> {
-        let buyer = user_id.map(|id| {
-            UserId::parse(&id).ok_or_else(|| {
-                ApiError::bad_input("`userId` is not the id of a User. Take ids from responses.")
-            })
-        });
+        let buyer = user_id.map(|id| parse_id("userId", &id));
         let now = ctx.services()?.clock.now();
         let state = status.map(|status| match status {
             PurchaseStatus::Active => PurchaseState::ActiveAt(now),
@@ -71,6 +92,12 @@ impl PeopleQuery {
         let filter = PurchaseFilter { buyer: buyer.transpose()?, state };
         all_purchases_page(ctx, support, filter, page).await
     }
+}
+
+fn parse_id<K: GlobalKey>(name: &str, id: &ID) -> ApiResult<K> {
+    K::parse(id).ok_or_else(|| {
+        ApiError::bad_input(format!("`{name}` is not the id of a {}. Take ids from responses.", K::TYPE))
+    })
 }
 
 /// Reads a search for accounts. Returns None for a blank text.

@@ -1,5 +1,6 @@
 //! The object types, one file for each noun.
 
+mod allowance;
 mod authored_question;
 mod card;
 mod card_batch;
@@ -13,6 +14,7 @@ mod mock_test_attempt;
 mod money;
 mod progress;
 mod purchase;
+mod purchase_grant;
 mod question_bank;
 mod quote;
 mod session_paper;
@@ -23,6 +25,7 @@ mod test_session;
 mod user;
 mod user_error;
 
+pub(super) use allowance::{AllowanceConnection, GrantedAllowance, allowance_page};
 pub(super) use authored_question::{
     AuthoredQuestion, AuthoredQuestionConnection, authored_option, question_page,
 };

@@ -1,10 +1,11 @@
 //! Purchases and lists of them.
 
 use async_graphql::{Context, Enum, ID, Object};
-use graphql_engine::page_arguments;
+use graphql_engine::{guarded_fields, page_arguments};
 use jishu_entity::purchase::{self, PurchaseStatus as StoredStatus};
 use jishu_entity::{PurchaseId, UserId};
 
+use super::purchase_grant::PurchaseGrant;
 use super::{
     CardArgs, Course, MockTestAttemptConnection, MockTestAttemptFilter, MockTestAttemptOrder, Money, Subject,
     User, card_page, money,
@@ -14,6 +15,7 @@ use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiError, ApiResult, Nullable};
 use crate::graphql::node::GlobalKey;
 use crate::graphql::pagination::{Connection, ListNode, PageArgs, connect, wants_rows};
+use crate::graphql::permission::{Permission, requires_role};
 use crate::graphql::scalar::DateTime;
 use jishu_service::account::Support;
 use jishu_service::card::CardFilter;
@@ -51,6 +53,7 @@ pub(in crate::graphql) struct Purchase {
 
 /// A purchase of a user, with its subjects and the test cards that they gave.
 #[page_arguments]
+#[guarded_fields(requires_role)]
 #[Object]
 impl Purchase {
     /// The global id of the purchase. It is opaque: do not parse it.
@@ -88,6 +91,17 @@ impl Purchase {
     async fn subjects(&self, ctx: &Context<'_>) -> ApiResult<Vec<Subject>> {
         let bought = ctx.loaders()?.entitlements.load_one((self.owner, self.id)).await?.unwrap_or_default();
         Subject::load_all(ctx, bought.into_iter().map(|entitlement| entitlement.subject_id)).await
+    }
+
+    /// Whether the purchase was given for free, by support or by the operator of the platform.
+    async fn complimentary(&self, ctx: &Context<'_>) -> ApiResult<bool> {
+        Ok(ctx.loaders()?.grant.load_one((self.owner, self.id)).await?.is_some())
+    }
+
+    /// The grant of a complimentary purchase. Null if the purchase was paid. Only for SUPPORT and ADMIN.
+    async fn grant(&self, ctx: &Context<'_>, #[guard] _support: Support) -> Nullable<PurchaseGrant> {
+        let grant = async { Ok(ctx.loaders()?.grant.load_one((self.owner, self.id)).await?) };
+        grant.await.map(|grant| grant.map(PurchaseGrant::from)).transpose()
     }
 
     /// The amount that was charged.
