@@ -21,6 +21,30 @@ const FIELDS: &[(&str, &str, Role)] = &[
         r#"mutation { grantExtraTime(input: { mockTestAttemptId: "x", extraSeconds: 1 }) { userErrors { code } } }"#,
         Role::Support,
     ),
+    ("users", "{ users { totalCount } }", Role::Support),
+    ("purchases", "{ purchases { totalCount } }", Role::Support),
+    ("allowances", "{ allowances { totalCount } }", Role::Support),
+    (
+        "grantAllowance",
+        r#"mutation { grantAllowance(input: { userId: "x", extraSeconds: 1 }) { userErrors { code } } }"#,
+        Role::Support,
+    ),
+    (
+        "grantPurchase",
+        r#"mutation { grantPurchase(input: { userId: "x", reason: "a slip",
+            selection: { courseId: "x", purchaseType: FULL_BUNDLE } }) { userErrors { code } } }"#,
+        Role::Support,
+    ),
+    (
+        "setUserStatus",
+        r#"mutation { setUserStatus(userId: "x", status: ACTIVE) { userErrors { code } } }"#,
+        Role::Support,
+    ),
+    (
+        "setUserRole",
+        r#"mutation { setUserRole(userId: "x", role: LEARNER) { userErrors { code } } }"#,
+        Role::Admin,
+    ),
     (
         "exportQuestions",
         r#"{ exportQuestions(subjectId: "U3ViamVjdDox", format: GIFT) { text } }"#,

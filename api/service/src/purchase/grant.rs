@@ -117,36 +117,30 @@ fn command(
 }
 
 /// Sets all prices of a granted purchase to 0. The list prices stay, so that a receipt shows the value.
-pub(super) fn price(command: &PurchaseCommand, resolved: &mut ResolvedSelection) {
-    if command.grant.is_none() {
-        return;
+pub(super) fn priced(command: &PurchaseCommand, mut resolved: ResolvedSelection) -> ResolvedSelection {
+    if command.grant.is_some() {
+        let quote = &mut resolved.quote;
+        for line in &mut quote.lines {
+            line.price = 0;
+        }
+        (quote.discount, quote.tax, quote.total) = (quote.subtotal, 0, 0);
     }
-    let quote = &mut resolved.quote;
-    for line in &mut quote.lines {
-        line.price = 0;
-    }
-    (quote.discount, quote.tax, quote.total) = (quote.subtotal, 0, 0);
+    resolved
 }
 
-/// Records who made or granted the purchase, and why. Must be the last step of the transaction.
+/// Records who granted the purchase, and why. Must be the last step of the transaction.
 pub(super) async fn record(
     transaction: &DatabaseTransaction,
-    command: &PurchaseCommand,
+    grant: &PurchaseGrant,
     purchase: &purchase::Model,
 ) -> Result<(), DbErr> {
-    let (actor, event) = match &command.grant {
-        None => (Some(purchase.user_id), Event::PurchaseCreated(purchase.id)),
-        Some(grant) => {
-            let row = purchase_grant::ActiveModel {
-                purchase_id: Set(purchase.id),
-                granted_by: Set(grant.by),
-                reason: Set(grant.reason.clone()),
-            };
-            row.insert(transaction).await?;
-            (grant.by, Event::PurchaseGranted(purchase.id))
-        }
+    let row = purchase_grant::ActiveModel {
+        purchase_id: Set(purchase.id),
+        granted_by: Set(grant.by),
+        reason: Set(grant.reason.clone()),
     };
-    events::append(transaction, purchase.created_at, actor, event).await
+    row.insert(transaction).await?;
+    events::append(transaction, purchase.created_at, grant.by, Event::PurchaseGranted(purchase.id)).await
 }
 
 /// Reads the grants of these purchases of a user. Leaves out purchases that were paid.

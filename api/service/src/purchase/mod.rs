@@ -102,9 +102,9 @@ struct PurchaseCommand {
     /// The client's idempotency key, or a new one. If the response to COMMIT was lost, a retry finds the stored request
     /// by this key.
     key: String,
-    request_hash: RequestHash,
     /// Makes the purchase complimentary.
     grant: Option<grant::PurchaseGrant>,
+    request_hash: RequestHash,
     tax: TaxRate,
     now: DateTime<Utc>,
 }
@@ -122,9 +122,9 @@ pub async fn purchase(
     let command = PurchaseCommand {
         buyer,
         key: request.idempotency_key.unwrap_or_else(Uuid::new_v4).to_string(),
+        grant: None,
         request_hash: RequestHash::of(&request),
         request,
-        grant: None,
         tax: services.tax,
         now: services.clock.now(),
     };

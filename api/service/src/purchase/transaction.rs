@@ -25,6 +25,7 @@ use super::{OwnedSubject, PurchaseCommand, PurchaseRefusal, Receipt, ReceiptOutc
 use crate::allowance;
 use crate::database::{hold_subjects, lock_user, sql};
 use crate::error::{Error, Fault};
+use crate::events::{self, Event};
 use crate::failpoint;
 use crate::money::Money;
 
@@ -62,14 +63,14 @@ pub(super) async fn run(
     failpoint::boundary("purchase.key-checked");
 
     let (selection, now) = (&command.request.selection, command.now);
-    let mut resolved = selection::resolve(transaction, Some(command.buyer), selection, command.tax, now)
+    let resolved = selection::resolve(transaction, Some(command.buyer), selection, command.tax, now)
         .await
         .map_err(|error| error.map(PurchaseRefusal::from))?;
-    grant::price(command, &mut resolved);
     failpoint::boundary("purchase.resolved");
     if resolved.quote.lines.is_empty() {
         return existing(transaction, command, &resolved).await;
     }
+    let resolved = grant::priced(command, resolved);
     let price = Money::new(resolved.quote.total, resolved.quote.currency.as_str());
     if command.request.cost.is_some_and(|shown| !price.is(shown)) {
         return Err(PurchaseRefusal::PriceChanged(Box::new(resolved.quote)).into());
@@ -84,13 +85,13 @@ pub(super) async fn run(
     failpoint::boundary("purchase.entitled");
     let test_cards = resolved.quote.test_cards();
     insert_cards(transaction, &purchase, &resolved).await?;
-    let subjects = resolved.quote.lines.iter().map(|line| line.subject_id);
-    allowance::raise_new_cards(transaction, purchase.user_id, purchase.id, purchase.course_id, subjects)
-        .await?;
     failpoint::boundary("purchase.cards-made");
     take_out_of_cart(transaction, &purchase, &resolved).await?;
     failpoint::boundary("purchase.cart-cleared");
-    grant::record(transaction, command, &purchase).await?;
+    match &command.grant {
+        None => append_audit_event(transaction, &purchase).await?,
+        Some(grant) => grant::record(transaction, grant, &purchase).await?,
+    }
     failpoint::boundary("purchase.audited");
     Ok(receipt(ReceiptOutcome::Created { test_cards }, purchase, &resolved))
 }
@@ -303,6 +304,9 @@ async fn insert_cards(
         let cause = format!("purchase {id} made {made} test cards instead of {expected}");
         return Err(Fault::Inconsistent(cause).into());
     }
+    let subjects = resolved.quote.lines.iter().map(|line| line.subject_id);
+    allowance::raise_new_cards(transaction, purchase.user_id, purchase.id, purchase.course_id, subjects)
+        .await?;
     Ok(())
 }
 
@@ -317,4 +321,17 @@ async fn take_out_of_cart(
         .exec(transaction)
         .await?;
     Ok(())
+}
+
+async fn append_audit_event(
+    transaction: &DatabaseTransaction,
+    purchase: &purchase::Model,
+) -> Result<(), DbErr> {
+    events::append(
+        transaction,
+        purchase.created_at,
+        Some(purchase.user_id),
+        Event::PurchaseCreated(purchase.id),
+    )
+    .await
 }
