@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use jishu_entity::mock_test_attempt::CardStatus;
-use jishu_entity::{MockTestAttemptId, UserId, extra_time, mock_test_attempt, paper, test_session};
+use jishu_entity::{
+    MockTestAttemptId, SubjectId, UserId, extra_time, mock_test_attempt, paper, test_session,
+};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr,
@@ -91,37 +93,38 @@ struct GrantCommand {
     clock: Arc<dyn Clock>,
 }
 
-/// Reads the extra seconds of these cards of a user: the greatest of each card's own and of its allowances. Leaves out
-/// cards that were granted none.
+/// Reads the extra seconds of these cards of a user, each with its subject: the greatest of the card's own and of its
+/// allowances. Leaves out cards that were granted none.
 ///
 /// # Errors
 /// Returns the database's error.
 pub async fn of_cards(
     services: &Services,
     owner: UserId,
-    cards: impl IntoIterator<Item = MockTestAttemptId> + Send,
-) -> Result<Vec<(MockTestAttemptId, i32)>, DbErr> {
+    cards: impl IntoIterator<Item = (MockTestAttemptId, SubjectId)> + Send,
+) -> Result<Vec<((MockTestAttemptId, SubjectId), i32)>, Fault> {
+    let cards: Vec<(MockTestAttemptId, SubjectId)> = cards.into_iter().collect();
     let card: RelationDef = extra_time::Entity::belongs_to(mock_test_attempt::Entity)
         .from(extra_time::Column::MockTestAttemptId)
         .to(mock_test_attempt::Column::Id)
         .into();
-    let reader = services.database.reader();
-    let cards: Vec<_> = cards.into_iter().collect();
     let own: Vec<(MockTestAttemptId, i32)> = extra_time::Entity::find()
         .select_only()
         .columns([extra_time::Column::MockTestAttemptId, extra_time::Column::Seconds])
         .join(JoinType::InnerJoin, card)
         .filter(mock_test_attempt::Column::UserId.eq(owner))
-        .filter(extra_time::Column::MockTestAttemptId.is_in(cards.iter().copied()))
+        .filter(extra_time::Column::MockTestAttemptId.is_in(cards.iter().map(|(card, _)| *card)))
         .into_tuple()
-        .all(reader)
+        .all(services.database.reader())
         .await?;
-    let mut seconds: HashMap<_, i32> = own.into_iter().collect();
-    for (card, granted) in allowance::extra_seconds_of_cards(reader, owner, &cards).await? {
-        let seconds = seconds.entry(card).or_default();
-        *seconds = granted.max(*seconds);
-    }
-    Ok(seconds.into_iter().collect())
+    let own: HashMap<MockTestAttemptId, i32> = own.into_iter().collect();
+    let subjects = cards.iter().map(|(_, subject)| *subject);
+    let granted = allowance::extra_seconds_by_subject(services, owner, subjects).await?;
+    let seconds = cards.into_iter().map(|key @ (card, subject)| {
+        let own = own.get(&card).copied().unwrap_or_default();
+        (key, own.max(granted.get(&subject).copied().unwrap_or_default()))
+    });
+    Ok(seconds.filter(|(_, seconds)| *seconds > 0).collect())
 }
 
 /// Grants a card of any user more time or more attempts. An open sitting gets the extra time at once. Its deadline

@@ -94,8 +94,8 @@ loaders! {
     /// Loads the outlines of papers that have been made. Papers have no owner.
     paper: PaperLoader(TestId) -> Outline =
         |services, _owner, tests| paper::of_tests(services, tests).await?.into_iter();
-    /// Loads the extra time of test cards, in seconds.
-    extra_seconds: ExtraSecondsLoader(MockTestAttemptId) -> i32 =
+    /// Loads the extra time of test cards, in seconds. A key has the card and its subject.
+    extra_seconds: ExtraSecondsLoader((MockTestAttemptId, SubjectId)) -> i32 =
         |services, owner, cards| extra_time::of_cards(services, owner, cards).await?.into_iter();
     /// Loads the versions of questions. They have no owner: only authors may see them.
     question_versions: QuestionVersionsLoader(QuestionId) -> Vec<AuthoredVersion> =

@@ -38,8 +38,8 @@ pub(super) struct CoreQuery;
 #[guarded_fields(requires_role)]
 #[Object]
 impl CoreQuery {
-    /// The object with this id. Null if there is none, or if the viewer may not see it. A look of staff at the
-    /// account of another user is recorded.
+    /// The object with this id. Null if there is none, or if the viewer may not see it. A look at the account of
+    /// another user is recorded.
     async fn node(
         &self,
         ctx: &Context<'_>,

@@ -53,15 +53,11 @@ async fn accounts_are_found_by_address_name_and_id(app: Arc<TestApp>) {
         (json!("_"), vec![]),
         (json!("a\u{0}"), vec![]),
         (json!(own_id), vec!["Asha"]),
-        (json!(row.to_string()), vec!["Asha"]),
+        // The id of the first account is also a part of the name of another.
+        (json!(row.to_string()), vec!["Asha", "100%"]),
         (json!("  "), vec!["Asha", "Binod", "100%", "Sam"]),
         (Value::Null, vec!["Asha", "Binod", "100%", "Sam"]),
     ] {
-        let mut names: Vec<String> = names.into_iter().map(str::to_owned).collect();
-        // The id of one account can be a part of the name of another.
-        if search == json!("1") {
-            names.push("100%".to_owned());
-        }
         assert_eq!(found(&support, json!({ "search": search })).await, names, "{search}");
     }
     assert_eq!(found(&support, json!({ "role": "SUPPORT" })).await, ["Sam"]);
@@ -134,10 +130,10 @@ const SITTING: &str = "fragment S on TestSession { id status answerSequence resu
 
 /// All ways from an account to a sitting.
 const WAYS: &str = "query ($id: ID!) { node(id: $id) { ... on User {
-    testSessions { edges { node { ...S } } }
-    mockTestAttempts(first: 1) { edges { node { canStart openSession { ...S } sessions { edges { node { ...S } } } } } }
-    purchases { edges { node { mockTestAttempts(first: 1) { edges { node { openSession { ...S } } } } } } }
-    progress { trend { session { ...S } } bySubject { inProgress byTopic { correct } } } } } }";
+    testSessions(first: 1) { edges { node { ...S } } }
+    mockTestAttempts(first: 1) { edges { node { canStart openSession { ...S } sessions(first: 1) { edges { node { ...S } } } } } }
+    purchases(first: 1) { edges { node { mockTestAttempts(first: 1) { edges { node { openSession { ...S } } } } } } }
+    progress { trend(last: 1) { session { ...S } } bySubject { inProgress byTopic { correct } } } } } }";
 
 async fn an_open_sitting_shows_no_answers_and_no_key_to_staff(app: Arc<TestApp>) {
     let world = World::new(&app, 4).await;
@@ -203,7 +199,7 @@ async fn an_open_sitting_shows_no_answers_and_no_key_to_staff(app: Arc<TestApp>)
 }
 
 async fn purchases_of_everybody_are_listed(app: Arc<TestApp>) {
-    let course = app.course(&["Physics", "Chemistry"]).cards(1).valid_for_days(30).create(&app).await;
+    let course = app.course(&["Physics", "Chemistry"]).cards(1).valid_for_days(5).create(&app).await;
     let support = app.staff("Sam", Role::Support).await;
     let mut users = Vec::new();
     for name in ["Asha", "Binod"] {
@@ -229,7 +225,7 @@ async fn purchases_of_everybody_are_listed(app: Arc<TestApp>) {
     assert_eq!(hers.number("/purchases/totalCount"), 2);
     assert_eq!(hers.text("/purchases/edges/0/node/user/name"), "Asha");
     assert_eq!(looks(&app, "user.looked_up").await, 1);
-    app.clock.advance(TimeDelta::days(31));
+    app.clock.advance(TimeDelta::days(6));
     for (status, count) in [("ACTIVE", 0), ("EXPIRED", 4), ("REFUNDED", 0)] {
         let page = support.run_with(query, json!({ "status": status })).await;
         assert_eq!(page.number("/purchases/totalCount"), count, "{status}");

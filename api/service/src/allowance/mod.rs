@@ -17,7 +17,7 @@ use crate::error::Refusal;
 
 pub use grant::grant;
 pub use read::{AllowanceFilter, count, page};
-pub(crate) use read::{extra_seconds, extra_seconds_of_cards, raise_new_cards};
+pub(crate) use read::{extra_seconds, extra_seconds_by_subject, raise_new_cards};
 
 /// The cards that an allowance is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

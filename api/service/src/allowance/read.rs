@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jishu_entity::{
-    CourseId, MockTestAttemptId, PurchaseId, SubjectId, UserId, allowance, extra_time, mock_test_attempt,
-    subject,
+    CourseId, PurchaseId, SubjectId, UserId, allowance, extra_time, mock_test_attempt, subject,
 };
 use sea_orm::sea_query::Expr;
 use sea_orm::{
@@ -16,6 +15,7 @@ use super::{AllowancePlace, AllowanceScope};
 use crate::Services;
 use crate::account::Support;
 use crate::database::sql;
+use crate::error::Fault;
 use crate::page::{self, Keyset, Page, PageRequest};
 
 /// The allowances of a user, by their scopes.
@@ -102,26 +102,19 @@ async fn share_subject(transaction: &DatabaseTransaction, id: SubjectId) -> Resu
     row.map(|row| row.try_get_by_index(0)).transpose()
 }
 
-/// Returns the extra time that allowances give to these cards of a user, in seconds. Leaves out cards without any.
-pub(crate) async fn extra_seconds_of_cards(
-    connection: &impl ConnectionTrait,
+/// Returns the extra time that allowances give to cards of a user in these subjects, in seconds.
+pub(crate) async fn extra_seconds_by_subject(
+    services: &Services,
     user: UserId,
-    cards: &[MockTestAttemptId],
-) -> Result<Vec<(MockTestAttemptId, i32)>, DbErr> {
-    let subjects: Vec<(MockTestAttemptId, SubjectId)> = mock_test_attempt::Entity::of(user)
-        .select_only()
-        .columns([mock_test_attempt::Column::Id, mock_test_attempt::Column::SubjectId])
-        .filter(mock_test_attempt::Column::Id.is_in(cards.iter().copied()))
-        .into_tuple()
-        .all(connection)
-        .await?;
-    let courses = courses_of(connection, subjects.iter().map(|(_, subject)| *subject)).await?;
-    let allowances = UserAllowances::read(connection, user, &courses).await?;
-    let seconds = |subject: &SubjectId| {
-        courses.get(subject).map_or(0, |course| allowances.extra_seconds(*subject, *course))
-    };
-    let cards = subjects.iter().map(|(card, subject)| (*card, seconds(subject)));
-    Ok(cards.filter(|(_, seconds)| *seconds > 0).collect())
+    subjects: impl IntoIterator<Item = SubjectId>,
+) -> Result<HashMap<SubjectId, i32>, Fault> {
+    let mut courses = BTreeMap::new();
+    for subject in subjects {
+        courses.insert(subject, services.catalog.subject(subject).await?.course_id);
+    }
+    let allowances = UserAllowances::read(services.database.reader(), user, &courses).await?;
+    let seconds = |(subject, course)| (subject, allowances.extra_seconds(subject, course));
+    Ok(courses.into_iter().map(seconds).collect())
 }
 
 /// Raises the attempts of the cards of a new purchase to those that allowances grant.
