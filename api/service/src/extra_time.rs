@@ -1,6 +1,6 @@
 //! Extra time and extra attempts, which support can grant to a card.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -104,6 +104,7 @@ pub async fn of_cards(
     cards: impl IntoIterator<Item = (MockTestAttemptId, SubjectId)> + Send,
 ) -> Result<Vec<((MockTestAttemptId, SubjectId), i32)>, Fault> {
     let cards: Vec<(MockTestAttemptId, SubjectId)> = cards.into_iter().collect();
+    let ids: Vec<MockTestAttemptId> = cards.iter().map(|(card, _)| *card).collect();
     let card: RelationDef = extra_time::Entity::belongs_to(mock_test_attempt::Entity)
         .from(extra_time::Column::MockTestAttemptId)
         .to(mock_test_attempt::Column::Id)
@@ -113,12 +114,12 @@ pub async fn of_cards(
         .columns([extra_time::Column::MockTestAttemptId, extra_time::Column::Seconds])
         .join(JoinType::InnerJoin, card)
         .filter(mock_test_attempt::Column::UserId.eq(owner))
-        .filter(extra_time::Column::MockTestAttemptId.is_in(cards.iter().map(|(card, _)| *card)))
+        .filter(extra_time::Column::MockTestAttemptId.is_in(ids))
         .into_tuple()
         .all(services.database.reader())
         .await?;
     let own: HashMap<MockTestAttemptId, i32> = own.into_iter().collect();
-    let subjects = cards.iter().map(|(_, subject)| *subject);
+    let subjects: BTreeSet<SubjectId> = cards.iter().map(|(_, subject)| *subject).collect();
     let granted = allowance::extra_seconds_by_subject(services, owner, subjects).await?;
     let seconds = cards.into_iter().map(|key @ (card, subject)| {
         let own = own.get(&card).copied().unwrap_or_default();

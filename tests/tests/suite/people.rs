@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use jishu_entity::user::Role;
-use jishu_tests::{TestApp, on_each_database};
+use jishu_tests::{Backend, TestApp, on_each_database};
 use serde_json::{Value, json};
 
 use crate::sittings::{World, accepted, answers, id};
@@ -244,4 +244,44 @@ async fn a_sign_in_reads_its_own_account(app: Arc<TestApp>) {
     let before = looks(&app, "user.looked_up").await;
     assert_eq!(app.anonymous().run(login).await.number("/login/user/purchases/totalCount"), 0);
     assert_eq!(looks(&app, "user.looked_up").await, before);
+}
+
+/// Measures searches among 100,000 accounts. The figures are printed, and only a very slow search fails.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_thousand_accounts_are_searched() {
+    for backend in [Backend::Sqlite, Backend::Postgres, Backend::MariaDb] {
+        TestApp::run(backend, async |app: Arc<TestApp>| {
+            let support = app.staff("Sam", Role::Support).await;
+            let email = match backend {
+                Backend::MariaDb => "CONCAT('learner', x.n * 1000 + y.n, '@example.com')",
+                _ => "'learner' || (x.n * 1000 + y.n) || '@example.com'",
+            };
+            // MariaDB limits the recursion to 1,000 rows.
+            app.execute(&format!(
+                "INSERT INTO users (name, email, password_hash, role, status, created_at) \
+                 WITH RECURSIVE n (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM n WHERE n < 999) \
+                 SELECT 'Asha Rao', {email}, 'none', 'learner', 'active', \
+                 (SELECT created_at FROM users LIMIT 1) FROM n x CROSS JOIN n y WHERE x.n < 100"
+            ))
+            .await;
+            let analyze = "ANALYZE TABLE users";
+            app.execute(if backend == Backend::MariaDb { analyze } else { "ANALYZE" }).await;
+            for (search, least) in [
+                ("learner99999@", 1),
+                ("LEARNER5000", 10),
+                ("nobody@example.com", 0),
+                ("Rao", 50),
+                ("not there", 0),
+            ] {
+                let started = std::time::Instant::now();
+                let page = "query ($search: String) { users(first: 50, search: $search) { edges { node { email } } } }";
+                let page = support.run_with(page, json!({ "search": search })).await;
+                let took = started.elapsed();
+                assert!(page.list("/users/edges").len() >= least, "{search}: {:#}", page.body);
+                println!("{backend:?}: {search:?} in {took:?}");
+                assert!(took < std::time::Duration::from_secs(5), "{search}: {took:?}");
+            }
+        })
+        .await;
+    }
 }

@@ -106,7 +106,7 @@ async fn share_subject(transaction: &DatabaseTransaction, id: SubjectId) -> Resu
 pub(crate) async fn extra_seconds_by_subject(
     services: &Services,
     user: UserId,
-    subjects: impl IntoIterator<Item = SubjectId>,
+    subjects: BTreeSet<SubjectId>,
 ) -> Result<HashMap<SubjectId, i32>, Fault> {
     let mut courses = BTreeMap::new();
     for subject in subjects {
