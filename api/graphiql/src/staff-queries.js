@@ -298,9 +298,92 @@ query AuditTrail {
 }
 `;
 
+// ---------------------------------------------------------------- people
+
+const people = `# Finds a user and shows what the
+# user owns.
+#
+# Change the search: the start of an
+# e-mail address, a part of a name, or
+# an id.
+#
+# To help the user, run one of
+#  grantPurchase    gives subjects
+#  grantAllowance   gives time, attempts
+#  setUserStatus    locks the account
+#
+# Each look at an account is recorded.
+
+query People {
+  users(first: 5, search: "learner@") {
+    totalCount
+    edges {
+      node {
+        id
+        name
+        email
+        role
+        status
+        purchases(first: 5) {
+          edges {
+            node {
+              id
+              status
+              complimentary
+              subjects {
+                name
+              }
+              cost {
+                amount
+                currency
+              }
+            }
+          }
+        }
+        testSessions(first: 5) {
+          edges {
+            node {
+              id
+              status
+              startedAt
+              expiresAt
+            }
+          }
+        }
+      }
+    }
+  }
+}
+`;
+
+const setRole = `# Gives an account another role.
+#
+# Fill in: the id of a user, from the
+# response in the People tab.
+#
+# The role counts at the next request
+# of the user. You cannot change your
+# own role, and one admin remains.
+
+mutation SetUserRole {
+  setUserRole(userId: "", role: SUPPORT) {
+    user {
+      name
+      email
+      role
+      status
+    }
+    userErrors {
+      code
+      message
+    }
+  }
+}
+`;
+
 const ofAuthors = [editSubject, questionBank, importQuestions, testSettings];
-const ofSupport = [learner, grantExtraTime];
-const ofAdmins = [sales, auditTrail];
+const ofSupport = [people, learner, grantExtraTime];
+const ofAdmins = [sales, auditTrail, setRole];
 
 /** The documents of each role of staff, by the role in the access token. An admin may run all of them. */
 export const staffDocuments = {

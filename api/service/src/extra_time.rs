@@ -1,11 +1,12 @@
 //! Extra time and extra attempts, which support can grant to a card.
 
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use jishu_entity::mock_test_attempt::CardStatus;
 use jishu_entity::{
-    MockTestAttemptId, UserId, entitlement, extra_time, mock_test_attempt, paper, test_session,
+    MockTestAttemptId, SubjectId, UserId, entitlement, extra_time, mock_test_attempt, paper, test_session,
 };
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
@@ -16,6 +17,7 @@ use serde_json::json;
 
 use super::Services;
 use super::account::Support;
+use super::allowance;
 use super::audit::StateChange;
 use super::events::{self, Event};
 use super::session::{self, SittingRules};
@@ -93,28 +95,39 @@ struct GrantCommand {
     clock: Arc<dyn Clock>,
 }
 
-/// Reads the extra seconds of these cards of a user. Leaves out cards that were granted none.
+/// Reads the extra seconds of these cards of a user, each with its subject: the greatest of the card's own and of its
+/// allowances. Leaves out cards that were granted none.
 ///
 /// # Errors
 /// Returns the database's error.
 pub async fn of_cards(
     services: &Services,
     owner: UserId,
-    cards: impl IntoIterator<Item = MockTestAttemptId> + Send,
-) -> Result<Vec<(MockTestAttemptId, i32)>, DbErr> {
+    cards: impl IntoIterator<Item = (MockTestAttemptId, SubjectId)> + Send,
+) -> Result<Vec<((MockTestAttemptId, SubjectId), i32)>, Fault> {
+    let cards: Vec<(MockTestAttemptId, SubjectId)> = cards.into_iter().collect();
+    let ids: Vec<MockTestAttemptId> = cards.iter().map(|(card, _)| *card).collect();
     let card: RelationDef = extra_time::Entity::belongs_to(mock_test_attempt::Entity)
         .from(extra_time::Column::MockTestAttemptId)
         .to(mock_test_attempt::Column::Id)
         .into();
-    extra_time::Entity::find()
+    let own: Vec<(MockTestAttemptId, i32)> = extra_time::Entity::find()
         .select_only()
         .columns([extra_time::Column::MockTestAttemptId, extra_time::Column::Seconds])
         .join(JoinType::InnerJoin, card)
         .filter(mock_test_attempt::Column::UserId.eq(owner))
-        .filter(extra_time::Column::MockTestAttemptId.is_in(cards))
+        .filter(extra_time::Column::MockTestAttemptId.is_in(ids))
         .into_tuple()
         .all(services.database.reader())
-        .await
+        .await?;
+    let own: HashMap<MockTestAttemptId, i32> = own.into_iter().collect();
+    let subjects: BTreeSet<SubjectId> = cards.iter().map(|(_, subject)| *subject).collect();
+    let granted = allowance::extra_seconds_by_subject(services, owner, subjects).await?;
+    let seconds = cards.into_iter().map(|key @ (card, subject)| {
+        let own = own.get(&card).copied().unwrap_or_default();
+        (key, own.max(granted.get(&subject).copied().unwrap_or_default()))
+    });
+    Ok(seconds.filter(|(_, seconds)| *seconds > 0).collect())
 }
 
 /// Grants a card of any user more time or more attempts. An open sitting gets the extra time at once. Its deadline
@@ -234,7 +247,7 @@ async fn store_seconds(
 
 /// Moves the deadline of an open sitting if the new one is later, but not beyond the end of the entitlement. Returns
 /// the deadline.
-async fn extend(
+pub(super) async fn extend(
     connection: &impl ConnectionTrait,
     open: test_session::Model,
     card: &mock_test_attempt::Model,

@@ -4,6 +4,7 @@
 //! async-graphql nor on axum, so no rule can know how it is reached.
 
 pub mod account;
+pub mod allowance;
 mod audit;
 pub mod audit_trail;
 pub mod auth;
@@ -18,6 +19,7 @@ pub mod catalogue_file;
 pub mod clock;
 pub mod database;
 pub mod demo;
+pub mod enrolment;
 pub mod entitlement;
 mod error;
 pub mod events;
@@ -31,6 +33,7 @@ pub mod money;
 pub mod name;
 pub mod page;
 pub mod paper;
+pub mod people;
 mod placeholder;
 pub mod pricing;
 pub mod progress;
@@ -54,6 +57,7 @@ use crate::clock::Clock;
 use crate::database::Database;
 use crate::limit::ClientLimits;
 
+use account::DeactivatedAccounts;
 use catalog::Catalog;
 use events::Events;
 use paper::Papers;
@@ -79,6 +83,8 @@ pub struct Services {
     pub passwords: Arc<Passwords>,
     /// Issues and verifies access tokens.
     pub tokens: Arc<AccessTokens>,
+    /// The accounts whose access tokens are refused.
+    pub deactivated: Arc<DeactivatedAccounts>,
     /// The budgets of clients.
     pub limits: Arc<ClientLimits>,
     /// Computes codes that only the nodes of this deployment can compute.

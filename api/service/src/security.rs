@@ -39,6 +39,11 @@ pub fn access_token_expired(client: ClientAddress) {
     event!(info, "access token expired", client, reason = "expired");
 }
 
+/// Logs that a genuine access token was refused because its account was deactivated.
+pub fn account_deactivated(client: ClientAddress) {
+    event!(info, "access token of a deactivated account refused", client, reason = "deactivated");
+}
+
 /// Logs that a request, or one field of a request, was refused because a budget was spent.
 pub fn too_many_requests(client: ClientAddress, budget: &'static str, wait: RetryAfter) {
     event!(warn, "too many requests", client, budget, retry_after_seconds = wait.seconds());

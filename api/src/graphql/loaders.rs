@@ -8,14 +8,14 @@ use std::sync::Arc;
 use async_graphql::dataloader::{DataLoader, Loader};
 use jishu_entity::{
     MockTestAttemptId, PurchaseId, QuestionId, SubjectId, TestSessionId, UserId, entitlement,
-    mock_test_attempt, purchase, refund, refund_line, test_session,
+    mock_test_attempt, purchase, purchase_grant, refund, refund_line, test_session, user,
 };
 use rust_decimal::Decimal;
 
 use jishu_service::paper::{self, Outline, TestId};
 use jishu_service::question_bank::{self, AuthoredCorrection, AuthoredVersion};
 use jishu_service::{
-    Fault, Services, card, entitlement as entitlements, extra_time, purchase as purchases, ranking,
+    Fault, Services, account, card, entitlement as entitlements, extra_time, purchase as purchases, ranking,
     refund as refunds, session,
 };
 
@@ -100,8 +100,8 @@ loaders! {
     /// Loads the outlines of papers that have been made. Papers have no owner.
     paper: PaperLoader(TestId) -> Outline =
         |services, _owner, tests| paper::of_tests(services, tests).await?.into_iter();
-    /// Loads the extra time of test cards, in seconds.
-    extra_seconds: ExtraSecondsLoader(MockTestAttemptId) -> i32 =
+    /// Loads the extra time of test cards, in seconds. A key has the card and its subject.
+    extra_seconds: ExtraSecondsLoader((MockTestAttemptId, SubjectId)) -> i32 =
         |services, owner, cards| extra_time::of_cards(services, owner, cards).await?.into_iter();
     /// Loads the versions of questions. They have no owner: only authors may see them.
     question_versions: QuestionVersionsLoader(QuestionId) -> Vec<AuthoredVersion> =
@@ -109,6 +109,12 @@ loaders! {
     /// Loads the corrections of questions. They have no owner: only authors may see them.
     question_corrections: QuestionCorrectionsLoader(QuestionId) -> Vec<AuthoredCorrection> =
         |services, _owner, ids| question_bank::corrections(services.database.reader(), ids).await?.into_iter();
+    /// Loads the grants of purchases. Leaves out purchases that were paid.
+    grant: GrantLoader(PurchaseId) -> purchase_grant::Model =
+        |services, owner, ids| keyed(purchases::grants(services, owner, ids).await?, |row| row.purchase_id);
+    /// Loads users. The owner of a key does not matter: whoever makes the `User` has checked who may see it.
+    user: UserLoader(UserId) -> user::Model =
+        |services, _owner, ids| keyed(account::by_ids(services, ids).await?, |row| row.id);
     /// Loads the percentiles of sittings.
     percentile: PercentileLoader(TestSessionId) -> Decimal =
         |services, owner, ids| ranking::percentiles(services, owner, ids).await?.into_iter();

@@ -1,5 +1,6 @@
 //! The GraphQL API. A resolver translates the input, calls one service function, and translates the result.
 
+mod access;
 mod context;
 mod error;
 mod loaders;
@@ -14,6 +15,7 @@ mod staff;
 mod subscription;
 mod types;
 
+pub use access::RequestAccess;
 pub use error::{RequestId, finish_errors, panic_error, rate_limit_message};
 pub use loaders::Loaders;
 pub use schema::{JishuEngine, JishuSchema, build, builder, sdl};

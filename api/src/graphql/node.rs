@@ -5,7 +5,8 @@ use async_graphql::{ID, Interface};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jishu_entity::{
-    AuditEventId, CourseId, MockTestAttemptId, PurchaseId, QuestionId, RefundId, SubjectId, TestSessionId, UserId,
+    AuditEventId, CourseId, MockTestAttemptId, PurchaseId, QuestionId, RefundId, SubjectId, TestSessionId,
+    UserId,
 };
 
 use super::types::{

@@ -7,15 +7,16 @@ use std::collections::HashMap;
 use async_graphql::{Context, ID, InputObject, MergedObject, Object};
 use graphql_engine::{guarded_fields, page_arguments};
 use jishu_entity::{
-    AuditEventId, CourseId, MockTestAttemptId, PurchaseId, QuestionId, RefundId, TestSessionId,
+    AuditEventId, CourseId, MockTestAttemptId, PurchaseId, QuestionId, RefundId, TestSessionId, UserId, user,
 };
 
+use super::access::record_look;
 use super::context::ContextExt;
 use super::error::{ApiError, ApiResult, Nullable, refused_or};
 use super::node::{GlobalId, GlobalKey, Node};
 use super::pagination::PageArgs;
 use super::permission::{Permission, permission, requires_role};
-use super::staff::{AuditQuery, ReportQuery};
+use super::staff::{AuditQuery, PeopleQuery, ReportQuery};
 use super::types::{
     AuditEvent, AuthoredQuestion, AuthoredQuestionConnection, Course, CourseConnection, Learner,
     MockTestAttempt, Purchase, PurchaseQuote, PurchaseType, QuestionExport, QuestionFormat, Refund, Subject,
@@ -25,14 +26,14 @@ use catalogue::CatalogueQuery;
 use jishu_service::account::{Author, Support};
 use jishu_service::purchase::{Selection, SelectionRefusal};
 use jishu_service::question_bank::BankQuestion;
-use jishu_service::{card, purchase, question_bank, session};
+use jishu_service::{card, people, purchase, question_bank, session};
 
 /// The maximum number of ids that `nodes` accepts.
 const MAX_NODES: usize = 100;
 
 /// The queries. They read data and change nothing, except that `learner` records its use.
 #[derive(Default, MergedObject)]
-pub struct Query(CoreQuery, CatalogueQuery, AuditQuery, ReportQuery);
+pub struct Query(CoreQuery, CatalogueQuery, AuditQuery, ReportQuery, PeopleQuery);
 
 /// The queries of learners and authors, and those that need no account.
 #[derive(Default)]
@@ -42,7 +43,8 @@ pub(super) struct CoreQuery;
 #[guarded_fields(requires_role)]
 #[Object]
 impl CoreQuery {
-    /// The object with this id. Null if there is none, or if the viewer may not see it.
+    /// The object with this id. Null if there is none, or if the viewer may not see it. A look at the account of
+    /// another user is recorded.
     async fn node(
         &self,
         ctx: &Context<'_>,
@@ -180,6 +182,14 @@ impl PurchaseQuotePayload {
     }
 }
 
+/// Turns the choice of a buyer into a selection. `at` is the path of the choice.
+pub(super) fn selection_of(input: &PurchaseSelection, at: &[&str]) -> Result<Selection, UserError> {
+    let course_id = CourseId::parse(&input.course_id)
+        .ok_or_else(|| UserError::of_selection(SelectionRefusal::CourseNotFound, at))?;
+    let subject_ids = UserError::parse_subjects(&input.subject_ids, &[at, &["subjectIds"]].concat())?;
+    Ok(Selection { course_id, purchase_type: input.purchase_type.into(), subject_ids })
+}
+
 /// Turns global ids into a selection. If some subject ids are not ids of subjects, the error lists them.
 pub(super) fn selection(
     course_id: &ID,
@@ -227,10 +237,12 @@ pub(super) async fn nodes(ctx: &Context<'_>, ids: &[ID]) -> ApiResult<Vec<Option
         audit_events = AuditEvent::by_ids(ctx, permission(ctx).await?, wanted).await?;
     }
     let refunds = visible_refunds(ctx, ids_of_type::<RefundId>(&parsed)).await?;
+    let users = users_of_staff(ctx, ids_of_type::<UserId>(&parsed)).await?;
     let catalog = services.catalog.snapshot();
     let viewer = ctx.viewer().map(|viewer| viewer.user_id);
     let node = |id: Option<GlobalId>| match id? {
-        GlobalId::User(id) => (viewer == Some(id)).then(|| Node::User(User::lazy(id))),
+        GlobalId::User(id) if viewer == Some(id) => Some(Node::User(User::lazy(id))),
+        GlobalId::User(id) => users.get(&id).cloned().map(|row| Node::User(User::from(row))),
         GlobalId::Course(id) => catalog.course(id).cloned().map(|course| Node::Course(Course::new(course))),
         GlobalId::Subject(id) => {
             catalog.subject(id).cloned().map(|subject| Node::Subject(Subject::new(subject)))
@@ -247,6 +259,22 @@ pub(super) async fn nodes(ctx: &Context<'_>, ids: &[ID]) -> ApiResult<Vec<Option
         GlobalId::AuditEvent(id) => audit_events.get(&id).cloned().map(|row| Node::AuditEvent(row.into())),
     };
     Ok(parsed.into_iter().map(node).collect())
+}
+
+/// Reads the accounts of others with these ids, and records the look at each. Returns none unless the viewer is a member
+/// of support or an admin.
+async fn users_of_staff(ctx: &Context<'_>, mut ids: Vec<UserId>) -> ApiResult<HashMap<UserId, user::Model>> {
+    let viewer = ctx.viewer().map(|viewer| viewer.user_id);
+    ids.retain(|id| viewer != Some(*id));
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let Some(support) = permission::<Support>(ctx).await? else { return Ok(HashMap::new()) };
+    let rows = people::accounts_by_ids(ctx.services()?, support, ids).await?;
+    for row in &rows {
+        record_look(ctx, support, row.id).await?;
+    }
+    Ok(rows.into_iter().map(|row| (row.id, row)).collect())
 }
 
 fn ids_of_type<K: GlobalKey>(ids: &[Option<GlobalId>]) -> Vec<K> {

@@ -19,6 +19,7 @@ const SHORT_LIST: ListLength = ListLength::Items(10);
 
 /// The assumed lengths of the lists that are not connections, for the cost of a document.
 const LISTS: ListLengths = &[
+    ("AllowancePayload.userErrors", SHORT_LIST),
     ("AuthPayload.userErrors", SHORT_LIST),
     ("AuthoredQuestion.corrections", SHORT_LIST),
     ("AuthoredQuestion.versions", SHORT_LIST),
@@ -59,6 +60,7 @@ const LISTS: ListLengths = &[
     ("TestSession.questions", ListLength::Items(MAX_QUESTIONS_PER_TEST.unsigned_abs())),
     ("TestSessionPayload.userErrors", SHORT_LIST),
     ("UpdateTestSettingsPayload.userErrors", SHORT_LIST),
+    ("UserPayload.userErrors", SHORT_LIST),
 ];
 
 /// The executable schema.

@@ -30,7 +30,7 @@ use tower_http::trace::{DefaultOnFailure, TraceLayer};
 use tracing::Level;
 
 use crate::config::{EdgeConfig, LiveConfig};
-use crate::graphql::{JishuEngine, Loaders};
+use crate::graphql::{JishuEngine, Loaders, RequestAccess};
 use jishu_service::Services;
 use jishu_service::auth::Identity;
 use jishu_service::limit::SubscriptionPermits;
@@ -72,6 +72,7 @@ impl AppState {
     fn resolver_data(&self, caller: Caller) -> Data {
         let mut data = Data::default();
         data.insert(Loaders::new(&self.services));
+        data.insert(RequestAccess::default());
         data.insert(caller.client);
         if let Some(viewer) = caller.viewer {
             data.insert(viewer);

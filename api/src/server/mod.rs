@@ -21,6 +21,7 @@ use crate::graphql;
 use crate::http::{self, ShutdownSignal};
 use background_tasks::BackgroundTasks;
 use graphql_engine::EngineOptions;
+use jishu_service::account::DeactivatedAccounts;
 use jishu_service::auth::{AccessTokens, KeyError, KeyRing, PasswordError, Passwords};
 use jishu_service::catalog::Catalog;
 use jishu_service::clock::Clock;
@@ -77,6 +78,7 @@ pub async fn services(
         events: Arc::new(Events::new(database.clone())),
         papers: Arc::new(Papers::new(database.clone())),
         sittings: Arc::new(SittingState::new(config.sittings.rules())),
+        deactivated: Arc::new(DeactivatedAccounts::load(database.clone(), Arc::clone(&clock)).await?),
         database,
         clock,
         passwords: Arc::new(passwords),
@@ -132,6 +134,11 @@ pub async fn run(
     tasks.start("events", move || {
         let events = Arc::clone(&events);
         async move { events.deliver_changes().await }
+    });
+    let deactivated = Arc::clone(&services.deactivated);
+    tasks.start("deactivated accounts", move || {
+        let deactivated = Arc::clone(&deactivated);
+        async move { deactivated.keep_fresh().await }
     });
     let (closing_services, interval) = (services.clone(), config.sittings.closing_interval());
     tasks.start("closing", move || session::keep_closing(closing_services.clone(), interval));

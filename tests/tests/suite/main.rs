@@ -5,6 +5,7 @@
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test ends where it fails")]
 
 mod accounts;
+mod allowances;
 mod audit;
 mod authoring;
 mod books;
@@ -20,6 +21,7 @@ mod documents;
 mod expiry;
 mod extra_time;
 mod files;
+mod grant_purchase;
 mod http;
 mod integrity;
 mod layers;
@@ -28,6 +30,7 @@ mod logs;
 mod migrations;
 mod pages;
 mod passwords;
+mod people;
 mod plan;
 mod privacy;
 mod progress;
@@ -38,6 +41,7 @@ mod refresh;
 mod refund;
 mod refund_races;
 mod roles;
+mod roles_take_effect;
 mod sales_report;
 mod schema;
 mod sittings;
@@ -45,3 +49,4 @@ mod staff;
 mod stranger;
 mod subscriptions;
 mod tax;
+mod user_cli;

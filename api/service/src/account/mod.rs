@@ -1,6 +1,8 @@
 //! Accounts: registration, signing in, refreshing tokens, and signing out.
 
+mod administration;
 mod cleaning;
+mod deactivated;
 mod hashes;
 mod network;
 mod refresh;
@@ -13,11 +15,13 @@ use jishu_entity::user::{Role, UserStatus};
 use jishu_entity::{UserId, user};
 use sea_orm::{
     ActiveEnum, ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr,
-    EntityTrait, QueryFilter, SqlErr,
+    EntityTrait, QueryFilter, QueryOrder, QuerySelect, SqlErr,
 };
 use serde_json::json;
 
+pub use administration::{Actor, AdministrationRefusal, set_password, set_role, set_status, set_status_in};
 pub use cleaning::{erase_old, keep_clean};
+pub use deactivated::DeactivatedAccounts;
 pub use refresh::{InvalidToken, RefreshRefusal, logout, refresh};
 use sign_in::NewSession;
 pub use sign_in::{SignInRefusal, SignedIn, login};
@@ -162,12 +166,53 @@ async fn insert(
         .await
 }
 
+/// Checks the fields of an account. Returns its name and its e-mail address in the form in which they are stored.
+pub(super) fn check(registration: &Registration) -> Result<(String, String), Vec<InvalidField>> {
+    validation::check(registration).map(|fields| (fields.name, fields.email))
+}
+
+/// Reads a page of accounts for the operator, in the order of their ids.
+///
+/// # Errors
+/// Returns the database's error.
+pub async fn list(
+    database: &Database,
+    role: Option<Role>,
+    after: UserId,
+    limit: u64,
+) -> Result<Vec<user::Model>, DbErr> {
+    let mut users = user::Entity::find().filter(user::Column::Id.gt(after));
+    if let Some(role) = role {
+        users = users.filter(user::Column::Role.eq(role));
+    }
+    users.order_by_asc(user::Column::Id).limit(limit).all(database.reader()).await
+}
+
 /// Finds a user by id. The query has no owner, so the caller must check who may see the user.
 ///
 /// # Errors
 /// Returns the database's error.
 pub async fn by_id(services: &Services, id: UserId) -> Result<Option<user::Model>, DbErr> {
     user::Entity::find_by_id(id).one(services.database.reader()).await
+}
+
+/// Finds the users with these ids. The query has no owner, so the caller must check who may see them.
+///
+/// # Errors
+/// Returns the database's error.
+pub async fn by_ids(
+    services: &Services,
+    ids: impl IntoIterator<Item = UserId> + Send,
+) -> Result<Vec<user::Model>, DbErr> {
+    user::Entity::find().filter(user::Column::Id.is_in(ids)).all(services.database.reader()).await
+}
+
+/// Finds the account with this e-mail address for the operator.
+///
+/// # Errors
+/// Returns the database's error.
+pub async fn find(database: &Database, email: &str) -> Result<Option<user::Model>, DbErr> {
+    by_email(database.reader(), email).await
 }
 
 /// Finds a user by e-mail address. The query has no owner, because signing in and support use it.

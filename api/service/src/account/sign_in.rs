@@ -5,7 +5,10 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use jishu_entity::user::UserStatus;
 use jishu_entity::{UserId, refresh_token, user};
-use sea_orm::{ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, DatabaseTransaction, DbErr};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, DatabaseTransaction, DbErr, EntityTrait,
+    QuerySelect,
+};
 use uuid::Uuid;
 
 use super::network::{self, NetworkVisit};
@@ -15,7 +18,7 @@ use crate::Services;
 use crate::auth::{
     AccessToken, MAX_PASSWORD_BYTES, PasswordVerdict, RefreshToken, RefreshTokenError, TimedVerdict, Viewer,
 };
-use crate::database::WritePolicy;
+use crate::database::{WritePolicy, lock_user};
 use crate::error::{Error, Fault, Refusal};
 use crate::limit::{ClientAddress, RetryAfter, SignInAttempt};
 use crate::security;
@@ -164,6 +167,7 @@ async fn begin(
         .database
         .write_for(user.id, policy, input, |transaction, (session, user, rehash)| {
             Box::pin(async move {
+                check_unchanged(transaction, user, rehash.is_some()).await?;
                 if let Some(hash) = rehash {
                     hashes::replace(transaction, user, hash).await?;
                 }
@@ -173,6 +177,30 @@ async fn begin(
         })
         .await?;
     Ok(session.signed_in(services, user)?)
+}
+
+/// Locks the account, and checks that neither its status nor its password changed since the password was compared. A
+/// change ends all sessions, so no session may begin after it with the old password.
+///
+/// A hash of the old system may have been replaced by another sign-in with the same password.
+async fn check_unchanged(
+    transaction: &DatabaseTransaction,
+    user: &user::Model,
+    is_outdated: bool,
+) -> Result<(), Error<SignInRefusal>> {
+    let status = lock_user(transaction, user.id).await?;
+    let hash: Option<String> = user::Entity::find_by_id(user.id)
+        .select_only()
+        .column(user::Column::PasswordHash)
+        .into_tuple()
+        .one(transaction)
+        .await?;
+    let has_same_password = is_outdated || hash.as_deref() == Some(user.password_hash.as_str());
+    if status == Some(UserStatus::Active) && has_same_password {
+        Ok(())
+    } else {
+        Err(SignInRefusal::InvalidCredentials.into())
+    }
 }
 
 /// A session whose refresh token is about to be stored.

@@ -51,15 +51,21 @@ pub(super) fn check(registration: &Registration) -> Result<ValidFields, Vec<Inva
     if email.len() > MAX_EMAIL_BYTES || !is_address(&email) {
         invalid.push(InvalidField::Email);
     }
-    let password = &registration.password;
-    if password.chars().count() < MIN_PASSWORD_CHARS {
-        invalid.push(InvalidField::PasswordTooShort);
-    } else if password.len() > MAX_PASSWORD_BYTES {
-        invalid.push(InvalidField::PasswordTooLong);
-    } else if fold_email(password) == email {
-        invalid.push(InvalidField::PasswordIsEmail);
-    }
+    invalid.extend(check_password(&registration.password, &email).err());
     if invalid.is_empty() { Ok(ValidFields { name: name.to_owned(), email }) } else { Err(invalid) }
+}
+
+/// Checks the password of an account with this e-mail address, which has the stored form.
+pub(super) fn check_password(password: &str, email: &str) -> Result<(), InvalidField> {
+    if password.chars().count() < MIN_PASSWORD_CHARS {
+        Err(InvalidField::PasswordTooShort)
+    } else if password.len() > MAX_PASSWORD_BYTES {
+        Err(InvalidField::PasswordTooLong)
+    } else if fold_email(password) == email {
+        Err(InvalidField::PasswordIsEmail)
+    } else {
+        Ok(())
+    }
 }
 
 /// Returns an e-mail address in the form in which it is stored and looked up.

@@ -34,6 +34,11 @@ pub enum TokenError {
     /// The time `exp` has passed.
     #[error("The access token has expired. Exchange the refresh token for a new one and repeat the request.")]
     Expired,
+    /// The account of the token was deactivated.
+    #[error(
+        "This account was deactivated, so its access tokens no longer work. Ask the people who run this platform."
+    )]
+    AccountDeactivated,
     /// The time `nbf` has not come yet.
     #[error(
         "The access token is not valid yet. Repeat the request in a few seconds; if that does not help, \
@@ -94,6 +99,7 @@ impl TokenError {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Expired => "expired",
+            Self::AccountDeactivated => "deactivated",
             Self::NotYetValid => "not yet valid",
             Self::TooLong => "too long",
             Self::Malformed => "malformed",

@@ -12,13 +12,23 @@ use crate::audit::{self, StateChange};
 const PURCHASE_CREATED: &str = "purchase.created";
 const PURCHASE_REFUNDED: &str = "purchase.refunded";
 const PURCHASE_EXPIRED: &str = "purchase.expired";
+const PURCHASE_GRANTED: &str = "purchase.granted";
+const CARDS_EXTENDED: &str = "purchase.cards_extended";
 const SESSION_STARTED: &str = "test_session.started";
 const SESSION_CLOSED: &str = "test_session.closed";
 const CARD_EXTENDED: &str = "mock_test_attempt.extended";
 
 /// The actions of the audit events that are delivered to watchers.
-pub(super) const PUBLISHED_ACTIONS: [&str; 6] =
-    [PURCHASE_CREATED, PURCHASE_REFUNDED, PURCHASE_EXPIRED, SESSION_STARTED, SESSION_CLOSED, CARD_EXTENDED];
+pub(super) const PUBLISHED_ACTIONS: [&str; 8] = [
+    PURCHASE_CREATED,
+    PURCHASE_GRANTED,
+    PURCHASE_REFUNDED,
+    PURCHASE_EXPIRED,
+    CARDS_EXTENDED,
+    SESSION_STARTED,
+    SESSION_CLOSED,
+    CARD_EXTENDED,
+];
 
 const PURCHASES_TABLE: &str = "purchases";
 const CARDS_TABLE: &str = "mock_test_attempts";
@@ -32,6 +42,10 @@ pub enum Event {
     PurchaseRefunded(PurchaseId),
     /// The term of this purchase is over.
     PurchaseExpired(PurchaseId),
+    /// Support granted a purchase to a user, with its cards.
+    PurchaseGranted(PurchaseId),
+    /// Support granted more attempts to cards of this purchase.
+    CardsExtended(PurchaseId),
     /// A sitting of this card began.
     SessionStarted(MockTestAttemptId),
     /// A sitting of this card ended. Its learner submitted it, or the server closed it at its deadline.
@@ -47,6 +61,8 @@ impl Event {
             Self::PurchaseCreated(PurchaseId(id)) => (PURCHASE_CREATED, PURCHASES_TABLE, id),
             Self::PurchaseRefunded(PurchaseId(id)) => (PURCHASE_REFUNDED, PURCHASES_TABLE, id),
             Self::PurchaseExpired(PurchaseId(id)) => (PURCHASE_EXPIRED, PURCHASES_TABLE, id),
+            Self::PurchaseGranted(PurchaseId(id)) => (PURCHASE_GRANTED, PURCHASES_TABLE, id),
+            Self::CardsExtended(PurchaseId(id)) => (CARDS_EXTENDED, PURCHASES_TABLE, id),
             Self::SessionStarted(MockTestAttemptId(id)) => (SESSION_STARTED, CARDS_TABLE, id),
             Self::SessionClosed(MockTestAttemptId(id)) => (SESSION_CLOSED, CARDS_TABLE, id),
             Self::CardExtended(MockTestAttemptId(id)) => (CARD_EXTENDED, CARDS_TABLE, id),

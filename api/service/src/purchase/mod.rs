@@ -4,6 +4,7 @@
 //! after the other. Unique indexes keep the same promise in the database: they refuse a second live entitlement, a
 //! second use of an idempotency key and a second card of the same number.
 
+mod grant;
 mod request_hash;
 mod selection;
 mod transaction;
@@ -17,6 +18,8 @@ use rust_decimal::Decimal;
 use sea_orm::{ColumnTrait, DbErr, IntoSimpleExpr, QueryFilter, QueryOrder, Value};
 use uuid::Uuid;
 
+pub(crate) use grant::grant_through;
+pub use grant::{GrantRefusal, GrantRequest, grant, grants};
 use request_hash::RequestHash;
 pub(crate) use request_hash::sha256_hex;
 pub use selection::{MAX_SUBJECTS_PER_REQUEST, Selection, SelectionRefusal};
@@ -103,6 +106,8 @@ struct PurchaseCommand {
     /// The client's idempotency key, or a new one. If the response to COMMIT was lost, a retry finds the stored request
     /// by this key.
     key: String,
+    /// Makes the purchase complimentary.
+    grant: Option<grant::PurchaseGrant>,
     request_hash: RequestHash,
     tax: Arc<TaxPolicy>,
     papers: Arc<Papers>,
@@ -122,6 +127,7 @@ pub async fn purchase(
     let command = PurchaseCommand {
         buyer,
         key: request.idempotency_key.unwrap_or_else(Uuid::new_v4).to_string(),
+        grant: None,
         request_hash: RequestHash::of(&request),
         request,
         tax: Arc::clone(&services.tax),

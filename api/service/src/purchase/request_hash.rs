@@ -32,6 +32,15 @@ impl RequestHash {
         }
     }
 
+    /// Computes the digest of a request for a complimentary purchase. It differs from the digest of a purchase of the
+    /// same subjects, so that one does not count as a repetition of the other.
+    pub(super) fn of_grant(request: &PurchaseRequest, reason: &str) -> Self {
+        let mut current = sha256_hex(&format!("{}grant={reason}\n", encode(request)));
+        current.truncate(HEX_DIGITS);
+        // Servers without versions of digests had no grants.
+        Self { current: format!("{VERSION_PREFIX}{current}"), unversioned: String::new() }
+    }
+
     /// Returns the text to store.
     pub(super) fn as_str(&self) -> &str {
         &self.current

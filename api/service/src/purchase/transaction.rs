@@ -17,8 +17,10 @@ use sea_orm::{
     DatabaseTransaction, DbErr, EntityTrait, QueryFilter,
 };
 
+use super::grant;
 use super::selection::{self, ResolvedSelection};
 use super::{OwnedSubject, PurchaseCommand, PurchaseRefusal, Receipt, ReceiptOutcome};
+use crate::allowance;
 use crate::database::{hold_subjects, lock_user, sql};
 use crate::error::{Error, Fault};
 use crate::events::{self, Event};
@@ -66,6 +68,7 @@ pub(super) async fn run(
     if resolved.quote.lines.is_empty() {
         return existing(transaction, command, &resolved).await;
     }
+    let resolved = grant::priced(command, resolved);
     let price = Money::new(resolved.quote.total, resolved.quote.currency.as_str());
     if command.request.cost.is_some_and(|shown| !price.is(shown)) {
         return Err(PurchaseRefusal::PriceChanged(Box::new(resolved.quote)).into());
@@ -86,7 +89,10 @@ pub(super) async fn run(
     for ended in ended {
         expiry::append_event(transaction, ended, command.now).await?;
     }
-    append_audit_event(transaction, &purchase).await?;
+    match &command.grant {
+        None => append_audit_event(transaction, &purchase).await?,
+        Some(grant) => grant::record(transaction, grant, &purchase).await?,
+    }
     failpoint::boundary("purchase.audited");
     Ok(receipt(ReceiptOutcome::Created { test_cards }, purchase, &resolved))
 }
@@ -297,6 +303,9 @@ async fn insert_cards(
         let cause = format!("purchase {id} made {made} test cards instead of {expected}");
         return Err(Fault::Inconsistent(cause).into());
     }
+    let subjects = resolved.quote.lines.iter().map(|line| line.subject_id);
+    allowance::raise_new_cards(transaction, purchase.user_id, purchase.id, purchase.course_id, subjects)
+        .await?;
     Ok(())
 }
 

@@ -6,10 +6,10 @@ use chrono::{DateTime, Utc};
 use jishu_entity::mock_test_attempt::{self, CardStatus};
 use jishu_entity::test_session::{self, SessionStatus};
 use jishu_entity::user::UserStatus;
-use jishu_entity::{MockTestAttemptId, UserId, entitlement, extra_time};
+use jishu_entity::{MockTestAttemptId, UserId, entitlement};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, ConnectionTrait,
-    DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel, QueryFilter,
+    DatabaseTransaction, DbErr, IntoActiveModel, QueryFilter,
 };
 
 use super::{SittingRules, close, deadline};
@@ -19,7 +19,7 @@ use crate::error::{Error, Refusal};
 use crate::events::{self, Event};
 use crate::failpoint;
 use crate::paper::{self, Paper, PaperRefusal, Papers};
-use crate::{Services, card};
+use crate::{Services, allowance, card};
 
 /// An open sitting that was started or resumed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -210,8 +210,8 @@ async fn live_entitlement(
         .await
 }
 
-/// Inserts a new sitting of a card. Its deadline includes the extra time of the card, and is not after the end of the
-/// entitlement.
+/// Inserts a new sitting of a card. Its deadline includes the extra time of the card and of the allowances that apply,
+/// and is not after the end of the entitlement.
 async fn insert(
     transaction: &DatabaseTransaction,
     command: &StartCommand,
@@ -219,8 +219,8 @@ async fn insert(
     (card, right): (&mock_test_attempt::Model, &entitlement::Model),
     now: DateTime<Utc>,
 ) -> Result<test_session::Model, DbErr> {
-    let extra = extra_time::Entity::find_by_id(card.id).one(transaction).await?;
-    let seconds = paper.row.time_limit_seconds + extra.map_or(0, |extra| extra.seconds);
+    let extra_seconds = allowance::extra_seconds(transaction, card).await?;
+    let seconds = paper.row.time_limit_seconds + extra_seconds;
     let session = test_session::ActiveModel {
         id: NotSet,
         mock_test_attempt_id: Set(card.id),

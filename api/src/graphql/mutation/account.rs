@@ -3,6 +3,7 @@
 use async_graphql::{Context, InputObject, Object, SimpleObject};
 use jishu_entity::user::Role;
 
+use crate::graphql::access;
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiResult, refused_or};
 use crate::graphql::scalar::DateTime;
@@ -57,8 +58,10 @@ pub(super) struct AuthPayload {
 #[Object]
 impl AuthPayload {
     /// The user who is signed in now. Null if the request was refused.
-    async fn user(&self) -> Option<User> {
-        self.outcome.as_ref().ok().map(|signed_in| signed_in.user.clone().into())
+    async fn user(&self, ctx: &Context<'_>) -> Option<User> {
+        let signed_in = self.outcome.as_ref().ok()?;
+        access::sign_in(ctx, signed_in.user.id);
+        Some(signed_in.user.clone().into())
     }
 
     /// The tokens of the session. Null if the request was refused.

@@ -1,9 +1,12 @@
 //! The mutation root, with one file for each topic.
 
 mod account;
+mod allowance;
 mod authoring;
 mod cart;
 mod extra_time;
+mod grant_purchase;
+mod people;
 mod purchase;
 mod question_bank;
 mod question_key;
@@ -21,6 +24,9 @@ pub struct Mutation(
     purchase::PurchaseMutation,
     refund::RefundMutation,
     extra_time::ExtraTimeMutation,
+    allowance::AllowanceMutation,
+    people::PeopleMutation,
+    grant_purchase::GrantPurchaseMutation,
     test_session::TestSessionMutation,
     test_settings::TestSettingsMutation,
     question_bank::QuestionBankMutation,

@@ -46,19 +46,19 @@ pub(super) enum PurchaseOutcome {
     Existing,
 }
 
-/// The response to `purchase`: a receipt, or the reason to refuse.
+/// The response to `purchase` and `grantPurchase`: a receipt, or the reason to refuse.
 pub(super) struct PurchasePayload {
-    outcome: Result<ShownReceipt, UserError>,
+    pub(super) outcome: Result<ShownReceipt, UserError>,
 }
 
 /// A receipt as the payload shows it.
-struct ShownReceipt {
+pub(super) struct ShownReceipt {
     receipt: Receipt,
     already_owned: Vec<Subject>,
     message: String,
 }
 
-/// The response to `purchase`.
+/// The response to `purchase` and `grantPurchase`.
 #[page_arguments]
 #[Object]
 impl PurchasePayload {
@@ -147,7 +147,10 @@ impl PurchaseMutation {
             Err(error) => Err(error),
         };
         let outcome = match outcome {
-            Ok(receipt) => Ok(shown(services, receipt).await?),
+            Ok(receipt) => {
+                let message = message(services, &receipt).await?;
+                Ok(shown(services, receipt, message).await?)
+            }
             Err(error) => Err(error),
         };
         Ok(PurchasePayload { outcome })
@@ -170,8 +173,7 @@ impl From<PurchaseRefusal> for UserError {
     }
 }
 
-async fn shown(services: &Services, receipt: Receipt) -> ApiResult<ShownReceipt> {
-    let message = message(services, &receipt).await?;
+pub(super) async fn shown(services: &Services, receipt: Receipt, message: String) -> ApiResult<ShownReceipt> {
     let mut already_owned = Vec::with_capacity(receipt.already_owned.len());
     for id in &receipt.already_owned {
         already_owned.push(Subject::new(services.catalog.subject(*id).await?));
@@ -197,7 +199,7 @@ async fn message(services: &Services, receipt: &Receipt) -> ApiResult<String> {
     Ok(sentences.join(" "))
 }
 
-fn test_cards(subjects: &[&OwnedSubject]) -> String {
+pub(super) fn test_cards(subjects: &[&OwnedSubject]) -> String {
     match subjects.iter().map(|owned| i64::from(owned.test_cards)).sum() {
         1_i64 => "1 test card".to_owned(),
         cards => format!("{cards} test cards"),
@@ -205,7 +207,7 @@ fn test_cards(subjects: &[&OwnedSubject]) -> String {
 }
 
 /// Lists names: "Physics", "Physics and Chemistry", "Physics, Chemistry and 198 more".
-async fn names(services: &Services, subjects: &[&OwnedSubject]) -> ApiResult<String> {
+pub(super) async fn names(services: &Services, subjects: &[&OwnedSubject]) -> ApiResult<String> {
     const NAMED: usize = 3;
     let shown = if subjects.len() > NAMED { NAMED - 1 } else { subjects.len() };
     let mut names = Vec::with_capacity(NAMED);

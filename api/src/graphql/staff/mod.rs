@@ -1,7 +1,9 @@
 //! Queries of staff, with one file for each topic.
 
 mod audit;
+mod people;
 mod reports;
 
 pub(super) use audit::AuditQuery;
+pub(super) use people::PeopleQuery;
 pub(super) use reports::ReportQuery;

@@ -9,7 +9,7 @@ use std::hash::Hash;
 use async_graphql::Context;
 use async_graphql::dataloader::{DataLoader, Loader};
 use jishu_entity::mock_test_attempt::{CardStatus, Model};
-use jishu_entity::{MockTestAttemptId, PurchaseId, UserId, entitlement, test_session};
+use jishu_entity::{MockTestAttemptId, PurchaseId, SubjectId, UserId, entitlement, test_session};
 use tokio::sync::OnceCell;
 
 use crate::graphql::context::ContextExt;
@@ -22,14 +22,14 @@ type CardData<K, V> = OnceCell<ApiResult<HashMap<(UserId, K), V>>>;
 /// The cards of a page, or one card that was read alone.
 #[derive(Default)]
 pub(super) struct CardBatch {
-    cards: Vec<(UserId, MockTestAttemptId)>,
+    cards: Vec<(UserId, (MockTestAttemptId, SubjectId))>,
     /// The cards with an open sitting.
     in_progress: Vec<(UserId, MockTestAttemptId)>,
     tests: Vec<(UserId, TestId)>,
     purchases: Vec<(UserId, PurchaseId)>,
     open_sessions: CardData<MockTestAttemptId, test_session::Model>,
     papers: CardData<TestId, Outline>,
-    extra_seconds: CardData<MockTestAttemptId, i32>,
+    extra_seconds: CardData<(MockTestAttemptId, SubjectId), i32>,
     entitlements: CardData<PurchaseId, Vec<entitlement::Model>>,
 }
 
@@ -37,7 +37,7 @@ impl CardBatch {
     pub(super) fn of(rows: &[Model]) -> Self {
         let sat = rows.iter().filter(|row| row.status == CardStatus::InProgress);
         Self {
-            cards: rows.iter().map(|row| (row.user_id, row.id)).collect(),
+            cards: rows.iter().map(|row| (row.user_id, (row.id, row.subject_id))).collect(),
             in_progress: sat.map(|row| (row.user_id, row.id)).collect(),
             tests: rows.iter().map(|row| (row.user_id, test_of(row))).collect(),
             purchases: rows.iter().map(|row| (row.user_id, row.purchase_id)).collect(),
@@ -64,7 +64,7 @@ impl CardBatch {
     /// Returns the extra time of a card, in seconds.
     pub(super) async fn extra_seconds(&self, ctx: &Context<'_>, row: &Model) -> ApiResult<i32> {
         let granted = load_once(&self.extra_seconds, &ctx.loaders()?.extra_seconds, &self.cards).await?;
-        Ok(granted.get(&(row.user_id, row.id)).copied().unwrap_or_default())
+        Ok(granted.get(&(row.user_id, (row.id, row.subject_id))).copied().unwrap_or_default())
     }
 
     /// Returns the entitlement that gave a card.

@@ -1,5 +1,6 @@
 //! The object types, one file for each noun.
 
+mod allowance;
 mod audit_event;
 mod authored_question;
 mod card;
@@ -17,6 +18,7 @@ mod money;
 mod offer;
 mod progress;
 mod purchase;
+mod purchase_grant;
 mod purchase_line;
 mod question_bank;
 mod quote;
@@ -31,6 +33,7 @@ mod test_session;
 mod user;
 mod user_error;
 
+pub(super) use allowance::{AllowanceConnection, GrantedAllowance, allowance_page};
 pub(super) use audit_event::{AuditEvent, AuditEventConnection, audit_page, audit_target};
 pub(super) use authored_question::{
     AuthoredQuestion, AuthoredQuestionConnection, authored_option, question_page,
@@ -49,7 +52,7 @@ pub(super) use money::Money;
 pub(super) use money::money;
 pub(super) use offer::Offer;
 pub(super) use progress::{Progress, TopicResult};
-pub(super) use purchase::{Purchase, PurchaseType};
+pub(super) use purchase::{Purchase, PurchaseConnection, PurchaseStatus, PurchaseType, all_purchases_page};
 pub(super) use question_bank::{
     QuestionExport, QuestionFormat, QuestionLoss, QuestionNotice, QuestionRefusal,
 };
@@ -61,7 +64,7 @@ pub(super) use session_question::option_place;
 pub(super) use stale_edit::StaleEditError;
 pub(super) use subject::Subject;
 pub(super) use test_session::{TestSession, TestSessionConnection, TestSessionStatus, session_page};
-pub(super) use user::{Role, User};
+pub(super) use user::{Role, User, UserConnection, UserStatus, user_page};
 pub(super) use user_error::{
     AnswersError, AttemptsExhaustedError, ErrorCode, NO_SUCH_SUBJECT, PriceChangedError, UserError,
     user_errors,

@@ -1,22 +1,27 @@
 //! Purchases and lists of them.
 
 use async_graphql::{Context, Enum, ID, Object};
-use graphql_engine::page_arguments;
+use graphql_engine::{guarded_fields, page_arguments};
 use jishu_entity::purchase::{self, PurchaseStatus as StoredStatus};
 use jishu_entity::{PurchaseId, UserId, entitlement};
 
+use super::purchase_grant::PurchaseGrant;
 use super::purchase_line::{PurchaseLine, PurchaseLineStatus};
 use super::{
     CardArgs, Course, MockTestAttemptConnection, MockTestAttemptFilter, MockTestAttemptOrder, Money, Refund,
-    Subject, card_page, money,
+    Subject, User, card_page, money,
 };
+use crate::graphql::access::{open_account, record_look};
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiError, ApiResult, Nullable};
 use crate::graphql::node::GlobalKey;
 use crate::graphql::pagination::{Connection, ListNode, PageArgs, connect, wants_rows};
+use crate::graphql::permission::{Permission, requires_role};
 use crate::graphql::scalar::{DateTime, Decimal};
+use jishu_service::account::Support;
 use jishu_service::card::CardFilter;
 use jishu_service::page::Page;
+use jishu_service::people::{self, Look, PurchaseFilter};
 use jishu_service::pricing;
 
 /// The way in which the subjects of a purchase are chosen.
@@ -50,11 +55,17 @@ pub(in crate::graphql) struct Purchase {
 
 /// A purchase of a user, with its subjects and the test cards that they gave.
 #[page_arguments]
+#[guarded_fields(requires_role)]
 #[Object]
 impl Purchase {
     /// The global id of the purchase. It is opaque: do not parse it.
     pub(in crate::graphql) async fn id(&self) -> ID {
         self.id.global()
+    }
+
+    /// The buyer.
+    async fn user(&self) -> User {
+        User::lazy(self.owner)
     }
 
     /// The way in which the subjects were chosen.
@@ -155,6 +166,17 @@ impl Purchase {
         self.recorded(ctx, |row| row.is_tax_included).await
     }
 
+    /// Whether the purchase was given for free, by support or by the operator of the platform.
+    async fn complimentary(&self, ctx: &Context<'_>) -> ApiResult<bool> {
+        Ok(ctx.loaders()?.grant.load_one((self.owner, self.id)).await?.is_some())
+    }
+
+    /// The grant of a complimentary purchase. Null if the purchase was paid. Only for SUPPORT and ADMIN.
+    async fn grant(&self, ctx: &Context<'_>, #[guard] _support: Support) -> Nullable<PurchaseGrant> {
+        let grant = async { Ok(ctx.loaders()?.grant.load_one((self.owner, self.id)).await?) };
+        grant.await.map(|grant| grant.map(PurchaseGrant::from)).transpose()
+    }
+
     /// The amount that was charged, with the tax.
     async fn cost(&self, ctx: &Context<'_>) -> ApiResult<Money> {
         let row = self.row(ctx).await?;
@@ -182,6 +204,7 @@ impl Purchase {
             MockTestAttemptOrder,
         >,
     ) -> ApiResult<MockTestAttemptConnection> {
+        open_account(ctx, self.owner).await?;
         let args = CardArgs { page, filter, order: order_by };
         let scope = CardFilter { purchase: Some(self.id), ..CardFilter::default() };
         card_page(ctx, self.owner, scope, args).await
@@ -225,15 +248,20 @@ impl ListNode for Purchase {
 
 pub(in crate::graphql) type PurchaseConnection = Connection<Purchase, PurchaseTotal>;
 
-pub(in crate::graphql) struct PurchaseTotal {
-    owner: UserId,
+pub(in crate::graphql) enum PurchaseTotal {
+    OfUser(UserId),
+    All(Support, PurchaseFilter),
 }
 
 #[Object]
 impl PurchaseTotal {
     /// The total number of items. Counted only when selected.
     async fn total_count(&self, ctx: &Context<'_>) -> ApiResult<u64> {
-        Ok(jishu_service::purchase::count(ctx.services()?, self.owner).await?)
+        let services = ctx.services()?;
+        Ok(match self {
+            Self::OfUser(owner) => jishu_service::purchase::count(services, *owner).await?,
+            Self::All(support, filter) => people::count_purchases(services, *support, *filter).await?,
+        })
     }
 }
 
@@ -249,5 +277,26 @@ pub(in crate::graphql) async fn purchase_page(
     } else {
         Page { rows: Vec::new(), has_previous: false, has_next: false }
     };
-    connect("Purchase", page, |row| row.id.0, Purchase::from, PurchaseTotal { owner })
+    connect("Purchase", page, |row| row.id.0, Purchase::from, PurchaseTotal::OfUser(owner))
+}
+
+/// Reads a page of the purchases of all users, newest first, and records it.
+pub(in crate::graphql) async fn all_purchases_page(
+    ctx: &Context<'_>,
+    support: Support,
+    filter: PurchaseFilter,
+    args: PageArgs,
+) -> ApiResult<PurchaseConnection> {
+    let services = ctx.services()?;
+    let request = args.request(ctx, "Purchase")?;
+    let page = if wants_rows(ctx) {
+        match filter.buyer {
+            Some(buyer) => record_look(ctx, support, buyer).await?,
+            None => people::record(services, support, Look::List).await?,
+        }
+        people::purchases(services, support, filter, request).await?
+    } else {
+        Page { rows: Vec::new(), has_previous: false, has_next: false }
+    };
+    connect("Purchase", page, |row| row.id.0, Purchase::from, PurchaseTotal::All(support, filter))
 }

@@ -1,5 +1,7 @@
 //! The questions of a sitting, as its learner sees them.
 
+use std::collections::HashMap;
+
 use async_graphql::{Context, Enum, ID, SimpleObject};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -7,6 +9,7 @@ use jishu_entity::question_version::{QuestionKind as StoredKind, TextFormat as S
 use jishu_entity::{TestSessionId, test_answer, test_session};
 
 use super::Difficulty;
+use crate::graphql::access::is_own;
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::ApiResult;
 use crate::graphql::scalar::{DateTime, Decimal};
@@ -68,9 +71,9 @@ pub(in crate::graphql) struct SessionQuestion {
     stem: String,
     /// The options, in an order that belongs to this sitting. Empty for a numeric question.
     options: Vec<Choice>,
-    /// The saved answer. Null if there is none.
+    /// The saved answer. Null if there is none, and for staff until the sitting is over.
     answer: Option<Answer>,
-    /// Whether the learner has marked the question to look at it again.
+    /// Whether the learner has marked the question to look at it again. False for staff until the sitting is over.
     flagged: bool,
     /// The time for which the question was shown, in seconds, as the client reported it. Null if the client
     /// reported none.
@@ -122,7 +125,11 @@ pub(in crate::graphql) async fn questions(
 ) -> ApiResult<Vec<SessionQuestion>> {
     let services = ctx.services()?;
     let sitting = session::sitting_of(services, row).await?;
-    let mut answers = session::answers(services, row.id).await?;
+    // Staff see what a learner answered only after the end of the sitting.
+    let mut answers = match row.open_marker.is_none() || is_own(ctx, row.user_id) {
+        true => session::answers(services, row.id).await?,
+        false => HashMap::new(),
+    };
     let review = session::review(services, row).await?;
     let questions = sitting.paper.slots().map(|(slot, question)| {
         let answer = answers.remove(&slot);

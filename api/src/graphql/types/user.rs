@@ -9,13 +9,16 @@ use super::{
     CardArgs, Cart, MockTestAttemptConnection, MockTestAttemptFilter, MockTestAttemptOrder, Progress,
     TestSessionConnection, card_page, session_page,
 };
+use crate::graphql::access::open_account;
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiError, ApiResult};
 use crate::graphql::node::GlobalKey;
-use crate::graphql::pagination::PageArgs;
+use crate::graphql::pagination::{Connection, ListNode, PageArgs, connect, wants_rows};
 use crate::graphql::scalar::DateTime;
-use jishu_service::account;
+use jishu_service::account::Support;
 use jishu_service::card::CardFilter;
+use jishu_service::page::Page;
+use jishu_service::people::{self, AccountFilter, Look};
 use jishu_service::progress::Scope;
 
 /// The role of a user: what the user may do.
@@ -32,12 +35,23 @@ pub(in crate::graphql) enum Role {
     Admin,
 }
 
+/// The status of an account.
+#[derive(Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(remote = "user::UserStatus")]
+pub(in crate::graphql) enum UserStatus {
+    /// The user can sign in.
+    Active,
+    /// The user cannot sign in. The data of the account stays.
+    Deactivated,
+}
+
 pub(in crate::graphql) struct User {
     id: UserId,
     row: tokio::sync::OnceCell<user::Model>,
 }
 
-/// An account. Users can read only their own.
+/// An account. Users can read only their own. SUPPORT and ADMIN can read every account, and each look at one is
+/// recorded. They see the answers of a sitting only after its end.
 #[page_arguments]
 #[Object]
 impl User {
@@ -61,18 +75,25 @@ impl User {
         Ok(self.row(ctx).await?.role.into())
     }
 
+    /// The status, which says whether the user can sign in.
+    async fn status(&self, ctx: &Context<'_>) -> ApiResult<UserStatus> {
+        Ok(self.row(ctx).await?.status.into())
+    }
+
     /// The time of the registration.
     async fn created_at(&self, ctx: &Context<'_>) -> ApiResult<DateTime> {
         Ok(DateTime(self.row(ctx).await?.created_at))
     }
 
     /// The cart.
-    async fn cart(&self) -> Cart {
-        Cart::of(self.id)
+    async fn cart(&self, ctx: &Context<'_>) -> ApiResult<Cart> {
+        open_account(ctx, self.id).await?;
+        Ok(Cart::of(self.id))
     }
 
     /// The purchases of the user, newest first.
     async fn purchases(&self, ctx: &Context<'_>, #[page] page: PageArgs) -> ApiResult<PurchaseConnection> {
+        open_account(ctx, self.id).await?;
         purchase_page(ctx, self.id, page).await
     }
 
@@ -87,6 +108,7 @@ impl User {
             MockTestAttemptOrder,
         >,
     ) -> ApiResult<MockTestAttemptConnection> {
+        open_account(ctx, self.id).await?;
         let args = CardArgs { page, filter, order: order_by };
         card_page(ctx, self.id, CardFilter::default(), args).await
     }
@@ -94,11 +116,13 @@ impl User {
     /// The progress of the user in their tests.
     async fn progress(
         &self,
+        ctx: &Context<'_>,
         #[graphql(
             desc = "Only the progress in this subject. It is empty if the user never owned the subject."
         )]
         subject_id: Option<ID>,
     ) -> ApiResult<Progress> {
+        open_account(ctx, self.id).await?;
         let parsed = |id: ID| {
             SubjectId::parse(&id).ok_or_else(|| {
                 ApiError::bad_input("`subjectId` is not the id of a Subject. Take ids from responses.")
@@ -114,9 +138,13 @@ impl User {
         ctx: &Context<'_>,
         #[page] page: PageArgs,
     ) -> ApiResult<TestSessionConnection> {
+        open_account(ctx, self.id).await?;
         session_page(ctx, self.id, None, page).await
     }
 }
+
+/// The owner in the keys of the loader of users.
+const NO_OWNER: UserId = UserId(0);
 
 impl User {
     /// Makes a user that reads its row when a field other than the id needs it.
@@ -127,8 +155,8 @@ impl User {
     async fn row(&self, ctx: &Context<'_>) -> ApiResult<&user::Model> {
         self.row
             .get_or_try_init(|| async {
-                // An access token can outlive its account.
-                account::by_id(ctx.services()?, self.id).await?.ok_or(ApiError::Unauthenticated)
+                // An access token can outlive its account. The key has no owner, so that a page takes one statement.
+                ctx.loaders()?.user.load_one((NO_OWNER, self.id)).await?.ok_or(ApiError::Unauthenticated)
             })
             .await
     }
@@ -138,4 +166,41 @@ impl From<user::Model> for User {
     fn from(row: user::Model) -> Self {
         Self { id: row.id, row: tokio::sync::OnceCell::new_with(Some(row)) }
     }
+}
+
+impl ListNode for User {
+    const NAME: &'static str = "User";
+}
+
+pub(in crate::graphql) type UserConnection = Connection<User, UserTotal>;
+
+pub(in crate::graphql) struct UserTotal {
+    support: Support,
+    filter: AccountFilter,
+}
+
+#[Object]
+impl UserTotal {
+    /// The total number of items. Counted only when selected.
+    async fn total_count(&self, ctx: &Context<'_>) -> ApiResult<u64> {
+        Ok(people::count_accounts(ctx.services()?, self.support, &self.filter).await?)
+    }
+}
+
+/// Reads a page of accounts, oldest first, and records it.
+pub(in crate::graphql) async fn user_page(
+    ctx: &Context<'_>,
+    support: Support,
+    filter: AccountFilter,
+    args: PageArgs,
+) -> ApiResult<UserConnection> {
+    let services = ctx.services()?;
+    let request = args.request(ctx, "User")?;
+    let page = if wants_rows(ctx) {
+        people::record(services, support, Look::List).await?;
+        people::accounts(services, support, &filter, request).await?
+    } else {
+        Page { rows: Vec::new(), has_previous: false, has_next: false }
+    };
+    connect("User", page, |row| row.id.0, User::from, UserTotal { support, filter })
 }

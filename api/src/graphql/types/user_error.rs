@@ -60,10 +60,20 @@ pub(in crate::graphql) enum ErrorCode {
     AlreadyRefunded,
     /// The account was deleted or deactivated.
     AccountInactive,
+    /// There is no such account.
+    UserNotFound,
+    /// The account belongs to the viewer, who cannot change it in this way.
+    OwnAccount,
+    /// The account belongs to a member of staff. Only an admin can change it.
+    UserIsStaff,
+    /// The account is the last active admin. Make another account an admin first.
+    LastAdmin,
     /// There is no such test card, or it belongs to another user.
     MockTestAttemptNotFound,
     /// The grant is empty. Give `extraSeconds`, `maxAttempts` or both.
     NothingToGrant,
+    /// The allowance is for nothing in particular, or for both a subject and a course.
+    AllowanceScopeInvalid,
     /// The extra time is out of range.
     ExtraSecondsInvalid,
     /// The number of attempts is out of range, or lower than the number of attempts used.
@@ -300,31 +310,36 @@ fn path(at: &[&str]) -> Vec<String> {
     at.iter().map(|part| (*part).to_owned()).collect()
 }
 
-impl From<SelectionRefusal> for UserError {
-    fn from(refusal: SelectionRefusal) -> Self {
-        const COURSE: &[&str] = &["input", "courseId"];
-        const SUBJECTS: &[&str] = &["input", "subjectIds"];
+impl UserError {
+    /// Makes the error for a selection that cannot be bought. `at` is the path of the selection.
+    pub(in crate::graphql) fn of_selection(refusal: SelectionRefusal, at: &[&str]) -> Self {
+        let below = |name: &'static str| [at, &[name]].concat();
         let message = match &refusal {
             SelectionRefusal::CourseNotFound => format!("{refusal} Take its id from `courses`."),
             SelectionRefusal::SubjectsNotFound(_) => NO_SUCH_SUBJECT.to_owned(),
             refusal => refusal.to_string(),
         };
-        let subjects = |code, ids: &[SubjectId]| Self::subjects(code, message.as_str(), SUBJECTS, ids);
-        let field = |code, at| Self::field(code, message.as_str(), at);
+        let subjects =
+            |code, ids: &[SubjectId]| Self::subjects(code, message.as_str(), &below("subjectIds"), ids);
+        let field = |code, name| Self::field(code, message.as_str(), &below(name));
         match refusal {
             SelectionRefusal::WrongCount { .. } | SelectionRefusal::TooMany(_) => {
-                field(ErrorCode::SubjectCountMismatch, SUBJECTS)
+                field(ErrorCode::SubjectCountMismatch, "subjectIds")
             }
             SelectionRefusal::Repeated(ids) => subjects(ErrorCode::SubjectRepeated, &ids),
-            SelectionRefusal::CourseNotFound => field(ErrorCode::CourseNotFound, COURSE),
-            SelectionRefusal::CourseArchived => field(ErrorCode::CourseArchived, COURSE),
-            SelectionRefusal::NotSoldAsBundle => {
-                field(ErrorCode::NotSoldAsBundle, &["input", "purchaseType"])
-            }
-            SelectionRefusal::EmptyCourse => field(ErrorCode::CourseEmpty, COURSE),
+            SelectionRefusal::CourseNotFound => field(ErrorCode::CourseNotFound, "courseId"),
+            SelectionRefusal::CourseArchived => field(ErrorCode::CourseArchived, "courseId"),
+            SelectionRefusal::NotSoldAsBundle => field(ErrorCode::NotSoldAsBundle, "purchaseType"),
+            SelectionRefusal::EmptyCourse => field(ErrorCode::CourseEmpty, "courseId"),
             SelectionRefusal::SubjectsNotFound(ids) => subjects(ErrorCode::SubjectNotFound, &ids),
             SelectionRefusal::SubjectsArchived(ids) => subjects(ErrorCode::SubjectArchived, &ids),
             SelectionRefusal::SubjectsOfAnotherCourse(ids) => subjects(ErrorCode::SubjectNotInCourse, &ids),
         }
+    }
+}
+
+impl From<SelectionRefusal> for UserError {
+    fn from(refusal: SelectionRefusal) -> Self {
+        Self::of_selection(refusal, &["input"])
     }
 }

@@ -3,6 +3,7 @@
 //! A token that does not verify refuses the whole request. An anonymous response would hide from a client that it is no
 //! longer signed in.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, header};
@@ -42,15 +43,37 @@ pub(super) fn verify_authorization(
         return None;
     };
     let identified = state.services.tokens.identify(token.trim(), state.services.clock.now());
+    let identified = identified.and_then(|identity| {
+        let is_deactivated = state.services.deactivated.contains(identity.viewer.user_id);
+        if is_deactivated { Err(TokenError::AccountDeactivated) } else { Ok(identity) }
+    });
     match &identified {
         Ok(_) => {}
         Err(TokenError::Expired) => security::access_token_expired(client),
+        Err(TokenError::AccountDeactivated) => security::account_deactivated(client),
         Err(error) => security::access_token_refused(client, error.reason()),
     }
     Some(identified)
 }
 
+/// Completes with the reason when the token of an identity is no longer valid: it has expired, or its account was
+/// deactivated. Never completes without an identity.
+pub(super) fn end_of_token(
+    state: &AppState,
+    identity: Option<&Identity>,
+) -> Pin<Box<dyn Future<Output = TokenError> + Send>> {
+    let Some(identity) = identity else { return Box::pin(std::future::pending()) };
+    let expiry = tokio::time::sleep(time_to_expiry(state, identity));
+    let deactivation = state.services.deactivated.wait_for(identity.viewer.user_id);
+    Box::pin(async move {
+        tokio::select! {
+            () = expiry => TokenError::Expired,
+            () = deactivation => TokenError::AccountDeactivated,
+        }
+    })
+}
+
 /// Returns how long the token of an identity is still valid.
-pub(super) fn time_to_expiry(state: &AppState, identity: &Identity) -> Duration {
+fn time_to_expiry(state: &AppState, identity: &Identity) -> Duration {
     (identity.expires_at - state.services.clock.now()).to_std().unwrap_or_default()
 }

@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::{Stream, StreamExt, stream};
 use serde::Serialize;
 
-use super::credentials::time_to_expiry;
+use super::credentials::end_of_token;
 use super::execution::{Execution, ExecutionEvent};
 use crate::http::response::ErrorResponse;
 use crate::http::{AppState, ShutdownSignal};
@@ -29,8 +29,8 @@ const KEEP_ALIVE: Bytes = Bytes::from_static(b":\n\n");
 /// The events of one subscription.
 struct EventStream {
     execution: Execution,
-    /// Completes when the token expires.
-    expiry: Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// Completes when the token is no longer valid.
+    end_of_token: Pin<Box<dyn Future<Output = TokenError> + Send>>,
     /// Completes when the server starts to shut down.
     shutdown: Pin<Box<dyn Future<Output = ()> + Send>>,
     /// The time without an event after which a comment is sent.
@@ -40,22 +40,16 @@ struct EventStream {
 }
 
 /// Returns a stream with the responses of a subscription. It ends with the subscription, when the client leaves, when
-/// the token expires, or when the server stops.
+/// the token expires, when the account is deactivated, or when the server stops.
 pub(super) fn subscribed(
     state: &AppState,
     identity: Option<&Identity>,
     shutdown: ShutdownSignal,
     execution: Execution,
 ) -> Response {
-    let time_to_expiry = identity.map(|identity| time_to_expiry(state, identity));
     let events = EventStream {
         execution,
-        expiry: Box::pin(async move {
-            match time_to_expiry {
-                Some(time) => tokio::time::sleep(time).await,
-                None => std::future::pending().await,
-            }
-        }),
+        end_of_token: end_of_token(state, identity),
         shutdown: Box::pin(async move { shutdown.draining().await }),
         keep_alive_interval: state.live.ping(),
         queue: VecDeque::new(),
@@ -93,7 +87,7 @@ impl EventStream {
                 biased;
                 // The stream ends without `complete`, so that the client connects again and reaches another node.
                 () = &mut self.shutdown => self.has_ended = true,
-                () = &mut self.expiry => self.end(&[token_expired()]),
+                reason = &mut self.end_of_token => self.end(&[unauthenticated(&reason)]),
                 event = self.execution.next() => match event {
                     Some(ExecutionEvent::Next(response)) => self.queue.extend(next_event(&response)),
                     Some(ExecutionEvent::Failed(errors)) => self.end(&errors),
@@ -130,8 +124,8 @@ fn error_event(errors: &[ServerError]) -> Option<Bytes> {
     next_event(&ErrorResponse { errors })
 }
 
-fn token_expired() -> ServerError {
-    let mut error = ServerError::new(TokenError::Expired.to_string(), None);
+fn unauthenticated(reason: &TokenError) -> ServerError {
+    let mut error = ServerError::new(reason.to_string(), None);
     error.extensions.get_or_insert_default().set("code", "UNAUTHENTICATED");
     error
 }

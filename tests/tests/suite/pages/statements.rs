@@ -19,9 +19,9 @@ async fn the_number_of_statements_does_not_grow_with_the_page(app: Arc<TestApp>)
     let page = asha.cards_page().first(2).await;
     let start = page.end();
     // The server reads the page, the rows before and after it, and the purchases. With the fields of the next sitting, it
-    // also reads entitlements, extra times and papers. Each takes one statement.
+    // also reads entitlements, extra times, allowances and papers. Each takes one statement.
     for (of_next, most) in
-        [("", 3), ("canStart extraTimeSeconds paper { questions timeLimitSeconds fixed }", 6)]
+        [("", 3), ("canStart extraTimeSeconds paper { questions timeLimitSeconds fixed }", 7)]
     {
         let document = format!(
             "query ($first: Int!, $after: String) {{ viewer {{ mockTestAttempts(first: $first, after: $after) {{

@@ -1,6 +1,6 @@
 //! Runs the operations of one WebSocket connection, and closes it when it must end.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 
 use async_graphql::ServerError;
 use axum::body::Bytes;
@@ -15,7 +15,7 @@ use super::message::{ClientMessage, ServerMessage};
 use crate::graphql::RequestId;
 use crate::http::graphql::budgets::{OperationRefusal, charge_request, prepare_operation};
 use crate::http::graphql::caller::Caller;
-use crate::http::graphql::credentials::{time_to_expiry, verify_authorization};
+use crate::http::graphql::credentials::{end_of_token, verify_authorization};
 use crate::http::graphql::execution::{Execution, ExecutionEvent, limit_exceeded};
 use crate::http::{AppState, ShutdownSignal};
 use graphql_engine::GraphqlRequest;
@@ -69,8 +69,8 @@ pub(super) struct WebSocketConnection {
     /// The identity in the headers of that request. `connection_init` may replace it.
     identity: Option<Identity>,
     is_acknowledged: bool,
-    /// The time at which the token expires.
-    expiry: Option<Instant>,
+    /// Completes when the token is no longer valid. Never completes before `connection_init`.
+    end_of_token: Pin<Box<dyn Future<Output = TokenError> + Send>>,
     /// The running operations, by the ids that the client gave them.
     operations: StreamMap<String, Execution>,
     /// Completes when the newest subscription has started. Messages are read only after that, so that the subscription
@@ -96,7 +96,7 @@ impl WebSocketConnection {
             client,
             identity,
             is_acknowledged: false,
-            expiry: None,
+            end_of_token: Box::pin(std::future::pending()),
             operations: StreamMap::new(),
             starting: None,
             is_silent: false,
@@ -145,7 +145,7 @@ impl WebSocketConnection {
             tokio::select! {
                 biased;
                 () = &mut draining, if !self.is_draining => self.drain(),
-                () = at(self.expiry) => return Err(ConnectionEnd::forbidden(TokenError::Expired.to_string())),
+                reason = &mut self.end_of_token => return Err(ConnectionEnd::forbidden(reason.to_string())),
                 () = at(init_deadline) => return Err(ConnectionEnd::close(4408, "Connection initialisation timeout")),
                 () = started(&mut self.starting), if self.starting.is_some() => self.starting = None,
                 message = self.socket.recv(), if self.starting.is_none() => match message {
@@ -222,8 +222,7 @@ impl WebSocketConnection {
             })?;
             self.identity = Some(identity.map_err(|error| ConnectionEnd::forbidden(error.to_string()))?);
         }
-        self.expiry =
-            self.identity.as_ref().map(|identity| Instant::now() + time_to_expiry(&self.state, identity));
+        self.end_of_token = end_of_token(&self.state, self.identity.as_ref());
         self.is_acknowledged = true;
         self.send_message(&ServerMessage::ConnectionAck).await
     }

@@ -1,0 +1,291 @@
+//! Changes of roles, statuses and passwords by staff and operators.
+
+use chrono::{DateTime, Utc};
+use jishu_entity::user::{Role, UserStatus};
+use jishu_entity::{UserId, user};
+use sea_orm::sea_query::{LockBehavior, LockType};
+use sea_orm::{
+    ActiveEnum, ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction,
+    DbBackend, DbErr, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
+};
+use serde_json::json;
+
+use super::refresh::revoke_all;
+use super::{Admin, InvalidField, NotStaff, Support, validation};
+use crate::Services;
+use crate::audit::{self, StateChange};
+use crate::auth::Passwords;
+use crate::database::{Database, WritePolicy, lock_user};
+use crate::error::{Error, Refusal};
+
+/// The action of the audit event of a change of status. Nodes look for it: see [`super::DeactivatedAccounts`].
+pub(super) const STATUS_CHANGED: &str = "user.status_changed";
+const ROLE_CHANGED: &str = "user.role_changed";
+const PASSWORD_SET: &str = "user.password_set";
+
+/// Maximum number of admins that a change locks, to make sure that one of them stays.
+const MAX_LOCKED_ADMINS: u64 = 16;
+
+/// A reason not to change an account. Nothing was written.
+#[derive(Debug, thiserror::Error)]
+pub enum AdministrationRefusal {
+    /// There is no such account.
+    #[error("There is no such account.")]
+    UserNotFound,
+    /// The account belongs to the person who asks.
+    #[error("You cannot change the role or the status of your own account. Ask another admin.")]
+    OwnAccount,
+    /// Support may only change learners.
+    #[error("Support can change the status of learners only. Ask an admin.")]
+    AccountOfStaff,
+    /// Without this account there would be no active admin.
+    #[error("This is the last active admin. Make another account an admin first.")]
+    LastAdmin,
+    /// The actor lost the role while the request ran.
+    #[error(transparent)]
+    NotStaff(#[from] NotStaff),
+    /// The new password is too short, too long, or the e-mail address.
+    #[error("{0}")]
+    Password(InvalidField),
+}
+
+impl Refusal for AdministrationRefusal {}
+
+/// The one who changes an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// An admin.
+    Admin(Admin),
+    /// A member of support, or an admin.
+    Support(Support),
+    /// The operator, from the command line.
+    Operator,
+}
+
+impl Actor {
+    fn id(self) -> Option<UserId> {
+        match self {
+            Self::Admin(admin) => Some(admin.id()),
+            Self::Support(support) => Some(support.id()),
+            Self::Operator => None,
+        }
+    }
+}
+
+/// The change of an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AccountChange {
+    Role(Role),
+    Status(UserStatus),
+}
+
+struct ChangeCommand {
+    actor: Actor,
+    user: UserId,
+    change: AccountChange,
+    now: DateTime<Utc>,
+}
+
+/// Gives an account another role.
+///
+/// # Errors
+/// See [`AdministrationRefusal`].
+pub async fn set_role(
+    database: &Database,
+    now: DateTime<Utc>,
+    actor: Actor,
+    user: UserId,
+    role: Role,
+) -> Result<user::Model, Error<AdministrationRefusal>> {
+    change(database, ChangeCommand { actor, user, change: AccountChange::Role(role), now }).await
+}
+
+/// Deactivates an account and ends its sessions, or activates it again.
+///
+/// A running server refuses the access tokens of the account within seconds. [`set_status`] of a server refuses them at
+/// once.
+///
+/// # Errors
+/// See [`AdministrationRefusal`].
+pub async fn set_status_in(
+    database: &Database,
+    now: DateTime<Utc>,
+    actor: Actor,
+    user: UserId,
+    status: UserStatus,
+) -> Result<user::Model, Error<AdministrationRefusal>> {
+    change(database, ChangeCommand { actor, user, change: AccountChange::Status(status), now }).await
+}
+
+/// Does the same as [`set_status_in`], and refuses or accepts the access tokens of the account on this node at once.
+///
+/// # Errors
+/// See [`AdministrationRefusal`].
+pub async fn set_status(
+    services: &Services,
+    actor: Actor,
+    user: UserId,
+    status: UserStatus,
+) -> Result<user::Model, Error<AdministrationRefusal>> {
+    let row = set_status_in(&services.database, services.clock.now(), actor, user, status).await?;
+    if let Err(error) = services.deactivated.refresh().await {
+        tracing::warn!(%error, "the deactivated accounts could not be read; the next read is in a few seconds");
+    }
+    Ok(row)
+}
+
+async fn change(
+    database: &Database,
+    command: ChangeCommand,
+) -> Result<user::Model, Error<AdministrationRefusal>> {
+    let policy = WritePolicy::idempotent("change an account");
+    let (actor, user, change) = (command.actor.id(), command.user, command.change);
+    let row = database
+        .write_for(user, policy, command, |transaction, command| Box::pin(run(transaction, command)))
+        .await?;
+    tracing::info!(actor = actor.map(|id| id.0), user = %user, ?change, "an account was changed");
+    Ok(row)
+}
+
+async fn run(
+    transaction: &DatabaseTransaction,
+    command: &ChangeCommand,
+) -> Result<user::Model, Error<AdministrationRefusal>> {
+    let rows = lock_accounts(transaction, command).await?;
+    let find = |id: UserId| rows.iter().find(|row| row.id == id);
+    let row = find(command.user).ok_or(AdministrationRefusal::UserNotFound)?.clone();
+    check_actor(command, command.actor.id().map(find), &row)?;
+    let was_admin = is_active_admin(&row);
+    let mut changed = row.clone();
+    match command.change {
+        AccountChange::Role(role) => changed.role = role,
+        AccountChange::Status(status) => changed.status = status,
+    }
+    if changed == row {
+        return Ok(row);
+    }
+    if was_admin && !is_active_admin(&changed) {
+        let remaining = rows.iter().find(|other| other.id != row.id && is_active_admin(other));
+        let remaining = remaining.ok_or(AdministrationRefusal::LastAdmin)?;
+        keep_on_cluster(transaction, remaining).await?;
+    }
+    let (action, before, after) = match command.change {
+        AccountChange::Role(role) => {
+            (ROLE_CHANGED, json!({ "role": row.role.to_value() }), json!({ "role": role.to_value() }))
+        }
+        AccountChange::Status(status) => (
+            STATUS_CHANGED,
+            json!({ "status": row.status.to_value() }),
+            json!({ "status": status.to_value() }),
+        ),
+    };
+    let mut active = row.into_active_model();
+    active.role = Set(changed.role);
+    active.status = Set(changed.status);
+    let changed = active.update(transaction).await?;
+    if changed.status == UserStatus::Deactivated {
+        revoke_all(transaction, changed.id, command.now).await?;
+    }
+    let (target, change) = (("users", changed.id.0), StateChange::between(before, after));
+    audit::append_change(transaction, command.now, command.actor.id(), action, target, &change).await?;
+    Ok(changed)
+}
+
+/// Checks that the actor may change this account. `actor` is the row of the actor, which is locked.
+fn check_actor(
+    command: &ChangeCommand,
+    actor: Option<Option<&user::Model>>,
+    user: &user::Model,
+) -> Result<(), AdministrationRefusal> {
+    let Some(actor) = actor else { return Ok(()) };
+    let actor = actor.filter(|actor| actor.status == UserStatus::Active).ok_or(NotStaff)?;
+    match (command.actor, actor.role) {
+        (_, Role::Admin) => {}
+        (Actor::Support(_), Role::Support) if user.role == Role::Learner => {}
+        (Actor::Support(_), Role::Support) if user.id != actor.id => {
+            return Err(AdministrationRefusal::AccountOfStaff);
+        }
+        (Actor::Support(_), Role::Support) => {}
+        _ => return Err(NotStaff.into()),
+    }
+    if user.id == actor.id { Err(AdministrationRefusal::OwnAccount) } else { Ok(()) }
+}
+
+fn is_active_admin(row: &user::Model) -> bool {
+    row.role == Role::Admin && row.status == UserStatus::Active
+}
+
+/// Locks the account, the actor and the active admins, in the order of their ids.
+///
+/// Two admins who demote each other at once lock the same rows. So the second one sees what the first one did.
+async fn lock_accounts(
+    transaction: &DatabaseTransaction,
+    command: &ChangeCommand,
+) -> Result<Vec<user::Model>, DbErr> {
+    let admins: Vec<UserId> = user::Entity::find()
+        .select_only()
+        .column(user::Column::Id)
+        .filter(user::Column::Role.eq(Role::Admin))
+        .filter(user::Column::Status.eq(UserStatus::Active))
+        .order_by_asc(user::Column::Id)
+        .limit(MAX_LOCKED_ADMINS)
+        .into_tuple()
+        .all(transaction)
+        .await?;
+    let ids = admins.into_iter().chain([command.user]).chain(command.actor.id());
+    let rows = user::Entity::find().filter(user::Column::Id.is_in(ids)).order_by_asc(user::Column::Id);
+    let rows = match transaction.get_database_backend() {
+        DbBackend::Postgres => rows.lock_with_behavior(LockType::NoKeyUpdate, LockBehavior::Nowait),
+        DbBackend::MySql => rows.lock_with_behavior(LockType::Update, LockBehavior::Nowait),
+        _ => rows,
+    };
+    rows.all(transaction).await
+}
+
+/// Writes to the row of the admin who stays, on MariaDB and MySQL. The nodes of a Galera cluster know only the writes of
+/// each other, and not the locks. Without this write, two admins could demote each other on two nodes.
+async fn keep_on_cluster(transaction: &DatabaseTransaction, admin: &user::Model) -> Result<(), DbErr> {
+    if transaction.get_database_backend() != DbBackend::MySql {
+        return Ok(());
+    }
+    // A row that is set to its own values is not written, so the name is changed and restored.
+    for name in [format!("{} ", admin.name), admin.name.clone()] {
+        let mut row = admin.clone().into_active_model();
+        row.name = Set(name);
+        row.update(transaction).await?;
+    }
+    Ok(())
+}
+
+/// Sets the password of an account, and ends its sessions.
+///
+/// # Errors
+/// See [`AdministrationRefusal`].
+pub async fn set_password(
+    database: &Database,
+    passwords: &Passwords,
+    now: DateTime<Utc>,
+    user: &user::Model,
+    password: String,
+) -> Result<(), Error<AdministrationRefusal>> {
+    validation::check_password(&password, &user.email).map_err(AdministrationRefusal::Password)?;
+    let hash = passwords.hash(password).await?;
+    let policy = WritePolicy::idempotent("set a password");
+    let input = (user.id, hash, now);
+    database
+        .write_for(user.id, policy, input, |transaction, (id, hash, now)| {
+            Box::pin(async move {
+                lock_user(transaction, *id).await?.ok_or(AdministrationRefusal::UserNotFound)?;
+                let row = user::ActiveModel {
+                    id: Set(*id),
+                    password_hash: Set(hash.clone()),
+                    ..Default::default()
+                };
+                row.update(transaction).await?;
+                revoke_all(transaction, *id, *now).await?;
+                audit::append(transaction, *now, None, PASSWORD_SET, ("users", id.0)).await?;
+                Ok(())
+            })
+        })
+        .await
+}

@@ -1,0 +1,266 @@
+//! Accounts and purchases of all users, for support and admins.
+
+use std::convert::Infallible;
+
+use chrono::{DateTime, Utc};
+use jishu_entity::purchase::PurchaseStatus;
+use jishu_entity::user::{Role, UserStatus};
+use jishu_entity::{UserId, purchase, user};
+use sea_orm::sea_query::{Condition, Expr, ExprTrait, Func, LikeExpr};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, IntoSimpleExpr, PaginatorTrait, QueryFilter,
+    Select, Value,
+};
+
+use super::account::Support;
+use super::page::{self, Keyset, Page, PageRequest};
+use super::{Services, audit};
+use crate::database::WritePolicy;
+use crate::error::{Error, Fault};
+use crate::name::has_visible;
+
+/// The action of the audit event of somebody who opened an account.
+const LOOKED_UP: &str = "user.looked_up";
+/// The action of the audit event of somebody who listed accounts or purchases.
+const LISTED: &str = "user.listed";
+
+/// Maximum number of characters of a reason that staff give.
+pub const MAX_STAFF_REASON_CHARS: usize = 1_000;
+
+/// Trims a reason for storage. Returns None if it is blank, too long, or contains control characters other than line
+/// breaks and tabs.
+pub(super) fn staff_reason(text: &str) -> Option<String> {
+    let reason = text.trim();
+    let is_forbidden = |char: char| char.is_control() && !matches!(char, '\n' | '\t');
+    let is_valid = has_visible(reason)
+        && reason.chars().count() <= MAX_STAFF_REASON_CHARS
+        && !reason.contains(is_forbidden);
+    is_valid.then(|| reason.to_owned())
+}
+
+/// A condition on accounts. An account must meet all of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AccountFilter {
+    /// A text to search for.
+    pub search: Option<AccountSearch>,
+    /// Only accounts with this role.
+    pub role: Option<Role>,
+    /// Only accounts with this status.
+    pub status: Option<UserStatus>,
+}
+
+/// A search for accounts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccountSearch {
+    /// The account with this id.
+    Id(UserId),
+    /// Accounts whose e-mail address begins with this text. The search uses the index of the addresses.
+    EmailPrefix(String),
+    /// Accounts whose e-mail address begins with this text, whose name contains it, or whose id it is.
+    Text(String),
+}
+
+impl AccountSearch {
+    /// Reads a search. Only an e-mail address contains an at sign, so such a text is searched among addresses alone.
+    /// Returns None for a blank text.
+    #[must_use]
+    pub fn of_text(text: &str) -> Option<Self> {
+        // PostgreSQL refuses text with a NUL character, and nothing contains one.
+        let text = text.trim().replace('\0', "\u{fffd}");
+        match text.as_str() {
+            "" => None,
+            _ if text.contains('@') => Some(Self::EmailPrefix(text.to_lowercase())),
+            _ => Some(Self::Text(text)),
+        }
+    }
+
+    fn condition(&self, backend: DbBackend) -> Condition {
+        match self {
+            Self::Id(id) => Condition::all().add(user::Column::Id.eq(*id)),
+            Self::EmailPrefix(prefix) => email_prefix(backend, prefix),
+            Self::Text(text) => {
+                let name = || user::Column::Name.into_expr();
+                let contains = |text: &str| LikeExpr::new(format!("%{}%", escaped(text))).escape('!');
+                Condition::any()
+                    .add(email_prefix(backend, &text.to_lowercase()))
+                    .add(name().like(contains(text)))
+                    .add(Expr::expr(Func::lower(name())).like(contains(&text.to_lowercase())))
+                    .add_option(text.parse().ok().map(|id: i64| user::Column::Id.eq(id)))
+            }
+        }
+    }
+}
+
+/// Selects the e-mail addresses that begin with a text in lower case.
+///
+/// SQLite uses an index only for a range, and PostgreSQL only for a pattern, because its collation may order the
+/// addresses in another way. MariaDB uses it for both.
+fn email_prefix(backend: DbBackend, prefix: &str) -> Condition {
+    let pattern = LikeExpr::new(format!("{}%", escaped(prefix))).escape('!');
+    let condition = Condition::all().add(user::Column::Email.into_expr().like(pattern));
+    if backend == DbBackend::Postgres {
+        return condition;
+    }
+    condition
+        .add(user::Column::Email.gte(prefix))
+        .add(user::Column::Email.lt(format!("{prefix}{}", char::MAX)))
+}
+
+/// Escapes the wildcards of LIKE.
+fn escaped(text: &str) -> String {
+    text.replace('!', "!!").replace('%', "!%").replace('_', "!_")
+}
+
+fn select_accounts(backend: DbBackend, filter: &AccountFilter) -> Select<user::Entity> {
+    let mut select = user::Entity::find();
+    if let Some(search) = &filter.search {
+        select = select.filter(search.condition(backend));
+    }
+    if let Some(role) = filter.role {
+        select = select.filter(user::Column::Role.eq(role));
+    }
+    if let Some(status) = filter.status {
+        select = select.filter(user::Column::Status.eq(status));
+    }
+    select
+}
+
+/// The position of a row in a list of accounts or purchases: its id. Cursors contain it.
+pub type RowPosition = i64;
+
+/// Reads a page of accounts, oldest first.
+///
+/// # Errors
+/// Returns the database's error.
+pub async fn accounts(
+    services: &Services,
+    _: Support,
+    filter: &AccountFilter,
+    request: PageRequest<RowPosition>,
+) -> Result<Page<user::Model>, DbErr> {
+    let keyset = Keyset { columns: vec![user::Column::Id.into_simple_expr()], descending: false };
+    let reader = services.database.reader();
+    let select = select_accounts(reader.get_database_backend(), filter);
+    page::fetch(reader, select, &keyset, request, |id| vec![Value::from(id)]).await
+}
+
+/// Counts the accounts that a filter leaves.
+///
+/// # Errors
+/// Returns the database's error.
+pub async fn count_accounts(services: &Services, _: Support, filter: &AccountFilter) -> Result<u64, DbErr> {
+    let reader = services.database.reader();
+    select_accounts(reader.get_database_backend(), filter).count(reader).await
+}
+
+/// Finds the accounts with these ids.
+///
+/// # Errors
+/// Returns the database's error.
+pub async fn accounts_by_ids(
+    services: &Services,
+    _: Support,
+    ids: impl IntoIterator<Item = UserId> + Send,
+) -> Result<Vec<user::Model>, DbErr> {
+    super::account::by_ids(services, ids).await
+}
+
+/// A condition on purchases. A purchase must meet all of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PurchaseFilter {
+    /// Only purchases of this user.
+    pub buyer: Option<UserId>,
+    /// Only purchases in this state.
+    pub state: Option<PurchaseState>,
+}
+
+/// The state of a purchase at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PurchaseState {
+    /// The purchase gives access at this time.
+    ActiveAt(DateTime<Utc>),
+    /// Its term is over at this time.
+    ExpiredAt(DateTime<Utc>),
+    /// It was refunded.
+    Refunded,
+}
+
+fn select_purchases(filter: PurchaseFilter) -> Select<purchase::Entity> {
+    let mut select = match filter.buyer {
+        Some(buyer) => purchase::Entity::of(buyer),
+        None => purchase::Entity::find(),
+    };
+    let stored = |status: PurchaseStatus| purchase::Column::Status.eq(status);
+    match filter.state {
+        None => {}
+        Some(PurchaseState::Refunded) => select = select.filter(stored(PurchaseStatus::Refunded)),
+        Some(PurchaseState::ExpiredAt(now)) => {
+            select =
+                select.filter(stored(PurchaseStatus::Active)).filter(purchase::Column::ExpiresAt.lte(now));
+        }
+        Some(PurchaseState::ActiveAt(now)) => {
+            let lasts = Condition::any()
+                .add(purchase::Column::ExpiresAt.is_null())
+                .add(purchase::Column::ExpiresAt.gt(now));
+            select = select.filter(stored(PurchaseStatus::Active)).filter(lasts);
+        }
+    }
+    select
+}
+
+/// Reads a page of purchases of all users, newest first.
+///
+/// # Errors
+/// Returns the database's error.
+pub async fn purchases(
+    services: &Services,
+    _: Support,
+    filter: PurchaseFilter,
+    request: PageRequest<RowPosition>,
+) -> Result<Page<purchase::Model>, DbErr> {
+    let keyset = Keyset { columns: vec![purchase::Column::Id.into_simple_expr()], descending: true };
+    let select = select_purchases(filter);
+    page::fetch(services.database.reader(), select, &keyset, request, |id| vec![Value::from(id)]).await
+}
+
+/// Counts the purchases that a filter leaves.
+///
+/// # Errors
+/// Returns the database's error.
+pub async fn count_purchases(services: &Services, _: Support, filter: PurchaseFilter) -> Result<u64, DbErr> {
+    select_purchases(filter).count(services.database.reader()).await
+}
+
+/// A look of staff at data of users, which is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// At one account: its cart, purchases, cards, sittings or progress.
+    Account(UserId),
+    /// At a list of accounts or purchases. The event has the account of the viewer as its target.
+    List,
+}
+
+/// Records a look in the audit events.
+///
+/// # Errors
+/// Returns the database's error.
+pub async fn record(services: &Services, by: Support, look: Look) -> Result<(), Fault> {
+    let by = by.id();
+    let (action, target) = match look {
+        Look::Account(user) => (LOOKED_UP, user),
+        Look::List => (LISTED, by),
+    };
+    // A retry may record the look twice, which does no harm.
+    let policy = WritePolicy::idempotent("record a look");
+    let input = (services.clock.now(), by, action, target);
+    let recorded: Result<(), Error<Infallible>> = services
+        .database
+        .write(policy, input, |transaction, (now, by, action, target)| {
+            Box::pin(async move {
+                Ok(audit::append(transaction, *now, Some(*by), action, ("users", target.0)).await?)
+            })
+        })
+        .await;
+    tracing::info!(user = %by, ?look, "staff looked at data of users");
+    Ok(recorded?)
+}

@@ -1,0 +1,169 @@
+//! Complimentary purchases, which support grants. They are purchases like all others, at the price 0.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use jishu_entity::{PurchaseId, UserId, purchase, purchase_grant, user};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter,
+};
+use uuid::Uuid;
+
+use super::request_hash::RequestHash;
+use super::selection::ResolvedSelection;
+use super::{PurchaseCommand, PurchaseRefusal, PurchaseRequest, Receipt, Selection, transaction};
+use crate::Services;
+use crate::account::Support;
+use crate::database::WritePolicy;
+use crate::error::{Error, Refusal};
+use crate::events::{self, Event};
+use crate::paper::Papers;
+use crate::people::{MAX_STAFF_REASON_CHARS, staff_reason};
+use crate::tax::TaxPolicy;
+
+/// The part of a purchase that makes it complimentary.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PurchaseGrant {
+    /// The member of support who grants it. None for the operator.
+    pub(crate) by: Option<UserId>,
+    /// The reason.
+    pub(crate) reason: String,
+}
+
+/// A request to grant subjects to a user.
+#[derive(Clone, Debug)]
+pub struct GrantRequest {
+    /// The user who gets the subjects.
+    pub user: UserId,
+    /// The subjects.
+    pub selection: Selection,
+    /// The reason, which is stored.
+    pub reason: String,
+    /// A key that identifies the request, as in a purchase.
+    pub idempotency_key: Option<Uuid>,
+}
+
+/// A reason not to grant a purchase. Nothing was written.
+#[derive(Debug, thiserror::Error)]
+pub enum GrantRefusal {
+    /// There is no such account.
+    #[error("There is no such account.")]
+    UserNotFound,
+    /// The reason is blank or too long.
+    #[error("Give a reason of 1 to {MAX_STAFF_REASON_CHARS} visible characters.")]
+    Reason,
+    /// The purchase itself is refused.
+    #[error(transparent)]
+    Purchase(#[from] PurchaseRefusal),
+}
+
+impl Refusal for GrantRefusal {}
+
+/// Grants subjects to a user. Subjects that the user owns are not given again.
+///
+/// # Errors
+/// See [`GrantRefusal`]. A refusal means that nothing was written.
+pub async fn grant(
+    services: &Services,
+    by: Support,
+    request: GrantRequest,
+) -> Result<Receipt, Error<GrantRefusal>> {
+    request.selection.check_shape().map_err(|refusal| GrantRefusal::from(PurchaseRefusal::from(refusal)))?;
+    let user = request.user;
+    let is_known = user::Entity::find_by_id(user).one(services.database.reader()).await?.is_some();
+    if !is_known {
+        return Err(GrantRefusal::UserNotFound.into());
+    }
+    let (tax, papers) = (Arc::clone(&services.tax), Arc::clone(&services.papers));
+    let command = command(Some(by.id()), request, tax, papers, services.clock.now())?;
+    let policy = WritePolicy::idempotent("grant a purchase");
+    let receipt = services
+        .database
+        .write_for(user, policy, command, |transaction, command| {
+            Box::pin(transaction::run(transaction, command))
+        })
+        .await
+        .map_err(|error| error.map(GrantRefusal::from))?;
+    services.events.appended(user);
+    tracing::info!(by = %by.id(), user = %user, purchase = %receipt.purchase.id, "a purchase was granted");
+    Ok(receipt)
+}
+
+/// Grants subjects within a transaction of the caller, which runs for the operator.
+pub(crate) async fn grant_through(
+    transaction: &DatabaseTransaction,
+    request: GrantRequest,
+    tax: Arc<TaxPolicy>,
+    papers: Arc<Papers>,
+    now: DateTime<Utc>,
+) -> Result<Receipt, Error<GrantRefusal>> {
+    let command = command(None, request, tax, papers, now)?;
+    transaction::run(transaction, &command).await.map_err(|error| error.map(GrantRefusal::from))
+}
+
+fn command(
+    by: Option<UserId>,
+    request: GrantRequest,
+    tax: Arc<TaxPolicy>,
+    papers: Arc<Papers>,
+    now: DateTime<Utc>,
+) -> Result<PurchaseCommand, GrantRefusal> {
+    let GrantRequest { user, selection, reason, idempotency_key } = request;
+    let reason = staff_reason(&reason).ok_or(GrantRefusal::Reason)?;
+    let request = PurchaseRequest { selection, cost: None, idempotency_key };
+    Ok(PurchaseCommand {
+        buyer: user,
+        key: idempotency_key.unwrap_or_else(Uuid::new_v4).to_string(),
+        request_hash: RequestHash::of_grant(&request, &reason),
+        request,
+        grant: Some(PurchaseGrant { by, reason }),
+        tax,
+        papers,
+        now,
+    })
+}
+
+/// Sets all prices of a granted purchase to 0. The list prices stay, so that a receipt shows the value.
+pub(super) fn priced(command: &PurchaseCommand, mut resolved: ResolvedSelection) -> ResolvedSelection {
+    if command.grant.is_some() {
+        let quote = &mut resolved.quote;
+        for line in &mut quote.lines {
+            (line.price, line.tax) = (0, 0);
+        }
+        (quote.discount, quote.tax, quote.total) = (quote.subtotal, 0, 0);
+    }
+    resolved
+}
+
+/// Records who granted the purchase, and why. Must be the last step of the transaction.
+pub(super) async fn record(
+    transaction: &DatabaseTransaction,
+    grant: &PurchaseGrant,
+    purchase: &purchase::Model,
+) -> Result<(), DbErr> {
+    let row = purchase_grant::ActiveModel {
+        purchase_id: Set(purchase.id),
+        granted_by: Set(grant.by),
+        reason: Set(grant.reason.clone()),
+    };
+    row.insert(transaction).await?;
+    events::append(transaction, purchase.created_at, grant.by, Event::PurchaseGranted(purchase.id)).await
+}
+
+/// Reads the grants of these purchases of a user. Leaves out purchases that were paid.
+///
+/// # Errors
+/// Returns the database's error.
+pub async fn grants(
+    services: &Services,
+    owner: UserId,
+    ids: impl IntoIterator<Item = PurchaseId> + Send,
+) -> Result<Vec<purchase_grant::Model>, DbErr> {
+    let reader = services.database.reader();
+    let of_owner = super::by_ids(services, owner, ids).await?;
+    let ids: Vec<PurchaseId> = of_owner.into_iter().map(|row| row.id).collect();
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    purchase_grant::Entity::find().filter(purchase_grant::Column::PurchaseId.is_in(ids)).all(reader).await
+}

@@ -1,0 +1,104 @@
+//! The mutations that change accounts of others.
+
+use async_graphql::{Context, ID, Object};
+use graphql_engine::guarded_fields;
+use jishu_entity::{UserId, user};
+
+use crate::graphql::context::ContextExt;
+use crate::graphql::error::{ApiError, ApiResult, refused_or};
+use crate::graphql::node::GlobalKey;
+use crate::graphql::permission::{Permission, requires_role};
+use crate::graphql::types::{ErrorCode, Role, User, UserError, UserStatus, user_errors};
+use jishu_service::account::{self, Actor, Admin, AdministrationRefusal, Support};
+
+/// The response to a change of an account: the account, or the reason to refuse.
+pub(super) struct UserPayload {
+    outcome: Result<user::Model, UserError>,
+}
+
+/// The response to a change of an account.
+#[Object]
+impl UserPayload {
+    /// The account after the change. Null if nothing was changed.
+    async fn user(&self) -> Option<User> {
+        self.outcome.as_ref().ok().map(|row| row.clone().into())
+    }
+
+    /// The reasons why nothing was changed. Empty on success.
+    async fn user_errors(&self) -> Vec<&UserError> {
+        user_errors(&self.outcome)
+    }
+}
+
+#[derive(Default)]
+pub(super) struct PeopleMutation;
+
+#[guarded_fields(requires_role)]
+#[Object]
+impl PeopleMutation {
+    /// Gives an account another role. Only for ADMIN. It takes effect at the next request of a staff field, on every
+    /// node of the server. The account of the viewer and the last active admin cannot be changed.
+    async fn set_user_role(
+        &self,
+        ctx: &Context<'_>,
+        #[guard] admin: Admin,
+        #[graphql(desc = "The id of the account.")] user_id: ID,
+        #[graphql(desc = "The new role.")] role: Role,
+    ) -> ApiResult<UserPayload> {
+        let services = ctx.services()?;
+        let changed = match UserId::parse(&user_id) {
+            Some(id) => {
+                let (database, now) = (&services.database, services.clock.now());
+                account::set_role(database, now, Actor::Admin(admin), id, role.into()).await
+            }
+            None => Err(AdministrationRefusal::UserNotFound.into()),
+        };
+        payload(refused_or(changed)?)
+    }
+
+    /// Deactivates an account, or activates it again. Only for SUPPORT and ADMIN; SUPPORT can change learners only.
+    /// Deactivation ends all sessions of the account: its refresh tokens stop working at once, and its access tokens
+    /// and subscriptions within seconds, on every node of the server. The data of the account stays. The account of
+    /// the viewer and the last active admin cannot be deactivated.
+    async fn set_user_status(
+        &self,
+        ctx: &Context<'_>,
+        #[guard] support: Support,
+        #[graphql(desc = "The id of the account.")] user_id: ID,
+        #[graphql(desc = "The new status.")] status: UserStatus,
+    ) -> ApiResult<UserPayload> {
+        let changed = match UserId::parse(&user_id) {
+            Some(id) => {
+                account::set_status(ctx.services()?, Actor::Support(support), id, status.into()).await
+            }
+            None => Err(AdministrationRefusal::UserNotFound.into()),
+        };
+        payload(refused_or(changed)?)
+    }
+}
+
+fn payload(outcome: Result<user::Model, AdministrationRefusal>) -> ApiResult<UserPayload> {
+    let refusal = match outcome {
+        Ok(row) => return Ok(UserPayload { outcome: Ok(row) }),
+        Err(AdministrationRefusal::NotStaff(_)) => {
+            return Err(ApiError::Forbidden(
+                "Your role has changed, and it no longer allows this. Read `viewer.role`.",
+            ));
+        }
+        Err(refusal) => refusal,
+    };
+    let code = match refusal {
+        AdministrationRefusal::OwnAccount => ErrorCode::OwnAccount,
+        AdministrationRefusal::AccountOfStaff => ErrorCode::UserIsStaff,
+        AdministrationRefusal::LastAdmin => ErrorCode::LastAdmin,
+        // The API sets no passwords.
+        AdministrationRefusal::UserNotFound
+        | AdministrationRefusal::NotStaff(_)
+        | AdministrationRefusal::Password(_) => ErrorCode::UserNotFound,
+    };
+    let message = match refusal {
+        AdministrationRefusal::UserNotFound => format!("{refusal} Take its id from `users`."),
+        refusal => refusal.to_string(),
+    };
+    Ok(UserPayload { outcome: Err(UserError::field(code, message, &["userId"])) })
+}

@@ -1,0 +1,105 @@
+//! Allowances and lists of them.
+
+use async_graphql::{Context, Object};
+use jishu_entity::allowance;
+
+use super::{Course, Subject, User};
+use crate::graphql::context::ContextExt;
+use crate::graphql::error::{ApiResult, Nullable};
+use crate::graphql::pagination::{Connection, ListNode, PageArgs, connect, wants_rows};
+use crate::graphql::scalar::DateTime;
+use jishu_service::account::Support;
+use jishu_service::allowance::{self as allowances, AllowanceFilter};
+use jishu_service::page::Page;
+
+pub(in crate::graphql) struct GrantedAllowance {
+    row: allowance::Model,
+}
+
+/// Extra time or attempts for all test cards of a user, a subject or a course, or of a user in one of them. Only staff
+/// see it.
+#[Object(name = "Allowance")]
+impl GrantedAllowance {
+    /// The user. Null for all users.
+    async fn user(&self) -> Option<User> {
+        self.row.user_id.map(User::lazy)
+    }
+
+    /// The subject. Null unless the allowance is for one subject.
+    async fn subject(&self, ctx: &Context<'_>) -> Nullable<Subject> {
+        let id = self.row.subject_id?;
+        Some(Subject::load(ctx, id).await)
+    }
+
+    /// The course. Null unless the allowance is for all subjects of a course.
+    async fn course(&self, ctx: &Context<'_>) -> Nullable<Course> {
+        let id = self.row.course_id?;
+        Some(Course::load(ctx, id).await)
+    }
+
+    /// The time added to each sitting, in seconds. 0 for none.
+    async fn extra_seconds(&self) -> i32 {
+        self.row.extra_seconds.unwrap_or_default()
+    }
+
+    /// The number of attempts that each card has at least. Null if the allowance leaves the cards as they are.
+    async fn max_attempts(&self) -> Option<i32> {
+        self.row.max_attempts
+    }
+
+    /// The reason, as staff wrote it. Null if none was given.
+    async fn reason(&self) -> Option<&str> {
+        self.row.reason.as_deref()
+    }
+
+    /// The member of staff who granted it last.
+    async fn granted_by(&self) -> User {
+        User::lazy(self.row.granted_by)
+    }
+
+    /// The time of the latest change.
+    async fn granted_at(&self) -> DateTime {
+        DateTime(self.row.granted_at)
+    }
+}
+
+impl From<allowance::Model> for GrantedAllowance {
+    fn from(row: allowance::Model) -> Self {
+        Self { row }
+    }
+}
+
+impl ListNode for GrantedAllowance {
+    const NAME: &'static str = "Allowance";
+}
+
+pub(in crate::graphql) type AllowanceConnection = Connection<GrantedAllowance, AllowanceTotal>;
+
+pub(in crate::graphql) struct AllowanceTotal {
+    support: Support,
+    filter: AllowanceFilter,
+}
+
+#[Object]
+impl AllowanceTotal {
+    /// The total number of items. Counted only when selected.
+    async fn total_count(&self, ctx: &Context<'_>) -> ApiResult<u64> {
+        Ok(allowances::count(ctx.services()?, self.support, self.filter).await?)
+    }
+}
+
+/// Reads a page of allowances, newest first.
+pub(in crate::graphql) async fn allowance_page(
+    ctx: &Context<'_>,
+    support: Support,
+    filter: AllowanceFilter,
+    args: PageArgs,
+) -> ApiResult<AllowanceConnection> {
+    let request = args.request(ctx, "Allowance")?;
+    let page = if wants_rows(ctx) {
+        allowances::page(ctx.services()?, support, filter, request).await?
+    } else {
+        Page { rows: Vec::new(), has_previous: false, has_next: false }
+    };
+    connect("Allowance", page, |row| row.id.0, GrantedAllowance::from, AllowanceTotal { support, filter })
+}

@@ -1,0 +1,30 @@
+//! Grants of complimentary purchases.
+
+use async_graphql::Object;
+use jishu_entity::purchase_grant;
+
+use super::User;
+
+pub(in crate::graphql) struct PurchaseGrant {
+    row: purchase_grant::Model,
+}
+
+/// The grant of a complimentary purchase.
+#[Object]
+impl PurchaseGrant {
+    /// The member of staff who gave it. Null if the operator of the platform gave it from the command line.
+    async fn granted_by(&self) -> Option<User> {
+        self.row.granted_by.map(User::lazy)
+    }
+
+    /// The reason, as the member of staff wrote it.
+    async fn reason(&self) -> &str {
+        &self.row.reason
+    }
+}
+
+impl From<purchase_grant::Model> for PurchaseGrant {
+    fn from(row: purchase_grant::Model) -> Self {
+        Self { row }
+    }
+}
