@@ -155,7 +155,7 @@ fn read(file: &Path, reason: &str) -> Result<Vec<Row>, Box<dyn std::error::Error
     // Spreadsheets begin a file with a mark of its encoding.
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     let mut reader = ReaderBuilder::new().trim(Trim::All).flexible(true).from_reader(text);
-    let header: Vec<String> = reader.headers()?.iter().map(|name| name.to_ascii_lowercase()).collect();
+    let header: Vec<String> = reader.headers()?.iter().map(str::to_ascii_lowercase).collect();
     for required in REQUIRED_COLUMNS {
         if !header.iter().any(|name| name == required) {
             return Err(format!(
