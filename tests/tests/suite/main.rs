@@ -26,6 +26,7 @@ mod http;
 mod integrity;
 mod layers;
 mod learner;
+mod life;
 mod logs;
 mod migrations;
 mod pages;
