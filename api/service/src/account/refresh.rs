@@ -294,6 +294,15 @@ async fn revoke(
     Ok(())
 }
 
+/// Revokes all tokens of a user, whose row the transaction has locked.
+pub(super) async fn revoke_all(
+    transaction: &DatabaseTransaction,
+    owner: UserId,
+    now: DateTime<Utc>,
+) -> Result<(), DbErr> {
+    revoke(transaction, owner, None, now).await
+}
+
 /// Builds an update that erases successors.
 pub(super) fn without_successor() -> UpdateMany<refresh_token::Entity> {
     refresh_token::Entity::update_many()
