@@ -26,6 +26,8 @@ pub const UNLIMITED: &[&str] = &[
     "--registrations-per-hour=0",
     "--sign-ins-per-minute=0",
     "--sign-in-failures-per-hour=0",
+    "--mails-per-receiver-per-hour=0",
+    "--mail-requests-per-hour=0",
 ];
 
 /// A running server with its database, its clock and the log of its statements.
@@ -66,7 +68,8 @@ impl Node {
             let stop = async {
                 let _ = stopped.await;
             };
-            server::run(listener, of_server, engine, &config, stop).await
+            let channels = server::channels(&config).expect("the templates render");
+            server::run(listener, of_server, (engine, channels), &config, stop).await
         });
         Self { services, origin, stop, serving }
     }
@@ -256,12 +259,19 @@ impl TestApp {
             .expect("a whole number")
     }
 
-    /// Returns the statements since the last call, without the searches for overdue sittings and for rows to
-    /// erase, which the server repeats all the time.
+    /// Returns the statements since the last call, without the searches for overdue sittings, for messages to deliver and
+    /// for rows to erase, which the server repeats all the time.
     #[must_use]
     pub fn take_statements(&self) -> Vec<String> {
         let mut statements = std::mem::take(&mut *self.statements.lock().expect("never poisoned"));
-        let of_tasks = ["test_sessions.expires_at <", "successor_until <=", "sign_in_networks.seen_at <="];
+        let of_tasks = [
+            "test_sessions.expires_at <",
+            "successor_until <=",
+            "sign_in_networks.seen_at <=",
+            "account_links.expires_at <=",
+            "FROM outbox",
+            "UPDATE outbox",
+        ];
         statements.retain(|sql| {
             let sql = sql.replace(['"', '`'], "");
             !of_tasks.iter().any(|part| sql.contains(part))

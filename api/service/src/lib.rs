@@ -22,8 +22,10 @@ pub mod failpoint;
 pub mod integrity;
 pub mod learner;
 pub mod limit;
+pub mod mail;
 pub mod money;
 pub mod name;
+pub mod outbox;
 pub mod page;
 pub mod paper;
 mod placeholder;
@@ -45,7 +47,9 @@ use crate::auth::{AccessTokens, Passwords, Secrets};
 use crate::clock::Clock;
 use crate::database::Database;
 use crate::limit::ClientLimits;
+use crate::outbox::Outbox;
 
+use account::AccountRequests;
 use catalog::Catalog;
 use events::Events;
 use money::TaxRate;
@@ -79,6 +83,12 @@ pub struct Services {
     pub refresh_reuse: chrono::Duration,
     /// How long a refresh token is valid.
     pub refresh_token_ttl: chrono::Duration,
+    /// The messages that other systems get.
+    pub outbox: Arc<Outbox>,
+    /// The requests about accounts that are answered before they are carried out.
+    pub account_requests: Arc<AccountRequests>,
+    /// Whether an account must verify its e-mail address before it can sign in.
+    pub requires_verified_email: bool,
     /// The tax that is included in prices.
     pub tax: TaxRate,
 }

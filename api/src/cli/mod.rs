@@ -20,6 +20,7 @@ mod check;
 mod export;
 mod import;
 mod migrate;
+mod outbox;
 mod question;
 mod repair;
 mod serve;
@@ -86,6 +87,8 @@ enum CliCommand {
     Export(export::ExportArgs),
     /// Correct the key of a question, archive it, or restore it.
     Question(question::QuestionArgs),
+    /// List the messages that wait to be delivered, such as mails, or deliver dead ones after all.
+    Outbox(outbox::OutboxArgs),
     /// Print the GraphQL schema.
     Schema,
     /// Manage accounts.
@@ -167,6 +170,7 @@ impl Cli {
             Some(CliCommand::Import(args)) => import::run(args).await,
             Some(CliCommand::Export(args)) => export::run(args).await,
             Some(CliCommand::Question(args)) => question::run(args).await,
+            Some(CliCommand::Outbox(args)) => outbox::run(args).await,
             Some(CliCommand::Schema) => {
                 print!("{}", crate::graphql::sdl());
                 Ok(())

@@ -4,6 +4,7 @@ mod edge;
 mod graphql;
 mod listen;
 mod live;
+mod mail;
 mod sittings;
 
 use std::ffi::OsStr;
@@ -21,6 +22,7 @@ pub use edge::{EdgeConfig, ForwardedHeader};
 pub use graphql::GraphqlConfig;
 pub use listen::ListenAddress;
 pub use live::LiveConfig;
+pub use mail::MailConfig;
 pub use sittings::SittingsConfig;
 
 /// The database to use.
@@ -171,6 +173,9 @@ pub struct ServeConfig {
     /// Subscriptions.
     #[command(flatten)]
     pub live: LiveConfig,
+    /// Mail.
+    #[command(flatten)]
+    pub mail: MailConfig,
     /// Sittings.
     #[command(flatten)]
     pub sittings: SittingsConfig,

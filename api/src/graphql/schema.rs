@@ -42,6 +42,7 @@ const LISTS: ListLengths = &[
     ("Query.nodes", ListLength::Argument("ids")),
     ("QuestionExport.losses", SHORT_LIST),
     ("QuestionVersion.options", SHORT_LIST),
+    ("RequestedPayload.userErrors", SHORT_LIST),
     ("SessionQuestion.options", SHORT_LIST),
     ("SessionResult.byTopic", SHORT_LIST),
     ("SetQuestionArchivedPayload.userErrors", SHORT_LIST),
@@ -50,6 +51,7 @@ const LISTS: ListLengths = &[
     ("TestSession.questions", ListLength::Items(MAX_QUESTIONS_PER_TEST.unsigned_abs())),
     ("TestSessionPayload.userErrors", SHORT_LIST),
     ("UpdateTestSettingsPayload.userErrors", SHORT_LIST),
+    ("UserPayload.userErrors", SHORT_LIST),
 ];
 
 /// The executable schema.

@@ -4,6 +4,7 @@
 #![recursion_limit = "256"]
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test ends where it fails")]
 
+mod account_links;
 mod accounts;
 mod cart;
 mod catalogue;
@@ -19,7 +20,9 @@ mod integrity;
 mod layers;
 mod learner;
 mod logs;
+mod mail;
 mod migrations;
+mod outbox;
 mod pages;
 mod passwords;
 mod plan;

@@ -1,8 +1,10 @@
 //! The mutation root, with one file for each topic.
 
 mod account;
+mod account_links;
 mod cart;
 mod extra_time;
+mod profile;
 mod purchase;
 mod question_bank;
 mod question_key;
@@ -15,6 +17,8 @@ use async_graphql::MergedObject;
 #[derive(Default, MergedObject)]
 pub struct Mutation(
     account::AccountMutation,
+    account_links::AccountLinksMutation,
+    profile::ProfileMutation,
     cart::CartMutation,
     purchase::PurchaseMutation,
     extra_time::ExtraTimeMutation,

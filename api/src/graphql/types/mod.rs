@@ -22,6 +22,7 @@ mod subject;
 mod test_session;
 mod user;
 mod user_error;
+mod user_payload;
 
 pub(super) use authored_question::{
     AuthoredQuestion, AuthoredQuestionConnection, authored_option, question_page,
@@ -52,3 +53,4 @@ pub(super) use user_error::{
     AnswersError, AttemptsExhaustedError, ErrorCode, NO_SUCH_SUBJECT, PriceChangedError, UserError,
     user_errors,
 };
+pub(super) use user_payload::UserPayload;
