@@ -200,9 +200,11 @@ impl Mailer {
 /// file in the folder of mails would be hard to read.
 fn part(content_type: ContentType, text: String) -> SinglePart {
     let is_plain = text.is_ascii() && text.lines().all(|line| line.len() <= MAX_LINE_BYTES);
-    let body = match is_plain {
-        true => Body::new_with_encoding(text, ContentTransferEncoding::SevenBit).unwrap_or_else(Body::new),
-        false => Body::new(text),
+    let body = if is_plain && !text.contains('\0') {
+        let lines = text.lines().collect::<Vec<_>>().join("\r\n");
+        Body::dangerous_pre_encoded(lines.into_bytes(), ContentTransferEncoding::SevenBit)
+    } else {
+        Body::new(text)
     };
     SinglePart::builder().header(content_type).body(body)
 }

@@ -23,6 +23,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 pub use operator::{OutboxEntry, list, retry};
+pub use retention::erase_old;
 pub use worker::keep_delivering;
 
 use crate::auth::Secrets;

@@ -30,7 +30,7 @@ struct Erase {
 ///
 /// # Errors
 /// Returns the database's error.
-pub(super) async fn erase_old(services: &Services) -> Result<(), Fault> {
+pub async fn erase_old(services: &Services) -> Result<(), Fault> {
     let policy = WritePolicy::idempotent("outbox.erase");
     loop {
         let now = services.clock.now();
