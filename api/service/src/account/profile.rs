@@ -73,7 +73,9 @@ pub async fn update_profile(
     let mut mails = None;
     if let Some(email) = &email {
         let password = change.current_password.as_deref().unwrap_or_default();
-        confirm(services, client, user.id, password).await.map_err(|error| error.map(of_password))?;
+        confirm(services, client, user.id, password)
+            .await
+            .map_err(|error| error.map(|refusal| of_password(&refusal)))?;
         is_taken = by_email(services.database.reader(), email).await?.is_some();
         if is_taken && !services.requires_verified_email {
             return Err(ProfileRefusal::EmailTaken.into());
@@ -104,9 +106,9 @@ pub async fn update_profile(
     Ok(updated)
 }
 
-fn of_password(refusal: SignInRefusal) -> ProfileRefusal {
+fn of_password(refusal: &SignInRefusal) -> ProfileRefusal {
     match refusal {
-        SignInRefusal::TooMany(wait) => ProfileRefusal::TooMany(wait),
+        SignInRefusal::TooMany(wait) => ProfileRefusal::TooMany(*wait),
         SignInRefusal::InvalidCredentials | SignInRefusal::EmailNotVerified => ProfileRefusal::WrongPassword,
     }
 }
