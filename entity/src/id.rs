@@ -51,4 +51,8 @@ ids! {
     RefundId,
     /// The id of a row of `allowances`.
     AllowanceId,
+    /// The id of a row of `account_links`.
+    AccountLinkId,
+    /// The id of a row of `outbox`.
+    OutboxMessageId,
 }

@@ -5,6 +5,7 @@
 //! in minor units of the course's currency, such as paise or cents. Times are in UTC, with microseconds. This crate
 //! does not depend on GraphQL or HTTP.
 
+pub mod account_link;
 pub mod allowance;
 pub mod audit_event;
 pub mod blueprint_part;
@@ -14,6 +15,7 @@ pub mod entitlement;
 pub mod extra_time;
 pub mod id;
 pub mod mock_test_attempt;
+pub mod outbox_message;
 pub mod paper;
 pub mod paper_question;
 pub mod paper_revision;
@@ -38,7 +40,7 @@ pub mod topic_total;
 pub mod user;
 
 pub use id::{
-    AllowanceId, AuditEventId, CourseId, MockTestAttemptId, PaperId, PurchaseId, PurchaseRequestId,
-    QuestionCorrectionId, QuestionId, QuestionVersionId, RefreshTokenId, RefundId, SignInNetworkId,
-    SubjectId, TestSessionId, TopicId, UserId,
+    AccountLinkId, AllowanceId, AuditEventId, CourseId, MockTestAttemptId, OutboxMessageId, PaperId,
+    PurchaseId, PurchaseRequestId, QuestionCorrectionId, QuestionId, QuestionVersionId, RefreshTokenId,
+    RefundId, SignInNetworkId, SubjectId, TestSessionId, TopicId, UserId,
 };

@@ -55,6 +55,8 @@ pub struct Model {
     pub status: UserStatus,
     /// The time of the registration.
     pub created_at: DateTimeUtc,
+    /// The time when the user proved that they receive mail at `email`. Null if they have not.
+    pub email_verified_at: Option<DateTimeUtc>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

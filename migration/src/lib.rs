@@ -16,6 +16,7 @@ mod m20261128_000006_question_corrections;
 mod m20261128_000007_sign_in;
 mod m20261128_000008_checks;
 mod m20261129_000009_shop;
+mod m20261129_000010_outbox;
 mod portable;
 mod steps;
 
@@ -35,6 +36,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261128_000007_sign_in::Migration),
             Box::new(m20261128_000008_checks::Migration),
             Box::new(m20261129_000009_shop::Migration),
+            Box::new(m20261129_000010_outbox::Migration),
         ]
     }
 }

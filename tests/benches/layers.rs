@@ -92,7 +92,8 @@ async fn serve(role: &str) {
     } else {
         let engine = config.graphql.engine().expect("no manifest");
         let never = std::future::pending();
-        server::run(listener, services, engine, &config, never).await.expect("it serves");
+        let channels = server::channels(&config).expect("the templates render");
+        server::run(listener, services, (engine, channels), &config, never).await.expect("it serves");
     }
 }
 

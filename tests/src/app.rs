@@ -26,6 +26,8 @@ pub const UNLIMITED: &[&str] = &[
     "--registrations-per-hour=0",
     "--sign-ins-per-minute=0",
     "--sign-in-failures-per-hour=0",
+    "--mails-per-receiver-per-hour=0",
+    "--mail-requests-per-hour=0",
 ];
 
 /// A running server with its database, its clock and the log of its statements.
@@ -66,7 +68,8 @@ impl Node {
             let stop = async {
                 let _ = stopped.await;
             };
-            server::run(listener, of_server, engine, &config, stop).await
+            let channels = server::channels(&config).expect("the templates render");
+            server::run(listener, of_server, (engine, channels), &config, stop).await
         });
         Self { services, origin, stop, serving }
     }
@@ -257,7 +260,7 @@ impl TestApp {
     }
 
     /// Returns the statements since the last call. Leaves out the searches that the server repeats all the time: for
-    /// overdue sittings, ended terms, deactivated accounts and rows to erase.
+    /// overdue sittings, ended terms, deactivated accounts, messages to deliver and rows to erase.
     #[must_use]
     pub fn take_statements(&self) -> Vec<String> {
         let mut statements = std::mem::take(&mut *self.statements.lock().expect("never poisoned"));
@@ -267,6 +270,9 @@ impl TestApp {
             "successor_until <=",
             "sign_in_networks.seen_at <=",
             "INNER JOIN audit_events",
+            "account_links.expires_at <=",
+            "FROM outbox",
+            "UPDATE outbox",
         ];
         statements.retain(|sql| {
             let sql = sql.replace(['"', '`'], "");

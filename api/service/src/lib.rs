@@ -29,8 +29,10 @@ pub mod failpoint;
 pub mod integrity;
 pub mod learner;
 pub mod limit;
+pub mod mail;
 pub mod money;
 pub mod name;
+pub mod outbox;
 pub mod page;
 pub mod paper;
 pub mod people;
@@ -56,8 +58,9 @@ use crate::auth::{AccessTokens, Passwords, Secrets};
 use crate::clock::Clock;
 use crate::database::Database;
 use crate::limit::ClientLimits;
+use crate::outbox::Outbox;
 
-use account::DeactivatedAccounts;
+use account::{AccountRequests, DeactivatedAccounts};
 use catalog::Catalog;
 use events::Events;
 use paper::Papers;
@@ -95,6 +98,12 @@ pub struct Services {
     pub refresh_token_ttl: chrono::Duration,
     /// The time zone of the platform, for reports by day and month.
     pub time_zone: chrono_tz::Tz,
+    /// The messages that other systems get.
+    pub outbox: Arc<Outbox>,
+    /// The requests about accounts that are answered before they are carried out.
+    pub account_requests: Arc<AccountRequests>,
+    /// Whether an account must verify its e-mail address before it can sign in.
+    pub requires_verified_email: bool,
     /// The tax of purchases.
     pub tax: Arc<TaxPolicy>,
 }

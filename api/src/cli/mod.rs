@@ -22,6 +22,7 @@ mod check;
 mod export;
 mod import;
 mod migrate;
+mod outbox;
 mod question;
 mod repair;
 mod report;
@@ -95,6 +96,8 @@ enum CliCommand {
     Audit(audit::AuditArgs),
     /// Print reports.
     Report(report::ReportArgs),
+    /// List the messages that wait to be delivered, such as mails, or deliver dead ones after all.
+    Outbox(outbox::OutboxArgs),
     /// Print the GraphQL schema.
     Schema,
     /// Manage accounts.
@@ -179,6 +182,7 @@ impl Cli {
             Some(CliCommand::Question(args)) => question::run(args).await,
             Some(CliCommand::Audit(args)) => audit::run(args).await,
             Some(CliCommand::Report(args)) => report::run(args).await,
+            Some(CliCommand::Outbox(args)) => outbox::run(args).await,
             Some(CliCommand::Schema) => {
                 print!("{}", crate::graphql::sdl());
                 Ok(())

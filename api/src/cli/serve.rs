@@ -36,6 +36,7 @@ pub(super) async fn run(config: ServeConfig) -> CommandResult {
     // The port and the manifest come first, because their failure leaves nothing behind.
     let bound = bind(&config.listen).await?;
     let engine = config.graphql.engine()?;
+    let channels = server::channels(&config)?;
     let options = config.database_options();
     let database = tokio::select! {
         database = Database::connect(&options) => database?,
@@ -47,7 +48,7 @@ pub(super) async fn run(config: ServeConfig) -> CommandResult {
     };
     let served = match started {
         Ok(Some((services, listener))) => {
-            server::run(listener, services, engine, &config, stop).await.map_err(Into::into)
+            server::run(listener, services, (engine, channels), &config, stop).await.map_err(Into::into)
         }
         Ok(None) => Ok(()),
         Err(error) => Err(error),
@@ -106,6 +107,9 @@ async fn start(
             "this build does not embed GraphiQL, so its page loads it from cdn.jsdelivr.net; install npm and build \
              again to embed it"
         );
+    }
+    if config.mail.smtp_url.is_none() && config.mail.mail_folder.is_none() {
+        tracing::info!("mails are not sent; give --smtp-url or --mail-folder");
     }
     tracing::info!(%address, "the server is listening");
     if config.demo {

@@ -87,6 +87,16 @@ pub struct EdgeConfig {
     #[arg(long, env = "JISHU_SIGN_IN_FAILURES_PER_HOUR", default_value_t = 20, value_name = "COUNT")]
     pub sign_in_failures_per_hour: u32,
 
+    /// Maximum number of mails to one e-mail address per hour on this node that requests can cause, such as requests for
+    /// a new password. 0 means no limit.
+    #[arg(long, env = "JISHU_MAILS_PER_RECEIVER_PER_HOUR", default_value_t = 6, value_name = "COUNT")]
+    pub mails_per_receiver_per_hour: u32,
+
+    /// Maximum number of requests that can cause a mail from one address (a /64 network of IPv6) per hour on this node.
+    /// 0 means no limit.
+    #[arg(long, env = "JISHU_MAIL_REQUESTS_PER_HOUR", default_value_t = 500, value_name = "COUNT")]
+    pub mail_requests_per_hour: u32,
+
     /// The networks of proxies that are trusted to name the address of the client, such as 10.0.0.0/8,fd00::/8. Without
     /// this, the address of a client is that of its connection.
     #[arg(long, env = "JISHU_TRUSTED_PROXIES", value_delimiter = ',', value_name = "NETWORKS",
@@ -131,6 +141,8 @@ impl EdgeConfig {
             registrations_per_hour: self.registrations_per_hour,
             sign_ins_per_minute: self.sign_ins_per_minute,
             sign_in_failures_per_hour: self.sign_in_failures_per_hour,
+            mails_per_receiver_per_hour: self.mails_per_receiver_per_hour,
+            mail_requests_per_hour: self.mail_requests_per_hour,
         }
     }
 }

@@ -4,6 +4,7 @@ mod edge;
 mod graphql;
 mod listen;
 mod live;
+mod mail;
 mod sittings;
 mod tax;
 mod time_zone;
@@ -21,6 +22,7 @@ pub use edge::{EdgeConfig, ForwardedHeader};
 pub use graphql::GraphqlConfig;
 pub use listen::ListenAddress;
 pub use live::LiveConfig;
+pub use mail::MailConfig;
 pub use sittings::SittingsConfig;
 pub use tax::TaxConfig;
 pub use time_zone::TimeZoneConfig;
@@ -173,6 +175,9 @@ pub struct ServeConfig {
     /// Subscriptions.
     #[command(flatten)]
     pub live: LiveConfig,
+    /// Mail.
+    #[command(flatten)]
+    pub mail: MailConfig,
     /// Sittings.
     #[command(flatten)]
     pub sittings: SittingsConfig,

@@ -51,6 +51,7 @@ const LISTS: ListLengths = &[
     ("Refund.lines", SHORT_LIST),
     ("RefundPayload.userErrors", SHORT_LIST),
     ("SalesReport.rows", ListLength::Items(MAX_SALES_ROWS)),
+    ("RequestedPayload.userErrors", SHORT_LIST),
     ("SessionQuestion.options", SHORT_LIST),
     ("SessionResult.byTopic", SHORT_LIST),
     ("SetQuestionArchivedPayload.userErrors", SHORT_LIST),

@@ -8,6 +8,7 @@ mod permits;
 mod response_body;
 mod socket;
 
+use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,13 +22,16 @@ use crate::graphql;
 use crate::http::{self, ShutdownSignal};
 use background_tasks::BackgroundTasks;
 use graphql_engine::EngineOptions;
-use jishu_service::account::DeactivatedAccounts;
+use jishu_entity::outbox_message::OutboxChannel;
+use jishu_service::account::{AccountRequests, DeactivatedAccounts};
 use jishu_service::auth::{AccessTokens, KeyError, KeyRing, PasswordError, Passwords};
 use jishu_service::catalog::Catalog;
 use jishu_service::clock::Clock;
 use jishu_service::database::Database;
 use jishu_service::events::Events;
 use jishu_service::limit::ClientLimits;
+use jishu_service::mail::{Mailer, SmtpError, TemplateError};
+use jishu_service::outbox::{self, Channel, Outbox};
 use jishu_service::paper::Papers;
 use jishu_service::session::{self, SittingState};
 use jishu_service::{Services, account, expiry};
@@ -44,10 +48,19 @@ pub enum ServerStartError {
     /// Password hashing could not be set up.
     #[error(transparent)]
     Passwords(#[from] PasswordError),
+    /// The mail server cannot be used.
+    #[error(transparent)]
+    Smtp(#[from] SmtpError),
+    /// A template of a mail cannot be used.
+    #[error(transparent)]
+    Templates(#[from] TemplateError),
     /// A database operation failed.
     #[error("a database operation failed at start: {0}")]
     Database(#[from] sea_orm::DbErr),
 }
+
+/// The channels of the outbox.
+pub type Channels = Arc<HashMap<OutboxChannel, Arc<dyn Channel>>>;
 
 /// Builds the services of a server.
 ///
@@ -93,8 +106,20 @@ pub async fn services(
         refresh_reuse: chrono::TimeDelta::seconds(config.refresh_reuse_seconds),
         refresh_token_ttl: chrono::TimeDelta::days(config.refresh_token_days),
         time_zone: config.time_zone.time_zone,
+        outbox: Arc::new(Outbox::new(config.mail.timeout())),
+        account_requests: Arc::new(AccountRequests::default()),
+        requires_verified_email: config.mail.require_verified_email,
         tax: Arc::new(config.tax.policy()),
     })
+}
+
+/// Builds the channels over which messages of the outbox leave the server.
+///
+/// # Errors
+/// Fails if the mail server or a template cannot be used.
+pub fn channels(config: &ServeConfig) -> Result<Channels, ServerStartError> {
+    let mailer: Arc<dyn Channel> = Arc::new(Mailer::new(config.mail.options()?)?);
+    Ok(Arc::new(HashMap::from([(OutboxChannel::Mail, mailer)])))
 }
 
 /// Returns the file of signing keys that belongs to an SQLite file: `jishu.db.keys.pem` for `jishu.db`. Returns None
@@ -118,7 +143,7 @@ pub(crate) fn key_file_beside(url: &str) -> Option<PathBuf> {
 pub async fn run(
     listener: TcpListener,
     services: Services,
-    engine: EngineOptions,
+    (engine, channels): (EngineOptions, Channels),
     config: &ServeConfig,
     stop: impl Future<Output = ()>,
 ) -> std::io::Result<()> {
@@ -146,6 +171,10 @@ pub async fn run(
     tasks.start("expiry", move || expiry::keep_ending(expiry_services.clone(), interval));
     let cleaning_services = services.clone();
     tasks.start("cleaning", move || account::keep_clean(cleaning_services.clone()));
+    let requests_services = services.clone();
+    tasks.start("requests about accounts", move || account::keep_answering(requests_services.clone()));
+    let outbox_services = services.clone();
+    tasks.start("outbox", move || outbox::keep_delivering(outbox_services.clone(), Arc::clone(&channels)));
     let routes = |shutdown| http::router(engine, services, &config.edge, config.live, shutdown);
     serve(listener, routes, &config.edge, config.drain(), stop).await;
     Ok(())

@@ -80,7 +80,10 @@ async fn serve(url: &str) {
     let services = server::services(&config, database, Arc::new(SystemClock)).await.expect("the services");
     let listener = TcpListener::bind(config.listen.to_string()).await.expect("the port is free");
     let engine = config.graphql.engine().expect("no manifest");
-    server::run(listener, services, engine, &config, std::future::pending()).await.expect("it serves");
+    let channels = server::channels(&config).expect("the templates render");
+    server::run(listener, services, (engine, channels), &config, std::future::pending())
+        .await
+        .expect("it serves");
 }
 
 async fn measure(backend: Backend) {

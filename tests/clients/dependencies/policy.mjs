@@ -4,6 +4,7 @@
 export const ALLOWED_LICENCES = [
   "MIT",
   "MIT-0",
+  "0BSD",
   "Zlib",
   "ISC",
   "BSD-2-Clause",
@@ -16,7 +17,7 @@ export const ALLOWED_LICENCES = [
 ];
 
 /** Further licences that packages of the GraphiQL page may have. */
-export const ALLOWED_IN_PAGE = ["0BSD", "PSF-2.0"];
+export const ALLOWED_IN_PAGE = ["PSF-2.0"];
 
 /** Licences of crates that only the tests use. They are not part of the binary. */
 export const ALLOWED_IN_TESTS = ["MPL-2.0"];

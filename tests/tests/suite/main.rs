@@ -4,6 +4,7 @@
 #![recursion_limit = "256"]
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test ends where it fails")]
 
+mod account_links;
 mod accounts;
 mod allowances;
 mod audit;
@@ -28,7 +29,9 @@ mod layers;
 mod learner;
 mod life;
 mod logs;
+mod mail;
 mod migrations;
+mod outbox;
 mod pages;
 mod passwords;
 mod people;

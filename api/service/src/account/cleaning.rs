@@ -1,12 +1,13 @@
-//! Erases rows that are stored for a limited time: successors of refresh tokens, and networks of sign-ins.
+//! Erases rows that are stored for a limited time: successors of refresh tokens, networks of sign-ins, and links in mails.
 
 use std::convert::Infallible;
 use std::time::Duration;
 
-use jishu_entity::{RefreshTokenId, SignInNetworkId, refresh_token, sign_in_network};
+use jishu_entity::{AccountLinkId, RefreshTokenId, SignInNetworkId};
+use jishu_entity::{account_link, refresh_token, sign_in_network};
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QuerySelect};
 
-use super::{hashes, network, refresh};
+use super::{hashes, links, network, refresh};
 use crate::Services;
 use crate::database::WritePolicy;
 use crate::error::{Error, Fault};
@@ -38,7 +39,7 @@ pub async fn keep_clean(services: Services) {
 }
 
 /// Erases the successors that can no longer be returned, and the networks from which the account has not signed in for
-/// a long time. Returns the number of rows.
+/// a long time, and the links that stopped working. Returns the number of rows.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -48,10 +49,11 @@ pub async fn erase_old(services: &Services) -> Result<usize, Fault> {
     loop {
         let tokens = refresh::with_old_successor(services, MAX_ROWS_PER_TRANSACTION as u64).await?;
         let networks = old_networks(services).await?;
-        let found = tokens.len().max(networks.len());
-        erased += tokens.len() + networks.len();
+        let links = links::old(services, MAX_ROWS_PER_TRANSACTION as u64).await?;
+        let found = tokens.len().max(networks.len()).max(links.len());
+        erased += tokens.len() + networks.len() + links.len();
         if found > 0 {
-            let erase = Erase { tokens, networks };
+            let erase = Erase { tokens, networks, links };
             services
                 .database
                 .write(policy, erase, |transaction, erase| {
@@ -64,6 +66,9 @@ pub async fn erase_old(services: &Services) -> Result<usize, Fault> {
                         let networks = erase.networks.iter().copied();
                         let delete = sign_in_network::Entity::delete_many();
                         delete.filter(sign_in_network::Column::Id.is_in(networks)).exec(transaction).await?;
+                        let links = erase.links.iter().copied();
+                        let delete = account_link::Entity::delete_many();
+                        delete.filter(account_link::Column::Id.is_in(links)).exec(transaction).await?;
                         Ok::<_, Error<Infallible>>(())
                     })
                 })
@@ -78,6 +83,7 @@ pub async fn erase_old(services: &Services) -> Result<usize, Fault> {
 struct Erase {
     tokens: Vec<RefreshTokenId>,
     networks: Vec<SignInNetworkId>,
+    links: Vec<AccountLinkId>,
 }
 
 async fn old_networks(services: &Services) -> Result<Vec<SignInNetworkId>, DbErr> {

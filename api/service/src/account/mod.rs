@@ -4,13 +4,19 @@ mod administration;
 mod cleaning;
 mod deactivated;
 mod hashes;
+mod links;
 mod network;
+mod new_password;
+mod profile;
 mod refresh;
+mod requests;
 mod sign_in;
 mod staff;
 mod validation;
+mod verification;
 
 use chrono::{DateTime, Utc};
+use jishu_entity::account_link::LinkPurpose;
 use jishu_entity::user::{Role, UserStatus};
 use jishu_entity::{UserId, user};
 use sea_orm::{
@@ -22,11 +28,19 @@ use serde_json::json;
 pub use administration::{Actor, AdministrationRefusal, set_password, set_role, set_status, set_status_in};
 pub use cleaning::{erase_old, keep_clean};
 pub use deactivated::DeactivatedAccounts;
+pub use links::LinkInvalid;
+use links::NewLink;
+pub use new_password::{PasswordRefusal, change_password, reset_password};
+pub use profile::{ProfileChange, ProfileRefusal, update_profile};
 pub use refresh::{InvalidToken, RefreshRefusal, logout, refresh};
+use requests::AccountRequest;
+pub use requests::{AccountRequests, RequestRefusal, keep_answering, request_password_reset};
 use sign_in::NewSession;
 pub use sign_in::{SignInRefusal, SignedIn, login};
 pub use staff::{Admin, Author, NotStaff, Support};
+use validation::ValidFields;
 pub use validation::{InvalidField, MIN_PASSWORD_CHARS};
+pub use verification::{ResendRefusal, VerifyRefusal, resend_verification, verify};
 
 use super::Services;
 use super::audit::{self, StateChange};
@@ -65,7 +79,7 @@ pub enum RegisterRefusal {
 
 impl Refusal for RegisterRefusal {}
 
-/// Makes an account.
+/// Makes an account whose e-mail address counts as verified, because the operator vouches for it.
 ///
 /// # Errors
 /// See [`RegisterRefusal`].
@@ -76,7 +90,7 @@ pub async fn create(
     create_in(&services.database, &services.passwords, services.clock.now(), registration).await
 }
 
-/// Makes an account without a running server.
+/// Makes an account without a running server. See [`create`].
 ///
 /// # Errors
 /// See [`RegisterRefusal`].
@@ -86,10 +100,24 @@ pub async fn create_in(
     now: DateTime<Utc>,
     registration: Registration,
 ) -> Result<user::Model, Error<RegisterRefusal>> {
-    insert(Resources { database, passwords, now }, registration, None).await
+    let (role, password) = (registration.role, registration.password.clone());
+    let fields = validation::check(&registration).map_err(RegisterRefusal::Invalid)?;
+    let hash = passwords.hash(password).await?;
+    let row = user::ActiveModel { email_verified_at: Set(Some(now)), ..row(fields, role, hash, now) };
+    store(database, row, None, None).await
 }
 
-/// Makes an account and signs in to it, or does neither.
+/// The outcome of a registration.
+#[derive(Clone, Debug)]
+pub enum Registered {
+    /// The account was made, and its user is signed in.
+    SignedIn(Box<SignedIn>),
+    /// The address must be verified first. A mail goes there: with a link, or with the news that it has an account.
+    Requested,
+}
+
+/// Makes an account and signs in to it, or does neither. Sends a link that verifies its address. If accounts must verify
+/// their addresses, the outcome is the same for every address, and nobody is signed in.
 ///
 /// # Errors
 /// See [`RegisterRefusal`].
@@ -97,60 +125,73 @@ pub async fn register(
     services: &Services,
     client: ClientAddress,
     registration: Registration,
-) -> Result<SignedIn, Error<RegisterRefusal>> {
+) -> Result<Registered, Error<RegisterRefusal>> {
     let attempt = services.limits.sign_in.register(client).map_err(|wait| {
         security::too_many_requests(client, "registrations", wait);
         RegisterRefusal::TooMany(wait)
     })?;
-    let session = NewSession::new(services, client).map_err(Fault::from)?;
-    let resources =
-        Resources { database: &services.database, passwords: &services.passwords, now: services.clock.now() };
-    let user = match insert(resources, registration, Some(session.clone())).await {
-        Ok(user) => user,
-        Err(error) => {
-            // Counts as a failure: trying many e-mail addresses shows which of them have accounts.
-            match &error {
-                Error::Refused(RegisterRefusal::EmailTaken) => {
-                    security::sign_in_failed(client, "address taken", None);
-                    attempt.failed();
-                }
-                _ => attempt.undecided(),
-            }
-            return Err(error);
+    let registered = register_admitted(services, client, registration).await;
+    match &registered {
+        Ok(_) => attempt.succeeded(),
+        // Counts as a failure: trying many e-mail addresses shows which of them have accounts.
+        Err(Error::Refused(RegisterRefusal::EmailTaken)) => {
+            security::sign_in_failed(client, "address taken", None);
+            attempt.failed();
         }
-    };
-    attempt.succeeded();
-    Ok(session.signed_in(services, user)?)
+        Err(_) => attempt.undecided(),
+    }
+    registered
 }
 
-/// The resources for making an account.
-struct Resources<'a> {
-    database: &'a Database,
-    passwords: &'a Passwords,
-    now: DateTime<Utc>,
-}
-
-/// Validates and stores an account. With a session, also stores that in the same transaction.
-async fn insert(
-    Resources { database, passwords, now }: Resources<'_>,
+async fn register_admitted(
+    services: &Services,
+    client: ClientAddress,
     registration: Registration,
-    session: Option<NewSession>,
-) -> Result<user::Model, Error<RegisterRefusal>> {
-    let checked = validation::check(&registration).map_err(RegisterRefusal::Invalid)?;
-    let password_hash = passwords.hash(registration.password).await?;
-    let row = user::ActiveModel {
+) -> Result<Registered, Error<RegisterRefusal>> {
+    let (role, password) = (registration.role, registration.password.clone());
+    let fields = validation::check(&registration).map_err(RegisterRefusal::Invalid)?;
+    let email = fields.email.clone();
+    if services.requires_verified_email {
+        services.limits.mail.take(client, &email).map_err(RegisterRefusal::TooMany)?;
+        let hash = services.passwords.hash(password).await?;
+        let row = Box::new(row(fields, role, hash, services.clock.now()));
+        services.account_requests.add(AccountRequest::Register { row, email })?;
+        return Ok(Registered::Requested);
+    }
+    let hash = services.passwords.hash(password).await?;
+    let session = NewSession::new(services, client).map_err(Fault::from)?;
+    let link = NewLink::new(services, LinkPurpose::VerifyEmail, &email)?;
+    let row = row(fields, role, hash, services.clock.now());
+    let user = store(&services.database, row, Some(session.clone()), Some(link)).await?;
+    services.outbox.wake();
+    Ok(Registered::SignedIn(Box::new(session.signed_in(services, user)?)))
+}
+
+/// Makes the row of an account whose e-mail address is not verified.
+fn row(fields: ValidFields, role: Role, password_hash: String, now: DateTime<Utc>) -> user::ActiveModel {
+    user::ActiveModel {
         id: NotSet,
-        name: Set(checked.name),
-        email: Set(checked.email),
+        name: Set(fields.name),
+        email: Set(fields.email),
         password_hash: Set(password_hash),
-        role: Set(registration.role),
+        role: Set(role),
         status: Set(UserStatus::Active),
         created_at: Set(now),
-    };
+        email_verified_at: Set(None),
+    }
+}
+
+/// Stores an account. Stores its first session and the link that verifies its address in the same transaction, if given.
+async fn store(
+    database: &Database,
+    row: user::ActiveModel,
+    session: Option<NewSession>,
+    link: Option<NewLink>,
+) -> Result<user::Model, Error<RegisterRefusal>> {
     let policy = WritePolicy::not_idempotent("account.create");
     let key = QueueKey::registration(row.email.as_ref());
     database
-        .write_for(key, policy, (row, session), |transaction, (row, session)| {
+        .write_for(key, policy, (row, session, link), |transaction, (row, session, link)| {
             Box::pin(async move {
                 let user = row.clone().insert(transaction).await.map_err(|error| match error.sql_err() {
                     Some(SqlErr::UniqueConstraintViolation(_)) => RegisterRefusal::EmailTaken.into(),
@@ -159,6 +200,9 @@ async fn insert(
                 audit(transaction, &user, "user.registered").await?;
                 if let Some(session) = session {
                     session.insert(transaction, user.id).await?;
+                }
+                if let Some(link) = link {
+                    link.insert(transaction, user.id).await?;
                 }
                 Ok(user)
             })

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::network::{self, NetworkVisit};
 use super::validation::fold_email;
-use super::{by_email, hashes};
+use super::{by_email, by_id, hashes, verification};
 use crate::Services;
 use crate::auth::{
     AccessToken, MAX_PASSWORD_BYTES, PasswordVerdict, RefreshToken, RefreshTokenError, TimedVerdict, Viewer,
@@ -43,6 +43,9 @@ pub enum SignInRefusal {
     /// which.
     #[error("The e-mail address or the password is not right.")]
     InvalidCredentials,
+    /// The password is right, but the account must verify its e-mail address first. A new mail is on its way.
+    #[error("This e-mail address is not verified yet. Open the link in the mail that we sent you.")]
+    EmailNotVerified,
     /// Too many attempts came from this network address, or too many attempts on this account failed.
     #[error("Too many attempts. Try again in {} seconds.", .0.seconds())]
     TooMany(RetryAfter),
@@ -60,9 +63,41 @@ pub async fn login(
     email: &str,
     password: String,
 ) -> Result<SignedIn, Error<SignInRefusal>> {
+    let (user, is_outdated) = authenticate(services, client, email, &password).await?;
+    if services.requires_verified_email && user.email_verified_at.is_none() {
+        verification::remind(services, client, &user).await?;
+        return Err(SignInRefusal::EmailNotVerified.into());
+    }
+    let rehash = if is_outdated { hashes::replacement(services, &user, password).await } else { None };
+    begin(services, client, user, rehash).await
+}
+
+/// Checks the password of a user who is signed in. Failures count as failed sign-ins of the account.
+///
+/// # Errors
+/// See [`SignInRefusal`].
+pub(super) async fn confirm(
+    services: &Services,
+    client: ClientAddress,
+    user: UserId,
+    password: &str,
+) -> Result<user::Model, Error<SignInRefusal>> {
+    let found = by_id(services, user).await?.ok_or(SignInRefusal::InvalidCredentials)?;
+    let (confirmed, _is_outdated) = authenticate(services, client, &found.email, password).await?;
+    // The address may have gone to another account since it was read.
+    if confirmed.id == user { Ok(confirmed) } else { Err(SignInRefusal::InvalidCredentials.into()) }
+}
+
+/// Checks an e-mail address and a password within the budgets. Returns the account, and whether its hash is outdated.
+async fn authenticate(
+    services: &Services,
+    client: ClientAddress,
+    email: &str,
+    password: &str,
+) -> Result<(user::Model, bool), Error<SignInRefusal>> {
     let folded = fold_email(email);
     let attempt = admit(services, client, &folded).await?;
-    let checked = match check_password(services, email, &password).await {
+    let checked = match check_password(services, email, password).await {
         Ok(checked) => checked,
         Err(error) => {
             attempt.undecided();
@@ -83,8 +118,7 @@ pub async fn login(
         }
     };
     attempt.succeeded();
-    let rehash = if is_outdated { hashes::replacement(services, &user, password).await } else { None };
-    begin(services, client, user, rehash).await
+    Ok((user, is_outdated))
 }
 
 /// Admits an attempt, or refuses it if a budget is spent. An account that signed in from there before has another

@@ -10,7 +10,7 @@ pub const MIN_PASSWORD_CHARS: usize = 8;
 
 const MAX_NAME_CHARS: usize = 200;
 /// Maximum length of an e-mail address: the limit of RFC 5321, section 4.5.3.1.3, without the two brackets of a path.
-const MAX_EMAIL_BYTES: usize = 254;
+pub(super) const MAX_EMAIL_BYTES: usize = 254;
 
 /// A problem with a field. The message is for the person who filled it in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,16 +43,29 @@ pub(super) struct ValidFields {
 /// Checks all fields, and returns all problems at once.
 pub(super) fn check(registration: &Registration) -> Result<ValidFields, Vec<InvalidField>> {
     let mut invalid = Vec::new();
-    let name = registration.name.trim();
-    if name.chars().count() > MAX_NAME_CHARS || !is_readable(name) {
-        invalid.push(InvalidField::Name);
+    let name = check_name(&registration.name).map_err(|error| invalid.push(error));
+    let email = check_email(&registration.email).map_err(|error| invalid.push(error));
+    // A password is compared with an address even if the address is not valid.
+    let folded = fold_email(&registration.email);
+    invalid.extend(check_password(&registration.password, &folded).err());
+    match (name, email) {
+        (Ok(name), Ok(email)) if invalid.is_empty() => Ok(ValidFields { name, email }),
+        _ => Err(invalid),
     }
-    let email = fold_email(&registration.email);
-    if email.len() > MAX_EMAIL_BYTES || !is_address(&email) {
-        invalid.push(InvalidField::Email);
-    }
-    invalid.extend(check_password(&registration.password, &email).err());
-    if invalid.is_empty() { Ok(ValidFields { name: name.to_owned(), email }) } else { Err(invalid) }
+}
+
+/// Checks a name, and returns the form in which it is stored.
+pub(super) fn check_name(name: &str) -> Result<String, InvalidField> {
+    let name = name.trim();
+    let is_valid = name.chars().count() <= MAX_NAME_CHARS && is_readable(name);
+    is_valid.then(|| name.to_owned()).ok_or(InvalidField::Name)
+}
+
+/// Checks an e-mail address, and returns the form in which it is stored.
+pub(super) fn check_email(email: &str) -> Result<String, InvalidField> {
+    let email = fold_email(email);
+    let is_valid = email.len() <= MAX_EMAIL_BYTES && is_address(&email);
+    is_valid.then_some(email).ok_or(InvalidField::Email)
 }
 
 /// Checks the password of an account with this e-mail address, which has the stored form.

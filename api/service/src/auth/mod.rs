@@ -4,6 +4,7 @@
 
 mod cache;
 mod keys;
+mod link_token;
 mod password;
 mod refresh;
 mod secrets;
@@ -15,6 +16,7 @@ use jishu_entity::user::Role;
 use uuid::Uuid;
 
 pub use keys::{KeyError, KeyRing};
+pub use link_token::LinkToken;
 pub use password::{MAX_PASSWORD_BYTES, PasswordError, PasswordVerdict, Passwords, TimedVerdict};
 pub use refresh::{RefreshToken, RefreshTokenError};
 pub use secrets::Secrets;

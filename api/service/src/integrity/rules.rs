@@ -1,7 +1,9 @@
 //! The allowed values of columns.
 
+use jishu_entity::account_link::LinkPurpose;
 use jishu_entity::entitlement::EntitlementEnd;
 use jishu_entity::mock_test_attempt::CardStatus;
+use jishu_entity::outbox_message::{OutboxChannel, OutboxState};
 use jishu_entity::purchase::{PurchaseStatus, PurchaseType};
 use jishu_entity::purchase_request::RequestOutcome;
 use jishu_entity::question_version::{Difficulty, QuestionKind, TextFormat};
@@ -36,6 +38,9 @@ fn words_of(table: &str, column: &str) -> Option<Vec<String>> {
         ("test_sessions", "status") => words::<SessionStatus>(),
         ("entitlements" | "test_sessions", "end_reason") => words::<EntitlementEnd>(),
         ("refunds", "status") => words::<RefundStatus>(),
+        ("account_links", "purpose") => words::<LinkPurpose>(),
+        ("outbox", "channel") => words::<OutboxChannel>(),
+        ("outbox", "state") => words::<OutboxState>(),
         _ => None,
     }
 }

@@ -5,6 +5,7 @@
 
 pub(crate) mod address;
 pub(crate) mod bucket;
+mod mail;
 mod permits;
 mod sign_in;
 
@@ -16,6 +17,7 @@ use jishu_entity::UserId;
 
 pub use address::ClientAddress;
 pub use bucket::RetryAfter;
+pub use mail::MailLimits;
 pub use permits::{KeyPermit, PermitsPerKey};
 pub use sign_in::{SignInAttempt, SignInLimits, SpentBudget};
 
@@ -30,7 +32,7 @@ pub type SubscriptionPermit = KeyPermit<UserId>;
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// The limits on each client; 0 means no limit.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct LimitOptions {
     /// Maximum cost of the operations of one user in a minute.
     pub user_cost_per_minute: u32,
@@ -44,6 +46,10 @@ pub struct LimitOptions {
     pub sign_ins_per_minute: u32,
     /// Maximum number of failed attempts to sign in to one account in an hour.
     pub sign_in_failures_per_hour: u32,
+    /// Maximum number of mails to one e-mail address in an hour that requests can cause.
+    pub mails_per_receiver_per_hour: u32,
+    /// Maximum number of requests from one address in an hour that can cause a mail.
+    pub mail_requests_per_hour: u32,
 }
 
 /// The budgets of all clients of this node.
@@ -55,6 +61,8 @@ pub struct ClientLimits {
     addresses_of_users: Buckets<IpAddr>,
     /// The limits on sign-in attempts.
     pub sign_in: SignInLimits,
+    /// The limits on mails.
+    pub mail: MailLimits,
 }
 
 impl ClientLimits {
@@ -66,6 +74,7 @@ impl ClientLimits {
             addresses: Buckets::new(options.address_cost_per_minute, MINUTE),
             addresses_of_users: Buckets::new(options.address_users_cost_per_minute, MINUTE),
             sign_in: SignInLimits::new(&options),
+            mail: MailLimits::new(&options),
         }
     }
 
@@ -147,9 +156,7 @@ mod tests {
             user_cost_per_minute: 60,
             address_cost_per_minute: 60,
             address_users_cost_per_minute: 120,
-            registrations_per_hour: 0,
-            sign_ins_per_minute: 0,
-            sign_in_failures_per_hour: 0,
+            ..LimitOptions::default()
         });
         let client = ClientAddress::new(IpAddr::from([192, 0, 2, 1]));
         let other = ClientAddress::new(IpAddr::from([192, 0, 2, 2]));

@@ -9,7 +9,7 @@ use crate::graphql::error::{ApiResult, refused_or};
 use crate::graphql::scalar::DateTime;
 use crate::graphql::types::{ErrorCode, User, UserError};
 use jishu_service::account::{
-    self, InvalidField, RefreshRefusal, RegisterRefusal, Registration, SignInRefusal, SignedIn,
+    self, InvalidField, RefreshRefusal, RegisterRefusal, Registered, Registration, SignInRefusal, SignedIn,
 };
 
 /// A new account.
@@ -49,24 +49,25 @@ pub(super) struct AuthTokens {
     refresh_token_expires_at: DateTime,
 }
 
-/// The response to `register`, `login` and `refreshTokens`: a session, or the reasons to refuse.
+/// The response to a mutation that signs in: a session, or the reasons to refuse. There is neither if an address must be
+/// verified first.
 pub(super) struct AuthPayload {
-    outcome: Result<SignedIn, Vec<UserError>>,
+    pub(super) outcome: Result<Option<SignedIn>, Vec<UserError>>,
 }
 
-/// The response to `register`, `login` and `refreshTokens`.
+/// The response to a mutation that signs in.
 #[Object]
 impl AuthPayload {
-    /// The user who is signed in now. Null if the request was refused.
+    /// The user who is signed in now. Null if the request was refused, or if the address must be verified first.
     async fn user(&self, ctx: &Context<'_>) -> Option<User> {
-        let signed_in = self.outcome.as_ref().ok()?;
+        let signed_in = self.signed_in()?;
         access::sign_in(ctx, signed_in.user.id);
         Some(signed_in.user.clone().into())
     }
 
-    /// The tokens of the session. Null if the request was refused.
+    /// The tokens of the session. Null if the request was refused, or if the address must be verified first.
     async fn tokens(&self) -> Option<AuthTokens> {
-        self.outcome.as_ref().ok().map(|signed_in| AuthTokens {
+        self.signed_in().map(|signed_in| AuthTokens {
             access_token: signed_in.access.token.clone(),
             access_token_expires_at: DateTime(signed_in.access.expires_at),
             refresh_token: signed_in.refresh.as_str().to_owned(),
@@ -77,6 +78,12 @@ impl AuthPayload {
     /// The reasons why the request was refused. Empty on success.
     async fn user_errors(&self) -> &[UserError] {
         self.outcome.as_ref().err().map_or(&[], Vec::as_slice)
+    }
+}
+
+impl AuthPayload {
+    fn signed_in(&self) -> Option<&SignedIn> {
+        self.outcome.as_ref().ok()?.as_ref()
     }
 }
 
@@ -92,7 +99,10 @@ pub(super) struct AccountMutation;
 
 #[Object]
 impl AccountMutation {
-    /// Creates an account and signs in to it.
+    /// Creates an account and signs in to it. A mail with a link to verify the address follows.
+    ///
+    /// If the server requires verified addresses, the response is the same for every address: it has neither a user nor
+    /// tokens nor errors. A mail then says how to go on.
     async fn register(
         &self,
         ctx: &Context<'_>,
@@ -102,8 +112,11 @@ impl AccountMutation {
         let registration = Registration { name, email, password, role: Role::Learner };
         let outcome = match refused_or(account::register(ctx.services()?, ctx.client()?, registration).await)?
         {
-            Ok(signed_in) => Ok(signed_in),
-            Err(RegisterRefusal::Invalid(fields)) => Err(fields.into_iter().map(invalid_field).collect()),
+            Ok(Registered::SignedIn(signed_in)) => Ok(Some(*signed_in)),
+            Ok(Registered::Requested) => Ok(None),
+            Err(RegisterRefusal::Invalid(fields)) => {
+                Err(fields.into_iter().map(|field| invalid_field(field, &["input"])).collect())
+            }
             Err(refusal @ RegisterRefusal::EmailTaken) => {
                 Err(vec![UserError::field(ErrorCode::EmailTaken, refusal.to_string(), &["input", "email"])])
             }
@@ -120,9 +133,12 @@ impl AccountMutation {
     ) -> ApiResult<AuthPayload> {
         let signed_in = account::login(ctx.services()?, ctx.client()?, &input.email, input.password).await;
         let outcome = match refused_or(signed_in)? {
-            Ok(signed_in) => Ok(signed_in),
+            Ok(signed_in) => Ok(Some(signed_in)),
             Err(refusal @ SignInRefusal::InvalidCredentials) => {
                 Err(vec![UserError::field(ErrorCode::InvalidCredentials, refusal.to_string(), &["input"])])
+            }
+            Err(refusal @ SignInRefusal::EmailNotVerified) => {
+                Err(vec![UserError::field(ErrorCode::EmailNotVerified, refusal.to_string(), &["input"])])
             }
             Err(SignInRefusal::TooMany(wait)) => return Err(wait.into()),
         };
@@ -139,7 +155,7 @@ impl AccountMutation {
     ) -> ApiResult<AuthPayload> {
         let signed_in = account::refresh(ctx.services()?, ctx.client()?, &refresh_token).await;
         let outcome = match refused_or(signed_in)? {
-            Ok(signed_in) => Ok(signed_in),
+            Ok(signed_in) => Ok(Some(signed_in)),
             Err(refusal @ RefreshRefusal::Invalid(_)) => Err(vec![UserError::field(
                 ErrorCode::RefreshTokenInvalid,
                 refusal.to_string(),
@@ -162,7 +178,8 @@ impl AccountMutation {
     }
 }
 
-fn invalid_field(field: InvalidField) -> UserError {
+/// Makes the error for a field below `at`.
+pub(super) fn invalid_field(field: InvalidField, at: &[&'static str]) -> UserError {
     let (code, name) = match field {
         InvalidField::Name => (ErrorCode::NameInvalid, "name"),
         InvalidField::Email => (ErrorCode::EmailInvalid, "email"),
@@ -170,5 +187,5 @@ fn invalid_field(field: InvalidField) -> UserError {
             (ErrorCode::PasswordInvalid, "password")
         }
     };
-    UserError::field(code, field.to_string(), &["input", name])
+    UserError::field(code, field.to_string(), &[at, &[name]].concat())
 }

@@ -1,12 +1,14 @@
 //! The mutation root, with one file for each topic.
 
 mod account;
+mod account_links;
 mod allowance;
 mod authoring;
 mod cart;
 mod extra_time;
 mod grant_purchase;
 mod people;
+mod profile;
 mod purchase;
 mod question_bank;
 mod question_key;
@@ -20,6 +22,8 @@ use async_graphql::MergedObject;
 #[derive(Default, MergedObject)]
 pub struct Mutation(
     account::AccountMutation,
+    account_links::AccountLinksMutation,
+    profile::ProfileMutation,
     cart::CartMutation,
     purchase::PurchaseMutation,
     refund::RefundMutation,

@@ -8,27 +8,8 @@ use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiError, ApiResult, refused_or};
 use crate::graphql::node::GlobalKey;
 use crate::graphql::permission::{Permission, requires_role};
-use crate::graphql::types::{ErrorCode, Role, User, UserError, UserStatus, user_errors};
+use crate::graphql::types::{ErrorCode, Role, UserError, UserPayload, UserStatus};
 use jishu_service::account::{self, Actor, Admin, AdministrationRefusal, Support};
-
-/// The response to a change of an account: the account, or the reason to refuse.
-pub(super) struct UserPayload {
-    outcome: Result<user::Model, UserError>,
-}
-
-/// The response to a change of an account.
-#[Object]
-impl UserPayload {
-    /// The account after the change. Null if nothing was changed.
-    async fn user(&self) -> Option<User> {
-        self.outcome.as_ref().ok().map(|row| row.clone().into())
-    }
-
-    /// The reasons why nothing was changed. Empty on success.
-    async fn user_errors(&self) -> Vec<&UserError> {
-        user_errors(&self.outcome)
-    }
-}
 
 #[derive(Default)]
 pub(super) struct PeopleMutation;

@@ -197,15 +197,19 @@ pub(in crate::graphql) async fn audit_page(
         found.into_iter().map(|row| (row.id, row)).collect()
     };
     let users = Arc::new(users);
+    // Accounts are read above. As nodes, they would be recorded as looks at an account.
+    let is_account = |id: &ID| UserId::parse(id).is_some();
+    let other_ids: Vec<ID> = target_ids.into_iter().filter(|id| !is_account(id)).collect();
     // The targets come in the order of the rows.
-    let mut targets = nodes(ctx, &target_ids).await?.into_iter();
+    let mut targets = nodes(ctx, &other_ids).await?.into_iter();
     let node = |row| {
         let event = AuditEvent::new(row, &users);
+        if is_account(&target_id(&event.row)) {
+            return event;
+        }
         match targets.next() {
-            Some(target) if UserId::parse(&target_id(&event.row)).is_none() => {
-                AuditEvent { target: OnceCell::new_with(Some(target.map(Box::new))), ..event }
-            }
-            _ => event,
+            Some(target) => AuditEvent { target: OnceCell::new_with(Some(target.map(Box::new))), ..event },
+            None => event,
         }
     };
     connect(LIST_NAME, page, |row: &audit_event::Model| row.id.0, node, AuditEventTotal { admin, filter })

@@ -32,6 +32,7 @@ mod subject;
 mod test_session;
 mod user;
 mod user_error;
+mod user_payload;
 
 pub(super) use allowance::{AllowanceConnection, GrantedAllowance, allowance_page};
 pub(super) use audit_event::{AuditEvent, AuditEventConnection, audit_page, audit_target};
@@ -69,3 +70,4 @@ pub(super) use user_error::{
     AnswersError, AttemptsExhaustedError, ErrorCode, NO_SUCH_SUBJECT, PriceChangedError, UserError,
     user_errors,
 };
+pub(super) use user_payload::UserPayload;

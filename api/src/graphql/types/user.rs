@@ -70,6 +70,11 @@ impl User {
         Ok(&self.row(ctx).await?.email)
     }
 
+    /// Whether the user has proved that they receive mail at `email`.
+    async fn email_verified(&self, ctx: &Context<'_>) -> ApiResult<bool> {
+        Ok(self.row(ctx).await?.email_verified_at.is_some())
+    }
+
     /// The role, which says what the user may do.
     async fn role(&self, ctx: &Context<'_>) -> ApiResult<Role> {
         Ok(self.row(ctx).await?.role.into())

@@ -24,6 +24,12 @@ pub(in crate::graphql) enum ErrorCode {
     PasswordInvalid,
     /// The e-mail address or the password is wrong. For safety, the error does not say which.
     InvalidCredentials,
+    /// The link is unknown, used or expired. Ask for a new one.
+    LinkInvalid,
+    /// The account must verify its e-mail address before it can sign in. Another mail was sent.
+    EmailNotVerified,
+    /// The e-mail address is verified already.
+    EmailAlreadyVerified,
     /// The refresh token is unknown, expired, revoked or already used. Sign in again.
     RefreshTokenInvalid,
     /// There is no such course.

@@ -7,14 +7,7 @@ fn client(last: u8) -> ClientAddress {
 }
 
 fn options(sign_ins_per_minute: u32, sign_in_failures_per_hour: u32) -> LimitOptions {
-    LimitOptions {
-        user_cost_per_minute: 0,
-        address_cost_per_minute: 0,
-        address_users_cost_per_minute: 0,
-        registrations_per_hour: 0,
-        sign_ins_per_minute,
-        sign_in_failures_per_hour,
-    }
+    LimitOptions { sign_ins_per_minute, sign_in_failures_per_hour, ..LimitOptions::default() }
 }
 
 fn limits(attempts_per_minute: u32, failures_per_hour: u32) -> SignInLimits {

@@ -1,0 +1,143 @@
+//! Links in mails: each is sent to one address, works once, and stops working after a time.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use jishu_entity::account_link::{self, Column, LinkPurpose};
+use jishu_entity::{AccountLinkId, UserId, user};
+use sea_orm::sea_query::Expr;
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, DatabaseTransaction, DbErr,
+    EntityTrait, QueryFilter, QuerySelect,
+};
+
+use crate::Services;
+use crate::auth::LinkToken;
+use crate::error::{Fault, Refusal};
+use crate::mail::{self, MailKind, MailLink};
+use crate::outbox::NewMessage;
+
+/// How long the links of each purpose work. A link that sets a password is the most dangerous one.
+const VERIFY_LIFETIME: TimeDelta = TimeDelta::hours(48);
+const RESET_LIFETIME: TimeDelta = TimeDelta::hours(1);
+const CHANGE_LIFETIME: TimeDelta = TimeDelta::hours(24);
+/// How long the row of a link is kept after the link stopped working.
+const LINK_RETENTION: TimeDelta = TimeDelta::days(1);
+
+/// A link that does not work: it is unknown, used or expired, or it belongs to another address than the account has now.
+/// The client does not learn which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("This link no longer works. Ask for a new one.")]
+pub struct LinkInvalid;
+
+impl Refusal for LinkInvalid {}
+
+/// A link that is about to be stored, with the mail that carries it.
+#[derive(Clone)]
+pub(super) struct NewLink {
+    purpose: LinkPurpose,
+    token_hash: String,
+    email: String,
+    created_at: DateTime<Utc>,
+    expires_at: DateTime<Utc>,
+    mail: NewMessage,
+}
+
+impl NewLink {
+    /// Makes a link for an address in the form in which it is stored, and the mail to that address.
+    pub(super) fn new(services: &Services, purpose: LinkPurpose, email: &str) -> Result<Self, Fault> {
+        let (kind, lifetime) = match purpose {
+            LinkPurpose::VerifyEmail => (MailKind::VerifyEmail, VERIFY_LIFETIME),
+            LinkPurpose::ResetPassword => (MailKind::ResetPassword, RESET_LIFETIME),
+            LinkPurpose::ChangeEmail => (MailKind::ChangeEmail, CHANGE_LIFETIME),
+        };
+        let token = LinkToken::generate()
+            .map_err(|error| Fault::Inconsistent(format!("the system's random source failed: {error}")))?;
+        let created_at = services.clock.now();
+        let expires_at = created_at + lifetime;
+        let link = MailLink { token: token.as_str(), expires_at };
+        let mail = mail::compose(&services.secrets, kind, email, Some(link), created_at)?;
+        let (token_hash, email) = (token.hash(), email.to_owned());
+        Ok(Self { purpose, token_hash, email, created_at, expires_at, mail })
+    }
+
+    /// Stores the link and its mail. Call [`crate::outbox::Outbox::wake`] after the commit.
+    pub(super) async fn insert(&self, transaction: &DatabaseTransaction, user: UserId) -> Result<(), DbErr> {
+        let row = account_link::ActiveModel {
+            id: NotSet,
+            user_id: Set(user),
+            purpose: Set(self.purpose),
+            token_hash: Set(self.token_hash.clone()),
+            email: Set(self.email.clone()),
+            created_at: Set(self.created_at),
+            expires_at: Set(self.expires_at),
+            used_at: Set(None),
+        };
+        row.insert(transaction).await?;
+        self.mail.append(transaction, Some(user)).await
+    }
+}
+
+/// Makes a mail without a link.
+pub(super) fn notice(services: &Services, kind: MailKind, email: &str) -> Result<NewMessage, Fault> {
+    mail::compose(&services.secrets, kind, email, None, services.clock.now())
+}
+
+/// Finds the link of a token with its account. Only [`take`] decides whether the link still works.
+pub(super) async fn find(
+    services: &Services,
+    token: &str,
+    purposes: &[LinkPurpose],
+) -> Result<Option<(account_link::Model, user::Model)>, DbErr> {
+    let Some(token) = LinkToken::parse(token) else { return Ok(None) };
+    let reader = services.database.reader();
+    let link = account_link::Entity::find().filter(Column::TokenHash.eq(token.hash())).one(reader).await?;
+    let Some(link) = link.filter(|link| purposes.contains(&link.purpose) && link.used_at.is_none()) else {
+        return Ok(None);
+    };
+    let user = user::Entity::find_by_id(link.user_id).one(reader).await?;
+    Ok(user.map(|user| (link, user)))
+}
+
+/// Uses a link. One statement compares and sets, so only one of several requests at once succeeds.
+pub(super) async fn take(
+    transaction: &DatabaseTransaction,
+    link: AccountLinkId,
+    now: DateTime<Utc>,
+) -> Result<bool, DbErr> {
+    let taken = account_link::Entity::update_many()
+        .col_expr(Column::UsedAt, Expr::value(now))
+        .filter(Column::Id.eq(link))
+        .filter(Column::UsedAt.is_null())
+        .filter(Column::ExpiresAt.gt(now))
+        .exec(transaction)
+        .await?;
+    Ok(taken.rows_affected == 1)
+}
+
+/// Ends the unused links of a user with these purposes.
+pub(super) async fn end(
+    transaction: &DatabaseTransaction,
+    user: UserId,
+    purposes: &[LinkPurpose],
+    now: DateTime<Utc>,
+) -> Result<(), DbErr> {
+    account_link::Entity::update_many()
+        .col_expr(Column::UsedAt, Expr::value(now))
+        .filter(Column::UserId.eq(user))
+        .filter(Column::Purpose.is_in(purposes.iter().copied()))
+        .filter(Column::UsedAt.is_null())
+        .exec(transaction)
+        .await?;
+    Ok(())
+}
+
+/// Finds links that can be deleted, at most `limit` of them.
+pub(super) async fn old(services: &Services, limit: u64) -> Result<Vec<AccountLinkId>, DbErr> {
+    account_link::Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::ExpiresAt.lte(services.clock.now() - LINK_RETENTION))
+        .limit(limit)
+        .into_tuple()
+        .all(services.database.reader())
+        .await
+}

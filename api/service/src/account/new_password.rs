@@ -1,0 +1,158 @@
+//! New passwords: by a link in a mail, or by the current password. Either way, all sessions before it end.
+
+use chrono::{DateTime, Utc};
+use jishu_entity::account_link::LinkPurpose;
+use jishu_entity::user::UserStatus;
+use jishu_entity::{AccountLinkId, user};
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter};
+
+use super::links::{self, LinkInvalid};
+use super::refresh;
+use super::sign_in::{NewSession, SignInRefusal, SignedIn, confirm};
+use super::validation::{InvalidField, check_password};
+use crate::auth::Viewer;
+use crate::database::{WritePolicy, lock_user};
+use crate::error::{Error, Fault, Refusal};
+use crate::limit::{ClientAddress, RetryAfter};
+use crate::mail::MailKind;
+use crate::outbox::NewMessage;
+use crate::{Services, audit};
+
+/// A reason not to set a new password. Nothing was written.
+#[derive(Debug, thiserror::Error)]
+pub enum PasswordRefusal {
+    /// The link does not work.
+    #[error(transparent)]
+    Link(#[from] LinkInvalid),
+    /// The current password is wrong.
+    #[error("The current password is not right.")]
+    WrongPassword,
+    /// The new password is not allowed.
+    #[error(transparent)]
+    Invalid(InvalidField),
+    /// Too many attempts came from this address, or too many on this account failed.
+    #[error("Too many attempts. Try again in {} seconds.", .0.seconds())]
+    TooMany(RetryAfter),
+}
+
+impl Refusal for PasswordRefusal {}
+
+/// Sets a new password by a link, and signs in. The link proves that its user receives mail at the address, so it
+/// verifies the address as well.
+///
+/// # Errors
+/// See [`PasswordRefusal`].
+pub async fn reset_password(
+    services: &Services,
+    client: ClientAddress,
+    token: &str,
+    password: String,
+) -> Result<SignedIn, Error<PasswordRefusal>> {
+    let found = links::find(services, token, &[LinkPurpose::ResetPassword]).await?;
+    let Some((link, user)) = found else { return Err(PasswordRefusal::from(LinkInvalid).into()) };
+    if link.email != user.email || link.expires_at <= services.clock.now() {
+        return Err(PasswordRefusal::from(LinkInvalid).into());
+    }
+    set(services, client, user, password, Some(link.id)).await
+}
+
+/// Sets a new password for a viewer who knows the current one, and begins a new session. All others end.
+///
+/// # Errors
+/// See [`PasswordRefusal`].
+pub async fn change_password(
+    services: &Services,
+    client: ClientAddress,
+    viewer: Viewer,
+    current: &str,
+    password: String,
+) -> Result<SignedIn, Error<PasswordRefusal>> {
+    let confirmed = confirm(services, client, viewer.user_id, current).await;
+    let user = confirmed.map_err(|error| {
+        error.map(|refusal| match refusal {
+            SignInRefusal::TooMany(wait) => PasswordRefusal::TooMany(wait),
+            SignInRefusal::InvalidCredentials | SignInRefusal::EmailNotVerified => {
+                PasswordRefusal::WrongPassword
+            }
+        })
+    })?;
+    set(services, client, user, password, None).await
+}
+
+async fn set(
+    services: &Services,
+    client: ClientAddress,
+    user: user::Model,
+    password: String,
+    link: Option<AccountLinkId>,
+) -> Result<SignedIn, Error<PasswordRefusal>> {
+    check_password(&password, &user.email).map_err(PasswordRefusal::Invalid)?;
+    let hash = services.passwords.hash(password).await?;
+    let session = NewSession::new(services, client).map_err(Fault::from)?;
+    let notice = links::notice(services, MailKind::PasswordChanged, &user.email)?;
+    let (now, owner) = (session.now, user.id);
+    let command = NewPassword { user: user.clone(), link, hash, session: session.clone(), notice, now };
+    let policy = WritePolicy::not_idempotent("account.new_password").retry_taken_keys();
+    let user = services
+        .database
+        .write_for(owner, policy, command, |transaction, command| Box::pin(command.run(transaction)))
+        .await?;
+    services.outbox.wake();
+    Ok(session.signed_in(services, user)?)
+}
+
+struct NewPassword {
+    /// The account, as it was when the link was found or the current password was compared.
+    user: user::Model,
+    /// The link that allows it. None if the current password does.
+    link: Option<AccountLinkId>,
+    hash: String,
+    session: NewSession,
+    notice: NewMessage,
+    now: DateTime<Utc>,
+}
+
+impl NewPassword {
+    async fn run(&self, transaction: &DatabaseTransaction) -> Result<user::Model, Error<PasswordRefusal>> {
+        let Self { user, link, hash, session, notice, now } = self;
+        let refusal = || match link {
+            Some(_) => PasswordRefusal::from(LinkInvalid),
+            None => PasswordRefusal::WrongPassword,
+        };
+        if lock_user(transaction, user.id).await? != Some(UserStatus::Active) {
+            return Err(refusal().into());
+        }
+        let mut update = user::Entity::update_many()
+            .col_expr(user::Column::PasswordHash, Expr::value(hash.as_str()))
+            .filter(user::Column::Id.eq(user.id))
+            .filter(user::Column::Email.eq(user.email.as_str()));
+        let mut changed = user.clone();
+        match link {
+            Some(link) => {
+                if !links::take(transaction, *link, *now).await? {
+                    return Err(refusal().into());
+                }
+                if user.email_verified_at.is_none() {
+                    update = update.col_expr(user::Column::EmailVerifiedAt, Expr::value(*now));
+                    changed.email_verified_at = Some(*now);
+                }
+            }
+            // Another change may have come first. Its password is the current one now.
+            None => update = update.filter(user::Column::PasswordHash.eq(user.password_hash.as_str())),
+        }
+        if update.exec(transaction).await?.rows_affected != 1 {
+            return Err(refusal().into());
+        }
+        // Whoever stole the account may have asked for another address: that link ends as well.
+        links::end(transaction, user.id, &[LinkPurpose::ResetPassword, LinkPurpose::ChangeEmail], *now)
+            .await?;
+        refresh::revoke_all(transaction, user.id, *now).await?;
+        session.insert(transaction, user.id).await?;
+        let action = if link.is_some() { "user.password_reset" } else { "user.password_changed" };
+        audit::append(transaction, *now, Some(user.id), action, ("users", user.id.0)).await?;
+        notice.append(transaction, Some(user.id)).await?;
+        changed.password_hash.clone_from(hash);
+        Ok(changed)
+    }
+}

@@ -1,0 +1,150 @@
+//! Changes of an account by its owner: the name at once, and the e-mail address by a link to the new one.
+
+use jishu_entity::account_link::LinkPurpose;
+use jishu_entity::user;
+use jishu_entity::user::UserStatus;
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter};
+
+use super::links::{self, NewLink};
+use super::requests::tell_owner;
+use super::sign_in::{SignInRefusal, confirm};
+use super::validation::{InvalidField, check_email, check_name};
+use super::{by_email, by_id};
+use crate::auth::Viewer;
+use crate::database::{WritePolicy, lock_user};
+use crate::error::{Error, Refusal};
+use crate::limit::{ClientAddress, RetryAfter};
+use crate::mail::MailKind;
+use crate::outbox::NewMessage;
+use crate::{Services, audit};
+
+/// The fields of an account that its owner wants to change. A field that is None stays as it is.
+#[derive(Clone, Default)]
+pub struct ProfileChange {
+    /// The new name.
+    pub name: Option<String>,
+    /// The new e-mail address.
+    pub email: Option<String>,
+    /// The current password, which a new e-mail address requires.
+    pub current_password: Option<String>,
+}
+
+/// A reason not to change an account. Nothing was written.
+#[derive(Debug, thiserror::Error)]
+pub enum ProfileRefusal {
+    /// The account was deleted or deactivated.
+    #[error("This account is not active.")]
+    Inactive,
+    /// A field is not valid.
+    #[error(transparent)]
+    Invalid(InvalidField),
+    /// The new e-mail address has an account.
+    #[error("This e-mail address has another account. Choose another address.")]
+    EmailTaken,
+    /// A new e-mail address requires the current password, and it is missing or wrong.
+    #[error("The current password is missing or not right.")]
+    WrongPassword,
+    /// Too many attempts on the password, or too many mails.
+    #[error("Too many attempts. Try again in {} seconds.", .0.seconds())]
+    TooMany(RetryAfter),
+}
+
+impl Refusal for ProfileRefusal {}
+
+/// Changes the account of the viewer. A new name counts at once. A new e-mail address counts when the link that is sent
+/// there is used; the old address is told at once. Returns the account as it is now.
+///
+/// # Errors
+/// See [`ProfileRefusal`].
+pub async fn update_profile(
+    services: &Services,
+    client: ClientAddress,
+    viewer: Viewer,
+    change: ProfileChange,
+) -> Result<user::Model, Error<ProfileRefusal>> {
+    let user = by_id(services, viewer.user_id).await?;
+    let user = user.filter(|user| user.status == UserStatus::Active).ok_or(ProfileRefusal::Inactive)?;
+    let name = change.name.as_deref().map(check_name).transpose().map_err(ProfileRefusal::Invalid)?;
+    let name = name.filter(|name| *name != user.name);
+    let email = change.email.as_deref().map(check_email).transpose().map_err(ProfileRefusal::Invalid)?;
+    let email = email.filter(|email| *email != user.email);
+    let mut is_taken = false;
+    let mut mails = None;
+    if let Some(email) = &email {
+        let password = change.current_password.as_deref().unwrap_or_default();
+        confirm(services, client, user.id, password)
+            .await
+            .map_err(|error| error.map(|refusal| of_password(&refusal)))?;
+        is_taken = by_email(services.database.reader(), email).await?.is_some();
+        if is_taken && !services.requires_verified_email {
+            return Err(ProfileRefusal::EmailTaken.into());
+        }
+        services.limits.mail.take(client, email).map_err(ProfileRefusal::TooMany)?;
+        let notice = links::notice(services, MailKind::EmailChangeRequested, &user.email)?;
+        let link = match is_taken {
+            true => None,
+            false => Some(NewLink::new(services, LinkPurpose::ChangeEmail, email)?),
+        };
+        mails = Some((link, notice));
+    }
+    if name.is_none() && mails.is_none() {
+        return Ok(user);
+    }
+    let command = Update { user, name, mails, now: services.clock.now() };
+    let owner = viewer.user_id;
+    let policy = WritePolicy::not_idempotent("account.update");
+    let updated = services
+        .database
+        .write_for(owner, policy, command, |transaction, command| Box::pin(command.run(transaction)))
+        .await?;
+    services.outbox.wake();
+    // Where existence is hidden, only the owner of the address learns that it is taken.
+    if let Some(email) = email.filter(|_| is_taken) {
+        tell_owner(services, &email).await?;
+    }
+    Ok(updated)
+}
+
+fn of_password(refusal: &SignInRefusal) -> ProfileRefusal {
+    match refusal {
+        SignInRefusal::TooMany(wait) => ProfileRefusal::TooMany(*wait),
+        SignInRefusal::InvalidCredentials | SignInRefusal::EmailNotVerified => ProfileRefusal::WrongPassword,
+    }
+}
+
+struct Update {
+    user: user::Model,
+    name: Option<String>,
+    /// The link to the new address, and the mail to the old one.
+    mails: Option<(Option<NewLink>, NewMessage)>,
+    now: chrono::DateTime<chrono::Utc>,
+}
+
+impl Update {
+    async fn run(&self, transaction: &DatabaseTransaction) -> Result<user::Model, Error<ProfileRefusal>> {
+        let Self { user, name, mails, now } = self;
+        if lock_user(transaction, user.id).await? != Some(UserStatus::Active) {
+            return Err(ProfileRefusal::Inactive.into());
+        }
+        let mut updated = user.clone();
+        if let Some(name) = name {
+            user::Entity::update_many()
+                .col_expr(user::Column::Name, Expr::value(name.as_str()))
+                .filter(user::Column::Id.eq(user.id))
+                .exec(transaction)
+                .await?;
+            updated.name.clone_from(name);
+            audit::append(transaction, *now, Some(user.id), "user.renamed", ("users", user.id.0)).await?;
+        }
+        if let Some((link, notice)) = mails {
+            // Only the latest new address can take effect.
+            links::end(transaction, user.id, &[LinkPurpose::ChangeEmail], *now).await?;
+            if let Some(link) = link {
+                link.insert(transaction, user.id).await?;
+            }
+            notice.append(transaction, Some(user.id)).await?;
+        }
+        Ok(updated)
+    }
+}

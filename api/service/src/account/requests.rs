@@ -1,0 +1,137 @@
+//! Requests of strangers that are answered before they are carried out.
+//!
+//! Neither the response nor its time shows whether an e-mail address has an account: the request only enters a queue.
+//! A task of this node carries it out. A request in the queue is lost if the node dies; nothing of it was committed, and
+//! the person asks again.
+
+use std::convert::Infallible;
+
+use jishu_entity::account_link::LinkPurpose;
+use jishu_entity::user::{self, UserStatus};
+use tokio::sync::{Mutex, mpsc};
+
+use super::links::{self, NewLink};
+use super::validation::{MAX_EMAIL_BYTES, fold_email};
+use super::{RegisterRefusal, by_email, store, verification};
+use crate::Services;
+use crate::database::{WritePolicy, lock_user};
+use crate::error::{Error, Fault, Refusal};
+use crate::limit::{ClientAddress, RetryAfter};
+use crate::mail::MailKind;
+use crate::security;
+
+/// Maximum number of requests that wait. Further ones are refused.
+const QUEUE_SIZE: usize = 1_000;
+
+/// The queue of a node.
+#[derive(Debug)]
+pub struct AccountRequests {
+    sender: mpsc::Sender<AccountRequest>,
+    /// Behind a lock, so that the task can continue after a panic.
+    receiver: Mutex<mpsc::Receiver<AccountRequest>>,
+}
+
+/// A request in the queue.
+#[derive(Debug)]
+pub(super) enum AccountRequest {
+    /// Sends a link with which the owner of this address can choose a new password.
+    ResetPassword { email: String },
+    /// Makes an account, or tells the owner of the address that there is one.
+    Register { row: Box<user::ActiveModel>, email: String },
+}
+
+impl Default for AccountRequests {
+    fn default() -> Self {
+        let (sender, receiver) = mpsc::channel(QUEUE_SIZE);
+        Self { sender, receiver: Mutex::new(receiver) }
+    }
+}
+
+impl AccountRequests {
+    /// Adds a request to the queue.
+    pub(super) fn add(&self, request: AccountRequest) -> Result<(), Fault> {
+        self.sender.try_send(request).map_err(|_full| Fault::Busy)
+    }
+}
+
+/// A reason not to take a request.
+#[derive(Debug, thiserror::Error)]
+pub enum RequestRefusal {
+    /// Too many mails were sent to this address, or too many requests came from this client.
+    #[error("Too many mails. Try again in {} seconds.", .0.seconds())]
+    TooMany(RetryAfter),
+}
+
+impl Refusal for RequestRefusal {}
+
+/// Takes a request for a new password. If an active account has the address, a mail with a link follows. The budgets
+/// count every address, so they do not show which have accounts.
+///
+/// # Errors
+/// See [`RequestRefusal`].
+pub fn request_password_reset(
+    services: &Services,
+    client: ClientAddress,
+    email: &str,
+) -> Result<(), Error<RequestRefusal>> {
+    let email = fold_email(email);
+    services.limits.mail.take(client, &email).map_err(|wait| {
+        security::too_many_requests(client, "mails", wait);
+        RequestRefusal::TooMany(wait)
+    })?;
+    if email.len() > MAX_EMAIL_BYTES {
+        return Ok(());
+    }
+    Ok(services.account_requests.add(AccountRequest::ResetPassword { email })?)
+}
+
+/// Carries out requests, one after the other, until the task is dropped.
+pub async fn keep_answering(services: Services) {
+    let mut receiver = services.account_requests.receiver.lock().await;
+    while let Some(request) = receiver.recv().await {
+        if let Err(error) = carry_out(&services, request).await {
+            tracing::warn!(%error, "a request about an account could not be carried out; its sender must repeat it");
+        }
+    }
+}
+
+async fn carry_out(services: &Services, request: AccountRequest) -> Result<(), Fault> {
+    match request {
+        AccountRequest::ResetPassword { email } => {
+            let user = by_email(services.database.reader(), &email).await?;
+            let Some(user) = user.filter(|user| user.status == UserStatus::Active) else { return Ok(()) };
+            let link = NewLink::new(services, LinkPurpose::ResetPassword, &user.email)?;
+            verification::send_link(services, user.id, link).await
+        }
+        AccountRequest::Register { row, email } => {
+            let link = NewLink::new(services, LinkPurpose::VerifyEmail, &email)?;
+            match store(&services.database, *row, None, Some(link)).await {
+                Ok(_user) => {
+                    services.outbox.wake();
+                    Ok(())
+                }
+                Err(Error::Refused(RegisterRefusal::EmailTaken)) => tell_owner(services, &email).await,
+                // The fields were checked before.
+                Err(Error::Refused(RegisterRefusal::Invalid(_) | RegisterRefusal::TooMany(_))) => Ok(()),
+                Err(Error::Failed(fault)) => Err(fault),
+            }
+        }
+    }
+}
+
+/// Tells the owner of an address that somebody tried to register with it.
+pub(super) async fn tell_owner(services: &Services, email: &str) -> Result<(), Fault> {
+    let Some(user) = by_email(services.database.reader(), email).await? else { return Ok(()) };
+    let mail = links::notice(services, MailKind::AlreadyRegistered, &user.email)?;
+    let policy = WritePolicy::not_idempotent("account.tell_owner");
+    let told = services.database.write_for(user.id, policy, (user.id, mail), |transaction, (owner, mail)| {
+        Box::pin(async move {
+            lock_user(transaction, *owner).await?;
+            mail.append(transaction, Some(*owner)).await?;
+            Ok::<_, Error<Infallible>>(())
+        })
+    });
+    told.await?;
+    services.outbox.wake();
+    Ok(())
+}

@@ -1,0 +1,168 @@
+//! Proves that users receive mail at their addresses.
+
+use jishu_entity::account_link::{self, LinkPurpose};
+use jishu_entity::user::UserStatus;
+use jishu_entity::{UserId, user};
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, SqlErr};
+
+use super::by_id;
+use super::links::{self, LinkInvalid, NewLink};
+use crate::auth::Viewer;
+use crate::database::{WritePolicy, lock_user};
+use crate::error::{Error, Fault, Refusal};
+use crate::limit::{ClientAddress, RetryAfter};
+use crate::mail::MailKind;
+use crate::outbox::NewMessage;
+use crate::{Services, audit};
+
+/// A reason not to verify an address. Nothing was written.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyRefusal {
+    /// The link does not work.
+    #[error(transparent)]
+    Link(#[from] LinkInvalid),
+    /// Another account has had the new address since the link was sent.
+    #[error("This e-mail address has another account now. Choose another address.")]
+    EmailTaken,
+}
+
+impl Refusal for VerifyRefusal {}
+
+/// Uses a link that proves the ownership of an address: that of a new account, or the new address of an old one. A new
+/// address becomes the address of the account, and its old address is told.
+///
+/// # Errors
+/// See [`VerifyRefusal`].
+pub async fn verify(services: &Services, token: &str) -> Result<user::Model, Error<VerifyRefusal>> {
+    let purposes = [LinkPurpose::VerifyEmail, LinkPurpose::ChangeEmail];
+    let found = links::find(services, token, &purposes).await?;
+    let Some((link, user)) = found else { return Err(VerifyRefusal::from(LinkInvalid).into()) };
+    let notice = match link.purpose {
+        LinkPurpose::ChangeEmail => Some(links::notice(services, MailKind::EmailChanged, &user.email)?),
+        LinkPurpose::VerifyEmail | LinkPurpose::ResetPassword => None,
+    };
+    let owner = user.id;
+    let verification = Verification { link, user, notice, now: services.clock.now() };
+    let policy = WritePolicy::not_idempotent("account.verify");
+    services
+        .database
+        .write_for(owner, policy, verification, |transaction, verification| {
+            Box::pin(verification.run(transaction))
+        })
+        .await?;
+    services.outbox.wake();
+    Ok(by_id(services, owner).await?.ok_or_else(|| Fault::missing(format!("user {owner}")))?)
+}
+
+/// The use of a link that proves the ownership of an address.
+struct Verification {
+    link: account_link::Model,
+    user: user::Model,
+    notice: Option<NewMessage>,
+    now: chrono::DateTime<chrono::Utc>,
+}
+
+impl Verification {
+    async fn run(&self, transaction: &DatabaseTransaction) -> Result<(), Error<VerifyRefusal>> {
+        let Self { link, user, notice, now } = self;
+        let status = lock_user(transaction, user.id).await?;
+        if status != Some(UserStatus::Active) || !links::take(transaction, link.id, *now).await? {
+            return Err(VerifyRefusal::from(LinkInvalid).into());
+        }
+        let is_change = link.purpose == LinkPurpose::ChangeEmail;
+        let mut update = user::Entity::update_many()
+            .col_expr(user::Column::EmailVerifiedAt, Expr::value(*now))
+            .filter(user::Column::Id.eq(user.id));
+        // The address must be the one that the link is about, and the one that is told about a change.
+        if is_change {
+            update = update
+                .col_expr(user::Column::Email, Expr::value(link.email.as_str()))
+                .filter(user::Column::Email.eq(user.email.as_str()));
+        } else {
+            update = update.filter(user::Column::Email.eq(link.email.as_str()));
+        }
+        let updated = update.exec(transaction).await.map_err(|error| match error.sql_err() {
+            Some(SqlErr::UniqueConstraintViolation(_)) => Error::from(VerifyRefusal::EmailTaken),
+            _ => error.into(),
+        })?;
+        if updated.rows_affected != 1 {
+            return Err(VerifyRefusal::from(LinkInvalid).into());
+        }
+        // Links to the old address must not work for the new one.
+        let ended: &[LinkPurpose] = match is_change {
+            true => &[LinkPurpose::VerifyEmail, LinkPurpose::ResetPassword, LinkPurpose::ChangeEmail],
+            false => &[LinkPurpose::VerifyEmail],
+        };
+        links::end(transaction, user.id, ended, *now).await?;
+        let action = if is_change { "user.email_changed" } else { "user.email_verified" };
+        audit::append(transaction, *now, Some(user.id), action, ("users", user.id.0)).await?;
+        if let Some(notice) = notice {
+            notice.append(transaction, Some(user.id)).await?;
+        }
+        Ok(())
+    }
+}
+
+/// A reason not to send another verification mail. Nothing was written.
+#[derive(Debug, thiserror::Error)]
+pub enum ResendRefusal {
+    /// The account was deleted or deactivated.
+    #[error("This account is not active.")]
+    Inactive,
+    /// The address is verified already.
+    #[error("This e-mail address is verified already. Nothing to do.")]
+    AlreadyVerified,
+    /// Too many mails were sent to this address, or too many requests came from this client.
+    #[error("Too many mails. Try again in {} seconds.", .0.seconds())]
+    TooMany(RetryAfter),
+}
+
+impl Refusal for ResendRefusal {}
+
+/// Sends the viewer another mail with a link that verifies their address. Earlier links keep working.
+///
+/// # Errors
+/// See [`ResendRefusal`].
+pub async fn resend_verification(
+    services: &Services,
+    client: ClientAddress,
+    viewer: Viewer,
+) -> Result<(), Error<ResendRefusal>> {
+    let user = by_id(services, viewer.user_id).await?;
+    let user = user.filter(|user| user.status == UserStatus::Active).ok_or(ResendRefusal::Inactive)?;
+    if user.email_verified_at.is_some() {
+        return Err(ResendRefusal::AlreadyVerified.into());
+    }
+    services.limits.mail.take(client, &user.email).map_err(ResendRefusal::TooMany)?;
+    Ok(send_link(services, user.id, NewLink::new(services, LinkPurpose::VerifyEmail, &user.email)?).await?)
+}
+
+/// Sends the owner of an account, who knows its password, another link that verifies their address. Does nothing if they
+/// had too many mails.
+pub(super) async fn remind(
+    services: &Services,
+    client: ClientAddress,
+    user: &user::Model,
+) -> Result<(), Fault> {
+    if services.limits.mail.take(client, &user.email).is_err() {
+        return Ok(());
+    }
+    send_link(services, user.id, NewLink::new(services, LinkPurpose::VerifyEmail, &user.email)?).await
+}
+
+/// Stores a link of an active account and its mail. Does nothing if the account is not active.
+pub(super) async fn send_link(services: &Services, owner: UserId, link: NewLink) -> Result<(), Fault> {
+    let policy = WritePolicy::not_idempotent("account.link");
+    let stored = services.database.write_for(owner, policy, (owner, link), |transaction, (owner, link)| {
+        Box::pin(async move {
+            if lock_user(transaction, *owner).await? == Some(UserStatus::Active) {
+                link.insert(transaction, *owner).await?;
+            }
+            Ok::<_, Error<std::convert::Infallible>>(())
+        })
+    });
+    stored.await?;
+    services.outbox.wake();
+    Ok(())
+}

@@ -1,0 +1,226 @@
+//! Mails: their kinds, and the channel of the outbox that delivers them.
+//!
+//! A mail names nobody: a stranger chooses the name of an account, and could send a text of their own to any address.
+
+mod templates;
+mod transport;
+
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
+use jishu_entity::outbox_message::OutboxChannel;
+use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
+use lettre::message::{Body, Mailbox, MultiPart, SinglePart};
+use lettre::{Address, Message};
+use serde::{Deserialize, Serialize};
+
+pub use templates::TemplateError;
+pub use transport::{MailTransport, SmtpError, SmtpServer};
+
+use crate::auth::Secrets;
+use crate::error::Fault;
+use crate::outbox::{Channel, Delivery, DeliveryFailure, NewMessage};
+use templates::{MailText, Templates};
+
+/// The longest line of a mail that a mail server must accept (RFC 5321, section 4.5.3.1.6, without its end).
+const MAX_LINE_BYTES: usize = 998;
+/// How long a mail without a link is worth delivering.
+const NOTICE_LIFETIME: TimeDelta = TimeDelta::days(7);
+
+/// The kind of a mail. Each has a template for its subject and text, and one for its HTML.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MailKind {
+    /// Asks a new user to prove that they receive mail at their address.
+    VerifyEmail,
+    /// Leads to the choice of a new password.
+    ResetPassword,
+    /// Asks a user to prove that they receive mail at their new address. Goes to the new address.
+    ChangeEmail,
+    /// Says that another address was asked for. Goes to the old address.
+    EmailChangeRequested,
+    /// Says that the account has another address now. Goes to the old address.
+    EmailChanged,
+    /// Says that the password was changed.
+    PasswordChanged,
+    /// Says that somebody tried to register with an address that has an account.
+    AlreadyRegistered,
+}
+
+impl MailKind {
+    /// All kinds.
+    pub const ALL: [Self; 7] = [
+        Self::VerifyEmail,
+        Self::ResetPassword,
+        Self::ChangeEmail,
+        Self::EmailChangeRequested,
+        Self::EmailChanged,
+        Self::PasswordChanged,
+        Self::AlreadyRegistered,
+    ];
+
+    /// Returns the name of the kind, in the outbox and in the names of its templates.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::VerifyEmail => "verify_email",
+            Self::ResetPassword => "reset_password",
+            Self::ChangeEmail => "change_email",
+            Self::EmailChangeRequested => "email_change_requested",
+            Self::EmailChanged => "email_changed",
+            Self::PasswordChanged => "password_changed",
+            Self::AlreadyRegistered => "already_registered",
+        }
+    }
+
+    /// Returns the path of the frontend's page that its link leads to. None if a mail of this kind has no link.
+    fn page(self) -> Option<&'static str> {
+        match self {
+            Self::VerifyEmail | Self::ChangeEmail => Some("/verify-email"),
+            Self::ResetPassword => Some("/reset-password"),
+            Self::EmailChangeRequested
+            | Self::EmailChanged
+            | Self::PasswordChanged
+            | Self::AlreadyRegistered => None,
+        }
+    }
+}
+
+/// The link of a mail.
+#[derive(Clone, Copy, Debug)]
+pub struct MailLink<'a> {
+    /// The secret in the link.
+    pub token: &'a str,
+    /// When the link stops working.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// The content of a mail, as the outbox stores it.
+#[derive(Deserialize, Serialize)]
+struct MailContent {
+    to: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<i64>,
+}
+
+/// Makes a mail that is about to be written to the outbox.
+///
+/// # Errors
+/// Fails if the cryptography library fails.
+pub fn compose(
+    secrets: &Secrets,
+    kind: MailKind,
+    to: &str,
+    link: Option<MailLink<'_>>,
+    now: DateTime<Utc>,
+) -> Result<NewMessage, Fault> {
+    let content = MailContent {
+        to: to.to_owned(),
+        token: link.map(|link| link.token.to_owned()),
+        expires_at: link.map(|link| link.expires_at.timestamp()),
+    };
+    let payload = serde_json::to_string(&content)
+        .map_err(|error| Fault::Inconsistent(format!("a mail cannot be stored: {error}")))?;
+    let expires_at = link.map_or(now + NOTICE_LIFETIME, |link| link.expires_at);
+    NewMessage::seal(secrets, (OutboxChannel::Mail, kind.name()), &payload, now, expires_at)
+}
+
+/// The options of mails.
+#[derive(Clone, Debug)]
+pub struct MailOptions {
+    /// The way in which mails leave the server.
+    pub transport: MailTransport,
+    /// The sender.
+    pub from: Mailbox,
+    /// The URL of the frontend, without a slash at its end.
+    pub frontend_url: String,
+    /// The folder with the operator's own templates.
+    pub templates: Option<std::path::PathBuf>,
+}
+
+/// Renders mails and sends them: the channel of the outbox for mails.
+#[derive(Debug)]
+pub struct Mailer {
+    transport: MailTransport,
+    from: Mailbox,
+    frontend_url: String,
+    templates: Templates,
+}
+
+impl Mailer {
+    /// Reads the templates and renders each of them once, so that a wrong one is found at start.
+    ///
+    /// # Errors
+    /// See [`TemplateError`].
+    pub fn new(options: MailOptions) -> Result<Self, TemplateError> {
+        let templates = Templates::load(options.templates.as_deref())?;
+        let MailOptions { transport, from, frontend_url, .. } = options;
+        Ok(Self { transport, from, frontend_url, templates })
+    }
+
+    /// Renders a mail.
+    fn message(&self, delivery: &Delivery) -> Result<Message, DeliveryFailure> {
+        let kind = MailKind::ALL.into_iter().find(|kind| kind.name() == delivery.kind);
+        let kind =
+            kind.ok_or_else(|| DeliveryFailure::passing("this version does not know this kind of mail"))?;
+        let content: MailContent = serde_json::from_str(&delivery.payload)
+            .map_err(|_| DeliveryFailure::lasting("the content of the mail cannot be read"))?;
+        let to: Address =
+            content.to.parse().map_err(|_| DeliveryFailure::lasting("the address is not well-formed"))?;
+        let link = kind.page().zip(content.token.as_deref());
+        // After `#`, so that no server sees the token: neither in its access log nor in a `Referer` header.
+        let link = link.map(|(page, token)| format!("{}{page}#token={token}", self.frontend_url));
+        let hours = content.expires_at.map(|at| hours_between(delivery.created_at.timestamp(), at));
+        let rendered = self.templates.render(kind, link.as_deref(), content.token.as_deref(), hours);
+        // The message of a template error can contain the link.
+        let MailText { subject, text, html } = rendered
+            .map_err(|error| DeliveryFailure::passing(format!("its template fails: {}", error.kind())))?;
+        let id = format!("<{}@{}>", delivery.message_id, self.from.email.domain());
+        Message::builder()
+            .from(self.from.clone())
+            .to(Mailbox::new(None, to))
+            .subject(subject)
+            .date(delivery.created_at.into())
+            .message_id(Some(id))
+            // Asks mail programs not to answer with a note that somebody is away.
+            .raw_header(HeaderValue::new(
+                HeaderName::new_from_ascii_str("Auto-Submitted"),
+                "auto-generated".to_owned(),
+            ))
+            .multipart(
+                MultiPart::alternative()
+                    .singlepart(part(ContentType::TEXT_PLAIN, text))
+                    .singlepart(part(ContentType::TEXT_HTML, html)),
+            )
+            .map_err(|_| DeliveryFailure::lasting("the mail cannot be built"))
+    }
+}
+
+/// Makes a part of a mail. Text in ASCII is sent as it is: the default would break links apart at 76 characters, and a
+/// file in the folder of mails would be hard to read.
+fn part(content_type: ContentType, text: String) -> SinglePart {
+    let is_plain = text.is_ascii() && text.lines().all(|line| line.len() <= MAX_LINE_BYTES);
+    let body = if is_plain && !text.contains('\0') {
+        let lines = text.lines().collect::<Vec<_>>().join("\r\n");
+        Body::dangerous_pre_encoded(lines.into_bytes(), ContentTransferEncoding::SevenBit)
+    } else {
+        Body::new(text)
+    };
+    SinglePart::builder().header(content_type).body(body)
+}
+
+/// Returns the number of whole hours between two times in seconds, at least 1.
+fn hours_between(from: i64, to: i64) -> i64 {
+    ((to - from) / 3_600).max(1)
+}
+
+#[async_trait]
+impl Channel for Mailer {
+    async fn deliver(&self, delivery: &Delivery) -> Result<(), DeliveryFailure> {
+        let message = self.message(delivery)?;
+        self.transport.send(delivery, message).await
+    }
+}
+
+#[cfg(test)]
+mod tests;

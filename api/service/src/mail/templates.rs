@@ -1,0 +1,179 @@
+//! The templates of mails. The built-in ones can be replaced one by one.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use minijinja::{Environment, UndefinedBehavior, Value, context};
+
+use super::MailKind;
+
+/// The built-in templates. The text of a mail begins with its subject.
+const BUILT_IN: [(&str, &str); 15] = [
+    ("layout.html", include_str!("templates/layout.html")),
+    ("verify_email.txt", include_str!("templates/verify_email.txt")),
+    ("verify_email.html", include_str!("templates/verify_email.html")),
+    ("reset_password.txt", include_str!("templates/reset_password.txt")),
+    ("reset_password.html", include_str!("templates/reset_password.html")),
+    ("change_email.txt", include_str!("templates/change_email.txt")),
+    ("change_email.html", include_str!("templates/change_email.html")),
+    ("email_change_requested.txt", include_str!("templates/email_change_requested.txt")),
+    ("email_change_requested.html", include_str!("templates/email_change_requested.html")),
+    ("email_changed.txt", include_str!("templates/email_changed.txt")),
+    ("email_changed.html", include_str!("templates/email_changed.html")),
+    ("password_changed.txt", include_str!("templates/password_changed.txt")),
+    ("password_changed.html", include_str!("templates/password_changed.html")),
+    ("already_registered.txt", include_str!("templates/already_registered.txt")),
+    ("already_registered.html", include_str!("templates/already_registered.html")),
+];
+
+/// The link with which each template is tried at start.
+const SAMPLE_LINK: &str = "https://sample.example/page#token=sample";
+
+/// A reason why the templates cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TemplateError {
+    /// The folder or a file in it cannot be read.
+    #[error("the templates of mails cannot be read: {}: {error}. Correct --mail-templates", .path.display())]
+    Unreadable {
+        /// The folder or the file.
+        path: PathBuf,
+        /// The error of the system.
+        error: io::Error,
+    },
+    /// No mail uses a template of this name.
+    #[error("no mail uses the template {name}. Its name must be one of: {}", names())]
+    Unknown {
+        /// The name of the file.
+        name: String,
+    },
+    /// A template does not render.
+    #[error("the template {name} is wrong: {error}")]
+    Wrong {
+        /// The name of the template.
+        name: String,
+        /// The error, with its line.
+        error: minijinja::Error,
+    },
+    /// The text of a mail does not begin with its subject.
+    #[error("the template {name}.txt must begin with a line `Subject: …`, then an empty line, then the text")]
+    NoSubject {
+        /// The name of the kind.
+        name: &'static str,
+    },
+    /// A mail that must have a link does not show it.
+    #[error("the template {name} does not show its link. Write {{{{ link }}}} where it belongs")]
+    NoLink {
+        /// The name of the template.
+        name: String,
+    },
+}
+
+fn names() -> String {
+    BUILT_IN.map(|(name, _)| name).join(", ")
+}
+
+/// A rendered mail.
+pub(super) struct MailText {
+    pub(super) subject: String,
+    pub(super) text: String,
+    pub(super) html: String,
+}
+
+/// The templates of all mails.
+#[derive(Debug)]
+pub(super) struct Templates {
+    environment: Environment<'static>,
+}
+
+impl Templates {
+    /// Reads the built-in templates and those of the operator, and renders each once.
+    pub(super) fn load(folder: Option<&Path>) -> Result<Self, TemplateError> {
+        let mut environment = Environment::new();
+        // A misspelt name is an error, and not an empty text.
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        let wrong = |name: &str, error| TemplateError::Wrong { name: name.to_owned(), error };
+        for (name, text) in BUILT_IN {
+            environment.add_template(name, text).map_err(|error| wrong(name, error))?;
+        }
+        for (name, text) in folder.map(read_folder).transpose()?.unwrap_or_default() {
+            if !BUILT_IN.iter().any(|(known, _)| *known == name) {
+                return Err(TemplateError::Unknown { name });
+            }
+            let added = environment.add_template_owned(name.clone(), text);
+            added.map_err(|error| wrong(&name, error))?;
+        }
+        let templates = Self { environment };
+        for kind in MailKind::ALL {
+            templates.check(kind)?;
+        }
+        Ok(templates)
+    }
+
+    /// Renders the templates of a kind with sample values.
+    fn check(&self, kind: MailKind) -> Result<(), TemplateError> {
+        let link = kind.page().map(|_| SAMPLE_LINK);
+        let part = |extension: &str| -> Result<String, TemplateError> {
+            let name = format!("{}.{extension}", kind.name());
+            let rendered = self.part(&name, link, link.map(|_| "sample"), link.map(|_| 1));
+            let text = rendered.map_err(|error| TemplateError::Wrong { name: name.clone(), error })?;
+            match link {
+                Some(link) if !text.contains(link) => Err(TemplateError::NoLink { name }),
+                _ => Ok(text),
+            }
+        };
+        part("html")?;
+        match split_subject(&part("txt")?) {
+            Some(_) => Ok(()),
+            None => Err(TemplateError::NoSubject { name: kind.name() }),
+        }
+    }
+
+    /// Renders a mail.
+    pub(super) fn render(
+        &self,
+        kind: MailKind,
+        link: Option<&str>,
+        token: Option<&str>,
+        hours: Option<i64>,
+    ) -> Result<MailText, minijinja::Error> {
+        let part = |extension| self.part(&format!("{}.{extension}", kind.name()), link, token, hours);
+        let (text, html) = (part("txt")?, part("html")?);
+        let Some((subject, text)) = split_subject(&text) else {
+            return Err(minijinja::Error::new(minijinja::ErrorKind::InvalidOperation, "no subject"));
+        };
+        Ok(MailText { subject: subject.to_owned(), text: text.to_owned(), html })
+    }
+
+    fn part(
+        &self,
+        name: &str,
+        link: Option<&str>,
+        token: Option<&str>,
+        hours: Option<i64>,
+    ) -> Result<String, minijinja::Error> {
+        // The link needs no escapes: a URL has no quotes and no angle brackets.
+        let link = link.map(|link| Value::from_safe_string(link.to_owned()));
+        self.environment.get_template(name)?.render(context! { link, token, hours })
+    }
+}
+
+/// Reads the files of a folder, with their names.
+fn read_folder(folder: &Path) -> Result<Vec<(String, String)>, TemplateError> {
+    let unreadable = |path: &Path, error| TemplateError::Unreadable { path: path.to_owned(), error };
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(|error| unreadable(folder, error))? {
+        let path = entry.map_err(|error| unreadable(folder, error))?.path();
+        let text = std::fs::read_to_string(&path).map_err(|error| unreadable(&path, error))?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        files.push((name, text));
+    }
+    Ok(files)
+}
+
+/// Separates the subject from the text.
+fn split_subject(text: &str) -> Option<(&str, &str)> {
+    let (first, rest) = text.split_once('\n')?;
+    let subject = first.strip_prefix("Subject:")?.trim();
+    let rest = rest.trim_start_matches('\r').strip_prefix('\n')?;
+    (!subject.is_empty()).then_some((subject, rest))
+}

@@ -1,0 +1,118 @@
+//! The mutations around links in mails: verifying an address, and choosing a new password.
+
+use async_graphql::{Context, Object, SimpleObject};
+
+use super::account::{AuthPayload, invalid_field};
+use crate::graphql::context::ContextExt;
+use crate::graphql::error::{ApiResult, refused_or};
+use crate::graphql::types::{ErrorCode, UserError, UserPayload};
+use jishu_service::account::{
+    self, LinkInvalid, PasswordRefusal, RequestRefusal, ResendRefusal, SignedIn, VerifyRefusal,
+};
+
+/// The response to a request for a mail.
+#[derive(SimpleObject)]
+pub(super) struct RequestedPayload {
+    /// Whether the request was taken. It does not say whether an account has the address.
+    requested: bool,
+    /// The reasons why the request was refused. Empty on success.
+    user_errors: Vec<UserError>,
+}
+
+impl RequestedPayload {
+    fn new(outcome: Result<(), UserError>) -> Self {
+        Self { requested: outcome.is_ok(), user_errors: outcome.err().into_iter().collect() }
+    }
+}
+
+#[derive(Default)]
+pub(super) struct AccountLinksMutation;
+
+#[Object]
+impl AccountLinksMutation {
+    /// Uses a link that proves the ownership of an e-mail address: the address of a new account, or the new address of
+    /// `updateProfile`, which then becomes the address of the account. A link works once. Nobody is signed in by it.
+    async fn verify_email(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The token from the link: the text after `#token=`.", secret)] token: String,
+    ) -> ApiResult<UserPayload> {
+        let outcome = match refused_or(account::verify(ctx.services()?, &token).await)? {
+            Ok(row) => Ok(row),
+            Err(VerifyRefusal::Link(refusal)) => Err(link_invalid(refusal)),
+            Err(refusal @ VerifyRefusal::EmailTaken) => {
+                Err(UserError::field(ErrorCode::EmailTaken, refusal.to_string(), &["token"]))
+            }
+        };
+        Ok(UserPayload { outcome })
+    }
+
+    /// Sends the signed-in user another mail with a link that verifies their e-mail address.
+    async fn resend_verification(&self, ctx: &Context<'_>) -> ApiResult<RequestedPayload> {
+        let (services, viewer) = (ctx.services()?, ctx.require_viewer()?);
+        let resent = account::resend_verification(services, ctx.client()?, viewer).await;
+        let code = match refused_or(resent)? {
+            Ok(()) => return Ok(RequestedPayload::new(Ok(()))),
+            Err(ResendRefusal::TooMany(wait)) => return Err(wait.into()),
+            Err(refusal @ ResendRefusal::Inactive) => (ErrorCode::AccountInactive, refusal),
+            Err(refusal @ ResendRefusal::AlreadyVerified) => (ErrorCode::EmailAlreadyVerified, refusal),
+        };
+        let (code, refusal) = code;
+        Ok(RequestedPayload::new(Err(UserError::field(code, refusal.to_string(), &[]))))
+    }
+
+    /// Asks for a mail with a link to choose a new password. The response and its time are the same for every address,
+    /// whether or not it has an account. The number of mails to one address is limited.
+    async fn request_password_reset(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The e-mail address of the account. Case does not matter.")] email: String,
+    ) -> ApiResult<RequestedPayload> {
+        match refused_or(account::request_password_reset(ctx.services()?, ctx.client()?, &email))? {
+            Ok(()) => Ok(RequestedPayload::new(Ok(()))),
+            Err(RequestRefusal::TooMany(wait)) => Err(wait.into()),
+        }
+    }
+
+    /// Sets a new password by the link of `requestPasswordReset`, ends all sessions of the account, and signs in. The
+    /// link also verifies the address. Access tokens that were issued before work until they expire.
+    async fn reset_password(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The token from the link: the text after `#token=`.", secret)] token: String,
+        #[graphql(desc = "The new password: at least 8 characters.", secret)] password: String,
+    ) -> ApiResult<AuthPayload> {
+        let reset = account::reset_password(ctx.services()?, ctx.client()?, &token, password).await;
+        new_password(refused_or(reset)?)
+    }
+
+    /// Sets a new password for the signed-in user, ends all their sessions, and begins a new one with the tokens of the
+    /// response. Access tokens that were issued before work until they expire.
+    async fn change_password(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The current password.", secret)] current: String,
+        #[graphql(desc = "The new password: at least 8 characters.", secret)] password: String,
+    ) -> ApiResult<AuthPayload> {
+        let (services, viewer) = (ctx.services()?, ctx.require_viewer()?);
+        let changed = account::change_password(services, ctx.client()?, viewer, &current, password).await;
+        new_password(refused_or(changed)?)
+    }
+}
+
+fn new_password(outcome: Result<SignedIn, PasswordRefusal>) -> ApiResult<AuthPayload> {
+    let error = match outcome {
+        Ok(signed_in) => return Ok(AuthPayload { outcome: Ok(Some(signed_in)) }),
+        Err(PasswordRefusal::TooMany(wait)) => return Err(wait.into()),
+        Err(PasswordRefusal::Link(refusal)) => link_invalid(refusal),
+        Err(refusal @ PasswordRefusal::WrongPassword) => {
+            UserError::field(ErrorCode::InvalidCredentials, refusal.to_string(), &["current"])
+        }
+        Err(PasswordRefusal::Invalid(field)) => invalid_field(field, &[]),
+    };
+    Ok(AuthPayload { outcome: Err(vec![error]) })
+}
+
+fn link_invalid(refusal: LinkInvalid) -> UserError {
+    UserError::field(ErrorCode::LinkInvalid, refusal.to_string(), &["token"])
+}

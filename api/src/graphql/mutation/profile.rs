@@ -1,0 +1,56 @@
+//! The mutation with which users change their own account.
+
+use async_graphql::{Context, InputObject, Object};
+
+use super::account::invalid_field;
+use crate::graphql::context::ContextExt;
+use crate::graphql::error::{ApiResult, refused_or};
+use crate::graphql::types::{ErrorCode, UserError, UserPayload};
+use jishu_service::account::{self, ProfileChange, ProfileRefusal};
+
+/// The changes of an account. A field that is left out stays as it is.
+#[derive(InputObject)]
+pub(super) struct UpdateProfileInput {
+    /// The new name: 1 to 200 characters.
+    name: Option<String>,
+    /// The new e-mail address. The account keeps its old address until the link that is sent to the new one is used.
+    email: Option<String>,
+    /// The current password. Required with a new `email`, so that a stolen access token cannot take over the account.
+    #[graphql(secret)]
+    current_password: Option<String>,
+}
+
+#[derive(Default)]
+pub(super) struct ProfileMutation;
+
+#[Object]
+impl ProfileMutation {
+    /// Changes the account of the signed-in user. A new name counts at once. For a new e-mail address, a link is sent
+    /// there, which `verifyEmail` uses; the old address is told by mail.
+    async fn update_profile(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The changes.")] input: UpdateProfileInput,
+    ) -> ApiResult<UserPayload> {
+        let (services, viewer) = (ctx.services()?, ctx.require_viewer()?);
+        let UpdateProfileInput { name, email, current_password } = input;
+        let change = ProfileChange { name, email, current_password };
+        let updated = account::update_profile(services, ctx.client()?, viewer, change).await;
+        let outcome = match refused_or(updated)? {
+            Ok(row) => Ok(row),
+            Err(ProfileRefusal::TooMany(wait)) => return Err(wait.into()),
+            Err(ProfileRefusal::Invalid(field)) => Err(invalid_field(field, &["input"])),
+            Err(refusal @ ProfileRefusal::Inactive) => {
+                Err(UserError::field(ErrorCode::AccountInactive, refusal.to_string(), &[]))
+            }
+            Err(refusal @ ProfileRefusal::EmailTaken) => {
+                Err(UserError::field(ErrorCode::EmailTaken, refusal.to_string(), &["input", "email"]))
+            }
+            Err(refusal @ ProfileRefusal::WrongPassword) => {
+                let message = format!("{refusal} Send it in `currentPassword` to change the e-mail address.");
+                Err(UserError::field(ErrorCode::InvalidCredentials, message, &["input", "currentPassword"]))
+            }
+        };
+        Ok(UserPayload { outcome })
+    }
+}

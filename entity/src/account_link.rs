@@ -1,0 +1,47 @@
+//! Links in mails that prove the ownership of an address. Each works once, and is stored only as a hash.
+
+use sea_orm::entity::prelude::*;
+
+use crate::{AccountLinkId, UserId};
+
+/// The purpose of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "String(StringLen::N(16))")]
+pub enum LinkPurpose {
+    /// Proves that the user receives mail at the address of their account.
+    #[sea_orm(string_value = "verify_email")]
+    VerifyEmail,
+    /// Lets the user choose a new password.
+    #[sea_orm(string_value = "reset_password")]
+    ResetPassword,
+    /// Makes another address the address of the account.
+    #[sea_orm(string_value = "change_email")]
+    ChangeEmail,
+}
+
+/// A row of `account_links`.
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "account_links")]
+pub struct Model {
+    /// Primary key.
+    #[sea_orm(primary_key)]
+    pub id: AccountLinkId,
+    /// The account.
+    pub user_id: UserId,
+    /// The purpose of the link.
+    pub purpose: LinkPurpose,
+    /// The SHA-256 hash of the token in the link, in hexadecimal. Unique.
+    #[sea_orm(unique)]
+    pub token_hash: String,
+    /// The address to which the link was sent, in lower case.
+    pub email: String,
+    /// The time when the link was made.
+    pub created_at: DateTimeUtc,
+    /// The time from which the link no longer works.
+    pub expires_at: DateTimeUtc,
+    /// The time when the link was used, or when something else ended it.
+    pub used_at: Option<DateTimeUtc>,
+}
+
+impl ActiveModelBehavior for ActiveModel {}
