@@ -184,7 +184,10 @@ async fn run(
     command: &EnrolCommand,
 ) -> Result<Enrolled, Error<EnrolmentRefusal>> {
     let found = account::by_email(transaction, &command.email).await?;
-    let is_new = found.is_none();
+    // If the response to COMMIT was lost, a retry finds the account of the first run. Its hash has a random salt, so no
+    // other account has it.
+    let is_own = |user: &user::Model| matches!(&command.new, Some(new) if new.password_hash.try_as_ref() == Some(&user.password_hash));
+    let is_new = found.as_ref().is_none_or(|user| !user.password_hash.is_empty() && is_own(user));
     let user = match (found, &command.new) {
         (Some(user), _) => {
             if command.enrolment.role.is_some_and(|role| role != user.role) {

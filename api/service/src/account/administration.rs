@@ -1,6 +1,7 @@
 //! Changes of roles, statuses and passwords by staff and operators.
 
 use chrono::{DateTime, Utc};
+use jishu_entity::account_link::LinkPurpose;
 use jishu_entity::user::{Role, UserStatus};
 use jishu_entity::{UserId, user};
 use sea_orm::sea_query::{LockBehavior, LockType};
@@ -11,7 +12,7 @@ use sea_orm::{
 use serde_json::json;
 
 use super::refresh::revoke_all;
-use super::{Admin, InvalidField, NotStaff, Support, validation};
+use super::{Admin, InvalidField, NotStaff, Support, links, validation};
 use crate::Services;
 use crate::audit::{self, StateChange};
 use crate::auth::Passwords;
@@ -185,6 +186,7 @@ async fn run(
     let changed = active.update(transaction).await?;
     if changed.status == UserStatus::Deactivated {
         revoke_all(transaction, changed.id, command.now).await?;
+        links::end(transaction, changed.id, &LINKS_OF_TAKEOVERS, command.now).await?;
     }
     let (target, change) = (("users", changed.id.0), StateChange::between(before, after));
     audit::append_change(transaction, command.now, command.actor.id(), action, target, &change).await?;
@@ -257,6 +259,9 @@ async fn keep_on_cluster(transaction: &DatabaseTransaction, admin: &user::Model)
     Ok(())
 }
 
+/// The links that somebody who had got into an account could have asked for, to come back later.
+const LINKS_OF_TAKEOVERS: [LinkPurpose; 2] = [LinkPurpose::ResetPassword, LinkPurpose::ChangeEmail];
+
 /// Sets the password of an account, and ends its sessions.
 ///
 /// # Errors
@@ -283,6 +288,7 @@ pub async fn set_password(
                 };
                 row.update(transaction).await?;
                 revoke_all(transaction, *id, *now).await?;
+                links::end(transaction, *id, &LINKS_OF_TAKEOVERS, *now).await?;
                 audit::append(transaction, *now, None, PASSWORD_SET, ("users", id.0)).await?;
                 Ok(())
             })

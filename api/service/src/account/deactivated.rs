@@ -30,6 +30,8 @@ pub struct DeactivatedAccounts {
     database: Database,
     clock: Arc<dyn Clock>,
     ids: watch::Sender<HashSet<UserId>>,
+    /// Orders the reads, so that an older one never replaces a newer one.
+    reading: tokio::sync::Mutex<()>,
 }
 
 impl DeactivatedAccounts {
@@ -38,7 +40,8 @@ impl DeactivatedAccounts {
     /// # Errors
     /// Returns the database's error.
     pub async fn load(database: Database, clock: Arc<dyn Clock>) -> Result<Self, DbErr> {
-        let accounts = Self { database, clock, ids: watch::Sender::default() };
+        let accounts =
+            Self { database, clock, ids: watch::Sender::default(), reading: tokio::sync::Mutex::default() };
         accounts.refresh().await?;
         Ok(accounts)
     }
@@ -75,6 +78,7 @@ impl DeactivatedAccounts {
     /// # Errors
     /// Returns the database's error.
     pub async fn refresh(&self) -> Result<(), DbErr> {
+        let _guard = self.reading.lock().await;
         let event: RelationDef = user::Entity::belongs_to(audit_event::Entity)
             .from(user::Column::Id)
             .to(audit_event::Column::TargetId)

@@ -17,7 +17,7 @@ use crate::error::{Error, Refusal};
 use crate::limit::{ClientAddress, RetryAfter};
 use crate::mail::MailKind;
 use crate::outbox::NewMessage;
-use crate::{Services, audit};
+use crate::{Services, audit, security};
 
 /// The fields of an account that its owner wants to change. A field that is None stays as it is.
 #[derive(Clone, Default)]
@@ -64,7 +64,7 @@ pub async fn update_profile(
     change: ProfileChange,
 ) -> Result<user::Model, Error<ProfileRefusal>> {
     let user = by_id(services, viewer.user_id).await?;
-    let user = user.filter(|user| user.status == UserStatus::Active).ok_or(ProfileRefusal::Inactive)?;
+    let mut user = user.filter(|user| user.status == UserStatus::Active).ok_or(ProfileRefusal::Inactive)?;
     let name = change.name.as_deref().map(check_name).transpose().map_err(ProfileRefusal::Invalid)?;
     let name = name.filter(|name| *name != user.name);
     let email = change.email.as_deref().map(check_email).transpose().map_err(ProfileRefusal::Invalid)?;
@@ -73,14 +73,16 @@ pub async fn update_profile(
     let mut mails = None;
     if let Some(email) = &email {
         let password = change.current_password.as_deref().unwrap_or_default();
-        confirm(services, client, user.id, password)
+        user = confirm(services, client, user.id, password)
             .await
             .map_err(|error| error.map(|refusal| of_password(&refusal)))?;
+        // Before the search, so that nobody can try many addresses.
+        services.limits.mail.take(client, email).map_err(ProfileRefusal::TooMany)?;
         is_taken = by_email(services.database.reader(), email).await?.is_some();
         if is_taken && !services.requires_verified_email {
+            security::sign_in_failed(client, "address taken", Some(user.id));
             return Err(ProfileRefusal::EmailTaken.into());
         }
-        services.limits.mail.take(client, email).map_err(ProfileRefusal::TooMany)?;
         let notice = links::notice(services, MailKind::EmailChangeRequested, &user.email)?;
         let link = match is_taken {
             true => None,
@@ -126,6 +128,16 @@ impl Update {
         let Self { user, name, mails, now } = self;
         if lock_user(transaction, user.id).await? != Some(UserStatus::Active) {
             return Err(ProfileRefusal::Inactive.into());
+        }
+        if mails.is_some() {
+            // A new password ends all links to new addresses, so none may be made with the old password.
+            let stored = user::Entity::find_by_id(user.id).one(transaction).await?;
+            let is_confirmed = |stored: &user::Model| {
+                stored.password_hash == user.password_hash && stored.email == user.email
+            };
+            if !stored.as_ref().is_some_and(is_confirmed) {
+                return Err(ProfileRefusal::WrongPassword.into());
+            }
         }
         let mut updated = user.clone();
         if let Some(name) = name {

@@ -68,8 +68,19 @@ pub async fn login(
         verification::remind(services, client, &user).await?;
         return Err(SignInRefusal::EmailNotVerified.into());
     }
-    let rehash = if is_outdated { hashes::replacement(services, &user, password).await } else { None };
-    begin(services, client, user, rehash).await
+    if !is_outdated {
+        return begin(services, client, user, None).await;
+    }
+    let rehash = hashes::replacement(services, &user, password.clone()).await;
+    match begin(services, client, user, rehash).await {
+        // Another sign-in may have replaced the hash of the old system. The new hash decides whether the password is
+        // still the same.
+        Err(Error::Refused(SignInRefusal::InvalidCredentials)) => {
+            let (user, _is_outdated) = authenticate(services, client, email, &password).await?;
+            begin(services, client, user, None).await
+        }
+        begun => begun,
+    }
 }
 
 /// Checks the password of a user who is signed in. Failures count as failed sign-ins of the account.
@@ -201,7 +212,7 @@ async fn begin(
         .database
         .write_for(user.id, policy, input, |transaction, (session, user, rehash)| {
             Box::pin(async move {
-                check_unchanged(transaction, user, rehash.is_some()).await?;
+                check_unchanged(transaction, user).await?;
                 if let Some(hash) = rehash {
                     hashes::replace(transaction, user, hash).await?;
                 }
@@ -215,12 +226,9 @@ async fn begin(
 
 /// Locks the account, and checks that neither its status nor its password changed since the password was compared. A
 /// change ends all sessions, so no session may begin after it with the old password.
-///
-/// A hash of the old system may have been replaced by another sign-in with the same password.
 async fn check_unchanged(
     transaction: &DatabaseTransaction,
     user: &user::Model,
-    is_outdated: bool,
 ) -> Result<(), Error<SignInRefusal>> {
     let status = lock_user(transaction, user.id).await?;
     let hash: Option<String> = user::Entity::find_by_id(user.id)
@@ -229,7 +237,7 @@ async fn check_unchanged(
         .into_tuple()
         .one(transaction)
         .await?;
-    let has_same_password = is_outdated || hash.as_deref() == Some(user.password_hash.as_str());
+    let has_same_password = hash.as_deref() == Some(user.password_hash.as_str());
     if status == Some(UserStatus::Active) && has_same_password {
         Ok(())
     } else {

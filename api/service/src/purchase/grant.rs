@@ -11,7 +11,9 @@ use uuid::Uuid;
 
 use super::request_hash::RequestHash;
 use super::selection::ResolvedSelection;
-use super::{PurchaseCommand, PurchaseRefusal, PurchaseRequest, Receipt, Selection, transaction};
+use super::{
+    PurchaseCommand, PurchaseRefusal, PurchaseRequest, Receipt, ReceiptOutcome, Selection, transaction,
+};
 use crate::Services;
 use crate::account::Support;
 use crate::database::WritePolicy;
@@ -85,7 +87,9 @@ pub async fn grant(
         .await
         .map_err(|error| error.map(GrantRefusal::from))?;
     services.events.appended(user);
-    tracing::info!(by = %by.id(), user = %user, purchase = %receipt.purchase.id, "a purchase was granted");
+    if let (ReceiptOutcome::Created { .. }, false) = (&receipt.outcome, receipt.replayed) {
+        tracing::info!(by = %by.id(), user = %user, purchase = %receipt.purchase.id, "a purchase was granted");
+    }
     Ok(receipt)
 }
 

@@ -195,8 +195,13 @@ pub async fn lines_of_purchases(
     owner: UserId,
     purchases: impl IntoIterator<Item = PurchaseId> + Send,
 ) -> Result<Vec<refund_line::Model>, DbErr> {
-    let of_owner =
-        Query::select().column(Column::Id).from(Entity).and_where(Expr::col(Column::UserId).eq(owner)).take();
+    let purchases: Vec<PurchaseId> = purchases.into_iter().collect();
+    let of_owner = Query::select()
+        .column(Column::Id)
+        .from(Entity)
+        .and_where(Expr::col(Column::PurchaseId).is_in(purchases.iter().copied()))
+        .and_where(Expr::col(Column::UserId).eq(owner))
+        .take();
     refund_line::Entity::find()
         .filter(refund_line::Column::PurchaseId.is_in(purchases))
         .filter(refund_line::Column::RefundId.in_subquery(of_owner))

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use jishu_entity::mock_test_attempt::{self, CardStatus};
 use jishu_entity::subject::ReviewPolicy;
 use jishu_entity::test_session::{self, Column, Entity};
-use jishu_entity::{PaperId, QuestionId};
-use sea_orm::{ColumnTrait, QueryFilter, QuerySelect};
+use jishu_entity::{PaperId, QuestionId, UserId};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 
 use super::start::is_entitled;
 use crate::Services;
@@ -30,11 +30,16 @@ impl Review {
 }
 
 /// Decides which questions of a sitting may be reviewed. The sitting must be over, and the review policy of its subject
-/// must allow it. A question that an open sitting of the learner also asks may not be reviewed.
+/// must allow it. A question that an open sitting of the learner or of the reader also asks may not be reviewed: a member
+/// of staff may own the same subject.
 ///
 /// # Errors
 /// Returns the database's error.
-pub async fn review(services: &Services, session: &test_session::Model) -> Result<Review, Fault> {
+pub async fn review(
+    services: &Services,
+    session: &test_session::Model,
+    reader: UserId,
+) -> Result<Review, Fault> {
     if session.open_marker.is_some() {
         return Ok(Review::default());
     }
@@ -47,7 +52,8 @@ pub async fn review(services: &Services, session: &test_session::Model) -> Resul
     if !is_open {
         return Ok(Review::default());
     }
-    let papers: Vec<(PaperId, i32)> = Entity::of(session.user_id)
+    let papers: Vec<(PaperId, i32)> = Entity::find()
+        .filter(Column::UserId.is_in([session.user_id, reader]))
         .select_only()
         .columns([Column::PaperId, Column::PaperRevision])
         .filter(Column::OpenMarker.eq(1))

@@ -30,8 +30,9 @@ pub(super) struct AccountLinksMutation;
 
 #[Object]
 impl AccountLinksMutation {
-    /// Uses a link that proves the ownership of an e-mail address: the address of a new account, or the new address of
-    /// `updateProfile`, which then becomes the address of the account. A link works once. Nobody is signed in by it.
+    /// Verifies an e-mail address with the token of a link. It is the address of a new account, or a new address that
+    /// was given to `updateProfile`. A new address then becomes the address of the account. A link works once, and does
+    /// not sign anybody in.
     async fn verify_email(
         &self,
         ctx: &Context<'_>,

@@ -25,8 +25,8 @@ pub(super) struct ProfileMutation;
 
 #[Object]
 impl ProfileMutation {
-    /// Changes the account of the signed-in user. A new name counts at once. For a new e-mail address, a link is sent
-    /// there, which `verifyEmail` uses; the old address is told by mail.
+    /// Changes the account of the signed-in user. A new name counts at once. A new e-mail address counts after
+    /// `verifyEmail`: a link is sent to it, and the old address gets a notice.
     async fn update_profile(
         &self,
         ctx: &Context<'_>,

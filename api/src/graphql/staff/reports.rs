@@ -17,8 +17,8 @@ pub(in crate::graphql) struct ReportQuery;
 #[guarded_fields(requires_role)]
 #[Object]
 impl ReportQuery {
-    /// What was sold and refunded in an interval of time. Only for ADMIN. Days and months are those of the platform's
-    /// time zone. A report has at most 1000 rows; `jishu report sales` on the command line has no such limit.
+    /// A report of the sales and refunds in an interval of time. Only for ADMIN. Days and months are those of the
+    /// platform's time zone. A report has at most 1000 rows; `jishu report sales` on the command line has no such limit.
     async fn sales_report(
         &self,
         ctx: &Context<'_>,

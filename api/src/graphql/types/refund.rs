@@ -6,6 +6,7 @@ use async_graphql::{Context, Enum, ID, Object};
 use jishu_entity::{RefundId, refund, refund_line};
 
 use super::{Money, Purchase, Subject, money};
+use crate::graphql::access::record_look;
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiError, ApiResult};
 use crate::graphql::node::GlobalKey;
@@ -124,7 +125,13 @@ pub(in crate::graphql) async fn visible_refunds(
     let others: Vec<_> = ids.into_iter().filter(|id| rows.iter().all(|row| row.id != *id)).collect();
     if !others.is_empty() {
         match Support::check(ctx).await {
-            Ok(support) => rows.extend(refunds::by_ids_for_support(services, support, others).await?),
+            Ok(support) => {
+                let of_others = refunds::by_ids_for_support(services, support, others).await?;
+                for row in &of_others {
+                    record_look(ctx, support, row.user_id).await?;
+                }
+                rows.extend(of_others);
+            }
             Err(ApiError::Forbidden(_) | ApiError::Unauthenticated) => {}
             Err(error) => return Err(error),
         }

@@ -33,7 +33,7 @@ pub(in crate::graphql) fn sales_grouping(by: &[SalesDimension]) -> SalesGrouping
     }
 }
 
-/// What was sold and refunded in an interval of time. A purchase counts at the time when it was made. A refund counts
+/// The sales and refunds in an interval of time. A purchase counts at the time when it was made. A refund counts
 /// at the time when it was requested, even if the payment failed, because the buyer is still owed the money.
 #[derive(SimpleObject)]
 pub(in crate::graphql) struct SalesReport {

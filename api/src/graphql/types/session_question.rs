@@ -130,7 +130,8 @@ pub(in crate::graphql) async fn questions(
         true => session::answers(services, row.id).await?,
         false => HashMap::new(),
     };
-    let review = session::review(services, row).await?;
+    let reader = ctx.viewer().map_or(row.user_id, |viewer| viewer.user_id);
+    let review = session::review(services, row, reader).await?;
     let questions = sitting.paper.slots().map(|(slot, question)| {
         let answer = answers.remove(&slot);
         session_question(&sitting, slot, question, answer, &review)
