@@ -6,10 +6,10 @@ use chrono::{DateTime, Utc};
 use jishu_entity::entitlement::EntitlementEnd;
 use jishu_entity::mock_test_attempt::{self, CardStatus};
 use jishu_entity::test_session::{self, SessionStatus};
-use jishu_entity::{TestSessionId, UserId, entitlement, test_answer};
+use jishu_entity::{SubjectId, TestSessionId, UserId, entitlement, test_answer};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr,
-    EntityTrait, IntoActiveModel, QueryFilter,
+    EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
 };
 
 use super::answers::{AnswerRefusal, StoredAnswer, check_batch, response};
@@ -239,9 +239,15 @@ async fn expiry_that_set_deadline(
     session: &test_session::Model,
     card: &mock_test_attempt::Model,
 ) -> Result<Option<EntitlementEnd>, DbErr> {
-    let right = entitlement::Entity::find_by_id((card.purchase_id, card.subject_id)).one(transaction).await?;
-    let expires_at = right.and_then(|right| right.expires_at);
-    Ok(expires_at.filter(|end| *end == session.expires_at).map(|_| EntitlementEnd::Expired))
+    // The database compares the times: an entitlement whose times cannot be read must not keep a sitting open.
+    let limiting: Option<SubjectId> = entitlement::Entity::find_by_id((card.purchase_id, card.subject_id))
+        .select_only()
+        .column(entitlement::Column::SubjectId)
+        .filter(entitlement::Column::ExpiresAt.eq(session.expires_at))
+        .into_tuple()
+        .one(transaction)
+        .await?;
+    Ok(limiting.map(|_| EntitlementEnd::Expired))
 }
 
 /// Updates the card with the result of a sitting.
