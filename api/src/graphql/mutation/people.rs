@@ -37,7 +37,7 @@ impl PeopleMutation {
         payload(refused_or(changed)?)
     }
 
-    /// Deactivates an account, or activates it again. Only for SUPPORT and ADMIN; SUPPORT can change learners only.
+    /// Deactivates an account, or activates it again. Only for SUPPORT and ADMIN. SUPPORT can change learners only.
     /// Deactivation ends all sessions of the account: its refresh tokens stop working at once, and its access tokens
     /// and subscriptions within seconds, on every node of the server. The data of the account stays. The account of
     /// the viewer and the last active admin cannot be deactivated.
