@@ -9,7 +9,7 @@ use async_graphql::{
 use crate::{guarded_fields, page_arguments};
 
 /// Marks a field that only these people may use.
-#[TypeDirective(location = "FieldDefinition")]
+#[TypeDirective(name = "onlyFor", location = "FieldDefinition")]
 fn only_for(people: Vec<String>) {}
 
 /// The person who asks.
