@@ -39,7 +39,7 @@ async fn eight_nodes_migrate_at_once(app: &TestApp) {
 /// Returns the number of statements between two cuts. MariaDB keeps the statements that ran before a cut, so the cuts
 /// there are closer. The others keep none. `MIGRATION_CUTS=1` cuts after each statement.
 fn stride(backend: Backend) -> usize {
-    let by_default = if backend == Backend::MariaDb { 4 } else { 12 };
+    let by_default = if backend == Backend::MariaDb { 8 } else { 16 };
     std::env::var("MIGRATION_CUTS").map_or(by_default, |stride| stride.parse().expect("a number"))
 }
 
