@@ -1,4 +1,4 @@
-//! Kinds of files that are none of the formats, so that a refusal can name them.
+//! Kinds of files in other formats, so that a refusal can name them.
 
 use std::borrow::Cow;
 
@@ -30,7 +30,7 @@ pub fn is_package(bytes: &[u8]) -> bool {
     [b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08"].iter().any(|begin| bytes.starts_with(*begin))
 }
 
-/// Names the kind of a file that is none of the formats. Returns sentences for the author: what the file is, then what to
+/// Names the kind of a file in another format. Returns sentences for the author: what the file is, then what to
 /// do. Returns `None` if the kind is not known.
 #[must_use]
 pub fn explain_unknown(bytes: &[u8]) -> Option<String> {
@@ -47,7 +47,7 @@ pub fn explain_unknown(bytes: &[u8]) -> Option<String> {
     }
     let text = fence::stripped(std::str::from_utf8(bytes).ok()?).into_owned();
     let text = text.trim_start_matches('\u{feff}').trim_start();
-    // The lines of Aiken can look like a table, too, so only a text that is none of the formats is taken for one.
+    // The lines of Aiken can look like a table, too, so only a text that no format accepts is taken for one.
     let table = || is_table(text).then_some(Cow::Borrowed("a table (CSV)"));
     match of_text(text).or_else(table)? {
         Cow::Borrowed(sentence) if sentence.ends_with('.') => Some(sentence.to_owned()),
@@ -55,7 +55,7 @@ pub fn explain_unknown(bytes: &[u8]) -> Option<String> {
     }
 }
 
-/// Returns the kind of a text that is none of the formats, or whole sentences if there is more to say.
+/// Returns the kind of a text in another format, or whole sentences if there is more to say.
 pub(crate) fn of_text(text: &str) -> Option<Cow<'static, str>> {
     if let Some(name) = foreign_root(text) {
         return Some(match name {

@@ -162,7 +162,7 @@ pub async fn next(
         .await
 }
 
-/// Returns the greatest id of an event, or 0 if there is none.
+/// Returns the greatest id of an event, or 0 if there are no events.
 ///
 /// # Errors
 /// Returns the database's error.

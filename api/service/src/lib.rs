@@ -42,6 +42,7 @@ pub mod progress;
 pub mod purchase;
 pub mod question_bank;
 pub mod ranking;
+pub mod reason;
 pub mod refund;
 pub mod sales_report;
 pub mod scoring;

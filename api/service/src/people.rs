@@ -17,26 +17,11 @@ use super::page::{self, Keyset, Page, PageRequest};
 use super::{Services, audit};
 use crate::database::WritePolicy;
 use crate::error::{Error, Fault};
-use crate::name::has_visible;
 
 /// The action of the audit event of somebody who opened an account.
 const LOOKED_UP: &str = "user.looked_up";
 /// The action of the audit event of somebody who listed accounts or purchases.
 const LISTED: &str = "user.listed";
-
-/// Maximum number of characters of a reason that staff give.
-pub const MAX_STAFF_REASON_CHARS: usize = 1_000;
-
-/// Trims a reason for storage. Returns None if it is blank, too long, or contains control characters other than line
-/// breaks and tabs.
-pub(super) fn staff_reason(text: &str) -> Option<String> {
-    let reason = text.trim();
-    let is_forbidden = |char: char| char.is_control() && !matches!(char, '\n' | '\t');
-    let is_valid = has_visible(reason)
-        && reason.chars().count() <= MAX_STAFF_REASON_CHARS
-        && !reason.contains(is_forbidden);
-    is_valid.then(|| reason.to_owned())
-}
 
 /// A condition on accounts. An account must meet all of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, stream};
-use jishu_entity::{SubjectId, UserId, allowance, course, mock_test_attempt, subject, test_session};
+use jishu_entity::{
+    CourseId, SubjectId, UserId, allowance, course, mock_test_attempt, subject, test_session,
+};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, ConnectionTrait,
     DatabaseTransaction, DbBackend, DbErr, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect, Value,
@@ -20,7 +22,7 @@ use crate::audit::{self, StateChange};
 use crate::database::{QueueKey, WritePolicy, lock_user, sql};
 use crate::error::{Error, Fault};
 use crate::extra_time::{MAX_ATTEMPTS_PER_CARD, MAX_EXTRA_SECONDS};
-use crate::people::staff_reason;
+use crate::reason;
 
 /// The action of the audit event of a grant.
 const GRANTED: &str = "allowance.granted";
@@ -78,7 +80,9 @@ fn check(request: AllowanceRequest) -> Result<AllowanceRequest, AllowanceRefusal
         return Err(AllowanceRefusal::AttemptsOutOfRange);
     }
     let reason = request.reason.filter(|reason| !reason.trim().is_empty());
-    let reason = reason.map(|text| staff_reason(&text).ok_or(AllowanceRefusal::Reason)).transpose()?;
+    let reason = reason
+        .map(|text| reason::trimmed(&text).map(str::to_owned).ok_or(AllowanceRefusal::Reason))
+        .transpose()?;
     Ok(AllowanceRequest { reason, ..request })
 }
 
@@ -87,8 +91,9 @@ fn queue_key(scope: AllowanceScope) -> QueueKey {
     match (scope.user, scope.place) {
         (Some(user), _) => user.into(),
         (None, Some(AllowancePlace::Subject(subject))) => subject.into(),
-        // The courses have no queue. Other texts than addresses have no at sign, so this key is of courses only.
-        (None, place) => QueueKey::registration(&format!("{place:?}")),
+        (None, Some(AllowancePlace::Course(course))) => course.into(),
+        // Such a scope is refused, so its key does not matter.
+        (None, None) => CourseId(0).into(),
     }
 }
 

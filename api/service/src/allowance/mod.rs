@@ -12,7 +12,7 @@ mod read;
 use jishu_entity::{CourseId, SubjectId, UserId, allowance};
 
 use super::extra_time::{MAX_ATTEMPTS_PER_CARD, MAX_EXTRA_SECONDS};
-use super::people::MAX_STAFF_REASON_CHARS;
+use super::reason::MAX_REASON_CHARS;
 use crate::error::Refusal;
 
 pub use grant::grant;
@@ -89,7 +89,7 @@ pub enum AllowanceRefusal {
     #[error("The attempts of a card must be 1 to {MAX_ATTEMPTS_PER_CARD}.")]
     AttemptsOutOfRange,
     /// The reason is too long.
-    #[error("Give a reason of at most {MAX_STAFF_REASON_CHARS} visible characters.")]
+    #[error("Give a reason of at most {MAX_REASON_CHARS} visible characters.")]
     Reason,
     /// There is no such account.
     #[error("There is no such account.")]

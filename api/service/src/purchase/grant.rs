@@ -20,7 +20,7 @@ use crate::database::WritePolicy;
 use crate::error::{Error, Refusal};
 use crate::events::{self, Event};
 use crate::paper::Papers;
-use crate::people::{MAX_STAFF_REASON_CHARS, staff_reason};
+use crate::reason::{self, MAX_REASON_CHARS};
 use crate::tax::TaxPolicy;
 
 /// The part of a purchase that makes it complimentary.
@@ -52,7 +52,7 @@ pub enum GrantRefusal {
     #[error("There is no such account.")]
     UserNotFound,
     /// The reason is blank or too long.
-    #[error("Give a reason of 1 to {MAX_STAFF_REASON_CHARS} visible characters.")]
+    #[error("Give a reason of 1 to {MAX_REASON_CHARS} visible characters.")]
     Reason,
     /// The purchase itself is refused.
     #[error(transparent)]
@@ -113,7 +113,7 @@ fn command(
     now: DateTime<Utc>,
 ) -> Result<PurchaseCommand, GrantRefusal> {
     let GrantRequest { user, selection, reason, idempotency_key } = request;
-    let reason = staff_reason(&reason).ok_or(GrantRefusal::Reason)?;
+    let reason = reason::trimmed(&reason).ok_or(GrantRefusal::Reason)?.to_owned();
     let request = PurchaseRequest { selection, cost: None, idempotency_key };
     Ok(PurchaseCommand {
         buyer: user,

@@ -16,11 +16,12 @@ use super::comparable_key::{ComparableKey, keys};
 use super::fixed_tests;
 use super::insert::{NewVersion, advance, insert_versions};
 use super::read::{current_versions, draft, options, topics};
-use super::record::{CorrectionAuthorship, KeyCorrection, MAX_REASON_CHARS, reason, record};
+use super::record::{CorrectionAuthorship, KeyCorrection, record};
 use crate::account::Author;
 use crate::clock::Clock;
 use crate::database::{Database, WritePolicy, lock_subject};
 use crate::error::{Error, Fault, Refusal};
+use crate::reason::{self, MAX_REASON_CHARS};
 
 /// The right key of a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,7 +113,7 @@ pub async fn correct(
     clock: &dyn Clock,
     correction: Correction,
 ) -> Result<Corrected, Error<CorrectionRefusal>> {
-    if reason(&correction.reason).is_none() {
+    if reason::trimmed(&correction.reason).is_none() {
         return Err(CorrectionRefusal::Reason.into());
     }
     let command = CorrectCommand { correction, now: clock.now() };

@@ -10,11 +10,12 @@ use super::plan::{ImportBatch, ImportOutcome};
 use super::prepare::{ImportFile, PreparedFile, prepare};
 use super::report::{ImportRefusal, ImportReport};
 use super::run_aside;
-use super::{read, record, store};
+use super::{read, store};
 use crate::account::Author;
 use crate::clock::Clock;
 use crate::database::{Database, WritePolicy};
 use crate::error::Error;
+use crate::reason;
 
 /// Maximum number of questions that one transaction stores.
 const MAX_QUESTIONS_PER_TRANSACTION: usize = 250;
@@ -66,7 +67,7 @@ pub async fn import(
 ) -> Result<ImportReport, Error<ImportRefusal>> {
     let ImportRequest { subject_id, format, file, defaults, names_are_ids, correct_keys, dry_run, actor } =
         request;
-    if correct_keys.as_deref().is_some_and(|text| record::reason(text).is_none()) {
+    if correct_keys.as_deref().is_some_and(|text| reason::trimmed(text).is_none()) {
         return Err(ImportRefusal::Reason.into());
     }
     if !read::subject_exists(database.reader(), subject_id).await? {

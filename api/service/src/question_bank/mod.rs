@@ -32,8 +32,7 @@ pub use export::{Export, ExportRefusal, MAX_QUESTIONS_PER_EXPORT, export, export
 pub use import::{ImportProgress, ImportRequest, import};
 pub use prepare::ImportFile;
 pub use question_formats::{DraftAnswer, DraftOption, Format};
-pub(crate) use record::reason as trimmed_reason;
-pub use record::{MAX_REASON_CHARS, QUESTION_KEY_CORRECTED};
+pub use record::QUESTION_KEY_CORRECTED;
 pub use report::{
     Advice, ImportRefusal, ImportReport, Loss, MAX_REJECTIONS_REPORTED, Notice, RejectedQuestion,
 };

@@ -25,7 +25,7 @@ impl ImportFile {
     /// Tells a package from a text, which must be in UTF-8.
     ///
     /// # Errors
-    /// Returns the line in which a text stops being UTF-8, or the kind of a file that is none of the formats.
+    /// Returns the line in which a text stops being UTF-8, or the kind of a file in another format.
     pub fn read(bytes: Vec<u8>) -> Result<Self, ImportRefusal> {
         match is_package(&bytes) {
             true => Ok(Self::Package(bytes)),

@@ -6,21 +6,9 @@ use sea_orm::{ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, DatabaseT
 
 use super::fixed_tests::{self, Slot, SlotRevision};
 use crate::audit;
-use crate::name::has_visible;
 
 /// The action of the audit event for a corrected key.
 pub const QUESTION_KEY_CORRECTED: &str = "question.key_corrected";
-/// Maximum number of characters of a reason.
-pub const MAX_REASON_CHARS: usize = 1_000;
-
-/// Trims a reason for storage. Returns None if it is not valid.
-pub(crate) fn reason(text: &str) -> Option<&str> {
-    let text = text.trim();
-    let is_forbidden = |char: char| char.is_control() && !matches!(char, '\n' | '\t');
-    let is_valid =
-        has_visible(text) && text.chars().count() <= MAX_REASON_CHARS && !text.contains(is_forbidden);
-    is_valid.then_some(text)
-}
 
 /// The author, the reason and the time of a correction.
 #[derive(Clone, Copy)]

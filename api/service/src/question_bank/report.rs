@@ -3,8 +3,8 @@
 use question_formats::RefusedQuestion;
 
 use super::check::InvalidQuestion;
-use super::record::MAX_REASON_CHARS;
 use crate::error::Refusal;
+use crate::reason::MAX_REASON_CHARS;
 
 /// Maximum number of rejected questions in a report. The others are only counted: in a file of another format, every
 /// line may be one.

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::Services;
 use super::account::Support;
 use super::paper::Papers;
-use super::question_bank::{MAX_REASON_CHARS, trimmed_reason};
+use super::reason::{self, MAX_REASON_CHARS};
 use crate::clock::Clock;
 use crate::database::WritePolicy;
 use crate::error::{Error, Refusal};
@@ -109,7 +109,7 @@ pub async fn refund(
     by: Support,
     request: RefundRequest,
 ) -> Result<Refunded, Error<RefundRefusal>> {
-    let reason = trimmed_reason(&request.reason).ok_or(RefundRefusal::Reason)?.to_owned();
+    let reason = reason::trimmed(&request.reason).ok_or(RefundRefusal::Reason)?.to_owned();
     let request = RefundRequest { reason, ..request };
     if request.subjects.as_ref().is_some_and(Vec::is_empty) {
         return Err(RefundRefusal::NoSubjects.into());
