@@ -3,6 +3,7 @@
 use async_graphql::{Context, ID, Object, SimpleObject};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use graphql_engine::plain_fields;
 use jishu_entity::{QuestionVersionId, SubjectId};
 
 use super::session_question::{QuestionKind, TextFormat};
@@ -32,6 +33,7 @@ impl AuthoredQuestion {
 }
 
 /// A question in the question bank, with its key. Only authors and admins can read it.
+#[plain_fields]
 #[Object]
 impl AuthoredQuestion {
     /// The global id of the question. It is opaque: do not parse it.
@@ -56,6 +58,7 @@ impl AuthoredQuestion {
     }
 
     /// The current version. New tests use it.
+    #[resolved]
     async fn current(&self) -> QuestionVersion {
         QuestionVersion::from(self.question.current.clone())
     }

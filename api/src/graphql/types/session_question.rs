@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use async_graphql::{Context, Enum, ID, SimpleObject};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use graphql_engine::{Plain, PlainEnum, PlainObject};
 use jishu_entity::question_version::{QuestionKind as StoredKind, TextFormat as StoredFormat};
 use jishu_entity::{TestSessionId, test_answer, test_session};
 
@@ -18,7 +19,7 @@ use jishu_service::scoring::{self, AnswerKey};
 use jishu_service::session::{self, Review, Sitting};
 
 /// The kind of answer that a question takes.
-#[derive(Clone, Copy, PartialEq, Eq, Enum)]
+#[derive(Clone, Copy, PartialEq, Eq, Enum, PlainEnum)]
 #[graphql(remote = "StoredKind")]
 pub(in crate::graphql) enum QuestionKind {
     /// One option.
@@ -30,7 +31,7 @@ pub(in crate::graphql) enum QuestionKind {
 }
 
 /// The result of marking an answer.
-#[derive(Clone, Copy, PartialEq, Eq, Enum)]
+#[derive(Clone, Copy, PartialEq, Eq, Enum, PlainEnum)]
 #[graphql(remote = "scoring::Verdict")]
 pub(in crate::graphql) enum Verdict {
     /// The answer matches the key.
@@ -42,7 +43,7 @@ pub(in crate::graphql) enum Verdict {
 }
 
 /// The format of the texts of a question.
-#[derive(Clone, Copy, PartialEq, Eq, Enum)]
+#[derive(Clone, Copy, PartialEq, Eq, Enum, PlainEnum)]
 #[graphql(remote = "StoredFormat")]
 pub(in crate::graphql) enum TextFormat {
     /// Plain text. Show it unchanged.
@@ -57,7 +58,7 @@ pub(in crate::graphql) enum TextFormat {
 /// `topic` and `difficulty` are null until the review opens. The review opens when the sitting is over and
 /// `markingScheme.review` allows it. It stays closed while another open sitting of the learner asks the same
 /// question.
-#[derive(SimpleObject)]
+#[derive(PlainObject, SimpleObject)]
 pub(in crate::graphql) struct SessionQuestion {
     /// The id of this question in this sitting, for client caches. `node` does not accept it.
     id: ID,
@@ -98,7 +99,7 @@ pub(in crate::graphql) struct SessionQuestion {
 }
 
 /// An option of a question.
-#[derive(SimpleObject)]
+#[derive(PlainObject, SimpleObject)]
 #[graphql(name = "Option")]
 pub(in crate::graphql) struct Choice {
     /// The id of this option in this sitting, for `optionIds`.
@@ -108,7 +109,7 @@ pub(in crate::graphql) struct Choice {
 }
 
 /// The answer of a learner to a question.
-#[derive(SimpleObject)]
+#[derive(PlainObject, SimpleObject)]
 pub(in crate::graphql) struct Answer {
     /// The ids of the chosen options. Empty for a numeric question.
     option_ids: Vec<ID>,
@@ -122,7 +123,7 @@ pub(in crate::graphql) struct Answer {
 pub(in crate::graphql) async fn questions(
     ctx: &Context<'_>,
     row: &test_session::Model,
-) -> ApiResult<Vec<SessionQuestion>> {
+) -> ApiResult<Plain<Vec<SessionQuestion>>> {
     let services = ctx.services()?;
     let sitting = session::sitting_of(services, row).await?;
     // Staff see what a learner answered only after the end of the sitting.
@@ -136,7 +137,7 @@ pub(in crate::graphql) async fn questions(
         let answer = answers.remove(&slot);
         session_question(&sitting, slot, question, answer, &review)
     });
-    Ok(questions.collect())
+    Ok(Plain(questions.collect()))
 }
 
 fn session_question(

@@ -1,7 +1,7 @@
 //! Accounts.
 
 use async_graphql::{Context, Enum, ID, Object};
-use graphql_engine::page_arguments;
+use graphql_engine::{page_arguments, plain_fields};
 use jishu_entity::{SubjectId, UserId, user};
 
 use super::purchase::{PurchaseConnection, purchase_page};
@@ -53,6 +53,7 @@ pub(in crate::graphql) struct User {
 /// An account. Users can read only their own. SUPPORT and ADMIN can read every account, and each look at one is
 /// recorded. They see the answers of a sitting only after its end.
 #[page_arguments]
+#[plain_fields]
 #[Object]
 impl User {
     /// The global id of the user. It is opaque: do not parse it.

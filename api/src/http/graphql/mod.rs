@@ -155,7 +155,7 @@ async fn execute(
         OperationType::Query | OperationType::Mutation => {}
     }
     let mut response = state.engine.execute(operation, state.resolver_data(caller)).await;
-    finish_errors(&mut response.errors, &context.id);
+    finish_errors(response.errors_mut(), &context.id);
     if format.prefers_events {
         return Ok(event_stream::executed(&response));
     }

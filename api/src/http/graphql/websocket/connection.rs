@@ -1,5 +1,6 @@
 //! Runs the operations of one WebSocket connection, and closes it when it must end.
 
+use std::fmt::Display;
 use std::pin::{Pin, pin};
 
 use async_graphql::ServerError;
@@ -11,7 +12,7 @@ use tokio::time::{Duration, Instant, sleep_until, timeout};
 use tokio_stream::{StreamExt, StreamMap};
 
 use super::MAX_MESSAGE_BYTES;
-use super::message::{ClientMessage, ServerMessage};
+use super::message::{ClientMessage, ServerMessage, write_next};
 use crate::graphql::RequestId;
 use crate::http::graphql::budgets::{OperationRefusal, charge_request, prepare_operation};
 use crate::http::graphql::caller::Caller;
@@ -264,14 +265,18 @@ impl WebSocketConnection {
             self.operations.remove(id);
         }
         match &event {
-            ExecutionEvent::Next(payload) => self.send_message(&ServerMessage::Next { id, payload }).await,
+            ExecutionEvent::Next(response) => self.send_text(write_next(id, response)).await,
             ExecutionEvent::Failed(payload) => self.send_message(&ServerMessage::Error { id, payload }).await,
             ExecutionEvent::Complete => self.send_message(&ServerMessage::Complete { id }).await,
         }
     }
 
     async fn send_message(&mut self, message: &ServerMessage<'_>) -> Result<(), ConnectionEnd> {
-        let text = message.write().map_err(|error| {
+        self.send_text(message.write()).await
+    }
+
+    async fn send_text<E: Display>(&mut self, text: Result<String, E>) -> Result<(), ConnectionEnd> {
+        let text = text.map_err(|error| {
             tracing::error!(%error, "cannot write a WebSocket message as JSON");
             ConnectionEnd::close(1011, "Internal server error")
         })?;
