@@ -4,8 +4,10 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 
-/// The fields of each type: the text that selects the field, and the type of its value if it is an object.
-const FIELDS: [(&str, &[(&str, Option<&str>)]); 5] = [
+/// A type, with the text that selects each of its fields, and the type of the field's value if it is an object.
+type TypeFields = (&'static str, &'static [(&'static str, Option<&'static str>)]);
+
+const FIELDS: [TypeFields; 5] = [
     (
         "Shelf",
         &[
