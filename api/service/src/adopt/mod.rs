@@ -37,8 +37,6 @@ pub use report::{AdoptReport, ExportError, ShortBank, write_id_map, write_rows};
 pub use scratch::{ScratchDatabase, ScratchError};
 pub use state::{MoneyCounts, TableCounts};
 
-pub(crate) use old::OLD_SYSTEM_TABLES;
-
 use crate::auth::unusable_hash;
 use crate::clock::Clock;
 use crate::database::{Database, WritePolicy, sql};

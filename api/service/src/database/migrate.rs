@@ -10,7 +10,6 @@ use sea_orm::{
 };
 
 use super::{Database, Failure, sql};
-use crate::adopt::OLD_SYSTEM_TABLES;
 
 /// The id of the advisory lock on PostgreSQL: "jishu" in ASCII.
 const ADVISORY_LOCK_ID: i64 = 0x6a_69_73_68_75;
@@ -196,6 +195,9 @@ impl Database {
         Ok(())
     }
 }
+
+/// Tables that only the old system has.
+const OLD_SYSTEM_TABLES: [&str; 3] = ["exam_category", "exam_category_purchase", "test_attempt_sessions"];
 
 /// Tables that both the old system and jishu have.
 const SHARED_TABLES: [&str; 5] = ["mock_test_attempts", "purchases", "subjects", "courses", "users"];

@@ -12,7 +12,7 @@ const CARDS: &str = "{ viewer { mockTestAttempts(first: 50) { edges { node { id 
                      attemptsUsed maxAttempts latestScore firstScore bestScore canStart } } } \
                      testSessions(first: 50) { edges { node { attemptNumber status startedAt \
                      questions { slot stem marks } result { score maxScore percentage correct wrong unanswered \
-                     percentile byTopic { name correct } } } } } } }";
+                     percentile byTopic { topic correct } } } } } } }";
 
 async fn learners_sign_in_see_their_cards_buy_and_sit(backend: Backend) {
     OldDatabase::on(backend, async |old| {
@@ -59,7 +59,7 @@ async fn learners_sign_in_see_their_cards_buy_and_sit(backend: Backend) {
         assert!(told.is_sorted_by(|later, earlier| later.0 > earlier.0), "{told:?}");
         let first = &sittings[3]["node"];
         assert_eq!(first["questions"][1]["stem"], "Unit of energy?");
-        assert_eq!(first["result"]["byTopic"], json!([{ "name": "General", "correct": 2 }]));
+        assert_eq!(first["result"]["byTopic"], json!([{ "topic": "General", "correct": 2 }]));
         assert_eq!(first["result"]["percentile"], Value::Null);
         assert_eq!(sittings[2]["node"]["questions"], json!([]));
 

@@ -120,10 +120,6 @@ pub(super) const QUESTIONS: OldTable = OldTable {
 pub(super) const CARRIED_TABLES: [&OldTable; 8] =
     [&USERS, &COURSES, &SUBJECTS, &QUESTIONS, &PURCHASES, &CARDS, &SITTINGS, &ANSWERS];
 
-/// The tables that only the old system has. One of them is enough to recognise it.
-pub(crate) const OLD_SYSTEM_TABLES: [&str; 3] =
-    ["exam_category", "exam_category_purchase", "test_attempt_sessions"];
-
 /// Columns with values that jishu does not hold.
 const VALUES_LEFT_BEHIND: [(&str, &str); 4] = [
     ("users", "mobile_no"),
