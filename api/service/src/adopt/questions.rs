@@ -166,9 +166,12 @@ async fn known(
     if drafts.is_empty() {
         return Ok(HashMap::new());
     }
+    // The index on external ids begins with the subject.
+    let subjects: HashSet<SubjectId> = drafts.iter().map(|(_, subject, _)| *subject).collect();
     let found: Vec<(QuestionId, SubjectId, String)> = question::Entity::find()
         .select_only()
         .columns([question::Column::Id, question::Column::SubjectId, question::Column::ExternalId])
+        .filter(question::Column::SubjectId.is_in(subjects))
         .filter(question::Column::ExternalId.is_in(drafts.iter().map(|(_, _, draft)| &draft.external_id)))
         .into_tuple()
         .all(database.reader())
