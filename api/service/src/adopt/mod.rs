@@ -222,9 +222,9 @@ async fn begin(
     Ok(state)
 }
 
-async fn insert_state(transaction: &DatabaseTransaction, json: &String) -> Result<(), Error<AdoptRefusal>> {
+async fn insert_state(transaction: &DatabaseTransaction, json: &str) -> Result<(), Error<AdoptRefusal>> {
     let text = format!("INSERT INTO {STATE_TABLE} (id, step, state) VALUES (1, 0, ?)");
-    transaction.execute_raw(sql(transaction.get_database_backend(), &text, [json.as_str().into()])).await?;
+    transaction.execute_raw(sql(transaction.get_database_backend(), &text, [json.into()])).await?;
     Ok(())
 }
 

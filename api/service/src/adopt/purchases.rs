@@ -180,7 +180,7 @@ impl<'a> PurchaseBatch<'a> {
             for (attempt, sitting) in plan.sittings {
                 latest_use = latest_use.max(Some(sitting.submitted_at));
                 let card = (MockTestAttemptId(survivor), UserId(facts.user), SubjectId(subject));
-                self.add_sitting(card, attempt, sitting);
+                self.add_sitting(card, attempt, &sitting);
             }
         }
         latest_use

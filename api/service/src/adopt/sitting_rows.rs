@@ -19,7 +19,7 @@ impl PurchaseBatch<'_> {
         &mut self,
         (card, user, subject): (MockTestAttemptId, UserId, SubjectId),
         attempt: i32,
-        plan: SittingPlan,
+        plan: &SittingPlan,
     ) {
         for note in &plan.notes {
             self.batch.note(self.state, (&SITTINGS, plan.id), note.as_str());
@@ -29,7 +29,7 @@ impl PurchaseBatch<'_> {
         }
         let id = TestSessionId(plan.id);
         let paper_id = match &plan.answers {
-            Some(_) => self.paper_of_card(subject, &plan),
+            Some(_) => self.paper_of_card(subject, plan),
             None => PaperId(subject.0),
         };
         let deadline = plan.started_at + TimeDelta::seconds(TIME_LIMIT_SECONDS.into());
