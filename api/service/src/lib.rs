@@ -4,6 +4,7 @@
 //! async-graphql nor on axum, so no rule can know how it is reached.
 
 pub mod account;
+pub mod adopt;
 pub mod allowance;
 mod audit;
 pub mod audit_trail;

@@ -40,6 +40,7 @@ pub use sign_in::{SignInRefusal, SignedIn, login};
 pub use staff::{Admin, Author, NotStaff, Support};
 use validation::ValidFields;
 pub use validation::{InvalidField, MIN_PASSWORD_CHARS};
+pub(crate) use validation::{check_email, check_name, fold_email};
 pub use verification::{ResendRefusal, VerifyRefusal, resend_verification, verify};
 
 use super::Services;
@@ -268,7 +269,7 @@ pub(super) async fn by_email(
     if email.contains('\0') {
         return Ok(None);
     }
-    user::Entity::find().filter(user::Column::Email.eq(validation::fold_email(email))).one(connection).await
+    user::Entity::find().filter(user::Column::Email.eq(fold_email(email))).one(connection).await
 }
 
 async fn audit(connection: &impl ConnectionTrait, user: &user::Model, action: &str) -> Result<(), DbErr> {

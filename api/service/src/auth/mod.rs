@@ -18,6 +18,7 @@ use uuid::Uuid;
 pub use keys::{KeyError, KeyRing};
 pub use link_token::LinkToken;
 pub use password::{MAX_PASSWORD_BYTES, PasswordError, PasswordVerdict, Passwords, TimedVerdict};
+pub(crate) use password::{is_usable_hash, unusable_hash};
 pub use refresh::{RefreshToken, RefreshTokenError};
 pub use secrets::Secrets;
 pub use token::{AccessToken, AccessTokens, LEEWAY_SECONDS, TokenError};

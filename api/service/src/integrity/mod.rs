@@ -268,7 +268,7 @@ fn unreadable_time(backend: DbBackend, value: &str, column_type: &ColumnType) ->
 }
 
 /// Returns the columns that a table has in the database.
-async fn columns_of(connection: &impl ConnectionTrait, table: &str) -> Result<Vec<String>, DbErr> {
+pub(crate) async fn columns_of(connection: &impl ConnectionTrait, table: &str) -> Result<Vec<String>, DbErr> {
     let backend = connection.get_database_backend();
     let text = match backend {
         DbBackend::MySql => {

@@ -82,7 +82,7 @@ pub enum InvalidQuestion {
 }
 
 /// Checks a question of a file. Returns the question as it is stored, with the defaults filled in.
-pub(super) fn check(parsed: ParsedQuestion, defaults: &Defaults) -> Result<DraftQuestion, InvalidQuestion> {
+pub(crate) fn check(parsed: ParsedQuestion, defaults: &Defaults) -> Result<DraftQuestion, InvalidQuestion> {
     let stem = clean(&parsed.stem);
     let explanation = parsed.explanation.as_deref().map(clean).filter(|text| !text.is_empty());
     check_stem(&stem, explanation.as_deref())?;
@@ -152,7 +152,7 @@ fn check_texts(stem: &str, answer: &DraftAnswer, explanation: Option<&str>) -> R
 }
 
 /// Trims a text, and gives it Unix line ends. Trimming matters for ids: to MariaDB, `"a "` and `"a"` are the same id.
-pub(super) fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     unix_lines(text.trim()).into_owned()
 }
 

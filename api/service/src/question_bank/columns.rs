@@ -13,7 +13,7 @@ pub(super) fn kind(answer: &DraftAnswer) -> QuestionKind {
 }
 
 /// Converts a difficulty for storage.
-pub(super) fn difficulty(difficulty: DraftDifficulty) -> Difficulty {
+pub(crate) fn difficulty(difficulty: DraftDifficulty) -> Difficulty {
     match difficulty {
         DraftDifficulty::Easy => Difficulty::Easy,
         DraftDifficulty::Medium => Difficulty::Medium,

@@ -27,6 +27,8 @@ pub use authored::{
     page, versions,
 };
 pub use check::{Defaults, InvalidQuestion};
+pub(crate) use check::{check, clean};
+pub(crate) use columns::difficulty as stored_difficulty;
 pub use correct::{Corrected, Correction, CorrectionRefusal, NewKey, correct};
 pub use export::{Export, ExportRefusal, MAX_QUESTIONS_PER_EXPORT, export, export_all};
 pub use import::{ImportProgress, ImportRequest, import};
