@@ -61,7 +61,7 @@ use crate::database::Database;
 use crate::limit::ClientLimits;
 use crate::outbox::Outbox;
 
-use account::{AccountRequests, DeactivatedAccounts};
+use account::{AccountRequests, DeactivatedAccounts, EndedSessions};
 use catalog::Catalog;
 use events::Events;
 use paper::Papers;
@@ -89,6 +89,8 @@ pub struct Services {
     pub tokens: Arc<AccessTokens>,
     /// The accounts whose access tokens are refused.
     pub deactivated: Arc<DeactivatedAccounts>,
+    /// The sessions whose access tokens are refused.
+    pub ended_sessions: Arc<EndedSessions>,
     /// The budgets of clients.
     pub limits: Arc<ClientLimits>,
     /// Computes codes that only the nodes of this deployment can compute.
@@ -105,6 +107,10 @@ pub struct Services {
     pub account_requests: Arc<AccountRequests>,
     /// Whether an account must verify its e-mail address before it can sign in.
     pub requires_verified_email: bool,
+    /// Whether staff must have a second factor to use their powers.
+    pub requires_staff_second_factor: bool,
+    /// The name of the platform in authenticator apps.
+    pub second_factor_name: Arc<str>,
     /// The tax of purchases.
     pub tax: Arc<TaxPolicy>,
 }

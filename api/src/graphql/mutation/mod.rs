@@ -3,6 +3,7 @@
 mod account;
 mod account_links;
 mod allowance;
+mod auth_payload;
 mod authoring;
 mod cart;
 mod extra_time;
@@ -13,6 +14,8 @@ mod purchase;
 mod question_bank;
 mod question_key;
 mod refund;
+mod second_factor;
+mod sessions;
 mod test_session;
 mod test_settings;
 
@@ -24,6 +27,8 @@ pub struct Mutation(
     account::AccountMutation,
     account_links::AccountLinksMutation,
     profile::ProfileMutation,
+    sessions::SessionsMutation,
+    second_factor::SecondFactorMutation,
     cart::CartMutation,
     purchase::PurchaseMutation,
     refund::RefundMutation,
