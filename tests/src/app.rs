@@ -274,6 +274,7 @@ impl TestApp {
             "refresh_tokens.revoked_at >",
             "second_factors.sealed_by <>",
             "sign_in_challenges.expires_at <=",
+            "oidc_logins.expires_at <=",
             "FROM outbox",
             "UPDATE outbox",
         ];
@@ -301,6 +302,8 @@ impl TestApp {
             "second_factors",
             "recovery_codes",
             "sign_in_challenges",
+            "oidc_identities",
+            "oidc_logins",
             "cart_items",
             "purchases",
             "purchase_requests",

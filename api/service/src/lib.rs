@@ -32,6 +32,7 @@ pub mod limit;
 pub mod mail;
 pub mod money;
 pub mod name;
+pub mod oidc;
 pub mod outbox;
 pub mod page;
 pub mod paper;
@@ -64,6 +65,7 @@ use crate::outbox::Outbox;
 use account::{AccountRequests, DeactivatedAccounts, EndedSessions};
 use catalog::Catalog;
 use events::Events;
+use oidc::OidcProvider;
 use paper::Papers;
 use session::SittingState;
 use tax::TaxPolicy;
@@ -111,6 +113,8 @@ pub struct Services {
     pub requires_staff_second_factor: bool,
     /// The name of the platform in authenticator apps.
     pub second_factor_name: Arc<str>,
+    /// The issuer with which people can sign in. None if the operator has not set one up.
+    pub oidc: Option<Arc<OidcProvider>>,
     /// The tax of purchases.
     pub tax: Arc<TaxPolicy>,
 }

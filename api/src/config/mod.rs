@@ -5,6 +5,7 @@ mod graphql;
 mod listen;
 mod live;
 mod mail;
+mod oidc;
 mod sign_in;
 mod sittings;
 mod tax;
@@ -24,6 +25,7 @@ pub use graphql::GraphqlConfig;
 pub use listen::ListenAddress;
 pub use live::LiveConfig;
 pub use mail::MailConfig;
+pub use oidc::{OidcConfig, OidcConfigError};
 pub use sign_in::SignInConfig;
 pub use sittings::SittingsConfig;
 pub use tax::TaxConfig;
@@ -183,6 +185,9 @@ pub struct ServeConfig {
     /// Second factors.
     #[command(flatten)]
     pub sign_in: SignInConfig,
+    /// Single sign-on.
+    #[command(flatten)]
+    pub oidc: OidcConfig,
     /// Sittings.
     #[command(flatten)]
     pub sittings: SittingsConfig,

@@ -17,7 +17,7 @@ use std::time::Duration;
 use axum::Router;
 use tokio::net::TcpListener;
 
-use crate::config::{EdgeConfig, ServeConfig};
+use crate::config::{EdgeConfig, OidcConfigError, ServeConfig};
 use crate::graphql;
 use crate::http::{self, ShutdownSignal};
 use background_tasks::BackgroundTasks;
@@ -51,6 +51,9 @@ pub enum ServerStartError {
     /// The mail server cannot be used.
     #[error(transparent)]
     Smtp(#[from] SmtpError),
+    /// The issuer of OpenID Connect cannot be used.
+    #[error(transparent)]
+    Oidc(#[from] OidcConfigError),
     /// A template of a mail cannot be used.
     #[error(transparent)]
     Templates(#[from] TemplateError),
@@ -112,6 +115,7 @@ pub async fn services(
         requires_verified_email: config.mail.require_verified_email,
         requires_staff_second_factor: config.sign_in.require_staff_second_factor,
         second_factor_name: config.sign_in.second_factor_name.as_str().into(),
+        oidc: config.oidc.provider()?,
         tax: Arc::new(config.tax.policy()),
     })
 }

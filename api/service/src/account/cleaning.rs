@@ -4,11 +4,11 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use jishu_entity::{AccountLinkId, RefreshTokenId, SignInChallengeId, SignInNetworkId};
-use jishu_entity::{account_link, refresh_token, sign_in_challenge, sign_in_network};
+use jishu_entity::{AccountLinkId, OidcLoginId, RefreshTokenId, SignInChallengeId, SignInNetworkId};
+use jishu_entity::{account_link, oidc_login, refresh_token, sign_in_challenge, sign_in_network};
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QuerySelect};
 
-use super::{hashes, links, network, refresh, second_factor};
+use super::{hashes, links, network, oidc, refresh, second_factor};
 use crate::Services;
 use crate::database::WritePolicy;
 use crate::error::{Error, Fault};
@@ -45,8 +45,8 @@ pub async fn keep_clean(services: Services) {
 }
 
 /// Erases the successors that can no longer be returned, and the networks from which the account has not signed in for
-/// a long time, the links that stopped working, and the sign-ins that waited too long for a second factor. Returns the
-/// number of rows.
+/// a long time, the links that stopped working, and the sign-ins that waited too long for a second factor or for an
+/// issuer. Returns the number of rows.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -58,11 +58,12 @@ pub async fn erase_old(services: &Services) -> Result<usize, Fault> {
         let networks = old_networks(services).await?;
         let links = links::old(services, MAX_ROWS_PER_TRANSACTION as u64).await?;
         let challenges = second_factor::old_challenges(services, MAX_ROWS_PER_TRANSACTION as u64).await?;
-        let counts = [tokens.len(), networks.len(), links.len(), challenges.len()];
+        let logins = oidc::old_logins(services, MAX_ROWS_PER_TRANSACTION as u64).await?;
+        let counts = [tokens.len(), networks.len(), links.len(), challenges.len(), logins.len()];
         let found = counts.into_iter().max().unwrap_or_default();
         erased += counts.into_iter().sum::<usize>();
         if found > 0 {
-            let erase = Erase { tokens, networks, links, challenges };
+            let erase = Erase { tokens, networks, links, challenges, logins };
             services
                 .database
                 .write(policy, erase, |transaction, erase| {
@@ -82,6 +83,9 @@ pub async fn erase_old(services: &Services) -> Result<usize, Fault> {
                         let delete = sign_in_challenge::Entity::delete_many();
                         let delete = delete.filter(sign_in_challenge::Column::Id.is_in(challenges));
                         delete.exec(transaction).await?;
+                        let logins = erase.logins.iter().copied();
+                        let delete = oidc_login::Entity::delete_many();
+                        delete.filter(oidc_login::Column::Id.is_in(logins)).exec(transaction).await?;
                         Ok::<_, Error<Infallible>>(())
                     })
                 })
@@ -98,6 +102,7 @@ struct Erase {
     networks: Vec<SignInNetworkId>,
     links: Vec<AccountLinkId>,
     challenges: Vec<SignInChallengeId>,
+    logins: Vec<OidcLoginId>,
 }
 
 async fn old_networks(services: &Services) -> Result<Vec<SignInNetworkId>, DbErr> {

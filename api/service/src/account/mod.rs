@@ -10,6 +10,7 @@ mod links;
 mod network;
 mod new_password;
 mod new_session;
+mod oidc;
 mod owner;
 mod profile;
 mod refresh;
@@ -41,6 +42,11 @@ use links::NewLink;
 pub use new_password::{PasswordRefusal, change_password, reset_password};
 use new_session::NewSession;
 pub use new_session::SignedIn;
+pub use oidc::{
+    BegunOidcLogin, LinkedIdentity, OidcBeginRefusal, OidcLinkRefusal, OidcLoginRefusal, OidcReturn,
+    begin_oidc_link, begin_oidc_login, complete_oidc_login, link_oidc_identity, linked_identities,
+    unlink_oidc_identity,
+};
 pub use owner::OwnerRefusal;
 pub use profile::{ProfileChange, ProfileRefusal, update_profile};
 pub use refresh::{InvalidToken, RefreshRefusal, logout, refresh};

@@ -9,6 +9,7 @@ use sea_orm::{DatabaseTransaction, EntityTrait, QuerySelect};
 use super::client::SignInClient;
 use super::network;
 use super::new_session::{NewSession, SignedIn};
+use super::oidc::NewIdentity;
 use super::requests::AccountRequest;
 use super::second_factor::{self, NewChallenge, SecondFactorChallenge};
 use super::validation::fold_email;
@@ -224,11 +225,22 @@ async fn check_password(
 
 /// Begins a session of this user, with a new family of refresh tokens. If the account has a second factor, begins a
 /// challenge instead.
-pub(super) async fn begin(
+async fn begin(
     services: &Services,
     client: SignInClient,
     user: user::Model,
     rehash: Option<String>,
+) -> Result<SignInOutcome, Error<SignInRefusal>> {
+    begin_with(services, client, user, rehash, None).await
+}
+
+/// Begins a session as [`begin`] does, and links an identity to the account in the same transaction, if given.
+pub(super) async fn begin_with(
+    services: &Services,
+    client: SignInClient,
+    user: user::Model,
+    rehash: Option<String>,
+    identity: Option<NewIdentity>,
 ) -> Result<SignInOutcome, Error<SignInRefusal>> {
     let session = NewSession::new(services, client)
         .map_err(Fault::from)?
@@ -236,12 +248,15 @@ pub(super) async fn begin(
     let challenge = NewChallenge::new(services)?;
     // If two sign-ins come from a new network at once, the second is retried and finds the row of the first.
     let policy = WritePolicy::not_idempotent("session.begin").retry_taken_keys();
-    let input = (session.clone(), challenge.clone(), user.clone(), rehash);
+    let input = (session.clone(), challenge.clone(), user.clone(), rehash, identity);
     let is_challenged = services
         .database
-        .write_for(user.id, policy, input, |transaction, (session, challenge, user, rehash)| {
+        .write_for(user.id, policy, input, |transaction, (session, challenge, user, rehash, identity)| {
             Box::pin(async move {
                 check_unchanged(transaction, user).await?;
+                if let Some(identity) = identity {
+                    identity.insert(transaction, user.id).await?;
+                }
                 if let Some(hash) = rehash {
                     hashes::replace(transaction, user, hash).await?;
                 }
@@ -261,21 +276,21 @@ pub(super) async fn begin(
     Ok(SignInOutcome::SignedIn(Box::new(session.signed_in(services, user)?)))
 }
 
-/// Locks the account, and checks that neither its status nor its password changed since the password was compared. A
-/// change ends all sessions, so no session may begin after it with the old password.
+/// Locks the account, and checks that neither its status, its address nor its password changed since the password was
+/// compared. A new password ends all sessions, so no session may begin after it with the old password.
 async fn check_unchanged(
     transaction: &DatabaseTransaction,
     user: &user::Model,
 ) -> Result<(), Error<SignInRefusal>> {
     let status = lock_user(transaction, user.id).await?;
-    let hash: Option<String> = user::Entity::find_by_id(user.id)
+    let stored: Option<(String, String)> = user::Entity::find_by_id(user.id)
         .select_only()
-        .column(user::Column::PasswordHash)
+        .columns([user::Column::PasswordHash, user::Column::Email])
         .into_tuple()
         .one(transaction)
         .await?;
-    let has_same_password = hash.as_deref() == Some(user.password_hash.as_str());
-    if status == Some(UserStatus::Active) && has_same_password {
+    let is_same = stored.is_some_and(|(hash, email)| hash == user.password_hash && email == user.email);
+    if status == Some(UserStatus::Active) && is_same {
         Ok(())
     } else {
         Err(SignInRefusal::InvalidCredentials.into())

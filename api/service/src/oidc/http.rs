@@ -77,10 +77,14 @@ mod tests {
 
     #[test]
     fn only_https_and_this_machine_are_allowed() {
-        for allowed in ["https://id.example.com", "http://127.0.0.1:3000/x", "http://localhost", "http://[::1]:1"] {
+        for allowed in
+            ["https://id.example.com", "http://127.0.0.1:3000/x", "http://localhost", "http://[::1]:1"]
+        {
             assert!(is_allowed(allowed), "{allowed}");
         }
-        for refused in ["http://id.example.com", "http://localhost.example.com", "ftp://localhost", "x", "file:///etc"] {
+        for refused in
+            ["http://id.example.com", "http://localhost.example.com", "ftp://localhost", "x", "file:///etc"]
+        {
             assert!(!is_allowed(refused), "{refused}");
         }
     }

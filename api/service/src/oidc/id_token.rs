@@ -148,7 +148,8 @@ impl KeyNeeded {
     /// Finds the key among those of the issuer. A token without a key id needs an issuer with one usable key.
     pub(super) fn find<'k>(&self, keys: &'k [Jwk]) -> Option<&'k Jwk> {
         let mut usable = keys.iter().filter(|key| {
-            let is_for_signatures = key.common.public_key_use.as_ref().is_none_or(|used| *used == PublicKeyUse::Signature);
+            let is_for_signatures =
+                key.common.public_key_use.as_ref().is_none_or(|used| *used == PublicKeyUse::Signature);
             let algorithm = key.common.key_algorithm.map(|algorithm| algorithm.to_string());
             let fits = algorithm.is_none_or(|algorithm| algorithm == format!("{:?}", self.algorithm));
             is_for_signatures && fits
@@ -175,9 +176,8 @@ impl KeyNeeded {
         // The library would read the clock of the system. The times are compared below.
         validation.validate_exp = false;
         validation.validate_nbf = false;
-        let claims = decode::<Claims>(token, &key, &validation)
-            .map_err(|_mismatch| InvalidIdToken::Mismatch)?
-            .claims;
+        let claims =
+            decode::<Claims>(token, &key, &validation).map_err(|_mismatch| InvalidIdToken::Mismatch)?.claims;
         let is_only_for_us = match &claims.aud {
             Audience::One(audience) => audience == expected.client_id,
             Audience::Many(audiences) => audiences.iter().all(|audience| audience == expected.client_id),

@@ -144,7 +144,9 @@ impl OidcProvider {
         let tokens = self.exchange(&metadata, code, request).await?;
         let person = self.verify(&metadata, &tokens.id_token, request.nonce, now).await?;
         let (mut email, mut name) = (person.email(), person.name());
-        if let (None, Some(endpoint), Some(token)) = (&email, &metadata.userinfo_endpoint, &tokens.access_token) {
+        if let (None, Some(endpoint), Some(token)) =
+            (&email, &metadata.userinfo_endpoint, &tokens.access_token)
+        {
             let request = self.client.get(endpoint).bearer_auth(token);
             let information: PersonClaims = http::json(request, http::unexpected).await?;
             if information.sub != person.sub {
@@ -231,7 +233,8 @@ impl OidcProvider {
             return Err(OidcFailure::Unavailable(message.to_owned()));
         }
         let endpoints = [&metadata.authorization_endpoint, &metadata.token_endpoint, &metadata.jwks_uri];
-        if !endpoints.into_iter().chain(&metadata.userinfo_endpoint).all(|address| http::is_allowed(address)) {
+        if !endpoints.into_iter().chain(&metadata.userinfo_endpoint).all(|address| http::is_allowed(address))
+        {
             return Err(OidcFailure::Unavailable("its metadata has an address without HTTPS".to_owned()));
         }
         let metadata = Arc::new(metadata);

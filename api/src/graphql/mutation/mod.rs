@@ -8,6 +8,7 @@ mod authoring;
 mod cart;
 mod extra_time;
 mod grant_purchase;
+mod oidc;
 mod people;
 mod profile;
 mod purchase;
@@ -29,6 +30,7 @@ pub struct Mutation(
     profile::ProfileMutation,
     sessions::SessionsMutation,
     second_factor::SecondFactorMutation,
+    oidc::OidcMutation,
     cart::CartMutation,
     purchase::PurchaseMutation,
     refund::RefundMutation,

@@ -6,8 +6,8 @@ use jishu_entity::{SubjectId, UserId, user};
 
 use super::purchase::{PurchaseConnection, purchase_page};
 use super::{
-    CardArgs, Cart, MockTestAttemptConnection, MockTestAttemptFilter, MockTestAttemptOrder, Progress,
-    SignInSession, TestSessionConnection, card_page, session_page,
+    CardArgs, Cart, Identity, MockTestAttemptConnection, MockTestAttemptFilter, MockTestAttemptOrder,
+    Progress, SignInSession, TestSessionConnection, card_page, session_page,
 };
 use crate::graphql::access::{is_own, open_account};
 use crate::graphql::context::ContextExt;
@@ -120,6 +120,12 @@ impl User {
         let read =
             async || account::second_factor_status(ctx.services()?, self.id).await.map_err(ApiError::from);
         read().await.map(|status| status.map(SecondFactor::from)).transpose()
+    }
+
+    /// The accounts at an issuer with which the user can sign in. Only for the user themselves: null for the account of
+    /// another.
+    async fn linked_identities(&self, ctx: &Context<'_>) -> Nullable<Vec<Identity>> {
+        if is_own(ctx, self.id) { Some(Identity::of_user(ctx, self.id).await) } else { None }
     }
 
     /// The cart.

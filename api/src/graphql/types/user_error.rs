@@ -46,6 +46,22 @@ pub(in crate::graphql) enum ErrorCode {
     SecondFactorNotOn,
     /// No second factor waits to be confirmed. Begin with `beginTwoFactor`.
     SecondFactorNotBegun,
+    /// The operator has not set up a sign-in with another account.
+    OidcNotSetUp,
+    /// The operator does not allow to return to this address.
+    RedirectNotAllowed,
+    /// The issuer does not respond. Try again later, or sign in with the password.
+    OidcUnavailable,
+    /// The sign-in at the issuer is unknown, used or expired, it began in another browser, or the issuer refused it.
+    OidcLoginInvalid,
+    /// The issuer has not verified the e-mail address.
+    OidcEmailNotVerified,
+    /// An account with this e-mail address exists, and it has not verified the address.
+    OidcAccountExists,
+    /// The account at the issuer is linked to another account.
+    OidcIdentityTaken,
+    /// The account has no such identity.
+    OidcIdentityNotFound,
     /// There is no such session, or it has ended.
     SessionNotFound,
     /// The e-mail address is verified already.

@@ -111,8 +111,12 @@ async fn begin(
     let (state, browser_key) =
         (OidcState::generate().map_err(random)?, BrowserKey::generate().map_err(random)?);
     let (nonce, code_verifier) = (random_text()?, random_text()?);
-    let request =
-        AuthorizationRequest { redirect_uri, state: state.as_str(), nonce: &nonce, code_verifier: &code_verifier };
+    let request = AuthorizationRequest {
+        redirect_uri,
+        state: state.as_str(),
+        nonce: &nonce,
+        code_verifier: &code_verifier,
+    };
     let authorization_url = provider.authorization_url(request).await.map_err(|error| {
         tracing::warn!(%error, "a sign-in at the issuer could not begin");
         OidcBeginRefusal::Unavailable
@@ -152,7 +156,10 @@ fn random_text() -> Result<String, Fault> {
 }
 
 /// Finds sign-ins that can be deleted, at most `limit` of them.
-pub(in crate::account) async fn old_logins(services: &Services, limit: u64) -> Result<Vec<OidcLoginId>, DbErr> {
+pub(in crate::account) async fn old_logins(
+    services: &Services,
+    limit: u64,
+) -> Result<Vec<OidcLoginId>, DbErr> {
     oidc_login::Entity::find()
         .select_only()
         .column(Column::Id)

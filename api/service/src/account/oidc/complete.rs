@@ -1,11 +1,10 @@
 //! Completes a sign-in at the issuer.
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
+use jishu_entity::UserId;
 use jishu_entity::oidc_login::{self, Column};
 use jishu_entity::user::{self, Role, UserStatus};
-use jishu_entity::UserId;
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, SqlErr};
-use serde_json::json;
 
 use super::begin::{VERIFIER_PURPOSE, provider};
 use super::identity::{self, NewIdentity};
@@ -13,7 +12,7 @@ use crate::account::client::SignInClient;
 use crate::account::new_session::NewSession;
 use crate::account::sign_in::{SignInOutcome, SignInRefusal, begin_with};
 use crate::account::validation::{ValidFields, check_email, check_name};
-use crate::account::{audit_of, by_email, by_id, links, row};
+use crate::account::{audit, by_email, by_id, links, row};
 use crate::auth::{BrowserKey, OidcState};
 use crate::database::{QueueKey, WritePolicy};
 use crate::error::{Error, Fault, Refusal};
@@ -46,7 +45,9 @@ pub enum OidcLoginRefusal {
     #[error("The sign-in with another account does not work at the moment. Try again later.")]
     Unavailable,
     /// The issuer has not verified the address, so it cannot make an account or open one.
-    #[error("The other account has no verified e-mail address. Verify it there, or sign in with your password.")]
+    #[error(
+        "The other account has no verified e-mail address. Verify it there, or sign in with your password."
+    )]
     EmailNotVerified,
     /// An account with the address exists, and it has not verified the address.
     #[error("An account with this e-mail address exists, but it has not verified the address.")]
@@ -223,8 +224,7 @@ async fn create(
     name: Option<&str>,
     link: NewIdentity,
 ) -> Result<Option<SignInOutcome>, Error<OidcLoginRefusal>> {
-    let attempt =
-        services.limits.sign_in.register(client.address).map_err(OidcLoginRefusal::TooMany)?;
+    let attempt = services.limits.sign_in.register(client.address).map_err(OidcLoginRefusal::TooMany)?;
     let local_part = email.split('@').next().unwrap_or_default();
     let name = name.and_then(|name| check_name(name).ok());
     let name = name.or_else(|| check_name(local_part).ok()).unwrap_or_else(|| "Learner".to_owned());
@@ -242,7 +242,7 @@ async fn create(
         .write_for(key, policy, (row, link, session.clone()), |transaction, (row, link, session)| {
             Box::pin(async move {
                 let user = row.clone().insert(transaction).await?;
-                audit_of(transaction, &user, "user.registered", json!({ "role": "learner" })).await?;
+                audit(transaction, &user, "user.registered").await?;
                 link.insert(transaction, user.id).await?;
                 session.insert(transaction, user.id).await?;
                 Ok::<_, Error<OidcLoginRefusal>>(user)

@@ -1,11 +1,11 @@
 //! The identity that is stored with an account.
 
 use chrono::{DateTime, Utc};
-use jishu_entity::oidc_identity::{self, Column};
 use jishu_entity::UserId;
+use jishu_entity::oidc_identity::{self, Column};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction,
-    DbErr, EntityTrait, QueryFilter,
+    ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, ConnectionTrait,
+    DatabaseTransaction, DbErr, EntityTrait, QueryFilter,
 };
 
 use crate::audit;
@@ -25,12 +25,20 @@ pub(in crate::account) struct NewIdentity {
 }
 
 impl NewIdentity {
-    /// Links the identity, and records it. A unique key refuses an identity that is linked already.
+    /// Links the identity, and records it. Does nothing if it is linked to this account already. A unique key refuses an
+    /// identity of another account. The transaction has locked the user's row.
     pub(in crate::account) async fn insert(
         &self,
         transaction: &DatabaseTransaction,
         owner: UserId,
     ) -> Result<(), DbErr> {
+        let stored = oidc_identity::Entity::find()
+            .filter(Column::Issuer.eq(self.issuer.as_str()))
+            .filter(Column::Subject.eq(self.subject.as_str()))
+            .filter(Column::UserId.eq(owner));
+        if stored.one(transaction).await?.is_some() {
+            return Ok(());
+        }
         let row = oidc_identity::ActiveModel {
             id: NotSet,
             user_id: Set(owner),

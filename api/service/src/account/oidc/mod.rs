@@ -9,8 +9,10 @@ mod complete;
 mod identity;
 mod link;
 
-pub use begin::{BegunOidcLogin, OidcBeginRefusal, begin_oidc_link, begin_oidc_login};
 pub(super) use begin::old_logins;
+pub use begin::{BegunOidcLogin, OidcBeginRefusal, begin_oidc_link, begin_oidc_login};
 pub use complete::{OidcLoginRefusal, OidcReturn, complete_oidc_login};
 pub(super) use identity::NewIdentity;
-pub use link::{LinkedIdentity, OidcLinkRefusal, link_oidc_identity, linked_identities, unlink_oidc_identity};
+pub use link::{
+    LinkedIdentity, OidcLinkRefusal, link_oidc_identity, linked_identities, unlink_oidc_identity,
+};
