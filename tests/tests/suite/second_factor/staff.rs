@@ -45,7 +45,7 @@ async fn staff_without_a_factor_may_only_set_it_up(app: Arc<TestApp>, _mail: Arc
     // Learners are told about their role, and staff are not kept from their own data.
     let learner = app.learner("Asha").await;
     assert_eq!(learner.fail("{ users { totalCount } }", Value::Null).await.0, "FORBIDDEN");
-    admin.run("{ viewer { name role cart { items { subject { id } } } } }").await;
+    admin.run("{ viewer { name role cart { subjects { id } } } }").await;
 
     let (phone, _) = admin.set_up_second_factor(PASSWORD, app.clock.now()).await;
     admin.run("{ users { totalCount } }").await;
