@@ -1,4 +1,4 @@
-//! What a session was begun with, second factors, and identities at an issuer of OpenID Connect.
+//! The beginnings and clients of sessions, second factors, and identities at an issuer of OpenID Connect.
 //!
 //! The new columns of `refresh_tokens` have no constraints and can be null, because MariaDB then adds them without
 //! copying the table. The new tables have constraints.

@@ -29,7 +29,7 @@ async fn send_and_abort(world: &mut World, token: Option<&str>, document: &str, 
     world.server.restart_without("JISHU_ABORT_AT");
 }
 
-/// What a change writes: the factors that count, the codes, the used codes, the counted attempts, the sessions, the audit
+/// Counts the rows that a change writes: the factors that count, the codes, the used codes, the counted attempts, the sessions, the audit
 /// events, and the mails.
 async fn state(world: &World) -> Vec<i64> {
     let connection = world.connect().await;

@@ -75,7 +75,7 @@ pub async fn login(
     }
 }
 
-/// Which accounts a password admits.
+/// The accounts that a password admits.
 #[derive(Clone, Copy)]
 struct Admitted {
     /// Only accounts that have verified their addresses.

@@ -114,7 +114,7 @@ enum Audience {
     Many(Vec<String>),
 }
 
-/// What an ID token must say.
+/// The values that an ID token must have.
 pub(super) struct Expected<'a> {
     pub(super) issuer: &'a str,
     pub(super) client_id: &'a str,

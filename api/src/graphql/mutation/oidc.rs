@@ -10,7 +10,7 @@ use jishu_service::account::{
     self, BegunOidcLogin, OidcBeginRefusal, OidcLinkRefusal, OidcLoginRefusal, OidcReturn, OwnerRefusal,
 };
 
-/// What a browser brings back from the issuer.
+/// The values that a browser brings back from the issuer.
 #[derive(InputObject)]
 pub(super) struct CompleteOidcLoginInput {
     /// The parameter `code` of the address to which the issuer sent the browser.
@@ -106,7 +106,7 @@ impl OidcMutation {
     async fn complete_oidc_login(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "What the browser brings back.")] input: CompleteOidcLoginInput,
+        #[graphql(desc = "The values that the browser brings back.")] input: CompleteOidcLoginInput,
     ) -> ApiResult<AuthPayload> {
         let (services, client) = (ctx.services()?, ctx.sign_in_client()?);
         let completed = account::complete_oidc_login(services, client, &input.into()).await;
@@ -142,7 +142,7 @@ impl OidcMutation {
     async fn link_oidc_identity(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "What the browser brings back.")] input: CompleteOidcLoginInput,
+        #[graphql(desc = "The values that the browser brings back.")] input: CompleteOidcLoginInput,
     ) -> ApiResult<IdentitiesPayload> {
         let (services, viewer, client) = (ctx.services()?, ctx.require_viewer()?, ctx.sign_in_client()?);
         let linked = account::link_oidc_identity(services, client, viewer, &input.into()).await;

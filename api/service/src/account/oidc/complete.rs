@@ -24,7 +24,7 @@ use crate::{Services, security};
 /// Number of tries to find or make the account. A sign-in in another tab can make it in between.
 const TRIES: usize = 3;
 
-/// What a browser brings back from the issuer.
+/// The values that a browser brings back from the issuer.
 #[derive(Clone)]
 pub struct OidcReturn {
     /// The code in the address.

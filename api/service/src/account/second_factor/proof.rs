@@ -15,7 +15,7 @@ use crate::outbox::NewMessage;
 
 const RECOVERY_CODE_USED: &str = "user.recovery_code_used";
 
-/// What a user gives to prove that they have the second factor.
+/// The proof that a user has the second factor.
 #[derive(Clone, PartialEq, Eq)]
 pub enum SecondFactorProof {
     /// A code that the authenticator app shows.
