@@ -89,7 +89,7 @@ async fn sessions_say_where_they_are(app: Arc<TestApp>) {
     let fresh = sign_in_from(&app, "203.0.113.77", FIREFOX).await;
     assert_eq!(
         of(&sessions(&client(&app, &fresh)).await, "client"),
-        vec![json!("Firefox on Linux"), Value::Null]
+        [json!("Firefox on Linux"), Value::Null]
     );
 }
 

@@ -275,11 +275,11 @@ pub async fn logout(services: &Services, viewer: Viewer, everywhere: bool) -> Re
                 lock_user(transaction, viewer.user_id).await?;
                 let family = refresh_token::Column::FamilyId.eq(viewer.session_id.to_string());
                 revoke(transaction, viewer.user_id, (!everywhere).then_some(family), *now).await?;
-                Ok(())
+                Ok::<_, Error<Infallible>>(())
             })
         })
         .await
-        .map_err(|error: Error<Infallible>| Fault::from(error))?;
+        .map_err(Fault::from)?;
     services.ended_sessions.refresh_or_warn().await;
     Ok(())
 }

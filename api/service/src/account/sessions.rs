@@ -136,11 +136,11 @@ pub async fn end_other_sessions(services: &Services, viewer: Viewer) -> Result<(
                 let target = ("users", viewer.user_id.0);
                 let actor = Some(viewer.user_id);
                 audit::append(transaction, *now, actor, OTHER_SESSIONS_ENDED, target).await?;
-                Ok(())
+                Ok::<_, Error<Infallible>>(())
             })
         })
         .await
-        .map_err(|error: Error<Infallible>| Fault::from(error))?;
+        .map_err(Fault::from)?;
     services.ended_sessions.refresh_or_warn().await;
     Ok(())
 }

@@ -136,9 +136,9 @@ async fn authenticate(
     };
     // Wrong codes count against the same budgets, so a right password must not fill them again.
     if has_second_factor {
-        attempt.undecided()
+        attempt.undecided();
     } else {
-        attempt.succeeded()
+        attempt.succeeded();
     }
     Ok((user, is_outdated))
 }

@@ -161,8 +161,8 @@ async fn one_code_signs_in_once(app: Arc<TestApp>, mail: Arc<MailServer>) {
         let winners = answers.iter().filter(|answer| is_signed_in(answer)).count();
         assert_eq!(winners, 1, "{field}");
         assert_eq!(app.number(sessions).await - before, 1, "{field}");
-        let refused = answers.iter().filter(|answer| !is_signed_in(answer));
-        assert!(refused.into_iter().all(|answer| refusal(answer) == "SECOND_FACTOR_CODE_INVALID"));
+        let mut refused = answers.iter().filter(|answer| !is_signed_in(answer));
+        assert!(refused.all(|answer| refusal(answer) == "SECOND_FACTOR_CODE_INVALID"), "{field}");
     }
     // One challenge signs in once, with two right codes at once.
     next_code(&app);

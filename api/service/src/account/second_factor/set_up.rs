@@ -1,5 +1,7 @@
 //! Sets up a second factor: a secret first, and then a code that proves that the app has it.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use jishu_entity::second_factor::{self, Column};
 use jishu_entity::user::UserStatus;
@@ -14,7 +16,7 @@ use crate::account::owner::{OwnerRefusal, confirm_owner};
 use crate::account::sessions::revoke_others;
 use crate::account::sign_in::{SignInRefusal, admit};
 use crate::account::{by_id, links};
-use crate::auth::{OneTimePasswordSecret, RecoveryCode, Viewer};
+use crate::auth::{OneTimePasswordSecret, RecoveryCode, Secrets, Viewer};
 use crate::database::{WritePolicy, lock_user};
 use crate::error::{Error, Fault};
 use crate::failpoint::boundary;
@@ -55,8 +57,8 @@ pub async fn begin_second_factor(
     if user.email_verified_at.is_none() {
         return Err(SecondFactorRefusal::EmailNotVerified.into());
     }
-    let secret = OneTimePasswordSecret::generate().map_err(of_library)?;
-    let address = secret.address(&services.second_factor_name, &user.email).map_err(of_library)?;
+    let secret = OneTimePasswordSecret::generate().map_err(Fault::from)?;
+    let address = secret.address(&services.second_factor_name, &user.email).map_err(Fault::from)?;
     let sealed = sealing::seal(&services.secrets, user.id, &secret.text())?;
     let policy = WritePolicy::idempotent("second_factor.begin");
     let begin = Begin { viewer, sealed, now: services.clock.now() };
@@ -65,10 +67,6 @@ pub async fn begin_second_factor(
         .write_for(user.id, policy, begin, |transaction, begin| Box::pin(begin.run(transaction)))
         .await?;
     Ok(SecondFactorSetUp { secret: secret.text(), address })
-}
-
-fn of_library(error: impl std::fmt::Display) -> Fault {
-    Fault::Inconsistent(error.to_string())
 }
 
 struct Begin {
@@ -180,7 +178,7 @@ struct Confirm {
     code: String,
     codes: Vec<RecoveryCode>,
     notice: NewMessage,
-    secrets: std::sync::Arc<crate::auth::Secrets>,
+    secrets: Arc<Secrets>,
     now: DateTime<Utc>,
 }
 
