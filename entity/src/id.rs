@@ -55,4 +55,12 @@ ids! {
     AccountLinkId,
     /// The id of a row of `outbox`.
     OutboxMessageId,
+    /// The id of a row of `recovery_codes`.
+    RecoveryCodeId,
+    /// The id of a row of `sign_in_challenges`.
+    SignInChallengeId,
+    /// The id of a row of `oidc_identities`.
+    OidcIdentityId,
+    /// The id of a row of `oidc_logins`.
+    OidcLoginId,
 }

@@ -15,6 +15,8 @@ pub mod entitlement;
 pub mod extra_time;
 pub mod id;
 pub mod mock_test_attempt;
+pub mod oidc_identity;
+pub mod oidc_login;
 pub mod outbox_message;
 pub mod paper;
 pub mod paper_question;
@@ -28,9 +30,12 @@ pub mod question;
 pub mod question_correction;
 pub mod question_option;
 pub mod question_version;
+pub mod recovery_code;
 pub mod refresh_token;
 pub mod refund;
 pub mod refund_line;
+pub mod second_factor;
+pub mod sign_in_challenge;
 pub mod sign_in_network;
 pub mod subject;
 pub mod test_answer;
@@ -40,7 +45,8 @@ pub mod topic_total;
 pub mod user;
 
 pub use id::{
-    AccountLinkId, AllowanceId, AuditEventId, CourseId, MockTestAttemptId, OutboxMessageId, PaperId,
-    PurchaseId, PurchaseRequestId, QuestionCorrectionId, QuestionId, QuestionVersionId, RefreshTokenId,
-    RefundId, SignInNetworkId, SubjectId, TestSessionId, TopicId, UserId,
+    AccountLinkId, AllowanceId, AuditEventId, CourseId, MockTestAttemptId, OidcIdentityId, OidcLoginId,
+    OutboxMessageId, PaperId, PurchaseId, PurchaseRequestId, QuestionCorrectionId, QuestionId,
+    QuestionVersionId, RecoveryCodeId, RefreshTokenId, RefundId, SignInChallengeId, SignInNetworkId,
+    SubjectId, TestSessionId, TopicId, UserId,
 };

@@ -42,6 +42,14 @@ pub const REFUND_BOUNDARIES: [&str; 7] = [
 pub const EXPIRY_BOUNDARIES: [&str; 4] =
     ["expiry.locked", "expiry.ended", "expiry.sittings-closed", "expiry.audited"];
 
+/// The boundaries between the statements that switch a second factor on, in order.
+pub const SECOND_FACTOR_ON_BOUNDARIES: [&str; 3] =
+    ["second-factor.confirmed", "second-factor.codes-made", "second-factor.told"];
+
+/// The boundaries between the statements that complete a sign-in with a second factor, in order.
+pub const SECOND_FACTOR_LOGIN_BOUNDARIES: [&str; 3] =
+    ["second-factor.counted", "second-factor.proved", "second-factor.signed-in"];
+
 /// Ends the process if `JISHU_ABORT_AT` names this boundary.
 #[cfg(feature = "failpoints")]
 pub(crate) fn boundary(name: &str) {

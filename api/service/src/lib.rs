@@ -33,6 +33,7 @@ pub mod limit;
 pub mod mail;
 pub mod money;
 pub mod name;
+pub mod oidc;
 pub mod outbox;
 pub mod page;
 pub mod paper;
@@ -62,9 +63,10 @@ use crate::database::Database;
 use crate::limit::ClientLimits;
 use crate::outbox::Outbox;
 
-use account::{AccountRequests, DeactivatedAccounts};
+use account::{AccountRequests, DeactivatedAccounts, EndedSessions};
 use catalog::Catalog;
 use events::Events;
+use oidc::OidcProvider;
 use paper::Papers;
 use session::SittingState;
 use tax::TaxPolicy;
@@ -90,6 +92,8 @@ pub struct Services {
     pub tokens: Arc<AccessTokens>,
     /// The accounts whose access tokens are refused.
     pub deactivated: Arc<DeactivatedAccounts>,
+    /// The sessions whose access tokens are refused.
+    pub ended_sessions: Arc<EndedSessions>,
     /// The budgets of clients.
     pub limits: Arc<ClientLimits>,
     /// Computes codes that only the nodes of this deployment can compute.
@@ -106,6 +110,12 @@ pub struct Services {
     pub account_requests: Arc<AccountRequests>,
     /// Whether an account must verify its e-mail address before it can sign in.
     pub requires_verified_email: bool,
+    /// Whether staff must have a second factor to use their powers.
+    pub requires_staff_second_factor: bool,
+    /// The name of the platform in authenticator apps.
+    pub second_factor_name: Arc<str>,
+    /// The issuer with which people can sign in. None if the operator has not set one up.
+    pub oidc: Option<Arc<OidcProvider>>,
     /// The tax of purchases.
     pub tax: Arc<TaxPolicy>,
 }

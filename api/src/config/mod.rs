@@ -5,6 +5,8 @@ mod graphql;
 mod listen;
 mod live;
 mod mail;
+mod oidc;
+mod sign_in;
 mod sittings;
 mod tax;
 mod time_zone;
@@ -23,6 +25,8 @@ pub use graphql::GraphqlConfig;
 pub use listen::ListenAddress;
 pub use live::LiveConfig;
 pub use mail::MailConfig;
+pub use oidc::{OidcConfig, OidcConfigError};
+pub use sign_in::SignInConfig;
 pub use sittings::SittingsConfig;
 pub use tax::TaxConfig;
 pub use time_zone::TimeZoneConfig;
@@ -178,6 +182,12 @@ pub struct ServeConfig {
     /// Mail.
     #[command(flatten)]
     pub mail: MailConfig,
+    /// Second factors.
+    #[command(flatten)]
+    pub sign_in: SignInConfig,
+    /// Single sign-on.
+    #[command(flatten)]
+    pub oidc: OidcConfig,
     /// Sittings.
     #[command(flatten)]
     pub sittings: SittingsConfig,

@@ -32,6 +32,7 @@ use tracing::Level;
 use crate::config::{EdgeConfig, LiveConfig};
 use crate::graphql::{JishuEngine, Loaders, RequestAccess};
 use jishu_service::Services;
+use jishu_service::account::SignInClient;
 use jishu_service::auth::Identity;
 use jishu_service::limit::SubscriptionPermits;
 
@@ -74,6 +75,7 @@ impl AppState {
         data.insert(Loaders::new(&self.services));
         data.insert(RequestAccess::default());
         data.insert(caller.client);
+        data.insert(SignInClient { address: caller.client, program: caller.program });
         if let Some(viewer) = caller.viewer {
             data.insert(viewer);
         }

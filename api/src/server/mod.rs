@@ -17,13 +17,13 @@ use std::time::Duration;
 use axum::Router;
 use tokio::net::TcpListener;
 
-use crate::config::{EdgeConfig, ServeConfig};
+use crate::config::{EdgeConfig, OidcConfigError, ServeConfig};
 use crate::graphql;
 use crate::http::{self, ShutdownSignal};
 use background_tasks::BackgroundTasks;
 use graphql_engine::EngineOptions;
 use jishu_entity::outbox_message::OutboxChannel;
-use jishu_service::account::{AccountRequests, DeactivatedAccounts};
+use jishu_service::account::{AccountRequests, DeactivatedAccounts, EndedSessions};
 use jishu_service::auth::{AccessTokens, KeyError, KeyRing, PasswordError, Passwords};
 use jishu_service::catalog::Catalog;
 use jishu_service::clock::Clock;
@@ -51,6 +51,9 @@ pub enum ServerStartError {
     /// The mail server cannot be used.
     #[error(transparent)]
     Smtp(#[from] SmtpError),
+    /// The issuer of OpenID Connect cannot be used.
+    #[error(transparent)]
+    Oidc(#[from] OidcConfigError),
     /// A template of a mail cannot be used.
     #[error(transparent)]
     Templates(#[from] TemplateError),
@@ -92,6 +95,7 @@ pub async fn services(
         papers: Arc::new(Papers::new(database.clone())),
         sittings: Arc::new(SittingState::new(config.sittings.rules())),
         deactivated: Arc::new(DeactivatedAccounts::load(database.clone(), Arc::clone(&clock)).await?),
+        ended_sessions: Arc::new(EndedSessions::load(database.clone(), Arc::clone(&clock)).await?),
         database,
         clock,
         passwords: Arc::new(passwords),
@@ -109,6 +113,9 @@ pub async fn services(
         outbox: Arc::new(Outbox::new(config.mail.timeout())),
         account_requests: Arc::new(AccountRequests::default()),
         requires_verified_email: config.mail.require_verified_email,
+        requires_staff_second_factor: config.sign_in.require_staff_second_factor,
+        second_factor_name: config.sign_in.second_factor_name.as_str().into(),
+        oidc: config.oidc.provider()?,
         tax: Arc::new(config.tax.policy()),
     })
 }
@@ -164,6 +171,11 @@ pub async fn run(
     tasks.start("deactivated accounts", move || {
         let deactivated = Arc::clone(&deactivated);
         async move { deactivated.keep_fresh().await }
+    });
+    let ended_sessions = Arc::clone(&services.ended_sessions);
+    tasks.start("ended sessions", move || {
+        let ended_sessions = Arc::clone(&ended_sessions);
+        async move { ended_sessions.keep_fresh().await }
     });
     let (closing_services, interval) = (services.clone(), config.sittings.closing_interval());
     tasks.start("closing", move || session::keep_closing(closing_services.clone(), interval));

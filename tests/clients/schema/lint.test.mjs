@@ -53,6 +53,8 @@ const ours = {
           "SalesRefunds",
           "SalesReport",
           "SalesRow",
+          "SecondFactor",
+          "SecondFactorRequest",
           "SessionClock",
           "SessionPaper",
           "SessionResult",

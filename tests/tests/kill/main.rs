@@ -13,6 +13,7 @@
 mod fault;
 mod ledger;
 mod refunds;
+mod second_factor;
 mod sittings;
 mod storm;
 mod world;
@@ -228,6 +229,16 @@ async fn refunds_and_expiry_survive_kills(backend: Backend) {
     }
 }
 
+async fn second_factors_survive_aborts(backend: Backend) {
+    if !backend.is_selected() {
+        return;
+    }
+    let _turn = STORM_LOCK.lock().await;
+    let mut world = World::start(backend, &[]).await;
+    let boundaries = second_factor::abort_at_each_boundary(&mut world).await;
+    eprintln!("{backend:?}: second factors aborted at {boundaries} boundaries");
+}
+
 macro_rules! on_each_database {
     ($($name:ident),+) => {$(
         mod $name {
@@ -258,5 +269,6 @@ on_each_database!(
     sittings_killed_at_random,
     sittings_aborted_at_every_boundary,
     planted_faults_in_sittings_are_caught,
-    refunds_and_expiry_survive_kills
+    refunds_and_expiry_survive_kills,
+    second_factors_survive_aborts
 );

@@ -48,6 +48,8 @@ mod roles;
 mod roles_take_effect;
 mod sales_report;
 mod schema;
+mod second_factor;
+mod sign_in_sessions;
 mod sittings;
 mod staff;
 mod stranger;

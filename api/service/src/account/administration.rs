@@ -34,7 +34,7 @@ pub enum AdministrationRefusal {
     #[error("There is no such account.")]
     UserNotFound,
     /// The account belongs to the person who asks.
-    #[error("You cannot change the role or the status of your own account. Ask another admin.")]
+    #[error("You cannot change your own account in this way. Ask another admin.")]
     OwnAccount,
     /// Support may only change learners.
     #[error("Support can change the status of learners only. Ask an admin.")]
@@ -64,7 +64,7 @@ pub enum Actor {
 }
 
 impl Actor {
-    fn id(self) -> Option<UserId> {
+    pub(super) fn id(self) -> Option<UserId> {
         match self {
             Self::Admin(admin) => Some(admin.id()),
             Self::Support(support) => Some(support.id()),
@@ -152,10 +152,10 @@ async fn run(
     transaction: &DatabaseTransaction,
     command: &ChangeCommand,
 ) -> Result<user::Model, Error<AdministrationRefusal>> {
-    let rows = lock_accounts(transaction, command).await?;
+    let rows = lock_accounts(transaction, command.actor, command.user).await?;
     let find = |id: UserId| rows.iter().find(|row| row.id == id);
     let row = find(command.user).ok_or(AdministrationRefusal::UserNotFound)?.clone();
-    check_actor(command, command.actor.id().map(find), &row)?;
+    check_actor(command.actor, command.actor.id().map(find), &row)?;
     let was_admin = is_active_admin(&row);
     let mut changed = row.clone();
     match command.change {
@@ -193,24 +193,24 @@ async fn run(
     Ok(changed)
 }
 
-/// Checks that the actor may change this account. `actor` is the row of the actor, which is locked.
-fn check_actor(
-    command: &ChangeCommand,
-    actor: Option<Option<&user::Model>>,
+/// Checks that the actor may change this account. `row` is the row of the actor, which is locked.
+pub(super) fn check_actor(
+    actor: Actor,
+    row: Option<Option<&user::Model>>,
     user: &user::Model,
 ) -> Result<(), AdministrationRefusal> {
-    let Some(actor) = actor else { return Ok(()) };
-    let actor = actor.filter(|actor| actor.status == UserStatus::Active).ok_or(NotStaff)?;
-    match (command.actor, actor.role) {
+    let Some(row) = row else { return Ok(()) };
+    let row = row.filter(|row| row.status == UserStatus::Active).ok_or(NotStaff)?;
+    match (actor, row.role) {
         (_, Role::Admin) => {}
         (Actor::Support(_), Role::Support) if user.role == Role::Learner => {}
-        (Actor::Support(_), Role::Support) if user.id != actor.id => {
+        (Actor::Support(_), Role::Support) if user.id != row.id => {
             return Err(AdministrationRefusal::AccountOfStaff);
         }
         (Actor::Support(_), Role::Support) => {}
         _ => return Err(NotStaff.into()),
     }
-    if user.id == actor.id { Err(AdministrationRefusal::OwnAccount) } else { Ok(()) }
+    if user.id == row.id { Err(AdministrationRefusal::OwnAccount) } else { Ok(()) }
 }
 
 fn is_active_admin(row: &user::Model) -> bool {
@@ -220,9 +220,10 @@ fn is_active_admin(row: &user::Model) -> bool {
 /// Locks the account, the actor and the active admins, in the order of their ids.
 ///
 /// Two admins who demote each other at once lock the same rows. So the second one sees what the first one did.
-async fn lock_accounts(
+pub(super) async fn lock_accounts(
     transaction: &DatabaseTransaction,
-    command: &ChangeCommand,
+    actor: Actor,
+    user: UserId,
 ) -> Result<Vec<user::Model>, DbErr> {
     let admins: Vec<UserId> = user::Entity::find()
         .select_only()
@@ -234,7 +235,7 @@ async fn lock_accounts(
         .into_tuple()
         .all(transaction)
         .await?;
-    let ids = admins.into_iter().chain([command.user]).chain(command.actor.id());
+    let ids = admins.into_iter().chain([user]).chain(actor.id());
     let rows = user::Entity::find().filter(user::Column::Id.is_in(ids)).order_by_asc(user::Column::Id);
     let rows = match transaction.get_database_backend() {
         DbBackend::Postgres => rows.lock_with_behavior(LockType::NoKeyUpdate, LockBehavior::Nowait),

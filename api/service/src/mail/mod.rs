@@ -43,11 +43,23 @@ pub enum MailKind {
     PasswordChanged,
     /// Says that somebody tried to register with an address that has an account.
     AlreadyRegistered,
+    /// Says that the account has a second factor now.
+    SecondFactorOn,
+    /// Says that the second factor was switched off.
+    SecondFactorOff,
+    /// Says that an admin removed the second factor.
+    SecondFactorReset,
+    /// Says that a recovery code was used.
+    RecoveryCodeUsed,
+    /// Says that there are new recovery codes.
+    RecoveryCodesReplaced,
+    /// Says that another way to sign in was linked to the account.
+    IdentityLinked,
 }
 
 impl MailKind {
     /// All kinds.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 13] = [
         Self::VerifyEmail,
         Self::ResetPassword,
         Self::ChangeEmail,
@@ -55,6 +67,12 @@ impl MailKind {
         Self::EmailChanged,
         Self::PasswordChanged,
         Self::AlreadyRegistered,
+        Self::SecondFactorOn,
+        Self::SecondFactorOff,
+        Self::SecondFactorReset,
+        Self::RecoveryCodeUsed,
+        Self::RecoveryCodesReplaced,
+        Self::IdentityLinked,
     ];
 
     /// Returns the name of the kind, in the outbox and in the names of its templates.
@@ -68,6 +86,12 @@ impl MailKind {
             Self::EmailChanged => "email_changed",
             Self::PasswordChanged => "password_changed",
             Self::AlreadyRegistered => "already_registered",
+            Self::SecondFactorOn => "second_factor_on",
+            Self::SecondFactorOff => "second_factor_off",
+            Self::SecondFactorReset => "second_factor_reset",
+            Self::RecoveryCodeUsed => "recovery_code_used",
+            Self::RecoveryCodesReplaced => "recovery_codes_replaced",
+            Self::IdentityLinked => "identity_linked",
         }
     }
 
@@ -79,7 +103,13 @@ impl MailKind {
             Self::EmailChangeRequested
             | Self::EmailChanged
             | Self::PasswordChanged
-            | Self::AlreadyRegistered => None,
+            | Self::AlreadyRegistered
+            | Self::SecondFactorOn
+            | Self::SecondFactorOff
+            | Self::SecondFactorReset
+            | Self::RecoveryCodeUsed
+            | Self::RecoveryCodesReplaced
+            | Self::IdentityLinked => None,
         }
     }
 }

@@ -8,7 +8,7 @@ use minijinja::{Environment, UndefinedBehavior, Value, context};
 use super::MailKind;
 
 /// The built-in templates. The text of a mail begins with its subject.
-const BUILT_IN: [(&str, &str); 15] = [
+const BUILT_IN: [(&str, &str); 27] = [
     ("layout.html", include_str!("templates/layout.html")),
     ("verify_email.txt", include_str!("templates/verify_email.txt")),
     ("verify_email.html", include_str!("templates/verify_email.html")),
@@ -24,6 +24,18 @@ const BUILT_IN: [(&str, &str); 15] = [
     ("password_changed.html", include_str!("templates/password_changed.html")),
     ("already_registered.txt", include_str!("templates/already_registered.txt")),
     ("already_registered.html", include_str!("templates/already_registered.html")),
+    ("second_factor_on.txt", include_str!("templates/second_factor_on.txt")),
+    ("second_factor_on.html", include_str!("templates/second_factor_on.html")),
+    ("second_factor_off.txt", include_str!("templates/second_factor_off.txt")),
+    ("second_factor_off.html", include_str!("templates/second_factor_off.html")),
+    ("second_factor_reset.txt", include_str!("templates/second_factor_reset.txt")),
+    ("second_factor_reset.html", include_str!("templates/second_factor_reset.html")),
+    ("recovery_code_used.txt", include_str!("templates/recovery_code_used.txt")),
+    ("recovery_code_used.html", include_str!("templates/recovery_code_used.html")),
+    ("recovery_codes_replaced.txt", include_str!("templates/recovery_codes_replaced.txt")),
+    ("recovery_codes_replaced.html", include_str!("templates/recovery_codes_replaced.html")),
+    ("identity_linked.txt", include_str!("templates/identity_linked.txt")),
+    ("identity_linked.html", include_str!("templates/identity_linked.html")),
 ];
 
 /// The link with which each template is tried at start.

@@ -3,16 +3,20 @@
 mod account;
 mod account_links;
 mod allowance;
+mod auth_payload;
 mod authoring;
 mod cart;
 mod extra_time;
 mod grant_purchase;
+mod oidc;
 mod people;
 mod profile;
 mod purchase;
 mod question_bank;
 mod question_key;
 mod refund;
+mod second_factor;
+mod sessions;
 mod test_session;
 mod test_settings;
 
@@ -24,6 +28,9 @@ pub struct Mutation(
     account::AccountMutation,
     account_links::AccountLinksMutation,
     profile::ProfileMutation,
+    sessions::SessionsMutation,
+    second_factor::SecondFactorMutation,
+    oidc::OidcMutation,
     cart::CartMutation,
     purchase::PurchaseMutation,
     refund::RefundMutation,

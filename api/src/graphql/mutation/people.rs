@@ -58,7 +58,8 @@ impl PeopleMutation {
     }
 }
 
-fn payload(outcome: Result<user::Model, AdministrationRefusal>) -> ApiResult<UserPayload> {
+/// Makes the response to a change of the account of another.
+pub(super) fn payload(outcome: Result<user::Model, AdministrationRefusal>) -> ApiResult<UserPayload> {
     let refusal = match outcome {
         Ok(row) => return Ok(UserPayload { outcome: Ok(row) }),
         Err(AdministrationRefusal::NotStaff(_)) => {

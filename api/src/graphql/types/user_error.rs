@@ -22,12 +22,48 @@ pub(in crate::graphql) enum ErrorCode {
     EmailTaken,
     /// The password is too short or too long, or it is the e-mail address.
     PasswordInvalid,
-    /// The e-mail address or the password is wrong. For safety, the error does not say which.
+    /// The e-mail address or the password is wrong. For safety, the error does not say which. If the server requires
+    /// verified addresses, the account may also have to verify its address first.
     InvalidCredentials,
     /// The link is unknown, used or expired. Ask for a new one.
     LinkInvalid,
-    /// The account must verify its e-mail address before it can sign in. Another mail was sent.
+    /// The account must verify its e-mail address before it can set up a second factor. `login` no longer uses this code,
+    /// because it told strangers which addresses have accounts.
     EmailNotVerified,
+    /// The link works, but whoever uses it must be signed in to its account, or give the password of the account.
+    PasswordRequired,
+    /// The change needs the password, or a sign-in within the last 10 minutes.
+    RecentSignInRequired,
+    /// The account has a second factor. Complete the sign-in with `completeLogin`.
+    SecondFactorRequired,
+    /// The code of the second factor is wrong, or it was used before. For safety, the error does not say which.
+    SecondFactorCodeInvalid,
+    /// The challenge of the sign-in is unknown, used or expired, or too many codes were tried. Sign in again.
+    ChallengeInvalid,
+    /// The account has a second factor already.
+    SecondFactorAlreadyOn,
+    /// The account has no second factor.
+    SecondFactorNotOn,
+    /// No second factor waits to be confirmed. Begin with `beginTwoFactor`.
+    SecondFactorNotBegun,
+    /// The operator has not set up a sign-in with another account.
+    OidcNotSetUp,
+    /// The operator does not allow to return to this address.
+    RedirectNotAllowed,
+    /// The issuer does not respond. Try again later, or sign in with the password.
+    OidcUnavailable,
+    /// The sign-in at the issuer is unknown, used or expired, it began in another browser, or the issuer refused it.
+    OidcLoginInvalid,
+    /// The issuer has not verified the e-mail address.
+    OidcEmailNotVerified,
+    /// An account with this e-mail address exists, and it has not verified the address.
+    OidcAccountExists,
+    /// The account at the issuer is linked to another account.
+    OidcIdentityTaken,
+    /// The account has no such identity.
+    OidcIdentityNotFound,
+    /// There is no such session, or it has ended.
+    SessionNotFound,
     /// The e-mail address is verified already.
     EmailAlreadyVerified,
     /// The refresh token is unknown, expired, revoked or already used. Sign in again.

@@ -122,7 +122,8 @@ async fn execute(
     call: &GraphqlRequest,
     identity: Option<Identity>,
 ) -> Result<Response, RequestRefusal> {
-    let caller = Caller { client: context.client, viewer: identity.map(|identity| identity.viewer) };
+    let viewer = identity.map(|identity| identity.viewer);
+    let caller = Caller { client: context.client, program: context.program(), viewer };
     let operation = match prepare_operation(state, context.charge, caller, call) {
         Ok(operation) => operation,
         Err(OperationRefusal::OverBudget(refusal)) => return Err(refusal),

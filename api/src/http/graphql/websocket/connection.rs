@@ -20,6 +20,7 @@ use crate::http::graphql::credentials::{end_of_token, verify_authorization};
 use crate::http::graphql::execution::{Execution, ExecutionEvent, limit_exceeded};
 use crate::http::{AppState, ShutdownSignal};
 use graphql_engine::GraphqlRequest;
+use jishu_service::account::ClientProgram;
 use jishu_service::auth::{Identity, TokenError};
 use jishu_service::limit::ClientAddress;
 
@@ -67,6 +68,7 @@ pub(super) struct WebSocketConnection {
     /// The id of the request that became this connection.
     request_id: RequestId,
     client: ClientAddress,
+    program: Option<ClientProgram>,
     /// The identity in the headers of that request. `connection_init` may replace it.
     identity: Option<Identity>,
     is_acknowledged: bool,
@@ -87,7 +89,7 @@ impl WebSocketConnection {
         socket: WebSocket,
         state: AppState,
         request_id: RequestId,
-        client: ClientAddress,
+        (client, program): (ClientAddress, Option<ClientProgram>),
         identity: Option<Identity>,
     ) -> Self {
         Self {
@@ -95,6 +97,7 @@ impl WebSocketConnection {
             state,
             request_id,
             client,
+            program,
             identity,
             is_acknowledged: false,
             end_of_token: Box::pin(std::future::pending()),
@@ -238,7 +241,8 @@ impl WebSocketConnection {
         if self.is_draining {
             return Ok(());
         }
-        let caller = Caller { client: self.client, viewer: self.identity.map(|identity| identity.viewer) };
+        let viewer = self.identity.map(|identity| identity.viewer);
+        let caller = Caller { client: self.client, program: self.program, viewer };
         let charge = charge_request(&self.state, caller.client, caller.viewer.is_some())
             .map_err(OperationRefusal::OverBudget);
         if charge.is_ok() && self.operations.len() >= self.state.live.max_operations() {
