@@ -46,15 +46,14 @@ async fn short_answers_go_through_each_format_that_can_hold_them(app: Arc<TestAp
     let aiken = author.export(from, "AIKEN").await;
     assert!(aiken.text.is_empty() && aiken.losses.len() == 3, "{aiken:?}");
 
+    let long = format!("Which? {{={}}}", "x".repeat(501));
+    let many = format!("Which? {{{}}}", (0..101).map(|number| format!("=x{number} ")).collect::<String>());
     for (bad, told) in [
         ("Which? {=*}", "accepts every text"),
         ("Which? {=%50%a}", "None of its texts has full marks"),
         ("Match. {=a -> 1 =b -> 2 =c -> 3}", "matching question"),
-        (&format!("Which? {{={}}}", "x".repeat(501)), "more than 500 characters"),
-        (
-            &format!("Which? {{{}}}", (0..101).map(|n| format!("=x{n} ")).collect::<String>()),
-            "101 accepted texts",
-        ),
+        (long.as_str(), "more than 500 characters"),
+        (many.as_str(), "101 accepted texts"),
     ] {
         let refused = author.import(from, bad).await;
         assert_eq!(refused.counts(), [0, 0, 0, 1], "{bad}");
@@ -128,10 +127,12 @@ async fn a_short_answer_is_sat_scored_and_reviewed(app: Arc<TestApp>) {
         let case = question.case_sensitive;
         match question.stem.as_str() {
             stem if stem.contains("river") => {
-                assert_eq!((texts.join("|"), case), ("Kaveri|Cauvery".into(), Some(false)))
+                assert_eq!((texts.join("|"), case), ("Kaveri|Cauvery".to_owned(), Some(false)))
             }
-            stem if stem.contains("sodium") => assert_eq!((texts.join("|"), case), ("Na".into(), Some(true))),
-            _ => assert_eq!((texts.join("|"), case), ("gr*y|2\\*3".into(), Some(false))),
+            stem if stem.contains("sodium") => {
+                assert_eq!((texts.join("|"), case), ("Na".to_owned(), Some(true)))
+            }
+            _ => assert_eq!((texts.join("|"), case), ("gr*y|2\\*3".to_owned(), Some(false))),
         }
         assert_eq!((&question.correct_option_ids, &question.correct_value), (&None, &None));
     }
