@@ -325,8 +325,8 @@ fn pictures_are_told() {
 fn short_answers_are_read() {
     let question = |usecase: &str, answers: &str| {
         format!(
-            "<quiz><question type=\"shortanswer\"><questiontext format=\"html\"><text>Who?</text></questiontext>\
-             {usecase}{answers}</question></quiz>"
+            "<question type=\"shortanswer\"><questiontext format=\"html\"><text>Who?</text></questiontext>\
+             {usecase}{answers}</question>"
         )
     };
     let answer = |fraction: &str, text: &str| {
@@ -346,6 +346,7 @@ fn short_answers_are_read() {
         (answer("100", "*"), "every text"),
         ([answer("0", "cat"), answer("100", "c*t")].concat(), "fewer marks"),
     ] {
-        assert!(reason(&question("", &answers)).contains(told), "{answers}");
+        let parsed = read(&format!("<quiz>{}</quiz>", question("", &answers))).expect("a document");
+        assert!(parsed.refused[0].reason.contains(told), "{answers}: {:?}", parsed.refused);
     }
 }
