@@ -111,6 +111,7 @@ fn name(rng: &mut StdRng) -> String {
 fn accepted_texts(rng: &mut StdRng) -> DraftAnswer {
     let is_case_sensitive = rng.random();
     let count = rng.random_range(1..=6);
+    let has_wildcards = rng.random_ratio(1, 4);
     let mut seen = HashSet::new();
     let mut texts = Vec::new();
     for number in 0..count {
@@ -118,7 +119,7 @@ fn accepted_texts(rng: &mut StdRng) -> DraftAnswer {
         if rng.random_ratio(1, 2) {
             text = literal(&text);
         }
-        if rng.random_ratio(1, 4) {
+        if has_wildcards {
             text = format!("{text}*{number}");
         }
         let pattern = TextPattern::new(&text, is_case_sensitive);

@@ -24,7 +24,7 @@ const SITTINGS: usize = 12;
 
 /// Starts a test of each number. Returns the sittings.
 async fn start_all(learner: &Client, course: &str, subject: &str) -> Vec<SittingPayload> {
-    let bought = learner.buy(PurchaseInput::new(course, "SINGLE_SUBJECT", &[subject])).await;
+    let bought = learner.buy(PurchaseInput::new(course, "SINGLE_SUBJECT", &[&subject.to_owned()])).await;
     let mut started = Vec::new();
     for edge in &bought.cards().edges {
         let payload = learner.start_session(&edge.node.id).await;
