@@ -56,9 +56,9 @@ pub(in crate::graphql) enum TextFormat {
 }
 
 /// A question of a sitting. `correctOptionIds`, `correctValue`, `tolerance`, `correctTexts`, `caseSensitive`,
-/// `explanation`, `marks`, `verdict`, `topic` and `difficulty` are null until the review opens. The review opens when the sitting is over and
-/// `markingScheme.review` allows it. It stays closed while another open sitting of the learner asks the same
-/// question.
+/// `explanation`, `marks`, `verdict`, `topic` and `difficulty` are null until the review opens. The review opens when
+/// the sitting is over and `markingScheme.review` allows it. It stays closed while another open sitting of the learner
+/// asks the same question.
 #[derive(SimpleObject)]
 pub(in crate::graphql) struct SessionQuestion {
     /// The id of this question in this sitting, for client caches. `node` does not accept it.
