@@ -6,7 +6,7 @@
 //! The new columns have defaults that say what was true of all questions before: all options are shuffled. So a node of
 //! the version before can still write questions. It leaves questions of the new kind out of new papers.
 //!
-//! To add a constraint, MariaDB copies `question_versions` and `test_answers` once, and writes to them wait.
+//! To add constraints, MariaDB copies `question_versions` twice and `test_answers` once, and writes to them wait.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::{DbBackend, Statement};
@@ -33,12 +33,14 @@ const OLD_KIND: Check = Check {
     condition: "{}kind IN ('single_choice', 'multiple_choice', 'numeric')",
 };
 
-/// The new constraints. The first replaces [`OLD_KIND`].
-const CHECKS: [Check; 4] = [
-    Check {
-        condition: "{}kind IN ('single_choice', 'multiple_choice', 'numeric', 'short_answer')",
-        ..OLD_KIND
-    },
+/// The constraint on the kinds of questions, with the new kind.
+const NEW_KIND: Check = Check {
+    condition: "{}kind IN ('single_choice', 'multiple_choice', 'numeric', 'short_answer')",
+    ..OLD_KIND
+};
+
+/// The new constraints of `question_versions`.
+const VERSION_CHECKS: [Check; 2] = [
     Check {
         name: "check_question_versions_fixed_options",
         table: "question_versions",
@@ -51,13 +53,15 @@ const CHECKS: [Check; 4] = [
         columns: "is_case_sensitive, kind",
         condition: "{}kind = 'short_answer' OR NOT {}is_case_sensitive",
     },
-    Check {
-        name: "check_test_answers_text",
-        table: "test_answers",
-        columns: "text, chosen, numeric_value",
-        condition: "{}text IS NULL OR ({}chosen = 0 AND {}numeric_value IS NULL)",
-    },
 ];
+
+/// The new constraint of `test_answers`.
+const ANSWER_CHECKS: [Check; 1] = [Check {
+    name: "check_test_answers_text",
+    table: "test_answers",
+    columns: "text, chosen, numeric_value",
+    condition: "{}text IS NULL OR ({}chosen = 0 AND {}numeric_value IS NULL)",
+}];
 
 /// The new columns in the order in which `down` drops them.
 const DROPPED_COLUMNS: [(&str, &str); 4] = [
@@ -78,21 +82,20 @@ impl MigrationTrait for Migration {
         step(manager).add_column(versions, flag("is_case_sensitive")).await?;
         step(manager).add_column("test_answers", prose(manager, "text")).await?;
         create_accepted_texts(manager).await?;
+        // A step of its own, because the constraint keeps its name: an interrupted run does it again.
         drop_checks(manager, &[OLD_KIND]).await?;
-        let (of_answers, of_versions): (Vec<_>, Vec<_>) =
-            CHECKS.into_iter().partition(|check| check.table == "test_answers");
-        add_checks(manager, &of_versions).await?;
-        add_checks(manager, &of_answers).await
+        add_checks(manager, &[NEW_KIND]).await?;
+        add_checks(manager, &VERSION_CHECKS).await?;
+        add_checks(manager, &ANSWER_CHECKS).await
     }
 
     /// Drops the accepted texts, the answers to short answers, and the orders of options. Refuses if there are short
     /// answers, because their versions may stand in papers.
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         refuse_short_answers(manager).await?;
-        let (of_answers, of_versions): (Vec<_>, Vec<_>) =
-            CHECKS.into_iter().partition(|check| check.table == "test_answers");
-        drop_checks(manager, &of_answers).await?;
-        drop_checks(manager, &of_versions).await?;
+        drop_checks(manager, &ANSWER_CHECKS).await?;
+        drop_checks(manager, &VERSION_CHECKS).await?;
+        drop_checks(manager, &[NEW_KIND]).await?;
         add_checks(manager, &[OLD_KIND]).await?;
         step(manager).drop_table(Table::drop().table("accepted_texts").take()).await?;
         for (table, column) in DROPPED_COLUMNS {
