@@ -78,7 +78,7 @@ async fn each_format_keeps_the_order_and_so_do_sittings(app: Arc<TestApp>) {
             assert_eq!((fixed[1].as_str(), fixed[4].as_str()), ("b1", "b4"), "{fixed:?}");
             moved.insert(fixed);
             free.insert(shown(&payload, "red"));
-            // The same order on another node, and after a reload.
+            // The same order when the tab is loaded again.
             let again = learner.start_session(&card_of(&learner, payload.id()).await).await;
             assert_eq!((again.resumed, shown(&again, "blue")), (true, shown(&payload, "blue")));
             assert_eq!(submit(&learner, &payload).await, 3);
