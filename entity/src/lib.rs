@@ -5,6 +5,7 @@
 //! in minor units of the course's currency, such as paise or cents. Times are in UTC, with microseconds. This crate
 //! does not depend on GraphQL or HTTP.
 
+pub mod accepted_text;
 pub mod account_link;
 pub mod allowance;
 pub mod audit_event;

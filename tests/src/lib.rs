@@ -21,7 +21,7 @@ mod template;
 mod wait;
 
 pub use app::{Node, TestApp, UNLIMITED};
-pub use bank::{EXPLANATION, NUMBER, TOLERANCE, TOPICS, fill_bank, judged, kind};
+pub use bank::{EXPLANATION, NUMBER, TEXT, TOLERANCE, TOPICS, fill_bank, judged, kind};
 pub use books::BOOKS;
 pub use catalogue::{CourseBuilder, TestCourse, global_id};
 pub use client::{Answer, Client};

@@ -41,7 +41,7 @@ pub(crate) fn assemble(
     add_text_losses(&texts, losses);
     let option_order = match &key {
         ParsedKey::Choice { .. } => order::decide(stated, &texts.options, format, losses),
-        ParsedKey::Number { .. } => OptionOrder::default(),
+        ParsedKey::Number { .. } | ParsedKey::Text { .. } => OptionOrder::default(),
     };
     Assembled {
         text_format: format,

@@ -49,15 +49,22 @@ pub enum DraftAnswer {
         /// The greatest distance from `value` at which an answer is still correct.
         tolerance: Decimal,
     },
+    /// The learner enters a text.
+    ShortAnswer {
+        /// The accepted texts, each of which gets full marks. `*` stands for any characters, and `\*` for an asterisk.
+        texts: Vec<String>,
+        /// Whether capital and small letters differ.
+        is_case_sensitive: bool,
+    },
 }
 
 impl DraftAnswer {
-    /// Returns the options, which are empty for a numeric question.
+    /// Returns the options, which are empty for a question without options.
     #[must_use]
     pub fn options(&self) -> &[DraftOption] {
         match self {
             Self::Single(options) | Self::Multiple(options) => options,
-            Self::Numeric { .. } => &[],
+            Self::Numeric { .. } | Self::ShortAnswer { .. } => &[],
         }
     }
 }
@@ -125,7 +132,7 @@ pub struct DraftQuestion {
     pub stem: String,
     /// The type of the question, with its options and its key.
     pub answer: DraftAnswer,
-    /// The order in which a sitting shows the options. It means nothing for a numeric question.
+    /// The order in which a sitting shows the options. It means nothing for a question without options.
     pub option_order: OptionOrder,
     /// The text that explains the key to learners.
     pub explanation: Option<String>,
@@ -158,6 +165,7 @@ impl DraftQuestion {
             DraftAnswer::Single(_) => "single",
             DraftAnswer::Multiple(_) => "multiple",
             DraftAnswer::Numeric { .. } => "numeric",
+            DraftAnswer::ShortAnswer { .. } => "short answer",
         };
         let text_format = match self.text_format {
             DraftTextFormat::Plain => "plain",
@@ -171,6 +179,10 @@ impl DraftQuestion {
         if let DraftAnswer::Numeric { value, tolerance } = &self.answer {
             hash.add(&value.normalize().to_string());
             hash.add(&tolerance.normalize().to_string());
+        }
+        if let DraftAnswer::ShortAnswer { texts, is_case_sensitive } = &self.answer {
+            hash.add(if *is_case_sensitive { "case counts" } else { "case does not count" });
+            texts.iter().for_each(|text| hash.add(text));
         }
         for option in self.answer.options() {
             hash.add(&option.text);

@@ -23,6 +23,8 @@ mod package;
 mod parsed;
 mod pointing;
 mod qti;
+mod short_answer;
+pub mod typed_text;
 mod visible;
 mod weights;
 mod writer;

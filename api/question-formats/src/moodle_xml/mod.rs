@@ -20,6 +20,7 @@ use roxmltree::Node;
 
 use crate::key::ParsedKey;
 use crate::markup::{self, FormattedText, QuestionTexts};
+use crate::short_answer::{self, ListedText};
 use crate::xml::{Xml, child, children, text};
 use crate::xml_source::prepare;
 
@@ -80,6 +81,7 @@ fn question(node: Node<'_, '_>, line: u32, kind: &str) -> Result<ParsedQuestion,
         "multichoiceset" | "oumultiresponse" => (several_choices(node, kind, &mut losses)?, all_options()),
         "truefalse" => truth(node, stem_format)?,
         "numerical" => (numeric(node, &mut losses)?, Vec::new()),
+        "shortanswer" => (texts(node, &mut losses)?, Vec::new()),
         kind => return Err(unsupported(kind)),
     };
     add_other_losses(node, &mut losses);
@@ -119,7 +121,6 @@ fn question(node: Node<'_, '_>, line: u32, kind: &str) -> Result<ParsedQuestion,
 /// Returns the reason why a type of question is refused.
 fn unsupported(kind: &str) -> String {
     let name = match kind {
-        "shortanswer" => "a short answer",
         "essay" => "an essay",
         "matching" | "match" => "a matching question",
         "cloze" | "multianswer" => "a cloze",
@@ -128,12 +129,12 @@ fn unsupported(kind: &str) -> String {
         "" => return "It has no type. Export it from Moodle again.".to_owned(),
         other => {
             return format!(
-                "Questions of type \"{}\" cannot be stored. Make it a choice or a number.",
+                "Questions of type \"{}\" cannot be stored. Make it a choice, a short answer or a number.",
                 crate::labels::excerpt(other)
             );
         }
     };
-    format!("It is {name}, which cannot be stored. Make it a choice or a number.")
+    format!("It is {name}, which cannot be stored. Make it a choice, a short answer or a number.")
 }
 
 /// Reads the text and the format of an element such as `<questiontext format="html"><text>…`.
@@ -235,6 +236,19 @@ fn truth(
         }
         _ => Err("Neither true nor false has full marks. Give one of the two the fraction 100.".to_owned()),
     }
+}
+
+/// Reads the accepted texts of a short answer. They are plain texts, whatever their format: Moodle compares them as they
+/// are.
+fn texts(node: Node<'_, '_>, losses: &mut Vec<String>) -> Result<ParsedKey, String> {
+    let listed = children(node, "answer").map(|answer| {
+        let text = child(answer, "text").map(text).unwrap_or_default();
+        Ok(ListedText { text, percent: weight(answer)? })
+    });
+    let listed = listed.collect::<Result<Vec<_>, String>>()?;
+    let is_case_sensitive =
+        child(node, "usecase").is_some_and(|said| matches!(text(said).trim(), "1" | "true"));
+    short_answer::key(&listed, is_case_sensitive, losses)
 }
 
 fn numeric(node: Node<'_, '_>, losses: &mut Vec<String>) -> Result<ParsedKey, String> {

@@ -320,3 +320,33 @@ fn pictures_are_told() {
         assert_eq!(only(&question).losses, [""; 0], "{question}");
     }
 }
+
+#[test]
+fn short_answers_are_read() {
+    let question = |usecase: &str, answers: &str| {
+        format!(
+            "<question type=\"shortanswer\"><questiontext format=\"html\"><text>Who?</text></questiontext>\
+             {usecase}{answers}</question>"
+        )
+    };
+    let answer = |fraction: &str, text: &str| {
+        format!("<answer fraction=\"{fraction}\" format=\"moodle_auto_format\"><text>{text}</text></answer>")
+    };
+    for (usecase, is_sensitive) in
+        [("", false), ("<usecase>0</usecase>", false), ("<usecase>1</usecase>", true)]
+    {
+        let answers = [answer("100", " Marie  Curie "), answer("50", "Curie"), answer("0", "*")].concat();
+        let found = only(&question(usecase, &answers));
+        let DraftAnswer::ShortAnswer { texts, is_case_sensitive } = found.answer else { panic!("{usecase}") };
+        assert_eq!((texts, is_case_sensitive), (vec!["Marie Curie".to_owned()], is_sensitive));
+        assert!(found.losses.len() == 1 && found.losses[0].contains("partial marks"), "{:?}", found.losses);
+    }
+    for (answers, told) in [
+        (answer("50", "a"), "full marks"),
+        (answer("100", "*"), "every text"),
+        ([answer("0", "cat"), answer("100", "c*t")].concat(), "fewer marks"),
+    ] {
+        let parsed = read(&format!("<quiz>{}</quiz>", question("", &answers))).expect("a document");
+        assert!(parsed.refused[0].reason.contains(told), "{answers}: {:?}", parsed.refused);
+    }
+}

@@ -27,6 +27,7 @@ pub(crate) fn write(out: &mut String, question: &DraftQuestion, is_new_topic: bo
     let kind = match question.answer {
         DraftAnswer::Single(_) | DraftAnswer::Multiple(_) => "multichoice",
         DraftAnswer::Numeric { .. } => "numerical",
+        DraftAnswer::ShortAnswer { .. } => "shortanswer",
     };
     let id = escape(&question.external_id);
     let text = |text: &str| format!("format=\"{format}\"><text>{}</text>", escape(text));
@@ -61,6 +62,16 @@ pub(crate) fn write(out: &mut String, question: &DraftQuestion, is_new_topic: bo
         DraftAnswer::Numeric { value, tolerance } => out.push_str(&format!(
             "    <answer fraction=\"100\"><text>{value}</text><tolerance>{tolerance}</tolerance></answer>\n"
         )),
+        DraftAnswer::ShortAnswer { .. } => {}
+    }
+    if let DraftAnswer::ShortAnswer { texts, is_case_sensitive } = &question.answer {
+        out.push_str(&format!("    <usecase>{}</usecase>\n", u8::from(*is_case_sensitive)));
+        for text in texts {
+            let text = escape(text);
+            out.push_str(&format!(
+                "    <answer fraction=\"100\" format=\"moodle_auto_format\"><text>{text}</text></answer>\n"
+            ));
+        }
     }
     let difficulty = difficulty_name(question.difficulty);
     out.push_str(&format!(

@@ -4,16 +4,17 @@
 //! the constraints.
 
 mod books;
+mod keys;
 mod read_check;
 mod rules;
 
 use std::fmt;
 
 use jishu_entity::{
-    account_link, allowance, audit_event, blueprint_part, cart_item, course, entitlement, extra_time,
-    mock_test_attempt, oidc_identity, oidc_login, outbox_message, paper, paper_question, paper_revision,
-    paper_score, purchase, purchase_grant, purchase_request, purchase_request_owned, question,
-    question_correction, question_option, question_version, recovery_code, refresh_token, refund,
+    accepted_text, account_link, allowance, audit_event, blueprint_part, cart_item, course, entitlement,
+    extra_time, mock_test_attempt, oidc_identity, oidc_login, outbox_message, paper, paper_question,
+    paper_revision, paper_score, purchase, purchase_grant, purchase_request, purchase_request_owned,
+    question, question_correction, question_option, question_version, recovery_code, refresh_token, refund,
     refund_line, second_factor, sign_in_challenge, sign_in_network, subject, test_answer, test_session,
     topic, topic_total, user,
 };
@@ -104,6 +105,7 @@ pub async fn examine(connection: &impl ConnectionTrait) -> Result<Vec<BadValue>,
         };
     }
     examine_tables!(
+        accepted_text,
         account_link,
         allowance,
         audit_event,
@@ -144,6 +146,7 @@ pub async fn examine(connection: &impl ConnectionTrait) -> Result<Vec<BadValue>,
     );
     found.extend(read_check::of_catalogue(connection, &found).await?);
     found.extend(books::find_broken(connection).await?);
+    found.extend(keys::find_missing(connection).await?);
     Ok(found)
 }
 

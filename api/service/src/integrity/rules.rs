@@ -73,6 +73,13 @@ pub(super) fn disallowed(backend: DbBackend, table: &str, column: &str, value: &
         | ("entitlements", "price_paid" | "list_price" | "tax")
         | ("refunds" | "refund_lines", "amount" | "tax")
         | ("cart_items", "price") => Some(format!("{value} < 0")),
+        ("question_versions", "fixed_options") => {
+            Some(format!("{value} < 0 OR ({value} <> 0 AND keeps_options)"))
+        }
+        ("question_versions", "is_case_sensitive") => Some(format!("{value} AND kind <> 'short_answer'")),
+        ("test_answers", "text") => {
+            Some(format!("{value} IS NOT NULL AND (chosen <> 0 OR numeric_value IS NOT NULL)"))
+        }
         _ => None,
     }
 }

@@ -4,7 +4,7 @@ use jishu_entity::{QuestionId, SubjectId, question};
 use question_formats::{DraftQuestion, FileWriter, Format};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
-use super::read::{current_versions, draft, options, subject_exists, topics};
+use super::read::{answers, current_versions, draft, subject_exists, topics};
 use super::report::Loss;
 use super::run_aside;
 use crate::account::Author;
@@ -144,13 +144,15 @@ async fn read_page(
     }
     let versions = current_versions(connection, questions.iter().map(|(id, ..)| *id)).await?;
     let topics = topics(connection, subject_id, &versions).await?;
-    let mut options = options(connection, versions.values().map(|version| version.id)).await?;
+    let mut answers = answers(connection, versions.values()).await?;
     let mut drafts = Vec::with_capacity(questions.len());
     for (id, external_id, _) in questions {
         let Some(version) = versions.get(&id) else { continue };
         let missing = || Fault::missing(format_args!("the topic of question {id}"));
         let topic = topics.get(&version.topic_id).cloned().ok_or_else(missing)?;
-        drafts.push(draft(external_id, topic, version, options.remove(&version.id).unwrap_or_default())?);
+        let missing = || Fault::missing(format_args!("the answer of question {id}"));
+        let answer = answers.remove(&version.id).ok_or_else(missing)?;
+        drafts.push(draft(external_id, topic, version, answer));
     }
     Ok(ExportPage { drafts, last, has_next })
 }

@@ -106,13 +106,21 @@ pub(in crate::graphql) struct QuestionVersion {
     text_format: TextFormat,
     /// The text of the question.
     stem: String,
-    /// The options, in the author's order. Empty for a numeric question.
+    /// The options, in the author's order. Empty for a question without options.
     options: Vec<AuthoredOption>,
-    /// The correct number. Null for a question with options.
+    /// Whether sittings show all options in the author's order. Otherwise they shuffle the options whose
+    /// `keepsPosition` is false. False for a question without options.
+    keeps_option_order: bool,
+    /// The correct number. Null unless the question is numeric.
     correct_value: Option<Decimal>,
-    /// The largest difference from `correctValue` at which an answer is still correct. Null for a question with
-    /// options.
+    /// The largest difference from `correctValue` at which an answer is still correct. Null unless the question is
+    /// numeric.
     tolerance: Option<Decimal>,
+    /// The texts that are correct, each of which gets full marks. `*` stands for any characters, and `\*` for an
+    /// asterisk. Null unless the question is a short answer.
+    correct_texts: Option<Vec<String>>,
+    /// Whether capital and small letters of an answer differ. Null unless the question is a short answer.
+    case_sensitive: Option<bool>,
     /// The explanation of the key. Null if the author wrote none.
     explanation: Option<String>,
 }
@@ -126,6 +134,8 @@ struct AuthoredOption {
     text: String,
     /// Whether the option is correct.
     correct: bool,
+    /// Whether sittings show the option at its position in the author's order, and never elsewhere.
+    keeps_position: bool,
 }
 
 /// A correction of a key.
@@ -145,17 +155,22 @@ pub(in crate::graphql) struct QuestionCorrection {
 
 impl From<AuthoredVersion> for QuestionVersion {
     fn from(version: AuthoredVersion) -> Self {
-        let AuthoredVersion { row, topic, answer } = version;
+        let AuthoredVersion { row, topic, answer, option_order } = version;
         let id = row.id;
-        let option = |(position, option): (i32, &DraftOption)| AuthoredOption {
+        let option = |((position, index), option): ((i32, usize), &DraftOption)| AuthoredOption {
             id: option_id(id, position),
             text: option.text.clone(),
             correct: option.correct,
+            keeps_position: option_order.keeps(index),
         };
-        let (correct_value, tolerance) = match &answer {
-            DraftAnswer::Numeric { value, tolerance } => (Some(Decimal(*value)), Some(Decimal(*tolerance))),
+        let options = (0..).zip(0..).zip(answer.options()).map(option).collect();
+        let (number, texts) = match answer {
+            DraftAnswer::Numeric { value, tolerance } => (Some((Decimal(value), Decimal(tolerance))), None),
+            DraftAnswer::ShortAnswer { texts, is_case_sensitive } => (None, Some((texts, is_case_sensitive))),
             DraftAnswer::Single(_) | DraftAnswer::Multiple(_) => (None, None),
         };
+        let (correct_value, tolerance) = number.unzip();
+        let (correct_texts, case_sensitive) = texts.unzip();
         Self {
             number: row.version,
             created_at: DateTime(row.created_at),
@@ -164,9 +179,12 @@ impl From<AuthoredVersion> for QuestionVersion {
             kind: row.kind.into(),
             text_format: row.text_format.into(),
             stem: row.stem,
-            options: (0..).zip(answer.options()).map(option).collect(),
+            options,
+            keeps_option_order: !option_order.shuffled,
             correct_value,
             tolerance,
+            correct_texts,
+            case_sensitive,
             explanation: row.explanation,
         }
     }

@@ -20,9 +20,9 @@ pub(in crate::graphql) enum QuestionFormat {
     Aiken,
     /// Moodle XML. It keeps everything except slashes at the start or end of a topic's name.
     MoodleXml,
-    /// QTI: choice items and numeric items of the versions 2.0 to 3.0. Exports are QTI 3.0. A file holds one item, or
-    /// several inside a `question-bank` element.
-    /// It keeps everything except HTML that is not well-formed XML.
+    /// QTI: choices, short answers and numeric items of the versions 2.0 to 3.0. Exports are QTI 3.0. A file holds one
+    /// item, or several inside a `question-bank` element. It keeps everything except HTML that is not well-formed XML,
+    /// and short answers with wildcards.
     Qti,
 }
 

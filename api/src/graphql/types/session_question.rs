@@ -28,6 +28,8 @@ pub(in crate::graphql) enum QuestionKind {
     MultipleChoice,
     /// A number.
     Numeric,
+    /// A text of one line that the learner types, such as a word or a name.
+    ShortAnswer,
 }
 
 /// The result of marking an answer.
@@ -54,10 +56,10 @@ pub(in crate::graphql) enum TextFormat {
     Html,
 }
 
-/// A question of a sitting. `correctOptionIds`, `correctValue`, `tolerance`, `explanation`, `marks`, `verdict`,
-/// `topic` and `difficulty` are null until the review opens. The review opens when the sitting is over and
-/// `markingScheme.review` allows it. It stays closed while another open sitting of the learner asks the same
-/// question.
+/// A question of a sitting. `correctOptionIds`, `correctValue`, `tolerance`, `correctTexts`, `caseSensitive`,
+/// `explanation`, `marks`, `verdict`, `topic` and `difficulty` are null until the review opens. The review opens when
+/// the sitting is over and `markingScheme.review` allows it. It stays closed while another open sitting of the learner
+/// asks the same question.
 #[derive(PlainObject, SimpleObject)]
 pub(in crate::graphql) struct SessionQuestion {
     /// The id of this question in this sitting, for client caches. `node` does not accept it.
@@ -70,7 +72,7 @@ pub(in crate::graphql) struct SessionQuestion {
     text_format: TextFormat,
     /// The text of the question.
     stem: String,
-    /// The options, in an order that belongs to this sitting. Empty for a numeric question.
+    /// The options, in an order that belongs to this sitting. Empty for a numeric question and a short answer.
     options: Vec<Choice>,
     /// The saved answer. Null if there is none, and for staff until the sitting is over.
     answer: Option<Answer>,
@@ -79,13 +81,19 @@ pub(in crate::graphql) struct SessionQuestion {
     /// The time for which the question was shown, in seconds, as the client reported it. Null if the client
     /// reported none.
     time_spent_seconds: Option<i32>,
-    /// The ids of the correct options. Null for a numeric question, and until the review opens.
+    /// The ids of the correct options. Null for a question without options, and until the review opens.
     correct_option_ids: Option<Vec<ID>>,
-    /// The correct number. Null for a question with options, and until the review opens.
+    /// The correct number. Null unless the question is numeric, and until the review opens.
     correct_value: Option<Decimal>,
-    /// The largest difference from `correctValue` at which an answer is still correct. Null for a question with
-    /// options, and until the review opens.
+    /// The largest difference from `correctValue` at which an answer is still correct. Null unless the question is
+    /// numeric, and until the review opens.
     tolerance: Option<Decimal>,
+    /// The texts that are correct, each of which gets full marks. `*` stands for any characters, and `\*` for an
+    /// asterisk. Null unless the question is a short answer, and until the review opens.
+    correct_texts: Option<Vec<String>>,
+    /// Whether capital and small letters of the answer differ. Null unless the question is a short answer, and until
+    /// the review opens.
+    case_sensitive: Option<bool>,
     /// The explanation of the key. Null if the author wrote none, and until the review opens.
     explanation: Option<String>,
     /// The marks for the answer. Null until the review opens.
@@ -111,10 +119,12 @@ pub(in crate::graphql) struct Choice {
 /// The answer of a learner to a question.
 #[derive(PlainObject, SimpleObject)]
 pub(in crate::graphql) struct Answer {
-    /// The ids of the chosen options. Empty for a numeric question.
+    /// The ids of the chosen options. Empty for a question without options.
     option_ids: Vec<ID>,
-    /// The number. Null for a question with options.
+    /// The number. Null unless the question is numeric.
     numeric_value: Option<Decimal>,
+    /// The text as the learner typed it. Null unless the question is a short answer.
+    text: Option<String>,
     /// The time at which the answer was saved.
     saved_at: DateTime,
 }
@@ -140,6 +150,16 @@ pub(in crate::graphql) async fn questions(
     Ok(Plain(questions.collect()))
 }
 
+/// The key of a question, as far as it may be shown.
+#[derive(Default)]
+struct ShownKey {
+    option_ids: Option<Vec<ID>>,
+    /// The number and its tolerance.
+    number: Option<(Decimal, Decimal)>,
+    /// The accepted texts, and whether case counts.
+    texts: Option<(Vec<String>, bool)>,
+}
+
 fn session_question(
     sitting: &Sitting,
     slot: i32,
@@ -147,7 +167,7 @@ fn session_question(
     row: Option<test_answer::Model>,
     review: &Review,
 ) -> SessionQuestion {
-    let shown = sitting.option_order(slot, question.options.len());
+    let shown = sitting.option_order(slot, question);
     let ids = |chosen: i64| {
         let chosen = shown.iter().enumerate().filter(|(_, position)| chosen >> **position & 1 == 1);
         chosen.map(|(place, _)| option_id(sitting.id, slot, place)).collect::<Vec<_>>()
@@ -158,11 +178,20 @@ fn session_question(
     });
     let response = row.as_ref().map(session::response).unwrap_or_default();
     let reviewed = review.shows(question.question_id);
-    let (correct_option_ids, correct_value, tolerance) = match &question.key {
-        _ if !reviewed => (None, None, None),
-        AnswerKey::Options(correct) => (Some(ids(*correct)), None, None),
-        AnswerKey::Number { value, tolerance } => (None, Some(Decimal(*value)), Some(Decimal(*tolerance))),
+    let key = match &question.key {
+        _ if !reviewed => ShownKey::default(),
+        AnswerKey::Options(correct) => ShownKey { option_ids: Some(ids(*correct)), ..ShownKey::default() },
+        AnswerKey::Number { value, tolerance } => {
+            let number = Some((Decimal(*value), Decimal(*tolerance)));
+            ShownKey { number, ..ShownKey::default() }
+        }
+        AnswerKey::Texts(key) => {
+            let texts = Some((key.texts().to_vec(), key.is_case_sensitive()));
+            ShownKey { texts, ..ShownKey::default() }
+        }
     };
+    let (correct_value, tolerance) = key.number.unzip();
+    let (correct_texts, case_sensitive) = key.texts.unzip();
     let verdict = scoring::judge(&question.key, &response);
     SessionQuestion {
         id: ID(URL_SAFE_NO_PAD.encode(format!("SessionQuestion:{}:{slot}", sitting.id))),
@@ -174,13 +203,16 @@ fn session_question(
         answer: row.as_ref().filter(|_| response.is_given()).map(|row| Answer {
             option_ids: ids(row.chosen),
             numeric_value: response.number.map(Decimal),
+            text: response.text.clone(),
             saved_at: DateTime(row.saved_at),
         }),
         flagged: row.as_ref().is_some_and(|row| row.flagged),
         time_spent_seconds: row.and_then(|row| row.time_spent_seconds),
-        correct_option_ids,
+        correct_option_ids: key.option_ids,
         correct_value,
         tolerance,
+        correct_texts,
+        case_sensitive,
         explanation: question.explanation.clone().filter(|_| reviewed),
         marks: reviewed.then(|| Decimal::of_hundredths(sitting.paper.marks().of(verdict))),
         verdict: reviewed.then(|| verdict.into()),

@@ -121,7 +121,7 @@ fn content_keeps_its_html_and_hides_what_is_not_for_learners() {
 #[test]
 fn refusals_name_the_elements_of_the_older_version() {
     let text_entry = "<textEntryInteraction responseIdentifier=\"RESPONSE\"/>";
-    let text = DECLARATION.replace("identifier\">", "string\">");
+    let text = DECLARATION.replace("identifier\">", "boolean\">");
     for (item, named) in [
         (older(&DECLARATION.replace("<value>B</value>", ""), CHOICE, MATCH), "Declare it in correctResponse"),
         (
