@@ -55,4 +55,10 @@ ids! {
     AccountLinkId,
     /// The id of a row of `outbox`.
     OutboxMessageId,
+    /// The id of a row of `orders`.
+    OrderId,
+    /// The id of a row of `payment_events`.
+    PaymentEventId,
+    /// The id of a row of `payment_refunds`.
+    PaymentRefundId,
 }

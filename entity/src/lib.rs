@@ -15,11 +15,15 @@ pub mod entitlement;
 pub mod extra_time;
 pub mod id;
 pub mod mock_test_attempt;
+pub mod order;
+pub mod order_line;
 pub mod outbox_message;
 pub mod paper;
 pub mod paper_question;
 pub mod paper_revision;
 pub mod paper_score;
+pub mod payment_event;
+pub mod payment_refund;
 pub mod purchase;
 pub mod purchase_grant;
 pub mod purchase_request;
@@ -40,7 +44,7 @@ pub mod topic_total;
 pub mod user;
 
 pub use id::{
-    AccountLinkId, AllowanceId, AuditEventId, CourseId, MockTestAttemptId, OutboxMessageId, PaperId,
-    PurchaseId, PurchaseRequestId, QuestionCorrectionId, QuestionId, QuestionVersionId, RefreshTokenId,
+    AccountLinkId, AllowanceId, AuditEventId, CourseId, MockTestAttemptId, OrderId, OutboxMessageId, PaperId,
+    PaymentEventId, PaymentRefundId, PurchaseId, PurchaseRequestId, QuestionCorrectionId, QuestionId, QuestionVersionId, RefreshTokenId,
     RefundId, SignInNetworkId, SubjectId, TestSessionId, TopicId, UserId,
 };

@@ -32,6 +32,7 @@ pub mod limit;
 pub mod mail;
 pub mod money;
 pub mod name;
+pub mod order;
 pub mod outbox;
 pub mod page;
 pub mod paper;
@@ -107,4 +108,6 @@ pub struct Services {
     pub requires_verified_email: bool,
     /// The tax of purchases.
     pub tax: Arc<TaxPolicy>,
+    /// The way in which buyers pay. None if payments are outside of the server.
+    pub payments: Option<Arc<order::Payments>>,
 }

@@ -19,7 +19,7 @@ pub use transport::{MailTransport, SmtpError, SmtpServer};
 use crate::auth::Secrets;
 use crate::error::Fault;
 use crate::outbox::{Channel, Delivery, DeliveryFailure, NewMessage};
-use templates::{MailText, Templates};
+use templates::{MailText, MailValues, Templates};
 
 /// The longest line of a mail that a mail server must accept (RFC 5321, section 4.5.3.1.6, without its end).
 const MAX_LINE_BYTES: usize = 998;
@@ -43,11 +43,15 @@ pub enum MailKind {
     PasswordChanged,
     /// Says that somebody tried to register with an address that has an account.
     AlreadyRegistered,
+    /// Says that a payment goes back, because it could not be turned into test cards.
+    PaymentReturned,
+    /// Tells support that an order needs attention.
+    OrderNeedsAttention,
 }
 
 impl MailKind {
     /// All kinds.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::VerifyEmail,
         Self::ResetPassword,
         Self::ChangeEmail,
@@ -55,6 +59,8 @@ impl MailKind {
         Self::EmailChanged,
         Self::PasswordChanged,
         Self::AlreadyRegistered,
+        Self::PaymentReturned,
+        Self::OrderNeedsAttention,
     ];
 
     /// Returns the name of the kind, in the outbox and in the names of its templates.
@@ -68,6 +74,8 @@ impl MailKind {
             Self::EmailChanged => "email_changed",
             Self::PasswordChanged => "password_changed",
             Self::AlreadyRegistered => "already_registered",
+            Self::PaymentReturned => "payment_returned",
+            Self::OrderNeedsAttention => "order_needs_attention",
         }
     }
 
@@ -79,7 +87,9 @@ impl MailKind {
             Self::EmailChangeRequested
             | Self::EmailChanged
             | Self::PasswordChanged
-            | Self::AlreadyRegistered => None,
+            | Self::AlreadyRegistered
+            | Self::PaymentReturned
+            | Self::OrderNeedsAttention => None,
         }
     }
 }
@@ -101,6 +111,9 @@ struct MailContent {
     token: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<i64>,
+    /// The number of the receipt of an order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    receipt: Option<String>,
 }
 
 /// Makes a mail that is about to be written to the outbox.
@@ -118,10 +131,37 @@ pub fn compose(
         to: to.to_owned(),
         token: link.map(|link| link.token.to_owned()),
         expires_at: link.map(|link| link.expires_at.timestamp()),
+        receipt: None,
     };
-    let payload = serde_json::to_string(&content)
-        .map_err(|error| Fault::Inconsistent(format!("a mail cannot be stored: {error}")))?;
     let expires_at = link.map_or(now + NOTICE_LIFETIME, |link| link.expires_at);
+    seal(secrets, kind, &content, now, expires_at)
+}
+
+/// Makes a mail about an order, which names the number of its receipt.
+///
+/// # Errors
+/// Fails if the cryptography library fails.
+pub(crate) fn compose_about(
+    secrets: &Secrets,
+    kind: MailKind,
+    to: &str,
+    receipt: &str,
+    now: DateTime<Utc>,
+) -> Result<NewMessage, Fault> {
+    let receipt = Some(receipt.to_owned());
+    let content = MailContent { to: to.to_owned(), token: None, expires_at: None, receipt };
+    seal(secrets, kind, &content, now, now + NOTICE_LIFETIME)
+}
+
+fn seal(
+    secrets: &Secrets,
+    kind: MailKind,
+    content: &MailContent,
+    now: DateTime<Utc>,
+    expires_at: DateTime<Utc>,
+) -> Result<NewMessage, Fault> {
+    let payload = serde_json::to_string(content)
+        .map_err(|error| Fault::Inconsistent(format!("a mail cannot be stored: {error}")))?;
     NewMessage::seal(secrets, (OutboxChannel::Mail, kind.name()), &payload, now, expires_at)
 }
 
@@ -171,7 +211,13 @@ impl Mailer {
         // After `#`, so that no server sees the token: neither in its access log nor in a `Referer` header.
         let link = link.map(|(page, token)| format!("{}{page}#token={token}", self.frontend_url));
         let hours = content.expires_at.map(|at| hours_between(delivery.created_at.timestamp(), at));
-        let rendered = self.templates.render(kind, link.as_deref(), content.token.as_deref(), hours);
+        let values = MailValues {
+            link: link.as_deref(),
+            token: content.token.as_deref(),
+            hours,
+            receipt: content.receipt.as_deref(),
+        };
+        let rendered = self.templates.render(kind, values);
         // The message of a template error can contain the link.
         let MailText { subject, text, html } = rendered
             .map_err(|error| DeliveryFailure::passing(format!("its template fails: {}", error.kind())))?;
