@@ -1,9 +1,6 @@
 //! The client of HTTP.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use reqwest::{Method, StatusCode, header};
 use secrecy::{ExposeSecret, SecretString};
@@ -106,7 +103,6 @@ impl HttpClient {
             return Err(ConfigError::BaseHasMore);
         }
         let mut client = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls_config()?)
             .http1_only()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(options.connect_timeout)
@@ -256,17 +252,4 @@ fn is_loopback(base: &Url) -> bool {
         Some(url::Host::Ipv6(address)) => address.is_loopback(),
         None => false,
     }
-}
-
-/// Makes the configuration of TLS. It names its cryptography itself, so the application need not install one for the process.
-fn tls_config() -> Result<rustls::ClientConfig, ConfigError> {
-    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    let mut config =
-        rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| ConfigError::Client(error.to_string()))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
 }
