@@ -7,6 +7,45 @@ use chrono::{DateTime, Utc};
 
 use crate::{Money, PaymentReport, ProviderError, RefundReport, ReturnError, Webhook, WebhookError};
 
+/// Maximum length of a reference, in characters: that of a receipt at Razorpay.
+pub const MAX_REFERENCE_CHARACTERS: usize = 40;
+
+/// Refuses an id that no provider has given, because ids become parts of addresses.
+pub(crate) fn check_id(id: &str) -> Result<&str, ProviderError> {
+    let fits =
+        (1..=255).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if fits {
+        Ok(id)
+    } else {
+        Err(refused_here("MALFORMED_ID", "the id has other characters than letters, digits and _"))
+    }
+}
+
+/// Refuses a reference that a provider would cut or refuse.
+pub(crate) fn check_reference(reference: &str) -> Result<(), ProviderError> {
+    let fits = (1..=MAX_REFERENCE_CHARACTERS).contains(&reference.chars().count());
+    if fits {
+        Ok(())
+    } else {
+        Err(refused_here("MALFORMED_REFERENCE", "the reference must have 1 to 40 characters"))
+    }
+}
+
+/// A refusal before anything is sent.
+fn refused_here(code: &str, message: &str) -> ProviderError {
+    ProviderError::Refused { status: 400, code: code.to_owned(), message: message.to_owned() }
+}
+
+/// The error of an answer to a request that only reads.
+pub(crate) fn unreadable(reason: String) -> ProviderError {
+    ProviderError::Unreadable(reason)
+}
+
+/// The error of an answer to a request that did something.
+pub(crate) fn unreadable_write(reason: String) -> ProviderError {
+    ProviderError::UnknownOutcome { reason }
+}
+
 /// A payment provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ProviderName {
@@ -51,7 +90,8 @@ impl FromStr for ProviderName {
 /// When the money is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Capture {
-    /// As soon as the bank authorizes it.
+    /// As soon as the bank authorizes it. A payment at Razorpay that the bank authorizes more than 30 minutes late stays
+    /// `Authorized`: the application captures it if the order is still wanted. Otherwise Razorpay gives the money back.
     #[default]
     Automatic,
     /// When the application calls `capture`.
@@ -171,8 +211,10 @@ pub trait PaymentProvider: Send + Sync {
     /// Cancels an order that is not paid yet, if the provider can.
     async fn cancel(&self, provider_order: &str) -> Result<CancelOutcome, ProviderError>;
 
-    /// Refunds a payment, or a part of it. `reference` is the application's own id of the refund, at most 40 characters: each
-    /// refund has its own.
+    /// Refunds a payment, or a part of it. `reference` is the application's own id of the refund, at most 40 characters. Each
+    /// refund has its own. Providers remember the outcome of a reference, also a refusal, so repeating a call is harmless, and
+    /// a new try after a refusal needs a new reference. Their memory can end after a day: look with `refunds` before a late
+    /// repetition.
     async fn refund(
         &self,
         payment: &str,
