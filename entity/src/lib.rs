@@ -45,6 +45,6 @@ pub mod user;
 
 pub use id::{
     AccountLinkId, AllowanceId, AuditEventId, CourseId, MockTestAttemptId, OrderId, OutboxMessageId, PaperId,
-    PaymentEventId, PaymentRefundId, PurchaseId, PurchaseRequestId, QuestionCorrectionId, QuestionId, QuestionVersionId, RefreshTokenId,
-    RefundId, SignInNetworkId, SubjectId, TestSessionId, TopicId, UserId,
+    PaymentEventId, PaymentRefundId, PurchaseId, PurchaseRequestId, QuestionCorrectionId, QuestionId,
+    QuestionVersionId, RefreshTokenId, RefundId, SignInNetworkId, SubjectId, TestSessionId, TopicId, UserId,
 };

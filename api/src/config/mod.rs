@@ -5,6 +5,7 @@ mod graphql;
 mod listen;
 mod live;
 mod mail;
+mod payments;
 mod sittings;
 mod tax;
 mod time_zone;
@@ -23,6 +24,7 @@ pub use graphql::GraphqlConfig;
 pub use listen::ListenAddress;
 pub use live::LiveConfig;
 pub use mail::MailConfig;
+pub use payments::{PaymentConfig, PaymentConfigError, PaymentMode};
 pub use sittings::SittingsConfig;
 pub use tax::TaxConfig;
 pub use time_zone::TimeZoneConfig;
@@ -184,6 +186,9 @@ pub struct ServeConfig {
     /// Taxes.
     #[command(flatten)]
     pub tax: TaxConfig,
+    /// Payments.
+    #[command(flatten)]
+    pub payments: PaymentConfig,
 }
 
 impl ServeConfig {

@@ -12,10 +12,9 @@ use std::fmt;
 use jishu_entity::{
     account_link, allowance, audit_event, blueprint_part, cart_item, course, entitlement, extra_time,
     mock_test_attempt, order, order_line, outbox_message, paper, paper_question, paper_revision, paper_score,
-    payment_event, payment_refund, purchase,
-    purchase_grant, purchase_request, purchase_request_owned, question, question_correction, question_option,
-    question_version, refresh_token, refund, refund_line, sign_in_network, subject, test_answer,
-    test_session, topic, topic_total, user,
+    payment_event, payment_refund, purchase, purchase_grant, purchase_request, purchase_request_owned,
+    question, question_correction, question_option, question_version, refresh_token, refund, refund_line,
+    sign_in_network, subject, test_answer, test_session, topic, topic_total, user,
 };
 use sea_orm::{
     ColumnTrait, ColumnType, ConnectionTrait, DbBackend, DbErr, EntityTrait, IdenStatic, Iterable,

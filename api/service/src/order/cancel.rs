@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use jishu_entity::order::{self, OrderReason, OrderState};
 use jishu_entity::{OrderId, UserId};
 use payment_providers::CancelOutcome;
-use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, DatabaseTransaction, QueryFilter};
 
 use super::reconcile::ask;
 use super::work::{OrderTools, OrderWork, Origin};

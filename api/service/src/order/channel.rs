@@ -98,8 +98,8 @@ impl Channel for RefundChannel {
         let Some(row) = self.waiting(&content.reference).await? else { return Ok(()) };
         let payments = self.services.payments.as_deref();
         let gateway = payments.and_then(|payments| payments.gateway_of(row.provider));
-        let gateway =
-            gateway.ok_or_else(|| DeliveryFailure::passing("this node is not configured for its provider"))?;
+        let gateway = gateway
+            .ok_or_else(|| DeliveryFailure::passing("this node is not configured for its provider"))?;
         self.send(gateway, row).await
     }
 }

@@ -13,7 +13,6 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::open::{self, Opened};
-use super::payments::Payments;
 use super::work::{OrderTools, OrderWork, Origin};
 use crate::Services;
 use crate::audit::StateChange;
@@ -162,8 +161,8 @@ impl CheckoutCommand {
         }
         let (selection, buyer) = (&self.request.selection, Some(self.buyer));
         let resolved = purchases::resolve(transaction, buyer, selection, &self.tools.tax, now).await;
-        let resolved =
-            resolved.map_err(|error| error.map(|refusal| CheckoutRefusal::from(PurchaseRefusal::from(refusal))))?;
+        let resolved = resolved
+            .map_err(|error| error.map(|refusal| CheckoutRefusal::from(PurchaseRefusal::from(refusal))))?;
         if resolved.quote.lines.is_empty() {
             return self.owned(transaction, &resolved).await;
         }
@@ -203,8 +202,7 @@ impl CheckoutCommand {
 
     async fn refuse_too_many(&self, transaction: &DatabaseTransaction) -> Result<(), Error<CheckoutRefusal>> {
         use sea_orm::PaginatorTrait;
-        let pending =
-            order::Entity::of(self.buyer).filter(order::Column::State.eq(OrderState::Pending));
+        let pending = order::Entity::of(self.buyer).filter(order::Column::State.eq(OrderState::Pending));
         match pending.count(transaction).await? {
             0..MAX_PENDING_ORDERS => Ok(()),
             _ => Err(CheckoutRefusal::TooManyOrders.into()),

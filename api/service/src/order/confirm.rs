@@ -4,7 +4,7 @@ use jishu_entity::order::{self, OrderProvider, OrderState};
 use jishu_entity::payment_event::PaymentEventSource;
 use jishu_entity::{OrderId, UserId};
 use payment_providers::{ClientReturn, ReturnError};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, QueryFilter};
 
 use super::reconcile::ask;
 use crate::Services;
@@ -28,7 +28,9 @@ pub enum ConfirmRefusal {
     #[error("There is no such order.")]
     OrderNotFound,
     /// The signature does not belong to this order and payment.
-    #[error("The signature does not prove a payment of this order. Read the status of the order again in a minute.")]
+    #[error(
+        "The signature does not prove a payment of this order. Read the status of the order again in a minute."
+    )]
     NotVerified,
     /// Support confirms the payment of this order.
     #[error("Support confirms the payment of this order. Wait for it.")]

@@ -17,7 +17,11 @@ const CHARGEBACK_REASON: &str = "The payment was charged back by the bank";
 
 impl OrderWork<'_> {
     /// Records what the provider says about a dispute.
-    pub(super) async fn apply_dispute(&mut self, dispute: &DisputeReport, report: &Report) -> Result<(), Fault> {
+    pub(super) async fn apply_dispute(
+        &mut self,
+        dispute: &DisputeReport,
+        report: &Report,
+    ) -> Result<(), Fault> {
         // Reports come in any order: one about the end of a dispute counts for all later ones about its beginning.
         let mut is_over = false;
         for end in ["dispute_won", "dispute_closed", "charged_back"] {

@@ -68,7 +68,9 @@ pub async fn mark_paid(
     let reader = services.database.reader();
     let reference = payment.reference.trim();
     let is_plain = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
-    if reference.is_empty() || reference.len() > MAX_PAYMENT_REFERENCE_CHARS || !reference.bytes().all(is_plain)
+    if reference.is_empty()
+        || reference.len() > MAX_PAYMENT_REFERENCE_CHARS
+        || !reference.bytes().all(is_plain)
     {
         return Err(MarkPaidRefusal::Reference.into());
     }

@@ -33,11 +33,12 @@ pub use cancel::{CancelRefusal, cancel};
 pub use channel::RefundChannel;
 pub use checkout::{Checkout, CheckoutOutcome, CheckoutRefusal, MAX_PENDING_ORDERS, checkout};
 pub use confirm::{ConfirmRefusal, PaymentReturn, confirm};
-pub use manual::{MAX_PAYMENT_REFERENCE_CHARS, ManualPayment, MarkedPaid, MarkPaidRefusal, mark_paid};
+pub use manual::{MAX_PAYMENT_REFERENCE_CHARS, ManualPayment, MarkPaidRefusal, MarkedPaid, mark_paid};
+pub use payment_providers::ClientParameters;
 pub use payments::Payments;
 pub use read::{
-    OrderEntry, OrderEventEntry, OrderFilter, OrderPosition, by_ids, by_ids_for_support, count, count_all, events, lines, operator_list,
-    operator_show, page, page_of_all, refunds,
+    OrderEntry, OrderEventEntry, OrderFilter, OrderPosition, by_ids, by_ids_for_support, count, count_all,
+    events, lines, operator_list, operator_show, page, page_of_all, refunds,
 };
 pub use reconcile::{keep_reconciling, reconcile};
 pub use resolve::{Resolution, ResolveRefusal, ResolveRequest, resolve};

@@ -113,7 +113,8 @@ impl OrderWork<'_> {
         subjects.retain(|subject| ids.contains(&subject.id));
         lapsed.retain(|lapsed| ids.contains(&lapsed.subject_id));
         let sum = |amount: fn(&order_line::Model) -> i64| kept.iter().map(|line| amount(line)).sum::<i64>();
-        let (subtotal, total, tax) = (sum(|line| line.list_price), sum(|line| line.price), sum(|line| line.tax));
+        let (subtotal, total, tax) =
+            (sum(|line| line.list_price), sum(|line| line.price), sum(|line| line.tax));
         let rate = u16::try_from(order.tax_basis_points).unwrap_or_default();
         let tax_policy = TaxPolicy {
             label: order.tax_label.clone(),

@@ -17,7 +17,8 @@ use payment_providers::CancelOutcome;
 use rand::seq::SliceRandom;
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
-    ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect,
 };
 
 use super::cancel::expire;
@@ -101,10 +102,9 @@ async fn look(services: &Services, order: &order::Model) -> Result<(), Fault> {
         OrderState::Expired | OrderState::Cancelled => {
             ask_provider(services, order, PaymentEventSource::Reconciler).await.map(drop)
         }
-        OrderState::Granted
-        | OrderState::Refunding
-        | OrderState::Refunded
-        | OrderState::NeedsAttention => look_at_refunds(services, order).await,
+        OrderState::Granted | OrderState::Refunding | OrderState::Refunded | OrderState::NeedsAttention => {
+            look_at_refunds(services, order).await
+        }
     }
 }
 
@@ -191,9 +191,7 @@ async fn give_up(
     let policy = WritePolicy::idempotent("order.refund-given-up");
     services
         .database
-        .write_for(order.user_id, policy, command, |transaction, command| {
-            Box::pin(command.run(transaction))
-        })
+        .write_for(order.user_id, policy, command, |transaction, command| Box::pin(command.run(transaction)))
         .await?;
     services.events.appended(order.user_id);
     services.outbox.wake();

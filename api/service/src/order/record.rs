@@ -17,6 +17,7 @@ use sea_orm::{
 use super::fulfil::fulfil;
 use super::refunds::GiveBack;
 use super::work::{Fact, OrderTools, OrderWork, Origin};
+use crate::audit::StateChange;
 use crate::database::WritePolicy;
 use crate::error::{Error, Fault};
 use crate::events::OrderEvent;
@@ -165,7 +166,8 @@ async fn find_order(
     let reader = services.database.reader();
     let orders = || order::Entity::find().filter(order::Column::Provider.eq(provider));
     if let Report::Payment(payment) = report {
-        let by_provider = orders().filter(order::Column::ProviderReference.eq(payment.provider_order.as_str()));
+        let by_provider =
+            orders().filter(order::Column::ProviderReference.eq(payment.provider_order.as_str()));
         if let Some(order) = by_provider.one(reader).await? {
             return Ok(Some((order.id, order.user_id)));
         }
@@ -193,10 +195,7 @@ async fn find_order(
     }
 }
 
-async fn order_of(
-    reader: &impl ConnectionTrait,
-    id: OrderId,
-) -> Result<Option<(OrderId, UserId)>, DbErr> {
+async fn order_of(reader: &impl ConnectionTrait, id: OrderId) -> Result<Option<(OrderId, UserId)>, DbErr> {
     let order = order::Entity::find_by_id(id).one(reader).await?;
     Ok(order.map(|order| (order.id, order.user_id)))
 }
@@ -321,7 +320,7 @@ impl OrderWork<'_> {
             } else if was == OrderState::Refunded {
                 self.move_to(OrderState::Refunding, Some(reason)).await?;
             }
-            self.note(OrderEvent::ExtraPayment, crate::audit::StateChange::default());
+            self.note(OrderEvent::ExtraPayment, StateChange::default());
             self.give_back(GiveBack { payment: &payment, amount, currency, reason, refund: None }).await?;
         }
         self.apply_unmatched(&payment).await

@@ -93,7 +93,10 @@ impl OrderWork<'_> {
         refund: refund::Model,
         by_hand: bool,
     ) -> Result<refund::Model, Fault> {
-        if self.order.state == OrderState::Granted && self.value().await? == 0 && self.is_all_refunded().await? {
+        if self.order.state == OrderState::Granted
+            && self.value().await? == 0
+            && self.is_all_refunded().await?
+        {
             self.move_to(OrderState::Refunding, Some(OrderReason::RefundRequested)).await?;
         }
         if refund.amount == 0 {

@@ -160,8 +160,14 @@ impl OrderWork<'_> {
         self.retry_failed(by_hand).await?;
         if let Some(purchase) = self.order.purchase_id {
             let papers = &self.tools.papers;
-            let rest =
-                refund::Rest { buyer: self.order.user_id, purchase, reason, papers, tools: self.tools, now: self.now };
+            let rest = refund::Rest {
+                buyer: self.order.user_id,
+                purchase,
+                reason,
+                papers,
+                tools: self.tools,
+                now: self.now,
+            };
             if let Some(ended) = refund::refund_rest(self.transaction, rest).await? {
                 self.give_back_purchase(ended, by_hand).await?;
             }

@@ -62,10 +62,7 @@ pub(super) fn next_look(
             let has_provider_order = order.provider_reference.is_some();
             (has_provider_order && next <= order.changed_at + LATE_LOOKS_END).then_some(next)
         }
-        OrderState::Refunding
-        | OrderState::Granted
-        | OrderState::Refunded
-        | OrderState::NeedsAttention => {
+        OrderState::Refunding | OrderState::Granted | OrderState::Refunded | OrderState::NeedsAttention => {
             has_open_refunds.then(|| doubled(FIRST_REFUND_LOOK, MAX_REFUND_LOOK))
         }
     }

@@ -47,8 +47,7 @@ impl OrderChanges {
                 WatchedChange::Order(id) => Some(id),
                 WatchedChange::Purchase(_) | WatchedChange::Card(_) | WatchedChange::Answers(_) => None,
             });
-            let ids: Vec<OrderId> =
-                ids.filter(|id| self.order.is_none_or(|wanted| wanted == *id)).collect();
+            let ids: Vec<OrderId> = ids.filter(|id| self.order.is_none_or(|wanted| wanted == *id)).collect();
             if !ids.is_empty() {
                 let read = || super::by_ids(&self.services, self.owner, ids.iter().copied());
                 self.orders = read_with_retries(read).await?.into();

@@ -58,7 +58,8 @@ pub async fn receive(
         WebhookEvent::Dispute(dispute) => Report::Dispute(dispute),
         WebhookEvent::Ignored(_) => return Ok(WebhookAnswer::Accepted),
     };
-    let is_plain = |id: &String| id.len() <= MAX_EVENT_ID_CHARS && id.bytes().all(|byte| byte.is_ascii_graphic());
+    let is_plain =
+        |id: &String| id.len() <= MAX_EVENT_ID_CHARS && id.bytes().all(|byte| byte.is_ascii_graphic());
     let event_id = webhook.event_id.filter(is_plain);
     let origin = Origin { source: PaymentEventSource::Webhook, event_id, by: None };
     record(services, payments.provider, report, origin).await?;

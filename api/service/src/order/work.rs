@@ -144,9 +144,7 @@ impl<'t> OrderWork<'t> {
         let order = order::Entity::find().filter(order::Column::PurchaseId.eq(purchase));
         let order = order.one(transaction).await?;
         // Whether the account is active does not matter to a refund.
-        Ok(order.map(|order| {
-            Self::of_locked(transaction, tools, (order, UserStatus::Active), origin, now)
-        }))
+        Ok(order.map(|order| Self::of_locked(transaction, tools, (order, UserStatus::Active), origin, now)))
     }
 
     /// Tells whether the buyer's bank disputes the payment.
@@ -155,11 +153,7 @@ impl<'t> OrderWork<'t> {
     }
 
     /// Moves the order to another state. The statement compares the state as well, so no other move can be lost.
-    pub(super) async fn move_to(
-        &mut self,
-        to: OrderState,
-        reason: Option<OrderReason>,
-    ) -> Result<(), Fault> {
+    pub(super) async fn move_to(&mut self, to: OrderState, reason: Option<OrderReason>) -> Result<(), Fault> {
         let (id, from) = (self.order.id, self.order.state);
         if !may_move(from, to) {
             return Err(Fault::Inconsistent(format!("order {id} cannot move from {from:?} to {to:?}")));

@@ -167,7 +167,7 @@ pub async fn quote(
     selection: &Selection,
 ) -> Result<Quote, Error<SelectionRefusal>> {
     let (reader, now) = (services.database.reader(), services.clock.now());
-    Ok(selection::resolve(reader, buyer, selection, &services.tax, now).await?.quote)
+    Ok(resolve(reader, buyer, selection, &services.tax, now).await?.quote)
 }
 
 /// The position of a purchase in the list of a user's purchases: its id. Cursors contain it.

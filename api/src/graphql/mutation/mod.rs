@@ -5,8 +5,10 @@ mod account_links;
 mod allowance;
 mod authoring;
 mod cart;
+mod checkout;
 mod extra_time;
 mod grant_purchase;
+mod order;
 mod people;
 mod profile;
 mod purchase;
@@ -26,6 +28,8 @@ pub struct Mutation(
     profile::ProfileMutation,
     cart::CartMutation,
     purchase::PurchaseMutation,
+    checkout::CheckoutMutation,
+    order::OrderMutation,
     refund::RefundMutation,
     extra_time::ExtraTimeMutation,
     allowance::AllowanceMutation,

@@ -6,8 +6,8 @@ use jishu_entity::{SubjectId, UserId, user};
 
 use super::purchase::{PurchaseConnection, purchase_page};
 use super::{
-    CardArgs, Cart, MockTestAttemptConnection, MockTestAttemptFilter, MockTestAttemptOrder, Progress,
-    TestSessionConnection, card_page, session_page,
+    CardArgs, Cart, MockTestAttemptConnection, MockTestAttemptFilter, MockTestAttemptOrder, OrderConnection,
+    Progress, TestSessionConnection, card_page, order_page, session_page,
 };
 use crate::graphql::access::open_account;
 use crate::graphql::context::ContextExt;
@@ -100,6 +100,12 @@ impl User {
     async fn purchases(&self, ctx: &Context<'_>, #[page] page: PageArgs) -> ApiResult<PurchaseConnection> {
         open_account(ctx, self.id).await?;
         purchase_page(ctx, self.id, page).await
+    }
+
+    /// The orders of the user, newest first.
+    async fn orders(&self, ctx: &Context<'_>, #[page] page: PageArgs) -> ApiResult<OrderConnection> {
+        open_account(ctx, self.id).await?;
+        order_page(ctx, self.id, page).await
     }
 
     /// The test cards of the user, from all purchases.
