@@ -82,6 +82,7 @@ pub(super) struct Payment {
     method: Option<String>,
     #[serde(default)]
     amount_refunded: Option<i64>,
+    captured: Option<bool>,
     error_code: Option<String>,
     error_reason: Option<String>,
     #[serde(default, deserialize_with = "notes")]
@@ -96,7 +97,12 @@ impl Payment {
     }
 
     pub(super) fn is_captured(&self) -> bool {
-        matches!(self.status.as_str(), "captured" | "refunded")
+        match self.status.as_str() {
+            "captured" => true,
+            // An authorized payment that nobody captured in time is given back. Its status is the same as that of a refund.
+            "refunded" => self.captured != Some(false),
+            _ => false,
+        }
     }
 
     pub(super) fn report(self, account: Option<String>) -> Result<PaymentReport, String> {
@@ -104,7 +110,8 @@ impl Payment {
             "created" => PaymentState::Pending,
             "authorized" => PaymentState::Authorized,
             // A refund does not undo a capture: it is a report of its own.
-            "captured" | "refunded" => PaymentState::Captured,
+            "captured" | "refunded" if self.is_captured() => PaymentState::Captured,
+            "captured" | "refunded" => PaymentState::Cancelled,
             "failed" => PaymentState::Failed,
             other => return Err(format!("a payment has the unknown status {other}")),
         };
