@@ -4,6 +4,7 @@
 //! the constraints.
 
 mod books;
+mod orders;
 mod read_check;
 mod rules;
 

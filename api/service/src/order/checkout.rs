@@ -25,8 +25,9 @@ use crate::purchase::{self as purchases, PurchaseRefusal, PurchaseRequest, Reque
 
 /// Maximum number of orders of a buyer that wait for their payment.
 pub const MAX_PENDING_ORDERS: u64 = 20;
-/// The pause before a reconciler makes an order at the provider that no request has made there.
-const OPENING_LEASE: chrono::TimeDelta = chrono::TimeDelta::seconds(15);
+/// The pause before a reconciler makes an order at the provider that no request has made there. It is longer than a call to
+/// the provider may take.
+const OPENING_LEASE: chrono::TimeDelta = chrono::TimeDelta::seconds(45);
 
 /// The outcome of a checkout. All are successes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,7 +121,7 @@ pub async fn checkout(
         }
     };
     match opened {
-        Opened::Payable(order, parameters) => done(order, Some(parameters)),
+        Opened::Payable(order, parameters) => done(*order, Some(parameters)),
         Opened::Later => Err(CheckoutRefusal::ProviderUnavailable.into()),
         Opened::Refused => Err(CheckoutRefusal::ProviderRefused.into()),
     }

@@ -25,6 +25,7 @@ mod refunds;
 mod resolve;
 mod state;
 mod sums;
+mod unmatched;
 mod watch;
 mod webhook;
 mod work;

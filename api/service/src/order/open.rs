@@ -11,6 +11,7 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use super::payments::Payments;
+use super::state::next_look;
 use super::work::{OrderTools, OrderWork, Origin};
 use crate::Services;
 use crate::database::WritePolicy;
@@ -20,7 +21,7 @@ use crate::failpoint;
 /// An order at the provider.
 pub(super) enum Opened {
     /// The buyer can pay with these parameters.
-    Payable(order::Model, ClientParameters),
+    Payable(Box<order::Model>, ClientParameters),
     /// The provider could not be asked, or its answer is unknown. Another try makes no second order.
     Later,
     /// The provider never takes this order, so it was cancelled.
@@ -97,7 +98,7 @@ pub(super) async fn open(
                 Some(recorded) if *recorded != made_order => {
                     Ok(parameters(gateway.as_ref(), recorded.clone(), order).await)
                 }
-                _ => Ok(Opened::Payable(order, made.client)),
+                _ => Ok(Opened::Payable(Box::new(order), made.client)),
             }
         }
         Err(error @ (ProviderError::Refused { .. } | ProviderError::Amount(_))) => {
@@ -131,7 +132,7 @@ pub(super) async fn open(
 /// Asks the provider how to pay an order that it has.
 async fn parameters(gateway: &dyn PaymentProvider, reference: String, order: order::Model) -> Opened {
     match gateway.client_parameters(&reference).await {
-        Ok(parameters) => Opened::Payable(order, parameters),
+        Ok(parameters) => Opened::Payable(Box::new(order), parameters),
         Err(error) => {
             tracing::warn!(order = %order.id, %error, "the provider did not tell how to pay an order");
             Opened::Later
@@ -159,9 +160,9 @@ impl Reference {
             }
             Some(_) => {}
             None => {
-                let reference = Set(Some(self.reference.clone()));
-                work.update(order::ActiveModel { provider_reference: reference, ..Default::default() })
-                    .await?;
+                let provider_reference = Set(Some(self.reference.clone()));
+                let due_at = Set(next_look(&work.order, 0, false, work.now));
+                work.update(order::ActiveModel { provider_reference, due_at, ..Default::default() }).await?;
             }
         }
         Ok(work.finish().await?)

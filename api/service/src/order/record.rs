@@ -9,22 +9,19 @@ use jishu_entity::{OrderId, UserId, payment_refund};
 use payment_providers::{
     DisputeReport, DisputeState, PaymentReport, PaymentState, RefundReport, RefundState,
 };
-use sea_orm::{
-    ActiveEnum, ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, ConnectionTrait,
-    DatabaseTransaction, DbErr, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
-};
+use sea_orm::ActiveValue::Set;
+use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter};
 
 use super::fulfil::fulfil;
 use super::refunds::GiveBack;
+use super::unmatched::store_unmatched;
 use super::work::{Fact, OrderTools, OrderWork, Origin};
 use crate::audit::StateChange;
 use crate::database::WritePolicy;
 use crate::error::{Error, Fault};
 use crate::events::OrderEvent;
-use crate::{Services, audit, failpoint};
+use crate::{Services, failpoint};
 
-/// The action of the audit event of money whose order is unknown.
-const UNMATCHED: &str = "payment.unmatched";
 /// Maximum number of characters of an id of a provider.
 const MAX_ID_CHARS: usize = 120;
 
@@ -60,6 +57,10 @@ pub(super) async fn record(
         found = find_order(services, provider, &report).await?;
     }
     let Some((order, buyer)) = found else { return Ok(None) };
+    let authorized = match &report {
+        Report::Payment(payment) if payment.state == PaymentState::Authorized => Some(payment.clone()),
+        _ => None,
+    };
     let command = RecordCommand { tools: OrderTools::of(services), order: (order, buyer), report, origin };
     let policy = WritePolicy::idempotent("order.record").retry_taken_keys();
     let order = services
@@ -71,7 +72,39 @@ pub(super) async fn record(
     services.outbox.wake();
     match order.state {
         OrderState::Paid => fulfil(services, (order.id, buyer)).await.map(Some),
+        OrderState::Pending => match authorized {
+            Some(payment) => Box::pin(capture(services, order, payment)).await.map(Some),
+            None => Ok(Some(order)),
+        },
         _ => Ok(Some(order)),
+    }
+}
+
+/// Captures an authorized payment of an order that waits for it, and records that. The provider captures most payments by
+/// itself, but not those of banks that were late. Money that is authorized after the order is over is not captured: the
+/// provider gives it back.
+async fn capture(
+    services: &Services,
+    order: order::Model,
+    authorized: PaymentReport,
+) -> Result<order::Model, Fault> {
+    let gateway = services.payments.as_deref().and_then(|payments| payments.gateway_of(order.provider));
+    let is_right =
+        authorized.money.amount_minor == order.amount && authorized.money.currency == order.currency;
+    let (Some(gateway), Some(payment), true) = (gateway, &authorized.payment, is_right) else {
+        return Ok(order);
+    };
+    match gateway.capture(payment, &authorized.money).await {
+        Ok(captured) => {
+            failpoint::boundary("order.captured");
+            let recorded =
+                record(services, order.provider, Report::Payment(captured), Origin::server()).await?;
+            Ok(recorded.unwrap_or(order))
+        }
+        Err(error) => {
+            tracing::warn!(order = %order.id, %error, "an authorized payment could not be captured yet");
+            Ok(order)
+        }
     }
 }
 
@@ -113,7 +146,7 @@ impl Report {
     }
 
     /// Returns the parts of a fact: its kind, its name, the payment, the refund or dispute, the reference and the money.
-    fn parts(&self) -> (PaymentEventKind, &str, &str, Option<&str>, Option<&str>, (i64, &str)) {
+    pub(super) fn parts(&self) -> (PaymentEventKind, &str, &str, Option<&str>, Option<&str>, (i64, &str)) {
         match self {
             Self::Payment(report) => {
                 let payment = report.payment.as_deref().unwrap_or(&report.provider_order);
@@ -200,70 +233,6 @@ async fn order_of(reader: &impl ConnectionTrait, id: OrderId) -> Result<Option<(
     Ok(order.map(|order| (order.id, order.user_id)))
 }
 
-/// A report that no order can record.
-struct Unmatched {
-    provider: OrderProvider,
-    report: Report,
-    origin: Origin,
-    now: chrono::DateTime<chrono::Utc>,
-}
-
-/// The beginning of the names of facts whose order is unknown.
-const UNMATCHED_PREFIX: &str = "unmatched:";
-
-/// Stores a report that no order can record, and tells about it.
-async fn store_unmatched(
-    services: &Services,
-    provider: OrderProvider,
-    report: &Report,
-    origin: &Origin,
-) -> Result<(), Fault> {
-    let (now, origin) = (services.clock.now(), origin.clone());
-    let unmatched = Unmatched { provider, report: report.clone(), origin, now };
-    let policy = WritePolicy::idempotent("order.unmatched").retry_taken_keys();
-    let is_new = services
-        .database
-        .write(policy, unmatched, |transaction, unmatched| Box::pin(unmatched.run(transaction)))
-        .await?;
-    if is_new {
-        tracing::warn!(?provider, "a provider reported money that belongs to no known order");
-    }
-    Ok(())
-}
-
-impl Unmatched {
-    async fn run(&self, transaction: &DatabaseTransaction) -> Result<bool, Error<Infallible>> {
-        let (kind, name, payment, object, reference, (amount, currency)) = self.report.parts();
-        let fact = format!("{UNMATCHED_PREFIX}{}:{name}", kind.to_value());
-        let known = payment_event::Entity::find()
-            .filter(payment_event::Column::Provider.eq(self.provider))
-            .filter(payment_event::Column::Fact.eq(fact.as_str()))
-            .count(transaction)
-            .await?;
-        if known > 0 {
-            return Ok(false);
-        }
-        let row = payment_event::ActiveModel {
-            id: NotSet,
-            order_id: Set(None),
-            provider: Set(self.provider),
-            fact: Set(fact),
-            event_id: Set(self.origin.event_id.clone()),
-            kind: Set(kind),
-            payment: Set(Some(payment.to_owned())),
-            object: Set(object.map(str::to_owned)),
-            reference: Set(reference.map(|text| text.chars().take(64).collect())),
-            amount: Set(Some(amount.max(0))),
-            currency: Set(Some(currency.chars().take(3).collect())),
-            source: Set(self.origin.source),
-            recorded_at: Set(self.now),
-        };
-        let row = row.insert(transaction).await?;
-        audit::append(transaction, self.now, None, UNMATCHED, ("payment_events", row.id.0)).await?;
-        Ok(true)
-    }
-}
-
 impl OrderWork<'_> {
     /// Records a report and moves the order.
     pub(super) async fn apply(&mut self, report: &Report) -> Result<(), Fault> {
@@ -324,61 +293,5 @@ impl OrderWork<'_> {
             self.give_back(GiveBack { payment: &payment, amount, currency, reason, refund: None }).await?;
         }
         self.apply_unmatched(&payment).await
-    }
-
-    /// Applies the reports about a payment that came before the payment itself.
-    async fn apply_unmatched(&mut self, payment: &str) -> Result<(), Fault> {
-        let earlier = payment_event::Entity::find()
-            .filter(payment_event::Column::Provider.eq(self.order.provider))
-            .filter(payment_event::Column::Payment.eq(payment))
-            .filter(payment_event::Column::OrderId.is_null())
-            .order_by_asc(payment_event::Column::Id)
-            .all(self.transaction)
-            .await?;
-        for event in earlier {
-            if let Some(report) = report_of(event) {
-                // The reports are of refunds and disputes, so this does not come back here.
-                Box::pin(self.apply(&report)).await?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Makes a report again from a stored event about a refund or a dispute.
-fn report_of(event: payment_event::Model) -> Option<Report> {
-    let (payment, object) = (event.payment?, event.object?);
-    let money = payment_providers::Money::new(event.amount?, &event.currency?);
-    let refund = |state| {
-        Report::Refund(RefundReport {
-            refund: object.clone(),
-            payment: payment.clone(),
-            state,
-            money: money.clone(),
-            reference: event.reference.clone(),
-            failure: None,
-            account: None,
-            created_at: None,
-        })
-    };
-    let dispute = |state| {
-        Report::Dispute(DisputeReport {
-            dispute: object.clone(),
-            payment: payment.clone(),
-            state,
-            money: money.clone(),
-            reason: None,
-            respond_by: None,
-            account: None,
-        })
-    };
-    match event.kind {
-        PaymentEventKind::RefundRequested => Some(refund(RefundState::Pending)),
-        PaymentEventKind::RefundSettled => Some(refund(RefundState::Settled)),
-        PaymentEventKind::DisputeOpened => Some(dispute(DisputeState::Open)),
-        PaymentEventKind::DisputeWon => Some(dispute(DisputeState::Won)),
-        PaymentEventKind::ChargedBack => Some(dispute(DisputeState::Lost)),
-        PaymentEventKind::DisputeClosed => Some(dispute(DisputeState::Closed)),
-        _ => None,
     }
 }

@@ -22,7 +22,8 @@ impl OrderWork<'_> {
     /// Records what the provider says about a refund.
     pub(super) async fn apply_refund(&mut self, report: &RefundReport) -> Result<(), Fault> {
         let failed = format!("refund_refused:{}", report.refund);
-        if report.state == RefundState::Failed && self.knows(&failed).await? {
+        // Its failure is the last word about a refund. What was true before may be reported later.
+        if self.knows(&failed).await? {
             return Ok(());
         }
         let rows = self.refunds().await?;
@@ -86,7 +87,6 @@ impl OrderWork<'_> {
         if self.knows(&format!("refund_requested:console:{}", report.refund)).await? {
             return Ok(());
         }
-        // The name of this fact guards the row below, so that a refund that ours have replaced is not recorded again.
         let pays_order = self.order.payment_reference.as_deref() == Some(&*report.payment);
         let value = self.value().await?;
         let (amount, currency) = (report.money.amount_minor, report.money.currency.as_str());

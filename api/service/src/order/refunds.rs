@@ -99,7 +99,9 @@ impl OrderWork<'_> {
         {
             self.move_to(OrderState::Refunding, Some(OrderReason::RefundRequested)).await?;
         }
-        if refund.amount == 0 {
+        // A part may have gone back before, at the provider's console or by a chargeback.
+        let amount = refund.amount.min(self.sums().await?.balance());
+        if amount <= 0 {
             let settled = purchase_refund::settle(self.transaction, refund, self.now).await?;
             self.finish_refunds().await?;
             return Ok(settled);
@@ -107,7 +109,7 @@ impl OrderWork<'_> {
         let payment = self.order.payment_reference.clone().unwrap_or_default();
         let give = GiveBack {
             payment: &payment,
-            amount: refund.amount,
+            amount,
             currency: &refund.currency,
             reason: OrderReason::RefundRequested,
             refund: Some(refund.id),
