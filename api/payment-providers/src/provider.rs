@@ -41,6 +41,17 @@ pub(crate) fn unreadable(reason: String) -> ProviderError {
     ProviderError::Unreadable(reason)
 }
 
+/// The error of a look that failed after a write was refused. An earlier attempt of the write may be the reason of the refusal.
+pub(crate) fn unknown_without_look(error: ProviderError) -> ProviderError {
+    match error {
+        ProviderError::TryAgain { reason, .. } => ProviderError::UnknownOutcome { reason },
+        ProviderError::CircuitOpen { .. } => {
+            ProviderError::UnknownOutcome { reason: "the provider failed repeatedly".to_owned() }
+        }
+        other => other,
+    }
+}
+
 /// The error of an answer to a request that did something.
 pub(crate) fn unreadable_write(reason: String) -> ProviderError {
     ProviderError::UnknownOutcome { reason }

@@ -23,3 +23,8 @@ pub(crate) fn key_of(purpose: &str, reference: &str) -> String {
     let digest = Sha256::new().chain_update(purpose).chain_update([0]).chain_update(reference).finalize();
     hex::encode(digest)
 }
+
+/// Makes an idempotency key for one call only. Its repetitions share it.
+pub(crate) fn fresh_key() -> String {
+    format!("{:032x}", rand::random::<u128>())
+}

@@ -14,7 +14,7 @@ use crate::{
     WebhookError,
     http::{Call, Repeat},
     money,
-    provider::{check_id, check_reference, unreadable, unreadable_write},
+    provider::{check_id, check_reference, unknown_without_look, unreadable, unreadable_write},
     signature,
 };
 
@@ -140,7 +140,7 @@ impl PaymentProvider for Razorpay {
         match self.http.call::<Payment>(Call::post(path, Repeat::Harmless).json(&body)).await {
             Ok(captured) => captured.report(None).map_err(unreadable_write),
             Err(refusal @ ProviderError::Refused { status: 400, .. }) => {
-                let present = self.get_payment(payment).await?;
+                let present = self.get_payment(payment).await.map_err(unknown_without_look)?;
                 if present.is_captured() { present.report(None).map_err(unreadable) } else { Err(refusal) }
             }
             Err(error) => Err(error),

@@ -13,7 +13,7 @@ use crate::{
     Webhook, WebhookError,
     http::{Call, Repeat},
     money,
-    provider::{check_id, check_reference, unreadable, unreadable_write},
+    provider::{check_id, check_reference, unknown_without_look, unreadable, unreadable_write},
     signature,
 };
 
@@ -24,10 +24,8 @@ const UNEXPECTED_STATE: &str = "payment_intent_unexpected_state";
 
 impl Stripe {
     /// A call that writes. With its key, repeating it within a day gives the first outcome again.
-    fn post(path: String, purpose: &str, key: &str, form: &[(&str, &str)]) -> Call {
-        Call::post(path, Repeat::Harmless)
-            .header("Idempotency-Key", signature::key_of(purpose, key))
-            .form(form)
+    fn post(path: &str, key: String, form: &[(&str, &str)]) -> Call {
+        Call::post(path.to_owned(), Repeat::Harmless).header("Idempotency-Key", key).form(form)
     }
 
     async fn get_intent(&self, provider_order: &str) -> Result<PaymentIntent, ProviderError> {
@@ -57,7 +55,7 @@ impl Stripe {
         if new.capture == Capture::Manual {
             form.push(("capture_method", "manual"));
         }
-        let call = Self::post("/v1/payment_intents".to_owned(), "create", new.idempotency_key, &form);
+        let call = Self::post("/v1/payment_intents", signature::key_of("create", new.idempotency_key), &form);
         let intent: PaymentIntent = self.http.call(call).await?;
         let client = self
             .parameters(&intent)
@@ -96,10 +94,12 @@ impl PaymentProvider for Stripe {
         let amount = money::to_provider(ProviderName::Stripe, money)?.to_string();
         let path = format!("/v1/payment_intents/{}/capture", check_id(payment)?);
         let form = [("amount_to_capture", amount.as_str()), ("expand[]", "latest_charge")];
-        match self.http.call::<PaymentIntent>(Self::post(path, "capture", payment, &form)).await {
+        // A second capture is refused, so no key is needed between calls. It would only keep an early refusal for a day.
+        match self.http.call::<PaymentIntent>(Self::post(&path, signature::fresh_key(), &form)).await {
             Ok(intent) => intent.report(None).map_err(unreadable_write),
             Err(refusal @ ProviderError::Refused { .. }) if has_code(&refusal, UNEXPECTED_STATE) => {
-                let present = self.get_intent(payment).await?.report(None).map_err(unreadable)?;
+                let present = self.get_intent(payment).await.map_err(unknown_without_look)?;
+                let present = present.report(None).map_err(unreadable)?;
                 if present.state == PaymentState::Captured { Ok(present) } else { Err(refusal) }
             }
             Err(error) => Err(error),
@@ -108,12 +108,12 @@ impl PaymentProvider for Stripe {
 
     async fn cancel(&self, provider_order: &str) -> Result<CancelOutcome, ProviderError> {
         let path = format!("/v1/payment_intents/{}/cancel", check_id(provider_order)?);
-        // A refusal would be remembered with a key. A second cancellation changes nothing, so none is needed.
-        let call = Call::post(path, Repeat::Harmless).form(&[("cancellation_reason", "abandoned")]);
+        let call = Self::post(&path, signature::fresh_key(), &[("cancellation_reason", "abandoned")]);
         match self.http.call::<PaymentIntent>(call).await {
             Ok(_) => Ok(CancelOutcome::Cancelled),
             Err(refusal @ ProviderError::Refused { .. }) if has_code(&refusal, UNEXPECTED_STATE) => {
-                match self.get_intent(provider_order).await?.status.as_str() {
+                let present = self.get_intent(provider_order).await.map_err(unknown_without_look)?;
+                match present.status.as_str() {
                     "canceled" => Ok(CancelOutcome::Cancelled),
                     "succeeded" => Ok(CancelOutcome::TooLate),
                     // The bank is working. It may still succeed.
@@ -140,7 +140,7 @@ impl PaymentProvider for Stripe {
             ("reason", "requested_by_customer"),
             (metadata.as_str(), reference),
         ];
-        let call = Self::post("/v1/refunds".to_owned(), "refund", reference, &form);
+        let call = Self::post("/v1/refunds", signature::key_of("refund", reference), &form);
         let report = self.http.call::<Refund>(call).await?.report(None).map_err(unreadable_write)?;
         report.ok_or_else(|| unreadable_write("the refund names no payment".to_owned()))
     }

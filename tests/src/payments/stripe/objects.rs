@@ -14,6 +14,14 @@ pub(super) fn event(id: &str, kind: &str, object: &Value, created: i64) -> Value
     })
 }
 
+/// Adds fields without a value.
+fn with_nulls(mut object: Value, names: &[&str]) -> Value {
+    for name in names {
+        object[name] = Value::Null;
+    }
+    object
+}
+
 /// A PaymentIntent, with its charge as an object if `books` is given.
 pub(super) fn intent(intent: &StripeIntent, expand: Option<&StripeBooks>) -> Value {
     let captured = intent.charge.as_ref().map_or(0, |charge| charge.amount_captured);
@@ -29,44 +37,87 @@ pub(super) fn intent(intent: &StripeIntent, expand: Option<&StripeBooks>) -> Val
             "charge": intent.charge.as_ref().map(|charge| charge.id.as_str()),
         })
     });
-    json!({
-        "id": intent.id, "object": "payment_intent", "allowed_payment_method_types": null, "amount": intent.amount,
-        "amount_capturable": capturable, "amount_received": captured, "application": null,
-        "application_fee_amount": null, "automatic_payment_methods": { "allow_redirects": "always", "enabled": true },
+    let object = json!({
+        "id": intent.id, "object": "payment_intent", "amount": intent.amount, "amount_capturable": capturable,
+        "amount_received": captured,
+        "automatic_payment_methods": { "allow_redirects": "always", "enabled": true },
         "canceled_at": intent.canceled_at, "cancellation_reason": intent.cancellation_reason,
         "capture_method": intent.capture_method, "client_secret": intent.client_secret,
         "confirmation_method": "automatic", "created": intent.created, "currency": intent.currency,
-        "customer": null, "customer_account": null, "description": intent.description,
-        "excluded_payment_method_types": null, "last_payment_error": last_payment_error,
-        "latest_charge": latest_charge, "livemode": false, "managed_payments": null, "metadata": intent.metadata,
-        "next_action": null, "on_behalf_of": null,
+        "description": intent.description, "last_payment_error": last_payment_error,
+        "latest_charge": latest_charge, "livemode": false, "metadata": intent.metadata,
         "payment_method": intent.charge.as_ref().filter(|charge| charge.succeeded).map(|_| "pm_3Fake"),
-        "payment_method_configuration_details": null, "payment_method_options": {}, "payment_method_types": ["card"],
-        "payment_record": null, "processing": null, "receipt_email": null, "review": null,
-        "setup_future_usage": null, "shipping": null, "source": null, "statement_descriptor": null,
-        "statement_descriptor_suffix": null, "status": intent.status, "transfer_group": null,
-    })
+        "payment_method_options": {}, "payment_method_types": ["card"], "status": intent.status,
+    });
+    with_nulls(
+        object,
+        &[
+            "allowed_payment_method_types",
+            "application",
+            "application_fee_amount",
+            "customer",
+            "customer_account",
+            "excluded_payment_method_types",
+            "managed_payments",
+            "next_action",
+            "on_behalf_of",
+            "payment_method_configuration_details",
+            "payment_record",
+            "processing",
+            "receipt_email",
+            "review",
+            "setup_future_usage",
+            "shipping",
+            "source",
+            "statement_descriptor",
+            "statement_descriptor_suffix",
+            "transfer_group",
+        ],
+    )
 }
 
 pub(super) fn charge(charge: &StripeCharge, intent: &StripeIntent) -> Value {
     let status = if charge.succeeded { "succeeded" } else { "failed" };
     let failure = intent.failure.as_ref().filter(|_| !charge.succeeded);
-    json!({
+    let refunded = charge.amount_captured > 0 && charge.amount_refunded == charge.amount_captured;
+    let object = json!({
         "id": charge.id, "object": "charge", "amount": intent.amount, "amount_captured": charge.amount_captured,
-        "amount_refunded": charge.amount_refunded, "application": null, "application_fee": null,
-        "application_fee_amount": null, "balance_transaction": null,
-        "billing_details": { "address": null, "email": null, "name": null, "phone": null, "tax_id": null },
-        "calculated_statement_descriptor": null, "captured": charge.amount_captured > 0, "created": charge.created,
-        "currency": intent.currency, "customer": null, "description": intent.description,
-        "disputed": charge.disputed, "failure_balance_transaction": null, "failure_code": failure,
+        "amount_refunded": charge.amount_refunded, "billing_details": with_nulls(
+            json!({}),
+            &["address", "email", "name", "phone", "tax_id"],
+        ),
+        "captured": charge.amount_captured > 0, "created": charge.created, "currency": intent.currency,
+        "description": intent.description, "disputed": charge.disputed, "failure_code": failure,
         "failure_message": failure.map(|_| "Your card was declined."), "fraud_details": {}, "livemode": false,
-        "metadata": intent.metadata, "on_behalf_of": null, "outcome": null, "paid": charge.succeeded,
-        "payment_intent": intent.id, "payment_method": "pm_3Fake",
-        "payment_method_details": { "type": "card" }, "receipt_email": null, "receipt_number": null,
-        "receipt_url": null, "refunded": charge.amount_captured > 0 && charge.amount_refunded == charge.amount_captured,
-        "review": null, "shipping": null, "source": null, "source_transfer": null, "statement_descriptor": null,
-        "statement_descriptor_suffix": null, "status": status, "transfer_data": null, "transfer_group": null,
-    })
+        "metadata": intent.metadata, "paid": charge.succeeded, "payment_intent": intent.id,
+        "payment_method": "pm_3Fake", "payment_method_details": { "type": "card" }, "refunded": refunded,
+        "status": status,
+    });
+    with_nulls(
+        object,
+        &[
+            "application",
+            "application_fee",
+            "application_fee_amount",
+            "balance_transaction",
+            "calculated_statement_descriptor",
+            "customer",
+            "failure_balance_transaction",
+            "on_behalf_of",
+            "outcome",
+            "receipt_email",
+            "receipt_number",
+            "receipt_url",
+            "review",
+            "shipping",
+            "source",
+            "source_transfer",
+            "statement_descriptor",
+            "statement_descriptor_suffix",
+            "transfer_data",
+            "transfer_group",
+        ],
+    )
 }
 
 pub(super) fn refund(refund: &StripeRefund, intent: &StripeIntent) -> Value {
@@ -83,22 +134,43 @@ pub(super) fn refund(refund: &StripeRefund, intent: &StripeIntent) -> Value {
     object
 }
 
+/// The evidence that a seller can give.
+const EVIDENCE: [&str; 27] = [
+    "access_activity_log",
+    "billing_address",
+    "cancellation_policy",
+    "cancellation_policy_disclosure",
+    "cancellation_rebuttal",
+    "customer_communication",
+    "customer_email_address",
+    "customer_name",
+    "customer_purchase_ip",
+    "customer_signature",
+    "duplicate_charge_documentation",
+    "duplicate_charge_explanation",
+    "duplicate_charge_id",
+    "product_description",
+    "receipt",
+    "refund_policy",
+    "refund_policy_disclosure",
+    "refund_refusal_explanation",
+    "service_date",
+    "service_documentation",
+    "shipping_address",
+    "shipping_carrier",
+    "shipping_date",
+    "shipping_documentation",
+    "shipping_tracking_number",
+    "uncategorized_file",
+    "uncategorized_text",
+];
+
 pub(super) fn dispute(dispute: &StripeDispute, intent: &StripeIntent) -> Value {
     json!({
         "id": dispute.id, "object": "dispute", "amount": dispute.amount, "balance_transactions": [],
         "charge": intent.charge.as_ref().map(|charge| charge.id.as_str()), "created": dispute.created,
         "currency": intent.currency, "enhanced_eligibility_types": [],
-        "evidence": {
-            "access_activity_log": null, "billing_address": null, "cancellation_policy": null,
-            "cancellation_policy_disclosure": null, "cancellation_rebuttal": null, "customer_communication": null,
-            "customer_email_address": null, "customer_name": null, "customer_purchase_ip": null,
-            "customer_signature": null, "duplicate_charge_documentation": null, "duplicate_charge_explanation": null,
-            "duplicate_charge_id": null, "enhanced_evidence": {}, "product_description": null, "receipt": null,
-            "refund_policy": null, "refund_policy_disclosure": null, "refund_refusal_explanation": null,
-            "service_date": null, "service_documentation": null, "shipping_address": null, "shipping_carrier": null,
-            "shipping_date": null, "shipping_documentation": null, "shipping_tracking_number": null,
-            "uncategorized_file": null, "uncategorized_text": null,
-        },
+        "evidence": with_nulls(json!({ "enhanced_evidence": {} }), &EVIDENCE),
         "evidence_details": {
             "due_by": dispute.created + 604_800, "enhanced_eligibility": {}, "has_evidence": false,
             "past_due": false, "submission_count": 0, "submission_method": "manual",
