@@ -24,9 +24,11 @@ use crate::MAX_RETRY_TIME;
 use crate::storm::{CLIENTS, Kills, kill_for};
 use crate::world::World;
 
-const CHECKOUT: &str = "mutation ($input: CheckoutInput!) { checkout(input: $input) { order { id status purchase { id } }
+const CHECKOUT: &str =
+    "mutation ($input: CheckoutInput!) { checkout(input: $input) { order { id status purchase { id } }
     payment { providerOrderId } userErrors { code } } }";
-const ORDER: &str = "query ($input: ID!) { node(id: $input) { ... on Order { status purchase { id } refunds { status } } } }";
+const ORDER: &str =
+    "query ($input: ID!) { node(id: $input) { ... on Order { status purchase { id } refunds { status } } } }";
 
 /// The pause between two tries of a request.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -122,9 +124,16 @@ async fn until<T>(what: &str, mut step: impl AsyncFnMut() -> Option<T>) -> T {
     }
 }
 
-/// Orders, pays, and waits for the cards. Sends the webhooks that are kept again and again. Returns the order.
+/// Makes an order and pays it. Repeats the checkout until it gets a response. Returns the id of the order.
 async fn buy(shop: &Shop, fake: &FakeRazorpay, buyer: i64, key: &str) -> Value {
-    let made = until("a checkout", async || shop.checkout(buyer, key).await).await;
+    let started = Instant::now();
+    let made = loop {
+        if let Some(made) = shop.checkout(buyer, key).await {
+            break made;
+        }
+        assert!(started.elapsed() < MAX_RETRY_TIME * 2, "a checkout took too long");
+        tokio::time::sleep(PAUSE).await;
+    };
     assert_eq!(made["userErrors"], json!([]), "{made}");
     if let Some(order) = made["payment"]["providerOrderId"].as_str()
         && fake.books().order(order).status != "paid"
@@ -264,10 +273,9 @@ pub(crate) async fn storm(
     connection.execute_unprepared(look).await.expect("the orders are there");
     connection.close().await.expect("closing");
     for (number, order) in orders.iter().enumerate() {
-        let granted = until("a grant", async || {
-            shop.read(order).await.filter(|order| order["status"] == "GRANTED")
-        })
-        .await;
+        let granted =
+            until("a grant", async || shop.read(order).await.filter(|order| order["status"] == "GRANTED"))
+                .await;
         if number % 2 == 0 {
             let key = Uuid::new_v4().to_string();
             until("a refund", async || shop.refund(&granted["purchase"]["id"], &key).await).await;

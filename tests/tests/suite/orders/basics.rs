@@ -67,7 +67,7 @@ async fn a_checkout_is_repeated_by_its_key(world: World) {
     assert_eq!(world.app.number(rows).await, 1);
 }
 
-async fn confirm(world: &World, client: &Client, input: Value) -> Value {
+async fn confirm(client: &Client, input: Value) -> Value {
     client.run_with(CONFIRM, json!({ "input": input })).await.at("/confirmPayment").clone()
 }
 
@@ -75,14 +75,14 @@ async fn the_return_of_the_buyer_grants_and_a_wrong_signature_does_not(world: Wo
     let order = world.order(world.course.subject(0)).await;
     let paid = world.fake.customer_pays(&order.provider);
     let input = |signature: &str| json!({ "orderId": order.id, "paymentId": paid.payment_id, "signature": signature });
-    let forged = confirm(&world, &world.learner, input(&"0".repeat(64))).await;
+    let forged = confirm(&world.learner, input(&"0".repeat(64))).await;
     assert_eq!(forged["userErrors"][0]["code"], "PAYMENT_NOT_VERIFIED");
     let ben = world.app.learner("Ben").await;
-    let foreign = confirm(&world, &ben, input(&paid.signature)).await;
+    let foreign = confirm(&ben, input(&paid.signature)).await;
     assert_eq!(foreign["userErrors"][0]["code"], "ORDER_NOT_FOUND");
     assert_eq!(world.read(&order).await["status"], "PENDING");
     for _ in 0..2 {
-        let confirmed = confirm(&world, &world.learner, input(&paid.signature)).await;
+        let confirmed = confirm(&world.learner, input(&paid.signature)).await;
         assert_eq!(confirmed, json!({ "order": { "status": "GRANTED" }, "userErrors": [] }));
     }
     world.deliver().await;

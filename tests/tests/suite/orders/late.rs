@@ -156,8 +156,8 @@ async fn two_payments_for_one_order(world: World) {
     world.fake.customer_pays(&other.provider);
     let events = world.fake.webhooks().take();
     let captured = events.iter().find(|event| event.kind == "payment.captured").expect("an event");
-    let second =
-        world.forged(captured, |body| body["payload"]["payment"]["entity"]["order_id"] = json!(order.provider));
+    let second = world
+        .forged(captured, |body| body["payload"]["payment"]["entity"]["order_id"] = json!(order.provider));
     for _ in 0..2 {
         assert_eq!(world.fake.webhooks().send(&second).await, Some(200));
     }
