@@ -63,4 +63,10 @@ ids! {
     OidcIdentityId,
     /// The id of a row of `oidc_logins`.
     OidcLoginId,
+    /// The id of a row of `orders`.
+    OrderId,
+    /// The id of a row of `payment_events`.
+    PaymentEventId,
+    /// The id of a row of `payment_refunds`.
+    PaymentRefundId,
 }

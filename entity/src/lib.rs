@@ -18,11 +18,15 @@ pub mod id;
 pub mod mock_test_attempt;
 pub mod oidc_identity;
 pub mod oidc_login;
+pub mod order;
+pub mod order_line;
 pub mod outbox_message;
 pub mod paper;
 pub mod paper_question;
 pub mod paper_revision;
 pub mod paper_score;
+pub mod payment_event;
+pub mod payment_refund;
 pub mod purchase;
 pub mod purchase_grant;
 pub mod purchase_request;
@@ -47,7 +51,7 @@ pub mod user;
 
 pub use id::{
     AccountLinkId, AllowanceId, AuditEventId, CourseId, MockTestAttemptId, OidcIdentityId, OidcLoginId,
-    OutboxMessageId, PaperId, PurchaseId, PurchaseRequestId, QuestionCorrectionId, QuestionId,
-    QuestionVersionId, RecoveryCodeId, RefreshTokenId, RefundId, SignInChallengeId, SignInNetworkId,
-    SubjectId, TestSessionId, TopicId, UserId,
+    OrderId, OutboxMessageId, PaperId, PaymentEventId, PaymentRefundId, PurchaseId, PurchaseRequestId,
+    QuestionCorrectionId, QuestionId, QuestionVersionId, RecoveryCodeId, RefreshTokenId, RefundId,
+    SignInChallengeId, SignInNetworkId, SubjectId, TestSessionId, TopicId, UserId,
 };

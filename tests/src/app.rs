@@ -277,6 +277,7 @@ impl TestApp {
             "oidc_logins.expires_at <=",
             "FROM outbox",
             "UPDATE outbox",
+            "orders.due_at <=",
         ];
         statements.retain(|sql| {
             let sql = sql.replace(['"', '`'], "");
@@ -316,6 +317,10 @@ impl TestApp {
             "refund_lines",
             "purchase_grants",
             "allowances",
+            "orders",
+            "order_lines",
+            "payment_events",
+            "payment_refunds",
             "audit_events",
         ] {
             rows.push((table, self.number(&format!("SELECT COUNT(*) FROM {table}")).await));

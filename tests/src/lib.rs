@@ -12,6 +12,7 @@ mod databases;
 mod live;
 pub mod load;
 mod mail_server;
+pub mod payments;
 pub mod process;
 pub mod purchases;
 mod requests;

@@ -43,6 +43,7 @@ pub use draft::{
 pub use format::Format;
 pub use kind::{explain_unknown, is_package};
 pub use labels::excerpt;
+pub use order::assumed_order;
 pub use package::read_package;
 pub use parsed::{
     EmbeddedFile, MAX_REFUSED_LISTED, ParsedFile, ParsedQuestion, RefusedQuestion, UnreadableFile,

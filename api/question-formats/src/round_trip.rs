@@ -63,7 +63,7 @@ fn without_losses(format: Format, question: &DraftQuestion, losses: &[String]) -
         }
         if told("the order of its options") {
             let options: Vec<_> = left.answer.options().iter().map(|option| option.text.clone()).collect();
-            left.option_order = order::assumed(&options, DraftTextFormat::Plain);
+            left.option_order = order::assumed_order(&options, DraftTextFormat::Plain);
         }
         if told("the line breaks") {
             let on_a_line = |text: &str| {

@@ -34,6 +34,7 @@ pub mod mail;
 pub mod money;
 pub mod name;
 pub mod oidc;
+pub mod order;
 pub mod outbox;
 pub mod page;
 pub mod paper;
@@ -118,4 +119,6 @@ pub struct Services {
     pub oidc: Option<Arc<OidcProvider>>,
     /// The tax of purchases.
     pub tax: Arc<TaxPolicy>,
+    /// The way in which buyers pay. None if payments are outside of the server.
+    pub payments: Option<Arc<order::Payments>>,
 }

@@ -23,6 +23,7 @@ mod check;
 mod export;
 mod import;
 mod migrate;
+mod orders;
 mod outbox;
 mod question;
 mod repair;
@@ -101,6 +102,8 @@ enum CliCommand {
     Audit(audit::AuditArgs),
     /// Print reports.
     Report(report::ReportArgs),
+    /// List orders, or show one with all that is known about its money.
+    Orders(orders::OrdersArgs),
     /// List the messages that wait to be delivered, such as mails, or deliver dead ones after all.
     Outbox(outbox::OutboxArgs),
     /// Print the GraphQL schema.
@@ -189,6 +192,7 @@ impl Cli {
             Some(CliCommand::Question(args)) => question::run(args).await,
             Some(CliCommand::Audit(args)) => audit::run(args).await,
             Some(CliCommand::Report(args)) => report::run(args).await,
+            Some(CliCommand::Orders(args)) => orders::run(args).await,
             Some(CliCommand::Outbox(args)) => outbox::run(args).await,
             Some(CliCommand::Schema) => {
                 print!("{}", crate::graphql::sdl());

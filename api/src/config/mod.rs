@@ -6,6 +6,7 @@ mod listen;
 mod live;
 mod mail;
 mod oidc;
+mod payments;
 mod sign_in;
 mod sittings;
 mod tax;
@@ -26,6 +27,7 @@ pub use listen::ListenAddress;
 pub use live::LiveConfig;
 pub use mail::MailConfig;
 pub use oidc::{OidcConfig, OidcConfigError};
+pub use payments::{PaymentConfig, PaymentConfigError, PaymentMode};
 pub use sign_in::SignInConfig;
 pub use sittings::SittingsConfig;
 pub use tax::TaxConfig;
@@ -194,6 +196,9 @@ pub struct ServeConfig {
     /// Taxes.
     #[command(flatten)]
     pub tax: TaxConfig,
+    /// Payments.
+    #[command(flatten)]
+    pub payments: PaymentConfig,
 }
 
 impl ServeConfig {

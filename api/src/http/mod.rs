@@ -11,6 +11,7 @@ mod health;
 mod host;
 mod negotiation;
 mod origin;
+mod payment_webhooks;
 mod refusal;
 mod request_id;
 mod response;
@@ -22,7 +23,7 @@ use async_graphql::Data;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Extension, Router};
 use tower::ServiceBuilder;
 use tower::util::option_layer;
@@ -40,6 +41,7 @@ use admission::{Admission, OperationPermits, admit};
 use client_address::TrustedProxies;
 use graphql::Caller;
 use headers::SecurityHeaders;
+use payment_webhooks::WebhookPermits;
 
 pub use graphiql::is_self_hosted;
 pub use origin::AllowedOrigins;
@@ -57,6 +59,7 @@ struct AppState {
     permits: OperationPermits,
     subscriptions: SubscriptionPermits,
     live: LiveConfig,
+    webhooks: WebhookPermits,
     has_access_log: bool,
 }
 
@@ -103,6 +106,7 @@ pub fn router(
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/.well-known/jwks.json", get(health::jwks))
+        .route("/webhooks/payments/{provider}", post(payment_webhooks::receive))
         .merge(graphiql::routes())
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .with_state(AppState {
@@ -111,6 +115,7 @@ pub fn router(
             permits,
             subscriptions,
             live,
+            webhooks: WebhookPermits::new(),
             has_access_log: edge.access_log,
         })
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 use axum::Router;
 use tokio::net::TcpListener;
 
-use crate::config::{EdgeConfig, OidcConfigError, ServeConfig};
+use crate::config::{EdgeConfig, OidcConfigError, PaymentConfigError, ServeConfig};
 use crate::graphql;
 use crate::http::{self, ShutdownSignal};
 use background_tasks::BackgroundTasks;
@@ -31,6 +31,7 @@ use jishu_service::database::Database;
 use jishu_service::events::Events;
 use jishu_service::limit::ClientLimits;
 use jishu_service::mail::{Mailer, SmtpError, TemplateError};
+use jishu_service::order::{self, RefundChannel};
 use jishu_service::outbox::{self, Channel, Outbox};
 use jishu_service::paper::Papers;
 use jishu_service::session::{self, SittingState};
@@ -57,6 +58,9 @@ pub enum ServerStartError {
     /// A template of a mail cannot be used.
     #[error(transparent)]
     Templates(#[from] TemplateError),
+    /// The payment provider cannot be used.
+    #[error(transparent)]
+    Payments(#[from] PaymentConfigError),
     /// A database operation failed.
     #[error("a database operation failed at start: {0}")]
     Database(#[from] sea_orm::DbErr),
@@ -117,6 +121,7 @@ pub async fn services(
         second_factor_name: config.sign_in.second_factor_name.as_str().into(),
         oidc: config.oidc.provider()?,
         tax: Arc::new(config.tax.policy()),
+        payments: config.payments.payments()?.map(Arc::new),
     })
 }
 
@@ -185,6 +190,14 @@ pub async fn run(
     tasks.start("cleaning", move || account::keep_clean(cleaning_services.clone()));
     let requests_services = services.clone();
     tasks.start("requests about accounts", move || account::keep_answering(requests_services.clone()));
+    let mut channels = (*channels).clone();
+    if services.payments.is_some() {
+        let refunds: Arc<dyn Channel> = Arc::new(RefundChannel::new(services.clone()));
+        channels.insert(OutboxChannel::Payment, refunds);
+        let order_services = services.clone();
+        tasks.start("orders", move || order::keep_reconciling(order_services.clone()));
+    }
+    let channels = Arc::new(channels);
     let outbox_services = services.clone();
     tasks.start("outbox", move || outbox::keep_delivering(outbox_services.clone(), Arc::clone(&channels)));
     let routes = |shutdown| http::router(engine, services, &config.edge, config.live, shutdown);

@@ -31,6 +31,7 @@ mod life;
 mod logs;
 mod mail;
 mod migrations;
+mod orders;
 mod outbox;
 mod pages;
 mod passwords;

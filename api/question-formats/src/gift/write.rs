@@ -29,7 +29,7 @@ pub(crate) fn write(out: &mut String, question: &DraftQuestion, is_new_topic: bo
     }
     let id = question.external_id.replace('\\', "\\\\").replace(']', "\\]");
     let options: Vec<String> = question.answer.options().iter().map(|option| option.text.clone()).collect();
-    let order = match question.option_order == order::assumed(&options, question.text_format) {
+    let order = match question.option_order == order::assumed_order(&options, question.text_format) {
         true => String::new(),
         false => format!(" [tag:{}]", order_tag(&question.option_order)),
     };

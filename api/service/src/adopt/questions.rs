@@ -7,7 +7,7 @@ use jishu_entity::{
     QuestionId, QuestionVersionId, SubjectId, TopicId, question, question_option, question_version, subject,
 };
 use question_formats::{
-    DraftAnswer, DraftDifficulty, DraftQuestion, DraftTextFormat, OptionOrder, ParsedQuestion,
+    DraftAnswer, DraftDifficulty, DraftQuestion, DraftTextFormat, ParsedQuestion, assumed_order,
 };
 use sea_orm::ActiveValue::Set;
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QuerySelect};
@@ -100,6 +100,7 @@ pub(super) fn draft(row: &OldRow) -> Result<DraftQuestion, String> {
         Some("hard") => Some(DraftDifficulty::Hard),
         _ => None,
     };
+    let texts: Vec<String> = options.iter().map(|option| option.text.clone()).collect();
     let parsed = ParsedQuestion {
         line: 0,
         external_id: None,
@@ -109,7 +110,7 @@ pub(super) fn draft(row: &OldRow) -> Result<DraftQuestion, String> {
         text_format: DraftTextFormat::Plain,
         stem: row.text("question").unwrap_or_default().to_owned(),
         answer: DraftAnswer::Single(options),
-        option_order: OptionOrder::default(),
+        option_order: assumed_order(&texts, DraftTextFormat::Plain),
         explanation: row.text("explanation").map(str::to_owned),
         files: Vec::new(),
         losses: Vec::new(),
@@ -146,6 +147,9 @@ fn add(
         explanation: Set(draft.explanation.clone()),
         numeric_value: Set(None),
         numeric_tolerance: Set(None),
+        keeps_options: Set(!draft.option_order.shuffled),
+        fixed_options: Set(0),
+        is_case_sensitive: Set(false),
         content_hash: Set(draft.content_hash()),
         created_at: Set(state.started()),
     });

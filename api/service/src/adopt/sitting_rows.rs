@@ -64,6 +64,7 @@ impl PurchaseBatch<'_> {
             slot: Set(answer.slot),
             chosen: Set(answer.chosen),
             numeric_value: Set(None),
+            text: Set(None),
             flagged: Set(false),
             time_spent_seconds: Set(answer.time_taken),
             sequence: Set(1),

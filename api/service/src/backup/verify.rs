@@ -14,7 +14,7 @@ use crate::integrity;
 const MAX_CASES_PER_FAULT: usize = 20;
 
 /// Tables whose rows are never deleted.
-const TABLES_WITHOUT_DELETIONS: [&str; 13] = [
+const TABLES_WITHOUT_DELETIONS: [&str; 17] = [
     "users",
     "courses",
     "subjects",
@@ -28,6 +28,10 @@ const TABLES_WITHOUT_DELETIONS: [&str; 13] = [
     "test_sessions",
     "refunds",
     "refund_lines",
+    "orders",
+    "order_lines",
+    "payment_events",
+    "payment_refunds",
 ];
 
 /// Rules between rows. Each has a description of the rows that break it, and the query that finds them.

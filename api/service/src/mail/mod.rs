@@ -19,7 +19,7 @@ pub use transport::{MailTransport, SmtpError, SmtpServer};
 use crate::auth::Secrets;
 use crate::error::Fault;
 use crate::outbox::{Channel, Delivery, DeliveryFailure, NewMessage};
-use templates::{MailText, Templates};
+use templates::{MailText, MailValues, Templates};
 
 /// The longest line of a mail that a mail server must accept (RFC 5321, section 4.5.3.1.6, without its end).
 const MAX_LINE_BYTES: usize = 998;
@@ -55,11 +55,15 @@ pub enum MailKind {
     RecoveryCodesReplaced,
     /// Says that another way to sign in was linked to the account.
     IdentityLinked,
+    /// Says that a payment goes back, because it could not be turned into test cards.
+    PaymentReturned,
+    /// Tells support that an order needs attention.
+    OrderNeedsAttention,
 }
 
 impl MailKind {
     /// All kinds.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::VerifyEmail,
         Self::ResetPassword,
         Self::ChangeEmail,
@@ -73,6 +77,8 @@ impl MailKind {
         Self::RecoveryCodeUsed,
         Self::RecoveryCodesReplaced,
         Self::IdentityLinked,
+        Self::PaymentReturned,
+        Self::OrderNeedsAttention,
     ];
 
     /// Returns the name of the kind, in the outbox and in the names of its templates.
@@ -92,6 +98,8 @@ impl MailKind {
             Self::RecoveryCodeUsed => "recovery_code_used",
             Self::RecoveryCodesReplaced => "recovery_codes_replaced",
             Self::IdentityLinked => "identity_linked",
+            Self::PaymentReturned => "payment_returned",
+            Self::OrderNeedsAttention => "order_needs_attention",
         }
     }
 
@@ -109,7 +117,9 @@ impl MailKind {
             | Self::SecondFactorReset
             | Self::RecoveryCodeUsed
             | Self::RecoveryCodesReplaced
-            | Self::IdentityLinked => None,
+            | Self::IdentityLinked
+            | Self::PaymentReturned
+            | Self::OrderNeedsAttention => None,
         }
     }
 }
@@ -131,6 +141,9 @@ struct MailContent {
     token: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<i64>,
+    /// The number of the receipt of an order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    receipt: Option<String>,
 }
 
 /// Makes a mail that is about to be written to the outbox.
@@ -148,10 +161,37 @@ pub fn compose(
         to: to.to_owned(),
         token: link.map(|link| link.token.to_owned()),
         expires_at: link.map(|link| link.expires_at.timestamp()),
+        receipt: None,
     };
-    let payload = serde_json::to_string(&content)
-        .map_err(|error| Fault::Inconsistent(format!("a mail cannot be stored: {error}")))?;
     let expires_at = link.map_or(now + NOTICE_LIFETIME, |link| link.expires_at);
+    seal(secrets, kind, &content, now, expires_at)
+}
+
+/// Makes a mail about an order, which names the number of its receipt.
+///
+/// # Errors
+/// Fails if the cryptography library fails.
+pub(crate) fn compose_about(
+    secrets: &Secrets,
+    kind: MailKind,
+    to: &str,
+    receipt: &str,
+    now: DateTime<Utc>,
+) -> Result<NewMessage, Fault> {
+    let receipt = Some(receipt.to_owned());
+    let content = MailContent { to: to.to_owned(), token: None, expires_at: None, receipt };
+    seal(secrets, kind, &content, now, now + NOTICE_LIFETIME)
+}
+
+fn seal(
+    secrets: &Secrets,
+    kind: MailKind,
+    content: &MailContent,
+    now: DateTime<Utc>,
+    expires_at: DateTime<Utc>,
+) -> Result<NewMessage, Fault> {
+    let payload = serde_json::to_string(content)
+        .map_err(|error| Fault::Inconsistent(format!("a mail cannot be stored: {error}")))?;
     NewMessage::seal(secrets, (OutboxChannel::Mail, kind.name()), &payload, now, expires_at)
 }
 
@@ -201,7 +241,13 @@ impl Mailer {
         // After `#`, so that no server sees the token: neither in its access log nor in a `Referer` header.
         let link = link.map(|(page, token)| format!("{}{page}#token={token}", self.frontend_url));
         let hours = content.expires_at.map(|at| hours_between(delivery.created_at.timestamp(), at));
-        let rendered = self.templates.render(kind, link.as_deref(), content.token.as_deref(), hours);
+        let values = MailValues {
+            link: link.as_deref(),
+            token: content.token.as_deref(),
+            hours,
+            receipt: content.receipt.as_deref(),
+        };
+        let rendered = self.templates.render(kind, values);
         // The message of a template error can contain the link.
         let MailText { subject, text, html } = rendered
             .map_err(|error| DeliveryFailure::passing(format!("its template fails: {}", error.kind())))?;

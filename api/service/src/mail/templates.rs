@@ -8,7 +8,7 @@ use minijinja::{Environment, UndefinedBehavior, Value, context};
 use super::MailKind;
 
 /// The built-in templates. The text of a mail begins with its subject.
-const BUILT_IN: [(&str, &str); 27] = [
+const BUILT_IN: [(&str, &str); 31] = [
     ("layout.html", include_str!("templates/layout.html")),
     ("verify_email.txt", include_str!("templates/verify_email.txt")),
     ("verify_email.html", include_str!("templates/verify_email.html")),
@@ -36,6 +36,10 @@ const BUILT_IN: [(&str, &str); 27] = [
     ("recovery_codes_replaced.html", include_str!("templates/recovery_codes_replaced.html")),
     ("identity_linked.txt", include_str!("templates/identity_linked.txt")),
     ("identity_linked.html", include_str!("templates/identity_linked.html")),
+    ("payment_returned.txt", include_str!("templates/payment_returned.txt")),
+    ("payment_returned.html", include_str!("templates/payment_returned.html")),
+    ("order_needs_attention.txt", include_str!("templates/order_needs_attention.txt")),
+    ("order_needs_attention.html", include_str!("templates/order_needs_attention.html")),
 ];
 
 /// The link with which each template is tried at start.
@@ -84,6 +88,16 @@ fn names() -> String {
     BUILT_IN.map(|(name, _)| name).join(", ")
 }
 
+/// The values that a template can show.
+#[derive(Clone, Copy)]
+pub(super) struct MailValues<'a> {
+    pub(super) link: Option<&'a str>,
+    pub(super) token: Option<&'a str>,
+    pub(super) hours: Option<i64>,
+    /// The number of the receipt of an order.
+    pub(super) receipt: Option<&'a str>,
+}
+
 /// A rendered mail.
 pub(super) struct MailText {
     pub(super) subject: String,
@@ -126,7 +140,13 @@ impl Templates {
         let link = kind.page().map(|_| SAMPLE_LINK);
         let part = |extension: &str| -> Result<String, TemplateError> {
             let name = format!("{}.{extension}", kind.name());
-            let rendered = self.part(&name, link, link.map(|_| "sample"), link.map(|_| 1));
+            let values = MailValues {
+                link,
+                token: link.map(|_| "sample"),
+                hours: link.map(|_| 1),
+                receipt: Some("261129-0123456789AB"),
+            };
+            let rendered = self.part(&name, values);
             let text = rendered.map_err(|error| TemplateError::Wrong { name: name.clone(), error })?;
             match link {
                 Some(link) if !text.contains(link) => Err(TemplateError::NoLink { name }),
@@ -144,11 +164,9 @@ impl Templates {
     pub(super) fn render(
         &self,
         kind: MailKind,
-        link: Option<&str>,
-        token: Option<&str>,
-        hours: Option<i64>,
+        values: MailValues<'_>,
     ) -> Result<MailText, minijinja::Error> {
-        let part = |extension| self.part(&format!("{}.{extension}", kind.name()), link, token, hours);
+        let part = |extension| self.part(&format!("{}.{extension}", kind.name()), values);
         let (text, html) = (part("txt")?, part("html")?);
         let Some((subject, text)) = split_subject(&text) else {
             return Err(minijinja::Error::new(minijinja::ErrorKind::InvalidOperation, "no subject"));
@@ -156,16 +174,11 @@ impl Templates {
         Ok(MailText { subject: subject.to_owned(), text: text.to_owned(), html })
     }
 
-    fn part(
-        &self,
-        name: &str,
-        link: Option<&str>,
-        token: Option<&str>,
-        hours: Option<i64>,
-    ) -> Result<String, minijinja::Error> {
+    fn part(&self, name: &str, values: MailValues<'_>) -> Result<String, minijinja::Error> {
+        let MailValues { link, token, hours, receipt } = values;
         // The link needs no escapes: a URL has no quotes and no angle brackets.
         let link = link.map(|link| Value::from_safe_string(link.to_owned()));
-        self.environment.get_template(name)?.render(context! { link, token, hours })
+        self.environment.get_template(name)?.render(context! { link, token, hours, receipt })
     }
 }
 

@@ -121,6 +121,7 @@ fn command(
         request_hash: RequestHash::of_grant(&request, &reason),
         request,
         grant: Some(PurchaseGrant { by, reason }),
+        requires_payment: false,
         tax,
         papers,
         now,

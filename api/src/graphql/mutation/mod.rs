@@ -6,9 +6,11 @@ mod allowance;
 mod auth_payload;
 mod authoring;
 mod cart;
+mod checkout;
 mod extra_time;
 mod grant_purchase;
 mod oidc;
+mod order;
 mod people;
 mod profile;
 mod purchase;
@@ -33,6 +35,8 @@ pub struct Mutation(
     oidc::OidcMutation,
     cart::CartMutation,
     purchase::PurchaseMutation,
+    checkout::CheckoutMutation,
+    order::OrderMutation,
     refund::RefundMutation,
     extra_time::ExtraTimeMutation,
     allowance::AllowanceMutation,

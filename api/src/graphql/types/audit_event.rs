@@ -23,11 +23,12 @@ use jishu_service::page::Page;
 
 /// The tables whose rows are objects of the API, each with the name of its type. The id of a target in another table
 /// contains the name of the table.
-const TYPES: [(&str, &str); 10] = [
+const TYPES: [(&str, &str); 11] = [
     ("allowances", "Allowance"),
     ("audit_events", "AuditEvent"),
     ("courses", "Course"),
     ("mock_test_attempts", "MockTestAttempt"),
+    ("orders", "Order"),
     ("purchases", "Purchase"),
     ("questions", "AuthoredQuestion"),
     ("refunds", "Refund"),

@@ -17,6 +17,8 @@ mod marking_scheme;
 mod mock_test_attempt;
 mod money;
 mod offer;
+mod order;
+mod order_money;
 mod progress;
 mod purchase;
 mod purchase_grant;
@@ -55,6 +57,8 @@ pub(super) use mock_test_attempt::{MockTestAttempt, MockTestAttemptStatus};
 pub(super) use money::Money;
 pub(super) use money::money;
 pub(super) use offer::Offer;
+pub(super) use order::{Order, OrderConnection, OrderStatus, all_orders_page, order_page, visible_orders};
+pub(super) use order_money::OrderPayment;
 pub(super) use progress::{Progress, TopicResult};
 pub(super) use purchase::{Purchase, PurchaseConnection, PurchaseStatus, PurchaseType, all_purchases_page};
 pub(super) use question_bank::{

@@ -7,7 +7,7 @@ use jishu_entity::{SubjectId, UserId, user};
 use super::purchase::{PurchaseConnection, purchase_page};
 use super::{
     CardArgs, Cart, Identity, MockTestAttemptConnection, MockTestAttemptFilter, MockTestAttemptOrder,
-    Progress, SignInSession, TestSessionConnection, card_page, session_page,
+    OrderConnection, Progress, SignInSession, TestSessionConnection, card_page, order_page, session_page,
 };
 use crate::graphql::access::{is_own, open_account};
 use crate::graphql::context::ContextExt;
@@ -139,6 +139,12 @@ impl User {
     async fn purchases(&self, ctx: &Context<'_>, #[page] page: PageArgs) -> ApiResult<PurchaseConnection> {
         open_account(ctx, self.id).await?;
         purchase_page(ctx, self.id, page).await
+    }
+
+    /// The orders of the user, newest first.
+    async fn orders(&self, ctx: &Context<'_>, #[page] page: PageArgs) -> ApiResult<OrderConnection> {
+        open_account(ctx, self.id).await?;
+        order_page(ctx, self.id, page).await
     }
 
     /// The test cards of the user, from all purchases.

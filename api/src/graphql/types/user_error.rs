@@ -178,6 +178,36 @@ pub(in crate::graphql) enum ErrorCode {
     ValidityDaysInvalid,
     /// The number of mock tests is out of range.
     TotalMockTestsInvalid,
+    /// The subjects cost something and must be paid. Call `checkout`.
+    PaymentRequired,
+    /// The platform takes no payments. Call `purchase`.
+    PaymentsNotConfigured,
+    /// Too many orders of the user wait for their payment. Pay or cancel some of them.
+    TooManyOrders,
+    /// The payment provider did not answer. Send the same request again.
+    PaymentProviderUnavailable,
+    /// The payment provider does not take the amount.
+    PaymentProviderRefused,
+    /// What the provider's form returned does not prove a payment of this order.
+    PaymentNotVerified,
+    /// Support confirms the payment of the order.
+    PaymentManual,
+    /// There is no such order, or it belongs to another user.
+    OrderNotFound,
+    /// The order is paid or over, so it cannot be cancelled.
+    OrderNotPending,
+    /// The order is paid at a payment provider, which reports its payment.
+    OrderNotManual,
+    /// The order does not need a decision of support.
+    OrderNeedsNoAttention,
+    /// The order cannot be granted.
+    OrderNotGrantable,
+    /// The bank of the buyer disputes the payment. Wait until the dispute is over.
+    OrderDisputed,
+    /// The reference of the payment is blank, too long, or has characters that are not allowed.
+    PaymentReferenceInvalid,
+    /// The reference names the payment of another order.
+    PaymentReferenceUsed,
 }
 
 /// An expected error, which a screen is designed to show. Invalid documents, missing sign-in and server faults are
