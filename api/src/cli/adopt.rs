@@ -163,12 +163,8 @@ fn print_text(report: &AdoptReport, args: &AdoptArgs) {
             report.without_password
         );
     }
-    match (&args.report, args.dry_run) {
-        (Some(path), _) => println!("{} lists the rows that were merged or not carried.", path.display()),
-        (None, _) => {
-            println!("--report FILE lists the rows that were merged or not carried, with the reasons.")
-        }
-    }
+    let file = args.report.as_ref().map_or("--report FILE".to_owned(), |path| path.display().to_string());
+    println!("{file} lists the rows that were merged or not carried, with the reasons.");
     match args.dry_run {
         true => println!("This was a dry run. Nothing was written in either database."),
         false if report.problems.is_empty() => println!("Every row and every amount is accounted for."),
