@@ -50,7 +50,7 @@ fn position(text: &str, part: &str) -> usize {
 }
 
 fn in_html(text: &str, part: Range<usize>, found: &mut Vec<Reference>) {
-    for tag in tags(&text[part]).filter(|tag| !tag.starts_with("</")) {
+    for tag in shown_tags(&text[part]).filter(|tag| !tag.starts_with("</")) {
         let name = html::name(tag);
         let is = |other: &str| name.eq_ignore_ascii_case(other);
         let mut add = |value: &str, object: Option<Range<usize>>| {
@@ -71,6 +71,26 @@ fn in_html(text: &str, part: Range<usize>, found: &mut Vec<Reference>) {
             }
         }
     }
+}
+
+/// Returns the tags of HTML. An address with its content can have tags, which end no tag in browsers.
+fn shown_tags(html: &str) -> impl Iterator<Item = &str> {
+    let mut end = 0;
+    html.match_indices('<').filter_map(move |(at, _)| {
+        let rest = html.get(at..).filter(|_| at >= end)?;
+        let has_content = |tag: &&str| raw_attributes(tag).iter().any(|(_, value)| is_content(value));
+        let tag = match html::tag_length(rest) {
+            Some(length) => &rest[..length],
+            None => html::tag_length_in_browsers(rest).map(|length| &rest[..length]).filter(has_content)?,
+        };
+        end = at + tag.len();
+        Some(tag)
+    })
+}
+
+/// Returns whether an address has its content.
+fn is_content(address: &str) -> bool {
+    address.trim_start().get(..5).is_some_and(|start| start.eq_ignore_ascii_case("data:"))
 }
 
 /// Returns the place of an element `object`, from its tag to its end tag.
@@ -176,7 +196,7 @@ fn html_parts(text: &str) -> Vec<Range<usize>> {
 pub(crate) fn shows_more_than(text: &str, format: DraftTextFormat, dead: &[Range<usize>]) -> bool {
     let is_seen = |text: &str| !text.chars().all(is_unseen);
     let has_shown_tag = |part: Range<usize>| {
-        tags(&text[part]).filter(|tag| !tag.starts_with("</")).any(|tag| {
+        shown_tags(&text[part]).filter(|tag| !tag.starts_with("</")).any(|tag| {
             let start = position(text, tag);
             let is_dead = dead.iter().any(|range| start < range.start && range.end <= start + tag.len());
             // A recording or a picture can have its addresses in elements inside of it.
@@ -256,6 +276,7 @@ mod tests {
             ("<p style=\"background: url('a.png'); x: url( b.png )\">", Html, &["a.png", "b.png"]),
             ("<p style=\"background: url(&quot;a.png&quot;)\">", Html, &["a.png"]),
             ("<svg><image xlink:href='a.png'/><use href='#a'/></svg>", Html, &["a.png"]),
+            ("<img src=\"data:image/svg+xml,<svg></svg>\"> <b", Html, &["data:image/svg+xml,<svg></svg>"]),
             ("<img src='?a=1&amp;b=2'>", Html, &["?a=1&b=2"]),
             ("a ![b.png](b.png) ![c](<d e.png> \"t\")", Markdown, &["b.png", "d e.png"]),
             ("![x][1] and ![y][1]\n\n[1]: circuit.png", Markdown, &["circuit.png"]),

@@ -22,6 +22,30 @@ pub type KnownPictures<'k> = dyn Fn(&str) -> Option<String> + 'k;
 /// An address that shows nothing. It replaces one that learners cannot load: the address could tell the key.
 const NOTHING: &str = "data:,";
 
+/// A text whose pictures were kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptText {
+    /// The text, which names its pictures by their hashes.
+    pub text: String,
+    /// The pictures that the application does not have yet.
+    pub pictures: Vec<Picture>,
+    /// Sentences for the author about each file that is not kept.
+    pub losses: Vec<String>,
+}
+
+/// Keeps the pictures of a single text. `known` finds the hash of a picture that the application has stored already.
+#[must_use]
+pub fn keep_pictures(text: &str, format: DraftTextFormat, known: &KnownPictures<'_>) -> KeptText {
+    let mut pictures = Pictures::new(known);
+    let mut text = text.to_owned();
+    without_picture_addresses(&mut text);
+    let mut keeping = Keeping::new(&mut pictures, Vec::new());
+    // A single text has fewer bytes than a whole file may have.
+    let _ = keeping.keep(EXPLANATION_PART, &mut text, format);
+    let Keeping { kept, losses, .. } = keeping;
+    KeptText { text, pictures: kept, losses }
+}
+
 /// The pictures of a whole file of questions.
 pub(crate) struct Pictures<'k> {
     known: &'k KnownPictures<'k>,
@@ -50,8 +74,7 @@ impl<'k> Pictures<'k> {
     fn finish_question(&mut self, mut question: ParsedQuestion) -> Result<ParsedQuestion, String> {
         let files = std::mem::take(&mut question.files);
         add_derived_id(&mut question, &files);
-        let mut keeping =
-            Keeping { pictures: self, files, used: Vec::new(), kept: Vec::new(), losses: Vec::new() };
+        let mut keeping = Keeping::new(self, files);
         let format = question.text_format;
         let mut dead = Vec::new();
         for (part, text) in parts(&mut question) {
@@ -123,7 +146,11 @@ struct Keeping<'q, 'k> {
 /// A change of a text.
 type TextEdit = (Range<usize>, String);
 
-impl Keeping<'_, '_> {
+impl<'q, 'k> Keeping<'q, 'k> {
+    fn new(pictures: &'q mut Pictures<'k>, files: Vec<EmbeddedFile>) -> Self {
+        Self { pictures, files, used: Vec::new(), kept: Vec::new(), losses: Vec::new() }
+    }
+
     /// Keeps the pictures of a text. Returns false if the text shows nothing without the pictures that are not kept.
     fn keep(&mut self, part: usize, text: &mut String, format: DraftTextFormat) -> Result<bool, String> {
         let mut edits: Vec<TextEdit> = Vec::new();

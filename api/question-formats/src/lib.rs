@@ -42,7 +42,7 @@ pub use draft::{
     DraftAnswer, DraftDifficulty, DraftOption, DraftQuestion, DraftTextFormat, IdOrigin, OptionOrder,
 };
 pub use format::Format;
-pub use keep::KnownPictures;
+pub use keep::{KeptText, KnownPictures, keep_pictures};
 pub use kind::{explain_unknown, is_package};
 pub use labels::excerpt;
 pub use package::read_package;

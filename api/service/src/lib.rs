@@ -36,6 +36,7 @@ pub mod outbox;
 pub mod page;
 pub mod paper;
 pub mod people;
+pub mod picture;
 mod placeholder;
 pub mod pricing;
 pub mod progress;
@@ -65,6 +66,7 @@ use account::{AccountRequests, DeactivatedAccounts};
 use catalog::Catalog;
 use events::Events;
 use paper::Papers;
+use picture::PictureAddresses;
 use session::SittingState;
 use tax::TaxPolicy;
 
@@ -107,4 +109,6 @@ pub struct Services {
     pub requires_verified_email: bool,
     /// The tax of purchases.
     pub tax: Arc<TaxPolicy>,
+    /// Computes the addresses of pictures in questions.
+    pub pictures: Arc<PictureAddresses>,
 }

@@ -14,7 +14,7 @@ use crate::integrity;
 const MAX_CASES_PER_FAULT: usize = 20;
 
 /// Tables whose rows are never deleted.
-const TABLES_WITHOUT_DELETIONS: [&str; 12] = [
+const TABLES_WITHOUT_DELETIONS: [&str; 14] = [
     "users",
     "courses",
     "subjects",
@@ -23,6 +23,8 @@ const TABLES_WITHOUT_DELETIONS: [&str; 12] = [
     "mock_test_attempts",
     "questions",
     "question_versions",
+    "pictures",
+    "question_version_pictures",
     "papers",
     "test_sessions",
     "refunds",

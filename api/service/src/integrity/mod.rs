@@ -4,6 +4,7 @@
 //! the constraints.
 
 mod books;
+mod pictures;
 mod read_check;
 mod rules;
 
@@ -11,10 +12,10 @@ use std::fmt;
 
 use jishu_entity::{
     account_link, allowance, audit_event, blueprint_part, cart_item, course, entitlement, extra_time,
-    mock_test_attempt, outbox_message, paper, paper_question, paper_revision, paper_score, purchase,
+    mock_test_attempt, outbox_message, paper, paper_question, paper_revision, paper_score, picture, purchase,
     purchase_grant, purchase_request, purchase_request_owned, question, question_correction, question_option,
-    question_version, refresh_token, refund, refund_line, sign_in_network, subject, test_answer,
-    test_session, topic, topic_total, user,
+    question_version, question_version_picture, refresh_token, refund, refund_line, server_secret,
+    sign_in_network, subject, test_answer, test_session, topic, topic_total, user,
 };
 use sea_orm::{
     ColumnTrait, ColumnType, ConnectionTrait, DbBackend, DbErr, EntityTrait, IdenStatic, Iterable,
@@ -125,9 +126,11 @@ pub async fn examine(connection: &impl ConnectionTrait) -> Result<Vec<BadValue>,
         question_correction,
         question_option,
         question_version,
+        question_version_picture,
         refresh_token,
         refund,
         refund_line,
+        server_secret,
         sign_in_network,
         subject,
         test_answer,
@@ -136,8 +139,11 @@ pub async fn examine(connection: &impl ConnectionTrait) -> Result<Vec<BadValue>,
         topic_total,
         user,
     );
+    // The other checks would read all pictures at once.
+    found.extend(of_table::<picture::Entity, _>(connection).await?);
     found.extend(read_check::of_catalogue(connection, &found).await?);
     found.extend(books::find_broken(connection).await?);
+    found.extend(pictures::find_broken(connection).await?);
     Ok(found)
 }
 

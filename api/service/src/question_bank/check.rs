@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use jishu_entity::question_version::Difficulty;
 use question_formats::{
     DraftAnswer, DraftOption, DraftQuestion, IdOrigin, MAX_TOPIC_CHARS, OptionOrder, ParsedQuestion,
-    derive_id, is_derived_id,
+    is_derived_id,
 };
 use rust_decimal::Decimal;
 
@@ -70,6 +70,9 @@ pub enum InvalidQuestion {
     /// A multiple choice has no correct option.
     #[error("It has no correct option. Mark at least one option as correct.")]
     NoneCorrect,
+    /// A text shows a file that is not kept. The sentences name the file and the reason.
+    #[error("{0}")]
+    FileNotKept(String),
     /// The tolerance is below zero.
     #[error("Its tolerance is negative. Give 0 or more.")]
     ToleranceNegative,
@@ -94,7 +97,7 @@ pub(super) fn check(parsed: ParsedQuestion, defaults: &Defaults) -> Result<Draft
         // Exported files contain derived ids.
         Some(id) if is_derived_id(&id) => (clean(&id), IdOrigin::Derived { earlier: None }),
         Some(id) => (clean(&id), IdOrigin::Given),
-        None => derive_id(&stem, &answer, parsed.files),
+        None => (parsed.derived_id, IdOrigin::Derived { earlier: parsed.earlier_derived_id }),
     };
     let length = external_id.chars().count();
     if !(1..=MAX_ID_CHARS).contains(&length) {
@@ -116,6 +119,7 @@ pub(super) fn check(parsed: ParsedQuestion, defaults: &Defaults) -> Result<Draft
         // The bank has no place for the order yet.
         option_order: OptionOrder::default(),
         explanation,
+        pictures: parsed.pictures,
     })
 }
 

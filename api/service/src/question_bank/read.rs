@@ -46,6 +46,7 @@ pub(super) fn draft(
         answer: answer(version, options)?,
         option_order: OptionOrder::default(),
         explanation: version.explanation.clone(),
+        pictures: Vec::new(),
     })
 }
 

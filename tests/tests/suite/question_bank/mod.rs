@@ -4,6 +4,7 @@ mod archive;
 mod corrections;
 mod files;
 mod made_up_ids;
+mod pictures;
 
 use std::sync::Arc;
 
