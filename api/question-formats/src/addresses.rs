@@ -7,7 +7,7 @@ use pulldown_cmark::{Event, Parser, Tag, TagEnd};
 
 use crate::draft::DraftTextFormat;
 use crate::html;
-use crate::visible::{is_unseen, raw_attributes, shows, tags, visible_text};
+use crate::visible::{is_unseen, raw_attributes, shows, visible_text};
 
 /// The address of the files of a question in Moodle.
 pub(crate) const OF_MOODLE: &str = "@@PLUGINFILE@@";

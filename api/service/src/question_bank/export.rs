@@ -14,7 +14,7 @@ use crate::picture;
 /// Maximum number of questions in one page of an export.
 pub const MAX_QUESTIONS_PER_EXPORT: u32 = 500;
 /// Maximum number of bytes of pictures in one page of an export, unless its first question alone has more.
-pub const MAX_PICTURE_BYTES_PER_EXPORT: usize = 4 * 1024 * 1024;
+const MAX_PICTURE_BYTES_PER_EXPORT: usize = 4 * 1024 * 1024;
 
 /// Exported questions.
 #[derive(Clone, Debug)]
