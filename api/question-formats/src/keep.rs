@@ -126,7 +126,7 @@ fn add_derived_id(question: &mut ParsedQuestion, files: &[EmbeddedFile]) {
 pub(crate) fn parts(question: &mut ParsedQuestion) -> impl Iterator<Item = (usize, &mut String)> {
     let options = match &mut question.answer {
         DraftAnswer::Single(options) | DraftAnswer::Multiple(options) => options.as_mut_slice(),
-        _ => &mut [],
+        DraftAnswer::Numeric { .. } => &mut [],
     };
     let options = options.iter_mut().map(|option| &mut option.text);
     let texts = [(0, &mut question.stem)].into_iter().chain((1..).zip(options));

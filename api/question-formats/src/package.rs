@@ -44,6 +44,9 @@ const DOCUMENTS: [(&str, &str); 8] = [
     ("AndroidManifest.xml", "an app"),
 ];
 
+/// The hash of a file, and its bytes.
+type HashedFile = (String, Arc<[u8]>);
+
 /// A package, and the number of bytes that may still be read from it.
 struct Package<'a> {
     archive: ZipArchive<Cursor<&'a [u8]>>,
@@ -53,7 +56,7 @@ struct Package<'a> {
     by_name: HashMap<String, usize>,
     bytes_left: u64,
     /// The files that were read for texts, with their hashes.
-    read: HashMap<usize, Result<(String, Arc<[u8]>), NotKept>>,
+    read: HashMap<usize, Result<HashedFile, NotKept>>,
 }
 
 /// Reads the items of a package in the order of its manifest, then those that the manifest does not name.
@@ -251,7 +254,7 @@ impl<'a> Package<'a> {
     }
 
     /// Reads a file that a text shows. Returns its hash and its bytes.
-    fn file(&mut self, index: usize) -> Result<(String, Arc<[u8]>), NotKept> {
+    fn file(&mut self, index: usize) -> Result<HashedFile, NotKept> {
         if let Some(read) = self.read.get(&index) {
             return read.clone();
         }
