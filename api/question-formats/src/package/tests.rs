@@ -216,7 +216,8 @@ fn pictures_that_unpack_too_large_are_refused() {
     let bomb = png(&vec![0; 50_000_000]);
     let package = pack_bytes(&[("a.xml", shows.as_bytes()), ("a.png", &bomb)]);
     assert!(read_package(&package).expect_err("a bomb").reason.contains("200 times"));
-    let noise: Vec<u8> = (0..2_000_000_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let noise: Vec<u8> =
+        (0..2_000_000_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 13).to_le_bytes()[0]).collect();
     let package = pack_bytes(&[("a.xml", shows.as_bytes()), ("a.png", &png(&noise))]);
     let found = read_package(&package).expect("a package").questions.remove(0);
     assert!(found.losses[0].contains("more than 1 MiB"), "{:?}", found.losses);
