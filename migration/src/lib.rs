@@ -18,6 +18,7 @@ mod m20261128_000008_checks;
 mod m20261129_000009_shop;
 mod m20261129_000010_outbox;
 mod m20261129_000011_short_answers;
+mod m20261129_000012_pictures;
 mod m20261129_000013_sign_in_ways;
 mod m20261129_000015_orders;
 mod portable;
@@ -41,6 +42,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261129_000009_shop::Migration),
             Box::new(m20261129_000010_outbox::Migration),
             Box::new(m20261129_000011_short_answers::Migration),
+            Box::new(m20261129_000012_pictures::Migration),
             Box::new(m20261129_000013_sign_in_ways::Migration),
             Box::new(m20261129_000015_orders::Migration),
         ]

@@ -3,6 +3,7 @@
 use rust_decimal::Decimal;
 
 use crate::hash::ContentHash;
+use crate::picture::{Picture, with_picture_addresses};
 
 /// The difficulty of a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -136,6 +137,8 @@ pub struct DraftQuestion {
     pub option_order: OptionOrder,
     /// The text that explains the key to learners.
     pub explanation: Option<String>,
+    /// The pictures that the texts show by their hashes. A writer puts them into the file.
+    pub pictures: Vec<Picture>,
 }
 
 /// The origin of the external id of a question.
@@ -152,6 +155,27 @@ pub enum IdOrigin {
 }
 
 impl DraftQuestion {
+    /// Returns the stem, the options and the explanation.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        let options = self.answer.options().iter().map(|option| option.text.as_str());
+        [self.stem.as_str()].into_iter().chain(options).chain(self.explanation.as_deref())
+    }
+
+    /// Returns the question with its pictures within its texts, as addresses that have their content.
+    pub(crate) fn with_pictures_inside(&self) -> Self {
+        let inside = |text: &str| {
+            let picture = |hash: &str| self.pictures.iter().find(|picture| picture.hash == hash);
+            with_picture_addresses(text, |hash| picture(hash).map(Picture::data_address)).into_owned()
+        };
+        let mut question = self.clone();
+        question.stem = inside(&self.stem);
+        question.explanation = self.explanation.as_deref().map(inside);
+        if let DraftAnswer::Single(options) | DraftAnswer::Multiple(options) = &mut question.answer {
+            options.iter_mut().for_each(|option| option.text = inside(&option.text));
+        }
+        question
+    }
+
     /// Returns the SHA-256 of the content in hexadecimal. The content is everything but the line and the id.
     #[must_use]
     pub fn content_hash(&self) -> String {

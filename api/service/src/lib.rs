@@ -39,6 +39,7 @@ pub mod outbox;
 pub mod page;
 pub mod paper;
 pub mod people;
+pub mod picture;
 mod placeholder;
 pub mod pricing;
 pub mod progress;
@@ -69,6 +70,7 @@ use catalog::Catalog;
 use events::Events;
 use oidc::OidcProvider;
 use paper::Papers;
+use picture::PictureAddresses;
 use session::SittingState;
 use tax::TaxPolicy;
 
@@ -121,4 +123,6 @@ pub struct Services {
     pub tax: Arc<TaxPolicy>,
     /// The way in which buyers pay. None if payments are outside of the server.
     pub payments: Option<Arc<order::Payments>>,
+    /// Computes the addresses of pictures in questions.
+    pub pictures: Arc<PictureAddresses>,
 }

@@ -120,6 +120,12 @@ pub struct ServeConfig {
     #[arg(long, env = "JISHU_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
     pub listen: ListenAddress,
 
+    /// The URL at which clients reach this server, such as https://api.example.com. The addresses of pictures in questions
+    /// begin with it, so that pages of other origins can show them. Without it, they begin with /media/. Every node needs
+    /// the same.
+    #[arg(long, env = "JISHU_PUBLIC_URL", value_name = "URL", value_parser = mail::frontend)]
+    pub public_url: Option<String>,
+
     /// Add a demo catalogue with questions, and a learner and staff with known passwords. Print how to use them.
     #[arg(long, env = "JISHU_DEMO", value_parser = switch(false))]
     pub demo: bool,

@@ -9,6 +9,7 @@ mod graphql;
 mod headers;
 mod health;
 mod host;
+mod media;
 mod negotiation;
 mod origin;
 mod payment_webhooks;
@@ -96,13 +97,15 @@ pub fn router(
 ) -> Router {
     let permits = OperationPermits::new(edge);
     let subscriptions = SubscriptionPermits::new(live.live_subscriptions_per_user);
+    let admission = Admission::new(edge, permits.clone(), shutdown);
     let graphql = get(graphql::get)
         .post(graphql::post)
         .fallback(graphql::method_not_allowed)
-        .layer(from_fn_with_state(Admission::new(edge, permits.clone(), shutdown), admit))
+        .layer(from_fn_with_state(admission.clone(), admit))
         .layer(from_fn(headers::forbid_caching));
     Router::new()
         .route("/graphql", graphql)
+        .route("/media/{key}", get(media::get).layer(from_fn_with_state(admission, admit)))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/.well-known/jwks.json", get(health::jwks))

@@ -34,8 +34,9 @@ use jishu_service::mail::{Mailer, SmtpError, TemplateError};
 use jishu_service::order::{self, RefundChannel};
 use jishu_service::outbox::{self, Channel, Outbox};
 use jishu_service::paper::Papers;
+use jishu_service::picture::PictureAddresses;
 use jishu_service::session::{self, SittingState};
-use jishu_service::{Services, account, expiry};
+use jishu_service::{Fault, Services, account, expiry};
 
 /// The file with the signing keys if the database is a server and `--signing-keys` is not given.
 const DEFAULT_KEY_FILE: &str = "jishu.keys.pem";
@@ -61,6 +62,11 @@ pub enum ServerStartError {
     /// The payment provider cannot be used.
     #[error(transparent)]
     Payments(#[from] PaymentConfigError),
+    /// The secret of the addresses of pictures could not be read.
+    #[error(
+        "the secret of pictures cannot be read: {0}. Run `jishu check`, or restore the table server_secrets"
+    )]
+    Pictures(#[from] Fault),
     /// A database operation failed.
     #[error("a database operation failed at start: {0}")]
     Database(#[from] sea_orm::DbErr),
@@ -93,6 +99,7 @@ pub async fn services(
     let secrets = Arc::new(keys.secrets());
     let parallelism = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let passwords = Passwords::new(parallelism)?;
+    let pictures = PictureAddresses::load(database.reader(), config.public_url.as_deref()).await?;
     Ok(Services {
         catalog: Arc::new(Catalog::load(database.clone()).await?),
         events: Arc::new(Events::new(database.clone())),
@@ -122,6 +129,7 @@ pub async fn services(
         oidc: config.oidc.provider()?,
         tax: Arc::new(config.tax.policy()),
         payments: config.payments.payments()?.map(Arc::new),
+        pictures: Arc::new(pictures),
     })
 }
 

@@ -151,6 +151,8 @@ fn question(block: &blocks::QuestionBlock, title: &mut Option<String>) -> Result
     Ok(ParsedQuestion {
         line: block.line,
         external_id,
+        derived_id: String::new(),
+        earlier_derived_id: None,
         name,
         topic: None,
         difficulty: tags.difficulty,
@@ -159,6 +161,7 @@ fn question(block: &blocks::QuestionBlock, title: &mut Option<String>) -> Result
         answer: whole.answer,
         option_order: whole.option_order,
         explanation: whole.explanation,
+        pictures: Vec::new(),
         files: Vec::new(),
         losses,
     })

@@ -14,7 +14,7 @@ use crate::assemble::assemble;
 use crate::category::Category;
 use crate::draft::{DraftTextFormat, OptionOrder};
 use crate::labels::{read_identity, read_tags};
-use crate::parsed::{EmbeddedFile, ParsedFile, ParsedQuestion, UnreadableFile};
+use crate::parsed::{EXPLANATION_PART, EmbeddedFile, ParsedFile, ParsedQuestion, UnreadableFile};
 use crate::{number, weights};
 use roxmltree::Node;
 
@@ -105,6 +105,8 @@ fn question(node: Node<'_, '_>, line: u32, kind: &str) -> Result<ParsedQuestion,
     Ok(ParsedQuestion {
         line,
         external_id,
+        derived_id: String::new(),
+        earlier_derived_id: None,
         name,
         topic: None,
         difficulty: tags.difficulty,
@@ -113,6 +115,7 @@ fn question(node: Node<'_, '_>, line: u32, kind: &str) -> Result<ParsedQuestion,
         answer: whole.answer,
         option_order: whole.option_order,
         explanation: whole.explanation,
+        pictures: Vec::new(),
         files,
         losses,
     })
@@ -291,19 +294,42 @@ fn numeric(node: Node<'_, '_>, losses: &mut Vec<String>) -> Result<ParsedKey, St
     Ok(ParsedKey::Number { value, tolerance })
 }
 
-/// Reads the files, in base64, of the stem and the options. Old versions of Moodle wrote the picture of a question into
-/// `image_base64`.
+/// Reads the files, in base64, of the stem, the options and the explanation. Old versions of Moodle wrote the picture of
+/// a question into `image_base64`, and its name into `image`.
 fn embedded(node: Node<'_, '_>) -> Vec<EmbeddedFile> {
     let stem = children(node, "questiontext").map(|stem| (0, stem));
-    let files = stem.chain((1..).zip(children(node, "answer")));
+    let explanation = children(node, "generalfeedback").map(|explanation| (EXPLANATION_PART, explanation));
+    let files = stem.chain((1..).zip(children(node, "answer"))).chain(explanation);
     let files = files.flat_map(|(part, node)| children(node, "file").map(move |file| (part, file)));
-    let files = files.chain(children(node, "image_base64").map(|file| (0, file)));
+    let content = |file: Node<'_, '_>| text(file).split_whitespace().collect::<String>();
+    let attribute = |file: Node<'_, '_>, name| file.attribute(name).unwrap_or_default().to_owned();
     let file = |(part, file): (usize, Node<'_, '_>)| EmbeddedFile {
         part,
-        name: file.attribute("name").unwrap_or_default().to_owned(),
-        content: text(file).split_whitespace().collect(),
+        name: attribute(file, "name"),
+        content: content(file),
+        folder: attribute(file, "path"),
+        bytes: None,
+        shown_below: None,
     };
-    files.map(file).collect()
+    let mut found: Vec<EmbeddedFile> = files.map(file).collect();
+    let names: Vec<String> = children(node, "image").map(|name| text(name).trim().to_owned()).collect();
+    let contents: Vec<String> = children(node, "image_base64").map(content).collect();
+    for index in 0..names.len().max(contents.len()) {
+        let name = names.get(index).cloned().unwrap_or_default();
+        let content = contents.get(index).cloned().unwrap_or_default();
+        if name.is_empty() && content.is_empty() {
+            continue;
+        }
+        found.push(EmbeddedFile {
+            part: 0,
+            name: String::new(),
+            content,
+            folder: String::new(),
+            bytes: None,
+            shown_below: Some(if name.is_empty() { "image_base64".to_owned() } else { name }),
+        });
+    }
+    found
 }
 
 /// Adds losses for the other elements that a question of Moodle can have.
@@ -328,10 +354,5 @@ fn add_other_losses(node: Node<'_, '_>, losses: &mut Vec<String>) {
             "The mark that hides it in Moodle is left out: tests can ask it like any other question."
                 .to_owned(),
         );
-    }
-    let has_old_picture = ["image", "image_base64"].iter().any(|name| children(node, name).any(has_text));
-    if has_old_picture || node.descendants().any(|node| node.is_element() && node.tag_name().name() == "file")
-    {
-        losses.push(markup::FILES_LOSS.to_owned());
     }
 }

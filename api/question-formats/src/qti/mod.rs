@@ -131,6 +131,8 @@ fn question(item: Node<'_, '_>, line: u32, source: &str) -> Result<ParsedQuestio
     Ok(ParsedQuestion {
         line,
         external_id,
+        derived_id: String::new(),
+        earlier_derived_id: None,
         name,
         topic: data.topic,
         difficulty: data.difficulty.as_deref().and_then(difficulty),
@@ -139,6 +141,7 @@ fn question(item: Node<'_, '_>, line: u32, source: &str) -> Result<ParsedQuestio
         answer: whole.answer,
         option_order: whole.option_order,
         explanation: whole.explanation,
+        pictures: Vec::new(),
         files: Vec::new(),
         losses,
     })

@@ -14,7 +14,7 @@ use crate::integrity;
 const MAX_CASES_PER_FAULT: usize = 20;
 
 /// Tables whose rows are never deleted.
-const TABLES_WITHOUT_DELETIONS: [&str; 17] = [
+const TABLES_WITHOUT_DELETIONS: [&str; 19] = [
     "users",
     "courses",
     "subjects",
@@ -24,6 +24,8 @@ const TABLES_WITHOUT_DELETIONS: [&str; 17] = [
     "questions",
     "question_versions",
     "accepted_texts",
+    "pictures",
+    "question_version_pictures",
     "papers",
     "test_sessions",
     "refunds",

@@ -6,6 +6,7 @@
 mod books;
 mod keys;
 mod orders;
+mod pictures;
 mod read_check;
 mod rules;
 
@@ -14,10 +15,11 @@ use std::fmt;
 use jishu_entity::{
     accepted_text, account_link, allowance, audit_event, blueprint_part, cart_item, course, entitlement,
     extra_time, mock_test_attempt, oidc_identity, oidc_login, order, order_line, outbox_message, paper,
-    paper_question, paper_revision, paper_score, payment_event, payment_refund, purchase, purchase_grant,
-    purchase_request, purchase_request_owned, question, question_correction, question_option,
-    question_version, recovery_code, refresh_token, refund, refund_line, second_factor, sign_in_challenge,
-    sign_in_network, subject, test_answer, test_session, topic, topic_total, user,
+    paper_question, paper_revision, paper_score, payment_event, payment_refund, picture, purchase,
+    purchase_grant, purchase_request, purchase_request_owned, question, question_correction, question_option,
+    question_version, question_version_picture, recovery_code, refresh_token, refund, refund_line,
+    second_factor, server_secret, sign_in_challenge, sign_in_network, subject, test_answer, test_session,
+    topic, topic_total, user,
 };
 use sea_orm::{
     ColumnTrait, ColumnType, ConnectionTrait, DbBackend, DbErr, EntityTrait, IdenStatic, Iterable,
@@ -141,6 +143,11 @@ pub async fn examine(connection: &impl ConnectionTrait) -> Result<Vec<BadValue>,
         refund_line,
         second_factor,
         sign_in_challenge,
+        question_version_picture,
+        refresh_token,
+        refund,
+        refund_line,
+        server_secret,
         sign_in_network,
         subject,
         test_answer,
@@ -149,9 +156,12 @@ pub async fn examine(connection: &impl ConnectionTrait) -> Result<Vec<BadValue>,
         topic_total,
         user,
     );
+    // The other checks would read all pictures at once.
+    found.extend(of_table::<picture::Entity, _>(connection).await?);
     found.extend(read_check::of_catalogue(connection, &found).await?);
     found.extend(books::find_broken(connection).await?);
     found.extend(keys::find_missing(connection).await?);
+    found.extend(pictures::find_broken(connection).await?);
     Ok(found)
 }
 

@@ -6,6 +6,7 @@ use jishu_entity::mock_test_attempt::CardStatus;
 use jishu_entity::order::{OrderProvider, OrderReason, OrderState};
 use jishu_entity::outbox_message::{OutboxChannel, OutboxState};
 use jishu_entity::payment_event::{PaymentEventKind, PaymentEventSource};
+use jishu_entity::picture::PictureType;
 use jishu_entity::purchase::{PurchaseStatus, PurchaseType};
 use jishu_entity::purchase_request::RequestOutcome;
 use jishu_entity::question_version::{Difficulty, QuestionKind, TextFormat};
@@ -33,6 +34,7 @@ fn words_of(table: &str, column: &str) -> Option<Vec<String>> {
         ("blueprint_parts" | "question_versions", "difficulty") => words::<Difficulty>(),
         ("question_versions", "kind") => words::<QuestionKind>(),
         ("question_versions", "text_format") => words::<TextFormat>(),
+        ("pictures", "media_type") => words::<PictureType>(),
         ("purchases", "purchase_type") => words::<PurchaseType>(),
         ("purchases", "status") => words::<PurchaseStatus>(),
         ("purchase_requests", "outcome") => words::<RequestOutcome>(),

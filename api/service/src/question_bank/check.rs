@@ -7,7 +7,7 @@ use jishu_entity::question_version::Difficulty;
 use question_formats::typed_text::{TextPattern, single_spaced};
 use question_formats::{
     DraftAnswer, DraftOption, DraftQuestion, IdOrigin, MAX_TOPIC_CHARS, OptionOrder, ParsedQuestion,
-    derive_id, is_derived_id,
+    is_derived_id,
 };
 use rust_decimal::Decimal;
 
@@ -90,6 +90,9 @@ pub enum InvalidQuestion {
     /// An accepted text consists of wildcards.
     #[error("Accepted text {0} accepts every text. Write a letter beside the asterisk.")]
     AcceptsEverything(usize),
+    /// A text shows a file that is not kept. The sentences name the file and the reason.
+    #[error("{0}")]
+    FileNotKept(String),
     /// The tolerance is below zero.
     #[error("Its tolerance is negative. Give 0 or more.")]
     ToleranceNegative,
@@ -115,7 +118,7 @@ pub(crate) fn check(parsed: ParsedQuestion, defaults: &Defaults) -> Result<Draft
         // Exported files contain derived ids.
         Some(id) if is_derived_id(&id) => (clean(&id), IdOrigin::Derived { earlier: None }),
         Some(id) => (clean(&id), IdOrigin::Given),
-        None => derive_id(&stem, &answer, parsed.files),
+        None => (parsed.derived_id, IdOrigin::Derived { earlier: parsed.earlier_derived_id }),
     };
     let length = external_id.chars().count();
     if !(1..=MAX_ID_CHARS).contains(&length) {
@@ -136,6 +139,7 @@ pub(crate) fn check(parsed: ParsedQuestion, defaults: &Defaults) -> Result<Draft
         answer,
         option_order,
         explanation,
+        pictures: parsed.pictures,
     })
 }
 

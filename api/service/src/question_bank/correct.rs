@@ -15,6 +15,7 @@ use super::check::{InvalidQuestion, check_changed};
 use super::comparable_key::{ComparableKey, keys};
 use super::fixed_tests;
 use super::insert::{NewVersion, advance, insert_versions};
+use super::pictures;
 use super::read::{answers, current_versions, draft, topics};
 use super::record::{CorrectionAuthorship, KeyCorrection, record};
 use crate::account::Author;
@@ -156,7 +157,13 @@ async fn run(
     {
         return Err(refusal_of_other_version(transaction, id, *named).await?.into());
     }
-    let after = corrected(before.clone(), correction)?;
+    let mut with_explanation = before.clone();
+    if let Some(explanation) = &correction.explanation {
+        pictures::keep(transaction, &mut with_explanation, explanation)
+            .await?
+            .map_err(CorrectionRefusal::Explanation)?;
+    }
+    let after = corrected(with_explanation, correction)?;
     let key = ComparableKey::from(&after.answer);
     let is_new =
         !key.agrees_with(&ComparableKey::from(&before.answer)) || after.explanation != before.explanation;
@@ -231,12 +238,10 @@ fn corrected(
             return Err(CorrectionRefusal::WantsOptions);
         }
     }
-    if let Some(explanation) = &correction.explanation {
-        question.explanation = Some(explanation.clone());
-    }
     check_changed(question).map_err(|invalid| match invalid {
         InvalidQuestion::ExplanationTooLong
         | InvalidQuestion::TextTooLong
+        | InvalidQuestion::FileNotKept(_)
         | InvalidQuestion::ControlCharacter(_) => CorrectionRefusal::Explanation(invalid),
         invalid => CorrectionRefusal::Key(invalid),
     })

@@ -16,6 +16,7 @@ use sea_orm::{
 
 use super::columns;
 use crate::error::Fault;
+use crate::picture;
 
 /// Makes the next version of these questions the current one.
 pub(super) async fn advance(
@@ -121,6 +122,11 @@ pub(super) async fn insert_versions(
     let ids = inserted_ids(transaction, versions).await?;
     insert_options(transaction, versions, &ids).await?;
     insert_texts(transaction, versions, &ids).await?;
+    let with_ids: Vec<(QuestionVersionId, &DraftQuestion)> = versions
+        .iter()
+        .filter_map(|version| Some((ids.get(&version.question).copied()?, version.draft)))
+        .collect();
+    picture::store(transaction, now, &with_ids).await?;
     Ok(ids)
 }
 

@@ -47,6 +47,7 @@ pub(super) fn draft(
         answer,
         option_order: option_order(version),
         explanation: version.explanation.clone(),
+        pictures: Vec::new(),
     }
 }
 

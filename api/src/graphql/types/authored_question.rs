@@ -15,6 +15,7 @@ use crate::graphql::pagination::{Connection, ListNode, PageArgs, connect, wants_
 use crate::graphql::scalar::{DateTime, Decimal};
 use jishu_service::account::Author;
 use jishu_service::page::Page;
+use jishu_service::picture::PictureAddresses;
 use jishu_service::question_bank::{
     self, AuthoredCorrection, AuthoredVersion, BankQuestion, DraftAnswer, DraftOption, QuestionFilter,
 };
@@ -58,16 +59,17 @@ impl AuthoredQuestion {
     }
 
     /// The current version. New tests use it.
-    #[resolved]
-    async fn current(&self) -> QuestionVersion {
-        QuestionVersion::from(self.question.current.clone())
+    async fn current(&self, ctx: &Context<'_>) -> ApiResult<QuestionVersion> {
+        Ok(QuestionVersion::new(self.question.current.clone(), &ctx.services()?.pictures))
     }
 
     /// The latest 20 versions, newest first.
     async fn versions(&self, ctx: &Context<'_>) -> ApiResult<Vec<QuestionVersion>> {
         let key = (self.author.id(), self.question.row.id);
         let versions = ctx.loaders()?.question_versions.load_one(key).await?;
-        Ok(versions.unwrap_or_default().into_iter().map(QuestionVersion::from).collect())
+        let pictures = &ctx.services()?.pictures;
+        let shown = |version| QuestionVersion::new(version, pictures);
+        Ok(versions.unwrap_or_default().into_iter().map(shown).collect())
     }
 
     /// The latest 20 corrections of the key, newest first.
@@ -153,13 +155,13 @@ pub(in crate::graphql) struct QuestionCorrection {
     reason: String,
 }
 
-impl From<AuthoredVersion> for QuestionVersion {
-    fn from(version: AuthoredVersion) -> Self {
+impl QuestionVersion {
+    fn new(version: AuthoredVersion, pictures: &PictureAddresses) -> Self {
         let AuthoredVersion { row, topic, answer, option_order } = version;
         let id = row.id;
         let option = |((position, index), option): ((i32, usize), &DraftOption)| AuthoredOption {
             id: option_id(id, position),
-            text: option.text.clone(),
+            text: pictures.show(&option.text).into_owned(),
             correct: option.correct,
             keeps_position: option_order.keeps(index),
         };
@@ -178,14 +180,14 @@ impl From<AuthoredVersion> for QuestionVersion {
             difficulty: row.difficulty.into(),
             kind: row.kind.into(),
             text_format: row.text_format.into(),
-            stem: row.stem,
+            stem: pictures.show(&row.stem).into_owned(),
             options,
             keeps_option_order: !option_order.shuffled,
             correct_value,
             tolerance,
             correct_texts,
             case_sensitive,
-            explanation: row.explanation,
+            explanation: row.explanation.as_deref().map(|text| pictures.show(text).into_owned()),
         }
     }
 }

@@ -16,7 +16,7 @@ use jishu_service::question_bank::{self, Advice, ExportRefusal, Format, MAX_QUES
 pub(in crate::graphql) enum QuestionFormat {
     /// GIFT, the text format of Moodle. It keeps everything except slashes at the start or end of a topic's name.
     Gift,
-    /// Aiken, a text format for single-choice questions. It has no ids, topics, difficulties or explanations.
+    /// Aiken, a text format for single-choice questions. It has no ids, topics, difficulties, explanations or pictures.
     Aiken,
     /// Moodle XML. It keeps everything except slashes at the start or end of a topic's name.
     MoodleXml,

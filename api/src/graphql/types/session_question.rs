@@ -15,6 +15,7 @@ use crate::graphql::context::ContextExt;
 use crate::graphql::error::ApiResult;
 use crate::graphql::scalar::{DateTime, Decimal};
 use jishu_service::paper::PaperQuestion;
+use jishu_service::picture::PictureAddresses;
 use jishu_service::scoring::{self, AnswerKey};
 use jishu_service::session::{self, Review, Sitting};
 
@@ -50,9 +51,9 @@ pub(in crate::graphql) enum Verdict {
 pub(in crate::graphql) enum TextFormat {
     /// Plain text. Show it unchanged.
     Plain,
-    /// Markdown, as CommonMark defines it.
+    /// Markdown, as CommonMark defines it. Its pictures have addresses of this server.
     Markdown,
-    /// HTML as the authors wrote it. Sanitise it before you show it.
+    /// HTML as the authors wrote it. Sanitise it before you show it. Its pictures have addresses of this server.
     Html,
 }
 
@@ -145,7 +146,7 @@ pub(in crate::graphql) async fn questions(
     let review = session::review(services, row, reader).await?;
     let questions = sitting.paper.slots().map(|(slot, question)| {
         let answer = answers.remove(&slot);
-        session_question(&sitting, slot, question, answer, &review)
+        session_question(&services.pictures, &sitting, slot, question, answer, &review)
     });
     Ok(Plain(questions.collect()))
 }
@@ -161,6 +162,7 @@ struct ShownKey {
 }
 
 fn session_question(
+    pictures: &PictureAddresses,
     sitting: &Sitting,
     slot: i32,
     question: &PaperQuestion,
@@ -174,7 +176,7 @@ fn session_question(
     };
     let options = shown.iter().enumerate().map(|(place, position)| Choice {
         id: option_id(sitting.id, slot, place),
-        text: question.options[*position].clone(),
+        text: pictures.show(&question.options[*position]).into_owned(),
     });
     let response = row.as_ref().map(session::response).unwrap_or_default();
     let reviewed = review.shows(question.question_id);
@@ -198,7 +200,7 @@ fn session_question(
         slot,
         kind: question.kind.into(),
         text_format: question.text_format.into(),
-        stem: question.stem.clone(),
+        stem: pictures.show(&question.stem).into_owned(),
         options: options.collect(),
         answer: row.as_ref().filter(|_| response.is_given()).map(|row| Answer {
             option_ids: ids(row.chosen),
@@ -213,7 +215,11 @@ fn session_question(
         tolerance,
         correct_texts,
         case_sensitive,
-        explanation: question.explanation.clone().filter(|_| reviewed),
+        explanation: question
+            .explanation
+            .as_deref()
+            .filter(|_| reviewed)
+            .map(|text| pictures.show(text).into_owned()),
         marks: reviewed.then(|| Decimal::of_hundredths(sitting.paper.marks().of(verdict))),
         verdict: reviewed.then(|| verdict.into()),
         topic: sitting.paper.topics.get(&question.topic_id).cloned().filter(|_| reviewed),

@@ -5,6 +5,7 @@ mod corrections;
 mod files;
 mod made_up_ids;
 mod option_order;
+mod pictures;
 mod short_answers;
 
 use std::sync::Arc;
