@@ -34,6 +34,7 @@ mod migrations;
 mod outbox;
 mod pages;
 mod passwords;
+mod payment_providers;
 mod people;
 mod plan;
 mod privacy;
