@@ -107,7 +107,7 @@ impl<'k> Pictures<'k> {
 }
 
 /// Derives the ids from the texts as the file has them: they must stay the same, whatever is kept of the pictures.
-fn add_derived_id(question: &mut ParsedQuestion, files: &[EmbeddedFile]) {
+pub(crate) fn add_derived_id(question: &mut ParsedQuestion, files: &[EmbeddedFile]) {
     let clean = |text: &str| text.trim().replace("\r\n", "\n").replace('\r', "\n");
     let mut answer = question.answer.clone();
     if let DraftAnswer::Single(options) | DraftAnswer::Multiple(options) = &mut answer {
@@ -126,7 +126,7 @@ fn add_derived_id(question: &mut ParsedQuestion, files: &[EmbeddedFile]) {
 pub(crate) fn parts(question: &mut ParsedQuestion) -> impl Iterator<Item = (usize, &mut String)> {
     let options = match &mut question.answer {
         DraftAnswer::Single(options) | DraftAnswer::Multiple(options) => options.as_mut_slice(),
-        DraftAnswer::Numeric { .. } => &mut [],
+        DraftAnswer::Numeric { .. } | DraftAnswer::ShortAnswer { .. } => &mut [],
     };
     let options = options.iter_mut().map(|option| &mut option.text);
     let texts = [(0, &mut question.stem)].into_iter().chain((1..).zip(options));

@@ -47,7 +47,6 @@ pub use format::Format;
 pub use keep::{KeptText, KnownPictures, keep_pictures};
 pub use kind::{explain_unknown, is_package};
 pub use labels::excerpt;
-pub use order::assumed_order;
 pub use package::read_package;
 pub use parsed::{MAX_REFUSED_LISTED, ParsedFile, ParsedQuestion, RefusedQuestion, UnreadableFile};
 pub use picture::{

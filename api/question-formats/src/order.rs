@@ -46,8 +46,7 @@ pub(crate) fn decide(
 
 /// Returns the order of options that a reader assumes for a source that states none: options that point at others, such as
 /// "all of the above", keep their order.
-#[must_use]
-pub fn assumed_order(options: &[String], format: DraftTextFormat) -> OptionOrder {
+pub(crate) fn assumed_order(options: &[String], format: DraftTextFormat) -> OptionOrder {
     match pointers(options, format).is_empty() {
         true => OptionOrder::default(),
         false => OptionOrder::kept(),

@@ -35,6 +35,7 @@ mod orders;
 mod outbox;
 mod pages;
 mod passwords;
+mod payment_providers;
 mod people;
 mod plan;
 mod privacy;

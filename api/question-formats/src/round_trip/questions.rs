@@ -177,6 +177,7 @@ pub(super) fn any_question(rng: &mut StdRng, number: usize) -> DraftQuestion {
         option_order: any_order(rng, answer.options().len()),
         answer,
         explanation: rng.random::<bool>().then(|| text(rng, 8, text_format)),
+        pictures: Vec::new(),
     }
 }
 

@@ -6,9 +6,7 @@ use jishu_entity::question_version::{Difficulty, QuestionKind, TextFormat};
 use jishu_entity::{
     QuestionId, QuestionVersionId, SubjectId, TopicId, question, question_option, question_version, subject,
 };
-use question_formats::{
-    DraftAnswer, DraftDifficulty, DraftQuestion, DraftTextFormat, ParsedQuestion, assumed_order,
-};
+use question_formats::{DraftAnswer, DraftDifficulty, DraftQuestion, ParsedQuestion};
 use sea_orm::ActiveValue::Set;
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QuerySelect};
 
@@ -100,21 +98,10 @@ pub(super) fn draft(row: &OldRow) -> Result<DraftQuestion, String> {
         Some("hard") => Some(DraftDifficulty::Hard),
         _ => None,
     };
-    let texts: Vec<String> = options.iter().map(|option| option.text.clone()).collect();
-    let parsed = ParsedQuestion {
-        line: 0,
-        external_id: None,
-        name: None,
-        topic: None,
-        difficulty,
-        text_format: DraftTextFormat::Plain,
-        stem: row.text("question").unwrap_or_default().to_owned(),
-        answer: DraftAnswer::Single(options),
-        option_order: assumed_order(&texts, DraftTextFormat::Plain),
-        explanation: row.text("explanation").map(str::to_owned),
-        files: Vec::new(),
-        losses: Vec::new(),
-    };
+    let stem = row.text("question").unwrap_or_default().to_owned();
+    let mut parsed = ParsedQuestion::of_plain_text(stem, DraftAnswer::Single(options));
+    parsed.difficulty = difficulty;
+    parsed.explanation = row.text("explanation").map(str::to_owned);
     let defaults = Defaults { topic: TOPIC.to_owned(), difficulty: Difficulty::Medium };
     check(parsed, &defaults).map_err(|invalid| invalid.to_string())
 }
