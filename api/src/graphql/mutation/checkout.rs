@@ -55,15 +55,15 @@ impl CheckoutPayload {
         self.outcome.as_ref().ok()?.order.clone().map(Order::from)
     }
 
-    /// What the frontend needs to let the buyer pay. Null if there is nothing to pay at a provider now: the order is free,
-    /// paid or over, or support confirms its payment.
+    /// The values with which the frontend opens the payment form. Null if there is nothing to pay at a provider now: the
+    /// order is free, paid or over, or support confirms its payment.
     async fn payment(&self) -> Option<OrderPayment> {
         let checkout = self.outcome.as_ref().ok()?;
         let (order, parameters) = (checkout.order.as_ref()?, checkout.payment.clone()?);
         Some(OrderPayment::new(parameters, order.amount, &order.currency))
     }
 
-    /// The purchase that gave the first of the subjects, if the outcome is OWNED.
+    /// The purchase that gave the first of the subjects. Null unless the outcome is OWNED.
     async fn owned(&self) -> Option<Purchase> {
         self.outcome.as_ref().ok()?.owned.clone().map(Purchase::from)
     }
@@ -93,7 +93,7 @@ impl OrderPayload {
     }
 }
 
-/// What the provider's form gave to the frontend.
+/// The values that the provider's form gave to the frontend.
 #[derive(InputObject)]
 struct ConfirmPaymentInput {
     /// The id of the order.
@@ -152,7 +152,8 @@ impl CheckoutMutation {
     async fn confirm_payment(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "What the provider's form gave to the frontend.")] input: ConfirmPaymentInput,
+        #[graphql(desc = "The values that the provider's form gave to the frontend.")]
+        input: ConfirmPaymentInput,
     ) -> ApiResult<OrderPayload> {
         let viewer = ctx.require_viewer()?;
         let outcome = match OrderId::parse(&input.order_id) {

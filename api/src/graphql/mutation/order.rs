@@ -61,7 +61,7 @@ impl MarkOrderPaidPayload {
     }
 }
 
-/// What support decides about an order that needs attention.
+/// A decision of support about an order that needs attention.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "order::Resolution")]
 enum OrderResolution {

@@ -9,14 +9,14 @@ use super::{Money, money};
 use crate::graphql::scalar::DateTime;
 use jishu_service::order::ClientParameters;
 
-/// What a frontend needs to let the buyer pay an order.
+/// The values with which a frontend opens the payment form of the provider.
 pub(in crate::graphql) struct OrderPayment {
     parameters: ClientParameters,
     amount: i64,
     currency: String,
 }
 
-/// What a frontend needs to let the buyer pay an order.
+/// The values with which a frontend opens the payment form of the provider.
 #[Object]
 impl OrderPayment {
     /// The payment provider: RAZORPAY or STRIPE.

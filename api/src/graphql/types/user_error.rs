@@ -188,7 +188,7 @@ pub(in crate::graphql) enum ErrorCode {
     PaymentProviderUnavailable,
     /// The payment provider does not take the amount.
     PaymentProviderRefused,
-    /// What the provider's form returned does not prove a payment of this order.
+    /// The signature from the provider's form does not prove a payment of this order.
     PaymentNotVerified,
     /// Support confirms the payment of the order.
     PaymentManual,

@@ -203,7 +203,7 @@ async fn a_correction_that_cannot_be_changes_nothing(app: Arc<TestApp>) {
             &k(&choice),
             json!({ "correctValue": "1", "correctOptionIds": [] }),
             "QUESTION_KEY_INVALID",
-            "not both",
+            "only one of",
         ),
         (&k(&choice), json!({ "correctOptionIds": [option(0)] }), "QUESTION_KEY_UNCHANGED", "already"),
         (&k(&choice), json!({ "correctOptionIds": [] }), "QUESTION_KEY_INVALID", "exactly one"),
