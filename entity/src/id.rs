@@ -55,4 +55,6 @@ ids! {
     AccountLinkId,
     /// The id of a row of `outbox`.
     OutboxMessageId,
+    /// The id of a row of `guardian_consents`.
+    GuardianConsentId,
 }

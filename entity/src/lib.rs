@@ -13,6 +13,7 @@ pub mod cart_item;
 pub mod course;
 pub mod entitlement;
 pub mod extra_time;
+pub mod guardian_consent;
 pub mod id;
 pub mod mock_test_attempt;
 pub mod outbox_message;
@@ -40,7 +41,7 @@ pub mod topic_total;
 pub mod user;
 
 pub use id::{
-    AccountLinkId, AllowanceId, AuditEventId, CourseId, MockTestAttemptId, OutboxMessageId, PaperId,
-    PurchaseId, PurchaseRequestId, QuestionCorrectionId, QuestionId, QuestionVersionId, RefreshTokenId,
-    RefundId, SignInNetworkId, SubjectId, TestSessionId, TopicId, UserId,
+    AccountLinkId, AllowanceId, AuditEventId, CourseId, GuardianConsentId, MockTestAttemptId,
+    OutboxMessageId, PaperId, PurchaseId, PurchaseRequestId, QuestionCorrectionId, QuestionId,
+    QuestionVersionId, RefreshTokenId, RefundId, SignInNetworkId, SubjectId, TestSessionId, TopicId, UserId,
 };

@@ -17,6 +17,7 @@ mod m20261128_000007_sign_in;
 mod m20261128_000008_checks;
 mod m20261129_000009_shop;
 mod m20261129_000010_outbox;
+mod m20261129_000014_people_who_leave;
 mod portable;
 mod steps;
 
@@ -37,6 +38,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261128_000008_checks::Migration),
             Box::new(m20261129_000009_shop::Migration),
             Box::new(m20261129_000010_outbox::Migration),
+            Box::new(m20261129_000014_people_who_leave::Migration),
         ]
     }
 }

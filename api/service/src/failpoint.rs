@@ -42,6 +42,16 @@ pub const REFUND_BOUNDARIES: [&str; 7] = [
 pub const EXPIRY_BOUNDARIES: [&str; 4] =
     ["expiry.locked", "expiry.ended", "expiry.sittings-closed", "expiry.audited"];
 
+/// The boundaries between the statements that delete an account, in order.
+pub const DELETION_BOUNDARIES: [&str; 6] = [
+    "deletion.locked",
+    "deletion.sittings-closed",
+    "deletion.rows-erased",
+    "deletion.texts-erased",
+    "deletion.audited",
+    "deletion.committed",
+];
+
 /// Ends the process if `JISHU_ABORT_AT` names this boundary.
 #[cfg(feature = "failpoints")]
 pub(crate) fn boundary(name: &str) {

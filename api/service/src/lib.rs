@@ -17,6 +17,7 @@ pub mod cart_changes;
 pub mod catalog;
 pub mod catalogue_file;
 pub mod clock;
+pub mod data_export;
 pub mod database;
 pub mod demo;
 pub mod enrolment;
@@ -26,6 +27,7 @@ pub mod events;
 pub mod expiry;
 pub mod extra_time;
 pub mod failpoint;
+pub mod guardian;
 pub mod integrity;
 pub mod learner;
 pub mod limit;
@@ -64,6 +66,7 @@ use crate::outbox::Outbox;
 use account::{AccountRequests, DeactivatedAccounts};
 use catalog::Catalog;
 use events::Events;
+use guardian::ConsentRule;
 use paper::Papers;
 use session::SittingState;
 use tax::TaxPolicy;
@@ -105,6 +108,8 @@ pub struct Services {
     pub account_requests: Arc<AccountRequests>,
     /// Whether an account must verify its e-mail address before it can sign in.
     pub requires_verified_email: bool,
+    /// Who needs the consent of a guardian.
+    pub consent: ConsentRule,
     /// The tax of purchases.
     pub tax: Arc<TaxPolicy>,
 }

@@ -5,6 +5,7 @@ mod graphql;
 mod listen;
 mod live;
 mod mail;
+mod people;
 mod sittings;
 mod tax;
 mod time_zone;
@@ -23,6 +24,7 @@ pub use graphql::GraphqlConfig;
 pub use listen::ListenAddress;
 pub use live::LiveConfig;
 pub use mail::MailConfig;
+pub use people::PeopleConfig;
 pub use sittings::SittingsConfig;
 pub use tax::TaxConfig;
 pub use time_zone::TimeZoneConfig;
@@ -178,6 +180,9 @@ pub struct ServeConfig {
     /// Mail.
     #[command(flatten)]
     pub mail: MailConfig,
+    /// People.
+    #[command(flatten)]
+    pub people: PeopleConfig,
     /// Sittings.
     #[command(flatten)]
     pub sittings: SittingsConfig,

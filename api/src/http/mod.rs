@@ -4,6 +4,7 @@ mod access_log;
 mod admission;
 mod body_memory;
 mod client_address;
+mod data_export;
 mod graphiql;
 mod graphql;
 mod headers;
@@ -55,6 +56,7 @@ struct AppState {
     services: Services,
     permits: OperationPermits,
     subscriptions: SubscriptionPermits,
+    exports: data_export::ExportPermits,
     live: LiveConfig,
     has_access_log: bool,
 }
@@ -91,13 +93,18 @@ pub fn router(
 ) -> Router {
     let permits = OperationPermits::new(edge);
     let subscriptions = SubscriptionPermits::new(live.live_subscriptions_per_user);
+    let admission = Admission::new(edge, permits.clone(), shutdown);
     let graphql = get(graphql::get)
         .post(graphql::post)
         .fallback(graphql::method_not_allowed)
-        .layer(from_fn_with_state(Admission::new(edge, permits.clone(), shutdown), admit))
+        .layer(from_fn_with_state(admission.clone(), admit))
+        .layer(from_fn(headers::forbid_caching));
+    let export = get(data_export::get)
+        .layer(from_fn_with_state(admission, admit))
         .layer(from_fn(headers::forbid_caching));
     Router::new()
         .route("/graphql", graphql)
+        .route("/me/export", export)
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/.well-known/jwks.json", get(health::jwks))
@@ -108,6 +115,7 @@ pub fn router(
             services,
             permits,
             subscriptions,
+            exports: data_export::permits(),
             live,
             has_access_log: edge.access_log,
         })

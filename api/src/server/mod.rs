@@ -109,6 +109,7 @@ pub async fn services(
         outbox: Arc::new(Outbox::new(config.mail.timeout())),
         account_requests: Arc::new(AccountRequests::default()),
         requires_verified_email: config.mail.require_verified_email,
+        consent: config.people.consent(config.time_zone.time_zone),
         tax: Arc::new(config.tax.policy()),
     })
 }

@@ -40,7 +40,7 @@ pub async fn verify(services: &Services, token: &str) -> Result<user::Model, Err
     let Some((link, user)) = found else { return Err(VerifyRefusal::from(LinkInvalid).into()) };
     let notice = match link.purpose {
         LinkPurpose::ChangeEmail => Some(links::notice(services, MailKind::EmailChanged, &user.email)?),
-        LinkPurpose::VerifyEmail | LinkPurpose::ResetPassword => None,
+        _ => None,
     };
     let owner = user.id;
     let verification = Verification { link, user, notice, now: services.clock.now() };

@@ -11,10 +11,10 @@ use std::fmt;
 
 use jishu_entity::{
     account_link, allowance, audit_event, blueprint_part, cart_item, course, entitlement, extra_time,
-    mock_test_attempt, outbox_message, paper, paper_question, paper_revision, paper_score, purchase,
-    purchase_grant, purchase_request, purchase_request_owned, question, question_correction, question_option,
-    question_version, refresh_token, refund, refund_line, sign_in_network, subject, test_answer,
-    test_session, topic, topic_total, user,
+    guardian_consent, mock_test_attempt, outbox_message, paper, paper_question, paper_revision, paper_score,
+    purchase, purchase_grant, purchase_request, purchase_request_owned, question, question_correction,
+    question_option, question_version, refresh_token, refund, refund_line, sign_in_network, subject,
+    test_answer, test_session, topic, topic_total, user,
 };
 use sea_orm::{
     ColumnTrait, ColumnType, ConnectionTrait, DbBackend, DbErr, EntityTrait, IdenStatic, Iterable,
@@ -111,6 +111,7 @@ pub async fn examine(connection: &impl ConnectionTrait) -> Result<Vec<BadValue>,
         course,
         entitlement,
         extra_time,
+        guardian_consent,
         mock_test_attempt,
         outbox_message,
         paper,

@@ -32,6 +32,7 @@ use super::tax::TaxPolicy;
 use crate::database::WritePolicy;
 use crate::error::{Error, Refusal};
 use crate::failpoint;
+use crate::guardian::{ConsentRefusal, ConsentRule};
 
 /// A request to purchase.
 #[derive(Clone, Debug)]
@@ -86,6 +87,9 @@ pub enum PurchaseRefusal {
     /// The account is gone or deactivated.
     #[error("This account cannot purchase.")]
     BuyerNotActive,
+    /// The consent of a guardian is missing.
+    #[error(transparent)]
+    Consent(#[from] ConsentRefusal),
     /// The selection cannot be bought.
     #[error(transparent)]
     Selection(#[from] SelectionRefusal),
@@ -108,6 +112,8 @@ struct PurchaseCommand {
     key: String,
     /// Makes the purchase complimentary.
     grant: Option<grant::PurchaseGrant>,
+    /// Who needs the consent of a guardian. None if it is not needed for this purchase.
+    consent: Option<ConsentRule>,
     request_hash: RequestHash,
     tax: Arc<TaxPolicy>,
     papers: Arc<Papers>,
@@ -128,6 +134,7 @@ pub async fn purchase(
         buyer,
         key: request.idempotency_key.unwrap_or_else(Uuid::new_v4).to_string(),
         grant: None,
+        consent: Some(services.consent),
         request_hash: RequestHash::of(&request),
         request,
         tax: Arc::clone(&services.tax),

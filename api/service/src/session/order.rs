@@ -14,6 +14,15 @@ pub(crate) fn option_order(seed: i64, slot: i32, options: usize) -> Vec<usize> {
     positions
 }
 
+/// Returns the chosen options of a stored answer by their places in this order, from 1. Bit n of `chosen` is the option at
+/// the author's position n.
+#[must_use]
+pub(crate) fn shown_options(seed: i64, slot: i32, options: usize, chosen: i64) -> Vec<usize> {
+    let order = option_order(seed, slot, options);
+    let is_chosen = |position: usize| u32::try_from(position).is_ok_and(|bit| chosen >> bit.min(63) & 1 == 1);
+    order.into_iter().zip(1..).filter(|(position, _)| is_chosen(*position)).map(|(_, place)| place).collect()
+}
+
 /// Returns a pseudo-random rank of an option.
 fn random_rank(seed: i64, slot: i32, position: usize) -> [u8; 32] {
     let mut digest = Sha256::new();

@@ -5,8 +5,10 @@ mod account_links;
 mod allowance;
 mod authoring;
 mod cart;
+mod deletion;
 mod extra_time;
 mod grant_purchase;
+mod guardian;
 mod people;
 mod profile;
 mod purchase;
@@ -24,6 +26,9 @@ pub struct Mutation(
     account::AccountMutation,
     account_links::AccountLinksMutation,
     profile::ProfileMutation,
+    deletion::DeletionMutation,
+    deletion::StaffDeletionMutation,
+    guardian::GuardianMutation,
     cart::CartMutation,
     purchase::PurchaseMutation,
     refund::RefundMutation,

@@ -5,6 +5,7 @@ use jishu_entity::SubjectId;
 
 use super::{PurchaseQuote, StaleEditError};
 use crate::graphql::node::GlobalKey;
+use jishu_service::guardian::ConsentRefusal;
 use jishu_service::purchase::SelectionRefusal;
 
 /// The message about ids that name no subject.
@@ -64,6 +65,18 @@ pub(in crate::graphql) enum ErrorCode {
     SubjectNotInPurchase,
     /// The subject was refunded before.
     AlreadyRefunded,
+    /// The year of birth is missing. Give `birthYear`: to `register`, or to `updateProfile`.
+    BirthYearRequired,
+    /// The year of birth is in the future, or too long ago.
+    BirthYearInvalid,
+    /// The account has another year of birth, which only support can correct.
+    BirthYearFixed,
+    /// A parent or guardian must consent first. Ask one with `requestGuardianConsent`.
+    GuardianConsentRequired,
+    /// The account needs no consent of a guardian, or has it already.
+    GuardianConsentNotNeeded,
+    /// The guardian has revoked the consent. Only the same guardian can consent again.
+    GuardianConsentRevoked,
     /// The account was deleted or deactivated.
     AccountInactive,
     /// There is no such account.
@@ -340,6 +353,23 @@ impl UserError {
             SelectionRefusal::SubjectsNotFound(ids) => subjects(ErrorCode::SubjectNotFound, &ids),
             SelectionRefusal::SubjectsArchived(ids) => subjects(ErrorCode::SubjectArchived, &ids),
             SelectionRefusal::SubjectsOfAnotherCourse(ids) => subjects(ErrorCode::SubjectNotInCourse, &ids),
+        }
+    }
+}
+
+impl From<ConsentRefusal> for UserError {
+    fn from(refusal: ConsentRefusal) -> Self {
+        match refusal {
+            ConsentRefusal::BirthYearMissing => Self::field(
+                ErrorCode::BirthYearRequired,
+                format!("{refusal} Send it as `birthYear` to `updateProfile`, then try again."),
+                &[],
+            ),
+            ConsentRefusal::GuardianConsentRequired => Self::field(
+                ErrorCode::GuardianConsentRequired,
+                format!("{refusal} Ask one with `requestGuardianConsent`, then try again."),
+                &[],
+            ),
         }
     }
 }
