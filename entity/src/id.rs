@@ -57,4 +57,18 @@ ids! {
     OutboxMessageId,
     /// The id of a row of `guardian_consents`.
     GuardianConsentId,
+    /// The id of a row of `recovery_codes`.
+    RecoveryCodeId,
+    /// The id of a row of `sign_in_challenges`.
+    SignInChallengeId,
+    /// The id of a row of `oidc_identities`.
+    OidcIdentityId,
+    /// The id of a row of `oidc_logins`.
+    OidcLoginId,
+    /// The id of a row of `orders`.
+    OrderId,
+    /// The id of a row of `payment_events`.
+    PaymentEventId,
+    /// The id of a row of `payment_refunds`.
+    PaymentRefundId,
 }

@@ -11,6 +11,9 @@ pub enum OutboxChannel {
     /// A mail to a person.
     #[sea_orm(string_value = "mail")]
     Mail,
+    /// A call to a payment provider.
+    #[sea_orm(string_value = "payment")]
+    Payment,
 }
 
 /// The state of a message.

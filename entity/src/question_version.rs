@@ -17,6 +17,9 @@ pub enum QuestionKind {
     /// The learner enters a number.
     #[sea_orm(string_value = "numeric")]
     Numeric,
+    /// The learner enters a text.
+    #[sea_orm(string_value = "short_answer")]
+    ShortAnswer,
 }
 
 /// The difficulty of a question.
@@ -77,6 +80,13 @@ pub struct Model {
     pub numeric_value: Option<String>,
     /// The largest difference from the key at which an answer is still correct. Null if `numeric_value` is null.
     pub numeric_tolerance: Option<String>,
+    /// Whether a sitting shows the options in the author's order. Otherwise it shuffles them.
+    pub keeps_options: bool,
+    /// The options that keep their positions while the others are shuffled, as bits: bit n is the option at the author's
+    /// position n. 0 if `keeps_options` is true.
+    pub fixed_options: i64,
+    /// Whether capital and small letters of a short answer differ. False for other questions.
+    pub is_case_sensitive: bool,
     /// The SHA-256 hash of the content, in hexadecimal. An import of the same content creates no new version.
     pub content_hash: String,
     /// The time when the version was created.

@@ -32,6 +32,13 @@ pub struct Model {
     pub successor: Option<String>,
     /// Until this time, a second use of this token returns its successor.
     pub successor_until: Option<DateTimeUtc>,
+    /// The time when the family began. Null for a family that is older than this column.
+    pub session_began_at: Option<DateTimeUtc>,
+    /// The program to which the token was issued, such as `Firefox on Linux`. Only the latest token of a live family has
+    /// one.
+    pub program: Option<String>,
+    /// The network to which the token was issued, without its last part. Only the latest token of a live family has one.
+    pub network: Option<String>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

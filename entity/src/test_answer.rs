@@ -19,6 +19,8 @@ pub struct Model {
     pub chosen: i64,
     /// The answer to a numeric question, as an exact decimal number.
     pub numeric_value: Option<String>,
+    /// The answer to a short answer, as the learner typed it.
+    pub text: Option<String>,
     /// Whether the learner marked the question for review.
     pub flagged: bool,
     /// How long the question was shown, as the client reports it.

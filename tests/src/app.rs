@@ -271,8 +271,13 @@ impl TestApp {
             "sign_in_networks.seen_at <=",
             "INNER JOIN audit_events",
             "account_links.expires_at <=",
+            "refresh_tokens.revoked_at >",
+            "second_factors.sealed_by <>",
+            "sign_in_challenges.expires_at <=",
+            "oidc_logins.expires_at <=",
             "FROM outbox",
             "UPDATE outbox",
+            "orders.due_at <=",
         ];
         statements.retain(|sql| {
             let sql = sql.replace(['"', '`'], "");
@@ -295,6 +300,11 @@ impl TestApp {
             "users",
             "refresh_tokens",
             "sign_in_networks",
+            "second_factors",
+            "recovery_codes",
+            "sign_in_challenges",
+            "oidc_identities",
+            "oidc_logins",
             "cart_items",
             "purchases",
             "purchase_requests",
@@ -307,6 +317,10 @@ impl TestApp {
             "refund_lines",
             "purchase_grants",
             "allowances",
+            "orders",
+            "order_lines",
+            "payment_events",
+            "payment_refunds",
             "audit_events",
         ] {
             rows.push((table, self.number(&format!("SELECT COUNT(*) FROM {table}")).await));

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use jishu_entity::question_version::{Difficulty, QuestionKind, TextFormat};
-use jishu_entity::{SubjectId, TopicId, question, question_option, question_version, topic};
+use jishu_entity::{SubjectId, TopicId, accepted_text, question, question_option, question_version, topic};
 use jishu_service::clock::Clock;
 use sea_orm::ActiveValue::Set;
 use sea_orm::{ActiveModelTrait, ConnectionTrait, DatabaseConnection, EntityTrait};
@@ -12,12 +12,13 @@ use crate::{Client, PurchaseInput, TestApp};
 /// The names of the topics; question n is of topic n modulo 3.
 pub const TOPICS: [&str; 3] = ["Mechanics", "Optics", "Waves"];
 
-/// Returns the kind of question `number`. The three kinds alternate.
+/// Returns the kind of question `number`. The four kinds alternate.
 #[must_use]
 pub fn kind(number: i64) -> QuestionKind {
-    match number % 4 {
-        0 => QuestionKind::Numeric,
-        3 => QuestionKind::MultipleChoice,
+    match number % 8 {
+        0 | 4 => QuestionKind::Numeric,
+        3 | 7 => QuestionKind::MultipleChoice,
+        5 => QuestionKind::ShortAnswer,
         _ => QuestionKind::SingleChoice,
     }
 }
@@ -26,7 +27,7 @@ pub(crate) fn is_correct(number: i64, position: i64) -> bool {
     match kind(number) {
         QuestionKind::SingleChoice => position == number % 4,
         QuestionKind::MultipleChoice => position % 2 == 0,
-        QuestionKind::Numeric => false,
+        QuestionKind::Numeric | QuestionKind::ShortAnswer => false,
     }
 }
 
@@ -36,7 +37,11 @@ pub(crate) fn is_correct(number: i64, position: i64) -> bool {
 /// # Panics
 /// Panics if `value` is not a number.
 #[must_use]
-pub fn judged(number: i64, chosen: i64, value: Option<&str>) -> Option<bool> {
+pub fn judged(number: i64, chosen: i64, value: Option<&str>, text: Option<&str>) -> Option<bool> {
+    if kind(number) == QuestionKind::ShortAnswer {
+        let words: Vec<String> = text?.split_whitespace().map(str::to_lowercase).collect();
+        return Some(words == [TEXT.to_lowercase(), number.to_string()]);
+    }
     if kind(number) == QuestionKind::Numeric {
         let value: f64 = value?.parse().expect("a number");
         let key: f64 = format!("{number}{NUMBER}").parse().expect("a number");
@@ -54,6 +59,9 @@ pub const EXPLANATION: &str = "Because of secret";
 pub const NUMBER: &str = ".4142135";
 /// The tolerance of every numeric key. It occurs nowhere else either.
 pub const TOLERANCE: &str = "0.2718281";
+
+/// The beginning of every accepted text. It occurs nowhere else either.
+pub const TEXT: &str = "Zeugma";
 
 /// Gives a subject a bank of `questions` questions. A test asks all of them, takes an hour, and gives the marks +4, -1
 /// and 0.
@@ -112,8 +120,22 @@ async fn add_question(
         ..Default::default()
     };
     let version = version.insert(connection).await.expect("a version").id;
-    if is_number {
-        return;
+    match kind(number) {
+        QuestionKind::Numeric => return,
+        QuestionKind::ShortAnswer => {
+            let texts = [format!("{TEXT} {number}"), format!("{TEXT}*of question {number}")];
+            let texts = texts.into_iter().zip(0..).map(|(text, position)| accepted_text::ActiveModel {
+                version_id: Set(version),
+                position: Set(position),
+                text: Set(text),
+            });
+            accepted_text::Entity::insert_many(texts)
+                .exec_without_returning(connection)
+                .await
+                .expect("accepted texts");
+            return;
+        }
+        QuestionKind::SingleChoice | QuestionKind::MultipleChoice => {}
     }
     let options = (0_i32..4).map(|position| question_option::ActiveModel {
         version_id: Set(version),

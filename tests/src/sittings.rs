@@ -144,6 +144,7 @@ impl TestApp {
             slot: Set(slot),
             chosen: Set(1),
             numeric_value: Set(None),
+            text: Set(None),
             flagged: Set(false),
             time_spent_seconds: Set(None),
             sequence: Set(sequence),

@@ -91,6 +91,12 @@ async fn statements(connection: &DatabaseConnection) -> Vec<String> {
             statements.push(format!("INSERT INTO {table} (version, applied_at) VALUES {rows}"));
             continue;
         }
+        if table == "server_secrets" {
+            let rows = format!("SELECT CONCAT('(''', name, ''', ''', secret, ''')') FROM {table}");
+            let rows = texts(connection, &rows, 0).await.join(", ");
+            statements.push(format!("INSERT INTO {table} (name, secret) VALUES {rows}"));
+            continue;
+        }
         let is_empty = texts(connection, &format!("SELECT '' FROM {table} LIMIT 1"), 0).await.is_empty();
         assert!(is_empty, "a migration fills {table}, which the template does not copy");
     }

@@ -228,7 +228,7 @@ async fn responses() -> Result<Vec<(&'static str, String)>, Box<dyn Error>> {
     let mut responses = Vec::new();
     for (title, request) in requests() {
         let response = match engine.prepare(&request) {
-            Ok(operation) => serde_json::to_string(&engine.execute(operation, Data::default()).await)?,
+            Ok(operation) => String::from_utf8(engine.execute(operation, Data::default()).await.to_json())?,
             Err(rejection) => serde_json::to_string(&json!({ "errors": rejection.errors }))?,
         };
         responses.push((title, response));

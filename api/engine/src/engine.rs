@@ -15,9 +15,11 @@ use crate::document::{Document, size};
 use crate::limits::{DocumentLimits, Limit, LimitExceeded};
 use crate::options::EngineOptions;
 use crate::persisted::PersistedDocuments;
+use crate::plain::Fragments;
 use crate::plan::{Plan, PlanError, VariableState};
 use crate::rejection::{Rejection, with_code};
 use crate::request::GraphqlRequest;
+use crate::response::ExecutedResponse;
 use crate::schema_index::SchemaIndex;
 use crate::{error_path, variables};
 
@@ -60,6 +62,7 @@ pub struct Engine<E> {
     introspection: bool,
     scalars: CustomScalars,
     persisted: PersistedDocuments,
+    plain_fields: bool,
     documents: DocumentCache,
     plans: PlanCache,
 }
@@ -81,6 +84,7 @@ impl<E: Executor> Engine<E> {
             scalars,
             lists,
             page_sizes,
+            plain_fields,
         } = options;
         let schema = Schema::parse_and_validate(sdl, "schema.graphql")
             .map_err(|error| SchemaError(error.errors.to_string()))?;
@@ -91,6 +95,7 @@ impl<E: Executor> Engine<E> {
             introspection,
             scalars,
             persisted: PersistedDocuments::new(trusted, trusted_only, automatic_persisted_queries),
+            plain_fields,
             documents: cache::documents(),
             plans: cache::plans(),
         })
@@ -130,10 +135,11 @@ impl<E: Executor> Engine<E> {
     }
 
     /// Runs a query or a mutation. Resolvers find `data` in their context.
-    pub async fn execute(&self, operation: PreparedOperation, data: Data) -> Response {
+    pub async fn execute(&self, operation: PreparedOperation, data: Data) -> ExecutedResponse {
         let PreparedOperation { mut request, plan, .. } = operation;
-        request.data = data;
-        self.finish(&plan, self.executor.execute(request).await)
+        let fragments = Fragments::default();
+        request.data = self.with_fragments(data, &fragments);
+        self.finish(&plan, self.executor.execute(request).await, &fragments)
     }
 
     /// Runs a subscription, with a response for each event. A query or a mutation has one response.
@@ -141,12 +147,21 @@ impl<E: Executor> Engine<E> {
         self: &Arc<Self>,
         operation: PreparedOperation,
         data: Data,
-    ) -> BoxStream<'static, Response> {
+    ) -> BoxStream<'static, ExecutedResponse> {
         let PreparedOperation { mut request, plan, .. } = operation;
-        request.data = data;
+        let fragments = Fragments::default();
+        request.data = self.with_fragments(data, &fragments);
         let engine = Arc::clone(self);
         let responses = self.executor.execute_stream(request, None);
-        responses.map(move |response| engine.finish(&plan, response)).boxed()
+        responses.map(move |response| engine.finish(&plan, response, &fragments)).boxed()
+    }
+
+    /// Lets plain fields write into `fragments`, unless the options switch this off.
+    fn with_fragments(&self, mut data: Data, fragments: &Fragments) -> Data {
+        if self.plain_fields {
+            data.insert(fragments.clone());
+        }
+        data
     }
 
     /// Finds the document of a request, and parses and validates it if it is not in the cache.
@@ -194,7 +209,7 @@ impl<E: Executor> Engine<E> {
     }
 
     /// Completes the paths of errors, and leaves out those that exceed the limit.
-    fn finish(&self, plan: &Plan, mut response: Response) -> Response {
+    fn finish(&self, plan: &Plan, mut response: Response, fragments: &Fragments) -> ExecutedResponse {
         let (count, max_count) = (response.errors.len(), size(self.limits.errors));
         response.errors.truncate(max_count);
         error_path::complete(plan, &mut response.errors);
@@ -202,7 +217,7 @@ impl<E: Executor> Engine<E> {
             let message = format!("{} more errors were left out.", count - max_count);
             response.errors.push(with_code("LIMIT_EXCEEDED", ServerError::new(message, None)));
         }
-        response
+        ExecutedResponse::new(response, fragments.take())
     }
 
     #[cfg(test)]

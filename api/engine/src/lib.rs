@@ -9,6 +9,8 @@
 //! 4. `variables` coerces the variables to their types.
 //! 5. `plan` expands fragments and merges repeated fields. `cost` computes how many objects the response can have.
 //!
+//! During execution, `plain` writes objects as JSON at once, if their fields need nothing but the object.
+//!
 //! The results of steps 2, 3 and 5 are cached, so that a document that is sent again skips them. After execution,
 //! `error_path` completes the paths of errors.
 //!
@@ -28,13 +30,16 @@ mod engine;
 mod error_path;
 mod field_output;
 mod input_rules;
+mod json;
 mod limits;
 mod lists;
 mod options;
 mod persisted;
+mod plain;
 mod plan;
 mod rejection;
 mod request;
+mod response;
 mod schema_index;
 #[cfg(test)]
 mod tests;
@@ -45,10 +50,18 @@ pub use apollo_compiler::response::JsonMap;
 pub use custom_scalars::CustomScalars;
 pub use engine::{Engine, PreparedOperation, SchemaError};
 pub use field_output::FieldOutput;
-pub use graphql_engine_macros::{guarded_fields, page_arguments};
+pub use graphql_engine_macros::{PlainEnum, PlainObject, guarded_fields, page_arguments, plain_fields};
 pub use limits::DocumentLimits;
 pub use lists::{ListLength, ListLengths, PageSizes};
 pub use options::EngineOptions;
 pub use persisted::{ManifestError, TrustedDocuments};
+pub use plain::{FieldWriter, NotAtHand, ObjectSelection, Plain, PlainObject, PlainOutput};
+#[doc(hidden)]
+pub use plain::{write_enum, write_scalar};
 pub use rejection::Rejection;
 pub use request::GraphqlRequest;
+pub use response::ExecutedResponse;
+
+/// The selection set of a planned document.
+#[doc(hidden)]
+pub use async_graphql::parser::types::SelectionSet;

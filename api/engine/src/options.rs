@@ -25,6 +25,9 @@ pub struct EngineOptions {
     pub lists: ListLengths,
     /// The number of items in the pages of the schema.
     pub page_sizes: PageSizes,
+    /// Whether selections of plain fields are written at once. Switch it off if the schema has extensions of
+    /// async-graphql that look at each field, because they do not see plain fields.
+    pub plain_fields: bool,
 }
 
 impl Default for EngineOptions {
@@ -38,6 +41,7 @@ impl Default for EngineOptions {
             scalars: CustomScalars::default(),
             lists: &[],
             page_sizes: PageSizes::default(),
+            plain_fields: true,
         }
     }
 }

@@ -312,7 +312,9 @@ const saveAnswers = `# Saves answers of an open sitting.
 #
 # A question of kind NUMERIC takes
 #  numericValue: "2.5"
-# in place of optionIds.
+# in place of optionIds, and one of kind
+# SHORT_ANSWER takes
+#  text: "Newton"
 #
 # sequence is the number of this batch:
 # 1 for the first, then answerSequence
@@ -339,6 +341,7 @@ mutation SaveAnswers {
         answer {
           optionIds
           numericValue
+          text
           savedAt
         }
       }
@@ -390,9 +393,11 @@ mutation SubmitTest {
         answer {
           optionIds
           numericValue
+          text
         }
         correctOptionIds
         correctValue
+        correctTexts
         marks
         explanation
       }

@@ -27,11 +27,16 @@ query QuestionBank {
           topic
           difficulty
           stem
+          kind
           options {
             text
             correct
+            keepsPosition
           }
+          keepsOptionOrder
           correctValue
+          correctTexts
+          caseSensitive
         }
       }
     }

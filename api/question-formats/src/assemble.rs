@@ -2,10 +2,10 @@
 
 use crate::draft::{DraftAnswer, DraftTextFormat, OptionOrder};
 use crate::key::ParsedKey;
-use crate::markup::{self, UnifiedTexts};
+use crate::markup::UnifiedTexts;
 use crate::order;
-use crate::parsed::EmbeddedFile;
-use crate::visible::{has_dead_file, has_languages, is_blank};
+use crate::parsed::{EXPLANATION_PART, EmbeddedFile};
+use crate::visible::{has_languages, is_blank};
 
 const LANGUAGES_LOSS: &str = "Its texts have marks of several languages (multilang), but learners see all languages at \
                               once. Keep one language, or make a question of each.";
@@ -41,7 +41,7 @@ pub(crate) fn assemble(
     add_text_losses(&texts, losses);
     let option_order = match &key {
         ParsedKey::Choice { .. } => order::decide(stated, &texts.options, format, losses),
-        ParsedKey::Number { .. } => OptionOrder::default(),
+        ParsedKey::Number { .. } | ParsedKey::Text { .. } => OptionOrder::default(),
     };
     Assembled {
         text_format: format,
@@ -82,10 +82,11 @@ fn remove_position(order: Option<&mut OptionOrder>, files: &mut Vec<EmbeddedFile
     }
     // The part 0 is the stem.
     files.retain(|file| file.part != index + 1);
-    files.iter_mut().filter(|file| file.part > index + 1).for_each(|file| file.part -= 1);
+    let follows = |part: usize| part > index + 1 && part != EXPLANATION_PART;
+    files.iter_mut().filter(|file| follows(file.part)).for_each(|file| file.part -= 1);
 }
 
-/// Adds losses for pictures that learners cannot load, and for marks that only Moodle reads.
+/// Adds losses for marks that only Moodle reads.
 fn add_text_losses(texts: &UnifiedTexts, losses: &mut Vec<String>) {
     let all = || [&texts.stem].into_iter().chain(&texts.options).chain(&texts.explanation);
     let mut tell = |loss: &str| {
@@ -93,9 +94,6 @@ fn add_text_losses(texts: &UnifiedTexts, losses: &mut Vec<String>) {
             losses.push(loss.to_owned());
         }
     };
-    if all().any(|text| has_dead_file(text, texts.format)) {
-        tell(markup::FILES_LOSS);
-    }
     if all().any(|text| has_languages(text, texts.format)) {
         tell(LANGUAGES_LOSS);
     }
@@ -135,7 +133,14 @@ mod tests {
         };
         let correct = (0..options.len()).map(|index| correct.contains(&index)).collect();
         let key = ParsedKey::Choice { is_multiple: false, correct };
-        let file = |part| EmbeddedFile { part, name: String::new(), content: part.to_string() };
+        let file = |part: usize| EmbeddedFile {
+            part,
+            name: String::new(),
+            content: part.to_string(),
+            folder: String::new(),
+            bytes: None,
+            shown_below: None,
+        };
         let mut files: Vec<_> = (0..=options.len()).map(file).collect();
         let mut losses = Vec::new();
         let stated = Some(OptionOrder { shuffled: true, fixed: fixed.to_vec() });

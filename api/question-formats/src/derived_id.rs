@@ -20,8 +20,11 @@ pub fn is_derived_id(id: &str) -> bool {
 ///
 /// The key does not count: the same question with another key has the same id, so that an import can refuse it
 /// instead of storing it twice.
-#[must_use]
-pub fn derive_id(stem: &str, answer: &DraftAnswer, mut files: Vec<EmbeddedFile>) -> (String, IdOrigin) {
+pub(crate) fn derive_id(
+    stem: &str,
+    answer: &DraftAnswer,
+    mut files: Vec<EmbeddedFile>,
+) -> (String, IdOrigin) {
     let hash_texts = || {
         let mut hash = ContentHash::default();
         hash.add(stem);
@@ -35,7 +38,9 @@ pub fn derive_id(stem: &str, answer: &DraftAnswer, mut files: Vec<EmbeddedFile>)
     }
     let mut hash = hash_texts();
     hash.add("files");
-    files.sort_unstable();
+    files.sort_unstable_by(|one, other| {
+        (one.part, &one.name, &one.content).cmp(&(other.part, &other.name, &other.content))
+    });
     for file in &files {
         [&file.part.to_string(), &file.name, &file.content].into_iter().for_each(|part| hash.add(part));
     }

@@ -3,6 +3,7 @@
 use rust_decimal::Decimal;
 
 use crate::hash::ContentHash;
+use crate::picture::{Picture, with_picture_addresses};
 
 /// The difficulty of a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,15 +50,22 @@ pub enum DraftAnswer {
         /// The greatest distance from `value` at which an answer is still correct.
         tolerance: Decimal,
     },
+    /// The learner enters a text.
+    ShortAnswer {
+        /// The accepted texts, each of which gets full marks. `*` stands for any characters, and `\*` for an asterisk.
+        texts: Vec<String>,
+        /// Whether capital and small letters differ.
+        is_case_sensitive: bool,
+    },
 }
 
 impl DraftAnswer {
-    /// Returns the options, which are empty for a numeric question.
+    /// Returns the options, which are empty for a question without options.
     #[must_use]
     pub fn options(&self) -> &[DraftOption] {
         match self {
             Self::Single(options) | Self::Multiple(options) => options,
-            Self::Numeric { .. } => &[],
+            Self::Numeric { .. } | Self::ShortAnswer { .. } => &[],
         }
     }
 }
@@ -125,10 +133,12 @@ pub struct DraftQuestion {
     pub stem: String,
     /// The type of the question, with its options and its key.
     pub answer: DraftAnswer,
-    /// The order in which a sitting shows the options. It means nothing for a numeric question.
+    /// The order in which a sitting shows the options. It means nothing for a question without options.
     pub option_order: OptionOrder,
     /// The text that explains the key to learners.
     pub explanation: Option<String>,
+    /// The pictures that the texts show by their hashes. A writer puts them into the file.
+    pub pictures: Vec<Picture>,
 }
 
 /// The origin of the external id of a question.
@@ -145,6 +155,27 @@ pub enum IdOrigin {
 }
 
 impl DraftQuestion {
+    /// Returns the stem, the options and the explanation.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        let options = self.answer.options().iter().map(|option| option.text.as_str());
+        [self.stem.as_str()].into_iter().chain(options).chain(self.explanation.as_deref())
+    }
+
+    /// Returns the question with its pictures within its texts, as addresses that have their content.
+    pub(crate) fn with_pictures_inside(&self) -> Self {
+        let inside = |text: &str| {
+            let picture = |hash: &str| self.pictures.iter().find(|picture| picture.hash == hash);
+            with_picture_addresses(text, |hash| picture(hash).map(Picture::data_address)).into_owned()
+        };
+        let mut question = self.clone();
+        question.stem = inside(&self.stem);
+        question.explanation = self.explanation.as_deref().map(inside);
+        if let DraftAnswer::Single(options) | DraftAnswer::Multiple(options) = &mut question.answer {
+            options.iter_mut().for_each(|option| option.text = inside(&option.text));
+        }
+        question
+    }
+
     /// Returns the SHA-256 of the content in hexadecimal. The content is everything but the line and the id.
     #[must_use]
     pub fn content_hash(&self) -> String {
@@ -158,6 +189,7 @@ impl DraftQuestion {
             DraftAnswer::Single(_) => "single",
             DraftAnswer::Multiple(_) => "multiple",
             DraftAnswer::Numeric { .. } => "numeric",
+            DraftAnswer::ShortAnswer { .. } => "short answer",
         };
         let text_format = match self.text_format {
             DraftTextFormat::Plain => "plain",
@@ -171,6 +203,10 @@ impl DraftQuestion {
         if let DraftAnswer::Numeric { value, tolerance } = &self.answer {
             hash.add(&value.normalize().to_string());
             hash.add(&tolerance.normalize().to_string());
+        }
+        if let DraftAnswer::ShortAnswer { texts, is_case_sensitive } = &self.answer {
+            hash.add(if *is_case_sensitive { "case counts" } else { "case does not count" });
+            texts.iter().for_each(|text| hash.add(text));
         }
         for option in self.answer.options() {
             hash.add(&option.text);

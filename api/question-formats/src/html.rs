@@ -48,6 +48,15 @@ impl TagState {
 /// Returns the length of the tag that HTML begins with. Returns `None` if the tag does not end, or if another tag begins
 /// in it.
 pub(crate) fn tag_length(html: &str) -> Option<usize> {
+    length(html, true)
+}
+
+/// Returns the length of the tag that HTML begins with, as browsers read it: a value in quotes may have tags.
+pub(crate) fn tag_length_in_browsers(html: &str) -> Option<usize> {
+    length(html, false)
+}
+
+fn length(html: &str, stops_at_tags: bool) -> Option<usize> {
     let inside = html.strip_prefix('<')?;
     let name = inside.strip_prefix('/').unwrap_or(inside);
     if !name.starts_with(|char: char| char.is_ascii_alphabetic()) {
@@ -59,7 +68,7 @@ pub(crate) fn tag_length(html: &str) -> Option<usize> {
     for (at, byte) in html.bytes().enumerate().skip(start) {
         match (state, byte) {
             (TagState::Quoted(_), b'<')
-                if html.as_bytes().get(at + 1).is_some_and(|next| begins_tag(*next)) =>
+                if stops_at_tags && html.as_bytes().get(at + 1).is_some_and(|next| begins_tag(*next)) =>
             {
                 return None;
             }

@@ -16,10 +16,14 @@ pub(crate) enum ParsedKey {
         value: Decimal,
         tolerance: Decimal,
     },
+    Text {
+        texts: Vec<String>,
+        is_case_sensitive: bool,
+    },
 }
 
 impl ParsedKey {
-    /// Combines the key with the texts of the options. A number has no options.
+    /// Combines the key with the texts of the options. Numbers and texts have no options.
     pub(crate) fn with_options(self, texts: Vec<String>) -> DraftAnswer {
         match self {
             Self::Choice { is_multiple, correct } => {
@@ -28,6 +32,7 @@ impl ParsedKey {
                 if is_multiple { DraftAnswer::Multiple(options) } else { DraftAnswer::Single(options) }
             }
             Self::Number { value, tolerance } => DraftAnswer::Numeric { value, tolerance },
+            Self::Text { texts, is_case_sensitive } => DraftAnswer::ShortAnswer { texts, is_case_sensitive },
         }
     }
 }

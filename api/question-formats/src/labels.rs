@@ -26,7 +26,12 @@ pub(crate) fn difficulty(name: &str) -> Option<DraftDifficulty> {
 pub(crate) struct Tags {
     pub(crate) difficulty: Option<DraftDifficulty>,
     pub(crate) order: Option<OptionOrder>,
+    /// Whether capital and small letters differ in a short answer.
+    pub(crate) is_case_sensitive: bool,
 }
+
+/// The tag of short answers in which capital and small letters differ.
+pub(crate) const CASE_TAG: &str = "case:sensitive";
 
 /// Reads tags such as `difficulty:hard` and `options:kept`. Adds a loss for each other tag.
 pub(crate) fn read_tags<'a>(tags: impl IntoIterator<Item = &'a str>, losses: &mut Vec<String>) -> Tags {
@@ -35,7 +40,9 @@ pub(crate) fn read_tags<'a>(tags: impl IntoIterator<Item = &'a str>, losses: &mu
         let (key, value) = tag.trim().split_once(':').unwrap_or_default();
         let difficulty = difficulty(value).filter(|_| key.eq_ignore_ascii_case("difficulty"));
         let order = order(value).filter(|_| key.eq_ignore_ascii_case("options"));
-        if difficulty.is_none() && order.is_none() {
+        let is_of_case = tag.trim().eq_ignore_ascii_case(CASE_TAG);
+        read.is_case_sensitive |= is_of_case;
+        if difficulty.is_none() && order.is_none() && !is_of_case {
             losses.push(format!("The tag \"{}\" is left out: questions have no tags.", excerpt(tag)));
         }
         read.difficulty = difficulty.or(read.difficulty);
@@ -100,7 +107,11 @@ mod tests {
         let mut losses = Vec::new();
         let read = read_tags(["Difficulty: Hard", " options:fixed:BD ", "neet"], &mut losses);
         let fixed = OptionOrder { shuffled: true, fixed: vec![1, 3] };
-        assert_eq!(read, Tags { difficulty: Some(DraftDifficulty::Hard), order: Some(fixed) });
+        assert_eq!(
+            read,
+            Tags { difficulty: Some(DraftDifficulty::Hard), order: Some(fixed), is_case_sensitive: false }
+        );
+        assert!(read_tags([CASE_TAG], &mut Vec::new()).is_case_sensitive);
         assert!(losses.len() == 1 && losses[0].contains("neet"), "{losses:?}");
         for order in
             [OptionOrder::kept(), OptionOrder::default(), OptionOrder::shuffled_except(vec![25, 0], 26)]

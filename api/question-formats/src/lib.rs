@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod addresses;
 mod aiken;
 mod assemble;
 mod category;
@@ -12,6 +13,7 @@ mod format;
 mod gift;
 mod hash;
 mod html;
+mod keep;
 mod key;
 mod kind;
 mod labels;
@@ -21,8 +23,11 @@ pub mod number;
 mod order;
 mod package;
 mod parsed;
+mod picture;
 mod pointing;
 mod qti;
+mod short_answer;
+pub mod typed_text;
 mod visible;
 mod weights;
 mod writer;
@@ -34,16 +39,19 @@ mod xml_source;
 mod round_trip;
 
 pub use category::MAX_TOPIC_CHARS;
-pub use derived_id::{derive_id, is_derived_id};
+pub use derived_id::is_derived_id;
 pub use draft::{
     DraftAnswer, DraftDifficulty, DraftOption, DraftQuestion, DraftTextFormat, IdOrigin, OptionOrder,
 };
 pub use format::Format;
+pub use keep::{KeptText, KnownPictures, keep_pictures};
 pub use kind::{explain_unknown, is_package};
 pub use labels::excerpt;
 pub use package::read_package;
-pub use parsed::{
-    EmbeddedFile, MAX_REFUSED_LISTED, ParsedFile, ParsedQuestion, RefusedQuestion, UnreadableFile,
+pub use parsed::{MAX_REFUSED_LISTED, ParsedFile, ParsedQuestion, RefusedQuestion, UnreadableFile};
+pub use picture::{
+    MAX_PICTURE_BYTES, MAX_PICTURE_BYTES_PER_FILE, MAX_PICTURE_BYTES_PER_QUESTION, Picture, PictureKind,
+    hash_of_picture, picture_address, picture_hashes, with_picture_addresses,
 };
 pub use writer::{FileWriter, WriteLoss, WrittenFile, write};
 
@@ -52,6 +60,24 @@ pub use writer::{FileWriter, WriteLoss, WrittenFile, write};
 /// # Errors
 /// Returns [`UnreadableFile`] if the file as a whole is not a document of its format.
 pub fn read(format: Format, text: &str) -> Result<ParsedFile, UnreadableFile> {
+    read_with(format, text, &|_| None)
+}
+
+/// Reads a whole file as [`read`] does. A text may also show pictures that the application has stored already: `known`
+/// finds the hash of such a picture by its address.
+///
+/// # Errors
+/// Returns [`UnreadableFile`] if the file as a whole is not a document of its format.
+pub fn read_with(
+    format: Format,
+    text: &str,
+    known: &KnownPictures<'_>,
+) -> Result<ParsedFile, UnreadableFile> {
+    Ok(keep::Pictures::new(known).finish(read_texts(format, text)?))
+}
+
+/// Reads a whole file, but leaves its pictures where they are.
+pub(crate) fn read_texts(format: Format, text: &str) -> Result<ParsedFile, UnreadableFile> {
     // The reader of GIFT leaves out fences itself: they can also be around parts of the file.
     let without_fence = (format != Format::Gift).then(|| fence::without(text)).flatten();
     let text = without_fence.as_deref().unwrap_or(text);

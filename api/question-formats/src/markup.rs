@@ -6,9 +6,6 @@ use crate::{entities, html};
 
 /// The loss of comments.
 pub(crate) const COMMENTS_LOSS: &str = "Its comments are left out: learners could read them.";
-/// The loss of embedded files.
-pub(crate) const FILES_LOSS: &str =
-    "Its embedded files are left out: put them on a web server, and link to them with https://.";
 
 /// The sign for the place of the answer within a text.
 pub(crate) const BLANK: &str = "_____";

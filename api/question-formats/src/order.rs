@@ -44,8 +44,9 @@ pub(crate) fn decide(
     order
 }
 
-/// Returns the order of options that a reader assumes for a file that states none.
-pub(crate) fn assumed(options: &[String], format: DraftTextFormat) -> OptionOrder {
+/// Returns the order of options that a reader assumes for a source that states none: options that point at others, such as
+/// "all of the above", keep their order.
+pub(crate) fn assumed_order(options: &[String], format: DraftTextFormat) -> OptionOrder {
     match pointers(options, format).is_empty() {
         true => OptionOrder::default(),
         false => OptionOrder::kept(),

@@ -3,14 +3,18 @@
 //!
 //! Nothing is unpacked to disk. Limits on the number and the sizes of files keep an archive from filling the memory.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::{Cursor, Read};
+use std::sync::Arc;
 
 use roxmltree::Node;
 use zip::ZipArchive;
 
+use crate::addresses::references;
+use crate::keep::{self, KnownPictures, Pictures};
 use crate::labels::excerpt;
-use crate::parsed::{ParsedFile, ParsedQuestion, RefusedQuestion, UnreadableFile};
+use crate::parsed::{EmbeddedFile, ParsedFile, ParsedQuestion, RefusedQuestion, UnreadableFile};
+use crate::picture::{self, MAX_PICTURE_BYTES, NotKept, hash_of_picture};
 use crate::xml::{self, Xml};
 use crate::xml_source::prepare;
 use crate::{Format, qti};
@@ -40,12 +44,19 @@ const DOCUMENTS: [(&str, &str); 8] = [
     ("AndroidManifest.xml", "an app"),
 ];
 
+/// The hash of a file, and its bytes.
+type HashedFile = (String, Arc<[u8]>);
+
 /// A package, and the number of bytes that may still be read from it.
 struct Package<'a> {
     archive: ZipArchive<Cursor<&'a [u8]>>,
     /// The names of the files, with slashes between folders.
     names: Vec<String>,
+    /// The indexes of the files by their names in small letters.
+    by_name: HashMap<String, usize>,
     bytes_left: u64,
+    /// The files that were read for texts, with their hashes.
+    read: HashMap<usize, Result<HashedFile, NotKept>>,
 }
 
 /// Reads the items of a package in the order of its manifest, then those that the manifest does not name.
@@ -57,6 +68,8 @@ struct Package<'a> {
 /// Returns [`UnreadableFile`] if the archive is damaged, is too large, has a path that leads out of it, or has no items.
 pub fn read_package(bytes: &[u8]) -> Result<ParsedFile, UnreadableFile> {
     let mut package = Package::open(bytes)?;
+    let known: &KnownPictures<'_> = &|_| None;
+    let mut pictures = Pictures::new(known);
     let mut parsed = ParsedFile::default();
     let mut has_test = false;
     for index in package.order()? {
@@ -67,10 +80,10 @@ pub fn read_package(bytes: &[u8]) -> Result<ParsedFile, UnreadableFile> {
         match package.text(index)? {
             Ok(text) => match xml::root_name(&text) {
                 Some("assessmentItem" | "qti-assessment-item" | "question-bank") => {
-                    add(&mut parsed, &name, crate::read(Format::Qti, &text));
+                    add(&mut parsed, &name, package.read(Format::Qti, &name, &text, &mut pictures));
                 }
                 Some("quiz") if xml::detect(&text).is_some() => {
-                    add(&mut parsed, &name, crate::read(Format::MoodleXml, &text));
+                    add(&mut parsed, &name, package.read(Format::MoodleXml, &name, &text, &mut pictures));
                 }
                 Some("questestinterop") => {
                     let reason = qti::QTI_1_REASON.to_owned();
@@ -183,7 +196,85 @@ impl<'a> Package<'a> {
             }
             names.push(name);
         }
-        Ok(Self { archive, names, bytes_left: MAX_TOTAL_BYTES })
+        let by_name =
+            names.iter().enumerate().rev().map(|(index, name)| (name.to_lowercase(), index)).collect();
+        Ok(Self { archive, names, by_name, bytes_left: MAX_TOTAL_BYTES, read: HashMap::new() })
+    }
+
+    /// Reads the questions of a file, with the files that their texts show.
+    fn read(
+        &mut self,
+        format: Format,
+        name: &str,
+        text: &str,
+        pictures: &mut Pictures<'_>,
+    ) -> Result<ParsedFile, UnreadableFile> {
+        let mut parsed = crate::read_texts(format, text)?;
+        let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
+        for question in &mut parsed.questions {
+            let text_format = question.text_format;
+            let mut files = Vec::new();
+            for (part, text) in keep::parts(question) {
+                for address in references(text, text_format).into_iter().map(|reference| reference.address) {
+                    let Some(index) = self.find(folder, &address) else { continue };
+                    let (content, bytes) = match self.file(index) {
+                        Ok((hash, bytes)) => (hash, Ok(bytes)),
+                        Err(reason) => (String::new(), Err(reason)),
+                    };
+                    files.push(EmbeddedFile {
+                        part,
+                        name: address.trim_start_matches('/').to_owned(),
+                        content,
+                        folder: String::new(),
+                        bytes: Some(bytes),
+                        shown_below: None,
+                    });
+                }
+            }
+            question.files.extend(files);
+        }
+        Ok(pictures.finish(parsed))
+    }
+
+    /// Finds the file at a relative address in a file of this folder. No address leads out of the archive.
+    fn find(&self, folder: &str, address: &str) -> Option<usize> {
+        let address = address.split(['?', '#']).next().unwrap_or_default().trim();
+        let is_relative = !address.is_empty() && !address.starts_with('/') && !address.contains(':');
+        let path = String::from_utf8(picture::unescaped(address)).ok().filter(|_| is_relative)?;
+        let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
+        let path = path.replace('\\', "/");
+        for part in path.split('/') {
+            match part {
+                "" | "." => {}
+                ".." => drop(parts.pop()?),
+                part => parts.push(part),
+            }
+        }
+        self.by_name.get(&parts.join("/").to_lowercase()).copied()
+    }
+
+    /// Reads a file that a text shows. Returns its hash and its bytes.
+    fn file(&mut self, index: usize) -> Result<HashedFile, NotKept> {
+        if let Some(read) = self.read.get(&index) {
+            return read.clone();
+        }
+        let read = self.read_bytes(index).map(|bytes| (hash_of_picture(&bytes), Arc::from(bytes)));
+        self.read.insert(index, read.clone());
+        read
+    }
+
+    fn read_bytes(&mut self, index: usize) -> Result<Vec<u8>, NotKept> {
+        let most = u64::try_from(MAX_PICTURE_BYTES).unwrap_or(u64::MAX);
+        let file = self.archive.by_index(index).map_err(|_| NotKept::Damaged)?;
+        let mut bytes = Vec::new();
+        file.take(most + 1).read_to_end(&mut bytes).map_err(|_| NotKept::Damaged)?;
+        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        if length > most {
+            return Err(NotKept::TooLarge);
+        }
+        // The limit on the pictures of a file of questions is the same, and refuses the question.
+        self.bytes_left = self.bytes_left.saturating_sub(length);
+        Ok(bytes)
     }
 
     /// Returns the indexes of all files: first those of the manifest in its order, then the others.
@@ -250,30 +341,12 @@ fn hrefs(manifest: &str) -> Result<Vec<String>, UnreadableFile> {
         node.attribute(("http://www.w3.org/XML/1998/namespace", "base")).unwrap_or_default().to_owned()
     };
     let resources = xml.document.descendants().filter(|node| node.tag_name().name() == "resource");
+    let unescaped = |href: &str| String::from_utf8_lossy(&picture::unescaped(href)).into_owned();
     let href = |resource: Node<'_, '_>| {
         let above = resource.parent().map(base).unwrap_or_default();
-        Some(format!("{above}{}{}", base(resource), unescaped(resource.attribute("href")?)))
+        Some(format!("{above}{}{}", base(resource), unescaped(resource.attribute("href")?.trim())))
     };
     Ok(resources.filter_map(href).collect())
-}
-
-/// Replaces the escapes of an address: `%20` becomes a space.
-fn unescaped(href: &str) -> String {
-    let mut parts = href.trim().split('%');
-    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
-    for part in parts {
-        match part.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                bytes.extend_from_slice(&part.as_bytes()[2..]);
-            }
-            None => {
-                bytes.push(b'%');
-                bytes.extend_from_slice(part.as_bytes());
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]

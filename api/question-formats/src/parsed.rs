@@ -1,6 +1,11 @@
 //! The result of reading a file.
 
+use std::sync::Arc;
+
 use crate::draft::{DraftAnswer, DraftDifficulty, DraftTextFormat, OptionOrder};
+use crate::keep::add_derived_id;
+use crate::order::assumed_order;
+use crate::picture::{NotKept, Picture};
 
 /// The maximum number of refused questions that [`ParsedFile::refused`] lists. The others are only counted: a file
 /// that is read in the wrong format can be refused line by line.
@@ -16,6 +21,10 @@ pub struct ParsedQuestion {
     pub line: u32,
     /// The id of the question, if the file gives one.
     pub external_id: Option<String>,
+    /// An id that is derived from the content of the question, for a question without an id.
+    pub derived_id: String,
+    /// The id that earlier versions of this software derived. They ignored embedded files. `None` if it is the same id.
+    pub earlier_derived_id: Option<String>,
     /// The name of the question, if it differs from the id. Several questions can have the same name.
     pub name: Option<String>,
     /// The topic, if the file gives one.
@@ -33,21 +42,60 @@ pub struct ParsedQuestion {
     pub option_order: OptionOrder,
     /// The text that explains the key to learners.
     pub explanation: Option<String>,
-    /// The embedded files of the stem and the options. A draft cannot keep them, but they tell questions apart.
-    pub files: Vec<EmbeddedFile>,
+    /// The pictures that the texts show. A text names a picture by its hash: see `picture_hashes`.
+    pub pictures: Vec<Picture>,
+    /// The embedded files, until [`crate::read`] has kept their pictures.
+    pub(crate) files: Vec<EmbeddedFile>,
     /// Sentences for the author that say what a draft cannot keep, and what was read differently from the file.
     pub losses: Vec<String>,
 }
 
-/// A file that is embedded in a question, such as a picture. Files sort by their parts first.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct EmbeddedFile {
-    /// The part that shows the file: 0 for the stem, then the options from 1.
-    pub part: usize,
+impl ParsedQuestion {
+    /// Makes a question of plain texts that comes from no file, with a derived id. Its options keep their order if they
+    /// point at others.
+    #[must_use]
+    pub fn of_plain_text(stem: String, answer: DraftAnswer) -> Self {
+        let options: Vec<String> = answer.options().iter().map(|option| option.text.clone()).collect();
+        let mut question = Self {
+            line: 0,
+            external_id: None,
+            derived_id: String::new(),
+            earlier_derived_id: None,
+            name: None,
+            topic: None,
+            difficulty: None,
+            text_format: DraftTextFormat::Plain,
+            stem,
+            answer,
+            option_order: assumed_order(&options, DraftTextFormat::Plain),
+            explanation: None,
+            pictures: Vec::new(),
+            files: Vec::new(),
+            losses: Vec::new(),
+        };
+        add_derived_id(&mut question, &[]);
+        question
+    }
+}
+
+/// The part of a question that is its explanation.
+pub(crate) const EXPLANATION_PART: usize = usize::MAX;
+
+/// A file that is embedded in a question, such as a picture.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct EmbeddedFile {
+    /// The part that shows the file: 0 for the stem, then the options from 1, or [`EXPLANATION_PART`].
+    pub(crate) part: usize,
     /// The name by which the part refers to the file.
-    pub name: String,
-    /// The content as the question file encodes it, without white space.
-    pub content: String,
+    pub(crate) name: String,
+    /// The content as the question file encodes it, without white space. For a file of a package, its hash.
+    pub(crate) content: String,
+    /// The folder of the file in Moodle, such as `/`.
+    pub(crate) folder: String,
+    /// The content of a file of a package, or the reason why it cannot be read.
+    pub(crate) bytes: Option<Result<Arc<[u8]>, NotKept>>,
+    /// The name of a picture that is shown below the stem although no text has its address.
+    pub(crate) shown_below: Option<String>,
 }
 
 /// An entry of a file that is not a question that a draft can hold.

@@ -62,6 +62,16 @@ impl FileWriter {
         if is_new_topic {
             self.topic = Some(question.topic.clone());
         }
+        // Moodle XML has elements for files. In the other formats, a text can only have the content itself.
+        let inside = match self.format {
+            _ if question.pictures.is_empty() => None,
+            Format::Aiken => {
+                return vec!["This question is left out: Aiken cannot store its pictures.".to_owned()];
+            }
+            Format::Gift | Format::Qti => Some(question.with_pictures_inside()),
+            Format::MoodleXml => None,
+        };
+        let question = inside.as_ref().unwrap_or(question);
         match self.format {
             Format::Gift => gift::write(&mut self.text, question, is_new_topic),
             Format::Aiken => aiken::write(&mut self.text, question),

@@ -312,7 +312,7 @@ impl CardChanges {
         let next: Vec<_> = self.changed.iter().copied().take(most).collect();
         let ids = next.iter().filter_map(|change| match change {
             WatchedChange::Card(id) => Some(*id),
-            WatchedChange::Purchase(_) | WatchedChange::Answers(_) => None,
+            WatchedChange::Purchase(_) | WatchedChange::Answers(_) | WatchedChange::Order(_) => None,
         });
         let ids: Vec<_> = ids.collect();
         let cards = read_with_retries(|| by_ids(&self.services, self.owner, ids.iter().copied())).await?;

@@ -5,7 +5,7 @@ use std::fmt;
 
 use sea_orm::DbErr;
 
-use crate::auth::{PasswordError, RefreshTokenError, TokenError};
+use crate::auth::{OneTimePasswordError, PasswordError, RefreshTokenError, TokenError};
 
 /// The error of an operation: it was refused, or it failed.
 #[derive(Debug)]
@@ -68,6 +68,12 @@ impl From<PasswordError> for Fault {
 
 impl From<TokenError> for Fault {
     fn from(error: TokenError) -> Self {
+        Self::Inconsistent(error.to_string())
+    }
+}
+
+impl From<OneTimePasswordError> for Fault {
+    fn from(error: OneTimePasswordError) -> Self {
         Self::Inconsistent(error.to_string())
     }
 }

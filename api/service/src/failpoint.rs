@@ -52,6 +52,39 @@ pub const DELETION_BOUNDARIES: [&str; 6] = [
     "deletion.committed",
 ];
 
+/// The boundaries between the statements that switch a second factor on, in order.
+pub const SECOND_FACTOR_ON_BOUNDARIES: [&str; 3] =
+    ["second-factor.confirmed", "second-factor.codes-made", "second-factor.told"];
+
+/// The boundaries between the statements that complete a sign-in with a second factor, in order.
+pub const SECOND_FACTOR_LOGIN_BOUNDARIES: [&str; 3] =
+    ["second-factor.counted", "second-factor.proved", "second-factor.signed-in"];
+/// The boundaries between the statements that make, pay and grant an order, in order.
+pub const ORDER_BOUNDARIES: [&str; 13] = [
+    "checkout.locked",
+    "checkout.inserted",
+    "order.stored",
+    "order.made-at-provider",
+    "order.referenced",
+    "order.locked",
+    "order.fact-recorded",
+    "order.moved",
+    "order.audited",
+    "order.recorded",
+    "purchase.inserted",
+    "purchase.audited",
+    "order.granted",
+];
+
+/// The boundaries between the steps of a refund at the payment provider, in order.
+pub const ORDER_REFUND_BOUNDARIES: [&str; 5] = [
+    "order.refund-requested",
+    "refund.committed",
+    "order.refunds-listed",
+    "order.refund-sent",
+    "order.refund-settled",
+];
+
 /// Ends the process if `JISHU_ABORT_AT` names this boundary.
 #[cfg(feature = "failpoints")]
 pub(crate) fn boundary(name: &str) {

@@ -4,6 +4,7 @@
 //! async-graphql nor on axum, so no rule can know how it is reached.
 
 pub mod account;
+pub mod adopt;
 pub mod allowance;
 mod audit;
 pub mod audit_trail;
@@ -34,10 +35,13 @@ pub mod limit;
 pub mod mail;
 pub mod money;
 pub mod name;
+pub mod oidc;
+pub mod order;
 pub mod outbox;
 pub mod page;
 pub mod paper;
 pub mod people;
+pub mod picture;
 mod placeholder;
 pub mod pricing;
 pub mod progress;
@@ -63,11 +67,13 @@ use crate::database::Database;
 use crate::limit::ClientLimits;
 use crate::outbox::Outbox;
 
-use account::{AccountRequests, DeactivatedAccounts};
+use account::{AccountRequests, DeactivatedAccounts, EndedSessions};
 use catalog::Catalog;
 use events::Events;
 use guardian::ConsentRule;
+use oidc::OidcProvider;
 use paper::Papers;
+use picture::PictureAddresses;
 use session::SittingState;
 use tax::TaxPolicy;
 
@@ -92,6 +98,8 @@ pub struct Services {
     pub tokens: Arc<AccessTokens>,
     /// The accounts whose access tokens are refused.
     pub deactivated: Arc<DeactivatedAccounts>,
+    /// The sessions whose access tokens are refused.
+    pub ended_sessions: Arc<EndedSessions>,
     /// The budgets of clients.
     pub limits: Arc<ClientLimits>,
     /// Computes codes that only the nodes of this deployment can compute.
@@ -110,6 +118,16 @@ pub struct Services {
     pub requires_verified_email: bool,
     /// Who needs the consent of a guardian.
     pub consent: ConsentRule,
+    /// Whether staff must have a second factor to use their powers.
+    pub requires_staff_second_factor: bool,
+    /// The name of the platform in authenticator apps.
+    pub second_factor_name: Arc<str>,
+    /// The issuer with which people can sign in. None if the operator has not set one up.
+    pub oidc: Option<Arc<OidcProvider>>,
     /// The tax of purchases.
     pub tax: Arc<TaxPolicy>,
+    /// The way in which buyers pay. None if payments are outside of the server.
+    pub payments: Option<Arc<order::Payments>>,
+    /// Computes the addresses of pictures in questions.
+    pub pictures: Arc<PictureAddresses>,
 }

@@ -7,7 +7,11 @@ use std::cmp::Ordering;
 
 use jishu_entity::subject::GradingMethod;
 use jishu_entity::{TopicId, paper, subject};
+use question_formats::typed_text::TextPattern;
 use rust_decimal::{Decimal, RoundingStrategy};
+
+/// Maximum number of characters of a text that a learner types, and of a text that is accepted.
+pub const MAX_ANSWER_CHARS: usize = 500;
 
 /// The marks of one answer, in hundredths of a mark. NEET UG and JEE Main give +4, -1 and 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,22 +67,61 @@ pub enum AnswerKey {
         /// The largest allowed distance of an answer from the number, inclusive.
         tolerance: Decimal,
     },
+    /// One of several texts.
+    Texts(TextKey),
+}
+
+/// The accepted texts of a short answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TextKey {
+    texts: Vec<String>,
+    is_case_sensitive: bool,
+    patterns: Vec<TextPattern>,
+}
+
+impl TextKey {
+    /// Prepares accepted texts, in which `*` stands for any characters.
+    #[must_use]
+    pub fn new(texts: Vec<String>, is_case_sensitive: bool) -> Self {
+        let patterns = texts.iter().map(|text| TextPattern::new(text, is_case_sensitive)).collect();
+        Self { texts, is_case_sensitive, patterns }
+    }
+
+    /// Returns the accepted texts, in the author's order.
+    #[must_use]
+    pub fn texts(&self) -> &[String] {
+        &self.texts
+    }
+
+    /// Tells whether capital and small letters differ.
+    #[must_use]
+    pub fn is_case_sensitive(&self) -> bool {
+        self.is_case_sensitive
+    }
+
+    /// Tells whether a text that a learner typed is accepted.
+    #[must_use]
+    pub fn accepts(&self, typed: &str) -> bool {
+        self.patterns.iter().any(|pattern| pattern.accepts(typed))
+    }
 }
 
 /// A learner's answer to a question.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Response {
     /// The chosen options, as bits like those of [`AnswerKey::Options`].
     pub options: i64,
     /// The number that the learner gave.
     pub number: Option<Decimal>,
+    /// The text that the learner typed.
+    pub text: Option<String>,
 }
 
 impl Response {
     /// Tells whether the learner answered.
     #[must_use]
     pub fn is_given(&self) -> bool {
-        self.options != 0 || self.number.is_some()
+        self.options != 0 || self.number.is_some() || self.text.is_some()
     }
 }
 
@@ -106,6 +149,7 @@ pub fn judge(key: &AnswerKey, response: &Response) -> Verdict {
             // If the subtraction overflows, the numbers are too far apart.
             number.checked_sub(*value).is_some_and(|distance| distance.abs() <= *tolerance)
         }),
+        AnswerKey::Texts(key) => response.text.as_deref().is_some_and(|typed| key.accepts(typed)),
     };
     if is_correct { Verdict::Correct } else { Verdict::Wrong }
 }

@@ -44,6 +44,11 @@ pub fn account_deactivated(client: ClientAddress) {
     event!(info, "access token of a deactivated account refused", client, reason = "deactivated");
 }
 
+/// Logs that a genuine access token was refused because its session was ended.
+pub fn session_ended(client: ClientAddress) {
+    event!(info, "access token of an ended session refused", client, reason = "session ended");
+}
+
 /// Logs that a request, or one field of a request, was refused because a budget was spent.
 pub fn too_many_requests(client: ClientAddress, budget: &'static str, wait: RetryAfter) {
     event!(warn, "too many requests", client, budget, retry_after_seconds = wait.seconds());

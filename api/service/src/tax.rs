@@ -32,6 +32,12 @@ impl TaxRate {
         u16::try_from(basis_points).ok().map(|basis_points| Self { basis_points })
     }
 
+    /// Returns a rate that was stored in hundredths of a per cent.
+    #[must_use]
+    pub(crate) fn from_basis_points(basis_points: u16) -> Self {
+        Self { basis_points }
+    }
+
     /// Returns the rate in hundredths of a per cent.
     #[must_use]
     pub fn basis_points(self) -> i32 {

@@ -15,6 +15,7 @@ macro_rules! println {
     };
 }
 
+mod adopt;
 mod audit;
 mod backup;
 mod catalogue;
@@ -22,6 +23,7 @@ mod check;
 mod export;
 mod import;
 mod migrate;
+mod orders;
 mod outbox;
 mod question;
 mod repair;
@@ -39,6 +41,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::{DatabaseConfig, LogFormat, ServeConfig};
 use crate::telemetry;
+use jishu_service::adopt::refuse_unfinished;
 use jishu_service::database::{Database, DatabaseOptions};
 
 /// GraphQL backend for exam-prep platforms: catalogue, purchases, and numbered mock tests.
@@ -77,6 +80,9 @@ enum CliCommand {
     /// Repair a database of the old system: its unique keys, and cards that were made twice. Prints its plan;
     /// --apply carries it out, and --undo undoes the latest repair.
     Repair(repair::RepairArgs),
+    /// Adopt a database of the old system: fill an empty database from it. Only reads the old one. If the command is
+    /// interrupted, the same command goes on.
+    Adopt(Box<adopt::AdoptArgs>),
     /// Copy an SQLite database into a file, with its signing keys beside it. A server may run on the database. The
     /// copy is verified before it gets its name.
     Backup(backup::BackupArgs),
@@ -96,6 +102,8 @@ enum CliCommand {
     Audit(audit::AuditArgs),
     /// Print reports.
     Report(report::ReportArgs),
+    /// List orders, or show one with all that is known about its money.
+    Orders(orders::OrdersArgs),
     /// List the messages that wait to be delivered, such as mails, or deliver dead ones after all.
     Outbox(outbox::OutboxArgs),
     /// Print the GraphQL schema.
@@ -155,6 +163,7 @@ async fn with_current_database<T>(
         } else {
             serve::refuse_pending(database).await?;
         }
+        refuse_unfinished(database).await?;
         work(database).await
     })
     .await
@@ -173,6 +182,7 @@ impl Cli {
             Some(CliCommand::Migrate(args)) => migrate::run(args).await,
             Some(CliCommand::Check(args)) => check::run(args).await,
             Some(CliCommand::Repair(args)) => repair::run(args).await,
+            Some(CliCommand::Adopt(args)) => adopt::run(*args).await,
             Some(CliCommand::Backup(args)) => backup::back_up(args).await,
             Some(CliCommand::VerifyBackup(args)) => backup::verify(args).await,
             Some(CliCommand::Restore(args)) => backup::restore(args).await,
@@ -182,6 +192,7 @@ impl Cli {
             Some(CliCommand::Question(args)) => question::run(args).await,
             Some(CliCommand::Audit(args)) => audit::run(args).await,
             Some(CliCommand::Report(args)) => report::run(args).await,
+            Some(CliCommand::Orders(args)) => orders::run(args).await,
             Some(CliCommand::Outbox(args)) => outbox::run(args).await,
             Some(CliCommand::Schema) => {
                 print!("{}", crate::graphql::sdl());

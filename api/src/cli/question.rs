@@ -50,7 +50,7 @@ struct CorrectQuestionArgs {
     question: QuestionSelector,
 
     /// The letters of all correct options, in the order of the author, such as B or A,C.
-    #[arg(long, value_delimiter = ',', value_name = "LETTERS", required_unless_present = "value")]
+    #[arg(long, value_delimiter = ',', value_name = "LETTERS", required_unless_present_any = ["value", "text"])]
     key: Vec<char>,
 
     /// The correct number.
@@ -60,6 +60,14 @@ struct CorrectQuestionArgs {
     /// The largest distance from the number at which an answer is still correct. Unchanged if not given.
     #[arg(long, requires = "value")]
     tolerance: Option<Decimal>,
+
+    /// A correct text of a short answer. Give the flag once for each text. `*` stands for any characters.
+    #[arg(long, conflicts_with_all = ["key", "value"])]
+    text: Vec<String>,
+
+    /// Whether capital and small letters of a short answer differ. Unchanged if not given.
+    #[arg(long, requires = "text", value_name = "BOOL")]
+    case_sensitive: Option<bool>,
 
     /// The explanation of the key. Unchanged if not given.
     #[arg(long)]
@@ -103,6 +111,9 @@ pub(super) async fn run(args: QuestionArgs) -> CommandResult {
 async fn correct(args: CorrectQuestionArgs) -> CommandResult {
     let key = match args.value {
         Some(value) => NewKey::Number { value, tolerance: args.tolerance },
+        None if !args.text.is_empty() => {
+            NewKey::Texts { texts: args.text, is_case_sensitive: args.case_sensitive }
+        }
         None => {
             let position = |letter: &char| ('A'..='Z').zip(0..).find(|(other, _)| other == letter);
             let positions: Option<Vec<i32>> =

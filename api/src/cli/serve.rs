@@ -16,6 +16,7 @@ use super::CommandResult;
 use crate::config::{ListenAddress, ServeConfig};
 use crate::{http, server};
 use jishu_service::Services;
+use jishu_service::adopt::refuse_unfinished;
 use jishu_service::auth::Viewer;
 use jishu_service::clock::SystemClock;
 use jishu_service::database::Database;
@@ -95,6 +96,7 @@ async fn start(
     } else {
         refuse_pending(&database).await?;
     }
+    refuse_unfinished(&database).await?;
     if config.demo && !has_catalogue {
         demo::refuse_other_content(&database).await?;
     }

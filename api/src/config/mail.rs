@@ -89,7 +89,7 @@ fn sender(text: &str) -> Result<Mailbox, String> {
 }
 
 /// Reads the URL of the frontend, and returns it without a slash at its end.
-fn frontend(text: &str) -> Result<String, String> {
+pub(super) fn frontend(text: &str) -> Result<String, String> {
     let url = Url::parse(text).ok().filter(|url| {
         matches!(url.scheme(), "http" | "https") && url.query().is_none() && url.fragment().is_none()
     });

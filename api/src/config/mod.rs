@@ -5,7 +5,10 @@ mod graphql;
 mod listen;
 mod live;
 mod mail;
+mod oidc;
+mod payments;
 mod people;
+mod sign_in;
 mod sittings;
 mod tax;
 mod time_zone;
@@ -24,7 +27,10 @@ pub use graphql::GraphqlConfig;
 pub use listen::ListenAddress;
 pub use live::LiveConfig;
 pub use mail::MailConfig;
+pub use oidc::{OidcConfig, OidcConfigError};
+pub use payments::{PaymentConfig, PaymentConfigError, PaymentMode};
 pub use people::PeopleConfig;
+pub use sign_in::SignInConfig;
 pub use sittings::SittingsConfig;
 pub use tax::TaxConfig;
 pub use time_zone::TimeZoneConfig;
@@ -116,6 +122,12 @@ pub struct ServeConfig {
     #[arg(long, env = "JISHU_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
     pub listen: ListenAddress,
 
+    /// The URL at which clients reach this server, such as https://api.example.com. The addresses of pictures in questions
+    /// begin with it, so that pages of other origins can show them. Without it, they begin with /media/. Every node needs
+    /// the same.
+    #[arg(long, env = "JISHU_PUBLIC_URL", value_name = "URL", value_parser = mail::frontend)]
+    pub public_url: Option<String>,
+
     /// Add a demo catalogue with questions, and a learner and staff with known passwords. Print how to use them.
     #[arg(long, env = "JISHU_DEMO", value_parser = switch(false))]
     pub demo: bool,
@@ -183,12 +195,21 @@ pub struct ServeConfig {
     /// People.
     #[command(flatten)]
     pub people: PeopleConfig,
+    /// Second factors.
+    #[command(flatten)]
+    pub sign_in: SignInConfig,
+    /// Single sign-on.
+    #[command(flatten)]
+    pub oidc: OidcConfig,
     /// Sittings.
     #[command(flatten)]
     pub sittings: SittingsConfig,
     /// Taxes.
     #[command(flatten)]
     pub tax: TaxConfig,
+    /// Payments.
+    #[command(flatten)]
+    pub payments: PaymentConfig,
 }
 
 impl ServeConfig {

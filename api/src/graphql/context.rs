@@ -5,6 +5,7 @@ use async_graphql::Context;
 use super::Loaders;
 use super::error::{ApiError, ApiResult};
 use jishu_service::Services;
+use jishu_service::account::SignInClient;
 use jishu_service::auth::Viewer;
 use jishu_service::limit::ClientAddress;
 
@@ -18,6 +19,8 @@ pub(super) trait ContextExt {
     fn require_viewer(&self) -> ApiResult<Viewer>;
     /// Returns the network address of the client.
     fn client(&self) -> ApiResult<ClientAddress>;
+    /// Returns the client as a session records it.
+    fn sign_in_client(&self) -> ApiResult<SignInClient>;
 }
 
 impl ContextExt for Context<'_> {
@@ -39,5 +42,9 @@ impl ContextExt for Context<'_> {
 
     fn client(&self) -> ApiResult<ClientAddress> {
         self.data::<ClientAddress>().copied().map_err(|error| ApiError::internal(error.message))
+    }
+
+    fn sign_in_client(&self) -> ApiResult<SignInClient> {
+        self.data::<SignInClient>().copied().map_err(|error| ApiError::internal(error.message))
     }
 }

@@ -28,6 +28,8 @@ pub(super) enum ApiError {
     Unauthenticated,
     /// The viewer lacks the role for this. The message says which role it takes.
     Forbidden(&'static str),
+    /// Staff must have a second factor, and the viewer has none.
+    SecondFactorRequired,
     /// An argument that no correct client sends. The message says what to change.
     BadUserInput(String),
     /// The server is at its limit, or the database is not available.
@@ -141,6 +143,13 @@ impl From<ApiError> for async_graphql::Error {
                 None,
             ),
             ApiError::Forbidden(message) => (message.to_owned(), "FORBIDDEN", None),
+            ApiError::SecondFactorRequired => (
+                "Staff of this platform must have a second factor. Set one up with `beginTwoFactor` and \
+                 `confirmTwoFactor`."
+                    .to_owned(),
+                "SECOND_FACTOR_REQUIRED",
+                None,
+            ),
             ApiError::BadUserInput(message) => (message, "BAD_USER_INPUT", None),
             ApiError::Overloaded(message) => (message.to_owned(), "OVERLOADED", None),
             ApiError::TimedOut => (

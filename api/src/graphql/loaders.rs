@@ -7,16 +7,17 @@ use std::sync::Arc;
 
 use async_graphql::dataloader::{DataLoader, Loader};
 use jishu_entity::{
-    MockTestAttemptId, PurchaseId, QuestionId, SubjectId, TestSessionId, UserId, entitlement,
-    mock_test_attempt, purchase, purchase_grant, refund, refund_line, test_session, user,
+    MockTestAttemptId, OrderId, PurchaseId, QuestionId, SubjectId, TestSessionId, UserId, entitlement,
+    mock_test_attempt, order_line, payment_refund, purchase, purchase_grant, refund, refund_line,
+    test_session, user,
 };
 use rust_decimal::Decimal;
 
 use jishu_service::paper::{self, Outline, TestId};
 use jishu_service::question_bank::{self, AuthoredCorrection, AuthoredVersion};
 use jishu_service::{
-    Fault, Services, account, card, entitlement as entitlements, extra_time, purchase as purchases, ranking,
-    refund as refunds, session,
+    Fault, Services, account, card, entitlement as entitlements, extra_time, order as orders,
+    purchase as purchases, ranking, refund as refunds, session,
 };
 
 /// Declares [`Loaders`] and the type of each loader. A key includes its owner. A batch takes one statement for each
@@ -82,6 +83,12 @@ loaders! {
     /// Loads the refunded subjects of purchases.
     refund_lines: RefundLinesLoader(PurchaseId) -> Vec<refund_line::Model> =
         |services, owner, ids| grouped(refunds::lines_of_purchases(services, owner, ids).await?, |row| row.purchase_id);
+    /// Loads the subjects of orders. The owner of the key is the buyer, so that nobody reads those of another order.
+    order_lines: OrderLinesLoader(OrderId) -> Vec<order_line::Model> =
+        |services, _owner, ids| grouped(orders::lines(services, ids).await?, |row| row.order_id);
+    /// Loads the refunds of the payments of orders.
+    order_refunds: OrderRefundsLoader(OrderId) -> Vec<payment_refund::Model> =
+        |services, _owner, ids| grouped(orders::refunds(services, ids).await?, |row| row.order_id);
     /// Loads valid entitlements by subject.
     live_entitlement: LiveEntitlementLoader(SubjectId) -> entitlement::Model =
         |services, owner, subjects| keyed(entitlements::live(services, owner, subjects).await?, |row| row.subject_id);

@@ -5,12 +5,13 @@ use async_graphql::{ID, Interface};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jishu_entity::{
-    AuditEventId, CourseId, MockTestAttemptId, PurchaseId, QuestionId, RefundId, SubjectId, TestSessionId,
-    UserId,
+    AuditEventId, CourseId, MockTestAttemptId, OrderId, PurchaseId, QuestionId, RefundId, SubjectId,
+    TestSessionId, UserId,
 };
 
 use super::types::{
-    AuditEvent, AuthoredQuestion, Course, MockTestAttempt, Purchase, Refund, Subject, TestSession, User,
+    AuditEvent, AuthoredQuestion, Course, MockTestAttempt, Order, Purchase, Refund, Subject, TestSession,
+    User,
 };
 
 /// An object with an id that is unique among all objects.
@@ -24,6 +25,7 @@ pub(super) enum Node {
     User(User),
     Course(Course),
     Subject(Subject),
+    Order(Order),
     Purchase(Purchase),
     Refund(Refund),
     MockTestAttempt(MockTestAttempt),
@@ -81,6 +83,7 @@ global_ids! {
     User(UserId),
     Course(CourseId),
     Subject(SubjectId),
+    Order(OrderId),
     Purchase(PurchaseId),
     Refund(RefundId),
     MockTestAttempt(MockTestAttemptId),

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use async_graphql::{Context, ObjectType, OutputType, SimpleObject, TypeName};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use graphql_engine::{Plain, PlainObject, PlainOutput};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -18,7 +19,7 @@ pub(super) const DEFAULT_PAGE_SIZE: u32 = 50;
 pub(super) const MAX_PAGE_SIZE: u32 = 100;
 
 /// A type that can be the item of a list.
-pub(super) trait ListNode: OutputType {
+pub(super) trait ListNode: OutputType + PlainOutput + 'static {
     /// The name of the type: `X` in `XConnection` and `XEdge`.
     const NAME: &'static str;
 }
@@ -28,7 +29,7 @@ pub(super) trait ListNode: OutputType {
 #[graphql(name_type)]
 pub(super) struct Connection<Node: ListNode, Total: ObjectType> {
     /// The items of the page, each with its cursor.
-    edges: Vec<Edge<Node>>,
+    edges: Plain<Vec<Edge<Node>>>,
     /// The position of the page in the list.
     page_info: PageInfo,
     #[graphql(flatten)]
@@ -42,7 +43,7 @@ impl<Node: ListNode, Total: ObjectType> TypeName for Connection<Node, Total> {
 }
 
 /// The position of a page in its list, for reading the page before or after it.
-#[derive(SimpleObject)]
+#[derive(PlainObject, SimpleObject)]
 pub(super) struct PageInfo {
     /// Whether there are items before this page.
     has_previous_page: bool,
@@ -55,7 +56,7 @@ pub(super) struct PageInfo {
 }
 
 /// An item of a list, with its cursor.
-#[derive(SimpleObject)]
+#[derive(PlainObject, SimpleObject)]
 #[graphql(name_type)]
 pub(super) struct Edge<Node: ListNode> {
     /// The position of the item in the list, for `after` and `before`.
@@ -197,7 +198,7 @@ where
         start_cursor: edges.first().map(|edge| edge.cursor.clone()),
         end_cursor: edges.last().map(|edge| edge.cursor.clone()),
     };
-    Ok(Connection { edges, page_info, total })
+    Ok(Connection { edges: Plain(edges), page_info, total })
 }
 
 /// Cuts a page out of a list in memory that is sorted by a unique key.

@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, TypeDirective};
 use jishu_service::Error;
-use jishu_service::account::{Admin, Author, NotStaff, Support};
+use jishu_service::account::{Admin, Author, StaffRefusal, Support};
 
 use super::context::ContextExt;
 use super::error::{ApiError, ApiResult};
@@ -51,9 +51,10 @@ pub(super) async fn permission<P: Permission>(ctx: &Context<'_>) -> ApiResult<Op
     }
 }
 
-fn forbidden(error: Error<NotStaff>, refusal: &'static str) -> ApiError {
+fn forbidden(error: Error<StaffRefusal>, refusal: &'static str) -> ApiError {
     match error {
-        Error::Refused(NotStaff) => ApiError::Forbidden(refusal),
+        Error::Refused(StaffRefusal::NotStaff(_)) => ApiError::Forbidden(refusal),
+        Error::Refused(StaffRefusal::SecondFactorRequired) => ApiError::SecondFactorRequired,
         Error::Failed(fault) => fault.into(),
     }
 }

@@ -7,7 +7,8 @@ use std::collections::HashMap;
 use async_graphql::{Context, ID, InputObject, MergedObject, Object};
 use graphql_engine::{guarded_fields, page_arguments};
 use jishu_entity::{
-    AuditEventId, CourseId, MockTestAttemptId, PurchaseId, QuestionId, RefundId, TestSessionId, UserId, user,
+    AuditEventId, CourseId, MockTestAttemptId, OrderId, PurchaseId, QuestionId, RefundId, TestSessionId,
+    UserId, user,
 };
 
 use super::access::record_look;
@@ -16,11 +17,12 @@ use super::error::{ApiError, ApiResult, Nullable, refused_or};
 use super::node::{GlobalId, GlobalKey, Node};
 use super::pagination::PageArgs;
 use super::permission::{Permission, permission, requires_role};
-use super::staff::{AuditQuery, PeopleQuery, ReportQuery};
+use super::staff::{AuditQuery, OrderQuery, PeopleQuery, ReportQuery};
 use super::types::{
     AuditEvent, AuthoredQuestion, AuthoredQuestionConnection, Course, CourseConnection, Learner,
-    MockTestAttempt, Purchase, PurchaseQuote, PurchaseType, QuestionExport, QuestionFormat, Refund, Subject,
-    TestSession, User, UserError, course_page, question_page, user_errors, visible_refunds,
+    MockTestAttempt, Order, Purchase, PurchaseQuote, PurchaseType, QuestionExport, QuestionFormat, Refund,
+    Subject, TestSession, User, UserError, course_page, question_page, user_errors, visible_orders,
+    visible_refunds,
 };
 use catalogue::CatalogueQuery;
 use jishu_service::account::{Author, Support};
@@ -33,7 +35,7 @@ const MAX_NODES: usize = 100;
 
 /// The queries. They read data and change nothing, except that `learner` records its use.
 #[derive(Default, MergedObject)]
-pub struct Query(CoreQuery, CatalogueQuery, AuditQuery, ReportQuery, PeopleQuery);
+pub struct Query(CoreQuery, CatalogueQuery, AuditQuery, ReportQuery, PeopleQuery, OrderQuery);
 
 /// The queries of learners and authors, and those that need no account.
 #[derive(Default)]
@@ -236,6 +238,7 @@ pub(super) async fn nodes(ctx: &Context<'_>, ids: &[ID]) -> ApiResult<Vec<Option
     if !wanted.is_empty() {
         audit_events = AuditEvent::by_ids(ctx, permission(ctx).await?, wanted).await?;
     }
+    let orders = visible_orders(ctx, ids_of_type::<OrderId>(&parsed)).await?;
     let refunds = visible_refunds(ctx, ids_of_type::<RefundId>(&parsed)).await?;
     let users = users_of_staff(ctx, ids_of_type::<UserId>(&parsed)).await?;
     let catalog = services.catalog.snapshot();
@@ -248,6 +251,7 @@ pub(super) async fn nodes(ctx: &Context<'_>, ids: &[ID]) -> ApiResult<Vec<Option
             catalog.subject(id).cloned().map(|subject| Node::Subject(Subject::new(subject)))
         }
         GlobalId::Purchase(id) => purchases.get(&id).cloned().map(|row| Node::Purchase(Purchase::from(row))),
+        GlobalId::Order(id) => orders.get(&id).cloned().map(|row| Node::Order(Order::from(row))),
         GlobalId::Refund(id) => refunds.get(&id).cloned().map(|row| Node::Refund(Refund::from(row))),
         GlobalId::MockTestAttempt(id) => {
             cards.get(&id).cloned().map(|row| Node::MockTestAttempt(MockTestAttempt::from(row)))

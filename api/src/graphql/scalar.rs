@@ -60,6 +60,8 @@ impl ScalarType for Uuid {
     }
 }
 
+graphql_engine::plain_scalar!(DateTime, Decimal, Uuid);
+
 /// Converts hundredths of a mark or of a percentage, as the database stores them.
 pub(super) fn hundredths(value: Option<impl Into<i64>>) -> Option<Decimal> {
     value.map(Decimal::of_hundredths)

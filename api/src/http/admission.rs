@@ -143,6 +143,12 @@ fn overloaded() -> RequestRefusal {
     RequestRefusal::new(StatusCode::SERVICE_UNAVAILABLE, "OVERLOADED", message).retry_after(BUSY_RETRY_AFTER)
 }
 
+/// Refuses a request whose data could not be read from the database.
+pub(super) fn unavailable() -> RequestRefusal {
+    let message = "The server could not read this now. Try again in a few seconds.";
+    RequestRefusal::new(StatusCode::SERVICE_UNAVAILABLE, "OVERLOADED", message).retry_after(BUSY_RETRY_AFTER)
+}
+
 fn stopping() -> RequestRefusal {
     let message = "The server is stopping, so it did not read this request. Send the request again.";
     let refusal = RequestRefusal::new(StatusCode::SERVICE_UNAVAILABLE, "OVERLOADED", message);

@@ -10,8 +10,10 @@ mod graphql;
 mod headers;
 mod health;
 mod host;
+mod media;
 mod negotiation;
 mod origin;
+mod payment_webhooks;
 mod refusal;
 mod request_id;
 mod response;
@@ -23,7 +25,7 @@ use async_graphql::Data;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Extension, Router};
 use tower::ServiceBuilder;
 use tower::util::option_layer;
@@ -33,6 +35,7 @@ use tracing::Level;
 use crate::config::{EdgeConfig, LiveConfig};
 use crate::graphql::{JishuEngine, Loaders, RequestAccess};
 use jishu_service::Services;
+use jishu_service::account::SignInClient;
 use jishu_service::auth::Identity;
 use jishu_service::limit::SubscriptionPermits;
 
@@ -40,6 +43,7 @@ use admission::{Admission, OperationPermits, admit};
 use client_address::TrustedProxies;
 use graphql::Caller;
 use headers::SecurityHeaders;
+use payment_webhooks::WebhookPermits;
 
 pub use graphiql::is_self_hosted;
 pub use origin::AllowedOrigins;
@@ -58,6 +62,7 @@ struct AppState {
     subscriptions: SubscriptionPermits,
     exports: data_export::ExportPermits,
     live: LiveConfig,
+    webhooks: WebhookPermits,
     has_access_log: bool,
 }
 
@@ -76,6 +81,7 @@ impl AppState {
         data.insert(Loaders::new(&self.services));
         data.insert(RequestAccess::default());
         data.insert(caller.client);
+        data.insert(SignInClient { address: caller.client, program: caller.program });
         if let Some(viewer) = caller.viewer {
             data.insert(viewer);
         }
@@ -100,14 +106,16 @@ pub fn router(
         .layer(from_fn_with_state(admission.clone(), admit))
         .layer(from_fn(headers::forbid_caching));
     let export = get(data_export::get)
-        .layer(from_fn_with_state(admission, admit))
+        .layer(from_fn_with_state(admission.clone(), admit))
         .layer(from_fn(headers::forbid_caching));
     Router::new()
         .route("/graphql", graphql)
         .route("/me/export", export)
+        .route("/media/{key}", get(media::get).layer(from_fn_with_state(admission, admit)))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/.well-known/jwks.json", get(health::jwks))
+        .route("/webhooks/payments/{provider}", post(payment_webhooks::receive))
         .merge(graphiql::routes())
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .with_state(AppState {
@@ -117,6 +125,7 @@ pub fn router(
             subscriptions,
             exports: data_export::permits(),
             live,
+            webhooks: WebhookPermits::new(),
             has_access_log: edge.access_log,
         })
 }

@@ -1,10 +1,11 @@
 //! GraphQL responses: media types and status codes.
 //! <https://graphql.github.io/graphql-over-http/draft/#sec-Response>
 
-use async_graphql::{Response as GraphqlResponse, ServerError, Value};
+use async_graphql::{ServerError, Value};
 use async_graphql_axum::GraphQLResponse;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use graphql_engine::ExecutedResponse;
 use serde::Serialize;
 
 use super::negotiation;
@@ -62,9 +63,12 @@ impl MediaType {
     }
 
     /// Returns the HTTP response for an executed operation.
-    pub(super) fn executed(self, executed: GraphqlResponse) -> Response {
+    pub(super) fn executed(self, executed: ExecutedResponse) -> Response {
         let retry = retry_after_of(&executed);
-        let mut response = GraphQLResponse::from(executed).into_response();
+        let json = executed.to_json();
+        // async-graphql-axum sets the headers that resolvers asked for. The engine has written the body.
+        let mut response = GraphQLResponse::from(executed.without_data()).into_response();
+        *response.body_mut() = json.into();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, self.content_type());
         headers.insert(header::VARY, VARY);
@@ -106,13 +110,13 @@ pub(super) struct ErrorResponse<'e> {
 
 /// Returns when to retry an operation of which a resolver was refused for lack of a budget (`RATE_LIMITED`), in
 /// seconds. Also returns the HTTP status: 429 if the response has no data.
-fn retry_after_of(response: &GraphqlResponse) -> Option<(u64, StatusCode)> {
-    let waits = response.errors.iter().filter_map(|error| {
+fn retry_after_of(response: &ExecutedResponse) -> Option<(u64, StatusCode)> {
+    let waits = response.errors().iter().filter_map(|error| {
         match error.extensions.as_ref()?.get("retryAfterSeconds")? {
             Value::Number(seconds) => seconds.as_u64(),
             _ => None,
         }
     });
-    let has_data = response.data != Value::Null;
-    Some((waits.max()?, if has_data { StatusCode::OK } else { StatusCode::TOO_MANY_REQUESTS }))
+    let status = if response.has_no_data() { StatusCode::TOO_MANY_REQUESTS } else { StatusCode::OK };
+    Some((waits.max()?, status))
 }

@@ -17,13 +17,13 @@ use std::time::Duration;
 use axum::Router;
 use tokio::net::TcpListener;
 
-use crate::config::{EdgeConfig, ServeConfig};
+use crate::config::{EdgeConfig, OidcConfigError, PaymentConfigError, ServeConfig};
 use crate::graphql;
 use crate::http::{self, ShutdownSignal};
 use background_tasks::BackgroundTasks;
 use graphql_engine::EngineOptions;
 use jishu_entity::outbox_message::OutboxChannel;
-use jishu_service::account::{AccountRequests, DeactivatedAccounts};
+use jishu_service::account::{AccountRequests, DeactivatedAccounts, EndedSessions};
 use jishu_service::auth::{AccessTokens, KeyError, KeyRing, PasswordError, Passwords};
 use jishu_service::catalog::Catalog;
 use jishu_service::clock::Clock;
@@ -31,10 +31,12 @@ use jishu_service::database::Database;
 use jishu_service::events::Events;
 use jishu_service::limit::ClientLimits;
 use jishu_service::mail::{Mailer, SmtpError, TemplateError};
+use jishu_service::order::{self, RefundChannel};
 use jishu_service::outbox::{self, Channel, Outbox};
 use jishu_service::paper::Papers;
+use jishu_service::picture::PictureAddresses;
 use jishu_service::session::{self, SittingState};
-use jishu_service::{Services, account, expiry};
+use jishu_service::{Fault, Services, account, expiry};
 
 /// The file with the signing keys if the database is a server and `--signing-keys` is not given.
 const DEFAULT_KEY_FILE: &str = "jishu.keys.pem";
@@ -51,9 +53,20 @@ pub enum ServerStartError {
     /// The mail server cannot be used.
     #[error(transparent)]
     Smtp(#[from] SmtpError),
+    /// The issuer of OpenID Connect cannot be used.
+    #[error(transparent)]
+    Oidc(#[from] OidcConfigError),
     /// A template of a mail cannot be used.
     #[error(transparent)]
     Templates(#[from] TemplateError),
+    /// The payment provider cannot be used.
+    #[error(transparent)]
+    Payments(#[from] PaymentConfigError),
+    /// The secret of the addresses of pictures could not be read.
+    #[error(
+        "the secret of pictures cannot be read: {0}. Run `jishu check`, or restore the table server_secrets"
+    )]
+    Pictures(#[from] Fault),
     /// A database operation failed.
     #[error("a database operation failed at start: {0}")]
     Database(#[from] sea_orm::DbErr),
@@ -86,12 +99,14 @@ pub async fn services(
     let secrets = Arc::new(keys.secrets());
     let parallelism = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let passwords = Passwords::new(parallelism)?;
+    let pictures = PictureAddresses::load(database.reader(), config.public_url.as_deref()).await?;
     Ok(Services {
         catalog: Arc::new(Catalog::load(database.clone()).await?),
         events: Arc::new(Events::new(database.clone())),
         papers: Arc::new(Papers::new(database.clone())),
         sittings: Arc::new(SittingState::new(config.sittings.rules())),
         deactivated: Arc::new(DeactivatedAccounts::load(database.clone(), Arc::clone(&clock)).await?),
+        ended_sessions: Arc::new(EndedSessions::load(database.clone(), Arc::clone(&clock)).await?),
         database,
         clock,
         passwords: Arc::new(passwords),
@@ -110,7 +125,12 @@ pub async fn services(
         account_requests: Arc::new(AccountRequests::default()),
         requires_verified_email: config.mail.require_verified_email,
         consent: config.people.consent(config.time_zone.time_zone),
+        requires_staff_second_factor: config.sign_in.require_staff_second_factor,
+        second_factor_name: config.sign_in.second_factor_name.as_str().into(),
+        oidc: config.oidc.provider()?,
         tax: Arc::new(config.tax.policy()),
+        payments: config.payments.payments()?.map(Arc::new),
+        pictures: Arc::new(pictures),
     })
 }
 
@@ -166,6 +186,11 @@ pub async fn run(
         let deactivated = Arc::clone(&deactivated);
         async move { deactivated.keep_fresh().await }
     });
+    let ended_sessions = Arc::clone(&services.ended_sessions);
+    tasks.start("ended sessions", move || {
+        let ended_sessions = Arc::clone(&ended_sessions);
+        async move { ended_sessions.keep_fresh().await }
+    });
     let (closing_services, interval) = (services.clone(), config.sittings.closing_interval());
     tasks.start("closing", move || session::keep_closing(closing_services.clone(), interval));
     let expiry_services = services.clone();
@@ -174,6 +199,14 @@ pub async fn run(
     tasks.start("cleaning", move || account::keep_clean(cleaning_services.clone()));
     let requests_services = services.clone();
     tasks.start("requests about accounts", move || account::keep_answering(requests_services.clone()));
+    let mut channels = (*channels).clone();
+    if services.payments.is_some() {
+        let refunds: Arc<dyn Channel> = Arc::new(RefundChannel::new(services.clone()));
+        channels.insert(OutboxChannel::Payment, refunds);
+        let order_services = services.clone();
+        tasks.start("orders", move || order::keep_reconciling(order_services.clone()));
+    }
+    let channels = Arc::new(channels);
     let outbox_services = services.clone();
     tasks.start("outbox", move || outbox::keep_delivering(outbox_services.clone(), Arc::clone(&channels)));
     let routes = |shutdown| http::router(engine, services, &config.edge, config.live, shutdown);

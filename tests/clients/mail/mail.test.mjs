@@ -80,7 +80,7 @@ test("a mail goes over STARTTLS to a mail server that asks for a password", asyn
       ...["--mail-from", "Akademie für alle <no-reply@academy.example>", "--frontend-url", "https://academy.example"],
     ],
   });
-  await server.register("asha@example.com");
+  const { accessToken } = await server.register("asha@example.com");
   const mail = await waitFor(() => mails[0]);
   assert.deepEqual(mail.to, ["asha@example.com"]);
   assert.equal(mail.from, "no-reply@academy.example");
@@ -89,6 +89,7 @@ test("a mail goes over STARTTLS to a mail server that asks for a password", asyn
   const { verifyEmail } = await server.data(
     "mutation ($token: String!) { verifyEmail(token: $token) { user { emailVerified } userErrors { code } } }",
     { token },
+    accessToken,
   );
   assert.deepEqual(verifyEmail, { user: { emailVerified: true }, userErrors: [] });
 });

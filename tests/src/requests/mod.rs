@@ -9,6 +9,7 @@ mod pages;
 mod purchase;
 mod question_bank;
 mod refund;
+mod second_factor;
 mod sittings;
 
 pub use accounts::{LOGIN, REFRESH, REGISTER, Registration, SignedIn, Tokens, User};
@@ -18,6 +19,7 @@ pub use pages::{Card, CardsRequest, Edge, MOCK_TEST_ATTEMPTS, Page, PageInfo};
 pub use purchase::{Amount, Named, PURCHASE, Purchase, PurchaseInput, Purchased, Shown};
 pub use question_bank::{EXPORT, Export, ExportRequest, IMPORT, ImportRequest, Imported, Remark};
 pub use refund::{REFUND, RefundInput, RefundPayload};
+pub use second_factor::{Authenticator, COMPLETE_LOGIN};
 pub use sittings::{
     Choice, GivenAnswer, Question, SESSION, Session, SessionResult, SittingPayload, Tries, answer,
 };

@@ -10,8 +10,8 @@ use crate::bank::{is_correct, kind};
 
 /// The selection of all three mutations.
 pub const SESSION: &str = "session { id status attemptNumber startedAt expiresAt submittedAt answerSequence
-    questions { slot kind stem options { id text } answer { optionIds numericValue } flagged
-                correctOptionIds correctValue tolerance explanation marks }
+    questions { slot kind stem options { id text } answer { optionIds numericValue text } flagged
+                correctOptionIds correctValue tolerance correctTexts caseSensitive explanation marks }
     result { score maxScore percentage correct wrong unanswered timeTakenSeconds } }
   resumed superseded userErrors { __typename code message path ... on AnswersError { slots }
                                   ... on AttemptsExhaustedError { maxAttempts } }";
@@ -76,6 +76,10 @@ pub struct Question {
     pub correct_value: Option<String>,
     /// The tolerance of the key, where it may be shown.
     pub tolerance: Option<String>,
+    /// The accepted texts, where they may be shown.
+    pub correct_texts: Option<Vec<String>>,
+    /// Whether case counts in the accepted texts, where they may be shown.
+    pub case_sensitive: Option<bool>,
     /// The explanation of the key, where it may be shown.
     pub explanation: Option<String>,
     /// The marks for the answer, where they may be shown.
@@ -99,6 +103,8 @@ pub struct GivenAnswer {
     pub option_ids: Vec<String>,
     /// The number that was entered.
     pub numeric_value: Option<String>,
+    /// The text that was typed.
+    pub text: Option<String>,
 }
 
 /// The result of a sitting.
@@ -211,6 +217,11 @@ pub fn answer(question: &Question, tries: Tries) -> Value {
     if kind(number) == QuestionKind::Numeric {
         let value = if tries == Tries::Right { format!("{number}.5") } else { format!("-{number}") };
         return json!({ "slot": slot, "numericValue": value });
+    }
+    if kind(number) == QuestionKind::ShortAnswer {
+        // As nobody writes it, so that a response with the key is not taken for one with the answer.
+        let word = if tries == Tries::Right { " zEUGMA " } else { "zEUGM" };
+        return json!({ "slot": slot, "text": format!("{word} {number}") });
     }
     let position = |option: &Choice| {
         option

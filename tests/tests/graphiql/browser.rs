@@ -42,6 +42,16 @@ impl Browser {
             );
             return None;
         }
+        Self::start_for_any_page()
+    }
+
+    /// Starts chromedriver for pages that the server does not bundle. Returns `None` if there is no chromedriver.
+    pub(super) fn start_for_any_page() -> Option<Self> {
+        let required = env::var("JISHU_BROWSER_TESTS").is_ok_and(|value| value == "required");
+        if env::var("JISHU_BROWSER_TESTS").is_ok_and(|value| value == "off") {
+            eprintln!("skipped: JISHU_BROWSER_TESTS is off");
+            return None;
+        }
         match Self::spawn() {
             Ok(browser) => Some(browser),
             Err(error) if error.kind() == io::ErrorKind::NotFound && !required => {

@@ -1,8 +1,8 @@
 //! The kill harness. It kills the real server and the real database server again and again, during storms of
-//! purchases, of sittings and of refunds. Afterwards everything that was acknowledged must exist once and complete.
+//! purchases, of sittings, of refunds and of orders. Afterwards everything that was acknowledged must exist once and complete.
 //!
 //! - `KILL_SEED` repeats the choices of a run.
-//! - `KILL_SECONDS` sets how long the storm lasts on each database. Default 20, for sittings 6, for refunds 4.
+//! - `KILL_SECONDS` sets how long the storm lasts on each database. Default 20, for sittings 6, for refunds and orders 4.
 //! - `KILL_BUYERS` sets the number of buyers. Default 4000.
 //! - `KILL_FAULT_SECONDS` sets how long each storm with a planted fault lasts. Default 3, for sittings 1.
 //!
@@ -15,7 +15,9 @@
 mod deletions;
 mod fault;
 mod ledger;
+mod orders;
 mod refunds;
+mod second_factor;
 mod sittings;
 mod storm;
 mod world;
@@ -236,6 +238,45 @@ async fn deletions_aborted_at_every_boundary(backend: Backend) {
     deletions::abort(backend).await;
 }
 
+async fn second_factors_survive_aborts(backend: Backend) {
+    if !backend.is_selected() {
+        return;
+    }
+    let _turn = STORM_LOCK.lock().await;
+    let mut world = World::start(backend, &[]).await;
+    let boundaries = second_factor::abort_at_each_boundary(&mut world).await;
+    eprintln!("{backend:?}: second factors aborted at {boundaries} boundaries");
+}
+
+/// Sweeps the boundaries of orders and of their refunds, then runs a storm of orders at a fake provider: the money harness.
+async fn orders_survive_kills(backend: Backend) {
+    if !backend.is_selected() {
+        return;
+    }
+    let _turn = STORM_LOCK.lock().await;
+    let fake = std::sync::Arc::new(jishu_tests::payments::FakeRazorpay::start().await);
+    let mut world = World::start(backend, &[]).await;
+    orders::prepare(&mut world).await;
+    let boundaries = orders::abort(&mut world, &fake).await;
+    eprintln!("{backend:?}: orders aborted at {boundaries} boundaries");
+
+    let seed = seed();
+    let kills = Kills {
+        server: true,
+        database: backend != Backend::Sqlite,
+        max_pause_ms: MAX_PURCHASE_PAUSE_MS,
+        patience: MAX_RETRY_TIME,
+    };
+    let (made, server_kills, database_kills) =
+        orders::storm(&mut world, &fake, seed, seconds("KILL_SECONDS", 4), kills).await;
+    eprintln!(
+        "{backend:?}: KILL_SEED={seed}: {made} orders, {server_kills} kills of the server, {database_kills} of the database"
+    );
+    let wrong = orders::wrong(&world, &fake).await;
+    assert!(wrong.is_empty(), "{backend:?}: KILL_SEED={seed}: {wrong:#?}");
+    assert!(server_kills > 0 && made > 0, "something happened");
+}
+
 macro_rules! on_each_database {
     ($($name:ident),+) => {$(
         mod $name {
@@ -267,5 +308,7 @@ on_each_database!(
     sittings_killed_at_random,
     sittings_aborted_at_every_boundary,
     planted_faults_in_sittings_are_caught,
-    refunds_and_expiry_survive_kills
+    refunds_and_expiry_survive_kills,
+    second_factors_survive_aborts,
+    orders_survive_kills
 );

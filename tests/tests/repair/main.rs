@@ -1,7 +1,8 @@
-//! Tests of `jishu check` and `jishu repair` on databases of the old system.
+//! Tests of `jishu check`, `jishu repair` and `jishu adopt` on databases of the old system.
 
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test ends where it fails")]
 
+mod adopt;
 mod application;
 mod at_scale;
 mod command_line;

@@ -17,6 +17,7 @@ with_mail_server!(&[];
     a_link_works_once,
     links_that_do_not_work_change_nothing,
     a_new_password_needs_the_current_one,
+    the_click_alone_gives_a_stranger_nothing,
     an_address_that_was_taken_meanwhile_stays_with_its_account,
     a_new_address_needs_the_password,
     no_token_is_stored_in_the_clear,
@@ -33,10 +34,16 @@ mod required {
 
 const ASHA: &str = "asha@example.com";
 
+/// Uses a link with the password of [`register`].
 async fn verify(app: &TestApp, token: &str) -> Answer {
-    let document = "mutation ($token: String!) { verifyEmail(token: $token) {
+    verify_as(&app.anonymous(), token, Some("correct horse")).await
+}
+
+async fn verify_as(client: &Client, token: &str, password: Option<&str>) -> Answer {
+    let document =
+        "mutation ($token: String!, $password: String) { verifyEmail(token: $token, password: $password) {
         user { email emailVerified } userErrors { code path } } }";
-    app.anonymous().run_with(document, json!({ "token": token })).await
+    client.run_with(document, json!({ "token": token, "password": password })).await
 }
 
 async fn request_reset(app: &TestApp, email: &str) -> Answer {
@@ -74,7 +81,8 @@ async fn a_learner_verifies_resets_and_moves(app: Arc<TestApp>, mail: Arc<MailSe
     let phone = app.with_token(registered.access_token());
     let viewer = phone.run("{ viewer { emailVerified } }").await;
     assert_eq!(*viewer.at("/viewer/emailVerified"), json!(false));
-    let verified = verify(&app, mail.newest(ASHA, VERIFY).await.token()).await;
+    // Whoever is signed in to the account needs no password.
+    let verified = verify_as(&phone, mail.newest(ASHA, VERIFY).await.token(), None).await;
     assert_eq!(*verified.at("/verifyEmail/user"), json!({ "email": ASHA, "emailVerified": true }));
 
     request_reset(&app, " Asha@Example.com").await;
@@ -92,7 +100,13 @@ async fn a_learner_verifies_resets_and_moves(app: Arc<TestApp>, mail: Arc<MailSe
     let still = json!({ "name": "Asha Rao", "email": ASHA, "emailVerified": true });
     assert_eq!(*updated.at("/updateProfile/user"), still, "{:#}", updated.body);
     mail.newest(ASHA, CHANGE_REQUESTED).await;
-    let moved = verify(&app, mail.newest("rao@example.com", CHANGE).await.token()).await;
+    let link = mail.newest("rao@example.com", CHANGE).await.token().to_owned();
+    // Whoever has the new address, and nothing else, does not get the account.
+    for (password, refusal) in [(None, "PASSWORD_REQUIRED"), (Some("wrong horse"), "INVALID_CREDENTIALS")] {
+        let refused = verify_as(&app.anonymous(), &link, password).await;
+        assert_eq!(code(&refused, "verifyEmail"), refusal);
+    }
+    let moved = verify_as(&app.anonymous(), &link, Some("another horse")).await;
     assert_eq!(*moved.at("/verifyEmail/user"), json!({ "email": "rao@example.com", "emailVerified": true }));
     mail.newest(ASHA, CHANGED).await;
     assert!(!app.anonymous().login("rao@example.com", "another horse").await.is_refused());
@@ -128,7 +142,7 @@ async fn a_link_works_once(app: Arc<TestApp>, mail: Arc<MailServer>) {
     assert!(!app.anonymous().login(ASHA, winners[0].1).await.is_refused());
     let token = mail.newest(ASHA, VERIFY).await.token().to_owned();
     // The link for a new password has verified the address.
-    let verified = verify(&app, &token).await;
+    let verified = verify_as(&app.anonymous(), &token, Some(winners[0].1)).await;
     assert_eq!(*verified.at("/verifyEmail/userErrors"), json!([]));
     assert_eq!(code(&verify(&app, &token).await, "verifyEmail"), "LINK_INVALID");
 }
@@ -186,6 +200,33 @@ async fn a_new_password_needs_the_current_one(app: Arc<TestApp>, mail: Arc<MailS
     assert!(app.anonymous().refresh(registered.refresh_token()).await.is_refused());
     assert!(!app.anonymous().login(ASHA, "another horse").await.is_refused());
     mail.newest(ASHA, PASSWORD_CHANGED).await;
+}
+
+async fn the_click_alone_gives_a_stranger_nothing(app: Arc<TestApp>, mail: Arc<MailServer>) {
+    // A stranger registers with the address of Asha, who then opens the link.
+    let stranger = register(&app, ASHA).await;
+    let link = mail.newest(ASHA, VERIFY).await.token().to_owned();
+    let binod = app.with_token(register(&app, "binod@example.com").await.access_token());
+    let before = state(&app).await;
+    for (client, password, refusal) in [
+        (app.anonymous(), None, "PASSWORD_REQUIRED"),
+        (binod, None, "PASSWORD_REQUIRED"),
+        (app.anonymous(), Some("the password of asha"), "INVALID_CREDENTIALS"),
+    ] {
+        let refused = verify_as(&client, &link, password).await;
+        assert_eq!(code(&refused, "verifyEmail"), refusal);
+    }
+    assert_eq!(state(&app).await, before);
+    // She chooses a password instead. Nothing of the stranger survives.
+    request_reset(&app, ASHA).await;
+    let answer = reset(&app, mail.newest(ASHA, RESET).await.token(), "the password of asha").await;
+    assert_eq!(*answer.at("/resetPassword/user/emailVerified"), json!(true));
+    assert_eq!(app.anonymous().refresh(stranger.refresh_token()).await.refusal(), "REFRESH_TOKEN_INVALID");
+    assert_eq!(app.anonymous().login(ASHA, "correct horse").await.refusal(), "INVALID_CREDENTIALS");
+    let (code, message) =
+        app.with_token(stranger.access_token()).fail("{ viewer { name } }", Value::Null).await;
+    assert_eq!(code, "UNAUTHENTICATED");
+    assert!(message.contains("session"), "{message}");
 }
 
 async fn an_address_that_was_taken_meanwhile_stays_with_its_account(
@@ -249,8 +290,12 @@ async fn nobody_signs_in_before_verifying(app: Arc<TestApp>, mail: Arc<MailServe
     let token = mail.newest(ASHA, VERIFY).await.token().to_owned();
     let sessions = "SELECT COUNT(*) FROM refresh_tokens";
     assert_eq!(app.number(sessions).await, 0);
-    assert_eq!(app.anonymous().login(ASHA, "wrong horse").await.refusal(), "INVALID_CREDENTIALS");
-    assert_eq!(app.anonymous().login(ASHA, "correct horse").await.refusal(), "EMAIL_NOT_VERIFIED");
+    // A stranger who registers with an address does not learn whether it had an account: nor by a sign-in afterwards.
+    let wrong = app.anonymous().login(ASHA, "wrong horse").await;
+    let right = app.anonymous().login(ASHA, "correct horse").await;
+    let unknown = app.anonymous().login("nobody@example.com", "correct horse").await;
+    assert_eq!(right.refusal(), "INVALID_CREDENTIALS");
+    assert_eq!([&wrong, &right], [&unknown, &unknown]);
     wait_until("another link", async || mail.mails_to(ASHA).len() == 2).await;
     assert_eq!(app.number(sessions).await, 0);
     verify(&app, &token).await;

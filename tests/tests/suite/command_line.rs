@@ -289,6 +289,17 @@ fn questions_are_imported_and_exported() {
         assert_eq!(String::from_utf8_lossy(&set.stdout).trim(), told, "{set:?}");
     }
 
+    // A short answer, and options that point at others.
+    let two = "// [id:t]\nWhich river? {=Kaveri}\n\n// [id:p]\nWho wrote it? {=Both B and C ~Asha ~Ravi}\n";
+    std::fs::write(folder.path().join("bank.gift"), two).unwrap();
+    let told = String::from_utf8(import(&[]).stdout).unwrap();
+    assert!(told.contains("2 new") && told.contains("keep their order in each sitting"), "{told}");
+    let texts = ["--text", "Kaveri", "--text", "Cauvery", "--case-sensitive", "true", "--reason", "So."];
+    let corrected = question("correct", "t", &texts);
+    assert!(String::from_utf8_lossy(&corrected.stdout).contains("corrected"), "{corrected:?}");
+    let refused = question("correct", "t", &["--value", "1", "--reason", "So."]);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("answered with a text"), "{refused:?}");
+
     // The name of the file determines the format, even if a question looks like another format. Some options apply only to
     // files that name their questions.
     let named = "::q1:: Fill in.\nANSWER: A, B ___ {~yes =no}\n";

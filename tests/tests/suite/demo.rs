@@ -59,7 +59,8 @@ async fn adding_the_demo_again_changes_nothing(app: Arc<TestApp>) {
 async fn a_catalogue_without_questions_gets_them(app: Arc<TestApp>) {
     demo::seed(&app.services).await.unwrap();
     let all = app.number("SELECT COUNT(*) FROM questions").await;
-    for table in ["question_options", "question_versions", "questions", "topics"] {
+    for table in ["question_version_pictures", "question_options", "question_versions", "questions", "topics"]
+    {
         app.execute(&format!("DELETE FROM {table}")).await;
     }
     // These are the settings that the demo had before it had questions. Somebody has also changed the marks of one subject.

@@ -46,7 +46,7 @@ async fn without(app: &TestApp, table: &str, check: &str) {
     app.execute(&text).await;
 }
 
-const WORDS: [(&str, &str, &str); 12] = [
+const WORDS: [(&str, &str, &str); 13] = [
     ("users", "role", "learner"),
     ("users", "status", "active"),
     ("subjects", "grading_method", "highest"),
@@ -54,6 +54,7 @@ const WORDS: [(&str, &str, &str); 12] = [
     ("blueprint_parts", "difficulty", "easy"),
     ("question_versions", "difficulty", "easy"),
     ("question_versions", "kind", "multiple_choice"),
+    ("question_versions", "kind", "short_answer"),
     ("question_versions", "text_format", "plain"),
     ("purchases", "purchase_type", "single_subject"),
     ("purchases", "status", "active"),

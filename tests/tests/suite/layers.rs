@@ -29,6 +29,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
 /// The folders of `jishu-service` with the rules. The folders below them must not use these.
 const RULES: &[&str] = &[
     "crate::account",
+    "crate::adopt",
     "crate::card",
     "crate::cart",
     "crate::catalog",

@@ -124,8 +124,8 @@ async fn a_look_is_recorded_once_in_a_request(app: Arc<TestApp>) {
 
 /// Selects everything of a sitting that could show an answer or the key.
 const SITTING: &str = "fragment S on TestSession { id status answerSequence result { score byTopic { correct } }
-    questions { slot stem options { id } answer { optionIds numericValue savedAt } flagged timeSpentSeconds correctOptionIds
-      correctValue tolerance explanation marks verdict topic difficulty }
+    questions { slot stem options { id } answer { optionIds numericValue text savedAt } flagged timeSpentSeconds correctOptionIds
+      correctValue tolerance correctTexts caseSensitive explanation marks verdict topic difficulty }
     mockTestAttempt { latestScore bestScore firstScore grade } }";
 
 /// All ways from an account to a sitting.
@@ -160,6 +160,7 @@ async fn an_open_sitting_shows_no_answers_and_no_key_to_staff(app: Arc<TestApp>)
                     "timeSpentSeconds",
                     "correctOptionIds",
                     "correctValue",
+                    "correctTexts",
                     "tolerance",
                     "explanation",
                     "marks",

@@ -1,6 +1,7 @@
 //! The attribute macros of `graphql-engine`, which re-exports them.
 
 mod guard;
+mod plain;
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
@@ -66,6 +67,48 @@ pub fn guarded_fields(
     let directive = syn::parse::<syn::Path>(directive);
     let expanded = directive.and_then(|directive| guard::expand(&directive, syn::parse(item)?));
     expanded.unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// Declares the plain fields of an object: those that take only `&self` and do not wait. A [`Plain`] value writes them at
+/// once.
+///
+/// Put it above `#[Object]`, and below the other macros of this crate. Mark a field with `#[resolved]` if async-graphql
+/// shall always resolve it. Mark a field that takes a context with `#[at_hand(method)]` if the object often has its value
+/// already: the method takes `&self` and returns an option of a reference. If it returns None, async-graphql resolves the
+/// field.
+///
+/// ```ignore
+/// #[plain_fields]
+/// #[Object]
+/// impl Book {
+///     /// Its title.
+///     async fn title(&self) -> &str {
+///         &self.title
+///     }
+/// }
+/// ```
+///
+/// The types of plain fields implement `PlainOutput`.
+#[proc_macro_attribute]
+pub fn plain_fields(
+    _options: proc_macro::TokenStream,
+    item: proc_macro::TokenStream,
+) -> proc_macro::TokenStream {
+    let expanded = syn::parse(item).and_then(plain::expand_impl);
+    expanded.unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// Declares that all fields of a `SimpleObject` are plain, except those that are marked with `#[resolved]`.
+#[proc_macro_derive(PlainObject, attributes(graphql, resolved))]
+pub fn plain_object(item: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    let expanded = syn::parse(item).and_then(|input| plain::expand_derive(&input));
+    expanded.unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// Lets plain fields return an enum that derives `Enum` of async-graphql.
+#[proc_macro_derive(PlainEnum)]
+pub fn plain_enum(item: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    syn::parse(item).map_or_else(syn::Error::into_compile_error, |input| plain::expand_enum(&input)).into()
 }
 
 /// The page sizes that the descriptions name.

@@ -163,6 +163,8 @@ impl<'t> Block<'t> {
         Ok(ParsedQuestion {
             line: u32::try_from(self.filled[0] + 1).unwrap_or(u32::MAX),
             external_id: None,
+            derived_id: String::new(),
+            earlier_derived_id: None,
             name: None,
             topic: notes.topic,
             difficulty: notes.difficulty,
@@ -171,6 +173,7 @@ impl<'t> Block<'t> {
             answer: DraftAnswer::Single(options.iter().enumerate().map(option).collect()),
             option_order,
             explanation: notes.explanation,
+            pictures: Vec::new(),
             files: Vec::new(),
             losses,
         })

@@ -29,7 +29,7 @@ pub(crate) fn write(out: &mut String, question: &DraftQuestion) -> Vec<String> {
         text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
     };
     let texts: Vec<String> = options.iter().map(|option| on_a_line(&option.text)).collect();
-    if question.option_order != order::assumed(&texts, DraftTextFormat::Plain) {
+    if question.option_order != order::assumed_order(&texts, DraftTextFormat::Plain) {
         lost.push("the order of its options");
     }
     if texts.iter().collect::<HashSet<_>>().len() < options.len() {

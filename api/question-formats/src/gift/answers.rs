@@ -4,9 +4,10 @@ use crate::draft::DraftTextFormat;
 use crate::{number, weights};
 use rust_decimal::Decimal;
 
-use super::text::{find, formatted};
+use super::text::{declared, find, formatted, unescape};
 use crate::key::ParsedKey;
 use crate::markup::FormattedText;
+use crate::short_answer::{self, ListedText};
 
 /// The answers of a question.
 pub(super) struct Answers {
@@ -25,15 +26,26 @@ struct ListedAnswer<'a> {
     feedback: Option<&'a str>,
 }
 
-/// Reads the text between the braces without the general feedback. `stem_format` is the format that the stem declares.
+/// What is known of a question before its answers are read.
+pub(super) struct Surroundings {
+    /// The format that the stem declares.
+    pub(super) stem_format: Option<DraftTextFormat>,
+    /// Whether the braces stand apart from the text before them, so that they are not part of a formula or of code.
+    pub(super) stands_apart: bool,
+    /// Whether capital and small letters differ in a short answer.
+    pub(super) is_case_sensitive: bool,
+}
+
+/// Reads the text between the braces without the general feedback.
 pub(super) fn read(
     text: &str,
-    stem_format: Option<DraftTextFormat>,
+    surroundings: &Surroundings,
     losses: &mut Vec<String>,
 ) -> Result<Answers, String> {
+    let stem_format = surroundings.stem_format;
     let text = text.trim();
     if text.is_empty() {
-        return Err("It is an essay, which cannot be stored. Give it options or a number.".to_owned());
+        return Err("It is an essay, which cannot be stored. Give it options, a text or a number.".to_owned());
     }
     if let Some(numeric) = text.strip_prefix('#') {
         let key = read_numeric(numeric, losses)?;
@@ -46,12 +58,28 @@ pub(super) fn read(
         return Ok(Answers { key, options: options.to_vec() });
     }
     if find(text, "~").is_none() {
-        return Err(match (find(text, "="), find(text, "->")) {
-            (Some(_), Some(_)) => "It is a matching question, which cannot be stored. Ask for one pair in each question.",
-            (Some(_), None) => "It is a short answer, which cannot be stored. Give it options, or a number such as {#5:0.1}.",
-            _ => "Its answers begin with neither = nor ~ nor #. Mark the correct one with = and the others with ~.",
-        }
-        .to_owned());
+        let key = match (find(text, "="), find(text, "->")) {
+            (Some(_), Some(_)) => {
+                return Err(
+                    "It is a matching question, which cannot be stored. Ask for one pair in each question."
+                        .to_owned(),
+                );
+            }
+            (Some(_), None) => read_texts(&split(text)?, surroundings, losses)?,
+            // Like Moodle, a single text needs no sign.
+            _ if surroundings.stands_apart && is_single_text(text) => {
+                let only = ListedAnswer { sign: b'=', weight: None, text, feedback: None };
+                read_texts(&[only], surroundings, losses)?
+            }
+            _ => {
+                return Err(
+                    "Its answers begin with neither = nor ~ nor #. Mark the correct one with = and the \
+                            others with ~."
+                        .to_owned(),
+                );
+            }
+        };
+        return Ok(Answers { key, options: Vec::new() });
     }
     let answers = split(text)?;
     let is_multiple = answers.iter().all(|answer| answer.sign == b'~');
@@ -63,6 +91,28 @@ pub(super) fn read(
     add_feedback_loss(&answers, losses);
     let options = answers.iter().map(|answer| formatted(answer.text, stem_format)).collect();
     Ok(Answers { key: ParsedKey::Choice { is_multiple, correct: key.correct }, options })
+}
+
+/// Reads the accepted texts of a short answer. They are plain texts, whatever the format of the stem.
+fn read_texts(
+    answers: &[ListedAnswer<'_>],
+    surroundings: &Surroundings,
+    losses: &mut Vec<String>,
+) -> Result<ParsedKey, String> {
+    add_feedback_loss(answers, losses);
+    let listed: Vec<ListedText> = answers
+        .iter()
+        .map(|answer| ListedText {
+            text: unescape(declared(answer.text, None).0.trim()),
+            percent: answer.weight.unwrap_or(100.0),
+        })
+        .collect();
+    short_answer::key(&listed, surroundings.is_case_sensitive, losses)
+}
+
+/// Returns whether text without a sign is an accepted text, and not code or a forgotten formula.
+fn is_single_text(text: &str) -> bool {
+    text.chars().any(char::is_alphanumeric) && !text.contains(['\n', ';', '#']) && find(text, "->").is_none()
 }
 
 /// Reads `T`, `TRUE`, `F` or `FALSE`, with or without feedback.

@@ -21,7 +21,7 @@ use crate::labels::{excerpt, read_identity, read_tags};
 use crate::markup::{BLANK, COMMENTS_LOSS, QuestionTexts};
 use crate::parsed::{ParsedFile, ParsedQuestion};
 use crate::visible::visible_text;
-use answers::Answers;
+use answers::{Answers, Surroundings};
 use blocks::{Blocks, GiftBlock};
 use text::{declared, find, find_brace, formatted, unescape};
 
@@ -131,19 +131,28 @@ fn question(block: &blocks::QuestionBlock, title: &mut Option<String>) -> Result
         Some(at) => (&inside[..at], Some(&inside[at + 4..])),
         None => (inside, None),
     };
-    let Answers { key, options } = answers::read(inside, stem_format, &mut losses)?;
+    let mut tag_losses = Vec::new();
+    let tags = read_tags(block.tags.iter().map(String::as_str), &mut tag_losses);
+    let surroundings = Surroundings {
+        stem_format,
+        stands_apart: rest[..open].is_empty() || rest[..open].ends_with(char::is_whitespace),
+        is_case_sensitive: tags.is_case_sensitive,
+    };
+    let Answers { key, options } = answers::read(inside, &surroundings, &mut losses)?;
     let texts = QuestionTexts {
         stem: formatted(&stem, None),
         options,
         explanation: explanation.map(|explanation| formatted(explanation, stem_format)),
     };
     let texts = texts.unify(&mut losses);
-    let tags = read_tags(block.tags.iter().map(String::as_str), &mut losses);
+    losses.append(&mut tag_losses);
     let whole = assemble(key, texts, tags.order, &mut Vec::new(), &mut losses);
     let (external_id, name) = read_identity(block.id.as_deref(), title.as_deref());
     Ok(ParsedQuestion {
         line: block.line,
         external_id,
+        derived_id: String::new(),
+        earlier_derived_id: None,
         name,
         topic: None,
         difficulty: tags.difficulty,
@@ -152,6 +161,7 @@ fn question(block: &blocks::QuestionBlock, title: &mut Option<String>) -> Result
         answer: whole.answer,
         option_order: whole.option_order,
         explanation: whole.explanation,
+        pictures: Vec::new(),
         files: Vec::new(),
         losses,
     })

@@ -127,12 +127,14 @@ fn unsupported_questions_are_refused_with_the_reason() {
     for (text, named) in [
         ("Match. {=a -> 1 =b -> 2 =c -> 3}", "matching"),
         ("Write. {}", "essay"),
-        ("Two plus two? {=four =4}", "short answer"),
         ("Read this first.", "description"),
         ("::title", "title does not end"),
         ("Open {=a ~b", "do not end"),
         ("Odd {x =a ~b}", "before its first answer"),
-        ("Odd {x}", "neither"),
+        ("Odd {x;}", "neither"),
+        ("Odd\\frac{x}", "neither"),
+        ("Two plus two? {=%50%four}", "None of its texts"),
+        ("Say it. {=*}", "every text"),
         ("How many? {#many}", "not a number"),
         ("How many? {#}", "not a number"),
         ("How many? {#1:2:3}", "not a number"),
@@ -232,7 +234,6 @@ fn answers_in_the_middle_of_a_sentence_leave_a_blank() {
         ("{mlang en}Which?{mlang}{mlang hi}कौन?{mlang} {=a ~b}", "several languages"),
         ("Which? {=a ~b} ####Because.", "Feedback stands behind"),
         ("Newton {} the Principia.", "essay"),
-        ("Newton {=wrote} the Principia.", "short answer"),
     ] {
         assert!(reason(text).contains(named), "{text}: {}", reason(text));
     }
@@ -345,15 +346,47 @@ fn dead_pictures_and_marks_of_languages_are_told() {
     for (text, told) in [
         (
             "::C::[html]<p>Which?</p><p><img src\\=\"images/circuit.png\" alt\\=\"circuit\"></p>{\n=L1\n~L2\n}",
-            "embedded files",
+            "is left out: the file of questions does not have it",
         ),
-        ("[markdown]Which? ![](circuit.png) {=L1 ~L2}", "embedded files"),
-        ("Which? {=<img src\\=\"a.png\"> ~L2}", "embedded files"),
-        ("Which? {=L1 ~L2 ####<img src\\=\"a.png\">}", "embedded files"),
+        (
+            "[markdown]Which? ![](circuit.png) {=L1 ~L2}",
+            "is left out: the file of questions does not have it",
+        ),
+        ("Which? {=L1 <img src\\=\"a.png\"> ~L2}", "is left out: the file of questions does not have it"),
+        ("Which? {=L1 ~L2 ####<img src\\=\"a.png\">}", "is left out: the file of questions does not have it"),
         ("\\{mlang en\\}Which?\\{mlang\\}\\{mlang hi\\}कौन?\\{mlang\\} {=a ~b}", "several languages"),
         ("Which? {=<span class\\=\"multilang\" lang\\=\"en\">a</span> ~b}", "several languages"),
     ] {
-        let found = only(text);
+        let found = crate::read(crate::Format::Gift, text).expect("a text").questions.remove(0);
         assert!(found.losses.len() == 1 && found.losses[0].contains(told), "{text}: {:?}", found.losses);
     }
+}
+
+fn texts(found: &ParsedQuestion) -> (Vec<&str>, bool) {
+    let DraftAnswer::ShortAnswer { texts, is_case_sensitive } = &found.answer else { panic!("{found:?}") };
+    (texts.iter().map(String::as_str).collect(), *is_case_sensitive)
+}
+
+#[test]
+fn short_answers_are_read() {
+    let found = only("::s:: Two plus two equals {=four =  4 =FOUR =%50%quatre#nearly} in base ten. ");
+    assert_eq!(texts(&found), (vec!["four", "4"], false));
+    assert_eq!(
+        found.stem.trim(),
+        "::s:: Two plus two equals _____ in base ten.".trim_start_matches("::s:: ")
+    );
+    let told = ["feedback", "partial marks"];
+    assert!(
+        told.iter().all(|told| found.losses.iter().any(|loss| loss.contains(told))),
+        "{:?}",
+        found.losses
+    );
+    let found = only("// [tag:case:sensitive]\nThe symbol of sodium? {=Na}");
+    assert_eq!((texts(&found), found.losses.len()), ((vec!["Na"], true), 0));
+    let found = only("[html]<b>Write</b> it. {=a\\=b\\{c\\} =2\\*3 =col*r =[plain]%5% ####So <i>it</i> is.}");
+    assert_eq!(texts(&found), (vec!["a=b{c}", "2\\*3", "col*r", "%5%"], false));
+    assert_eq!(found.explanation.as_deref(), Some("So <i>it</i> is."));
+    // A single text needs no sign.
+    assert_eq!(texts(&only("Who is buried in Grant's tomb? {Grant}")), (vec!["Grant"], false));
+    assert_eq!(texts(&only("Two plus {2} equals four.")), (vec!["2"], false));
 }

@@ -1,7 +1,7 @@
 //! Writes GIFT that Moodle reads too.
 
 use crate::draft::{DraftAnswer, DraftQuestion, DraftTextFormat};
-use crate::labels::{difficulty_name, order_tag};
+use crate::labels::{CASE_TAG, difficulty_name, order_tag};
 use crate::{category, order, weights};
 
 use super::text::escape;
@@ -13,13 +13,30 @@ pub(crate) fn write(out: &mut String, question: &DraftQuestion, is_new_topic: bo
         losses.extend(category::loss(&question.topic));
         out.push_str(&format!("$CATEGORY: {}\n\n", category::path(&question.topic)));
     }
+    let mut case = String::new();
+    if let DraftAnswer::ShortAnswer { texts, is_case_sensitive } = &question.answer {
+        if *is_case_sensitive {
+            case = format!(" [tag:{CASE_TAG}]");
+        }
+        // There is no escape for an arrow.
+        if texts.iter().any(|text| text.contains("->")) {
+            losses.push(
+                "This question is left out: GIFT reads -> in an accepted text as the arrow of a matching question."
+                    .to_owned(),
+            );
+            return losses;
+        }
+    }
     let id = question.external_id.replace('\\', "\\\\").replace(']', "\\]");
     let options: Vec<String> = question.answer.options().iter().map(|option| option.text.clone()).collect();
-    let order = match question.option_order == order::assumed(&options, question.text_format) {
+    let order = match question.option_order == order::assumed_order(&options, question.text_format) {
         true => String::new(),
         false => format!(" [tag:{}]", order_tag(&question.option_order)),
     };
-    out.push_str(&format!("// [id:{id}] [tag:difficulty:{}]{order}\n", difficulty_name(question.difficulty)));
+    out.push_str(&format!(
+        "// [id:{id}] [tag:difficulty:{}]{order}{case}\n",
+        difficulty_name(question.difficulty)
+    ));
     let format = match question.text_format {
         DraftTextFormat::Plain => "[plain]",
         DraftTextFormat::Markdown => "[markdown]",
@@ -46,6 +63,12 @@ pub(crate) fn write(out: &mut String, question: &DraftQuestion, is_new_topic: bo
             }
         }
         DraftAnswer::Numeric { value, tolerance } => out.push_str(&format!("#{value}:{tolerance}")),
+        DraftAnswer::ShortAnswer { texts, .. } => {
+            for text in texts {
+                let format = if text.starts_with(['[', '%']) { "[plain]" } else { "" };
+                out.push_str(&format!("\n\t={format}{}", escape(text)));
+            }
+        }
     }
     if let Some(explanation) = &question.explanation {
         out.push_str(&format!("\n\t####{}", text(explanation)));

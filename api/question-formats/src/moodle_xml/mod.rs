@@ -14,12 +14,13 @@ use crate::assemble::assemble;
 use crate::category::Category;
 use crate::draft::{DraftTextFormat, OptionOrder};
 use crate::labels::{read_identity, read_tags};
-use crate::parsed::{EmbeddedFile, ParsedFile, ParsedQuestion, UnreadableFile};
+use crate::parsed::{EXPLANATION_PART, EmbeddedFile, ParsedFile, ParsedQuestion, UnreadableFile};
 use crate::{number, weights};
 use roxmltree::Node;
 
 use crate::key::ParsedKey;
 use crate::markup::{self, FormattedText, QuestionTexts};
+use crate::short_answer::{self, ListedText};
 use crate::xml::{Xml, child, children, text};
 use crate::xml_source::prepare;
 
@@ -80,6 +81,7 @@ fn question(node: Node<'_, '_>, line: u32, kind: &str) -> Result<ParsedQuestion,
         "multichoiceset" | "oumultiresponse" => (several_choices(node, kind, &mut losses)?, all_options()),
         "truefalse" => truth(node, stem_format)?,
         "numerical" => (numeric(node, &mut losses)?, Vec::new()),
+        "shortanswer" => (texts(node, &mut losses)?, Vec::new()),
         kind => return Err(unsupported(kind)),
     };
     add_other_losses(node, &mut losses);
@@ -103,6 +105,8 @@ fn question(node: Node<'_, '_>, line: u32, kind: &str) -> Result<ParsedQuestion,
     Ok(ParsedQuestion {
         line,
         external_id,
+        derived_id: String::new(),
+        earlier_derived_id: None,
         name,
         topic: None,
         difficulty: tags.difficulty,
@@ -111,6 +115,7 @@ fn question(node: Node<'_, '_>, line: u32, kind: &str) -> Result<ParsedQuestion,
         answer: whole.answer,
         option_order: whole.option_order,
         explanation: whole.explanation,
+        pictures: Vec::new(),
         files,
         losses,
     })
@@ -119,7 +124,6 @@ fn question(node: Node<'_, '_>, line: u32, kind: &str) -> Result<ParsedQuestion,
 /// Returns the reason why a type of question is refused.
 fn unsupported(kind: &str) -> String {
     let name = match kind {
-        "shortanswer" => "a short answer",
         "essay" => "an essay",
         "matching" | "match" => "a matching question",
         "cloze" | "multianswer" => "a cloze",
@@ -128,12 +132,12 @@ fn unsupported(kind: &str) -> String {
         "" => return "It has no type. Export it from Moodle again.".to_owned(),
         other => {
             return format!(
-                "Questions of type \"{}\" cannot be stored. Make it a choice or a number.",
+                "Questions of type \"{}\" cannot be stored. Make it a choice, a short answer or a number.",
                 crate::labels::excerpt(other)
             );
         }
     };
-    format!("It is {name}, which cannot be stored. Make it a choice or a number.")
+    format!("It is {name}, which cannot be stored. Make it a choice, a short answer or a number.")
 }
 
 /// Reads the text and the format of an element such as `<questiontext format="html"><text>…`.
@@ -237,6 +241,19 @@ fn truth(
     }
 }
 
+/// Reads the accepted texts of a short answer. They are plain texts, whatever their format: Moodle compares them as they
+/// are.
+fn texts(node: Node<'_, '_>, losses: &mut Vec<String>) -> Result<ParsedKey, String> {
+    let listed = children(node, "answer").map(|answer| {
+        let text = child(answer, "text").map(text).unwrap_or_default();
+        Ok(ListedText { text, percent: weight(answer)? })
+    });
+    let listed = listed.collect::<Result<Vec<_>, String>>()?;
+    let is_case_sensitive =
+        child(node, "usecase").is_some_and(|said| matches!(text(said).trim(), "1" | "true"));
+    short_answer::key(&listed, is_case_sensitive, losses)
+}
+
 fn numeric(node: Node<'_, '_>, losses: &mut Vec<String>) -> Result<ParsedKey, String> {
     let (mut full, mut has_partial) = (Vec::new(), false);
     for answer in children(node, "answer") {
@@ -277,19 +294,42 @@ fn numeric(node: Node<'_, '_>, losses: &mut Vec<String>) -> Result<ParsedKey, St
     Ok(ParsedKey::Number { value, tolerance })
 }
 
-/// Reads the files, in base64, of the stem and the options. Old versions of Moodle wrote the picture of a question into
-/// `image_base64`.
+/// Reads the files, in base64, of the stem, the options and the explanation. Old versions of Moodle wrote the picture of
+/// a question into `image_base64`, and its name into `image`.
 fn embedded(node: Node<'_, '_>) -> Vec<EmbeddedFile> {
     let stem = children(node, "questiontext").map(|stem| (0, stem));
-    let files = stem.chain((1..).zip(children(node, "answer")));
+    let explanation = children(node, "generalfeedback").map(|explanation| (EXPLANATION_PART, explanation));
+    let files = stem.chain((1..).zip(children(node, "answer"))).chain(explanation);
     let files = files.flat_map(|(part, node)| children(node, "file").map(move |file| (part, file)));
-    let files = files.chain(children(node, "image_base64").map(|file| (0, file)));
+    let content = |file: Node<'_, '_>| text(file).split_whitespace().collect::<String>();
+    let attribute = |file: Node<'_, '_>, name| file.attribute(name).unwrap_or_default().to_owned();
     let file = |(part, file): (usize, Node<'_, '_>)| EmbeddedFile {
         part,
-        name: file.attribute("name").unwrap_or_default().to_owned(),
-        content: text(file).split_whitespace().collect(),
+        name: attribute(file, "name"),
+        content: content(file),
+        folder: attribute(file, "path"),
+        bytes: None,
+        shown_below: None,
     };
-    files.map(file).collect()
+    let mut found: Vec<EmbeddedFile> = files.map(file).collect();
+    let names: Vec<String> = children(node, "image").map(|name| text(name).trim().to_owned()).collect();
+    let contents: Vec<String> = children(node, "image_base64").map(content).collect();
+    for index in 0..names.len().max(contents.len()) {
+        let name = names.get(index).cloned().unwrap_or_default();
+        let content = contents.get(index).cloned().unwrap_or_default();
+        if name.is_empty() && content.is_empty() {
+            continue;
+        }
+        found.push(EmbeddedFile {
+            part: 0,
+            name: String::new(),
+            content,
+            folder: String::new(),
+            bytes: None,
+            shown_below: Some(if name.is_empty() { "image_base64".to_owned() } else { name }),
+        });
+    }
+    found
 }
 
 /// Adds losses for the other elements that a question of Moodle can have.
@@ -314,10 +354,5 @@ fn add_other_losses(node: Node<'_, '_>, losses: &mut Vec<String>) {
             "The mark that hides it in Moodle is left out: tests can ask it like any other question."
                 .to_owned(),
         );
-    }
-    let has_old_picture = ["image", "image_base64"].iter().any(|name| children(node, name).any(has_text));
-    if has_old_picture || node.descendants().any(|node| node.is_element() && node.tag_name().name() == "file")
-    {
-        losses.push(markup::FILES_LOSS.to_owned());
     }
 }

@@ -92,10 +92,6 @@ fn wrong_questions_are_refused_with_the_reason() {
         assert!(parsed.refused[0].reason.contains(named), "{inside}: {:?}", parsed.refused);
     }
     assert!(read("<rss/>").expect_err("no quiz").reason.contains("<quiz>"));
-    let file = "<quiz><question type=\"multichoice\"><questiontext format=\"html\"><text>x</text>\
-                <file name=\"a.png\" encoding=\"base64\">aaaa</file></questiontext></question></quiz>";
-    let parsed = read(file).expect("a document");
-    assert!(parsed.questions[0].losses[0].contains("embedded files"));
 }
 
 #[test]
@@ -292,14 +288,14 @@ fn blank_options_long_categories_and_marks_of_languages_are_told() {
 }
 
 #[test]
-fn pictures_are_told() {
+fn files_that_are_not_kept_are_told() {
     let asked = |stem: &str, inside: &str| {
         choice("multichoice", inside, &[("100", "a"), ("0", "b")]).replace("Which?", stem)
     };
     for question in [
-        asked("Which?", "<image>circuit.png</image><image_base64>iVBORw0KGgo=</image_base64>"),
+        asked("Which?", "<image>circuit.png</image><image_base64>aaaa</image_base64>"),
         asked("Which?", "<image>circuit.png</image>"),
-        asked("<![CDATA[<img src=\"http://m.invalid/draftfile.php/5/user/draft/1/a.png\">]]>", ""),
+        asked("<![CDATA[Which? <img src=\"http://m.invalid/draftfile.php/5/user/draft/1/a.png\">]]>", ""),
         asked("<![CDATA[Which? <img src=\"circuit.png\">]]>", ""),
         asked("Which?", "<generalfeedback><text>&lt;img src=\"a.png\"></text></generalfeedback>"),
         asked(
@@ -307,9 +303,9 @@ fn pictures_are_told() {
             "<generalfeedback><text>x</text><file name=\"a.png\" encoding=\"base64\">aaaa</file></generalfeedback>",
         ),
     ] {
-        let found = only(&question);
+        let found = whole(&question);
         assert!(
-            found.losses.len() == 1 && found.losses[0].contains("embedded files"),
+            found.losses.len() == 1 && found.losses[0].contains(".png\" is left out:"),
             "{question}: {:?}",
             found.losses
         );
@@ -317,6 +313,42 @@ fn pictures_are_told() {
     for question in
         [asked("Which?", "<image></image>"), asked("&lt;img src=\"https://x.example/a.png\">", "")]
     {
-        assert_eq!(only(&question).losses, [""; 0], "{question}");
+        assert_eq!(whole(&question).losses, [""; 0], "{question}");
     }
+}
+
+#[test]
+fn short_answers_are_read() {
+    let question = |usecase: &str, answers: &str| {
+        format!(
+            "<question type=\"shortanswer\"><questiontext format=\"html\"><text>Who?</text></questiontext>\
+             {usecase}{answers}</question>"
+        )
+    };
+    let answer = |fraction: &str, text: &str| {
+        format!("<answer fraction=\"{fraction}\" format=\"moodle_auto_format\"><text>{text}</text></answer>")
+    };
+    for (usecase, is_sensitive) in
+        [("", false), ("<usecase>0</usecase>", false), ("<usecase>1</usecase>", true)]
+    {
+        let answers = [answer("100", " Marie  Curie "), answer("50", "Curie"), answer("0", "*")].concat();
+        let found = only(&question(usecase, &answers));
+        let DraftAnswer::ShortAnswer { texts, is_case_sensitive } = found.answer else { panic!("{usecase}") };
+        assert_eq!((texts, is_case_sensitive), (vec!["Marie Curie".to_owned()], is_sensitive));
+        assert!(found.losses.len() == 1 && found.losses[0].contains("partial marks"), "{:?}", found.losses);
+    }
+    for (answers, told) in [
+        (answer("50", "a"), "full marks"),
+        (answer("100", "*"), "every text"),
+        ([answer("0", "cat"), answer("100", "c*t")].concat(), "fewer marks"),
+    ] {
+        let parsed = read(&format!("<quiz>{}</quiz>", question("", &answers))).expect("a document");
+        assert!(parsed.refused[0].reason.contains(told), "{answers}: {:?}", parsed.refused);
+    }
+}
+
+/// Reads the only question of a document, and keeps its pictures.
+fn whole(question: &str) -> ParsedQuestion {
+    let text = format!("<quiz>{question}</quiz>");
+    crate::read(crate::Format::MoodleXml, &text).expect("a document").questions.remove(0)
 }

@@ -1,7 +1,9 @@
 //! Writes Moodle XML.
 
+use crate::addresses::OF_MOODLE;
 use crate::draft::{DraftAnswer, DraftOption, DraftQuestion, DraftTextFormat};
 use crate::labels::{difficulty_name, order_tag};
+use crate::picture::{Picture, with_picture_addresses};
 use crate::{category, weights};
 
 use crate::xml::escape;
@@ -27,9 +29,13 @@ pub(crate) fn write(out: &mut String, question: &DraftQuestion, is_new_topic: bo
     let kind = match question.answer {
         DraftAnswer::Single(_) | DraftAnswer::Multiple(_) => "multichoice",
         DraftAnswer::Numeric { .. } => "numerical",
+        DraftAnswer::ShortAnswer { .. } => "shortanswer",
     };
     let id = escape(&question.external_id);
-    let text = |text: &str| format!("format=\"{format}\"><text>{}</text>", escape(text));
+    let text = |text: &str| {
+        let (text, files) = with_files(text, &question.pictures);
+        format!("format=\"{format}\"><text>{}</text>{files}", escape(&text))
+    };
     let stem = text(&question.stem);
     let explanation = text(question.explanation.as_deref().unwrap_or_default());
     out.push_str(&format!(
@@ -61,12 +67,39 @@ pub(crate) fn write(out: &mut String, question: &DraftQuestion, is_new_topic: bo
         DraftAnswer::Numeric { value, tolerance } => out.push_str(&format!(
             "    <answer fraction=\"100\"><text>{value}</text><tolerance>{tolerance}</tolerance></answer>\n"
         )),
+        DraftAnswer::ShortAnswer { .. } => {}
+    }
+    if let DraftAnswer::ShortAnswer { texts, is_case_sensitive } = &question.answer {
+        out.push_str(&format!("    <usecase>{}</usecase>\n", u8::from(*is_case_sensitive)));
+        for text in texts {
+            let text = escape(text);
+            out.push_str(&format!(
+                "    <answer fraction=\"100\" format=\"moodle_auto_format\"><text>{text}</text></answer>\n"
+            ));
+        }
     }
     let difficulty = difficulty_name(question.difficulty);
     out.push_str(&format!(
         "    <tags>\n      <tag><text>difficulty:{difficulty}</text></tag>\n{order_tag}    </tags>\n  </question>\n"
     ));
     losses
+}
+
+/// Returns a text with the addresses of Moodle for its pictures, and the elements with the files.
+fn with_files(text: &str, pictures: &[Picture]) -> (String, String) {
+    let mut files = String::new();
+    let mut written = Vec::new();
+    let text = with_picture_addresses(text, |hash| {
+        let picture = pictures.iter().find(|picture| picture.hash == hash)?;
+        let name = picture.file_name();
+        if !written.contains(&name) {
+            let content = picture.base64();
+            files.push_str(&format!("<file name=\"{name}\" path=\"/\" encoding=\"base64\">{content}</file>"));
+            written.push(name.clone());
+        }
+        Some(format!("{OF_MOODLE}/{name}"))
+    });
+    (text.into_owned(), files)
 }
 
 /// Appends the options as answers. A correct option has the fraction `correct`, the others have `wrong`.

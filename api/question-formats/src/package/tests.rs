@@ -150,3 +150,75 @@ fn large_files_are_refused() {
     assert_eq!(parsed.questions.len(), 1);
     assert!(parsed.refused[0].reason.contains("8 MiB"), "{:?}", parsed.refused);
 }
+
+fn png(content: &[u8]) -> Vec<u8> {
+    [b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", content].concat()
+}
+
+/// Packs files whose content may be binary.
+fn pack_bytes(files: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, bytes) in files {
+        let options = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated);
+        writer.start_file(*name, options).expect("a file");
+        writer.write_all(bytes).expect("written");
+    }
+    writer.finish().expect("an archive").into_inner()
+}
+
+#[test]
+fn pictures_of_a_package_are_kept() {
+    let (a, b) = (png(b"a"), png(b"b"));
+    let shows = |address: &str| {
+        item("a").replace("<p>Which, a?</p>", &format!("<p>Which? <img src=\"{address}\"/></p>"))
+    };
+    for (item_name, address, picture) in [
+        ("items/a.xml", "../images/a%20b.png", "images/a b.png"),
+        ("items/a.xml", "./Images/../images/A.PNG", "items/images/a.png"),
+        ("a.xml", "images/a.png", "images\\a.png"),
+    ] {
+        let text = shows(address)
+            .replace("yes<", "yes <object type=\"image/png\" data=\"b.png\"><p>the key</p></object><");
+        let folder = item_name.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
+        let other = format!("{folder}b.png");
+        let package = pack_bytes(&[(item_name, text.as_bytes()), (picture, &a), (&other, &b)]);
+        let found = read_package(&package).expect("a package").questions.remove(0);
+        assert_eq!((found.losses.len(), found.pictures.len()), (0, 2), "{address}: {:?}", found.losses);
+        assert!(found.stem.contains(&crate::picture_address(&hash_of_picture(&a))), "{}", found.stem);
+        let option = &found.answer.options()[0].text;
+        let img = format!("<img src=\"{}\" alt=\"the key\"/>", crate::picture_address(&hash_of_picture(&b)));
+        assert!(option.contains(&img), "{option}");
+    }
+    for (address, picture, bytes, named) in [
+        ("../../a.png", "a.png", &a[..], "does not have it"),
+        ("/a.png", "a.png", &a, "does not have it"),
+        ("%2e%2e/a.png", "a.png", &a, "does not have it"),
+        ("a.png", "b.png", &a, "does not have it"),
+        ("a.png", "a.png", b"<html><script>", "no PNG"),
+        ("a.png", "a.png", b"<svg><script/></svg>", "SVG"),
+    ] {
+        let package = pack_bytes(&[("a.xml", shows(address).as_bytes()), (picture, bytes)]);
+        let found = read_package(&package).expect("a package").questions.remove(0);
+        assert!(found.losses.len() == 1 && found.losses[0].contains(named), "{address}: {:?}", found.losses);
+        assert!(found.pictures.is_empty() && found.stem.contains("\"data:,\""), "{}", found.stem);
+    }
+    // The same question about another picture is another question.
+    let id = |bytes: &[u8]| {
+        let package = pack_bytes(&[("a.xml", shows("a.png").as_bytes()), ("a.png", bytes)]);
+        read_package(&package).expect("a package").questions.remove(0).derived_id
+    };
+    assert_ne!(id(&a), id(&b));
+}
+
+#[test]
+fn pictures_that_unpack_too_large_are_refused() {
+    let shows = item("a").replace("<p>Which, a?</p>", "<p>Which? <img src=\"a.png\"/></p>");
+    let bomb = png(&vec![0; 50_000_000]);
+    let package = pack_bytes(&[("a.xml", shows.as_bytes()), ("a.png", &bomb)]);
+    assert!(read_package(&package).expect_err("a bomb").reason.contains("200 times"));
+    let noise: Vec<u8> =
+        (0..2_000_000_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 13).to_le_bytes()[0]).collect();
+    let package = pack_bytes(&[("a.xml", shows.as_bytes()), ("a.png", &png(&noise))]);
+    let found = read_package(&package).expect("a package").questions.remove(0);
+    assert!(found.losses[0].contains("more than 1 MiB"), "{:?}", found.losses);
+}

@@ -9,7 +9,6 @@ use roxmltree::Node;
 use super::key::CHOICES;
 use crate::html;
 use crate::markup::{self, COMMENTS_LOSS};
-use crate::visible::is_dead;
 use crate::xml::{inner_range, start_tag};
 
 /// Reads the content that is for learners, and collects what is left out.
@@ -159,9 +158,6 @@ impl<'s> Content<'s> {
             }
             match treatment(node) {
                 Treatment::Kept => {
-                    if is_file(node) {
-                        self.tell(markup::FILES_LOSS);
-                    }
                     if node.is_element() {
                         self.as_html(node, &mut changes);
                     }
@@ -235,10 +231,4 @@ fn push_html(html: &mut String, xml: &str) {
         rest = after;
     }
     html.push_str(rest);
-}
-
-/// Returns whether an element shows a file beside the item. A file within the item itself is kept.
-fn is_file(node: Node<'_, '_>) -> bool {
-    let source = node.attribute("src").or_else(|| node.attribute("data"));
-    source.is_some_and(is_dead)
 }

@@ -68,6 +68,24 @@ pub(super) fn correct_values<'a>(declaration: Node<'a, '_>) -> impl Iterator<Ite
     values.into_iter()
 }
 
+/// Returns the values of the correct response with this identifier.
+pub(super) fn correct_values_of(item: Node<'_, '_>, response: &str) -> Vec<String> {
+    declaration(item, response).into_iter().flat_map(correct_values).collect()
+}
+
+/// Returns whether an answer is a text.
+pub(super) fn is_text(item: Node<'_, '_>, response: &str) -> bool {
+    declaration(item, response).is_some_and(|found| found.attribute("base-type") == Some("string"))
+}
+
+fn declaration<'a, 'i>(item: Node<'a, 'i>, response: &str) -> Option<Node<'a, 'i>> {
+    children(item, "qti-response-declaration").find(|found| found.attribute("identifier") == Some(response))
+}
+
+/// The reason to refuse texts that are compared in different ways.
+pub(super) const MIXED_CASE_REASON: &str =
+    "Capital letters matter in some of its texts and not in others. Make it the same for all.";
+
 /// Checks that a mapping, which scores the item, gives the most marks to the correct response.
 pub(super) fn check_mapping(declaration: Node<'_, '_>) -> Result<(), String> {
     let Some(mapping) = child(declaration, "qti-mapping") else { return Ok(()) };
@@ -115,7 +133,9 @@ fn as_number(value: &str) -> String {
 pub(super) fn number(declaration: Node<'_, '_>, tolerance: Decimal) -> Result<ParsedKey, String> {
     if !matches!(declaration.attribute("base-type"), Some("float" | "integer")) {
         return Err(
-            "Its answer is a text, which cannot be stored. Ask for a number: base-type=\"float\".".to_owned()
+            "Its answer is neither a text nor a number. Ask for one of them: base-type=\"string\" or \
+                    base-type=\"float\"."
+                .to_owned(),
         );
     }
     let values: Vec<String> = correct_values(declaration).collect();

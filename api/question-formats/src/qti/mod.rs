@@ -5,7 +5,7 @@
 //! written into an element of ours, `question-bank`.
 //!
 //! The reader takes `qti-choice-interaction` and `qti-inline-choice-interaction` with one or several correct identifiers, and `qti-text-entry-interaction` with
-//! one number. The tolerance of the number is that of the `qti-equal` in the response processing. The only modal feedback
+//! one number or with accepted texts. The tolerance of the number is that of the `qti-equal` in the response processing. The only modal feedback
 //! is the explanation; if it was not for all answers, a loss says so. Other elements of the standard are left out if
 //! learners do not need them, and refused if it is not known what they mean.
 //!
@@ -18,6 +18,7 @@ mod content;
 mod key;
 mod older;
 mod processing;
+mod text_key;
 mod write;
 
 #[cfg(test)]
@@ -28,6 +29,7 @@ pub(crate) use write::{BEGIN, END, write};
 use roxmltree::Node;
 
 use crate::assemble::assemble;
+use crate::key::ParsedKey;
 use crate::labels::{difficulty, excerpt, read_identity};
 use crate::parsed::{ParsedFile, ParsedQuestion, UnreadableFile};
 use crate::xml::{Xml, child};
@@ -103,8 +105,9 @@ fn question(item: Node<'_, '_>, line: u32, source: &str) -> Result<ParsedQuestio
         .ok_or("Its interaction has no response declaration. Declare the response, with its key.")?;
     let mut losses = Vec::new();
     check_parts(item, &mut losses)?;
-    let tolerance = processing::tolerance(item, response)?;
-    if processing::is_by_mapping(item) {
+    let comparison = processing::comparison(item, response)?;
+    let is_text = key::is_text(item, response);
+    if processing::is_by_mapping(item) && !is_text {
         key::check_mapping(declaration)?;
     }
     if processing::has_own_marks(item) {
@@ -113,9 +116,13 @@ fn question(item: Node<'_, '_>, line: u32, source: &str) -> Result<ParsedQuestio
     let ItemTexts { texts, data } = body::read(item, body, interaction, source, &mut losses)?;
     let key = match interaction.tag_name().name() {
         "qti-choice-interaction" | "qti-inline-choice-interaction" => key::choice(declaration, interaction)?,
-        _ => key::number(declaration, tolerance)?,
+        _ if is_text => {
+            let mapping = child(declaration, "qti-mapping").filter(|_| processing::is_by_mapping(item));
+            text_key::read(declaration, mapping, &comparison, &mut losses)?
+        }
+        _ => key::number(declaration, comparison.tolerance)?,
     };
-    if child(declaration, "qti-mapping").is_some() {
+    if child(declaration, "qti-mapping").is_some() && !matches!(key, ParsedKey::Text { .. }) {
         losses.push("The marks of its mapping are left out: a sitting gives full marks or none.".to_owned());
     }
     let whole = assemble(key, texts, Some(key::order(interaction)), &mut Vec::new(), &mut losses);
@@ -124,6 +131,8 @@ fn question(item: Node<'_, '_>, line: u32, source: &str) -> Result<ParsedQuestio
     Ok(ParsedQuestion {
         line,
         external_id,
+        derived_id: String::new(),
+        earlier_derived_id: None,
         name,
         topic: data.topic,
         difficulty: data.difficulty.as_deref().and_then(difficulty),
@@ -132,6 +141,7 @@ fn question(item: Node<'_, '_>, line: u32, source: &str) -> Result<ParsedQuestio
         answer: whole.answer,
         option_order: whole.option_order,
         explanation: whole.explanation,
+        pictures: Vec::new(),
         files: Vec::new(),
         losses,
     })
@@ -150,7 +160,9 @@ fn interaction<'a, 'i>(body: Node<'a, 'i>) -> Result<Node<'a, 'i>, String> {
         "qti-choice-interaction" | "qti-inline-choice-interaction" | "qti-text-entry-interaction" => {
             Ok(interaction)
         }
-        name => Err(format!("It has a {name}, which cannot be stored. Make it a choice or a number.")),
+        name => Err(format!(
+            "It has a {name}, which cannot be stored. Make it a choice, a short answer or a number."
+        )),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The response processing of an item, which scores an answer.
 //!
-//! A draft is scored in one way: an answer is correct if it equals the key, or if its number is within the tolerance.
-//! Any other response processing would give learners wrong results, so it is refused.
+//! A draft is scored in one way: an answer is correct if it equals the key, if its number is within the tolerance, or if
+//! its text is one of the accepted ones. Any other response processing would give learners wrong results, so it is refused.
 
 use roxmltree::Node;
 use rust_decimal::Decimal;
@@ -17,13 +17,27 @@ const TEMPLATES: [&str; 5] =
 const HOW_TO_SCORE: &str = "Give the score 1 if qti-match, or qti-equal with a tolerance, finds the response equal to the \
                    correct one, and 0 otherwise.";
 
-/// Returns the tolerance of the comparison with the key, which is 0 if the comparison is exact.
-pub(super) fn tolerance(item: Node<'_, '_>, response: &str) -> Result<Decimal, String> {
-    let Some(processing) = child(item, "qti-response-processing") else { return Ok(Decimal::ZERO) };
+/// How an answer is compared with the key.
+pub(super) struct Comparison {
+    /// The greatest distance of a number from the key, which is 0 if the comparison is exact.
+    pub(super) tolerance: Decimal,
+    /// Whether capital and small letters of a text differ.
+    pub(super) is_case_sensitive: bool,
+    /// The texts that the rules themselves name. `None` if they name the correct response.
+    pub(super) texts: Option<Vec<String>>,
+}
+
+impl Comparison {
+    const EXACT: Self = Self { tolerance: Decimal::ZERO, is_case_sensitive: true, texts: None };
+}
+
+/// Returns how an answer is compared with the key.
+pub(super) fn comparison(item: Node<'_, '_>, response: &str) -> Result<Comparison, String> {
+    let Some(processing) = child(item, "qti-response-processing") else { return Ok(Comparison::EXACT) };
     if let Some(template) = processing.attribute("template") {
         let name = template.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
         if TEMPLATES.contains(&name.trim_end_matches(".xml")) {
-            return Ok(Decimal::ZERO);
+            return Ok(Comparison::EXACT);
         }
         return Err(format!(
             "Its response processing is the template {}, which is not recognised. {HOW_TO_SCORE}",
@@ -37,22 +51,22 @@ pub(super) fn tolerance(item: Node<'_, '_>, response: &str) -> Result<Decimal, S
     }
     let mut found = None;
     for rule in elements(processing).filter(|rule| scoring.sets_score(*rule)) {
-        let tolerance = match name(rule) {
+        let comparison = match name(rule) {
             "qti-response-condition" if scoring.is_bound(rule) => None,
             "qti-response-condition" => Some(scoring.condition(rule)?),
             // The score of a mapping, or the score before any comparison.
-            _ if scoring.is_mapped(rule) => Some(Decimal::ZERO),
+            _ if scoring.is_mapped(rule) => Some(Comparison::EXACT),
             _ if scoring.gives(rule) == Some(false) || scoring.forwarded(rule).is_some() => None,
             _ => return Err(unrecognised(rule)),
         };
-        if tolerance.is_some() && found.is_some() {
+        if comparison.is_some() && found.is_some() {
             return Err(format!("It scores its answer more than once. {HOW_TO_SCORE}"));
         }
-        found = found.or(tolerance);
+        found = found.or(comparison);
     }
     match found {
-        Some(tolerance) => Ok(tolerance),
-        None if elements(processing).next().is_none() => Ok(Decimal::ZERO),
+        Some(comparison) => Ok(comparison),
+        None if elements(processing).next().is_none() => Ok(Comparison::EXACT),
         None => Err(format!("Its response processing does not set SCORE. {HOW_TO_SCORE}")),
     }
 }
@@ -157,7 +171,7 @@ impl Scoring<'_, '_, '_> {
     }
 
     /// Reads a condition in which one branch compares the answer and gives marks. The other branches must give none.
-    fn condition(&self, condition: Node<'_, '_>) -> Result<Decimal, String> {
+    fn condition(&self, condition: Node<'_, '_>) -> Result<Comparison, String> {
         let mut found = None;
         for branch in elements(condition) {
             let mut rules = elements(branch);
@@ -176,7 +190,7 @@ impl Scoring<'_, '_, '_> {
             let is_unanswered = test.is_some_and(|test| is_null(test, self.response));
             match score {
                 Some(score) if test.is_none() && found.is_none() && self.is_mapped(score) => {
-                    found = Some(Decimal::ZERO);
+                    found = Some(Comparison::EXACT);
                 }
                 // The answer is wrong or missing.
                 Some(score) if self.gives(score) == Some(false) && (found.is_some() || is_unanswered) => {}
@@ -270,8 +284,8 @@ impl Scoring<'_, '_, '_> {
         name(rule) == "qti-set-outcome-value" && (is_mapping(*value) || adds_mapping())
     }
 
-    /// Reads the tolerance of a comparison of the response with the key.
-    fn comparison(&self, test: Node<'_, '_>) -> Result<Decimal, String> {
+    /// Reads a comparison of the response with the key.
+    fn comparison(&self, test: Node<'_, '_>) -> Result<Comparison, String> {
         let mut operands: Vec<_> = elements(test).collect();
         if name(test) == "qti-and" {
             // That the learner answered at all goes without saying.
@@ -280,17 +294,44 @@ impl Scoring<'_, '_, '_> {
                 return self.comparison(*only);
             }
         }
+        let is_text = key::is_text(self.item, self.response);
+        if name(test) == "qti-or" && is_text {
+            return self.one_of(test, &operands);
+        }
         operands.sort_by_key(|operand| !is_variable(*operand, self.response));
-        match operands.as_slice() {
-            [of_response, key]
-                if is_variable(*of_response, self.response) && is_key(*key, self.item, self.response) => {}
-            _ => return Err(unrecognised(test)),
+        let [of_response, correct] = operands.as_slice() else { return Err(unrecognised(test)) };
+        let named = (is_text && name(*correct) == "qti-base-value").then(|| vec![text(*correct)]);
+        if !is_variable(*of_response, self.response)
+            || (named.is_none() && !is_key(*correct, self.item, self.response))
+        {
+            return Err(unrecognised(test));
         }
         match name(test) {
-            "qti-match" => Ok(Decimal::ZERO),
-            "qti-equal" => equal(test),
+            "qti-match" => Ok(Comparison { texts: named, ..Comparison::EXACT }),
+            "qti-equal" if !is_text => Ok(Comparison { tolerance: equal(test)?, ..Comparison::EXACT }),
+            "qti-string-match" if is_text => {
+                let is_true = |name| matches!(test.attribute(name).map(str::trim), Some("true" | "1"));
+                if is_true("substring") {
+                    return Err("It accepts any text with its key in it. Write the whole texts.".to_owned());
+                }
+                let is_case_sensitive = is_true("case-sensitive") || !test.has_attribute("case-sensitive");
+                Ok(Comparison { texts: named, is_case_sensitive, ..Comparison::EXACT })
+            }
             _ => Err(unrecognised(test)),
         }
+    }
+
+    /// Reads several comparisons, one of which must hold.
+    fn one_of(&self, test: Node<'_, '_>, operands: &[Node<'_, '_>]) -> Result<Comparison, String> {
+        let parts = operands.iter().map(|operand| self.comparison(*operand));
+        let parts = parts.collect::<Result<Vec<_>, _>>()?;
+        let is_case_sensitive = parts.first().ok_or_else(|| unrecognised(test))?.is_case_sensitive;
+        if parts.iter().any(|part| part.is_case_sensitive != is_case_sensitive) {
+            return Err(key::MIXED_CASE_REASON.to_owned());
+        }
+        let correct = || key::correct_values_of(self.item, self.response);
+        let texts = parts.into_iter().flat_map(|part| part.texts.unwrap_or_else(correct)).collect();
+        Ok(Comparison { texts: Some(texts), is_case_sensitive, ..Comparison::EXACT })
     }
 }
 
@@ -313,9 +354,7 @@ fn is_key(node: Node<'_, '_>, item: Node<'_, '_>, response: &str) -> bool {
     match name(node) {
         "qti-correct" => node.attribute("identifier") == Some(response),
         "qti-base-value" => {
-            let mut declarations = children(item, "qti-response-declaration");
-            let declaration = declarations.find(|found| found.attribute("identifier") == Some(response));
-            let correct: Vec<_> = declaration.into_iter().flat_map(key::correct_values).collect();
+            let correct = key::correct_values_of(item, response);
             matches!(correct.as_slice(), [only] if only.as_str() == text(node).trim())
         }
         _ => false,

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use crate::draft::{DraftAnswer, DraftOption, DraftQuestion, DraftTextFormat};
 use crate::labels::difficulty_name;
+use crate::typed_text::as_literal;
 
 use crate::xhtml::as_xml;
 use crate::xml::escape;
@@ -14,6 +15,11 @@ pub(crate) const END: &str = "</question-bank>\n";
 /// Appends a question. Returns sentences that say what changes when it is written.
 pub(crate) fn write(out: &mut String, question: &DraftQuestion) -> Vec<String> {
     let mut losses = Vec::new();
+    if let DraftAnswer::ShortAnswer { texts, .. } = &question.answer
+        && texts.iter().any(|text| as_literal(text).is_none())
+    {
+        return vec!["This question is left out: QTI has no wildcard (*) in accepted texts.".to_owned()];
+    }
     let (format, mut texts) = texts(question, &mut losses);
     let stem = texts.remove(0);
     let explanation = question.explanation.as_ref().and_then(|_| texts.pop());
@@ -22,6 +28,7 @@ pub(crate) fn write(out: &mut String, question: &DraftQuestion) -> Vec<String> {
         DraftAnswer::Single(_) => ("identifier", "single"),
         DraftAnswer::Multiple(_) => ("identifier", "multiple"),
         DraftAnswer::Numeric { .. } => ("float", "single"),
+        DraftAnswer::ShortAnswer { .. } => ("string", "single"),
     };
     let (identifier, difficulty) = (identifier(question), difficulty_name(question.difficulty));
     let key: String =
@@ -30,8 +37,9 @@ pub(crate) fn write(out: &mut String, question: &DraftQuestion) -> Vec<String> {
         "<qti-assessment-item xmlns=\"http://www.imsglobal.org/xsd/imsqtiasi_v3p0\" identifier=\"{identifier}\" \
          title=\"{id}\" adaptive=\"false\" time-dependent=\"false\">\n  \
          <qti-response-declaration identifier=\"RESPONSE\" cardinality=\"{cardinality}\" base-type=\"{base_type}\">\n    \
-         <qti-correct-response>{key}</qti-correct-response>\n  </qti-response-declaration>\n  \
-         <qti-outcome-declaration identifier=\"SCORE\" cardinality=\"single\" base-type=\"float\"/>\n"
+         <qti-correct-response>{key}</qti-correct-response>\n{}  </qti-response-declaration>\n  \
+         <qti-outcome-declaration identifier=\"SCORE\" cardinality=\"single\" base-type=\"float\"/>\n",
+        mapping(&question.answer)
     ));
     if question.explanation.is_some() {
         out.push_str(
@@ -101,7 +109,27 @@ fn key(answer: &DraftAnswer) -> Vec<String> {
     match answer {
         DraftAnswer::Single(options) | DraftAnswer::Multiple(options) => letters(options),
         DraftAnswer::Numeric { value, .. } => vec![value.to_string()],
+        DraftAnswer::ShortAnswer { texts, .. } => literals(texts).take(1).map(|text| escape(&text)).collect(),
     }
+}
+
+/// Returns accepted texts without the escapes of asterisks.
+fn literals(texts: &[String]) -> impl Iterator<Item = String> {
+    texts.iter().filter_map(|text| as_literal(text))
+}
+
+/// Writes the mapping that gives full marks to each accepted text. Other answers have none.
+fn mapping(answer: &DraftAnswer) -> String {
+    let DraftAnswer::ShortAnswer { texts, is_case_sensitive } = answer else { return String::new() };
+    let entries: String = literals(texts)
+        .map(|text| {
+            format!(
+                "<qti-map-entry map-key=\"{}\" mapped-value=\"1\" case-sensitive=\"{is_case_sensitive}\"/>",
+                escape(&text)
+            )
+        })
+        .collect();
+    format!("    <qti-mapping default-value=\"0\">{entries}</qti-mapping>\n")
 }
 
 /// Writes the interaction with its choices.
@@ -109,7 +137,7 @@ fn interaction(out: &mut String, question: &DraftQuestion, texts: &[Cow<'_, str>
     let most = match question.answer {
         DraftAnswer::Single(_) => "1",
         DraftAnswer::Multiple(_) => "0",
-        DraftAnswer::Numeric { .. } => {
+        DraftAnswer::Numeric { .. } | DraftAnswer::ShortAnswer { .. } => {
             out.push_str("    <p><qti-text-entry-interaction response-identifier=\"RESPONSE\"/></p>\n");
             return;
         }
@@ -144,12 +172,21 @@ fn processing(out: &mut String, question: &DraftQuestion) {
              </qti-set-outcome-value>"
         )
     };
-    out.push_str(&format!(
-        "  <qti-response-processing>\n    <qti-response-condition>\n      <qti-response-if>{comparison}{}\
+    let condition = format!(
+        "    <qti-response-condition>\n      <qti-response-if>{comparison}{}\
          </qti-response-if>\n      <qti-response-else>{}</qti-response-else>\n    </qti-response-condition>\n",
         score("1"),
         score("0")
-    ));
+    );
+    let rules = match &question.answer {
+        DraftAnswer::ShortAnswer { .. } => {
+            "    <qti-set-outcome-value identifier=\"SCORE\"><qti-map-response identifier=\"RESPONSE\"/>\
+             </qti-set-outcome-value>\n"
+                .to_owned()
+        }
+        _ => condition,
+    };
+    out.push_str(&format!("  <qti-response-processing>\n{rules}"));
     if question.explanation.is_some() {
         out.push_str(
             "    <qti-set-outcome-value identifier=\"FEEDBACK\"><qti-base-value base-type=\"identifier\">EXPLANATION\

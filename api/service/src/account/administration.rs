@@ -35,7 +35,7 @@ pub enum AdministrationRefusal {
     #[error("There is no such account.")]
     UserNotFound,
     /// The account belongs to the person who asks.
-    #[error("You cannot change the role or the status of your own account. Ask another admin.")]
+    #[error("You cannot change your own account in this way. Ask another admin.")]
     OwnAccount,
     /// Support may only change learners.
     #[error("Support can change the status of learners only. Ask an admin.")]
@@ -196,24 +196,24 @@ async fn run(
     Ok(changed)
 }
 
-/// Checks that the actor may change this account. `actor` is the row of the actor, which is locked.
+/// Checks that the actor may change this account. `row` is the row of the actor, which is locked.
 pub(super) fn check_actor(
-    by: Actor,
-    actor: Option<Option<&user::Model>>,
+    actor: Actor,
+    row: Option<Option<&user::Model>>,
     user: &user::Model,
 ) -> Result<(), AdministrationRefusal> {
-    let Some(actor) = actor else { return Ok(()) };
-    let actor = actor.filter(|actor| actor.status == UserStatus::Active).ok_or(NotStaff)?;
-    match (by, actor.role) {
+    let Some(row) = row else { return Ok(()) };
+    let row = row.filter(|row| row.status == UserStatus::Active).ok_or(NotStaff)?;
+    match (actor, row.role) {
         (_, Role::Admin) => {}
         (Actor::Support(_), Role::Support) if user.role == Role::Learner => {}
-        (Actor::Support(_), Role::Support) if user.id != actor.id => {
+        (Actor::Support(_), Role::Support) if user.id != row.id => {
             return Err(AdministrationRefusal::AccountOfStaff);
         }
         (Actor::Support(_), Role::Support) => {}
         _ => return Err(NotStaff.into()),
     }
-    if user.id == actor.id { Err(AdministrationRefusal::OwnAccount) } else { Ok(()) }
+    if user.id == row.id { Err(AdministrationRefusal::OwnAccount) } else { Ok(()) }
 }
 
 /// Makes sure that another active admin stays if this one no longer is. `rows` are those of [`lock_accounts`].

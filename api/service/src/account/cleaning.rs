@@ -1,13 +1,14 @@
-//! Erases rows that are stored for a limited time: successors of refresh tokens, networks of sign-ins, and links in mails.
+//! Erases rows that are stored for a limited time: successors of refresh tokens, networks of sign-ins, links in mails,
+//! and sign-ins that wait.
 
 use std::convert::Infallible;
 use std::time::Duration;
 
-use jishu_entity::{AccountLinkId, RefreshTokenId, SignInNetworkId};
-use jishu_entity::{account_link, refresh_token, sign_in_network};
+use jishu_entity::{AccountLinkId, OidcLoginId, RefreshTokenId, SignInChallengeId, SignInNetworkId};
+use jishu_entity::{account_link, oidc_login, refresh_token, sign_in_challenge, sign_in_network};
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QuerySelect};
 
-use super::{hashes, links, network, refresh};
+use super::{hashes, links, network, oidc, refresh, second_factor};
 use crate::Services;
 use crate::database::WritePolicy;
 use crate::error::{Error, Fault};
@@ -29,6 +30,11 @@ pub async fn keep_clean(services: Services) {
         if let Err(error) = erase_old(&services).await {
             tracing::warn!(%error, "old refresh tokens and sign-in networks could not be erased; the server will retry");
         }
+        if let Err(error) =
+            second_factor::reseal_second_factors(&services, MAX_ROWS_PER_TRANSACTION as u64).await
+        {
+            tracing::warn!(%error, "second factors could not be encrypted anew; the server will retry");
+        }
         // Includes the first round: the server is already listening then, so a slow method does not delay its start.
         if cleaning % CLEANINGS_PER_HASH_SEARCH == 0
             && let Ok(methods) = hashes::password_methods(&services.database).await
@@ -39,7 +45,8 @@ pub async fn keep_clean(services: Services) {
 }
 
 /// Erases the successors that can no longer be returned, and the networks from which the account has not signed in for
-/// a long time, and the links that stopped working. Returns the number of rows.
+/// a long time, the links that stopped working, and the sign-ins that waited too long for a second factor or for an
+/// issuer. Returns the number of rows.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -50,10 +57,13 @@ pub async fn erase_old(services: &Services) -> Result<usize, Fault> {
         let tokens = refresh::with_old_successor(services, MAX_ROWS_PER_TRANSACTION as u64).await?;
         let networks = old_networks(services).await?;
         let links = links::old(services, MAX_ROWS_PER_TRANSACTION as u64).await?;
-        let found = tokens.len().max(networks.len()).max(links.len());
-        erased += tokens.len() + networks.len() + links.len();
+        let challenges = second_factor::old_challenges(services, MAX_ROWS_PER_TRANSACTION as u64).await?;
+        let logins = oidc::old_logins(services, MAX_ROWS_PER_TRANSACTION as u64).await?;
+        let counts = [tokens.len(), networks.len(), links.len(), challenges.len(), logins.len()];
+        let found = counts.into_iter().max().unwrap_or_default();
+        erased += counts.into_iter().sum::<usize>();
         if found > 0 {
-            let erase = Erase { tokens, networks, links };
+            let erase = Erase { tokens, networks, links, challenges, logins };
             services
                 .database
                 .write(policy, erase, |transaction, erase| {
@@ -69,6 +79,13 @@ pub async fn erase_old(services: &Services) -> Result<usize, Fault> {
                         let links = erase.links.iter().copied();
                         let delete = account_link::Entity::delete_many();
                         delete.filter(account_link::Column::Id.is_in(links)).exec(transaction).await?;
+                        let challenges = erase.challenges.iter().copied();
+                        let delete = sign_in_challenge::Entity::delete_many();
+                        let delete = delete.filter(sign_in_challenge::Column::Id.is_in(challenges));
+                        delete.exec(transaction).await?;
+                        let logins = erase.logins.iter().copied();
+                        let delete = oidc_login::Entity::delete_many();
+                        delete.filter(oidc_login::Column::Id.is_in(logins)).exec(transaction).await?;
                         Ok::<_, Error<Infallible>>(())
                     })
                 })
@@ -84,6 +101,8 @@ struct Erase {
     tokens: Vec<RefreshTokenId>,
     networks: Vec<SignInNetworkId>,
     links: Vec<AccountLinkId>,
+    challenges: Vec<SignInChallengeId>,
+    logins: Vec<OidcLoginId>,
 }
 
 async fn old_networks(services: &Services) -> Result<Vec<SignInNetworkId>, DbErr> {

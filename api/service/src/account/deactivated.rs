@@ -24,7 +24,7 @@ const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The age up to which a deactivation is read. It is the longest lifetime of an access token, which is an hour, and some
 /// time for clocks of nodes that differ.
-const MAX_AGE: TimeDelta = TimeDelta::minutes(70);
+pub(super) const MAX_AGE: TimeDelta = TimeDelta::minutes(70);
 
 /// The accounts whose access tokens this node refuses.
 pub struct DeactivatedAccounts {

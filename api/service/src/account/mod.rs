@@ -1,16 +1,23 @@
-//! Accounts: registration, signing in, refreshing tokens, and signing out.
+//! Accounts: registration, signing in, second factors, sessions, and their ends.
 
 mod administration;
 mod cleaning;
+mod client;
 mod deactivated;
 mod deletion;
+mod ended_sessions;
 mod hashes;
 mod links;
 mod network;
 mod new_password;
+mod new_session;
+mod oidc;
+mod owner;
 mod profile;
 mod refresh;
 mod requests;
+mod second_factor;
+mod sessions;
 mod sign_in;
 mod staff;
 mod validation;
@@ -30,25 +37,41 @@ pub use administration::{
     Actor, AdministrationRefusal, set_birth_year, set_password, set_role, set_status, set_status_in,
 };
 pub use cleaning::{erase_old, keep_clean};
+pub use client::{ClientProgram, SignInClient};
 pub use deactivated::DeactivatedAccounts;
 pub use deletion::{
     DeletedAccount, DeletionRefusal, confirm_deletion, delete_in, delete_own, delete_user, deleted_accounts,
     request_deletion,
 };
 pub(crate) use deletion::{Warrant, delete_by};
+pub use ended_sessions::EndedSessions;
 pub use links::LinkInvalid;
 pub(crate) use links::{NewLink, end as end_links, find as find_link, take as take_link};
 pub use new_password::{PasswordRefusal, change_password, reset_password};
+use new_session::NewSession;
+pub use new_session::SignedIn;
+pub use oidc::{
+    BegunOidcLogin, LinkedIdentity, OidcBeginRefusal, OidcLinkRefusal, OidcLoginRefusal, OidcReturn,
+    begin_oidc_link, begin_oidc_login, complete_oidc_login, link_oidc_identity, linked_identities,
+    unlink_oidc_identity,
+};
+pub use owner::OwnerRefusal;
 pub use profile::{ProfileChange, ProfileRefusal, update_profile};
 pub use refresh::{InvalidToken, RefreshRefusal, logout, refresh};
 use requests::AccountRequest;
 pub use requests::{AccountRequests, RequestRefusal, keep_answering, request_password_reset};
-use sign_in::NewSession;
-pub use sign_in::{SignInRefusal, SignedIn, login};
-pub use staff::{Admin, Author, NotStaff, Support};
+pub use second_factor::{
+    ChallengeRefusal, SecondFactorChallenge, SecondFactorProof, SecondFactorRefusal, SecondFactorSetUp,
+    SecondFactorStatus, begin_second_factor, complete_login, confirm_second_factor, disable_second_factor,
+    replace_recovery_codes, reseal_second_factors, reset_second_factor, reset_second_factor_in,
+    second_factor_status,
+};
+pub use sessions::{LiveSession, SessionNotFound, end_other_sessions, end_session, live_sessions};
+pub use sign_in::{SignInOutcome, SignInRefusal, login};
+pub use staff::{Admin, Author, NotStaff, StaffRefusal, Support};
 use validation::ValidFields;
-pub(crate) use validation::check_email;
 pub use validation::{InvalidField, MIN_PASSWORD_CHARS};
+pub(crate) use validation::{check_email, check_name, fold_email};
 pub use verification::{ResendRefusal, VerifyRefusal, resend_verification, verify};
 
 use super::Services;
@@ -56,7 +79,7 @@ use super::audit::{self, StateChange};
 use crate::auth::Passwords;
 use crate::database::{Database, QueueKey, WritePolicy};
 use crate::error::{Error, Fault, Refusal};
-use crate::limit::{ClientAddress, RetryAfter};
+use crate::limit::RetryAfter;
 use crate::security;
 
 /// The fields of a new account.
@@ -134,11 +157,11 @@ pub enum Registered {
 /// See [`RegisterRefusal`].
 pub async fn register(
     services: &Services,
-    client: ClientAddress,
+    client: SignInClient,
     registration: Registration,
 ) -> Result<Registered, Error<RegisterRefusal>> {
-    let attempt = services.limits.sign_in.register(client).map_err(|wait| {
-        security::too_many_requests(client, "registrations", wait);
+    let attempt = services.limits.sign_in.register(client.address).map_err(|wait| {
+        security::too_many_requests(client.address, "registrations", wait);
         RegisterRefusal::TooMany(wait)
     })?;
     let registered = register_admitted(services, client, registration).await;
@@ -146,7 +169,7 @@ pub async fn register(
         Ok(_) => attempt.succeeded(),
         // Counts as a failure: trying many e-mail addresses shows which of them have accounts.
         Err(Error::Refused(RegisterRefusal::EmailTaken)) => {
-            security::sign_in_failed(client, "address taken", None);
+            security::sign_in_failed(client.address, "address taken", None);
             attempt.failed();
         }
         Err(_) => attempt.undecided(),
@@ -156,7 +179,7 @@ pub async fn register(
 
 async fn register_admitted(
     services: &Services,
-    client: ClientAddress,
+    client: SignInClient,
     registration: Registration,
 ) -> Result<Registered, Error<RegisterRefusal>> {
     let (role, password) = (registration.role, registration.password.clone());
@@ -171,7 +194,7 @@ async fn register_admitted(
     };
     let email = fields.email.clone();
     if services.requires_verified_email {
-        services.limits.mail.take(client, &email).map_err(RegisterRefusal::TooMany)?;
+        services.limits.mail.take(client.address, &email).map_err(RegisterRefusal::TooMany)?;
         let hash = services.passwords.hash(password).await?;
         let row = Box::new(row(fields, role, hash, services.clock.now()));
         services.account_requests.add(AccountRequest::Register { row, email })?;
@@ -291,7 +314,7 @@ pub(super) async fn by_email(
         return Ok(None);
     }
     user::Entity::find()
-        .filter(user::Column::Email.eq(validation::fold_email(email)))
+        .filter(user::Column::Email.eq(fold_email(email)))
         // In place of an address, a deleted account has a text that is none.
         .filter(user::Column::DeletedAt.is_null())
         .one(connection)

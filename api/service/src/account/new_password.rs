@@ -7,14 +7,17 @@ use jishu_entity::{AccountLinkId, user};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter};
 
+use super::client::SignInClient;
 use super::links::{self, LinkInvalid};
+use super::new_session::{NewSession, SignedIn};
 use super::refresh;
-use super::sign_in::{NewSession, SignInRefusal, SignedIn, confirm};
+use super::second_factor::{self, NewChallenge};
+use super::sign_in::{SignInOutcome, SignInRefusal, confirm};
 use super::validation::{InvalidField, check_password};
 use crate::auth::Viewer;
 use crate::database::{WritePolicy, lock_user};
 use crate::error::{Error, Fault, Refusal};
-use crate::limit::{ClientAddress, RetryAfter};
+use crate::limit::RetryAfter;
 use crate::mail::MailKind;
 use crate::outbox::NewMessage;
 use crate::{Services, audit};
@@ -39,16 +42,16 @@ pub enum PasswordRefusal {
 impl Refusal for PasswordRefusal {}
 
 /// Sets a new password by a link, and signs in. The link proves that its user receives mail at the address, so it
-/// verifies the address as well.
+/// verifies the address as well. A second factor stays on, and the sign-in waits for it.
 ///
 /// # Errors
 /// See [`PasswordRefusal`].
 pub async fn reset_password(
     services: &Services,
-    client: ClientAddress,
+    client: SignInClient,
     token: &str,
     password: String,
-) -> Result<SignedIn, Error<PasswordRefusal>> {
+) -> Result<SignInOutcome, Error<PasswordRefusal>> {
     let found = links::find(services, token, &[LinkPurpose::ResetPassword]).await?;
     let Some((link, user)) = found else { return Err(PasswordRefusal::from(LinkInvalid).into()) };
     if link.email != user.email || link.expires_at <= services.clock.now() {
@@ -63,43 +66,51 @@ pub async fn reset_password(
 /// See [`PasswordRefusal`].
 pub async fn change_password(
     services: &Services,
-    client: ClientAddress,
+    client: SignInClient,
     viewer: Viewer,
     current: &str,
     password: String,
 ) -> Result<SignedIn, Error<PasswordRefusal>> {
-    let confirmed = confirm(services, client, viewer.user_id, current).await;
+    let confirmed = confirm(services, client.address, viewer.user_id, current).await;
     let user = confirmed.map_err(|error| {
         error.map(|refusal| match refusal {
             SignInRefusal::TooMany(wait) => PasswordRefusal::TooMany(wait),
-            SignInRefusal::InvalidCredentials | SignInRefusal::EmailNotVerified => {
-                PasswordRefusal::WrongPassword
-            }
+            SignInRefusal::InvalidCredentials => PasswordRefusal::WrongPassword,
         })
     })?;
-    set(services, client, user, password, None).await
+    match set(services, client, user, password, None).await? {
+        SignInOutcome::SignedIn(signed_in) => Ok(*signed_in),
+        // Unreachable: the viewer has passed the factor before.
+        SignInOutcome::SecondFactorRequired(_) => Err(PasswordRefusal::WrongPassword.into()),
+    }
 }
 
 async fn set(
     services: &Services,
-    client: ClientAddress,
+    client: SignInClient,
     user: user::Model,
     password: String,
     link: Option<AccountLinkId>,
-) -> Result<SignedIn, Error<PasswordRefusal>> {
+) -> Result<SignInOutcome, Error<PasswordRefusal>> {
     check_password(&password, &user.email).map_err(PasswordRefusal::Invalid)?;
     let hash = services.passwords.hash(password).await?;
     let session = NewSession::new(services, client).map_err(Fault::from)?;
     let notice = links::notice(services, MailKind::PasswordChanged, &user.email)?;
+    let challenge = NewChallenge::new(services)?;
     let (now, owner) = (session.now, user.id);
-    let command = NewPassword { user: user.clone(), link, hash, session: session.clone(), notice, now };
+    let (of_session, of_challenge) = (session.clone(), challenge.clone());
+    let command = NewPassword { user, link, hash, session: of_session, challenge: of_challenge, notice, now };
     let policy = WritePolicy::not_idempotent("account.new_password").retry_taken_keys();
-    let user = services
+    let (user, is_challenged) = services
         .database
         .write_for(owner, policy, command, |transaction, command| Box::pin(command.run(transaction)))
         .await?;
     services.outbox.wake();
-    Ok(session.signed_in(services, user)?)
+    services.ended_sessions.refresh_or_warn().await;
+    if is_challenged {
+        return Ok(SignInOutcome::SecondFactorRequired(challenge.into_challenge()));
+    }
+    Ok(SignInOutcome::SignedIn(Box::new(session.signed_in(services, user)?)))
 }
 
 struct NewPassword {
@@ -109,13 +120,18 @@ struct NewPassword {
     link: Option<AccountLinkId>,
     hash: String,
     session: NewSession,
+    challenge: NewChallenge,
     notice: NewMessage,
     now: DateTime<Utc>,
 }
 
 impl NewPassword {
-    async fn run(&self, transaction: &DatabaseTransaction) -> Result<user::Model, Error<PasswordRefusal>> {
-        let Self { user, link, hash, session, notice, now } = self;
+    /// Stores the password. Returns the account, and whether its sign-in waits for the second factor.
+    async fn run(
+        &self,
+        transaction: &DatabaseTransaction,
+    ) -> Result<(user::Model, bool), Error<PasswordRefusal>> {
+        let Self { user, link, hash, session, challenge, notice, now } = self;
         let refusal = || match link {
             Some(_) => PasswordRefusal::from(LinkInvalid),
             None => PasswordRefusal::WrongPassword,
@@ -148,11 +164,17 @@ impl NewPassword {
         links::end(transaction, user.id, &[LinkPurpose::ResetPassword, LinkPurpose::ChangeEmail], *now)
             .await?;
         refresh::revoke_all(transaction, user.id, *now).await?;
-        session.insert(transaction, user.id).await?;
+        // A viewer with the current password is in a session that has passed the factor.
+        let is_challenged = link.is_some() && second_factor::is_on(transaction, user.id).await?;
+        if is_challenged {
+            challenge.insert(transaction, user.id).await?;
+        } else {
+            session.insert(transaction, user.id).await?;
+        }
         let action = if link.is_some() { "user.password_reset" } else { "user.password_changed" };
         audit::append(transaction, *now, Some(user.id), action, ("users", user.id.0)).await?;
         notice.append(transaction, Some(user.id)).await?;
         changed.password_hash.clone_from(hash);
-        Ok(changed)
+        Ok((changed, is_challenged))
     }
 }

@@ -120,7 +120,7 @@ pub async fn update_profile(
 fn of_password(refusal: &SignInRefusal) -> ProfileRefusal {
     match refusal {
         SignInRefusal::TooMany(wait) => ProfileRefusal::TooMany(*wait),
-        SignInRefusal::InvalidCredentials | SignInRefusal::EmailNotVerified => ProfileRefusal::WrongPassword,
+        SignInRefusal::InvalidCredentials => ProfileRefusal::WrongPassword,
     }
 }
 

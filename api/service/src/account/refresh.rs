@@ -17,12 +17,14 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::sign_in::{NewSession, SignedIn};
+use super::client::SignInClient;
+use super::new_session::{NewSession, SignedIn};
+use super::second_factor::end_challenges;
 use crate::Services;
 use crate::auth::{RefreshToken, Viewer};
 use crate::database::{WritePolicy, lock_user};
 use crate::error::{Error, Fault, Refusal};
-use crate::limit::{ClientAddress, RetryAfter};
+use crate::limit::RetryAfter;
 use crate::security;
 
 /// A reason not to exchange a refresh token.
@@ -53,13 +55,13 @@ pub struct InvalidToken {
 /// See [`RefreshRefusal`]. A token that was used before revokes its family, unless it returns its successor again.
 pub async fn refresh(
     services: &Services,
-    client: ClientAddress,
+    client: SignInClient,
     token: &str,
 ) -> Result<SignedIn, Error<RefreshRefusal>> {
     let presented = RefreshToken::parse(token).ok();
     let is_ours = presented.as_ref().is_some_and(|token| token.is_marked(&services.secrets));
-    let attempt = services.limits.sign_in.exchange(client, token, is_ours).map_err(|wait| {
-        security::too_many_requests(client, "refresh tokens", wait);
+    let attempt = services.limits.sign_in.exchange(client.address, token, is_ours).map_err(|wait| {
+        security::too_many_requests(client.address, "refresh tokens", wait);
         RefreshRefusal::TooMany(wait)
     })?;
     let exchanged = match presented {
@@ -69,7 +71,7 @@ pub async fn refresh(
     match &exchanged {
         Ok(_) => attempt.succeeded(),
         Err(Error::Refused(RefreshRefusal::Invalid(InvalidToken { reason, owner }))) => {
-            security::refresh_token_refused(client, reason, *owner);
+            security::refresh_token_refused(client.address, reason, *owner);
             attempt.failed();
         }
         Err(_) => attempt.undecided(),
@@ -79,7 +81,7 @@ pub async fn refresh(
 
 async fn exchange(
     services: &Services,
-    client: ClientAddress,
+    client: SignInClient,
     presented: RefreshToken,
 ) -> Result<SignedIn, Error<RefreshRefusal>> {
     // Reads the owner before the transaction, because a write queues by its user before it takes a connection.
@@ -199,10 +201,14 @@ impl Exchange {
             .filter(refresh_token::Column::Successor.is_not_null())
             .exec(transaction)
             .await?;
-        let next = NewSession { family, ..self.next.clone() };
+        let began_at = token.session_began_at;
+        let next = NewSession { family, began_at, ..self.next.clone() };
         let now = self.next.now;
         let mut used: refresh_token::ActiveModel = token.clone().into();
         used.used_at = Set(Some(now));
+        // Only the latest token says where its client is.
+        used.program = Set(None);
+        used.network = Set(None);
         if self.reuse > TimeDelta::zero() {
             used.successor =
                 Set(Some(self.presented.seal(&next.refresh, &token.family_id).map_err(Fault::from)?));
@@ -253,8 +259,8 @@ async fn by_token(
         .await
 }
 
-/// Ends the viewer's session, or all their sessions. Access tokens that were already issued stay valid until they
-/// expire.
+/// Ends the viewer's session, or all their sessions. This node refuses their access tokens at once, and others within
+/// seconds.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -269,38 +275,43 @@ pub async fn logout(services: &Services, viewer: Viewer, everywhere: bool) -> Re
                 lock_user(transaction, viewer.user_id).await?;
                 let family = refresh_token::Column::FamilyId.eq(viewer.session_id.to_string());
                 revoke(transaction, viewer.user_id, (!everywhere).then_some(family), *now).await?;
-                Ok(())
+                Ok::<_, Error<Infallible>>(())
             })
         })
         .await
-        .map_err(|error: Error<Infallible>| error.into())
+        .map_err(Fault::from)?;
+    services.ended_sessions.refresh_or_warn().await;
+    Ok(())
 }
 
-/// Revokes the tokens of a user, or those of one family.
-async fn revoke(
+/// Revokes the tokens of a user, or those of some families, and forgets where their clients were.
+pub(super) async fn revoke(
     connection: &impl ConnectionTrait,
     owner: UserId,
-    family: Option<Expr>,
+    families: Option<Expr>,
     now: DateTime<Utc>,
 ) -> Result<(), DbErr> {
     let mut update = without_successor()
         .col_expr(refresh_token::Column::RevokedAt, Expr::value(now))
+        .col_expr(refresh_token::Column::Program, Expr::value(None::<String>))
+        .col_expr(refresh_token::Column::Network, Expr::value(None::<String>))
         .filter(refresh_token::Column::UserId.eq(owner))
         .filter(refresh_token::Column::RevokedAt.is_null());
-    if let Some(family) = family {
-        update = update.filter(family);
+    if let Some(families) = families {
+        update = update.filter(families);
     }
     update.exec(connection).await?;
     Ok(())
 }
 
-/// Revokes all tokens of a user, whose row the transaction has locked.
+/// Revokes all tokens of a user, whose row the transaction has locked. Ends the sign-ins that wait for the second factor.
 pub(super) async fn revoke_all(
     transaction: &DatabaseTransaction,
     owner: UserId,
     now: DateTime<Utc>,
 ) -> Result<(), DbErr> {
-    revoke(transaction, owner, None, now).await
+    revoke(transaction, owner, None, now).await?;
+    end_challenges(transaction, owner, now).await
 }
 
 /// Builds an update that erases successors.

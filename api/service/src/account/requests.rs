@@ -38,6 +38,8 @@ pub(super) enum AccountRequest {
     ResetPassword { email: String },
     /// Makes an account, or tells the owner of the address that there is one.
     Register { row: Box<user::ActiveModel>, email: String },
+    /// Sends another link that verifies the address of this account.
+    Verify { user: Box<user::Model> },
 }
 
 impl Default for AccountRequests {
@@ -101,6 +103,10 @@ async fn carry_out(services: &Services, request: AccountRequest) -> Result<(), F
             let user = by_email(services.database.reader(), &email).await?;
             let Some(user) = user.filter(|user| user.status == UserStatus::Active) else { return Ok(()) };
             let link = NewLink::new(services, LinkPurpose::ResetPassword, &user.email)?;
+            verification::send_link(services, user.id, link).await
+        }
+        AccountRequest::Verify { user } => {
+            let link = NewLink::new(services, LinkPurpose::VerifyEmail, &user.email)?;
             verification::send_link(services, user.id, link).await
         }
         AccountRequest::Register { row, email } => {

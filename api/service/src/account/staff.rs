@@ -7,6 +7,7 @@ use jishu_entity::user::{Role, UserStatus};
 use jishu_entity::{UserId, user};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 
+use super::second_factor;
 use crate::Services;
 use crate::auth::Viewer;
 use crate::error::{Error, Refusal};
@@ -17,6 +18,19 @@ use crate::error::{Error, Refusal};
 pub struct NotStaff;
 
 impl Refusal for NotStaff {}
+
+/// A reason not to give a permission.
+#[derive(Debug, thiserror::Error)]
+pub enum StaffRefusal {
+    /// The account does not have the role, or it is deactivated.
+    #[error(transparent)]
+    NotStaff(#[from] NotStaff),
+    /// Staff must have a second factor, and this account has none.
+    #[error("Staff of this platform must have a second factor, and this account has none.")]
+    SecondFactorRequired,
+}
+
+impl Refusal for StaffRefusal {}
 
 /// Declares a permission: a type that only an active account with one of the roles can get.
 macro_rules! permissions {
@@ -31,11 +45,11 @@ macro_rules! permissions {
             /// The roles that have this permission.
             pub const ROLES: &'static [Role] = &[$(Role::$role),+];
 
-            /// Reads the role and the status of the viewer.
+            /// Reads the role and the status of the viewer, and whether they have the second factor that staff must have.
             ///
             /// # Errors
-            /// See [`NotStaff`].
-            pub async fn verify(services: &Services, viewer: Viewer) -> Result<Self, Error<NotStaff>> {
+            /// See [`StaffRefusal`].
+            pub async fn verify(services: &Services, viewer: Viewer) -> Result<Self, Error<StaffRefusal>> {
                 let id = verify(services, viewer, Self::ROLES).await?;
                 Ok(Self { id })
             }
@@ -59,8 +73,8 @@ permissions! {
     Admin: [Admin];
 }
 
-/// Returns the viewer's id if their account is active and has one of the roles.
-async fn verify(services: &Services, viewer: Viewer, roles: &[Role]) -> Result<UserId, Error<NotStaff>> {
+/// Returns the viewer's id if their account is active and has one of the roles, and the second factor that staff must have.
+async fn verify(services: &Services, viewer: Viewer, roles: &[Role]) -> Result<UserId, Error<StaffRefusal>> {
     let found: Option<(Role, UserStatus)> = user::Entity::find()
         .select_only()
         .columns([user::Column::Role, user::Column::Status])
@@ -69,7 +83,13 @@ async fn verify(services: &Services, viewer: Viewer, roles: &[Role]) -> Result<U
         .one(services.database.reader())
         .await?;
     match found {
-        Some((role, UserStatus::Active)) if roles.contains(&role) => Ok(viewer.user_id),
-        _ => Err(NotStaff.into()),
+        Some((role, UserStatus::Active)) if roles.contains(&role) => {}
+        _ => return Err(StaffRefusal::from(NotStaff).into()),
     }
+    if services.requires_staff_second_factor
+        && !second_factor::is_on(services.database.reader(), viewer.user_id).await?
+    {
+        return Err(StaffRefusal::SecondFactorRequired.into());
+    }
+    Ok(viewer.user_id)
 }

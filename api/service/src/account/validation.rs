@@ -64,7 +64,7 @@ pub(super) fn check(registration: &Registration) -> Result<ValidFields, Vec<Inva
 }
 
 /// Checks a name, and returns the form in which it is stored.
-pub(super) fn check_name(name: &str) -> Result<String, InvalidField> {
+pub(crate) fn check_name(name: &str) -> Result<String, InvalidField> {
     let name = name.trim();
     let is_valid = name.chars().count() <= MAX_NAME_CHARS && is_readable(name);
     is_valid.then(|| name.to_owned()).ok_or(InvalidField::Name)
@@ -91,7 +91,7 @@ pub(super) fn check_password(password: &str, email: &str) -> Result<(), InvalidF
 }
 
 /// Returns an e-mail address in the form in which it is stored and looked up.
-pub(super) fn fold_email(email: &str) -> String {
+pub(crate) fn fold_email(email: &str) -> String {
     email.trim().to_lowercase()
 }
 

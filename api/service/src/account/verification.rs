@@ -8,6 +8,7 @@ use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, SqlErr
 
 use super::by_id;
 use super::links::{self, LinkInvalid, NewLink};
+use super::sign_in::{SignInRefusal, confirm};
 use crate::auth::Viewer;
 use crate::database::{WritePolicy, lock_user};
 use crate::error::{Error, Fault, Refusal};
@@ -25,6 +26,17 @@ pub enum VerifyRefusal {
     /// Another account has had the new address since the link was sent.
     #[error("This e-mail address has another account now. Choose another address.")]
     EmailTaken,
+    /// The link works, but nothing shows that its user knows the account.
+    #[error("Sign in to the account of this link first, or give its password.")]
+    PasswordRequired,
+    /// The link works, but the password is wrong.
+    #[error(
+        "The password is not that of the account. If you did not make this account, choose a new password instead."
+    )]
+    WrongPassword,
+    /// Too many attempts on the password.
+    #[error("Too many attempts. Try again in {} seconds.", .0.seconds())]
+    TooMany(RetryAfter),
 }
 
 impl Refusal for VerifyRefusal {}
@@ -32,12 +44,38 @@ impl Refusal for VerifyRefusal {}
 /// Uses a link that proves the ownership of an address: that of a new account, or the new address of an old one. A new
 /// address becomes the address of the account, and its old address is told.
 ///
+/// The link alone is not enough. A stranger can register with the address of another, and its owner may use the link
+/// without a thought: then the stranger's password would open a verified account. And somebody can mistype their new
+/// address: then its owner could take the account over. So whoever uses the link is signed in to the account, or knows its
+/// password.
+///
 /// # Errors
 /// See [`VerifyRefusal`].
-pub async fn verify(services: &Services, token: &str) -> Result<user::Model, Error<VerifyRefusal>> {
+pub async fn verify(
+    services: &Services,
+    client: ClientAddress,
+    viewer: Option<Viewer>,
+    token: &str,
+    password: Option<&str>,
+) -> Result<user::Model, Error<VerifyRefusal>> {
     let purposes = [LinkPurpose::VerifyEmail, LinkPurpose::ChangeEmail];
     let found = links::find(services, token, &purposes).await?;
     let Some((link, user)) = found else { return Err(VerifyRefusal::from(LinkInvalid).into()) };
+    if link.expires_at <= services.clock.now() {
+        return Err(VerifyRefusal::from(LinkInvalid).into());
+    }
+    match password {
+        _ if viewer.is_some_and(|viewer| viewer.user_id == user.id) => {}
+        None => return Err(VerifyRefusal::PasswordRequired.into()),
+        Some(password) => {
+            confirm(services, client, user.id, password).await.map_err(|error| {
+                error.map(|refusal| match refusal {
+                    SignInRefusal::InvalidCredentials => VerifyRefusal::WrongPassword,
+                    SignInRefusal::TooMany(wait) => VerifyRefusal::TooMany(wait),
+                })
+            })?;
+        }
+    }
     let notice = match link.purpose {
         LinkPurpose::ChangeEmail => Some(links::notice(services, MailKind::EmailChanged, &user.email)?),
         _ => None,
@@ -136,19 +174,6 @@ pub async fn resend_verification(
     }
     services.limits.mail.take(client, &user.email).map_err(ResendRefusal::TooMany)?;
     Ok(send_link(services, user.id, NewLink::new(services, LinkPurpose::VerifyEmail, &user.email)?).await?)
-}
-
-/// Sends the owner of an account, who knows its password, another link that verifies their address. Does nothing if they
-/// had too many mails.
-pub(super) async fn remind(
-    services: &Services,
-    client: ClientAddress,
-    user: &user::Model,
-) -> Result<(), Fault> {
-    if services.limits.mail.take(client, &user.email).is_err() {
-        return Ok(());
-    }
-    send_link(services, user.id, NewLink::new(services, LinkPurpose::VerifyEmail, &user.email)?).await
 }
 
 /// Stores a link of an active account and its mail. Does nothing if the account is not active.

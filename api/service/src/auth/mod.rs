@@ -4,8 +4,10 @@
 
 mod cache;
 mod keys;
-mod link_token;
+mod one_time_password;
+mod opaque_token;
 mod password;
+mod recovery_code;
 mod refresh;
 mod secrets;
 mod token;
@@ -16,8 +18,11 @@ use jishu_entity::user::Role;
 use uuid::Uuid;
 
 pub use keys::{KeyError, KeyRing};
-pub use link_token::LinkToken;
+pub use one_time_password::{OneTimePasswordError, OneTimePasswordSecret};
+pub use opaque_token::{BrowserKey, ChallengeToken, LinkToken, OidcState};
 pub use password::{MAX_PASSWORD_BYTES, PasswordError, PasswordVerdict, Passwords, TimedVerdict};
+pub(crate) use password::{is_usable_hash, unusable_hash};
+pub use recovery_code::{RECOVERY_CODES, RecoveryCode};
 pub use refresh::{RefreshToken, RefreshTokenError};
 pub use secrets::Secrets;
 pub use token::{AccessToken, AccessTokens, LEEWAY_SECONDS, TokenError};

@@ -50,6 +50,13 @@ impl Secrets {
         std::iter::once(&self.current).chain(&self.others).map(move |key| code(key, purpose, data))
     }
 
+    /// Returns the name of the current key. It reveals nothing of the key. A text that is stored for long is stored with
+    /// this name, so that it can be encrypted anew after a rotation.
+    #[must_use]
+    pub fn key_name(&self) -> String {
+        self.code("key name", &[])[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// Encrypts a text under a key that belongs to one purpose and one context, such as the id of a row. Only the nodes
     /// of this deployment can read the result, so the database and its backups hold nothing readable.
     ///

@@ -39,6 +39,9 @@ pub enum TokenError {
         "This account was deactivated, so its access tokens no longer work. Ask the people who run this platform."
     )]
     AccountDeactivated,
+    /// The session of the token was ended.
+    #[error("The session of this access token has ended. Sign in again.")]
+    SessionEnded,
     /// The time `nbf` has not come yet.
     #[error(
         "The access token is not valid yet. Repeat the request in a few seconds; if that does not help, \
@@ -100,6 +103,7 @@ impl TokenError {
         match self {
             Self::Expired => "expired",
             Self::AccountDeactivated => "deactivated",
+            Self::SessionEnded => "session ended",
             Self::NotYetValid => "not yet valid",
             Self::TooLong => "too long",
             Self::Malformed => "malformed",

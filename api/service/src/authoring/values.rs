@@ -131,14 +131,14 @@ pub(super) fn code(given: &str) -> Result<String, ValueProblem> {
 }
 
 /// Returns a name as it is stored.
-pub(super) fn name(given: &str) -> Result<String, ValueProblem> {
+pub(crate) fn name(given: &str) -> Result<String, ValueProblem> {
     let name = given.trim();
     let is_well_formed = name.chars().count() <= MAX_NAME_CHARS && is_readable(name);
     if is_well_formed { Ok(name.to_owned()) } else { Err(ValueProblem::Name) }
 }
 
 /// Returns a description as it is stored. An empty one is none.
-pub(super) fn description(given: Option<&str>) -> Result<Option<String>, ValueProblem> {
+pub(crate) fn description(given: Option<&str>) -> Result<Option<String>, ValueProblem> {
     let Some(given) = given else { return Ok(None) };
     let text = given.trim().replace("\r\n", "\n").replace('\r', "\n");
     let is_refused = |char: char| char.is_control() && !matches!(char, '\n' | '\t');

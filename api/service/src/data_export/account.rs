@@ -83,6 +83,9 @@ impl Export {
             for row in rows {
                 let item = json!({
                     "session": row.family_id,
+                    "beganAt": time_or_null(row.session_began_at),
+                    "program": row.program,
+                    "network": row.network,
                     "issuedAt": time(row.created_at),
                     "expiresAt": time(row.expires_at),
                     "usedAt": time_or_null(row.used_at),

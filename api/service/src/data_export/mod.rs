@@ -7,7 +7,9 @@
 //! a reason.
 
 mod account;
+mod orders;
 mod shop;
+mod sign_in;
 mod sittings;
 mod writer;
 
@@ -106,7 +108,9 @@ impl Export {
         writer.field("format", &FORMAT.into()).await?;
         writer.field("exportedAt", &time(self.source.clock.now())).await?;
         self.write_account(row, &mut writer).await?;
+        self.write_sign_in_ways(&mut writer).await?;
         self.write_shop(&mut writer).await?;
+        self.write_orders(&mut writer).await?;
         self.write_sittings(&mut writer).await?;
         writer.end().await
     }

@@ -155,11 +155,13 @@ impl Export {
 /// Returns an answer as the learner gave it. Options are numbered as the sitting showed them, from 1: the author's order can
 /// reveal the key.
 fn given(row: &test_session::Model, paper: &Paper, answer: &test_answer::Model) -> Value {
-    let options = paper.question(answer.slot).map_or(0, |question| question.options.len());
+    let question = paper.question(answer.slot);
+    let options = question.map(|question| shown_options(row.seed, answer.slot, question, answer.chosen));
     json!({
         "slot": answer.slot,
-        "options": shown_options(row.seed, answer.slot, options, answer.chosen),
+        "options": options.unwrap_or_default(),
         "number": answer.numeric_value,
+        "text": answer.text,
         "flagged": answer.flagged,
         "timeSpentSeconds": answer.time_spent_seconds,
         "batch": answer.sequence,

@@ -41,7 +41,8 @@ pub enum MigrateError {
     /// The database has tables that were not made by migrations of jishu.
     #[error(
         "this database has the table `{table}`, and no migration of jishu was applied to it: it is a database of the old \
-         system, or of another program. Give jishu a new database with --database-url. `jishu check` and `jishu repair` work \
+         system, or of another program. Nothing was changed. Give jishu a new database with --database-url. To fill that one \
+         from the old system, run `jishu adopt --from OLD_URL --database-url NEW_URL`. `jishu check` and `jishu repair` work \
          on the old one", table = .0
     )]
     OldSystem(&'static str),
@@ -181,7 +182,7 @@ impl Database {
             return Ok(());
         }
         let schema = sea_orm_migration::SchemaManager::new(self.reader.pool());
-        for table in SHARED_TABLES {
+        for table in OLD_SYSTEM_TABLES.into_iter().chain(SHARED_TABLES) {
             // An interrupted first migration on MariaDB leaves this table without a record of the migration.
             if table == "users" && self.backend() == DbBackend::MySql {
                 continue;
@@ -194,6 +195,9 @@ impl Database {
         Ok(())
     }
 }
+
+/// Tables that only the old system has.
+const OLD_SYSTEM_TABLES: [&str; 3] = ["exam_category", "exam_category_purchase", "test_attempt_sessions"];
 
 /// Tables that both the old system and jishu have.
 const SHARED_TABLES: [&str; 5] = ["mock_test_attempts", "purchases", "subjects", "courses", "users"];

@@ -3,7 +3,10 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use jishu_entity::{MockTestAttemptId, PurchaseId, UserId, audit_event, mock_test_attempt, purchase};
+use jishu_entity::order::{self, OrderState};
+use jishu_entity::{
+    MockTestAttemptId, OrderId, PurchaseId, UserId, audit_event, mock_test_attempt, purchase,
+};
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QuerySelect};
 
 use super::WatchedChange;
@@ -19,7 +22,7 @@ const SESSION_CLOSED: &str = "test_session.closed";
 const CARD_EXTENDED: &str = "mock_test_attempt.extended";
 
 /// The actions of the audit events that are delivered to watchers.
-pub(super) const PUBLISHED_ACTIONS: [&str; 8] = [
+pub(super) const PUBLISHED_ACTIONS: [&str; 25] = [
     PURCHASE_CREATED,
     PURCHASE_GRANTED,
     PURCHASE_REFUNDED,
@@ -28,10 +31,28 @@ pub(super) const PUBLISHED_ACTIONS: [&str; 8] = [
     SESSION_STARTED,
     SESSION_CLOSED,
     CARD_EXTENDED,
+    OrderEvent::Created.action(),
+    OrderEvent::Paid.action(),
+    OrderEvent::Granted.action(),
+    OrderEvent::Expired.action(),
+    OrderEvent::Cancelled.action(),
+    OrderEvent::Refunding.action(),
+    OrderEvent::Refunded.action(),
+    OrderEvent::NeedsAttention.action(),
+    OrderEvent::RefundRequested.action(),
+    OrderEvent::RefundSettled.action(),
+    OrderEvent::RefundFailed.action(),
+    OrderEvent::ExtraPayment.action(),
+    OrderEvent::ConsoleRefund.action(),
+    OrderEvent::Disputed.action(),
+    OrderEvent::DisputeEnded.action(),
+    OrderEvent::ChargedBack.action(),
+    OrderEvent::Resolved.action(),
 ];
 
 const PURCHASES_TABLE: &str = "purchases";
 const CARDS_TABLE: &str = "mock_test_attempts";
+const ORDERS_TABLE: &str = "orders";
 
 /// An audit event that is delivered to its owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +73,86 @@ pub enum Event {
     SessionClosed(MockTestAttemptId),
     /// Support granted this card more time or more attempts.
     CardExtended(MockTestAttemptId),
+    /// Something happened to an order.
+    Order(OrderId, OrderEvent),
+}
+
+/// Something that happened to an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OrderEvent {
+    /// The buyer made it.
+    Created,
+    /// It was paid.
+    Paid,
+    /// Its subjects were granted.
+    Granted,
+    /// Nobody paid it in time.
+    Expired,
+    /// It was cancelled.
+    Cancelled,
+    /// All its money is on its way back.
+    Refunding,
+    /// All its money went back.
+    Refunded,
+    /// Support must decide.
+    NeedsAttention,
+    /// A refund of its payment was requested.
+    RefundRequested,
+    /// A refund of its payment was settled.
+    RefundSettled,
+    /// A refund of its payment failed.
+    RefundFailed,
+    /// Money came that the order did not ask for.
+    ExtraPayment,
+    /// Money went back at the provider's console.
+    ConsoleRefund,
+    /// The buyer's bank disputes the payment.
+    Disputed,
+    /// The dispute is over.
+    DisputeEnded,
+    /// The buyer's bank took the money back.
+    ChargedBack,
+    /// Support decided.
+    Resolved,
+}
+
+impl OrderEvent {
+    /// Returns the event of a move to a state.
+    pub(crate) fn of_state(state: OrderState) -> Self {
+        match state {
+            OrderState::Pending => Self::Created,
+            OrderState::Paid => Self::Paid,
+            OrderState::Granted => Self::Granted,
+            OrderState::Expired => Self::Expired,
+            OrderState::Cancelled => Self::Cancelled,
+            OrderState::Refunding => Self::Refunding,
+            OrderState::Refunded => Self::Refunded,
+            OrderState::NeedsAttention => Self::NeedsAttention,
+        }
+    }
+
+    /// Returns the action of the audit event.
+    pub(crate) const fn action(self) -> &'static str {
+        match self {
+            Self::Created => "order.created",
+            Self::Paid => "order.paid",
+            Self::Granted => "order.granted",
+            Self::Expired => "order.expired",
+            Self::Cancelled => "order.cancelled",
+            Self::Refunding => "order.refunding",
+            Self::Refunded => "order.refunded",
+            Self::NeedsAttention => "order.needs_attention",
+            Self::RefundRequested => "order.refund_requested",
+            Self::RefundSettled => "order.refund_settled",
+            Self::RefundFailed => "order.refund_failed",
+            Self::ExtraPayment => "order.extra_payment",
+            Self::ConsoleRefund => "order.console_refund",
+            Self::Disputed => "order.disputed",
+            Self::DisputeEnded => "order.dispute_ended",
+            Self::ChargedBack => "order.charged_back",
+            Self::Resolved => "order.resolved",
+        }
+    }
 }
 
 impl Event {
@@ -66,6 +167,7 @@ impl Event {
             Self::SessionStarted(MockTestAttemptId(id)) => (SESSION_STARTED, CARDS_TABLE, id),
             Self::SessionClosed(MockTestAttemptId(id)) => (SESSION_CLOSED, CARDS_TABLE, id),
             Self::CardExtended(MockTestAttemptId(id)) => (CARD_EXTENDED, CARDS_TABLE, id),
+            Self::Order(OrderId(id), event) => (event.action(), ORDERS_TABLE, id),
         }
     }
 }
@@ -111,6 +213,7 @@ pub(super) async fn changes(
     let change = |row: &audit_event::Model| match WatchedObject::of(row)? {
         WatchedObject::Card(id) => Some((*owners.cards.get(&id)?, WatchedChange::Card(id))),
         WatchedObject::Purchase(id) => Some((*owners.purchases.get(&id)?, WatchedChange::Purchase(id))),
+        WatchedObject::Order(id) => Some((*owners.orders.get(&id)?, WatchedChange::Order(id))),
     };
     Ok(rows.iter().filter_map(change).collect())
 }
@@ -120,6 +223,7 @@ pub(super) async fn changes(
 enum WatchedObject {
     Card(MockTestAttemptId),
     Purchase(PurchaseId),
+    Order(OrderId),
 }
 
 impl WatchedObject {
@@ -127,26 +231,29 @@ impl WatchedObject {
         match row.target_type.as_str() {
             CARDS_TABLE => Some(Self::Card(MockTestAttemptId(row.target_id))),
             PURCHASES_TABLE => Some(Self::Purchase(PurchaseId(row.target_id))),
+            ORDERS_TABLE => Some(Self::Order(OrderId(row.target_id))),
             _ => None,
         }
     }
 }
 
-/// The owners of cards and purchases.
+/// The owners of cards, purchases and orders.
 #[derive(Default)]
 struct Owners {
     cards: HashMap<MockTestAttemptId, UserId>,
     purchases: HashMap<PurchaseId, UserId>,
+    orders: HashMap<OrderId, UserId>,
 }
 
 impl Owners {
     /// Reads the owners of the objects of these rows, with one statement for each kind of object.
     async fn read(connection: &impl ConnectionTrait, rows: &[audit_event::Model]) -> Result<Self, DbErr> {
-        let (mut cards, mut purchases) = (Vec::new(), Vec::new());
+        let (mut cards, mut purchases, mut orders) = (Vec::new(), Vec::new(), Vec::new());
         for object in rows.iter().filter_map(WatchedObject::of) {
             match object {
                 WatchedObject::Card(id) => cards.push(id),
                 WatchedObject::Purchase(id) => purchases.push(id),
+                WatchedObject::Order(id) => orders.push(id),
             }
         }
         let mut owners = Self::default();
@@ -169,6 +276,16 @@ impl Owners {
                 .all(connection)
                 .await?;
             owners.purchases.extend(found);
+        }
+        if !orders.is_empty() {
+            let found: Vec<(OrderId, UserId)> = order::Entity::find()
+                .select_only()
+                .columns([order::Column::Id, order::Column::UserId])
+                .filter(order::Column::Id.is_in(orders))
+                .into_tuple()
+                .all(connection)
+                .await?;
+            owners.orders.extend(found);
         }
         Ok(owners)
     }

@@ -16,14 +16,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use jishu_entity::{MockTestAttemptId, PurchaseId, TestSessionId, UserId};
+use jishu_entity::{MockTestAttemptId, OrderId, PurchaseId, TestSessionId, UserId};
 use sea_orm::DbErr;
 use tokio::sync::Notify;
 
 use crate::database::Database;
 
 pub(crate) use event::append_change;
-pub use event::{Event, append};
+pub use event::{Event, OrderEvent, append};
 use position::Position;
 pub(super) use retry::read_with_retries;
 
@@ -39,6 +39,8 @@ pub enum WatchedChange {
     Card(MockTestAttemptId),
     /// This node saved answers of a sitting. Delivered only to watchers of these answers.
     Answers(TestSessionId),
+    /// An order changed.
+    Order(OrderId),
 }
 
 /// The watchers of this node, and the position in the audit events up to which they were served.

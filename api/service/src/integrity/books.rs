@@ -2,14 +2,15 @@
 
 use sea_orm::{ConnectionTrait, DbErr, Statement};
 
+use super::orders::ORDER_RULES;
 use super::{BadValue, MAX_ROWS_PER_TABLE, columns_of};
 
 /// A rule: the column that breaks it, what is wrong there, and a query for the ids of the rows.
-struct BookRule {
-    table: &'static str,
-    column: &'static str,
-    fault: &'static str,
-    broken: &'static str,
+pub(super) struct BookRule {
+    pub(super) table: &'static str,
+    pub(super) column: &'static str,
+    pub(super) fault: &'static str,
+    pub(super) broken: &'static str,
 }
 
 const BOOK_RULES: [BookRule; 5] = [
@@ -59,8 +60,10 @@ pub(super) async fn find_broken(connection: &impl ConnectionTrait) -> Result<Vec
     if columns_of(connection, "refund_lines").await?.is_empty() {
         return Ok(Vec::new());
     }
+    let has_orders = !columns_of(connection, "payment_refunds").await?.is_empty();
+    let of_orders = ORDER_RULES.into_iter().filter(|_| has_orders);
     let mut found = Vec::new();
-    for rule in BOOK_RULES {
+    for rule in BOOK_RULES.into_iter().chain(of_orders) {
         let text = format!("{} LIMIT {MAX_ROWS_PER_TABLE}", rule.broken);
         let statement = Statement::from_string(connection.get_database_backend(), text);
         for row in connection.query_all_raw(statement).await? {

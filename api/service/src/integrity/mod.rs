@@ -4,17 +4,22 @@
 //! the constraints.
 
 mod books;
+mod keys;
+mod orders;
+mod pictures;
 mod read_check;
 mod rules;
 
 use std::fmt;
 
 use jishu_entity::{
-    account_link, allowance, audit_event, blueprint_part, cart_item, course, entitlement, extra_time,
-    guardian_consent, mock_test_attempt, outbox_message, paper, paper_question, paper_revision, paper_score,
-    purchase, purchase_grant, purchase_request, purchase_request_owned, question, question_correction,
-    question_option, question_version, refresh_token, refund, refund_line, sign_in_network, subject,
-    test_answer, test_session, topic, topic_total, user,
+    accepted_text, account_link, allowance, audit_event, blueprint_part, cart_item, course, entitlement,
+    extra_time, guardian_consent, mock_test_attempt, oidc_identity, oidc_login, order, order_line,
+    outbox_message, paper, paper_question, paper_revision, paper_score, payment_event, payment_refund,
+    picture, purchase, purchase_grant, purchase_request, purchase_request_owned, question,
+    question_correction, question_option, question_version, question_version_picture, recovery_code,
+    refresh_token, refund, refund_line, second_factor, server_secret, sign_in_challenge, sign_in_network,
+    subject, test_answer, test_session, topic, topic_total, user,
 };
 use sea_orm::{
     ColumnTrait, ColumnType, ConnectionTrait, DbBackend, DbErr, EntityTrait, IdenStatic, Iterable,
@@ -103,6 +108,7 @@ pub async fn examine(connection: &impl ConnectionTrait) -> Result<Vec<BadValue>,
         };
     }
     examine_tables!(
+        accepted_text,
         account_link,
         allowance,
         audit_event,
@@ -113,11 +119,17 @@ pub async fn examine(connection: &impl ConnectionTrait) -> Result<Vec<BadValue>,
         extra_time,
         guardian_consent,
         mock_test_attempt,
+        oidc_identity,
+        oidc_login,
+        order,
+        order_line,
         outbox_message,
         paper,
         paper_question,
         paper_revision,
         paper_score,
+        payment_event,
+        payment_refund,
         purchase,
         purchase_grant,
         purchase_request,
@@ -126,9 +138,17 @@ pub async fn examine(connection: &impl ConnectionTrait) -> Result<Vec<BadValue>,
         question_correction,
         question_option,
         question_version,
+        recovery_code,
         refresh_token,
         refund,
         refund_line,
+        second_factor,
+        sign_in_challenge,
+        question_version_picture,
+        refresh_token,
+        refund,
+        refund_line,
+        server_secret,
         sign_in_network,
         subject,
         test_answer,
@@ -137,8 +157,12 @@ pub async fn examine(connection: &impl ConnectionTrait) -> Result<Vec<BadValue>,
         topic_total,
         user,
     );
+    // The other checks would read all pictures at once.
+    found.extend(of_table::<picture::Entity, _>(connection).await?);
     found.extend(read_check::of_catalogue(connection, &found).await?);
     found.extend(books::find_broken(connection).await?);
+    found.extend(keys::find_missing(connection).await?);
+    found.extend(pictures::find_broken(connection).await?);
     Ok(found)
 }
 
@@ -269,7 +293,7 @@ fn unreadable_time(backend: DbBackend, value: &str, column_type: &ColumnType) ->
 }
 
 /// Returns the columns that a table has in the database.
-async fn columns_of(connection: &impl ConnectionTrait, table: &str) -> Result<Vec<String>, DbErr> {
+pub(crate) async fn columns_of(connection: &impl ConnectionTrait, table: &str) -> Result<Vec<String>, DbErr> {
     let backend = connection.get_database_backend();
     let text = match backend {
         DbBackend::MySql => {

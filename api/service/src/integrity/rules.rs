@@ -3,7 +3,10 @@
 use jishu_entity::account_link::LinkPurpose;
 use jishu_entity::entitlement::EntitlementEnd;
 use jishu_entity::mock_test_attempt::CardStatus;
+use jishu_entity::order::{OrderProvider, OrderReason, OrderState};
 use jishu_entity::outbox_message::{OutboxChannel, OutboxState};
+use jishu_entity::payment_event::{PaymentEventKind, PaymentEventSource};
+use jishu_entity::picture::PictureType;
 use jishu_entity::purchase::{PurchaseStatus, PurchaseType};
 use jishu_entity::purchase_request::RequestOutcome;
 use jishu_entity::question_version::{Difficulty, QuestionKind, TextFormat};
@@ -31,6 +34,7 @@ fn words_of(table: &str, column: &str) -> Option<Vec<String>> {
         ("blueprint_parts" | "question_versions", "difficulty") => words::<Difficulty>(),
         ("question_versions", "kind") => words::<QuestionKind>(),
         ("question_versions", "text_format") => words::<TextFormat>(),
+        ("pictures", "media_type") => words::<PictureType>(),
         ("purchases", "purchase_type") => words::<PurchaseType>(),
         ("purchases", "status") => words::<PurchaseStatus>(),
         ("purchase_requests", "outcome") => words::<RequestOutcome>(),
@@ -39,6 +43,13 @@ fn words_of(table: &str, column: &str) -> Option<Vec<String>> {
         ("entitlements" | "test_sessions", "end_reason") => words::<EntitlementEnd>(),
         ("refunds", "status") => words::<RefundStatus>(),
         ("account_links", "purpose") => words::<LinkPurpose>(),
+        ("orders", "purchase_type") => words::<PurchaseType>(),
+        ("orders", "state") => words::<OrderState>(),
+        ("orders" | "payment_refunds", "reason") => words::<OrderReason>(),
+        ("orders" | "payment_events" | "payment_refunds", "provider") => words::<OrderProvider>(),
+        ("payment_events", "kind") => words::<PaymentEventKind>(),
+        ("payment_events", "source") => words::<PaymentEventSource>(),
+        ("payment_refunds", "status") => words::<RefundStatus>(),
         ("outbox", "channel") => words::<OutboxChannel>(),
         ("outbox", "state") => words::<OutboxState>(),
         _ => None,
@@ -73,7 +84,17 @@ pub(super) fn disallowed(backend: DbBackend, table: &str, column: &str, value: &
         ("purchases", "cost" | "subtotal" | "tax")
         | ("entitlements", "price_paid" | "list_price" | "tax")
         | ("refunds" | "refund_lines", "amount" | "tax")
+        | ("orders", "amount" | "subtotal" | "tax")
+        | ("order_lines", "list_price" | "price" | "tax")
+        | ("payment_events", "amount")
         | ("cart_items", "price") => Some(format!("{value} < 0")),
+        ("question_versions", "fixed_options") => {
+            Some(format!("{value} < 0 OR ({value} <> 0 AND keeps_options)"))
+        }
+        ("question_versions", "is_case_sensitive") => Some(format!("{value} AND kind <> 'short_answer'")),
+        ("test_answers", "text") => {
+            Some(format!("{value} IS NOT NULL AND (chosen <> 0 OR numeric_value IS NOT NULL)"))
+        }
         _ => None,
     }
 }

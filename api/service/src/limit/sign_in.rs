@@ -168,6 +168,14 @@ impl SignInLimits {
         Ok(self.attempt(client, Charge::Registration))
     }
 
+    /// Admits a step of a sign-in at an issuer. It counts as an attempt of the address to sign in.
+    ///
+    /// # Errors
+    /// Fails if the address has too many attempts.
+    pub fn begin_elsewhere(&self, client: ClientAddress) -> Result<(), RetryAfter> {
+        self.addresses.take(&client.network(), 1)
+    }
+
     fn attempt(&self, client: ClientAddress, charge: Charge) -> SignInAttempt<'_> {
         SignInAttempt { limits: self, client, charge, has_ended: false, has_failed: false }
     }

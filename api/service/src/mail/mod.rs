@@ -52,11 +52,27 @@ pub enum MailKind {
     GuardianConsent,
     /// Says to a guardian that the consent is in force, and how to revoke it.
     GuardianConsented,
+    /// Says that the account has a second factor now.
+    SecondFactorOn,
+    /// Says that the second factor was switched off.
+    SecondFactorOff,
+    /// Says that an admin removed the second factor.
+    SecondFactorReset,
+    /// Says that a recovery code was used.
+    RecoveryCodeUsed,
+    /// Says that there are new recovery codes.
+    RecoveryCodesReplaced,
+    /// Says that another way to sign in was linked to the account.
+    IdentityLinked,
+    /// Says that a payment goes back, because it could not be turned into test cards.
+    PaymentReturned,
+    /// Tells support that an order needs attention.
+    OrderNeedsAttention,
 }
 
 impl MailKind {
     /// All kinds.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 19] = [
         Self::VerifyEmail,
         Self::ResetPassword,
         Self::ChangeEmail,
@@ -68,6 +84,14 @@ impl MailKind {
         Self::AccountDeleted,
         Self::GuardianConsent,
         Self::GuardianConsented,
+        Self::SecondFactorOn,
+        Self::SecondFactorOff,
+        Self::SecondFactorReset,
+        Self::RecoveryCodeUsed,
+        Self::RecoveryCodesReplaced,
+        Self::IdentityLinked,
+        Self::PaymentReturned,
+        Self::OrderNeedsAttention,
     ];
 
     /// Returns the name of the kind, in the outbox and in the names of its templates.
@@ -85,6 +109,14 @@ impl MailKind {
             Self::AccountDeleted => "account_deleted",
             Self::GuardianConsent => "guardian_consent",
             Self::GuardianConsented => "guardian_consented",
+            Self::SecondFactorOn => "second_factor_on",
+            Self::SecondFactorOff => "second_factor_off",
+            Self::SecondFactorReset => "second_factor_reset",
+            Self::RecoveryCodeUsed => "recovery_code_used",
+            Self::RecoveryCodesReplaced => "recovery_codes_replaced",
+            Self::IdentityLinked => "identity_linked",
+            Self::PaymentReturned => "payment_returned",
+            Self::OrderNeedsAttention => "order_needs_attention",
         }
     }
 
@@ -100,7 +132,15 @@ impl MailKind {
             | Self::EmailChanged
             | Self::PasswordChanged
             | Self::AlreadyRegistered
-            | Self::AccountDeleted => None,
+            | Self::AccountDeleted
+            | Self::SecondFactorOn
+            | Self::SecondFactorOff
+            | Self::SecondFactorReset
+            | Self::RecoveryCodeUsed
+            | Self::RecoveryCodesReplaced
+            | Self::IdentityLinked
+            | Self::PaymentReturned
+            | Self::OrderNeedsAttention => None,
         }
     }
 
@@ -136,8 +176,12 @@ struct MailContent {
     token: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The account that the mail is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     account: Option<String>,
+    /// The number of the receipt of an order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    receipt: Option<String>,
 }
 
 /// Makes a mail that is about to be written to the outbox.
@@ -156,10 +200,37 @@ pub fn compose(
         token: link.map(|link| link.token.to_owned()),
         expires_at: link.and_then(|link| link.expires_at).map(|at| at.timestamp()),
         account: account.map(str::to_owned),
+        receipt: None,
     };
-    let payload = serde_json::to_string(&content)
-        .map_err(|error| Fault::Inconsistent(format!("a mail cannot be stored: {error}")))?;
     let expires_at = link.and_then(|link| link.expires_at).unwrap_or(now + NOTICE_LIFETIME);
+    seal(secrets, kind, &content, now, expires_at)
+}
+
+/// Makes a mail about an order, which names the number of its receipt.
+///
+/// # Errors
+/// Fails if the cryptography library fails.
+pub(crate) fn compose_about(
+    secrets: &Secrets,
+    kind: MailKind,
+    to: &str,
+    receipt: &str,
+    now: DateTime<Utc>,
+) -> Result<NewMessage, Fault> {
+    let receipt = Some(receipt.to_owned());
+    let content = MailContent { to: to.to_owned(), token: None, expires_at: None, account: None, receipt };
+    seal(secrets, kind, &content, now, now + NOTICE_LIFETIME)
+}
+
+fn seal(
+    secrets: &Secrets,
+    kind: MailKind,
+    content: &MailContent,
+    now: DateTime<Utc>,
+    expires_at: DateTime<Utc>,
+) -> Result<NewMessage, Fault> {
+    let payload = serde_json::to_string(content)
+        .map_err(|error| Fault::Inconsistent(format!("a mail cannot be stored: {error}")))?;
     NewMessage::seal(secrets, (OutboxChannel::Mail, kind.name()), &payload, now, expires_at)
 }
 
@@ -209,9 +280,13 @@ impl Mailer {
         // After `#`, so that no server sees the token: neither in its access log nor in a `Referer` header.
         let link = link.map(|(page, token)| format!("{}{page}#token={token}", self.frontend_url));
         let hours = content.expires_at.map(|at| hours_between(delivery.created_at.timestamp(), at));
-        let token = content.token.as_deref();
-        let facts =
-            TemplateFacts { link: link.as_deref(), token, hours, account: content.account.as_deref() };
+        let facts = TemplateFacts {
+            link: link.as_deref(),
+            token: content.token.as_deref(),
+            hours,
+            account: content.account.as_deref(),
+            receipt: content.receipt.as_deref(),
+        };
         let rendered = self.templates.render(kind, facts);
         // The message of a template error can contain the link.
         let MailText { subject, text, html } = rendered

@@ -8,7 +8,7 @@ use minijinja::{Environment, UndefinedBehavior, Value, context};
 use super::MailKind;
 
 /// The built-in templates. The text of a mail begins with its subject.
-const BUILT_IN: [(&str, &str); 23] = [
+const BUILT_IN: [(&str, &str); 39] = [
     ("layout.html", include_str!("templates/layout.html")),
     ("verify_email.txt", include_str!("templates/verify_email.txt")),
     ("verify_email.html", include_str!("templates/verify_email.html")),
@@ -32,6 +32,22 @@ const BUILT_IN: [(&str, &str); 23] = [
     ("guardian_consent.html", include_str!("templates/guardian_consent.html")),
     ("guardian_consented.txt", include_str!("templates/guardian_consented.txt")),
     ("guardian_consented.html", include_str!("templates/guardian_consented.html")),
+    ("second_factor_on.txt", include_str!("templates/second_factor_on.txt")),
+    ("second_factor_on.html", include_str!("templates/second_factor_on.html")),
+    ("second_factor_off.txt", include_str!("templates/second_factor_off.txt")),
+    ("second_factor_off.html", include_str!("templates/second_factor_off.html")),
+    ("second_factor_reset.txt", include_str!("templates/second_factor_reset.txt")),
+    ("second_factor_reset.html", include_str!("templates/second_factor_reset.html")),
+    ("recovery_code_used.txt", include_str!("templates/recovery_code_used.txt")),
+    ("recovery_code_used.html", include_str!("templates/recovery_code_used.html")),
+    ("recovery_codes_replaced.txt", include_str!("templates/recovery_codes_replaced.txt")),
+    ("recovery_codes_replaced.html", include_str!("templates/recovery_codes_replaced.html")),
+    ("identity_linked.txt", include_str!("templates/identity_linked.txt")),
+    ("identity_linked.html", include_str!("templates/identity_linked.html")),
+    ("payment_returned.txt", include_str!("templates/payment_returned.txt")),
+    ("payment_returned.html", include_str!("templates/payment_returned.html")),
+    ("order_needs_attention.txt", include_str!("templates/order_needs_attention.txt")),
+    ("order_needs_attention.html", include_str!("templates/order_needs_attention.html")),
 ];
 
 /// The link with which each template is tried at start.
@@ -86,7 +102,10 @@ pub(super) struct TemplateFacts<'a> {
     pub(super) link: Option<&'a str>,
     pub(super) token: Option<&'a str>,
     pub(super) hours: Option<i64>,
+    /// The e-mail address of the account that the mail is about, if another person gets it.
     pub(super) account: Option<&'a str>,
+    /// The number of the receipt of an order.
+    pub(super) receipt: Option<&'a str>,
 }
 
 /// A rendered mail.
@@ -130,7 +149,13 @@ impl Templates {
     fn check(&self, kind: MailKind) -> Result<(), TemplateError> {
         let link = kind.page().map(|_| SAMPLE_LINK);
         let account = kind.names_account().then_some("sample@sample.example");
-        let facts = TemplateFacts { link, token: link.map(|_| "sample"), hours: link.map(|_| 1), account };
+        let facts = TemplateFacts {
+            link,
+            token: link.map(|_| "sample"),
+            hours: link.map(|_| 1),
+            account,
+            receipt: Some("261129-0123456789AB"),
+        };
         let part = |extension: &str| -> Result<String, TemplateError> {
             let name = format!("{}.{extension}", kind.name());
             let rendered = self.part(&name, facts);
@@ -162,10 +187,10 @@ impl Templates {
     }
 
     fn part(&self, name: &str, facts: TemplateFacts<'_>) -> Result<String, minijinja::Error> {
-        let TemplateFacts { link, token, hours, account } = facts;
+        let TemplateFacts { link, token, hours, account, receipt } = facts;
         // The link needs no escapes: a URL has no quotes and no angle brackets.
         let link = link.map(|link| Value::from_safe_string(link.to_owned()));
-        self.environment.get_template(name)?.render(context! { link, token, hours, account })
+        self.environment.get_template(name)?.render(context! { link, token, hours, account, receipt })
     }
 }
 

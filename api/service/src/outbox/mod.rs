@@ -75,6 +75,8 @@ pub struct NewMessage {
     kind: &'static str,
     payload: String,
     created_at: DateTime<Utc>,
+    /// The time of the first delivery.
+    due_at: DateTime<Utc>,
     expires_at: DateTime<Utc>,
 }
 
@@ -94,7 +96,17 @@ impl NewMessage {
         let payload = secrets
             .seal(PAYLOAD_PURPOSE, &message_id, payload)
             .map_err(|error| Fault::Inconsistent(format!("a message cannot be encrypted: {error}")))?;
-        Ok(Self { message_id, channel, kind, payload, created_at, expires_at })
+        Ok(Self { message_id, channel, kind, payload, created_at, due_at: created_at, expires_at })
+    }
+
+    /// Delivers the message only from this time on.
+    pub(crate) fn due_at(self, due_at: DateTime<Utc>) -> Self {
+        Self { due_at, ..self }
+    }
+
+    /// Returns the id of the message, which each delivery repeats.
+    pub(crate) fn id(&self) -> &str {
+        &self.message_id
     }
 
     /// Writes the message in the transaction that causes it. Call [`Outbox::wake`] after the commit.
@@ -111,7 +123,7 @@ impl NewMessage {
             payload: Set(Some(self.payload.clone())),
             state: Set(OutboxState::Pending),
             attempts: Set(0),
-            due_at: Set(self.created_at),
+            due_at: Set(self.due_at),
             lease_owner: Set(None),
             last_error: Set(None),
             created_at: Set(self.created_at),

@@ -14,15 +14,16 @@ use std::sync::Arc;
 
 use jishu_entity::question_version::{Difficulty, QuestionKind, TextFormat};
 use jishu_entity::{
-    PaperId, QuestionId, QuestionVersionId, TopicId, paper, paper_question, paper_revision, question_option,
-    question_version, test_session, topic,
+    PaperId, QuestionId, QuestionVersionId, TopicId, accepted_text, paper, paper_question, paper_revision,
+    question_option, question_version, test_session, topic,
 };
+use question_formats::OptionOrder;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use rust_decimal::Decimal;
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
-use super::scoring::{AnswerKey, Marks};
+use super::scoring::{AnswerKey, Marks, TextKey};
 use crate::database::Database;
 use crate::error::Fault;
 
@@ -75,6 +76,8 @@ pub struct PaperQuestion {
     pub stem: String,
     /// The options, in the author's order.
     pub options: Vec<String>,
+    /// The options that keep their positions in a sitting.
+    pub option_order: OptionOrder,
     /// The correct answer.
     pub key: AnswerKey,
     /// The explanation of the correct answer.
@@ -107,7 +110,14 @@ impl Paper {
         self.questions.iter().fold(BYTES_PER_QUESTION, |bytes, question| {
             let options: usize = question.options.iter().map(|option| option.len() + BYTES_PER_OPTION).sum();
             let explanation = question.explanation.as_ref().map_or(0, String::len);
-            bytes + BYTES_PER_QUESTION + question.stem.len() + explanation + options
+            let texts: usize = match &question.key {
+                // Each text is there twice: as it is shown, and prepared for comparisons.
+                AnswerKey::Texts(key) => {
+                    key.texts().iter().map(|text| 2 * (text.len() + BYTES_PER_OPTION)).sum()
+                }
+                AnswerKey::Options(_) | AnswerKey::Number { .. } => 0,
+            };
+            bytes + texts + BYTES_PER_QUESTION + question.stem.len() + explanation + options
         })
     }
 }
@@ -225,12 +235,15 @@ async fn load(reader: &impl ConnectionTrait, id: PaperRevision) -> Result<Paper,
         .into_iter()
         .map(|version| (version.id, version))
         .collect();
+    let short = said.values().filter(|version| version.kind == QuestionKind::ShortAnswer);
+    let mut texts = accepted_texts(reader, short.map(|version| version.id).collect()).await?;
     let mut questions = Vec::with_capacity(slots.len());
     for (question_id, version_id) in slots {
         let version = said
             .remove(&version_id)
             .ok_or_else(|| Fault::missing(format_args!("version {version_id} of question {question_id}")))?;
-        questions.push(question(version, options.remove(&version_id).unwrap_or_default())?);
+        let options = options.remove(&version_id).unwrap_or_default();
+        questions.push(question(version, options, texts.remove(&version_id).unwrap_or_default())?);
     }
     let topic_ids: Vec<_> = questions.iter().map(|question| question.topic_id).collect();
     let topics = topic::Entity::find().filter(topic::Column::Id.is_in(topic_ids)).all(reader).await?;
@@ -238,9 +251,38 @@ async fn load(reader: &impl ConnectionTrait, id: PaperRevision) -> Result<Paper,
     Ok(Paper { id, row, questions, topics })
 }
 
+/// Reads the accepted texts of versions, in the author's order. Asks nothing if there are no versions.
+pub(super) async fn accepted_texts(
+    connection: &impl ConnectionTrait,
+    versions: Vec<QuestionVersionId>,
+) -> Result<HashMap<QuestionVersionId, Vec<String>>, DbErr> {
+    let mut texts: HashMap<QuestionVersionId, Vec<String>> = HashMap::new();
+    if versions.is_empty() {
+        return Ok(texts);
+    }
+    let rows = accepted_text::Entity::find()
+        .filter(accepted_text::Column::VersionId.is_in(versions))
+        .order_by_asc(accepted_text::Column::VersionId)
+        .order_by_asc(accepted_text::Column::Position);
+    for row in rows.all(connection).await? {
+        texts.entry(row.version_id).or_default().push(row.text);
+    }
+    Ok(texts)
+}
+
+/// Returns the order of the options of a version.
+pub(super) fn option_order(version: &question_version::Model) -> OptionOrder {
+    if version.keeps_options {
+        return OptionOrder::kept();
+    }
+    let fixed = (0..63).filter(|position| version.fixed_options >> position & 1 == 1).collect();
+    OptionOrder { shuffled: true, fixed }
+}
+
 fn question(
     version: question_version::Model,
     options: Vec<question_option::Model>,
+    texts: Vec<String>,
 ) -> Result<PaperQuestion, Fault> {
     let key = match version.kind {
         QuestionKind::SingleChoice | QuestionKind::MultipleChoice => {
@@ -251,7 +293,15 @@ fn question(
             value: number(version.id, version.numeric_value.as_deref())?,
             tolerance: number(version.id, version.numeric_tolerance.as_deref())?,
         },
+        QuestionKind::ShortAnswer if texts.is_empty() => {
+            return Err(Fault::Inconsistent(format!(
+                "version {} of a question has no accepted text",
+                version.id
+            )));
+        }
+        QuestionKind::ShortAnswer => AnswerKey::Texts(TextKey::new(texts, version.is_case_sensitive)),
     };
+    let option_order = option_order(&version);
     Ok(PaperQuestion {
         question_id: version.question_id,
         topic_id: version.topic_id,
@@ -260,6 +310,7 @@ fn question(
         text_format: version.text_format,
         stem: version.stem,
         options: options.into_iter().map(|option| option.text).collect(),
+        option_order,
         key,
         explanation: version.explanation,
     })

@@ -123,6 +123,7 @@ fn command(
         grant: Some(PurchaseGrant { by, reason }),
         // Nobody pays, and no test starts without the consent.
         consent: None,
+        requires_payment: false,
         tax,
         papers,
         now,

@@ -5,6 +5,7 @@
 //! second use of an idempotency key and a second card of the same number.
 
 mod grant;
+mod paid;
 mod request_hash;
 mod selection;
 mod transaction;
@@ -20,9 +21,10 @@ use uuid::Uuid;
 
 pub(crate) use grant::grant_through;
 pub use grant::{GrantRefusal, GrantRequest, grant, grants};
-use request_hash::RequestHash;
-pub(crate) use request_hash::sha256_hex;
+pub(crate) use paid::{PaidSubjects, create_paid};
+pub(crate) use request_hash::{RequestHash, sha256_hex};
 pub use selection::{MAX_SUBJECTS_PER_REQUEST, Selection, SelectionRefusal};
+pub(crate) use selection::{ResolvedSelection, is_sold, owned_and_lapsed, resolve};
 
 use super::Services;
 use super::page::{self, Keyset, Page, PageRequest};
@@ -96,6 +98,9 @@ pub enum PurchaseRefusal {
     /// The price is not what the buyer was shown.
     #[error("The price has changed. Show the new quote and ask again.")]
     PriceChanged(Box<Quote>),
+    /// The subjects cost something, and a payment provider is configured.
+    #[error("These subjects must be paid first.")]
+    PaymentRequired,
     /// The idempotency key belongs to another request.
     #[error("This idempotency key was used for another purchase. Make a new key for a new purchase.")]
     IdempotencyKeyReused,
@@ -114,6 +119,8 @@ struct PurchaseCommand {
     grant: Option<grant::PurchaseGrant>,
     /// Who needs the consent of a guardian. None if it is not needed for this purchase.
     consent: Option<ConsentRule>,
+    /// Whether the purchase is refused if it costs something.
+    requires_payment: bool,
     request_hash: RequestHash,
     tax: Arc<TaxPolicy>,
     papers: Arc<Papers>,
@@ -135,6 +142,7 @@ pub async fn purchase(
         key: request.idempotency_key.unwrap_or_else(Uuid::new_v4).to_string(),
         grant: None,
         consent: Some(services.consent),
+        requires_payment: services.payments.is_some(),
         request_hash: RequestHash::of(&request),
         request,
         tax: Arc::clone(&services.tax),
@@ -166,7 +174,7 @@ pub async fn quote(
     selection: &Selection,
 ) -> Result<Quote, Error<SelectionRefusal>> {
     let (reader, now) = (services.database.reader(), services.clock.now());
-    Ok(selection::resolve(reader, buyer, selection, &services.tax, now).await?.quote)
+    Ok(resolve(reader, buyer, selection, &services.tax, now).await?.quote)
 }
 
 /// The position of a purchase in the list of a user's purchases: its id. Cursors contain it.

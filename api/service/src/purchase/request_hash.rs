@@ -15,7 +15,7 @@ const HEX_DIGITS: usize = 62;
 
 /// The digest of everything in a request but its idempotency key.
 #[derive(Clone, Debug)]
-pub(super) struct RequestHash {
+pub(crate) struct RequestHash {
     current: String,
     /// The digest that servers stored before digests had a version.
     unversioned: String,
@@ -23,7 +23,7 @@ pub(super) struct RequestHash {
 
 impl RequestHash {
     /// Computes the digests of a request.
-    pub(super) fn of(request: &PurchaseRequest) -> Self {
+    pub(crate) fn of(request: &PurchaseRequest) -> Self {
         let mut current = sha256_hex(&encode(request));
         current.truncate(HEX_DIGITS);
         Self {
@@ -42,12 +42,12 @@ impl RequestHash {
     }
 
     /// Returns the text to store.
-    pub(super) fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.current
     }
 
     /// Tells whether a stored digest belongs to the same request.
-    pub(super) fn is(&self, stored: &str) -> bool {
+    pub(crate) fn is(&self, stored: &str) -> bool {
         match stored.starts_with(VERSION_PREFIX) {
             true => stored == self.current,
             false => stored == self.unversioned,

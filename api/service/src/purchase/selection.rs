@@ -175,7 +175,7 @@ pub(crate) async fn resolve(
 
 /// Reads the buyer's entitlements to these subjects that are not marked as ended: those that are live, and those whose
 /// term is over.
-async fn owned_and_lapsed(
+pub(crate) async fn owned_and_lapsed(
     connection: &impl ConnectionTrait,
     buyer: UserId,
     wanted: &[subject::Model],
@@ -255,7 +255,7 @@ fn check_on_sale(
 }
 
 /// Tells whether a subject is on sale: it is not archived, and its price is allowed.
-fn is_sold(subject: &subject::Model) -> bool {
+pub(crate) fn is_sold(subject: &subject::Model) -> bool {
     subject.archived_at.is_none() && fault_of_subject(subject).is_none()
 }
 

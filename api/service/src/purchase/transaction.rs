@@ -74,22 +74,34 @@ pub(super) async fn run(
         return existing(transaction, command, &resolved).await;
     }
     let resolved = grant::priced(command, resolved);
+    if command.requires_payment && resolved.quote.total > 0 {
+        return Err(PurchaseRefusal::PaymentRequired.into());
+    }
     let price = Money::new(resolved.quote.total, resolved.quote.currency.as_str());
     if command.request.cost.is_some_and(|shown| !price.is(shown)) {
         return Err(PurchaseRefusal::PriceChanged(Box::new(resolved.quote)).into());
     }
+    create(transaction, command, &resolved).await
+}
 
+/// Inserts the purchase of a selection, with its entitlements and cards, at the prices of its quote. The caller holds the
+/// lock on the buyer's row.
+pub(super) async fn create(
+    transaction: &DatabaseTransaction,
+    command: &PurchaseCommand,
+    resolved: &ResolvedSelection,
+) -> Result<Receipt, Error<PurchaseRefusal>> {
     hold_subjects(transaction, resolved.quote.lines.iter().map(|line| line.subject_id)).await?;
-    let ended = end_lapsed(transaction, command, &resolved).await?;
-    let purchase = insert_purchase(transaction, command, &resolved).await?;
+    let ended = end_lapsed(transaction, command, resolved).await?;
+    let purchase = insert_purchase(transaction, command, resolved).await?;
     failpoint::boundary("purchase.inserted");
-    insert_entitlements(transaction, &purchase, &resolved).await?;
-    store_receipt(transaction, command, RequestOutcome::Created, purchase.id, &resolved).await?;
+    insert_entitlements(transaction, &purchase, resolved).await?;
+    store_receipt(transaction, command, RequestOutcome::Created, purchase.id, resolved).await?;
     failpoint::boundary("purchase.entitled");
     let test_cards = resolved.quote.test_cards();
-    insert_cards(transaction, &purchase, &resolved).await?;
+    insert_cards(transaction, &purchase, resolved).await?;
     failpoint::boundary("purchase.cards-made");
-    take_out_of_cart(transaction, &purchase, &resolved).await?;
+    take_out_of_cart(transaction, &purchase, resolved).await?;
     failpoint::boundary("purchase.cart-cleared");
     for ended in ended {
         expiry::append_event(transaction, ended, command.now).await?;
@@ -99,7 +111,7 @@ pub(super) async fn run(
         Some(grant) => grant::record(transaction, grant, &purchase).await?,
     }
     failpoint::boundary("purchase.audited");
-    Ok(receipt(ReceiptOutcome::Created { test_cards }, purchase, &resolved))
+    Ok(receipt(ReceiptOutcome::Created { test_cards }, purchase, resolved))
 }
 
 /// Finds the stored request with the same idempotency key.

@@ -6,7 +6,7 @@ use jishu_entity::{
     QuestionId, QuestionVersionId, SubjectId, TopicId, UserId, question, question_correction,
     question_version, topic, user,
 };
-use question_formats::{DraftAnswer, DraftOption};
+use question_formats::{DraftAnswer, OptionOrder};
 use sea_orm::sea_query::{Expr, ExprTrait, Func, LikeExpr};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, IntoSimpleExpr, JoinType, PaginatorTrait,
@@ -15,11 +15,12 @@ use sea_orm::{
 
 use super::comparable_key::{ComparableKey, keys};
 use super::fixed_tests;
-use super::read::{answer, current_versions, options};
+use super::read::{answers, current_versions};
 use crate::account::Author;
 use crate::database::sql;
 use crate::error::Fault;
 use crate::page::{self, Keyset, Page, PageRequest};
+use crate::paper::option_order;
 
 /// Maximum number of versions, and of corrections, that are read of a question.
 const MAX_HISTORY: usize = 20;
@@ -33,6 +34,8 @@ pub struct AuthoredVersion {
     pub topic: String,
     /// The answer as a draft, which has the key.
     pub answer: DraftAnswer,
+    /// The options that keep their positions in a sitting.
+    pub option_order: OptionOrder,
 }
 
 /// A question with its current version.
@@ -199,12 +202,13 @@ async fn load_versions(
         .into_iter()
         .map(|topic| (topic.id, topic.name))
         .collect();
-    let mut options: HashMap<QuestionVersionId, Vec<DraftOption>> =
-        options(connection, rows.iter().map(|row| row.id)).await?;
+    let mut answers = answers(connection, &rows).await?;
     let authored = |row: question_version::Model| {
         let topic = topics.get(&row.topic_id).cloned().unwrap_or_default();
-        let answer = answer(&row, options.remove(&row.id).unwrap_or_default())?;
-        Ok(AuthoredVersion { row, topic, answer })
+        let missing = || Fault::missing(format_args!("the answer of version {}", row.id));
+        let answer = answers.remove(&row.id).ok_or_else(missing)?;
+        let option_order = option_order(&row);
+        Ok(AuthoredVersion { row, topic, answer, option_order })
     };
     rows.into_iter().map(authored).collect()
 }

@@ -4,14 +4,16 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use jishu_entity::question_version::Difficulty;
+use question_formats::typed_text::{TextPattern, single_spaced};
 use question_formats::{
     DraftAnswer, DraftOption, DraftQuestion, IdOrigin, MAX_TOPIC_CHARS, OptionOrder, ParsedQuestion,
-    derive_id, is_derived_id,
+    is_derived_id,
 };
 use rust_decimal::Decimal;
 
 use super::columns;
 use crate::name::{has_visible, is_readable};
+use crate::scoring::MAX_ANSWER_CHARS;
 
 /// The maximum number of characters of a stem or an explanation.
 pub(super) const MAX_STEM_CHARS: usize = 20_000;
@@ -21,6 +23,9 @@ const MAX_TEXT_BYTES: usize = 65_535;
 pub(super) const MAX_ID_CHARS: usize = 128;
 /// The allowed numbers of options. Options have the letters A to Z.
 const OPTION_COUNTS: std::ops::RangeInclusive<usize> = 2..=26;
+
+/// The maximum number of accepted texts of a short answer.
+const MAX_ACCEPTED_TEXTS: usize = 100;
 
 /// The topic and the difficulty of questions whose file gives none.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +75,24 @@ pub enum InvalidQuestion {
     /// A multiple choice has no correct option.
     #[error("It has no correct option. Mark at least one option as correct.")]
     NoneCorrect,
+    /// The number of accepted texts is not 1 to 100.
+    #[error("It has {0} accepted texts. Give 1 to {MAX_ACCEPTED_TEXTS}.")]
+    TextCount(usize),
+    /// An accepted text has no visible character.
+    #[error("Accepted text {0} is blank. Write it, or remove it.")]
+    AcceptedTextBlank(usize),
+    /// An accepted text is longer than what a learner may type.
+    #[error("Accepted text {0} has more than {MAX_ANSWER_CHARS} characters. Shorten it.")]
+    AcceptedTextTooLong(usize),
+    /// An accepted text has a control character.
+    #[error("Accepted text {0} has a control character. Remove it.")]
+    AcceptedTextControl(usize),
+    /// An accepted text consists of wildcards.
+    #[error("Accepted text {0} accepts every text. Write a letter beside the asterisk.")]
+    AcceptsEverything(usize),
+    /// A text shows a file that is not kept. The sentences name the file and the reason.
+    #[error("{0}")]
+    FileNotKept(String),
     /// The tolerance is below zero.
     #[error("Its tolerance is negative. Give 0 or more.")]
     ToleranceNegative,
@@ -82,19 +105,20 @@ pub enum InvalidQuestion {
 }
 
 /// Checks a question of a file. Returns the question as it is stored, with the defaults filled in.
-pub(super) fn check(parsed: ParsedQuestion, defaults: &Defaults) -> Result<DraftQuestion, InvalidQuestion> {
+pub(crate) fn check(parsed: ParsedQuestion, defaults: &Defaults) -> Result<DraftQuestion, InvalidQuestion> {
     let stem = clean(&parsed.stem);
     let explanation = parsed.explanation.as_deref().map(clean).filter(|text| !text.is_empty());
     check_stem(&stem, explanation.as_deref())?;
     let answer = check_answer(parsed.answer)?;
     check_texts(&stem, &answer, explanation.as_deref())?;
+    let option_order = checked_order(parsed.option_order, &answer);
     let topic = clean(parsed.topic.as_ref().unwrap_or(&defaults.topic));
     check_topic(&topic)?;
     let (external_id, id_origin) = match parsed.external_id {
         // Exported files contain derived ids.
         Some(id) if is_derived_id(&id) => (clean(&id), IdOrigin::Derived { earlier: None }),
         Some(id) => (clean(&id), IdOrigin::Given),
-        None => derive_id(&stem, &answer, parsed.files),
+        None => (parsed.derived_id, IdOrigin::Derived { earlier: parsed.earlier_derived_id }),
     };
     let length = external_id.chars().count();
     if !(1..=MAX_ID_CHARS).contains(&length) {
@@ -113,9 +137,9 @@ pub(super) fn check(parsed: ParsedQuestion, defaults: &Defaults) -> Result<Draft
         text_format: parsed.text_format,
         stem,
         answer,
-        // The bank has no place for the order yet.
-        option_order: OptionOrder::default(),
+        option_order,
         explanation,
+        pictures: parsed.pictures,
     })
 }
 
@@ -128,7 +152,17 @@ pub(super) fn check_changed(question: DraftQuestion) -> Result<DraftQuestion, In
     check_texts(&stem, &answer, explanation.as_deref())?;
     let topic = clean(&question.topic);
     check_topic(&topic)?;
-    Ok(DraftQuestion { topic, stem, answer, explanation, ..question })
+    let option_order = checked_order(question.option_order, &answer);
+    Ok(DraftQuestion { topic, stem, answer, explanation, option_order, ..question })
+}
+
+/// Returns the order of options as it is stored. A question without options has the default.
+fn checked_order(order: OptionOrder, answer: &DraftAnswer) -> OptionOrder {
+    match answer.options().len() {
+        0 => OptionOrder::default(),
+        count if order.shuffled => OptionOrder::shuffled_except(order.fixed, count),
+        _ => OptionOrder::kept(),
+    }
 }
 
 /// Checks the stem and the length of the explanation.
@@ -152,7 +186,7 @@ fn check_texts(stem: &str, answer: &DraftAnswer, explanation: Option<&str>) -> R
 }
 
 /// Trims a text, and gives it Unix line ends. Trimming matters for ids: to MariaDB, `"a "` and `"a"` are the same id.
-pub(super) fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     unix_lines(text.trim()).into_owned()
 }
 
@@ -221,7 +255,39 @@ fn check_answer(answer: DraftAnswer) -> Result<DraftAnswer, InvalidQuestion> {
         DraftAnswer::Numeric { value, tolerance } => {
             DraftAnswer::Numeric { value: value.normalize(), tolerance: tolerance.normalize() }
         }
+        DraftAnswer::ShortAnswer { texts, is_case_sensitive } => {
+            DraftAnswer::ShortAnswer { texts: check_accepted(&texts, is_case_sensitive)?, is_case_sensitive }
+        }
     })
+}
+
+/// Checks accepted texts. Texts that accept the same become one.
+fn check_accepted(texts: &[String], is_case_sensitive: bool) -> Result<Vec<String>, InvalidQuestion> {
+    if !(1..=MAX_ACCEPTED_TEXTS).contains(&texts.len()) {
+        return Err(InvalidQuestion::TextCount(texts.len()));
+    }
+    let mut seen = HashSet::new();
+    let mut checked = Vec::with_capacity(texts.len());
+    for (text, number) in texts.iter().zip(1..) {
+        let text = single_spaced(text);
+        let pattern = TextPattern::new(&text, is_case_sensitive);
+        if !has_visible(&text) {
+            return Err(InvalidQuestion::AcceptedTextBlank(number));
+        }
+        if text.chars().count() > MAX_ANSWER_CHARS {
+            return Err(InvalidQuestion::AcceptedTextTooLong(number));
+        }
+        if text.chars().any(is_forbidden) {
+            return Err(InvalidQuestion::AcceptedTextControl(number));
+        }
+        if pattern.accepts_everything() {
+            return Err(InvalidQuestion::AcceptsEverything(number));
+        }
+        if seen.insert(pattern) {
+            checked.push(text);
+        }
+    }
+    Ok(checked)
 }
 
 /// Checks the number and the texts of options.

@@ -1,7 +1,7 @@
 //! Conversions between drafts and the columns of `question_versions`.
 
 use jishu_entity::question_version::{Difficulty, QuestionKind, TextFormat};
-use question_formats::{DraftAnswer, DraftDifficulty, DraftTextFormat};
+use question_formats::{DraftAnswer, DraftDifficulty, DraftTextFormat, OptionOrder};
 
 /// Returns the stored kind of an answer.
 pub(super) fn kind(answer: &DraftAnswer) -> QuestionKind {
@@ -9,11 +9,12 @@ pub(super) fn kind(answer: &DraftAnswer) -> QuestionKind {
         DraftAnswer::Single(_) => QuestionKind::SingleChoice,
         DraftAnswer::Multiple(_) => QuestionKind::MultipleChoice,
         DraftAnswer::Numeric { .. } => QuestionKind::Numeric,
+        DraftAnswer::ShortAnswer { .. } => QuestionKind::ShortAnswer,
     }
 }
 
 /// Converts a difficulty for storage.
-pub(super) fn difficulty(difficulty: DraftDifficulty) -> Difficulty {
+pub(crate) fn difficulty(difficulty: DraftDifficulty) -> Difficulty {
     match difficulty {
         DraftDifficulty::Easy => Difficulty::Easy,
         DraftDifficulty::Medium => Difficulty::Medium,
@@ -46,4 +47,9 @@ pub(super) fn draft_text_format(format: TextFormat) -> DraftTextFormat {
         TextFormat::Markdown => DraftTextFormat::Markdown,
         TextFormat::Html => DraftTextFormat::Html,
     }
+}
+
+/// Returns the positions that options keep, as bits for storage.
+pub(super) fn fixed_options(order: &OptionOrder) -> i64 {
+    order.fixed.iter().filter(|position| **position < 63).fold(0, |bits, position| bits | 1 << position)
 }

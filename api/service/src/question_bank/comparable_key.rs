@@ -3,19 +3,21 @@
 use std::collections::{BTreeSet, HashMap};
 
 use jishu_entity::{QuestionVersionId, question_version};
+use question_formats::typed_text::TextPattern;
 use question_formats::{DraftAnswer, DraftOption};
 use rust_decimal::Decimal;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 
-use super::read::{answer, options};
+use super::read::answers;
 use crate::error::Fault;
 
-/// A key with all that a comparison needs: all options with their correctness, or a number with its tolerance.
+/// A key with all that a comparison needs: all options with their correctness, a number with its tolerance, or texts.
 #[derive(Clone, Debug)]
 pub(super) enum ComparableKey {
     Single(Vec<DraftOption>),
     Multiple(Vec<DraftOption>),
     Number { value: Decimal, tolerance: Decimal },
+    Texts(BTreeSet<TextPattern>),
 }
 
 impl ComparableKey {
@@ -30,6 +32,7 @@ impl ComparableKey {
                 Self::Number { value, tolerance },
                 Self::Number { value: other, tolerance: other_tolerance },
             ) => value == other && tolerance == other_tolerance,
+            (Self::Texts(one), Self::Texts(other)) => one == other,
             _ => false,
         }
     }
@@ -60,6 +63,9 @@ impl From<&DraftAnswer> for ComparableKey {
             DraftAnswer::Numeric { value, tolerance } => {
                 Self::Number { value: value.normalize(), tolerance: tolerance.normalize() }
             }
+            DraftAnswer::ShortAnswer { texts, is_case_sensitive } => {
+                Self::Texts(texts.iter().map(|text| TextPattern::new(text, *is_case_sensitive)).collect())
+            }
         }
     }
 }
@@ -80,14 +86,14 @@ pub(super) async fn keys(
         return Ok(HashMap::new());
     }
     let ids = || versions.iter().copied();
-    let mut options = options(connection, ids()).await?;
     let rows = question_version::Entity::find()
         .filter(question_version::Column::Id.is_in(ids()))
         .all(connection)
         .await?;
+    let answers = answers(connection, &rows).await?;
     let key = |row: question_version::Model| {
-        let answer = answer(&row, options.remove(&row.id).unwrap_or_default())?;
-        Ok((row.id, KeyAndExplanation { key: ComparableKey::from(&answer), explanation: row.explanation }))
+        let key = ComparableKey::from(answers.get(&row.id)?);
+        Some((row.id, KeyAndExplanation { key, explanation: row.explanation }))
     };
-    rows.into_iter().map(key).collect()
+    Ok(rows.into_iter().filter_map(key).collect())
 }

@@ -15,7 +15,8 @@ use super::check::{InvalidQuestion, check_changed};
 use super::comparable_key::{ComparableKey, keys};
 use super::fixed_tests;
 use super::insert::{NewVersion, advance, insert_versions};
-use super::read::{current_versions, draft, options, topics};
+use super::pictures;
+use super::read::{answers, current_versions, draft, topics};
 use super::record::{CorrectionAuthorship, KeyCorrection, record};
 use crate::account::Author;
 use crate::clock::Clock;
@@ -39,6 +40,13 @@ pub enum NewKey {
         value: Decimal,
         /// The largest allowed distance of an answer from the number; None keeps the present tolerance.
         tolerance: Option<Decimal>,
+    },
+    /// These texts are correct, and no others.
+    Texts {
+        /// The accepted texts, in which `*` stands for any characters.
+        texts: Vec<String>,
+        /// Whether capital and small letters differ; None keeps what the question says.
+        is_case_sensitive: Option<bool>,
     },
 }
 
@@ -73,12 +81,15 @@ pub enum CorrectionRefusal {
     /// The question, and every fixed test that asks it, already has this key.
     #[error("The question, and every test that asks it, already has this key. Nothing to do.")]
     NothingChanged,
-    /// Options were given for a question that is answered with a number.
+    /// Options or texts were given for a question that is answered with a number.
     #[error("The question is answered with a number. Give the number that is correct.")]
     WantsNumber,
-    /// A number was given for a question with options.
+    /// A number or texts were given for a question with options.
     #[error("The question has options. Name the correct ones.")]
     WantsOptions,
+    /// Options or a number were given for a question that is answered with a text.
+    #[error("The question is answered with a text. Give the texts that are correct.")]
+    WantsTexts,
     /// An option does not belong to the question.
     #[error("One of the options does not belong to the question. Read its options again.")]
     NoSuchOption,
@@ -138,15 +149,21 @@ async fn run(
     let version = versions.get(&id).ok_or_else(missing)?;
     let topic =
         topics(transaction, subject, &versions).await?.remove(&version.topic_id).ok_or_else(missing)?;
-    let options = options(transaction, [version.id]).await?.remove(&version.id).unwrap_or_default();
-    let before = draft(row.external_id.clone(), topic, version, options)?;
+    let answer = answers(transaction, [version]).await?.remove(&version.id).ok_or_else(missing)?;
+    let before = draft(row.external_id.clone(), topic, version, answer);
     if let NewKey::Options { version: Some(named), .. } = &correction.key
         && *named != version.id
         && !before.answer.options().is_empty()
     {
         return Err(refusal_of_other_version(transaction, id, *named).await?.into());
     }
-    let after = corrected(before.clone(), correction)?;
+    let mut with_explanation = before.clone();
+    if let Some(explanation) = &correction.explanation {
+        pictures::keep(transaction, &mut with_explanation, explanation)
+            .await?
+            .map_err(CorrectionRefusal::Explanation)?;
+    }
+    let after = corrected(with_explanation, correction)?;
     let key = ComparableKey::from(&after.answer);
     let is_new =
         !key.agrees_with(&ComparableKey::from(&before.answer)) || after.explanation != before.explanation;
@@ -208,17 +225,23 @@ fn corrected(
             *value = *new;
             *tolerance = around.unwrap_or(*tolerance);
         }
-        (DraftAnswer::Numeric { .. }, NewKey::Options { .. }) => {
-            return Err(CorrectionRefusal::WantsNumber);
+        (
+            DraftAnswer::ShortAnswer { texts, is_case_sensitive },
+            NewKey::Texts { texts: new, is_case_sensitive: case },
+        ) => {
+            texts.clone_from(new);
+            *is_case_sensitive = case.unwrap_or(*is_case_sensitive);
         }
-        (_, NewKey::Number { .. }) => return Err(CorrectionRefusal::WantsOptions),
-    }
-    if let Some(explanation) = &correction.explanation {
-        question.explanation = Some(explanation.clone());
+        (DraftAnswer::Numeric { .. }, _) => return Err(CorrectionRefusal::WantsNumber),
+        (DraftAnswer::ShortAnswer { .. }, _) => return Err(CorrectionRefusal::WantsTexts),
+        (DraftAnswer::Single(_) | DraftAnswer::Multiple(_), _) => {
+            return Err(CorrectionRefusal::WantsOptions);
+        }
     }
     check_changed(question).map_err(|invalid| match invalid {
         InvalidQuestion::ExplanationTooLong
         | InvalidQuestion::TextTooLong
+        | InvalidQuestion::FileNotKept(_)
         | InvalidQuestion::ControlCharacter(_) => CorrectionRefusal::Explanation(invalid),
         invalid => CorrectionRefusal::Key(invalid),
     })

@@ -1,17 +1,20 @@
 //! Exports questions from the bank in a format of other systems.
 
-use jishu_entity::{QuestionId, SubjectId, question};
+use jishu_entity::{QuestionId, QuestionVersionId, SubjectId, question};
 use question_formats::{DraftQuestion, FileWriter, Format};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
-use super::read::{current_versions, draft, options, subject_exists, topics};
+use super::read::{answers, current_versions, draft, subject_exists, topics};
 use super::report::Loss;
 use super::run_aside;
 use crate::account::Author;
 use crate::error::{Error, Fault, Refusal};
+use crate::picture;
 
 /// Maximum number of questions in one page of an export.
 pub const MAX_QUESTIONS_PER_EXPORT: u32 = 500;
+/// Maximum number of bytes of pictures in one page of an export, unless its first question alone has more.
+const MAX_PICTURE_BYTES_PER_EXPORT: usize = 4 * 1024 * 1024;
 
 /// Exported questions.
 #[derive(Clone, Debug)]
@@ -136,21 +139,37 @@ async fn read_page(
         .into_tuple()
         .all(connection)
         .await?;
-    let has_next = questions.len() > first as usize;
+    let mut has_next = questions.len() > first as usize;
     questions.truncate(first as usize);
-    let last = questions.last().map(|(id, ..)| *id);
     if questions.is_empty() {
-        return Ok(ExportPage { drafts: Vec::new(), last, has_next });
+        return Ok(ExportPage { drafts: Vec::new(), last: None, has_next });
     }
     let versions = current_versions(connection, questions.iter().map(|(id, ..)| *id)).await?;
+    let mut ids: Vec<QuestionVersionId> =
+        questions.iter().filter_map(|(id, ..)| Some(versions.get(id)?.id)).collect();
+    let sizes = picture::sizes_of_versions(connection, &ids).await?;
+    let mut size = 0;
+    let fitting = ids.iter().take_while(|id| {
+        size += sizes.get(id).copied().unwrap_or_default();
+        size <= MAX_PICTURE_BYTES_PER_EXPORT
+    });
+    let fitting = fitting.count().max(1);
+    has_next |= fitting < questions.len();
+    ids.truncate(fitting);
+    questions.truncate(fitting);
+    let last = questions.last().map(|(id, ..)| *id);
+    let mut pictures = picture::of_versions(connection, &ids).await?;
     let topics = topics(connection, subject_id, &versions).await?;
-    let mut options = options(connection, versions.values().map(|version| version.id)).await?;
+    let mut answers = answers(connection, versions.values()).await?;
     let mut drafts = Vec::with_capacity(questions.len());
     for (id, external_id, _) in questions {
         let Some(version) = versions.get(&id) else { continue };
         let missing = || Fault::missing(format_args!("the topic of question {id}"));
         let topic = topics.get(&version.topic_id).cloned().ok_or_else(missing)?;
-        drafts.push(draft(external_id, topic, version, options.remove(&version.id).unwrap_or_default())?);
+        let missing = || Fault::missing(format_args!("the answer of question {id}"));
+        let answer = answers.remove(&version.id).ok_or_else(missing)?;
+        let pictures = pictures.remove(&version.id).unwrap_or_default();
+        drafts.push(DraftQuestion { pictures, ..draft(external_id, topic, version, answer) });
     }
     Ok(ExportPage { drafts, last, has_next })
 }

@@ -9,7 +9,7 @@ use super::check::Defaults;
 use super::plan::{ImportBatch, ImportOutcome};
 use super::prepare::{ImportFile, PreparedFile, prepare};
 use super::report::{ImportRefusal, ImportReport};
-use super::run_aside;
+use super::{pictures, run_aside};
 use super::{read, store};
 use crate::account::Author;
 use crate::clock::Clock;
@@ -19,7 +19,7 @@ use crate::reason;
 
 /// Maximum number of questions that one transaction stores.
 const MAX_QUESTIONS_PER_TRANSACTION: usize = 250;
-/// Maximum size of the texts that one transaction stores. MariaDB limits the size of a statement.
+/// Maximum size of the texts and pictures that one transaction stores. MariaDB limits the size of a statement.
 const MAX_BYTES_PER_TRANSACTION: usize = 4 << 20;
 
 /// A request to import a file.
@@ -73,8 +73,9 @@ pub async fn import(
     if !read::subject_exists(database.reader(), subject_id).await? {
         return Err(ImportRefusal::SubjectNotFound.into());
     }
+    let known = pictures::known(database.reader(), &file).await?;
     let PreparedFile { questions, mut report, names_line } =
-        run_aside(move || prepare(format, &file, &defaults, names_are_ids)).await??;
+        run_aside(move || prepare(format, &file, &defaults, names_are_ids, &known)).await??;
     let total = questions.len();
     let mut done = 0;
     progress(ImportProgress { done, total });
@@ -121,10 +122,10 @@ fn add_outcome(report: &mut ImportReport, outcome: ImportOutcome, names_line: Op
     report.notices.extend(outcome.notices);
 }
 
-/// Estimates the size of a question's texts in bytes.
-fn text_bytes(question: &DraftQuestion) -> usize {
-    let options: usize = question.answer.options().iter().map(|option| option.text.len()).sum();
-    question.stem.len() + question.explanation.as_ref().map_or(0, String::len) + options
+/// Estimates the size of a question's texts and pictures in bytes.
+fn bytes(question: &DraftQuestion) -> usize {
+    let pictures: usize = question.pictures.iter().map(|picture| picture.bytes.len()).sum();
+    question.texts().map(str::len).sum::<usize>() + pictures
 }
 
 /// Splits questions into batches that one transaction can store.
@@ -132,7 +133,7 @@ fn batches(questions: Vec<DraftQuestion>) -> Vec<Vec<DraftQuestion>> {
     let mut batches: Vec<Vec<DraftQuestion>> = Vec::new();
     let mut size = 0;
     for question in questions {
-        size += text_bytes(&question);
+        size += bytes(&question);
         match batches.last_mut() {
             Some(batch)
                 if batch.len() < MAX_QUESTIONS_PER_TRANSACTION && size <= MAX_BYTES_PER_TRANSACTION =>
@@ -140,7 +141,7 @@ fn batches(questions: Vec<DraftQuestion>) -> Vec<Vec<DraftQuestion>> {
                 batch.push(question);
             }
             _ => {
-                size = text_bytes(&question);
+                size = bytes(&question);
                 batches.push(vec![question]);
             }
         }

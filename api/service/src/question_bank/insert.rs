@@ -4,7 +4,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use jishu_entity::{
-    QuestionId, QuestionVersionId, SubjectId, TopicId, question, question_option, question_version, topic,
+    QuestionId, QuestionVersionId, SubjectId, TopicId, accepted_text, question, question_option,
+    question_version, topic,
 };
 use question_formats::{DraftAnswer, DraftQuestion};
 use sea_orm::sea_query::{Expr, ExprTrait};
@@ -15,6 +16,7 @@ use sea_orm::{
 
 use super::columns;
 use crate::error::Fault;
+use crate::picture;
 
 /// Makes the next version of these questions the current one.
 pub(super) async fn advance(
@@ -106,6 +108,12 @@ pub(super) async fn insert_versions(
             explanation: Set(draft.explanation.clone()),
             numeric_value: Set(value),
             numeric_tolerance: Set(tolerance),
+            keeps_options: Set(!draft.option_order.shuffled),
+            fixed_options: Set(columns::fixed_options(&draft.option_order)),
+            is_case_sensitive: Set(matches!(
+                draft.answer,
+                DraftAnswer::ShortAnswer { is_case_sensitive: true, .. }
+            )),
             content_hash: Set(draft.content_hash()),
             created_at: Set(now),
         });
@@ -113,6 +121,12 @@ pub(super) async fn insert_versions(
     question_version::Entity::insert_many(rows).exec_without_returning(transaction).await?;
     let ids = inserted_ids(transaction, versions).await?;
     insert_options(transaction, versions, &ids).await?;
+    insert_texts(transaction, versions, &ids).await?;
+    let with_ids: Vec<(QuestionVersionId, &DraftQuestion)> = versions
+        .iter()
+        .filter_map(|version| Some((ids.get(&version.question).copied()?, version.draft)))
+        .collect();
+    picture::store(transaction, now, &with_ids).await?;
     Ok(ids)
 }
 
@@ -165,3 +179,30 @@ async fn insert_options(
     }
     Ok(())
 }
+
+/// Inserts the accepted texts of versions.
+async fn insert_texts(
+    transaction: &DatabaseTransaction,
+    versions: &[NewVersion<'_>],
+    ids: &HashMap<QuestionId, QuestionVersionId>,
+) -> Result<(), Fault> {
+    let mut rows = Vec::new();
+    for NewVersion { draft, question, .. } in versions {
+        let DraftAnswer::ShortAnswer { texts, .. } = &draft.answer else { continue };
+        let id = ids.get(question).copied();
+        let id = id.ok_or_else(|| Fault::missing("a version that was inserted"))?;
+        rows.extend(texts.iter().zip(0..).map(|(text, position)| accepted_text::ActiveModel {
+            version_id: Set(id),
+            position: Set(position),
+            text: Set(text.clone()),
+        }));
+    }
+    while !rows.is_empty() {
+        let chunk: Vec<_> = rows.drain(..rows.len().min(MAX_TEXTS_PER_STATEMENT)).collect();
+        accepted_text::Entity::insert_many(chunk).exec_without_returning(transaction).await?;
+    }
+    Ok(())
+}
+
+/// The number of accepted texts that one statement inserts. Databases allow some 32,000 parameters.
+const MAX_TEXTS_PER_STATEMENT: usize = 5_000;

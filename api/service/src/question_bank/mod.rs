@@ -14,6 +14,7 @@ mod export;
 mod fixed_tests;
 mod import;
 mod insert;
+mod pictures;
 mod plan;
 mod prepare;
 mod read;
@@ -27,11 +28,13 @@ pub use authored::{
     page, versions,
 };
 pub use check::{Defaults, InvalidQuestion};
+pub(crate) use check::{check, clean};
+pub(crate) use columns::difficulty as stored_difficulty;
 pub use correct::{Corrected, Correction, CorrectionRefusal, NewKey, correct};
 pub use export::{Export, ExportRefusal, MAX_QUESTIONS_PER_EXPORT, export, export_all};
 pub use import::{ImportProgress, ImportRequest, import};
 pub use prepare::ImportFile;
-pub use question_formats::{DraftAnswer, DraftOption, Format};
+pub use question_formats::{DraftAnswer, DraftOption, Format, is_package};
 pub use record::QUESTION_KEY_CORRECTED;
 pub use report::{
     Advice, ImportRefusal, ImportReport, Loss, MAX_REJECTIONS_REPORTED, Notice, RejectedQuestion,

@@ -4,13 +4,15 @@ use std::collections::HashMap;
 
 use question_formats::{
     DraftQuestion, Format, ParsedFile, ParsedQuestion, UnreadableFile, excerpt, explain_unknown, is_package,
-    read, read_package,
+    read_package, read_with,
 };
 
 use super::check::{Defaults, MAX_ID_CHARS, check, check_topic, unix_lines};
 use super::comparable_key::ComparableKey;
+use super::pictures::hash_of;
 use super::report::{ImportRefusal, ImportReport, Loss, MAX_REJECTIONS_REPORTED, RejectedQuestion};
 use crate::error::Error;
+use crate::picture::AddressKey;
 
 /// The content of a file that is imported.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,10 +88,11 @@ pub(super) fn prepare(
     file: &ImportFile,
     defaults: &Defaults,
     names_are_ids: bool,
+    known: &HashMap<AddressKey, String>,
 ) -> Result<PreparedFile, Error<ImportRefusal>> {
     check_topic(&defaults.topic).map_err(ImportRefusal::DefaultTopic)?;
     let ParsedFile { questions: parsed, refused, mut refused_count } = match file {
-        ImportFile::Text(text) => read_text(format, text)?,
+        ImportFile::Text(text) => read_text(format, text, known)?,
         ImportFile::Package(bytes) => read_package(bytes).map_err(unreadable_file)?,
     };
     let rejected = refused.into_iter().map(RejectedQuestion::from);
@@ -136,7 +139,11 @@ pub(super) fn prepare(
 }
 
 /// Reads a text. Detects its format, if none is given.
-fn read_text(format: Option<Format>, text: &str) -> Result<ParsedFile, ImportRefusal> {
+fn read_text(
+    format: Option<Format>,
+    text: &str,
+    known: &HashMap<AddressKey, String>,
+) -> Result<ParsedFile, ImportRefusal> {
     // A file that was joined from several files can also have byte order marks inside.
     let text = decode(text.as_bytes())?.replace('\u{feff}', "");
     let text = unix_lines(&text);
@@ -144,7 +151,7 @@ fn read_text(format: Option<Format>, text: &str) -> Result<ParsedFile, ImportRef
         let advice = "Say which format it is: GIFT, Aiken, Moodle XML or QTI.";
         ImportRefusal::UnknownFormat(explain_unknown(text.as_bytes()).unwrap_or(advice.to_owned()))
     })?;
-    read(format, &text).map_err(unreadable_file)
+    read_with(format, &text, &|address| hash_of(known, address)).map_err(unreadable_file)
 }
 
 fn unreadable_file(UnreadableFile { line, reason }: UnreadableFile) -> ImportRefusal {

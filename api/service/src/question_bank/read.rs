@@ -7,7 +7,7 @@ use jishu_entity::{
     QuestionId, QuestionVersionId, SubjectId, TopicId, question, question_option, question_version, subject,
     topic,
 };
-use question_formats::{DraftAnswer, DraftOption, DraftQuestion, IdOrigin, OptionOrder, number};
+use question_formats::{DraftAnswer, DraftOption, DraftQuestion, IdOrigin, number};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect,
@@ -16,6 +16,7 @@ use sea_orm::{
 
 use super::columns;
 use crate::error::Fault;
+use crate::paper::{accepted_texts, option_order};
 
 /// Tells whether a subject exists.
 pub(super) async fn subject_exists(connection: &impl ConnectionTrait, id: SubjectId) -> Result<bool, DbErr> {
@@ -33,9 +34,9 @@ pub(super) fn draft(
     external_id: String,
     topic: String,
     version: &question_version::Model,
-    options: Vec<DraftOption>,
-) -> Result<DraftQuestion, Fault> {
-    Ok(DraftQuestion {
+    answer: DraftAnswer,
+) -> DraftQuestion {
+    DraftQuestion {
         line: 0,
         external_id,
         id_origin: IdOrigin::Given,
@@ -43,10 +44,11 @@ pub(super) fn draft(
         difficulty: columns::draft_difficulty(version.difficulty),
         text_format: columns::draft_text_format(version.text_format),
         stem: version.stem.clone(),
-        answer: answer(version, options)?,
-        option_order: OptionOrder::default(),
+        answer,
+        option_order: option_order(version),
         explanation: version.explanation.clone(),
-    })
+        pictures: Vec::new(),
+    }
 }
 
 /// Reads the current versions of questions, by question.
@@ -82,8 +84,25 @@ pub(super) async fn topics(
     Ok(topics.into_iter().map(|topic| (topic.id, topic.name)).collect())
 }
 
+/// Reads the answers of these versions as drafts, with their options, numbers or texts.
+pub(super) async fn answers<'v>(
+    connection: &impl ConnectionTrait,
+    versions: impl IntoIterator<Item = &'v question_version::Model>,
+) -> Result<HashMap<QuestionVersionId, DraftAnswer>, Fault> {
+    let versions: Vec<&question_version::Model> = versions.into_iter().collect();
+    let mut options = options(connection, versions.iter().map(|version| version.id)).await?;
+    let short = versions.iter().filter(|version| version.kind == QuestionKind::ShortAnswer);
+    let mut texts = accepted_texts(connection, short.map(|version| version.id).collect()).await?;
+    let of_version = |version: &question_version::Model| {
+        let options = options.remove(&version.id).unwrap_or_default();
+        let texts = texts.remove(&version.id).unwrap_or_default();
+        Ok((version.id, answer(version, options, texts)?))
+    };
+    versions.into_iter().map(of_version).collect()
+}
+
 /// Reads the options of these versions, in the author's order.
-pub(super) async fn options(
+async fn options(
     connection: &impl ConnectionTrait,
     versions: impl IntoIterator<Item = QuestionVersionId>,
 ) -> Result<HashMap<QuestionVersionId, Vec<DraftOption>>, DbErr> {
@@ -101,10 +120,11 @@ pub(super) async fn options(
     Ok(options)
 }
 
-/// Returns the answer of a version as a draft, with its options or its number.
-pub(super) fn answer(
+/// Returns the answer of a version as a draft.
+fn answer(
     version: &question_version::Model,
     options: Vec<DraftOption>,
+    texts: Vec<String>,
 ) -> Result<DraftAnswer, Fault> {
     let decimal = |text: &Option<String>| {
         let decimal = text.as_deref().and_then(number::exact);
@@ -117,5 +137,8 @@ pub(super) fn answer(
             value: decimal(&version.numeric_value)?,
             tolerance: decimal(&version.numeric_tolerance)?,
         },
+        QuestionKind::ShortAnswer => {
+            DraftAnswer::ShortAnswer { texts, is_case_sensitive: version.is_case_sensitive }
+        }
     })
 }

@@ -8,6 +8,7 @@ mod transaction;
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use jishu_entity::refund::{Column, Entity, Model};
 use jishu_entity::{PurchaseId, RefundId, SubjectId, UserId, purchase, refund_line};
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
@@ -18,11 +19,12 @@ use super::Services;
 use super::account::Support;
 use super::paper::Papers;
 use super::reason::{self, MAX_REASON_CHARS};
-use crate::clock::Clock;
 use crate::database::WritePolicy;
 use crate::error::{Error, Refusal};
 use crate::failpoint;
+use crate::order::OrderTools;
 
+pub(crate) use transaction::refund_rest;
 pub use transaction::settle;
 
 /// A request to refund.
@@ -76,6 +78,9 @@ pub enum RefundRefusal {
     /// These subjects were refunded before.
     #[error("A subject of this purchase was refunded before. Remove it.")]
     AlreadyRefunded(Vec<SubjectId>),
+    /// The buyer's bank disputes the payment.
+    #[error("The bank of the buyer disputes this payment. Wait until the dispute is over.")]
+    Disputed,
     /// The idempotency key belongs to another refund of the purchase.
     #[error("This idempotency key was used for another refund. Make a new key for a new refund.")]
     IdempotencyKeyReused,
@@ -94,7 +99,18 @@ struct RefundCommand {
     key: String,
     request_hash: String,
     papers: Arc<Papers>,
-    clock: Arc<dyn Clock>,
+    tools: OrderTools,
+}
+
+/// All that is left of a purchase, whose money went back without a request.
+pub(crate) struct Rest<'a> {
+    pub(crate) buyer: UserId,
+    pub(crate) purchase: PurchaseId,
+    /// The reason that the buyer reads.
+    pub(crate) reason: &'a str,
+    pub(crate) papers: &'a Arc<Papers>,
+    pub(crate) tools: &'a OrderTools,
+    pub(crate) now: DateTime<Utc>,
 }
 
 /// Refunds a purchase of any user, or some of its subjects.
@@ -128,7 +144,7 @@ pub async fn refund(
         request_hash: request::hash(&request),
         request,
         papers: Arc::clone(&services.papers),
-        clock: Arc::clone(&services.clock),
+        tools: OrderTools::of(services),
     };
     let policy = WritePolicy::idempotent("refund").retry_taken_keys();
     let refunded = services
@@ -140,6 +156,7 @@ pub async fn refund(
     failpoint::boundary("refund.committed");
     if refunded.outcome == RefundOutcome::Created {
         services.events.appended(buyer);
+        services.outbox.wake();
         let Model { id, purchase_id, .. } = refunded.refund;
         tracing::info!(user = %by.id(), refund = %id, purchase = %purchase_id, "a purchase was refunded");
     }

@@ -4,6 +4,7 @@
 //! transaction.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use jishu_entity::entitlement::{self, EntitlementEnd};
@@ -16,12 +17,14 @@ use sea_orm::{
     DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
 };
 use serde_json::json;
+use uuid::Uuid;
 
-use super::{RefundCommand, RefundOutcome, RefundRefusal, Refunded};
+use super::{RefundCommand, RefundOutcome, RefundRefusal, RefundRequest, Refunded, Rest};
 use crate::audit::StateChange;
 use crate::database::lock_user;
 use crate::error::{Error, Fault};
 use crate::events::{self, Event};
+use crate::order::{OrderWork, Origin};
 use crate::session::{EndedEntitlements, close_open_of};
 use crate::{expiry, failpoint};
 
@@ -35,8 +38,10 @@ pub(super) async fn run(
     lock_user(transaction, command.buyer).await?;
     failpoint::boundary("refund.locked");
     // Read the clock after the lock, so that the entitlements end after everything that was written before.
-    let now = command.clock.now();
+    let now = command.tools.now();
     let parts = Parts::read(transaction, command).await?;
+    let origin = Origin::staff(command.by);
+    let order = OrderWork::of_purchase(transaction, &command.tools, parts.purchase.id, origin, now).await?;
     let chosen = match parts.choose(command)? {
         Choice::Refund(chosen) => chosen,
         Choice::Existing(refund) => {
@@ -44,13 +49,78 @@ pub(super) async fn run(
         }
     };
     failpoint::boundary("refund.key-checked");
+    if order.as_ref().is_some_and(OrderWork::is_disputed) {
+        return Err(RefundRefusal::Disputed.into());
+    }
+    let done = carry_out(transaction, command, &parts, &chosen, now).await?;
+    let refund = match order {
+        // The payment provider settles it.
+        Some(mut order) => {
+            let refund = order.give_back_purchase(done.refund, false).await?;
+            order.finish().await?;
+            refund
+        }
+        None => settle(transaction, done.refund, now).await?,
+    };
+    failpoint::boundary("refund.audited");
+    Ok(Refunded { outcome: RefundOutcome::Created, refund, purchase: done.purchase })
+}
 
+/// Refunds all that is left of a purchase, because its money went back without a request. Returns None if nothing is
+/// left. The caller holds the lock on the buyer's row, and settles the refund.
+pub(crate) async fn refund_rest(
+    transaction: &DatabaseTransaction,
+    rest: Rest<'_>,
+) -> Result<Option<refund::Model>, Fault> {
+    let key = Uuid::new_v4();
+    let request = RefundRequest {
+        purchase: rest.purchase,
+        subjects: None,
+        reason: rest.reason.to_owned(),
+        idempotency_key: Some(key),
+    };
+    let command = RefundCommand {
+        by: rest.buyer,
+        buyer: rest.buyer,
+        request_hash: super::request::hash(&request),
+        request,
+        key: key.to_string(),
+        papers: Arc::clone(rest.papers),
+        tools: rest.tools.clone(),
+    };
+    let refused = |error: Error<RefundRefusal>| match error {
+        Error::Failed(fault) => fault,
+        Error::Refused(refusal) => Fault::Inconsistent(format!("a purchase cannot be refunded: {refusal}")),
+    };
+    let parts = Parts::read(transaction, &command).await.map_err(refused)?;
+    let chosen = match parts.choose(&command) {
+        Ok(Choice::Refund(chosen)) => chosen,
+        Ok(Choice::Existing(_)) | Err(_) => return Ok(None),
+    };
+    let done = carry_out(transaction, &command, &parts, &chosen, rest.now).await?;
+    Ok(Some(done.refund))
+}
+
+/// A refund that is not settled yet, and its purchase.
+struct CarriedOut {
+    refund: refund::Model,
+    purchase: purchase::Model,
+}
+
+/// Ends the entitlements and records the refund.
+async fn carry_out(
+    transaction: &DatabaseTransaction,
+    command: &RefundCommand,
+    parts: &Parts,
+    chosen: &[entitlement::Model],
+    now: DateTime<Utc>,
+) -> Result<CarriedOut, Fault> {
     let of = (command.buyer, command.request.purchase);
     let has_lapsed = expiry::end_lapsed_of(transaction, &command.papers, of, now).await?;
-    end(transaction, command, &chosen, now).await?;
-    let refund = record(transaction, command, &parts.purchase, &chosen, now).await?;
+    end(transaction, command, chosen, now).await?;
+    let refund = record(transaction, command, &parts.purchase, chosen, now).await?;
     let before = parts.state();
-    let purchase = mark_if_refunded(transaction, &parts, &chosen).await?;
+    let purchase = mark_if_refunded(transaction, parts, chosen).await?;
     failpoint::boundary("refund.recorded");
     if has_lapsed {
         expiry::append_event(transaction, purchase.id, now).await?;
@@ -59,8 +129,7 @@ pub(super) async fn run(
     let change = StateChange::between(before, state(&purchase, refunded));
     let event = Event::PurchaseRefunded(purchase.id);
     events::append_change(transaction, now, Some(command.by), event, &change).await?;
-    failpoint::boundary("refund.audited");
-    Ok(Refunded { outcome: RefundOutcome::Created, refund, purchase })
+    Ok(CarriedOut { refund, purchase })
 }
 
 /// A purchase with its entitlements and refunds.
@@ -190,7 +259,7 @@ async fn end(
     Ok(())
 }
 
-/// Inserts the refund with its lines, and settles it. There is no payment provider yet that would settle it later.
+/// Inserts the refund with its lines.
 async fn record(
     transaction: &DatabaseTransaction,
     command: &RefundCommand,
@@ -222,7 +291,7 @@ async fn record(
         tax: Set(right.tax),
     });
     refund_line::Entity::insert_many(lines).exec_without_returning(transaction).await?;
-    settle(transaction, refund, now).await
+    Ok(refund)
 }
 
 /// Records that the money of a refund was given back. Keeps the time of a refund that is settled already. The caller

@@ -13,11 +13,15 @@ fn number(value: &str, tolerance: &str) -> AnswerKey {
 }
 
 fn chosen(options: i64) -> Response {
-    Response { options, number: None }
+    Response { options, ..Response::default() }
 }
 
 fn given(number: &str) -> Response {
-    Response { options: 0, number: Some(decimal(number)) }
+    Response { number: Some(decimal(number)), ..Response::default() }
+}
+
+fn typed(text: &str) -> Response {
+    Response { text: Some(text.to_owned()), ..Response::default() }
 }
 
 #[test]
@@ -28,6 +32,8 @@ fn an_answer_of_each_kind_is_judged() {
     let exact = number("9.81", "0");
     let near = number("9.8", "0.05");
     let whole = number("-40", "0.5");
+    let texts = AnswerKey::Texts(TextKey::new(vec!["New York".to_owned(), "*city*".to_owned()], false));
+    let exactly = AnswerKey::Texts(TextKey::new(vec!["pH".to_owned()], true));
     for (key, response, verdict) in [
         (&single, chosen(0b0100), Correct),
         (&single, chosen(0b0001), Wrong),
@@ -48,6 +54,15 @@ fn an_answer_of_each_kind_is_judged() {
         (&near, given("9.7499"), Wrong),
         (&near, given("9.8501"), Wrong),
         (&near, given("0"), Wrong),
+        (&texts, typed(" new  YORK"), Correct),
+        (&texts, typed("A big City!"), Correct),
+        (&texts, typed("York"), Wrong),
+        (&texts, given("1"), Wrong),
+        (&texts, chosen(1), Wrong),
+        (&texts, Response::default(), Unanswered),
+        (&exactly, typed("pH"), Correct),
+        (&exactly, typed("PH"), Wrong),
+        (&exact, typed("9.81"), Wrong),
         (&whole, given("-40.5"), Correct),
         (&whole, given("40"), Wrong),
         (&number("-79228162514264337593543950335", "1"), given("79228162514264337593543950335"), Wrong),
@@ -62,7 +77,7 @@ fn a_sitting_is_scored_by_its_marking_scheme() {
     let sitting = |marks, correct, wrong, unanswered| {
         let answers = [(correct, chosen(1)), (wrong, chosen(2)), (unanswered, Response::default())];
         let questions =
-            answers.iter().flat_map(|(times, response)| vec![(TopicId(1), &key, *response); *times]);
+            answers.iter().flat_map(|(times, response)| vec![(TopicId(1), &key, response.clone()); *times]);
         let total = score(marks, questions).total;
         (total.score, total.max_score, total.percentage())
     };

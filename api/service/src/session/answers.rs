@@ -8,7 +8,7 @@ use question_formats::number;
 
 use super::Sitting;
 use crate::error::Refusal;
-use crate::scoring::Response;
+use crate::scoring::{MAX_ANSWER_CHARS, Response};
 
 /// Maximum number of answers in a batch.
 pub const MAX_ANSWERS_PER_BATCH: usize = 200;
@@ -29,6 +29,8 @@ pub struct GivenAnswer {
     /// The number as the learner typed it. None if the client sent no number; Some(None) if it sent null, which means
     /// no answer.
     pub number: Option<Option<String>>,
+    /// The text as the learner typed it. None and Some(None) mean the same as for a number.
+    pub text: Option<Option<String>>,
     /// Whether the learner flagged the question to return to it.
     pub flagged: bool,
     /// The time for which the question was shown so far, in seconds.
@@ -54,10 +56,10 @@ pub enum AnswerRefusal {
         /// The number of slots of the paper.
         slots: usize,
     },
-    /// The answer has neither options nor a number.
+    /// The answer has no options, no number and no text.
     #[error(
-        "Slot {0}: give the chosen options or the number, even if only the flag changes. An empty list of options, or a \
-         null number, means no answer."
+        "Slot {0}: give the chosen options, the number or the text, even if only the flag changes. An empty list of \
+         options, or a null number or text, means no answer."
     )]
     NothingGiven(i32),
     /// An option does not exist, or belongs to another slot or sitting.
@@ -66,12 +68,21 @@ pub enum AnswerRefusal {
     /// The question takes one option, and several were given.
     #[error("Slot {0} takes one option.")]
     OneOption(i32),
-    /// Options were given for a question that asks for a number.
-    #[error("Slot {0} asks for a number, not for options.")]
-    NotOptions(i32),
-    /// A number was given for a question that has options.
-    #[error("Slot {0} asks for options, not for a number.")]
-    NotNumber(i32),
+    /// Options or a text were given for a question that asks for a number.
+    #[error("Slot {0} asks for a number, not for options or a text.")]
+    WantsNumber(i32),
+    /// A number or a text was given for a question that has options.
+    #[error("Slot {0} asks for options, not for a number or a text.")]
+    WantsOptions(i32),
+    /// Options or a number were given for a question that asks for a text.
+    #[error("Slot {0} asks for a text, not for options or a number.")]
+    WantsText(i32),
+    /// The text is too long.
+    #[error("Slot {0}: a text has at most {MAX_ANSWER_CHARS} characters.")]
+    TextTooLong(i32),
+    /// The text has a control character, which databases cannot store.
+    #[error("Slot {0}: the text has a control character. Remove it.")]
+    ControlCharacter(i32),
     /// The text is not a number, or has more digits than can be stored.
     #[error(
         "Slot {0}: a numeric answer is a number of at most 28 digits, written out, such as \"9.81\" or \"-1.5e-3\"."
@@ -94,8 +105,11 @@ impl AnswerRefusal {
             | Self::NothingGiven(slot)
             | Self::NoSuchOption(slot)
             | Self::OneOption(slot)
-            | Self::NotOptions(slot)
-            | Self::NotNumber(slot)
+            | Self::WantsNumber(slot)
+            | Self::WantsOptions(slot)
+            | Self::WantsText(slot)
+            | Self::TextTooLong(slot)
+            | Self::ControlCharacter(slot)
             | Self::NotANumber(slot)
             | Self::Time(slot) => Some(*slot),
         }
@@ -108,6 +122,7 @@ pub(super) struct StoredAnswer {
     pub(super) slot: i32,
     pub(super) chosen: i64,
     pub(super) number: Option<String>,
+    pub(super) text: Option<String>,
     pub(super) flagged: bool,
     pub(super) time_spent_seconds: Option<i32>,
 }
@@ -119,6 +134,7 @@ impl StoredAnswer {
             && row.slot == self.slot
             && row.chosen == self.chosen
             && row.numeric_value == self.number
+            && row.text == self.text
             && row.flagged == self.flagged
             && row.time_spent_seconds == self.time_spent_seconds
     }
@@ -149,7 +165,7 @@ fn stored_answer(sitting: &Sitting, answer: GivenAnswer) -> Result<StoredAnswer,
     let slot = answer.slot;
     let slots = sitting.paper.questions.len();
     let question = sitting.paper.question(slot).ok_or(AnswerRefusal::NoSuchSlot { slot, slots })?;
-    if answer.options.is_none() && answer.number.is_none() {
+    if answer.options.is_none() && answer.number.is_none() && answer.text.is_none() {
         return Err(AnswerRefusal::NothingGiven(slot));
     }
     let options = answer.options.unwrap_or_default();
@@ -158,14 +174,20 @@ fn stored_answer(sitting: &Sitting, answer: GivenAnswer) -> Result<StoredAnswer,
         Some(text) => Some(number::exact(&text).ok_or(AnswerRefusal::NotANumber(slot))?),
         None => None,
     };
+    let text = answer.text.flatten().filter(|text| !text.trim().is_empty());
+    let (has_options, has_number, has_text) = (!options.is_empty(), number.is_some(), text.is_some());
     match question.kind {
-        QuestionKind::Numeric if !options.is_empty() => return Err(AnswerRefusal::NotOptions(slot)),
-        QuestionKind::SingleChoice | QuestionKind::MultipleChoice if number.is_some() => {
-            return Err(AnswerRefusal::NotNumber(slot));
+        QuestionKind::Numeric if has_options || has_text => return Err(AnswerRefusal::WantsNumber(slot)),
+        QuestionKind::SingleChoice | QuestionKind::MultipleChoice if has_number || has_text => {
+            return Err(AnswerRefusal::WantsOptions(slot));
         }
+        QuestionKind::ShortAnswer if has_options || has_number => return Err(AnswerRefusal::WantsText(slot)),
         _ => {}
     }
-    let order = sitting.option_order(slot, question.options.len());
+    if let Some(text) = &text {
+        check_text(slot, text)?;
+    }
+    let order = sitting.option_order(slot, question);
     let mut chosen = 0;
     for shown_at in options {
         let position = order.get(shown_at).ok_or(AnswerRefusal::NoSuchOption(slot))?;
@@ -181,9 +203,21 @@ fn stored_answer(sitting: &Sitting, answer: GivenAnswer) -> Result<StoredAnswer,
         slot,
         chosen,
         number: number.map(|number| number.to_string()),
+        text,
         flagged: answer.flagged,
         time_spent_seconds: answer.time_spent_seconds,
     })
+}
+
+/// Checks the length and the characters of a text, which is stored as it was typed.
+fn check_text(slot: i32, text: &str) -> Result<(), AnswerRefusal> {
+    if text.chars().count() > MAX_ANSWER_CHARS {
+        return Err(AnswerRefusal::TextTooLong(slot));
+    }
+    match text.chars().any(|char| char.is_control() && !char.is_whitespace()) {
+        true => Err(AnswerRefusal::ControlCharacter(slot)),
+        false => Ok(()),
+    }
 }
 
 /// Returns the answer in a row, for scoring.
@@ -191,5 +225,5 @@ fn stored_answer(sitting: &Sitting, answer: GivenAnswer) -> Result<StoredAnswer,
 pub fn response(row: &test_answer::Model) -> Response {
     // The column has only numbers that this server wrote.
     let number = row.numeric_value.as_deref().and_then(|text| text.parse().ok());
-    Response { options: row.chosen, number }
+    Response { options: row.chosen, number, text: row.text.clone() }
 }

@@ -216,7 +216,7 @@ pub(super) async fn answers(
 
 /// Scores the answers to a paper.
 pub(super) fn score(paper: &Paper, answers: &HashMap<i32, Response>) -> Score {
-    let response = |slot| answers.get(&slot).copied().unwrap_or_default();
+    let response = |slot| answers.get(&slot).cloned().unwrap_or_default();
     let questions = paper.slots().map(|(slot, question)| (question.topic_id, &question.key, response(slot)));
     scoring::score(paper.marks(), questions)
 }

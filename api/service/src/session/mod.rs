@@ -29,7 +29,7 @@ use quick_cache::sync::Cache;
 use sea_orm::{ColumnTrait, QueryFilter};
 
 use super::Services;
-use super::paper::{Paper, PaperRevision};
+use super::paper::{Paper, PaperQuestion, PaperRevision};
 use crate::error::Fault;
 use write_coalescer::WriteCoalescer;
 
@@ -91,8 +91,8 @@ pub struct Sitting {
 impl Sitting {
     /// Returns the author's positions of the options of a slot, in the order in which this sitting shows them.
     #[must_use]
-    pub fn option_order(&self, slot: i32, options: usize) -> Vec<usize> {
-        order::option_order(self.seed, slot, options)
+    pub fn option_order(&self, slot: i32, question: &PaperQuestion) -> Vec<usize> {
+        order::option_order(self.seed, slot, question.options.len(), &question.option_order)
     }
 }
 

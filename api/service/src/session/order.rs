@@ -3,22 +3,28 @@
 //! The author's order can reveal the key. So each sitting has its own order, which depends on the seed of the sitting.
 //! Clients name an option by its position in this order.
 
+use question_formats::OptionOrder;
 use sha2::{Digest, Sha256};
 
-/// Returns the author's positions of the options of a slot, in the order in which they are shown. The order is the same
-/// on every machine and in every release.
+use crate::paper::PaperQuestion;
+
+/// Returns the author's positions of the options of a slot, in the order in which they are shown. Options that keep their
+/// positions stay there, and the others are shuffled among the positions that are left. The order is the same on every
+/// machine and in every release.
 #[must_use]
-pub(crate) fn option_order(seed: i64, slot: i32, options: usize) -> Vec<usize> {
-    let mut positions: Vec<usize> = (0..options).collect();
-    positions.sort_by_cached_key(|position| random_rank(seed, slot, *position));
-    positions
+pub(crate) fn option_order(seed: i64, slot: i32, options: usize, order: &OptionOrder) -> Vec<usize> {
+    let mut movable: Vec<usize> = (0..options).filter(|position| !order.keeps(*position)).collect();
+    movable.sort_by_cached_key(|position| random_rank(seed, slot, *position));
+    let mut movable = movable.into_iter();
+    let shown_at = |place: usize| if order.keeps(place) { Some(place) } else { movable.next() };
+    (0..options).filter_map(shown_at).collect()
 }
 
 /// Returns the chosen options of a stored answer by their places in this order, from 1. Bit n of `chosen` is the option at
 /// the author's position n.
 #[must_use]
-pub(crate) fn shown_options(seed: i64, slot: i32, options: usize, chosen: i64) -> Vec<usize> {
-    let order = option_order(seed, slot, options);
+pub(crate) fn shown_options(seed: i64, slot: i32, question: &PaperQuestion, chosen: i64) -> Vec<usize> {
+    let order = option_order(seed, slot, question.options.len(), &question.option_order);
     let is_chosen = |position: usize| u32::try_from(position).is_ok_and(|bit| chosen >> bit.min(63) & 1 == 1);
     order.into_iter().zip(1..).filter(|(position, _)| is_chosen(*position)).map(|(_, place)| place).collect()
 }
@@ -40,7 +46,7 @@ mod tests {
     fn all_orders_are_equally_likely() {
         let mut times = std::collections::BTreeMap::new();
         for seed in 0..2_400 {
-            *times.entry(option_order(seed, 3, 4)).or_insert(0) += 1;
+            *times.entry(option_order(seed, 3, 4, &OptionOrder::default())).or_insert(0) += 1;
         }
         assert_eq!(times.len(), 24);
         // The expected number is 100. 50 is five standard deviations away.
@@ -54,7 +60,21 @@ mod tests {
         for (seed, slot, order) in
             [(1, 1, [1, 4, 3, 2, 0]), (1, 2, [1, 4, 0, 2, 3]), (-9, 1, [3, 1, 4, 2, 0])]
         {
-            assert_eq!(option_order(seed, slot, 5), order);
+            assert_eq!(option_order(seed, slot, 5, &OptionOrder::default()), order);
         }
+    }
+
+    #[test]
+    fn options_that_keep_their_positions_stay_there() {
+        let fixed = OptionOrder { shuffled: true, fixed: vec![0, 3] };
+        let mut seen = std::collections::BTreeSet::new();
+        for seed in 0..100 {
+            assert_eq!(option_order(seed, 2, 4, &OptionOrder::kept()), [0, 1, 2, 3]);
+            let shown = option_order(seed, 2, 5, &fixed);
+            assert_eq!((shown[0], shown[3]), (0, 3));
+            seen.insert(shown);
+        }
+        assert_eq!(seen.len(), 6, "the three others take every order");
+        assert_eq!(option_order(1, 1, 0, &fixed), [0; 0]);
     }
 }

@@ -72,7 +72,15 @@ pub async fn review(
 /// purchases: no card may have an open sitting, and no card may allow a new one.
 async fn is_used_up(services: &Services, session: &test_session::Model) -> Result<bool, Fault> {
     let (reader, now) = (services.database.reader(), services.clock.now());
-    let test_number = services.papers.get(session.into()).await?.row.test_number;
+    // The paper of an adopted sitting has another number than its card.
+    let test_number: Option<i32> = mock_test_attempt::Entity::of(session.user_id)
+        .select_only()
+        .column(mock_test_attempt::Column::TestNumber)
+        .filter(mock_test_attempt::Column::Id.eq(session.mock_test_attempt_id))
+        .into_tuple()
+        .one(reader)
+        .await?;
+    let test_number = test_number.ok_or_else(|| Fault::missing("the card of a sitting"))?;
     let cards = mock_test_attempt::Entity::of(session.user_id)
         .filter(mock_test_attempt::Column::SubjectId.eq(session.subject_id))
         .filter(mock_test_attempt::Column::TestNumber.eq(test_number))

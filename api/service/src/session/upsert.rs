@@ -46,13 +46,13 @@ fn now(writes: &[&AnswerWrite]) -> DateTime<Utc> {
 fn arrays(writes: &[&AnswerWrite]) -> Statement {
     let text = format!(
         "INSERT INTO test_answers \
-         (session_id, slot, chosen, numeric_value, flagged, time_spent_seconds, sequence, saved_at) \
+         (session_id, slot, chosen, numeric_value, text, flagged, time_spent_seconds, sequence, saved_at) \
          WITH open AS MATERIALIZED (SELECT id, user_id, expires_at FROM test_sessions \
          WHERE id = ANY(?) AND open_marker + 0 = 1 FOR SHARE SKIP LOCKED) \
-         SELECT open.id, v.slot, v.chosen, NULLIF(v.numeric_value, ''), v.flagged, NULLIF(v.time_spent_seconds, -1), \
-         v.sequence, ? \
-         FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?) AS v (session_id, user_id, overdue_before, sequence, slot, chosen, \
-         numeric_value, flagged, time_spent_seconds) \
+         SELECT open.id, v.slot, v.chosen, NULLIF(v.numeric_value, ''), NULLIF(v.text, ''), v.flagged, \
+         NULLIF(v.time_spent_seconds, -1), v.sequence, ? \
+         FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?) AS v (session_id, user_id, overdue_before, sequence, slot, chosen, \
+         numeric_value, text, flagged, time_spent_seconds) \
          JOIN open ON open.id = v.session_id AND open.user_id = v.user_id AND open.expires_at >= v.overdue_before{ON_CONFLICT}"
     );
     let of_writes =
@@ -72,6 +72,7 @@ fn arrays(writes: &[&AnswerWrite]) -> Statement {
         of_answers(ArrayType::Int, |_, answer| answer.slot.into()),
         of_answers(ArrayType::BigInt, |_, answer| answer.chosen.into()),
         of_answers(ArrayType::String, |_, answer| answer.number.clone().unwrap_or_default().into()),
+        of_answers(ArrayType::String, |_, answer| answer.text.clone().unwrap_or_default().into()),
         of_answers(ArrayType::Bool, |_, answer| answer.flagged.into()),
         of_answers(ArrayType::Int, |_, answer| answer.time_spent_seconds.unwrap_or(-1).into()),
     ];
@@ -105,13 +106,13 @@ fn rows(backend: DbBackend, writes: &[&AnswerWrite]) -> Statement {
     // might otherwise scan and lock all rows.
     let text = format!(
         "INSERT INTO test_answers \
-         (session_id, slot, chosen, numeric_value, flagged, time_spent_seconds, sequence, saved_at) \
-         SELECT s.id, v.slot, v.chosen, v.numeric_value, v.flagged, v.time_spent_seconds, v.sequence, {at} \
+         (session_id, slot, chosen, numeric_value, text, flagged, time_spent_seconds, sequence, saved_at) \
+         SELECT s.id, v.slot, v.chosen, v.numeric_value, v.text, v.flagged, v.time_spent_seconds, v.sequence, {at} \
          FROM ({rows}) v {join} test_sessions s \
          WHERE s.id = v.session_id AND s.user_id = v.user_id AND s.open_marker = 1 \
          AND s.expires_at >= v.overdue_before{share}{merge}"
     );
-    let mut values: Vec<Value> = Vec::with_capacity(9 * row_count + 1);
+    let mut values: Vec<Value> = Vec::with_capacity(NULL_ROW.len() * row_count + 1);
     values.push(now(writes).into());
     for write in writes {
         for answer in &write.answers {
@@ -123,6 +124,7 @@ fn rows(backend: DbBackend, writes: &[&AnswerWrite]) -> Statement {
                 answer.slot.into(),
                 answer.chosen.into(),
                 answer.number.clone().into(),
+                answer.text.clone().into(),
                 answer.flagged.into(),
                 answer.time_spent_seconds.into(),
             ]);
@@ -136,7 +138,7 @@ fn rows(backend: DbBackend, writes: &[&AnswerWrite]) -> Statement {
 const ROW_COUNTS: [usize; 9] = [1, 2, 5, 10, 20, 40, 80, 160, MAX_ANSWERS_PER_BATCH];
 
 /// The parameters of a row that matches no sitting.
-const NULL_ROW: [Value; 9] = [
+const NULL_ROW: [Value; 10] = [
     Value::BigInt(None),
     Value::BigInt(None),
     Value::ChronoDateTimeUtc(None),
@@ -144,17 +146,18 @@ const NULL_ROW: [Value; 9] = [
     Value::Int(None),
     Value::BigInt(None),
     Value::String(None),
+    Value::String(None),
     Value::Bool(None),
     Value::Int(None),
 ];
 
 /// One answer as a row of a derived table.
 const SELECT_ROW: &str = "SELECT ? AS session_id, ? AS user_id, ? AS overdue_before, ? AS sequence, ? AS slot, ? AS chosen, \
-    ? AS numeric_value, ? AS flagged, ? AS time_spent_seconds";
+    ? AS numeric_value, ? AS text, ? AS flagged, ? AS time_spent_seconds";
 
 /// Keeps the answer of the batch with the greatest number.
 const ON_CONFLICT: &str = " ON CONFLICT (session_id, slot) DO UPDATE SET chosen = excluded.chosen, \
-    numeric_value = excluded.numeric_value, flagged = excluded.flagged, \
+    numeric_value = excluded.numeric_value, text = excluded.text, flagged = excluded.flagged, \
     time_spent_seconds = excluded.time_spent_seconds, sequence = excluded.sequence, saved_at = excluded.saved_at \
     WHERE excluded.sequence > test_answers.sequence";
 
@@ -163,13 +166,14 @@ const ON_CONFLICT: &str = " ON CONFLICT (session_id, slot) DO UPDATE SET chosen 
 const MYSQL_SELECT_ROW: &str = "SELECT CAST(? AS SIGNED) AS session_id, CAST(? AS SIGNED) AS user_id, \
     CAST(? AS DATETIME(6)) AS overdue_before, CAST(? AS SIGNED) AS sequence, \
     CAST(? AS SIGNED) AS slot, CAST(? AS SIGNED) AS chosen, CAST(? AS CHAR(40)) AS numeric_value, \
-    CAST(? AS SIGNED) AS flagged, CAST(? AS SIGNED) AS time_spent_seconds";
+    CAST(? AS CHAR(500)) AS text, CAST(? AS SIGNED) AS flagged, CAST(? AS SIGNED) AS time_spent_seconds";
 
 /// Keeps the answer of the batch with the greatest number. The sequence is set last, because the conditions read it.
 const MYSQL_ON_DUPLICATE_KEY: &str = " ON DUPLICATE KEY UPDATE \
     chosen = IF(VALUES(sequence) > test_answers.sequence, VALUES(chosen), test_answers.chosen), \
     numeric_value = IF(VALUES(sequence) > test_answers.sequence, VALUES(numeric_value), \
     test_answers.numeric_value), \
+    text = IF(VALUES(sequence) > test_answers.sequence, VALUES(text), test_answers.text), \
     flagged = IF(VALUES(sequence) > test_answers.sequence, VALUES(flagged), test_answers.flagged), \
     time_spent_seconds = IF(VALUES(sequence) > test_answers.sequence, VALUES(time_spent_seconds), \
     test_answers.time_spent_seconds), \

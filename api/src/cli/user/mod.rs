@@ -105,6 +105,13 @@ enum UserCommand {
         #[command(flatten)]
         database: DatabaseConfig,
     },
+    /// Remove the second factor of somebody who has lost it, and end their sessions. Tell them: no mail is sent.
+    ResetSecondFactor {
+        #[command(flatten)]
+        account: AccountArgs,
+        #[command(flatten)]
+        database: DatabaseConfig,
+    },
     /// Create accounts and grant subjects from a CSV file with the columns email and name, and optionally role, password
     /// and grants. A row that cannot be carried out is reported with its line, and the others are. Importing a file again
     /// changes nothing. Exits with 1 if a row was refused.
@@ -192,6 +199,15 @@ pub(super) async fn run(args: UserArgs) -> CommandResult {
                 let rule = ConsentRule::new(None, chrono_tz::Tz::UTC);
                 account::set_birth_year(database, rule, SystemClock.now(), user.id, year).await?;
                 println!("set the year of birth of user {}", user.id);
+                Ok(())
+            })
+            .await
+        }
+        UserCommand::ResetSecondFactor { account, database } => {
+            with_current_database(&database, async |database| {
+                let user = account.find(database).await?;
+                account::reset_second_factor_in(database, SystemClock.now(), user.id).await?;
+                println!("user {} <{}> has no second factor", user.id, user.email);
                 Ok(())
             })
             .await

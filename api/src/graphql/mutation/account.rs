@@ -3,13 +3,12 @@
 use async_graphql::{Context, InputObject, Object, SimpleObject};
 use jishu_entity::user::Role;
 
-use crate::graphql::access;
+use super::auth_payload::AuthPayload;
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiResult, refused_or};
-use crate::graphql::scalar::DateTime;
-use crate::graphql::types::{ErrorCode, User, UserError};
+use crate::graphql::types::{ErrorCode, UserError};
 use jishu_service::account::{
-    self, InvalidField, RefreshRefusal, RegisterRefusal, Registered, Registration, SignInRefusal, SignedIn,
+    self, InvalidField, RefreshRefusal, RegisterRefusal, Registered, Registration, SignInRefusal,
 };
 
 /// A new account.
@@ -37,59 +36,6 @@ pub(super) struct LoginInput {
     password: String,
 }
 
-/// The tokens of a session.
-#[derive(SimpleObject)]
-pub(super) struct AuthTokens {
-    /// The access token, a JWT. Send it in the header `Authorization: Bearer`.
-    access_token: String,
-    /// The time at which the access token expires.
-    access_token_expires_at: DateTime,
-    /// The token for `refreshTokens`. It works once. For a short time after its use (20 seconds by default) it
-    /// returns the same new refresh token again, until that one is used. So two tabs may refresh at once, and a
-    /// client may retry after a lost response. Using it later ends the session.
-    refresh_token: String,
-    /// The time at which the refresh token expires.
-    refresh_token_expires_at: DateTime,
-}
-
-/// The response to a mutation that signs in: a session, or the reasons to refuse. There is neither if an address must be
-/// verified first.
-pub(super) struct AuthPayload {
-    pub(super) outcome: Result<Option<SignedIn>, Vec<UserError>>,
-}
-
-/// The response to a mutation that signs in.
-#[Object]
-impl AuthPayload {
-    /// The user who is signed in now. Null if the request was refused, or if the address must be verified first.
-    async fn user(&self, ctx: &Context<'_>) -> Option<User> {
-        let signed_in = self.signed_in()?;
-        access::sign_in(ctx, signed_in.user.id);
-        Some(signed_in.user.clone().into())
-    }
-
-    /// The tokens of the session. Null if the request was refused, or if the address must be verified first.
-    async fn tokens(&self) -> Option<AuthTokens> {
-        self.signed_in().map(|signed_in| AuthTokens {
-            access_token: signed_in.access.token.clone(),
-            access_token_expires_at: DateTime(signed_in.access.expires_at),
-            refresh_token: signed_in.refresh.as_str().to_owned(),
-            refresh_token_expires_at: DateTime(signed_in.refresh_expires_at),
-        })
-    }
-
-    /// The reasons why the request was refused. Empty on success.
-    async fn user_errors(&self) -> &[UserError] {
-        self.outcome.as_ref().err().map_or(&[], Vec::as_slice)
-    }
-}
-
-impl AuthPayload {
-    fn signed_in(&self) -> Option<&SignedIn> {
-        self.outcome.as_ref().ok()?.as_ref()
-    }
-}
-
 /// The response to `logout`.
 #[derive(SimpleObject)]
 pub(super) struct LogoutPayload {
@@ -113,39 +59,53 @@ impl AccountMutation {
     ) -> ApiResult<AuthPayload> {
         let RegisterInput { name, email, password, birth_year } = input;
         let registration = Registration { name, email, password, role: Role::Learner, birth_year };
-        let outcome = match refused_or(account::register(ctx.services()?, ctx.client()?, registration).await)?
-        {
-            Ok(Registered::SignedIn(signed_in)) => Ok(Some(*signed_in)),
-            Ok(Registered::Requested) => Ok(None),
-            Err(RegisterRefusal::Invalid(fields)) => {
-                Err(fields.into_iter().map(|field| invalid_field(field, &["input"])).collect())
-            }
+        let registered = account::register(ctx.services()?, ctx.sign_in_client()?, registration).await;
+        Ok(match refused_or(registered)? {
+            Ok(Registered::SignedIn(signed_in)) => AuthPayload::signed_in(*signed_in),
+            Ok(Registered::Requested) => AuthPayload::requested(),
+            Err(RegisterRefusal::Invalid(fields)) => AuthPayload::refused(
+                fields.into_iter().map(|field| invalid_field(field, &["input"])).collect(),
+            ),
             Err(refusal @ RegisterRefusal::EmailTaken) => {
-                Err(vec![UserError::field(ErrorCode::EmailTaken, refusal.to_string(), &["input", "email"])])
+                let message = refusal.to_string();
+                AuthPayload::refused(vec![UserError::field(
+                    ErrorCode::EmailTaken,
+                    message,
+                    &["input", "email"],
+                )])
             }
             Err(RegisterRefusal::TooMany(wait)) => return Err(wait.into()),
-        };
-        Ok(AuthPayload { outcome })
+        })
     }
 
-    /// Signs in. An unknown e-mail address and a wrong password give the same error.
+    /// Signs in. An unknown e-mail address and a wrong password give the same error. If the server requires verified
+    /// addresses, so does an address that is not verified yet, and its owner gets another mail.
+    ///
+    /// An account with a second factor gets no tokens but a challenge for `completeLogin`, in `secondFactor`.
     async fn login(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The credentials.")] input: LoginInput,
     ) -> ApiResult<AuthPayload> {
-        let signed_in = account::login(ctx.services()?, ctx.client()?, &input.email, input.password).await;
-        let outcome = match refused_or(signed_in)? {
-            Ok(signed_in) => Ok(Some(signed_in)),
+        let (services, client) = (ctx.services()?, ctx.sign_in_client()?);
+        let signed_in = account::login(services, client, &input.email, input.password).await;
+        Ok(match refused_or(signed_in)? {
+            Ok(outcome) => AuthPayload::of(outcome),
             Err(refusal @ SignInRefusal::InvalidCredentials) => {
-                Err(vec![UserError::field(ErrorCode::InvalidCredentials, refusal.to_string(), &["input"])])
-            }
-            Err(refusal @ SignInRefusal::EmailNotVerified) => {
-                Err(vec![UserError::field(ErrorCode::EmailNotVerified, refusal.to_string(), &["input"])])
+                let message = match services.requires_verified_email {
+                    true => format!(
+                        "{refusal} Or the address is not verified yet: then open the link in the mail that we sent."
+                    ),
+                    false => refusal.to_string(),
+                };
+                AuthPayload::refused(vec![UserError::field(
+                    ErrorCode::InvalidCredentials,
+                    message,
+                    &["input"],
+                )])
             }
             Err(SignInRefusal::TooMany(wait)) => return Err(wait.into()),
-        };
-        Ok(AuthPayload { outcome })
+        })
     }
 
     /// Exchanges a refresh token for a new pair of tokens. Send it without an `Authorization` header. If the
@@ -156,20 +116,19 @@ impl AccountMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "The refresh token from the latest response.", secret)] refresh_token: String,
     ) -> ApiResult<AuthPayload> {
-        let signed_in = account::refresh(ctx.services()?, ctx.client()?, &refresh_token).await;
-        let outcome = match refused_or(signed_in)? {
-            Ok(signed_in) => Ok(Some(signed_in)),
-            Err(refusal @ RefreshRefusal::Invalid(_)) => Err(vec![UserError::field(
+        let signed_in = account::refresh(ctx.services()?, ctx.sign_in_client()?, &refresh_token).await;
+        Ok(match refused_or(signed_in)? {
+            Ok(signed_in) => AuthPayload::signed_in(signed_in),
+            Err(refusal @ RefreshRefusal::Invalid(_)) => AuthPayload::refused(vec![UserError::field(
                 ErrorCode::RefreshTokenInvalid,
                 refusal.to_string(),
                 &["refreshToken"],
             )]),
             Err(RefreshRefusal::TooMany(wait)) => return Err(wait.into()),
-        };
-        Ok(AuthPayload { outcome })
+        })
     }
 
-    /// Ends the session. Its refresh token stops working at once; its access token works until it expires.
+    /// Ends the session. Its refresh token stops working at once, and its access tokens and subscriptions within seconds.
     async fn logout(
         &self,
         ctx: &Context<'_>,

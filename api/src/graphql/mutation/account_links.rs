@@ -2,12 +2,13 @@
 
 use async_graphql::{Context, Object, SimpleObject};
 
-use super::account::{AuthPayload, invalid_field};
+use super::account::invalid_field;
+use super::auth_payload::AuthPayload;
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiResult, refused_or};
 use crate::graphql::types::{ErrorCode, UserError, UserPayload};
 use jishu_service::account::{
-    self, LinkInvalid, PasswordRefusal, RequestRefusal, ResendRefusal, SignedIn, VerifyRefusal,
+    self, LinkInvalid, PasswordRefusal, RequestRefusal, ResendRefusal, SignInOutcome, VerifyRefusal,
 };
 
 /// The response to a request for a mail.
@@ -33,14 +34,33 @@ impl AccountLinksMutation {
     /// Verifies an e-mail address with the token of a link. It is the address of a new account, or a new address that
     /// was given to `updateProfile`. A new address then becomes the address of the account. A link works once, and does
     /// not sign anybody in.
+    ///
+    /// The link alone is not enough, because a stranger may have registered with the address of another. Send the access
+    /// token of the account, or its password. Whoever has neither can choose a new password with `requestPasswordReset`,
+    /// which verifies the address too.
     async fn verify_email(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The token from the link: the text after `#token=`.", secret)] token: String,
+        #[graphql(
+            desc = "The password of the account. Required unless the request is signed in to the account.",
+            secret
+        )]
+        password: Option<String>,
     ) -> ApiResult<UserPayload> {
-        let outcome = match refused_or(account::verify(ctx.services()?, &token).await)? {
+        let (services, client, viewer) = (ctx.services()?, ctx.client()?, ctx.viewer());
+        let verified = account::verify(services, client, viewer, &token, password.as_deref()).await;
+        let outcome = match refused_or(verified)? {
             Ok(row) => Ok(row),
             Err(VerifyRefusal::Link(refusal)) => Err(link_invalid(refusal)),
+            Err(VerifyRefusal::TooMany(wait)) => return Err(wait.into()),
+            Err(refusal @ VerifyRefusal::PasswordRequired) => {
+                Err(UserError::field(ErrorCode::PasswordRequired, refusal.to_string(), &["password"]))
+            }
+            Err(refusal @ VerifyRefusal::WrongPassword) => {
+                let message = format!("{refusal} Use `requestPasswordReset`.");
+                Err(UserError::field(ErrorCode::InvalidCredentials, message, &["password"]))
+            }
             Err(refusal @ VerifyRefusal::EmailTaken) => {
                 Err(UserError::field(ErrorCode::EmailTaken, refusal.to_string(), &["token"]))
             }
@@ -76,19 +96,20 @@ impl AccountLinksMutation {
     }
 
     /// Sets a new password by the link of `requestPasswordReset`, ends all sessions of the account, and signs in. The
-    /// link also verifies the address. Access tokens that were issued before work until they expire.
+    /// link also verifies the address. Access tokens that were issued before stop working within seconds. A second factor
+    /// stays on: then the response has a challenge for `completeLogin` instead of tokens.
     async fn reset_password(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The token from the link: the text after `#token=`.", secret)] token: String,
         #[graphql(desc = "The new password: at least 8 characters.", secret)] password: String,
     ) -> ApiResult<AuthPayload> {
-        let reset = account::reset_password(ctx.services()?, ctx.client()?, &token, password).await;
+        let reset = account::reset_password(ctx.services()?, ctx.sign_in_client()?, &token, password).await;
         new_password(refused_or(reset)?)
     }
 
     /// Sets a new password for the signed-in user, ends all their sessions, and begins a new one with the tokens of the
-    /// response. Access tokens that were issued before work until they expire.
+    /// response. Access tokens that were issued before stop working within seconds.
     async fn change_password(
         &self,
         ctx: &Context<'_>,
@@ -96,14 +117,15 @@ impl AccountLinksMutation {
         #[graphql(desc = "The new password: at least 8 characters.", secret)] password: String,
     ) -> ApiResult<AuthPayload> {
         let (services, viewer) = (ctx.services()?, ctx.require_viewer()?);
-        let changed = account::change_password(services, ctx.client()?, viewer, &current, password).await;
-        new_password(refused_or(changed)?)
+        let client = ctx.sign_in_client()?;
+        let changed = account::change_password(services, client, viewer, &current, password).await;
+        new_password(refused_or(changed)?.map(|signed_in| SignInOutcome::SignedIn(Box::new(signed_in))))
     }
 }
 
-fn new_password(outcome: Result<SignedIn, PasswordRefusal>) -> ApiResult<AuthPayload> {
+fn new_password(outcome: Result<SignInOutcome, PasswordRefusal>) -> ApiResult<AuthPayload> {
     let error = match outcome {
-        Ok(signed_in) => return Ok(AuthPayload { outcome: Ok(Some(signed_in)) }),
+        Ok(outcome) => return Ok(AuthPayload::of(outcome)),
         Err(PasswordRefusal::TooMany(wait)) => return Err(wait.into()),
         Err(PasswordRefusal::Link(refusal)) => link_invalid(refusal),
         Err(refusal @ PasswordRefusal::WrongPassword) => {
@@ -111,7 +133,7 @@ fn new_password(outcome: Result<SignedIn, PasswordRefusal>) -> ApiResult<AuthPay
         }
         Err(PasswordRefusal::Invalid(field)) => invalid_field(field, &[]),
     };
-    Ok(AuthPayload { outcome: Err(vec![error]) })
+    Ok(AuthPayload::refused(vec![error]))
 }
 
 fn link_invalid(refusal: LinkInvalid) -> UserError {

@@ -3,18 +3,24 @@
 mod account;
 mod account_links;
 mod allowance;
+mod auth_payload;
 mod authoring;
 mod cart;
+mod checkout;
 mod deletion;
 mod extra_time;
 mod grant_purchase;
 mod guardian;
+mod oidc;
+mod order;
 mod people;
 mod profile;
 mod purchase;
 mod question_bank;
 mod question_key;
 mod refund;
+mod second_factor;
+mod sessions;
 mod test_session;
 mod test_settings;
 
@@ -26,11 +32,16 @@ pub struct Mutation(
     account::AccountMutation,
     account_links::AccountLinksMutation,
     profile::ProfileMutation,
+    sessions::SessionsMutation,
+    second_factor::SecondFactorMutation,
+    oidc::OidcMutation,
     deletion::DeletionMutation,
     deletion::StaffDeletionMutation,
     guardian::GuardianMutation,
     cart::CartMutation,
     purchase::PurchaseMutation,
+    checkout::CheckoutMutation,
+    order::OrderMutation,
     refund::RefundMutation,
     extra_time::ExtraTimeMutation,
     allowance::AllowanceMutation,

@@ -58,7 +58,8 @@ impl PeopleMutation {
     }
 }
 
-fn payload(outcome: Result<user::Model, AdministrationRefusal>) -> ApiResult<UserPayload> {
+/// Makes the response to a change of the account of another.
+pub(super) fn payload(outcome: Result<user::Model, AdministrationRefusal>) -> ApiResult<UserPayload> {
     let outcome = match outcome {
         Ok(row) => Ok(row),
         Err(refusal) => Err(refused(&refusal)?),

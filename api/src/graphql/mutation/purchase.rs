@@ -126,7 +126,8 @@ pub(super) struct PurchaseMutation;
 #[Object]
 impl PurchaseMutation {
     /// Creates a purchase and its test cards, or returns the existing ones. Repeated and concurrent requests create
-    /// them only once.
+    /// them only once. If the platform takes payments, only subjects that cost nothing can be bought in this way. All
+    /// others are refused with PAYMENT_REQUIRED: call `checkout` for them.
     async fn purchase(
         &self,
         ctx: &Context<'_>,
@@ -166,6 +167,9 @@ impl From<PurchaseRefusal> for UserError {
             PurchaseRefusal::Selection(refusal) => refusal.into(),
             PurchaseRefusal::PriceChanged(quote) => {
                 Self::PriceChanged(PriceChangedError::new(message, PurchaseQuote::from(*quote)))
+            }
+            PurchaseRefusal::PaymentRequired => {
+                Self::field(ErrorCode::PaymentRequired, format!("{message} Call `checkout`."), &[])
             }
             PurchaseRefusal::IdempotencyKeyReused => {
                 Self::field(ErrorCode::IdempotencyKeyReused, message, &["input", "idempotencyKey"])

@@ -1,6 +1,8 @@
 //! The mutation `importQuestions`.
 
 use async_graphql::{Context, ID, InputObject, Object};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use graphql_engine::guarded_fields;
 use jishu_entity::SubjectId;
 
@@ -23,8 +25,10 @@ const MAX_LISTED: usize = 1_000;
 pub(super) struct ImportQuestionsInput {
     /// The id of the subject.
     subject_id: ID,
-    /// The text of the file.
-    text: String,
+    /// The text of the file. Give it or `package`.
+    text: Option<String>,
+    /// The bytes of a ZIP package with items of QTI and their pictures, in base64. Give it or `text`.
+    package: Option<String>,
     /// The format of the file. If not given, it is detected from the text.
     format: Option<QuestionFormat>,
     /// The topic of questions for which the file names none: at most 200 characters.
@@ -146,11 +150,15 @@ impl QuestionBankMutation {
         let Some(subject_id) = SubjectId::parse(&input.subject_id) else {
             return Ok(ImportQuestionsPayload { outcome: Err(ImportRefusal::SubjectNotFound.into()) });
         };
+        let file = match file(input.text, input.package) {
+            Ok(file) => file,
+            Err(error) => return Ok(ImportQuestionsPayload { outcome: Err(error) }),
+        };
         let services = ctx.services()?;
         let request = ImportRequest {
             subject_id,
             format: input.format.map(Into::into),
-            file: ImportFile::Text(input.text),
+            file,
             defaults: Defaults { topic: input.topic.trim().to_owned(), difficulty: input.difficulty.into() },
             names_are_ids: input.names_are_ids,
             correct_keys: input.correct_keys,
@@ -159,6 +167,30 @@ impl QuestionBankMutation {
         };
         let imported = question_bank::import(&services.database, &*services.clock, request, &|_| {}).await;
         Ok(ImportQuestionsPayload { outcome: refused_or(imported)?.map_err(UserError::from) })
+    }
+}
+
+/// Returns the file of an import.
+fn file(text: Option<String>, package: Option<String>) -> Result<ImportFile, UserError> {
+    let unreadable =
+        |message: &str, at| UserError::field(ErrorCode::QuestionsUnreadable, message, &["input", at]);
+    match (text, package) {
+        (Some(text), None) => Ok(ImportFile::Text(text)),
+        (None, Some(package)) => {
+            let bytes = STANDARD.decode(package.trim()).map_err(|_| {
+                unreadable(
+                    "The package is not base64. Encode the bytes of the ZIP file in base64.",
+                    "package",
+                )
+            })?;
+            if !question_bank::is_package(&bytes) {
+                let message = "This is not a ZIP package. Give a file of another format in `text`.";
+                return Err(unreadable(message, "package"));
+            }
+            Ok(ImportFile::Package(bytes))
+        }
+        (None, None) => Err(unreadable("Give `text` or `package`.", "text")),
+        (Some(_), Some(_)) => Err(unreadable("Give either `text` or `package`, not both.", "package")),
     }
 }
 

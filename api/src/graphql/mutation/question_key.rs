@@ -16,7 +16,7 @@ use jishu_service::question_bank::{
     self, ArchiveRefusal, Correction, CorrectionRefusal, InvalidQuestion, NewKey,
 };
 
-/// The right key of a question. Give either `correctOptionIds` or `correctValue`.
+/// The right key of a question. Give one of `correctOptionIds`, `correctValue` and `correctTexts`.
 #[derive(InputObject)]
 struct CorrectQuestionKeyInput {
     /// The id of the question with the wrong key.
@@ -28,6 +28,11 @@ struct CorrectQuestionKeyInput {
     /// The largest difference from `correctValue` at which an answer is still correct. If not given, it stays the
     /// same.
     tolerance: Option<Decimal>,
+    /// All texts that are correct: 1 to 100, of at most 500 characters each. `*` stands for any characters, and `\*` for
+    /// an asterisk.
+    correct_texts: Option<Vec<String>>,
+    /// Whether capital and small letters differ in `correctTexts`. If not given, it stays the same.
+    case_sensitive: Option<bool>,
     /// The explanation of the key. An empty text removes it. If not given, it stays the same.
     explanation: Option<String>,
     /// The reason for the correction: 1 to 1000 characters. It is recorded with your name.
@@ -107,6 +112,7 @@ impl QuestionKeyMutation {
         #[graphql(desc = "The question and its right key.")] input: CorrectQuestionKeyInput,
     ) -> ApiResult<CorrectQuestionKeyPayload> {
         let services = ctx.services()?;
+        let given = given(&input);
         let corrected = match (QuestionId::parse(&input.question_id), new_key(&input)) {
             (None, _) => Err(not_found()),
             (Some(_), Err(error)) => Err(error),
@@ -117,7 +123,7 @@ impl QuestionKeyMutation {
                     question_bank::correct(&services.database, &*services.clock, correction).await;
                 refused_or(corrected)?
                     .map(|corrected| (question_id, corrected.tests))
-                    .map_err(|refusal| correction_error(&refusal))
+                    .map_err(|refusal| correction_error(&refusal, given))
             }
         };
         let outcome = match corrected {
@@ -168,8 +174,8 @@ async fn question(
 fn new_key(input: &CorrectQuestionKeyInput) -> Result<NewKey, UserError> {
     let invalid =
         |message: &str, at| UserError::field(ErrorCode::QuestionKeyInvalid, message, &["input", at]);
-    match (&input.correct_option_ids, &input.correct_value) {
-        (Some(ids), None) => {
+    match (&input.correct_option_ids, &input.correct_value, &input.correct_texts) {
+        (Some(ids), None, None) => {
             let named: Option<Vec<(QuestionVersionId, i32)>> = ids.iter().map(authored_option).collect();
             let no_such = CorrectionRefusal::NoSuchOption.to_string();
             let named = named.ok_or_else(|| invalid(&no_such, "correctOptionIds"))?;
@@ -180,14 +186,29 @@ fn new_key(input: &CorrectQuestionKeyInput) -> Result<NewKey, UserError> {
             let positions = named.into_iter().map(|(_, position)| position).collect();
             Ok(NewKey::Options { version, positions })
         }
-        (None, Some(Decimal(value))) => {
+        (None, Some(Decimal(value)), None) => {
             let tolerance = input.tolerance.as_ref().map(|Decimal(tolerance)| *tolerance);
             Ok(NewKey::Number { value: *value, tolerance })
         }
-        (None, None) => Err(invalid("Give `correctOptionIds` or `correctValue`.", "correctOptionIds")),
-        (Some(_), Some(_)) => {
-            Err(invalid("Give either `correctOptionIds` or `correctValue`, not both.", "correctValue"))
+        (None, None, Some(texts)) => {
+            Ok(NewKey::Texts { texts: texts.clone(), is_case_sensitive: input.case_sensitive })
         }
+        (None, None, None) => {
+            Err(invalid("Give `correctOptionIds`, `correctValue` or `correctTexts`.", "correctOptionIds"))
+        }
+        _ => Err(invalid(
+            "Give only one of `correctOptionIds`, `correctValue` and `correctTexts`.",
+            if input.correct_texts.is_some() { "correctTexts" } else { "correctValue" },
+        )),
+    }
+}
+
+/// Returns the name of the argument that has the key.
+fn given(input: &CorrectQuestionKeyInput) -> &'static str {
+    match (&input.correct_option_ids, &input.correct_value) {
+        (Some(_), _) => "correctOptionIds",
+        (None, Some(_)) => "correctValue",
+        (None, None) => "correctTexts",
     }
 }
 
@@ -196,7 +217,8 @@ fn not_found() -> UserError {
     UserError::field(ErrorCode::QuestionNotFound, message, &["input", "questionId"])
 }
 
-fn correction_error(refusal: &CorrectionRefusal) -> UserError {
+/// Describes a refused correction. `given` is the argument that has the key.
+fn correction_error(refusal: &CorrectionRefusal, given: &str) -> UserError {
     let message = refusal.to_string();
     let field = |code, at: &str| UserError::field(code, message.as_str(), &["input", at]);
     match refusal {
@@ -205,10 +227,11 @@ fn correction_error(refusal: &CorrectionRefusal) -> UserError {
         CorrectionRefusal::Key(InvalidQuestion::ToleranceNegative) => {
             field(ErrorCode::QuestionKeyInvalid, "tolerance")
         }
-        CorrectionRefusal::WantsNumber | CorrectionRefusal::NoSuchOption | CorrectionRefusal::Key(_) => {
-            field(ErrorCode::QuestionKeyInvalid, "correctOptionIds")
-        }
-        CorrectionRefusal::WantsOptions => field(ErrorCode::QuestionKeyInvalid, "correctValue"),
+        CorrectionRefusal::WantsNumber
+        | CorrectionRefusal::WantsOptions
+        | CorrectionRefusal::WantsTexts
+        | CorrectionRefusal::NoSuchOption
+        | CorrectionRefusal::Key(_) => field(ErrorCode::QuestionKeyInvalid, given),
         CorrectionRefusal::Outdated => field(ErrorCode::QuestionOutdated, "correctOptionIds"),
         CorrectionRefusal::Explanation(_) => field(ErrorCode::ExplanationInvalid, "explanation"),
         CorrectionRefusal::Reason => field(ErrorCode::ReasonInvalid, "reason"),

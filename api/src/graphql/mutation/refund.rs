@@ -74,7 +74,8 @@ pub(super) struct RefundMutation;
 impl RefundMutation {
     /// Refunds a purchase of any user, or some of its subjects. Only for SUPPORT and ADMIN. The access ends at once. An
     /// open sitting is closed and scored. The test cards stay readable. The user can buy the subjects again, and then
-    /// gets new test cards. Repeated and concurrent requests refund a subject only once.
+    /// gets new test cards. Repeated and concurrent requests refund a subject only once. The money of an order goes back the
+    /// way it came: the refund is REQUESTED until the payment provider has settled it.
     async fn refund_purchase(
         &self,
         ctx: &Context<'_>,
@@ -126,6 +127,9 @@ impl From<RefundRefusal> for UserError {
             }
             RefundRefusal::AlreadyRefunded(ids) => {
                 Self::subjects(ErrorCode::AlreadyRefunded, message, SUBJECTS, &ids)
+            }
+            RefundRefusal::Disputed => {
+                Self::field(ErrorCode::OrderDisputed, message, &["input", "purchaseId"])
             }
             RefundRefusal::IdempotencyKeyReused => {
                 Self::field(ErrorCode::IdempotencyKeyReused, message, &["input", "idempotencyKey"])

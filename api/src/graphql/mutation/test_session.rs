@@ -37,8 +37,8 @@ pub(super) struct SaveAnswersInput {
     answers: Vec<AnswerInput>,
 }
 
-/// The whole state of a slot, which replaces the earlier one. Give `optionIds` or `numericValue`, even if only the
-/// flag changes.
+/// The whole state of a slot, which replaces the earlier one. Give `optionIds`, `numericValue` or `text`, as the kind
+/// of the question asks for it, even if only the flag changes.
 #[derive(InputObject)]
 pub(super) struct AnswerInput {
     /// The number of the question in the paper, counted from 1.
@@ -47,6 +47,9 @@ pub(super) struct AnswerInput {
     option_ids: MaybeUndefined<Vec<ID>>,
     /// The number as the learner typed it: "9.81", "-0.5", "6.022e23". Null or an empty text removes the answer.
     numeric_value: MaybeUndefined<String>,
+    /// The text as the learner typed it, for a short answer: at most 500 characters. It is stored as it is. Case, spaces
+    /// and Unicode forms are made alike only when it is compared with the key. Null or a blank text removes the answer.
+    text: MaybeUndefined<String>,
     /// Whether the learner has marked the question to look at it again. If not given, it is false.
     flagged: Option<bool>,
     /// The time for which the question was shown so far, in seconds: 0 to 604800.
@@ -219,7 +222,7 @@ fn batch(session: TestSessionId, sequence: i32, answers: Vec<AnswerInput>) -> An
             MaybeUndefined::Null => Some(Vec::new()),
             MaybeUndefined::Value(ids) => Some(ids.iter().map(place).collect()),
         };
-        let number = match answer.numeric_value {
+        let given = |text| match text {
             MaybeUndefined::Undefined => None,
             MaybeUndefined::Null => Some(None),
             MaybeUndefined::Value(text) => Some(Some(text)),
@@ -227,7 +230,8 @@ fn batch(session: TestSessionId, sequence: i32, answers: Vec<AnswerInput>) -> An
         GivenAnswer {
             slot: answer.slot,
             options,
-            number,
+            number: given(answer.numeric_value),
+            text: given(answer.text),
             flagged: answer.flagged.unwrap_or_default(),
             time_spent_seconds: answer.time_spent_seconds,
         }
@@ -285,10 +289,13 @@ fn save_error(refusal: &SaveRefusal, slots: &[i32]) -> UserError {
 /// Adds the name of the argument that the client has to change.
 fn answer_message(refusal: &AnswerRefusal) -> String {
     let advice = match refusal {
-        AnswerRefusal::NothingGiven(_) => "Use `optionIds` or `numericValue`.",
+        AnswerRefusal::NothingGiven(_) => "Use `optionIds`, `numericValue` or `text`.",
         AnswerRefusal::NoSuchOption(_) => "Take `optionIds` from the options of this slot.",
-        AnswerRefusal::NotOptions(_) => "Give `numericValue`.",
-        AnswerRefusal::NotNumber(_) => "Give `optionIds`.",
+        AnswerRefusal::WantsNumber(_) => "Give `numericValue`.",
+        AnswerRefusal::WantsOptions(_) => "Give `optionIds`.",
+        AnswerRefusal::WantsText(_) => "Give `text`.",
+        AnswerRefusal::TextTooLong(_) => "Shorten `text`.",
+        AnswerRefusal::ControlCharacter(_) => "Correct `text`.",
         AnswerRefusal::NotANumber(_) => "Correct `numericValue`.",
         AnswerRefusal::Time(_) => "Correct `timeSpentSeconds`.",
         AnswerRefusal::WrongCount(_)

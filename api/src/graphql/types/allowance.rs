@@ -1,6 +1,7 @@
 //! Allowances and lists of them.
 
 use async_graphql::{Context, Object};
+use graphql_engine::plain_fields;
 use jishu_entity::allowance;
 
 use super::{Course, Subject, User};
@@ -18,6 +19,7 @@ pub(in crate::graphql) struct GrantedAllowance {
 
 /// Extra time or attempts for all test cards of a user, a subject or a course, or of a user in one of them. Only staff
 /// see it.
+#[plain_fields]
 #[Object(name = "Allowance")]
 impl GrantedAllowance {
     /// The user. Null for all users.

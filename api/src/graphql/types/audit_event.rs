@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_graphql::{Context, ID, Object};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use graphql_engine::plain_fields;
 use jishu_entity::{AuditEventId, UserId, audit_event, user};
 use tokio::sync::OnceCell;
 
@@ -22,11 +23,12 @@ use jishu_service::page::Page;
 
 /// The tables whose rows are objects of the API, each with the name of its type. The id of a target in another table
 /// contains the name of the table.
-const TYPES: [(&str, &str); 10] = [
+const TYPES: [(&str, &str); 11] = [
     ("allowances", "Allowance"),
     ("audit_events", "AuditEvent"),
     ("courses", "Course"),
     ("mock_test_attempts", "MockTestAttempt"),
+    ("orders", "Order"),
     ("purchases", "Purchase"),
     ("questions", "AuthoredQuestion"),
     ("refunds", "Refund"),
@@ -67,6 +69,7 @@ type PageUsers = HashMap<UserId, user::Model>;
 
 /// A record of an action: who did what, and what it changed. It is made in the same transaction as the change, and
 /// never changes.
+#[plain_fields]
 #[Object]
 impl AuditEvent {
     /// The global id of the event. It is opaque: do not parse it.

@@ -3,6 +3,7 @@
 use async_graphql::{Context, ID, Object, SimpleObject};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use graphql_engine::plain_fields;
 use jishu_entity::{QuestionVersionId, SubjectId};
 
 use super::session_question::{QuestionKind, TextFormat};
@@ -14,6 +15,7 @@ use crate::graphql::pagination::{Connection, ListNode, PageArgs, connect, wants_
 use crate::graphql::scalar::{DateTime, Decimal};
 use jishu_service::account::Author;
 use jishu_service::page::Page;
+use jishu_service::picture::PictureAddresses;
 use jishu_service::question_bank::{
     self, AuthoredCorrection, AuthoredVersion, BankQuestion, DraftAnswer, DraftOption, QuestionFilter,
 };
@@ -32,6 +34,7 @@ impl AuthoredQuestion {
 }
 
 /// A question in the question bank, with its key. Only authors and admins can read it.
+#[plain_fields]
 #[Object]
 impl AuthoredQuestion {
     /// The global id of the question. It is opaque: do not parse it.
@@ -56,15 +59,17 @@ impl AuthoredQuestion {
     }
 
     /// The current version. New tests use it.
-    async fn current(&self) -> QuestionVersion {
-        QuestionVersion::from(self.question.current.clone())
+    async fn current(&self, ctx: &Context<'_>) -> ApiResult<QuestionVersion> {
+        Ok(QuestionVersion::new(self.question.current.clone(), &ctx.services()?.pictures))
     }
 
     /// The latest 20 versions, newest first.
     async fn versions(&self, ctx: &Context<'_>) -> ApiResult<Vec<QuestionVersion>> {
         let key = (self.author.id(), self.question.row.id);
         let versions = ctx.loaders()?.question_versions.load_one(key).await?;
-        Ok(versions.unwrap_or_default().into_iter().map(QuestionVersion::from).collect())
+        let pictures = &ctx.services()?.pictures;
+        let shown = |version| QuestionVersion::new(version, pictures);
+        Ok(versions.unwrap_or_default().into_iter().map(shown).collect())
     }
 
     /// The latest 20 corrections of the key, newest first.
@@ -103,13 +108,21 @@ pub(in crate::graphql) struct QuestionVersion {
     text_format: TextFormat,
     /// The text of the question.
     stem: String,
-    /// The options, in the author's order. Empty for a numeric question.
+    /// The options, in the author's order. Empty for a question without options.
     options: Vec<AuthoredOption>,
-    /// The correct number. Null for a question with options.
+    /// Whether sittings show all options in the author's order. Otherwise they shuffle the options whose
+    /// `keepsPosition` is false. False for a question without options.
+    keeps_option_order: bool,
+    /// The correct number. Null unless the question is numeric.
     correct_value: Option<Decimal>,
-    /// The largest difference from `correctValue` at which an answer is still correct. Null for a question with
-    /// options.
+    /// The largest difference from `correctValue` at which an answer is still correct. Null unless the question is
+    /// numeric.
     tolerance: Option<Decimal>,
+    /// The texts that are correct, each of which gets full marks. `*` stands for any characters, and `\*` for an
+    /// asterisk. Null unless the question is a short answer.
+    correct_texts: Option<Vec<String>>,
+    /// Whether capital and small letters of an answer differ. Null unless the question is a short answer.
+    case_sensitive: Option<bool>,
     /// The explanation of the key. Null if the author wrote none.
     explanation: Option<String>,
 }
@@ -123,6 +136,8 @@ struct AuthoredOption {
     text: String,
     /// Whether the option is correct.
     correct: bool,
+    /// Whether sittings show the option at its position in the author's order, and never elsewhere.
+    keeps_position: bool,
 }
 
 /// A correction of a key.
@@ -140,19 +155,24 @@ pub(in crate::graphql) struct QuestionCorrection {
     reason: String,
 }
 
-impl From<AuthoredVersion> for QuestionVersion {
-    fn from(version: AuthoredVersion) -> Self {
-        let AuthoredVersion { row, topic, answer } = version;
+impl QuestionVersion {
+    fn new(version: AuthoredVersion, pictures: &PictureAddresses) -> Self {
+        let AuthoredVersion { row, topic, answer, option_order } = version;
         let id = row.id;
-        let option = |(position, option): (i32, &DraftOption)| AuthoredOption {
+        let option = |((position, index), option): ((i32, usize), &DraftOption)| AuthoredOption {
             id: option_id(id, position),
-            text: option.text.clone(),
+            text: pictures.show(&option.text).into_owned(),
             correct: option.correct,
+            keeps_position: option_order.keeps(index),
         };
-        let (correct_value, tolerance) = match &answer {
-            DraftAnswer::Numeric { value, tolerance } => (Some(Decimal(*value)), Some(Decimal(*tolerance))),
+        let options = (0..).zip(0..).zip(answer.options()).map(option).collect();
+        let (number, texts) = match answer {
+            DraftAnswer::Numeric { value, tolerance } => (Some((Decimal(value), Decimal(tolerance))), None),
+            DraftAnswer::ShortAnswer { texts, is_case_sensitive } => (None, Some((texts, is_case_sensitive))),
             DraftAnswer::Single(_) | DraftAnswer::Multiple(_) => (None, None),
         };
+        let (correct_value, tolerance) = number.unzip();
+        let (correct_texts, case_sensitive) = texts.unzip();
         Self {
             number: row.version,
             created_at: DateTime(row.created_at),
@@ -160,11 +180,14 @@ impl From<AuthoredVersion> for QuestionVersion {
             difficulty: row.difficulty.into(),
             kind: row.kind.into(),
             text_format: row.text_format.into(),
-            stem: row.stem,
-            options: (0..).zip(answer.options()).map(option).collect(),
+            stem: pictures.show(&row.stem).into_owned(),
+            options,
+            keeps_option_order: !option_order.shuffled,
             correct_value,
             tolerance,
-            explanation: row.explanation,
+            correct_texts,
+            case_sensitive,
+            explanation: row.explanation.as_deref().map(|text| pictures.show(text).into_owned()),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, Object};
+use graphql_engine::plain_fields;
 use jishu_entity::mock_test_attempt::Model;
 use jishu_entity::{entitlement, test_session};
 
@@ -21,11 +22,16 @@ pub(super) struct Card {
     batch: Arc<CardBatch>,
 }
 
+#[plain_fields]
 #[Object]
 impl Card {
     /// The subject of the test.
+    #[at_hand(known_subject)]
     async fn subject(&self, ctx: &Context<'_>) -> ApiResult<Subject> {
-        Subject::load(ctx, self.row.subject_id).await
+        match self.known_subject() {
+            Some(subject) => Ok(subject.clone()),
+            None => Subject::load(ctx, self.row.subject_id).await,
+        }
     }
 
     /// The number of the test in its subject, counted from 1.
@@ -59,6 +65,10 @@ impl Card {
     pub(super) fn alone(row: Model) -> Self {
         let batch = Arc::new(CardBatch::of(std::slice::from_ref(&row)));
         Self { row, batch }
+    }
+
+    fn known_subject(&self) -> Option<&Subject> {
+        self.batch.subject(self.row.subject_id)
     }
 
     /// Returns the open sitting.

@@ -12,8 +12,10 @@ use jishu_entity::mock_test_attempt::{CardStatus, Model};
 use jishu_entity::{MockTestAttemptId, PurchaseId, SubjectId, UserId, entitlement, test_session};
 use tokio::sync::OnceCell;
 
+use super::Subject;
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiError, ApiResult};
+use jishu_service::catalog::Snapshot;
 use jishu_service::paper::{Outline, TestId};
 
 /// One kind of data about the cards, empty until a field needs it. An error is kept too, since the cards share it.
@@ -23,6 +25,8 @@ type CardData<K, V> = OnceCell<ApiResult<HashMap<(UserId, K), V>>>;
 #[derive(Default)]
 pub(super) struct CardBatch {
     cards: Vec<(UserId, (MockTestAttemptId, SubjectId))>,
+    /// The few subjects of the cards. Empty for a card that was read alone.
+    subjects: Vec<Subject>,
     /// The cards with an open sitting.
     in_progress: Vec<(UserId, MockTestAttemptId)>,
     tests: Vec<(UserId, TestId)>,
@@ -43,6 +47,21 @@ impl CardBatch {
             purchases: rows.iter().map(|row| (row.user_id, row.purchase_id)).collect(),
             ..Self::default()
         }
+    }
+
+    /// Finds the subjects of the cards in a snapshot of the catalogue.
+    pub(super) fn with_subjects(mut self, snapshot: &Snapshot) -> Self {
+        for (_, (_, id)) in &self.cards {
+            if self.subject(*id).is_none() {
+                self.subjects.extend(Subject::in_snapshot(snapshot, *id));
+            }
+        }
+        self
+    }
+
+    /// Returns a subject of the cards, if it is at hand.
+    pub(super) fn subject(&self, id: SubjectId) -> Option<&Subject> {
+        self.subjects.iter().find(|subject| subject.row_id() == id)
     }
 
     /// Returns the open sitting of a card.

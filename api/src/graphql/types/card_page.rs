@@ -130,7 +130,7 @@ pub(super) async fn page_of_cards<Node: ListNode>(
     } else {
         Page { rows: Vec::new(), has_previous: false, has_next: false }
     };
-    let batch = Arc::new(CardBatch::of(&page.rows));
+    let batch = Arc::new(CardBatch::of(&page.rows).with_subjects(&services.catalog.snapshot()));
     connect(&list, page, |row| order.position(row), |row| node(row, &batch), CardTotal { owner, filter })
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object};
-use graphql_engine::page_arguments;
+use graphql_engine::{page_arguments, plain_fields};
 use jishu_entity::CourseId;
 
 use super::catalogue_page::subjects_of;
@@ -21,6 +21,7 @@ pub(in crate::graphql) struct Course {
 
 /// A group of subjects that prepare for the same examination.
 #[page_arguments]
+#[plain_fields]
 #[Object]
 impl Course {
     /// The global id of the course. It is opaque: do not parse it.

@@ -1,6 +1,7 @@
 //! Entitlements.
 
 use async_graphql::{Context, Object};
+use graphql_engine::plain_fields;
 use jishu_entity::entitlement;
 
 use super::{Purchase, Subject};
@@ -12,6 +13,7 @@ pub(in crate::graphql) struct Entitlement {
 }
 
 /// The right of a user to the tests of a subject.
+#[plain_fields]
 #[Object]
 impl Entitlement {
     /// The subject.

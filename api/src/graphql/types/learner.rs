@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object};
-use graphql_engine::page_arguments;
+use graphql_engine::{page_arguments, plain_fields};
 use jishu_entity::{mock_test_attempt, user};
 
 use super::card::Card;
@@ -72,6 +72,7 @@ impl ListNode for LearnerCard {
 }
 
 /// A test card of a learner, as support sees it.
+#[plain_fields]
 #[Object]
 impl LearnerCard {
     /// The id of the test card, for `grantExtraTime`.

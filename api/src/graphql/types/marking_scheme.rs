@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, Enum, Object, SimpleObject};
+use graphql_engine::{PlainEnum, PlainObject, plain_fields};
 use jishu_entity::question_version::Difficulty as StoredDifficulty;
 use jishu_entity::subject::{self, GradingMethod as StoredMethod, ReviewPolicy as StoredPolicy};
 
@@ -12,7 +13,7 @@ use crate::graphql::scalar::Decimal;
 use jishu_service::test_settings;
 
 /// The rule that makes one grade from the sittings of a test card.
-#[derive(Clone, Copy, PartialEq, Eq, Enum)]
+#[derive(Clone, Copy, PartialEq, Eq, Enum, PlainEnum)]
 #[graphql(remote = "StoredMethod")]
 pub(in crate::graphql) enum GradingMethod {
     /// The marks of the latest sitting.
@@ -26,7 +27,7 @@ pub(in crate::graphql) enum GradingMethod {
 }
 
 /// The time from which a learner can see the key, the explanations and the marks of each question.
-#[derive(Clone, Copy, PartialEq, Eq, Enum)]
+#[derive(Clone, Copy, PartialEq, Eq, Enum, PlainEnum)]
 #[graphql(remote = "StoredPolicy")]
 pub(in crate::graphql) enum ReviewPolicy {
     /// As soon as the sitting is over.
@@ -39,7 +40,7 @@ pub(in crate::graphql) enum ReviewPolicy {
 }
 
 /// The difficulty of a question.
-#[derive(Clone, Copy, PartialEq, Eq, Enum)]
+#[derive(Clone, Copy, PartialEq, Eq, Enum, PlainEnum)]
 #[graphql(remote = "StoredDifficulty")]
 pub(in crate::graphql) enum Difficulty {
     /// Most learners answer it correctly.
@@ -56,6 +57,7 @@ pub(in crate::graphql) struct MarkingScheme {
 
 /// The settings for marking, timing and reviewing the tests of a subject. A test that somebody has started keeps
 /// the marks and the time that it had then.
+#[plain_fields]
 #[Object]
 impl MarkingScheme {
     /// The marks for a correct answer.
@@ -112,7 +114,7 @@ impl MarkingScheme {
 }
 
 /// A part of a test: a number of questions of a topic and a difficulty.
-#[derive(SimpleObject)]
+#[derive(PlainObject, SimpleObject)]
 pub(in crate::graphql) struct BlueprintPart {
     /// The topic of the questions. Null for any topic.
     topic: Option<String>,

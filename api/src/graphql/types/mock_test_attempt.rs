@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, Enum, ID, Object};
-use graphql_engine::page_arguments;
+use graphql_engine::{PlainEnum, page_arguments, plain_fields};
 use jishu_entity::mock_test_attempt::{self, CardStatus};
 use jishu_entity::subject::GradingMethod;
 
@@ -19,7 +19,7 @@ use jishu_service::paper::Outline;
 use jishu_service::scoring;
 
 /// The status of a test card.
-#[derive(Clone, Copy, PartialEq, Eq, Enum)]
+#[derive(Clone, Copy, PartialEq, Eq, Enum, PlainEnum)]
 #[graphql(remote = "CardStatus")]
 pub(in crate::graphql) enum MockTestAttemptStatus {
     /// The card has never been sat.
@@ -39,6 +39,7 @@ pub(in crate::graphql) struct MockTestAttempt {
 /// A test card: one numbered mock test that a purchase gave to a user. The user can sit it up to `maxAttempts`
 /// times.
 #[page_arguments]
+#[plain_fields]
 #[Object]
 impl MockTestAttempt {
     /// The global id of the test card. It is opaque: do not parse it.

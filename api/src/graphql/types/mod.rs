@@ -11,12 +11,16 @@ mod cart_change;
 mod catalogue_page;
 mod course;
 mod entitlement;
+mod error_code;
 mod guardian_consent;
+mod identity;
 mod learner;
 mod marking_scheme;
 mod mock_test_attempt;
 mod money;
 mod offer;
+mod order;
+mod order_money;
 mod progress;
 mod purchase;
 mod purchase_grant;
@@ -28,6 +32,7 @@ mod sales_report;
 mod session_paper;
 mod session_question;
 mod session_result;
+mod sign_in_session;
 mod stale_edit;
 mod subject;
 mod test_session;
@@ -47,13 +52,17 @@ pub(super) use cart::Cart;
 pub(super) use catalogue_page::{catalogue_course_page, catalogue_subject_page, course_page};
 pub(super) use course::{Course, CourseConnection, SubjectConnection};
 pub(super) use entitlement::Entitlement;
+pub(super) use error_code::ErrorCode;
 pub(super) use guardian_consent::GuardianConsent;
+pub(super) use identity::Identity;
 pub(super) use learner::Learner;
 pub(super) use marking_scheme::{Difficulty, GradingMethod, MarkingScheme, ReviewPolicy};
 pub(super) use mock_test_attempt::{MockTestAttempt, MockTestAttemptStatus};
 pub(super) use money::Money;
 pub(super) use money::money;
 pub(super) use offer::Offer;
+pub(super) use order::{Order, OrderConnection, OrderStatus, all_orders_page, order_page, visible_orders};
+pub(super) use order_money::OrderPayment;
 pub(super) use progress::{Progress, TopicResult};
 pub(super) use purchase::{Purchase, PurchaseConnection, PurchaseStatus, PurchaseType, all_purchases_page};
 pub(super) use question_bank::{
@@ -64,12 +73,12 @@ pub(super) use refund::{Refund, visible_refunds};
 pub(super) use sales_report::{MAX_SALES_ROWS, SalesDimension, SalesReport, sales_grouping};
 pub(super) use session_paper::SessionPaper;
 pub(super) use session_question::option_place;
+pub(super) use sign_in_session::SignInSession;
 pub(super) use stale_edit::StaleEditError;
 pub(super) use subject::Subject;
 pub(super) use test_session::{TestSession, TestSessionConnection, TestSessionStatus, session_page};
 pub(super) use user::{Role, User, UserConnection, UserStatus, user_page};
 pub(super) use user_error::{
-    AnswersError, AttemptsExhaustedError, ErrorCode, NO_SUCH_SUBJECT, PriceChangedError, UserError,
-    user_errors,
+    AnswersError, AttemptsExhaustedError, NO_SUCH_SUBJECT, PriceChangedError, UserError, user_errors,
 };
 pub(super) use user_payload::UserPayload;

@@ -1,12 +1,13 @@
 //! Amounts of money in the API.
 
 use async_graphql::SimpleObject;
+use graphql_engine::PlainObject;
 
 use crate::graphql::scalar::Decimal;
 use jishu_service::money;
 
 /// An amount of money.
-#[derive(SimpleObject)]
+#[derive(PlainObject, SimpleObject)]
 pub(in crate::graphql) struct Money {
     /// The amount in major units, with the decimal places of the currency: "199.00".
     amount: Decimal,

@@ -1,13 +1,14 @@
 //! Offers: reduced prices of subjects for a time.
 
 use async_graphql::SimpleObject;
+use graphql_engine::PlainObject;
 use jishu_entity::subject;
 
 use super::{Money, money};
 use crate::graphql::scalar::DateTime;
 
 /// A reduced price of a subject. It counts from its start to its end. `Subject.price` is the price now.
-#[derive(SimpleObject)]
+#[derive(PlainObject, SimpleObject)]
 pub(in crate::graphql) struct Offer {
     /// The price of the subject alone during the offer.
     price: Money,

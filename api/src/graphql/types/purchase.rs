@@ -1,7 +1,7 @@
 //! Purchases and lists of them.
 
 use async_graphql::{Context, Enum, ID, Object};
-use graphql_engine::{guarded_fields, page_arguments};
+use graphql_engine::{PlainEnum, guarded_fields, page_arguments, plain_fields};
 use jishu_entity::purchase::{self, PurchaseStatus as StoredStatus};
 use jishu_entity::{PurchaseId, UserId, entitlement};
 
@@ -25,7 +25,7 @@ use jishu_service::people::{self, Look, PurchaseFilter};
 use jishu_service::pricing;
 
 /// The way in which the subjects of a purchase are chosen.
-#[derive(Clone, Copy, PartialEq, Eq, Enum)]
+#[derive(Clone, Copy, PartialEq, Eq, Enum, PlainEnum)]
 #[graphql(remote = "purchase::PurchaseType")]
 pub(in crate::graphql) enum PurchaseType {
     /// One subject.
@@ -37,7 +37,7 @@ pub(in crate::graphql) enum PurchaseType {
 }
 
 /// The status of a purchase.
-#[derive(Clone, Copy, PartialEq, Eq, Enum)]
+#[derive(Clone, Copy, PartialEq, Eq, Enum, PlainEnum)]
 pub(in crate::graphql) enum PurchaseStatus {
     /// The purchase gives access.
     Active,
@@ -56,6 +56,7 @@ pub(in crate::graphql) struct Purchase {
 /// A purchase of a user, with its subjects and the test cards that they gave.
 #[page_arguments]
 #[guarded_fields(requires_role)]
+#[plain_fields]
 #[Object]
 impl Purchase {
     /// The global id of the purchase. It is opaque: do not parse it.

@@ -2,6 +2,7 @@
 
 use async_graphql::{Context, Enum, Object};
 use chrono::Utc;
+use graphql_engine::{PlainEnum, plain_fields};
 use jishu_entity::entitlement::{self, EntitlementEnd};
 
 use super::{Money, Subject, money};
@@ -9,7 +10,7 @@ use crate::graphql::error::ApiResult;
 use crate::graphql::scalar::DateTime;
 
 /// The status of a subject in a purchase.
-#[derive(Clone, Copy, PartialEq, Eq, Enum)]
+#[derive(Clone, Copy, PartialEq, Eq, Enum, PlainEnum)]
 pub(in crate::graphql) enum PurchaseLineStatus {
     /// The subject can be used.
     Active,
@@ -28,6 +29,7 @@ pub(in crate::graphql) struct PurchaseLine {
 }
 
 /// A subject in a purchase, with what was paid for it.
+#[plain_fields]
 #[Object]
 impl PurchaseLine {
     /// The subject.

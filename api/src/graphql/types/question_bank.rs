@@ -16,13 +16,13 @@ use jishu_service::question_bank::{self, Advice, ExportRefusal, Format, MAX_QUES
 pub(in crate::graphql) enum QuestionFormat {
     /// GIFT, the text format of Moodle. It keeps everything except slashes at the start or end of a topic's name.
     Gift,
-    /// Aiken, a text format for single-choice questions. It has no ids, topics, difficulties or explanations.
+    /// Aiken, a text format for single-choice questions. It has no ids, topics, difficulties, explanations or pictures.
     Aiken,
     /// Moodle XML. It keeps everything except slashes at the start or end of a topic's name.
     MoodleXml,
-    /// QTI: choice items and numeric items of the versions 2.0 to 3.0. Exports are QTI 3.0. A file holds one item, or
-    /// several inside a `question-bank` element.
-    /// It keeps everything except HTML that is not well-formed XML.
+    /// QTI: choices, short answers and numeric items of the versions 2.0 to 3.0. Exports are QTI 3.0. A file holds one
+    /// item, or several inside a `question-bank` element. It keeps everything except HTML that is not well-formed XML,
+    /// and short answers with wildcards.
     Qti,
 }
 

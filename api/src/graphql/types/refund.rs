@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use async_graphql::{Context, Enum, ID, Object};
+use graphql_engine::{PlainEnum, plain_fields};
 use jishu_entity::{RefundId, refund, refund_line};
 
 use super::{Money, Purchase, Subject, money};
@@ -16,7 +17,7 @@ use jishu_service::account::Support;
 use jishu_service::refund as refunds;
 
 /// The status of a refund.
-#[derive(Clone, Copy, PartialEq, Eq, Enum)]
+#[derive(Clone, Copy, PartialEq, Eq, Enum, PlainEnum)]
 #[graphql(remote = "refund::RefundStatus")]
 pub(in crate::graphql) enum RefundStatus {
     /// The access ended, and the money is on its way.
@@ -33,6 +34,7 @@ pub(in crate::graphql) struct Refund {
 
 /// A refund of a purchase, or of some of its subjects. It ends the access to these subjects. Their test cards stay
 /// readable, and cannot be sat.
+#[plain_fields]
 #[Object]
 impl Refund {
     /// The global id of the refund. It is opaque: do not parse it.
@@ -96,6 +98,7 @@ pub(in crate::graphql) struct RefundLine {
 }
 
 /// A subject in a refund.
+#[plain_fields]
 #[Object]
 impl RefundLine {
     /// The subject.

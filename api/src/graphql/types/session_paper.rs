@@ -1,12 +1,13 @@
 //! The outline of a test, known before its questions are read.
 
 use async_graphql::SimpleObject;
+use graphql_engine::PlainObject;
 
 use crate::graphql::scalar::Decimal;
 use jishu_service::paper::Outline;
 
 /// The outline of a test, known before its questions are read.
-#[derive(SimpleObject)]
+#[derive(PlainObject, SimpleObject)]
 pub(in crate::graphql) struct SessionPaper {
     /// The number of questions.
     questions: i32,

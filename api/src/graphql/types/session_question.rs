@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use async_graphql::{Context, Enum, ID, SimpleObject};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use graphql_engine::{Plain, PlainEnum, PlainObject};
 use jishu_entity::question_version::{QuestionKind as StoredKind, TextFormat as StoredFormat};
 use jishu_entity::{TestSessionId, test_answer, test_session};
 
@@ -14,11 +15,12 @@ use crate::graphql::context::ContextExt;
 use crate::graphql::error::ApiResult;
 use crate::graphql::scalar::{DateTime, Decimal};
 use jishu_service::paper::PaperQuestion;
+use jishu_service::picture::PictureAddresses;
 use jishu_service::scoring::{self, AnswerKey};
 use jishu_service::session::{self, Review, Sitting};
 
 /// The kind of answer that a question takes.
-#[derive(Clone, Copy, PartialEq, Eq, Enum)]
+#[derive(Clone, Copy, PartialEq, Eq, Enum, PlainEnum)]
 #[graphql(remote = "StoredKind")]
 pub(in crate::graphql) enum QuestionKind {
     /// One option.
@@ -27,10 +29,12 @@ pub(in crate::graphql) enum QuestionKind {
     MultipleChoice,
     /// A number.
     Numeric,
+    /// A text of one line that the learner types, such as a word or a name.
+    ShortAnswer,
 }
 
 /// The result of marking an answer.
-#[derive(Clone, Copy, PartialEq, Eq, Enum)]
+#[derive(Clone, Copy, PartialEq, Eq, Enum, PlainEnum)]
 #[graphql(remote = "scoring::Verdict")]
 pub(in crate::graphql) enum Verdict {
     /// The answer matches the key.
@@ -42,22 +46,22 @@ pub(in crate::graphql) enum Verdict {
 }
 
 /// The format of the texts of a question.
-#[derive(Clone, Copy, PartialEq, Eq, Enum)]
+#[derive(Clone, Copy, PartialEq, Eq, Enum, PlainEnum)]
 #[graphql(remote = "StoredFormat")]
 pub(in crate::graphql) enum TextFormat {
     /// Plain text. Show it unchanged.
     Plain,
-    /// Markdown, as CommonMark defines it.
+    /// Markdown, as CommonMark defines it. Its pictures have addresses of this server.
     Markdown,
-    /// HTML as the authors wrote it. Sanitise it before you show it.
+    /// HTML as the authors wrote it. Sanitise it before you show it. Its pictures have addresses of this server.
     Html,
 }
 
-/// A question of a sitting. `correctOptionIds`, `correctValue`, `tolerance`, `explanation`, `marks`, `verdict`,
-/// `topic` and `difficulty` are null until the review opens. The review opens when the sitting is over and
-/// `markingScheme.review` allows it. It stays closed while another open sitting of the learner asks the same
-/// question.
-#[derive(SimpleObject)]
+/// A question of a sitting. `correctOptionIds`, `correctValue`, `tolerance`, `correctTexts`, `caseSensitive`,
+/// `explanation`, `marks`, `verdict`, `topic` and `difficulty` are null until the review opens. The review opens when
+/// the sitting is over and `markingScheme.review` allows it. It stays closed while another open sitting of the learner
+/// asks the same question.
+#[derive(PlainObject, SimpleObject)]
 pub(in crate::graphql) struct SessionQuestion {
     /// The id of this question in this sitting, for client caches. `node` does not accept it.
     id: ID,
@@ -69,7 +73,7 @@ pub(in crate::graphql) struct SessionQuestion {
     text_format: TextFormat,
     /// The text of the question.
     stem: String,
-    /// The options, in an order that belongs to this sitting. Empty for a numeric question.
+    /// The options, in an order that belongs to this sitting. Empty for a numeric question and a short answer.
     options: Vec<Choice>,
     /// The saved answer. Null if there is none, and for staff until the sitting is over.
     answer: Option<Answer>,
@@ -78,13 +82,19 @@ pub(in crate::graphql) struct SessionQuestion {
     /// The time for which the question was shown, in seconds, as the client reported it. Null if the client
     /// reported none.
     time_spent_seconds: Option<i32>,
-    /// The ids of the correct options. Null for a numeric question, and until the review opens.
+    /// The ids of the correct options. Null for a question without options, and until the review opens.
     correct_option_ids: Option<Vec<ID>>,
-    /// The correct number. Null for a question with options, and until the review opens.
+    /// The correct number. Null unless the question is numeric, and until the review opens.
     correct_value: Option<Decimal>,
-    /// The largest difference from `correctValue` at which an answer is still correct. Null for a question with
-    /// options, and until the review opens.
+    /// The largest difference from `correctValue` at which an answer is still correct. Null unless the question is
+    /// numeric, and until the review opens.
     tolerance: Option<Decimal>,
+    /// The texts that are correct, each of which gets full marks. `*` stands for any characters, and `\*` for an
+    /// asterisk. Null unless the question is a short answer, and until the review opens.
+    correct_texts: Option<Vec<String>>,
+    /// Whether capital and small letters of the answer differ. Null unless the question is a short answer, and until
+    /// the review opens.
+    case_sensitive: Option<bool>,
     /// The explanation of the key. Null if the author wrote none, and until the review opens.
     explanation: Option<String>,
     /// The marks for the answer. Null until the review opens.
@@ -98,7 +108,7 @@ pub(in crate::graphql) struct SessionQuestion {
 }
 
 /// An option of a question.
-#[derive(SimpleObject)]
+#[derive(PlainObject, SimpleObject)]
 #[graphql(name = "Option")]
 pub(in crate::graphql) struct Choice {
     /// The id of this option in this sitting, for `optionIds`.
@@ -108,12 +118,14 @@ pub(in crate::graphql) struct Choice {
 }
 
 /// The answer of a learner to a question.
-#[derive(SimpleObject)]
+#[derive(PlainObject, SimpleObject)]
 pub(in crate::graphql) struct Answer {
-    /// The ids of the chosen options. Empty for a numeric question.
+    /// The ids of the chosen options. Empty for a question without options.
     option_ids: Vec<ID>,
-    /// The number. Null for a question with options.
+    /// The number. Null unless the question is numeric.
     numeric_value: Option<Decimal>,
+    /// The text as the learner typed it. Null unless the question is a short answer.
+    text: Option<String>,
     /// The time at which the answer was saved.
     saved_at: DateTime,
 }
@@ -122,7 +134,7 @@ pub(in crate::graphql) struct Answer {
 pub(in crate::graphql) async fn questions(
     ctx: &Context<'_>,
     row: &test_session::Model,
-) -> ApiResult<Vec<SessionQuestion>> {
+) -> ApiResult<Plain<Vec<SessionQuestion>>> {
     let services = ctx.services()?;
     let sitting = session::sitting_of(services, row).await?;
     // Staff see what a learner answered only after the end of the sitting.
@@ -134,53 +146,80 @@ pub(in crate::graphql) async fn questions(
     let review = session::review(services, row, reader).await?;
     let questions = sitting.paper.slots().map(|(slot, question)| {
         let answer = answers.remove(&slot);
-        session_question(&sitting, slot, question, answer, &review)
+        session_question(&services.pictures, &sitting, slot, question, answer, &review)
     });
-    Ok(questions.collect())
+    Ok(Plain(questions.collect()))
+}
+
+/// The key of a question, as far as it may be shown.
+#[derive(Default)]
+struct ShownKey {
+    option_ids: Option<Vec<ID>>,
+    /// The number and its tolerance.
+    number: Option<(Decimal, Decimal)>,
+    /// The accepted texts, and whether case counts.
+    texts: Option<(Vec<String>, bool)>,
 }
 
 fn session_question(
+    pictures: &PictureAddresses,
     sitting: &Sitting,
     slot: i32,
     question: &PaperQuestion,
     row: Option<test_answer::Model>,
     review: &Review,
 ) -> SessionQuestion {
-    let shown = sitting.option_order(slot, question.options.len());
+    let shown = sitting.option_order(slot, question);
     let ids = |chosen: i64| {
         let chosen = shown.iter().enumerate().filter(|(_, position)| chosen >> **position & 1 == 1);
         chosen.map(|(place, _)| option_id(sitting.id, slot, place)).collect::<Vec<_>>()
     };
     let options = shown.iter().enumerate().map(|(place, position)| Choice {
         id: option_id(sitting.id, slot, place),
-        text: question.options[*position].clone(),
+        text: pictures.show(&question.options[*position]).into_owned(),
     });
     let response = row.as_ref().map(session::response).unwrap_or_default();
     let reviewed = review.shows(question.question_id);
-    let (correct_option_ids, correct_value, tolerance) = match &question.key {
-        _ if !reviewed => (None, None, None),
-        AnswerKey::Options(correct) => (Some(ids(*correct)), None, None),
-        AnswerKey::Number { value, tolerance } => (None, Some(Decimal(*value)), Some(Decimal(*tolerance))),
+    let key = match &question.key {
+        _ if !reviewed => ShownKey::default(),
+        AnswerKey::Options(correct) => ShownKey { option_ids: Some(ids(*correct)), ..ShownKey::default() },
+        AnswerKey::Number { value, tolerance } => {
+            let number = Some((Decimal(*value), Decimal(*tolerance)));
+            ShownKey { number, ..ShownKey::default() }
+        }
+        AnswerKey::Texts(key) => {
+            let texts = Some((key.texts().to_vec(), key.is_case_sensitive()));
+            ShownKey { texts, ..ShownKey::default() }
+        }
     };
+    let (correct_value, tolerance) = key.number.unzip();
+    let (correct_texts, case_sensitive) = key.texts.unzip();
     let verdict = scoring::judge(&question.key, &response);
     SessionQuestion {
         id: ID(URL_SAFE_NO_PAD.encode(format!("SessionQuestion:{}:{slot}", sitting.id))),
         slot,
         kind: question.kind.into(),
         text_format: question.text_format.into(),
-        stem: question.stem.clone(),
+        stem: pictures.show(&question.stem).into_owned(),
         options: options.collect(),
         answer: row.as_ref().filter(|_| response.is_given()).map(|row| Answer {
             option_ids: ids(row.chosen),
             numeric_value: response.number.map(Decimal),
+            text: response.text.clone(),
             saved_at: DateTime(row.saved_at),
         }),
         flagged: row.as_ref().is_some_and(|row| row.flagged),
         time_spent_seconds: row.and_then(|row| row.time_spent_seconds),
-        correct_option_ids,
+        correct_option_ids: key.option_ids,
         correct_value,
         tolerance,
-        explanation: question.explanation.clone().filter(|_| reviewed),
+        correct_texts,
+        case_sensitive,
+        explanation: question
+            .explanation
+            .as_deref()
+            .filter(|_| reviewed)
+            .map(|text| pictures.show(text).into_owned()),
         marks: reviewed.then(|| Decimal::of_hundredths(sitting.paper.marks().of(verdict))),
         verdict: reviewed.then(|| verdict.into()),
         topic: sitting.paper.topics.get(&question.topic_id).cloned().filter(|_| reviewed),

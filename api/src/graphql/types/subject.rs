@@ -3,20 +3,25 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object};
+use graphql_engine::plain_fields;
 use jishu_entity::{SubjectId, subject};
 
 use super::{Course, Entitlement, MarkingScheme, Money, Offer, money};
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiResult, Nullable};
 use crate::graphql::node::GlobalKey;
+use jishu_service::catalog::Snapshot;
 use jishu_service::pricing;
 
 #[derive(Clone)]
 pub(in crate::graphql) struct Subject {
     row: Arc<subject::Model>,
+    /// Its course, if it was at hand when the subject was found.
+    course: Option<Course>,
 }
 
 /// A subject of a course. Its purchase gives a numbered set of mock tests.
+#[plain_fields]
 #[Object]
 impl Subject {
     /// The global id of the subject. It is opaque: do not parse it.
@@ -25,8 +30,12 @@ impl Subject {
     }
 
     /// The course of the subject.
+    #[at_hand(known_course)]
     async fn course(&self, ctx: &Context<'_>) -> ApiResult<Course> {
-        Course::load(ctx, self.row.course_id).await
+        match &self.course {
+            Some(course) => Ok(course.clone()),
+            None => Course::load(ctx, self.row.course_id).await,
+        }
     }
 
     /// The code of the subject: its stable name in files, unique in its course. Null if it has none.
@@ -95,12 +104,23 @@ impl Subject {
 
 impl Subject {
     pub(in crate::graphql) fn new(row: Arc<subject::Model>) -> Self {
-        Self { row }
+        Self { row, course: None }
+    }
+
+    /// Finds a subject and its course in a snapshot of the catalogue, without reading the database.
+    pub(super) fn in_snapshot(snapshot: &Snapshot, id: SubjectId) -> Option<Self> {
+        let row = Arc::clone(snapshot.subject(id)?);
+        let course = snapshot.course(row.course_id).cloned().map(Course::new);
+        Some(Self { row, course })
     }
 
     /// Reads a subject from the catalogue. It must exist.
     pub(in crate::graphql) async fn load(ctx: &Context<'_>, id: SubjectId) -> ApiResult<Self> {
-        Ok(Self::new(ctx.services()?.catalog.subject(id).await?))
+        let catalog = &ctx.services()?.catalog;
+        match Self::in_snapshot(&catalog.snapshot(), id) {
+            Some(subject) => Ok(subject),
+            None => Ok(Self::new(catalog.subject(id).await?)),
+        }
     }
 
     /// Reads subjects from the catalogue. They must exist.
@@ -113,6 +133,10 @@ impl Subject {
             subjects.push(Self::load(ctx, id).await?);
         }
         Ok(subjects)
+    }
+
+    fn known_course(&self) -> Option<&Course> {
+        self.course.as_ref()
     }
 
     /// Returns the id of the row.

@@ -1,6 +1,7 @@
 //! Sittings and lists of them.
 
 use async_graphql::{Context, Enum, ID, Object};
+use graphql_engine::{Plain, plain_fields};
 use jishu_entity::entitlement::EntitlementEnd;
 use jishu_entity::test_session::{self, SessionStatus};
 use jishu_entity::{MockTestAttemptId, TestSessionId, UserId};
@@ -49,6 +50,7 @@ pub(in crate::graphql) struct TestSession {
 }
 
 /// A sitting of a test card by its learner, timed by the server's clock.
+#[plain_fields]
 #[Object]
 impl TestSession {
     /// The global id of the sitting. It is opaque: do not parse it.
@@ -122,7 +124,7 @@ impl TestSession {
 
     /// The questions in the order of the paper, with the saved answers. Staff see the answers only after the end of the
     /// sitting.
-    async fn questions(&self, ctx: &Context<'_>) -> ApiResult<Vec<SessionQuestion>> {
+    async fn questions(&self, ctx: &Context<'_>) -> ApiResult<Plain<Vec<SessionQuestion>>> {
         questions(ctx, self.row(ctx).await?).await
     }
 

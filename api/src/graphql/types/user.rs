@@ -1,21 +1,22 @@
 //! Accounts.
 
-use async_graphql::{Context, Enum, ID, Object};
-use graphql_engine::page_arguments;
+use async_graphql::{Context, Enum, ID, Object, SimpleObject};
+use graphql_engine::{page_arguments, plain_fields};
 use jishu_entity::{SubjectId, UserId, user};
 
 use super::purchase::{PurchaseConnection, purchase_page};
 use super::{
-    CardArgs, Cart, GuardianConsent, MockTestAttemptConnection, MockTestAttemptFilter, MockTestAttemptOrder,
-    Progress, TestSessionConnection, card_page, session_page,
+    CardArgs, Cart, GuardianConsent, Identity, MockTestAttemptConnection, MockTestAttemptFilter,
+    MockTestAttemptOrder, OrderConnection, Progress, SignInSession, TestSessionConnection, card_page,
+    order_page, session_page,
 };
-use crate::graphql::access::open_account;
+use crate::graphql::access::{is_own, open_account};
 use crate::graphql::context::ContextExt;
-use crate::graphql::error::{ApiError, ApiResult};
+use crate::graphql::error::{ApiError, ApiResult, Nullable};
 use crate::graphql::node::GlobalKey;
 use crate::graphql::pagination::{Connection, ListNode, PageArgs, connect, wants_rows};
 use crate::graphql::scalar::DateTime;
-use jishu_service::account::Support;
+use jishu_service::account::{self, SecondFactorStatus, Support};
 use jishu_service::card::CardFilter;
 use jishu_service::guardian;
 use jishu_service::page::Page;
@@ -46,6 +47,21 @@ pub(in crate::graphql) enum UserStatus {
     Deactivated,
 }
 
+/// The second factor of an account, which its sign-ins need besides the password.
+#[derive(SimpleObject)]
+pub(in crate::graphql) struct SecondFactor {
+    /// The time since which it is on.
+    since: DateTime,
+    /// Number of recovery codes that are not used. Make new ones with `regenerateRecoveryCodes` before they run out.
+    recovery_codes_left: u64,
+}
+
+impl From<SecondFactorStatus> for SecondFactor {
+    fn from(status: SecondFactorStatus) -> Self {
+        Self { since: DateTime(status.since), recovery_codes_left: status.recovery_codes_left }
+    }
+}
+
 pub(in crate::graphql) struct User {
     id: UserId,
     row: tokio::sync::OnceCell<user::Model>,
@@ -54,6 +70,7 @@ pub(in crate::graphql) struct User {
 /// An account. Users can read only their own. SUPPORT and ADMIN can read every account, and each look at one is
 /// recorded. They see the answers of a sitting only after its end.
 #[page_arguments]
+#[plain_fields]
 #[Object]
 impl User {
     /// The global id of the user. It is opaque: do not parse it.
@@ -109,6 +126,29 @@ impl User {
         Ok(DateTime(self.row(ctx).await?.created_at))
     }
 
+    /// The sessions in which the user is signed in, the latest used first, at most 100. Only for the user themselves: null
+    /// for the account of another.
+    async fn sessions(&self, ctx: &Context<'_>) -> Nullable<Vec<SignInSession>> {
+        let viewer = ctx.viewer().filter(|viewer| viewer.user_id == self.id)?;
+        Some(SignInSession::of_viewer(ctx, viewer).await)
+    }
+
+    /// The second factor. Only for the user themselves: null for the account of another. Also null if it is off.
+    async fn second_factor(&self, ctx: &Context<'_>) -> Nullable<SecondFactor> {
+        if !is_own(ctx, self.id) {
+            return None;
+        }
+        let read =
+            async || account::second_factor_status(ctx.services()?, self.id).await.map_err(ApiError::from);
+        read().await.map(|status| status.map(SecondFactor::from)).transpose()
+    }
+
+    /// The accounts at an issuer with which the user can sign in. Only for the user themselves: null for the account of
+    /// another.
+    async fn linked_identities(&self, ctx: &Context<'_>) -> Nullable<Vec<Identity>> {
+        if is_own(ctx, self.id) { Some(Identity::of_user(ctx, self.id).await) } else { None }
+    }
+
     /// The cart.
     async fn cart(&self, ctx: &Context<'_>) -> ApiResult<Cart> {
         open_account(ctx, self.id).await?;
@@ -119,6 +159,12 @@ impl User {
     async fn purchases(&self, ctx: &Context<'_>, #[page] page: PageArgs) -> ApiResult<PurchaseConnection> {
         open_account(ctx, self.id).await?;
         purchase_page(ctx, self.id, page).await
+    }
+
+    /// The orders of the user, newest first.
+    async fn orders(&self, ctx: &Context<'_>, #[page] page: PageArgs) -> ApiResult<OrderConnection> {
+        open_account(ctx, self.id).await?;
+        order_page(ctx, self.id, page).await
     }
 
     /// The test cards of the user, from all purchases.

@@ -1,5 +1,6 @@
 //! The sender of an operation.
 
+use jishu_service::account::ClientProgram;
 use jishu_service::auth::Viewer;
 use jishu_service::limit::ClientAddress;
 
@@ -7,5 +8,6 @@ use jishu_service::limit::ClientAddress;
 #[derive(Clone, Copy)]
 pub(in crate::http) struct Caller {
     pub(in crate::http) client: ClientAddress,
+    pub(in crate::http) program: Option<ClientProgram>,
     pub(in crate::http) viewer: Option<Viewer>,
 }

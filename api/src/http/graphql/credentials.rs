@@ -44,20 +44,26 @@ pub(super) fn verify_authorization(
     };
     let identified = state.services.tokens.identify(token.trim(), state.services.clock.now());
     let identified = identified.and_then(|identity| {
-        let is_deactivated = state.services.deactivated.contains(identity.viewer.user_id);
-        if is_deactivated { Err(TokenError::AccountDeactivated) } else { Ok(identity) }
+        if state.services.deactivated.contains(identity.viewer.user_id) {
+            Err(TokenError::AccountDeactivated)
+        } else if state.services.ended_sessions.contains(identity.viewer.session_id) {
+            Err(TokenError::SessionEnded)
+        } else {
+            Ok(identity)
+        }
     });
     match &identified {
         Ok(_) => {}
         Err(TokenError::Expired) => security::access_token_expired(client),
         Err(TokenError::AccountDeactivated) => security::account_deactivated(client),
+        Err(TokenError::SessionEnded) => security::session_ended(client),
         Err(error) => security::access_token_refused(client, error.reason()),
     }
     Some(identified)
 }
 
-/// Completes with the reason when the token of an identity is no longer valid: it has expired, or its account was
-/// deactivated. Never completes without an identity.
+/// Completes with the reason when the token of an identity is no longer valid: it has expired, its account was deactivated,
+/// or its session was ended. Never completes without an identity.
 pub(in crate::http) fn end_of_token(
     state: &AppState,
     identity: Option<&Identity>,
@@ -65,10 +71,12 @@ pub(in crate::http) fn end_of_token(
     let Some(identity) = identity else { return Box::pin(std::future::pending()) };
     let expiry = tokio::time::sleep(time_to_expiry(state, identity));
     let deactivation = state.services.deactivated.wait_for(identity.viewer.user_id);
+    let end_of_session = state.services.ended_sessions.wait_for(identity.viewer.session_id);
     Box::pin(async move {
         tokio::select! {
             () = expiry => TokenError::Expired,
             () = deactivation => TokenError::AccountDeactivated,
+            () = end_of_session => TokenError::SessionEnded,
         }
     })
 }

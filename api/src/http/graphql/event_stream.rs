@@ -6,12 +6,12 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::time::Duration;
 
-use async_graphql::{Response as GraphqlResponse, ServerError};
+use async_graphql::ServerError;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::{Stream, StreamExt, stream};
-use serde::Serialize;
+use graphql_engine::ExecutedResponse;
 
 use super::credentials::end_of_token;
 use super::execution::{Execution, ExecutionEvent};
@@ -59,8 +59,8 @@ pub(super) fn subscribed(
 }
 
 /// Returns a stream with the one response of a query or a mutation.
-pub(super) fn executed(response: &GraphqlResponse) -> Response {
-    respond(stream::iter(next_event(response).into_iter().chain([COMPLETE])))
+pub(super) fn executed(response: &ExecutedResponse) -> Response {
+    respond(stream::iter([next_event(&response.to_json()), COMPLETE]))
 }
 
 /// Returns a stream with the errors of an operation that is not executed. The status is 200, because the
@@ -89,7 +89,7 @@ impl EventStream {
                 () = &mut self.shutdown => self.has_ended = true,
                 reason = &mut self.end_of_token => self.end(&[unauthenticated(&reason)]),
                 event = self.execution.next() => match event {
-                    Some(ExecutionEvent::Next(response)) => self.queue.extend(next_event(&response)),
+                    Some(ExecutionEvent::Next(response)) => self.queue.push_back(next_event(&response.to_json())),
                     Some(ExecutionEvent::Failed(errors)) => self.end(&errors),
                     Some(ExecutionEvent::Complete) => self.end(&[]),
                     None => self.has_ended = true,
@@ -110,18 +110,18 @@ impl EventStream {
 }
 
 /// Writes a `next` event. Its data fits on one line, because JSON is written without line breaks.
-fn next_event(response: &impl Serialize) -> Option<Bytes> {
-    let mut event = b"event: next\ndata: ".to_vec();
-    if let Err(error) = serde_json::to_writer(&mut event, response) {
-        tracing::error!(%error, "cannot write a response as JSON");
-        return None;
-    }
-    event.extend_from_slice(b"\n\n");
-    Some(event.into())
+fn next_event(json: &[u8]) -> Bytes {
+    [b"event: next\ndata: ", json, b"\n\n"].concat().into()
 }
 
 fn error_event(errors: &[ServerError]) -> Option<Bytes> {
-    next_event(&ErrorResponse { errors })
+    match serde_json::to_vec(&ErrorResponse { errors }) {
+        Ok(json) => Some(next_event(&json)),
+        Err(error) => {
+            tracing::error!(%error, "cannot write a response as JSON");
+            None
+        }
+    }
 }
 
 fn unauthenticated(reason: &TokenError) -> ServerError {

@@ -5,7 +5,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use async_graphql::parser::types::OperationType;
-use async_graphql::{PathSegment, Response, ServerError, Value};
+use async_graphql::{PathSegment, ServerError};
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, Stream, StreamExt, stream};
@@ -17,7 +17,7 @@ use tracing::Instrument;
 use super::caller::Caller;
 use crate::graphql::{RequestId, StartSignal, finish_errors, panic_error};
 use crate::http::AppState;
-use graphql_engine::PreparedOperation;
+use graphql_engine::{ExecutedResponse, PreparedOperation};
 use jishu_service::limit::SubscriptionPermit;
 
 /// How many responses may wait for a client, in addition to the one that is being made. Then the operation waits.
@@ -29,7 +29,7 @@ const START_TIMEOUT: Duration = Duration::from_secs(2);
 /// An event in the execution of an operation.
 pub(super) enum ExecutionEvent {
     /// The operation has a response.
-    Next(Response),
+    Next(Box<ExecutedResponse>),
     /// The operation cannot be executed or continued, and has ended.
     Failed(Vec<ServerError>),
     /// The operation has ended.
@@ -80,7 +80,7 @@ impl Execution {
             let state = state.clone();
             let response = async move {
                 let executed = state.permits.run(state.engine.execute(operation, data)).await;
-                executed.unwrap_or_else(|refusal| Response::from_errors(vec![refusal.error()]))
+                executed.unwrap_or_else(|refusal| ExecutedResponse::from_errors(vec![refusal.error()]))
             };
             stream::once(response).boxed()
         };
@@ -153,14 +153,14 @@ struct ResponseForwarder {
 }
 
 impl ResponseForwarder {
-    async fn run(self, mut responses: BoxStream<'static, Response>) {
+    async fn run(self, mut responses: BoxStream<'static, ExecutedResponse>) {
         while let Some(mut response) = responses.next().await {
-            finish_errors(&mut response.errors, &self.request_id);
+            finish_errors(response.errors_mut(), &self.request_id);
             if self.is_subscription && is_source_error(&response) {
-                self.send(ExecutionEvent::Failed(response.errors)).await;
+                self.send(ExecutionEvent::Failed(response.into_errors())).await;
                 return;
             }
-            if !self.send(ExecutionEvent::Next(response)).await {
+            if !self.send(ExecutionEvent::Next(Box::new(response))).await {
                 return;
             }
         }
@@ -184,18 +184,18 @@ impl ResponseForwarder {
 
 /// Returns whether the source of a subscription failed: an error is about the root field. An error below the root field
 /// concerns only one event.
-fn is_source_error(response: &Response) -> bool {
+fn is_source_error(response: &ExecutedResponse) -> bool {
     let is_of_root_field =
         |error: &ServerError| matches!(error.path.as_slice(), [] | [PathSegment::Field(_)]);
-    response.data == Value::Null && response.errors.iter().any(is_of_root_field)
+    response.has_no_data() && response.errors().iter().any(is_of_root_field)
 }
 
-fn too_many_subscriptions(maximum: u32) -> Response {
+fn too_many_subscriptions(maximum: u32) -> ExecutedResponse {
     let message = format!(
         "You have {maximum} subscriptions over all connections, which is the maximum for a user. Complete one before \
          you start another."
     );
-    Response::from_errors(vec![limit_exceeded("subscriptions", maximum, message)])
+    ExecutedResponse::from_errors(vec![limit_exceeded("subscriptions", maximum, message)])
 }
 
 /// Returns the error for a client that has the maximum of something.

@@ -122,7 +122,8 @@ async fn execute(
     call: &GraphqlRequest,
     identity: Option<Identity>,
 ) -> Result<Response, RequestRefusal> {
-    let caller = Caller { client: context.client, viewer: identity.map(|identity| identity.viewer) };
+    let viewer = identity.map(|identity| identity.viewer);
+    let caller = Caller { client: context.client, program: context.program(), viewer };
     let operation = match prepare_operation(state, context.charge, caller, call) {
         Ok(operation) => operation,
         Err(OperationRefusal::OverBudget(refusal)) => return Err(refusal),
@@ -155,7 +156,7 @@ async fn execute(
         OperationType::Query | OperationType::Mutation => {}
     }
     let mut response = state.engine.execute(operation, state.resolver_data(caller)).await;
-    finish_errors(&mut response.errors, &context.id);
+    finish_errors(response.errors_mut(), &context.id);
     if format.prefers_events {
         return Ok(event_stream::executed(&response));
     }

@@ -10,6 +10,7 @@ use super::budgets::{RequestCharge, charge_request};
 use crate::graphql::RequestId;
 use crate::http::response::MediaType;
 use crate::http::{AppState, ShutdownSignal};
+use jishu_service::account::ClientProgram;
 use jishu_service::limit::ClientAddress;
 
 /// The context of one HTTP request. Extracting it charges the request to the budget of its address, and refuses the
@@ -21,6 +22,14 @@ pub(in crate::http) struct RequestContext {
     pub(super) method: Method,
     pub(in crate::http) headers: HeaderMap,
     pub(super) charge: RequestCharge,
+}
+
+impl RequestContext {
+    /// Returns the program that sent the request, as far as its headers tell.
+    pub(super) fn program(&self) -> Option<ClientProgram> {
+        let header = self.headers.get(header::USER_AGENT)?;
+        ClientProgram::of_user_agent(header.to_str().ok()?)
+    }
 }
 
 impl FromRequestParts<AppState> for RequestContext {

@@ -105,8 +105,10 @@ async fn execute(State(engine): State<Arc<Reference>>, Json(request): Json<Reque
     data.insert(Written::default());
     // Returns text, because a value of serde_json would sort the fields.
     let body = match engine.prepare(&call) {
-        Ok(operation) => serde_json::to_string(&engine.execute(operation, data).await),
-        Err(refusal) => serde_json::to_string(&serde_json::json!({ "errors": refusal.errors })),
+        Ok(operation) => engine.execute(operation, data).await.to_json(),
+        Err(refusal) => {
+            serde_json::to_vec(&serde_json::json!({ "errors": refusal.errors })).expect("an error is JSON")
+        }
     };
-    ([(header::CONTENT_TYPE, "application/json")], body.expect("an answer is JSON"))
+    ([(header::CONTENT_TYPE, "application/json")], body)
 }

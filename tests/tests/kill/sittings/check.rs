@@ -148,7 +148,8 @@ impl Stored {
         let mut topics: BTreeMap<i64, Sum> = BTreeMap::new();
         for (slot, (number, topic)) in &self.slots[&session.paper_id.0] {
             let answer = self.answers.get(&session.id).and_then(|answers| answers.get(slot));
-            let verdict = answer.and_then(|it| judged(*number, it.chosen, it.numeric_value.as_deref()));
+            let verdict = answer
+                .and_then(|it| judged(*number, it.chosen, it.numeric_value.as_deref(), it.text.as_deref()));
             let sum = topics.entry(*topic).or_default();
             let (count, marks) = match verdict {
                 Some(true) => (&mut sum.0, paper.marks_correct),
@@ -286,7 +287,11 @@ impl Stored {
             }
         }
         for (slot, stored) in answers {
-            let given = Given { chosen: stored.chosen, number: stored.numeric_value.clone() };
+            let given = Given {
+                chosen: stored.chosen,
+                number: stored.numeric_value.clone(),
+                text: stored.text.clone(),
+            };
             if sitting.sent.get(&(i64::from(*slot), i64::from(stored.sequence))) != Some(&given) {
                 wrong.push(format!("{}: {given:?} stands in slot {slot} and was never sent", sitting.id));
             }
@@ -314,7 +319,7 @@ fn differences<K: Ord + Copy, V: PartialEq + Copy>(
 }
 
 const NODE: &str = "query ($id: ID!) { node(id: $id) { ... on TestSession { status expiresAt
-    questions { slot answer { optionIds numericValue } }
+    questions { slot answer { optionIds numericValue text } }
     result { score maxScore percentage correct wrong unanswered timeTakenSeconds } } } }";
 
 /// Reads each sitting from the server and compares it with the stored rows.
@@ -352,10 +357,12 @@ async fn check_answer(shared: &Shared, sitting: &Sitting, stored: &Stored) -> Op
         let shown = Given {
             chosen: chosen.fold(0, |bits, (position, _)| bits | 1 << position),
             number: shown["answer"]["numericValue"].as_str().map(str::to_owned),
+            text: shown["answer"]["text"].as_str().map(str::to_owned),
         };
         let stands = given.map_or_else(Given::default, |row| Given {
             chosen: row.chosen,
             number: row.numeric_value.clone(),
+            text: row.text.clone(),
         });
         if shown != stands {
             return Some(format!("{}: slot {slot} shows {shown:?}, {stands:?} is stored", sitting.id));

@@ -11,7 +11,7 @@ use jishu_entity::UserId;
 use jishu_entity::question_version::QuestionKind;
 use jishu_entity::user::Role;
 use jishu_service::auth::Viewer;
-use jishu_tests::{SESSION, kind};
+use jishu_tests::{SESSION, TEXT, kind};
 use rand::RngExt;
 use rand::rngs::StdRng;
 use serde_json::{Value, json};
@@ -284,10 +284,16 @@ fn batch(sitting: &mut Sitting, number: i64, rng: &mut StdRng) -> Batch {
         let given = match kind(question.number) {
             QuestionKind::Numeric => {
                 let near = question.number + rng.random_range(0..2);
-                Given { chosen: 0, number: rng.random_ratio(4, 5).then(|| format!("{near}.5")) }
+                let number = rng.random_ratio(4, 5).then(|| format!("{near}.5"));
+                Given { number, ..Given::default() }
             }
-            QuestionKind::SingleChoice => Given { chosen: 1 << rng.random_range(0..4), number: None },
-            QuestionKind::MultipleChoice => Given { chosen: rng.random_range(0..16), number: None },
+            QuestionKind::ShortAnswer => {
+                let near = question.number + rng.random_range(0..2);
+                let text = rng.random_ratio(4, 5).then(|| format!(" {}  {near}", TEXT.to_uppercase()));
+                Given { text, ..Given::default() }
+            }
+            QuestionKind::SingleChoice => Given { chosen: 1 << rng.random_range(0..4), ..Given::default() },
+            QuestionKind::MultipleChoice => Given { chosen: rng.random_range(0..16), ..Given::default() },
         };
         sitting.sent.insert((slot, number), given.clone());
         answers.push((slot, given));
@@ -298,8 +304,10 @@ fn batch(sitting: &mut Sitting, number: i64, rng: &mut StdRng) -> Batch {
 fn input(sitting: &Sitting, (number, answers): &Batch) -> Value {
     let answers = answers.iter().map(|(slot, given)| {
         let question = &sitting.questions[usize::try_from(slot - 1).expect("from 1")];
-        if kind(question.number) == QuestionKind::Numeric {
-            return json!({ "slot": slot, "numericValue": given.number });
+        match kind(question.number) {
+            QuestionKind::Numeric => return json!({ "slot": slot, "numericValue": given.number }),
+            QuestionKind::ShortAnswer => return json!({ "slot": slot, "text": given.text }),
+            QuestionKind::SingleChoice | QuestionKind::MultipleChoice => {}
         }
         let chosen = question.options.iter().filter(|(position, _)| given.chosen & (1 << position) != 0);
         json!({ "slot": slot, "optionIds": chosen.map(|(_, id)| id).collect::<Vec<_>>() })

@@ -42,6 +42,7 @@ pub(crate) struct Given {
     /// The chosen options. Each bit stands for a position in the author's order.
     pub(crate) chosen: i64,
     pub(crate) number: Option<String>,
+    pub(crate) text: Option<String>,
 }
 
 /// All sittings of a run.

@@ -7,7 +7,8 @@ use jishu_tests::{BOOKS, MailServer, RefundInput, Socket, TestApp, wait_until};
 use serde_json::{Value, json};
 
 use super::columns::{Deleted, PERSONAL};
-use super::{MARK, PASSWORD, World, consent_of, delete, mentions, register, row_of, send};
+use super::newer_columns::SIGN_IN_WAYS;
+use super::{MARK, PASSWORD, World, add_sign_in_ways, consent_of, delete, mentions, register, row_of, send};
 use crate::mail::{ACCOUNT_DELETED, with_mail_server};
 
 with_mail_server!(&["--minimum-age-without-consent=18"];
@@ -38,6 +39,7 @@ async fn the_person_goes_and_the_books_stay(app: Arc<TestApp>, mail: Arc<MailSer
     let learner = register(&app, &email, 2015).await;
     consent_of(&learner, &app.anonymous(), &mail, &format!("guardian.{MARK}@example.com")).await;
     let purchase = world.fill(&learner).await;
+    add_sign_in_ways(&app, row_of(&app, &email).await).await;
     // Staff have written the address beside another person.
     let other = app.staff("Binod", Role::Learner).await;
     app.execute("UPDATE users SET birth_year = 1990 WHERE name = 'Binod'").await;
@@ -54,8 +56,10 @@ async fn the_person_goes_and_the_books_stay(app: Arc<TestApp>, mail: Arc<MailSer
     let deleted = delete(&learner, PASSWORD).await;
     assert_eq!(*deleted.at("/deleteAccount"), json!({ "deleted": true, "userErrors": [] }));
     assert_eq!(mentions(&app, MARK).await, Vec::<String>::new());
-    for (table, columns) in
-        PERSONAL.iter().filter(|(_, columns)| columns.iter().any(|(_, _, d)| *d == Deleted::Rows))
+    for (table, columns) in PERSONAL
+        .iter()
+        .chain(SIGN_IN_WAYS)
+        .filter(|(_, columns)| columns.iter().any(|(_, _, d)| *d == Deleted::Rows))
     {
         let rows = match columns.iter().any(|(name, ..)| *name == "user_id") {
             true => format!("SELECT COUNT(*) FROM {table} WHERE {} = {user}", owner_column(table)),

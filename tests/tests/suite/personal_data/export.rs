@@ -6,8 +6,9 @@ use std::sync::Arc;
 use jishu_tests::{EXPLANATION, MailServer, TestApp, wait_until};
 use serde_json::{Value, json};
 
-use super::columns::{At, IMPERSONAL, Not, PERSONAL};
-use super::{MARK, World, consent_of, export_of, register, tables};
+use super::columns::{At, Exported, IMPERSONAL, Not, PERSONAL, PersonalTable};
+use super::newer_columns::{ORDERS, SIGN_IN_WAYS};
+use super::{MARK, World, add_sign_in_ways, consent_of, export_of, register, tables};
 use crate::command_line::{fail, jishu, succeed};
 use crate::mail::{count, with_mail_server};
 
@@ -25,10 +26,25 @@ fn has(value: &Value, path: &str) -> bool {
     }
 }
 
+/// Returns the paths of columns that an export does not have.
+pub(super) fn missing(export: &Value, tables: &[PersonalTable]) -> Vec<&'static str> {
+    let of_column = |exported: &Exported| match *exported {
+        At(path) => (!has(export, path)).then_some(path),
+        Not(reason) => {
+            assert!(!reason.is_empty());
+            None
+        }
+    };
+    let columns = tables.iter().flat_map(|(_, columns)| columns.iter());
+    columns.filter_map(|(_, exported, _)| of_column(exported)).collect()
+}
+
 async fn every_column_is_exported_or_excepted(app: Arc<TestApp>, mail: Arc<MailServer>) {
     // All columns are listed, and nothing else is.
     let listed: BTreeMap<&str, BTreeSet<&str>> = PERSONAL
         .iter()
+        .chain(SIGN_IN_WAYS)
+        .chain(ORDERS)
         .map(|(table, columns)| (*table, columns.iter().map(|(name, ..)| *name).collect()))
         .collect();
     let impersonal: BTreeMap<&str, &str> = IMPERSONAL.into_iter().collect();
@@ -47,22 +63,13 @@ async fn every_column_is_exported_or_excepted(app: Arc<TestApp>, mail: Arc<MailS
     let learner = register(&app, &email, 2015).await;
     consent_of(&learner, &app.anonymous(), &mail, "guardian@example.com").await;
     world.fill(&learner).await;
+    add_sign_in_ways(&app, super::row_of(&app, &email).await).await;
     app.execute("UPDATE users SET email_verified_at = created_at WHERE email LIKE 'qxzv%'").await;
     wait_until("all mails are sent", async || count(&app, "sent").await == 3).await;
     let (status, text) = export_of(&app, learner.token()).await;
     assert_eq!(status, 200, "{text}");
     let export: Value = serde_json::from_str(&text).expect("JSON");
-    let missing: Vec<&str> = PERSONAL
-        .iter()
-        .flat_map(|(_, columns)| columns.iter())
-        .filter_map(|(_, exported, _)| match exported {
-            At(path) => (!has(&export, path)).then_some(*path),
-            Not(reason) => {
-                assert!(!reason.is_empty());
-                None
-            }
-        })
-        .collect();
+    let missing = [missing(&export, PERSONAL), missing(&export, SIGN_IN_WAYS)].concat();
     assert_eq!(missing, Vec::<&str>::new(), "{export:#}");
     assert_eq!(export["profile"]["email"], json!(email));
     assert_eq!(export["sittings"].as_array().map(Vec::len), Some(2));

@@ -4,6 +4,8 @@ mod columns;
 mod deletion;
 mod export;
 mod life;
+mod newer_columns;
+mod orders;
 mod races;
 mod refusals;
 
@@ -146,6 +148,36 @@ impl World {
             assert_eq!(payload["userErrors"], json!([]), "{field}: {payload}");
         }
         bought.purchase().id.clone()
+    }
+}
+
+/// Adds the rows of the other ways to sign in, as if the person had set up all of them.
+pub(crate) async fn add_sign_in_ways(app: &TestApp, user: i64) {
+    let hash = |place: char| std::iter::repeat_n(place, 64).collect::<String>();
+    let now = format!("(SELECT created_at FROM users WHERE id = {user})");
+    for text in [
+        format!(
+            "INSERT INTO second_factors (user_id, secret, sealed_by, created_at) VALUES ({user}, '{MARK}', '', {now})"
+        ),
+        format!(
+            "INSERT INTO recovery_codes (user_id, code_hash, created_at) VALUES ({user}, '{}', {now})",
+            hash('a')
+        ),
+        format!(
+            "INSERT INTO sign_in_challenges (user_id, token_hash, created_at, expires_at) VALUES ({user}, '{}', {now}, {now})",
+            hash('b')
+        ),
+        format!(
+            "INSERT INTO oidc_identities (user_id, issuer, subject, created_at) VALUES ({user}, 'https://id.example.com', \
+             '{MARK}', {now})"
+        ),
+        format!(
+            "INSERT INTO oidc_logins (user_id, state_hash, browser_hash, nonce, code_verifier, redirect_uri, created_at, \
+             expires_at) VALUES ({user}, '{0}', '{0}', 'n', 'v', 'https://app.example.com/{MARK}', {now}, {now})",
+            hash('c')
+        ),
+    ] {
+        app.execute(&text).await;
     }
 }
 

@@ -4,6 +4,9 @@ mod archive;
 mod corrections;
 mod files;
 mod made_up_ids;
+mod option_order;
+mod pictures;
+mod short_answers;
 
 use std::sync::Arc;
 

@@ -28,6 +28,9 @@ fn random_answer(question: &Question, random: &mut impl Rng) -> Value {
         0 => answer(question, Tries::Right),
         1 => answer(question, Tries::Wrong),
         2 if question.kind == "NUMERIC" => json!({ "slot": question.slot, "numericValue": "-0.125" }),
+        2 if question.kind == "SHORT_ANSWER" => {
+            json!({ "slot": question.slot, "text": " Ampère\u{a0}\u{1f600}" })
+        }
         2 => {
             let option = question.options.choose(random).unwrap();
             json!({ "slot": question.slot, "optionIds": [option.id] })
@@ -53,9 +56,10 @@ fn expected(batches: &[(i64, Value)], questions: &[Question]) -> Vec<Value> {
             let mut options: Vec<Value> = said("optionIds").as_array().cloned().unwrap_or_default();
             options.sort_by_key(|id| question.options.iter().position(|option| id == option.id.as_str()));
             let number = said("numericValue");
-            let given = !options.is_empty() || !number.is_null();
+            let text = said("text");
+            let given = !options.is_empty() || !number.is_null() || !text.is_null();
             json!({
-                "answer": if given { json!({ "optionIds": options, "numericValue": number }) } else { Value::Null },
+                "answer": if given { json!({ "optionIds": options, "numericValue": number, "text": text }) } else { Value::Null },
                 "flagged": said("flagged") == json!(true),
                 "timeSpentSeconds": said("timeSpentSeconds"),
             })
@@ -65,7 +69,7 @@ fn expected(batches: &[(i64, Value)], questions: &[Question]) -> Vec<Value> {
 
 async fn state(learner: &Client, session: &str) -> Vec<Value> {
     let document = "query ($id: ID!) { node(id: $id) { ... on TestSession {
-        questions { answer { optionIds numericValue } flagged timeSpentSeconds } } } }";
+        questions { answer { optionIds numericValue text } flagged timeSpentSeconds } } } }";
     let answer = learner.run_with(document, json!({ "id": session })).await;
     answer.list("/node/questions").to_vec()
 }

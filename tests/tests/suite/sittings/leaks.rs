@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jishu_tests::{
-    Backend, Client, EXPLANATION, NUMBER, SittingPayload, TOLERANCE, TestApp, on_each_database,
+    Backend, Client, EXPLANATION, NUMBER, SittingPayload, TEXT, TOLERANCE, TestApp, on_each_database,
 };
 use serde_json::{Value, json};
 
@@ -17,8 +17,16 @@ on_each_database!(
 );
 
 /// Fields that must be null in every response.
-const SECRET_FIELDS: [&str; 6] =
-    ["correctOptionIds", "correctValue", "tolerance", "explanation", "marks", "verdict"];
+const SECRET_FIELDS: [&str; 8] = [
+    "correctOptionIds",
+    "correctValue",
+    "tolerance",
+    "correctTexts",
+    "caseSensitive",
+    "explanation",
+    "marks",
+    "verdict",
+];
 /// Fields that must also be null while no sitting is over.
 const RESULTS: [&str; 6] = ["result", "latestScore", "latestPercentage", "firstScore", "bestScore", "grade"];
 
@@ -47,7 +55,7 @@ async fn scan(client: &Client, schema: &Schema, ids: &[&str], names: &[&str]) ->
         let answer = client.send(&document, Value::Null).await.body;
         revealed(&answer["data"], names, &mut found);
         let text = answer.to_string();
-        for secret in [EXPLANATION, NUMBER, TOLERANCE] {
+        for secret in [EXPLANATION, NUMBER, TOLERANCE, TEXT] {
             if text.contains(secret) {
                 found.insert(secret.to_owned());
             }
@@ -82,14 +90,14 @@ async fn no_answer_gives_a_key_away_before_the_end() {
     for document in schema.operations("mutation", &ids) {
         let answer = binod.send(&document, Value::Null).await.body.to_string();
         assert!(
-            ![EXPLANATION, NUMBER, TOLERANCE].iter().any(|secret| answer.contains(secret)),
+            ![EXPLANATION, NUMBER, TOLERANCE, TEXT].iter().any(|secret| answer.contains(secret)),
             "{document}\n{answer}"
         );
     }
 
     accepted(&asha.submit_session(&session, None).await);
     let secrets: BTreeSet<String> =
-        SECRET_FIELDS.into_iter().chain([EXPLANATION, NUMBER, TOLERANCE]).map(str::to_owned).collect();
+        SECRET_FIELDS.into_iter().chain([EXPLANATION, NUMBER, TOLERANCE, TEXT]).map(str::to_owned).collect();
     let shown = scan(asha, &schema, &ids, &SECRET_FIELDS).await;
     assert_eq!(shown, secrets, "after the end everything is shown, so the documents do read it");
     for client in [&binod, &app.anonymous()] {

@@ -43,6 +43,7 @@ async fn answers_that_cannot_be_are_refused(app: Arc<TestApp>) {
     let session = id(&started);
     let of = |kind: &str| questions(&started).iter().find(|question| question.kind == kind).unwrap();
     let (single, multiple, numeric) = (of("SINGLE_CHOICE"), of("MULTIPLE_CHOICE"), of("NUMERIC"));
+    let text = of("SHORT_ANSWER");
     let option = |question: &Question, at: usize| question.options[at].id.clone();
     let answer = |question: &Question, more: Value| {
         let mut answer = json!({ "slot": question.slot });
@@ -55,11 +56,18 @@ async fn answers_that_cannot_be_are_refused(app: Arc<TestApp>) {
         (json!({ "slot": 0, "optionIds": [] }), "no slot 0; it has 1 to 8"),
         (json!({ "slot": 9, "optionIds": [] }), "no slot 9"),
         (json!({ "slot": -2_147_483_648, "optionIds": [] }), "no slot"),
-        (answer(single, json!({ "flagged": true })), "Use `optionIds` or `numericValue`"),
+        (answer(single, json!({ "flagged": true })), "Use `optionIds`, `numericValue` or `text`"),
         (answer(single, json!({ "optionIds": [option(single, 0), option(single, 1)] })), "takes one option"),
         (answer(single, json!({ "optionIds": [option(multiple, 0)] })), "options of this slot"),
         (answer(single, json!({ "optionIds": ["1"] })), "options of this slot"),
         (answer(single, json!({ "numericValue": "1" })), "Give `optionIds`"),
+        (answer(multiple, json!({ "text": "a" })), "Give `optionIds`"),
+        (answer(numeric, json!({ "text": "1" })), "Give `numericValue`"),
+        (answer(text, json!({ "numericValue": "1" })), "Give `text`"),
+        (answer(text, json!({ "optionIds": [option(single, 0)] })), "Give `text`"),
+        (answer(text, json!({ "text": "é".repeat(501) })), "at most 500 characters. Shorten `text`"),
+        (answer(text, json!({ "text": "a\u{0}" })), "control character"),
+        (answer(text, json!({ "text": "a\u{7f}b" })), "control character"),
         (answer(numeric, json!({ "optionIds": [option(single, 0)] })), "Give `numericValue`"),
         (answer(numeric, json!({ "numericValue": "-" })), "is a number of at most 28 digits"),
         (answer(numeric, json!({ "numericValue": "1_000" })), "is a number"),

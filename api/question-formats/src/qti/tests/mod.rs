@@ -2,6 +2,7 @@ mod content;
 mod older;
 mod order;
 mod processing;
+mod texts;
 
 use crate::draft::{DraftAnswer, DraftOption, DraftTextFormat};
 
@@ -116,7 +117,9 @@ fn unsupported_questions_are_refused_with_the_reason() {
         (item(&key("ordered", "identifier", &["X"]), &choice(""), ""), "cardinality"),
         (item(&key("single", "identifier", &["Z"]), &choice(""), ""), "not one of its choices"),
         (item(&key("single", "identifier", &[]), &choice(""), ""), "no correct response"),
-        (item(&key("single", "string", &["x"]), NUMBER, ""), "is a text"),
+        (item(&key("multiple", "string", &["x"]), NUMBER, ""), "cardinality single"),
+        (item(&key("single", "string", &[]), NUMBER, ""), "no correct response"),
+        (item(&key("single", "boolean", &["true"]), NUMBER, ""), "neither a text nor a number"),
         (item(&key("single", "float", &["1", "2"]), NUMBER, ""), "several correct"),
     ] {
         assert!(reason(&text).contains(named), "{named}: {}", reason(&text));

@@ -4,8 +4,9 @@ use chrono::{DateTime, Utc};
 use jishu_entity::user::{Role, UserStatus};
 use jishu_entity::{
     MockTestAttemptId, PurchaseId, TestSessionId, UserId, account_link, allowance, cart_item, extra_time,
-    guardian_consent, mock_test_attempt, outbox_message, purchase, purchase_grant, refresh_token, refund,
-    sign_in_network, test_answer, test_session, topic_total, user,
+    guardian_consent, mock_test_attempt, oidc_identity, oidc_login, outbox_message, purchase, purchase_grant,
+    recovery_code, refresh_token, refund, second_factor, sign_in_challenge, sign_in_network, test_answer,
+    test_session, topic_total, user,
 };
 use sea_orm::sea_query::Expr;
 use sea_orm::{
@@ -18,9 +19,9 @@ use crate::database::sql;
 /// The name of a deleted account.
 const DELETED_NAME: &str = "Deleted account";
 /// What stays of a text that was written about a person.
-const ERASED_TEXT: &str = "Erased with the account.";
+pub(super) const ERASED_TEXT: &str = "Erased with the account.";
 /// Maximum number of ids in one statement.
-const IDS_PER_STATEMENT: usize = 500;
+pub(super) const IDS_PER_STATEMENT: usize = 500;
 
 /// The texts that staff write about what they do: table, key and column.
 const STAFF_TEXTS: [(&str, &str, &str); 4] = [
@@ -47,6 +48,11 @@ pub(super) async fn rows(transaction: &DatabaseTransaction, user: UserId) -> Res
         allowance,
         guardian_consent,
         topic_total,
+        second_factor,
+        recovery_code,
+        sign_in_challenge,
+        oidc_identity,
+        oidc_login,
     );
     // MariaDB would read the whole table for a subquery, so the ids come first.
     let sittings: Vec<TestSessionId> = test_session::Entity::of(user)

@@ -4,6 +4,7 @@
 //! holds nothing of the person. See `api/docs/decisions/deletion.md`.
 
 mod erase;
+mod orders;
 mod transaction;
 
 use std::sync::Arc;
@@ -79,9 +80,7 @@ pub async fn delete_own(
     let user = confirmed.map_err(|error| {
         error.map(|refusal| match refusal {
             SignInRefusal::TooMany(wait) => DeletionRefusal::TooMany(wait),
-            SignInRefusal::InvalidCredentials | SignInRefusal::EmailNotVerified => {
-                DeletionRefusal::WrongPassword
-            }
+            SignInRefusal::InvalidCredentials => DeletionRefusal::WrongPassword,
         })
     })?;
     delete_by(services, user.id, Warrant::Password(Box::new(user))).await

@@ -7,8 +7,8 @@ use jishu_entity::user::{Role, UserStatus};
 use jishu_entity::{AccountLinkId, UserId, guardian_consent, user};
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter};
 
-use super::erase;
 use super::{DELETED, DeletedAccount, DeletionRefusal};
+use super::{erase, orders};
 use crate::account::administration::{Actor, check_actor, is_active_admin, keep_an_admin, lock_accounts};
 use crate::account::links::{self, LinkInvalid};
 use crate::account::{AdministrationRefusal, validation};
@@ -69,6 +69,7 @@ impl DeletionCommand {
 
         close_all_of(transaction, &self.papers, row.id, now).await?;
         failpoint::boundary("deletion.sittings-closed");
+        orders::texts(transaction, row.id).await?;
         erase::rows(transaction, row.id).await?;
         failpoint::boundary("deletion.rows-erased");
         erase::texts(transaction, row.id, &row.email).await?;

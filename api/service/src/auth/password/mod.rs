@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use argon2::password_hash::Error as HashError;
 use argon2::{Algorithm, Argon2, Params, PasswordHash, PasswordHasher, Version};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
@@ -342,6 +344,18 @@ fn argon2id() -> Argon2<'static> {
 fn hash_now(password: &str) -> Result<String, PasswordError> {
     let hash: PasswordHash = argon2id().hash_password(password.as_bytes()).map_err(PasswordError::Hash)?;
     Ok(hash.to_string())
+}
+
+/// Returns whether a stored hash is of a known kind, and not too expensive to compare.
+pub(crate) fn is_usable_hash(hash: &str) -> bool {
+    Stored::read(hash).is_ok()
+}
+
+/// Makes a hash whose password nobody knows, for accounts that have no password. A sign-in takes as long as with any
+/// other hash.
+pub(crate) fn unusable_hash() -> Result<String, PasswordError> {
+    let secret: [u8; 32] = rand::random();
+    hash_now(&URL_SAFE_NO_PAD.encode(secret))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Runs the operations of one WebSocket connection, and closes it when it must end.
 
+use std::fmt::Display;
 use std::pin::{Pin, pin};
 
 use async_graphql::ServerError;
@@ -11,7 +12,7 @@ use tokio::time::{Duration, Instant, sleep_until, timeout};
 use tokio_stream::{StreamExt, StreamMap};
 
 use super::MAX_MESSAGE_BYTES;
-use super::message::{ClientMessage, ServerMessage};
+use super::message::{ClientMessage, ServerMessage, write_next};
 use crate::graphql::RequestId;
 use crate::http::graphql::budgets::{OperationRefusal, charge_request, prepare_operation};
 use crate::http::graphql::caller::Caller;
@@ -19,6 +20,7 @@ use crate::http::graphql::credentials::{end_of_token, verify_authorization};
 use crate::http::graphql::execution::{Execution, ExecutionEvent, limit_exceeded};
 use crate::http::{AppState, ShutdownSignal};
 use graphql_engine::GraphqlRequest;
+use jishu_service::account::ClientProgram;
 use jishu_service::auth::{Identity, TokenError};
 use jishu_service::limit::ClientAddress;
 
@@ -66,6 +68,7 @@ pub(super) struct WebSocketConnection {
     /// The id of the request that became this connection.
     request_id: RequestId,
     client: ClientAddress,
+    program: Option<ClientProgram>,
     /// The identity in the headers of that request. `connection_init` may replace it.
     identity: Option<Identity>,
     is_acknowledged: bool,
@@ -86,7 +89,7 @@ impl WebSocketConnection {
         socket: WebSocket,
         state: AppState,
         request_id: RequestId,
-        client: ClientAddress,
+        (client, program): (ClientAddress, Option<ClientProgram>),
         identity: Option<Identity>,
     ) -> Self {
         Self {
@@ -94,6 +97,7 @@ impl WebSocketConnection {
             state,
             request_id,
             client,
+            program,
             identity,
             is_acknowledged: false,
             end_of_token: Box::pin(std::future::pending()),
@@ -237,7 +241,8 @@ impl WebSocketConnection {
         if self.is_draining {
             return Ok(());
         }
-        let caller = Caller { client: self.client, viewer: self.identity.map(|identity| identity.viewer) };
+        let viewer = self.identity.map(|identity| identity.viewer);
+        let caller = Caller { client: self.client, program: self.program, viewer };
         let charge = charge_request(&self.state, caller.client, caller.viewer.is_some())
             .map_err(OperationRefusal::OverBudget);
         if charge.is_ok() && self.operations.len() >= self.state.live.max_operations() {
@@ -264,14 +269,18 @@ impl WebSocketConnection {
             self.operations.remove(id);
         }
         match &event {
-            ExecutionEvent::Next(payload) => self.send_message(&ServerMessage::Next { id, payload }).await,
+            ExecutionEvent::Next(response) => self.send_text(write_next(id, response)).await,
             ExecutionEvent::Failed(payload) => self.send_message(&ServerMessage::Error { id, payload }).await,
             ExecutionEvent::Complete => self.send_message(&ServerMessage::Complete { id }).await,
         }
     }
 
     async fn send_message(&mut self, message: &ServerMessage<'_>) -> Result<(), ConnectionEnd> {
-        let text = message.write().map_err(|error| {
+        self.send_text(message.write()).await
+    }
+
+    async fn send_text<E: Display>(&mut self, text: Result<String, E>) -> Result<(), ConnectionEnd> {
+        let text = text.map_err(|error| {
             tracing::error!(%error, "cannot write a WebSocket message as JSON");
             ConnectionEnd::close(1011, "Internal server error")
         })?;

@@ -1,11 +1,13 @@
 //! The messages of graphql-transport-ws.
 
-use async_graphql::{Response, ServerError};
+use std::error::Error;
+
+use async_graphql::ServerError;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::http::graphql::request::RequestBody;
-use graphql_engine::GraphqlRequest;
+use graphql_engine::{ExecutedResponse, GraphqlRequest};
 
 /// A message from a client.
 #[derive(Debug)]
@@ -71,10 +73,6 @@ pub(super) enum ServerMessage<'m> {
         #[serde(skip_serializing_if = "Map::is_empty")]
         payload: Map<String, Value>,
     },
-    Next {
-        id: &'m str,
-        payload: &'m Response,
-    },
     Error {
         id: &'m str,
         payload: &'m [ServerError],
@@ -88,6 +86,19 @@ impl ServerMessage<'_> {
     pub(super) fn write(&self) -> serde_json::Result<String> {
         serde_json::to_string(self)
     }
+}
+
+/// Writes the message `next`, which has a response of an operation.
+pub(super) fn write_next(
+    id: &str,
+    response: &ExecutedResponse,
+) -> Result<String, Box<dyn Error + Send + Sync>> {
+    let mut json = br#"{"type":"next","id":"#.to_vec();
+    serde_json::to_writer(&mut json, id)?;
+    json.extend_from_slice(br#","payload":"#);
+    response.write_json(&mut json);
+    json.push(b'}');
+    Ok(String::from_utf8(json)?)
 }
 
 #[cfg(test)]
@@ -146,5 +157,10 @@ mod tests {
         assert_eq!(written(ServerMessage::ConnectionAck), r#"{"type":"connection_ack"}"#);
         assert_eq!(written(ServerMessage::Pong { payload: Map::new() }), r#"{"type":"pong"}"#);
         assert_eq!(written(ServerMessage::Complete { id: "1" }), r#"{"type":"complete","id":"1"}"#);
+        let response = ExecutedResponse::from_errors(vec![ServerError::new("Too late.", None)]);
+        assert_eq!(
+            write_next("a\"b", &response).unwrap_or_default(),
+            r#"{"type":"next","id":"a\"b","payload":{"data":null,"errors":[{"message":"Too late."}]}}"#
+        );
     }
 }

@@ -58,8 +58,10 @@ pub(super) fn accept(
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(0)
         .on_upgrade(move |socket| {
+            let program = context.program();
             let RequestContext { id, client, shutdown, .. } = context;
-            let connection = WebSocketConnection::new(socket, connection_state, id, client, identity);
+            let connection =
+                WebSocketConnection::new(socket, connection_state, id, (client, program), identity);
             connection.serve(shutdown).instrument(span)
         });
     state.with_viewer(response, identity.as_ref())

@@ -1,0 +1,49 @@
+//! The parts of a response that are JSON already.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_graphql::Value;
+use bytes::Bytes;
+
+/// The parts of the present response that are JSON already. async-graphql carries each as a `Value::Binary`.
+///
+/// Clones share the parts. The parts keep their memory until the response is written, so no other value can have the same
+/// address.
+#[derive(Clone, Default)]
+pub(crate) struct Fragments(Arc<Mutex<Vec<Bytes>>>);
+
+impl Fragments {
+    /// Adds a part, and returns the value that stands for it.
+    pub(super) fn keep(&self, json: Vec<u8>) -> Value {
+        let json = Bytes::from(json);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(json.clone());
+        Value::Binary(json)
+    }
+
+    /// Takes the parts of a response that is complete. The next response of a subscription begins without any.
+    pub(crate) fn take(&self) -> TakenFragments {
+        let mut parts = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        parts.sort_unstable_by_key(address);
+        TakenFragments(parts)
+    }
+}
+
+/// The parts of one response that are JSON already, sorted by their addresses.
+#[derive(Debug, Default)]
+pub(crate) struct TakenFragments(Vec<Bytes>);
+
+impl TakenFragments {
+    /// Tells whether a binary value stands for JSON. Any other binary value comes from a resolver.
+    pub(crate) fn contains(&self, value: &Bytes) -> bool {
+        self.0.binary_search_by_key(&address(value), address).is_ok()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+fn address(part: &Bytes) -> (usize, usize) {
+    (part.as_ptr() as usize, part.len())
+}

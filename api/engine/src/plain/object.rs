@@ -1,0 +1,109 @@
+//! Compiled selections of objects.
+
+use async_graphql::OutputType;
+use async_graphql::parser::types::{Selection, SelectionSet};
+
+use super::output::{NotAtHand, PlainOutput, write_text};
+
+/// An object type with plain fields. The macros implement it.
+pub trait PlainObject: OutputType + Sized {
+    /// Compiles a field by its name in the schema, with its own selection. Returns None if the field is not plain.
+    fn compile_field(name: &str, selection: &SelectionSet) -> Option<FieldWriter<Self>>;
+}
+
+/// Appends the value of a field to the JSON.
+type WriteField<T> = dyn Fn(&T, &mut Vec<u8>) -> Result<(), NotAtHand> + Send + Sync;
+
+/// Writes the value of one field of an object.
+pub struct FieldWriter<T>(Box<WriteField<T>>);
+
+impl<T> FieldWriter<T> {
+    /// Makes a writer from a function that appends the value to the JSON.
+    pub fn new(write: impl Fn(&T, &mut Vec<u8>) -> Result<(), NotAtHand> + Send + Sync + 'static) -> Self {
+        Self(Box::new(write))
+    }
+
+    /// Makes a writer of a value that an object may have at hand.
+    pub fn at_hand<V: PlainOutput + 'static>(
+        read: for<'t> fn(&'t T) -> Option<&'t V>,
+        selection: &SelectionSet,
+    ) -> Option<Self>
+    where
+        T: 'static,
+    {
+        let below = V::compile(selection)?;
+        Some(Self::new(move |object, json| read(object).ok_or(NotAtHand)?.write(&below, json)))
+    }
+
+    /// Calls the function.
+    ///
+    /// # Errors
+    /// When the object does not have the value at hand.
+    pub fn write(&self, object: &T, json: &mut Vec<u8>) -> Result<(), NotAtHand> {
+        (self.0)(object, json)
+    }
+}
+
+/// The selected fields of an object type, in the order of the document.
+pub struct ObjectSelection<T> {
+    /// Each field, with the bytes that come before its value: a brace or a comma, and the response key.
+    fields: Vec<(Vec<u8>, FieldWriter<T>)>,
+}
+
+impl<T: PlainObject> ObjectSelection<T> {
+    /// Compiles a selection of a plan. A plan has no named fragments, no repeated response keys and no directives.
+    pub fn compile(selection: &SelectionSet) -> Option<Self> {
+        let mut compiled = Self { fields: Vec::with_capacity(selection.items.len()) };
+        compiled.add(selection)?;
+        Some(compiled)
+    }
+
+    fn add(&mut self, selection: &SelectionSet) -> Option<()> {
+        for item in &selection.items {
+            match &item.node {
+                Selection::Field(field) if field.node.directives.is_empty() => {
+                    let (name, below) = (field.node.name.node.as_str(), &field.node.selection_set.node);
+                    let writer = match name {
+                        "__typename" => type_name_writer(),
+                        _ => T::compile_field(name, below)?,
+                    };
+                    let key = field.node.response_key().node.as_str();
+                    let mut prefix = vec![if self.fields.is_empty() { b'{' } else { b',' }];
+                    write_text(key, &mut prefix);
+                    prefix.push(b':');
+                    self.fields.push((prefix, writer));
+                }
+                // The planner makes one inline fragment for each object type that an abstract type can be.
+                Selection::InlineFragment(inline) if inline.node.directives.is_empty() => {
+                    let condition = inline.node.type_condition.as_ref();
+                    if condition.is_none_or(|condition| condition.node.on.node.as_str() == T::type_name()) {
+                        self.add(&inline.node.selection_set.node)?;
+                    }
+                }
+                _ => return None,
+            }
+        }
+        Some(())
+    }
+
+    /// Writes the selected fields of an object.
+    ///
+    /// # Errors
+    /// When the object does not have a value at hand.
+    pub fn write(&self, object: &T, json: &mut Vec<u8>) -> Result<(), NotAtHand> {
+        if self.fields.is_empty() {
+            json.push(b'{');
+        }
+        for (prefix, writer) in &self.fields {
+            json.extend_from_slice(prefix);
+            writer.write(object, json)?;
+        }
+        json.push(b'}');
+        Ok(())
+    }
+}
+
+fn type_name_writer<T: PlainObject>() -> FieldWriter<T> {
+    let name = T::type_name();
+    FieldWriter::new(move |_, json| name.as_ref().write(&(), json))
+}

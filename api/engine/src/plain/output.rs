@@ -1,0 +1,181 @@
+//! Values that can be written as JSON without a context.
+
+use std::borrow::Cow;
+use std::io::Write;
+use std::sync::Arc;
+
+use async_graphql::parser::types::SelectionSet;
+use async_graphql::{ID, OutputType};
+use serde_json::Number;
+
+/// A value that can be written as JSON without a context.
+///
+/// [`plain_fields`](crate::plain_fields) and `#[derive(PlainObject)]` implement it for objects, `#[derive(PlainEnum)]` for
+/// enums, and [`plain_scalar!`](crate::plain_scalar) for custom scalars.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be written as plain JSON",
+    note = "mark the field with `#[resolved]`, or use `plain_fields`, `PlainObject`, `PlainEnum` or `plain_scalar!` for its type"
+)]
+pub trait PlainOutput {
+    /// A compiled selection of fields. Scalars have none.
+    type Selection: Send + Sync + 'static;
+
+    /// Compiles a selection of fields. Returns None if the selection has a field that is not plain.
+    fn compile(selection: &SelectionSet) -> Option<Self::Selection>;
+
+    /// Writes the selected fields. The result has the same bytes as if async-graphql had resolved them.
+    ///
+    /// # Errors
+    /// When the object does not have a value at hand. Then async-graphql resolves the whole [`Plain`](super::Plain).
+    fn write(&self, selection: &Self::Selection, json: &mut Vec<u8>) -> Result<(), NotAtHand>;
+}
+
+/// The error that an object does not have a value at hand, so that its field must be resolved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotAtHand;
+
+/// Writes a text with the escapes of serde_json.
+pub(crate) fn write_text(text: &str, json: &mut Vec<u8>) {
+    // Writing to a vector cannot fail, and a text is always valid JSON.
+    let _infallible = serde_json::to_writer(json, text);
+}
+
+/// Writes a number that has no fraction.
+macro_rules! integers {
+    ($($integer:ty),*) => {$(
+        impl PlainOutput for $integer {
+            type Selection = ();
+
+            fn compile(_: &SelectionSet) -> Option<()> {
+                Some(())
+            }
+
+            fn write(&self, (): &(), json: &mut Vec<u8>) -> Result<(), NotAtHand> {
+                // Writing to a vector cannot fail.
+                let _infallible = write!(json, "{self}");
+                Ok(())
+            }
+        }
+    )*};
+}
+
+integers!(i8, i16, i32, i64, isize, u8, u16, u32, u64, usize);
+
+/// Implements [`PlainOutput`] for a type that has no fields.
+macro_rules! leaf {
+    ($leaf:ty, $value:ident, $json:ident, $write:expr) => {
+        impl PlainOutput for $leaf {
+            type Selection = ();
+
+            fn compile(_: &SelectionSet) -> Option<()> {
+                Some(())
+            }
+
+            fn write(&self, (): &(), $json: &mut Vec<u8>) -> Result<(), NotAtHand> {
+                let $value = self;
+                $write;
+                Ok(())
+            }
+        }
+    };
+}
+
+leaf!(str, text, json, write_text(text, json));
+leaf!(String, text, json, write_text(text, json));
+leaf!(Cow<'_, str>, text, json, write_text(text, json));
+leaf!(ID, id, json, write_text(id, json));
+leaf!(bool, value, json, json.extend_from_slice(if *value { b"true" } else { b"false" }));
+leaf!(f64, value, json, write_float(*value, json));
+leaf!(f32, value, json, write_float(f64::from(*value), json));
+
+/// Writes a float, and null if it is infinite or not a number, as async-graphql does.
+fn write_float(value: f64, json: &mut Vec<u8>) {
+    match Number::from_f64(value) {
+        Some(number) => {
+            // Writing to a vector cannot fail.
+            let _infallible = write!(json, "{number}");
+        }
+        None => json.extend_from_slice(b"null"),
+    }
+}
+
+/// Implements [`PlainOutput`] for a pointer, like for its target.
+macro_rules! pointer {
+    ($($pointer:ty),*) => {$(
+        impl<T: PlainOutput + ?Sized> PlainOutput for $pointer {
+            type Selection = T::Selection;
+
+            fn compile(selection: &SelectionSet) -> Option<T::Selection> {
+                T::compile(selection)
+            }
+
+            fn write(&self, selection: &T::Selection, json: &mut Vec<u8>) -> Result<(), NotAtHand> {
+                (**self).write(selection, json)
+            }
+        }
+    )*};
+}
+
+pointer!(&T, Box<T>, Arc<T>);
+
+impl<T: PlainOutput> PlainOutput for Option<T> {
+    type Selection = T::Selection;
+
+    fn compile(selection: &SelectionSet) -> Option<T::Selection> {
+        T::compile(selection)
+    }
+
+    fn write(&self, selection: &T::Selection, json: &mut Vec<u8>) -> Result<(), NotAtHand> {
+        match self {
+            Some(value) => value.write(selection, json),
+            None => {
+                json.extend_from_slice(b"null");
+                Ok(())
+            }
+        }
+    }
+}
+
+impl<T: PlainOutput> PlainOutput for [T] {
+    type Selection = T::Selection;
+
+    fn compile(selection: &SelectionSet) -> Option<T::Selection> {
+        T::compile(selection)
+    }
+
+    fn write(&self, selection: &T::Selection, json: &mut Vec<u8>) -> Result<(), NotAtHand> {
+        json.push(b'[');
+        for (index, item) in self.iter().enumerate() {
+            if index > 0 {
+                json.push(b',');
+            }
+            item.write(selection, json)?;
+        }
+        json.push(b']');
+        Ok(())
+    }
+}
+
+impl<T: PlainOutput> PlainOutput for Vec<T> {
+    type Selection = T::Selection;
+
+    fn compile(selection: &SelectionSet) -> Option<T::Selection> {
+        T::compile(selection)
+    }
+
+    fn write(&self, selection: &T::Selection, json: &mut Vec<u8>) -> Result<(), NotAtHand> {
+        self.as_slice().write(selection, json)
+    }
+}
+
+impl<T: PlainOutput + OutputType> PlainOutput for super::Plain<T> {
+    type Selection = T::Selection;
+
+    fn compile(selection: &SelectionSet) -> Option<T::Selection> {
+        T::compile(selection)
+    }
+
+    fn write(&self, selection: &T::Selection, json: &mut Vec<u8>) -> Result<(), NotAtHand> {
+        self.0.write(selection, json)
+    }
+}

@@ -1,0 +1,43 @@
+//! Enums and custom scalars of a schema.
+
+use async_graphql::ScalarType;
+use async_graphql::resolver_utils::EnumType;
+
+use super::output::write_text;
+use crate::json::write_value;
+use crate::plain::fragments::TakenFragments;
+
+/// Lets plain fields return these custom scalars, which implement `async_graphql::ScalarType`.
+#[macro_export]
+macro_rules! plain_scalar {
+    ($($name:ty),+ $(,)?) => {$(
+        impl $crate::PlainOutput for $name {
+            type Selection = ();
+
+            fn compile(_: &$crate::SelectionSet) -> Option<()> {
+                Some(())
+            }
+
+            fn write(&self, (): &(), json: &mut Vec<u8>) -> Result<(), $crate::NotAtHand> {
+                $crate::write_scalar(self, json);
+                Ok(())
+            }
+        }
+    )+};
+}
+
+/// Writes the name of an enum's value in the schema.
+#[doc(hidden)]
+pub fn write_enum<T: EnumType>(value: &T, json: &mut Vec<u8>) {
+    match T::items().iter().find(|item| item.value == *value) {
+        Some(item) => write_text(item.name, json),
+        // async-graphql panics here. Its derive lists all values, so this cannot happen.
+        None => json.extend_from_slice(b"null"),
+    }
+}
+
+/// Writes a custom scalar.
+#[doc(hidden)]
+pub fn write_scalar<T: ScalarType>(value: &T, json: &mut Vec<u8>) {
+    write_value(&value.to_value(), &TakenFragments::default(), json);
+}

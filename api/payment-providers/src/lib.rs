@@ -1,0 +1,32 @@
+//! Payments at Razorpay and Stripe behind one trait, [`PaymentProvider`].
+//!
+//! The crate speaks to the providers and verifies what they send. It stores nothing: the application keeps its orders, and
+//! decides what a report of a payment means for them.
+
+mod config;
+mod error;
+mod http;
+mod money;
+mod provider;
+mod razorpay;
+mod report;
+mod signature;
+mod stripe;
+mod webhook;
+
+pub use config::{ConfigError, read_secret_file};
+pub use error::{AmountError, ProviderError, ReturnError, WebhookError};
+pub use http::{CircuitOptions, HttpOptions};
+pub use money::{Money, check_amount};
+pub use provider::{
+    CancelOutcome, Capture, ClientParameters, ClientReturn, CreatedPayment, MAX_REFERENCE_CHARACTERS,
+    NewPayment, PaymentProvider, ProviderName, UnknownProviderName,
+};
+pub use razorpay::{Razorpay, RazorpayConfig};
+pub use report::{DisputeReport, DisputeState, PaymentReport, PaymentState, RefundReport, RefundState};
+/// A secret. It prints nothing, and is wiped from memory.
+pub use secrecy::SecretString;
+pub use stripe::{STRIPE_VERSION, Stripe, StripeConfig};
+/// The address of a provider.
+pub use url::Url;
+pub use webhook::{Webhook, WebhookEvent};

@@ -1,0 +1,157 @@
+//! Amounts of money in minor units, and how each provider counts them.
+
+use iso_currency::Currency;
+
+use crate::{AmountError, ProviderName};
+
+/// An amount in the minor unit of its currency by ISO 4217: 499_00 for 499 rupees, 500 for 500 yen, 1_500 for 1.5 dinars.
+///
+/// Stripe counts some currencies in another unit. The crate converts in both directions, so the application only meets this
+/// unit.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Money {
+    /// The amount in minor units.
+    pub amount_minor: i64,
+    /// The code of ISO 4217, in capital letters.
+    pub currency: String,
+}
+
+impl Money {
+    /// Makes an amount, with its currency in capital letters.
+    pub fn new(amount_minor: i64, currency: &str) -> Self {
+        Self { amount_minor, currency: currency.to_ascii_uppercase() }
+    }
+}
+
+impl std::fmt::Display for Money {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{} minor units of {}", self.amount_minor, self.currency)
+    }
+}
+
+/// How a provider counts a currency.
+struct Counting {
+    /// Decimal places by ISO 4217.
+    iso_places: u32,
+    /// Decimal places of the provider's amounts.
+    provider_places: u32,
+    /// The provider's amounts must be a multiple of this.
+    provider_multiple: i64,
+}
+
+impl Counting {
+    fn of(provider: ProviderName, currency: &str) -> Result<Self, AmountError> {
+        let unknown = || AmountError::UnknownCurrency(currency.to_owned());
+        let iso_places = Currency::from_code(currency).and_then(Currency::exponent).ok_or_else(unknown)?;
+        let iso_places = u32::from(iso_places);
+        let (provider_places, provider_multiple) = match (provider, currency) {
+            // Without decimal places since some years, but Stripe still takes two, which must be 00.
+            (ProviderName::Stripe, "ISK" | "UGX") => (2, 100),
+            // Two decimal places by ISO 4217, none at Stripe.
+            (ProviderName::Stripe, "MGA") => (0, 1),
+            // Banks settle three decimal places only if the last one is 0. Both providers say so.
+            _ if iso_places == 3 => (3, 10),
+            _ => (iso_places, 1),
+        };
+        Ok(Self { iso_places, provider_places, provider_multiple })
+    }
+}
+
+/// Checks whether a provider can charge an amount. The calls check it, too. An application can refuse a price early with it.
+///
+/// # Errors
+/// If the amount is not positive, or the provider takes only multiples in this currency, or the currency is unknown.
+pub fn check_amount(provider: ProviderName, money: &Money) -> Result<(), AmountError> {
+    to_provider(provider, money).map(|_| ())
+}
+
+/// The provider's number for an amount.
+pub(crate) fn to_provider(provider: ProviderName, money: &Money) -> Result<i64, AmountError> {
+    if money.amount_minor <= 0 {
+        return Err(AmountError::NotPositive);
+    }
+    let counting = Counting::of(provider, &money.currency)?;
+    let up = 10_i64.pow(counting.provider_places.saturating_sub(counting.iso_places));
+    let down = 10_i64.pow(counting.iso_places.saturating_sub(counting.provider_places));
+    let amount = money.amount_minor.checked_mul(up).ok_or(AmountError::TooLarge)?;
+    if amount % down != 0 || (amount / down) % counting.provider_multiple != 0 {
+        let multiple_minor = (down * counting.provider_multiple / up).max(1);
+        return Err(AmountError::NotAMultiple { provider, currency: money.currency.clone(), multiple_minor });
+    }
+    Ok(amount / down)
+}
+
+/// The amount of a provider's number. `None` if the currency is unknown, or the amount has no whole number of minor units.
+pub(crate) fn from_provider(provider: ProviderName, amount: i64, currency: &str) -> Option<Money> {
+    let currency = currency.to_ascii_uppercase();
+    let counting = Counting::of(provider, &currency).ok()?;
+    let up = 10_i64.pow(counting.iso_places.saturating_sub(counting.provider_places));
+    let down = 10_i64.pow(counting.provider_places.saturating_sub(counting.iso_places));
+    let amount = amount.checked_mul(up)?;
+    (amount % down == 0).then_some(Money { amount_minor: amount / down, currency })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ProviderName::{Razorpay, Stripe};
+
+    #[test]
+    fn amounts_are_converted_to_what_each_provider_counts_and_back() {
+        // Provider, currency, minor units by ISO 4217, the provider's number.
+        let cases = [
+            (Razorpay, "INR", 499_00, 499_00),
+            (Stripe, "INR", 499_00, 499_00),
+            (Stripe, "USD", 1, 1),
+            // No decimal places.
+            (Razorpay, "JPY", 295, 295),
+            (Stripe, "JPY", 500, 500),
+            (Stripe, "KRW", 5_000, 5_000),
+            // Three: only with a last digit of 0.
+            (Razorpay, "KWD", 295_990, 295_990),
+            (Razorpay, "BHD", 99_990, 99_990),
+            (Stripe, "KWD", 5_120, 5_120),
+            (Stripe, "TND", 10, 10),
+            // Stripe's special cases.
+            (Stripe, "ISK", 5, 500),
+            (Stripe, "UGX", 5, 500),
+            (Stripe, "MGA", 500, 5),
+            (Razorpay, "UGX", 5, 5),
+            // Stripe restricts payouts in these currencies, not charges.
+            (Stripe, "HUF", 10_45, 10_45),
+            (Stripe, "TWD", 800_45, 800_45),
+        ];
+        for (provider, currency, minor, expected) in cases {
+            let money = Money::new(minor, currency);
+            assert_eq!(to_provider(provider, &money), Ok(expected), "{provider} {money}");
+            let lower = currency.to_ascii_lowercase();
+            assert_eq!(
+                from_provider(provider, expected, &lower),
+                Some(money),
+                "{provider} {expected} {currency}"
+            );
+        }
+    }
+
+    #[test]
+    fn amounts_that_a_provider_cannot_charge_are_refused() {
+        let refused =
+            |provider, minor, currency| to_provider(provider, &Money::new(minor, currency)).unwrap_err();
+        let multiple = |provider, currency: &str, multiple_minor| AmountError::NotAMultiple {
+            provider,
+            currency: currency.to_owned(),
+            multiple_minor,
+        };
+        assert_eq!(refused(Razorpay, 0, "INR"), AmountError::NotPositive);
+        assert_eq!(refused(Stripe, -1, "INR"), AmountError::NotPositive);
+        assert_eq!(refused(Razorpay, 99_991, "KWD"), multiple(Razorpay, "KWD", 10));
+        assert_eq!(refused(Stripe, 5_124, "KWD"), multiple(Stripe, "KWD", 10));
+        assert_eq!(refused(Stripe, 550, "MGA"), multiple(Stripe, "MGA", 100));
+        assert_eq!(refused(Stripe, i64::MAX, "ISK"), AmountError::TooLarge);
+        for unknown in ["", "RUPEES", "XYZ", "ÄÖÜ"] {
+            assert!(matches!(refused(Stripe, 1, unknown), AmountError::UnknownCurrency(_)), "{unknown}");
+        }
+        // A fraction of a króna from before 2023 has no whole number of minor units.
+        assert_eq!(from_provider(Stripe, 550, "isk"), None);
+    }
+}

@@ -1,0 +1,226 @@
+//! The objects of Razorpay's API, as far as they are read.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+use crate::{
+    DisputeReport, DisputeState, Money, PaymentReport, PaymentState, ProviderName, RefundReport, RefundState,
+    money,
+};
+
+/// The note of an order that holds the application's id of it. The receipt holds the same.
+pub(super) const ORDER_NOTE: &str = "order_reference";
+/// The note of a refund that holds the application's id of it. The receipt holds the same.
+pub(super) const REFUND_NOTE: &str = "refund_reference";
+
+/// A page of a list.
+#[derive(Deserialize)]
+pub(super) struct Collection<T> {
+    pub(super) items: Vec<T>,
+}
+
+/// Notes are a map, but an empty array if there are none.
+fn notes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HashMap<String, Value>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Notes {
+        Map(HashMap<String, Value>),
+        Other(serde::de::IgnoredAny),
+    }
+    Ok(match Notes::deserialize(deserializer)? {
+        Notes::Map(map) => map,
+        Notes::Other(_) => HashMap::new(),
+    })
+}
+
+fn note(notes: &HashMap<String, Value>, name: &str) -> Option<String> {
+    notes.get(name)?.as_str().map(str::to_owned)
+}
+
+fn filled(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.is_empty())
+}
+
+fn time(seconds: Option<i64>) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp(seconds?, 0)
+}
+
+fn money_of(amount: i64, currency: &str) -> Result<Money, String> {
+    money::from_provider(ProviderName::Razorpay, amount, currency)
+        .ok_or_else(|| format!("the amount {amount} {currency} is unknown"))
+}
+
+#[derive(Deserialize)]
+pub(super) struct Order {
+    pub(super) id: String,
+    pub(super) amount: i64,
+    pub(super) currency: String,
+    pub(super) receipt: Option<String>,
+    pub(super) status: String,
+    #[serde(default, deserialize_with = "notes")]
+    notes: HashMap<String, Value>,
+    #[serde(default)]
+    pub(super) created_at: i64,
+}
+
+impl Order {
+    pub(super) fn reference(&self) -> Option<String> {
+        note(&self.notes, ORDER_NOTE).or_else(|| filled(self.receipt.clone()))
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct Payment {
+    pub(super) id: String,
+    amount: i64,
+    currency: String,
+    status: String,
+    order_id: Option<String>,
+    method: Option<String>,
+    #[serde(default)]
+    amount_refunded: Option<i64>,
+    captured: Option<bool>,
+    error_code: Option<String>,
+    error_reason: Option<String>,
+    #[serde(default, deserialize_with = "notes")]
+    notes: HashMap<String, Value>,
+    created_at: Option<i64>,
+}
+
+impl Payment {
+    /// Whether the payment belongs to an order. Those of other products of Razorpay do not.
+    pub(super) fn has_order(&self) -> bool {
+        self.order_id.as_ref().is_some_and(|id| !id.is_empty())
+    }
+
+    pub(super) fn is_captured(&self) -> bool {
+        match self.status.as_str() {
+            "captured" => true,
+            // An authorized payment that nobody captured in time is given back. Its status is the same as that of a refund.
+            "refunded" => self.captured != Some(false),
+            _ => false,
+        }
+    }
+
+    pub(super) fn report(self, account: Option<String>) -> Result<PaymentReport, String> {
+        let state = match self.status.as_str() {
+            "created" => PaymentState::Pending,
+            "authorized" => PaymentState::Authorized,
+            // A refund does not undo a capture: it is a report of its own.
+            "captured" | "refunded" if self.is_captured() => PaymentState::Captured,
+            "captured" | "refunded" => PaymentState::Cancelled,
+            "failed" => PaymentState::Failed,
+            other => return Err(format!("a payment has the unknown status {other}")),
+        };
+        let refunded = match self.amount_refunded {
+            Some(amount) => Some(money_of(amount, &self.currency)?.amount_minor),
+            None => None,
+        };
+        Ok(PaymentReport {
+            provider_order: self.order_id.unwrap_or_default(),
+            order_reference: note(&self.notes, ORDER_NOTE),
+            state,
+            money: money_of(self.amount, &self.currency)?,
+            refunded_minor: refunded,
+            method: filled(self.method),
+            failure: filled(self.error_reason).or_else(|| filled(self.error_code)),
+            account,
+            created_at: time(self.created_at),
+            payment: Some(self.id),
+        })
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct Refund {
+    id: String,
+    amount: i64,
+    currency: String,
+    payment_id: String,
+    status: String,
+    receipt: Option<String>,
+    #[serde(default, deserialize_with = "notes")]
+    notes: HashMap<String, Value>,
+    created_at: Option<i64>,
+}
+
+impl Refund {
+    pub(super) fn report(self, account: Option<String>) -> Result<RefundReport, String> {
+        let state = match self.status.as_str() {
+            "pending" => RefundState::Pending,
+            "processed" => RefundState::Settled,
+            "failed" => RefundState::Failed,
+            other => return Err(format!("a refund has the unknown status {other}")),
+        };
+        Ok(RefundReport {
+            money: money_of(self.amount, &self.currency)?,
+            reference: note(&self.notes, REFUND_NOTE).or_else(|| filled(self.receipt)),
+            refund: self.id,
+            payment: self.payment_id,
+            state,
+            failure: None,
+            account,
+            created_at: time(self.created_at),
+        })
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct Dispute {
+    id: String,
+    payment_id: String,
+    amount: i64,
+    currency: String,
+    status: String,
+    reason_code: Option<String>,
+    respond_by: Option<i64>,
+}
+
+impl Dispute {
+    pub(super) fn report(self, account: Option<String>) -> Result<DisputeReport, String> {
+        let state = match self.status.as_str() {
+            "won" => DisputeState::Won,
+            "lost" => DisputeState::Lost,
+            "closed" => DisputeState::Closed,
+            // `open`, `under_review`, and whatever may come between them and the end.
+            _ => DisputeState::Open,
+        };
+        Ok(DisputeReport {
+            money: money_of(self.amount, &self.currency)?,
+            dispute: self.id,
+            payment: self.payment_id,
+            state,
+            reason: filled(self.reason_code),
+            respond_by: time(self.respond_by),
+            account,
+        })
+    }
+}
+
+/// Reads the code and the message of an error.
+pub(super) fn explain(body: &[u8]) -> (String, String) {
+    #[derive(Deserialize)]
+    struct Body {
+        error: Error,
+    }
+    #[derive(Deserialize)]
+    struct Error {
+        code: Option<String>,
+        description: Option<String>,
+        reason: Option<String>,
+        field: Option<String>,
+    }
+    let Ok(Body { error }) = serde_json::from_slice(body) else {
+        return ("UNREADABLE".to_owned(), "the body of the refusal is not JSON of Razorpay".to_owned());
+    };
+    let mut message = error.description.unwrap_or_default();
+    for (name, value) in [("field", error.field), ("reason", error.reason)] {
+        if let Some(value) = value.filter(|value| !value.is_empty() && value != "NA") {
+            message.push_str(&format!(" ({name}: {value})"));
+        }
+    }
+    (error.code.unwrap_or_else(|| "UNKNOWN".to_owned()), message)
+}

@@ -1,0 +1,306 @@
+//! Pictures in the texts of questions. A text names a picture by the hash of its bytes, wherever the bytes are stored.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::alphabet::STANDARD;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD as PADDED};
+use infer::MatcherType;
+use sha2::{Digest, Sha256};
+
+/// The maximum number of bytes of a picture. A diagram of a screen's width has about 100 KiB.
+pub const MAX_PICTURE_BYTES: usize = 1024 * 1024;
+/// The maximum number of bytes of all pictures of a question.
+pub const MAX_PICTURE_BYTES_PER_QUESTION: usize = 4 * 1024 * 1024;
+/// The maximum number of bytes of all pictures that are read from one file of questions.
+pub const MAX_PICTURE_BYTES_PER_FILE: usize = 64 * 1024 * 1024;
+
+/// The beginning of the address by which a text names a picture. The hash follows.
+const SCHEME: &str = "picture:sha256-";
+/// The number of hexadecimal digits of a hash.
+const HASH_DIGITS: usize = 64;
+
+/// Reads base64 with or without its padding, as other systems write it.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_allow_trailing_bits(true)
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// The kind of a picture. All of them are bitmaps: other kinds, such as SVG, can run scripts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PictureKind {
+    /// PNG.
+    Png,
+    /// JPEG.
+    Jpeg,
+    /// GIF.
+    Gif,
+    /// WebP.
+    Webp,
+    /// AVIF.
+    Avif,
+}
+
+impl PictureKind {
+    /// All kinds.
+    pub const ALL: [Self; 5] = [Self::Png, Self::Jpeg, Self::Gif, Self::Webp, Self::Avif];
+
+    /// Returns the media type, such as `image/png`.
+    #[must_use]
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Png => "image/png",
+            Self::Jpeg => "image/jpeg",
+            Self::Gif => "image/gif",
+            Self::Webp => "image/webp",
+            Self::Avif => "image/avif",
+        }
+    }
+
+    /// Returns the kind with this media type.
+    #[must_use]
+    pub fn of_media_type(media_type: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.media_type() == media_type)
+    }
+
+    /// Returns the extension of the names of such files.
+    fn extension(self) -> &'static str {
+        match self {
+            Self::Png => "png",
+            Self::Jpeg => "jpg",
+            Self::Gif => "gif",
+            Self::Webp => "webp",
+            Self::Avif => "avif",
+        }
+    }
+}
+
+/// A picture that a question shows.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Picture {
+    /// The SHA-256 of the bytes in hexadecimal.
+    pub hash: String,
+    /// The kind, by the bytes and not by a name.
+    pub kind: PictureKind,
+    /// The content of the file.
+    pub bytes: Arc<[u8]>,
+}
+
+impl fmt::Debug for Picture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Picture({} {:?}, {} bytes)", self.hash, self.kind, self.bytes.len())
+    }
+}
+
+impl Picture {
+    /// Reads a picture. Its bytes alone decide about its kind.
+    ///
+    /// # Errors
+    /// Returns the reason why the bytes are not a picture that is kept.
+    pub(crate) fn read(bytes: Arc<[u8]>) -> Result<Self, NotKept> {
+        let kind = kind_of(&bytes)?;
+        Ok(Self { hash: hash_of_picture(&bytes), kind, bytes })
+    }
+
+    /// Returns a name for the picture in a file of questions. It comes from the hash, so it tells nothing of the key.
+    pub(crate) fn file_name(&self) -> String {
+        format!("picture-{}.{}", self.hash.get(..16).unwrap_or(&self.hash), self.kind.extension())
+    }
+
+    /// Returns the picture as base64.
+    pub(crate) fn base64(&self) -> String {
+        PADDED.encode(&self.bytes)
+    }
+
+    /// Returns the picture as an address that has its content.
+    pub(crate) fn data_address(&self) -> String {
+        format!("data:{};base64,{}", self.kind.media_type(), self.base64())
+    }
+}
+
+/// Returns the hash by which texts name a picture: the SHA-256 of its bytes in hexadecimal.
+#[must_use]
+pub fn hash_of_picture(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Returns the address by which a text names the picture with this hash.
+#[must_use]
+pub fn picture_address(hash: &str) -> String {
+    format!("{SCHEME}{hash}")
+}
+
+/// Returns the hashes of the pictures that a text names, in its order.
+pub fn picture_hashes(text: &str) -> impl Iterator<Item = &str> {
+    text.match_indices(SCHEME).filter_map(|(at, _)| hash_at(&text[at + SCHEME.len()..]))
+}
+
+/// Returns the hash that a text begins with.
+fn hash_at(text: &str) -> Option<&str> {
+    let hash = text.get(..HASH_DIGITS)?;
+    hash.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')).then_some(hash)
+}
+
+/// Replaces the addresses of pictures in a text. `address` gets a hash; if it returns `None`, the address stays.
+#[must_use]
+pub fn with_picture_addresses(text: &str, mut address: impl FnMut(&str) -> Option<String>) -> Cow<'_, str> {
+    if !text.contains(SCHEME) {
+        return Cow::Borrowed(text);
+    }
+    let mut parts = text.split(SCHEME);
+    let mut replaced = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match hash_at(part).and_then(|hash| Some((address(hash)?, &part[hash.len()..]))) {
+            Some((address, after)) => replaced.extend([address.as_str(), after]),
+            None => replaced.extend([SCHEME, part]),
+        }
+    }
+    Cow::Owned(replaced)
+}
+
+/// Makes addresses of pictures in a text meaningless. A text from outside must not name a picture by its hash.
+pub(crate) fn without_picture_addresses(text: &mut String) {
+    if text.contains(SCHEME) {
+        *text = text.replace(SCHEME, "picture-sha256-");
+    }
+}
+
+/// The reason why a file that a text shows is not kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum NotKept {
+    /// The file of questions does not have it.
+    Missing,
+    /// Its address leads into a Moodle that asks learners to sign in.
+    NeedsSignIn,
+    /// No text shows it.
+    NotShown,
+    /// The text is plain, so it shows no pictures.
+    InPlainText,
+    /// It is an SVG picture.
+    Svg,
+    /// It is a recording.
+    Recording,
+    /// Its bytes are of another kind, whose media type is known or not.
+    OtherKind(Option<&'static str>),
+    /// It is not readable base64, or damaged in an archive.
+    Damaged,
+    /// It has more bytes than a picture may have.
+    TooLarge,
+    /// The question has more bytes of pictures than it may have.
+    TooMuch,
+}
+
+impl fmt::Display for NotKept {
+    /// Writes the reason and what to do, without a capital letter at the beginning.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mebibytes = |bytes: usize| bytes / 1024 / 1024;
+        match self {
+            Self::Missing => f.write_str(
+                "the file of questions does not have it. Embed it, or put it on a web server and link to it with https://.",
+            ),
+            Self::NeedsSignIn => f.write_str(
+                "its address leads into a Moodle that asks learners to sign in. Export the question again with its files.",
+            ),
+            Self::NotShown => f.write_str("no text of the question shows it."),
+            Self::InPlainText => f.write_str("the text is plain, so it shows no pictures. Write it in HTML or Markdown."),
+            Self::Svg => f.write_str(
+                "it is an SVG picture, which can run scripts. Save it as PNG or WebP.",
+            ),
+            Self::Recording => f.write_str(
+                "it is audio or video, which is not kept. Put it on a web server and link to it with https://.",
+            ),
+            Self::OtherKind(kind) => {
+                let kind = kind.map(|kind| format!(", but {kind}")).unwrap_or_default();
+                write!(f, "by its content, it is no PNG, JPEG, GIF, WebP or AVIF{kind}. Save it as PNG.")
+            }
+            Self::Damaged => f.write_str("it is empty or damaged. Export the question again."),
+            Self::TooLarge => write!(
+                f,
+                "it has more than {} MiB. Make the picture smaller.",
+                mebibytes(MAX_PICTURE_BYTES)
+            ),
+            Self::TooMuch => write!(
+                f,
+                "the pictures of the question have more than {} MiB. Make them smaller.",
+                mebibytes(MAX_PICTURE_BYTES_PER_QUESTION)
+            ),
+        }
+    }
+}
+
+/// Decides by the bytes of a file which kind of picture it is.
+fn kind_of(bytes: &[u8]) -> Result<PictureKind, NotKept> {
+    if bytes.is_empty() {
+        return Err(NotKept::Damaged);
+    }
+    if bytes.len() > MAX_PICTURE_BYTES {
+        return Err(NotKept::TooLarge);
+    }
+    let found = infer::get(bytes);
+    if let Some(kind) = found.and_then(|found| PictureKind::of_media_type(found.mime_type())) {
+        return Ok(kind);
+    }
+    if is_svg(bytes) {
+        return Err(NotKept::Svg);
+    }
+    match found {
+        Some(found) if matches!(found.matcher_type(), MatcherType::Audio | MatcherType::Video) => {
+            Err(NotKept::Recording)
+        }
+        found => Err(NotKept::OtherKind(found.map(|found| found.mime_type()))),
+    }
+}
+
+/// Returns whether a file is XML or HTML with an element `svg` near its beginning.
+fn is_svg(bytes: &[u8]) -> bool {
+    let begin = String::from_utf8_lossy(&bytes[..bytes.len().min(4096)]).to_ascii_lowercase();
+    begin.trim_start_matches('\u{feff}').trim_start().starts_with('<') && begin.contains("<svg")
+}
+
+/// Decodes base64. White space must be removed before.
+pub(crate) fn decode(base64: &str) -> Result<Arc<[u8]>, NotKept> {
+    // Four characters stand for three bytes. A file that is too large is not decoded.
+    if base64.len() / 4 * 3 > MAX_PICTURE_BYTES + 3 {
+        return Err(NotKept::TooLarge);
+    }
+    LENIENT.decode(base64).map(Arc::from).map_err(|_| NotKept::Damaged)
+}
+
+/// Decodes an address that has its content: `data:image/png;base64,…`.
+pub(crate) fn decode_data_address(address: &str) -> Result<Arc<[u8]>, NotKept> {
+    let (head, content) = address.split_once(',').ok_or(NotKept::Damaged)?;
+    // Each byte can be escaped with three characters.
+    if content.len() > MAX_PICTURE_BYTES * 4 {
+        return Err(NotKept::TooLarge);
+    }
+    let bytes = unescaped(content);
+    if !head.trim_end().to_ascii_lowercase().ends_with(";base64") {
+        return Ok(bytes.into());
+    }
+    let base64: String = String::from_utf8_lossy(&bytes).split_whitespace().collect();
+    decode(&base64.replace('-', "+").replace('_', "/"))
+}
+
+/// Replaces the escapes of an address: `%20` becomes a space.
+pub(crate) fn unescaped(address: &str) -> Vec<u8> {
+    let mut parts = address.split('%');
+    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        match part.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                bytes.extend_from_slice(&part.as_bytes()[2..]);
+            }
+            None => {
+                bytes.push(b'%');
+                bytes.extend_from_slice(part.as_bytes());
+            }
+        }
+    }
+    bytes
+}

@@ -1,0 +1,110 @@
+//! The sessions that ended while access tokens of theirs may still be valid.
+//!
+//! An access token names its session in the claim `sid`, and is not looked up in the database. So each node keeps the
+//! sessions that ended within the longest lifetime of a token in memory, and refuses their tokens. Every few seconds it
+//! reads those that ended since the last read. The node that ends a session reads at once.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use jishu_entity::refresh_token::{self, Column};
+use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QuerySelect};
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use super::deactivated::MAX_AGE;
+use crate::clock::Clock;
+use crate::database::Database;
+
+/// Time between two reads.
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How far a read goes back before the last one. A session ends at a time that its node takes before the transaction, so
+/// it can become visible later. And the clocks of two nodes can differ.
+const OVERLAP: TimeDelta = TimeDelta::minutes(2);
+
+/// The sessions whose access tokens this node refuses.
+pub struct EndedSessions {
+    database: Database,
+    clock: Arc<dyn Clock>,
+    /// The sessions, each with the time of its end.
+    ended: watch::Sender<HashMap<Uuid, DateTime<Utc>>>,
+    /// The time of the last read. The lock orders the reads.
+    last_read: tokio::sync::Mutex<Option<DateTime<Utc>>>,
+}
+
+impl EndedSessions {
+    /// Reads the sessions that ended lately.
+    ///
+    /// # Errors
+    /// Returns the database's error.
+    pub async fn load(database: Database, clock: Arc<dyn Clock>) -> Result<Self, DbErr> {
+        let (ended, last_read) = (watch::Sender::default(), tokio::sync::Mutex::default());
+        let sessions = Self { database, clock, ended, last_read };
+        sessions.refresh().await?;
+        Ok(sessions)
+    }
+
+    /// Tells whether the access tokens of a session must be refused.
+    #[must_use]
+    pub fn contains(&self, session: Uuid) -> bool {
+        self.ended.borrow().contains_key(&session)
+    }
+
+    /// Waits until a session ends.
+    pub fn wait_for(&self, session: Uuid) -> impl Future<Output = ()> + Send + use<> {
+        let mut ended = self.ended.subscribe();
+        async move {
+            if ended.wait_for(|ended| ended.contains_key(&session)).await.is_err() {
+                // The server stops, which ends the connection as well.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// Reads the sessions that ended every few seconds, until the task is dropped.
+    pub async fn keep_fresh(&self) {
+        loop {
+            tokio::time::sleep(POLL_INTERVAL).await;
+            self.refresh_or_warn().await;
+        }
+    }
+
+    /// Reads the sessions that ended since the last read. Logs an error, because a later read makes up for it.
+    pub(super) async fn refresh_or_warn(&self) {
+        if let Err(error) = self.refresh().await {
+            tracing::warn!(%error, "the sessions that ended could not be read; the next read is in a few seconds");
+        }
+    }
+
+    async fn refresh(&self) -> Result<(), DbErr> {
+        let mut last_read = self.last_read.lock().await;
+        let now = self.clock.now();
+        let oldest = now - MAX_AGE;
+        let since = last_read.map_or(oldest, |at| (at - OVERLAP).max(oldest));
+        // Only the latest token of a session is unused, so each session is read once.
+        let read: Vec<(String, Option<DateTime<Utc>>)> = refresh_token::Entity::find()
+            .select_only()
+            .columns([Column::FamilyId, Column::RevokedAt])
+            .filter(Column::RevokedAt.gt(since))
+            .filter(Column::UsedAt.is_null())
+            .into_tuple()
+            .all(self.database.reader())
+            .await?;
+        self.ended.send_if_modified(|ended| {
+            let before = ended.len();
+            ended.retain(|_, at| *at > oldest);
+            let mut is_changed = ended.len() != before;
+            for (family, at) in read {
+                if let (Ok(family), Some(at)) = (Uuid::try_parse(&family), at) {
+                    is_changed |= ended.insert(family, at).is_none();
+                }
+            }
+            is_changed
+        });
+        *last_read = Some(now);
+        Ok(())
+    }
+}

@@ -1,0 +1,101 @@
+//! A session that begins or continues: its tokens, and where its client is.
+
+use chrono::{DateTime, Utc};
+use jishu_entity::{UserId, refresh_token, user};
+use sea_orm::{ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, DatabaseTransaction, DbErr};
+use uuid::Uuid;
+
+use super::client::SignInClient;
+use super::network::NetworkVisit;
+use crate::Services;
+use crate::auth::{AccessToken, RefreshToken, RefreshTokenError, Viewer};
+use crate::error::Fault;
+
+/// A user with the tokens of their session.
+#[derive(Clone, Debug)]
+pub struct SignedIn {
+    /// The user who signed in.
+    pub user: user::Model,
+    /// The token for the `Authorization` header.
+    pub access: AccessToken,
+    /// The token that can be exchanged once for the next pair of tokens.
+    pub refresh: RefreshToken,
+    /// When the refresh token expires.
+    pub refresh_expires_at: DateTime<Utc>,
+}
+
+/// A session whose refresh token is about to be stored.
+#[derive(Clone)]
+pub(super) struct NewSession {
+    pub(super) refresh: RefreshToken,
+    pub(super) family: Uuid,
+    pub(super) now: DateTime<Utc>,
+    pub(super) expires_at: DateTime<Utc>,
+    pub(super) visit: NetworkVisit,
+    /// When the user signed in. None for a session that is older than this record.
+    pub(super) began_at: Option<DateTime<Utc>>,
+    pub(super) client: SignInClient,
+}
+
+impl NewSession {
+    /// Makes the first session of a new family.
+    pub(super) fn new(services: &Services, client: SignInClient) -> Result<Self, RefreshTokenError> {
+        Self::of(services, client, Uuid::new_v4())
+    }
+
+    /// Makes the next session of a family.
+    pub(super) fn of(
+        services: &Services,
+        client: SignInClient,
+        family: Uuid,
+    ) -> Result<Self, RefreshTokenError> {
+        let now = services.clock.now();
+        Ok(Self {
+            refresh: RefreshToken::generate(&services.secrets)?,
+            family,
+            now,
+            expires_at: now + services.refresh_token_ttl,
+            visit: NetworkVisit::new(services, client.address, now),
+            began_at: Some(now),
+            client,
+        })
+    }
+
+    /// Skips recording the network if this node recorded the same visit less than a day ago.
+    pub(super) fn skipping_recorded_visit(self, services: &Services, email: &str) -> Self {
+        Self { visit: self.visit.unless_recorded(services, email), ..self }
+    }
+
+    /// Stores the hash of the token, and the network to which it was issued.
+    pub(super) async fn insert(
+        &self,
+        transaction: &DatabaseTransaction,
+        user_id: UserId,
+    ) -> Result<(), DbErr> {
+        let row = refresh_token::ActiveModel {
+            id: NotSet,
+            user_id: Set(user_id),
+            token_hash: Set(self.refresh.hash()),
+            family_id: Set(self.family.to_string()),
+            created_at: Set(self.now),
+            expires_at: Set(self.expires_at),
+            used_at: Set(None),
+            revoked_at: Set(None),
+            successor: Set(None),
+            successor_until: Set(None),
+            session_began_at: Set(self.began_at),
+            program: Set(self.client.program.map(|program| program.to_string())),
+            network: Set(Some(self.client.address.coarse_network())),
+        };
+        row.insert(transaction).await?;
+        self.visit.record(transaction, user_id).await
+    }
+
+    /// Issues the access token, after the session is stored.
+    pub(super) fn signed_in(self, services: &Services, user: user::Model) -> Result<SignedIn, Fault> {
+        self.visit.remember(services, &user.email);
+        let viewer = Viewer { user_id: user.id, role: user.role, session_id: self.family };
+        let access = services.tokens.issue(viewer, self.now)?;
+        Ok(SignedIn { user, access, refresh: self.refresh, refresh_expires_at: self.expires_at })
+    }
+}

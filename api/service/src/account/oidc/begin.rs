@@ -1,0 +1,171 @@
+//! Begins a sign-in at the issuer.
+
+use std::convert::Infallible;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::TimeDelta;
+use jishu_entity::oidc_login::{self, Column};
+use jishu_entity::{OidcLoginId, UserId};
+use rand::TryRng;
+use rand::rngs::SysRng;
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, DbErr, EntityTrait, QueryFilter,
+    QuerySelect,
+};
+
+use crate::account::owner::{OwnerRefusal, confirm_owner};
+use crate::auth::{BrowserKey, OidcState, Viewer};
+use crate::database::WritePolicy;
+use crate::error::{Error, Fault, Refusal};
+use crate::limit::{ClientAddress, RetryAfter};
+use crate::oidc::{AuthorizationRequest, OidcProvider};
+use crate::{Services, security};
+
+/// How long a person may take at the issuer.
+const LOGIN_LIFETIME: TimeDelta = TimeDelta::minutes(10);
+/// The purpose of the key that encrypts code verifiers.
+pub(super) const VERIFIER_PURPOSE: &str = "oidc code verifier";
+
+/// A reason not to begin a sign-in at the issuer.
+#[derive(Debug, thiserror::Error)]
+pub enum OidcBeginRefusal {
+    /// The operator has not set up an issuer.
+    #[error("This platform has no sign-in with another account. Sign in with your password.")]
+    NotSetUp,
+    /// The issuer may not send people back to this address.
+    #[error("The address to return to is not allowed.")]
+    RedirectNotAllowed,
+    /// The issuer does not respond.
+    #[error("The sign-in with another account does not work at the moment. Try again later.")]
+    Unavailable,
+    /// A link is not proved to be asked for by the owner of the account.
+    #[error(transparent)]
+    Owner(#[from] OwnerRefusal),
+    /// Too many attempts came from this network address.
+    #[error("Too many attempts. Try again in {} seconds.", .0.seconds())]
+    TooMany(RetryAfter),
+}
+
+impl Refusal for OidcBeginRefusal {}
+
+/// A sign-in that has begun.
+#[derive(Clone, Debug)]
+pub struct BegunOidcLogin {
+    /// The address at the issuer to which the browser goes.
+    pub authorization_url: String,
+    /// A key that the browser keeps to itself. Only with it can the sign-in be completed.
+    pub browser_key: BrowserKey,
+}
+
+/// Begins a sign-in at the issuer.
+///
+/// # Errors
+/// See [`OidcBeginRefusal`].
+pub async fn begin_oidc_login(
+    services: &Services,
+    client: ClientAddress,
+    redirect_uri: &str,
+) -> Result<BegunOidcLogin, Error<OidcBeginRefusal>> {
+    begin(services, client, redirect_uri, None).await
+}
+
+/// Begins to link an identity at the issuer to the account of the viewer. Takes the password, or a recent sign-in: the
+/// identity will be a way into the account.
+///
+/// # Errors
+/// See [`OidcBeginRefusal`].
+pub async fn begin_oidc_link(
+    services: &Services,
+    client: ClientAddress,
+    viewer: Viewer,
+    redirect_uri: &str,
+    password: Option<&str>,
+) -> Result<BegunOidcLogin, Error<OidcBeginRefusal>> {
+    confirm_owner(services, client, viewer, password)
+        .await
+        .map_err(|error| error.map(OidcBeginRefusal::Owner))?;
+    begin(services, client, redirect_uri, Some(viewer.user_id)).await
+}
+
+/// Returns the issuer, if the operator has set one up.
+pub(super) fn provider(services: &Services) -> Option<&OidcProvider> {
+    services.oidc.as_deref()
+}
+
+async fn begin(
+    services: &Services,
+    client: ClientAddress,
+    redirect_uri: &str,
+    owner: Option<UserId>,
+) -> Result<BegunOidcLogin, Error<OidcBeginRefusal>> {
+    let provider = provider(services).ok_or(OidcBeginRefusal::NotSetUp)?;
+    if !provider.allows_redirect_to(redirect_uri) {
+        return Err(OidcBeginRefusal::RedirectNotAllowed.into());
+    }
+    services.limits.sign_in.begin_elsewhere(client).map_err(|wait| {
+        security::too_many_requests(client, "sign-ins", wait);
+        OidcBeginRefusal::TooMany(wait)
+    })?;
+    let random = |error| Fault::Inconsistent(format!("the system's random source failed: {error}"));
+    let (state, browser_key) =
+        (OidcState::generate().map_err(random)?, BrowserKey::generate().map_err(random)?);
+    let (nonce, code_verifier) = (random_text()?, random_text()?);
+    let request = AuthorizationRequest {
+        redirect_uri,
+        state: state.as_str(),
+        nonce: &nonce,
+        code_verifier: &code_verifier,
+    };
+    let authorization_url = provider.authorization_url(request).await.map_err(|error| {
+        tracing::warn!(%error, "a sign-in at the issuer could not begin");
+        OidcBeginRefusal::Unavailable
+    })?;
+    let now = services.clock.now();
+    let sealed = services.secrets.seal(VERIFIER_PURPOSE, &state.hash(), &code_verifier);
+    let row = oidc_login::ActiveModel {
+        id: NotSet,
+        user_id: Set(owner),
+        state_hash: Set(state.hash()),
+        browser_hash: Set(browser_key.hash()),
+        nonce: Set(nonce),
+        code_verifier: Set(sealed
+            .map_err(|_unspecified| Fault::Inconsistent("a verifier cannot be encrypted".to_owned()))?),
+        redirect_uri: Set(redirect_uri.to_owned()),
+        created_at: Set(now),
+        expires_at: Set(now + LOGIN_LIFETIME),
+    };
+    let policy = WritePolicy::not_idempotent("oidc.begin");
+    let stored = services.database.write(policy, row, |transaction, row| {
+        Box::pin(async move {
+            row.clone().insert(transaction).await?;
+            Ok::<_, Error<Infallible>>(())
+        })
+    });
+    stored.await.map_err(Fault::from)?;
+    Ok(BegunOidcLogin { authorization_url, browser_key })
+}
+
+/// Makes a text from 256 random bits, as RFC 7636 wants them for a code verifier.
+fn random_text() -> Result<String, Fault> {
+    let mut bytes = [0; 32];
+    SysRng
+        .try_fill_bytes(&mut bytes)
+        .map_err(|error| Fault::Inconsistent(format!("the system's random source failed: {error}")))?;
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
+}
+
+/// Finds sign-ins that can be deleted, at most `limit` of them.
+pub(in crate::account) async fn old_logins(
+    services: &Services,
+    limit: u64,
+) -> Result<Vec<OidcLoginId>, DbErr> {
+    oidc_login::Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::ExpiresAt.lte(services.clock.now()))
+        .limit(limit)
+        .into_tuple()
+        .all(services.database.reader())
+        .await
+}

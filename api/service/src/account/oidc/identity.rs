@@ -1,0 +1,69 @@
+//! The identity that is stored with an account.
+
+use chrono::{DateTime, Utc};
+use jishu_entity::UserId;
+use jishu_entity::oidc_identity::{self, Column};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, ConnectionTrait,
+    DatabaseTransaction, DbErr, EntityTrait, QueryFilter,
+};
+
+use crate::audit;
+use crate::oidc::OidcIdentity;
+use crate::outbox::NewMessage;
+
+const IDENTITY_LINKED: &str = "user.identity_linked";
+
+/// An identity that is about to be linked to an account.
+#[derive(Clone)]
+pub(in crate::account) struct NewIdentity {
+    pub(super) issuer: String,
+    pub(super) subject: String,
+    /// The mail to the owner of the account. None for an account that the identity makes.
+    pub(super) notice: Option<NewMessage>,
+    pub(super) now: DateTime<Utc>,
+}
+
+impl NewIdentity {
+    /// Links the identity, and records it. Does nothing if it is linked to this account already. A unique key refuses an
+    /// identity of another account. The transaction has locked the user's row.
+    pub(in crate::account) async fn insert(
+        &self,
+        transaction: &DatabaseTransaction,
+        owner: UserId,
+    ) -> Result<(), DbErr> {
+        let stored = oidc_identity::Entity::find()
+            .filter(Column::Issuer.eq(self.issuer.as_str()))
+            .filter(Column::Subject.eq(self.subject.as_str()))
+            .filter(Column::UserId.eq(owner));
+        if stored.one(transaction).await?.is_some() {
+            return Ok(());
+        }
+        let row = oidc_identity::ActiveModel {
+            id: NotSet,
+            user_id: Set(owner),
+            issuer: Set(self.issuer.clone()),
+            subject: Set(self.subject.clone()),
+            created_at: Set(self.now),
+        };
+        row.insert(transaction).await?;
+        audit::append(transaction, self.now, Some(owner), IDENTITY_LINKED, ("users", owner.0)).await?;
+        match &self.notice {
+            Some(notice) => notice.append(transaction, Some(owner)).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// Finds the account to which an identity is linked.
+pub(super) async fn owner(
+    connection: &impl ConnectionTrait,
+    identity: &OidcIdentity,
+) -> Result<Option<UserId>, DbErr> {
+    let row = oidc_identity::Entity::find()
+        .filter(Column::Issuer.eq(identity.issuer.as_str()))
+        .filter(Column::Subject.eq(identity.subject.as_str()))
+        .one(connection)
+        .await?;
+    Ok(row.map(|row| row.user_id))
+}

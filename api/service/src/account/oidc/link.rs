@@ -1,0 +1,147 @@
+//! Links identities at the issuer to accounts, and removes them.
+
+use jishu_entity::oidc_identity::{self, Column};
+use jishu_entity::user::UserStatus;
+use jishu_entity::{OidcIdentityId, UserId};
+use sea_orm::{
+    ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, SqlErr,
+};
+
+use super::complete::{OidcLoginRefusal, OidcReturn, identify};
+use super::identity::{self, NewIdentity};
+use crate::account::client::SignInClient;
+use crate::account::{by_id, links};
+use crate::auth::Viewer;
+use crate::database::{WritePolicy, lock_user};
+use crate::error::{Error, Refusal};
+use crate::mail::MailKind;
+use crate::{Services, audit};
+
+/// Maximum number of identities of an account that are listed.
+const MAX_LISTED: u64 = 100;
+
+const IDENTITY_UNLINKED: &str = "user.identity_unlinked";
+
+/// A reason not to link or to unlink an identity. Nothing was written.
+#[derive(Debug, thiserror::Error)]
+pub enum OidcLinkRefusal {
+    /// The sign-in at the issuer did not succeed.
+    #[error(transparent)]
+    Login(#[from] OidcLoginRefusal),
+    /// The account has not verified its e-mail address. A stranger may have registered with it, and would keep a way into
+    /// the account of its owner.
+    #[error("Verify your e-mail address first. Open the link in the mail that we sent you.")]
+    EmailNotVerified,
+    /// The identity belongs to another account.
+    #[error("The other account is linked to another account here. Sign in to that one, and remove it there.")]
+    Taken,
+    /// The account has no such identity.
+    #[error("This account has no such identity.")]
+    NotFound,
+}
+
+impl Refusal for OidcLinkRefusal {}
+
+/// An identity that is linked to an account.
+pub type LinkedIdentity = oidc_identity::Model;
+
+/// Reads the identities of a user, oldest first.
+///
+/// # Errors
+/// Returns the database's error.
+pub async fn linked_identities(services: &Services, owner: UserId) -> Result<Vec<LinkedIdentity>, DbErr> {
+    oidc_identity::Entity::find()
+        .filter(Column::UserId.eq(owner))
+        .order_by_asc(Column::Id)
+        .limit(MAX_LISTED)
+        .all(services.database.reader())
+        .await
+}
+
+/// Links an identity to the account of the viewer, which began this with [`super::begin_oidc_link`].
+///
+/// # Errors
+/// See [`OidcLinkRefusal`].
+pub async fn link_oidc_identity(
+    services: &Services,
+    client: SignInClient,
+    viewer: Viewer,
+    returned: &OidcReturn,
+) -> Result<(), Error<OidcLinkRefusal>> {
+    let user = by_id(services, viewer.user_id).await?;
+    let user = user.filter(|user| user.status == UserStatus::Active);
+    let user = user.ok_or(OidcLinkRefusal::Login(OidcLoginRefusal::Inactive))?;
+    if user.email_verified_at.is_none() {
+        return Err(OidcLinkRefusal::EmailNotVerified.into());
+    }
+    let found = identify(services, client, returned, Some(user.id))
+        .await
+        .map_err(|error| error.map(OidcLinkRefusal::Login))?;
+    match identity::owner(services.database.reader(), &found).await? {
+        Some(owner) if owner == user.id => return Ok(()),
+        Some(_) => return Err(OidcLinkRefusal::Taken.into()),
+        None => {}
+    }
+    let link = NewIdentity {
+        issuer: found.issuer,
+        subject: found.subject,
+        notice: Some(links::notice(services, MailKind::IdentityLinked, &user.email)?),
+        now: services.clock.now(),
+    };
+    let policy = WritePolicy::not_idempotent("oidc.link");
+    services
+        .database
+        .write_for(user.id, policy, (user.id, link), |transaction, (owner, link)| {
+            Box::pin(async move {
+                if lock_user(transaction, *owner).await? != Some(UserStatus::Active) {
+                    return Err(OidcLinkRefusal::Login(OidcLoginRefusal::Inactive).into());
+                }
+                link.insert(transaction, *owner).await.map_err(|error| match error.sql_err() {
+                    Some(SqlErr::UniqueConstraintViolation(_)) => Error::from(OidcLinkRefusal::Taken),
+                    _ => error.into(),
+                })
+            })
+        })
+        .await?;
+    services.outbox.wake();
+    Ok(())
+}
+
+/// Removes an identity from the account of the viewer. It can no longer be used to sign in.
+///
+/// # Errors
+/// See [`OidcLinkRefusal`].
+pub async fn unlink_oidc_identity(
+    services: &Services,
+    viewer: Viewer,
+    identity: OidcIdentityId,
+) -> Result<(), Error<OidcLinkRefusal>> {
+    let policy = WritePolicy::not_idempotent("oidc.unlink");
+    let input = (viewer.user_id, identity, services.clock.now());
+    services
+        .database
+        .write_for(viewer.user_id, policy, input, |transaction, (owner, identity, now)| {
+            Box::pin(async move {
+                lock_user(transaction, *owner).await?;
+                if !delete(transaction, *owner, *identity).await? {
+                    return Err(OidcLinkRefusal::NotFound.into());
+                }
+                let target = ("users", owner.0);
+                Ok(audit::append(transaction, *now, Some(*owner), IDENTITY_UNLINKED, target).await?)
+            })
+        })
+        .await
+}
+
+async fn delete(
+    transaction: &DatabaseTransaction,
+    owner: UserId,
+    identity: OidcIdentityId,
+) -> Result<bool, DbErr> {
+    let deleted = oidc_identity::Entity::delete_many()
+        .filter(Column::Id.eq(identity))
+        .filter(Column::UserId.eq(owner))
+        .exec(transaction)
+        .await?;
+    Ok(deleted.rows_affected == 1)
+}

@@ -1,0 +1,261 @@
+//! A sign-in that waits for the second factor.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use jishu_entity::sign_in_challenge::{self, Column};
+use jishu_entity::user::UserStatus;
+use jishu_entity::{SignInChallengeId, UserId, user};
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, DatabaseTransaction, DbErr,
+    EntityTrait, QueryFilter, QuerySelect,
+};
+
+use super::proof::{ProofCheck, SecondFactorProof};
+use crate::account::client::SignInClient;
+use crate::account::new_session::{NewSession, SignedIn};
+use crate::account::sign_in::{SignInRefusal, admit};
+use crate::account::{by_id, links};
+use crate::auth::ChallengeToken;
+use crate::database::{WritePolicy, lock_user};
+use crate::error::{Error, Fault, Refusal};
+use crate::failpoint::boundary;
+use crate::limit::RetryAfter;
+use crate::mail::MailKind;
+use crate::{Services, security};
+
+/// How long a challenge can be met.
+const CHALLENGE_LIFETIME: TimeDelta = TimeDelta::minutes(5);
+/// Maximum number of codes that can be tried for one challenge.
+const MAX_ATTEMPTS: i32 = 5;
+
+/// A sign-in that waits for the second factor.
+#[derive(Clone, Debug)]
+pub struct SecondFactorChallenge {
+    /// The token that [`complete_login`] takes. It allows nothing else.
+    pub token: ChallengeToken,
+    /// When it stops working.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// A challenge that is about to be stored.
+#[derive(Clone)]
+pub(in crate::account) struct NewChallenge {
+    token: ChallengeToken,
+    now: DateTime<Utc>,
+}
+
+impl NewChallenge {
+    pub(in crate::account) fn new(services: &Services) -> Result<Self, Fault> {
+        let token = ChallengeToken::generate()
+            .map_err(|error| Fault::Inconsistent(format!("the system's random source failed: {error}")))?;
+        Ok(Self { token, now: services.clock.now() })
+    }
+
+    /// Stores the hash of the token.
+    pub(in crate::account) async fn insert(
+        &self,
+        transaction: &DatabaseTransaction,
+        owner: UserId,
+    ) -> Result<(), DbErr> {
+        let row = sign_in_challenge::ActiveModel {
+            id: NotSet,
+            user_id: Set(owner),
+            token_hash: Set(self.token.hash()),
+            attempts: Set(0),
+            created_at: Set(self.now),
+            expires_at: Set(self.now + CHALLENGE_LIFETIME),
+            used_at: Set(None),
+        };
+        row.insert(transaction).await?;
+        Ok(())
+    }
+
+    /// Returns what the client gets, after the challenge is stored.
+    pub(in crate::account) fn into_challenge(self) -> SecondFactorChallenge {
+        SecondFactorChallenge { token: self.token, expires_at: self.now + CHALLENGE_LIFETIME }
+    }
+}
+
+/// A reason not to complete a sign-in.
+#[derive(Debug, thiserror::Error)]
+pub enum ChallengeRefusal {
+    /// The challenge is unknown, expired or used, or too many codes were tried.
+    #[error("This sign-in has expired. Sign in again.")]
+    Invalid,
+    /// The code is wrong, or it was used before.
+    #[error("The code is not right, or it was used before. Wait for the next one.")]
+    WrongCode,
+    /// Too many attempts came from this address, or too many on this account failed.
+    #[error("Too many attempts. Try again in {} seconds.", .0.seconds())]
+    TooMany(RetryAfter),
+}
+
+impl Refusal for ChallengeRefusal {}
+
+/// Completes a sign-in with the second factor.
+///
+/// # Errors
+/// See [`ChallengeRefusal`]. A wrong code counts against the challenge, and as a failed sign-in of the account.
+pub async fn complete_login(
+    services: &Services,
+    client: SignInClient,
+    token: &str,
+    proof: SecondFactorProof,
+) -> Result<SignedIn, Error<ChallengeRefusal>> {
+    let Some((challenge, user)) = find(services, token).await? else {
+        security::sign_in_failed(client.address, "challenge", None);
+        return Err(ChallengeRefusal::Invalid.into());
+    };
+    let attempt = admit(services, client.address, &user.email).await.map_err(|error| {
+        error.map(|refusal| match refusal {
+            SignInRefusal::TooMany(wait) => ChallengeRefusal::TooMany(wait),
+            // The admission does not look at credentials.
+            SignInRefusal::InvalidCredentials => ChallengeRefusal::Invalid,
+        })
+    })?;
+    let owner = user.id;
+    match run(services, client, challenge, user, proof).await {
+        Ok(Completed::SignedIn(signed_in)) => {
+            attempt.succeeded();
+            services.outbox.wake();
+            Ok(*signed_in)
+        }
+        Ok(Completed::Gone) => {
+            attempt.undecided();
+            Err(ChallengeRefusal::Invalid.into())
+        }
+        Ok(Completed::Wrong) => {
+            security::sign_in_failed(client.address, "second factor", Some(owner));
+            match attempt.failed() {
+                Some(spent) => Err(ChallengeRefusal::TooMany(spent.wait).into()),
+                None => Err(ChallengeRefusal::WrongCode.into()),
+            }
+        }
+        Err(error) => {
+            attempt.undecided();
+            Err(error)
+        }
+    }
+}
+
+/// Finds the account of a challenge. The transaction decides whether the challenge still works.
+async fn find(services: &Services, token: &str) -> Result<Option<(SignInChallengeId, user::Model)>, DbErr> {
+    let Some(token) = ChallengeToken::parse(token) else { return Ok(None) };
+    let found: Option<(SignInChallengeId, UserId)> = sign_in_challenge::Entity::find()
+        .select_only()
+        .columns([Column::Id, Column::UserId])
+        .filter(Column::TokenHash.eq(token.hash()))
+        .into_tuple()
+        .one(services.database.reader())
+        .await?;
+    let Some((challenge, owner)) = found else { return Ok(None) };
+    Ok(by_id(services, owner).await?.map(|user| (challenge, user)))
+}
+
+/// The outcome of an attempt. A refusal is a value and not an error, because the transaction must commit the attempt.
+enum Completed<T> {
+    SignedIn(T),
+    Gone,
+    Wrong,
+}
+
+struct Completion {
+    challenge: SignInChallengeId,
+    owner: UserId,
+    check: ProofCheck,
+    session: NewSession,
+}
+
+async fn run(
+    services: &Services,
+    client: SignInClient,
+    challenge: SignInChallengeId,
+    user: user::Model,
+    proof: SecondFactorProof,
+) -> Result<Completed<Box<SignedIn>>, Error<ChallengeRefusal>> {
+    let session = NewSession::new(services, client)
+        .map_err(Fault::from)?
+        .skipping_recorded_visit(services, &user.email);
+    let recovery_notice = links::notice(services, MailKind::RecoveryCodeUsed, &user.email)?;
+    let check =
+        ProofCheck { proof, secrets: services.secrets.clone(), recovery_notice, now: services.clock.now() };
+    let completion = Completion { challenge, owner: user.id, check, session: session.clone() };
+    let policy = WritePolicy::not_idempotent("session.complete").retry_taken_keys();
+    let completed = services
+        .database
+        .write_for(user.id, policy, completion, |transaction, completion| {
+            Box::pin(completion.run(transaction))
+        })
+        .await?;
+    Ok(match completed {
+        Completed::SignedIn(()) => Completed::SignedIn(Box::new(session.signed_in(services, user)?)),
+        Completed::Gone => Completed::Gone,
+        Completed::Wrong => Completed::Wrong,
+    })
+}
+
+impl Completion {
+    async fn run(&self, transaction: &DatabaseTransaction) -> Result<Completed<()>, Error<ChallengeRefusal>> {
+        let now = self.check.now;
+        let status = lock_user(transaction, self.owner).await?;
+        if status != Some(UserStatus::Active) || !self.count_attempt(transaction).await? {
+            return Ok(Completed::Gone);
+        }
+        boundary("second-factor.counted");
+        if !self.check.run(transaction, self.owner).await? {
+            return Ok(Completed::Wrong);
+        }
+        boundary("second-factor.proved");
+        sign_in_challenge::Entity::update_many()
+            .col_expr(Column::UsedAt, Expr::value(now))
+            .filter(Column::Id.eq(self.challenge))
+            .exec(transaction)
+            .await?;
+        self.session.insert(transaction, self.owner).await?;
+        boundary("second-factor.signed-in");
+        Ok(Completed::SignedIn(()))
+    }
+
+    /// Counts an attempt. Returns false if the challenge no longer works.
+    async fn count_attempt(&self, transaction: &DatabaseTransaction) -> Result<bool, DbErr> {
+        let counted = sign_in_challenge::Entity::update_many()
+            .col_expr(Column::Attempts, Expr::col(Column::Attempts).add(1))
+            .filter(Column::Id.eq(self.challenge))
+            .filter(Column::UsedAt.is_null())
+            .filter(Column::ExpiresAt.gt(self.check.now))
+            .filter(Column::Attempts.lt(MAX_ATTEMPTS))
+            .exec(transaction)
+            .await?;
+        Ok(counted.rows_affected == 1)
+    }
+}
+
+/// Ends the challenges of a user, whose row the transaction has locked.
+pub(in crate::account) async fn end_challenges(
+    transaction: &DatabaseTransaction,
+    owner: UserId,
+    now: DateTime<Utc>,
+) -> Result<(), DbErr> {
+    sign_in_challenge::Entity::update_many()
+        .col_expr(Column::UsedAt, Expr::value(now))
+        .filter(Column::UserId.eq(owner))
+        .filter(Column::UsedAt.is_null())
+        .exec(transaction)
+        .await?;
+    Ok(())
+}
+
+/// Finds challenges that can be deleted, at most `limit` of them.
+pub(in crate::account) async fn old_challenges(
+    services: &Services,
+    limit: u64,
+) -> Result<Vec<SignInChallengeId>, DbErr> {
+    sign_in_challenge::Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::ExpiresAt.lte(services.clock.now()))
+        .limit(limit)
+        .into_tuple()
+        .all(services.database.reader())
+        .await
+}

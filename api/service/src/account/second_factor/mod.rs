@@ -1,0 +1,95 @@
+//! Second factors: codes of an authenticator app, and recovery codes for the day when the app is gone.
+//!
+//! A code of the app is accepted once. The step of the latest accepted code is stored in the transaction that accepts it,
+//! by a statement that also compares. So of two requests with one code, one succeeds.
+
+mod challenge;
+mod change;
+mod proof;
+mod recovery;
+mod reset;
+mod sealing;
+mod set_up;
+
+use chrono::{DateTime, Utc};
+use jishu_entity::{UserId, recovery_code, second_factor};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect};
+
+use super::owner::OwnerRefusal;
+use crate::Services;
+use crate::error::Refusal;
+use crate::limit::RetryAfter;
+
+pub use challenge::{ChallengeRefusal, SecondFactorChallenge, complete_login};
+pub(super) use challenge::{NewChallenge, end_challenges, old_challenges};
+pub use change::{disable_second_factor, replace_recovery_codes};
+pub use proof::SecondFactorProof;
+pub use reset::{reset_second_factor, reset_second_factor_in};
+pub use sealing::reseal_second_factors;
+pub use set_up::{SecondFactorSetUp, begin_second_factor, confirm_second_factor};
+
+/// A reason not to change a second factor. Nothing was written.
+#[derive(Debug, thiserror::Error)]
+pub enum SecondFactorRefusal {
+    /// The request is not proved to come from the owner.
+    #[error(transparent)]
+    Owner(#[from] OwnerRefusal),
+    /// The account has not verified its e-mail address.
+    #[error("Verify your e-mail address first. Open the link in the mail that we sent you.")]
+    EmailNotVerified,
+    /// The account has a second factor already.
+    #[error("This account has a second factor already. Switch it off before you set up another one.")]
+    AlreadyOn,
+    /// No secret is waiting to be confirmed, or it waited too long.
+    #[error("There is nothing to confirm, or it has expired. Begin again.")]
+    NotBegun,
+    /// The account has no second factor.
+    #[error("This account has no second factor.")]
+    NotOn,
+    /// The code is wrong, or it was used before.
+    #[error("The code is not right, or it was used before. Wait for the next one.")]
+    WrongCode,
+    /// Too many attempts came from this address, or too many on this account failed.
+    #[error("Too many attempts. Try again in {} seconds.", .0.seconds())]
+    TooMany(RetryAfter),
+}
+
+impl Refusal for SecondFactorRefusal {}
+
+/// The second factor of an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SecondFactorStatus {
+    /// Since when it is on.
+    pub since: DateTime<Utc>,
+    /// Number of recovery codes that are not used.
+    pub recovery_codes_left: u64,
+}
+
+/// Reads the second factor of an account. Returns None if it is off.
+///
+/// # Errors
+/// Returns the database's error.
+pub async fn second_factor_status(
+    services: &Services,
+    owner: UserId,
+) -> Result<Option<SecondFactorStatus>, DbErr> {
+    let reader = services.database.reader();
+    let factor = second_factor::Entity::find_by_id(owner).one(reader).await?;
+    let Some(since) = factor.and_then(|factor| factor.confirmed_at) else { return Ok(None) };
+    let unused = recovery_code::Entity::find()
+        .filter(recovery_code::Column::UserId.eq(owner))
+        .filter(recovery_code::Column::UsedAt.is_null());
+    Ok(Some(SecondFactorStatus { since, recovery_codes_left: unused.count(reader).await? }))
+}
+
+/// Tells whether an account has a second factor that counts.
+pub(super) async fn is_on(connection: &impl ConnectionTrait, owner: UserId) -> Result<bool, DbErr> {
+    let confirmed: Option<DateTime<Utc>> = second_factor::Entity::find_by_id(owner)
+        .select_only()
+        .column(second_factor::Column::ConfirmedAt)
+        .filter(second_factor::Column::ConfirmedAt.is_not_null())
+        .into_tuple()
+        .one(connection)
+        .await?;
+    Ok(confirmed.is_some())
+}

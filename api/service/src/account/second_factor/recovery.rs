@@ -1,0 +1,67 @@
+//! Recovery codes. Each works once.
+
+use chrono::{DateTime, Utc};
+use jishu_entity::UserId;
+use jishu_entity::recovery_code::{self, Column};
+use sea_orm::sea_query::Expr;
+use sea_orm::{
+    ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter,
+};
+
+use crate::auth::{RECOVERY_CODES, RecoveryCode};
+use crate::error::Fault;
+
+/// Makes a set of codes.
+pub(super) fn generate() -> Result<Vec<RecoveryCode>, Fault> {
+    (0..RECOVERY_CODES)
+        .map(|_| RecoveryCode::generate())
+        .collect::<Result<_, _>>()
+        .map_err(|error| Fault::Inconsistent(format!("the system's random source failed: {error}")))
+}
+
+/// Returns the codes as their owner reads them.
+pub(super) fn written(codes: &[RecoveryCode]) -> Vec<String> {
+    codes.iter().map(RecoveryCode::written).collect()
+}
+
+/// Replaces all codes of a user by these. The earlier ones stop working.
+pub(super) async fn replace(
+    transaction: &DatabaseTransaction,
+    owner: UserId,
+    codes: &[RecoveryCode],
+    now: DateTime<Utc>,
+) -> Result<(), DbErr> {
+    delete(transaction, owner).await?;
+    let rows = codes.iter().map(|code| recovery_code::ActiveModel {
+        id: NotSet,
+        user_id: Set(owner),
+        code_hash: Set(code.hash()),
+        created_at: Set(now),
+        used_at: Set(None),
+    });
+    recovery_code::Entity::insert_many(rows).exec_without_returning(transaction).await?;
+    Ok(())
+}
+
+/// Deletes all codes of a user.
+pub(super) async fn delete(transaction: &DatabaseTransaction, owner: UserId) -> Result<(), DbErr> {
+    recovery_code::Entity::delete_many().filter(Column::UserId.eq(owner)).exec(transaction).await?;
+    Ok(())
+}
+
+/// Uses a code. One statement compares and sets, so only one of several requests at once succeeds.
+pub(super) async fn take(
+    transaction: &DatabaseTransaction,
+    owner: UserId,
+    code: &RecoveryCode,
+    now: DateTime<Utc>,
+) -> Result<bool, DbErr> {
+    let taken = recovery_code::Entity::update_many()
+        .col_expr(Column::UsedAt, Expr::value(now))
+        .filter(Column::UserId.eq(owner))
+        .filter(Column::CodeHash.eq(code.hash()))
+        .filter(Column::UsedAt.is_null())
+        .exec(transaction)
+        .await?;
+    Ok(taken.rows_affected == 1)
+}

@@ -1,0 +1,82 @@
+//! The encryption of secrets at rest.
+//!
+//! The key comes from the current signing key of the server. A secret lives longer than a signing key, so each row names
+//! the key of its secret. After a rotation a task of the nodes encrypts all secrets anew, before the operator deletes the
+//! old key.
+
+use std::convert::Infallible;
+
+use jishu_entity::UserId;
+use jishu_entity::second_factor::{self, Column};
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
+
+use crate::Services;
+use crate::auth::{OneTimePasswordSecret, Secrets};
+use crate::database::WritePolicy;
+use crate::error::{Error, Fault};
+
+const PURPOSE: &str = "second factor";
+
+/// An encrypted secret, with the name of its key.
+#[derive(Clone)]
+pub(super) struct SealedSecret {
+    pub(super) secret: String,
+    pub(super) sealed_by: String,
+}
+
+/// Encrypts a secret for the row of this user.
+pub(super) fn seal(secrets: &Secrets, owner: UserId, text: &str) -> Result<SealedSecret, Fault> {
+    let secret = secrets
+        .seal(PURPOSE, &owner.to_string(), text)
+        .map_err(|_unspecified| Fault::Inconsistent("a second factor cannot be encrypted".to_owned()))?;
+    Ok(SealedSecret { secret, sealed_by: secrets.key_name() })
+}
+
+/// Decrypts the secret of a row. Returns None, and warns, if the signing key with which it was encrypted is gone.
+pub(super) fn open(secrets: &Secrets, row: &second_factor::Model) -> Option<OneTimePasswordSecret> {
+    let text = secrets.open(PURPOSE, &row.user_id.to_string(), &row.secret);
+    let secret = text.and_then(|text| OneTimePasswordSecret::read(&text).ok());
+    if secret.is_none() {
+        let message = "a second factor cannot be decrypted, because its signing key is gone. Its user needs a recovery \
+                       code or a reset";
+        tracing::warn!(user = %row.user_id, "{message}");
+    }
+    secret
+}
+
+/// Encrypts secrets of older keys with the current key, at most `limit` of them. Returns their number.
+///
+/// # Errors
+/// Returns the database's error.
+pub async fn reseal_second_factors(services: &Services, limit: u64) -> Result<usize, Fault> {
+    let rows = second_factor::Entity::find()
+        .filter(Column::SealedBy.ne(services.secrets.key_name()))
+        .limit(limit)
+        .all(services.database.reader())
+        .await?;
+    let mut resealed = 0;
+    for row in rows {
+        let Some(secret) = open(&services.secrets, &row) else { continue };
+        let sealed = seal(&services.secrets, row.user_id, &secret.text())?;
+        let policy = WritePolicy::idempotent("second_factor.reseal");
+        services
+            .database
+            .write_for(row.user_id, policy, (row, sealed), |transaction, (row, sealed)| {
+                Box::pin(async move {
+                    second_factor::Entity::update_many()
+                        .col_expr(Column::Secret, Expr::value(sealed.secret.as_str()))
+                        .col_expr(Column::SealedBy, Expr::value(sealed.sealed_by.as_str()))
+                        .filter(Column::UserId.eq(row.user_id))
+                        // Another secret may have come meanwhile.
+                        .filter(Column::Secret.eq(row.secret.as_str()))
+                        .exec(transaction)
+                        .await?;
+                    Ok::<_, Error<Infallible>>(())
+                })
+            })
+            .await?;
+        resealed += 1;
+    }
+    Ok(resealed)
+}

@@ -1,0 +1,156 @@
+//! The sessions of a user. A session is a family of refresh tokens since one sign-in.
+
+use std::convert::Infallible;
+
+use chrono::{DateTime, Utc};
+use jishu_entity::refresh_token::{self, Column};
+use jishu_entity::{RefreshTokenId, UserId};
+use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use uuid::Uuid;
+
+use super::refresh::revoke;
+use crate::auth::Viewer;
+use crate::database::{WritePolicy, lock_user};
+use crate::error::{Error, Fault, Refusal};
+use crate::{Services, audit};
+
+/// Maximum number of sessions that are listed.
+const MAX_LISTED_SESSIONS: u64 = 100;
+
+const SESSION_ENDED: &str = "user.session_ended";
+const OTHER_SESSIONS_ENDED: &str = "user.other_sessions_ended";
+
+/// A session in which a user is signed in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LiveSession {
+    /// The family of its refresh tokens, which its access tokens name in the claim `sid`.
+    pub id: Uuid,
+    /// When the user signed in. None for a session that is older than this record.
+    pub began_at: Option<DateTime<Utc>>,
+    /// When the latest tokens were issued.
+    pub used_at: DateTime<Utc>,
+    /// When the session ends if it is not used.
+    pub expires_at: DateTime<Utc>,
+    /// The program to which the latest tokens were issued.
+    pub program: Option<String>,
+    /// The network to which the latest tokens were issued, without its last part.
+    pub network: Option<String>,
+}
+
+/// Reads the live sessions of a user, the latest used first. At most [`MAX_LISTED_SESSIONS`].
+///
+/// # Errors
+/// Returns the database's error.
+pub async fn live_sessions(services: &Services, owner: UserId) -> Result<Vec<LiveSession>, DbErr> {
+    // The latest token of a live session is its only one that is neither used nor revoked.
+    let rows = refresh_token::Entity::find()
+        .filter(Column::UserId.eq(owner))
+        .filter(Column::UsedAt.is_null())
+        .filter(Column::RevokedAt.is_null())
+        .filter(Column::ExpiresAt.gt(services.clock.now()))
+        .order_by_desc(Column::CreatedAt)
+        .order_by_desc(Column::Id)
+        .limit(MAX_LISTED_SESSIONS)
+        .all(services.database.reader())
+        .await?;
+    let session = |row: refresh_token::Model| {
+        Some(LiveSession {
+            id: Uuid::try_parse(&row.family_id).ok()?,
+            began_at: row.session_began_at,
+            used_at: row.created_at,
+            expires_at: row.expires_at,
+            program: row.program,
+            network: row.network,
+        })
+    };
+    Ok(rows.into_iter().filter_map(session).collect())
+}
+
+/// The refusal to end a session that is not a live session of the viewer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("There is no such session, or it has ended.")]
+pub struct SessionNotFound;
+
+impl Refusal for SessionNotFound {}
+
+/// Ends a session of the viewer. Its refresh token stops working at once, and so do its access tokens on this node. Other
+/// nodes refuse them within seconds.
+///
+/// # Errors
+/// See [`SessionNotFound`].
+pub async fn end_session(
+    services: &Services,
+    viewer: Viewer,
+    session: Uuid,
+) -> Result<(), Error<SessionNotFound>> {
+    let policy = WritePolicy::not_idempotent("session.end_one");
+    let input = (viewer.user_id, session, services.clock.now());
+    services
+        .database
+        .write_for(viewer.user_id, policy, input, |transaction, (owner, session, now)| {
+            Box::pin(async move {
+                // The lock makes a running exchange finish first, so that its new token is revoked as well.
+                lock_user(transaction, *owner).await?;
+                let token = live_token(transaction, *owner, *session).await?.ok_or(SessionNotFound)?;
+                let family = Column::FamilyId.eq(session.to_string());
+                revoke(transaction, *owner, Some(family), *now).await?;
+                let target = ("refresh_tokens", token.0);
+                Ok(audit::append(transaction, *now, Some(*owner), SESSION_ENDED, target).await?)
+            })
+        })
+        .await?;
+    services.ended_sessions.refresh_or_warn().await;
+    Ok(())
+}
+
+async fn live_token(
+    transaction: &DatabaseTransaction,
+    owner: UserId,
+    session: Uuid,
+) -> Result<Option<RefreshTokenId>, DbErr> {
+    refresh_token::Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::UserId.eq(owner))
+        .filter(Column::FamilyId.eq(session.to_string()))
+        .filter(Column::UsedAt.is_null())
+        .filter(Column::RevokedAt.is_null())
+        .into_tuple()
+        .one(transaction)
+        .await
+}
+
+/// Ends all sessions of the viewer except the one of their access token. See [`end_session`].
+///
+/// # Errors
+/// Returns the database's error.
+pub async fn end_other_sessions(services: &Services, viewer: Viewer) -> Result<(), Fault> {
+    let policy = WritePolicy::idempotent("session.end_others");
+    let input = (viewer, services.clock.now());
+    services
+        .database
+        .write_for(viewer.user_id, policy, input, |transaction, (viewer, now)| {
+            Box::pin(async move {
+                lock_user(transaction, viewer.user_id).await?;
+                revoke_others(transaction, *viewer, *now).await?;
+                let target = ("users", viewer.user_id.0);
+                let actor = Some(viewer.user_id);
+                audit::append(transaction, *now, actor, OTHER_SESSIONS_ENDED, target).await?;
+                Ok::<_, Error<Infallible>>(())
+            })
+        })
+        .await
+        .map_err(Fault::from)?;
+    services.ended_sessions.refresh_or_warn().await;
+    Ok(())
+}
+
+/// Revokes all tokens of a user except those of the session of this viewer. The transaction has locked the user's row.
+pub(super) async fn revoke_others(
+    transaction: &DatabaseTransaction,
+    viewer: Viewer,
+    now: DateTime<Utc>,
+) -> Result<(), DbErr> {
+    let others = Column::FamilyId.ne(viewer.session_id.to_string());
+    revoke(transaction, viewer.user_id, Some(others), now).await
+}

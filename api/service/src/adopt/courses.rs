@@ -1,0 +1,228 @@
+//! Carries the courses and subjects.
+
+use std::collections::BTreeMap;
+
+use jishu_entity::subject::{GradingMethod, ReviewPolicy};
+use jishu_entity::{CourseId, PaperId, SubjectId, TopicId, course, paper, subject, topic};
+use rust_decimal::Decimal;
+use sea_orm::ActiveValue::Set;
+use sea_orm::{DbErr, EntityTrait};
+
+use super::batch::{Batch, Fate};
+use super::old::{COURSES, OldRow, OldTable, SUBJECTS};
+use super::state::AdoptState;
+use crate::authoring::values;
+use crate::database::Database;
+use crate::integrity::MAX_PRICE_MINOR_UNITS;
+use crate::money;
+
+/// The topic of all questions. The old system has no topics.
+pub(super) const TOPIC: &str = "General";
+/// The marks of a right answer, in hundredths. A score of the old system counts the right answers.
+pub(super) const MARKS_CORRECT: i32 = 100;
+/// The duration of a test, which the old system does not store.
+pub(super) const TIME_LIMIT_SECONDS: i32 = 3_600;
+/// Tests of old cards have a paper with this number plus the id of the card. No test that is sold has such a number.
+pub(super) const FIRST_OLD_TEST_NUMBER: i32 = 1_000_000;
+/// The old system's numbers of tests of a subject, questions of a test and attempts of a card.
+pub(super) const OLD_DEFAULTS: (i32, i32, i32) = (50, 50, 3);
+
+/// Makes the batch of these courses.
+pub(super) fn batch_of_courses(state: &mut AdoptState, rows: &[OldRow]) -> Batch {
+    let mut batch = Batch::default();
+    for row in rows {
+        let id = row.id();
+        state.counts(&COURSES).read += 1;
+        if id < 1 {
+            batch.refuse(state, (&COURSES, id), "Its id is not a positive number.");
+            continue;
+        }
+        let name = title(row, "course_name", "Course", &COURSES, state, &mut batch);
+        let description = match values::description(row.text("description")) {
+            Ok(description) => description,
+            Err(problem) => {
+                batch.note(state, (&COURSES, id), format!("It has no description now. {problem}"));
+                None
+            }
+        };
+        let bundle_price = bundle_price(row, &COURSES, state, &mut batch);
+        state.counts(&COURSES).carried += 1;
+        batch.courses.push(course::ActiveModel {
+            id: Set(CourseId(id)),
+            code: Set(None),
+            name: Set(name),
+            description: Set(description),
+            currency: Set(state.options.currency.clone()),
+            bundle_price: Set(bundle_price),
+            validity_days: Set(None),
+            version: Set(1),
+            archived_at: Set(None),
+            created_at: Set(state.started()),
+        });
+    }
+    batch
+}
+
+/// Makes the batch of these subjects. A row that stands for a course gives the course its price.
+pub(super) async fn batch_of_subjects(
+    database: &Database,
+    state: &mut AdoptState,
+    rows: &[OldRow],
+    questions_per_test: &BTreeMap<i64, i64>,
+) -> Result<Batch, DbErr> {
+    let mut batch = Batch::default();
+    let courses = course::Entity::find().all(database.reader()).await?;
+    for row in rows {
+        let id = row.id();
+        state.counts(&SUBJECTS).read += 1;
+        if id < 1 {
+            batch.refuse(state, (&SUBJECTS, id), "Its id is not a positive number.");
+            continue;
+        }
+        let course = row.integer("exam_category_id").map(CourseId);
+        let Some(course) = course.filter(|id| courses.iter().any(|course| course.id == *id)) else {
+            batch.refuse(state, (&SUBJECTS, id), "There is no such course.");
+            continue;
+        };
+        if row.flag("is_bundle") {
+            let price = bundle_price(row, &SUBJECTS, state, &mut batch);
+            if let Some(price) = price.filter(|_| !row.flag("is_deleted")) {
+                batch.bundle_prices.push((course, price));
+            }
+            state.counts(&SUBJECTS).merged += 1;
+            let reason = "It stands for the whole course, and gives the course its price.";
+            batch.record(state, (&SUBJECTS, id), Fate::Merged, Some(course.0), reason);
+            continue;
+        }
+        let name = title(row, "subject_name", "Subject", &SUBJECTS, state, &mut batch);
+        let (list_price, offer_price) = prices(row, state, &mut batch);
+        let is_sold = list_price.is_some() && !row.flag("is_deleted");
+        state.counts(&SUBJECTS).carried += 1;
+        let total_mock_tests = total_mock_tests(row, state, &mut batch);
+        batch.subjects.push(subject::ActiveModel {
+            id: Set(SubjectId(id)),
+            course_id: Set(course),
+            code: Set(None),
+            name: Set(name),
+            list_price: Set(list_price.unwrap_or_default()),
+            offer_price: Set(offer_price),
+            offer_starts_at: Set(None),
+            offer_ends_at: Set(None),
+            total_mock_tests: Set(total_mock_tests),
+            max_attempts: Set(OLD_DEFAULTS.2),
+            marks_correct: Set(MARKS_CORRECT),
+            marks_wrong: Set(0),
+            marks_unanswered: Set(0),
+            questions_per_test: Set(questions_per_test
+                .get(&id)
+                .and_then(|questions| i32::try_from(*questions).ok())
+                .filter(|questions| (1..=200).contains(questions))
+                .unwrap_or(OLD_DEFAULTS.1)),
+            time_limit_seconds: Set(TIME_LIMIT_SECONDS),
+            grading_method: Set(GradingMethod::Highest),
+            review_policy: Set(ReviewPolicy::AfterSitting),
+            version: Set(1),
+            archived_at: Set((!is_sold).then(|| state.started())),
+            created_at: Set(state.started()),
+        });
+        batch.topics.push(topic::ActiveModel {
+            id: Set(TopicId(id)),
+            subject_id: Set(SubjectId(id)),
+            name: Set(TOPIC.to_owned()),
+        });
+        batch.papers.push(paper(PaperId(id), SubjectId(id), (FIRST_OLD_TEST_NUMBER, 0), state.started()));
+    }
+    Ok(batch)
+}
+
+/// Returns the paper of an old test. The one with the first number has no questions: sittings have it whose questions are
+/// not known any more.
+pub(super) fn paper(
+    id: PaperId,
+    subject: SubjectId,
+    (test_number, seed): (i32, i64),
+    created_at: chrono::DateTime<chrono::Utc>,
+) -> paper::ActiveModel {
+    paper::ActiveModel {
+        id: Set(id),
+        subject_id: Set(subject),
+        test_number: Set(test_number),
+        seed: Set(seed),
+        marks_correct: Set(MARKS_CORRECT),
+        marks_wrong: Set(0),
+        marks_unanswered: Set(0),
+        time_limit_seconds: Set(TIME_LIMIT_SECONDS),
+        revision: Set(1),
+        created_at: Set(created_at),
+    }
+}
+
+/// Returns a title as jishu stores it. Replaces one that cannot be shown.
+fn title(
+    row: &OldRow,
+    column: &str,
+    kind: &str,
+    table: &'static OldTable,
+    state: &mut AdoptState,
+    batch: &mut Batch,
+) -> String {
+    row.text(column).and_then(|title| values::name(title).ok()).unwrap_or_else(|| {
+        batch.note(state, (table, row.id()), "Its name cannot be shown, and was replaced.");
+        format!("{kind} {}", row.id())
+    })
+}
+
+/// Returns the price of a whole course. An amount of 0 stands for no price: a free course would be a mistake.
+fn bundle_price(
+    row: &OldRow,
+    table: &'static OldTable,
+    state: &mut AdoptState,
+    batch: &mut Batch,
+) -> Option<i64> {
+    let amount = |column: &str| row.decimal(column).filter(|amount| *amount > Decimal::ZERO);
+    let regular = amount("amount")?;
+    let amount = amount("offer_amount").filter(|offer| *offer < regular).unwrap_or(regular);
+    let price = price(amount, &state.options.currency);
+    if price.is_none() {
+        let reason =
+            format!("The price {amount} of the whole course cannot be held, so it is not sold as a whole.");
+        batch.note(state, (table, row.id()), reason);
+    }
+    price
+}
+
+/// Returns the list price and the offer of a subject. Without a list price it cannot be sold.
+fn prices(row: &OldRow, state: &mut AdoptState, batch: &mut Batch) -> (Option<i64>, Option<i64>) {
+    let id = row.id();
+    let list_price = row.decimal("amount").and_then(|amount| price(amount, &state.options.currency));
+    let Some(list_price) = list_price else {
+        let reason = "It has no price that jishu can hold, so it is archived. Its purchases are kept.";
+        batch.note(state, (&SUBJECTS, id), reason);
+        return (None, None);
+    };
+    let Some(offer) = row.decimal("offer_amount").filter(|offer| !offer.is_zero()) else {
+        return (Some(list_price), None);
+    };
+    let offer_price = price(offer, &state.options.currency).filter(|offer| *offer < list_price);
+    if offer_price.is_none() {
+        let reason = format!("Its offer of {offer} is not below its price, and was left out.");
+        batch.note(state, (&SUBJECTS, id), reason);
+    }
+    (Some(list_price), offer_price)
+}
+
+fn price(amount: Decimal, currency: &str) -> Option<i64> {
+    money::minor_units(amount, currency).filter(|price| (0..=MAX_PRICE_MINOR_UNITS).contains(price))
+}
+
+fn total_mock_tests(row: &OldRow, state: &mut AdoptState, batch: &mut Batch) -> i32 {
+    let stated = row.integer("total_mock");
+    let total =
+        stated.and_then(|total| i32::try_from(total).ok()).filter(|total| (1..=1_000).contains(total));
+    if let (Some(stated), None) = (stated, total) {
+        let reason =
+            format!("It has {stated} tests, and 1 to 1000 are possible. It has {} now.", OLD_DEFAULTS.0);
+        batch.note(state, (&SUBJECTS, row.id()), reason);
+    }
+    total.unwrap_or(OLD_DEFAULTS.0)
+}

@@ -1,0 +1,388 @@
+//! Carries purchases with their entitlements, cards, sittings and answers. What cards say counts more than the list of
+//! subjects in a purchase.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use jishu_entity::entitlement::EntitlementEnd;
+use jishu_entity::mock_test_attempt::{self, CardStatus};
+use jishu_entity::purchase::PurchaseStatus;
+use jishu_entity::{CourseId, MockTestAttemptId, PurchaseId, SubjectId, UserId, entitlement, purchase};
+use sea_orm::ActiveValue::Set;
+
+use super::batch::{Batch, EndedEntitlement, Fate};
+use super::cards::{self, OldCard};
+use super::courses::OLD_DEFAULTS;
+use super::load::{CarriedRows, LiveEntitlement, OldPurchases};
+use super::old::{ANSWERS, CARDS, OldRow, PURCHASES, SITTINGS};
+use super::sittings::{PaperSlot, SittingPlan};
+use super::state::AdoptState;
+use super::witness::PurchaseFacts;
+use crate::pricing::apportion;
+
+/// The reason of rows whose parent was not carried.
+const PARENT_LEFT: &str = "The row that it belongs to was not carried.";
+
+/// The cards of one test.
+type CardGroups = BTreeMap<(i64, i32), Vec<OldCard>>;
+
+/// A batch of purchases that is being made.
+pub(super) struct PurchaseBatch<'a> {
+    pub(super) state: &'a mut AdoptState,
+    pub(super) batch: Batch,
+    old: OldPurchases,
+    carried: CarriedRows,
+}
+
+impl<'a> PurchaseBatch<'a> {
+    pub(super) fn new(state: &'a mut AdoptState, old: OldPurchases, carried: CarriedRows) -> Self {
+        Self { state, batch: Batch::default(), old, carried }
+    }
+
+    /// Makes the batch.
+    pub(super) fn make(mut self) -> Batch {
+        for row in std::mem::take(&mut self.old.purchases) {
+            let id = row.id();
+            let cards = self.old.cards.remove(&id).unwrap_or_default();
+            self.state.counts(&PURCHASES).read += 1;
+            self.state.counts(&CARDS).read += i64::try_from(cards.len()).unwrap_or_default();
+            let cost = row.decimal("cost").unwrap_or_default();
+            let mut money = self.state.money();
+            money.read += cost;
+            let is_carried = self.carry(&row, cards);
+            match is_carried {
+                true => money.carried += cost,
+                false => money.not_carried += cost,
+            }
+            self.state.set_money(money);
+            self.state.after = id;
+        }
+        self.batch
+    }
+
+    /// Carries a purchase with its cards. Returns whether it was carried.
+    fn carry(&mut self, row: &OldRow, cards: Vec<OldCard>) -> bool {
+        let facts = match PurchaseFacts::read(row, &self.carried, &self.state.options.currency) {
+            Ok(facts) => facts,
+            Err(reason) => {
+                self.batch.refuse(self.state, (&PURCHASES, row.id()), reason);
+                cards.iter().for_each(|card| self.refuse_card(card, PARENT_LEFT));
+                return false;
+            }
+        };
+        let had_cards = !cards.is_empty();
+        let date = facts.date.or_else(|| cards.iter().filter_map(OldCard::any_date).min());
+        let date = date.unwrap_or_else(|| {
+            let reason = "Its date is not known. It has the time of the adoption.";
+            self.batch.note(self.state, (&PURCHASES, facts.id), reason);
+            self.state.started()
+        });
+        let groups = self.group(&facts, cards);
+        let of_cards: BTreeSet<i64> = groups.keys().map(|(subject, _)| *subject).collect();
+        let subjects = if of_cards.is_empty() { facts.declared.clone() } else { of_cards };
+        if subjects.is_empty() {
+            let reason = "Neither its cards nor its list of subjects tells what it gave.";
+            self.batch.refuse(self.state, (&PURCHASES, facts.id), reason);
+            return false;
+        }
+        self.compare(&facts, &subjects, had_cards);
+        self.state.counts(&PURCHASES).carried += 1;
+        let entitled_at = self.batch.entitlements.len();
+        let latest_use = self.add_cards(&facts, groups, date);
+        let ended_at = facts.has_ended.then(|| latest_use.unwrap_or(date).max(date));
+        self.add_purchase(&facts, &subjects, date, ended_at);
+        debug_assert!(self.batch.entitlements.len() > entitled_at);
+        true
+    }
+
+    /// Groups the cards by test. Refuses those that cannot be carried.
+    fn group(&mut self, facts: &PurchaseFacts, cards: Vec<OldCard>) -> CardGroups {
+        let mut groups = CardGroups::new();
+        for card in cards {
+            let subject = card.subject.filter(|id| self.carried.subjects.contains_key(id));
+            let number = card.number.and_then(|number| i32::try_from(number).ok());
+            let number = number.filter(|number| (1..=1_000).contains(number));
+            match (subject, number) {
+                _ if card.user != Some(facts.user) => {
+                    self.refuse_card(&card, "It belongs to another account than its purchase.");
+                }
+                (None, _) => self.refuse_card(&card, "Its subject was not carried."),
+                (_, None) => self.refuse_card(&card, "Its number is not 1 to 1000."),
+                (Some(subject), Some(number)) => groups.entry((subject, number)).or_default().push(card),
+            }
+        }
+        groups
+    }
+
+    /// Reports where the cards and the purchase name other subjects.
+    fn compare(&mut self, facts: &PurchaseFacts, subjects: &BTreeSet<i64>, had_cards: bool) {
+        let row = (&PURCHASES, facts.id);
+        if !had_cards {
+            self.batch.note(self.state, row, "It has no cards. They were made from its list of subjects.");
+        }
+        if facts.declared.is_empty() {
+            return;
+        }
+        for missing in facts.declared.difference(subjects) {
+            let reason = format!(
+                "It names subject {missing}, but has no cards of it, so it does not give it. If the learner paid for it, \
+                 grant it."
+            );
+            self.batch.note(self.state, row, reason);
+        }
+        for other in subjects.difference(&facts.declared) {
+            let reason = format!("It has cards of subject {other}, which it does not name, so it gives it.");
+            self.batch.note(self.state, row, reason);
+        }
+    }
+
+    /// Adds the cards of a purchase. Returns the time at which one was used last.
+    fn add_cards(
+        &mut self,
+        facts: &PurchaseFacts,
+        groups: CardGroups,
+        date: DateTime<Utc>,
+    ) -> Option<DateTime<Utc>> {
+        let mut latest_use = None;
+        for ((subject, number), mut cards) in groups {
+            cards::survivor_first(&mut cards);
+            let mut sittings = Vec::new();
+            for card in &cards {
+                latest_use = latest_use.max(card.latest_date);
+                sittings.extend(self.plan_sittings(card, card.any_date().unwrap_or(date)));
+            }
+            let survivor = cards[0].id;
+            for merged in &cards[1..] {
+                self.state.counts(&CARDS).merged += 1;
+                let reason = format!("Card {survivor} is of the same test.");
+                self.batch.record(self.state, (&CARDS, merged.id), Fate::Merged, Some(survivor), reason);
+            }
+            let plan = cards::plan(&cards, sittings);
+            for note in &plan.notes {
+                self.batch.note(self.state, (&CARDS, survivor), note.as_str());
+            }
+            self.state.counts(&CARDS).carried += 1;
+            self.batch.cards.push(mock_test_attempt::ActiveModel {
+                id: Set(MockTestAttemptId(survivor)),
+                purchase_id: Set(PurchaseId(facts.id)),
+                user_id: Set(UserId(facts.user)),
+                subject_id: Set(SubjectId(subject)),
+                test_number: Set(number),
+                status: Set(plan.status),
+                max_attempts: Set(plan.max_attempts),
+                attempts_used: Set(plan.used),
+                latest_attempt_at: Set(plan.latest_attempt_at),
+                latest_score: Set(plan.latest_score),
+                latest_percentage: Set(plan.latest_percentage),
+                first_score: Set(plan.first_score),
+                best_score: Set(plan.best_score),
+            });
+            for (attempt, sitting) in plan.sittings {
+                latest_use = latest_use.max(Some(sitting.submitted_at));
+                let card = (MockTestAttemptId(survivor), UserId(facts.user), SubjectId(subject));
+                self.add_sitting(card, attempt, &sitting);
+            }
+        }
+        latest_use
+    }
+
+    /// Adds a purchase with its entitlements, and the cards of subjects that have none.
+    fn add_purchase(
+        &mut self,
+        facts: &PurchaseFacts,
+        subjects: &BTreeSet<i64>,
+        date: DateTime<Utc>,
+        ended_at: Option<DateTime<Utc>>,
+    ) {
+        let id = PurchaseId(facts.id);
+        self.batch.purchases.push(purchase::ActiveModel {
+            id: Set(id),
+            user_id: Set(UserId(facts.user)),
+            course_id: Set(CourseId(facts.course)),
+            purchase_type: Set(facts.purchase_type(subjects.len())),
+            cost: Set(facts.cost),
+            subtotal: Set(None),
+            tax: Set(None),
+            tax_label: Set(None),
+            tax_basis_points: Set(None),
+            is_tax_included: Set(None),
+            currency: Set(self.state.options.currency.clone()),
+            status: Set(PurchaseStatus::Active),
+            created_at: Set(date),
+            expires_at: Set(ended_at),
+        });
+        let prices = self.prices(facts.cost, subjects);
+        for (subject, price_paid) in subjects.iter().zip(prices) {
+            let test_cards = self.count_cards(facts, *subject);
+            let ended_at = ended_at.map_or_else(|| self.replaced_at(facts, *subject, date), Some);
+            self.batch.entitlements.push(entitlement::ActiveModel {
+                purchase_id: Set(id),
+                subject_id: Set(SubjectId(*subject)),
+                user_id: Set(UserId(facts.user)),
+                price_paid: Set(price_paid),
+                list_price: Set(None),
+                tax: Set(None),
+                test_cards: Set(test_cards),
+                granted_at: Set(date),
+                expires_at: Set(ended_at),
+                ended_at: Set(ended_at),
+                end_reason: Set(ended_at.map(|_| EntitlementEnd::Expired)),
+            });
+        }
+    }
+
+    /// Divides the cost over the subjects by their prices.
+    fn prices(&self, cost: i64, subjects: &BTreeSet<i64>) -> Vec<i64> {
+        let price = |id| self.carried.subjects.get(id).map_or(0, |subject| subject.list_price);
+        let mut weights: Vec<i64> = subjects.iter().map(price).collect();
+        if weights.iter().all(|weight| *weight == 0) {
+            weights.fill(1);
+        }
+        apportion(cost, &weights)
+    }
+
+    /// Returns the number of cards of a subject of the purchase that was added last. Makes them if there are none.
+    fn count_cards(&mut self, facts: &PurchaseFacts, subject: i64) -> i32 {
+        let is_of = |card: &&mock_test_attempt::ActiveModel| {
+            card.purchase_id == Set(PurchaseId(facts.id)) && card.subject_id == Set(SubjectId(subject))
+        };
+        // The cards of this purchase are the last ones.
+        let own = self.batch.cards.iter().rev();
+        let own = own.take_while(|card| card.purchase_id == Set(PurchaseId(facts.id))).filter(is_of).count();
+        if own > 0 {
+            return i32::try_from(own).unwrap_or(i32::MAX);
+        }
+        let total =
+            self.carried.subjects.get(&subject).map_or(OLD_DEFAULTS.0, |subject| subject.total_mock_tests);
+        for number in 1..=total {
+            let id = self.state.next_card;
+            self.state.next_card += 1;
+            self.state.counts(&CARDS).made += 1;
+            self.batch.cards.push(mock_test_attempt::ActiveModel {
+                id: Set(MockTestAttemptId(id)),
+                purchase_id: Set(PurchaseId(facts.id)),
+                user_id: Set(UserId(facts.user)),
+                subject_id: Set(SubjectId(subject)),
+                test_number: Set(number),
+                status: Set(CardStatus::Available),
+                max_attempts: Set(OLD_DEFAULTS.2),
+                attempts_used: Set(0),
+                latest_attempt_at: Set(None),
+                latest_score: Set(None),
+                latest_percentage: Set(None),
+                first_score: Set(None),
+                best_score: Set(None),
+            });
+        }
+        total
+    }
+
+    /// Returns the time at which a later purchase of the same subject replaced this one. If this one is the latest so far,
+    /// ends the one before it and returns None.
+    fn replaced_at(
+        &mut self,
+        facts: &PurchaseFacts,
+        subject: i64,
+        date: DateTime<Utc>,
+    ) -> Option<DateTime<Utc>> {
+        let key = (facts.user, subject);
+        let this = LiveEntitlement { purchase: PurchaseId(facts.id), granted_at: date };
+        let Some(other) = self.carried.live.get(&key).copied() else {
+            self.carried.live.insert(key, this);
+            return None;
+        };
+        let is_later = (date, facts.id) > (other.granted_at, other.purchase.0);
+        let (ended, by, at) = match is_later {
+            true => (other.purchase.0, facts.id, date),
+            false => (facts.id, other.purchase.0, other.granted_at),
+        };
+        let reason = format!("Purchase {by} gave subject {subject} again, so this entitlement has ended.");
+        self.batch.note(self.state, (&PURCHASES, ended), reason);
+        if !is_later {
+            return Some(at);
+        }
+        self.carried.live.insert(key, this);
+        let is_other = |row: &&mut entitlement::ActiveModel| {
+            row.purchase_id == Set(other.purchase) && row.subject_id == Set(SubjectId(subject))
+        };
+        match self.batch.entitlements.iter_mut().find(is_other) {
+            Some(row) => {
+                (row.ended_at, row.expires_at) = (Set(Some(at)), Set(Some(at)));
+                row.end_reason = Set(Some(EntitlementEnd::Expired));
+            }
+            None => {
+                let subject = SubjectId(subject);
+                self.batch.ended.push(EndedEntitlement { purchase: other.purchase, subject, at });
+            }
+        }
+        None
+    }
+
+    /// Returns the questions that were made for an old card.
+    pub(super) fn slots_of_card(&self, card: i64) -> Vec<i64> {
+        self.old
+            .papers
+            .get(&card)
+            .into_iter()
+            .flat_map(|paper| &paper.slots)
+            .map(|slot| slot.question)
+            .collect()
+    }
+
+    /// Decides what becomes of the sittings of an old card. Refuses those that cannot be carried.
+    fn plan_sittings(&mut self, card: &OldCard, fallback: DateTime<Utc>) -> Vec<SittingPlan> {
+        let mut plans = Vec::new();
+        for sitting in self.old.sittings.remove(&card.id).unwrap_or_default() {
+            let answers = self.old.answers.remove(&sitting.id).unwrap_or_default();
+            let is_of_subject = |slot: &PaperSlot| Some(slot.subject) == card.subject;
+            let paper = self.old.papers.get(&card.id);
+            let paper = paper.filter(|paper| paper.slots.iter().all(is_of_subject));
+            let questions = card.question_count(paper.map_or(0, |paper| paper.slots.len()));
+            let plan = match sitting.user {
+                Some(user) if Some(user) != card.user => {
+                    Err("It belongs to another account than its card.".to_owned())
+                }
+                _ => super::sittings::plan(&sitting, questions, paper, &answers, fallback),
+            };
+            let count = i64::try_from(answers.len()).unwrap_or_default();
+            self.state.counts(&SITTINGS).read += 1;
+            self.state.counts(&ANSWERS).read += count;
+            match plan {
+                Ok(plan) => {
+                    self.state.counts(&SITTINGS).carried += 1;
+                    match &plan.answers {
+                        Some(_) => self.state.counts(&ANSWERS).carried += count,
+                        None => self.state.counts(&ANSWERS).not_carried += count,
+                    }
+                    plans.push(plan);
+                }
+                Err(reason) => {
+                    self.batch.refuse(self.state, (&SITTINGS, sitting.id), reason);
+                    self.refuse_answers(sitting.id, count);
+                }
+            }
+        }
+        plans
+    }
+
+    fn refuse_card(&mut self, card: &OldCard, reason: &str) {
+        self.batch.refuse(self.state, (&CARDS, card.id), reason);
+        for sitting in self.old.sittings.remove(&card.id).unwrap_or_default() {
+            let answers = self.old.answers.remove(&sitting.id).unwrap_or_default();
+            self.state.counts(&SITTINGS).read += 1;
+            self.batch.refuse(self.state, (&SITTINGS, sitting.id), PARENT_LEFT);
+            let count = i64::try_from(answers.len()).unwrap_or_default();
+            self.state.counts(&ANSWERS).read += count;
+            self.refuse_answers(sitting.id, count);
+        }
+    }
+
+    /// Counts the answers of a sitting as not carried. One entry of the report stands for all of them.
+    fn refuse_answers(&mut self, sitting: i64, count: i64) {
+        if count > 0 {
+            self.state.counts(&ANSWERS).not_carried += count;
+            let reason = format!("The {count} answers of this sitting: {PARENT_LEFT}");
+            self.batch.record(self.state, (&ANSWERS, sitting), Fate::NotCarried, None, reason);
+        }
+    }
+}

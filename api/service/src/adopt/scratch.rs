@@ -1,0 +1,68 @@
+//! The database of a dry run: a file that is deleted afterwards. So a dry run does and checks all that an adoption does.
+
+use std::io;
+use std::path::PathBuf;
+
+use uuid::Uuid;
+
+use crate::database::{ConnectError, Database, DatabaseOptions, MigrateError, create_private};
+
+/// A temporary database.
+#[derive(Debug)]
+pub struct ScratchDatabase {
+    /// The open database.
+    pub database: Database,
+    folder: PathBuf,
+}
+
+/// A reason why there is no temporary database.
+#[derive(Debug, thiserror::Error)]
+pub enum ScratchError {
+    /// The folder for temporary files cannot be used.
+    #[error(
+        "{0}: a dry run needs space for a copy there, and cannot use it: {1}. Set TMPDIR to another folder"
+    )]
+    Folder(PathBuf, io::Error),
+    /// The database cannot be opened.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The tables cannot be made.
+    #[error(transparent)]
+    Migrate(#[from] MigrateError),
+}
+
+impl ScratchDatabase {
+    /// Makes an empty database in the folder for temporary files, which only its owner may read.
+    ///
+    /// # Errors
+    /// See [`ScratchError`].
+    pub async fn create() -> Result<Self, ScratchError> {
+        let folder = std::env::temp_dir().join(format!("jishu-adopt-{}", Uuid::new_v4().simple()));
+        let file = folder.join("dry-run.db");
+        let made = std::fs::create_dir(&folder).and_then(|()| create_private(&file));
+        made.map_err(|error| ScratchError::Folder(folder.clone(), error))?;
+        match Self::open(&format!("sqlite://{}?mode=rw", file.display())).await {
+            Ok(database) => Ok(Self { database, folder }),
+            Err(error) => {
+                let _ = std::fs::remove_dir_all(&folder);
+                Err(error)
+            }
+        }
+    }
+
+    async fn open(url: &str) -> Result<Database, ScratchError> {
+        let database = Database::connect(&DatabaseOptions::new(url)).await?;
+        database.migrate_up().await?;
+        Ok(database)
+    }
+
+    /// Closes and deletes the database.
+    pub async fn delete(self) {
+        if let Err(error) = self.database.close().await {
+            tracing::debug!(%error, "the database of the dry run could not be closed");
+        }
+        if let Err(error) = std::fs::remove_dir_all(&self.folder) {
+            tracing::warn!(%error, folder = %self.folder.display(), "the database of the dry run could not be deleted");
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! One-time passwords by time (RFC 6238): the codes of authenticator apps.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use rand::TryRng;
+use rand::rngs::{SysError, SysRng};
+use totp_rs::{Algorithm, Builder, Secret, Totp, TotpError};
+
+/// Number of bytes in a secret. RFC 4226, section 4 recommends 20.
+const SECRET_BYTES: usize = 20;
+/// Number of digits in a code.
+const DIGITS: u8 = 6;
+/// Seconds that a code is shown.
+const STEP_SECONDS: u64 = 30;
+/// Number of steps before and after the current one whose codes are accepted too, because clocks of phones differ.
+const SKEW_STEPS: u16 = 1;
+
+/// An error with a secret.
+#[derive(Debug, thiserror::Error)]
+pub enum OneTimePasswordError {
+    /// The random source of the operating system failed.
+    #[error("the system's random source failed: {0}")]
+    Random(#[from] SysError),
+    /// The library does not accept the secret or the names.
+    #[error("the secret of one-time passwords cannot be used: {0}")]
+    Unusable(#[from] TotpError),
+    /// The stored text is not base32.
+    #[error("the secret of one-time passwords cannot be read")]
+    Unreadable,
+}
+
+/// The secret that an authenticator app shares with the server. It must not be logged, and is stored encrypted.
+///
+/// The codes use SHA-1, because many apps ignore another algorithm and show wrong codes.
+pub struct OneTimePasswordSecret {
+    codes: Totp,
+}
+
+impl OneTimePasswordSecret {
+    /// Makes a secret from random bits of the operating system.
+    ///
+    /// # Errors
+    /// Fails if the random source fails.
+    pub fn generate() -> Result<Self, OneTimePasswordError> {
+        let mut bytes = [0; SECRET_BYTES];
+        SysRng.try_fill_bytes(&mut bytes)?;
+        Self::of(bytes.to_vec(), "jishu", "account")
+    }
+
+    /// Reads a secret from the text that [`OneTimePasswordSecret::text`] made.
+    ///
+    /// # Errors
+    /// Fails if it is another text.
+    pub fn read(text: &str) -> Result<Self, OneTimePasswordError> {
+        let secret = Secret::try_from_base32(text).map_err(|_unreadable| OneTimePasswordError::Unreadable)?;
+        Self::of(secret.as_ref().to_vec(), "jishu", "account")
+    }
+
+    fn of(bytes: Vec<u8>, issuer: &str, account: &str) -> Result<Self, OneTimePasswordError> {
+        let codes = Builder::new()
+            .with_algorithm(Algorithm::SHA1)
+            .with_digits(DIGITS)
+            .with_skew(SKEW_STEPS)
+            .with_step_duration(STEP_SECONDS)
+            .with_secret(bytes)
+            .with_issuer(Some(issuer))
+            .with_account_name(account)
+            .build()?;
+        Ok(Self { codes })
+    }
+
+    /// Returns the secret as base32, for people who type it into their app, and for the database.
+    #[must_use]
+    pub fn text(&self) -> String {
+        self.codes.secret().to_base32()
+    }
+
+    /// Returns the `otpauth` address that an app reads from a QR code. The app shows both names. Colons separate them, so
+    /// colons in the names become spaces.
+    ///
+    /// # Errors
+    /// Fails if the library does not accept the names.
+    pub fn address(&self, issuer: &str, account: &str) -> Result<String, OneTimePasswordError> {
+        let named = Self::of(
+            self.codes.secret().as_ref().to_vec(),
+            &issuer.replace(':', " "),
+            &account.replace(':', " "),
+        )?;
+        Ok(named.codes.to_url()?)
+    }
+
+    /// Returns the step to which a code belongs, if it is a code of about this time. The caller accepts each step once.
+    #[must_use]
+    pub fn step_of(&self, code: &str, now: DateTime<Utc>) -> Option<i64> {
+        let code: String = code.chars().filter(|character| !character.is_whitespace()).collect();
+        let is_code = code.len() == usize::from(DIGITS) && code.bytes().all(|byte| byte.is_ascii_digit());
+        let time = u64::try_from(now.timestamp()).ok()?;
+        let step = is_code.then(|| self.codes.check(&code, time)).flatten()?;
+        i64::try_from(step).ok()
+    }
+}
+
+impl fmt::Debug for OneTimePasswordSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OneTimePasswordSecret([redacted])")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(seconds, 0).unwrap()
+    }
+
+    /// The secret of RFC 6238, appendix B, in base32. The codes are the last six of its eight digits.
+    const OF_RFC: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
+
+    #[test]
+    fn the_codes_are_those_of_the_rfc() {
+        let secret = OneTimePasswordSecret::read(OF_RFC).unwrap();
+        for (seconds, code) in [(59, "287082"), (1_111_111_109, "081804"), (2_000_000_000, "279037")] {
+            assert_eq!(secret.step_of(code, at(seconds)), Some(seconds / 30), "{code}");
+        }
+        assert_eq!(secret.text(), OF_RFC);
+    }
+
+    #[test]
+    fn a_code_counts_one_step_before_and_after_its_own() {
+        let secret = OneTimePasswordSecret::read(OF_RFC).unwrap();
+        let step = 1_111_111_109 / 30;
+        for (seconds, is_valid) in [(-60, false), (-30, true), (30, true), (60, false)] {
+            let found = secret.step_of("081804", at(1_111_111_109 + seconds));
+            assert_eq!(found, is_valid.then_some(step), "{seconds}");
+        }
+        assert_eq!(secret.step_of(" 081 804 ", at(1_111_111_109)), Some(step));
+        for wrong in ["", "81804", "0081804", "08180a", "٠٨١٨٠٤", "081805"] {
+            assert_eq!(secret.step_of(wrong, at(1_111_111_109)), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_long_and_has_an_address() {
+        let secret = OneTimePasswordSecret::generate().unwrap();
+        assert_eq!(secret.text().len(), 32);
+        assert_ne!(secret.text(), OneTimePasswordSecret::generate().unwrap().text());
+        let address = secret.address("Academy: NEET", "asha@example.com").unwrap();
+        assert!(address.starts_with("otpauth://totp/Academy"), "{address}");
+        assert!(address.contains(&format!("secret={}", secret.text())), "{address}");
+        assert!(!format!("{secret:?}").contains(&secret.text()));
+    }
+}

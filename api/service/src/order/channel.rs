@@ -1,0 +1,125 @@
+//! The channel of the outbox that sends refunds to the payment provider.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jishu_entity::payment_event::PaymentEventSource;
+use jishu_entity::payment_refund;
+use jishu_entity::refund::RefundStatus;
+use payment_providers::{Money, PaymentProvider, ProviderError, RefundReport, RefundState};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+
+use super::record::{Report, record};
+use super::refunds::RefundMessage;
+use super::work::Origin;
+use crate::Services;
+use crate::error::Fault;
+use crate::failpoint;
+use crate::outbox::{Channel, Delivery, DeliveryFailure};
+
+/// Sends the refunds of payments. Before each, it lists what the provider has refunded, so a repeated delivery sends none.
+pub struct RefundChannel {
+    services: Services,
+}
+
+impl RefundChannel {
+    /// Makes the channel.
+    #[must_use]
+    pub fn new(services: Services) -> Self {
+        Self { services }
+    }
+
+    /// Reads the refund of a reference. None if nothing is to be sent any more.
+    async fn waiting(&self, reference: &str) -> Result<Option<payment_refund::Model>, DeliveryFailure> {
+        let rows = payment_refund::Entity::find().filter(payment_refund::Column::Reference.eq(reference));
+        let row = rows.one(self.services.database.reader()).await;
+        let row = row.map_err(|_| DeliveryFailure::passing("the database could not be read"))?;
+        Ok(row.filter(|row| row.status == RefundStatus::Requested && row.provider_refund.is_none()))
+    }
+
+    async fn record(&self, row: &payment_refund::Model, report: RefundReport) -> Result<(), DeliveryFailure> {
+        let recorded = record(&self.services, row.provider, Report::Refund(report), Origin::server()).await;
+        recorded.map(drop).map_err(|error: Fault| {
+            tracing::warn!(%error, "what the provider said about a refund could not be recorded");
+            DeliveryFailure::passing("the outcome could not be recorded")
+        })
+    }
+
+    async fn send(
+        &self,
+        gateway: &Arc<dyn PaymentProvider>,
+        row: payment_refund::Model,
+    ) -> Result<(), DeliveryFailure> {
+        let listed = gateway.refunds(&row.payment).await.map_err(|error| passing(&error))?;
+        failpoint::boundary("order.refunds-listed");
+        for report in listed {
+            self.record(&row, report).await?;
+        }
+        let Some(row) = self.waiting(&row.reference).await? else { return Ok(()) };
+        let money = Money::new(row.amount, &row.currency);
+        match gateway.refund(&row.payment, &money, &row.reference).await {
+            Ok(report) => {
+                failpoint::boundary("order.refund-sent");
+                self.record(&row, report).await
+            }
+            Err(ProviderError::Refused { code, .. }) => self.record(&row, refused(&row, code)).await,
+            Err(ProviderError::Amount(error)) => {
+                tracing::warn!(%error, "the provider cannot refund an amount");
+                self.record(&row, refused(&row, "amount".to_owned())).await
+            }
+            Err(error) => Err(passing(&error)),
+        }
+    }
+}
+
+/// Makes the report of a refund that the provider refused at once, so that it has no id there.
+fn refused(row: &payment_refund::Model, code: String) -> RefundReport {
+    RefundReport {
+        refund: format!("refused:{}", row.reference),
+        payment: row.payment.clone(),
+        state: RefundState::Failed,
+        money: Money::new(row.amount, &row.currency),
+        reference: Some(row.reference.clone()),
+        failure: Some(code),
+        account: None,
+        created_at: None,
+    }
+}
+
+fn passing(error: &ProviderError) -> DeliveryFailure {
+    DeliveryFailure::passing(error.to_string())
+}
+
+#[async_trait]
+impl Channel for RefundChannel {
+    async fn deliver(&self, delivery: &Delivery) -> Result<(), DeliveryFailure> {
+        let content: RefundMessage = serde_json::from_str(&delivery.payload)
+            .map_err(|_| DeliveryFailure::lasting("the content of the refund cannot be read"))?;
+        let Some(row) = self.waiting(&content.reference).await? else { return Ok(()) };
+        let payments = self.services.payments.as_deref();
+        let gateway = payments.and_then(|payments| payments.gateway_of(row.provider));
+        let gateway = gateway
+            .ok_or_else(|| DeliveryFailure::passing("this node is not configured for its provider"))?;
+        self.send(gateway, row).await
+    }
+}
+
+/// The refunds that the reconciler reads come by the same way.
+pub(super) async fn read_refunds(
+    services: &Services,
+    gateway: &Arc<dyn PaymentProvider>,
+    row: &payment_refund::Model,
+) -> Result<(), Fault> {
+    let listed = match gateway.refunds(&row.payment).await {
+        Ok(listed) => listed,
+        Err(error) => {
+            tracing::warn!(%error, "the provider did not list the refunds of a payment");
+            return Ok(());
+        }
+    };
+    let origin = Origin { source: PaymentEventSource::Reconciler, event_id: None, by: None };
+    for report in listed {
+        record(services, row.provider, Report::Refund(report), origin.clone()).await?;
+    }
+    Ok(())
+}

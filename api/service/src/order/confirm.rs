@@ -1,0 +1,77 @@
+//! `confirmPayment`: the buyer comes back from the provider's form.
+
+use jishu_entity::order::{self, OrderProvider, OrderState};
+use jishu_entity::payment_event::PaymentEventSource;
+use jishu_entity::{OrderId, UserId};
+use payment_providers::{ClientReturn, ReturnError};
+use sea_orm::{ColumnTrait, QueryFilter};
+
+use super::reconcile::ask;
+use crate::Services;
+use crate::error::{Error, Refusal};
+
+/// What a buyer brings back.
+#[derive(Clone, Debug)]
+pub struct PaymentReturn {
+    /// The order.
+    pub order: OrderId,
+    /// The provider's id of the payment.
+    pub payment: String,
+    /// The provider's signature. Stripe gives none.
+    pub signature: Option<String>,
+}
+
+/// A reason not to believe what a buyer brings back.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfirmRefusal {
+    /// There is no such order, or it belongs to another user.
+    #[error("There is no such order.")]
+    OrderNotFound,
+    /// The signature does not belong to this order and payment.
+    #[error(
+        "The signature does not prove a payment of this order. Read the status of the order again in a minute."
+    )]
+    NotVerified,
+    /// Support confirms the payment of this order.
+    #[error("Support confirms the payment of this order. Wait for it.")]
+    Manual,
+}
+
+impl Refusal for ConfirmRefusal {}
+
+/// Verifies what a buyer brings back, and asks the provider about the order. The provider's word counts, and not the
+/// buyer's. If the provider does not answer, the order stays as it is, and the reconciler asks again.
+///
+/// # Errors
+/// See [`ConfirmRefusal`].
+pub async fn confirm(
+    services: &Services,
+    buyer: UserId,
+    returned: PaymentReturn,
+) -> Result<order::Model, Error<ConfirmRefusal>> {
+    let order = order::Entity::of(buyer).filter(order::Column::Id.eq(returned.order));
+    let order = order.one(services.database.reader()).await?.ok_or(ConfirmRefusal::OrderNotFound)?;
+    if order.provider == OrderProvider::Manual {
+        return Err(ConfirmRefusal::Manual.into());
+    }
+    let waits = matches!(
+        order.state,
+        OrderState::Pending | OrderState::Expired | OrderState::Cancelled | OrderState::Paid
+    );
+    let gateway = services.payments.as_deref().and_then(|payments| payments.gateway_of(order.provider));
+    let (true, Some(gateway)) = (waits, gateway) else { return Ok(order) };
+    let Some(reference) = order.provider_reference.clone() else {
+        return Err(ConfirmRefusal::NotVerified.into());
+    };
+    let verified = gateway.verify_return(&ClientReturn {
+        provider_order: reference,
+        payment: returned.payment,
+        signature: returned.signature.unwrap_or_default(),
+    });
+    match verified {
+        // Where the provider signs nothing, asking it proves everything.
+        Ok(()) | Err(ReturnError::NotSigned) => {}
+        Err(ReturnError::BadSignature) => return Err(ConfirmRefusal::NotVerified.into()),
+    }
+    Ok(ask(services, &order, PaymentEventSource::Return).await?)
+}

@@ -1,0 +1,92 @@
+//! Disputes: the buyer's bank asks about a payment, and perhaps takes the money back.
+
+use jishu_entity::order::{self, OrderReason, OrderState};
+use payment_providers::{DisputeReport, DisputeState};
+use sea_orm::ActiveValue::Set;
+use serde_json::json;
+
+use super::record::Report;
+use super::work::OrderWork;
+use crate::audit::StateChange;
+use crate::error::Fault;
+use crate::events::OrderEvent;
+use crate::refund;
+
+/// The reason that the buyer reads for a purchase whose money their bank took back.
+const CHARGEBACK_REASON: &str = "The payment was charged back by the bank";
+
+impl OrderWork<'_> {
+    /// Records what the provider says about a dispute.
+    pub(super) async fn apply_dispute(
+        &mut self,
+        dispute: &DisputeReport,
+        report: &Report,
+    ) -> Result<(), Fault> {
+        // Reports come in any order: one about the end of a dispute counts for all later ones about its beginning.
+        let mut is_over = false;
+        for end in ["dispute_won", "dispute_closed", "charged_back"] {
+            is_over |= self.knows(&format!("{end}:{}", dispute.dispute)).await?;
+        }
+        if !self.append_fact(report.fact()).await? {
+            return Ok(());
+        }
+        let told = json!({ "amount": dispute.money.amount_minor, "currency": dispute.money.currency });
+        match dispute.state {
+            DisputeState::Open if is_over => Ok(()),
+            DisputeState::Open => {
+                self.set_disputed(true).await?;
+                self.note(OrderEvent::Disputed, StateChange::created(told));
+                self.tell_support().await
+            }
+            DisputeState::Won => {
+                self.set_disputed(false).await?;
+                self.note(OrderEvent::DisputeEnded, StateChange::created(told));
+                Ok(())
+            }
+            DisputeState::Closed => {
+                self.set_disputed(false).await?;
+                self.note(OrderEvent::DisputeEnded, StateChange::created(told));
+                self.need_attention(OrderReason::DisputeClosed).await
+            }
+            DisputeState::Lost => {
+                self.set_disputed(false).await?;
+                self.note(OrderEvent::ChargedBack, StateChange::created(told));
+                self.end_charged_back(dispute).await
+            }
+        }
+    }
+
+    async fn set_disputed(&mut self, is_disputed: bool) -> Result<(), Fault> {
+        let disputed_at = is_disputed.then_some(self.now);
+        self.update(order::ActiveModel { disputed_at: Set(disputed_at), ..Default::default() }).await?;
+        Ok(())
+    }
+
+    /// Ends the access that charged-back money had bought. If the amounts do not add up to the captured money, staff must
+    /// decide.
+    async fn end_charged_back(&mut self, dispute: &DisputeReport) -> Result<(), Fault> {
+        let reason = OrderReason::ChargedBack;
+        if matches!(self.order.state, OrderState::Paid | OrderState::Granted | OrderState::Refunded) {
+            self.move_to(OrderState::Refunding, Some(reason)).await?;
+        }
+        let pays_order = self.order.payment_reference.as_deref() == Some(&*dispute.payment);
+        if let Some(purchase) = self.order.purchase_id.filter(|_| pays_order) {
+            let rest = refund::Rest {
+                buyer: self.order.user_id,
+                purchase,
+                reason: CHARGEBACK_REASON,
+                papers: &self.tools.papers,
+                tools: self.tools,
+                now: self.now,
+            };
+            if let Some(ended) = refund::refund_rest(self.transaction, rest).await? {
+                // The bank has given the money back already.
+                refund::settle(self.transaction, ended, self.now).await?;
+            }
+        }
+        match self.sums().await?.balance() {
+            0 => self.finish_refunds().await,
+            _ => self.need_attention(reason).await,
+        }
+    }
+}

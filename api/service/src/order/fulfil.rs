@@ -1,0 +1,80 @@
+//! Grants a paid order, in the transaction of its purchase. What cannot be granted is given back.
+
+use std::convert::Infallible;
+
+use jishu_entity::order::{self, OrderReason, OrderState};
+use jishu_entity::{OrderId, UserId};
+use sea_orm::ActiveValue::Set;
+use sea_orm::DatabaseTransaction;
+
+use super::refunds::GiveBack;
+use super::work::{OrderTools, OrderWork, Origin};
+use crate::Services;
+use crate::database::WritePolicy;
+use crate::error::{Error, Fault};
+use crate::{failpoint, purchase};
+
+/// Grants an order if it is paid. Changes nothing in another state.
+pub(super) async fn fulfil(
+    services: &Services,
+    (order, buyer): (OrderId, UserId),
+) -> Result<order::Model, Fault> {
+    let command = FulfilCommand { tools: OrderTools::of(services), order: (order, buyer) };
+    let policy = WritePolicy::idempotent("order.grant").retry_taken_keys();
+    let order = services
+        .database
+        .write_for(buyer, policy, command, |transaction, command| Box::pin(command.run(transaction)))
+        .await?;
+    failpoint::boundary("order.granted");
+    services.events.appended(buyer);
+    services.outbox.wake();
+    tracing::info!(order = %order.id, user = %buyer, state = ?order.state, "a paid order was handled");
+    Ok(order)
+}
+
+struct FulfilCommand {
+    tools: OrderTools,
+    order: (OrderId, UserId),
+}
+
+impl FulfilCommand {
+    async fn run(&self, transaction: &DatabaseTransaction) -> Result<order::Model, Error<Infallible>> {
+        let mut work = OrderWork::open(transaction, &self.tools, self.order, Origin::server()).await?;
+        if work.order.state == OrderState::Paid {
+            let is_late = work.order.reason == Some(OrderReason::Late);
+            work.grant_or_give_back(is_late).await?;
+        }
+        Ok(work.finish().await?)
+    }
+}
+
+impl OrderWork<'_> {
+    /// Grants what can be granted of a paid order, and gives the rest of its money back.
+    pub(super) async fn grant_or_give_back(&mut self, is_late: bool) -> Result<(), Fault> {
+        let plan = self.plan(is_late).await?;
+        let reason = plan.reason;
+        match plan.paid {
+            Some(paid) => {
+                let papers = &self.tools.papers;
+                let made = purchase::create_paid(self.transaction, paid, papers, self.now).await?;
+                self.update(order::ActiveModel { purchase_id: Set(Some(made.id)), ..Default::default() })
+                    .await?;
+                self.move_to(OrderState::Granted, reason).await?;
+            }
+            None => self.move_to(OrderState::Refunding, reason).await?,
+        }
+        if plan.rest > 0 {
+            let payment = self.order.payment_reference.clone().unwrap_or_default();
+            let currency = self.order.currency.clone();
+            self.give_back(GiveBack {
+                payment: &payment,
+                amount: plan.rest,
+                currency: &currency,
+                reason: reason.unwrap_or(OrderReason::Archived),
+                refund: None,
+            })
+            .await?;
+        }
+        Ok(())
+    }
+}

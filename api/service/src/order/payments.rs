@@ -1,0 +1,56 @@
+//! The payment provider of a server.
+
+use std::fmt;
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use jishu_entity::order::OrderProvider;
+use payment_providers::{PaymentProvider, ProviderName};
+
+/// The way in which the buyers of a server pay.
+#[derive(Clone)]
+pub struct Payments {
+    /// The provider of new orders.
+    pub(super) provider: OrderProvider,
+    /// The connection to the provider. None if support confirms payments by hand.
+    pub(super) gateway: Option<Arc<dyn PaymentProvider>>,
+    /// How long an order can be paid at its price.
+    pub(super) order_lifetime: TimeDelta,
+    /// The address that is told about orders that need attention.
+    pub(super) support_address: Option<String>,
+}
+
+impl Payments {
+    /// Takes payments through a provider.
+    #[must_use]
+    pub fn at(gateway: Arc<dyn PaymentProvider>, order_lifetime: TimeDelta) -> Self {
+        let provider = match gateway.name() {
+            ProviderName::Razorpay => OrderProvider::Razorpay,
+            ProviderName::Stripe => OrderProvider::Stripe,
+        };
+        Self { provider, gateway: Some(gateway), order_lifetime, support_address: None }
+    }
+
+    /// Takes payments in cash or by transfers, which support confirms.
+    #[must_use]
+    pub fn manual(order_lifetime: TimeDelta) -> Self {
+        Self { provider: OrderProvider::Manual, gateway: None, order_lifetime, support_address: None }
+    }
+
+    /// Sets the address that is told about orders that need attention.
+    #[must_use]
+    pub fn telling(self, support_address: Option<String>) -> Self {
+        Self { support_address, ..self }
+    }
+
+    /// Returns the connection to the provider of an order. None if the server is configured for another one.
+    pub(super) fn gateway_of(&self, provider: OrderProvider) -> Option<&Arc<dyn PaymentProvider>> {
+        self.gateway.as_ref().filter(|_| self.provider == provider)
+    }
+}
+
+impl fmt::Debug for Payments {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Payments").field("provider", &self.provider).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,297 @@
+//! Records what is reported about the money of orders. The webhook, the return of the buyer and the reconciler all come
+//! here, in any order and as often as they like.
+
+use std::convert::Infallible;
+
+use jishu_entity::order::{self, OrderProvider, OrderReason, OrderState};
+use jishu_entity::payment_event::{self, PaymentEventKind};
+use jishu_entity::{OrderId, UserId, payment_refund};
+use payment_providers::{
+    DisputeReport, DisputeState, PaymentReport, PaymentState, RefundReport, RefundState,
+};
+use sea_orm::ActiveValue::Set;
+use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter};
+
+use super::fulfil::fulfil;
+use super::refunds::GiveBack;
+use super::unmatched::store_unmatched;
+use super::work::{Fact, OrderTools, OrderWork, Origin};
+use crate::audit::StateChange;
+use crate::database::WritePolicy;
+use crate::error::{Error, Fault};
+use crate::events::OrderEvent;
+use crate::{Services, failpoint};
+
+/// Maximum number of characters of an id of a provider.
+const MAX_ID_CHARS: usize = 120;
+
+/// Something that a provider said, or a member of support.
+#[derive(Clone, Debug)]
+pub(super) enum Report {
+    Payment(PaymentReport),
+    Refund(RefundReport),
+    Dispute(DisputeReport),
+}
+
+/// Records a report, and grants the order if it is paid now. Returns the order, or None if the report belongs to no order.
+///
+/// # Errors
+/// Fails if the database fails. What was committed before stays, and the next report or look goes on from there.
+pub(super) async fn record(
+    services: &Services,
+    provider: OrderProvider,
+    report: Report,
+    origin: Origin,
+) -> Result<Option<order::Model>, Fault> {
+    if !report.has_plain_ids() {
+        tracing::warn!(?provider, "a report with ids of an unknown form was left out");
+        return Ok(None);
+    }
+    let mut found = find_order(services, provider, &report).await?;
+    if found.is_none() {
+        if !report.moves_money() {
+            return Ok(None);
+        }
+        store_unmatched(services, provider, &report, &origin).await?;
+        // The order may have been recorded meanwhile, and has not seen this report.
+        found = find_order(services, provider, &report).await?;
+    }
+    let Some((order, buyer)) = found else { return Ok(None) };
+    let authorized = match &report {
+        Report::Payment(payment) if payment.state == PaymentState::Authorized => Some(payment.clone()),
+        _ => None,
+    };
+    let command = RecordCommand { tools: OrderTools::of(services), order: (order, buyer), report, origin };
+    let policy = WritePolicy::idempotent("order.record").retry_taken_keys();
+    let order = services
+        .database
+        .write_for(buyer, policy, command, |transaction, command| Box::pin(command.run(transaction)))
+        .await?;
+    failpoint::boundary("order.recorded");
+    services.events.appended(buyer);
+    services.outbox.wake();
+    match order.state {
+        OrderState::Paid => fulfil(services, (order.id, buyer)).await.map(Some),
+        OrderState::Pending => match authorized {
+            Some(payment) => Box::pin(capture(services, order, payment)).await.map(Some),
+            None => Ok(Some(order)),
+        },
+        _ => Ok(Some(order)),
+    }
+}
+
+/// Captures an authorized payment of an order that waits for it, and records that. The provider captures most payments by
+/// itself, but not those of banks that were late. Money that is authorized after the order is over is not captured: the
+/// provider gives it back.
+async fn capture(
+    services: &Services,
+    order: order::Model,
+    authorized: PaymentReport,
+) -> Result<order::Model, Fault> {
+    let gateway = services.payments.as_deref().and_then(|payments| payments.gateway_of(order.provider));
+    let is_right =
+        authorized.money.amount_minor == order.amount && authorized.money.currency == order.currency;
+    let (Some(gateway), Some(payment), true) = (gateway, &authorized.payment, is_right) else {
+        return Ok(order);
+    };
+    match gateway.capture(payment, &authorized.money).await {
+        Ok(captured) => {
+            failpoint::boundary("order.captured");
+            let recorded =
+                record(services, order.provider, Report::Payment(captured), Origin::server()).await?;
+            Ok(recorded.unwrap_or(order))
+        }
+        Err(error) => {
+            tracing::warn!(order = %order.id, %error, "an authorized payment could not be captured yet");
+            Ok(order)
+        }
+    }
+}
+
+struct RecordCommand {
+    tools: OrderTools,
+    order: (OrderId, UserId),
+    report: Report,
+    origin: Origin,
+}
+
+impl RecordCommand {
+    async fn run(&self, transaction: &DatabaseTransaction) -> Result<order::Model, Error<Infallible>> {
+        let mut work = OrderWork::open(transaction, &self.tools, self.order, self.origin.clone()).await?;
+        work.apply(&self.report).await?;
+        Ok(work.finish().await?)
+    }
+}
+
+impl Report {
+    /// Tells whether the ids are of the form that providers use, so that they fit into their columns.
+    fn has_plain_ids(&self) -> bool {
+        let ids = match self {
+            Self::Payment(payment) => [Some(payment.provider_order.as_str()), payment.payment.as_deref()],
+            Self::Refund(refund) => [Some(refund.refund.as_str()), Some(refund.payment.as_str())],
+            Self::Dispute(dispute) => [Some(dispute.dispute.as_str()), Some(dispute.payment.as_str())],
+        };
+        ids.into_iter().flatten().all(|id| {
+            id.len() <= MAX_ID_CHARS && id.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
+        })
+    }
+
+    /// Tells whether the report is about money that was taken or went back.
+    fn moves_money(&self) -> bool {
+        match self {
+            Self::Payment(payment) => payment.state == PaymentState::Captured,
+            Self::Refund(refund) => refund.state != RefundState::Failed,
+            Self::Dispute(_) => true,
+        }
+    }
+
+    /// Returns the parts of a fact: its kind, its name, the payment, the refund or dispute, the reference and the money.
+    pub(super) fn parts(&self) -> (PaymentEventKind, &str, &str, Option<&str>, Option<&str>, (i64, &str)) {
+        match self {
+            Self::Payment(report) => {
+                let payment = report.payment.as_deref().unwrap_or(&report.provider_order);
+                let kind = match report.state {
+                    PaymentState::Captured => PaymentEventKind::Captured,
+                    PaymentState::Failed => PaymentEventKind::Failed,
+                    PaymentState::Cancelled => PaymentEventKind::Cancelled,
+                    PaymentState::Pending | PaymentState::Authorized => PaymentEventKind::Authorized,
+                };
+                let money = (report.money.amount_minor, report.money.currency.as_str());
+                (kind, payment, payment, None, report.order_reference.as_deref(), money)
+            }
+            Self::Refund(report) => {
+                let kind = match report.state {
+                    RefundState::Pending => PaymentEventKind::RefundRequested,
+                    RefundState::Settled => PaymentEventKind::RefundSettled,
+                    RefundState::Failed => PaymentEventKind::RefundRefused,
+                };
+                let money = (report.money.amount_minor, report.money.currency.as_str());
+                let refund = report.refund.as_str();
+                (kind, refund, &report.payment, Some(refund), report.reference.as_deref(), money)
+            }
+            Self::Dispute(report) => {
+                let kind = match report.state {
+                    DisputeState::Open => PaymentEventKind::DisputeOpened,
+                    DisputeState::Won => PaymentEventKind::DisputeWon,
+                    DisputeState::Lost => PaymentEventKind::ChargedBack,
+                    DisputeState::Closed => PaymentEventKind::DisputeClosed,
+                };
+                let money = (report.money.amount_minor, report.money.currency.as_str());
+                let dispute = report.dispute.as_str();
+                (kind, dispute, &report.payment, Some(dispute), None, money)
+            }
+        }
+    }
+
+    /// Makes the fact that an order records.
+    pub(super) fn fact(&self) -> Fact<'_> {
+        let (kind, name, payment, object, reference, money) = self.parts();
+        Fact { kind, name: name.to_owned(), payment: Some(payment), object, reference, money: Some(money) }
+    }
+}
+
+/// Finds the order of a report, with its buyer.
+async fn find_order(
+    services: &Services,
+    provider: OrderProvider,
+    report: &Report,
+) -> Result<Option<(OrderId, UserId)>, DbErr> {
+    let reader = services.database.reader();
+    let orders = || order::Entity::find().filter(order::Column::Provider.eq(provider));
+    if let Report::Payment(payment) = report {
+        let by_provider =
+            orders().filter(order::Column::ProviderReference.eq(payment.provider_order.as_str()));
+        if let Some(order) = by_provider.one(reader).await? {
+            return Ok(Some((order.id, order.user_id)));
+        }
+        let Some(receipt) = &payment.order_reference else { return Ok(None) };
+        let by_receipt = orders().filter(order::Column::ReceiptNumber.eq(receipt.as_str()));
+        return Ok(by_receipt.one(reader).await?.map(|order| (order.id, order.user_id)));
+    }
+    let (_, _, payment, _, reference, _) = report.parts();
+    if let Some(reference) = reference {
+        let refunds = payment_refund::Entity::find().filter(payment_refund::Column::Reference.eq(reference));
+        if let Some(refund) = refunds.one(reader).await? {
+            return order_of(reader, refund.order_id).await;
+        }
+    }
+    let captured = payment_event::Entity::find()
+        .filter(payment_event::Column::Payment.eq(payment))
+        .filter(payment_event::Column::Provider.eq(provider))
+        .filter(payment_event::Column::Kind.eq(PaymentEventKind::Captured))
+        .filter(payment_event::Column::OrderId.is_not_null())
+        .one(reader)
+        .await?;
+    match captured.and_then(|event| event.order_id) {
+        Some(order) => order_of(reader, order).await,
+        None => Ok(None),
+    }
+}
+
+async fn order_of(reader: &impl ConnectionTrait, id: OrderId) -> Result<Option<(OrderId, UserId)>, DbErr> {
+    let order = order::Entity::find_by_id(id).one(reader).await?;
+    Ok(order.map(|order| (order.id, order.user_id)))
+}
+
+impl OrderWork<'_> {
+    /// Records a report and moves the order.
+    pub(super) async fn apply(&mut self, report: &Report) -> Result<(), Fault> {
+        match report {
+            Report::Payment(payment) => self.apply_payment(payment, report).await,
+            Report::Refund(refund) => self.apply_refund(refund).await,
+            Report::Dispute(dispute) => self.apply_dispute(dispute, report).await,
+        }
+    }
+
+    async fn apply_payment(&mut self, payment: &PaymentReport, report: &Report) -> Result<(), Fault> {
+        match payment.state {
+            PaymentState::Pending => Ok(()),
+            // A failed payment can succeed later, so neither moves the order.
+            PaymentState::Authorized | PaymentState::Failed => {
+                self.append_fact(report.fact()).await?;
+                Ok(())
+            }
+            PaymentState::Cancelled => {
+                self.append_fact(report.fact()).await?;
+                if self.order.state == OrderState::Pending {
+                    self.move_to(OrderState::Cancelled, Some(OrderReason::ProviderCancelled)).await?;
+                }
+                Ok(())
+            }
+            PaymentState::Captured => self.apply_capture(payment, report).await,
+        }
+    }
+
+    /// Records captured money. The first payment of the right amount pays the order. All other money goes back.
+    async fn apply_capture(&mut self, report: &PaymentReport, whole: &Report) -> Result<(), Fault> {
+        if !self.append_fact(whole.fact()).await? {
+            return Ok(());
+        }
+        let payment = report.payment.as_deref().unwrap_or(&report.provider_order).to_owned();
+        let (amount, currency) = (report.money.amount_minor, report.money.currency.as_str());
+        let is_right = amount == self.order.amount && currency == self.order.currency;
+        let was = self.order.state;
+        let waits = matches!(was, OrderState::Pending | OrderState::Expired | OrderState::Cancelled);
+        if self.order.provider_reference.is_none() && !report.provider_order.is_empty() {
+            let reference = Set(Some(report.provider_order.clone()));
+            self.update(order::ActiveModel { provider_reference: reference, ..Default::default() }).await?;
+        }
+        if waits && is_right {
+            let reference = Set(Some(payment.clone()));
+            self.update(order::ActiveModel { payment_reference: reference, ..Default::default() }).await?;
+            let reason = (was != OrderState::Pending).then_some(OrderReason::Late);
+            self.move_to(OrderState::Paid, reason).await?;
+        } else {
+            let reason = if is_right { OrderReason::PaidTwice } else { OrderReason::AmountMismatch };
+            if waits {
+                self.move_to(OrderState::Paid, Some(reason)).await?;
+                self.move_to(OrderState::Refunding, Some(reason)).await?;
+            } else if was == OrderState::Refunded {
+                self.move_to(OrderState::Refunding, Some(reason)).await?;
+            }
+            self.note(OrderEvent::ExtraPayment, StateChange::default());
+            self.give_back(GiveBack { payment: &payment, amount, currency, reason, refund: None }).await?;
+        }
+        self.apply_unmatched(&payment).await
+    }
+}

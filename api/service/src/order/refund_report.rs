@@ -1,0 +1,171 @@
+//! What a provider reports about refunds, also about those that were made at its console.
+
+use jishu_entity::order::{OrderReason, OrderState};
+use jishu_entity::payment_event::PaymentEventKind;
+use jishu_entity::payment_refund;
+use jishu_entity::refund::RefundStatus;
+use payment_providers::{RefundReport, RefundState};
+use sea_orm::{ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, IntoActiveModel};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::work::{Fact, OrderWork};
+use crate::audit::StateChange;
+use crate::error::Fault;
+use crate::events::OrderEvent;
+use crate::refund;
+
+/// The reason that the buyer reads for a refund that was made at the console of the provider.
+const CONSOLE_REASON: &str = "Refunded at the payment provider";
+
+impl OrderWork<'_> {
+    /// Records what the provider says about a refund.
+    pub(super) async fn apply_refund(&mut self, report: &RefundReport) -> Result<(), Fault> {
+        let failed = format!("refund_refused:{}", report.refund);
+        // Its failure is the last word about a refund. What was true before may be reported later.
+        if self.knows(&failed).await? {
+            return Ok(());
+        }
+        let rows = self.refunds().await?;
+        let by_id = |row: &&payment_refund::Model| row.provider_refund.as_deref() == Some(&*report.refund);
+        let by_reference = |row: &&payment_refund::Model| report.reference.as_ref() == Some(&row.reference);
+        let found = rows.iter().find(by_id).or_else(|| rows.iter().find(by_reference));
+        // Somebody refunded the same at the console while ours waited.
+        let is_same = |row: &&payment_refund::Model| {
+            report.reference.is_none()
+                && row.status == RefundStatus::Requested
+                && row.provider_refund.is_none()
+                && row.payment == report.payment
+                && row.amount == report.money.amount_minor
+        };
+        let found = found.or_else(|| rows.iter().find(is_same)).cloned();
+        let Some(mut row) = found else { return self.apply_console_refund(report, &rows).await };
+        if row.provider_refund.is_none() {
+            let mut named = row.into_active_model();
+            named.provider_refund = Set(Some(report.refund.clone()));
+            row = named.update(self.transaction).await?;
+        }
+        match report.state {
+            RefundState::Pending => {}
+            RefundState::Settled => {
+                self.settle_refund(row).await?;
+                self.finish_refunds().await?;
+            }
+            RefundState::Failed => {
+                self.append_refused(report).await?;
+                if row.status != RefundStatus::Failed {
+                    let failure = report.failure.as_deref().unwrap_or("failed");
+                    self.refuse_refund(row, failure).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn append_refused(&mut self, report: &RefundReport) -> Result<(), Fault> {
+        let fact = Fact {
+            kind: PaymentEventKind::RefundRefused,
+            name: report.refund.clone(),
+            payment: Some(&report.payment),
+            object: Some(&report.refund),
+            reference: report.reference.as_deref(),
+            money: Some((report.money.amount_minor, &report.money.currency)),
+        };
+        self.append_fact(fact).await?;
+        Ok(())
+    }
+
+    /// Records a refund that the server did not send. If it gives back all that is left, the purchase ends with it.
+    async fn apply_console_refund(
+        &mut self,
+        report: &RefundReport,
+        rows: &[payment_refund::Model],
+    ) -> Result<(), Fault> {
+        if report.state == RefundState::Failed || report.money.amount_minor <= 0 {
+            return self.append_refused(report).await;
+        }
+        if self.knows(&format!("refund_requested:console:{}", report.refund)).await? {
+            return Ok(());
+        }
+        let pays_order = self.order.payment_reference.as_deref() == Some(&*report.payment);
+        let value = self.value().await?;
+        let (amount, currency) = (report.money.amount_minor, report.money.currency.as_str());
+        let ends_purchase = pays_order && self.order.purchase_id.is_some() && amount == value;
+        if matches!(self.order.state, OrderState::Paid | OrderState::Granted | OrderState::Refunded) {
+            self.move_to(OrderState::Refunding, Some(OrderReason::ConsoleRefund)).await?;
+        }
+        let mut refund_id = None;
+        if ends_purchase && let Some(purchase) = self.order.purchase_id {
+            let rest = refund::Rest {
+                buyer: self.order.user_id,
+                purchase,
+                reason: CONSOLE_REASON,
+                papers: &self.tools.papers,
+                tools: self.tools,
+                now: self.now,
+            };
+            refund_id = refund::refund_rest(self.transaction, rest).await?.map(|refund| refund.id);
+        }
+        let row = payment_refund::ActiveModel {
+            id: NotSet,
+            order_id: Set(self.order.id),
+            refund_id: Set(refund_id),
+            provider: Set(self.order.provider),
+            payment: Set(report.payment.clone()),
+            reference: Set(Uuid::new_v4().to_string()),
+            provider_refund: Set(Some(report.refund.clone())),
+            amount: Set(amount),
+            currency: Set(currency.to_owned()),
+            reason: Set(OrderReason::ConsoleRefund),
+            status: Set(RefundStatus::Requested),
+            tries: Set(super::refunds::MAX_REFUND_TRIES),
+            message_id: Set(None),
+            failure: Set(None),
+            requested_at: Set(self.now),
+            settled_at: Set(None),
+        };
+        let row = row.insert(self.transaction).await?;
+        let fact = Fact {
+            kind: PaymentEventKind::RefundRequested,
+            name: format!("console:{}", report.refund),
+            payment: Some(&report.payment),
+            object: Some(&report.refund),
+            reference: Some(&row.reference),
+            money: Some((amount, currency)),
+        };
+        self.append_fact(fact).await?;
+        self.note(
+            OrderEvent::ConsoleRefund,
+            StateChange::created(json!({ "amount": amount, "currency": currency })),
+        );
+        if report.state == RefundState::Settled {
+            self.settle_refund(row).await?;
+        }
+        self.give_back_unspent(rows).await?;
+        if self.sums().await?.balance() == 0 {
+            self.finish_refunds().await
+        } else {
+            self.need_attention(OrderReason::ConsoleRefund).await
+        }
+    }
+
+    /// Gives back what is left of a payment of which a part was refunded before it was granted.
+    async fn give_back_unspent(&mut self, rows: &[payment_refund::Model]) -> Result<(), Fault> {
+        let balance = self.sums().await?.balance();
+        let Some(payment) = self.order.payment_reference.clone() else { return Ok(()) };
+        let is_granted = self.order.purchase_id.is_some();
+        if balance <= 0 || is_granted || self.order.state != OrderState::Refunding || !rows.is_empty() {
+            return Ok(());
+        }
+        let currency = self.order.currency.clone();
+        self.give_back(super::refunds::GiveBack {
+            payment: &payment,
+            amount: balance,
+            currency: &currency,
+            reason: OrderReason::ConsoleRefund,
+            refund: None,
+        })
+        .await
+        .map(drop)
+    }
+}

@@ -1,0 +1,320 @@
+//! The refunds of payments: they are requested, sent through the outbox, and settled or given up.
+
+use chrono::TimeDelta;
+use jishu_entity::order::{OrderProvider, OrderReason, OrderState};
+use jishu_entity::outbox_message::OutboxChannel;
+use jishu_entity::payment_event::PaymentEventKind;
+use jishu_entity::purchase::{self, PurchaseStatus};
+use jishu_entity::refund::{self, RefundStatus};
+use jishu_entity::{RefundId, payment_refund};
+use sea_orm::{
+    ActiveEnum, ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, DbErr, EntityTrait,
+    IntoActiveModel, QueryFilter, QueryOrder,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::work::{Fact, OrderWork};
+use crate::audit::StateChange;
+use crate::error::Fault;
+use crate::events::OrderEvent;
+use crate::failpoint;
+use crate::outbox::NewMessage;
+use crate::refund as purchase_refund;
+
+/// Maximum number of refunds that are sent for one payment refund, if the provider refuses or fails them.
+pub(super) const MAX_REFUND_TRIES: i32 = 3;
+/// The pause before the second refund is sent. It is ten times as long before the third.
+const FIRST_TRY_PAUSE: TimeDelta = TimeDelta::minutes(1);
+/// How long the message in the outbox is worth delivering. Long before, the server gives up and asks support.
+const MESSAGE_LIFETIME: TimeDelta = TimeDelta::days(30);
+/// The kind of the message in the outbox.
+pub(super) const MESSAGE_KIND: &str = "refund";
+
+/// The content of the message in the outbox.
+#[derive(Deserialize, Serialize)]
+pub(super) struct RefundMessage {
+    /// The reference of the try.
+    pub(super) reference: String,
+}
+
+/// Money of a payment to give back.
+pub(super) struct GiveBack<'a> {
+    pub(super) payment: &'a str,
+    pub(super) amount: i64,
+    pub(super) currency: &'a str,
+    pub(super) reason: OrderReason,
+    /// The refund of the purchase. None if the money bought nothing.
+    pub(super) refund: Option<RefundId>,
+}
+
+impl OrderWork<'_> {
+    /// Requests a refund of a payment. Tells the buyer, unless support did it.
+    pub(super) async fn give_back(&mut self, give: GiveBack<'_>) -> Result<payment_refund::Model, Fault> {
+        let row = payment_refund::ActiveModel {
+            id: NotSet,
+            order_id: Set(self.order.id),
+            refund_id: Set(give.refund),
+            provider: Set(self.order.provider),
+            payment: Set(give.payment.to_owned()),
+            reference: Set(Uuid::new_v4().to_string()),
+            provider_refund: Set(None),
+            amount: Set(give.amount),
+            currency: Set(give.currency.to_owned()),
+            reason: Set(give.reason),
+            status: Set(RefundStatus::Requested),
+            tries: Set(1),
+            message_id: Set(None),
+            failure: Set(None),
+            requested_at: Set(self.now),
+            settled_at: Set(None),
+        };
+        let row = row.insert(self.transaction).await?;
+        self.append_refund_fact(PaymentEventKind::RefundRequested, &row).await?;
+        failpoint::boundary("order.refund-requested");
+        if give.reason != OrderReason::RefundRequested {
+            self.tell_buyer().await?;
+        }
+        self.note(OrderEvent::RefundRequested, change(&row));
+        if self.order.provider != OrderProvider::Manual {
+            return self.send(row).await;
+        }
+        if self.origin.by.is_some() {
+            // The member of support who asks for it has given the money back.
+            return self.settle_refund(row).await;
+        }
+        self.give_up(row, "by_hand", OrderReason::RefundByHand).await
+    }
+
+    /// Gives back the money of a refunded purchase, or of a part of it. Moves the order if nothing of it is left.
+    pub(crate) async fn give_back_purchase(
+        &mut self,
+        refund: refund::Model,
+        by_hand: bool,
+    ) -> Result<refund::Model, Fault> {
+        if self.order.state == OrderState::Granted
+            && self.value().await? == 0
+            && self.is_all_refunded().await?
+        {
+            self.move_to(OrderState::Refunding, Some(OrderReason::RefundRequested)).await?;
+        }
+        // A part may have gone back before, at the provider's console or by a chargeback.
+        let amount = refund.amount.min(self.sums().await?.balance());
+        if amount <= 0 {
+            let settled = purchase_refund::settle(self.transaction, refund, self.now).await?;
+            self.finish_refunds().await?;
+            return Ok(settled);
+        }
+        let payment = self.order.payment_reference.clone().unwrap_or_default();
+        let give = GiveBack {
+            payment: &payment,
+            amount,
+            currency: &refund.currency,
+            reason: OrderReason::RefundRequested,
+            refund: Some(refund.id),
+        };
+        let row = self.give_back(give).await?;
+        if by_hand {
+            self.settle_refund(row).await?;
+        }
+        self.finish_refunds().await?;
+        let refunds = refund::Entity::of(self.order.user_id).filter(refund::Column::Id.eq(refund.id));
+        Ok(refunds.one(self.transaction).await?.unwrap_or(refund))
+    }
+
+    /// Tells whether all subjects of the purchase were refunded.
+    async fn is_all_refunded(&self) -> Result<bool, DbErr> {
+        let Some(id) = self.order.purchase_id else { return Ok(true) };
+        let purchase = purchase::Entity::of(self.order.user_id).filter(purchase::Column::Id.eq(id));
+        let purchase = purchase.one(self.transaction).await?;
+        Ok(purchase.is_none_or(|purchase| purchase.status == PurchaseStatus::Refunded))
+    }
+
+    /// Writes the message that carries the current try of a refund.
+    async fn send(&mut self, row: payment_refund::Model) -> Result<payment_refund::Model, Fault> {
+        let content = RefundMessage { reference: row.reference.clone() };
+        let payload = serde_json::to_string(&content)
+            .map_err(|error| Fault::Inconsistent(format!("a refund cannot be stored: {error}")))?;
+        let pause = match row.tries {
+            1 => TimeDelta::zero(),
+            2 => FIRST_TRY_PAUSE,
+            _ => FIRST_TRY_PAUSE * 10,
+        };
+        let expires_at = self.now + MESSAGE_LIFETIME;
+        let channel = (OutboxChannel::Payment, MESSAGE_KIND);
+        let message = NewMessage::seal(&self.tools.secrets, channel, &payload, self.now, expires_at)?;
+        let message = message.due_at(self.now + pause);
+        message.append(self.transaction, Some(self.order.user_id)).await?;
+        let mut sent = row.into_active_model();
+        sent.message_id = Set(Some(message.id().to_owned()));
+        Ok(sent.update(self.transaction).await?)
+    }
+
+    /// Records that the money of a refund went back.
+    pub(super) async fn settle_refund(
+        &mut self,
+        row: payment_refund::Model,
+    ) -> Result<payment_refund::Model, Fault> {
+        if row.status == RefundStatus::Settled {
+            return Ok(row);
+        }
+        if row.status == RefundStatus::Failed {
+            // The server had given it up, and it went through after all.
+            self.append_refund_fact(PaymentEventKind::RefundRequested, &row).await?;
+        }
+        let mut settled = row.into_active_model();
+        settled.status = Set(RefundStatus::Settled);
+        settled.settled_at = Set(Some(self.now));
+        let settled = settled.update(self.transaction).await?;
+        self.append_refund_fact(PaymentEventKind::RefundSettled, &settled).await?;
+        if let Some(refund) = self.refund_of(&settled).await? {
+            purchase_refund::settle(self.transaction, refund, self.now).await?;
+        }
+        failpoint::boundary("order.refund-settled");
+        self.note(OrderEvent::RefundSettled, change(&settled));
+        Ok(settled)
+    }
+
+    /// Records that the provider refused or failed a try of a refund. Sends the next try, or gives up.
+    pub(super) async fn refuse_refund(
+        &mut self,
+        row: payment_refund::Model,
+        failure: &str,
+    ) -> Result<(), Fault> {
+        if row.tries >= MAX_REFUND_TRIES {
+            self.give_up(row, failure, OrderReason::RefundFailed).await?;
+            return Ok(());
+        }
+        let was_settled = row.status == RefundStatus::Settled;
+        let tries = row.tries + 1;
+        let row = self.renew(row, tries, Some(failure)).await?;
+        if was_settled && self.order.state == OrderState::Refunded {
+            self.move_to(OrderState::Refunding, self.order.reason).await?;
+        }
+        self.send(row).await?;
+        Ok(())
+    }
+
+    /// Stops to send a refund, and leaves the order to staff.
+    pub(super) async fn give_up(
+        &mut self,
+        row: payment_refund::Model,
+        failure: &str,
+        reason: OrderReason,
+    ) -> Result<payment_refund::Model, Fault> {
+        let mut failed = row.into_active_model();
+        failed.status = Set(RefundStatus::Failed);
+        failed.settled_at = Set(None);
+        failed.failure = Set(Some(failure.to_owned()));
+        let failed = failed.update(self.transaction).await?;
+        self.append_refund_fact(PaymentEventKind::RefundFailed, &failed).await?;
+        self.set_refund_status(&failed, RefundStatus::Failed).await?;
+        self.note(OrderEvent::RefundFailed, change(&failed));
+        // An order that is being moved to REFUNDING gets its reason there.
+        self.need_attention(reason).await?;
+        Ok(failed)
+    }
+
+    /// Sends a refund again that was given up. `by_hand` tells that support gave the money back in another way.
+    pub(super) async fn retry_refund(
+        &mut self,
+        row: payment_refund::Model,
+        by_hand: bool,
+    ) -> Result<(), Fault> {
+        self.append_refund_fact(PaymentEventKind::RefundRequested, &row).await?;
+        let row = self.renew(row, 1, None).await?;
+        if by_hand || self.order.provider == OrderProvider::Manual {
+            self.settle_refund(row).await?;
+        } else {
+            self.send(row).await?;
+        }
+        Ok(())
+    }
+
+    /// Gives a refund a new reference for its next try.
+    async fn renew(
+        &mut self,
+        row: payment_refund::Model,
+        tries: i32,
+        failure: Option<&str>,
+    ) -> Result<payment_refund::Model, Fault> {
+        let mut next = row.into_active_model();
+        next.status = Set(RefundStatus::Requested);
+        next.settled_at = Set(None);
+        next.reference = Set(Uuid::new_v4().to_string());
+        next.provider_refund = Set(None);
+        next.message_id = Set(None);
+        next.tries = Set(tries);
+        next.failure = Set(failure.map(str::to_owned));
+        let next = next.update(self.transaction).await?;
+        self.set_refund_status(&next, RefundStatus::Requested).await?;
+        Ok(next)
+    }
+
+    /// Ends REFUNDING when no refund is under way or given up.
+    pub(super) async fn finish_refunds(&mut self) -> Result<(), Fault> {
+        let is_open = self.has_refunds(&[RefundStatus::Requested, RefundStatus::Failed]).await?;
+        if self.order.state == OrderState::Refunding && !is_open {
+            self.move_to(OrderState::Refunded, self.order.reason).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads the refunds of the order, oldest first.
+    pub(super) async fn refunds(&self) -> Result<Vec<payment_refund::Model>, DbErr> {
+        payment_refund::Entity::find()
+            .filter(payment_refund::Column::OrderId.eq(self.order.id))
+            .order_by_asc(payment_refund::Column::Id)
+            .all(self.transaction)
+            .await
+    }
+
+    /// Appends a fact of a refund. The status of the row guards against repetitions, so each fact gets a new name.
+    pub(super) async fn append_refund_fact(
+        &mut self,
+        kind: PaymentEventKind,
+        row: &payment_refund::Model,
+    ) -> Result<(), DbErr> {
+        let name = format!("{}:{}", row.id, Uuid::new_v4());
+        let fact = Fact {
+            kind,
+            name,
+            payment: Some(&row.payment),
+            object: row.provider_refund.as_deref(),
+            reference: Some(&row.reference),
+            money: Some((row.amount, &row.currency)),
+        };
+        self.append_fact(fact).await.map(drop)
+    }
+
+    async fn refund_of(&self, row: &payment_refund::Model) -> Result<Option<refund::Model>, DbErr> {
+        let Some(id) = row.refund_id else { return Ok(None) };
+        refund::Entity::of(self.order.user_id).filter(refund::Column::Id.eq(id)).one(self.transaction).await
+    }
+
+    /// Sets the status of the refund of the purchase, if there is one.
+    async fn set_refund_status(
+        &self,
+        row: &payment_refund::Model,
+        status: RefundStatus,
+    ) -> Result<(), DbErr> {
+        if let Some(refund) = self.refund_of(row).await?.filter(|refund| refund.status != status) {
+            let mut changed = refund.into_active_model();
+            changed.status = Set(status);
+            changed.settled_at = Set(None);
+            changed.update(self.transaction).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Returns the values of a refund for its event.
+fn change(row: &payment_refund::Model) -> StateChange {
+    StateChange::created(json!({
+        "amount": row.amount,
+        "currency": row.currency,
+        "reason": row.reason.to_value(),
+        "refund": row.status.to_value(),
+    }))
+}

@@ -1,0 +1,224 @@
+//! `resolveOrder`: support decides about an order that needs attention.
+
+use jishu_entity::OrderId;
+use jishu_entity::UserId;
+use jishu_entity::order::{self, OrderReason, OrderState};
+use jishu_entity::payment_event::PaymentEventKind;
+use jishu_entity::refund::RefundStatus;
+use sea_orm::{ActiveEnum, DatabaseTransaction, EntityTrait};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::refunds::GiveBack;
+use super::work::{Fact, OrderTools, OrderWork, Origin};
+use crate::Services;
+use crate::account::Support;
+use crate::audit::StateChange;
+use crate::database::WritePolicy;
+use crate::error::{Error, Fault, Refusal};
+use crate::events::OrderEvent;
+use crate::reason::{self, MAX_REASON_CHARS};
+use crate::refund;
+
+/// What support decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resolution {
+    /// The buyer gets the subjects, or keeps them. Refunds that failed are sent again.
+    Grant,
+    /// The access ends, and all money goes back the way it came.
+    Refund,
+    /// The access ends, and support has given the money back in another way.
+    RefundByHand,
+}
+
+/// A decision about an order.
+#[derive(Clone, Debug)]
+pub struct ResolveRequest {
+    /// The order. It can belong to any user.
+    pub order: OrderId,
+    /// The decision.
+    pub resolution: Resolution,
+    /// The reason, which is stored in the audit trail.
+    pub reason: String,
+}
+
+/// A reason not to carry out a decision. Nothing was written.
+#[derive(Debug, thiserror::Error)]
+pub enum ResolveRefusal {
+    /// There is no such order.
+    #[error("There is no such order.")]
+    OrderNotFound,
+    /// The reason is blank or too long.
+    #[error("Give a reason of 1 to {MAX_REASON_CHARS} visible characters.")]
+    Reason,
+    /// The order does not need a decision.
+    #[error("This order does not need attention. Read its status.")]
+    NotNeeded,
+    /// The order cannot be granted.
+    #[error("This order cannot be granted: {}.", cause(.0))]
+    NotGrantable(Option<OrderReason>),
+}
+
+impl Refusal for ResolveRefusal {}
+
+fn cause(reason: &Option<OrderReason>) -> &'static str {
+    match reason {
+        Some(OrderReason::BuyerInactive) => "the account of the buyer is deactivated",
+        Some(OrderReason::AlreadyOwned) => "the buyer owns its subjects",
+        Some(OrderReason::Archived) => "its subjects are no longer sold",
+        _ => "its money is on its way back or gone",
+    }
+}
+
+/// Carries out a decision of support.
+///
+/// # Errors
+/// See [`ResolveRefusal`].
+pub async fn resolve(
+    services: &Services,
+    by: Support,
+    request: ResolveRequest,
+) -> Result<order::Model, Error<ResolveRefusal>> {
+    let reason = reason::trimmed(&request.reason).ok_or(ResolveRefusal::Reason)?.to_owned();
+    let order = order::Entity::find_by_id(request.order).one(services.database.reader()).await?;
+    let buyer = order.ok_or(ResolveRefusal::OrderNotFound)?.user_id;
+    let request = ResolveRequest { reason, ..request };
+    let command = ResolveCommand { tools: OrderTools::of(services), by: by.id(), buyer, request };
+    let policy = WritePolicy::idempotent("order.resolve");
+    let order = services
+        .database
+        .write_for(buyer, policy, command, |transaction, command| Box::pin(command.run(transaction)))
+        .await?;
+    services.events.appended(buyer);
+    services.outbox.wake();
+    tracing::info!(by = %by.id(), order = %order.id, state = ?order.state, "support decided about an order");
+    Ok(order)
+}
+
+/// The field of an audit event of a decision with its reason. The deletion of an account erases it.
+pub(crate) const DECISION_TEXT: &str = "because";
+/// The action of an audit event of a decision.
+pub(crate) const RESOLVED: &str = OrderEvent::Resolved.action();
+
+struct ResolveCommand {
+    tools: OrderTools,
+    by: UserId,
+    buyer: UserId,
+    request: ResolveRequest,
+}
+
+impl ResolveCommand {
+    async fn run(&self, transaction: &DatabaseTransaction) -> Result<order::Model, Error<ResolveRefusal>> {
+        let (order, resolution) = ((self.request.order, self.buyer), self.request.resolution);
+        let mut work = OrderWork::open(transaction, &self.tools, order, Origin::staff(self.by)).await?;
+        if work.order.state != OrderState::NeedsAttention {
+            return Err(ResolveRefusal::NotNeeded.into());
+        }
+        let told = json!({
+            "resolution": format!("{resolution:?}"),
+            (DECISION_TEXT): self.request.reason,
+            "of": work.order.reason.map(|reason| reason.to_value()),
+        });
+        work.note(OrderEvent::Resolved, StateChange::created(told));
+        match resolution {
+            Resolution::Grant => work.resolve_by_grant().await?,
+            Resolution::Refund => work.resolve_by_refund(false, &self.request.reason).await?,
+            Resolution::RefundByHand => work.resolve_by_refund(true, &self.request.reason).await?,
+        }
+        Ok(work.finish().await?)
+    }
+}
+
+impl OrderWork<'_> {
+    /// Grants the order, or leaves the access that it gave.
+    async fn resolve_by_grant(&mut self) -> Result<(), Error<ResolveRefusal>> {
+        if self.order.purchase_id.is_some() {
+            if self.value().await? == 0 {
+                return Err(ResolveRefusal::NotGrantable(None).into());
+            }
+            self.move_to(OrderState::Granted, None).await?;
+            self.retry_failed(false).await?;
+        } else {
+            let plan = self.plan(false).await?;
+            let reason = plan.reason;
+            let is_open = self.has_open_refunds().await?;
+            let price = self.order.amount - plan.rest;
+            let Some(paid) = plan.paid.filter(|_| !is_open) else {
+                return Err(ResolveRefusal::NotGrantable(reason).into());
+            };
+            if self.sums().await?.balance() < price {
+                return Err(ResolveRefusal::NotGrantable(None).into());
+            }
+            let papers = &self.tools.papers;
+            let made = crate::purchase::create_paid(self.transaction, paid, papers, self.now).await?;
+            let purchase_id = sea_orm::ActiveValue::Set(Some(made.id));
+            self.update(order::ActiveModel { purchase_id, ..Default::default() }).await?;
+            self.move_to(OrderState::Granted, None).await?;
+        }
+        self.settle_balance(false).await?;
+        Ok(())
+    }
+
+    /// Ends the access, and gives back all that is left.
+    async fn resolve_by_refund(&mut self, by_hand: bool, reason: &str) -> Result<(), Fault> {
+        self.move_to(OrderState::Refunding, self.order.reason).await?;
+        self.retry_failed(by_hand).await?;
+        if let Some(purchase) = self.order.purchase_id {
+            let papers = &self.tools.papers;
+            let rest = refund::Rest {
+                buyer: self.order.user_id,
+                purchase,
+                reason,
+                papers,
+                tools: self.tools,
+                now: self.now,
+            };
+            if let Some(ended) = refund::refund_rest(self.transaction, rest).await? {
+                self.give_back_purchase(ended, by_hand).await?;
+            }
+        }
+        self.settle_balance(by_hand).await?;
+        self.finish_refunds().await
+    }
+
+    /// Sends the refunds again that were given up.
+    async fn retry_failed(&mut self, by_hand: bool) -> Result<(), Fault> {
+        for row in self.refunds().await? {
+            if row.status == RefundStatus::Failed {
+                self.retry_refund(row, by_hand).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives back what the order holds too much, and writes off what it lacks.
+    async fn settle_balance(&mut self, by_hand: bool) -> Result<(), Fault> {
+        let balance = self.sums().await?.balance();
+        let currency = self.order.currency.clone();
+        if balance > 0 {
+            let payment = self.order.payment_reference.clone().unwrap_or_default();
+            let give = GiveBack {
+                payment: &payment,
+                amount: balance,
+                currency: &currency,
+                reason: OrderReason::RefundRequested,
+                refund: None,
+            };
+            let row = self.give_back(give).await?;
+            if by_hand {
+                self.settle_refund(row).await?;
+            }
+        } else if balance < 0 {
+            let fact = Fact {
+                kind: PaymentEventKind::WrittenOff,
+                name: format!("{}:{}", self.order.id, Uuid::new_v4()),
+                payment: None,
+                object: None,
+                reference: None,
+                money: Some((-balance, &currency)),
+            };
+            self.append_fact(fact).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,67 @@
+//! The sums of an order.
+
+use jishu_entity::payment_event::{self, PaymentEventKind};
+use jishu_entity::{purchase, refund};
+use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter};
+
+use super::work::OrderWork;
+
+/// What is known about the money of an order, in minor units.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Sums {
+    pub(super) captured: i64,
+    /// Refunds that are settled or under way.
+    pub(super) refunded: i64,
+    pub(super) charged_back: i64,
+    /// Money that is missing, which support accepted.
+    pub(super) written_off: i64,
+    /// The value of the purchase that was not refunded.
+    pub(super) value: i64,
+}
+
+impl Sums {
+    /// Returns the captured money that is neither in the purchase nor on its way back. Below 0, more went out than came in.
+    pub(super) fn balance(self) -> i64 {
+        self.captured + self.written_off - self.value - self.refunded - self.charged_back
+    }
+}
+
+impl OrderWork<'_> {
+    /// Sums the events of the order, and reads the value of its purchase.
+    pub(super) async fn sums(&self) -> Result<Sums, DbErr> {
+        let events = payment_event::Entity::find()
+            .filter(payment_event::Column::OrderId.eq(self.order.id))
+            .all(self.transaction)
+            .await?;
+        let mut sums = Sums { value: self.value().await?, ..Sums::default() };
+        for event in events {
+            let amount = event.amount.unwrap_or_default();
+            match event.kind {
+                PaymentEventKind::Captured => sums.captured += amount,
+                PaymentEventKind::RefundRequested => sums.refunded += amount,
+                PaymentEventKind::RefundFailed => sums.refunded -= amount,
+                PaymentEventKind::ChargedBack => sums.charged_back += amount,
+                PaymentEventKind::WrittenOff => sums.written_off += amount,
+                PaymentEventKind::Authorized
+                | PaymentEventKind::Failed
+                | PaymentEventKind::Cancelled
+                | PaymentEventKind::RefundSettled
+                | PaymentEventKind::RefundRefused
+                | PaymentEventKind::DisputeOpened
+                | PaymentEventKind::DisputeWon
+                | PaymentEventKind::DisputeClosed => {}
+            }
+        }
+        Ok(sums)
+    }
+
+    /// Returns what the purchase cost, without what was refunded of it.
+    pub(super) async fn value(&self) -> Result<i64, DbErr> {
+        let Some(id) = self.order.purchase_id else { return Ok(0) };
+        let purchase = purchase::Entity::of(self.order.user_id).filter(purchase::Column::Id.eq(id));
+        let cost = purchase.one(self.transaction).await?.map_or(0, |purchase| purchase.cost);
+        let refunds = refund::Entity::of(self.order.user_id).filter(refund::Column::PurchaseId.eq(id));
+        let refunded: i64 = refunds.all(self.transaction).await?.iter().map(|refund| refund.amount).sum();
+        Ok(cost - refunded)
+    }
+}

@@ -1,0 +1,143 @@
+//! Reports about money whose order is unknown, or about payments that no order has recorded yet.
+
+use std::convert::Infallible;
+
+use chrono::{DateTime, Utc};
+use jishu_entity::order::OrderProvider;
+use jishu_entity::payment_event::{self, PaymentEventKind};
+use payment_providers::{DisputeReport, DisputeState, Money, RefundReport, RefundState};
+use sea_orm::{
+    ActiveEnum, ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, DatabaseTransaction,
+    EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
+};
+
+use super::record::Report;
+use super::work::{OrderWork, Origin};
+use crate::database::WritePolicy;
+use crate::error::{Error, Fault};
+use crate::{Services, audit};
+
+/// The action of the audit event of money whose order is unknown.
+const UNMATCHED: &str = "payment.unmatched";
+
+/// A report that no order can record.
+struct Unmatched {
+    provider: OrderProvider,
+    report: Report,
+    origin: Origin,
+    now: DateTime<Utc>,
+}
+
+/// The beginning of the names of facts whose order is unknown.
+const UNMATCHED_PREFIX: &str = "unmatched:";
+
+/// Stores a report that no order can record, and tells about it.
+pub(super) async fn store_unmatched(
+    services: &Services,
+    provider: OrderProvider,
+    report: &Report,
+    origin: &Origin,
+) -> Result<(), Fault> {
+    let (now, origin) = (services.clock.now(), origin.clone());
+    let unmatched = Unmatched { provider, report: report.clone(), origin, now };
+    let policy = WritePolicy::idempotent("order.unmatched").retry_taken_keys();
+    let is_new = services
+        .database
+        .write(policy, unmatched, |transaction, unmatched| Box::pin(unmatched.run(transaction)))
+        .await?;
+    if is_new {
+        tracing::warn!(?provider, "a provider reported money that belongs to no known order");
+    }
+    Ok(())
+}
+
+impl Unmatched {
+    async fn run(&self, transaction: &DatabaseTransaction) -> Result<bool, Error<Infallible>> {
+        let (kind, name, payment, object, reference, (amount, currency)) = self.report.parts();
+        let fact = format!("{UNMATCHED_PREFIX}{}:{name}", kind.to_value());
+        let known = payment_event::Entity::find()
+            .filter(payment_event::Column::Provider.eq(self.provider))
+            .filter(payment_event::Column::Fact.eq(fact.as_str()))
+            .count(transaction)
+            .await?;
+        if known > 0 {
+            return Ok(false);
+        }
+        let row = payment_event::ActiveModel {
+            id: NotSet,
+            order_id: Set(None),
+            provider: Set(self.provider),
+            fact: Set(fact),
+            event_id: Set(self.origin.event_id.clone()),
+            kind: Set(kind),
+            payment: Set(Some(payment.to_owned())),
+            object: Set(object.map(str::to_owned)),
+            reference: Set(reference.map(|text| text.chars().take(64).collect())),
+            amount: Set(Some(amount.max(0))),
+            currency: Set(Some(currency.chars().take(3).collect())),
+            source: Set(self.origin.source),
+            recorded_at: Set(self.now),
+        };
+        let row = row.insert(transaction).await?;
+        audit::append(transaction, self.now, None, UNMATCHED, ("payment_events", row.id.0)).await?;
+        Ok(true)
+    }
+}
+
+impl OrderWork<'_> {
+    /// Applies the reports about a payment that came before the payment itself.
+    pub(super) async fn apply_unmatched(&mut self, payment: &str) -> Result<(), Fault> {
+        let earlier = payment_event::Entity::find()
+            .filter(payment_event::Column::Provider.eq(self.order.provider))
+            .filter(payment_event::Column::Payment.eq(payment))
+            .filter(payment_event::Column::OrderId.is_null())
+            .order_by_asc(payment_event::Column::Id)
+            .all(self.transaction)
+            .await?;
+        for event in earlier {
+            if let Some(report) = report_of(event) {
+                // The reports are of refunds and disputes, so this does not come back here.
+                Box::pin(self.apply(&report)).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Makes a report again from a stored event about a refund or a dispute.
+fn report_of(event: payment_event::Model) -> Option<Report> {
+    let (payment, object) = (event.payment?, event.object?);
+    let money = Money::new(event.amount?, &event.currency?);
+    let refund = |state| {
+        Report::Refund(RefundReport {
+            refund: object.clone(),
+            payment: payment.clone(),
+            state,
+            money: money.clone(),
+            reference: event.reference.clone(),
+            failure: None,
+            account: None,
+            created_at: None,
+        })
+    };
+    let dispute = |state| {
+        Report::Dispute(DisputeReport {
+            dispute: object.clone(),
+            payment: payment.clone(),
+            state,
+            money: money.clone(),
+            reason: None,
+            respond_by: None,
+            account: None,
+        })
+    };
+    match event.kind {
+        PaymentEventKind::RefundRequested => Some(refund(RefundState::Pending)),
+        PaymentEventKind::RefundSettled => Some(refund(RefundState::Settled)),
+        PaymentEventKind::DisputeOpened => Some(dispute(DisputeState::Open)),
+        PaymentEventKind::DisputeWon => Some(dispute(DisputeState::Won)),
+        PaymentEventKind::ChargedBack => Some(dispute(DisputeState::Lost)),
+        PaymentEventKind::DisputeClosed => Some(dispute(DisputeState::Closed)),
+        _ => None,
+    }
+}

@@ -1,0 +1,57 @@
+//! The stream of changed orders, for the subscription.
+
+use std::collections::VecDeque;
+
+use futures_util::{Stream, stream};
+use jishu_entity::{OrderId, UserId, order};
+use sea_orm::DbErr;
+
+use crate::Services;
+use crate::events::{Watch, WatchedChange, read_with_retries};
+
+/// Streams the orders of a user, or one of them, whenever they change. The stream contains all changes that are committed
+/// after this function returns. It ends if the database keeps failing.
+///
+/// # Errors
+/// Returns the database's error.
+pub async fn changes(
+    services: &Services,
+    owner: UserId,
+    order: Option<OrderId>,
+) -> Result<impl Stream<Item = Result<order::Model, DbErr>> + Send + use<>, DbErr> {
+    let watch = services.events.watch(owner, None).await?;
+    let changes = OrderChanges { watch, services: services.clone(), owner, order, orders: VecDeque::new() };
+    Ok(stream::try_unfold(changes, async |mut changes| {
+        let order = changes.next().await?;
+        Ok(Some((order, changes)))
+    }))
+}
+
+struct OrderChanges {
+    watch: Watch,
+    services: Services,
+    owner: UserId,
+    order: Option<OrderId>,
+    /// Orders that were read and not returned yet.
+    orders: VecDeque<order::Model>,
+}
+
+impl OrderChanges {
+    async fn next(&mut self) -> Result<order::Model, DbErr> {
+        loop {
+            if let Some(order) = self.orders.pop_front() {
+                return Ok(order);
+            }
+            let changed = self.watch.changes().await;
+            let ids = changed.into_iter().filter_map(|change| match change {
+                WatchedChange::Order(id) => Some(id),
+                WatchedChange::Purchase(_) | WatchedChange::Card(_) | WatchedChange::Answers(_) => None,
+            });
+            let ids: Vec<OrderId> = ids.filter(|id| self.order.is_none_or(|wanted| wanted == *id)).collect();
+            if !ids.is_empty() {
+                let read = || super::by_ids(&self.services, self.owner, ids.iter().copied());
+                self.orders = read_with_retries(read).await?.into();
+            }
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Webhooks of the payment provider.
+
+use jishu_entity::payment_event::PaymentEventSource;
+use payment_providers::{ProviderName, WebhookError, WebhookEvent};
+
+use super::record::{Report, record};
+use super::work::Origin;
+use crate::Services;
+use crate::error::Fault;
+
+/// Maximum number of characters of the id of an event.
+const MAX_EVENT_ID_CHARS: usize = 128;
+
+/// The response to a webhook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WebhookAnswer {
+    /// What it reports is committed, or it reports nothing of interest.
+    Accepted,
+    /// The server is not configured for this provider.
+    NotConfigured,
+    /// Its signature is wrong or missing. Nothing was read.
+    NotVerified,
+    /// Its signature is right, but it cannot be read.
+    Unreadable,
+}
+
+/// Verifies a webhook and records what it reports.
+///
+/// # Errors
+/// Fails if it could not be recorded. The provider sends it again.
+pub async fn receive(
+    services: &Services,
+    provider: &str,
+    headers: &(dyn Fn(&str) -> Option<String> + Sync),
+    body: &[u8],
+) -> Result<WebhookAnswer, Fault> {
+    let (Some(payments), Ok(name)) = (services.payments.as_deref(), provider.parse::<ProviderName>()) else {
+        return Ok(WebhookAnswer::NotConfigured);
+    };
+    let Some(gateway) = payments.gateway.as_ref().filter(|gateway| gateway.name() == name) else {
+        return Ok(WebhookAnswer::NotConfigured);
+    };
+    let webhook = match gateway.verify_webhook(headers, body, services.clock.now()) {
+        Ok(webhook) => webhook,
+        Err(WebhookError::NotConfigured) => return Ok(WebhookAnswer::NotConfigured),
+        Err(error @ WebhookError::Unreadable(_)) => {
+            tracing::warn!(provider, %error, "a webhook cannot be read");
+            return Ok(WebhookAnswer::Unreadable);
+        }
+        Err(error) => {
+            tracing::warn!(provider, %error, "a webhook was refused");
+            return Ok(WebhookAnswer::NotVerified);
+        }
+    };
+    let report = match webhook.event {
+        WebhookEvent::Payment(payment) => Report::Payment(payment),
+        WebhookEvent::Refund(refund) => Report::Refund(refund),
+        WebhookEvent::Dispute(dispute) => Report::Dispute(dispute),
+        WebhookEvent::Ignored(_) => return Ok(WebhookAnswer::Accepted),
+    };
+    let is_plain =
+        |id: &String| id.len() <= MAX_EVENT_ID_CHARS && id.bytes().all(|byte| byte.is_ascii_graphic());
+    let event_id = webhook.event_id.filter(is_plain);
+    let origin = Origin { source: PaymentEventSource::Webhook, event_id, by: None };
+    record(services, payments.provider, report, origin).await?;
+    Ok(WebhookAnswer::Accepted)
+}

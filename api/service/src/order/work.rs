@@ -1,0 +1,318 @@
+//! One order in a transaction: its moves, its facts, and what is told at the end.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use jishu_entity::order::{self, OrderReason, OrderState};
+use jishu_entity::payment_event::{self, PaymentEventKind, PaymentEventSource};
+use jishu_entity::refund::RefundStatus;
+use jishu_entity::user::{self, UserStatus};
+use jishu_entity::{OrderId, PurchaseId, UserId, payment_refund};
+use sea_orm::sea_query::Expr;
+use sea_orm::{
+    ActiveEnum, ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, DatabaseTransaction,
+    DbErr, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect,
+};
+use serde_json::json;
+
+use super::state::{may_move, next_look};
+use crate::Services;
+use crate::audit::StateChange;
+use crate::auth::Secrets;
+use crate::clock::Clock;
+use crate::database::lock_user;
+use crate::error::Fault;
+use crate::events::{self, Event, OrderEvent};
+use crate::failpoint;
+use crate::mail::{self, MailKind};
+use crate::paper::Papers;
+use crate::tax::TaxPolicy;
+
+/// What the transactions of orders need besides the database.
+#[derive(Clone)]
+pub(crate) struct OrderTools {
+    pub(super) secrets: Arc<Secrets>,
+    pub(super) papers: Arc<Papers>,
+    pub(super) tax: Arc<TaxPolicy>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) support_address: Option<String>,
+}
+
+impl OrderTools {
+    /// Takes the tools from the services.
+    pub(crate) fn of(services: &Services) -> Self {
+        Self {
+            secrets: Arc::clone(&services.secrets),
+            papers: Arc::clone(&services.papers),
+            tax: Arc::clone(&services.tax),
+            clock: Arc::clone(&services.clock),
+            support_address: services.payments.as_ref().and_then(|payments| payments.support_address.clone()),
+        }
+    }
+}
+
+impl OrderTools {
+    /// Returns the time. Call it after the lock on the buyer's row.
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+}
+
+/// Who or what acts on an order.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    /// The way in which the server learned of the facts.
+    pub(super) source: PaymentEventSource,
+    /// The provider's id of the event. None if no webhook told.
+    pub(super) event_id: Option<String>,
+    /// The member of support, or the buyer. None if the server acts by itself.
+    pub(super) by: Option<UserId>,
+}
+
+impl Origin {
+    /// The server acts by itself.
+    pub(crate) fn server() -> Self {
+        Self { source: PaymentEventSource::Server, event_id: None, by: None }
+    }
+
+    /// A member of support acts.
+    pub(crate) fn staff(by: UserId) -> Self {
+        Self { source: PaymentEventSource::Staff, event_id: None, by: Some(by) }
+    }
+}
+
+/// An order whose buyer's row this transaction has locked.
+pub(crate) struct OrderWork<'t> {
+    pub(super) transaction: &'t DatabaseTransaction,
+    pub(super) tools: &'t OrderTools,
+    pub(super) order: order::Model,
+    pub(super) origin: Origin,
+    pub(super) now: DateTime<Utc>,
+    /// The status of the buyer's account.
+    pub(super) buyer: UserStatus,
+    /// The events to append at the end: watchers rely on it that events come last.
+    journal: Vec<(OrderEvent, StateChange)>,
+}
+
+/// A fact about the money of an order.
+pub(super) struct Fact<'a> {
+    pub(super) kind: PaymentEventKind,
+    /// The name that makes it unique beside its kind.
+    pub(super) name: String,
+    pub(super) payment: Option<&'a str>,
+    pub(super) object: Option<&'a str>,
+    pub(super) reference: Option<&'a str>,
+    pub(super) money: Option<(i64, &'a str)>,
+}
+
+impl<'t> OrderWork<'t> {
+    /// Locks the buyer's row and reads the order. The buyer is the owner of the order, who never changes.
+    pub(super) async fn open(
+        transaction: &'t DatabaseTransaction,
+        tools: &'t OrderTools,
+        (id, buyer): (OrderId, UserId),
+        origin: Origin,
+    ) -> Result<Self, Fault> {
+        let status = lock_user(transaction, buyer).await?;
+        let status = status.ok_or_else(|| Fault::missing(format_args!("user {buyer}")))?;
+        failpoint::boundary("order.locked");
+        let order = order::Entity::of(buyer).filter(order::Column::Id.eq(id)).one(transaction).await?;
+        let order = order.ok_or_else(|| Fault::missing(format_args!("order {id}")))?;
+        // Read the clock after the lock, so that events have the order of their transactions.
+        Ok(Self::of_locked(transaction, tools, (order, status), origin, tools.clock.now()))
+    }
+
+    /// Works on an order whose buyer's row is locked already.
+    pub(super) fn of_locked(
+        transaction: &'t DatabaseTransaction,
+        tools: &'t OrderTools,
+        (order, buyer): (order::Model, UserStatus),
+        origin: Origin,
+        now: DateTime<Utc>,
+    ) -> Self {
+        Self { transaction, tools, order, origin, now, buyer, journal: Vec::new() }
+    }
+
+    /// Finds the order that made a purchase. The caller holds the lock on the buyer's row.
+    pub(crate) async fn of_purchase(
+        transaction: &'t DatabaseTransaction,
+        tools: &'t OrderTools,
+        purchase: PurchaseId,
+        origin: Origin,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Self>, DbErr> {
+        let order = order::Entity::find().filter(order::Column::PurchaseId.eq(purchase));
+        let order = order.one(transaction).await?;
+        // Whether the account is active does not matter to a refund.
+        Ok(order.map(|order| Self::of_locked(transaction, tools, (order, UserStatus::Active), origin, now)))
+    }
+
+    /// Tells whether the buyer's bank disputes the payment.
+    pub(crate) fn is_disputed(&self) -> bool {
+        self.order.disputed_at.is_some()
+    }
+
+    /// Moves the order to another state. The statement compares the state as well, so no other move can be lost.
+    pub(super) async fn move_to(&mut self, to: OrderState, reason: Option<OrderReason>) -> Result<(), Fault> {
+        let (id, from) = (self.order.id, self.order.state);
+        if !may_move(from, to) {
+            return Err(Fault::Inconsistent(format!("order {id} cannot move from {from:?} to {to:?}")));
+        }
+        let before = state_of(&self.order);
+        (self.order.state, self.order.reason, self.order.changed_at) = (to, reason, self.now);
+        self.order.checks = 0;
+        self.order.due_at = next_look(&self.order, 0, self.has_open_refunds().await?, self.now);
+        if to == OrderState::Paid && self.order.paid_at.is_none() {
+            self.order.paid_at = Some(self.now);
+        }
+        let moved = order::Entity::update_many()
+            .col_expr(order::Column::State, Expr::value(to))
+            .col_expr(order::Column::Reason, Expr::value(reason))
+            .col_expr(order::Column::ChangedAt, Expr::value(self.now))
+            .col_expr(order::Column::Checks, Expr::value(0))
+            .col_expr(order::Column::DueAt, Expr::value(self.order.due_at))
+            .col_expr(order::Column::PaidAt, Expr::value(self.order.paid_at))
+            .filter(order::Column::Id.eq(id))
+            .filter(order::Column::State.eq(from))
+            .exec(self.transaction)
+            .await?;
+        if moved.rows_affected != 1 {
+            return Err(Fault::Inconsistent(format!("order {id} left the state {from:?} meanwhile")));
+        }
+        failpoint::boundary("order.moved");
+        let change = StateChange::between(before, state_of(&self.order));
+        self.journal.push((OrderEvent::of_state(to), change));
+        if to == OrderState::NeedsAttention {
+            self.tell_support().await?;
+        }
+        Ok(())
+    }
+
+    /// Leaves the order to staff. An order that is granted or refunded passes through REFUNDING.
+    pub(super) async fn need_attention(&mut self, reason: OrderReason) -> Result<(), Fault> {
+        match self.order.state {
+            OrderState::NeedsAttention => return Ok(()),
+            OrderState::Granted | OrderState::Refunded => {
+                self.move_to(OrderState::Refunding, Some(reason)).await?;
+            }
+            OrderState::Pending | OrderState::Expired | OrderState::Cancelled => {
+                self.move_to(OrderState::Paid, Some(reason)).await?;
+            }
+            OrderState::Paid | OrderState::Refunding => {}
+        }
+        self.move_to(OrderState::NeedsAttention, Some(reason)).await
+    }
+
+    /// Writes columns of the order other than its state.
+    pub(super) async fn update(&mut self, change: order::ActiveModel) -> Result<(), DbErr> {
+        let change = order::ActiveModel { id: sea_orm::ActiveValue::Unchanged(self.order.id), ..change };
+        self.order = change.update(self.transaction).await?;
+        Ok(())
+    }
+
+    /// Appends a fact. Returns false if it was known.
+    pub(super) async fn append_fact(&mut self, fact: Fact<'_>) -> Result<bool, DbErr> {
+        let name = format!("{}:{}", fact.kind.to_value(), fact.name);
+        if self.knows(&name).await? {
+            return Ok(false);
+        }
+        let row = payment_event::ActiveModel {
+            id: NotSet,
+            order_id: Set(Some(self.order.id)),
+            provider: Set(self.order.provider),
+            fact: Set(name),
+            event_id: Set(self.origin.event_id.clone()),
+            kind: Set(fact.kind),
+            payment: Set(fact.payment.map(str::to_owned)),
+            object: Set(fact.object.map(str::to_owned)),
+            reference: Set(fact.reference.map(str::to_owned)),
+            amount: Set(fact.money.map(|(amount, _)| amount)),
+            currency: Set(fact.money.map(|(_, currency)| currency.to_owned())),
+            source: Set(self.origin.source),
+            recorded_at: Set(self.now),
+        };
+        row.insert(self.transaction).await?;
+        failpoint::boundary("order.fact-recorded");
+        Ok(true)
+    }
+
+    /// Tells whether a fact is known, by its name with its kind.
+    pub(super) async fn knows(&self, name: &str) -> Result<bool, DbErr> {
+        let known = payment_event::Entity::find()
+            .filter(payment_event::Column::Provider.eq(self.order.provider))
+            .filter(payment_event::Column::Fact.eq(name))
+            .count(self.transaction)
+            .await?;
+        Ok(known > 0)
+    }
+
+    /// Tells whether a refund is under way.
+    pub(super) async fn has_open_refunds(&self) -> Result<bool, DbErr> {
+        self.has_refunds(&[RefundStatus::Requested]).await
+    }
+
+    pub(super) async fn has_refunds(&self, statuses: &[RefundStatus]) -> Result<bool, DbErr> {
+        let found = payment_refund::Entity::find()
+            .filter(payment_refund::Column::OrderId.eq(self.order.id))
+            .filter(payment_refund::Column::Status.is_in(statuses.iter().copied()))
+            .count(self.transaction)
+            .await?;
+        Ok(found > 0)
+    }
+
+    /// Adds an event that is appended at the end.
+    pub(super) fn note(&mut self, event: OrderEvent, change: StateChange) {
+        self.journal.push((event, change));
+    }
+
+    /// Ends the work: makes sure that somebody looks at open refunds, and appends the events.
+    pub(crate) async fn finish(mut self) -> Result<order::Model, Fault> {
+        if self.order.due_at.is_none() && self.has_open_refunds().await? {
+            let due_at = next_look(&self.order, 0, true, self.now);
+            self.update(order::ActiveModel { due_at: Set(due_at), checks: Set(0), ..Default::default() })
+                .await?;
+        }
+        for (event, change) in &self.journal {
+            let event = Event::Order(self.order.id, *event);
+            events::append_change(self.transaction, self.now, self.origin.by, event, change).await?;
+        }
+        failpoint::boundary("order.audited");
+        Ok(self.order)
+    }
+
+    /// Writes a mail to the buyer that money goes back.
+    pub(super) async fn tell_buyer(&self) -> Result<(), Fault> {
+        // A deleted account has no address.
+        let email: Option<String> = user::Entity::find_by_id(self.order.user_id)
+            .filter(user::Column::DeletedAt.is_null())
+            .select_only()
+            .column(user::Column::Email)
+            .into_tuple()
+            .one(self.transaction)
+            .await?;
+        match email {
+            Some(email) => self.write_mail(MailKind::PaymentReturned, &email, Some(self.order.user_id)).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Tells support that the order needs attention: in the log, and by mail if there is an address.
+    pub(super) async fn tell_support(&self) -> Result<(), Fault> {
+        tracing::warn!(order = %self.order.id, reason = ?self.order.reason, "an order needs attention");
+        match &self.tools.support_address {
+            Some(address) => self.write_mail(MailKind::OrderNeedsAttention, address, None).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn write_mail(&self, kind: MailKind, to: &str, user: Option<UserId>) -> Result<(), Fault> {
+        let receipt = &self.order.receipt_number;
+        let message = mail::compose_about(&self.tools.secrets, kind, to, receipt, self.now)?;
+        Ok(message.append(self.transaction, user).await?)
+    }
+}
+
+/// Returns the values of an order that a move changes.
+fn state_of(order: &order::Model) -> serde_json::Value {
+    json!({ "state": order.state.to_value(), "reason": order.reason.map(|reason| reason.to_value()) })
+}

@@ -1,0 +1,169 @@
+//! The mutations of support about orders: `markOrderPaid` and `resolveOrder`.
+
+use async_graphql::{Context, Enum, ID, InputObject, Object};
+use graphql_engine::guarded_fields;
+use jishu_entity::OrderId;
+
+use super::checkout::OrderPayload;
+use crate::graphql::context::ContextExt;
+use crate::graphql::error::{ApiResult, refused_or};
+use crate::graphql::node::GlobalKey;
+use crate::graphql::permission::{Permission, requires_role};
+use crate::graphql::types::{ErrorCode, Order, UserError, user_errors};
+use jishu_service::account::Support;
+use jishu_service::order::{
+    self, ManualPayment, MarkPaidRefusal, MarkedPaid, ResolveRefusal, ResolveRequest,
+};
+
+/// A payment in cash or by a transfer.
+#[derive(InputObject)]
+struct MarkOrderPaidInput {
+    /// The id of the order. It can belong to any user.
+    order_id: ID,
+    /// The reference of the payment, such as the number of a transfer: 1 to 60 characters. It names one payment. The same
+    /// reference again is a success, and another reference is another payment.
+    reference: String,
+}
+
+/// The outcome of `markOrderPaid`. Both values are successes.
+#[derive(Clone, Copy, PartialEq, Eq, Enum)]
+enum MarkOrderPaidOutcome {
+    /// The payment was recorded.
+    Created,
+    /// The payment had been recorded before. Nothing changed.
+    Existing,
+}
+
+/// The response to `markOrderPaid`: the order, or the reason to refuse.
+struct MarkOrderPaidPayload {
+    outcome: Result<MarkedPaid, UserError>,
+}
+
+/// The response to `markOrderPaid`.
+#[Object]
+impl MarkOrderPaidPayload {
+    /// The outcome. Null if the request was refused.
+    async fn outcome(&self) -> Option<MarkOrderPaidOutcome> {
+        self.outcome.as_ref().ok().map(|marked| match marked.is_new {
+            true => MarkOrderPaidOutcome::Created,
+            false => MarkOrderPaidOutcome::Existing,
+        })
+    }
+
+    /// The order as it is now. Null if the request was refused.
+    async fn order(&self) -> Option<Order> {
+        self.outcome.as_ref().ok().map(|marked| marked.order.clone().into())
+    }
+
+    /// The reasons why the request was refused. Empty on success.
+    async fn user_errors(&self) -> Vec<&UserError> {
+        user_errors(&self.outcome)
+    }
+}
+
+/// What support decides about an order that needs attention.
+#[derive(Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(remote = "order::Resolution")]
+enum OrderResolution {
+    /// The buyer gets the subjects, or keeps them. Refunds that failed are sent again. Money that is missing is written
+    /// off.
+    Grant,
+    /// The access ends, and all money goes back the way it came.
+    Refund,
+    /// The access ends, and support has given all money back in another way.
+    RefundByHand,
+}
+
+/// A decision about an order.
+#[derive(InputObject)]
+struct ResolveOrderInput {
+    /// The id of the order. It can belong to any user.
+    order_id: ID,
+    /// The decision.
+    resolution: OrderResolution,
+    /// The reason: 1 to 1000 characters. The audit trail stores it.
+    reason: String,
+}
+
+#[derive(Default)]
+pub(super) struct OrderMutation;
+
+#[guarded_fields(requires_role)]
+#[Object]
+impl OrderMutation {
+    /// Records that an order was paid in cash or by a transfer, and grants it. Only for SUPPORT and ADMIN. The order must
+    /// have the provider MANUAL.
+    async fn mark_order_paid(
+        &self,
+        ctx: &Context<'_>,
+        #[guard] support: Support,
+        #[graphql(desc = "The order, and the reference of the payment.")] input: MarkOrderPaidInput,
+    ) -> ApiResult<MarkOrderPaidPayload> {
+        let outcome = match OrderId::parse(&input.order_id) {
+            Some(id) => {
+                let payment = ManualPayment { order: id, reference: input.reference };
+                order::mark_paid(ctx.services()?, support, payment).await
+            }
+            None => Err(MarkPaidRefusal::OrderNotFound.into()),
+        };
+        Ok(MarkOrderPaidPayload { outcome: refused_or(outcome)?.map_err(UserError::from) })
+    }
+
+    /// Decides about an order with the status NEEDS_ATTENTION. Only for SUPPORT and ADMIN.
+    async fn resolve_order(
+        &self,
+        ctx: &Context<'_>,
+        #[guard] support: Support,
+        #[graphql(desc = "The order, and the decision.")] input: ResolveOrderInput,
+    ) -> ApiResult<OrderPayload> {
+        let outcome = match OrderId::parse(&input.order_id) {
+            Some(id) => {
+                let resolution = input.resolution.into();
+                let request = ResolveRequest { order: id, resolution, reason: input.reason };
+                order::resolve(ctx.services()?, support, request).await
+            }
+            None => Err(ResolveRefusal::OrderNotFound.into()),
+        };
+        Ok(OrderPayload { outcome: refused_or(outcome)?.map_err(UserError::from) })
+    }
+}
+
+/// Makes the error for an order that does not exist.
+fn no_such_order(message: &str) -> UserError {
+    let message = format!("{message} Take its id from `orders`.");
+    UserError::field(ErrorCode::OrderNotFound, message, &["input", "orderId"])
+}
+
+impl From<MarkPaidRefusal> for UserError {
+    fn from(refusal: MarkPaidRefusal) -> Self {
+        const REFERENCE: &[&str] = &["input", "reference"];
+        let message = refusal.to_string();
+        match refusal {
+            MarkPaidRefusal::OrderNotFound => no_such_order(&message),
+            MarkPaidRefusal::Reference => Self::field(ErrorCode::PaymentReferenceInvalid, message, REFERENCE),
+            MarkPaidRefusal::ReferenceUsed => {
+                Self::field(ErrorCode::PaymentReferenceUsed, message, REFERENCE)
+            }
+            MarkPaidRefusal::NotManual => {
+                Self::field(ErrorCode::OrderNotManual, message, &["input", "orderId"])
+            }
+        }
+    }
+}
+
+impl From<ResolveRefusal> for UserError {
+    fn from(refusal: ResolveRefusal) -> Self {
+        let message = refusal.to_string();
+        match refusal {
+            ResolveRefusal::OrderNotFound => no_such_order(&message),
+            ResolveRefusal::Reason => Self::field(ErrorCode::ReasonInvalid, message, &["input", "reason"]),
+            ResolveRefusal::NotNeeded => {
+                Self::field(ErrorCode::OrderNeedsNoAttention, message, &["input", "orderId"])
+            }
+            ResolveRefusal::NotGrantable(_) => {
+                let message = format!("{message} Choose REFUND or REFUND_BY_HAND.");
+                Self::field(ErrorCode::OrderNotGrantable, message, &["input", "resolution"])
+            }
+        }
+    }
+}

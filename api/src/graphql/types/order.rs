@@ -1,0 +1,354 @@
+//! Orders and lists of them.
+
+use std::collections::HashMap;
+
+use async_graphql::{Context, Enum, ID, Object};
+use graphql_engine::{PlainEnum, guarded_fields, plain_fields};
+use jishu_entity::{OrderId, order};
+
+use super::order_money::{OrderRefund, PaymentEvent};
+use super::purchase::PurchaseType;
+use super::{Course, Money, Purchase, Subject, User, money};
+use crate::graphql::access::record_look;
+use crate::graphql::context::ContextExt;
+use crate::graphql::error::{ApiError, ApiResult};
+use crate::graphql::node::GlobalKey;
+use crate::graphql::pagination::{Connection, ListNode, PageArgs, connect, wants_rows};
+use crate::graphql::permission::{Permission, requires_role};
+use crate::graphql::scalar::{DateTime, Decimal};
+use jishu_entity::order_line;
+use jishu_service::account::Support;
+use jishu_service::order::{self as orders, OrderFilter};
+use jishu_service::page::Page;
+use jishu_service::people::{self, Look};
+use jishu_service::pricing;
+
+/// The status of an order.
+#[derive(Clone, Copy, PartialEq, Eq, Enum, PlainEnum)]
+#[graphql(remote = "order::OrderState")]
+pub(in crate::graphql) enum OrderStatus {
+    /// The order waits for its payment until `expiresAt`.
+    Pending,
+    /// The money arrived. The test cards follow within moments.
+    Paid,
+    /// The order is paid, and `purchase` has its test cards.
+    Granted,
+    /// Nobody paid in time. If the money comes later, the order goes on to PAID.
+    Expired,
+    /// The buyer cancelled the order. If money comes all the same, the order goes on to PAID.
+    Cancelled,
+    /// All money of the order is on its way back.
+    Refunding,
+    /// All money of the order went back.
+    Refunded,
+    /// Support must decide. `statusReason` tells why.
+    NeedsAttention,
+}
+
+/// The reason of the status of an order, or of a refund of its money.
+#[derive(Clone, Copy, PartialEq, Eq, Enum, PlainEnum)]
+#[graphql(remote = "order::OrderReason")]
+pub(in crate::graphql) enum OrderStatusReason {
+    /// The money came after the order had expired or was cancelled.
+    Late,
+    /// The account of the buyer is deactivated.
+    BuyerInactive,
+    /// The buyer owned the subjects before the money came.
+    AlreadyOwned,
+    /// The subjects are no longer sold.
+    Archived,
+    /// The money came late, and the subjects cost more by then.
+    PriceChanged,
+    /// The payment has another amount or currency than the order.
+    AmountMismatch,
+    /// The order was paid before.
+    PaidTwice,
+    /// Support refunded the purchase.
+    RefundRequested,
+    /// The payment was refunded at the payment provider.
+    ConsoleRefund,
+    /// The buyer's bank took the money back.
+    ChargedBack,
+    /// A dispute ended, and the payment provider does not tell how.
+    DisputeClosed,
+    /// A refund failed, and no further try is made.
+    RefundFailed,
+    /// Support must give the money back by hand.
+    RefundByHand,
+    /// The payment provider cancelled the payment.
+    ProviderCancelled,
+}
+
+/// The way in which an order is paid.
+#[derive(Clone, Copy, PartialEq, Eq, Enum, PlainEnum)]
+#[graphql(remote = "order::OrderProvider")]
+pub(in crate::graphql) enum OrderProvider {
+    /// At Razorpay.
+    Razorpay,
+    /// At Stripe.
+    Stripe,
+    /// In cash or by a transfer. Support confirms it.
+    Manual,
+    /// Not at all: the price is 0.
+    Free,
+}
+
+pub(in crate::graphql) struct Order {
+    row: order::Model,
+}
+
+/// An order: the price that a buyer agreed to pay, and what became of it.
+#[guarded_fields(requires_role)]
+#[plain_fields]
+#[Object]
+impl Order {
+    /// The global id of the order. It is opaque: do not parse it.
+    pub(in crate::graphql) async fn id(&self) -> ID {
+        self.row.id.global()
+    }
+
+    /// The number on the receipt. It is also the reference at the payment provider.
+    async fn receipt_number(&self) -> &str {
+        &self.row.receipt_number
+    }
+
+    /// The buyer.
+    async fn user(&self) -> User {
+        User::lazy(self.row.user_id)
+    }
+
+    /// The status of the order.
+    async fn status(&self) -> OrderStatus {
+        self.row.state.into()
+    }
+
+    /// The reason of the status. Null if the status needs none.
+    async fn status_reason(&self) -> Option<OrderStatusReason> {
+        self.row.reason.map(Into::into)
+    }
+
+    /// The way in which the order is paid.
+    async fn provider(&self) -> OrderProvider {
+        self.row.provider.into()
+    }
+
+    /// The way in which the subjects were chosen.
+    async fn purchase_type(&self) -> PurchaseType {
+        self.row.purchase_type.into()
+    }
+
+    /// The course of the subjects.
+    async fn course(&self, ctx: &Context<'_>) -> ApiResult<Course> {
+        Course::load(ctx, self.row.course_id).await
+    }
+
+    /// The subjects, each with its price. The prices add up to `total`.
+    async fn lines(&self, ctx: &Context<'_>) -> ApiResult<Vec<OrderLine>> {
+        let lines = ctx.loaders()?.order_lines.load_one((self.row.user_id, self.row.id)).await?;
+        let line = |row| OrderLine { row, currency: self.row.currency.clone() };
+        Ok(lines.unwrap_or_default().into_iter().map(line).collect())
+    }
+
+    /// The sum of the list prices. It is without tax if `pricesIncludeTax` is false.
+    async fn subtotal(&self) -> Money {
+        money(self.row.subtotal, &self.row.currency)
+    }
+
+    /// The reduction by offers and by the bundle.
+    async fn discount(&self) -> Money {
+        let order::Model { subtotal, amount, tax, is_tax_included, .. } = self.row;
+        money(pricing::discount(subtotal, amount, tax, is_tax_included), &self.row.currency)
+    }
+
+    /// The part of `total` that is tax.
+    async fn tax(&self) -> Money {
+        money(self.row.tax, &self.row.currency)
+    }
+
+    /// The name of the tax, such as "GST".
+    async fn tax_label(&self) -> &str {
+        &self.row.tax_label
+    }
+
+    /// The rate of the tax in percent: "18.00".
+    async fn tax_percent(&self) -> Decimal {
+        Decimal::of_hundredths(self.row.tax_basis_points)
+    }
+
+    /// Whether the prices of the catalogue included the tax.
+    async fn prices_include_tax(&self) -> bool {
+        self.row.is_tax_included
+    }
+
+    /// The amount to pay, with the tax.
+    async fn total(&self) -> Money {
+        money(self.row.amount, &self.row.currency)
+    }
+
+    /// The time of the order.
+    async fn created_at(&self) -> DateTime {
+        DateTime(self.row.created_at)
+    }
+
+    /// The time until which the order can be paid at its price.
+    async fn expires_at(&self) -> DateTime {
+        DateTime(self.row.expires_at)
+    }
+
+    /// The time at which the server learned of the payment. Null before it.
+    async fn paid_at(&self) -> Option<DateTime> {
+        self.row.paid_at.map(DateTime)
+    }
+
+    /// The purchase with the test cards. Null until the order is granted. After a refund it stays, as a refunded purchase.
+    async fn purchase(&self) -> Option<Purchase> {
+        self.row.purchase_id.map(|purchase| Purchase::lazy(self.row.user_id, purchase))
+    }
+
+    /// Money of the order that goes back, oldest first.
+    async fn refunds(&self, ctx: &Context<'_>) -> ApiResult<Vec<OrderRefund>> {
+        let refunds = ctx.loaders()?.order_refunds.load_one((self.row.user_id, self.row.id)).await?;
+        Ok(refunds.unwrap_or_default().into_iter().map(OrderRefund::from).collect())
+    }
+
+    /// The time since which the buyer's bank disputes the payment. Null if it does not. Until the dispute is over, nothing
+    /// can be refunded.
+    async fn disputed_at(&self) -> Option<DateTime> {
+        self.row.disputed_at.map(DateTime)
+    }
+
+    /// All that is known about the money of the order, oldest first. Only for SUPPORT and ADMIN.
+    async fn payment_events(
+        &self,
+        ctx: &Context<'_>,
+        #[guard] support: Support,
+    ) -> ApiResult<Vec<PaymentEvent>> {
+        let events = orders::events(ctx.services()?, support, self.row.id).await?;
+        Ok(events.into_iter().map(PaymentEvent::from).collect())
+    }
+}
+
+impl From<order::Model> for Order {
+    fn from(row: order::Model) -> Self {
+        Self { row }
+    }
+}
+
+pub(in crate::graphql) struct OrderLine {
+    row: order_line::Model,
+    currency: String,
+}
+
+/// A subject in an order.
+#[plain_fields]
+#[Object]
+impl OrderLine {
+    /// The subject.
+    async fn subject(&self, ctx: &Context<'_>) -> ApiResult<Subject> {
+        Subject::load(ctx, self.row.subject_id).await
+    }
+
+    /// The price in the catalogue without offers, at the time of the order.
+    async fn list_price(&self) -> Money {
+        money(self.row.list_price, &self.currency)
+    }
+
+    /// The amount for the subject, with its share of the tax.
+    async fn price(&self) -> Money {
+        money(self.row.price, &self.currency)
+    }
+
+    /// The part of `price` that is tax.
+    async fn tax(&self) -> Money {
+        money(self.row.tax, &self.currency)
+    }
+
+    /// The number of test cards that the subject gives.
+    async fn test_cards(&self) -> i32 {
+        self.row.test_cards
+    }
+}
+
+impl ListNode for Order {
+    const NAME: &'static str = "Order";
+}
+
+pub(in crate::graphql) type OrderConnection = Connection<Order, OrderTotal>;
+
+pub(in crate::graphql) enum OrderTotal {
+    OfUser(jishu_entity::UserId),
+    All(Support, OrderFilter),
+}
+
+#[Object]
+impl OrderTotal {
+    /// The total number of items. Counted only when selected.
+    async fn total_count(&self, ctx: &Context<'_>) -> ApiResult<u64> {
+        let services = ctx.services()?;
+        Ok(match self {
+            Self::OfUser(owner) => orders::count(services, *owner).await?,
+            Self::All(support, filter) => orders::count_all(services, *support, filter).await?,
+        })
+    }
+}
+
+/// Reads a page of the orders of `owner`, newest first.
+pub(in crate::graphql) async fn order_page(
+    ctx: &Context<'_>,
+    owner: jishu_entity::UserId,
+    args: PageArgs,
+) -> ApiResult<OrderConnection> {
+    let request = args.request(ctx, "Order")?;
+    let page = if wants_rows(ctx) {
+        orders::page(ctx.services()?, owner, request).await?
+    } else {
+        Page { rows: Vec::new(), has_previous: false, has_next: false }
+    };
+    connect("Order", page, |row| row.id.0, Order::from, OrderTotal::OfUser(owner))
+}
+
+/// Reads a page of the orders of all users, newest first, and records it.
+pub(in crate::graphql) async fn all_orders_page(
+    ctx: &Context<'_>,
+    support: Support,
+    filter: OrderFilter,
+    args: PageArgs,
+) -> ApiResult<OrderConnection> {
+    let services = ctx.services()?;
+    let request = args.request(ctx, "Order")?;
+    let page = if wants_rows(ctx) {
+        match filter.buyer {
+            Some(buyer) => record_look(ctx, support, buyer).await?,
+            None => people::record(services, support, Look::List).await?,
+        }
+        orders::page_of_all(services, support, &filter, request).await?
+    } else {
+        Page { rows: Vec::new(), has_previous: false, has_next: false }
+    };
+    connect("Order", page, |row| row.id.0, Order::from, OrderTotal::All(support, filter))
+}
+
+/// Finds the orders with these ids that the viewer may see: their own, and all for support.
+pub(in crate::graphql) async fn visible_orders(
+    ctx: &Context<'_>,
+    ids: Vec<OrderId>,
+) -> ApiResult<HashMap<OrderId, order::Model>> {
+    let (Some(viewer), false) = (ctx.viewer(), ids.is_empty()) else { return Ok(HashMap::new()) };
+    let services = ctx.services()?;
+    let mut rows = orders::by_ids(services, viewer.user_id, ids.iter().copied()).await?;
+    let others: Vec<_> = ids.into_iter().filter(|id| rows.iter().all(|row| row.id != *id)).collect();
+    if !others.is_empty() {
+        match Support::check(ctx).await {
+            Ok(support) => {
+                let of_others = orders::by_ids_for_support(services, support, others).await?;
+                for row in &of_others {
+                    record_look(ctx, support, row.user_id).await?;
+                }
+                rows.extend(of_others);
+            }
+            Err(ApiError::Forbidden(_) | ApiError::Unauthenticated) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(rows.into_iter().map(|row| (row.id, row)).collect())
+}

@@ -1,0 +1,71 @@
+//! The webhooks of payment providers. They have an admission of their own, so a busy API does not keep money waiting.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::AppState;
+use jishu_service::order::{self, WebhookAnswer};
+
+/// The maximum size of a webhook, in bytes.
+const MAX_WEBHOOK_BYTES: usize = 256 * 1024;
+/// The maximum number of webhooks that are handled at once.
+const MAX_WEBHOOKS: usize = 32;
+/// The time for a webhook. Providers wait for 5 seconds, then they send it again.
+const WEBHOOK_TIMEOUT: Duration = Duration::from_millis(4_500);
+
+/// One permit for each webhook that may be handled at once.
+#[derive(Clone)]
+pub(super) struct WebhookPermits(Arc<Semaphore>);
+
+impl WebhookPermits {
+    pub(super) fn new() -> Self {
+        Self(Arc::new(Semaphore::new(MAX_WEBHOOKS)))
+    }
+}
+
+/// Records a webhook. Responds with success only after the commit.
+pub(super) async fn receive(
+    State(state): State<AppState>,
+    Path(provider): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let Ok(_permit) = state.webhooks.0.try_acquire() else { return later("busy\n") };
+    let handled = timeout(WEBHOOK_TIMEOUT, async {
+        let Ok(body) = to_bytes(body, MAX_WEBHOOK_BYTES).await else {
+            return (StatusCode::PAYLOAD_TOO_LARGE, "the body is too large or incomplete\n").into_response();
+        };
+        let value = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        match order::receive(&state.services, &provider, &value, &body).await {
+            Ok(WebhookAnswer::Accepted) => "accepted\n".into_response(),
+            Ok(WebhookAnswer::NotConfigured) => {
+                (StatusCode::NOT_FOUND, "this server takes no webhooks of this provider\n").into_response()
+            }
+            Ok(WebhookAnswer::NotVerified) => {
+                (StatusCode::UNAUTHORIZED, "the signature does not verify\n").into_response()
+            }
+            Ok(WebhookAnswer::Unreadable) => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "the body cannot be read\n").into_response()
+            }
+            Err(error) => {
+                tracing::error!(%error, "a webhook could not be recorded; the provider sends it again");
+                later("not recorded\n")
+            }
+        }
+    });
+    handled.await.unwrap_or_else(|_elapsed| {
+        tracing::warn!("a webhook took too long; the provider sends it again");
+        later("too slow\n")
+    })
+}
+
+fn later(message: &'static str) -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "5")], message).into_response()
+}

@@ -1,0 +1,182 @@
+//! Orders: each row is a quote that a buyer agreed to pay, and what became of it.
+
+use sea_orm::entity::prelude::*;
+
+use crate::purchase::PurchaseType;
+use crate::{CourseId, OrderId, PurchaseId, UserId};
+
+/// The way in which an order is paid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "String(StringLen::N(16))")]
+pub enum OrderProvider {
+    /// At Razorpay.
+    #[sea_orm(string_value = "razorpay")]
+    Razorpay,
+    /// At Stripe.
+    #[sea_orm(string_value = "stripe")]
+    Stripe,
+    /// In cash or by a transfer, which support confirms.
+    #[sea_orm(string_value = "manual")]
+    Manual,
+    /// Not at all: its price is 0.
+    #[sea_orm(string_value = "free")]
+    Free,
+}
+
+/// The state of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "String(StringLen::N(16))")]
+pub enum OrderState {
+    /// Waits for its payment.
+    #[sea_orm(string_value = "pending")]
+    Pending,
+    /// The money was captured, and the subjects are not granted yet.
+    #[sea_orm(string_value = "paid")]
+    Paid,
+    /// The subjects are granted.
+    #[sea_orm(string_value = "granted")]
+    Granted,
+    /// Nobody paid in time.
+    #[sea_orm(string_value = "expired")]
+    Expired,
+    /// The buyer cancelled it before a payment.
+    #[sea_orm(string_value = "cancelled")]
+    Cancelled,
+    /// All its money is on its way back.
+    #[sea_orm(string_value = "refunding")]
+    Refunding,
+    /// All its money went back.
+    #[sea_orm(string_value = "refunded")]
+    Refunded,
+    /// A member of support must decide.
+    #[sea_orm(string_value = "needs_attention")]
+    NeedsAttention,
+}
+
+/// The reason why an order is in its state, or why its money goes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "String(StringLen::N(24))")]
+pub enum OrderReason {
+    /// The money came after the order had expired or was cancelled.
+    #[sea_orm(string_value = "late")]
+    Late,
+    /// The account of the buyer is deactivated.
+    #[sea_orm(string_value = "buyer_inactive")]
+    BuyerInactive,
+    /// The buyer owned the subjects before the money came.
+    #[sea_orm(string_value = "already_owned")]
+    AlreadyOwned,
+    /// The subjects are no longer sold.
+    #[sea_orm(string_value = "archived")]
+    Archived,
+    /// The money came late, and the subjects cost more by then.
+    #[sea_orm(string_value = "price_changed")]
+    PriceChanged,
+    /// The payment has another amount or currency than the order.
+    #[sea_orm(string_value = "amount_mismatch")]
+    AmountMismatch,
+    /// The order was paid before.
+    #[sea_orm(string_value = "paid_twice")]
+    PaidTwice,
+    /// Support refunded the purchase.
+    #[sea_orm(string_value = "refund_requested")]
+    RefundRequested,
+    /// Somebody refunded the payment at the provider's console.
+    #[sea_orm(string_value = "console_refund")]
+    ConsoleRefund,
+    /// The buyer's bank took the money back.
+    #[sea_orm(string_value = "charged_back")]
+    ChargedBack,
+    /// A dispute was closed without a decision that the provider tells.
+    #[sea_orm(string_value = "dispute_closed")]
+    DisputeClosed,
+    /// A refund failed, and no further try is made.
+    #[sea_orm(string_value = "refund_failed")]
+    RefundFailed,
+    /// A member of support must give the money back by hand.
+    #[sea_orm(string_value = "refund_by_hand")]
+    RefundByHand,
+    /// The provider cancelled the payment.
+    #[sea_orm(string_value = "provider_cancelled")]
+    ProviderCancelled,
+}
+
+/// A row of `orders`.
+///
+/// UNIQUE (user_id, idempotency_key), UNIQUE (provider, provider_reference), UNIQUE (purchase_id).
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "orders")]
+pub struct Model {
+    /// Primary key.
+    #[sea_orm(primary_key)]
+    pub id: OrderId,
+    /// The buyer.
+    pub user_id: UserId,
+    /// The course of all its subjects.
+    pub course_id: CourseId,
+    /// How the buyer chose the subjects.
+    pub purchase_type: PurchaseType,
+    /// The number on the receipt. The provider gets it as the reference of the order.
+    #[sea_orm(unique)]
+    pub receipt_number: String,
+    /// The key for the provider and for the grant: a canonical UUID that never changes.
+    #[sea_orm(unique)]
+    pub reference: String,
+    /// The client's idempotency key, or a new one. A canonical UUID.
+    pub idempotency_key: String,
+    /// The SHA-256 digest of the request.
+    pub request_hash: String,
+    /// The way in which it is paid.
+    pub provider: OrderProvider,
+    /// The provider's id of the order. Null until the provider has made it.
+    pub provider_reference: Option<String>,
+    /// The provider's id of the payment that pays the order. Null until it is paid.
+    pub payment_reference: Option<String>,
+    /// The amount to pay, in minor units. It includes the tax.
+    pub amount: i64,
+    /// The sum of the list prices, in minor units.
+    pub subtotal: i64,
+    /// The part of `amount` that is tax, in minor units.
+    pub tax: i64,
+    /// The name of the tax.
+    pub tax_label: String,
+    /// The rate of the tax in hundredths of a per cent.
+    pub tax_basis_points: i32,
+    /// Whether the prices of the catalogue included the tax.
+    pub is_tax_included: bool,
+    /// The currency, as an ISO 4217 code.
+    pub currency: String,
+    /// The state.
+    pub state: OrderState,
+    /// The reason of the state. Null if the state needs none.
+    pub reason: Option<OrderReason>,
+    /// The purchase that the order made. Null until it is granted.
+    #[sea_orm(unique)]
+    pub purchase_id: Option<PurchaseId>,
+    /// The time of the order.
+    pub created_at: DateTimeUtc,
+    /// The time until which it can be paid at its price.
+    pub expires_at: DateTimeUtc,
+    /// The time when the server learned that it is paid.
+    pub paid_at: Option<DateTimeUtc>,
+    /// The time of the latest change of the state.
+    pub changed_at: DateTimeUtc,
+    /// The time from which the buyer's bank disputes the payment. Null if it does not.
+    pub disputed_at: Option<DateTimeUtc>,
+    /// The time from which a node looks at the order again: the next look, or the end of the lease. Null if there is
+    /// nothing to look for.
+    pub due_at: Option<DateTimeUtc>,
+    /// The number of looks in this state. Together with the id, it identifies a lease.
+    pub checks: i32,
+}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+impl Entity {
+    /// Finds the orders of this user.
+    #[must_use]
+    pub fn of(owner: UserId) -> Select<Self> {
+        Self::find().filter(Column::UserId.eq(owner))
+    }
+}

@@ -1,0 +1,26 @@
+//! Recovery codes. Each replaces the second factor once, and is stored only as a hash.
+
+use sea_orm::entity::prelude::*;
+
+use crate::{RecoveryCodeId, UserId};
+
+/// A row of `recovery_codes`.
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "recovery_codes")]
+pub struct Model {
+    /// Primary key.
+    #[sea_orm(primary_key)]
+    pub id: RecoveryCodeId,
+    /// The account.
+    pub user_id: UserId,
+    /// The SHA-256 hash of the code, in hexadecimal. Unique.
+    #[sea_orm(unique)]
+    pub code_hash: String,
+    /// The time when the code was made.
+    pub created_at: DateTimeUtc,
+    /// The time when the code was used.
+    pub used_at: Option<DateTimeUtc>,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

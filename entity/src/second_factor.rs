@@ -1,0 +1,27 @@
+//! Second factors: secrets for one-time passwords by time. An account has at most one.
+
+use sea_orm::entity::prelude::*;
+
+use crate::UserId;
+
+/// A row of `second_factors`.
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "second_factors")]
+pub struct Model {
+    /// The account. Primary key.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub user_id: UserId,
+    /// The secret, encrypted with a key of the server.
+    pub secret: String,
+    /// The name of the key with which the secret is encrypted.
+    pub sealed_by: String,
+    /// The time when the secret was made.
+    pub created_at: DateTimeUtc,
+    /// The time when the user proved to have the secret. Null until then: the factor does not count.
+    pub confirmed_at: Option<DateTimeUtc>,
+    /// The step of the latest code that was accepted. Codes of this step and of earlier ones are refused.
+    pub last_step: Option<i64>,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

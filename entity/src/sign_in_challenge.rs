@@ -1,0 +1,30 @@
+//! Sign-ins that wait for the second factor.
+
+use sea_orm::entity::prelude::*;
+
+use crate::{SignInChallengeId, UserId};
+
+/// A row of `sign_in_challenges`.
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "sign_in_challenges")]
+pub struct Model {
+    /// Primary key.
+    #[sea_orm(primary_key)]
+    pub id: SignInChallengeId,
+    /// The account.
+    pub user_id: UserId,
+    /// The SHA-256 hash of the token of the challenge, in hexadecimal. Unique.
+    #[sea_orm(unique)]
+    pub token_hash: String,
+    /// Number of codes that were sent for the challenge.
+    pub attempts: i32,
+    /// The time when the challenge was made.
+    pub created_at: DateTimeUtc,
+    /// The time from which the challenge no longer works.
+    pub expires_at: DateTimeUtc,
+    /// The time when the challenge was met, or when something else ended it.
+    pub used_at: Option<DateTimeUtc>,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

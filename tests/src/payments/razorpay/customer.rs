@@ -1,0 +1,177 @@
+//! What customers, banks and staff at the console do.
+
+use serde_json::{Value, json};
+
+use super::books::{RazorpayBooks, RazorpayDispute, RazorpayPayment, RazorpayRefund};
+use super::{FakeRazorpay, now};
+use crate::payments::sign::hmac_hex;
+
+/// What Checkout gives to the page after a payment.
+#[derive(Debug, Clone)]
+pub struct CheckoutReturn {
+    /// `razorpay_order_id`.
+    pub order_id: String,
+    /// `razorpay_payment_id`.
+    pub payment_id: String,
+    /// `razorpay_signature`.
+    pub signature: String,
+}
+
+impl FakeRazorpay {
+    /// Pays an order. The provider captures the payment, unless the order is captured by the application.
+    pub fn customer_pays(&self, order: &str) -> CheckoutReturn {
+        let payment = self.attempt(order, "authorized", None);
+        if self.books().order(order).captures {
+            self.capture(&payment);
+        }
+        self.checkout_return(order, &payment)
+    }
+
+    /// Pays an order, but the provider does not capture the payment by itself: the bank was late.
+    pub fn customer_pays_uncaptured(&self, order: &str) -> CheckoutReturn {
+        let payment = self.attempt(order, "authorized", None);
+        self.checkout_return(order, &payment)
+    }
+
+    /// Tries to pay an order in vain. Returns the payment.
+    pub fn customer_fails(&self, order: &str, reason: &str) -> String {
+        self.attempt(order, "failed", Some(reason))
+    }
+
+    /// Begins to pay an order, and does not finish. No event is sent. Returns the payment.
+    pub fn customer_begins(&self, order: &str) -> String {
+        self.attempt(order, "created", None)
+    }
+
+    /// Authorizes a payment that failed or was only begun: the bank reports late.
+    pub fn bank_authorizes_late(&self, payment: &str) {
+        let mut books = self.account.books();
+        let found = books.payment_mut(payment).expect("the payment is there");
+        assert!(matches!(found.status, "failed" | "created"), "{payment} is {}", found.status);
+        found.status = "authorized";
+        found.error_reason = None;
+        let found = found.clone();
+        self.account.emit("payment.authorized", &[("payment", found.json())]);
+    }
+
+    /// Captures an authorized payment, as the provider does by itself or staff at its console.
+    pub fn capture(&self, payment: &str) {
+        let mut books = self.account.books();
+        let found = books.payment(payment).clone();
+        let body = json!({ "amount": found.amount, "currency": found.currency });
+        self.account.capture(&mut books, payment, &body).expect("the payment can be captured");
+    }
+
+    /// Gives an authorized payment back that nobody captured in time.
+    pub fn give_back_uncaptured(&self, payment: &str) {
+        let mut books = self.account.books();
+        let found = books.payment_mut(payment).expect("the payment is there");
+        assert_eq!(found.status, "authorized", "{payment}");
+        found.status = "refunded";
+        found.amount_refunded = found.amount;
+    }
+
+    /// Refunds a payment at the console, without any reference of the application.
+    pub fn refund_at_console(&self, payment: &str, amount: i64) -> String {
+        let mut books = self.account.books();
+        let refund = self.account.make_refund(&mut books, payment, Some(amount), None, json!([]));
+        refund.expect("the payment can be refunded").id
+    }
+
+    /// Settles a pending refund.
+    pub fn settle_refund(&self, refund: &str) {
+        self.end_refund(refund, "processed");
+    }
+
+    /// Fails a pending refund: the bank sent the money back.
+    pub fn fail_refund(&self, refund: &str) {
+        self.end_refund(refund, "failed");
+    }
+
+    /// Disputes a payment. Returns the dispute.
+    pub fn customer_disputes(&self, payment: &str, amount: i64) -> String {
+        let mut books = self.account.books();
+        let found = books.payment(payment).clone();
+        let dispute = RazorpayDispute {
+            id: self.account.id("disp"),
+            payment_id: payment.to_owned(),
+            amount,
+            currency: found.currency.clone(),
+            status: "open",
+            created_at: now(),
+        };
+        self.emit_dispute("payment.dispute.created", &dispute, &found);
+        books.disputes.push(dispute.clone());
+        dispute.id
+    }
+
+    /// Decides a dispute.
+    pub fn decide_dispute(&self, dispute: &str, seller_wins: bool) {
+        let mut books = self.account.books();
+        let found =
+            books.disputes.iter_mut().find(|found| found.id == dispute).expect("the dispute is there");
+        found.status = if seller_wins { "won" } else { "lost" };
+        let found = found.clone();
+        let payment = books.payment(&found.payment_id).clone();
+        self.emit_dispute(&format!("payment.dispute.{}", found.status), &found, &payment);
+    }
+
+    /// Signs what Checkout gives to the page.
+    #[must_use]
+    pub fn checkout_return(&self, order: &str, payment: &str) -> CheckoutReturn {
+        CheckoutReturn {
+            order_id: order.to_owned(),
+            payment_id: payment.to_owned(),
+            signature: hmac_hex(Self::KEY_SECRET, &[order.as_bytes(), b"|", payment.as_bytes()]),
+        }
+    }
+
+    fn emit_dispute(&self, kind: &str, dispute: &RazorpayDispute, payment: &RazorpayPayment) {
+        self.account.emit(kind, &[("payment", payment.json()), ("dispute", dispute.json())]);
+    }
+
+    fn attempt(&self, order: &str, status: &'static str, reason: Option<&str>) -> String {
+        let mut books = self.account.books();
+        let found = books.order_mut(order).expect("the order is there");
+        assert_ne!(found.status, "paid", "{order} is paid, so Checkout refuses another payment");
+        found.attempts += 1;
+        found.status = "attempted";
+        let payment = RazorpayPayment {
+            id: self.account.id("pay"),
+            order_id: order.to_owned(),
+            amount: found.amount,
+            currency: found.currency.clone(),
+            status,
+            captured: false,
+            amount_refunded: 0,
+            method: "upi",
+            error_reason: reason.map(str::to_owned),
+            // Those that the page gives to Checkout. Nothing says that a payment has the notes of its order.
+            notes: json!([]),
+            created_at: now(),
+        };
+        match status {
+            "authorized" => self.account.emit("payment.authorized", &[("payment", payment.json())]),
+            "failed" => self.account.emit("payment.failed", &[("payment", payment.json())]),
+            _ => {}
+        }
+        let id = payment.id.clone();
+        books.payments.push(payment);
+        id
+    }
+
+    fn end_refund(&self, refund: &str, status: &'static str) {
+        let mut books: std::sync::MutexGuard<'_, RazorpayBooks> = self.account.books();
+        let found: &mut RazorpayRefund = books.refund_mut(refund).expect("the refund is there");
+        assert_eq!(found.status, "pending", "{refund}");
+        found.status = status;
+        let found = found.clone();
+        let payment = books.payment_mut(&found.payment_id).expect("the payment is there");
+        if status == "failed" {
+            payment.amount_refunded -= found.amount;
+            payment.status = "captured";
+        }
+        let objects: [(&str, Value); 2] = [("refund", found.json()), ("payment", payment.json())];
+        self.account.emit(&format!("refund.{status}"), &objects);
+    }
+}

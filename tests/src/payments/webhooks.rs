@@ -1,0 +1,210 @@
+//! Sends webhooks, with the faults that providers announce: delay, loss, repetition and disorder.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use serde_json::Value;
+
+use crate::wait_until;
+
+/// A webhook that was not sent yet.
+#[derive(Debug, Clone)]
+pub struct UnsentWebhook {
+    /// The provider's name of the event.
+    pub kind: String,
+    /// The id of the event.
+    pub event_id: String,
+    /// The body, exactly as it is signed and sent.
+    pub body: Vec<u8>,
+}
+
+impl UnsentWebhook {
+    /// Returns the body.
+    ///
+    /// # Panics
+    /// Panics if the body is not JSON.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).expect("JSON")
+    }
+}
+
+/// An attempt to send a webhook.
+#[derive(Debug, Clone)]
+pub struct SentWebhook {
+    /// The provider's name of the event.
+    pub kind: String,
+    /// The id of the event.
+    pub event_id: String,
+    /// The status of the answer. `None` if there was no answer.
+    pub status: Option<u16>,
+}
+
+/// How webhooks are sent.
+#[derive(Debug, Clone, Copy)]
+pub struct DeliveryPlan {
+    /// The part of events that is never sent, between 0 and 1.
+    pub lost: f64,
+    /// Maximum number of times that an event is sent although it was answered with success: 1 to 5.
+    pub repeated: u32,
+    /// Maximum delay of each sending. Events overtake each other if it is larger than the time between them.
+    pub delay: Duration,
+    /// Maximum number of further attempts after an answer without success.
+    pub retries: u32,
+}
+
+impl DeliveryPlan {
+    /// Sends each event once and at once, with three further attempts.
+    pub const PROMPT: Self = Self { lost: 0.0, repeated: 1, delay: Duration::ZERO, retries: 3 };
+    /// Loses every tenth event, sends the others up to five times, and in disorder.
+    pub const STORMY: Self = Self { lost: 0.1, repeated: 5, delay: Duration::from_millis(100), retries: 3 };
+}
+
+/// Makes the headers of a webhook at the moment when it is sent.
+pub(super) type Signer = Arc<dyn Fn(&UnsentWebhook) -> Vec<(String, String)> + Send + Sync>;
+
+/// The webhooks of a fake provider. Without a [`DeliveryPlan`] it keeps them until a test sends them.
+#[derive(Clone)]
+pub struct Outbox {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    signer: Signer,
+    client: reqwest::Client,
+    target: Mutex<Option<String>>,
+    plan: Mutex<Option<(DeliveryPlan, StdRng)>>,
+    held: Mutex<Vec<UnsentWebhook>>,
+    sent: Mutex<Vec<SentWebhook>>,
+    lost: AtomicUsize,
+    under_way: AtomicUsize,
+}
+
+/// The pause between two attempts.
+const RETRY_PAUSE: Duration = Duration::from_millis(50);
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Outbox {
+    pub(super) fn new(signer: Signer) -> Self {
+        let inner = Inner {
+            signer,
+            client: reqwest::Client::builder()
+                .no_proxy()
+                .timeout(Duration::from_secs(10))
+                .build()
+                .expect("a client"),
+            target: Mutex::default(),
+            plan: Mutex::default(),
+            held: Mutex::default(),
+            sent: Mutex::default(),
+            lost: AtomicUsize::default(),
+            under_way: AtomicUsize::default(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Sets the address that webhooks are sent to. It must be on loopback.
+    ///
+    /// # Panics
+    /// Panics if the address is not on loopback.
+    pub fn send_to(&self, url: impl Into<String>) {
+        let url = url.into();
+        assert!(url.starts_with("http://127.0.0.1:"), "{url} is not on loopback");
+        *lock(&self.inner.target) = Some(url);
+    }
+
+    /// Sends all further events by itself, at random within the plan.
+    pub fn deliver_by(&self, plan: DeliveryPlan, seed: u64) {
+        *lock(&self.inner.plan) = Some((plan, StdRng::seed_from_u64(seed)));
+    }
+
+    /// Keeps all further events until a test sends them.
+    pub fn hold(&self) {
+        *lock(&self.inner.plan) = None;
+    }
+
+    /// Takes the events that are kept, oldest first.
+    #[must_use]
+    pub fn take(&self) -> Vec<UnsentWebhook> {
+        std::mem::take(&mut *lock(&self.inner.held))
+    }
+
+    /// Makes the headers of an event as they would be sent now.
+    #[must_use]
+    pub fn headers(&self, event: &UnsentWebhook) -> Vec<(String, String)> {
+        (self.inner.signer)(event)
+    }
+
+    /// Sends an event once, and returns the status of the answer.
+    pub async fn send(&self, event: &UnsentWebhook) -> Option<u16> {
+        let target = lock(&self.inner.target).clone()?;
+        let mut request = self.inner.client.post(target).body(event.body.clone());
+        for (name, value) in self.headers(event) {
+            request = request.header(name, value);
+        }
+        let status = request.send().await.ok().map(|response| response.status().as_u16());
+        let sent = SentWebhook { kind: event.kind.clone(), event_id: event.event_id.clone(), status };
+        lock(&self.inner.sent).push(sent);
+        status
+    }
+
+    /// Sends all events that are kept, oldest first, once each. Returns the statuses.
+    pub async fn send_all(&self) -> Vec<Option<u16>> {
+        let mut statuses = Vec::new();
+        for event in self.take() {
+            statuses.push(self.send(&event).await);
+        }
+        statuses
+    }
+
+    /// Returns all attempts so far.
+    #[must_use]
+    pub fn sent(&self) -> Vec<SentWebhook> {
+        lock(&self.inner.sent).clone()
+    }
+
+    /// Returns the number of events that were lost on purpose.
+    #[must_use]
+    pub fn lost(&self) -> usize {
+        self.inner.lost.load(Ordering::SeqCst)
+    }
+
+    /// Waits until no event is under way.
+    pub async fn settled(&self) {
+        wait_until("all webhooks are sent", async || self.inner.under_way.load(Ordering::SeqCst) == 0).await;
+    }
+
+    pub(super) fn put(&self, event: UnsentWebhook) {
+        let mut plan = lock(&self.inner.plan);
+        let Some((plan, random)) = plan.as_mut() else {
+            lock(&self.inner.held).push(event);
+            return;
+        };
+        if random.random_bool(plan.lost) {
+            self.inner.lost.fetch_add(1, Ordering::SeqCst);
+            return;
+        }
+        let times = random.random_range(1..=plan.repeated.clamp(1, 5));
+        for _ in 0..times {
+            let delay = plan.delay.mul_f64(random.random_range(0.0..=1.0));
+            let (outbox, event, retries) = (self.clone(), event.clone(), plan.retries);
+            self.inner.under_way.fetch_add(1, Ordering::SeqCst);
+            tokio::spawn(async move {
+                tokio::time::sleep(delay).await;
+                for _ in 0..=retries {
+                    if outbox.send(&event).await.is_some_and(|status| (200..300).contains(&status)) {
+                        break;
+                    }
+                    tokio::time::sleep(RETRY_PAUSE).await;
+                }
+                outbox.inner.under_way.fetch_sub(1, Ordering::SeqCst);
+            });
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Orders that are paid in cash or by a transfer.
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use jishu_entity::user::Role;
+use jishu_service::integrity;
+use jishu_tests::{Backend, RefundInput, TestApp};
+use serde_json::{Value, json};
+
+const MARK: &str = "mutation ($input: MarkOrderPaidInput!) { markOrderPaid(input: $input) { outcome
+    order { id status purchase { id } refunds { status reason } } userErrors { code path } } }";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sqlite_support_confirms_payments() {
+    TestApp::run_with(Backend::Sqlite, &["--payments=manual"], support_confirms_payments).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_support_confirms_payments() {
+    TestApp::run_with(Backend::Postgres, &["--payments=manual"], support_confirms_payments).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mariadb_support_confirms_payments() {
+    TestApp::run_with(Backend::MariaDb, &["--payments=manual"], support_confirms_payments).await;
+}
+
+async fn support_confirms_payments(app: Arc<TestApp>) {
+    let course = app.course(&["Physics", "Chemistry"]).cards(2).create(&app).await;
+    let learner = app.staff("Asha", Role::Learner).await;
+    let support = app.staff("Sam", Role::Support).await;
+    let order = async |place: usize| {
+        let input = json!({ "input": { "selection": course.subject(place).json() } });
+        let made = learner.run_with(super::CHECKOUT, input).await;
+        assert_eq!(*made.at("/checkout/payment"), Value::Null);
+        assert_eq!(made.text("/checkout/order/provider"), "MANUAL");
+        made.text("/checkout/order/id").to_owned()
+    };
+    let mark = async |order: &str, reference: &str| {
+        let input = json!({ "input": { "orderId": order, "reference": reference } });
+        support.run_with(MARK, input).await.at("/markOrderPaid").clone()
+    };
+    let (first, second) = (order(0).await, order(1).await);
+    let input = json!({ "input": { "orderId": first, "reference": "UTR 1" } });
+    assert_eq!(learner.fail(MARK, input).await.0, "FORBIDDEN");
+    for outcome in ["CREATED", "EXISTING"] {
+        let marked = mark(&first, " UTR 1 ").await;
+        assert_eq!((&marked["outcome"], &marked["order"]["status"]), (&json!(outcome), &json!("GRANTED")));
+    }
+    assert_eq!(mark(&second, "UTR 1").await["userErrors"][0]["code"], "PAYMENT_REFERENCE_USED");
+    assert_eq!(mark(&second, "").await["userErrors"][0]["code"], "PAYMENT_REFERENCE_INVALID");
+    assert_eq!(mark("nothing", "UTR 9").await["userErrors"][0]["code"], "ORDER_NOT_FOUND");
+
+    // Another reference is other money. Support must give it back by hand.
+    let twice = mark(&first, "UTR 2").await;
+    assert_eq!(twice["order"]["status"], "GRANTED");
+    assert_eq!(twice["order"]["refunds"], json!([{ "status": "SETTLED", "reason": "PAID_TWICE" }]));
+
+    // A refund of a purchase in cash is settled by the member of support who makes it.
+    let purchase = twice["order"]["purchase"]["id"].as_str().expect("a purchase").to_owned();
+    let refunded = support.refund(RefundInput::whole(&purchase)).await;
+    assert_eq!((refunded.outcome(), &refunded.refund()["status"]), ("CREATED", &json!("SETTLED")));
+
+    // The price holds until the order expires, and the money may come later.
+    app.clock.advance(TimeDelta::minutes(30));
+    jishu_tests::wait_until("the order expires", async || {
+        app.number("SELECT COUNT(*) FROM orders WHERE state = 'expired'").await == 1
+    })
+    .await;
+    app.execute("UPDATE users SET status = 'deactivated' WHERE role = 'learner'").await;
+    let asked = mark(&second, "UTR 3").await;
+    assert_eq!(asked["order"]["status"], "NEEDS_ATTENTION", "{asked:#}");
+    let input = json!({ "orderId": second, "resolution": "REFUND_BY_HAND", "reason": "Given back in cash" });
+    let over = support.run_with(super::RESOLVE, json!({ "input": input })).await;
+    assert_eq!(over.text("/resolveOrder/order/status"), "REFUNDED");
+
+    let found = integrity::examine(app.connection()).await.expect("examined");
+    assert!(found.is_empty(), "{found:?}");
+    let audited = "SELECT COUNT(*) FROM audit_events a JOIN users u ON u.id = a.actor_id WHERE u.role = 'support' \
+                   AND a.action IN ('order.paid', 'order.resolved')";
+    assert_eq!(app.number(audited).await, 3);
+}

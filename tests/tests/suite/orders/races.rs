@@ -1,0 +1,66 @@
+//! Sixty-four webhooks, the return of the buyer and the reconcilers of two nodes at once: one grant.
+
+use chrono::TimeDelta;
+use jishu_service::order;
+use serde_json::json;
+
+use super::{CONFIRM, World, in_a_world};
+
+in_a_world!(webhooks_return_and_reconciler_grant_once, sixty_four_checkouts_of_one_key_make_one_order);
+
+/// The number of rounds: 2 in a normal run. `ORDER_ROUNDS=50` makes a long one.
+fn rounds() -> usize {
+    std::env::var("ORDER_ROUNDS").map_or(2, |rounds| rounds.parse().expect("a number"))
+}
+
+async fn webhooks_return_and_reconciler_grant_once(world: World) {
+    let node = world.app.second_node().await;
+    for round in 1..=rounds() {
+        let client = world.app.learner(&format!("Buyer{round}")).await;
+        let made = world.order_of(&client, world.course.several(&[0, 1])).await;
+        let paid = world.fake.customer_pays(&made.provider);
+        let events = world.fake.webhooks().take();
+        let captured = events.iter().find(|event| event.kind == "payment.captured").expect("an event");
+        // The order is due for the reconcilers.
+        world.app.execute("UPDATE orders SET due_at = created_at WHERE due_at IS NOT NULL").await;
+        let input = json!({ "orderId": made.id, "paymentId": paid.payment_id, "signature": paid.signature });
+        let webhooks = futures_util::future::join_all((0..64).map(|_| world.fake.webhooks().send(captured)));
+        let returns = futures_util::future::join_all(
+            (0..4).map(|_| client.run_with(CONFIRM, json!({ "input": input }))),
+        );
+        let (statuses, _, here, there) = tokio::join!(
+            webhooks,
+            returns,
+            order::reconcile(&world.app.services),
+            order::reconcile(&node.services)
+        );
+        here.expect("a look");
+        there.expect("a look");
+        // A server that is busy takes the webhook when it is sent again.
+        assert!(statuses.iter().any(|status| *status == Some(200)), "{statuses:?}");
+        assert!(statuses.iter().all(|status| matches!(status, Some(200 | 503))), "{statuses:?}");
+        for event in &events {
+            assert_eq!(world.fake.webhooks().send(event).await, Some(200));
+        }
+        let granted = world.wait_for(&made, "GRANTED").await;
+        assert_eq!(granted["refunds"], json!([]));
+        assert_eq!(world.cards().await, i64::try_from(round).expect("few") * 4);
+    }
+    world.assert_books().await;
+    node.stop().await;
+}
+
+async fn sixty_four_checkouts_of_one_key_make_one_order(world: World) {
+    world.app.clock.advance(TimeDelta::seconds(1));
+    let input = world.course.subject(0).key("6f1c2a58-2222-4d6e-9a4e-000000000009");
+    let made =
+        futures_util::future::join_all((0..64).map(|_| world.checkout_as(&world.learner, &input))).await;
+    let created = made.iter().filter(|made| made["outcome"] == "CREATED").count();
+    assert_eq!(created, 1);
+    for made in &made {
+        let is_later = made["userErrors"][0]["code"] == "PAYMENT_PROVIDER_UNAVAILABLE";
+        assert!(is_later || made["payment"]["providerOrderId"].is_string(), "{made:#}");
+    }
+    assert_eq!(world.fake.books().orders.len(), 1);
+    assert_eq!(world.app.number("SELECT COUNT(*) FROM orders").await, 1);
+}

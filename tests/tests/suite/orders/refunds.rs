@@ -1,0 +1,109 @@
+//! Refunds that the payment provider settles.
+
+use chrono::TimeDelta;
+use jishu_tests::payments::Fault;
+use jishu_tests::{RefundInput, wait_for, wait_until};
+use serde_json::{Value, json};
+
+use super::{MadeOrder, World, in_a_world};
+
+in_a_world!(
+    a_refund_is_requested_until_the_provider_settles_it,
+    a_refund_whose_response_was_lost_is_sent_once,
+    a_refund_that_fails_is_tried_again_and_then_decided_by_support,
+);
+
+/// Makes a paid order of two subjects. Returns it with the id of its purchase.
+async fn paid(world: &World) -> (MadeOrder, String) {
+    let order = world.order(world.course.several(&[0, 1])).await;
+    world.fake.customer_pays(&order.provider);
+    world.deliver().await;
+    let purchase = "query ($id: ID!) { node(id: $id) { ... on Order { purchase { id } } } }";
+    let purchase = world.support.run_with(purchase, json!({ "id": order.id })).await;
+    (order, purchase.text("/node/purchase/id").to_owned())
+}
+
+async fn status_of(world: &World, refund: &str) -> Value {
+    let document = "query ($id: ID!) { node(id: $id) { ... on Refund { status settledAt } } }";
+    world.learner.run_with(document, json!({ "id": refund })).await.at("/node").clone()
+}
+
+async fn a_refund_is_requested_until_the_provider_settles_it(world: World) {
+    world.fake.settle_refunds_later();
+    let (order, purchase) = paid(&world).await;
+    let one = RefundInput::whole(&purchase).subjects(&[&world.course.subjects[0]]);
+    let refund = world.support.refund(one).await;
+    assert_eq!((refund.outcome(), &refund.refund()["status"]), ("CREATED", &json!("REQUESTED")));
+    assert_eq!((refund.purchase_status(), refund.amount()), ("ACTIVE", "100.00"));
+    wait_until("the refund at the provider", async || world.fake.books().refunds.len() == 1).await;
+    assert_eq!(world.read(&order).await["status"], "GRANTED", "a part leaves it granted");
+    assert_eq!(status_of(&world, refund.id()).await["status"], "REQUESTED");
+    let sent = world.fake.books().refunds[0].id.clone();
+    world.fake.settle_refund(&sent);
+    world.deliver().await;
+    assert_eq!(status_of(&world, refund.id()).await["status"], "SETTLED");
+
+    let rest = world.support.refund(RefundInput::whole(&purchase)).await;
+    assert_eq!((rest.amount(), rest.purchase_status()), ("100.00", "REFUNDED"));
+    assert_eq!(world.read(&order).await["status"], "REFUNDING");
+    wait_until("the rest at the provider", async || world.fake.books().refunds.len() == 2).await;
+    let sent = world.fake.books().refunds[1].id.clone();
+    world.fake.settle_refund(&sent);
+    // The webhook is lost, and the reconciler asks.
+    let _ = world.fake.webhooks().take();
+    world.app.clock.advance(TimeDelta::minutes(5));
+    world.wait_for(&order, "REFUNDED").await;
+    assert_eq!(status_of(&world, rest.id()).await["status"], "SETTLED");
+    world.assert_books().await;
+}
+
+async fn a_refund_whose_response_was_lost_is_sent_once(world: World) {
+    let (order, purchase) = paid(&world).await;
+    world.fake.faults().times(3, "POST", "/refund", Fault::LoseResponse);
+    let refund = world.support.refund(RefundInput::whole(&purchase)).await;
+    assert_eq!(refund.outcome(), "CREATED");
+    wait_for("the refund to be sent again", async || {
+        world.app.clock.advance(TimeDelta::seconds(20));
+        (world.read(&order).await["status"] == "REFUNDED").then_some(())
+    })
+    .await;
+    assert_eq!(world.fake.books().refunds.len(), 1, "the money went back once");
+    world.deliver().await;
+    world.assert_books().await;
+}
+
+async fn a_refund_that_fails_is_tried_again_and_then_decided_by_support(world: World) {
+    world.fake.settle_refunds_later();
+    let (order, purchase) = paid(&world).await;
+    let refund = world.support.refund(RefundInput::whole(&purchase)).await;
+    for sent in 1..=3 {
+        wait_for(&format!("try {sent}"), async || {
+            world.app.clock.advance(TimeDelta::seconds(10));
+            (world.fake.books().refunds.len() == sent).then_some(())
+        })
+        .await;
+        assert_eq!(status_of(&world, refund.id()).await["status"], "REQUESTED");
+        let failed = world.fake.books().refunds[sent - 1].id.clone();
+        world.fake.fail_refund(&failed);
+        world.deliver().await;
+    }
+    let asked = world.read(&order).await;
+    assert_eq!(
+        (&asked["status"], &asked["statusReason"]),
+        (&json!("NEEDS_ATTENTION"), &json!("REFUND_FAILED"))
+    );
+    assert_eq!(status_of(&world, refund.id()).await["status"], "FAILED");
+    assert_eq!(asked["purchase"]["status"], "REFUNDED");
+    let told = "SELECT COUNT(*) FROM outbox WHERE kind = 'order_needs_attention'";
+    assert_eq!(world.app.number(told).await, 1);
+    // Nothing is granted any more, so only a refund is left.
+    assert_eq!(world.resolve(&order, "GRANT").await["userErrors"][0]["code"], "ORDER_NOT_GRANTABLE");
+    assert_eq!(world.resolve(&order, "REFUND").await["order"]["status"], "REFUNDING");
+    wait_until("another try", async || world.fake.books().refunds.len() == 4).await;
+    let sent = world.fake.books().refunds[3].id.clone();
+    world.fake.settle_refund(&sent);
+    world.deliver().await;
+    assert_eq!(world.read(&order).await["status"], "REFUNDED");
+    assert_eq!(status_of(&world, refund.id()).await["status"], "SETTLED");
+    world.assert_books().await;
+}
