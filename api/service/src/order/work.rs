@@ -114,7 +114,8 @@ impl<'t> OrderWork<'t> {
         origin: Origin,
     ) -> Result<Self, Fault> {
         let status = lock_user(transaction, buyer).await?;
-        let status = status.ok_or_else(|| Fault::missing(format_args!("user {buyer}")))?;
+        // The account may be deleted. Its money still goes where it belongs.
+        let status = status.unwrap_or(UserStatus::Deactivated);
         failpoint::boundary("order.locked");
         let order = order::Entity::of(buyer).filter(order::Column::Id.eq(id)).one(transaction).await?;
         let order = order.ok_or_else(|| Fault::missing(format_args!("order {id}")))?;
