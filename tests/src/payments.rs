@@ -20,5 +20,5 @@ pub use razorpay::{
 pub use server::SeenRequest;
 pub use sign::hmac_hex;
 pub use storm::{BooksLine, BuyerOutcome, FakeProvider, StormRates};
-pub use stripe::{FakeStripe, StripeBooks, StripeDispute, StripeIntent, StripeRefund};
+pub use stripe::{FakeStripe, StripeBooks, StripeCharge, StripeDispute, StripeIntent, StripeRefund};
 pub use webhooks::{DeliveryPlan, Outbox, SentWebhook, UnsentWebhook};

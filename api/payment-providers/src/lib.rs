@@ -24,6 +24,8 @@ pub use provider::{
 };
 pub use razorpay::{Razorpay, RazorpayConfig};
 pub use report::{DisputeReport, DisputeState, PaymentReport, PaymentState, RefundReport, RefundState};
+/// Shows a secret to whoever must know it.
+pub use secrecy::ExposeSecret;
 /// A secret. It prints nothing, and is wiped from memory.
 pub use secrecy::SecretString;
 pub use stripe::{STRIPE_VERSION, Stripe, StripeConfig};

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-pub use books::{StripeBooks, StripeDispute, StripeIntent, StripeRefund};
+pub use books::{StripeBooks, StripeCharge, StripeDispute, StripeIntent, StripeRefund};
 use serde_json::{Value, json};
 
 use super::faults::Faults;

@@ -48,7 +48,7 @@ pub(crate) fn variables(fake: &FakeRazorpay) -> Vec<(&'static str, String)> {
     .into()
 }
 
-fn borrowed<'v>(variables: &'v [(&'static str, String)]) -> Vec<(&'static str, &'v str)> {
+fn borrowed<'a>(variables: &'a [(&'static str, String)]) -> Vec<(&'static str, &'a str)> {
     variables.iter().map(|(name, value)| (*name, value.as_str())).collect()
 }
 

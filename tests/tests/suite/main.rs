@@ -36,6 +36,7 @@ mod orders;
 mod outbox;
 mod pages;
 mod passwords;
+mod payment_providers;
 mod people;
 mod personal_data;
 mod plan;

@@ -145,8 +145,8 @@ impl Report {
         }
     }
 
-    /// Returns the parts of a fact: its kind, its name, the payment, the refund or dispute, the reference and the money.
-    pub(super) fn parts(&self) -> (PaymentEventKind, &str, &str, Option<&str>, Option<&str>, (i64, &str)) {
+    /// Makes the fact that an order records.
+    pub(super) fn fact(&self) -> Fact<'_> {
         match self {
             Self::Payment(report) => {
                 let payment = report.payment.as_deref().unwrap_or(&report.provider_order);
@@ -156,8 +156,14 @@ impl Report {
                     PaymentState::Cancelled => PaymentEventKind::Cancelled,
                     PaymentState::Pending | PaymentState::Authorized => PaymentEventKind::Authorized,
                 };
-                let money = (report.money.amount_minor, report.money.currency.as_str());
-                (kind, payment, payment, None, report.order_reference.as_deref(), money)
+                Fact {
+                    kind,
+                    name: payment.to_owned(),
+                    payment: Some(payment),
+                    object: None,
+                    reference: report.order_reference.as_deref(),
+                    money: Some((report.money.amount_minor, &report.money.currency)),
+                }
             }
             Self::Refund(report) => {
                 let kind = match report.state {
@@ -165,9 +171,14 @@ impl Report {
                     RefundState::Settled => PaymentEventKind::RefundSettled,
                     RefundState::Failed => PaymentEventKind::RefundRefused,
                 };
-                let money = (report.money.amount_minor, report.money.currency.as_str());
-                let refund = report.refund.as_str();
-                (kind, refund, &report.payment, Some(refund), report.reference.as_deref(), money)
+                Fact {
+                    kind,
+                    name: report.refund.clone(),
+                    payment: Some(&report.payment),
+                    object: Some(&report.refund),
+                    reference: report.reference.as_deref(),
+                    money: Some((report.money.amount_minor, &report.money.currency)),
+                }
             }
             Self::Dispute(report) => {
                 let kind = match report.state {
@@ -176,17 +187,16 @@ impl Report {
                     DisputeState::Lost => PaymentEventKind::ChargedBack,
                     DisputeState::Closed => PaymentEventKind::DisputeClosed,
                 };
-                let money = (report.money.amount_minor, report.money.currency.as_str());
-                let dispute = report.dispute.as_str();
-                (kind, dispute, &report.payment, Some(dispute), None, money)
+                Fact {
+                    kind,
+                    name: report.dispute.clone(),
+                    payment: Some(&report.payment),
+                    object: Some(&report.dispute),
+                    reference: None,
+                    money: Some((report.money.amount_minor, &report.money.currency)),
+                }
             }
         }
-    }
-
-    /// Makes the fact that an order records.
-    pub(super) fn fact(&self) -> Fact<'_> {
-        let (kind, name, payment, object, reference, money) = self.parts();
-        Fact { kind, name: name.to_owned(), payment: Some(payment), object, reference, money: Some(money) }
     }
 }
 
@@ -208,7 +218,7 @@ async fn find_order(
         let by_receipt = orders().filter(order::Column::ReceiptNumber.eq(receipt.as_str()));
         return Ok(by_receipt.one(reader).await?.map(|order| (order.id, order.user_id)));
     }
-    let (_, _, payment, _, reference, _) = report.parts();
+    let Fact { payment, reference, .. } = report.fact();
     if let Some(reference) = reference {
         let refunds = payment_refund::Entity::find().filter(payment_refund::Column::Reference.eq(reference));
         if let Some(refund) = refunds.one(reader).await? {
@@ -216,7 +226,7 @@ async fn find_order(
         }
     }
     let captured = payment_event::Entity::find()
-        .filter(payment_event::Column::Payment.eq(payment))
+        .filter(payment_event::Column::Payment.eq(payment.unwrap_or_default()))
         .filter(payment_event::Column::Provider.eq(provider))
         .filter(payment_event::Column::Kind.eq(PaymentEventKind::Captured))
         .filter(payment_event::Column::OrderId.is_not_null())

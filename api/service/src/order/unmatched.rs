@@ -12,7 +12,7 @@ use sea_orm::{
 };
 
 use super::record::Report;
-use super::work::{OrderWork, Origin};
+use super::work::{Fact, OrderWork, Origin};
 use crate::database::WritePolicy;
 use crate::error::{Error, Fault};
 use crate::{Services, audit};
@@ -53,7 +53,7 @@ pub(super) async fn store_unmatched(
 
 impl Unmatched {
     async fn run(&self, transaction: &DatabaseTransaction) -> Result<bool, Error<Infallible>> {
-        let (kind, name, payment, object, reference, (amount, currency)) = self.report.parts();
+        let Fact { kind, name, payment, object, reference, money } = self.report.fact();
         let fact = format!("{UNMATCHED_PREFIX}{}:{name}", kind.to_value());
         let known = payment_event::Entity::find()
             .filter(payment_event::Column::Provider.eq(self.provider))
@@ -70,11 +70,11 @@ impl Unmatched {
             fact: Set(fact),
             event_id: Set(self.origin.event_id.clone()),
             kind: Set(kind),
-            payment: Set(Some(payment.to_owned())),
+            payment: Set(payment.map(str::to_owned)),
             object: Set(object.map(str::to_owned)),
             reference: Set(reference.map(|text| text.chars().take(64).collect())),
-            amount: Set(Some(amount.max(0))),
-            currency: Set(Some(currency.chars().take(3).collect())),
+            amount: Set(money.map(|(amount, _)| amount.max(0))),
+            currency: Set(money.map(|(_, currency)| currency.chars().take(3).collect())),
             source: Set(self.origin.source),
             recorded_at: Set(self.now),
         };
