@@ -59,7 +59,7 @@ pub(crate) fn key(
     if texts.is_empty() {
         return Err("None of its texts has full marks. Give one of them full marks.".to_owned());
     }
-    if answers.iter().any(|answer| !is_full(&answer) && answer.percent > f64::EPSILON) {
+    if answers.iter().any(|answer| !is_full(answer) && answer.percent > f64::EPSILON) {
         losses.push(PARTIAL_LOSS.to_owned());
     }
     Ok(ParsedKey::Text { texts, is_case_sensitive })

@@ -30,7 +30,7 @@ async fn every_row_is_carried_or_listed(backend: Backend) {
         match backend {
             Backend::Sqlite => assert!(!new.folder.path().join("jishu.db").exists()),
             _ => {
-                assert_eq!(jishu_tests::structure(&connect(&new.url).await).await, Vec::<Vec<String>>::new())
+                assert_eq!(jishu_tests::structure(&connect(&new.url).await).await, Vec::<Vec<String>>::new());
             }
         }
         let options = ["--report", &lines, "--id-map", &ids, "--format", "json"];

@@ -127,10 +127,10 @@ async fn a_short_answer_is_sat_scored_and_reviewed(app: Arc<TestApp>) {
         let case = question.case_sensitive;
         match question.stem.as_str() {
             stem if stem.contains("river") => {
-                assert_eq!((texts.join("|"), case), ("Kaveri|Cauvery".to_owned(), Some(false)))
+                assert_eq!((texts.join("|"), case), ("Kaveri|Cauvery".to_owned(), Some(false)));
             }
             stem if stem.contains("sodium") => {
-                assert_eq!((texts.join("|"), case), ("Na".to_owned(), Some(true)))
+                assert_eq!((texts.join("|"), case), ("Na".to_owned(), Some(true)));
             }
             _ => assert_eq!((texts.join("|"), case), ("gr*y|2\\*3".to_owned(), Some(false))),
         }
