@@ -26,7 +26,7 @@ impl LoggedServer {
         let (port, folder) = (free_port(), tempfile::tempdir().expect("a folder"));
         let child = Command::new(binary("jishu"))
             .args(["serve", &format!("--listen=127.0.0.1:{port}"), "--database-url", &app.database_url])
-            .args(["--smtp-url", &mail.url(), "--mail-from=no-reply@academy.example", "--access-log=true"])
+            .args(["--smtp-url", &mail.url(), "--mail-from=no-reply@academy.example", "--access-log"])
             .args(["--minimum-age-without-consent=18", "--signing-keys"])
             .arg(app.key_file())
             .args(UNLIMITED)
