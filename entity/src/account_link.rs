@@ -17,6 +17,12 @@ pub enum LinkPurpose {
     /// Makes another address the address of the account.
     #[sea_orm(string_value = "change_email")]
     ChangeEmail,
+    /// Deletes the account.
+    #[sea_orm(string_value = "delete_account")]
+    DeleteAccount,
+    /// Lets a guardian consent. It is sent to the guardian.
+    #[sea_orm(string_value = "guardian_consent")]
+    GuardianConsent,
 }
 
 /// A row of `account_links`.

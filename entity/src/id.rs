@@ -55,6 +55,8 @@ ids! {
     AccountLinkId,
     /// The id of a row of `outbox`.
     OutboxMessageId,
+    /// The id of a row of `guardian_consents`.
+    GuardianConsentId,
     /// The id of a row of `recovery_codes`.
     RecoveryCodeId,
     /// The id of a row of `sign_in_challenges`.

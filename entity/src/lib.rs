@@ -14,6 +14,7 @@ pub mod cart_item;
 pub mod course;
 pub mod entitlement;
 pub mod extra_time;
+pub mod guardian_consent;
 pub mod id;
 pub mod mock_test_attempt;
 pub mod oidc_identity;
@@ -53,8 +54,8 @@ pub mod topic_total;
 pub mod user;
 
 pub use id::{
-    AccountLinkId, AllowanceId, AuditEventId, CourseId, MockTestAttemptId, OidcIdentityId, OidcLoginId,
-    OrderId, OutboxMessageId, PaperId, PaymentEventId, PaymentRefundId, PurchaseId, PurchaseRequestId,
-    QuestionCorrectionId, QuestionId, QuestionVersionId, RecoveryCodeId, RefreshTokenId, RefundId,
-    SignInChallengeId, SignInNetworkId, SubjectId, TestSessionId, TopicId, UserId,
+    AccountLinkId, AllowanceId, AuditEventId, CourseId, GuardianConsentId, MockTestAttemptId, OidcIdentityId,
+    OidcLoginId, OrderId, OutboxMessageId, PaperId, PaymentEventId, PaymentRefundId, PurchaseId,
+    PurchaseRequestId, QuestionCorrectionId, QuestionId, QuestionVersionId, RecoveryCodeId, RefreshTokenId,
+    RefundId, SignInChallengeId, SignInNetworkId, SubjectId, TestSessionId, TopicId, UserId,
 };

@@ -57,6 +57,10 @@ pub struct Model {
     pub created_at: DateTimeUtc,
     /// The time when the user proved that they receive mail at `email`. Null if they have not.
     pub email_verified_at: Option<DateTimeUtc>,
+    /// The year of birth. Null if the user was not asked.
+    pub birth_year: Option<i32>,
+    /// The time when the account was deleted. Then the row holds nothing of the person any more.
+    pub deleted_at: Option<DateTimeUtc>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

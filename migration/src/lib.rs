@@ -20,6 +20,7 @@ mod m20261129_000010_outbox;
 mod m20261129_000011_short_answers;
 mod m20261129_000012_pictures;
 mod m20261129_000013_sign_in_ways;
+mod m20261129_000014_people_who_leave;
 mod m20261129_000015_orders;
 mod portable;
 mod steps;
@@ -44,6 +45,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261129_000011_short_answers::Migration),
             Box::new(m20261129_000012_pictures::Migration),
             Box::new(m20261129_000013_sign_in_ways::Migration),
+            Box::new(m20261129_000014_people_who_leave::Migration),
             Box::new(m20261129_000015_orders::Migration),
         ]
     }

@@ -52,7 +52,7 @@ pub const BOOKS: [(&str, &str); 9] = [
         "a purchase, refund or expiry without exactly one audit event",
         "SELECT p.id FROM purchases p WHERE \
          (SELECT COUNT(*) FROM audit_events a WHERE a.target_type = 'purchases' AND a.target_id = p.id \
-          AND a.action = 'purchase.created') <> 1 \
+          AND a.action IN ('purchase.created', 'purchase.granted')) <> 1 \
          OR (SELECT COUNT(*) FROM audit_events a WHERE a.target_type = 'purchases' AND a.target_id = p.id \
           AND a.action = 'purchase.refunded') <> (SELECT COUNT(*) FROM refunds r WHERE r.purchase_id = p.id) \
          OR (SELECT COUNT(*) FROM audit_events a WHERE a.target_type = 'purchases' AND a.target_id = p.id \

@@ -47,6 +47,8 @@ impl TestApp {
             status: Set(user::UserStatus::Active),
             created_at: Set(self.clock.now()),
             email_verified_at: Set(None),
+            birth_year: Set(None),
+            deleted_at: Set(None),
         };
         let row = row.insert(self.connection()).await.expect("a user");
         let viewer = jishu_service::auth::Viewer { user_id: row.id, role, session_id: Uuid::new_v4() };

@@ -1,7 +1,8 @@
 //! Audit events: they record who did what, in the transaction that did it.
 //!
 //! The audit trail is append-only: no code changes or deletes an event. So an event holds no secret and no personal
-//! data, such as an e-mail address: it could not be erased with its account.
+//! data, such as an e-mail address: it could not be erased with its account. The one exception is the reason of a decision
+//! about an order, which support types: the deletion of the buyer's account replaces it.
 
 use chrono::{DateTime, Utc};
 use jishu_entity::{UserId, audit_event};

@@ -146,6 +146,7 @@ pub async fn enrol(
         email: enrolment.email.clone(),
         password: password.clone(),
         role: enrolment.role.unwrap_or(Role::Learner),
+        birth_year: None,
     };
     let checked = account::check(&registration).map_err(RegisterRefusal::Invalid);
     let (name, email) = checked.map_err(EnrolmentRefusal::from)?;
@@ -163,6 +164,8 @@ pub async fn enrol(
             // The operator vouches for the addresses in the file.
             email_verified_at: Set(Some(now)),
             created_at: Set(now),
+            birth_year: Set(None),
+            deleted_at: Set(None),
         }),
     };
     let policy = WritePolicy::idempotent("enrol a user").retry_taken_keys();

@@ -42,6 +42,16 @@ pub const REFUND_BOUNDARIES: [&str; 7] = [
 pub const EXPIRY_BOUNDARIES: [&str; 4] =
     ["expiry.locked", "expiry.ended", "expiry.sittings-closed", "expiry.audited"];
 
+/// The boundaries between the statements that delete an account, in order.
+pub const DELETION_BOUNDARIES: [&str; 6] = [
+    "deletion.locked",
+    "deletion.sittings-closed",
+    "deletion.rows-erased",
+    "deletion.texts-erased",
+    "deletion.audited",
+    "deletion.committed",
+];
+
 /// The boundaries between the statements that switch a second factor on, in order.
 pub const SECOND_FACTOR_ON_BOUNDARIES: [&str; 3] =
     ["second-factor.confirmed", "second-factor.codes-made", "second-factor.told"];

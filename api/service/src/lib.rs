@@ -18,6 +18,7 @@ pub mod cart_changes;
 pub mod catalog;
 pub mod catalogue_file;
 pub mod clock;
+pub mod data_export;
 pub mod database;
 pub mod demo;
 pub mod enrolment;
@@ -27,6 +28,7 @@ pub mod events;
 pub mod expiry;
 pub mod extra_time;
 pub mod failpoint;
+pub mod guardian;
 pub mod integrity;
 pub mod learner;
 pub mod limit;
@@ -68,6 +70,7 @@ use crate::outbox::Outbox;
 use account::{AccountRequests, DeactivatedAccounts, EndedSessions};
 use catalog::Catalog;
 use events::Events;
+use guardian::ConsentRule;
 use oidc::OidcProvider;
 use paper::Papers;
 use picture::PictureAddresses;
@@ -113,6 +116,8 @@ pub struct Services {
     pub account_requests: Arc<AccountRequests>,
     /// Whether an account must verify its e-mail address before it can sign in.
     pub requires_verified_email: bool,
+    /// Who needs the consent of a guardian.
+    pub consent: ConsentRule,
     /// Whether staff must have a second factor to use their powers.
     pub requires_staff_second_factor: bool,
     /// The name of the platform in authenticator apps.

@@ -34,8 +34,8 @@ pub struct MailConfig {
           value_parser = sender)]
     pub mail_from: Mailbox,
 
-    /// The URL of the frontend. Links in mails lead to its pages /verify-email and /reset-password, with the token after
-    /// #token=.
+    /// The URL of the frontend. Links in mails lead to its pages /verify-email, /reset-password, /delete-account,
+    /// /guardian-consent and /guardian-revoke, with the token after #token=.
     #[arg(long, env = "JISHU_FRONTEND_URL", default_value = "http://localhost:8080", value_name = "URL",
           value_parser = frontend)]
     pub frontend_url: String,

@@ -7,6 +7,7 @@ mod live;
 mod mail;
 mod oidc;
 mod payments;
+mod people;
 mod sign_in;
 mod sittings;
 mod tax;
@@ -28,6 +29,7 @@ pub use live::LiveConfig;
 pub use mail::MailConfig;
 pub use oidc::{OidcConfig, OidcConfigError};
 pub use payments::{PaymentConfig, PaymentConfigError, PaymentMode};
+pub use people::PeopleConfig;
 pub use sign_in::SignInConfig;
 pub use sittings::SittingsConfig;
 pub use tax::TaxConfig;
@@ -190,6 +192,9 @@ pub struct ServeConfig {
     /// Mail.
     #[command(flatten)]
     pub mail: MailConfig,
+    /// People.
+    #[command(flatten)]
+    pub people: PeopleConfig,
     /// Second factors.
     #[command(flatten)]
     pub sign_in: SignInConfig,

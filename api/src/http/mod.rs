@@ -4,6 +4,7 @@ mod access_log;
 mod admission;
 mod body_memory;
 mod client_address;
+mod data_export;
 mod graphiql;
 mod graphql;
 mod headers;
@@ -59,6 +60,7 @@ struct AppState {
     services: Services,
     permits: OperationPermits,
     subscriptions: SubscriptionPermits,
+    exports: data_export::ExportPermits,
     live: LiveConfig,
     webhooks: WebhookPermits,
     has_access_log: bool,
@@ -103,8 +105,12 @@ pub fn router(
         .fallback(graphql::method_not_allowed)
         .layer(from_fn_with_state(admission.clone(), admit))
         .layer(from_fn(headers::forbid_caching));
+    let export = get(data_export::get)
+        .layer(from_fn_with_state(admission.clone(), admit))
+        .layer(from_fn(headers::forbid_caching));
     Router::new()
         .route("/graphql", graphql)
+        .route("/me/export", export)
         .route("/media/{key}", get(media::get).layer(from_fn_with_state(admission, admit)))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
@@ -117,6 +123,7 @@ pub fn router(
             services,
             permits,
             subscriptions,
+            exports: data_export::permits(),
             live,
             webhooks: WebhookPermits::new(),
             has_access_log: edge.access_log,

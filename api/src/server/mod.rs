@@ -124,6 +124,7 @@ pub async fn services(
         outbox: Arc::new(Outbox::new(config.mail.timeout())),
         account_requests: Arc::new(AccountRequests::default()),
         requires_verified_email: config.mail.require_verified_email,
+        consent: config.people.consent(config.time_zone.time_zone),
         requires_staff_second_factor: config.sign_in.require_staff_second_factor,
         second_factor_name: config.sign_in.second_factor_name.as_str().into(),
         oidc: config.oidc.provider()?,

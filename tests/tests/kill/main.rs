@@ -8,8 +8,11 @@
 //!
 //! The long run: `KILL_SECONDS=400 KILL_BUYERS=40000 tests/run killed_at_random`.
 
+// The futures of tests on a whole app are nested deeply.
+#![recursion_limit = "256"]
 #![expect(clippy::expect_used, reason = "a test ends where it fails")]
 
+mod deletions;
 mod fault;
 mod ledger;
 mod orders;
@@ -230,6 +233,11 @@ async fn refunds_and_expiry_survive_kills(backend: Backend) {
     }
 }
 
+async fn deletions_aborted_at_every_boundary(backend: Backend) {
+    let _turn = STORM_LOCK.lock().await;
+    deletions::abort(backend).await;
+}
+
 async fn second_factors_survive_aborts(backend: Backend) {
     if !backend.is_selected() {
         return;
@@ -295,6 +303,7 @@ macro_rules! on_each_database {
 on_each_database!(
     killed_at_random,
     aborted_at_every_boundary,
+    deletions_aborted_at_every_boundary,
     planted_faults_are_caught,
     sittings_killed_at_random,
     sittings_aborted_at_every_boundary,

@@ -41,8 +41,13 @@ const PASSWORD: &str = "a long password of staff";
 /// Makes an account of staff as `jishu user create` does, and signs in.
 async fn staff(app: &TestApp, name: &str, role: Role) -> Client {
     let email = format!("{}@example.com", name.to_lowercase());
-    let registration =
-        Registration { name: name.to_owned(), email: email.clone(), password: PASSWORD.to_owned(), role };
+    let registration = Registration {
+        name: name.to_owned(),
+        email: email.clone(),
+        password: PASSWORD.to_owned(),
+        role,
+        birth_year: None,
+    };
     account::create(&app.services, registration).await.expect("an account");
     sign_in(app, &email).await
 }

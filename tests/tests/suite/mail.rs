@@ -14,6 +14,10 @@ pub(crate) const CHANGE_REQUESTED: &str = "A new e-mail address was asked for";
 pub(crate) const CHANGED: &str = "Your e-mail address was changed";
 pub(crate) const PASSWORD_CHANGED: &str = "Your password was changed";
 pub(crate) const ALREADY_REGISTERED: &str = "You already have an account";
+pub(crate) const DELETE_ACCOUNT: &str = "Delete your account";
+pub(crate) const ACCOUNT_DELETED: &str = "Your account was deleted";
+pub(crate) const GUARDIAN_CONSENT: &str = "Your consent is asked for";
+pub(crate) const GUARDIAN_CONSENTED: &str = "You have consented";
 
 /// Makes a test of each function for each database. Each gets a server with these flags and a mail server.
 macro_rules! with_mail_server {

@@ -18,6 +18,7 @@ use crate::audit::{self, StateChange};
 use crate::auth::Passwords;
 use crate::database::{Database, WritePolicy, lock_user};
 use crate::error::{Error, Refusal};
+use crate::guardian::ConsentRule;
 
 /// The action of the audit event of a change of status. Nodes look for it: see [`super::DeactivatedAccounts`].
 pub(super) const STATUS_CHANGED: &str = "user.status_changed";
@@ -48,6 +49,9 @@ pub enum AdministrationRefusal {
     /// The new password is too short, too long, or the e-mail address.
     #[error("{0}")]
     Password(InvalidField),
+    /// Another value is not valid.
+    #[error("{0}")]
+    Field(InvalidField),
 }
 
 impl Refusal for AdministrationRefusal {}
@@ -152,9 +156,10 @@ async fn run(
     transaction: &DatabaseTransaction,
     command: &ChangeCommand,
 ) -> Result<user::Model, Error<AdministrationRefusal>> {
-    let rows = lock_accounts(transaction, command.actor, command.user).await?;
+    let rows = lock_accounts(transaction, command.user, command.actor.id()).await?;
     let find = |id: UserId| rows.iter().find(|row| row.id == id);
-    let row = find(command.user).ok_or(AdministrationRefusal::UserNotFound)?.clone();
+    let row = find(command.user).filter(|row| row.deleted_at.is_none());
+    let row = row.ok_or(AdministrationRefusal::UserNotFound)?.clone();
     check_actor(command.actor, command.actor.id().map(find), &row)?;
     let was_admin = is_active_admin(&row);
     let mut changed = row.clone();
@@ -166,9 +171,7 @@ async fn run(
         return Ok(row);
     }
     if was_admin && !is_active_admin(&changed) {
-        let remaining = rows.iter().find(|other| other.id != row.id && is_active_admin(other));
-        let remaining = remaining.ok_or(AdministrationRefusal::LastAdmin)?;
-        keep_on_cluster(transaction, remaining).await?;
+        keep_an_admin(transaction, &rows, &row).await?;
     }
     let (action, before, after) = match command.change {
         AccountChange::Role(role) => {
@@ -213,7 +216,17 @@ pub(super) fn check_actor(
     if user.id == row.id { Err(AdministrationRefusal::OwnAccount) } else { Ok(()) }
 }
 
-fn is_active_admin(row: &user::Model) -> bool {
+/// Makes sure that another active admin stays if this one no longer is. `rows` are those of [`lock_accounts`].
+pub(super) async fn keep_an_admin(
+    transaction: &DatabaseTransaction,
+    rows: &[user::Model],
+    leaving: &user::Model,
+) -> Result<(), Error<AdministrationRefusal>> {
+    let remaining = rows.iter().find(|other| other.id != leaving.id && is_active_admin(other));
+    Ok(keep_on_cluster(transaction, remaining.ok_or(AdministrationRefusal::LastAdmin)?).await?)
+}
+
+pub(super) fn is_active_admin(row: &user::Model) -> bool {
     row.role == Role::Admin && row.status == UserStatus::Active
 }
 
@@ -222,8 +235,8 @@ fn is_active_admin(row: &user::Model) -> bool {
 /// Two admins who demote each other at once lock the same rows. So the second one sees what the first one did.
 pub(super) async fn lock_accounts(
     transaction: &DatabaseTransaction,
-    actor: Actor,
     user: UserId,
+    actor: Option<UserId>,
 ) -> Result<Vec<user::Model>, DbErr> {
     let admins: Vec<UserId> = user::Entity::find()
         .select_only()
@@ -235,7 +248,7 @@ pub(super) async fn lock_accounts(
         .into_tuple()
         .all(transaction)
         .await?;
-    let ids = admins.into_iter().chain([user]).chain(actor.id());
+    let ids = admins.into_iter().chain([user]).chain(actor);
     let rows = user::Entity::find().filter(user::Column::Id.is_in(ids)).order_by_asc(user::Column::Id);
     let rows = match transaction.get_database_backend() {
         DbBackend::Postgres => rows.lock_with_behavior(LockType::NoKeyUpdate, LockBehavior::Nowait),
@@ -258,6 +271,33 @@ async fn keep_on_cluster(transaction: &DatabaseTransaction, admin: &user::Model)
         row.update(transaction).await?;
     }
     Ok(())
+}
+
+/// Corrects the year of birth of an account.
+///
+/// # Errors
+/// See [`AdministrationRefusal`].
+pub async fn set_birth_year(
+    database: &Database,
+    rule: ConsentRule,
+    now: DateTime<Utc>,
+    user: UserId,
+    year: i32,
+) -> Result<(), Error<AdministrationRefusal>> {
+    rule.check_year(year, now).map_err(AdministrationRefusal::Field)?;
+    let policy = WritePolicy::idempotent("set a year of birth");
+    database
+        .write_for(user, policy, (user, year, now), |transaction, (user, year, now)| {
+            Box::pin(async move {
+                lock_user(transaction, *user).await?.ok_or(AdministrationRefusal::UserNotFound)?;
+                let row =
+                    user::ActiveModel { id: Set(*user), birth_year: Set(Some(*year)), ..Default::default() };
+                row.update(transaction).await?;
+                audit::append(transaction, *now, None, "user.birth_year_set", ("users", user.0)).await?;
+                Ok(())
+            })
+        })
+        .await
 }
 
 /// The links that somebody who had got into an account could have asked for, to come back later.

@@ -1,4 +1,4 @@
-//! The accounts that were deactivated while access tokens of theirs may still be valid.
+//! The accounts that were deactivated or deleted while access tokens of theirs may still be valid.
 //!
 //! An access token is not looked up in the database. So each node keeps the accounts that were deactivated within the
 //! longest lifetime of a token in memory, and refuses their tokens. It reads them anew every few seconds. The node that
@@ -15,6 +15,7 @@ use sea_orm::{ColumnTrait, DbErr, EntityTrait, JoinType, QueryFilter, QuerySelec
 use tokio::sync::watch;
 
 use super::administration::STATUS_CHANGED;
+use super::deletion::DELETED;
 use crate::clock::Clock;
 use crate::database::Database;
 
@@ -88,7 +89,7 @@ impl DeactivatedAccounts {
             .column(user::Column::Id)
             .distinct()
             .join(JoinType::InnerJoin, event)
-            .filter(audit_event::Column::Action.eq(STATUS_CHANGED))
+            .filter(audit_event::Column::Action.is_in([STATUS_CHANGED, DELETED]))
             .filter(audit_event::Column::At.gt(self.clock.now() - MAX_AGE))
             .filter(user::Column::Status.eq(UserStatus::Deactivated))
             .into_tuple()

@@ -12,13 +12,15 @@ use sea_orm::{
 use crate::Services;
 use crate::auth::LinkToken;
 use crate::error::{Fault, Refusal};
-use crate::mail::{self, MailKind, MailLink};
+use crate::mail::{self, MailFacts, MailKind, MailLink};
 use crate::outbox::NewMessage;
 
 /// How long the links of each purpose work. A link that sets a password is the most dangerous one.
 const VERIFY_LIFETIME: TimeDelta = TimeDelta::hours(48);
 const RESET_LIFETIME: TimeDelta = TimeDelta::hours(1);
 const CHANGE_LIFETIME: TimeDelta = TimeDelta::hours(24);
+const DELETE_LIFETIME: TimeDelta = TimeDelta::hours(1);
+const CONSENT_LIFETIME: TimeDelta = TimeDelta::days(7);
 /// How long the row of a link is kept after the link stopped working.
 const LINK_RETENTION: TimeDelta = TimeDelta::days(1);
 
@@ -32,7 +34,7 @@ impl Refusal for LinkInvalid {}
 
 /// A link that is about to be stored, with the mail that carries it.
 #[derive(Clone)]
-pub(super) struct NewLink {
+pub(crate) struct NewLink {
     purpose: LinkPurpose,
     token_hash: String,
     email: String,
@@ -44,23 +46,36 @@ pub(super) struct NewLink {
 impl NewLink {
     /// Makes a link for an address in the form in which it is stored, and the mail to that address.
     pub(super) fn new(services: &Services, purpose: LinkPurpose, email: &str) -> Result<Self, Fault> {
+        Self::about(services, purpose, email, None)
+    }
+
+    /// Makes a link for an address that is not the one of the account. The mail names the account.
+    pub(crate) fn about(
+        services: &Services,
+        purpose: LinkPurpose,
+        email: &str,
+        account: Option<&str>,
+    ) -> Result<Self, Fault> {
         let (kind, lifetime) = match purpose {
             LinkPurpose::VerifyEmail => (MailKind::VerifyEmail, VERIFY_LIFETIME),
             LinkPurpose::ResetPassword => (MailKind::ResetPassword, RESET_LIFETIME),
             LinkPurpose::ChangeEmail => (MailKind::ChangeEmail, CHANGE_LIFETIME),
+            LinkPurpose::DeleteAccount => (MailKind::DeleteAccount, DELETE_LIFETIME),
+            LinkPurpose::GuardianConsent => (MailKind::GuardianConsent, CONSENT_LIFETIME),
         };
         let token = LinkToken::generate()
             .map_err(|error| Fault::Inconsistent(format!("the system's random source failed: {error}")))?;
         let created_at = services.clock.now();
         let expires_at = created_at + lifetime;
-        let link = MailLink { token: token.as_str(), expires_at };
-        let mail = mail::compose(&services.secrets, kind, email, Some(link), created_at)?;
+        let link = MailLink { token: token.as_str(), expires_at: Some(expires_at) };
+        let content = MailFacts { link: Some(link), account };
+        let mail = mail::compose(&services.secrets, kind, email, content, created_at)?;
         let (token_hash, email) = (token.hash(), email.to_owned());
         Ok(Self { purpose, token_hash, email, created_at, expires_at, mail })
     }
 
     /// Stores the link and its mail. Call [`crate::outbox::Outbox::wake`] after the commit.
-    pub(super) async fn insert(&self, transaction: &DatabaseTransaction, user: UserId) -> Result<(), DbErr> {
+    pub(crate) async fn insert(&self, transaction: &DatabaseTransaction, user: UserId) -> Result<(), DbErr> {
         let row = account_link::ActiveModel {
             id: NotSet,
             user_id: Set(user),
@@ -78,11 +93,11 @@ impl NewLink {
 
 /// Makes a mail without a link.
 pub(super) fn notice(services: &Services, kind: MailKind, email: &str) -> Result<NewMessage, Fault> {
-    mail::compose(&services.secrets, kind, email, None, services.clock.now())
+    mail::compose(&services.secrets, kind, email, MailFacts::default(), services.clock.now())
 }
 
 /// Finds the link of a token with its account. Only [`take`] decides whether the link still works.
-pub(super) async fn find(
+pub(crate) async fn find(
     services: &Services,
     token: &str,
     purposes: &[LinkPurpose],
@@ -98,7 +113,7 @@ pub(super) async fn find(
 }
 
 /// Uses a link. One statement compares and sets, so only one of several requests at once succeeds.
-pub(super) async fn take(
+pub(crate) async fn take(
     transaction: &DatabaseTransaction,
     link: AccountLinkId,
     now: DateTime<Utc>,
@@ -114,7 +129,7 @@ pub(super) async fn take(
 }
 
 /// Ends the unused links of a user with these purposes.
-pub(super) async fn end(
+pub(crate) async fn end(
     transaction: &DatabaseTransaction,
     user: UserId,
     purposes: &[LinkPurpose],

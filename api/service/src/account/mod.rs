@@ -4,6 +4,7 @@ mod administration;
 mod cleaning;
 mod client;
 mod deactivated;
+mod deletion;
 mod ended_sessions;
 mod hashes;
 mod links;
@@ -32,13 +33,20 @@ use sea_orm::{
 };
 use serde_json::json;
 
-pub use administration::{Actor, AdministrationRefusal, set_password, set_role, set_status, set_status_in};
+pub use administration::{
+    Actor, AdministrationRefusal, set_birth_year, set_password, set_role, set_status, set_status_in,
+};
 pub use cleaning::{erase_old, keep_clean};
 pub use client::{ClientProgram, SignInClient};
 pub use deactivated::DeactivatedAccounts;
+pub use deletion::{
+    DeletedAccount, DeletionRefusal, confirm_deletion, delete_in, delete_own, delete_user, deleted_accounts,
+    request_deletion,
+};
+pub(crate) use deletion::{Warrant, delete_by};
 pub use ended_sessions::EndedSessions;
 pub use links::LinkInvalid;
-use links::NewLink;
+pub(crate) use links::{NewLink, end as end_links, find as find_link, take as take_link};
 pub use new_password::{PasswordRefusal, change_password, reset_password};
 use new_session::NewSession;
 pub use new_session::SignedIn;
@@ -85,6 +93,8 @@ pub struct Registration {
     pub password: String,
     /// The role of the user.
     pub role: Role,
+    /// The year of birth, if the user gave it.
+    pub birth_year: Option<i32>,
 }
 
 /// A reason not to make an account. Nothing was written.
@@ -173,7 +183,15 @@ async fn register_admitted(
     registration: Registration,
 ) -> Result<Registered, Error<RegisterRefusal>> {
     let (role, password) = (registration.role, registration.password.clone());
-    let fields = validation::check(&registration).map_err(RegisterRefusal::Invalid)?;
+    let checked = validation::check(&registration);
+    let year = services.consent.check_new(registration.birth_year, services.clock.now());
+    let fields = match (checked, year) {
+        (Ok(fields), Ok(())) => fields,
+        (checked, year) => {
+            let invalid = checked.err().into_iter().flatten().chain(year.err()).collect();
+            return Err(RegisterRefusal::Invalid(invalid).into());
+        }
+    };
     let email = fields.email.clone();
     if services.requires_verified_email {
         services.limits.mail.take(client.address, &email).map_err(RegisterRefusal::TooMany)?;
@@ -202,6 +220,8 @@ fn row(fields: ValidFields, role: Role, password_hash: String, now: DateTime<Utc
         status: Set(UserStatus::Active),
         created_at: Set(now),
         email_verified_at: Set(None),
+        birth_year: Set(fields.birth_year),
+        deleted_at: Set(None),
     }
 }
 
@@ -250,6 +270,7 @@ pub async fn list(
     limit: u64,
 ) -> Result<Vec<user::Model>, DbErr> {
     let mut users = user::Entity::find().filter(user::Column::Id.gt(after));
+    users = users.filter(user::Column::DeletedAt.is_null());
     if let Some(role) = role {
         users = users.filter(user::Column::Role.eq(role));
     }
@@ -292,7 +313,12 @@ pub(super) async fn by_email(
     if email.contains('\0') {
         return Ok(None);
     }
-    user::Entity::find().filter(user::Column::Email.eq(fold_email(email))).one(connection).await
+    user::Entity::find()
+        .filter(user::Column::Email.eq(fold_email(email)))
+        // In place of an address, a deleted account has a text that is none.
+        .filter(user::Column::DeletedAt.is_null())
+        .one(connection)
+        .await
 }
 
 async fn audit(connection: &impl ConnectionTrait, user: &user::Model, action: &str) -> Result<(), DbErr> {

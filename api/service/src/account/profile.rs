@@ -28,6 +28,8 @@ pub struct ProfileChange {
     pub email: Option<String>,
     /// The current password, which a new e-mail address requires.
     pub current_password: Option<String>,
+    /// The year of birth. It can be given once.
+    pub birth_year: Option<i32>,
 }
 
 /// A reason not to change an account. Nothing was written.
@@ -45,6 +47,9 @@ pub enum ProfileRefusal {
     /// A new e-mail address requires the current password, and it is missing or wrong.
     #[error("The current password is missing or not right.")]
     WrongPassword,
+    /// The account has another year of birth.
+    #[error("This account has another year of birth. Ask support to correct it.")]
+    BirthYearFixed,
     /// Too many attempts on the password, or too many mails.
     #[error("Too many attempts. Try again in {} seconds.", .0.seconds())]
     TooMany(RetryAfter),
@@ -69,6 +74,10 @@ pub async fn update_profile(
     let name = name.filter(|name| *name != user.name);
     let email = change.email.as_deref().map(check_email).transpose().map_err(ProfileRefusal::Invalid)?;
     let email = email.filter(|email| *email != user.email);
+    let birth_year = change.birth_year.filter(|year| user.birth_year != Some(*year));
+    if let Some(year) = birth_year {
+        services.consent.check_year(year, services.clock.now()).map_err(ProfileRefusal::Invalid)?;
+    }
     let mut is_taken = false;
     let mut mails = None;
     if let Some(email) = &email {
@@ -90,10 +99,10 @@ pub async fn update_profile(
         };
         mails = Some((link, notice));
     }
-    if name.is_none() && mails.is_none() {
+    if name.is_none() && mails.is_none() && birth_year.is_none() {
         return Ok(user);
     }
-    let command = Update { user, name, mails, now: services.clock.now() };
+    let command = Update { user, name, birth_year, mails, now: services.clock.now() };
     let owner = viewer.user_id;
     let policy = WritePolicy::not_idempotent("account.update");
     let updated = services
@@ -118,6 +127,7 @@ fn of_password(refusal: &SignInRefusal) -> ProfileRefusal {
 struct Update {
     user: user::Model,
     name: Option<String>,
+    birth_year: Option<i32>,
     /// The link to the new address, and the mail to the old one.
     mails: Option<(Option<NewLink>, NewMessage)>,
     now: chrono::DateTime<chrono::Utc>,
@@ -125,7 +135,7 @@ struct Update {
 
 impl Update {
     async fn run(&self, transaction: &DatabaseTransaction) -> Result<user::Model, Error<ProfileRefusal>> {
-        let Self { user, name, mails, now } = self;
+        let Self { user, name, birth_year, mails, now } = self;
         if lock_user(transaction, user.id).await? != Some(UserStatus::Active) {
             return Err(ProfileRefusal::Inactive.into());
         }
@@ -140,6 +150,10 @@ impl Update {
             }
         }
         let mut updated = user.clone();
+        if let Some(year) = birth_year {
+            self.set_birth_year(transaction, *year).await?;
+            updated.birth_year = Some(*year);
+        }
         if let Some(name) = name {
             user::Entity::update_many()
                 .col_expr(user::Column::Name, Expr::value(name.as_str()))
@@ -158,5 +172,26 @@ impl Update {
             notice.append(transaction, Some(user.id)).await?;
         }
         Ok(updated)
+    }
+
+    /// Sets the year of birth if there is none. Who could change it could make themselves older.
+    async fn set_birth_year(
+        &self,
+        transaction: &DatabaseTransaction,
+        year: i32,
+    ) -> Result<(), Error<ProfileRefusal>> {
+        let Self { user, now, .. } = self;
+        let updated = user::Entity::update_many()
+            .col_expr(user::Column::BirthYear, Expr::value(year))
+            .filter(user::Column::Id.eq(user.id))
+            .filter(user::Column::BirthYear.is_null())
+            .exec(transaction)
+            .await?;
+        if updated.rows_affected != 1 {
+            return Err(ProfileRefusal::BirthYearFixed.into());
+        }
+        audit::append(transaction, *now, Some(user.id), "user.birth_year_given", ("users", user.id.0))
+            .await?;
+        Ok(())
     }
 }

@@ -132,8 +132,10 @@ pub(super) async fn tell_owner(services: &Services, email: &str) -> Result<(), F
     let policy = WritePolicy::not_idempotent("account.tell_owner");
     let told = services.database.write_for(user.id, policy, (user.id, mail), |transaction, (owner, mail)| {
         Box::pin(async move {
-            lock_user(transaction, *owner).await?;
-            mail.append(transaction, Some(*owner)).await?;
+            // The account may have been deleted meanwhile.
+            if lock_user(transaction, *owner).await?.is_some() {
+                mail.append(transaction, Some(*owner)).await?;
+            }
             Ok::<_, Error<Infallible>>(())
         })
     });

@@ -29,6 +29,12 @@ pub enum InvalidField {
     /// The password is too long.
     #[error("Choose a password of at most {MAX_PASSWORD_BYTES} bytes.")]
     PasswordTooLong,
+    /// The year of birth is missing.
+    #[error("Give the year of birth.")]
+    BirthYearMissing,
+    /// The year of birth is in the future, or too long ago.
+    #[error("Give a year of birth between 1900 and now.")]
+    BirthYear,
     /// The password is the e-mail address.
     #[error("Choose a password that is not your e-mail address.")]
     PasswordIsEmail,
@@ -38,6 +44,7 @@ pub enum InvalidField {
 pub(super) struct ValidFields {
     pub(super) name: String,
     pub(super) email: String,
+    pub(super) birth_year: Option<i32>,
 }
 
 /// Checks all fields, and returns all problems at once.
@@ -49,7 +56,9 @@ pub(super) fn check(registration: &Registration) -> Result<ValidFields, Vec<Inva
     let folded = fold_email(&registration.email);
     invalid.extend(check_password(&registration.password, &folded).err());
     match (name, email) {
-        (Ok(name), Ok(email)) if invalid.is_empty() => Ok(ValidFields { name, email }),
+        (Ok(name), Ok(email)) if invalid.is_empty() => {
+            Ok(ValidFields { name, email, birth_year: registration.birth_year })
+        }
         _ => Err(invalid),
     }
 }
@@ -103,7 +112,9 @@ mod tests {
 
     fn problems(name: &str, email: &str, password: &str) -> Vec<InvalidField> {
         let (name, email, password) = (name.to_owned(), email.to_owned(), password.to_owned());
-        check(&Registration { name, email, password, role: Role::Learner }).err().unwrap_or_default()
+        check(&Registration { name, email, password, role: Role::Learner, birth_year: None })
+            .err()
+            .unwrap_or_default()
     }
 
     #[test]

@@ -78,7 +78,7 @@ pub async fn verify(
     }
     let notice = match link.purpose {
         LinkPurpose::ChangeEmail => Some(links::notice(services, MailKind::EmailChanged, &user.email)?),
-        LinkPurpose::VerifyEmail | LinkPurpose::ResetPassword => None,
+        _ => None,
     };
     let owner = user.id;
     let verification = Verification { link, user, notice, now: services.clock.now() };

@@ -99,6 +99,8 @@ fn user(
         status: Set(status),
         created_at: Set(created_at),
         email_verified_at: Set(is_verified.then_some(created_at)),
+        birth_year: Set(None),
+        deleted_at: Set(None),
     }
 }
 

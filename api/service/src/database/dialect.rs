@@ -69,7 +69,7 @@ pub(crate) fn inserted(backend: DbBackend, column: impl IdenStatic) -> SimpleExp
 }
 
 /// Locks the row of a user until the transaction ends, so that all writes of the user run one after the other. Returns
-/// the status of the user, or None if there is no such user.
+/// the status of the user, or None if there is no such user or the account was deleted.
 ///
 /// Does not wait for the lock, because that would hold a connection. If another server or an operator has the lock, the
 /// transaction fails with a conflict and is retried after a pause. Transactions of one server queue before they take a
@@ -78,10 +78,13 @@ pub(crate) async fn lock_user(
     connection: &impl ConnectionTrait,
     id: UserId,
 ) -> Result<Option<UserStatus>, DbErr> {
-    let select =
-        user::Entity::find().select_only().column(user::Column::Status).filter(user::Column::Id.eq(id));
+    let select = user::Entity::find()
+        .select_only()
+        .columns([user::Column::Status, user::Column::DeletedAt])
+        .filter(user::Column::Id.eq(id));
     let select = locked_at_once(connection.get_database_backend(), select);
-    select.into_tuple().one(connection).await
+    let found: Option<(UserStatus, Option<DateTime<Utc>>)> = select.into_tuple().one(connection).await?;
+    Ok(found.filter(|(_, deleted_at)| deleted_at.is_none()).map(|(status, _)| status))
 }
 
 /// Locks the row of a subject until the transaction ends, so that all changes of its question bank and its papers run

@@ -68,6 +68,7 @@ impl DemoAccount {
             email: self.email.to_owned(),
             password: self.password.to_owned(),
             role: self.role,
+            birth_year: None,
         };
         match account::create(services, registration).await {
             // Another node added the account first.

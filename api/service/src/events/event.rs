@@ -131,7 +131,8 @@ impl OrderEvent {
         }
     }
 
-    const fn action(self) -> &'static str {
+    /// Returns the action of the audit event.
+    pub(crate) const fn action(self) -> &'static str {
         match self {
             Self::Created => "order.created",
             Self::Paid => "order.paid",

@@ -14,12 +14,12 @@ use std::fmt;
 
 use jishu_entity::{
     accepted_text, account_link, allowance, audit_event, blueprint_part, cart_item, course, entitlement,
-    extra_time, mock_test_attempt, oidc_identity, oidc_login, order, order_line, outbox_message, paper,
-    paper_question, paper_revision, paper_score, payment_event, payment_refund, picture, purchase,
-    purchase_grant, purchase_request, purchase_request_owned, question, question_correction, question_option,
-    question_version, question_version_picture, recovery_code, refresh_token, refund, refund_line,
-    second_factor, server_secret, sign_in_challenge, sign_in_network, subject, test_answer, test_session,
-    topic, topic_total, user,
+    extra_time, guardian_consent, mock_test_attempt, oidc_identity, oidc_login, order, order_line,
+    outbox_message, paper, paper_question, paper_revision, paper_score, payment_event, payment_refund,
+    picture, purchase, purchase_grant, purchase_request, purchase_request_owned, question,
+    question_correction, question_option, question_version, question_version_picture, recovery_code,
+    refresh_token, refund, refund_line, second_factor, server_secret, sign_in_challenge, sign_in_network,
+    subject, test_answer, test_session, topic, topic_total, user,
 };
 use sea_orm::{
     ColumnTrait, ColumnType, ConnectionTrait, DbBackend, DbErr, EntityTrait, IdenStatic, Iterable,
@@ -117,6 +117,7 @@ pub async fn examine(connection: &impl ConnectionTrait) -> Result<Vec<BadValue>,
         course,
         entitlement,
         extra_time,
+        guardian_consent,
         mock_test_attempt,
         oidc_identity,
         oidc_login,

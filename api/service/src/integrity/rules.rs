@@ -80,6 +80,7 @@ pub(super) fn disallowed(backend: DbBackend, table: &str, column: &str, value: &
             "marks_correct <= 0 OR marks_correct <= marks_wrong OR marks_correct <= marks_unanswered"
                 .to_owned(),
         ),
+        ("users", "birth_year") => outside(1_900, 2_200),
         ("purchases", "cost" | "subtotal" | "tax")
         | ("entitlements", "price_paid" | "list_price" | "tax")
         | ("refunds" | "refund_lines", "amount" | "tax")

@@ -1,6 +1,7 @@
 //! Mails: their kinds, and the channel of the outbox that delivers them.
 //!
-//! A mail names nobody: a stranger chooses the name of an account, and could send a text of their own to any address.
+//! A mail names nobody: a stranger chooses the name of an account, and could send a text of their own to any address. Only
+//! guardians read the address of the account that they are asked about.
 
 mod templates;
 mod transport;
@@ -19,7 +20,7 @@ pub use transport::{MailTransport, SmtpError, SmtpServer};
 use crate::auth::Secrets;
 use crate::error::Fault;
 use crate::outbox::{Channel, Delivery, DeliveryFailure, NewMessage};
-use templates::{MailText, MailValues, Templates};
+use templates::{MailText, TemplateFacts, Templates};
 
 /// The longest line of a mail that a mail server must accept (RFC 5321, section 4.5.3.1.6, without its end).
 const MAX_LINE_BYTES: usize = 998;
@@ -43,6 +44,14 @@ pub enum MailKind {
     PasswordChanged,
     /// Says that somebody tried to register with an address that has an account.
     AlreadyRegistered,
+    /// Leads to the deletion of the account.
+    DeleteAccount,
+    /// Says that the account was deleted.
+    AccountDeleted,
+    /// Asks a guardian to consent.
+    GuardianConsent,
+    /// Says to a guardian that the consent is in force, and how to revoke it.
+    GuardianConsented,
     /// Says that the account has a second factor now.
     SecondFactorOn,
     /// Says that the second factor was switched off.
@@ -63,7 +72,7 @@ pub enum MailKind {
 
 impl MailKind {
     /// All kinds.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 19] = [
         Self::VerifyEmail,
         Self::ResetPassword,
         Self::ChangeEmail,
@@ -71,6 +80,10 @@ impl MailKind {
         Self::EmailChanged,
         Self::PasswordChanged,
         Self::AlreadyRegistered,
+        Self::DeleteAccount,
+        Self::AccountDeleted,
+        Self::GuardianConsent,
+        Self::GuardianConsented,
         Self::SecondFactorOn,
         Self::SecondFactorOff,
         Self::SecondFactorReset,
@@ -92,6 +105,10 @@ impl MailKind {
             Self::EmailChanged => "email_changed",
             Self::PasswordChanged => "password_changed",
             Self::AlreadyRegistered => "already_registered",
+            Self::DeleteAccount => "delete_account",
+            Self::AccountDeleted => "account_deleted",
+            Self::GuardianConsent => "guardian_consent",
+            Self::GuardianConsented => "guardian_consented",
             Self::SecondFactorOn => "second_factor_on",
             Self::SecondFactorOff => "second_factor_off",
             Self::SecondFactorReset => "second_factor_reset",
@@ -108,10 +125,14 @@ impl MailKind {
         match self {
             Self::VerifyEmail | Self::ChangeEmail => Some("/verify-email"),
             Self::ResetPassword => Some("/reset-password"),
+            Self::DeleteAccount => Some("/delete-account"),
+            Self::GuardianConsent => Some("/guardian-consent"),
+            Self::GuardianConsented => Some("/guardian-revoke"),
             Self::EmailChangeRequested
             | Self::EmailChanged
             | Self::PasswordChanged
             | Self::AlreadyRegistered
+            | Self::AccountDeleted
             | Self::SecondFactorOn
             | Self::SecondFactorOff
             | Self::SecondFactorReset
@@ -122,6 +143,11 @@ impl MailKind {
             | Self::OrderNeedsAttention => None,
         }
     }
+
+    /// Tells whether a mail of this kind names the account that it is about.
+    fn names_account(self) -> bool {
+        matches!(self, Self::GuardianConsent | Self::GuardianConsented)
+    }
 }
 
 /// The link of a mail.
@@ -129,8 +155,17 @@ impl MailKind {
 pub struct MailLink<'a> {
     /// The secret in the link.
     pub token: &'a str,
-    /// When the link stops working.
-    pub expires_at: DateTime<Utc>,
+    /// When the link stops working. None if it works until it is used.
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
+/// What a mail says besides its fixed text.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MailFacts<'a> {
+    /// The link.
+    pub link: Option<MailLink<'a>>,
+    /// The e-mail address of the account that the mail is about, if another person gets it.
+    pub account: Option<&'a str>,
 }
 
 /// The content of a mail, as the outbox stores it.
@@ -141,6 +176,9 @@ struct MailContent {
     token: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<i64>,
+    /// The account that the mail is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    account: Option<String>,
     /// The number of the receipt of an order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     receipt: Option<String>,
@@ -154,16 +192,17 @@ pub fn compose(
     secrets: &Secrets,
     kind: MailKind,
     to: &str,
-    link: Option<MailLink<'_>>,
+    MailFacts { link, account }: MailFacts<'_>,
     now: DateTime<Utc>,
 ) -> Result<NewMessage, Fault> {
     let content = MailContent {
         to: to.to_owned(),
         token: link.map(|link| link.token.to_owned()),
-        expires_at: link.map(|link| link.expires_at.timestamp()),
+        expires_at: link.and_then(|link| link.expires_at).map(|at| at.timestamp()),
+        account: account.map(str::to_owned),
         receipt: None,
     };
-    let expires_at = link.map_or(now + NOTICE_LIFETIME, |link| link.expires_at);
+    let expires_at = link.and_then(|link| link.expires_at).unwrap_or(now + NOTICE_LIFETIME);
     seal(secrets, kind, &content, now, expires_at)
 }
 
@@ -179,7 +218,7 @@ pub(crate) fn compose_about(
     now: DateTime<Utc>,
 ) -> Result<NewMessage, Fault> {
     let receipt = Some(receipt.to_owned());
-    let content = MailContent { to: to.to_owned(), token: None, expires_at: None, receipt };
+    let content = MailContent { to: to.to_owned(), token: None, expires_at: None, account: None, receipt };
     seal(secrets, kind, &content, now, now + NOTICE_LIFETIME)
 }
 
@@ -241,13 +280,14 @@ impl Mailer {
         // After `#`, so that no server sees the token: neither in its access log nor in a `Referer` header.
         let link = link.map(|(page, token)| format!("{}{page}#token={token}", self.frontend_url));
         let hours = content.expires_at.map(|at| hours_between(delivery.created_at.timestamp(), at));
-        let values = MailValues {
+        let facts = TemplateFacts {
             link: link.as_deref(),
             token: content.token.as_deref(),
             hours,
+            account: content.account.as_deref(),
             receipt: content.receipt.as_deref(),
         };
-        let rendered = self.templates.render(kind, values);
+        let rendered = self.templates.render(kind, facts);
         // The message of a template error can contain the link.
         let MailText { subject, text, html } = rendered
             .map_err(|error| DeliveryFailure::passing(format!("its template fails: {}", error.kind())))?;

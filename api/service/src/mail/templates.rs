@@ -8,7 +8,7 @@ use minijinja::{Environment, UndefinedBehavior, Value, context};
 use super::MailKind;
 
 /// The built-in templates. The text of a mail begins with its subject.
-const BUILT_IN: [(&str, &str); 31] = [
+const BUILT_IN: [(&str, &str); 39] = [
     ("layout.html", include_str!("templates/layout.html")),
     ("verify_email.txt", include_str!("templates/verify_email.txt")),
     ("verify_email.html", include_str!("templates/verify_email.html")),
@@ -24,6 +24,14 @@ const BUILT_IN: [(&str, &str); 31] = [
     ("password_changed.html", include_str!("templates/password_changed.html")),
     ("already_registered.txt", include_str!("templates/already_registered.txt")),
     ("already_registered.html", include_str!("templates/already_registered.html")),
+    ("delete_account.txt", include_str!("templates/delete_account.txt")),
+    ("delete_account.html", include_str!("templates/delete_account.html")),
+    ("account_deleted.txt", include_str!("templates/account_deleted.txt")),
+    ("account_deleted.html", include_str!("templates/account_deleted.html")),
+    ("guardian_consent.txt", include_str!("templates/guardian_consent.txt")),
+    ("guardian_consent.html", include_str!("templates/guardian_consent.html")),
+    ("guardian_consented.txt", include_str!("templates/guardian_consented.txt")),
+    ("guardian_consented.html", include_str!("templates/guardian_consented.html")),
     ("second_factor_on.txt", include_str!("templates/second_factor_on.txt")),
     ("second_factor_on.html", include_str!("templates/second_factor_on.html")),
     ("second_factor_off.txt", include_str!("templates/second_factor_off.txt")),
@@ -88,12 +96,14 @@ fn names() -> String {
     BUILT_IN.map(|(name, _)| name).join(", ")
 }
 
-/// The values that a template can show.
-#[derive(Clone, Copy)]
-pub(super) struct MailValues<'a> {
+/// What a template can show.
+#[derive(Clone, Copy, Default)]
+pub(super) struct TemplateFacts<'a> {
     pub(super) link: Option<&'a str>,
     pub(super) token: Option<&'a str>,
     pub(super) hours: Option<i64>,
+    /// The e-mail address of the account that the mail is about, if another person gets it.
+    pub(super) account: Option<&'a str>,
     /// The number of the receipt of an order.
     pub(super) receipt: Option<&'a str>,
 }
@@ -138,15 +148,17 @@ impl Templates {
     /// Renders the templates of a kind with sample values.
     fn check(&self, kind: MailKind) -> Result<(), TemplateError> {
         let link = kind.page().map(|_| SAMPLE_LINK);
+        let account = kind.names_account().then_some("sample@sample.example");
+        let facts = TemplateFacts {
+            link,
+            token: link.map(|_| "sample"),
+            hours: link.map(|_| 1),
+            account,
+            receipt: Some("261129-0123456789AB"),
+        };
         let part = |extension: &str| -> Result<String, TemplateError> {
             let name = format!("{}.{extension}", kind.name());
-            let values = MailValues {
-                link,
-                token: link.map(|_| "sample"),
-                hours: link.map(|_| 1),
-                receipt: Some("261129-0123456789AB"),
-            };
-            let rendered = self.part(&name, values);
+            let rendered = self.part(&name, facts);
             let text = rendered.map_err(|error| TemplateError::Wrong { name: name.clone(), error })?;
             match link {
                 Some(link) if !text.contains(link) => Err(TemplateError::NoLink { name }),
@@ -164,9 +176,9 @@ impl Templates {
     pub(super) fn render(
         &self,
         kind: MailKind,
-        values: MailValues<'_>,
+        facts: TemplateFacts<'_>,
     ) -> Result<MailText, minijinja::Error> {
-        let part = |extension| self.part(&format!("{}.{extension}", kind.name()), values);
+        let part = |extension| self.part(&format!("{}.{extension}", kind.name()), facts);
         let (text, html) = (part("txt")?, part("html")?);
         let Some((subject, text)) = split_subject(&text) else {
             return Err(minijinja::Error::new(minijinja::ErrorKind::InvalidOperation, "no subject"));
@@ -174,11 +186,11 @@ impl Templates {
         Ok(MailText { subject: subject.to_owned(), text: text.to_owned(), html })
     }
 
-    fn part(&self, name: &str, values: MailValues<'_>) -> Result<String, minijinja::Error> {
-        let MailValues { link, token, hours, receipt } = values;
+    fn part(&self, name: &str, facts: TemplateFacts<'_>) -> Result<String, minijinja::Error> {
+        let TemplateFacts { link, token, hours, account, receipt } = facts;
         // The link needs no escapes: a URL has no quotes and no angle brackets.
         let link = link.map(|link| Value::from_safe_string(link.to_owned()));
-        self.environment.get_template(name)?.render(context! { link, token, hours, receipt })
+        self.environment.get_template(name)?.render(context! { link, token, hours, account, receipt })
     }
 }
 

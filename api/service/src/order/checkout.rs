@@ -20,6 +20,7 @@ use crate::database::{WritePolicy, lock_user};
 use crate::error::{Error, Fault, Refusal};
 use crate::events::OrderEvent;
 use crate::failpoint;
+use crate::guardian::{self, ConsentRule};
 use crate::money::Money;
 use crate::purchase::{self as purchases, PurchaseRefusal, PurchaseRequest, RequestHash, ResolvedSelection};
 
@@ -93,6 +94,7 @@ pub async fn checkout(
         reference: Uuid::new_v4(),
         request_hash: RequestHash::of(&request),
         request,
+        consent: services.consent,
         provider: payments.provider,
         lifetime: payments.order_lifetime,
     };
@@ -134,6 +136,7 @@ struct CheckoutCommand {
     key: String,
     reference: Uuid,
     request_hash: RequestHash,
+    consent: ConsentRule,
     provider: OrderProvider,
     lifetime: chrono::TimeDelta,
 }
@@ -159,6 +162,9 @@ impl CheckoutCommand {
                 return Err(CheckoutRefusal::from(PurchaseRefusal::IdempotencyKeyReused).into());
             }
             return Ok(Stored::Order(CheckoutOutcome::Existing, Box::new(first)));
+        }
+        if let Some(refusal) = guardian::missing(transaction, self.buyer, self.consent, now).await? {
+            return Err(CheckoutRefusal::from(PurchaseRefusal::from(refusal)).into());
         }
         let (selection, buyer) = (&self.request.selection, Some(self.buyer));
         let resolved = purchases::resolve(transaction, buyer, selection, &self.tools.tax, now).await;

@@ -47,4 +47,5 @@ pub use state::may_move;
 pub use watch::changes;
 pub use webhook::{WebhookAnswer, receive};
 
+pub(crate) use resolve::{DECISION_TEXT, RESOLVED};
 pub(crate) use work::{OrderTools, OrderWork, Origin};

@@ -95,6 +95,11 @@ pub async fn resolve(
     Ok(order)
 }
 
+/// The field of an audit event of a decision with its reason. The deletion of an account erases it.
+pub(crate) const DECISION_TEXT: &str = "because";
+/// The action of an audit event of a decision.
+pub(crate) const RESOLVED: &str = OrderEvent::Resolved.action();
+
 struct ResolveCommand {
     tools: OrderTools,
     by: UserId,
@@ -111,7 +116,7 @@ impl ResolveCommand {
         }
         let told = json!({
             "resolution": format!("{resolution:?}"),
-            "because": self.request.reason,
+            (DECISION_TEXT): self.request.reason,
             "of": work.order.reason.map(|reason| reason.to_value()),
         });
         work.note(OrderEvent::Resolved, StateChange::created(told));

@@ -114,7 +114,8 @@ impl<'t> OrderWork<'t> {
         origin: Origin,
     ) -> Result<Self, Fault> {
         let status = lock_user(transaction, buyer).await?;
-        let status = status.ok_or_else(|| Fault::missing(format_args!("user {buyer}")))?;
+        // The account may be deleted. Its money still goes where it belongs.
+        let status = status.unwrap_or(UserStatus::Deactivated);
         failpoint::boundary("order.locked");
         let order = order::Entity::of(buyer).filter(order::Column::Id.eq(id)).one(transaction).await?;
         let order = order.ok_or_else(|| Fault::missing(format_args!("order {id}")))?;
@@ -282,7 +283,9 @@ impl<'t> OrderWork<'t> {
 
     /// Writes a mail to the buyer that money goes back.
     pub(super) async fn tell_buyer(&self) -> Result<(), Fault> {
+        // A deleted account has no address.
         let email: Option<String> = user::Entity::find_by_id(self.order.user_id)
+            .filter(user::Column::DeletedAt.is_null())
             .select_only()
             .column(user::Column::Email)
             .into_tuple()

@@ -121,6 +121,8 @@ fn command(
         request_hash: RequestHash::of_grant(&request, &reason),
         request,
         grant: Some(PurchaseGrant { by, reason }),
+        // Nobody pays, and no test starts without the consent.
+        consent: None,
         requires_payment: false,
         tax,
         papers,

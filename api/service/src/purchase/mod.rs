@@ -34,6 +34,7 @@ use super::tax::TaxPolicy;
 use crate::database::WritePolicy;
 use crate::error::{Error, Refusal};
 use crate::failpoint;
+use crate::guardian::{ConsentRefusal, ConsentRule};
 
 /// A request to purchase.
 #[derive(Clone, Debug)]
@@ -88,6 +89,9 @@ pub enum PurchaseRefusal {
     /// The account is gone or deactivated.
     #[error("This account cannot purchase.")]
     BuyerNotActive,
+    /// The consent of a guardian is missing.
+    #[error(transparent)]
+    Consent(#[from] ConsentRefusal),
     /// The selection cannot be bought.
     #[error(transparent)]
     Selection(#[from] SelectionRefusal),
@@ -113,6 +117,8 @@ struct PurchaseCommand {
     key: String,
     /// Makes the purchase complimentary.
     grant: Option<grant::PurchaseGrant>,
+    /// Who needs the consent of a guardian. None if it is not needed for this purchase.
+    consent: Option<ConsentRule>,
     /// Whether the purchase is refused if it costs something.
     requires_payment: bool,
     request_hash: RequestHash,
@@ -135,6 +141,7 @@ pub async fn purchase(
         buyer,
         key: request.idempotency_key.unwrap_or_else(Uuid::new_v4).to_string(),
         grant: None,
+        consent: Some(services.consent),
         requires_payment: services.payments.is_some(),
         request_hash: RequestHash::of(&request),
         request,

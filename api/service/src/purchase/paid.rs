@@ -51,6 +51,8 @@ pub(crate) async fn create_paid(
         buyer: paid.buyer,
         key: paid.reference.to_string(),
         grant: None,
+        // The checkout asked for it. The buyer has paid since.
+        consent: None,
         requires_payment: false,
         request_hash: RequestHash::of(&request),
         request,

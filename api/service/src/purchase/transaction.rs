@@ -25,7 +25,7 @@ use crate::database::{hold_subjects, lock_user, sql};
 use crate::error::{Error, Fault};
 use crate::events::{self, Event};
 use crate::money::Money;
-use crate::{expiry, failpoint};
+use crate::{expiry, failpoint, guardian};
 
 /// Inserts all cards of a purchase. Recursion makes the test numbers, because all three databases have it. MariaDB
 /// limits the recursion to 1000 rows, which is the most cards that a subject may have.
@@ -60,6 +60,11 @@ pub(super) async fn run(
     }
     failpoint::boundary("purchase.key-checked");
 
+    if let Some(rule) = command.consent
+        && let Some(refusal) = guardian::missing(transaction, command.buyer, rule, command.now).await?
+    {
+        return Err(PurchaseRefusal::from(refusal).into());
+    }
     let (selection, now) = (&command.request.selection, command.now);
     let resolved = selection::resolve(transaction, Some(command.buyer), selection, &command.tax, now)
         .await

@@ -34,8 +34,8 @@ pub(super) async fn run(
     transaction: &DatabaseTransaction,
     command: &RefundCommand,
 ) -> Result<Refunded, Error<RefundRefusal>> {
-    // The account may be deactivated: its purchases can still be refunded.
-    lock_user(transaction, command.buyer).await?.ok_or(RefundRefusal::PurchaseNotFound)?;
+    // The account may be deactivated or deleted: its purchases can still be refunded.
+    lock_user(transaction, command.buyer).await?;
     failpoint::boundary("refund.locked");
     // Read the clock after the lock, so that the entitlements end after everything that was written before.
     let now = command.tools.now();

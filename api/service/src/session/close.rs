@@ -151,6 +151,8 @@ pub(super) enum Ending {
     Overdue,
     /// The entitlement to its card ended at this time.
     Entitlement(EntitlementEnd, DateTime<Utc>),
+    /// The account of the learner is deleted.
+    Deletion,
 }
 
 /// Closes and scores an open sitting. If the deadline has passed, the sitting ended at its deadline. The caller holds
@@ -164,7 +166,7 @@ pub(super) async fn close(
 ) -> Result<test_session::Model, Fault> {
     let card = card_of(transaction, &session).await?;
     let (ended_at, end_reason) = match ending {
-        Ending::Submitted => (now, None),
+        Ending::Submitted | Ending::Deletion => (now, None),
         Ending::Overdue => (now, expiry_that_set_deadline(transaction, &session, &card).await?),
         Ending::Entitlement(reason, at) => (at, Some(reason)),
     };

@@ -25,6 +25,34 @@ pub(crate) struct EndedEntitlements {
     pub(crate) at: DateTime<Utc>,
 }
 
+/// Closes and scores each open sitting of a learner now, because their account is deleted. The caller holds the lock on
+/// the learner's row.
+pub(crate) async fn close_all_of(
+    transaction: &DatabaseTransaction,
+    papers: &Papers,
+    owner: UserId,
+    now: DateTime<Utc>,
+) -> Result<(), Fault> {
+    let open: Vec<jishu_entity::TestSessionId> = test_session::Entity::of(owner)
+        .select_only()
+        .column(test_session::Column::Id)
+        .filter(test_session::Column::OpenMarker.eq(1))
+        .order_by_asc(test_session::Column::Id)
+        .into_tuple()
+        .all(transaction)
+        .await?;
+    for id in open {
+        let session = close::lock(transaction, id).await?;
+        let ending = match session.expires_at <= now {
+            true => Ending::Overdue,
+            false => Ending::Deletion,
+        };
+        let paper = papers.get_through(transaction, (&session).into()).await?;
+        close::close(transaction, session, &paper, ending, now).await?;
+    }
+    Ok(())
+}
+
 /// Closes and scores each open sitting of their cards. The caller holds the lock on the learner's row.
 pub(crate) async fn close_open_of(
     transaction: &DatabaseTransaction,

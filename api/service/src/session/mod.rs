@@ -35,7 +35,8 @@ use write_coalescer::WriteCoalescer;
 
 pub use answers::{AnswerRefusal, GivenAnswer, MAX_ANSWERS_PER_BATCH, response};
 pub use close::{Submission, SubmitRefusal, submit};
-pub(crate) use ended::{EndedEntitlements, close_open_of};
+pub(crate) use ended::{EndedEntitlements, close_all_of, close_open_of};
+pub(crate) use order::shown_options;
 pub use overdue::{OverdueReport, close_overdue, keep_closing};
 pub use read::{
     SessionPosition, answer_sequence, answers, by_ids, count, newest, of_card, of_user, open_of_cards,

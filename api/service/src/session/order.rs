@@ -6,6 +6,8 @@
 use question_formats::OptionOrder;
 use sha2::{Digest, Sha256};
 
+use crate::paper::PaperQuestion;
+
 /// Returns the author's positions of the options of a slot, in the order in which they are shown. Options that keep their
 /// positions stay there, and the others are shuffled among the positions that are left. The order is the same on every
 /// machine and in every release.
@@ -16,6 +18,15 @@ pub(crate) fn option_order(seed: i64, slot: i32, options: usize, order: &OptionO
     let mut movable = movable.into_iter();
     let shown_at = |place: usize| if order.keeps(place) { Some(place) } else { movable.next() };
     (0..options).filter_map(shown_at).collect()
+}
+
+/// Returns the chosen options of a stored answer by their places in this order, from 1. Bit n of `chosen` is the option at
+/// the author's position n.
+#[must_use]
+pub(crate) fn shown_options(seed: i64, slot: i32, question: &PaperQuestion, chosen: i64) -> Vec<usize> {
+    let order = option_order(seed, slot, question.options.len(), &question.option_order);
+    let is_chosen = |position: usize| u32::try_from(position).is_ok_and(|bit| chosen >> bit.min(63) & 1 == 1);
+    order.into_iter().zip(1..).filter(|(position, _)| is_chosen(*position)).map(|(_, place)| place).collect()
 }
 
 /// Returns a pseudo-random rank of an option.

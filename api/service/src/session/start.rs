@@ -18,6 +18,7 @@ use crate::database::{WritePolicy, lock_user};
 use crate::error::{Error, Refusal};
 use crate::events::{self, Event};
 use crate::failpoint;
+use crate::guardian::{self, ConsentRefusal, ConsentRule};
 use crate::paper::{self, Paper, PaperRefusal, Papers};
 use crate::{Services, allowance, card};
 
@@ -48,6 +49,9 @@ pub enum StartRefusal {
         /// The number of attempts of the card.
         max_attempts: i32,
     },
+    /// The consent of a guardian is missing.
+    #[error(transparent)]
+    Consent(#[from] ConsentRefusal),
     /// The test has no paper, and none can be made.
     #[error(transparent)]
     Paper(#[from] PaperRefusal),
@@ -63,6 +67,7 @@ struct StartCommand {
     papers: Arc<Papers>,
     seed: i64,
     rules: SittingRules,
+    consent: ConsentRule,
     clock: Arc<dyn Clock>,
 }
 
@@ -100,6 +105,7 @@ pub async fn start(
         papers: Arc::clone(&services.papers),
         seed: rand::random(),
         rules: services.sittings.rules,
+        consent: services.consent,
         clock: Arc::clone(&services.clock),
     };
     let policy = WritePolicy::idempotent("start").retry_taken_keys();
@@ -115,7 +121,7 @@ pub async fn start(
 }
 
 /// Tells whether [`start`] would succeed now, judged by rows that were read before. Applies the rules of [`run`],
-/// except those for the account and the paper. `right` is the entitlement that gave the card.
+/// except those for the account, the consent of a guardian and the paper. `right` is the entitlement that gave the card.
 #[must_use]
 pub fn can_start(
     services: &Services,
@@ -161,6 +167,10 @@ async fn run(
     let Some(right) = live_entitlement(transaction, &card, now).await? else {
         return Ok(StartOutcome::Refused(StartRefusal::EntitlementEnded));
     };
+    // An open sitting goes on without a consent, because it was started with one.
+    if let Some(refusal) = guardian::missing(transaction, command.learner, command.consent, now).await? {
+        return Ok(StartOutcome::Refused(refusal.into()));
+    }
     // A key may have been corrected while this transaction waited for the lock.
     let paper = command.papers.newest_through(transaction, &command.paper).await?;
     let session = insert(transaction, command, &paper, (&card, &right), now).await?;

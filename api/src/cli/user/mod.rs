@@ -1,6 +1,7 @@
 //! `jishu user`.
 
 mod import;
+mod leaving;
 
 use std::io::{BufRead, stdin};
 use std::num::NonZeroUsize;
@@ -16,6 +17,7 @@ use jishu_service::account::{self, Actor, Registration};
 use jishu_service::auth::Passwords;
 use jishu_service::clock::{Clock, SystemClock};
 use jishu_service::database::Database;
+use jishu_service::guardian::ConsentRule;
 
 /// Maximum number of accounts that one statement of `jishu user list` reads.
 const ACCOUNTS_PER_READ: u64 = 1_000;
@@ -82,6 +84,27 @@ enum UserCommand {
         #[command(flatten)]
         database: DatabaseConfig,
     },
+    /// Delete accounts for good: the person goes, and purchases and refunds stay in the books without a name.
+    Delete(leaving::DeleteArgs),
+    /// List the accounts that were deleted: id, time of the registration and time of the deletion, separated by tabs. None of
+    /// it is personal. Keep the list apart from the backups: after a backup is restored, `jishu user delete --from` deletes
+    /// the accounts again that came back with it.
+    ListDeleted {
+        #[command(flatten)]
+        database: DatabaseConfig,
+    },
+    /// Export everything that the database holds of a person, as JSON.
+    Export(leaving::ExportUserArgs),
+    /// Correct the year of birth of an account.
+    SetBirthYear {
+        #[command(flatten)]
+        account: AccountArgs,
+        /// The year of birth.
+        #[arg(long)]
+        year: i32,
+        #[command(flatten)]
+        database: DatabaseConfig,
+    },
     /// Remove the second factor of somebody who has lost it, and end their sessions. Tell them: no mail is sent.
     ResetSecondFactor {
         #[command(flatten)]
@@ -135,7 +158,8 @@ pub(super) async fn run(args: UserArgs) -> CommandResult {
     match args.command {
         UserCommand::Create { email, name, role, database } => {
             let password = read_password()?;
-            create(Registration { name, email, password, role: role.into() }, &database).await
+            let role = role.into();
+            create(Registration { name, email, password, role, birth_year: None }, &database).await
         }
         UserCommand::List { role, database } => list(role.map(Role::from), &database).await,
         UserCommand::SetRole { account, role, database } => {
@@ -164,6 +188,20 @@ pub(super) async fn run(args: UserArgs) -> CommandResult {
         }
         UserCommand::Activate { account, database } => {
             set_status(&account, UserStatus::Active, &database).await
+        }
+        UserCommand::Delete(args) => leaving::delete(args).await,
+        UserCommand::ListDeleted { database } => leaving::list_deleted(&database).await,
+        UserCommand::Export(args) => leaving::export(args).await,
+        UserCommand::SetBirthYear { account, year, database } => {
+            with_current_database(&database, async |database| {
+                let user = account.find(database).await?;
+                // The rule does not matter for a year: only that it is not in the future.
+                let rule = ConsentRule::new(None, chrono_tz::Tz::UTC);
+                account::set_birth_year(database, rule, SystemClock.now(), user.id, year).await?;
+                println!("set the year of birth of user {}", user.id);
+                Ok(())
+            })
+            .await
         }
         UserCommand::ResetSecondFactor { account, database } => {
             with_current_database(&database, async |database| {

@@ -21,6 +21,9 @@ pub(super) struct RegisterInput {
     /// The password: at least 8 characters.
     #[graphql(secret)]
     password: String,
+    /// The year of birth. Required where the operator asks for the consent of guardians: without it, the registration is
+    /// refused with `BIRTH_YEAR_REQUIRED`.
+    birth_year: Option<i32>,
 }
 
 /// The credentials of an account.
@@ -54,8 +57,8 @@ impl AccountMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "The new account.")] input: RegisterInput,
     ) -> ApiResult<AuthPayload> {
-        let RegisterInput { name, email, password } = input;
-        let registration = Registration { name, email, password, role: Role::Learner };
+        let RegisterInput { name, email, password, birth_year } = input;
+        let registration = Registration { name, email, password, role: Role::Learner, birth_year };
         let registered = account::register(ctx.services()?, ctx.sign_in_client()?, registration).await;
         Ok(match refused_or(registered)? {
             Ok(Registered::SignedIn(signed_in)) => AuthPayload::signed_in(*signed_in),
@@ -142,6 +145,8 @@ pub(super) fn invalid_field(field: InvalidField, at: &[&'static str]) -> UserErr
     let (code, name) = match field {
         InvalidField::Name => (ErrorCode::NameInvalid, "name"),
         InvalidField::Email => (ErrorCode::EmailInvalid, "email"),
+        InvalidField::BirthYearMissing => (ErrorCode::BirthYearRequired, "birthYear"),
+        InvalidField::BirthYear => (ErrorCode::BirthYearInvalid, "birthYear"),
         InvalidField::PasswordTooShort | InvalidField::PasswordTooLong | InvalidField::PasswordIsEmail => {
             (ErrorCode::PasswordInvalid, "password")
         }

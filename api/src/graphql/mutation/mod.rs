@@ -7,8 +7,10 @@ mod auth_payload;
 mod authoring;
 mod cart;
 mod checkout;
+mod deletion;
 mod extra_time;
 mod grant_purchase;
+mod guardian;
 mod oidc;
 mod order;
 mod people;
@@ -33,6 +35,9 @@ pub struct Mutation(
     sessions::SessionsMutation,
     second_factor::SecondFactorMutation,
     oidc::OidcMutation,
+    deletion::DeletionMutation,
+    deletion::StaffDeletionMutation,
+    guardian::GuardianMutation,
     cart::CartMutation,
     purchase::PurchaseMutation,
     checkout::CheckoutMutation,

@@ -60,27 +60,33 @@ impl PeopleMutation {
 
 /// Makes the response to a change of the account of another.
 pub(super) fn payload(outcome: Result<user::Model, AdministrationRefusal>) -> ApiResult<UserPayload> {
-    let refusal = match outcome {
-        Ok(row) => return Ok(UserPayload { outcome: Ok(row) }),
-        Err(AdministrationRefusal::NotStaff(_)) => {
-            return Err(ApiError::Forbidden(
-                "Your role has changed, and it no longer allows this. Read `viewer.role`.",
-            ));
-        }
-        Err(refusal) => refusal,
+    let outcome = match outcome {
+        Ok(row) => Ok(row),
+        Err(refusal) => Err(refused(&refusal)?),
     };
+    Ok(UserPayload { outcome })
+}
+
+/// Makes the error for a change of an account that was refused.
+pub(super) fn refused(refusal: &AdministrationRefusal) -> ApiResult<UserError> {
+    if matches!(refusal, AdministrationRefusal::NotStaff(_)) {
+        return Err(ApiError::Forbidden(
+            "Your role has changed, and it no longer allows this. Read `viewer.role`.",
+        ));
+    }
     let code = match refusal {
         AdministrationRefusal::OwnAccount => ErrorCode::OwnAccount,
         AdministrationRefusal::AccountOfStaff => ErrorCode::UserIsStaff,
         AdministrationRefusal::LastAdmin => ErrorCode::LastAdmin,
-        // The API sets no passwords.
+        // The API sets neither passwords nor years of birth of others.
         AdministrationRefusal::UserNotFound
         | AdministrationRefusal::NotStaff(_)
-        | AdministrationRefusal::Password(_) => ErrorCode::UserNotFound,
+        | AdministrationRefusal::Password(_)
+        | AdministrationRefusal::Field(_) => ErrorCode::UserNotFound,
     };
     let message = match refusal {
         AdministrationRefusal::UserNotFound => format!("{refusal} Take its id from `users`."),
         refusal => refusal.to_string(),
     };
-    Ok(UserPayload { outcome: Err(UserError::field(code, message, &["userId"])) })
+    Ok(UserError::field(code, message, &["userId"]))
 }

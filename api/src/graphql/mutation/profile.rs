@@ -18,6 +18,8 @@ pub(super) struct UpdateProfileInput {
     /// The current password. Required with a new `email`, so that a stolen access token cannot take over the account.
     #[graphql(secret)]
     current_password: Option<String>,
+    /// The year of birth. It can be given once; afterwards only support can correct it.
+    birth_year: Option<i32>,
 }
 
 #[derive(Default)]
@@ -33,8 +35,8 @@ impl ProfileMutation {
         #[graphql(desc = "The changes.")] input: UpdateProfileInput,
     ) -> ApiResult<UserPayload> {
         let (services, viewer) = (ctx.services()?, ctx.require_viewer()?);
-        let UpdateProfileInput { name, email, current_password } = input;
-        let change = ProfileChange { name, email, current_password };
+        let UpdateProfileInput { name, email, current_password, birth_year } = input;
+        let change = ProfileChange { name, email, current_password, birth_year };
         let updated = account::update_profile(services, ctx.client()?, viewer, change).await;
         let outcome = match refused_or(updated)? {
             Ok(row) => Ok(row),
@@ -45,6 +47,10 @@ impl ProfileMutation {
             }
             Err(refusal @ ProfileRefusal::EmailTaken) => {
                 Err(UserError::field(ErrorCode::EmailTaken, refusal.to_string(), &["input", "email"]))
+            }
+            Err(refusal @ ProfileRefusal::BirthYearFixed) => {
+                let path = &["input", "birthYear"];
+                Err(UserError::field(ErrorCode::BirthYearFixed, refusal.to_string(), path))
             }
             Err(refusal @ ProfileRefusal::WrongPassword) => {
                 let message = format!("{refusal} Send it in `currentPassword` to change the e-mail address.");

@@ -163,6 +163,7 @@ impl From<PurchaseRefusal> for UserError {
         let message = refusal.to_string();
         match refusal {
             PurchaseRefusal::BuyerNotActive => Self::field(ErrorCode::AccountInactive, message, &[]),
+            PurchaseRefusal::Consent(refusal) => refusal.into(),
             PurchaseRefusal::Selection(refusal) => refusal.into(),
             PurchaseRefusal::PriceChanged(quote) => {
                 Self::PriceChanged(PriceChangedError::new(message, PurchaseQuote::from(*quote)))

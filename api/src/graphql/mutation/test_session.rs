@@ -249,6 +249,7 @@ impl From<StartRefusal> for UserError {
                 Self::field(ErrorCode::MockTestAttemptNotFound, message, CARD)
             }
             StartRefusal::LearnerNotActive => Self::field(ErrorCode::AccountInactive, message, &[]),
+            StartRefusal::Consent(refusal) => refusal.into(),
             StartRefusal::EntitlementEnded => Self::field(ErrorCode::EntitlementEnded, message, CARD),
             StartRefusal::Exhausted { max_attempts } => {
                 Self::AttemptsExhausted(AttemptsExhaustedError::new(message, max_attempts))

@@ -11,6 +11,8 @@ mod cart_change;
 mod catalogue_page;
 mod course;
 mod entitlement;
+mod error_code;
+mod guardian_consent;
 mod identity;
 mod learner;
 mod marking_scheme;
@@ -50,6 +52,8 @@ pub(super) use cart::Cart;
 pub(super) use catalogue_page::{catalogue_course_page, catalogue_subject_page, course_page};
 pub(super) use course::{Course, CourseConnection, SubjectConnection};
 pub(super) use entitlement::Entitlement;
+pub(super) use error_code::ErrorCode;
+pub(super) use guardian_consent::GuardianConsent;
 pub(super) use identity::Identity;
 pub(super) use learner::Learner;
 pub(super) use marking_scheme::{Difficulty, GradingMethod, MarkingScheme, ReviewPolicy};
@@ -75,7 +79,6 @@ pub(super) use subject::Subject;
 pub(super) use test_session::{TestSession, TestSessionConnection, TestSessionStatus, session_page};
 pub(super) use user::{Role, User, UserConnection, UserStatus, user_page};
 pub(super) use user_error::{
-    AnswersError, AttemptsExhaustedError, ErrorCode, NO_SUCH_SUBJECT, PriceChangedError, UserError,
-    user_errors,
+    AnswersError, AttemptsExhaustedError, NO_SUCH_SUBJECT, PriceChangedError, UserError, user_errors,
 };
 pub(super) use user_payload::UserPayload;

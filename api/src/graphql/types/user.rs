@@ -6,8 +6,9 @@ use jishu_entity::{SubjectId, UserId, user};
 
 use super::purchase::{PurchaseConnection, purchase_page};
 use super::{
-    CardArgs, Cart, Identity, MockTestAttemptConnection, MockTestAttemptFilter, MockTestAttemptOrder,
-    OrderConnection, Progress, SignInSession, TestSessionConnection, card_page, order_page, session_page,
+    CardArgs, Cart, GuardianConsent, Identity, MockTestAttemptConnection, MockTestAttemptFilter,
+    MockTestAttemptOrder, OrderConnection, Progress, SignInSession, TestSessionConnection, card_page,
+    order_page, session_page,
 };
 use crate::graphql::access::{is_own, open_account};
 use crate::graphql::context::ContextExt;
@@ -17,6 +18,7 @@ use crate::graphql::pagination::{Connection, ListNode, PageArgs, connect, wants_
 use crate::graphql::scalar::DateTime;
 use jishu_service::account::{self, SecondFactorStatus, Support};
 use jishu_service::card::CardFilter;
+use jishu_service::guardian;
 use jishu_service::page::Page;
 use jishu_service::people::{self, AccountFilter, Look};
 use jishu_service::progress::Scope;
@@ -99,6 +101,24 @@ impl User {
     /// The status, which says whether the user can sign in.
     async fn status(&self, ctx: &Context<'_>) -> ApiResult<UserStatus> {
         Ok(self.row(ctx).await?.status.into())
+    }
+
+    /// The year of birth. Null if the user was not asked.
+    async fn birth_year(&self, ctx: &Context<'_>) -> ApiResult<Option<i32>> {
+        Ok(self.row(ctx).await?.birth_year)
+    }
+
+    /// The consent of a parent or guardian.
+    async fn guardian_consent(&self, ctx: &Context<'_>) -> ApiResult<GuardianConsent> {
+        open_account(ctx, self.id).await?;
+        let (state, row) = guardian::state(ctx.services()?, self.row(ctx).await?).await?;
+        Ok(GuardianConsent { state, row })
+    }
+
+    /// The time when the account was deleted. Then nothing of the person is left; purchases and refunds stay in the books.
+    /// Null for every other account.
+    async fn deleted_at(&self, ctx: &Context<'_>) -> ApiResult<Option<DateTime>> {
+        Ok(self.row(ctx).await?.deleted_at.map(DateTime))
     }
 
     /// The time of the registration.

@@ -31,7 +31,7 @@ pub(super) fn charge_request(
 }
 
 /// Rejects a request whose token does not verify, and charges it to the anonymous budget of its address.
-pub(super) fn reject_credentials(
+pub(in crate::http) fn reject_credentials(
     state: &AppState,
     client: ClientAddress,
     refusal: RequestRefusal,

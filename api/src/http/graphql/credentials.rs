@@ -15,7 +15,7 @@ use jishu_service::limit::ClientAddress;
 use jishu_service::security;
 
 /// Verifies the `Authorization` header of a request. Returns None without the header.
-pub(super) fn authenticate(
+pub(in crate::http) fn authenticate(
     state: &AppState,
     client: ClientAddress,
     headers: &HeaderMap,
@@ -64,7 +64,7 @@ pub(super) fn verify_authorization(
 
 /// Completes with the reason when the token of an identity is no longer valid: it has expired, its account was deactivated,
 /// or its session was ended. Never completes without an identity.
-pub(super) fn end_of_token(
+pub(in crate::http) fn end_of_token(
     state: &AppState,
     identity: Option<&Identity>,
 ) -> Pin<Box<dyn Future<Output = TokenError> + Send>> {

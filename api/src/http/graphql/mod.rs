@@ -2,13 +2,13 @@
 //! WebSocket is served on the same path.
 //! <https://graphql.github.io/graphql-over-http/draft/>
 
-mod budgets;
+pub(super) mod budgets;
 mod caller;
-mod credentials;
+pub(super) mod credentials;
 mod event_stream;
 mod execution;
 mod request;
-mod request_context;
+pub(super) mod request_context;
 mod websocket;
 
 use async_graphql::parser::types::OperationType;

@@ -17,10 +17,10 @@ use jishu_service::limit::ClientAddress;
 /// request if the budget is used up.
 pub(in crate::http) struct RequestContext {
     pub(super) id: RequestId,
-    pub(super) client: ClientAddress,
+    pub(in crate::http) client: ClientAddress,
     pub(super) shutdown: ShutdownSignal,
     pub(super) method: Method,
-    pub(super) headers: HeaderMap,
+    pub(in crate::http) headers: HeaderMap,
     pub(super) charge: RequestCharge,
 }
 

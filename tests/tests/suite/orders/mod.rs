@@ -15,7 +15,7 @@ use jishu_tests::payments::{FakeRazorpay, UnsentWebhook};
 use jishu_tests::{Backend, Client, PurchaseInput, TestApp, TestCourse, wait_for};
 use serde_json::{Value, json};
 
-const CHECKOUT: &str = "mutation ($input: CheckoutInput!) { checkout(input: $input) { outcome
+pub(crate) const CHECKOUT: &str = "mutation ($input: CheckoutInput!) { checkout(input: $input) { outcome
     order { id status receiptNumber provider total { amount } lines { subject { name } price { amount } } purchase { id } }
     payment { provider publicKey providerOrderId clientSecret amount { amount currency } }
     owned { id } userErrors { __typename code message path } } }";
@@ -26,7 +26,7 @@ const CONFIRM: &str = "mutation ($input: ConfirmPaymentInput!) { confirmPayment(
     order { status } userErrors { code message path } } }";
 const CANCEL: &str =
     "mutation ($id: ID!) { cancelOrder(orderId: $id) { order { status } userErrors { code } } }";
-const RESOLVE: &str = "mutation ($input: ResolveOrderInput!) { resolveOrder(input: $input) {
+pub(crate) const RESOLVE: &str = "mutation ($input: ResolveOrderInput!) { resolveOrder(input: $input) {
     order { status } userErrors { code message } } }";
 
 /// A platform that takes payments at a fake of Razorpay.

@@ -24,8 +24,13 @@ const RESET_FACTOR: &str = "mutation ($user: ID!) { resetSecondFactor(userId: $u
 /// Makes a member of staff with a verified address, and signs in.
 async fn staff(app: &TestApp, name: &str, role: Role) -> (Client, String) {
     let email = format!("{}@example.com", name.to_lowercase());
-    let registration =
-        Registration { name: name.to_owned(), email: email.clone(), password: PASSWORD.to_owned(), role };
+    let registration = Registration {
+        name: name.to_owned(),
+        email: email.clone(),
+        password: PASSWORD.to_owned(),
+        role,
+        birth_year: None,
+    };
     account::create(&app.services, registration).await.unwrap();
     (app.with_token(app.anonymous().login(&email, PASSWORD).await.access_token()), email)
 }

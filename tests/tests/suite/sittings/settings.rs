@@ -23,6 +23,7 @@ async fn signed_in(app: &TestApp, role: Role) -> Client {
         name: name.clone(),
         password: "correct horse battery".to_owned(),
         role,
+        birth_year: None,
     };
     account::create(&app.services, registration).await.unwrap();
     app.learner_again(&name).await

@@ -231,7 +231,7 @@ async fn create(
     let random = OidcState::generate()
         .map_err(|error| Fault::Inconsistent(format!("the system's random source failed: {error}")))?;
     let hash = services.passwords.hash(random.as_str().to_owned()).await?;
-    let fields = ValidFields { name, email };
+    let fields = ValidFields { name, email, birth_year: None };
     let mut row = row(fields, Role::Learner, hash, link.now);
     row.email_verified_at = Set(Some(link.now));
     let session = NewSession::new(services, client).map_err(Fault::from)?;

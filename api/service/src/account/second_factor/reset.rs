@@ -69,9 +69,10 @@ impl Reset {
         &self,
         transaction: &DatabaseTransaction,
     ) -> Result<user::Model, Error<AdministrationRefusal>> {
-        let rows = lock_accounts(transaction, self.actor, self.user).await?;
+        let rows = lock_accounts(transaction, self.user, self.actor.id()).await?;
         let find = |id: UserId| rows.iter().find(|row| row.id == id);
-        let row = find(self.user).ok_or(AdministrationRefusal::UserNotFound)?.clone();
+        let row = find(self.user).filter(|row| row.deleted_at.is_none());
+        let row = row.ok_or(AdministrationRefusal::UserNotFound)?.clone();
         check_actor(self.actor, self.actor.id().map(find), &row)?;
         if !remove(transaction, self.user, self.now).await? {
             return Ok(row);

@@ -1,0 +1,206 @@
+//! Deletion of accounts: the person goes, and the books stay.
+//!
+//! One transaction ([`transaction`]) does all of it. Purchases, refunds and sittings keep their row of `users`, which then
+//! holds nothing of the person. See `api/docs/decisions/deletion.md`.
+
+mod erase;
+mod orders;
+mod transaction;
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use jishu_entity::account_link::LinkPurpose;
+use jishu_entity::user::UserStatus;
+use jishu_entity::{UserId, user};
+use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+
+use super::administration::Actor;
+use super::links::{self, LinkInvalid, NewLink};
+use super::sign_in::{SignInRefusal, confirm};
+use super::{AdministrationRefusal, by_id, verification};
+use crate::auth::Viewer;
+use crate::clock::Clock;
+use crate::database::{Database, WritePolicy};
+use crate::error::{Error, Refusal};
+use crate::limit::{ClientAddress, RetryAfter};
+use crate::paper::Papers;
+use crate::{Services, failpoint};
+
+use transaction::DeletionCommand;
+pub(crate) use transaction::Warrant;
+
+/// The action of the audit event of a deletion. Nodes look for it: see [`super::DeactivatedAccounts`].
+pub(super) const DELETED: &str = "user.deleted";
+
+/// A reason not to delete an account. Nothing was written.
+#[derive(Debug, thiserror::Error)]
+pub enum DeletionRefusal {
+    /// There is no such account, or it is not active.
+    #[error("This account is not active.")]
+    Inactive,
+    /// The current password is wrong.
+    #[error("The current password is not right.")]
+    WrongPassword,
+    /// The link does not work.
+    #[error(transparent)]
+    Link(#[from] LinkInvalid),
+    /// The rules for changes of accounts refuse it.
+    #[error(transparent)]
+    Administration(#[from] AdministrationRefusal),
+    /// Too many attempts came from this address, or too many on this account failed.
+    #[error("Too many attempts. Try again in {} seconds.", .0.seconds())]
+    TooMany(RetryAfter),
+}
+
+impl Refusal for DeletionRefusal {}
+
+/// An account that was deleted. None of it is personal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeletedAccount {
+    /// The id.
+    pub id: UserId,
+    /// The time of its registration. Together with the id it names the account in every backup.
+    pub registered_at: DateTime<Utc>,
+    /// The time of its deletion.
+    pub deleted_at: DateTime<Utc>,
+}
+
+/// Deletes the account of a viewer who knows its password.
+///
+/// # Errors
+/// See [`DeletionRefusal`].
+pub async fn delete_own(
+    services: &Services,
+    client: ClientAddress,
+    viewer: Viewer,
+    password: &str,
+) -> Result<DeletedAccount, Error<DeletionRefusal>> {
+    let confirmed = confirm(services, client, viewer.user_id, password).await;
+    let user = confirmed.map_err(|error| {
+        error.map(|refusal| match refusal {
+            SignInRefusal::TooMany(wait) => DeletionRefusal::TooMany(wait),
+            SignInRefusal::InvalidCredentials => DeletionRefusal::WrongPassword,
+        })
+    })?;
+    delete_by(services, user.id, Warrant::Password(Box::new(user))).await
+}
+
+/// Sends the viewer a link with which they can delete their account without a password.
+///
+/// # Errors
+/// See [`DeletionRefusal`].
+pub async fn request_deletion(
+    services: &Services,
+    client: ClientAddress,
+    viewer: Viewer,
+) -> Result<(), Error<DeletionRefusal>> {
+    let user = by_id(services, viewer.user_id).await?;
+    let user = user.filter(|user| user.status == UserStatus::Active).ok_or(DeletionRefusal::Inactive)?;
+    services.limits.mail.take(client, &user.email).map_err(DeletionRefusal::TooMany)?;
+    let link = NewLink::new(services, LinkPurpose::DeleteAccount, &user.email)?;
+    Ok(verification::send_link(services, user.id, link).await?)
+}
+
+/// Deletes an account by the link that was sent to its address.
+///
+/// # Errors
+/// See [`DeletionRefusal`].
+pub async fn confirm_deletion(
+    services: &Services,
+    token: &str,
+) -> Result<DeletedAccount, Error<DeletionRefusal>> {
+    let found = links::find(services, token, &[LinkPurpose::DeleteAccount]).await?;
+    let Some((link, user)) = found else { return Err(DeletionRefusal::from(LinkInvalid).into()) };
+    delete_by(services, user.id, Warrant::Link { link: link.id, email: link.email }).await
+}
+
+/// Deletes an account for staff, at the request of its owner.
+///
+/// # Errors
+/// See [`DeletionRefusal`].
+pub async fn delete_user(
+    services: &Services,
+    by: Actor,
+    user: UserId,
+) -> Result<DeletedAccount, Error<DeletionRefusal>> {
+    delete_by(services, user, Warrant::Staff(by)).await
+}
+
+/// Deletes an account if the warrant allows it, and refuses its access tokens on this node at once.
+pub(crate) async fn delete_by(
+    services: &Services,
+    user: UserId,
+    warrant: Warrant,
+) -> Result<DeletedAccount, Error<DeletionRefusal>> {
+    let command = DeletionCommand {
+        user,
+        warrant,
+        papers: Arc::clone(&services.papers),
+        clock: Arc::clone(&services.clock),
+        secrets: Some(Arc::clone(&services.secrets)),
+    };
+    let deleted = run(&services.database, command).await?;
+    services.outbox.wake();
+    services.events.appended(user);
+    if let Err(error) = services.deactivated.refresh().await {
+        tracing::warn!(%error, "the deactivated accounts could not be read; the next read is in a few seconds");
+    }
+    Ok(deleted)
+}
+
+/// Deletes an account for the operator, without a running server. Sends no mail. If `registered_at` is given, the account
+/// must have been registered then: after a backup was restored, its id may belong to somebody else.
+///
+/// # Errors
+/// See [`DeletionRefusal`].
+pub async fn delete_in(
+    database: &Database,
+    clock: Arc<dyn Clock>,
+    user: UserId,
+    registered_at: Option<DateTime<Utc>>,
+) -> Result<DeletedAccount, Error<DeletionRefusal>> {
+    let papers = Arc::new(Papers::new(database.clone()));
+    let warrant = match registered_at {
+        Some(at) => Warrant::Recorded { registered_at: at },
+        None => Warrant::Staff(Actor::Operator),
+    };
+    run(database, DeletionCommand { user, warrant, papers, clock, secrets: None }).await
+}
+
+async fn run(
+    database: &Database,
+    command: DeletionCommand,
+) -> Result<DeletedAccount, Error<DeletionRefusal>> {
+    let policy = WritePolicy::not_idempotent("account.delete").retry_taken_keys();
+    let user = command.user;
+    let deleted = database
+        .write_for(user, policy, command, |transaction, command| Box::pin(command.run(transaction)))
+        .await?;
+    failpoint::boundary("deletion.committed");
+    tracing::info!(user = %user, "an account was deleted");
+    Ok(deleted)
+}
+
+/// Reads a page of the accounts that were deleted, in the order of their ids.
+///
+/// # Errors
+/// Returns the database's error.
+pub async fn deleted_accounts(
+    database: &Database,
+    after: UserId,
+    limit: u64,
+) -> Result<Vec<DeletedAccount>, DbErr> {
+    let rows = user::Entity::find()
+        .filter(user::Column::DeletedAt.is_not_null())
+        .filter(user::Column::Id.gt(after))
+        .order_by_asc(user::Column::Id)
+        .limit(limit)
+        .all(database.reader())
+        .await?;
+    let deleted = |row: user::Model| {
+        let deleted_at = row.deleted_at?;
+        Some(DeletedAccount { id: row.id, registered_at: row.created_at, deleted_at })
+    };
+    Ok(rows.into_iter().filter_map(deleted).collect())
+}

@@ -1,0 +1,97 @@
+//! Erases what people wrote into the books of orders. The sums stay, and so do refunds that are under way.
+
+use jishu_entity::order::OrderProvider;
+use jishu_entity::outbox_message::OutboxChannel;
+use jishu_entity::payment_event::PaymentEventKind;
+use jishu_entity::{OrderId, UserId, audit_event, order, outbox_message, payment_event, payment_refund};
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QuerySelect};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::erase::{ERASED_TEXT, IDS_PER_STATEMENT};
+use crate::order::{DECISION_TEXT, RESOLVED};
+
+/// Erases the texts that staff wrote about the orders of the person: the references of payments by hand, and the reasons of
+/// decisions. Refunds that are on their way to a provider no longer name the account.
+pub(super) async fn texts(transaction: &DatabaseTransaction, user: UserId) -> Result<(), DbErr> {
+    outbox_message::Entity::update_many()
+        .col_expr(outbox_message::Column::UserId, Expr::value(None::<i64>))
+        .filter(outbox_message::Column::UserId.eq(user))
+        .filter(outbox_message::Column::Channel.eq(OutboxChannel::Payment))
+        .exec(transaction)
+        .await?;
+    let orders: Vec<(OrderId, OrderProvider)> = order::Entity::of(user)
+        .select_only()
+        .columns([order::Column::Id, order::Column::Provider])
+        .into_tuple()
+        .all(transaction)
+        .await?;
+    for orders in orders.chunks(IDS_PER_STATEMENT) {
+        decisions(transaction, orders.iter().map(|(id, _)| *id)).await?;
+        let by_hand = orders.iter().filter(|(_, provider)| *provider == OrderProvider::Manual);
+        references(transaction, by_hand.map(|(id, _)| *id).collect()).await?;
+    }
+    Ok(())
+}
+
+/// Erases the reasons of decisions. They are the only texts in audit events.
+async fn decisions(
+    transaction: &DatabaseTransaction,
+    orders: impl Iterator<Item = OrderId> + Send,
+) -> Result<(), DbErr> {
+    let events = audit_event::Entity::find()
+        .filter(audit_event::Column::TargetType.eq("orders"))
+        .filter(audit_event::Column::TargetId.is_in(orders.map(|id| id.0)))
+        .filter(audit_event::Column::Action.eq(RESOLVED))
+        .all(transaction)
+        .await?;
+    for event in events {
+        let state = event.state_after.as_deref().map(serde_json::from_str::<Value>);
+        let Some(Ok(Value::Object(mut state))) = state else { continue };
+        state.insert(DECISION_TEXT.to_owned(), ERASED_TEXT.into());
+        audit_event::Entity::update_many()
+            .col_expr(audit_event::Column::StateAfter, Expr::value(Value::Object(state).to_string()))
+            .filter(audit_event::Column::Id.eq(event.id))
+            .exec(transaction)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Replaces the references that staff typed, in all tables alike: the sums of an order find its payments by them.
+async fn references(transaction: &DatabaseTransaction, orders: Vec<OrderId>) -> Result<(), DbErr> {
+    let payments = payment_event::Entity::find()
+        .filter(payment_event::Column::OrderId.is_in(orders))
+        .filter(payment_event::Column::Kind.eq(PaymentEventKind::Captured))
+        .all(transaction)
+        .await?;
+    for captured in payments {
+        let (Some(order), Some(reference)) = (captured.order_id, captured.payment) else { continue };
+        let erased = format!("erased:{}", Uuid::new_v4());
+        payment_event::Entity::update_many()
+            .col_expr(payment_event::Column::Fact, Expr::value(format!("captured:{erased}")))
+            .filter(payment_event::Column::Id.eq(captured.id))
+            .exec(transaction)
+            .await?;
+        payment_event::Entity::update_many()
+            .col_expr(payment_event::Column::Payment, Expr::value(erased.as_str()))
+            .filter(payment_event::Column::OrderId.eq(order))
+            .filter(payment_event::Column::Payment.eq(reference.as_str()))
+            .exec(transaction)
+            .await?;
+        payment_refund::Entity::update_many()
+            .col_expr(payment_refund::Column::Payment, Expr::value(erased.as_str()))
+            .filter(payment_refund::Column::OrderId.eq(order))
+            .filter(payment_refund::Column::Payment.eq(reference.as_str()))
+            .exec(transaction)
+            .await?;
+        order::Entity::update_many()
+            .col_expr(order::Column::PaymentReference, Expr::value(erased.as_str()))
+            .filter(order::Column::Id.eq(order))
+            .filter(order::Column::PaymentReference.eq(reference.as_str()))
+            .exec(transaction)
+            .await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,133 @@
+//! Orders, with what is known of their money.
+
+use jishu_entity::{OrderId, order, order_line, payment_event, payment_refund};
+use sea_orm::{ActiveEnum, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use serde_json::{Value, json};
+
+use super::writer::{Stop, Writer};
+use super::{Export, time, time_or_null};
+
+/// Maximum number of orders that are read at once, with all that belongs to them.
+const ORDERS_PER_READ: u64 = 100;
+
+/// What belongs to a page of orders.
+struct Parts {
+    lines: Vec<order_line::Model>,
+    events: Vec<payment_event::Model>,
+    refunds: Vec<payment_refund::Model>,
+}
+
+impl Export {
+    pub(super) async fn write_orders(&self, writer: &mut Writer) -> Result<(), Stop> {
+        writer.begin_list("orders");
+        let mut after = 0;
+        loop {
+            let rows = order::Entity::of(self.user)
+                .filter(order::Column::Id.gt(after))
+                .order_by_asc(order::Column::Id)
+                .limit(ORDERS_PER_READ)
+                .all(self.source.database.reader())
+                .await?;
+            let Some(last) = rows.last() else { break };
+            after = last.id.0;
+            let parts = self.order_parts(rows.iter().map(|row| row.id).collect()).await?;
+            for row in &rows {
+                writer.item(&self.order(row, &parts)).await?;
+            }
+        }
+        writer.end_list();
+        Ok(())
+    }
+
+    async fn order_parts(&self, ids: Vec<OrderId>) -> Result<Parts, Stop> {
+        let reader = self.source.database.reader();
+        let ids = || ids.iter().copied();
+        Ok(Parts {
+            lines: order_line::Entity::find()
+                .filter(order_line::Column::OrderId.is_in(ids()))
+                .order_by_asc(order_line::Column::SubjectId)
+                .all(reader)
+                .await?,
+            events: payment_event::Entity::find()
+                .filter(payment_event::Column::OrderId.is_in(ids()))
+                .order_by_asc(payment_event::Column::Id)
+                .all(reader)
+                .await?,
+            refunds: payment_refund::Entity::find()
+                .filter(payment_refund::Column::OrderId.is_in(ids()))
+                .order_by_asc(payment_refund::Column::Id)
+                .all(reader)
+                .await?,
+        })
+    }
+
+    fn order(&self, row: &order::Model, parts: &Parts) -> Value {
+        let lines = parts.lines.iter().filter(|part| part.order_id == row.id);
+        let events = parts.events.iter().filter(|part| part.order_id == Some(row.id));
+        let refunds = parts.refunds.iter().filter(|part| part.order_id == row.id);
+        json!({
+            "id": row.id.0,
+            "course": self.names.course(row.course_id),
+            "type": row.purchase_type.to_value(),
+            "receiptNumber": row.receipt_number,
+            "idempotencyKey": row.idempotency_key,
+            "provider": row.provider.to_value(),
+            "providerReference": row.provider_reference,
+            "paymentReference": row.payment_reference,
+            "amount": row.amount,
+            "subtotal": row.subtotal,
+            "tax": row.tax,
+            "taxLabel": row.tax_label,
+            "taxBasisPoints": row.tax_basis_points,
+            "isTaxIncluded": row.is_tax_included,
+            "currency": row.currency,
+            "state": row.state.to_value(),
+            "reason": row.reason.map(|reason| reason.to_value()),
+            "purchaseId": row.purchase_id.map(|id| id.0),
+            "createdAt": time(row.created_at),
+            "expiresAt": time(row.expires_at),
+            "paidAt": time_or_null(row.paid_at),
+            "changedAt": time(row.changed_at),
+            "disputedAt": time_or_null(row.disputed_at),
+            "subjects": lines.map(|part| self.line(part)).collect::<Vec<_>>(),
+            "events": events.map(event).collect::<Vec<_>>(),
+            "refunds": refunds.map(refund).collect::<Vec<_>>(),
+        })
+    }
+
+    fn line(&self, row: &order_line::Model) -> Value {
+        json!({
+            "subject": self.names.subject(row.subject_id),
+            "listPrice": row.list_price,
+            "price": row.price,
+            "tax": row.tax,
+            "testCards": row.test_cards,
+        })
+    }
+}
+
+fn event(row: &payment_event::Model) -> Value {
+    json!({
+        "kind": row.kind.to_value(),
+        "payment": row.payment,
+        "object": row.object,
+        "amount": row.amount,
+        "currency": row.currency,
+        "source": row.source.to_value(),
+        "recordedAt": time(row.recorded_at),
+    })
+}
+
+fn refund(row: &payment_refund::Model) -> Value {
+    json!({
+        "refundId": row.refund_id.map(|id| id.0),
+        "payment": row.payment,
+        "providerRefund": row.provider_refund,
+        "amount": row.amount,
+        "currency": row.currency,
+        "reason": row.reason.to_value(),
+        "status": row.status.to_value(),
+        "requestedAt": time(row.requested_at),
+        "settledAt": time_or_null(row.settled_at),
+    })
+}

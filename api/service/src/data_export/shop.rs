@@ -1,0 +1,173 @@
+//! Purchases, their subjects and refunds.
+
+use jishu_entity::{
+    PurchaseId, entitlement, purchase, purchase_grant, purchase_request, purchase_request_owned, refund,
+    refund_line,
+};
+use sea_orm::{ActiveEnum, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use serde_json::{Value, json};
+
+use super::writer::{Stop, Writer};
+use super::{Export, time, time_or_null};
+
+/// Maximum number of purchases that are read at once, with all that belongs to them.
+const PURCHASES_PER_READ: u64 = 100;
+
+/// What belongs to a page of purchases.
+struct Parts {
+    subjects: Vec<entitlement::Model>,
+    requests: Vec<purchase_request::Model>,
+    owned: Vec<purchase_request_owned::Model>,
+    refunds: Vec<refund::Model>,
+    refund_lines: Vec<refund_line::Model>,
+    grants: Vec<purchase_grant::Model>,
+}
+
+impl Export {
+    pub(super) async fn write_shop(&self, writer: &mut Writer) -> Result<(), Stop> {
+        writer.begin_list("purchases");
+        let mut after = 0;
+        loop {
+            let rows = purchase::Entity::of(self.user)
+                .filter(purchase::Column::Id.gt(after))
+                .order_by_asc(purchase::Column::Id)
+                .limit(PURCHASES_PER_READ)
+                .all(self.source.database.reader())
+                .await?;
+            let Some(last) = rows.last() else { break };
+            after = last.id.0;
+            let parts = self.parts(rows.iter().map(|row| row.id).collect()).await?;
+            for row in &rows {
+                writer.item(&self.purchase(row, &parts)).await?;
+            }
+        }
+        writer.end_list();
+        Ok(())
+    }
+
+    async fn parts(&self, ids: Vec<PurchaseId>) -> Result<Parts, Stop> {
+        let reader = self.source.database.reader();
+        let ids = || ids.iter().copied();
+        let requests = purchase_request::Entity::of(self.user)
+            .filter(purchase_request::Column::PurchaseId.is_in(ids()))
+            .all(reader)
+            .await?;
+        let of_request = purchase_request_owned::Column::RequestId.is_in(requests.iter().map(|row| row.id));
+        Ok(Parts {
+            subjects: entitlement::Entity::of(self.user)
+                .filter(entitlement::Column::PurchaseId.is_in(ids()))
+                .order_by_asc(entitlement::Column::SubjectId)
+                .all(reader)
+                .await?,
+            owned: purchase_request_owned::Entity::find().filter(of_request).all(reader).await?,
+            refunds: refund::Entity::of(self.user)
+                .filter(refund::Column::PurchaseId.is_in(ids()))
+                .order_by_asc(refund::Column::Id)
+                .all(reader)
+                .await?,
+            refund_lines: refund_line::Entity::find()
+                .filter(refund_line::Column::PurchaseId.is_in(ids()))
+                .all(reader)
+                .await?,
+            grants: purchase_grant::Entity::find()
+                .filter(purchase_grant::Column::PurchaseId.is_in(ids()))
+                .all(reader)
+                .await?,
+            requests,
+        })
+    }
+
+    fn purchase(&self, row: &purchase::Model, parts: &Parts) -> Value {
+        let subjects: Vec<Value> = parts
+            .subjects
+            .iter()
+            .filter(|part| part.purchase_id == row.id)
+            .map(|part| self.bought(part))
+            .collect();
+        let requests: Vec<Value> = parts
+            .requests
+            .iter()
+            .filter(|part| part.purchase_id == row.id)
+            .map(|part| self.request(part, parts))
+            .collect();
+        let refunds: Vec<Value> = parts
+            .refunds
+            .iter()
+            .filter(|part| part.purchase_id == row.id)
+            .map(|part| self.refund(part, parts))
+            .collect();
+        let grant = parts.grants.iter().find(|part| part.purchase_id == row.id);
+        json!({
+            "id": row.id.0,
+            "course": self.names.course(row.course_id),
+            "type": row.purchase_type.to_value(),
+            "cost": row.cost,
+            "subtotal": row.subtotal,
+            "tax": row.tax,
+            "taxLabel": row.tax_label,
+            "taxBasisPoints": row.tax_basis_points,
+            "isTaxIncluded": row.is_tax_included,
+            "currency": row.currency,
+            "status": row.status.to_value(),
+            "createdAt": time(row.created_at),
+            "expiresAt": time_or_null(row.expires_at),
+            "subjects": subjects,
+            "requests": requests,
+            "refunds": refunds,
+            "grant": grant.map(|grant| json!({ "reason": grant.reason })),
+        })
+    }
+
+    fn bought(&self, row: &entitlement::Model) -> Value {
+        json!({
+            "subject": self.names.subject(row.subject_id),
+            "pricePaid": row.price_paid,
+            "listPrice": row.list_price,
+            "tax": row.tax,
+            "testCards": row.test_cards,
+            "grantedAt": time(row.granted_at),
+            "expiresAt": time_or_null(row.expires_at),
+            "endedAt": time_or_null(row.ended_at),
+            "endReason": row.end_reason.map(|reason| reason.to_value()),
+        })
+    }
+
+    fn request(&self, row: &purchase_request::Model, parts: &Parts) -> Value {
+        let owned = parts.owned.iter().filter(|part| part.request_id == row.id);
+        let owned: Vec<Value> = owned
+            .map(|part| {
+                json!({ "subject": self.names.subject(part.subject_id), "purchaseId": part.granted_by.0 })
+            })
+            .collect();
+        json!({
+            "idempotencyKey": row.idempotency_key,
+            "outcome": row.outcome.to_value(),
+            "createdAt": time(row.created_at),
+            "alreadyOwned": owned,
+        })
+    }
+
+    fn refund(&self, row: &refund::Model, parts: &Parts) -> Value {
+        let lines = parts.refund_lines.iter().filter(|part| part.refund_id == row.id);
+        let lines: Vec<Value> = lines
+            .map(|part| {
+                json!({
+                    "subject": self.names.subject(part.subject_id),
+                    "amount": part.amount,
+                    "tax": part.tax,
+                })
+            })
+            .collect();
+        json!({
+            "id": row.id.0,
+            "amount": row.amount,
+            "tax": row.tax,
+            "currency": row.currency,
+            "reason": row.reason,
+            "status": row.status.to_value(),
+            "requestedAt": time(row.requested_at),
+            "settledAt": time_or_null(row.settled_at),
+            "subjects": lines,
+        })
+    }
+}

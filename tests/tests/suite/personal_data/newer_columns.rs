@@ -1,0 +1,151 @@
+//! The columns of the ways to sign in and of orders. See [`super::columns`].
+
+use super::columns::{At, KEY, MACHINE, Not, OWNER, PersonalTable, Rows, SECRET, Stays, Value};
+
+/// The tables of second factors and of other ways to sign in.
+pub(super) const SIGN_IN_WAYS: &[PersonalTable] = &[
+    (
+        "second_factors",
+        &[
+            ("user_id", OWNER, Rows),
+            ("secret", SECRET, Rows),
+            ("sealed_by", MACHINE, Rows),
+            ("created_at", At("secondFactor.createdAt"), Rows),
+            ("confirmed_at", At("secondFactor.confirmedAt"), Rows),
+            ("last_step", MACHINE, Rows),
+        ],
+    ),
+    (
+        "recovery_codes",
+        &[
+            ("id", KEY, Rows),
+            ("user_id", OWNER, Rows),
+            ("code_hash", SECRET, Rows),
+            ("created_at", At("secondFactor.recoveryCodes.createdAt"), Rows),
+            ("used_at", At("secondFactor.recoveryCodes.usedAt"), Rows),
+        ],
+    ),
+    (
+        "sign_in_challenges",
+        &[
+            ("id", KEY, Rows),
+            ("user_id", OWNER, Rows),
+            ("token_hash", SECRET, Rows),
+            ("attempts", At("signInChallenges.attempts"), Rows),
+            ("created_at", At("signInChallenges.createdAt"), Rows),
+            ("expires_at", At("signInChallenges.expiresAt"), Rows),
+            ("used_at", At("signInChallenges.usedAt"), Rows),
+        ],
+    ),
+    (
+        "oidc_identities",
+        &[
+            ("id", KEY, Rows),
+            ("user_id", OWNER, Rows),
+            ("issuer", At("linkedIdentities.issuer"), Rows),
+            ("subject", At("linkedIdentities.subject"), Rows),
+            ("created_at", At("linkedIdentities.linkedAt"), Rows),
+        ],
+    ),
+    (
+        "oidc_logins",
+        &[
+            ("id", KEY, Rows),
+            ("user_id", OWNER, Rows),
+            ("state_hash", SECRET, Rows),
+            ("browser_hash", SECRET, Rows),
+            ("nonce", SECRET, Rows),
+            ("code_verifier", SECRET, Rows),
+            ("redirect_uri", At("begunLinks.redirectUri"), Rows),
+            ("created_at", At("begunLinks.createdAt"), Rows),
+            ("expires_at", At("begunLinks.expiresAt"), Rows),
+        ],
+    ),
+];
+
+/// The tables of orders. Their test has a platform that takes payments.
+pub(super) const ORDERS: &[PersonalTable] = &[
+    (
+        "orders",
+        &[
+            ("id", At("orders.id"), Stays),
+            ("user_id", OWNER, Stays),
+            ("course_id", At("orders.course.id"), Stays),
+            ("purchase_type", At("orders.type"), Stays),
+            ("receipt_number", At("orders.receiptNumber"), Stays),
+            ("reference", MACHINE, Stays),
+            ("idempotency_key", At("orders.idempotencyKey"), Stays),
+            ("request_hash", MACHINE, Stays),
+            ("provider", At("orders.provider"), Stays),
+            ("provider_reference", At("orders.providerReference"), Stays),
+            ("payment_reference", At("orders.paymentReference"), Value),
+            ("amount", At("orders.amount"), Stays),
+            ("subtotal", At("orders.subtotal"), Stays),
+            ("tax", At("orders.tax"), Stays),
+            ("tax_label", At("orders.taxLabel"), Stays),
+            ("tax_basis_points", At("orders.taxBasisPoints"), Stays),
+            ("is_tax_included", At("orders.isTaxIncluded"), Stays),
+            ("currency", At("orders.currency"), Stays),
+            ("state", At("orders.state"), Stays),
+            ("reason", At("orders.reason"), Stays),
+            ("purchase_id", At("orders.purchaseId"), Stays),
+            ("created_at", At("orders.createdAt"), Stays),
+            ("expires_at", At("orders.expiresAt"), Stays),
+            ("paid_at", At("orders.paidAt"), Stays),
+            ("changed_at", At("orders.changedAt"), Stays),
+            ("disputed_at", At("orders.disputedAt"), Stays),
+            ("due_at", MACHINE, Stays),
+            ("checks", MACHINE, Stays),
+        ],
+    ),
+    (
+        "order_lines",
+        &[
+            ("order_id", At("orders.id"), Stays),
+            ("subject_id", At("orders.subjects.subject.id"), Stays),
+            ("list_price", At("orders.subjects.listPrice"), Stays),
+            ("price", At("orders.subjects.price"), Stays),
+            ("tax", At("orders.subjects.tax"), Stays),
+            ("test_cards", At("orders.subjects.testCards"), Stays),
+        ],
+    ),
+    (
+        "payment_events",
+        &[
+            ("id", KEY, Stays),
+            ("order_id", At("orders.id"), Stays),
+            ("provider", At("orders.provider"), Stays),
+            ("fact", Not("the same as the columns beside it"), Value),
+            ("event_id", MACHINE, Stays),
+            ("kind", At("orders.events.kind"), Stays),
+            ("payment", At("orders.events.payment"), Value),
+            ("object", At("orders.events.object"), Stays),
+            ("reference", MACHINE, Stays),
+            ("amount", At("orders.events.amount"), Stays),
+            ("currency", At("orders.events.currency"), Stays),
+            ("source", At("orders.events.source"), Stays),
+            ("recorded_at", At("orders.events.recordedAt"), Stays),
+        ],
+    ),
+    (
+        "payment_refunds",
+        &[
+            ("id", KEY, Stays),
+            ("order_id", At("orders.id"), Stays),
+            ("refund_id", At("orders.refunds.refundId"), Stays),
+            ("provider", At("orders.provider"), Stays),
+            ("payment", At("orders.refunds.payment"), Value),
+            ("reference", MACHINE, Stays),
+            ("provider_refund", At("orders.refunds.providerRefund"), Stays),
+            ("amount", At("orders.refunds.amount"), Stays),
+            ("currency", At("orders.refunds.currency"), Stays),
+            ("reason", At("orders.refunds.reason"), Stays),
+            ("status", At("orders.refunds.status"), Stays),
+            ("tries", MACHINE, Stays),
+            ("message_id", MACHINE, Stays),
+            ("failure", MACHINE, Stays),
+            ("requested_at", At("orders.refunds.requestedAt"), Stays),
+            ("settled_at", At("orders.refunds.settledAt"), Stays),
+        ],
+    ),
+];
