@@ -100,13 +100,16 @@ pub async fn services(
     let parallelism = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let passwords = Passwords::new(parallelism)?;
     let pictures = PictureAddresses::load(database.reader(), config.public_url.as_deref()).await?;
+    let deactivated = Arc::new(DeactivatedAccounts::load(database.clone(), Arc::clone(&clock)).await?);
+    let ended_sessions =
+        EndedSessions::load(database.clone(), Arc::clone(&clock), Arc::clone(&deactivated)).await?;
     Ok(Services {
         catalog: Arc::new(Catalog::load(database.clone()).await?),
         events: Arc::new(Events::new(database.clone())),
         papers: Arc::new(Papers::new(database.clone())),
         sittings: Arc::new(SittingState::new(config.sittings.rules())),
-        deactivated: Arc::new(DeactivatedAccounts::load(database.clone(), Arc::clone(&clock)).await?),
-        ended_sessions: Arc::new(EndedSessions::load(database.clone(), Arc::clone(&clock)).await?),
+        deactivated,
+        ended_sessions: Arc::new(ended_sessions),
         database,
         clock,
         passwords: Arc::new(passwords),

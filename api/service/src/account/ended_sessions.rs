@@ -14,7 +14,7 @@ use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QuerySelect};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::deactivated::MAX_AGE;
+use super::deactivated::{DeactivatedAccounts, MAX_AGE};
 use crate::clock::Clock;
 use crate::database::Database;
 
@@ -29,6 +29,8 @@ const OVERLAP: TimeDelta = TimeDelta::minutes(2);
 pub struct EndedSessions {
     database: Database,
     clock: Arc<dyn Clock>,
+    /// The deactivated accounts. A deactivation ends the sessions as well, and is the reason that clients are told.
+    deactivated: Arc<DeactivatedAccounts>,
     /// The sessions, each with the time of its end.
     ended: watch::Sender<HashMap<Uuid, DateTime<Utc>>>,
     /// The time of the last read. The lock orders the reads.
@@ -40,9 +42,13 @@ impl EndedSessions {
     ///
     /// # Errors
     /// Returns the database's error.
-    pub async fn load(database: Database, clock: Arc<dyn Clock>) -> Result<Self, DbErr> {
+    pub async fn load(
+        database: Database,
+        clock: Arc<dyn Clock>,
+        deactivated: Arc<DeactivatedAccounts>,
+    ) -> Result<Self, DbErr> {
         let (ended, last_read) = (watch::Sender::default(), tokio::sync::Mutex::default());
-        let sessions = Self { database, clock, ended, last_read };
+        let sessions = Self { database, clock, deactivated, ended, last_read };
         sessions.refresh().await?;
         Ok(sessions)
     }
@@ -93,6 +99,12 @@ impl EndedSessions {
             .into_tuple()
             .all(self.database.reader())
             .await?;
+        let is_new = |(family, _): &(String, _)| {
+            Uuid::try_parse(family).is_ok_and(|family| !self.ended.borrow().contains_key(&family))
+        };
+        if read.iter().any(is_new) {
+            self.deactivated.refresh().await?;
+        }
         self.ended.send_if_modified(|ended| {
             let before = ended.len();
             ended.retain(|_, at| *at > oldest);

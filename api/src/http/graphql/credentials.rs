@@ -74,6 +74,8 @@ pub(in crate::http) fn end_of_token(
     let end_of_session = state.services.ended_sessions.wait_for(identity.viewer.session_id);
     Box::pin(async move {
         tokio::select! {
+            // A deactivation also ends the session, and is told first.
+            biased;
             () = expiry => TokenError::Expired,
             () = deactivation => TokenError::AccountDeactivated,
             () = end_of_session => TokenError::SessionEnded,
