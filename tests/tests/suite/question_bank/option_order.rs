@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use jishu_tests::{Client, PurchaseInput, SittingPayload, TestApp, on_each_database};
+use jishu_tests::{Client, Imported, PurchaseInput, SittingPayload, TestApp, on_each_database};
 use serde_json::{Value, json};
 
 use super::World;
@@ -61,11 +61,11 @@ async fn each_format_keeps_the_order_and_so_do_sittings(app: Arc<TestApp>) {
     let author = app.staff("Meera", jishu_entity::user::Role::Author).await;
     let [gift, moodle, qti] = &course.subjects[..] else { panic!("three subjects") };
     let imported = author.import(gift, BANK).await;
-    assert_eq!((imported.counts(), imported.losses), ([3, 0, 0, 0], Vec::new()));
+    assert_eq!((imported.counts(), other_remarks(&imported)), ([3, 0, 0, 0], Vec::new()));
     for (format, to) in [("MOODLE_XML", moodle), ("QTI", qti)] {
         let exported = author.export(gift, format).await;
         let imported = author.import(to, &exported.text).await;
-        assert_eq!((imported.counts(), imported.losses), ([3, 0, 0, 0], Vec::new()), "{format}");
+        assert_eq!((imported.counts(), other_remarks(&imported)), ([3, 0, 0, 0], Vec::new()), "{format}");
     }
     app.execute("UPDATE subjects SET questions_per_test = 3").await;
     app.services.catalog.reload().await.unwrap();
@@ -97,6 +97,12 @@ async fn each_format_keeps_the_order_and_so_do_sittings(app: Arc<TestApp>) {
         let told = aiken.losses.iter().filter(|loss| loss.text.contains("the order of its options")).count();
         assert_eq!(told, 1, "{:?}", aiken.losses);
     }
+}
+
+/// Returns the remarks of an import, except the one that a question with several right options gives full marks or none.
+fn other_remarks(imported: &Imported) -> Vec<&str> {
+    let texts = imported.losses.iter().map(|remark| remark.text.as_str());
+    texts.filter(|text| !text.contains("marks of single options")).collect()
 }
 
 async fn card_of(learner: &Client, session: &str) -> String {
