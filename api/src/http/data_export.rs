@@ -11,7 +11,6 @@ use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
-use jishu_entity::UserId;
 
 use super::AppState;
 use super::graphql::budgets::reject_credentials;
@@ -20,8 +19,8 @@ use super::graphql::request_context::RequestContext;
 use super::refusal::RequestRefusal;
 use super::response::MediaType;
 use jishu_service::auth::Identity;
-use jishu_service::data_export::{self, ExportPieces, ExportSource};
-use jishu_service::limit::{KeyPermit, PermitsPerKey, RetryAfter};
+use jishu_service::data_export::{self, ExportPermit, ExportPermits, ExportPieces, ExportSource};
+use jishu_service::limit::RetryAfter;
 
 /// The cost of an export, as that of an operation: about the number of objects that an ordinary account has.
 const EXPORT_COST: u32 = 1_000;
@@ -29,9 +28,6 @@ const EXPORT_COST: u32 = 1_000;
 const RUNNING_RETRY_AFTER: RetryAfter = RetryAfter { wait: Duration::from_secs(10) };
 /// Maximum number of exports of one account that run at once on a node.
 const MAX_EXPORTS_PER_USER: u32 = 1;
-
-/// The permits of running exports.
-pub(super) type ExportPermits = PermitsPerKey<UserId>;
 
 /// Returns the permits of a node.
 pub(super) fn permits() -> ExportPermits {
@@ -95,7 +91,7 @@ async fn export(
 
 /// Returns a body that sends the pieces. If the export fails, or the account is deactivated meanwhile, the connection is cut
 /// off, so that nobody takes a part for the whole.
-fn body(state: &AppState, identity: Identity, pieces: ExportPieces, permit: KeyPermit<UserId>) -> Body {
+fn body(state: &AppState, identity: Identity, pieces: ExportPieces, permit: ExportPermit) -> Body {
     let end_of_token = end_of_token(state, Some(&identity));
     let parts = Some((pieces, end_of_token, permit));
     Body::from_stream(stream::unfold(parts, async |parts| {

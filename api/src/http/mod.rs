@@ -37,6 +37,7 @@ use crate::graphql::{JishuEngine, Loaders, RequestAccess};
 use jishu_service::Services;
 use jishu_service::account::SignInClient;
 use jishu_service::auth::Identity;
+use jishu_service::data_export::ExportPermits;
 use jishu_service::limit::SubscriptionPermits;
 
 use admission::{Admission, OperationPermits, admit};
@@ -60,7 +61,7 @@ struct AppState {
     services: Services,
     permits: OperationPermits,
     subscriptions: SubscriptionPermits,
-    exports: data_export::ExportPermits,
+    exports: ExportPermits,
     live: LiveConfig,
     webhooks: WebhookPermits,
     has_access_log: bool,

@@ -25,6 +25,7 @@ use tokio::sync::mpsc;
 use crate::clock::Clock;
 use crate::database::Database;
 use crate::error::Fault;
+use crate::limit::{KeyPermit, PermitsPerKey};
 use crate::paper::Papers;
 use writer::{Stop, Writer};
 
@@ -37,6 +38,11 @@ const ROWS_PER_READ: u64 = 1_000;
 
 /// The pieces of an export. An error means that the export is not complete. Dropping this stops it.
 pub type ExportPieces = mpsc::Receiver<Result<String, Fault>>;
+
+/// The permits of running exports, so that one account does not run many at once.
+pub type ExportPermits = PermitsPerKey<UserId>;
+/// The permit of one running export. It counts until it is dropped.
+pub type ExportPermit = KeyPermit<UserId>;
 
 /// What an export reads from.
 #[derive(Clone)]
