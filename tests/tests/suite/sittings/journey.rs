@@ -71,6 +71,9 @@ async fn a_test_is_sat_from_start_to_result(app: Arc<TestApp>) {
         if question.kind == "NUMERIC" {
             assert_eq!(question.correct_value, Some(format!("{number}{NUMBER}")));
             assert_eq!(question.tolerance.as_deref(), Some(TOLERANCE));
+        } else if question.kind == "SHORT_ANSWER" {
+            assert_eq!(question.correct_option_ids, None);
+            assert!(question.correct_texts.as_ref().is_some_and(|texts| !texts.is_empty()));
         } else if question.slot <= 5 {
             let given = question.answer.as_ref().map(|answer| &answer.option_ids);
             assert_eq!(question.correct_option_ids.as_ref(), given, "the answer was right");
