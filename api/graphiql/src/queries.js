@@ -310,11 +310,9 @@ const saveAnswers = `# Saves answers of an open sitting.
 #  optionIds  the ids of the options
 #             that you choose
 #
-# A question of kind NUMERIC takes
-#  numericValue: "2.5"
-# in place of optionIds, and one of kind
-# SHORT_ANSWER takes
-#  text: "Newton"
+# In place of optionIds, a NUMERIC question
+# takes numericValue: "2.5", and a
+# SHORT_ANSWER takes text: "Newton".
 #
 # sequence is the number of this batch:
 # 1 for the first, then answerSequence
