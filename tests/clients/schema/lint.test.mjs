@@ -32,6 +32,7 @@ const ours = {
           "Cart",
           "CartChange",
           "Entitlement",
+          "GuardianConsent",
           "Learner",
           "LearnerCard",
           "MarkingScheme",

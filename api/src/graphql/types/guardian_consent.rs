@@ -6,7 +6,7 @@ use jishu_entity::guardian_consent;
 use crate::graphql::scalar::DateTime;
 use jishu_service::guardian::ConsentState;
 
-/// Where an account stands with the consent of a guardian.
+/// The state of the consent of a guardian for an account.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "ConsentState")]
 pub(in crate::graphql) enum GuardianConsentStatus {
@@ -33,7 +33,7 @@ pub(in crate::graphql) struct GuardianConsent {
 /// it.
 #[Object]
 impl GuardianConsent {
-    /// Where the account stands.
+    /// The state of the consent.
     async fn status(&self) -> GuardianConsentStatus {
         self.state.into()
     }
