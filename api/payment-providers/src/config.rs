@@ -37,7 +37,7 @@ pub enum ConfigError {
     SecretFile {
         /// The path.
         path: String,
-        /// What happened.
+        /// The problem.
         reason: String,
     },
     /// The client of HTTP cannot be set up.

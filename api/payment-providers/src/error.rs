@@ -1,4 +1,4 @@
-//! What can go wrong. No variant ever holds a key, a secret or a body.
+//! The errors of a call to a provider. No variant ever holds a key, a secret or a body.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ pub enum ProviderError {
     /// The provider did nothing, or the request only read: the caller may repeat it later.
     #[error("the provider could not be asked: {reason}")]
     TryAgain {
-        /// What happened.
+        /// The problem, for logs.
         reason: String,
         /// How long the provider asked to wait.
         retry_after: Option<Duration>,
@@ -29,7 +29,7 @@ pub enum ProviderError {
     /// repeats the request: `create_again` for a payment, `fetch` for a capture or a cancellation, `refunds` for a refund.
     #[error("the request was sent, but its outcome is unknown: {reason}")]
     UnknownOutcome {
-        /// What happened.
+        /// The problem, for logs.
         reason: String,
     },
     /// The provider failed repeatedly, so nothing was sent. The caller may repeat the request later.

@@ -1,13 +1,14 @@
 //! Access to the data of one account: its owner reads it freely, and a look of staff is recorded.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
 use std::sync::{Mutex, PoisonError};
 
 use async_graphql::Context;
 use jishu_entity::UserId;
 
 use super::context::ContextExt;
-use super::error::ApiResult;
+use super::error::{ApiError, ApiResult};
 use super::permission::Permission;
 use jishu_service::account::Support;
 use jishu_service::people::{self, Look};
@@ -45,6 +46,40 @@ pub(super) async fn open_account(ctx: &Context<'_>, user: UserId) -> ApiResult<(
         return Ok(());
     }
     record_look(ctx, Support::check(ctx).await?, user).await
+}
+
+/// Finds rows that the viewer may see: their own, and all for support, whose looks at the accounts of others are recorded.
+/// `find_own` gets the viewer, and `find_all` the permission of support.
+pub(super) async fn visible_rows<Id, Row, E>(
+    ctx: &Context<'_>,
+    ids: Vec<Id>,
+    find_own: impl AsyncFnOnce(UserId, Vec<Id>) -> Result<Vec<Row>, E>,
+    find_all: impl AsyncFnOnce(Support, Vec<Id>) -> Result<Vec<Row>, E>,
+    id_and_owner: impl Fn(&Row) -> (Id, UserId),
+) -> ApiResult<HashMap<Id, Row>>
+where
+    Id: Copy + Eq + Hash,
+    ApiError: From<E>,
+{
+    let (Some(viewer), false) = (ctx.viewer(), ids.is_empty()) else { return Ok(HashMap::new()) };
+    let own = find_own(viewer.user_id, ids.clone()).await?;
+    let mut rows: HashMap<Id, Row> = own.into_iter().map(|row| (id_and_owner(&row).0, row)).collect();
+    let others: Vec<Id> = ids.into_iter().filter(|id| !rows.contains_key(id)).collect();
+    if others.is_empty() {
+        return Ok(rows);
+    }
+    match Support::check(ctx).await {
+        Ok(support) => {
+            for row in find_all(support, others).await? {
+                let (id, owner) = id_and_owner(&row);
+                record_look(ctx, support, owner).await?;
+                rows.insert(id, row);
+            }
+        }
+        Err(ApiError::Forbidden(_) | ApiError::Unauthenticated) => {}
+        Err(error) => return Err(error),
+    }
+    Ok(rows)
 }
 
 /// Records that a member of support looks at an account, unless this request recorded it before.

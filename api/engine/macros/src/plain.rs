@@ -23,7 +23,7 @@ enum FieldValue {
     AtHand(Ident),
 }
 
-/// What an attribute `#[graphql(…)]` says about a field.
+/// The options of a field in its attribute `#[graphql(…)]`.
 #[derive(Default)]
 struct FieldOptions {
     name: Option<String>,

@@ -3,7 +3,8 @@
 use async_graphql::OutputType;
 use async_graphql::parser::types::{Selection, SelectionSet};
 
-use super::output::{NotAtHand, PlainOutput, write_text};
+use super::output::{NotAtHand, PlainOutput};
+use crate::json::write_json;
 
 /// An object type with plain fields. The macros implement it.
 pub trait PlainObject: OutputType + Sized {
@@ -69,7 +70,7 @@ impl<T: PlainObject> ObjectSelection<T> {
                     };
                     let key = field.node.response_key().node.as_str();
                     let mut prefix = vec![if self.fields.is_empty() { b'{' } else { b',' }];
-                    write_text(key, &mut prefix);
+                    write_json(key, &mut prefix);
                     prefix.push(b':');
                     self.fields.push((prefix, writer));
                 }

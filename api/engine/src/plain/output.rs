@@ -8,6 +8,8 @@ use async_graphql::parser::types::SelectionSet;
 use async_graphql::{ID, OutputType};
 use serde_json::Number;
 
+use crate::json::write_json;
+
 /// A value that can be written as JSON without a context.
 ///
 /// [`plain_fields`](crate::plain_fields) and `#[derive(PlainObject)]` implement it for objects, `#[derive(PlainEnum)]` for
@@ -33,12 +35,6 @@ pub trait PlainOutput {
 /// The error that an object does not have a value at hand, so that its field must be resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotAtHand;
-
-/// Writes a text with the escapes of serde_json.
-pub(crate) fn write_text(text: &str, json: &mut Vec<u8>) {
-    // Writing to a vector cannot fail, and a text is always valid JSON.
-    let _infallible = serde_json::to_writer(json, text);
-}
 
 /// Writes a number that has no fraction.
 macro_rules! integers {
@@ -80,10 +76,10 @@ macro_rules! leaf {
     };
 }
 
-leaf!(str, text, json, write_text(text, json));
-leaf!(String, text, json, write_text(text, json));
-leaf!(Cow<'_, str>, text, json, write_text(text, json));
-leaf!(ID, id, json, write_text(id, json));
+leaf!(str, text, json, write_json(text, json));
+leaf!(String, text, json, write_json(text, json));
+leaf!(Cow<'_, str>, text, json, write_json(text, json));
+leaf!(ID, id, json, write_json(id.as_str(), json));
 leaf!(bool, value, json, json.extend_from_slice(if *value { b"true" } else { b"false" }));
 leaf!(f64, value, json, write_float(*value, json));
 leaf!(f32, value, json, write_float(f64::from(*value), json));
@@ -91,10 +87,7 @@ leaf!(f32, value, json, write_float(f64::from(*value), json));
 /// Writes a float, and null if it is infinite or not a number, as async-graphql does.
 fn write_float(value: f64, json: &mut Vec<u8>) {
     match Number::from_f64(value) {
-        Some(number) => {
-            // Writing to a vector cannot fail.
-            let _infallible = write!(json, "{number}");
-        }
+        Some(number) => write_json(&number, json),
         None => json.extend_from_slice(b"null"),
     }
 }

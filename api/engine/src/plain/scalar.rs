@@ -3,8 +3,7 @@
 use async_graphql::ScalarType;
 use async_graphql::resolver_utils::EnumType;
 
-use super::output::write_text;
-use crate::json::write_value;
+use crate::json::{write_json, write_value};
 use crate::plain::fragments::TakenFragments;
 
 /// Lets plain fields return these custom scalars, which implement `async_graphql::ScalarType`.
@@ -30,7 +29,7 @@ macro_rules! plain_scalar {
 #[doc(hidden)]
 pub fn write_enum<T: EnumType>(value: &T, json: &mut Vec<u8>) {
     match T::items().iter().find(|item| item.value == *value) {
-        Some(item) => write_text(item.name, json),
+        Some(item) => write_json(item.name, json),
         // async-graphql panics here. Its derive lists all values, so this cannot happen.
         None => json.extend_from_slice(b"null"),
     }

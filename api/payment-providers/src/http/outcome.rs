@@ -1,4 +1,4 @@
-//! What one request came to, and what that means for repeating it.
+//! The outcome of one request, and whether the request may be repeated.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ pub(crate) struct Answer {
     pub(super) should_retry: Option<bool>,
 }
 
-/// What one request came to.
+/// The outcome of one request.
 #[derive(Debug)]
 pub(super) enum Outcome {
     /// The provider answered, and the answer settles the call: a success or a refusal.

@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 pub use keys::{KeyError, KeyRing};
 pub use one_time_password::{OneTimePasswordError, OneTimePasswordSecret};
+pub(crate) use opaque_token::random_text;
 pub use opaque_token::{BrowserKey, ChallengeToken, LinkToken, OidcState};
 pub use password::{MAX_PASSWORD_BYTES, PasswordError, PasswordVerdict, Passwords, TimedVerdict};
 pub(crate) use password::{is_usable_hash, unusable_hash};

@@ -12,6 +12,13 @@ use sha2::{Digest, Sha256};
 /// Number of random bytes in a token.
 const TOKEN_BYTES: usize = 32;
 
+/// Makes a text from 256 random bits of the operating system.
+pub(crate) fn random_text() -> Result<String, SysError> {
+    let mut bytes = [0; TOKEN_BYTES];
+    SysRng.try_fill_bytes(&mut bytes)?;
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
+}
+
 /// Declares kinds of tokens. Each has a prefix by which people and scanners for leaked secrets recognise it.
 macro_rules! opaque_tokens {
     ($($(#[$doc:meta])* $name:ident: $prefix:literal;)+) => {$(
@@ -24,9 +31,7 @@ macro_rules! opaque_tokens {
         impl $name {
             /// Makes a token from 256 random bits of the operating system.
             pub fn generate() -> Result<Self, SysError> {
-                let mut bytes = [0; TOKEN_BYTES];
-                SysRng.try_fill_bytes(&mut bytes)?;
-                Ok(Self { text: format!("{}{}", $prefix, URL_SAFE_NO_PAD.encode(bytes)) })
+                Ok(Self { text: format!("{}{}", $prefix, random_text()?) })
             }
 
             /// Checks the form of a token that a client sent. Returns None for a text that no such token can have.

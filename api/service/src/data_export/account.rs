@@ -4,9 +4,10 @@ use jishu_entity::{
     account_link, allowance, audit_event, cart_item, guardian_consent, outbox_message, refresh_token,
     sign_in_network, user,
 };
-use sea_orm::{ActiveEnum, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ActiveEnum, ColumnTrait, EntityTrait, QueryFilter};
 use serde_json::{Value, json};
 
+use super::pages::Pages;
 use super::writer::{Stop, Writer};
 use super::{Export, ROWS_PER_READ, time, time_or_null};
 
@@ -69,17 +70,13 @@ impl Export {
         let item = |row: sign_in_network::Model| json!({ "lastSeenAt": time(row.seen_at) });
         writer.list("signInNetworks", networks.all(reader).await?.into_iter().map(item)).await?;
         writer.begin_list("signInSessions");
-        let mut after = 0;
-        loop {
-            let rows = refresh_token::Entity::find()
-                .filter(refresh_token::Column::UserId.eq(self.user))
-                .filter(refresh_token::Column::Id.gt(after))
-                .order_by_asc(refresh_token::Column::Id)
-                .limit(ROWS_PER_READ)
-                .all(reader)
-                .await?;
-            let Some(last) = rows.last() else { break };
-            after = last.id.0;
+        let mut pages = Pages::new(
+            refresh_token::Entity::find().filter(refresh_token::Column::UserId.eq(self.user)),
+            refresh_token::Column::Id,
+            |row| row.id.0,
+            ROWS_PER_READ,
+        );
+        while let Some(rows) = pages.next(reader).await? {
             for row in rows {
                 let item = json!({
                     "session": row.family_id,
@@ -112,17 +109,13 @@ impl Export {
         };
         writer.list("links", links.all(reader).await?.into_iter().map(item)).await?;
         writer.begin_list("messages");
-        let mut after = 0;
-        loop {
-            let rows = outbox_message::Entity::find()
-                .filter(outbox_message::Column::UserId.eq(self.user))
-                .filter(outbox_message::Column::Id.gt(after))
-                .order_by_asc(outbox_message::Column::Id)
-                .limit(ROWS_PER_READ)
-                .all(reader)
-                .await?;
-            let Some(last) = rows.last() else { break };
-            after = last.id.0;
+        let mut pages = Pages::new(
+            outbox_message::Entity::find().filter(outbox_message::Column::UserId.eq(self.user)),
+            outbox_message::Column::Id,
+            |row| row.id.0,
+            ROWS_PER_READ,
+        );
+        while let Some(rows) = pages.next(reader).await? {
             for row in rows {
                 let item = json!({
                     "id": row.message_id,
@@ -142,28 +135,19 @@ impl Export {
 
     /// Writes what happened to the account, and what its owner did. Other people who acted are left out.
     async fn write_events(&self, writer: &mut Writer) -> Result<(), Stop> {
-        let of_account = || {
-            audit_event::Entity::find()
-                .filter(audit_event::Column::TargetType.eq("users"))
-                .filter(audit_event::Column::TargetId.eq(self.user.0))
-        };
-        let by_owner = || audit_event::Entity::find().filter(audit_event::Column::ActorId.eq(self.user));
+        let of_account = audit_event::Entity::find()
+            .filter(audit_event::Column::TargetType.eq("users"))
+            .filter(audit_event::Column::TargetId.eq(self.user.0));
+        let by_owner = audit_event::Entity::find().filter(audit_event::Column::ActorId.eq(self.user));
         let state = |text: Option<String>| -> Value {
             text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or(Value::Null)
         };
-        for (name, is_of_account) in [("accountEvents", true), ("activity", false)] {
+        for (name, is_of_account, select) in
+            [("accountEvents", true, of_account), ("activity", false, by_owner)]
+        {
             writer.begin_list(name);
-            let mut after = 0;
-            loop {
-                let select = if is_of_account { of_account() } else { by_owner() };
-                let rows = select
-                    .filter(audit_event::Column::Id.gt(after))
-                    .order_by_asc(audit_event::Column::Id)
-                    .limit(ROWS_PER_READ)
-                    .all(self.source.database.reader())
-                    .await?;
-                let Some(last) = rows.last() else { break };
-                after = last.id.0;
+            let mut pages = Pages::new(select, audit_event::Column::Id, |row| row.id.0, ROWS_PER_READ);
+            while let Some(rows) = pages.next(self.source.database.reader()).await? {
                 for row in rows {
                     let mut item = json!({
                         "at": time(row.at),

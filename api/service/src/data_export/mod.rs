@@ -8,6 +8,7 @@
 
 mod account;
 mod orders;
+mod pages;
 mod shop;
 mod sign_in;
 mod sittings;

@@ -1,9 +1,10 @@
 //! Orders, with what is known of their money.
 
 use jishu_entity::{OrderId, order, order_line, payment_event, payment_refund};
-use sea_orm::{ActiveEnum, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ActiveEnum, ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use serde_json::{Value, json};
 
+use super::pages::Pages;
 use super::writer::{Stop, Writer};
 use super::{Export, time, time_or_null};
 
@@ -20,16 +21,9 @@ struct Parts {
 impl Export {
     pub(super) async fn write_orders(&self, writer: &mut Writer) -> Result<(), Stop> {
         writer.begin_list("orders");
-        let mut after = 0;
-        loop {
-            let rows = order::Entity::of(self.user)
-                .filter(order::Column::Id.gt(after))
-                .order_by_asc(order::Column::Id)
-                .limit(ORDERS_PER_READ)
-                .all(self.source.database.reader())
-                .await?;
-            let Some(last) = rows.last() else { break };
-            after = last.id.0;
+        let mut pages =
+            Pages::new(order::Entity::of(self.user), order::Column::Id, |row| row.id.0, ORDERS_PER_READ);
+        while let Some(rows) = pages.next(self.source.database.reader()).await? {
             let parts = self.order_parts(rows.iter().map(|row| row.id).collect()).await?;
             for row in &rows {
                 writer.item(&self.order(row, &parts)).await?;

@@ -4,9 +4,10 @@ use jishu_entity::{
     PurchaseId, entitlement, purchase, purchase_grant, purchase_request, purchase_request_owned, refund,
     refund_line,
 };
-use sea_orm::{ActiveEnum, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ActiveEnum, ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use serde_json::{Value, json};
 
+use super::pages::Pages;
 use super::writer::{Stop, Writer};
 use super::{Export, time, time_or_null};
 
@@ -26,16 +27,13 @@ struct Parts {
 impl Export {
     pub(super) async fn write_shop(&self, writer: &mut Writer) -> Result<(), Stop> {
         writer.begin_list("purchases");
-        let mut after = 0;
-        loop {
-            let rows = purchase::Entity::of(self.user)
-                .filter(purchase::Column::Id.gt(after))
-                .order_by_asc(purchase::Column::Id)
-                .limit(PURCHASES_PER_READ)
-                .all(self.source.database.reader())
-                .await?;
-            let Some(last) = rows.last() else { break };
-            after = last.id.0;
+        let mut pages = Pages::new(
+            purchase::Entity::of(self.user),
+            purchase::Column::Id,
+            |row| row.id.0,
+            PURCHASES_PER_READ,
+        );
+        while let Some(rows) = pages.next(self.source.database.reader()).await? {
             let parts = self.parts(rows.iter().map(|row| row.id).collect()).await?;
             for row in &rows {
                 writer.item(&self.purchase(row, &parts)).await?;

@@ -9,6 +9,7 @@ use jishu_entity::{
 use sea_orm::{ActiveEnum, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde_json::{Value, json};
 
+use super::pages::Pages;
 use super::writer::{Stop, Writer};
 use super::{Export, ROWS_PER_READ, time, time_or_null};
 use crate::paper::Paper;
@@ -22,16 +23,13 @@ impl Export {
         self.write_cards(writer).await?;
         writer.begin_list("sittings");
         let reader = self.source.database.reader();
-        let mut after = 0;
-        loop {
-            let rows = test_session::Entity::of(self.user)
-                .filter(test_session::Column::Id.gt(after))
-                .order_by_asc(test_session::Column::Id)
-                .limit(SITTINGS_PER_READ)
-                .all(reader)
-                .await?;
-            let Some(last) = rows.last() else { break };
-            after = last.id.0;
+        let mut pages = Pages::new(
+            test_session::Entity::of(self.user),
+            test_session::Column::Id,
+            |row| row.id.0,
+            SITTINGS_PER_READ,
+        );
+        while let Some(rows) = pages.next(reader).await? {
             let mut answers: BTreeMap<TestSessionId, Vec<test_answer::Model>> = BTreeMap::new();
             let stored = test_answer::Entity::find()
                 .filter(test_answer::Column::SessionId.is_in(rows.iter().map(|row| row.id)))
@@ -55,16 +53,13 @@ impl Export {
     async fn write_cards(&self, writer: &mut Writer) -> Result<(), Stop> {
         let reader = self.source.database.reader();
         writer.begin_list("testCards");
-        let mut after = 0;
-        loop {
-            let rows = mock_test_attempt::Entity::of(self.user)
-                .filter(mock_test_attempt::Column::Id.gt(after))
-                .order_by_asc(mock_test_attempt::Column::Id)
-                .limit(ROWS_PER_READ)
-                .all(reader)
-                .await?;
-            let Some(last) = rows.last() else { break };
-            after = last.id.0;
+        let mut pages = Pages::new(
+            mock_test_attempt::Entity::of(self.user),
+            mock_test_attempt::Column::Id,
+            |row| row.id.0,
+            ROWS_PER_READ,
+        );
+        while let Some(rows) = pages.next(reader).await? {
             let ids = rows.iter().map(|row| row.id);
             let extra: BTreeMap<MockTestAttemptId, extra_time::Model> = extra_time::Entity::find()
                 .filter(extra_time::Column::MockTestAttemptId.is_in(ids))

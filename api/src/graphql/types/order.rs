@@ -9,9 +9,9 @@ use jishu_entity::{OrderId, order};
 use super::order_money::{OrderRefund, PaymentEvent};
 use super::purchase::PurchaseType;
 use super::{Course, Money, Purchase, Subject, User, money};
-use crate::graphql::access::record_look;
+use crate::graphql::access::{record_look, visible_rows};
 use crate::graphql::context::ContextExt;
-use crate::graphql::error::{ApiError, ApiResult};
+use crate::graphql::error::ApiResult;
 use crate::graphql::node::GlobalKey;
 use crate::graphql::pagination::{Connection, ListNode, PageArgs, connect, wants_rows};
 use crate::graphql::permission::{Permission, requires_role};
@@ -333,22 +333,13 @@ pub(in crate::graphql) async fn visible_orders(
     ctx: &Context<'_>,
     ids: Vec<OrderId>,
 ) -> ApiResult<HashMap<OrderId, order::Model>> {
-    let (Some(viewer), false) = (ctx.viewer(), ids.is_empty()) else { return Ok(HashMap::new()) };
     let services = ctx.services()?;
-    let mut rows = orders::by_ids(services, viewer.user_id, ids.iter().copied()).await?;
-    let others: Vec<_> = ids.into_iter().filter(|id| rows.iter().all(|row| row.id != *id)).collect();
-    if !others.is_empty() {
-        match Support::check(ctx).await {
-            Ok(support) => {
-                let of_others = orders::by_ids_for_support(services, support, others).await?;
-                for row in &of_others {
-                    record_look(ctx, support, row.user_id).await?;
-                }
-                rows.extend(of_others);
-            }
-            Err(ApiError::Forbidden(_) | ApiError::Unauthenticated) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(rows.into_iter().map(|row| (row.id, row)).collect())
+    visible_rows(
+        ctx,
+        ids,
+        async |viewer, ids| orders::by_ids(services, viewer, ids).await,
+        async |support, ids| orders::by_ids_for_support(services, support, ids).await,
+        |row| (row.id, row.user_id),
+    )
+    .await
 }

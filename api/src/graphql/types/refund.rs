@@ -7,13 +7,11 @@ use graphql_engine::{PlainEnum, plain_fields};
 use jishu_entity::{RefundId, refund, refund_line};
 
 use super::{Money, Purchase, Subject, money};
-use crate::graphql::access::record_look;
+use crate::graphql::access::visible_rows;
 use crate::graphql::context::ContextExt;
-use crate::graphql::error::{ApiError, ApiResult};
+use crate::graphql::error::ApiResult;
 use crate::graphql::node::GlobalKey;
-use crate::graphql::permission::Permission;
 use crate::graphql::scalar::DateTime;
-use jishu_service::account::Support;
 use jishu_service::refund as refunds;
 
 /// The status of a refund.
@@ -122,22 +120,13 @@ pub(in crate::graphql) async fn visible_refunds(
     ctx: &Context<'_>,
     ids: Vec<RefundId>,
 ) -> ApiResult<HashMap<RefundId, refund::Model>> {
-    let (Some(viewer), false) = (ctx.viewer(), ids.is_empty()) else { return Ok(HashMap::new()) };
     let services = ctx.services()?;
-    let mut rows = refunds::by_ids(services, viewer.user_id, ids.iter().copied()).await?;
-    let others: Vec<_> = ids.into_iter().filter(|id| rows.iter().all(|row| row.id != *id)).collect();
-    if !others.is_empty() {
-        match Support::check(ctx).await {
-            Ok(support) => {
-                let of_others = refunds::by_ids_for_support(services, support, others).await?;
-                for row in &of_others {
-                    record_look(ctx, support, row.user_id).await?;
-                }
-                rows.extend(of_others);
-            }
-            Err(ApiError::Forbidden(_) | ApiError::Unauthenticated) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(rows.into_iter().map(|row| (row.id, row)).collect())
+    visible_rows(
+        ctx,
+        ids,
+        async |viewer, ids| refunds::by_ids(services, viewer, ids).await,
+        async |support, ids| refunds::by_ids_for_support(services, support, ids).await,
+        |row| (row.id, row.user_id),
+    )
+    .await
 }

@@ -2,20 +2,16 @@
 
 use std::convert::Infallible;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::TimeDelta;
 use jishu_entity::oidc_login::{self, Column};
 use jishu_entity::{OidcLoginId, UserId};
-use rand::TryRng;
-use rand::rngs::SysRng;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, DbErr, EntityTrait, QueryFilter,
     QuerySelect,
 };
 
 use crate::account::owner::{OwnerRefusal, confirm_owner};
-use crate::auth::{BrowserKey, OidcState, Viewer};
+use crate::auth::{BrowserKey, OidcState, Viewer, random_text};
 use crate::database::WritePolicy;
 use crate::error::{Error, Fault, Refusal};
 use crate::limit::{ClientAddress, RetryAfter};
@@ -110,7 +106,8 @@ async fn begin(
     let random = |error| Fault::Inconsistent(format!("the system's random source failed: {error}"));
     let (state, browser_key) =
         (OidcState::generate().map_err(random)?, BrowserKey::generate().map_err(random)?);
-    let (nonce, code_verifier) = (random_text()?, random_text()?);
+    // A code verifier needs 256 random bits (RFC 7636).
+    let (nonce, code_verifier) = (random_text().map_err(random)?, random_text().map_err(random)?);
     let request = AuthorizationRequest {
         redirect_uri,
         state: state.as_str(),
@@ -144,15 +141,6 @@ async fn begin(
     });
     stored.await.map_err(Fault::from)?;
     Ok(BegunOidcLogin { authorization_url, browser_key })
-}
-
-/// Makes a text from 256 random bits, as RFC 7636 wants them for a code verifier.
-fn random_text() -> Result<String, Fault> {
-    let mut bytes = [0; 32];
-    SysRng
-        .try_fill_bytes(&mut bytes)
-        .map_err(|error| Fault::Inconsistent(format!("the system's random source failed: {error}")))?;
-    Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 
 /// Finds sign-ins that can be deleted, at most `limit` of them.
