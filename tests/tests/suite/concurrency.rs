@@ -19,7 +19,7 @@ on_each_database!(
 
 /// Returns the number of rounds. `PURCHASE_ROUNDS` sets it, for a longer run.
 fn rounds() -> usize {
-    std::env::var("PURCHASE_ROUNDS").map_or(20, |rounds| rounds.parse().expect("a number"))
+    std::env::var("PURCHASE_ROUNDS").map_or(50, |rounds| rounds.parse().expect("a number"))
 }
 
 async fn sixty_four_identical_purchases_make_one(app: Arc<TestApp>) {

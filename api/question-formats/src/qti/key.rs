@@ -86,15 +86,19 @@ fn declaration<'a, 'i>(item: Node<'a, 'i>, response: &str) -> Option<Node<'a, 'i
 pub(super) const MIXED_CASE_REASON: &str =
     "Capital letters matter in some of its texts and not in others. Make it the same for all.";
 
-/// Checks that a mapping, which scores the item, gives the most marks to the correct response.
-pub(super) fn check_mapping(declaration: Node<'_, '_>) -> Result<(), String> {
-    let Some(mapping) = child(declaration, "qti-mapping") else { return Ok(()) };
-    let marks_in = |node: Node<'_, '_>, name: &str, default: f64| match node.attribute(name) {
+/// Reads a number of marks in a mapping or in one of its entries.
+pub(super) fn marks_in(node: Node<'_, '_>, name: &str, default: f64) -> Result<f64, String> {
+    match node.attribute(name) {
         None => Ok(default),
         Some(value) => value.trim().parse::<f64>().map_err(|_| {
             format!("\"{}\" in its mapping is not a number. Write a number such as 1.", excerpt(value))
         }),
-    };
+    }
+}
+
+/// Checks that a mapping, which scores the item, gives the most marks to the correct response.
+pub(super) fn check_mapping(declaration: Node<'_, '_>) -> Result<(), String> {
+    let Some(mapping) = child(declaration, "qti-mapping") else { return Ok(()) };
     let limit = marks_in(mapping, "upper-bound", f64::INFINITY)?;
     let of_others = marks_in(mapping, "default-value", 0.0)?;
     let marks = children(mapping, "qti-map-entry").map(|entry| {

@@ -2,7 +2,7 @@
 
 use roxmltree::Node;
 
-use super::key::{MIXED_CASE_REASON, correct_values};
+use super::key::{MIXED_CASE_REASON, correct_values, marks_in};
 use super::processing::Comparison;
 use crate::key::ParsedKey;
 use crate::labels::excerpt;
@@ -49,12 +49,6 @@ pub(super) fn read(
 
 /// Reads the entries of a mapping, and whether capital and small letters differ in them.
 fn mapped(mapping: Node<'_, '_>) -> Result<(Vec<ListedText>, bool), String> {
-    let marks_in = |node: Node<'_, '_>, name: &str, default: f64| match node.attribute(name) {
-        None => Ok(default),
-        Some(value) => value.trim().parse::<f64>().map_err(|_| {
-            format!("\"{}\" in its mapping is not a number. Write a number such as 1.", excerpt(value))
-        }),
-    };
     let limit = marks_in(mapping, "upper-bound", f64::INFINITY)?;
     let of_others = marks_in(mapping, "default-value", 0.0)?;
     let mut entries = Vec::new();
