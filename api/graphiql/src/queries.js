@@ -310,8 +310,8 @@ const saveAnswers = `# Saves answers of an open sitting.
 #  optionIds  the ids of the options
 #             that you choose
 #
-# In place of optionIds, a NUMERIC question
-# takes numericValue: "2.5", and a
+# In place of optionIds, NUMERIC
+# takes numericValue: "2.5", and
 # SHORT_ANSWER takes text: "Newton".
 #
 # sequence is the number of this batch:
