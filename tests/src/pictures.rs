@@ -28,7 +28,7 @@ pub fn base64(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
 
-/// Returns an element of Moodle XML with an embedded file.
+/// Returns a `<file>` element of Moodle XML, with these bytes in base64.
 #[must_use]
 pub fn moodle_file(name: &str, bytes: &[u8]) -> String {
     format!("<file name=\"{name}\" path=\"/\" encoding=\"base64\">{}</file>", base64(bytes))

@@ -8,7 +8,7 @@ use url::Url;
 
 use jishu_service::oidc::{OidcOptions, OidcProvider, OidcSetUpError};
 
-/// The issuer, and jishu as its client.
+/// The options of OpenID Connect: the issuer, and the client as which jishu is registered there.
 #[derive(Args, Clone)]
 #[command(next_help_heading = "Single sign-on")]
 pub struct OidcConfig {

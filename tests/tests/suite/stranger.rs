@@ -1,6 +1,7 @@
 //! A stranger tries every field of the schema, found by introspection, with ids of another user.
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jishu_tests::{Answer, Backend, Client, TestApp};
@@ -96,28 +97,29 @@ async fn her_rows(app: &TestApp) -> Vec<i64> {
     rows
 }
 
-/// The schema that introspection returns.
+/// The types of the schema that introspection returns, by their names.
 pub(crate) struct Schema {
-    types: Vec<Value>,
+    types: HashMap<String, Value>,
 }
 
 impl Schema {
     pub(crate) fn read(answer: &Answer) -> Self {
-        Self { types: answer.list("/__schema/types").to_vec() }
+        let types = answer.list("/__schema/types").iter();
+        Self { types: types.map(|ty| (ty["name"].as_str().unwrap().to_owned(), ty.clone())).collect() }
     }
 
     fn find(&self, name: &str) -> &Value {
-        self.types.iter().find(|it| it["name"] == name).unwrap_or_else(|| panic!("no type {name}"))
+        self.types.get(name).unwrap_or_else(|| panic!("no type {name}"))
     }
 
     /// Returns operations for each root field and each id, with and without the optional arguments.
     pub(crate) fn operations(&self, kind: &str, ids: &[&str]) -> Vec<String> {
         let root = if kind == "query" { "Query" } else { "Mutation" };
         let mut documents = BTreeSet::new();
-        for field in self.find(root)["fields"].as_array().unwrap() {
-            for id in ids {
-                for optional in [true, false] {
-                    let tried = Attempt { schema: self, id, optional };
+        for id in ids {
+            for optional in [true, false] {
+                let tried = Attempt { schema: self, id, optional, selections: RefCell::default() };
+                for field in self.find(root)["fields"].as_array().unwrap() {
                     documents.insert(format!("{kind} {{ {} }}", tried.field(field, MAX_DEPTH)));
                 }
             }
@@ -154,6 +156,8 @@ struct Attempt<'a> {
     schema: &'a Schema,
     id: &'a str,
     optional: bool,
+    /// The selections that were made, by the name of their type and their depth.
+    selections: RefCell<HashMap<(String, usize), Option<String>>>,
 }
 
 impl Attempt<'_> {
@@ -168,6 +172,16 @@ impl Attempt<'_> {
 
     /// Returns the selection of a type, or `None` for a leaf.
     fn selection(&self, ty: &str, depth: usize) -> Option<String> {
+        let key = (ty.to_owned(), depth);
+        if let Some(made) = self.selections.borrow().get(&key) {
+            return made.clone();
+        }
+        let made = self.new_selection(ty, depth);
+        self.selections.borrow_mut().insert(key, made.clone());
+        made
+    }
+
+    fn new_selection(&self, ty: &str, depth: usize) -> Option<String> {
         let ty = self.schema.find(ty);
         let selections = match ty["kind"].as_str().unwrap() {
             "OBJECT" => self.fields(ty, depth).join(" "),

@@ -172,10 +172,11 @@ impl Event {
     }
 }
 
-/// Appends an event. It must be the last statement of the transaction that made the change.
+/// Appends an event to the transaction that makes the change. Call it as late as possible, because nodes expect the commit
+/// within [`MAX_COMMIT_DELAY`](super::position::MAX_COMMIT_DELAY).
 ///
-/// After the commit, [`Events::appended`](super::Events::appended) delivers the event to the watchers of this node at
-/// once. The actor is None if the server itself acted.
+/// After the commit, the caller calls [`Events::appended`](super::Events::appended), which delivers the event to the
+/// watchers of this node at once. The actor is None if the server itself acted.
 ///
 /// # Errors
 /// Returns the database's error.

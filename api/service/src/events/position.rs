@@ -15,9 +15,9 @@ use super::event::{self, PUBLISHED_ACTIONS};
 use super::{POLL_INTERVAL, WatchedChange};
 use crate::database::{Database, read_rows};
 
-/// Maximum time between an event and a later one with a lower id. It is short, because the event is the last row that
-/// its transaction writes.
-const MAX_COMMIT_DELAY: Duration = Duration::from_secs(10);
+/// Maximum time between an event and a later one with a lower id. It is short, because a transaction appends its events
+/// shortly before it commits.
+pub(super) const MAX_COMMIT_DELAY: Duration = Duration::from_secs(10);
 
 /// Maximum number of events that one statement reads. This many latest events count as delivered when the first watcher
 /// arrives, and are delivered again after a failover has lost events.

@@ -72,13 +72,13 @@ impl Refusal for SalesRefusal {}
 /// The group of a row: a value for each dimension of the report, and a currency. The order is that of the rows.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SalesGroup {
-    /// The first day of the month.
+    /// The month of the row, as its first day. None if the report is not grouped by month.
     pub month: Option<NaiveDate>,
-    /// The day.
+    /// The day of the row. None if the report is not grouped by day.
     pub day: Option<NaiveDate>,
-    /// The course.
+    /// The course of the row. None if the report is not grouped by course.
     pub course: Option<CourseId>,
-    /// The subject.
+    /// The subject of the row. None if the report is not grouped by subject.
     pub subject: Option<SubjectId>,
     /// The ISO 4217 code of the currency.
     pub currency: String,

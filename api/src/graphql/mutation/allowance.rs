@@ -53,7 +53,8 @@ impl AllowancePayload {
         self.changes().extended_sittings
     }
 
-    /// The number of open sittings whose time is over. They keep their deadline, and the server is about to score them.
+    /// The number of open sittings whose time was over already. This request did not extend them, and the server scores them
+    /// soon.
     async fn sittings_overdue(&self) -> u64 {
         self.changes().overdue_sittings
     }

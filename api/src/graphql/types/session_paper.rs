@@ -1,4 +1,4 @@
-//! The outline of a test, known before its questions are read.
+//! The number of questions, the time limit and the marks of a test.
 
 use async_graphql::SimpleObject;
 use graphql_engine::PlainObject;
@@ -6,7 +6,8 @@ use graphql_engine::PlainObject;
 use crate::graphql::scalar::Decimal;
 use jishu_service::paper::Outline;
 
-/// The outline of a test, known before its questions are read.
+/// The outline of a test: its number of questions, its time limit and its marks. Until the test is fixed, they follow the
+/// settings of the subject.
 #[derive(PlainObject, SimpleObject)]
 pub(in crate::graphql) struct SessionPaper {
     /// The number of questions.

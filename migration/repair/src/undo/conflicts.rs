@@ -116,6 +116,7 @@ impl<C: ConnectionTrait> ConflictFinder<'_, C> {
             );
             let logged = format!("EXISTS (SELECT 1 {change})");
             let left = format!("(SELECT g.new_value {change} ORDER BY g.change_id DESC LIMIT 1)");
+            // A value that the repair changed must equal the last value in its log. Any other must equal the saved card.
             let changed = format!(
                 "{survivors} AS b JOIN {cards} AS t ON t.{id} = b.{id} WHERE b.repair_run = {run} AND CASE WHEN \
                  {logged} THEN NOT ({}) ELSE {} END",

@@ -134,7 +134,7 @@ pub(super) fn refund(refund: &StripeRefund, intent: &StripeIntent) -> Value {
     object
 }
 
-/// The evidence that a seller can give.
+/// The names of the evidence fields of a dispute at Stripe. The fake sends each as null.
 const EVIDENCE: [&str; 27] = [
     "access_activity_log",
     "billing_address",

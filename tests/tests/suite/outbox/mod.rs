@@ -143,7 +143,7 @@ async fn a_mail_server_that_hangs_delays_nobody() {
         wait_until("they are stopped", async || app.number(stopped).await >= 8).await;
         mail.set_mode(MailServerMode::Accept);
         wait_until("all arrive", async || {
-            // Ends the pauses, and never a lease.
+            // Ends the pauses between retries. It waits until no message is leased, because it would end the lease too.
             if count(&app, "leased").await == 0 {
                 app.clock.advance(TimeDelta::seconds(20));
             }

@@ -45,7 +45,7 @@ pub enum DeletionRefusal {
     /// The link does not work.
     #[error(transparent)]
     Link(#[from] LinkInvalid),
-    /// The rules for changes of accounts refuse it.
+    /// A rule for changing accounts forbids the deletion. For example, one active admin must remain.
     #[error(transparent)]
     Administration(#[from] AdministrationRefusal),
     /// Too many attempts came from this address, or too many on this account failed.

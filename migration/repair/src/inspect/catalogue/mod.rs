@@ -26,7 +26,8 @@ pub(super) async fn read_state_with_spelling(
     Ok(state)
 }
 
-/// Reads the structure of the tables, without the spelling of their statuses.
+/// Reads the structure of the table of cards and of the tables that refer to it. The spellings of their status words keep
+/// their defaults.
 pub(crate) async fn read_state(connection: &impl ConnectionTrait) -> Result<TableState, RepairError> {
     let state = match dialect(connection).0 {
         DbBackend::MySql => mysql::read(connection).await?,
