@@ -75,6 +75,11 @@ impl Traces {
         let tracer = self.provider.tracer("jishu");
         let spans = tracing_opentelemetry::layer()
             .with_tracer(tracer.clone())
+            // Parents are found by the spans of tracing. The rest would cost time and say little.
+            .with_context_activation(false)
+            .with_location(false)
+            .with_threads(false)
+            .with_tracked_inactivity(false)
             // Log lines can contain addresses of clients, so they are not part of traces.
             .with_filter(filter_fn(is_traced_span).and(LevelFilter::DEBUG));
         let is_reported =

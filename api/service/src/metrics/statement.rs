@@ -70,6 +70,7 @@ const TABLES: &[&str] = &[
     "refresh_tokens",
     "refund_lines",
     "refunds",
+    "seaql_migrations",
     "second_factors",
     "server_secrets",
     "sign_in_challenges",

@@ -60,7 +60,7 @@ pub async fn keep_delivering(services: Services, channels: Arc<Channels>) {
 }
 
 /// Delivers one message and records the outcome.
-#[tracing::instrument(level = "debug", name = "outbox.deliver", skip_all)]
+#[tracing::instrument(level = "debug", name = "outbox.deliver", skip_all, fields(otel.kind = "consumer"))]
 async fn deliver(services: Services, channels: Arc<Channels>, lease: Lease) {
     let outcome = attempt(&services, &channels, &lease).await;
     let message = &lease.message;

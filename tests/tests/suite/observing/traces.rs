@@ -211,7 +211,7 @@ async fn the_context_is_passed_on_to_the_issuer_and_to_the_payment_provider() {
     let begin = "mutation { beginOidcLogin(redirectUri: \"https://app.example.com/signed-in\") { userErrors { code } } }";
     server.post(&headers, &json!({ "query": begin })).await;
     let checkout = "mutation ($input: CheckoutInput!) { checkout(input: $input) { userErrors { code } } }";
-    let input = json!({ "courseId": course, "purchaseType": "FULL_BUNDLE" });
+    let input = json!({ "selection": { "courseId": course, "purchaseType": "FULL_BUNDLE" } });
     server.post(&headers, &json!({ "query": checkout, "variables": { "input": input } })).await;
     server.stop();
     let spans = Spans(receiver.spans()).of_trace(TRACE);
