@@ -1,31 +1,57 @@
-//! Sets up logging.
+//! Sets up logging and traces.
+
+pub(crate) mod context;
+mod exporter;
+mod statements;
+mod traces;
 
 use std::io::{self, IsTerminal, Write};
 
-use tracing_subscriber::EnvFilter;
+use tracing::Subscriber;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry};
 
-use crate::config::LogFormat;
+use crate::config::{LogFormat, ObserveConfig};
+
+pub use traces::Traces;
 
 /// Targets that are logged at this level unless `RUST_LOG` names them, because operators and their programs rely on
 /// them.
 const DEFAULT_DIRECTIVES: [&str; 2] = ["jishu::security=info", "jishu::access=info"];
 
-/// Starts writing log lines to standard error. `RUST_LOG` selects the lines. `sqlx::query=debug` in it adds every
-/// database statement.
+/// Starts writing log lines to standard error, and traces if the operator has named a collector. `RUST_LOG` selects the
+/// lines. `sqlx::query=debug` in it adds every database statement. Stop the traces at the end, so that the last are sent.
 ///
 /// # Errors
-/// Fails if `RUST_LOG` cannot be read, or if logging is already set up.
-pub fn init(format: LogFormat) -> Result<(), String> {
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter(&std::env::var("RUST_LOG").unwrap_or_default())?)
-        .with_writer(SingleLineWriter { is_terminal: io::stderr().is_terminal() })
-        .with_ansi(io::stderr().is_terminal());
+/// Fails if `RUST_LOG` cannot be read, if the collector cannot be used, or if logging is already set up.
+pub fn init(format: LogFormat, observe: Option<&ObserveConfig>) -> Result<Option<Traces>, String> {
+    let filter = filter(&std::env::var("RUST_LOG").unwrap_or_default())?;
+    let Some(traces) = observe.map(Traces::start).transpose()?.flatten() else {
+        // One filter for everything costs less than one for each layer.
+        let lines = tracing_subscriber::registry().with(lines(format)).with(filter);
+        lines.try_init().map_err(|error| error.to_string())?;
+        return Ok(None);
+    };
+    let lines = tracing_subscriber::registry().with(lines::<Registry>(format).with_filter(filter));
+    lines.with(traces.layers()).try_init().map_err(|error| error.to_string())?;
+    Ok(Some(traces))
+}
+
+/// Makes the layer that writes log lines.
+fn lines<S>(format: LogFormat) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
+    let is_terminal = io::stderr().is_terminal();
+    let lines =
+        tracing_subscriber::fmt::layer().with_writer(SingleLineWriter { is_terminal }).with_ansi(is_terminal);
     match format {
-        LogFormat::Text => lines.try_init(),
-        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
     }
-    .map_err(|error| error.to_string())
 }
 
 fn filter(chosen: &str) -> Result<EnvFilter, String> {

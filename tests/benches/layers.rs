@@ -3,23 +3,28 @@
 //!
 //! `cargo bench -p jishu-tests --bench layers` prints requests a second and the CPU time of the server process for
 //! a request, in turns, so that other work of the machine affects both.
+//!
+//! `cargo bench -p jishu-tests --bench layers -- observed` compares the server without metrics and traces with the same server
+//! that counts, that also traces one request in ten, and that traces each request. A collector takes the traces.
 
 #![expect(clippy::expect_used, reason = "a measurement ends where it fails")]
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use async_graphql_axum::{GraphQLRequest, GraphQLResponse};
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::routing::post;
 use clap::Parser;
-use jishu_api::config::ServeConfig;
+use jishu_api::config::{LogFormat, ServeConfig};
 use jishu_api::graphql::{self, JishuSchema, Loaders};
-use jishu_api::server;
+use jishu_api::{server, telemetry};
 use jishu_entity::purchase::PurchaseType;
 use jishu_service::auth::{KeyRing, Viewer};
 use jishu_service::clock::SystemClock;
@@ -43,6 +48,11 @@ const TURNS: usize = 5;
 const TURN_LENGTH: Duration = Duration::from_secs(4);
 /// Tells the child process which server it is.
 const ROLE_VARIABLE: &str = "JISHU_BENCH_SERVER";
+/// Tells the child process where the collector of traces listens.
+const COLLECTOR_VARIABLE: &str = "JISHU_BENCH_COLLECTOR";
+
+/// The servers whose metrics and traces are compared with those of the first.
+const OBSERVED_ROLES: [&str; 4] = ["off", "metrics", "traced-tenth", "traced-all"];
 
 const PAGE: &str =
     "query Cards($first: Int!) { viewer { mockTestAttempts(first: $first) { edges { cursor node {
@@ -59,22 +69,26 @@ fn main() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     match std::env::var(ROLE_VARIABLE).as_deref() {
         Ok(role) => runtime.block_on(serve(role)),
-        Err(_) => runtime.block_on(measure()),
+        Err(_) if std::env::args().any(|argument| argument == "observed") => {
+            runtime.block_on(measure_observed());
+        }
+        Err(_) => runtime.block_on(measure_layers()),
     }
 }
 
-fn config(folder: &Path, port: u16) -> ServeConfig {
+fn config(folder: &Path, port: u16, more: &[&str]) -> ServeConfig {
     let url = format!("sqlite://{}?mode=rwc", folder.join("jishu.db").display());
     let (listen, keys) = (format!("127.0.0.1:{port}"), folder.join("keys.pem"));
     let keys = keys.to_str().expect("UTF-8");
     let mut args = vec!["bench", "--database-url", &url, "--listen", &listen, "--signing-keys", keys];
     // One learner sends as many requests as thousands of learners would.
     args.extend(UNLIMITED);
+    args.extend(more);
     Config::parse_from(args).serve
 }
 
 async fn services(config: &ServeConfig) -> Services {
-    let database = Database::connect(&config.database.options()).await.expect("the database opens");
+    let database = Database::connect(&config.database_options()).await.expect("the database opens");
     server::services(config, database, Arc::new(SystemClock)).await.expect("the services start")
 }
 
@@ -82,7 +96,19 @@ async fn services(config: &ServeConfig) -> Services {
 async fn serve(role: &str) {
     let folder = std::env::var("JISHU_BENCH_FOLDER").expect("set by the parent");
     let port = std::env::var("JISHU_BENCH_PORT").expect("set by the parent").parse().expect("a port");
-    let config = config(Path::new(&folder), port);
+    let collector = std::env::var(COLLECTOR_VARIABLE).unwrap_or_default();
+    let endpoint = format!("--otlp-endpoint={collector}");
+    let flags: &[&str] = match role {
+        "metrics" => &["--metrics-listen=127.0.0.1:1"],
+        "traced-tenth" => &["--metrics-listen=127.0.0.1:1", &endpoint, "--trace-ratio=0.1"],
+        "traced-all" => &["--metrics-listen=127.0.0.1:1", &endpoint, "--trace-ratio=1"],
+        _ => &[],
+    };
+    let config = config(Path::new(&folder), port, flags);
+    // Each of these logs as the binary does.
+    let _traces = OBSERVED_ROLES.contains(&role).then(|| {
+        telemetry::init(LogFormat::Text, Some(&config.observe)).expect("nothing else has set up logging")
+    });
     let services = services(&config).await;
     let listener = TcpListener::bind(config.listen.to_string()).await.expect("the port is free");
     if role == "stock" {
@@ -112,14 +138,39 @@ async fn stock(
     schema.execute(request).await.into()
 }
 
-async fn measure() {
+async fn measure_layers() {
+    let servers = measure(&["stock", "layers"], "").await;
+    compare(&servers[0], &servers[1]);
+}
+
+async fn measure_observed() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let collector = format!("http://{}", listener.local_addr().expect("its address"));
+    let received = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&received);
+    let router = Router::new().fallback(async move |body: Bytes| {
+        count.fetch_add(body.len(), Ordering::Relaxed);
+    });
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let servers = measure(&OBSERVED_ROLES, &collector).await;
+    for server in &servers[1..] {
+        compare(&servers[0], server);
+    }
+    println!("the collector got {} bytes", received.load(Ordering::Relaxed));
+}
+
+/// Sends the same requests to servers in turns, and prints what each took.
+async fn measure(roles: &[&'static str], collector: &str) -> Vec<Server> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let token = prepare(folder.path()).await;
-    let mut servers = ["stock", "layers"].map(|role| Server::start(role, folder.path()));
+    let mut servers: Vec<_> =
+        roles.iter().map(|role| Server::start(role, folder.path(), collector)).collect();
     let body = json!({ "query": PAGE, "variables": { "first": 50 } }).to_string();
-    let answers = [servers[0].request(&token, &body).await, servers[1].request(&token, &body).await];
-    assert_eq!(answers[0], answers[1], "both answer the same");
-    assert!(answers[0].contains("\"testNumber\":50"), "{}", answers[0]);
+    let first = servers[0].request(&token, &body).await;
+    assert!(first.contains("\"testNumber\":50"), "{first}");
+    for server in &servers {
+        assert_eq!(server.request(&token, &body).await, first, "all answer the same");
+    }
 
     for turn in 0..=TURNS {
         for server in &mut servers {
@@ -133,24 +184,29 @@ async fn measure() {
     }
     for server in &servers {
         println!(
-            "{:8} {:8.0} requests/s (median of {TURNS} turns), {:.3} ms of CPU a request",
+            "{:12} {:8.0} requests/s (median of {TURNS} turns), {:.3} ms of CPU a request",
             server.role,
             median(&server.requests),
             median(&server.cpu)
         );
     }
-    let [stock, layers] = &servers;
+    servers
+}
+
+fn compare(base: &Server, other: &Server) {
     println!(
-        "layers : stock = {:.2} in throughput, {:.2} in CPU time",
-        median(&layers.requests) / median(&stock.requests),
-        median(&layers.cpu) / median(&stock.cpu)
+        "{} : {} = {:.3} in throughput, {:.3} in CPU time",
+        other.role,
+        base.role,
+        median(&other.requests) / median(&base.requests),
+        median(&other.cpu) / median(&base.cpu)
     );
 }
 
 /// Creates the demo's learner with a subject of 50 cards, and returns an access token.
 async fn prepare(folder: &Path) -> String {
     KeyRing::load_or_create(&folder.join("keys.pem")).expect("a key");
-    let config = config(folder, 0);
+    let config = config(folder, 0, &[]);
     let database = Database::connect(&config.database.options()).await.expect("the database opens");
     database.migrate_up().await.expect("the migrations apply");
     database.close().await.expect("it closes");
@@ -188,10 +244,11 @@ impl Drop for Server {
 }
 
 impl Server {
-    fn start(role: &'static str, folder: &Path) -> Self {
+    fn start(role: &'static str, folder: &Path, collector: &str) -> Self {
         let port = free_port();
         let child = Command::new(std::env::current_exe().expect("this program"))
             .env(ROLE_VARIABLE, role)
+            .env(COLLECTOR_VARIABLE, collector)
             .env("JISHU_BENCH_FOLDER", folder)
             .env("JISHU_BENCH_PORT", port.to_string())
             .stdin(Stdio::null())

@@ -22,6 +22,8 @@ pub(crate) struct Document {
     /// A number that no other document of this process has.
     pub(crate) id: u64,
     pub(crate) executable: Valid<ExecutableDocument>,
+    /// Whether the manifest of trusted documents has it.
+    pub(crate) is_trusted: bool,
 }
 
 impl Document {
@@ -31,6 +33,7 @@ impl Document {
         schema_index: &SchemaIndex,
         limits: &DocumentLimits,
         scalars: &CustomScalars,
+        is_trusted: bool,
     ) -> Result<Self, Rejection> {
         static NEXT_ID: AtomicU64 = AtomicU64::new(0);
         let schema = &schema_index.schema;
@@ -43,7 +46,7 @@ impl Document {
             .map_err(|error| invalid(&error.errors, max_errors))?
             .validate(schema)
             .map_err(|error| invalid(&error.errors, max_errors))?;
-        let document = Self { id: NEXT_ID.fetch_add(1, Ordering::Relaxed), executable };
+        let document = Self { id: NEXT_ID.fetch_add(1, Ordering::Relaxed), executable, is_trusted };
         // Refuses cycles in introspection, such as the fields of the type of a field. It does not find all of them, but
         // the cost limits the size of the response.
         for operation in document.executable.operations.iter() {

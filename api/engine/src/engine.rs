@@ -34,6 +34,8 @@ pub struct SchemaError(String);
 
 /// An operation that passed all checks and can be executed.
 pub struct PreparedOperation {
+    /// The name of the operation, if its document is trusted.
+    trusted_name: Option<apollo_compiler::Name>,
     cost: u64,
     request: Request,
     plan: Arc<Plan>,
@@ -44,6 +46,22 @@ impl PreparedOperation {
     #[must_use]
     pub fn kind(&self) -> OperationType {
         self.plan.kind
+    }
+
+    /// Returns the name of the operation if its document is in the manifest of trusted documents. Any other name was chosen
+    /// by a stranger, and must not become a label or a part of a trace.
+    #[must_use]
+    pub fn trusted_name(&self) -> Option<&str> {
+        self.trusted_name.as_deref()
+    }
+
+    /// Returns the names of the root fields, in the order of the document. The schema has all of them.
+    pub fn root_fields(&self) -> impl Iterator<Item = &str> {
+        let items = self.plan.root().map(|root| root.items.as_slice()).unwrap_or_default();
+        items.iter().filter_map(|selection| match &selection.node {
+            Selection::Field(field) => Some(field.node.name.node.as_str()),
+            Selection::FragmentSpread(_) | Selection::InlineFragment(_) => None,
+        })
     }
 
     /// Returns the cost: the largest number of objects that the response can have. Ten scalars count as one object,
@@ -131,7 +149,8 @@ impl<E: Executor> Engine<E> {
         }
         let mut request = Request::new(String::new()).variables(variables);
         request.set_parsed_query(plan.document.clone());
-        Ok(PreparedOperation { cost, request, plan })
+        let trusted_name = operation.name.clone().filter(|_| document.is_trusted);
+        Ok(PreparedOperation { trusted_name, cost, request, plan })
     }
 
     /// Runs a query or a mutation. Resolvers find `data` in their context.
@@ -171,7 +190,9 @@ impl<E: Executor> Engine<E> {
         let document = match self.documents.get(&text) {
             Some(document) => document,
             None => {
-                let document = Document::new(&text, &self.schema_index, &self.limits, &self.scalars)?;
+                let is_trusted = self.persisted.is_trusted(&text);
+                let document =
+                    Document::new(&text, &self.schema_index, &self.limits, &self.scalars, is_trusted)?;
                 let document = Arc::new(document);
                 self.documents.insert(Arc::clone(&text), Arc::clone(&document));
                 document

@@ -169,6 +169,11 @@ impl PersistedDocuments {
         }
     }
 
+    /// Returns whether the manifest has this text, however a request names it.
+    pub(crate) fn is_trusted(&self, text: &str) -> bool {
+        !self.trusted.is_empty() && self.trusted.get(&hash_of(text)).is_some()
+    }
+
     /// Keeps a text that a client sent with its hash. Call this after the document was validated.
     pub(crate) fn remember(&self, reference: &DocumentReference<'_>, text: &Arc<str>) {
         if let (Some(remembered), Some(_), Some(hash)) =

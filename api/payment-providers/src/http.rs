@@ -28,6 +28,8 @@ pub struct HttpOptions {
     pub max_response_bytes: usize,
     /// When requests stop for a while.
     pub circuit: CircuitOptions,
+    /// Returns the header `traceparent` for a request, if it is part of a trace. Default: none.
+    pub traceparent: fn() -> Option<String>,
 }
 
 impl Default for HttpOptions {
@@ -40,6 +42,7 @@ impl Default for HttpOptions {
             backoff: Duration::from_millis(300),
             max_response_bytes: 1 << 20,
             circuit: CircuitOptions::default(),
+            traceparent: || None,
         }
     }
 }

@@ -88,6 +88,7 @@ fn beginning(text: &str) -> LikeExpr {
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "audit_trail.page", skip_all)]
 pub async fn page(
     services: &Services,
     _by: Admin,
@@ -111,6 +112,7 @@ pub async fn page(
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "audit_trail.count", skip_all)]
 pub async fn count(services: &Services, _by: Admin, filter: &AuditFilter) -> Result<u64, DbErr> {
     filter.select(services.database.backend()).count(services.database.reader()).await
 }
@@ -119,6 +121,7 @@ pub async fn count(services: &Services, _by: Admin, filter: &AuditFilter) -> Res
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "audit_trail.by_ids", skip_all)]
 pub async fn by_ids(
     services: &Services,
     _by: Admin,
@@ -132,6 +135,7 @@ pub async fn by_ids(
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "audit_trail.accounts", skip_all)]
 pub async fn accounts(
     services: &Services,
     _by: Admin,

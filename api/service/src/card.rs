@@ -193,6 +193,7 @@ fn entitlement_that(condition: Condition) -> SelectStatement {
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "card.page", skip_all)]
 pub async fn page(
     services: &Services,
     owner: UserId,
@@ -209,6 +210,7 @@ pub async fn page(
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "card.count", skip_all)]
 pub async fn count(services: &Services, owner: UserId, filter: CardFilter) -> Result<u64, DbErr> {
     select(owner, filter).count(services.database.reader()).await
 }
@@ -217,6 +219,7 @@ pub async fn count(services: &Services, owner: UserId, filter: CardFilter) -> Re
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "card.by_ids", skip_all)]
 pub async fn by_ids(
     services: &Services,
     owner: UserId,
@@ -230,6 +233,7 @@ pub async fn by_ids(
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "card.changes", skip_all)]
 pub async fn changes(
     services: &Services,
     owner: UserId,

@@ -66,6 +66,7 @@ impl CartUpdate {
 ///
 /// # Errors
 /// See [`CartRefusal`].
+#[tracing::instrument(level = "debug", name = "cart.add", skip_all)]
 pub async fn add(
     services: &Services,
     owner: UserId,
@@ -156,6 +157,7 @@ async fn subjects_in(transaction: &DatabaseTransaction, owner: UserId) -> Result
 ///
 /// # Errors
 /// See [`CartRefusal`].
+#[tracing::instrument(level = "debug", name = "cart.remove", skip_all)]
 pub async fn remove(
     services: &Services,
     owner: UserId,
@@ -185,6 +187,7 @@ async fn delete(transaction: &DatabaseTransaction, change: &CartUpdate) -> Resul
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "cart.subjects", skip_all)]
 pub async fn subjects(services: &Services, owner: UserId) -> Result<Vec<SubjectId>, DbErr> {
     cart_item::Entity::of(owner)
         .select_only()
@@ -200,6 +203,7 @@ pub async fn subjects(services: &Services, owner: UserId) -> Result<Vec<SubjectI
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "cart.count", skip_all)]
 pub async fn count(services: &Services, owner: UserId) -> Result<u64, DbErr> {
     cart_item::Entity::of(owner).count(services.database.reader()).await
 }
@@ -209,6 +213,7 @@ pub async fn count(services: &Services, owner: UserId) -> Result<u64, DbErr> {
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "cart.quotes", skip_all)]
 pub async fn quotes(services: &Services, owner: UserId) -> Result<Vec<Quote>, Fault> {
     let snapshot = services.catalog.snapshot();
     let mut by_course: BTreeMap<_, Vec<SubjectId>> = BTreeMap::new();

@@ -39,6 +39,7 @@ pub struct CartChange {
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "cart_changes.changes", skip_all)]
 pub async fn changes(services: &Services, owner: UserId) -> Result<Vec<CartChange>, Fault> {
     let items = cart_item::Entity::of(owner)
         .order_by_asc(cart_item::Column::AddedAt)

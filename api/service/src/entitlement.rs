@@ -10,6 +10,7 @@ use super::Services;
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "entitlement.live", skip_all)]
 pub async fn live(
     services: &Services,
     owner: UserId,

@@ -54,6 +54,7 @@ pub async fn keep_ending(services: Services, interval: Duration) {
 ///
 /// # Errors
 /// Fails if the search fails. A purchase that cannot be ended remains for the next call.
+#[tracing::instrument(level = "debug", name = "expiry.end_lapsed", skip_all)]
 pub async fn end_lapsed(services: &Services) -> Result<usize, Fault> {
     let (mut ended, mut skipped) = (0, 0);
     loop {

@@ -100,6 +100,7 @@ struct GrantCommand {
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "extra_time.of_cards", skip_all)]
 pub async fn of_cards(
     services: &Services,
     owner: UserId,
@@ -135,6 +136,7 @@ pub async fn of_cards(
 ///
 /// # Errors
 /// See [`ExtraTimeRefusal`]. A refusal means that nothing was written.
+#[tracing::instrument(level = "debug", name = "extra_time.grant", skip_all)]
 pub async fn grant(
     services: &Services,
     by: Support,

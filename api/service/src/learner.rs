@@ -23,6 +23,7 @@ struct Lookup {
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "learner.find", skip_all)]
 pub async fn find(services: &Services, by: Support, email: &str) -> Result<Option<user::Model>, Fault> {
     let by = by.id();
     let lookup = Lookup { by, email: email.to_owned(), now: services.clock.now() };

@@ -33,6 +33,7 @@ pub mod integrity;
 pub mod learner;
 pub mod limit;
 pub mod mail;
+pub mod metrics;
 pub mod money;
 pub mod name;
 pub mod oidc;
@@ -56,6 +57,7 @@ pub mod security;
 pub mod session;
 pub mod tax;
 pub mod test_settings;
+pub mod trace;
 
 pub use error::{Error, Fault, Refusal};
 
@@ -65,6 +67,7 @@ use crate::auth::{AccessTokens, Passwords, Secrets};
 use crate::clock::Clock;
 use crate::database::Database;
 use crate::limit::ClientLimits;
+use crate::metrics::Metrics;
 use crate::outbox::Outbox;
 
 use account::{AccountRequests, DeactivatedAccounts, EndedSessions};
@@ -82,6 +85,8 @@ use tax::TaxPolicy;
 pub struct Services {
     /// The database.
     pub database: Database,
+    /// Counts what happens on this node.
+    pub metrics: Metrics,
     /// The source of the current time.
     pub clock: Arc<dyn Clock>,
     /// The courses and subjects, kept in memory.

@@ -117,6 +117,7 @@ pub type RowPosition = i64;
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "people.accounts", skip_all)]
 pub async fn accounts(
     services: &Services,
     _: Support,
@@ -133,6 +134,7 @@ pub async fn accounts(
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "people.count_accounts", skip_all)]
 pub async fn count_accounts(services: &Services, _: Support, filter: &AccountFilter) -> Result<u64, DbErr> {
     let reader = services.database.reader();
     select_accounts(reader.get_database_backend(), filter).count(reader).await
@@ -142,6 +144,7 @@ pub async fn count_accounts(services: &Services, _: Support, filter: &AccountFil
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "people.accounts_by_ids", skip_all)]
 pub async fn accounts_by_ids(
     services: &Services,
     _: Support,
@@ -197,6 +200,7 @@ fn select_purchases(filter: PurchaseFilter) -> Select<purchase::Entity> {
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "people.purchases", skip_all)]
 pub async fn purchases(
     services: &Services,
     _: Support,
@@ -212,6 +216,7 @@ pub async fn purchases(
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "people.count_purchases", skip_all)]
 pub async fn count_purchases(services: &Services, _: Support, filter: PurchaseFilter) -> Result<u64, DbErr> {
     select_purchases(filter).count(services.database.reader()).await
 }
@@ -229,6 +234,7 @@ pub enum Look {
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "people.record", skip_all)]
 pub async fn record(services: &Services, by: Support, look: Look) -> Result<(), Fault> {
     let by = by.id();
     let (action, target) = match look {

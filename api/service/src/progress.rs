@@ -140,6 +140,7 @@ pub struct TopicSum {
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "progress.sittings", skip_all)]
 pub async fn sittings(
     services: &Services,
     scope: Scope,
@@ -185,6 +186,7 @@ impl From<OfSubject> for SittingTotals {
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "progress.repeated", skip_all)]
 pub async fn repeated(services: &Services, scope: Scope) -> Result<Repeated, DbErr> {
     let backend = services.database.backend();
     let whole = whole_number_type(backend);
@@ -211,6 +213,7 @@ type Moment = Option<DateTime<Utc>>;
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "progress.cards", skip_all)]
 pub async fn cards(services: &Services, scope: Scope) -> Result<BTreeMap<SubjectId, Cards>, DbErr> {
     use mock_test_attempt::{Column, Entity};
 
@@ -249,6 +252,7 @@ pub async fn cards(services: &Services, scope: Scope) -> Result<BTreeMap<Subject
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "progress.topics", skip_all)]
 pub async fn topics(services: &Services, scope: Scope) -> Result<BTreeMap<SubjectId, Vec<TopicSum>>, DbErr> {
     let mut text =
         "SELECT topics.subject_id, topics.name, sums.correct, sums.wrong, sums.unanswered, sums.score \
@@ -279,6 +283,7 @@ pub async fn topics(services: &Services, scope: Scope) -> Result<BTreeMap<Subjec
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "progress.trend", skip_all)]
 pub async fn trend(services: &Services, scope: Scope, last: u32) -> Result<Vec<test_session::Model>, DbErr> {
     let mut latest = scored(scope)
         .order_by_desc(test_session::Column::SubmittedAt)

@@ -58,6 +58,7 @@ pub async fn rank(
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "ranking.percentiles", skip_all)]
 pub async fn percentiles(
     services: &Services,
     owner: UserId,

@@ -155,6 +155,7 @@ struct UpdateCommand {
 ///
 /// # Errors
 /// See [`SettingsRefusal`].
+#[tracing::instrument(level = "debug", name = "test_settings.update", skip_all)]
 pub async fn update(
     services: &Services,
     author: Author,

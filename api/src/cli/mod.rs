@@ -175,7 +175,20 @@ impl Cli {
     /// # Errors
     /// Returns a sentence for the person who ran the command.
     pub async fn run(self) -> CommandResult {
-        telemetry::init(self.log_format)?;
+        let served = match &self.command {
+            None => Some(&self.serve),
+            Some(CliCommand::Serve(config)) => Some(&**config),
+            Some(_) => None,
+        };
+        let traces = telemetry::init(self.log_format, served.map(|config| &config.observe))?;
+        let result = self.run_command().await;
+        if let Some(traces) = traces {
+            traces.stop().await;
+        }
+        result
+    }
+
+    async fn run_command(self) -> CommandResult {
         match self.command {
             None => serve::run(self.serve).await,
             Some(CliCommand::Serve(config)) => serve::run(*config).await,

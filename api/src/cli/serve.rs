@@ -10,6 +10,7 @@ use futures_util::FutureExt;
 use jishu_entity::user::{self, Role};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal;
+use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::CommandResult;
@@ -28,6 +29,9 @@ const DEMO_TOKEN_TTL: Duration = Duration::from_secs(12 * 60 * 60);
 /// The maximum number of connections that wait to be accepted. The system may allow fewer.
 const LISTEN_BACKLOG: u32 = 1_024;
 
+/// The same for connections of Prometheus.
+const METRICS_BACKLOG: u32 = 16;
+
 /// How long the connections to the database may take to close.
 const DATABASE_CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -35,10 +39,16 @@ pub(super) async fn run(config: ServeConfig) -> CommandResult {
     // From now on, a signal stops the server in an orderly way, even while it starts.
     let stop = stop_signal()?.boxed().shared();
     // The port and the manifest come first, because their failure leaves nothing behind.
-    let bound = bind(&config.listen).await?;
+    let bound = bind(&config.listen, "--listen").await?;
+    let metrics_listener = metrics_listener(&config).await?;
     let engine = config.graphql.engine()?;
     let channels = server::channels(&config)?;
     let options = config.database_options();
+    // From now on the metrics show how the start goes, too. They end with this function.
+    let mut metrics = JoinSet::new();
+    if let Some(listener) = metrics_listener {
+        metrics.spawn(server::serve_metrics(listener, options.metrics.clone()));
+    }
     let database = tokio::select! {
         database = Database::connect(&options) => database?,
         () = stop.clone() => return Ok(()),
@@ -66,7 +76,7 @@ pub(super) async fn run(config: ServeConfig) -> CommandResult {
 }
 
 /// Binds the port, but does not listen yet: the server accepts connections only when it is ready.
-async fn bind(listen: &ListenAddress) -> Result<(TcpSocket, SocketAddr), String> {
+async fn bind(listen: &ListenAddress, flag: &str) -> Result<(TcpSocket, SocketAddr), String> {
     let bound = async {
         let address = listen.resolve().await?;
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
@@ -76,7 +86,18 @@ async fn bind(listen: &ListenAddress) -> Result<(TcpSocket, SocketAddr), String>
         let address = socket.local_addr()?;
         io::Result::Ok((socket, address))
     };
-    bound.await.map_err(|error| format!("cannot listen on {listen}: {error}. Choose another --listen"))
+    bound.await.map_err(|error| format!("cannot listen on {listen}: {error}. Choose another {flag}"))
+}
+
+/// Starts to listen for Prometheus, if the operator wants that.
+async fn metrics_listener(config: &ServeConfig) -> Result<Option<TcpListener>, String> {
+    let Some(listen) = &config.observe.metrics_listen else { return Ok(None) };
+    let (socket, address) = bind(listen, "--metrics-listen").await?;
+    let listener = socket.listen(METRICS_BACKLOG);
+    let listener = listener
+        .map_err(|error| format!("cannot listen on {address}: {error}. Choose another --metrics-listen"))?;
+    tracing::info!(metrics = %address, "metrics are served under /metrics");
+    Ok(Some(listener))
 }
 
 /// Builds the services and starts to listen.

@@ -5,6 +5,7 @@ mod graphql;
 mod listen;
 mod live;
 mod mail;
+mod observe;
 mod oidc;
 mod payments;
 mod people;
@@ -27,6 +28,7 @@ pub use graphql::GraphqlConfig;
 pub use listen::ListenAddress;
 pub use live::LiveConfig;
 pub use mail::MailConfig;
+pub use observe::{CollectorHeader, ObserveConfig};
 pub use oidc::{OidcConfig, OidcConfigError};
 pub use payments::{PaymentConfig, PaymentConfigError, PaymentMode};
 pub use people::PeopleConfig;
@@ -186,6 +188,9 @@ pub struct ServeConfig {
     /// Limits and proxies.
     #[command(flatten)]
     pub edge: EdgeConfig,
+    /// Metrics and traces.
+    #[command(flatten)]
+    pub observe: ObserveConfig,
     /// Subscriptions.
     #[command(flatten)]
     pub live: LiveConfig,
@@ -225,10 +230,12 @@ impl ServeConfig {
         Duration::from_secs(self.drain_seconds)
     }
 
-    /// Returns the database options for requests. A slow statement ends before its request does.
+    /// Returns the database options for requests. A slow statement ends before its request does. Each call starts new
+    /// metrics, unless they are off.
     #[must_use]
     pub fn database_options(&self) -> DatabaseOptions {
-        self.database.options().with_request_timeout(self.edge.request_timeout())
+        let options = self.database.options().with_request_timeout(self.edge.request_timeout());
+        DatabaseOptions { metrics: self.observe.metrics(), ..options }
     }
 }
 

@@ -12,6 +12,7 @@ use payment_providers::{
 };
 
 use jishu_service::order::Payments;
+use jishu_service::trace;
 
 /// The way in which buyers pay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -125,6 +126,7 @@ impl PaymentConfig {
         let mut config = RazorpayConfig::new(key, secret)?;
         config.webhook_secrets = self.webhook_secrets()?;
         config.account_id = self.payment_account.clone();
+        config.http.traceparent = trace::traceparent;
         if let Some(url) = &self.payment_url {
             config.base = url.clone();
         }
@@ -136,6 +138,7 @@ impl PaymentConfig {
         let mut config = StripeConfig::new(key, secret)?;
         config.webhook_secrets = self.webhook_secrets()?;
         config.account_id = self.payment_account.clone();
+        config.http.traceparent = trace::traceparent;
         if let Some(url) = &self.payment_url {
             config.base = url.clone();
         }

@@ -6,12 +6,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_graphql::dataloader::{DataLoader, Loader};
+use futures_util::future::BoxFuture;
 use jishu_entity::{
     MockTestAttemptId, OrderId, PurchaseId, QuestionId, SubjectId, TestSessionId, UserId, entitlement,
     mock_test_attempt, order_line, payment_refund, purchase, purchase_grant, refund, refund_line,
     test_session, user,
 };
 use rust_decimal::Decimal;
+use tracing::Instrument;
 
 use jishu_service::paper::{self, Outline, TestId};
 use jishu_service::question_bank::{self, AuthoredCorrection, AuthoredVersion};
@@ -19,6 +21,11 @@ use jishu_service::{
     Fault, Services, account, card, entitlement as entitlements, extra_time, order as orders,
     purchase as purchases, ranking, refund as refunds, session,
 };
+
+/// Spawns the work of a loader, whose log lines and traces belong to the request.
+fn spawn_in_span(work: BoxFuture<'static, ()>) {
+    tokio::spawn(work.in_current_span());
+}
 
 /// Declares [`Loaders`] and the type of each loader. A key includes its owner. A batch takes one statement for each
 /// owner, and usually there is one. The read expression yields pairs of a key and its value.
@@ -37,7 +44,7 @@ macro_rules! loaders {
             #[must_use]
             pub fn new(services: &Services) -> Self {
                 let services = Arc::new(services.clone());
-                Self { $($field: DataLoader::new($loader { services: Arc::clone(&services) }, tokio::spawn),)+ }
+                Self { $($field: DataLoader::new($loader { services: Arc::clone(&services) }, spawn_in_span),)+ }
             }
         }
 

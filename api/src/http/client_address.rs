@@ -55,6 +55,10 @@ impl TrustedProxies {
     }
 }
 
+/// Marks a request that a trusted proxy has sent. It is among the extensions of the request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TrustedPeer;
+
 /// Adds the [`ClientAddress`] to the extensions of the request.
 pub(super) async fn assign(
     State(proxies): State<TrustedProxies>,
@@ -65,6 +69,9 @@ pub(super) async fn assign(
     let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip());
     let client = proxies.client(peer, request.headers());
     request.extensions_mut().insert(client);
+    if proxies.trusts(peer.to_canonical()) {
+        request.extensions_mut().insert(TrustedPeer);
+    }
     next.run(request).await
 }
 

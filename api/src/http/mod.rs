@@ -12,6 +12,7 @@ mod health;
 mod host;
 mod media;
 mod negotiation;
+mod observe;
 mod origin;
 mod payment_webhooks;
 mod refusal;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 
 use async_graphql::Data;
 use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderMap, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{get, post};
@@ -39,6 +41,7 @@ use jishu_service::account::SignInClient;
 use jishu_service::auth::Identity;
 use jishu_service::data_export::ExportPermits;
 use jishu_service::limit::SubscriptionPermits;
+use jishu_service::trace;
 
 use admission::{Admission, OperationPermits, admit};
 use client_address::TrustedProxies;
@@ -109,7 +112,9 @@ pub fn router(
     let export = get(data_export::get)
         .layer(from_fn_with_state(admission.clone(), admit))
         .layer(from_fn(headers::forbid_caching));
-    Router::new()
+    let observed = services.metrics.is_on() || trace::is_on();
+    let metrics = services.metrics.clone();
+    let routes = Router::new()
         .route("/graphql", graphql)
         .route("/me/export", export)
         .route("/media/{key}", get(media::get).layer(from_fn_with_state(admission, admit)))
@@ -128,7 +133,13 @@ pub fn router(
             live,
             webhooks: WebhookPermits::new(),
             has_access_log: edge.access_log,
-        })
+        });
+    if observed { routes.layer(from_fn_with_state(metrics, observe::observe)) } else { routes }
+}
+
+/// Returns the offer that a client prefers by its `Accept` header, or None if it accepts none of them.
+pub(crate) fn preferred<'o>(headers: &HeaderMap, offered: &[&'o str]) -> Option<&'o str> {
+    negotiation::best(headers, &header::ACCEPT, offered)
 }
 
 /// Adds the layers that every request and every response passes through. A handler finds [`ShutdownSignal`],

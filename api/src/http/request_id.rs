@@ -40,7 +40,8 @@ fn is_plain(id: &str) -> bool {
 /// Returns the tracing span that encloses the log lines of a request.
 pub(super) fn span(request: &axum::http::Request<Body>) -> tracing::Span {
     let id = request.extensions().get::<RequestId>().map_or("", |RequestId(id)| id.as_str());
-    tracing::info_span!("request", id, method = %request.method(), path = request.uri().path())
+    let trace_id = tracing::field::Empty;
+    tracing::info_span!("request", id, method = %request.method(), path = request.uri().path(), trace_id)
 }
 
 /// Responds with an internal error if the handler of a request panics.

@@ -26,12 +26,11 @@ pub(super) async fn serve(
     listener: TcpListener,
     router: Router,
     edge: &EdgeConfig,
-    drain_timeout: Duration,
+    (drain_timeout, permits): (Duration, ConnectionPermits),
     (trigger, shutdown): (ShutdownTrigger, ShutdownSignal),
     stopped: impl Future<Output = ()>,
 ) -> bool {
     let service = ConnectionService::new(router, edge, shutdown);
-    let permits = ConnectionPermits::new(edge);
     tokio::select! {
         () = accept_all(&listener, &permits, &service) => {}
         () = stopped => {}

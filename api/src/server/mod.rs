@@ -4,6 +4,7 @@ mod accept;
 mod activity;
 mod background_tasks;
 mod connection;
+mod exposition;
 mod permits;
 mod response_body;
 mod socket;
@@ -31,12 +32,16 @@ use jishu_service::database::Database;
 use jishu_service::events::Events;
 use jishu_service::limit::ClientLimits;
 use jishu_service::mail::{Mailer, SmtpError, TemplateError};
+use jishu_service::metrics::{self, Metrics};
 use jishu_service::order::{self, RefundChannel};
 use jishu_service::outbox::{self, Channel, Outbox};
 use jishu_service::paper::Papers;
 use jishu_service::picture::PictureAddresses;
 use jishu_service::session::{self, SittingState};
 use jishu_service::{Fault, Services, account, expiry};
+use permits::ConnectionPermits;
+
+pub(crate) use exposition::serve as serve_metrics;
 
 /// The file with the signing keys if the database is a server and `--signing-keys` is not given.
 const DEFAULT_KEY_FILE: &str = "jishu.keys.pem";
@@ -105,7 +110,8 @@ pub async fn services(
         EndedSessions::load(database.clone(), Arc::clone(&clock), Arc::clone(&deactivated)).await?;
     Ok(Services {
         catalog: Arc::new(Catalog::load(database.clone()).await?),
-        events: Arc::new(Events::new(database.clone())),
+        events: Arc::new(Events::new(database.clone(), Arc::clone(&clock))),
+        metrics: database.metrics().clone(),
         papers: Arc::new(Papers::new(database.clone())),
         sittings: Arc::new(SittingState::new(config.sittings.rules())),
         deactivated,
@@ -212,8 +218,13 @@ pub async fn run(
     let channels = Arc::new(channels);
     let outbox_services = services.clone();
     tasks.start("outbox", move || outbox::keep_delivering(outbox_services.clone(), Arc::clone(&channels)));
+    if services.metrics.is_on() {
+        let measured = services.clone();
+        tasks.start("metrics", move || metrics::keep_measuring(measured.clone()));
+    }
+    let counted = services.metrics.clone();
     let routes = |shutdown| http::router(engine, services, &config.edge, config.live, shutdown);
-    serve(listener, routes, &config.edge, config.drain(), stop).await;
+    serve_counted(listener, routes, &config.edge, (config.drain(), counted), stop).await;
     Ok(())
 }
 
@@ -225,9 +236,21 @@ pub async fn serve(
     drain: Duration,
     stop: impl Future<Output = ()>,
 ) {
+    serve_counted(listener, routes, edge, (drain, Metrics::off()), stop).await;
+}
+
+/// Does the same as [`serve`], and counts connections.
+async fn serve_counted(
+    listener: TcpListener,
+    routes: impl FnOnce(ShutdownSignal) -> Router,
+    edge: &EdgeConfig,
+    (drain, metrics): (Duration, Metrics),
+    stop: impl Future<Output = ()>,
+) {
     let (trigger, shutdown) = http::shutdown_channel();
     let router = http::protect(routes(shutdown.clone()), edge, shutdown.clone());
-    if !accept::serve(listener, router, edge, drain, (trigger, shutdown), stop).await {
+    let permits = ConnectionPermits::new(edge, metrics);
+    if !accept::serve(listener, router, edge, (drain, permits), (trigger, shutdown), stop).await {
         tracing::warn!(
             seconds = drain.as_secs(),
             "the drain time is over, and the requests that still ran were aborted"

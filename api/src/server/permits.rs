@@ -8,6 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::EdgeConfig;
 use jishu_service::limit::{ClientAddress, KeyPermit, PermitsPerKey};
+use jishu_service::metrics::{ConnectionGauge, Metrics, RequestMetrics};
 
 /// Hands out one permit per connection.
 pub(super) struct ConnectionPermits {
@@ -16,22 +17,25 @@ pub(super) struct ConnectionPermits {
     clients: PermitsPerKey<IpAddr>,
     /// Networks of trusted proxies. A proxy connects for many clients, so its connections are not counted.
     proxies: Vec<IpNet>,
+    metrics: Metrics,
 }
 
 /// Allows one connection to be open. Dropping it frees the permit.
 pub(super) struct ConnectionPermit {
     /// The permit of the client, or None if the client is a trusted proxy.
     _client: Option<KeyPermit<IpAddr>>,
+    _counted: Option<ConnectionGauge>,
     _server: OwnedSemaphorePermit,
 }
 
 impl ConnectionPermits {
-    pub(super) fn new(edge: &EdgeConfig) -> Self {
+    pub(super) fn new(edge: &EdgeConfig, metrics: Metrics) -> Self {
         Self {
             server: Arc::new(Semaphore::new(edge.max_connections as usize)),
             max_connections: edge.max_connections,
             clients: PermitsPerKey::new(edge.max_connections_per_address),
             proxies: edge.trusted_proxies.clone(),
+            metrics,
         }
     }
 
@@ -44,8 +48,19 @@ impl ConnectionPermits {
     pub(super) fn assign(&self, server: OwnedSemaphorePermit, peer: IpAddr) -> Option<ConnectionPermit> {
         let address = ClientAddress::new(peer);
         let is_proxy = self.proxies.iter().any(|network| network.contains(&address.ip()));
-        let client = if is_proxy { None } else { Some(self.clients.take(address.network())?) };
-        Some(ConnectionPermit { _client: client, _server: server })
+        let metrics = self.metrics.requests();
+        let client = match is_proxy {
+            true => None,
+            false => match self.clients.take(address.network()) {
+                Some(permit) => Some(permit),
+                None => {
+                    metrics.inspect(|metrics| metrics.refused_connection());
+                    return None;
+                }
+            },
+        };
+        let counted = metrics.map(RequestMetrics::connection);
+        Some(ConnectionPermit { _client: client, _counted: counted, _server: server })
     }
 
     /// Completes when no connection is open.

@@ -19,6 +19,7 @@ pub fn quick_http() -> HttpOptions {
         backoff: Duration::from_millis(1),
         max_response_bytes: 1 << 20,
         circuit: CircuitOptions { failures: u32::MAX, open_for: Duration::ZERO },
+        ..HttpOptions::default()
     }
 }
 

@@ -32,6 +32,7 @@ mod life;
 mod logs;
 mod mail;
 mod migrations;
+mod observing;
 mod orders;
 mod outbox;
 mod pages;

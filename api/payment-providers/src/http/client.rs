@@ -205,6 +205,9 @@ impl HttpClient {
         for (name, value) in &call.headers {
             request = request.header(*name, value);
         }
+        if let Some(traceparent) = (self.options.traceparent)() {
+            request = request.header("traceparent", traceparent);
+        }
         if let Some((kind, body)) = &call.body {
             request = request.header(header::CONTENT_TYPE, *kind).body(body.clone());
         }

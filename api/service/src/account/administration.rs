@@ -126,6 +126,7 @@ pub async fn set_status_in(
 ///
 /// # Errors
 /// See [`AdministrationRefusal`].
+#[tracing::instrument(level = "debug", name = "account.set_status", skip_all)]
 pub async fn set_status(
     services: &Services,
     actor: Actor,

@@ -50,6 +50,7 @@ pub async fn keep_clean(services: Services) {
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "account.erase_old", skip_all)]
 pub async fn erase_old(services: &Services) -> Result<usize, Fault> {
     let policy = WritePolicy::idempotent("erase old");
     let mut erased = 0;

@@ -117,6 +117,7 @@ impl Refusal for RegisterRefusal {}
 ///
 /// # Errors
 /// See [`RegisterRefusal`].
+#[tracing::instrument(level = "debug", name = "account.create", skip_all)]
 pub async fn create(
     services: &Services,
     registration: Registration,
@@ -155,6 +156,7 @@ pub enum Registered {
 ///
 /// # Errors
 /// See [`RegisterRefusal`].
+#[tracing::instrument(level = "debug", name = "account.register", skip_all)]
 pub async fn register(
     services: &Services,
     client: SignInClient,
@@ -281,6 +283,7 @@ pub async fn list(
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "account.by_id", skip_all)]
 pub async fn by_id(services: &Services, id: UserId) -> Result<Option<user::Model>, DbErr> {
     user::Entity::find_by_id(id).one(services.database.reader()).await
 }
@@ -289,6 +292,7 @@ pub async fn by_id(services: &Services, id: UserId) -> Result<Option<user::Model
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "account.by_ids", skip_all)]
 pub async fn by_ids(
     services: &Services,
     ids: impl IntoIterator<Item = UserId> + Send,

@@ -46,6 +46,7 @@ impl Refusal for PasswordRefusal {}
 ///
 /// # Errors
 /// See [`PasswordRefusal`].
+#[tracing::instrument(level = "debug", name = "account.reset_password", skip_all)]
 pub async fn reset_password(
     services: &Services,
     client: SignInClient,
@@ -64,6 +65,7 @@ pub async fn reset_password(
 ///
 /// # Errors
 /// See [`PasswordRefusal`].
+#[tracing::instrument(level = "debug", name = "account.change_password", skip_all)]
 pub async fn change_password(
     services: &Services,
     client: SignInClient,

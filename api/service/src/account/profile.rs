@@ -62,6 +62,7 @@ impl Refusal for ProfileRefusal {}
 ///
 /// # Errors
 /// See [`ProfileRefusal`].
+#[tracing::instrument(level = "debug", name = "account.update_profile", skip_all)]
 pub async fn update_profile(
     services: &Services,
     client: ClientAddress,

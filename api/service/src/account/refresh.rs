@@ -53,6 +53,7 @@ pub struct InvalidToken {
 ///
 /// # Errors
 /// See [`RefreshRefusal`]. A token that was used before revokes its family, unless it returns its successor again.
+#[tracing::instrument(level = "debug", name = "account.refresh", skip_all)]
 pub async fn refresh(
     services: &Services,
     client: SignInClient,
@@ -264,6 +265,7 @@ async fn by_token(
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "account.logout", skip_all)]
 pub async fn logout(services: &Services, viewer: Viewer, everywhere: bool) -> Result<(), Fault> {
     let policy = WritePolicy::idempotent("session.end");
     let input = (viewer, everywhere, services.clock.now());

@@ -41,6 +41,7 @@ pub struct LiveSession {
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "account.live_sessions", skip_all)]
 pub async fn live_sessions(services: &Services, owner: UserId) -> Result<Vec<LiveSession>, DbErr> {
     // The latest token of a live session is its only one that is neither used nor revoked.
     let rows = refresh_token::Entity::find()
@@ -78,6 +79,7 @@ impl Refusal for SessionNotFound {}
 ///
 /// # Errors
 /// See [`SessionNotFound`].
+#[tracing::instrument(level = "debug", name = "account.end_session", skip_all)]
 pub async fn end_session(
     services: &Services,
     viewer: Viewer,
@@ -124,6 +126,7 @@ async fn live_token(
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "account.end_other_sessions", skip_all)]
 pub async fn end_other_sessions(services: &Services, viewer: Viewer) -> Result<(), Fault> {
     let policy = WritePolicy::idempotent("session.end_others");
     let input = (viewer, services.clock.now());

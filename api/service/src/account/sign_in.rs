@@ -19,6 +19,7 @@ use crate::auth::{MAX_PASSWORD_BYTES, PasswordVerdict, TimedVerdict};
 use crate::database::{WritePolicy, lock_user};
 use crate::error::{Error, Fault, Refusal};
 use crate::limit::{ClientAddress, RetryAfter, SignInAttempt};
+use crate::metrics::SignInResult;
 use crate::security;
 
 /// The outcome of a correct password, or of a sign-in at an issuer.
@@ -52,7 +53,21 @@ impl Refusal for SignInRefusal {}
 ///
 /// # Errors
 /// See [`SignInRefusal`].
+#[tracing::instrument(level = "debug", name = "account.login", skip_all)]
 pub async fn login(
+    services: &Services,
+    client: SignInClient,
+    email: &str,
+    password: String,
+) -> Result<SignInOutcome, Error<SignInRefusal>> {
+    let result = login_uncounted(services, client, email, password).await;
+    if let Some(metrics) = services.metrics.business() {
+        metrics.sign_in(if result.is_ok() { SignInResult::Succeeded } else { SignInResult::Failed });
+    }
+    result
+}
+
+async fn login_uncounted(
     services: &Services,
     client: SignInClient,
     email: &str,

@@ -51,6 +51,7 @@ impl Refusal for VerifyRefusal {}
 ///
 /// # Errors
 /// See [`VerifyRefusal`].
+#[tracing::instrument(level = "debug", name = "account.verify", skip_all)]
 pub async fn verify(
     services: &Services,
     client: ClientAddress,
@@ -162,6 +163,7 @@ impl Refusal for ResendRefusal {}
 ///
 /// # Errors
 /// See [`ResendRefusal`].
+#[tracing::instrument(level = "debug", name = "account.resend_verification", skip_all)]
 pub async fn resend_verification(
     services: &Services,
     client: ClientAddress,

@@ -45,6 +45,7 @@ struct StoreCommand {
 ///
 /// # Errors
 /// See [`AllowanceRefusal`]. A refusal means that nothing was written.
+#[tracing::instrument(level = "debug", name = "allowance.grant", skip_all)]
 pub async fn grant(
     services: &Services,
     by: Support,

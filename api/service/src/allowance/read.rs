@@ -165,6 +165,7 @@ fn select(filter: AllowanceFilter) -> Select<allowance::Entity> {
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "allowance.page", skip_all)]
 pub async fn page(
     services: &Services,
     _: Support,
@@ -180,6 +181,7 @@ pub async fn page(
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "allowance.count", skip_all)]
 pub async fn count(services: &Services, _: Support, filter: AllowanceFilter) -> Result<u64, DbErr> {
     select(filter).count(services.database.reader()).await
 }

@@ -21,6 +21,7 @@ struct CourseCommand {
 ///
 /// # Errors
 /// See [`EditRefusal`].
+#[tracing::instrument(level = "debug", name = "authoring.create_course", skip_all)]
 pub async fn create_course(
     services: &Services,
     author: Author,
@@ -46,6 +47,7 @@ pub async fn create_course(
 ///
 /// # Errors
 /// See [`EditRefusal`].
+#[tracing::instrument(level = "debug", name = "authoring.update_course", skip_all)]
 pub async fn update_course(
     services: &Services,
     author: Author,
@@ -62,6 +64,7 @@ pub async fn update_course(
 ///
 /// # Errors
 /// See [`EditRefusal`].
+#[tracing::instrument(level = "debug", name = "authoring.set_course_archived", skip_all)]
 pub async fn set_course_archived(
     services: &Services,
     author: Author,

@@ -25,6 +25,7 @@ struct SubjectCommand {
 ///
 /// # Errors
 /// See [`EditRefusal`].
+#[tracing::instrument(level = "debug", name = "authoring.create_subject", skip_all)]
 pub async fn create_subject(
     services: &Services,
     author: Author,
@@ -69,6 +70,7 @@ async fn course_of(
 ///
 /// # Errors
 /// See [`EditRefusal`].
+#[tracing::instrument(level = "debug", name = "authoring.update_subject", skip_all)]
 pub async fn update_subject(
     services: &Services,
     author: Author,
@@ -85,6 +87,7 @@ pub async fn update_subject(
 ///
 /// # Errors
 /// See [`EditRefusal`].
+#[tracing::instrument(level = "debug", name = "authoring.set_subject_archived", skip_all)]
 pub async fn set_subject_archived(
     services: &Services,
     author: Author,

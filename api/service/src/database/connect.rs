@@ -9,9 +9,11 @@ use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynch
 use sea_orm::sqlx::{self, AssertSqlSafe, Connection, Executor, MySqlConnection, PgConnection, Row};
 use sea_orm::{ConnectOptions, DatabaseConnection, DbBackend, DbErr, RuntimeErr};
 
+use super::observe::observe_statements;
 use super::probe::Probe;
 use super::queue::WriteQueue;
 use super::{Database, FileError, Reader, create_private, real_file, refuse_foreign_log, sqlite_file};
+use crate::metrics::Metrics;
 
 /// Default for the maximum time of a statement. Migrations have no such limit.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -53,6 +55,8 @@ pub struct DatabaseOptions {
     pub keeps_journal_mode: bool,
     /// Gets each statement, if set.
     pub observer: Option<StatementObserver>,
+    /// Counts statements, transactions and connections, unless it is off.
+    pub metrics: Metrics,
 }
 
 impl DatabaseOptions {
@@ -66,6 +70,7 @@ impl DatabaseOptions {
             statement_timeout: STATEMENT_TIMEOUT,
             keeps_journal_mode: false,
             observer: None,
+            metrics: Metrics::off(),
         }
     }
 
@@ -136,7 +141,10 @@ impl Database {
             _ => return Err(ConnectError::UnknownScheme(without_password(&options.url))),
         };
         let source = match result {
-            Ok(database) => return Ok(database),
+            Ok(database) => {
+                database.observe_pools();
+                return Ok(database);
+            }
             Err(source) => source,
         };
         let url = without_password(&options.url);
@@ -218,7 +226,7 @@ async fn open_server(options: &DatabaseOptions) -> Result<Database, DbErr> {
     let reader = server_options(&url, options.readers(), LOCK_TIMEOUT, options);
     let statement = options.statement_timeout;
     let pool = open(connect, options).await?;
-    let reader = Reader::new(open(reader, options).await?, options.readers(), options.acquire_timeout);
+    let reader = open_reader(reader, options.readers(), options).await?;
     let migrator = if url.starts_with("mysql:") {
         // MariaDB and MySQL commit each schema change, so a migration cannot change the limits for one transaction. It
         // gets a pool without limits, with two connections: one holds the lock.
@@ -240,7 +248,8 @@ async fn open_server(options: &DatabaseOptions) -> Result<Database, DbErr> {
         _ => false,
     };
     let queue = WriteQueue::new(options.transactions(), options.acquire_timeout);
-    Ok(Database { reader, writer: pool, queue, probe, migrator, is_cluster, retry_for: statement })
+    let metrics = options.metrics.clone();
+    Ok(Database { reader, writer: pool, queue, probe, migrator, is_cluster, metrics, retry_for: statement })
 }
 
 /// Returns the statement that sets the timeouts of a session. Each server executes only the comments for its kind.
@@ -306,25 +315,27 @@ async fn open_sqlite(options: &DatabaseOptions) -> Result<Database, DbErr> {
         writer.idle_timeout(None::<Duration>).max_lifetime(None::<Duration>);
         let writer = open(writer, options).await?;
         return Ok(Database {
-            reader: Reader::new(writer.clone(), 1, wait),
+            reader: Reader::new(writer.clone(), 1, wait, options.metrics.clone()),
             queue: WriteQueue::new(1, wait),
             probe: Arc::new(Probe::for_memory(writer.clone())),
             migrator: writer.clone(),
             writer,
             is_cluster: false,
+            metrics: options.metrics.clone(),
             retry_for: options.statement_timeout,
         });
     }
     let writer = open(writer, options).await?;
     let mut reader = connect_options(&options.url, options.max_connections, options);
     reader.map_sqlx_sqlite_opts(move |opts| settings(opts).read_only(true).create_if_missing(false));
-    let reader = Reader::new(open(reader, options).await?, options.max_connections, options.acquire_timeout);
+    let reader = open_reader(reader, options.max_connections, options).await?;
     let mut probe = connect_options(&options.url, 1, options);
     probe.map_sqlx_sqlite_opts(move |opts| settings(opts).read_only(true).create_if_missing(false));
     let probe = Arc::new(Probe::new(probe).await?);
     let queue = WriteQueue::new(1, wait);
     let retry_for = options.statement_timeout;
-    Ok(Database { reader, queue, migrator: writer.clone(), writer, probe, is_cluster: false, retry_for })
+    let (migrator, metrics) = (writer.clone(), options.metrics.clone());
+    Ok(Database { reader, queue, migrator, writer, probe, is_cluster: false, metrics, retry_for })
 }
 
 fn connect_options(url: &str, max_connections: u32, options: &DatabaseOptions) -> ConnectOptions {
@@ -344,10 +355,18 @@ fn connect_options(url: &str, max_connections: u32, options: &DatabaseOptions) -
 
 async fn open(connect: ConnectOptions, options: &DatabaseOptions) -> Result<DatabaseConnection, DbErr> {
     let mut connection = sea_orm::Database::connect(connect).await?;
-    if let Some(observer) = options.observer.clone() {
-        connection.set_metric_callback(move |info| observer(&info.statement.sql));
-    }
+    observe_statements(&mut connection, options);
     Ok(connection)
+}
+
+/// Opens the pool of the reader, with this many connections.
+async fn open_reader(
+    connect: ConnectOptions,
+    connections: u32,
+    options: &DatabaseOptions,
+) -> Result<Reader, DbErr> {
+    let pool = open(connect, options).await?;
+    Ok(Reader::new(pool, connections, options.acquire_timeout, options.metrics.clone()))
 }
 
 /// Sets the options of an SQLite connection. `synchronous` is FULL, because with NORMAL a power failure can undo a purchase

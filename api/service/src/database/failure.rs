@@ -3,6 +3,8 @@
 use sea_orm::sqlx;
 use sea_orm::{ConnAcquireErr, DbErr, RuntimeErr};
 
+use crate::metrics::RetryCause;
+
 /// The kind of a [`DbErr`], which decides whether the transaction is retried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
@@ -68,6 +70,17 @@ impl Failure {
         match code.as_ref() {
             "5" | "261" | "517" | "773" => Self::Conflict,
             _ => Self::Permanent,
+        }
+    }
+}
+
+impl RetryCause {
+    /// Returns why a failure leads to a retry. A permanent failure is retried only if a unique key refused a row.
+    pub(super) fn of(failure: Failure) -> Self {
+        match failure {
+            Failure::Conflict => Self::Conflict,
+            Failure::ConnectionLost => Self::ConnectionLost,
+            Failure::Permanent => Self::TakenKey,
         }
     }
 }

@@ -7,6 +7,7 @@ mod failure;
 mod file;
 mod losses;
 mod migrate;
+mod observe;
 mod probe;
 mod queue;
 mod readable;
@@ -37,6 +38,7 @@ use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend};
 
+use crate::metrics::Metrics;
 use probe::Probe;
 use queue::WriteQueue;
 
@@ -57,6 +59,8 @@ pub struct Database {
     migrator: DatabaseConnection,
     /// Whether the server is a node of a Galera cluster. Each node has its own locks.
     is_cluster: bool,
+    /// Counts what happens here.
+    metrics: Metrics,
     /// Conflicts are retried until this much time has passed since the first attempt.
     retry_for: Duration,
 }
@@ -91,6 +95,12 @@ impl Database {
     #[must_use]
     pub fn is_cluster(&self) -> bool {
         self.is_cluster
+    }
+
+    /// Returns the metrics of this node.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// Returns the maximum time for which a write is retried after conflicts.

@@ -1,7 +1,7 @@
 //! The handle for queries outside a transaction.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -10,9 +10,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::Failure;
+use super::observe;
 use super::queue::no_connection;
 use super::readable::{time_columns, time_out_of_range};
 use super::transaction::{backoff, run_detached};
+use crate::metrics::{Metrics, RetryCause};
 
 /// Maximum number of retries after a lost connection. A database that restarts leaves several dead connections in
 /// the pool, and each attempt finds one of them.
@@ -32,6 +34,7 @@ pub struct Reader {
     permits: Option<Permits>,
     /// Whether a query fails if a row has a time on which the driver would panic.
     checks_times: bool,
+    metrics: Metrics,
 }
 
 /// The permits of a reader.
@@ -54,10 +57,10 @@ type Query<T> = fn(DatabaseConnection, Statement) -> BoxFuture<'static, Result<T
 
 impl Reader {
     /// Makes a reader over a pool of this many connections. A query waits at most `wait` for one of them.
-    pub(super) fn new(pool: DatabaseConnection, connections: u32, wait: Duration) -> Self {
+    pub(super) fn new(pool: DatabaseConnection, connections: u32, wait: Duration, metrics: Metrics) -> Self {
         let permits = (pool.get_database_backend() == DbBackend::MySql)
             .then(|| Permits { semaphore: Arc::new(Semaphore::new(connections as usize)), wait });
-        Self { pool, permits, checks_times: true }
+        Self { pool, permits, checks_times: true, metrics }
     }
 
     /// Returns the pool of its connections.
@@ -87,13 +90,15 @@ impl Reader {
         let mut attempt = 0;
         loop {
             let sent = query(self.pool.clone(), statement.clone());
+            let since = Instant::now();
             let result = match &self.permits {
-                None => sent.await,
+                None => observe::query(&self.metrics, since, sent).await,
                 Some(permits) => {
                     let permit = permits.take().await?;
+                    let metrics = self.metrics.clone();
                     run_detached(async move {
                         let _permit = permit;
-                        sent.await
+                        observe::query(&metrics, since, sent).await
                     })
                     .await
                 }
@@ -101,6 +106,9 @@ impl Reader {
             match result {
                 Err(error) if attempt < MAX_RETRIES && Failure::of(&error) == Failure::ConnectionLost => {
                     tracing::debug!(%error, attempt, "a query lost its connection and is retried");
+                    if let Some(metrics) = self.metrics.database() {
+                        metrics.retry("query", RetryCause::ConnectionLost);
+                    }
                     tokio::time::sleep(backoff(attempt)).await;
                     attempt += 1;
                 }

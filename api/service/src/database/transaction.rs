@@ -9,9 +9,13 @@ use sea_orm::{
     SqlErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 use tokio::task::JoinHandle;
+use tracing::Instrument;
 
-use super::{Database, Failure, QueueKey};
+use super::queue::Turn;
+use super::{Database, Failure, QueueKey, observe};
 use crate::error::Error;
+use crate::metrics::{PoolName, RetryCause, TransactionOutcome};
+use crate::trace::TRACE_TARGET;
 
 /// The name of a transaction, and the failures after which it is retried.
 #[derive(Clone, Copy, Debug)]
@@ -78,11 +82,11 @@ impl Database {
         T: Send + 'static,
         R: Send + 'static,
     {
-        let turn = self.queue.turn(key.into(), self.retry_for).await?;
+        let turn = self.turn(key.into()).await?;
         let database = self.clone();
         run_detached(async move {
             let _turn = turn;
-            database.write_until_done(policy, &input, body).await
+            database.measure_write(policy, &input, body).await
         })
         .await
     }
@@ -111,7 +115,7 @@ impl Database {
         R: Send + 'static,
     {
         let database = self.clone();
-        run_detached(async move { database.write_until_done(policy, &input, body).await }).await
+        run_detached(async move { database.measure_write(policy, &input, body).await }).await
     }
 
     /// Runs one statement outside a transaction. Retries it after a conflict or a lost connection, so running it twice
@@ -129,7 +133,11 @@ impl Database {
         let started = Instant::now();
         let mut attempt = 0;
         loop {
-            let error = match self.writer.execute_raw(statement.clone()).await {
+            let executed = self.writer.execute_raw(statement.clone());
+            let borrowed = self.metrics.database().map(|metrics| metrics.borrowing(PoolName::Writer));
+            let executed = observe::transaction(&self.metrics, name, executed).await;
+            drop(borrowed);
+            let error = match executed {
                 Ok(done) => {
                     self.probe.record_write();
                     return Ok(done.rows_affected());
@@ -142,9 +150,45 @@ impl Database {
                 return Err(error);
             }
             tracing::debug!(statement = name, attempt, ?failure, "retrying");
+            if let Some(metrics) = self.metrics.database() {
+                metrics.retry(name, RetryCause::of(failure));
+            }
             tokio::time::sleep(backoff(attempt)).await;
             attempt += 1;
         }
+    }
+
+    /// Waits for the turn of a transaction among those of its key.
+    async fn turn(&self, key: QueueKey) -> Result<Turn, DbErr> {
+        let Some(metrics) = self.metrics.database() else {
+            return self.queue.turn(key, self.retry_for).await;
+        };
+        let (waiting, since) = (metrics.waiting_for_turn(), Instant::now());
+        let turn = self.queue.turn(key, self.retry_for).await;
+        metrics.turn_taken(since.elapsed());
+        drop(waiting);
+        turn
+    }
+
+    /// Runs a transaction with its retries, and measures it.
+    async fn measure_write<C, T, R>(
+        &self,
+        policy: WritePolicy,
+        input: &C,
+        body: TransactionBody<C, T, R>,
+    ) -> Result<T, Error<R>> {
+        let span = tracing::debug_span!(target: TRACE_TARGET, "transaction", otel.name = policy.name);
+        let write = self.write_until_done(policy, input, body).instrument(span);
+        let Some(metrics) = self.metrics.database() else { return write.await };
+        let started = Instant::now();
+        let result = observe::transaction(&self.metrics, policy.name, write).await;
+        let outcome = match &result {
+            Ok(_) => TransactionOutcome::Committed,
+            Err(Error::Refused(_)) => TransactionOutcome::Refused,
+            Err(Error::Failed(_)) => TransactionOutcome::Failed,
+        };
+        metrics.transaction(policy.name, outcome, started.elapsed());
+        result
     }
 
     /// Runs a transaction, and retries it by its policy.
@@ -194,6 +238,10 @@ impl Database {
                 was_ended_early,
                 "retrying"
             );
+            if let Some(metrics) = self.metrics.database() {
+                let cause = if was_ended_early { RetryCause::EndedEarly } else { RetryCause::of(failure) };
+                metrics.retry(policy.name, cause);
+            }
             drop(contended);
             tokio::time::sleep(backoff(attempt)).await;
             attempt += 1;
@@ -207,8 +255,13 @@ impl Database {
         body: TransactionBody<C, T, R>,
     ) -> Result<T, FailedAttempt<R>> {
         // Waits for a permit before it takes a connection, so that nothing with a connection waits for a permit.
+        let (metrics, since) = (self.metrics.database(), Instant::now());
+        let _borrowed = metrics.map(|metrics| metrics.borrowing(PoolName::Writer));
         let _permit = self.queue.permit().await.map_err(FailedAttempt::before_commit)?;
         let transaction = self.begin().await.map_err(FailedAttempt::before_commit)?;
+        if let Some(metrics) = metrics {
+            metrics.connection_taken(PoolName::Writer, since.elapsed());
+        }
         let result = body(&transaction, input).await;
         // If the transaction was ended early, the result of the body must not be used. An error that leads to a retry
         // needs no check.
@@ -329,7 +382,8 @@ where
     T: Send + 'static,
     E: From<DbErr> + Send + 'static,
 {
-    let task = tokio::spawn(work);
+    // Log lines and traces of the work belong to the request that caused it.
+    let task = tokio::spawn(work.in_current_span());
     async move { join_task(task).await? }
 }
 

@@ -20,11 +20,12 @@ use jishu_entity::{MockTestAttemptId, OrderId, PurchaseId, TestSessionId, UserId
 use sea_orm::DbErr;
 use tokio::sync::Notify;
 
+use crate::clock::Clock;
 use crate::database::Database;
 
 pub(crate) use event::append_change;
 pub use event::{Event, OrderEvent, append};
-use position::Position;
+use position::{NewEvents, Position};
 pub(super) use retry::read_with_retries;
 
 /// Interval between two reads of the audit events, and between two rescans of the latest ones.
@@ -44,9 +45,9 @@ pub enum WatchedChange {
 }
 
 /// The watchers of this node, and the position in the audit events up to which they were served.
-#[derive(Debug)]
 pub struct Events {
     database: Database,
+    clock: Arc<dyn Clock>,
     /// The mailboxes by user, then by the number of the watch.
     watchers: Mutex<HashMap<UserId, HashMap<u64, Arc<Mailbox>>>>,
     /// The number of the next watch.
@@ -74,7 +75,6 @@ impl Mailbox {
 }
 
 /// A subscription to the changes of one user. It ends when it is dropped.
-#[derive(Debug)]
 pub struct Watch {
     events: Arc<Events>,
     user: UserId,
@@ -89,9 +89,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Events {
     /// Starts without watchers.
     #[must_use]
-    pub fn new(database: Database) -> Self {
+    pub fn new(database: Database, clock: Arc<dyn Clock>) -> Self {
         Self {
             database,
+            clock,
             watchers: Mutex::default(),
             next_watch: AtomicU64::new(0),
             position: tokio::sync::Mutex::default(),
@@ -174,8 +175,11 @@ impl Events {
         let Some(position) = position.as_mut() else { return Ok(()) };
         position.begin_read(Instant::now());
         loop {
-            let (changes, is_complete) = position.read(&self.database).await?;
+            let NewEvents { changes, is_complete, oldest } = position.read(&self.database).await?;
             let watchers = lock(&self.watchers);
+            if let (Some(metrics), Some(oldest)) = (self.database.metrics().requests(), oldest) {
+                metrics.event_delivered((self.clock.now() - oldest).to_std().unwrap_or_default());
+            }
             for (owner, change) in changes {
                 for mailbox in watchers.get(&owner).into_iter().flat_map(HashMap::values) {
                     mailbox.put(change);

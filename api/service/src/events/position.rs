@@ -32,6 +32,16 @@ struct ReadEvent {
     event_time: DateTime<Utc>,
 }
 
+/// The events that a read has found.
+pub(super) struct NewEvents {
+    /// The changes of the events that were not read before, each with the owner of its object.
+    pub(super) changes: Vec<(UserId, WatchedChange)>,
+    /// Whether there are no more events.
+    pub(super) is_complete: bool,
+    /// The time of the oldest event that was not read before.
+    pub(super) oldest: Option<DateTime<Utc>>,
+}
+
 /// The position of this node in the audit events.
 #[derive(Debug)]
 pub(super) struct Position {
@@ -81,12 +91,8 @@ impl Position {
         }
     }
 
-    /// Reads the next events. Returns the changes of those that were not read before, and whether there are no more
-    /// events.
-    pub(super) async fn read(
-        &mut self,
-        database: &Database,
-    ) -> Result<(Vec<(UserId, WatchedChange)>, bool), DbErr> {
+    /// Reads the next events.
+    pub(super) async fn read(&mut self, database: &Database) -> Result<NewEvents, DbErr> {
         if self.is_rescan && self.after == self.settled {
             self.detect_lost_rows(database).await?;
         }
@@ -103,10 +109,11 @@ impl Position {
         rows.retain(|row| self.read.get(&row.id).is_none_or(|read| read.event_time != row.at));
         let changes = event::changes(database.reader(), &rows).await?;
         // Moves the position only after the last statement that can fail, so that a failed read is repeated.
+        let oldest = rows.iter().map(|row| row.at).min();
         let read_at = Instant::now();
         self.read.extend(rows.into_iter().map(|row| (row.id, ReadEvent { read_at, event_time: row.at })));
         self.after = last.unwrap_or(self.after);
-        Ok((changes, is_complete))
+        Ok(NewEvents { changes, is_complete, oldest })
     }
 
     /// Moves the position back if the greatest id in the table has decreased.

@@ -28,6 +28,7 @@ struct ConsentCommand {
 ///
 /// # Errors
 /// Refuses a link that does not work.
+#[tracing::instrument(level = "debug", name = "guardian.give", skip_all)]
 pub async fn give(services: &Services, token: &str) -> Result<(), Error<LinkInvalid>> {
     let found = account::find_link(services, token, &[LinkPurpose::GuardianConsent]).await?;
     let Some((link, user)) = found else { return Err(LinkInvalid.into()) };
@@ -89,6 +90,7 @@ pub enum RevokeOutcome {
 ///
 /// # Errors
 /// Refuses a token that does not work. If an account of staff cannot be deleted, says why.
+#[tracing::instrument(level = "debug", name = "guardian.revoke", skip_all)]
 pub async fn revoke(
     services: &Services,
     token: &str,

@@ -138,6 +138,7 @@ pub enum ConsentState {
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "guardian.state", skip_all)]
 pub async fn state(
     services: &Services,
     user: &user::Model,

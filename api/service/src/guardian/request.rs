@@ -55,6 +55,7 @@ struct RequestCommand {
 ///
 /// # Errors
 /// See [`GuardianRequestRefusal`].
+#[tracing::instrument(level = "debug", name = "guardian.request", skip_all)]
 pub async fn request(
     services: &Services,
     client: ClientAddress,

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 use super::OidcFailure;
+use crate::trace;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time for a whole request, with its body. It is shorter than the default time of a GraphQL request.
@@ -43,6 +44,10 @@ pub(super) async fn json<T: DeserializeOwned>(
     refused: impl FnOnce(StatusCode, &[u8]) -> OidcFailure,
 ) -> Result<T, OidcFailure> {
     let unavailable = |error: reqwest::Error| OidcFailure::Unavailable(error.without_url().to_string());
+    let request = match trace::traceparent() {
+        Some(traceparent) => request.header(trace::TRACEPARENT, traceparent),
+        None => request,
+    };
     let response = request.send().await.map_err(unavailable)?;
     let status = response.status();
     let body = body(response).await?;

@@ -36,6 +36,7 @@ impl Refusal for CancelRefusal {}
 ///
 /// # Errors
 /// See [`CancelRefusal`].
+#[tracing::instrument(level = "debug", name = "order.cancel", skip_all)]
 pub async fn cancel(
     services: &Services,
     buyer: UserId,

@@ -80,6 +80,7 @@ impl Refusal for CheckoutRefusal {}
 ///
 /// # Errors
 /// See [`CheckoutRefusal`]. If the provider did not answer, the order is stored, and the same request goes on with it.
+#[tracing::instrument(level = "debug", name = "order.checkout", skip_all)]
 pub async fn checkout(
     services: &Services,
     buyer: UserId,
@@ -117,7 +118,12 @@ pub async fn checkout(
         return done(order, None);
     }
     let opened = match outcome {
-        CheckoutOutcome::Created => open::open(services, payments, order, true).await?,
+        CheckoutOutcome::Created => {
+            if let Some(metrics) = services.metrics.business() {
+                metrics.open_order();
+            }
+            open::open(services, payments, order, true).await?
+        }
         CheckoutOutcome::Existing | CheckoutOutcome::Owned => {
             open::open_again(services, payments, order).await?
         }

@@ -44,6 +44,7 @@ impl Refusal for ConfirmRefusal {}
 ///
 /// # Errors
 /// See [`ConfirmRefusal`].
+#[tracing::instrument(level = "debug", name = "order.confirm", skip_all)]
 pub async fn confirm(
     services: &Services,
     buyer: UserId,

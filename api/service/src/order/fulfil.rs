@@ -21,13 +21,16 @@ pub(super) async fn fulfil(
 ) -> Result<order::Model, Fault> {
     let command = FulfilCommand { tools: OrderTools::of(services), order: (order, buyer) };
     let policy = WritePolicy::idempotent("order.grant").retry_taken_keys();
-    let order = services
+    let (order, is_granted) = services
         .database
         .write_for(buyer, policy, command, |transaction, command| Box::pin(command.run(transaction)))
         .await?;
     failpoint::boundary("order.granted");
     services.events.appended(buyer);
     services.outbox.wake();
+    if let Some(metrics) = services.metrics.business().filter(|_| is_granted) {
+        metrics.grant_order();
+    }
     tracing::info!(order = %order.id, user = %buyer, state = ?order.state, "a paid order was handled");
     Ok(order)
 }
@@ -38,13 +41,20 @@ struct FulfilCommand {
 }
 
 impl FulfilCommand {
-    async fn run(&self, transaction: &DatabaseTransaction) -> Result<order::Model, Error<Infallible>> {
+    /// Returns the order, and whether this call has granted it.
+    async fn run(
+        &self,
+        transaction: &DatabaseTransaction,
+    ) -> Result<(order::Model, bool), Error<Infallible>> {
         let mut work = OrderWork::open(transaction, &self.tools, self.order, Origin::server()).await?;
-        if work.order.state == OrderState::Paid {
+        let was_paid = work.order.state == OrderState::Paid;
+        if was_paid {
             let is_late = work.order.reason == Some(OrderReason::Late);
             work.grant_or_give_back(is_late).await?;
         }
-        Ok(work.finish().await?)
+        let order = work.finish().await?;
+        let is_granted = was_paid && order.state == OrderState::Granted;
+        Ok((order, is_granted))
     }
 }
 

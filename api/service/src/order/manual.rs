@@ -60,6 +60,7 @@ impl Refusal for MarkPaidRefusal {}
 ///
 /// # Errors
 /// See [`MarkPaidRefusal`].
+#[tracing::instrument(level = "debug", name = "order.mark_paid", skip_all)]
 pub async fn mark_paid(
     services: &Services,
     by: Support,

@@ -60,6 +60,7 @@ async fn fetch(
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "order.page", skip_all)]
 pub async fn page(
     services: &Services,
     owner: UserId,
@@ -72,6 +73,7 @@ pub async fn page(
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "order.count", skip_all)]
 pub async fn count(services: &Services, owner: UserId) -> Result<u64, DbErr> {
     Entity::of(owner).count(services.database.reader()).await
 }
@@ -80,6 +82,7 @@ pub async fn count(services: &Services, owner: UserId) -> Result<u64, DbErr> {
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "order.page_of_all", skip_all)]
 pub async fn page_of_all(
     services: &Services,
     _: Support,
@@ -93,6 +96,7 @@ pub async fn page_of_all(
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "order.count_all", skip_all)]
 pub async fn count_all(services: &Services, _: Support, filter: &OrderFilter) -> Result<u64, DbErr> {
     select(filter).count(services.database.reader()).await
 }
@@ -101,6 +105,7 @@ pub async fn count_all(services: &Services, _: Support, filter: &OrderFilter) ->
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "order.by_ids", skip_all)]
 pub async fn by_ids(
     services: &Services,
     owner: UserId,
@@ -114,6 +119,7 @@ pub async fn by_ids(
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "order.by_ids_for_support", skip_all)]
 pub async fn by_ids_for_support(
     services: &Services,
     _: Support,
@@ -127,6 +133,7 @@ pub async fn by_ids_for_support(
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "order.lines", skip_all)]
 pub async fn lines(
     services: &Services,
     orders: impl IntoIterator<Item = OrderId> + Send,
@@ -144,6 +151,7 @@ pub async fn lines(
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "order.refunds", skip_all)]
 pub async fn refunds(
     services: &Services,
     orders: impl IntoIterator<Item = OrderId> + Send,
@@ -159,6 +167,7 @@ pub async fn refunds(
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "order.events", skip_all)]
 pub async fn events(
     services: &Services,
     _: Support,

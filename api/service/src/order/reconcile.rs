@@ -60,6 +60,7 @@ pub async fn keep_reconciling(services: Services) {
 ///
 /// # Errors
 /// Fails if the search fails. An order at which a look fails is due again later.
+#[tracing::instrument(level = "debug", name = "order.reconcile", skip_all)]
 pub async fn reconcile(services: &Services) -> Result<usize, Fault> {
     if services.payments.is_none() {
         return Ok(0);

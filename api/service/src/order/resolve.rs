@@ -74,6 +74,7 @@ fn cause(reason: &Option<OrderReason>) -> &'static str {
 ///
 /// # Errors
 /// See [`ResolveRefusal`].
+#[tracing::instrument(level = "debug", name = "order.resolve", skip_all)]
 pub async fn resolve(
     services: &Services,
     by: Support,

@@ -14,6 +14,7 @@ use crate::events::{Watch, WatchedChange, read_with_retries};
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "order.changes", skip_all)]
 pub async fn changes(
     services: &Services,
     owner: UserId,

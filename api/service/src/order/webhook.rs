@@ -28,6 +28,7 @@ pub enum WebhookAnswer {
 ///
 /// # Errors
 /// Fails if it could not be recorded. The provider sends it again.
+#[tracing::instrument(level = "debug", name = "order.receive", skip_all)]
 pub async fn receive(
     services: &Services,
     provider: &str,

@@ -30,6 +30,7 @@ struct Erase {
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "outbox.erase_old", skip_all)]
 pub async fn erase_old(services: &Services) -> Result<(), Fault> {
     let policy = WritePolicy::idempotent("outbox.erase");
     loop {

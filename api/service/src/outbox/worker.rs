@@ -9,8 +9,9 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::lease::{self, Lease};
-use super::{Channel, Delivery, DeliveryFailure, PAYLOAD_PURPOSE, retention};
+use super::{Channel, Delivery, DeliveryFailure, MAX_ATTEMPTS, PAYLOAD_PURPOSE, retention};
 use crate::Services;
+use crate::metrics::OutboxResult;
 
 /// Maximum number of deliveries that a node runs at the same time.
 const MAX_CONCURRENT_DELIVERIES: usize = 8;
@@ -59,6 +60,7 @@ pub async fn keep_delivering(services: Services, channels: Arc<Channels>) {
 }
 
 /// Delivers one message and records the outcome.
+#[tracing::instrument(level = "debug", name = "outbox.deliver", skip_all, fields(otel.kind = "consumer"))]
 async fn deliver(services: Services, channels: Arc<Channels>, lease: Lease) {
     let outcome = attempt(&services, &channels, &lease).await;
     let message = &lease.message;
@@ -69,11 +71,23 @@ async fn deliver(services: Services, channels: Arc<Channels>, lease: Lease) {
             tracing::warn!(id, kind, attempts, %error, "an outbox message was not delivered");
         }
     }
+    if let Some(metrics) = services.metrics.outbox() {
+        metrics.delivery(message.channel, result_of(&outcome, attempts));
+    }
     if let Err(error) = lease::record(&services, lease, outcome).await {
         tracing::warn!(
             id, kind, %error,
             "the outcome of a delivery could not be recorded, so the message is delivered again"
         );
+    }
+}
+
+/// Returns what a delivery means for its message.
+fn result_of(outcome: &Result<(), DeliveryFailure>, attempts: i32) -> OutboxResult {
+    match outcome {
+        Ok(()) => OutboxResult::Delivered,
+        Err(failure) if failure.is_final || attempts >= MAX_ATTEMPTS => OutboxResult::Dead,
+        Err(_) => OutboxResult::Postponed,
     }
 }
 

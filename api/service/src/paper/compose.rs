@@ -45,6 +45,7 @@ impl Refusal for PaperRefusal {}
 ///
 /// # Errors
 /// Fails if the bank has too few questions, or the database fails.
+#[tracing::instrument(level = "debug", name = "paper.of_test", skip_all)]
 pub async fn of_test(
     services: &Services,
     subject_id: SubjectId,

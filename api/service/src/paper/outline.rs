@@ -71,6 +71,7 @@ struct OutlineRow {
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "paper.of_tests", skip_all)]
 pub async fn of_tests(
     services: &Services,
     tests: impl IntoIterator<Item = TestId>,

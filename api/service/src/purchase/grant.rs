@@ -65,6 +65,7 @@ impl Refusal for GrantRefusal {}
 ///
 /// # Errors
 /// See [`GrantRefusal`]. A refusal means that nothing was written.
+#[tracing::instrument(level = "debug", name = "purchase.grant", skip_all)]
 pub async fn grant(
     services: &Services,
     by: Support,
@@ -161,6 +162,7 @@ pub(super) async fn record(
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "purchase.grants", skip_all)]
 pub async fn grants(
     services: &Services,
     owner: UserId,

@@ -35,6 +35,7 @@ use crate::database::WritePolicy;
 use crate::error::{Error, Refusal};
 use crate::failpoint;
 use crate::guardian::{ConsentRefusal, ConsentRule};
+use crate::metrics::PurchaseResult;
 
 /// A request to purchase.
 #[derive(Clone, Debug)]
@@ -131,7 +132,18 @@ struct PurchaseCommand {
 ///
 /// # Errors
 /// See [`PurchaseRefusal`]. A refusal means that nothing was written.
+#[tracing::instrument(level = "debug", name = "purchase.purchase", skip_all)]
 pub async fn purchase(
+    services: &Services,
+    buyer: UserId,
+    request: PurchaseRequest,
+) -> Result<Receipt, Error<PurchaseRefusal>> {
+    let result = purchase_uncounted(services, buyer, request).await;
+    count_request(services, &result);
+    result
+}
+
+async fn purchase_uncounted(
     services: &Services,
     buyer: UserId,
     request: PurchaseRequest,
@@ -164,10 +176,24 @@ pub async fn purchase(
     Ok(receipt)
 }
 
+/// Counts a request to purchase.
+fn count_request(services: &Services, result: &Result<Receipt, Error<PurchaseRefusal>>) {
+    let Some(metrics) = services.metrics.business() else { return };
+    match result {
+        Ok(Receipt { outcome: ReceiptOutcome::Created { test_cards }, replayed: false, .. }) => {
+            metrics.purchase(PurchaseResult::Created, u64::try_from(*test_cards).unwrap_or_default());
+        }
+        Ok(_) => metrics.purchase(PurchaseResult::Existing, 0),
+        Err(Error::Refused(_)) => metrics.purchase(PurchaseResult::Refused, 0),
+        Err(Error::Failed(_)) => metrics.purchase(PurchaseResult::Failed, 0),
+    }
+}
+
 /// Quotes the present price of a selection, with the same computation as a purchase.
 ///
 /// # Errors
 /// Fails if the selection cannot be bought, or the database fails.
+#[tracing::instrument(level = "debug", name = "purchase.quote", skip_all)]
 pub async fn quote(
     services: &Services,
     buyer: Option<UserId>,
@@ -184,6 +210,7 @@ pub type PurchasePosition = i64;
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "purchase.page", skip_all)]
 pub async fn page(
     services: &Services,
     owner: UserId,
@@ -198,6 +225,7 @@ pub async fn page(
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "purchase.count", skip_all)]
 pub async fn count(services: &Services, owner: UserId) -> Result<u64, DbErr> {
     use sea_orm::PaginatorTrait;
     purchase::Entity::of(owner).count(services.database.reader()).await
@@ -207,6 +235,7 @@ pub async fn count(services: &Services, owner: UserId) -> Result<u64, DbErr> {
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "purchase.by_ids", skip_all)]
 pub async fn by_ids(
     services: &Services,
     owner: UserId,
@@ -219,6 +248,7 @@ pub async fn by_ids(
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "purchase.entitlements", skip_all)]
 pub async fn entitlements(
     services: &Services,
     owner: UserId,

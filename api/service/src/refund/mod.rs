@@ -120,6 +120,7 @@ pub(crate) struct Rest<'a> {
 ///
 /// # Errors
 /// See [`RefundRefusal`]. A refusal means that nothing was written.
+#[tracing::instrument(level = "debug", name = "refund.refund", skip_all)]
 pub async fn refund(
     services: &Services,
     by: Support,
@@ -155,6 +156,9 @@ pub async fn refund(
         .await?;
     failpoint::boundary("refund.committed");
     if refunded.outcome == RefundOutcome::Created {
+        if let Some(metrics) = services.metrics.business() {
+            metrics.refund();
+        }
         services.events.appended(buyer);
         services.outbox.wake();
         let Model { id, purchase_id, .. } = refunded.refund;
@@ -167,6 +171,7 @@ pub async fn refund(
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "refund.by_ids", skip_all)]
 pub async fn by_ids(
     services: &Services,
     owner: UserId,
@@ -179,6 +184,7 @@ pub async fn by_ids(
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "refund.by_ids_for_support", skip_all)]
 pub async fn by_ids_for_support(
     services: &Services,
     _: Support,
@@ -191,6 +197,7 @@ pub async fn by_ids_for_support(
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "refund.of_purchases", skip_all)]
 pub async fn of_purchases(
     services: &Services,
     owner: UserId,
@@ -207,6 +214,7 @@ pub async fn of_purchases(
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "refund.lines_of_purchases", skip_all)]
 pub async fn lines_of_purchases(
     services: &Services,
     owner: UserId,

@@ -144,6 +144,7 @@ pub struct ReportProgress {
 ///
 /// # Errors
 /// See [`SalesRefusal`].
+#[tracing::instrument(level = "debug", name = "sales_report.report", skip_all)]
 pub async fn report(
     services: &Services,
     _by: Admin,

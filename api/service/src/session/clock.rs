@@ -57,6 +57,7 @@ impl Refusal for SessionClockRefusal {}
 ///
 /// # Errors
 /// Fails if the user has no such sitting, or the database fails.
+#[tracing::instrument(level = "debug", name = "session.watch", skip_all)]
 pub async fn watch(
     services: &Services,
     owner: UserId,

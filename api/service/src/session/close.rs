@@ -65,6 +65,7 @@ struct SubmitCommand {
 ///
 /// # Errors
 /// See [`SubmitRefusal`].
+#[tracing::instrument(level = "debug", name = "session.submit", skip_all)]
 pub async fn submit(
     services: &Services,
     owner: UserId,
@@ -86,6 +87,9 @@ pub async fn submit(
         .write_for(owner, policy, command, |transaction, command| Box::pin(run(transaction, command)))
         .await?;
     services.events.appended(owner);
+    if let Some(metrics) = services.metrics.business() {
+        metrics.submit();
+    }
     Ok(submission)
 }
 

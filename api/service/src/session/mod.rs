@@ -142,6 +142,7 @@ impl SittingState {
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "session.sitting", skip_all)]
 pub async fn sitting(
     services: &Services,
     owner: UserId,
@@ -168,6 +169,7 @@ pub async fn sitting(
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "session.sitting_of", skip_all)]
 pub async fn sitting_of(services: &Services, row: &test_session::Model) -> Result<Sitting, Fault> {
     let cached = CachedSitting { owner: row.user_id, paper: row.into(), seed: row.seed };
     services.sittings.cache.insert(row.id, cached);

@@ -48,6 +48,7 @@ pub struct OverdueReport {
 ///
 /// # Errors
 /// Fails if the search fails. A sitting that cannot be closed remains for the next call.
+#[tracing::instrument(level = "debug", name = "session.close_overdue", skip_all)]
 pub async fn close_overdue(services: &Services) -> Result<OverdueReport, Fault> {
     let mut report = OverdueReport::default();
     // A search would find the sittings that cannot be closed again, so it skips them.
@@ -134,6 +135,9 @@ async fn close_one(services: &Services, session: test_session::Model) -> Result<
         .await?;
     if closed {
         services.events.appended(owner);
+        if let Some(metrics) = services.metrics.business() {
+            metrics.close_overdue();
+        }
     }
     Ok(closed)
 }

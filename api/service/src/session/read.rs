@@ -33,6 +33,7 @@ pub fn of_card(owner: UserId, card: MockTestAttemptId) -> Select<Entity> {
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "session.newest", skip_all)]
 pub async fn newest(
     services: &Services,
     sessions: Select<Entity>,
@@ -46,6 +47,7 @@ pub async fn newest(
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "session.count", skip_all)]
 pub async fn count(services: &Services, sessions: Select<Entity>) -> Result<u64, DbErr> {
     sessions.count(services.database.reader()).await
 }
@@ -54,6 +56,7 @@ pub async fn count(services: &Services, sessions: Select<Entity>) -> Result<u64,
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "session.by_ids", skip_all)]
 pub async fn by_ids(
     services: &Services,
     owner: UserId,
@@ -66,6 +69,7 @@ pub async fn by_ids(
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "session.open_of_cards", skip_all)]
 pub async fn open_of_cards(
     services: &Services,
     owner: UserId,
@@ -82,6 +86,7 @@ pub async fn open_of_cards(
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "session.scores_of_cards", skip_all)]
 pub async fn scores_of_cards(
     services: &Services,
     owner: UserId,
@@ -107,6 +112,7 @@ pub async fn scores_of_cards(
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "session.answers", skip_all)]
 pub async fn answers(
     services: &Services,
     id: TestSessionId,
@@ -122,6 +128,7 @@ pub async fn answers(
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "session.answer_sequence", skip_all)]
 pub async fn answer_sequence(services: &Services, id: TestSessionId) -> Result<i32, DbErr> {
     let greatest: Option<Option<i32>> = test_answer::Entity::find()
         .select_only()
@@ -137,6 +144,7 @@ pub async fn answer_sequence(services: &Services, id: TestSessionId) -> Result<i
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "session.score_of", skip_all)]
 pub async fn score_of(services: &Services, session: &Model) -> Result<Score, Fault> {
     let paper = services.papers.get(session.into()).await?;
     let answers = close::answers(services.database.reader(), session.id).await?;

@@ -35,6 +35,7 @@ impl Review {
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "session.review", skip_all)]
 pub async fn review(
     services: &Services,
     session: &test_session::Model,

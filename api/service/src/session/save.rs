@@ -61,6 +61,7 @@ impl Refusal for SaveRefusal {}
 ///
 /// # Errors
 /// See [`SaveRefusal`]. A refusal means that nothing was written.
+#[tracing::instrument(level = "debug", name = "session.save", skip_all)]
 pub async fn save(
     services: &Services,
     owner: UserId,
@@ -73,7 +74,7 @@ pub async fn save(
     let overdue_before = services.sittings.rules.overdue_before(now);
     let write = AnswerWrite { id, owner, sequence: batch.sequence, answers, now, overdue_before };
     let (database, sittings) = (services.database.clone(), Arc::clone(&services.sittings));
-    let events = Arc::clone(&services.events);
+    let (events, metrics) = (Arc::clone(&services.events), services.metrics.clone());
     // The save continues when the client disconnects.
     run_detached(async move {
         let write = Arc::new(write);
@@ -83,6 +84,9 @@ pub async fn save(
         };
         if superseded.len() < write.answers.len() {
             events.answers_saved(owner, id);
+        }
+        if let Some(metrics) = metrics.business() {
+            metrics.save(write.answers.len() - superseded.len());
         }
         Ok(Saved { superseded })
     })

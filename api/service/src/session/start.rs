@@ -19,6 +19,7 @@ use crate::error::{Error, Refusal};
 use crate::events::{self, Event};
 use crate::failpoint;
 use crate::guardian::{self, ConsentRefusal, ConsentRule};
+use crate::metrics::StartResult;
 use crate::paper::{self, Paper, PaperRefusal, Papers};
 use crate::{Services, allowance, card};
 
@@ -82,7 +83,24 @@ enum StartOutcome {
 ///
 /// # Errors
 /// See [`StartRefusal`]. A refusal means that no sitting was started.
+#[tracing::instrument(level = "debug", name = "session.start", skip_all)]
 pub async fn start(
+    services: &Services,
+    learner: UserId,
+    id: MockTestAttemptId,
+) -> Result<Started, Error<StartRefusal>> {
+    let result = start_or_resume(services, learner, id).await;
+    if let Some(metrics) = services.metrics.business() {
+        metrics.start(match &result {
+            Ok(Started { resumed: false, .. }) => StartResult::Started,
+            Ok(Started { resumed: true, .. }) => StartResult::Resumed,
+            Err(_) => StartResult::Refused,
+        });
+    }
+    result
+}
+
+async fn start_or_resume(
     services: &Services,
     learner: UserId,
     id: MockTestAttemptId,

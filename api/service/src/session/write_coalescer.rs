@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use sea_orm::{DbBackend, DbErr};
 use tokio::sync::oneshot;
+use tracing::{Instrument, Span};
 
 use super::answers::MAX_ANSWERS_PER_BATCH;
 use super::upsert::{AnswerWrite, upsert};
@@ -49,6 +50,8 @@ struct BatchQueue {
 #[derive(Debug)]
 struct QueuedWrite {
     write: Arc<AnswerWrite>,
+    /// The span of the caller. The statement belongs to the trace of the first batch in it.
+    span: Span,
     done: oneshot::Sender<Result<Confirmation, DbErr>>,
 }
 
@@ -66,7 +69,7 @@ impl WriteCoalescer {
             if database.backend() == DbBackend::Sqlite { 1 } else { MAX_CONCURRENT_STATEMENTS };
         let starts_writer = {
             let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-            queue.batches.push_back(QueuedWrite { write, done });
+            queue.batches.push_back(QueuedWrite { write, span: Span::current(), done });
             let starts_writer = queue.writers < max_concurrent;
             queue.writers += usize::from(starts_writer);
             starts_writer
@@ -75,7 +78,8 @@ impl WriteCoalescer {
             let (coalescer, database) = (Arc::clone(self), database.clone());
             tokio::spawn(async move {
                 while let Some(group) = coalescer.take() {
-                    write_group(&database, group).await;
+                    let span = group.first().map_or_else(Span::none, |batch| batch.span.clone());
+                    write_group(&database, group).instrument(span).await;
                 }
             });
         }

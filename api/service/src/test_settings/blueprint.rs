@@ -83,6 +83,7 @@ pub(crate) async fn count_questions(
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "test_settings.blueprint", skip_all)]
 pub async fn blueprint(services: &Services, subject: SubjectId) -> Result<Vec<BlueprintPart>, DbErr> {
     read(services.database.reader(), subject).await
 }

@@ -3,11 +3,14 @@
 use axum::response::Response;
 
 use super::caller::Caller;
+use super::observed::count_refusal;
 use crate::http::AppState;
 use crate::http::refusal::RequestRefusal;
 use crate::http::response::MediaType;
 use graphql_engine::{GraphqlRequest, PreparedOperation};
 use jishu_service::limit::ClientAddress;
+use jishu_service::metrics::{CostResult, OperationTransport};
+use jishu_service::trace::TRACE_TARGET;
 
 /// The reason why an operation is not executed.
 pub(super) enum OperationRefusal {
@@ -27,7 +30,13 @@ pub(super) fn charge_request(
     has_credentials: bool,
 ) -> Result<RequestCharge, RequestRefusal> {
     let charged = state.services.limits.take_for_request(client, has_credentials);
-    charged.map(|()| RequestCharge(())).map_err(|wait| RequestRefusal::rate_limited(client, wait))
+    charged.map(|()| RequestCharge(())).map_err(|wait| {
+        if let Some(metrics) = state.services.metrics.requests() {
+            metrics.cost(CostResult::Refused, 1);
+            metrics.error("RATE_LIMITED");
+        }
+        RequestRefusal::rate_limited(client, wait)
+    })
 }
 
 /// Rejects a request whose token does not verify, and charges it to the anonymous budget of its address.
@@ -49,15 +58,41 @@ pub(super) fn prepare_operation(
     _: RequestCharge,
     caller: Caller,
     call: &GraphqlRequest,
+    transport: OperationTransport,
+) -> Result<PreparedOperation, OperationRefusal> {
+    let prepared = prepare_uncounted(state, caller, call);
+    match &prepared {
+        Ok(_) => {}
+        Err(OperationRefusal::OverBudget(refusal)) => count_refusal(state, transport, &[refusal.error()]),
+        Err(OperationRefusal::Document(refusal)) => count_refusal(state, transport, &refusal.errors),
+    }
+    prepared
+}
+
+fn prepare_uncounted(
+    state: &AppState,
+    caller: Caller,
+    call: &GraphqlRequest,
 ) -> Result<PreparedOperation, OperationRefusal> {
     let limits = &state.services.limits;
     let over_budget = |wait| OperationRefusal::OverBudget(RequestRefusal::rate_limited(caller.client, wait));
+    let count_cost = |result, cost: u32| {
+        if let Some(metrics) = state.services.metrics.requests() {
+            metrics.cost(result, u64::from(cost));
+        }
+    };
     let user = caller.viewer.map(|viewer| viewer.user_id);
     if let Some(user) = user {
-        limits.take_for_document(user).map_err(over_budget)?;
+        limits
+            .take_for_document(user)
+            .inspect_err(|_| count_cost(CostResult::Refused, 1))
+            .map_err(over_budget)?;
     }
-    let operation = state.engine.prepare(call).map_err(OperationRefusal::Document)?;
+    let plan = tracing::debug_span!(target: TRACE_TARGET, "plan");
+    let operation = plan.in_scope(|| state.engine.prepare(call)).map_err(OperationRefusal::Document)?;
     let cost = u32::try_from(operation.cost()).unwrap_or(u32::MAX);
-    limits.take_for_operation(user, caller.client, cost).map_err(over_budget)?;
+    let taken = limits.take_for_operation(user, caller.client, cost);
+    count_cost(if taken.is_ok() { CostResult::Charged } else { CostResult::Refused }, cost);
+    taken.map_err(over_budget)?;
     Ok(operation)
 }

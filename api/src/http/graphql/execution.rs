@@ -12,9 +12,10 @@ use futures_util::{FutureExt, Stream, StreamExt, stream};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use super::caller::Caller;
+use super::observed::ObservedOperation;
 use crate::graphql::{RequestId, StartSignal, finish_errors, panic_error};
 use crate::http::AppState;
 use graphql_engine::{ExecutedResponse, PreparedOperation};
@@ -59,7 +60,7 @@ impl Execution {
         state: &AppState,
         request_id: &RequestId,
         caller: Caller,
-        operation: PreparedOperation,
+        (operation, observed): (PreparedOperation, ObservedOperation),
         stall_timeout: Option<Duration>,
     ) -> Self {
         let is_subscription = operation.kind() == OperationType::Subscription;
@@ -85,13 +86,20 @@ impl Execution {
             stream::once(response).boxed()
         };
         let (sender, events) = mpsc::channel(MAX_WAITING_RESPONSES);
-        let forwarder =
-            ResponseForwarder { is_subscription, request_id: request_id.clone(), stall_timeout, sender };
-        let task = tokio::spawn(forwarder.run(responses).in_current_span());
+        let span = Some(observed.span()).filter(|span| !span.is_none()).unwrap_or_else(Span::current);
+        let request_id = request_id.clone();
+        let forwarder = ResponseForwarder {
+            is_subscription,
+            request_id: request_id.clone(),
+            stall_timeout,
+            sender,
+            observed,
+        };
+        let task = tokio::spawn(forwarder.run(responses).instrument(span));
         Self {
             is_subscription,
             has_ended: false,
-            request_id: request_id.clone(),
+            request_id,
             events,
             task,
             permit: permit.flatten(),
@@ -150,12 +158,14 @@ struct ResponseForwarder {
     request_id: RequestId,
     stall_timeout: Option<Duration>,
     sender: mpsc::Sender<ExecutionEvent>,
+    observed: ObservedOperation,
 }
 
 impl ResponseForwarder {
-    async fn run(self, mut responses: BoxStream<'static, ExecutedResponse>) {
+    async fn run(mut self, mut responses: BoxStream<'static, ExecutedResponse>) {
         while let Some(mut response) = responses.next().await {
             finish_errors(response.errors_mut(), &self.request_id);
+            self.observed.responded(response.errors());
             if self.is_subscription && is_source_error(&response) {
                 self.send(ExecutionEvent::Failed(response.into_errors())).await;
                 return;

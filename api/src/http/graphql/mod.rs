@@ -7,6 +7,7 @@ mod caller;
 pub(super) mod credentials;
 mod event_stream;
 mod execution;
+mod observed;
 mod request;
 pub(super) mod request_context;
 mod websocket;
@@ -19,10 +20,12 @@ use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Query, State, WebSocketUpgrade};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::Response;
+use tracing::Instrument;
 
 use self::budgets::{OperationRefusal, prepare_operation, reject_credentials};
 pub(super) use self::caller::Caller;
 use self::execution::Execution;
+use self::observed::ObservedOperation;
 use self::request::{QueryParameters, read_body};
 use self::request_context::RequestContext;
 use super::refusal::RequestRefusal;
@@ -31,6 +34,7 @@ use super::{AllowedOrigins, AppState};
 use crate::graphql::finish_errors;
 use graphql_engine::GraphqlRequest;
 use jishu_service::auth::Identity;
+use jishu_service::metrics::OperationTransport;
 
 /// Handles a POST request: a query, a mutation or a subscription.
 pub(super) async fn post(
@@ -124,7 +128,12 @@ async fn execute(
 ) -> Result<Response, RequestRefusal> {
     let viewer = identity.map(|identity| identity.viewer);
     let caller = Caller { client: context.client, program: context.program(), viewer };
-    let operation = match prepare_operation(state, context.charge, caller, call) {
+    let transport = match (format.prefers_events, &context.method) {
+        (true, _) => OperationTransport::EventStream,
+        (false, &Method::POST) => OperationTransport::Post,
+        (false, _) => OperationTransport::Get,
+    };
+    let operation = match prepare_operation(state, context.charge, caller, call, transport) {
         Ok(operation) => operation,
         Err(OperationRefusal::OverBudget(refusal)) => return Err(refusal),
         Err(OperationRefusal::Document(refusal)) if format.prefers_events => {
@@ -145,7 +154,9 @@ async fn execute(
         }
         OperationType::Subscription => {
             let stall_timeout = Some(state.live.stall());
-            let mut execution = Execution::start(state, &context.id, caller, operation, stall_timeout);
+            let observed = ObservedOperation::begin(state, &operation, OperationTransport::EventStream);
+            let mut execution =
+                Execution::start(state, &context.id, caller, (operation, observed), stall_timeout);
             // The client sees the head of the response only after the subscription has started. So it misses no event
             // that it causes afterwards.
             if let Some(started) = execution.started() {
@@ -155,8 +166,11 @@ async fn execute(
         }
         OperationType::Query | OperationType::Mutation => {}
     }
-    let mut response = state.engine.execute(operation, state.resolver_data(caller)).await;
+    let mut observed = ObservedOperation::begin(state, &operation, transport);
+    let executed = state.engine.execute(operation, state.resolver_data(caller));
+    let mut response = executed.instrument(observed.span()).await;
     finish_errors(response.errors_mut(), &context.id);
+    observed.responded(response.errors());
     if format.prefers_events {
         return Ok(event_stream::executed(&response));
     }

@@ -70,6 +70,7 @@ pub struct DeletedAccount {
 ///
 /// # Errors
 /// See [`DeletionRefusal`].
+#[tracing::instrument(level = "debug", name = "account.delete_own", skip_all)]
 pub async fn delete_own(
     services: &Services,
     client: ClientAddress,
@@ -90,6 +91,7 @@ pub async fn delete_own(
 ///
 /// # Errors
 /// See [`DeletionRefusal`].
+#[tracing::instrument(level = "debug", name = "account.request_deletion", skip_all)]
 pub async fn request_deletion(
     services: &Services,
     client: ClientAddress,
@@ -106,6 +108,7 @@ pub async fn request_deletion(
 ///
 /// # Errors
 /// See [`DeletionRefusal`].
+#[tracing::instrument(level = "debug", name = "account.confirm_deletion", skip_all)]
 pub async fn confirm_deletion(
     services: &Services,
     token: &str,
@@ -119,6 +122,7 @@ pub async fn confirm_deletion(
 ///
 /// # Errors
 /// See [`DeletionRefusal`].
+#[tracing::instrument(level = "debug", name = "account.delete_user", skip_all)]
 pub async fn delete_user(
     services: &Services,
     by: Actor,

@@ -58,6 +58,7 @@ pub struct BegunOidcLogin {
 ///
 /// # Errors
 /// See [`OidcBeginRefusal`].
+#[tracing::instrument(level = "debug", name = "account.begin_oidc_login", skip_all)]
 pub async fn begin_oidc_login(
     services: &Services,
     client: ClientAddress,
@@ -71,6 +72,7 @@ pub async fn begin_oidc_login(
 ///
 /// # Errors
 /// See [`OidcBeginRefusal`].
+#[tracing::instrument(level = "debug", name = "account.begin_oidc_link", skip_all)]
 pub async fn begin_oidc_link(
     services: &Services,
     client: ClientAddress,

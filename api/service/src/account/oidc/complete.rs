@@ -67,6 +67,7 @@ impl Refusal for OidcLoginRefusal {}
 ///
 /// # Errors
 /// See [`OidcLoginRefusal`].
+#[tracing::instrument(level = "debug", name = "account.complete_oidc_login", skip_all)]
 pub async fn complete_oidc_login(
     services: &Services,
     client: SignInClient,

@@ -49,6 +49,7 @@ pub type LinkedIdentity = oidc_identity::Model;
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "account.linked_identities", skip_all)]
 pub async fn linked_identities(services: &Services, owner: UserId) -> Result<Vec<LinkedIdentity>, DbErr> {
     oidc_identity::Entity::find()
         .filter(Column::UserId.eq(owner))
@@ -62,6 +63,7 @@ pub async fn linked_identities(services: &Services, owner: UserId) -> Result<Vec
 ///
 /// # Errors
 /// See [`OidcLinkRefusal`].
+#[tracing::instrument(level = "debug", name = "account.link_oidc_identity", skip_all)]
 pub async fn link_oidc_identity(
     services: &Services,
     client: SignInClient,
@@ -111,6 +113,7 @@ pub async fn link_oidc_identity(
 ///
 /// # Errors
 /// See [`OidcLinkRefusal`].
+#[tracing::instrument(level = "debug", name = "account.unlink_oidc_identity", skip_all)]
 pub async fn unlink_oidc_identity(
     services: &Services,
     viewer: Viewer,

@@ -96,6 +96,7 @@ impl Refusal for ChallengeRefusal {}
 ///
 /// # Errors
 /// See [`ChallengeRefusal`]. A wrong code counts against the challenge, and as a failed sign-in of the account.
+#[tracing::instrument(level = "debug", name = "account.complete_login", skip_all)]
 pub async fn complete_login(
     services: &Services,
     client: SignInClient,

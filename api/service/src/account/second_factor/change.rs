@@ -28,6 +28,7 @@ const RECOVERY_CODES_REPLACED: &str = "user.recovery_codes_replaced";
 ///
 /// # Errors
 /// See [`SecondFactorRefusal`].
+#[tracing::instrument(level = "debug", name = "account.disable_second_factor", skip_all)]
 pub async fn disable_second_factor(
     services: &Services,
     client: ClientAddress,
@@ -43,6 +44,7 @@ pub async fn disable_second_factor(
 ///
 /// # Errors
 /// See [`SecondFactorRefusal`].
+#[tracing::instrument(level = "debug", name = "account.replace_recovery_codes", skip_all)]
 pub async fn replace_recovery_codes(
     services: &Services,
     client: ClientAddress,

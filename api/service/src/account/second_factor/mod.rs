@@ -69,6 +69,7 @@ pub struct SecondFactorStatus {
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "account.second_factor_status", skip_all)]
 pub async fn second_factor_status(
     services: &Services,
     owner: UserId,

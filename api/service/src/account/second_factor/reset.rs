@@ -21,6 +21,7 @@ const SECOND_FACTOR_RESET: &str = "user.second_factor_reset";
 ///
 /// # Errors
 /// See [`AdministrationRefusal`].
+#[tracing::instrument(level = "debug", name = "account.reset_second_factor", skip_all)]
 pub async fn reset_second_factor(
     services: &Services,
     admin: Admin,

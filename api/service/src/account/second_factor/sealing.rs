@@ -49,6 +49,7 @@ pub(super) fn open(secrets: &Secrets, row: &second_factor::Model) -> Option<OneT
 ///
 /// # Errors
 /// Returns the database's error.
+#[tracing::instrument(level = "debug", name = "account.reseal_second_factors", skip_all)]
 pub async fn reseal_second_factors(services: &Services, limit: u64) -> Result<usize, Fault> {
     let rows = second_factor::Entity::find()
         .filter(Column::SealedBy.ne(services.secrets.key_name()))

@@ -44,6 +44,7 @@ pub struct SecondFactorSetUp {
 ///
 /// # Errors
 /// See [`SecondFactorRefusal`].
+#[tracing::instrument(level = "debug", name = "account.begin_second_factor", skip_all)]
 pub async fn begin_second_factor(
     services: &Services,
     client: ClientAddress,
@@ -109,6 +110,7 @@ impl Begin {
 ///
 /// # Errors
 /// See [`SecondFactorRefusal`].
+#[tracing::instrument(level = "debug", name = "account.confirm_second_factor", skip_all)]
 pub async fn confirm_second_factor(
     services: &Services,
     client: ClientAddress,

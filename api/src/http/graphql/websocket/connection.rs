@@ -18,11 +18,13 @@ use crate::http::graphql::budgets::{OperationRefusal, charge_request, prepare_op
 use crate::http::graphql::caller::Caller;
 use crate::http::graphql::credentials::{end_of_token, verify_authorization};
 use crate::http::graphql::execution::{Execution, ExecutionEvent, limit_exceeded};
+use crate::http::graphql::observed::ObservedOperation;
 use crate::http::{AppState, ShutdownSignal};
 use graphql_engine::GraphqlRequest;
 use jishu_service::account::ClientProgram;
 use jishu_service::auth::{Identity, TokenError};
 use jishu_service::limit::ClientAddress;
+use jishu_service::metrics::OperationTransport;
 
 /// The time for a client to read the close frame and to confirm it.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -249,10 +251,14 @@ impl WebSocketConnection {
             let payload = &[too_many_operations(self.state.live.live_operations)];
             return self.send_message(&ServerMessage::Error { id: &id, payload }).await;
         }
-        let prepared = charge.and_then(|charge| prepare_operation(&self.state, charge, caller, &call));
+        let transport = OperationTransport::WebSocket;
+        let prepared =
+            charge.and_then(|charge| prepare_operation(&self.state, charge, caller, &call, transport));
         let errors = match prepared {
             Ok(operation) => {
-                let mut execution = Execution::start(&self.state, &self.request_id, caller, operation, None);
+                let observed = ObservedOperation::begin(&self.state, &operation, transport);
+                let mut execution =
+                    Execution::start(&self.state, &self.request_id, caller, (operation, observed), None);
                 self.starting = execution.started();
                 self.operations.insert(id, execution);
                 return Ok(());

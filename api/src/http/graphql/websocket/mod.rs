@@ -16,6 +16,7 @@ use super::request_context::RequestContext;
 use crate::http::refusal::RequestRefusal;
 use crate::http::response::MediaType;
 use crate::http::{AllowedOrigins, AppState};
+use jishu_service::metrics::RequestMetrics;
 
 const PROTOCOL: &str = "graphql-transport-ws";
 
@@ -60,9 +61,15 @@ pub(super) fn accept(
         .on_upgrade(move |socket| {
             let program = context.program();
             let RequestContext { id, client, shutdown, .. } = context;
+            let counted = connection_state.services.metrics.requests().map(RequestMetrics::websocket);
             let connection =
                 WebSocketConnection::new(socket, connection_state, id, (client, program), identity);
-            connection.serve(shutdown).instrument(span)
+            async move {
+                // Counts the WebSocket until it closes.
+                let _counted = counted;
+                connection.serve(shutdown).await;
+            }
+            .instrument(span)
         });
     state.with_viewer(response, identity.as_ref())
 }

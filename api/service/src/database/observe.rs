@@ -1,0 +1,201 @@
+//! Measures statements, and the use of the pools. All statements pass here if metrics or traces are on.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use sea_orm::{DatabaseConnection, DbBackend, sqlx};
+
+use super::{Database, DatabaseOptions};
+use crate::metrics::{ConnectionGauge, Metrics, POOL_NAMES, PoolName, name_of_statement};
+use crate::trace::STATEMENT_TARGET;
+
+/// The label of a statement outside a transaction.
+const NO_TRANSACTION: &str = "none";
+
+tokio::task_local! {
+    /// The name of the transaction that runs in this task.
+    static TRANSACTION: &'static str;
+    /// The query that waits for a connection in this task.
+    static QUERY: WaitingQuery;
+}
+
+/// A query outside a transaction, from its start until it has a connection.
+struct WaitingQuery {
+    since: Instant,
+    has_connection: Cell<bool>,
+    /// Counts the query until its end.
+    _borrower: ConnectionGauge,
+}
+
+/// Runs a query outside a transaction, and measures how long it waits for a connection.
+pub(super) async fn query<T>(metrics: &Metrics, since: Instant, query: impl Future<Output = T>) -> T {
+    let Some(database) = metrics.database() else { return query.await };
+    let waiting = WaitingQuery {
+        since,
+        has_connection: Cell::new(false),
+        _borrower: database.borrowing(PoolName::Reader),
+    };
+    QUERY.scope(waiting, query).await
+}
+
+/// Runs the statements of a transaction under its name.
+pub(super) async fn transaction<T>(
+    metrics: &Metrics,
+    name: &'static str,
+    statements: impl Future<Output = T>,
+) -> T {
+    if metrics.is_on() { TRANSACTION.scope(name, statements).await } else { statements.await }
+}
+
+/// Lets a pool report its statements, if somebody wants to know them.
+pub(super) fn observe_statements(connection: &mut DatabaseConnection, options: &DatabaseOptions) {
+    let is_traced = tracing::enabled!(target: STATEMENT_TARGET, tracing::Level::DEBUG);
+    let (observer, metrics) = (options.observer.clone(), options.metrics.clone());
+    if observer.is_none() && !metrics.is_on() && !is_traced {
+        return;
+    }
+    connection.set_metric_callback(move |statement| {
+        let sql = statement.statement.sql.as_str();
+        if let Some(observer) = &observer {
+            observer(sql);
+        }
+        if metrics.is_on() || is_traced {
+            report(&metrics, sql, statement.elapsed, statement.failed);
+        }
+    });
+}
+
+/// Counts a statement, and adds it to the trace of the current span.
+fn report(metrics: &Metrics, sql: &str, elapsed: Duration, failed: bool) {
+    let name = name_of_statement(sql);
+    if let Some(database) = metrics.database() {
+        let transaction = TRANSACTION.try_with(|name| *name).unwrap_or(NO_TRANSACTION);
+        database.statement(name, transaction, elapsed, failed);
+        let waited = QUERY.try_with(|query| {
+            let is_first = !query.has_connection.replace(true);
+            is_first.then(|| query.since.elapsed().saturating_sub(elapsed))
+        });
+        if let Ok(Some(wait)) = waited {
+            database.connection_taken(PoolName::Reader, wait);
+        }
+    }
+    // The values of a statement are not in its text, and are not reported.
+    tracing::debug!(
+        target: STATEMENT_TARGET,
+        nanoseconds = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX),
+        failed,
+        verb = name.verb.as_str(),
+        table = name.table,
+        text = sql,
+        "statement"
+    );
+}
+
+/// Reads the state of the pools at each scrape.
+#[derive(Debug)]
+struct PoolCollector {
+    pools: Vec<ObservedPool>,
+}
+
+/// A pool, with the gauge of what waits for one of its connections or has one.
+#[derive(Debug)]
+struct ObservedPool {
+    name: PoolName,
+    pool: DriverPool,
+    borrowers: Gauge,
+}
+
+/// A pool of the driver. It does not hold the metrics, so that the metrics can hold it.
+#[derive(Debug)]
+enum DriverPool {
+    Sqlite(sqlx::SqlitePool),
+    Postgres(sqlx::PgPool),
+    MySql(sqlx::MySqlPool),
+}
+
+impl DriverPool {
+    fn of(connection: &DatabaseConnection) -> Self {
+        match connection.get_database_backend() {
+            DbBackend::Postgres => Self::Postgres(connection.get_postgres_connection_pool().clone()),
+            DbBackend::MySql => Self::MySql(connection.get_mysql_connection_pool().clone()),
+            _ => Self::Sqlite(connection.get_sqlite_connection_pool().clone()),
+        }
+    }
+
+    /// Returns the number of open connections, of idle ones, and the maximum.
+    fn state(&self) -> (usize, usize, u32) {
+        match self {
+            Self::Sqlite(pool) => {
+                (pool.size() as usize, pool.num_idle(), pool.options().get_max_connections())
+            }
+            Self::Postgres(pool) => {
+                (pool.size() as usize, pool.num_idle(), pool.options().get_max_connections())
+            }
+            Self::MySql(pool) => {
+                (pool.size() as usize, pool.num_idle(), pool.options().get_max_connections())
+            }
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PoolStateLabels {
+    pool: PoolName,
+    state: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PoolLabels {
+    pool: PoolName,
+}
+
+impl Collector for PoolCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let (connections, waiting): (Family<_, Gauge>, Family<_, Gauge>) = Default::default();
+        let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        for ObservedPool { name, pool, borrowers } in &self.pools {
+            let (open, idle, max) = pool.state();
+            let in_use = open.saturating_sub(idle);
+            for (state, number) in [("in_use", in_use), ("idle", idle), ("max", max as usize)] {
+                connections.get_or_create(&PoolStateLabels { pool: *name, state }).set(count(number));
+            }
+            // A borrower without a connection waits for one.
+            let waits = (borrowers.get() - count(in_use)).max(0);
+            waiting.get_or_create(&PoolLabels { pool: *name }).set(waits);
+        }
+        let of_connections = encoder.encode_descriptor(
+            POOL_NAMES[0],
+            "Connections to the database that are in use or idle, and the maximum.",
+            None,
+            MetricType::Gauge,
+        )?;
+        connections.encode(of_connections)?;
+        let of_waiting = encoder.encode_descriptor(
+            POOL_NAMES[1],
+            "Queries and transactions that wait for a connection.",
+            None,
+            MetricType::Gauge,
+        )?;
+        waiting.encode(of_waiting)
+    }
+}
+
+impl Database {
+    /// Shows the state of the pools at each scrape.
+    pub(super) fn observe_pools(&self) {
+        let Some(database) = self.metrics.database() else { return };
+        let observed = |name, connection: &DatabaseConnection| ObservedPool {
+            name,
+            pool: DriverPool::of(connection),
+            borrowers: database.borrowers(name),
+        };
+        let pools =
+            vec![observed(PoolName::Reader, self.reader.pool()), observed(PoolName::Writer, &self.writer)];
+        self.metrics.add_collector(PoolCollector { pools });
+    }
+}

@@ -1,0 +1,52 @@
+//! The buckets of histograms, and their constructors.
+
+use std::hash::Hash;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::family::{Family, MetricConstructor};
+use prometheus_client::metrics::histogram::Histogram;
+
+use super::registrar::Registrar;
+
+/// The upper bounds for requests and operations, in seconds. A request may take 30 seconds by default.
+const REQUEST_SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0, 30.0];
+
+/// The upper bounds for statements, transactions and waits, in seconds. A statement may take 15 seconds.
+const DATABASE_SECONDS: [f64; 10] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 5.0, 15.0];
+
+/// The upper bounds for the delay of events, in seconds. Nodes read events twice a second.
+const DELAY_SECONDS: [f64; 8] = [0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 10.0, 60.0];
+
+/// Makes the histogram of requests.
+pub(super) fn request_seconds() -> Histogram {
+    Histogram::new(REQUEST_SECONDS)
+}
+
+/// Makes the histogram of work of the database.
+pub(super) fn database_seconds() -> Histogram {
+    Histogram::new(DATABASE_SECONDS)
+}
+
+/// Makes the histogram of delays.
+pub(super) fn delay_seconds() -> Histogram {
+    Histogram::new(DELAY_SECONDS)
+}
+
+/// A family of histograms, one for each set of labels.
+pub(super) type HistogramFamily<L> = Family<L, Histogram, fn() -> Histogram>;
+
+/// Registers a family of histograms.
+pub(super) fn histograms<L>(
+    registry: &mut Registrar,
+    name: &'static str,
+    help: &str,
+    histogram: fn() -> Histogram,
+) -> HistogramFamily<L>
+where
+    L: Clone + Eq + Hash + EncodeLabelSet + std::fmt::Debug + Send + Sync + 'static,
+    fn() -> Histogram: MetricConstructor<Histogram>,
+{
+    let family = Family::new_with_constructor(histogram);
+    registry.register(name, help, family.clone());
+    family
+}

@@ -1,0 +1,155 @@
+//! Metrics of the database: statements, transactions, and waits for a connection.
+
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+
+use super::buckets::{HistogramFamily, database_seconds, histograms};
+use super::labels::{PoolName, RetryCause, TransactionOutcome};
+use super::registrar::Registrar;
+use super::requests::ConnectionGauge;
+use super::statement::{StatementName, StatementVerb};
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StatementLabels {
+    verb: StatementVerb,
+    table: &'static str,
+    transaction: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TransactionLabels {
+    transaction: &'static str,
+    outcome: TransactionOutcome,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RetryLabels {
+    transaction: &'static str,
+    cause: RetryCause,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PoolLabels {
+    pool: PoolName,
+}
+
+/// The metrics of the database.
+pub struct DatabaseMetrics {
+    statements: HistogramFamily<StatementLabels>,
+    failed_statements: Family<StatementLabels, Counter>,
+    transactions: HistogramFamily<TransactionLabels>,
+    retries: Family<RetryLabels, Counter>,
+    connection_wait: HistogramFamily<PoolLabels>,
+    turn_wait: Histogram,
+    waiting_for_turn: Gauge,
+    /// What has asked for a connection and has not given it back.
+    borrowers: Family<PoolLabels, Gauge>,
+}
+
+impl DatabaseMetrics {
+    pub(super) fn register(registry: &mut Registrar) -> Self {
+        let metrics = Self {
+            statements: histograms(
+                registry,
+                "statement_seconds",
+                "Time of statements, by verb, first table and transaction",
+                database_seconds,
+            ),
+            failed_statements: Family::default(),
+            transactions: histograms(
+                registry,
+                "transaction_seconds",
+                "Time of transactions with their retries, by name",
+                database_seconds,
+            ),
+            retries: Family::default(),
+            connection_wait: histograms(
+                registry,
+                "connection_wait_seconds",
+                "Time to take a connection to the database, by pool",
+                database_seconds,
+            ),
+            turn_wait: database_seconds(),
+            waiting_for_turn: Gauge::default(),
+            borrowers: Family::default(),
+        };
+        registry.register("statement_failures", "Statements that failed", metrics.failed_statements.clone());
+        registry.register(
+            "transaction_retries",
+            "Retries of transactions and of single statements, by cause",
+            metrics.retries.clone(),
+        );
+        registry.register(
+            "turn_wait_seconds",
+            "Time that transactions waited for others of the same user, course or subject",
+            metrics.turn_wait.clone(),
+        );
+        registry.register(
+            "turns_waiting",
+            "Transactions that wait for others of the same user, course or subject",
+            metrics.waiting_for_turn.clone(),
+        );
+        metrics
+    }
+
+    /// Measures a statement. `transaction` is the name of its transaction, or says that it has none.
+    pub(crate) fn statement(
+        &self,
+        name: StatementName,
+        transaction: &'static str,
+        elapsed: Duration,
+        failed: bool,
+    ) {
+        let labels = StatementLabels { verb: name.verb, table: name.table, transaction };
+        self.statements.get_or_create(&labels).observe(elapsed.as_secs_f64());
+        if failed {
+            self.failed_statements.get_or_create(&labels).inc();
+        }
+    }
+
+    /// Measures a transaction with all its retries.
+    pub(crate) fn transaction(
+        &self,
+        transaction: &'static str,
+        outcome: TransactionOutcome,
+        elapsed: Duration,
+    ) {
+        let labels = TransactionLabels { transaction, outcome };
+        self.transactions.get_or_create(&labels).observe(elapsed.as_secs_f64());
+    }
+
+    /// Counts a retry.
+    pub(crate) fn retry(&self, transaction: &'static str, cause: RetryCause) {
+        self.retries.get_or_create(&RetryLabels { transaction, cause }).inc();
+    }
+
+    /// Measures the wait for a connection.
+    pub(crate) fn connection_taken(&self, pool: PoolName, wait: Duration) {
+        self.connection_wait.get_or_create(&PoolLabels { pool }).observe(wait.as_secs_f64());
+    }
+
+    /// Measures the wait for a turn.
+    pub(crate) fn turn_taken(&self, wait: Duration) {
+        self.turn_wait.observe(wait.as_secs_f64());
+    }
+
+    /// Counts a transaction as waiting for its turn until the result is dropped.
+    pub(crate) fn waiting_for_turn(&self) -> ConnectionGauge {
+        ConnectionGauge::new(self.waiting_for_turn.clone())
+    }
+
+    /// Counts a use of a pool, from the request for a connection until the result is dropped.
+    pub(crate) fn borrowing(&self, pool: PoolName) -> ConnectionGauge {
+        ConnectionGauge::new(self.borrowers(pool))
+    }
+
+    /// Returns the gauge of what waits for a connection of a pool or has one.
+    pub(crate) fn borrowers(&self, pool: PoolName) -> Gauge {
+        self.borrowers.get_or_create_owned(&PoolLabels { pool })
+    }
+}

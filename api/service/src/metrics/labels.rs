@@ -1,0 +1,204 @@
+//! The values of labels. Each is an enum, so that the number of time series has a bound.
+
+use std::fmt;
+use std::sync::Arc;
+
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+
+/// Defines an enum whose values are the values of a label.
+macro_rules! label {
+    ($(#[$doc:meta])* $name:ident { $($(#[$value_doc:meta])* $value:ident = $text:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $name {
+            $($(#[$value_doc])* $value,)+
+        }
+
+        impl $name {
+            /// All values.
+            pub const ALL: &[Self] = &[$(Self::$value,)+];
+
+            /// Returns the text in the label.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$value => $text,)+
+                }
+            }
+        }
+
+        impl EncodeLabelValue for $name {
+            fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+                EncodeLabelValue::encode(&self.as_str(), encoder)
+            }
+        }
+    };
+}
+pub(super) use label;
+
+label! {
+    /// The way in which an operation came.
+    OperationTransport {
+        /// A POST request.
+        Post = "post",
+        /// A GET request.
+        Get = "get",
+        /// A request with a stream of events as its response.
+        EventStream = "event_stream",
+        /// A message on a WebSocket.
+        WebSocket = "websocket",
+    }
+}
+
+label! {
+    /// The kind of an operation.
+    OperationKind {
+        /// A query.
+        Query = "query",
+        /// A mutation.
+        Mutation = "mutation",
+        /// A subscription.
+        Subscription = "subscription",
+    }
+}
+
+label! {
+    /// How an operation ended.
+    OperationOutcome {
+        /// Its response has no error. It may have user errors.
+        Ok = "ok",
+        /// Its response has an error that the client can avoid.
+        ClientError = "client_error",
+        /// Its response has an error of the server: it is overloaded, too slow, or has a bug.
+        ServerError = "server_error",
+        /// It was not executed: the document was refused, or a budget was spent.
+        Refused = "refused",
+        /// Its client left, or it ran for too long.
+        Abandoned = "abandoned",
+    }
+}
+
+label! {
+    /// A route of the server.
+    HttpRoute {
+        /// GraphQL, over each transport.
+        Graphql = "graphql",
+        /// The export of the data of a person.
+        Export = "export",
+        /// Pictures.
+        Media = "media",
+        /// The checks of load balancers.
+        Health = "health",
+        /// Webhooks of payment providers.
+        PaymentWebhook = "payment_webhook",
+        /// The signing keys.
+        Keys = "keys",
+        /// Everything else, such as `GraphiQL`.
+        Other = "other",
+    }
+}
+
+label! {
+    /// What became of the cost of operations.
+    CostResult {
+        /// It was charged to a budget.
+        Charged = "charged",
+        /// The budget was spent, so the operation was refused.
+        Refused = "refused",
+    }
+}
+
+label! {
+    /// A pool of connections to the database.
+    PoolName {
+        /// For queries outside a transaction.
+        Reader = "reader",
+        /// For transactions and saved answers.
+        Writer = "writer",
+    }
+}
+
+label! {
+    /// How a transaction ended, after all its retries.
+    TransactionOutcome {
+        /// It was committed.
+        Committed = "committed",
+        /// A rule refused it.
+        Refused = "refused",
+        /// It failed.
+        Failed = "failed",
+    }
+}
+
+label! {
+    /// Why a transaction or a statement was retried.
+    RetryCause {
+        /// Another transaction was in conflict.
+        Conflict = "conflict",
+        /// The connection was lost.
+        ConnectionLost = "connection_lost",
+        /// A unique key refused a row.
+        TakenKey = "taken_key",
+        /// A cluster had ended the transaction.
+        EndedEarly = "ended_early",
+    }
+}
+
+label! {
+    /// What became of a purchase request.
+    PurchaseResult {
+        /// It made a purchase.
+        Created = "created",
+        /// The buyer owned everything already, or the request was a repetition.
+        Existing = "existing",
+        /// It was refused.
+        Refused = "refused",
+        /// It failed.
+        Failed = "failed",
+    }
+}
+
+label! {
+    /// What became of a request to start a sitting.
+    StartResult {
+        /// A sitting was started.
+        Started = "started",
+        /// The card had an open sitting.
+        Resumed = "resumed",
+        /// It was refused, or it failed.
+        Refused = "refused",
+    }
+}
+
+label! {
+    /// What became of an attempt to sign in with a password.
+    SignInResult {
+        /// It succeeded, or a second factor is asked for.
+        Succeeded = "succeeded",
+        /// It was refused or failed.
+        Failed = "failed",
+    }
+}
+
+label! {
+    /// How a delivery of a message ended.
+    OutboxResult {
+        /// It was delivered.
+        Delivered = "delivered",
+        /// It will be repeated.
+        Postponed = "postponed",
+        /// No node tries any more.
+        Dead = "dead",
+    }
+}
+
+/// The labels of an operation.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct OperationLabels {
+    /// The name of an operation in a trusted document; `other` for any other operation.
+    pub operation: Arc<str>,
+    /// Query, mutation or subscription.
+    pub kind: OperationKind,
+    /// How it ended.
+    pub outcome: OperationOutcome,
+}

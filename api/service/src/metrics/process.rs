@@ -1,0 +1,113 @@
+//! Metrics of the process, with the names that Prometheus recommends. They are read from `/proc`, so only Linux has them.
+
+use std::fs;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+
+/// Ticks of the clock in a second. Linux reports times to programs in this unit on all machines.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// Size of a page of memory, in bytes. It is this on the machines that jishu is built for.
+const PAGE_BYTES: f64 = 4096.0;
+
+/// The names of the families.
+pub(super) const PROCESS_NAMES: [&str; 5] = [
+    "process_cpu_seconds_total",
+    "process_resident_memory_bytes",
+    "process_threads",
+    "process_open_fds",
+    "process_start_time_seconds",
+];
+
+/// Reads the values of the process at each scrape.
+#[derive(Debug)]
+pub(super) struct ProcessCollector {
+    /// The start of the process, in seconds since 1970. None if it is unknown.
+    started_at: Option<f64>,
+}
+
+impl ProcessCollector {
+    pub(super) fn new() -> Self {
+        let started_at = ProcessStat::read().zip(boot_time()).map(|(stat, boot)| boot + stat.started_after);
+        Self { started_at }
+    }
+}
+
+impl Collector for ProcessCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let Some(stat) = ProcessStat::read() else { return Ok(()) };
+        let cpu = encoder.encode_descriptor(
+            "process_cpu_seconds",
+            "CPU time of the process.",
+            None,
+            MetricType::Counter,
+        )?;
+        ConstCounter::new(stat.cpu_seconds).encode(cpu)?;
+        let mut gauge = |name, help, value: f64| {
+            let gauge = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            ConstGauge::new(value).encode(gauge)
+        };
+        gauge("process_resident_memory_bytes", "Memory of the process.", stat.resident_bytes)?;
+        gauge("process_threads", "Threads of the process.", stat.threads)?;
+        if let Ok(files) = fs::read_dir("/proc/self/fd") {
+            let open = u32::try_from(files.count()).unwrap_or(u32::MAX);
+            gauge("process_open_fds", "Open files and sockets of the process.", f64::from(open))?;
+        }
+        if let Some(started_at) = self.started_at {
+            gauge("process_start_time_seconds", "Start of the process, in seconds since 1970.", started_at)?;
+        }
+        Ok(())
+    }
+}
+
+/// The values of `/proc/self/stat`.
+struct ProcessStat {
+    cpu_seconds: f64,
+    threads: f64,
+    resident_bytes: f64,
+    /// Seconds between the start of the machine and that of the process.
+    started_after: f64,
+}
+
+impl ProcessStat {
+    fn read() -> Option<Self> {
+        Self::parse(&fs::read_to_string("/proc/self/stat").ok()?)
+    }
+
+    fn parse(stat: &str) -> Option<Self> {
+        // The second value is the name of the program in parentheses, which may contain spaces.
+        let (_, rest) = stat.rsplit_once(") ")?;
+        let values: Vec<f64> = rest.split(' ').map(|value| value.trim().parse().unwrap_or(0.0)).collect();
+        // The first value here is the third of the manual page proc(5).
+        let value = |number: usize| values.get(number - 3).copied();
+        Some(Self {
+            cpu_seconds: (value(14)? + value(15)?) / TICKS_PER_SECOND,
+            threads: value(20)?,
+            resident_bytes: value(24)? * PAGE_BYTES,
+            started_after: value(22)? / TICKS_PER_SECOND,
+        })
+    }
+}
+
+/// Reads when the machine started, in seconds since 1970.
+fn boot_time() -> Option<f64> {
+    let stat = fs::read_to_string("/proc/stat").ok()?;
+    stat.lines().find_map(|line| line.strip_prefix("btime ")?.trim().parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_values_are_found_after_a_name_with_spaces() {
+        let stat = "7 (a ) b) S 1 7 7 0 -1 4194560 100 0 0 0 250 50 0 0 20 0 9 0 1200 1000000 512 18446744073709551615";
+        let stat = ProcessStat::parse(stat).unwrap();
+        assert_eq!((stat.cpu_seconds, stat.threads, stat.started_after), (3.0, 9.0, 12.0));
+        assert_eq!(stat.resident_bytes, 512.0 * PAGE_BYTES);
+    }
+}

@@ -1,0 +1,43 @@
+//! Registers families, and remembers their names.
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::EncodeMetric;
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::{Metric, Registry};
+
+/// The prefix of the names of all metrics of the server, apart from those of its process.
+const PREFIX: &str = "jishu";
+
+/// Registers the families of the server.
+pub(super) struct Registrar {
+    registry: Registry,
+    names: Vec<String>,
+}
+
+impl Registrar {
+    pub(super) fn new() -> Self {
+        Self { registry: Registry::default(), names: Vec::new() }
+    }
+
+    /// Registers a family. `help` is a sentence without its full stop.
+    pub(super) fn register<M: Metric + EncodeMetric>(&mut self, name: &'static str, help: &str, metric: M) {
+        let suffix = match metric.metric_type() {
+            MetricType::Counter => "_total",
+            MetricType::Info => "_info",
+            _ => "",
+        };
+        self.names.push(format!("{PREFIX}_{name}{suffix}"));
+        self.registry.register(format!("{PREFIX}_{name}"), help, metric);
+    }
+
+    /// Registers values that are read at each scrape, with the names of their families.
+    pub(super) fn register_collector(&mut self, names: &[&str], collector: impl Collector) {
+        self.names.extend(names.iter().map(|name| (*name).to_owned()));
+        self.registry.register_collector(Box::new(collector));
+    }
+
+    /// Returns the registry, and the names of all families as Prometheus shows them.
+    pub(super) fn finish(self) -> (Registry, Vec<String>) {
+        (self.registry, self.names)
+    }
+}

@@ -1,0 +1,180 @@
+//! Measures operations, and makes them spans of a trace.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use async_graphql::parser::types::OperationType;
+use async_graphql::{ServerError, Value};
+use tracing::{Span, field};
+
+use crate::http::AppState;
+use crate::telemetry::context;
+use graphql_engine::PreparedOperation;
+use jishu_service::metrics::{
+    ConnectionGauge, Metrics, OperationKind, OperationOutcome, OperationTransport, RequestMetrics,
+};
+use jishu_service::trace::{self, TRACE_TARGET};
+
+/// The codes of errors that only the server can avoid.
+const SERVER_ERROR_CODES: [&str; 3] = ["INTERNAL", "OVERLOADED", "TIMEOUT"];
+
+/// An operation that runs. Dropping it counts it.
+pub(super) struct ObservedOperation {
+    /// None if metrics are off.
+    counted: Option<CountedOperation>,
+    span: Span,
+}
+
+struct CountedOperation {
+    metrics: Metrics,
+    transport: OperationTransport,
+    kind: OperationKind,
+    /// The name of an operation of a trusted document.
+    name: Option<Arc<str>>,
+    /// The root fields, which the schema has.
+    fields: Vec<Arc<str>>,
+    started: Instant,
+    outcome: OperationOutcome,
+    /// Counts the operation as running, and a subscription as open.
+    _gauges: (ConnectionGauge, Option<ConnectionGauge>),
+}
+
+impl ObservedOperation {
+    /// Begins to observe an operation that will be executed.
+    pub(super) fn begin(
+        state: &AppState,
+        operation: &PreparedOperation,
+        transport: OperationTransport,
+    ) -> Self {
+        let kind = kind(operation);
+        let counted = state.services.metrics.requests().map(|requests| {
+            let fields: Vec<Arc<str>> = operation.root_fields().map(Arc::from).collect();
+            let subscribed = fields.first().filter(|_| kind == OperationKind::Subscription);
+            CountedOperation {
+                metrics: state.services.metrics.clone(),
+                transport,
+                kind,
+                name: operation.trusted_name().map(Arc::from),
+                started: Instant::now(),
+                outcome: OperationOutcome::Abandoned,
+                _gauges: (requests.running(transport), subscribed.map(|field| requests.subscription(field))),
+                fields,
+            }
+        });
+        let span = if trace::is_on() { span(operation, kind, transport) } else { Span::none() };
+        Self { counted, span }
+    }
+
+    /// Returns the span in which the operation must run. It is no span if the server does not trace.
+    pub(super) fn span(&self) -> Span {
+        self.span.clone()
+    }
+
+    /// Records a response with these errors. A subscription has any number of responses.
+    pub(super) fn responded(&mut self, errors: &[ServerError]) {
+        let outcome = outcome(errors);
+        if outcome == OperationOutcome::ServerError && trace::is_on() {
+            self.span.record("otel.status_code", "ERROR");
+        }
+        let Some(counted) = &mut self.counted else { return };
+        counted.outcome = outcome;
+        let Some(requests) = counted.metrics.requests() else { return };
+        count_errors(requests, errors);
+        if let (OperationKind::Subscription, Some(field)) = (counted.kind, counted.fields.first()) {
+            requests.subscription_event(field);
+        }
+    }
+}
+
+impl Drop for CountedOperation {
+    fn drop(&mut self) {
+        let Some(requests) = self.metrics.requests() else { return };
+        // A subscription ends when its client leaves.
+        let is_subscription = self.kind == OperationKind::Subscription;
+        if is_subscription && self.outcome == OperationOutcome::Abandoned {
+            self.outcome = OperationOutcome::Ok;
+        }
+        requests.transported(self.transport, self.outcome);
+        if !is_subscription {
+            let fields = std::mem::take(&mut self.fields);
+            requests.operation((self.name.take(), self.kind), fields, self.outcome, self.started.elapsed());
+        }
+    }
+}
+
+/// Counts an operation that is not executed.
+pub(super) fn count_refusal(state: &AppState, transport: OperationTransport, errors: &[ServerError]) {
+    if let Some(requests) = state.services.metrics.requests() {
+        requests.transported(transport, OperationOutcome::Refused);
+        count_errors(requests, errors);
+    }
+}
+
+fn count_errors(requests: &RequestMetrics, errors: &[ServerError]) {
+    for error in errors {
+        requests.error(code(error).unwrap_or_default());
+    }
+}
+
+fn code(error: &ServerError) -> Option<&str> {
+    match error.extensions.as_ref()?.get("code")? {
+        Value::String(code) => Some(code),
+        _ => None,
+    }
+}
+
+fn outcome(errors: &[ServerError]) -> OperationOutcome {
+    let is_of_server = |error| code(error).is_some_and(|code| SERVER_ERROR_CODES.contains(&code));
+    if errors.iter().any(is_of_server) {
+        OperationOutcome::ServerError
+    } else if errors.is_empty() {
+        OperationOutcome::Ok
+    } else {
+        OperationOutcome::ClientError
+    }
+}
+
+fn kind(operation: &PreparedOperation) -> OperationKind {
+    match operation.kind() {
+        OperationType::Query => OperationKind::Query,
+        OperationType::Mutation => OperationKind::Mutation,
+        OperationType::Subscription => OperationKind::Subscription,
+    }
+}
+
+/// Makes the span of an operation. On a WebSocket, which may be open for hours, each operation is a trace of its own.
+fn span(operation: &PreparedOperation, kind: OperationKind, transport: OperationTransport) -> Span {
+    let name = operation.trusted_name();
+    let fields: Vec<&str> = operation.root_fields().collect();
+    let is_of_websocket = transport == OperationTransport::WebSocket;
+    let span = tracing::debug_span!(
+        target: TRACE_TARGET,
+        "operation",
+        otel.name = format_args!("{} {}", kind.as_str(), name.unwrap_or("other")),
+        otel.kind = if is_of_websocket { "server" } else { "internal" },
+        otel.status_code = field::Empty,
+        graphql.operation.r#type = kind.as_str(),
+        graphql.operation.name = name,
+        graphql.root_fields = fields.join(","),
+        graphql.cost = operation.cost(),
+        transport = transport.as_str(),
+    );
+    if is_of_websocket {
+        context::begin_trace(&span);
+    }
+    span
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graphql::{RequestId, panic_error};
+
+    #[test]
+    fn an_outcome_tells_who_can_avoid_it() {
+        assert_eq!(outcome(&[]), OperationOutcome::Ok);
+        assert_eq!(outcome(&[ServerError::new("x", None)]), OperationOutcome::ClientError);
+        let ours = panic_error(&RequestId("1".to_owned()));
+        assert_eq!(outcome(&[ServerError::new("x", None), ours]), OperationOutcome::ServerError);
+    }
+}

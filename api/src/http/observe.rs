@@ -1,0 +1,84 @@
+//! Measures each request, and makes it the first span of a trace or a part of its caller's.
+
+use std::time::Instant;
+
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::Response;
+use tracing::{Instrument, Span, field};
+
+use super::client_address::TrustedPeer;
+use crate::telemetry::context;
+use jishu_service::metrics::{HttpRoute, Metrics};
+use jishu_service::trace::{self, TRACE_TARGET};
+
+/// Observes a request until the head of its response is ready.
+pub(super) async fn observe(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
+    let (route, started) = (route(&request), Instant::now());
+    let span = if trace::is_on() { span(&request, route) } else { Span::none() };
+    let response = next.run(request).instrument(span.clone()).await;
+    let status = response.status();
+    if let Some(metrics) = metrics.requests() {
+        metrics.http_request(route, status.as_u16(), started.elapsed());
+    }
+    record_status(&span, status);
+    response
+}
+
+fn record_status(span: &Span, status: StatusCode) {
+    if !span.is_none() {
+        span.record("http.response.status_code", status.as_u16());
+        if status.is_server_error() {
+            span.record("otel.status_code", "ERROR");
+        }
+    }
+}
+
+/// Makes the span of a request. The checks of load balancers have none.
+fn span(request: &axum::http::Request<Body>, route: HttpRoute) -> Span {
+    if matches!(route, HttpRoute::Health | HttpRoute::Keys | HttpRoute::Other) {
+        return Span::none();
+    }
+    let method = match *request.method() {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::OPTIONS => "OPTIONS",
+        Method::HEAD => "HEAD",
+        // A client can send any word.
+        _ => "_OTHER",
+    };
+    let of_logs = Span::current();
+    let span = tracing::debug_span!(
+        target: TRACE_TARGET,
+        "request",
+        otel.name = format_args!("{method} {}", route.as_str()),
+        otel.kind = "server",
+        otel.status_code = field::Empty,
+        http.request.method = method,
+        http.route = route.as_str(),
+        http.response.status_code = field::Empty,
+    );
+    match request.extensions().get::<TrustedPeer>() {
+        Some(TrustedPeer) => context::continue_trace(&span, request.headers()),
+        None => context::begin_trace(&span),
+    }
+    if let Some(id) = context::trace_id(&span) {
+        of_logs.record("trace_id", id);
+    }
+    span
+}
+
+/// Returns the route of a request. A path that the server does not know counts as other.
+fn route(request: &Request) -> HttpRoute {
+    match request.extensions().get::<MatchedPath>().map(MatchedPath::as_str) {
+        Some("/graphql") => HttpRoute::Graphql,
+        Some("/me/export") => HttpRoute::Export,
+        Some("/.well-known/jwks.json") => HttpRoute::Keys,
+        Some(path) if path.starts_with("/media/") => HttpRoute::Media,
+        Some(path) if path.starts_with("/health/") => HttpRoute::Health,
+        Some(path) if path.starts_with("/webhooks/payments/") => HttpRoute::PaymentWebhook,
+        _ => HttpRoute::Other,
+    }
+}

@@ -1,0 +1,56 @@
+//! The context of a trace: taken from trusted callers, and passed on to other systems.
+
+use axum::http::HeaderMap;
+use opentelemetry::Context;
+use opentelemetry::propagation::{Extractor, TextMapPropagator};
+use opentelemetry::trace::TraceContextExt;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use tracing::Span;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+use jishu_service::trace::TRACEPARENT;
+
+/// Reads only `traceparent`. The texts in `tracestate` and `baggage` may come from strangers.
+struct TraceparentOnly<'h>(&'h HeaderMap);
+
+impl Extractor for TraceparentOnly<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        if key == TRACEPARENT { self.0.get(TRACEPARENT)?.to_str().ok() } else { None }
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        vec![TRACEPARENT]
+    }
+}
+
+/// Makes a span part of the trace that the headers of a request name. Call this before the span is entered.
+pub(crate) fn continue_trace(span: &Span, headers: &HeaderMap) {
+    let context =
+        TraceContextPropagator::new().extract_with_context(&Context::new(), &TraceparentOnly(headers));
+    if context.span().span_context().is_valid() {
+        // Fails only if the span is not part of any trace.
+        let _ = span.set_parent(context);
+    }
+}
+
+/// Makes a span the first of a new trace. Call this before the span is entered.
+pub(crate) fn begin_trace(span: &Span) {
+    let _ = span.set_parent(Context::new());
+}
+
+/// Returns the id of the trace that a span belongs to. None if the span is not part of a trace.
+pub(crate) fn trace_id(span: &Span) -> Option<String> {
+    let context = span.context();
+    let context = context.span().span_context().clone();
+    context.is_valid().then(|| context.trace_id().to_string())
+}
+
+/// Returns the header `traceparent` for a request that is sent in the current span.
+pub(super) fn current_traceparent() -> Option<String> {
+    let context = Span::current().context();
+    let context = context.span().span_context().clone();
+    context.is_valid().then(|| {
+        let flags = context.trace_flags().to_u8();
+        format!("00-{}-{}-{flags:02x}", context.trace_id(), context.span_id())
+    })
+}
