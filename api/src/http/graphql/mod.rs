@@ -90,7 +90,7 @@ async fn respond(
     context: RequestContext,
     call: Result<GraphqlRequest, RequestRefusal>,
 ) -> Response {
-    let Some(format) = ResponseFormat::negotiate(&context.headers) else {
+    let Some(format) = context.format else {
         let message = "The `Accept` header names no type that this server can send. Name \
                        `application/graphql-response+json`, `application/json` or `text/event-stream`.";
         return RequestRefusal::new(StatusCode::NOT_ACCEPTABLE, "BAD_REQUEST", message)
@@ -155,10 +155,14 @@ async fn execute(
         }
         OperationType::Query | OperationType::Mutation => {}
     }
+    let has_secrets = operation.selects_secrets();
     let mut response = state.engine.execute(operation, state.resolver_data(caller)).await;
     finish_errors(response.errors_mut(), &context.id);
     if format.prefers_events {
         return Ok(event_stream::executed(&response));
     }
-    Ok(format.media_type.executed(response))
+    Ok(format.media_type.executed(response, |json| {
+        // The size of a compressed response tells something about its content, so secrets stay out of it.
+        if has_secrets { None } else { state.compression.compress(&context.headers, json) }
+    }))
 }
