@@ -89,11 +89,11 @@ const LISTS: ListLengths = &[
 pub const SECRET_FIELDS: &[&str] = &[
     "accessToken",
     "authorizationUrl",
+    "challenge",
     "clientSecret",
     "otpauthUrl",
     "recoveryCodes",
     "refreshToken",
-    "secondFactor",
     "secret",
 ];
 

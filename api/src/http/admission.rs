@@ -79,6 +79,8 @@ impl Admission {
             sleep(REQUEST_GRACE).await;
         };
         tokio::select! {
+            // Most bodies arrive with their head. Then no timer is set.
+            biased;
             read = collect(body, reservation) => read,
             () = sleep(self.body_timeout) => Err(body_too_slow(self.body_timeout)),
             () = shutdown => Err(stopping()),

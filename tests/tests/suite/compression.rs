@@ -85,7 +85,7 @@ async fn a_response_with_tokens_is_never_compressed() {
         app.anonymous().register(&asha).await;
         // The fields repeat under other names, so that the response is large.
         let repeated = |field: &str| {
-            (0..100).map(|number| format!("f{number}: {field}")).collect::<Vec<_>>().join(" ")
+            (0..90).map(|number| format!("f{number}: {field}")).collect::<Vec<_>>().join(" ")
         };
         let login = |fields: &str| {
             let query = format!(
@@ -116,8 +116,7 @@ async fn a_response_with_tokens_is_never_compressed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn compression_can_be_switched_off() {
     TestApp::run_with(Backend::Sqlite, &["--compress-above-bytes=0"], async |app| {
-        let fields = (0..100).map(|number| format!("f{number}: __typename")).collect::<Vec<_>>().join(" ");
-        let body = json!({ "query": format!("{{ {fields} }}") });
+        let body = json!({ "query": "{ __schema { types { name description } } }" });
         let received = post(&app, &app.anonymous(), "application/json", Some("gzip"), &body).await;
         assert!(received.text.len() > 1_500 && !received.is_compressed);
     })
@@ -126,9 +125,6 @@ async fn compression_can_be_switched_off() {
 
 /// Words in the names and descriptions of fields that hold secrets.
 const SUSPICIOUS: [&str; 6] = ["token", "secret", "challenge", "recovery code", "otpauth", "authorization"];
-
-/// Fields of responses that have such a word and hold no secret, with the reason.
-const HARMLESS: [(&str, &str); 0] = [];
 
 #[test]
 fn every_field_with_a_secret_is_in_the_list() {
@@ -148,13 +144,12 @@ fn every_field_with_a_secret_is_in_the_list() {
             let text = format!("{} {}", field.name, field.description.as_deref().unwrap_or_default());
             let text = text.to_lowercase();
             let path = format!("{}.{}", object.name, field.name);
-            let is_harmless = HARMLESS.iter().any(|(harmless, _)| *harmless == path);
-            if is_text && !is_harmless && SUSPICIOUS.iter().any(|word| text.contains(word)) {
+            if is_text && SUSPICIOUS.iter().any(|word| text.contains(word)) {
                 missing.push(path);
             }
         }
     }
-    assert!(missing.is_empty(), "put these fields into SECRET_FIELDS, or into HARMLESS with a reason: {missing:?}");
+    assert!(missing.is_empty(), "put these fields into SECRET_FIELDS, or describe them in other words: {missing:?}");
     for name in SECRET_FIELDS {
         assert!(found.contains(name), "no type has the field {name}");
     }
