@@ -10,10 +10,10 @@
 #![expect(clippy::expect_used, reason = "a measurement ends where it fails")]
 
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_graphql_axum::{GraphQLRequest, GraphQLResponse};
 use axum::Router;
@@ -32,8 +32,7 @@ use jishu_service::database::Database;
 use jishu_service::purchase::{self, PurchaseRequest, Selection};
 use jishu_service::{Services, demo};
 use jishu_tests::UNLIMITED;
-use jishu_tests::load::{KeptConnection, cpu_time, graphql_post, median};
-use jishu_tests::process::free_port;
+use jishu_tests::load::{ServerProcess, ServerTask, graphql_post, median};
 use mimalloc::MiMalloc;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -46,8 +45,6 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 const CONNECTIONS: usize = 16;
 const TURNS: usize = 5;
 const TURN_LENGTH: Duration = Duration::from_secs(4);
-/// Tells the child process which server it is.
-const ROLE_VARIABLE: &str = "JISHU_BENCH_SERVER";
 /// Tells the child process where the collector of traces listens.
 const COLLECTOR_VARIABLE: &str = "JISHU_BENCH_COLLECTOR";
 
@@ -67,17 +64,21 @@ struct Config {
 
 fn main() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    match std::env::var(ROLE_VARIABLE).as_deref() {
-        Ok(role) => runtime.block_on(serve(role)),
-        Err(_) if std::env::args().any(|argument| argument == "observed") => {
+    match ServerTask::of_this_process() {
+        Some(task) => runtime.block_on(serve(&task)),
+        None if std::env::args().any(|argument| argument == "observed") => {
             runtime.block_on(measure_observed());
         }
-        Err(_) => runtime.block_on(measure_layers()),
+        None => runtime.block_on(measure_layers()),
     }
 }
 
+fn url(folder: &Path) -> String {
+    format!("sqlite://{}?mode=rwc", folder.join("jishu.db").display())
+}
+
 fn config(folder: &Path, port: u16, more: &[&str]) -> ServeConfig {
-    let url = format!("sqlite://{}?mode=rwc", folder.join("jishu.db").display());
+    let url = url(folder);
     let (listen, keys) = (format!("127.0.0.1:{port}"), folder.join("keys.pem"));
     let keys = keys.to_str().expect("UTF-8");
     let mut args = vec!["bench", "--database-url", &url, "--listen", &listen, "--signing-keys", keys];
@@ -93,27 +94,25 @@ async fn services(config: &ServeConfig) -> Services {
 }
 
 /// Runs a server in the child process.
-async fn serve(role: &str) {
-    let folder = std::env::var("JISHU_BENCH_FOLDER").expect("set by the parent");
-    let port = std::env::var("JISHU_BENCH_PORT").expect("set by the parent").parse().expect("a port");
+async fn serve(task: &ServerTask) {
     let collector = std::env::var(COLLECTOR_VARIABLE).unwrap_or_default();
     let endpoint = format!("--otlp-endpoint={collector}");
-    let flags: &[&str] = match role {
+    let flags: &[&str] = match task.role.as_str() {
         "metrics" => &["--metrics-listen=127.0.0.1:1"],
         "traced-tenth" => &["--metrics-listen=127.0.0.1:1", &endpoint, "--trace-ratio=0.1"],
         "traced-all" => &["--metrics-listen=127.0.0.1:1", &endpoint, "--trace-ratio=1"],
         _ => &[],
     };
-    let config = config(Path::new(&folder), port, flags);
+    let config = config(&task.folder, task.port, flags);
     // Each of these logs as the binary does.
-    let _traces = OBSERVED_ROLES.contains(&role).then(|| {
+    let _traces = OBSERVED_ROLES.contains(&task.role.as_str()).then(|| {
         telemetry::init(LogFormat::Text, Some(&config.observe)).expect("nothing else has set up logging")
     });
     let services = services(&config).await;
     let listener = TcpListener::bind(config.listen.to_string()).await.expect("the port is free");
-    if role == "stock" {
+    if task.role == "stock" {
         let schema = graphql::builder(services.clone()).finish();
-        let router = Router::new().route("/graphql", post(stock)).with_state((schema, services));
+        let router = Router::new().route("/graphql", post(stock)).with_state((schema, Arc::new(services)));
         axum::serve(listener, router).await.expect("it serves");
     } else {
         let engine = config.graphql.engine().expect("no manifest");
@@ -125,7 +124,7 @@ async fn serve(role: &str) {
 
 /// Handles a request as the documentation of async-graphql-axum shows. It also verifies the token, as jishu does.
 async fn stock(
-    State((schema, services)): State<(JishuSchema, Services)>,
+    State((schema, services)): State<(JishuSchema, Arc<Services>)>,
     headers: HeaderMap,
     request: GraphQLRequest,
 ) -> GraphQLResponse {
@@ -160,25 +159,33 @@ async fn measure_observed() {
 }
 
 /// Sends the same requests to servers in turns, and prints what each took.
-async fn measure(roles: &[&'static str], collector: &str) -> Vec<Server> {
+async fn measure(roles: &[&'static str], collector: &str) -> Vec<Measured> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let token = prepare(folder.path()).await;
-    let mut servers: Vec<_> =
-        roles.iter().map(|role| Server::start(role, folder.path(), collector)).collect();
+    let start = |role: &&'static str| {
+        let mut program = Command::new(std::env::current_exe().expect("this program"));
+        program.env(COLLECTOR_VARIABLE, collector);
+        let process = ServerProcess::start_with(program, role, &url(folder.path()), folder.path());
+        Measured { role, process, requests: Vec::new(), cpu: Vec::new() }
+    };
+    let mut servers: Vec<_> = roles.iter().map(start).collect();
     let body = json!({ "query": PAGE, "variables": { "first": 50 } }).to_string();
-    let first = servers[0].request(&token, &body).await;
-    assert!(first.contains("\"testNumber\":50"), "{first}");
+    let request = graphql_post(&token, &body);
+    let first = servers[0].process.response(&request).await;
+    let text = String::from_utf8_lossy(&first);
+    assert!(text.contains("\"testNumber\":50"), "{text}");
     for server in &servers {
-        assert_eq!(server.request(&token, &body).await, first, "all answer the same");
+        assert_eq!(server.process.response(&request).await, first, "all answer the same");
     }
+    let requests = vec![request; CONNECTIONS];
 
     for turn in 0..=TURNS {
         for server in &mut servers {
-            let (requests, cpu) = server.load(&token, &body).await;
+            let result = server.process.repeat(&requests, TURN_LENGTH).await;
             // The first turn warms up.
             if turn > 0 {
-                server.requests.push(requests / TURN_LENGTH.as_secs_f64());
-                server.cpu.push(cpu.as_secs_f64() * 1e3 / requests);
+                server.requests.push(result.per_second());
+                server.cpu.push(result.server_milliseconds());
             }
         }
     }
@@ -193,7 +200,7 @@ async fn measure(roles: &[&'static str], collector: &str) -> Vec<Server> {
     servers
 }
 
-fn compare(base: &Server, other: &Server) {
+fn compare(base: &Measured, other: &Measured) {
     println!(
         "{} : {} = {:.3} in throughput, {:.3} in CPU time",
         other.role,
@@ -228,67 +235,10 @@ async fn prepare(folder: &Path) -> String {
     token
 }
 
-struct Server {
+/// A server and its turns.
+struct Measured {
     role: &'static str,
-    port: u16,
-    child: Child,
+    process: ServerProcess,
     requests: Vec<f64>,
     cpu: Vec<f64>,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Server {
-    fn start(role: &'static str, folder: &Path, collector: &str) -> Self {
-        let port = free_port();
-        let child = Command::new(std::env::current_exe().expect("this program"))
-            .env(ROLE_VARIABLE, role)
-            .env(COLLECTOR_VARIABLE, collector)
-            .env("JISHU_BENCH_FOLDER", folder)
-            .env("JISHU_BENCH_PORT", port.to_string())
-            .stdin(Stdio::null())
-            .spawn()
-            .expect("it starts");
-        let server = Self { role, port, child, requests: Vec::new(), cpu: Vec::new() };
-        let started = Instant::now();
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(started.elapsed() < Duration::from_secs(20), "{role} does not listen");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        server
-    }
-
-    async fn request(&self, token: &str, body: &str) -> String {
-        let mut connection = KeptConnection::open(self.port).await;
-        String::from_utf8_lossy(connection.send(&graphql_post(token, body)).await).into_owned()
-    }
-
-    /// Sends requests for one turn. Returns the requests per second and the server's CPU time for a request.
-    async fn load(&self, token: &str, body: &str) -> (f64, Duration) {
-        let process = self.child.id().to_string();
-        let before = cpu_time(&process);
-        let until = Instant::now() + TURN_LENGTH;
-        let clients = (0..CONNECTIONS).map(|_| {
-            let (port, request) = (self.port, graphql_post(token, body));
-            tokio::spawn(async move {
-                let mut connection = KeptConnection::open(port).await;
-                let mut requests = 0.0;
-                while Instant::now() < until {
-                    connection.send(&request).await;
-                    requests += 1.0;
-                }
-                requests
-            })
-        });
-        let mut requests = 0.0;
-        for client in clients.collect::<Vec<_>>() {
-            requests += client.await.expect("a client does not panic");
-        }
-        (requests, cpu_time(&process) - before)
-    }
 }

@@ -17,6 +17,12 @@ impl Client {
         Self { http, url, token }
     }
 
+    /// Returns whether the client sends no access token.
+    #[must_use]
+    pub fn is_anonymous(&self) -> bool {
+        self.token.is_none()
+    }
+
     /// Returns the access token that the client sends.
     #[must_use]
     pub fn token(&self) -> &str {

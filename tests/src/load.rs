@@ -1,9 +1,187 @@
-//! Helpers of benchmarks: connections that need little processor time of the client, and the processor time of processes.
+//! Helpers of benchmarks: servers in processes of their own, connections that need little processor time of the client, and
+//! the processor time of processes.
 
-use std::time::Duration;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+
+use crate::process::free_port;
+
+/// The variables that tell a child process what to serve.
+const ROLE_VARIABLE: &str = "JISHU_BENCH_ROLE";
+const DATABASE_VARIABLE: &str = "JISHU_BENCH_DATABASE";
+const FOLDER_VARIABLE: &str = "JISHU_BENCH_FOLDER";
+const PORT_VARIABLE: &str = "JISHU_BENCH_PORT";
+
+/// What a child process of a benchmark serves.
+pub struct ServerTask {
+    /// The kind of the server.
+    pub role: String,
+    /// The URL of the database.
+    pub database_url: String,
+    /// The folder with the signing keys.
+    pub folder: std::path::PathBuf,
+    /// The port on loopback to listen on.
+    pub port: u16,
+}
+
+impl ServerTask {
+    /// Returns the task of this process, or None if it is the parent.
+    ///
+    /// # Panics
+    /// Panics if the parent has set only some of the variables.
+    #[must_use]
+    pub fn of_this_process() -> Option<Self> {
+        let variable = |name: &str| std::env::var(name).expect("set by the parent");
+        Some(Self {
+            role: std::env::var(ROLE_VARIABLE).ok()?,
+            database_url: variable(DATABASE_VARIABLE),
+            folder: variable(FOLDER_VARIABLE).into(),
+            port: variable(PORT_VARIABLE).parse().expect("a port"),
+        })
+    }
+}
+
+/// A server in a child process, which runs the program of the benchmark. So its processor time can be told from that of
+/// the load.
+pub struct ServerProcess {
+    /// The port on loopback on which it listens.
+    pub port: u16,
+    child: Child,
+}
+
+impl Drop for ServerProcess {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// The result of one turn of a benchmark.
+#[derive(Clone, Copy, Debug)]
+pub struct Turn {
+    /// The number of requests.
+    pub requests: f64,
+    /// The length of the turn.
+    pub took: Duration,
+    /// The processor time of the server.
+    pub server_cpu: Duration,
+    /// The processor time of the program that made the load.
+    pub load_cpu: Duration,
+}
+
+impl Turn {
+    /// Returns the number of requests in a second.
+    #[must_use]
+    pub fn per_second(&self) -> f64 {
+        self.requests / self.took.as_secs_f64()
+    }
+
+    /// Returns the server's processor time for a request, in milliseconds.
+    #[must_use]
+    pub fn server_milliseconds(&self) -> f64 {
+        self.server_cpu.as_secs_f64() * 1e3 / self.requests
+    }
+}
+
+impl ServerProcess {
+    /// Starts this program again as a server with the given role, and waits until it listens.
+    ///
+    /// # Panics
+    /// Panics if it does not listen within two minutes.
+    #[must_use]
+    pub fn start(role: &str, database_url: &str, folder: &Path) -> Self {
+        let program = Command::new(std::env::current_exe().expect("this program"));
+        Self::start_with(program, role, database_url, folder)
+    }
+
+    /// Like [`ServerProcess::start`], with the command that runs this program. The child can notice the end of its standard
+    /// input, which [`ServerProcess::ask_to_end`] closes.
+    ///
+    /// # Panics
+    /// Panics if it does not listen within two minutes.
+    #[must_use]
+    pub fn start_with(mut command: Command, role: &str, database_url: &str, folder: &Path) -> Self {
+        let port = free_port();
+        let child = command
+            .env(ROLE_VARIABLE, role)
+            .env(DATABASE_VARIABLE, database_url)
+            .env(FOLDER_VARIABLE, folder)
+            .env(PORT_VARIABLE, port.to_string())
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let server = Self { port, child };
+        let started = Instant::now();
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(started.elapsed() < Duration::from_secs(120), "{role} does not listen");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        server
+    }
+
+    /// Closes the standard input of the process, and waits for its end.
+    ///
+    /// # Panics
+    /// Panics if the process fails.
+    pub fn ask_to_end(&mut self) {
+        drop(self.child.stdin.take());
+        let status = self.child.wait().expect("it ends");
+        assert!(status.success(), "{status}");
+    }
+
+    /// Returns the id of the process.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends the process.
+    pub fn stop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Returns the body of the response to one request.
+    pub async fn response(&self, request: &[u8]) -> Vec<u8> {
+        let mut connection = KeptConnection::open(self.port).await;
+        connection.send(request).await.to_vec()
+    }
+
+    /// Repeats requests for one turn, each on a connection of its own.
+    ///
+    /// # Panics
+    /// Panics if a response does not have the status 200.
+    pub async fn repeat(&self, requests: &[Vec<u8>], length: Duration) -> Turn {
+        let process = self.id().to_string();
+        let (server_cpu, load_cpu) = (cpu_time(&process), cpu_time("self"));
+        let started = Instant::now();
+        let clients = requests.iter().cloned().map(|request| {
+            let port = self.port;
+            tokio::spawn(async move {
+                let mut connection = KeptConnection::open(port).await;
+                let mut requests = 0.0;
+                while started.elapsed() < length {
+                    connection.send(&request).await;
+                    requests += 1.0;
+                }
+                requests
+            })
+        });
+        let mut requests = 0.0;
+        for client in clients.collect::<Vec<_>>() {
+            requests += client.await.expect("a client does not panic");
+        }
+        Turn {
+            requests,
+            took: started.elapsed(),
+            server_cpu: cpu_time(&process) - server_cpu,
+            load_cpu: cpu_time("self") - load_cpu,
+        }
+    }
+}
 
 /// Returns the bytes of an HTTP POST with a GraphQL request.
 #[must_use]

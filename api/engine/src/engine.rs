@@ -64,6 +64,12 @@ impl PreparedOperation {
         })
     }
 
+    /// Returns whether the operation selects a field with a secret, by the names in the options.
+    #[must_use]
+    pub fn selects_secrets(&self) -> bool {
+        self.plan.has_secrets
+    }
+
     /// Returns the cost: the largest number of objects that the response can have. Ten scalars count as one object,
     /// and each root field of a mutation costs 10 more.
     #[must_use]
@@ -80,6 +86,7 @@ pub struct Engine<E> {
     introspection: bool,
     scalars: CustomScalars,
     persisted: PersistedDocuments,
+    secret_fields: &'static [&'static str],
     plain_fields: bool,
     documents: DocumentCache,
     plans: PlanCache,
@@ -102,6 +109,7 @@ impl<E: Executor> Engine<E> {
             scalars,
             lists,
             page_sizes,
+            secret_fields,
             plain_fields,
         } = options;
         let schema = Schema::parse_and_validate(sdl, "schema.graphql")
@@ -113,6 +121,7 @@ impl<E: Executor> Engine<E> {
             introspection,
             scalars,
             persisted: PersistedDocuments::new(trusted, trusted_only, automatic_persisted_queries),
+            secret_fields,
             plain_fields,
             documents: cache::documents(),
             plans: cache::plans(),
@@ -217,14 +226,15 @@ impl<E: Executor> Engine<E> {
         let max_size =
             size(self.limits.selections.saturating_mul(MAX_PLAN_GROWTH).saturating_add(self.limits.tokens));
         let plan = Plan::new(&self.schema_index, &document.executable, operation, variables, max_size);
-        let plan = Arc::new(plan.map_err(|error| match error {
+        let plan = plan.map_err(|error| match error {
             PlanError::TooLarge => {
                 LimitExceeded { limit: Limit::Selections, maximum: self.limits.selections }.into()
             }
             PlanError::NullCondition(error) => {
                 Rejection::invalid(vec![document.error(error.message, error.location)])
             }
-        })?);
+        })?;
+        let plan = Arc::new(plan.with_secrets(self.secret_fields));
         self.plans.insert(key, Arc::clone(&plan));
         Ok(plan)
     }

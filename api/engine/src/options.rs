@@ -5,8 +5,8 @@ use crate::limits::DocumentLimits;
 use crate::lists::{ListLengths, PageSizes};
 use crate::persisted::TrustedDocuments;
 
-/// The options of an engine. `scalars`, `lists` and `page_sizes` describe the schema; the others are up to the server's
-/// operator.
+/// The options of an engine. `scalars`, `lists`, `page_sizes` and `secret_fields` describe the schema; the others are
+/// up to the server's operator.
 #[derive(Clone, Debug)]
 pub struct EngineOptions {
     /// The limits of a document and of its response.
@@ -25,6 +25,9 @@ pub struct EngineOptions {
     pub lists: ListLengths,
     /// The number of items in the pages of the schema.
     pub page_sizes: PageSizes,
+    /// The names of fields with secrets. [`PreparedOperation::selects_secrets`](crate::PreparedOperation::selects_secrets)
+    /// finds them.
+    pub secret_fields: &'static [&'static str],
     /// Whether selections of plain fields are written at once. Switch it off if the schema has extensions of
     /// async-graphql that look at each field, because they do not see plain fields.
     pub plain_fields: bool,
@@ -41,6 +44,7 @@ impl Default for EngineOptions {
             scalars: CustomScalars::default(),
             lists: &[],
             page_sizes: PageSizes::default(),
+            secret_fields: &[],
             plain_fields: true,
         }
     }

@@ -45,6 +45,8 @@ pub(crate) struct Plan {
     pub(crate) cost: Cost,
     /// The number of fields and values.
     pub(crate) size: usize,
+    /// Whether a field with a secret is selected.
+    pub(crate) has_secrets: bool,
     /// The locations of the fields that return lists.
     lists: HashSet<Pos>,
 }
@@ -104,7 +106,14 @@ impl Plan {
         };
         let operations = planned::DocumentOperations::Single(Positioned::new(definition, Pos::default()));
         let document = planned::ExecutableDocument { operations, fragments: HashMap::new() };
-        Ok(Self { kind, document, cost, size: planner.size.get(), lists: planner.lists.into_inner() })
+        let (size, lists) = (planner.size.get(), planner.lists.into_inner());
+        Ok(Self { kind, document, cost, size, has_secrets: false, lists })
+    }
+
+    /// Finds out whether one of these fields is selected at any depth.
+    pub(crate) fn with_secrets(mut self, secret_fields: &[&str]) -> Self {
+        self.has_secrets = self.root().is_some_and(|root| selects(root, secret_fields));
+        self
     }
 
     /// Returns the root fields.
@@ -119,6 +128,17 @@ impl Plan {
     pub(crate) fn is_list(&self, location: Pos) -> bool {
         self.lists.contains(&location)
     }
+}
+
+fn selects(selection: &planned::SelectionSet, names: &[&str]) -> bool {
+    selection.items.iter().any(|item| match &item.node {
+        planned::Selection::Field(field) => {
+            names.contains(&field.node.name.node.as_str()) || selects(&field.node.selection_set.node, names)
+        }
+        planned::Selection::InlineFragment(inline) => selects(&inline.node.selection_set.node, names),
+        // A plan has no fragments with names. If it had one, it would have to be looked at.
+        planned::Selection::FragmentSpread(_) => true,
+    })
 }
 
 struct Planner<'p> {

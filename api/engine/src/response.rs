@@ -63,7 +63,7 @@ impl ExecutedResponse {
     /// <https://spec.graphql.org/October2021/#sec-Response-Format>
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
-        let mut json = Vec::with_capacity(1024);
+        let mut json = Vec::with_capacity(1024 + self.fragments.bytes());
         self.write_json(&mut json);
         json
     }

@@ -1,5 +1,7 @@
 //! Reads test cards, page by page, and streams their changes.
 
+mod columns;
+
 use std::collections::{BTreeSet, VecDeque};
 
 use chrono::{DateTime, Datelike, Utc};
@@ -7,13 +9,15 @@ use futures_util::{Stream, stream};
 use jishu_entity::mock_test_attempt::{CardStatus, Column, Entity, Model};
 use jishu_entity::{MockTestAttemptId, PurchaseId, SubjectId, UserId, entitlement};
 use sea_orm::sea_query::{Condition, Expr, ExprTrait, Query, SelectStatement, SimpleExpr};
-use sea_orm::{ColumnTrait, DbBackend, DbErr, IntoSimpleExpr, PaginatorTrait, QueryFilter, Select, Value};
+use sea_orm::{ColumnTrait, DbBackend, DbErr, IntoSimpleExpr, PaginatorTrait, QueryFilter, QueryResult, Select, Value};
 use serde::{Deserialize, Serialize};
 
 use super::Services;
 use super::events::{Watch, WatchedChange, read_with_retries};
 use super::page::{self, Keyset, Page, PageDirection, PageRequest};
 use crate::database::utc;
+
+pub use columns::CardColumns;
 
 /// Conditions on the cards of one user. A card must meet all of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -189,7 +193,7 @@ fn entitlement_that(condition: Condition) -> SelectStatement {
         .take()
 }
 
-/// Reads a page of a user's cards in one statement.
+/// Reads a page of a user's cards in one statement. An order by results reads all columns.
 ///
 /// # Errors
 /// Returns the database's error.
@@ -199,11 +203,17 @@ pub async fn page(
     owner: UserId,
     filter: CardFilter,
     order: CardOrder,
+    columns: CardColumns,
     request: PageRequest<CardPosition>,
 ) -> Result<Page<Model>, DbErr> {
-    let select = select(owner, filter);
+    let columns = match order.sort {
+        CardSort::SubjectTestNumber => columns,
+        CardSort::LatestAttemptAt | CardSort::LatestPercentage => CardColumns::All,
+    };
+    let select = columns.select(select(owner, filter));
     let keyset = order.keyset(services.database.backend());
-    page::fetch(services.database.reader(), select, &keyset, request, position_values).await
+    let read = |row: &QueryResult| columns.read(row, owner);
+    page::fetch_rows(services.database.reader(), select, &keyset, request, position_values, read).await
 }
 
 /// Counts the cards of a user that a filter leaves.
@@ -297,9 +307,10 @@ impl CardChanges {
                 direction: PageDirection::Forward,
                 after: self.after,
                 before: None,
-                check_far_side: false,
+                finds_previous: false,
+                finds_next: false,
             };
-            page(&self.services, self.owner, filter, order, request)
+            page(&self.services, self.owner, filter, order, CardColumns::All, request)
         };
         let page = read_with_retries(read).await?;
         self.after = page.rows.last().filter(|_| page.has_next).map(|card| order.position(card));

@@ -3,9 +3,9 @@
 
 use sea_orm::sea_query::{Expr, ExprTrait, IntoCondition, Order, SimpleExpr};
 use sea_orm::{
-    Condition, ConnectionTrait, DbBackend, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    Condition, ConnectionTrait, DbBackend, DbErr, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
+    QueryResult, QuerySelect, QueryTrait, Select, Value,
 };
-use sea_orm::{FromQueryResult, Select, Value};
 
 /// The direction in which a page is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,9 +27,10 @@ pub struct PageRequest<K> {
     pub after: Option<K>,
     /// Only rows before this key.
     pub before: Option<K>,
-    /// Whether to find out if there are rows on the far side of `after` and `before`. That costs one statement for
-    /// each of the two keys.
-    pub check_far_side: bool,
+    /// Whether to find out if there are rows before the page. That costs a statement if `after` is given.
+    pub finds_previous: bool,
+    /// Whether to find out if there are rows after the page. That costs a statement if `before` is given.
+    pub finds_next: bool,
 }
 
 /// One page of a list, in the list's order.
@@ -37,9 +38,9 @@ pub struct PageRequest<K> {
 pub struct Page<T> {
     /// The rows.
     pub rows: Vec<T>,
-    /// Whether the list has rows before the first row of the page.
+    /// Whether the list has rows before the first row of the page. May be wrong if the request did not ask.
     pub has_previous: bool,
-    /// Whether the list has rows after the last row of the page.
+    /// Whether the list has rows after the last row of the page. May be wrong if the request did not ask.
     pub has_next: bool,
 }
 
@@ -117,6 +118,26 @@ where
     E: EntityTrait,
     E::Model: FromQueryResult + Send + Sync,
 {
+    let read = |row: &QueryResult| E::Model::from_query_result(row, "");
+    fetch_rows(connection, select, keyset, request, key_values, read).await
+}
+
+/// Reads one page like [`fetch`], and turns each row into an item with `read`.
+///
+/// # Errors
+/// Returns the database's error.
+pub async fn fetch_rows<E, K, T>(
+    connection: &impl ConnectionTrait,
+    select: Select<E>,
+    keyset: &Keyset,
+    request: PageRequest<K>,
+    key_values: fn(K) -> Vec<Value>,
+    read: impl Fn(&QueryResult) -> Result<T, DbErr> + Send,
+) -> Result<Page<T>, DbErr>
+where
+    E: EntityTrait,
+    T: Send,
+{
     let backend = connection.get_database_backend();
     let (after, before) = (request.after.map(key_values), request.before.map(key_values));
     let mut page = select.clone();
@@ -131,16 +152,25 @@ where
     }
     // Reads one row more than requested, to find out whether there are more.
     let limit = request.limit as usize;
-    let mut rows = page.limit(u64::from(request.limit) + 1).all(connection).await?;
-    let more = rows.len() > limit;
-    rows.truncate(limit);
+    let found = connection.query_all(page.limit(u64::from(request.limit) + 1).as_query()).await?;
+    let more = found.len() > limit;
+    let mut rows = Vec::with_capacity(limit.min(found.len()));
+    for row in found.iter().take(limit) {
+        rows.push(read(row)?);
+    }
 
-    let at_or_beyond = async |key: Option<Vec<Value>>, direction| match key {
-        Some(key) if request.check_far_side => {
-            let beyond = select.clone().filter(keyset.beyond(backend, key, direction, true));
-            exists(connection, beyond).await
+    let at_or_beyond = async |key: Option<Vec<Value>>, direction| {
+        let is_wanted = match direction {
+            PageDirection::Forward => request.finds_next,
+            PageDirection::Backward => request.finds_previous,
+        };
+        match key.filter(|_| is_wanted) {
+            Some(key) => {
+                let beyond = select.clone().filter(keyset.beyond(backend, key, direction, true));
+                exists(connection, beyond).await
+            }
+            None => Ok(false),
         }
-        _ => Ok(false),
     };
     let (has_previous, has_next) = match request.direction {
         PageDirection::Forward => (

@@ -112,6 +112,11 @@ pub struct EdgeConfig {
     #[arg(long, env = "JISHU_CORS_ORIGINS", value_delimiter = ',', value_name = "ORIGINS", value_parser = origin)]
     pub cors_origins: Vec<String>,
 
+    /// Compress responses of more bytes than this with gzip, if the client accepts that. 0 switches compression off. Responses
+    /// with tokens and streams of events are never compressed.
+    #[arg(long, env = "JISHU_COMPRESS_ABOVE_BYTES", default_value_t = 1_400, value_name = "BYTES")]
+    pub compress_above_bytes: u32,
+
     /// Log each request: method, path, status, duration, bytes, address of the client, and id of the signed-in user.
     /// Query strings, bodies and tokens are not logged.
     #[arg(long, env = "JISHU_ACCESS_LOG", value_parser = switch(false))]

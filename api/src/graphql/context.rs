@@ -2,7 +2,7 @@
 
 use async_graphql::Context;
 
-use super::Loaders;
+use super::loaders::{AllLoaders, Loaders};
 use super::error::{ApiError, ApiResult};
 use jishu_service::Services;
 use jishu_service::account::SignInClient;
@@ -12,7 +12,7 @@ use jishu_service::limit::ClientAddress;
 /// Typed access to the context. Missing data is an internal error.
 pub(super) trait ContextExt {
     fn services(&self) -> ApiResult<&Services>;
-    fn loaders(&self) -> ApiResult<&Loaders>;
+    fn loaders(&self) -> ApiResult<&AllLoaders>;
     /// Returns the signed-in user, or `None`.
     fn viewer(&self) -> Option<Viewer>;
     /// Returns the signed-in user, or the error `UNAUTHENTICATED`.
@@ -28,8 +28,8 @@ impl ContextExt for Context<'_> {
         self.data::<Services>().map_err(|error| ApiError::internal(error.message))
     }
 
-    fn loaders(&self) -> ApiResult<&Loaders> {
-        self.data::<Loaders>().map_err(|error| ApiError::internal(error.message))
+    fn loaders(&self) -> ApiResult<&AllLoaders> {
+        self.data::<Loaders>().map(Loaders::get).map_err(|error| ApiError::internal(error.message))
     }
 
     fn viewer(&self) -> Option<Viewer> {

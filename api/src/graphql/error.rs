@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_graphql::{ErrorExtensionValues, ServerError};
 use sea_orm::DbErr;
+use uuid::Uuid;
 
 use jishu_service::Fault;
 use jishu_service::database::Unavailable;
@@ -12,7 +13,21 @@ use jishu_service::limit::RetryAfter;
 
 /// The id of a request, for the log and for the response to an internal error.
 #[derive(Clone, Debug)]
-pub struct RequestId(pub String);
+pub struct RequestId(pub Arc<str>);
+
+impl RequestId {
+    /// Makes a random id.
+    #[must_use]
+    pub fn random() -> Self {
+        Self::from(&*Uuid::new_v4().hyphenated().encode_lower(&mut Uuid::encode_buffer()))
+    }
+}
+
+impl From<&str> for RequestId {
+    fn from(id: &str) -> Self {
+        Self(id.into())
+    }
+}
 
 /// The message of every internal error. The cause goes to the log only.
 const INTERNAL: &str =
@@ -178,8 +193,8 @@ impl From<ApiError> for async_graphql::Error {
 pub fn finish_errors(errors: &mut [ServerError], RequestId(id): &RequestId) {
     for error in errors {
         if let Some(InternalError(cause)) = error.source::<InternalError>() {
-            tracing::error!(request_id = id, path = ?error.path, cause = &**cause, "a resolver failed");
-            error.extensions.get_or_insert_default().set("requestId", id.as_str());
+            tracing::error!(request_id = &**id, path = ?error.path, cause = &**cause, "a resolver failed");
+            error.extensions.get_or_insert_default().set("requestId", &**id);
         } else if error.extensions.as_ref().is_none_or(|extensions| extensions.get("code").is_none()) {
             // Only errors of async-graphql lack a code. They concern the value of an argument.
             error.extensions.get_or_insert_default().set("code", "BAD_USER_INPUT");
@@ -193,7 +208,7 @@ pub fn panic_error(RequestId(id): &RequestId) -> ServerError {
     let mut error = ServerError::new(INTERNAL, None);
     let extensions = error.extensions.get_or_insert_default();
     extensions.set("code", "INTERNAL");
-    extensions.set("requestId", id.as_str());
+    extensions.set("requestId", &**id);
     error
 }
 

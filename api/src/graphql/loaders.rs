@@ -3,7 +3,7 @@
 //! They are made for each request and cache nothing, so that the fields of a mutation's payload see what it wrote.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_graphql::dataloader::{DataLoader, Loader};
 use futures_util::future::BoxFuture;
@@ -27,24 +27,39 @@ fn spawn_in_span(work: BoxFuture<'static, ()>) {
     tokio::spawn(work.in_current_span());
 }
 
-/// Declares [`Loaders`] and the type of each loader. A key includes its owner. A batch takes one statement for each
+/// The data loaders of one request. They are made when a field first needs one, because most requests need none.
+pub struct Loaders {
+    services: Arc<Services>,
+    made: OnceLock<Box<AllLoaders>>,
+}
+
+impl Loaders {
+    /// Makes the loaders for one request.
+    #[must_use]
+    pub fn new(services: &Arc<Services>) -> Self {
+        Self { services: Arc::clone(services), made: OnceLock::new() }
+    }
+
+    pub(super) fn get(&self) -> &AllLoaders {
+        self.made.get_or_init(|| Box::new(AllLoaders::new(&self.services)))
+    }
+}
+
+/// Declares [`AllLoaders`] and the type of each loader. A key includes its owner. A batch takes one statement for each
 /// owner, and usually there is one. The read expression yields pairs of a key and its value.
 macro_rules! loaders {
     ($(
         $(#[$doc:meta])*
         $field:ident: $loader:ident($key:ty) -> $value:ty = |$services:ident, $owner:ident, $keys:ident| $read:expr;
     )+) => {
-        /// The data loaders of one request.
-        pub struct Loaders {
+        /// The data loaders themselves.
+        pub(super) struct AllLoaders {
             $($(#[$doc])* pub(super) $field: DataLoader<$loader>,)+
         }
 
-        impl Loaders {
-            /// Makes the loaders for one request.
-            #[must_use]
-            pub fn new(services: &Services) -> Self {
-                let services = Arc::new(services.clone());
-                Self { $($field: DataLoader::new($loader { services: Arc::clone(&services) }, spawn_in_span),)+ }
+        impl AllLoaders {
+            fn new(services: &Arc<Services>) -> Self {
+                Self { $($field: DataLoader::new($loader { services: Arc::clone(services) }, spawn_in_span),)+ }
             }
         }
 

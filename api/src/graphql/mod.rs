@@ -2,6 +2,7 @@
 
 mod access;
 mod context;
+mod cursor;
 mod error;
 mod loaders;
 mod mutation;
@@ -18,5 +19,5 @@ mod types;
 pub use access::RequestAccess;
 pub use error::{RequestId, finish_errors, panic_error, rate_limit_message};
 pub use loaders::Loaders;
-pub use schema::{JishuEngine, JishuSchema, build, builder, sdl};
+pub use schema::{JishuEngine, JishuSchema, SECRET_FIELDS, build, builder, sdl};
 pub use subscription::StartSignal;

@@ -4,12 +4,9 @@
 use std::borrow::Cow;
 
 use async_graphql::{Context, ObjectType, OutputType, SimpleObject, TypeName};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use graphql_engine::{Plain, PlainObject, PlainOutput};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
+use super::cursor::{Cursor, CursorHead, CursorKey};
 use super::error::{ApiError, ApiResult};
 use jishu_service::page::{Page, PageDirection, PageRequest};
 
@@ -50,9 +47,9 @@ pub(super) struct PageInfo {
     /// Whether there are items after this page.
     has_next_page: bool,
     /// The cursor of the first item, to read backwards with `before`. Null if the page is empty.
-    start_cursor: Option<String>,
+    start_cursor: Option<Cursor>,
     /// The cursor of the last item, to read forwards with `after`. Null if the page is empty.
-    end_cursor: Option<String>,
+    end_cursor: Option<Cursor>,
 }
 
 /// An item of a list, with its cursor.
@@ -60,7 +57,7 @@ pub(super) struct PageInfo {
 #[graphql(name_type)]
 pub(super) struct Edge<Node: ListNode> {
     /// The position of the item in the list, for `after` and `before`.
-    cursor: String,
+    cursor: Cursor,
     /// The item.
     node: Node,
 }
@@ -92,7 +89,7 @@ impl PageArgs {
 
     /// Checks the arguments and parses the cursors. `list` names the list and its order. A cursor of another list
     /// or order is refused.
-    pub(super) fn request<K: DeserializeOwned>(
+    pub(super) fn request<K: CursorKey>(
         self,
         ctx: &Context<'_>,
         list: &str,
@@ -109,13 +106,13 @@ impl PageArgs {
             (None, None) => (DEFAULT_PAGE_SIZE, PageDirection::Forward),
         };
         let read = |name: &str, cursor: Option<String>| {
-            cursor.map(|cursor| Cursor(cursor).key(name, list)).transpose()
+            cursor.map(|cursor| Cursor::parse(&cursor, name, list)).transpose()
         };
         let page_info = ctx.look_ahead().field("pageInfo");
-        let check_far_side =
-            page_info.field("hasPreviousPage").exists() || page_info.field("hasNextPage").exists();
+        let finds_previous = page_info.field("hasPreviousPage").exists();
+        let finds_next = page_info.field("hasNextPage").exists();
         let (after, before) = (read("after", self.after)?, read("before", self.before)?);
-        Ok(PageRequest { limit, direction, after, before, check_far_side })
+        Ok(PageRequest { limit, direction, after, before, finds_previous, finds_next })
     }
 }
 
@@ -126,45 +123,6 @@ pub(super) fn page_size(name: &str, value: i32) -> ApiResult<u32> {
         _ => Err(ApiError::bad_input(format!(
             "`{name}` must be 1 to {MAX_PAGE_SIZE}; {value} was given. Read longer lists page by page."
         ))),
-    }
-}
-
-/// An opaque cursor: the name of a list, and the key of a row in it.
-pub(super) struct Cursor(String);
-
-impl From<String> for Cursor {
-    fn from(sent: String) -> Self {
-        Self(sent)
-    }
-}
-
-impl From<Cursor> for String {
-    fn from(Cursor(text): Cursor) -> Self {
-        text
-    }
-}
-
-impl Cursor {
-    pub(super) fn of(list: &str, key: &impl Serialize) -> ApiResult<Self> {
-        let json = serde_json::to_vec(&(list, key)).map_err(|error| ApiError::internal(error.to_string()))?;
-        Ok(Self(URL_SAFE_NO_PAD.encode(json)))
-    }
-
-    pub(super) fn key<K: DeserializeOwned>(&self, argument: &str, list: &str) -> ApiResult<K> {
-        let foreign = || {
-            ApiError::bad_input(format!(
-                "`{argument}` is not a cursor of this list. Take cursors from `edges.cursor` or `pageInfo`."
-            ))
-        };
-        let json = URL_SAFE_NO_PAD.decode(&self.0).map_err(|_| foreign())?;
-        let (of, key): (String, serde_json::Value) = serde_json::from_slice(&json).map_err(|_| foreign())?;
-        if of != list {
-            return Err(ApiError::bad_input(format!(
-                "`{argument}` is a cursor of another list or order. Use a cursor only with the `orderBy` it \
-                 came from."
-            )));
-        }
-        serde_json::from_value(key).map_err(|_| foreign())
     }
 }
 
@@ -181,24 +139,22 @@ pub(super) fn connect<T, K, Node, Total>(
     key: impl Fn(&T) -> K,
     mut node: impl FnMut(T) -> Node,
     total: Total,
-) -> ApiResult<Connection<Node, Total>>
+) -> Connection<Node, Total>
 where
-    K: Serialize,
+    K: CursorKey,
     Node: ListNode,
     Total: ObjectType,
 {
-    let mut edges = Vec::with_capacity(page.rows.len());
-    for row in page.rows {
-        let Cursor(cursor) = Cursor::of(list, &key(&row))?;
-        edges.push(Edge { cursor, node: node(row) });
-    }
+    let head = CursorHead::of(list);
+    let edge = |row| Edge { cursor: head.cursor(&key(&row)), node: node(row) };
+    let edges: Vec<_> = page.rows.into_iter().map(edge).collect();
     let page_info = PageInfo {
         has_previous_page: page.has_previous,
         has_next_page: page.has_next,
-        start_cursor: edges.first().map(|edge| edge.cursor.clone()),
-        end_cursor: edges.last().map(|edge| edge.cursor.clone()),
+        start_cursor: edges.first().map(|edge| edge.cursor),
+        end_cursor: edges.last().map(|edge| edge.cursor),
     };
-    Ok(Connection { edges: Plain(edges), page_info, total })
+    Connection { edges: Plain(edges), page_info, total }
 }
 
 /// Cuts a page out of a list in memory that is sorted by a unique key.

@@ -84,6 +84,19 @@ const LISTS: ListLengths = &[
     ("UserPayload.userErrors", SHORT_LIST),
 ];
 
+/// The fields with secrets: tokens, addresses with tokens in them, and the secrets of second factors and payments. Responses
+/// with them are not compressed.
+pub const SECRET_FIELDS: &[&str] = &[
+    "accessToken",
+    "authorizationUrl",
+    "challenge",
+    "clientSecret",
+    "otpauthUrl",
+    "recoveryCodes",
+    "refreshToken",
+    "secret",
+];
+
 /// The executable schema.
 pub type JishuSchema = Schema<Query, Mutation, Subscription>;
 
@@ -106,7 +119,7 @@ pub fn build(services: Services, options: EngineOptions) -> Result<Arc<JishuEngi
     let scalars =
         CustomScalars::default().with::<DateTime>("DateTime").with::<Decimal>("Decimal").with::<Uuid>("UUID");
     let page_sizes = PageSizes { default: DEFAULT_PAGE_SIZE, max: MAX_PAGE_SIZE };
-    let options = EngineOptions { scalars, lists: LISTS, page_sizes, ..options };
+    let options = EngineOptions { scalars, lists: LISTS, page_sizes, secret_fields: SECRET_FIELDS, ..options };
     Engine::new(schema, &sdl(), options).map(Arc::new)
 }
 

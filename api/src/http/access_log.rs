@@ -7,7 +7,6 @@ use std::time::Instant;
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::{Method, StatusCode};
-use axum::middleware::Next;
 use axum::response::Response;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
@@ -21,36 +20,39 @@ pub(super) struct ResponseViewer {
     pub(super) viewer: Viewer,
 }
 
-/// Logs a request when its response has been sent or dropped.
-pub(super) async fn log(request: Request, next: Next) -> Response {
-    let started = Instant::now();
-    let extensions = request.extensions();
-    let mut line = AccessLogLine {
-        started,
-        method: request.method().clone(),
-        path: request.uri().path().to_owned(),
-        client: extensions.get().copied(),
-        id: extensions.get().cloned(),
-        user: None,
-        status: None,
-        bytes: 0,
-    };
-    let response = next.run(request).await;
-    line.status = Some(response.status());
-    line.user = response.extensions().get().map(|ResponseViewer { viewer }| *viewer);
-    response.map(|body| Body::new(CountedBody { body, line }))
-}
-
 /// A line of the access log. It is written when this is dropped, even if the client leaves before the response.
-struct AccessLogLine {
+pub(super) struct AccessLogLine {
     started: Instant,
     method: Method,
     path: String,
-    client: Option<ClientAddress>,
-    id: Option<RequestId>,
+    client: ClientAddress,
+    id: RequestId,
     user: Option<Viewer>,
     status: Option<StatusCode>,
     bytes: usize,
+}
+
+impl AccessLogLine {
+    /// Begins the line of a request that has just arrived.
+    pub(super) fn new(request: &Request, client: ClientAddress, id: &RequestId) -> Self {
+        Self {
+            started: Instant::now(),
+            method: request.method().clone(),
+            path: request.uri().path().to_owned(),
+            client,
+            id: id.clone(),
+            user: None,
+            status: None,
+            bytes: 0,
+        }
+    }
+
+    /// Writes the line when the response has been sent or dropped.
+    pub(super) fn follow(mut self, response: Response) -> Response {
+        self.status = Some(response.status());
+        self.user = response.extensions().get().map(|ResponseViewer { viewer }| *viewer);
+        response.map(|body| Body::new(CountedBody { body, line: self }))
+    }
 }
 
 impl Drop for AccessLogLine {
@@ -63,8 +65,8 @@ impl Drop for AccessLogLine {
             status = self.status.map(|status| status.as_u16()),
             milliseconds = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             bytes = self.bytes,
-            client = self.client.map(|client| tracing::field::display(client.ip())),
-            request_id = self.id.as_ref().map(|RequestId(id)| id.as_str()),
+            client = %self.client.ip(),
+            request_id = &*self.id.0,
             user = self.user.map(|viewer| viewer.user_id.0),
             "request"
         );

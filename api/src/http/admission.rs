@@ -19,7 +19,7 @@ use tokio::time::{sleep, timeout};
 use super::MAX_BODY_BYTES;
 use super::body_memory::{BodyMemory, BodyReservation};
 use super::refusal::RequestRefusal;
-use super::response::MediaType;
+use super::response::Negotiated;
 use super::shutdown::{REQUEST_GRACE, ShutdownSignal};
 use crate::config::EdgeConfig;
 use jishu_service::limit::{ClientAddress, RetryAfter};
@@ -79,6 +79,8 @@ impl Admission {
             sleep(REQUEST_GRACE).await;
         };
         tokio::select! {
+            // Most bodies arrive with their head. Then no timer is set.
+            biased;
             read = collect(body, reservation) => read,
             () = sleep(self.body_timeout) => Err(body_too_slow(self.body_timeout)),
             () = shutdown => Err(stopping()),
@@ -108,7 +110,7 @@ async fn collect(body: Body, reservation: &mut BodyReservation) -> Result<Bytes,
 
 /// Admits a request, or refuses it with a GraphQL error.
 pub(super) async fn admit(State(admission): State<Admission>, request: Request, next: Next) -> Response {
-    let media_type = MediaType::for_refusal(request.headers());
+    let media_type = Negotiated::of(request.extensions()).for_refusal();
     let (request, _reservation) = match read_whole(&admission, request).await {
         Ok(read) => read,
         Err(refusal) => return refusal.into_response(media_type),

@@ -3,10 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{ConnectInfo, Request};
 use axum::http::{HeaderMap, HeaderName, header};
-use axum::middleware::Next;
-use axum::response::Response;
 use ipnet::IpNet;
 
 use crate::config::{EdgeConfig, ForwardedHeader};
@@ -24,6 +22,16 @@ pub(super) struct TrustedProxies {
 impl TrustedProxies {
     pub(super) fn new(edge: &EdgeConfig) -> Self {
         Self { trusted: edge.trusted_proxies.as_slice().into(), header: edge.forwarded_header }
+    }
+
+    /// Returns the address of the client of a request.
+    pub(super) fn client_of(&self, request: &Request) -> ClientAddress {
+        self.client(peer_of(request), request.headers())
+    }
+
+    /// Returns whether a trusted proxy has sent the request.
+    pub(super) fn trusts_sender_of(&self, request: &Request) -> bool {
+        self.trusts(peer_of(request).to_canonical())
     }
 
     /// Returns the address of the client. It goes through the addresses from the connection back to the client, and
@@ -55,25 +63,15 @@ impl TrustedProxies {
     }
 }
 
+/// Returns the address at the other end of the connection of a request.
+fn peer_of(request: &Request) -> IpAddr {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip())
+}
+
 /// Marks a request that a trusted proxy has sent. It is among the extensions of the request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TrustedPeer;
-
-/// Adds the [`ClientAddress`] to the extensions of the request.
-pub(super) async fn assign(
-    State(proxies): State<TrustedProxies>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip());
-    let client = proxies.client(peer, request.headers());
-    request.extensions_mut().insert(client);
-    if proxies.trusts(peer.to_canonical()) {
-        request.extensions_mut().insert(TrustedPeer);
-    }
-    next.run(request).await
-}
 
 /// Reads an address with or without a port. An IPv6 address may be in brackets.
 fn address(text: &str) -> Option<IpAddr> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -39,19 +39,13 @@ impl SecurityHeaders {
         }
         Self { headers: headers.into() }
     }
-}
 
-/// Adds the security headers to a response.
-pub(super) async fn secure(
-    State(security): State<SecurityHeaders>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let mut response = next.run(request).await;
-    for (name, value) in security.headers.iter() {
-        response.headers_mut().entry(name).or_insert_with(|| value.clone());
+    /// Adds the headers to a response.
+    pub(super) fn add(&self, response: &mut Response) {
+        for (name, value) in self.headers.iter() {
+            response.headers_mut().entry(name).or_insert_with(|| value.clone());
+        }
     }
-    response
 }
 
 /// Forbids caches to store a response. GraphQL responses belong to one user.

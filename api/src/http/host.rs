@@ -4,22 +4,17 @@
 use axum::extract::Request;
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Version, header};
-use axum::middleware::Next;
 use axum::response::Response;
 
 use super::refusal::RequestRefusal;
 use super::response::MediaType;
 
-/// Passes on a request that names one valid host. The header is optional in HTTP/1.0, and in HTTP/2, which names the
-/// host in another way.
-pub(super) async fn check(request: Request, next: Next) -> Response {
-    match host_error(request.version(), request.headers()) {
-        None => next.run(request).await,
-        Some(message) => {
-            let media_type = MediaType::for_refusal(request.headers());
-            RequestRefusal::bad_request(message).and_close().into_response(media_type)
-        }
-    }
+/// Refuses a request that does not name one valid host. Returns None for any other. The header is optional in HTTP/1.0, and
+/// in HTTP/2, which names the host in another way.
+pub(super) fn refusal(request: &Request) -> Option<Response> {
+    let message = host_error(request.version(), request.headers())?;
+    let media_type = MediaType::for_refusal(request.headers());
+    Some(RequestRefusal::bad_request(message).and_close().into_response(media_type))
 }
 
 fn host_error(version: Version, headers: &HeaderMap) -> Option<&'static str> {

@@ -4,6 +4,7 @@ mod access_log;
 mod admission;
 mod body_memory;
 mod client_address;
+mod compression;
 mod data_export;
 mod graphiql;
 mod graphql;
@@ -15,11 +16,13 @@ mod negotiation;
 mod observe;
 mod origin;
 mod payment_webhooks;
+mod protection;
 mod refusal;
 mod request_id;
 mod response;
 mod shutdown;
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use async_graphql::Data;
@@ -28,11 +31,8 @@ use axum::http::{HeaderMap, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{get, post};
-use axum::{Extension, Router};
-use tower::ServiceBuilder;
+use axum::Router;
 use tower::util::option_layer;
-use tower_http::trace::{DefaultOnFailure, TraceLayer};
-use tracing::Level;
 
 use crate::config::{EdgeConfig, LiveConfig};
 use crate::graphql::{JishuEngine, Loaders, RequestAccess};
@@ -44,10 +44,10 @@ use jishu_service::limit::SubscriptionPermits;
 use jishu_service::trace;
 
 use admission::{Admission, OperationPermits, admit};
-use client_address::TrustedProxies;
+use compression::Compression;
 use graphql::Caller;
-use headers::SecurityHeaders;
 use payment_webhooks::WebhookPermits;
+use protection::Protection;
 
 pub use graphiql::is_self_hosted;
 pub use origin::AllowedOrigins;
@@ -57,20 +57,31 @@ pub(crate) use shutdown::{REQUEST_GRACE, ShutdownPhase, ShutdownTrigger, shutdow
 /// The maximum size of the body of a request, in bytes.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 
-/// The state that all handlers share.
+/// The state that all handlers share. A router copies it several times for each request, so a copy is only a pointer.
 #[derive(Clone)]
-struct AppState {
+struct AppState(Arc<SharedState>);
+
+struct SharedState {
     engine: Arc<JishuEngine>,
-    services: Services,
+    services: Arc<Services>,
     permits: OperationPermits,
     subscriptions: SubscriptionPermits,
     exports: ExportPermits,
     live: LiveConfig,
     webhooks: WebhookPermits,
+    compression: Compression,
     has_access_log: bool,
 }
 
-impl AppState {
+impl Deref for AppState {
+    type Target = SharedState;
+
+    fn deref(&self) -> &SharedState {
+        &self.0
+    }
+}
+
+impl SharedState {
     /// Adds the user to the extensions of a response, for the access log.
     fn with_viewer(&self, mut response: Response, identity: Option<&Identity>) -> Response {
         if let Some(identity) = identity.filter(|_| self.has_access_log) {
@@ -124,16 +135,17 @@ pub fn router(
         .route("/webhooks/payments/{provider}", post(payment_webhooks::receive))
         .merge(graphiql::routes())
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .with_state(AppState {
+        .with_state(AppState(Arc::new(SharedState {
             engine,
-            services,
+            services: Arc::new(services),
             permits,
             subscriptions,
             exports: data_export::permits(),
             live,
             webhooks: WebhookPermits::new(),
+            compression: Compression::new(edge),
             has_access_log: edge.access_log,
-        });
+        })));
     if observed { routes.layer(from_fn_with_state(metrics, observe::observe)) } else { routes }
 }
 
@@ -142,26 +154,13 @@ pub(crate) fn preferred<'o>(headers: &HeaderMap, offered: &[&'o str]) -> Option<
     negotiation::best(headers, &header::ACCEPT, offered)
 }
 
-/// Adds the layers that every request and every response passes through. A handler finds [`ShutdownSignal`],
-/// [`AllowedOrigins`], the address of the client and the id of the request among the extensions.
+/// Adds what every request and every response passes through. A handler finds [`ShutdownSignal`], [`AllowedOrigins`], the
+/// address of the client and the id of the request among the extensions.
 pub fn protect(routes: Router, edge: &EdgeConfig, shutdown: ShutdownSignal) -> Router {
     let origins = AllowedOrigins::new(edge);
-    let cors = (!origins.is_empty()).then(|| origins.cors_layer());
-    // The first layer is the outermost. Panics are caught by the innermost, so that all layers apply to the response.
-    let layers = ServiceBuilder::new()
-        .layer(from_fn(request_id::assign))
-        .layer(TraceLayer::new_for_http().make_span_with(request_id::span).on_failure(
-            // The code that knows the cause of a failure logs it. A line for each refusal would add load to an
-            // overload.
-            DefaultOnFailure::new().level(Level::DEBUG),
-        ))
-        .layer(from_fn_with_state(TrustedProxies::new(edge), client_address::assign))
-        .layer(option_layer(edge.access_log.then(|| from_fn(access_log::log))))
-        .layer(from_fn_with_state(SecurityHeaders::new(edge), headers::secure))
-        .layer(from_fn(host::check))
+    let cors = (!origins.is_empty()).then(|| (origins.cors_layer(), from_fn(protection::catch_panic)));
+    // The layer that is added last is the outermost.
+    routes
         .layer(option_layer(cors))
-        .layer(Extension(shutdown))
-        .layer(Extension(origins))
-        .layer(from_fn(request_id::catch_panic));
-    routes.layer(layers)
+        .layer(from_fn_with_state(Protection::new(edge, origins, shutdown), protection::protect))
 }

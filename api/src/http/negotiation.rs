@@ -2,31 +2,44 @@
 
 use axum::http::{HeaderMap, HeaderName};
 
-/// Returns the offer that the header ranks highest, or None if the header accepts no offer. If several offers have the
-/// same rank, returns the one that the header names first. Without the header, or with only `*/*`, returns the first
-/// offer.
+/// Returns the offer that the header ranks highest, like [`Accepted::best`].
 pub(super) fn best<'o>(headers: &HeaderMap, header: &HeaderName, offered: &[&'o str]) -> Option<&'o str> {
-    let ranges = ranges(headers, header);
-    if ranges.is_empty() {
-        return offered.first().copied();
-    }
-    let ranked = offered.iter().enumerate().filter_map(|(order, offer)| {
-        let matching = ranges.iter().enumerate().filter_map(|(position, range)| {
-            range.specificity(offer).map(|specificity| (specificity, position, range.quality))
-        });
-        // The most specific range decides.
-        let (specificity, position, quality) = matching.max_by_key(|(specificity, ..)| *specificity)?;
-        let position = if specificity == Specificity::Anything { usize::MAX } else { position };
-        (quality > 0).then_some((offer, (std::cmp::Reverse(quality), position, order)))
-    });
-    ranked.min_by_key(|(_, rank)| *rank).map(|(offer, _)| *offer)
+    Accepted::by(headers, header).best(offered)
 }
 
-/// Returns whether the header accepts this representation by its full name. A wildcard does not count.
-pub(super) fn accepts_by_name(headers: &HeaderMap, header: &HeaderName, offer: &str) -> bool {
-    ranges(headers, header)
-        .iter()
-        .any(|range| range.quality > 0 && range.specificity(offer) == Some(Specificity::Exact))
+/// The entries of a header that names what a client accepts.
+pub(super) struct Accepted<'h>(Vec<MediaRange<'h>>);
+
+impl<'h> Accepted<'h> {
+    /// Reads a header.
+    pub(super) fn by(headers: &'h HeaderMap, header: &HeaderName) -> Self {
+        Self(ranges(headers, header))
+    }
+
+    /// Returns the offer that the header ranks highest, or None if the header accepts no offer. If several offers have the
+    /// same rank, returns the one that the header names first. Without the header, or with only `*/*`, returns the first
+    /// offer.
+    pub(super) fn best<'o>(&self, offered: &[&'o str]) -> Option<&'o str> {
+        let Self(ranges) = self;
+        if ranges.is_empty() {
+            return offered.first().copied();
+        }
+        let ranked = offered.iter().enumerate().filter_map(|(order, offer)| {
+            let matching = ranges.iter().enumerate().filter_map(|(position, range)| {
+                range.specificity(offer).map(|specificity| (specificity, position, range.quality))
+            });
+            // The most specific range decides.
+            let (specificity, position, quality) = matching.max_by_key(|(specificity, ..)| *specificity)?;
+            let position = if specificity == Specificity::Anything { usize::MAX } else { position };
+            (quality > 0).then_some((offer, (std::cmp::Reverse(quality), position, order)))
+        });
+        ranked.min_by_key(|(_, rank)| *rank).map(|(offer, _)| *offer)
+    }
+
+    /// Returns whether the header accepts this representation by its full name. A wildcard does not count.
+    pub(super) fn accepts_by_name(&self, offer: &str) -> bool {
+        self.0.iter().any(|range| range.quality > 0 && range.specificity(offer) == Some(Specificity::Exact))
+    }
 }
 
 /// How exactly an entry of the header names a representation, from the least to the most exact.
@@ -125,8 +138,9 @@ mod tests {
 
     #[test]
     fn a_wildcard_does_not_accept_by_name() {
-        assert!(accepts_by_name(&of("application/json, text/html;q=0.1"), &ACCEPT, "text/html"));
-        assert!(!accepts_by_name(&of("*/*"), &ACCEPT, JSON));
-        assert!(!accepts_by_name(&of("application/json;q=0"), &ACCEPT, JSON));
+        let accepts = |accept, offer| Accepted::by(&of(accept), &ACCEPT).accepts_by_name(offer);
+        assert!(accepts("application/json, text/html;q=0.1", "text/html"));
+        assert!(!accepts("*/*", JSON));
+        assert!(!accepts("application/json;q=0", JSON));
     }
 }

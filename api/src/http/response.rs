@@ -3,18 +3,18 @@
 
 use async_graphql::{ServerError, Value};
 use async_graphql_axum::GraphQLResponse;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use graphql_engine::ExecutedResponse;
 use serde::Serialize;
 
-use super::negotiation;
+use super::negotiation::Accepted;
 
 const GRAPHQL_RESPONSE: &str = "application/graphql-response+json";
 const JSON: &str = "application/json";
 const EVENT_STREAM: &str = "text/event-stream";
 
-const VARY: HeaderValue = HeaderValue::from_static("accept, authorization, origin");
+const VARY: HeaderValue = HeaderValue::from_static("accept, accept-encoding, authorization, origin");
 
 /// How a response is encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,19 +40,35 @@ impl ResponseFormat {
     /// Chooses the format by the `Accept` header: JSON without the header, and None if the client accepts no format of
     /// this server.
     pub(super) fn negotiate(headers: &HeaderMap) -> Option<Self> {
-        let best = negotiation::best(headers, &header::ACCEPT, &[JSON, GRAPHQL_RESPONSE, EVENT_STREAM])?;
+        let accepted = Accepted::by(headers, &header::ACCEPT);
+        let best = accepted.best(&[JSON, GRAPHQL_RESPONSE, EVENT_STREAM])?;
         let prefers_events = best == EVENT_STREAM;
-        let accepts_events =
-            prefers_events || negotiation::accepts_by_name(headers, &header::ACCEPT, EVENT_STREAM);
+        let accepts_events = prefers_events || accepted.accepts_by_name(EVENT_STREAM);
         let media_type = if best == GRAPHQL_RESPONSE { MediaType::GraphqlResponse } else { MediaType::Json };
         Some(Self { media_type, accepts_events, prefers_events })
+    }
+}
+
+/// The format that was negotiated for a request, among its extensions. None if the client accepts no format of this server.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Negotiated(pub(super) Option<ResponseFormat>);
+
+impl Negotiated {
+    /// Returns what was negotiated for a request, or the default if nothing was.
+    pub(super) fn of(extensions: &Extensions) -> Self {
+        extensions.get().copied().unwrap_or_default()
+    }
+
+    /// Returns the media type of a refusal. Falls back to JSON if the client accepts no format of this server.
+    pub(super) fn for_refusal(self) -> MediaType {
+        self.0.map_or(MediaType::Json, |format| format.media_type)
     }
 }
 
 impl MediaType {
     /// Chooses the media type of a refusal. Falls back to JSON if the client accepts no format of this server.
     pub(super) fn for_refusal(headers: &HeaderMap) -> Self {
-        ResponseFormat::negotiate(headers).map_or(Self::Json, |format| format.media_type)
+        Negotiated(ResponseFormat::negotiate(headers)).for_refusal()
     }
 
     fn content_type(self) -> HeaderValue {
@@ -62,14 +78,24 @@ impl MediaType {
         })
     }
 
-    /// Returns the HTTP response for an executed operation.
-    pub(super) fn executed(self, executed: ExecutedResponse) -> Response {
+    /// Returns the HTTP response for an executed operation. `compress` returns the compressed body, or None if the body stays
+    /// as it is.
+    pub(super) fn executed(
+        self,
+        executed: ExecutedResponse,
+        compress: impl FnOnce(&[u8]) -> Option<Vec<u8>>,
+    ) -> Response {
         let retry = retry_after_of(&executed);
         let json = executed.to_json();
+        let compressed = compress(&json);
+        let is_compressed = compressed.is_some();
         // async-graphql-axum sets the headers that resolvers asked for. The engine has written the body.
         let mut response = GraphQLResponse::from(executed.without_data()).into_response();
-        *response.body_mut() = json.into();
+        *response.body_mut() = compressed.unwrap_or(json).into();
         let headers = response.headers_mut();
+        if is_compressed {
+            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
         headers.insert(header::CONTENT_TYPE, self.content_type());
         headers.insert(header::VARY, VARY);
         if let Some((seconds, status)) = retry {

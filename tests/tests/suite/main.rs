@@ -15,6 +15,7 @@ mod cart_changes;
 mod catalogue;
 mod catalogue_file;
 mod command_line;
+mod compression;
 mod concurrency;
 mod demo;
 mod docs;

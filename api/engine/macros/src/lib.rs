@@ -75,7 +75,8 @@ pub fn guarded_fields(
 /// Put it above `#[Object]`, and below the other macros of this crate. Mark a field with `#[resolved]` if async-graphql
 /// shall always resolve it. Mark a field that takes a context with `#[at_hand(method)]` if the object often has its value
 /// already: the method takes `&self` and returns an option of a reference. If it returns None, async-graphql resolves the
-/// field.
+/// field. Use `#[shared(method)]` if many objects have the same value: the method then returns an option of a reference to an
+/// `Arc`, and the JSON of the value is made once.
 ///
 /// ```ignore
 /// #[plain_fields]

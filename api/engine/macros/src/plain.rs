@@ -21,6 +21,8 @@ enum FieldValue {
     Present(Box<Type>, TokenStream),
     /// This method returns the value if the object has it at hand.
     AtHand(Ident),
+    /// This method returns the value, which other objects share, if the object has it at hand.
+    Shared(Ident),
 }
 
 /// The options of a field in its attribute `#[graphql(…)]`.
@@ -59,11 +61,15 @@ pub(super) fn expand_impl(mut item: ItemImpl) -> syn::Result<TokenStream> {
     })
 }
 
-/// Reads the mark `#[at_hand(method)]` of a field.
+/// Reads the mark `#[at_hand(method)]` or `#[shared(method)]` of a field.
 fn field_at_hand(method: &mut ImplItemFn) -> syn::Result<Option<PlainField>> {
-    let is_mark = |attribute: &Attribute| attribute.path().is_ident("at_hand");
+    let is_mark = |attribute: &Attribute| {
+        attribute.path().is_ident("at_hand") || attribute.path().is_ident("shared")
+    };
     let Some(mark) = method.attrs.iter().find(|attribute| is_mark(attribute)) else { return Ok(None) };
-    let value = FieldValue::AtHand(mark.parse_args()?);
+    let read = mark.parse_args()?;
+    let value =
+        if mark.path().is_ident("shared") { FieldValue::Shared(read) } else { FieldValue::AtHand(read) };
     method.attrs.retain(|attribute| !is_mark(attribute));
     let name = FieldOptions::read(&method.attrs)?.schema_name(&method.sig.ident);
     Ok(Some(PlainField { name, value }))
@@ -156,7 +162,7 @@ pub(super) fn expand_enum(input: &DeriveInput) -> TokenStream {
             fn write(
                 &self,
                 (): &(),
-                json: &mut ::std::vec::Vec<u8>,
+                json: &mut ::graphql_engine::PlainJson,
             ) -> ::core::result::Result<(), ::graphql_engine::NotAtHand> {
                 ::graphql_engine::write_enum(self, json);
                 ::core::result::Result::Ok(())
@@ -175,7 +181,7 @@ fn implement(generics: &Generics, object: &Type, fields: &[PlainField]) -> Token
                 #name => {
                     let below = <#ty as ::graphql_engine::PlainOutput>::compile(selection)?;
                     ::core::option::Option::Some(::graphql_engine::FieldWriter::new(
-                        move |object: &#object, json: &mut ::std::vec::Vec<u8>| {
+                        move |object: &#object, json: &mut ::graphql_engine::PlainJson| {
                             ::graphql_engine::PlainOutput::write(&#read, &below, json)
                         },
                     ))
@@ -183,6 +189,9 @@ fn implement(generics: &Generics, object: &Type, fields: &[PlainField]) -> Token
             },
             FieldValue::AtHand(read) => quote! {
                 #name => ::graphql_engine::FieldWriter::at_hand(Self::#read, selection),
+            },
+            FieldValue::Shared(read) => quote! {
+                #name => ::graphql_engine::FieldWriter::shared(Self::#read, selection),
             },
         })
     });
@@ -197,7 +206,7 @@ fn implement(generics: &Generics, object: &Type, fields: &[PlainField]) -> Token
                 <#target as ::graphql_engine::PlainObject>::compile_field(name, selection)
             {
                 return ::core::option::Option::Some(::graphql_engine::FieldWriter::new(
-                    move |object: &#object, json: &mut ::std::vec::Vec<u8>| writer.write(#value, json),
+                    move |object: &#object, json: &mut ::graphql_engine::PlainJson| writer.write(#value, json),
                 ));
             }
         })
@@ -230,7 +239,7 @@ fn implement(generics: &Generics, object: &Type, fields: &[PlainField]) -> Token
             fn write(
                 &self,
                 selection: &Self::Selection,
-                json: &mut ::std::vec::Vec<u8>,
+                json: &mut ::graphql_engine::PlainJson,
             ) -> ::core::result::Result<(), ::graphql_engine::NotAtHand> {
                 selection.write(self, json)
             }

@@ -38,6 +38,11 @@ impl TakenFragments {
         self.0.binary_search_by_key(&address(value), address).is_ok()
     }
 
+    /// Returns the number of bytes of all parts.
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.iter().map(Bytes::len).sum()
+    }
+
     #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()

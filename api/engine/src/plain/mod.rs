@@ -9,6 +9,7 @@
 //! `#[derive(PlainObject)]` beside `#[derive(SimpleObject)]`.
 
 mod fragments;
+mod json;
 mod object;
 mod output;
 mod scalar;
@@ -20,6 +21,7 @@ use async_graphql::registry::Registry;
 use async_graphql::{ContextSelectionSet, OutputType, Positioned, ServerResult, Value};
 
 pub(crate) use self::fragments::{Fragments, TakenFragments};
+pub use self::json::PlainJson;
 pub use self::object::{FieldWriter, ObjectSelection, PlainObject};
 pub use self::output::{NotAtHand, PlainOutput};
 #[doc(hidden)]
@@ -60,9 +62,9 @@ impl<T: OutputType + PlainOutput> OutputType for Plain<T> {
         if let Some(fragments) = ctx.data_opt::<Fragments>()
             && let Some(selection) = T::compile(&ctx.item.node)
         {
-            let mut json = Vec::new();
+            let mut json = PlainJson::default();
             if self.0.write(&selection, &mut json) == Ok(()) {
-                return Ok(fragments.keep(json));
+                return Ok(fragments.keep(json.into_bytes()));
             }
         }
         self.0.resolve(ctx, field).await

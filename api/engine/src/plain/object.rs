@@ -1,8 +1,11 @@
 //! Compiled selections of objects.
 
+use std::sync::Arc;
+
 use async_graphql::OutputType;
 use async_graphql::parser::types::{Selection, SelectionSet};
 
+use super::json::PlainJson;
 use super::output::{NotAtHand, PlainOutput};
 use crate::json::write_json;
 
@@ -13,14 +16,14 @@ pub trait PlainObject: OutputType + Sized {
 }
 
 /// Appends the value of a field to the JSON.
-type WriteField<T> = dyn Fn(&T, &mut Vec<u8>) -> Result<(), NotAtHand> + Send + Sync;
+type WriteField<T> = dyn Fn(&T, &mut PlainJson) -> Result<(), NotAtHand> + Send + Sync;
 
 /// Writes the value of one field of an object.
 pub struct FieldWriter<T>(Box<WriteField<T>>);
 
 impl<T> FieldWriter<T> {
     /// Makes a writer from a function that appends the value to the JSON.
-    pub fn new(write: impl Fn(&T, &mut Vec<u8>) -> Result<(), NotAtHand> + Send + Sync + 'static) -> Self {
+    pub fn new(write: impl Fn(&T, &mut PlainJson) -> Result<(), NotAtHand> + Send + Sync + 'static) -> Self {
         Self(Box::new(write))
     }
 
@@ -36,11 +39,30 @@ impl<T> FieldWriter<T> {
         Some(Self::new(move |object, json| read(object).ok_or(NotAtHand)?.write(&below, json)))
     }
 
+    /// Makes a writer of an object that others share. Its JSON is made once, and copied for the others.
+    pub fn shared<V: PlainOutput + Send + Sync + 'static>(
+        read: for<'t> fn(&'t T) -> Option<&'t Arc<V>>,
+        selection: &SelectionSet,
+    ) -> Option<Self>
+    where
+        T: 'static,
+    {
+        let below = Box::new(V::compile(selection)?);
+        Some(Self::new(move |object, json| {
+            let (shared, start) = (read(object).ok_or(NotAtHand)?, json.len());
+            if !json.copy_shared(shared, &*below) {
+                shared.write(&below, json)?;
+                json.keep_shared(shared, &*below, start);
+            }
+            Ok(())
+        }))
+    }
+
     /// Calls the function.
     ///
     /// # Errors
     /// When the object does not have the value at hand.
-    pub fn write(&self, object: &T, json: &mut Vec<u8>) -> Result<(), NotAtHand> {
+    pub fn write(&self, object: &T, json: &mut PlainJson) -> Result<(), NotAtHand> {
         (self.0)(object, json)
     }
 }
@@ -91,7 +113,7 @@ impl<T: PlainObject> ObjectSelection<T> {
     ///
     /// # Errors
     /// When the object does not have a value at hand.
-    pub fn write(&self, object: &T, json: &mut Vec<u8>) -> Result<(), NotAtHand> {
+    pub fn write(&self, object: &T, json: &mut PlainJson) -> Result<(), NotAtHand> {
         if self.fields.is_empty() {
             json.push(b'{');
         }

@@ -1,13 +1,13 @@
 //! Values that can be written as JSON without a context.
 
 use std::borrow::Cow;
-use std::io::Write;
 use std::sync::Arc;
 
 use async_graphql::parser::types::SelectionSet;
 use async_graphql::{ID, OutputType};
 use serde_json::Number;
 
+use super::json::PlainJson;
 use crate::json::write_json;
 
 /// A value that can be written as JSON without a context.
@@ -29,7 +29,7 @@ pub trait PlainOutput {
     ///
     /// # Errors
     /// When the object does not have a value at hand. Then async-graphql resolves the whole [`Plain`](super::Plain).
-    fn write(&self, selection: &Self::Selection, json: &mut Vec<u8>) -> Result<(), NotAtHand>;
+    fn write(&self, selection: &Self::Selection, json: &mut PlainJson) -> Result<(), NotAtHand>;
 }
 
 /// The error that an object does not have a value at hand, so that its field must be resolved.
@@ -46,9 +46,8 @@ macro_rules! integers {
                 Some(())
             }
 
-            fn write(&self, (): &(), json: &mut Vec<u8>) -> Result<(), NotAtHand> {
-                // Writing to a vector cannot fail.
-                let _infallible = write!(json, "{self}");
+            fn write(&self, (): &(), json: &mut PlainJson) -> Result<(), NotAtHand> {
+                write_json(self, json);
                 Ok(())
             }
         }
@@ -67,7 +66,7 @@ macro_rules! leaf {
                 Some(())
             }
 
-            fn write(&self, (): &(), $json: &mut Vec<u8>) -> Result<(), NotAtHand> {
+            fn write(&self, (): &(), $json: &mut PlainJson) -> Result<(), NotAtHand> {
                 let $value = self;
                 $write;
                 Ok(())
@@ -102,7 +101,7 @@ macro_rules! pointer {
                 T::compile(selection)
             }
 
-            fn write(&self, selection: &T::Selection, json: &mut Vec<u8>) -> Result<(), NotAtHand> {
+            fn write(&self, selection: &T::Selection, json: &mut PlainJson) -> Result<(), NotAtHand> {
                 (**self).write(selection, json)
             }
         }
@@ -118,7 +117,7 @@ impl<T: PlainOutput> PlainOutput for Option<T> {
         T::compile(selection)
     }
 
-    fn write(&self, selection: &T::Selection, json: &mut Vec<u8>) -> Result<(), NotAtHand> {
+    fn write(&self, selection: &T::Selection, json: &mut PlainJson) -> Result<(), NotAtHand> {
         match self {
             Some(value) => value.write(selection, json),
             None => {
@@ -136,7 +135,7 @@ impl<T: PlainOutput> PlainOutput for [T] {
         T::compile(selection)
     }
 
-    fn write(&self, selection: &T::Selection, json: &mut Vec<u8>) -> Result<(), NotAtHand> {
+    fn write(&self, selection: &T::Selection, json: &mut PlainJson) -> Result<(), NotAtHand> {
         json.push(b'[');
         for (index, item) in self.iter().enumerate() {
             if index > 0 {
@@ -156,7 +155,7 @@ impl<T: PlainOutput> PlainOutput for Vec<T> {
         T::compile(selection)
     }
 
-    fn write(&self, selection: &T::Selection, json: &mut Vec<u8>) -> Result<(), NotAtHand> {
+    fn write(&self, selection: &T::Selection, json: &mut PlainJson) -> Result<(), NotAtHand> {
         self.as_slice().write(selection, json)
     }
 }
@@ -168,7 +167,7 @@ impl<T: PlainOutput + OutputType> PlainOutput for super::Plain<T> {
         T::compile(selection)
     }
 
-    fn write(&self, selection: &T::Selection, json: &mut Vec<u8>) -> Result<(), NotAtHand> {
+    fn write(&self, selection: &T::Selection, json: &mut PlainJson) -> Result<(), NotAtHand> {
         self.0.write(selection, json)
     }
 }

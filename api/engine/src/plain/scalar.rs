@@ -17,7 +17,7 @@ macro_rules! plain_scalar {
                 Some(())
             }
 
-            fn write(&self, (): &(), json: &mut Vec<u8>) -> Result<(), $crate::NotAtHand> {
+            fn write(&self, (): &(), json: &mut $crate::PlainJson) -> Result<(), $crate::NotAtHand> {
                 $crate::write_scalar(self, json);
                 Ok(())
             }

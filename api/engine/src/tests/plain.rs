@@ -3,7 +3,7 @@
 mod documents;
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use async_graphql::{
     Context, Data, EmptyMutation, Enum, ID, InputValueResult, Interface, Object, Scalar, ScalarType, Schema,
@@ -87,6 +87,7 @@ impl Stock {
 struct Book {
     number: i32,
     authors: Vec<Author>,
+    editor: Arc<Author>,
     stock: Stock,
 }
 
@@ -148,6 +149,12 @@ impl Book {
         self.authors[0].clone()
     }
 
+    #[shared(known_editor)]
+    async fn editor(&self, ctx: &Context<'_>) -> Author {
+        assert!(!ctx.field().name().is_empty());
+        Author::clone(&self.editor)
+    }
+
     #[resolved]
     async fn publisher(&self) -> Publisher {
         Publisher
@@ -171,6 +178,11 @@ impl Book {
     /// Returns the first author, which a book with the number 2 does not have at hand.
     fn known_first(&self) -> Option<&Author> {
         self.authors.first().filter(|_| self.number != 2)
+    }
+
+    /// Returns the editor, whom books with the numbers 0 and 1 share.
+    fn known_editor(&self) -> Option<&Arc<Author>> {
+        Some(&self.editor)
     }
 }
 
@@ -226,7 +238,14 @@ impl Shelf {
 fn book(number: i32) -> Book {
     let address = Address { city: (number > 1).then(|| "Pune".to_owned()), postal_code_2: "4110".to_owned() };
     let author = |birth| Author { name: "Ada".to_owned(), birth, _hidden: 0, address: address.clone() };
-    Book { number, authors: vec![author(Some(1815)), author(None)], stock: Stock { count: number } }
+    static EDITOR: LazyLock<Arc<Author>> = LazyLock::new(|| {
+        let address = Address { city: None, postal_code_2: "1".to_owned() };
+        Arc::new(Author { name: "Shared".to_owned(), birth: None, _hidden: 0, address })
+    });
+    // Other editors are made anew for each book, and may get the address of one that is gone.
+    let editor = Author { name: format!("Editor {number}"), ..author(None) };
+    let editor = if number < 2 { Arc::clone(&EDITOR) } else { Arc::new(editor) };
+    Book { number, authors: vec![author(Some(1815)), author(None)], editor, stock: Stock { count: number } }
 }
 
 struct Query;
@@ -313,6 +332,7 @@ async fn a_selection_of_plain_fields_is_written_at_once() {
     for (selection, is_written) in [
         ("id title a: name", true),
         ("__typename ... on Book { id }", true),
+        ("editor { name } e: editor { yearOfBirth } f: editor { name }", true),
         ("authors { name yearOfBirth city postalCode2 } firstAuthor { __typename }", true),
         ("inStock sequels { sequels { big } }", true),
         ("id stockFor", false),

@@ -22,8 +22,9 @@ pub const LEEWAY_SECONDS: i64 = 5;
 /// Maximum size of a token. Tokens of this API have about 500 bytes.
 const MAX_TOKEN_BYTES: usize = 4 * 1024;
 
-/// Maximum number of verified tokens that are remembered.
-const MAX_CACHED_TOKENS: usize = 10_000;
+/// Maximum number of verified tokens that are remembered. The half that was used last is always there, so each of 20,000
+/// learners has the signature of their token checked once. An entry takes some 100 bytes.
+const MAX_CACHED_TOKENS: usize = 40_000;
 
 /// The media type of access tokens, for the header `typ`.
 const TOKEN_TYPE: &str = "at+jwt";

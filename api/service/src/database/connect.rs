@@ -30,6 +30,10 @@ const MIGRATOR_IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Maximum time that a write waits for the one writer connection of SQLite, unless the acquire timeout is longer.
 const SQLITE_WRITER_WAIT: Duration = Duration::from_secs(30);
 
+/// Number of rows that the thread of an SQLite connection reads ahead. It is larger than a page, so that the thread does not
+/// stop in the middle of one.
+const SQLITE_ROW_BUFFER: usize = 128;
+
 /// Maximum time for the extra connection that finds out why the pool could not connect.
 const CONNECT_ERROR_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -378,6 +382,7 @@ fn sqlite_settings(options: SqliteConnectOptions, keeps_journal_mode: bool) -> S
         .foreign_keys(true)
         .busy_timeout(Duration::from_secs(10))
         .statement_cache_capacity(256)
+        .row_buffer_size(SQLITE_ROW_BUFFER)
 }
 
 fn without_password(url: &str) -> String {

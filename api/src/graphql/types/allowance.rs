@@ -103,5 +103,5 @@ pub(in crate::graphql) async fn allowance_page(
     } else {
         Page { rows: Vec::new(), has_previous: false, has_next: false }
     };
-    connect("Allowance", page, |row| row.id.0, GrantedAllowance::from, AllowanceTotal { support, filter })
+    Ok(connect("Allowance", page, |row| row.id.0, GrantedAllowance::from, AllowanceTotal { support, filter }))
 }

@@ -215,7 +215,7 @@ pub(in crate::graphql) async fn audit_page(
             None => event,
         }
     };
-    connect(LIST_NAME, page, |row: &audit_event::Model| row.id.0, node, AuditEventTotal { admin, filter })
+    Ok(connect(LIST_NAME, page, |row: &audit_event::Model| row.id.0, node, AuditEventTotal { admin, filter }))
 }
 
 #[cfg(test)]

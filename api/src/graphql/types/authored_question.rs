@@ -264,5 +264,5 @@ pub(in crate::graphql) async fn question_page(
     };
     let key = |question: &BankQuestion| question.row.id.0;
     let node = |question| AuthoredQuestion::new(question, author);
-    connect(LIST_NAME, page, key, node, AuthoredQuestionTotal { listing, author })
+    Ok(connect(LIST_NAME, page, key, node, AuthoredQuestionTotal { listing, author }))
 }

@@ -8,10 +8,10 @@ use jishu_entity::mock_test_attempt::Model;
 use jishu_entity::{entitlement, test_session};
 
 use super::card_batch::CardBatch;
-use super::{MockTestAttemptStatus, Subject};
+use super::{MockTestAttemptStatus, SessionPaper, Subject};
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::ApiResult;
-use crate::graphql::scalar::DateTime;
+use crate::graphql::scalar::{DateTime, Decimal};
 use jishu_service::paper::Outline;
 use jishu_service::session;
 
@@ -26,10 +26,10 @@ pub(super) struct Card {
 #[Object]
 impl Card {
     /// The subject of the test.
-    #[at_hand(known_subject)]
+    #[shared(known_subject)]
     async fn subject(&self, ctx: &Context<'_>) -> ApiResult<Subject> {
         match self.known_subject() {
-            Some(subject) => Ok(subject.clone()),
+            Some(subject) => Ok(Subject::clone(subject)),
             None => Subject::load(ctx, self.row.subject_id).await,
         }
     }
@@ -67,7 +67,27 @@ impl Card {
         Self { row, batch }
     }
 
-    fn known_subject(&self) -> Option<&Subject> {
+    /// Returns whether the learner can start or continue a sitting, if the page has prepared that.
+    pub(super) fn known_can_start(&self) -> Option<&bool> {
+        self.batch.known_can_start(self.row.id)
+    }
+
+    /// Returns the extra time for each sitting in seconds, if the page has prepared that.
+    pub(super) fn known_extra_seconds(&self) -> Option<&i32> {
+        self.batch.known_extra_seconds(self.row.id)
+    }
+
+    /// Returns the outline of the test, if the page has prepared that.
+    pub(super) fn known_paper(&self) -> Option<&SessionPaper> {
+        self.batch.known_paper(self.row.id)
+    }
+
+    /// Returns the marks that count, if the page has prepared that.
+    pub(super) fn known_grade(&self) -> Option<&Option<Decimal>> {
+        self.batch.known_grade(self.row.id)
+    }
+
+    fn known_subject(&self) -> Option<&Arc<Subject>> {
         self.batch.subject(self.row.subject_id)
     }
 

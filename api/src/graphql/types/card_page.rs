@@ -7,6 +7,7 @@ use jishu_entity::mock_test_attempt::{self, CardStatus};
 use jishu_entity::{CourseId, PurchaseId, SubjectId, UserId};
 
 use super::card_batch::CardBatch;
+use super::card_selection::CardSelection;
 use super::{MockTestAttempt, MockTestAttemptStatus};
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiError, ApiResult};
@@ -125,13 +126,15 @@ pub(super) async fn page_of_cards<Node: ListNode>(
         ));
     }
     let filter = narrow(ctx, scope, args.filter.unwrap_or_default()).await?;
+    let selection = CardSelection::of(ctx);
     let page = if wants_rows(ctx) {
-        card::page(services, owner, filter.clone(), order, request).await?
+        card::page(services, owner, filter.clone(), order, selection.columns(), request).await?
     } else {
         Page { rows: Vec::new(), has_previous: false, has_next: false }
     };
-    let batch = Arc::new(CardBatch::of(&page.rows).with_subjects(&services.catalog.snapshot()));
-    connect(&list, page, |row| order.position(row), |row| node(row, &batch), CardTotal { owner, filter })
+    let batch = CardBatch::of(&page.rows).with_subjects(&services.catalog.snapshot());
+    let batch = Arc::new(batch.prepared(ctx, selection, &page.rows).await?);
+    Ok(connect(&list, page, |row| order.position(row), |row| node(row, &batch), CardTotal { owner, filter }))
 }
 
 /// Narrows `scope` by the client's filter. A course becomes the list of its subjects.

@@ -67,7 +67,7 @@ pub(super) fn subjects_of<'a>(
     let request = args.request(ctx, "Subject")?;
     let rows: Vec<_> = subjects.cloned().collect();
     let total = ItemCount::of(&rows);
-    connect("Subject", slice(&rows, |row| row.id.0, request), |row| row.id.0, Subject::new, total)
+    Ok(connect("Subject", slice(&rows, |row| row.id.0, request), |row| row.id.0, Subject::new, total))
 }
 
 fn page_of<'a>(
@@ -79,7 +79,7 @@ fn page_of<'a>(
     let rows: Vec<_> = courses.cloned().collect();
     let total = ItemCount::of(&rows);
     let key = |row: &Arc<CatalogCourse>| row.row.id.0;
-    connect("Course", slice(&rows, key, request), key, Course::new, total)
+    Ok(connect("Course", slice(&rows, key, request), key, Course::new, total))
 }
 
 /// A text to search for. None finds everything.

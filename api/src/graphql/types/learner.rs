@@ -87,11 +87,13 @@ impl LearnerCard {
 
     /// Whether the learner can start or continue a sitting now. It needs an open sitting, or an attempt left and a
     /// valid entitlement.
+    #[at_hand(known_can_start)]
     async fn can_start(&self, ctx: &Context<'_>) -> ApiResult<bool> {
         self.card.can_start(ctx).await
     }
 
     /// The extra time that support granted for each sitting, in seconds. 0 if none was granted.
+    #[at_hand(known_extra_seconds)]
     async fn extra_seconds(&self, ctx: &Context<'_>) -> ApiResult<i32> {
         self.card.extra_seconds(ctx).await
     }
@@ -112,5 +114,13 @@ impl LearnerCard {
     /// Makes a card of a page. `batch` holds the cards of the page.
     fn of_page(row: mock_test_attempt::Model, batch: &Arc<CardBatch>) -> Self {
         Self { card: Card::of_page(row, batch) }
+    }
+
+    fn known_can_start(&self) -> Option<&bool> {
+        self.card.known_can_start()
+    }
+
+    fn known_extra_seconds(&self) -> Option<&i32> {
+        self.card.known_extra_seconds()
     }
 }

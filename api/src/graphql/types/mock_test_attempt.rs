@@ -5,11 +5,10 @@ use std::sync::Arc;
 use async_graphql::{Context, Enum, ID, Object};
 use graphql_engine::{PlainEnum, page_arguments, plain_fields};
 use jishu_entity::mock_test_attempt::{self, CardStatus};
-use jishu_entity::subject::GradingMethod;
 
 use super::card::Card;
 use super::card_batch::CardBatch;
-use super::{Purchase, SessionPaper, TestSession, TestSessionConnection, session_page};
+use super::{Purchase, SessionPaper, Subject, TestSession, TestSessionConnection, session_page};
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiResult, Nullable};
 use crate::graphql::node::GlobalKey;
@@ -64,12 +63,14 @@ impl MockTestAttempt {
 
     /// Whether `startTestSession` returns an open sitting now. It needs an open sitting, or an attempt left and a
     /// valid entitlement. If nobody has started this test yet, the start can still fail for lack of questions.
+    #[at_hand(known_can_start)]
     async fn can_start(&self, ctx: &Context<'_>) -> ApiResult<bool> {
         self.card.can_start(ctx).await
     }
 
     /// The outline of the test for the open or the next sitting. Before anybody starts this test, it follows the current
     /// settings of the subject; then it is fixed.
+    #[at_hand(known_paper)]
     async fn paper(&self, ctx: &Context<'_>) -> ApiResult<SessionPaper> {
         Ok(match self.card.paper(ctx).await? {
             Some(made) => made.into(),
@@ -78,6 +79,7 @@ impl MockTestAttempt {
     }
 
     /// The time that support added to `paper.timeLimitSeconds` for each sitting, in seconds. Usually 0.
+    #[at_hand(known_extra_seconds)]
     async fn extra_time_seconds(&self, ctx: &Context<'_>) -> ApiResult<i32> {
         self.card.extra_seconds(ctx).await
     }
@@ -109,6 +111,7 @@ impl MockTestAttempt {
 
     /// The marks that count for this card, by the subject's `markingScheme.gradingMethod`. Null if no sitting is
     /// scored.
+    #[at_hand(known_grade)]
     async fn grade(&self, ctx: &Context<'_>) -> Nullable<Decimal> {
         self.grade_in_hundredths(ctx).await.map(hundredths).transpose()
     }
@@ -131,19 +134,31 @@ impl MockTestAttempt {
         Self { card: Card::of_page(row, batch) }
     }
 
+    fn known_can_start(&self) -> Option<&bool> {
+        self.card.known_can_start()
+    }
+
+    fn known_paper(&self) -> Option<&SessionPaper> {
+        self.card.known_paper()
+    }
+
+    fn known_extra_seconds(&self) -> Option<&i32> {
+        self.card.known_extra_seconds()
+    }
+
+    fn known_grade(&self) -> Option<&Option<Decimal>> {
+        self.card.known_grade()
+    }
+
     async fn grade_in_hundredths(&self, ctx: &Context<'_>) -> ApiResult<Option<i32>> {
-        let method = ctx.services()?.catalog.subject(self.card.row.subject_id).await?.grading_method;
-        Ok(match method {
-            GradingMethod::Latest => self.card.row.latest_score,
-            GradingMethod::Highest => self.card.row.best_score,
-            GradingMethod::First => self.card.row.first_score,
-            GradingMethod::Average if self.card.row.latest_score.is_none() => None,
-            GradingMethod::Average => {
-                let scores =
-                    ctx.loaders()?.scores.load_one((self.card.row.user_id, self.card.row.id)).await?;
-                scoring::grade(method, &scores.unwrap_or_default())
-            }
-        })
+        let row = &self.card.row;
+        let subject = ctx.services()?.catalog.subject(row.subject_id).await?;
+        let method = subject.grading_method;
+        if let Some(grade) = Subject::new(subject).grade_of(row) {
+            return Ok(grade);
+        }
+        let scores = ctx.loaders()?.scores.load_one((row.user_id, row.id)).await?;
+        Ok(scoring::grade(method, &scores.unwrap_or_default()))
     }
 }
 

@@ -6,6 +6,7 @@ mod authored_question;
 mod card;
 mod card_batch;
 mod card_page;
+mod card_selection;
 mod cart;
 mod cart_change;
 mod catalogue_page;

@@ -304,7 +304,7 @@ pub(in crate::graphql) async fn order_page(
     } else {
         Page { rows: Vec::new(), has_previous: false, has_next: false }
     };
-    connect("Order", page, |row| row.id.0, Order::from, OrderTotal::OfUser(owner))
+    Ok(connect("Order", page, |row| row.id.0, Order::from, OrderTotal::OfUser(owner)))
 }
 
 /// Reads a page of the orders of all users, newest first, and records it.
@@ -325,7 +325,7 @@ pub(in crate::graphql) async fn all_orders_page(
     } else {
         Page { rows: Vec::new(), has_previous: false, has_next: false }
     };
-    connect("Order", page, |row| row.id.0, Order::from, OrderTotal::All(support, filter))
+    Ok(connect("Order", page, |row| row.id.0, Order::from, OrderTotal::All(support, filter)))
 }
 
 /// Finds the orders with these ids that the viewer may see: their own, and all for support.

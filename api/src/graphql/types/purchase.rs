@@ -278,7 +278,7 @@ pub(in crate::graphql) async fn purchase_page(
     } else {
         Page { rows: Vec::new(), has_previous: false, has_next: false }
     };
-    connect("Purchase", page, |row| row.id.0, Purchase::from, PurchaseTotal::OfUser(owner))
+    Ok(connect("Purchase", page, |row| row.id.0, Purchase::from, PurchaseTotal::OfUser(owner)))
 }
 
 /// Reads a page of the purchases of all users, newest first, and records it.
@@ -299,5 +299,5 @@ pub(in crate::graphql) async fn all_purchases_page(
     } else {
         Page { rows: Vec::new(), has_previous: false, has_next: false }
     };
-    connect("Purchase", page, |row| row.id.0, Purchase::from, PurchaseTotal::All(support, filter))
+    Ok(connect("Purchase", page, |row| row.id.0, Purchase::from, PurchaseTotal::All(support, filter)))
 }

@@ -4,9 +4,9 @@ use async_graphql::{Context, Enum, ID, SimpleObject};
 use jishu_entity::{QuestionId, SubjectId};
 
 use crate::graphql::context::ContextExt;
+use crate::graphql::cursor::{Cursor, CursorHead};
 use crate::graphql::error::{ApiError, ApiResult, refused_or};
 use crate::graphql::node::GlobalKey;
-use crate::graphql::pagination::Cursor;
 use jishu_service::account::Author;
 use jishu_service::question_bank::{self, Advice, ExportRefusal, Format, MAX_QUESTIONS_PER_EXPORT};
 
@@ -109,7 +109,7 @@ pub(in crate::graphql) struct QuestionExport {
     /// The parts of questions that the format cannot store.
     losses: Vec<QuestionLoss>,
     /// The position of the last question, for `after`. Null if the page is empty.
-    end_cursor: Option<String>,
+    end_cursor: Option<Cursor>,
     /// Whether more questions follow.
     has_next_page: bool,
 }
@@ -136,7 +136,7 @@ impl QuestionExport {
                 return Err(ApiError::bad_input(message));
             }
         };
-        let after = after.map(|after| Cursor::from(after).key::<i64>("after", LIST_NAME)).transpose()?;
+        let after = after.map(|after| Cursor::parse::<i64>(&after, "after", LIST_NAME)).transpose()?;
         let no_subject =
             || ApiError::bad_input("There is no such subject. Take `subjectId` from `course.subjects`.");
         let subject_id = SubjectId::parse(subject_id).ok_or_else(no_subject)?;
@@ -145,12 +145,12 @@ impl QuestionExport {
             question_bank::export(reader, author, subject_id, format.into(), after.map(QuestionId), first)
                 .await;
         let export = refused_or(export)?.map_err(|ExportRefusal::SubjectNotFound| no_subject())?;
-        let end_cursor = export.last.map(|QuestionId(id)| Cursor::of(LIST_NAME, &id)).transpose()?;
+        let end_cursor = export.last.map(|QuestionId(id)| CursorHead::of(LIST_NAME).cursor(&id));
         Ok(Self {
             text: export.text,
             question_count: export.questions,
             losses: export.losses.into_iter().map(QuestionLoss::from).collect(),
-            end_cursor: end_cursor.map(String::from),
+            end_cursor,
             has_next_page: export.has_next,
         })
     }

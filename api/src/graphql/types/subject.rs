@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object};
 use graphql_engine::plain_fields;
-use jishu_entity::{SubjectId, subject};
+use jishu_entity::subject::GradingMethod;
+use jishu_entity::{SubjectId, mock_test_attempt, subject};
 
 use super::{Course, Entitlement, MarkingScheme, Money, Offer, money};
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::{ApiResult, Nullable};
 use crate::graphql::node::GlobalKey;
 use jishu_service::catalog::Snapshot;
+use jishu_service::paper::Outline;
 use jishu_service::pricing;
 
 #[derive(Clone)]
@@ -137,6 +139,23 @@ impl Subject {
 
     fn known_course(&self) -> Option<&Course> {
         self.course.as_ref()
+    }
+
+    /// Returns the outline of a test that nobody has started.
+    pub(super) fn outline(&self) -> Outline {
+        Outline::from(&*self.row)
+    }
+
+    /// Returns the marks of a card that count, in hundredths, or None without a scored sitting. Returns None if the scores of
+    /// all sittings are needed.
+    pub(super) fn grade_of(&self, card: &mock_test_attempt::Model) -> Option<Option<i32>> {
+        match self.row.grading_method {
+            GradingMethod::Latest => Some(card.latest_score),
+            GradingMethod::Highest => Some(card.best_score),
+            GradingMethod::First => Some(card.first_score),
+            GradingMethod::Average if card.latest_score.is_none() => Some(None),
+            GradingMethod::Average => None,
+        }
     }
 
     /// Returns the id of the row.

@@ -192,5 +192,5 @@ pub(in crate::graphql) async fn session_page(
     } else {
         Page { rows: Vec::new(), has_previous: false, has_next: false }
     };
-    connect("TestSession", page, |row| row.id.0, TestSession::from, SessionTotal { sessions })
+    Ok(connect("TestSession", page, |row| row.id.0, TestSession::from, SessionTotal { sessions }))
 }

@@ -272,5 +272,5 @@ pub(in crate::graphql) async fn user_page(
     } else {
         Page { rows: Vec::new(), has_previous: false, has_next: false }
     };
-    connect("User", page, |row| row.id.0, User::from, UserTotal { support, filter })
+    Ok(connect("User", page, |row| row.id.0, User::from, UserTotal { support, filter }))
 }

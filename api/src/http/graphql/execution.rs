@@ -137,7 +137,7 @@ impl Stream for Execution {
             // The task ended without a last event: it panicked, or its client stalled.
             None => match ready!(Pin::new(&mut self.task).poll(cx)) {
                 Err(error) if error.is_panic() => {
-                    tracing::error!(request_id = self.request_id.0, "an operation panicked");
+                    tracing::error!(request_id = &*self.request_id.0, "an operation panicked");
                     Some(ExecutionEvent::Failed(vec![panic_error(&self.request_id)]))
                 }
                 _ => None,

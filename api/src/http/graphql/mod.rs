@@ -94,7 +94,7 @@ async fn respond(
     context: RequestContext,
     call: Result<GraphqlRequest, RequestRefusal>,
 ) -> Response {
-    let Some(format) = ResponseFormat::negotiate(&context.headers) else {
+    let Some(format) = context.format else {
         let message = "The `Accept` header names no type that this server can send. Name \
                        `application/graphql-response+json`, `application/json` or `text/event-stream`.";
         return RequestRefusal::new(StatusCode::NOT_ACCEPTABLE, "BAD_REQUEST", message)
@@ -166,6 +166,7 @@ async fn execute(
         }
         OperationType::Query | OperationType::Mutation => {}
     }
+    let has_secrets = operation.selects_secrets();
     let mut observed = ObservedOperation::begin(state, &operation, transport);
     let executed = state.engine.execute(operation, state.resolver_data(caller));
     let mut response = executed.instrument(observed.span()).await;
@@ -174,5 +175,8 @@ async fn execute(
     if format.prefers_events {
         return Ok(event_stream::executed(&response));
     }
-    Ok(format.media_type.executed(response))
+    Ok(format.media_type.executed(response, |json| {
+        // The size of a compressed response tells something about its content, so secrets stay out of it.
+        if has_secrets { None } else { state.compression.compress(&context.headers, json) }
+    }))
 }

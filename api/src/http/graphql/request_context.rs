@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::budgets::{RequestCharge, charge_request};
 use crate::graphql::RequestId;
-use crate::http::response::MediaType;
+use crate::http::response::{Negotiated, ResponseFormat};
 use crate::http::{AppState, ShutdownSignal};
 use jishu_service::account::ClientProgram;
 use jishu_service::limit::ClientAddress;
@@ -20,6 +20,8 @@ pub(in crate::http) struct RequestContext {
     pub(in crate::http) client: ClientAddress,
     pub(super) shutdown: ShutdownSignal,
     pub(super) method: Method,
+    /// The format of the response. None if the client accepts no format of this server.
+    pub(super) format: Option<ResponseFormat>,
     pub(in crate::http) headers: HeaderMap,
     pub(super) charge: RequestCharge,
 }
@@ -37,9 +39,10 @@ impl FromRequestParts<AppState> for RequestContext {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Response> {
         let Extension(client) = extension::<ClientAddress>(parts, state).await?;
+        let negotiated = Negotiated::of(&parts.extensions);
         let has_credentials = parts.headers.contains_key(header::AUTHORIZATION);
         let charge = charge_request(state, client, has_credentials)
-            .map_err(|refusal| refusal.into_response(MediaType::for_refusal(&parts.headers)))?;
+            .map_err(|refusal| refusal.into_response(negotiated.for_refusal()))?;
         let Extension(id) = extension::<RequestId>(parts, state).await?;
         let Extension(shutdown) = extension::<ShutdownSignal>(parts, state).await?;
         Ok(Self {
@@ -47,6 +50,7 @@ impl FromRequestParts<AppState> for RequestContext {
             client,
             shutdown,
             method: parts.method.clone(),
+            format: negotiated.0,
             headers: parts.headers.clone(),
             charge,
         })

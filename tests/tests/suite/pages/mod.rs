@@ -1,6 +1,7 @@
 //! Lists, page by page.
 
 mod arguments;
+mod cursors;
 mod order;
 mod statements;
 

@@ -36,6 +36,7 @@ const FIELDS: [TypeFields; 5] = [
             ("firstAuthor", Some("Author")),
             ("sequels", Some("Book")),
             ("firstIfKnown", Some("Author")),
+            ("editor", Some("Author")),
             ("publisher", Some("Publisher")),
             ("stockFor", None),
             ("short(length: 3)", None),
@@ -49,7 +50,7 @@ const FIELDS: [TypeFields; 5] = [
 ];
 
 /// How many of the fields of a book are plain. They come first.
-const PLAIN_FIELDS_OF_BOOK: usize = 13;
+const PLAIN_FIELDS_OF_BOOK: usize = 14;
 
 /// Makes random documents.
 pub(super) struct Documents {

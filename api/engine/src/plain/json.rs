@@ -1,0 +1,92 @@
+//! The JSON that plain fields append to.
+
+use std::any::Any;
+use std::ops::{Deref, DerefMut, Range};
+use std::sync::Arc;
+
+/// Maximum number of shared objects whose JSON is copied. A page refers to a few.
+const MAX_SHARED: usize = 32;
+
+/// The JSON that plain fields append to. It is a vector of bytes, which remembers where shared objects stand in it.
+#[derive(Default)]
+pub struct PlainJson {
+    bytes: Vec<u8>,
+    shared: Vec<Shared>,
+}
+
+/// An object that was written before, and that others may share.
+struct Shared {
+    /// The object. As long as it is kept, no other object can have its address.
+    object: Arc<dyn Any + Send + Sync>,
+    /// The address of the selection with which it was written.
+    selection: usize,
+    json: Range<usize>,
+}
+
+impl PlainJson {
+    /// Returns the bytes.
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
+    /// Copies the JSON of an object, if it was written with the same selection before.
+    pub(super) fn copy_shared<T, S>(&mut self, object: &Arc<T>, selection: &S) -> bool {
+        let (object, selection) = (Arc::as_ptr(object).addr(), std::ptr::from_ref(selection).addr());
+        let is_same =
+            |it: &&Shared| Arc::as_ptr(&it.object).addr() == object && it.selection == selection;
+        let Some(json) = self.shared.iter().find(is_same).map(|it| it.json.clone()) else { return false };
+        self.bytes.extend_from_within(json);
+        true
+    }
+
+    /// Remembers the JSON of an object, which begins at `start` and has just been written.
+    pub(super) fn keep_shared<T, S>(&mut self, object: &Arc<T>, selection: &S, start: usize)
+    where
+        T: Any + Send + Sync,
+    {
+        if self.shared.len() < MAX_SHARED {
+            let object = Arc::clone(object) as Arc<dyn Any + Send + Sync>;
+            let selection = std::ptr::from_ref(selection).addr();
+            self.shared.push(Shared { object, selection, json: start..self.bytes.len() });
+        }
+    }
+}
+
+impl Deref for PlainJson {
+    type Target = Vec<u8>;
+
+    fn deref(&self) -> &Vec<u8> {
+        &self.bytes
+    }
+}
+
+impl DerefMut for PlainJson {
+    fn deref_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_same_object_with_the_same_selection_is_copied() {
+        let (mut json, selections) = (PlainJson::default(), [1_u8, 2]);
+        let first = Arc::new("first".to_owned());
+        json.extend_from_slice(first.as_bytes());
+        json.keep_shared(&first, &selections[0], 0);
+        assert!(!json.copy_shared(&first, &selections[1]));
+        // Without the copies that are kept, an object could get the address of one that is gone.
+        for number in 0..3 * MAX_SHARED {
+            let other = Arc::new(number.to_string());
+            assert!(!json.copy_shared(&other, &selections[0]));
+            let start = json.len();
+            json.extend_from_slice(other.as_bytes());
+            json.keep_shared(&other, &selections[0], start);
+        }
+        let before = json.len();
+        assert!(json.copy_shared(&first, &selections[0]));
+        assert_eq!(&json[before..], b"first");
+    }
+}

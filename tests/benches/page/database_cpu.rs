@@ -1,0 +1,34 @@
+//! The processor time of the database server, for the database of the measurement only.
+
+use std::time::Duration;
+
+use jishu_tests::Backend;
+use jishu_tests::load::cpu_time;
+use sea_orm::{ConnectionTrait, Database, DatabaseConnection, Statement};
+
+/// Reads the processor time of PostgreSQL's backends. Other databases have no process for each connection, so theirs is
+/// zero. SQLite's is part of the server's.
+pub(crate) struct DatabaseCpu {
+    connection: Option<DatabaseConnection>,
+}
+
+impl DatabaseCpu {
+    pub(crate) async fn connect(backend: Backend, url: &str) -> Self {
+        let is_postgres = backend == Backend::Postgres;
+        let connection =
+            if is_postgres { Some(Database::connect(url).await.expect("the database answers")) } else { None };
+        Self { connection }
+    }
+
+    /// Returns the time that all backends of the database have used so far.
+    pub(crate) async fn read(&self) -> Duration {
+        let Some(connection) = &self.connection else { return Duration::ZERO };
+        let sql = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        let rows = connection
+            .query_all_raw(Statement::from_string(connection.get_database_backend(), sql))
+            .await
+            .expect("the statement runs");
+        let process = |row: &sea_orm::QueryResult| row.try_get_by_index::<i32>(0).expect("an id").to_string();
+        rows.iter().map(|row| cpu_time(&process(row))).sum()
+    }
+}
