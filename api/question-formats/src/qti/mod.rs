@@ -14,11 +14,17 @@
 //! The id, the topic and the difficulty stand in `data-` attributes, which the standard leaves to everyone.
 
 mod body;
+mod choice_key;
 mod content;
+mod expression;
 mod key;
+mod number_key;
 mod older;
 mod processing;
+mod run;
+mod tables;
 mod text_key;
+mod value;
 mod write;
 
 #[cfg(test)]
@@ -35,6 +41,7 @@ use crate::parsed::{ParsedFile, ParsedQuestion, UnreadableFile};
 use crate::xml::{Xml, child};
 use crate::xml_source::prepare;
 use body::ItemTexts;
+use processing::Processing;
 
 const ITEM: &str = "qti-assessment-item";
 
@@ -105,26 +112,21 @@ fn question(item: Node<'_, '_>, line: u32, source: &str) -> Result<ParsedQuestio
         .ok_or("Its interaction has no response declaration. Declare the response, with its key.")?;
     let mut losses = Vec::new();
     check_parts(item, &mut losses)?;
-    let comparison = processing::comparison(item, response)?;
-    let is_text = key::is_text(item, response);
-    if processing::is_by_mapping(item) && !is_text {
-        key::check_mapping(declaration)?;
-    }
-    if processing::has_own_marks(item) {
+    let processing = Processing::new(item, declaration)?;
+    let key = match interaction.tag_name().name() {
+        "qti-choice-interaction" | "qti-inline-choice-interaction" => {
+            choice_key::read(&processing, interaction)?
+        }
+        _ if key::is_text(declaration) => text_key::read(&processing, &mut losses)?,
+        _ => number_key::read(&processing, &mut losses)?,
+    };
+    let has_mapping = child(declaration, "qti-mapping").is_some() && !matches!(key, ParsedKey::Text { .. });
+    if has_mapping {
+        losses.push("The marks of its mapping are left out: a sitting gives full marks or none.".to_owned());
+    } else if processing.has_own_marks() {
         losses.push("Its own marks are left out: the subject's marking scheme applies.".to_owned());
     }
     let ItemTexts { texts, data } = body::read(item, body, interaction, source, &mut losses)?;
-    let key = match interaction.tag_name().name() {
-        "qti-choice-interaction" | "qti-inline-choice-interaction" => key::choice(declaration, interaction)?,
-        _ if is_text => {
-            let mapping = child(declaration, "qti-mapping").filter(|_| processing::is_by_mapping(item));
-            text_key::read(declaration, mapping, &comparison, &mut losses)?
-        }
-        _ => key::number(declaration, comparison.tolerance)?,
-    };
-    if child(declaration, "qti-mapping").is_some() && !matches!(key, ParsedKey::Text { .. }) {
-        losses.push("The marks of its mapping are left out: a sitting gives full marks or none.".to_owned());
-    }
     let whole = assemble(key, texts, Some(key::order(interaction)), &mut Vec::new(), &mut losses);
     let id = data.external_id.as_deref().or(item.attribute("identifier"));
     let (external_id, name) = read_identity(id, item.attribute("title"));
@@ -192,7 +194,10 @@ fn check_parts(item: Node<'_, '_>, losses: &mut Vec<String>) -> Result<(), Strin
                 );
             }
             "qti-assessment-stimulus-ref" => has_stimulus = true,
-            "qti-stylesheet" | "qti-catalog-info" | "qti-companion-materials-info" => has_supports = true,
+            "qti-stylesheet"
+            | "qti-style-declaration"
+            | "qti-catalog-info"
+            | "qti-companion-materials-info" => has_supports = true,
             name if name.starts_with("qti-") => {
                 return Err(format!("It has a <{}>, which is not understood. Remove it.", excerpt(name)));
             }

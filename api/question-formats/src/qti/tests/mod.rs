@@ -2,6 +2,7 @@ mod content;
 mod older;
 mod order;
 mod processing;
+mod scoring;
 mod texts;
 
 use crate::draft::{DraftAnswer, DraftOption, DraftTextFormat};
