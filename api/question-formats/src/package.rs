@@ -11,13 +11,15 @@ use roxmltree::Node;
 use zip::ZipArchive;
 
 use crate::addresses::references;
+use crate::format::Format;
 use crate::keep::{self, KnownPictures, Pictures};
 use crate::labels::excerpt;
 use crate::parsed::{EmbeddedFile, ParsedFile, ParsedQuestion, RefusedQuestion, UnreadableFile};
 use crate::picture::{self, MAX_PICTURE_BYTES, NotKept, hash_of_picture};
+use crate::qti;
+use crate::read::read_texts;
 use crate::xml::{self, Xml};
 use crate::xml_source::prepare;
-use crate::{Format, qti};
 
 /// The maximum number of files in a package.
 const MAX_FILES: usize = 10_000;
@@ -67,8 +69,16 @@ struct Package<'a> {
 /// # Errors
 /// Returns [`UnreadableFile`] if the archive is damaged, is too large, has a path that leads out of it, or has no items.
 pub fn read_package(bytes: &[u8]) -> Result<ParsedFile, UnreadableFile> {
+    read_package_with(bytes, &|_| None)
+}
+
+/// Reads a package as [`read_package`] does. A text may also show pictures that the application has stored already: `known`
+/// finds the hash of such a picture by its address.
+///
+/// # Errors
+/// As [`read_package`].
+pub fn read_package_with(bytes: &[u8], known: &KnownPictures<'_>) -> Result<ParsedFile, UnreadableFile> {
     let mut package = Package::open(bytes)?;
-    let known: &KnownPictures<'_> = &|_| None;
     let mut pictures = Pictures::new(known);
     let mut parsed = ParsedFile::default();
     let mut has_test = false;
@@ -111,6 +121,20 @@ pub fn read_package(bytes: &[u8]) -> Result<ParsedFile, UnreadableFile> {
         return Err(unreadable(reason));
     }
     Ok(parsed)
+}
+
+/// Calls `visit` with each text in a package in which questions can be. Leaves out what cannot be read, which
+/// [`read_package`] refuses.
+pub fn visit_package_texts(bytes: &[u8], visit: &mut dyn FnMut(&str)) {
+    let Ok(mut package) = Package::open(bytes) else { return };
+    for index in 0..package.names.len() {
+        if is_xml(&package.names[index]) {
+            match package.text(index) {
+                Ok(text) => visit(&text.unwrap_or_default()),
+                Err(_) => return,
+            }
+        }
+    }
 }
 
 /// Returns the kind of a ZIP archive that is no package of questions.
@@ -209,7 +233,7 @@ impl<'a> Package<'a> {
         text: &str,
         pictures: &mut Pictures<'_>,
     ) -> Result<ParsedFile, UnreadableFile> {
-        let mut parsed = crate::read_texts(format, text)?;
+        let mut parsed = read_texts(format, text)?;
         let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
         for question in &mut parsed.questions {
             let text_format = question.text_format;

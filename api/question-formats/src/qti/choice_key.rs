@@ -4,8 +4,9 @@ use std::collections::HashSet;
 
 use roxmltree::Node;
 
+use super::declarations::Declarations;
 use super::key::{self, NO_KEY_REASON, correct_values};
-use super::processing::Processing;
+use super::processing;
 use super::value::{HOW_TO_SCORE, Value};
 use crate::key::ParsedKey;
 use crate::labels::excerpt;
@@ -19,8 +20,11 @@ const MAX_OPTIONS: usize = 50;
 type OptionSet = u64;
 
 /// Reads the key of a choice.
-pub(super) fn read(processing: &Processing<'_, '_>, interaction: Node<'_, '_>) -> Result<ParsedKey, String> {
-    let declaration = processing.declaration;
+pub(super) fn read(
+    declarations: &Declarations<'_, '_>,
+    interaction: Node<'_, '_>,
+) -> Result<ParsedKey, String> {
+    let declaration = declarations.declaration;
     let is_multiple = match declaration.attribute("cardinality") {
         Some("single") => false,
         Some("multiple") => true,
@@ -39,35 +43,35 @@ pub(super) fn read(processing: &Processing<'_, '_>, interaction: Node<'_, '_>) -
         ));
     }
     let scored = match is_multiple {
-        true => multiple(processing, interaction, &ids, &correct)?,
-        false => single(processing, &ids)?,
+        true => multiple(declarations, interaction, &ids, &correct)?,
+        false => single(declarations, &ids)?,
     };
     let key: HashSet<&str> = match scored {
         Some(ids) => ids.into_iter().collect(),
         None if correct.is_empty() => return Err(NO_KEY_REASON.to_owned()),
         None => correct.iter().map(String::as_str).collect(),
     };
-    key::check_correct_response(processing, &correct, &key)?;
+    key::check_correct_response(declarations, &correct, &key)?;
     let is_correct = |id: &&str| key.contains(*id);
     Ok(ParsedKey::Choice { is_multiple, correct: ids.iter().map(is_correct).collect() })
 }
 
 /// Finds the only option with the most marks. Returns `None` if nothing scores the answer.
-fn single<'a>(processing: &Processing<'_, '_>, ids: &[&'a str]) -> Result<Option<Vec<&'a str>>, String> {
+fn single<'a>(declarations: &Declarations<'_, '_>, ids: &[&'a str]) -> Result<Option<Vec<&'a str>>, String> {
     let answers: Vec<Value> = ids.iter().map(|id| Value::Text((*id).to_owned())).collect();
     // With one option, no other answer scores less. The application decides how many options a question needs.
     if answers.len() < 2 {
         return Ok(None);
     }
-    let Some(scores) = processing.scores(&answers)? else { return Ok(None) };
-    let is_best = key::best(processing, &scores)?;
+    let Some(scores) = processing::scores(declarations, &answers)? else { return Ok(None) };
+    let is_best = key::best(declarations, &scores)?;
     let best: Vec<&str> =
         ids.iter().zip(is_best).filter(|(_, is_best)| *is_best).map(|(id, _)| *id).collect();
     match best.as_slice() {
         [_] => Ok(Some(best)),
         _ => Err(format!(
             "Its {} gives the most marks to several options, of which learners choose one. {HOW_TO_SCORE}",
-            processing.scorer()
+            declarations.scorer()
         )),
     }
 }
@@ -75,7 +79,7 @@ fn single<'a>(processing: &Processing<'_, '_>, ids: &[&'a str]) -> Result<Option
 /// Finds the options that score the most marks together. Wrong options beside them can score as much, because many mappings
 /// take no marks away. So the smallest combination is the key. Returns `None` if nothing scores the answer.
 fn multiple<'a>(
-    processing: &Processing<'_, '_>,
+    declarations: &Declarations<'_, '_>,
     interaction: Node<'_, '_>,
     ids: &[&'a str],
     correct: &HashSet<String>,
@@ -97,14 +101,14 @@ fn multiple<'a>(
         Value::of_cardinality(values, Some("multiple"))
     };
     let answers: Vec<Value> = sets.iter().map(answer).collect();
-    let Some(scores) = processing.scores(&answers)? else { return Ok(None) };
-    let is_best = key::best(processing, &scores)?;
+    let Some(scores) = processing::scores(declarations, &answers)? else { return Ok(None) };
+    let is_best = key::best(declarations, &scores)?;
     let best = || sets.iter().zip(&is_best).filter(|(_, is_best)| **is_best).map(|(set, _)| *set);
     let common = best().fold(OptionSet::MAX, |common, set| common & set);
     if common == 0 || !best().any(|set| set == common) {
         return Err(format!(
             "Its {} gives the most marks to several combinations of options. Let only one have the most marks.",
-            processing.scorer()
+            declarations.scorer()
         ));
     }
     Ok(Some(chosen(common).map(|index| ids[index]).collect()))

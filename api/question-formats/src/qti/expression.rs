@@ -3,8 +3,8 @@
 use roxmltree::Node;
 use rust_decimal::Decimal;
 
-use super::run::Run;
-use super::value::{HOW_TO_SCORE, Value, is_true};
+use super::scope::Scope;
+use super::value::{HOW_TO_SCORE, Value, is_true, read_number};
 use crate::number;
 
 /// The maximum number of expressions within each other.
@@ -16,22 +16,22 @@ pub(super) fn elements<'a, 'i>(node: Node<'a, 'i>) -> impl Iterator<Item = Node<
 }
 
 /// Computes the value of an expression.
-pub(super) fn value(node: Node<'_, '_>, run: &Run<'_, '_, '_>, depth: usize) -> Value {
-    if depth > MAX_DEPTH || !run.take_step() {
+pub(super) fn value(node: Node<'_, '_>, scope: &dyn Scope, depth: usize) -> Value {
+    if depth > MAX_DEPTH || !scope.take_step() {
         return Value::unknown(format!("Its response processing is too long. {HOW_TO_SCORE}"));
     }
     let name = node.tag_name().name();
     let identifier = node.attribute("identifier").unwrap_or_default();
     match name {
         "qti-base-value" => return Value::of_node(node, node.attribute("base-type")),
-        "qti-variable" => return run.variable(identifier),
-        "qti-correct" => return run.processing.correct(identifier),
-        "qti-default" => return run.processing.default_of(identifier),
+        "qti-variable" => return scope.variable(identifier),
+        "qti-correct" => return scope.correct(identifier),
+        "qti-default" => return scope.default_of(identifier),
         "qti-null" => return Value::Null,
-        "qti-map-response" => return run.mapped(identifier),
+        "qti-map-response" => return scope.mapped(identifier),
         _ => {}
     }
-    let operands: Vec<Value> = elements(node).map(|operand| value(operand, run, depth + 1)).collect();
+    let operands: Vec<Value> = elements(node).map(|operand| value(operand, scope, depth + 1)).collect();
     if let Some(logical) = logical(name, node, &operands) {
         return logical;
     }
@@ -45,10 +45,10 @@ pub(super) fn value(node: Node<'_, '_>, run: &Run<'_, '_, '_>, depth: usize) -> 
         }
         ("qti-container-size", [container]) => Value::Number(container.parts().len().into()),
         (_, all) if all.contains(&Value::Null) => Value::Null,
-        ("qti-match", [one, other]) => compared(run, one, other),
+        ("qti-match", [one, other]) => compared(scope, one, other),
         ("qti-member", [one, container]) => {
-            container.parts().iter().for_each(|part| run.tell_boundary(part));
-            run.tell_boundary(one);
+            container.parts().iter().for_each(|part| scope.tell_boundary(part));
+            scope.tell_boundary(one);
             Value::Boolean(container.parts().iter().any(|part| part.equals(one)))
         }
         ("qti-contains", [container, others]) => {
@@ -68,7 +68,7 @@ pub(super) fn value(node: Node<'_, '_>, run: &Run<'_, '_, '_>, depth: usize) -> 
         }
         ("qti-integer-to-float", [number]) => number.clone(),
         (_, all) => match numbers(all) {
-            Some(numbers) => of_numbers(node, run, &numbers),
+            Some(numbers) => of_numbers(node, scope, &numbers),
             None => Value::not_recognised(node),
         },
     }
@@ -103,9 +103,9 @@ fn logical(name: &str, node: Node<'_, '_>, operands: &[Value]) -> Option<Value> 
 }
 
 /// Returns whether two values match, of which one may be the response.
-fn compared(run: &Run<'_, '_, '_>, one: &Value, other: &Value) -> Value {
-    run.tell_boundary(one);
-    run.tell_boundary(other);
+fn compared(scope: &dyn Scope, one: &Value, other: &Value) -> Value {
+    scope.tell_boundary(one);
+    scope.tell_boundary(other);
     Value::Boolean(one.equals(other))
 }
 
@@ -131,10 +131,11 @@ fn numbers(operands: &[Value]) -> Option<Vec<Decimal>> {
 }
 
 /// Computes an expression of numbers.
-fn of_numbers(node: Node<'_, '_>, run: &Run<'_, '_, '_>, numbers: &[Decimal]) -> Value {
-    let boundaries = |of: &[Decimal]| of.iter().for_each(|number| run.tell_boundary(&Value::Number(*number)));
+fn of_numbers(node: Node<'_, '_>, scope: &dyn Scope, numbers: &[Decimal]) -> Value {
+    let boundaries =
+        |of: &[Decimal]| of.iter().for_each(|number| scope.tell_boundary(&Value::Number(*number)));
     match (node.tag_name().name(), numbers) {
-        ("qti-equal", [one, other]) => equal(node, run, *one, *other),
+        ("qti-equal", [one, other]) => equal(node, scope, *one, *other),
         (name @ ("qti-lt" | "qti-lte" | "qti-gt" | "qti-gte"), [one, other]) => {
             boundaries(numbers);
             Value::Boolean(match name {
@@ -160,8 +161,8 @@ fn of_numbers(node: Node<'_, '_>, run: &Run<'_, '_, '_>, numbers: &[Decimal]) ->
 }
 
 /// Compares two numbers with a tolerance around the one that is not the response.
-fn equal(node: Node<'_, '_>, run: &Run<'_, '_, '_>, one: Decimal, other: Decimal) -> Value {
-    let is_response = |number: Decimal| run.answer == &Value::Number(number);
+fn equal(node: Node<'_, '_>, scope: &dyn Scope, one: Decimal, other: Decimal) -> Value {
+    let is_response = |number: Decimal| *scope.answer() == Value::Number(number);
     let (answer, key) = if is_response(other) && !is_response(one) { (other, one) } else { (one, other) };
     let (below, above) = match tolerance(node, key) {
         Ok(tolerance) => tolerance,
@@ -170,7 +171,7 @@ fn equal(node: Node<'_, '_>, run: &Run<'_, '_, '_>, one: Decimal, other: Decimal
     let (Some(least), Some(most)) = (key.checked_sub(below), key.checked_add(above)) else {
         return Value::of_number(None);
     };
-    [least, key, most].into_iter().for_each(|number| run.tell_boundary(&Value::Number(number)));
+    [least, key, most].into_iter().for_each(|number| scope.tell_boundary(&Value::Number(number)));
     Value::Boolean(least <= answer && answer <= most)
 }
 
@@ -188,7 +189,7 @@ fn tolerance(node: Node<'_, '_>, key: Decimal) -> Result<(Decimal, Decimal), Str
         return Err("Its tolerance excludes its bounds, but here the bounds are correct, too. Make the tolerance smaller.".to_owned());
     }
     let values = node.attribute("tolerance").unwrap_or("0").split_whitespace();
-    let values = values.map(super::key::read).collect::<Result<Vec<_>, _>>()?;
+    let values = values.map(read_number).collect::<Result<Vec<_>, _>>()?;
     let both = match values.as_slice() {
         [both] => *both,
         [below, above] if below == above => *below,

@@ -5,11 +5,9 @@ use std::collections::HashSet;
 use roxmltree::Node;
 use rust_decimal::Decimal;
 
-use super::processing::Processing;
+use super::declarations::Declarations;
 use super::value::HOW_TO_SCORE;
 use crate::draft::OptionOrder;
-use crate::labels::excerpt;
-use crate::number;
 use crate::xml::{child, children, text};
 
 /// The elements of choices.
@@ -54,23 +52,23 @@ pub(super) const MIXED_CASE_REASON: &str =
     "Capital letters matter in some of its texts and not in others. Make it the same for all.";
 
 /// Returns which answers score the most marks. There must be marks, and another answer must score fewer.
-pub(super) fn best(processing: &Processing<'_, '_>, scores: &[Decimal]) -> Result<Vec<bool>, String> {
+pub(super) fn best(declarations: &Declarations<'_, '_>, scores: &[Decimal]) -> Result<Vec<bool>, String> {
     let most = scores.iter().max().copied().unwrap_or_default();
     let is_best: Vec<bool> = scores.iter().map(|score| *score == most).collect();
     if most <= Decimal::ZERO || !is_best.contains(&false) {
         // A comparison with a correct response that is missing gives no marks.
-        if most.is_zero() && correct_values(processing.declaration).next().is_none() {
+        if most.is_zero() && correct_values(declarations.declaration).next().is_none() {
             return Err(NO_KEY_REASON.to_owned());
         }
         let found = if most <= Decimal::ZERO { "no answer marks" } else { "each answer the same marks" };
-        return Err(format!("Its {} gives {found}. {HOW_TO_SCORE}", processing.scorer()));
+        return Err(format!("Its {} gives {found}. {HOW_TO_SCORE}", declarations.scorer()));
     }
     Ok(is_best)
 }
 
 /// Refuses a key that the correct response contradicts.
 pub(super) fn check_correct_response(
-    processing: &Processing<'_, '_>,
+    declarations: &Declarations<'_, '_>,
     correct: &HashSet<String>,
     key: &HashSet<&str>,
 ) -> Result<(), String> {
@@ -78,24 +76,14 @@ pub(super) fn check_correct_response(
     {
         return Ok(());
     }
-    Err(contradiction(processing))
+    Err(contradiction(declarations))
 }
 
 /// The reason to refuse an item of which the scoring and the correct response differ.
-pub(super) fn contradiction(processing: &Processing<'_, '_>) -> String {
+pub(super) fn contradiction(declarations: &Declarations<'_, '_>) -> String {
     format!(
         "Its {} gives the most marks to something else than its correct response. Make both the same, or score it by \
          match_correct.",
-        processing.scorer()
+        declarations.scorer()
     )
-}
-
-/// Reads a number.
-pub(super) fn read(text: &str) -> Result<Decimal, String> {
-    number::exact(text).ok_or_else(|| {
-        format!(
-            "\"{}\" is not a number of at most 28 digits. Write a number such as 5 or 0.25.",
-            excerpt(text)
-        )
-    })
 }

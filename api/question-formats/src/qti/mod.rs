@@ -16,12 +16,14 @@
 mod body;
 mod choice_key;
 mod content;
+mod declarations;
 mod expression;
 mod key;
 mod number_key;
 mod older;
 mod processing;
 mod run;
+mod scope;
 mod tables;
 mod text_key;
 mod value;
@@ -41,7 +43,7 @@ use crate::parsed::{ParsedFile, ParsedQuestion, UnreadableFile};
 use crate::xml::{Xml, child};
 use crate::xml_source::prepare;
 use body::ItemTexts;
-use processing::Processing;
+use declarations::Declarations;
 
 const ITEM: &str = "qti-assessment-item";
 
@@ -112,18 +114,18 @@ fn question(item: Node<'_, '_>, line: u32, source: &str) -> Result<ParsedQuestio
         .ok_or("Its interaction has no response declaration. Declare the response, with its key.")?;
     let mut losses = Vec::new();
     check_parts(item, &mut losses)?;
-    let processing = Processing::new(item, declaration)?;
+    let declarations = Declarations::new(item, declaration)?;
     let key = match interaction.tag_name().name() {
         "qti-choice-interaction" | "qti-inline-choice-interaction" => {
-            choice_key::read(&processing, interaction)?
+            choice_key::read(&declarations, interaction)?
         }
-        _ if key::is_text(declaration) => text_key::read(&processing, &mut losses)?,
-        _ => number_key::read(&processing, &mut losses)?,
+        _ if key::is_text(declaration) => text_key::read(&declarations, &mut losses)?,
+        _ => number_key::read(&declarations, &mut losses)?,
     };
     let has_mapping = child(declaration, "qti-mapping").is_some() && !matches!(key, ParsedKey::Text { .. });
     if has_mapping {
         losses.push("The marks of its mapping are left out: a sitting gives full marks or none.".to_owned());
-    } else if processing.has_own_marks() {
+    } else if declarations.has_own_marks() {
         losses.push("Its own marks are left out: the subject's marking scheme applies.".to_owned());
     }
     let ItemTexts { texts, data } = body::read(item, body, interaction, source, &mut losses)?;

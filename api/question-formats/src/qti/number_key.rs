@@ -5,9 +5,10 @@ use std::collections::{BTreeSet, HashSet};
 use roxmltree::Node;
 use rust_decimal::Decimal;
 
+use super::declarations::Declarations;
 use super::key::{self, NO_KEY_REASON, correct_values};
-use super::processing::Processing;
-use super::value::Value;
+use super::processing;
+use super::value::{Value, read_number};
 use crate::key::ParsedKey;
 
 /// The maximum number of numbers at which comparisons change.
@@ -18,8 +19,11 @@ const MAX_ROUNDS: usize = 10;
 const SEVERAL_REASON: &str = "It has several correct numbers. Keep one, and give it a tolerance.";
 
 /// Reads the key of a number.
-pub(super) fn read(processing: &Processing<'_, '_>, losses: &mut Vec<String>) -> Result<ParsedKey, String> {
-    let is_integer = match processing.declaration.attribute("base-type") {
+pub(super) fn read(
+    declarations: &Declarations<'_, '_>,
+    losses: &mut Vec<String>,
+) -> Result<ParsedKey, String> {
+    let is_integer = match declarations.declaration.attribute("base-type") {
         Some("float") => false,
         Some("integer") => true,
         _ => {
@@ -30,27 +34,27 @@ pub(super) fn read(processing: &Processing<'_, '_>, losses: &mut Vec<String>) ->
             );
         }
     };
-    let correct = correct_values(processing.declaration);
-    let correct = correct.map(|value| key::read(&value)).collect::<Result<Vec<_>, _>>()?;
+    let correct = correct_values(declarations.declaration);
+    let correct = correct.map(|value| read_number(&value)).collect::<Result<Vec<_>, _>>()?;
     if correct.len() > 1 {
         return Err(SEVERAL_REASON.to_owned());
     }
-    let Some((points, scores)) = scored_points(processing, &correct, is_integer)? else {
+    let Some((points, scores)) = scored_points(declarations, &correct, is_integer)? else {
         let value = *correct.first().ok_or(NO_KEY_REASON)?;
         return Ok(ParsedKey::Number { value, tolerance: Decimal::ZERO });
     };
-    let is_best = key::best(processing, &scores)?;
-    let (least, most) = range(processing, &points, &is_best, is_integer)?;
+    let is_best = key::best(declarations, &scores)?;
+    let (least, most) = range(declarations, &points, &is_best, is_integer)?;
     let outside = |value: &Decimal| *value < least || *value > most;
     if correct.iter().any(outside) {
-        return Err(key::contradiction(processing));
+        return Err(key::contradiction(declarations));
     }
     let half = most.checked_sub(least).and_then(|width| width.checked_div(Decimal::TWO));
     let middle = half.and_then(|half| least.checked_add(half));
     let (Some(value), Some(tolerance)) = (middle, half) else { return Err(SEVERAL_REASON.to_owned()) };
     let (value, tolerance) = (value.normalize(), tolerance.normalize());
     if tolerance > Decimal::ZERO
-        && (correct.first().is_some_and(|other| *other != value) || is_relative(processing))
+        && (correct.first().is_some_and(|other| *other != value) || is_relative(declarations))
     {
         losses.push(format!(
             "Its key is stored as {value} with the tolerance {tolerance}: the numbers from {} to {} are correct.",
@@ -61,8 +65,8 @@ pub(super) fn read(processing: &Processing<'_, '_>, losses: &mut Vec<String>) ->
     Ok(ParsedKey::Number { value, tolerance })
 }
 
-fn is_relative(processing: &Processing<'_, '_>) -> bool {
-    processing
+fn is_relative(declarations: &Declarations<'_, '_>) -> bool {
+    declarations
         .rules_within()
         .any(|node| node.attribute("tolerance-mode").is_some_and(|mode| mode.trim() == "relative"))
 }
@@ -71,20 +75,20 @@ fn is_relative(processing: &Processing<'_, '_>) -> bool {
 ///
 /// Returns `None` if nothing scores the answer.
 fn scored_points(
-    processing: &Processing<'_, '_>,
+    declarations: &Declarations<'_, '_>,
     correct: &[Decimal],
     is_integer: bool,
 ) -> Result<Option<(Vec<Decimal>, Vec<Decimal>)>, String> {
-    if let Some(node) = computes_with_the_answer(processing) {
+    if let Some(node) = computes_with_the_answer(declarations) {
         return Err(Value::not_recognised(node).reason());
     }
     let mut boundaries: BTreeSet<Decimal> = correct.iter().copied().collect();
     for _ in 0..MAX_ROUNDS {
         let points = points_around(&boundaries, is_integer);
         let answers: Vec<Value> = points.iter().map(|point| Value::Number(*point)).collect();
-        let Some(scores) = processing.scores(&answers)? else { return Ok(None) };
+        let Some(scores) = processing::scores(declarations, &answers)? else { return Ok(None) };
         let count = boundaries.len();
-        boundaries.extend(processing.boundaries());
+        boundaries.extend(declarations.boundaries());
         if boundaries.len() == count {
             return Ok(Some((points, scores)));
         }
@@ -121,14 +125,14 @@ fn points_around(boundaries: &BTreeSet<Decimal>, is_integer: bool) -> Vec<Decima
 
 /// Returns the range of the best numbers, with both of its ends.
 fn range(
-    processing: &Processing<'_, '_>,
+    declarations: &Declarations<'_, '_>,
     points: &[Decimal],
     is_best: &[bool],
     is_integer: bool,
 ) -> Result<(Decimal, Decimal), String> {
     let first = is_best.iter().position(|is_best| *is_best).unwrap_or_default();
     let last = is_best.iter().rposition(|is_best| *is_best).unwrap_or_default();
-    let scorer = processing.scorer();
+    let scorer = declarations.scorer();
     if is_best[first..=last].contains(&false) {
         return Err(format!(
             "Its {scorer} gives the most marks to several numbers. Keep one, and give it a tolerance."
@@ -139,7 +143,7 @@ fn range(
             "Its {scorer} accepts all numbers above or below one. Give both ends of the range."
         ));
     }
-    let boundaries = processing.boundaries();
+    let boundaries = declarations.boundaries();
     let is_boundary = |point: &Decimal| is_integer || boundaries.contains(point);
     if !is_boundary(&points[first]) || !is_boundary(&points[last]) {
         return Err(format!(
@@ -151,8 +155,8 @@ fn range(
 
 /// Returns an expression that computes with the answer. Then the numbers in the rules are not those at which the score
 /// changes.
-fn computes_with_the_answer<'a, 'i>(processing: &Processing<'a, 'i>) -> Option<Node<'a, 'i>> {
-    let mut variables: HashSet<&str> = processing.declaration.attribute("identifier").into_iter().collect();
+fn computes_with_the_answer<'a, 'i>(declarations: &Declarations<'a, 'i>) -> Option<Node<'a, 'i>> {
+    let mut variables: HashSet<&str> = declarations.declaration.attribute("identifier").into_iter().collect();
     let uses = |node: Node<'_, '_>, variables: &HashSet<&str>| {
         let mut used = node.descendants().filter(|node| node.tag_name().name() == "qti-variable");
         used.any(|node| node.attribute("identifier").is_some_and(|name| variables.contains(name)))
@@ -160,7 +164,7 @@ fn computes_with_the_answer<'a, 'i>(processing: &Processing<'a, 'i>) -> Option<N
     // Outcomes can be copies of the answer, and copies of copies.
     for _ in 0..MAX_ROUNDS {
         let setters =
-            processing.rules_within().filter(|node| node.tag_name().name() == "qti-set-outcome-value");
+            declarations.rules_within().filter(|node| node.tag_name().name() == "qti-set-outcome-value");
         let copies: Vec<&str> = setters
             .filter(|node| uses(*node, &variables))
             .filter_map(|node| node.attribute("identifier"))
@@ -171,7 +175,7 @@ fn computes_with_the_answer<'a, 'i>(processing: &Processing<'a, 'i>) -> Option<N
             break;
         }
     }
-    let mut computed = processing.rules_within().filter(|node| {
+    let mut computed = declarations.rules_within().filter(|node| {
         matches!(node.tag_name().name(), "qti-sum" | "qti-product" | "qti-subtract" | "qti-divide")
     });
     computed.find(|node| uses(*node, &variables))

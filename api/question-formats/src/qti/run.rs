@@ -6,16 +6,17 @@ use std::rc::Rc;
 use roxmltree::Node;
 use rust_decimal::Decimal;
 
+use super::declarations::{Declarations, Template};
 use super::expression::{elements, value};
-use super::processing::{Processing, Template, is_setter};
+use super::scope::Scope;
 use super::tables;
 use super::value::{HOW_TO_SCORE, Value};
 use crate::labels::excerpt;
 
 /// A run of the rules with one answer.
 pub(super) struct Run<'r, 'a, 'i> {
-    pub(super) processing: &'r Processing<'a, 'i>,
-    pub(super) answer: &'r Value,
+    declarations: &'r Declarations<'a, 'i>,
+    answer: &'r Value,
     /// The outcomes that were set so far.
     outcomes: HashMap<&'a str, Value>,
     has_exited: bool,
@@ -25,20 +26,16 @@ pub(super) struct Run<'r, 'a, 'i> {
 
 impl<'r, 'a, 'i> Run<'r, 'a, 'i> {
     /// Runs the rules, or the template, with an answer. Refuses rules after which no outcome is known.
-    pub(super) fn of(
-        processing: &'r Processing<'a, 'i>,
-        answer: &'r Value,
-        rules: Option<Node<'a, 'i>>,
-    ) -> Result<Self, String> {
-        let mut run = Self { processing, answer, outcomes: HashMap::new(), has_exited: false, lost: None };
-        let score = match processing.template {
-            Some(Template::MapResponse) => Some(run.mapped(processing.response)),
+    pub(super) fn of(declarations: &'r Declarations<'a, 'i>, answer: &'r Value) -> Result<Self, String> {
+        let mut run = Self { declarations, answer, outcomes: HashMap::new(), has_exited: false, lost: None };
+        let score = match declarations.template {
+            Some(Template::MapResponse) => Some(run.mapped(declarations.response)),
             Some(Template::MatchCorrect) => Some(run.matched()),
             None => None,
         };
         match score {
             Some(score) => drop(run.outcomes.insert("SCORE", score)),
-            None => run.rules(rules.into_iter().flat_map(elements)),
+            None => run.rules(declarations.rules.into_iter().flat_map(elements)),
         }
         match run.lost.take() {
             Some(reason) => Err(reason.to_string()),
@@ -65,7 +62,7 @@ impl<'r, 'a, 'i> Run<'r, 'a, 'i> {
                 "qti-lookup-outcome-value" => {
                     let source = elements(rule).next().map_or(Value::Null, |node| value(node, self, 0));
                     let outcome = rule.attribute("identifier").unwrap_or_default();
-                    let declaration = self.processing.outcomes.get(outcome);
+                    let declaration = self.declarations.outcomes.get(outcome);
                     let found =
                         declaration.and_then(|declaration| tables::lookup(*declaration, &source, self));
                     self.set(rule, found.unwrap_or_else(|| Value::not_recognised(rule)));
@@ -119,83 +116,18 @@ impl<'r, 'a, 'i> Run<'r, 'a, 'i> {
         }
     }
 
-    pub(super) fn take_step(&self) -> bool {
-        self.processing.take_step()
-    }
-
-    /// Notes a number at which a comparison can change.
-    pub(super) fn tell_boundary(&self, value: &Value) {
-        // The answer is compared with each boundary, but is none.
-        if let Value::Number(number) = value
-            && value != self.answer
-        {
-            self.processing.boundaries.borrow_mut().insert(*number);
-        }
-    }
-
     /// Returns the value of an outcome, which need not be declared.
     pub(super) fn outcome(&self, name: &str) -> Value {
         match self.outcomes.get(name) {
             Some(set) => set.clone(),
-            None if self.processing.outcomes.contains_key(name) => self.variable(name),
+            None if self.declarations.outcomes.contains_key(name) => self.variable(name),
             None => Value::Null,
-        }
-    }
-
-    /// Returns the value of a variable.
-    pub(super) fn variable(&self, identifier: &str) -> Value {
-        let processing = self.processing;
-        if identifier == processing.response {
-            return self.answer.clone();
-        }
-        if let Some(set) = self.outcomes.get(identifier) {
-            return set.clone();
-        }
-        let begins =
-            |begin: &str| identifier.get(..begin.len()).is_some_and(|name| name.eq_ignore_ascii_case(begin));
-        // Parts of the score have bounds of their own, such as MAXSCORE_1.
-        let usual = match () {
-            () if begins("MAXSCORE") => Some(Decimal::ONE),
-            () if begins("MINSCORE") || identifier.eq_ignore_ascii_case("SCORE") => Some(Decimal::ZERO),
-            () => None,
-        };
-        if let Some(declaration) = processing.outcomes.get(identifier) {
-            let is_number = matches!(declaration.attribute("base-type"), Some("float" | "integer"));
-            let usual = usual.or(is_number.then_some(Decimal::ZERO));
-            return match processing.values_of(*declaration, "qti-default-value") {
-                Value::Null => usual.map_or(Value::Null, Value::Number),
-                // Some outcomes are declared without a type.
-                Value::Text(text) if usual.is_some() => Value::read(&text, Some("float")),
-                default => default,
-            };
-        }
-        match usual {
-            Some(usual) => Value::Number(usual),
-            // An item with one interaction has no answer to other responses.
-            None if processing.responses.contains_key(identifier) => Value::Null,
-            None if identifier == "numAttempts" => Value::Number(Decimal::ONE),
-            None if identifier == "completionStatus" => Value::Text("not_attempted".to_owned()),
-            None => Value::unknown(format!(
-                "Its response processing uses {}, which is not declared. {HOW_TO_SCORE}",
-                excerpt(identifier)
-            )),
-        }
-    }
-
-    /// Returns the marks that the mapping of a response gives. Without a mapping, only the correct response has marks.
-    pub(super) fn mapped(&self, identifier: &str) -> Value {
-        if identifier != self.processing.response {
-            return Value::Null;
-        }
-        match tables::mapping(self.processing.declaration) {
-            Some(mapping) => tables::mapped(mapping, self),
-            None => self.matched(),
         }
     }
 
     /// Returns 1 if the answer is the correct response, and otherwise 0.
     fn matched(&self) -> Value {
-        let correct = self.processing.correct(self.processing.response);
+        let correct = self.declarations.correct(self.declarations.response);
         if let Value::Unknown(_) = correct {
             return correct;
         }
@@ -216,4 +148,85 @@ impl<'r, 'a, 'i> Run<'r, 'a, 'i> {
             )),
         }
     }
+}
+
+impl Scope for Run<'_, '_, '_> {
+    fn answer(&self) -> &Value {
+        self.answer
+    }
+
+    fn correct(&self, identifier: &str) -> Value {
+        self.declarations.correct(identifier)
+    }
+
+    fn default_of(&self, identifier: &str) -> Value {
+        self.declarations.default_of(identifier)
+    }
+
+    fn take_step(&self) -> bool {
+        self.declarations.take_step()
+    }
+
+    fn tell_boundary(&self, value: &Value) {
+        // The answer is compared with each boundary, but is none.
+        if let Value::Number(number) = value
+            && value != self.answer
+        {
+            self.declarations.boundaries.borrow_mut().insert(*number);
+        }
+    }
+
+    fn variable(&self, identifier: &str) -> Value {
+        let declarations = self.declarations;
+        if identifier == declarations.response {
+            return self.answer.clone();
+        }
+        if let Some(set) = self.outcomes.get(identifier) {
+            return set.clone();
+        }
+        let begins =
+            |begin: &str| identifier.get(..begin.len()).is_some_and(|name| name.eq_ignore_ascii_case(begin));
+        // Parts of the score have bounds of their own, such as MAXSCORE_1.
+        let usual = match () {
+            () if begins("MAXSCORE") => Some(Decimal::ONE),
+            () if begins("MINSCORE") || identifier.eq_ignore_ascii_case("SCORE") => Some(Decimal::ZERO),
+            () => None,
+        };
+        if let Some(declaration) = declarations.outcomes.get(identifier) {
+            let is_number = matches!(declaration.attribute("base-type"), Some("float" | "integer"));
+            let usual = usual.or(is_number.then_some(Decimal::ZERO));
+            return match declarations.values_of(*declaration, "qti-default-value") {
+                Value::Null => usual.map_or(Value::Null, Value::Number),
+                // Some outcomes are declared without a type.
+                Value::Text(text) if usual.is_some() => Value::read(&text, Some("float")),
+                default => default,
+            };
+        }
+        match usual {
+            Some(usual) => Value::Number(usual),
+            // An item with one interaction has no answer to other responses.
+            None if declarations.responses.contains_key(identifier) => Value::Null,
+            None if identifier == "numAttempts" => Value::Number(Decimal::ONE),
+            None if identifier == "completionStatus" => Value::Text("not_attempted".to_owned()),
+            None => Value::unknown(format!(
+                "Its response processing uses {}, which is not declared. {HOW_TO_SCORE}",
+                excerpt(identifier)
+            )),
+        }
+    }
+
+    fn mapped(&self, identifier: &str) -> Value {
+        if identifier != self.declarations.response {
+            return Value::Null;
+        }
+        match tables::mapping(self.declarations.declaration) {
+            Some(mapping) => tables::mapped(mapping, self),
+            None => self.matched(),
+        }
+    }
+}
+
+/// Returns whether a rule sets an outcome.
+pub(super) fn is_setter(node: Node<'_, '_>) -> bool {
+    matches!(node.tag_name().name(), "qti-set-outcome-value" | "qti-lookup-outcome-value")
 }

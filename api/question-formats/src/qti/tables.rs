@@ -4,7 +4,7 @@ use roxmltree::Node;
 use rust_decimal::Decimal;
 
 use super::expression::{as_number, texts_match};
-use super::run::Run;
+use super::scope::Scope;
 use super::value::{Value, is_true};
 use crate::labels::excerpt;
 use crate::number;
@@ -25,16 +25,16 @@ fn marks_in(node: Node<'_, '_>, name: &str) -> Result<Option<Decimal>, Value> {
 }
 
 /// Returns the marks that a mapping gives the answer of a run.
-pub(super) fn mapped(mapping: Node<'_, '_>, run: &Run<'_, '_, '_>) -> Value {
-    marks(mapping, run).unwrap_or_else(|unknown| unknown)
+pub(super) fn mapped(mapping: Node<'_, '_>, scope: &dyn Scope) -> Value {
+    marks(mapping, scope).unwrap_or_else(|unknown| unknown)
 }
 
-fn marks(mapping: Node<'_, '_>, run: &Run<'_, '_, '_>) -> Result<Value, Value> {
+fn marks(mapping: Node<'_, '_>, scope: &dyn Scope) -> Result<Value, Value> {
     let of_others = marks_in(mapping, "default-value")?.unwrap_or_default();
     let mut sum = Some(Decimal::ZERO);
-    for part in run.answer.parts() {
+    for part in scope.answer().parts() {
         let mut found = None;
-        for entry in children(mapping, "qti-map-entry").take_while(|_| run.take_step()) {
+        for entry in children(mapping, "qti-map-entry").take_while(|_| scope.take_step()) {
             let key = entry.attribute("map-key").unwrap_or_default().trim();
             // Each entry is read, so that a number that is not one is found with any answer.
             let marks = marks_in(entry, "mapped-value")?.unwrap_or_default();
@@ -45,7 +45,7 @@ fn marks(mapping: Node<'_, '_>, run: &Run<'_, '_, '_>) -> Result<Value, Value> {
                     texts_match(text, key, sensitive.is_none_or(|value| is_true(Some(value))), false)
                 }
                 Value::Number(number) => {
-                    run.tell_boundary(&Value::read(key, Some("float")));
+                    scope.tell_boundary(&Value::read(key, Some("float")));
                     as_number(key) == number.normalize().to_string()
                 }
                 other => other.equals(&Value::Text(key.to_owned())),
@@ -63,7 +63,7 @@ fn marks(mapping: Node<'_, '_>, run: &Run<'_, '_, '_>) -> Result<Value, Value> {
 }
 
 /// Looks a number up in the table of an outcome. Returns `None` if there is no table.
-pub(super) fn lookup(declaration: Node<'_, '_>, source: &Value, run: &Run<'_, '_, '_>) -> Option<Value> {
+pub(super) fn lookup(declaration: Node<'_, '_>, source: &Value, scope: &dyn Scope) -> Option<Value> {
     let (table, is_exact) = match child(declaration, "qti-match-table") {
         Some(table) => (table, true),
         None => (child(declaration, "qti-interpolation-table")?, false),
@@ -76,9 +76,9 @@ pub(super) fn lookup(declaration: Node<'_, '_>, source: &Value, run: &Run<'_, '_
         _ => return None,
     };
     let name = if is_exact { "qti-match-table-entry" } else { "qti-interpolation-table-entry" };
-    for entry in children(table, name).take_while(|_| run.take_step()) {
+    for entry in children(table, name).take_while(|_| scope.take_step()) {
         let from = number::exact(entry.attribute("source-value")?)?;
-        run.tell_boundary(&Value::Number(from));
+        scope.tell_boundary(&Value::Number(from));
         let includes = entry.attribute("include-boundary").is_none_or(|value| is_true(Some(value)));
         if (is_exact || includes) && number == from || !is_exact && number > from {
             return Some(Value::read(entry.attribute("target-value")?, base_type));

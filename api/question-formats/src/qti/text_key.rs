@@ -5,8 +5,9 @@ use std::collections::HashSet;
 use roxmltree::Node;
 use rust_decimal::Decimal;
 
+use super::declarations::Declarations;
 use super::key::{self, MIXED_CASE_REASON, NO_KEY_REASON, correct_values};
-use super::processing::Processing;
+use super::processing;
 use super::tables;
 use super::value::{Value, is_true};
 use crate::key::ParsedKey;
@@ -22,12 +23,15 @@ const MAX_TEXTS: usize = 500;
 const OTHER_TEXT: &str = "\u{29d7}other\u{29d7}";
 
 /// Reads the accepted texts.
-pub(super) fn read(processing: &Processing<'_, '_>, losses: &mut Vec<String>) -> Result<ParsedKey, String> {
-    if processing.declaration.attribute("cardinality") != Some("single") {
+pub(super) fn read(
+    declarations: &Declarations<'_, '_>,
+    losses: &mut Vec<String>,
+) -> Result<ParsedKey, String> {
+    if declarations.declaration.attribute("cardinality") != Some("single") {
         return Err("Its response has several texts or none. Declare the cardinality single.".to_owned());
     }
-    let correct: Vec<String> = correct_values(processing.declaration).collect();
-    let named = named_texts(processing, &correct);
+    let correct: Vec<String> = correct_values(declarations.declaration).collect();
+    let named = named_texts(declarations, &correct);
     if named.len() > MAX_TEXTS {
         return Err(format!("Its scoring names more than {MAX_TEXTS} texts. Remove some."));
     }
@@ -36,14 +40,14 @@ pub(super) fn read(processing: &Processing<'_, '_>, losses: &mut Vec<String>) ->
     tried.extend(named.iter().flat_map(|text| variants(text, &named)));
     tried.extend(named.iter().map(|text| within_another(text)));
     let answers: Vec<Value> = tried.iter().map(|text| Value::Text(text.clone())).collect();
-    let Some(scores) = processing.scores(&answers)? else {
+    let Some(scores) = processing::scores(declarations, &answers)? else {
         if correct.is_empty() {
             return Err(NO_KEY_REASON.to_owned());
         }
         let full = |text: &String| ListedText { text: literal(text), percent: 100.0 };
         return short_answer::key(&correct.iter().map(full).collect::<Vec<_>>(), true, losses);
     };
-    let is_best = key::best(processing, &scores)?;
+    let is_best = key::best(declarations, &scores)?;
     let accepts =
         |text: &str| tried.iter().position(|tried| tried == text).is_some_and(|index| is_best[index]);
     if accepts(OTHER_TEXT) {
@@ -59,7 +63,7 @@ pub(super) fn read(processing: &Processing<'_, '_>, losses: &mut Vec<String>) ->
             excerpt(other)
         ));
     }
-    let is_case_sensitive = is_case_sensitive(processing, &named, &accepts)?;
+    let is_case_sensitive = is_case_sensitive(declarations, &named, &accepts)?;
     let most = scores.iter().max().copied().unwrap_or(Decimal::ONE);
     let listed = named.iter().zip(&scores).map(|(text, score)| ListedText {
         text: literal(text),
@@ -74,11 +78,11 @@ pub(super) fn read(processing: &Processing<'_, '_>, losses: &mut Vec<String>) ->
 }
 
 /// Returns the texts that the scoring names, in the order of the file, without duplicates.
-fn named_texts(processing: &Processing<'_, '_>, correct: &[String]) -> Vec<String> {
-    let mapping = tables::mapping(processing.declaration).filter(|_| processing.is_by_mapping());
+fn named_texts(declarations: &Declarations<'_, '_>, correct: &[String]) -> Vec<String> {
+    let mapping = tables::mapping(declarations.declaration).filter(|_| declarations.is_by_mapping());
     let keys = mapping.into_iter().flat_map(|mapping| children(mapping, "qti-map-entry"));
     let keys = keys.map(|entry| entry.attribute("map-key").unwrap_or_default().to_owned());
-    let in_rules = processing.rules_within().flat_map(|node| match node.tag_name().name() {
+    let in_rules = declarations.rules_within().flat_map(|node| match node.tag_name().name() {
         "qti-base-value" => vec![text(node)],
         "qti-correct" => correct.to_vec(),
         _ => Vec::new(),
@@ -115,7 +119,7 @@ fn within_another(text: &str) -> String {
 
 /// Finds out whether case counts: a text in another case is then not accepted.
 fn is_case_sensitive(
-    processing: &Processing<'_, '_>,
+    declarations: &Declarations<'_, '_>,
     named: &[String],
     accepts: &dyn Fn(&str) -> bool,
 ) -> Result<bool, String> {
@@ -132,7 +136,7 @@ fn is_case_sensitive(
         (true, true) => Err(MIXED_CASE_REASON.to_owned()),
         // No text has letters that differ in case.
         (false, false) => {
-            let entries = processing.declaration.descendants().chain(processing.rules_within());
+            let entries = declarations.declaration.descendants().chain(declarations.rules_within());
             let ignores = |node: Node<'_, '_>| {
                 node.attribute("case-sensitive").is_some_and(|value| !is_true(Some(value)))
             };

@@ -60,15 +60,7 @@ impl Value {
     pub(super) fn read(written: &str, base_type: Option<&str>) -> Self {
         let written = written.trim();
         match base_type {
-            Some("float" | "integer") => number::exact(written).map_or_else(
-                || {
-                    Self::unknown(format!(
-                        "\"{}\" is not a number of at most 28 digits. Write a number such as 5 or 0.25.",
-                        excerpt(written)
-                    ))
-                },
-                Self::Number,
-            ),
+            Some("float" | "integer") => read_number(written).map_or_else(Self::unknown, Self::Number),
             Some("boolean") => Self::Boolean(is_true(Some(written))),
             _ => Self::Text(written.to_owned()),
         }
@@ -114,4 +106,14 @@ impl Value {
 /// Returns whether an attribute of the type boolean is true.
 pub(super) fn is_true(attribute: Option<&str>) -> bool {
     matches!(attribute.map(str::trim), Some("true" | "1"))
+}
+
+/// Reads a number.
+pub(super) fn read_number(text: &str) -> Result<Decimal, String> {
+    number::exact(text).ok_or_else(|| {
+        format!(
+            "\"{}\" is not a number of at most 28 digits. Write a number such as 5 or 0.25.",
+            excerpt(text)
+        )
+    })
 }
