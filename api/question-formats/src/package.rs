@@ -16,7 +16,6 @@ use crate::keep::{self, KnownPictures, Pictures};
 use crate::labels::excerpt;
 use crate::parsed::{EmbeddedFile, ParsedFile, ParsedQuestion, RefusedQuestion, UnreadableFile};
 use crate::picture::{self, MAX_PICTURE_BYTES, NotKept, hash_of_picture};
-use crate::qti;
 use crate::read::read_texts;
 use crate::xml::{self, Xml};
 use crate::xml_source::prepare;
@@ -31,6 +30,9 @@ const MAX_TOTAL_BYTES: u64 = 64 * 1024 * 1024;
 const MAX_RATIO: u64 = 200;
 /// The size in bytes below which a file may have any ratio.
 const MIN_RATIO_BYTES: u64 = 64 * 1024;
+
+/// The names that Canvas has for the folder of all files.
+const BASES: [&str; 2] = ["$IMS-CC-FILEBASE$", "$IMS_CC_FILEBASE$"];
 
 const MANIFEST: &str = "imsmanifest.xml";
 
@@ -89,15 +91,11 @@ pub fn read_package_with(bytes: &[u8], known: &KnownPictures<'_>) -> Result<Pars
         }
         match package.text(index)? {
             Ok(text) => match xml::root_name(&text) {
-                Some("assessmentItem" | "qti-assessment-item" | "question-bank") => {
+                Some("assessmentItem" | "qti-assessment-item" | "question-bank" | "questestinterop") => {
                     add(&mut parsed, &name, package.read(Format::Qti, &name, &text, &mut pictures));
                 }
                 Some("quiz") if xml::detect(&text).is_some() => {
                     add(&mut parsed, &name, package.read(Format::MoodleXml, &name, &text, &mut pictures));
-                }
-                Some("questestinterop") => {
-                    let reason = qti::QTI_1_REASON.to_owned();
-                    add(&mut parsed, &name, Err(UnreadableFile { line: 1, reason }));
                 }
                 Some("assessmentTest" | "qti-assessment-test") => has_test = true,
                 // A package also has metadata, style sheets and the like.
@@ -265,8 +263,16 @@ impl<'a> Package<'a> {
         let address = address.split(['?', '#']).next().unwrap_or_default().trim();
         let is_relative = !address.is_empty() && !address.starts_with('/') && !address.contains(':');
         let path = String::from_utf8(picture::unescaped(address)).ok().filter(|_| is_relative)?;
-        let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
         let path = path.replace('\\', "/");
+        // Canvas writes addresses from the folder of all files of a course.
+        for base in BASES {
+            if let Some(path) = path.strip_prefix(base) {
+                let path = path.trim_start_matches('/').to_lowercase();
+                let named = |folder: &str| self.by_name.get(&format!("{folder}{path}")).copied();
+                return named("web_resources/").or_else(|| named(""));
+            }
+        }
+        let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
         for part in path.split('/') {
             match part {
                 "" | "." => {}

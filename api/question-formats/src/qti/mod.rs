@@ -1,4 +1,4 @@
-//! QTI 2.0 to 3.0, as far as a draft has a place for it.
+//! QTI 1.2 to 3.0, as far as a draft has a place for it.
 //! <https://www.imsglobal.org/spec/qti/v3p0/impl>, <https://www.imsglobal.org/sites/default/files/spec/qti/v3/info/index.html>
 //!
 //! A `qti-assessment-item` is a document of its own. The standard combines several only in packages, so several items are
@@ -9,7 +9,7 @@
 //! is the explanation; if it was not for all answers, a loss says so. Other elements of the standard are left out if
 //! learners do not need them, and refused if it is not known what they mean.
 //!
-//! QTI 2.0 to 2.2 has the same model with other names. It is rewritten as QTI 3.0 and then read.
+//! QTI 2.0 to 2.2 has the same model with other names. It is rewritten as QTI 3.0 and then read. QTI 1.2 has a model of its own.
 //!
 //! The id, the topic and the difficulty stand in `data-` attributes, which the standard leaves to everyone.
 
@@ -18,6 +18,7 @@ mod choice_key;
 mod content;
 mod declarations;
 mod expression;
+mod first;
 mod key;
 mod number_key;
 mod older;
@@ -40,7 +41,7 @@ use crate::assemble::assemble;
 use crate::key::ParsedKey;
 use crate::labels::{difficulty, excerpt, read_identity};
 use crate::parsed::{ParsedFile, ParsedQuestion, UnreadableFile};
-use crate::xml::{Xml, child};
+use crate::xml::{self, Xml, child};
 use crate::xml_source::prepare;
 use body::ItemTexts;
 use declarations::Declarations;
@@ -50,9 +51,6 @@ const ITEM: &str = "qti-assessment-item";
 /// The namespace of elements that stand for the content of another file.
 const INCLUDES: &str = "http://www.w3.org/2001/XInclude";
 
-/// The reason to refuse QTI 1.2, which has another model.
-pub(crate) const QTI_1_REASON: &str = "The file is QTI 1.2 (<questestinterop>), which cannot be read. Export the questions as QTI 2.1, 2.2 or 3.0, or as \
-     Moodle XML.";
 /// The reason to refuse the manifest of a package.
 pub(crate) const MANIFEST_REASON: &str = "The file is the manifest of a package (<manifest>), which names the files of the questions. Import the whole package \
      as a ZIP file, or the files of the items.";
@@ -60,6 +58,9 @@ pub(crate) const MANIFEST_REASON: &str = "The file is the manifest of a package 
 /// Reads a whole document. Items that are not questions are refused one by one.
 pub(crate) fn read(source: &str) -> Result<ParsedFile, UnreadableFile> {
     let source = prepare(source)?;
+    if xml::root_name(&source) == Some(first::ROOT) {
+        return first::read(&source);
+    }
     match older::as_qti3(&source)? {
         None => read_items(&source),
         Some(rewritten) => read_items(&rewritten)
@@ -83,7 +84,6 @@ fn read_items(source: &str) -> Result<ParsedFile, UnreadableFile> {
     let mut items = items.peekable();
     if items.peek().is_none() {
         let reason = match root.tag_name().name() {
-            "questestinterop" => QTI_1_REASON.to_owned(),
             "manifest" => MANIFEST_REASON.to_owned(),
             "qti-assessment-test" => {
                 "The file is a test that names its items. Import the files of the items.".to_owned()
@@ -109,7 +109,7 @@ fn question(item: Node<'_, '_>, line: u32, source: &str) -> Result<ParsedQuestio
         .ok_or("It has no qti-item-body, so it asks nothing. Add the question.")?;
     let interaction = interaction(body)?;
     let response = interaction.attribute("response-identifier").unwrap_or("RESPONSE");
-    let declaration = super::xml::children(item, "qti-response-declaration")
+    let declaration = xml::children(item, "qti-response-declaration")
         .find(|declaration| declaration.attribute("identifier") == Some(response))
         .ok_or("Its interaction has no response declaration. Declare the response, with its key.")?;
     let mut losses = Vec::new();

@@ -1,4 +1,5 @@
 mod content;
+mod first;
 mod older;
 mod order;
 mod processing;
@@ -126,7 +127,7 @@ fn unsupported_questions_are_refused_with_the_reason() {
         assert!(reason(&text).contains(named), "{named}: {}", reason(&text));
     }
     for (text, named) in [
-        ("<questestinterop/>", "QTI 1.2"),
+        ("<questestinterop/>", "QTI 1.2 without an item"),
         ("<manifest/>", "manifest of a package"),
         ("<assessmentTest/>", "test that names its items"),
         ("<qti-assessment-test/>", "test that names its items"),

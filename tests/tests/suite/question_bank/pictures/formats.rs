@@ -71,7 +71,7 @@ async fn pictures_come_back_from_each_format(app: Arc<TestApp>) {
     assert_eq!((pages, questions), (2, 10));
 }
 
-fn item(stem: &str) -> String {
+pub(super) fn item(stem: &str) -> String {
     format!(
         "<assessmentItem xmlns=\"http://www.imsglobal.org/xsd/imsqti_v2p1\" identifier=\"i\" title=\"i\" adaptive=\"false\" \
          timeDependent=\"false\"><responseDeclaration identifier=\"RESPONSE\" cardinality=\"single\" baseType=\"identifier\">\
