@@ -42,6 +42,13 @@ pub(super) fn read(
             excerpt(unknown)
         ));
     }
+    let mut seen = HashSet::new();
+    if let Some(twice) = ids.iter().find(|id| !seen.insert(**id)) {
+        return Err(format!(
+            "Two of its choices have the identifier \"{}\". Give each choice its own.",
+            excerpt(twice)
+        ));
+    }
     let scored = match is_multiple {
         true => multiple(declarations, interaction, &ids, &correct)?,
         false => single(declarations, &ids)?,

@@ -102,8 +102,9 @@ fn scored_points(
 
 /// Returns numbers at all boundaries, between them and outside of them, in ascending order.
 fn points_around(boundaries: &BTreeSet<Decimal>, is_integer: bool) -> Vec<Decimal> {
+    // A number is no boundary for itself, so there are two from the start.
     let mut points: BTreeSet<Decimal> =
-        [Decimal::ZERO].into_iter().filter(|_| boundaries.is_empty()).collect();
+        [Decimal::ZERO, Decimal::ONE].into_iter().filter(|_| boundaries.is_empty()).collect();
     for boundary in boundaries {
         let middle = if is_integer { boundary.floor() } else { *boundary };
         points.extend(

@@ -119,6 +119,7 @@ fn unsupported_questions_are_refused_with_the_reason() {
         (item(&key("ordered", "identifier", &["X"]), &choice(""), ""), "cardinality"),
         (item(&key("single", "identifier", &["Z"]), &choice(""), ""), "not one of its choices"),
         (item(&key("single", "identifier", &[]), &choice(""), ""), "no correct response"),
+        (item(&single, &choice("").replace("\"X\"", "\"Y\""), ""), "have the identifier \"Y\""),
         (item(&key("multiple", "string", &["x"]), NUMBER, ""), "cardinality single"),
         (item(&key("single", "string", &[]), NUMBER, ""), "no correct response"),
         (item(&key("single", "boolean", &["true"]), NUMBER, ""), "neither a text nor a number"),

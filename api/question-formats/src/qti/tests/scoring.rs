@@ -300,6 +300,9 @@ fn ranges_of_numbers_are_read() {
         (&six, give(&within("gte", "5.9", "lte", "6.2")), value("6.05", "0.15")),
         (&whole, give(&within("gt", "5", "lt", "7")), value("6", "0")),
         (&open, give(&compare("equal", "-0.25")), value("-0.25", "0")),
+        (&open, give(&compare("equal", "0")), value("0", "0")),
+        (&open, give(&compare("equal", "1")), value("1", "0")),
+        (&open, give(&within("gte", "0", "lte", "0")), value("0", "0")),
         (&open, either(&compare("lt", "1"), "", &give(&compare("lte", "1.0"))), value("1", "0")),
         (
             &open,
