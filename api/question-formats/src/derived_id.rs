@@ -1,8 +1,9 @@
 //! Ids that are derived from the content of questions.
 
-use crate::draft::{DraftAnswer, IdOrigin};
+use crate::draft::{DraftAnswer, DraftTextFormat, IdOrigin};
 use crate::hash::ContentHash;
-use crate::parsed::EmbeddedFile;
+use crate::order::assumed_order;
+use crate::parsed::{EXPLANATION_PART, EmbeddedFile, ParsedQuestion};
 
 /// The prefix of a derived id. Hexadecimal digits follow.
 const PREFIX: &str = "auto-";
@@ -16,15 +17,55 @@ pub fn is_derived_id(id: &str) -> bool {
     digits.is_some_and(|digits| digits.len() == DIGITS && digits.chars().all(|char| char.is_ascii_hexdigit()))
 }
 
+impl ParsedQuestion {
+    /// Makes a question of plain texts that comes from no file, with a derived id. Its options keep their order if they
+    /// point at others.
+    #[must_use]
+    pub fn of_plain_text(stem: String, answer: DraftAnswer) -> Self {
+        let options: Vec<String> = answer.options().iter().map(|option| option.text.clone()).collect();
+        let mut question = Self {
+            line: 0,
+            external_id: None,
+            derived_id: String::new(),
+            earlier_derived_id: None,
+            name: None,
+            topic: None,
+            difficulty: None,
+            text_format: DraftTextFormat::Plain,
+            stem,
+            answer,
+            option_order: assumed_order(&options, DraftTextFormat::Plain),
+            explanation: None,
+            pictures: Vec::new(),
+            files: Vec::new(),
+            losses: Vec::new(),
+        };
+        add_derived_id(&mut question, &[]);
+        question
+    }
+}
+
+/// Derives the ids from the texts as the file has them: they must stay the same, whatever is kept of the pictures.
+pub(crate) fn add_derived_id(question: &mut ParsedQuestion, files: &[EmbeddedFile]) {
+    let clean = |text: &str| text.trim().replace("\r\n", "\n").replace('\r', "\n");
+    let mut answer = question.answer.clone();
+    if let DraftAnswer::Single(options) | DraftAnswer::Multiple(options) = &mut answer {
+        options.iter_mut().for_each(|option| option.text = clean(&option.text));
+    }
+    let files = files.iter().filter(|file| file.part != EXPLANATION_PART).cloned().collect();
+    let (id, origin) = derive_id(&clean(&question.stem), &answer, files);
+    question.derived_id = id;
+    question.earlier_derived_id = match origin {
+        IdOrigin::Derived { earlier } => earlier,
+        IdOrigin::Given => None,
+    };
+}
+
 /// Derives an id for a question that has none from its stem, its options and its embedded files.
 ///
 /// The key does not count: the same question with another key has the same id, so that an import can refuse it
 /// instead of storing it twice.
-pub(crate) fn derive_id(
-    stem: &str,
-    answer: &DraftAnswer,
-    mut files: Vec<EmbeddedFile>,
-) -> (String, IdOrigin) {
+fn derive_id(stem: &str, answer: &DraftAnswer, mut files: Vec<EmbeddedFile>) -> (String, IdOrigin) {
     let hash_texts = || {
         let mut hash = ContentHash::default();
         hash.add(stem);

@@ -1,6 +1,4 @@
-//! The formats, and how a format is recognised.
-
-use crate::{aiken, fence, gift, kind, xml};
+//! The formats.
 
 /// A format of files of questions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -16,31 +14,6 @@ pub enum Format {
 }
 
 impl Format {
-    /// Guesses the format of a text. Returns `None` if the text looks like none of the formats; then [`explain_unknown`]
-    /// may say what it is.
-    ///
-    /// [`explain_unknown`]: crate::explain_unknown
-    #[must_use]
-    pub fn detect(text: &str) -> Option<Self> {
-        let text = fence::stripped(text);
-        let text = text.trim_start_matches('\u{feff}').trim_start();
-        // A text in GIFT or Aiken can begin with an HTML tag, so `<` alone does not decide.
-        if let Some(format) = text.starts_with('<').then(|| xml::detect(text)).flatten() {
-            return Some(format);
-        }
-        if kind::of_text(text).is_some() {
-            return None;
-        }
-        if aiken::looks_like(text) {
-            return Some(Self::Aiken);
-        }
-        if gift::looks_like(text) {
-            return Some(Self::Gift);
-        }
-        // The Aiken reader will refuse this text with advice on how to write the key.
-        aiken::looks_nearly_like(text).then_some(Self::Aiken)
-    }
-
     /// Returns the format of files with this name, if the extension of the name tells it.
     #[must_use]
     pub fn of_file_name(name: &str) -> Option<Self> {

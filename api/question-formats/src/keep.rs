@@ -5,8 +5,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::addresses::{OF_MOODLE, Reference, as_img, references, shows_more_than};
-use crate::derived_id::derive_id;
-use crate::draft::{DraftAnswer, DraftTextFormat, IdOrigin};
+use crate::derived_id::add_derived_id;
+use crate::draft::{DraftAnswer, DraftTextFormat};
 use crate::labels::excerpt;
 use crate::markup::escape;
 use crate::parsed::{EXPLANATION_PART, EmbeddedFile, ParsedFile, ParsedQuestion};
@@ -104,22 +104,6 @@ impl<'k> Pictures<'k> {
         }
         Ok(question)
     }
-}
-
-/// Derives the ids from the texts as the file has them: they must stay the same, whatever is kept of the pictures.
-pub(crate) fn add_derived_id(question: &mut ParsedQuestion, files: &[EmbeddedFile]) {
-    let clean = |text: &str| text.trim().replace("\r\n", "\n").replace('\r', "\n");
-    let mut answer = question.answer.clone();
-    if let DraftAnswer::Single(options) | DraftAnswer::Multiple(options) = &mut answer {
-        options.iter_mut().for_each(|option| option.text = clean(&option.text));
-    }
-    let files = files.iter().filter(|file| file.part != EXPLANATION_PART).cloned().collect();
-    let (id, origin) = derive_id(&clean(&question.stem), &answer, files);
-    question.derived_id = id;
-    question.earlier_derived_id = match origin {
-        IdOrigin::Derived { earlier } => earlier,
-        IdOrigin::Given => None,
-    };
 }
 
 /// Returns the texts of a question with the numbers of their parts.

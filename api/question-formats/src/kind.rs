@@ -59,7 +59,6 @@ pub fn explain_unknown(bytes: &[u8]) -> Option<String> {
 pub(crate) fn of_text(text: &str) -> Option<Cow<'static, str>> {
     if let Some(name) = foreign_root(text) {
         return Some(match name {
-            "questestinterop" => qti::QTI_1_REASON.into(),
             "manifest" => qti::MANIFEST_REASON.into(),
             "quiz" => "the settings of a quiz in Canvas (<quiz>)".into(),
             "html" | "head" | "body" => format!("a web page (<{name}>)").into(),
@@ -139,8 +138,6 @@ mod tests {
             ("[]", "JSON"),
             ("<?xml version=\"1.0\"?>\n<manifest xmlns=\"x\">{T}</manifest>", "manifest"),
             ("<manifest>{=a ~b}</manifest>", "manifest"),
-            ("<?xml version=\"1.0\"?><questestinterop><item>[x]{y}</item></questestinterop>", "QTI 1.2"),
-            ("<qti:questestinterop xmlns:qti='x'>{=a ~b}</qti:questestinterop>", "QTI 1.2"),
             ("<?xml version='1.0'?><rss>{=a ~b}</rss>", "<rss>"),
             ("<moodle_backup/>", "<moodle_backup>"),
             ("<!DOCTYPE html>\n<html><style>p {color: red} a {}</style></html>", "web page"),
@@ -192,6 +189,8 @@ mod tests {
             ("```\nWhich?\nA. a\nB. b\nANSWER: A\n```", Format::Aiken),
             ("```xml\n<?xml version=\"1.0\"?>\n<quiz/>\n```", Format::MoodleXml),
             ("<assessmentItem/>", Format::Qti),
+            ("<?xml version=\"1.0\"?><questestinterop><item>[x]{y}</item></questestinterop>", Format::Qti),
+            ("<qti:questestinterop xmlns:qti='x'>{=a ~b}</qti:questestinterop>", Format::Qti),
             ("Which, of a, b, c?\nA. 1, 2, 3, 4\nB. 2, 3, 4, 5\nANSWER: A\n", Format::Aiken),
         ] {
             assert_eq!(Format::detect(text), Some(format), "{text}");

@@ -11,13 +11,14 @@ use roxmltree::Node;
 use zip::ZipArchive;
 
 use crate::addresses::references;
+use crate::format::Format;
 use crate::keep::{self, KnownPictures, Pictures};
 use crate::labels::excerpt;
 use crate::parsed::{EmbeddedFile, ParsedFile, ParsedQuestion, RefusedQuestion, UnreadableFile};
 use crate::picture::{self, MAX_PICTURE_BYTES, NotKept, hash_of_picture};
+use crate::read::read_texts;
 use crate::xml::{self, Xml};
 use crate::xml_source::prepare;
-use crate::{Format, qti};
 
 /// The maximum number of files in a package.
 const MAX_FILES: usize = 10_000;
@@ -29,6 +30,9 @@ const MAX_TOTAL_BYTES: u64 = 64 * 1024 * 1024;
 const MAX_RATIO: u64 = 200;
 /// The size in bytes below which a file may have any ratio.
 const MIN_RATIO_BYTES: u64 = 64 * 1024;
+
+/// The names that Canvas has for the folder of all files.
+const BASES: [&str; 2] = ["$IMS-CC-FILEBASE$", "$IMS_CC_FILEBASE$"];
 
 const MANIFEST: &str = "imsmanifest.xml";
 
@@ -67,8 +71,16 @@ struct Package<'a> {
 /// # Errors
 /// Returns [`UnreadableFile`] if the archive is damaged, is too large, has a path that leads out of it, or has no items.
 pub fn read_package(bytes: &[u8]) -> Result<ParsedFile, UnreadableFile> {
+    read_package_with(bytes, &|_| None)
+}
+
+/// Reads a package as [`read_package`] does. A text may also show pictures that the application has stored already: `known`
+/// finds the hash of such a picture by its address.
+///
+/// # Errors
+/// As [`read_package`].
+pub fn read_package_with(bytes: &[u8], known: &KnownPictures<'_>) -> Result<ParsedFile, UnreadableFile> {
     let mut package = Package::open(bytes)?;
-    let known: &KnownPictures<'_> = &|_| None;
     let mut pictures = Pictures::new(known);
     let mut parsed = ParsedFile::default();
     let mut has_test = false;
@@ -79,15 +91,11 @@ pub fn read_package(bytes: &[u8]) -> Result<ParsedFile, UnreadableFile> {
         }
         match package.text(index)? {
             Ok(text) => match xml::root_name(&text) {
-                Some("assessmentItem" | "qti-assessment-item" | "question-bank") => {
+                Some("assessmentItem" | "qti-assessment-item" | "question-bank" | "questestinterop") => {
                     add(&mut parsed, &name, package.read(Format::Qti, &name, &text, &mut pictures));
                 }
                 Some("quiz") if xml::detect(&text).is_some() => {
                     add(&mut parsed, &name, package.read(Format::MoodleXml, &name, &text, &mut pictures));
-                }
-                Some("questestinterop") => {
-                    let reason = qti::QTI_1_REASON.to_owned();
-                    add(&mut parsed, &name, Err(UnreadableFile { line: 1, reason }));
                 }
                 Some("assessmentTest" | "qti-assessment-test") => has_test = true,
                 // A package also has metadata, style sheets and the like.
@@ -111,6 +119,20 @@ pub fn read_package(bytes: &[u8]) -> Result<ParsedFile, UnreadableFile> {
         return Err(unreadable(reason));
     }
     Ok(parsed)
+}
+
+/// Calls `visit` with each text in a package in which questions can be. Leaves out what cannot be read, which
+/// [`read_package`] refuses.
+pub fn visit_package_texts(bytes: &[u8], visit: &mut dyn FnMut(&str)) {
+    let Ok(mut package) = Package::open(bytes) else { return };
+    for index in 0..package.names.len() {
+        if is_xml(&package.names[index]) {
+            match package.text(index) {
+                Ok(text) => visit(&text.unwrap_or_default()),
+                Err(_) => return,
+            }
+        }
+    }
 }
 
 /// Returns the kind of a ZIP archive that is no package of questions.
@@ -209,7 +231,7 @@ impl<'a> Package<'a> {
         text: &str,
         pictures: &mut Pictures<'_>,
     ) -> Result<ParsedFile, UnreadableFile> {
-        let mut parsed = crate::read_texts(format, text)?;
+        let mut parsed = read_texts(format, text)?;
         let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
         for question in &mut parsed.questions {
             let text_format = question.text_format;
@@ -241,8 +263,16 @@ impl<'a> Package<'a> {
         let address = address.split(['?', '#']).next().unwrap_or_default().trim();
         let is_relative = !address.is_empty() && !address.starts_with('/') && !address.contains(':');
         let path = String::from_utf8(picture::unescaped(address)).ok().filter(|_| is_relative)?;
-        let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
         let path = path.replace('\\', "/");
+        // Canvas writes addresses from the folder of all files of a course.
+        for base in BASES {
+            if let Some(path) = path.strip_prefix(base) {
+                let path = path.trim_start_matches('/').to_lowercase();
+                let named = |folder: &str| self.by_name.get(&format!("{folder}{path}")).copied();
+                return named("web_resources/").or_else(|| named(""));
+            }
+        }
+        let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
         for part in path.split('/') {
             match part {
                 "" | "." => {}

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 
 use crate::draft::{DraftAnswer, DraftDifficulty, DraftTextFormat, OptionOrder};
-use crate::keep::add_derived_id;
-use crate::order::assumed_order;
 use crate::picture::{NotKept, Picture};
 
 /// The maximum number of refused questions that [`ParsedFile::refused`] lists. The others are only counted: a file
@@ -48,34 +46,6 @@ pub struct ParsedQuestion {
     pub(crate) files: Vec<EmbeddedFile>,
     /// Sentences for the author that say what a draft cannot keep, and what was read differently from the file.
     pub losses: Vec<String>,
-}
-
-impl ParsedQuestion {
-    /// Makes a question of plain texts that comes from no file, with a derived id. Its options keep their order if they
-    /// point at others.
-    #[must_use]
-    pub fn of_plain_text(stem: String, answer: DraftAnswer) -> Self {
-        let options: Vec<String> = answer.options().iter().map(|option| option.text.clone()).collect();
-        let mut question = Self {
-            line: 0,
-            external_id: None,
-            derived_id: String::new(),
-            earlier_derived_id: None,
-            name: None,
-            topic: None,
-            difficulty: None,
-            text_format: DraftTextFormat::Plain,
-            stem,
-            answer,
-            option_order: assumed_order(&options, DraftTextFormat::Plain),
-            explanation: None,
-            pictures: Vec::new(),
-            files: Vec::new(),
-            losses: Vec::new(),
-        };
-        add_derived_id(&mut question, &[]);
-        question
-    }
 }
 
 /// The part of a question that is its explanation.

@@ -113,7 +113,7 @@ pub(crate) fn detect(text: &str) -> Option<Format> {
     match root_name(text)? {
         "quiz" if is_of_canvas(text) => None,
         "quiz" => Some(Format::MoodleXml),
-        "question-bank" => Some(Format::Qti),
+        "question-bank" | "questestinterop" => Some(Format::Qti),
         name if name.starts_with("qti-assessment") || name.starts_with("assessment") => Some(Format::Qti),
         _ => None,
     }

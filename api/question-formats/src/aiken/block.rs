@@ -6,9 +6,10 @@ use crate::labels::excerpt;
 use crate::parsed::ParsedQuestion;
 
 use super::key::correct;
+use super::labels;
 use super::line;
 use super::lists::{announces_options, is_list_intro, is_second_list};
-use super::notes::{self, Notes};
+use super::notes::Notes;
 use super::paragraphs::{begins_part, continues_below, has_question_mark, is_heading, is_list_header};
 
 /// The lines of one entry: up to `ANSWER:`, or up to a blank line if it has no key.
@@ -86,7 +87,7 @@ impl<'t> Block<'t> {
 
     /// Returns whether there are notes below the options. They belong to a question whose key is missing.
     fn ends_in_notes(&self) -> bool {
-        let note = (1..self.filled.len()).find(|at| notes::is_note(self.text(*at)));
+        let note = (1..self.filled.len()).find(|at| labels::is_note(self.text(*at)));
         note.is_some_and(|note| line::option(self.text(note - 1)).is_some())
     }
 
@@ -108,7 +109,7 @@ impl<'t> Block<'t> {
     /// Returns the reason why a block without a key is refused.
     pub(super) fn lacks(&self) -> String {
         let first = self.text(0);
-        if notes::is_note(first) {
+        if labels::is_note(first) {
             return "This line belongs to no question. Write it directly below the ANSWER: of its question."
                 .to_owned();
         }
@@ -263,7 +264,7 @@ impl<'t> Block<'t> {
                 excerpt(self.text(0))
             ));
         }
-        if first > 1 && (notes::is_note(self.text(0)) || line::key(self.text(0), false).is_some()) {
+        if first > 1 && (labels::is_note(self.text(0)) || line::key(self.text(0), false).is_some()) {
             return Err(format!(
                 "This question begins with \"{}\", which may belong to another question. Move that line below the \
                  ANSWER: of the question it belongs to.",
@@ -276,7 +277,7 @@ impl<'t> Block<'t> {
         }
         let stem = self.text(0);
         if self.filled[first] > self.filled[first - 1] + 1
-            && (notes::is_note(stem) || (first == 1 && is_heading(stem)))
+            && (labels::is_note(stem) || (first == 1 && is_heading(stem)))
         {
             return Err(format!(
                 "It has no text: \"{}\" above the blank line looks like a heading or a note. Write the question on the \
@@ -285,7 +286,7 @@ impl<'t> Block<'t> {
             ));
         }
         let has_no_text = line::letter(stem) == Some('A') && line::letter(self.text(1)) == Some('B');
-        let stray = (1..first).find(|at| has_no_text || notes::is_explanation(self.text(*at)));
+        let stray = (1..first).find(|at| has_no_text || labels::is_explanation(self.text(*at)));
         if let Some(at) = stray {
             return Err(something_else(self.filled[at] + 1, self.text(at)));
         }

@@ -7,6 +7,7 @@
 
 mod block;
 mod key;
+mod labels;
 mod line;
 mod lists;
 mod notes;

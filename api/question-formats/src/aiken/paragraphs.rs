@@ -1,7 +1,7 @@
 //! Signs that the text of a question continues below a blank line.
 
+use super::labels;
 use super::line::{self, Label};
-use super::notes;
 
 /// The words that begin a part of a question: `Statement I: …`, `List-II:`, `S1: …`.
 const PARTS: [&str; 24] = [
@@ -143,7 +143,7 @@ pub(super) fn continues_below(above: &[&str], run: usize, below: &[&str]) -> boo
     let [first, ..] = above else { return false };
     let text = &above[..above.len() - run];
     let below_text = stem(below);
-    if notes::is_note(first) {
+    if labels::is_note(first) {
         return false;
     }
     if text.len() == 1 && is_named_heading(first) && run == 0 {
@@ -195,7 +195,7 @@ fn first_label_is_of_list(line: &str) -> bool {
 }
 
 fn line_continues_below(last: &str, below: &[&str]) -> bool {
-    if notes::is_note(last) {
+    if labels::is_note(last) {
         return false;
     }
     let is_heading = last.split_whitespace().count() <= 2;

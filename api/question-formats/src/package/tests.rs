@@ -101,7 +101,8 @@ fn a_refusal_names_the_file() {
         "{refused:?}"
     );
     assert!(
-        refused[2].0 == 4 && refused[2].1.starts_with("In d.xml, line 1: The file is QTI 1.2"),
+        refused[2].0 == 4
+            && refused[2].1.starts_with("In d.xml, line 1: The file is QTI 1.2 without an item"),
         "{refused:?}"
     );
     let bank =

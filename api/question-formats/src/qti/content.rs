@@ -26,8 +26,11 @@ type SourceEdit = (Range<usize>, Cow<'static, str>);
 const NAMESPACES: [&str; 3] =
     ["http://www.w3.org/1998/Math/MathML", "http://www.w3.org/1999/xhtml", "http://www.w3.org/2000/svg"];
 
-/// The beginning of the namespaces of QTI, which have the elements of HTML, too.
-pub(super) const QTI_NAMESPACES: &str = "http://www.imsglobal.org/xsd/ims";
+/// Returns whether a namespace is one of QTI, which have the elements of HTML, too. That of APIP is longer than the others.
+pub(super) fn is_of_qti(namespace: &str) -> bool {
+    let name = namespace.strip_prefix("http://www.imsglobal.org/xsd/").unwrap_or_default();
+    name.starts_with("ims") || name.starts_with("apip/") && name.contains("/imsqti")
+}
 
 /// The treatment of a node.
 enum Treatment {
@@ -190,7 +193,7 @@ impl<'s> Content<'s> {
     /// end with `/>`.
     fn as_html(&self, node: Node<'_, '_>, changes: &mut Vec<SourceEdit>) {
         let (range, tag) = (node.range(), start_tag(node, self.source));
-        let is_known_name = |name: &str| NAMESPACES.contains(&name) || name.starts_with(QTI_NAMESPACES);
+        let is_known_name = |name: &str| NAMESPACES.contains(&name) || is_of_qti(name);
         let is_known = node.tag_name().namespace().is_some_and(is_known_name);
         let prefix =
             tag[1..].split([' ', '\t', '\r', '\n', '/', '>']).next().and_then(|name| name.split_once(':'));

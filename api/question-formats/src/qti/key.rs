@@ -1,45 +1,19 @@
-//! The key of an item, from its response declaration.
+//! The key of an item, from the answers that score the most marks and from its response declaration.
 
 use std::collections::HashSet;
 
 use roxmltree::Node;
 use rust_decimal::Decimal;
 
+use super::declarations::Declarations;
+use super::value::HOW_TO_SCORE;
 use crate::draft::OptionOrder;
-use crate::key::ParsedKey;
-use crate::labels::excerpt;
-use crate::number;
 use crate::xml::{child, children, text};
 
 /// The elements of choices.
 pub(super) const CHOICES: [&str; 2] = ["qti-simple-choice", "qti-inline-choice"];
 
-/// Reads the key of a choice.
-pub(super) fn choice(declaration: Node<'_, '_>, interaction: Node<'_, '_>) -> Result<ParsedKey, String> {
-    let is_multiple = match declaration.attribute("cardinality") {
-        Some("single") => false,
-        Some("multiple") => true,
-        other => {
-            let other = excerpt(other.unwrap_or("none"));
-            return Err(format!("Its response has the cardinality {other}. Declare single or multiple."));
-        }
-    };
-    let correct: HashSet<String> = correct_values(declaration).collect();
-    if correct.is_empty() {
-        return Err("It has no correct response. Declare it in qti-correct-response.".to_owned());
-    }
-    let choices = || choices(interaction);
-    let known: HashSet<&str> = choices().filter_map(|choice| choice.attribute("identifier")).collect();
-    if let Some(unknown) = correct.iter().find(|value| !known.contains(value.as_str())) {
-        return Err(format!(
-            "Its key \"{}\" is not one of its choices. Write the identifier of a choice in qti-correct-response.",
-            excerpt(unknown)
-        ));
-    }
-    let is_correct =
-        |choice: Node<'_, '_>| choice.attribute("identifier").is_some_and(|id| correct.contains(id));
-    Ok(ParsedKey::Choice { is_multiple, correct: choices().map(is_correct).collect() })
-}
+pub(super) const NO_KEY_REASON: &str = "It has no correct response. Declare it in qti-correct-response.";
 
 /// Returns the choices of an interaction, which can stand in a sentence.
 pub(super) fn choices<'a, 'i>(interaction: Node<'a, 'i>) -> impl Iterator<Item = Node<'a, 'i>> {
@@ -68,95 +42,48 @@ pub(super) fn correct_values<'a>(declaration: Node<'a, '_>) -> impl Iterator<Ite
     values.into_iter()
 }
 
-/// Returns the values of the correct response with this identifier.
-pub(super) fn correct_values_of(item: Node<'_, '_>, response: &str) -> Vec<String> {
-    declaration(item, response).into_iter().flat_map(correct_values).collect()
-}
-
 /// Returns whether an answer is a text.
-pub(super) fn is_text(item: Node<'_, '_>, response: &str) -> bool {
-    declaration(item, response).is_some_and(|found| found.attribute("base-type") == Some("string"))
-}
-
-fn declaration<'a, 'i>(item: Node<'a, 'i>, response: &str) -> Option<Node<'a, 'i>> {
-    children(item, "qti-response-declaration").find(|found| found.attribute("identifier") == Some(response))
+pub(super) fn is_text(declaration: Node<'_, '_>) -> bool {
+    declaration.attribute("base-type") == Some("string")
 }
 
 /// The reason to refuse texts that are compared in different ways.
 pub(super) const MIXED_CASE_REASON: &str =
     "Capital letters matter in some of its texts and not in others. Make it the same for all.";
 
-/// Reads a number of marks in a mapping or in one of its entries.
-pub(super) fn marks_in(node: Node<'_, '_>, name: &str, default: f64) -> Result<f64, String> {
-    match node.attribute(name) {
-        None => Ok(default),
-        Some(value) => value.trim().parse::<f64>().map_err(|_| {
-            format!("\"{}\" in its mapping is not a number. Write a number such as 1.", excerpt(value))
-        }),
+/// Returns which answers score the most marks. There must be marks, and another answer must score fewer.
+pub(super) fn best(declarations: &Declarations<'_, '_>, scores: &[Decimal]) -> Result<Vec<bool>, String> {
+    let most = scores.iter().max().copied().unwrap_or_default();
+    let is_best: Vec<bool> = scores.iter().map(|score| *score == most).collect();
+    if most <= Decimal::ZERO || !is_best.contains(&false) {
+        // A comparison with a correct response that is missing gives no marks.
+        if most.is_zero() && correct_values(declarations.declaration).next().is_none() {
+            return Err(NO_KEY_REASON.to_owned());
+        }
+        let found = if most <= Decimal::ZERO { "no answer marks" } else { "each answer the same marks" };
+        return Err(format!("Its {} gives {found}. {HOW_TO_SCORE}", declarations.scorer()));
     }
+    Ok(is_best)
 }
 
-/// Checks that a mapping, which scores the item, gives the most marks to the correct response.
-pub(super) fn check_mapping(declaration: Node<'_, '_>) -> Result<(), String> {
-    let Some(mapping) = child(declaration, "qti-mapping") else { return Ok(()) };
-    let limit = marks_in(mapping, "upper-bound", f64::INFINITY)?;
-    let of_others = marks_in(mapping, "default-value", 0.0)?;
-    let marks = children(mapping, "qti-map-entry").map(|entry| {
-        let key = entry.attribute("map-key").unwrap_or_default();
-        Ok((as_number(key), marks_in(entry, "mapped-value", 0.0)?.min(limit)))
-    });
-    let marks = marks.collect::<Result<Vec<_>, String>>()?;
-    let is_single = declaration.attribute("cardinality") == Some("single");
-    let most = marks.iter().map(|(_, mark)| *mark).fold(f64::MIN_POSITIVE, f64::max);
-    let best = marks.iter().filter(|(_, mark)| if is_single { *mark >= most } else { *mark > 0.0 });
-    let sum: f64 = best.clone().map(|(_, mark)| mark).sum();
-    let is_alone =
-        if is_single { of_others.min(limit) < most } else { of_others <= 0.0 && sum <= limit + 1e-6 };
-    let best: HashSet<&str> = best.map(|(key, _)| key.as_str()).collect();
-    let correct: Vec<String> = correct_values(declaration).map(|value| as_number(&value)).collect();
-    // An item without a correct response is refused elsewhere.
-    if correct.is_empty() {
+/// Refuses a key that the correct response contradicts.
+pub(super) fn check_correct_response(
+    declarations: &Declarations<'_, '_>,
+    correct: &HashSet<String>,
+    key: &HashSet<&str>,
+) -> Result<(), String> {
+    if correct.is_empty() || key.len() == correct.len() && correct.iter().all(|id| key.contains(id.as_str()))
+    {
         return Ok(());
     }
-    if !is_alone || best != correct.iter().map(String::as_str).collect() {
-        return Err(
-            "Its mapping gives the most marks to something else than its correct response. Make both the same, or \
-             score it by match_correct."
-                .to_owned(),
-        );
-    }
-    Ok(())
+    Err(contradiction(declarations))
 }
 
-/// Writes equal numbers alike. Other values stay as they are.
-fn as_number(value: &str) -> String {
-    number::exact(value).map_or_else(|| value.trim().to_owned(), |number| number.normalize().to_string())
-}
-
-/// Reads the correct number.
-pub(super) fn number(declaration: Node<'_, '_>, tolerance: Decimal) -> Result<ParsedKey, String> {
-    if !matches!(declaration.attribute("base-type"), Some("float" | "integer")) {
-        return Err(
-            "Its answer is neither a text nor a number. Ask for one of them: base-type=\"string\" or \
-                    base-type=\"float\"."
-                .to_owned(),
-        );
-    }
-    let values: Vec<String> = correct_values(declaration).collect();
-    let value = match values.as_slice() {
-        [value] => read(value)?,
-        [] => return Err("It has no correct response. Declare it in qti-correct-response.".to_owned()),
-        _ => return Err("It has several correct numbers. Keep one, and give it a tolerance.".to_owned()),
-    };
-    Ok(ParsedKey::Number { value, tolerance })
-}
-
-/// Reads a number.
-pub(super) fn read(text: &str) -> Result<Decimal, String> {
-    number::exact(text).ok_or_else(|| {
-        format!(
-            "\"{}\" is not a number of at most 28 digits. Write a number such as 5 or 0.25.",
-            excerpt(text)
-        )
-    })
+/// The reason to refuse an item of which the scoring and the correct response differ.
+pub(super) fn contradiction(declarations: &Declarations<'_, '_>) -> String {
+    format!(
+        "Its {} gives the most marks to something else than its correct response. Make both the same, or score it by \
+         match_correct.",
+        declarations.scorer()
+    )
 }

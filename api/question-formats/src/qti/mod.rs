@@ -1,4 +1,4 @@
-//! QTI 2.0 to 3.0, as far as a draft has a place for it.
+//! QTI 1.2 to 3.0, as far as a draft has a place for it.
 //! <https://www.imsglobal.org/spec/qti/v3p0/impl>, <https://www.imsglobal.org/sites/default/files/spec/qti/v3/info/index.html>
 //!
 //! A `qti-assessment-item` is a document of its own. The standard combines several only in packages, so several items are
@@ -9,16 +9,25 @@
 //! is the explanation; if it was not for all answers, a loss says so. Other elements of the standard are left out if
 //! learners do not need them, and refused if it is not known what they mean.
 //!
-//! QTI 2.0 to 2.2 has the same model with other names. It is rewritten as QTI 3.0 and then read.
+//! QTI 2.0 to 2.2 has the same model with other names. It is rewritten as QTI 3.0 and then read. QTI 1.2 has a model of its own.
 //!
 //! The id, the topic and the difficulty stand in `data-` attributes, which the standard leaves to everyone.
 
 mod body;
+mod choice_key;
 mod content;
+mod declarations;
+mod expression;
+mod first;
 mod key;
+mod number_key;
 mod older;
 mod processing;
+mod run;
+mod scope;
+mod tables;
 mod text_key;
+mod value;
 mod write;
 
 #[cfg(test)]
@@ -32,18 +41,16 @@ use crate::assemble::assemble;
 use crate::key::ParsedKey;
 use crate::labels::{difficulty, excerpt, read_identity};
 use crate::parsed::{ParsedFile, ParsedQuestion, UnreadableFile};
-use crate::xml::{Xml, child};
+use crate::xml::{self, Xml, child};
 use crate::xml_source::prepare;
 use body::ItemTexts;
+use declarations::Declarations;
 
 const ITEM: &str = "qti-assessment-item";
 
 /// The namespace of elements that stand for the content of another file.
 const INCLUDES: &str = "http://www.w3.org/2001/XInclude";
 
-/// The reason to refuse QTI 1.2, which has another model.
-pub(crate) const QTI_1_REASON: &str = "The file is QTI 1.2 (<questestinterop>), which cannot be read. Export the questions as QTI 2.1, 2.2 or 3.0, or as \
-     Moodle XML.";
 /// The reason to refuse the manifest of a package.
 pub(crate) const MANIFEST_REASON: &str = "The file is the manifest of a package (<manifest>), which names the files of the questions. Import the whole package \
      as a ZIP file, or the files of the items.";
@@ -51,6 +58,9 @@ pub(crate) const MANIFEST_REASON: &str = "The file is the manifest of a package 
 /// Reads a whole document. Items that are not questions are refused one by one.
 pub(crate) fn read(source: &str) -> Result<ParsedFile, UnreadableFile> {
     let source = prepare(source)?;
+    if xml::root_name(&source) == Some(first::ROOT) {
+        return first::read(&source);
+    }
     match older::as_qti3(&source)? {
         None => read_items(&source),
         Some(rewritten) => read_items(&rewritten)
@@ -74,7 +84,6 @@ fn read_items(source: &str) -> Result<ParsedFile, UnreadableFile> {
     let mut items = items.peekable();
     if items.peek().is_none() {
         let reason = match root.tag_name().name() {
-            "questestinterop" => QTI_1_REASON.to_owned(),
             "manifest" => MANIFEST_REASON.to_owned(),
             "qti-assessment-test" => {
                 "The file is a test that names its items. Import the files of the items.".to_owned()
@@ -100,31 +109,26 @@ fn question(item: Node<'_, '_>, line: u32, source: &str) -> Result<ParsedQuestio
         .ok_or("It has no qti-item-body, so it asks nothing. Add the question.")?;
     let interaction = interaction(body)?;
     let response = interaction.attribute("response-identifier").unwrap_or("RESPONSE");
-    let declaration = super::xml::children(item, "qti-response-declaration")
+    let declaration = xml::children(item, "qti-response-declaration")
         .find(|declaration| declaration.attribute("identifier") == Some(response))
         .ok_or("Its interaction has no response declaration. Declare the response, with its key.")?;
     let mut losses = Vec::new();
     check_parts(item, &mut losses)?;
-    let comparison = processing::comparison(item, response)?;
-    let is_text = key::is_text(item, response);
-    if processing::is_by_mapping(item) && !is_text {
-        key::check_mapping(declaration)?;
-    }
-    if processing::has_own_marks(item) {
+    let declarations = Declarations::new(item, declaration)?;
+    let key = match interaction.tag_name().name() {
+        "qti-choice-interaction" | "qti-inline-choice-interaction" => {
+            choice_key::read(&declarations, interaction)?
+        }
+        _ if key::is_text(declaration) => text_key::read(&declarations, &mut losses)?,
+        _ => number_key::read(&declarations, &mut losses)?,
+    };
+    let has_mapping = child(declaration, "qti-mapping").is_some() && !matches!(key, ParsedKey::Text { .. });
+    if has_mapping {
+        losses.push("The marks of its mapping are left out: a sitting gives full marks or none.".to_owned());
+    } else if declarations.has_own_marks() {
         losses.push("Its own marks are left out: the subject's marking scheme applies.".to_owned());
     }
     let ItemTexts { texts, data } = body::read(item, body, interaction, source, &mut losses)?;
-    let key = match interaction.tag_name().name() {
-        "qti-choice-interaction" | "qti-inline-choice-interaction" => key::choice(declaration, interaction)?,
-        _ if is_text => {
-            let mapping = child(declaration, "qti-mapping").filter(|_| processing::is_by_mapping(item));
-            text_key::read(declaration, mapping, &comparison, &mut losses)?
-        }
-        _ => key::number(declaration, comparison.tolerance)?,
-    };
-    if child(declaration, "qti-mapping").is_some() && !matches!(key, ParsedKey::Text { .. }) {
-        losses.push("The marks of its mapping are left out: a sitting gives full marks or none.".to_owned());
-    }
     let whole = assemble(key, texts, Some(key::order(interaction)), &mut Vec::new(), &mut losses);
     let id = data.external_id.as_deref().or(item.attribute("identifier"));
     let (external_id, name) = read_identity(id, item.attribute("title"));
@@ -192,7 +196,10 @@ fn check_parts(item: Node<'_, '_>, losses: &mut Vec<String>) -> Result<(), Strin
                 );
             }
             "qti-assessment-stimulus-ref" => has_stimulus = true,
-            "qti-stylesheet" | "qti-catalog-info" | "qti-companion-materials-info" => has_supports = true,
+            "qti-stylesheet"
+            | "qti-style-declaration"
+            | "qti-catalog-info"
+            | "qti-companion-materials-info" => has_supports = true,
             name if name.starts_with("qti-") => {
                 return Err(format!("It has a <{}>, which is not understood. Remove it.", excerpt(name)));
             }

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use roxmltree::Node;
 
-use super::content::QTI_NAMESPACES;
+use super::content;
 use crate::parsed::{ParsedFile, UnreadableFile};
 use crate::xml::{Xml, inner_range, start_tag};
 
@@ -87,7 +87,7 @@ pub(super) fn as_qti3(source: &str) -> Result<Option<String>, UnreadableFile> {
 /// Returns whether a node is an element of QTI 2, and not one of HTML or MathML.
 fn is_of_qti(node: Node<'_, '_>) -> bool {
     let name = node.tag_name().name();
-    let is_namespace = node.tag_name().namespace().is_none_or(|name| name.starts_with(QTI_NAMESPACES));
+    let is_namespace = node.tag_name().namespace().is_none_or(content::is_of_qti);
     node.is_element()
         && is_namespace
         && (name.chars().any(|char| char.is_ascii_uppercase()) || SMALL_NAMES.contains(&name))

@@ -1,78 +1,147 @@
-//! The accepted texts of an item, from its response declaration.
+//! The accepted texts of an item: those that score the most marks.
+
+use std::collections::HashSet;
 
 use roxmltree::Node;
+use rust_decimal::Decimal;
 
-use super::key::{MIXED_CASE_REASON, correct_values, marks_in};
-use super::processing::Comparison;
+use super::declarations::Declarations;
+use super::key::{self, MIXED_CASE_REASON, NO_KEY_REASON, correct_values};
+use super::processing;
+use super::tables;
+use super::value::{Value, is_true};
 use crate::key::ParsedKey;
 use crate::labels::excerpt;
 use crate::short_answer::{self, ListedText};
-use crate::typed_text::{TextPattern, literal};
-use crate::xml::children;
+use crate::typed_text::literal;
+use crate::xml::{children, text};
 
-/// Reads the accepted texts. `mapping` is the mapping that scores the item.
+/// The maximum number of texts that the scoring names.
+const MAX_TEXTS: usize = 500;
+
+/// A text that no file names, to find out whether any text is accepted.
+const OTHER_TEXT: &str = "\u{29d7}other\u{29d7}";
+
+/// Reads the accepted texts.
 pub(super) fn read(
-    declaration: Node<'_, '_>,
-    mapping: Option<Node<'_, '_>>,
-    comparison: &Comparison,
+    declarations: &Declarations<'_, '_>,
     losses: &mut Vec<String>,
 ) -> Result<ParsedKey, String> {
-    if declaration.attribute("cardinality") != Some("single") {
+    if declarations.declaration.attribute("cardinality") != Some("single") {
         return Err("Its response has several texts or none. Declare the cardinality single.".to_owned());
     }
-    let correct: Vec<String> = correct_values(declaration).collect();
-    let (listed, is_case_sensitive) = match mapping {
-        Some(mapping) => mapped(mapping)?,
-        None => {
-            let texts = comparison.texts.as_ref().unwrap_or(&correct);
-            let full = |text: &String| ListedText { text: literal(text), percent: 100.0 };
-            (texts.iter().map(full).collect(), comparison.is_case_sensitive)
+    let correct: Vec<String> = correct_values(declarations.declaration).collect();
+    let named = named_texts(declarations, &correct);
+    if named.len() > MAX_TEXTS {
+        return Err(format!("Its scoring names more than {MAX_TEXTS} texts. Remove some."));
+    }
+    let mut tried = named.clone();
+    tried.push(OTHER_TEXT.to_owned());
+    tried.extend(named.iter().flat_map(|text| variants(text, &named)));
+    tried.extend(named.iter().map(|text| within_another(text)));
+    let answers: Vec<Value> = tried.iter().map(|text| Value::Text(text.clone())).collect();
+    let Some(scores) = processing::scores(declarations, &answers)? else {
+        if correct.is_empty() {
+            return Err(NO_KEY_REASON.to_owned());
         }
+        let full = |text: &String| ListedText { text: literal(text), percent: 100.0 };
+        return short_answer::key(&correct.iter().map(full).collect::<Vec<_>>(), true, losses);
     };
-    if listed.is_empty() {
-        return Err("It has no correct response. Declare it in qti-correct-response.".to_owned());
+    let is_best = key::best(declarations, &scores)?;
+    let accepts =
+        |text: &str| tried.iter().position(|tried| tried == text).is_some_and(|index| is_best[index]);
+    if accepts(OTHER_TEXT) {
+        return Err("Its scoring gives texts that it does not name the most marks. Name the correct texts."
+            .to_owned());
     }
-    let key = short_answer::key(&listed, is_case_sensitive, losses)?;
-    if let ParsedKey::Text { texts, .. } = &key {
-        let accepts = |value: &String| {
-            texts.iter().any(|text| TextPattern::new(text, is_case_sensitive).accepts(value))
-        };
-        if let Some(other) = correct.iter().find(|value| !accepts(value)) {
-            return Err(format!(
-                "Its correct response \"{}\" does not get the most marks. Make its scoring accept it.",
-                excerpt(other)
-            ));
-        }
+    if named.iter().any(|text| accepts(text) && accepts(&within_another(text))) {
+        return Err("It accepts any text with its key in it. Write the whole texts.".to_owned());
     }
-    Ok(key)
+    if let Some(other) = correct.iter().find(|text| !accepts(text)) {
+        return Err(format!(
+            "Its correct response \"{}\" does not get the most marks. Make its scoring accept it.",
+            excerpt(other)
+        ));
+    }
+    let is_case_sensitive = is_case_sensitive(declarations, &named, &accepts)?;
+    let most = scores.iter().max().copied().unwrap_or(Decimal::ONE);
+    let listed = named.iter().zip(&scores).map(|(text, score)| ListedText {
+        text: literal(text),
+        percent: match score.checked_div(most) {
+            Some(part) if part == Decimal::ONE => 100.0,
+            // Parts of the marks are left out, so only their sign matters.
+            Some(part) if part > Decimal::ZERO => 50.0,
+            _ => 0.0,
+        },
+    });
+    short_answer::key(&listed.collect::<Vec<_>>(), is_case_sensitive, losses)
 }
 
-/// Reads the entries of a mapping, and whether capital and small letters differ in them.
-fn mapped(mapping: Node<'_, '_>) -> Result<(Vec<ListedText>, bool), String> {
-    let limit = marks_in(mapping, "upper-bound", f64::INFINITY)?;
-    let of_others = marks_in(mapping, "default-value", 0.0)?;
-    let mut entries = Vec::new();
-    for entry in children(mapping, "qti-map-entry") {
-        let marks = marks_in(entry, "mapped-value", 0.0)?.min(limit);
-        // The standard has no default for version 3.0. Version 2.1 and its reference implementation say true.
-        let is_sensitive = !matches!(entry.attribute("case-sensitive").map(str::trim), Some("false" | "0"));
-        entries.push((entry.attribute("map-key").unwrap_or_default(), marks, is_sensitive));
-    }
-    let most = entries.iter().map(|(_, marks, _)| *marks).fold(0.0, f64::max);
-    if most <= 0.0 || of_others.min(limit) >= most {
-        return Err(
-            "Its mapping gives no text more marks than all others. Give the correct text marks.".to_owned()
-        );
-    }
-    let is_best = |marks: f64| marks >= most - 1e-9;
-    let mut best = entries.iter().filter(|(_, marks, _)| is_best(*marks));
-    let is_case_sensitive = best.next().is_none_or(|(.., is_sensitive)| *is_sensitive);
-    if best.any(|(.., is_sensitive)| *is_sensitive != is_case_sensitive) {
-        return Err(MIXED_CASE_REASON.to_owned());
-    }
-    let listed = entries.iter().map(|(text, marks, _)| ListedText {
-        text: literal(text),
-        percent: if is_best(*marks) { 100.0 } else { marks / most * 99.0 },
+/// Returns the texts that the scoring names, in the order of the file, without duplicates.
+fn named_texts(declarations: &Declarations<'_, '_>, correct: &[String]) -> Vec<String> {
+    let mapping = tables::mapping(declarations.declaration).filter(|_| declarations.is_by_mapping());
+    let keys = mapping.into_iter().flat_map(|mapping| children(mapping, "qti-map-entry"));
+    let keys = keys.map(|entry| entry.attribute("map-key").unwrap_or_default().to_owned());
+    let in_rules = declarations.rules_within().flat_map(|node| match node.tag_name().name() {
+        "qti-base-value" => vec![text(node)],
+        "qti-correct" => correct.to_vec(),
+        _ => Vec::new(),
     });
-    Ok((listed.collect(), is_case_sensitive))
+    let mut seen = HashSet::new();
+    let all = keys.chain(in_rules).chain(correct.iter().cloned()).map(|text| text.trim().to_owned());
+    all.filter(|text| !text.is_empty() && seen.insert(text.clone())).take(MAX_TEXTS + 1).collect()
+}
+
+/// Returns a text in other cases, as far as the scoring does not name them.
+fn variants(text: &str, named: &[String]) -> Vec<String> {
+    let other = |char: char| {
+        let mut cased: Vec<char> = char.to_lowercase().collect();
+        if cased == [char] {
+            cased = char.to_uppercase().collect();
+        }
+        // Some letters become several in the other case.
+        if let [single] = cased.as_slice() { *single } else { char }
+    };
+    let upper = |char: char| if char.is_lowercase() { other(char) } else { char };
+    let lower = |char: char| if char.is_uppercase() { other(char) } else { char };
+    let all: [String; 3] = [
+        text.chars().map(lower).collect(),
+        text.chars().map(upper).collect(),
+        text.chars().map(other).collect(),
+    ];
+    let is_same = |variant: &String| variant.to_lowercase() == text.to_lowercase();
+    all.into_iter().filter(|variant| is_same(variant) && !named.contains(variant)).collect()
+}
+
+fn within_another(text: &str) -> String {
+    format!("{OTHER_TEXT}{text}{OTHER_TEXT}")
+}
+
+/// Finds out whether case counts: a text in another case is then not accepted.
+fn is_case_sensitive(
+    declarations: &Declarations<'_, '_>,
+    named: &[String],
+    accepts: &dyn Fn(&str) -> bool,
+) -> Result<bool, String> {
+    let (mut sensitive, mut insensitive) = (false, false);
+    for text in named.iter().filter(|text| accepts(text)) {
+        for variant in variants(text, named) {
+            match accepts(&variant) {
+                true => insensitive = true,
+                false => sensitive = true,
+            }
+        }
+    }
+    match (sensitive, insensitive) {
+        (true, true) => Err(MIXED_CASE_REASON.to_owned()),
+        // No text has letters that differ in case.
+        (false, false) => {
+            let entries = declarations.declaration.descendants().chain(declarations.rules_within());
+            let ignores = |node: Node<'_, '_>| {
+                node.attribute("case-sensitive").is_some_and(|value| !is_true(Some(value)))
+            };
+            Ok(!entries.into_iter().any(ignores))
+        }
+        (_, insensitive) => Ok(!insensitive),
+    }
 }

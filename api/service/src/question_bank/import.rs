@@ -73,7 +73,12 @@ pub async fn import(
     if !read::subject_exists(database.reader(), subject_id).await? {
         return Err(ImportRefusal::SubjectNotFound.into());
     }
-    let known = pictures::known(database.reader(), &file).await?;
+    let (file, shown) = run_aside(move || {
+        let shown = pictures::addresses_in(&file);
+        (file, shown)
+    })
+    .await?;
+    let known = pictures::known(database.reader(), shown).await?;
     let PreparedFile { questions, mut report, names_line } =
         run_aside(move || prepare(format, &file, &defaults, names_are_ids, &known)).await??;
     let total = questions.len();

@@ -1,32 +1,32 @@
 //! The pictures of questions that come in, and of questions that go out.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use question_formats::{DraftQuestion, DraftTextFormat, keep_pictures};
+use question_formats::{DraftQuestion, DraftTextFormat, keep_pictures, visit_package_texts};
 use sea_orm::{ConnectionTrait, DbErr};
 
 use super::check::InvalidQuestion;
 use super::prepare::ImportFile;
 use crate::picture::{self, AddressKey};
 
-/// Finds the pictures that a file shows by their addresses on this server, as an author copies them from a response.
-pub(super) async fn known(
-    connection: &impl ConnectionTrait,
-    file: &ImportFile,
-) -> Result<HashMap<AddressKey, String>, DbErr> {
+/// Finds the addresses of this server's pictures in a file, as an author copies them from a response.
+pub(super) fn addresses_in(file: &ImportFile) -> HashSet<AddressKey> {
+    let mut keys = HashSet::new();
     match file {
-        ImportFile::Text(text) => known_in(connection, text).await,
-        // The texts in a package are not known yet.
-        ImportFile::Package(_) => Ok(HashMap::new()),
+        ImportFile::Text(text) => keys.extend(AddressKey::all_in(text)),
+        ImportFile::Package(bytes) => {
+            visit_package_texts(bytes, &mut |text| keys.extend(AddressKey::all_in(text)));
+        }
     }
+    keys
 }
 
-async fn known_in(
+/// Finds the stored pictures at addresses.
+pub(super) async fn known(
     connection: &impl ConnectionTrait,
-    text: &str,
+    keys: HashSet<AddressKey>,
 ) -> Result<HashMap<AddressKey, String>, DbErr> {
-    let keys: Vec<AddressKey> = AddressKey::all_in(text).collect();
-    picture::hashes_of_addresses(connection, &keys).await
+    picture::hashes_of_addresses(connection, &keys.into_iter().collect::<Vec<_>>()).await
 }
 
 /// Returns the hash of the picture at an address of this server.
@@ -47,7 +47,7 @@ pub(super) async fn keep(
         question.explanation = Some(explanation.to_owned());
         return Ok(Ok(()));
     }
-    let known = known_in(connection, explanation).await?;
+    let known = known(connection, AddressKey::all_in(explanation).collect()).await?;
     let kept = keep_pictures(explanation, question.text_format, &|address| hash_of(&known, address));
     if let Some(loss) = kept.losses.into_iter().next() {
         return Ok(Err(InvalidQuestion::FileNotKept(loss)));

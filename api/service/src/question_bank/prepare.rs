@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use question_formats::{
     DraftQuestion, Format, ParsedFile, ParsedQuestion, UnreadableFile, excerpt, explain_unknown, is_package,
-    read_package, read_with,
+    read_package_with, read_with,
 };
 
 use super::check::{Defaults, MAX_ID_CHARS, check, check_topic, unix_lines};
@@ -93,7 +93,9 @@ pub(super) fn prepare(
     check_topic(&defaults.topic).map_err(ImportRefusal::DefaultTopic)?;
     let ParsedFile { questions: parsed, refused, mut refused_count } = match file {
         ImportFile::Text(text) => read_text(format, text, known)?,
-        ImportFile::Package(bytes) => read_package(bytes).map_err(unreadable_file)?,
+        ImportFile::Package(bytes) => {
+            read_package_with(bytes, &|address| hash_of(known, address)).map_err(unreadable_file)?
+        }
     };
     let rejected = refused.into_iter().map(RejectedQuestion::from);
     let mut report = ImportReport { refused: rejected.collect(), ..ImportReport::default() };

@@ -27,7 +27,7 @@ async fn an_unreadable_file_changes_nothing(app: Arc<TestApp>) {
         ("", json!({}), "QUESTION_FORMAT_UNKNOWN", "Say which format"),
         ("Some words.", json!({}), "QUESTION_FORMAT_UNKNOWN", "Say which format"),
         ("[{\"question\": \"{=a ~b}\"}]", json!({}), "QUESTION_FORMAT_UNKNOWN", "JSON"),
-        ("<questestinterop>{=a ~b}</questestinterop>", json!({}), "QUESTION_FORMAT_UNKNOWN", "QTI 1.2"),
+        ("<questestinterop>{=a ~b}</questestinterop>", json!({}), "QUESTIONS_UNREADABLE", "without an item"),
         ("<manifest/>", json!({}), "QUESTION_FORMAT_UNKNOWN", "manifest"),
         ("", json!({ "format": "GIFT" }), "QUESTIONS_UNREADABLE", "no questions"),
         (none.as_str(), json!({ "format": "GIFT" }), "QUESTIONS_UNREADABLE", "More than 1000"),

@@ -1,7 +1,9 @@
 mod content;
+mod first;
 mod older;
 mod order;
 mod processing;
+mod scoring;
 mod texts;
 
 use crate::draft::{DraftAnswer, DraftOption, DraftTextFormat};
@@ -117,6 +119,7 @@ fn unsupported_questions_are_refused_with_the_reason() {
         (item(&key("ordered", "identifier", &["X"]), &choice(""), ""), "cardinality"),
         (item(&key("single", "identifier", &["Z"]), &choice(""), ""), "not one of its choices"),
         (item(&key("single", "identifier", &[]), &choice(""), ""), "no correct response"),
+        (item(&single, &choice("").replace("\"X\"", "\"Y\""), ""), "have the identifier \"Y\""),
         (item(&key("multiple", "string", &["x"]), NUMBER, ""), "cardinality single"),
         (item(&key("single", "string", &[]), NUMBER, ""), "no correct response"),
         (item(&key("single", "boolean", &["true"]), NUMBER, ""), "neither a text nor a number"),
@@ -125,7 +128,7 @@ fn unsupported_questions_are_refused_with_the_reason() {
         assert!(reason(&text).contains(named), "{named}: {}", reason(&text));
     }
     for (text, named) in [
-        ("<questestinterop/>", "QTI 1.2"),
+        ("<questestinterop/>", "QTI 1.2 without an item"),
         ("<manifest/>", "manifest of a package"),
         ("<assessmentTest/>", "test that names its items"),
         ("<qti-assessment-test/>", "test that names its items"),

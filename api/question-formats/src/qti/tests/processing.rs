@@ -20,7 +20,7 @@ fn scored(test: &str) -> String {
 }
 
 #[test]
-fn processing_that_is_not_recognised_is_refused() {
+fn processing_that_does_not_fit_its_key_is_refused() {
     let number = key("single", "float", &["6"]);
     let matched = format!("<qti-match>{OPERANDS}</qti-match>");
     let mapped = "<qti-set-outcome-value identifier=\"SCORE\"><qti-map-response identifier=\"RESPONSE\"/>\
@@ -49,6 +49,9 @@ fn processing_that_is_not_recognised_is_refused() {
             "<qti-response-if>{is_null}{}</qti-response-if><qti-response-else>{mapped}</qti-response-else>",
             score("0")
         )),
+        // Nothing sets a score, so the correct response is the key.
+        feedback.to_owned(),
+        scored(&matched).repeat(2),
     ] {
         let processing = format!("<qti-response-processing>{rules}</qti-response-processing>");
         let found = only(&item(&number, NUMBER, &processing));
@@ -62,24 +65,22 @@ fn processing_that_is_not_recognised_is_refused() {
             scored(&format!("<qti-equal-rounded figures=\"2\">{OPERANDS}</qti-equal-rounded>")),
             "qti-equal-rounded",
         ),
+        (scored(&format!("<qti-not>{matched}</qti-not>")), "several numbers"),
+        (scored(&again.replace('6', "7")), "something else than its correct response"),
+        (score("1"), "each answer the same marks"),
+        (score("0"), "no answer marks"),
+        (scored(&matched).replace(">1<", ">-1<"), "no answer marks"),
         (
-            scored(&format!(
-                "<qti-and><qti-gte>{value}5</qti-base-value></qti-gte><qti-lte>{value}7</qti-base-value></qti-lte></qti-and>"
-            )),
-            "qti-and",
+            scored(&matched).replace("SCORE", "A") + &scored(&matched).replace("SCORE", "B"),
+            "does not set SCORE",
         ),
-        (scored(&format!("<qti-not>{matched}</qti-not>")), "qti-not"),
-        (scored(&again.replace('6', "7")), "qti-equal"),
-        (scored(&matched).repeat(2), "more than once"),
-        (feedback.to_owned(), "not set SCORE"),
-        (score("1"), "not recognised"),
         (
             branches(&format!(
                 "<qti-response-if>{matched}{}</qti-response-if><qti-response-else>{}</qti-response-else>",
                 score("0"),
                 score("1")
             )),
-            "not recognised",
+            "several numbers",
         ),
     ] {
         let processing = format!("<qti-response-processing>{rules}</qti-response-processing>");
@@ -110,6 +111,7 @@ fn numbers_have_the_tolerance_of_their_comparison() {
         (equal("tolerance-mode=\"exact\""), "0"),
         (equal("tolerance-mode=\"absolute\" tolerance=\"0.1 0.1\""), "0.1"),
         (equal("tolerance-mode=\"absolute\" tolerance=\"0.2\""), "0.2"),
+        (equal("tolerance-mode=\"relative\" tolerance=\"1 1\""), "0.098"),
     ] {
         let found = only(&item(&declaration, NUMBER, &processing));
         let DraftAnswer::Numeric { tolerance: read, .. } = found.answer else { panic!("a number") };
@@ -117,7 +119,6 @@ fn numbers_have_the_tolerance_of_their_comparison() {
         assert!(found.stem.contains("How much?"), "{}", found.stem);
     }
     for (processing, named) in [
-        (equal("tolerance-mode=\"relative\" tolerance=\"1 1\""), "relative"),
         (equal("tolerance-mode=\"absolute\" tolerance=\"1 2\""), "differs"),
         (equal("tolerance-mode=\"absolute\" tolerance=\"x\""), "not a number"),
         (
@@ -284,9 +285,11 @@ fn marks_that_are_added_to_the_score_are_read() {
     }
     let own = read_with(&outcomes.replace("1.0", "4"), &onyx);
     assert!(own.questions[0].losses[0].contains("marking scheme"), "{own:?}");
+    for (outcomes, rules) in [(outcomes.clone(), onyx.repeat(2)), (outcome("SCORE", "1"), onyx.clone())] {
+        let parsed = read_with(&outcomes, &rules);
+        assert!(parsed.questions[0].losses[0].contains("marking scheme"), "{parsed:?}");
+    }
     for (outcomes, rules) in [
-        (outcomes.clone(), onyx.repeat(2)),
-        (outcome("SCORE", "1"), onyx.clone()),
         (outcome("MAXSCORE", "0"), onyx.clone()),
         (outcomes.clone(), gives(&sum(&format!("{score}{}", variable("OTHER"))))),
         (outcomes.clone(), added.clone()),

@@ -60,7 +60,7 @@ fn texts_are_read_from_the_correct_response_and_the_mapping() {
     for (mapping, correct, told) in [
         (format!(">{}", entry("Leeds", "1", "")), correct, "does not get the most marks"),
         (format!(">{}", entry("york", "1", "")), correct, "does not get the most marks"),
-        (format!("default-value=\"1\">{}", entry("York", "1", "")), correct, "no text more marks"),
+        (format!("default-value=\"1\">{}", entry("York", "1", "")), correct, "each answer the same marks"),
         (format!(">{}", entry("York", "much", "")), correct, "is not a number"),
         (
             format!(">{}{}", entry("York", "1", ""), entry("Eboracum", "1", ignoring)),

@@ -71,7 +71,7 @@ async fn pictures_come_back_from_each_format(app: Arc<TestApp>) {
     assert_eq!((pages, questions), (2, 10));
 }
 
-fn item(stem: &str) -> String {
+pub(super) fn item(stem: &str) -> String {
     format!(
         "<assessmentItem xmlns=\"http://www.imsglobal.org/xsd/imsqti_v2p1\" identifier=\"i\" title=\"i\" adaptive=\"false\" \
          timeDependent=\"false\"><responseDeclaration identifier=\"RESPONSE\" cardinality=\"single\" baseType=\"identifier\">\
@@ -95,6 +95,23 @@ async fn packages_are_imported_with_their_pictures(app: Arc<TestApp>) {
     let authored = author.run_with(AUTHORED, json!({ "subject": subject })).await;
     let key = media_keys(authored.text("/questions/edges/0/node/current/stem")).remove(0);
     assert_eq!(ask(&app, Method::GET, &key, None).await.bytes().await.unwrap(), picture);
+    // Items show a picture that this server has by its address, as an author copies it from a response.
+    let pictures = app.number("SELECT COUNT(*) FROM pictures").await;
+    let shown = |address: &str| {
+        let text = item(&format!("<p>And this? <img src=\"{address}\" alt=\"\"/></p>"));
+        package(&[("a.xml", text.replace("identifier=\"i\"", "identifier=\"j\"").as_bytes())])
+    };
+    for address in [format!("/media/{key}"), format!("https://api.example.com/media/{key}")] {
+        let imported = import(base64(&shown(&address))).await;
+        let [created, updated, unchanged, refused] = imported.counts();
+        assert_eq!((created + unchanged, updated, refused, imported.losses.len()), (1, 0, 0, 0), "{address}");
+    }
+    let authored = author.run_with(AUTHORED, json!({ "subject": subject })).await;
+    assert_eq!(media_keys(authored.text("/questions/edges/1/node/current/stem")), [key.clone()]);
+    assert_eq!(app.number("SELECT COUNT(*) FROM pictures").await, pictures);
+    let unknown = import(base64(&shown(&format!("/media/{}", "0".repeat(64))))).await;
+    assert_eq!(unknown.counts(), [0, 1, 0, 0]);
+    assert!(unknown.losses[0].text.contains("does not have it"), "{:?}", unknown.losses);
     let before = rows(&app).await;
     let out = package(&[("a.xml", text.as_bytes()), ("../a.png", &picture)]);
     let bomb = package(&[("a.xml", text.as_bytes()), ("images/a b.png", &vec![0; 20_000_000])]);

@@ -1,5 +1,6 @@
 //! Pictures in questions: imported, shown in a sitting and its review, served, exported and imported again.
 
+mod copies;
 mod formats;
 
 use std::collections::BTreeSet;

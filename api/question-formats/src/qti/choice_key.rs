@@ -1,0 +1,141 @@
+//! The key of a choice: the options that score the most marks.
+
+use std::collections::HashSet;
+
+use roxmltree::Node;
+
+use super::declarations::Declarations;
+use super::key::{self, NO_KEY_REASON, correct_values};
+use super::processing;
+use super::value::{HOW_TO_SCORE, Value};
+use crate::key::ParsedKey;
+use crate::labels::excerpt;
+
+/// The maximum number of options of which each combination is scored.
+const MAX_COMBINED_OPTIONS: usize = 8;
+/// The maximum number of options of a multiple choice.
+const MAX_OPTIONS: usize = 50;
+
+/// A set of options, with a bit for each.
+type OptionSet = u64;
+
+/// Reads the key of a choice.
+pub(super) fn read(
+    declarations: &Declarations<'_, '_>,
+    interaction: Node<'_, '_>,
+) -> Result<ParsedKey, String> {
+    let declaration = declarations.declaration;
+    let is_multiple = match declaration.attribute("cardinality") {
+        Some("single") => false,
+        Some("multiple") => true,
+        other => {
+            let other = excerpt(other.unwrap_or("none"));
+            return Err(format!("Its response has the cardinality {other}. Declare single or multiple."));
+        }
+    };
+    let correct: HashSet<String> = correct_values(declaration).collect();
+    let ids: Vec<&str> =
+        key::choices(interaction).map(|choice| choice.attribute("identifier").unwrap_or_default()).collect();
+    if let Some(unknown) = correct.iter().find(|value| !ids.contains(&value.as_str())) {
+        return Err(format!(
+            "Its key \"{}\" is not one of its choices. Write the identifier of a choice in qti-correct-response.",
+            excerpt(unknown)
+        ));
+    }
+    let mut seen = HashSet::new();
+    if let Some(twice) = ids.iter().find(|id| !seen.insert(**id)) {
+        return Err(format!(
+            "Two of its choices have the identifier \"{}\". Give each choice its own.",
+            excerpt(twice)
+        ));
+    }
+    let scored = match is_multiple {
+        true => multiple(declarations, interaction, &ids, &correct)?,
+        false => single(declarations, &ids)?,
+    };
+    let key: HashSet<&str> = match scored {
+        Some(ids) => ids.into_iter().collect(),
+        None if correct.is_empty() => return Err(NO_KEY_REASON.to_owned()),
+        None => correct.iter().map(String::as_str).collect(),
+    };
+    key::check_correct_response(declarations, &correct, &key)?;
+    let is_correct = |id: &&str| key.contains(*id);
+    Ok(ParsedKey::Choice { is_multiple, correct: ids.iter().map(is_correct).collect() })
+}
+
+/// Finds the only option with the most marks. Returns `None` if nothing scores the answer.
+fn single<'a>(declarations: &Declarations<'_, '_>, ids: &[&'a str]) -> Result<Option<Vec<&'a str>>, String> {
+    let answers: Vec<Value> = ids.iter().map(|id| Value::Text((*id).to_owned())).collect();
+    // With one option, no other answer scores less. The application decides how many options a question needs.
+    if answers.len() < 2 {
+        return Ok(None);
+    }
+    let Some(scores) = processing::scores(declarations, &answers)? else { return Ok(None) };
+    let is_best = key::best(declarations, &scores)?;
+    let best: Vec<&str> =
+        ids.iter().zip(is_best).filter(|(_, is_best)| *is_best).map(|(id, _)| *id).collect();
+    match best.as_slice() {
+        [_] => Ok(Some(best)),
+        _ => Err(format!(
+            "Its {} gives the most marks to several options, of which learners choose one. {HOW_TO_SCORE}",
+            declarations.scorer()
+        )),
+    }
+}
+
+/// Finds the options that score the most marks together. Wrong options beside them can score as much, because many mappings
+/// take no marks away. So the smallest combination is the key. Returns `None` if nothing scores the answer.
+fn multiple<'a>(
+    declarations: &Declarations<'_, '_>,
+    interaction: Node<'_, '_>,
+    ids: &[&'a str],
+    correct: &HashSet<String>,
+) -> Result<Option<Vec<&'a str>>, String> {
+    if ids.len() > MAX_OPTIONS {
+        return Err(format!("It has more than {MAX_OPTIONS} options. Remove some."));
+    }
+    let declared = (0..ids.len()).filter(|index| correct.contains(ids[*index])).map(|index| 1 << index).sum();
+    // A limit of one on several answers is a mistake of many authors.
+    let limit = interaction.attribute("max-choices").and_then(|limit| limit.trim().parse::<u32>().ok());
+    let limit = limit.filter(|limit| *limit > 1 && *limit >= OptionSet::count_ones(declared));
+    let sets: Vec<OptionSet> = combinations(ids.len(), declared)
+        .into_iter()
+        .filter(|set| limit.is_none_or(|limit| set.count_ones() <= limit))
+        .collect();
+    let chosen = |set: OptionSet| (0..ids.len()).filter(move |index| set & (1 << index) != 0);
+    let answer = |set: &OptionSet| {
+        let values = chosen(*set).map(|index| Value::Text(ids[index].to_owned())).collect();
+        Value::of_cardinality(values, Some("multiple"))
+    };
+    let answers: Vec<Value> = sets.iter().map(answer).collect();
+    let Some(scores) = processing::scores(declarations, &answers)? else { return Ok(None) };
+    let is_best = key::best(declarations, &scores)?;
+    let best = || sets.iter().zip(&is_best).filter(|(_, is_best)| **is_best).map(|(set, _)| *set);
+    let common = best().fold(OptionSet::MAX, |common, set| common & set);
+    if common == 0 || !best().any(|set| set == common) {
+        return Err(format!(
+            "Its {} gives the most marks to several combinations of options. Let only one have the most marks.",
+            declarations.scorer()
+        ));
+    }
+    Ok(Some(chosen(common).map(|index| ids[index]).collect()))
+}
+
+/// Returns the combinations of options to score: all, or around the correct response if there are too many.
+fn combinations(count: usize, declared: OptionSet) -> Vec<OptionSet> {
+    if count <= MAX_COMBINED_OPTIONS {
+        return (0..1 << count).collect();
+    }
+    let flips = || (0..count).map(|index| 1 << index);
+    let mut sets: Vec<OptionSet> = vec![0, (1 << count) - 1, declared];
+    sets.extend(flips());
+    sets.extend(flips().map(|flip: OptionSet| declared ^ flip));
+    sets.extend(
+        flips().flat_map(|one| {
+            flips().filter(move |other| *other > one).map(move |other| declared ^ one ^ other)
+        }),
+    );
+    sets.sort_unstable();
+    sets.dedup();
+    sets
+}

@@ -1,0 +1,196 @@
+//! Rewrites the scoring of an item of QTI 1.2 as response processing of QTI 3.0.
+
+use roxmltree::Node;
+use rust_decimal::Decimal;
+
+use crate::number;
+use crate::qti::expression::elements;
+use crate::xml::{child, children, escape, text};
+
+/// The identifier of the response.
+const RESPONSE: &str = "<qti-variable identifier=\"RESPONSE\"/>";
+
+/// The kind of answers that a response takes.
+#[derive(Clone, Copy)]
+pub(super) enum ResponseKind {
+    Choice { is_multiple: bool },
+    Number,
+    Text,
+}
+
+/// Returns whether a response takes a number: it says so, or its conditions compare numbers.
+pub(super) fn is_of_numbers(item: Node<'_, '_>, response: Node<'_, '_>, kind: Option<&str>) -> bool {
+    let fib_type = child(response, "render_fib").and_then(|render| render.attribute("fibtype"));
+    let is_type = fib_type.is_some_and(|name| {
+        ["integer", "decimal", "scientific"].contains(&name.to_ascii_lowercase().as_str())
+    });
+    let compares =
+        |node: Node<'_, '_>| matches!(node.tag_name().name(), "vargt" | "vargte" | "varlt" | "varlte");
+    let is_named = response.tag_name().name() == "response_num" || kind == Some("numerical_question");
+    is_named || is_type || item.descendants().any(compares)
+}
+
+/// Writes the scoring of an item as one of QTI 3.0, with a declaration, its choices without texts, and its rules.
+pub(super) fn as_qti3(
+    item: Node<'_, '_>,
+    response: Node<'_, '_>,
+    choices: &[Node<'_, '_>],
+    kind: ResponseKind,
+) -> String {
+    let (cardinality, base_type) = match kind {
+        ResponseKind::Choice { is_multiple: true } => ("multiple", "identifier"),
+        ResponseKind::Choice { is_multiple: false } => ("single", "identifier"),
+        ResponseKind::Number => ("single", "float"),
+        ResponseKind::Text => ("single", "string"),
+    };
+    let choice = |choice: &Node<'_, '_>| {
+        format!(
+            "<qti-simple-choice identifier=\"{}\"/>",
+            escape(choice.attribute("ident").unwrap_or_default())
+        )
+    };
+    let choices: String = choices.iter().map(choice).collect();
+    let rewriter = Rewriter { kind, response: response.attribute("ident").unwrap_or_default() };
+    let mut outcomes = String::new();
+    let mut rules = String::new();
+    for processing in children(item, "resprocessing") {
+        let variables = processing.descendants().filter(|node| node.tag_name().name() == "decvar");
+        let most =
+            variables.clone().filter_map(|variable| number::exact(variable.attribute("maxvalue")?)).max();
+        outcomes.extend(variables.map(|variable| outcome(variable)));
+        for condition in children(processing, "respcondition") {
+            rules.push_str(&rewriter.rule(condition, most.filter(|most| *most > Decimal::ZERO)));
+        }
+    }
+    let processing = match rules.is_empty() {
+        true => String::new(),
+        false => format!("<qti-response-processing>{rules}</qti-response-processing>"),
+    };
+    format!(
+        "<qti-assessment-item><qti-response-declaration identifier=\"RESPONSE\" cardinality=\"{cardinality}\" \
+         base-type=\"{base_type}\"/>{outcomes}<qti-choice-interaction max-choices=\"0\">{choices}</qti-choice-interaction>\
+         {processing}</qti-assessment-item>"
+    )
+}
+
+fn variable_name<'a>(node: Node<'a, '_>) -> &'a str {
+    node.attribute("varname").unwrap_or("SCORE")
+}
+
+fn outcome(variable: Node<'_, '_>) -> String {
+    let default = variable.attribute("defaultval").unwrap_or("0");
+    format!(
+        "<qti-outcome-declaration identifier=\"{}\" cardinality=\"single\" base-type=\"float\"><qti-default-value>\
+         <qti-value>{}</qti-value></qti-default-value></qti-outcome-declaration>",
+        escape(variable_name(variable)),
+        escape(default)
+    )
+}
+
+/// Rewrites the conditions of an item.
+struct Rewriter<'r> {
+    kind: ResponseKind,
+    /// The identifier of the response in the item.
+    response: &'r str,
+}
+
+impl Rewriter<'_> {
+    /// Rewrites a condition with what it sets. Marks become parts of `most`, because many systems write per cent.
+    fn rule(&self, condition: Node<'_, '_>, most: Option<Decimal>) -> String {
+        let test =
+            child(condition, "conditionvar").map_or_else(|| "<qti-and/>".to_owned(), |test| self.all(test));
+        let mut sets: String = children(condition, "setvar").map(|set| setter(set, most)).collect();
+        // A condition that holds ends the scoring. Systems that add marks option by option do not mean this.
+        let adds = |set: Node<'_, '_>| {
+            set.attribute("action").is_some_and(|action| action.eq_ignore_ascii_case("add"))
+        };
+        let is_last = match condition.attribute("continue") {
+            Some(value) => !value.trim().eq_ignore_ascii_case("yes"),
+            None => !children(condition, "setvar").any(adds),
+        };
+        if is_last {
+            sets.push_str("<qti-exit-response/>");
+        }
+        format!(
+            "<qti-response-condition><qti-response-if>{test}{sets}</qti-response-if></qti-response-condition>"
+        )
+    }
+
+    /// Rewrites the tests in an element, all of which must hold. Several texts or options for a single answer are
+    /// alternatives, because they could never hold together.
+    fn all(&self, parent: Node<'_, '_>) -> String {
+        let tests: Vec<Node<'_, '_>> = elements(parent).collect();
+        let is_single = !matches!(self.kind, ResponseKind::Choice { is_multiple: true });
+        let are_alternatives = tests.len() > 1
+            && parent.tag_name().name() == "conditionvar"
+            && is_single
+            && tests.iter().all(|test| test.tag_name().name() == "varequal");
+        let name = if are_alternatives { "qti-or" } else { "qti-and" };
+        let tests: String = tests.into_iter().map(|test| self.test(test)).collect();
+        format!("<{name}>{tests}</{name}>")
+    }
+
+    fn test(&self, test: Node<'_, '_>) -> String {
+        let name = test.tag_name().name();
+        let is_of_other = test.attribute("respident").is_some_and(|ident| ident != self.response);
+        match name {
+            "and" => self.all(test),
+            "or" => {
+                format!("<qti-or>{}</qti-or>", elements(test).map(|test| self.test(test)).collect::<String>())
+            }
+            "not" => format!("<qti-not>{}</qti-not>", self.all(test)),
+            // It holds if no condition above did.
+            "other" => base("boolean", "true"),
+            "unanswered" => format!("<qti-is-null>{RESPONSE}</qti-is-null>"),
+            _ if is_of_other => "<qti-respident/>".to_owned(),
+            "varequal" => self.equal(test),
+            "vargt" | "vargte" | "varlt" | "varlte" => {
+                let name = format!("qti-{}", &name[3..]);
+                format!("<{name}>{RESPONSE}{}</{name}>", base("float", &text(test)))
+            }
+            name => format!("<qti-{}/>", escape(name)),
+        }
+    }
+
+    fn equal(&self, test: Node<'_, '_>) -> String {
+        let written = text(test);
+        match self.kind {
+            ResponseKind::Choice { is_multiple: true } => {
+                format!("<qti-contains>{RESPONSE}{}</qti-contains>", base("identifier", &written))
+            }
+            ResponseKind::Choice { is_multiple: false } => {
+                format!("<qti-match>{RESPONSE}{}</qti-match>", base("identifier", &written))
+            }
+            ResponseKind::Number => format!("<qti-equal>{RESPONSE}{}</qti-equal>", base("float", &written)),
+            ResponseKind::Text => {
+                let is_sensitive =
+                    test.attribute("case").is_some_and(|case| case.trim().eq_ignore_ascii_case("yes"));
+                format!(
+                    "<qti-string-match case-sensitive=\"{is_sensitive}\">{RESPONSE}{}</qti-string-match>",
+                    base("string", &written)
+                )
+            }
+        }
+    }
+}
+
+fn base(base_type: &str, value: &str) -> String {
+    format!("<qti-base-value base-type=\"{base_type}\">{}</qti-base-value>", escape(value))
+}
+
+/// Rewrites what a condition sets.
+fn setter(set: Node<'_, '_>, most: Option<Decimal>) -> String {
+    let (name, written) = (escape(variable_name(set)), text(set));
+    let marks = number::exact(&written);
+    let part = marks.and_then(|marks| most.map_or(Some(marks), |most| marks.checked_div(most)));
+    let value = base("float", &part.map_or(written, |part| part.normalize().to_string()));
+    let variable = format!("<qti-variable identifier=\"{name}\"/>");
+    let action = set.attribute("action").unwrap_or("Set").to_ascii_lowercase();
+    let value = match action.as_str() {
+        "set" => value,
+        "add" => format!("<qti-sum>{variable}{value}</qti-sum>"),
+        "subtract" => format!("<qti-subtract>{variable}{value}</qti-subtract>"),
+        other => format!("<qti-{}/>", escape(other)),
+    };
+    format!("<qti-set-outcome-value identifier=\"{name}\">{value}</qti-set-outcome-value>")
+}

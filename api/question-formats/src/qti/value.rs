@@ -1,0 +1,119 @@
+//! Values of response processing.
+
+use std::rc::Rc;
+
+use roxmltree::Node;
+use rust_decimal::Decimal;
+
+use crate::labels::excerpt;
+use crate::number;
+use crate::xml::text;
+
+/// The advice at the end of each refusal of a scoring.
+pub(super) const HOW_TO_SCORE: &str = "Give the score 1 if qti-match, or qti-equal with a tolerance, finds the response equal to the \
+                   correct one, and 0 otherwise.";
+
+/// A value of an expression or of a variable.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Value {
+    Null,
+    /// A value that depends on something that is not understood, with the reason for the author.
+    Unknown(Rc<str>),
+    Boolean(bool),
+    Number(Decimal),
+    /// A text or an identifier.
+    Text(String),
+    /// The values of a container, whose order means nothing.
+    Container(Vec<Value>),
+}
+
+impl Value {
+    pub(super) fn unknown(reason: impl Into<Rc<str>>) -> Self {
+        Self::Unknown(reason.into())
+    }
+
+    /// Returns the value of an expression that is not understood.
+    pub(super) fn not_recognised(node: Node<'_, '_>) -> Self {
+        Self::unknown(format!(
+            "Its response processing has a {} that is not recognised. {HOW_TO_SCORE}",
+            excerpt(node.tag_name().name())
+        ))
+    }
+
+    /// Returns the reason why a value is unknown.
+    pub(super) fn reason(&self) -> String {
+        match self {
+            Self::Unknown(reason) => reason.to_string(),
+            _ => String::new(),
+        }
+    }
+
+    /// Returns a number, or an unknown value if the number could not be computed.
+    pub(super) fn of_number(computed: Option<Decimal>) -> Self {
+        computed.map_or_else(
+            || Self::unknown(format!("Its scores are too large or too exact. {HOW_TO_SCORE}")),
+            Self::Number,
+        )
+    }
+
+    /// Reads a value that a file states as text.
+    pub(super) fn read(written: &str, base_type: Option<&str>) -> Self {
+        let written = written.trim();
+        match base_type {
+            Some("float" | "integer") => read_number(written).map_or_else(Self::unknown, Self::Number),
+            Some("boolean") => Self::Boolean(is_true(Some(written))),
+            _ => Self::Text(written.to_owned()),
+        }
+    }
+
+    /// Reads the value of a node, which has its text.
+    pub(super) fn of_node(node: Node<'_, '_>, base_type: Option<&str>) -> Self {
+        Self::read(&text(node), base_type)
+    }
+
+    /// Combines values into one value of this cardinality.
+    pub(super) fn of_cardinality(mut values: Vec<Self>, cardinality: Option<&str>) -> Self {
+        match (values.len(), cardinality) {
+            (0, _) => Self::Null,
+            (1, None | Some("single")) => values.remove(0),
+            _ => Self::Container(values),
+        }
+    }
+
+    /// Returns the values of a container. Another value counts as a container of one.
+    pub(super) fn parts(&self) -> &[Self] {
+        match self {
+            Self::Null => &[],
+            Self::Container(values) => values,
+            single => std::slice::from_ref(single),
+        }
+    }
+
+    /// Returns whether two values are equal. A number equals its text: authors confuse the two types.
+    pub(super) fn equals(&self, other: &Self) -> bool {
+        let same = |one: &Self, other: &Self| match (one, other) {
+            (Self::Number(number), Self::Text(text)) | (Self::Text(text), Self::Number(number)) => {
+                number::exact(text) == Some(*number)
+            }
+            (one, other) => one == other,
+        };
+        let (one, other) = (self.parts(), other.parts());
+        let count = |all: &[Self], value: &Self| all.iter().filter(|found| same(found, value)).count();
+        one.len() == other.len() && one.iter().all(|value| count(one, value) == count(other, value))
+    }
+}
+
+/// Returns whether an attribute of the type boolean is true.
+pub(super) fn is_true(attribute: Option<&str>) -> bool {
+    matches!(attribute.map(str::trim), Some("true" | "1"))
+}
+
+/// Reads a number.
+pub(super) fn read_number(text: &str) -> Result<Decimal, String> {
+    number::exact(text).ok_or_else(|| {
+        format!(
+            "\"{}\" is not a number of at most 28 digits. Write a number such as 5 or 0.25.",
+            excerpt(text)
+        )
+    })
+}

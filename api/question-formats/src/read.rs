@@ -1,0 +1,45 @@
+//! Reads a text in one of the formats.
+
+use crate::format::Format;
+use crate::keep::{self, KnownPictures};
+use crate::parsed::{ParsedFile, UnreadableFile};
+use crate::{aiken, category, fence, gift, moodle_xml, qti};
+
+/// Reads a whole file. Entries that are not questions are refused one by one.
+///
+/// # Errors
+/// Returns [`UnreadableFile`] if the file as a whole is not a document of its format.
+pub fn read(format: Format, text: &str) -> Result<ParsedFile, UnreadableFile> {
+    read_with(format, text, &|_| None)
+}
+
+/// Reads a whole file as [`read`] does. A text may also show pictures that the application has stored already: `known`
+/// finds the hash of such a picture by its address.
+///
+/// # Errors
+/// Returns [`UnreadableFile`] if the file as a whole is not a document of its format.
+pub fn read_with(
+    format: Format,
+    text: &str,
+    known: &KnownPictures<'_>,
+) -> Result<ParsedFile, UnreadableFile> {
+    Ok(keep::Pictures::new(known).finish(read_texts(format, text)?))
+}
+
+/// Reads a whole file, but leaves its pictures where they are.
+pub(crate) fn read_texts(format: Format, text: &str) -> Result<ParsedFile, UnreadableFile> {
+    // The reader of GIFT leaves out fences itself: they can also be around parts of the file.
+    let without_fence = (format != Format::Gift).then(|| fence::without(text)).flatten();
+    let text = without_fence.as_deref().unwrap_or(text);
+    let mut parsed = match format {
+        Format::Gift => gift::read(text),
+        Format::Aiken => aiken::read(text),
+        Format::MoodleXml => moodle_xml::read(text)?,
+        Format::Qti => qti::read(text)?,
+    };
+    if let (Some(_), Some(first)) = (&without_fence, parsed.questions.first_mut()) {
+        first.losses.push(fence::FENCE_LOSS.to_owned());
+    }
+    parsed.questions.iter_mut().for_each(category::shorten_topic);
+    Ok(parsed)
+}
