@@ -11,6 +11,7 @@
 mod fragments;
 mod object;
 mod output;
+mod rendered;
 mod scalar;
 
 use std::borrow::Cow;
@@ -22,6 +23,7 @@ use async_graphql::{ContextSelectionSet, OutputType, Positioned, ServerResult, V
 pub(crate) use self::fragments::{Fragments, TakenFragments};
 pub use self::object::{FieldWriter, ObjectSelection, PlainObject};
 pub use self::output::{NotAtHand, PlainOutput};
+pub use self::rendered::RenderedText;
 #[doc(hidden)]
 pub use self::scalar::{write_enum, write_scalar};
 

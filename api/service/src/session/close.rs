@@ -110,6 +110,7 @@ async fn run(
                 answers: answers.clone(),
                 now: command.now,
                 overdue_before: command.rules.overdue_before(command.now),
+                wants_sequence: false,
             };
             let statement = upsert(transaction.get_database_backend(), &[&write]);
             transaction.execute_raw(statement).await?;
