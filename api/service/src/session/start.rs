@@ -15,7 +15,7 @@ use sea_orm::{
 use super::stored::{StoredCard, Terms};
 use super::{SittingRules, close, deadline};
 use crate::clock::Clock;
-use crate::database::{WritePolicy, lock_user};
+use crate::database::{WritePolicy, lock_user, updated_one};
 use crate::error::{Error, Refusal};
 use crate::events::{self, Event};
 use crate::failpoint;
@@ -187,16 +187,13 @@ async fn run(
     let seconds = paper.row.time_limit_seconds + extra_seconds;
     let session = insert(transaction, command, &paper, card, (now, deadline(now, seconds, right))).await?;
     failpoint::boundary("start.inserted");
-    mock_test_attempt::Entity::update_many()
-        .set(mock_test_attempt::ActiveModel {
-            attempts_used: Set(session.attempt_number),
-            status: Set(CardStatus::InProgress),
-            latest_attempt_at: Set(Some(now)),
-            ..Default::default()
-        })
-        .filter(mock_test_attempt::Column::Id.eq(card.id))
-        .exec(transaction)
-        .await?;
+    let update = mock_test_attempt::Entity::update_many().set(mock_test_attempt::ActiveModel {
+        attempts_used: Set(session.attempt_number),
+        status: Set(CardStatus::InProgress),
+        latest_attempt_at: Set(Some(now)),
+        ..Default::default()
+    });
+    updated_one(&update.filter(mock_test_attempt::Column::Id.eq(card.id)).exec(transaction).await?)?;
     let event = Event::SessionStarted(command.card);
     events::append(transaction, now, Some(command.learner), event).await?;
     failpoint::boundary("start.counted");

@@ -34,6 +34,7 @@ mod session_paper;
 mod session_question;
 mod session_result;
 mod sign_in_session;
+mod sitting_id;
 mod stale_edit;
 mod subject;
 mod test_session;

@@ -11,6 +11,7 @@ use jishu_entity::{TestSessionId, test_answer, test_session};
 
 use super::Difficulty;
 use super::rendered_paper::RenderedQuestion;
+use super::sitting_id::SittingId;
 use crate::graphql::access::is_own;
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::ApiResult;
@@ -65,7 +66,7 @@ pub(in crate::graphql) enum TextFormat {
 #[derive(PlainObject, SimpleObject)]
 pub(in crate::graphql) struct SessionQuestion {
     /// The id of this question in this sitting, for client caches. `node` does not accept it.
-    id: ID,
+    id: SittingId,
     /// The number of the question in the paper, counted from 1.
     slot: i32,
     /// The kind of answer that the question takes.
@@ -113,7 +114,7 @@ pub(in crate::graphql) struct SessionQuestion {
 #[graphql(name = "Option")]
 pub(in crate::graphql) struct Choice {
     /// The id of this option in this sitting, for `optionIds`.
-    id: ID,
+    id: SittingId,
     /// The text of the option.
     text: RenderedText,
 }
@@ -176,10 +177,10 @@ fn session_question(
     let shown = sitting.option_order(slot, question);
     let ids = |chosen: i64| {
         let chosen = shown.iter().enumerate().filter(|(_, position)| chosen >> **position & 1 == 1);
-        chosen.map(|(place, _)| option_id(sitting.id, slot, place)).collect::<Vec<_>>()
+        chosen.map(|(place, _)| SittingId::of_option(sitting.id, slot, place).encoded()).collect::<Vec<_>>()
     };
     let options = shown.iter().enumerate().map(|(place, position)| Choice {
-        id: option_id(sitting.id, slot, place),
+        id: SittingId::of_option(sitting.id, slot, place),
         text: texts.options[*position].clone(),
     });
     let response = row.as_ref().map(session::response).unwrap_or_default();
@@ -200,7 +201,7 @@ fn session_question(
     let (correct_texts, case_sensitive) = key.texts.unzip();
     let verdict = scoring::judge(&question.key, &response);
     SessionQuestion {
-        id: ID(URL_SAFE_NO_PAD.encode(format!("SessionQuestion:{}:{slot}", sitting.id))),
+        id: SittingId::of_question(sitting.id, slot),
         slot,
         kind: question.kind.into(),
         text_format: question.text_format.into(),
@@ -231,12 +232,6 @@ fn session_question(
     }
 }
 
-/// Makes the id of an option from the sitting, the slot and the shown position. Client caches need an id that is
-/// unique among all objects. The id reveals nothing of the author's order.
-fn option_id(session: TestSessionId, slot: i32, place: usize) -> ID {
-    ID(URL_SAFE_NO_PAD.encode(format!("Option:{session}:{slot}:{place}")))
-}
-
 /// Reads the shown position from the id of an option. Returns `None` for an id of another sitting or slot, and for
 /// other ids.
 pub(in crate::graphql) fn option_place(session: TestSessionId, slot: i32, id: &ID) -> Option<usize> {
@@ -244,5 +239,5 @@ pub(in crate::graphql) fn option_place(session: TestSessionId, slot: i32, id: &I
     let text = std::str::from_utf8(&bytes).ok()?;
     let place = text.strip_prefix(&format!("Option:{session}:{slot}:"))?.parse().ok()?;
     // Rejects "01" and "+1", so that an option has only one id.
-    (option_id(session, slot, place) == *id).then_some(place)
+    (SittingId::of_option(session, slot, place).encoded() == *id).then_some(place)
 }
