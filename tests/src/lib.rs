@@ -4,6 +4,7 @@
 
 mod app;
 mod bank;
+pub mod bench_server;
 mod books;
 mod catalogue;
 mod client;
@@ -17,6 +18,7 @@ mod pictures;
 pub mod process;
 pub mod purchases;
 mod requests;
+mod round_trips;
 mod sittings;
 mod structure;
 mod template;
@@ -33,6 +35,7 @@ pub use live::{EventStream, Socket};
 pub use mail_server::{CaughtMail, MailServer, MailServerMode, ReceiverCheck};
 pub use pictures::{base64, media_keys, moodle_file, package, png};
 pub use requests::*;
+pub use round_trips::RoundTripCounter;
 pub use sittings::{TIME_LIMIT, TestSitting};
 pub use structure::{rows, structure};
 pub use wait::{wait_for, wait_until};

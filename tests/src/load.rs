@@ -216,9 +216,30 @@ impl KeptConnection {
     /// # Panics
     /// Panics if the response does not have the status 200 and a length.
     pub async fn send(&mut self, request: &[u8]) -> &[u8] {
+        let (status, start) = self.exchange(request).await;
+        assert_eq!(status, 200, "{}", String::from_utf8_lossy(&self.received));
+        &self.received[start..]
+    }
+
+    /// Sends a request and returns the body of the response, or its status if it is not 200.
+    ///
+    /// # Errors
+    /// Returns the status.
+    ///
+    /// # Panics
+    /// Panics if the response does not have a length.
+    pub async fn try_send(&mut self, request: &[u8]) -> Result<&[u8], u16> {
+        match self.exchange(request).await {
+            (200, start) => Ok(&self.received[start..]),
+            (status, _) => Err(status),
+        }
+    }
+
+    /// Sends a request and receives the whole response. Returns its status, and where its body begins.
+    async fn exchange(&mut self, request: &[u8]) -> (u16, usize) {
         self.stream.write_all(request).await.expect("it is sent");
         self.received.clear();
-        let (mut start, mut end) = (0, usize::MAX);
+        let (mut status, mut start, mut end) = (0, 0, usize::MAX);
         while self.received.len() < end {
             let read = self.stream.read_buf(&mut self.received).await.expect("it is received");
             assert!(read > 0, "the server closed the connection");
@@ -226,30 +247,48 @@ impl KeptConnection {
                 && let Some(head) = self.received.windows(4).position(|window| window == b"\r\n\r\n")
             {
                 start = head + 4;
-                end = start + length(&String::from_utf8_lossy(&self.received[..head]));
+                let length;
+                (status, length) = status_and_length(&String::from_utf8_lossy(&self.received[..head]));
+                end = start + length;
             }
         }
-        &self.received[start..]
+        (status, start)
     }
 }
 
-fn length(head: &str) -> usize {
+fn status_and_length(head: &str) -> (u16, usize) {
     let head = head.to_lowercase();
-    assert!(head.starts_with("http/1.1 200"), "{head}");
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
     let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next());
-    length.expect("a length").trim().parse().expect("a number")
+    (status, length.expect("a length").trim().parse().expect("a number"))
 }
 
 /// Returns the processor time that a process has used so far. `process` is its id, or `self`. The 14th and the 15th field
 /// of `/proc/<id>/stat` hold it, in hundredths of a second. See proc(5).
 ///
 /// # Panics
-/// Panics if there is no such process.
+/// Panics if the file has another form.
 #[must_use]
 pub fn cpu_time(process: &str) -> Duration {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("Linux, and a process");
+    ticks(process, 11)
+}
+
+/// Returns the processor time that the children of a process have used that have ended: the two fields after those of
+/// [`cpu_time`].
+///
+/// # Panics
+/// Panics if the file has another form.
+#[must_use]
+pub fn cpu_time_of_ended_children(process: &str) -> Duration {
+    ticks(process, 13)
+}
+
+/// Adds up two fields of `/proc/<id>/stat`. The first field after the name of the process has the number 0.
+fn ticks(process: &str, first: usize) -> Duration {
+    // A process of a database server may end at any time.
+    let Ok(stat) = std::fs::read_to_string(format!("/proc/{process}/stat")) else { return Duration::ZERO };
     let (_, fields) = stat.rsplit_once(')').expect("a name in brackets");
-    let ticks = fields.split_whitespace().skip(11).take(2).map(|it| it.parse::<u64>().expect("ticks"));
+    let ticks = fields.split_whitespace().skip(first).take(2).map(|it| it.parse::<u64>().expect("ticks"));
     Duration::from_millis(ticks.sum::<u64>() * 10)
 }
 

@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::Backend;
+use crate::load::{cpu_time, cpu_time_of_ended_children};
 
 /// Returns the path of a binary that was built together with the tests.
 ///
@@ -150,6 +151,17 @@ impl DatabaseProcess {
                 .args(["--no-defaults", "-h", "127.0.0.1", "-u", "root", "-P", &port])
                 .args(["-e", "CREATE DATABASE IF NOT EXISTS jishu"]));
         }
+    }
+
+    /// Returns the processor time that all processes of the server have used so far, including those that have ended.
+    ///
+    /// # Panics
+    /// Panics if the server does not run.
+    #[must_use]
+    pub fn cpu_time(&self) -> Duration {
+        let child = self.child.as_ref().expect("a server that runs");
+        let ended = cpu_time_of_ended_children(&child.id().to_string());
+        children_of(child).iter().map(|process| cpu_time(process)).sum::<Duration>() + ended
     }
 
     /// Kills the server and all its processes with SIGKILL. Does nothing for SQLite.

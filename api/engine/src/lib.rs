@@ -55,7 +55,9 @@ pub use limits::DocumentLimits;
 pub use lists::{ListLength, ListLengths, PageSizes};
 pub use options::EngineOptions;
 pub use persisted::{ManifestError, TrustedDocuments};
-pub use plain::{FieldWriter, NotAtHand, ObjectSelection, Plain, PlainJson, PlainObject, PlainOutput};
+pub use plain::{
+    FieldWriter, NotAtHand, ObjectSelection, Plain, PlainJson, PlainObject, PlainOutput, RenderedText,
+};
 #[doc(hidden)]
 pub use plain::{write_enum, write_scalar};
 pub use rejection::Rejection;

@@ -6,7 +6,7 @@
 
 use chrono::{DateTime, Utc};
 use jishu_entity::{UserId, audit_event};
-use sea_orm::{ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ConnectionTrait, DbErr};
+use sea_orm::{ActiveValue::NotSet, ActiveValue::Set, ConnectionTrait, DbErr, EntityTrait};
 use serde_json::{Map, Value};
 
 /// The values that an action changed, before and after it. Values that stayed the same are left out.
@@ -83,7 +83,7 @@ pub(super) async fn append_change(
     (target_type, target_id): (&str, i64),
     change: &StateChange,
 ) -> Result<(), DbErr> {
-    audit_event::ActiveModel {
+    let row = audit_event::ActiveModel {
         id: NotSet,
         at: Set(at),
         actor_id: Set(actor),
@@ -92,9 +92,8 @@ pub(super) async fn append_change(
         target_id: Set(target_id),
         state_before: Set(text(&change.before)),
         state_after: Set(text(&change.after)),
-    }
-    .insert(connection)
-    .await?;
+    };
+    audit_event::Entity::insert(row).exec_without_returning(connection).await?;
     Ok(())
 }
 

@@ -4,9 +4,8 @@
 //! `failpoints`, the boundaries compile to nothing.
 
 /// The boundaries between the statements of a purchase, in order.
-pub const PURCHASE_BOUNDARIES: [&str; 9] = [
+pub const PURCHASE_BOUNDARIES: [&str; 8] = [
     "purchase.locked",
-    "purchase.key-checked",
     "purchase.resolved",
     "purchase.inserted",
     "purchase.entitled",

@@ -4,6 +4,7 @@ use async_graphql::Context;
 
 use super::loaders::{AllLoaders, Loaders};
 use super::error::{ApiError, ApiResult};
+use super::types::RenderedPapers;
 use jishu_service::Services;
 use jishu_service::account::SignInClient;
 use jishu_service::auth::Viewer;
@@ -13,6 +14,7 @@ use jishu_service::limit::ClientAddress;
 pub(super) trait ContextExt {
     fn services(&self) -> ApiResult<&Services>;
     fn loaders(&self) -> ApiResult<&AllLoaders>;
+    fn rendered_papers(&self) -> ApiResult<&RenderedPapers>;
     /// Returns the signed-in user, or `None`.
     fn viewer(&self) -> Option<Viewer>;
     /// Returns the signed-in user, or the error `UNAUTHENTICATED`.
@@ -30,6 +32,10 @@ impl ContextExt for Context<'_> {
 
     fn loaders(&self) -> ApiResult<&AllLoaders> {
         self.data::<Loaders>().map(Loaders::get).map_err(|error| ApiError::internal(error.message))
+    }
+
+    fn rendered_papers(&self) -> ApiResult<&RenderedPapers> {
+        self.data::<RenderedPapers>().map_err(|error| ApiError::internal(error.message))
     }
 
     fn viewer(&self) -> Option<Viewer> {

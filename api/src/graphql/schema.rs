@@ -10,7 +10,7 @@ use super::pagination::{DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE};
 use super::query::Query;
 use super::scalar::{DateTime, Decimal, Uuid};
 use super::subscription::Subscription;
-use super::types::MAX_SALES_ROWS;
+use super::types::{MAX_SALES_ROWS, RenderedPapers};
 use jishu_service::Services;
 use jishu_service::test_settings::MAX_QUESTIONS_PER_TEST;
 
@@ -106,7 +106,9 @@ pub type JishuEngine = Engine<JishuSchema>;
 /// Makes the schema over these services, without the engine.
 #[must_use]
 pub fn builder(services: Services) -> SchemaBuilder<Query, Mutation, Subscription> {
-    Schema::build(Query::default(), Mutation::default(), Subscription::default()).data(services)
+    Schema::build(Query::default(), Mutation::default(), Subscription::default())
+        .data(services)
+        .data(RenderedPapers::default())
 }
 
 /// Makes the engine over these services.

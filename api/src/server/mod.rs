@@ -215,6 +215,8 @@ pub async fn run(
         let order_services = services.clone();
         tasks.start("orders", move || order::keep_reconciling(order_services.clone()));
     }
+    let database = services.database.clone();
+    tasks.start("statistics", move || database.clone().keep_statistics());
     let channels = Arc::new(channels);
     let outbox_services = services.clone();
     tasks.start("outbox", move || outbox::keep_delivering(outbox_services.clone(), Arc::clone(&channels)));

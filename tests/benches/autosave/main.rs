@@ -9,21 +9,14 @@
 mod rivals;
 mod sittings;
 
-use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use clap::Parser;
-use jishu_api::config::ServeConfig;
-use jishu_api::server;
-use jishu_service::clock::SystemClock;
-use jishu_service::database::Database;
-use jishu_tests::load::{KeptConnection, ServerProcess, ServerTask, cpu_time, graphql_post, median};
-use jishu_tests::{Backend, UNLIMITED};
+use jishu_tests::Backend;
+use jishu_tests::bench_server::{BenchServer, ran_as_server};
+use jishu_tests::load::{KeptConnection, cpu_time, graphql_post, median};
 use mimalloc::MiMalloc;
 use rivals::Rival;
 use sittings::Sitting;
-use tokio::net::TcpListener;
 
 /// The allocator of the binary `jishu`.
 #[global_allocator]
@@ -38,26 +31,9 @@ const ANSWERS_PER_BATCH: usize = 5;
 const TURNS: u32 = 5;
 const TURN_LENGTH: Duration = Duration::from_secs(4);
 
-#[derive(Parser)]
-struct Config {
-    #[command(flatten)]
-    serve: ServeConfig,
-}
-
-fn config(url: &str, folder: &Path, port: u16) -> ServeConfig {
-    let (listen, keys) = (format!("127.0.0.1:{port}"), folder.join("keys.pem"));
-    let keys = keys.to_str().expect("UTF-8");
-    let mut args = vec!["bench", "--database-url", url, "--listen", &listen, "--signing-keys", keys];
-    // An hour is long enough for all turns.
-    args.extend(["--access-token-seconds", "3600"]);
-    args.extend(UNLIMITED);
-    Config::parse_from(args).serve
-}
-
 fn main() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    if let Some(task) = ServerTask::of_this_process() {
-        runtime.block_on(serve(&task));
+    if runtime.block_on(ran_as_server()) {
         return;
     }
     for backend in [Backend::Postgres, Backend::MariaDb, Backend::Sqlite] {
@@ -67,24 +43,11 @@ fn main() {
     }
 }
 
-/// Runs the server in the child process.
-async fn serve(task: &ServerTask) {
-    let config = config(&task.database_url, &task.folder, task.port);
-    let database = Database::connect(&config.database.options()).await.expect("the database opens");
-    let services = server::services(&config, database, Arc::new(SystemClock)).await.expect("the services");
-    let listener = TcpListener::bind(config.listen.to_string()).await.expect("the port is free");
-    let engine = config.graphql.engine().expect("no manifest");
-    let channels = server::channels(&config).expect("the templates render");
-    server::run(listener, services, (engine, channels), &config, std::future::pending())
-        .await
-        .expect("it serves");
-}
-
 async fn measure(backend: Backend) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let url = backend.create(folder.path()).await;
     let (sittings, statement) = sittings::prepare(&url, folder.path()).await;
-    let mut server = ServerProcess::start("jishu", &url, folder.path());
+    let server = BenchServer::start(&url, folder.path());
     let sittings = sittings::read_all(server.port, sittings).await;
     let rival = Rival { backend, url: &url, folder: folder.path(), statement, sittings: &sittings };
 
@@ -116,7 +79,7 @@ async fn measure(backend: Backend) {
         median(&ours) / median(&theirs),
     );
     println!("  turns: jishu {ours:.0?}, {} {theirs:.0?}", rival.tool());
-    server.stop();
+    drop(server);
     backend.remove(&url).await;
 }
 
@@ -128,9 +91,8 @@ struct Load {
 }
 
 /// Saves batches numbered from `first` for a turn.
-async fn load(server: &ServerProcess, sittings: &[Sitting], first: i64) -> Load {
-    let process = server.id().to_string();
-    let (server_cpu, own_cpu) = (cpu_time(&process), cpu_time("self"));
+async fn load(server: &BenchServer, sittings: &[Sitting], first: i64) -> Load {
+    let (server_cpu, own_cpu) = (server.cpu_time(), cpu_time("self"));
     let started = Instant::now();
     let clients = sittings.chunks(SITTINGS_PER_CONNECTION).map(|sittings| {
         let (port, sittings) = (server.port, sittings.to_vec());
@@ -156,7 +118,7 @@ async fn load(server: &ServerProcess, sittings: &[Sitting], first: i64) -> Load 
     Load {
         batches,
         took: started.elapsed(),
-        server_cpu: cpu_time(&process) - server_cpu,
+        server_cpu: server.cpu_time() - server_cpu,
         own_cpu: cpu_time("self") - own_cpu,
     }
 }

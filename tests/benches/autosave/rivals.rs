@@ -26,7 +26,7 @@ pub(crate) struct Rival<'a> {
 
 /// The columns of an answer, in the order of the statement, with their PostgreSQL types. The server's driver sends the
 /// types in the protocol, so its statement does not name them.
-const ANSWER_COLUMNS: [(&str, &str); 9] = [
+const ANSWER_COLUMNS: [(&str, &str); 10] = [
     ("session", "bigint"),
     ("owner", "bigint"),
     ("overdue", "timestamptz"),
@@ -34,6 +34,7 @@ const ANSWER_COLUMNS: [(&str, &str); 9] = [
     ("slot", "int"),
     ("chosen", "bigint"),
     ("number", "text"),
+    ("text", "text"),
     ("flagged", "bool"),
     ("seconds", "int"),
 ];
@@ -94,6 +95,7 @@ impl Rival<'_> {
             let value = |place| match name {
                 "session" | "owner" | "overdue" | "sequence" => format!("CAST(:{name} AS {kind})"),
                 "number" if place + 1 < ANSWERS_PER_BATCH => "''::text".to_owned(),
+                "text" => "''::text".to_owned(),
                 "flagged" => "false".to_owned(),
                 "seconds" => "-1".to_owned(),
                 _ => format!("CAST(:{name}{place} AS {kind})"),
@@ -101,6 +103,8 @@ impl Rival<'_> {
             let column: Vec<String> = (0..ANSWERS_PER_BATCH).map(value).collect();
             values.push(format!("ARRAY[{}]", column.join(", ")));
         }
+        // The sittings whose sequence is wanted: none.
+        values.push("'{}'::bigint[]".to_owned());
         let mut statement = self.statement.clone();
         // Replaces the last parameter first, so that `$1` does not match the beginning of `$10`.
         for (value, number) in values.iter().zip(1..).collect::<Vec<_>>().into_iter().rev() {
@@ -227,6 +231,8 @@ impl Rival<'_> {
                 slot.to_string(),
                 chosen.to_string(),
                 number,
+                // No text, not flagged, and no time.
+                "NULL".to_owned(),
             ]);
             values.extend(["0", "NULL"].map(str::to_owned));
         }

@@ -3,22 +3,20 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use jishu_api::server;
 use jishu_entity::purchase::PurchaseType;
 use jishu_entity::user::{Role, UserStatus};
 use jishu_entity::{course, mock_test_attempt, subject, user};
 use jishu_service::Services;
-use jishu_service::auth::{KeyRing, Viewer};
-use jishu_service::clock::SystemClock;
-use jishu_service::database::{Database, DatabaseOptions};
+use jishu_service::auth::Viewer;
 use jishu_service::purchase::{self, PurchaseRequest, Selection};
 use jishu_service::session::{self, AnswerBatch, GivenAnswer};
+use jishu_tests::bench_server::bench_services;
 use jishu_tests::{Client, Tries, answer, fill_bank, global_id};
 use sea_orm::ActiveModelTrait;
 use sea_orm::ActiveValue::Set;
 use uuid::Uuid;
 
-use crate::{ANSWERS_PER_BATCH, CONNECTIONS, QUESTIONS_PER_SITTING, SITTINGS_PER_CONNECTION, config};
+use crate::{ANSWERS_PER_BATCH, CONNECTIONS, QUESTIONS_PER_SITTING, SITTINGS_PER_CONNECTION};
 
 /// An open sitting.
 #[derive(Clone)]
@@ -51,19 +49,14 @@ impl Sitting {
 
 /// Creates the sittings and saves all slots of each once. Also returns the SQL statement that saved a batch.
 pub(crate) async fn prepare(url: &str, folder: &Path) -> (Vec<Sitting>, String) {
-    KeyRing::load_or_create(&folder.join("keys.pem")).expect("a key");
-    let config = config(url, folder, 0);
     let texts = Arc::new(Mutex::new(String::new()));
     let log = Arc::clone(&texts);
     let observer = Arc::new(move |sql: &str| {
-        if sql.starts_with("INSERT INTO test_answers") {
+        if sql.contains("INSERT INTO test_answers") {
             sql.clone_into(&mut log.lock().expect("never poisoned"));
         }
     });
-    let options = DatabaseOptions { observer: Some(observer), ..config.database.options() };
-    let database = Database::connect(&options).await.expect("the database opens");
-    database.migrate_up().await.expect("the migrations apply");
-    let services = server::services(&config, database, Arc::new(SystemClock)).await.expect("the services");
+    let services = bench_services(url, folder, observer).await;
     let selection = catalogue(&services).await;
     let mut sittings = Vec::new();
     for number in 0..CONNECTIONS * SITTINGS_PER_CONNECTION {
@@ -126,7 +119,7 @@ async fn sitting(services: &Services, number: usize, selection: Selection) -> Si
             ..GivenAnswer::default()
         };
         let batch = AnswerBatch { sequence, answers: slots.iter().map(no_answer).collect() };
-        session::save(services, owner, row, batch).await.expect("answers are saved");
+        session::save(services, owner, row, batch, false).await.expect("answers are saved");
     }
     let viewer = Viewer { user_id: owner, role: Role::Learner, session_id: Uuid::new_v4() };
     let token = services.tokens.issue(viewer, services.clock.now()).expect("a token").token;

@@ -12,6 +12,7 @@ mod fragments;
 mod json;
 mod object;
 mod output;
+mod rendered;
 mod scalar;
 
 use std::borrow::Cow;
@@ -24,6 +25,7 @@ pub(crate) use self::fragments::{Fragments, TakenFragments};
 pub use self::json::PlainJson;
 pub use self::object::{FieldWriter, ObjectSelection, PlainObject};
 pub use self::output::{NotAtHand, PlainOutput};
+pub use self::rendered::RenderedText;
 #[doc(hidden)]
 pub use self::scalar::{write_enum, write_scalar};
 

@@ -17,7 +17,7 @@ use crate::error::Refusal;
 
 pub use grant::grant;
 pub use read::{AllowanceFilter, count, page};
-pub(crate) use read::{extra_seconds, extra_seconds_by_subject, raise_new_cards};
+pub(crate) use read::{extra_seconds_by_subject, raise_new_cards, share_subject};
 
 /// The cards that an allowance is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -48,14 +48,20 @@ impl AllowanceScope {
         [user, place].into_iter().flatten().collect::<Vec<_>>().join("/")
     }
 
-    /// Returns the stored texts of all scopes that contain the cards of a user in a subject.
-    fn texts_of(user: UserId, subject: SubjectId, course: CourseId) -> [String; 5] {
+    /// Returns the stored texts of all scopes that contain the cards of a user in a subject. [`SCOPES_OF_CARD`] has the
+    /// same texts as SQL.
+    pub(crate) fn texts_of(user: UserId, subject: SubjectId, course: CourseId) -> [String; 5] {
         let places = [AllowancePlace::Subject(subject), AllowancePlace::Course(course)];
         let [subject, course] = places.map(Some);
         [(Some(user), None), (Some(user), subject), (Some(user), course), (None, subject), (None, course)]
             .map(|(user, place)| Self { user, place }.text())
     }
 }
+
+/// The stored texts of all scopes that contain the cards of a user in the subject `s` of the course `c`, as SQL. Each
+/// parameter is the user.
+pub(crate) const SCOPES_OF_CARD: &str = "'user:' || ?, 'user:' || ? || '/subject:' || s.id, \
+    'user:' || ? || '/course:' || c.id, 'subject:' || s.id, 'course:' || c.id";
 
 /// A grant for a scope. It replaces the previous grant of the scope as a whole.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jishu_entity::{
-    CourseId, PurchaseId, SubjectId, UserId, allowance, extra_time, mock_test_attempt, subject,
+    CourseId, PurchaseId, SubjectId, UserId, allowance, mock_test_attempt, subject,
 };
 use sea_orm::sea_query::Expr;
 use sea_orm::{
@@ -71,25 +71,11 @@ pub(super) async fn courses_of(
     Ok(pairs.into_iter().collect())
 }
 
-/// Returns the extra time of a new sitting of this card, in seconds: the greatest of the card's own and of all allowances
-/// that apply.
+/// Shares the row of a subject until the transaction ends, and returns its course.
 ///
-/// Shares the row of the subject until the transaction ends. So a grant for all learners of the subject finds the new
+/// A new sitting does this before it reads the allowances. So a grant for all learners of the subject finds the new
 /// sitting, or the sitting finds the grant.
-pub(crate) async fn extra_seconds(
-    transaction: &DatabaseTransaction,
-    card: &mock_test_attempt::Model,
-) -> Result<i32, DbErr> {
-    let own = extra_time::Entity::find_by_id(card.id).one(transaction).await?.map_or(0, |row| row.seconds);
-    let Some(course) = share_subject(transaction, card.subject_id).await? else { return Ok(own) };
-    let subjects = BTreeMap::from([(card.subject_id, course)]);
-    let allowances = UserAllowances::read(transaction, card.user_id, &subjects).await?;
-    Ok(own.max(allowances.extra_seconds(card.subject_id, course)))
-}
-
-/// Shares the row of a subject until the transaction ends, and returns its course. The foreign key of a sitting does the
-/// same later.
-async fn share_subject(transaction: &DatabaseTransaction, id: SubjectId) -> Result<Option<CourseId>, DbErr> {
+pub(crate) async fn share_subject(transaction: &DatabaseTransaction, id: SubjectId) -> Result<Option<CourseId>, DbErr> {
     let backend = transaction.get_database_backend();
     let lock = match backend {
         DbBackend::Postgres => "FOR KEY SHARE",

@@ -212,6 +212,8 @@ fn server_options(
                 // Plans each statement once. The parameters do not change the best plan, because statements find rows
                 // by their keys. Otherwise PostgreSQL would plan each save of answers, which has many parameters.
                 ("plan_cache_mode", "force_generic_plan".to_owned()),
+                // The level of every transaction of this session, so that none has to set its own.
+                ("default_transaction_isolation", "read committed".to_owned()),
                 ("idle_in_transaction_session_timeout", format!("{}ms", statement.as_millis())),
             ])
         })
@@ -288,6 +290,8 @@ async fn set_up_mysql(
 ) -> Result<(), sqlx::Error> {
     if let Some((statement, lock)) = limits {
         connection.execute(AssertSqlSafe(mysql_timeouts(statement, lock))).await?;
+        // The level of every transaction of this session. The default of MariaDB is REPEATABLE READ.
+        connection.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
     }
     if is_galera(connection.fetch_optional(SHOW_WSREP_ON).await?.as_ref()) {
         connection.execute("SET SESSION wsrep_sync_wait = @@SESSION.wsrep_sync_wait | 1").await?;

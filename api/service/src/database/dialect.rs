@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, LockBehavior, LockType, SimpleExpr};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, IdenStatic, QueryFilter, QuerySelect,
-    Select, Statement, Value,
+    Select, Statement, UpdateResult, Value,
 };
 
 use jishu_entity::user::UserStatus;
@@ -149,4 +149,9 @@ pub(crate) fn locked<E: EntityTrait>(backend: DbBackend, select: Select<E>) -> S
         DbBackend::MySql => select.lock(LockType::Update),
         _ => select,
     }
+}
+
+/// Checks that a statement has updated one row.
+pub(crate) fn updated_one(result: &UpdateResult) -> Result<(), DbErr> {
+    if result.rows_affected == 1 { Ok(()) } else { Err(DbErr::RecordNotUpdated) }
 }

@@ -5,6 +5,8 @@ mod connect;
 mod dialect;
 mod failure;
 mod file;
+mod joined;
+mod lock;
 mod losses;
 mod migrate;
 mod observe;
@@ -12,6 +14,7 @@ mod probe;
 mod queue;
 mod readable;
 mod reader;
+mod statistics;
 mod transaction;
 
 pub use connect::{ConnectError, DatabaseOptions, StatementObserver};
@@ -27,9 +30,11 @@ pub use reader::Reader;
 pub use transaction::{TransactionBody, WritePolicy};
 
 pub(crate) use dialect::{
-    comparable_time, hold_subjects, inserted, lock_course, lock_subject, lock_user, locked, sql, utc,
-    whole_number_type,
+    comparable_time, hold_subjects, inserted, lock_course, lock_subject, lock_user, locked, sql,
+    updated_one, utc, whole_number_type,
 };
+pub(crate) use joined::{add_columns, joined};
+pub(crate) use lock::{HeldSubjects, lock_user_and_subjects};
 pub(crate) use readable::{Unreadable, read_rows, split_readable};
 pub(crate) use transaction::{backoff, join_task, run_detached, shutting_down};
 

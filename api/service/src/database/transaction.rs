@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use futures_util::future::BoxFuture;
 use rand::RngExt;
 use sea_orm::{
-    AccessMode, ConnAcquireErr, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, IsolationLevel,
-    SqlErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+    AccessMode, ConnAcquireErr, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
+    IsolationLevel, QueryResult, SqlErr, SqliteTransactionMode, Statement, TransactionOptions,
+    TransactionTrait,
 };
 use tokio::task::JoinHandle;
 use tracing::Instrument;
@@ -130,17 +131,46 @@ impl Database {
         name: &'static str,
         statement: Statement,
     ) -> Result<u64, DbErr> {
+        let done = self
+            .send_until_done(name, statement, |writer, statement| {
+                Box::pin(async move { writer.execute_raw(statement).await })
+            })
+            .await?;
+        Ok(done.rows_affected())
+    }
+
+    /// Does the same as [`Database::execute_until_done`], for a statement that returns rows.
+    ///
+    /// # Errors
+    /// Returns the database's error when the time for retries is over.
+    pub(crate) async fn query_until_done(
+        &self,
+        name: &'static str,
+        statement: Statement,
+    ) -> Result<Vec<QueryResult>, DbErr> {
+        self.send_until_done(name, statement, |writer, statement| {
+            Box::pin(async move { writer.query_all_raw(statement).await })
+        })
+        .await
+    }
+
+    async fn send_until_done<T>(
+        &self,
+        name: &'static str,
+        statement: Statement,
+        send: fn(DatabaseConnection, Statement) -> BoxFuture<'static, Result<T, DbErr>>,
+    ) -> Result<T, DbErr> {
         let started = Instant::now();
         let mut attempt = 0;
         loop {
-            let executed = self.writer.execute_raw(statement.clone());
+            let executed = send(self.writer.clone(), statement.clone());
             let borrowed = self.metrics.database().map(|metrics| metrics.borrowing(PoolName::Writer));
             let executed = observe::transaction(&self.metrics, name, executed).await;
             drop(borrowed);
             let error = match executed {
                 Ok(done) => {
                     self.probe.record_write();
-                    return Ok(done.rows_affected());
+                    return Ok(done);
                 }
                 Err(error) => error,
             };
@@ -289,19 +319,20 @@ impl Database {
         Err(error)
     }
 
-    /// Begins a transaction. On servers the isolation level is READ COMMITTED; the default of MariaDB is REPEATABLE READ.
-    /// On SQLite the transaction locks the database for writing at once, because one that begins with a read cannot
-    /// always get the lock later.
+    /// Begins a transaction, in one round trip. On servers the isolation level is READ COMMITTED, which the sessions of
+    /// the pool have as their default. On SQLite the transaction locks the database for writing at once, because one that
+    /// begins with a read cannot always get the lock later.
     pub(super) async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
         let options = match self.backend() {
             DbBackend::Sqlite => TransactionOptions {
                 sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
                 ..TransactionOptions::default()
             },
+            _ if !self.is_cluster => TransactionOptions::default(),
             _ => TransactionOptions {
                 isolation_level: Some(IsolationLevel::ReadCommitted),
                 // Outside a transaction, the connections to a cluster are read-only: see `is_still_open`.
-                access_mode: self.is_cluster.then_some(AccessMode::ReadWrite),
+                access_mode: Some(AccessMode::ReadWrite),
                 ..TransactionOptions::default()
             },
         };

@@ -21,7 +21,7 @@ use question_formats::OptionOrder;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use rust_decimal::Decimal;
-use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder};
 
 use super::scoring::{AnswerKey, Marks, TextKey};
 use crate::database::Database;
@@ -172,24 +172,20 @@ impl Papers {
         }
     }
 
-    /// Returns the latest revision of a paper that was read before: `paper` itself, if no key was corrected since.
+    /// Returns the revision with this number of a paper that was read before. It is `paper` itself, if no key was corrected
+    /// since.
     pub(super) async fn newest_through(
         &self,
         connection: &impl ConnectionTrait,
         paper: &Arc<Paper>,
+        newest: i32,
     ) -> Result<Arc<Paper>, Fault> {
-        let id = paper.id.paper;
-        let revision: Option<i32> = paper::Entity::find_by_id(id)
-            .select_only()
-            .column(paper::Column::Revision)
-            .into_tuple()
-            .one(connection)
-            .await?;
-        match revision {
-            Some(revision) if revision > paper.id.revision => {
-                self.get_through(connection, PaperRevision { paper: id, revision }).await
+        match newest > paper.id.revision {
+            true => {
+                let id = PaperRevision { paper: paper.id.paper, revision: newest };
+                self.get_through(connection, id).await
             }
-            _ => Ok(Arc::clone(paper)),
+            false => Ok(Arc::clone(paper)),
         }
     }
 }

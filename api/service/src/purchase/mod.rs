@@ -5,9 +5,11 @@
 //! second use of an idempotency key and a second card of the same number.
 
 mod grant;
+mod insert;
 mod paid;
 mod request_hash;
 mod selection;
+mod stored;
 mod transaction;
 
 use std::sync::Arc;

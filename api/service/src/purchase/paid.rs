@@ -60,13 +60,16 @@ pub(crate) async fn create_paid(
         papers: Arc::clone(papers),
         now,
     };
-    let resolved = ResolvedSelection {
+    let mut resolved = ResolvedSelection {
         course: paid.course,
         wanted: paid.subjects,
         owned: Vec::new(),
         lapsed: paid.lapsed,
         quote: paid.quote,
+        may_be_in_cart: true,
+        may_have_allowances: true,
     };
+    transaction::hold(transaction, &mut resolved).await?;
     match transaction::create(transaction, &command, &resolved).await {
         Ok(receipt) => Ok(receipt.purchase),
         Err(Error::Failed(fault)) => Err(fault),

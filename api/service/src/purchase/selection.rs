@@ -6,8 +6,9 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use jishu_entity::purchase::PurchaseType;
 use jishu_entity::{CourseId, SubjectId, UserId, course, entitlement, subject};
-use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, QueryFilter, QueryOrder};
 
+use super::stored::StoredSelection;
 use crate::error::{Error, Refusal};
 use crate::integrity::{fault_of_course, fault_of_subject};
 use crate::pricing::{self, Quote, Tariff};
@@ -121,6 +122,10 @@ pub(crate) struct ResolvedSelection {
     /// The buyer's entitlements whose term is over, but which are not marked as ended yet.
     pub(crate) lapsed: Vec<entitlement::Model>,
     pub(crate) quote: Quote,
+    /// Whether requested subjects may be in the buyer's cart.
+    pub(crate) may_be_in_cart: bool,
+    /// Whether allowances may apply to the cards of requested subjects.
+    pub(crate) may_have_allowances: bool,
 }
 
 /// Reads the course, the subjects and the buyer's entitlements, and prices the subjects that are not owned.
@@ -134,43 +139,59 @@ pub(crate) async fn resolve(
     now: DateTime<Utc>,
 ) -> Result<ResolvedSelection, Error<SelectionRefusal>> {
     selection.check_shape()?;
-    let mut course = course::Entity::find_by_id(selection.course_id)
-        .one(connection)
-        .await?
-        .ok_or(SelectionRefusal::CourseNotFound)?;
-    let mut wanted = match selection.purchase_type {
-        PurchaseType::FullBundle => {
-            let bundle = bundle_of(connection, course.id).await?;
-            course = bundle.0.unwrap_or(course);
-            bundle.1
+    let stored = StoredSelection::read(connection, buyer, None, selection).await?;
+    Ok(stored.resolve(selection, tax, now)?)
+}
+
+impl StoredSelection {
+    /// Checks a selection against the stored rows, and prices the subjects that are not owned.
+    pub(super) fn resolve(
+        self,
+        selection: &Selection,
+        tax: &Arc<TaxPolicy>,
+        now: DateTime<Utc>,
+    ) -> Result<ResolvedSelection, SelectionRefusal> {
+        let course = self.course.ok_or(SelectionRefusal::CourseNotFound)?;
+        let mut wanted = self.subjects;
+        if selection.purchase_type != PurchaseType::FullBundle {
+            check_chosen(selection, &wanted)?;
         }
-        PurchaseType::SingleSubject | PurchaseType::MultipleSubjects => chosen(connection, selection).await?,
-    };
+        let (mut lapsed, mut owned): (Vec<_>, Vec<_>) =
+            self.entitlements.into_iter().partition(|entitlement| has_lapsed(entitlement, now));
+        let owned_ids: Vec<SubjectId> = owned.iter().map(|entitlement| entitlement.subject_id).collect();
+        if selection.purchase_type == PurchaseType::FullBundle {
+            // A bundle is the subjects on sale. If there are none, it is the subjects that the buyer owns.
+            let sold = |subject: &subject::Model| is_sold(subject);
+            let any_sold = wanted.iter().any(sold);
+            wanted.retain(|subject| if any_sold { sold(subject) } else { owned_ids.contains(&subject.id) });
+            owned.retain(|owned| wanted.iter().any(|subject| subject.id == owned.subject_id));
+            lapsed.retain(|lapsed| wanted.iter().any(|subject| subject.id == lapsed.subject_id));
+        }
+        check_on_sale(&course, &wanted, &owned_ids)?;
 
-    let (mut owned, mut lapsed) = match buyer {
-        Some(buyer) => owned_and_lapsed(connection, buyer, &wanted, now).await?,
-        None => (Vec::new(), Vec::new()),
-    };
-    let owned_ids: Vec<SubjectId> = owned.iter().map(|entitlement| entitlement.subject_id).collect();
-    if selection.purchase_type == PurchaseType::FullBundle {
-        // A bundle is the subjects on sale. If there are none, it is the subjects that the buyer owns.
-        let sold = |subject: &subject::Model| is_sold(subject);
-        let any_sold = wanted.iter().any(sold);
-        wanted.retain(|subject| if any_sold { sold(subject) } else { owned_ids.contains(&subject.id) });
-        owned.retain(|owned| wanted.iter().any(|subject| subject.id == owned.subject_id));
-        lapsed.retain(|lapsed| wanted.iter().any(|subject| subject.id == lapsed.subject_id));
+        let tariff = match (selection.purchase_type, course.bundle_price) {
+            (PurchaseType::SingleSubject | PurchaseType::MultipleSubjects, _) => Tariff::Separate,
+            (PurchaseType::FullBundle, Some(price)) => Tariff::Bundle(price),
+            // The buyer owns all subjects, so the tariff does not matter.
+            (PurchaseType::FullBundle, None) if owned.len() == wanted.len() => Tariff::Separate,
+            (PurchaseType::FullBundle, None) => return Err(SelectionRefusal::NotSoldAsBundle),
+        };
+        let quote = pricing::quote(&course, &wanted, &owned_ids, tariff, tax, now);
+        Ok(ResolvedSelection {
+            course,
+            wanted,
+            owned,
+            lapsed,
+            quote,
+            may_be_in_cart: self.may_be_in_cart,
+            may_have_allowances: self.may_have_allowances,
+        })
     }
-    check_on_sale(&course, &wanted, &owned_ids)?;
+}
 
-    let tariff = match (selection.purchase_type, course.bundle_price) {
-        (PurchaseType::SingleSubject | PurchaseType::MultipleSubjects, _) => Tariff::Separate,
-        (PurchaseType::FullBundle, Some(price)) => Tariff::Bundle(price),
-        // The buyer owns all subjects, so the tariff does not matter.
-        (PurchaseType::FullBundle, None) if owned.len() == wanted.len() => Tariff::Separate,
-        (PurchaseType::FullBundle, None) => return Err(SelectionRefusal::NotSoldAsBundle.into()),
-    };
-    let quote = pricing::quote(&course, &wanted, &owned_ids, tariff, tax, now);
-    Ok(ResolvedSelection { course, wanted, owned, lapsed, quote })
+/// Tells whether the term of an entitlement is over.
+fn has_lapsed(entitlement: &entitlement::Model, now: DateTime<Utc>) -> bool {
+    entitlement.expires_at.is_some_and(|end| end <= now)
 }
 
 /// Reads the buyer's entitlements to these subjects that are not marked as ended: those that are live, and those whose
@@ -187,39 +208,12 @@ pub(crate) async fn owned_and_lapsed(
         .order_by_asc(entitlement::Column::SubjectId)
         .all(connection)
         .await?;
-    let has_lapsed = |entitlement: &entitlement::Model| entitlement.expires_at.is_some_and(|end| end <= now);
-    let (lapsed, owned) = entitlements.into_iter().partition(has_lapsed);
+    let (lapsed, owned) = entitlements.into_iter().partition(|entitlement| has_lapsed(entitlement, now));
     Ok((owned, lapsed))
 }
 
-/// Reads all subjects of a course together with the course itself. None if the course has no subjects.
-///
-/// One statement reads both. Between two statements, a change of the bundle price and of the subjects' prices could be
-/// committed, and the bundle would get a price that it never had.
-async fn bundle_of(
-    connection: &impl ConnectionTrait,
-    course: CourseId,
-) -> Result<(Option<course::Model>, Vec<subject::Model>), DbErr> {
-    let rows = subject::Entity::find()
-        .find_also_related(course::Entity)
-        .filter(subject::Column::CourseId.eq(course))
-        .order_by_asc(subject::Column::Id)
-        .all(connection)
-        .await?;
-    let (subjects, courses): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
-    Ok((courses.into_iter().flatten().next(), subjects))
-}
-
-/// Reads the subjects that the buyer chose, and checks that they belong to the course.
-async fn chosen(
-    connection: &impl ConnectionTrait,
-    selection: &Selection,
-) -> Result<Vec<subject::Model>, Error<SelectionRefusal>> {
-    let found = subject::Entity::find()
-        .filter(subject::Column::Id.is_in(selection.subject_ids.iter().copied()))
-        .order_by_asc(subject::Column::Id)
-        .all(connection)
-        .await?;
+/// Checks that the subjects that the buyer chose exist and belong to the course. `found` is sorted by id.
+fn check_chosen(selection: &Selection, found: &[subject::Model]) -> Result<(), SelectionRefusal> {
     let missing: Vec<_> = selection
         .subject_ids
         .iter()
@@ -227,13 +221,10 @@ async fn chosen(
         .filter(|id| found.binary_search_by_key(id, |subject| subject.id).is_err())
         .collect();
     if !missing.is_empty() {
-        return Err(SelectionRefusal::SubjectsNotFound(missing).into());
+        return Err(SelectionRefusal::SubjectsNotFound(missing));
     }
-    let foreign = ids_where(&found, |subject| subject.course_id != selection.course_id);
-    if !foreign.is_empty() {
-        return Err(SelectionRefusal::SubjectsOfAnotherCourse(foreign).into());
-    }
-    Ok(found)
+    let foreign = ids_where(found, |subject| subject.course_id != selection.course_id);
+    if foreign.is_empty() { Ok(()) } else { Err(SelectionRefusal::SubjectsOfAnotherCourse(foreign)) }
 }
 
 /// Checks that the subjects to be bought are on sale.

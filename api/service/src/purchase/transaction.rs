@@ -5,75 +5,53 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::TimeDelta;
-use jishu_entity::purchase::PurchaseStatus;
+use jishu_entity::purchase::PurchaseType;
 use jishu_entity::purchase_request::RequestOutcome;
 use jishu_entity::user::UserStatus;
 use jishu_entity::{
     PurchaseId, SubjectId, cart_item, entitlement, purchase, purchase_request, purchase_request_owned,
 };
-use sea_orm::{
-    ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, ConnectionTrait,
-    DatabaseTransaction, DbErr, EntityTrait, QueryFilter,
-};
+use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter};
 
-use super::grant;
-use super::selection::{self, ResolvedSelection};
+use super::selection::ResolvedSelection;
+use super::stored::StoredSelection;
 use super::{OwnedSubject, PurchaseCommand, PurchaseRefusal, Receipt, ReceiptOutcome};
-use crate::allowance;
-use crate::database::{hold_subjects, lock_user, sql};
+use super::{grant, insert};
+use crate::database::{HeldSubjects, hold_subjects, lock_user_and_subjects};
 use crate::error::{Error, Fault};
 use crate::events::{self, Event};
 use crate::money::Money;
 use crate::{expiry, failpoint, guardian};
-
-/// Inserts all cards of a purchase. Recursion makes the test numbers, because all three databases have it. MariaDB
-/// limits the recursion to 1000 rows, which is the most cards that a subject may have.
-///
-/// There is no ON CONFLICT: a conflict within a new purchase is a bug, and must abort the purchase.
-const INSERT_CARDS_SQL: &str = "\
-INSERT INTO mock_test_attempts \
-(purchase_id, user_id, subject_id, test_number, status, max_attempts, attempts_used) \
-WITH RECURSIVE numbers (test_number) AS (\
-SELECT 1 UNION ALL SELECT test_number + 1 FROM numbers WHERE test_number < ?) \
-SELECT e.purchase_id, e.user_id, e.subject_id, numbers.test_number, 'available', s.max_attempts, 0 \
-FROM entitlements e \
-JOIN subjects s ON s.id = e.subject_id \
-JOIN numbers ON numbers.test_number <= e.test_cards \
-WHERE e.purchase_id = ? \
-ORDER BY e.subject_id, numbers.test_number";
 
 /// Carries out a purchase: locks the buyer, replays a repeated request, prices the selection, and inserts the rows.
 pub(super) async fn run(
     transaction: &DatabaseTransaction,
     command: &PurchaseCommand,
 ) -> Result<Receipt, Error<PurchaseRefusal>> {
-    if lock_user(transaction, command.buyer).await? != Some(UserStatus::Active) {
-        return Err(PurchaseRefusal::BuyerNotActive.into());
-    }
+    let selection = &command.request.selection;
+    let held = lock(transaction, command).await?.ok_or(PurchaseRefusal::BuyerNotActive)?;
     failpoint::boundary("purchase.locked");
-    if let Some(first) = find_repeated(transaction, command).await? {
+    let (buyer, key) = (Some(command.buyer), Some(command.key.as_str()));
+    let stored = StoredSelection::read(transaction, buyer, key, selection).await?;
+    if let Some(first) = &stored.request {
         if !command.request_hash.is(&first.request_hash) {
             return Err(PurchaseRefusal::IdempotencyKeyReused.into());
         }
-        return replay(transaction, command, &first).await;
+        return replay(transaction, command, first).await;
     }
-    failpoint::boundary("purchase.key-checked");
+    let are_held = i64::try_from(stored.subjects.len()) == Ok(held);
 
     if let Some(rule) = command.consent
         && let Some(refusal) = guardian::missing(transaction, command.buyer, rule, command.now).await?
     {
         return Err(PurchaseRefusal::from(refusal).into());
     }
-    let (selection, now) = (&command.request.selection, command.now);
-    let resolved = selection::resolve(transaction, Some(command.buyer), selection, &command.tax, now)
-        .await
-        .map_err(|error| error.map(PurchaseRefusal::from))?;
+    let resolved = stored.resolve(selection, &command.tax, command.now).map_err(PurchaseRefusal::from)?;
     failpoint::boundary("purchase.resolved");
     if resolved.quote.lines.is_empty() {
         return existing(transaction, command, &resolved).await;
     }
-    let resolved = grant::priced(command, resolved);
+    let mut resolved = grant::priced(command, resolved);
     if command.requires_payment && resolved.quote.total > 0 {
         return Err(PurchaseRefusal::PaymentRequired.into());
     }
@@ -81,27 +59,50 @@ pub(super) async fn run(
     if command.request.cost.is_some_and(|shown| !price.is(shown)) {
         return Err(PurchaseRefusal::PriceChanged(Box::new(resolved.quote)).into());
     }
+    if !are_held {
+        // A subject was added to the course between the two statements.
+        hold(transaction, &mut resolved).await?;
+    }
     create(transaction, command, &resolved).await
 }
 
+/// Locks the row of the buyer, and holds the subjects of the selection. Returns the number of these subjects, or None if
+/// the buyer cannot purchase.
+async fn lock(transaction: &DatabaseTransaction, command: &PurchaseCommand) -> Result<Option<i64>, DbErr> {
+    let selection = &command.request.selection;
+    let subjects = match selection.purchase_type {
+        PurchaseType::FullBundle => HeldSubjects::OfCourse(selection.course_id),
+        _ => HeldSubjects::Chosen(selection.subject_ids.clone()),
+    };
+    let locked = lock_user_and_subjects(transaction, command.buyer, &subjects).await?;
+    Ok(locked.filter(|buyer| buyer.status == UserStatus::Active).map(|buyer| buyer.held))
+}
+
+/// Holds the subjects that are bought. The allowances were read before that, so they must be read again.
+pub(super) async fn hold(
+    transaction: &DatabaseTransaction,
+    resolved: &mut ResolvedSelection,
+) -> Result<(), DbErr> {
+    resolved.may_have_allowances = true;
+    hold_subjects(transaction, resolved.quote.lines.iter().map(|line| line.subject_id)).await
+}
+
 /// Inserts the purchase of a selection, with its entitlements and cards, at the prices of its quote. The caller holds the
-/// lock on the buyer's row.
+/// lock on the buyer's row, and the subjects.
 pub(super) async fn create(
     transaction: &DatabaseTransaction,
     command: &PurchaseCommand,
     resolved: &ResolvedSelection,
 ) -> Result<Receipt, Error<PurchaseRefusal>> {
-    hold_subjects(transaction, resolved.quote.lines.iter().map(|line| line.subject_id)).await?;
     let ended = end_lapsed(transaction, command, resolved).await?;
-    let purchase = insert_purchase(transaction, command, resolved).await?;
-    failpoint::boundary("purchase.inserted");
-    insert_entitlements(transaction, &purchase, resolved).await?;
-    store_receipt(transaction, command, RequestOutcome::Created, purchase.id, resolved).await?;
+    let purchase = insert::purchase(transaction, command, resolved).await?;
     failpoint::boundary("purchase.entitled");
     let test_cards = resolved.quote.test_cards();
-    insert_cards(transaction, &purchase, resolved).await?;
+    insert::cards(transaction, &purchase, resolved).await?;
     failpoint::boundary("purchase.cards-made");
-    take_out_of_cart(transaction, &purchase, resolved).await?;
+    if resolved.may_be_in_cart {
+        take_out_of_cart(transaction, &purchase, resolved).await?;
+    }
     failpoint::boundary("purchase.cart-cleared");
     for ended in ended {
         expiry::append_event(transaction, ended, command.now).await?;
@@ -112,17 +113,6 @@ pub(super) async fn create(
     }
     failpoint::boundary("purchase.audited");
     Ok(receipt(ReceiptOutcome::Created { test_cards }, purchase, resolved))
-}
-
-/// Finds the stored request with the same idempotency key.
-async fn find_repeated(
-    transaction: &DatabaseTransaction,
-    command: &PurchaseCommand,
-) -> Result<Option<purchase_request::Model>, DbErr> {
-    purchase_request::Entity::of(command.buyer)
-        .filter(purchase_request::Column::IdempotencyKey.eq(command.key.as_str()))
-        .one(transaction)
-        .await
 }
 
 /// Rebuilds the receipt of a repeated request from stored rows. The catalogue and the buyer's entitlements may have
@@ -185,39 +175,9 @@ async fn existing(
     let first = first.ok_or_else(|| Fault::missing("the entitlement to an owned subject"))?;
     let purchase = purchase_of(transaction, command, first).await?;
     if command.request.idempotency_key.is_some() {
-        store_receipt(transaction, command, RequestOutcome::Existing, first, resolved).await?;
+        insert::request(transaction, command, (RequestOutcome::Existing, first), resolved).await?;
     }
     Ok(receipt(ReceiptOutcome::Existing, purchase, resolved))
-}
-
-/// Stores the receipt under its idempotency key.
-async fn store_receipt(
-    transaction: &DatabaseTransaction,
-    command: &PurchaseCommand,
-    outcome: RequestOutcome,
-    purchase_id: PurchaseId,
-    resolved: &ResolvedSelection,
-) -> Result<(), DbErr> {
-    let request = purchase_request::ActiveModel {
-        id: NotSet,
-        user_id: Set(command.buyer),
-        idempotency_key: Set(command.key.clone()),
-        request_hash: Set(command.request_hash.as_str().to_owned()),
-        outcome: Set(outcome),
-        purchase_id: Set(purchase_id),
-        created_at: Set(command.now),
-    };
-    let request = request.insert(transaction).await?;
-    if resolved.owned.is_empty() {
-        return Ok(());
-    }
-    let rows = resolved.owned.iter().map(|owned| purchase_request_owned::ActiveModel {
-        request_id: Set(request.id),
-        subject_id: Set(owned.subject_id),
-        granted_by: Set(owned.purchase_id),
-    });
-    purchase_request_owned::Entity::insert_many(rows).exec_without_returning(transaction).await?;
-    Ok(())
 }
 
 /// Returns the receipt of a request that was not repeated.
@@ -254,76 +214,6 @@ async fn end_lapsed(
         }
     }
     Ok(ended)
-}
-
-async fn insert_purchase(
-    transaction: &DatabaseTransaction,
-    command: &PurchaseCommand,
-    resolved: &ResolvedSelection,
-) -> Result<purchase::Model, DbErr> {
-    let term = resolved.course.validity_days.map(|days| TimeDelta::days(i64::from(days)));
-    let tax = &resolved.quote.tax_policy;
-    let purchase = purchase::ActiveModel {
-        id: NotSet,
-        user_id: Set(command.buyer),
-        course_id: Set(resolved.course.id),
-        purchase_type: Set(command.request.selection.purchase_type),
-        cost: Set(resolved.quote.total),
-        subtotal: Set(Some(resolved.quote.subtotal)),
-        tax: Set(Some(resolved.quote.tax)),
-        tax_label: Set(Some(tax.label.clone())),
-        tax_basis_points: Set(Some(tax.rate.basis_points())),
-        is_tax_included: Set(Some(tax.is_included)),
-        currency: Set(resolved.quote.currency.clone()),
-        status: Set(PurchaseStatus::Active),
-        created_at: Set(command.now),
-        expires_at: Set(term.and_then(|term| command.now.checked_add_signed(term))),
-    };
-    purchase.insert(transaction).await
-}
-
-async fn insert_entitlements(
-    transaction: &DatabaseTransaction,
-    purchase: &purchase::Model,
-    resolved: &ResolvedSelection,
-) -> Result<(), DbErr> {
-    let rows = resolved.quote.lines.iter().map(|line| entitlement::ActiveModel {
-        purchase_id: Set(purchase.id),
-        subject_id: Set(line.subject_id),
-        user_id: Set(purchase.user_id),
-        price_paid: Set(line.price),
-        list_price: Set(Some(line.list_price)),
-        tax: Set(Some(line.tax)),
-        test_cards: Set(line.test_cards),
-        granted_at: Set(purchase.created_at),
-        expires_at: Set(purchase.expires_at),
-        ended_at: NotSet,
-        end_reason: NotSet,
-    });
-    entitlement::Entity::insert_many(rows).exec_without_returning(transaction).await?;
-    Ok(())
-}
-
-/// Inserts the cards and checks their number. A difference aborts the purchase.
-async fn insert_cards(
-    transaction: &DatabaseTransaction,
-    purchase: &purchase::Model,
-    resolved: &ResolvedSelection,
-) -> Result<(), Error<PurchaseRefusal>> {
-    let most = resolved.quote.lines.iter().map(|line| line.test_cards).max().unwrap_or_default();
-    let values = [most.into(), sea_orm::Value::from(purchase.id)];
-    let statement = sql(transaction.get_database_backend(), INSERT_CARDS_SQL, values);
-    let made = transaction.execute_raw(statement).await?.rows_affected();
-    let expected = resolved.quote.test_cards();
-    if i64::try_from(made) != Ok(expected) {
-        let id = purchase.id;
-        let cause = format!("purchase {id} made {made} test cards instead of {expected}");
-        return Err(Fault::Inconsistent(cause).into());
-    }
-    let subjects = resolved.quote.lines.iter().map(|line| line.subject_id);
-    allowance::raise_new_cards(transaction, purchase.user_id, purchase.id, purchase.course_id, subjects)
-        .await?;
-    Ok(())
 }
 
 async fn take_out_of_cart(

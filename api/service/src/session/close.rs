@@ -8,15 +8,15 @@ use jishu_entity::mock_test_attempt::{self, CardStatus};
 use jishu_entity::test_session::{self, SessionStatus};
 use jishu_entity::{SubjectId, TestSessionId, UserId, entitlement, test_answer};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr,
-    EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel,
+    QueryFilter, QuerySelect, TryIntoModel,
 };
 
 use super::answers::{AnswerRefusal, StoredAnswer, check_batch, response};
 use super::save::{AnswerBatch, compare_with_stored};
 use super::upsert::{AnswerWrite, upsert};
 use super::{Sitting, SittingRules};
-use crate::database::{WritePolicy, lock_user, locked};
+use crate::database::{WritePolicy, lock_user, locked, updated_one};
 use crate::error::{Error, Fault, Refusal};
 use crate::events::{self, Event};
 use crate::failpoint;
@@ -114,6 +114,7 @@ async fn run(
                 answers: answers.clone(),
                 now: command.now,
                 overdue_before: command.rules.overdue_before(command.now),
+                wants_sequence: false,
             };
             let statement = upsert(transaction.get_database_backend(), &[&write]);
             transaction.execute_raw(statement).await?;
@@ -184,7 +185,7 @@ pub(super) async fn close(
         _ if answers.values().any(Response::is_given) => SessionStatus::AutoSubmitted,
         _ => SessionStatus::Abandoned,
     };
-    let (owner, card_id) = (session.user_id, card.id);
+    let (id, owner, card_id) = (session.id, session.user_id, card.id);
     let ranked = ranking::rank(transaction, session.paper_id, owner, marks(total.score)).await?;
     let time_taken = submitted_at - session.started_at;
     let mut closed = session.into_active_model();
@@ -200,9 +201,11 @@ pub(super) async fn close(
     closed.wrong = Set(Some(total.wrong));
     closed.unanswered = Set(Some(total.unanswered));
     closed.time_taken_seconds = Set(Some(i32::try_from(time_taken.num_seconds()).unwrap_or(i32::MAX)));
-    let closed = closed.update(transaction).await?;
+    let update = test_session::Entity::update_many().set(closed.clone());
+    updated_one(&update.filter(test_session::Column::Id.eq(id)).exec(transaction).await?)?;
+    let closed = closed.try_into_model()?;
     failpoint::boundary("close.scored");
-    count_on_card(transaction, card, marks(total.score), total.percentage()).await?;
+    count_on_card(transaction, &card, marks(total.score), total.percentage()).await?;
     progress::add(transaction, owner, &score.topics).await?;
     events::append(transaction, now, None, Event::SessionClosed(card_id)).await?;
     failpoint::boundary("close.counted");
@@ -259,19 +262,22 @@ async fn expiry_that_set_deadline(
 /// Updates the card with the result of a sitting.
 async fn count_on_card(
     transaction: &DatabaseTransaction,
-    card: mock_test_attempt::Model,
+    card: &mock_test_attempt::Model,
     score: i32,
     percentage: i32,
 ) -> Result<(), Fault> {
     let is_used_up = card.attempts_used >= card.max_attempts;
     let first_score = card.first_score.unwrap_or(score);
     let best_score = card.best_score.map_or(score, |best| best.max(score));
-    let mut card = card.into_active_model();
-    card.status = Set(if is_used_up { CardStatus::Exhausted } else { CardStatus::Completed });
-    card.latest_score = Set(Some(score));
-    card.latest_percentage = Set(Some(percentage));
-    card.first_score = Set(Some(first_score));
-    card.best_score = Set(Some(best_score));
-    card.update(transaction).await?;
+    let result = mock_test_attempt::ActiveModel {
+        status: Set(if is_used_up { CardStatus::Exhausted } else { CardStatus::Completed }),
+        latest_score: Set(Some(score)),
+        latest_percentage: Set(Some(percentage)),
+        first_score: Set(Some(first_score)),
+        best_score: Set(Some(best_score)),
+        ..Default::default()
+    };
+    let update = mock_test_attempt::Entity::update_many().set(result);
+    updated_one(&update.filter(mock_test_attempt::Column::Id.eq(card.id)).exec(transaction).await?)?;
     Ok(())
 }

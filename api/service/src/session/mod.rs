@@ -18,6 +18,7 @@ mod read;
 mod review;
 mod save;
 mod start;
+mod stored;
 mod upsert;
 mod write_coalescer;
 

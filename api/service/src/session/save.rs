@@ -11,6 +11,7 @@ use sea_orm::{
 };
 
 use super::answers::{AnswerRefusal, GivenAnswer, StoredAnswer, check_batch};
+use super::read;
 use super::upsert::{AnswerWrite, upsert};
 use super::write_coalescer::{Confirmation, WriteCoalescer};
 use crate::Services;
@@ -33,6 +34,8 @@ pub struct Saved {
     /// The slots in which the answer of the batch was not stored. They have the answer of another batch, with a greater
     /// number or the same one.
     pub superseded: Vec<i32>,
+    /// The greatest number of a batch with stored answers. None if the caller did not want it.
+    pub sequence: Option<i32>,
 }
 
 /// A reason not to save a batch.
@@ -59,6 +62,9 @@ impl Refusal for SaveRefusal {}
 /// A repeated batch changes nothing and gets the same result, even if the sitting has ended since. Batches can arrive
 /// late or in any order: the stored answers are the same in the end.
 ///
+/// With `wants_sequence`, also returns the greatest number of a batch with stored answers. On PostgreSQL the statement
+/// that saves the batch returns it.
+///
 /// # Errors
 /// See [`SaveRefusal`]. A refusal means that nothing was written.
 #[tracing::instrument(level = "debug", name = "session.save", skip_all)]
@@ -67,46 +73,52 @@ pub async fn save(
     owner: UserId,
     id: TestSessionId,
     batch: AnswerBatch,
+    wants_sequence: bool,
 ) -> Result<Saved, Error<SaveRefusal>> {
     let sitting = super::sitting(services, owner, id).await?.ok_or(SaveRefusal::NotFound)?;
     let answers = check_batch(&sitting, batch.sequence, batch.answers).map_err(SaveRefusal::from)?;
     let now = services.clock.now();
     let overdue_before = services.sittings.rules.overdue_before(now);
-    let write = AnswerWrite { id, owner, sequence: batch.sequence, answers, now, overdue_before };
+    let sequence = batch.sequence;
+    let write = AnswerWrite { id, owner, sequence, answers, now, overdue_before, wants_sequence };
     let (database, sittings) = (services.database.clone(), Arc::clone(&services.sittings));
     let (events, metrics) = (Arc::clone(&services.events), services.metrics.clone());
     // The save continues when the client disconnects.
-    run_detached(async move {
+    let mut saved = run_detached(async move {
         let write = Arc::new(write);
-        let superseded = match database.is_cluster() {
+        let saved = match database.is_cluster() {
             true => write_on_cluster(&database, &write).await?,
             false => write_coalesced(&database, &sittings.coalescer, &write).await?,
         };
-        if superseded.len() < write.answers.len() {
+        if saved.superseded.len() < write.answers.len() {
             events.answers_saved(owner, id);
         }
         if let Some(metrics) = metrics.business() {
-            metrics.save(write.answers.len() - superseded.len());
+            metrics.save(write.answers.len() - saved.superseded.len());
         }
-        Ok(Saved { superseded })
+        Ok::<_, Error<SaveRefusal>>(saved)
     })
-    .await
+    .await?;
+    if wants_sequence && saved.sequence.is_none() {
+        saved.sequence = Some(read::answer_sequence(services, id).await?);
+    }
+    Ok(saved)
 }
 
-/// Writes a batch, and returns its superseded slots. Retries while another transaction is changing the sitting. It
-/// holds no connection between the tries, so it does not block other requests.
+/// Writes a batch. Retries while another transaction is changing the sitting. It holds no connection between the tries, so
+/// it does not block other requests.
 async fn write_coalesced(
     database: &Database,
     coalescer: &Arc<WriteCoalescer>,
     write: &Arc<AnswerWrite>,
-) -> Result<Vec<i32>, Error<SaveRefusal>> {
+) -> Result<Saved, Error<SaveRefusal>> {
     let (started, mut attempt) = (Instant::now(), 0);
     loop {
-        if coalescer.write(database, Arc::clone(write)).await? == Confirmation::AllStored {
-            return Ok(Vec::new());
+        if let Confirmation::AllStored(sequence) = coalescer.write(database, Arc::clone(write)).await? {
+            return Ok(Saved { superseded: Vec::new(), sequence });
         }
         if let Some(superseded) = read_superseded(database.reader(), write).await? {
-            return Ok(superseded);
+            return Ok(Saved { superseded, sequence: None });
         }
         if started.elapsed() >= database.retry_for() {
             tracing::warn!(
@@ -126,7 +138,7 @@ async fn write_coalesced(
 async fn write_on_cluster(
     database: &Database,
     write: &Arc<AnswerWrite>,
-) -> Result<Vec<i32>, Error<SaveRefusal>> {
+) -> Result<Saved, Error<SaveRefusal>> {
     let policy = WritePolicy::idempotent("save answers");
     database
         .write(policy, Arc::clone(write), |transaction, write| {
@@ -134,7 +146,8 @@ async fn write_on_cluster(
         })
         .await?;
     // None means that the sitting was overdue when the batch came, and that support has granted more time since.
-    read_superseded(database.reader(), write).await?.ok_or_else(|| SaveRefusal::Overdue.into())
+    let superseded = read_superseded(database.reader(), write).await?.ok_or(SaveRefusal::Overdue)?;
+    Ok(Saved { superseded, sequence: None })
 }
 
 /// Updates the row of an open sitting, and writes a batch of its answers.

@@ -8,20 +8,21 @@ use jishu_entity::test_session::{self, SessionStatus};
 use jishu_entity::user::UserStatus;
 use jishu_entity::{MockTestAttemptId, UserId, entitlement};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, ConnectionTrait,
-    DatabaseTransaction, DbErr, IntoActiveModel, QueryFilter,
+    ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait,
+    QueryFilter, TryIntoModel,
 };
 
+use super::stored::{StoredCard, Terms};
 use super::{SittingRules, close, deadline};
 use crate::clock::Clock;
-use crate::database::{WritePolicy, lock_user};
+use crate::database::{WritePolicy, lock_user, updated_one};
 use crate::error::{Error, Refusal};
 use crate::events::{self, Event};
 use crate::failpoint;
 use crate::guardian::{self, ConsentRefusal, ConsentRule};
 use crate::metrics::StartResult;
 use crate::paper::{self, Paper, PaperRefusal, Papers};
-use crate::{Services, allowance, card};
+use crate::Services;
 
 /// An open sitting that was started or resumed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,17 +106,23 @@ async fn start_or_resume(
     learner: UserId,
     id: MockTestAttemptId,
 ) -> Result<Started, Error<StartRefusal>> {
-    let row = card::by_ids(services, learner, [id]).await?.pop().ok_or(StartRefusal::NotFound)?;
+    let now = services.clock.now();
+    let stored = StoredCard::read(services.database.reader(), learner, id).await?.ok_or(StartRefusal::NotFound)?;
+    let row = &stored.card;
     // Check the card first, so no paper is made for a card that cannot be sat. The transaction checks it again.
     if row.status == CardStatus::Exhausted {
         return Err(StartRefusal::Exhausted { max_attempts: row.max_attempts }.into());
     }
-    let (reader, now) = (services.database.reader(), services.clock.now());
-    if row.status != CardStatus::InProgress && !is_entitled(reader, &row, now).await? {
+    if row.status != CardStatus::InProgress && !stored.is_entitled(now) {
         return Err(StartRefusal::EntitlementEnded.into());
     }
-    let paper = paper::of_test(services, row.subject_id, row.test_number).await;
-    let paper = paper.map_err(|error| error.map(StartRefusal::from))?;
+    let paper = match stored.paper {
+        Some(paper) => services.papers.get(paper).await?,
+        None => {
+            let paper = paper::of_test(services, row.subject_id, row.test_number).await;
+            paper.map_err(|error| error.map(StartRefusal::from))?
+        }
+    };
     let command = StartCommand {
         learner,
         card: id,
@@ -165,7 +172,12 @@ async fn run(
     failpoint::boundary("start.locked");
     // Read the clock after the lock, so the learner does not lose the time that was spent waiting for it.
     let now = command.clock.now();
-    if let Some(open) = open_session(transaction, command).await? {
+    let read = async || {
+        let stored = StoredCard::read(transaction, command.learner, command.card).await?;
+        stored.ok_or_else(|| Error::from(StartRefusal::NotFound))
+    };
+    let mut stored = read().await?;
+    if let Some(open) = stored.open.take() {
         if !command.rules.is_overdue(open.expires_at, now) {
             return Ok(StartOutcome::Open(Started { session: open, resumed: true }));
         }
@@ -173,47 +185,37 @@ async fn run(
         // The sitting may have an older revision of the paper, from before a key was corrected.
         let paper = command.papers.get_through(transaction, (&open).into()).await?;
         close::close(transaction, open, &paper, close::Ending::Overdue, now).await?;
+        stored = read().await?;
     }
-    let card = mock_test_attempt::Entity::of(command.learner)
-        .filter(mock_test_attempt::Column::Id.eq(command.card))
-        .one(transaction)
-        .await?
-        .ok_or(StartRefusal::NotFound)?;
+    let card = &stored.card;
     if card.attempts_used >= card.max_attempts {
         return Ok(StartOutcome::Refused(StartRefusal::Exhausted { max_attempts: card.max_attempts }));
     }
-    let Some(right) = live_entitlement(transaction, &card, now).await? else {
+    let Some(right) = stored.right.as_ref().filter(|right| right.is_live(now)) else {
         return Ok(StartOutcome::Refused(StartRefusal::EntitlementEnded));
     };
     // An open sitting goes on without a consent, because it was started with one.
     if let Some(refusal) = guardian::missing(transaction, command.learner, command.consent, now).await? {
         return Ok(StartOutcome::Refused(refusal.into()));
     }
+    let terms = Terms::read(transaction, card, command.paper.id.paper).await?;
     // A key may have been corrected while this transaction waited for the lock.
-    let paper = command.papers.newest_through(transaction, &command.paper).await?;
-    let session = insert(transaction, command, &paper, (&card, &right), now).await?;
+    let paper = command.papers.newest_through(transaction, &command.paper, terms.revision).await?;
+    let extra_seconds = stored.extra_seconds.max(terms.extra_seconds);
+    let seconds = paper.row.time_limit_seconds + extra_seconds;
+    let session = insert(transaction, command, &paper, card, (now, deadline(now, seconds, right))).await?;
     failpoint::boundary("start.inserted");
-    let mut card = card.into_active_model();
-    card.attempts_used = Set(session.attempt_number);
-    card.status = Set(CardStatus::InProgress);
-    card.latest_attempt_at = Set(Some(now));
-    card.update(transaction).await?;
+    let update = mock_test_attempt::Entity::update_many().set(mock_test_attempt::ActiveModel {
+        attempts_used: Set(session.attempt_number),
+        status: Set(CardStatus::InProgress),
+        latest_attempt_at: Set(Some(now)),
+        ..Default::default()
+    });
+    updated_one(&update.filter(mock_test_attempt::Column::Id.eq(card.id)).exec(transaction).await?)?;
     let event = Event::SessionStarted(command.card);
     events::append(transaction, now, Some(command.learner), event).await?;
     failpoint::boundary("start.counted");
     Ok(StartOutcome::Open(Started { session, resumed: false }))
-}
-
-/// Finds the open sitting of the card.
-async fn open_session(
-    transaction: &DatabaseTransaction,
-    command: &StartCommand,
-) -> Result<Option<test_session::Model>, DbErr> {
-    test_session::Entity::of(command.learner)
-        .filter(test_session::Column::MockTestAttemptId.eq(command.card))
-        .filter(test_session::Column::OpenMarker.eq(1))
-        .one(transaction)
-        .await
 }
 
 /// Tells whether the entitlement that gave a card is live.
@@ -238,18 +240,15 @@ async fn live_entitlement(
         .await
 }
 
-/// Inserts a new sitting of a card. Its deadline includes the extra time of the card and of the allowances that apply,
-/// and is not after the end of the entitlement.
+/// Inserts a new sitting of a card, with the times of its start and its deadline.
 async fn insert(
     transaction: &DatabaseTransaction,
     command: &StartCommand,
     paper: &Paper,
-    (card, right): (&mock_test_attempt::Model, &entitlement::Model),
-    now: DateTime<Utc>,
+    card: &mock_test_attempt::Model,
+    (started_at, expires_at): (DateTime<Utc>, DateTime<Utc>),
 ) -> Result<test_session::Model, DbErr> {
-    let extra_seconds = allowance::extra_seconds(transaction, card).await?;
-    let seconds = paper.row.time_limit_seconds + extra_seconds;
-    let session = test_session::ActiveModel {
+    let mut session = test_session::ActiveModel {
         id: NotSet,
         mock_test_attempt_id: Set(card.id),
         user_id: Set(card.user_id),
@@ -260,9 +259,21 @@ async fn insert(
         seed: Set(command.seed),
         status: Set(SessionStatus::InProgress),
         open_marker: Set(Some(1)),
-        started_at: Set(now),
-        expires_at: Set(deadline(now, seconds, right)),
-        ..Default::default()
+        ranked: Set(None),
+        started_at: Set(started_at),
+        expires_at: Set(expires_at),
+        submitted_at: Set(None),
+        end_reason: Set(None),
+        score: Set(None),
+        max_score: Set(None),
+        percentage: Set(None),
+        correct: Set(None),
+        wrong: Set(None),
+        unanswered: Set(None),
+        time_taken_seconds: Set(None),
+        saves: Set(0),
     };
-    session.insert(transaction).await
+    let inserted = test_session::Entity::insert(session.clone()).exec(transaction).await?;
+    session.id = Set(inserted.last_insert_id);
+    session.try_into_model()
 }

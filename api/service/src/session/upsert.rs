@@ -19,6 +19,8 @@ pub(super) struct AnswerWrite {
     pub(super) now: DateTime<Utc>,
     /// The batch is not written if the deadline of its sitting is before this time.
     pub(super) overdue_before: DateTime<Utc>,
+    /// Whether the caller wants to know the greatest number of a batch with stored answers.
+    pub(super) wants_sequence: bool,
 }
 
 /// Returns the statement that saves batches of different sittings.
@@ -41,29 +43,37 @@ fn now(writes: &[&AnswerWrite]) -> DateTime<Utc> {
 /// Returns the statement for PostgreSQL. Each column of answers is one array parameter, so all batches share one
 /// prepared statement with a small plan. Each sitting is locked once.
 ///
+/// Returns a row for each sitting of which it stored answers: its id, the number of these answers, and the greatest number
+/// of a batch that had stored answers before. That number is null if the caller does not want it.
+///
 /// The sittings must be found by their primary key. `open_marker + 0` hides that column from the index of open sittings
 /// by deadline. A generic plan would choose that index, and read all open sittings.
 fn arrays(writes: &[&AnswerWrite]) -> Statement {
     let text = format!(
-        "INSERT INTO test_answers \
+        "WITH open AS MATERIALIZED (SELECT id, user_id, expires_at FROM test_sessions \
+         WHERE id = ANY(?) AND open_marker + 0 = 1 FOR SHARE SKIP LOCKED), \
+         saved AS (INSERT INTO test_answers \
          (session_id, slot, chosen, numeric_value, text, flagged, time_spent_seconds, sequence, saved_at) \
-         WITH open AS MATERIALIZED (SELECT id, user_id, expires_at FROM test_sessions \
-         WHERE id = ANY(?) AND open_marker + 0 = 1 FOR SHARE SKIP LOCKED) \
          SELECT open.id, v.slot, v.chosen, NULLIF(v.numeric_value, ''), NULLIF(v.text, ''), v.flagged, \
          NULLIF(v.time_spent_seconds, -1), v.sequence, ? \
          FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?) AS v (session_id, user_id, overdue_before, sequence, slot, chosen, \
          numeric_value, text, flagged, time_spent_seconds) \
-         JOIN open ON open.id = v.session_id AND open.user_id = v.user_id AND open.expires_at >= v.overdue_before{ON_CONFLICT}"
+         JOIN open ON open.id = v.session_id AND open.user_id = v.user_id AND open.expires_at >= v.overdue_before{ON_CONFLICT} \
+         RETURNING session_id) \
+         SELECT session_id, COUNT(*), CASE WHEN session_id = ANY(?) THEN \
+         (SELECT MAX(a.sequence) FROM test_answers a WHERE a.session_id = saved.session_id) END \
+         FROM saved GROUP BY session_id"
     );
-    let of_writes =
-        |kind, value: fn(&AnswerWrite) -> Value| array(kind, writes.iter().map(|write| value(write)));
+    let of_writes = |kind, value: fn(&AnswerWrite) -> Option<Value>| {
+        array(kind, writes.iter().filter_map(|write| value(write)))
+    };
     let of_answers = |kind, value: fn(&AnswerWrite, &StoredAnswer) -> Value| {
         let values = writes.iter().flat_map(|write| write.answers.iter().map(|answer| value(write, answer)));
         array(kind, values)
     };
     // The arrays have no null elements. An empty text and -1 stand for null: neither is a valid answer.
     let values = [
-        of_writes(ArrayType::BigInt, |write| write.id.into()),
+        of_writes(ArrayType::BigInt, |write| Some(write.id.into())),
         now(writes).into(),
         of_answers(ArrayType::BigInt, |write, _| write.id.into()),
         of_answers(ArrayType::BigInt, |write, _| write.owner.into()),
@@ -75,6 +85,7 @@ fn arrays(writes: &[&AnswerWrite]) -> Statement {
         of_answers(ArrayType::String, |_, answer| answer.text.clone().unwrap_or_default().into()),
         of_answers(ArrayType::Bool, |_, answer| answer.flagged.into()),
         of_answers(ArrayType::Int, |_, answer| answer.time_spent_seconds.unwrap_or(-1).into()),
+        of_writes(ArrayType::BigInt, |write| write.wants_sequence.then(|| write.id.into())),
     ];
     sql(DbBackend::Postgres, &text, values)
 }

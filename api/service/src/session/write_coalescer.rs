@@ -4,9 +4,10 @@
 //! statement writes all batches that arrived in the meantime. So the more learners save at once, the less each save
 //! costs. A statement skips sittings that another transaction is changing, so these do not delay the others.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use jishu_entity::TestSessionId;
 use sea_orm::{DbBackend, DbErr};
 use tokio::sync::oneshot;
 use tracing::{Instrument, Span};
@@ -26,8 +27,9 @@ const MAX_ROWS_PER_STATEMENT: usize = 160;
 /// The knowledge about a batch after its statement was executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Confirmation {
-    /// All answers of the batch are stored.
-    AllStored,
+    /// All answers of the batch are stored. Has the greatest number of a batch with stored answers in the sitting, if the
+    /// statement returned it.
+    AllStored(Option<i32>),
     /// Unknown: another batch may have set some slots, or nothing was written. The stored answers must be read.
     Unconfirmed,
 }
@@ -123,10 +125,10 @@ async fn write_group(database: &Database, mut group: Vec<QueuedWrite>) {
     // Two statements must lock the rows of sittings in the same order.
     group.sort_unstable_by_key(|batch| batch.write.id);
     match write_all(database, &group).await {
-        Ok(written) => {
-            for batch in group {
+        Ok(confirmations) => {
+            for (batch, confirmation) in group.into_iter().zip(confirmations) {
                 // Sending fails if the caller no longer waits.
-                let _ = batch.done.send(Ok(written));
+                let _ = batch.done.send(Ok(confirmation));
             }
         }
         Err(error) if group.len() > 1 => {
@@ -135,7 +137,8 @@ async fn write_group(database: &Database, mut group: Vec<QueuedWrite>) {
                 let alone = [batch];
                 let written = write_all(database, &alone).await;
                 let [batch] = alone;
-                let _ = batch.done.send(written);
+                let confirmation = written.map(|written| written.first().copied().unwrap_or(Confirmation::Unconfirmed));
+                let _ = batch.done.send(confirmation);
             }
         }
         Err(error) => {
@@ -146,16 +149,36 @@ async fn write_group(database: &Database, mut group: Vec<QueuedWrite>) {
     }
 }
 
-/// Writes a group of batches in one statement.
-async fn write_all(database: &Database, group: &[QueuedWrite]) -> Result<Confirmation, DbErr> {
+/// Writes a group of batches in one statement. Returns what is known about each of them.
+async fn write_all(database: &Database, group: &[QueuedWrite]) -> Result<Vec<Confirmation>, DbErr> {
     let writes: Vec<&AnswerWrite> = group.iter().map(|batch| &*batch.write).collect();
-    let rows: usize = writes.iter().map(|write| write.answers.len()).sum();
     let backend = database.backend();
     let statement = upsert(backend, &writes);
+    if backend == DbBackend::Postgres {
+        let rows = database.query_until_done("save answers", statement).await?;
+        let mut stored: HashMap<TestSessionId, (i64, Option<i32>)> = HashMap::with_capacity(rows.len());
+        for row in rows {
+            stored.insert(row.try_get_by_index(0)?, (row.try_get_by_index(1)?, row.try_get_by_index(2)?));
+        }
+        return Ok(writes.into_iter().map(|write| confirmation(write, stored.get(&write.id))).collect());
+    }
     let written = database.execute_until_done("save answers", statement).await?;
+    let rows: usize = writes.iter().map(|write| write.answers.len()).sum();
     // MariaDB and MySQL count an updated row as 2, and an inserted or unchanged row as 1. Only 2 for each row confirms
     // that all answers are stored.
     let count_per_row = if backend == DbBackend::MySql { 2 } else { 1 };
     let is_all = u64::try_from(rows).is_ok_and(|rows| written == count_per_row * rows);
-    Ok(if is_all { Confirmation::AllStored } else { Confirmation::Unconfirmed })
+    Ok(vec![if is_all { Confirmation::AllStored(None) } else { Confirmation::Unconfirmed }; group.len()])
+}
+
+/// Returns what is known about a batch, by the number of its answers that were stored and the greatest number of a batch
+/// before it.
+fn confirmation(write: &AnswerWrite, stored: Option<&(i64, Option<i32>)>) -> Confirmation {
+    match stored {
+        Some((count, before)) if usize::try_from(*count) == Ok(write.answers.len()) => {
+            let sequence = before.map_or(write.sequence, |before| before.max(write.sequence));
+            Confirmation::AllStored(write.wants_sequence.then_some(sequence))
+        }
+        _ => Confirmation::Unconfirmed,
+    }
 }

@@ -142,7 +142,10 @@ impl TestSessionMutation {
         };
         Ok(match started {
             Ok(started) => {
-                TestSessionPayload::Started { session: started.session.into(), resumed: started.resumed }
+                // Nobody knew the id of a new sitting before, so it has no answers.
+                let sequence = (!started.resumed).then_some(0);
+                let session = TestSession::from(started.session).with_sequence(sequence);
+                TestSessionPayload::Started { session, resumed: started.resumed }
             }
             Err(refusal) => TestSessionPayload::refused(None, refusal.into()),
         })
@@ -162,9 +165,14 @@ impl TestSessionMutation {
         };
         let slots: Vec<i32> = input.answers.iter().map(|answer| answer.slot).collect();
         let batch = batch(id, input.sequence, input.answers);
+        let wants_sequence = ctx.look_ahead().field("session").field("answerSequence").exists();
+        let saved = session::save(ctx.services()?, viewer.user_id, id, batch, wants_sequence).await;
         let session = TestSession::lazy(viewer.user_id, id);
-        Ok(match refused_or(session::save(ctx.services()?, viewer.user_id, id, batch).await)? {
-            Ok(saved) => TestSessionPayload::Saved { session, superseded: saved.superseded },
+        Ok(match refused_or(saved)? {
+            Ok(saved) => {
+                let session = session.with_sequence(saved.sequence);
+                TestSessionPayload::Saved { session, superseded: saved.superseded }
+            }
             Err(refusal) => {
                 let session = (!matches!(refusal, SaveRefusal::NotFound)).then_some(session);
                 TestSessionPayload::refused(session, save_error(&refusal, &slots))

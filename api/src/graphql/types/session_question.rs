@@ -5,11 +5,13 @@ use std::collections::HashMap;
 use async_graphql::{Context, Enum, ID, SimpleObject};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use graphql_engine::{Plain, PlainEnum, PlainObject};
+use graphql_engine::{Plain, PlainEnum, PlainObject, RenderedText};
 use jishu_entity::question_version::{QuestionKind as StoredKind, TextFormat as StoredFormat};
 use jishu_entity::{TestSessionId, test_answer, test_session};
 
 use super::Difficulty;
+use super::rendered_paper::RenderedQuestion;
+use super::sitting_id::SittingId;
 use crate::graphql::access::is_own;
 use crate::graphql::context::ContextExt;
 use crate::graphql::error::ApiResult;
@@ -64,7 +66,7 @@ pub(in crate::graphql) enum TextFormat {
 #[derive(PlainObject, SimpleObject)]
 pub(in crate::graphql) struct SessionQuestion {
     /// The id of this question in this sitting, for client caches. `node` does not accept it.
-    id: ID,
+    id: SittingId,
     /// The number of the question in the paper, counted from 1.
     slot: i32,
     /// The kind of answer that the question takes.
@@ -72,7 +74,7 @@ pub(in crate::graphql) struct SessionQuestion {
     /// The format of the texts.
     text_format: TextFormat,
     /// The text of the question.
-    stem: String,
+    stem: RenderedText,
     /// The options, in an order that belongs to this sitting. Empty for a numeric question and a short answer.
     options: Vec<Choice>,
     /// The saved answer. Null if there is none, and for staff until the sitting is over.
@@ -112,9 +114,9 @@ pub(in crate::graphql) struct SessionQuestion {
 #[graphql(name = "Option")]
 pub(in crate::graphql) struct Choice {
     /// The id of this option in this sitting, for `optionIds`.
-    id: ID,
+    id: SittingId,
     /// The text of the option.
-    text: String,
+    text: RenderedText,
 }
 
 /// The answer of a learner to a question.
@@ -130,23 +132,27 @@ pub(in crate::graphql) struct Answer {
     saved_at: DateTime,
 }
 
-/// Reads the questions of a sitting. The answers take one statement; the paper usually comes from memory.
+/// Reads the questions of a sitting. The answers take one statement; the paper usually comes from memory. A sitting that has
+/// just begun has no answers.
 pub(in crate::graphql) async fn questions(
     ctx: &Context<'_>,
     row: &test_session::Model,
+    has_just_begun: bool,
 ) -> ApiResult<Plain<Vec<SessionQuestion>>> {
     let services = ctx.services()?;
     let sitting = session::sitting_of(services, row).await?;
     // Staff see what a learner answered only after the end of the sitting.
-    let mut answers = match row.open_marker.is_none() || is_own(ctx, row.user_id) {
+    let shows_answers = row.open_marker.is_none() || is_own(ctx, row.user_id);
+    let mut answers = match shows_answers && !has_just_begun {
         true => session::answers(services, row.id).await?,
         false => HashMap::new(),
     };
     let reader = ctx.viewer().map_or(row.user_id, |viewer| viewer.user_id);
     let review = session::review(services, row, reader).await?;
-    let questions = sitting.paper.slots().map(|(slot, question)| {
+    let rendered = ctx.rendered_papers()?.get(&sitting.paper, &services.pictures);
+    let questions = sitting.paper.slots().zip(rendered.questions()).map(|((slot, question), texts)| {
         let answer = answers.remove(&slot);
-        session_question(&services.pictures, &sitting, slot, question, answer, &review)
+        session_question(&services.pictures, &sitting, (slot, question, texts), answer, &review)
     });
     Ok(Plain(questions.collect()))
 }
@@ -164,19 +170,18 @@ struct ShownKey {
 fn session_question(
     pictures: &PictureAddresses,
     sitting: &Sitting,
-    slot: i32,
-    question: &PaperQuestion,
+    (slot, question, texts): (i32, &PaperQuestion, &RenderedQuestion),
     row: Option<test_answer::Model>,
     review: &Review,
 ) -> SessionQuestion {
     let shown = sitting.option_order(slot, question);
     let ids = |chosen: i64| {
         let chosen = shown.iter().enumerate().filter(|(_, position)| chosen >> **position & 1 == 1);
-        chosen.map(|(place, _)| option_id(sitting.id, slot, place)).collect::<Vec<_>>()
+        chosen.map(|(place, _)| SittingId::of_option(sitting.id, slot, place).encoded()).collect::<Vec<_>>()
     };
     let options = shown.iter().enumerate().map(|(place, position)| Choice {
-        id: option_id(sitting.id, slot, place),
-        text: pictures.show(&question.options[*position]).into_owned(),
+        id: SittingId::of_option(sitting.id, slot, place),
+        text: texts.options[*position].clone(),
     });
     let response = row.as_ref().map(session::response).unwrap_or_default();
     let reviewed = review.shows(question.question_id);
@@ -196,11 +201,11 @@ fn session_question(
     let (correct_texts, case_sensitive) = key.texts.unzip();
     let verdict = scoring::judge(&question.key, &response);
     SessionQuestion {
-        id: ID(URL_SAFE_NO_PAD.encode(format!("SessionQuestion:{}:{slot}", sitting.id))),
+        id: SittingId::of_question(sitting.id, slot),
         slot,
         kind: question.kind.into(),
         text_format: question.text_format.into(),
-        stem: pictures.show(&question.stem).into_owned(),
+        stem: texts.stem.clone(),
         options: options.collect(),
         answer: row.as_ref().filter(|_| response.is_given()).map(|row| Answer {
             option_ids: ids(row.chosen),
@@ -227,12 +232,6 @@ fn session_question(
     }
 }
 
-/// Makes the id of an option from the sitting, the slot and the shown position. Client caches need an id that is
-/// unique among all objects. The id reveals nothing of the author's order.
-fn option_id(session: TestSessionId, slot: i32, place: usize) -> ID {
-    ID(URL_SAFE_NO_PAD.encode(format!("Option:{session}:{slot}:{place}")))
-}
-
 /// Reads the shown position from the id of an option. Returns `None` for an id of another sitting or slot, and for
 /// other ids.
 pub(in crate::graphql) fn option_place(session: TestSessionId, slot: i32, id: &ID) -> Option<usize> {
@@ -240,5 +239,5 @@ pub(in crate::graphql) fn option_place(session: TestSessionId, slot: i32, id: &I
     let text = std::str::from_utf8(&bytes).ok()?;
     let place = text.strip_prefix(&format!("Option:{session}:{slot}:"))?.parse().ok()?;
     // Rejects "01" and "+1", so that an option has only one id.
-    (option_id(session, slot, place) == *id).then_some(place)
+    (SittingId::of_option(session, slot, place).encoded() == *id).then_some(place)
 }

@@ -47,6 +47,8 @@ pub(in crate::graphql) struct TestSession {
     owner: UserId,
     id: TestSessionId,
     row: tokio::sync::OnceCell<test_session::Model>,
+    /// The number of the latest batch with a saved answer, if the statement that saved a batch has returned it.
+    sequence: Option<i32>,
 }
 
 /// A sitting of a test card by its learner, timed by the server's clock.
@@ -117,6 +119,9 @@ impl TestSession {
     /// The number of the latest batch with a saved answer. 0 if no answer is saved. Use the next number for the
     /// next batch.
     async fn answer_sequence(&self, ctx: &Context<'_>) -> ApiResult<i32> {
+        if let Some(sequence) = self.sequence {
+            return Ok(sequence);
+        }
         // Checks the owner first, so that nothing of another user's sitting is shown.
         let id = self.row(ctx).await?.id;
         Ok(session::answer_sequence(ctx.services()?, id).await?)
@@ -125,7 +130,7 @@ impl TestSession {
     /// The questions in the order of the paper, with the saved answers. Staff see the answers only after the end of the
     /// sitting.
     async fn questions(&self, ctx: &Context<'_>) -> ApiResult<Plain<Vec<SessionQuestion>>> {
-        questions(ctx, self.row(ctx).await?).await
+        questions(ctx, self.row(ctx).await?, self.sequence == Some(0)).await
     }
 
     /// The result. Null until the sitting is over.
@@ -137,7 +142,12 @@ impl TestSession {
 impl TestSession {
     /// Makes a sitting that reads its row when a field other than the id needs it.
     pub(in crate::graphql) fn lazy(owner: UserId, id: TestSessionId) -> Self {
-        Self { owner, id, row: tokio::sync::OnceCell::new() }
+        Self { owner, id, row: tokio::sync::OnceCell::new(), sequence: None }
+    }
+
+    /// Adds the number of the latest batch with a saved answer, if it is known. The caller has checked the owner.
+    pub(in crate::graphql) fn with_sequence(self, sequence: Option<i32>) -> Self {
+        Self { sequence, ..self }
     }
 
     async fn row(&self, ctx: &Context<'_>) -> ApiResult<&test_session::Model> {
@@ -152,7 +162,7 @@ impl TestSession {
 
 impl From<test_session::Model> for TestSession {
     fn from(row: test_session::Model) -> Self {
-        Self { owner: row.user_id, id: row.id, row: tokio::sync::OnceCell::new_with(Some(row)) }
+        Self { owner: row.user_id, id: row.id, row: tokio::sync::OnceCell::new_with(Some(row)), sequence: None }
     }
 }
 

@@ -1,0 +1,66 @@
+//! Locks the rows of a user and of subjects in one statement.
+
+use chrono::{DateTime, Utc};
+use jishu_entity::user::UserStatus;
+use jishu_entity::{CourseId, SubjectId, UserId};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, Value};
+
+use super::sql;
+
+/// The subjects whose rows a transaction holds.
+#[derive(Clone, Debug)]
+pub(crate) enum HeldSubjects {
+    /// These subjects.
+    Chosen(Vec<SubjectId>),
+    /// All subjects of this course.
+    OfCourse(CourseId),
+}
+
+/// A user whose row is locked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LockedUser {
+    /// The status of the user.
+    pub(crate) status: UserStatus,
+    /// The number of subjects whose rows are held.
+    pub(crate) held: i64,
+}
+
+/// Locks the row of a user as [`super::lock_user`] does, and holds the rows of subjects as [`super::hold_subjects`] does,
+/// in one round trip. Returns None if there is no such user, or the account was deleted.
+///
+/// The rows that the transaction reads after the lock must be read by another statement. In this one, the database could
+/// read the state from before the lock.
+pub(crate) async fn lock_user_and_subjects(
+    connection: &impl ConnectionTrait,
+    user: UserId,
+    subjects: &HeldSubjects,
+) -> Result<Option<LockedUser>, DbErr> {
+    let backend = connection.get_database_backend();
+    let (lock, share) = match backend {
+        DbBackend::Postgres => ("FOR NO KEY UPDATE NOWAIT", "FOR KEY SHARE NOWAIT"),
+        // MariaDB reads the first comment, and MySQL the second.
+        DbBackend::MySql => {
+            ("FOR UPDATE NOWAIT", "/*M! LOCK IN SHARE MODE NOWAIT */ /*!80001 FOR SHARE NOWAIT */")
+        }
+        // SQLite has one writer.
+        _ => ("", ""),
+    };
+    let (condition, mut values) = match subjects {
+        HeldSubjects::Chosen(ids) => {
+            let parameters = vec!["?"; ids.len()].join(", ");
+            (format!("s.id IN ({parameters})"), ids.iter().copied().map(Value::from).collect())
+        }
+        HeldSubjects::OfCourse(id) => ("s.course_id = ?".to_owned(), vec![Value::from(*id)]),
+    };
+    values.push(user.into());
+    let text = format!(
+        "SELECT status, deleted_at, (SELECT COUNT(*) FROM (SELECT s.id FROM subjects s JOIN courses c ON c.id = s.course_id \
+         WHERE {condition} ORDER BY s.id {share}) held) FROM users WHERE id = ? {lock}"
+    );
+    let Some(row) = connection.query_one_raw(sql(backend, &text, values)).await? else { return Ok(None) };
+    let deleted_at: Option<DateTime<Utc>> = row.try_get_by_index(1)?;
+    if deleted_at.is_some() {
+        return Ok(None);
+    }
+    Ok(Some(LockedUser { status: row.try_get_by_index(0)?, held: row.try_get_by_index(2)? }))
+}

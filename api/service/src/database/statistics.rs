@@ -1,0 +1,87 @@
+//! Keeps the statistics of PostgreSQL's planner in line with tables that grow.
+//!
+//! The connections keep the plans of their statements. A plan that was made while a table was empty may read the whole
+//! table, or walk through the wrong index. PostgreSQL keeps it until the statistics of the table change. A vacuum of
+//! empty tables, as after a restore, leads to such plans. See `api/docs/decisions/kept-plans.md`.
+
+use std::time::Duration;
+
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
+
+use super::Database;
+
+/// Interval between two looks at the sizes of the tables.
+const CHECK_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Finds the tables that have grown to four times the size in their statistics, and whether this user may renew these. A
+/// table of less than 8 pages is read in no time by any plan.
+const GROWN_TABLES_SQL: &str = "\
+SELECT c.relname::text, pg_has_role(c.relowner, 'USAGE') FROM pg_class c \
+WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace \
+AND pg_relation_size(c.oid) / current_setting('block_size')::bigint >= GREATEST(8, 4 * c.relpages::bigint)";
+
+/// The tables whose statistics are out of date.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GrownTables {
+    /// The tables whose statistics were renewed.
+    pub renewed: Vec<String>,
+    /// The tables that belong to another user of the database, who must renew their statistics.
+    pub foreign: Vec<String>,
+}
+
+impl Database {
+    /// Renews the statistics of tables that have grown. All connections of all nodes then plan their statements again. Does
+    /// nothing on databases that keep no plans.
+    ///
+    /// # Errors
+    /// Returns the database's error.
+    pub async fn renew_statistics(&self) -> Result<GrownTables, DbErr> {
+        let mut tables = GrownTables::default();
+        if self.backend() != DbBackend::Postgres {
+            return Ok(tables);
+        }
+        let find = Statement::from_string(DbBackend::Postgres, GROWN_TABLES_SQL);
+        for row in self.writer.query_all_raw(find).await? {
+            let is_ours: bool = row.try_get_by_index(1)?;
+            let list = if is_ours { &mut tables.renewed } else { &mut tables.foreign };
+            list.push(row.try_get_by_index(0)?);
+        }
+        if !tables.renewed.is_empty() {
+            let names: Vec<String> = tables.renewed.iter().map(|name| quoted(name)).collect();
+            // Another node may be renewing the same tables.
+            let analyze = format!("ANALYZE (SKIP_LOCKED) {}", names.join(", "));
+            self.writer.execute_unprepared(&analyze).await?;
+        }
+        Ok(tables)
+    }
+
+    /// Calls [`Database::renew_statistics`] again and again. Ends at once on databases that keep no plans.
+    pub async fn keep_statistics(self) {
+        if self.backend() != DbBackend::Postgres {
+            return;
+        }
+        let mut warned = false;
+        loop {
+            match self.renew_statistics().await {
+                Ok(tables) => {
+                    if !tables.renewed.is_empty() {
+                        tracing::info!(tables = ?tables.renewed, "tables have grown, and their statistics were renewed");
+                    }
+                    if !tables.foreign.is_empty() && !std::mem::replace(&mut warned, true) {
+                        tracing::warn!(
+                            tables = ?tables.foreign,
+                            "tables have grown, but belong to another user of the database; run ANALYZE as that user"
+                        );
+                    }
+                }
+                Err(error) => tracing::debug!(%error, "the statistics of tables were not renewed"),
+            }
+            tokio::time::sleep(CHECK_INTERVAL).await;
+        }
+    }
+}
+
+/// Returns the name of a table as it is written in a statement.
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}

@@ -1,0 +1,115 @@
+//! Reads all that decides a purchase, in one statement.
+
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
+use jishu_entity::purchase::PurchaseType;
+use jishu_entity::{
+    CourseId, PurchaseRequestId, SubjectId, UserId, course, entitlement, purchase_request, subject,
+};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Value};
+
+use super::Selection;
+use crate::allowance::SCOPES_OF_CARD;
+use crate::database::{add_columns, joined, sql};
+
+/// The stored rows that decide a purchase.
+#[derive(Clone, Debug, Default)]
+pub(super) struct StoredSelection {
+    /// The request that was stored under the idempotency key.
+    pub(super) request: Option<purchase_request::Model>,
+    pub(super) course: Option<course::Model>,
+    /// The subjects that were chosen, or all subjects of the course, by id.
+    pub(super) subjects: Vec<subject::Model>,
+    /// The buyer's entitlements to these subjects that are not marked as ended, by subject id.
+    pub(super) entitlements: Vec<entitlement::Model>,
+    /// Whether one of the subjects is in the buyer's cart.
+    pub(super) may_be_in_cart: bool,
+    /// Whether there are allowances for the buyer's cards of these subjects.
+    pub(super) may_have_allowances: bool,
+}
+
+/// The columns of the statement. Each name has the prefix of its table.
+static COLUMNS: LazyLock<String> = LazyLock::new(|| {
+    let mut columns = String::new();
+    add_columns::<purchase_request::Column>(&mut columns, "r");
+    add_columns::<course::Column>(&mut columns, "c");
+    add_columns::<subject::Column>(&mut columns, "s");
+    add_columns::<entitlement::Column>(&mut columns, "e");
+    columns
+});
+
+impl StoredSelection {
+    /// Reads a selection, with what a buyer has of it. `key` is the idempotency key of the request.
+    ///
+    /// One statement reads all of it. Between two statements, a change of the bundle price and of the subjects' prices
+    /// could be committed, and the bundle would get a price that it never had.
+    pub(super) async fn read(
+        connection: &impl ConnectionTrait,
+        buyer: Option<UserId>,
+        key: Option<&str>,
+        selection: &Selection,
+    ) -> Result<Self, DbErr> {
+        let backend = connection.get_database_backend();
+        let buyer = Value::from(buyer.map(|id| id.0));
+        let subjects = match selection.purchase_type {
+            PurchaseType::FullBundle => "s.course_id = c.id".to_owned(),
+            PurchaseType::SingleSubject | PurchaseType::MultipleSubjects => {
+                format!("s.id IN ({})", vec!["?"; selection.subject_ids.len()].join(", "))
+            }
+        };
+        let (columns, scopes) = (&*COLUMNS, scopes(backend));
+        let text = format!(
+            "SELECT {columns}\
+             CASE WHEN EXISTS (SELECT 1 FROM cart_items i WHERE i.user_id = ? AND i.subject_id = s.id) THEN 1 ELSE 0 END \
+             AS in_cart, \
+             CASE WHEN EXISTS (SELECT 1 FROM allowances a WHERE a.scope IN ({scopes})) THEN 1 ELSE 0 END AS allowed \
+             FROM (SELECT 1 AS one) base \
+             LEFT JOIN purchase_requests r ON r.user_id = ? AND r.idempotency_key = ? \
+             LEFT JOIN courses c ON c.id = ? \
+             LEFT JOIN subjects s ON {subjects} \
+             LEFT JOIN entitlements e ON e.user_id = ? AND e.subject_id = s.id AND e.ended_at IS NULL \
+             ORDER BY s.id"
+        );
+        let mut values = vec![buyer.clone(); 1 + SCOPES_OF_CARD.matches('?').count()];
+        values.extend([buyer.clone(), key.map(str::to_owned).into(), selection.course_id.into()]);
+        if selection.purchase_type != PurchaseType::FullBundle {
+            values.extend(selection.subject_ids.iter().copied().map(Value::from));
+        }
+        values.push(buyer);
+        Self::from_rows(&connection.query_all_raw(sql(backend, &text, values)).await?)
+    }
+
+    fn from_rows(rows: &[QueryResult]) -> Result<Self, DbErr> {
+        let mut stored = Self::default();
+        let mut seen = HashSet::new();
+        for row in rows {
+            if stored.request.is_none() {
+                stored.request = joined::<_, PurchaseRequestId>(row, "r_", "id")?;
+            }
+            if stored.course.is_none() {
+                stored.course = joined::<_, CourseId>(row, "c_", "id")?;
+            }
+            stored.may_be_in_cart |= row.try_get::<i32>("", "in_cart")? == 1;
+            stored.may_have_allowances |= row.try_get::<i32>("", "allowed")? == 1;
+            if let Some(subject) = joined::<subject::Model, SubjectId>(row, "s_", "id")?
+                && seen.insert(subject.id)
+            {
+                stored.subjects.push(subject);
+            }
+            stored.entitlements.extend(joined::<_, SubjectId>(row, "e_", "subject_id")?);
+        }
+        Ok(stored)
+    }
+}
+
+/// Returns the scopes of the allowances for a card, as SQL.
+fn scopes(backend: DbBackend) -> String {
+    match backend {
+        DbBackend::MySql => {
+            let concatenations = SCOPES_OF_CARD.split(", ").map(|scope| format!("CONCAT({})", scope.replace(" || ", ", ")));
+            concatenations.collect::<Vec<_>>().join(", ")
+        }
+        _ => SCOPES_OF_CARD.to_owned(),
+    }
+}

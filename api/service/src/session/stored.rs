@@ -1,0 +1,103 @@
+//! Reads all that decides the start of a sitting, in few statements.
+
+use std::sync::LazyLock;
+
+use chrono::{DateTime, Utc};
+use jishu_entity::{
+    MockTestAttemptId, PaperId, PurchaseId, TestSessionId, UserId, entitlement, mock_test_attempt, test_session,
+};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, Value};
+
+use crate::allowance::{AllowanceScope, share_subject};
+use crate::database::{add_columns, joined, sql};
+use crate::error::Fault;
+use crate::paper::PaperRevision;
+
+/// A card with the rows that decide whether it can be sat.
+#[derive(Clone, Debug)]
+pub(super) struct StoredCard {
+    pub(super) card: mock_test_attempt::Model,
+    /// The open sitting.
+    pub(super) open: Option<test_session::Model>,
+    /// The entitlement that gave the card. It may have ended.
+    pub(super) right: Option<entitlement::Model>,
+    /// The latest revision of the paper of its test. None if there is no paper yet.
+    pub(super) paper: Option<PaperRevision>,
+    /// The extra time that support granted to this card, in seconds.
+    pub(super) extra_seconds: i32,
+}
+
+static READ_SQL: LazyLock<String> = LazyLock::new(|| {
+    let mut columns = String::new();
+    add_columns::<mock_test_attempt::Column>(&mut columns, "c");
+    add_columns::<test_session::Column>(&mut columns, "o");
+    add_columns::<entitlement::Column>(&mut columns, "e");
+    format!(
+        "SELECT {columns}p.id AS p_id, p.revision AS p_revision, COALESCE(x.seconds, 0) AS extra_seconds \
+         FROM mock_test_attempts c \
+         LEFT JOIN test_sessions o ON o.mock_test_attempt_id = c.id AND o.open_marker = 1 \
+         LEFT JOIN entitlements e ON e.purchase_id = c.purchase_id AND e.subject_id = c.subject_id \
+         LEFT JOIN papers p ON p.subject_id = c.subject_id AND p.test_number = c.test_number \
+         LEFT JOIN extra_times x ON x.mock_test_attempt_id = c.id \
+         WHERE c.id = ? AND c.user_id = ?"
+    )
+});
+
+impl StoredCard {
+    /// Reads a card of a user. Returns None if the user has no such card.
+    pub(super) async fn read(
+        connection: &impl ConnectionTrait,
+        owner: UserId,
+        card: MockTestAttemptId,
+    ) -> Result<Option<Self>, DbErr> {
+        let statement = sql(connection.get_database_backend(), &READ_SQL, [card.into(), owner.into()]);
+        let Some(row) = connection.query_one_raw(statement).await? else { return Ok(None) };
+        let Some(card) = joined::<_, MockTestAttemptId>(&row, "c_", "id")? else { return Ok(None) };
+        let paper = match row.try_get("p_", "id")? {
+            Some(paper) => Some(PaperRevision { paper, revision: row.try_get("p_", "revision")? }),
+            None => None,
+        };
+        Ok(Some(Self {
+            card,
+            open: joined::<_, TestSessionId>(&row, "o_", "id")?,
+            right: joined::<_, PurchaseId>(&row, "e_", "purchase_id")?,
+            paper,
+            extra_seconds: row.try_get("", "extra_seconds")?,
+        }))
+    }
+
+    /// Tells whether the entitlement that gave the card is live.
+    pub(super) fn is_entitled(&self, now: DateTime<Utc>) -> bool {
+        self.right.as_ref().is_some_and(|right| right.is_live(now))
+    }
+}
+
+/// The terms of a new sitting that may change until its transaction shares the row of the subject.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms {
+    /// The latest revision of the paper.
+    pub(super) revision: i32,
+    /// The greatest extra time of all allowances that apply, in seconds.
+    pub(super) extra_seconds: i32,
+}
+
+impl Terms {
+    /// Shares the row of the subject until the transaction ends, and reads the terms of a new sitting of a card.
+    pub(super) async fn read(
+        transaction: &DatabaseTransaction,
+        card: &mock_test_attempt::Model,
+        paper: PaperId,
+    ) -> Result<Self, Fault> {
+        let subject = card.subject_id;
+        let course = share_subject(transaction, subject).await?;
+        let course = course.ok_or_else(|| Fault::missing(format_args!("subject {subject}")))?;
+        let mut values = AllowanceScope::texts_of(card.user_id, subject, course).map(Value::from).to_vec();
+        values.push(paper.into());
+        let text = "SELECT p.revision, \
+            (SELECT MAX(a.extra_seconds) FROM allowances a WHERE a.scope IN (?, ?, ?, ?, ?)) FROM papers p WHERE p.id = ?";
+        let row = transaction.query_one_raw(sql(transaction.get_database_backend(), text, values)).await?;
+        let row = row.ok_or_else(|| Fault::missing(format_args!("paper {paper}")))?;
+        let extra_seconds: Option<i32> = row.try_get_by_index(1)?;
+        Ok(Self { revision: row.try_get_by_index(0)?, extra_seconds: extra_seconds.unwrap_or_default() })
+    }
+}

@@ -1,0 +1,114 @@
+//! The ids of questions and options in a sitting.
+
+use std::borrow::Cow;
+use std::io::{Cursor, Write};
+
+use async_graphql::parser::types::Field;
+use async_graphql::registry::Registry;
+use async_graphql::{ContextSelectionSet, ID, OutputType, Positioned, ServerResult, Value};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use graphql_engine::{NotAtHand, PlainOutput, SelectionSet};
+use jishu_entity::TestSessionId;
+
+/// More than the bytes of the longest id before it is encoded.
+const MAX_ID_BYTES: usize = 96;
+
+/// The id of a question or of an option in a sitting. Client caches need an id that is unique among all objects. The id
+/// reveals nothing of the author's order.
+///
+/// A response of a start has hundreds of them. So an id is encoded when it is written, into the response itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SittingId {
+    session: TestSessionId,
+    slot: i32,
+    /// The position in which an option is shown. None for a question.
+    place: Option<usize>,
+}
+
+impl SittingId {
+    pub(super) fn of_question(session: TestSessionId, slot: i32) -> Self {
+        Self { session, slot, place: None }
+    }
+
+    pub(super) fn of_option(session: TestSessionId, slot: i32, place: usize) -> Self {
+        Self { session, slot, place: Some(place) }
+    }
+
+    /// Returns the id as clients send it.
+    pub(super) fn encoded(self) -> ID {
+        let mut text = Vec::new();
+        self.encode(&mut text);
+        // Base64 is ASCII.
+        ID(String::from_utf8(text).unwrap_or_default())
+    }
+
+    /// Appends the id.
+    fn encode(self, text: &mut Vec<u8>) {
+        let Self { session, slot, place } = self;
+        let mut raw = Cursor::new([0; MAX_ID_BYTES]);
+        let written = match place {
+            None => write!(raw, "SessionQuestion:{session}:{slot}"),
+            Some(place) => write!(raw, "Option:{session}:{slot}:{place}"),
+        };
+        debug_assert!(written.is_ok(), "an id fits");
+        let length = usize::try_from(raw.position()).unwrap_or(MAX_ID_BYTES);
+        let start = text.len();
+        // Four characters for each three bytes.
+        text.resize(start + length.div_ceil(3) * 4, 0);
+        let encoded = URL_SAFE_NO_PAD.encode_slice(&raw.get_ref()[..length], &mut text[start..]);
+        text.truncate(start + encoded.unwrap_or_default());
+    }
+}
+
+impl PlainOutput for SittingId {
+    type Selection = ();
+
+    fn compile(_: &SelectionSet) -> Option<()> {
+        Some(())
+    }
+
+    fn write(&self, (): &(), json: &mut Vec<u8>) -> Result<(), NotAtHand> {
+        json.push(b'"');
+        self.encode(json);
+        json.push(b'"');
+        Ok(())
+    }
+}
+
+impl OutputType for SittingId {
+    fn type_name() -> Cow<'static, str> {
+        <ID as OutputType>::type_name()
+    }
+
+    fn create_type_info(registry: &mut Registry) -> String {
+        <ID as OutputType>::create_type_info(registry)
+    }
+
+    async fn resolve(&self, _: &ContextSelectionSet<'_>, _: &Positioned<Field>) -> ServerResult<Value> {
+        Ok(Value::String(self.encoded().0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_the_base64_of_its_text() {
+        for (id, text) in [
+            (SittingId::of_question(TestSessionId(1), 2), "SessionQuestion:1:2".to_owned()),
+            (SittingId::of_option(TestSessionId(1), 1, 0), "Option:1:1:0".to_owned()),
+            (
+                SittingId::of_option(TestSessionId(i64::MIN), i32::MIN, usize::MAX),
+                format!("Option:{}:{}:{}", i64::MIN, i32::MIN, usize::MAX),
+            ),
+        ] {
+            let expected = URL_SAFE_NO_PAD.encode(text);
+            assert_eq!(id.encoded().0, expected);
+            let mut json = b"[".to_vec();
+            id.write(&(), &mut json).unwrap();
+            assert_eq!(json, format!("[\"{expected}\"").into_bytes());
+        }
+    }
+}

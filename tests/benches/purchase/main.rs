@@ -1,0 +1,116 @@
+//! Measures purchases against the same statements in pgbench, on PostgreSQL.
+//!
+//! `tests/run -- cargo bench -p jishu-tests --bench purchase` prints purchases a second, in turns, so that other work of the
+//! machine affects both. It starts a PostgreSQL server of its own, which waits for its disk at each commit.
+//! `JISHU_BENCH_SERVER=PATH` measures another build of the binary, whose statements may differ from those of pgbench.
+
+#![expect(clippy::expect_used, reason = "a measurement ends where it fails")]
+
+mod pgbench;
+mod shop;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use jishu_tests::Backend;
+use jishu_tests::bench_server::{BenchServer, ran_as_server};
+use jishu_tests::load::{KeptConnection, median};
+use jishu_tests::process::DatabaseProcess;
+use mimalloc::MiMalloc;
+use shop::{Shop, Workload};
+
+/// The allocator of the binary `jishu`.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
+/// Number of connections that purchase at once, to the server and from pgbench.
+const CONNECTIONS: usize = 16;
+const TURNS: usize = 5;
+
+fn main() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    if !runtime.block_on(ran_as_server()) {
+        runtime.block_on(measure());
+    }
+}
+
+/// One turn of the server or of pgbench.
+struct Turn {
+    purchases_per_second: f64,
+    /// The processor time of the database for a purchase, in milliseconds.
+    database_ms: f64,
+    /// The processor time of the server for a purchase, in milliseconds. 0 for pgbench.
+    server_ms: f64,
+}
+
+async fn measure() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let database = DatabaseProcess::start(Backend::Postgres, folder.path());
+    let shop = Shop::open(&database.url(), folder.path()).await;
+    let server = BenchServer::start(&database.url(), folder.path());
+    for workload in [Workload::Single, Workload::HotBuyer, Workload::Bundle] {
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        // The first turn warms up.
+        for turn in 0..=TURNS {
+            let jishu = buy(&server, &database, &shop, workload, 2 * turn).await;
+            let pgbench = pgbench::buy(&database, &shop, workload, 2 * turn + 1, folder.path());
+            if turn > 0 {
+                ours.push(jishu);
+                theirs.push(pgbench);
+            }
+        }
+        let of = |turns: &[Turn], value: fn(&Turn) -> f64| median(&turns.iter().map(value).collect::<Vec<_>>());
+        let (rate, rival) =
+            (of(&ours, |turn| turn.purchases_per_second), of(&theirs, |turn| turn.purchases_per_second));
+        println!(
+            "{workload:?}: jishu {rate:.0} purchases/s ({:.2} ms of CPU in the server, {:.2} in the database), pgbench -M \
+             prepared {rival:.0} ({:.2} in the database): {:.2}",
+            of(&ours, |turn| turn.server_ms),
+            of(&ours, |turn| turn.database_ms),
+            of(&theirs, |turn| turn.database_ms),
+            rate / rival,
+        );
+    }
+}
+
+/// Purchases through the server.
+async fn buy(
+    server: &BenchServer,
+    database: &DatabaseProcess,
+    shop: &Shop,
+    workload: Workload,
+    turn: usize,
+) -> Turn {
+    let requests: Arc<Vec<Vec<u8>>> = Arc::new(workload.numbers(turn).map(|at| shop.request(workload, at)).collect());
+    let next = Arc::new(AtomicUsize::new(0));
+    let (server_cpu, database_cpu, started) = (server.cpu_time(), database.cpu_time(), Instant::now());
+    let clients: Vec<_> = (0..CONNECTIONS)
+        .map(|_| {
+            let (port, requests, next) = (server.port, Arc::clone(&requests), Arc::clone(&next));
+            tokio::spawn(async move {
+                let mut connection = KeptConnection::open(port).await;
+                while let Some(request) = requests.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let body = String::from_utf8_lossy(connection.send(request).await).into_owned();
+                    assert!(body.contains(r#""outcome":"CREATED""#), "{body}");
+                }
+            })
+        })
+        .collect();
+    for client in clients {
+        client.await.expect("a client does not panic");
+    }
+    Turn::new(requests.len(), started.elapsed(), database.cpu_time() - database_cpu, server.cpu_time() - server_cpu)
+}
+
+impl Turn {
+    fn new(purchases: usize, took: Duration, database: Duration, server: Duration) -> Self {
+        let purchases = f64::from(u32::try_from(purchases).expect("few"));
+        let ms = |time: Duration| time.as_secs_f64() * 1e3 / purchases;
+        Self {
+            purchases_per_second: purchases / took.as_secs_f64(),
+            database_ms: ms(database),
+            server_ms: ms(server),
+        }
+    }
+}

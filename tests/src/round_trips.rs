@@ -1,0 +1,77 @@
+//! Counts the round trips between the server and its database.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+/// A listener in front of a database server. It passes on all bytes, and counts round trips.
+///
+/// A round trip begins when a client sends something after it has received something.
+pub struct RoundTripCounter {
+    url: String,
+    round_trips: Arc<AtomicUsize>,
+}
+
+impl RoundTripCounter {
+    /// Listens in front of the database at this URL, until the runtime ends.
+    ///
+    /// # Panics
+    /// Panics if the URL has no port.
+    pub async fn in_front_of(database_url: &str) -> Self {
+        let mut url = url::Url::parse(database_url).expect("a URL");
+        let database = (url.host_str().expect("a host").to_owned(), url.port().expect("a port"));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let port = listener.local_addr().expect("an address").port();
+        url.set_port(Some(port)).expect("a URL with a port");
+        let round_trips = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&round_trips);
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let server = TcpStream::connect((database.0.as_str(), database.1)).await.expect("the database");
+                tokio::spawn(pass_on(client, server, Arc::clone(&counter)));
+            }
+        });
+        Self { url: url.into(), round_trips }
+    }
+
+    /// Returns the URL of the database behind this listener.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Returns the number of round trips so far.
+    #[must_use]
+    pub fn round_trips(&self) -> usize {
+        self.round_trips.load(Ordering::SeqCst)
+    }
+}
+
+async fn pass_on(mut client: TcpStream, mut server: TcpStream, round_trips: Arc<AtomicUsize>) {
+    client.set_nodelay(true).expect("an option of sockets");
+    server.set_nodelay(true).expect("an option of sockets");
+    let (mut sent, mut received) = (vec![0; 64 * 1024], vec![0; 64 * 1024]);
+    let mut is_answered = true;
+    loop {
+        tokio::select! {
+            read = client.read(&mut sent) => {
+                let Ok(bytes @ 1..) = read else { return };
+                if std::mem::take(&mut is_answered) {
+                    round_trips.fetch_add(1, Ordering::SeqCst);
+                }
+                if server.write_all(&sent[..bytes]).await.is_err() {
+                    return;
+                }
+            }
+            read = server.read(&mut received) => {
+                let Ok(bytes @ 1..) = read else { return };
+                is_answered = true;
+                if client.write_all(&received[..bytes]).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Plans that PostgreSQL keeps, after a vacuum of empty tables. See `api/docs/decisions/kept-plans.md`.
+
+use std::sync::Arc;
+
+use jishu_entity::purchase::PurchaseType;
+use jishu_entity::{UserId, mock_test_attempt};
+use jishu_service::Services;
+use jishu_service::database::{Database, DatabaseOptions};
+use jishu_service::purchase::{self, PurchaseRequest, Selection};
+use jishu_service::session::{self, AnswerBatch, GivenAnswer};
+use jishu_tests::{Backend, TestApp, TestCourse};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
+
+/// The tables that grow with purchases and sittings.
+const HOT_TABLES: [&str; 8] = [
+    "purchases",
+    "purchase_requests",
+    "entitlements",
+    "mock_test_attempts",
+    "test_sessions",
+    "test_answers",
+    "cart_items",
+    "audit_events",
+];
+/// The number of purchases that are restored, each with a card and a sitting of ten answers.
+const RESTORED: i64 = 5_000;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn statements_use_their_indexes_although_their_plans_were_made_for_empty_tables() {
+    if !Backend::Postgres.is_selected() {
+        return;
+    }
+    let mut app = TestApp::start_on(Backend::Postgres).await;
+    let course = app.course(&["Physics"]).cards(1).create(&app).await;
+    app.bank(course.subject_rows[0], 4).await;
+    let learners = ["Asha", "Binod", "Chitra"];
+    for name in learners {
+        app.learner(name).await;
+    }
+    // The tasks of the server would renew the statistics at some time. Here the test says when.
+    app.stop_serving().await;
+    let app = Arc::new(app);
+    for table in HOT_TABLES {
+        app.execute(&format!("ALTER TABLE {table} SET (autovacuum_enabled = false)")).await;
+    }
+    app.execute("VACUUM ANALYZE").await;
+
+    // One connection for writing and one for reading keep the plans.
+    let options = DatabaseOptions { max_connections: 2, ..DatabaseOptions::new(&app.database_url) };
+    let database = Database::connect(&options).await.unwrap();
+    let services = Services { database, ..app.services.clone() };
+    buy_and_sit(&app, &services, &course, "Asha").await;
+    restore(&app, &course).await;
+
+    let before = rows_scanned(&app, &services).await;
+    buy_and_sit(&app, &services, &course, "Binod").await;
+    let trapped = rows_scanned(&app, &services).await - before;
+    assert!(trapped > RESTORED, "the plans for empty tables read whole tables: {trapped} rows");
+
+    let grown = services.database.renew_statistics().await.unwrap();
+    assert!(grown.renewed.iter().any(|table| table == "mock_test_attempts"), "{grown:?}");
+    assert_eq!(grown.foreign, [""; 0]);
+    let before = rows_scanned(&app, &services).await;
+    buy_and_sit(&app, &services, &course, "Chitra").await;
+    let scanned = rows_scanned(&app, &services).await - before;
+    assert_eq!(scanned, 0, "rows that were read without an index");
+    assert_eq!(services.database.renew_statistics().await.unwrap().renewed, [""; 0], "nothing has grown since");
+
+    services.database.close().await.unwrap();
+    Arc::into_inner(app).unwrap().stop().await;
+}
+
+/// Buys the subject, and sits its test, with all hot statements.
+async fn buy_and_sit(app: &TestApp, services: &Services, course: &TestCourse, name: &str) {
+    let owner = UserId(app.number(&format!("SELECT id FROM users WHERE name = '{name}'")).await);
+    let selection = Selection {
+        course_id: course.row,
+        purchase_type: PurchaseType::SingleSubject,
+        subject_ids: vec![course.subject_rows[0]],
+    };
+    let request = PurchaseRequest { selection, cost: None, idempotency_key: None };
+    purchase::purchase(services, owner, request).await.unwrap();
+    let card = mock_test_attempt::Entity::of(owner).one(app.connection()).await.unwrap().unwrap().id;
+    let started = session::start(services, owner, card).await.unwrap().session.id;
+    let answer = GivenAnswer { slot: 1, options: Some(Vec::new()), ..GivenAnswer::default() };
+    let batch = AnswerBatch { sequence: 1, answers: vec![answer] };
+    session::save(services, owner, started, batch, true).await.unwrap();
+    session::submit(services, owner, started, None).await.unwrap();
+}
+
+/// Inserts the purchases, sittings and answers of many other learners.
+async fn restore(app: &TestApp, course: &TestCourse) {
+    let (course_row, subject) = (course.row, course.subject_rows[0]);
+    let numbers = format!("generate_series(1, {RESTORED}) AS n");
+    app.execute(&format!(
+        "INSERT INTO users (id, name, email, password_hash, role, status, created_at) \
+         SELECT 1000000 + n, 'Other', n || '@example.org', 'none', 'learner', 'active', now() FROM {numbers}; \
+         INSERT INTO purchases (id, user_id, course_id, purchase_type, cost, currency, status, created_at) \
+         SELECT 1000000 + n, 1000000 + n, {course_row}, 'single_subject', 0, 'INR', 'active', now() FROM {numbers}; \
+         INSERT INTO purchase_requests (user_id, idempotency_key, request_hash, outcome, purchase_id, created_at) \
+         SELECT 1000000 + n, n, '', 'created', 1000000 + n, now() FROM {numbers}; \
+         INSERT INTO entitlements (purchase_id, subject_id, user_id, price_paid, test_cards, granted_at) \
+         SELECT 1000000 + n, {subject}, 1000000 + n, 0, 1, now() FROM {numbers}; \
+         INSERT INTO mock_test_attempts (id, purchase_id, user_id, subject_id, test_number, status, max_attempts) \
+         SELECT 1000000 + n, 1000000 + n, 1000000 + n, {subject}, 1, 'in_progress', 3 FROM {numbers}; \
+         INSERT INTO test_sessions (id, mock_test_attempt_id, user_id, subject_id, paper_id, attempt_number, seed, status, \
+         open_marker, started_at, expires_at) \
+         SELECT 1000000 + n, 1000000 + n, 1000000 + n, {subject}, (SELECT MIN(id) FROM papers), 1, 1, 'in_progress', 1, \
+         now(), now() + interval '1 day' FROM {numbers}; \
+         INSERT INTO test_answers (session_id, slot, chosen, flagged, sequence, saved_at) \
+         SELECT 1000000 + n, slot, 0, false, 1, now() FROM {numbers}, generate_series(1, 10) AS slot; \
+         INSERT INTO cart_items (user_id, subject_id, added_at) SELECT 1000000 + n, {subject}, now() FROM {numbers}; \
+         INSERT INTO audit_events (at, action, target_type, target_id) \
+         SELECT now(), 'purchase.created', 'purchases', 1000000 + n FROM {numbers}"
+    ))
+    .await;
+}
+
+/// Counts the rows of the hot tables that were read without an index so far.
+async fn rows_scanned(app: &TestApp, services: &Services) -> i64 {
+    // A connection reports its numbers late, unless it is told to.
+    for connection in [services.database.writer(), services.database.reader().pool()] {
+        report_statistics(connection).await;
+    }
+    let tables = HOT_TABLES.map(|table| format!("'{table}'")).join(", ");
+    app.number(&format!(
+        "SELECT SUM(seq_tup_read)::bigint FROM pg_stat_user_tables WHERE relname IN ({tables})"
+    ))
+    .await
+}
+
+async fn report_statistics(connection: &DatabaseConnection) {
+    let flush = Statement::from_string(DbBackend::Postgres, "SELECT pg_stat_force_next_flush()");
+    connection.query_one_raw(flush).await.unwrap();
+}

@@ -1,0 +1,143 @@
+//! The round trips between the server and its database that a purchase, a start, a save and a submission take.
+//!
+//! A change of these numbers changes the time for which a buyer's row stays locked. If a number falls, lower it here.
+
+use std::sync::{Arc, Mutex};
+
+use jishu_entity::purchase::PurchaseType;
+use jishu_entity::{UserId, mock_test_attempt};
+use jishu_service::Services;
+use jishu_service::database::{Database, DatabaseOptions};
+use jishu_service::purchase::{self, PurchaseRequest, ReceiptOutcome, Selection};
+use jishu_service::session::{self, AnswerBatch, GivenAnswer};
+use jishu_tests::{Backend, RoundTripCounter, TestApp, TestCourse, on_each_database};
+
+on_each_database!(
+    a_purchase_takes_few_round_trips,
+    a_sitting_takes_few_round_trips,
+);
+
+/// Number of times that an operation is measured. The fewest round trips count: a connection that was idle for long is
+/// tested before its next use.
+const TRIES: usize = 3;
+
+/// Services over one connection for writing and one for reading, whose round trips are counted. No task of a server uses
+/// these connections.
+struct Counted {
+    services: Services,
+    counter: Counter,
+}
+
+enum Counter {
+    /// Of a database server.
+    RoundTrips(RoundTripCounter),
+    /// SQLite has no round trips, so its statements are counted. BEGIN and COMMIT are not among them.
+    Statements(Arc<Mutex<usize>>),
+}
+
+impl Counted {
+    async fn new(app: &TestApp) -> Self {
+        let (counter, options) = match app.backend {
+            Backend::Sqlite => {
+                let statements = Arc::new(Mutex::new(0));
+                let count = Arc::clone(&statements);
+                let observer = Arc::new(move |_: &str| *count.lock().unwrap() += 1);
+                let options = DatabaseOptions { observer: Some(observer), ..DatabaseOptions::new(&app.database_url) };
+                (Counter::Statements(statements), options)
+            }
+            Backend::Postgres | Backend::MariaDb => {
+                let counter = RoundTripCounter::in_front_of(&app.database_url).await;
+                let options = DatabaseOptions::new(counter.url());
+                (Counter::RoundTrips(counter), options)
+            }
+        };
+        let options = DatabaseOptions { max_connections: 2, ..options };
+        let database = Database::connect(&options).await.unwrap();
+        Self { services: Services { database, ..app.services.clone() }, counter }
+    }
+
+    fn count(&self) -> usize {
+        match &self.counter {
+            Counter::RoundTrips(counter) => counter.round_trips(),
+            Counter::Statements(count) => *count.lock().unwrap(),
+        }
+    }
+}
+
+async fn learner(app: &TestApp, name: &str) -> UserId {
+    app.learner(name).await;
+    UserId(app.number(&format!("SELECT id FROM users WHERE name = '{name}'")).await)
+}
+
+async fn buy(counted: &Counted, buyer: UserId, course: &TestCourse, subjects: usize) -> usize {
+    let purchase_type = match subjects {
+        1 => PurchaseType::SingleSubject,
+        _ => PurchaseType::FullBundle,
+    };
+    let subject_ids = if subjects == 1 { vec![course.subject_rows[0]] } else { Vec::new() };
+    let selection = Selection { course_id: course.row, purchase_type, subject_ids };
+    let request = PurchaseRequest { selection, cost: None, idempotency_key: None };
+    let before = counted.count();
+    let receipt = purchase::purchase(&counted.services, buyer, request).await.unwrap();
+    assert!(matches!(receipt.outcome, ReceiptOutcome::Created { .. }));
+    counted.count() - before
+}
+
+async fn a_purchase_takes_few_round_trips(app: Arc<TestApp>) {
+    let course = app.course(&["Physics", "Chemistry", "Biology"]).bundle(200_00).create(&app).await;
+    let counted = Counted::new(&app).await;
+    for subjects in [1, 3] {
+        let mut counts = Vec::new();
+        // The first purchase prepares the statements.
+        for number in 0..=TRIES {
+            let buyer = learner(&app, &format!("Buyer{subjects}x{number}")).await;
+            counts.push(buy(&counted, buyer, &course, subjects).await);
+        }
+        // Begin, lock, read, insert the purchase with its entitlements and the request, insert the cards, audit, commit.
+        // Without one statement for three tables there are two more. SQLite counts neither begin nor commit.
+        let expected = match app.backend {
+            Backend::Postgres => 7,
+            Backend::MariaDb => 9,
+            Backend::Sqlite => 7,
+        };
+        assert_eq!(counts[1..].iter().min(), Some(&expected), "{subjects}: {counts:?}");
+    }
+    counted.services.database.close().await.unwrap();
+}
+
+async fn a_sitting_takes_few_round_trips(app: Arc<TestApp>) {
+    let course = app.course(&["Physics"]).cards(1).create(&app).await;
+    app.bank(course.subject_rows[0], 5).await;
+    let counted = Counted::new(&app).await;
+    let services = &counted.services;
+    let mut counts = Vec::new();
+    for number in 0..=TRIES {
+        let owner = learner(&app, &format!("Learner{number}")).await;
+        buy(&counted, owner, &course, 1).await;
+        let card = mock_test_attempt::Entity::of(owner).one(app.connection()).await.unwrap().unwrap();
+        let mut before = counted.count();
+        let mut since = || {
+            let now = counted.count();
+            now - std::mem::replace(&mut before, now)
+        };
+        let started = session::start(services, owner, card.id).await.unwrap();
+        let start = since();
+        let answer = |slot| GivenAnswer { slot, options: Some(Vec::new()), ..GivenAnswer::default() };
+        let batch = AnswerBatch { sequence: 1, answers: vec![answer(1), answer(2)] };
+        let saved = session::save(services, owner, started.session.id, batch, true).await.unwrap();
+        assert_eq!((saved.superseded.len(), saved.sequence), (0, Some(1)));
+        let save = since();
+        session::submit(services, owner, started.session.id, None).await.unwrap();
+        counts.push([start, save, since()]);
+    }
+    let fewest = |place: usize| counts[1..].iter().map(|counts| counts[place]).min().unwrap();
+    // A start reads the card, begins, locks, reads the card again, shares the subject, reads the terms, inserts the sitting,
+    // updates the card, audits and commits. Only PostgreSQL returns the sequence of a batch from the statement that saves it.
+    let expected = match app.backend {
+        Backend::Postgres => [10, 1, 12],
+        Backend::MariaDb => [10, 2, 12],
+        Backend::Sqlite => [8, 2, 10],
+    };
+    assert_eq!([fewest(0), fewest(1), fewest(2)], expected, "{counts:?}");
+    counted.services.database.close().await.unwrap();
+}
