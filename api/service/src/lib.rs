@@ -33,6 +33,7 @@ pub mod integrity;
 pub mod learner;
 pub mod limit;
 pub mod mail;
+pub mod migration_plan;
 pub mod money;
 pub mod name;
 pub mod oidc;

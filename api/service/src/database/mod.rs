@@ -11,6 +11,7 @@ mod probe;
 mod queue;
 mod readable;
 mod reader;
+mod scratch;
 mod transaction;
 
 pub use connect::{ConnectError, DatabaseOptions, StatementObserver};
@@ -23,12 +24,14 @@ pub use migrate::{MigrateError, MigrationState, applied_migrations, unknown_amon
 pub use probe::Readiness;
 pub use queue::QueueKey;
 pub use reader::Reader;
+pub use scratch::{ClientTarget, ScratchDatabase, ScratchError, client_environment};
 pub use transaction::{TransactionBody, WritePolicy};
 
 pub(crate) use dialect::{
     comparable_time, hold_subjects, inserted, lock_course, lock_subject, lock_user, locked, sql, utc,
     whole_number_type,
 };
+pub(crate) use scratch::connect_alone;
 pub(crate) use readable::{Unreadable, read_rows, split_readable};
 pub(crate) use transaction::{backoff, join_task, run_detached, shutting_down};
 
