@@ -107,7 +107,9 @@ fn print_plan(plan: &MigrationPlan) {
     }
     println!("In all: {}.", in_words(total));
     if plan.is_one_transaction {
-        println!("All of this is one transaction, so each lock is held until its end. If it fails, nothing is changed.");
+        println!(
+            "All of this is one transaction, so each lock is held until its end. If it fails, nothing is changed."
+        );
     } else {
         println!("Each statement is committed by itself. If the run is interrupted, the next one continues.");
     }

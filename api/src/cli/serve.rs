@@ -2,7 +2,6 @@
 
 use std::error::Error;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,16 +34,18 @@ pub(super) async fn run(config: ServeConfig) -> CommandResult {
     // From now on, a signal stops the server in an orderly way, even while it starts.
     let stop = stop_signal()?.boxed().shared();
     // The port and the manifest come first, because their failure leaves nothing behind.
-    let bound = bind(&config.listen).await?;
+    let listener = bind(&config.listen).await?;
     let engine = config.graphql.engine()?;
     let channels = server::channels(&config)?;
     let options = config.database_options();
+    // Migrations may take long, so load balancers are told that the node starts.
+    let starting = server::StartingServer::start(&listener, &config.edge)?;
     let database = tokio::select! {
         database = Database::connect(&options) => database?,
         () = stop.clone() => return Ok(()),
     };
     let started = tokio::select! {
-        started = start(&config, database.clone(), bound) => started.map(Some),
+        started = start(&config, database.clone(), listener, starting) => started.map(Some),
         () = stop.clone() => Ok(None),
     };
     let served = match started {
@@ -65,25 +66,25 @@ pub(super) async fn run(config: ServeConfig) -> CommandResult {
     Ok(())
 }
 
-/// Binds the port, but does not listen yet: the server accepts connections only when it is ready.
-async fn bind(listen: &ListenAddress) -> Result<(TcpSocket, SocketAddr), String> {
+/// Binds the port and listens.
+async fn bind(listen: &ListenAddress) -> Result<TcpListener, String> {
     let bound = async {
         let address = listen.resolve().await?;
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
         #[cfg(unix)]
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
-        let address = socket.local_addr()?;
-        io::Result::Ok((socket, address))
+        socket.listen(LISTEN_BACKLOG)
     };
     bound.await.map_err(|error| format!("cannot listen on {listen}: {error}. Choose another --listen"))
 }
 
-/// Builds the services and starts to listen.
+/// Prepares the database and builds the services.
 async fn start(
     config: &ServeConfig,
     database: Database,
-    (socket, address): (TcpSocket, SocketAddr),
+    listener: TcpListener,
+    starting: server::StartingServer,
 ) -> Result<(Services, TcpListener), Box<dyn Error + Send + Sync>> {
     // If the catalogue's tables exist, the demo can be refused before anything is written.
     database.refuse_newer().await?;
@@ -101,9 +102,8 @@ async fn start(
         demo::refuse_other_content(&database).await?;
     }
     let services = server::services(config, database, Arc::new(SystemClock)).await?;
-    let listener = socket
-        .listen(LISTEN_BACKLOG)
-        .map_err(|error| format!("cannot listen on {address}: {error}. Choose another --listen"))?;
+    let address = listener.local_addr()?;
+    starting.end().await;
     if !http::is_self_hosted() {
         tracing::warn!(
             "this build does not embed GraphiQL, so its page loads it from cdn.jsdelivr.net; install npm and build \

@@ -47,6 +47,7 @@ use headers::SecurityHeaders;
 use payment_webhooks::WebhookPermits;
 
 pub use graphiql::is_self_hosted;
+pub(crate) use health::starting_routes;
 pub use origin::AllowedOrigins;
 pub use shutdown::ShutdownSignal;
 pub(crate) use shutdown::{REQUEST_GRACE, ShutdownPhase, ShutdownTrigger, shutdown_channel};

@@ -7,6 +7,7 @@ mod connection;
 mod permits;
 mod response_body;
 mod socket;
+mod starting;
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
@@ -17,7 +18,7 @@ use std::time::Duration;
 use axum::Router;
 use tokio::net::TcpListener;
 
-use crate::config::{EdgeConfig, OidcConfigError, PaymentConfigError, ServeConfig};
+use crate::config::{DrainTimes, EdgeConfig, OidcConfigError, PaymentConfigError, ServeConfig};
 use crate::graphql;
 use crate::http::{self, ShutdownSignal};
 use background_tasks::BackgroundTasks;
@@ -37,6 +38,8 @@ use jishu_service::paper::Papers;
 use jishu_service::picture::PictureAddresses;
 use jishu_service::session::{self, SittingState};
 use jishu_service::{Fault, Services, account, expiry};
+
+pub(crate) use starting::StartingServer;
 
 /// The file with the signing keys if the database is a server and `--signing-keys` is not given.
 const DEFAULT_KEY_FILE: &str = "jishu.keys.pem";
@@ -222,14 +225,14 @@ pub async fn serve(
     listener: TcpListener,
     routes: impl FnOnce(ShutdownSignal) -> Router,
     edge: &EdgeConfig,
-    drain: Duration,
+    times: DrainTimes,
     stop: impl Future<Output = ()>,
 ) {
     let (trigger, shutdown) = http::shutdown_channel();
     let router = http::protect(routes(shutdown.clone()), edge, shutdown.clone());
-    if !accept::serve(listener, router, edge, drain, (trigger, shutdown), stop).await {
+    if !accept::serve(listener, router, edge, times, (trigger, shutdown), stop).await {
         tracing::warn!(
-            seconds = drain.as_secs(),
+            seconds = times.drain.as_secs(),
             "the drain time is over, and the requests that still ran were aborted"
         );
     }

@@ -33,7 +33,9 @@ enum Format {
 impl Format {
     fn of(path: &Path) -> Result<Self, BackupError> {
         let mut head = Vec::new();
-        File::open(path).and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut head)).map_err(BackupError::io(path))?;
+        File::open(path)
+            .and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut head))
+            .map_err(BackupError::io(path))?;
         let text = String::from_utf8_lossy(&head);
         Ok(if head.starts_with(b"PGDMP") {
             Self::PostgresCustom
@@ -50,7 +52,9 @@ impl Format {
     fn server(self) -> Option<(&'static str, &'static [&'static str])> {
         match self {
             Self::Sqlite => None,
-            Self::PostgresCustom | Self::PostgresScript => Some(("PostgreSQL", &["postgres://", "postgresql://"])),
+            Self::PostgresCustom | Self::PostgresScript => {
+                Some(("PostgreSQL", &["postgres://", "postgresql://"]))
+            }
             Self::MariaDb => Some(("MariaDB", &["mysql://", "mariadb://"])),
         }
     }
@@ -121,7 +125,9 @@ fn restore(format: Format, file: &Path, url: &str) -> Result<(), BackupError> {
         }
         Format::PostgresScript => {
             let mut command = Command::new("psql");
-            command.args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--single-transaction", "--file"]).arg(file);
+            command
+                .args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--single-transaction", "--file"])
+                .arg(file);
             command.stdout(Stdio::null());
             ("psql", command)
         }
@@ -150,7 +156,10 @@ fn restore(format: Format, file: &Path, url: &str) -> Result<(), BackupError> {
         }
     }
     let output = command.stderr(Stdio::piped()).output().map_err(|error| {
-        failed(format!("{error}. Install the clients of the database server, such as the package {}", package(format)))
+        failed(format!(
+            "{error}. Install the clients of the database server, such as the package {}",
+            package(format)
+        ))
     })?;
     if output.status.success() {
         return Ok(());
@@ -191,7 +200,8 @@ fn naming_line(format: Format, mut script: impl BufRead) -> std::io::Result<Opti
         let text = String::from_utf8_lossy(&line).trim_start().to_ascii_uppercase();
         // MariaDB runs what is inside of a comment with a version.
         let inside = text.strip_prefix("/*!").or_else(|| text.strip_prefix("/*M!"));
-        let text = inside.map_or(text.as_str(), |text| text.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' '));
+        let text = inside
+            .map_or(text.as_str(), |text| text.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' '));
         if statements.iter().any(|statement| text.starts_with(statement)) {
             return Ok(Some(number));
         }
@@ -230,7 +240,9 @@ mod tests {
         let long = "x".repeat(100_000);
         let harmless = format!("-- Current Database: `a`\nINSERT INTO t VALUES ('{long}'),\n('USE `a`');\n");
         assert_eq!(line(Format::MariaDb, &harmless), None);
-        for named in ["USE `a`;", "/*!40000 DROP DATABASE IF EXISTS `a`*/;", "create database /*!32312 IF NOT */ `a`;"] {
+        for named in
+            ["USE `a`;", "/*!40000 DROP DATABASE IF EXISTS `a`*/;", "create database /*!32312 IF NOT */ `a`;"]
+        {
             assert_eq!(line(Format::MariaDb, &format!("--\n{named}\n")), Some(2), "{named}");
         }
         for named in ["\\connect a", "\\c a", "CREATE DATABASE a;"] {

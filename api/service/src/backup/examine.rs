@@ -136,7 +136,9 @@ pub(super) async fn examine(connection: &DatabaseConnection) -> Result<BackupRep
     }
     if connection.get_database_backend() == DbBackend::MySql {
         // The rules concatenate texts as the standard says. By default MariaDB reads `||` as OR.
-        connection.execute_unprepared("SET SESSION sql_mode = CONCAT(@@sql_mode, ',PIPES_AS_CONCAT')").await?;
+        connection
+            .execute_unprepared("SET SESSION sql_mode = CONCAT(@@sql_mode, ',PIPES_AS_CONCAT')")
+            .await?;
     }
     for (fault, query) in ROW_RULES {
         add_fault(&mut report.problems, fault, &texts(connection, query).await?);

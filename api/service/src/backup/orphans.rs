@@ -37,8 +37,11 @@ pub(super) async fn find(connection: &DatabaseConnection) -> Result<Vec<String>,
         let (name, table, parent) = (text(0)?, text(1)?, text(2)?);
         let (columns, referred) = (text(3)?, text(4)?);
         let columns: Vec<&str> = columns.split(',').collect();
-        let joined: Vec<String> =
-            columns.iter().zip(referred.split(',')).map(|(one, other)| format!("c.{one} = p.{other}")).collect();
+        let joined: Vec<String> = columns
+            .iter()
+            .zip(referred.split(','))
+            .map(|(one, other)| format!("c.{one} = p.{other}"))
+            .collect();
         let given: Vec<String> = columns.iter().map(|column| format!("c.{column} IS NOT NULL")).collect();
         let count = format!(
             "SELECT COUNT(*) FROM {table} c WHERE {} AND NOT EXISTS (SELECT 1 FROM {parent} p WHERE {})",

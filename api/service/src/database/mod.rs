@@ -31,8 +31,8 @@ pub(crate) use dialect::{
     comparable_time, hold_subjects, inserted, lock_course, lock_subject, lock_user, locked, sql, utc,
     whole_number_type,
 };
-pub(crate) use scratch::connect_alone;
 pub(crate) use readable::{Unreadable, read_rows, split_readable};
+pub(crate) use scratch::connect_alone;
 pub(crate) use transaction::{backoff, join_task, run_detached, shutting_down};
 
 use std::sync::Arc;

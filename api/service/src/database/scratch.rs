@@ -53,7 +53,8 @@ impl ScratchDatabase {
         }
         let scheme = server.split(':').next().unwrap_or_default();
         let url = Url::parse(&server.replacen("mariadb:", "mysql:", 1));
-        let Some(url) = url.ok().filter(|url| matches!(url.scheme(), "postgres" | "postgresql" | "mysql")) else {
+        let Some(url) = url.ok().filter(|url| matches!(url.scheme(), "postgres" | "postgresql" | "mysql"))
+        else {
             return Err(ScratchError::NoServer(format!("{scheme}:…")));
         };
         let name = format!("{NAME_PREFIX}{}", Uuid::new_v4().simple());
@@ -138,7 +139,11 @@ pub fn client_environment(url: &str) -> Option<(Vec<(&'static str, String)>, Cli
         return Some((variables, ClientTarget { host, port, user: user.unwrap_or_default(), database }));
     }
     let port = url.port().unwrap_or(5432);
-    variables.extend([("PGHOST", host.clone()), ("PGPORT", port.to_string()), ("PGDATABASE", database.clone())]);
+    variables.extend([
+        ("PGHOST", host.clone()),
+        ("PGPORT", port.to_string()),
+        ("PGDATABASE", database.clone()),
+    ]);
     variables.extend(user.clone().map(|user| ("PGUSER", user)));
     variables.extend(password.map(|password| ("PGPASSWORD", password)));
     for (name, value) in url.query_pairs() {

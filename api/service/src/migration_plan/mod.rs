@@ -97,10 +97,13 @@ pub async fn plan(database: &Database, scratch_url: &str) -> Result<MigrationPla
         let mut statements = Vec::new();
         for text in texts {
             let Some(effect) = Effect::of(database.backend(), &text) else { continue };
+            let is_new = effect.makes_table || new_tables.contains(&effect.table);
             if effect.makes_table {
                 new_tables.insert(effect.table.clone());
+            } else if is_new {
+                // Nobody uses the table yet, and it is empty.
+                continue;
             }
-            let is_new = new_tables.contains(&effect.table);
             let rows = if is_new { 0 } else { rows.get(&effect.table).copied().unwrap_or(0) };
             let duration = speed.duration(effect.work, rows);
             statements.push(PlannedStatement { text, rows, duration, effect });
@@ -153,7 +156,9 @@ async fn rows_by_statistics(database: &Database) -> Result<HashMap<String, i64>,
             "SELECT CAST(TABLE_NAME AS CHAR), CAST(COALESCE(TABLE_ROWS, 0) AS SIGNED) FROM information_schema.TABLES \
              WHERE TABLE_SCHEMA = DATABASE()"
         }
-        _ => "SELECT name, 0 FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite~_%' ESCAPE '~'",
+        _ => {
+            "SELECT name, 0 FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite~_%' ESCAPE '~'"
+        }
     };
     let mut rows = HashMap::new();
     for row in reader.query_all_raw(Statement::from_string(backend, text)).await? {

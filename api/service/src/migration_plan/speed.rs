@@ -44,7 +44,9 @@ impl Speed {
             Ok(started.elapsed() / rows)
         };
         let scan = match connection.get_database_backend() {
-            DbBackend::Postgres => "ALTER TABLE calibration ADD CONSTRAINT calibration_check CHECK (value >= 0)",
+            DbBackend::Postgres => {
+                "ALTER TABLE calibration ADD CONSTRAINT calibration_check CHECK (value >= 0)"
+            }
             _ => "DELETE FROM calibration WHERE value < 0",
         };
         let scan = timed(scan).await?;
