@@ -91,8 +91,8 @@ export class Lab {
     return file;
   }
 
-  /** Tells a process to stop and returns its exit code. */
-  async stop(child, signal = "SIGTERM") {
+  /** Tells a process to stop and returns its exit code. PostgreSQL waits for its clients unless it gets SIGINT. */
+  async stop(child, signal = child.stopSignal ?? "SIGTERM") {
     if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
     child.kill(signal);
     await once(child, "exit");
@@ -100,7 +100,7 @@ export class Lab {
   }
 
   async end() {
-    for (const child of this.processes.reverse()) await this.stop(child, "SIGINT");
+    for (const child of this.processes.reverse()) await this.stop(child);
     await rm(this.folder, { recursive: true, force: true });
   }
 
@@ -134,6 +134,7 @@ export class Lab {
     const flags = settings.flatMap((setting) => ["-c", setting]);
     const args = ["-D", data, "-h", "127.0.0.1", "-p", `${port}`, "-c", "unix_socket_directories=", "-c", "max_connections=100"];
     const child = this.start(join(bin, "postgres"), [...args, ...flags], { user: "postgres" });
+    child.stopSignal = "SIGINT";
     await until("PostgreSQL accepts connections", async () => {
       assert.equal(child.exitCode, null, child.log);
       return run(join(bin, "pg_isready"), ["-q", "-h", "127.0.0.1", "-p", `${port}`]).then(() => true, () => false);

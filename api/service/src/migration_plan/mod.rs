@@ -115,16 +115,29 @@ pub async fn plan(database: &Database, scratch_url: &str) -> Result<MigrationPla
 
 fn observer(log: &Arc<Mutex<Vec<String>>>) -> StatementObserver {
     let log = Arc::clone(log);
-    Arc::new(move |text| {
-        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        log.lock().unwrap_or_else(PoisonError::into_inner).push(text);
-    })
+    Arc::new(move |text| log.lock().unwrap_or_else(PoisonError::into_inner).push(text.to_owned()))
+}
+
+/// Divides a text into its statements, each in one line. The body of a trigger stays in its statement.
+fn parts_of(text: &str) -> Vec<String> {
+    let mut parts: Vec<String> = Vec::new();
+    for part in text.split(';') {
+        let part = part.split_whitespace().collect::<Vec<_>>().join(" ");
+        let in_trigger =
+            parts.last().is_some_and(|last| last.starts_with("CREATE TRIGGER") && !last.ends_with("END"));
+        match parts.last_mut() {
+            Some(last) if in_trigger => *last = format!("{last}; {part}"),
+            _ if part.is_empty() => {}
+            _ => parts.push(part),
+        }
+    }
+    parts
 }
 
 /// Applies the migrations in the scratch database. Returns the statements of each pending one.
 async fn rehearse(
     connection: &DatabaseConnection,
-    log: &Mutex<Vec<String>>,
+    log: &Arc<Mutex<Vec<String>>>,
     applied: usize,
     pending: usize,
 ) -> Result<Vec<Vec<String>>, DbErr> {
@@ -137,8 +150,9 @@ async fn rehearse(
     let own_table = Migrator::migration_table_name().to_string();
     let mut statements = Vec::with_capacity(pending);
     for _ in 0..pending {
-        Migrator::up(connection, Some(1)).await?;
-        statements.push(taken().into_iter().filter(|text| !text.contains(&own_table)).collect());
+        jishu_migration::record(Arc::clone(log), Migrator::up(connection, Some(1))).await?;
+        let parts = taken().iter().flat_map(|text| parts_of(text)).collect::<Vec<_>>();
+        statements.push(parts.into_iter().filter(|text| !text.contains(&own_table)).collect());
     }
     Ok(statements)
 }
@@ -172,4 +186,16 @@ async fn rows_by_statistics(database: &Database) -> Result<HashMap<String, i64>,
         rows.insert(table, count);
     }
     Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_statements_in_one_text_are_told_apart() {
+        let trigger = "CREATE TRIGGER a BEFORE INSERT ON t WHEN x BEGIN SELECT RAISE(ABORT, 'x'); END";
+        let text = format!("DROP TRIGGER a;\n  {trigger}; UPDATE t SET x = 1;");
+        assert_eq!(parts_of(&text), ["DROP TRIGGER a", trigger, "UPDATE t SET x = 1"]);
+    }
 }
