@@ -25,6 +25,15 @@ mod m20261129_000015_orders;
 mod portable;
 mod steps;
 
+pub use steps::record;
+
+/// Returns whether a migration only adds, by its name. A version that does not know such a migration still works with the
+/// database. The names of migrations that are known to break older versions contain `_contract_` instead.
+#[must_use]
+pub fn is_expanding(name: &str) -> bool {
+    name.contains("_expand_")
+}
+
 /// All migrations, oldest first.
 pub struct Migrator;
 

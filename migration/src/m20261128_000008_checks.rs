@@ -219,7 +219,7 @@ impl MigrationTrait for Migration {
                 let checks = checked.of(backend);
                 let triggers = checks.flat_map(|check| check.triggers(checked.table));
                 let text = triggers.collect::<Vec<_>>().join("; ");
-                manager.get_connection().execute_unprepared(&text).await?;
+                step(manager).execute(&text).await?;
             } else {
                 step(manager).add_checks(checked.table, &checked.conditions(backend)).await?;
             }
@@ -238,7 +238,7 @@ impl MigrationTrait for Migration {
                     format!("DROP TRIGGER {name}_insert; DROP TRIGGER {name}_update")
                 };
                 let text = checked.of(backend).map(drop).collect::<Vec<_>>().join("; ");
-                manager.get_connection().execute_unprepared(&text).await?;
+                step(manager).execute(&text).await?;
             } else {
                 step(manager).drop_checks(checked.table, &checked.conditions(backend)).await?;
             }

@@ -148,7 +148,7 @@ async fn add_checks(manager: &SchemaManager<'_>, checks: &[Check]) -> Result<(),
         )
     };
     let text = checks.iter().flat_map(trigger).collect::<Vec<_>>().join("; ");
-    manager.get_connection().execute_unprepared(&text).await.map(drop)
+    step(manager).execute(&text).await
 }
 
 /// Drops constraints of one table.
@@ -161,7 +161,7 @@ async fn drop_checks(manager: &SchemaManager<'_>, checks: &[Check]) -> Result<()
     let drop_triggers =
         |Check { name, .. }: &Check| format!("DROP TRIGGER {name}_insert; DROP TRIGGER {name}_update");
     let text = checks.iter().map(drop_triggers).collect::<Vec<_>>().join("; ");
-    manager.get_connection().execute_unprepared(&text).await.map(drop)
+    step(manager).execute(&text).await
 }
 
 /// Returns the conditions of constraints as SQL.

@@ -35,9 +35,8 @@ impl MigrationTrait for Migration {
     /// Drops the consents of guardians, the years of birth, and the knowledge which accounts were deleted. Links that delete
     /// an account or ask a guardian stop working.
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let connection = manager.get_connection();
         let delete = format!("DELETE FROM account_links WHERE NOT ({})", condition(manager, OLD_PURPOSES));
-        connection.execute_unprepared(&delete).await?;
+        step(manager).execute(&delete).await?;
         if manager.get_database_backend() == DbBackend::Sqlite {
             rebuild_links(manager, OLD_PURPOSES).await?;
         } else {
@@ -46,7 +45,7 @@ impl MigrationTrait for Migration {
                 .await?;
             if check_names(manager).await?.is_empty() {
                 let add = format!("ALTER TABLE account_links ADD CHECK ({OLD_PURPOSES})");
-                connection.execute_unprepared(&add).await?;
+                step(manager).execute(&add).await?;
             }
         }
         step(manager).drop_table(Table::drop().table("guardian_consents").take()).await?;
@@ -110,7 +109,7 @@ async fn check_names(manager: &SchemaManager<'_>) -> Result<Vec<String>, DbErr> 
 async fn drop_old_check(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     for name in check_names(manager).await? {
         let drop = format!("ALTER TABLE account_links DROP CONSTRAINT {name}");
-        manager.get_connection().execute_unprepared(&drop).await?;
+        step(manager).execute(&drop).await?;
     }
     Ok(())
 }
@@ -118,9 +117,8 @@ async fn drop_old_check(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
 /// Makes the table of links again on SQLite, which cannot change a CHECK. No foreign key refers to the table, it has no
 /// triggers, and links live for two days at most, so the copy is small.
 async fn rebuild_links(manager: &SchemaManager<'_>, purposes: &str) -> Result<(), DbErr> {
-    let connection = manager.get_connection();
     let copy = format!("CREATE TABLE {COPY} AS SELECT {LINK_COLUMNS} FROM account_links");
-    connection.execute_unprepared(&copy).await?;
+    step(manager).execute(&copy).await?;
     step(manager).drop_table(Table::drop().table("account_links").take()).await?;
     let mut table = Table::create()
         .table("account_links")
@@ -137,8 +135,8 @@ async fn rebuild_links(manager: &SchemaManager<'_>, purposes: &str) -> Result<()
     table.foreign_key(&mut foreign_key("fk_account_links_user", "account_links", "user_id", "users", "id"));
     step(manager).create_table(table).await?;
     let back = format!("INSERT INTO account_links ({LINK_COLUMNS}) SELECT {LINK_COLUMNS} FROM {COPY}");
-    connection.execute_unprepared(&back).await?;
-    connection.execute_unprepared(&format!("DROP TABLE {COPY}")).await?;
+    step(manager).execute(&back).await?;
+    step(manager).execute(&format!("DROP TABLE {COPY}")).await?;
     for (name, columns) in [
         ("idx_account_links_user", &["user_id", "purpose"] as &[&str]),
         ("idx_account_links_expiry", &["expires_at"]),

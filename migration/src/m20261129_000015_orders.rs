@@ -50,7 +50,7 @@ impl MigrationTrait for Migration {
 
     /// Drops the orders and all that is known about their money, and the calls to providers that were not made.
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager.get_connection().execute_unprepared("DELETE FROM outbox WHERE channel = 'payment'").await?;
+        step(manager).execute("DELETE FROM outbox WHERE channel = 'payment'").await?;
         replace_channels(manager, CHANNELS, CHANNELS_BEFORE).await?;
         for table in ["payment_refunds", "payment_events", "order_lines", "orders"] {
             step(manager).drop_table(Table::drop().table(table).take()).await?;
@@ -229,7 +229,7 @@ async fn replace_channels(manager: &SchemaManager<'_>, before: &str, after: &str
     let text = format!(
         "ALTER TABLE outbox DROP CONSTRAINT {quote}{name}{quote}, ADD CONSTRAINT {new_name} CHECK ({after})"
     );
-    manager.get_connection().execute_unprepared(&text).await.map(drop)
+    step(manager).execute(&text).await
 }
 
 /// Finds the constraint to replace. None if an interrupted run has replaced it.
@@ -271,12 +271,12 @@ async fn rebuild_outbox(manager: &SchemaManager<'_>, before: &str, after: &str) 
     if !copied.contains(after) || !copied.contains("\"outbox_copy\"") {
         return Err(DbErr::Migration("the table outbox has another form than this version made".to_owned()));
     }
-    connection.execute_unprepared(&copied).await?;
-    connection.execute_unprepared("INSERT INTO outbox_copy SELECT * FROM outbox").await?;
-    connection.execute_unprepared("DROP TABLE outbox").await?;
-    connection.execute_unprepared("ALTER TABLE outbox_copy RENAME TO outbox").await?;
+    step(manager).execute(&copied).await?;
+    step(manager).execute("INSERT INTO outbox_copy SELECT * FROM outbox").await?;
+    step(manager).execute("DROP TABLE outbox").await?;
+    step(manager).execute("ALTER TABLE outbox_copy RENAME TO outbox").await?;
     for sql in others {
-        connection.execute_unprepared(&sql).await?;
+        step(manager).execute(&sql).await?;
     }
     Ok(())
 }

@@ -6,6 +6,8 @@
 //! a step is skipped if its result already exists. Another result is still an error, such as a table of the old
 //! system with the same name and other columns.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::{DbBackend, QueryResult, Statement, Value};
 
@@ -17,7 +19,27 @@ pub(crate) fn step<'m, 'c>(manager: &'m SchemaManager<'c>) -> Steps<'m, 'c> {
     Steps(manager)
 }
 
+tokio::task_local! {
+    /// Gets the statements that [`Steps::execute`] sends in this task.
+    static RECORDED: Arc<Mutex<Vec<String>>>;
+}
+
+/// Runs migrations, and records the statements that are sent as they are, because the driver tells its observers only of
+/// prepared ones.
+pub async fn record<W: Future>(statements: Arc<Mutex<Vec<String>>>, work: W) -> W::Output {
+    RECORDED.scope(statements, work).await
+}
+
 impl Steps<'_, '_> {
+    /// Sends a statement, or several with semicolons between them, as they are.
+    pub(crate) async fn execute(&self, text: &str) -> Result<(), DbErr> {
+        // Outside of a recording there is nothing to write to.
+        let _ = RECORDED.try_with(|statements| {
+            statements.lock().unwrap_or_else(PoisonError::into_inner).push(text.to_owned());
+        });
+        self.0.get_connection().execute_unprepared(text).await.map(drop)
+    }
+
     /// Creates a table. A table with this name and exactly these columns comes from an earlier run, because the
     /// server never creates a table in part.
     pub(crate) async fn create_table(&self, statement: TableCreateStatement) -> Result<(), DbErr> {
@@ -86,7 +108,7 @@ impl Steps<'_, '_> {
         let add = |(name, condition): &(&str, String)| format!("ADD CONSTRAINT {name} CHECK ({condition})");
         let all: Vec<_> = checks.iter().map(add).collect();
         let text = format!("ALTER TABLE {table} {}", all.join(", "));
-        let Err(error) = self.0.get_connection().execute_unprepared(&text).await else { return Ok(()) };
+        let Err(error) = self.execute(&text).await else { return Ok(()) };
         if self.commits_each_statement() && self.has_checks(checks).await? {
             return Ok(());
         }
@@ -100,7 +122,7 @@ impl Steps<'_, '_> {
         }
         let all: Vec<_> = checks.iter().map(|(name, _)| format!("DROP CONSTRAINT {name}")).collect();
         let text = format!("ALTER TABLE {table} {}", all.join(", "));
-        self.0.get_connection().execute_unprepared(&text).await.map(drop)
+        self.execute(&text).await
     }
 
     /// Returns whether the constraints exist. It looks only for the first one, because one statement adds or drops

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
+use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -43,6 +44,15 @@ fn wait_for_port(port: u16, child: &mut Child, log: &Path) {
         assert!(started.elapsed() < Duration::from_secs(60), "nothing listens on port {port}");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// Asks a server whether it is ready, and returns the whole response. None if the server closed the connection.
+fn health(port: u16) -> Option<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream.write_all(b"GET /health/ready HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").ok()?;
+    let mut response = String::new();
+    stream.read_to_string(&mut response).ok()?;
+    Some(response).filter(|response| !response.is_empty())
 }
 
 /// A database server that the test may kill, or the file of an SQLite database.
@@ -259,6 +269,15 @@ impl ServerProcess {
 
     fn wait(&mut self) {
         wait_for_port(self.port, &mut self.child, &self.log);
+        // Until it is ready, the server refuses everything but health checks.
+        let started = Instant::now();
+        while health(self.port).is_none_or(|response| response.contains("\r\n\r\nstarting")) {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                panic!("ended with {status}: {}", self.log());
+            }
+            assert!(started.elapsed() < Duration::from_secs(60), "the server does not start");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Kills the server with SIGKILL.

@@ -34,6 +34,7 @@ pub mod learner;
 pub mod limit;
 pub mod mail;
 pub mod metrics;
+pub mod migration_plan;
 pub mod money;
 pub mod name;
 pub mod oidc;

@@ -22,8 +22,15 @@ pub(super) struct BackupArgs {
 
 #[derive(Args, Debug)]
 pub(super) struct VerifyBackupArgs {
-    /// The file that `jishu backup` made.
-    file: PathBuf,
+    /// The file that `jishu backup`, `pg_dump` or `mariadb-dump` made, or the URL of a database that was restored from a
+    /// backup. A URL is only read.
+    #[arg(value_name = "FILE_OR_URL")]
+    backup: String,
+
+    /// The URL of a database server, for the file of `pg_dump` or `mariadb-dump`. The file is restored into a new database
+    /// there, which is dropped afterwards. Do not give the server of your users.
+    #[arg(long, env = "JISHU_SCRATCH_URL", value_name = "URL", hide_env_values = true)]
+    scratch_url: Option<String>,
 }
 
 #[derive(Args, Debug)]
@@ -101,19 +108,29 @@ pub(super) async fn back_up(args: BackupArgs) -> CommandResult {
 }
 
 pub(super) async fn verify(args: VerifyBackupArgs) -> CommandResult {
-    let report = backup::verify(&args.file).await?;
-    print_findings(&report);
-    if !backup::keys_of(&args.file).exists() {
+    let is_server = ["postgres:", "postgresql:", "mysql:", "mariadb:"];
+    if is_server.iter().any(|scheme| args.backup.starts_with(scheme)) {
+        let report = backup::verify_database(&args.backup).await?;
+        return judge("the database", &report);
+    }
+    let file = sqlite_file(&args.backup).unwrap_or_else(|| PathBuf::from(&args.backup));
+    let report = backup::verify_dump(&file, args.scratch_url.as_deref()).await?;
+    if !backup::keys_of(&file).exists() {
         println!(
             "note: no signing keys are beside the backup. After a restore without them every user must sign in again"
         );
     }
+    judge(&file.display().to_string(), &report)
+}
+
+/// Prints the findings, and fails if there are faults.
+fn judge(name: &str, report: &BackupReport) -> CommandResult {
+    print_findings(report);
     if report.faults().is_empty() {
-        println!("{} is good", args.file.display());
+        println!("{name} is good");
         return Ok(());
     }
-    Err(format!("{} is not a good backup: see the problems above. Make a new one", args.file.display())
-        .into())
+    Err(format!("{name} is not a good backup: see the problems above. Make a new one").into())
 }
 
 pub(super) async fn restore(args: RestoreArgs) -> CommandResult {

@@ -1,10 +1,13 @@
 //! `jishu migrate`.
 
+use std::time::Duration;
+
 use clap::{Args, Subcommand};
 
 use super::{CommandResult, with_database};
 use crate::config::DatabaseConfig;
 use jishu_service::database::{Database, Losses};
+use jishu_service::migration_plan::{self, Blocked, MigrationPlan, PlannedStatement, Speed, Work};
 
 #[derive(Args, Debug)]
 pub(super) struct MigrateArgs {
@@ -30,6 +33,15 @@ enum MigrateCommand {
         /// Revert the migrations, and lose the data that is listed without this flag.
         #[arg(long)]
         yes: bool,
+    },
+    /// Show what each pending migration locks, and about for how long. Changes nothing: it runs them in an empty scratch
+    /// database on the same server, and drops that again.
+    Plan {
+        #[command(flatten)]
+        database: DatabaseConfig,
+        /// The URL with which to create the scratch database, if the user of --database-url may not create databases.
+        #[arg(long, env = "JISHU_SCRATCH_URL", value_name = "URL", hide_env_values = true)]
+        scratch_url: Option<String>,
     },
     /// Show which migrations are applied and which are pending.
     Status {
@@ -62,6 +74,14 @@ pub(super) async fn run(args: MigrateArgs) -> CommandResult {
             })
             .await
         }
+        MigrateCommand::Plan { database, scratch_url } => {
+            let scratch_url = scratch_url.unwrap_or_else(|| database.database_url.clone());
+            with_database(&database.options_to_look(), async |database| {
+                print_plan(&migration_plan::plan(database, &scratch_url).await?);
+                Ok(())
+            })
+            .await
+        }
         MigrateCommand::Status { database } => {
             with_database(&database.options_to_look(), async |database| {
                 print_status(database).await?;
@@ -70,6 +90,85 @@ pub(super) async fn run(args: MigrateArgs) -> CommandResult {
             .await
         }
     }
+}
+
+fn print_plan(plan: &MigrationPlan) {
+    let Some(speed) = plan.speed else {
+        println!("No migration is pending.");
+        return;
+    };
+    let mut total = Duration::ZERO;
+    for migration in &plan.migrations {
+        println!("pending {}", migration.name);
+        for statement in &migration.statements {
+            total += statement.duration;
+            print_statement(statement);
+        }
+    }
+    println!("In all: {}.", in_words(total));
+    if plan.is_one_transaction {
+        println!(
+            "All of this is one transaction, so each lock is held until its end. If it fails, nothing is changed."
+        );
+    } else {
+        println!("Each statement is committed by itself. If the run is interrupted, the next one continues.");
+    }
+    let Speed { scan, index, update, copy, rows } = speed;
+    let micros = |time: Duration| time.as_secs_f64() * 1e6;
+    println!(
+        "The estimates are the numbers of rows in the statistics of the database, times what was measured just now with \
+         {rows} rows of 80 bytes in memory: {:.2} µs to check a row, {:.2} to index, {:.2} to update, {:.2} to copy it. \
+         Wide rows and a slow disk take longer. Waiting for running transactions is not included.",
+        micros(scan),
+        micros(index),
+        micros(update),
+        micros(copy)
+    );
+}
+
+fn print_statement(statement: &PlannedStatement) {
+    let PlannedStatement { text, effect, rows, duration } = statement;
+    let table = &effect.table;
+    if effect.makes_table {
+        let referred = match effect.referred.as_slice() {
+            [] => "locks nothing".to_owned(),
+            tables => format!("for a moment, rows of {} cannot be changed", tables.join(", ")),
+        };
+        println!("  makes the table {table}: {referred}");
+        return;
+    }
+    let what = match effect.blocked {
+        Blocked::Nobody => "locks nothing",
+        Blocked::Moment => "others wait only for a moment at the beginning and the end",
+        Blocked::ChangedRows => "the rows that it changes cannot be changed by others",
+        Blocked::Writes => "reads go on, and changes of rows wait",
+        Blocked::Everything => "reads and changes wait",
+        Blocked::Unknown => "unknown: read the statement",
+    };
+    let work = match effect.work {
+        Work::Constant => "however many rows there are".to_owned(),
+        Work::Scan => format!("checks about {rows} rows"),
+        Work::Index => format!("indexes about {rows} rows"),
+        Work::Update => format!("changes up to {rows} rows"),
+        Work::Copy => format!("copies about {rows} rows"),
+    };
+    println!("  {table}: {what}; {work}; {}", in_words(*duration));
+    println!("    {}", shortened(text));
+}
+
+/// Shortens a statement so that it fits into a line.
+fn shortened(text: &str) -> String {
+    const MAX_CHARS: usize = 140;
+    let mut short: String = text.chars().take(MAX_CHARS).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    short
+}
+
+fn in_words(duration: Duration) -> String {
+    let seconds = duration.as_secs_f64();
+    if seconds < 0.1 { "under 0.1 s".to_owned() } else { format!("about {seconds:.1} s") }
 }
 
 fn print_losses(losses: &Losses) {

@@ -21,7 +21,9 @@ mod backup;
 mod catalogue;
 mod check;
 mod export;
+mod health;
 mod import;
+mod manual;
 mod migrate;
 mod orders;
 mod outbox;
@@ -108,6 +110,12 @@ enum CliCommand {
     Outbox(outbox::OutboxArgs),
     /// Print the GraphQL schema.
     Schema,
+    /// Ask a running server whether it is ready. Exits with 1 if it is not.
+    Health(health::HealthArgs),
+    /// Print a script that completes commands and flags in a shell.
+    Completions(manual::CompletionsArgs),
+    /// Print the manual page.
+    Man(manual::ManArgs),
     /// Manage accounts.
     User(user::UserArgs),
 }
@@ -211,6 +219,9 @@ impl Cli {
                 print!("{}", crate::graphql::sdl());
                 Ok(())
             }
+            Some(CliCommand::Health(args)) => health::run(args).await,
+            Some(CliCommand::Completions(args)) => manual::completions(&args),
+            Some(CliCommand::Man(args)) => manual::manual(&args),
             Some(CliCommand::User(args)) => user::run(args).await,
         }
     }

@@ -2,7 +2,6 @@
 
 use std::error::Error;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,7 +38,7 @@ pub(super) async fn run(config: ServeConfig) -> CommandResult {
     // From now on, a signal stops the server in an orderly way, even while it starts.
     let stop = stop_signal()?.boxed().shared();
     // The port and the manifest come first, because their failure leaves nothing behind.
-    let bound = bind(&config.listen, "--listen").await?;
+    let listener = bind(&config.listen, "--listen", LISTEN_BACKLOG).await?;
     let metrics_listener = metrics_listener(&config).await?;
     let engine = config.graphql.engine()?;
     let channels = server::channels(&config)?;
@@ -49,12 +48,14 @@ pub(super) async fn run(config: ServeConfig) -> CommandResult {
     if let Some(listener) = metrics_listener {
         metrics.spawn(server::serve_metrics(listener, options.metrics.clone()));
     }
+    // Migrations may take long, so load balancers are told that the node starts.
+    let starting = server::StartingServer::start(&listener, &config.edge)?;
     let database = tokio::select! {
         database = Database::connect(&options) => database?,
         () = stop.clone() => return Ok(()),
     };
     let started = tokio::select! {
-        started = start(&config, database.clone(), bound) => started.map(Some),
+        started = start(&config, database.clone(), listener, starting) => started.map(Some),
         () = stop.clone() => Ok(None),
     };
     let served = match started {
@@ -75,16 +76,15 @@ pub(super) async fn run(config: ServeConfig) -> CommandResult {
     Ok(())
 }
 
-/// Binds the port, but does not listen yet: the server accepts connections only when it is ready.
-async fn bind(listen: &ListenAddress, flag: &str) -> Result<(TcpSocket, SocketAddr), String> {
+/// Binds a port and listens. `flag` names the setting of the address.
+async fn bind(listen: &ListenAddress, flag: &str, backlog: u32) -> Result<TcpListener, String> {
     let bound = async {
         let address = listen.resolve().await?;
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
         #[cfg(unix)]
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
-        let address = socket.local_addr()?;
-        io::Result::Ok((socket, address))
+        socket.listen(backlog)
     };
     bound.await.map_err(|error| format!("cannot listen on {listen}: {error}. Choose another {flag}"))
 }
@@ -92,19 +92,18 @@ async fn bind(listen: &ListenAddress, flag: &str) -> Result<(TcpSocket, SocketAd
 /// Starts to listen for Prometheus, if the operator wants that.
 async fn metrics_listener(config: &ServeConfig) -> Result<Option<TcpListener>, String> {
     let Some(listen) = &config.observe.metrics_listen else { return Ok(None) };
-    let (socket, address) = bind(listen, "--metrics-listen").await?;
-    let listener = socket.listen(METRICS_BACKLOG);
-    let listener = listener
-        .map_err(|error| format!("cannot listen on {address}: {error}. Choose another --metrics-listen"))?;
+    let listener = bind(listen, "--metrics-listen", METRICS_BACKLOG).await?;
+    let address = listener.local_addr().map_err(|error| format!("the address of --metrics-listen: {error}"))?;
     tracing::info!(metrics = %address, "metrics are served under /metrics");
     Ok(Some(listener))
 }
 
-/// Builds the services and starts to listen.
+/// Prepares the database and builds the services.
 async fn start(
     config: &ServeConfig,
     database: Database,
-    (socket, address): (TcpSocket, SocketAddr),
+    listener: TcpListener,
+    starting: server::StartingServer,
 ) -> Result<(Services, TcpListener), Box<dyn Error + Send + Sync>> {
     // If the catalogue's tables exist, the demo can be refused before anything is written.
     database.refuse_newer().await?;
@@ -122,9 +121,8 @@ async fn start(
         demo::refuse_other_content(&database).await?;
     }
     let services = server::services(config, database, Arc::new(SystemClock)).await?;
-    let listener = socket
-        .listen(LISTEN_BACKLOG)
-        .map_err(|error| format!("cannot listen on {address}: {error}. Choose another --listen"))?;
+    let address = listener.local_addr()?;
+    starting.end().await;
     if !http::is_self_hosted() {
         tracing::warn!(
             "this build does not embed GraphiQL, so its page loads it from cdn.jsdelivr.net; install npm and build \

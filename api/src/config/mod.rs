@@ -182,6 +182,12 @@ pub struct ServeConfig {
           value_parser = clap::value_parser!(u64).range(0..=600))]
     pub drain_seconds: u64,
 
+    /// Seconds that a stopping server still serves everything, while /health/ready responds with 503 and `draining`. Behind
+    /// a load balancer, choose a longer time than it takes to notice this.
+    #[arg(long, env = "JISHU_DRAIN_NOTICE_SECONDS", default_value_t = 0, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u64).range(0..=300))]
+    pub drain_notice_seconds: u64,
+
     /// GraphQL documents.
     #[command(flatten)]
     pub graphql: GraphqlConfig,
@@ -224,10 +230,13 @@ impl ServeConfig {
         Duration::from_millis(self.catalog_refresh_ms)
     }
 
-    /// Returns how long the server waits for running requests when it stops.
+    /// Returns how long the phases of a stop take.
     #[must_use]
-    pub fn drain(&self) -> Duration {
-        Duration::from_secs(self.drain_seconds)
+    pub fn drain(&self) -> DrainTimes {
+        DrainTimes {
+            notice: Duration::from_secs(self.drain_notice_seconds),
+            drain: Duration::from_secs(self.drain_seconds),
+        }
     }
 
     /// Returns the database options for requests. A slow statement ends before its request does. Each call starts new
@@ -237,6 +246,15 @@ impl ServeConfig {
         let options = self.database.options().with_request_timeout(self.edge.request_timeout());
         DatabaseOptions { metrics: self.observe.metrics(), ..options }
     }
+}
+
+/// How long the phases of a stop take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DrainTimes {
+    /// How long the server serves everything and says that it is about to stop.
+    pub notice: Duration,
+    /// How long running requests may take afterwards.
+    pub drain: Duration,
 }
 
 /// The format of log lines.

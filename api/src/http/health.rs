@@ -1,36 +1,94 @@
 //! Health checks for orchestrators, and the public keys for other services.
 
-use axum::Json;
+use std::time::Duration;
+
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Extension, Json, Router};
+use tokio::time::timeout;
 
-use super::AppState;
+use super::{AppState, ShutdownSignal};
 use jishu_service::database::Readiness;
+use jishu_service::{Services, outbox};
+
+/// How long the check of the outbox may take. The check of the database before it takes at most 1.5 seconds.
+const OUTBOX_CHECK_TIMEOUT: Duration = Duration::from_millis(400);
 
 /// Shows that the process responds.
 pub(super) async fn live() -> &'static str {
     "live\n"
 }
 
-/// Checks that the database responds and accepts writes. Takes at most two seconds, whatever the database does.
-pub(super) async fn ready(State(state): State<AppState>) -> Response {
-    let reason = match state.services.database.readiness().await {
-        Readiness::Ready => return "ready\n".into_response(),
+/// The state of a node, for load balancers and orchestrators. The response begins with its name.
+enum NodeState {
+    /// The node serves everything.
+    Ready,
+    /// The node serves requests, but something of all nodes needs attention. It stays in use.
+    Impaired(&'static str),
+    /// The node cannot change anything.
+    Degraded(&'static str),
+    /// The node cannot serve requests.
+    Unavailable(&'static str),
+    /// The node is about to stop.
+    Draining,
+}
+
+impl IntoResponse for NodeState {
+    fn into_response(self) -> Response {
+        let refused = StatusCode::SERVICE_UNAVAILABLE;
+        let (status, text) = match self {
+            Self::Ready => (StatusCode::OK, "ready\n".to_owned()),
+            Self::Impaired(reason) => (StatusCode::OK, format!("degraded: {reason}\n")),
+            Self::Degraded(reason) => (refused, format!("degraded: {reason}\n")),
+            Self::Unavailable(reason) => (refused, format!("unavailable: {reason}\n")),
+            Self::Draining => (refused, "draining: the node is stopping\n".to_owned()),
+        };
+        (status, [(header::CACHE_CONTROL, "no-store")], text).into_response()
+    }
+}
+
+/// Tells whether the node is ready, draining, degraded or unavailable. Takes at most two seconds, whatever the database does.
+pub(super) async fn ready(
+    State(state): State<AppState>,
+    Extension(shutdown): Extension<ShutdownSignal>,
+) -> Response {
+    let node = if shutdown.is_leaving() { NodeState::Draining } else { check(&state.services).await };
+    node.into_response()
+}
+
+async fn check(services: &Services) -> NodeState {
+    match services.database.readiness().await {
+        Readiness::Ready => {}
         Readiness::TakesNoWrites => {
             tracing::warn!("the node is not ready: the database is read-only or full");
-            "the database accepts no writes\n"
+            return NodeState::Degraded("the database accepts no writes");
         }
         Readiness::NoResponse => {
             tracing::warn!("the node is not ready: the database did not respond in time");
-            "the database does not respond\n"
+            return NodeState::Unavailable("the database does not respond");
         }
         Readiness::Unreachable(error) => {
             tracing::warn!(%error, "the node is not ready: the database cannot be reached");
-            "the database does not respond\n"
+            return NodeState::Unavailable("the database does not respond");
         }
+    }
+    // A busy pool or a slow query is no reason to take the node out of use.
+    match timeout(OUTBOX_CHECK_TIMEOUT, outbox::is_stuck(&services.database, services.clock.now())).await {
+        Ok(Ok(true)) => NodeState::Impaired("messages have waited in the outbox for 15 minutes or longer"),
+        _ => NodeState::Ready,
+    }
+}
+
+/// Responds to load balancers while the server starts, and refuses everything else.
+pub(crate) fn starting_routes() -> Router {
+    let starting = async || (StatusCode::SERVICE_UNAVAILABLE, "starting: the node is not ready yet\n");
+    let refuse = async || {
+        let retry = [(header::RETRY_AFTER, "1")];
+        (StatusCode::SERVICE_UNAVAILABLE, retry, "The server is starting. Try again in a few seconds.\n")
     };
-    (StatusCode::SERVICE_UNAVAILABLE, reason).into_response()
+    Router::new().route("/health/live", get(live)).route("/health/ready", get(starting)).fallback(refuse)
 }
 
 /// Returns the public keys that verify the access tokens of this server (RFC 7517).

@@ -50,6 +50,7 @@ use payment_webhooks::WebhookPermits;
 use protection::Protection;
 
 pub use graphiql::is_self_hosted;
+pub(crate) use health::starting_routes;
 pub use origin::AllowedOrigins;
 pub use shutdown::ShutdownSignal;
 pub(crate) use shutdown::{REQUEST_GRACE, ShutdownPhase, ShutdownTrigger, shutdown_channel};

@@ -9,6 +9,8 @@ use tokio::sync::watch;
 pub(crate) enum ShutdownPhase {
     /// The server runs normally.
     Running,
+    /// The server says that it is about to stop, so that load balancers send new requests elsewhere. It still serves all.
+    Leaving,
     /// Running requests may finish. New ones are refused.
     Draining,
     /// The drain time is over. Connections are closed.
@@ -42,7 +44,13 @@ impl ShutdownTrigger {
 }
 
 impl ShutdownSignal {
-    /// Completes when the shutdown starts. Work without an end of its own, such as a subscription, must end then.
+    /// Returns whether the server was told to stop.
+    #[must_use]
+    pub fn is_leaving(&self) -> bool {
+        *self.phase.borrow() >= ShutdownPhase::Leaving
+    }
+
+    /// Completes when the server stops accepting requests. Work without an end of its own, such as a subscription, must end then.
     pub async fn draining(&self) {
         self.wait_for(ShutdownPhase::Draining).await;
     }

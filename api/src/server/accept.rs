@@ -11,7 +11,7 @@ use super::activity::Activity;
 use super::connection::ConnectionService;
 use super::permits::ConnectionPermits;
 use super::socket::Socket;
-use crate::config::EdgeConfig;
+use crate::config::{DrainTimes, EdgeConfig};
 use crate::http::{ShutdownPhase, ShutdownSignal, ShutdownTrigger};
 
 /// The pause after an error that the next attempt would probably meet again, such as too many open files.
@@ -20,13 +20,13 @@ const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(200);
 /// The time for connections to close after they were told that the drain time is over.
 const ABORT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Serves until `stopped` completes. Then lets running requests finish, for at most `drain_timeout`. Returns whether
-/// they all finished.
+/// Serves until `stopped` completes. Then announces the end for a while, and at last lets running requests finish. Returns
+/// whether they all finished.
 pub(super) async fn serve(
     listener: TcpListener,
     router: Router,
     edge: &EdgeConfig,
-    (drain_timeout, permits): (Duration, ConnectionPermits),
+    (times, permits): (DrainTimes, ConnectionPermits),
     (trigger, shutdown): (ShutdownTrigger, ShutdownSignal),
     stopped: impl Future<Output = ()>,
 ) -> bool {
@@ -35,11 +35,18 @@ pub(super) async fn serve(
         () = accept_all(&listener, &permits, &service) => {}
         () = stopped => {}
     }
+    if !times.notice.is_zero() {
+        trigger.enter(ShutdownPhase::Leaving);
+        tokio::select! {
+            () = accept_all(&listener, &permits, &service) => {}
+            () = tokio::time::sleep(times.notice) => {}
+        }
+    }
     // From now on the system refuses new connections.
     drop(listener);
     trigger.enter(ShutdownPhase::Draining);
     drop(service);
-    if tokio::time::timeout(drain_timeout, permits.all_released()).await.is_ok() {
+    if tokio::time::timeout(times.drain, permits.all_released()).await.is_ok() {
         return true;
     }
     trigger.enter(ShutdownPhase::Aborting);

@@ -8,6 +8,7 @@ mod exposition;
 mod permits;
 mod response_body;
 mod socket;
+mod starting;
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
@@ -18,7 +19,7 @@ use std::time::Duration;
 use axum::Router;
 use tokio::net::TcpListener;
 
-use crate::config::{EdgeConfig, OidcConfigError, PaymentConfigError, ServeConfig};
+use crate::config::{DrainTimes, EdgeConfig, OidcConfigError, PaymentConfigError, ServeConfig};
 use crate::graphql;
 use crate::http::{self, ShutdownSignal};
 use background_tasks::BackgroundTasks;
@@ -42,6 +43,8 @@ use jishu_service::{Fault, Services, account, expiry};
 use permits::ConnectionPermits;
 
 pub(crate) use exposition::serve as serve_metrics;
+
+pub(crate) use starting::StartingServer;
 
 /// The file with the signing keys if the database is a server and `--signing-keys` is not given.
 const DEFAULT_KEY_FILE: &str = "jishu.keys.pem";
@@ -235,10 +238,10 @@ pub async fn serve(
     listener: TcpListener,
     routes: impl FnOnce(ShutdownSignal) -> Router,
     edge: &EdgeConfig,
-    drain: Duration,
+    times: DrainTimes,
     stop: impl Future<Output = ()>,
 ) {
-    serve_counted(listener, routes, edge, (drain, Metrics::off()), stop).await;
+    serve_counted(listener, routes, edge, (times, Metrics::off()), stop).await;
 }
 
 /// Does the same as [`serve`], and counts connections.
@@ -246,15 +249,15 @@ async fn serve_counted(
     listener: TcpListener,
     routes: impl FnOnce(ShutdownSignal) -> Router,
     edge: &EdgeConfig,
-    (drain, metrics): (Duration, Metrics),
+    (times, metrics): (DrainTimes, Metrics),
     stop: impl Future<Output = ()>,
 ) {
     let (trigger, shutdown) = http::shutdown_channel();
     let router = http::protect(routes(shutdown.clone()), edge, shutdown.clone());
     let permits = ConnectionPermits::new(edge, metrics);
-    if !accept::serve(listener, router, edge, (drain, permits), (trigger, shutdown), stop).await {
+    if !accept::serve(listener, router, edge, (times, permits), (trigger, shutdown), stop).await {
         tracing::warn!(
-            seconds = drain.as_secs(),
+            seconds = times.drain.as_secs(),
             "the drain time is over, and the requests that still ran were aborted"
         );
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jishu_entity::user::Role;
+use jishu_service::clock::Clock as _;
 use jishu_tests::process::DatabaseProcess;
 use jishu_tests::{Backend, Client, TestApp, TestCourse, UNLIMITED, rows};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection};
@@ -88,7 +89,7 @@ async fn a_hung_database_is_told_in_time(world: &World) {
     // The second check must not wait for the first one's connection.
     for _ in 0..2 {
         let started = Instant::now();
-        assert_eq!(world.ready().await, (503, "the database does not respond\n".to_owned()));
+        assert_eq!(world.ready().await, (503, "unavailable: the database does not respond\n".to_owned()));
         assert!(started.elapsed() < Duration::from_secs(2), "answered after {:?}", started.elapsed());
     }
     world.database.thaw();
@@ -113,7 +114,7 @@ async fn a_database_that_takes_no_writes_is_told(world: &World) {
     let before = world.app.rows().await;
     set(true).await;
     let started = Instant::now();
-    while world.ready().await != (503, "the database accepts no writes\n".to_owned()) {
+    while world.ready().await != (503, "degraded: the database accepts no writes\n".to_owned()) {
         assert!(started.elapsed() < Duration::from_secs(10), "the fault is not reported");
     }
     let refused = world.buy().await;
@@ -183,6 +184,40 @@ async fn a_full_disk_is_told(app: Arc<TestApp>) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sqlite_a_full_disk_is_told() {
     TestApp::run(Backend::Sqlite, a_full_disk_is_told).await;
+}
+
+/// A node whose mails do not leave stays in use, because the other nodes have the same outbox.
+async fn a_stuck_outbox_is_told(app: Arc<TestApp>) {
+    let ready = async || {
+        let response = app.http().get(app.url("/health/ready")).send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    };
+    assert_eq!(ready().await, (200, "ready\n".to_owned()));
+    let add = |id: &str, minutes: i64| {
+        let time = |minutes: i64| {
+            let time = app.clock.now() + chrono::TimeDelta::minutes(minutes);
+            time.format("%Y-%m-%dT%H:%M:%S.%6f+00:00").to_string()
+        };
+        // A node holds the lease, so that the worker leaves the message alone.
+        format!(
+            "INSERT INTO outbox (message_id, channel, kind, payload, state, attempts, due_at, lease_owner, created_at, \
+             expires_at) VALUES ('{id}', 'mail', 'reset_password', 'x', 'leased', 3, '{}', 'other', '{}', '{}')",
+            time(30),
+            time(-minutes),
+            time(600)
+        )
+    };
+    app.execute(&add("1bd3b1ad-6a3c-4a8e-9a3c-000000000001", 14)).await;
+    assert_eq!(ready().await.1, "ready\n");
+    app.execute(&add("1bd3b1ad-6a3c-4a8e-9a3c-000000000002", 16)).await;
+    let (status, text) = ready().await;
+    assert_eq!(status, 200);
+    assert!(text.starts_with("degraded: messages have waited in the outbox"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sqlite_a_stuck_outbox_is_told() {
+    TestApp::run(Backend::Sqlite, a_stuck_outbox_is_told).await;
 }
 
 /// Checks clients that leave while a statement is prepared: MariaDB's driver cannot reuse such a connection. The

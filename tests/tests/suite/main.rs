@@ -20,6 +20,7 @@ mod concurrency;
 mod demo;
 mod docs;
 mod documents;
+mod expanding;
 mod expiry;
 mod extra_time;
 mod files;

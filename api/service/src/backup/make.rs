@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 
+use super::examine::{BackupReport, count_rows, find_damage};
 use super::files::PendingFile;
-use super::verify::{BackupReport, count_rows, find_damage, verify};
+use super::verify::verify;
 use super::{BackupError, keys_of};
 use crate::database::{Access, open_file, refuse_foreign_log};
 

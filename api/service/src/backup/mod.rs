@@ -1,7 +1,11 @@
-//! Backups of an SQLite database: one complete file, and the signing keys beside it.
+//! Backups. One of an SQLite database is one complete file, with the signing keys beside it. Those of database servers are
+//! made with the tools of these servers, and are verified here as well.
 
+mod dump;
+mod examine;
 mod files;
 mod make;
+mod orphans;
 mod restore;
 mod verify;
 
@@ -10,11 +14,13 @@ use std::path::{Path, PathBuf};
 
 use sea_orm::DbErr;
 
-use crate::database::{FileError, beside};
+use crate::database::{FileError, ScratchError, beside};
 
+pub use dump::{verify_database, verify_dump};
+pub use examine::BackupReport;
 pub use make::{MadeBackup, make};
 pub use restore::{RestorePermissions, RestoredBackup, restore};
-pub use verify::{BackupReport, verify};
+pub use verify::verify;
 
 /// An error after which no backup was made, or nothing was restored.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +54,39 @@ pub enum BackupError {
         path: PathBuf,
         /// Its faults, as sentences.
         problems: Vec<String>,
+    },
+    /// The file is a dump, which can be read only by restoring it.
+    #[error(
+        "{path} is a dump of {server}. Give a server that may restore it with --scratch-url, best one without other data. It \
+         is restored into a new database there, which is dropped afterwards", path = .path.display()
+    )]
+    NeedsServer {
+        /// The file.
+        path: PathBuf,
+        /// The kind of database server.
+        server: &'static str,
+    },
+    /// The dump names its own database, so restoring it could overwrite that one.
+    #[error(
+        "{path} names a database in its line {line}, so restoring it could overwrite that database. Make the dump without \
+         --databases, --all-databases and --create", path = .path.display()
+    )]
+    NamesDatabase {
+        /// The file.
+        path: PathBuf,
+        /// The number of the line.
+        line: usize,
+    },
+    /// The scratch database could not be created or dropped.
+    #[error(transparent)]
+    Scratch(#[from] ScratchError),
+    /// A program of the database server failed.
+    #[error("{program} could not restore the dump: {message}")]
+    Program {
+        /// The name of the program.
+        program: &'static str,
+        /// The last lines of its messages, or the reason why it did not start.
+        message: String,
     },
     /// The file must not be opened in its present state.
     #[error(transparent)]

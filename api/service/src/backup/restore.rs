@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, DbErr, Statement};
 
+use super::examine::BackupReport;
 use super::files::{PendingFile, rename};
-use super::verify::{BackupReport, verify};
+use super::verify::verify;
 use super::{BackupError, keys_of};
 use crate::database::{Access, Failure, FileError, beside, open_file, real_file, refuse_foreign_log};
 

@@ -28,7 +28,7 @@ impl Database {
     /// # Errors
     /// Returns an error if a newer version has migrated the database, or if the database fails.
     pub async fn losses(&self, steps: u32) -> Result<Losses, MigrateError> {
-        self.refuse_newer().await?;
+        self.refuse_unknown().await?;
         let applied: Vec<String> = self
             .migrations()
             .await?

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use jishu_migration::{Migrator, MigratorTrait};
+use jishu_migration::{Migrator, MigratorTrait, is_expanding};
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, SqlErr, Statement,
     TransactionTrait,
@@ -68,6 +68,12 @@ impl Database {
     pub async fn migrate_up(&self) -> Result<(), MigrateError> {
         self.refuse_newer().await?;
         self.refuse_old_system().await?;
+        let unknown = self.unknown_migrations().await?;
+        if !unknown.is_empty() {
+            let is_complete = self.migrations().await?.iter().all(|migration| migration.applied);
+            // The migrator itself refuses every database with a migration that it does not know.
+            return if is_complete { Ok(()) } else { Err(MigrateError::Newer(unknown)) };
+        }
         Ok(self.migrate(Direction::Up).await?)
     }
 
@@ -76,7 +82,7 @@ impl Database {
     /// # Errors
     /// Fails as [`Database::migrate_up`] does.
     pub async fn migrate_down(&self, steps: u32) -> Result<(), MigrateError> {
-        self.refuse_newer().await?;
+        self.refuse_unknown().await?;
         Ok(self.migrate(Direction::Down(steps)).await?)
     }
 
@@ -165,10 +171,21 @@ impl Database {
     }
 
     /// Refuses a database that a newer version has migrated, because this version could write rows that do not fit it.
+    /// Accepts migrations that only add: nodes of this version and of the next one then work side by side.
     ///
     /// # Errors
     /// Fails if the database is newer. Otherwise returns the database's error.
     pub async fn refuse_newer(&self) -> Result<(), MigrateError> {
+        let mut unknown = self.unknown_migrations().await?;
+        unknown.retain(|name| !is_expanding(name));
+        if unknown.is_empty() { Ok(()) } else { Err(MigrateError::Newer(unknown)) }
+    }
+
+    /// Refuses a database with any migration that this version does not know. It cannot revert migrations below such a one.
+    ///
+    /// # Errors
+    /// Fails if the database is newer. Otherwise returns the database's error.
+    pub async fn refuse_unknown(&self) -> Result<(), MigrateError> {
         let unknown = self.unknown_migrations().await?;
         if unknown.is_empty() { Ok(()) } else { Err(MigrateError::Newer(unknown)) }
     }

@@ -14,6 +14,7 @@ mod probe;
 mod queue;
 mod readable;
 mod reader;
+mod scratch;
 mod statistics;
 mod transaction;
 
@@ -27,6 +28,7 @@ pub use migrate::{MigrateError, MigrationState, applied_migrations, unknown_amon
 pub use probe::Readiness;
 pub use queue::QueueKey;
 pub use reader::Reader;
+pub use scratch::{ClientTarget, ScratchDatabase, ScratchError, client_environment};
 pub use transaction::{TransactionBody, WritePolicy};
 
 pub(crate) use dialect::{
@@ -36,6 +38,7 @@ pub(crate) use dialect::{
 pub(crate) use joined::{add_columns, joined};
 pub(crate) use lock::{HeldSubjects, lock_user_and_subjects};
 pub(crate) use readable::{Unreadable, read_rows, split_readable};
+pub(crate) use scratch::connect_alone;
 pub(crate) use transaction::{backoff, join_task, run_detached, shutting_down};
 
 use std::sync::Arc;

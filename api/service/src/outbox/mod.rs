@@ -22,7 +22,7 @@ use sea_orm::{ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, DatabaseT
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-pub use operator::{OutboxEntry, list, retry};
+pub use operator::{OutboxEntry, is_stuck, list, retry};
 pub use retention::erase_old;
 pub use worker::keep_delivering;
 

@@ -2,11 +2,11 @@
 
 use std::convert::Infallible;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use jishu_entity::OutboxMessageId;
 use jishu_entity::outbox_message::{self, Column, OutboxState};
 use sea_orm::sea_query::Expr;
-use sea_orm::{ActiveEnum, ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ActiveEnum, ColumnTrait, Condition, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde::Serialize;
 
 use crate::database::{Database, WritePolicy};
@@ -76,6 +76,31 @@ pub async fn list(
         .all(database.reader())
         .await?;
     Ok(rows.into_iter().map(OutboxEntry::from).collect())
+}
+
+/// How old an undelivered message is when the outbox counts as stuck.
+const STUCK_AFTER: TimeDelta = TimeDelta::minutes(15);
+
+/// Returns whether a message that somebody still needs has waited for [`STUCK_AFTER`].
+///
+/// # Errors
+/// Returns the database's error.
+pub async fn is_stuck(database: &Database, now: DateTime<Utc>) -> Result<bool, DbErr> {
+    let since = now - STUCK_AFTER;
+    // A message may also be written for a later time. It waits only from then on.
+    let waits = Condition::any().add(Column::Attempts.gt(0)).add(Column::DueAt.lte(since));
+    let found = outbox_message::Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::State.is_in([OutboxState::Pending, OutboxState::Leased]))
+        .filter(Column::CreatedAt.lte(since))
+        .filter(Column::ExpiresAt.gt(now))
+        .filter(waits)
+        .limit(1)
+        .into_tuple::<OutboxMessageId>()
+        .one(database.reader())
+        .await?;
+    Ok(found.is_some())
 }
 
 /// Makes dead messages pending again, with all their attempts. Without ids, takes all dead messages. Skips messages

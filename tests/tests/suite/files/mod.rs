@@ -1,6 +1,7 @@
 //! The files of an SQLite database that the real binary leaves behind.
 
 mod backup;
+mod dumps;
 mod options;
 mod places;
 

@@ -1,0 +1,193 @@
+//! Examines an open database: its rows, and the rules between them.
+
+use jishu_migration::{Migrator, MigratorTrait};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement};
+
+use super::orphans;
+use crate::database::{applied_migrations, unknown_among};
+use crate::integrity::{self, columns_of};
+
+/// Maximum number of cases that are reported for each kind of fault.
+const MAX_CASES_PER_FAULT: usize = 20;
+
+/// Tables whose rows are never deleted.
+const TABLES_WITHOUT_DELETIONS: [&str; 19] = [
+    "users",
+    "courses",
+    "subjects",
+    "purchases",
+    "entitlements",
+    "mock_test_attempts",
+    "questions",
+    "question_versions",
+    "accepted_texts",
+    "pictures",
+    "question_version_pictures",
+    "papers",
+    "test_sessions",
+    "refunds",
+    "refund_lines",
+    "orders",
+    "order_lines",
+    "payment_events",
+    "payment_refunds",
+];
+
+/// Rules between rows. Each has a description of the rows that break it, and the query that finds them.
+const ROW_RULES: [(&str, &str); 7] = [
+    (
+        "entitlements whose number of cards differs from what was bought",
+        "SELECT 'purchase ' || purchase_id || ', subject ' || subject_id FROM entitlements e WHERE test_cards <> \
+         (SELECT COUNT(*) FROM mock_test_attempts c WHERE c.purchase_id = e.purchase_id AND c.subject_id = e.subject_id)",
+    ),
+    (
+        "cards that belong to another user than their entitlements",
+        "SELECT 'card ' || c.id FROM mock_test_attempts c JOIN entitlements e ON e.purchase_id = c.purchase_id AND \
+         e.subject_id = c.subject_id WHERE e.user_id <> c.user_id",
+    ),
+    (
+        "purchases that grant nothing",
+        "SELECT 'purchase ' || id FROM purchases p WHERE NOT EXISTS (SELECT 1 FROM entitlements e WHERE \
+         e.purchase_id = p.id)",
+    ),
+    (
+        "purchases whose cost differs from the sum of their parts",
+        "SELECT 'purchase ' || p.id FROM purchases p JOIN entitlements e ON e.purchase_id = p.id GROUP BY p.id, p.cost \
+         HAVING SUM(e.price_paid) <> p.cost",
+    ),
+    (
+        "users who have two live entitlements to one subject",
+        "SELECT 'user ' || user_id || ', subject ' || subject_id FROM entitlements WHERE ended_at IS NULL GROUP BY \
+         user_id, subject_id HAVING COUNT(*) > 1",
+    ),
+    (
+        "cards whose number of attempts differs from their number of sittings",
+        "SELECT 'card ' || id FROM mock_test_attempts c WHERE attempts_used <> (SELECT COUNT(*) FROM test_sessions s \
+         WHERE s.mock_test_attempt_id = c.id)",
+    ),
+    (
+        "cards whose status `in_progress` does not agree with their open sittings",
+        "SELECT 'card ' || id FROM mock_test_attempts c WHERE (status = 'in_progress') <> EXISTS (SELECT 1 FROM \
+         test_sessions s WHERE s.mock_test_attempt_id = c.id AND s.open_marker = 1)",
+    ),
+];
+
+/// The findings about a backup.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BackupReport {
+    /// Damage to the file of an SQLite database, as sentences. A damaged file cannot be restored.
+    pub damage: Vec<String>,
+    /// Faults of rows, as sentences. The database that was copied has the same faults.
+    pub problems: Vec<String>,
+    /// Other facts that are worth knowing.
+    pub notes: Vec<String>,
+    /// The number of rows in each table whose rows are never deleted.
+    pub rows: Vec<(&'static str, i64)>,
+}
+
+impl BackupReport {
+    /// Returns the damage and the problems together. A good copy has none.
+    #[must_use]
+    pub fn faults(&self) -> Vec<String> {
+        self.damage.iter().chain(&self.problems).cloned().collect()
+    }
+}
+
+/// Examines the pages and the rows of an open database.
+pub(super) async fn examine(connection: &DatabaseConnection) -> Result<BackupReport, DbErr> {
+    let mut report = BackupReport::default();
+    if connection.get_database_backend() == DbBackend::Sqlite {
+        report.damage = find_damage(connection).await;
+        if !report.damage.is_empty() {
+            return Ok(report);
+        }
+    }
+    report.rows = count_rows(connection).await?;
+    let orphans = orphans::find(connection).await?;
+    add_fault(&mut report.problems, "rows that refer to rows that do not exist", &orphans);
+
+    let applied = applied_migrations(connection).await?;
+    if applied.is_empty() {
+        report
+            .problems
+            .push("no migration of jishu was applied to this database: it is not one of jishu".to_owned());
+        return Ok(report);
+    }
+    let pending = Migrator::migrations()
+        .iter()
+        .filter(|known| !applied.iter().any(|name| name == known.name()))
+        .count();
+    let unknown = unknown_among(applied);
+    if !unknown.is_empty() {
+        report.problems.push(format!(
+            "a newer jishu has migrated this database: the migrations {} are unknown. Verify it with that version",
+            unknown.join(", ")
+        ));
+        return Ok(report);
+    }
+    let bad: Vec<_> = integrity::examine(connection).await?.iter().map(ToString::to_string).collect();
+    add_fault(&mut report.problems, "values that cannot be read or are not allowed", &bad);
+    if pending > 0 {
+        report.notes.push(format!(
+            "{pending} migrations are pending: an older version made this backup. The rules between rows were not \
+             checked"
+        ));
+        return Ok(report);
+    }
+    if connection.get_database_backend() == DbBackend::MySql {
+        // The rules concatenate texts as the standard says. By default MariaDB reads `||` as OR.
+        connection
+            .execute_unprepared("SET SESSION sql_mode = CONCAT(@@sql_mode, ',PIPES_AS_CONCAT')")
+            .await?;
+    }
+    for (fault, query) in ROW_RULES {
+        add_fault(&mut report.problems, fault, &texts(connection, query).await?);
+    }
+    Ok(report)
+}
+
+/// Finds damage to the pages of a file.
+pub(super) async fn find_damage(connection: &DatabaseConnection) -> Vec<String> {
+    match texts(connection, "SELECT integrity_check FROM pragma_integrity_check").await {
+        Ok(found) => {
+            let found = found.into_iter().filter(|found| found != "ok").take(MAX_CASES_PER_FAULT);
+            found.map(|found| format!("the file is damaged: {found}")).collect()
+        }
+        Err(error) => vec![format!("the file is damaged or is not a database: {error}")],
+    }
+}
+
+/// Adds a fault with its first few cases. Does nothing if there are no cases.
+fn add_fault(problems: &mut Vec<String>, fault: &str, found: &[String]) {
+    if found.is_empty() {
+        return;
+    }
+    let more = if found.len() > MAX_CASES_PER_FAULT { "; and more" } else { "" };
+    let cases = found.iter().take(MAX_CASES_PER_FAULT).map(String::as_str).collect::<Vec<_>>().join("; ");
+    problems.push(format!("{fault} ({}): {cases}{more}", found.len()));
+}
+
+/// Counts the rows of each table whose rows are never deleted, at one moment. Skips tables that do not exist.
+pub(super) async fn count_rows(connection: &DatabaseConnection) -> Result<Vec<(&'static str, i64)>, DbErr> {
+    let mut tables = Vec::new();
+    for table in TABLES_WITHOUT_DELETIONS {
+        if !columns_of(connection, table).await?.is_empty() {
+            tables.push(table);
+        }
+    }
+    let each: Vec<_> =
+        tables.iter().map(|table| format!("SELECT '{table}', COUNT(*) FROM {table}")).collect();
+    if each.is_empty() {
+        return Ok(Vec::new());
+    }
+    let text = each.join(" UNION ALL ");
+    let rows =
+        connection.query_all_raw(Statement::from_string(connection.get_database_backend(), text)).await?;
+    tables.into_iter().zip(rows).map(|(table, row)| Ok((table, row.try_get_by_index(1)?))).collect()
+}
+
+/// Returns the first column of each row.
+pub(super) async fn texts(connection: &DatabaseConnection, query: &str) -> Result<Vec<String>, DbErr> {
+    let statement = Statement::from_string(connection.get_database_backend(), query);
+    connection.query_all_raw(statement).await?.iter().map(|row| row.try_get_by_index(0)).collect()
+}

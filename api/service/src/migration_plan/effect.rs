@@ -1,0 +1,182 @@
+//! What a statement of a migration does: which table it changes, what others cannot do meanwhile, and how the work grows.
+
+use sea_orm::DbBackend;
+
+/// What a statement does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Effect {
+    /// The table that it changes or reads.
+    pub table: String,
+    /// Whether it makes this table, so that nobody uses it yet.
+    pub makes_table: bool,
+    /// The other tables that it locks for a moment: those to which a new table refers.
+    pub referred: Vec<String>,
+    /// What others cannot do with the table meanwhile.
+    pub blocked: Blocked,
+    /// How the work grows with the rows.
+    pub work: Work,
+}
+
+/// What others cannot do with a table while a statement runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blocked {
+    /// Nothing, because nobody uses the table yet.
+    Nobody,
+    /// Nothing, except for a moment at the beginning and the end.
+    Moment,
+    /// Changes of the rows that the statement changes.
+    ChangedRows,
+    /// All changes of rows. Reads go on.
+    Writes,
+    /// All reads and changes.
+    Everything,
+    /// Unknown: this version does not know such statements.
+    Unknown,
+}
+
+/// How the work of a statement grows with the rows of its table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// It does not grow.
+    Constant,
+    /// Each row is read.
+    Scan,
+    /// Each row gets an entry in an index.
+    Index,
+    /// Each row is changed.
+    Update,
+    /// Each row is copied into a new table.
+    Copy,
+}
+
+impl Effect {
+    /// Finds out what a statement does. Returns None if it changes nothing.
+    pub(super) fn of(backend: DbBackend, text: &str) -> Option<Self> {
+        let words: Vec<String> = text
+            .split(|c: char| c.is_whitespace() || matches!(c, '(' | ')' | ',' | ';'))
+            .filter(|word| !word.is_empty())
+            .map(|word| word.trim_matches(['"', '`']).to_owned())
+            .collect();
+        let upper: Vec<String> = words.iter().map(|word| word.to_ascii_uppercase()).collect();
+        let starts = |expected: &str| expected.split(' ').zip(&upper).all(|(one, other)| one == other);
+        // The word behind these, without IF [NOT] EXISTS.
+        let after = |marker: &str| {
+            let start = upper.iter().position(|word| word == marker)? + 1;
+            let name = (start..words.len())
+                .find(|index| !matches!(upper[*index].as_str(), "IF" | "NOT" | "EXISTS"))?;
+            Some(words[name].clone())
+        };
+        let table = |name: Option<String>, blocked, work| {
+            let table = name.unwrap_or_default();
+            Some(Self { table, makes_table: false, referred: Vec::new(), blocked, work })
+        };
+        let is_sqlite = backend == DbBackend::Sqlite;
+        // Every change of an SQLite database is in the one write transaction of the migration.
+        let on = |server: Blocked| if is_sqlite { Blocked::Writes } else { server };
+        if starts("CREATE TABLE") {
+            let mut referred: Vec<String> = upper
+                .iter()
+                .zip(words.iter().skip(1))
+                .filter(|(word, _)| *word == "REFERENCES")
+                .map(|(_, name)| name.clone())
+                .collect();
+            referred.sort();
+            referred.dedup();
+            let mut effect = table(after("TABLE"), Blocked::Nobody, Work::Constant)?;
+            // `CREATE TABLE … AS SELECT` copies the rows of another one.
+            if let (Some(source), true) = (after("FROM"), upper.contains(&"SELECT".to_owned())) {
+                return table(Some(source), on(Blocked::Moment), Work::Copy);
+            }
+            referred.retain(|name| *name != effect.table);
+            (effect.makes_table, effect.referred) = (true, referred);
+            return Some(effect);
+        }
+        if starts("CREATE INDEX") || starts("CREATE UNIQUE INDEX") {
+            // MariaDB builds an index while others change rows.
+            let blocked = if backend == DbBackend::MySql { Blocked::Moment } else { Blocked::Writes };
+            return table(after("ON"), blocked, Work::Index);
+        }
+        if starts("CREATE TRIGGER") || starts("DROP TRIGGER") {
+            return table(after("ON"), on(Blocked::Everything), Work::Constant);
+        }
+        if starts("ALTER TABLE") {
+            let name = after("TABLE");
+            let adds_constraint = upper.windows(2).any(|pair| {
+                pair[0] == "ADD" && matches!(pair[1].as_str(), "CONSTRAINT" | "CHECK" | "FOREIGN" | "UNIQUE")
+            });
+            return match (adds_constraint, backend) {
+                (false, DbBackend::MySql) => table(name, Blocked::Moment, Work::Constant),
+                (false, _) => table(name, on(Blocked::Everything), Work::Constant),
+                // MariaDB copies the table.
+                (true, DbBackend::MySql) => table(name, Blocked::Writes, Work::Copy),
+                (true, _) => table(name, on(Blocked::Everything), Work::Scan),
+            };
+        }
+        if starts("UPDATE") {
+            return table(words.get(1).cloned(), on(Blocked::ChangedRows), Work::Update);
+        }
+        if starts("DELETE") {
+            return table(after("FROM"), on(Blocked::ChangedRows), Work::Update);
+        }
+        if starts("INSERT") {
+            return match after("FROM") {
+                Some(source) => table(Some(source), on(Blocked::Moment), Work::Copy),
+                None => table(after("INTO"), on(Blocked::ChangedRows), Work::Constant),
+            };
+        }
+        if starts("DROP TABLE") {
+            return table(after("TABLE"), on(Blocked::Everything), Work::Constant);
+        }
+        if starts("DROP INDEX") {
+            return table(after("ON"), on(Blocked::Everything), Work::Constant);
+        }
+        let reads = ["SELECT", "SHOW", "SET", "PRAGMA", "SAVEPOINT", "RELEASE", "BEGIN", "COMMIT", "WITH"];
+        if upper.first().is_none_or(|word| reads.contains(&word.as_str())) {
+            return None;
+        }
+        table(None, Blocked::Unknown, Work::Constant)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statements_name_their_tables_and_what_they_block() {
+        let of = |backend, text| {
+            let effect = Effect::of(backend, text).unwrap();
+            (effect.table, effect.blocked, effect.work)
+        };
+        let (postgres, mariadb, sqlite) = (DbBackend::Postgres, DbBackend::MySql, DbBackend::Sqlite);
+        let add = "ALTER TABLE \"users\" ADD COLUMN \"birth_year\" integer";
+        assert_eq!(of(postgres, add), ("users".into(), Blocked::Everything, Work::Constant));
+        assert_eq!(
+            of(mariadb, "ALTER TABLE `users` ADD COLUMN `birth_year` integer"),
+            ("users".into(), Blocked::Moment, Work::Constant)
+        );
+        assert_eq!(of(sqlite, add), ("users".into(), Blocked::Writes, Work::Constant));
+        let check = "ALTER TABLE outbox DROP CONSTRAINT a, ADD CONSTRAINT b CHECK (x IN ('y'))";
+        assert_eq!(of(postgres, check), ("outbox".into(), Blocked::Everything, Work::Scan));
+        assert_eq!(of(mariadb, check), ("outbox".into(), Blocked::Writes, Work::Copy));
+        let index = "CREATE UNIQUE INDEX IF NOT EXISTS \"i\" ON \"orders\" (\"a\")";
+        assert_eq!(of(postgres, index), ("orders".into(), Blocked::Writes, Work::Index));
+        assert_eq!(of(mariadb, index), ("orders".into(), Blocked::Moment, Work::Index));
+        assert_eq!(of(postgres, "UPDATE papers SET x = 1").2, Work::Update);
+        assert_eq!(
+            of(sqlite, "INSERT INTO a_copy SELECT * FROM a"),
+            ("a".into(), Blocked::Writes, Work::Copy)
+        );
+        assert_eq!(of(sqlite, "VACUUM").1, Blocked::Unknown);
+        assert_eq!(Effect::of(postgres, "SELECT 1"), None);
+    }
+
+    #[test]
+    fn a_new_table_names_the_tables_to_which_it_refers() {
+        let text = "CREATE TABLE IF NOT EXISTS \"orders\" ( \"id\" bigint, FOREIGN KEY (\"user_id\") REFERENCES \"users\" \
+                    (\"id\"), FOREIGN KEY (\"self\") REFERENCES \"orders\" (\"id\") )";
+        let effect = Effect::of(DbBackend::Postgres, text).unwrap();
+        assert!(effect.makes_table);
+        assert_eq!((effect.table.as_str(), effect.referred), ("orders", vec!["users".to_owned()]));
+    }
+}

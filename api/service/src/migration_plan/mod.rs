@@ -1,0 +1,201 @@
+//! Predicts what pending migrations lock, and for how long, without changing the database.
+//!
+//! The migrations run once in an empty scratch database of the same kind, which shows their statements. The numbers of rows
+//! come from the statistics of the real database, and the speed from a table that is filled in the scratch database.
+
+mod effect;
+mod speed;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jishu_migration::{Migrator, MigratorTrait};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement};
+
+use crate::database::{Database, MigrateError, ScratchDatabase, ScratchError, StatementObserver};
+
+pub use effect::{Blocked, Effect, Work};
+pub use speed::Speed;
+
+/// What the pending migrations will do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MigrationPlan {
+    /// The pending migrations, in order.
+    pub migrations: Vec<PlannedMigration>,
+    /// The speed that was measured for the estimates. None if nothing is pending.
+    pub speed: Option<Speed>,
+    /// Whether all migrations are one transaction, so that their locks are held until the end of the last one.
+    pub is_one_transaction: bool,
+}
+
+/// What one migration will do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlannedMigration {
+    /// The name of the migration.
+    pub name: String,
+    /// Its statements that change something, in order.
+    pub statements: Vec<PlannedStatement>,
+}
+
+/// What one statement will do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlannedStatement {
+    /// The text of the statement, in one line.
+    pub text: String,
+    /// What it does to which table.
+    pub effect: Effect,
+    /// About how many rows the table has, by the statistics of the database.
+    pub rows: i64,
+    /// About how long it takes.
+    pub duration: Duration,
+}
+
+/// An error that made no plan.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The database cannot be migrated by this version.
+    #[error(transparent)]
+    Migrate(#[from] MigrateError),
+    /// The scratch database could not be created or dropped.
+    #[error(transparent)]
+    Scratch(#[from] ScratchError),
+    /// The database returned an error.
+    #[error("the plan could not be made: {0}")]
+    Database(#[from] DbErr),
+}
+
+/// Plans the pending migrations of a database. Creates a scratch database on the server at `scratch_url`, and drops it again.
+///
+/// # Errors
+/// Fails if the database is newer or not one of jishu, or if no scratch database can be created.
+pub async fn plan(database: &Database, scratch_url: &str) -> Result<MigrationPlan, PlanError> {
+    database.refuse_newer().await?;
+    database.refuse_old_system().await?;
+    let (applied, pending): (Vec<_>, Vec<_>) =
+        database.migrations().await?.into_iter().partition(|migration| migration.applied);
+    let is_one_transaction = database.backend() != DbBackend::MySql;
+    if pending.is_empty() {
+        return Ok(MigrationPlan { migrations: Vec::new(), speed: None, is_one_transaction });
+    }
+    let rows = rows_by_statistics(database).await?;
+    let scratch = ScratchDatabase::create(scratch_url).await?;
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let planned = async {
+        let connection = scratch.connect(Some(observer(&log))).await?;
+        let statements = rehearse(&connection, &log, applied.len(), pending.len()).await;
+        let speed = Speed::measure(&connection).await;
+        connection.close().await?;
+        Ok::<_, DbErr>((statements?, speed?))
+    };
+    let planned = planned.await;
+    scratch.remove().await?;
+    let (statements, speed) = planned?;
+    let mut new_tables = HashSet::new();
+    let mut migrations = Vec::with_capacity(pending.len());
+    for (migration, texts) in pending.into_iter().zip(statements) {
+        let mut statements = Vec::new();
+        for text in texts {
+            let Some(effect) = Effect::of(database.backend(), &text) else { continue };
+            let is_new = effect.makes_table || new_tables.contains(&effect.table);
+            if effect.makes_table {
+                new_tables.insert(effect.table.clone());
+            } else if is_new {
+                // Nobody uses the table yet, and it is empty.
+                continue;
+            }
+            let rows = if is_new { 0 } else { rows.get(&effect.table).copied().unwrap_or(0) };
+            let duration = speed.duration(effect.work, rows);
+            statements.push(PlannedStatement { text, rows, duration, effect });
+        }
+        migrations.push(PlannedMigration { name: migration.name, statements });
+    }
+    Ok(MigrationPlan { migrations, speed: Some(speed), is_one_transaction })
+}
+
+fn observer(log: &Arc<Mutex<Vec<String>>>) -> StatementObserver {
+    let log = Arc::clone(log);
+    Arc::new(move |text| log.lock().unwrap_or_else(PoisonError::into_inner).push(text.to_owned()))
+}
+
+/// Divides a text into its statements, each in one line. The body of a trigger stays in its statement.
+fn parts_of(text: &str) -> Vec<String> {
+    let mut parts: Vec<String> = Vec::new();
+    for part in text.split(';') {
+        let part = part.split_whitespace().collect::<Vec<_>>().join(" ");
+        let in_trigger =
+            parts.last().is_some_and(|last| last.starts_with("CREATE TRIGGER") && !last.ends_with("END"));
+        match parts.last_mut() {
+            Some(last) if in_trigger => *last = format!("{last}; {part}"),
+            _ if part.is_empty() => {}
+            _ => parts.push(part),
+        }
+    }
+    parts
+}
+
+/// Applies the migrations in the scratch database. Returns the statements of each pending one.
+async fn rehearse(
+    connection: &DatabaseConnection,
+    log: &Arc<Mutex<Vec<String>>>,
+    applied: usize,
+    pending: usize,
+) -> Result<Vec<Vec<String>>, DbErr> {
+    // With 0, the migrator would apply all migrations.
+    if applied > 0 {
+        Migrator::up(connection, Some(u32::try_from(applied).unwrap_or(u32::MAX))).await?;
+    }
+    let taken = || std::mem::take(&mut *log.lock().unwrap_or_else(PoisonError::into_inner));
+    taken();
+    let own_table = Migrator::migration_table_name().to_string();
+    let mut statements = Vec::with_capacity(pending);
+    for _ in 0..pending {
+        jishu_migration::record(Arc::clone(log), Migrator::up(connection, Some(1))).await?;
+        let parts = taken().iter().flat_map(|text| parts_of(text)).collect::<Vec<_>>();
+        statements.push(parts.into_iter().filter(|text| !text.contains(&own_table)).collect());
+    }
+    Ok(statements)
+}
+
+/// Reads about how many rows each table has, without counting them. On SQLite this is the greatest number of a row.
+async fn rows_by_statistics(database: &Database) -> Result<HashMap<String, i64>, DbErr> {
+    let (reader, backend) = (database.reader(), database.backend());
+    let text = match backend {
+        DbBackend::Postgres => {
+            "SELECT c.relname::text, GREATEST(c.reltuples::bigint, COALESCE(s.n_live_tup, 0)) FROM pg_class c LEFT JOIN \
+             pg_stat_user_tables s ON s.relid = c.oid WHERE c.relkind = 'r' AND c.relnamespace = \
+             current_schema()::regnamespace"
+        }
+        DbBackend::MySql => {
+            "SELECT CAST(TABLE_NAME AS CHAR), CAST(COALESCE(TABLE_ROWS, 0) AS SIGNED) FROM information_schema.TABLES \
+             WHERE TABLE_SCHEMA = DATABASE()"
+        }
+        _ => {
+            "SELECT name, 0 FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite~_%' ESCAPE '~'"
+        }
+    };
+    let mut rows = HashMap::new();
+    for row in reader.query_all_raw(Statement::from_string(backend, text)).await? {
+        let table: String = row.try_get_by_index(0)?;
+        let mut count: i64 = row.try_get_by_index(1)?;
+        if backend == DbBackend::Sqlite {
+            let greatest = format!("SELECT COALESCE(MAX(rowid), 0) FROM \"{table}\"");
+            let row = reader.query_one_raw(Statement::from_string(backend, greatest)).await?;
+            count = row.map_or(Ok(0), |row| row.try_get_by_index(0))?;
+        }
+        rows.insert(table, count);
+    }
+    Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_statements_in_one_text_are_told_apart() {
+        let trigger = "CREATE TRIGGER a BEFORE INSERT ON t WHEN x BEGIN SELECT RAISE(ABORT, 'x'); END";
+        let text = format!("DROP TRIGGER a;\n  {trigger}; UPDATE t SET x = 1;");
+        assert_eq!(parts_of(&text), ["DROP TRIGGER a", trigger, "UPDATE t SET x = 1"]);
+    }
+}

@@ -1,0 +1,140 @@
+//! `jishu verify-backup` on the dumps of database servers, and `jishu migrate plan`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use jishu_service::database::{Database, DatabaseOptions, client_environment};
+use jishu_tests::process::run;
+use jishu_tests::{Backend, TestApp, on_each_database};
+
+use crate::command_line::{fail, jishu, succeed};
+
+on_each_database!(dumps_are_verified, pending_migrations_are_planned);
+
+/// The URL of a server in which a scratch database can be made.
+fn server(app: &TestApp) -> String {
+    let (server, _) = app.database_url.rsplit_once('/').expect("the URL of a server ends in a database");
+    let database = if app.backend == Backend::Postgres { "postgres" } else { "mysql" };
+    format!("{server}/{database}")
+}
+
+/// Dumps a database as the operators' page says.
+fn dump(app: &TestApp, folder: &Path, name: &str, options: &[&str]) -> PathBuf {
+    let file = folder.join(name);
+    let (variables, target) = client_environment(&app.database_url).expect("a URL");
+    let mut command = if app.backend == Backend::Postgres {
+        let mut command = Command::new("pg_dump");
+        command.arg(format!("--file={}", file.display()));
+        command
+    } else {
+        let mut command = Command::new("mariadb-dump");
+        command.args(["--no-defaults", "--protocol=tcp", "--single-transaction", "--routines", "--triggers"]);
+        command.args(["--hex-blob", "--default-character-set=utf8mb4", "--user=root"]);
+        command.arg(format!("--host={}", target.host)).arg(format!("--port={}", target.port));
+        command.arg(format!("--result-file={}", file.display()));
+        command
+    };
+    command.envs(variables).args(options);
+    if app.backend == Backend::MariaDb {
+        command.arg(target.database);
+    }
+    run(&mut command);
+    file
+}
+
+async fn dumps_are_verified(app: Arc<TestApp>) {
+    if app.backend == Backend::Sqlite {
+        // The tests of `jishu backup` have this case.
+        return;
+    }
+    let course = app.course(&["Physics"]).cards(3).create(&app).await;
+    app.learner("Asha").await.buy(course.subject(0)).await;
+    let folder = tempfile::tempdir().unwrap();
+    let verify = |file: &Path| {
+        let file = file.display().to_string();
+        jishu(folder.path(), &["verify-backup", &file, "--scratch-url", &server(&app)])
+    };
+    let formats: &[&[&str]] =
+        if app.backend == Backend::Postgres { &[&["--format=custom"], &["--format=plain"]] } else { &[&[]] };
+    for (number, options) in formats.iter().enumerate() {
+        let file = dump(&app, folder.path(), &format!("good{number}"), options);
+        let told = succeed(verify(&file));
+        assert!(told.contains("purchases 1") && told.contains("mock_test_attempts 3"), "{told}");
+        assert!(told.contains(" is good"), "{told}");
+        let message = fail(jishu(folder.path(), &["verify-backup", &file.display().to_string()]));
+        assert!(message.contains("--scratch-url"), "{message}");
+        // A dump that was cut off is no backup.
+        let bytes = std::fs::read(&file).unwrap();
+        let cut = folder.path().join("cut");
+        std::fs::write(&cut, &bytes[..bytes.len() / 2]).unwrap();
+        fail(verify(&cut));
+    }
+    let told = succeed(jishu(folder.path(), &["verify-backup", &app.database_url]));
+    assert!(told.contains("the database is good"), "{told}");
+
+    // A dump that names its database would overwrite it.
+    let naming: &[&str] =
+        if app.backend == Backend::Postgres { &["--format=plain", "--create"] } else { &["--databases"] };
+    let named = dump(&app, folder.path(), "named", naming);
+    let before = app.rows().await;
+    assert!(fail(verify(&named)).contains("names a database in its line"));
+    assert_eq!(app.rows().await, before);
+
+    // Wrong rows are in the dump as well.
+    app.execute("DELETE FROM mock_test_attempts WHERE test_number = 2").await;
+    if app.backend == Backend::MariaDb {
+        // MariaDB does not check foreign keys while it reads a dump.
+        let all =
+            "SET foreign_key_checks = 0; UPDATE purchases SET course_id = 99; SET foreign_key_checks = 1";
+        app.execute(all).await;
+    }
+    let options: &[&str] = if app.backend == Backend::Postgres { &["--format=custom"] } else { &[] };
+    let output = verify(&dump(&app, folder.path(), "wrong", options)).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(!output.status.success());
+    assert!(
+        told.contains("entitlements whose number of cards differs from what was bought (1): purchase 1"),
+        "{told}"
+    );
+    if app.backend == Backend::MariaDb {
+        assert!(
+            told.contains("rows that refer to rows that do not exist (1): purchases to courses"),
+            "{told}"
+        );
+    }
+}
+
+async fn pending_migrations_are_planned(app: Arc<TestApp>) {
+    let all = app.services.database.migrations().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let plan = || {
+        let output = jishu(folder.path(), &["migrate", "plan", "--database-url", &app.database_url]);
+        succeed(output)
+    };
+    assert_eq!(plan(), "No migration is pending.\n");
+    let orders = all.iter().position(|migration| migration.name.ends_with("_orders")).unwrap();
+    app.services.database.migrate_down(u32::try_from(all.len() - orders).unwrap()).await.unwrap();
+    let told = plan();
+    assert!(told.contains(&format!("pending {}\n", all[orders].name)), "{told}");
+    assert!(told.contains("makes the table orders: "), "{told}");
+    let (blocked, ends) = match app.backend {
+        Backend::Sqlite => {
+            ("outbox: reads go on, and changes of rows wait", "All of this is one transaction")
+        }
+        Backend::Postgres => {
+            ("outbox: reads and changes wait; checks about 0 rows", "All of this is one transaction")
+        }
+        Backend::MariaDb => {
+            ("outbox: reads go on, and changes of rows wait", "Each statement is committed by itself")
+        }
+    };
+    assert!(told.contains(blocked) && told.contains(ends) && told.contains("µs to check a row"), "{told}");
+    // Nothing was changed.
+    let database = Database::connect(&DatabaseOptions::new(&app.database_url)).await.unwrap();
+    assert_eq!(
+        database.migrations().await.unwrap().iter().filter(|migration| migration.applied).count(),
+        orders
+    );
+    database.close().await.unwrap();
+}
