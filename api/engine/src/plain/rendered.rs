@@ -7,7 +7,7 @@ use async_graphql::registry::Registry;
 use async_graphql::{ContextSelectionSet, OutputType, Positioned, ServerResult, Value};
 use bytes::Bytes;
 
-use super::{NotAtHand, PlainOutput};
+use super::{NotAtHand, PlainJson, PlainOutput};
 use crate::json::write_json;
 
 /// A text whose JSON was written before, such as one that many responses contain. A plain field copies its bytes. Clones
@@ -41,7 +41,7 @@ impl PlainOutput for RenderedText {
         Some(())
     }
 
-    fn write(&self, (): &(), json: &mut Vec<u8>) -> Result<(), NotAtHand> {
+    fn write(&self, (): &(), json: &mut PlainJson) -> Result<(), NotAtHand> {
         json.extend_from_slice(&self.0);
         Ok(())
     }
@@ -69,10 +69,10 @@ mod tests {
     #[test]
     fn a_text_is_written_like_a_string() {
         for text in ["", "plain", "\"quoted\" \\ \n\u{1}", "μ = 0,3 \u{2028} 🙂"] {
-            let (mut rendered, mut string) = (Vec::new(), Vec::new());
+            let (mut rendered, mut string) = (PlainJson::default(), PlainJson::default());
             RenderedText::new(text).write(&(), &mut rendered).unwrap();
             text.to_owned().write(&(), &mut string).unwrap();
-            assert_eq!(rendered, string);
+            assert_eq!(*rendered, *string);
             assert_eq!(serde_json::from_slice::<String>(&rendered).unwrap(), text);
         }
     }

@@ -8,7 +8,7 @@ use async_graphql::registry::Registry;
 use async_graphql::{ContextSelectionSet, ID, OutputType, Positioned, ServerResult, Value};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use graphql_engine::{NotAtHand, PlainOutput, SelectionSet};
+use graphql_engine::{NotAtHand, PlainJson, PlainOutput, SelectionSet};
 use jishu_entity::TestSessionId;
 
 /// More than the bytes of the longest id before it is encoded.
@@ -68,7 +68,7 @@ impl PlainOutput for SittingId {
         Some(())
     }
 
-    fn write(&self, (): &(), json: &mut Vec<u8>) -> Result<(), NotAtHand> {
+    fn write(&self, (): &(), json: &mut PlainJson) -> Result<(), NotAtHand> {
         json.push(b'"');
         self.encode(json);
         json.push(b'"');
