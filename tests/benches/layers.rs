@@ -121,8 +121,7 @@ async fn measure() {
     });
     let body = json!({ "query": PAGE, "variables": { "first": 50 } }).to_string();
     let request = graphql_post(&token, &body);
-    let answers =
-        [servers[0].process.response(&request).await, servers[1].process.response(&request).await];
+    let answers = [servers[0].process.response(&request).await, servers[1].process.response(&request).await];
     let requests = vec![request; CONNECTIONS];
     assert_eq!(answers[0], answers[1], "both answer the same");
     let text = String::from_utf8_lossy(&answers[0]);
