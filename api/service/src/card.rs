@@ -9,7 +9,9 @@ use futures_util::{Stream, stream};
 use jishu_entity::mock_test_attempt::{CardStatus, Column, Entity, Model};
 use jishu_entity::{MockTestAttemptId, PurchaseId, SubjectId, UserId, entitlement};
 use sea_orm::sea_query::{Condition, Expr, ExprTrait, Query, SelectStatement, SimpleExpr};
-use sea_orm::{ColumnTrait, DbBackend, DbErr, IntoSimpleExpr, PaginatorTrait, QueryFilter, QueryResult, Select, Value};
+use sea_orm::{
+    ColumnTrait, DbBackend, DbErr, IntoSimpleExpr, PaginatorTrait, QueryFilter, QueryResult, Select, Value,
+};
 use serde::{Deserialize, Serialize};
 
 use super::Services;

@@ -2,8 +2,8 @@
 
 use async_graphql::Context;
 
-use super::loaders::{AllLoaders, Loaders};
 use super::error::{ApiError, ApiResult};
+use super::loaders::{AllLoaders, Loaders};
 use super::types::RenderedPapers;
 use jishu_service::Services;
 use jishu_service::account::SignInClient;

@@ -89,11 +89,7 @@ impl PageArgs {
 
     /// Checks the arguments and parses the cursors. `list` names the list and its order. A cursor of another list
     /// or order is refused.
-    pub(super) fn request<K: CursorKey>(
-        self,
-        ctx: &Context<'_>,
-        list: &str,
-    ) -> ApiResult<PageRequest<K>> {
+    pub(super) fn request<K: CursorKey>(self, ctx: &Context<'_>, list: &str) -> ApiResult<PageRequest<K>> {
         let (limit, direction) = match (self.first, self.last) {
             (Some(_), Some(_)) => {
                 return Err(ApiError::bad_input("Give either `first` or `last`, not both."));

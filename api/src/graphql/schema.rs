@@ -121,7 +121,8 @@ pub fn build(services: Services, options: EngineOptions) -> Result<Arc<JishuEngi
     let scalars =
         CustomScalars::default().with::<DateTime>("DateTime").with::<Decimal>("Decimal").with::<Uuid>("UUID");
     let page_sizes = PageSizes { default: DEFAULT_PAGE_SIZE, max: MAX_PAGE_SIZE };
-    let options = EngineOptions { scalars, lists: LISTS, page_sizes, secret_fields: SECRET_FIELDS, ..options };
+    let options =
+        EngineOptions { scalars, lists: LISTS, page_sizes, secret_fields: SECRET_FIELDS, ..options };
     Engine::new(schema, &sdl(), options).map(Arc::new)
 }
 

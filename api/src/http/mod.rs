@@ -26,12 +26,12 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use async_graphql::Data;
+use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderMap, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{get, post};
-use axum::Router;
 use tower::util::option_layer;
 
 use crate::config::{EdgeConfig, LiveConfig};

@@ -15,15 +15,19 @@ pub(crate) struct DatabaseCpu {
 impl DatabaseCpu {
     pub(crate) async fn connect(backend: Backend, url: &str) -> Self {
         let is_postgres = backend == Backend::Postgres;
-        let connection =
-            if is_postgres { Some(Database::connect(url).await.expect("the database answers")) } else { None };
+        let connection = if is_postgres {
+            Some(Database::connect(url).await.expect("the database answers"))
+        } else {
+            None
+        };
         Self { connection }
     }
 
     /// Returns the time that all backends of the database have used so far.
     pub(crate) async fn read(&self) -> Duration {
         let Some(connection) = &self.connection else { return Duration::ZERO };
-        let sql = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        let sql =
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
         let rows = connection
             .query_all_raw(Statement::from_string(connection.get_database_backend(), sql))
             .await

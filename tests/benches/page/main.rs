@@ -40,7 +40,8 @@ const CARDS_PER_PAGE: usize = 50;
 /// The first bytes of anything that gzip has compressed.
 const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
 
-const PAGE: &str = "query Cards($first: Int!, $after: String) { viewer { mockTestAttempts(first: $first, after: $after) {
+const PAGE: &str =
+    "query Cards($first: Int!, $after: String) { viewer { mockTestAttempts(first: $first, after: $after) {
     edges { cursor node { id testNumber status maxAttempts attemptsUsed remainingAttempts
     subject { id name course { id name } } } } pageInfo { hasNextPage endCursor } } } }";
 
@@ -92,7 +93,8 @@ fn page_request(token: &str, after: Option<&str>, accept_encoding: Option<&str>)
     let variables = json!({ "first": CARDS_PER_PAGE, "after": after });
     let body = json!({ "query": PAGE, "variables": variables }).to_string();
     // Headers can follow the token, which is the value of a header.
-    let encoding = accept_encoding.map(|encoding| format!("\r\naccept-encoding: {encoding}")).unwrap_or_default();
+    let encoding =
+        accept_encoding.map(|encoding| format!("\r\naccept-encoding: {encoding}")).unwrap_or_default();
     graphql_post(&format!("{token}{encoding}"), &body)
 }
 
@@ -118,7 +120,13 @@ impl Measured {
         Self { name, server, request, bytes, per_second, server_ms, database_ms }
     }
 
-    async fn turn(&mut self, servers: &[ServerProcess], database: &DatabaseCpu, length: Duration, counts: bool) {
+    async fn turn(
+        &mut self,
+        servers: &[ServerProcess],
+        database: &DatabaseCpu,
+        length: Duration,
+        counts: bool,
+    ) {
         let requests = vec![self.request.clone(); CONNECTIONS];
         let before = database.read().await;
         let turn = servers[self.server].repeat(&requests, length).await;
@@ -191,10 +199,8 @@ fn table(backend: Backend, turns: u32, all: &[Measured]) -> String {
     for Measured { name, bytes, per_second, server_ms, database_ms, .. } in all {
         let rate = median(per_second);
         let (server, database) = (median(server_ms), median(database_ms));
-        let row = format!(
-            "{name:<36}{rate:>12.0}{server:>16.3}{database:>18.3}{bytes:>10}{:>8.2}\n",
-            ours / rate
-        );
+        let row =
+            format!("{name:<36}{rate:>12.0}{server:>16.3}{database:>18.3}{bytes:>10}{:>8.2}\n", ours / rate);
         lines.push_str(&row);
     }
     lines.push_str("The last column is the throughput of jishu's first page divided by that of the row.\n");

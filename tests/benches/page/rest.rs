@@ -122,15 +122,16 @@ async fn cards(
     let has_next_page = rows.len() > most;
     let last = rows.get(most.saturating_sub(1)).or(rows.last());
     let end_cursor = last.map(|row| format!("{}-{}-{}", row.5, row.1, row.0));
-    let card = |(id, test_number, status, max_attempts, attempts_used, subject, name, course, of): Row| Card {
-        id,
-        test_number,
-        status: status.to_uppercase(),
-        max_attempts,
-        attempts_used,
-        remaining_attempts: (max_attempts - attempts_used).max(0),
-        subject: Subject { id: subject, name, course: Course { id: course, name: of } },
-    };
+    let card =
+        |(id, test_number, status, max_attempts, attempts_used, subject, name, course, of): Row| Card {
+            id,
+            test_number,
+            status: status.to_uppercase(),
+            max_attempts,
+            attempts_used,
+            remaining_attempts: (max_attempts - attempts_used).max(0),
+            subject: Subject { id: subject, name, course: Course { id: course, name: of } },
+        };
     Ok(Json(Page { cards: rows.into_iter().take(most).map(card).collect(), has_next_page, end_cursor }))
 }
 

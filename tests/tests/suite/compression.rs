@@ -18,7 +18,13 @@ struct Received {
     sent: usize,
 }
 
-async fn post(app: &TestApp, client: &Client, accept: &str, encoding: Option<&str>, body: &Value) -> Received {
+async fn post(
+    app: &TestApp,
+    client: &Client,
+    accept: &str,
+    encoding: Option<&str>,
+    body: &Value,
+) -> Received {
     let mut request = app.http().post(app.url("/graphql")).header(ACCEPT, accept).json(body);
     if !client.is_anonymous() {
         request = request.bearer_auth(client.token());
@@ -52,7 +58,8 @@ async fn a_large_response_is_compressed_if_the_client_accepts_that() {
         let asha = app.learner("Asha").await;
         asha.buy(course.subject(0)).await;
         let body = |first| {
-            let query = "query ($first: Int!) { viewer { mockTestAttempts(first: $first) { edges { cursor node {
+            let query =
+                "query ($first: Int!) { viewer { mockTestAttempts(first: $first) { edges { cursor node {
                 id testNumber status canStart subject { id name } } } } } }";
             json!({ "query": query, "variables": { "first": first } })
         };
@@ -149,7 +156,10 @@ fn every_field_with_a_secret_is_in_the_list() {
             }
         }
     }
-    assert!(missing.is_empty(), "put these fields into SECRET_FIELDS, or describe them in other words: {missing:?}");
+    assert!(
+        missing.is_empty(),
+        "put these fields into SECRET_FIELDS, or describe them in other words: {missing:?}"
+    );
     for name in SECRET_FIELDS {
         assert!(found.contains(name), "no type has the field {name}");
     }

@@ -63,9 +63,8 @@ pub(super) fn expand_impl(mut item: ItemImpl) -> syn::Result<TokenStream> {
 
 /// Reads the mark `#[at_hand(method)]` or `#[shared(method)]` of a field.
 fn field_at_hand(method: &mut ImplItemFn) -> syn::Result<Option<PlainField>> {
-    let is_mark = |attribute: &Attribute| {
-        attribute.path().is_ident("at_hand") || attribute.path().is_ident("shared")
-    };
+    let is_mark =
+        |attribute: &Attribute| attribute.path().is_ident("at_hand") || attribute.path().is_ident("shared");
     let Some(mark) = method.attrs.iter().find(|attribute| is_mark(attribute)) else { return Ok(None) };
     let read = mark.parse_args()?;
     let value =

@@ -32,8 +32,7 @@ impl PlainJson {
     /// Copies the JSON of an object, if it was written with the same selection before.
     pub(super) fn copy_shared<T, S>(&mut self, object: &Arc<T>, selection: &S) -> bool {
         let (object, selection) = (Arc::as_ptr(object).addr(), std::ptr::from_ref(selection).addr());
-        let is_same =
-            |it: &&Shared| Arc::as_ptr(&it.object).addr() == object && it.selection == selection;
+        let is_same = |it: &&Shared| Arc::as_ptr(&it.object).addr() == object && it.selection == selection;
         let Some(json) = self.shared.iter().find(is_same).map(|it| it.json.clone()) else { return false };
         self.bytes.extend_from_within(json);
         true

@@ -102,7 +102,8 @@ impl CardBatch {
         for row in rows {
             let values = known.entry(row.id).or_default();
             if selection.can_start
-                && let (Ok(open), Ok(right)) = (self.open_session(ctx, row).await, self.entitlement(ctx, row).await)
+                && let (Ok(open), Ok(right)) =
+                    (self.open_session(ctx, row).await, self.entitlement(ctx, row).await)
             {
                 values.can_start = Some(session::can_start(services, row, open, right));
             }

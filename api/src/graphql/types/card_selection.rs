@@ -34,16 +34,8 @@ impl CardSelection {
     fn add(&mut self, field: &str) {
         match field {
             // These fields need no results. Any other field may.
-            "__typename"
-            | "id"
-            | "mockTestAttemptId"
-            | "purchase"
-            | "subject"
-            | "testNumber"
-            | "status"
-            | "maxAttempts"
-            | "attemptsUsed"
-            | "remainingAttempts" => {}
+            "__typename" | "id" | "mockTestAttemptId" | "purchase" | "subject" | "testNumber" | "status"
+            | "maxAttempts" | "attemptsUsed" | "remainingAttempts" => {}
             "canStart" => self.can_start = true,
             "extraTimeSeconds" | "extraSeconds" => self.extra_seconds = true,
             "paper" => self.paper = true,

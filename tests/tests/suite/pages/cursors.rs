@@ -129,7 +129,8 @@ async fn each_field_has_the_same_value_alone_and_with_others(app: Arc<TestApp>) 
         "paper { questions timeLimitSeconds correct wrong unanswered maxScore fixed }",
     ];
     let nodes = async |fields: &str| {
-        let document = format!("{{ viewer {{ mockTestAttempts(first: 30) {{ edges {{ node {{ {fields} }} }} }} }} }}");
+        let document =
+            format!("{{ viewer {{ mockTestAttempts(first: 30) {{ edges {{ node {{ {fields} }} }} }} }} }}");
         asha.run(&document).await.list("/viewer/mockTestAttempts/edges").to_vec()
     };
     let all = nodes(&FIELDS.join(" ")).await;
