@@ -67,7 +67,8 @@ async fn measure(backend: Backend) {
     let url = backend.create(folder.path()).await;
     let learners = prepare(&url, folder.path()).await;
     let server = BenchServer::start(&url, folder.path());
-    let start = |learner: &Learner| request(&learner.token, START, &serde_json::json!({ "card": learner.card }));
+    let start =
+        |learner: &Learner| request(&learner.token, START, &serde_json::json!({ "card": learner.card }));
     let all: Vec<Vec<u8>> = learners.iter().map(start).collect();
     let (warming, burst) = all.split_at(WARMING);
     send_all(&server, warming.to_vec()).await;
@@ -195,8 +196,14 @@ async fn prepare(url: &str, folder: &Path) -> Vec<Learner> {
     ] {
         let longer = match services.database.backend() {
             sea_orm::DbBackend::Sqlite => longer
-                .replace("CONCAT(stem, ' ', REPEAT('A body moves along a line. ', 11))", &format!("stem || '{}'", " A body moves along a line.".repeat(11)))
-                .replace("CONCAT(text, ' ', REPEAT('metres ', 5))", &format!("text || '{}'", " metres".repeat(5))),
+                .replace(
+                    "CONCAT(stem, ' ', REPEAT('A body moves along a line. ', 11))",
+                    &format!("stem || '{}'", " A body moves along a line.".repeat(11)),
+                )
+                .replace(
+                    "CONCAT(text, ' ', REPEAT('metres ', 5))",
+                    &format!("text || '{}'", " metres".repeat(5)),
+                ),
             _ => longer.to_owned(),
         };
         connection.execute_unprepared(&longer).await.expect("longer texts");
@@ -217,8 +224,11 @@ async fn prepare(url: &str, folder: &Path) -> Vec<Learner> {
         user::Entity::insert_many(rows).exec_without_returning(connection).await.expect("learners");
     }
     let users = user::Entity::find().all(connection).await.expect("the learners");
-    let selection =
-        Selection { course_id: course, purchase_type: PurchaseType::SingleSubject, subject_ids: vec![subject] };
+    let selection = Selection {
+        course_id: course,
+        purchase_type: PurchaseType::SingleSubject,
+        subject_ids: vec![subject],
+    };
     let mut learners = Vec::new();
     for users in users.chunks(8) {
         let bought = users.iter().map(|user| learner(&services, user.id, selection.clone()));

@@ -8,7 +8,8 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// A listener in front of a database server. It passes on all bytes, and counts round trips.
 ///
-/// A round trip begins when a client sends something after it has received something.
+/// A round trip begins when a client sends something after it has received something. The pings with which the pool tests a
+/// connection that returns do not count: nobody waits for them.
 pub struct RoundTripCounter {
     url: String,
     round_trips: Arc<AtomicUsize>,
@@ -29,7 +30,8 @@ impl RoundTripCounter {
         let counter = Arc::clone(&round_trips);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let server = TcpStream::connect((database.0.as_str(), database.1)).await.expect("the database");
+                let server =
+                    TcpStream::connect((database.0.as_str(), database.1)).await.expect("the database");
                 tokio::spawn(pass_on(client, server, Arc::clone(&counter)));
             }
         });
@@ -58,7 +60,7 @@ async fn pass_on(mut client: TcpStream, mut server: TcpStream, round_trips: Arc<
         tokio::select! {
             read = client.read(&mut sent) => {
                 let Ok(bytes @ 1..) = read else { return };
-                if std::mem::take(&mut is_answered) {
+                if std::mem::take(&mut is_answered) && !is_ping(&sent[..bytes]) {
                     round_trips.fetch_add(1, Ordering::SeqCst);
                 }
                 if server.write_all(&sent[..bytes]).await.is_err() {
@@ -74,4 +76,11 @@ async fn pass_on(mut client: TcpStream, mut server: TcpStream, round_trips: Arc<
             }
         }
     }
+}
+
+/// Tells whether these bytes are a ping of sqlx: a message Sync alone on PostgreSQL, and the command for it on MariaDB.
+fn is_ping(bytes: &[u8]) -> bool {
+    const POSTGRES: &[u8] = b"S\0\0\0\x04";
+    const MARIADB: &[u8] = b"\x01\0\0\0\x0e";
+    bytes == POSTGRES || bytes == MARIADB
 }

@@ -60,7 +60,8 @@ async fn measure() {
                 theirs.push(pgbench);
             }
         }
-        let of = |turns: &[Turn], value: fn(&Turn) -> f64| median(&turns.iter().map(value).collect::<Vec<_>>());
+        let of =
+            |turns: &[Turn], value: fn(&Turn) -> f64| median(&turns.iter().map(value).collect::<Vec<_>>());
         let (rate, rival) =
             (of(&ours, |turn| turn.purchases_per_second), of(&theirs, |turn| turn.purchases_per_second));
         println!(
@@ -82,7 +83,8 @@ async fn buy(
     workload: Workload,
     turn: usize,
 ) -> Turn {
-    let requests: Arc<Vec<Vec<u8>>> = Arc::new(workload.numbers(turn).map(|at| shop.request(workload, at)).collect());
+    let requests: Arc<Vec<Vec<u8>>> =
+        Arc::new(workload.numbers(turn).map(|at| shop.request(workload, at)).collect());
     let next = Arc::new(AtomicUsize::new(0));
     let (server_cpu, database_cpu, started) = (server.cpu_time(), database.cpu_time(), Instant::now());
     let clients: Vec<_> = (0..CONNECTIONS)
@@ -100,7 +102,12 @@ async fn buy(
     for client in clients {
         client.await.expect("a client does not panic");
     }
-    Turn::new(requests.len(), started.elapsed(), database.cpu_time() - database_cpu, server.cpu_time() - server_cpu)
+    Turn::new(
+        requests.len(),
+        started.elapsed(),
+        database.cpu_time() - database_cpu,
+        server.cpu_time() - server_cpu,
+    )
 }
 
 impl Turn {

@@ -60,7 +60,8 @@ fn script(shop: &Shop, workload: Workload, turn: usize) -> String {
     let course = if is_bundle { BUNDLE } else { COURSE }.to_string();
     let big = |name: &str| format!("CAST(:{name} AS bigint)");
     let (buyer, subject, purchase, now) = (big("buyer"), big("subject"), big("id"), "now()".to_owned());
-    let subjects = if is_bundle { BUNDLE_SUBJECTS.map(|id| id.to_string()).to_vec() } else { vec![subject.clone()] };
+    let subjects =
+        if is_bundle { BUNDLE_SUBJECTS.map(|id| id.to_string()).to_vec() } else { vec![subject.clone()] };
     let key = "CAST(:key AS text)".to_owned();
 
     let held = if is_bundle { course.clone() } else { subject.clone() };
@@ -80,7 +81,8 @@ fn script(shop: &Shop, workload: Workload, turn: usize) -> String {
     let text = |text: &str| format!("'{text}'::text");
     let none = || "NULL::timestamptz".to_owned();
     let kind = if is_bundle { "full_bundle" } else { "single_subject" };
-    let mut values = vec![buyer.clone(), course, text(kind), "10000".to_owned(), "10000".to_owned(), "0".to_owned()];
+    let mut values =
+        vec![buyer.clone(), course, text(kind), "10000".to_owned(), "10000".to_owned(), "0".to_owned()];
     values.extend([text("Tax"), "0".to_owned(), "true".to_owned(), text("INR"), text("active")]);
     values.extend([now.clone(), none(), buyer.clone(), now.clone(), none()]);
     values.push(array("bigint", &|id| id.clone()));

@@ -108,7 +108,8 @@ impl Shop {
         let mut shown = Vec::new();
         for (buyer, workload) in [(2, Workload::Single), (3, Workload::Bundle)] {
             texts.lock().expect("never poisoned").clear();
-            let request = PurchaseRequest { selection: selection(workload, 0), cost: None, idempotency_key: None };
+            let request =
+                PurchaseRequest { selection: selection(workload, 0), cost: None, idempotency_key: None };
             purchase::purchase(&services, UserId(buyer), request).await.expect("a purchase");
             shown.push(texts.lock().expect("never poisoned").clone());
         }
@@ -123,7 +124,8 @@ impl Shop {
         let viewer = Viewer { user_id: UserId(buyer), role: Role::Learner, session_id: Uuid::new_v4() };
         let token = self.services.tokens.issue(viewer, self.services.clock.now()).expect("a token").token;
         let selection = selection(workload, number);
-        let subjects: Vec<String> = selection.subject_ids.iter().map(|id| global_id("Subject", id.0)).collect();
+        let subjects: Vec<String> =
+            selection.subject_ids.iter().map(|id| global_id("Subject", id.0)).collect();
         let kind = if workload == Workload::Bundle { "FULL_BUNDLE" } else { "SINGLE_SUBJECT" };
         let body = serde_json::json!({
             "query": "mutation ($input: PurchaseInput!) { purchase(input: $input) { outcome testCardsCreated userErrors { code } } }",

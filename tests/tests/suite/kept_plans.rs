@@ -64,7 +64,11 @@ async fn statements_use_their_indexes_although_their_plans_were_made_for_empty_t
     buy_and_sit(&app, &services, &course, "Chitra").await;
     let scanned = rows_scanned(&app, &services).await - before;
     assert_eq!(scanned, 0, "rows that were read without an index");
-    assert_eq!(services.database.renew_statistics().await.unwrap().renewed, [""; 0], "nothing has grown since");
+    assert_eq!(
+        services.database.renew_statistics().await.unwrap().renewed,
+        [""; 0],
+        "nothing has grown since"
+    );
 
     services.database.close().await.unwrap();
     Arc::into_inner(app).unwrap().stop().await;

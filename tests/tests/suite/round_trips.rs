@@ -12,10 +12,7 @@ use jishu_service::purchase::{self, PurchaseRequest, ReceiptOutcome, Selection};
 use jishu_service::session::{self, AnswerBatch, GivenAnswer};
 use jishu_tests::{Backend, RoundTripCounter, TestApp, TestCourse, on_each_database};
 
-on_each_database!(
-    a_purchase_takes_few_round_trips,
-    a_sitting_takes_few_round_trips,
-);
+on_each_database!(a_purchase_takes_few_round_trips, a_sitting_takes_few_round_trips,);
 
 /// Number of times that an operation is measured. The fewest round trips count: a connection that was idle for long is
 /// tested before its next use.
@@ -42,7 +39,8 @@ impl Counted {
                 let statements = Arc::new(Mutex::new(0));
                 let count = Arc::clone(&statements);
                 let observer = Arc::new(move |_: &str| *count.lock().unwrap() += 1);
-                let options = DatabaseOptions { observer: Some(observer), ..DatabaseOptions::new(&app.database_url) };
+                let options =
+                    DatabaseOptions { observer: Some(observer), ..DatabaseOptions::new(&app.database_url) };
                 (Counter::Statements(statements), options)
             }
             Backend::Postgres | Backend::MariaDb => {
@@ -132,11 +130,12 @@ async fn a_sitting_takes_few_round_trips(app: Arc<TestApp>) {
     }
     let fewest = |place: usize| counts[1..].iter().map(|counts| counts[place]).min().unwrap();
     // A start reads the card, begins, locks, reads the card again, shares the subject, reads the terms, inserts the sitting,
-    // updates the card, audits and commits. Only PostgreSQL returns the sequence of a batch from the statement that saves it.
+    // updates the card, audits and commits. The first save of a sitting reads it. PostgreSQL returns the sequence of a batch
+    // from the statement that saves it; the others read it, and MariaDB reads new answers once more.
     let expected = match app.backend {
-        Backend::Postgres => [10, 1, 12],
-        Backend::MariaDb => [10, 2, 12],
-        Backend::Sqlite => [8, 2, 10],
+        Backend::Postgres => [10, 2, 12],
+        Backend::MariaDb => [10, 4, 12],
+        Backend::Sqlite => [8, 3, 10],
     };
     assert_eq!([fewest(0), fewest(1), fewest(2)], expected, "{counts:?}");
     counted.services.database.close().await.unwrap();

@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use jishu_entity::{
-    CourseId, PurchaseId, SubjectId, UserId, allowance, mock_test_attempt, subject,
-};
+use jishu_entity::{CourseId, PurchaseId, SubjectId, UserId, allowance, mock_test_attempt, subject};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait, IntoSimpleExpr,
@@ -75,7 +73,10 @@ pub(super) async fn courses_of(
 ///
 /// A new sitting does this before it reads the allowances. So a grant for all learners of the subject finds the new
 /// sitting, or the sitting finds the grant.
-pub(crate) async fn share_subject(transaction: &DatabaseTransaction, id: SubjectId) -> Result<Option<CourseId>, DbErr> {
+pub(crate) async fn share_subject(
+    transaction: &DatabaseTransaction,
+    id: SubjectId,
+) -> Result<Option<CourseId>, DbErr> {
     let backend = transaction.get_database_backend();
     let lock = match backend {
         DbBackend::Postgres => "FOR KEY SHARE",

@@ -32,8 +32,8 @@ pub use scratch::{ClientTarget, ScratchDatabase, ScratchError, client_environmen
 pub use transaction::{TransactionBody, WritePolicy};
 
 pub(crate) use dialect::{
-    comparable_time, hold_subjects, inserted, lock_course, lock_subject, lock_user, locked, sql,
-    updated_one, utc, whole_number_type,
+    comparable_time, hold_subjects, inserted, lock_course, lock_subject, lock_user, locked, sql, updated_one,
+    utc, whole_number_type,
 };
 pub(crate) use joined::{add_columns, joined};
 pub(crate) use lock::{HeldSubjects, lock_user_and_subjects};

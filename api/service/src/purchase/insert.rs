@@ -9,8 +9,8 @@ use jishu_entity::purchase_request::RequestOutcome;
 use jishu_entity::{PurchaseId, entitlement, purchase, purchase_request, purchase_request_owned};
 use sea_orm::sea_query::ArrayType;
 use sea_orm::{
-    ActiveEnum, ActiveValue::NotSet, ActiveValue::Set, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr,
-    EntityTrait, TryIntoModel, Value,
+    ActiveEnum, ActiveValue::NotSet, ActiveValue::Set, ConnectionTrait, DatabaseTransaction, DbBackend,
+    DbErr, EntityTrait, TryIntoModel, Value,
 };
 
 use super::selection::ResolvedSelection;

@@ -107,7 +107,8 @@ impl StoredSelection {
 fn scopes(backend: DbBackend) -> String {
     match backend {
         DbBackend::MySql => {
-            let concatenations = SCOPES_OF_CARD.split(", ").map(|scope| format!("CONCAT({})", scope.replace(" || ", ", ")));
+            let concatenations =
+                SCOPES_OF_CARD.split(", ").map(|scope| format!("CONCAT({})", scope.replace(" || ", ", ")));
             concatenations.collect::<Vec<_>>().join(", ")
         }
         _ => SCOPES_OF_CARD.to_owned(),

@@ -8,12 +8,13 @@ use jishu_entity::test_session::{self, SessionStatus};
 use jishu_entity::user::UserStatus;
 use jishu_entity::{MockTestAttemptId, UserId, entitlement};
 use sea_orm::{
-    ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait,
-    QueryFilter, TryIntoModel,
+    ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr,
+    EntityTrait, QueryFilter, TryIntoModel,
 };
 
 use super::stored::{StoredCard, Terms};
 use super::{SittingRules, close, deadline};
+use crate::Services;
 use crate::clock::Clock;
 use crate::database::{WritePolicy, lock_user, updated_one};
 use crate::error::{Error, Refusal};
@@ -22,7 +23,6 @@ use crate::failpoint;
 use crate::guardian::{self, ConsentRefusal, ConsentRule};
 use crate::metrics::StartResult;
 use crate::paper::{self, Paper, PaperRefusal, Papers};
-use crate::Services;
 
 /// An open sitting that was started or resumed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,7 +107,8 @@ async fn start_or_resume(
     id: MockTestAttemptId,
 ) -> Result<Started, Error<StartRefusal>> {
     let now = services.clock.now();
-    let stored = StoredCard::read(services.database.reader(), learner, id).await?.ok_or(StartRefusal::NotFound)?;
+    let stored =
+        StoredCard::read(services.database.reader(), learner, id).await?.ok_or(StartRefusal::NotFound)?;
     let row = &stored.card;
     // Check the card first, so no paper is made for a card that cannot be sat. The transaction checks it again.
     if row.status == CardStatus::Exhausted {

@@ -4,7 +4,8 @@ use std::sync::LazyLock;
 
 use chrono::{DateTime, Utc};
 use jishu_entity::{
-    MockTestAttemptId, PaperId, PurchaseId, TestSessionId, UserId, entitlement, mock_test_attempt, test_session,
+    MockTestAttemptId, PaperId, PurchaseId, TestSessionId, UserId, entitlement, mock_test_attempt,
+    test_session,
 };
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, Value};
 

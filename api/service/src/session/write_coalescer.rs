@@ -137,7 +137,8 @@ async fn write_group(database: &Database, mut group: Vec<QueuedWrite>) {
                 let alone = [batch];
                 let written = write_all(database, &alone).await;
                 let [batch] = alone;
-                let confirmation = written.map(|written| written.first().copied().unwrap_or(Confirmation::Unconfirmed));
+                let confirmation =
+                    written.map(|written| written.first().copied().unwrap_or(Confirmation::Unconfirmed));
                 let _ = batch.done.send(confirmation);
             }
         }

@@ -60,7 +60,6 @@ pub(super) use guardian_consent::GuardianConsent;
 pub(super) use identity::Identity;
 pub(super) use learner::Learner;
 pub(super) use marking_scheme::{Difficulty, GradingMethod, MarkingScheme, ReviewPolicy};
-pub(super) use rendered_paper::RenderedPapers;
 pub(super) use mock_test_attempt::{MockTestAttempt, MockTestAttemptStatus};
 pub(super) use money::Money;
 pub(super) use money::money;
@@ -74,6 +73,7 @@ pub(super) use question_bank::{
 };
 pub(super) use quote::PurchaseQuote;
 pub(super) use refund::{Refund, visible_refunds};
+pub(super) use rendered_paper::RenderedPapers;
 pub(super) use sales_report::{MAX_SALES_ROWS, SalesDimension, SalesReport, sales_grouping};
 pub(super) use session_paper::SessionPaper;
 pub(super) use session_question::option_place;

@@ -162,7 +162,12 @@ impl TestSession {
 
 impl From<test_session::Model> for TestSession {
     fn from(row: test_session::Model) -> Self {
-        Self { owner: row.user_id, id: row.id, row: tokio::sync::OnceCell::new_with(Some(row)), sequence: None }
+        Self {
+            owner: row.user_id,
+            id: row.id,
+            row: tokio::sync::OnceCell::new_with(Some(row)),
+            sequence: None,
+        }
     }
 }
 
