@@ -50,7 +50,7 @@ async function upgrade(lab, database) {
   }
   console.log(`${storm.requests} requests in ${SECONDS} s, ${storm.failures.length} failed, ${storm.purchases.length} purchases, ${storm.sittings} sittings`);
   assert.deepEqual(storm.failures, []);
-  console.log(await assertSound(url));
+  console.log(await assertSound(url, next));
 }
 
 const chosen = process.argv.length > 2 ? process.argv.slice(2) : ["postgres", "mariadb"];
