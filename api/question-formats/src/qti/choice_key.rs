@@ -10,6 +10,7 @@ use super::processing;
 use super::value::{HOW_TO_SCORE, Value};
 use crate::key::ParsedKey;
 use crate::labels::excerpt;
+use crate::xml::text;
 
 /// The maximum number of options of which each combination is scored.
 const MAX_COMBINED_OPTIONS: usize = 8;
@@ -95,10 +96,11 @@ fn multiple<'a>(
         return Err(format!("It has more than {MAX_OPTIONS} options. Remove some."));
     }
     let declared = (0..ids.len()).filter(|index| correct.contains(ids[*index])).map(|index| 1 << index).sum();
+    let centre = if declared == 0 { named(declarations, ids) } else { declared };
     // A limit of one on several answers is a mistake of many authors.
     let limit = interaction.attribute("max-choices").and_then(|limit| limit.trim().parse::<u32>().ok());
     let limit = limit.filter(|limit| *limit > 1 && *limit >= OptionSet::count_ones(declared));
-    let sets: Vec<OptionSet> = combinations(ids.len(), declared)
+    let sets: Vec<OptionSet> = combinations(ids.len(), centre)
         .into_iter()
         .filter(|set| limit.is_none_or(|limit| set.count_ones() <= limit))
         .collect();
@@ -118,21 +120,41 @@ fn multiple<'a>(
             declarations.scorer()
         ));
     }
+    if ids.len() > MAX_COMBINED_OPTIONS && common != centre {
+        return Err(format!(
+            "It has too many options to find its key by its {}. State its correct response.",
+            declarations.scorer()
+        ));
+    }
     Ok(Some(chosen(common).map(|index| ids[index]).collect()))
 }
 
-/// Returns the combinations of options to score: all, or around the correct response if there are too many.
-fn combinations(count: usize, declared: OptionSet) -> Vec<OptionSet> {
+/// Returns the options that the rules name, without those that must not be chosen. They are probably the key, if an item
+/// has no correct response.
+fn named(declarations: &Declarations<'_, '_>, ids: &[&str]) -> OptionSet {
+    let is_wanted = |node: &Node<'_, '_>| {
+        let above = node.ancestors().filter(|node| node.tag_name().name() == "qti-not");
+        above.count().is_multiple_of(2)
+    };
+    let values = declarations.rules_within().filter(|node| node.tag_name().name() == "qti-base-value");
+    let values = values.filter(is_wanted).map(text);
+    values.fold(0, |set, value| {
+        set | ids.iter().position(|id| *id == value.trim()).map_or(0, |index| 1 << index)
+    })
+}
+
+/// Returns the combinations of options to score: all, or around a probable key if there are too many.
+fn combinations(count: usize, probable: OptionSet) -> Vec<OptionSet> {
     if count <= MAX_COMBINED_OPTIONS {
         return (0..1 << count).collect();
     }
     let flips = || (0..count).map(|index| 1 << index);
-    let mut sets: Vec<OptionSet> = vec![0, (1 << count) - 1, declared];
+    let mut sets: Vec<OptionSet> = vec![0, (1 << count) - 1, probable];
     sets.extend(flips());
-    sets.extend(flips().map(|flip: OptionSet| declared ^ flip));
+    sets.extend(flips().map(|flip: OptionSet| probable ^ flip));
     sets.extend(
         flips().flat_map(|one| {
-            flips().filter(move |other| *other > one).map(move |other| declared ^ one ^ other)
+            flips().filter(move |other| *other > one).map(move |other| probable ^ one ^ other)
         }),
     );
     sets.sort_unstable();

@@ -68,6 +68,10 @@ fn question(item: Node<'_, '_>, line: u32) -> Result<ParsedQuestion, String> {
                 .to_owned(),
         );
     }
+    if kind.as_deref() == Some("essay_question") {
+        return Err("It is an essay, which cannot be stored. Make it a choice, a short answer or a number."
+            .to_owned());
+    }
     let presentation =
         child(item, "presentation").ok_or("It has no presentation, so it asks nothing. Add the question.")?;
     let response = response(presentation)?;

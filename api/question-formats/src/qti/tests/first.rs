@@ -95,6 +95,26 @@ fn choices_of_canvas_and_others_are_read() {
         let text = document(&format!("{stem}{presentation}"), &conditions, most, "");
         assert_eq!(letters(&text).as_deref(), Ok(key), "{conditions}");
     }
+    let many: String = ('A'..='L').map(|letter| label(&letter.to_string(), "x")).collect();
+    let many = format!(
+        "<response_lid ident=\"R\" rcardinality=\"Multiple\"><render_choice>{many}</render_choice></response_lid>"
+    );
+    let others: String =
+        "BDEFGHIJK".chars().map(|letter| format!("<not>{}</not>", is(&letter.to_string()))).collect();
+    let test = all(&format!("{}{}{}{others}", is("A"), is("C"), is("L")));
+    let read_many = |conditions: &str| letters(&document(&format!("{stem}{many}"), conditions, "1", ""));
+    assert_eq!(read_many(&condition("", &test, "Set", "1")).as_deref(), Ok("ACL"));
+    let added: String = ('A'..='L')
+        .map(|letter| {
+            condition(
+                "continue=\"Yes\"",
+                &is(&letter.to_string()),
+                "Add",
+                if "ACL".contains(letter) { "1" } else { "-1" },
+            )
+        })
+        .collect();
+    assert!(read_many(&added).is_err_and(|reason| reason.contains("several combinations")));
     let text = document(
         &format!("<flow>{stem}{multiple}</flow>"),
         &condition("", &exactly, "Set", "100"),
@@ -198,6 +218,7 @@ fn what_a_bank_cannot_hold_is_refused_in_the_words_of_qti_1() {
         ),
         (format!("{stem}{single}"), &condition("", &is("B"), "Multiply", "2"), "", "multiply"),
         (format!("{stem}{single}"), &right, calculated, "formula"),
+        (format!("{stem}{}", entry("")), &right, &*calculated.replace("calculated", "essay"), "an essay"),
         (format!("{stem}<matvideo/>{single}"), &right, "", "matvideo"),
     ] {
         let text = document(&presentation, conditions, "1", rest);
