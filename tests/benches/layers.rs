@@ -7,8 +7,6 @@
 #![expect(clippy::expect_used, reason = "a measurement ends where it fails")]
 
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_graphql_axum::{GraphQLRequest, GraphQLResponse};
@@ -16,19 +14,16 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::routing::post;
-use clap::Parser;
 use jishu_api::config::ServeConfig;
 use jishu_api::graphql::{self, JishuSchema, Loaders};
-use jishu_api::server;
 use jishu_entity::purchase::PurchaseType;
 use jishu_service::auth::{KeyRing, Viewer};
-use jishu_service::clock::SystemClock;
 use jishu_service::database::Database;
 use jishu_service::purchase::{self, PurchaseRequest, Selection};
 use jishu_service::{Services, demo};
-use jishu_tests::UNLIMITED;
-use jishu_tests::load::{KeptConnection, cpu_time, graphql_post, median};
-use jishu_tests::process::free_port;
+use jishu_tests::load::{
+    BenchServer, KeptConnection, graphql_post, median, open_services, serve_config, serve_for_ever,
+};
 use mimalloc::MiMalloc;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -43,58 +38,39 @@ const TURNS: usize = 5;
 const TURN_LENGTH: Duration = Duration::from_secs(4);
 /// Tells the child process which server it is.
 const ROLE_VARIABLE: &str = "JISHU_BENCH_SERVER";
+/// Tells it where the database is.
+const FOLDER_VARIABLE: &str = "JISHU_BENCH_FOLDER";
 
 const PAGE: &str =
     "query Cards($first: Int!) { viewer { mockTestAttempts(first: $first) { edges { cursor node {
     id testNumber status maxAttempts attemptsUsed remainingAttempts subject { id name course { id name } } } }
     pageInfo { hasNextPage endCursor } } } }";
 
-#[derive(Parser)]
-struct Config {
-    #[command(flatten)]
-    serve: ServeConfig,
-}
-
 fn main() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    match std::env::var(ROLE_VARIABLE).as_deref() {
-        Ok(role) => runtime.block_on(serve(role)),
-        Err(_) => runtime.block_on(measure()),
+    match BenchServer::port_of_this_process() {
+        Some(port) => runtime.block_on(serve(port)),
+        None => runtime.block_on(measure()),
     }
 }
 
 fn config(folder: &Path, port: u16) -> ServeConfig {
     let url = format!("sqlite://{}?mode=rwc", folder.join("jishu.db").display());
-    let (listen, keys) = (format!("127.0.0.1:{port}"), folder.join("keys.pem"));
-    let keys = keys.to_str().expect("UTF-8");
-    let mut args = vec!["bench", "--database-url", &url, "--listen", &listen, "--signing-keys", keys];
-    // One learner sends as many requests as thousands of learners would.
-    args.extend(UNLIMITED);
-    Config::parse_from(args).serve
-}
-
-async fn services(config: &ServeConfig) -> Services {
-    let database = Database::connect(&config.database.options()).await.expect("the database opens");
-    server::services(config, database, Arc::new(SystemClock)).await.expect("the services start")
+    serve_config(&url, folder, port, &[])
 }
 
 /// Runs a server in the child process.
-async fn serve(role: &str) {
-    let folder = std::env::var("JISHU_BENCH_FOLDER").expect("set by the parent");
-    let port = std::env::var("JISHU_BENCH_PORT").expect("set by the parent").parse().expect("a port");
-    let config = config(Path::new(&folder), port);
-    let services = services(&config).await;
-    let listener = TcpListener::bind(config.listen.to_string()).await.expect("the port is free");
-    if role == "stock" {
-        let schema = graphql::builder(services.clone()).finish();
-        let router = Router::new().route("/graphql", post(stock)).with_state((schema, services));
-        axum::serve(listener, router).await.expect("it serves");
-    } else {
-        let engine = config.graphql.engine().expect("no manifest");
-        let never = std::future::pending();
-        let channels = server::channels(&config).expect("the templates render");
-        server::run(listener, services, (engine, channels), &config, never).await.expect("it serves");
+async fn serve(port: u16) {
+    let variable = |name| std::env::var(name).expect("set by the parent");
+    let config = config(Path::new(&variable(FOLDER_VARIABLE)), port);
+    if variable(ROLE_VARIABLE) != "stock" {
+        return serve_for_ever(&config).await;
     }
+    let services = open_services(&config).await;
+    let listener = TcpListener::bind(config.listen.to_string()).await.expect("the port is free");
+    let schema = graphql::builder(services.clone()).finish();
+    let router = Router::new().route("/graphql", post(stock)).with_state((schema, services));
+    axum::serve(listener, router).await.expect("it serves");
 }
 
 /// Handles a request as the documentation of async-graphql-axum shows. It also verifies the token, as jishu does.
@@ -154,7 +130,7 @@ async fn prepare(folder: &Path) -> String {
     let database = Database::connect(&config.database.options()).await.expect("the database opens");
     database.migrate_up().await.expect("the migrations apply");
     database.close().await.expect("it closes");
-    let services = services(&config).await;
+    let services = open_services(&config).await;
     let learner = demo::seed(&services).await.expect("the demo");
     services.catalog.reload().await.expect("the catalogue");
     let snapshot = services.catalog.snapshot();
@@ -174,50 +150,29 @@ async fn prepare(folder: &Path) -> String {
 
 struct Server {
     role: &'static str,
-    port: u16,
-    child: Child,
+    process: BenchServer,
     requests: Vec<f64>,
     cpu: Vec<f64>,
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 impl Server {
     fn start(role: &'static str, folder: &Path) -> Self {
-        let port = free_port();
-        let child = Command::new(std::env::current_exe().expect("this program"))
-            .env(ROLE_VARIABLE, role)
-            .env("JISHU_BENCH_FOLDER", folder)
-            .env("JISHU_BENCH_PORT", port.to_string())
-            .stdin(Stdio::null())
-            .spawn()
-            .expect("it starts");
-        let server = Self { role, port, child, requests: Vec::new(), cpu: Vec::new() };
-        let started = Instant::now();
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(started.elapsed() < Duration::from_secs(20), "{role} does not listen");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        server
+        let folder = folder.to_str().expect("UTF-8");
+        let process = BenchServer::start(&[(ROLE_VARIABLE, role), (FOLDER_VARIABLE, folder)]);
+        Self { role, process, requests: Vec::new(), cpu: Vec::new() }
     }
 
     async fn request(&self, token: &str, body: &str) -> String {
-        let mut connection = KeptConnection::open(self.port).await;
+        let mut connection = KeptConnection::open(self.process.port).await;
         String::from_utf8_lossy(connection.send(&graphql_post(token, body)).await).into_owned()
     }
 
     /// Sends requests for one turn. Returns the requests per second and the server's CPU time for a request.
     async fn load(&self, token: &str, body: &str) -> (f64, Duration) {
-        let process = self.child.id().to_string();
-        let before = cpu_time(&process);
+        let before = self.process.cpu_time();
         let until = Instant::now() + TURN_LENGTH;
         let clients = (0..CONNECTIONS).map(|_| {
-            let (port, request) = (self.port, graphql_post(token, body));
+            let (port, request) = (self.process.port, graphql_post(token, body));
             tokio::spawn(async move {
                 let mut connection = KeptConnection::open(port).await;
                 let mut requests = 0.0;
@@ -232,6 +187,6 @@ impl Server {
         for client in clients.collect::<Vec<_>>() {
             requests += client.await.expect("a client does not panic");
         }
-        (requests, cpu_time(&process) - before)
+        (requests, self.process.cpu_time() - before)
     }
 }

@@ -315,6 +315,7 @@ impl TestApp {
             "extra_times",
             "refunds",
             "refund_lines",
+            "refund_repeats",
             "purchase_grants",
             "allowances",
             "orders",

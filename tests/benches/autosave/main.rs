@@ -10,22 +10,15 @@ mod rivals;
 mod sittings;
 
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use clap::Parser;
-use jishu_api::config::ServeConfig;
-use jishu_api::server;
-use jishu_service::clock::SystemClock;
-use jishu_service::database::Database;
-use jishu_tests::load::{KeptConnection, cpu_time, graphql_post, median};
-use jishu_tests::process::free_port;
-use jishu_tests::{Backend, UNLIMITED};
+use jishu_tests::Backend;
+use jishu_tests::load::{
+    BenchServer, KeptConnection, cpu_time, graphql_post, median, serve_config, serve_for_ever,
+};
 use mimalloc::MiMalloc;
 use rivals::Rival;
 use sittings::Sitting;
-use tokio::net::TcpListener;
 
 /// The allocator of the binary `jishu`.
 #[global_allocator]
@@ -39,29 +32,14 @@ const QUESTIONS_PER_SITTING: usize = 45;
 const ANSWERS_PER_BATCH: usize = 5;
 const TURNS: u32 = 5;
 const TURN_LENGTH: Duration = Duration::from_secs(4);
-/// Names the variable that holds the database's URL. It is set only for the child process, which is the server.
+/// The variables of the process that is the server.
 const DATABASE_VARIABLE: &str = "JISHU_BENCH_DATABASE";
-
-#[derive(Parser)]
-struct Config {
-    #[command(flatten)]
-    serve: ServeConfig,
-}
-
-fn config(url: &str, folder: &Path, port: u16) -> ServeConfig {
-    let (listen, keys) = (format!("127.0.0.1:{port}"), folder.join("keys.pem"));
-    let keys = keys.to_str().expect("UTF-8");
-    let mut args = vec!["bench", "--database-url", url, "--listen", &listen, "--signing-keys", keys];
-    // An hour is long enough for all turns.
-    args.extend(["--access-token-seconds", "3600"]);
-    args.extend(UNLIMITED);
-    Config::parse_from(args).serve
-}
+const FOLDER_VARIABLE: &str = "JISHU_BENCH_FOLDER";
 
 fn main() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    if let Ok(url) = std::env::var(DATABASE_VARIABLE) {
-        runtime.block_on(serve(&url));
+    if let Some(port) = BenchServer::port_of_this_process() {
+        runtime.block_on(serve(port));
         return;
     }
     for backend in [Backend::Postgres, Backend::MariaDb, Backend::Sqlite] {
@@ -72,25 +50,18 @@ fn main() {
 }
 
 /// Runs the server in the child process.
-async fn serve(url: &str) {
-    let folder = std::env::var("JISHU_BENCH_FOLDER").expect("set by the parent");
-    let port = std::env::var("JISHU_BENCH_PORT").expect("set by the parent").parse().expect("a port");
-    let config = config(url, Path::new(&folder), port);
-    let database = Database::connect(&config.database.options()).await.expect("the database opens");
-    let services = server::services(&config, database, Arc::new(SystemClock)).await.expect("the services");
-    let listener = TcpListener::bind(config.listen.to_string()).await.expect("the port is free");
-    let engine = config.graphql.engine().expect("no manifest");
-    let channels = server::channels(&config).expect("the templates render");
-    server::run(listener, services, (engine, channels), &config, std::future::pending())
-        .await
-        .expect("it serves");
+async fn serve(port: u16) {
+    let variable = |name| std::env::var(name).expect("set by the parent");
+    let (url, folder) = (variable(DATABASE_VARIABLE), variable(FOLDER_VARIABLE));
+    serve_for_ever(&serve_config(&url, Path::new(&folder), port, &[])).await;
 }
 
 async fn measure(backend: Backend) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let url = backend.create(folder.path()).await;
     let (sittings, statement) = sittings::prepare(&url, folder.path()).await;
-    let mut server = Server::start(&url, folder.path());
+    let folder_name = folder.path().to_str().expect("UTF-8");
+    let server = BenchServer::start(&[(DATABASE_VARIABLE, &url), (FOLDER_VARIABLE, folder_name)]);
     let sittings = sittings::read_all(server.port, sittings).await;
     let rival = Rival { backend, url: &url, folder: folder.path(), statement, sittings: &sittings };
 
@@ -99,7 +70,7 @@ async fn measure(backend: Backend) {
     for turn in 0..=TURNS {
         // The sequences rise from turn to turn, so every batch is written. They also exceed those of the first saves.
         let base = i64::from(turn + 1) * 100_000;
-        let load = server.load(&sittings, base + 1).await;
+        let load = load(&server, &sittings, base + 1).await;
         let rate = rival.run(load.batches, base + 50_000).await;
         assert!(rival.wrote(base + 50_000).await, "the tool has written");
         // The first turn warms up.
@@ -122,7 +93,7 @@ async fn measure(backend: Backend) {
         median(&ours) / median(&theirs),
     );
     println!("  turns: jishu {ours:.0?}, {} {theirs:.0?}", rival.tool());
-    server.stop();
+    drop(server);
     backend.remove(&url).await;
 }
 
@@ -133,73 +104,36 @@ struct Load {
     own_cpu: Duration,
 }
 
-struct Server {
-    port: u16,
-    child: Child,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.stop();
+/// Saves batches numbered from `first` for a turn.
+async fn load(server: &BenchServer, sittings: &[Sitting], first: i64) -> Load {
+    let (server_cpu, own_cpu) = (server.cpu_time(), cpu_time("self"));
+    let started = Instant::now();
+    let clients = sittings.chunks(SITTINGS_PER_CONNECTION).map(|sittings| {
+        let (port, sittings) = (server.port, sittings.to_vec());
+        tokio::spawn(async move {
+            let mut connection = KeptConnection::open(port).await;
+            let (mut batches, mut number) = (0, first);
+            while started.elapsed() < TURN_LENGTH {
+                let sitting: &Sitting = &sittings[rand::random_range(0..sittings.len())];
+                let request = graphql_post(&sitting.token, &sitting.batch(number));
+                let answer = connection.send(&request).await;
+                assert_eq!(String::from_utf8_lossy(answer), SAVED_RESPONSE);
+                batches += 1;
+                number += 1;
+            }
+            batches
+        })
+    });
+    let clients: Vec<_> = clients.collect();
+    let mut batches = 0;
+    for client in clients {
+        batches += client.await.expect("a client does not panic");
     }
-}
-
-impl Server {
-    fn start(url: &str, folder: &Path) -> Self {
-        let port = free_port();
-        let child = Command::new(std::env::current_exe().expect("this program"))
-            .env(DATABASE_VARIABLE, url)
-            .env("JISHU_BENCH_FOLDER", folder)
-            .env("JISHU_BENCH_PORT", port.to_string())
-            .stdin(Stdio::null())
-            .spawn()
-            .expect("it starts");
-        let server = Self { port, child };
-        let started = Instant::now();
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(started.elapsed() < Duration::from_secs(20), "the server does not listen");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        server
-    }
-
-    fn stop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-
-    /// Saves batches numbered from `first` for a turn.
-    async fn load(&self, sittings: &[Sitting], first: i64) -> Load {
-        let process = self.child.id().to_string();
-        let (server_cpu, own_cpu) = (cpu_time(&process), cpu_time("self"));
-        let started = Instant::now();
-        let clients = sittings.chunks(SITTINGS_PER_CONNECTION).map(|sittings| {
-            let (port, sittings) = (self.port, sittings.to_vec());
-            tokio::spawn(async move {
-                let mut connection = KeptConnection::open(port).await;
-                let (mut batches, mut number) = (0, first);
-                while started.elapsed() < TURN_LENGTH {
-                    let sitting: &Sitting = &sittings[rand::random_range(0..sittings.len())];
-                    let request = graphql_post(&sitting.token, &sitting.batch(number));
-                    let answer = connection.send(&request).await;
-                    assert_eq!(String::from_utf8_lossy(answer), SAVED_RESPONSE);
-                    batches += 1;
-                    number += 1;
-                }
-                batches
-            })
-        });
-        let clients: Vec<_> = clients.collect();
-        let mut batches = 0;
-        for client in clients {
-            batches += client.await.expect("a client does not panic");
-        }
-        Load {
-            batches,
-            took: started.elapsed(),
-            server_cpu: cpu_time(&process) - server_cpu,
-            own_cpu: cpu_time("self") - own_cpu,
-        }
+    Load {
+        batches,
+        took: started.elapsed(),
+        server_cpu: server.cpu_time() - server_cpu,
+        own_cpu: cpu_time("self") - own_cpu,
     }
 }
 

@@ -13,12 +13,13 @@ use jishu_service::clock::SystemClock;
 use jishu_service::database::{Database, DatabaseOptions};
 use jishu_service::purchase::{self, PurchaseRequest, Selection};
 use jishu_service::session::{self, AnswerBatch, GivenAnswer};
+use jishu_tests::load::serve_config;
 use jishu_tests::{Client, Tries, answer, fill_bank, global_id};
 use sea_orm::ActiveModelTrait;
 use sea_orm::ActiveValue::Set;
 use uuid::Uuid;
 
-use crate::{ANSWERS_PER_BATCH, CONNECTIONS, QUESTIONS_PER_SITTING, SITTINGS_PER_CONNECTION, config};
+use crate::{ANSWERS_PER_BATCH, CONNECTIONS, QUESTIONS_PER_SITTING, SITTINGS_PER_CONNECTION};
 
 /// An open sitting.
 #[derive(Clone)]
@@ -52,7 +53,7 @@ impl Sitting {
 /// Creates the sittings and saves all slots of each once. Also returns the SQL statement that saved a batch.
 pub(crate) async fn prepare(url: &str, folder: &Path) -> (Vec<Sitting>, String) {
     KeyRing::load_or_create(&folder.join("keys.pem")).expect("a key");
-    let config = config(url, folder, 0);
+    let config = serve_config(url, folder, 0, &[]);
     let texts = Arc::new(Mutex::new(String::new()));
     let log = Arc::clone(&texts);
     let observer = Arc::new(move |sql: &str| {
